@@ -1,0 +1,61 @@
+# make help lists the targets.
+SHELL := /bin/sh
+GO ?= go
+# The same flags everywhere, so that builds and tests share one cache.
+GOFLAGS_ROTA := -trimpath
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X rota/internal/cli.Version=$(VERSION)
+
+LINT_VERSION := v2.15.0
+TOOLS := $(shell $(GO) env GOCACHE)/rota-tools
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/rota
+	CGO_ENABLED=0 $(GO) build $(GOFLAGS_ROTA) -ldflags '$(LDFLAGS)' -o bin/rota ./cmd/rota
+
+.PHONY: demo
+demo: build ## play the whole life of two credentials, on embedded parts only
+	@bin/rota demo
+
+.PHONY: setup
+setup: ## install what the tests need (as root on Debian), or say what is missing
+	@hack/setup.sh
+
+.PHONY: test
+test: setup ## every test, the servers they need included
+	@$(GO) test $(GOFLAGS_ROTA) -timeout 25m -json ./... | $(GO) run $(GOFLAGS_ROTA) ./internal/tools/testreport
+
+.PHONY: race
+race: setup ## every test under the race detector (needs a C compiler)
+	$(GO) test $(GOFLAGS_ROTA) -race -timeout 60m ./...
+
+.PHONY: simulate
+simulate: build ## the long simulation: 800 days, many seeds
+	bin/rota simulate --days 800 --seeds 400
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for ten seconds
+	@hack/fuzz.sh 10s
+
+.PHONY: bench
+bench: setup ## the figures of docs/performance.md
+	@hack/bench.sh
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint-$(LINT_VERSION) ## formatting, vet, the arrows between packages
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'not formatted (try: gofmt -w)'; exit 1; }
+	$(GO) mod verify
+	$(TOOLS)/golangci-lint-$(LINT_VERSION) run ./...
+
+$(TOOLS)/golangci-lint-$(LINT_VERSION):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS)/new CGO_ENABLED=0 $(GO) install -trimpath github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv $(TOOLS)/new/golangci-lint $@
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Installs what the tests need on Debian when run as root; otherwise says what
+# is missing and how to get it. Quick where everything is there.
+set -u
+
+missing=''
+need() { missing="$missing $1"; }
+
+if ! command -v go >/dev/null 2>&1; then
+	echo "setup: Go 1.26 or later is missing (try: https://go.dev/doc/install)" >&2
+	exit 1
+fi
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null 2>&1 || need postgresql
+python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need python3-venv
+
+if [ -n "$missing" ]; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		echo "setup: installing$missing" >&2
+		log=$(mktemp)
+		# shellcheck disable=SC2086
+		if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+			tail -n 20 "$log" >&2
+			rm -f "$log"
+			echo "setup: could not install$missing" >&2
+			exit 1
+		fi
+		rm -f "$log"
+		missing=''
+	else
+		echo "setup: missing:$missing" >&2
+		echo "setup: on Debian or Ubuntu: sudo apt-get install -y$missing" >&2
+		echo "setup: tests that need them are skipped, and counted at the end" >&2
+	fi
+fi
+
+if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
+	"$(dirname "$0")/testenv.sh" || {
+		echo "setup: moto could not be installed; tests against it are skipped, and counted at the end" >&2
+		missing="$missing moto"
+	}
+fi
+
+if [ -n "$missing" ] && [ "${ROTA_REQUIRE:-}" = all ]; then
+	echo "setup: ROTA_REQUIRE=all, but missing:$missing" >&2
+	exit 1
+fi
+exit 0
