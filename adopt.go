@@ -1,0 +1,149 @@
+package rota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// AdoptOptions says what is taken over.
+type AdoptOptions struct {
+	// Credential is the one in use, where the store does not hold it yet; the
+	// zero value takes the store's AWSCURRENT.
+	Credential Credential
+	// NotBefore puts the first rotation off; zero leaves it to the policy.
+	NotBefore time.Time
+}
+
+// Adopt takes over an existing credential without rotating it: it must log in,
+// and be active at the issuer where that can list. From then on Rota plans for
+// it as for one that it made. Nothing is delivered and nothing reloaded.
+func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result, error) {
+	return r.withWork(ctx, s, func(w *work) error {
+		d := Decision{Step: "adopt", Reason: "asked for by a person"}
+		err := w.adopt(ctx, &d, o)
+		w.end(d, "", err)
+		if err != nil {
+			return fmt.Errorf("adopt: %w", err)
+		}
+		w.progress.NotBefore, w.progress.Failure, w.progress.Held = o.NotBefore, nil, NotHeld
+		w.event(WasAdopted, d.Version, d.Credential, "an existing credential was taken over, without rotating it")
+		w.result.Done = append(w.result.Done, d)
+		return w.lookAgain(ctx)
+	})
+}
+
+// lookAgain plans once, without acting, so that the status is true.
+func (w *work) lookAgain(ctx context.Context) error {
+	err := w.observe(ctx)
+	if err == nil {
+		err = w.list(ctx)
+	}
+	if err == nil {
+		w.result.Last = w.Plan(w.state, w.s.Policy, w.Now())
+	}
+	w.remember(err)
+	return err
+}
+
+func (w *work) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
+	stop := func(hint, format string, args ...any) error {
+		return &Error{Class: Stop, Hint: hint, Err: fmt.Errorf(format, args...)}
+	}
+	if err := w.observe(ctx); err != nil {
+		return err
+	}
+	current, stored := Find(w.state.Contents.Versions, Current)
+	if pending, ok := Find(w.state.Contents.Versions, Pending); ok && pending.ID != current.ID {
+		return stop("rota run, or rota rollback "+w.s.Name, "a rotation is under way: version %s is AWSPENDING", pending.ID)
+	}
+	c := o.Credential
+	switch {
+	case !c.IsZero():
+		w.see(c)
+	case !stored:
+		return stop("give the credential on standard input: rota adopt "+w.s.Name+" --from -", "the store holds no current credential")
+	case current.Ours():
+		return stop("", "version %s is already Rota's", current.ID)
+	default:
+		var err error
+		if c, err = w.get(ctx, current.ID); err != nil {
+			return err
+		}
+	}
+	d.Version, d.Credential = current.ID, w.s.Issuer.CredentialID(c)
+	if d.Credential == "" {
+		return stop("look at the fields of the store in rota.yaml", "the credential has only the fields %v, which do not name it", c.Names())
+	}
+	if err := w.call(ctx, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) }); err != nil {
+		return fmt.Errorf("log in with it: %w", err)
+	}
+	if err := w.list(ctx); err != nil {
+		return err
+	}
+	v := newView(w.state, w.s.Policy, w.Now())
+	if i, ok := v.issued(d.Credential); v.Lists && (!ok || !i.Active) {
+		return stop("", "%s is not active at the issuer", d.Credential)
+	}
+	if !o.Credential.IsZero() {
+		if err := w.putAdopted(ctx, d, current, c); err != nil {
+			return err
+		}
+	}
+	return w.labelAdopted(ctx, d)
+}
+
+// putAdopted stores a credential that the store did not hold. A current one
+// that holds another credential is not overwritten unless it is a foreign one.
+func (w *work) putAdopted(ctx context.Context, d *Decision, current Version, c Credential) error {
+	if current.ID != "" && current.CredentialID == d.Credential {
+		held, err := w.get(ctx, current.ID)
+		if err != nil {
+			return err
+		}
+		if held.Equal(c) {
+			return nil
+		}
+	}
+	d.Version = w.NewID()
+	if err := w.begin(ctx, *d); err != nil {
+		return err
+	}
+	return w.retry(ctx, 3, func(ctx context.Context) error {
+		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{Pending}})
+	})
+}
+
+// labelAdopted marks the version as Rota's from now on, current and served.
+func (w *work) labelAdopted(ctx context.Context, d *Decision) error {
+	if err := w.begin(ctx, *d); err != nil {
+		return err
+	}
+	if err := w.observe(ctx); err != nil {
+		return err
+	}
+	for _, l := range []Label{Adopted, Current, Served} {
+		holder, _ := Find(w.state.Contents.Versions, l)
+		if holder.ID == d.Version {
+			continue
+		}
+		if l == Adopted && holder.Has(Previous) {
+			return &Error{Class: Stop, Err: errors.New("the previous credential was adopted too and is not yet retired"), Hint: "rota status " + w.s.Name}
+		}
+		if err := w.move(ctx, l, holder.ID, d.Version); err != nil {
+			return err
+		}
+	}
+	if v, ok := FindID(w.state.Contents.Versions, d.Version); ok && v.Has(Pending) {
+		if err := w.move(ctx, Pending, d.Version, ""); err != nil {
+			return err
+		}
+	}
+	now := w.Now()
+	w.update(d.Version, func(vp *VersionProgress) {
+		vp.CredentialID, vp.PromotedAt, vp.ServedAt = d.Credential, now, now
+		vp.Delivered, vp.Reloaded = allAt(w.state.Targets, now), allAt(w.state.Reloaders, now)
+	})
+	return nil
+}

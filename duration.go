@@ -1,0 +1,86 @@
+package rota
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Day is 24 hours; policies count in days of that length.
+const Day = 24 * time.Hour
+
+// maxDuration bounds what ParseDuration takes: 100 years.
+const maxDuration = 36500 * Day
+
+// ParseDuration reads a policy's duration: numbers with units, such as "90d",
+// "2w", "1d12h" or "45m". Weeks and days are of 24 hours; the other units are
+// those of [time.ParseDuration]. It takes no sign and nothing over 100 years.
+func ParseDuration(s string) (time.Duration, error) {
+	bad := func(why string) (time.Duration, error) {
+		return 0, fmt.Errorf("duration %q: %s (try: 90d, 2w, 12h, 30m)", s, why)
+	}
+	rest := strings.TrimSpace(s)
+	if rest == "" {
+		return bad("empty")
+	}
+	if strings.ContainsAny(rest, "+-") {
+		return bad("it has a sign")
+	}
+	var total time.Duration
+	for _, unit := range []struct {
+		suffix string
+		length time.Duration
+	}{{"w", 7 * Day}, {"d", Day}} {
+		number, after, found := strings.Cut(rest, unit.suffix)
+		if !found {
+			continue
+		}
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return bad("needs a whole number before " + unit.suffix)
+		}
+		if n > int(maxDuration/unit.length) {
+			return bad("longer than 100 years")
+		}
+		total += time.Duration(n) * unit.length
+		rest = after
+	}
+	if rest != "" {
+		d, err := time.ParseDuration(rest)
+		if err != nil {
+			return bad("not a duration")
+		}
+		total += d
+	}
+	if total > maxDuration || total < 0 {
+		return bad("longer than 100 years")
+	}
+	return total, nil
+}
+
+// FormatDuration writes a duration as ParseDuration reads it, in days, hours
+// and minutes, leaving out what is too small to matter beside the rest.
+func FormatDuration(d time.Duration) string {
+	if d < 0 {
+		return "-" + FormatDuration(-d)
+	}
+	switch {
+	case d >= 2*Day:
+		return fmt.Sprintf("%dd", int(d/Day))
+	case d >= Day:
+		if h := int((d % Day) / time.Hour); h > 0 {
+			return fmt.Sprintf("1d%dh", h)
+		}
+		return "1d"
+	case d >= time.Hour:
+		if m := int((d % time.Hour) / time.Minute); m > 0 {
+			return fmt.Sprintf("%dh%dm", int(d/time.Hour), m)
+		}
+		return fmt.Sprintf("%dh", int(d/time.Hour))
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm", int(d/time.Minute))
+	default:
+		return d.Round(time.Millisecond).String()
+	}
+}

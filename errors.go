@@ -1,0 +1,130 @@
+package rota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Class says what may be done about an error.
+type Class string
+
+// The classes of errors.
+const (
+	// Wait: wait and try again; throttled, not yet consistent, timed out.
+	// Every error without a class is treated so.
+	Wait Class = "wait"
+	// Regenerate: this value will never be taken, another may; a password
+	// that the server's policy rejects.
+	Regenerate Class = "regenerate"
+	// Stop: trying again changes nothing until a person acts; denied,
+	// conflict, not found.
+	Stop Class = "stop"
+)
+
+// Errors that callers tell apart.
+var (
+	// ErrNotFound: the store has no such version, or the version no value;
+	// the issuer has no such credential.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: a compare-and-swap found another state than expected.
+	ErrConflict = errors.New("conflict")
+	// ErrRefused: the issuer refused the credential at login: wrong,
+	// inactive, or not yet known everywhere.
+	ErrRefused = errors.New("credential refused")
+	// ErrLimit: the issuer's limit of credentials is reached.
+	ErrLimit = errors.New("limit reached")
+	// ErrFenced: the lease was lost; another worker has the secret.
+	ErrFenced = errors.New("lease lost to another worker")
+	// ErrBusy: another worker holds the secret's lease.
+	ErrBusy = errors.New("another worker is at it")
+)
+
+// Error is an outside system's answer, classified. Its text never holds a
+// secret's value.
+type Error struct {
+	System string // the connection's or system's name, such as "postgres app-db"
+	Op     string // what was tried, such as "create access key for user ci"
+	Class  Class
+	Hint   string // what a person can do; "" where nothing
+	Err    error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.System != "" {
+		b.WriteString(e.System + ": ")
+	}
+	if e.Op != "" {
+		b.WriteString(e.Op + ": ")
+	}
+	fmt.Fprintf(&b, "%v", e.Err)
+	if e.Hint != "" {
+		b.WriteString(" (try: " + e.Hint + ")")
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// ClassOf is the class of the first classified error in the chain; [Stop] for
+// a conflict that carries none, else [Wait].
+func ClassOf(err error) Class {
+	if e, ok := errors.AsType[*Error](err); ok && e.Class != "" {
+		return e.Class
+	}
+	if errors.Is(err, ErrConflict) {
+		return Stop
+	}
+	return Wait
+}
+
+// sanitized is an error whose text had a secret's value in it.
+type sanitized struct {
+	text string
+	err  error
+}
+
+func (s *sanitized) Error() string { return s.text }
+
+// Is and As reach the sentinel and the class, but Unwrap is left out so that
+// nobody prints the inner text by walking the chain.
+func (s *sanitized) Is(target error) bool { return errors.Is(s.err, target) }
+
+func (s *sanitized) As(target any) bool {
+	if e, ok := target.(**Error); ok {
+		if inner, found := errors.AsType[*Error](s.err); found {
+			*e = &Error{System: inner.System, Class: inner.Class, Err: errors.New(s.text)}
+			return true
+		}
+	}
+	return false
+}
+
+// Sanitize gives back err with every value of the credentials cut out of its
+// text. Fields of fewer than four characters are left: they are no secrets.
+func Sanitize(err error, credentials ...Credential) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	text := err.Error()
+	clean := text
+	for _, c := range credentials {
+		for name, value := range c.fields {
+			if len(value) < 4 || public(name) {
+				continue
+			}
+			clean = strings.ReplaceAll(clean, value, redacted)
+		}
+	}
+	if clean == text {
+		return err
+	}
+	return &sanitized{text: clean, err: err}
+}
+
+// public tells the fields that name a credential rather than prove it.
+func public(field string) bool {
+	return field == FieldAccessKeyID || field == FieldUsername
+}

@@ -1,0 +1,161 @@
+package rota
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// FieldMap gives a credential's fields the names that users want them under.
+// Each entry is an outside name and either a field's name (access_key_id) or a
+// template with fields in braces: "postgres://{username}:{password|url}@db/app".
+// A brace is written twice to stand for itself. The zero FieldMap keeps the
+// fields' own names.
+type FieldMap struct {
+	entries map[string]template
+}
+
+// template is a sequence of literal texts and fields.
+type template []part
+
+type part struct {
+	literal string
+	field   string // "" for a literal
+	filter  string
+}
+
+// filters are what may stand after a field's name and a bar.
+var filters = map[string]func(string) string{
+	"url":    url.QueryEscape,
+	"base64": func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+}
+
+// ParseFieldMap reads a map of outside names to fields or templates. known are
+// the fields that the issuer's credentials have; nil to take any.
+func ParseFieldMap(m map[string]string, known []string) (FieldMap, error) {
+	if len(m) == 0 {
+		return FieldMap{}, nil
+	}
+	fm := FieldMap{entries: make(map[string]template, len(m))}
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if name == "" {
+			return FieldMap{}, fmt.Errorf("fields: a name is empty")
+		}
+		t, err := parseTemplate(m[name])
+		if err != nil {
+			return FieldMap{}, fmt.Errorf("fields: %s: %w", name, err)
+		}
+		for _, p := range t {
+			if p.field != "" && known != nil && !slices.Contains(known, p.field) {
+				return FieldMap{}, fmt.Errorf("fields: %s: no field %q in the credential (try: %s)", name, p.field, strings.Join(known, ", "))
+			}
+		}
+		fm.entries[name] = t
+	}
+	return fm, nil
+}
+
+func parseTemplate(s string) (template, error) {
+	if s == "" {
+		return nil, fmt.Errorf("empty (try: a field's name, or a template with {field})")
+	}
+	if !strings.ContainsAny(s, "{}") {
+		return template{{field: s}}, nil
+	}
+	var t template
+	var literal strings.Builder
+	for s != "" {
+		switch {
+		case strings.HasPrefix(s, "{{"), strings.HasPrefix(s, "}}"):
+			literal.WriteByte(s[0])
+			s = s[2:]
+		case s[0] == '}':
+			return nil, fmt.Errorf("a } without its { (try: }} for the character itself)")
+		case s[0] == '{':
+			inside, after, found := strings.Cut(s[1:], "}")
+			if !found {
+				return nil, fmt.Errorf("a { without its } (try: {{ for the character itself)")
+			}
+			field, filter, filtered := strings.Cut(inside, "|")
+			if field == "" || strings.ContainsAny(field, "{ \t\r\n") {
+				return nil, fmt.Errorf("{%s} names no field", inside)
+			}
+			if _, ok := filters[filter]; filtered && !ok {
+				return nil, fmt.Errorf("{%s}: no filter %q (try: %s)", inside, filter, strings.Join(slices.Sorted(maps.Keys(filters)), ", "))
+			}
+			if literal.Len() > 0 {
+				t = append(t, part{literal: literal.String()})
+				literal.Reset()
+			}
+			t = append(t, part{field: field, filter: filter})
+			s = after
+		default:
+			literal.WriteByte(s[0])
+			s = s[1:]
+		}
+	}
+	if literal.Len() > 0 {
+		t = append(t, part{literal: literal.String()})
+	}
+	return t, nil
+}
+
+// Render gives the values under their outside names. A field that the
+// credential lacks is an error.
+func (m FieldMap) Render(c Credential) (map[string]string, error) {
+	if m.entries == nil {
+		return c.Fields(), nil
+	}
+	out := make(map[string]string, len(m.entries))
+	for name, t := range m.entries {
+		var b strings.Builder
+		for _, p := range t {
+			if p.field == "" {
+				b.WriteString(p.literal)
+				continue
+			}
+			value, ok := c.fields[p.field]
+			if !ok {
+				return nil, fmt.Errorf("%s: the credential has no field %q, only %v", name, p.field, c.Names())
+			}
+			if filter := filters[p.filter]; filter != nil {
+				value = filter(value)
+			}
+			b.WriteString(value)
+		}
+		out[name] = b.String()
+	}
+	return out, nil
+}
+
+// Read is the way back: the credential from the values under their outside
+// names. Only entries that are one field alone can be read back; names outside
+// the map are left.
+func (m FieldMap) Read(values map[string]string) Credential {
+	if m.entries == nil {
+		return NewCredential(values)
+	}
+	fields := map[string]string{}
+	for name, t := range m.entries {
+		if value, ok := values[name]; ok && len(t) == 1 && t[0].field != "" && t[0].filter == "" {
+			fields[t[0].field] = value
+		}
+	}
+	return NewCredential(fields)
+}
+
+// Readable are the fields that Read gives back, sorted; nil for the zero map,
+// which gives back all.
+func (m FieldMap) Readable() []string {
+	var fields []string
+	for _, t := range m.entries {
+		if len(t) == 1 && t[0].field != "" && t[0].filter == "" {
+			fields = append(fields, t[0].field)
+		}
+	}
+	slices.Sort(fields)
+	return fields
+}

@@ -1,0 +1,156 @@
+package rota
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Journal keeps the progress of secrets and the audit. Progress is written
+// ahead: what a step is about to do is durable before it is done.
+type Journal interface {
+	// Acquire takes the secret's lease for the holder, or fails with
+	// [ErrBusy] while another holder's lease has not run out. The lease's
+	// fence is higher than any before.
+	Acquire(ctx context.Context, r AcquireRequest) (Lease, error)
+	// Release gives the lease back. Releasing a lost lease is no error.
+	Release(ctx context.Context, l Lease) error
+	// Load reads a secret's progress, zero where there is none.
+	Load(ctx context.Context, secret string) (Progress, error)
+	// Save writes progress and audit entries as one, durably, and prolongs the
+	// lease; with a lease that was lost it writes nothing and is [ErrFenced].
+	Save(ctx context.Context, r SaveRequest) error
+}
+
+// AcquireRequest asks for a lease.
+type AcquireRequest struct {
+	Secret string
+	Holder string
+	TTL    time.Duration
+}
+
+// Lease is the right to work on a secret, until Expires or until somebody with
+// a higher fence takes over.
+type Lease struct {
+	Secret  string
+	Holder  string
+	Fence   int64
+	TTL     time.Duration
+	Expires time.Time
+}
+
+// SaveRequest is progress with the audit entries that belong to it.
+type SaveRequest struct {
+	Lease    Lease
+	Progress Progress
+	Entries  []Entry
+}
+
+// Progress is what Rota remembers of a secret between steps. It is an aid, not
+// the truth: what the store and the issuer can tell wins over it, and a lost
+// Progress is rebuilt from them.
+type Progress struct {
+	// Versions holds what was done for each version that the store still has.
+	Versions map[string]VersionProgress `json:"versions,omitempty"`
+	// Intents are the calls to Create, by an issuer that chooses the value,
+	// whose traces may still show up.
+	Intents []Intent `json:"intents,omitempty"`
+	// Failure is the last failure of the step in hand, nil after a success.
+	Failure *Failure `json:"failure,omitempty"`
+	// Rollback is the rollback in hand, nil where there is none.
+	Rollback *RollbackIntent `json:"rollback,omitempty"`
+	// Rejections counts the new credentials given up since the last promotion,
+	// the last of them at RejectedAt.
+	Rejections int       `json:"rejections,omitempty"`
+	RejectedAt time.Time `json:"rejected_at,omitzero"`
+	// NotBefore puts the next rotation off.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	// Held is the hold that was last notified.
+	Held HoldKind `json:"held,omitempty"`
+	// LateNotified is the due date whose lateness was last notified.
+	LateNotified time.Time `json:"late_notified,omitzero"`
+	// Unsent are events that no notifier has taken yet.
+	Unsent []Unsent `json:"unsent,omitempty"`
+	// NextAt is when the secret should be looked at again; zero means at once.
+	NextAt time.Time `json:"next_at,omitzero"`
+	// Status is a copy of what the last look found, for tables.
+	Status Status `json:"status,omitzero"`
+}
+
+// VersionProgress is what was done for one version.
+type VersionProgress struct {
+	CredentialID  string               `json:"credential_id,omitempty"`
+	Base          string               `json:"base,omitempty"` // the version that was current when this one was put
+	SetBegunAt    time.Time            `json:"set_begun_at,omitzero"`
+	SetAt         time.Time            `json:"set_at,omitzero"`
+	TestedAt      time.Time            `json:"tested_at,omitzero"`
+	PromotedAt    time.Time            `json:"promoted_at,omitzero"`
+	Delivered     map[string]time.Time `json:"delivered,omitempty"`
+	Reloaded      map[string]time.Time `json:"reloaded,omitempty"`
+	ServedAt      time.Time            `json:"served_at,omitzero"`
+	DeactivatedAt time.Time            `json:"deactivated_at,omitzero"`
+	Rejected      string               `json:"rejected,omitempty"`      // why it was given up before promotion
+	RestoredAt    time.Time            `json:"restored_at,omitzero"`    // when the current credential was set again after a rejection
+	QuietSince    time.Time            `json:"quiet_since,omitzero"`    // sampled evidence: first look without use
+	QuietSamples  int                  `json:"quiet_samples,omitempty"` // looks without use since
+}
+
+// Intent is written before a call to Create whose answer may get lost.
+type Intent struct {
+	Version string    `json:"version"`
+	At      time.Time `json:"at"`
+	Until   time.Time `json:"until"` // the call's deadline
+	Known   []string  `json:"known"` // the ids that the issuer listed before the call
+}
+
+// Covers tells whether a credential that the issuer lists may be a trace of the
+// intent's call: it was not there before, and was made while the call ran.
+// Clocks may differ by two minutes.
+func (i Intent) Covers(issued Issued) bool {
+	const skew = 2 * time.Minute
+	return !slices.Contains(i.Known, issued.ID) &&
+		!issued.CreatedAt.Before(i.At.Add(-skew)) && !issued.CreatedAt.After(i.Until.Add(skew))
+}
+
+// RollbackIntent is a rollback that has begun.
+type RollbackIntent struct {
+	From string    `json:"from"` // the version that was current
+	To   string    `json:"to"`   // the version to be current again
+	At   time.Time `json:"at"`
+	// Done: the labels were moved back. It stays until the store shows it, as
+	// a store may answer with what was before.
+	Done bool `json:"done,omitempty"`
+}
+
+// Failure is a step that failed, and when it may be tried again.
+type Failure struct {
+	Step     Step      `json:"step"`
+	Class    Class     `json:"class"`
+	Error    string    `json:"error"`
+	At       time.Time `json:"at"`
+	Attempts int       `json:"attempts"`
+	RetryAt  time.Time `json:"retry_at"`
+}
+
+// Unsent is an event on its way to one notifier.
+type Unsent struct {
+	Notifier string `json:"notifier"`
+	Event    Event  `json:"event"`
+	Attempts int    `json:"attempts"`
+}
+
+// Status is what the last look at a secret found.
+type Status struct {
+	LookedAt    time.Time `json:"looked_at,omitzero"`
+	Version     string    `json:"version,omitempty"`    // the current version
+	Credential  string    `json:"credential,omitempty"` // its issuer's name
+	IssuedAt    time.Time `json:"issued_at,omitzero"`   // since when it exists
+	PreviousID  string    `json:"previous,omitempty"`   // the issuer's name of the previous one
+	PreviousOff bool      `json:"previous_inactive,omitempty"`
+	RotateAt    time.Time `json:"rotate_at,omitzero"` // the next rotation by policy
+	Next        Step      `json:"next,omitempty"`     // the step that is due or waited for
+	DueAt       time.Time `json:"due_at,omitzero"`    // since when Next is due, or will be
+	NextAt      time.Time `json:"next_at,omitzero"`   // when to look again
+	Hold        HoldKind  `json:"hold,omitempty"`     // why Next may not be done though it is due
+	Reason      string    `json:"reason,omitempty"`
+}

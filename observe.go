@@ -1,0 +1,235 @@
+package rota
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// observe looks at the store afresh and builds the state to plan on. The
+// issuer's list of an earlier look stays until an effect made it stale.
+func (w *work) observe(ctx context.Context) error {
+	var contents Contents
+	err := w.retry(ctx, 3, func(ctx context.Context) (err error) {
+		contents, err = w.s.Store.Describe(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("describe the store: %w", err)
+	}
+	if err := w.identify(ctx, contents.Versions); err != nil {
+		return err
+	}
+	previous := w.state
+	_, lists := w.s.Issuer.(Lister)
+	_, canDeactivate := w.s.Issuer.(Deactivator)
+	w.state = State{
+		Secret: w.s.Name, Traits: w.s.Issuer.Traits(), Contents: contents,
+		Lists: lists, Listed: previous.Listed, Issued: previous.Issued,
+		CanDeactivate: canDeactivate, Force: w.force,
+	}
+	for _, t := range w.s.Targets {
+		w.state.Targets = append(w.state.Targets, t.Name())
+	}
+	for _, r := range w.s.Reloaders {
+		w.state.Reloaders = append(w.state.Reloaders, r.Name())
+	}
+	w.forget(contents)
+	if rb := w.progress.Rollback; rb != nil && rb.Done {
+		if current, _ := Find(contents.Versions, Current); current.ID != rb.From {
+			w.progress.Rollback = nil
+		}
+	}
+	rebuild(&w.progress, w.state, contents)
+	w.state.Progress = w.progress
+	return nil
+}
+
+// identify fills in the issuer's names of the versions' credentials: from
+// memory, as a version never changes, or by reading the value.
+func (w *work) identify(ctx context.Context, versions []Version) error {
+	for i := range versions {
+		v := &versions[i]
+		if v.CredentialID = w.progress.Versions[v.ID].CredentialID; v.CredentialID != "" {
+			continue
+		}
+		c, err := w.get(ctx, v.ID)
+		if errors.Is(err, ErrNotFound) {
+			continue // a version without a value: nobody's credential yet
+		}
+		if err != nil {
+			return fmt.Errorf("read version %s: %w", v.ID, err)
+		}
+		v.CredentialID = cmp.Or(w.s.Issuer.CredentialID(c), NoCredential)
+		w.update(v.ID, func(vp *VersionProgress) { vp.CredentialID = v.CredentialID })
+	}
+	return nil
+}
+
+// get reads a version's credential, and remembers the value for the sanitiser.
+func (w *work) get(ctx context.Context, version string) (Credential, error) {
+	var c Credential
+	err := w.retry(ctx, 3, func(ctx context.Context) (err error) {
+		c, err = w.s.Store.Get(ctx, GetRequest{Version: version})
+		return err
+	})
+	w.see(c)
+	return c, err
+}
+
+func (w *work) see(c Credential) {
+	for _, known := range w.seen {
+		if known.Equal(c) {
+			return
+		}
+	}
+	w.seen = append(w.seen, c)
+}
+
+// forget drops what is remembered of versions that the store no longer has,
+// intents whose answer arrived, as the store has it, and those that are too old
+// to leave traces. What is issued after the answer is not Rota's.
+func (w *work) forget(contents Contents) {
+	now := w.Now()
+	maps.DeleteFunc(w.progress.Versions, func(id string, _ VersionProgress) bool {
+		if _, kept := FindID(contents.Versions, id); kept {
+			return false
+		}
+		for _, i := range w.progress.Intents {
+			if i.Version == id {
+				return false
+			}
+		}
+		return true
+	})
+	var intents []Intent
+	for _, i := range w.progress.Intents {
+		if _, stored := FindID(contents.Versions, i.Version); !stored && now.Sub(i.Until) < Day {
+			intents = append(intents, i)
+		}
+	}
+	w.progress.Intents = intents
+}
+
+// rebuild fills in, from the store's labels and dates, what is not remembered:
+// the data folder was lost, or another machine did the last rotation. The
+// date is that of the secret's last change, which is never too early.
+func rebuild(p *Progress, st State, contents Contents) {
+	mark := func(id string, f func(*VersionProgress)) {
+		vp := p.Versions[id]
+		f(&vp)
+		if p.Versions == nil {
+			p.Versions = map[string]VersionProgress{}
+		}
+		p.Versions[id] = vp
+	}
+	if v, ok := Find(contents.Versions, Current); ok && v.Has(Served) && p.Versions[v.ID].ServedAt.IsZero() {
+		mark(v.ID, func(vp *VersionProgress) {
+			vp.PromotedAt, vp.ServedAt = contents.ChangedAt, contents.ChangedAt
+			vp.Delivered = allAt(st.Targets, contents.ChangedAt)
+			vp.Reloaded = allAt(st.Reloaders, contents.ChangedAt)
+		})
+	}
+	if v, ok := Find(contents.Versions, Deactivated); ok && p.Versions[v.ID].DeactivatedAt.IsZero() {
+		mark(v.ID, func(vp *VersionProgress) { vp.DeactivatedAt = contents.ChangedAt })
+	}
+}
+
+func allAt(names []string, at time.Time) map[string]time.Time {
+	if len(names) == 0 {
+		return nil
+	}
+	m := make(map[string]time.Time, len(names))
+	for _, n := range names {
+		m[n] = at
+	}
+	return m
+}
+
+// list asks the issuer what exists, and of what might be retired, whether it
+// is in use. An error about use counts as use.
+func (w *work) list(ctx context.Context) error {
+	lister, ok := w.s.Issuer.(Lister)
+	if !ok {
+		return nil
+	}
+	var issued []Issued
+	err := w.retry(ctx, 3, func(ctx context.Context) (err error) {
+		issued, err = lister.List(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("list what the issuer has: %w", err)
+	}
+	current, _ := Find(w.state.Contents.Versions, Current)
+	if reporter, ok := w.s.Issuer.(UseReporter); ok {
+		for i := range issued {
+			if issued[i].ID == current.CredentialID {
+				continue
+			}
+			issued[i].Use = w.use(ctx, reporter, issued[i].ID)
+		}
+	}
+	w.state.Issued, w.state.Listed = issued, true
+	w.sample()
+	w.state.Progress = w.progress
+	return nil
+}
+
+func (w *work) use(ctx context.Context, reporter UseReporter, id string) Use {
+	var u Use
+	err := w.retry(ctx, 3, func(ctx context.Context) (err error) {
+		u, err = reporter.LastUsed(ctx, id)
+		return err
+	})
+	if err != nil {
+		return Use{Detail: "the issuer (its answer: " + Sanitize(err, w.seen...).Error() + ")"}
+	}
+	return u
+}
+
+// sample counts a look at whether the previous credential is in use, once a
+// turn.
+func (w *work) sample() {
+	previous, ok := Find(w.state.Contents.Versions, Previous)
+	if !ok || w.sampled {
+		return
+	}
+	for _, c := range w.state.Issued {
+		if c.ID != previous.CredentialID || c.Use.Evidence != Sampled {
+			continue
+		}
+		w.sampled = true
+		w.update(previous.ID, func(vp *VersionProgress) {
+			switch {
+			case !c.Use.At.IsZero():
+				vp.QuietSince, vp.QuietSamples = time.Time{}, 0
+			case vp.QuietSince.IsZero():
+				vp.QuietSince, vp.QuietSamples = w.Now(), 1
+			default:
+				vp.QuietSamples++
+			}
+		})
+	}
+}
+
+// know notes in the issuer's list what a call of ours did to a credential. The
+// list itself may lag behind, and asking for it again would have the same call
+// made over and over.
+func (w *work) know(credentialID string, change func(*Issued)) {
+	w.state.Issued = slices.Clone(w.state.Issued)
+	for i := range w.state.Issued {
+		if w.state.Issued[i].ID == credentialID {
+			change(&w.state.Issued[i])
+		}
+	}
+	w.state.Issued = slices.DeleteFunc(w.state.Issued, func(i Issued) bool { return i.ID == "" })
+}
+
+// stale says that an effect changed the issuer, so that its list must be asked
+// for again.
+func (w *work) stale() { w.state.Listed, w.state.Issued = false, nil }

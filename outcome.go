@@ -1,0 +1,145 @@
+package rota
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// observing is the name under which a failure to look at the outside is kept.
+const observing Step = "observe"
+
+// pendingAttempts is how often setting or testing a new credential is tried
+// before it is given up.
+const pendingAttempts = 5
+
+// failed keeps a failure for the planner, and passes the error on. A new
+// credential that will never work is marked as rejected.
+func (w *work) failed(d Decision, err error) error {
+	if errors.Is(err, ErrFenced) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	step := d.Step
+	if step == None {
+		step = observing
+	}
+	f := &Failure{Step: step, Class: ClassOf(err), Error: Sanitize(err, w.seen...).Error(), At: w.Now(), Attempts: 1}
+	if before := w.progress.Failure; before != nil && before.Step == step {
+		f.Attempts = before.Attempts + 1
+	}
+	if step == Create && errors.Is(err, ErrLimit) {
+		f.Class = Wait // a lost reply of our own may have taken the place
+	}
+	f.RetryAt = f.At.Add(failureBackoff(f.Class, f.Attempts))
+	w.progress.Failure = f
+	if f.Attempts == 1 || f.Attempts == w.s.Policy.WithDefaults().MaxAttempts {
+		w.event(Failed, d.Version, d.Credential, string(step)+" failed: "+f.Error)
+	}
+	if pending, ok := Find(w.state.Contents.Versions, Pending); ok && pending.ID == d.Version && (step == Set || step == Test) {
+		if f.Class == Regenerate || f.Attempts >= pendingAttempts || (f.Class == Stop && f.Attempts >= 2) {
+			w.reject(pending.ID, f)
+		}
+	}
+	return err
+}
+
+// reject gives a pending credential up: the planner discards it.
+func (w *work) reject(version string, f *Failure) {
+	w.update(version, func(vp *VersionProgress) { vp.Rejected = string(f.Step) + " failed: " + f.Error })
+	w.progress.Rejections++
+	w.progress.RejectedAt = f.At
+	if f.Class == Regenerate {
+		w.progress.RejectedAt = time.Time{} // another value may do at once
+	}
+	w.progress.Failure = nil
+}
+
+func failureBackoff(c Class, attempts int) time.Duration {
+	if c == Stop {
+		return time.Hour
+	}
+	return min(30*time.Second<<min(attempts-1, 12), 6*time.Hour)
+}
+
+// succeeded notes a step that went well.
+func (w *work) succeeded(d Decision) {
+	w.result.Done = append(w.result.Done, d)
+	if d.Step == w.force {
+		w.force = None // what was asked for is done, and is not done twice
+	}
+	if f := w.progress.Failure; f != nil && (f.Step == d.Step || f.Step == observing) {
+		w.progress.Failure = nil
+	}
+}
+
+// outlive forgets a failure that the decision has overtaken: the outside can be
+// seen again, or the step that failed is not due any more. Otherwise the next
+// failure, perhaps months later, would count as one more of the old ones.
+func (w *work) outlive(d Decision) {
+	f := w.progress.Failure
+	if f == nil {
+		return
+	}
+	rotate, ever := newView(w.state, w.s.Policy.WithDefaults(), w.Now()).rotateAt()
+	notDue := !ever || rotate.After(w.Now())
+	switch {
+	case f.Step == observing:
+	case f.Step == Create && d.Step == None && d.Hold == NotHeld && notDue:
+	case f.Step != Create && d.Step == None && d.Next != f.Step:
+	default:
+		return
+	}
+	w.progress.Failure = nil
+}
+
+// remember keeps what the turn found, for tables and for when to look again.
+func (w *work) remember(err error) {
+	d := w.result.Last
+	now := w.Now()
+	s := Status{LookedAt: now, DueAt: d.Due, Next: d.Next, NextAt: d.At, Hold: d.Hold, Reason: d.Reason}
+	if d.Step != None {
+		s.Next = d.Step
+	}
+	if f := w.progress.Failure; err != nil && f != nil {
+		s.NextAt, s.Reason = f.RetryAt, string(f.Step)+" failed: "+f.Error
+		if s.DueAt.IsZero() {
+			s.DueAt = f.At
+		}
+		if old := w.progress.Status.DueAt; f.Attempts > 1 && !old.IsZero() && old.Before(s.DueAt) {
+			s.DueAt = old // the same failure, since then
+		}
+	}
+	if err != nil && s.NextAt.IsZero() {
+		s.NextAt = now.Add(failureBackoff(Wait, 1)) // a rejected credential: on to the next
+	}
+	if old := w.progress.Status; d.Hold != NotHeld && d.Hold == old.Hold && !old.DueAt.IsZero() && old.DueAt.Before(s.DueAt) {
+		s.DueAt = old.DueAt // the same hold, since then
+	}
+	v := newView(w.state, w.s.Policy.WithDefaults(), now)
+	if v.hasCurrent {
+		s.Version, s.Credential, s.IssuedAt = v.current.ID, v.current.CredentialID, v.issuedAt()
+		s.RotateAt, _ = v.rotateAt()
+	}
+	if v.hasPrevious {
+		s.PreviousID = v.previous.CredentialID
+		s.PreviousOff = !w.progress.Versions[v.previous.ID].DeactivatedAt.IsZero()
+	}
+	if err != nil && s.Version == "" {
+		// The outside could not be seen: keep what was known.
+		old := w.progress.Status
+		s.Version, s.Credential, s.IssuedAt, s.RotateAt = old.Version, old.Credential, old.IssuedAt, old.RotateAt
+	}
+	if old := w.progress.Status; w.state.Lists && !w.state.Listed && old.Version == s.Version {
+		// Only the issuer knows since when an adopted credential exists.
+		s.IssuedAt, s.RotateAt = old.IssuedAt, old.RotateAt
+	}
+	w.progress.Status, w.progress.NextAt = s, s.NextAt
+	w.result.Status = s
+
+	if d.Hold != w.progress.Held && d.Hold != NotHeld && d.Hold != Retrying && err == nil {
+		w.event(Held, s.Version, s.Credential, d.Reason)
+	}
+	if err == nil {
+		w.progress.Held = d.Hold
+	}
+}

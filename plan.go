@@ -1,0 +1,432 @@
+package rota
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// State is all that the planner may know of a secret: what the store and the
+// issuer told when they were last asked, and what Rota remembers.
+type State struct {
+	Secret    string
+	Traits    Traits
+	Targets   []string // names, in the order of delivery
+	Reloaders []string // names, in the order of reloading
+
+	// Contents is the store's; its versions' CredentialID are filled in.
+	Contents Contents
+
+	// Lists tells that the issuer can list, Listed that Issued is its answer.
+	Lists, Listed bool
+	Issued        []Issued
+	// CanDeactivate tells that the issuer's credentials can be switched off.
+	CanDeactivate bool
+
+	Progress Progress
+
+	// Force is the step that a person asked for now: Create, Deactivate or
+	// Delete ahead of the policy's dates, never ahead of the proof of non-use.
+	Force Step
+}
+
+// Decision is what is to be done now, or when to look again, and why.
+type Decision struct {
+	// Step is what to do now; None to wait.
+	Step Step `json:"step,omitempty"`
+	// Version is the version concerned, Credential the issuer's name of its
+	// credential. An orphan has no version.
+	Version    string `json:"version,omitempty"`
+	Credential string `json:"credential,omitempty"`
+	// Reason is one sentence for people.
+	Reason string `json:"reason"`
+	// Due is since when Next, or Step, is due, or when it will be; zero for
+	// never.
+	Due time.Time `json:"due,omitzero"`
+	// At is when to look again, where Step is None; zero for never.
+	At time.Time `json:"at,omitzero"`
+	// Next is the step that is waited for, where Step is None.
+	Next Step `json:"next,omitempty"`
+	// Hold tells that Next is due but may not be done, and why.
+	Hold HoldKind `json:"hold,omitempty"`
+	// Observe asks for the issuer's list, without which nothing can be
+	// decided.
+	Observe bool `json:"observe,omitempty"`
+}
+
+// HoldKind is why something that is due may not be done.
+type HoldKind string
+
+// The kinds of holds.
+const (
+	NotHeld       HoldKind = ""
+	NotAdopted    HoldKind = "not adopted"
+	NeverIssued   HoldKind = "never issued"
+	ForeignChange HoldKind = "changed by somebody else"
+	InUse         HoldKind = "previous in use"
+	NoFreePlace   HoldKind = "no free place"
+	NotAtIssuer   HoldKind = "current not active at the issuer"
+	WasRolledBack HoldKind = "rolled back"
+	Retrying      HoldKind = "waiting to try again"
+	GaveUp        HoldKind = "gave up"
+)
+
+// Plan decides what is to be done for a secret now. It is pure: the same state,
+// policy and moment give the same decision.
+//
+// It is a chain of rules; the first that has something to say decides. When
+// none has, the earliest moment at which one of them will is the decision.
+func Plan(st State, p Policy, now time.Time) Decision {
+	v := newView(st, p.WithDefaults(), now)
+	for _, rule := range []func(*view) (Decision, bool){
+		ruleRollback,
+		ruleOwnership,
+		rulePending,
+		ruleServe,
+		ruleOrphans,
+		ruleFirst,
+		ruleCurrentAtIssuer,
+		ruleRetire,
+		ruleRotate,
+	} {
+		if d, decided := rule(v); decided {
+			return v.temper(d)
+		}
+	}
+	slices.SortStableFunc(v.waits, func(a, b Decision) int { return a.At.Compare(b.At) })
+	if len(v.waits) == 0 {
+		return Decision{Reason: "nothing to do: the policy has no rotate_every"}
+	}
+	return v.waits[0]
+}
+
+// view is a state seen at one moment, with what all rules ask for.
+type view struct {
+	State
+	policy Policy
+	now    time.Time
+
+	current, pending, previous          Version
+	hasCurrent, hasPending, hasPrevious bool
+
+	waits []Decision // what will be due later, and when to look
+}
+
+func newView(st State, p Policy, now time.Time) *view {
+	v := &view{State: st, policy: p, now: now}
+	v.current, v.hasCurrent = findCredential(st.Contents.Versions, Current)
+	v.pending, v.hasPending = Find(st.Contents.Versions, Pending)
+	v.previous, v.hasPrevious = findCredential(st.Contents.Versions, Previous)
+	return v
+}
+
+// findCredential gives the version that carries the label, unless it holds no
+// credential: then there is none to plan for.
+func findCredential(versions []Version, l Label) (Version, bool) {
+	v, ok := Find(versions, l)
+	if v.CredentialID == NoCredential {
+		return Version{}, false
+	}
+	return v, ok
+}
+
+// issued is the issuer's entry for a credential.
+func (v *view) issued(credentialID string) (Issued, bool) {
+	i := slices.IndexFunc(v.Issued, func(c Issued) bool { return c.ID == credentialID })
+	if i < 0 {
+		return Issued{}, false
+	}
+	return v.Issued[i], true
+}
+
+// unlisted tells that the issuer could list but has not been asked yet.
+func (v *view) unlisted() bool { return v.Lists && !v.Listed }
+
+// wait notes that a step will be due, for when no rule decides.
+func (v *view) wait(next Step, at time.Time, reason string) {
+	v.waits = append(v.waits, Decision{Next: next, Due: at, At: at, Reason: reason})
+}
+
+// look notes that the state should be looked at again, ahead of what is due.
+func (v *view) look(next Step, due, at time.Time, reason string) {
+	v.waits = append(v.waits, Decision{Next: next, Due: due, At: at, Reason: reason})
+}
+
+func (v *view) do(step Step, version Version, due time.Time, format string, args ...any) (Decision, bool) {
+	return Decision{
+		Step: step, Version: version.ID, Credential: version.CredentialID,
+		Due: due, Reason: fmt.Sprintf(format, args...),
+	}, true
+}
+
+// hold says that next is due but may not be done; look again at that moment.
+func (v *view) hold(kind HoldKind, next Step, due, at time.Time, format string, args ...any) (Decision, bool) {
+	return Decision{
+		Next: next, Hold: kind, Due: due, At: at, Reason: "hold: " + fmt.Sprintf(format, args...),
+	}, true
+}
+
+var observe = Decision{Observe: true, Reason: "the issuer's list is needed"}
+
+// holdLook is how long a hold that only a person can lift stays unexamined.
+const holdLook = time.Hour
+
+// temper holds back a step that has failed and may not be tried again yet.
+func (v *view) temper(d Decision) Decision {
+	f := v.Progress.Failure
+	if d.Step == None || f == nil || f.Step != d.Step || v.Force != None {
+		return d
+	}
+	due := d.Due
+	if due.IsZero() {
+		due = f.At
+	}
+	if f.Attempts >= v.policy.MaxAttempts {
+		held, _ := v.hold(GaveUp, d.Step, due, v.now.Add(holdLook), "%s failed %d times, the last time: %s (try: mend it, then rota rotate %s)",
+			d.Step, f.Attempts, f.Error, v.Secret)
+		return held
+	}
+	if v.now.Before(f.RetryAt) {
+		held, _ := v.hold(Retrying, d.Step, due, f.RetryAt, "%s failed (%d of %d): %s",
+			d.Step, f.Attempts, v.policy.MaxAttempts, f.Error)
+		return held
+	}
+	return d
+}
+
+// ruleRollback finishes a rollback that has begun.
+func ruleRollback(v *view) (Decision, bool) {
+	rb := v.Progress.Rollback
+	if rb == nil {
+		return Decision{}, false
+	}
+	to, _ := FindID(v.Contents.Versions, rb.To)
+	return v.do(Rollback, to, rb.At, "put %s back in the place of the current credential", cmp.Or(to.CredentialID, rb.To))
+}
+
+// ruleOwnership stops before anything that Rota neither made nor adopted.
+func ruleOwnership(v *view) (Decision, bool) {
+	if v.hasPending && !v.pending.Ours() {
+		return v.hold(ForeignChange, Create, v.pending.CreatedAt, v.now.Add(holdLook),
+			"version %s is AWSPENDING and not Rota's: another rotation is under way or was left (try: finish it, or take AWSPENDING off that version)", v.pending.ID)
+	}
+	if v.hasCurrent && !v.current.Ours() {
+		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(Current) && vp.Rejected != "" {
+			return v.discard(vp) // it is Rota's own, and in the way of an adoption
+		}
+		if v.hasPrevious && v.previous.Ours() {
+			return v.hold(ForeignChange, Create, v.current.CreatedAt, v.now.Add(holdLook),
+				"AWSCURRENT was changed by somebody else: version %s is not Rota's (try: rota adopt %s)", v.current.ID, v.Secret)
+		}
+		return v.hold(NotAdopted, Create, v.current.CreatedAt, v.now.Add(holdLook),
+			"the current credential was not made by Rota (try: rota adopt %s)", v.Secret)
+	}
+	return Decision{}, false
+}
+
+// ruleServe hands the current credential to everyone who uses it.
+func ruleServe(v *view) (Decision, bool) {
+	if !v.hasCurrent {
+		return Decision{}, false
+	}
+	vp := v.Progress.Versions[v.current.ID]
+	since := cmp.Or(vp.PromotedAt, v.current.CreatedAt)
+	if missing := missing(v.Targets, vp.Delivered); len(missing) > 0 {
+		return v.do(Deliver, v.current, since, "the current credential is not yet at %d of %d targets", len(missing), len(v.Targets))
+	}
+	if missing := missing(v.Reloaders, vp.Reloaded); len(missing) > 0 {
+		return v.do(Reload, v.current, since, "%d of %d reloaders have not taken it up yet", len(missing), len(v.Reloaders))
+	}
+	if vp.ServedAt.IsZero() || !v.current.Has(Served) {
+		return v.do(lastServing(v.State), v.current, since, "mark the current credential as served")
+	}
+	return Decision{}, false
+}
+
+// lastServing is the step after which a credential counts as served.
+func lastServing(st State) Step {
+	switch {
+	case len(st.Reloaders) > 0:
+		return Reload
+	case len(st.Targets) > 0:
+		return Deliver
+	default:
+		return Promote
+	}
+}
+
+func missing(names []string, done map[string]time.Time) []string {
+	var out []string
+	for _, n := range names {
+		if done[n].IsZero() {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// ruleFirst issues the first credential where that harms nobody.
+func ruleFirst(v *view) (Decision, bool) {
+	if v.hasCurrent {
+		return Decision{}, false
+	}
+	if v.unlisted() {
+		return observe, true
+	}
+	full := v.Traits.Limit > 0 && len(v.Issued) >= v.Traits.Limit
+	switch {
+	case v.Force == Create && (!full || !v.Traits.IssuerChooses):
+		return v.create(v.now, "the first credential, asked for by a person")
+	case v.Force == Create:
+		return v.hold(NoFreePlace, Create, v.now, v.now.Add(holdLook), "%d of %d places are taken by %s that Rota did not make: %s (try: delete one that nobody uses)",
+			len(v.Issued), v.Traits.Limit, v.Traits.Kind, names(v.Issued))
+	case v.Lists && len(v.Issued) == 0:
+		return v.create(v.now, "the first credential")
+	}
+	return v.hold(NeverIssued, Create, v.now, v.now.Add(holdLook),
+		"the store holds no credential yet, but the issuer may have one that somebody uses (try: rota adopt %s to keep it, or rota rotate %s to issue the first)", v.Secret, v.Secret)
+}
+
+func names(issued []Issued) string {
+	var out string
+	for i, c := range issued {
+		if i > 0 {
+			out += ", "
+		}
+		out += c.ID
+	}
+	return out
+}
+
+// ruleCurrentAtIssuer stops when the credential that consumers hold is not
+// valid any more: somebody changed it, and more changes would help nobody.
+func ruleCurrentAtIssuer(v *view) (Decision, bool) {
+	if v.unlisted() {
+		return observe, true
+	}
+	if !v.Lists || v.Force == Create {
+		return Decision{}, false
+	}
+	c, ok := v.issued(v.current.CredentialID)
+	shows := maxTime(v.current.CreatedAt, v.Progress.Versions[v.current.ID].PromotedAt).Add(v.Traits.Settle)
+	if (!ok || !c.Active) && v.now.Before(shows) {
+		v.look(Create, v.now, shows, "waiting until the issuer's list shows the current credential "+v.current.CredentialID)
+		return v.waits[len(v.waits)-1], true
+	}
+	if !ok || !c.Active {
+		what := "is not at the issuer any more"
+		if ok {
+			what = "is inactive at the issuer"
+		}
+		return v.hold(NotAtIssuer, Create, v.now, v.now.Add(10*time.Minute),
+			"the current credential %s %s (try: reactivate it there, or rota rotate %s)", v.current.CredentialID, what, v.Secret)
+	}
+	return Decision{}, false
+}
+
+// rotateAt is when the current credential grows too old.
+func (v *view) rotateAt() (time.Time, bool) {
+	if v.policy.RotateEvery == 0 {
+		return time.Time{}, false
+	}
+	due := v.issuedAt().Add(v.policy.RotateEvery)
+	if v.Progress.NotBefore.After(due) {
+		due = v.Progress.NotBefore
+	}
+	return v.policy.Window.Next(due), true
+}
+
+// issuedAt is since when the current credential exists: the issuer's date
+// where it has one, else the version's.
+func (v *view) issuedAt() time.Time {
+	if c, ok := v.issued(v.current.CredentialID); ok && !c.CreatedAt.IsZero() && v.Traits.IssuerChooses {
+		return c.CreatedAt
+	}
+	return v.current.CreatedAt
+}
+
+// ruleRotate creates the next credential when the current one is old enough
+// and there is a place for it.
+func ruleRotate(v *view) (Decision, bool) {
+	due, ever := v.rotateAt()
+	forced := v.Force == Create
+	if forced {
+		due = v.now
+	} else if !ever {
+		return Decision{}, false
+	}
+	if v.now.Before(due) {
+		v.wait(Create, due, fmt.Sprintf("rotate when it is %s old", FormatDuration(v.policy.RotateEvery)))
+		return Decision{}, false
+	}
+	if v.rolledBack() && !forced {
+		return v.hold(WasRolledBack, Create, due, v.now.Add(holdLook),
+			"the last rotation was rolled back (try: mend what was wrong, then rota rotate %s)", v.Secret)
+	}
+	if v.retirable() {
+		return v.hold(NoFreePlace, Create, due, v.now.Add(holdLook),
+			"the previous credential %s is not yet retired (try: wait for its grace, or rota deactivate %s and rota delete %s)", v.previous.CredentialID, v.Secret, v.Secret)
+	}
+	if v.Lists && v.Traits.Limit > 1 && len(v.Issued) >= v.Traits.Limit {
+		return v.hold(NoFreePlace, Create, due, v.now.Add(holdLook), "all %d places are taken: %s; what is not in the store is not Rota's to delete (try: delete the one that nobody uses)",
+			v.Traits.Limit, names(v.Issued))
+	}
+	if open := v.policy.Window.Next(v.now); !forced && open.After(v.now) {
+		v.wait(Create, open, "due since "+stamp(due)+", waiting for the window")
+		return Decision{}, false
+	}
+	reason := fmt.Sprintf("it is %s old, the policy says %s", FormatDuration(v.now.Sub(v.issuedAt())), FormatDuration(v.policy.RotateEvery))
+	if forced {
+		reason = "asked for by a person"
+	}
+	return v.create(due, reason)
+}
+
+// maxRejections is how many new credentials may be given up in a row before
+// only a person can start the next.
+const maxRejections = 4
+
+// create decides on a new credential, unless the last ones were given up.
+func (v *view) create(due time.Time, reason string) (Decision, bool) {
+	if n := v.Progress.Rejections; n > 0 && v.Force != Create {
+		retry := v.Progress.RejectedAt.Add(rejectionBackoff(n))
+		if n >= maxRejections {
+			return v.hold(GaveUp, Create, due, v.now.Add(holdLook), "%d new credentials in a row did not work (try: rota history %s, then rota rotate %s)", n, v.Secret, v.Secret)
+		}
+		if v.now.Before(retry) {
+			return v.hold(Retrying, Create, due, retry, "the last new credential did not work")
+		}
+	}
+	if at := v.settled(); v.now.Before(at) {
+		v.look(Create, due, at, "waiting until the issuer's list shows what the last call did")
+		return v.waits[len(v.waits)-1], true
+	}
+	if v.unlisted() {
+		return observe, true
+	}
+	if !v.Traits.Overlap() && v.hasCurrent {
+		reason += "; the old one stops working as the new one is set, so consumers cannot log in anew until they take it up"
+	}
+	return Decision{Step: Create, Due: due, Reason: reason}, true
+}
+
+// settled is when every call of unknown outcome shows in the issuer's list.
+func (v *view) settled() time.Time {
+	var at time.Time
+	for _, i := range v.Progress.Intents {
+		if _, stored := FindID(v.Contents.Versions, i.Version); stored {
+			continue
+		}
+		if end := i.At.Add(v.Traits.Settle); end.After(at) && v.now.Before(i.Until.Add(Day)) {
+			at = end
+		}
+	}
+	return at
+}
+
+func rejectionBackoff(n int) time.Duration {
+	return min(5*time.Minute<<(2*(n-1)), Day)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

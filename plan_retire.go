@@ -1,0 +1,139 @@
+package rota
+
+import "time"
+
+// rolledBack tells that the current version is older than the previous one.
+func (v *view) rolledBack() bool {
+	return v.hasPrevious && v.previous.CreatedAt.After(v.current.CreatedAt)
+}
+
+// retirable tells whether the previous version holds a credential of its own
+// that still takes a place at the issuer. Two versions may hold the same one,
+// where a person changed another field of the secret. And of one that is not
+// Rota's, as after a deletion that was stopped half-way, or a person's, nothing
+// is left to retire once it is gone.
+func (v *view) retirable() bool {
+	if !v.hasPrevious || !v.Traits.Overlap() || v.previous.CredentialID == v.current.CredentialID {
+		return false
+	}
+	_, there := v.issued(v.previous.CredentialID)
+	return there || !v.Listed || v.previous.Ours()
+}
+
+// ruleRetire deactivates the previous credential after its grace and only when
+// the issuer reports that nobody uses it, and deletes it after the second
+// grace.
+func ruleRetire(v *view) (Decision, bool) {
+	if !v.hasCurrent || !v.retirable() {
+		return Decision{}, false
+	}
+	if v.unlisted() {
+		return observe, true
+	}
+	served := v.Progress.Versions[v.current.ID].ServedAt
+	offAt := served.Add(v.policy.DeactivatePreviousAfter)
+	if v.policy.Retire == BeforeCreate {
+		rotate, ever := v.rotateAt()
+		switch {
+		case v.Force == Create:
+			rotate = v.now
+		case !ever, v.rolledBack():
+			// After a rollback nothing is created until a person says so.
+			rotate = v.now.AddDate(100, 0, 0)
+		}
+		offAt = rotate
+	}
+	offSince := v.Progress.Versions[v.previous.ID].DeactivatedAt
+	if c, ok := v.issued(v.previous.CredentialID); offSince.IsZero() || (ok && c.Active && v.CanDeactivate) {
+		return v.deactivate(c, ok, offAt)
+	}
+	// The second grace counts from the deactivation, which lies a grace after
+	// the successor was served, unless a person was quicker.
+	deleteAt := offSince
+	if v.policy.Retire == AfterGrace {
+		deleteAt = offSince.Add(v.policy.DeletePreviousAfter - v.policy.DeactivatePreviousAfter)
+	}
+	if v.now.Before(deleteAt) && v.Force != Delete {
+		v.wait(Delete, deleteAt, "delete the previous credential "+v.previous.CredentialID+" when its second grace is over")
+		return Decision{}, false
+	}
+	if !v.previous.Ours() {
+		return v.foreignPrevious(Delete, deleteAt)
+	}
+	return v.do(Delete, v.previous, deleteAt, "inactive since %s, and its second grace is over", stamp(offSince))
+}
+
+func (v *view) foreignPrevious(next Step, due time.Time) (Decision, bool) {
+	return v.hold(NotAdopted, next, due, v.now.Add(holdLook),
+		"the previous credential %s was not made by Rota, so Rota does not retire it (try: delete it by hand when nobody uses it)", v.previous.CredentialID)
+}
+
+// deactivate decides on the previous credential, which is active as far as is
+// known.
+func (v *view) deactivate(c Issued, listed bool, at time.Time) (Decision, bool) {
+	if v.now.Before(at) && v.Force != Deactivate {
+		when := "its grace is over"
+		if v.policy.Retire == BeforeCreate {
+			when = "the next rotation is due"
+		}
+		v.wait(Deactivate, at, "deactivate the previous credential "+v.previous.CredentialID+" when "+when)
+		if listed && c.Use.Evidence == Sampled {
+			v.look(Deactivate, at, v.now.Add(v.policy.UnusedFor/4), "look whether the previous credential is in use")
+		}
+		return Decision{}, false
+	}
+	if open := v.policy.Window.Next(v.now); open.After(v.now) && v.Force == None {
+		v.wait(Deactivate, open, "due since "+stamp(at)+", waiting for the window")
+		return Decision{}, false
+	}
+	if !v.previous.Ours() {
+		return v.foreignPrevious(Deactivate, at)
+	}
+	if listed && c.Active {
+		if d, held := v.proveUnused(c.Use, at); held {
+			return d, true
+		}
+	}
+	return v.do(Deactivate, v.previous, at, "its grace is over and nobody uses it")
+}
+
+// minSamples is how many looks without use make sampled evidence.
+const minSamples = 3
+
+// proveUnused holds unless the issuer reports that the previous credential is
+// not used. Not knowing means in use.
+func (v *view) proveUnused(u Use, due time.Time) (Decision, bool) {
+	quiet := v.policy.UnusedFor
+	switch u.Evidence {
+	case Recorded:
+		if u.At.IsZero() || v.now.Sub(u.At) >= quiet {
+			return Decision{}, false
+		}
+		return v.hold(InUse, Deactivate, due, u.At.Add(quiet), "the previous credential %s was used %s ago%s; it must be unused for %s",
+			v.previous.CredentialID, FormatDuration(max(v.now.Sub(u.At), 0)), by(u), FormatDuration(quiet))
+	case Sampled:
+		vp := v.Progress.Versions[v.previous.ID]
+		again := v.now.Add(quiet / 4)
+		if !u.At.IsZero() {
+			return v.hold(InUse, Deactivate, due, again, "the previous credential %s is in use now%s", v.previous.CredentialID, by(u))
+		}
+		if vp.QuietSince.IsZero() || vp.QuietSamples < minSamples || v.now.Sub(vp.QuietSince) < quiet {
+			since := v.now
+			if !vp.QuietSince.IsZero() {
+				since = vp.QuietSince
+			}
+			return v.hold(InUse, Deactivate, due, again, "no use of the previous credential %s was seen for %s in %d looks; it must be %s and %d looks",
+				v.previous.CredentialID, FormatDuration(v.now.Sub(since)), vp.QuietSamples, FormatDuration(quiet), minSamples)
+		}
+		return Decision{}, false
+	default:
+		return v.hold(InUse, Deactivate, due, v.now.Add(holdLook), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
+	}
+}
+
+func by(u Use) string {
+	if u.Detail == "" {
+		return ""
+	}
+	return " from " + u.Detail
+}

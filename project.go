@@ -1,0 +1,166 @@
+package rota
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Planned is one decision on the way ahead.
+type Planned struct {
+	At       time.Time `json:"at"`
+	Decision Decision  `json:"decision"`
+}
+
+// maxPlanned bounds a projection.
+const maxPlanned = 10_000
+
+// Project tells what will be done until a moment, if every step succeeds, the
+// previous credentials go out of use in time and nobody else changes anything.
+// A hold is in the list at the moment it begins, and then taken for lifted
+// where time lifts it; one that only a person can lift ends the list. It is as
+// pure as [Plan].
+func Project(st State, p Policy, from, until time.Time) []Planned {
+	st.Progress.Versions = maps.Clone(st.Progress.Versions)
+	var out []Planned
+	now := from
+	for len(out) < maxPlanned {
+		d := Plan(st, p, now)
+		if d.Step != None {
+			out = append(out, Planned{At: now, Decision: d})
+			st = assume(st, d, now, len(out))
+			continue
+		}
+		if d.Hold != NotHeld {
+			out = append(out, Planned{At: now, Decision: d})
+			if d.Hold != InUse && d.Hold != Retrying {
+				return out
+			}
+			st = liftUse(st)
+		}
+		if d.At.IsZero() || d.At.After(until) {
+			return out
+		}
+		now = maxTime(d.At, now.Add(time.Second))
+	}
+	return out
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// liftUse takes the credentials of previous versions for unused from now on.
+func liftUse(st State) State {
+	st.Issued = slices.Clone(st.Issued)
+	for i := range st.Issued {
+		st.Issued[i].Use = Use{Evidence: Recorded}
+	}
+	st.Progress.Failure = nil
+	return st
+}
+
+// assume is the state after a step that succeeded.
+func assume(st State, d Decision, now time.Time, n int) State {
+	st.Force, st.Progress.Failure = None, nil
+	st.Contents.Versions = slices.Clone(st.Contents.Versions)
+	st.Issued = slices.Clone(st.Issued)
+	for i := range st.Contents.Versions {
+		st.Contents.Versions[i].Labels = slices.Clone(st.Contents.Versions[i].Labels)
+	}
+	st.Progress.Versions = maps.Clone(st.Progress.Versions)
+	if st.Progress.Versions == nil {
+		st.Progress.Versions = map[string]VersionProgress{}
+	}
+	note := func(id string, f func(*VersionProgress)) {
+		vp := st.Progress.Versions[id]
+		f(&vp)
+		st.Progress.Versions[id] = vp
+	}
+	switch d.Step {
+	case Create:
+		id := versionPrefix + "next-" + stamp(now)
+		credential := nextCredential(st, n)
+		relabel(st.Contents.Versions, Pending, "")
+		st.Contents.Versions = append(st.Contents.Versions, Version{ID: id, Labels: []Label{Pending}, CreatedAt: now, CredentialID: credential})
+		issue(&st, credential, now)
+	case Set:
+		note(d.Version, func(vp *VersionProgress) { vp.SetBegunAt, vp.SetAt, vp.RestoredAt = now, now, now })
+		if pending, ok := Find(st.Contents.Versions, Pending); ok && pending.ID != d.Version {
+			note(pending.ID, func(vp *VersionProgress) { vp.RestoredAt = now })
+		}
+	case Test:
+		note(d.Version, func(vp *VersionProgress) { vp.TestedAt = now })
+	case Promote, Rollback:
+		old, _ := Find(st.Contents.Versions, Current)
+		if old.ID != d.Version {
+			relabel(st.Contents.Versions, Previous, old.ID)
+			relabel(st.Contents.Versions, Current, d.Version)
+			note(d.Version, func(vp *VersionProgress) { vp.PromotedAt = now })
+			for i := range st.Issued {
+				if st.Issued[i].ID == old.CredentialID {
+					st.Issued[i].Use = Use{Evidence: Recorded}
+				}
+			}
+		}
+		relabel(st.Contents.Versions, Pending, "")
+		st.Progress.Rollback = nil
+	case Deliver:
+		note(d.Version, func(vp *VersionProgress) { vp.Delivered = allAt(st.Targets, now) })
+	case Reload:
+		note(d.Version, func(vp *VersionProgress) { vp.Reloaded = allAt(st.Reloaders, now) })
+	case Deactivate:
+		for i := range st.Issued {
+			if st.Issued[i].ID == d.Credential {
+				st.Issued[i].Active = false
+			}
+		}
+		note(d.Version, func(vp *VersionProgress) { vp.DeactivatedAt = now })
+	case Delete:
+		st.Issued = slices.DeleteFunc(st.Issued, func(c Issued) bool { return c.ID == d.Credential })
+		st.Contents.Versions = slices.DeleteFunc(st.Contents.Versions, func(v Version) bool { return v.ID == d.Version })
+		delete(st.Progress.Versions, d.Version)
+	}
+	if d.Step == lastServing(st) {
+		relabel(st.Contents.Versions, Served, d.Version)
+		note(d.Version, func(vp *VersionProgress) { vp.ServedAt = now })
+	}
+	return st
+}
+
+// issue adds what the issuer will list: a key of its own, or the role whose
+// password it is.
+func issue(st *State, credential string, now time.Time) {
+	for _, c := range st.Issued {
+		if c.ID == credential {
+			return
+		}
+	}
+	st.Issued = append(st.Issued, Issued{ID: credential, Active: true, CreatedAt: now, Use: Use{Evidence: Recorded}})
+}
+
+// nextCredential names the credential to come: a role that was there before,
+// or a key that does not exist yet.
+func nextCredential(st State, n int) string {
+	if !st.Traits.Overlap() {
+		if current, ok := Find(st.Contents.Versions, Current); ok {
+			return current.CredentialID
+		}
+	}
+	return fmt.Sprintf("(new %d)", n)
+}
+
+// relabel moves a label to a version, "" for none.
+func relabel(versions []Version, l Label, to string) {
+	for i := range versions {
+		v := &versions[i]
+		v.Labels = slices.DeleteFunc(v.Labels, func(have Label) bool { return have == l })
+		if v.ID == to {
+			v.Labels = append(v.Labels, l)
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package rota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// deactivate switches a credential off: the previous one, a rejected new one,
+// or an orphan. Before the previous one goes, the current one must log in.
+func (w *work) deactivate(ctx context.Context, d Decision) error {
+	previous, hasPrevious := Find(w.state.Contents.Versions, Previous)
+	isPrevious := hasPrevious && d.Version == previous.ID
+	if isPrevious {
+		if err := w.currentWorks(ctx); err != nil {
+			return err
+		}
+	}
+	if err := w.begin(ctx, d); err != nil {
+		return err
+	}
+	if off, ok := w.s.Issuer.(Deactivator); ok {
+		err := w.call(ctx, func(ctx context.Context) error {
+			return off.Deactivate(ctx, RetireRequest{CredentialID: d.Credential})
+		})
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			w.stale()
+			err = fmt.Errorf("deactivate %s: %w", d.Credential, err)
+			w.end(d, "", err)
+			return err
+		}
+		w.know(d.Credential, func(i *Issued) { i.Active = false })
+	}
+	if !isPrevious {
+		w.end(d, "", nil)
+		return nil
+	}
+	holder, _ := Find(w.state.Contents.Versions, Deactivated)
+	err := w.move(ctx, Deactivated, holder.ID, previous.ID)
+	w.end(d, "", err)
+	if err != nil {
+		return fmt.Errorf("mark as deactivated: %w", err)
+	}
+	w.update(previous.ID, func(vp *VersionProgress) { vp.DeactivatedAt = w.Now() })
+	w.event(IsDeactivated, previous.ID, d.Credential, d.Reason)
+	return nil
+}
+
+// currentWorks logs in with the current credential once more, before the only
+// other one is switched off.
+func (w *work) currentWorks(ctx context.Context) error {
+	current, _ := Find(w.state.Contents.Versions, Current)
+	c, err := w.get(ctx, current.ID)
+	if err != nil {
+		return err
+	}
+	err = w.retry(ctx, 3, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
+	if err != nil {
+		return fmt.Errorf("the current credential must log in before the previous one is deactivated: %w", err)
+	}
+	return nil
+}
+
+// delete removes an inactive credential at the issuer, then its version's
+// labels, AWSPREVIOUS or AWSPENDING last: as long as that one is there, the
+// step is found again after a crash.
+func (w *work) delete(ctx context.Context, d Decision) error {
+	if err := w.begin(ctx, d); err != nil {
+		return err
+	}
+	v, stored := FindID(w.state.Contents.Versions, d.Version)
+	vp := w.progress.Versions[d.Version]
+	untouched := v.Has(Pending) && !w.s.Issuer.Traits().IssuerChooses && vp.SetBegunAt.IsZero()
+	if w.s.Issuer.Traits().Overlap() && !untouched {
+		err := w.call(ctx, func(ctx context.Context) error {
+			return w.s.Issuer.Delete(ctx, RetireRequest{CredentialID: d.Credential})
+		})
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			w.stale()
+			err = fmt.Errorf("delete %s: %w", d.Credential, err)
+			w.end(d, "", err)
+			return err
+		}
+		w.know(d.Credential, func(i *Issued) { *i = Issued{} })
+	}
+	var err error
+	if stored {
+		err = w.unlabel(ctx, v)
+	}
+	w.end(d, "", err)
+	if err != nil {
+		return err
+	}
+	kind := IsDeleted
+	if !v.Has(Previous) {
+		kind = Discarded
+	}
+	w.event(kind, d.Version, d.Credential, d.Reason)
+	return nil
+}
+
+// unlabel takes all labels off a version; the last one off frees its place in
+// the store.
+func (w *work) unlabel(ctx context.Context, v Version) error {
+	for _, l := range []Label{Adopted, Deactivated, Served, Previous, Pending} {
+		if !v.Has(l) {
+			continue
+		}
+		if err := w.move(ctx, l, v.ID, ""); err != nil {
+			return fmt.Errorf("take %s off version %s: %w", l, v.ID, err)
+		}
+	}
+	return nil
+}
+
+// beginRollback makes a rollback durable, or says why there can be none.
+func (w *work) beginRollback(ctx context.Context) error {
+	if err := w.observe(ctx); err != nil {
+		return err
+	}
+	if w.progress.Rollback != nil {
+		return nil
+	}
+	versions := w.state.Contents.Versions
+	current, hasCurrent := Find(versions, Current)
+	if pending, ok := Find(versions, Pending); ok && pending.ID != current.ID {
+		if !pending.Ours() {
+			return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("version %s is AWSPENDING and not Rota's", pending.ID)}
+		}
+		w.update(pending.ID, func(vp *VersionProgress) { vp.Rejected = "rolled back by a person" })
+		w.progress.Rejections, w.progress.Failure = maxRejections, nil
+		return nil
+	}
+	previous, hasPrevious := findCredential(versions, Previous)
+	if !hasCurrent || !hasPrevious {
+		return &Error{Op: "rollback", Class: Stop, Err: errors.New("there is no previous credential any more: it was deleted, or there never was one"),
+			Hint: "rota rotate " + w.s.Name}
+	}
+	if !previous.Ours() {
+		return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("the previous version %s is not Rota's", previous.ID), Hint: "rota versions " + w.s.Name}
+	}
+	if err := w.list(ctx); err != nil {
+		return err
+	}
+	v := newView(w.state, w.s.Policy, w.Now())
+	if _, there := v.issued(previous.CredentialID); v.Lists && v.retirable() && !there {
+		return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Hint: "rota rotate " + w.s.Name}
+	}
+	w.progress.Rollback = &RollbackIntent{From: current.ID, To: previous.ID, At: w.Now()}
+	w.progress.NextAt = time.Time{} // should this process die, the next run looks at once
+	return w.save(ctx)
+}
+
+// rollback reactivates the previous credential, proves it, and moves the
+// labels back. Delivery and reload follow as for any current credential.
+func (w *work) rollback(ctx context.Context, d Decision) error {
+	rb := w.progress.Rollback
+	c, err := w.get(ctx, rb.To)
+	if err != nil {
+		return err
+	}
+	if err := w.begin(ctx, d); err != nil {
+		return err
+	}
+	err = w.restore(ctx, rb, c, d.Credential)
+	w.end(d, "", err)
+	if err != nil {
+		return fmt.Errorf("rollback: %w", err)
+	}
+	w.update(rb.To, func(vp *VersionProgress) {
+		vp.PromotedAt, vp.ServedAt, vp.DeactivatedAt = w.Now(), time.Time{}, time.Time{}
+		vp.Delivered, vp.Reloaded = nil, nil
+		vp.QuietSince, vp.QuietSamples = time.Time{}, 0
+	})
+	if !rb.Done {
+		w.event(RolledBack, rb.To, d.Credential, "the previous credential is current again")
+	}
+	w.progress.Rollback, w.progress.Failure = &RollbackIntent{From: rb.From, To: rb.To, At: rb.At, Done: true}, nil
+	return nil
+}
+
+func (w *work) restore(ctx context.Context, rb *RollbackIntent, c Credential, credentialID string) error {
+	if on, ok := w.s.Issuer.(Deactivator); ok {
+		if err := w.retry(ctx, 3, func(ctx context.Context) error {
+			return on.Reactivate(ctx, RetireRequest{CredentialID: credentialID})
+		}); err != nil {
+			return fmt.Errorf("reactivate %s: %w", credentialID, err)
+		}
+		w.stale()
+	}
+	if !w.s.Issuer.Traits().Overlap() {
+		if err := w.retry(ctx, 3, func(ctx context.Context) error { return w.s.Issuer.Set(ctx, SetRequest{Credential: c}) }); err != nil {
+			return fmt.Errorf("set %s: %w", credentialID, err)
+		}
+	}
+	if err := w.prove(ctx, c); err != nil {
+		return err
+	}
+	to, _ := FindID(w.state.Contents.Versions, rb.To)
+	for _, l := range []Label{Deactivated, Served} {
+		if to.Has(l) {
+			if err := w.move(ctx, l, rb.To, ""); err != nil {
+				return err
+			}
+		}
+	}
+	current, _ := Find(w.state.Contents.Versions, Current)
+	if current.ID == rb.To {
+		return nil
+	}
+	if current.Has(Pending) {
+		// Its promotion was not quite finished, and must not be finished now.
+		if err := w.move(ctx, Pending, current.ID, ""); err != nil {
+			return err
+		}
+	}
+	return w.move(ctx, Current, current.ID, rb.To)
+}

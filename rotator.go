@@ -1,0 +1,381 @@
+package rota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Rotator carries out steps. It holds no state of its own between calls: what
+// it needs is in the store's labels, at the issuer and in the journal. One
+// Rotator serves many secrets, from several goroutines.
+type Rotator struct {
+	// Journal keeps progress, leases and the audit. Required.
+	Journal Journal
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+	// Sleep waits between tries. Defaults to a timer that ends with ctx.
+	Sleep func(ctx context.Context, d time.Duration) error
+	// NewID makes version ids. Defaults to NewVersionID.
+	NewID func() string
+	// Plan decides. Defaults to [Plan]; the simulator plants faults here.
+	Plan func(State, Policy, time.Time) Decision
+	// Holder is this worker's name in leases. Defaults to a random one.
+	Holder string
+	// Actor is who acts, for the audit. Defaults to "rota".
+	Actor string
+	// CallTimeout bounds one call to an outside system, but for reloads, whose
+	// deadline is their own. Defaults to 30 seconds.
+	CallTimeout time.Duration
+	// LeaseTTL is how long a lease outlives its last write. Defaults to two
+	// minutes.
+	LeaseTTL time.Duration
+	// Heartbeat is how often the lease is prolonged during a reload. Defaults
+	// to never, which suits a virtual clock.
+	Heartbeat time.Duration
+	// Log hears of every step. Defaults to nothing.
+	Log *slog.Logger
+	// Report, if any, is called as each step begins and ends, for progress on
+	// a terminal.
+	Report func(Report)
+}
+
+// Report is one step's beginning or end.
+type Report struct {
+	Secret   string
+	Decision Decision
+	Done     bool
+	Err      error
+}
+
+// Options are a person's wishes for one Advance.
+type Options struct {
+	// Force is a step to take ahead of the policy's dates: Create, Deactivate
+	// or Delete.
+	Force Step
+}
+
+// Result is what one Advance did.
+type Result struct {
+	Secret string     `json:"secret"`
+	Done   []Decision `json:"done"`
+	// Last is the decision that ended it: a wait, a hold, or the step that
+	// failed.
+	Last   Decision `json:"last"`
+	Status Status   `json:"status"`
+}
+
+// maxSteps bounds one Advance: a whole life is 16 steps, and nothing sane
+// needs three of them.
+const maxSteps = 48
+
+func (r *Rotator) withDefaults() *Rotator {
+	c := *r
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Sleep == nil {
+		c.Sleep = sleep
+	}
+	if c.NewID == nil {
+		c.NewID = NewVersionID
+	}
+	if c.Plan == nil {
+		c.Plan = Plan
+	}
+	if c.Holder == "" {
+		c.Holder = uuid.NewString()
+	}
+	if c.Actor == "" {
+		c.Actor = "rota"
+	}
+	if c.CallTimeout == 0 {
+		c.CallTimeout = 30 * time.Second
+	}
+	if c.LeaseTTL == 0 {
+		c.LeaseTTL = 2 * time.Minute
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Report == nil {
+		c.Report = func(Report) {}
+	}
+	return &c
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// Advance does all that is due for a secret now, step by step, until there is
+// something to wait for. It takes the secret's lease first, and looks at the
+// outside afresh before it acts.
+//
+// The error is that of the step that failed, with the secret's name; a hold is
+// no error. [ErrBusy] and [ErrFenced] tell that another worker has the secret.
+func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, error) {
+	return r.withWork(ctx, s, func(w *work) error {
+		w.force = o.Force
+		return w.advance(ctx)
+	})
+}
+
+// Rollback puts the previous credential back in the place of the current one,
+// delivers it and reloads the consumers. Where a new credential is not yet
+// promoted, that one is given up instead. It is an error if the previous
+// credential is no longer there.
+func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
+	return r.withWork(ctx, s, func(w *work) error {
+		if err := w.beginRollback(ctx); err != nil {
+			return err
+		}
+		return w.advance(ctx)
+	})
+}
+
+// Redeliver delivers the current credential to every target and reloads the
+// consumers again.
+func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
+	return r.withWork(ctx, s, func(w *work) error {
+		if err := w.observe(ctx); err != nil {
+			return err
+		}
+		current, ok := findCredential(w.state.Contents.Versions, Current)
+		if !ok {
+			return fmt.Errorf("there is no current credential to deliver (try: rota rotate %s)", s.Name)
+		}
+		w.update(current.ID, func(vp *VersionProgress) { vp.Delivered, vp.Reloaded = nil, nil })
+		return w.advance(ctx)
+	})
+}
+
+// Observe looks at a secret without changing anything, and plans.
+func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, error) {
+	w := &work{Rotator: r.withDefaults(), s: s}
+	var err error
+	if w.progress, err = w.Journal.Load(ctx, s.Name); err != nil {
+		return State{}, Decision{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	if err := w.observe(ctx); err != nil {
+		return State{}, Decision{}, w.fail(err)
+	}
+	if err := w.list(ctx); err != nil {
+		return State{}, Decision{}, w.fail(err)
+	}
+	return w.state, w.Plan(w.state, s.Policy, w.Now()), nil
+}
+
+// work is one worker's turn at one secret.
+type work struct {
+	*Rotator
+	s        *Secret
+	lease    Lease
+	leasedAt time.Time // when the lease was last prolonged, by our clock
+	progress Progress
+	entries  []Entry // not yet in the journal
+	state    State
+	force    Step
+	sampled  bool         // a look at sampled evidence was counted in this turn
+	seen     []Credential // values that passed through, for the sanitiser
+	result   Result
+}
+
+// withWork takes the lease, runs f and saves what is left to save.
+func (r *Rotator) withWork(ctx context.Context, s *Secret, f func(*work) error) (Result, error) {
+	w := &work{Rotator: r.withDefaults(), s: s, result: Result{Secret: s.Name}}
+	var err error
+	w.leasedAt = w.Now()
+	if w.lease, err = w.Journal.Acquire(ctx, AcquireRequest{Secret: s.Name, Holder: w.Holder, TTL: w.LeaseTTL}); err != nil {
+		return w.result, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	// What was done must be written down even when ctx has ended.
+	defer func() { _ = w.Journal.Release(context.WithoutCancel(ctx), w.lease) }()
+	if w.progress, err = w.Journal.Load(ctx, s.Name); err != nil {
+		return w.result, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	err = f(w)
+	if saveErr := w.save(context.WithoutCancel(ctx)); saveErr != nil {
+		return w.result, w.fail(errors.Join(err, saveErr))
+	}
+	w.notify(ctx)
+	return w.result, w.fail(err)
+}
+
+// fail puts the secret's name before an error and cuts values out of it.
+func (w *work) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", w.s.Name, Sanitize(err, w.seen...))
+}
+
+// advance plans and acts until there is something to wait for, and remembers
+// what it found.
+func (w *work) advance(ctx context.Context) error {
+	err := w.act(ctx)
+	w.remember(err)
+	return err
+}
+
+func (w *work) act(ctx context.Context) error {
+	for range maxSteps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.observe(ctx); err != nil {
+			return w.failed(Decision{Next: None}, err)
+		}
+		d := w.Plan(w.state, w.s.Policy, w.Now())
+		if d.Observe {
+			if err := w.list(ctx); err != nil {
+				return w.failed(d, err)
+			}
+			d = w.Plan(w.state, w.s.Policy, w.Now())
+		}
+		w.result.Last = d
+		w.outlive(d)
+		if d.Step == None {
+			return nil
+		}
+		if err := w.do(ctx, d); err != nil {
+			return w.failed(d, err)
+		}
+		w.succeeded(d)
+	}
+	return &Error{Op: "advance", Class: Stop, Err: fmt.Errorf("still not done after %d steps, the last of them %s", maxSteps, w.result.Last.Step)}
+}
+
+// do carries out one step.
+func (w *work) do(ctx context.Context, d Decision) error {
+	w.Report(Report{Secret: w.s.Name, Decision: d})
+	var err error
+	switch d.Step {
+	case Create:
+		err = w.create(ctx, d)
+	case Set:
+		err = w.set(ctx, d)
+	case Test:
+		err = w.test(ctx, d)
+	case Promote:
+		err = w.promote(ctx, d)
+	case Deliver:
+		err = w.deliver(ctx, d)
+	case Reload:
+		err = w.reload(ctx, d)
+	case Deactivate:
+		err = w.deactivate(ctx, d)
+	case Delete:
+		err = w.delete(ctx, d)
+	case Rollback:
+		err = w.rollback(ctx, d)
+	default:
+		err = fmt.Errorf("no such step: %q", d.Step)
+	}
+	err = Sanitize(err, w.seen...)
+	w.Report(Report{Secret: w.s.Name, Decision: d, Done: true, Err: err})
+	if err != nil {
+		w.Log.WarnContext(ctx, string(d.Step), "secret", w.s.Name, "version", d.Version, "credential", d.Credential, "error", err)
+	} else {
+		w.Log.InfoContext(ctx, string(d.Step), "secret", w.s.Name, "version", d.Version, "credential", d.Credential, "reason", d.Reason)
+	}
+	return err
+}
+
+// keep prolongs a lease that is half over, so that it outlasts the next call.
+// Where the lease was lost, that call must not be made: what a stale worker
+// does is refused here.
+func (w *work) keep(ctx context.Context) error {
+	if w.lease.Holder == "" || w.Now().Sub(w.leasedAt) < w.LeaseTTL/2 {
+		return nil
+	}
+	return w.save(ctx)
+}
+
+// call runs f with the deadline of one outside call.
+func (w *work) call(ctx context.Context, f func(context.Context) error) error {
+	if err := w.keep(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
+	defer cancel()
+	return f(ctx)
+}
+
+// retry runs f until it succeeds or fails with another class than Wait, at
+// most n times.
+func (w *work) retry(ctx context.Context, n int, f func(context.Context) error) error {
+	backoff := 250 * time.Millisecond
+	for {
+		err := w.call(ctx, f)
+		if n--; err == nil || n <= 0 || ClassOf(err) != Wait || errors.Is(err, ErrFenced) || errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if sleepErr := w.Sleep(ctx, backoff); sleepErr != nil {
+			return err
+		}
+		backoff *= 2
+	}
+}
+
+// save writes progress and the entries that are not yet written. A lost lease
+// ends the turn here, before any further effect.
+func (w *work) save(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
+	defer cancel()
+	at := w.Now()
+	err := w.Journal.Save(ctx, SaveRequest{Lease: w.lease, Progress: w.progress, Entries: w.entries})
+	if err == nil {
+		w.entries, w.leasedAt = nil, at
+	}
+	return err
+}
+
+// begin writes down an effect before it happens.
+func (w *work) begin(ctx context.Context, d Decision, objects ...string) error {
+	if len(objects) == 0 {
+		objects = []string{""}
+	}
+	for _, object := range objects {
+		w.entry(d, object, Begun, d.Reason)
+	}
+	w.progress.NextAt = time.Time{} // should this process die, the next run looks at once
+	return w.save(ctx)
+}
+
+// end notes how an effect went; it is written with the next save.
+func (w *work) end(d Decision, object string, err error) {
+	if err != nil {
+		w.entry(d, object, Erred, Sanitize(err, w.seen...).Error())
+		return
+	}
+	w.entry(d, object, Succeeded, "")
+}
+
+func (w *work) entry(d Decision, object string, o Outcome, detail string) {
+	w.entries = append(w.entries, Entry{
+		At: w.Now().UTC(), Actor: w.Actor, Secret: w.s.Name, Step: string(d.Step), Object: object,
+		Version: d.Version, Credential: d.Credential, Outcome: o, Detail: detail,
+	})
+}
+
+// update changes what is remembered of a version.
+func (w *work) update(version string, f func(*VersionProgress)) {
+	vp := w.progress.Versions[version]
+	f(&vp)
+	if w.progress.Versions == nil {
+		w.progress.Versions = map[string]VersionProgress{}
+	}
+	w.progress.Versions[version] = vp
+}

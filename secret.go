@@ -1,0 +1,17 @@
+package rota
+
+// Secret is a named thing that Rota keeps fresh, wired to the systems that it
+// lives in. Everything in it is bound to this one secret.
+type Secret struct {
+	Name string
+	// Systems are the names of the outside systems that the secret's steps
+	// speak to: what one of them delays must not delay secrets without it.
+	Systems   []string
+	Issuer    Issuer
+	Store     Store
+	Checks    []Check
+	Targets   []Target
+	Reloaders []Reloader
+	Notifiers []Notifier
+	Policy    Policy
+}

@@ -1,0 +1,278 @@
+package rota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// create makes a new credential and puts it in the store as AWSPENDING. Where
+// the issuer chooses the value, an intent is durable before the one call that
+// cannot be repeated; where Rota chooses it, nothing outside knows the value
+// until it is durable.
+func (w *work) create(ctx context.Context, d Decision) error {
+	traits := w.s.Issuer.Traits()
+	current, _ := Find(w.state.Contents.Versions, Current)
+	d.Version = w.NewID()
+	w.update(d.Version, func(vp *VersionProgress) { vp.Base = current.ID })
+	if traits.IssuerChooses {
+		intent := Intent{Version: d.Version, At: w.Now(), Until: w.Now().Add(w.CallTimeout)}
+		for _, c := range w.state.Issued {
+			intent.Known = append(intent.Known, c.ID)
+		}
+		w.progress.Intents = append(w.progress.Intents, intent)
+	}
+	if err := w.begin(ctx, d); err != nil {
+		return err
+	}
+	var request CreateRequest
+	for _, v := range w.state.Contents.Versions {
+		// A version that only a milestone is left on is none that is served.
+		if v.CredentialID != "" && (v.Has(Current) || v.Has(Pending) || v.Has(Previous)) {
+			request.Taken = append(request.Taken, v.CredentialID)
+		}
+	}
+	var c Credential
+	err := w.call(ctx, func(ctx context.Context) (err error) {
+		c, err = w.s.Issuer.Create(ctx, request)
+		return err
+	})
+	w.stale()
+	if err != nil {
+		err = fmt.Errorf("create: %w", err)
+		w.end(d, "", err)
+		return err
+	}
+	w.see(c)
+	d.Credential = w.s.Issuer.CredentialID(c)
+	w.update(d.Version, func(vp *VersionProgress) { vp.CredentialID = d.Credential })
+	err = w.retry(ctx, 4, func(ctx context.Context) error {
+		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{Pending}})
+	})
+	if err != nil {
+		err = fmt.Errorf("store the new credential: %w", err)
+	}
+	w.end(d, "", err)
+	return err
+}
+
+// set makes a credential valid at the issuer: the pending one, or the current
+// one again where the pending one was rejected.
+func (w *work) set(ctx context.Context, d Decision) error {
+	c, err := w.get(ctx, d.Version)
+	if err != nil {
+		return err
+	}
+	pending, _ := Find(w.state.Contents.Versions, Pending)
+	restore := pending.ID != d.Version
+	if !restore {
+		if err := w.probe(ctx, d, c); err != nil {
+			return err
+		}
+	}
+	first := !restore && w.progress.Versions[d.Version].SetBegunAt.IsZero()
+	if first {
+		w.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt = w.Now() })
+	}
+	if err := w.begin(ctx, d); err != nil {
+		return err
+	}
+	err = w.call(ctx, func(ctx context.Context) error { return w.s.Issuer.Set(ctx, SetRequest{Credential: c}) })
+	w.stale()
+	w.end(d, "", err)
+	if err != nil {
+		if first && ClassOf(err) == Regenerate {
+			// The issuer refused the value: there is nothing to put back.
+			w.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt = time.Time{} })
+		}
+		return fmt.Errorf("set: %w", err)
+	}
+	if restore {
+		w.update(pending.ID, func(vp *VersionProgress) { vp.RestoredAt = w.Now() })
+	} else {
+		w.update(d.Version, func(vp *VersionProgress) { vp.SetAt = w.Now() })
+	}
+	return nil
+}
+
+// probe finds out, where setting the new credential kills the old one, that
+// one of those in the store is the one in force. If none is, somebody changed
+// it outside, and those who use that one would be locked out.
+func (w *work) probe(ctx context.Context, d Decision, pending Credential) error {
+	current, ok := findCredential(w.state.Contents.Versions, Current)
+	if w.s.Issuer.Traits().Overlap() || !ok || w.force == Create || !w.progress.Versions[d.Version].SetBegunAt.IsZero() {
+		return nil
+	}
+	versions := []Version{current, {ID: d.Version}}
+	if previous, ok := findCredential(w.state.Contents.Versions, Previous); ok {
+		versions = append(versions, previous)
+	}
+	for _, v := range versions {
+		c := pending
+		if v.ID != d.Version {
+			var err error
+			if c, err = w.get(ctx, v.ID); err != nil {
+				return err
+			}
+		}
+		err := w.retry(ctx, 3, func(ctx context.Context) error {
+			err := w.s.Issuer.Test(ctx, TestRequest{Credential: c})
+			if errors.Is(err, ErrRefused) {
+				return &Error{Class: Stop, Err: err} // refused is an answer, not a failure
+			}
+			return err
+		})
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrRefused) {
+			return fmt.Errorf("see which credential is in force: %w", err)
+		}
+	}
+	return &Error{
+		Op: "see which credential is in force", Class: Stop, Err: fmt.Errorf("none of those in the store logs in: somebody changed it outside: %w", ErrConflict),
+		Hint: "rota adopt " + w.s.Name + " to keep the one in force, or rota rotate " + w.s.Name + " to replace it",
+	}
+}
+
+// test logs in with the pending credential several times in a row, and runs
+// the user's checks.
+func (w *work) test(ctx context.Context, d Decision) error {
+	c, err := w.get(ctx, d.Version)
+	if err == nil {
+		err = w.prove(ctx, c)
+	}
+	w.end(d, "", err)
+	if err != nil {
+		return err
+	}
+	w.update(d.Version, func(vp *VersionProgress) { vp.TestedAt = w.Now() })
+	return nil
+}
+
+// prove logs in until it went well several times in a row, waiting longer
+// after each refusal: issuers are consistent only after a while.
+func (w *work) prove(ctx context.Context, c Credential) error {
+	need := w.s.Issuer.Traits().TestSuccesses
+	if need == 0 {
+		need = 3
+	}
+	const refusals = 8
+	backoff := 500 * time.Millisecond
+	for row, failures := 0, 0; row < need; {
+		err := w.call(ctx, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
+		if err == nil {
+			row++
+			continue
+		}
+		row = 0
+		if failures++; failures >= refusals || ClassOf(err) != Wait || errors.Is(err, ErrFenced) {
+			return fmt.Errorf("log in: %w", err)
+		}
+		if sleepErr := w.Sleep(ctx, backoff); sleepErr != nil {
+			return fmt.Errorf("log in: %w", err)
+		}
+		backoff = min(2*backoff, 10*time.Second)
+	}
+	for _, check := range w.s.Checks {
+		if err := w.retry(ctx, 4, func(ctx context.Context) error { return check.Check(ctx, c) }); err != nil {
+			return fmt.Errorf("check %s: %w", check.Name(), err)
+		}
+	}
+	return nil
+}
+
+// promote moves AWSCURRENT to the pending version by compare-and-swap, and
+// takes AWSPENDING off it.
+func (w *work) promote(ctx context.Context, d Decision) error {
+	current, hasCurrent := Find(w.state.Contents.Versions, Current)
+	vp := w.progress.Versions[d.Version]
+	if current.ID != d.Version && vp.Base != "" && vp.Base != current.ID {
+		return w.restage(ctx, d, current)
+	}
+	if err := w.begin(ctx, d); err != nil {
+		return err
+	}
+	err := w.swap(ctx, d.Version, current.ID)
+	w.end(d, "", err)
+	if err != nil {
+		return err
+	}
+	if current.ID != d.Version {
+		w.update(d.Version, func(vp *VersionProgress) { vp.PromotedAt = w.Now() })
+		w.progress.Rejections, w.progress.RejectedAt, w.progress.NotBefore = 0, time.Time{}, time.Time{}
+		if hasCurrent {
+			// A new life begins for it: what was noted when it was itself a
+			// previous one, before a rollback, counts no more.
+			w.update(current.ID, func(vp *VersionProgress) {
+				vp.DeactivatedAt, vp.QuietSince, vp.QuietSamples = time.Time{}, time.Time{}, 0
+			})
+		}
+	}
+	if lastServing(w.state) == Promote {
+		return w.markServed(ctx, d.Version)
+	}
+	return nil
+}
+
+func (w *work) swap(ctx context.Context, version, current string) error {
+	if current != version {
+		err := w.move(ctx, Current, current, version)
+		if err != nil {
+			return fmt.Errorf("promote: %w", err)
+		}
+	}
+	pending, _ := Find(w.state.Contents.Versions, Pending)
+	if pending.ID != version {
+		return nil
+	}
+	if err := w.move(ctx, Pending, version, ""); err != nil {
+		return fmt.Errorf("take AWSPENDING off: %w", err)
+	}
+	return nil
+}
+
+func (w *work) move(ctx context.Context, l Label, from, to string) error {
+	return w.retry(ctx, 4, func(ctx context.Context) error {
+		return w.s.Store.Move(ctx, MoveRequest{Label: l, From: from, To: to})
+	})
+}
+
+// restage stores the pending credential again, merged into what somebody has
+// made current since, so that their change is not lost.
+func (w *work) restage(ctx context.Context, d Decision, current Version) error {
+	c, err := w.get(ctx, d.Version)
+	if err != nil {
+		return err
+	}
+	old := w.progress.Versions[d.Version]
+	d.Version = w.NewID()
+	d.Reason = "store the new credential again: the current version was changed meanwhile"
+	w.update(d.Version, func(vp *VersionProgress) {
+		*vp = VersionProgress{CredentialID: old.CredentialID, Base: current.ID, SetBegunAt: old.SetBegunAt, SetAt: old.SetAt, TestedAt: old.TestedAt}
+	})
+	if err := w.begin(ctx, d); err != nil {
+		return err
+	}
+	err = w.retry(ctx, 4, func(ctx context.Context) error {
+		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{Pending}})
+	})
+	w.end(d, "", err)
+	return err
+}
+
+// markServed puts the milestone label on the version that everybody has now.
+func (w *work) markServed(ctx context.Context, version string) error {
+	holder, _ := Find(w.state.Contents.Versions, Served)
+	if holder.ID != version {
+		if err := w.move(ctx, Served, holder.ID, version); err != nil {
+			return fmt.Errorf("mark as served: %w", err)
+		}
+	}
+	if vp := w.progress.Versions[version]; vp.ServedAt.IsZero() {
+		w.update(version, func(vp *VersionProgress) { vp.ServedAt = w.Now() })
+		w.event(Rotated, version, vp.CredentialID, "the new credential is tested, promoted, delivered and in use")
+	}
+	return nil
+}

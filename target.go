@@ -1,0 +1,54 @@
+package rota
+
+import "context"
+
+// Target is a place that gets a copy of the current credential: a file, a
+// variable, a row. All methods may be called from several goroutines.
+type Target interface {
+	// Name is unique among a secret's targets, and stable: progress is kept
+	// under it.
+	Name() string
+	// Deliver writes the credential. It is idempotent, and readers see either
+	// the whole old value or the whole new one.
+	Deliver(ctx context.Context, r DeliverRequest) error
+}
+
+// DeliverRequest is a credential to write to a target.
+type DeliverRequest struct {
+	Secret     string
+	Version    string
+	Credential Credential
+}
+
+// Reloader makes consumers take up the new value, and waits for them.
+type Reloader interface {
+	// Name is unique among a secret's reloaders, and stable.
+	Name() string
+	// Reload returns nil once the consumers run healthily on the version. It
+	// may be called again for the same version after a crash. It has a
+	// deadline of its own, as long as its consumers need.
+	Reload(ctx context.Context, r ReloadRequest) error
+}
+
+// ReloadRequest says what consumers should take up. It carries no value.
+type ReloadRequest struct {
+	Secret  string
+	Version string
+}
+
+// Check is the user's own test of a new credential: a bucket that must be
+// reachable, a query that must run.
+type Check interface {
+	Name() string
+	// Check uses the credential once. Errors are classified as an issuer's
+	// are.
+	Check(ctx context.Context, c Credential) error
+}
+
+// Notifier hears of what happened.
+type Notifier interface {
+	Name() string
+	// Notify sends one event. It may be called again with the same event
+	// (same ID) after a failure.
+	Notify(ctx context.Context, e Event) error
+}

@@ -1,0 +1,81 @@
+package rota
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Label is a staging label on a version. The first three are Secrets
+// Manager's own; those that begin with ROTA_ are Rota's milestones, kept in the
+// store so that they survive the loss of Rota's data folder.
+type Label string
+
+// The labels that Rota reads and moves.
+const (
+	Pending  Label = "AWSPENDING"
+	Current  Label = "AWSCURRENT"
+	Previous Label = "AWSPREVIOUS"
+
+	// Served is on the version that was delivered to every target and taken
+	// up by every reloader.
+	Served Label = "ROTA_SERVED"
+	// Deactivated is on the previous version once its credential is inactive.
+	Deactivated Label = "ROTA_DEACTIVATED"
+	// Adopted is on a version whose credential Rota did not make but was told
+	// to take over.
+	Adopted Label = "ROTA_ADOPTED"
+)
+
+// Labels is every label that Rota moves.
+func Labels() []Label { return []Label{Pending, Current, Previous, Served, Deactivated, Adopted} }
+
+// Version is a credential in a store, without its value.
+type Version struct {
+	ID        string    `json:"id"`
+	Labels    []Label   `json:"labels"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// CredentialID is the issuer's public name of the credential, such as an
+	// access key's id or a role's name. Stores leave it empty; observation
+	// fills it in, or NoCredential where the value holds none.
+	CredentialID string `json:"credential_id,omitempty"`
+}
+
+// NoCredential stands for the name of a credential in a version whose value
+// was read and holds none: only other fields of the user's.
+const NoCredential = "(none)"
+
+// versionPrefix marks the ids of the versions that Rota made.
+const versionPrefix = "rota-"
+
+// NewVersionID is an id that says that Rota made the version: 41 characters,
+// within the 32 to 64 that Secrets Manager takes.
+func NewVersionID() string { return versionPrefix + uuid.NewString() }
+
+// Has tells whether the version carries the label.
+func (v Version) Has(l Label) bool { return slices.Contains(v.Labels, l) }
+
+// Ours tells whether Rota made or adopted the version's credential. Rota
+// changes and deletes no other.
+func (v Version) Ours() bool { return strings.HasPrefix(v.ID, versionPrefix) || v.Has(Adopted) }
+
+// Find gives the version that carries the label.
+func Find(versions []Version, l Label) (Version, bool) {
+	i := slices.IndexFunc(versions, func(v Version) bool { return v.Has(l) })
+	if i < 0 {
+		return Version{}, false
+	}
+	return versions[i], true
+}
+
+// FindID gives the version of that id.
+func FindID(versions []Version, id string) (Version, bool) {
+	i := slices.IndexFunc(versions, func(v Version) bool { return v.ID == id })
+	if i < 0 {
+		return Version{}, false
+	}
+	return versions[i], true
+}
