@@ -1,0 +1,325 @@
+package memory
+
+import (
+	"context"
+	"encoding/base32"
+	"fmt"
+	"slices"
+	"time"
+
+	"rota"
+)
+
+// AccessKeysOptions configure [NewAccessKeys].
+type AccessKeysOptions struct {
+	Options
+	User string // defaults to "ci"
+	// Limit defaults to 2, as in IAM.
+	Limit int
+	// Settle is what [rota.Traits] says. Defaults to ListLag.
+	Settle time.Duration
+	// TestSuccesses is what [rota.Traits] says. Defaults to 3.
+	TestSuccesses int
+	// RefusedLogins is how many logins with a new key are refused before it
+	// is known everywhere.
+	RefusedLogins int
+	// ListLag is how long a list takes to show a change.
+	ListLag time.Duration
+	// UseLag is how long LastUsed takes to show a use.
+	UseLag time.Duration
+}
+
+// AccessKeys issues access keys of one user as IAM does: it chooses the values
+// and answers each once, two may exist, they are active or inactive, their last
+// use is recorded, and what changes is seen everywhere only after a while.
+type AccessKeys struct {
+	part
+	user      string
+	traits    rota.Traits
+	options   AccessKeysOptions
+	keys      []*accessKey
+	before    []rota.Issued // the keys before the last write
+	count     int
+	limitHits int
+}
+
+type accessKey struct {
+	id, secret string
+	foreign    bool
+	createdAt  time.Time
+	active     bool
+	changedAt  time.Time // when active changed last
+	gone       bool
+	goneAt     time.Time
+	logins     int
+	uses       []time.Time // the last that LastUsed shows already, and all after it
+}
+
+// NewAccessKeys makes the issuer of a user without keys.
+func NewAccessKeys(o AccessKeysOptions) *AccessKeys {
+	if o.User == "" {
+		o.User = "ci"
+	}
+	if o.Limit == 0 {
+		o.Limit = 2
+	}
+	if o.TestSuccesses == 0 {
+		o.TestSuccesses = 3
+	}
+	if o.Settle == 0 {
+		o.Settle = o.ListLag
+	}
+	a := &AccessKeys{user: o.User, options: o}
+	a.traits = rota.Traits{Kind: "access key", IssuerChooses: true, Limit: o.Limit, TestSuccesses: o.TestSuccesses, Settle: o.Settle}
+	a.init(o.Options, "memory iam")
+	return a
+}
+
+// Traits are those of the options.
+func (a *AccessKeys) Traits() rota.Traits { return a.traits }
+
+// CredentialID is the access key's id.
+func (a *AccessKeys) CredentialID(c rota.Credential) string {
+	return c.Field(rota.FieldAccessKeyID)
+}
+
+// Create makes an active key. [rota.ErrLimit] where there are enough.
+func (a *AccessKeys) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
+	var made rota.Credential
+	err := a.do(ctx, "issuer.create", func(Fault) error {
+		made = rota.Credential{}
+		if len(a.existing()) >= a.traits.Limit {
+			a.limitHits++
+			return &rota.Error{System: a.opts.System, Op: "create access key for user " + a.user, Class: rota.Stop,
+				Hint: "delete a key that nobody uses", Err: rota.ErrLimit}
+		}
+		made = a.add(false)
+		return nil
+	})
+	if err != nil {
+		return rota.Credential{}, err
+	}
+	return made, nil
+}
+
+// add makes a key. The lock is held.
+func (a *AccessKeys) add(foreign bool) rota.Credential {
+	a.remember()
+	a.count++
+	now := a.opts.Now()
+	k := &accessKey{
+		id:     "AKIA" + base32.StdEncoding.EncodeToString([]byte(value(a.opts.System+a.user, a.count)))[:16],
+		secret: value(a.opts.System+a.user+" secret", a.count), foreign: foreign,
+		createdAt: now, active: true, changedAt: now,
+	}
+	a.keys = append(a.keys, k)
+	a.made = append(a.made, k.id)
+	if n := len(a.existing()); n > a.traits.Limit {
+		a.broke(fmt.Errorf("user %s has %d keys, more than %d", a.user, n, a.traits.Limit))
+	}
+	return rota.NewCredential(map[string]string{rota.FieldAccessKeyID: k.id, rota.FieldSecretAccessKey: k.secret})
+}
+
+// Set has nothing to do: the issuer chose the key.
+func (a *AccessKeys) Set(ctx context.Context, _ rota.SetRequest) error {
+	return a.do(ctx, "issuer.set", func(Fault) error { return nil })
+}
+
+// Test logs in with the key; that counts as a use.
+func (a *AccessKeys) Test(ctx context.Context, r rota.TestRequest) error {
+	return a.do(ctx, "issuer.test", func(Fault) error {
+		id := a.CredentialID(r.Credential)
+		if !a.login(id, r.Credential.Field(rota.FieldSecretAccessKey)) {
+			return &rota.Error{System: a.opts.System, Op: "log in with access key " + id, Class: rota.Wait, Err: rota.ErrRefused}
+		}
+		return nil
+	})
+}
+
+// login tells whether the key lets in. The lock is held.
+func (a *AccessKeys) login(id, secret string) bool {
+	k := a.find(id)
+	if k == nil || !k.active || k.secret != secret {
+		return false
+	}
+	if k.logins++; k.logins <= a.options.RefusedLogins {
+		return false
+	}
+	k.uses = append(a.shown(k), a.opts.Now())
+	return true
+}
+
+// shown are the key's uses without those before the last that is known by now.
+func (a *AccessKeys) shown(k *accessKey) []time.Time {
+	known := a.opts.Now().Add(-a.options.UseLag)
+	for i := len(k.uses) - 1; i > 0; i-- {
+		if !k.uses[i].After(known) {
+			return slices.Delete(k.uses, 0, i)
+		}
+	}
+	return k.uses
+}
+
+// Delete removes an inactive key. An active one is [rota.ErrConflict].
+func (a *AccessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
+	return a.do(ctx, "issuer.delete", func(Fault) error {
+		k := a.find(r.CredentialID)
+		if k == nil {
+			return nil
+		}
+		if k.active {
+			return &rota.Error{System: a.opts.System, Op: "delete access key " + k.id, Class: rota.Stop,
+				Hint: "deactivate it first", Err: fmt.Errorf("it is active: %w", rota.ErrConflict)}
+		}
+		a.remember()
+		k.gone, k.goneAt = true, a.opts.Now()
+		a.made = append(a.made, k.id)
+		a.keys = slices.DeleteFunc(a.keys, func(k *accessKey) bool {
+			return k.gone && !k.goneAt.Add(a.options.ListLag).After(a.opts.Now())
+		})
+		return nil
+	})
+}
+
+// List gives the user's keys as they were [AccessKeysOptions].ListLag ago.
+func (a *AccessKeys) List(ctx context.Context) ([]rota.Issued, error) {
+	var list []rota.Issued
+	err := a.do(ctx, "issuer.list", func(f Fault) error {
+		if f.Stale {
+			list = slices.Clone(a.before)
+			return nil
+		}
+		list = a.list(a.options.ListLag)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// LastUsed reports the key's last use, as far as it is known by now.
+func (a *AccessKeys) LastUsed(ctx context.Context, credentialID string) (rota.Use, error) {
+	var use rota.Use
+	err := a.do(ctx, "issuer.last_used", func(Fault) error {
+		k := a.find(credentialID)
+		if k == nil {
+			return a.notFound("look up last use of access key " + credentialID)
+		}
+		use = rota.Use{Evidence: rota.Recorded}
+		k.uses = a.shown(k)
+		if len(k.uses) > 0 && !k.uses[0].Add(a.options.UseLag).After(a.opts.Now()) {
+			use.At = k.uses[0]
+		}
+		return nil
+	})
+	if err != nil {
+		return rota.Use{}, err
+	}
+	return use, nil
+}
+
+// Deactivate switches the key off.
+func (a *AccessKeys) Deactivate(ctx context.Context, r rota.RetireRequest) error {
+	return a.do(ctx, "issuer.deactivate", func(Fault) error { return a.turn(r.CredentialID, false) })
+}
+
+// Reactivate switches the key on again.
+func (a *AccessKeys) Reactivate(ctx context.Context, r rota.RetireRequest) error {
+	return a.do(ctx, "issuer.reactivate", func(Fault) error { return a.turn(r.CredentialID, true) })
+}
+
+func (a *AccessKeys) turn(id string, on bool) error {
+	k := a.find(id)
+	if k == nil {
+		return a.notFound("switch access key " + id)
+	}
+	if k.active == on {
+		return nil
+	}
+	a.remember()
+	k.active, k.changedAt = on, a.opts.Now()
+	a.made = append(a.made, id)
+	return nil
+}
+
+func (a *AccessKeys) notFound(op string) error {
+	return &rota.Error{System: a.opts.System, Op: op, Class: rota.Stop, Err: rota.ErrNotFound}
+}
+
+func (a *AccessKeys) find(id string) *accessKey {
+	for _, k := range a.keys {
+		if k.id == id && !k.gone {
+			return k
+		}
+	}
+	return nil
+}
+
+func (a *AccessKeys) existing() []rota.Issued { return a.list(0) }
+
+// list is how the keys were a while ago. The lock is held.
+func (a *AccessKeys) list(ago time.Duration) []rota.Issued {
+	at := a.opts.Now().Add(-ago)
+	list := make([]rota.Issued, 0, len(a.keys))
+	for _, k := range a.keys {
+		if k.createdAt.After(at) || (k.gone && !k.goneAt.After(at)) {
+			continue
+		}
+		active := k.active
+		if k.changedAt.After(at) {
+			active = !active
+		}
+		list = append(list, rota.Issued{ID: k.id, Active: active, CreatedAt: k.createdAt})
+	}
+	return list
+}
+
+// remember keeps the state before a write, for stale lists.
+func (a *AccessKeys) remember() { a.before = a.existing() }
+
+// Plant makes a key that Rota knows nothing of, whatever the limit says and
+// without a fault. It is active.
+func (a *AccessKeys) Plant() rota.Credential {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.add(true)
+}
+
+// Foreign tells whether the key was planted.
+func (a *AccessKeys) Foreign(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := a.find(id)
+	return k != nil && k.foreign
+}
+
+// Login is a consumer's login with the credential; it tells whether it
+// succeeded.
+func (a *AccessKeys) Login(c rota.Credential) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.login(a.CredentialID(c), c.Field(rota.FieldSecretAccessKey))
+}
+
+// Use is Login by a consumer that is known to hold the key's secret.
+func (a *AccessKeys) Use(keyID string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := a.find(keyID)
+	return k != nil && a.login(keyID, k.secret)
+}
+
+// Keys are the keys that really exist now, whatever a list says.
+func (a *AccessKeys) Keys() []rota.Issued {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.existing()
+}
+
+// LimitHits is how many calls ran into the limit.
+func (a *AccessKeys) LimitHits() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.limitHits
+}

@@ -1,0 +1,188 @@
+package memory_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"rota"
+	"rota/provider/memory"
+	"rota/provider/providertest"
+)
+
+var (
+	_ rota.Lister      = (*memory.AccessKeys)(nil)
+	_ rota.UseReporter = (*memory.AccessKeys)(nil)
+	_ rota.Deactivator = (*memory.AccessKeys)(nil)
+	_ rota.Lister      = (*memory.Alternating)(nil)
+	_ rota.UseReporter = (*memory.Alternating)(nil)
+	_ rota.Deactivator = (*memory.Alternating)(nil)
+)
+
+// clock is virtual time.
+type clock struct{ now time.Time }
+
+func newClock() *clock                   { return &clock{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
+func (c *clock) Now() time.Time          { return c.now }
+func (c *clock) Advance(d time.Duration) { c.now = c.now.Add(d) }
+func (c *clock) Tick()                   { c.Advance(time.Second) }
+
+// faulty gives options with virtual time, and the hook that injects faults.
+// kind is "issuer", "store" and so on.
+func faulty(kind string) (memory.Options, *clock, providertest.Inject) {
+	injector, clock := &memory.Injector{}, newClock()
+	unavailable := &rota.Error{System: "test", Class: rota.Wait, Err: errors.New("unavailable")}
+	options := memory.Options{Now: clock.Now, Faults: injector.Fault, Wait: func(ctx context.Context, _ time.Duration) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	return options, clock, func(op string, k providertest.FaultKind) bool {
+		injector.Next(kind+"."+op, map[providertest.FaultKind]memory.Fault{
+			providertest.FailBefore: {Before: unavailable},
+			providertest.LoseReply:  {After: unavailable},
+			providertest.Repeat:     {Repeat: true},
+			providertest.Hang:       {Delay: time.Hour},
+		}[k])
+		return true
+	}
+}
+
+func TestAccessKeysKeepTheContract(t *testing.T) {
+	for name, o := range map[string]memory.AccessKeysOptions{
+		"consistent":            {},
+		"eventually consistent": {RefusedLogins: 4, ListLag: 30 * time.Second, UseLag: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+				var clock *clock
+				var inject providertest.Inject
+				o := o
+				o.Options, clock, inject = faulty("issuer")
+				keys := memory.NewAccessKeys(o)
+				t.Cleanup(func() {
+					if err := keys.Invariant(); err != nil {
+						t.Error(err)
+					}
+				})
+				return providertest.IssuerFixture{
+					Issuer: keys, Inject: inject, UnknownID: "AKIAUNKNOWN",
+					Polling: providertest.Polling{Tick: func() { clock.Advance(10 * time.Second) }},
+					Use: func(t *testing.T, c rota.Credential) {
+						if !keys.Login(c) {
+							t.Error("a consumer can't log in")
+						}
+					},
+				}
+			})
+		})
+	}
+}
+
+func TestPasswordKeepsTheContract(t *testing.T) {
+	providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+		options, clock, inject := faulty("issuer")
+		return providertest.IssuerFixture{
+			Issuer: memory.NewPassword("app", memory.RolesOptions{Options: options, RefusedLogins: 2, Accept: noSpace}),
+			Inject: inject, Polling: providertest.Polling{Tick: clock.Tick}, UnknownID: "nobody", Rejected: withSpace,
+		}
+	})
+}
+
+func TestAlternatingKeepsTheContract(t *testing.T) {
+	providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+		options, clock, inject := faulty("issuer")
+		roles := memory.NewAlternating("app_a", "app_b", memory.RolesOptions{Options: options, RefusedLogins: 2, Accept: noSpace})
+		return providertest.IssuerFixture{
+			Issuer: roles, Inject: inject, Polling: providertest.Polling{Tick: clock.Tick}, UnknownID: "nobody", Rejected: withSpace,
+			Use: func(t *testing.T, c rota.Credential) {
+				if !roles.Connect(c) {
+					t.Error("a consumer can't connect")
+				}
+			},
+		}
+	})
+}
+
+func noSpace(password string) error {
+	if strings.Contains(password, " ") {
+		return errors.New("password " + password + " has a space")
+	}
+	return nil
+}
+
+func withSpace(c rota.Credential) rota.Credential {
+	fields := c.Fields()
+	fields[rota.FieldPassword] = "with a space " + fields[rota.FieldPassword]
+	return rota.NewCredential(fields)
+}
+
+func TestStoreKeepsTheContract(t *testing.T) {
+	providertest.Store(t, func(t *testing.T) providertest.StoreFixture {
+		options, clock, inject := faulty("store")
+		s := memory.NewStore(options)
+		t.Cleanup(func() {
+			if err := s.Invariant(); err != nil {
+				t.Error(err)
+			}
+		})
+		return providertest.StoreFixture{Store: s, Inject: inject, Polling: providertest.Polling{Tick: clock.Tick}, Writes: 1000}
+	})
+}
+
+func TestJournalKeepsTheContract(t *testing.T) {
+	providertest.Journal(t, func(*testing.T) providertest.JournalFixture {
+		options, clock, inject := faulty("journal")
+		j := memory.NewJournal(options)
+		return providertest.JournalFixture{Journal: j, Inject: inject, Advance: clock.Advance,
+			Polling: providertest.Polling{Tick: clock.Tick},
+			Entries: func(*testing.T) []rota.Entry { return j.Entries() }}
+	})
+}
+
+func TestTargetKeepsTheContract(t *testing.T) {
+	providertest.Target(t, func(*testing.T) providertest.TargetFixture {
+		options, clock, inject := faulty("target")
+		target := memory.NewTarget("copy", options)
+		return providertest.TargetFixture{Target: target, Inject: inject, Polling: providertest.Polling{Tick: clock.Tick},
+			Read: func() (rota.Credential, bool, error) {
+				r, found := target.Current()
+				return r.Credential, found, nil
+			},
+			Writes: func() int { return len(target.History()) },
+		}
+	})
+}
+
+func TestReloaderKeepsTheContract(t *testing.T) {
+	providertest.Reloader(t, func(*testing.T) providertest.ReloaderFixture {
+		options, clock, inject := faulty("reloader")
+		running, sick := "", false
+		r := memory.NewReloader("app", func(r rota.ReloadRequest) error {
+			if sick {
+				return errors.New("pods are not ready")
+			}
+			running = r.Version
+			return nil
+		}, options)
+		return providertest.ReloaderFixture{Reloader: r, Inject: inject, Polling: providertest.Polling{Tick: clock.Tick},
+			Running: func() (string, error) { return running, nil }, Sicken: func() { sick = true }}
+	})
+}
+
+func TestNotifierKeepsTheContract(t *testing.T) {
+	providertest.Notifier(t, func(*testing.T) providertest.NotifierFixture {
+		options, clock, inject := faulty("notifier")
+		n := memory.NewNotifier("chat", options)
+		return providertest.NotifierFixture{Notifier: n, Inject: inject, Polling: providertest.Polling{Tick: clock.Tick},
+			Heard: func(e rota.Event) (bool, error) {
+				for _, heard := range n.Events() {
+					if heard == e {
+						return true, nil
+					}
+				}
+				return false, nil
+			}}
+	})
+}

@@ -1,0 +1,151 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"rota"
+)
+
+// Journal keeps progress, leases and the audit of any number of secrets. It
+// outlives the crashes that faults simulate, as a disk does.
+type Journal struct {
+	part
+	secrets map[string]*journaled
+	entries []rota.Entry
+}
+
+type journaled struct {
+	lease    rota.Lease // Holder "" where nobody has it; Fence is the highest ever
+	progress rota.Progress
+}
+
+// NewJournal makes an empty journal.
+func NewJournal(o Options) *Journal {
+	j := &Journal{secrets: map[string]*journaled{}}
+	j.init(o, "memory journal")
+	return j
+}
+
+// Acquire takes the lease. A holder that has it already gets it anew, with a
+// higher fence.
+func (j *Journal) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+	var lease rota.Lease
+	err := j.do(ctx, "journal.acquire", func(Fault) error {
+		if r.Secret == "" || r.Holder == "" || r.TTL <= 0 {
+			return j.refuse("take the lease of "+r.Secret, fmt.Errorf("needs a secret, a holder and a time to live"))
+		}
+		s := j.secrets[r.Secret]
+		if s == nil {
+			s = &journaled{}
+			j.secrets[r.Secret] = s
+		}
+		now := j.opts.Now()
+		if s.lease.Holder != "" && s.lease.Holder != r.Holder && now.Before(s.lease.Expires) {
+			return &rota.Error{System: j.opts.System, Op: "take the lease of " + r.Secret, Class: rota.Wait, Err: rota.ErrBusy}
+		}
+		s.lease = rota.Lease{Secret: r.Secret, Holder: r.Holder, Fence: s.lease.Fence + 1, TTL: r.TTL, Expires: now.Add(r.TTL)}
+		lease = s.lease
+		return nil
+	})
+	if err != nil {
+		return rota.Lease{}, err
+	}
+	return lease, nil
+}
+
+// Release gives the lease back.
+func (j *Journal) Release(ctx context.Context, l rota.Lease) error {
+	return j.do(ctx, "journal.release", func(Fault) error {
+		if s := j.secrets[l.Secret]; s != nil && s.lease.Fence == l.Fence && s.lease.Holder == l.Holder {
+			s.lease.Holder = ""
+		}
+		return nil
+	})
+}
+
+// Load reads a copy of the progress.
+func (j *Journal) Load(ctx context.Context, secret string) (rota.Progress, error) {
+	var p rota.Progress
+	err := j.do(ctx, "journal.load", func(Fault) error {
+		if s := j.secrets[secret]; s != nil {
+			p = clone(s.progress)
+		}
+		return nil
+	})
+	if err != nil {
+		return rota.Progress{}, err
+	}
+	return p, nil
+}
+
+// Save keeps a copy of the progress, and the entries, and prolongs the lease.
+// A lease that ran out is lost, whether somebody took it or not.
+func (j *Journal) Save(ctx context.Context, r rota.SaveRequest) error {
+	return j.do(ctx, "journal.save", func(Fault) error {
+		s, now := j.secrets[r.Lease.Secret], j.opts.Now()
+		if s == nil || s.lease.Holder == "" || s.lease.Holder != r.Lease.Holder ||
+			s.lease.Fence != r.Lease.Fence || !now.Before(s.lease.Expires) {
+			return j.refuse("save progress of "+r.Lease.Secret, rota.ErrFenced)
+		}
+		s.progress = clone(r.Progress)
+		s.lease.Expires = now.Add(s.lease.TTL)
+		j.entries = append(j.entries, r.Entries...)
+		j.made = append(j.made, r.Lease.Secret)
+		return nil
+	})
+}
+
+func (j *Journal) refuse(op string, err error) error {
+	return &rota.Error{System: j.opts.System, Op: op, Class: rota.Stop, Err: err}
+}
+
+// Entries is the audit so far, in order.
+func (j *Journal) Entries() []rota.Entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.entries)
+}
+
+// Progress is a secret's progress, without a fault.
+func (j *Journal) Progress(secret string) rota.Progress {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s := j.secrets[secret]; s != nil {
+		return clone(s.progress)
+	}
+	return rota.Progress{}
+}
+
+// Reset loses everything, fences and audit too, as the loss of Rota's data
+// folder does.
+func (j *Journal) Reset() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.secrets, j.entries = map[string]*journaled{}, nil
+}
+
+// clone copies a progress with everything that can be changed through it.
+func clone(p rota.Progress) rota.Progress {
+	p.Versions = maps.Clone(p.Versions)
+	for id, v := range p.Versions {
+		v.Delivered, v.Reloaded = maps.Clone(v.Delivered), maps.Clone(v.Reloaded)
+		p.Versions[id] = v
+	}
+	p.Intents = slices.Clone(p.Intents)
+	for i := range p.Intents {
+		p.Intents[i].Known = slices.Clone(p.Intents[i].Known)
+	}
+	if p.Failure != nil {
+		f := *p.Failure
+		p.Failure = &f
+	}
+	if p.Rollback != nil {
+		r := *p.Rollback
+		p.Rollback = &r
+	}
+	p.Unsent = slices.Clone(p.Unsent)
+	return p
+}

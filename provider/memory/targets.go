@@ -1,0 +1,160 @@
+package memory
+
+import (
+	"context"
+	"slices"
+
+	"rota"
+)
+
+// Target keeps what was delivered to it.
+type Target struct {
+	part
+	name    string
+	history []rota.DeliverRequest
+}
+
+// NewTarget makes a target that nothing was delivered to.
+func NewTarget(name string, o Options) *Target {
+	t := &Target{name: name}
+	t.init(o, "memory target")
+	return t
+}
+
+// Name is the target's name.
+func (t *Target) Name() string { return t.name }
+
+// Deliver keeps the credential; what is there already changes nothing.
+func (t *Target) Deliver(ctx context.Context, r rota.DeliverRequest) error {
+	return t.do(ctx, "target.deliver", func(Fault) error {
+		if n := len(t.history); n > 0 {
+			if last := t.history[n-1]; last.Version == r.Version && last.Credential.Equal(r.Credential) {
+				return nil
+			}
+		}
+		t.history = append(t.history, r)
+		t.made = append(t.made, r.Version)
+		return nil
+	})
+}
+
+// Current is what readers of the target see; false where nothing was
+// delivered yet.
+func (t *Target) Current() (rota.DeliverRequest, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.history) == 0 {
+		return rota.DeliverRequest{}, false
+	}
+	return t.history[len(t.history)-1], true
+}
+
+// History is everything that was delivered, in order, repeats left out.
+func (t *Target) History() []rota.DeliverRequest {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.history)
+}
+
+// Reloader lets consumers take up a version.
+type Reloader struct {
+	part
+	name    string
+	reload  func(rota.ReloadRequest) error
+	history []rota.ReloadRequest
+}
+
+// NewReloader makes a reloader that calls reload, or nothing where it is nil.
+// One reload runs at a time, and reload must not call the reloader.
+func NewReloader(name string, reload func(rota.ReloadRequest) error, o Options) *Reloader {
+	r := &Reloader{name: name, reload: reload}
+	r.init(o, "memory reloader")
+	return r
+}
+
+// Name is the reloader's name.
+func (r *Reloader) Name() string { return r.name }
+
+// Reload lets the consumers take up the version.
+func (r *Reloader) Reload(ctx context.Context, q rota.ReloadRequest) error {
+	return r.do(ctx, "reloader.reload", func(Fault) error {
+		if r.reload != nil {
+			if err := r.reload(q); err != nil {
+				return r.fail("reloader.reload", rota.ClassOf(err), err)
+			}
+		}
+		r.history = append(r.history, q)
+		r.made = append(r.made, q.Version)
+		return nil
+	})
+}
+
+// History is every reload that succeeded, in order, repeats included.
+func (r *Reloader) History() []rota.ReloadRequest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.history)
+}
+
+// Notifier keeps the events that it hears of.
+type Notifier struct {
+	part
+	name   string
+	events []rota.Event
+}
+
+// NewNotifier makes a notifier that heard of nothing yet.
+func NewNotifier(name string, o Options) *Notifier {
+	n := &Notifier{name: name}
+	n.init(o, "memory notifier")
+	return n
+}
+
+// Name is the notifier's name.
+func (n *Notifier) Name() string { return n.name }
+
+// Notify keeps the event.
+func (n *Notifier) Notify(ctx context.Context, e rota.Event) error {
+	return n.do(ctx, "notifier.notify", func(Fault) error {
+		n.events = append(n.events, e)
+		n.made = append(n.made, e.ID)
+		return nil
+	})
+}
+
+// Events are the events in order, repeats included.
+func (n *Notifier) Events() []rota.Event {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.events)
+}
+
+// Check is a user's own test.
+type Check struct {
+	part
+	name  string
+	check func(rota.Credential) error
+}
+
+// NewCheck makes a check that calls check; nil for one that always passes.
+func NewCheck(name string, check func(rota.Credential) error, o Options) *Check {
+	c := &Check{name: name, check: check}
+	c.init(o, "memory check")
+	return c
+}
+
+// Name is the check's name.
+func (c *Check) Name() string { return c.name }
+
+// Check uses the credential once.
+func (c *Check) Check(ctx context.Context, cred rota.Credential) error {
+	return c.do(ctx, "check.check", func(Fault) error {
+		if c.check == nil {
+			return nil
+		}
+		if err := c.check(cred); err != nil {
+			return c.fail("check.check", rota.ClassOf(err), rota.Sanitize(err, cred))
+		}
+		return nil
+	})
+}

@@ -1,0 +1,345 @@
+package providertest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"rota"
+	"rota/provider/memory"
+	"rota/provider/providertest"
+)
+
+// broken are implementations that break one promise each, with the case that
+// must find it. What passes here is a hole in a suite.
+var broken = []struct {
+	name  string
+	found string // the case that fails
+	suite func(t *testing.T)
+}{
+	{"delete fails where the key is gone", "a credential lives", issuer(func(i *brokenIssuer) {
+		i.delete = func(ctx context.Context, r rota.RetireRequest) error {
+			if !exists(i.AccessKeys, r.CredentialID) {
+				return rota.ErrNotFound
+			}
+			return i.AccessKeys.Delete(ctx, r)
+		}
+	})},
+	{"delete takes an active key", "the active one is not deleted", issuer(func(i *brokenIssuer) {
+		i.delete = func(ctx context.Context, r rota.RetireRequest) error {
+			if exists(i.AccessKeys, r.CredentialID) {
+				_ = i.AccessKeys.Deactivate(ctx, r)
+			}
+			return i.AccessKeys.Delete(ctx, r)
+		}
+	})},
+	{"deactivate does nothing", "a credential lives", issuer(func(i *brokenIssuer) {
+		i.deactivate = func(context.Context, rota.RetireRequest) error { return nil }
+	})},
+	{"deactivate of what is gone is no error", "a credential lives", issuer(func(i *brokenIssuer) {
+		i.deactivate = func(ctx context.Context, r rota.RetireRequest) error {
+			if !exists(i.AccessKeys, r.CredentialID) {
+				return nil
+			}
+			return i.AccessKeys.Deactivate(ctx, r)
+		}
+	})},
+	{"test takes a wrong secret", "a wrong credential is refused", issuer(func(i *brokenIssuer) {
+		i.test = func(_ context.Context, r rota.TestRequest) error {
+			if i.Use(i.CredentialID(r.Credential)) {
+				return nil
+			}
+			return rota.ErrRefused
+		}
+	})},
+	{"an error shows the secret", "a wrong credential is refused", issuer(func(i *brokenIssuer) {
+		i.test = func(ctx context.Context, r rota.TestRequest) error {
+			if err := i.AccessKeys.Test(ctx, r); err != nil {
+				return fmt.Errorf("login with %s: %w", r.Credential.Field(rota.FieldSecretAccessKey), err)
+			}
+			return nil
+		}
+	})},
+	{"an issuer that can't be reached refuses", "fails before it acts", issuer(func(i *brokenIssuer) {
+		i.test = func(ctx context.Context, r rota.TestRequest) error {
+			if err := i.AccessKeys.Test(ctx, r); err != nil {
+				return rota.ErrRefused
+			}
+			return nil
+		}
+	})},
+	{"create is retried", "fails before it acts", issuer(func(i *brokenIssuer) {
+		i.create = func(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+			c, err := i.AccessKeys.Create(ctx, r)
+			if err != nil {
+				return i.AccessKeys.Create(ctx, r)
+			}
+			return c, nil
+		}
+	})},
+	{"calls go on without their context", "calls end with their context", issuer(func(i *brokenIssuer) {
+		i.deactivate = func(_ context.Context, r rota.RetireRequest) error {
+			return i.AccessKeys.Deactivate(context.Background(), r)
+		}
+	})},
+
+	{"put with other content overwrites", "the same id takes the same credential only", store(func(s *brokenStore) {
+		s.put = func(ctx context.Context, r rota.PutRequest) error {
+			if err := s.Store.Put(ctx, r); !errors.Is(err, rota.ErrConflict) {
+				return err
+			}
+			return nil
+		}
+	})},
+	{"put promotes", "put does not promote", store(func(s *brokenStore) {
+		s.put = func(ctx context.Context, r rota.PutRequest) error {
+			r.Labels = append(r.Labels, rota.Current)
+			return s.Store.Put(ctx, r)
+		}
+	})},
+	{"move looks at no holder", "a move is a compare-and-swap", store(func(s *brokenStore) {
+		s.move = func(ctx context.Context, r rota.MoveRequest) error {
+			r.From, _, _ = s.Read(r.Label)
+			return s.Store.Move(ctx, r)
+		}
+	})},
+	{"move to the holder is an error", "a move is a compare-and-swap", store(func(s *brokenStore) {
+		s.move = func(ctx context.Context, r rota.MoveRequest) error {
+			if id, _, _ := s.Read(r.Label); id != r.From {
+				return rota.ErrConflict
+			}
+			return s.Store.Move(ctx, r)
+		}
+	})},
+	{"previous stays behind", "moving current moves previous", store(func(s *brokenStore) {
+		s.move = func(ctx context.Context, r rota.MoveRequest) error {
+			before, _, _ := s.Read(rota.Previous)
+			err := s.Store.Move(ctx, r)
+			if after, _, _ := s.Read(rota.Previous); err == nil && r.Label == rota.Current && before != "" {
+				_ = s.Store.Move(ctx, rota.MoveRequest{Label: rota.Previous, From: after, To: before})
+			}
+			return err
+		}
+	})},
+	{"a version that never was has a value", "a secret that does not exist", store(func(s *brokenStore) {
+		s.get = func(ctx context.Context, r rota.GetRequest) (rota.Credential, error) {
+			c, err := s.Store.Get(ctx, r)
+			if errors.Is(err, rota.ErrNotFound) {
+				return rota.Credential{}, nil
+			}
+			return c, err
+		}
+	})},
+
+	{"a lost lease saves", "a lost lease saves nothing", journal(func(j *brokenJournal) {
+		j.save = func(ctx context.Context, r rota.SaveRequest) error {
+			if err := j.Journal.Save(ctx, r); !errors.Is(err, rota.ErrFenced) {
+				return err
+			}
+			return nil
+		}
+	})},
+	{"fences come again", "fences only rise", journal(func(j *brokenJournal) {
+		j.acquire = func(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+			l, err := j.Journal.Acquire(ctx, r)
+			l.Fence = 1
+			return l, err
+		}
+	})},
+	{"progress is kept in part", "every field of progress is kept", journal(func(j *brokenJournal) {
+		j.save = func(ctx context.Context, r rota.SaveRequest) error {
+			r.Progress.Intents = nil
+			return j.Journal.Save(ctx, r)
+		}
+	})},
+	{"entries get lost", "entries are kept in order", journal(func(j *brokenJournal) {
+		j.save = func(ctx context.Context, r rota.SaveRequest) error {
+			r.Entries = r.Entries[:min(1, len(r.Entries))]
+			return j.Journal.Save(ctx, r)
+		}
+	})},
+
+	{"a target that writes nothing", "what is delivered is read", target(func(context.Context, *memory.Target, rota.DeliverRequest) error { return nil })},
+	{"a target that keeps the first", "an older one may be delivered again", target(func(ctx context.Context, x *memory.Target, r rota.DeliverRequest) error {
+		for _, old := range x.History() {
+			if old.Version == r.Version {
+				return nil
+			}
+		}
+		return x.Deliver(ctx, r)
+	})},
+	{"a target whose error shows the secret", "fails before it acts", target(func(ctx context.Context, x *memory.Target, r rota.DeliverRequest) error {
+		if err := x.Deliver(ctx, r); err != nil {
+			return fmt.Errorf("PUT %s: %w", r.Credential.Field(rota.FieldSecretAccessKey), err)
+		}
+		return nil
+	})},
+}
+
+// TestTheSuitesFindWhatIsBroken runs this program again for each broken
+// implementation, since a suite that finds something fails its test.
+func TestTheSuitesFindWhatIsBroken(t *testing.T) {
+	const variable = "ROTA_TEST_BROKEN"
+	if name := os.Getenv(variable); name != "" {
+		for _, b := range broken {
+			if b.name == name {
+				b.suite(t)
+			}
+		}
+		return
+	}
+	for _, b := range broken {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTheSuitesFindWhatIsBroken$", "-test.count=1", "-test.timeout=2m")
+			cmd.Env = append(os.Environ(), variable+"="+b.name)
+			out, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Fatal("the suite passes it")
+			}
+			wanted := strings.ReplaceAll(b.found, " ", "_")
+			for line := range strings.Lines(string(out)) {
+				if strings.Contains(line, "--- FAIL") && strings.Contains(line, wanted) {
+					return
+				}
+			}
+			t.Errorf("the case %q did not fail:\n%s", b.found, out)
+		})
+	}
+}
+
+// parts gives options with virtual time and faults.
+func parts(kind string) (memory.Options, func(time.Duration), providertest.Inject) {
+	now, injector := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), &memory.Injector{}
+	unavailable := errors.New("unavailable")
+	return memory.Options{Now: func() time.Time { return now }, Faults: injector.Fault}, func(d time.Duration) { now = now.Add(d) },
+		func(op string, k providertest.FaultKind) bool {
+			f, ok := map[providertest.FaultKind]memory.Fault{providertest.FailBefore: {Before: unavailable}, providertest.LoseReply: {After: unavailable}}[k]
+			if ok {
+				injector.Next(kind+"."+op, f)
+			}
+			return ok
+		}
+}
+
+// patient ends soon: a broken one will not get better.
+func patient(advance func(time.Duration)) providertest.Polling {
+	return providertest.Polling{Tick: func() { advance(time.Second) }}
+}
+
+type brokenIssuer struct {
+	*memory.AccessKeys
+	create     func(context.Context, rota.CreateRequest) (rota.Credential, error)
+	test       func(context.Context, rota.TestRequest) error
+	deactivate func(context.Context, rota.RetireRequest) error
+	delete     func(context.Context, rota.RetireRequest) error
+}
+
+func (i *brokenIssuer) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	return i.create(ctx, r)
+}
+func (i *brokenIssuer) Test(ctx context.Context, r rota.TestRequest) error { return i.test(ctx, r) }
+func (i *brokenIssuer) Deactivate(ctx context.Context, r rota.RetireRequest) error {
+	return i.deactivate(ctx, r)
+}
+func (i *brokenIssuer) Delete(ctx context.Context, r rota.RetireRequest) error {
+	return i.delete(ctx, r)
+}
+
+func exists(a *memory.AccessKeys, id string) bool {
+	for _, k := range a.Keys() {
+		if k.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+func issuer(damage func(*brokenIssuer)) func(*testing.T) {
+	return func(t *testing.T) {
+		providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+			options, advance, inject := parts("issuer")
+			keys := memory.NewAccessKeys(memory.AccessKeysOptions{Options: options})
+			i := &brokenIssuer{keys, keys.Create, keys.Test, keys.Deactivate, keys.Delete}
+			damage(i)
+			return providertest.IssuerFixture{Issuer: i, Polling: patient(advance), Inject: inject}
+		})
+	}
+}
+
+type brokenStore struct {
+	*memory.Store
+	get  func(context.Context, rota.GetRequest) (rota.Credential, error)
+	put  func(context.Context, rota.PutRequest) error
+	move func(context.Context, rota.MoveRequest) error
+}
+
+func (s *brokenStore) Get(ctx context.Context, r rota.GetRequest) (rota.Credential, error) {
+	return s.get(ctx, r)
+}
+func (s *brokenStore) Put(ctx context.Context, r rota.PutRequest) error   { return s.put(ctx, r) }
+func (s *brokenStore) Move(ctx context.Context, r rota.MoveRequest) error { return s.move(ctx, r) }
+
+func store(damage func(*brokenStore)) func(*testing.T) {
+	return func(t *testing.T) {
+		providertest.Store(t, func(*testing.T) providertest.StoreFixture {
+			options, advance, inject := parts("store")
+			m := memory.NewStore(options)
+			s := &brokenStore{m, m.Get, m.Put, m.Move}
+			damage(s)
+			return providertest.StoreFixture{Store: s, Polling: patient(advance), Inject: inject}
+		})
+	}
+}
+
+type brokenJournal struct {
+	*memory.Journal
+	acquire func(context.Context, rota.AcquireRequest) (rota.Lease, error)
+	save    func(context.Context, rota.SaveRequest) error
+}
+
+func (j *brokenJournal) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+	return j.acquire(ctx, r)
+}
+func (j *brokenJournal) Save(ctx context.Context, r rota.SaveRequest) error { return j.save(ctx, r) }
+
+func journal(damage func(*brokenJournal)) func(*testing.T) {
+	return func(t *testing.T) {
+		providertest.Journal(t, func(*testing.T) providertest.JournalFixture {
+			options, advance, inject := parts("journal")
+			m := memory.NewJournal(options)
+			j := &brokenJournal{m, m.Acquire, m.Save}
+			damage(j)
+			return providertest.JournalFixture{Journal: j, Polling: patient(advance), Inject: inject, Advance: advance,
+				Entries: func(*testing.T) []rota.Entry { return m.Entries() }}
+		})
+	}
+}
+
+type brokenTarget struct {
+	*memory.Target
+	deliver func(context.Context, *memory.Target, rota.DeliverRequest) error
+}
+
+func (x brokenTarget) Deliver(ctx context.Context, r rota.DeliverRequest) error {
+	return x.deliver(ctx, x.Target, r)
+}
+
+func target(deliver func(context.Context, *memory.Target, rota.DeliverRequest) error) func(*testing.T) {
+	return func(t *testing.T) {
+		providertest.Target(t, func(*testing.T) providertest.TargetFixture {
+			options, advance, inject := parts("target")
+			m := memory.NewTarget("copy", options)
+			return providertest.TargetFixture{Target: brokenTarget{m, deliver}, Polling: patient(advance), Inject: inject,
+				Read: func() (rota.Credential, bool, error) {
+					r, found := m.Current()
+					return r.Credential, found, nil
+				}}
+		})
+	}
+}

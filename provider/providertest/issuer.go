@@ -1,0 +1,224 @@
+package providertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"rota"
+)
+
+// IssuerFixture is an issuer over a fresh user or role that has no credential
+// that the fixture knows of.
+type IssuerFixture struct {
+	Issuer rota.Issuer
+	Polling
+	// Inject makes the issuer's system fail; nil where it can't.
+	Inject Inject
+	// PublicFields are the credential's fields that errors may show, beside
+	// the one that is the credential's id.
+	PublicFields []string
+	// Wrong gives a credential with the same id that was never issued.
+	// Defaults to changing the last character of every field but the public.
+	Wrong func(rota.Credential) rota.Credential
+	// Rejected gives a credential that the issuer's rules reject at Set; nil
+	// where it has no rules.
+	Rejected func(rota.Credential) rota.Credential
+	// UnknownID is an id that the issuer never gave; "" leaves those cases
+	// out.
+	UnknownID string
+	// Use lets a consumer use the credential so that LastUsed will show it
+	// soon, and keeps it in use until the test ends; nil where it can't.
+	Use func(t *testing.T, c rota.Credential)
+}
+
+// issuer is one case's issuer, with what was made in the case.
+type issuer struct {
+	IssuerFixture
+	mu   sync.Mutex
+	made []rota.Credential
+}
+
+// Issuer runs the suite of [rota.Issuer] and of the optional interfaces that
+// the fixture's issuer has. fixture is called once a case.
+func Issuer(t *testing.T, fixture func(t *testing.T) IssuerFixture) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *issuer)
+	}{
+		{"traits are complete and never change", testTraits},
+		{"a credential has an id", testCredentialID},
+		{"what is created and set logs in", testCreateSetTest},
+		{"set twice is as good as once", testSetTwice},
+		{"create touches nothing outside where Rota chooses", testCreateTouchesNothing},
+		{"a wrong credential is refused", testWrongRefused},
+		{"with overlap the previous stays valid, without it dies", testOverlap},
+		{"no more than the limit are created", testLimit},
+		{"a value that the rules reject is to be regenerated", testRejected},
+		{"a credential lives from create to delete", testLife},
+		{"the active one is not deleted", testDeleteActive},
+		{"what is unknown is not found", testUnknown},
+		{"the list shows what exists", testList},
+		{"the use that is reported is real", testUse},
+		{"methods may run at the same time", testIssuerConcurrency},
+		{"calls end with their context", testIssuerContext},
+		{"preflight finds all in order and changes nothing", testIssuerPreflight},
+		{"faults: a call that fails before it acts can be made again", testIssuerFailBefore},
+		{"faults: a lost reply is found out", testIssuerLostReply},
+		{"faults: a call that is sent twice does no harm", testIssuerRepeat},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, &issuer{IssuerFixture: fixture(t)}) })
+	}
+}
+
+// seen checks that an error holds no value of any credential of the case.
+func (i *issuer) seen(t *testing.T, err error, also ...rota.Credential) error {
+	t.Helper()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, c := range slices.Concat(i.made, also) {
+		safe(t, err, i.public(c), c)
+	}
+	return err
+}
+
+// public are the fields of a credential that may be shown.
+func (i *issuer) public(c rota.Credential) []string {
+	public := slices.Clone(i.PublicFields)
+	for name, value := range c.Fields() {
+		if value == i.Issuer.CredentialID(c) {
+			public = append(public, name)
+		}
+	}
+	return public
+}
+
+func (i *issuer) taken() []string {
+	var ids []string
+	for _, c := range i.made {
+		ids = append(ids, i.Issuer.CredentialID(c))
+	}
+	return ids
+}
+
+// create makes a credential that is not set yet.
+func (i *issuer) create(t *testing.T) rota.Credential {
+	t.Helper()
+	c, err := i.Issuer.Create(t.Context(), rota.CreateRequest{Taken: i.taken()})
+	if i.seen(t, err) != nil {
+		t.Fatalf("create: %v", err)
+	}
+	i.made = append(i.made, c)
+	return c
+}
+
+// valid makes a credential that logs in.
+func (i *issuer) valid(t *testing.T) rota.Credential {
+	t.Helper()
+	c := i.create(t)
+	i.set(t, c)
+	i.works(t, c)
+	return c
+}
+
+func (i *issuer) set(t *testing.T, c rota.Credential) {
+	t.Helper()
+	if err := i.seen(t, i.Issuer.Set(t.Context(), rota.SetRequest{Credential: c}), c); err != nil {
+		t.Fatalf("set: %v", err)
+	}
+}
+
+func (i *issuer) test(t *testing.T, c rota.Credential) error {
+	t.Helper()
+	return i.seen(t, i.Issuer.Test(t.Context(), rota.TestRequest{Credential: c}), c)
+}
+
+// works waits until the credential logs in as often in a row as the traits
+// ask.
+func (i *issuer) works(t *testing.T, c rota.Credential) {
+	t.Helper()
+	wanted := i.Issuer.Traits().TestSuccesses
+	if wanted == 0 {
+		wanted = 3
+	}
+	i.until(t, "logging in with "+i.Issuer.CredentialID(c), func() error {
+		for range wanted {
+			if err := i.test(t, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// refused waits until the credential is refused, with the right error.
+func (i *issuer) refused(t *testing.T, c rota.Credential) {
+	t.Helper()
+	i.until(t, "being refused with "+i.Issuer.CredentialID(c), func() error {
+		err := i.test(t, c)
+		if err == nil {
+			return errors.New("it logs in")
+		}
+		if !errors.Is(err, rota.ErrRefused) {
+			return fmt.Errorf("want %q, got: %w", rota.ErrRefused, err)
+		}
+		return nil
+	})
+}
+
+// listed waits until the list shows the credential as wanted; "gone" for not
+// at all.
+func (i *issuer) listed(t *testing.T, id, wanted string) {
+	t.Helper()
+	lister, ok := i.Issuer.(rota.Lister)
+	if !ok {
+		return
+	}
+	i.until(t, "listing "+id+" as "+wanted, func() error {
+		list, err := lister.List(t.Context())
+		if i.seen(t, err) != nil {
+			return err
+		}
+		found := "gone"
+		for _, x := range list {
+			switch {
+			case x.ID != id:
+			case found != "gone":
+				t.Fatalf("the list has %s twice", id)
+			case x.Active:
+				found = "active"
+			default:
+				found = "inactive"
+			}
+		}
+		if found != wanted {
+			return fmt.Errorf("it is %s", found)
+		}
+		return nil
+	})
+}
+
+func (i *issuer) wrong(c rota.Credential) rota.Credential {
+	if i.Wrong != nil {
+		return i.Wrong(c)
+	}
+	fields := c.Fields()
+	for name, value := range fields {
+		if value == "" || slices.Contains(i.public(c), name) {
+			continue
+		}
+		last := byte('x')
+		if value[len(value)-1] == last {
+			last = 'y'
+		}
+		fields[name] = value[:len(value)-1] + string(last)
+	}
+	return rota.NewCredential(fields)
+}
+
+func (i *issuer) delete(ctx context.Context, id string) error {
+	return i.Issuer.Delete(ctx, rota.RetireRequest{CredentialID: id})
+}

@@ -1,0 +1,283 @@
+package providertest
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rota"
+)
+
+func testTraits(t *testing.T, i *issuer) {
+	traits := i.Issuer.Traits()
+	if traits.Kind == "" {
+		t.Error("the kind is empty")
+	}
+	if traits.Limit < 0 || traits.TestSuccesses < 0 || traits.Settle < 0 {
+		t.Errorf("a trait is negative: %+v", traits)
+	}
+	i.valid(t)
+	if diff := cmp.Diff(traits, i.Issuer.Traits()); diff != "" {
+		t.Errorf("traits changed:\n%s", diff)
+	}
+}
+
+func testCredentialID(t *testing.T, i *issuer) {
+	if id := i.Issuer.CredentialID(rota.Credential{}); id != "" {
+		t.Errorf("a credential without fields has the id %q", id)
+	}
+	c := i.create(t)
+	if c.IsZero() {
+		t.Fatal("create gives a credential without fields")
+	}
+	id := i.Issuer.CredentialID(c)
+	if id == "" {
+		t.Fatal("a created credential has no id")
+	}
+	for name, value := range c.Fields() {
+		if value == "" {
+			t.Errorf("field %s of a created credential is empty", name)
+		}
+	}
+	if again := i.Issuer.CredentialID(rota.NewCredential(c.Fields())); again != id {
+		t.Errorf("the id of the same credential is %q, then %q", id, again)
+	}
+}
+
+func testCreateSetTest(t *testing.T, i *issuer) {
+	i.valid(t)
+}
+
+func testSetTwice(t *testing.T, i *issuer) {
+	c := i.valid(t)
+	i.set(t, c)
+	i.set(t, c)
+	i.works(t, c)
+}
+
+func testCreateTouchesNothing(t *testing.T, i *issuer) {
+	if i.Issuer.Traits().IssuerChooses {
+		t.Skip("the issuer chooses")
+	}
+	inUse := i.valid(t)
+	next := i.create(t)
+	if next.Equal(inUse) {
+		t.Fatal("create gave the same credential twice")
+	}
+	i.refused(t, next)
+	i.works(t, inUse)
+	i.listed(t, i.Issuer.CredentialID(inUse), "active")
+}
+
+func testWrongRefused(t *testing.T, i *issuer) {
+	c := i.valid(t)
+	wrong := i.wrong(c)
+	if wrong.Equal(c) {
+		t.Fatal("the fixture's wrong credential is the right one")
+	}
+	i.refused(t, wrong)
+	i.works(t, c)
+}
+
+func testOverlap(t *testing.T, i *issuer) {
+	first := i.valid(t)
+	second := i.valid(t)
+	if first.Equal(second) {
+		t.Fatal("two credentials are the same")
+	}
+	if !i.Issuer.Traits().Overlap() {
+		i.refused(t, first)
+		i.works(t, second)
+		return
+	}
+	if i.Issuer.CredentialID(first) == i.Issuer.CredentialID(second) {
+		t.Errorf("both credentials have the id %s", i.Issuer.CredentialID(first))
+	}
+	i.works(t, first)
+	i.works(t, second)
+}
+
+func testLimit(t *testing.T, i *issuer) {
+	limit := i.Issuer.Traits().Limit
+	if limit < 2 {
+		t.Skip("no limit to run into")
+	}
+	for range limit {
+		i.valid(t)
+	}
+	c, err := i.Issuer.Create(t.Context(), rota.CreateRequest{Taken: i.taken()})
+	if !errors.Is(i.seen(t, err), rota.ErrLimit) {
+		t.Errorf("one more than %d: want %q, got %v", limit, rota.ErrLimit, err)
+	}
+	if err != nil && !c.IsZero() {
+		t.Error("a create that failed gives a credential")
+	}
+	for _, c := range i.made {
+		i.works(t, c)
+	}
+}
+
+func testRejected(t *testing.T, i *issuer) {
+	if i.Rejected == nil {
+		t.Skip("the issuer has no rules")
+	}
+	c := i.create(t)
+	bad := i.Rejected(c)
+	err := i.seen(t, i.Issuer.Set(t.Context(), rota.SetRequest{Credential: bad}), bad)
+	if err == nil {
+		t.Fatal("a value that the rules reject was set")
+	}
+	if class := rota.ClassOf(err); class != rota.Regenerate {
+		t.Errorf("its error is of class %q, want %q: %v", class, rota.Regenerate, err)
+	}
+	i.refused(t, bad)
+	i.set(t, c)
+	i.works(t, c)
+}
+
+// testLife goes the whole way of one credential, beside another that must not
+// be touched by it.
+func testLife(t *testing.T, i *issuer) {
+	if !i.Issuer.Traits().Overlap() {
+		t.Skip("with one credential only, its successor's set ends its life")
+	}
+	other := i.valid(t)
+	c := i.valid(t)
+	id := i.Issuer.CredentialID(c)
+	retire := rota.RetireRequest{CredentialID: id}
+	i.listed(t, id, "active")
+
+	if d, ok := i.Issuer.(rota.Deactivator); ok {
+		must := func(what string, err error) {
+			t.Helper()
+			if i.seen(t, err) != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+		}
+		must("deactivate", d.Deactivate(t.Context(), retire))
+		must("deactivate what is inactive", d.Deactivate(t.Context(), retire))
+		i.refused(t, c)
+		i.listed(t, id, "inactive")
+		must("reactivate", d.Reactivate(t.Context(), retire))
+		must("reactivate what is active", d.Reactivate(t.Context(), retire))
+		i.works(t, c)
+		i.listed(t, id, "active")
+		must("deactivate again", d.Deactivate(t.Context(), retire))
+		i.refused(t, c)
+		i.listed(t, id, "inactive")
+	}
+	if err := i.seen(t, i.delete(t.Context(), id)); err != nil {
+		t.Fatalf("delete: %v", err)
+	}
+	i.refused(t, c)
+	i.listed(t, id, "gone")
+	if err := i.seen(t, i.delete(t.Context(), id)); err != nil {
+		t.Errorf("delete what is gone: %v", err)
+	}
+	i.notFound(t, id)
+
+	i.works(t, other)
+	i.listed(t, i.Issuer.CredentialID(other), "active")
+}
+
+// notFound checks that what is gone can't be switched.
+func (i *issuer) notFound(t *testing.T, id string) {
+	t.Helper()
+	d, ok := i.Issuer.(rota.Deactivator)
+	if !ok {
+		return
+	}
+	if err := i.seen(t, d.Deactivate(t.Context(), rota.RetireRequest{CredentialID: id})); !errors.Is(err, rota.ErrNotFound) {
+		t.Errorf("deactivate what is gone: want %q, got %v", rota.ErrNotFound, err)
+	}
+	if err := i.seen(t, d.Reactivate(t.Context(), rota.RetireRequest{CredentialID: id})); !errors.Is(err, rota.ErrNotFound) {
+		t.Errorf("reactivate what is gone: want %q, got %v", rota.ErrNotFound, err)
+	}
+}
+
+func testDeleteActive(t *testing.T, i *issuer) {
+	if _, ok := i.Issuer.(rota.Deactivator); !ok {
+		t.Skip("the issuer knows no difference")
+	}
+	c := i.valid(t)
+	id := i.Issuer.CredentialID(c)
+	i.listed(t, id, "active")
+	if err := i.seen(t, i.delete(t.Context(), id)); !errors.Is(err, rota.ErrConflict) {
+		t.Errorf("delete an active one: want %q, got %v", rota.ErrConflict, err)
+	}
+	i.works(t, c)
+	i.listed(t, id, "active")
+}
+
+func testUnknown(t *testing.T, i *issuer) {
+	if i.UnknownID == "" {
+		t.Skip("the fixture has no unknown id")
+	}
+	if err := i.seen(t, i.delete(t.Context(), i.UnknownID)); err != nil {
+		t.Errorf("delete what never was: %v", err)
+	}
+	i.notFound(t, i.UnknownID)
+}
+
+func testList(t *testing.T, i *issuer) {
+	lister, ok := i.Issuer.(rota.Lister)
+	if !ok {
+		t.Skip("the issuer has no list")
+	}
+	c := i.valid(t)
+	i.listed(t, i.Issuer.CredentialID(c), "active")
+	list, err := lister.List(t.Context())
+	if i.seen(t, err) != nil {
+		t.Fatal(err)
+	}
+	for _, x := range list {
+		if x.ID == "" {
+			t.Error("the list has a credential without id")
+		}
+		if x.Use != (rota.Use{}) {
+			t.Errorf("the list fills in the use of %s", x.ID)
+		}
+	}
+}
+
+func testUse(t *testing.T, i *issuer) {
+	reporter, ok := i.Issuer.(rota.UseReporter)
+	if !ok {
+		t.Skip("the issuer reports no use")
+	}
+	c := i.valid(t)
+	id := i.Issuer.CredentialID(c)
+	use, err := reporter.LastUsed(t.Context(), id)
+	if i.seen(t, err) != nil {
+		t.Fatalf("last use: %v", err)
+	}
+	switch use.Evidence {
+	case rota.Unknown, rota.Sampled, rota.Recorded:
+	default:
+		t.Errorf("evidence is %q", use.Evidence)
+	}
+	if use.Evidence == rota.Unknown && !use.At.IsZero() {
+		t.Errorf("evidence is unknown, but the last use at %s", use.At)
+	}
+	if i.UnknownID != "" {
+		use, err := reporter.LastUsed(t.Context(), i.UnknownID)
+		if i.seen(t, err) == nil && use.Evidence != rota.Unknown {
+			t.Errorf("what never was has evidence %q of use", use.Evidence)
+		}
+	}
+	if i.Use == nil {
+		return
+	}
+	i.Use(t, c)
+	i.until(t, "reporting the use", func() error {
+		use, err := reporter.LastUsed(t.Context(), id)
+		if i.seen(t, err) != nil {
+			return err
+		}
+		if use.At.IsZero() {
+			return errors.New("never seen")
+		}
+		return nil
+	})
+}

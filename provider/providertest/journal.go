@@ -1,0 +1,392 @@
+package providertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"rota"
+)
+
+// JournalFixture is an empty journal.
+type JournalFixture struct {
+	Journal rota.Journal
+	Polling
+	// Inject makes the journal fail; nil where it can't.
+	Inject Inject
+	// Advance lets the journal's clock go on; nil where its clock is the real
+	// one. Leases are then awaited, which takes seconds.
+	Advance func(time.Duration)
+	// Reopen gives the same journal anew, as after a restart; nil where that
+	// says nothing.
+	Reopen func(t *testing.T) rota.Journal
+	// Entries gives the audit so far, in order; nil where it can't be read.
+	Entries func(t *testing.T) []rota.Entry
+}
+
+type journal struct{ JournalFixture }
+
+// Journal runs the suite of [rota.Journal]. fixture is called once a case.
+func Journal(t *testing.T, fixture func(t *testing.T) JournalFixture) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *journal)
+	}{
+		{"a secret without progress loads as zero", testLoadZero},
+		{"every field of progress is kept", testProgressKept},
+		{"what was loaded is a copy", testLoadCopies},
+		{"one holder at a time has the lease", testLease},
+		{"a lease that ran out is anybody's", testLeaseExpires},
+		{"fences only rise", testFences},
+		{"a lost lease saves nothing", testFenced},
+		{"a save prolongs the lease", testSaveProlongs},
+		{"entries are kept in order", testEntries},
+		{"secrets have nothing to do with each other", testSecretsApart},
+		{"of several that acquire at once one wins", testAcquireRace},
+		{"what was saved is durable", testJournalDurable},
+		{"calls end with their context", testJournalContext},
+		{"faults: a call that fails before it acts can be made again", func(t *testing.T, j *journal) { testJournalFaults(t, j, FailBefore) }},
+		{"faults: a call whose reply was lost can be made again", func(t *testing.T, j *journal) { testJournalFaults(t, j, LoseReply) }},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, &journal{fixture(t)}) })
+	}
+}
+
+const ttl = time.Minute
+
+func (j *journal) acquire(t *testing.T, secret, holder string, ttl time.Duration) rota.Lease {
+	t.Helper()
+	l, err := j.Journal.Acquire(t.Context(), rota.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl})
+	if err != nil {
+		t.Fatalf("%s acquires %s: %v", holder, secret, err)
+	}
+	if l.Secret != secret || l.Holder != holder || l.TTL != ttl || l.Fence <= 0 || l.Expires.IsZero() {
+		t.Errorf("the lease is not what was asked for: %+v", l)
+	}
+	return l
+}
+
+func (j *journal) busy(t *testing.T, secret, holder string) {
+	t.Helper()
+	if _, err := j.Journal.Acquire(t.Context(), rota.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl}); !errors.Is(err, rota.ErrBusy) {
+		t.Fatalf("%s acquires %s: want %q, got %v", holder, secret, rota.ErrBusy, err)
+	}
+}
+
+func (j *journal) release(t *testing.T, l rota.Lease) {
+	t.Helper()
+	if err := j.Journal.Release(t.Context(), l); err != nil {
+		t.Fatalf("release %+v: %v", l, err)
+	}
+}
+
+func (j *journal) save(t *testing.T, l rota.Lease, p rota.Progress, entries ...rota.Entry) {
+	t.Helper()
+	if err := j.Journal.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: p, Entries: entries}); err != nil {
+		t.Fatalf("save: %v", err)
+	}
+}
+
+func (j *journal) load(t *testing.T, secret string) rota.Progress {
+	t.Helper()
+	p, err := j.Journal.Load(t.Context(), secret)
+	if err != nil {
+		t.Fatalf("load %s: %v", secret, err)
+	}
+	return p
+}
+
+// loads compares progress; an empty map or list is as good as none.
+func (j *journal) loads(t *testing.T, secret string, want rota.Progress) {
+	t.Helper()
+	if diff := cmp.Diff(want, j.load(t, secret), cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("progress of %s (-want +got):\n%s", secret, diff)
+	}
+}
+
+// entry is the n-th of a row of entries.
+func entry(secret string, n int) rota.Entry {
+	return rota.Entry{At: time.Date(2026, 3, 1, 12, 0, n, 0, time.UTC), Actor: "test", Secret: secret,
+		Step: string(rota.Deliver), Object: fmt.Sprintf("target %d", n), Version: "rota-1", Credential: "AKIA1",
+		Outcome: rota.Succeeded, Detail: "it's \"quoted\"\nand on two lines"}
+}
+
+// audited checks the audit of the secrets that the case used.
+func (j *journal) audited(t *testing.T, want ...rota.Entry) {
+	t.Helper()
+	if j.Entries == nil {
+		return
+	}
+	if diff := cmp.Diff(want, j.Entries(t), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("audit (-want +got):\n%s", diff)
+	}
+}
+
+func testLoadZero(t *testing.T, j *journal) {
+	j.loads(t, "never/seen", rota.Progress{})
+	j.release(t, j.acquire(t, "just/leased", "a", ttl))
+	j.loads(t, "just/leased", rota.Progress{})
+}
+
+func testProgressKept(t *testing.T, j *journal) {
+	var full rota.Progress
+	fill(&full)
+	l := j.acquire(t, "full", "a", ttl)
+	j.save(t, l, full)
+	j.loads(t, "full", full)
+	j.save(t, l, rota.Progress{})
+	j.loads(t, "full", rota.Progress{})
+}
+
+func testLoadCopies(t *testing.T, j *journal) {
+	var saved, want rota.Progress
+	fill(&saved)
+	fill(&want)
+	j.save(t, j.acquire(t, "copy", "a", ttl), saved)
+	scramble(&saved)
+	j.loads(t, "copy", want)
+	loaded := j.load(t, "copy")
+	scramble(&loaded)
+	j.loads(t, "copy", want)
+}
+
+func testLease(t *testing.T, j *journal) {
+	first := j.acquire(t, "s", "a", ttl)
+	j.busy(t, "s", "b")
+	again := j.acquire(t, "s", "a", ttl)
+	if again.Fence <= first.Fence {
+		t.Errorf("the same holder's next fence is %d after %d", again.Fence, first.Fence)
+	}
+	j.busy(t, "s", "b")
+	j.release(t, again)
+	j.release(t, again) // what is released already is no error
+	other := j.acquire(t, "s", "b", ttl)
+	j.release(t, again) // a lost lease frees nobody else's
+	j.busy(t, "s", "a")
+	j.save(t, other, rota.Progress{})
+}
+
+func testLeaseExpires(t *testing.T, j *journal) {
+	short := 300 * time.Millisecond
+	lost := j.acquire(t, "s", "a", short)
+	j.busy(t, "s", "b")
+	if j.Advance != nil {
+		j.Advance(short + time.Second)
+	}
+	var taken rota.Lease
+	j.until(t, "taking over a lease that ran out", func() (err error) {
+		taken, err = j.Journal.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: "b", TTL: ttl})
+		return err
+	})
+	if taken.Fence <= lost.Fence {
+		t.Errorf("the fence is %d after %d", taken.Fence, lost.Fence)
+	}
+	j.busy(t, "s", "a")
+	err := j.Journal.Save(t.Context(), rota.SaveRequest{Lease: lost, Progress: rota.Progress{NotBefore: time.Unix(1, 0).UTC()}, Entries: []rota.Entry{entry("s", 1)}})
+	if !errors.Is(err, rota.ErrFenced) {
+		t.Errorf("save with a lease that was taken over: want %q, got %v", rota.ErrFenced, err)
+	}
+	j.loads(t, "s", rota.Progress{})
+	j.audited(t)
+}
+
+func testFences(t *testing.T, j *journal) {
+	last := int64(0)
+	for n := range 10 {
+		l := j.acquire(t, "s", fmt.Sprintf("holder %d", n), ttl)
+		if l.Fence <= last {
+			t.Fatalf("fence %d after %d", l.Fence, last)
+		}
+		last = l.Fence
+		j.release(t, l)
+	}
+}
+
+func testFenced(t *testing.T, j *journal) {
+	kept := rota.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+	first := j.acquire(t, "s", "a", ttl)
+	j.save(t, first, kept, entry("s", 1))
+	released := j.acquire(t, "s", "a", ttl)
+	j.release(t, released)
+	held := j.acquire(t, "s", "b", ttl)
+	for name, l := range map[string]rota.Lease{
+		"with a lower fence":                  first,
+		"that was released":                   released,
+		"of another holder with this fence":   {Secret: "s", Holder: "a", Fence: held.Fence, TTL: ttl, Expires: held.Expires},
+		"with a fence that was never given":   {Secret: "s", Holder: "b", Fence: held.Fence + 1, TTL: ttl, Expires: held.Expires},
+		"on a secret that nobody ever leased": {Secret: "other", Holder: "b", Fence: held.Fence, TTL: ttl, Expires: held.Expires},
+	} {
+		var p rota.Progress
+		fill(&p)
+		err := j.Journal.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: p, Entries: []rota.Entry{entry("s", 2)}})
+		if !errors.Is(err, rota.ErrFenced) {
+			t.Errorf("save with a lease %s: want %q, got %v", name, rota.ErrFenced, err)
+		}
+	}
+	j.loads(t, "s", kept)
+	j.loads(t, "other", rota.Progress{})
+	j.audited(t, entry("s", 1))
+	j.save(t, held, rota.Progress{}, entry("s", 3))
+	j.audited(t, entry("s", 1), entry("s", 3))
+}
+
+func testSaveProlongs(t *testing.T, j *journal) {
+	if j.Advance == nil {
+		t.Skip("the journal's clock is the real one")
+	}
+	l := j.acquire(t, "s", "a", ttl)
+	for range 5 {
+		j.Advance(ttl * 2 / 3)
+		j.save(t, l, rota.Progress{})
+		j.busy(t, "s", "b")
+	}
+	j.Advance(ttl * 2)
+	j.acquire(t, "s", "b", ttl)
+}
+
+func testEntries(t *testing.T, j *journal) {
+	if j.Entries == nil {
+		t.Skip("the audit can't be read")
+	}
+	l := j.acquire(t, "s", "a", ttl)
+	var want []rota.Entry
+	for n := range 5 {
+		pair := []rota.Entry{entry("s", 2*n), entry("s", 2*n+1)}
+		j.save(t, l, rota.Progress{}, pair...)
+		want = append(want, pair...)
+	}
+	j.save(t, l, rota.Progress{})
+	j.audited(t, want...)
+}
+
+func testSecretsApart(t *testing.T, j *journal) {
+	a, b := j.acquire(t, "a", "one", ttl), j.acquire(t, "b", "two", ttl)
+	var full rota.Progress
+	fill(&full)
+	j.save(t, a, full)
+	j.loads(t, "b", rota.Progress{})
+	j.save(t, b, rota.Progress{})
+	j.loads(t, "a", full)
+	j.release(t, a)
+	j.busy(t, "b", "one")
+}
+
+func testAcquireRace(t *testing.T, j *journal) {
+	leases := make([]rota.Lease, crowd)
+	won := -1
+	for n, err := range together(crowd, func(n int) (err error) {
+		leases[n], err = j.Journal.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: fmt.Sprintf("holder %d", n), TTL: ttl})
+		return err
+	}) {
+		switch {
+		case err == nil && won >= 0:
+			t.Errorf("holders %d and %d both have the lease", won, n)
+		case err == nil:
+			won = n
+		case !errors.Is(err, rota.ErrBusy):
+			t.Errorf("the loser's error: want %q, got %v", rota.ErrBusy, err)
+		}
+	}
+	if won < 0 {
+		t.Fatal("nobody has the lease")
+	}
+	errs := together(crowd, func(n int) error {
+		return j.Journal.Save(t.Context(), rota.SaveRequest{Lease: leases[won], Entries: []rota.Entry{entry("s", n)}})
+	})
+	if err := errors.Join(errs...); err != nil {
+		t.Errorf("save at the same time: %v", err)
+	}
+	if j.Entries != nil {
+		if got := len(j.Entries(t)); got != crowd {
+			t.Errorf("%d entries of %d saves", got, crowd)
+		}
+	}
+}
+
+func testJournalDurable(t *testing.T, j *journal) {
+	if j.Reopen == nil {
+		t.Skip("the fixture does not reopen")
+	}
+	var full rota.Progress
+	fill(&full)
+	l := j.acquire(t, "s", "a", ttl)
+	j.save(t, l, full, entry("s", 1))
+	j.Journal = j.Reopen(t)
+	j.loads(t, "s", full)
+	j.busy(t, "s", "b")
+	j.save(t, l, full, entry("s", 2))
+	j.release(t, l)
+	if next := j.acquire(t, "s", "b", ttl); next.Fence <= l.Fence {
+		t.Errorf("the fence after reopening is %d, after %d", next.Fence, l.Fence)
+	}
+	j.audited(t, entry("s", 1), entry("s", 2))
+}
+
+func testJournalContext(t *testing.T, j *journal) {
+	l := j.acquire(t, "s", "a", ttl)
+	kept := rota.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+	j.save(t, l, kept, entry("s", 1))
+	honours(t, "acquire", j.Inject, "acquire", func(ctx context.Context) error {
+		_, err := j.Journal.Acquire(ctx, rota.AcquireRequest{Secret: "free", Holder: "b", TTL: ttl})
+		return err
+	}, rota.ErrBusy)
+	honours(t, "load", j.Inject, "load", func(ctx context.Context) error {
+		_, err := j.Journal.Load(ctx, "s")
+		return err
+	})
+	honours(t, "save", j.Inject, "save", func(ctx context.Context) error {
+		return j.Journal.Save(ctx, rota.SaveRequest{Lease: l, Entries: []rota.Entry{entry("s", 2)}})
+	}, rota.ErrFenced)
+	j.loads(t, "s", kept)
+	j.audited(t, entry("s", 1))
+	j.acquire(t, "free", "c", ttl) // what was given up took nothing
+}
+
+func testJournalFaults(t *testing.T, j *journal, kind FaultKind) {
+	if j.Inject == nil {
+		t.Skip("the fixture injects nothing")
+	}
+	try := func(op string, call func() error) {
+		t.Helper()
+		if j.Inject(op, kind) {
+			err := call()
+			if kind == FailBefore && err == nil {
+				t.Errorf("%s succeeded although the journal failed", op)
+			}
+			if errors.Is(err, rota.ErrFenced) || errors.Is(err, rota.ErrBusy) {
+				t.Errorf("%s claims to know what it can't: %v", op, err)
+			}
+		}
+		if err := call(); err != nil {
+			t.Fatalf("%s, made again: %v", op, err)
+		}
+	}
+	var l rota.Lease
+	try("acquire", func() (err error) {
+		l, err = j.Journal.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: "a", TTL: ttl})
+		return err
+	})
+	var full rota.Progress
+	fill(&full)
+	try("save", func() error {
+		return j.Journal.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: full, Entries: []rota.Entry{entry("s", 1)}})
+	})
+	j.loads(t, "s", full)
+	if j.Entries != nil {
+		// After a lost reply the entry may be there twice, but never half.
+		got := j.Entries(t)
+		if n := len(slices.Compact(slices.Clone(got))); n != 1 {
+			t.Errorf("%d different entries, want 1: %v", n, got)
+		}
+	}
+	try("load", func() error {
+		_, err := j.Journal.Load(t.Context(), "s")
+		return err
+	})
+}

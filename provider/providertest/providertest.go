@@ -1,0 +1,196 @@
+package providertest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rota"
+)
+
+// FaultKind is how the next call goes wrong.
+type FaultKind string
+
+// The kinds of faults that a fixture's Inject may be asked for.
+const (
+	// FailBefore: the outside answers an error (throttled, 5xx, connection
+	// refused) and does nothing.
+	FailBefore FaultKind = "fails before it acts"
+	// LoseReply: the outside does it, and the caller gets an error.
+	LoseReply FaultKind = "acts, and its reply is lost"
+	// Repeat: the outside is asked twice, as by a client that sends again, and
+	// the caller gets the second answer.
+	Repeat FaultKind = "acts twice"
+	// Hang: the outside never answers, until the caller gives up.
+	Hang FaultKind = "hangs"
+)
+
+// Inject makes the next call of a method go wrong. op is the method's name in
+// small letters: "create", "set", "test", "delete", "list", "deactivate",
+// "reactivate", "describe", "get", "put", "move", "acquire", "save",
+// "deliver", "reload", "notify". It is false where the fixture can't do that;
+// the case is then left out.
+type Inject func(op string, kind FaultKind) bool
+
+// Polling says how to wait for what an outside system shows only after a while.
+type Polling struct {
+	// Timeout defaults to 10 s.
+	Timeout time.Duration
+	// Tick, if any, is called between two looks instead of waiting: it
+	// advances a fake clock.
+	Tick func()
+}
+
+// looks is how often a fake clock is advanced before the case fails.
+const looks = 1000
+
+// until looks again and again until ok holds.
+func (p Polling) until(t *testing.T, what string, ok func() error) {
+	t.Helper()
+	timeout := p.Timeout
+	if timeout == 0 {
+		timeout = 10 * time.Second
+	}
+	deadline := time.Now().Add(timeout)
+	var err error
+	for i := 0; ; i++ {
+		if err = ok(); err == nil {
+			return
+		}
+		if p.Tick != nil && i < looks {
+			p.Tick()
+			continue
+		}
+		if p.Tick != nil || time.Now().After(deadline) {
+			t.Fatalf("%s: still not so: %v", what, err)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatalf("%s: test over: %v", what, err)
+		}
+	}
+}
+
+// patience is how long a call may take after its context has ended.
+const patience = 5 * time.Second
+
+// honours checks that a call gives up when its context ends. The error must be
+// one of its own, and none of the wrong ones: a call that was given up has
+// found out nothing.
+func honours(t *testing.T, what string, inject Inject, op string, call func(context.Context) error, wrong ...error) {
+	t.Helper()
+	check := func(t *testing.T, ctx context.Context) {
+		t.Helper()
+		answer := make(chan error, 1)
+		go func() { answer <- call(ctx) }()
+		select {
+		case err := <-answer:
+			if err == nil {
+				t.Fatalf("%s succeeded although its context had ended", what)
+			}
+			for _, w := range wrong {
+				if errors.Is(err, w) {
+					t.Fatalf("%s with an ended context claims %q: %v", what, w, err)
+				}
+			}
+		case <-time.After(patience):
+			t.Fatalf("%s is still at it %s after its context ended", what, patience)
+		}
+	}
+	t.Run(what+" with a cancelled context", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		check(t, ctx)
+	})
+	t.Run(what+" past its deadline", func(t *testing.T) {
+		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+		defer cancel()
+		check(t, ctx)
+	})
+	if inject == nil {
+		return
+	}
+	t.Run(what+" while the other side hangs", func(t *testing.T) {
+		if !inject(op, Hang) {
+			t.Skip("the fixture can't hang")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		check(t, ctx)
+	})
+}
+
+// safe fails the test if the error's text holds a value of the credentials.
+// public are the fields that may be shown.
+func safe(t testing.TB, err error, public []string, credentials ...rota.Credential) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	for ; err != nil; err = errors.Unwrap(err) {
+		for _, c := range credentials {
+			for name, value := range c.Fields() {
+				if len(value) >= 4 && !slices.Contains(public, name) && strings.Contains(err.Error(), value) {
+					t.Errorf("an error holds the value of field %s: %s", name, strings.ReplaceAll(err.Error(), value, "***"))
+				}
+			}
+		}
+	}
+}
+
+// named checks what all names promise.
+func named(t *testing.T, name func() string) {
+	t.Helper()
+	first := name()
+	if first == "" {
+		t.Error("the name is empty")
+	}
+	if again := name(); again != first {
+		t.Errorf("the name changed from %q to %q", first, again)
+	}
+}
+
+// preflight checks a part's preflight, if it has one, where everything is in
+// order.
+func preflight(t *testing.T, part any) {
+	t.Helper()
+	p, ok := part.(rota.Preflighter)
+	if !ok {
+		t.Skip("no preflight")
+	}
+	findings := p.Preflight(t.Context())
+	if len(findings) == 0 {
+		t.Fatal("preflight found nothing to say; it always gives one finding at least")
+	}
+	for _, f := range findings {
+		if f.Check == "" {
+			t.Errorf("a finding does not say what was looked at: %+v", f)
+		}
+		if !f.OK && !f.Warning {
+			t.Errorf("preflight finds fault where all is in order: %+v", f)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if len(p.Preflight(ctx)) == 0 {
+		t.Error("preflight with a cancelled context gives no finding")
+	}
+}
+
+// sample is the n-th of a row of credentials that differ in every field.
+func sample(n int) rota.Credential {
+	letter := string(rune('A' + n%26))
+	return rota.NewCredential(map[string]string{
+		rota.FieldAccessKeyID:     "AKIA" + strings.Repeat(letter, 12) + fourDigits(n),
+		rota.FieldSecretAccessKey: "secret" + strings.Repeat(strings.ToLower(letter), 30) + fourDigits(n),
+	})
+}
+
+func fourDigits(n int) string {
+	const digits = "0123456789"
+	return string([]byte{digits[n/1000%10], digits[n/100%10], digits[n/10%10], digits[n%10]})
+}

@@ -1,0 +1,394 @@
+package providertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"rota"
+)
+
+// StoreFixture is a store bound to a fresh secret, which does not exist yet or
+// has one version that is current.
+type StoreFixture struct {
+	Store rota.Store
+	Polling
+	// Inject makes the store fail; nil where it can't.
+	Inject Inject
+	// Reopen gives the same secret's store anew, as after a restart; nil where
+	// that says nothing.
+	Reopen func(t *testing.T) rota.Store
+	// Credential gives the n-th of a row of credentials, all different.
+	// Defaults to access keys.
+	Credential func(n int) rota.Credential
+	// Writes is how many writes the random case makes. Defaults to 60.
+	Writes int
+}
+
+// store is one case's store.
+type store struct {
+	StoreFixture
+	made []rota.Credential
+}
+
+// Store runs the suite of [rota.Store]. fixture is called once a case.
+func Store(t *testing.T, fixture func(t *testing.T) StoreFixture) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *store)
+	}{
+		{"a secret that does not exist has no versions", testStoreEmpty},
+		{"what was put is described and read", testPut},
+		{"the same id takes the same credential only", testPutAgain},
+		{"put takes a label from the version that had it", testPutTakesLabel},
+		{"put does not promote", testPutDoesNotPromote},
+		{"a version without labels is not described", testUnlabelled},
+		{"moving current moves previous", testPromote},
+		{"a move is a compare-and-swap", testMoveConflict},
+		{"milestones move like any label", testMilestones},
+		{"any row of writes leaves the labels of the model", testStoreModel},
+		{"of several that move a label at once one wins", testMoveRace},
+		{"the same version may be put several times at once", testPutRace},
+		{"readers never see a secret without current version", testStoreReaders},
+		{"what was done is durable", testStoreDurable},
+		{"calls end with their context", testStoreContext},
+		{"preflight finds all in order and changes nothing", testStorePreflight},
+		{"faults: a call that fails before it acts can be made again", func(t *testing.T, s *store) { testStoreFaults(t, s, FailBefore) }},
+		{"faults: a call whose reply was lost can be made again", func(t *testing.T, s *store) { testStoreFaults(t, s, LoseReply) }},
+		{"faults: a call that is sent twice does no harm", func(t *testing.T, s *store) { testStoreFaults(t, s, Repeat) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := fixture(t)
+			if f.Credential == nil {
+				f.Credential = sample
+			}
+			if f.Writes == 0 {
+				f.Writes = 60
+			}
+			c.run(t, &store{StoreFixture: f})
+		})
+	}
+}
+
+func (s *store) seen(t testing.TB, err error, also ...rota.Credential) error {
+	t.Helper()
+	safe(t, err, []string{rota.FieldAccessKeyID, rota.FieldUsername}, slices.Concat(s.made, also)...)
+	return err
+}
+
+func (s *store) credential() rota.Credential {
+	c := s.Credential(len(s.made))
+	s.made = append(s.made, c)
+	return c
+}
+
+// put stores a new version with the labels and gives its id.
+func (s *store) put(t *testing.T, labels ...rota.Label) (string, rota.Credential) {
+	t.Helper()
+	id, c := rota.NewVersionID(), s.credential()
+	err := s.Store.Put(t.Context(), rota.PutRequest{Version: id, Credential: c, Labels: labels})
+	if s.seen(t, err) != nil {
+		t.Fatalf("put: %v", err)
+	}
+	return id, c
+}
+
+func (s *store) move(t *testing.T, l rota.Label, from, to string) error {
+	t.Helper()
+	return s.seen(t, s.Store.Move(t.Context(), rota.MoveRequest{Label: l, From: from, To: to}))
+}
+
+func (s *store) mustMove(t *testing.T, l rota.Label, from, to string) {
+	t.Helper()
+	if err := s.move(t, l, from, to); err != nil {
+		t.Fatalf("move %s from %q to %q: %v", l, from, to, err)
+	}
+}
+
+// promoted puts a version and makes it the current one, as a rotation does.
+func (s *store) promoted(t *testing.T) (string, rota.Credential) {
+	t.Helper()
+	id, c := s.put(t, rota.Pending)
+	s.mustMove(t, rota.Current, s.holder(t, rota.Current), id)
+	s.mustMove(t, rota.Pending, id, "")
+	return id, c
+}
+
+func (s *store) describe(t *testing.T) rota.Contents {
+	t.Helper()
+	c, err := s.Store.Describe(t.Context())
+	if s.seen(t, err) != nil {
+		t.Fatalf("describe: %v", err)
+	}
+	for i, v := range c.Versions {
+		if len(v.Labels) == 0 {
+			t.Errorf("version %s is described without a label", v.ID)
+		}
+		if v.CreatedAt.IsZero() {
+			t.Errorf("version %s has no time of creation", v.ID)
+		}
+		if v.CredentialID != "" {
+			t.Errorf("version %s has the credential id %q, which stores leave empty", v.ID, v.CredentialID)
+		}
+		for _, w := range c.Versions[:i] {
+			if v.ID == w.ID {
+				t.Errorf("version %s is described twice", v.ID)
+			}
+		}
+	}
+	return c
+}
+
+// holder is the version that carries the label, "" for none; more than one is
+// a failure.
+func (s *store) holder(t *testing.T, l rota.Label) string {
+	t.Helper()
+	return s.holders(t)[l]
+}
+
+func (s *store) holders(t *testing.T) map[rota.Label]string {
+	t.Helper()
+	holders := map[rota.Label]string{}
+	for _, v := range s.describe(t).Versions {
+		for _, l := range v.Labels {
+			if other, taken := holders[l]; taken {
+				t.Errorf("%s is on %s and on %s", l, other, v.ID)
+			}
+			holders[l] = v.ID
+		}
+	}
+	return holders
+}
+
+// has waits until the labels are where they should be, "" for nowhere. Labels
+// that are not named may be anywhere.
+func (s *store) has(t *testing.T, want map[rota.Label]string) {
+	t.Helper()
+	s.until(t, "the labels", func() error {
+		holders := s.holders(t)
+		for l, id := range want {
+			if holders[l] != id {
+				return fmt.Errorf("%s is on %q, want %q", l, holders[l], id)
+			}
+		}
+		return nil
+	})
+}
+
+// reads checks the value of a version.
+func (s *store) reads(t *testing.T, id string, want rota.Credential) {
+	t.Helper()
+	got, err := s.Store.Get(t.Context(), rota.GetRequest{Version: id})
+	if s.seen(t, err) != nil {
+		t.Fatalf("get %s: %v", id, err)
+	}
+	if !got.Equal(want) {
+		t.Fatalf("version %s reads otherwise than it was put: fields %v, want %v, or other values", id, got.Names(), want.Names())
+	}
+}
+
+func testStoreEmpty(t *testing.T, s *store) {
+	contents := s.describe(t)
+	if len(contents.Versions) == 0 && !contents.ChangedAt.IsZero() {
+		t.Errorf("there is nothing, but it changed at %s", contents.ChangedAt)
+	}
+	_, err := s.Store.Get(t.Context(), rota.GetRequest{Version: rota.NewVersionID()})
+	if !errors.Is(s.seen(t, err), rota.ErrNotFound) {
+		t.Errorf("get of a version that never was: want %q, got %v", rota.ErrNotFound, err)
+	}
+}
+
+func testPut(t *testing.T, s *store) {
+	s.promoted(t)
+	id, c := s.put(t, rota.Pending, rota.Adopted)
+	s.has(t, map[rota.Label]string{rota.Pending: id, rota.Adopted: id})
+	s.reads(t, id, c)
+	contents := s.describe(t)
+	if contents.ChangedAt.IsZero() {
+		t.Error("the time of the last change is zero")
+	}
+	v, _ := rota.FindID(contents.Versions, id)
+	got := slices.Sorted(slices.Values(v.Labels))
+	if diff := cmp.Diff([]rota.Label{rota.Pending, rota.Adopted}, got, cmpopts.SortSlices(func(a, b rota.Label) bool { return a < b })); diff != "" {
+		t.Errorf("labels:\n%s", diff)
+	}
+	_, err := s.Store.Get(t.Context(), rota.GetRequest{Version: rota.NewVersionID()})
+	if !errors.Is(s.seen(t, err), rota.ErrNotFound) {
+		t.Errorf("get of a version that never was: want %q, got %v", rota.ErrNotFound, err)
+	}
+}
+
+func testPutAgain(t *testing.T, s *store) {
+	s.promoted(t)
+	id, c := s.put(t, rota.Pending)
+	again := rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.Pending}}
+	for range 2 {
+		if err := s.seen(t, s.Store.Put(t.Context(), again)); err != nil {
+			t.Fatalf("put the same again: %v", err)
+		}
+	}
+	again.Credential = s.credential()
+	if err := s.seen(t, s.Store.Put(t.Context(), again)); !errors.Is(err, rota.ErrConflict) {
+		t.Fatalf("put another credential under the same id: want %q, got %v", rota.ErrConflict, err)
+	}
+	s.reads(t, id, c)
+	s.has(t, map[rota.Label]string{rota.Pending: id})
+}
+
+func testPutTakesLabel(t *testing.T, s *store) {
+	s.promoted(t)
+	first, _ := s.put(t, rota.Pending)
+	second, c := s.put(t, rota.Pending)
+	s.has(t, map[rota.Label]string{rota.Pending: second})
+	if _, found := rota.FindID(s.describe(t).Versions, first); found {
+		t.Error("the version that lost its only label is still described")
+	}
+	s.reads(t, second, c)
+}
+
+func testPutDoesNotPromote(t *testing.T, s *store) {
+	current, c := s.promoted(t)
+	previous := s.holder(t, rota.Previous)
+	for _, labels := range [][]rota.Label{{rota.Pending}, {rota.Adopted}, {rota.Pending, rota.Served}} {
+		s.put(t, labels...)
+		s.has(t, map[rota.Label]string{rota.Current: current, rota.Previous: previous})
+	}
+	s.reads(t, current, c)
+}
+
+func testUnlabelled(t *testing.T, s *store) {
+	current, _ := s.promoted(t)
+	id, _ := s.put(t, rota.Pending)
+	s.mustMove(t, rota.Pending, id, "")
+	s.has(t, map[rota.Label]string{rota.Pending: "", rota.Current: current})
+	if _, found := rota.FindID(s.describe(t).Versions, id); found {
+		t.Error("it is still described")
+	}
+	s.mustMove(t, rota.Pending, id, "") // where no version has it, "" is the holder already
+}
+
+func testPromote(t *testing.T, s *store) {
+	first, c1 := s.promoted(t)
+	second, c2 := s.put(t, rota.Pending)
+	changed := s.describe(t).ChangedAt
+	s.mustMove(t, rota.Current, first, second)
+	s.has(t, map[rota.Label]string{rota.Current: second, rota.Previous: first, rota.Pending: second})
+	if now := s.describe(t).ChangedAt; now.Before(changed) {
+		t.Errorf("the time of the last change went back from %s to %s", changed, now)
+	}
+	s.mustMove(t, rota.Pending, second, "")
+	third, c3 := s.promoted(t)
+	s.has(t, map[rota.Label]string{rota.Current: third, rota.Previous: second, rota.Pending: ""})
+	s.reads(t, third, c3)
+	s.reads(t, second, c2)
+
+	// A rollback is a move like any other.
+	s.mustMove(t, rota.Current, third, second)
+	s.has(t, map[rota.Label]string{rota.Current: second, rota.Previous: third})
+	s.reads(t, second, c2)
+	s.reads(t, third, c3)
+	_ = c1
+}
+
+func testMoveConflict(t *testing.T, s *store) {
+	first, _ := s.promoted(t)
+	second, _ := s.promoted(t)
+	third, _ := s.put(t, rota.Pending)
+	never := rota.NewVersionID()
+	want := s.holders(t)
+
+	for _, c := range []struct {
+		name     string
+		label    rota.Label
+		from, to string
+		wanted   error
+	}{
+		{"to the version that has it", rota.Current, first, second, nil},
+		{"to the version that has it, from itself", rota.Current, second, second, nil},
+		{"off, where no version has it", rota.Served, first, "", nil},
+		{"from another version than the holder", rota.Current, first, third, rota.ErrConflict},
+		{"from no version, where one has it", rota.Current, "", third, rota.ErrConflict},
+		{"from a version, where none has it", rota.Served, first, third, rota.ErrConflict},
+		{"off another version than the holder", rota.Pending, second, "", rota.ErrConflict},
+		{"from a version that never was", rota.Current, never, third, rota.ErrConflict},
+	} {
+		err := s.move(t, c.label, c.from, c.to)
+		if !errors.Is(err, c.wanted) {
+			t.Errorf("move %s %s: want %v, got %v", c.label, c.name, c.wanted, err)
+		}
+		if diff := cmp.Diff(want, s.holders(t)); diff != "" {
+			t.Fatalf("move %s %s changed the labels:\n%s", c.label, c.name, diff)
+		}
+	}
+	if err := s.move(t, rota.Current, second, never); err == nil {
+		t.Error("current was moved to a version that never was")
+	}
+	if diff := cmp.Diff(want, s.holders(t)); diff != "" {
+		t.Errorf("a move to a version that never was changed the labels:\n%s", diff)
+	}
+}
+
+func testMilestones(t *testing.T, s *store) {
+	first, _ := s.promoted(t)
+	second, _ := s.promoted(t)
+	for _, l := range []rota.Label{rota.Served, rota.Deactivated, rota.Adopted} {
+		s.mustMove(t, l, "", first)
+		s.has(t, map[rota.Label]string{l: first, rota.Current: second, rota.Previous: first})
+		s.mustMove(t, l, first, second)
+		s.has(t, map[rota.Label]string{l: second, rota.Current: second, rota.Previous: first})
+		s.mustMove(t, l, second, "")
+		s.has(t, map[rota.Label]string{l: "", rota.Current: second, rota.Previous: first})
+	}
+}
+
+func testStoreContext(t *testing.T, s *store) {
+	current, c := s.promoted(t)
+	next, _ := s.put(t, rota.Pending)
+	honours(t, "describe", s.Inject, "describe", func(ctx context.Context) error {
+		_, err := s.Store.Describe(ctx)
+		return s.seen(t, err)
+	}, rota.ErrNotFound)
+	honours(t, "get", s.Inject, "get", func(ctx context.Context) error {
+		_, err := s.Store.Get(ctx, rota.GetRequest{Version: current})
+		return s.seen(t, err)
+	}, rota.ErrNotFound)
+	another := s.credential()
+	honours(t, "put", s.Inject, "put", func(ctx context.Context) error {
+		return s.seen(t, s.Store.Put(ctx, rota.PutRequest{Version: rota.NewVersionID(), Credential: another, Labels: []rota.Label{rota.Pending}}))
+	}, rota.ErrConflict)
+	honours(t, "move", s.Inject, "move", func(ctx context.Context) error {
+		return s.seen(t, s.Store.Move(ctx, rota.MoveRequest{Label: rota.Current, From: current, To: next}))
+	}, rota.ErrConflict)
+	s.has(t, map[rota.Label]string{rota.Current: current, rota.Pending: next})
+	s.reads(t, current, c)
+}
+
+func testStorePreflight(t *testing.T, s *store) {
+	s.promoted(t)
+	before := s.holders(t)
+	preflight(t, s.Store)
+	if diff := cmp.Diff(before, s.holders(t)); diff != "" {
+		t.Errorf("preflight changed the labels:\n%s", diff)
+	}
+}
+
+func testStoreDurable(t *testing.T, s *store) {
+	if s.Reopen == nil {
+		t.Skip("the fixture does not reopen")
+	}
+	first, c1 := s.promoted(t)
+	second, c2 := s.promoted(t)
+	before := s.describe(t)
+	s.Store = s.Reopen(t)
+	s.has(t, map[rota.Label]string{rota.Current: second, rota.Previous: first})
+	s.reads(t, first, c1)
+	s.reads(t, second, c2)
+	if diff := cmp.Diff(before, s.describe(t), cmpopts.SortSlices(func(a, b rota.Label) bool { return a < b })); diff != "" {
+		t.Errorf("the description changed by reopening:\n%s", diff)
+	}
+}

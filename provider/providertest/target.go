@@ -1,0 +1,203 @@
+package providertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"rota"
+)
+
+// TargetFixture is a target that nothing was delivered to by Rota yet.
+type TargetFixture struct {
+	Target rota.Target
+	Polling
+	// Inject makes the target's system fail; nil where it can't.
+	Inject Inject
+	// Credential gives the n-th of a row of credentials, all different.
+	// Defaults to access keys.
+	Credential func(n int) rota.Credential
+	// Read gives what a reader of the target sees now, all at once; false
+	// where there is nothing yet. It may be called from several goroutines.
+	// nil where the target can't be read.
+	Read func() (rota.Credential, bool, error)
+	// Writes is how often the target's system was written; nil where that
+	// can't be told.
+	Writes func() int
+}
+
+type target struct{ TargetFixture }
+
+// Target runs the suite of [rota.Target]. fixture is called once a case.
+func Target(t *testing.T, fixture func(t *testing.T) TargetFixture) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *target)
+	}{
+		{"the name is stable", func(t *testing.T, x *target) { named(t, x.Target.Name) }},
+		{"what is delivered is read", testDeliver},
+		{"the same is delivered once", testDeliverAgain},
+		{"an older one may be delivered again, as a rollback does", testDeliverOlder},
+		{"readers see the whole old one or the whole new one", testDeliverWhole},
+		{"methods may run at the same time", testDeliverTogether},
+		{"calls end with their context", testTargetContext},
+		{"preflight finds all in order and changes nothing", testTargetPreflight},
+		{"faults: a call that fails before it acts can be made again", func(t *testing.T, x *target) { testTargetFaults(t, x, FailBefore) }},
+		{"faults: a call whose reply was lost can be made again", func(t *testing.T, x *target) { testTargetFaults(t, x, LoseReply) }},
+		{"faults: a call that is sent twice does no harm", func(t *testing.T, x *target) { testTargetFaults(t, x, Repeat) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := fixture(t)
+			if f.Credential == nil {
+				f.Credential = sample
+			}
+			c.run(t, &target{f})
+		})
+	}
+}
+
+// request is the n-th delivery.
+func (x *target) request(n int) rota.DeliverRequest {
+	return rota.DeliverRequest{Secret: "test/secret", Version: fmt.Sprintf("rota-00000000-0000-4000-8000-00000000%04d", n), Credential: x.Credential(n)}
+}
+
+func (x *target) deliver(ctx context.Context, t testing.TB, n int) error {
+	t.Helper()
+	err := x.Target.Deliver(ctx, x.request(n))
+	safe(t, err, []string{rota.FieldAccessKeyID, rota.FieldUsername}, x.Credential(n))
+	return err
+}
+
+func (x *target) mustDeliver(t *testing.T, n int) {
+	t.Helper()
+	if err := x.deliver(t.Context(), t, n); err != nil {
+		t.Fatalf("deliver: %v", err)
+	}
+}
+
+// holds waits until readers see the n-th credential.
+func (x *target) holds(t *testing.T, n int) {
+	t.Helper()
+	if x.Read == nil {
+		return
+	}
+	x.until(t, "reading what was delivered", func() error {
+		got, found, err := x.Read()
+		switch want := x.Credential(n); {
+		case err != nil:
+			return err
+		case !found:
+			return errors.New("there is nothing")
+		case !got.Equal(want):
+			return fmt.Errorf("it holds other values, or fields %v, want %v", got.Names(), want.Names())
+		}
+		return nil
+	})
+}
+
+func testDeliver(t *testing.T, x *target) {
+	for n := range 3 {
+		x.mustDeliver(t, n)
+		x.holds(t, n)
+	}
+}
+
+func testDeliverAgain(t *testing.T, x *target) {
+	x.mustDeliver(t, 1)
+	writes := 0
+	if x.Writes != nil {
+		writes = x.Writes()
+	}
+	x.mustDeliver(t, 1)
+	x.mustDeliver(t, 1)
+	x.holds(t, 1)
+	if x.Writes != nil && x.Writes() != writes {
+		t.Errorf("what was there already was written %d times again", x.Writes()-writes)
+	}
+}
+
+func testDeliverOlder(t *testing.T, x *target) {
+	x.mustDeliver(t, 1)
+	x.mustDeliver(t, 2)
+	x.mustDeliver(t, 1)
+	x.holds(t, 1)
+}
+
+func testDeliverWhole(t *testing.T, x *target) {
+	if x.Read == nil {
+		t.Skip("the target can't be read")
+	}
+	x.mustDeliver(t, 0)
+	x.holds(t, 0)
+	const rounds = 20
+	for _, err := range together(4, func(k int) error {
+		for n := range rounds {
+			if k == 0 {
+				if err := x.deliver(t.Context(), t, n%2); err != nil {
+					return err
+				}
+				continue
+			}
+			got, found, err := x.Read()
+			if err != nil {
+				return err
+			}
+			if !found || (!got.Equal(x.Credential(0)) && !got.Equal(x.Credential(1))) {
+				return fmt.Errorf("a reader saw neither the old nor the new one (found: %v, fields %v)", found, got.Names())
+			}
+		}
+		return nil
+	}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func testDeliverTogether(t *testing.T, x *target) {
+	for _, err := range together(crowd, func(int) error {
+		x.Target.Name()
+		return x.deliver(t.Context(), t, 3)
+	}) {
+		if err != nil {
+			t.Errorf("deliver the same at the same time: %v", err)
+		}
+	}
+	x.holds(t, 3)
+}
+
+func testTargetContext(t *testing.T, x *target) {
+	x.mustDeliver(t, 1)
+	honours(t, "deliver", x.Inject, "deliver", func(ctx context.Context) error {
+		return x.deliver(ctx, t, 2)
+	})
+	x.holds(t, 1)
+}
+
+func testTargetPreflight(t *testing.T, x *target) {
+	x.mustDeliver(t, 1)
+	preflight(t, x.Target)
+	x.holds(t, 1)
+}
+
+func testTargetFaults(t *testing.T, x *target, kind FaultKind) {
+	if x.Inject == nil {
+		t.Skip("the fixture injects nothing")
+	}
+	x.mustDeliver(t, 1)
+	if !x.Inject("deliver", kind) {
+		t.Skip("the fixture can't do that")
+	}
+	err := x.deliver(t.Context(), t, 2)
+	switch {
+	case kind == FailBefore && err == nil:
+		t.Error("deliver succeeded although the target failed")
+	case kind == FailBefore:
+		x.holds(t, 1)
+	case kind == Repeat && err != nil:
+		t.Errorf("deliver, sent twice: %v", err)
+	}
+	x.mustDeliver(t, 2)
+	x.holds(t, 2)
+}
