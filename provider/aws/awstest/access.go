@@ -1,0 +1,180 @@
+package awstest
+
+import (
+	"crypto/subtle"
+	"slices"
+	"strings"
+	"time"
+)
+
+// caller is who signed a request.
+type caller struct {
+	key     *accessKey
+	user    string   // "" unless an IAM user
+	arn, id string   // as GetCallerIdentity shows them
+	root    bool     // may do everything
+	actions []string // a role's rights
+}
+
+// newKey is the eventual consistency of one new access key.
+type newKey struct {
+	calls     int // calls seen with it
+	failFirst int
+}
+
+const (
+	unsureCalls = 10 // how many calls after the first refusals may be refused again
+	unsureOneIn = 5
+)
+
+// SetPropagation makes access keys that are created from now on eventually
+// consistent: the first newKeyFailsFor calls with such a key are refused as
+// if it did not exist, and of the ten calls after those, each is refused with
+// a chance of one in five. 0, the default, makes new keys valid at once.
+func (s *Server) SetPropagation(newKeyFailsFor int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failNew = newKeyFailsFor
+}
+
+// authenticate finds the key that signed the request and checks the signature.
+func (s *Server) authenticate(x *exchange) (*caller, *apiError) {
+	unknown := fail(403, codeUnknown, "The security token included in the request is invalid.")
+	if x.service == "s3" {
+		unknown.Message = "The AWS Access Key Id you provided does not exist in our records."
+	}
+	who, token := s.lookup(x.auth.keyID)
+	if who == nil || !who.key.active || s.notYet(x.auth.keyID) {
+		return nil, unknown
+	}
+	if subtle.ConstantTimeCompare([]byte(token), []byte(x.auth.token)) != 1 {
+		return nil, unknown
+	}
+	if e := x.auth.verify(x.http, x.body, who.key.secret); e != nil {
+		return nil, e
+	}
+	if sess := s.sessions[x.auth.keyID]; sess != nil && !s.now().Before(sess.expires) {
+		return nil, fail(403, codeExpired, "The security token included in the request is expired")
+	}
+	return who, nil
+}
+
+// lookup finds the holder of a key id and the session token that goes with it.
+func (s *Server) lookup(keyID string) (who *caller, token string) {
+	if keyID == s.rootKey.id {
+		return &caller{key: &s.rootKey, arn: "arn:aws:iam::" + s.account + ":root", id: s.account, root: true}, ""
+	}
+	if sess := s.sessions[keyID]; sess != nil {
+		return &caller{key: &sess.key, arn: sess.arn, id: sess.id, actions: sess.role.actions}, sess.token
+	}
+	u := s.users.get(s.owners[keyID], false)
+	if u == nil {
+		return nil, ""
+	}
+	key := u.key(keyID)
+	if key == nil {
+		return nil, ""
+	}
+	return &caller{key: key, user: u.name, arn: u.arn, id: u.id, actions: s.rights[u.name]}, ""
+}
+
+// notYet counts a call with a new key and says whether it is refused.
+func (s *Server) notYet(keyID string) bool {
+	k := s.newKeys[keyID]
+	if k == nil {
+		return false
+	}
+	k.calls++
+	switch {
+	case k.calls <= k.failFirst:
+		return true
+	case k.calls <= k.failFirst+unsureCalls:
+		return s.rand.IntN(unsureOneIn) == 0
+	}
+	delete(s.newKeys, keyID)
+	return false
+}
+
+// authorize checks that the caller may do what the request asks. Buckets have
+// a list of readers of their own.
+func (s *Server) authorize(x *exchange) *apiError {
+	action := x.service + ":" + x.action
+	switch {
+	case x.caller.root, action == "sts:GetCallerIdentity", allows(x.caller.actions, action):
+		return nil
+	case x.service == "s3" && s.reads(x):
+		return nil
+	case x.service == "s3":
+		return fail(403, codeDenied, "Access Denied")
+	}
+	return fail(403, codeDenied, "User: "+x.caller.arn+" is not authorized to perform: "+action)
+}
+
+// allows matches an action against patterns such as "iam:*AccessKey*" or "*",
+// without regard to case, as IAM does.
+func allows(patterns []string, action string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		return matches(strings.ToLower(pattern), strings.ToLower(action))
+	})
+}
+
+// matches is IAM's wildcard match: * for any run of characters, ? for one.
+func matches(pattern, s string) bool {
+	star, mark := -1, 0
+	p, i := 0, 0
+	for i < len(s) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, i
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
+			p++
+			i++
+		case star >= 0:
+			mark++
+			p, i = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// use is one use of an access key.
+type use struct {
+	at              time.Time
+	service, region string
+}
+
+// recordUse notes that a user's key was used. An attempt that is then denied
+// counts: AWS tells of the last request made with the key.
+func (s *Server) recordUse(x *exchange) {
+	if x.caller.user != "" {
+		s.addUse(x.auth.keyID, use{at: s.now(), service: x.service, region: x.auth.region})
+	}
+}
+
+func (s *Server) addUse(keyID string, u use) {
+	uses := append(s.reported(keyID), u)
+	s.uses[keyID] = uses
+}
+
+// reported drops what a newer, already reported use hides, and returns the rest:
+// the last reported use, if any, and those that the lag still holds back.
+func (s *Server) reported(keyID string) []use {
+	uses := s.uses[keyID]
+	now := s.now()
+	for len(uses) > 1 && !uses[1].at.Add(s.lag).After(now) {
+		uses = uses[1:]
+	}
+	return uses
+}
+
+// lastUse is the last use that is reported by now.
+func (s *Server) lastUse(keyID string) (use, bool) {
+	uses := s.reported(keyID)
+	if len(uses) == 0 || uses[0].at.Add(s.lag).After(s.now()) {
+		return use{}, false
+	}
+	return uses[0], true
+}

@@ -1,0 +1,182 @@
+package awstest
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// FuzzRequest feeds raw requests, whose signatures never match: the parser and
+// the refusal must stand anything.
+func FuzzRequest(f *testing.F) {
+	f.Add("POST / HTTP/1.1\r\nHost: x\r\n\r\nAction=ListUsers")
+	f.Add("POST / HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 Credential=A/20260101/r/iam/aws4_request, SignedHeaders=host, Signature=" + strings.Repeat("0", 64) + "\r\nContent-Length: 16\r\n\r\nAction=ListUsers")
+	f.Add("PUT /b/k%20?x=%zz HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 Credential=A/1/r/s3/aws4_request,SignedHeaders=,Signature=\r\n\r\n")
+	f.Add("POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: secretsmanager.GetSecretValue\r\nContent-Length: 2\r\n\r\n{}")
+	f.Add("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nshort")
+	s := newServer(Options{})
+	f.Fuzz(func(t *testing.T, raw string) {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
+		if err != nil {
+			t.Skip("not HTTP")
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code < 400 {
+			t.Errorf("status %d for a request that nobody can have signed", w.Code)
+		}
+		s.ResetCalls()
+	})
+}
+
+// FuzzSignedRequest signs whatever it is given with the root key, so that it
+// gets past the check and to the actions. Only the server itself may be at
+// fault for a status of 500.
+func FuzzSignedRequest(f *testing.F) {
+	f.Add("iam", "", "/", "Action=CreateUser&UserName=app")
+	f.Add("iam", "", "/", "Action=ListUsers&MaxItems=1&Marker=YXQ6MQ")
+	f.Add("sts", "", "/", "Action=AssumeRole&RoleSessionName=ab&RoleArn=arn")
+	f.Add("sns", "", "/", "Action=Publish&TopicArn=arn:aws:sns:a:b:c&Message=m&MessageAttributes.entry.1.Name=n")
+	f.Add("secretsmanager", "CreateSecret", "/", `{"Name":"a","SecretString":"x","ClientRequestToken":"0123456789012345678901234567890123"}`)
+	f.Add("secretsmanager", "PutSecretValue", "/", `{"SecretId":"a","SecretString":"y","ClientRequestToken":"1123456789012345678901234567890123","VersionStages":["AWSPENDING"]}`)
+	f.Add("secretsmanager", "UpdateSecretVersionStage", "/", `{"SecretId":"a","VersionStage":"AWSCURRENT","MoveToVersionId":"1123456789012345678901234567890123"}`)
+	f.Add("secretsmanager", "ListSecrets", "/", `{"MaxResults":1,"Filters":[{"Key":"all","Values":["!x"]}],"SortOrder":"desc"}`)
+	f.Add("s3", "", "/data/a%20b?list-type=2&prefix=%", "x")
+	f.Fuzz(func(t *testing.T, service, action, target, body string) {
+		// A server each, so that a finding does not hang on what went before.
+		s := newServer(Options{})
+		s.CreateBucket("data")
+		s.CreateUser("app")
+		if _, _, err := s.CreateSecret("a", "x"); err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if service == "s3" {
+			if r, err = http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+target, http.NoBody); err != nil {
+				t.Skip("not a URL")
+			}
+			body = ""
+		}
+		if service == "secretsmanager" {
+			r.Header.Set("X-Amz-Target", "secretsmanager."+action)
+		}
+		signForTest(s, r, service, []byte(body))
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code == http.StatusInternalServerError {
+			t.Errorf("status %d: %s", w.Code, w.Body)
+		}
+		if bytes.Contains(w.Body.Bytes(), []byte(s.rootKey.secret)) {
+			t.Error("the answer holds the root's secret key")
+		}
+	})
+}
+
+func signForTest(s *Server, r *http.Request, service string, body []byte) {
+	now := time.Now().UTC()
+	r.Header.Set("X-Amz-Date", now.Format(stampLayout))
+	a := authorization{keyID: s.rootKey.id, day: now.Format("20060102"), region: "eu-central-1", service: service, headers: []string{"host", "x-amz-date"}, stamp: now.Format(stampLayout)}
+	if r.Header.Get("X-Amz-Target") != "" {
+		a.headers = append(a.headers, "x-amz-target")
+	}
+	sum := sha256.Sum256(body)
+	request := sha256.Sum256(a.canonical(r, hex.EncodeToString(sum[:])))
+	scope := strings.Join([]string{a.day, a.region, service, "aws4_request"}, "/")
+	key := []byte("AWS4" + s.rootKey.secret)
+	for part := range strings.SplitSeq(scope, "/") {
+		key = sign(key, part)
+	}
+	text := strings.Join([]string{algorithm, a.stamp, scope, hex.EncodeToString(request[:])}, "\n")
+	r.Header.Set("Authorization", algorithm+" Credential="+a.keyID+"/"+scope+", SignedHeaders="+strings.Join(a.headers, ";")+", Signature="+hex.EncodeToString(sign(key, text)))
+}
+
+// FuzzWildcard holds the matcher against what is true of every pattern.
+func FuzzWildcard(f *testing.F) {
+	f.Add("iam:*Access*", "iam:CreateAccessKey")
+	f.Add("a?c*", "abc")
+	f.Fuzz(func(t *testing.T, pattern, s string) {
+		if !matches("*", s) || !matches(s+"*", s) || !matches("*"+s, s) {
+			t.Errorf("a star does not match %q", s)
+		}
+		if !strings.ContainsAny(pattern, "*?") && matches(pattern, s) != (pattern == s) {
+			t.Errorf("%q matches %q", pattern, s)
+		}
+		if matches(pattern, s) && len(s) < len(strings.ReplaceAll(pattern, "*", "")) {
+			t.Errorf("%q matches the shorter %q", pattern, s)
+		}
+	})
+}
+
+func TestSignaturesMustCoverWhatMatters(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(r *http.Request)
+		want   int
+	}{
+		{"a request as it was signed", func(*http.Request) {}, 200},
+		{"a changed body", func(r *http.Request) { r.Body = http.NoBody }, 403},
+		{"a changed query", func(r *http.Request) { r.URL.RawQuery = "x=1" }, 403},
+		{"a changed host", func(r *http.Request) { r.Host = "example.org" }, 403},
+		{"a changed path", func(r *http.Request) { r.URL.Path = "/x" }, 403},
+		{"a header added afterwards", func(r *http.Request) { r.Header.Set("X-Amz-Extra", "1") }, 403},
+		{"another date", func(r *http.Request) {
+			r.Header.Set("X-Amz-Date", time.Now().UTC().Add(-time.Minute).Format(stampLayout))
+		}, 403},
+		{"no signature", func(r *http.Request) { r.Header.Del("Authorization") }, 403},
+		{"another method of signing", func(r *http.Request) { r.Header.Set("Authorization", "Basic eDp5") }, 400},
+		{"an unsigned host", func(r *http.Request) {
+			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "host;", "", 1))
+		}, 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newServer(Options{})
+			body := "Action=GetCallerIdentity"
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+			signForTest(s, r, "sts", []byte(body))
+			test.change(r)
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if w.Code != test.want {
+				t.Errorf("status %d, want %d: %s", w.Code, test.want, w.Body)
+			}
+		})
+	}
+}
+
+func TestAnOldSignatureIsRefused(t *testing.T) {
+	for service, want := range map[string]string{"sts": "SignatureDoesNotMatch", "s3": "RequestTimeTooSkewed"} {
+		a := authorization{service: service, day: "20200101", stamp: "20200101T000000Z", headers: []string{"host"}}
+		e := a.checkHeaders(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+		if e == nil || e.Code != want {
+			t.Errorf("%s: %v, want %s", service, e, want)
+		}
+	}
+}
+
+// BenchmarkCall is the server's own part of a call, without HTTP.
+func BenchmarkCall(b *testing.B) {
+	s := newServer(Options{})
+	if _, _, err := s.CreateSecret("a", "x"); err != nil {
+		b.Fatal(err)
+	}
+	body := `{"SecretId":"a"}`
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/", http.NoBody)
+	r.Header.Set("X-Amz-Target", "secretsmanager.GetSecretValue")
+	signForTest(s, r, "secretsmanager", []byte(body))
+	for b.Loop() {
+		r.Body = http.NoBody
+		x := parseRequest(r, []byte(body))
+		if answer := s.act(x, false); answer.status != http.StatusOK {
+			b.Fatalf("status %d: %s", answer.status, answer.body)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package awstest
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Error codes of authentication, as the query services name them; failureLocked
+// translates them for the others.
+const (
+	codeMissing   = "MissingAuthenticationToken"
+	codeUnknown   = "InvalidClientTokenId"
+	codeSignature = "SignatureDoesNotMatch"
+	codeExpired   = "ExpiredToken"
+	codeDenied    = "AccessDenied"
+)
+
+// dialects is how each service names the errors that all services share, where
+// it differs from the query services.
+var dialects = map[string]map[string]string{
+	"secretsmanager": {
+		codeMissing:   "MissingAuthenticationTokenException",
+		codeUnknown:   "UnrecognizedClientException",
+		codeSignature: "InvalidSignatureException",
+		codeExpired:   "ExpiredTokenException",
+		codeDenied:    "AccessDeniedException",
+	},
+	"s3": {
+		codeMissing: "AccessDenied",
+		codeUnknown: "InvalidAccessKeyId",
+	},
+	"sns": {
+		codeDenied: "AuthorizationError",
+	},
+}
+
+// namespaces of the query services' XML.
+var namespaces = map[string]string{
+	"iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+	"sts": "https://sts.amazonaws.com/doc/2011-06-15/",
+	"sns": "http://sns.amazonaws.com/doc/2010-03-31/",
+}
+
+func (s *Server) failure(x *exchange, e *apiError) reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.render(x, e)
+}
+
+// failureLocked renders an error of the server's own, in the service's words.
+func (s *Server) failureLocked(x *exchange, e *apiError) reply {
+	if code := dialects[x.service][e.Code]; code != "" {
+		e = fail(e.Status, code, e.Message)
+	}
+	if x.service == "secretsmanager" && e.Status < http.StatusInternalServerError {
+		e = fail(http.StatusBadRequest, e.Code, e.Message) // the one status of its client errors
+	}
+	return s.render(x, e)
+}
+
+// render writes an error in the service's protocol.
+func (s *Server) render(x *exchange, e *apiError) reply {
+	id := s.newUUID()
+	switch {
+	case x.service == "secretsmanager":
+		body, _ := json.Marshal(map[string]string{"__type": e.Code, "Message": e.Message}) // strings always marshal
+		return reply{status: e.Status, code: e.Code, body: body, header: jsonHeader(id)}
+	case x.service == "s3":
+		answer := reply{status: e.Status, code: e.Code, header: map[string]string{"X-Amz-Request-Id": id}}
+		if x.http.Method == http.MethodHead {
+			return answer // a reply to HEAD has no body, so the code is lost, as with AWS
+		}
+		answer.header["Content-Type"] = "application/xml"
+		answer.body = fmt.Appendf(nil, "%s<Error><Code>%s</Code><Message>%s</Message><RequestId>%s</RequestId></Error>",
+			xml.Header, escape(e.Code), escape(e.Message), id)
+		return answer
+	}
+	kind := "Sender"
+	if e.Status >= 500 {
+		kind = "Receiver"
+	}
+	body := fmt.Appendf(nil, `<ErrorResponse xmlns="%s"><Error><Type>%s</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>`,
+		namespaces[x.service], kind, escape(e.Code), escape(e.Message), id)
+	return reply{status: e.Status, code: e.Code, body: body, header: xmlHeader(id)}
+}
+
+// success writes a result in the service's protocol: for the query services a
+// struct for encoding/xml (nil for actions without a result), for Secrets
+// Manager one for encoding/json.
+func (s *Server) success(x *exchange, result any) reply {
+	id := s.newUUID()
+	if x.service == "secretsmanager" {
+		body, err := json.Marshal(result)
+		if err != nil {
+			return s.render(x, fail(500, "InternalServiceError", err.Error()))
+		}
+		return reply{status: http.StatusOK, body: body, header: jsonHeader(id)}
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, `<%sResponse xmlns="%s">`, x.action, namespaces[x.service])
+	if result != nil {
+		start := xml.StartElement{Name: xml.Name{Local: x.action + "Result"}}
+		if err := xml.NewEncoder(&out).EncodeElement(result, start); err != nil {
+			return s.render(x, fail(500, "InternalFailure", err.Error()))
+		}
+	}
+	fmt.Fprintf(&out, `<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata></%sResponse>`, id, x.action)
+	return reply{status: http.StatusOK, body: out.Bytes(), header: xmlHeader(id)}
+}
+
+func jsonHeader(id string) map[string]string {
+	return map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amzn-Requestid": id}
+}
+
+func xmlHeader(id string) map[string]string {
+	return map[string]string{"Content-Type": "text/xml", "X-Amzn-Requestid": id}
+}
+
+func escape(s string) string {
+	var out strings.Builder
+	_ = xml.EscapeText(&out, []byte(s)) // a strings.Builder takes everything
+	return out.String()
+}
+
+// iso is a date of the query services: whole seconds, UTC.
+func iso(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

@@ -1,0 +1,74 @@
+package awstest
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// exchange is one request on its way through the server.
+type exchange struct {
+	service, action string
+	auth            authorization
+	form            url.Values     // IAM, STS, SNS
+	args            *secretRequest // Secrets Manager
+	bucket, object  string         // S3
+	query           url.Values     // S3
+	body            []byte
+	http            *http.Request
+	err             *apiError // what is wrong with the request itself
+
+	caller *caller // after authentication
+	stale  bool
+	then   []func() // to be called when the call has acted, without the mutex
+}
+
+// apiError is an AWS error answer.
+type apiError struct {
+	Code, Message string
+	Status        int
+}
+
+func fail(status int, code, message string) *apiError {
+	return &apiError{Code: code, Message: message, Status: status}
+}
+
+func unknownAction(x *exchange) *apiError {
+	if x.service == "secretsmanager" {
+		return fail(400, "UnknownOperationException", "The operation "+x.action+" is not known.")
+	}
+	return fail(400, "InvalidAction", "Could not find operation "+x.action+" for this service.")
+}
+
+// parseRequest reads what service and action a request is for. It never fails:
+// what is wrong is kept in err, so that the call can be recorded and refused.
+func parseRequest(r *http.Request, body []byte) *exchange {
+	x := &exchange{http: r, body: body}
+	x.auth, x.err = parseAuthorization(r)
+	x.service = x.auth.service
+	switch target := r.Header.Get("X-Amz-Target"); {
+	case strings.HasPrefix(target, "secretsmanager."):
+		x.service, x.action = "secretsmanager", strings.TrimPrefix(target, "secretsmanager.")
+		x.args = &secretRequest{}
+		if err := json.Unmarshal(body, x.args); err != nil && x.err == nil {
+			x.err = fail(400, "SerializationException", "The request body is not the JSON it should be.")
+		}
+	case x.service == "s3":
+		x.parseS3()
+	case x.service == "secretsmanager":
+		x.args = &secretRequest{}
+	default:
+		form, err := url.ParseQuery(string(body))
+		if err != nil && x.err == nil {
+			x.err = fail(400, "MalformedQueryString", "The request body is not a well-formed query string.")
+		}
+		x.form, x.action = form, form.Get("Action")
+	}
+	if x.auth.service != "" && x.auth.service != x.service && x.err == nil {
+		x.err = fail(403, codeSignature, "Credential should be scoped to correct service: '"+x.service+"'.")
+	}
+	return x
+}
+
+func afterLast(s, sep string) string { return s[strings.LastIndex(s, sep)+1:] }
