@@ -1,0 +1,252 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"rota"
+)
+
+const (
+	// maxKeys is how many access keys AWS lets a user have, active or not.
+	maxKeys = 2
+	// settle is how long IAM may take to show a new key in lists.
+	settle = 10 * time.Second
+)
+
+// AccessKeysConfig names an IAM user.
+type AccessKeysConfig struct {
+	// User is the user's name, without its path.
+	User string
+}
+
+// accessKeys issues the access keys of one IAM user. Rota does so with its own
+// identity, never with the key that it rotates.
+type accessKeys struct {
+	connection *Connection
+	user       string
+}
+
+var (
+	_ rota.Issuer      = (*accessKeys)(nil)
+	_ rota.Lister      = (*accessKeys)(nil)
+	_ rota.UseReporter = (*accessKeys)(nil)
+	_ rota.Deactivator = (*accessKeys)(nil)
+	_ rota.Preflighter = (*accessKeys)(nil)
+)
+
+// AccessKeys is the issuer of an IAM user's access keys. The credentials have
+// the fields access_key_id and secret_access_key.
+func (c *Connection) AccessKeys(cfg AccessKeysConfig) rota.Issuer {
+	return &accessKeys{connection: c, user: cfg.User}
+}
+
+// Traits implements [rota.Issuer].
+func (k *accessKeys) Traits() rota.Traits {
+	return rota.Traits{Kind: "IAM access key", IssuerChooses: true, Limit: maxKeys, TestSuccesses: 3, Settle: settle}
+}
+
+// CredentialID implements [rota.Issuer]: the access key's id.
+func (k *accessKeys) CredentialID(c rota.Credential) string { return c.Field(rota.FieldAccessKeyID) }
+
+// named refuses to work without a user: IAM would take the caller itself.
+func (k *accessKeys) named(op string) error {
+	if k.user == "" {
+		return k.connection.refuse(op, "user: the IAM user's name", errors.New("no user"))
+	}
+	return nil
+}
+
+// namedKey also refuses a call about no key.
+func (k *accessKeys) namedKey(op, id string) error {
+	if id == "" {
+		return k.connection.refuse(op, "", errors.New("no access key id"))
+	}
+	return k.named(op)
+}
+
+// Create implements [rota.Issuer]. It is sent once: IAM has no idempotency
+// token, and a repetition of a call whose reply was lost makes a second key.
+func (k *accessKeys) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
+	op := "create access key for user " + k.user
+	if err := k.named(op); err != nil {
+		return rota.Credential{}, err
+	}
+	out, err := k.connection.iam.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: &k.user},
+		func(o *iam.Options) { o.Retryer = awssdk.NopRetryer{} })
+	if err != nil {
+		return rota.Credential{}, k.connection.fail(op, err)
+	}
+	if out.AccessKey == nil || awssdk.ToString(out.AccessKey.AccessKeyId) == "" || awssdk.ToString(out.AccessKey.SecretAccessKey) == "" {
+		return rota.Credential{}, k.connection.fail(op, errUnreadable)
+	}
+	return rota.NewCredential(map[string]string{
+		rota.FieldAccessKeyID:     *out.AccessKey.AccessKeyId,
+		rota.FieldSecretAccessKey: *out.AccessKey.SecretAccessKey,
+	}), nil
+}
+
+// Set implements [rota.Issuer]: IAM's keys are valid from the start.
+func (k *accessKeys) Set(context.Context, rota.SetRequest) error { return nil }
+
+// Test implements [rota.Issuer]: STS says whose key it is. That needs no
+// permission. A new key is refused for some seconds, so that a refusal is of
+// class wait; a key of somebody else is of class stop.
+func (k *accessKeys) Test(ctx context.Context, r rota.TestRequest) error {
+	return rota.Sanitize(k.test(ctx, r.Credential), r.Credential)
+}
+
+func (k *accessKeys) test(ctx context.Context, c rota.Credential) error {
+	id := k.CredentialID(c)
+	op := "test access key " + id + " of user " + k.user
+	if err := k.namedKey(op, id); err != nil {
+		return err
+	}
+	mine, err := k.connection.identity(ctx)
+	if err != nil {
+		return k.connection.fail("get caller identity", err)
+	}
+	who, err := whoIs(ctx, k.connection.stsWith(c))
+	if err != nil {
+		return k.connection.failLogin(op, err)
+	}
+	if !who.isUser(mine.account, k.user) {
+		return k.connection.refuse(op, "the right user, or another credential in the store",
+			fmt.Errorf("the key is not the user's: it belongs to %s", oneLine(who.arn)))
+	}
+	return nil
+}
+
+// failLogin is fail for a call that was made with the rotated credential.
+func (c *Connection) failLogin(op string, err error) error {
+	e := classify(err)
+	e.System, e.Op = c.system(), op
+	a, answered := errors.AsType[*answer](e.Err)
+	if answered && isUnknownKey(a.code) && !isSkew(a.code, a.message) {
+		e.Class, e.Hint, a.is = rota.Wait, "", rota.ErrRefused
+	}
+	return e
+}
+
+// List implements [rota.Lister].
+func (k *accessKeys) List(ctx context.Context) ([]rota.Issued, error) {
+	op := "list access keys of user " + k.user
+	if err := k.named(op); err != nil {
+		return nil, err
+	}
+	issued := []rota.Issued{}
+	pages := iam.NewListAccessKeysPaginator(k.connection.iam, &iam.ListAccessKeysInput{UserName: &k.user},
+		func(o *iam.ListAccessKeysPaginatorOptions) { o.StopOnDuplicateToken = true })
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, k.connection.fail(op, err)
+		}
+		for _, key := range page.AccessKeyMetadata {
+			if awssdk.ToString(key.AccessKeyId) == "" {
+				return nil, k.connection.fail(op, errUnreadable)
+			}
+			issued = append(issued, rota.Issued{
+				ID: *key.AccessKeyId,
+				// Whatever is not plainly inactive counts as active.
+				Active:    key.Status != types.StatusTypeInactive,
+				CreatedAt: awssdk.ToTime(key.CreateDate).UTC(),
+			})
+		}
+	}
+	return issued, nil
+}
+
+// LastUsed implements [rota.UseReporter]. What IAM records lags by hours. It
+// answers no date for a key that was never used.
+func (k *accessKeys) LastUsed(ctx context.Context, id string) (rota.Use, error) {
+	op := "get last use of access key " + id + " of user " + k.user
+	if err := k.namedKey(op, id); err != nil {
+		return rota.Use{}, err
+	}
+	out, err := k.connection.iam.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: &id})
+	if err != nil {
+		return rota.Use{}, k.connection.fail(op, err)
+	}
+	if out.AccessKeyLastUsed == nil {
+		return rota.Use{}, k.connection.fail(op, errUnreadable)
+	}
+	if out.UserName != nil && *out.UserName != "" && !(identity{arn: "arn:aws:iam:::user/" + *out.UserName}).isUser("", k.user) {
+		return rota.Use{}, k.connection.refuse(op, "", fmt.Errorf("the key belongs to user %s", oneLine(*out.UserName)))
+	}
+	use := rota.Use{Evidence: rota.Recorded}
+	if out.AccessKeyLastUsed.LastUsedDate != nil {
+		use.At = out.AccessKeyLastUsed.LastUsedDate.UTC()
+		use.Detail = where(out.AccessKeyLastUsed)
+	}
+	return use, nil
+}
+
+// where is "s3 in eu-central-1".
+func where(use *types.AccessKeyLastUsed) string {
+	said := func(s *string) string {
+		if text := awssdk.ToString(s); text != "N/A" {
+			return oneLine(text)
+		}
+		return ""
+	}
+	service, region := said(use.ServiceName), said(use.Region)
+	if service == "" || region == "" {
+		return service
+	}
+	return service + " in " + region
+}
+
+// Deactivate implements [rota.Deactivator].
+func (k *accessKeys) Deactivate(ctx context.Context, r rota.RetireRequest) error {
+	return k.update(ctx, "deactivate", r.CredentialID, types.StatusTypeInactive)
+}
+
+// Reactivate implements [rota.Deactivator].
+func (k *accessKeys) Reactivate(ctx context.Context, r rota.RetireRequest) error {
+	return k.update(ctx, "reactivate", r.CredentialID, types.StatusTypeActive)
+}
+
+func (k *accessKeys) update(ctx context.Context, verb, id string, status types.StatusType) error {
+	op := verb + " access key " + id + " of user " + k.user
+	if err := k.namedKey(op, id); err != nil {
+		return err
+	}
+	_, err := k.connection.iam.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: &k.user, AccessKeyId: &id, Status: status})
+	return k.connection.fail(op, err)
+}
+
+// Delete implements [rota.Issuer]. IAM would delete an active key without
+// asking, so that the list is looked at first.
+func (k *accessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
+	op := "delete access key " + r.CredentialID + " of user " + k.user
+	if err := k.namedKey(op, r.CredentialID); err != nil {
+		return err
+	}
+	issued, err := k.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, key := range issued {
+		if key.ID != r.CredentialID {
+			continue
+		}
+		if key.Active {
+			// Of class wait, because the list may lag behind a deactivation.
+			return &rota.Error{System: k.connection.system(), Op: op, Class: rota.Wait, Hint: "deactivate it first",
+				Err: fmt.Errorf("the key is active: %w", rota.ErrConflict)}
+		}
+		_, err := k.connection.iam.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: &k.user, AccessKeyId: &r.CredentialID})
+		if codeOf(err) == "NoSuchEntity" {
+			return nil
+		}
+		return k.connection.fail(op, err)
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"rota"
+)
+
+// Preflight implements [rota.Preflighter].
+func (k *accessKeys) Preflight(ctx context.Context) []rota.Finding {
+	if err := k.named("preflight"); err != nil {
+		return []rota.Finding{failed("IAM user", err)}
+	}
+	me, findings := k.connection.preflightIdentity(ctx)
+	if me.arn == "" {
+		return findings
+	}
+	resource, found := k.preflightUser(ctx, me)
+	findings = append(findings, found...)
+	findings = append(findings, k.preflightKeys(ctx))
+	return append(findings, k.connection.permissions(ctx, me, resource,
+		"iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed")...)
+}
+
+// preflightUser checks that the user exists, and gives its ARN.
+func (k *accessKeys) preflightUser(ctx context.Context, me identity) (string, []rota.Finding) {
+	check := "user " + k.user
+	guess := strings.Join([]string{"arn", partition(me.arn), "iam", "", me.account, "user/" + k.user}, ":")
+	out, err := k.connection.iam.GetUser(ctx, &iam.GetUserInput{UserName: &k.user})
+	switch {
+	case isDenied(codeOf(err)): // rotation does without it
+		return guess, []rota.Finding{{Warning: true, Check: check, Detail: "Rota may not look at it",
+			Hint: "allow iam:GetUser on " + guess + " to Rota; only this check needs it"}}
+	case err != nil:
+		return guess, []rota.Finding{failed(check, k.connection.fail("get user "+k.user, err))}
+	case out.User == nil:
+		return guess, []rota.Finding{failed(check, k.connection.fail("get user "+k.user, errUnreadable))}
+	}
+	arn := awssdk.ToString(out.User.Arn)
+	if strings.EqualFold(arn, me.arn) {
+		return arn, []rota.Finding{{Warning: true, Check: check, Detail: "Rota itself uses a key of this user",
+			Hint: "another identity for Rota: with this one it would retire the key that it works with"}}
+	}
+	return arn, []rota.Finding{{OK: true, Check: check, Detail: arn}}
+}
+
+// preflightKeys checks that the keys can be listed and that there is room for
+// one more.
+func (k *accessKeys) preflightKeys(ctx context.Context) rota.Finding {
+	check := "access keys of user " + k.user
+	issued, err := k.List(ctx)
+	if err != nil {
+		return failed(check, err)
+	}
+	var keys []string
+	for _, key := range issued {
+		state := "inactive"
+		if key.Active {
+			state = "active"
+		}
+		keys = append(keys, key.ID+" "+state)
+	}
+	detail := fmt.Sprintf("%d of %d", len(issued), maxKeys)
+	if len(keys) > 0 {
+		detail += ": " + strings.Join(keys, ", ")
+	}
+	if len(issued) >= maxKeys {
+		return rota.Finding{Warning: true, Check: check, Detail: detail,
+			Hint: "wait until Rota has deleted the previous key, or delete one that nobody uses: a new key needs a free place"}
+	}
+	return rota.Finding{OK: true, Check: check, Detail: detail}
+}
+
+// partition is the part of AWS that an ARN is of: "aws", "aws-cn", "aws-us-gov".
+func partition(arn string) string {
+	if parts := strings.SplitN(arn, ":", 3); len(parts) == 3 && parts[1] != "" {
+		return parts[1]
+	}
+	return "aws"
+}

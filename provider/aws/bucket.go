@@ -1,0 +1,74 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"rota"
+)
+
+// bucketCheck sees whether a credential reaches a bucket.
+type bucketCheck struct {
+	connection *Connection
+	bucket     string
+}
+
+// Bucket is the check that a new access key reaches an S3 bucket (HeadBucket,
+// which needs s3:ListBucket), in whatever region that is.
+func (c *Connection) Bucket(bucket string) rota.Check {
+	return &bucketCheck{connection: c, bucket: bucket}
+}
+
+// Name implements [rota.Check].
+func (b *bucketCheck) Name() string { return "s3 bucket " + b.bucket }
+
+// Check implements [rota.Check]. A refusal is of class wait: S3 learns of a new
+// key later than STS does.
+func (b *bucketCheck) Check(ctx context.Context, c rota.Credential) error {
+	return rota.Sanitize(b.check(ctx, c), c)
+}
+
+func (b *bucketCheck) check(ctx context.Context, c rota.Credential) error {
+	op := "reach s3 bucket " + b.bucket + " with access key " + c.Field(rota.FieldAccessKeyID)
+	if b.bucket == "" || c.Field(rota.FieldAccessKeyID) == "" {
+		return b.connection.refuse(op, "", errors.New("no bucket, or no access key id"))
+	}
+	err := b.head(ctx, c, b.connection.region)
+	if region := bucketRegion(err); region != "" && region != b.connection.region {
+		err = b.head(ctx, c, region)
+	}
+	if err == nil {
+		return nil
+	}
+	e := classify(err)
+	e.System, e.Op = b.connection.system(), op
+	status, _ := httpOf(err)
+	if status == http.StatusForbidden || status == http.StatusUnauthorized { // HEAD answers no code
+		e.Class, e.Err = rota.Wait, fmt.Errorf("%w: %w", rota.ErrRefused, e.Err)
+		e.Hint = "allow s3:ListBucket on arn:aws:s3:::" + b.bucket + " to the user, if it is still refused after some minutes"
+	}
+	return e
+}
+
+func (b *bucketCheck) head(ctx context.Context, c rota.Credential, region string) error {
+	_, err := b.connection.s3With(c, region).HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.bucket})
+	return err
+}
+
+// bucketRegion is the region that S3 says the bucket is in, "" where it says
+// none.
+func bucketRegion(err error) string {
+	e, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || e.Response == nil || e.Response.Response == nil {
+		return ""
+	}
+	if status := e.HTTPStatusCode(); status != http.StatusMovedPermanently && status != http.StatusBadRequest {
+		return ""
+	}
+	return e.Response.Header.Get("X-Amz-Bucket-Region")
+}

@@ -1,0 +1,144 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+const (
+	attempts       = 3                // of each call that is safe to repeat
+	maxBackoff     = 5 * time.Second  // between two attempts
+	requestTimeout = 30 * time.Second // of one attempt; the context may be shorter
+)
+
+// Config says who Rota is at AWS and where. Everything is optional but the
+// region, which may also come from the environment or the profile.
+type Config struct {
+	// Region is the region of Secrets Manager and of the signatures, such as
+	// "eu-central-1". Defaults to what the SDK finds.
+	Region string
+	// Profile is a profile of the shared AWS configuration files.
+	Profile string
+	// RoleARN is a role to assume with the credentials that were found.
+	RoleARN string
+	// ExternalID goes with RoleARN where the role's trust policy asks for it.
+	ExternalID string
+	// SessionName is how the role's session is called in CloudTrail. Defaults
+	// to "rota".
+	SessionName string
+	// Endpoint is the address of an emulator that plays every service. Defaults
+	// to AWS itself.
+	Endpoint string
+	// AccessKeyID, SecretAccessKey and SessionToken are static credentials.
+	// Defaults to the SDK's usual chain: environment, files, container, instance.
+	AccessKeyID, SecretAccessKey, SessionToken string
+}
+
+// Connection is one identity at AWS. All that is made from it shares its budget
+// of calls. It may be used by several goroutines.
+type Connection struct {
+	name   string
+	region string
+	role   string // the role that was configured, "" for none
+
+	iam     *iam.Client
+	sts     *sts.Client
+	secrets *secretsmanager.Client
+	s3      *s3.Client
+	sns     *sns.Client
+
+	budget *budget
+
+	mu sync.Mutex
+	me *identity // who Rota is, once asked
+}
+
+// New makes a connection under the name that errors show ("aws <name>"). It
+// reads the SDK's configuration files and calls nothing outside.
+func New(ctx context.Context, name string, cfg Config) (*Connection, error) {
+	return connect(ctx, name, cfg, awshttp.NewBuildableClient().WithTimeout(requestTimeout), maxBackoff)
+}
+
+// connect is New over any HTTP client, and with any patience between attempts.
+func connect(ctx context.Context, name string, cfg Config, client config.HTTPClient, backoff time.Duration) (*Connection, error) {
+	if (cfg.AccessKeyID == "") != (cfg.SecretAccessKey == "") {
+		return nil, fmt.Errorf("aws %s: access key id and secret access key go together (try: set both or neither)", name)
+	}
+	if cfg.RoleARN == "" && (cfg.ExternalID != "" || cfg.SessionName != "") {
+		return nil, fmt.Errorf("aws %s: an external id or a session name without a role (try: role_arn)", name)
+	}
+	options := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(client),
+		config.WithRetryer(func() awssdk.Retryer { return newRetryer(backoff) }),
+	}
+	if cfg.Region != "" {
+		options = append(options, config.WithRegion(cfg.Region))
+	}
+	if cfg.Profile != "" {
+		options = append(options, config.WithSharedConfigProfile(cfg.Profile))
+	}
+	if cfg.Endpoint != "" {
+		options = append(options, config.WithBaseEndpoint(cfg.Endpoint))
+	}
+	if cfg.AccessKeyID != "" {
+		options = append(options, config.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, cfg.SessionToken)))
+	}
+	loaded, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("aws %s: %w", name, err)
+	}
+	if loaded.Region == "" {
+		return nil, fmt.Errorf("aws %s: no region (try: region: eu-central-1, or AWS_REGION)", name)
+	}
+	calls := newBudget()
+	loaded.APIOptions = append(loaded.APIOptions, calls.limit, survive)
+	if cfg.RoleARN != "" {
+		assume := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(loaded), cfg.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = "rota"
+			if cfg.SessionName != "" {
+				o.RoleSessionName = cfg.SessionName
+			}
+			if cfg.ExternalID != "" {
+				o.ExternalID = awssdk.String(cfg.ExternalID)
+			}
+		})
+		loaded.Credentials = awssdk.NewCredentialsCache(assume)
+	}
+	return &Connection{
+		name:    name,
+		region:  loaded.Region,
+		role:    cfg.RoleARN,
+		budget:  calls,
+		iam:     iam.NewFromConfig(loaded),
+		sts:     sts.NewFromConfig(loaded),
+		secrets: secretsmanager.NewFromConfig(loaded),
+		sns:     sns.NewFromConfig(loaded),
+		// An emulator has one host name for all buckets.
+		s3: s3.NewFromConfig(loaded, func(o *s3.Options) { o.UsePathStyle = cfg.Endpoint != "" }),
+	}, nil
+}
+
+func newRetryer(backoff time.Duration) awssdk.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = attempts
+		o.MaxBackoff = backoff
+	})
+}
+
+// system is the connection's name in errors.
+func (c *Connection) system() string { return "aws " + c.name }

@@ -1,0 +1,240 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"rota"
+)
+
+// errUnreadable stands for an answer of AWS that makes no sense. What exactly
+// is wrong with it stays unsaid: the answer may hold a secret's value.
+var errUnreadable = errors.New("the answer could not be read")
+
+// maxMessage bounds what is kept of AWS's own words, in bytes.
+const maxMessage = 400
+
+// fail makes an SDK's error one of Rota's: named, classified, with a hint.
+func (c *Connection) fail(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := classify(err)
+	e.System, e.Op = c.system(), op
+	return e
+}
+
+// refuse is an error of Rota's own making that only a person can mend.
+func (c *Connection) refuse(op, hint string, err error) error {
+	return &rota.Error{System: c.system(), Op: op, Class: rota.Stop, Hint: hint, Err: err}
+}
+
+// answer is AWS's refusal in its own words. It keeps nothing of the request
+// or the reply's body, unlike the SDK's errors.
+type answer struct {
+	code, message, requestID string
+	is                       error // the sentinel that callers know it by, if any
+}
+
+func (a *answer) Error() string {
+	text := a.code
+	if a.message != "" {
+		text += ": " + a.message
+	}
+	if a.requestID != "" {
+		text += " (request " + a.requestID + ")"
+	}
+	return text
+}
+
+func (a *answer) Unwrap() error { return a.is }
+
+// codeOf is the error code that AWS answered, "" where it answered none.
+func codeOf(err error) string {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		return e.ErrorCode()
+	}
+	return ""
+}
+
+func classify(err error) *rota.Error {
+	status, requestID := httpOf(err)
+	api, isAPI := errors.AsType[smithy.APIError](err)
+	if !isAPI {
+		return &rota.Error{Class: rota.Wait, Hint: hintOf(err), Err: withoutBody(err, status, requestID)}
+	}
+	a := &answer{code: oneLine(api.ErrorCode()), message: oneLine(api.ErrorMessage()), requestID: requestID}
+	e := &rota.Error{Class: rota.Stop, Err: a}
+	action := actionOf(err)
+	switch code := a.code; {
+	case code == "LimitExceeded", code == "LimitExceededException":
+		a.is = rota.ErrLimit
+	case isThrottle(code), status == 408, status == 429, status >= 500,
+		code == "ConcurrentModification", code == "EntityTemporarilyUnmodifiable",
+		code == "RequestTimeout", code == "RequestTimeoutException", code == "ServiceUnavailable",
+		strings.HasPrefix(code, "Internal"):
+		e.Class = rota.Wait
+	case isSkew(code, a.message):
+		e.Hint = "set this machine's clock: AWS takes a signature for five minutes only"
+	case isDenied(code):
+		e.Hint = "allow " + action + " to Rota's identity (policy, permissions boundary, service control policy, the key's policy)"
+	case code == "ExpiredToken", code == "ExpiredTokenException":
+		e.Hint = "renew the credentials that Rota itself uses at AWS: they have expired"
+	case isUnknownKey(code):
+		e.Hint = "check the credentials that Rota itself uses at AWS: " + action + " was called with a key that is wrong, inactive or deleted"
+	case code == "NoSuchEntity", code == "ResourceNotFoundException", code == "NotFound", code == "NotFoundException", code == "NoSuchBucket":
+		a.is = rota.ErrNotFound
+	case code == "DecryptionFailure", code == "EncryptionFailure":
+		e.Hint = "check that the KMS key exists and is enabled, and that Rota may use it (kms:Decrypt, kms:GenerateDataKey)"
+	case isDeleted(code, a.message):
+		e.Hint = "aws secretsmanager restore-secret, or another secret: this one is scheduled for deletion"
+	}
+	return e
+}
+
+// httpOf is the answer's status and AWS's id for the request; zero where there
+// was no answer.
+func httpOf(err error) (status int, requestID string) {
+	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		requestID = oneLine(e.ServiceRequestID())
+	}
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.Response != nil && e.Response.Response != nil {
+		status = e.HTTPStatusCode()
+	}
+	return status, requestID
+}
+
+// withoutBody is an error without an answer of AWS: no connection, a deadline,
+// no credentials, or an answer that can't be read, whose text is left out.
+func withoutBody(err error, status int, requestID string) error {
+	for _, known := range []error{context.DeadlineExceeded, context.Canceled, errUnreadable} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("%s: %w", short(err), known)
+		}
+	}
+	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok || status != 0 {
+		return fmt.Errorf("%w (status %d, request %s)", errUnreadable, status, requestID)
+	}
+	return errors.New(short(err))
+}
+
+// short is the error's text where it comes from this side of the wire, else
+// only what kind it is.
+func short(err error) string {
+	if e, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
+		return "no answer: " + oneLine(e.Err.Error())
+	}
+	if e, ok := errors.AsType[*v4.SigningError](err); ok {
+		return "no credentials: " + oneLine(e.Err.Error())
+	}
+	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
+		return errUnreadable.Error()
+	}
+	if e, ok := errors.AsType[*smithy.OperationError](err); ok {
+		return oneLine(e.Err.Error())
+	}
+	return oneLine(err.Error())
+}
+
+// hintOf is what a person can do where AWS did not answer.
+func hintOf(err error) string {
+	text := err.Error()
+	if strings.Contains(text, "get identity") || strings.Contains(text, "retrieve credentials") || strings.Contains(text, "refresh cached credentials") {
+		return "give Rota credentials for AWS: a profile, a role, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an instance role"
+	}
+	return ""
+}
+
+func isThrottle(code string) bool {
+	_, ok := retry.DefaultThrottleErrorCodes[code]
+	return ok || code == "Throttled"
+}
+
+func isDenied(code string) bool {
+	switch code {
+	case "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "UnauthorizedOperation", "KMSAccessDenied", "KMSAccessDeniedException", "Forbidden":
+		return true
+	}
+	return false
+}
+
+// isUnknownKey tells the codes for a key that is wrong, inactive, deleted, or
+// not yet known everywhere.
+func isUnknownKey(code string) bool {
+	switch code {
+	case "InvalidClientTokenId", "InvalidClientTokenIdException", "UnrecognizedClient", "UnrecognizedClientException", "InvalidAccessKeyId",
+		"SignatureDoesNotMatch", "InvalidSignature", "InvalidSignatureException", "AuthFailure", "NotAuthorized":
+		return true
+	}
+	return false
+}
+
+// isSkew tells a signature that is refused for its time alone.
+func isSkew(code, message string) bool {
+	switch code {
+	case "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed":
+		return true
+	}
+	return isUnknownKey(code) && (strings.Contains(message, "Signature expired") || strings.Contains(message, "Signature not yet current"))
+}
+
+func isDeleted(code, message string) bool {
+	return code == "InvalidRequestException" &&
+		(strings.Contains(message, "marked for deletion") || strings.Contains(message, "marked deleted") || strings.Contains(message, "scheduled for deletion"))
+}
+
+// services are the prefixes of the actions in policies.
+var services = map[string]string{"IAM": "iam", "STS": "sts", "Secrets Manager": "secretsmanager", "SNS": "sns", "S3": "s3"}
+
+// actionOf is the action that AWS refused, as a policy names it. It is the
+// innermost call: a role that can't be assumed fails every other call.
+func actionOf(err error) string {
+	action := "the call"
+	for {
+		op, ok := errors.AsType[*smithy.OperationError](err)
+		if !ok {
+			return action
+		}
+		switch service := services[op.ServiceID]; {
+		case service == "":
+			action = op.ServiceID + ":" + op.OperationName
+		case op.OperationName == "HeadBucket":
+			action = "s3:ListBucket"
+		default:
+			action = service + ":" + op.OperationName
+		}
+		err = op.Err
+	}
+}
+
+// oneLine makes a foreign text fit for a log line.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > maxMessage {
+		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
+	}
+	return s
+}
+
+// failed is the finding that an error makes.
+func failed(check string, err error) rota.Finding {
+	f := rota.Finding{Check: check, Detail: err.Error()}
+	if e, ok := errors.AsType[*rota.Error](err); ok {
+		f.Detail, f.Hint = fmt.Sprint(e.Err), e.Hint
+	}
+	return f
+}

@@ -1,0 +1,121 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"rota"
+	"rota/provider/aws/awstest"
+)
+
+func TestErrorsAreClassified(t *testing.T) {
+	e := startAWSTest(t, awstest.Options{})
+	k := e.issuer(t)
+	s := e.store(rota.FieldMap{})
+	list := func() error { _, err := k.List(t.Context()); return err }
+	describe := func() error { _, err := s.Describe(t.Context()); return err }
+	for _, c := range []struct {
+		code, action string
+		call         func() error
+		class        rota.Class
+		is           error
+		hint         string
+	}{
+		{"Throttling", "ListAccessKeys", list, rota.Wait, nil, ""},
+		{"RequestLimitExceeded", "ListAccessKeys", list, rota.Wait, nil, ""},
+		{"ServiceFailure", "ListAccessKeys", list, rota.Wait, nil, ""},
+		{"ServiceUnavailable", "ListAccessKeys", list, rota.Wait, nil, ""},
+		{"ConcurrentModification", "ListAccessKeys", list, rota.Wait, nil, ""},
+		{"NoSuchEntity", "ListAccessKeys", list, rota.Stop, rota.ErrNotFound, ""},
+		{"LimitExceeded", "ListAccessKeys", list, rota.Stop, rota.ErrLimit, ""},
+		{"AccessDenied", "ListAccessKeys", list, rota.Stop, nil, "iam:ListAccessKeys"},
+		{"ExpiredToken", "ListAccessKeys", list, rota.Stop, nil, "expired"},
+		{"InvalidClientTokenId", "ListAccessKeys", list, rota.Stop, nil, "iam:ListAccessKeys"},
+		{"SomethingNew", "ListAccessKeys", list, rota.Stop, nil, ""},
+		{"ThrottlingException", "DescribeSecret", describe, rota.Wait, nil, ""},
+		{"InternalServiceError", "DescribeSecret", describe, rota.Wait, nil, ""},
+		{"AccessDeniedException", "DescribeSecret", describe, rota.Stop, nil, "secretsmanager:DescribeSecret"},
+		{"UnrecognizedClientException", "DescribeSecret", describe, rota.Stop, nil, "credentials"},
+		{"ExpiredTokenException", "DescribeSecret", describe, rota.Stop, nil, "expired"},
+		{"DecryptionFailure", "DescribeSecret", describe, rota.Stop, nil, "KMS"},
+		{"InvalidParameterException", "DescribeSecret", describe, rota.Stop, nil, ""},
+	} {
+		t.Run(c.code, func(t *testing.T) {
+			e.onNext(c.action, attempts, awstest.Fault{FailBefore: c.code})
+			err := c.call()
+			refusal(t, err, c.class, c.is)
+			r, ok := errors.AsType[*rota.Error](err)
+			if !ok {
+				t.Fatalf("no rota.Error: %T", err)
+			}
+			if r.System != "aws main" || r.Op == "" {
+				t.Errorf("it does not say where: %+v", r)
+			}
+			if !strings.Contains(r.Hint, c.hint) || (c.hint == "") != (r.Hint == "") {
+				t.Errorf("hint %q, want one with %q", r.Hint, c.hint)
+			}
+			if text := err.Error(); !strings.Contains(text, c.code) || !strings.Contains(text, "(request ") {
+				t.Errorf("AWS's code or the request's id is lost: %s", text)
+			}
+		})
+	}
+}
+
+func TestThrottledCallsThatMayBeRepeatedAre(t *testing.T) {
+	e := startAWSTest(t, awstest.Options{})
+	k := e.issuer(t)
+	e.onNext("ListAccessKeys", attempts-1, awstest.Fault{FailBefore: "Throttling"})
+	if _, err := k.List(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoAnswer(t *testing.T) {
+	isolate(t)
+	c, err := connect(t.Context(), "main", Config{Region: region, Endpoint: "http://127.0.0.1:1", AccessKeyID: "AKIA", SecretAccessKey: "sEcReT"}, http.DefaultClient, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(t.Context())
+	refusal(t, err, rota.Wait, nil)
+	if !strings.Contains(err.Error(), "refused") {
+		t.Errorf("it does not say why: %v", err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = c.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(ctx)
+	refusal(t, err, rota.Wait, context.Canceled)
+}
+
+func TestNoCredentials(t *testing.T) {
+	isolate(t)
+	c, err := New(t.Context(), "main", Config{Region: region, Endpoint: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(t.Context())
+	refusal(t, err, rota.Wait, nil)
+	if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(r.Hint, "AWS_ACCESS_KEY_ID") {
+		t.Errorf("no hint: %v", err)
+	}
+}
+
+func TestClockThatIsWrongIsNoRefusal(t *testing.T) {
+	for code, message := range map[string]string{
+		"SignatureDoesNotMatch": "Signature expired: 20260301T103000Z is now earlier than 20260301T110000Z",
+		"RequestExpired":        "Request has expired.",
+		"RequestTimeTooSkewed":  "The difference between the request time and the current time is too large.",
+	} {
+		if !isSkew(code, message) {
+			t.Errorf("%s is not seen as a wrong clock", code)
+		}
+	}
+	if isSkew("SignatureDoesNotMatch", "The request signature we calculated does not match") {
+		t.Error("a wrong signature is taken for a wrong clock")
+	}
+}

@@ -1,0 +1,100 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
+
+	"rota"
+)
+
+// maxSkew is how far the clocks may be apart before preflight warns. AWS
+// refuses signatures from five minutes on.
+const maxSkew = time.Minute
+
+// identity is who a credential belongs to.
+type identity struct {
+	arn, account string
+	skew         time.Duration // AWS's clock minus ours
+}
+
+// identity is who Rota is at AWS. It never changes, so it is asked once.
+func (c *Connection) identity(ctx context.Context) (identity, error) {
+	c.mu.Lock()
+	me := c.me
+	c.mu.Unlock()
+	if me != nil {
+		return *me, nil
+	}
+	fresh, err := whoIs(ctx, c.sts)
+	if err != nil {
+		return identity{}, err
+	}
+	c.mu.Lock()
+	c.me = &fresh
+	c.mu.Unlock()
+	return fresh, nil
+}
+
+// whoIs asks STS whose credentials a client has.
+func whoIs(ctx context.Context, client *sts.Client) (identity, error) {
+	out, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return identity{}, err
+	}
+	who := identity{arn: awssdk.ToString(out.Arn), account: awssdk.ToString(out.Account), skew: skewOf(out.ResultMetadata)}
+	if who.arn == "" || who.account == "" {
+		return identity{}, errUnreadable
+	}
+	return who, nil
+}
+
+// skewOf is how far AWS's clock is ahead of ours, by the answer's Date header.
+func skewOf(metadata middleware.Metadata) time.Duration {
+	theirs, ok := awsmiddleware.GetServerTime(metadata)
+	if !ok {
+		return 0
+	}
+	ours, ok := awsmiddleware.GetResponseAt(metadata)
+	if !ok {
+		return 0
+	}
+	return theirs.Sub(ours)
+}
+
+// isUser tells whether the identity is that IAM user of that account. AWS does
+// not tell user names apart by case.
+func (i identity) isUser(account, user string) bool {
+	// arn:aws:iam::111122223333:user/path/name
+	parts := strings.SplitN(i.arn, ":", 6)
+	if len(parts) != 6 || parts[2] != "iam" || parts[4] != account || !strings.HasPrefix(parts[5], "user/") {
+		return false
+	}
+	return strings.EqualFold(parts[5][strings.LastIndexByte(parts[5], '/')+1:], user)
+}
+
+// preflightIdentity checks that AWS knows Rota and that the clocks agree.
+func (c *Connection) preflightIdentity(ctx context.Context) (identity, []rota.Finding) {
+	check := "who Rota is at AWS"
+	me, err := whoIs(ctx, c.sts)
+	if err != nil {
+		return identity{}, []rota.Finding{failed(check, c.fail("get caller identity", err))}
+	}
+	findings := []rota.Finding{{OK: true, Check: check, Detail: me.arn}}
+	if me.skew.Abs() > maxSkew {
+		findings = append(findings, rota.Finding{
+			Warning: true, Check: "clock",
+			Detail: fmt.Sprintf("this machine's clock is %s away from AWS's", rota.FormatDuration(me.skew.Abs())),
+			Hint:   "synchronise the clock (NTP): AWS refuses signatures that are five minutes off",
+		})
+	} else {
+		findings = append(findings, rota.Finding{OK: true, Check: "clock", Detail: "agrees with AWS's"})
+	}
+	return me, findings
+}

@@ -1,0 +1,93 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"rota"
+)
+
+// Move implements [rota.Store]. UpdateSecretVersionStage is itself the
+// compare-and-swap; the secret is looked at only to say why it was refused,
+// or where no version is expected to carry the label.
+func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
+	op := s.op("move " + string(r.Label) + " of")
+	if r.Label == "" {
+		return s.connection.refuse(op, "", errors.New("no label to move"))
+	}
+	from := r.From
+	if r.From == "" || r.From == r.To {
+		now, err := s.carrier(ctx, r.Label)
+		if err != nil {
+			return err
+		}
+		switch {
+		case visible(now) == r.To:
+			return nil
+		case visible(now) != r.From:
+			return s.conflict(op, r, now)
+		}
+		from = now // nothing, or the empty version
+	}
+	if r.Label == rota.Current && r.To == "" {
+		return s.connection.refuse(op, "moving it to another version", errors.New("Secrets Manager takes AWSCURRENT off no version without a successor"))
+	}
+	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: &s.cfg.Name, VersionStage: new(string(r.Label))}
+	if from != "" {
+		in.RemoveFromVersionId = &from
+	}
+	if r.To != "" {
+		in.MoveToVersionId = &r.To
+	}
+	_, err := s.connection.secrets.UpdateSecretVersionStage(ctx, in)
+	switch codeOf(err) {
+	case "InvalidParameterException", "InvalidRequestException", "ResourceNotFoundException":
+		return s.whyNotMoved(ctx, op, r, err)
+	case "LimitExceededException":
+		return s.connection.refuse(op, "taking labels off the version", fmt.Errorf("version %s has %d labels, as many as Secrets Manager takes: %w", r.To, maxLabels, rota.ErrLimit))
+	}
+	return s.connection.fail(op, err)
+}
+
+// whyNotMoved finds out what a refusal means. A repeated call whose first
+// reply was lost is refused too, and is done all the same.
+func (s *secretStore) whyNotMoved(ctx context.Context, op string, r rota.MoveRequest, refusal error) error {
+	now, err := s.carrier(ctx, r.Label)
+	if err != nil {
+		return err
+	}
+	switch {
+	case visible(now) == r.To:
+		return nil
+	case visible(now) != r.From:
+		return s.conflict(op, r, now)
+	}
+	return s.connection.fail(op, refusal)
+}
+
+// carrier is the version that carries the label now, "" for none.
+func (s *secretStore) carrier(ctx context.Context, label rota.Label) (string, error) {
+	out, err := s.look(ctx)
+	return holder(out, label), err
+}
+
+// visible is a version as Rota sees it: the empty one is none.
+func visible(version string) string {
+	if version == emptyVersion {
+		return ""
+	}
+	return version
+}
+
+func (s *secretStore) conflict(op string, r rota.MoveRequest, now string) error {
+	name := func(version string) string {
+		if visible(version) == "" {
+			return "no version"
+		}
+		return "version " + version
+	}
+	return s.connection.refuse(op, "", fmt.Errorf("%s is on %s, not on %s: %w", r.Label, name(now), name(r.From), rota.ErrConflict))
+}

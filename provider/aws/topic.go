@@ -1,0 +1,108 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sns/types"
+
+	"rota"
+)
+
+const maxSubject = 100 // ASCII characters
+
+// topic publishes events to an SNS topic: a subject and a plain text for the
+// people who get them by mail, and the event's parts as message attributes
+// (kind, secret, version, credential, event_id), for subscriptions that filter
+// and for programs. There is no JSON: who wants that takes a webhook.
+type topic struct {
+	connection *Connection
+	arn        string
+}
+
+var (
+	_ rota.Notifier    = (*topic)(nil)
+	_ rota.Preflighter = (*topic)(nil)
+)
+
+// Topic is the notifier that publishes to an SNS topic, in the topic's region.
+func (c *Connection) Topic(arn string) rota.Notifier { return &topic{connection: c, arn: arn} }
+
+// Name implements [rota.Notifier].
+func (t *topic) Name() string { return "sns " + t.arn }
+
+// Notify implements [rota.Notifier]. A FIFO topic delivers an event that is
+// sent again within five minutes once; any other delivers it twice.
+func (t *topic) Notify(ctx context.Context, e rota.Event) error {
+	subject, message := subjectOf(e), messageOf(e)
+	in := &sns.PublishInput{TopicArn: &t.arn, Subject: &subject, Message: &message, MessageAttributes: map[string]types.MessageAttributeValue{}}
+	for name, value := range map[string]string{
+		"kind": string(e.Kind), "secret": e.Secret, "version": e.Version, "credential": e.Credential, "event_id": e.ID,
+	} {
+		if value != "" { // SNS refuses empty ones
+			in.MessageAttributes[name] = types.MessageAttributeValue{DataType: new("String"), StringValue: &value}
+		}
+	}
+	if strings.HasSuffix(t.arn, ".fifo") {
+		in.MessageGroupId, in.MessageDeduplicationId = new("rota"), &e.ID
+	}
+	_, err := t.connection.sns.Publish(ctx, in, t.inRegion)
+	return t.connection.fail("publish to topic "+t.arn, err)
+}
+
+// Preflight implements [rota.Preflighter].
+func (t *topic) Preflight(ctx context.Context) []rota.Finding {
+	check := "topic " + t.arn
+	_, err := t.connection.sns.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &t.arn}, t.inRegion)
+	switch {
+	case isDenied(codeOf(err)): // publishing does without it
+		return []rota.Finding{{Warning: true, Check: check, Detail: "Rota may not look at it",
+			Hint: "allow sns:GetTopicAttributes to Rota for this check, and see to it that it may sns:Publish"}}
+	case err != nil:
+		return []rota.Finding{failed(check, t.connection.fail("look at topic "+t.arn, err))}
+	}
+	return []rota.Finding{{OK: true, Check: check, Detail: "exists; whether Rota may publish shows with the first message"}}
+}
+
+// inRegion sends the call to the topic's own region.
+func (t *topic) inRegion(o *sns.Options) {
+	if parts := strings.Split(t.arn, ":"); len(parts) == 6 && parts[3] != "" {
+		o.Region = parts[3]
+	}
+}
+
+// subjectOf fits SNS's rules: at most 100 printable ASCII characters.
+func subjectOf(e rota.Event) string {
+	subject := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, fmt.Sprintf("Rota: %s %s", e.Secret, e.Kind))
+	if len(subject) > maxSubject {
+		subject = subject[:maxSubject-3] + "..."
+	}
+	return subject
+}
+
+// messageOf is the event for people.
+func messageOf(e rota.Event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", e.Secret, e.Kind)
+	if e.Reason != "" {
+		fmt.Fprintf(&b, "\n%s\n", e.Reason)
+	}
+	b.WriteByte('\n')
+	for _, line := range [][2]string{
+		{"Secret", e.Secret}, {"Version", e.Version}, {"Credential", e.Credential},
+		{"At", e.At.UTC().Format(time.RFC3339)}, {"Event", e.ID},
+	} {
+		if line[1] != "" {
+			fmt.Fprintf(&b, "%-11s %s\n", line[0]+":", line[1])
+		}
+	}
+	return b.String()
+}
