@@ -1,0 +1,133 @@
+package testenv
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// motoReady is how long moto may take to answer, on a busy machine too.
+const motoReady = 60 * time.Second
+
+// MotoServer is a running moto, an imitation of AWS by other people. Its
+// account is 123456789012, and whoever calls may do everything until
+// EnforceIAM.
+type MotoServer struct {
+	// URL is the endpoint of every service, without a trailing slash.
+	URL string
+}
+
+// Moto starts an empty moto_server and stops it at the test's end. The
+// program is looked for in ROTA_TEST_VENV, or in rota-test/venv in the user's
+// cache folder, where hack/testenv.sh puts it.
+func Moto(t testing.TB) *MotoServer {
+	t.Helper()
+	program := motoProgram()
+	if _, err := os.Stat(program); err != nil {
+		Missing(t, "moto_server", "hack/testenv.sh")
+	}
+	for attempt := range 3 { // somebody else may take the port first
+		if m, ok := startMoto(t, program); ok {
+			return m
+		}
+		t.Logf("moto_server did not start (attempt %d)", attempt+1)
+	}
+	t.Fatal("moto_server does not start")
+	return nil
+}
+
+func motoProgram() string {
+	venv := os.Getenv("ROTA_TEST_VENV")
+	if venv == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return ""
+		}
+		venv = filepath.Join(cache, "rota-test", "venv")
+	}
+	return filepath.Join(venv, "bin", "moto_server")
+}
+
+func startMoto(t testing.TB, program string) (*MotoServer, bool) {
+	t.Helper()
+	port := FreePort(t)
+	m := &MotoServer{URL: fmt.Sprintf("http://127.0.0.1:%d", port)}
+	var output bytes.Buffer
+	cmd := exec.Command(program, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
+	cmd.Dir = t.TempDir()
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "AWS_") }) // moto reads them too
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", program, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // killed at the end; an early end shows in the output
+		close(ended)
+	}()
+	stop := func() {
+		_ = cmd.Process.Kill()
+		<-ended
+	}
+	deadline := time.After(motoReady)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if m.answers() {
+			t.Cleanup(stop)
+			return m, true
+		}
+		select {
+		case <-ended:
+			t.Logf("moto_server ended: %s", output.String())
+			return nil, false
+		case <-deadline:
+			stop()
+			t.Logf("moto_server does not answer: %s", output.String())
+			return nil, false
+		case <-tick.C:
+		}
+	}
+}
+
+func (m *MotoServer) answers() bool {
+	resp, err := http.Get(m.URL + "/moto-api/data.json")
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// EnforceIAM makes moto check keys, signatures and policies from now on. An
+// administrator to work with has to exist by then.
+func (m *MotoServer) EnforceIAM(t testing.TB) {
+	t.Helper()
+	m.post(t, "/moto-api/reset-auth", "0")
+}
+
+// Reset empties the account and lets everybody in again.
+func (m *MotoServer) Reset(t testing.TB) {
+	t.Helper()
+	m.post(t, "/moto-api/reset", "")
+	m.post(t, "/moto-api/reset-auth", "1000000000")
+}
+
+func (m *MotoServer) post(t testing.TB, path, body string) {
+	t.Helper()
+	resp, err := http.Post(m.URL+path, "text/plain", strings.NewReader(body))
+	if err != nil {
+		t.Fatalf("moto %s: %v", path, err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("moto %s: %s", path, resp.Status)
+	}
+}

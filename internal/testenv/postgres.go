@@ -1,0 +1,385 @@
+//go:build unix
+
+package testenv
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// PostgresOptions say how a test's PostgreSQL runs. The zero value is ready
+// for use.
+type PostgresOptions struct {
+	// LogStatements writes every statement to the log file, for tests that
+	// look for what must not be in there.
+	LogStatements bool
+	// Fsync makes commits durable, as on a real server. Defaults to off.
+	Fsync bool
+	// CertFile and KeyFile, if any, make the server speak TLS.
+	CertFile, KeyFile string
+	// HBA are lines that go before the standing ones of pg_hba.conf, which
+	// trust the superuser and ask everybody else for a password by
+	// scram-sha-256.
+	HBA []string
+	// Settings are further settings, such as max_connections.
+	Settings map[string]string
+}
+
+// PostgresServer is a private PostgreSQL on 127.0.0.1.
+type PostgresServer struct {
+	Host   string
+	Port   int
+	Socket string // the folder of the Unix socket
+
+	options PostgresOptions
+	bin     string
+	dir     string
+	owner   *syscall.Credential // nil where the server runs as the tests' own user
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	input  io.Closer // ends the server when closed
+	paused []int
+}
+
+const postgresSuperuser = "postgres"
+
+// Postgres starts a private PostgreSQL and stops it at the test's end.
+func Postgres(t testing.TB, o PostgresOptions) *PostgresServer {
+	t.Helper()
+	if findPostgres() == "" {
+		Missing(t, "PostgreSQL", "apt-get install postgresql")
+	}
+	s, err := StartPostgres(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// SharedPostgres is one server for all tests of a package, started by the
+// first that asks. TestMain stops it:
+//
+//	var shared testenv.SharedPostgres
+//
+//	func TestMain(m *testing.M) {
+//		code := m.Run()
+//		shared.Stop()
+//		os.Exit(code)
+//	}
+type SharedPostgres struct {
+	Options PostgresOptions
+
+	once   sync.Once
+	server *PostgresServer
+	err    error
+}
+
+// Get gives the server.
+func (s *SharedPostgres) Get(t testing.TB) *PostgresServer {
+	t.Helper()
+	if findPostgres() == "" {
+		Missing(t, "PostgreSQL", "apt-get install postgresql")
+	}
+	s.once.Do(func() { s.server, s.err = StartPostgres(s.Options) })
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	return s.server
+}
+
+// Stop stops the server if it was started.
+func (s *SharedPostgres) Stop() {
+	if s.server != nil {
+		s.server.Stop()
+	}
+}
+
+// StartPostgres starts a private PostgreSQL for whoever stops it.
+func StartPostgres(o PostgresOptions) (*PostgresServer, error) {
+	s := &PostgresServer{Host: "127.0.0.1", options: o, bin: findPostgres()}
+	if s.bin == "" {
+		return nil, fmt.Errorf("no PostgreSQL here (try: apt-get install postgresql)")
+	}
+	var err error
+	if s.owner, err = postgresOwner(); err != nil {
+		return nil, err
+	}
+	template, err := s.template()
+	if err != nil {
+		return nil, fmt.Errorf("prepare PostgreSQL's template: %w", err)
+	}
+	if s.dir, err = s.folder("rota-pg-"); err != nil {
+		return nil, err
+	}
+	s.Socket = s.dir
+	if err := s.prepare(template); err != nil {
+		_ = os.RemoveAll(s.dir)
+		return nil, err
+	}
+	if s.Port, err = freePort(); err != nil {
+		_ = os.RemoveAll(s.dir)
+		return nil, err
+	}
+	if err := s.start(); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare fills the server's folder.
+func (s *PostgresServer) prepare(template string) error {
+	if err := s.run("cp", "-a", template, filepath.Join(s.dir, "data")); err != nil {
+		return err
+	}
+	hba := slices.Concat(s.options.HBA, []string{
+		"local all " + postgresSuperuser + " trust",
+		"host all " + postgresSuperuser + " 127.0.0.1/32 trust",
+		"local all all scram-sha-256",
+		"host all all 127.0.0.1/32 scram-sha-256",
+		"host all all ::1/128 scram-sha-256", "",
+	})
+	if err := s.write(filepath.Join("data", "pg_hba.conf"), strings.Join(hba, "\n")); err != nil {
+		return err
+	}
+	for name, source := range map[string]string{"server.crt": s.options.CertFile, "server.key": s.options.KeyFile} {
+		if source == "" {
+			continue
+		}
+		content, err := os.ReadFile(source)
+		if err != nil {
+			return err
+		}
+		if err := s.write(name, string(content)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write makes a file that the server's user owns.
+func (s *PostgresServer) write(name, content string) error {
+	path := filepath.Join(s.dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		return err
+	}
+	return s.chown(path)
+}
+
+// start runs the server and waits until it takes connections. A shell stands
+// between: its standard input closes when the tests end in any way, killed or
+// not, and then it ends the server.
+func (s *PostgresServer) start() error {
+	settings := map[string]string{
+		"port": strconv.Itoa(s.Port), "listen_addresses": "localhost", "unix_socket_directories": s.Socket,
+		"fsync": onOff(s.options.Fsync), "log_line_prefix": "%m [%p] %u@%d ", "log_connections": "on",
+		"log_statement": "none", "max_connections": "100",
+		"ssl":           onOff(s.options.CertFile != ""),
+		"ssl_cert_file": filepath.Join(s.dir, "server.crt"), "ssl_key_file": filepath.Join(s.dir, "server.key"),
+	}
+	if s.options.LogStatements {
+		settings["log_statement"] = "all"
+		settings["log_min_error_statement"] = "error"
+	}
+	for name, value := range s.options.Settings {
+		settings[name] = value
+	}
+	args := []string{"-c", `"$@" & pid=$!; cat >/dev/null; kill -INT $pid 2>/dev/null; kill -CONT $pid 2>/dev/null; wait $pid`,
+		"sh", filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data")}
+	for name, value := range settings {
+		args = append(args, "-c", name+"="+value)
+	}
+	log, err := os.OpenFile(s.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	cmd := s.command("sh", args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.cmd, s.input = cmd, input
+	s.mu.Unlock()
+	return s.waitReady()
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// waitReady waits until the server answers the superuser.
+func (s *PostgresServer) waitReady() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := pgx.Connect(ctx, s.DSN())
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			log, _ := os.ReadFile(s.LogFile())
+			return fmt.Errorf("PostgreSQL did not start: %w\n%s", err, log)
+		case <-tick.C:
+		}
+	}
+}
+
+// Stop ends the server and removes its folder.
+func (s *PostgresServer) Stop() {
+	s.Resume()
+	s.end()
+	_ = os.RemoveAll(s.dir)
+}
+
+// Restart ends the server, all its sessions with it, and starts it again on
+// the same port.
+func (s *PostgresServer) Restart(t testing.TB) {
+	t.Helper()
+	s.end()
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *PostgresServer) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil {
+		return
+	}
+	_ = s.input.Close()
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+// Pause stops every process of the server, so that it hangs: connections are
+// taken, and nothing is ever answered, until Resume.
+func (s *PostgresServer) Pause(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := conn.Query(ctx, "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close(ctx)
+	pidFile, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(pidFile), "\n")
+	postmaster, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = append(pids, postmaster)
+	for _, pid := range s.paused {
+		_ = syscall.Kill(pid, syscall.SIGSTOP)
+	}
+}
+
+// Resume undoes Pause.
+func (s *PostgresServer) Resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, pid := range s.paused {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+	s.paused = nil
+}
+
+// DSN is the superuser's, who needs no password.
+func (s *PostgresServer) DSN() string { return s.DatabaseDSN("postgres") }
+
+// DatabaseDSN is the superuser's for another database.
+func (s *PostgresServer) DatabaseDSN(database string) string {
+	return fmt.Sprintf("postgres://%s@%s:%d/%s?sslmode=disable", postgresSuperuser, s.Host, s.Port, url.PathEscape(database))
+}
+
+// Superuser is the superuser's name.
+func (s *PostgresServer) Superuser() string { return postgresSuperuser }
+
+// LogFile is where the server logs.
+func (s *PostgresServer) LogFile() string { return filepath.Join(s.dir, "log") }
+
+// Exec runs statements as the superuser.
+func (s *PostgresServer) Exec(t testing.TB, statements ...string) {
+	t.Helper()
+	s.ExecIn(t, "postgres", statements...)
+}
+
+// ExecIn runs statements as the superuser in another database.
+func (s *PostgresServer) ExecIn(t testing.TB, database string, statements ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.DatabaseDSN(database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	for _, statement := range statements {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+// NewDatabase makes a database for one test and gives the superuser's DSN for
+// it. It is dropped at the test's end.
+func (s *PostgresServer) NewDatabase(t testing.TB) string {
+	t.Helper()
+	name := "test_" + strings.ToLower(rand.Text())
+	s.Exec(t, "CREATE DATABASE "+name)
+	t.Cleanup(func() { s.Exec(t, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	return s.DatabaseDSN(name)
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
