@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"rota"
+)
+
+var _ rota.Journal = (*DB)(nil)
+
+// Acquire takes a secret's lease. A holder that has it already gets a new one,
+// and its old one is lost.
+func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+	fail := func(err error) (rota.Lease, error) {
+		return rota.Lease{}, fmt.Errorf("lease of secret %s: %w", r.Secret, err)
+	}
+	if r.Secret == "" || r.Holder == "" || r.TTL <= 0 {
+		return fail(errors.New("a lease needs a secret, a holder and a time to live"))
+	}
+	lease := rota.Lease{Secret: r.Secret, Holder: r.Holder, TTL: r.TTL}
+	err := db.writer.do(ctx, func(t *tx) error {
+		var fence, until int64
+		var holder string
+		if _, err := t.row(sqlLease, []any{r.Secret}, &fence, &holder, &until); err != nil {
+			return err
+		}
+		if holder != "" && holder != r.Holder && until > micros(t.now) {
+			return fmt.Errorf("%w: %s, until %s", rota.ErrBusy, holder, fromMicros(until).Format("2006-01-02 15:04:05Z"))
+		}
+		expires := micros(t.now.Add(r.TTL))
+		if _, err := t.exec(sqlAcquire, r.Secret, r.Holder, expires); err != nil {
+			return err
+		}
+		lease.Fence, lease.Expires = fence+1, fromMicros(expires)
+		return nil
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return lease, nil
+}
+
+// Release gives a lease back.
+func (db *DB) Release(ctx context.Context, l rota.Lease) error {
+	err := db.writer.do(ctx, func(t *tx) error {
+		_, err := t.exec(sqlRelease, l.Secret, l.Fence, l.Holder)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("release the lease of secret %s: %w", l.Secret, err)
+	}
+	return nil
+}
+
+// Load reads a secret's progress.
+func (db *DB) Load(ctx context.Context, secret string) (rota.Progress, error) {
+	var text []byte
+	err := db.reader.QueryRowContext(ctx, sqlProgress, secret).Scan(&text)
+	if isNoRows(err) {
+		return rota.Progress{}, nil
+	}
+	var p rota.Progress
+	if err == nil {
+		err = json.Unmarshal(text, &p)
+	}
+	if err != nil {
+		return rota.Progress{}, fmt.Errorf("progress of secret %s: %w", secret, explain(err))
+	}
+	return p, nil
+}
+
+// Save writes progress and its audit entries in one transaction. A lease that
+// has run out is still good while nobody else took the secret.
+func (db *DB) Save(ctx context.Context, r rota.SaveRequest) error {
+	fail := func(err error) error { return fmt.Errorf("save progress of secret %s: %w", r.Lease.Secret, err) }
+	progress, err := json.Marshal(r.Progress)
+	if err != nil {
+		return fail(err)
+	}
+	status, err := json.Marshal(r.Progress.Status)
+	if err != nil {
+		return fail(err)
+	}
+	var failure []byte
+	if r.Progress.Failure != nil {
+		if failure, err = json.Marshal(r.Progress.Failure); err != nil {
+			return fail(err)
+		}
+	}
+	next := micros(r.Progress.NextAt)
+	if next != 0 && r.Progress.NextAt.After(fromMicros(next)) {
+		next++ // rounded up, for it must not be due too early
+	}
+	err = db.writer.do(ctx, func(t *tx) error {
+		n, err := t.exec(sqlSave, r.Lease.Secret, r.Lease.Fence, r.Lease.Holder,
+			micros(t.now.Add(r.Lease.TTL)), next, string(status), string(failure), string(progress))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return rota.ErrFenced
+		}
+		return t.append(r.Entries)
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package store
+
+// All SQL beside the migrations stands here, with $n for parameters and in the
+// words that SQLite and PostgreSQL share. Only sqlite.go speaks a dialect.
+const (
+	sqlDescribe = `SELECT s.changed_at, v.id, v.created_at, l.label
+		FROM secrets s
+		LEFT JOIN labels l ON l.secret = s.name
+		LEFT JOIN versions v ON v.secret = s.name AND v.id = l.version
+		WHERE s.name = $1 ORDER BY v.created_at, v.id, l.label`
+	sqlValue         = `SELECT value FROM versions WHERE secret = $1 AND id = $2`
+	sqlHasVersion    = `SELECT 1 FROM versions WHERE secret = $1 AND id = $2`
+	sqlHasSecret     = `SELECT 1 FROM secrets WHERE name = $1`
+	sqlTouchSecret   = `INSERT INTO secrets (name, changed_at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at`
+	sqlInsertVersion = `INSERT INTO versions (secret, id, value, created_at) VALUES ($1, $2, $3, $4)`
+	sqlLabelHolder   = `SELECT version FROM labels WHERE secret = $1 AND label = $2`
+	sqlSetLabel      = `INSERT INTO labels (secret, label, version) VALUES ($1, $2, $3) ON CONFLICT (secret, label) DO UPDATE SET version = excluded.version`
+	sqlDropLabel     = `DELETE FROM labels WHERE secret = $1 AND label = $2`
+	sqlDropUnlabeled = `DELETE FROM versions WHERE secret = $1 AND id NOT IN (SELECT version FROM labels WHERE secret = $1)`
+
+	sqlDataKey        = `SELECT wrapped FROM data_keys WHERE id = $1`
+	sqlInsertDataKey  = `INSERT INTO data_keys (id, wrapped) VALUES ($1, $2)`
+	sqlUpdateDataKey  = `UPDATE data_keys SET wrapped = $2 WHERE id = $1`
+	sqlCountDataKeys  = `SELECT count(*) FROM data_keys`
+	sqlCountOldKeys   = `SELECT count(*) FROM data_keys WHERE substr(wrapped, 1, 5) <> $1`
+	sqlSelectOldKeys  = `SELECT id, wrapped FROM data_keys WHERE id > $1 AND substr(wrapped, 1, 5) <> $2 ORDER BY id LIMIT $3`
+	sqlAcquire        = `INSERT INTO progress (secret, fence, holder, expires_at) VALUES ($1, 1, $2, $3) ON CONFLICT (secret) DO UPDATE SET fence = progress.fence + 1, holder = excluded.holder, expires_at = excluded.expires_at`
+	sqlLease          = `SELECT fence, holder, expires_at FROM progress WHERE secret = $1`
+	sqlRelease        = `UPDATE progress SET holder = '', expires_at = 0 WHERE secret = $1 AND fence = $2 AND holder = $3`
+	sqlProgress       = `SELECT progress FROM progress WHERE secret = $1`
+	sqlSave           = `UPDATE progress SET expires_at = $4, next_at = $5, status = $6, failure = $7, progress = $8 WHERE secret = $1 AND fence = $2 AND holder = $3`
+	sqlDue            = `SELECT secret FROM progress WHERE next_at <= $1 AND expires_at <= $1 ORDER BY next_at, secret LIMIT $2`
+	sqlStatuses       = `SELECT secret, holder, expires_at, next_at, status, failure FROM progress ORDER BY secret`
+	sqlInsertAudit    = `INSERT INTO audit (seq, entry, hash) VALUES ($1, $2, $3)`
+	sqlAuditAll       = `SELECT seq, entry, hash FROM audit ORDER BY seq`
+	sqlAuditCount     = `SELECT count(*) FROM audit`
+	sqlAuditUp        = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq LIMIT $3`
+	sqlAuditDown      = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`
+	sqlAuditUpOf      = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 AND secret = $4 ORDER BY seq LIMIT $3`
+	sqlAuditDownOf    = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 AND secret = $4 ORDER BY seq DESC LIMIT $3`
+	sqlHead           = `SELECT seq, hash, mac FROM audit_head WHERE id = 1`
+	sqlInsertHead     = `INSERT INTO audit_head (id, seq, hash, mac) VALUES (1, $1, $2, $3)`
+	sqlUpdateHead     = `UPDATE audit_head SET seq = $1, hash = $2, mac = $3 WHERE id = 1`
+	sqlBegin          = `BEGIN IMMEDIATE`
+	sqlCommit         = `COMMIT`
+	sqlRollback       = `ROLLBACK`
+	sqlSavepoint      = `SAVEPOINT request`
+	sqlKeepSavepoint  = `RELEASE SAVEPOINT request`
+	sqlUndoSavepoint  = `ROLLBACK TO SAVEPOINT request`
+	sqlVacuumInto     = `VACUUM INTO $1`
+	sqlIntegrityCheck = `PRAGMA integrity_check`
+)
