@@ -1,0 +1,93 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"rota"
+)
+
+// lastDay is when the demo ends: after the second rotation and the deletion of
+// what it replaced.
+const lastDay = 201
+
+// Run plays the demo and writes what happens. It fails if anything did not go
+// as Rota promises.
+func Run(ctx context.Context, out io.Writer, color bool) error {
+	p := &printer{out: out, color: color}
+	w, err := newWorld(ctx, p.step)
+	if w != nil {
+		defer w.close()
+	}
+	if err != nil {
+		return err
+	}
+	p.opening(w)
+	var ages []age
+	start := w.clock.Now()
+	for hour := 0; hour <= lastDay*24; hour++ {
+		w.clock.set(start.Add(time.Duration(hour) * time.Hour))
+		for _, s := range w.secrets {
+			a, err := w.hour(ctx, p, s, hour/24)
+			if err != nil {
+				return err
+			}
+			ages = append(ages, a...)
+		}
+		if hour%24 == 12 {
+			for _, a := range w.apps {
+				a.work()
+			}
+		}
+	}
+	if err := p.closing(ctx, w, ages); err != nil {
+		return err
+	}
+	return verify(ctx, w)
+}
+
+// hour is what rota run does for a secret in one hour: nothing, unless it is
+// due. It gives the ages of a credential that was replaced.
+func (w *world) hour(ctx context.Context, p *printer, s *rota.Secret, day int) ([]age, error) {
+	before, err := w.own.Load(ctx, s.Name)
+	if err != nil || before.NextAt.After(w.clock.Now()) {
+		return nil, err
+	}
+	now := w.clock.Now()
+	p.turn(day, now, s.Name)
+	res, err := w.rotator.Advance(ctx, s, rota.Options{})
+	if err != nil || len(res.Done) == 0 {
+		return nil, err
+	}
+	if err := p.state(ctx, w, s); err != nil || res.Done[0].Step != rota.Create {
+		return nil, err
+	}
+	return []age{{s.Name, day, before.Status.IssuedAt, now, res.Status.IssuedAt}}, nil
+}
+
+// verify is what the demo promises, looked up in the systems themselves.
+func verify(ctx context.Context, w *world) error {
+	var errs []error
+	for _, a := range w.apps {
+		if a.failures > 0 || a.logins < lastDay {
+			errs = append(errs, fmt.Errorf("%s logged in %d times and failed %d times", a.name, a.logins, a.failures))
+		}
+	}
+	if keys := w.aws.Keys(user); len(keys) != 1 || keys[0].Status != "Active" {
+		errs = append(errs, fmt.Errorf("the user has %d keys at the end, want one, active", len(keys)))
+	}
+	other, err := otherFields(w)
+	if err != nil {
+		return err
+	}
+	if other["bucket"] != bucket || fmt.Sprint(other["retries"]) != "3" {
+		errs = append(errs, fmt.Errorf("the secret's other fields did not survive: %v", other))
+	}
+	if _, err := w.own.Verify(ctx); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
