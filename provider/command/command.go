@@ -1,0 +1,150 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"rota"
+)
+
+// Config describes a program to run.
+type Config struct {
+	// Name is the reloader's or notifier's name. Defaults to "command " and
+	// the program's base name.
+	Name string
+	// Command is the program and its arguments, handed on as they are: no
+	// shell, no templates. The program is an absolute path or is looked up in
+	// PATH.
+	Command []string
+	// Timeout is how long it may run. Defaults to 10 minutes.
+	Timeout time.Duration
+	// Dir is the absolute path of its working folder. Defaults to Rota's own.
+	Dir string
+	// Env is added to its environment, and wins over what is inherited. Names
+	// that begin with ROTA_ are Rota's.
+	Env map[string]string
+	// Inherit are names of variables that it inherits from Rota beside PATH,
+	// HOME, USER, LOGNAME, SHELL, LANG, LC_ALL, LC_CTYPE, TZ and TMPDIR.
+	// Nothing else is inherited, so that no credential of Rota's own gets
+	// about.
+	Inherit []string
+}
+
+// inherited is what every program may know.
+var inherited = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"}
+
+const (
+	defaultTimeout = 10 * time.Minute
+	// grace is how long a program has between SIGTERM and SIGKILL.
+	grace = 5 * time.Second
+)
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// NewReloader checks the config and gives the reloader. Each reload runs the
+// program with ROTA_SECRET, the secret's name, and ROTA_VERSION in its
+// environment. Exit code 0 says that the consumers run healthily on the
+// version, so the program waits for them; any other is tried again.
+func NewReloader(c Config) (rota.Reloader, error) {
+	r, err := newRunner(c)
+	if err != nil {
+		return nil, err
+	}
+	return &reloader{r}, nil
+}
+
+// NewNotifier checks the config and gives the notifier. Each event runs the
+// program with the event as JSON on its standard input, and ROTA_EVENT, the
+// event's kind, ROTA_SECRET and ROTA_VERSION in its environment. Any exit code
+// but 0 is tried again.
+func NewNotifier(c Config) (rota.Notifier, error) {
+	r, err := newRunner(c)
+	if err != nil {
+		return nil, err
+	}
+	return &notifier{r}, nil
+}
+
+func newRunner(c Config) (*runner, error) {
+	refuse := func(format string, args ...any) (*runner, error) {
+		return nil, fmt.Errorf("%s: %w", cmp.Or(c.Name, "command"), fmt.Errorf(format, args...))
+	}
+	if len(c.Command) == 0 || c.Command[0] == "" {
+		return refuse("no program to run (try: command: [systemctl, reload, app])")
+	}
+	c.Name = cmp.Or(c.Name, "command "+filepath.Base(c.Command[0]))
+	if program := c.Command[0]; strings.ContainsRune(program, filepath.Separator) && !filepath.IsAbs(program) {
+		return refuse("program %q is neither a name nor an absolute path", program)
+	}
+	if c.Dir != "" && !filepath.IsAbs(c.Dir) {
+		return refuse("working folder %q is not an absolute path", c.Dir)
+	}
+	if c.Timeout < 0 {
+		return refuse("timeout %s is negative", c.Timeout)
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		if !variable.MatchString(name) || strings.HasPrefix(name, "ROTA_") {
+			return refuse("environment variable %q: not a name, or one of Rota's own (try: letters, digits and _)", name)
+		}
+	}
+	for _, name := range c.Inherit {
+		if !variable.MatchString(name) || strings.HasPrefix(name, "ROTA_") {
+			return refuse("inherited variable %q: not a name, or one of Rota's own (try: letters, digits and _)", name)
+		}
+	}
+	if slices.ContainsFunc(slices.Concat(c.Command, slices.Collect(maps.Values(c.Env))), func(s string) bool { return strings.ContainsRune(s, 0) }) {
+		return refuse("an argument or a variable holds a NUL byte")
+	}
+	return &runner{config: c, grace: grace}, nil
+}
+
+type reloader struct{ *runner }
+
+// Reload runs the program and waits for it.
+func (r *reloader) Reload(ctx context.Context, q rota.ReloadRequest) error {
+	return r.run(ctx, "reload "+q.Secret, map[string]string{"ROTA_SECRET": q.Secret, "ROTA_VERSION": q.Version}, nil)
+}
+
+type notifier struct{ *runner }
+
+// Notify runs the program with the event and waits for it.
+func (n *notifier) Notify(ctx context.Context, e rota.Event) error {
+	input, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("%s: write event %s: %w", n.config.Name, e.ID, err)
+	}
+	return n.run(ctx, "notify of "+e.Secret,
+		map[string]string{"ROTA_EVENT": string(e.Kind), "ROTA_SECRET": e.Secret, "ROTA_VERSION": e.Version}, append(input, '\n'))
+}
+
+// Name is the config's name.
+func (r *runner) Name() string { return r.config.Name }
+
+// Preflight tells whether the program could be started. It does not run it.
+func (r *runner) Preflight(context.Context) []rota.Finding {
+	f := rota.Finding{OK: true, Check: "run " + r.config.Command[0]}
+	path, err := r.find()
+	if err == nil {
+		f.Detail = path
+		err = r.folder()
+	}
+	if err != nil {
+		f.OK, f.Detail, f.Hint = false, err.Error(), "install the program where Rota runs, or correct its path"
+		if errors.Is(err, errFolder) {
+			f.Hint = "create the working folder, or correct its path"
+		}
+	}
+	return []rota.Finding{f}
+}

@@ -1,0 +1,14 @@
+//go:build !unix
+
+package command
+
+import (
+	"os"
+	"os/exec"
+)
+
+// This system has no process groups: only the program itself is ended.
+
+func ownGroup(*exec.Cmd) {}
+
+func signalGroup(p *os.Process, _ bool) error { return p.Kill() }

@@ -1,0 +1,165 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rota"
+)
+
+// errFolder: the working folder is none.
+var errFolder = errors.New("not a folder")
+
+// runner runs one program, several times at once if asked to.
+type runner struct {
+	config Config
+	grace  time.Duration
+}
+
+// run runs the program with the variables added to its environment, and waits
+// until it ends. At the deadline it and its children get SIGTERM, and SIGKILL
+// after the grace.
+func (r *runner) run(ctx context.Context, op string, variables map[string]string, input []byte) error {
+	fail := func(class rota.Class, hint string, err error) error {
+		return &rota.Error{System: r.config.Name, Op: op, Class: class, Hint: hint, Err: err}
+	}
+	path, err := r.find()
+	if err != nil {
+		return fail(rota.Stop, "install the program where Rota runs, or correct its path", err)
+	}
+	if err := r.folder(); err != nil {
+		return fail(rota.Stop, "create the working folder, or correct its path", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
+	defer cancel()
+
+	cmd := exec.CommandContext(ctx, path, r.config.Command[1:]...)
+	cmd.Args[0] = r.config.Command[0]
+	cmd.Dir = r.config.Dir
+	cmd.Env = r.environment(variables)
+	if input != nil {
+		cmd.Stdin = bytes.NewReader(input)
+	}
+	out := &tail{}
+	cmd.Stdout, cmd.Stderr = out, out
+	ownGroup(cmd)
+	var kill *time.Timer
+	cmd.Cancel = func() error {
+		kill = time.AfterFunc(r.grace, func() { _ = signalGroup(cmd.Process, true) })
+		return signalGroup(cmd.Process, false)
+	}
+	// A child that outlives the program may hold on to its output: it is not
+	// waited for longer than this.
+	cmd.WaitDelay = r.grace + time.Second
+
+	started := time.Now()
+	err = cmd.Run()
+	if kill != nil { // set before Run returned, by its own goroutine that it waited for
+		kill.Stop()
+		_ = signalGroup(cmd.Process, true) // children that SIGTERM did not end
+	}
+	switch {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fail(rota.Wait, "a longer timeout, if it needs more time", fmt.Errorf("ended after %s: %w%s", time.Since(started).Round(time.Millisecond), ctx.Err(), out))
+	case errors.As(err, new(*exec.ExitError)):
+		return fail(rota.Wait, "", fmt.Errorf("%w%s", err, out))
+	default: // it did not start, or its input or output broke
+		return fail(rota.Wait, "", err)
+	}
+}
+
+// environment is what the program sees, the same on every run.
+func (r *runner) environment(variables map[string]string) []string {
+	env := map[string]string{}
+	for _, name := range slices.Concat(inherited, r.config.Inherit) {
+		if value, ok := os.LookupEnv(name); ok {
+			env[name] = value
+		}
+	}
+	maps.Copy(env, r.config.Env)
+	maps.Copy(env, variables)
+	list := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, name+"="+env[name])
+	}
+	return list
+}
+
+// find is the program's path: looked up in the PATH that it will see.
+func (r *runner) find() (string, error) {
+	program := r.config.Command[0]
+	if filepath.IsAbs(program) {
+		return exec.LookPath(program)
+	}
+	path, own := r.config.Env["PATH"]
+	if !own {
+		path = os.Getenv("PATH")
+	}
+	for _, dir := range filepath.SplitList(path) {
+		if !filepath.IsAbs(dir) {
+			continue // whoever owns the working folder must not choose the program
+		}
+		if found, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return found, nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w in PATH %q", program, exec.ErrNotFound, path)
+}
+
+// folder checks the working folder.
+func (r *runner) folder() error {
+	if r.config.Dir == "" {
+		return nil
+	}
+	if info, err := os.Stat(r.config.Dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("working folder %s: %w", r.config.Dir, errFolder)
+	}
+	return nil
+}
+
+// kept is how much of a program's output an error shows.
+const kept = 4 << 10
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	mu      sync.Mutex
+	end     []byte
+	dropped bool
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.end = append(t.end, p...)
+	if over := len(t.end) - kept; over > 0 {
+		t.end = append(t.end[:0], t.end[over:]...)
+		t.dropped = true
+	}
+	return len(p), nil
+}
+
+// String is the output as an error shows it, "" where there was none.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := strings.TrimSpace(strings.ToValidUTF8(string(t.end), "�"))
+	if text == "" {
+		return ""
+	}
+	if t.dropped {
+		text = "…" + text
+	}
+	return ": " + text
+}

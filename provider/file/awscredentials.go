@@ -1,0 +1,164 @@
+package file
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// awsNames are the names that the AWS SDKs have for an access key's fields.
+var awsNames = map[string]string{
+	"access_key_id":     "aws_access_key_id",
+	"secret_access_key": "aws_secret_access_key",
+	"session_token":     awsSessionToken,
+}
+
+// awsSessionToken goes with temporary keys only: one that stayed behind would
+// make the new key fail.
+const awsSessionToken = "aws_session_token"
+
+// mergeAWS puts values into one profile of an AWS credentials file. Other
+// profiles, the profile's other settings and comments stay as they are.
+func mergeAWS(existing []byte, profile string, values map[string]string) ([]byte, error) {
+	lower := make(map[string]string, len(values))
+	for name, value := range values {
+		if name == "" || strings.ContainsAny(name, " \t\r\n=[]#;") {
+			return nil, fmt.Errorf("%q can't be a setting of an AWS credentials file (try: aws_access_key_id, aws_secret_access_key)", name)
+		}
+		if value == "" || strings.ContainsRune(`#;"'`, rune(value[0])) ||
+			strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, fmt.Errorf("the value of %s is empty, begins with # ; or a quote, or has blanks or other characters that an AWS credentials file can't hold", name)
+		}
+		lower[strings.ToLower(name)] = value // as the SDKs tell names apart
+	}
+	values = lower
+	lines := strings.SplitAfter(string(existing), "\n")
+	if lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	newline := "\n"
+	if strings.Contains(string(existing), "\r\n") {
+		newline = "\r\n"
+	}
+	begin, end, err := findProfile(lines, profile)
+	if err != nil || len(values) == 0 {
+		return existing, err
+	}
+	if n := len(lines); n > 0 && !strings.HasSuffix(lines[n-1], "\n") {
+		lines[n-1] += newline
+	}
+	if begin < 0 {
+		if len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1]) != "" {
+			lines = append(lines, newline)
+		}
+		lines = append(lines, "["+profile+"]"+newline)
+		begin, end = len(lines), len(lines)
+	}
+
+	var section []string
+	done := map[string]bool{}
+	inOurs := false
+	for _, line := range lines[begin:end] {
+		name, rest, isSetting := setting(line)
+		if !isSetting {
+			// What is indented belongs to the setting above it.
+			if !inOurs || !indented(line) {
+				section = append(section, line)
+			}
+			continue
+		}
+		value, ours := values[name]
+		inOurs = ours || (name == awsSessionToken && values[awsSessionToken] == "")
+		if inOurs && (!ours || done[name]) {
+			continue // a second one, or a token of the previous key
+		}
+		if ours {
+			line = name + " = " + value + comment(rest) + lineEnd(line)
+			done[name] = true
+		}
+		section = append(section, line)
+	}
+	last := len(section)
+	for last > 0 && strings.TrimSpace(section[last-1]) == "" {
+		last-- // blank lines before the next profile stay before it
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !done[name] {
+			section = slices.Insert(section, last, name+" = "+values[name]+newline)
+			last++
+		}
+	}
+	return []byte(strings.Join(slices.Concat(lines[:begin], section, lines[end:]), "")), nil
+}
+
+// findProfile gives the lines of a profile, without its header; begin is -1
+// where there is no such profile. Every line is looked at: a file that the AWS
+// SDKs can't read is refused.
+func findProfile(lines []string, profile string) (begin, end int, err error) {
+	const otherwise = ", and so not overwritten (try: correct the file, or move it away)"
+	begin, end = -1, -1
+	inSection := false
+	for i, line := range lines {
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';':
+		case trimmed[0] == '[':
+			name, tail, closed := strings.Cut(trimmed[1:], "]")
+			tail = strings.TrimSpace(tail)
+			if !closed || (tail != "" && tail[0] != '#' && tail[0] != ';') {
+				return -1, -1, fmt.Errorf("line %d: not a [profile]%s", i+1, otherwise)
+			}
+			inSection = true
+			if begin >= 0 && end < 0 {
+				end = i
+			}
+			if strings.TrimSpace(name) == profile {
+				if begin >= 0 {
+					return -1, -1, fmt.Errorf("line %d: the profile %s is there twice (try: remove one)", i+1, profile)
+				}
+				begin = i + 1
+			}
+		case !inSection:
+			return -1, -1, fmt.Errorf("line %d: a setting before the first [profile]%s", i+1, otherwise)
+		case !strings.Contains(trimmed, "=") && !indented(line):
+			return -1, -1, fmt.Errorf("line %d: not name = value%s", i+1, otherwise)
+		}
+	}
+	if begin >= 0 && end < 0 {
+		end = len(lines)
+	}
+	return begin, end, nil
+}
+
+func indented(line string) bool {
+	return line != "" && (line[0] == ' ' || line[0] == '\t') && strings.TrimSpace(line) != ""
+}
+
+// lineEnd is how the line ends.
+func lineEnd(line string) string {
+	if strings.HasSuffix(line, "\r\n") {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// setting takes "name = value" apart, the name in small letters.
+func setting(line string) (name, rest string, ok bool) {
+	trimmed := strings.TrimSpace(line)
+	if trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';' || indented(line) {
+		return "", "", false
+	}
+	name, rest, ok = strings.Cut(trimmed, "=")
+	return strings.ToLower(strings.TrimSpace(name)), rest, ok
+}
+
+// comment is what follows a value on its line.
+func comment(rest string) string {
+	for i := 1; i < len(rest); i++ {
+		if (rest[i] == '#' || rest[i] == ';') && (rest[i-1] == ' ' || rest[i-1] == '\t') {
+			return " " + rest[i:]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,187 @@
+package file
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// assignment is one KEY=value of a dotenv file: where it stands, where its
+// value stands, and which key it sets.
+type assignment struct {
+	key        string
+	start, end int // the whole of it, its line's end included
+	value      [2]int
+}
+
+var (
+	dotenvKey  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	dotenvLine = regexp.MustCompile(`^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)=`)
+	// exportLine exports what was assigned before; it sets nothing.
+	exportLine = regexp.MustCompile(`^[ \t]*export([ \t]+[A-Za-z_][A-Za-z0-9_]*)+[ \t]*(#.*)?$`)
+	plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
+)
+
+// mergeDotenv puts values into a dotenv file. Assignments to other keys, blank
+// lines and comments stay as they are; new keys come last, sorted.
+func mergeDotenv(existing []byte, values map[string]string) ([]byte, error) {
+	text := string(existing)
+	assignments, err := readDotenv(text)
+	if err != nil {
+		return nil, err
+	}
+	quoted := make(map[string]string, len(values))
+	for key, value := range values {
+		if !dotenvKey.MatchString(key) {
+			return nil, fmt.Errorf("%q can't be a variable's name (try: fields with names such as DB_PASSWORD)", key)
+		}
+		if quoted[key], err = quoteDotenv(value); err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+	}
+
+	var out strings.Builder
+	done := map[string]bool{}
+	at := 0
+	for _, a := range assignments {
+		value, ours := quoted[a.key]
+		switch {
+		case !ours:
+			continue
+		case done[a.key]: // a second one would win over the first
+			out.WriteString(text[at:a.start])
+			at = a.end
+		default:
+			out.WriteString(text[at:a.value[0]])
+			out.WriteString(value)
+			at = a.value[1]
+			done[a.key] = true
+		}
+	}
+	out.WriteString(text[at:])
+	newline := "\n"
+	if strings.Contains(text, "\r\n") {
+		newline = "\r\n"
+	}
+	if s := out.String(); s != "" && !strings.HasSuffix(s, "\n") && len(done) < len(quoted) {
+		out.WriteString(newline)
+	}
+	for _, key := range slices.Sorted(maps.Keys(quoted)) {
+		if !done[key] {
+			out.WriteString(key + "=" + quoted[key] + newline)
+		}
+	}
+	return []byte(out.String()), nil
+}
+
+// quoteDotenv writes a value so that a shell and the dotenv libraries read the
+// same: bare, in single quotes, or in double quotes with \\ and \" escaped.
+// What no form gives to all of them is an error: half of the readers would get
+// another password.
+func quoteDotenv(value string) (string, error) {
+	const otherwise = " (try: the json format, {field|base64}, or a password without such characters)"
+	switch {
+	case !utf8.ValidString(value) || strings.ContainsAny(value, "\x00\r"):
+		return "", fmt.Errorf("the value has NUL, CR or bytes that are not UTF-8, which dotenv can't hold%s", otherwise)
+	case plainValue.MatchString(value):
+		return value, nil
+	case !strings.ContainsAny(value, `'\`):
+		return "'" + value + "'", nil
+	case !strings.ContainsAny(value, "$`"):
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`, nil
+	}
+	return "", fmt.Errorf("the value has ' or \\ beside $ or `, which shells and dotenv libraries read differently%s", otherwise)
+}
+
+// readDotenv finds the assignments of a dotenv file, as a shell would.
+func readDotenv(text string) ([]assignment, error) {
+	refuse := func(at int, why string) error {
+		return fmt.Errorf("line %d: %s, and so not overwritten (try: correct the file, or move it away)", 1+strings.Count(text[:at], "\n"), why)
+	}
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return nil, refuse(0, "not a text in UTF-8")
+	}
+	for at := 0; at < len(text); at++ {
+		if text[at] == '\r' && !strings.HasPrefix(text[at+1:], "\n") {
+			return nil, refuse(at, "a CR that ends no line")
+		}
+	}
+	var found []assignment
+	for at := 0; at < len(text); {
+		line := text[at:]
+		if i := strings.IndexByte(line, '\n'); i >= 0 {
+			line = line[:i]
+		}
+		content := strings.TrimSuffix(line, "\r")
+		trimmed := strings.TrimLeft(content, " \t")
+		if trimmed == "" || trimmed[0] == '#' || exportLine.MatchString(content) {
+			at = min(at+len(line)+1, len(text))
+			continue
+		}
+		m := dotenvLine.FindStringSubmatchIndex(content)
+		if m == nil {
+			return nil, refuse(at, "not KEY=value")
+		}
+		a := assignment{key: content[m[2]:m[3]], start: at}
+		a.value[0] = at + m[1]
+		end, why := valueEnd(text, a.value[0])
+		if why != "" {
+			return nil, refuse(at, why)
+		}
+		a.value[1] = end
+		// Behind the value there may be blanks and a comment.
+		rest := text[end:]
+		if i := strings.IndexByte(rest, '\n'); i >= 0 {
+			a.end = end + i + 1
+		} else {
+			a.end = len(text)
+		}
+		if tail := strings.TrimSpace(text[end:a.end]); tail != "" && tail[0] != '#' {
+			// Several bare words: no shell takes them, many libraries do.
+			if strings.ContainsAny(tail, "'\"`\\") {
+				return nil, refuse(at, "more than one word behind KEY=")
+			}
+			a.value[1] = end + strings.Index(text[end:], tail) + len(tail)
+		}
+		found = append(found, a)
+		at = a.end
+	}
+	return found, nil
+}
+
+// valueEnd is where the value that begins at start ends, or why that can't be
+// told for sure.
+func valueEnd(text string, start int) (int, string) {
+	for i := start; i < len(text); i++ {
+		switch c := text[i]; c {
+		case '\n', '\r', ' ', '\t':
+			return i, ""
+		case '\\':
+			if i++; i == len(text) || text[i] == '\n' || text[i] == '\r' {
+				return 0, `a \ at the end of the line, which shells and dotenv libraries read differently`
+			}
+		case '\'':
+			n := strings.IndexByte(text[i+1:], '\'')
+			if n < 0 {
+				return 0, "a ' without its end"
+			}
+			if n > 0 && text[i+n] == '\\' {
+				return 0, `a \' within single quotes, which shells and dotenv libraries read differently`
+			}
+			i += n + 1
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			if i >= len(text) {
+				return 0, `a " without its end`
+			}
+		}
+	}
+	return len(text), ""
+}

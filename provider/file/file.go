@@ -1,0 +1,174 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"rota"
+)
+
+// The formats of a file.
+const (
+	JSON           = "json"            // one object, a key for each value
+	Dotenv         = "dotenv"          // KEY=value lines, as a shell and dotenv libraries read them
+	AWSCredentials = "aws_credentials" // ~/.aws/credentials, one profile of it
+)
+
+// Config describes a file that gets the current credential.
+type Config struct {
+	// Name is the target's name. Defaults to "file " and the path.
+	Name string
+	// Path is the file's absolute path. Its folder must exist. A symbolic link
+	// in its place is refused: whoever may put one there would decide where
+	// the secret goes. Links among the folders are followed.
+	Path string
+	// Format is [JSON], [Dotenv] or [AWSCredentials].
+	Format string
+	// Profile is the profile in an AWS credentials file. Defaults to
+	// "default"; for other formats it stays empty.
+	Profile string
+	// Fields names the values. Defaults to the fields' own names, in an AWS
+	// credentials file to aws_access_key_id and aws_secret_access_key.
+	Fields rota.FieldMap
+	// Mode defaults to 0600.
+	Mode fs.FileMode
+	// Owner and Group are names or numbers. They default to those of the file
+	// that is replaced, and of this process where there is none.
+	Owner, Group string
+}
+
+// target is the file.
+type target struct {
+	config Config
+	format format
+	mu     sync.Mutex // one delivery at a time, where the system has no locks
+}
+
+// format merges values into a file's content and keeps all else in it. Its
+// errors name lines and keys, never what is in them.
+type format func(existing []byte, values map[string]string) ([]byte, error)
+
+// New checks the config and gives the target. It touches no file.
+func New(c Config) (rota.Target, error) {
+	if c.Name == "" {
+		c.Name = "file " + c.Path
+	}
+	refuse := func(f string, args ...any) (rota.Target, error) {
+		return nil, fmt.Errorf("%s: %w", c.Name, fmt.Errorf(f, args...))
+	}
+	if c.Path == "" || !filepath.IsAbs(c.Path) || strings.HasSuffix(c.Path, "/") || strings.ContainsRune(c.Path, 0) {
+		return refuse("path %q is not the absolute path of a file (try: /etc/app/credentials.json)", c.Path)
+	}
+	c.Path = filepath.Clean(c.Path)
+	if c.Mode == 0 {
+		c.Mode = 0o600
+	}
+	if c.Mode&^fs.ModePerm != 0 {
+		return refuse("mode %#o is more than permissions (try: 0600, 0640)", uint32(c.Mode))
+	}
+	if c.Mode&0o002 != 0 {
+		return refuse("mode %#o lets everybody write the file (try: 0600, 0640)", uint32(c.Mode))
+	}
+	if c.Profile != "" && c.Format != AWSCredentials {
+		return refuse("profile %q is for the format %s only", c.Profile, AWSCredentials)
+	}
+	t := &target{config: c}
+	switch c.Format {
+	case JSON:
+		t.format = mergeJSON
+	case Dotenv:
+		t.format = mergeDotenv
+	case AWSCredentials:
+		profile := c.Profile
+		if profile == "" {
+			profile = "default"
+		}
+		if strings.ContainsAny(profile, "[]\r\n") || strings.TrimSpace(profile) != profile {
+			return refuse("profile %q can't be written in an AWS credentials file", profile)
+		}
+		t.format = func(existing []byte, values map[string]string) ([]byte, error) {
+			return mergeAWS(existing, profile, values)
+		}
+	default:
+		return refuse("format %q is not known (try: %s, %s, %s)", c.Format, JSON, Dotenv, AWSCredentials)
+	}
+	return t, nil
+}
+
+// Name is the target's name.
+func (t *target) Name() string { return t.config.Name }
+
+// Deliver merges the credential into the file. A file that holds it already,
+// with the right mode and owner, is not written again.
+func (t *target) Deliver(ctx context.Context, r rota.DeliverRequest) error {
+	if err := t.deliver(ctx, r.Credential); err != nil {
+		class := rota.Stop
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			class = rota.Wait
+		}
+		return rota.Sanitize(&rota.Error{System: t.config.Name, Op: "deliver " + r.Secret, Class: class, Err: err, Hint: hint(err)}, r.Credential)
+	}
+	return nil
+}
+
+func (t *target) deliver(ctx context.Context, c rota.Credential) error {
+	values, err := t.values(c)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, err := openPlace(ctx, t.config)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	merged, err := t.format(p.content, values)
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.config.Path, err)
+	}
+	if bytes.Equal(merged, p.content) && p.inOrder() {
+		return nil
+	}
+	return p.replace(merged)
+}
+
+// values are the credential's values under the names that the file has for
+// them.
+func (t *target) values(c rota.Credential) (map[string]string, error) {
+	values, err := t.config.Fields.Render(c)
+	if err != nil {
+		return nil, err
+	}
+	if len(values) == 0 {
+		return nil, errors.New("the credential has no fields")
+	}
+	if t.config.Format != AWSCredentials {
+		return values, nil
+	}
+	named := make(map[string]string, len(values))
+	for name, value := range values {
+		if own, ok := awsNames[name]; ok {
+			name = own
+		}
+		named[name] = value
+	}
+	return named, nil
+}
+
+// hint is what a person can do about an error of the file system.
+func hint(err error) string {
+	switch {
+	case errors.Is(err, errNoFolder):
+		return "create the folder, for the user that Rota runs as"
+	case errors.Is(err, fs.ErrPermission):
+		return "give the user that Rota runs as the right to write the folder, or run it as the file's owner"
+	}
+	return ""
+}

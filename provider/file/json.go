@@ -1,0 +1,116 @@
+package file
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
+)
+
+// member is one member of a JSON object, its value as it was written.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+// mergeJSON puts values into a JSON object as strings. The other members keep
+// their order and their values, numbers to the last digit; new ones come last,
+// sorted. Indentation is Rota's own.
+func mergeJSON(existing []byte, values map[string]string) ([]byte, error) {
+	members, err := readObject(existing)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !utf8.ValidString(values[name]) || !utf8.ValidString(name) {
+			return nil, fmt.Errorf("%q is not UTF-8, which JSON can't hold (try: {field|base64})", name)
+		}
+		value, err := quoteJSON(values[name])
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(members, func(m member) bool { return m.name == name })
+		if i < 0 {
+			members = append(members, member{name, value})
+			continue
+		}
+		members[i].value = value
+	}
+
+	var flat bytes.Buffer
+	flat.WriteByte('{')
+	for i, m := range members {
+		if i > 0 {
+			flat.WriteByte(',')
+		}
+		name, err := quoteJSON(m.name)
+		if err != nil {
+			return nil, err
+		}
+		flat.Write(name)
+		flat.WriteByte(':')
+		flat.Write(m.value)
+	}
+	flat.WriteByte('}')
+	var out bytes.Buffer
+	if err := json.Indent(&out, flat.Bytes(), "", "  "); err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
+
+// quoteJSON is a JSON string without HTML's escapes.
+func quoteJSON(s string) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// readObject reads a JSON object, in order; nothing for an empty file. The
+// decoder's errors show parts of the content, so they are not passed on.
+func readObject(content []byte) ([]member, error) {
+	if len(bytes.TrimSpace(content)) == 0 {
+		return nil, nil
+	}
+	if !utf8.Valid(content) || !json.Valid(content) {
+		return nil, fmt.Errorf("line %d: not valid JSON, and so not overwritten (try: correct the file, or move it away)", jsonLine(content))
+	}
+	d := json.NewDecoder(bytes.NewReader(content))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, fmt.Errorf("not a JSON object, and so not overwritten (try: correct the file, or move it away)")
+	}
+	var members []member
+	for d.More() {
+		token, err := d.Token()
+		name, ok := token.(string)
+		if err != nil || !ok {
+			return nil, fmt.Errorf("not a JSON object")
+		}
+		if slices.ContainsFunc(members, func(m member) bool { return m.name == name }) {
+			return nil, fmt.Errorf("the key %q is there twice (try: remove one)", name)
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, fmt.Errorf("the value of %q is not valid JSON", name)
+		}
+		members = append(members, member{name, value})
+	}
+	return members, nil
+}
+
+// jsonLine is the line of the first fault, 1 where it can't be told.
+func jsonLine(content []byte) int {
+	var v json.RawMessage
+	err := json.Unmarshal(content, &v)
+	if s, ok := err.(*json.SyntaxError); ok && s.Offset <= int64(len(content)) {
+		return 1 + bytes.Count(content[:s.Offset], []byte("\n"))
+	}
+	return 1
+}

@@ -1,0 +1,152 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// maxSize is more than any file of credentials has.
+const maxSize = 1 << 20
+
+// errNoFolder: the file's folder does not exist.
+var errNoFolder = errors.New("the folder does not exist")
+
+// place is a file in its folder, which is held open and locked: what happens
+// to the path meanwhile does not lead a write elsewhere.
+type place struct {
+	config  Config
+	root    *os.Root
+	folder  *os.File // holds the lock
+	base    string
+	found   fs.FileInfo // nil where there is no file yet
+	content []byte
+	owner   owner // wanted
+}
+
+// openPlace opens and locks the folder, and reads the file.
+func openPlace(ctx context.Context, c Config) (*place, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	p := &place{config: c, base: filepath.Base(c.Path)}
+	dir := filepath.Dir(c.Path)
+	var err error
+	if p.root, err = os.OpenRoot(dir); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s: %w", dir, errNoFolder)
+		}
+		return nil, err
+	}
+	if p.folder, err = p.root.Open("."); err != nil {
+		p.close()
+		return nil, err
+	}
+	if err := lock(ctx, p.folder); err != nil {
+		p.close()
+		return nil, fmt.Errorf("%s: lock the folder: %w", dir, err)
+	}
+	if err := p.read(); err != nil {
+		p.close()
+		return nil, err
+	}
+	if p.owner, err = wantedOwner(c, p.found); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// close lets go of the folder and its lock.
+func (p *place) close() {
+	if p.folder != nil {
+		_ = p.folder.Close()
+	}
+	_ = p.root.Close()
+}
+
+// read reads the file, if there is one.
+func (p *place) read() error {
+	found, err := p.root.Lstat(p.base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case found.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("%s is a symbolic link, which is not followed (try: the path that it points to)", p.config.Path)
+	case !found.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file", p.config.Path)
+	case found.Size() > maxSize:
+		return fmt.Errorf("%s has %d bytes: too large for a file of credentials", p.config.Path, found.Size())
+	}
+	f, err := p.root.Open(p.base)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(found, opened) {
+		return fmt.Errorf("%s was replaced while it was read", p.config.Path)
+	}
+	p.found = opened
+	p.content, err = io.ReadAll(io.LimitReader(f, maxSize+1))
+	return err
+}
+
+// inOrder tells whether the file is there with the right mode and owner.
+func (p *place) inOrder() bool {
+	return p.found != nil && p.found.Mode().Perm() == p.config.Mode && p.owner.has(p.found)
+}
+
+// replace puts a new file in the place of the old one. Until the rename readers
+// see the old one whole, after it the new one, and so after a crash: file and
+// folder are on the disk when it returns.
+func (p *place) replace(content []byte) (err error) {
+	// The lock makes the name ours: what is there was left by a crash.
+	temp := "." + p.base + ".rota-new"
+	if err := p.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := p.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = p.root.Remove(temp)
+		}
+	}()
+	// The owner before the mode and both before the first byte: at no time may
+	// somebody read it who may not in the end. A change of owner may clear
+	// bits of the mode.
+	if err := p.owner.give(f); err != nil {
+		return fmt.Errorf("change the owner to %s: %w", p.owner, err)
+	}
+	if err := f.Chmod(p.config.Mode); err != nil {
+		return err
+	}
+	if _, err := f.Write(content); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := p.root.Rename(temp, p.base); err != nil {
+		return err
+	}
+	return p.folder.Sync()
+}

@@ -1,0 +1,78 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd
+
+package file
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// lock waits until nobody else has the folder locked: another target of this
+// process that shares the file, or another process. It ends with the file's
+// close. Where the file system has no locks on folders (NFS) it does without.
+func lock(ctx context.Context, folder *os.File) error {
+	const between = 5 * time.Millisecond
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, syscall.EBADF), errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.ENOLCK), errors.Is(err, syscall.ENOSYS):
+			return nil
+		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
+			return err
+		}
+		timer.Reset(between)
+	}
+}
+
+func ownerOf(f fs.FileInfo) owner {
+	if s, ok := f.Sys().(*syscall.Stat_t); ok {
+		return owner{int(s.Uid), int(s.Gid)}
+	}
+	return owner{-1, -1}
+}
+
+// writable tells, without writing, whether this process may make files in the
+// folder.
+func writable(folder string) error {
+	const write, search = 2, 1
+	if err := syscall.Access(folder, write|search); err != nil {
+		return &fs.PathError{Op: "write", Path: folder, Err: err}
+	}
+	return nil
+}
+
+// mayGive tells whether this process may give its files to the owner.
+func mayGive(o owner) bool {
+	if os.Geteuid() == 0 {
+		return true
+	}
+	if o.uid >= 0 && o.uid != os.Geteuid() {
+		return false
+	}
+	if o.gid < 0 || o.gid == os.Getegid() {
+		return true
+	}
+	groups, err := os.Getgroups()
+	if err != nil {
+		return false
+	}
+	for _, g := range groups {
+		if g == o.gid {
+			return true
+		}
+	}
+	return false
+}
