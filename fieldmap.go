@@ -29,9 +29,13 @@ type part struct {
 
 // filters are what may stand after a field's name and a bar.
 var filters = map[string]func(string) string{
-	"url":    url.QueryEscape,
+	"url":    escapeURL,
 	"base64": func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
 }
+
+// escapeURL escapes everything but letters, digits and - _ . ~, so that the
+// text fits every place of a URL.
+func escapeURL(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // ParseFieldMap reads a map of outside names to fields or templates. known are
 // the fields that the issuer's credentials have; nil to take any.

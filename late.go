@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Lateness tells since when something is due that was not done within the
@@ -52,7 +50,7 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 		return true, err
 	}
 	// The loop that is late holds the lease: tell all the same.
-	e := Event{ID: uuid.NewString(), Kind: Late, Secret: s.Name, Version: p.Status.Version, Credential: p.Status.Credential, At: r.Now().UTC(), Reason: reason}
+	e := newEvent(s.Name, Late, p.Status.Version, p.Status.Credential, reason, r.Now())
 	var errs []error
 	for _, n := range s.Notifiers {
 		ctx, cancel := context.WithTimeout(ctx, r.CallTimeout)

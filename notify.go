@@ -2,8 +2,10 @@ package rota
 
 import (
 	"context"
-
-	"github.com/google/uuid"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
 )
 
 // maxUnsent bounds the events kept for a notifier that does not answer.
@@ -12,13 +14,23 @@ const maxUnsent = 100
 // event keeps an event for every notifier of the secret, next to the progress
 // that it tells of, so that it is not lost before it is sent.
 func (w *work) event(kind EventKind, version, credential, reason string) {
-	e := Event{ID: uuid.NewString(), Kind: kind, Secret: w.s.Name, Version: version, Credential: credential, At: w.Now().UTC(), Reason: reason}
+	e := newEvent(w.s.Name, kind, version, credential, reason, w.Now())
 	for _, n := range w.s.Notifiers {
 		w.progress.Unsent = append(w.progress.Unsent, Unsent{Notifier: n.Name(), Event: e})
 	}
 	if over := len(w.progress.Unsent) - maxUnsent; over > 0 {
 		w.Log.Error("events dropped: a notifier does not answer", "secret", w.s.Name, "events", over)
 		w.progress.Unsent = w.progress.Unsent[over:]
+	}
+}
+
+// newEvent makes an event. Its ID follows from what it says, so that the same
+// event has the same one whoever tells of it.
+func newEvent(secret string, kind EventKind, version, credential, reason string, now time.Time) Event {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %d", secret, kind, version, credential, now.UnixNano()))
+	return Event{
+		ID: hex.EncodeToString(sum[:16]), Kind: kind, Secret: secret, Version: version, Credential: credential,
+		At: now.UTC(), Reason: reason,
 	}
 }
 

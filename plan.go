@@ -233,10 +233,10 @@ func ruleServe(v *view) (Decision, bool) {
 	vp := v.Progress.Versions[v.current.ID]
 	since := cmp.Or(vp.PromotedAt, v.current.CreatedAt)
 	if missing := missing(v.Targets, vp.Delivered); len(missing) > 0 {
-		return v.do(Deliver, v.current, since, "the current credential is not yet at %d of %d targets", len(missing), len(v.Targets))
+		return v.do(Deliver, v.current, since, "%d of %d targets do not have it yet", len(missing), len(v.Targets))
 	}
 	if missing := missing(v.Reloaders, vp.Reloaded); len(missing) > 0 {
-		return v.do(Reload, v.current, since, "%d of %d reloaders have not taken it up yet", len(missing), len(v.Reloaders))
+		return v.do(Reload, v.current, since, "%d of %d consumers have not taken it up yet", len(missing), len(v.Reloaders))
 	}
 	if vp.ServedAt.IsZero() || !v.current.Has(Served) {
 		return v.do(lastServing(v.State), v.current, since, "mark the current credential as served")

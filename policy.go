@@ -3,6 +3,7 @@ package rota
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	cron "github.com/netresearch/go-cron"
@@ -120,8 +121,11 @@ type Window struct {
 // IANA time zone ("" for UTC).
 func ParseWindow(spec string, open time.Duration, zone string) (*Window, error) {
 	location, err := time.LoadLocation(zone)
-	if err != nil {
+	if err != nil || zone == "Local" {
 		return nil, fmt.Errorf("time zone %q: not known (try: Europe/Berlin, UTC)", zone)
+	}
+	if strings.ContainsAny(spec, "@=") {
+		return nil, fmt.Errorf("cron %q: five fields are needed, without a zone or an interval (try: 0 9 * * MON-FRI)", spec)
 	}
 	schedule, err := cron.ParseStandard(spec)
 	if err != nil {
@@ -154,10 +158,15 @@ func (w *Window) Next(t time.Time) time.Time {
 	return t
 }
 
-// next is the first opening after t.
+// next is the first opening after t. The schedule looks some years ahead and
+// then gives up; between two leap days there may be eight.
 func (w *Window) next(t time.Time) (time.Time, bool) {
-	n := w.opens.Next(t.In(w.Zone))
-	return n.UTC(), !n.IsZero()
+	for _, years := range []int{0, 4, 8} {
+		if n := w.opens.Next(t.In(w.Zone).AddDate(years, 0, 0)); !n.IsZero() {
+			return n.UTC(), true
+		}
+	}
+	return time.Time{}, false
 }
 
 // String describes the window for people.
