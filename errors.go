@@ -124,7 +124,12 @@ func Sanitize(err error, credentials ...Credential) error {
 	return &sanitized{text: clean, err: err}
 }
 
-// public tells the fields that name a credential rather than prove it.
+// public tells the fields that name a credential, or where it is valid, rather
+// than prove it.
 func public(field string) bool {
-	return field == FieldAccessKeyID || field == FieldUsername
+	switch field {
+	case FieldAccessKeyID, FieldUsername, "host", "port", "dbname":
+		return true
+	}
+	return false
 }
