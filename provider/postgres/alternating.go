@@ -1,0 +1,129 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"rota"
+)
+
+// AlternatingConfig names two login roles that are used in turn, and the group
+// role that owns what they share.
+type AlternatingConfig struct {
+	Roles [2]string
+	Group string
+	Rules rota.PasswordRules
+}
+
+// alternating rotates two roles in turn: while the new one is delivered, the
+// other stays valid.
+type alternating struct{ roles }
+
+// Alternating gives the issuer of a pair of roles.
+func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
+	if cfg.Roles[0] == cfg.Roles[1] {
+		return nil, fmt.Errorf("%s: role %q is named twice (try: two login roles that are members of one group)", c.system(), cfg.Roles[0])
+	}
+	if err := checkRole(cfg.Group); err != nil {
+		return nil, fmt.Errorf("%s: group: %w", c.system(), err)
+	}
+	if slices.Contains(cfg.Roles[:], cfg.Group) {
+		return nil, fmt.Errorf("%s: role %s can't be its own group (try: a role without LOGIN that owns the tables)", c.system(), cfg.Group)
+	}
+	r, err := c.newRoles(cfg.Rules, cfg.Group, cfg.Roles[:]...)
+	if err != nil {
+		return nil, err
+	}
+	return &alternating{roles: r}, nil
+}
+
+// Traits tell that two credentials may be valid at once.
+func (a *alternating) Traits() rota.Traits {
+	return rota.Traits{Kind: "PostgreSQL password", Limit: 2, TestSuccesses: testSuccesses}
+}
+
+// Create makes a new password for the role that is not taken, and touches
+// nothing.
+func (a *alternating) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	op := "choose one of roles " + a.names[0] + " and " + a.names[1]
+	if err := ctx.Err(); err != nil {
+		return rota.Credential{}, a.conn.failed(op, err)
+	}
+	i := slices.IndexFunc(a.names, func(name string) bool { return !slices.Contains(r.Taken, name) })
+	if i < 0 {
+		return rota.Credential{}, &rota.Error{System: a.conn.system(), Op: op, Class: rota.Stop,
+			Err: fmt.Errorf("%w: both are taken", rota.ErrLimit), Hint: "retire the previous credential first"}
+	}
+	return a.generate(a.names[i])
+}
+
+// Deactivate ends the validity of the role's password, which can be undone.
+// Open sessions live on.
+func (a *alternating) Deactivate(ctx context.Context, r rota.RetireRequest) error {
+	return a.change(ctx, "deactivate", r, func(s *state) (string, error) {
+		if s == nil || s.gone() {
+			return "", rota.ErrNotFound
+		}
+		return "VALID UNTIL '1970-01-01'", nil
+	})
+}
+
+// Reactivate undoes Deactivate.
+func (a *alternating) Reactivate(ctx context.Context, r rota.RetireRequest) error {
+	return a.change(ctx, "reactivate", r, func(s *state) (string, error) {
+		if s == nil || s.gone() {
+			return "", rota.ErrNotFound
+		}
+		return "VALID UNTIL 'infinity'", nil
+	})
+}
+
+// Delete takes the role's password away and forbids it to log in. The role
+// itself stays: the next rotation gives it a new password.
+func (a *alternating) Delete(ctx context.Context, r rota.RetireRequest) error {
+	return a.change(ctx, "delete password of", r, func(s *state) (string, error) {
+		switch {
+		case s == nil || !s.Login:
+			return "", nil
+		case !s.Expired && !s.NoPassword:
+			return "", fmt.Errorf("%w: it is active", rota.ErrConflict)
+		}
+		return "NOLOGIN PASSWORD NULL", nil
+	})
+}
+
+// change looks at the role, nil where there is none, and alters it as decided,
+// both under the role's lock; "" leaves it alone. A role that exists and is
+// none of the pair is never altered.
+func (a *alternating) change(ctx context.Context, verb string, r rota.RetireRequest, decide func(*state) (string, error)) error {
+	role := r.CredentialID
+	op := verb + " role " + role
+	return a.conn.within(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Conn().PgConn().Exec(ctx, lockRole(role)).ReadAll(); err != nil {
+			return err
+		}
+		found, err := readStates(ctx, tx, []string{role})
+		if err != nil {
+			return err
+		}
+		var now *state
+		if len(found) > 0 {
+			if err := a.ours(op, role); err != nil {
+				return err
+			}
+			now = &found[0]
+		}
+		clause, err := decide(now)
+		if err != nil {
+			return &rota.Error{System: a.conn.system(), Op: op, Class: rota.Stop, Err: err}
+		}
+		if clause == "" {
+			return nil
+		}
+		_, err = tx.Exec(ctx, "ALTER ROLE "+quote(role)+" "+clause)
+		return err
+	})
+}

@@ -1,0 +1,152 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Config says how Rota logs in to change roles.
+type Config struct {
+	// Host is a host name, an address, or the folder of a Unix socket. One
+	// only: the primary's, or a name that follows it.
+	Host string
+	// Port defaults to 5432.
+	Port int
+	// Database is what to connect to, and what the roles must be able to
+	// connect to. Defaults to postgres.
+	Database string
+	// Username is Rota's own role, and Password its password; "" where the
+	// server asks for none.
+	Username, Password string
+	// SSLMode is disable, require, verify-ca or verify-full, as libpq means
+	// them. Defaults to verify-full, and to disable for loopback addresses
+	// and sockets.
+	SSLMode string
+	// SSLRootCert is a file with the authorities to trust. Defaults to the
+	// system's.
+	SSLRootCert string
+	// SSLCert and SSLKey are files with the client's certificate and key.
+	SSLCert, SSLKey string
+	// ConnectTimeout bounds one login. Defaults to 10 s.
+	ConnectTimeout time.Duration
+}
+
+const (
+	defaultPort           = 5432
+	defaultDatabase       = "postgres"
+	defaultConnectTimeout = 10 * time.Second
+)
+
+// maxConns is how many sessions of Rota's own a server sees at most.
+const maxConns = 4
+
+// withDefaults fills in what is not set.
+func (c Config) withDefaults() Config {
+	if c.Port == 0 {
+		c.Port = defaultPort
+	}
+	if c.Database == "" {
+		c.Database = defaultDatabase
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = defaultConnectTimeout
+	}
+	if c.SSLMode == "" {
+		c.SSLMode = "verify-full"
+		if c.loopback() {
+			c.SSLMode = "disable"
+		}
+	}
+	return c
+}
+
+// loopback tells whether nobody but this machine sees what is sent.
+func (c Config) loopback() bool {
+	ip := net.ParseIP(c.Host)
+	return filepath.IsAbs(c.Host) || c.Host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (c Config) validate() error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Host == "" {
+		refuse("host is empty (try: db.example.org)")
+	}
+	if strings.Contains(c.Host, ",") {
+		refuse("host %q names several hosts (try: one name that follows the primary)", c.Host)
+	}
+	if c.Port < 1 || c.Port > 65535 {
+		refuse("port %d is not within 1 and 65535", c.Port)
+	}
+	if c.Username == "" {
+		refuse("username is empty (try: a role with CREATEROLE for Rota itself)")
+	}
+	if c.ConnectTimeout < 0 {
+		refuse("connect timeout %s is negative", c.ConnectTimeout)
+	}
+	switch c.SSLMode {
+	case "disable", "require", "verify-ca", "verify-full":
+	default:
+		refuse("sslmode is %q (try: verify-full; or require, verify-ca, disable)", c.SSLMode)
+	}
+	if (c.SSLCert == "") != (c.SSLKey == "") {
+		refuse("sslcert and sslkey go together")
+	}
+	for _, text := range []string{c.Host, c.Database, c.Username, c.Password} {
+		if strings.ContainsRune(text, 0) {
+			refuse("a setting has a NUL character")
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// pool gives the settings of Rota's own sessions. The password is put in after
+// parsing, so that no error of the parser can hold it, and what the process's
+// environment (PGOPTIONS and the like) says is overridden.
+func (c Config) pool() (*pgxpool.Config, error) {
+	var b strings.Builder
+	for _, setting := range [][2]string{
+		{"host", c.Host}, {"port", strconv.Itoa(c.Port)}, {"dbname", c.Database}, {"user", c.Username},
+		{"sslmode", c.SSLMode}, {"sslrootcert", c.SSLRootCert}, {"sslcert", c.SSLCert}, {"sslkey", c.SSLKey},
+		{"sslnegotiation", "postgres"}, {"sslcertmode", "allow"}, {"passfile", os.DevNull}, {"password", ""},
+		{"target_session_attrs", "any"}, {"require_auth", ""},
+	} {
+		fmt.Fprintf(&b, "%s='%s' ", setting[0], strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(setting[1]))
+	}
+	p, err := pgxpool.ParseConfig(b.String())
+	if err != nil {
+		// The parser's own text repeats the whole connection string.
+		return nil, fmt.Errorf("connection settings: %w", parserReason(err))
+	}
+	p.ConnConfig.Password = c.Password
+	p.ConnConfig.ConnectTimeout = c.ConnectTimeout
+	dialer := &net.Dialer{Timeout: c.ConnectTimeout}
+	p.ConnConfig.DialFunc = dialer.DialContext
+	p.ConnConfig.RuntimeParams = map[string]string{"application_name": applicationName}
+	// One round trip a query, and no prepared statements, so that a pooler in
+	// between does no harm.
+	p.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	p.MaxConns = maxConns
+	p.MaxConnIdleTime = time.Minute
+	return p, nil
+}
+
+// parserReason is the innermost reason that pgx gives for refused settings.
+func parserReason(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}

@@ -1,0 +1,192 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"rota"
+)
+
+// applicationName is how Rota's sessions show in pg_stat_activity.
+const applicationName = "rota"
+
+// defaultTimeout is for callers whose context has no deadline: nothing waits
+// for ever.
+const defaultTimeout = 30 * time.Second
+
+// Fields of a credential beside username and password, so that targets can
+// write whole connection URLs.
+const (
+	FieldHost     = "host"
+	FieldPort     = "port"
+	FieldDatabase = "dbname"
+)
+
+// Connection is one PostgreSQL server and the role that Rota logs in as. It is
+// made without touching the network, keeps a few sessions while they are
+// needed, and may be used from several goroutines.
+type Connection struct {
+	name string
+	cfg  Config
+	pool *pgxpool.Pool
+}
+
+// New checks the settings, and reads the certificates that they name. name is
+// the connection's own, for errors. It makes no connection.
+func New(name string, cfg Config) (*Connection, error) {
+	cfg = cfg.withDefaults()
+	c := &Connection{name: name, cfg: cfg}
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.system(), err)
+	}
+	settings, err := cfg.pool()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.system(), err)
+	}
+	if c.pool, err = pgxpool.NewWithConfig(context.Background(), settings); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.system(), err)
+	}
+	return c, nil
+}
+
+// Close ends Rota's sessions. Nothing may be called afterwards.
+func (c *Connection) Close() { c.pool.Close() }
+
+// Ping logs in as Rota's own role.
+func (c *Connection) Ping(ctx context.Context) error {
+	_, err := ask(ctx, c, "log in as "+c.cfg.Username, pgx.RowTo[int], "SELECT 1")
+	return err
+}
+
+func (c *Connection) system() string { return "postgres " + c.name }
+
+// deadline gives the context a deadline if it has none.
+func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, defaultTimeout)
+}
+
+// limits are statements that make the server itself give up by the context's
+// deadline, waiting for locks a little earlier, so that an answer that nobody
+// waits for any more changes nothing later. They hold for one transaction.
+func limits(ctx context.Context) string {
+	left := defaultTimeout
+	if d, ok := ctx.Deadline(); ok {
+		left = max(time.Until(d), time.Millisecond)
+	}
+	statement := max(left.Milliseconds(), 1)
+	lock := max(left.Milliseconds()*9/10, 1)
+	return "SET LOCAL statement_timeout = " + strconv.FormatInt(statement, 10) +
+		"; SET LOCAL lock_timeout = " + strconv.FormatInt(lock, 10) + ";"
+}
+
+// catalogOnly makes names in Rota's own statements mean the server's own
+// functions and operators, whatever others have put into schema public or the
+// role's search_path.
+const catalogOnly = "SET LOCAL search_path = pg_catalog, pg_temp;"
+
+// run sends statements, which hold no parameters, as one transaction and in
+// one round trip. They must be idempotent: where the session turns out to have
+// died (the server was restarted since), they are sent once more.
+func (c *Connection) run(ctx context.Context, op, statements string, used ...rota.Credential) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := c.fresh(ctx, func(conn *pgxpool.Conn) error {
+		_, err := conn.Conn().PgConn().Exec(ctx, limits(ctx)+catalogOnly+statements).ReadAll()
+		return err
+	})
+	return c.failed(op, err, used...)
+}
+
+// within runs several statements as one transaction.
+func (c *Connection) within(ctx context.Context, op string, do func(context.Context, pgx.Tx) error) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := c.fresh(ctx, func(conn *pgxpool.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Conn().PgConn().Exec(ctx, limits(ctx)+catalogOnly).ReadAll(); err != nil {
+				return err
+			}
+			return do(ctx, tx)
+		})
+	})
+	return c.failed(op, err)
+}
+
+// ask runs one query that changes nothing.
+func ask[T any](ctx context.Context, c *Connection, op string, to pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	var out []T
+	err := c.within(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, to)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// fresh runs do with a session of the pool, and once more where that session
+// is found dead.
+func (c *Connection) fresh(ctx context.Context, do func(*pgxpool.Conn) error) error {
+	for try := 0; ; try++ {
+		conn, err := c.pool.Acquire(ctx)
+		if err != nil {
+			return &loginError{err}
+		}
+		err = do(conn)
+		dead := conn.Conn().IsClosed()
+		conn.Release()
+		if err == nil || !dead || try > 0 || ctx.Err() != nil {
+			return err
+		}
+		c.pool.Reset()
+	}
+}
+
+// login connects with a rotated credential, not with Rota's own role, and runs
+// do. The server must have asked for the password: where pg_hba.conf trusts
+// everybody, a login would prove nothing.
+func (c *Connection) login(ctx context.Context, cred rota.Credential, do func(context.Context, *pgconn.PgConn) error) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	settings := c.pool.Config().ConnConfig.Config.Copy()
+	settings.User = cred.Field(rota.FieldUsername)
+	settings.Password = cred.Field(rota.FieldPassword)
+	settings.RequireAuth = "password,md5,scram-sha-256"
+	conn, err := pgconn.ConnectConfig(ctx, settings)
+	answer, answered := errors.AsType[*pgconn.PgError](err)
+	if prepared := prepare(settings.Password); answered && answer.Code == codeInvalidPassword && prepared != settings.Password {
+		// pgx prepares a password a little otherwise than PostgreSQL and libpq.
+		settings.Password = prepared
+		conn, err = pgconn.ConnectConfig(ctx, settings)
+	}
+	if err != nil {
+		return &loginError{err}
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	return do(ctx, conn)
+}
+
+// loginError marks an error of connecting, as opposed to one of a statement.
+type loginError struct{ error }
+
+func (e *loginError) Unwrap() error { return e.error }
+
+func isLogin(err error) bool {
+	_, ok := errors.AsType[*loginError](err)
+	return ok
+}

@@ -1,0 +1,159 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"rota"
+)
+
+// SQLSTATE codes, from appendix A of PostgreSQL's documentation.
+const (
+	codeInvalidAuthorization = "28000"
+	codeInvalidPassword      = "28P01"
+	codeInvalidParameter     = "22023"
+	codeInsufficientRights   = "42501"
+	codeUndefinedObject      = "42704"
+	codeUndefinedDatabase    = "3D000"
+	codeReadOnly             = "25006"
+	codeTooManyConnections   = "53300"
+	codeLockNotAvailable     = "55P03"
+)
+
+// failed turns what came back into a classified error whose text holds no
+// secret. What pgx gives is not kept in the chain: it can hold the whole
+// connection's settings.
+func (c *Connection) failed(op string, err error, used ...rota.Credential) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*rota.Error](err); ok {
+		return err
+	}
+	class, hint, sentinel := c.classify(err)
+	return &rota.Error{System: c.system(), Op: op, Class: class, Hint: hint, Err: c.plain(err, sentinel, used...)}
+}
+
+// classify says what may be done about an error of a statement, or of logging
+// in as Rota's own role.
+func (c *Connection) classify(err error) (class rota.Class, hint string, sentinel error) {
+	if untrusted(err) {
+		return rota.Stop, "sslrootcert with the authority of the server's certificate, and the host name that it is made for", nil
+	}
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return rota.Wait, "", nil
+	}
+	switch code := answer.Code; {
+	case strings.HasPrefix(code, "28") && isLogin(err):
+		return rota.Stop, fmt.Sprintf("check username and password of connection %s, and the server's pg_hba.conf", c.name), nil
+	case code == codeInvalidParameter || strings.HasPrefix(code, "28"):
+		// What passwordcheck and modules like it say to a password.
+		return rota.Regenerate, "", nil
+	case code == codeInsufficientRights:
+		return rota.Stop, fmt.Sprintf("give %s CREATEROLE, and from PostgreSQL 16 on the role WITH ADMIN OPTION", c.cfg.Username), nil
+	case code == codeUndefinedObject:
+		return rota.Stop, "create the role", rota.ErrNotFound
+	case code == codeUndefinedDatabase:
+		return rota.Stop, "check the connection's database", nil
+	case code == codeReadOnly:
+		return rota.Wait, "connect to the primary", nil
+	case code == codeTooManyConnections:
+		return rota.Wait, "raise the limit of connections, or close some", nil
+	case code == codeLockNotAvailable:
+		return rota.Wait, "see in pg_locks who holds the lock", nil
+	case strings.HasPrefix(code, "42"), strings.HasPrefix(code, "0A"), strings.HasPrefix(code, "22"):
+		return rota.Stop, "", nil
+	}
+	return rota.Wait, "", nil
+}
+
+// untrusted tells whether the server's certificate was refused: by crypto/tls,
+// or by pgx itself for verify-ca.
+func untrusted(err error) bool {
+	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, host := errors.AsType[x509.HostnameError](err)
+	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
+	return verification || authority || host || invalid
+}
+
+// refused turns an error of a session that logged in with a rotated credential,
+// or tried to, into a classified one.
+func (c *Connection) refused(op string, err error, cred rota.Credential) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*rota.Error](err); ok {
+		return err
+	}
+	e := &rota.Error{System: c.system(), Op: op, Err: c.plain(err, nil, cred)}
+	e.Class, e.Hint, _ = c.classify(err)
+	answer, answered := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case answered && isLogin(err) && answer.Code == codeInvalidAuthorization && answer.Routine == "ClientAuthentication":
+		// No line of pg_hba.conf fits: that says nothing of the password.
+		e.Class, e.Hint = rota.Stop, "a line for the role with scram-sha-256 in the server's pg_hba.conf"
+	case answered && isLogin(err) && (answer.Code == codeInvalidPassword || answer.Code == codeInvalidAuthorization):
+		e.Class, e.Hint = rota.Wait, ""
+		e.Err = c.plain(err, rota.ErrRefused, cred)
+	case answered && isLogin(err) && answer.Code == codeInsufficientRights:
+		e.Class, e.Hint = rota.Stop, "GRANT CONNECT ON DATABASE "+quote(c.cfg.Database)+" TO the role or its group"
+	case unasked(err):
+		e.Class, e.Hint = rota.Stop, "scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf"
+		e.Err = errors.New("the server let the role in without asking for its password, so that a login proves nothing")
+	case answered && !isLogin(err) && e.Class != rota.Wait:
+		// A statement that the role may not run, or that is wrong.
+		e.Class, e.Hint = rota.Stop, ""
+	}
+	return e
+}
+
+// unasked tells whether pgx gave up because the server asked for no password.
+// pgx has no type for it; the words are libpq's.
+func unasked(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "server did not complete authentication")
+}
+
+// plain gives the error's text without what came with it. Only the context's
+// end and the sentinel can be found in its chain.
+func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
+	text := err.Error()
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
+		text = fmt.Sprintf("%s (SQLSTATE %s)", answer.Message, answer.Code)
+	}
+	text = strings.Join(strings.Fields(text), " ")
+	secrets := []string{c.cfg.Password}
+	for _, cred := range used {
+		secrets = append(secrets, cred.Field(rota.FieldPassword))
+	}
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[redacted]")
+		}
+	}
+	if sentinel != nil {
+		return fmt.Errorf("%w: %s", sentinel, text)
+	}
+	for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, end) {
+			return &ended{text: text, cause: end}
+		}
+	}
+	return errors.New(text)
+}
+
+// ended is the text of a call that the context ended.
+type ended struct {
+	text  string
+	cause error
+}
+
+func (e *ended) Error() string { return e.text }
+func (e *ended) Unwrap() error { return e.cause }

@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rota"
+	"rota/internal/testenv"
+)
+
+// shared logs every statement, and no test may leave a password in its log.
+var shared = testenv.SharedPostgres{Options: testenv.PostgresOptions{LogStatements: true}}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	shared.Stop()
+	strict.Stop()
+	os.Exit(code)
+}
+
+const adminPassword = "admin-canary-5Rz8"
+
+// admin makes a role as Rota should have it, CREATEROLE and no superuser, and
+// a connection that uses it.
+func admin(t testing.TB, s *testenv.PostgresServer) *Connection {
+	t.Helper()
+	name := unique("admin")
+	s.Exec(t, "CREATE ROLE "+quote(name)+" LOGIN CREATEROLE PASSWORD '"+must(verifier(adminPassword))+"'")
+	return connect(t, Config{Host: s.Host, Port: s.Port, Username: name, Password: adminPassword})
+}
+
+// superuser is a connection that may read pg_authid.
+func superuser(t testing.TB, s *testenv.PostgresServer) *Connection {
+	t.Helper()
+	return connect(t, Config{Host: s.Host, Port: s.Port, Username: s.Superuser()})
+}
+
+func connect(t testing.TB, cfg Config) *Connection {
+	t.Helper()
+	c, err := New("app-db", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func unique(prefix string) string { return prefix + "_" + strings.ToLower(rand.Text()[:10]) }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// role makes a login role without a password.
+func role(t testing.TB, s *testenv.PostgresServer) string {
+	t.Helper()
+	name := unique("app")
+	s.Exec(t, "CREATE ROLE "+quote(name)+" NOLOGIN")
+	return name
+}
+
+// pair makes a group and two members.
+func pair(t testing.TB, s *testenv.PostgresServer) AlternatingConfig {
+	t.Helper()
+	cfg := AlternatingConfig{Roles: [2]string{role(t, s), role(t, s)}, Group: role(t, s)}
+	s.Exec(t, "GRANT "+quote(cfg.Group)+" TO "+quote(cfg.Roles[0])+", "+quote(cfg.Roles[1]))
+	return cfg
+}
+
+// rotate creates, sets and tests a credential.
+func rotate(t testing.TB, i rota.Issuer, taken ...string) rota.Credential {
+	t.Helper()
+	c, err := i.Create(t.Context(), rota.CreateRequest{Taken: taken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Set(t.Context(), rota.SetRequest{Credential: c}); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Test(t.Context(), rota.TestRequest{Credential: c}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// session logs in with the credential and stays until the test ends.
+func session(t testing.TB, c rota.Credential, application string) *pgx.Conn {
+	t.Helper()
+	url := "postgres://" + c.Field(FieldHost) + ":" + c.Field(FieldPort) + "/" + c.Field(FieldDatabase) + "?sslmode=disable&application_name=" + application
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.User, cfg.Password = c.Field(rota.FieldUsername), c.Field(rota.FieldPassword)
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func with(c rota.Credential, name, value string) rota.Credential {
+	fields := c.Fields()
+	fields[name] = value
+	return rota.NewCredential(fields)
+}
+
+// wantError checks an error's class, sentinel (nil for any) and words.
+func wantError(t testing.TB, err error, class rota.Class, sentinel error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want one of class %s", class)
+	}
+	if got := rota.ClassOf(err); got != class {
+		t.Errorf("class %s, want %s: %v", got, class, err)
+	}
+	if sentinel != nil && !errors.Is(err, sentinel) {
+		t.Errorf("want %q in the chain of: %v", sentinel, err)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("no %q in: %v", word, err)
+		}
+	}
+	if strings.Contains(err.Error(), adminPassword) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("the error has a password or several lines: %q", err)
+	}
+}
+
+// soon is a context for calls that must give up.
+func soon(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -1,0 +1,183 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"rota"
+)
+
+// minVersion is the first PostgreSQL that knows SCRAM-SHA-256.
+const minVersion = 100000
+
+// adminFacts is what the server says about Rota's own login.
+type adminFacts struct {
+	Name       string
+	Version    int // 150018 for 15.18
+	Shown      string
+	Standby    bool
+	Super      bool
+	CreateRole bool
+}
+
+// roleFacts is what the server says about a role to be altered.
+type roleFacts struct {
+	Name        string
+	Login       bool
+	Super       bool
+	Replication bool
+	Admin       bool // Rota's login has ADMIN OPTION on it
+	Connect     bool // it may connect to the connection's database
+}
+
+// Preflight looks whether Rota can log in where roles can be altered. It
+// changes nothing.
+func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
+	findings, _, _ := c.preflight(ctx)
+	return findings
+}
+
+func (c *Connection) preflight(ctx context.Context) ([]rota.Finding, adminFacts, bool) {
+	login := rota.Finding{OK: true, Check: fmt.Sprintf("log in to %s as %s", c.system(), c.cfg.Username)}
+	found, err := ask(ctx, c, login.Check, pgx.RowToStructByPos[adminFacts], `
+		SELECT rolname, current_setting('server_version_num')::int, current_setting('server_version'),
+			pg_is_in_recovery(), rolsuper, rolcreaterole
+		FROM pg_catalog.pg_roles WHERE rolname = current_user`)
+	if err == nil && len(found) == 0 {
+		err = errors.New("the server does not show Rota's own role")
+	}
+	if err != nil {
+		return []rota.Finding{problem(login.Check, err)}, adminFacts{}, false
+	}
+	admin := found[0]
+	login.Detail = "PostgreSQL " + admin.Shown
+	server := rota.Finding{OK: true, Check: "take changes of roles", Detail: "a primary that knows SCRAM-SHA-256"}
+	switch {
+	case admin.Version < minVersion:
+		server = rota.Finding{Check: server.Check, Detail: "PostgreSQL " + admin.Shown + " does not know SCRAM-SHA-256", Hint: "PostgreSQL 10 or newer"}
+	case admin.Standby:
+		server = rota.Finding{Check: server.Check, Detail: "this server is a standby and can't be written to", Hint: "the primary's host"}
+	}
+	return []rota.Finding{login, c.cfg.transport(), server}, admin, true
+}
+
+// transport tells whether somebody on the way to the server could listen, or
+// answer in its place.
+func (c Config) transport() rota.Finding {
+	f := rota.Finding{Check: "talk to " + c.Host + " over TLS"}
+	switch {
+	case c.SSLMode == "verify-full" || c.SSLMode == "verify-ca":
+		f.OK, f.Detail = true, "the server's certificate is checked"
+	case c.loopback():
+		f.OK, f.Detail = true, "not needed: it is on this machine"
+	case c.SSLMode == "require":
+		f.Warning, f.Detail = true, "encrypted, but whoever answers is taken for the server"
+		f.Hint = "sslmode: verify-full, and sslrootcert where the server's authority is not a public one"
+	default:
+		f.Warning, f.Detail = true, "not encrypted: verifiers and what checks read can be listened to"
+		f.Hint = "sslmode: verify-full"
+	}
+	return f
+}
+
+// problem is a finding that failed with an error; its hint is told apart.
+func problem(check string, err error) rota.Finding {
+	f := rota.Finding{Check: check, Detail: err.Error()}
+	if e, ok := errors.AsType[*rota.Error](err); ok {
+		f.Detail, f.Hint = e.Err.Error(), e.Hint
+	}
+	return f
+}
+
+// Preflight looks whether the role's password can be changed and tested. It
+// changes nothing; each role sees one login that is refused.
+func (p *password) Preflight(ctx context.Context) []rota.Finding {
+	findings, _ := p.preflight(ctx)
+	return findings
+}
+
+// preflight looks at what both ways of rotating need; the roles that exist
+// come along.
+func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
+	findings, admin, ok := r.conn.preflight(ctx)
+	if !ok {
+		return findings, nil
+	}
+	found, err := ask(ctx, r.conn, "read roles", pgx.RowToStructByPos[roleFacts], `
+		SELECT rolname, rolcanlogin, rolsuper, rolreplication,
+			pg_has_role(current_user, oid, 'MEMBER WITH ADMIN OPTION'),
+			has_database_privilege(oid, current_database(), 'CONNECT')
+		FROM pg_catalog.pg_roles WHERE rolname = ANY ($1::text[])`, r.names)
+	if err != nil {
+		return append(findings, problem("read roles", err)), nil
+	}
+	var exist []string
+	for _, name := range r.names {
+		i := slices.IndexFunc(found, func(f roleFacts) bool { return f.Name == name })
+		if i < 0 {
+			findings = append(findings, rota.Finding{Check: "find role " + name, Detail: "it does not exist", Hint: "CREATE ROLE " + quote(name) + " NOLOGIN"})
+			continue
+		}
+		exist = append(exist, name)
+		findings = append(findings, mayAlter(admin, found[i]), mayConnect(r.conn.cfg.Database, found[i]), r.asked(ctx, name))
+	}
+	return findings, exist
+}
+
+// mayAlter applies PostgreSQL's rules on who may alter whom, which became
+// stricter with version 16.
+func mayAlter(admin adminFacts, role roleFacts) rota.Finding {
+	f := rota.Finding{Check: "may set the password of role " + role.Name}
+	switch {
+	case admin.Super:
+		f.OK, f.Detail = true, admin.Name+" is superuser"
+	case role.Super:
+		f.Detail, f.Hint = role.Name+" is superuser, whom only a superuser may alter", "ALTER ROLE "+quote(role.Name)+" NOSUPERUSER"
+	case !admin.CreateRole:
+		f.Detail, f.Hint = admin.Name+" has not CREATEROLE", "ALTER ROLE "+quote(admin.Name)+" CREATEROLE"
+	case admin.Version < 160000 && role.Replication:
+		f.Detail, f.Hint = role.Name+" has REPLICATION, and only a superuser may alter it before PostgreSQL 16", "ALTER ROLE "+quote(role.Name)+" NOREPLICATION"
+	case admin.Version >= 160000 && !role.Admin:
+		f.Detail, f.Hint = admin.Name+" has not ADMIN OPTION on "+role.Name, "GRANT "+quote(role.Name)+" TO "+quote(admin.Name)+" WITH ADMIN OPTION, INHERIT FALSE, SET FALSE"
+	default:
+		f.OK, f.Detail = true, admin.Name+" has CREATEROLE"
+	}
+	return f
+}
+
+func mayConnect(database string, role roleFacts) rota.Finding {
+	f := rota.Finding{OK: role.Connect, Check: "role " + role.Name + " may connect to database " + database}
+	if !f.OK {
+		f.Detail, f.Hint = "it has not CONNECT", "GRANT CONNECT ON DATABASE "+quote(database)+" TO "+quote(role.Name)
+	}
+	return f
+}
+
+// asked tries a login with a password that nobody has set: it must be refused
+// for the password's sake, or a test of the right one would prove nothing.
+func (r *roles) asked(ctx context.Context, role string) rota.Finding {
+	f := rota.Finding{Check: "the server asks role " + role + " for its password"}
+	err := r.conn.login(ctx, rota.NewCredential(map[string]string{
+		rota.FieldUsername: role, rota.FieldPassword: rand.Text(),
+	}), func(context.Context, *pgconn.PgConn) error { return nil })
+	answer, answered := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case answered && answer.Code == codeInvalidPassword:
+		f.OK, f.Detail = true, "a wrong one is refused"
+	case err == nil || unasked(err):
+		f.Detail = "any password is taken, so that a login proves nothing"
+		f.Hint = "scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf"
+	case answered && answer.Code == codeInvalidAuthorization:
+		f.Detail = r.conn.plain(err, nil).Error()
+		f.Hint = "a line for the role with scram-sha-256 in the server's pg_hba.conf"
+	default:
+		return problem(f.Check, r.conn.failed(f.Check, err))
+	}
+	return f
+}

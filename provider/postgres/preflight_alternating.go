@@ -1,0 +1,163 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"rota"
+)
+
+// Preflight looks whether both roles' passwords can be changed and tested, and
+// whether consumers will find the same rights with either. It changes nothing;
+// each role sees one login that is refused.
+func (a *alternating) Preflight(ctx context.Context) []rota.Finding {
+	findings, exist := a.preflight(ctx)
+	for _, role := range exist {
+		findings = append(findings, a.inGroup(ctx, role), a.ownsNothing(ctx, role))
+	}
+	if len(exist) == len(a.names) {
+		findings = append(findings, a.sameRights(ctx), a.oneFree(ctx))
+	}
+	if len(exist) > 0 {
+		findings = append(findings, a.noStandbys(ctx))
+	}
+	return findings
+}
+
+// inGroup looks for the group's privileges: by inheritance, or by a SET ROLE
+// at the session's beginning, which needs membership too.
+func (a *alternating) inGroup(ctx context.Context, role string) rota.Finding {
+	f := rota.Finding{Check: "role " + role + " has the privileges of group " + a.group}
+	has, err := ask(ctx, a.conn, f.Check, pgx.RowTo[bool], `
+		SELECT pg_has_role(r.oid, g.oid, 'USAGE') OR pg_has_role(r.oid, g.oid, 'MEMBER') AND EXISTS (
+			SELECT FROM pg_catalog.pg_db_role_setting s
+			WHERE s.setrole = r.oid AND 'role=' || g.rolname = ANY (s.setconfig))
+		FROM pg_catalog.pg_roles r, pg_catalog.pg_roles g WHERE r.rolname = $1 AND g.rolname = $2`, role, a.group)
+	switch {
+	case err != nil:
+		return problem(f.Check, err)
+	case len(has) == 0:
+		f.Detail, f.Hint = "the group does not exist", "CREATE ROLE "+quote(a.group)+" NOLOGIN"
+	case !has[0]:
+		f.Detail, f.Hint = "it is not a member that inherits them", "GRANT "+quote(a.group)+" TO "+quote(role)
+	default:
+		f.OK = true
+	}
+	return f
+}
+
+// most is how many things a finding names.
+const most = 5
+
+func list(things []string) string {
+	if len(things) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(things[:most], ", "), len(things)-most)
+	}
+	return strings.Join(things, ", ")
+}
+
+// ownsNothing warns of what only one of the pair may alter or drop.
+func (a *alternating) ownsNothing(ctx context.Context, role string) rota.Finding {
+	f := rota.Finding{Check: "role " + role + " owns nothing itself"}
+	owned, err := ask(ctx, a.conn, f.Check, pgx.RowTo[string], `
+		SELECT coalesce(CASE WHEN d.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+			THEN pg_describe_object(d.classid, d.objid, d.objsubid)
+			ELSE 'an object in database ' || b.datname END, 'an object')
+		FROM pg_catalog.pg_shdepend d
+		JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_authid'::regclass
+		LEFT JOIN pg_catalog.pg_database b ON b.oid = d.dbid
+		WHERE r.rolname = $1 AND d.deptype = 'o' ORDER BY 1`, role)
+	switch {
+	case err != nil:
+		return problem(f.Check, err)
+	case len(owned) > 0:
+		f.Warning, f.Detail = true, "it owns "+list(owned)+", which the other role can't alter"
+		f.Hint = fmt.Sprintf("REASSIGN OWNED BY %s TO %s; ALTER ROLE %[1]s SET ROLE %[2]s", quote(role), quote(a.group))
+	default:
+		f.OK = true
+	}
+	return f
+}
+
+// sameRights compares attributes, memberships and grants. Grants on what is in
+// another database are compared by object only, those on columns and functions
+// too.
+func (a *alternating) sameRights(ctx context.Context) rota.Finding {
+	f := rota.Finding{Check: "roles " + a.names[0] + " and " + a.names[1] + " have the same rights"}
+	var rights [2][]string
+	for i, role := range a.names {
+		var err error
+		if rights[i], err = ask(ctx, a.conn, f.Check, pgx.RowTo[string], rightsQuery, role); err != nil {
+			return problem(f.Check, err)
+		}
+	}
+	var differences []string
+	for i, role := range a.names {
+		var only []string
+		for _, right := range rights[i] {
+			if !slices.Contains(rights[1-i], right) {
+				only = append(only, right)
+			}
+		}
+		if len(only) > 0 {
+			differences = append(differences, "only "+role+": "+list(only))
+		}
+	}
+	f.OK, f.Detail = len(differences) == 0, strings.Join(differences, "; ")
+	if !f.OK {
+		f.Hint = "grant to group " + a.group + " what both need, and revoke it from the roles"
+	}
+	return f
+}
+
+const rightsQuery = `
+	WITH me AS (SELECT * FROM pg_catalog.pg_roles WHERE rolname = $1)
+	SELECT name FROM me, LATERAL (VALUES ('SUPERUSER', rolsuper), ('INHERIT', rolinherit), ('CREATEROLE', rolcreaterole),
+			('CREATEDB', rolcreatedb), ('REPLICATION', rolreplication), ('BYPASSRLS', rolbypassrls),
+			('CONNECTION LIMIT ' || rolconnlimit, true)) AS attribute (name, has) WHERE has
+	UNION SELECT 'member of ' || g.rolname FROM me JOIN pg_catalog.pg_auth_members m ON m.member = me.oid
+		JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
+	UNION SELECT 'setting ' || setting FROM me JOIN pg_catalog.pg_db_role_setting s ON s.setrole = me.oid, unnest(s.setconfig) AS setting
+	UNION SELECT acl.privilege_type || ' on ' || c.oid::regclass
+		FROM me, pg_catalog.pg_class c, aclexplode(c.relacl) AS acl WHERE acl.grantee = me.oid
+	UNION SELECT 'grants on ' || coalesce(CASE WHEN d.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+			THEN pg_describe_object(d.classid, d.objid, d.objsubid) END, d.classid || '/' || d.objid || ' of database ' || d.dbid)
+		FROM me JOIN pg_catalog.pg_shdepend d ON d.refobjid = me.oid AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'a'
+	ORDER BY 1`
+
+// oneFree tells where both roles may log in: then one of them has a password
+// that may be somebody's, and no rotation begins.
+func (a *alternating) oneFree(ctx context.Context) rota.Finding {
+	f := rota.Finding{Check: "one of roles " + a.names[0] + " and " + a.names[1] + " is free for the next password"}
+	issued, err := a.List(ctx)
+	switch {
+	case err != nil:
+		return problem(f.Check, err)
+	case len(issued) == len(a.names):
+		f.Warning, f.Detail = true, "both may have a password: so it is until the previous one is retired, and else Rota does not know one of them and leaves it alone"
+		f.Hint = "where nobody uses the one that is not in the store: ALTER ROLE … NOLOGIN PASSWORD NULL"
+	default:
+		f.OK = true
+	}
+	return f
+}
+
+// noStandbys warns where sessions may hide from LastUsed.
+func (a *alternating) noStandbys(ctx context.Context) rota.Finding {
+	f := rota.Finding{Check: "all sessions are seen"}
+	standbys, err := ask(ctx, a.conn, f.Check, pgx.RowTo[int], "SELECT count(*)::int FROM pg_catalog.pg_stat_replication")
+	switch {
+	case err != nil:
+		return problem(f.Check, err)
+	case standbys[0] > 0:
+		f.Warning, f.Detail = true, fmt.Sprintf("%d replication connections: sessions on standbys are not seen", standbys[0])
+		f.Hint = "a grace that is longer than any consumer keeps its old password"
+	default:
+		f.OK = true
+	}
+	return f
+}

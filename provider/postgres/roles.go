@@ -1,0 +1,313 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"rota"
+)
+
+// roles are the login roles of one secret: what both ways of rotating share.
+type roles struct {
+	conn  *Connection
+	names []string
+	group string // the role that they must be members of; "" for none
+	rules rota.PasswordRules
+}
+
+// newRoles checks names before anything is done with them.
+func (c *Connection) newRoles(rules rota.PasswordRules, group string, names ...string) (roles, error) {
+	for _, name := range names {
+		if err := checkRole(name); err != nil {
+			return roles{}, fmt.Errorf("%s: %w", c.system(), err)
+		}
+		if name == c.cfg.Username {
+			return roles{}, fmt.Errorf("%s: role %s is the one that Rota logs in as, and would lock itself out (try: a connection with a role of its own)", c.system(), name)
+		}
+	}
+	if err := rules.Validate(); err != nil {
+		return roles{}, fmt.Errorf("%s: role %s: %w", c.system(), names[0], err)
+	}
+	return roles{conn: c, names: names, group: group, rules: rules}, nil
+}
+
+// maxNameLength is PostgreSQL's NAMEDATALEN - 1: it would cut a longer name
+// off, and the rest may be another role.
+const maxNameLength = 63
+
+func checkRole(name string) error {
+	switch {
+	case name == "":
+		return errors.New("the role's name is empty")
+	case len(name) > maxNameLength:
+		return fmt.Errorf("role %s: a name has at most %d bytes", name, maxNameLength)
+	case strings.ContainsRune(name, 0):
+		return errors.New("the role's name has a NUL character")
+	case name == "public" || name == "none" || strings.HasPrefix(name, "pg_"):
+		return fmt.Errorf("role %s: PostgreSQL keeps that name for itself", name)
+	}
+	return nil
+}
+
+// CredentialID is the role's name.
+func (r *roles) CredentialID(c rota.Credential) string { return c.Field(rota.FieldUsername) }
+
+// generate makes a new password for a role, and touches nothing.
+func (r *roles) generate(role string) (rota.Credential, error) {
+	password, err := r.rules.Generate(nil)
+	if err != nil {
+		return rota.Credential{}, fmt.Errorf("%s: role %s: %w", r.conn.system(), role, err)
+	}
+	return rota.NewCredential(map[string]string{
+		rota.FieldUsername: role,
+		rota.FieldPassword: password,
+		FieldHost:          r.conn.cfg.Host,
+		FieldPort:          fmt.Sprint(r.conn.cfg.Port),
+		FieldDatabase:      r.conn.cfg.Database,
+	}), nil
+}
+
+// ours refuses roles that the secret does not name.
+func (r *roles) ours(op, role string) error {
+	if slices.Contains(r.names, role) {
+		return nil
+	}
+	return &rota.Error{System: r.conn.system(), Op: op, Class: rota.Stop,
+		Err:  fmt.Errorf("role %q is none of this secret's: %s", role, strings.Join(r.names, ", ")),
+		Hint: "a stored credential whose username is one of them"}
+}
+
+// Set gives the role the password, lets it log in, and lifts an earlier end of
+// its validity.
+func (r *roles) Set(ctx context.Context, s rota.SetRequest) error {
+	role := r.CredentialID(s.Credential)
+	op := "set password of role " + role
+	if err := r.ours(op, role); err != nil {
+		return err
+	}
+	hash, err := verifier(s.Credential.Field(rota.FieldPassword))
+	if err != nil {
+		return &rota.Error{System: r.conn.system(), Op: op, Class: rota.Regenerate, Err: err}
+	}
+	return r.conn.run(ctx, op, lockRole(role)+"ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL 'infinity'", s.Credential)
+}
+
+// lockRole makes changes of one role wait for one another until the end of the
+// transaction: PostgreSQL itself would answer "tuple concurrently updated". The
+// key is derived by the server; roles that share one only wait.
+func lockRole(role string) string {
+	return "SELECT pg_advisory_xact_lock(hashtextextended('rota role ' || " + literal(role) + ", 0));"
+}
+
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// literal quotes a text as an escape string, which means the same whatever
+// standard_conforming_strings is.
+func literal(text string) string {
+	return " E'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
+}
+
+// Test logs in with the credential, on a connection of its own, and looks
+// whether the role has what it needs: the database, the group's privileges, and
+// the tables that the other role of a pair may use.
+func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
+	role := r.CredentialID(t.Credential)
+	op := "log in as role " + role
+	if err := r.ours(op, role); err != nil {
+		return err
+	}
+	err := r.conn.login(ctx, t.Credential, func(ctx context.Context, conn *pgconn.PgConn) error {
+		results, err := conn.Exec(ctx, limits(ctx)+catalogOnly+"SELECT session_user, "+r.membership()+", "+r.missing(role)).ReadAll()
+		if err != nil {
+			return err
+		}
+		row := results[len(results)-1].Rows[0]
+		if user := string(row[0]); user != role {
+			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.Stop,
+				Err: fmt.Errorf("the server took the login for role %s", user), Hint: "look into pg_ident.conf and the pooler"}
+		}
+		if string(row[1]) != "t" {
+			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.Stop,
+				Err:  fmt.Errorf("it logs in but has not the privileges of group %s", r.group),
+				Hint: "GRANT " + quote(r.group) + " TO " + quote(role)}
+		}
+		if missing := string(row[2]); missing != "" {
+			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.Stop,
+				Err:  fmt.Errorf("it logs in but lacks what the other role has: %s", missing),
+				Hint: "grant it to group " + r.group + ", and make the group the owner"}
+		}
+		return nil
+	})
+	return r.conn.refused(op, err, t.Credential)
+}
+
+// membership is an expression that is true where the session has the group's
+// privileges: by inheritance, or because it began with SET ROLE.
+func (r *roles) membership() string {
+	if r.group == "" {
+		return "true"
+	}
+	return "current_user =" + literal(r.group) + " OR EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname =" + literal(r.group) +
+		" AND pg_has_role(session_user, oid, 'USAGE'))"
+}
+
+// missing is an expression that names what another of the roles may read or
+// write and the session may not, "" for nothing: a consumer would break on it.
+// The dependencies of the other roles are found by an index, however many
+// tables there are.
+func (r *roles) missing(role string) string {
+	var others []string
+	for _, name := range r.names {
+		if name != role {
+			others = append(others, literal(name))
+		}
+	}
+	if len(others) == 0 {
+		return "''"
+	}
+	return "(" + fmt.Sprintf(missingQuery, strings.Join(others, ", ")) + ")"
+}
+
+const missingQuery = `
+	WITH theirs AS (
+		SELECT o.oid AS role, d.classid, d.objid
+		FROM pg_catalog.pg_roles o JOIN pg_catalog.pg_shdepend d ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = o.oid
+		WHERE o.rolname IN (%s) AND d.deptype IN ('a', 'o')
+			AND d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+	), lacks AS (
+		SELECT acl.privilege_type || ' on ' || c.oid::regclass AS lack
+		FROM theirs t JOIN pg_catalog.pg_class c ON t.classid = 'pg_catalog.pg_class'::regclass AND c.oid = t.objid,
+		aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r'::"char" END, c.relowner))) AS acl
+		WHERE acl.grantee = t.role AND CASE
+			WHEN c.relkind IN ('r', 'p', 'v', 'm', 'f') AND acl.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+				THEN NOT has_table_privilege(c.oid, acl.privilege_type)
+			WHEN c.relkind = 'S' AND acl.privilege_type = 'USAGE' THEN NOT has_sequence_privilege(c.oid, 'USAGE')
+			ELSE false END
+		UNION
+		SELECT 'USAGE on schema ' || n.nspname
+		FROM theirs t JOIN pg_catalog.pg_namespace n ON t.classid = 'pg_catalog.pg_namespace'::regclass AND n.oid = t.objid,
+		aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS acl
+		WHERE acl.grantee = t.role AND acl.privilege_type = 'USAGE' AND NOT has_schema_privilege(n.oid, 'USAGE')
+		LIMIT 10
+	)
+	SELECT coalesce(string_agg(lack, ', ' ORDER BY lack), '') FROM lacks`
+
+// state is one role as the catalogue shows it.
+type state struct {
+	Name    string
+	Login   bool
+	Expired bool
+	// NoPassword is only known to those who may read pg_authid.
+	NoPassword bool
+}
+
+// gone tells whether the role has no credential that could log in again.
+func (s state) gone() bool { return !s.Login || s.NoPassword }
+
+// states reads the roles; one that does not exist is left out.
+func (r *roles) states(ctx context.Context, op string) ([]state, error) {
+	var found []state
+	err := r.conn.within(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
+		var err error
+		found, err = readStates(ctx, tx, r.names)
+		return err
+	})
+	return found, err
+}
+
+// readStates looks whether a role has a password only where Rota may: a query
+// that names a column of pg_authid that it may not read fails as a whole.
+func readStates(ctx context.Context, tx pgx.Tx, names []string) ([]state, error) {
+	var visible bool
+	if err := tx.QueryRow(ctx, "SELECT has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT')").Scan(&visible); err != nil {
+		return nil, err
+	}
+	noPassword, from := "false", "pg_catalog.pg_roles"
+	if visible {
+		noPassword, from = "rolpassword IS NULL", "pg_catalog.pg_authid"
+	}
+	rows, err := tx.Query(ctx, "SELECT rolname, rolcanlogin, coalesce(rolvaliduntil < clock_timestamp(), false), "+noPassword+
+		" FROM "+from+" WHERE rolname = ANY ($1::text[]) ORDER BY rolname", names)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[state])
+}
+
+// List gives the roles that can log in, or could if they were reactivated.
+// Where Rota may not read pg_authid, a role with LOGIN counts even if it never
+// got a password: make the spare one of a pair with NOLOGIN.
+func (r *roles) List(ctx context.Context) ([]rota.Issued, error) {
+	found, err := r.states(ctx, "list roles "+strings.Join(r.names, ", "))
+	if err != nil {
+		return nil, err
+	}
+	var issued []rota.Issued
+	for _, s := range found {
+		if !s.gone() {
+			issued = append(issued, rota.Issued{ID: s.Name, Active: !s.Expired})
+		}
+	}
+	return issued, nil
+}
+
+// sessions is some open sessions of a role that look alike. Their address is
+// shown to members of pg_read_all_stats only; that they are there is shown to
+// everybody.
+type sessions struct {
+	Count       int
+	Address     *string
+	Application *string
+}
+
+// LastUsed looks whether the role has open sessions, on this server and now:
+// the evidence is a sample, and a session on a standby is not seen.
+func (r *roles) LastUsed(ctx context.Context, credentialID string) (rota.Use, error) {
+	op := "look for sessions of role " + credentialID
+	if err := r.ours(op, credentialID); err != nil {
+		return rota.Use{}, err
+	}
+	found, err := ask(ctx, r.conn, op, pgx.RowToStructByPos[sessions], `
+		SELECT count(*)::int, host(client_addr), nullif(application_name, '')
+		FROM pg_catalog.pg_stat_activity WHERE usename = $1 GROUP BY 2, 3 ORDER BY 1 DESC, 2, 3`, credentialID)
+	if err != nil {
+		return rota.Use{}, err
+	}
+	use := rota.Use{Evidence: rota.Sampled}
+	if len(found) > 0 {
+		use.At = time.Now().UTC()
+		use.Detail = describe(found)
+	}
+	return use, nil
+}
+
+// describe names the first few places that sessions come from.
+func describe(found []sessions) string {
+	const most = 3
+	var places []string
+	for i, s := range found {
+		if i == most {
+			places = append(places, fmt.Sprintf("and %d more places", len(found)-most))
+			break
+		}
+		place := fmt.Sprintf("%d sessions", s.Count)
+		if s.Count == 1 {
+			place = "1 session"
+		}
+		if s.Address != nil {
+			place += " from " + *s.Address
+		}
+		if s.Application != nil {
+			place += ", application " + *s.Application
+		}
+		places = append(places, place)
+	}
+	return strings.Join(places, "; ")
+}
