@@ -1,0 +1,64 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var update = flag.Bool("update", false, "write the golden files and the schema anew")
+
+// Each file of testdata/bad is a txtar archive: the comment says what is wrong
+// in a sentence, rota.yaml is the file, errors what is said about it. The
+// marker BASE in rota.yaml stands for the good parts of testdata/base.yaml.
+func TestBadFilesAreRefusedWithPositionAndHint(t *testing.T) {
+	base, err := os.ReadFile("testdata/base.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("testdata/bad/*.txtar")
+	if err != nil || len(files) < 40 {
+		t.Fatalf("found %d bad files, %v; want at least 40", len(files), err)
+	}
+	for _, name := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content := strings.Replace(string(archive.Files[0].Data), "BASE\n", string(base), 1)
+			_, err = Parse("rota.yaml", []byte(content))
+			if err == nil {
+				t.Fatal("taken, want errors")
+			}
+			got := err.Error() + "\n"
+			if *update {
+				archive.Files[1].Data = []byte(got)
+				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(archive.Files[1].Data), got); diff != "" {
+				t.Errorf("errors differ (-want +got):\n%s", diff)
+			}
+			if strings.Contains(got, "hunter2") {
+				t.Error("a secret's value is in the errors")
+			}
+		})
+	}
+}
+
+func TestTheBaseOfTheBadFilesIsGood(t *testing.T) {
+	f, err := Load("testdata/base.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Warnings()) > 0 {
+		t.Errorf("warnings: %v", f.Warnings())
+	}
+}

@@ -1,0 +1,106 @@
+package config
+
+import (
+	"rota"
+	"rota/provider/postgres"
+)
+
+// The tables of what the file can name. They are all that a new provider adds
+// here, beside its types and its wire_….go.
+
+// Kinds of connections.
+const (
+	kindAWS      = "aws"
+	kindPostgres = "postgres"
+	kindSNS      = "sns"
+	kindCommand  = "command"
+)
+
+// kind is the connection's kind.
+func (c *Connection) kind() string {
+	switch {
+	case c.AWS != nil:
+		return kindAWS
+	case c.Postgres != nil:
+		return kindPostgres
+	case c.SNS != nil:
+		return kindSNS
+	case c.Command != nil:
+		return kindCommand
+	}
+	return ""
+}
+
+// issuerKind is what must be known of an issuer before it is wired. A test
+// holds the traits against those of the wired issuer.
+type issuerKind struct {
+	key        string // of the file
+	connection string // the kind of connection that it needs
+	traits     rota.Traits
+	fields     []string // that its credentials have
+	needed     []string // those of them that it logs in with
+}
+
+// postgresFields are those of a PostgreSQL credential.
+var postgresFields = []string{rota.FieldUsername, rota.FieldPassword, postgres.FieldHost, postgres.FieldPort, postgres.FieldDatabase}
+
+var (
+	iamAccessKey = issuerKind{
+		key:        "iam_access_key",
+		connection: kindAWS,
+		traits:     rota.Traits{Kind: "IAM access key", Limit: 2},
+		fields:     []string{rota.FieldAccessKeyID, rota.FieldSecretAccessKey},
+		needed:     []string{rota.FieldAccessKeyID, rota.FieldSecretAccessKey},
+	}
+	postgresPassword = issuerKind{
+		key:        "password",
+		connection: kindPostgres,
+		traits:     rota.Traits{Kind: "PostgreSQL password", Limit: 1},
+		fields:     postgresFields,
+		needed:     []string{rota.FieldUsername, rota.FieldPassword},
+	}
+	postgresAlternating = issuerKind{
+		key:        "alternating",
+		connection: kindPostgres,
+		traits:     rota.Traits{Kind: "PostgreSQL password", Limit: 2},
+		fields:     postgresFields,
+		needed:     []string{rota.FieldUsername, rota.FieldPassword},
+	}
+)
+
+func (i *Issuer) kind() issuerKind {
+	switch {
+	case i.IAMAccessKey != nil:
+		return iamAccessKey
+	case i.Password != nil:
+		return postgresPassword
+	case i.Alternating != nil:
+		return postgresAlternating
+	}
+	return issuerKind{}
+}
+
+// rules are the password rules of the issuer over the defaults, and whether it
+// makes passwords at all.
+func (i *Issuer) rules(defaults PasswordRules) (rota.PasswordRules, bool) {
+	switch {
+	case i.Password != nil:
+		return mergeRules(defaults, i.Password.PasswordRules), true
+	case i.Alternating != nil:
+		return mergeRules(defaults, i.Alternating.PasswordRules), true
+	}
+	return rota.PasswordRules{}, false
+}
+
+func mergeRules(defaults, own PasswordRules) rota.PasswordRules {
+	if !own.Length.IsSet() {
+		own.Length = defaults.Length
+	}
+	if !own.Alphabet.IsSet() {
+		own.Alphabet = defaults.Alphabet
+	}
+	if !own.Exclude.IsSet() {
+		own.Exclude = defaults.Exclude
+	}
+	return rota.PasswordRules{Length: own.Length.Number, Alphabet: own.Alphabet.Text, Exclude: own.Exclude.Text}
+}

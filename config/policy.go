@@ -1,0 +1,117 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"rota"
+)
+
+// merge puts a policy over the defaults, key by key.
+func (p Policy) merge(over *Policy) Policy {
+	if over == nil {
+		return p
+	}
+	for _, pair := range []struct{ to, from *Duration }{
+		{&p.RotateEvery, &over.RotateEvery},
+		{&p.DeactivatePreviousAfter, &over.DeactivatePreviousAfter},
+		{&p.DeletePreviousAfter, &over.DeletePreviousAfter},
+		{&p.UnusedFor, &over.UnusedFor},
+		{&p.LateAfter, &over.LateAfter},
+	} {
+		if pair.from.IsSet() {
+			*pair.to = *pair.from
+		}
+	}
+	if over.RetirePrevious.IsSet() {
+		p.RetirePrevious = over.RetirePrevious
+	}
+	if over.MaxAttempts.IsSet() {
+		p.MaxAttempts = over.MaxAttempts
+	}
+	if over.Window != nil {
+		p.Window = over.Window
+	}
+	return p
+}
+
+// policy merges, checks and keeps the policy of a secret.
+func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
+	if v.bad["defaults.policy"] || v.bad[path] {
+		return
+	}
+	merged := v.doc.Defaults.Policy.merge(s.Policy)
+	p := rota.Policy{
+		RotateEvery:             merged.RotateEvery.Length,
+		Retire:                  rota.RetireStyle(merged.RetirePrevious.Text),
+		DeactivatePreviousAfter: merged.DeactivatePreviousAfter.Length,
+		DeletePreviousAfter:     merged.DeletePreviousAfter.Length,
+		UnusedFor:               merged.UnusedFor.Length,
+		MaxAttempts:             merged.MaxAttempts.Number,
+		LateAfter:               merged.LateAfter.Length,
+	}
+	if w := merged.Window; w != nil {
+		window, err := rota.ParseWindow(w.Cron.Text, w.For.Length, w.Timezone.Text)
+		if err != nil {
+			v.window(s, w, err)
+			return
+		}
+		p.Window = window
+	}
+	for _, err := range unjoin(p.Validate(traits)) {
+		v.add(merged.position(err, s), "", "%s: %v", path, err)
+	}
+	v.policies[s.Name.Text] = p
+}
+
+// window says what is wrong with a window, where it stands.
+func (v *validator) window(s *Secret, w *Window, err error) {
+	path := "defaults.policy.window"
+	if s.Policy != nil && s.Policy.Window == w {
+		path = fmt.Sprintf("secrets[%s].policy.window", s.Name.Text)
+	}
+	place := w.At
+	switch text := err.Error(); {
+	case strings.HasPrefix(text, "time zone"):
+		place = w.Timezone.At
+	case strings.HasPrefix(text, "cron"):
+		place = w.Cron.At
+	case strings.HasPrefix(text, "window"):
+		place = w.For.At
+	}
+	v.add(place, "", "%s: %v", path, err)
+}
+
+// position is that of the key that an error begins with, or else of the
+// secret's policy, or of its name.
+func (p Policy) position(err error, s *Secret) Pos {
+	key, _, _ := strings.Cut(err.Error(), " ")
+	places := map[string]Pos{
+		"rotate_every":              p.RotateEvery.At,
+		"retire_previous":           p.RetirePrevious.At,
+		"deactivate_previous_after": p.DeactivatePreviousAfter.At,
+		"delete_previous_after":     p.DeletePreviousAfter.At,
+		"unused_for":                p.UnusedFor.At,
+		"late_after":                p.LateAfter.At,
+	}
+	switch {
+	case places[key].IsSet():
+		return places[key]
+	case p.Window != nil && strings.HasPrefix(err.Error(), "a window"):
+		return p.Window.At
+	case s.Policy != nil:
+		return s.Policy.At
+	}
+	return s.Name.At
+}
+
+// unjoin gives the single errors of [errors.Join].
+func unjoin(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
