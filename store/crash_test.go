@@ -21,7 +21,7 @@ import (
 )
 
 // The test binary runs itself as another process, which does as this variable
-// says: "write DIR" or "open DIR".
+// says: "write DIR", "open DIR" or "hold DIR".
 const childEnv = "ROTA_STORE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "write":
 		err = writeUntilKilled(context.Background(), dir)
+	case "hold":
+		err = holdLease(context.Background(), dir)
 	case "open":
 		var db *DB
 		if db, err = Open(context.Background(), Options{Dir: dir}); err == nil {

@@ -42,6 +42,7 @@ type DB struct {
 	reader *sql.DB
 	writer *writer
 	keys   *keys
+	self   *instance
 
 	// rotating keeps two rotations of the master key apart: were they to share
 	// a commit, one could drop the old key before the other's work is on disk.
@@ -79,15 +80,18 @@ func open(ctx context.Context, o Options) (_ *DB, err error) {
 	}
 
 	db := &DB{dir: o.Dir, actor: o.Actor, now: o.Now, keys: &keys{master: &master{path: filepath.Join(o.Dir, keyFile)}}}
-	if db.reader, err = openSQLite(path, readers, "query_only(1)"); err != nil {
+	if db.self, err = newInstance(o.Dir); err != nil {
 		return nil, err
+	}
+	if db.reader, err = openSQLite(path, readers, "query_only(1)"); err != nil {
+		return nil, errors.Join(err, db.self.close())
 	}
 	pool, err := openSQLite(path, 1)
 	if err != nil {
-		return nil, errors.Join(err, db.reader.Close())
+		return nil, errors.Join(err, db.reader.Close(), db.self.close())
 	}
 	if db.writer, err = newWriter(ctx, pool, o.Now, db.keys.seal); err != nil {
-		return nil, errors.Join(err, pool.Close(), db.reader.Close())
+		return nil, errors.Join(err, pool.Close(), db.reader.Close(), db.self.close())
 	}
 	if err := db.writer.do(ctx, db.keys.setUp); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -96,10 +100,11 @@ func open(ctx context.Context, o Options) (_ *DB, err error) {
 }
 
 // Close waits for the writes in hand and closes the store. All further
-// requests fail, writes with [ErrClosed]. Closing again is no error.
+// requests fail, writes with [ErrClosed]. Leases that were not given back are
+// free. Closing again is no error.
 func (db *DB) Close() error {
 	var err error
-	db.closed.Do(func() { err = errors.Join(db.reader.Close(), db.writer.close()) })
+	db.closed.Do(func() { err = errors.Join(db.reader.Close(), db.writer.close(), db.self.close()) })
 	return err
 }
 

@@ -12,7 +12,10 @@ import (
 var _ rota.Journal = (*DB)(nil)
 
 // Acquire takes a secret's lease. A holder that has it already gets a new one,
-// and its old one is lost.
+// and its old one is lost. A lease is free when its time is over, and at once
+// when the process of its holder is dead. What that one had sent outside may
+// still arrive, as after a lost reply. A process that only hangs keeps its
+// lease until the time is over, and is fenced if it comes back later.
 func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
 	fail := func(err error) (rota.Lease, error) {
 		return rota.Lease{}, fmt.Errorf("lease of secret %s: %w", r.Secret, err)
@@ -23,15 +26,15 @@ func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, e
 	lease := rota.Lease{Secret: r.Secret, Holder: r.Holder, TTL: r.TTL}
 	err := db.writer.do(ctx, func(t *tx) error {
 		var fence, until int64
-		var holder string
-		if _, err := t.row(sqlLease, []any{r.Secret}, &fence, &holder, &until); err != nil {
+		var holder, instance string
+		if _, err := t.row(sqlLease, []any{r.Secret}, &fence, &holder, &until, &instance); err != nil {
 			return err
 		}
-		if holder != "" && holder != r.Holder && until > micros(t.now) {
+		if holder != "" && holder != r.Holder && until > micros(t.now) && !db.self.dead(instance) {
 			return fmt.Errorf("%w: %s, until %s", rota.ErrBusy, holder, fromMicros(until).Format("2006-01-02 15:04:05Z"))
 		}
 		expires := micros(t.now.Add(r.TTL))
-		if _, err := t.exec(sqlAcquire, r.Secret, r.Holder, expires); err != nil {
+		if _, err := t.exec(sqlAcquire, r.Secret, r.Holder, expires, db.self.id); err != nil {
 			return err
 		}
 		lease.Fence, lease.Expires = fence+1, fromMicros(expires)

@@ -24,13 +24,13 @@ const (
 	sqlCountDataKeys  = `SELECT count(*) FROM data_keys`
 	sqlCountOldKeys   = `SELECT count(*) FROM data_keys WHERE substr(wrapped, 1, 5) <> $1`
 	sqlSelectOldKeys  = `SELECT id, wrapped FROM data_keys WHERE id > $1 AND substr(wrapped, 1, 5) <> $2 ORDER BY id LIMIT $3`
-	sqlAcquire        = `INSERT INTO progress (secret, fence, holder, expires_at) VALUES ($1, 1, $2, $3) ON CONFLICT (secret) DO UPDATE SET fence = progress.fence + 1, holder = excluded.holder, expires_at = excluded.expires_at`
-	sqlLease          = `SELECT fence, holder, expires_at FROM progress WHERE secret = $1`
+	sqlAcquire        = `INSERT INTO progress (secret, fence, holder, expires_at, instance) VALUES ($1, 1, $2, $3, $4) ON CONFLICT (secret) DO UPDATE SET fence = progress.fence + 1, holder = excluded.holder, expires_at = excluded.expires_at, instance = excluded.instance`
+	sqlLease          = `SELECT fence, holder, expires_at, instance FROM progress WHERE secret = $1`
 	sqlRelease        = `UPDATE progress SET holder = '', expires_at = 0 WHERE secret = $1 AND fence = $2 AND holder = $3`
 	sqlProgress       = `SELECT progress FROM progress WHERE secret = $1`
 	sqlSave           = `UPDATE progress SET expires_at = $4, next_at = $5, status = $6, failure = $7, progress = $8 WHERE secret = $1 AND fence = $2 AND holder = $3`
 	sqlDue            = `SELECT secret FROM progress WHERE next_at <= $1 AND expires_at <= $1 ORDER BY next_at, secret LIMIT $2`
-	sqlStatuses       = `SELECT secret, holder, expires_at, next_at, status, failure FROM progress ORDER BY secret`
+	sqlStatuses       = `SELECT secret, holder, expires_at, instance, next_at, status, failure FROM progress ORDER BY secret`
 	sqlInsertAudit    = `INSERT INTO audit (seq, entry, hash) VALUES ($1, $2, $3)`
 	sqlAuditAll       = `SELECT seq, entry, hash FROM audit ORDER BY seq`
 	sqlAuditCount     = `SELECT count(*) FROM audit`

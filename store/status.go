@@ -20,8 +20,8 @@ type SecretStatus struct {
 }
 
 // Due lists secrets that should be looked at, the longest overdue first, at
-// most limit of them. It leaves out those that somebody has a lease on, and
-// knows only secrets that had a lease once: what was never looked at is known
+// most limit of them. It leaves out those that somebody has a lease on, dead or
+// alive, until its time is over, and knows only secrets that had a lease once: what was never looked at is known
 // from the configuration alone.
 func (db *DB) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
 	rows, err := db.reader.QueryContext(ctx, sqlDue, micros(now), limit)
@@ -52,11 +52,13 @@ func (db *DB) Statuses(ctx context.Context) ([]SecretStatus, error) {
 	defer func() { _ = rows.Close() }()
 	now := micros(db.now())
 	var all []SecretStatus
+	dead := map[string]bool{}
 	for rows.Next() {
 		var s SecretStatus
+		var instance string
 		var status, failure sql.RawBytes
 		var expires, next int64
-		err := rows.Scan(&s.Name, &s.Holder, &expires, &next, &status, &failure)
+		err := rows.Scan(&s.Name, &s.Holder, &expires, &instance, &next, &status, &failure)
 		if err == nil {
 			err = json.Unmarshal(status, &s.Status)
 		}
@@ -66,7 +68,12 @@ func (db *DB) Statuses(ctx context.Context) ([]SecretStatus, error) {
 		if err != nil {
 			return nil, fmt.Errorf("status of secret %s: %w", s.Name, explain(err))
 		}
-		if expires <= now {
+		if s.Holder != "" && expires > now {
+			if _, asked := dead[instance]; !asked {
+				dead[instance] = db.self.dead(instance)
+			}
+		}
+		if expires <= now || dead[instance] {
 			s.Holder = ""
 		}
 		s.NextAt = fromMicros(next)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -338,24 +339,31 @@ func TestNothingSecretIsInTheFiles(t *testing.T) {
 		must(t, db.Secret(name).Put(t.Context(), rota.PutRequest{Version: "v1", Labels: []rota.Label{rota.Current},
 			Credential: rota.NewCredential(map[string]string{"field-" + canary: canary})}))
 	}
-	entries, err := os.ReadDir(dir)
-	must(t, err)
-	if len(entries) < 3 {
-		t.Fatalf("%d files, want database, WAL and key at least", len(entries))
-	}
-	seen := false
-	for _, e := range entries {
+	files, seen := 0, false
+	must(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		must(t, err)
 		info, err := e.Info()
 		must(t, err)
-		if info.Mode().Perm() != 0o600 {
-			t.Errorf("%s has mode %v, want 0600", e.Name(), info.Mode())
+		if e.IsDir() {
+			if info.Mode().Perm() != 0o700 {
+				t.Errorf("%s has mode %v, want 0700", path, info.Mode())
+			}
+			return nil
 		}
-		raw, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		files++
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, want 0600", path, info.Mode())
+		}
+		raw, err := os.ReadFile(path)
 		must(t, err)
 		if i := bytes.Index(raw, []byte(canary)); i >= 0 {
-			t.Errorf("%s holds a value in clear at byte %d", e.Name(), i)
+			t.Errorf("%s holds a value in clear at byte %d", path, i)
 		}
 		seen = seen || bytes.Contains(raw, []byte("AWSCURRENT"))
+		return nil
+	}))
+	if files < 3 {
+		t.Fatalf("%d files, want database, WAL and key at least", files)
 	}
 	if !seen {
 		t.Error("the scan does not find what is stored in clear")
