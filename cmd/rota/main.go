@@ -1,0 +1,22 @@
+// The command rota rotates credentials end to end.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // windows have time zones; a small container may have none
+
+	"rota/internal/cli"
+)
+
+func main() { os.Exit(run()) }
+
+// run ends what is in hand at the first signal; the second ends the program.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return cli.Run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+}

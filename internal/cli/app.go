@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one run of the program: its world and the flags that all commands
+// share.
+type app struct {
+	Program
+	environment map[string]string
+	log         *slog.Logger
+	outStyle    style
+	errStyle    style
+
+	configFlag, dataDirFlag, output, logLevel, logFormat string
+	noColor, yes                                         bool
+}
+
+func newApp(p Program) *app {
+	a := &app{Program: p, environment: map[string]string{}, log: slog.New(slog.DiscardHandler)}
+	for _, pair := range p.Env {
+		if name, value, ok := strings.Cut(pair, "="); ok {
+			a.environment[name] = value
+		}
+	}
+	return a
+}
+
+func (a *app) lookupEnv(name string) (string, bool) {
+	value, ok := a.environment[name]
+	return value, ok
+}
+
+func (a *app) json() bool { return a.output == "json" }
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rota",
+		Short: "Rota rotates credentials end to end",
+		Long: `Rota rotates credentials end to end: it makes a new one where it is issued,
+stores it, proves that it works, promotes it, hands it to everyone who uses it,
+waits until they use it, and only then retires the old one.
+
+  rota init      write a commented rota.yaml to start from
+  rota check     may Rota do all that it will have to do?
+  rota plan      what would happen, when and why
+  rota run       do all that is due, once: for cron and pipelines
+  rota status    how every secret stands`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              noArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.start() },
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	f := root.PersistentFlags()
+	f.StringVarP(&a.configFlag, "config", "c", "", "the `file` that says what to rotate (default $ROTA_CONFIG, or rota.yaml here)")
+	f.StringVar(&a.dataDirFlag, "data-dir", "", "the `folder` of Rota's own store (default $ROTA_DATA_DIR, or rota in the user's state folder)")
+	f.StringVarP(&a.output, "output", "o", "table", "how to print: table or json")
+	f.BoolVar(&a.noColor, "no-color", false, "print without colours (default where NO_COLOR is set, or not on a terminal)")
+	f.BoolVarP(&a.yes, "yes", "y", false, "answer every question with yes")
+	f.StringVar(&a.logLevel, "log-level", "warn", "what to log on stderr: debug, info, warn or error")
+	f.StringVar(&a.logFormat, "log-format", "", "how to log: text or json (default text, or as --output json says)")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("%w (try: %s --help)", err, c.CommandPath())
+	})
+	root.CompletionOptions.DisableDescriptions = false
+	for _, add := range []func() *cobra.Command{
+		a.initCommand, a.validateCommand, a.schemaCommand, a.checkCommand, a.planCommand,
+		a.rotateCommand, a.runCommand, a.statusCommand, a.historyCommand, a.versionsCommand,
+		a.rollbackCommand, a.adoptCommand, a.deliverCommand, a.deactivateCommand, a.deleteCommand,
+		a.getCommand, a.alertCommand, a.auditCommand, a.keyCommand, a.backupCommand, a.restoreCommand,
+		a.simulateCommand, a.demoCommand, a.manCommand, a.versionCommand, exitCodesTopic,
+	} {
+		root.AddCommand(add())
+	}
+	return root
+}
+
+// start looks at the shared flags before any command.
+func (a *app) start() error {
+	if a.output != "table" && a.output != "json" {
+		given := a.output
+		a.output = "table"
+		return usage("--output %s: no such output (try: table, json)", given)
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
+		return usage("--log-level %s: no such level (try: debug, info, warn, error)", a.logLevel)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch {
+	case a.logFormat == "json" || (a.logFormat == "" && a.json()):
+		a.log = slog.New(slog.NewJSONHandler(a.Stderr, options))
+	case a.logFormat == "text" || a.logFormat == "":
+		a.log = slog.New(slog.NewTextHandler(a.Stderr, options))
+	default:
+		return usage("--log-format %s: no such format (try: text, json)", a.logFormat)
+	}
+	a.outStyle, a.errStyle = a.styleOf(a.Stdout), a.styleOf(a.Stderr)
+	return nil
+}
+
+// configPath is where rota.yaml is.
+func (a *app) configPath() string {
+	if a.configFlag != "" {
+		return a.configFlag
+	}
+	if path := a.environment["ROTA_CONFIG"]; path != "" {
+		return path
+	}
+	return "rota.yaml"
+}
+
+// dataDir is where Rota's own store is.
+func (a *app) dataDir() (string, error) {
+	if a.dataDirFlag != "" {
+		return a.dataDirFlag, nil
+	}
+	if dir := a.environment["ROTA_DATA_DIR"]; dir != "" {
+		return dir, nil
+	}
+	if dir := a.environment["XDG_STATE_HOME"]; filepath.IsAbs(dir) {
+		return filepath.Join(dir, "rota"), nil
+	}
+	if home := a.environment["HOME"]; home != "" {
+		return filepath.Join(home, ".local", "state", "rota"), nil
+	}
+	return "", usage("no folder for Rota's own store (try: --data-dir, or ROTA_DATA_DIR)")
+}
+
+// actor is who acts, for the audit.
+func (a *app) actor() string {
+	if actor := a.environment["ROTA_ACTOR"]; actor != "" {
+		return actor
+	}
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return name + "@" + host
+}
+
+// Argument checks, which say how a command is used.
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !c.HasParent() {
+		text := "no such command: " + args[0]
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			return usage("%s (try: rota %s)", text, strings.Join(near, ", rota "))
+		}
+		return usage("%s (try: rota --help)", text)
+	}
+	return usage("%s takes no argument %q (try: %s --help)", c.CommandPath(), args[0], c.CommandPath())
+}
+
+// argCount wants between low and high arguments; high below 0 is no bound.
+func argCount(low, high int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < low || (high >= 0 && len(args) > high) {
+			return usage("%s: %d arguments given (try: %s)", c.CommandPath(), len(args), c.UseLine())
+		}
+		return nil
+	}
+}

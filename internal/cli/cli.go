@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Version is the program's, set by the linker.
+var Version = "dev"
+
+// Program is what the command line needs of the world.
+type Program struct {
+	// Env are the environment's variables, as "NAME=value".
+	Env            []string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+}
+
+// Run carries out one command line, without the program's name, and gives the
+// code to exit with. Errors are on stderr by then.
+func Run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return Program{Env: env, Stdin: stdin, Stdout: stdout, Stderr: stderr}.Run(ctx, args)
+}
+
+// Run is [Run] for a program with a clock of its own.
+func (p Program) Run(ctx context.Context, args []string) int {
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	a := newApp(p)
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	code := a.exit(root.ExecuteContext(ctx))
+	if ctx.Err() != nil && code != exitDone {
+		a.note("rota: interrupted; what was begun is written down, and the next rota run goes on with it")
+	}
+	return code
+}

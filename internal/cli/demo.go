@@ -1,0 +1,21 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"rota/internal/demo"
+)
+
+func (a *app) demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Play the whole life of two credentials, on embedded parts only",
+		Long: `Plays the whole life of two credentials in fast time: an IAM user's access key
+and a database password. It needs no account and no configuration, and speaks to
+nothing beyond this machine. It prints a story, whatever --output says.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return demo.Run(c.Context(), a.Stdout, a.outStyle.color)
+		},
+	}
+}

@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+func (a *app) manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "man DIR",
+		Short: "Write the manual pages to a folder",
+		Args:  argCount(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			//nolint:gosec // manual pages are for everybody to read
+			if err := os.Mkdir(args[0], 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+				return refused(err)
+			}
+			root := c.Root()
+			root.DisableAutoGenTag = true
+			// The pages bear the day, or that of SOURCE_DATE_EPOCH.
+			header := &doc.GenManHeader{Section: "1", Source: "rota " + Version, Manual: "Rota"}
+			if err := doc.GenManTree(root, header, args[0]); err != nil {
+				return err
+			}
+			if a.json() {
+				return a.document(pathDoc{Path: args[0]})
+			}
+			a.printf("the manual pages are in %s", args[0])
+			return nil
+		},
+	}
+}

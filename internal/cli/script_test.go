@@ -1,0 +1,200 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"rota"
+	"rota/internal/cli"
+	"rota/internal/testenv"
+	"rota/store"
+)
+
+// The scripts of testdata/script run the commands as people do. Those at the
+// top need nothing but this machine; those in postgres and moto speak to the
+// real thing.
+//
+// Beside testscript's own commands they have
+//
+//	clock TIME           stops the clock of rota and of the in-memory AWS, at a
+//	                     moment, or so long after the machine's: clock +10d
+//	aws ...              the in-memory AWS, see aws_test.go
+//	exits CODE PROGRAM...  runs a program that must exit with the code
+//	lease NAME TTL       another worker takes the secret, for so long
+//	fill FILE            puts the environment's values in the place of @NAME@
+//	json PATH VALUE      the last stdout is one JSON document, with this value
+//	sql STATEMENT        runs a statement as PostgreSQL's superuser
+//	login ROLE FILE      logs in to PostgreSQL with the password in the file
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rota": main})
+}
+
+// main is the shipped program but for its clock, which a test may stop.
+func main() {
+	p := cli.Program{Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	if text := os.Getenv(clockVariable); text != "" {
+		stopped, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			panic(err)
+		}
+		p.Now = func() time.Time { return stopped }
+	}
+	os.Exit(p.Run(context.Background(), os.Args[1:]))
+}
+
+const clockVariable = "ROTA_TEST_CLOCK"
+
+// setUp gives a script a home of its own and nothing of this machine's AWS.
+func setUp(e *testscript.Env) error {
+	for _, pair := range []string{
+		"HOME=" + e.WorkDir, "XDG_STATE_HOME=", "XDG_CONFIG_HOME=", "ROTA_ACTOR=ann@example", "TZ=UTC", "LANG=C.UTF-8",
+		"ROTA_DATA_DIR=" + e.WorkDir + "/data", "AWS_EC2_METADATA_DISABLED=true", "AWS_REGION=eu-central-1",
+		"AWS_CONFIG_FILE=" + e.WorkDir + "/none", "AWS_SHARED_CREDENTIALS_FILE=" + e.WorkDir + "/none",
+	} {
+		name, value, _ := strings.Cut(pair, "=")
+		e.Setenv(name, value)
+	}
+	return nil
+}
+
+func params(dir string) testscript.Params {
+	return testscript.Params{
+		Dir: dir, Setup: setUp, RequireUniqueNames: true, RequireExplicitExec: true,
+		UpdateScripts: os.Getenv("ROTA_UPDATE_SCRIPTS") != "",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"clock": clockCommand, "aws": awsCommand, "json": jsonCommand, "exits": exitsCommand, "lease": leaseCommand, "fill": fillCommand,
+		},
+	}
+}
+
+func TestScripts(t *testing.T) { testscript.Run(t, params("testdata/script")) }
+
+func TestScriptsOnPostgreSQL(t *testing.T) {
+	server := testenv.Postgres(t, testenv.PostgresOptions{})
+	p := params("testdata/script/postgres")
+	p.Setup = func(e *testscript.Env) error {
+		e.Setenv("DB_HOST", server.Host)
+		e.Setenv("DB_PORT", strconv.Itoa(server.Port))
+		return setUp(e)
+	}
+	p.Cmds["sql"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(query(server.DSN(), args[0]))
+	}
+	p.Cmds["login"] = func(ts *testscript.TestScript, neg bool, args []string) {
+		c, err := pgx.ParseConfig(server.DSN())
+		ts.Check(err)
+		c.User, c.Password = args[0], ts.ReadFile(args[1])
+		conn, err := pgx.ConnectConfig(context.Background(), c)
+		if err == nil {
+			_ = conn.Close(context.Background())
+		}
+		if (err == nil) == neg {
+			ts.Fatalf("login as %s: %v", args[0], err)
+		}
+	}
+	testscript.Run(t, p)
+}
+
+func query(dsn, statement string) error {
+	conn, err := pgx.Connect(context.Background(), dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	_, err = conn.Exec(context.Background(), statement)
+	return err
+}
+
+// jsonCommand checks that the last stdout is one JSON document, and one value
+// of it: json secrets.0.state done. A dot alone checks the document only.
+func jsonCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: json PATH [VALUE]")
+	}
+	var v any
+	if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &v); err != nil {
+		ts.Fatalf("stdout is not one JSON document: %v", err)
+	}
+	for _, key := range strings.FieldsFunc(args[0], func(r rune) bool { return r == '.' }) {
+		switch x := v.(type) {
+		case map[string]any:
+			value, ok := x[key]
+			if !ok {
+				ts.Fatalf("%s: no key %q", args[0], key)
+			}
+			v = value
+		case []any:
+			i, err := strconv.Atoi(key)
+			if err != nil || i >= len(x) {
+				ts.Fatalf("%s: no element %q of %d", args[0], key, len(x))
+			}
+			v = x[i]
+		default:
+			ts.Fatalf("%s: nothing below %q", args[0], key)
+		}
+	}
+	if len(args) == 2 && fmt.Sprint(v) != args[1] {
+		ts.Fatalf("%s is %v, want %s", args[0], v, args[1])
+	}
+}
+
+// exitsCommand runs a program that must exit with a code: exits 3 rota run.
+func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGUMENT...")
+	}
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%s: %v", args[1], err)
+		}
+		code = exit.ExitCode()
+	}
+	ts.Logf("[exit code %d]", code)
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// leaseCommand lets another worker take a secret: lease prod/cms 1m.
+func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: lease NAME TTL")
+	}
+	ttl, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	db, err := store.Open(context.Background(), store.Options{Dir: ts.Getenv("ROTA_DATA_DIR")})
+	ts.Check(err)
+	_, err = db.Acquire(context.Background(), rota.AcquireRequest{Secret: args[0], Holder: "somebody else", TTL: ttl})
+	ts.Check(err)
+	// A worker that ends gives its leases up: this one lives as long as the
+	// script.
+	ts.Defer(func() { _ = db.Close() })
+}
+
+var placeholder = regexp.MustCompile(`@[A-Z_]+@`)
+
+// fillCommand puts the environment's values into a file: fill rota.yaml.
+func fillCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: fill FILE")
+	}
+	text := placeholder.ReplaceAllStringFunc(ts.ReadFile(args[0]), func(name string) string {
+		return ts.Getenv(strings.Trim(name, "@"))
+	})
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
