@@ -2,7 +2,6 @@ package rota
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -127,9 +126,6 @@ func (w *work) labelAdopted(ctx context.Context, d *Decision) error {
 		holder, _ := Find(w.state.Contents.Versions, l)
 		if holder.ID == d.Version {
 			continue
-		}
-		if l == Adopted && holder.Has(Previous) {
-			return &Error{Class: Stop, Err: errors.New("the previous credential was adopted too and is not yet retired"), Hint: "rota status " + w.s.Name}
 		}
 		if err := w.move(ctx, l, holder.ID, d.Version); err != nil {
 			return err

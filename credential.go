@@ -24,39 +24,54 @@ const redacted = "[redacted]"
 // prints its values: every way of formatting it gives the field names only.
 // Use [Credential.Field] and [Credential.Fields] where a value is needed.
 type Credential struct {
-	fields map[string]string
+	// A function, since fmt cannot call methods on what lies in an unexported
+	// field of somebody's struct: it would print a map, or what a pointer
+	// points to.
+	hidden func() map[string]string
 }
 
 // NewCredential copies fields into a credential.
 func NewCredential(fields map[string]string) Credential {
-	return Credential{fields: maps.Clone(fields)}
+	if len(fields) == 0 {
+		return Credential{}
+	}
+	fields = maps.Clone(fields)
+	return Credential{hidden: func() map[string]string { return fields }}
+}
+
+func (c Credential) fields() map[string]string {
+	if c.hidden == nil {
+		return nil
+	}
+	return c.hidden()
 }
 
 // Field is the value of one field, "" where there is none.
-func (c Credential) Field(name string) string { return c.fields[name] }
+func (c Credential) Field(name string) string { return c.fields()[name] }
 
 // Fields is a copy of all values: for providers that hand them on, never for
 // a log or an error.
-func (c Credential) Fields() map[string]string { return maps.Clone(c.fields) }
+func (c Credential) Fields() map[string]string { return maps.Clone(c.fields()) }
 
 // Names are the fields' names, sorted.
-func (c Credential) Names() []string { return slices.Sorted(maps.Keys(c.fields)) }
+func (c Credential) Names() []string { return slices.Sorted(maps.Keys(c.fields())) }
 
 // IsZero tells whether the credential has no field at all.
-func (c Credential) IsZero() bool { return len(c.fields) == 0 }
+func (c Credential) IsZero() bool { return len(c.fields()) == 0 }
 
 // Equal compares all fields, their values in constant time.
 func (c Credential) Equal(other Credential) bool {
-	if len(c.fields) != len(other.fields) {
+	mine, theirs := c.fields(), other.fields()
+	if len(mine) != len(theirs) {
 		return false
 	}
 	same := 1
-	for name, value := range c.fields {
-		theirs, ok := other.fields[name]
+	for name, value := range mine {
+		their, ok := theirs[name]
 		if !ok {
 			return false
 		}
-		same &= subtle.ConstantTimeCompare([]byte(value), []byte(theirs))
+		same &= subtle.ConstantTimeCompare([]byte(value), []byte(their))
 	}
 	return same == 1
 }

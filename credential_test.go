@@ -15,7 +15,16 @@ import (
 func TestACredentialNeverPrintsItsValues(t *testing.T) {
 	const value = "s3cr3t-value"
 	c := rota.NewCredential(map[string]string{"username": "app", "password": value})
+	type holder struct {
+		inner rota.Credential
+		list  []rota.Credential
+	}
 	var prints []string
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if p := fmt.Sprintf(verb, holder{c, []rota.Credential{c}}); strings.Contains(p, value) {
+			t.Errorf("the value is in %q", p)
+		}
+	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 		prints = append(prints, fmt.Sprintf(verb, c), fmt.Sprintf(verb, &c), fmt.Sprintf(verb, []rota.Credential{c}),
 			fmt.Sprintf(verb, rota.PutRequest{Credential: c}))

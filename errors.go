@@ -1,7 +1,6 @@
 package rota
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -103,19 +102,20 @@ func (s *sanitized) As(target any) bool {
 }
 
 // Sanitize gives back err with every value of the credentials cut out of its
-// text. Fields of fewer than four characters are left: they are no secrets.
+// text, as it is or in a usual encoding. Fields of fewer than four characters
+// are left: they are no secrets.
 func Sanitize(err error, credentials ...Credential) error {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return err
+	if err == nil {
+		return nil
 	}
 	text := err.Error()
 	clean := text
 	for _, c := range credentials {
-		for name, value := range c.fields {
+		for name, value := range c.fields() {
 			if len(value) < 4 || public(name) {
 				continue
 			}
-			clean = strings.ReplaceAll(clean, value, redacted)
+			clean = cut(clean, value)
 		}
 	}
 	if clean == text {

@@ -121,7 +121,7 @@ func (m FieldMap) Render(c Credential) (map[string]string, error) {
 				b.WriteString(p.literal)
 				continue
 			}
-			value, ok := c.fields[p.field]
+			value, ok := c.fields()[p.field]
 			if !ok {
 				return nil, fmt.Errorf("%s: the credential has no field %q, only %v", name, p.field, c.Names())
 			}
@@ -143,7 +143,8 @@ func (m FieldMap) Read(values map[string]string) Credential {
 		return NewCredential(values)
 	}
 	fields := map[string]string{}
-	for name, t := range m.entries {
+	for _, name := range m.Names() {
+		t := m.entries[name]
 		if value, ok := values[name]; ok && len(t) == 1 && t[0].field != "" && t[0].filter == "" {
 			fields[t[0].field] = value
 		}
@@ -161,5 +162,8 @@ func (m FieldMap) Readable() []string {
 		}
 	}
 	slices.Sort(fields)
-	return fields
+	return slices.Compact(fields)
 }
+
+// Names are the outside names, sorted; nil for the zero map.
+func (m FieldMap) Names() []string { return slices.Sorted(maps.Keys(m.entries)) }

@@ -117,9 +117,6 @@ type RollbackIntent struct {
 	From string    `json:"from"` // the version that was current
 	To   string    `json:"to"`   // the version to be current again
 	At   time.Time `json:"at"`
-	// Done: the labels were moved back. It stays until the store shows it, as
-	// a store may answer with what was before.
-	Done bool `json:"done,omitempty"`
 }
 
 // Failure is a step that failed, and when it may be tried again.

@@ -39,11 +39,6 @@ func (w *work) observe(ctx context.Context) error {
 		w.state.Reloaders = append(w.state.Reloaders, r.Name())
 	}
 	w.forget(contents)
-	if rb := w.progress.Rollback; rb != nil && rb.Done {
-		if current, _ := Find(contents.Versions, Current); current.ID != rb.From {
-			w.progress.Rollback = nil
-		}
-	}
 	rebuild(&w.progress, w.state, contents)
 	w.state.Progress = w.progress
 	return nil
@@ -113,6 +108,12 @@ func (w *work) forget(contents Contents) {
 		}
 	}
 	w.progress.Intents = intents
+	if rb := w.progress.Rollback; rb != nil {
+		if _, kept := FindID(contents.Versions, rb.To); !kept {
+			w.progress.Rollback = nil
+			w.event(Failed, rb.To, "", "the rollback was given up: the version to go back to is gone")
+		}
+	}
 }
 
 // rebuild fills in, from the store's labels and dates, what is not remembered:

@@ -22,6 +22,9 @@ func (w *work) failed(d Decision, err error) error {
 	step := d.Step
 	if step == None {
 		step = observing
+		if before := w.progress.Failure; before != nil {
+			step = before.Step // the step in hand could not even be begun
+		}
 	}
 	f := &Failure{Step: step, Class: ClassOf(err), Error: Sanitize(err, w.seen...).Error(), At: w.Now(), Attempts: 1}
 	if before := w.progress.Failure; before != nil && before.Step == step {
@@ -80,13 +83,20 @@ func (w *work) outlive(d Decision) {
 	if f == nil {
 		return
 	}
-	rotate, ever := newView(w.state, w.s.Policy.WithDefaults(), w.Now()).rotateAt()
-	notDue := !ever || rotate.After(w.Now())
-	switch {
-	case f.Step == observing:
-	case f.Step == Create && d.Step == None && d.Hold == NotHeld && notDue:
-	case f.Step != Create && d.Step == None && d.Next != f.Step:
+	v := newView(w.state, w.s.Policy.WithDefaults(), w.Now())
+	rotate, ever := v.rotateAt()
+	over := false
+	switch f.Step {
+	case observing:
+		over = true
+	case Create:
+		over = !ever || rotate.After(w.Now())
+	case Deactivate, Delete:
+		over = !v.hasPending && !v.retirable()
 	default:
+		over = !v.hasPending
+	}
+	if !over || f.Step != observing && (d.Step != None || d.Hold != NotHeld) {
 		return
 	}
 	w.progress.Failure = nil
@@ -134,6 +144,9 @@ func (w *work) remember(err error) {
 		s.IssuedAt, s.RotateAt = old.IssuedAt, old.RotateAt
 	}
 	w.progress.Status, w.progress.NextAt = s, s.NextAt
+	if soon := now.Add(holdLook); len(w.result.Done) > 0 && s.NextAt.After(soon) {
+		w.progress.NextAt = soon // the outside may have answered with what was before
+	}
 	w.result.Status = s
 
 	if d.Hold != w.progress.Held && d.Hold != NotHeld && d.Hold != Retrying && err == nil {

@@ -230,6 +230,9 @@ func ruleServe(v *view) (Decision, bool) {
 	if !v.hasCurrent {
 		return Decision{}, false
 	}
+	if v.Force == Create && !v.Traits.Overlap() {
+		return Decision{}, false // a person replaces it, perhaps because consumers can't use it
+	}
 	vp := v.Progress.Versions[v.current.ID]
 	since := cmp.Or(vp.PromotedAt, v.current.CreatedAt)
 	if missing := missing(v.Targets, vp.Delivered); len(missing) > 0 {

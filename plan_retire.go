@@ -41,7 +41,7 @@ func ruleRetire(v *view) (Decision, bool) {
 			// After a rollback nothing is created until a person says so.
 			rotate = v.now.AddDate(100, 0, 0)
 		}
-		offAt = rotate
+		offAt = maxTime(offAt, rotate)
 	}
 	offSince := v.Progress.Versions[v.previous.ID].DeactivatedAt
 	if c, ok := v.issued(v.previous.CredentialID); offSince.IsZero() || (ok && c.Active && v.CanDeactivate) {

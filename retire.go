@@ -101,9 +101,10 @@ func (w *work) delete(ctx context.Context, d Decision) error {
 }
 
 // unlabel takes all labels off a version; the last one off frees its place in
-// the store.
+// the store. ROTA_ADOPTED outlasts the others: a version without it would be
+// somebody else's, and not found again.
 func (w *work) unlabel(ctx context.Context, v Version) error {
-	for _, l := range []Label{Adopted, Deactivated, Served, Previous, Pending} {
+	for _, l := range []Label{Deactivated, Served, Previous, Pending, Adopted} {
 		if !v.Has(l) {
 			continue
 		}
@@ -173,10 +174,8 @@ func (w *work) rollback(ctx context.Context, d Decision) error {
 		vp.Delivered, vp.Reloaded = nil, nil
 		vp.QuietSince, vp.QuietSamples = time.Time{}, 0
 	})
-	if !rb.Done {
-		w.event(RolledBack, rb.To, d.Credential, "the previous credential is current again")
-	}
-	w.progress.Rollback, w.progress.Failure = &RollbackIntent{From: rb.From, To: rb.To, At: rb.At, Done: true}, nil
+	w.progress.Rollback, w.progress.Failure = nil, nil
+	w.event(RolledBack, rb.To, d.Credential, "the previous credential is current again")
 	return nil
 }
 

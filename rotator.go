@@ -127,7 +127,10 @@ func sleep(ctx context.Context, d time.Duration) error {
 // no error. [ErrBusy] and [ErrFenced] tell that another worker has the secret.
 func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, error) {
 	return r.withWork(ctx, s, func(w *work) error {
-		w.force = o.Force
+		w.force, w.asked = o.Force, o.Force
+		if o.Force == Create {
+			w.progress.Rollback = nil // a person wants a new one instead
+		}
 		return w.advance(ctx)
 	})
 }
@@ -186,7 +189,8 @@ type work struct {
 	progress Progress
 	entries  []Entry // not yet in the journal
 	state    State
-	force    Step
+	force    Step         // to be taken ahead of its date; None once it was taken
+	asked    Step         // what a person asked for, all through the turn
 	sampled  bool         // a look at sampled evidence was counted in this turn
 	seen     []Credential // values that passed through, for the sanitiser
 	result   Result

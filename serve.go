@@ -46,6 +46,11 @@ func (w *work) deliver(ctx context.Context, d Decision) error {
 // after the other, and waits for each. What a failed reloader would follow is
 // not reloaded: the consumers that still run are left alone.
 func (w *work) reload(ctx context.Context, d Decision) error {
+	// A reloader's program may print the value that it finds at a target: the
+	// sanitiser must know it.
+	if _, err := w.get(ctx, d.Version); err != nil {
+		return err
+	}
 	if len(missing(w.state.Reloaders, w.progress.Versions[d.Version].Reloaded)) == 0 {
 		// Only the mark is missing, which is an effect of its own.
 		if err := w.begin(ctx, d); err != nil {

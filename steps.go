@@ -101,7 +101,7 @@ func (w *work) set(ctx context.Context, d Decision) error {
 // it outside, and those who use that one would be locked out.
 func (w *work) probe(ctx context.Context, d Decision, pending Credential) error {
 	current, ok := findCredential(w.state.Contents.Versions, Current)
-	if w.s.Issuer.Traits().Overlap() || !ok || w.force == Create || !w.progress.Versions[d.Version].SetBegunAt.IsZero() {
+	if w.s.Issuer.Traits().Overlap() || !ok || w.asked == Create || !w.progress.Versions[d.Version].SetBegunAt.IsZero() {
 		return nil
 	}
 	versions := []Version{current, {ID: d.Version}}

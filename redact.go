@@ -1,0 +1,42 @@
+package rota
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// cut takes a value out of a text, in every way in which programs usually
+// write it: a reloader's program that fails may print the file that it reads.
+func cut(text, value string) string {
+	for _, form := range renderings(value) {
+		text = strings.ReplaceAll(text, form, redacted)
+	}
+	return text
+}
+
+// renderings are the usual ways to write a value. Those in base64 and
+// hexadecimal are for values that are long enough not to be met by chance.
+func renderings(value string) []string {
+	inner := func(quoted string) string { return quoted[1 : len(quoted)-1] }
+	asJSON, _ := json.Marshal(value) // a string: it can't fail
+	forms := []string{value, inner(strconv.Quote(value)), inner(string(asJSON)), url.QueryEscape(value), url.PathEscape(value)}
+	if len(value) < 8 {
+		return forms
+	}
+	asHex := hex.EncodeToString([]byte(value))
+	forms = append(forms, asHex, strings.ToUpper(asHex))
+	// Amid other text base64 looks different at each of three offsets; what
+	// the neighbours change at either end is left.
+	for offset := range 3 {
+		bits := 8 * (offset + len(value))
+		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			text := encoding.EncodeToString(append(make([]byte, offset), value...))
+			forms = append(forms, text[(8*offset+5)/6:bits/6])
+		}
+	}
+	return forms
+}
