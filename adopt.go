@@ -27,6 +27,7 @@ func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result,
 			return fmt.Errorf("adopt: %w", err)
 		}
 		w.progress.NotBefore, w.progress.Failure, w.progress.Held = o.NotBefore, nil, NotHeld
+		w.progress.RolledBackAt = time.Time{}
 		w.event(WasAdopted, d.Version, d.Credential, "an existing credential was taken over, without rotating it")
 		w.result.Done = append(w.result.Done, d)
 		return w.lookAgain(ctx)

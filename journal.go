@@ -63,6 +63,9 @@ type Progress struct {
 	// the last of them at RejectedAt.
 	Rejections int       `json:"rejections,omitempty"`
 	RejectedAt time.Time `json:"rejected_at,omitzero"`
+	// RolledBackAt is when the last rotation was undone; nothing rotates by
+	// itself until a person starts the next.
+	RolledBackAt time.Time `json:"rolled_back_at,omitzero"`
 	// NotBefore puts the next rotation off.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	// Held is the hold that was last notified.

@@ -85,7 +85,7 @@ func (w *work) outlive(d Decision) {
 	}
 	v := newView(w.state, w.s.Policy.WithDefaults(), w.Now())
 	rotate, ever := v.rotateAt()
-	over := false
+	var over bool
 	switch f.Step {
 	case observing:
 		over = true
@@ -146,6 +146,9 @@ func (w *work) remember(err error) {
 	w.progress.Status, w.progress.NextAt = s, s.NextAt
 	if soon := now.Add(holdLook); len(w.result.Done) > 0 && s.NextAt.After(soon) {
 		w.progress.NextAt = soon // the outside may have answered with what was before
+	}
+	if errors.Is(err, context.Canceled) {
+		w.progress.NextAt = time.Time{} // interrupted: go on at once
 	}
 	w.result.Status = s
 

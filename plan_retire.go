@@ -2,9 +2,10 @@ package rota
 
 import "time"
 
-// rolledBack tells that the current version is older than the previous one.
+// rolledBack tells that the last rotation was undone: it is remembered, or the
+// current version is older than the previous one.
 func (v *view) rolledBack() bool {
-	return v.hasPrevious && v.previous.CreatedAt.After(v.current.CreatedAt)
+	return !v.Progress.RolledBackAt.IsZero() || v.hasPrevious && v.previous.CreatedAt.After(v.current.CreatedAt)
 }
 
 // retirable tells whether the previous version holds a credential of its own

@@ -108,7 +108,7 @@ func assume(st State, d Decision, now time.Time, n int) State {
 			}
 		}
 		relabel(st.Contents.Versions, Pending, "")
-		st.Progress.Rollback = nil
+		st.Progress.Rollback, st.Progress.RolledBackAt = nil, time.Time{}
 	case Deliver:
 		note(d.Version, func(vp *VersionProgress) { vp.Delivered = allAt(st.Targets, now) })
 	case Reload:

@@ -174,7 +174,7 @@ func (w *work) rollback(ctx context.Context, d Decision) error {
 		vp.Delivered, vp.Reloaded = nil, nil
 		vp.QuietSince, vp.QuietSamples = time.Time{}, 0
 	})
-	w.progress.Rollback, w.progress.Failure = nil, nil
+	w.progress.Rollback, w.progress.Failure, w.progress.RolledBackAt = nil, nil, w.Now()
 	w.event(RolledBack, rb.To, d.Credential, "the previous credential is current again")
 	return nil
 }

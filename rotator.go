@@ -248,8 +248,12 @@ func (w *work) act(ctx context.Context) error {
 			}
 			d = w.Plan(w.state, w.s.Policy, w.Now())
 		}
-		w.result.Last = d
 		w.outlive(d)
+		if d.Step != None && w.force == None && (w.asked == Deactivate || w.asked == Delete) {
+			// What was asked for is done; what else is due is for the next turn.
+			d = Decision{Next: d.Step, Due: d.Due, At: w.Now(), Reason: d.Reason}
+		}
+		w.result.Last = d
 		if d.Step == None {
 			return nil
 		}
@@ -290,7 +294,8 @@ func (w *work) do(ctx context.Context, d Decision) error {
 	err = Sanitize(err, w.seen...)
 	w.Report(Report{Secret: w.s.Name, Decision: d, Done: true, Err: err})
 	if err != nil {
-		w.Log.WarnContext(ctx, string(d.Step), "secret", w.s.Name, "version", d.Version, "credential", d.Credential, "error", err)
+		// Info: the error goes back to the caller, who tells of it.
+		w.Log.InfoContext(ctx, string(d.Step), "secret", w.s.Name, "version", d.Version, "credential", d.Credential, "error", err)
 	} else {
 		w.Log.InfoContext(ctx, string(d.Step), "secret", w.s.Name, "version", d.Version, "credential", d.Credential, "reason", d.Reason)
 	}

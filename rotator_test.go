@@ -196,6 +196,28 @@ func TestRollbackPutsThePreviousKeyBack(t *testing.T) {
 	}
 }
 
+func TestAfterARollbackAndADeletionNothingRotatesUnasked(t *testing.T) {
+	b := newBench(t)
+	b.advance(t, rota.Options{})
+	b.days(90)
+	b.advance(t, rota.Options{})
+	if _, err := b.rotator.Rollback(t.Context(), b.secret); err != nil {
+		t.Fatal(err)
+	}
+	b.days(10)
+	for _, step := range []rota.Step{rota.Deactivate, rota.Delete} {
+		if got := steps(b.advance(t, rota.Options{Force: step})); got != string(step) {
+			t.Fatalf("asked for %s, it did %q", step, got)
+		}
+	}
+	if res := b.advance(t, rota.Options{}); len(res.Done) > 0 || res.Last.Hold != rota.WasRolledBack {
+		t.Errorf("did %q, %+v, want a hold", steps(res), res.Last)
+	}
+	if got, want := steps(b.advance(t, rota.Options{Force: rota.Create})), "create test promote deliver reload"; got != want {
+		t.Errorf("asked to rotate, it did %q, want %q", got, want)
+	}
+}
+
 func TestAfterTheDeletionThereIsNoRollback(t *testing.T) {
 	b := newBench(t)
 	for _, days := range []int{0, 90, 10, 10} {

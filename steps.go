@@ -202,6 +202,7 @@ func (w *work) promote(ctx context.Context, d Decision) error {
 	if current.ID != d.Version {
 		w.update(d.Version, func(vp *VersionProgress) { vp.PromotedAt = w.Now() })
 		w.progress.Rejections, w.progress.RejectedAt, w.progress.NotBefore = 0, time.Time{}, time.Time{}
+		w.progress.RolledBackAt = time.Time{}
 		if hasCurrent {
 			// A new life begins for it: what was noted when it was itself a
 			// previous one, before a rollback, counts no more.
