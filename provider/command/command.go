@@ -37,6 +37,9 @@ type Config struct {
 	// Nothing else is inherited, so that no credential of Rota's own gets
 	// about.
 	Inherit []string
+	// Hidden are values, such as those of secrets in Env, that are cut out of
+	// what errors show of the program's output.
+	Hidden []string
 }
 
 // inherited is what every program may know.

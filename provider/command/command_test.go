@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -281,5 +282,27 @@ func TestPreflightFindsWhatCannotRun(t *testing.T) {
 				t.Errorf("reload: want an error of class %q, got %v", rota.Stop, err)
 			}
 		})
+	}
+}
+
+func TestAFailureShowsNoHiddenValue(t *testing.T) {
+	const token = "tok+en/with=odd&characters"
+	c := shell(t, `echo "bad luck with $TOKEN"; printf %s "$TOKEN" | base64; exit 1`)
+	c.Env["TOKEN"], c.Hidden = token, []string{token}
+	err := reload(t, c)
+	if err == nil || strings.Contains(err.Error(), token) || !strings.Contains(err.Error(), "bad luck with [redacted]") {
+		t.Fatalf("error: %v", err)
+	}
+	if half := base64.StdEncoding.EncodeToString([]byte(token))[:20]; strings.Contains(err.Error(), half) {
+		t.Errorf("error: %v", err)
+	}
+	if rota.ClassOf(err) != rota.Wait {
+		t.Errorf("class %q", rota.ClassOf(err))
+	}
+	// What is left of a line that was cut off at the beginning is not shown.
+	c = shell(t, `i=0; while [ $i -lt 400 ]; do printf '%s' "$TOKEN"; i=$((i+1)); done; echo; echo the end; exit 1`)
+	c.Env["TOKEN"], c.Hidden = token, []string{token}
+	if err := reload(t, c); err == nil || !strings.HasSuffix(err.Error(), ": …the end") {
+		t.Errorf("error: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,9 @@ import (
 
 // errFolder: the working folder is none.
 var errFolder = errors.New("not a folder")
+
+// errTimeout tells the program's own timeout from its caller's end.
+var errTimeout = errors.New("timeout")
 
 // runner runs one program, several times at once if asked to.
 type runner struct {
@@ -31,7 +35,7 @@ type runner struct {
 // after the grace.
 func (r *runner) run(ctx context.Context, op string, variables map[string]string, input []byte) error {
 	fail := func(class rota.Class, hint string, err error) error {
-		return &rota.Error{System: r.config.Name, Op: op, Class: class, Hint: hint, Err: err}
+		return rota.Sanitize(&rota.Error{System: r.config.Name, Op: op, Class: class, Hint: hint, Err: err}, r.hidden())
 	}
 	path, err := r.find()
 	if err != nil {
@@ -40,7 +44,7 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 	if err := r.folder(); err != nil {
 		return fail(rota.Stop, "create the working folder, or correct its path", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.config.Timeout, errTimeout)
 	defer cancel()
 
 	cmd := exec.CommandContext(ctx, path, r.config.Command[1:]...)
@@ -72,12 +76,25 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil:
 		return nil
 	case ctx.Err() != nil:
-		return fail(rota.Wait, "a longer timeout, if it needs more time", fmt.Errorf("ended after %s: %w%s", time.Since(started).Round(time.Millisecond), ctx.Err(), out))
+		hint := "" // somebody else ended it
+		if errors.Is(context.Cause(ctx), errTimeout) {
+			hint = "a longer timeout, if it needs more time"
+		}
+		return fail(rota.Wait, hint, fmt.Errorf("ended after %s: %w%s", time.Since(started).Round(time.Millisecond), ctx.Err(), out))
 	case errors.As(err, new(*exec.ExitError)):
 		return fail(rota.Wait, "", fmt.Errorf("%w%s", err, out))
 	default: // it did not start, or its input or output broke
 		return fail(rota.Wait, "", err)
 	}
+}
+
+// hidden is what no error may show, in the shape that the sanitiser takes.
+func (r *runner) hidden() rota.Credential {
+	fields := map[string]string{}
+	for i, value := range r.config.Hidden {
+		fields[strconv.Itoa(i)] = value
+	}
+	return rota.NewCredential(fields)
 }
 
 // environment is what the program sees, the same on every run.
@@ -154,7 +171,11 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := strings.TrimSpace(strings.ToValidUTF8(string(t.end), "�"))
+	text := string(t.end)
+	if _, whole, cut := strings.Cut(text, "\n"); cut && t.dropped {
+		text = whole // half a line may hold half a value, which nobody recognises
+	}
+	text = strings.TrimSpace(strings.ToValidUTF8(text, "�"))
 	if text == "" {
 		return ""
 	}

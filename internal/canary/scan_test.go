@@ -1,0 +1,162 @@
+//go:build linux
+
+package canary
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// forms are the ways in which a value may show, by their names. Those that
+// look like another one are left out.
+func forms(value string) map[string]string {
+	out := map[string]string{"as it is": value}
+	add := func(name, form string) {
+		if !slices.Contains(slices.Collect(maps.Values(out)), form) {
+			out[name] = form
+		}
+	}
+	// Within a longer text base64 looks different at each of three offsets:
+	// what no neighbour changes is looked for.
+	for offset := range 3 {
+		for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
+			text := encoding.EncodeToString(append(make([]byte, offset), value...))
+			bits := 8 * (offset + len(value))
+			add(fmt.Sprintf("%s at offset %d", name, offset), text[(8*offset+5)/6:bits/6])
+		}
+	}
+	add("hex", hex.EncodeToString([]byte(value)))
+	add("HEX", strings.ToUpper(hex.EncodeToString([]byte(value))))
+	add("URL query", url.QueryEscape(value))
+	add("url query", lowerEscapes(url.QueryEscape(value)))
+	add("URL path", url.PathEscape(value))
+	quoted, _ := json.Marshal(value) // a string: it can't fail
+	add("JSON", string(quoted[1:len(quoted)-1]))
+	goQuoted := strconv.Quote(value)
+	add("Go", goQuoted[1:len(goQuoted)-1])
+	add("SQL", strings.ReplaceAll(value, "'", "''"))
+	add("shell", strings.ReplaceAll(value, "'", `'\''`))
+	add("XML", strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;").Replace(value))
+	return out
+}
+
+// lowerEscapes writes %2F as %2f.
+func lowerEscapes(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] == '%' && i+2 < len(text) {
+			b.WriteString(strings.ToLower(text[i : i+3]))
+			i += 2
+			continue
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
+}
+
+// ledger is what is known to be secret, and everything that Rota wrote.
+type ledger struct {
+	values  map[string]string // value → what it is
+	outputs []output
+	shown   []output // where values are meant to be: what rota get shows
+}
+
+type output struct {
+	name    string
+	content []byte
+	meant   string // a value that is meant to be in there
+}
+
+func newLedger() *ledger { return &ledger{values: map[string]string{}} }
+
+// secret notes a value.
+func (l *ledger) secret(what, value string) {
+	if _, known := l.values[value]; !known && value != "" {
+		l.values[value] = what
+	}
+}
+
+func (l *ledger) wrote(name string, content []byte) {
+	l.outputs = append(l.outputs, output{name: name, content: content})
+}
+
+// add takes in another ledger.
+func (l *ledger) add(other *ledger) {
+	for value, what := range other.values {
+		l.secret(what, value)
+	}
+	l.outputs = append(l.outputs, other.outputs...)
+	l.shown = append(l.shown, other.shown...)
+}
+
+// hit is a value where it must not be.
+type hit struct{ what, form, where string }
+
+// scan looks for every value in every form in every output.
+func (l *ledger) scan() (hits []hit, formCount, size int) { return l.scanIn(l.outputs) }
+
+func (l *ledger) scanIn(outputs []output) (hits []hit, formCount, size int) {
+	for _, o := range outputs {
+		size += len(o.content)
+	}
+	for _, value := range slices.Sorted(maps.Keys(l.values)) {
+		all := forms(value)
+		formCount += len(all)
+		for _, o := range outputs {
+			if o.meant == value {
+				continue
+			}
+			for form, text := range all {
+				if i := bytes.Index(o.content, []byte(text)); i >= 0 {
+					before := bytes.ReplaceAll(o.content[max(0, i-150):i], []byte(value), []byte("***"))
+					hits = append(hits, hit{l.values[value], form, fmt.Sprintf("%s, byte %d, after %q", o.name, i, before)})
+				}
+			}
+		}
+	}
+	return hits, formCount, size
+}
+
+func TestTheScannerFindsAPlantedValue(t *testing.T) {
+	const value = `p+A/s<S>&w"o'r\d=%100~`
+	plants := forms(value)
+	for _, want := range []string{"as it is", "base64 at offset 0", "base64 at offset 1", "base64 at offset 2", "hex", "HEX", "URL query", "url query", "URL path", "JSON", "Go", "SQL", "shell", "XML"} {
+		if plants[want] == "" {
+			t.Errorf("there is no form %q", want)
+		}
+	}
+	// The same, encoded by others and amid other text.
+	for i := range 6 {
+		neighbours := strings.Repeat("x", i) + value + "tail"
+		plants["std base64 "+fmt.Sprint(i)] = base64.StdEncoding.EncodeToString([]byte(neighbours))
+		plants["URL base64 "+fmt.Sprint(i)] = base64.URLEncoding.EncodeToString([]byte(neighbours))
+		plants["hex "+fmt.Sprint(i)] = fmt.Sprintf("%x", neighbours)
+		plants["query "+fmt.Sprint(i)] = url.Values{"password": {neighbours}}.Encode()
+		plants["userinfo "+fmt.Sprint(i)] = url.UserPassword("user", neighbours).String()
+	}
+	for name, text := range plants {
+		l := newLedger()
+		l.secret("the value", value)
+		l.secret("another", "never-written-anywhere")
+		l.wrote("clean", []byte("level=INFO msg=set secret=prod/db reason=\"the new password\""))
+		l.wrote("dirty", []byte("\x00\xff before "+text+" after"))
+		hits, _, _ := l.scan()
+		if len(hits) == 0 || hits[0].what != "the value" || !strings.HasPrefix(hits[0].where, "dirty") {
+			t.Errorf("%s: hits %v, want one in the dirty output", name, hits)
+		}
+		for _, h := range hits {
+			if strings.Contains(h.where, value) {
+				t.Errorf("%s: the report itself shows the value", name)
+			}
+		}
+	}
+}

@@ -1,0 +1,265 @@
+//go:build unix
+
+package kill
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rota"
+	"rota/internal/testenv"
+	"rota/store"
+)
+
+// program is the real one, built once.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "rota-kill-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	program = filepath.Join(dir, "rota")
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "rota/cmd/rota").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build rota: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// The two secrets: one role, whose old password dies with the new one's
+// setting, and a pair that overlaps.
+const (
+	single = "app-db"
+	pair   = "orders-db"
+)
+
+// singleAge is how old the single role's password grows.
+const singleAge = 2 * time.Second
+
+const configuration = `
+connections:
+  db: {postgres: {host: %[1]s, port: %[2]d, database: postgres, username: rota_admin, password: "${env:ADMIN_PASSWORD}"}}
+secrets:
+  - name: app-db
+    issuer: {connection: db, password: {role: app}}
+    targets: [{name: copy, file: {path: %[3]s/app-db.json, format: json}}]
+    reload: [{name: app, command: {run: [sleep, "0.01"]}}]
+    policy: {rotate_every: %[4]s}
+  - name: orders-db
+    issuer: {connection: db, alternating: {roles: [orders_a, orders_b], group: orders}}
+    targets: [{name: copy, file: {path: %[3]s/orders-db.json, format: json}}]
+    reload: [{name: orders, command: {run: [sleep, "0.01"]}}]
+    policy: {deactivate_previous_after: 0s, delete_previous_after: 0s, unused_for: 1ms}
+`
+
+// world is one server, one data folder and what rota is told.
+type world struct {
+	*testing.T
+	server *testenv.PostgresServer
+	dir    string
+	env    []string
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, server: testenv.Postgres(t, testenv.PostgresOptions{}), dir: t.TempDir()}
+	const admin = "the-administrator-of-this-test"
+	w.server.Exec(t,
+		"CREATE ROLE rota_admin LOGIN CREATEROLE PASSWORD '"+admin+"'",
+		"GRANT pg_read_all_stats TO rota_admin",
+		"GRANT SELECT ON pg_authid TO rota_admin",
+		"CREATE ROLE app NOLOGIN", "CREATE ROLE orders NOLOGIN",
+		"CREATE ROLE orders_a NOLOGIN IN ROLE orders", "CREATE ROLE orders_b NOLOGIN IN ROLE orders",
+		"CREATE TABLE line (n int)", "ALTER TABLE line OWNER TO orders")
+	text := fmt.Sprintf(configuration, w.server.Host, w.server.Port, w.dir, rota.FormatDuration(singleAge))
+	if err := os.WriteFile(filepath.Join(w.dir, "rota.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "ROTA_CONFIG=" + filepath.Join(w.dir, "rota.yaml"),
+		"ROTA_DATA_DIR=" + filepath.Join(w.dir, "data"), "ADMIN_PASSWORD=" + admin,
+	}
+	return w
+}
+
+func (w *world) command(output *bytes.Buffer, args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Env, cmd.Dir = w.env, w.dir
+	cmd.Stdout, cmd.Stderr = output, output
+	return cmd
+}
+
+// rota runs a command that must end with one of the codes, and gives what it
+// prints.
+func (w *world) rota(codes []int, args ...string) []byte {
+	w.Helper()
+	var output bytes.Buffer
+	cmd := w.command(&output, args...)
+	if err := cmd.Run(); !slices.Contains(codes, cmd.ProcessState.ExitCode()) {
+		w.Fatalf("rota %q: %v\n%s", args, err, output.Bytes())
+	}
+	return output.Bytes()
+}
+
+// The codes that rota ends with.
+var (
+	done       = []int{0}
+	doneOrHeld = []int{0, 3}
+)
+
+// strike runs a command and kills it after a while, and tells whether that
+// came before its end.
+func (w *world) strike(after time.Duration, args ...string) bool {
+	w.Helper()
+	var output bytes.Buffer
+	cmd := w.command(&output, args...)
+	// A reloader's command may live on and hold the output open.
+	cmd.WaitDelay = time.Millisecond
+	if err := cmd.Start(); err != nil {
+		w.Fatal(err)
+	}
+	killer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	defer killer.Stop()
+	err := cmd.Wait()
+	switch code := cmd.ProcessState.ExitCode(); {
+	case slices.Contains(doneOrHeld, code):
+		return false
+	case code == -1:
+		return true
+	default:
+		w.Fatalf("rota %q: %v\n%s", args, err, output.Bytes())
+		return false
+	}
+}
+
+// read decodes what a command prints as JSON.
+func read[T any](w *world, args ...string) T {
+	w.Helper()
+	var doc T
+	output := w.rota(done, append(args, "--output", "json")...)
+	if err := json.Unmarshal(output, &doc); err != nil {
+		w.Fatalf("rota %q: %v\n%s", args, err, output)
+	}
+	return doc
+}
+
+// history gives the newest entries of a secret, in their order.
+func (w *world) history(secret string) []rota.Entry {
+	w.Helper()
+	return read[struct {
+		Entries []rota.Entry `json:"entries"`
+	}](w, "history", secret, "--limit", "60").Entries
+}
+
+// open gives Rota's own store, of which this process is one more user.
+func (w *world) open() *store.DB {
+	w.Helper()
+	db, err := store.Open(w.Context(), store.Options{Dir: filepath.Join(w.dir, "data")})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return db
+}
+
+// look finds labels where they must not be, a lease that was left, and an
+// audit that was torn.
+func (w *world) look(secret string) {
+	w.Helper()
+	db := w.open()
+	defer func() { _ = db.Close() }()
+	contents, err := db.Secret(secret).Describe(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	counts := map[rota.Label]int{}
+	for _, v := range contents.Versions {
+		for _, l := range v.Labels {
+			counts[l]++
+		}
+	}
+	if counts[rota.Current] != 1 || counts[rota.Pending] != 0 {
+		w.Errorf("%s: labels %v, want one %s and no %s", secret, counts, rota.Current, rota.Pending)
+	}
+	if _, err := db.Verify(w.Context()); err != nil {
+		w.Error(err)
+	}
+	all, err := db.Statuses(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, s := range all {
+		if s.Holder != "" {
+			w.Errorf("%s: %s has its lease", s.Name, s.Holder)
+		}
+	}
+}
+
+// retiring tells whether the pair's previous credential is still to be
+// deactivated and deleted.
+func (w *world) retiring() bool {
+	w.Helper()
+	db := w.open()
+	defer func() { _ = db.Close() }()
+	p, err := db.Load(w.Context(), pair)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return p.Status.Next == rota.Deactivate || p.Status.Next == rota.Delete
+}
+
+// stored is the current credential, as rota get shows it.
+func (w *world) stored(secret string) map[string]string {
+	w.Helper()
+	return read[struct {
+		Fields map[string]string `json:"fields"`
+	}](w, "get", secret).Fields
+}
+
+// delivered is the credential that the file target holds; nil where there is
+// none yet.
+func (w *world) delivered(secret string) map[string]string {
+	w.Helper()
+	text, err := os.ReadFile(filepath.Join(w.dir, secret+".json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	var fields map[string]string
+	if err := json.Unmarshal(text, &fields); err != nil {
+		w.Fatalf("the file of %s is torn: %v", secret, err)
+	}
+	return fields
+}
+
+// login logs in as a consumer does.
+func (w *world) login(fields map[string]string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	c, err := pgx.ParseConfig(w.server.DSN())
+	if err != nil {
+		return err
+	}
+	c.User, c.Password = fields[rota.FieldUsername], fields[rota.FieldPassword]
+	conn, err := pgx.ConnectConfig(ctx, c)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
