@@ -10,8 +10,9 @@ import (
 // ahead: what a step is about to do is durable before it is done.
 type Journal interface {
 	// Acquire takes the secret's lease for the holder, or fails with
-	// [ErrBusy] while another holder's lease has not run out. The lease's
-	// fence is higher than any before.
+	// [ErrBusy] while another holder's lease has not run out; a journal that
+	// can tell that the holder's process is dead may free it at once. The
+	// lease's fence is higher than any before.
 	Acquire(ctx context.Context, r AcquireRequest) (Lease, error)
 	// Release gives the lease back. Releasing a lost lease is no error.
 	Release(ctx context.Context, l Lease) error

@@ -6,7 +6,7 @@
 // heart alone: real systems are tested where they live, and nothing here
 // waits, speaks to a network or starts a goroutine within a run.
 //
-// What is checked for each rule of DESIGN.md, by whom, and when:
+// What is checked for each rule of docs/reliability.md, by whom, and when:
 //
 //	 1  after each change at the issuer and at random times, every consumer logs
 //	    in with what it holds. It may fail where a person locked it out and,

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -86,9 +87,7 @@ func deciding(change func(st rota.State, d rota.Decision) rota.Decision) func(*h
 
 func cloneVersions(m map[string]rota.VersionProgress) map[string]rota.VersionProgress {
 	out := make(map[string]rota.VersionProgress, len(m))
-	for id, v := range m {
-		out[id] = v
-	}
+	maps.Copy(out, m)
 	return out
 }
 

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 )
 
@@ -9,18 +10,21 @@ import (
 const mutantSeeds = 60
 
 func TestEveryPlantedBugIsFoundByItsRule(t *testing.T) {
+	var found atomic.Int64
+	t.Cleanup(func() { t.Logf("count: planted bugs: %d of %d found", found.Load(), len(Mutants())) })
 	for _, m := range Mutants() {
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(mutantSeeds) {
 				_, err := Run(t.Context(), Options{Seed: seed, Mutant: m.Name})
-				v, found := errors.AsType[*Violation](err)
-				if err != nil && !found {
+				v, broken := errors.AsType[*Violation](err)
+				if err != nil && !broken {
 					t.Fatal(err)
 				}
-				if !found {
+				if !broken {
 					continue
 				}
+				found.Add(1)
 				if v.Rule != m.Rule {
 					t.Errorf("%s was found by rule %d, want rule %d: %v", m.Name, v.Rule, m.Rule, v)
 				}

@@ -106,7 +106,7 @@ func counts(m map[string]int) string {
 // Violation is a rule that was broken. The same options break it again.
 type Violation struct {
 	Seed   uint64
-	Rule   int // 1 to 14, as DESIGN.md numbers them
+	Rule   int // 1 to 14, as docs/reliability.md numbers them
 	Secret string
 	At     time.Time
 	What   string

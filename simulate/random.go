@@ -79,7 +79,7 @@ func (s *subject) accept(password string) error {
 // randomPolicy is one that Validate takes.
 func (s *subject) randomPolicy() rota.Policy {
 	for {
-		every := []time.Duration{10, 14, 30, 30, 60, 90, 90}[s.rng.IntN(7)] * rota.Day
+		every := time.Duration([]int{10, 14, 30, 30, 60, 90, 90}[s.rng.IntN(7)]) * rota.Day
 		p := rota.Policy{RotateEvery: every}
 		p.DeactivatePreviousAfter = s.during(every/10, every/3).Truncate(time.Hour)
 		p.DeletePreviousAfter = p.DeactivatePreviousAfter + s.during(0, every/3).Truncate(time.Hour)

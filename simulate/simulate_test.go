@@ -34,6 +34,12 @@ func TestTheRulesHold(t *testing.T) {
 			t.Errorf("there was no fault of kind %q", kind)
 		}
 	}
+	faults := 0
+	for _, n := range r.Faults {
+		faults += n
+	}
+	t.Logf("count: simulation: %d seeds, %d rotations of %d secrets, %d faults, %d crashes, %d leases taken over, 0 broken rules",
+		r.Seeds, r.Rotations, r.Secrets, faults, r.Crashes, r.Takeovers)
 	t.Logf("\n%s", r)
 }
 

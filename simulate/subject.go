@@ -45,7 +45,6 @@ type subject struct {
 	consumers []*consumer
 	people    people
 	sickness  sickness
-	ghosts    int // calls under way that a dead connection delivers late
 
 	worker  *worker // whose call it is; nil: a person's or nobody's
 	workers int
