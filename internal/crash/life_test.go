@@ -1,0 +1,187 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"rota"
+)
+
+// life is what happens to one secret, step by step.
+type life struct {
+	name  string
+	build func(t testing.TB, w *world) scene
+	steps []step
+	// loses tells that the store is not in the data folder, which may then be
+	// lost.
+	loses bool
+}
+
+// command is what a person, or cron, asks a process to do.
+type command func(context.Context, *rota.Rotator, *rota.Secret) (rota.Result, error)
+
+// step is one moment of a life: a run of cron's, or a person's command.
+type step struct {
+	name  string
+	after time.Duration // since the step before
+	// ask is the person's command; nil for cron's rota run.
+	ask command
+	// grace tells that the step may come a grace later where it is no longer
+	// known when that began.
+	grace bool
+	// done tells what is still missing.
+	done func(m moment) error
+}
+
+// moment is what the store and the issuer hold, in the shape that goals need.
+type moment struct {
+	current, previous string // the issuer's names or the versions' ids, "" for none
+	previousState     string // "active", "inactive" or "gone"
+	previousRole      string // the role that the previous version is about
+	previousForeign   bool   // AWSPREVIOUS is on a version that is not Rota's
+	before            string // the current one when the step began
+	prior             string // the previous one when the step began
+	priorGone         bool   // that one is no longer at the issuer
+}
+
+func rotateNow(ctx context.Context, r *rota.Rotator, s *rota.Secret) (rota.Result, error) {
+	return r.Advance(ctx, s, rota.Options{Force: rota.Create})
+}
+
+func rollBack(ctx context.Context, r *rota.Rotator, s *rota.Secret) (rota.Result, error) {
+	return r.Rollback(ctx, s)
+}
+
+func adopt(ctx context.Context, r *rota.Rotator, s *rota.Secret) (rota.Result, error) {
+	return r.Adopt(ctx, s, rota.AdoptOptions{})
+}
+
+func isIssued(m moment) error {
+	if m.current == "" {
+		return errors.New("nothing is current")
+	}
+	return nil
+}
+
+func isRotated(m moment) error {
+	if m.current == m.before {
+		return fmt.Errorf("%s is still current", m.current)
+	}
+	return nil
+}
+
+func isDeactivated(m moment) error {
+	if m.previousState != "inactive" {
+		return fmt.Errorf("the previous one is %s, not inactive", m.previousState)
+	}
+	return nil
+}
+
+func isDeleted(m moment) error {
+	if (m.previous != "" && !m.previousForeign) || !m.priorGone {
+		return fmt.Errorf("the previous one, %s, is not deleted", m.prior)
+	}
+	return nil
+}
+
+func isRolledBack(m moment) error {
+	if m.current != m.prior {
+		return fmt.Errorf("%s is current, not %s", m.current, m.prior)
+	}
+	return nil
+}
+
+// play plays the life until the fault strikes, then the runs that follow.
+func (w *world) play() verdict {
+	for _, s := range w.life.steps {
+		w.pass(s.after)
+		w.begin(s)
+		out := w.run(s.ask)
+		if err := w.broken(); err != nil {
+			return verdict{err: err}
+		}
+		if w.struck {
+			if w.plan.lose {
+				w.tell("the data folder is lost")
+				w.lose()
+			}
+			return w.recover(s)
+		}
+		if out.err != nil {
+			return verdict{err: fmt.Errorf("%w: %s: %w", errElsewhere, s.name, out.err)}
+		}
+		if err := w.reached(s); err != nil {
+			return verdict{err: fmt.Errorf("%s: %w", s.name, err)}
+		}
+	}
+	if w.plan.at >= 0 {
+		return verdict{err: errors.New("the call to strike never came")}
+	}
+	return verdict{}
+}
+
+// patience is how long recovery may take.
+const patience = 48 * time.Hour
+
+// recover plays the runs that cron starts after the one that the fault struck:
+// one at once, as a person would, and then one an hour.
+func (w *world) recover(s step) verdict {
+	var last outcome
+	var missing error
+	asked := false
+	w.pass(time.Minute)
+	for spent := time.Duration(0); spent < patience; spent += time.Hour {
+		last = w.run(nil)
+		if err := w.broken(); err != nil {
+			return verdict{err: err}
+		}
+		quiet := last.err == nil && !last.busy && last.hold != rota.Retrying && last.hold != rota.GaveUp
+		missing = w.reached(s)
+		if quiet && missing == nil {
+			return verdict{}
+		}
+		if quiet && s.ask != nil && !asked && w.goal(s) != nil {
+			asked = true
+			w.tell("the person asks again")
+			w.pass(time.Minute)
+			_ = w.run(s.ask)
+		}
+		w.pass(time.Hour)
+	}
+	if err := w.scene.safe(); err != nil {
+		return verdict{err: err}
+	}
+	if held, ok := w.scene.mayHold(last.hold, missing); ok {
+		return verdict{held: held}
+	}
+	if last.hold == rota.NotHeld && last.err == nil && s.grace {
+		// Not knowing since when it is served or inactive, Rota waits for both
+		// graces once more.
+		for range 2 {
+			w.tell("a grace later")
+			w.pass(10 * rota.Day)
+			if last = w.run(nil); last.err == nil && w.broken() == nil && w.reached(s) == nil {
+				return verdict{later: true}
+			}
+		}
+	}
+	return verdict{err: fmt.Errorf("after %s: %w; the last run: hold %q, failure %v, error %v",
+		rota.FormatDuration(patience), missing, last.hold, last.failure, last.err)}
+}
+
+// reached tells what is still missing after a step: its goal, and all that
+// must be true whenever nothing is under way.
+func (w *world) reached(s step) error {
+	return errors.Join(w.goal(s), w.scene.settled())
+}
+
+func (w *world) goal(s step) error {
+	m, err := w.moment()
+	if err != nil {
+		return err
+	}
+	return s.done(m)
+}

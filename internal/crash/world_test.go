@@ -1,0 +1,276 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rota"
+	"rota/engine"
+)
+
+// scene is the outside of one life: its systems, and what must be true of them.
+type scene interface {
+	// secret connects to the systems anew, as a new process does.
+	secret(p *process) (*rota.Secret, error)
+	// journal is the data folder's, opened anew.
+	journal() (rota.Journal, error)
+	// lose loses the data folder.
+	lose()
+	// instant is what must be true after every single call.
+	instant() error
+	// safe is what must be true even where a hold ends the life.
+	safe() error
+	// settled is what must be true whenever nothing is under way.
+	settled() error
+	// look is what the goals of the steps are about.
+	look() (moment, error)
+	// mayHold tells how a life may end whose data folder was lost: held, or
+	// with something missing that can't be known any more.
+	mayHold(k rota.HoldKind, missing error) (string, bool)
+	close()
+}
+
+// secretName is what Rota calls the secret of every life.
+const secretName = "prod/cms"
+
+// memoryDisk is a folder in memory, "" where there is none: a process is killed
+// here, never the machine, so that waiting for a disk would prove nothing.
+func memoryDisk() string {
+	const dir = "/dev/shm"
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return ""
+	}
+	return dir
+}
+
+// world is one life under one plan.
+type world struct {
+	life  life
+	plan  plan
+	scene scene
+
+	late sync.WaitGroup // calls that act after their callers have gone
+
+	mu      sync.Mutex
+	now     time.Time
+	ids     int
+	calls   []call // until the fault strikes
+	stepOf  []string
+	step    string
+	struck  bool
+	down    bool   // all calls of vendors fail till the run ends
+	slowed  string // the system and op that are throttled till the run ends
+	process *process
+	wrong   error // the first thing that must never be
+	log     []string
+	start   moment // when the step began
+	deaths  int
+	reborn  int // deaths after which the store was opened anew
+}
+
+// process is one run of Rota.
+type process struct {
+	w      *world
+	cancel context.CancelFunc
+	dead   bool     // guarded by world.mu
+	begun  []string // the steps that the audit says this process began
+}
+
+func newWorld(t testing.TB, l life, p plan) *world {
+	w := &world{life: l, plan: p, now: time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)}
+	w.scene = l.build(t, w)
+	return w
+}
+
+func (w *world) close() {
+	w.late.Wait()
+	w.scene.close()
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+func (w *world) sleep(ctx context.Context, d time.Duration) error {
+	w.pass(d)
+	return ctx.Err()
+}
+
+func (w *world) newID() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids++
+	return fmt.Sprintf("rota-00000000-0000-4000-8000-%012d", w.ids)
+}
+
+func (w *world) tell(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.note(format, args...)
+}
+
+// note is tell with the lock held.
+func (w *world) note(format string, args ...any) {
+	w.log = append(w.log, w.now.Format("01-02 15:04:05 ")+fmt.Sprintf(format, args...))
+}
+
+func (w *world) story() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return "\t" + strings.Join(w.log, "\n\t")
+}
+
+func (w *world) broken() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.wrong
+}
+
+// breaks remembers the first thing that must never be.
+func (w *world) breaks(err error) {
+	if err == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.wrong == nil {
+		w.wrong = err
+		w.note("WRONG: %v", err)
+	}
+}
+
+// begin notes how things are as a step begins.
+func (w *world) begin(s step) {
+	w.tell("== %s", s.name)
+	m, err := w.scene.look()
+	if err != nil {
+		w.breaks(err)
+	}
+	w.start, w.step = m, s.name
+}
+
+// moment is how things are now, and how they were when the step began.
+func (w *world) moment() (moment, error) {
+	m, err := w.scene.look()
+	m.before, m.prior = w.start.current, w.start.previous
+	return m, err
+}
+
+// died tells, once for each death, that a process has died.
+func (w *world) died() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fresh := w.deaths > w.reborn && w.process != nil && !w.process.dead
+	if fresh {
+		w.reborn = w.deaths
+	}
+	return fresh
+}
+
+func (w *world) lose() { w.scene.lose() }
+
+// outcome is how a run ended.
+type outcome struct {
+	hold    rota.HoldKind
+	failure *rota.Failure
+	busy    bool
+	err     error
+}
+
+// callTimeout is real time. Only the call that is to be slow may meet it.
+func (w *world) callTimeout() time.Duration {
+	if w.plan.kind == slow && w.plan.step == w.step {
+		return w.plan.timeout
+	}
+	return time.Minute
+}
+
+// slowTimeout is long enough for a healthy call on a busy machine.
+const slowTimeout = 3 * time.Second
+
+// run is one run of Rota, a process of its own: cron's where ask is nil.
+func (w *world) run(ask command) outcome {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &process{w: w, cancel: cancel}
+	w.mu.Lock()
+	w.process = p
+	w.note("a run begins")
+	w.mu.Unlock()
+	defer w.ended(cancel)
+
+	out, err := w.work(ctx, p, ask)
+	out.err = err
+	w.tell("the run ends: hold %q, error %v", out.hold, err)
+	return out
+}
+
+// ended waits for the calls that are still under way, as the next run begins
+// long after them.
+func (w *world) ended(cancel context.CancelFunc) {
+	cancel()
+	w.late.Wait()
+	w.mu.Lock()
+	w.down, w.slowed, w.process = false, "", nil
+	w.mu.Unlock()
+}
+
+func (w *world) work(ctx context.Context, p *process, ask command) (outcome, error) {
+	journal, err := w.scene.journal()
+	if err != nil {
+		return outcome{}, err
+	}
+	if ask == nil {
+		// As rota run does: by what the last look left behind.
+		before, err := journal.Load(context.WithoutCancel(ctx), secretName)
+		if err != nil {
+			return outcome{}, err
+		}
+		seen := map[string]engine.Seen{secretName: {LookedAt: before.Status.LookedAt, NextAt: before.NextAt}}
+		if !engine.Schedule(w.clock(), time.Time{}, seen)(&rota.Secret{Name: secretName}) {
+			w.tell("not due before %s", before.NextAt)
+			return outcome{hold: before.Status.Hold, failure: before.Failure}, nil
+		}
+		ask = func(ctx context.Context, r *rota.Rotator, s *rota.Secret) (rota.Result, error) {
+			return r.Advance(ctx, s, rota.Options{})
+		}
+	}
+	secret, err := w.scene.secret(p)
+	if err != nil {
+		return outcome{}, err
+	}
+	r := &rota.Rotator{
+		Journal: &wrappedJournal{p: p, inner: journal}, Now: w.clock, Sleep: w.sleep, NewID: w.newID, CallTimeout: w.callTimeout(),
+		Report: func(r rota.Report) {
+			if r.Done {
+				w.tell("%s %s: %v", r.Decision.Step, r.Decision.Credential, r.Err)
+			}
+		},
+	}
+	if w.plan.bug != nil && w.struck {
+		w.plan.bug(r)
+	}
+	result, err := ask(ctx, r, secret)
+	if errors.Is(err, rota.ErrBusy) && w.struck {
+		return outcome{busy: true}, nil // the lease of a dead process
+	}
+	after, loadErr := journal.Load(context.WithoutCancel(ctx), secret.Name)
+	if loadErr != nil {
+		return outcome{}, loadErr
+	}
+	w.tell("it says: %s", result.Last.Reason)
+	return outcome{hold: result.Last.Hold, failure: after.Failure}, err
+}
