@@ -12,7 +12,7 @@ import (
 
 // decoder fills the file's types from YAML nodes, so that every problem has a
 // position. The types' json tags name the keys, for it and for the schema
-// alike; "omitempty" marks the keys that may be left out. More tags:
+// alike; "omitzero" marks the keys that may be left out. More tags:
 //
 //	oneof:"g"      exactly one of the struct's fields with this tag must be there
 //	enum:"a,b"     the texts that are taken

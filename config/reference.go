@@ -46,8 +46,8 @@ func parseReferences(s string) ([]*piece, error) {
 			literal.WriteString(s)
 			break
 		}
-		if strings.HasSuffix(before, "$") {
-			literal.WriteString(strings.TrimSuffix(before, "$") + "${")
+		if escaped, ok := strings.CutSuffix(before, "$"); ok {
+			literal.WriteString(escaped + "${")
 			s = after
 			continue
 		}

@@ -118,6 +118,6 @@ func refineLeaf(s *jsonschema.Schema, t reflect.Type, tag reflect.StructTag) {
 		}
 	case reflect.TypeFor[Int]():
 		low, high := bounds(tag)
-		s.Minimum, s.Maximum = jsonschema.Ptr(float64(low)), jsonschema.Ptr(float64(high))
+		s.Minimum, s.Maximum = new(float64(low)), new(float64(high))
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -9,12 +10,7 @@ import (
 // suggest makes the hint for a word that is none of the known ones: the
 // nearest of them, or all of them where none is near.
 func suggest(word string, known []string) string {
-	best, nearest := len(word)/3+2, ""
-	for _, k := range known {
-		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < best {
-			best, nearest = d, k
-		}
-	}
+	nearest := Nearest(word, known)
 	switch {
 	case nearest != "":
 		return fmt.Sprintf("did you mean %q?", nearest)
@@ -23,6 +19,18 @@ func suggest(word string, known []string) string {
 	default:
 		return "try: " + strings.Join(known, ", ")
 	}
+}
+
+// Nearest is the known word that a mistyped one was likely meant to be, "" where
+// none is near.
+func Nearest(word string, known []string) string {
+	best, nearest := len(word)/3+2, ""
+	for _, k := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < best {
+			best, nearest = d, k
+		}
+	}
+	return nearest
 }
 
 // distance is how many letters must be put in, left out or changed to make b
@@ -52,10 +60,5 @@ func distance(a, b string) int {
 
 // sortedNames are the keys of a map, sorted, for hints.
 func sortedNames[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(m))
 }

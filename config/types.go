@@ -9,47 +9,47 @@ import (
 // Document is rota.yaml.
 type Document struct {
 	At          Pos                    `json:"-"`
-	Connections map[string]*Connection `json:"connections,omitempty" jsonschema:"How to log in to outside systems, by names of your choice."`
-	Defaults    Defaults               `json:"defaults,omitempty" jsonschema:"What holds for every secret that does not say otherwise."`
+	Connections map[string]*Connection `json:"connections,omitzero" jsonschema:"How to log in to outside systems, by names of your choice."`
+	Defaults    Defaults               `json:"defaults,omitzero" jsonschema:"What holds for every secret that does not say otherwise."`
 	Secrets     []*Secret              `json:"secrets" jsonschema:"The secrets that Rota keeps fresh."`
 }
 
 // Connection is how to log in to one outside system.
 type Connection struct {
 	At       Pos       `json:"-"`
-	AWS      *AWS      `json:"aws,omitempty" oneof:"kind" jsonschema:"An AWS account and region. Without keys the SDK's usual credential chain is used."`
-	Postgres *Postgres `json:"postgres,omitempty" oneof:"kind" jsonschema:"A PostgreSQL database and the role that may change other roles' passwords."`
-	SNS      *SNS      `json:"sns,omitempty" oneof:"kind" jsonschema:"An SNS topic that hears what happened."`
-	Command  *Command  `json:"command,omitempty" oneof:"kind" jsonschema:"A command that hears what happened; the event comes as JSON on its standard input."`
+	AWS      *AWS      `json:"aws,omitzero" oneof:"kind" jsonschema:"An AWS account and region. Without keys the SDK's usual credential chain is used."`
+	Postgres *Postgres `json:"postgres,omitzero" oneof:"kind" jsonschema:"A PostgreSQL database and the role that may change other roles' passwords."`
+	SNS      *SNS      `json:"sns,omitzero" oneof:"kind" jsonschema:"An SNS topic that hears what happened."`
+	Command  *Command  `json:"command,omitzero" oneof:"kind" jsonschema:"A command that hears what happened; the event comes as JSON on its standard input."`
 }
 
 // AWS is an account and a region.
 type AWS struct {
 	At              Pos  `json:"-"`
-	Region          Text `json:"region,omitempty" jsonschema:"The region, such as eu-central-1."`
-	Profile         Text `json:"profile,omitempty" jsonschema:"A profile of the shared AWS configuration files."`
-	RoleARN         Text `json:"role_arn,omitempty" jsonschema:"A role to assume."`
-	ExternalID      Text `json:"external_id,omitempty" jsonschema:"The external id that the role's trust policy asks for."`
-	SessionName     Text `json:"session_name,omitempty" jsonschema:"The name of the assumed role's session, seen in CloudTrail."`
-	Endpoint        Text `json:"endpoint,omitempty" jsonschema:"Another address for all AWS services: for emulators."`
-	AccessKeyID     Text `json:"access_key_id,omitempty" jsonschema:"A fixed access key's id, in place of the credential chain."`
-	SecretAccessKey Text `json:"secret_access_key,omitempty" secret:"true" jsonschema:"The access key's secret: a reference such as ${file:/run/secrets/aws}."`
-	SessionToken    Text `json:"session_token,omitempty" secret:"true" jsonschema:"The session token that belongs to the access key, if any."`
+	Region          Text `json:"region,omitzero" jsonschema:"The region, such as eu-central-1."`
+	Profile         Text `json:"profile,omitzero" jsonschema:"A profile of the shared AWS configuration files."`
+	RoleARN         Text `json:"role_arn,omitzero" jsonschema:"A role to assume."`
+	ExternalID      Text `json:"external_id,omitzero" jsonschema:"The external id that the role's trust policy asks for."`
+	SessionName     Text `json:"session_name,omitzero" jsonschema:"The name of the assumed role's session, seen in CloudTrail."`
+	Endpoint        Text `json:"endpoint,omitzero" jsonschema:"Another address for all AWS services: for emulators."`
+	AccessKeyID     Text `json:"access_key_id,omitzero" jsonschema:"A fixed access key's id, in place of the credential chain."`
+	SecretAccessKey Text `json:"secret_access_key,omitzero" secret:"true" jsonschema:"The access key's secret: a reference such as ${file:/run/secrets/aws}."`
+	SessionToken    Text `json:"session_token,omitzero" secret:"true" jsonschema:"The session token that belongs to the access key, if any."`
 }
 
 // Postgres is a database and the role to log in as.
 type Postgres struct {
 	At             Pos      `json:"-"`
 	Host           Text     `json:"host" jsonschema:"A host name, an address, or the folder of a Unix socket."`
-	Port           Int      `json:"port,omitempty" min:"1" max:"65535" jsonschema:"The port. Defaults to 5432."`
-	Database       Text     `json:"database,omitempty" jsonschema:"The database. Defaults to postgres."`
+	Port           Int      `json:"port,omitzero" min:"1" max:"65535" jsonschema:"The port. Defaults to 5432."`
+	Database       Text     `json:"database,omitzero" jsonschema:"The database. Defaults to postgres."`
 	Username       Text     `json:"username" jsonschema:"The role that Rota logs in as."`
-	Password       Text     `json:"password,omitempty" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/db}."`
-	SSLMode        Plain    `json:"sslmode,omitempty" enum:"disable,require,verify-ca,verify-full" jsonschema:"How TLS is used, as in libpq. Defaults to verify-full, and to disable on loopback addresses and sockets."`
-	SSLRootCert    Text     `json:"sslrootcert,omitempty" jsonschema:"The file with the certificates to trust."`
-	SSLCert        Text     `json:"sslcert,omitempty" jsonschema:"The file with the client's certificate."`
-	SSLKey         Text     `json:"sslkey,omitempty" jsonschema:"The file with the client's key."`
-	ConnectTimeout Duration `json:"connect_timeout,omitempty" jsonschema:"How long logging in may take. Defaults to 10s."`
+	Password       Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/db}."`
+	SSLMode        Plain    `json:"sslmode,omitzero" enum:"disable,require,verify-ca,verify-full" jsonschema:"How TLS is used, as in libpq. Defaults to verify-full, and to disable on loopback addresses and sockets."`
+	SSLRootCert    Text     `json:"sslrootcert,omitzero" jsonschema:"The file with the certificates to trust."`
+	SSLCert        Text     `json:"sslcert,omitzero" jsonschema:"The file with the client's certificate."`
+	SSLKey         Text     `json:"sslkey,omitzero" jsonschema:"The file with the client's key."`
+	ConnectTimeout Duration `json:"connect_timeout,omitzero" jsonschema:"How long logging in may take. Defaults to 10s."`
 }
 
 // SNS is a topic.
@@ -64,38 +64,38 @@ type SNS struct {
 type Command struct {
 	At      Pos             `json:"-"`
 	Run     []Plain         `json:"run" jsonschema:"The program and its arguments. No shell is used, and no ${…} reference is taken."`
-	Timeout Duration        `json:"timeout,omitempty" jsonschema:"How long it may run. Defaults to 10m."`
-	Dir     Text            `json:"dir,omitempty" jsonschema:"The folder to run it in."`
-	Env     map[string]Text `json:"env,omitempty" empty:"true" jsonschema:"More variables for its environment."`
+	Timeout Duration        `json:"timeout,omitzero" jsonschema:"How long it may run. Defaults to 10m."`
+	Dir     Text            `json:"dir,omitzero" jsonschema:"The folder to run it in."`
+	Env     map[string]Text `json:"env,omitzero" empty:"true" jsonschema:"More variables for its environment."`
 }
 
 // Defaults hold for every secret that does not say otherwise.
 type Defaults struct {
 	At       Pos           `json:"-"`
-	Policy   Policy        `json:"policy,omitempty" jsonschema:"When secrets are rotated. A secret's own policy is merged over it, key by key."`
-	Notify   []Plain       `json:"notify,omitempty" jsonschema:"The connections that hear what happened to any secret."`
-	Password PasswordRules `json:"password,omitempty" jsonschema:"How passwords are made."`
+	Policy   Policy        `json:"policy,omitzero" jsonschema:"When secrets are rotated. A secret's own policy is merged over it, key by key."`
+	Notify   []Plain       `json:"notify,omitzero" jsonschema:"The connections that hear what happened to any secret."`
+	Password PasswordRules `json:"password,omitzero" jsonschema:"How passwords are made."`
 }
 
 // PasswordRules say how a password is made.
 type PasswordRules struct {
 	At       Pos   `json:"-"`
-	Length   Int   `json:"length,omitempty" min:"8" max:"1024" jsonschema:"How many characters. Defaults to 32."`
-	Alphabet Plain `json:"alphabet,omitempty" jsonschema:"The characters to choose from. Defaults to letters, digits and characters that neither URLs nor shells mind."`
-	Exclude  Plain `json:"exclude,omitempty" empty:"true" jsonschema:"Characters to leave out of the alphabet."`
+	Length   Int   `json:"length,omitzero" min:"8" max:"1024" jsonschema:"How many characters. Defaults to 32."`
+	Alphabet Plain `json:"alphabet,omitzero" jsonschema:"The characters to choose from. Defaults to letters, digits and characters that neither URLs nor shells mind."`
+	Exclude  Plain `json:"exclude,omitzero" empty:"true" jsonschema:"Characters to leave out of the alphabet."`
 }
 
 // Policy says when a secret is rotated and its previous credential retired.
 type Policy struct {
 	At                      Pos      `json:"-"`
-	RotateEvery             Duration `json:"rotate_every,omitempty" jsonschema:"How old a credential may grow, such as 90d. 0s means never by itself."`
-	RetirePrevious          Plain    `json:"retire_previous,omitempty" enum:"after_grace,before_create" jsonschema:"Whether the previous credential goes when its grace is over, or only just before the next is made. Defaults to after_grace."`
-	DeactivatePreviousAfter Duration `json:"deactivate_previous_after,omitempty" jsonschema:"How long after the new credential is in use the previous one is switched off, such as 10d."`
-	DeletePreviousAfter     Duration `json:"delete_previous_after,omitempty" jsonschema:"How long after the new credential is in use the previous one is deleted, such as 20d."`
-	UnusedFor               Duration `json:"unused_for,omitempty" jsonschema:"How long the previous credential must not have been used before it is switched off. Defaults to 7d, or the grace where that is shorter, but not less than 1d."`
-	Window                  *Window  `json:"window,omitempty" jsonschema:"When rotations may begin."`
-	MaxAttempts             Int      `json:"max_attempts,omitempty" min:"1" max:"1000" jsonschema:"How often a failing step is tried. Defaults to 20."`
-	LateAfter               Duration `json:"late_after,omitempty" jsonschema:"How long what is due may wait before it counts as late. Defaults to 24h."`
+	RotateEvery             Duration `json:"rotate_every,omitzero" jsonschema:"How old a credential may grow, such as 90d. 0s means never by itself."`
+	RetirePrevious          Plain    `json:"retire_previous,omitzero" enum:"after_grace,before_create" jsonschema:"Whether the previous credential goes when its grace is over, or only just before the next is made. Defaults to after_grace."`
+	DeactivatePreviousAfter Duration `json:"deactivate_previous_after,omitzero" jsonschema:"How long after the new credential is in use the previous one is switched off, such as 10d."`
+	DeletePreviousAfter     Duration `json:"delete_previous_after,omitzero" jsonschema:"How long after the new credential is in use the previous one is deleted, such as 20d."`
+	UnusedFor               Duration `json:"unused_for,omitzero" jsonschema:"How long the previous credential must not have been used before it is switched off. Defaults to 7d, or deactivate_previous_after where that is shorter, but at least 1d."`
+	Window                  *Window  `json:"window,omitzero" jsonschema:"When rotations may begin."`
+	MaxAttempts             Int      `json:"max_attempts,omitzero" min:"1" max:"1000" jsonschema:"How often a failing step is tried. Defaults to 20."`
+	LateAfter               Duration `json:"late_after,omitzero" jsonschema:"How long what is due may wait before it counts as late. Defaults to 24h."`
 }
 
 // Window is a recurring span of time.
@@ -103,7 +103,7 @@ type Window struct {
 	At       Pos      `json:"-"`
 	Cron     Plain    `json:"cron" jsonschema:"When it opens, in five cron fields: minute, hour, day of month, month, day of week."`
 	For      Duration `json:"for" jsonschema:"How long it stays open, such as 4h."`
-	Timezone Plain    `json:"timezone,omitempty" jsonschema:"The time zone of the cron fields, such as Europe/Berlin. Defaults to UTC."`
+	Timezone Plain    `json:"timezone,omitzero" jsonschema:"The time zone of the cron fields, such as Europe/Berlin. Defaults to UTC."`
 }
 
 // Checks is one check, or a list of them.

@@ -139,10 +139,7 @@ func (v *validator) targets(targets []*Target, kind issuerKind, path string) {
 		if t == nil || t.Name.Text == "" || t.File == nil {
 			continue
 		}
-		if first, twice := lines[t.Name.Text]; twice {
-			v.add(t.Name.At, "", "%s: the name %q is already on line %d", path, t.Name.Text, first.Line)
-		}
-		lines[t.Name.Text] = t.Name.At
+		v.once(lines, t.Name, path)
 		p := path + "[" + t.Name.Text + "].file"
 		f := t.File
 		if !v.bad[p+".fields"] {
@@ -163,6 +160,14 @@ func (v *validator) targets(targets []*Target, kind issuerKind, path string) {
 	}
 }
 
+// once notes where a name stands, and refuses it where it stood before.
+func (v *validator) once(lines map[string]Pos, name Plain, path string) {
+	if first, twice := lines[name.Text]; twice {
+		v.add(name.At, "", "%s: the name %q is already on line %d", path, name.Text, first.Line)
+	}
+	lines[name.Text] = name.At
+}
+
 const formatAWS = "aws_credentials"
 
 func (v *validator) reloads(reloads []*Reload, path string) {
@@ -171,10 +176,7 @@ func (v *validator) reloads(reloads []*Reload, path string) {
 		if r == nil || r.Name.Text == "" || r.Command == nil {
 			continue
 		}
-		if first, twice := lines[r.Name.Text]; twice {
-			v.add(r.Name.At, "", "%s: the name %q is already on line %d", path, r.Name.Text, first.Line)
-		}
-		lines[r.Name.Text] = r.Name.At
+		v.once(lines, r.Name, path)
 		v.command(r.Command, path+"["+r.Name.Text+"].command")
 	}
 }

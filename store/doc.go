@@ -6,5 +6,7 @@
 //
 // A folder holds it all: rota.db, the database, and rota.key, the master key.
 // The database alone gives nobody a value; database and key file together give
-// everybody all of them, so backups of the two are kept apart.
+// everybody all of them, so backups of the two are kept apart. Beside them, the
+// folder holders has an empty lock file for each process that has the store
+// open; it tells the dead from the living and belongs in no backup.
 package store

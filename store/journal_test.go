@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +150,7 @@ func full(now time.Time) rota.Progress {
 		Unsent:   []rota.Unsent{{Notifier: "slack", Event: rota.Event{ID: "e", Kind: rota.Failed, Secret: "s", At: now}}},
 		NextAt:   now.Add(time.Hour),
 		Status: rota.Status{LookedAt: now, Version: "v1", Credential: "AKIA1", IssuedAt: now.Add(-time.Hour), Next: rota.Deliver,
+			PreviousID: "AKIA0", PreviousOff: true, RotateAt: now.Add(2 * time.Hour),
 			DueAt: now, NextAt: now.Add(time.Hour), Hold: rota.InUse, Reason: "a person's words"},
 	}
 }
@@ -212,18 +214,18 @@ func TestDueListsTheLongestOverdueFirst(t *testing.T) {
 			t.Errorf("due at %v, at most %d (-want +got):\n%s", tt.at, tt.limit, diff)
 		}
 	}
-	var plan string
+	var plan strings.Builder
 	rows, err := db.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+sqlDue, 1, 1)
 	must(t, err)
 	for rows.Next() {
 		var id, parent, unused int
 		var line string
 		must(t, rows.Scan(&id, &parent, &unused, &line))
-		plan += line + "\n"
+		plan.WriteString(line + "\n")
 	}
 	must(t, errors.Join(rows.Err(), rows.Close()))
-	if want := "SEARCH progress USING INDEX progress_next_at"; !contains(plan, want) {
-		t.Errorf("plan:\n%swant %q", plan, want)
+	if want := "SEARCH progress USING INDEX progress_next_at"; !contains(plan.String(), want) {
+		t.Errorf("plan:\n%swant %q", plan.String(), want)
 	}
 }
 

@@ -2,6 +2,8 @@ package store
 
 // All SQL beside the migrations stands here, with $n for parameters and in the
 // words that SQLite and PostgreSQL share. Only sqlite.go speaks a dialect.
+//
+//nolint:gosec // SQL, no credentials
 const (
 	sqlDescribe = `SELECT s.changed_at, v.id, v.created_at, l.label
 		FROM secrets s

@@ -197,7 +197,7 @@ type dataKey struct {
 }
 
 func (t *tx) dataKeys(query string, args ...any) ([]dataKey, error) {
-	s, err := t.stmt(query)
+	s, err := t.stmt(query) //nolint:sqlclosecheck // the writer keeps it for the next call
 	if err != nil {
 		return nil, err
 	}

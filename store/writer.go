@@ -247,7 +247,7 @@ func (t *tx) stmt(query string) (*sql.Stmt, error) {
 
 // exec runs a statement and gives the number of rows that it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
-	s, err := t.stmt(query)
+	s, err := t.stmt(query) //nolint:sqlclosecheck // the writer keeps it for the next call
 	if err != nil {
 		return 0, err
 	}
@@ -264,7 +264,7 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 
 // row reads one row into dest and tells whether there was one.
 func (t *tx) row(query string, args []any, dest ...any) (bool, error) {
-	s, err := t.stmt(query)
+	s, err := t.stmt(query) //nolint:sqlclosecheck // the writer keeps it for the next call
 	if err != nil {
 		return false, err
 	}

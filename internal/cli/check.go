@@ -33,11 +33,7 @@ changes nothing. Exit code 1 if a check failed.`,
 }
 
 func (a *app) check(ctx context.Context, names []string) error {
-	file, err := a.loadConfig()
-	if err != nil {
-		return err
-	}
-	wanted, err := pick(file, names)
+	file, wanted, err := a.loadAndPick(names)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,16 @@ import (
 	"rota/config"
 )
 
+// loadAndPick reads rota.yaml and picks the named secrets.
+func (a *app) loadAndPick(names []string) (*config.File, []string, error) {
+	file, err := a.loadConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	wanted, err := pick(file, names)
+	return file, wanted, err
+}
+
 // pick gives the named secrets in the file's order, each once; all where none
 // is named.
 func pick(file *config.File, names []string) ([]string, error) {
@@ -35,34 +45,7 @@ func nearest(name string, all []string) string {
 			return n
 		}
 	}
-	best, distance := "", len(name)/3+1
-	for _, n := range all {
-		if d := edits(name, n); d < distance {
-			best, distance = n, d
-		}
-	}
-	return best
-}
-
-// edits is how many characters must be changed, added or left out to make one
-// text of the other.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return config.Nearest(name, all)
 }
 
 // completeNames lets the shell complete secrets' names.

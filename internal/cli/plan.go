@@ -64,17 +64,14 @@ func (a *app) horizon(until, length string) (time.Time, error) {
 const nextOnly = 20 * 365 * rota.Day
 
 func (a *app) plan(ctx context.Context, names []string, end time.Time) error {
-	s, err := a.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	list, err := s.choose(names)
-	if err != nil {
-		return err
-	}
-	now := a.Now()
-	plans, errs := s.foresee(ctx, list, now, end)
+	return a.withSecrets(ctx, names, func(s *session, list []chosen) error {
+		now := a.Now()
+		plans, errs := s.foresee(ctx, list, now, end)
+		return a.showPlan(list, plans, errs, now, end)
+	})
+}
+
+func (a *app) showPlan(list []chosen, plans [][]rota.Planned, errs []error, now, end time.Time) error {
 	doc := planDoc{From: now, Until: end, Secrets: []planSecretDoc{}}
 	code := exitDone
 	for i, c := range list {

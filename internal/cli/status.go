@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"rota"
-	"rota/config"
 	"rota/store"
 )
 
@@ -27,11 +26,7 @@ plan does.`,
 }
 
 func (a *app) status(ctx context.Context, names []string) error {
-	file, err := a.loadConfig()
-	if err != nil {
-		return err
-	}
-	wanted, err := pick(file, names)
+	file, wanted, err := a.loadAndPick(names)
 	if err != nil {
 		return err
 	}
@@ -45,9 +40,8 @@ func (a *app) status(ctx context.Context, names []string) error {
 		byName[s.Name] = s
 	}
 	doc := statusDoc{At: now, Secrets: []statusSecretDoc{}, Unknown: unknownSecrets(file, statuses)}
-	lateAfter := lateAfters(file)
 	for _, name := range wanted {
-		doc.Secrets = append(doc.Secrets, statusOf(name, byName[name], rota.Policy{LateAfter: lateAfter[name]}, now))
+		doc.Secrets = append(doc.Secrets, statusOf(name, byName[name], file.Policy(name), now))
 	}
 	if a.json() {
 		return a.document(doc)
@@ -63,20 +57,6 @@ func (a *app) statuses(ctx context.Context) ([]store.SecretStatus, error) {
 	}
 	defer func() { _ = db.Close() }()
 	return db.Statuses(ctx)
-}
-
-// lateAfters gives each secret's late_after, 0 for the default: the one part
-// of a policy that a status needs, without wiring anything.
-func lateAfters(file *config.File) map[string]time.Duration {
-	out := map[string]time.Duration{}
-	for _, s := range file.Document.Secrets {
-		d := file.Document.Defaults.Policy.LateAfter
-		if s.Policy != nil && s.Policy.LateAfter.IsSet() {
-			d = s.Policy.LateAfter
-		}
-		out[s.Name.Text] = d.Length
-	}
-	return out
 }
 
 func statusOf(name string, s store.SecretStatus, p rota.Policy, now time.Time) statusSecretDoc {

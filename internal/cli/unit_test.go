@@ -123,6 +123,11 @@ func TestTheStateOfASecret(t *testing.T) {
 		s.DueAt, s.Hold = at, hold
 		return s
 	}
+	overdue := func(by time.Duration) rota.Status {
+		s := looked
+		s.RotateAt, s.Reason = noon.Add(-by), "the window is shut"
+		return s
+	}
 	failure := &rota.Failure{Step: rota.Test, Attempts: 2, Error: "refused", At: noon}
 	for _, c := range []struct {
 		name string
@@ -135,6 +140,8 @@ func TestTheStateOfASecret(t *testing.T) {
 		{"due an hour ago is due", store.SecretStatus{Status: due(noon.Add(-time.Hour), "")}, stateDue},
 		{"held for an hour is held", store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.InUse)}, stateHeld},
 		{"held for two days is late", store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rota.InUse)}, stateLate},
+		{"a rotation that is two days over its time is late, though nothing is due", store.SecretStatus{Status: overdue(2 * rota.Day)}, stateLate},
+		{"a rotation that is an hour over its time is not", store.SecretStatus{Status: overdue(time.Hour)}, stateOK},
 		{"a failure is told before it is late", store.SecretStatus{Status: due(noon.Add(-2*rota.Day), ""), Failure: failure}, stateFailed},
 	} {
 		t.Run(c.name, func(t *testing.T) {

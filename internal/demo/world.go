@@ -205,7 +205,7 @@ func (a *app) work() {
 }
 
 func readFile(path string) (rota.Credential, error) {
-	b, err := os.ReadFile(path) //nolint:gosec // the demo's own temporary file
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return rota.Credential{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -199,9 +200,7 @@ func (s *PostgresServer) start() error {
 		settings["log_statement"] = "all"
 		settings["log_min_error_statement"] = "error"
 	}
-	for name, value := range s.options.Settings {
-		settings[name] = value
-	}
+	maps.Copy(settings, s.options.Settings)
 	args := []string{"-c", `"$@" & pid=$!; cat >/dev/null; kill -INT $pid 2>/dev/null; kill -CONT $pid 2>/dev/null; wait $pid`,
 		"sh", filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data")}
 	for name, value := range settings {
@@ -312,7 +311,8 @@ func (s *PostgresServer) Pause(t testing.TB) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.paused = append(pids, postmaster)
+	pids = append(pids, postmaster)
+	s.paused = pids
 	for _, pid := range s.paused {
 		_ = syscall.Kill(pid, syscall.SIGSTOP)
 	}

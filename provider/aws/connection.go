@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 )
 
 const (
@@ -83,6 +84,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 	}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(client),
+		config.WithLogger(logging.Nop{}), // stderr is not the SDK's; what matters comes back as an error
 		config.WithRetryer(func() awssdk.Retryer { return newRetryer(backoff) }),
 	}
 	if cfg.Region != "" {

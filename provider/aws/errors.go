@@ -121,10 +121,35 @@ func withoutBody(err error, status int, requestID string) error {
 			return fmt.Errorf("%s: %w", short(err), known)
 		}
 	}
+	if whyNone, ok := chainEnd(err, status); ok {
+		return fmt.Errorf("no credentials were found: not in the environment, the shared AWS files, a container's role, nor an instance's (%s)", whyNone)
+	}
 	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok || status != 0 {
 		return fmt.Errorf("%w (status %d, request %s)", errUnreadable, status, requestID)
 	}
 	return errors.New(short(err))
+}
+
+// metadataService is the SDK's name for the instance's metadata service.
+const metadataService = "ec2imds"
+
+// chainEnd tells an error of the metadata service, the last of the
+// SDK's credential chain: nothing before it had credentials. It gives what the
+// service answered.
+func chainEnd(err error, status int) (why string, ok bool) {
+	for {
+		op, isOp := errors.AsType[*smithy.OperationError](err)
+		switch {
+		case !isOp:
+			return "", false
+		case op.ServiceID != metadataService:
+			err = op.Err
+		case status != 0:
+			return fmt.Sprintf("its metadata service answered status %d", status), true
+		default:
+			return short(op), true
+		}
+	}
 }
 
 // short is the error's text where it comes from this side of the wire, else

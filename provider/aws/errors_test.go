@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +106,62 @@ func TestNoCredentials(t *testing.T) {
 	if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(r.Hint, "AWS_ACCESS_KEY_ID") {
 		t.Errorf("no hint: %v", err)
 	}
+}
+
+func TestTheEndOfTheCredentialChainIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		status     int
+	}{
+		{"a metadata service that refuses", "metadata service answered status 403", http.StatusForbidden},
+		{"a metadata service without a role", "metadata service answered status 404", http.StatusNotFound},
+		{"no metadata service", "AWS_EC2_METADATA_DISABLED", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			isolate(t)
+			if c.status != 0 {
+				metadata := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(c.status) }))
+				t.Cleanup(metadata.Close)
+				t.Setenv("AWS_EC2_METADATA_DISABLED", "false")
+				t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.URL)
+			}
+			said := stderrOf(t, func() {
+				conn, err := New(t.Context(), "main", Config{Region: region, Endpoint: "http://127.0.0.1:1"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = conn.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(t.Context())
+				refusal(t, err, rota.Wait, nil)
+				for _, part := range []string{"no credentials were found", "environment", "container", c.want, "try: ", "AWS_ACCESS_KEY_ID"} {
+					if !strings.Contains(err.Error(), part) {
+						t.Errorf("%q is missing: %v", part, err)
+					}
+				}
+			})
+			if said != "" {
+				t.Errorf("the SDK speaks for itself: %s", said)
+			}
+		})
+	}
+}
+
+// stderrOf is what the process writes to its standard error meanwhile.
+func stderrOf(t *testing.T, do func()) string {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	before := os.Stderr
+	os.Stderr = file
+	defer func() { os.Stderr = before }()
+	do()
+	said, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(said)
 }
 
 func TestClockThatIsWrongIsNoRefusal(t *testing.T) {

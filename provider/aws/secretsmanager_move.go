@@ -20,20 +20,14 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 	}
 	from := r.From
 	if r.From == "" || r.From == r.To {
-		now, err := s.carrier(ctx, r.Label)
-		if err != nil {
+		now, done, err := s.compare(ctx, op, r)
+		if done || err != nil {
 			return err
-		}
-		switch {
-		case visible(now) == r.To:
-			return nil
-		case visible(now) != r.From:
-			return s.conflict(op, r, now)
 		}
 		from = now // nothing, or the empty version
 	}
 	if r.Label == rota.Current && r.To == "" {
-		return s.connection.refuse(op, "moving it to another version", errors.New("Secrets Manager takes AWSCURRENT off no version without a successor"))
+		return s.connection.refuse(op, "moving it to another version", errors.New("version label AWSCURRENT cannot be taken off a version that has no successor"))
 	}
 	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: &s.cfg.Name, VersionStage: new(string(r.Label))}
 	if from != "" {
@@ -55,17 +49,25 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 // whyNotMoved finds out what a refusal means. A repeated call whose first
 // reply was lost is refused too, and is done all the same.
 func (s *secretStore) whyNotMoved(ctx context.Context, op string, r rota.MoveRequest, refusal error) error {
-	now, err := s.carrier(ctx, r.Label)
-	if err != nil {
+	if _, done, err := s.compare(ctx, op, r); done || err != nil {
 		return err
 	}
-	switch {
-	case visible(now) == r.To:
-		return nil
-	case visible(now) != r.From:
-		return s.conflict(op, r, now)
-	}
 	return s.connection.fail(op, refusal)
+}
+
+// compare looks where the label is now: done, where it should be; an error,
+// where neither there nor where the request expects it.
+func (s *secretStore) compare(ctx context.Context, op string, r rota.MoveRequest) (now string, done bool, err error) {
+	now, err = s.carrier(ctx, r.Label)
+	switch {
+	case err != nil:
+		return "", false, err
+	case visible(now) == r.To:
+		return now, true, nil
+	case visible(now) != r.From:
+		return now, false, s.conflict(op, r, now)
+	}
+	return now, false, nil
 }
 
 // carrier is the version that carries the label now, "" for none.

@@ -231,6 +231,35 @@ func TestAtTheDeadlineTheWholeGroupIsEnded(t *testing.T) {
 	}
 }
 
+func TestOnlyItsOwnTimeoutMayBeTooShort(t *testing.T) {
+	const hint = "a longer timeout"
+	c := shell(t, `echo > "$DIR/started"; exec sleep 600`)
+	fifo := filepath.Join(c.Env["DIR"], "started")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReloader(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		_, _ = os.ReadFile(fifo) // blocks until the program writes
+		cancel()
+	}()
+	err = r.Reload(ctx, rota.ReloadRequest{Secret: "s", Version: "v"})
+	if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), hint) || rota.ClassOf(err) != rota.Wait {
+		t.Errorf("the caller cancelled: %v", err)
+	}
+
+	c = shell(t, `exec sleep 600`)
+	c.Timeout = 50 * time.Millisecond
+	if err := reload(t, c); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), hint) {
+		t.Errorf("its own timeout ended it: %v", err)
+	}
+}
+
 func TestADaemonThatIsLeftBehindIsNotWaitedFor(t *testing.T) {
 	c := shell(t, `sleep 600 & echo $! > "$DIR/pid"`)
 	r, err := newRunner(c)

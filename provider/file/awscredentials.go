@@ -8,7 +8,7 @@ import (
 )
 
 // awsNames are the names that the AWS SDKs have for an access key's fields.
-var awsNames = map[string]string{
+var awsNames = map[string]string{ //nolint:gosec // names, no values
 	"access_key_id":     "aws_access_key_id",
 	"secret_access_key": "aws_secret_access_key",
 	"session_token":     awsSessionToken,

@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -109,7 +110,7 @@ func readObject(content []byte) ([]member, error) {
 func jsonLine(content []byte) int {
 	var v json.RawMessage
 	err := json.Unmarshal(content, &v)
-	if s, ok := err.(*json.SyntaxError); ok && s.Offset <= int64(len(content)) {
+	if s, ok := errors.AsType[*json.SyntaxError](err); ok && s.Offset <= int64(len(content)) {
 		return 1 + bytes.Count(content[:s.Offset], []byte("\n"))
 	}
 	return 1

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -69,10 +70,5 @@ func mayGive(o owner) bool {
 	if err != nil {
 		return false
 	}
-	for _, g := range groups {
-		if g == o.gid {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(groups, o.gid)
 }

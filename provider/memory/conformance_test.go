@@ -3,6 +3,7 @@ package memory_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,10 +178,8 @@ func TestNotifierKeepsTheContract(t *testing.T) {
 		n := memory.NewNotifier("chat", options)
 		return providertest.NotifierFixture{Notifier: n, Inject: inject, Polling: providertest.Polling{Tick: clock.Tick},
 			Heard: func(e rota.Event) (bool, error) {
-				for _, heard := range n.Events() {
-					if heard == e {
-						return true, nil
-					}
+				if slices.Contains(n.Events(), e) {
+					return true, nil
 				}
 				return false, nil
 			}}

@@ -80,7 +80,7 @@ func (p *part) do(ctx context.Context, op string, act func(Fault) error) error {
 		return p.fail(op, rota.ClassOf(f.Before), f.Before)
 	}
 
-	err, made := p.act(f, act)
+	made, err := p.act(f, act)
 	if p.opts.Observe != nil {
 		for _, id := range made {
 			p.opts.Observe(Effect{Call: call, ID: id, At: p.opts.Now()})
@@ -95,7 +95,8 @@ func (p *part) do(ctx context.Context, op string, act func(Fault) error) error {
 	return err
 }
 
-func (p *part) act(f Fault, act func(Fault) error) (error, []string) {
+// act gives the ids that the call changed, where somebody observes them.
+func (p *part) act(f Fault, act func(Fault) error) ([]string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.made = p.made[:0]
@@ -104,11 +105,11 @@ func (p *part) act(f Fault, act func(Fault) error) (error, []string) {
 		err = act(f)
 	}
 	if p.opts.Observe == nil || len(p.made) == 0 {
-		return err, nil
+		return nil, err
 	}
 	made := p.made
 	p.made = nil // the observer keeps these
-	return err, made
+	return made, err
 }
 
 // fail is an error of this part, classified.

@@ -229,8 +229,10 @@ func readStates(ctx context.Context, tx pgx.Tx, names []string) ([]state, error)
 	if err := tx.QueryRow(ctx, "SELECT has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT')").Scan(&visible); err != nil {
 		return nil, err
 	}
+	//nolint:gosec // SQL, no credential
 	noPassword, from := "false", "pg_catalog.pg_roles"
 	if visible {
+		//nolint:gosec // SQL, no credential
 		noPassword, from = "rolpassword IS NULL", "pg_catalog.pg_authid"
 	}
 	rows, err := tx.Query(ctx, "SELECT rolname, rolcanlogin, coalesce(rolvaliduntil < clock_timestamp(), false), "+noPassword+

@@ -3,7 +3,6 @@ package awstest_test
 import (
 	"context"
 	"fmt"
-	"log"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -18,7 +17,8 @@ func Example() {
 	ctx := context.Background()
 	server, err := awstest.New(awstest.Options{})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer server.Close()
 	server.CreateUser("app")
@@ -34,7 +34,8 @@ func Example() {
 		config.WithRetryMaxAttempts(1),
 	)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	_, err = iam.NewFromConfig(cfg).CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String("app")})
 	fmt.Println("answered:", err == nil)

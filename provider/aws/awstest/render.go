@@ -66,11 +66,11 @@ func (s *Server) failureLocked(x *exchange, e *apiError) reply {
 // render writes an error in the service's protocol.
 func (s *Server) render(x *exchange, e *apiError) reply {
 	id := s.newUUID()
-	switch {
-	case x.service == "secretsmanager":
+	switch x.service {
+	case "secretsmanager":
 		body, _ := json.Marshal(map[string]string{"__type": e.Code, "Message": e.Message}) // strings always marshal
 		return reply{status: e.Status, code: e.Code, body: body, header: jsonHeader(id)}
-	case x.service == "s3":
+	case "s3":
 		answer := reply{status: e.Status, code: e.Code, header: map[string]string{"X-Amz-Request-Id": id}}
 		if x.http.Method == http.MethodHead {
 			return answer // a reply to HEAD has no body, so the code is lost, as with AWS

@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,9 @@ import (
 
 // maxBody is the largest request body that is read, in bytes.
 const maxBody = 16 << 20
+
+// headerTimeout is how long a client may take over a request's header.
+const headerTimeout = time.Minute
 
 // Options configure New.
 type Options struct {
@@ -66,12 +70,13 @@ type Server struct {
 // New starts a server on a free port of 127.0.0.1. Close stops it.
 func New(opts Options) (*Server, error) {
 	s := newServer(opts)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var network net.ListenConfig
+	listener, err := network.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("awstest: listen: %w", err)
 	}
 	s.listener = listener
-	s.http = &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: headerTimeout, ErrorLog: log.New(io.Discard, "", 0)}
 	// Serve always ends with an error; after Close it is ErrServerClosed, and
 	// before it the clients see the broken listener themselves.
 	s.serving.Go(func() { _ = s.http.Serve(listener) })
@@ -85,7 +90,7 @@ func newServer(opts Options) *Server {
 		region:   opts.Region,
 		clock:    opts.Now,
 		done:     make(chan struct{}),
-		rand:     rand.New(rand.NewPCG(uint64(opts.Seed), 0x617773)),
+		rand:     rand.New(rand.NewPCG(uint64(opts.Seed), 0x617773)), //nolint:gosec // a seed must give the same answers again
 		roles:    map[string]*role{},
 		owners:   map[string]string{},
 		uses:     map[string][]use{},
