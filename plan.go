@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -292,14 +293,11 @@ func ruleFirst(v *view) (Decision, bool) {
 }
 
 func names(issued []Issued) string {
-	var out string
+	ids := make([]string, len(issued))
 	for i, c := range issued {
-		if i > 0 {
-			out += ", "
-		}
-		out += c.ID
+		ids[i] = c.ID
 	}
-	return out
+	return strings.Join(ids, ", ")
 }
 
 // ruleCurrentAtIssuer stops when the credential that consumers hold is not

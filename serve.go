@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -81,12 +82,12 @@ func (w *work) reload(ctx context.Context, d Decision) error {
 
 // noted adds a name to a copy: the map may be shared with a saved progress.
 func noted(m map[string]time.Time, name string, at time.Time) map[string]time.Time {
-	out := make(map[string]time.Time, len(m)+1)
-	for k, v := range m {
-		out[k] = v
+	m = maps.Clone(m)
+	if m == nil {
+		m = map[string]time.Time{}
 	}
-	out[name] = at
-	return out
+	m[name] = at
+	return m
 }
 
 // alive runs f and prolongs the lease while it runs. If the lease is lost, f's
