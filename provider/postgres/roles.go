@@ -124,6 +124,9 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 		return err
 	}
 	err := r.conn.login(ctx, t.Credential, func(ctx context.Context, conn *pgconn.PgConn) error {
+		if alone := len(r.names) == 1 && r.group == ""; alone && conn.ParameterStatus("session_authorization") == role {
+			return nil // the server said whom it let in, and there is nobody to compare rights with
+		}
 		results, err := conn.Exec(ctx, limits(ctx)+catalogOnly+"SELECT session_user, "+r.membership()+", "+r.missing(role)).ReadAll()
 		if err != nil {
 			return err
