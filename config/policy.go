@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"rota"
 )
@@ -42,14 +43,13 @@ func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
 	}
 	merged := v.doc.Defaults.Policy.merge(s.Policy)
 	p := rota.Policy{
-		RotateEvery:             merged.RotateEvery.Length,
-		Retire:                  rota.RetireStyle(merged.RetirePrevious.Text),
-		DeactivatePreviousAfter: merged.DeactivatePreviousAfter.Length,
-		DeletePreviousAfter:     merged.DeletePreviousAfter.Length,
-		UnusedFor:               merged.UnusedFor.Length,
-		MaxAttempts:             merged.MaxAttempts.Number,
-		LateAfter:               merged.LateAfter.Length,
+		RotateEvery: merged.RotateEvery.Length,
+		Retire:      rota.RetireStyle(merged.RetirePrevious.Text),
+		UnusedFor:   merged.UnusedFor.Length,
+		MaxAttempts: merged.MaxAttempts.Number,
+		LateAfter:   merged.LateAfter.Length,
 	}
+	p.DeactivatePreviousAfter, p.DeletePreviousAfter = merged.graces()
 	if w := merged.Window; w != nil {
 		window, err := rota.ParseWindow(w.Cron.Text, w.For.Length, w.Timezone.Text)
 		if err != nil {
@@ -62,6 +62,27 @@ func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
 		v.add(merged.position(err, s), "", "%s: %v", path, err)
 	}
 	v.policies[s.Name.Text] = p
+}
+
+// graces are those of the file. Where it gives none, a ninth of rotate_every to
+// the deactivation, ten days at most, and as long again to the deletion: 90,
+// 100 and 110 days. A rotation can be undone as long as they last, so that none
+// is no good default.
+func (p Policy) graces() (deactivate, remove time.Duration) {
+	deactivate, remove = p.DeactivatePreviousAfter.Length, p.DeletePreviousAfter.Length
+	switch off, gone := p.DeactivatePreviousAfter.IsSet(), p.DeletePreviousAfter.IsSet(); {
+	case off && !gone:
+		remove = 2 * deactivate
+	case gone && !off:
+		deactivate = remove / 2
+	case !off && !gone:
+		deactivate = 10 * rota.Day
+		if every := p.RotateEvery.Length; every > 0 {
+			deactivate = min(deactivate, every/9)
+		}
+		remove = 2 * deactivate
+	}
+	return deactivate, remove
 }
 
 // window says what is wrong with a window, where it stands.

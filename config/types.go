@@ -90,8 +90,8 @@ type Policy struct {
 	At                      Pos      `json:"-"`
 	RotateEvery             Duration `json:"rotate_every,omitzero" jsonschema:"How old a credential may grow, such as 90d. 0s means never by itself."`
 	RetirePrevious          Plain    `json:"retire_previous,omitzero" enum:"after_grace,before_create" jsonschema:"Whether the previous credential goes when its grace is over, or only just before the next is made. Defaults to after_grace."`
-	DeactivatePreviousAfter Duration `json:"deactivate_previous_after,omitzero" jsonschema:"How long after the new credential is in use the previous one is switched off, such as 10d."`
-	DeletePreviousAfter     Duration `json:"delete_previous_after,omitzero" jsonschema:"How long after the new credential is in use the previous one is deleted, such as 20d."`
+	DeactivatePreviousAfter Duration `json:"deactivate_previous_after,omitzero" jsonschema:"How long after the new credential is in use the previous one is switched off, such as 10d. Defaults to half of delete_previous_after, else to a ninth of rotate_every, 10d at most."`
+	DeletePreviousAfter     Duration `json:"delete_previous_after,omitzero" jsonschema:"How long after the new credential is in use the previous one is deleted, such as 20d. Defaults to twice deactivate_previous_after."`
 	UnusedFor               Duration `json:"unused_for,omitzero" jsonschema:"How long the previous credential must not have been used before it is switched off. Defaults to 7d, or deactivate_previous_after where that is shorter, but at least 1d."`
 	Window                  *Window  `json:"window,omitzero" jsonschema:"When rotations may begin."`
 	MaxAttempts             Int      `json:"max_attempts,omitzero" min:"1" max:"1000" jsonschema:"How often a failing step is tried. Defaults to 20."`
