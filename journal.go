@@ -94,7 +94,7 @@ type VersionProgress struct {
 	ServedAt      time.Time            `json:"served_at,omitzero"`
 	DeactivatedAt time.Time            `json:"deactivated_at,omitzero"`
 	Rejected      string               `json:"rejected,omitempty"`      // why it was given up before promotion
-	RestoredAt    time.Time            `json:"restored_at,omitzero"`    // when the current credential was set again after a rejection
+	RestoredAt    time.Time            `json:"restored_at,omitzero"`    // when the current credential was in force again after a rejection
 	QuietSince    time.Time            `json:"quiet_since,omitzero"`    // sampled evidence: first look without use
 	QuietSamples  int                  `json:"quiet_samples,omitempty"` // looks without use since
 }
@@ -143,6 +143,7 @@ type Unsent struct {
 // Status is what the last look at a secret found.
 type Status struct {
 	LookedAt    time.Time `json:"looked_at,omitzero"`
+	BegunAt     time.Time `json:"begun_at,omitzero"`    // when a turn began its first step, zero once a turn came to its end
 	Version     string    `json:"version,omitempty"`    // the current version
 	Credential  string    `json:"credential,omitempty"` // its issuer's name
 	IssuedAt    time.Time `json:"issued_at,omitzero"`   // since when it exists

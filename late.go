@@ -9,14 +9,15 @@ import (
 )
 
 // Lateness tells since when something is due that was not done within the
-// policy's LateAfter, judging by what the last look left behind. A secret that
-// was never looked at is late.
+// policy's LateAfter, judging by what the last look left behind, and by what a
+// turn began that never came to its end. A secret that was never looked at is
+// late.
 func Lateness(s Status, p Policy, now time.Time) (due time.Time, late bool) {
 	if s.LookedAt.IsZero() {
 		return time.Time{}, true
 	}
 	after := p.WithDefaults().LateAfter
-	for _, t := range []time.Time{s.DueAt, s.RotateAt} {
+	for _, t := range []time.Time{s.DueAt, s.RotateAt, s.BegunAt} {
 		if !t.IsZero() && now.Sub(t) > after && (!late || t.Before(due)) {
 			due, late = t, true
 		}
@@ -38,7 +39,11 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 		return late, nil
 	}
 	reason := "it was never looked at (try: rota run)"
-	if !due.IsZero() {
+	switch {
+	case due.IsZero():
+	case due.Equal(p.Status.BegunAt):
+		reason = fmt.Sprintf("what was begun at %s never came to its end (try: rota run)", stamp(due))
+	default:
 		reason = fmt.Sprintf("%s is due since %s: %s", cmp.Or(p.Status.Next, observing), stamp(due), p.Status.Reason)
 	}
 	_, err = r.withWork(ctx, s, func(w *work) error {

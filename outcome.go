@@ -91,15 +91,16 @@ func (w *work) outlive(d Decision) {
 		over = true
 	case Create:
 		over = !ever || rotate.After(w.Now())
-	case Deactivate, Delete:
-		over = !v.hasPending && !v.retirable()
+	case Deactivate:
+		over = !v.hasPending && (!v.retirable() || v.off())
+	case Delete:
+		over = !v.hasPending && (!v.retirable() || !v.off())
 	default:
 		over = !v.hasPending
 	}
-	if !over || f.Step != observing && (d.Step != None || d.Hold != NotHeld) {
-		return
+	if over && d.Step != f.Step && d.Next != f.Step {
+		w.progress.Failure = nil
 	}
-	w.progress.Failure = nil
 }
 
 // remember keeps what the turn found, for tables and for when to look again.

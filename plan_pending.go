@@ -23,11 +23,13 @@ func rulePending(v *view) (Decision, bool) {
 }
 
 // discard gives up a pending credential: what was set is put back, what was
-// made at the issuer is switched off and deleted, and the label comes off.
+// made at the issuer is switched off and deleted, and the label comes off. Also
+// a current credential that is somebody else's is put back, where setting the
+// pending one killed it.
 func (v *view) discard(vp VersionProgress) (Decision, bool) {
 	due := v.pending.CreatedAt
 	touched := v.Traits.IssuerChooses || !vp.SetBegunAt.IsZero()
-	if touched && !v.Traits.Overlap() && v.hasCurrent && v.current.Ours() && vp.RestoredAt.IsZero() {
+	if touched && !v.Traits.Overlap() && v.hasCurrent && vp.RestoredAt.IsZero() {
 		return v.do(Set, v.current, due, "put the current credential back: %s", vp.Rejected)
 	}
 	if touched && v.Traits.Overlap() && v.Lists {

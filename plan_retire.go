@@ -21,6 +21,13 @@ func (v *view) retirable() bool {
 	return there || !v.Listed || v.previous.Ours()
 }
 
+// off tells that the previous credential is switched off, as far as is known.
+func (v *view) off() bool {
+	c, there := v.issued(v.previous.CredentialID)
+	on := there && c.Active && v.CanDeactivate
+	return !v.Progress.Versions[v.previous.ID].DeactivatedAt.IsZero() && !on
+}
+
 // ruleRetire deactivates the previous credential after its grace and only when
 // the issuer reports that nobody uses it, and deletes it after the second
 // grace.
@@ -44,10 +51,11 @@ func ruleRetire(v *view) (Decision, bool) {
 		}
 		offAt = maxTime(offAt, rotate)
 	}
-	offSince := v.Progress.Versions[v.previous.ID].DeactivatedAt
-	if c, ok := v.issued(v.previous.CredentialID); offSince.IsZero() || (ok && c.Active && v.CanDeactivate) {
-		return v.deactivate(c, ok, offAt)
+	if !v.off() {
+		c, listed := v.issued(v.previous.CredentialID)
+		return v.deactivate(c, listed, offAt)
 	}
+	offSince := v.Progress.Versions[v.previous.ID].DeactivatedAt
 	// The second grace counts from the deactivation, which lies a grace after
 	// the successor was served, unless a person was quicker.
 	deleteAt := offSince

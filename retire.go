@@ -149,7 +149,7 @@ func (w *work) beginRollback(ctx context.Context) error {
 		return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Hint: "rota rotate " + w.s.Name}
 	}
 	w.progress.Rollback = &RollbackIntent{From: current.ID, To: previous.ID, At: w.Now()}
-	w.progress.NextAt = time.Time{} // should this process die, the next run looks at once
+	w.underWay()
 	return w.save(ctx)
 }
 

@@ -160,6 +160,9 @@ func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
 			return fmt.Errorf("there is no current credential to deliver (try: rota rotate %s)", s.Name)
 		}
 		w.update(current.ID, func(vp *VersionProgress) { vp.Delivered, vp.Reloaded = nil, nil })
+		if f := w.progress.Failure; f != nil && (f.Step == Deliver || f.Step == Reload) {
+			w.progress.Failure = nil // a person asks for it anew, even where it was given up
+		}
 		return w.advance(ctx)
 	})
 }
@@ -359,8 +362,17 @@ func (w *work) begin(ctx context.Context, d Decision, objects ...string) error {
 	for _, object := range objects {
 		w.entry(d, object, Begun, d.Reason)
 	}
-	w.progress.NextAt = time.Time{} // should this process die, the next run looks at once
+	w.underWay()
 	return w.save(ctx)
+}
+
+// underWay has the next run look at once, should this process die, and whoever
+// looks from outside know since when something is half done.
+func (w *work) underWay() {
+	w.progress.NextAt = time.Time{}
+	if w.progress.Status.BegunAt.IsZero() {
+		w.progress.Status.BegunAt = w.Now()
+	}
 }
 
 // end notes how an effect went; it is written with the next save.

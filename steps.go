@@ -70,6 +70,15 @@ func (w *work) set(ctx context.Context, d Decision) error {
 		if err := w.probe(ctx, d, c); err != nil {
 			return err
 		}
+	} else if current, _ := FindID(w.state.Contents.Versions, d.Version); !current.Ours() {
+		ours, err := w.inForce(ctx, pending.ID)
+		if err != nil {
+			return fmt.Errorf("see which credential is in force: %w", err)
+		}
+		if !ours {
+			w.update(pending.ID, func(vp *VersionProgress) { vp.RestoredAt = w.Now() })
+			return nil
+		}
 	}
 	first := !restore && w.progress.Versions[d.Version].SetBegunAt.IsZero()
 	if first {
@@ -94,46 +103,6 @@ func (w *work) set(ctx context.Context, d Decision) error {
 		w.update(d.Version, func(vp *VersionProgress) { vp.SetAt = w.Now() })
 	}
 	return nil
-}
-
-// probe finds out, where setting the new credential kills the old one, that
-// one of those in the store is the one in force. If none is, somebody changed
-// it outside, and those who use that one would be locked out.
-func (w *work) probe(ctx context.Context, d Decision, pending Credential) error {
-	current, ok := findCredential(w.state.Contents.Versions, Current)
-	if w.s.Issuer.Traits().Overlap() || !ok || w.asked == Create || !w.progress.Versions[d.Version].SetBegunAt.IsZero() {
-		return nil
-	}
-	versions := []Version{current, {ID: d.Version}}
-	if previous, ok := findCredential(w.state.Contents.Versions, Previous); ok {
-		versions = append(versions, previous)
-	}
-	for _, v := range versions {
-		c := pending
-		if v.ID != d.Version {
-			var err error
-			if c, err = w.get(ctx, v.ID); err != nil {
-				return err
-			}
-		}
-		err := w.retry(ctx, 3, func(ctx context.Context) error {
-			err := w.s.Issuer.Test(ctx, TestRequest{Credential: c})
-			if errors.Is(err, ErrRefused) {
-				return &Error{Class: Stop, Err: err} // refused is an answer, not a failure
-			}
-			return err
-		})
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, ErrRefused) {
-			return fmt.Errorf("see which credential is in force: %w", err)
-		}
-	}
-	return &Error{
-		Op: "see which credential is in force", Class: Stop, Err: fmt.Errorf("none of those in the store logs in: somebody changed it outside: %w", ErrConflict),
-		Hint: "rota adopt " + w.s.Name + " to keep the one in force, or rota rotate " + w.s.Name + " to replace it",
-	}
 }
 
 // test logs in with the pending credential several times in a row, and runs

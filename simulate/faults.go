@@ -80,10 +80,16 @@ func (s *subject) wait503(c memory.Call) error {
 
 // inHand is a value that the call may carry, for an answer that repeats it.
 func (s *subject) inHand(c memory.Call) string {
-	if c.Op != "issuer.test" && c.Op != "issuer.set" && c.Op != "target.deliver" && c.Op != "check.check" {
-		return ""
+	sent := rota.Credential{}
+	switch c.Op {
+	case "issuer.test", "issuer.set":
+		sent = s.truth.inHand
+	case "target.deliver":
+		_, sent, _ = s.store.Read(rota.Current)
+	case "check.check":
+		_, sent, _ = s.store.Read(rota.Pending)
 	}
-	return proof(s.truth.inHand)
+	return proof(sent)
 }
 
 // proof is the secret field of a credential.

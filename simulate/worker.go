@@ -233,6 +233,9 @@ func (s *subject) durable(k *worker, r rota.SaveRequest) {
 	if hold := r.Progress.Status.Hold; hold != s.truth.hold {
 		s.truth.hold, s.truth.holdSince = hold, s.now
 	}
+	if k.force == rota.Deliver && r.Progress.Failure == nil {
+		s.truth.fails = 0 // a person asked for the delivery and the reload anew
+	}
 	if k.lost || r.Lease.Fence < s.truth.fence {
 		s.violate(6, "%s saved progress after it had lost its lease", k.holder)
 	}

@@ -1,0 +1,65 @@
+package rota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// probe finds out, where setting the new credential kills the old one, that
+// one of those in the store is the one in force. If none is, somebody changed
+// it outside, and those who use that one would be locked out.
+func (w *work) probe(ctx context.Context, d Decision, pending Credential) error {
+	current, ok := findCredential(w.state.Contents.Versions, Current)
+	if w.s.Issuer.Traits().Overlap() || !ok || w.asked == Create || !w.progress.Versions[d.Version].SetBegunAt.IsZero() {
+		return nil
+	}
+	versions := []Version{current, {ID: d.Version}}
+	if previous, ok := findCredential(w.state.Contents.Versions, Previous); ok {
+		versions = append(versions, previous)
+	}
+	for _, v := range versions {
+		c := pending
+		if v.ID != d.Version {
+			var err error
+			if c, err = w.get(ctx, v.ID); err != nil {
+				return err
+			}
+		}
+		err := w.retry(ctx, 3, func(ctx context.Context) error {
+			err := w.s.Issuer.Test(ctx, TestRequest{Credential: c})
+			if errors.Is(err, ErrRefused) {
+				return &Error{Class: Stop, Err: err} // refused is an answer, not a failure
+			}
+			return err
+		})
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrRefused) {
+			return fmt.Errorf("see which credential is in force: %w", err)
+		}
+	}
+	return &Error{
+		Op: "see which credential is in force", Class: Stop, Err: fmt.Errorf("none of those in the store logs in: somebody changed it outside: %w", ErrConflict),
+		Hint: "rota adopt " + w.s.Name + " to keep the one in force, or rota rotate " + w.s.Name + " to replace it",
+	}
+}
+
+// inForce tells whether the rejected credential is the one that the issuer
+// takes. Only then was it Rota that killed what somebody else has made current
+// since, and may Rota set that one again: giving up the only credential that
+// works would lock everybody out. Refused several times in a row means that
+// somebody set another one.
+func (w *work) inForce(ctx context.Context, rejected string) (bool, error) {
+	c, err := w.get(ctx, rejected)
+	if err != nil {
+		return false, err
+	}
+	const refusals = 8
+	err = w.retry(ctx, refusals, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
+	if errors.Is(err, ErrRefused) {
+		return false, nil
+	}
+	return err == nil, err
+}
