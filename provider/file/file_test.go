@@ -141,15 +141,21 @@ func TestModeAndOwnerAreSet(t *testing.T) {
 	expect("a new file", 0o600, os.Geteuid(), os.Getegid())
 	config.Mode = 0o640
 	expect("the same content with another mode", 0o640, os.Geteuid(), os.Getegid())
-	if os.Geteuid() != 0 {
-		return // only root gives files away
+	if os.Geteuid() == 0 {
+		config.Owner, config.Group = "65534", "1"
+		expect("another owner by number", 0o640, 65534, 1)
+		config.Owner, config.Group = "", ""
+		expect("nobody named: the owner stays", 0o640, 65534, 1)
+		config.Owner, config.Group = "root", "root"
+		expect("an owner by name", 0o640, 0, 0)
+	} else { // only root gives files away
+		config.Owner = "0"
+		if err := deliver(t, config); err == nil || !strings.Contains(err.Error(), "user 0") {
+			t.Errorf("a file is given to root: want an error with %q, got %v", "user 0", err)
+		}
+		config.Owner = ""
+		expect("after a refusal the owner stays", 0o640, os.Geteuid(), os.Getegid())
 	}
-	config.Owner, config.Group = "65534", "1"
-	expect("another owner by number", 0o640, 65534, 1)
-	config.Owner, config.Group = "", ""
-	expect("nobody named: the owner stays", 0o640, 65534, 1)
-	config.Owner, config.Group = "root", "root"
-	expect("an owner by name", 0o640, 0, 0)
 	config.Owner = "no-such-user-here"
 	if err := deliver(t, config); err == nil || !strings.Contains(err.Error(), "no-such-user-here") {
 		t.Errorf("an unknown owner: %v", err)
@@ -254,38 +260,13 @@ func TestTargetsThatShareAFileLoseNothing(t *testing.T) {
 	}
 }
 
-// TestAnOrdinaryUser runs this test's program again as nobody, since root may
-// do everything.
+// TestAnOrdinaryUser checks what is refused to a user that may not do
+// everything. Root may, and so runs this test's program again as nobody.
 func TestAnOrdinaryUser(t *testing.T) {
 	const variable = "ROTA_TEST_FILE_AS_NOBODY"
 	if dir := os.Getenv(variable); dir != "" {
-		for _, c := range []struct {
-			config file.Config
-			want   string
-		}{
-			{file.Config{Path: dir + "/closed/c.json", Format: file.JSON}, "run it as the file's owner"},
-			{file.Config{Path: dir + "/open/roots.json", Format: file.JSON}, "permission denied"},
-			{file.Config{Path: dir + "/open/new.json", Format: file.JSON, Owner: "0"}, "user 0"},
-		} {
-			if err := deliver(t, c.config); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%s: want an error with %q, got %v", c.config.Path, c.want, err)
-			}
-			target, _ := file.New(c.config)
-			bad := false
-			for _, f := range target.(rota.Preflighter).Preflight(t.Context()) {
-				bad = bad || !f.OK && f.Hint != ""
-			}
-			if !bad {
-				t.Errorf("%s: preflight finds all in order", c.config.Path)
-			}
-		}
-		if err := deliver(t, file.Config{Path: dir + "/open/mine.json", Format: file.JSON}); err != nil {
-			t.Error(err)
-		}
+		refusals(t, dir)
 		return
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("only root can become nobody")
 	}
 	dir, err := os.MkdirTemp("", "rota-file")
 	if err != nil {
@@ -299,13 +280,17 @@ func TestAnOrdinaryUser(t *testing.T) {
 	for _, err := range []error{
 		os.Chmod(dir, 0o755),
 		os.WriteFile(dir+"/test", program, 0o755),
-		os.Mkdir(dir+"/closed", 0o755),
+		os.Mkdir(dir+"/closed", 0o555),
 		os.Mkdir(dir+"/open", 0o700), os.Chmod(dir+"/open", 0o777),
-		os.WriteFile(dir+"/open/roots.json", []byte("{}"), 0o600),
+		os.WriteFile(dir+"/open/sealed.json", []byte("{}"), 0),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	if os.Geteuid() != 0 {
+		refusals(t, dir)
+		return
 	}
 	cmd := exec.CommandContext(t.Context(), dir+"/test", "-test.run=^TestAnOrdinaryUser$", "-test.count=1")
 	cmd.Dir = dir
@@ -313,5 +298,31 @@ func TestAnOrdinaryUser(t *testing.T) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("as nobody: %v\n%s", err, out)
+	}
+}
+
+func refusals(t *testing.T, dir string) {
+	for _, c := range []struct {
+		config file.Config
+		want   string
+	}{
+		{file.Config{Path: dir + "/closed/c.json", Format: file.JSON}, "run it as the file's owner"},
+		{file.Config{Path: dir + "/open/sealed.json", Format: file.JSON}, "permission denied"},
+		{file.Config{Path: dir + "/open/new.json", Format: file.JSON, Owner: "0"}, "user 0"},
+	} {
+		if err := deliver(t, c.config); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: want an error with %q, got %v", c.config.Path, c.want, err)
+		}
+		target, _ := file.New(c.config)
+		bad := false
+		for _, f := range target.(rota.Preflighter).Preflight(t.Context()) {
+			bad = bad || !f.OK && f.Hint != ""
+		}
+		if !bad {
+			t.Errorf("%s: preflight finds all in order", c.config.Path)
+		}
+	}
+	if err := deliver(t, file.Config{Path: dir + "/open/mine.json", Format: file.JSON}); err != nil {
+		t.Error(err)
 	}
 }

@@ -23,86 +23,110 @@ type ReloaderFixture struct {
 	Sicken func()
 }
 
-// Reloader runs the suite of [rota.Reloader]. fixture is called once a case.
+type reloader struct{ ReloaderFixture }
+
+// The versions that the cases reload.
+const (
+	older = "rota-00000000-0000-4000-8000-000000000001"
+	newer = "rota-00000000-0000-4000-8000-000000000002"
+)
+
+// Reloader runs the suite of [rota.Reloader]. fixture is called once a case,
+// and once before them to find out which cases apply.
 func Reloader(t *testing.T, fixture func(t *testing.T) ReloaderFixture) {
-	const first, second = "rota-00000000-0000-4000-8000-000000000001", "rota-00000000-0000-4000-8000-000000000002"
-	run := func(name string, body func(t *testing.T, f ReloaderFixture, reload func(context.Context, string) error, runs func(string))) {
-		t.Run(name, func(t *testing.T) {
-			f := fixture(t)
-			reload := func(ctx context.Context, version string) error {
-				return f.Reloader.Reload(ctx, rota.ReloadRequest{Secret: "test/secret", Version: version})
-			}
-			runs := func(version string) {
-				t.Helper()
-				if f.Running == nil {
-					return
-				}
-				// Reload returned, so they run already: no waiting.
-				if got, err := f.Running(); err != nil || got != version {
-					t.Errorf("consumers run on %q (%v), want %q", got, err, version)
-				}
-			}
-			body(t, f, reload, runs)
-		})
+	cases := []conformance[*reloader]{
+		{"the name is stable", func(t *testing.T, r *reloader) { named(t, r.Reloader.Name) }, nil},
+		{"consumers run on the version when it returns", testReload, (*reloader).readable},
+		{"the same version may be reloaded again", testReloadAgain, nil},
+		{"methods may run at the same time", testReloadTogether, nil},
+		{"sick consumers are an error", testSick, (*reloader).sickens},
+		{"calls end with their context", func(t *testing.T, r *reloader) { honours(t, "reload", r.Inject, "reload", r.reload(older)) }, nil},
+		{"preflight finds all in order", func(t *testing.T, r *reloader) { preflight(t, r.Reloader) }, (*reloader).preflight},
 	}
-	type (
-		call  = func(context.Context, string) error
-		check = func(string)
-	)
-	run("the name is stable", func(t *testing.T, f ReloaderFixture, _ call, _ check) { named(t, f.Reloader.Name) })
-	run("consumers run on the version when it returns", func(t *testing.T, _ ReloaderFixture, reload call, runs check) {
-		for _, version := range []string{first, second} {
-			if err := reload(t.Context(), version); err != nil {
-				t.Fatal(err)
-			}
-			runs(version)
-		}
-	})
-	run("the same version may be reloaded again", func(t *testing.T, _ ReloaderFixture, reload call, runs check) {
-		for range 3 {
-			if err := reload(t.Context(), first); err != nil {
-				t.Fatal(err)
-			}
-		}
-		runs(first)
-	})
-	run("methods may run at the same time", func(t *testing.T, f ReloaderFixture, reload call, runs check) {
-		for _, err := range together(4, func(int) error {
-			f.Reloader.Name()
-			return reload(t.Context(), first)
-		}) {
-			if err != nil {
-				t.Error(err)
-			}
-		}
-		runs(first)
-	})
-	run("sick consumers are an error", func(t *testing.T, f ReloaderFixture, reload call, _ check) {
-		if f.Sicken == nil {
-			t.Skip("the fixture's consumers never fall ill")
-		}
-		f.Sicken()
-		if err := reload(t.Context(), first); err == nil {
-			t.Error("reload succeeded although its consumers are ill")
-		}
-	})
-	run("calls end with their context", func(t *testing.T, f ReloaderFixture, reload call, _ check) {
-		honours(t, "reload", f.Inject, "reload", func(ctx context.Context) error { return reload(ctx, first) })
-	})
-	run("preflight finds all in order", func(t *testing.T, f ReloaderFixture, _ call, _ check) { preflight(t, f.Reloader) })
 	for _, kind := range []FaultKind{FailBefore, LoseReply, Repeat} {
-		run("faults: a call that "+string(kind)+" can be made again", func(t *testing.T, f ReloaderFixture, reload call, runs check) {
-			if f.Inject == nil || !f.Inject("reload", kind) {
-				t.Skip("the fixture can't do that")
-			}
-			if err := reload(t.Context(), first); (err == nil) == (kind == FailBefore) && kind != LoseReply {
-				t.Errorf("reload that %s gives %v", kind, err)
-			}
-			if err := reload(t.Context(), first); err != nil {
-				t.Fatalf("reload, made again: %v", err)
-			}
-			runs(first)
-		})
+		cases = append(cases, faulty("faults: a call that "+string(kind)+" can be made again", kind, testReloadFaults))
+	}
+	suite(t, func(t *testing.T) *reloader { return &reloader{fixture(t)} }, cases)
+}
+
+func (r *reloader) readable() bool  { return r.Running != nil }
+func (r *reloader) sickens() bool   { return r.Sicken != nil }
+func (r *reloader) preflight() bool { return is[rota.Preflighter](r.Reloader) }
+
+func (r *reloader) canFail(kind FaultKind) bool { return r.Inject.can(kind, "reload") }
+
+// reload gives the call that reloads a version.
+func (r *reloader) reload(version string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return r.Reloader.Reload(ctx, rota.ReloadRequest{Secret: "test/secret", Version: version})
+	}
+}
+
+// runs checks what the consumers run on. Reload returned, so they do already:
+// no waiting.
+func (r *reloader) runs(t *testing.T, version string) {
+	t.Helper()
+	if r.Running == nil {
+		return
+	}
+	if got, err := r.Running(); err != nil || got != version {
+		t.Errorf("consumers run on %q (%v), want %q", got, err, version)
+	}
+}
+
+func testReload(t *testing.T, r *reloader) {
+	for _, version := range []string{older, newer} {
+		if err := r.reload(version)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.runs(t, version)
+	}
+}
+
+func testReloadAgain(t *testing.T, r *reloader) {
+	for range 3 {
+		if err := r.reload(older)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.runs(t, older)
+}
+
+func testReloadTogether(t *testing.T, r *reloader) {
+	for _, err := range together(4, func(int) error {
+		r.Reloader.Name()
+		return r.reload(older)(t.Context())
+	}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	r.runs(t, older)
+}
+
+func testSick(t *testing.T, r *reloader) {
+	r.Sicken()
+	if err := r.reload(older)(t.Context()); err == nil {
+		t.Error("reload succeeded although its consumers are ill")
+	}
+}
+
+func testReloadFaults(t *testing.T, r *reloader, kind FaultKind) {
+	again(t, "reload", r.Inject, kind, r.reload(older))
+	r.runs(t, older)
+}
+
+// again makes a call that goes wrong, and then once more.
+func again(t *testing.T, op string, inject Inject, kind FaultKind, call func(context.Context) error) {
+	t.Helper()
+	if !inject.can(kind, op) {
+		t.Fatal("the fixture can't do what it could before")
+	}
+	if err := call(t.Context()); (err == nil) == (kind == FailBefore) && kind != LoseReply {
+		t.Errorf("%s that %s gives %v", op, kind, err)
+	}
+	if err := call(t.Context()); err != nil {
+		t.Fatalf("%s, made again: %v", op, err)
 	}
 }
 
@@ -117,89 +141,105 @@ type NotifierFixture struct {
 	Heard func(e rota.Event) (bool, error)
 }
 
-// Notifier runs the suite of [rota.Notifier]. fixture is called once a case.
+type notifier struct{ NotifierFixture }
+
+// Notifier runs the suite of [rota.Notifier]. fixture is called once a case,
+// and once before them to find out which cases apply.
 func Notifier(t *testing.T, fixture func(t *testing.T) NotifierFixture) {
-	event := func(n int, kind rota.EventKind) rota.Event {
-		return rota.Event{ID: fmt.Sprintf("0190a000-0000-7000-8000-00000000%04d", n), Kind: kind, Secret: "test/secret",
-			Version: "rota-00000000-0000-4000-8000-000000000001", Credential: "AKIAIOSFODNN7EXAMPLE",
-			At: time.Date(2026, 3, 1, 12, 0, n, 0, time.UTC), Reason: `It is "due" <since> 90 days & more: ünïcode too.`}
+	cases := []conformance[*notifier]{
+		{"the name is stable", func(t *testing.T, n *notifier) { named(t, n.Notifier.Name) }, nil},
+		{"every kind of event is heard", testKinds, (*notifier).hears},
+		{"an event without a version is heard", testNoVersion, (*notifier).hears},
+		{"the same event may be sent again", testNotifyAgain, nil},
+		{"methods may run at the same time", testNotifyTogether, nil},
+		{"calls end with their context", func(t *testing.T, n *notifier) {
+			honours(t, "notify", n.Inject, "notify", n.notify(event(1, rota.Failed)))
+		}, nil},
+		{"preflight finds all in order", func(t *testing.T, n *notifier) { preflight(t, n.Notifier) }, (*notifier).preflight},
 	}
-	run := func(name string, body func(t *testing.T, f NotifierFixture, heard func(rota.Event))) {
-		t.Run(name, func(t *testing.T) {
-			f := fixture(t)
-			body(t, f, func(e rota.Event) {
-				t.Helper()
-				if f.Heard == nil {
-					return
-				}
-				f.until(t, "hearing of "+string(e.Kind), func() error {
-					ok, err := f.Heard(e)
-					if err == nil && !ok {
-						err = errors.New("nobody heard of it")
-					}
-					return err
-				})
-			})
-		})
-	}
-	run("the name is stable", func(t *testing.T, f NotifierFixture, _ func(rota.Event)) { named(t, f.Notifier.Name) })
-	run("every kind of event is heard", func(t *testing.T, f NotifierFixture, heard func(rota.Event)) {
-		for n, kind := range []rota.EventKind{rota.Rotated, rota.WasAdopted, rota.IsDeactivated, rota.IsDeleted,
-			rota.Discarded, rota.Held, rota.Failed, rota.RolledBack, rota.Late} {
-			if err := f.Notifier.Notify(t.Context(), event(n, kind)); err != nil {
-				t.Fatalf("notify of %s: %v", kind, err)
-			}
-			heard(event(n, kind))
-		}
-	})
-	run("an event without a version is heard", func(t *testing.T, f NotifierFixture, heard func(rota.Event)) {
-		e := rota.Event{ID: "0190a000-0000-7000-8000-000000000099", Kind: rota.Held, Secret: "test/secret",
-			At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Reason: "It is not adopted."}
-		if err := f.Notifier.Notify(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
-		heard(e)
-	})
-	run("the same event may be sent again", func(t *testing.T, f NotifierFixture, heard func(rota.Event)) {
-		for range 2 {
-			if err := f.Notifier.Notify(t.Context(), event(1, rota.Rotated)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		heard(event(1, rota.Rotated))
-	})
-	run("methods may run at the same time", func(t *testing.T, f NotifierFixture, heard func(rota.Event)) {
-		for _, err := range together(crowd, func(n int) error {
-			f.Notifier.Name()
-			return f.Notifier.Notify(t.Context(), event(n, rota.Rotated))
-		}) {
-			if err != nil {
-				t.Error(err)
-			}
-		}
-		for n := range crowd {
-			heard(event(n, rota.Rotated))
-		}
-	})
-	run("calls end with their context", func(t *testing.T, f NotifierFixture, _ func(rota.Event)) {
-		honours(t, "notify", f.Inject, "notify", func(ctx context.Context) error {
-			return f.Notifier.Notify(ctx, event(1, rota.Failed))
-		})
-	})
-	run("preflight finds all in order", func(t *testing.T, f NotifierFixture, _ func(rota.Event)) { preflight(t, f.Notifier) })
 	for _, kind := range []FaultKind{FailBefore, LoseReply, Repeat} {
-		run("faults: a call that "+string(kind)+" can be made again", func(t *testing.T, f NotifierFixture, heard func(rota.Event)) {
-			if f.Inject == nil || !f.Inject("notify", kind) {
-				t.Skip("the fixture can't do that")
-			}
-			e := event(1, rota.Failed)
-			if err := f.Notifier.Notify(t.Context(), e); (err == nil) == (kind == FailBefore) && kind != LoseReply {
-				t.Errorf("notify that %s gives %v", kind, err)
-			}
-			if err := f.Notifier.Notify(t.Context(), e); err != nil {
-				t.Fatalf("notify, made again: %v", err)
-			}
-			heard(e)
-		})
+		cases = append(cases, faulty("faults: a call that "+string(kind)+" can be made again", kind, testNotifyFaults))
 	}
+	suite(t, func(t *testing.T) *notifier { return &notifier{fixture(t)} }, cases)
+}
+
+func (n *notifier) hears() bool     { return n.Heard != nil }
+func (n *notifier) preflight() bool { return is[rota.Preflighter](n.Notifier) }
+
+func (n *notifier) canFail(kind FaultKind) bool { return n.Inject.can(kind, "notify") }
+
+// event is the n-th of a row of events.
+func event(n int, kind rota.EventKind) rota.Event {
+	return rota.Event{ID: fmt.Sprintf("0190a000-0000-7000-8000-00000000%04d", n), Kind: kind, Secret: "test/secret",
+		Version: "rota-00000000-0000-4000-8000-000000000001", Credential: "AKIAIOSFODNN7EXAMPLE",
+		At: time.Date(2026, 3, 1, 12, 0, n, 0, time.UTC), Reason: `It is "due" <since> 90 days & more: ünïcode too.`}
+}
+
+// notify gives the call that tells of an event.
+func (n *notifier) notify(e rota.Event) func(context.Context) error {
+	return func(ctx context.Context) error { return n.Notifier.Notify(ctx, e) }
+}
+
+func (n *notifier) mustNotify(t *testing.T, e rota.Event) {
+	t.Helper()
+	if err := n.Notifier.Notify(t.Context(), e); err != nil {
+		t.Fatalf("notify of %s: %v", e.Kind, err)
+	}
+}
+
+// heard waits until somebody at the other end heard of the event.
+func (n *notifier) heard(t *testing.T, e rota.Event) {
+	t.Helper()
+	if n.Heard == nil {
+		return
+	}
+	n.until(t, "hearing of "+string(e.Kind), func() error {
+		ok, err := n.Heard(e)
+		if err == nil && !ok {
+			err = errors.New("nobody heard of it")
+		}
+		return err
+	})
+}
+
+func testKinds(t *testing.T, n *notifier) {
+	for k, kind := range []rota.EventKind{rota.Rotated, rota.WasAdopted, rota.IsDeactivated, rota.IsDeleted,
+		rota.Discarded, rota.Held, rota.Failed, rota.RolledBack, rota.Late} {
+		n.mustNotify(t, event(k, kind))
+		n.heard(t, event(k, kind))
+	}
+}
+
+func testNoVersion(t *testing.T, n *notifier) {
+	e := rota.Event{ID: "0190a000-0000-7000-8000-000000000099", Kind: rota.Held, Secret: "test/secret",
+		At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Reason: "It is not adopted."}
+	n.mustNotify(t, e)
+	n.heard(t, e)
+}
+
+func testNotifyAgain(t *testing.T, n *notifier) {
+	for range 2 {
+		n.mustNotify(t, event(1, rota.Rotated))
+	}
+	n.heard(t, event(1, rota.Rotated))
+}
+
+func testNotifyTogether(t *testing.T, n *notifier) {
+	for _, err := range together(crowd, func(k int) error {
+		n.Notifier.Name()
+		return n.Notifier.Notify(t.Context(), event(k, rota.Rotated))
+	}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for k := range crowd {
+		n.heard(t, event(k, rota.Rotated))
+	}
+}
+
+func testNotifyFaults(t *testing.T, n *notifier, kind FaultKind) {
+	e := event(1, rota.Failed)
+	again(t, "notify", n.Inject, kind, n.notify(e))
+	n.heard(t, e)
 }

@@ -27,8 +27,8 @@ func fillValue(v reflect.Value, n *int) {
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fillValue(v.Field(i), n)
+		for _, field := range v.Fields() {
+			fillValue(field, n)
 		}
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
@@ -67,8 +67,8 @@ func scrambleValue(v reflect.Value) {
 			v.Set(reflect.Zero(v.Type()))
 			return
 		}
-		for i := range v.NumField() {
-			scrambleValue(v.Field(i))
+		for _, field := range v.Fields() {
+			scrambleValue(field)
 		}
 	case reflect.Pointer:
 		if !v.IsNil() {

@@ -43,35 +43,46 @@ type issuer struct {
 }
 
 // Issuer runs the suite of [rota.Issuer] and of the optional interfaces that
-// the fixture's issuer has. fixture is called once a case.
+// the fixture's issuer has. fixture is called once a case, and once before
+// them to find out which cases apply.
 func Issuer(t *testing.T, fixture func(t *testing.T) IssuerFixture) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, *issuer)
-	}{
-		{"traits are complete and never change", testTraits},
-		{"a credential has an id", testCredentialID},
-		{"what is created and set logs in", testCreateSetTest},
-		{"set twice is as good as once", testSetTwice},
-		{"create touches nothing outside where Rota chooses", testCreateTouchesNothing},
-		{"a wrong credential is refused", testWrongRefused},
-		{"with overlap the previous stays valid, without it dies", testOverlap},
-		{"no more than the limit are created", testLimit},
-		{"a value that the rules reject is to be regenerated", testRejected},
-		{"a credential lives from create to delete", testLife},
-		{"the active one is not deleted", testDeleteActive},
-		{"what is unknown is not found", testUnknown},
-		{"the list shows what exists", testList},
-		{"the use that is reported is real", testUse},
-		{"methods may run at the same time", testIssuerConcurrency},
-		{"calls end with their context", testIssuerContext},
-		{"preflight finds all in order and changes nothing", testIssuerPreflight},
-		{"faults: a call that fails before it acts can be made again", testIssuerFailBefore},
-		{"faults: a lost reply is found out", testIssuerLostReply},
-		{"faults: a call that is sent twice does no harm", testIssuerRepeat},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.run(t, &issuer{IssuerFixture: fixture(t)}) })
-	}
+	suite(t, func(t *testing.T) *issuer { return &issuer{IssuerFixture: fixture(t)} }, []conformance[*issuer]{
+		{"traits are complete and never change", testTraits, nil},
+		{"a credential has an id", testCredentialID, nil},
+		{"what is created and set logs in", testCreateSetTest, nil},
+		{"set twice is as good as once", testSetTwice, nil},
+		{"create touches nothing outside where Rota chooses", testCreateTouchesNothing, (*issuer).rotaChooses},
+		{"a wrong credential is refused", testWrongRefused, nil},
+		{"with overlap the previous stays valid, without it dies", testOverlap, nil},
+		{"no more than the limit are created", testLimit, (*issuer).limited},
+		{"a value that the rules reject is to be regenerated", testRejected, (*issuer).rejects},
+		{"a credential lives from create to delete", testLife, (*issuer).overlap},
+		{"the active one is not deleted", testDeleteActive, (*issuer).deactivator},
+		{"what is unknown is not found", testUnknown, (*issuer).unknown},
+		{"the list shows what exists", testList, (*issuer).lister},
+		{"the use that is reported is real", testUse, (*issuer).reporter},
+		{"methods may run at the same time", testIssuerConcurrency, nil},
+		{"calls end with their context", testIssuerContext, nil},
+		{"preflight finds all in order and changes nothing", testIssuerPreflight, (*issuer).preflight},
+		{"faults: a call that fails before it acts can be made again", testIssuerFailBefore, func(i *issuer) bool { return i.canFail(FailBefore) }},
+		{"faults: a lost reply is found out", testIssuerLostReply, func(i *issuer) bool { return i.canFail(LoseReply) }},
+		{"faults: a call that is sent twice does no harm", testIssuerRepeat, func(i *issuer) bool { return i.canFail(Repeat) }},
+	})
+}
+
+func (i *issuer) rotaChooses() bool { return !i.Issuer.Traits().IssuerChooses }
+func (i *issuer) limited() bool     { return i.Issuer.Traits().Limit >= 2 }
+func (i *issuer) rejects() bool     { return i.Rejected != nil }
+func (i *issuer) overlap() bool     { return i.Issuer.Traits().Overlap() }
+func (i *issuer) deactivator() bool { return is[rota.Deactivator](i.Issuer) }
+func (i *issuer) unknown() bool     { return i.UnknownID != "" }
+func (i *issuer) lister() bool      { return is[rota.Lister](i.Issuer) }
+func (i *issuer) reporter() bool    { return is[rota.UseReporter](i.Issuer) }
+func (i *issuer) preflight() bool   { return is[rota.Preflighter](i.Issuer) }
+
+// canFail tells whether the calls after create can go wrong in this way.
+func (i *issuer) canFail(kind FaultKind) bool {
+	return i.Inject.can(kind, "set", "deactivate", "reactivate", "delete")
 }
 
 // seen checks that an error holds no value of any credential of the case.

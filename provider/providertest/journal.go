@@ -32,30 +32,35 @@ type JournalFixture struct {
 
 type journal struct{ JournalFixture }
 
-// Journal runs the suite of [rota.Journal]. fixture is called once a case.
+// Journal runs the suite of [rota.Journal]. fixture is called once a case,
+// and once before them to find out which cases apply.
 func Journal(t *testing.T, fixture func(t *testing.T) JournalFixture) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, *journal)
-	}{
-		{"a secret without progress loads as zero", testLoadZero},
-		{"every field of progress is kept", testProgressKept},
-		{"what was loaded is a copy", testLoadCopies},
-		{"one holder at a time has the lease", testLease},
-		{"a lease that ran out is anybody's", testLeaseExpires},
-		{"fences only rise", testFences},
-		{"a lost lease saves nothing", testFenced},
-		{"a save prolongs the lease", testSaveProlongs},
-		{"entries are kept in order", testEntries},
-		{"secrets have nothing to do with each other", testSecretsApart},
-		{"of several that acquire at once one wins", testAcquireRace},
-		{"what was saved is durable", testJournalDurable},
-		{"calls end with their context", testJournalContext},
-		{"faults: a call that fails before it acts can be made again", func(t *testing.T, j *journal) { testJournalFaults(t, j, FailBefore) }},
-		{"faults: a call whose reply was lost can be made again", func(t *testing.T, j *journal) { testJournalFaults(t, j, LoseReply) }},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.run(t, &journal{fixture(t)}) })
-	}
+	suite(t, func(t *testing.T) *journal { return &journal{fixture(t)} }, []conformance[*journal]{
+		{"a secret without progress loads as zero", testLoadZero, nil},
+		{"every field of progress is kept", testProgressKept, nil},
+		{"what was loaded is a copy", testLoadCopies, nil},
+		{"one holder at a time has the lease", testLease, nil},
+		{"a lease that ran out is anybody's", testLeaseExpires, nil},
+		{"fences only rise", testFences, nil},
+		{"a lost lease saves nothing", testFenced, nil},
+		{"a save prolongs the lease", testSaveProlongs, (*journal).hasClock},
+		{"entries are kept in order", testEntries, (*journal).readable},
+		{"secrets have nothing to do with each other", testSecretsApart, nil},
+		{"of several that acquire at once one wins", testAcquireRace, nil},
+		{"what was saved is durable", testJournalDurable, (*journal).reopens},
+		{"calls end with their context", testJournalContext, nil},
+		faulty("faults: a call that fails before it acts can be made again", FailBefore, testJournalFaults),
+		faulty("faults: a call whose reply was lost can be made again", LoseReply, testJournalFaults),
+	})
+}
+
+func (j *journal) hasClock() bool { return j.Advance != nil }
+func (j *journal) readable() bool { return j.Entries != nil }
+func (j *journal) reopens() bool  { return j.Reopen != nil }
+
+// canFail tells whether a rotation's calls can go wrong in this way.
+func (j *journal) canFail(kind FaultKind) bool {
+	return j.Inject.can(kind, "acquire", "save", "load")
 }
 
 const ttl = time.Minute
@@ -237,9 +242,6 @@ func testFenced(t *testing.T, j *journal) {
 }
 
 func testSaveProlongs(t *testing.T, j *journal) {
-	if j.Advance == nil {
-		t.Skip("the journal's clock is the real one")
-	}
 	l := j.acquire(t, "s", "a", ttl)
 	for range 5 {
 		j.Advance(ttl * 2 / 3)
@@ -251,9 +253,6 @@ func testSaveProlongs(t *testing.T, j *journal) {
 }
 
 func testEntries(t *testing.T, j *journal) {
-	if j.Entries == nil {
-		t.Skip("the audit can't be read")
-	}
 	l := j.acquire(t, "s", "a", ttl)
 	var want []rota.Entry
 	for n := range 5 {
@@ -310,9 +309,6 @@ func testAcquireRace(t *testing.T, j *journal) {
 }
 
 func testJournalDurable(t *testing.T, j *journal) {
-	if j.Reopen == nil {
-		t.Skip("the fixture does not reopen")
-	}
 	var full rota.Progress
 	fill(&full)
 	l := j.acquire(t, "s", "a", ttl)
@@ -349,9 +345,6 @@ func testJournalContext(t *testing.T, j *journal) {
 }
 
 func testJournalFaults(t *testing.T, j *journal, kind FaultKind) {
-	if j.Inject == nil {
-		t.Skip("the fixture injects nothing")
-	}
 	try := func(op string, call func() error) {
 		t.Helper()
 		if j.Inject(op, kind) {

@@ -35,6 +35,44 @@ const (
 // the case is then left out.
 type Inject func(op string, kind FaultKind) bool
 
+// can tells whether one of the methods at least can be made to go wrong, and
+// makes it so.
+func (f Inject) can(kind FaultKind, ops ...string) bool {
+	return f != nil && slices.ContainsFunc(ops, func(op string) bool { return f(op, kind) })
+}
+
+// conformance is one case of a suite. S is what the suite's cases work on.
+type conformance[S any] struct {
+	name string
+	run  func(*testing.T, S)
+	// needs tells whether the case applies to an implementation and whether
+	// its fixture is up to it; nil where that is always so. It may damage the
+	// fixture.
+	needs func(S) bool
+}
+
+// faulty is a case whose calls go wrong in one way.
+func faulty[S interface{ canFail(kind FaultKind) bool }](name string, kind FaultKind, run func(*testing.T, S, FaultKind)) conformance[S] {
+	return conformance[S]{name,
+		func(t *testing.T, s S) { run(t, s, kind) },
+		func(s S) bool { return s.canFail(kind) }}
+}
+
+// suite runs the cases, each on a fixture of its own. What a case needs is
+// asked of one more fixture, made first for nothing else. A case that does not
+// apply is no test at all: it is neither skipped nor passed.
+func suite[S any](t *testing.T, fixture func(*testing.T) S, cases []conformance[S]) {
+	t.Helper()
+	probe := fixture(t)
+	for _, c := range cases {
+		if c.needs != nil && !c.needs(probe) {
+			t.Logf("does not apply: %s", c.name)
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) { c.run(t, fixture(t)) })
+	}
+}
+
 // Polling says how to wait for what an outside system shows only after a while.
 type Polling struct {
 	// Timeout defaults to 10 s.
@@ -111,17 +149,14 @@ func honours(t *testing.T, what string, inject Inject, op string, call func(cont
 		defer cancel()
 		check(t, ctx)
 	})
-	if inject == nil {
-		return
-	}
-	t.Run(what+" while the other side hangs", func(t *testing.T) {
-		if !inject(op, Hang) {
-			t.Skip("the fixture can't hang")
-		}
+	// This is no subtest: if one were left out by its name, the next call would
+	// hang instead.
+	if inject.can(Hang, op) {
+		what += " while the other side hangs"
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		check(t, ctx)
-	})
+	}
 }
 
 // safe fails the test if the error's text holds a value of the credentials.
@@ -154,14 +189,17 @@ func named(t *testing.T, name func() string) {
 	}
 }
 
-// preflight checks a part's preflight, if it has one, where everything is in
-// order.
+// is tells whether a part has an optional interface.
+func is[Optional any](part any) bool {
+	_, ok := part.(Optional)
+	return ok
+}
+
+// preflight checks the preflight of a part that has one, where everything is
+// in order.
 func preflight(t *testing.T, part any) {
 	t.Helper()
-	p, ok := part.(rota.Preflighter)
-	if !ok {
-		t.Skip("no preflight")
-	}
+	p := part.(rota.Preflighter)
 	findings := p.Preflight(t.Context())
 	if len(findings) == 0 {
 		t.Fatal("preflight found nothing to say; it always gives one finding at least")

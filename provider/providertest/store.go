@@ -36,43 +36,47 @@ type store struct {
 	made []rota.Credential
 }
 
-// Store runs the suite of [rota.Store]. fixture is called once a case.
+// Store runs the suite of [rota.Store]. fixture is called once a case,
+// and once before them to find out which cases apply.
 func Store(t *testing.T, fixture func(t *testing.T) StoreFixture) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, *store)
-	}{
-		{"a secret that does not exist has no versions", testStoreEmpty},
-		{"what was put is described and read", testPut},
-		{"the same id takes the same credential only", testPutAgain},
-		{"put takes a label from the version that had it", testPutTakesLabel},
-		{"put does not promote", testPutDoesNotPromote},
-		{"a version without labels is not described", testUnlabelled},
-		{"moving current moves previous", testPromote},
-		{"a move is a compare-and-swap", testMoveConflict},
-		{"milestones move like any label", testMilestones},
-		{"any row of writes leaves the labels of the model", testStoreModel},
-		{"of several that move a label at once one wins", testMoveRace},
-		{"the same version may be put several times at once", testPutRace},
-		{"readers never see a secret without current version", testStoreReaders},
-		{"what was done is durable", testStoreDurable},
-		{"calls end with their context", testStoreContext},
-		{"preflight finds all in order and changes nothing", testStorePreflight},
-		{"faults: a call that fails before it acts can be made again", func(t *testing.T, s *store) { testStoreFaults(t, s, FailBefore) }},
-		{"faults: a call whose reply was lost can be made again", func(t *testing.T, s *store) { testStoreFaults(t, s, LoseReply) }},
-		{"faults: a call that is sent twice does no harm", func(t *testing.T, s *store) { testStoreFaults(t, s, Repeat) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			f := fixture(t)
-			if f.Credential == nil {
-				f.Credential = sample
-			}
-			if f.Writes == 0 {
-				f.Writes = 60
-			}
-			c.run(t, &store{StoreFixture: f})
-		})
-	}
+	suite(t, func(t *testing.T) *store {
+		f := fixture(t)
+		if f.Credential == nil {
+			f.Credential = sample
+		}
+		if f.Writes == 0 {
+			f.Writes = 60
+		}
+		return &store{StoreFixture: f}
+	}, []conformance[*store]{
+		{"a secret that does not exist has no versions", testStoreEmpty, nil},
+		{"what was put is described and read", testPut, nil},
+		{"the same id takes the same credential only", testPutAgain, nil},
+		{"put takes a label from the version that had it", testPutTakesLabel, nil},
+		{"put does not promote", testPutDoesNotPromote, nil},
+		{"a version without labels is not described", testUnlabelled, nil},
+		{"moving current moves previous", testPromote, nil},
+		{"a move is a compare-and-swap", testMoveConflict, nil},
+		{"milestones move like any label", testMilestones, nil},
+		{"any row of writes leaves the labels of the model", testStoreModel, nil},
+		{"of several that move a label at once one wins", testMoveRace, nil},
+		{"the same version may be put several times at once", testPutRace, nil},
+		{"readers never see a secret without current version", testStoreReaders, nil},
+		{"what was done is durable", testStoreDurable, (*store).reopens},
+		{"calls end with their context", testStoreContext, nil},
+		{"preflight finds all in order and changes nothing", testStorePreflight, (*store).preflight},
+		faulty("faults: a call that fails before it acts can be made again", FailBefore, testStoreFaults),
+		faulty("faults: a call whose reply was lost can be made again", LoseReply, testStoreFaults),
+		faulty("faults: a call that is sent twice does no harm", Repeat, testStoreFaults),
+	})
+}
+
+func (s *store) reopens() bool   { return s.Reopen != nil }
+func (s *store) preflight() bool { return is[rota.Preflighter](s.Store) }
+
+// canFail tells whether a rotation's calls can go wrong in this way.
+func (s *store) canFail(kind FaultKind) bool {
+	return s.Inject.can(kind, "put", "get", "move", "describe")
 }
 
 func (s *store) seen(t testing.TB, err error, also ...rota.Credential) error {
@@ -378,9 +382,6 @@ func testStorePreflight(t *testing.T, s *store) {
 }
 
 func testStoreDurable(t *testing.T, s *store) {
-	if s.Reopen == nil {
-		t.Skip("the fixture does not reopen")
-	}
 	first, c1 := s.promoted(t)
 	second, c2 := s.promoted(t)
 	before := s.describe(t)

@@ -195,9 +195,6 @@ func testStoreReaders(t *testing.T, s *store) {
 
 // testStoreFaults makes a rotation's calls, each of which goes wrong once.
 func testStoreFaults(t *testing.T, s *store, kind FaultKind) {
-	if s.Inject == nil {
-		t.Skip("the fixture injects nothing")
-	}
 	first, c1 := s.promoted(t)
 	try := func(op string, call func() error) {
 		t.Helper()

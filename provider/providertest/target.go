@@ -29,33 +29,34 @@ type TargetFixture struct {
 
 type target struct{ TargetFixture }
 
-// Target runs the suite of [rota.Target]. fixture is called once a case.
+// Target runs the suite of [rota.Target]. fixture is called once a case,
+// and once before them to find out which cases apply.
 func Target(t *testing.T, fixture func(t *testing.T) TargetFixture) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, *target)
-	}{
-		{"the name is stable", func(t *testing.T, x *target) { named(t, x.Target.Name) }},
-		{"what is delivered is read", testDeliver},
-		{"the same is delivered once", testDeliverAgain},
-		{"an older one may be delivered again, as a rollback does", testDeliverOlder},
-		{"readers see the whole old one or the whole new one", testDeliverWhole},
-		{"methods may run at the same time", testDeliverTogether},
-		{"calls end with their context", testTargetContext},
-		{"preflight finds all in order and changes nothing", testTargetPreflight},
-		{"faults: a call that fails before it acts can be made again", func(t *testing.T, x *target) { testTargetFaults(t, x, FailBefore) }},
-		{"faults: a call whose reply was lost can be made again", func(t *testing.T, x *target) { testTargetFaults(t, x, LoseReply) }},
-		{"faults: a call that is sent twice does no harm", func(t *testing.T, x *target) { testTargetFaults(t, x, Repeat) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			f := fixture(t)
-			if f.Credential == nil {
-				f.Credential = sample
-			}
-			c.run(t, &target{f})
-		})
-	}
+	suite(t, func(t *testing.T) *target {
+		f := fixture(t)
+		if f.Credential == nil {
+			f.Credential = sample
+		}
+		return &target{f}
+	}, []conformance[*target]{
+		{"the name is stable", func(t *testing.T, x *target) { named(t, x.Target.Name) }, nil},
+		{"what is delivered is read", testDeliver, (*target).readable},
+		{"the same is delivered once", testDeliverAgain, nil},
+		{"an older one may be delivered again, as a rollback does", testDeliverOlder, nil},
+		{"readers see the whole old one or the whole new one", testDeliverWhole, (*target).readable},
+		{"methods may run at the same time", testDeliverTogether, nil},
+		{"calls end with their context", testTargetContext, nil},
+		{"preflight finds all in order and changes nothing", testTargetPreflight, (*target).preflight},
+		faulty("faults: a call that fails before it acts can be made again", FailBefore, testTargetFaults),
+		faulty("faults: a call whose reply was lost can be made again", LoseReply, testTargetFaults),
+		faulty("faults: a call that is sent twice does no harm", Repeat, testTargetFaults),
+	})
 }
+
+func (x *target) readable() bool  { return x.Read != nil }
+func (x *target) preflight() bool { return is[rota.Preflighter](x.Target) }
+
+func (x *target) canFail(kind FaultKind) bool { return x.Inject.can(kind, "deliver") }
 
 // request is the n-th delivery.
 func (x *target) request(n int) rota.DeliverRequest {
@@ -125,9 +126,6 @@ func testDeliverOlder(t *testing.T, x *target) {
 }
 
 func testDeliverWhole(t *testing.T, x *target) {
-	if x.Read == nil {
-		t.Skip("the target can't be read")
-	}
 	x.mustDeliver(t, 0)
 	x.holds(t, 0)
 	const rounds = 20
@@ -182,12 +180,9 @@ func testTargetPreflight(t *testing.T, x *target) {
 }
 
 func testTargetFaults(t *testing.T, x *target, kind FaultKind) {
-	if x.Inject == nil {
-		t.Skip("the fixture injects nothing")
-	}
 	x.mustDeliver(t, 1)
-	if !x.Inject("deliver", kind) {
-		t.Skip("the fixture can't do that")
+	if !x.canFail(kind) {
+		t.Fatal("the fixture can't do what it could before")
 	}
 	err := x.deliver(t.Context(), t, 2)
 	switch {

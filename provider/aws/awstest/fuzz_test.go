@@ -24,7 +24,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
 		if err != nil {
-			t.Skip("not HTTP")
+			return // it is not HTTP, and never gets to the server
 		}
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
@@ -62,7 +62,7 @@ func FuzzSignedRequest(f *testing.F) {
 		}
 		if service == "s3" {
 			if r, err = http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+target, http.NoBody); err != nil {
-				t.Skip("not a URL")
+				return // it is not a URL, so nobody can ask for it
 			}
 			body = ""
 		}
