@@ -28,10 +28,13 @@ func forms(value string) map[string]string {
 	// Within a longer text base64 looks different at each of three offsets:
 	// what no neighbour changes is looked for.
 	for offset := range 3 {
-		for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
-			text := encoding.EncodeToString(append(make([]byte, offset), value...))
-			bits := 8 * (offset + len(value))
-			add(fmt.Sprintf("%s at offset %d", name, offset), text[(8*offset+5)/6:bits/6])
+		bits := 8 * (offset + len(value))
+		for _, alphabet := range []struct {
+			name     string
+			encoding *base64.Encoding
+		}{{"base64", base64.RawStdEncoding}, {"base64url", base64.RawURLEncoding}} {
+			text := alphabet.encoding.EncodeToString(append(make([]byte, offset), value...))
+			add(fmt.Sprintf("%s at offset %d", alphabet.name, offset), text[(8*offset+5)/6:bits/6])
 		}
 	}
 	add("hex", hex.EncodeToString([]byte(value)))
