@@ -56,6 +56,16 @@ func (w *work) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 	}
 	current, stored := Find(w.state.Contents.Versions, Current)
 	if pending, ok := Find(w.state.Contents.Versions, Pending); ok && pending.ID != current.ID {
+		if pending.Ours() && !w.s.Issuer.Traits().IssuerChooses && w.progress.Versions[pending.ID].SetBegunAt.IsZero() {
+			// It was never set: nobody but the store knows it.
+			if err := w.begin(ctx, Decision{Step: Delete, Version: pending.ID, Credential: pending.CredentialID, Reason: "another credential is adopted"}); err != nil {
+				return err
+			}
+			if err := w.unlabel(ctx, pending); err != nil {
+				return err
+			}
+			return w.adopt(ctx, d, o)
+		}
 		return stop("rota run, or rota rollback "+w.s.Name, "a rotation is under way: version %s is AWSPENDING", pending.ID)
 	}
 	c := o.Credential

@@ -39,7 +39,8 @@ func (w *work) failed(d Decision, err error) error {
 		w.event(Failed, d.Version, d.Credential, string(step)+" failed: "+f.Error)
 	}
 	if pending, ok := Find(w.state.Contents.Versions, Pending); ok && pending.ID == d.Version && (step == Set || step == Test) {
-		if f.Class == Regenerate || f.Attempts >= pendingAttempts || (f.Class == Stop && f.Attempts >= 2) {
+		never := f.Class == Stop && (f.Attempts >= 2 || step == Test && !w.state.Traits.Overlap())
+		if f.Class == Regenerate || f.Attempts >= pendingAttempts || never {
 			w.reject(pending.ID, f)
 		}
 	}
@@ -67,7 +68,7 @@ func failureBackoff(c Class, attempts int) time.Duration {
 // succeeded notes a step that went well.
 func (w *work) succeeded(d Decision) {
 	w.result.Done = append(w.result.Done, d)
-	if d.Step == w.force {
+	if d.Step == w.force || d.Step == Promote && w.force == Create {
 		w.force = None // what was asked for is done, and is not done twice
 	}
 	if f := w.progress.Failure; f != nil && (f.Step == d.Step || f.Step == observing) {
@@ -143,6 +144,11 @@ func (w *work) remember(err error) {
 	if old := w.progress.Status; w.state.Lists && !w.state.Listed && old.Version == s.Version {
 		// Only the issuer knows since when an adopted credential exists.
 		s.IssuedAt, s.RotateAt = old.IssuedAt, old.RotateAt
+	}
+	if w.asked != None && d.Hold != NotHeld && err == nil && len(w.result.Done) == 0 && !w.progress.Status.LookedAt.IsZero() {
+		w.result.Status = s // a person's wish was refused: that is no state of the secret
+		w.progress.Status.BegunAt = time.Time{}
+		return
 	}
 	w.progress.Status, w.progress.NextAt = s, s.NextAt
 	if soon := now.Add(holdLook); len(w.result.Done) > 0 && s.NextAt.After(soon) {

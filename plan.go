@@ -66,6 +66,7 @@ const (
 	NeverIssued   HoldKind = "never issued"
 	ForeignChange HoldKind = "changed by somebody else"
 	InUse         HoldKind = "previous in use"
+	StillActive   HoldKind = "previous still active"
 	NoFreePlace   HoldKind = "no free place"
 	NotAtIssuer   HoldKind = "current not active at the issuer"
 	WasRolledBack HoldKind = "rolled back"
@@ -189,8 +190,8 @@ func (v *view) temper(d Decision) Decision {
 		return held
 	}
 	if v.now.Before(f.RetryAt) {
-		held, _ := v.hold(Retrying, d.Step, due, f.RetryAt, "%s failed (%d of %d): %s",
-			d.Step, f.Attempts, v.policy.MaxAttempts, f.Error)
+		held, _ := v.hold(Retrying, d.Step, due, f.RetryAt, "%s failed (%d of %d), to be tried again at %s: %s",
+			d.Step, f.Attempts, v.policy.MaxAttempts, stamp(f.RetryAt), f.Error)
 		return held
 	}
 	return d
@@ -362,8 +363,12 @@ func ruleRotate(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	if v.rolledBack() && !forced {
+		first := ""
+		if v.retirable() {
+			first = fmt.Sprintf("when %s, which was given up, is retired by the policy or by rota deactivate and rota delete, ", v.previous.CredentialID)
+		}
 		return v.hold(WasRolledBack, Create, due, v.now.Add(holdLook),
-			"the last rotation was rolled back (try: mend what was wrong, then rota rotate %s)", v.Secret)
+			"the last rotation was rolled back (try: mend what was wrong, then %srota rotate %s)", first, v.Secret)
 	}
 	if v.retirable() {
 		return v.hold(NoFreePlace, Create, due, v.now.Add(holdLook),
@@ -390,6 +395,10 @@ const maxRejections = 4
 
 // create decides on a new credential, unless the last ones were given up.
 func (v *view) create(due time.Time, reason string) (Decision, bool) {
+	if !v.Progress.RolledBackAt.IsZero() && v.Force != Create {
+		return v.hold(WasRolledBack, Create, due, v.now.Add(holdLook),
+			"the last rotation was rolled back (try: mend what was wrong, then rota rotate %s)", v.Secret)
+	}
 	if n := v.Progress.Rejections; n > 0 && v.Force != Create {
 		retry := v.Progress.RejectedAt.Add(rejectionBackoff(n))
 		if n >= maxRejections {

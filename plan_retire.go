@@ -80,6 +80,9 @@ func (v *view) foreignPrevious(next Step, due time.Time) (Decision, bool) {
 // deactivate decides on the previous credential, which is active as far as is
 // known.
 func (v *view) deactivate(c Issued, listed bool, at time.Time) (Decision, bool) {
+	if v.Force == Delete {
+		return v.hold(StillActive, Delete, at, v.now.Add(holdLook), "the previous credential %s is still active (try: rota deactivate %s first)", v.previous.CredentialID, v.Secret)
+	}
 	if v.now.Before(at) && v.Force != Deactivate {
 		when := "its grace is over"
 		if v.policy.Retire == BeforeCreate {

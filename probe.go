@@ -42,7 +42,7 @@ func (w *work) probe(ctx context.Context, d Decision, pending Credential) error 
 	}
 	return &Error{
 		Op: "see which credential is in force", Class: Stop, Err: fmt.Errorf("none of those in the store logs in: somebody changed it outside: %w", ErrConflict),
-		Hint: "rota adopt " + w.s.Name + " to keep the one in force, or rota rotate " + w.s.Name + " to replace it",
+		Hint: "rota adopt " + w.s.Name + " --from - to keep the one in force, or rota rotate " + w.s.Name + " to replace it",
 	}
 }
 

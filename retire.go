@@ -130,7 +130,7 @@ func (w *work) beginRollback(ctx context.Context) error {
 			return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("version %s is AWSPENDING and not Rota's", pending.ID)}
 		}
 		w.update(pending.ID, func(vp *VersionProgress) { vp.Rejected = "rolled back by a person" })
-		w.progress.Rejections, w.progress.Failure = maxRejections, nil
+		w.progress.RolledBackAt, w.progress.Failure = w.Now(), nil
 		return nil
 	}
 	previous, hasPrevious := findCredential(versions, Previous)

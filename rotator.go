@@ -237,6 +237,7 @@ func (w *work) advance(ctx context.Context) error {
 }
 
 func (w *work) act(ctx context.Context) error {
+	var given error // why a credential was given up in this turn
 	for range maxSteps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -257,11 +258,17 @@ func (w *work) act(ctx context.Context) error {
 			d = Decision{Next: d.Step, Due: d.Due, At: w.Now(), Reason: d.Reason}
 		}
 		w.result.Last = d
-		if d.Step == None {
-			return nil
+		if d.Step == None || given != nil && d.Step == Create {
+			return given // the next one is for the next turn
 		}
 		if err := w.do(ctx, d); err != nil {
-			return w.failed(d, err)
+			err = w.failed(d, err)
+			if w.progress.Versions[d.Version].Rejected == "" || w.state.Traits.Overlap() || given != nil {
+				return err
+			}
+			// Without overlap the old credential is dead: it is put back at once.
+			given = err
+			continue
 		}
 		w.succeeded(d)
 	}

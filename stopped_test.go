@@ -159,3 +159,34 @@ func TestGivingUpASetPasswordLocksNobodyOut(t *testing.T) {
 		})
 	}
 }
+
+func TestAFailedTestWithoutOverlapPutsTheOldPasswordBackAtOnce(t *testing.T) {
+	b := newBench(t)
+	o := memory.Options{Now: func() time.Time { return b.now }}
+	app := memory.NewPassword("app", memory.RolesOptions{Options: o})
+	broken := false
+	b.secret.Issuer = app
+	b.secret.Checks = []rota.Check{memory.NewCheck("query", func(rota.Credential) error {
+		if broken {
+			return &rota.Error{Class: rota.Stop, Err: errors.New("no such table")}
+		}
+		return nil
+	}, o)}
+	b.advance(t, rota.Options{Force: rota.Create})
+	held, _ := b.target.Current()
+	broken = true
+	b.days(90)
+	if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err == nil {
+		t.Fatal("the failed test went unnoticed")
+	}
+	if !app.Login(held.Credential) {
+		t.Error("what the application holds does not log in after the failed test")
+	}
+	c, err := b.store.Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, ok := rota.Find(c.Versions, rota.Pending); ok {
+		t.Errorf("version %s is still AWSPENDING", v.ID)
+	}
+}

@@ -17,9 +17,9 @@ import (
 	"rota"
 )
 
-// maxSize bounds a file: some five thousand secrets. More is taken for a
+// maxSize bounds a file: some hundred thousand secrets. More is taken for a
 // mistake, or for an attack on the parser.
-const maxSize = 1 << 20
+const maxSize = 16 << 20
 
 // File is a rota.yaml that was read and found good.
 type File struct {
@@ -70,7 +70,7 @@ func Parse(path string, data []byte) (*File, error) {
 func (d *decoder) document(data []byte) *yaml.Node {
 	top := Pos{Line: 1, Column: 1}
 	if len(data) > maxSize {
-		d.add(top, "try: several files, each with a daemon of its own", "the file is larger than %d KiB", maxSize>>10)
+		d.add(top, "try: several files, each with a data folder of its own", "the file is larger than %d MiB", maxSize>>20)
 		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))

@@ -70,7 +70,7 @@ func TestAMissingFileSaysHowToMakeOne(t *testing.T) {
 func TestATooLargeFileIsRefusedUnread(t *testing.T) {
 	data := []byte("secrets: []\n" + strings.Repeat("# padding\n", maxSize/10))
 	_, err := Parse("rota.yaml", data)
-	if err == nil || !strings.HasPrefix(err.Error(), "rota.yaml:1:1: the file is larger than 1024 KiB") {
+	if err == nil || !strings.HasPrefix(err.Error(), "rota.yaml:1:1: the file is larger than 16 MiB") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -241,7 +241,8 @@ func (s *subject) look(ctx context.Context) {
 		}
 		_ = s.command(ctx, "rotate", rota.Create)
 	case rota.NeverIssued, rota.WasRolledBack, rota.NotAtIssuer:
-		if _ = s.command(ctx, "rotate", rota.Create); s.truth.progress.Status.Hold == rota.NoFreePlace {
+		// A refused wish leaves the hold as it was.
+		if _ = s.command(ctx, "rotate", rota.Create); s.truth.progress.Status.Hold != rota.NotHeld {
 			s.tidy(ctx)
 		}
 	case rota.NotAdopted, rota.ForeignChange:

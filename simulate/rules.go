@@ -48,6 +48,7 @@ type truth struct {
 	nextAt      time.Time
 	hold        rota.HoldKind // since holdSince
 	holdSince   time.Time
+	hadPrevious bool // at the last save
 	fence       int64
 	waiting     time.Time // since when a turn waits for a slot
 	failStep    rota.Step

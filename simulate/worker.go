@@ -230,9 +230,12 @@ func (l *ledger) Save(ctx context.Context, r rota.SaveRequest) error {
 // durable is called after something of the worker's was written down.
 func (s *subject) durable(k *worker, r rota.SaveRequest) {
 	s.truth.progress, s.truth.nextAt = r.Progress, r.Progress.NextAt
-	if hold := r.Progress.Status.Hold; hold != s.truth.hold {
+	// Once the previous credential is gone, people can lift what it held.
+	hold, previous := r.Progress.Status.Hold, s.versionOf(rota.Previous) != ""
+	if hold != s.truth.hold || s.truth.hadPrevious && !previous {
 		s.truth.hold, s.truth.holdSince = hold, s.now
 	}
+	s.truth.hadPrevious = previous
 	if k.force == rota.Deliver && r.Progress.Failure == nil {
 		s.truth.fails = 0 // a person asked for the delivery and the reload anew
 	}

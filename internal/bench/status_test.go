@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rota"
+	"rota/internal/testenv"
 	"rota/store"
 )
 
@@ -19,9 +20,9 @@ import (
 // the largest memory of one run.
 func BenchmarkStatusStart(b *testing.B) {
 	dir := b.TempDir()
-	program := filepath.Join(dir, "rota")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", program, "rota/cmd/rota").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
+	program, err := testenv.Program(dir)
+	if err != nil {
+		b.Fatal(err)
 	}
 	state := filepath.Join(dir, "state")
 	db, err := store.Open(b.Context(), store.Options{Dir: state})

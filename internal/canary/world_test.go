@@ -15,28 +15,14 @@ import (
 	"testing"
 
 	"rota"
+	"rota/internal/testenv"
 	"rota/store"
 )
 
 // program is the real one, built once.
 var program string
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "rota-canary-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	program = filepath.Join(dir, "rota")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "rota/cmd/rota").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build rota: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(testenv.MainWithProgram(m, &program)) }
 
 // world is one data folder, one rota.yaml and all that is written while
 // commands run.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,8 @@ func (a *app) run(ctx context.Context, all bool) error {
 		outcomes[o.Secret] = o
 	}
 	var list []worked
-	notDue, waiting := 0, false
+	notDue := 0
+	var waiting []string // held or failed, and not due for a look
 	for _, name := range s.file.Names() {
 		o, wired := outcomes[name]
 		switch {
@@ -70,14 +72,19 @@ func (a *app) run(ctx context.Context, all bool) error {
 		default:
 			notDue++
 			r := remembered[name]
-			waiting = waiting || r.Status.Hold != rota.NotHeld || r.Failure != nil
+			if r.Status.Hold != rota.NotHeld || r.Failure != nil {
+				waiting = append(waiting, name)
+			}
 		}
 	}
 	err = a.report(list, rota.None, notDue)
 	if !a.json() {
 		a.printf("%s looked at, %d not due yet", plural(len(list), "secret"), notDue)
+		if len(waiting) > 0 {
+			a.printf("of these still held or failed: %s (try: rota status)", strings.Join(waiting, ", "))
+		}
 	}
-	if code := codeOf(err); waiting && (err == nil || code == exitHeld) {
+	if code := codeOf(err); len(waiting) > 0 && (err == nil || code == exitHeld) {
 		return silently(worst(code, exitHeld))
 	}
 	return err

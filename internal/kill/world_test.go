@@ -25,22 +25,7 @@ import (
 // program is the real one, built once.
 var program string
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "rota-kill-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	program = filepath.Join(dir, "rota")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "rota/cmd/rota").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build rota: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(testenv.MainWithProgram(m, &program)) }
 
 // The two secrets: one role, whose old password dies with the new one's
 // setting, and a pair that overlaps.

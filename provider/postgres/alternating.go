@@ -27,8 +27,10 @@ func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
 	if cfg.Roles[0] == cfg.Roles[1] {
 		return nil, fmt.Errorf("%s: role %q is named twice (try: two login roles that are members of one group)", c.system(), cfg.Roles[0])
 	}
-	if err := checkRole(cfg.Group); err != nil {
-		return nil, fmt.Errorf("%s: group: %w", c.system(), err)
+	if cfg.Group != "" {
+		if err := checkRole(cfg.Group); err != nil {
+			return nil, fmt.Errorf("%s: group: %w", c.system(), err)
+		}
 	}
 	if slices.Contains(cfg.Roles[:], cfg.Group) {
 		return nil, fmt.Errorf("%s: role %s can't be its own group (try: a role without LOGIN that owns the tables)", c.system(), cfg.Group)

@@ -17,7 +17,10 @@ import (
 func (a *alternating) Preflight(ctx context.Context) []rota.Finding {
 	findings, exist := a.preflight(ctx)
 	for _, role := range exist {
-		findings = append(findings, a.inGroup(ctx, role), a.ownsNothing(ctx, role))
+		if a.group != "" {
+			findings = append(findings, a.inGroup(ctx, role))
+		}
+		findings = append(findings, a.ownsNothing(ctx, role))
 	}
 	if len(exist) == len(a.names) {
 		findings = append(findings, a.sameRights(ctx), a.oneFree(ctx))
@@ -76,7 +79,10 @@ func (a *alternating) ownsNothing(ctx context.Context, role string) rota.Finding
 		return problem(f.Check, err)
 	case len(owned) > 0:
 		f.Warning, f.Detail = true, "it owns "+list(owned)+", which the other role can't alter"
-		f.Hint = fmt.Sprintf("REASSIGN OWNED BY %s TO %s; ALTER ROLE %[1]s SET ROLE %[2]s", quote(role), quote(a.group))
+		f.Hint = "make a group role that both are members of and that owns it, and name it as group"
+		if a.group != "" {
+			f.Hint = fmt.Sprintf("REASSIGN OWNED BY %s TO %s; ALTER ROLE %[1]s SET ROLE %[2]s", quote(role), quote(a.group))
+		}
 	default:
 		f.OK = true
 	}
@@ -109,7 +115,7 @@ func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 	}
 	f.OK, f.Detail = len(differences) == 0, strings.Join(differences, "; ")
 	if !f.OK {
-		f.Hint = "grant to group " + a.group + " what both need, and revoke it from the roles"
+		f.Hint = "grant to a group that both are members of what both need, and revoke it from the roles"
 	}
 	return f
 }

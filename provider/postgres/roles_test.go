@@ -104,9 +104,6 @@ func TestRolesThatCannotBeRotatedAreRefusedBeforeAnythingHappens(t *testing.T) {
 		{"the same role twice", func() (rota.Issuer, error) {
 			return c.Alternating(AlternatingConfig{Roles: [2]string{"a", "a"}, Group: "g"})
 		}, "named twice"},
-		{"a pair without group", func() (rota.Issuer, error) {
-			return c.Alternating(AlternatingConfig{Roles: [2]string{"a", "b"}})
-		}, "group"},
 		{"a role as its own group", func() (rota.Issuer, error) {
 			return c.Alternating(AlternatingConfig{Roles: [2]string{"a", "b"}, Group: "b"})
 		}, "its own group"},

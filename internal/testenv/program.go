@@ -1,0 +1,33 @@
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Program builds rota into a folder and gives its path.
+func Program(dir string) (string, error) {
+	program := filepath.Join(dir, "rota")
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "rota/cmd/rota").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build rota: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// MainWithProgram is a package's TestMain that builds rota first, once for all
+// tests, and tells its path.
+func MainWithProgram(m *testing.M, program *string) int {
+	dir, err := os.MkdirTemp("", "rota-program-")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		*program, err = Program(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
