@@ -200,11 +200,12 @@ func (w *world) retiring() bool {
 	w.Helper()
 	db := w.open()
 	defer func() { _ = db.Close() }()
-	p, err := db.Load(w.Context(), pair)
+	contents, err := db.Secret(pair).Describe(w.Context())
 	if err != nil {
 		w.Fatal(err)
 	}
-	return p.Status.Next == rota.Deactivate || p.Status.Next == rota.Delete
+	_, there := rota.Find(contents.Versions, rota.Previous)
+	return there
 }
 
 // stored is the current credential, as rota get shows it.
