@@ -56,7 +56,7 @@ func (w *work) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 	}
 	current, stored := Find(w.state.Contents.Versions, Current)
 	if pending, ok := Find(w.state.Contents.Versions, Pending); ok && pending.ID != current.ID {
-		if pending.Ours() && !w.s.Issuer.Traits().IssuerChooses && w.progress.Versions[pending.ID].SetBegunAt.IsZero() {
+		if pending.Ours() && !w.progress.Versions[pending.ID].touched(w.s.Issuer.Traits()) {
 			// It was never set: nobody but the store knows it.
 			if err := w.begin(ctx, Decision{Step: Delete, Version: pending.ID, Credential: pending.CredentialID, Reason: "another credential is adopted"}); err != nil {
 				return err

@@ -99,6 +99,10 @@ type VersionProgress struct {
 	QuietSamples  int                  `json:"quiet_samples,omitempty"` // looks without use since
 }
 
+// touched tells whether the issuer may know the version's credential: it chose
+// it, or setting it was begun.
+func (vp VersionProgress) touched(t Traits) bool { return t.IssuerChooses || !vp.SetBegunAt.IsZero() }
+
 // Intent is written before a call to Create whose answer may get lost.
 type Intent struct {
 	Version string    `json:"version"`

@@ -106,45 +106,8 @@ func (w *work) outlive(d Decision) {
 
 // remember keeps what the turn found, for tables and for when to look again.
 func (w *work) remember(err error) {
-	d := w.result.Last
-	now := w.Now()
-	s := Status{LookedAt: now, DueAt: d.Due, Next: d.Next, NextAt: d.At, Hold: d.Hold, Reason: d.Reason}
-	if d.Step != None {
-		s.Next = d.Step
-	}
-	if f := w.progress.Failure; err != nil && f != nil {
-		s.NextAt, s.Reason = f.RetryAt, string(f.Step)+" failed: "+f.Error
-		if s.DueAt.IsZero() {
-			s.DueAt = f.At
-		}
-		if old := w.progress.Status.DueAt; f.Attempts > 1 && !old.IsZero() && old.Before(s.DueAt) {
-			s.DueAt = old // the same failure, since then
-		}
-	}
-	if err != nil && s.NextAt.IsZero() {
-		s.NextAt = now.Add(failureBackoff(Wait, 1)) // a rejected credential: on to the next
-	}
-	if old := w.progress.Status; d.Hold != NotHeld && d.Hold == old.Hold && !old.DueAt.IsZero() && old.DueAt.Before(s.DueAt) {
-		s.DueAt = old.DueAt // the same hold, since then
-	}
-	v := newView(w.state, w.s.Policy.WithDefaults(), now)
-	if v.hasCurrent {
-		s.Version, s.Credential, s.IssuedAt = v.current.ID, v.current.CredentialID, v.issuedAt()
-		s.RotateAt, _ = v.rotateAt()
-	}
-	if v.hasPrevious {
-		s.PreviousID = v.previous.CredentialID
-		s.PreviousOff = !w.progress.Versions[v.previous.ID].DeactivatedAt.IsZero()
-	}
-	if err != nil && s.Version == "" {
-		// The outside could not be seen: keep what was known.
-		old := w.progress.Status
-		s.Version, s.Credential, s.IssuedAt, s.RotateAt = old.Version, old.Credential, old.IssuedAt, old.RotateAt
-	}
-	if old := w.progress.Status; w.state.Lists && !w.state.Listed && old.Version == s.Version {
-		// Only the issuer knows since when an adopted credential exists.
-		s.IssuedAt, s.RotateAt = old.IssuedAt, old.RotateAt
-	}
+	d, now := w.result.Last, w.Now()
+	s := w.status(d, now, err)
 	if w.asked != None && d.Hold != NotHeld && err == nil && len(w.result.Done) == 0 && !w.progress.Status.LookedAt.IsZero() {
 		w.result.Status = s // a person's wish was refused: that is no state of the secret
 		w.progress.Status.BegunAt = time.Time{}
@@ -165,4 +128,46 @@ func (w *work) remember(err error) {
 	if err == nil {
 		w.progress.Held = d.Hold
 	}
+}
+
+// status is what the turn found, with what only an earlier look could tell.
+func (w *work) status(d Decision, now time.Time, err error) Status {
+	old := w.progress.Status
+	s := Status{LookedAt: now, DueAt: d.Due, Next: d.Next, NextAt: d.At, Hold: d.Hold, Reason: d.Reason}
+	if d.Step != None {
+		s.Next = d.Step
+	}
+	if f := w.progress.Failure; err != nil && f != nil {
+		s.NextAt, s.Reason = f.RetryAt, string(f.Step)+" failed: "+f.Error
+		if s.DueAt.IsZero() {
+			s.DueAt = f.At
+		}
+		if f.Attempts > 1 && !old.DueAt.IsZero() && old.DueAt.Before(s.DueAt) {
+			s.DueAt = old.DueAt // the same failure, since then
+		}
+	}
+	if err != nil && s.NextAt.IsZero() {
+		s.NextAt = now.Add(failureBackoff(Wait, 1)) // a rejected credential: on to the next
+	}
+	if d.Hold != NotHeld && d.Hold == old.Hold && !old.DueAt.IsZero() && old.DueAt.Before(s.DueAt) {
+		s.DueAt = old.DueAt // the same hold, since then
+	}
+	v := newView(w.state, w.s.Policy.WithDefaults(), now)
+	if v.hasCurrent {
+		s.Version, s.Credential, s.IssuedAt = v.current.ID, v.current.CredentialID, v.issuedAt()
+		s.RotateAt, _ = v.rotateAt()
+	}
+	if v.hasPrevious {
+		s.PreviousID = v.previous.CredentialID
+		s.PreviousOff = !w.progress.Versions[v.previous.ID].DeactivatedAt.IsZero()
+	}
+	if err != nil && s.Version == "" {
+		// The outside could not be seen: keep what was known.
+		s.Version, s.Credential, s.IssuedAt, s.RotateAt = old.Version, old.Credential, old.IssuedAt, old.RotateAt
+	}
+	if w.state.Lists && !w.state.Listed && old.Version == s.Version {
+		// Only the issuer knows since when an adopted credential exists.
+		s.IssuedAt, s.RotateAt = old.IssuedAt, old.RotateAt
+	}
+	return s
 }

@@ -146,9 +146,7 @@ func (v *view) issued(credentialID string) (Issued, bool) {
 func (v *view) unlisted() bool { return v.Lists && !v.Listed }
 
 // wait notes that a step will be due, for when no rule decides.
-func (v *view) wait(next Step, at time.Time, reason string) {
-	v.waits = append(v.waits, Decision{Next: next, Due: at, At: at, Reason: reason})
-}
+func (v *view) wait(next Step, at time.Time, reason string) { v.look(next, at, at, reason) }
 
 // look notes that the state should be looked at again, ahead of what is due.
 func (v *view) look(next Step, due, at time.Time, reason string) {

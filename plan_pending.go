@@ -28,7 +28,7 @@ func rulePending(v *view) (Decision, bool) {
 // pending one killed it.
 func (v *view) discard(vp VersionProgress) (Decision, bool) {
 	due := v.pending.CreatedAt
-	touched := v.Traits.IssuerChooses || !vp.SetBegunAt.IsZero()
+	touched := vp.touched(v.Traits)
 	if touched && !v.Traits.Overlap() && v.hasCurrent && vp.RestoredAt.IsZero() {
 		return v.do(Set, v.current, due, "put the current credential back: %s", vp.Rejected)
 	}

@@ -63,16 +63,16 @@ func (w *work) currentWorks(ctx context.Context) error {
 }
 
 // delete removes an inactive credential at the issuer, then its version's
-// labels, AWSPREVIOUS or AWSPENDING last: as long as that one is there, the
-// step is found again after a crash.
+// labels: as long as AWSPREVIOUS or AWSPENDING is there, the step is found
+// again after a crash.
 func (w *work) delete(ctx context.Context, d Decision) error {
 	if err := w.begin(ctx, d); err != nil {
 		return err
 	}
 	v, stored := FindID(w.state.Contents.Versions, d.Version)
-	vp := w.progress.Versions[d.Version]
-	untouched := v.Has(Pending) && !w.s.Issuer.Traits().IssuerChooses && vp.SetBegunAt.IsZero()
-	if w.s.Issuer.Traits().Overlap() && !untouched {
+	traits := w.s.Issuer.Traits()
+	untouched := v.Has(Pending) && !w.progress.Versions[d.Version].touched(traits)
+	if traits.Overlap() && !untouched {
 		err := w.call(ctx, func(ctx context.Context) error {
 			return w.s.Issuer.Delete(ctx, RetireRequest{CredentialID: d.Credential})
 		})

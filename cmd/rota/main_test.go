@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rota/internal/testenv"
 	"rota/provider/aws/awstest"
 )
 
@@ -37,9 +38,9 @@ func TestASignalHandsBackWhatIsInHand(t *testing.T) {
 	cloud.CreateUser("cms")
 	id, secret := cloud.RootCredentials()
 	dir := t.TempDir()
-	program := filepath.Join(dir, "rota")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	program, err := testenv.Program(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "rota.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
