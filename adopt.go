@@ -2,6 +2,7 @@ package rota
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -17,11 +18,15 @@ type AdoptOptions struct {
 
 // Adopt takes over an existing credential without rotating it: it must log in,
 // and be active at the issuer where that can list. From then on Rota plans for
-// it as for one that it made. Nothing is delivered and nothing reloaded.
+// it as for one that it made. Nothing is delivered and nothing reloaded. What
+// is Rota's already is left as it is, with [ErrAdopted].
 func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result, error) {
 	return r.withWork(ctx, s, func(w *work) error {
 		d := Decision{Step: "adopt", Reason: "asked for by a person"}
 		err := w.adopt(ctx, &d, o)
+		if errors.Is(err, ErrAdopted) {
+			return err
+		}
 		w.end(d, "", err)
 		if err != nil {
 			return fmt.Errorf("adopt: %w", err)
@@ -72,10 +77,15 @@ func (w *work) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 	switch {
 	case !c.IsZero():
 		w.see(c)
+		if err := w.adopted(ctx, current, c, o); err != nil {
+			return err
+		}
 	case !stored:
 		return stop("give the credential on standard input: rota adopt "+w.s.Name+" --from -", "the store holds no current credential")
+	case current.Ours() && !w.putOff(o):
+		return stop("", "version %s is already Rota's, and adopting it again puts no rotation off", current.ID)
 	case current.Ours():
-		return stop("", "version %s is already Rota's", current.ID)
+		return fmt.Errorf("version %s is %w", current.ID, ErrAdopted)
 	default:
 		var err error
 		if c, err = w.get(ctx, current.ID); err != nil {
@@ -102,6 +112,24 @@ func (w *work) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 		}
 	}
 	return w.labelAdopted(ctx, d)
+}
+
+// adopted is [ErrAdopted] where the store's current version, which is Rota's
+// and in service, holds just this credential.
+func (w *work) adopted(ctx context.Context, current Version, c Credential, o AdoptOptions) error {
+	if !current.Ours() || !current.Has(Served) || current.CredentialID != w.s.Issuer.CredentialID(c) || !w.putOff(o) {
+		return nil
+	}
+	held, err := w.get(ctx, current.ID)
+	if err != nil || !held.Equal(c) {
+		return err
+	}
+	return fmt.Errorf("version %s is %w", current.ID, ErrAdopted)
+}
+
+// putOff tells whether the first rotation is put off already as is asked for.
+func (w *work) putOff(o AdoptOptions) bool {
+	return o.NotBefore.IsZero() || o.NotBefore.Equal(w.progress.NotBefore)
 }
 
 // putAdopted stores a credential that the store did not hold. A current one

@@ -36,6 +36,8 @@ var (
 	ErrLimit = errors.New("limit reached")
 	// ErrFenced: the lease was lost; another worker has the secret.
 	ErrFenced = errors.New("lease lost to another worker")
+	// ErrAdopted: what is to be adopted is Rota's already.
+	ErrAdopted = errors.New("already Rota's: nothing was done")
 	// ErrBusy: another worker holds the secret's lease.
 	ErrBusy = errors.New("another worker is at it")
 )

@@ -1,6 +1,10 @@
 package rota
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Step is one of the eight steps of a credential's way, or a rollback.
 type Step string
@@ -36,7 +40,18 @@ const (
 	Failed        EventKind = "failed"
 	RolledBack    EventKind = "rolled back"
 	Late          EventKind = "late"
+
+	WasQuarantined EventKind = "quarantined"   // given up after the last retry
+	Recovered      EventKind = "recovered"     // what was held, failed, late or quarantined is well again
+	ExpiringSoon   EventKind = "expiring soon" // the credential ends by itself
+	Reminder       EventKind = "reminder"      // a person has to rotate it
+	Digest         EventKind = "digest"        // several events in one message
 )
+
+// EventKinds are all kinds that a notifier can be told to hear of.
+var EventKinds = []EventKind{
+	Rotated, WasAdopted, IsDeactivated, IsDeleted, Discarded, Held, Failed, WasQuarantined, Recovered, RolledBack, Late, ExpiringSoon, Reminder,
+}
 
 // Event is what notifiers hear. It holds no value.
 type Event struct {
@@ -47,6 +62,44 @@ type Event struct {
 	Credential string    `json:"credential,omitempty"` // the issuer's public name
 	At         time.Time `json:"at"`
 	Reason     string    `json:"reason"` // one sentence for people
+	// Events are those of a digest, in the order in which they happened.
+	Events []Event `json:"events,omitempty"`
+}
+
+// Title is the event in a few words, on one line.
+func (e Event) Title() string {
+	if e.Kind == Digest {
+		return fmt.Sprintf("Rota: %d events", len(e.Events))
+	}
+	return fmt.Sprintf("Rota: %s %s", e.Secret, e.Kind)
+}
+
+// Text is the event for people, in plain text of several lines.
+func (e Event) Text() string {
+	var b strings.Builder
+	if e.Kind == Digest {
+		for _, one := range e.Events {
+			fmt.Fprintf(&b, "%s  %s: %s\n", one.At.UTC().Format("2006-01-02 15:04Z"), one.Secret, one.Kind)
+			if one.Reason != "" {
+				fmt.Fprintf(&b, "    %s\n", one.Reason)
+			}
+		}
+		return b.String()
+	}
+	fmt.Fprintf(&b, "%s: %s\n", e.Secret, e.Kind)
+	if e.Reason != "" {
+		fmt.Fprintf(&b, "\n%s\n", e.Reason)
+	}
+	b.WriteByte('\n')
+	for _, line := range [][2]string{
+		{"Secret", e.Secret}, {"Version", e.Version}, {"Credential", e.Credential},
+		{"At", e.At.UTC().Format(time.RFC3339)}, {"Event", e.ID},
+	} {
+		if line[1] != "" {
+			fmt.Fprintf(&b, "%-11s %s\n", line[0]+":", line[1])
+		}
+	}
+	return b.String()
 }
 
 // Outcome tells how an effect went.
@@ -57,6 +110,7 @@ const (
 	Begun     Outcome = "begun"
 	Succeeded Outcome = "ok"
 	Erred     Outcome = "failed"
+	Denied    Outcome = "denied"
 )
 
 // Entry is one entry of the audit: who did what to which secret, and how it
@@ -64,6 +118,7 @@ const (
 type Entry struct {
 	At         time.Time `json:"at"`
 	Actor      string    `json:"actor"`
+	From       string    `json:"from,omitempty"` // the address that asked, where it came over the network
 	Secret     string    `json:"secret"`
 	Step       string    `json:"step"`             // a Step, or another act such as "adopt", "get", "notify"
 	Object     string    `json:"object,omitempty"` // the target, reloader or notifier concerned

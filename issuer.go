@@ -61,6 +61,8 @@ type Traits struct {
 	// Settle is how long after a call of unknown outcome the issuer's list
 	// can be trusted to show what it did. Defaults to 0.
 	Settle time.Duration `json:"settle"`
+	// Manual tells that only a person can rotate it: Rota reminds.
+	Manual bool `json:"manual,omitempty"`
 }
 
 // Overlap tells whether the previous credential stays valid beside the
@@ -88,6 +90,7 @@ type Issued struct {
 	ID        string    `json:"id"`
 	Active    bool      `json:"active"`
 	CreatedAt time.Time `json:"created_at,omitzero"` // zero where the issuer does not say
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero where it does not end by itself
 	Use       Use       `json:"use,omitzero"`
 }
 
@@ -127,6 +130,14 @@ type UseReporter interface {
 	LastUsed(ctx context.Context, credentialID string) (Use, error)
 }
 
+// Teller is implemented by issuers that can tell, without a login, whether a
+// credential is the one in force.
+type Teller interface {
+	// InForce tells whether the issuer has this credential for its user or role;
+	// known is false where it can't tell.
+	InForce(ctx context.Context, c Credential) (inForce, known bool, err error)
+}
+
 // Deactivator is implemented by issuers whose credentials can be switched off
 // and on again.
 type Deactivator interface {
@@ -146,7 +157,7 @@ type Finding struct {
 	Hint    string `json:"hint,omitempty"`    // what to do about it
 }
 
-// Preflighter is implemented by issuers, stores, targets, reloaders and
+// Preflighter is implemented by issuers, stores, checks, targets, reloaders and
 // notifiers that can tell, without changing anything, whether a rotation would
 // succeed.
 type Preflighter interface {

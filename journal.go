@@ -23,6 +23,13 @@ type Journal interface {
 	Save(ctx context.Context, r SaveRequest) error
 }
 
+// Halter is implemented by journals that keep people's words that nothing new
+// is to begin.
+type Halter interface {
+	// Halts are those that concern a secret now.
+	Halts(ctx context.Context, secret string) (Halts, error)
+}
+
 // AcquireRequest asks for a lease.
 type AcquireRequest struct {
 	Secret string
@@ -56,8 +63,12 @@ type Progress struct {
 	// Intents are the calls to Create, by an issuer that chooses the value,
 	// whose traces may still show up.
 	Intents []Intent `json:"intents,omitempty"`
-	// Failure is the last failure of the step in hand, nil after a success.
+	// Failure is the last failure of the step in hand, or of the look at the
+	// outside that comes before any step; nil after a success.
+	//
+	// Behind is the step's, while Failure is that of the look.
 	Failure *Failure `json:"failure,omitempty"`
+	Behind  *Failure `json:"behind,omitempty"`
 	// Rollback is the rollback in hand, nil where there is none.
 	Rollback *RollbackIntent `json:"rollback,omitempty"`
 	// Rejections counts the new credentials given up since the last promotion,
@@ -67,18 +78,40 @@ type Progress struct {
 	// RolledBackAt is when the last rotation was undone; nothing rotates by
 	// itself until a person starts the next.
 	RolledBackAt time.Time `json:"rolled_back_at,omitzero"`
+	// DoneAt is when a person last said to have rotated it, for secrets that no
+	// program can rotate, and RemindedAt when a person was last reminded.
+	DoneAt     time.Time `json:"done_at,omitzero"`
+	RemindedAt time.Time `json:"reminded_at,omitzero"`
+	// ExpiryNotified is the end of a credential that was last told of.
+	ExpiryNotified time.Time `json:"expiry_notified,omitzero"`
 	// NotBefore puts the next rotation off.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	// Held is the hold that was last notified.
 	Held HoldKind `json:"held,omitempty"`
+	// Trouble is the kind of the last event that told of a trouble which is not
+	// over yet.
+	Trouble EventKind `json:"trouble,omitempty"`
 	// LateNotified is the due date whose lateness was last notified.
 	LateNotified time.Time `json:"late_notified,omitzero"`
 	// Unsent are events that no notifier has taken yet.
 	Unsent []Unsent `json:"unsent,omitempty"`
-	// NextAt is when the secret should be looked at again; zero means at once.
+	// NextAt is when the secret should be looked at again; zero means at every
+	// chance: nobody looked yet, a turn was begun and did not come to its end, or
+	// the last look found nothing to wait for. The planner's own word for the
+	// last is a [Decision] whose At is zero: no date will change it, but what
+	// somebody does outside may, and that only a look can tell.
 	NextAt time.Time `json:"next_at,omitzero"`
 	// Status is a copy of what the last look found, for tables.
 	Status Status `json:"status,omitzero"`
+}
+
+// stepFailure is the failure of the step in hand, nil where there is none: that
+// the outside could not be seen is none of a step.
+func (p Progress) stepFailure() *Failure {
+	if p.Failure != nil && p.Failure.Step == observing {
+		return p.Behind
+	}
+	return p.Failure
 }
 
 // VersionProgress is what was done for one version.
@@ -102,6 +135,10 @@ type VersionProgress struct {
 // touched tells whether the issuer may know the version's credential: it chose
 // it, or setting it was begun.
 func (vp VersionProgress) touched(t Traits) bool { return t.IssuerChooses || !vp.SetBegunAt.IsZero() }
+
+// inHand tells that this journal followed the version's way: what it lacks was
+// done just now, and is not a past that was lost.
+func (vp VersionProgress) inHand() bool { return !vp.TestedAt.IsZero() || !vp.PromotedAt.IsZero() }
 
 // Intent is written before a call to Create whose answer may get lost.
 type Intent struct {
@@ -139,9 +176,10 @@ type Failure struct {
 
 // Unsent is an event on its way to one notifier.
 type Unsent struct {
-	Notifier string `json:"notifier"`
-	Event    Event  `json:"event"`
-	Attempts int    `json:"attempts"`
+	Notifier string    `json:"notifier"`
+	Event    Event     `json:"event"`
+	Attempts int       `json:"attempts"`
+	RetryAt  time.Time `json:"retry_at,omitzero"` // not before
 }
 
 // Status is what the last look at a secret found.
@@ -156,7 +194,7 @@ type Status struct {
 	RotateAt    time.Time `json:"rotate_at,omitzero"` // the next rotation by policy
 	Next        Step      `json:"next,omitempty"`     // the step that is due or waited for
 	DueAt       time.Time `json:"due_at,omitzero"`    // since when Next is due, or will be
-	NextAt      time.Time `json:"next_at,omitzero"`   // when to look again
+	NextAt      time.Time `json:"next_at,omitzero"`   // when to look again, as [Decision].At: zero for never
 	Hold        HoldKind  `json:"hold,omitempty"`     // why Next may not be done though it is due
 	Reason      string    `json:"reason,omitempty"`
 }

@@ -30,7 +30,7 @@ func Lateness(s Status, p Policy, now time.Time) (due time.Time, late bool) {
 // speaks to no issuer, store or target. It tells whether the secret is late.
 func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 	r = r.withDefaults()
-	p, err := r.Journal.Load(ctx, s.Name)
+	p, err := r.load(ctx, s.Name)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -47,6 +47,9 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 		reason = fmt.Sprintf("%s is due since %s: %s", cmp.Or(p.Status.Next, observing), stamp(due), p.Status.Reason)
 	}
 	_, err = r.withWork(ctx, s, func(w *work) error {
+		if w.progress.LateNotified.Equal(due) && !due.IsZero() {
+			return nil // another watchdog was faster
+		}
 		w.progress.LateNotified = due
 		w.event(Late, p.Status.Version, p.Status.Credential, reason)
 		return nil

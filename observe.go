@@ -28,7 +28,7 @@ func (w *work) observe(ctx context.Context) error {
 	_, lists := w.s.Issuer.(Lister)
 	_, canDeactivate := w.s.Issuer.(Deactivator)
 	w.state = State{
-		Secret: w.s.Name, Traits: w.s.Issuer.Traits(), Contents: contents,
+		Secret: w.s.Name, Owner: w.s.Owner, Halts: w.halts, Neighbors: w.neighbors, Traits: w.s.Issuer.Traits(), Contents: contents,
 		Lists: lists, Listed: previous.Listed, Issued: previous.Issued,
 		CanDeactivate: canDeactivate, Force: w.force,
 	}
@@ -39,7 +39,7 @@ func (w *work) observe(ctx context.Context) error {
 		w.state.Reloaders = append(w.state.Reloaders, r.Name())
 	}
 	w.forget(contents)
-	rebuild(&w.progress, w.state, contents)
+	w.rebuild(contents)
 	w.state.Progress = w.progress
 	return nil
 }
@@ -119,24 +119,26 @@ func (w *work) forget(contents Contents) {
 // rebuild fills in, from the store's labels and dates, what is not remembered:
 // the data folder was lost, or another machine did the last rotation. The
 // date is that of the secret's last change, which is never too early.
-func rebuild(p *Progress, st State, contents Contents) {
-	mark := func(id string, f func(*VersionProgress)) {
-		vp := p.Versions[id]
-		f(&vp)
-		if p.Versions == nil {
-			p.Versions = map[string]VersionProgress{}
+//
+// A label that was moved by a process that died before it could write that
+// down is found here too: what nobody was told yet is told now.
+func (w *work) rebuild(contents Contents) {
+	st, versions := w.state, w.progress.Versions
+	if v, ok := Find(contents.Versions, Current); ok && v.Has(Served) && versions[v.ID].ServedAt.IsZero() {
+		if versions[v.ID].inHand() {
+			w.event(Rotated, v.ID, v.CredentialID, rotatedReason)
 		}
-		p.Versions[id] = vp
-	}
-	if v, ok := Find(contents.Versions, Current); ok && v.Has(Served) && p.Versions[v.ID].ServedAt.IsZero() {
-		mark(v.ID, func(vp *VersionProgress) {
+		w.update(v.ID, func(vp *VersionProgress) {
 			vp.PromotedAt, vp.ServedAt = contents.ChangedAt, contents.ChangedAt
 			vp.Delivered = allAt(st.Targets, contents.ChangedAt)
 			vp.Reloaded = allAt(st.Reloaders, contents.ChangedAt)
 		})
 	}
-	if v, ok := Find(contents.Versions, Deactivated); ok && p.Versions[v.ID].DeactivatedAt.IsZero() {
-		mark(v.ID, func(vp *VersionProgress) { vp.DeactivatedAt = contents.ChangedAt })
+	if v, ok := Find(contents.Versions, Deactivated); ok && versions[v.ID].DeactivatedAt.IsZero() {
+		if versions[v.ID].inHand() {
+			w.event(IsDeactivated, v.ID, v.CredentialID, "its grace is over and nobody uses it")
+		}
+		w.update(v.ID, func(vp *VersionProgress) { vp.DeactivatedAt = contents.ChangedAt })
 	}
 }
 

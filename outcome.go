@@ -1,8 +1,10 @@
 package rota
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -19,23 +21,25 @@ func (w *work) failed(d Decision, err error) error {
 	if errors.Is(err, ErrFenced) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	step := d.Step
-	if step == None {
-		step = observing
-		if before := w.progress.Failure; before != nil {
-			step = before.Step // the step in hand could not even be begun
-		}
-	}
+	step := cmp.Or(d.Step, observing)
 	f := &Failure{Step: step, Class: ClassOf(err), Error: Sanitize(err, w.seen...).Error(), At: w.Now(), Attempts: 1}
-	if before := w.progress.Failure; before != nil && before.Step == step {
+	before := w.progress.Failure
+	if before != nil && before.Step == step {
 		f.Attempts = before.Attempts + 1
+	}
+	if step == observing {
+		w.progress.Behind = w.progress.stepFailure() // its tries are not forgotten, and none is added
 	}
 	if step == Create && errors.Is(err, ErrLimit) {
 		f.Class = Wait // a lost reply of our own may have taken the place
 	}
 	f.RetryAt = f.At.Add(failureBackoff(f.Class, f.Attempts))
 	w.progress.Failure = f
-	if f.Attempts == 1 || f.Attempts == w.s.Policy.WithDefaults().MaxAttempts {
+	switch {
+	case f.Attempts == w.s.Policy.WithDefaults().MaxAttempts:
+		w.event(WasQuarantined, d.Version, d.Credential, fmt.Sprintf("%s failed %d times and is not tried any more, the last time: %s (try: mend it, then rota resume %s)", step, f.Attempts, f.Error, w.s.Name))
+		w.progress.Held = Quarantined // that is said
+	case f.Attempts == 1:
 		w.event(Failed, d.Version, d.Credential, string(step)+" failed: "+f.Error)
 	}
 	if pending, ok := Find(w.state.Contents.Versions, Pending); ok && pending.ID == d.Version && (step == Set || step == Test) {
@@ -71,7 +75,7 @@ func (w *work) succeeded(d Decision) {
 	if d.Step == w.force || d.Step == Promote && w.force == Create {
 		w.force = None // what was asked for is done, and is not done twice
 	}
-	if f := w.progress.Failure; f != nil && (f.Step == d.Step || f.Step == observing) {
+	if f := w.progress.Failure; f != nil && f.Step == d.Step {
 		w.progress.Failure = nil
 	}
 }
@@ -81,6 +85,10 @@ func (w *work) succeeded(d Decision) {
 // failure, perhaps months later, would count as one more of the old ones.
 func (w *work) outlive(d Decision) {
 	f := w.progress.Failure
+	if f != nil && f.Step == observing {
+		f = w.progress.Behind
+		w.progress.Failure, w.progress.Behind = f, nil
+	}
 	if f == nil {
 		return
 	}
@@ -88,8 +96,6 @@ func (w *work) outlive(d Decision) {
 	rotate, ever := v.rotateAt()
 	var over bool
 	switch f.Step {
-	case observing:
-		over = true
 	case Create:
 		over = !ever || rotate.After(w.Now())
 	case Deactivate:
@@ -114,6 +120,9 @@ func (w *work) remember(err error) {
 		return
 	}
 	w.progress.Status, w.progress.NextAt = s, s.NextAt
+	if s.NextAt.IsZero() {
+		w.progress.NextAt = now.Add(Day) // no date changes anything, but somebody may outside
+	}
 	if soon := now.Add(holdLook); len(w.result.Done) > 0 && s.NextAt.After(soon) {
 		w.progress.NextAt = soon // the outside may have answered with what was before
 	}
@@ -123,11 +132,20 @@ func (w *work) remember(err error) {
 	w.result.Status = s
 
 	if d.Hold != w.progress.Held && d.Hold != NotHeld && d.Hold != Retrying && err == nil {
-		w.event(Held, s.Version, s.Credential, d.Reason)
+		kind := Held
+		if d.Hold == Quarantined {
+			kind = WasQuarantined
+		}
+		w.event(kind, s.Version, s.Credential, d.Reason)
 	}
 	if err == nil {
 		w.progress.Held = d.Hold
 	}
+	if t := w.progress.Trouble; t != "" && err == nil && d.Hold == NotHeld && w.progress.Failure == nil {
+		w.progress.Trouble = ""
+		w.event(Recovered, s.Version, s.Credential, "what was "+string(t)+" is well again")
+	}
+	w.warn(s, now)
 }
 
 // status is what the turn found, with what only an earlier look could tell.

@@ -12,6 +12,7 @@ import (
 // issuer told when they were last asked, and what Rota remembers.
 type State struct {
 	Secret    string
+	Owner     string // who has to act where no program can
 	Traits    Traits
 	Targets   []string // names, in the order of delivery
 	Reloaders []string // names, in the order of reloading
@@ -26,6 +27,11 @@ type State struct {
 	CanDeactivate bool
 
 	Progress Progress
+
+	// Halts are a person's words that nothing new is to begin.
+	Halts Halts
+	// Neighbors are the secrets that this one is kept apart from.
+	Neighbors []Neighbor
 
 	// Force is the step that a person asked for now: Create, Deactivate or
 	// Delete ahead of the policy's dates, never ahead of the proof of non-use.
@@ -45,7 +51,9 @@ type Decision struct {
 	// Due is since when Next, or Step, is due, or when it will be; zero for
 	// never.
 	Due time.Time `json:"due,omitzero"`
-	// At is when to look again, where Step is None; zero for never.
+	// At is when to look again, where Step is None; zero for never: no date
+	// changes this decision. ([Progress].NextAt is another thing: there zero is
+	// at once.)
 	At time.Time `json:"at,omitzero"`
 	// Next is the step that is waited for, where Step is None.
 	Next Step `json:"next,omitempty"`
@@ -71,7 +79,10 @@ const (
 	NotAtIssuer   HoldKind = "current not active at the issuer"
 	WasRolledBack HoldKind = "rolled back"
 	Retrying      HoldKind = "waiting to try again"
-	GaveUp        HoldKind = "gave up"
+	Quarantined   HoldKind = "quarantined" // given up after the last retry, until a person or a change of the configuration lifts it
+	Paused        HoldKind = "paused"
+	Frozen        HoldKind = "frozen"
+	ByPerson      HoldKind = "to be rotated by a person"
 )
 
 // Plan decides what is to be done for a secret now. It is pure: the same state,
@@ -82,6 +93,7 @@ const (
 func Plan(st State, p Policy, now time.Time) Decision {
 	v := newView(st, p.WithDefaults(), now)
 	for _, rule := range []func(*view) (Decision, bool){
+		ruleManual,
 		ruleRollback,
 		ruleOwnership,
 		rulePending,
@@ -174,7 +186,10 @@ const holdLook = time.Hour
 
 // temper holds back a step that has failed and may not be tried again yet.
 func (v *view) temper(d Decision) Decision {
-	f := v.Progress.Failure
+	if held, halted := v.halted(d); halted {
+		return held
+	}
+	f := v.Progress.stepFailure()
 	if d.Step == None || f == nil || f.Step != d.Step || v.Force != None {
 		return d
 	}
@@ -183,7 +198,7 @@ func (v *view) temper(d Decision) Decision {
 		due = f.At
 	}
 	if f.Attempts >= v.policy.MaxAttempts {
-		held, _ := v.hold(GaveUp, d.Step, due, v.now.Add(holdLook), "%s failed %d times, the last time: %s (try: mend it, then rota rotate %s)",
+		held, _ := v.hold(Quarantined, d.Step, due, v.now.Add(holdLook), "%s failed %d times, the last time: %s (try: mend it, then rota rotate %s)",
 			d.Step, f.Attempts, f.Error, v.Secret)
 		return held
 	}
@@ -282,8 +297,8 @@ func ruleFirst(v *view) (Decision, bool) {
 	case v.Force == Create && (!full || !v.Traits.IssuerChooses):
 		return v.create(v.now, "the first credential, asked for by a person")
 	case v.Force == Create:
-		return v.hold(NoFreePlace, Create, v.now, v.now.Add(holdLook), "%d of %d places are taken by %s that Rota did not make: %s (try: delete one that nobody uses)",
-			len(v.Issued), v.Traits.Limit, v.Traits.Kind, names(v.Issued))
+		return v.hold(NoFreePlace, Create, v.now, v.now.Add(holdLook), "all %d places are taken, and Rota made none of what is there: %s (try: rota adopt %s --from - for the one in use, and delete the other by hand)",
+			v.Traits.Limit, names(v.Issued), v.Secret)
 	case v.Lists && len(v.Issued) == 0:
 		return v.create(v.now, "the first credential")
 	}
@@ -327,14 +342,7 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 
 // rotateAt is when the current credential grows too old.
 func (v *view) rotateAt() (time.Time, bool) {
-	if v.policy.RotateEvery == 0 {
-		return time.Time{}, false
-	}
-	due := v.issuedAt().Add(v.policy.RotateEvery)
-	if v.Progress.NotBefore.After(due) {
-		due = v.Progress.NotBefore
-	}
-	return v.policy.Window.Next(due), true
+	return v.policy.due(v.Secret, v.issuedAt(), v.Progress.NotBefore)
 }
 
 // issuedAt is since when the current credential exists: the issuer's date
@@ -357,7 +365,7 @@ func ruleRotate(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	if v.now.Before(due) {
-		v.wait(Create, due, fmt.Sprintf("rotate when it is %s old", FormatDuration(v.policy.RotateEvery)))
+		v.wait(Create, due, v.policy.when())
 		return Decision{}, false
 	}
 	if v.rolledBack() && !forced {
@@ -376,15 +384,17 @@ func ruleRotate(v *view) (Decision, bool) {
 		return v.hold(NoFreePlace, Create, due, v.now.Add(holdLook), "all %d places are taken: %s; what is not in the store is not Rota's to delete (try: delete the one that nobody uses)",
 			v.Traits.Limit, names(v.Issued))
 	}
-	if open := v.policy.Window.Next(v.now); !forced && open.After(v.now) {
-		v.wait(Create, open, "due since "+stamp(due)+", waiting for the window")
+	if open := v.policy.open(v.now); !forced && open.After(v.now) {
+		v.wait(Create, open, "due since "+stamp(due)+", waiting until "+v.policy.closed(v.now))
 		return Decision{}, false
 	}
-	reason := fmt.Sprintf("it is %s old, the policy says %s", FormatDuration(v.now.Sub(v.issuedAt())), FormatDuration(v.policy.RotateEvery))
 	if forced {
-		reason = "asked for by a person"
+		return v.create(due, "asked for by a person")
 	}
-	return v.create(due, reason)
+	if v.apart() {
+		return Decision{}, false
+	}
+	return v.create(due, v.old(due))
 }
 
 // maxRejections is how many new credentials may be given up in a row before
@@ -400,7 +410,7 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 	if n := v.Progress.Rejections; n > 0 && v.Force != Create {
 		retry := v.Progress.RejectedAt.Add(rejectionBackoff(n))
 		if n >= maxRejections {
-			return v.hold(GaveUp, Create, due, v.now.Add(holdLook), "%d new credentials in a row did not work (try: rota history %s, then rota rotate %s)", n, v.Secret, v.Secret)
+			return v.hold(Quarantined, Create, due, v.now.Add(holdLook), "%d new credentials in a row did not work (try: rota history %s, then rota rotate %s)", n, v.Secret, v.Secret)
 		}
 		if v.now.Before(retry) {
 			return v.hold(Retrying, Create, due, retry, "the last new credential did not work")

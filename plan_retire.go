@@ -1,6 +1,9 @@
 package rota
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // rolledBack tells that the last rotation was undone: it is remembered, or the
 // current version is older than the previous one.
@@ -94,8 +97,8 @@ func (v *view) deactivate(c Issued, listed bool, at time.Time) (Decision, bool) 
 		}
 		return Decision{}, false
 	}
-	if open := v.policy.Window.Next(v.now); open.After(v.now) && v.Force == None {
-		v.wait(Deactivate, open, "due since "+stamp(at)+", waiting for the window")
+	if open := v.policy.open(v.now); open.After(v.now) && v.Force == None {
+		v.wait(Deactivate, open, "due since "+stamp(at)+", waiting until "+v.policy.closed(v.now))
 		return Decision{}, false
 	}
 	if !v.previous.Ours() {
@@ -134,13 +137,28 @@ func (v *view) proveUnused(u Use, due time.Time) (Decision, bool) {
 			if !vp.QuietSince.IsZero() {
 				since = vp.QuietSince
 			}
-			return v.hold(InUse, Deactivate, due, again, "no use of the previous credential %s was seen for %s in %d looks; it must be %s and %d looks",
-				v.previous.CredentialID, FormatDuration(v.now.Sub(since)), vp.QuietSamples, FormatDuration(quiet), minSamples)
+			return v.hold(InUse, Deactivate, due, again, "no use of the previous credential %s was seen in %s over %s; at least %d looks over %s are needed",
+				v.previous.CredentialID, looks(vp.QuietSamples), span(v.now.Sub(since)), minSamples, FormatDuration(quiet))
 		}
 		return Decision{}, false
 	default:
 		return v.hold(InUse, Deactivate, due, v.now.Add(holdLook), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
 	}
+}
+
+func looks(n int) string {
+	if n == 1 {
+		return "1 look"
+	}
+	return fmt.Sprintf("%d looks", n)
+}
+
+// span is a duration for people, to whom fractions of a second are nothing.
+func span(d time.Duration) string {
+	if d < time.Second {
+		return "less than a second"
+	}
+	return FormatDuration(d.Truncate(time.Second))
 }
 
 func by(u Use) string {

@@ -135,7 +135,7 @@ func TestPlan(t *testing.T) {
 		}), policy: policy90, now: at(90).Add(time.Minute), hold: rota.Retrying, next: rota.Create, at: at(90).Add(time.Hour), reason: "denied"},
 		{name: "after the last try only a person lifts it", state: with(served(), func(s *rota.State) {
 			s.Progress.Failure = &rota.Failure{Step: rota.Create, Error: "denied", At: at(90), Attempts: 20}
-		}), policy: policy90, now: at(91), hold: rota.GaveUp, next: rota.Create, at: at(91).Add(time.Hour), reason: "20 times"},
+		}), policy: policy90, now: at(91), hold: rota.Quarantined, next: rota.Create, at: at(91).Add(time.Hour), reason: "20 times"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := rota.Plan(test.state, test.policy, test.now)
@@ -178,6 +178,20 @@ func TestSampledEvidenceNeedsSeveralLooksOverTheQuietTime(t *testing.T) {
 		st.Progress.Versions["rota-1"] = rota.VersionProgress{QuietSince: test.since, QuietSamples: test.samples}
 		if d := rota.Plan(st, policy90, at(100)); d.Step != test.step {
 			t.Errorf("quiet since %s in %d looks: %q (%s), want %q", test.since, test.samples, d.Step, d.Reason, test.step)
+		}
+	}
+}
+
+func TestSampledEvidenceIsToldInWordsForPeople(t *testing.T) {
+	for want, quiet := range map[string]time.Duration{
+		"was seen in 2 looks over less than a second; at least 3 looks over 7d are needed": 469 * time.Millisecond,
+		"was seen in 2 looks over 31s; at least 3 looks over 7d are needed":                31*time.Second + 469*time.Millisecond,
+		"was seen in 2 looks over 1h2m; at least 3 looks over 7d are needed":               62 * time.Minute,
+	} {
+		st := rotated(rota.Use{Evidence: rota.Sampled})
+		st.Progress.Versions["rota-1"] = rota.VersionProgress{QuietSince: at(100).Add(-quiet), QuietSamples: 2}
+		if d := rota.Plan(st, policy90, at(100)); !strings.Contains(d.Reason, want) {
+			t.Errorf("%q, want %q in it", d.Reason, want)
 		}
 	}
 }

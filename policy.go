@@ -3,10 +3,7 @@ package rota
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-
-	cron "github.com/netresearch/go-cron"
 )
 
 // RetireStyle says when the previous credential is retired.
@@ -24,8 +21,15 @@ const (
 // Policy says when a secret is rotated and its previous credential retired.
 // All durations are counted by Rota's clock, in UTC.
 type Policy struct {
-	// RotateEvery is how old a credential may grow. 0 means never by itself.
+	// RotateEvery is how old a credential may grow. 0 means never by itself,
+	// unless RotateAt says when.
 	RotateEvery time.Duration
+	// RotateAt, if any, is when to rotate, in place of RotateEvery.
+	RotateAt *Cron
+	// Jitter spreads the rotations of a fleet: each secret has its own share of
+	// it, by which it is rotated before RotateEvery is over, or after RotateAt
+	// or the opening of its window.
+	Jitter time.Duration
 	// Retire defaults to AfterGrace.
 	Retire RetireStyle
 	// DeactivatePreviousAfter counts from when the successor was delivered
@@ -42,6 +46,13 @@ type Policy struct {
 	// Window, if any, is when rotations may begin and previous credentials be
 	// deactivated. What has begun is finished outside it too.
 	Window *Window
+	// Blackouts are spans in which nothing begins that need not.
+	Blackouts []Blackout
+	// ApartFrom are secrets that must not be rotated at about the same time.
+	ApartFrom []Apart
+	// WarnBefore is how long before a credential expires, or a person has to
+	// rotate it, that is told. Defaults to 14 days.
+	WarnBefore time.Duration
 	// MaxAttempts is how often a failing step is tried before only a person
 	// can lift it. Defaults to 20, which is more than two days of trying.
 	MaxAttempts int
@@ -67,6 +78,9 @@ func (p Policy) WithDefaults() Policy {
 	if p.LateAfter == 0 {
 		p.LateAfter = Day
 	}
+	if p.WarnBefore == 0 {
+		p.WarnBefore = 14 * Day
+	}
 	return p
 }
 
@@ -83,6 +97,8 @@ func (p Policy) Validate(t Traits) error {
 		{"delete_previous_after", p.DeletePreviousAfter},
 		{"unused_for", p.UnusedFor},
 		{"late_after", p.LateAfter},
+		{"jitter", p.Jitter},
+		{"warn_before", p.WarnBefore},
 	} {
 		if d.value < 0 {
 			refuse("%s is negative", d.name)
@@ -91,8 +107,19 @@ func (p Policy) Validate(t Traits) error {
 	if p.Retire != AfterGrace && p.Retire != BeforeCreate && p.Retire != "" {
 		refuse("retire_previous is %q (try: after_grace, before_create)", p.Retire)
 	}
-	if p.Window != nil && p.RotateEvery == 0 {
+	if p.RotateEvery > 0 && p.RotateAt != nil {
+		refuse("rotate_at and rotate_every both say when to rotate (try: one of them)")
+	}
+	if p.Window != nil && !p.Rotates() {
 		refuse("a window without rotate_every never opens for anything (try: rotate_every: 90d)")
+	}
+	if p.RotateEvery > 0 && p.Jitter >= p.RotateEvery {
+		refuse("jitter (%s) must be shorter than rotate_every (%s)", FormatDuration(p.Jitter), FormatDuration(p.RotateEvery))
+	}
+	for _, a := range p.ApartFrom {
+		if a.By <= 0 {
+			refuse("apart_from %s: by is missing (try: by: 12h)", a.Secret)
+		}
 	}
 	if !t.Overlap() || p.Retire == BeforeCreate {
 		return errors.Join(errs...)
@@ -101,75 +128,16 @@ func (p Policy) Validate(t Traits) error {
 		refuse("delete_previous_after (%s) is before deactivate_previous_after (%s)",
 			FormatDuration(p.DeletePreviousAfter), FormatDuration(p.DeactivatePreviousAfter))
 	}
-	if p.RotateEvery > 0 && p.DeletePreviousAfter >= p.RotateEvery {
-		refuse("delete_previous_after (%s) must be shorter than rotate_every (%s), or the previous %s still takes a place when the next is due (try: a shorter delete_previous_after, or retire_previous: before_create)",
-			FormatDuration(p.DeletePreviousAfter), FormatDuration(p.RotateEvery), t.Kind)
+	if every := p.RotateEvery - p.Jitter; every > 0 && p.DeletePreviousAfter >= every {
+		jitter := ""
+		if p.DeletePreviousAfter < p.RotateEvery {
+			jitter = " less its jitter"
+		}
+		refuse("delete_previous_after (%s) must be shorter than rotate_every (%s)%s, or the previous %s still takes a place when the next is due (try: a shorter delete_previous_after, or retire_previous: before_create)",
+			FormatDuration(p.DeletePreviousAfter), FormatDuration(p.RotateEvery), jitter, t.Kind)
 	}
 	return errors.Join(errs...)
 }
 
-// Window is a recurring span of time: it opens by a cron expression and stays
-// open for a while.
-type Window struct {
-	opens cron.Schedule
-	For   time.Duration
-	Zone  *time.Location
-	Spec  string
-}
-
-// ParseWindow reads a window: five cron fields, how long it stays open, and an
-// IANA time zone ("" for UTC).
-func ParseWindow(spec string, open time.Duration, zone string) (*Window, error) {
-	location, err := time.LoadLocation(zone)
-	if err != nil || zone == "Local" {
-		return nil, fmt.Errorf("time zone %q: not known (try: Europe/Berlin, UTC)", zone)
-	}
-	if strings.ContainsAny(spec, "@=") {
-		return nil, fmt.Errorf("cron %q: five fields are needed, without a zone or an interval (try: 0 9 * * MON-FRI)", spec)
-	}
-	schedule, err := cron.ParseStandard(spec)
-	if err != nil {
-		return nil, fmt.Errorf("cron %q: %w (try: 0 9 * * MON-FRI)", spec, err)
-	}
-	if open <= 0 || open > 31*Day {
-		return nil, fmt.Errorf("window is open for %s: must be more than nothing and at most 31d", FormatDuration(open))
-	}
-	w := &Window{opens: schedule, For: open, Zone: location, Spec: spec}
-	if _, ok := w.next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); !ok {
-		return nil, fmt.Errorf("cron %q never comes", spec)
-	}
-	return w, nil
-}
-
-// Next is the first moment at or after t at which the window is open: t itself
-// where it is open now.
-func (w *Window) Next(t time.Time) time.Time {
-	if w == nil {
-		return t
-	}
-	// An opening in the span (t - For, t] keeps the window open now.
-	opening, ok := w.next(t.Add(-w.For))
-	if !ok {
-		return t.AddDate(100, 0, 0)
-	}
-	if opening.After(t) {
-		return opening
-	}
-	return t
-}
-
-// next is the first opening after t. The schedule looks some years ahead and
-// then gives up; between two leap days there may be eight.
-func (w *Window) next(t time.Time) (time.Time, bool) {
-	for _, years := range []int{0, 4, 8} {
-		if n := w.opens.Next(t.In(w.Zone).AddDate(years, 0, 0)); !n.IsZero() {
-			return n.UTC(), true
-		}
-	}
-	return time.Time{}, false
-}
-
-// String describes the window for people.
-func (w *Window) String() string {
-	return fmt.Sprintf("cron %q for %s in %s", w.Spec, FormatDuration(w.For), w.Zone)
-}
+// Rotates tells whether the policy rotates anything by itself.
+func (p Policy) Rotates() bool { return p.RotateEvery > 0 || p.RotateAt != nil }

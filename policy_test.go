@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"rota"
@@ -56,7 +57,7 @@ func TestWindowOpensNext(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := w.Next(moment(t, c.at)), moment(t, c.want); !got.Equal(want) {
+			if got, want := w.Open(moment(t, c.at)), moment(t, c.want); !got.Equal(want) {
 				t.Errorf("at %s opens %s, want %s", c.at, got.UTC().Format(time.RFC3339), want.Format(time.RFC3339))
 			}
 		})
@@ -70,7 +71,7 @@ func TestAWindowThatOpensInTheLostHourOpensOnThatDay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := w.Next(moment(t, "2026-03-28 12:00:00Z"))
+	got := w.Open(moment(t, "2026-03-28 12:00:00Z"))
 	if got.Before(moment(t, "2026-03-29 00:30:00Z")) || got.After(moment(t, "2026-03-29 01:30:00Z")) {
 		t.Errorf("opens %s, want it in the night of the change", got.UTC())
 	}
@@ -79,7 +80,7 @@ func TestAWindowThatOpensInTheLostHourOpensOnThatDay(t *testing.T) {
 func TestNoWindowIsAlwaysOpen(t *testing.T) {
 	var w *rota.Window
 	at := moment(t, "2026-03-29 01:30:00Z")
-	if got := w.Next(at); !got.Equal(at) {
+	if got := w.Open(at); !got.Equal(at) {
 		t.Errorf("got %s", got)
 	}
 }
@@ -129,11 +130,11 @@ func TestAWindowIsOpenWhenItSaysSo(t *testing.T) {
 			t.Fatal(err)
 		}
 		at := time.Unix(rapid.Int64Range(946684800, 4102444800).Draw(t, "at"), 0)
-		next := w.Next(at)
+		next := w.Open(at)
 		if next.Before(at) {
 			t.Fatalf("%s at %s: next is %s, in the past", w, at.UTC(), next.UTC())
 		}
-		if again := w.Next(next); !again.Equal(next) {
+		if again := w.Open(next); !again.Equal(next) {
 			t.Errorf("%s at %s: next is %s, but then it opens only %s", w, at.UTC(), next.UTC(), again.UTC())
 		}
 	})
@@ -144,19 +145,19 @@ func TestPolicyDefaults(t *testing.T) {
 		give, want rota.Policy
 	}{
 		"everything": {rota.Policy{DeactivatePreviousAfter: 10 * rota.Day},
-			rota.Policy{DeactivatePreviousAfter: 10 * rota.Day, Retire: rota.AfterGrace, UnusedFor: 7 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day}},
+			rota.Policy{DeactivatePreviousAfter: 10 * rota.Day, Retire: rota.AfterGrace, UnusedFor: 7 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
 		"the quiet time is no longer than the grace": {rota.Policy{DeactivatePreviousAfter: 3 * rota.Day},
-			rota.Policy{DeactivatePreviousAfter: 3 * rota.Day, Retire: rota.AfterGrace, UnusedFor: 3 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day}},
+			rota.Policy{DeactivatePreviousAfter: 3 * rota.Day, Retire: rota.AfterGrace, UnusedFor: 3 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
 		"the quiet time is a day at least": {rota.Policy{DeactivatePreviousAfter: time.Hour},
-			rota.Policy{DeactivatePreviousAfter: time.Hour, Retire: rota.AfterGrace, UnusedFor: rota.Day, MaxAttempts: 20, LateAfter: rota.Day}},
+			rota.Policy{DeactivatePreviousAfter: time.Hour, Retire: rota.AfterGrace, UnusedFor: rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
 		"there is no grace before the next is made": {rota.Policy{Retire: rota.BeforeCreate},
-			rota.Policy{Retire: rota.BeforeCreate, UnusedFor: 7 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day}},
-		"what is set stays": {rota.Policy{Retire: rota.BeforeCreate, UnusedFor: 1, MaxAttempts: 2, LateAfter: 3},
-			rota.Policy{Retire: rota.BeforeCreate, UnusedFor: 1, MaxAttempts: 2, LateAfter: 3}},
+			rota.Policy{Retire: rota.BeforeCreate, UnusedFor: 7 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
+		"what is set stays": {rota.Policy{Retire: rota.BeforeCreate, UnusedFor: 1, MaxAttempts: 2, LateAfter: 3, WarnBefore: 4},
+			rota.Policy{Retire: rota.BeforeCreate, UnusedFor: 1, MaxAttempts: 2, LateAfter: 3, WarnBefore: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := c.give.WithDefaults(); got != c.want {
-				t.Errorf("got %+v, want %+v", got, c.want)
+			if diff := cmp.Diff(c.want, c.give.WithDefaults()); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
@@ -218,8 +219,8 @@ func FuzzParseWindow(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if next := w.Next(at); next.Before(at) || !w.Next(next).Equal(next) {
-			t.Errorf("%s: next is %s, then %s", w, next, w.Next(next))
+		if next := w.Open(at); next.Before(at) || !w.Open(next).Equal(next) {
+			t.Errorf("%s: next is %s, then %s", w, next, w.Open(next))
 		}
 	})
 }

@@ -3,38 +3,44 @@ package rota
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
-// Preflight runs every check that the secret's systems offer. It changes
-// nothing.
+// Preflight runs every check that the secret's systems offer, and the user's
+// own tests with the current credential, where the store holds one. It changes
+// nothing. Every finding that is not OK has a hint.
 func Preflight(ctx context.Context, s *Secret) []Finding {
 	var out []Finding
-	add := func(what string, system any) {
-		p, ok := system.(Preflighter)
-		if !ok {
-			return
-		}
-		for _, f := range p.Preflight(ctx) {
+	add := func(what string, findings ...Finding) {
+		for _, f := range findings {
 			f.Check = what + ": " + f.Check
 			out = append(out, f)
 		}
 	}
-	add("issuer", s.Issuer)
-	add("store", s.Store)
+	look := func(what string, system any) {
+		if p, ok := system.(Preflighter); ok {
+			add(what, p.Preflight(ctx)...)
+		}
+	}
+	look("issuer", s.Issuer)
+	h := readHeld(ctx, s)
+	add("issuer", s.preflightPlaces(ctx, h)...)
+	look("store", s.Store)
 	for _, c := range s.Checks {
-		add("test "+c.Name(), c)
+		add("test "+c.Name(), h.preflightTest(ctx, c)...)
 	}
 	for _, t := range s.Targets {
-		add("target "+t.Name(), t)
+		look("target "+t.Name(), t)
 	}
 	for _, r := range s.Reloaders {
-		add("reload "+r.Name(), r)
+		look("reload "+r.Name(), r)
 	}
 	for _, n := range s.Notifiers {
-		add("notify "+n.Name(), n)
+		look("notify "+n.Name(), n)
 	}
 	if err := s.Policy.Validate(s.Issuer.Traits()); err != nil {
-		out = append(out, Finding{Check: "policy", Detail: err.Error()})
+		detail, hint, _ := strings.Cut(err.Error(), " (try: ")
+		out = append(out, Finding{Check: "policy", Detail: detail, Hint: strings.TrimSuffix(hint, ")")})
 	}
 	if !s.Issuer.Traits().Overlap() {
 		out = append(out, Finding{
@@ -42,6 +48,11 @@ func Preflight(ctx context.Context, s *Secret) []Finding {
 			Detail: fmt.Sprintf("a %s has no overlap: from set until consumers have taken up the new one, new logins with the old one fail", s.Issuer.Traits().Kind),
 			Hint:   "alternate between two users, so that the other one stays valid",
 		})
+	}
+	for i := range out {
+		if !out[i].OK && out[i].Hint == "" {
+			out[i].Hint = "rota check again in some minutes; if it stays so, look into that system's own log"
+		}
 	}
 	return out
 }

@@ -27,7 +27,7 @@ func (w *work) probe(ctx context.Context, d Decision, pending Credential) error 
 			}
 		}
 		err := w.retry(ctx, 3, func(ctx context.Context) error {
-			err := w.s.Issuer.Test(ctx, TestRequest{Credential: c})
+			err := w.ask(ctx, c)
 			if errors.Is(err, ErrRefused) {
 				return &Error{Class: Stop, Err: err} // refused is an answer, not a failure
 			}
@@ -44,6 +44,23 @@ func (w *work) probe(ctx context.Context, d Decision, pending Credential) error 
 		Op: "see which credential is in force", Class: Stop, Err: fmt.Errorf("none of those in the store logs in: somebody changed it outside: %w", ErrConflict),
 		Hint: "rota adopt " + w.s.Name + " --from - to keep the one in force, or rota rotate " + w.s.Name + " to replace it",
 	}
+}
+
+// ask finds out whether a credential is in force: without a login where the
+// issuer can tell, else by one. [ErrRefused] is a no.
+func (w *work) ask(ctx context.Context, c Credential) error {
+	if teller, ok := w.s.Issuer.(Teller); ok {
+		inForce, known, err := teller.InForce(ctx, c)
+		switch {
+		case err != nil:
+			return err
+		case known && !inForce:
+			return ErrRefused
+		case known:
+			return nil
+		}
+	}
+	return w.s.Issuer.Test(ctx, TestRequest{Credential: c})
 }
 
 // inForce tells whether the rejected credential is the one that the issuer

@@ -42,6 +42,8 @@ type Rotator struct {
 	// Report, if any, is called as each step begins and ends, for progress on
 	// a terminal.
 	Report func(Report)
+	// Trace, if any, hears of turns, steps and outside calls.
+	Trace Tracer
 }
 
 // Report is one step's beginning or end.
@@ -105,6 +107,9 @@ func (r *Rotator) withDefaults() *Rotator {
 	if c.Report == nil {
 		c.Report = func(Report) {}
 	}
+	if c.Trace == nil {
+		c.Trace = untraced
+	}
 	return &c
 }
 
@@ -160,7 +165,7 @@ func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
 			return fmt.Errorf("there is no current credential to deliver (try: rota rotate %s)", s.Name)
 		}
 		w.update(current.ID, func(vp *VersionProgress) { vp.Delivered, vp.Reloaded = nil, nil })
-		if f := w.progress.Failure; f != nil && (f.Step == Deliver || f.Step == Reload) {
+		if f := w.progress.stepFailure(); f != nil && (f.Step == Deliver || f.Step == Reload) {
 			w.progress.Failure = nil // a person asks for it anew, even where it was given up
 		}
 		return w.advance(ctx)
@@ -171,8 +176,11 @@ func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
 func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, error) {
 	w := &work{Rotator: r.withDefaults(), s: s}
 	var err error
-	if w.progress, err = w.Journal.Load(ctx, s.Name); err != nil {
+	if w.progress, err = w.load(ctx, s.Name); err != nil {
 		return State{}, Decision{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	if err := w.surroundings(ctx); err != nil {
+		return State{}, Decision{}, w.fail(err)
 	}
 	if err := w.observe(ctx); err != nil {
 		return State{}, Decision{}, w.fail(err)
@@ -186,38 +194,67 @@ func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, erro
 // work is one worker's turn at one secret.
 type work struct {
 	*Rotator
-	s        *Secret
-	lease    Lease
-	leasedAt time.Time // when the lease was last prolonged, by our clock
-	progress Progress
-	entries  []Entry // not yet in the journal
-	state    State
-	force    Step         // to be taken ahead of its date; None once it was taken
-	asked    Step         // what a person asked for, all through the turn
-	sampled  bool         // a look at sampled evidence was counted in this turn
-	seen     []Credential // values that passed through, for the sanitiser
-	result   Result
+	s         *Secret
+	lease     Lease
+	leasedAt  time.Time // when the lease was last prolonged, by our clock
+	progress  Progress
+	entries   []Entry // not yet in the journal
+	state     State
+	force     Step // to be taken ahead of its date; None once it was taken
+	asked     Step // what a person asked for, all through the turn
+	halts     Halts
+	neighbors []Neighbor
+	sampled   bool         // a look at sampled evidence was counted in this turn
+	seen      []Credential // values that passed through, for the sanitiser
+	result    Result
 }
 
 // withWork takes the lease, runs f and saves what is left to save.
 func (r *Rotator) withWork(ctx context.Context, s *Secret, f func(*work) error) (Result, error) {
 	w := &work{Rotator: r.withDefaults(), s: s, result: Result{Secret: s.Name}}
-	var err error
-	w.leasedAt = w.Now()
-	if w.lease, err = w.Journal.Acquire(ctx, AcquireRequest{Secret: s.Name, Holder: w.Holder, TTL: w.LeaseTTL}); err != nil {
+	err := w.acquire(ctx)
+	if err != nil {
 		return w.result, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	defer w.release(ctx)
+	if w.progress, err = w.load(ctx, s.Name); err != nil {
+		return w.result, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	err = w.surroundings(ctx)
+	if err == nil {
+		err = f(w)
 	}
 	// What was done must be written down even when ctx has ended.
-	defer func() { _ = w.Journal.Release(context.WithoutCancel(ctx), w.lease) }()
-	if w.progress, err = w.Journal.Load(ctx, s.Name); err != nil {
-		return w.result, fmt.Errorf("%s: %w", s.Name, err)
-	}
-	err = f(w)
 	if saveErr := w.save(context.WithoutCancel(ctx)); saveErr != nil {
 		return w.result, w.fail(errors.Join(err, saveErr))
 	}
 	w.notify(ctx)
 	return w.result, w.fail(err)
+}
+
+// acquire takes the secret's lease.
+func (w *work) acquire(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
+	defer cancel()
+	w.leasedAt = w.Now()
+	var err error
+	w.lease, err = w.Journal.Acquire(ctx, AcquireRequest{Secret: w.s.Name, Holder: w.Holder, TTL: w.LeaseTTL})
+	return err
+}
+
+// release gives the lease back, also when ctx has ended. Where that fails, it
+// runs out by itself.
+func (w *work) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.CallTimeout)
+	defer cancel()
+	_ = w.Journal.Release(ctx, w.lease)
+}
+
+// load reads a secret's progress.
+func (r *Rotator) load(ctx context.Context, secret string) (Progress, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.CallTimeout)
+	defer cancel()
+	return r.Journal.Load(ctx, secret)
 }
 
 // fail puts the secret's name before an error and cuts values out of it.

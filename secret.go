@@ -4,6 +4,8 @@ package rota
 // lives in. Everything in it is bound to this one secret.
 type Secret struct {
 	Name string
+	// Owner is who has to act where no program can; "" where nobody is named.
+	Owner string
 	// Systems are the names of the outside systems that the secret's steps
 	// speak to: what one of them delays must not delay secrets without it.
 	Systems   []string

@@ -232,6 +232,8 @@ func (w *work) restage(ctx context.Context, d Decision, current Version) error {
 	return err
 }
 
+const rotatedReason = "the new credential is tested, promoted, delivered and in use"
+
 // markServed puts the milestone label on the version that everybody has now.
 func (w *work) markServed(ctx context.Context, version string) error {
 	holder, _ := Find(w.state.Contents.Versions, Served)
@@ -242,7 +244,7 @@ func (w *work) markServed(ctx context.Context, version string) error {
 	}
 	if vp := w.progress.Versions[version]; vp.ServedAt.IsZero() {
 		w.update(version, func(vp *VersionProgress) { vp.ServedAt = w.Now() })
-		w.event(Rotated, version, vp.CredentialID, "the new credential is tested, promoted, delivered and in use")
+		w.event(Rotated, version, vp.CredentialID, rotatedReason)
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package rota_test
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +99,159 @@ func TestAFailureEndsWhenItsStepTurnsOutToBeDone(t *testing.T) {
 	}
 }
 
+// What is booked under a step that could not be tried at all would use up the
+// tries that it has.
+func TestAnOutsideThatCannotBeSeenCostsNoStepATry(t *testing.T) {
+	b := newBench(t)
+	b.faults.Next("target.deliver", memory.Fault{Before: errors.New("deliver: 503")})
+	b.faults.Next("target.deliver", memory.Fault{Before: errors.New("deliver: 503")})
+	b.faults.Next("target.deliver", memory.Fault{Before: errors.New("deliver: 503")})
+	fail := func(op string, times int) rota.Progress {
+		t.Helper()
+		for range times {
+			b.faults.Next(op, memory.Fault{Before: errors.New(op + ": 503")})
+		}
+		if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err == nil {
+			t.Fatal("the failure went unnoticed")
+		}
+		return b.progress(t)
+	}
+	if f := fail("target.deliver", 0).Failure; f.Step != rota.Deliver || f.Attempts != 1 {
+		t.Fatalf("%+v, want the first of deliver", f)
+	}
+	for attempt := 1; attempt <= 2; attempt++ {
+		p := fail("store.describe", 3)
+		f, behind := p.Failure, p.Behind
+		if f.Step != "observe" || f.Attempts != attempt || !strings.Contains(f.Error, "describe") || behind == nil || behind.Step != rota.Deliver || behind.Attempts != 1 {
+			t.Errorf("%+v behind %+v, want observe, tried %d times, and deliver as it was", f, behind, attempt)
+		}
+	}
+	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.Retrying || !strings.Contains(res.Last.Reason, "deliver failed (1 of 20)") {
+		t.Errorf("%+v, want deliver to wait for its next try", res.Last)
+	}
+	b.now = b.now.Add(time.Hour)
+	if got, want := steps(b.advance(t, rota.Options{})), "deliver reload"; got != want {
+		t.Errorf("it did %q, want %q", got, want)
+	}
+	if p := b.progress(t); p.Failure != nil || p.Behind != nil {
+		t.Errorf("all went well, and there is still %+v or %+v", p.Failure, p.Behind)
+	}
+}
+
+// The process dies when a label was moved and nothing of it written down.
+func TestEventsOutliveTheProcess(t *testing.T) {
+	kinds := func(b *bench) string {
+		var out []string
+		for _, e := range b.notifier.Events() {
+			out = append(out, string(e.Kind))
+		}
+		return strings.Join(out, ", ")
+	}
+	for _, test := range []struct {
+		name  string
+		serve func(*rota.Secret) // what the secret lacks
+	}{
+		{"served by a reload", func(*rota.Secret) {}},
+		{"served by a delivery", func(s *rota.Secret) { s.Reloaders = nil }},
+		{"served by its promotion", func(s *rota.Secret) { s.Targets, s.Reloaders = nil, nil }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBench(t)
+			test.serve(b.secret)
+			dieAt(b, rota.Served)
+			crash(t, func() { b.advance(t, rota.Options{}) })
+			b.advance(t, rota.Options{})
+			b.days(90)
+			b.advance(t, rota.Options{})
+			b.days(10)
+			dieAt(b, rota.Deactivated)
+			crash(t, func() { b.advance(t, rota.Options{}) })
+			b.advance(t, rota.Options{})
+			b.advance(t, rota.Options{})
+			if got, want := kinds(b), "rotated, rotated, deactivated"; got != want {
+				t.Errorf("notified %s, want %s", got, want)
+			}
+		})
+	}
+	t.Run("a past that was lost is told to nobody", func(t *testing.T) {
+		b := newBench(t)
+		b.advance(t, rota.Options{})
+		b.rotator.Journal = memory.NewJournal(memory.Options{Now: func() time.Time { return b.now }})
+		b.advance(t, rota.Options{})
+		if got, want := kinds(b), "rotated"; got != want {
+			t.Errorf("notified %s, want %s", got, want)
+		}
+	})
+}
+
+// dieAt ends the process as soon as the label was moved, once.
+func dieAt(b *bench, l rota.Label) {
+	b.secret.Store = &deadly{Store: b.store, label: l, after: func() { b.secret.Store = b.store }}
+}
+
+type deadly struct {
+	*memory.Store
+	label rota.Label
+	after func()
+}
+
+func (d *deadly) Move(ctx context.Context, r rota.MoveRequest) error {
+	err := d.Store.Move(ctx, r)
+	if r.Label == d.label && err == nil {
+		d.after()
+		panic(memory.Crash{})
+	}
+	return err
+}
+
+// bounded is a journal that tells which of its calls had no deadline.
+type bounded struct {
+	*memory.Journal
+	endless []string
+}
+
+func (b *bounded) see(ctx context.Context, call string) {
+	if _, ok := ctx.Deadline(); !ok {
+		b.endless = append(b.endless, call)
+	}
+}
+
+func (b *bounded) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+	b.see(ctx, "acquire")
+	return b.Journal.Acquire(ctx, r)
+}
+
+func (b *bounded) Release(ctx context.Context, l rota.Lease) error {
+	b.see(ctx, "release")
+	return b.Journal.Release(ctx, l)
+}
+
+func (b *bounded) Load(ctx context.Context, secret string) (rota.Progress, error) {
+	b.see(ctx, "load")
+	return b.Journal.Load(ctx, secret)
+}
+
+func (b *bounded) Save(ctx context.Context, r rota.SaveRequest) error {
+	b.see(ctx, "save")
+	return b.Journal.Save(ctx, r)
+}
+
+func TestCallsOfTheJournalHaveADeadline(t *testing.T) {
+	b := newBench(t)
+	journal := &bounded{Journal: b.journal}
+	b.rotator.Journal = journal
+	b.advance(t, rota.Options{})
+	if _, _, err := b.rotator.Observe(t.Context(), b.secret); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.rotator.Alert(t.Context(), b.secret); err != nil {
+		t.Error(err)
+	}
+	if len(journal.endless) > 0 {
+		t.Errorf("without a deadline: %v", journal.endless)
+	}
+}
+
 func TestAPersonHasWhatWasGivenUpDeliveredAnew(t *testing.T) {
 	b := newBench(t)
 	b.secret.Policy.MaxAttempts = 1
@@ -106,7 +261,7 @@ func TestAPersonHasWhatWasGivenUpDeliveredAnew(t *testing.T) {
 	if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err == nil {
 		t.Fatal("the failure went unnoticed")
 	}
-	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.GaveUp {
+	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.Quarantined {
 		t.Fatalf("%+v, want it given up", res.Last)
 	}
 	res, err := b.rotator.Redeliver(t.Context(), b.secret)

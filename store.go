@@ -11,6 +11,15 @@ import (
 // A label is on one version at most. All methods may be called at the same
 // time from several goroutines and honour the context's deadline. What a
 // method reported as done is durable.
+//
+// Who holds the secret's lease reads its own writes, and those of the holders
+// before it: what Put or Move reported as done, Describe and Get show from then
+// on. The heart plans its next step on that. A store whose reads can lag (as
+// Secrets Manager's may, for moments) keeps a stale answer harmless: Put of an
+// id that it has, and Move to where the label is, are no errors, and Move
+// compares on the server, so that a step planned on what was before is done a
+// second time without effect or is [ErrConflict], and never takes a label from
+// a version that the answer did not show. ChangedAt may be late, never early.
 type Store interface {
 	// Describe lists the versions that carry a label. A secret that does not
 	// exist yet has no versions and is no error.

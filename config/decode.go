@@ -59,7 +59,7 @@ func describe(n *yaml.Node) string {
 // value decodes a node into v.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, tag reflect.StructTag) {
 	if n.Kind == yaml.AliasNode {
-		d.problem(n, "try: write the value out, or quote a text that begins with *", "%s: aliases are not taken", path)
+		d.problem(n, "try: write the value out, or quote a text that begins with *", "%s: aliases are not taken", orTop(path))
 		return
 	}
 	if l, ok := v.Addr().Interface().(leaf); ok {
@@ -109,7 +109,7 @@ func (d *decoder) elements(n *yaml.Node, v reflect.Value, path string, tag refle
 func label(n *yaml.Node, i int) string {
 	if n.Kind == yaml.MappingNode {
 		for k := 0; k+1 < len(n.Content); k += 2 {
-			if n.Content[k].Value == "name" && secretName.MatchString(n.Content[k+1].Value) {
+			if n.Content[k].Value == "name" && goodName(n.Content[k+1].Value) {
 				return n.Content[k+1].Value
 			}
 		}
@@ -120,7 +120,7 @@ func label(n *yaml.Node, i int) string {
 // pairs walks a mapping's keys, refusing those that are no text or come twice.
 func (d *decoder) pairs(n *yaml.Node, path string, do func(key, value *yaml.Node)) bool {
 	if n.Kind != yaml.MappingNode || n.ShortTag() != "!!map" {
-		d.problem(n, "", "%s: expected a mapping, found %s", path, describe(n))
+		d.problem(n, "", "%s: expected a mapping, found %s", orTop(path), describe(n))
 		return false
 	}
 	lines := map[string]int{}
@@ -275,7 +275,7 @@ func join(path, key string) string {
 
 func orTop(path string) string {
 	if path == "" {
-		return "top level"
+		return "the file"
 	}
 	return path
 }

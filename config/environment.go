@@ -23,6 +23,11 @@ type Environment struct {
 	// ReadFile reads ${file:…}, and says what permissions the file has.
 	// Defaults to the files of this machine.
 	ReadFile func(path string) ([]byte, fs.FileMode, error)
+	// Outbox keeps events for digests. Without it a digest takes none.
+	Outbox rota.Outbox
+	// Budget holds the calls that accounts allow. Defaults to one for each
+	// connection.
+	Budget rota.Budget
 }
 
 func (e Environment) withDefaults() Environment {

@@ -26,6 +26,7 @@ type File struct {
 	Path     string
 	Document Document
 
+	data     []byte
 	warnings []Problem
 	policies map[string]rota.Policy // by secret's name, merged with the defaults
 }
@@ -52,7 +53,7 @@ func Load(path string) (*File, error) {
 // relative paths in ${file:…} start from its folder.
 func Parse(path string, data []byte) (*File, error) {
 	d := &decoder{problems: problems{file: path}, warnings: problems{file: path}}
-	f := &File{Path: path}
+	f := &File{Path: path, data: data}
 	if n := d.document(data); n != nil {
 		d.value(n, reflect.ValueOf(&f.Document).Elem(), "", "")
 		v := &validator{decoder: d, doc: &f.Document, bad: badPaths(d.list), policies: map[string]rota.Policy{}}

@@ -14,6 +14,9 @@ const (
 	kindPostgres = "postgres"
 	kindSNS      = "sns"
 	kindCommand  = "command"
+	kindWebhook  = "webhook"
+	kindSMTP     = "smtp"
+	kindChat     = "chat"
 )
 
 // kind is the connection's kind.
@@ -27,6 +30,12 @@ func (c *Connection) kind() string {
 		return kindSNS
 	case c.Command != nil:
 		return kindCommand
+	case c.Webhook != nil:
+		return kindWebhook
+	case c.SMTP != nil:
+		return kindSMTP
+	case c.Chat != nil:
+		return kindChat
 	}
 	return ""
 }
@@ -68,8 +77,13 @@ var (
 	}
 )
 
+// manual needs no connection, and nobody logs in with it.
+var manualIssuer = issuerKind{key: "manual", traits: rota.Traits{Kind: "credential", Limit: 1, Manual: true}}
+
 func (i *Issuer) kind() issuerKind {
 	switch {
+	case i.Manual != nil:
+		return manualIssuer
 	case i.IAMAccessKey != nil:
 		return iamAccessKey
 	case i.Password != nil:
@@ -103,4 +117,14 @@ func mergeRules(defaults, own PasswordRules) rota.PasswordRules {
 		own.Exclude = defaults.Exclude
 	}
 	return rota.PasswordRules{Length: own.Length.Number, Alphabet: own.Alphabet.Text, Exclude: own.Exclude.Text}
+}
+
+// IssuerFields are the fields that a secret's credentials are adopted with.
+func (f *File) IssuerFields(name string) []string {
+	for _, s := range f.Document.Secrets {
+		if s.Name.Text == name {
+			return s.Issuer.kind().needed
+		}
+	}
+	return nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	secretName     = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,255}$`)
+	secretName     = regexp.MustCompile(`^[A-Za-z0-9_+=@][A-Za-z0-9_+=.@-]*(/[A-Za-z0-9_+=.@-]+)*$`)
 	connectionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 	variable       = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	fileMode       = regexp.MustCompile(`^0?[0-7]{3}$`)
@@ -111,6 +111,24 @@ func (p *Plain) read(d *decoder, n *yaml.Node, path string, tag reflect.StructTa
 	p.Text = s
 }
 
+// maxName is how long a secret's name may be, as in AWS Secrets Manager.
+const maxName = 512
+
+// goodName tells whether a text can be a secret's name: one that Secrets
+// Manager takes as well, and that neither a shell nor a file system takes for
+// something else.
+func goodName(text string) bool {
+	if len(text) > maxName || !secretName.MatchString(text) {
+		return false
+	}
+	for part := range strings.SplitSeq(text, "/") {
+		if part == "." || part == ".." {
+			return false
+		}
+	}
+	return true
+}
+
 // Name is a secret's name.
 type Name struct {
 	At   Pos
@@ -123,8 +141,8 @@ func (s *Name) read(d *decoder, n *yaml.Node, path string, tag reflect.StructTag
 		return
 	}
 	s.At = at(n)
-	if !secretName.MatchString(text) {
-		d.problem(n, "try: letters, digits and / _ + = . @ -, at most 255", "%s: not a secret's name", path)
+	if !goodName(text) {
+		d.problem(n, "try: prod/orders-db; letters, digits and _ + = . @ -, in parts with / between them, not beginning with - or ., at most 512", "%s: not a secret's name", path)
 		return
 	}
 	s.Text = text

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -19,6 +18,8 @@ func (p Policy) merge(over *Policy) Policy {
 		{&p.DeletePreviousAfter, &over.DeletePreviousAfter},
 		{&p.UnusedFor, &over.UnusedFor},
 		{&p.LateAfter, &over.LateAfter},
+		{&p.Jitter, &over.Jitter},
+		{&p.WarnBefore, &over.WarnBefore},
 	} {
 		if pair.from.IsSet() {
 			*pair.to = *pair.from
@@ -32,6 +33,21 @@ func (p Policy) merge(over *Policy) Policy {
 	}
 	if over.Window != nil {
 		p.Window = over.Window
+	}
+	if over.Blackouts != nil {
+		p.Blackouts = over.Blackouts
+	}
+	if over.ApartFrom != nil {
+		p.ApartFrom = over.ApartFrom
+	}
+	// The two say the same: the secret's own word counts.
+	switch {
+	case over.RotateAt != nil && !over.RotateEvery.IsSet():
+		p.RotateAt, p.RotateEvery = over.RotateAt, Duration{}
+	case over.RotateAt != nil:
+		p.RotateAt = over.RotateAt
+	case over.RotateEvery.IsSet():
+		p.RotateAt = nil
 	}
 	return p
 }
@@ -48,16 +64,13 @@ func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
 		UnusedFor:   merged.UnusedFor.Length,
 		MaxAttempts: merged.MaxAttempts.Number,
 		LateAfter:   merged.LateAfter.Length,
+		Jitter:      merged.jitter(),
+		WarnBefore:  merged.WarnBefore.Length,
+	}
+	if !v.schedules(s, merged, &p) {
+		return
 	}
 	p.DeactivatePreviousAfter, p.DeletePreviousAfter = merged.graces()
-	if w := merged.Window; w != nil {
-		window, err := rota.ParseWindow(w.Cron.Text, w.For.Length, w.Timezone.Text)
-		if err != nil {
-			v.window(s, w, err)
-			return
-		}
-		p.Window = window
-	}
 	for _, err := range unjoin(p.Validate(traits)) {
 		v.add(merged.position(err, s), "", "%s: %v", path, err)
 	}
@@ -85,24 +98,6 @@ func (p Policy) graces() (deactivate, remove time.Duration) {
 	return deactivate, remove
 }
 
-// window says what is wrong with a window, where it stands.
-func (v *validator) window(s *Secret, w *Window, err error) {
-	path := "defaults.policy.window"
-	if s.Policy != nil && s.Policy.Window == w {
-		path = fmt.Sprintf("secrets[%s].policy.window", s.Name.Text)
-	}
-	place := w.At
-	switch text := err.Error(); {
-	case strings.HasPrefix(text, "time zone"):
-		place = w.Timezone.At
-	case strings.HasPrefix(text, "cron"):
-		place = w.Cron.At
-	case strings.HasPrefix(text, "window"):
-		place = w.For.At
-	}
-	v.add(place, "", "%s: %v", path, err)
-}
-
 // position is that of the key that an error begins with, or else of the
 // secret's policy, or of its name.
 func (p Policy) position(err error, s *Secret) Pos {
@@ -114,6 +109,11 @@ func (p Policy) position(err error, s *Secret) Pos {
 		"delete_previous_after":     p.DeletePreviousAfter.At,
 		"unused_for":                p.UnusedFor.At,
 		"late_after":                p.LateAfter.At,
+		"jitter":                    p.Jitter.At,
+		"warn_before":               p.WarnBefore.At,
+	}
+	if p.RotateAt != nil {
+		places["rotate_at"] = p.RotateAt.At
 	}
 	switch {
 	case places[key].IsSet():

@@ -88,7 +88,7 @@ func parseReference(inside string) (reference, error) {
 		return reference{kind: refFile, name: name}, nil
 	case refSecret:
 		secret, field, ok := strings.Cut(name, "#")
-		if !ok || !secretName.MatchString(secret) || field == "" || strings.ContainsAny(field, "# \t\r\n") {
+		if !ok || !goodName(secret) || field == "" || strings.ContainsAny(field, "# \t\r\n") {
 			return reference{}, errors.New("${secret:…} needs a secret's name and a field (try: ${secret:prod/orders-db#password})")
 		}
 		return reference{kind: refSecret, name: secret, field: field}, nil

@@ -37,14 +37,20 @@ func schemaFor(t reflect.Type) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
+	notice, err := noticeSchema()
+	if err != nil {
+		return nil, err
+	}
 	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[Text]():     text(),
 		reflect.TypeFor[Plain]():    text(),
-		reflect.TypeFor[Name]():     {Type: "string", Pattern: secretName.String()},
+		reflect.TypeFor[Name]():     {Type: "string", Pattern: secretName.String(), MaxLength: new(maxName)},
 		reflect.TypeFor[Duration](): {Type: "string", Pattern: durationPattern},
 		reflect.TypeFor[Int]():      {Type: "integer"},
 		reflect.TypeFor[Mode]():     {Type: "string", Pattern: fileMode.String()},
+		reflect.TypeFor[Bool]():     {Type: "boolean"},
 		reflect.TypeFor[Checks]():   checks,
+		reflect.TypeFor[Notice]():   notice,
 	}})
 	if err != nil {
 		return nil, err
@@ -62,6 +68,19 @@ func checksSchema() (*jsonschema.Schema, error) {
 	}
 	refine(one, reflect.TypeFor[Check](), "")
 	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{one, {Type: "array", Items: one.CloneSchemas()}}}, nil
+}
+
+// noticeSchema is a connection's name, or what it is to hear of.
+func noticeSchema() (*jsonschema.Schema, error) {
+	parts, err := jsonschema.For[NoticeParts](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
+		reflect.TypeFor[Plain]():    {Type: "string"},
+		reflect.TypeFor[Duration](): {Type: "string", Pattern: durationPattern},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	refine(parts, reflect.TypeFor[NoticeParts](), "")
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string", MinLength: new(1)}, parts}}, nil
 }
 
 // refine adds what the tags say and the generator does not know, and takes

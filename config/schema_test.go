@@ -158,7 +158,7 @@ func TestDecoderAndSchemaKnowTheSameKeys(t *testing.T) {
 		t.Errorf("walked %d keys, want at least 70", keys)
 	}
 	// The other way round: what the types have is what was walked.
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(s.Properties)), []string{"connections", "defaults", "secrets"}); diff != "" {
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(s.Properties)), []string{"access", "connections", "defaults", "secrets", "server"}); diff != "" {
 		t.Error(diff)
 	}
 }

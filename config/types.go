@@ -11,6 +11,8 @@ type Document struct {
 	At          Pos                    `json:"-"`
 	Connections map[string]*Connection `json:"connections,omitzero" jsonschema:"How to log in to outside systems, by names of your choice."`
 	Defaults    Defaults               `json:"defaults,omitzero" jsonschema:"What holds for every secret that does not say otherwise."`
+	Server      Server                 `json:"server,omitzero" jsonschema:"How rota serve listens."`
+	Access      Access                 `json:"access,omitzero" jsonschema:"Who may do what, besides the principals in Rota's own store."`
 	Secrets     []*Secret              `json:"secrets" jsonschema:"The secrets that Rota keeps fresh."`
 }
 
@@ -20,6 +22,9 @@ type Connection struct {
 	AWS      *AWS      `json:"aws,omitzero" oneof:"kind" jsonschema:"An AWS account and region. Without keys the SDK's usual credential chain is used."`
 	Postgres *Postgres `json:"postgres,omitzero" oneof:"kind" jsonschema:"A PostgreSQL database and the role that may change other roles' passwords."`
 	SNS      *SNS      `json:"sns,omitzero" oneof:"kind" jsonschema:"An SNS topic that hears what happened."`
+	Webhook  *Webhook  `json:"webhook,omitzero" oneof:"kind" jsonschema:"An address that events are posted to as JSON, signed."`
+	SMTP     *SMTP     `json:"smtp,omitzero" oneof:"kind" jsonschema:"A mail server, and to whom events are sent."`
+	Chat     *Chat     `json:"chat,omitzero" oneof:"kind" jsonschema:"A chat or paging service: Slack, Teams, Discord, PagerDuty and many more."`
 	Command  *Command  `json:"command,omitzero" oneof:"kind" jsonschema:"A command that hears what happened; the event comes as JSON on its standard input."`
 }
 
@@ -59,6 +64,36 @@ type SNS struct {
 	TopicARN   Text  `json:"topic_arn" jsonschema:"The topic."`
 }
 
+// Webhook is an address.
+type Webhook struct {
+	At           Pos             `json:"-"`
+	URL          Text            `json:"url" jsonschema:"The address."`
+	Keys         []Text          `json:"keys" secret:"true" jsonschema:"The keys that sign: references such as ${file:/run/secrets/hook}. With two, receivers can change over."`
+	Headers      map[string]Text `json:"headers,omitzero" jsonschema:"More headers."`
+	AllowPrivate Bool            `json:"allow_private,omitzero" jsonschema:"Lets it post to addresses of private networks and of this machine, and without TLS."`
+	Timeout      Duration        `json:"timeout,omitzero" jsonschema:"How long one request may take. Defaults to 10s."`
+}
+
+// SMTP is a mail server.
+type SMTP struct {
+	At       Pos      `json:"-"`
+	Host     Text     `json:"host" jsonschema:"The mail server."`
+	Port     Int      `json:"port,omitzero" min:"1" max:"65535" jsonschema:"The port. Defaults to 587, or 465 with security: tls."`
+	Security Plain    `json:"security,omitzero" enum:"starttls,tls,none" jsonschema:"How the connection is protected. Defaults to starttls, without which nothing is sent."`
+	Username Text     `json:"username,omitzero" jsonschema:"The name to log in with."`
+	Password Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/smtp}."`
+	From     Plain    `json:"from" jsonschema:"The sender, such as Rota <rota@example.org>."`
+	To       []Plain  `json:"to" jsonschema:"Everybody who gets the mails."`
+	Timeout  Duration `json:"timeout,omitzero" jsonschema:"How long one mail may take. Defaults to 10s."`
+}
+
+// Chat is a service that shoutrrr knows.
+type Chat struct {
+	At      Pos      `json:"-"`
+	URL     Text     `json:"url" secret:"true" jsonschema:"The service's shoutrrr URL: a reference such as ${file:/run/secrets/slack}, for it holds a token."`
+	Timeout Duration `json:"timeout,omitzero" jsonschema:"How long one message may take. Defaults to 10s."`
+}
+
 // Command is a program with its arguments. They never hold a secret, since
 // other people of the machine can read them.
 type Command struct {
@@ -73,7 +108,7 @@ type Command struct {
 type Defaults struct {
 	At       Pos           `json:"-"`
 	Policy   Policy        `json:"policy,omitzero" jsonschema:"When secrets are rotated. A secret's own policy is merged over it, key by key."`
-	Notify   []Plain       `json:"notify,omitzero" jsonschema:"The connections that hear what happened to any secret."`
+	Notify   []Notice      `json:"notify,omitzero" jsonschema:"The connections that hear what happened to any secret."`
 	Password PasswordRules `json:"password,omitzero" jsonschema:"How passwords are made."`
 }
 
@@ -87,15 +122,20 @@ type PasswordRules struct {
 
 // Policy says when a secret is rotated and its previous credential retired.
 type Policy struct {
-	At                      Pos      `json:"-"`
-	RotateEvery             Duration `json:"rotate_every,omitzero" jsonschema:"How old a credential may grow, such as 90d. 0s means never by itself."`
-	RetirePrevious          Plain    `json:"retire_previous,omitzero" enum:"after_grace,before_create" jsonschema:"Whether the previous credential goes when its grace is over, or only just before the next is made. Defaults to after_grace."`
-	DeactivatePreviousAfter Duration `json:"deactivate_previous_after,omitzero" jsonschema:"How long after the new credential is in use the previous one is switched off, such as 10d. Defaults to half of delete_previous_after, else to a ninth of rotate_every, 10d at most."`
-	DeletePreviousAfter     Duration `json:"delete_previous_after,omitzero" jsonschema:"How long after the new credential is in use the previous one is deleted, such as 20d. Defaults to twice deactivate_previous_after."`
-	UnusedFor               Duration `json:"unused_for,omitzero" jsonschema:"How long the previous credential must not have been used before it is switched off. Defaults to 7d, or deactivate_previous_after where that is shorter, but at least 1d."`
-	Window                  *Window  `json:"window,omitzero" jsonschema:"When rotations may begin."`
-	MaxAttempts             Int      `json:"max_attempts,omitzero" min:"1" max:"1000" jsonschema:"How often a failing step is tried. Defaults to 20."`
-	LateAfter               Duration `json:"late_after,omitzero" jsonschema:"How long what is due may wait before it counts as late. Defaults to 24h."`
+	At                      Pos         `json:"-"`
+	RotateEvery             Duration    `json:"rotate_every,omitzero" jsonschema:"How old a credential may grow, such as 90d. 0s means never by itself."`
+	RotateAt                *Cron       `json:"rotate_at,omitzero" jsonschema:"The moments to rotate at, in place of rotate_every."`
+	Jitter                  Duration    `json:"jitter,omitzero" jsonschema:"The span over which the rotations of a fleet are spread. Defaults to a ninetieth of rotate_every, 1d at most; 0s for none."`
+	RetirePrevious          Plain       `json:"retire_previous,omitzero" enum:"after_grace,before_create" jsonschema:"Whether the previous credential goes when its grace is over, or only just before the next is made. Defaults to after_grace."`
+	DeactivatePreviousAfter Duration    `json:"deactivate_previous_after,omitzero" jsonschema:"How long after the new credential is in use the previous one is switched off, such as 10d. Defaults to half of delete_previous_after, else to a ninth of rotate_every, 10d at most."`
+	DeletePreviousAfter     Duration    `json:"delete_previous_after,omitzero" jsonschema:"How long after the new credential is in use the previous one is deleted, such as 20d. Defaults to twice deactivate_previous_after."`
+	UnusedFor               Duration    `json:"unused_for,omitzero" jsonschema:"How long the previous credential must not have been used before it is switched off. Defaults to 7d, or deactivate_previous_after where that is shorter, but at least 1d."`
+	Window                  *Window     `json:"window,omitzero" jsonschema:"When rotations may begin."`
+	Blackouts               []*Blackout `json:"blackouts,omitzero" jsonschema:"Spans in which nothing begins that need not."`
+	ApartFrom               []*Apart    `json:"apart_from,omitzero" jsonschema:"Secrets that must not be rotated at about the same time."`
+	WarnBefore              Duration    `json:"warn_before,omitzero" jsonschema:"How long before a credential expires, or a person has to rotate it, that is told. Defaults to 14d."`
+	MaxAttempts             Int         `json:"max_attempts,omitzero" min:"1" max:"1000" jsonschema:"How often a failing step is tried. Defaults to 20."`
+	LateAfter               Duration    `json:"late_after,omitzero" jsonschema:"How long what is due may wait before it counts as late. Defaults to 24h."`
 }
 
 // Window is a recurring span of time.
@@ -104,6 +144,29 @@ type Window struct {
 	Cron     Plain    `json:"cron" jsonschema:"When it opens, in five cron fields: minute, hour, day of month, month, day of week."`
 	For      Duration `json:"for" jsonschema:"How long it stays open, such as 4h."`
 	Timezone Plain    `json:"timezone,omitzero" jsonschema:"The time zone of the cron fields, such as Europe/Berlin. Defaults to UTC."`
+}
+
+// Cron is moments that recur.
+type Cron struct {
+	At       Pos   `json:"-"`
+	Cron     Plain `json:"cron" jsonschema:"When, in five cron fields: minute, hour, day of month, month, day of week."`
+	Timezone Plain `json:"timezone,omitzero" jsonschema:"The time zone of the cron fields, such as Europe/Berlin. Defaults to UTC."`
+}
+
+// Blackout is a span of time.
+type Blackout struct {
+	At       Pos   `json:"-"`
+	From     Plain `json:"from" jsonschema:"Its first day, such as 2026-12-20, or a moment, such as 2026-12-20T18:00, in quotes."`
+	Until    Plain `json:"until" jsonschema:"Its last day, or the moment at which it is over, in quotes."`
+	Timezone Plain `json:"timezone,omitzero" jsonschema:"The time zone of the two, such as Europe/Berlin. Defaults to UTC."`
+	Why      Plain `json:"why,omitzero" jsonschema:"Why, for people."`
+}
+
+// Apart names a secret to be kept apart from.
+type Apart struct {
+	At     Pos      `json:"-"`
+	Secret Plain    `json:"secret" jsonschema:"The other secret."`
+	By     Duration `json:"by" jsonschema:"How far apart the two rotations must be, such as 12h."`
 }
 
 // Checks is one check, or a list of them.

@@ -4,22 +4,30 @@ package config
 type Secret struct {
 	At     Pos       `json:"-"`
 	Name   Name      `json:"name" jsonschema:"The secret's name: letters, digits and / _ + = . @ -"`
+	Owner  Plain     `json:"owner,omitzero" jsonschema:"Who has to act where no program can: a name or an address."`
 	Issuer Issuer    `json:"issuer" jsonschema:"Where the credential is valid and is made."`
 	Store  *Store    `json:"store,omitzero" jsonschema:"Where the credential is kept. Without it, in Rota's own store."`
 	Test   Checks    `json:"test,omitzero" jsonschema:"Your own test of a new credential, or a list of them."`
 	Target []*Target `json:"targets,omitzero" jsonschema:"The places that get a copy of the current credential."`
 	Reload []*Reload `json:"reload,omitzero" jsonschema:"What makes consumers take up the new credential, in this order."`
-	Notify []Plain   `json:"notify,omitzero" jsonschema:"The connections that hear what happened, in place of the defaults."`
+	Notify []Notice  `json:"notify,omitzero" jsonschema:"The connections that hear what happened, in place of the defaults."`
 	Policy *Policy   `json:"policy,omitzero" jsonschema:"When it is rotated. Merged over the defaults, key by key."`
 }
 
 // Issuer is where the credential is valid.
 type Issuer struct {
 	At           Pos           `json:"-"`
-	Connection   Plain         `json:"connection" jsonschema:"The connection to log in with."`
+	Connection   Plain         `json:"connection,omitzero" jsonschema:"The connection to log in with."`
 	IAMAccessKey *IAMAccessKey `json:"iam_access_key,omitzero" oneof:"kind" jsonschema:"The access key of an IAM user (connection: aws)."`
 	Password     *Password     `json:"password,omitzero" oneof:"kind" jsonschema:"The password of one database role (connection: postgres). The old one is dead as soon as the new one is set."`
 	Alternating  *Alternating  `json:"alternating,omitzero" oneof:"kind" jsonschema:"The passwords of two database roles in turn (connection: postgres), so that the other stays valid."`
+	Manual       *Manual       `json:"manual,omitzero" oneof:"kind" jsonschema:"What only a person can rotate: Rota reminds, and rota done notes that it was done."`
+}
+
+// Manual is what no program can rotate.
+type Manual struct {
+	At   Pos   `json:"-"`
+	What Plain `json:"what" jsonschema:"What it is, for people, such as a licence key."`
 }
 
 // IAMAccessKey is the access key of an IAM user.

@@ -41,6 +41,7 @@ func (v *validator) document() {
 	}
 	v.notify(v.doc.Defaults.Notify, "defaults.notify")
 	v.defaultRules()
+	v.server()
 	names := map[string]Pos{}
 	for _, s := range v.doc.Secrets {
 		if first, twice := names[s.Name.Text]; twice {
@@ -94,6 +95,8 @@ func (v *validator) connection(name string, c *Connection) {
 		}
 	case c.Command != nil:
 		v.command(c.Command, path+".command")
+	default:
+		v.channel(c, path)
 	}
 }
 
@@ -123,17 +126,6 @@ func (v *validator) ofKind(kinds []string) []string {
 	return slices.DeleteFunc(sortedNames(v.doc.Connections), func(name string) bool {
 		return !slices.Contains(kinds, v.doc.Connections[name].kind())
 	})
-}
-
-func (v *validator) notify(names []Plain, path string) {
-	seen := map[string]bool{}
-	for _, name := range names {
-		if seen[name.Text] && name.Text != "" {
-			v.add(name.At, "", "%s: %q is there twice", path, name.Text)
-		}
-		seen[name.Text] = true
-		v.reference(name, path, kindSNS, kindCommand)
-	}
 }
 
 func (v *validator) command(c *Command, path string) {

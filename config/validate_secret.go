@@ -15,7 +15,19 @@ func (v *validator) secret(s *Secret) {
 	if kind.key == "" {
 		return
 	}
-	v.reference(s.Issuer.Connection, path+".issuer.connection", kind.connection)
+	switch needed, given := kind.connection != "", s.Issuer.Connection; {
+	case needed && !given.IsSet():
+		v.add(s.Issuer.At, suggest("", v.ofKind([]string{kind.connection})), "%s.issuer: connection is missing", path)
+	case !needed && given.IsSet():
+		v.add(given.At, "", "%s.issuer.connection: a person needs none", path)
+	case needed:
+		v.reference(given, path+".issuer.connection", kind.connection)
+	}
+	if s.Issuer.Manual != nil {
+		v.manual(s, path)
+		v.policy(s, kind.traits, path+".policy")
+		return
+	}
 	v.ownRole(&s.Issuer, path+".issuer."+kind.key)
 	v.issuer(&s.Issuer, path+".issuer."+kind.key)
 	if s.Store != nil {
@@ -27,6 +39,18 @@ func (v *validator) secret(s *Secret) {
 	v.targets(s.Target, kind, path+".targets")
 	v.reloads(s.Reload, path+".reload")
 	v.policy(s, kind.traits, path+".policy")
+}
+
+// manual refuses what only a program can do.
+func (v *validator) manual(s *Secret, path string) {
+	for _, part := range []struct {
+		given bool
+		name  string
+	}{{s.Store != nil, "store"}, {len(s.Test) > 0, "test"}, {len(s.Target) > 0, "targets"}, {len(s.Reload) > 0, "reload"}} {
+		if part.given {
+			v.add(s.Issuer.Manual.At, "try: leave it out", "%s.%s: Rota does not know the credential that a person rotates", path, part.name)
+		}
+	}
 }
 
 func (v *validator) issuer(i *Issuer, path string) {

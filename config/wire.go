@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"rota"
 	"rota/provider/aws"
+	"rota/provider/manual"
 	"rota/provider/postgres"
 )
 
@@ -22,6 +24,9 @@ type Wired struct {
 	Broken map[string]error
 	// Notifiers are those that the secrets use, by their connection's name.
 	Notifiers map[string]rota.Notifier
+	// Digesters are the notifiers among them that gather events: their Flush is
+	// to be called from time to time.
+	Digesters []*rota.Digester
 	// Warnings are what is a risk but no error, such as a password file that a
 	// group may read.
 	Warnings []Problem
@@ -47,6 +52,7 @@ type wiring struct {
 	aws         map[string]memo[*aws.Connection]
 	postgres    map[string]memo[*postgres.Connection]
 	notifiers   map[string]memo[rota.Notifier]
+	digesters   map[string]*rota.Digester // by their names
 	stores      map[string]memo[rota.Store]
 	credentials map[string]memo[rota.Credential]
 	closers     []func()
@@ -67,6 +73,20 @@ func once[T any](made map[string]memo[T], name string, make func() (T, error)) (
 	return m.value, m.err
 }
 
+func newWiring(f *File, env Environment) *wiring {
+	return &wiring{
+		file:        f,
+		env:         env.withDefaults(),
+		warnings:    problems{file: f.Path},
+		aws:         map[string]memo[*aws.Connection]{},
+		postgres:    map[string]memo[*postgres.Connection]{},
+		notifiers:   map[string]memo[rota.Notifier]{},
+		digesters:   map[string]*rota.Digester{},
+		stores:      map[string]memo[rota.Store]{},
+		credentials: map[string]memo[rota.Credential]{},
+	}
+}
+
 // Wire makes the providers' objects and resolves the references that they
 // need. It calls no outside system, but for ${secret:…}, which reads the other
 // secret's store. Values are read now: who wants later ones wires again.
@@ -74,16 +94,7 @@ func once[T any](made map[string]memo[T], name string, make func() (T, error)) (
 // What is wrong with one secret goes to Broken; the error is for what concerns
 // all.
 func (f *File) Wire(ctx context.Context, env Environment) (*Wired, error) {
-	w := &wiring{
-		file:        f,
-		env:         env.withDefaults(),
-		warnings:    problems{file: f.Path},
-		aws:         map[string]memo[*aws.Connection]{},
-		postgres:    map[string]memo[*postgres.Connection]{},
-		notifiers:   map[string]memo[rota.Notifier]{},
-		stores:      map[string]memo[rota.Store]{},
-		credentials: map[string]memo[rota.Credential]{},
-	}
+	w := newWiring(f, env)
 	out := &Wired{ByName: map[string]*rota.Secret{}, Broken: map[string]error{}, Notifiers: map[string]rota.Notifier{}}
 	for _, s := range f.Document.Secrets {
 		secret, err := w.secret(ctx, s)
@@ -104,6 +115,9 @@ func (f *File) Wire(ctx context.Context, env Environment) (*Wired, error) {
 			out.Notifiers[name] = n.value
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(w.digesters)) {
+		out.Digesters = append(out.Digesters, w.digesters[name])
+	}
 	out.Warnings = w.warnings.sorted()
 	out.closers = w.closers
 	if err := ctx.Err(); err != nil {
@@ -120,7 +134,7 @@ func (w *wiring) secret(ctx context.Context, s *Secret) (*rota.Secret, error) {
 			errs = append(errs, err)
 		}
 	}
-	out := &rota.Secret{Name: s.Name.Text, Systems: s.systems(), Policy: w.file.policies[s.Name.Text]}
+	out := &rota.Secret{Name: s.Name.Text, Owner: s.Owner.Text, Systems: s.systems(), Policy: w.file.policies[s.Name.Text]}
 	var err error
 	out.Issuer, err = w.issuer(ctx, s)
 	keep(err)
@@ -141,8 +155,8 @@ func (w *wiring) secret(ctx context.Context, s *Secret) (*rota.Secret, error) {
 		keep(err)
 		out.Reloaders = append(out.Reloaders, reloader)
 	}
-	for _, name := range w.file.Document.notified(s) {
-		notifier, err := w.notifier(ctx, name)
+	for _, x := range w.file.Document.notices(s) {
+		notifier, err := w.notice(ctx, x)
 		keep(err)
 		out.Notifiers = append(out.Notifiers, notifier)
 	}
@@ -152,22 +166,12 @@ func (w *wiring) secret(ctx context.Context, s *Secret) (*rota.Secret, error) {
 	return out, nil
 }
 
-// notified are the connections that hear of a secret.
-func (d *Document) notified(s *Secret) []string {
-	names := d.Defaults.Notify
-	if s.Notify != nil {
-		names = s.Notify
-	}
-	var out []string
-	for _, n := range names {
-		out = append(out, n.Text)
-	}
-	return out
-}
-
 // systems are the connections that a secret's steps speak to. Notifiers are
 // left out: what they delay is no step.
 func (s *Secret) systems() []string {
+	if s.Issuer.Manual != nil {
+		return nil
+	}
 	systems := []string{s.Issuer.Connection.Text}
 	if s.Store != nil && s.Store.Connection.Text != systems[0] {
 		systems = append(systems, s.Store.Connection.Text)
@@ -178,6 +182,8 @@ func (s *Secret) systems() []string {
 
 func (w *wiring) issuer(ctx context.Context, s *Secret) (rota.Issuer, error) {
 	switch i := s.Issuer; {
+	case i.Manual != nil:
+		return manual.Issuer{What: i.Manual.What.Text}, nil
 	case i.IAMAccessKey != nil:
 		return w.iamAccessKey(ctx, i)
 	case i.Password != nil:
@@ -204,13 +210,4 @@ func (w *wiring) check(ctx context.Context, s *Secret, i int, c *Check) (rota.Ch
 		return w.bucket(ctx, s.Issuer.Connection.Text, c.S3Bucket)
 	}
 	return w.query(ctx, s.Issuer.Connection.Text, fmt.Sprintf("query %d", i+1), c.Query)
-}
-
-func (w *wiring) notifier(ctx context.Context, name string) (rota.Notifier, error) {
-	return once(w.notifiers, name, func() (rota.Notifier, error) {
-		if c := w.file.Document.Connections[name]; c.SNS != nil {
-			return w.topic(ctx, c.SNS)
-		}
-		return w.commandNotifier(ctx, name)
-	})
 }

@@ -21,6 +21,7 @@ func (w *wiring) awsConnection(ctx context.Context, name string) (*aws.Connectio
 			AccessKeyID:     r.text(c.AccessKeyID),
 			SecretAccessKey: r.text(c.SecretAccessKey),
 			SessionToken:    r.text(c.SessionToken),
+			Budget:          w.env.Budget,
 		}
 		if err := r.err(); err != nil {
 			return nil, err

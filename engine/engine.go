@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"rota"
 )
@@ -24,7 +25,11 @@ type Outcome struct {
 	Secret string
 	// Due tells that the secret was to be looked at; if not, nothing else is
 	// set.
-	Due    bool
+	Due bool
+	// DueAt, BegunAt and DoneAt are since when it was due, zero for at once,
+	// and when its turn began and ended; set by the schedulers.
+	DueAt, BegunAt, DoneAt time.Time
+
 	Result rota.Result
 	// Err is the error of the step that failed; a [*SkippedError] where the
 	// secret was not begun.

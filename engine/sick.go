@@ -6,17 +6,23 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"rota"
 )
 
+// maxCools bounds how often a cool-down doubles.
+const maxCools = 4
+
 // judge counts the timeouts in a row of the systems that a secret needed, and
-// skips what waits for one that has too many. Any other answer, a refusal too,
-// shows that a system is alive.
-func (d *dispatcher) judge(needed []*system, err error) {
+// has one that has too many cool down. Any other answer, a refusal too, shows
+// that a system is alive.
+func (p *Pool) judge(needed []*system, err error) {
 	if !timedOut(err) {
-		for _, s := range needed {
-			s.timeouts = 0
+		if !ended(err) {
+			for _, s := range needed {
+				s.timeouts, s.cools = 0, 0
+			}
 		}
 		return
 	}
@@ -24,16 +30,33 @@ func (d *dispatcher) judge(needed []*system, err error) {
 	if s == nil {
 		return
 	}
-	if s.timeouts++; s.timeouts < d.limits.MaxTimeouts {
+	s.timeouts++
+	if s.timeouts < p.limits.MaxTimeouts || s.timeouts > p.limits.MaxTimeouts && !s.probing {
+		return // not yet, or begun before it was left alone
+	}
+	wait := p.limits.CoolDown << min(s.cools, maxCools)
+	s.cools++
+	s.until = time.Now().Add(wait)
+	if p.skipSick {
+		for _, g := range p.groups {
+			if len(g.waiting) > 0 && slices.Contains(g.systems, s) {
+				p.skip(g, s.name, err)
+			}
+		}
 		return
 	}
-	d.groups = slices.DeleteFunc(d.groups, func(g *group) bool {
-		if !slices.Contains(g.systems, s) {
-			return false
-		}
-		d.skip(g, s.name, err)
-		return true
+	time.AfterFunc(wait, func() {
+		p.mu.Lock()
+		defer p.unlock()
+		p.wake(s)
+		p.dispatch()
 	})
+}
+
+// ended tells a turn that was broken off, which says nothing of any system.
+func ended(err error) bool {
+	_, skipped := errors.AsType[*SkippedError](err)
+	return skipped || errors.Is(err, context.Canceled) || errors.Is(err, rota.ErrBusy) || errors.Is(err, rota.ErrFenced)
 }
 
 // timedOut tells an answer that did not come from one that came.

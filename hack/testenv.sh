@@ -1,13 +1,15 @@
 #!/bin/sh
 # Makes the Python environment that some tests need: moto, an imitation of AWS,
-# and boto3. Does nothing where it is already there in these versions.
+# boto3 and AWS's command line. Does nothing where it is already there in these
+# versions.
 #
 # It lies in $ROTA_TEST_VENV, or in rota-test/venv in the user's cache folder,
 # where internal/testenv looks for it.
 set -eu
 
 requirements='moto[server]==5.2.5
-boto3==1.44.5'
+boto3==1.44.5
+awscli==1.46.2'
 
 case "$(uname -s)" in
 Darwin) cache="$HOME/Library/Caches" ;;

@@ -235,7 +235,7 @@ func (s *subject) look(ctx context.Context) {
 		return
 	}
 	switch s.truth.progress.Status.Hold {
-	case rota.GaveUp:
+	case rota.Quarantined:
 		if s.truth.personBroke {
 			s.putPasswordBack() // a reload that fails because of it is in the way of all else
 		}

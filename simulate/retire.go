@@ -119,10 +119,10 @@ func (s *subject) checkDelete(id string) {
 func (s *subject) dueAt() (time.Time, bool) {
 	i := slices.IndexFunc(s.issuer.Keys(), func(i rota.Issued) bool { return i.ID == s.idOf(rota.Current) })
 	if s.keys != nil && i >= 0 {
-		return s.policy.Window.Next(s.issuer.Keys()[i].CreatedAt.Add(s.policy.RotateEvery)), true
+		return s.policy.Window.Open(s.issuer.Keys()[i].CreatedAt.Add(s.policy.RotateEvery)), true
 	}
 	if at, ok := s.truth.createdAt[s.truth.current]; ok {
-		return s.policy.Window.Next(at.Add(s.policy.RotateEvery)), true
+		return s.policy.Window.Open(at.Add(s.policy.RotateEvery)), true
 	}
 	return time.Time{}, false
 }

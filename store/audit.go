@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"rota"
 )
@@ -47,41 +49,66 @@ func (db *DB) Record(ctx context.Context, entries ...rota.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	if err := db.writer.do(ctx, func(t *tx) error { return t.append(entries) }); err != nil {
+	if err := db.writer.do(ctx, "", func(t *tx) error { return t.append(entries) }); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
 	return nil
 }
 
-// append adds entries to the chain. Its end is read inside the transaction:
-// another process may have added to it.
+// append adds entries to the chain, at the commit.
 func (t *tx) append(entries []rota.Entry) error {
 	for _, e := range entries {
-		if t.audit == nil {
-			h, _, err := t.readHead()
-			if err != nil {
-				return err
-			}
-			t.audit = &h
-		}
 		e.At = e.At.UTC()
 		text, err := json.Marshal(e)
 		if err != nil {
 			return fmt.Errorf("audit entry of secret %s: %w", e.Secret, err)
 		}
-		n := t.audit.next(text)
-		if _, err := t.exec(sqlInsertAudit, n.seq, string(text), n.hash[:]); err != nil {
-			return err
-		}
-		t.audit = &n
+		t.entries = append(t.entries, text)
 	}
 	return nil
 }
 
+// writeAudit chains the transaction's entries, and seals the chain's new end;
+// all is written together with the commit. The end is the one thing that all processes write: its lock is taken last of
+// all, for as long as the commit takes.
+func (t *tx) writeAudit() error {
+	if len(t.entries) == 0 {
+		return nil
+	}
+	h, _, err := t.readHead()
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(t.entries, entriesPerInsert) {
+		query := strings.Builder{}
+		query.WriteString(sqlInsertAudit)
+		var args []any
+		for i, text := range some {
+			h = h.next(text)
+			if i > 0 {
+				query.WriteString(", ")
+			}
+			fmt.Fprintf(&query, "($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3)
+			args = append(args, h.seq, string(text), bytes.Clone(h.hash[:]))
+		}
+		t.later(query.String(), args...)
+	}
+	seal, err := t.w.seal(h)
+	if err != nil {
+		return err
+	}
+	t.later(sqlUpdateHead, h.seq, h.hash[:], seal)
+	return nil
+}
+
+// entriesPerInsert bounds how many statements of different length are prepared.
+const entriesPerInsert = 64
+
+// readHead reads the chain's end, and keeps others from writing it.
 func (t *tx) readHead() (head, []byte, error) {
 	var h head
 	var hash, seal []byte
-	found, err := t.row(sqlHead, nil, &h.seq, &hash, &seal)
+	found, err := t.row(sqlHead+t.w.words.forUpdate, nil, &h.seq, &hash, &seal)
 	if err != nil {
 		return h, nil, err
 	}
@@ -90,19 +117,6 @@ func (t *tx) readHead() (head, []byte, error) {
 	}
 	copy(h.hash[:], hash)
 	return h, seal, nil
-}
-
-// writeHead seals the chain's new end, once a transaction.
-func (t *tx) writeHead() error {
-	if t.audit == nil {
-		return nil
-	}
-	seal, err := t.w.seal(*t.audit)
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(sqlUpdateHead, t.audit.seq, t.audit.hash[:], seal)
-	return err
 }
 
 // AuditQuery selects audit entries.
@@ -186,24 +200,24 @@ type VerifyResult struct {
 // Verify recomputes the whole chain from the first entry and compares its end
 // with the sealed one. What it finds wrong is a [*TamperError].
 func (db *DB) Verify(ctx context.Context) (VerifyResult, error) {
-	return verify(ctx, db.reader, db.keys)
+	return verify(ctx, db.reader, db.words.snapshot, db.keys)
 }
 
 // verify reads within one transaction, so that entries being added don't look
 // like tampering.
-func verify(ctx context.Context, pool *sql.DB, keys *keys) (VerifyResult, error) {
+func verify(ctx context.Context, pool *sql.DB, snapshot *sql.TxOptions, keys *keys) (VerifyResult, error) {
 	fail := func(err error) (VerifyResult, error) {
 		if _, ok := errors.AsType[*TamperError](err); !ok {
 			err = fmt.Errorf("verify the audit: %w", explain(err))
 		}
 		return VerifyResult{}, err
 	}
-	snapshot, err := pool.BeginTx(ctx, nil)
+	state, err := pool.BeginTx(ctx, snapshot)
 	if err != nil {
 		return fail(err)
 	}
-	defer func() { _ = snapshot.Rollback() }()
-	rows, err := snapshot.QueryContext(ctx, sqlAuditAll)
+	defer func() { _ = state.Rollback() }()
+	rows, err := state.QueryContext(ctx, sqlAuditAll)
 	if err != nil {
 		return fail(err)
 	}
@@ -230,7 +244,7 @@ func verify(ctx context.Context, pool *sql.DB, keys *keys) (VerifyResult, error)
 
 	var end head
 	var hash, seal []byte
-	err = snapshot.QueryRowContext(ctx, sqlHead).Scan(&end.seq, &hash, &seal)
+	err = state.QueryRowContext(ctx, sqlHead).Scan(&end.seq, &hash, &seal)
 	if isNoRows(err) || (err == nil && len(hash) != len(end.hash)) {
 		return fail(&TamperError{Seq: h.seq + 1, Reason: "the record of the chain's end is missing"})
 	}

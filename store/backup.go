@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -15,11 +14,15 @@ import (
 // Backup writes a consistent copy of the database to a new file, while work
 // goes on. The key file is not in it: keep a copy of that apart, and one for
 // each time that the master key was rotated, for a backup needs the key file
-// of its time. Whoever has both has every value.
+// of its time. Whoever has both has every value. A store on PostgreSQL is backed
+// up with PostgreSQL's own tools.
 func (db *DB) Backup(ctx context.Context, path string) error {
+	if db.path == "" {
+		return fmt.Errorf("back up %s: a store on PostgreSQL is backed up with PostgreSQL's own tools (try: pg_dump --format=custom --file=%s)", db.name, path)
+	}
 	note := func(outcome rota.Outcome) error {
 		// What was done is told even where the caller has just given up.
-		return db.Record(context.WithoutCancel(ctx), rota.Entry{At: db.now(), Actor: db.actor, Step: "backup", Object: path, Outcome: outcome})
+		return db.Record(context.WithoutCancel(ctx), rota.Entry{At: db.Now(), Actor: db.actor, Step: "backup", Object: path, Outcome: outcome})
 	}
 	err := note(rota.Begun)
 	if err == nil {
@@ -30,7 +33,7 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 		err = errors.Join(err, note(outcome))
 	}
 	if err != nil {
-		return fmt.Errorf("back up %s to %s: %w", db.dir, path, err)
+		return fmt.Errorf("back up %s to %s: %w", db.name, path, err)
 	}
 	return nil
 }
@@ -48,7 +51,7 @@ func (db *DB) backup(ctx context.Context, path string) (err error) {
 			err = errors.Join(err, os.Remove(path))
 		}
 	}()
-	pool, err := openSQLite(filepath.Join(db.dir, databaseFile), 1)
+	pool, err := openSQLite(db.path, 1)
 	if err != nil {
 		return err
 	}
@@ -57,79 +60,6 @@ func (db *DB) backup(ctx context.Context, path string) (err error) {
 		return explain(err)
 	}
 	return errors.Join(f.Sync(), syncDir(filepath.Dir(path)))
-}
-
-// Restore puts a backup into a folder that holds its key file and no database.
-// It does so only if the backup is whole, the key file opens it and its audit
-// verifies.
-func Restore(ctx context.Context, backupPath, dir string) error {
-	if err := restore(ctx, backupPath, dir); err != nil {
-		return fmt.Errorf("restore %s to %s: %w", backupPath, dir, err)
-	}
-	return nil
-}
-
-func restore(ctx context.Context, backupPath, dir string) (err error) {
-	path := filepath.Join(dir, databaseFile)
-	if err := private(dir); err != nil {
-		return hintMissing(err, "make the folder with mode 0700 and put the backup's key file in it as "+keyFile)
-	}
-	for _, p := range []string{path, path + "-wal"} {
-		if _, err := os.Lstat(p); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(fmt.Errorf("%s is there already (try: another folder)", p), err)
-		}
-	}
-	k := &keys{master: &master{path: filepath.Join(dir, keyFile)}}
-	if err := k.master.reload(); err != nil {
-		return hintMissing(err, "put the key file of the backup's time into the folder first")
-	}
-
-	next := path + ".restore"
-	if err := copyFile(backupPath, next); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.Remove(next)) }()
-	if err := check(ctx, next, k); err != nil {
-		return err
-	}
-	// A link, unlike a rename, never replaces a database that was made in the
-	// meantime.
-	if err := os.Link(next, path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func hintMissing(err error, hint string) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w (try: %s)", err, hint)
-	}
-	return err
-}
-
-// check opens a database that nobody writes to.
-func check(ctx context.Context, path string, k *keys) (err error) {
-	pool, err := openSQLite(path, 1, "query_only(1)")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, pool.Close()) }()
-	var verdict string
-	if err := pool.QueryRowContext(ctx, sqlIntegrityCheck).Scan(&verdict); err != nil {
-		return explain(err)
-	}
-	if verdict != "ok" {
-		return fmt.Errorf("the backup is damaged: %s (try: another backup)", verdict)
-	}
-	var wrapped []byte
-	if err := pool.QueryRowContext(ctx, sqlDataKey, auditKeyID).Scan(&wrapped); err != nil {
-		return fmt.Errorf("not a backup of a Rota store: %w", err)
-	}
-	if err := k.openAudit(wrapped); err != nil {
-		return err
-	}
-	_, err = verify(ctx, pool, k)
-	return err
 }
 
 func copyFile(from, to string) error {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"rota"
@@ -32,7 +33,7 @@ func filled(t testing.TB) (*DB, string) {
 	dir := newDir(t)
 	db := openAt(t, dir, nil)
 	must(t, db.Secret("s").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("one"), Labels: []rota.Label{rota.Current}}))
-	record(t, db, 3)
+	note(t, db, 3)
 	return db, dir
 }
 
@@ -50,10 +51,10 @@ func TestABackupRestores(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("the backup has mode %v, want 0600", info.Mode())
 	}
-	record(t, db, 1) // not in it any more
+	note(t, db, 1) // not in it any more
 
 	other := copyFiles(t, dir, keyFile)
-	must(t, Restore(t.Context(), backup, other))
+	must(t, Restore(t.Context(), backup, Options{Dir: other}))
 	files, err := os.ReadDir(other)
 	must(t, err)
 	var names []string
@@ -64,10 +65,15 @@ func TestABackupRestores(t *testing.T) {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	restored := openAt(t, other, nil)
-	after, err := restored.Verify(t.Context())
+	after, err := restored.Audit(t.Context(), AuditQuery{After: 3})
 	must(t, err)
-	if want := (VerifyResult{Entries: 4, Head: entries[0].Hash}); after != want {
-		t.Errorf("audit %v, want %v", after, want)
+	if len(after) != 2 || after[0].Hash != entries[0].Hash || after[1].Entry.Step != "restore" {
+		t.Errorf("audit %v, want that of the backup and the restore", after)
+	}
+	verified, err := restored.Verify(t.Context())
+	must(t, err)
+	if verified.Entries != 5 {
+		t.Errorf("%d entries verified, want 5", verified.Entries)
 	}
 	c, err := restored.Secret("s").Get(t.Context(), rota.GetRequest{Version: "v1"})
 	must(t, err)
@@ -140,7 +146,7 @@ func TestRestoreRefuses(t *testing.T) {
 			tt.do(t, backup, dir)
 			was, err := os.ReadDir(dir)
 			must(t, err)
-			err = Restore(t.Context(), backup, dir)
+			err = Restore(t.Context(), backup, Options{Dir: dir})
 			if err == nil || !contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q in it", err, tt.want)
 			}
@@ -150,5 +156,49 @@ func TestRestoreRefuses(t *testing.T) {
 				t.Errorf("the folder has %d files, had %d", len(is), len(was))
 			}
 		})
+	}
+}
+
+func TestAnOlderStateIsMarked(t *testing.T) {
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		c := newClock()
+		db := openAt(t, newDir(t), c.now)
+		enroll(t, db, "a")
+		old := acquire(t, db, "a", "before")
+		must(t, db.Save(t.Context(), rota.SaveRequest{Lease: old, Progress: rota.Progress{NextAt: c.now().Add(time.Hour)}}))
+		at, err := db.RestoredAt(t.Context())
+		must(t, err)
+		if !at.IsZero() {
+			t.Errorf("restored at %v, though it never was", at)
+		}
+		c.advance(time.Second)
+		must(t, db.MarkRestored(t.Context()))
+		if at, err = db.RestoredAt(t.Context()); err != nil || !at.Equal(c.now()) {
+			t.Errorf("restored at %v, %v, want now", at, err)
+		}
+		if got := due(t, db, c.now(), 10); len(got) != 1 {
+			t.Errorf("due: %v, want every secret", got)
+		}
+		if err := db.Save(t.Context(), rota.SaveRequest{Lease: old}); !errors.Is(err, rota.ErrFenced) {
+			t.Errorf("a lease of before: %v, want %v", err, rota.ErrFenced)
+		}
+		l := acquire(t, db, "a", "after")
+		if l.Fence < old.Fence+restoredFences {
+			t.Errorf("fence %d, which may have been given after the backup", l.Fence)
+		}
+		_, err = db.Verify(t.Context())
+		must(t, err)
+	})
+}
+
+func TestAStoreOnPostgreSQLIsBackedUpWithItsOwnTools(t *testing.T) {
+	dir := newPostgresDir(t)
+	db := openAt(t, dir, nil)
+	path := filepath.Join(t.TempDir(), "backup")
+	if err := db.Backup(t.Context(), path); err == nil || !contains(err.Error(), "(try: pg_dump") {
+		t.Errorf("backup: %v", err)
+	}
+	if err := Restore(t.Context(), path, options(dir, nil)); err == nil || !contains(err.Error(), "(try: pg_restore)") {
+		t.Errorf("restore: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,14 +18,27 @@ const (
 	keyFile      = "rota.key"
 )
 
-// readers bounds the connections that read. Each has a cache of its own.
-const readers = 4
-
 // Options says where the store lies.
 type Options struct {
-	// Dir is the data folder. It is made where it is missing.
+	// Dir is the data folder, which holds the database, unless there is a DSN,
+	// and the key file. It is made where it is missing.
 	Dir string
-	// Now is the clock. Defaults to time.Now.
+	// DSN is the address of a PostgreSQL database, such as
+	// postgres://rota@db.example:5432/rota?sslmode=verify-full, which any number
+	// of processes on any number of machines share. They must reach the server
+	// itself, or through a pooler that gives each connection a session of its
+	// own. Defaults to SQLite in Dir.
+	DSN string
+	// KeyFile is the file of the master key. Defaults to rota.key in Dir.
+	KeyFile string
+	// Keeper, if any, encrypts the master key, which then lies in the database
+	// rather than in a file. The master key of a key file is taken over.
+	Keeper Wrapper
+	// ManualMigrations makes Open refuse a database whose tables are older than
+	// this program, with [ErrPending], rather than bring them up to date.
+	ManualMigrations bool
+	// Now is the clock. Defaults to time.Now on SQLite and to the server's clock
+	// on PostgreSQL.
 	Now func() time.Time
 	// Actor is named in the audit entries of what the store does by itself,
 	// such as rotating the master key. Defaults to "rota".
@@ -34,15 +46,13 @@ type Options struct {
 }
 
 // DB is an open store. All its methods may be called at the same time from
-// several goroutines, and several processes may have the same folder open.
+// several goroutines, and several processes may have the same store open.
 type DB struct {
-	dir    string
+	*database
 	actor  string
-	now    func() time.Time
-	reader *sql.DB
 	writer *writer
 	keys   *keys
-	self   *instance
+	reads  statements
 
 	// rotating keeps two rotations of the master key apart: were they to share
 	// a commit, one could drop the old key before the other's work is on disk.
@@ -56,55 +66,84 @@ type DB struct {
 func Open(ctx context.Context, o Options) (*DB, error) {
 	db, err := open(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
+		return nil, fmt.Errorf("open store %s: %w", o.place(), err)
 	}
 	return db, nil
 }
 
+// place tells where the store is, without a password.
+func (o Options) place() string {
+	if o.DSN == "" {
+		return o.Dir
+	}
+	config, err := parseDSN(o.DSN)
+	if err != nil {
+		return "in PostgreSQL"
+	}
+	return serverName(config)
+}
+
 func open(ctx context.Context, o Options) (_ *DB, err error) {
-	if o.Dir == "" {
+	o = o.withDefaults()
+	if o.KeyFile == "" && o.Keeper == nil {
 		return nil, errors.New("no folder given")
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Actor == "" {
-		o.Actor = "rota"
-	}
-	path := filepath.Join(o.Dir, databaseFile)
-	if err := prepare(o.Dir, path); err != nil {
-		return nil, err
-	}
-	if err := migrate(ctx, path); err != nil {
-		return nil, err
-	}
-
-	db := &DB{dir: o.Dir, actor: o.Actor, now: o.Now, keys: &keys{master: &master{path: filepath.Join(o.Dir, keyFile)}}}
-	if db.self, err = newInstance(o.Dir); err != nil {
-		return nil, err
-	}
-	if db.reader, err = openSQLite(path, readers, "query_only(1)"); err != nil {
-		return nil, errors.Join(err, db.self.close())
-	}
-	pool, err := openSQLite(path, 1)
+	d, err := o.connect(ctx)
 	if err != nil {
-		return nil, errors.Join(err, db.reader.Close(), db.self.close())
+		return nil, err
 	}
-	if db.writer, err = newWriter(ctx, pool, o.Now, db.keys.seal); err != nil {
-		return nil, errors.Join(err, pool.Close(), db.reader.Close(), db.self.close())
+	db := &DB{database: d, actor: o.Actor, keys: &keys{master: o.master()}}
+	if db.writer, err = newWriter(ctx, d, db.keys.seal); err != nil {
+		return nil, errors.Join(err, d.link.close(), d.close())
 	}
-	if err := db.writer.do(ctx, db.keys.setUp); err != nil {
+	if err := db.writer.do(ctx, keysLock, db.keys.setUp); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
+
+func (o Options) withDefaults() Options {
+	if o.Actor == "" {
+		o.Actor = "rota"
+	}
+	if o.KeyFile == "" && o.Dir != "" {
+		o.KeyFile = filepath.Join(o.Dir, keyFile)
+	}
+	return o
+}
+
+func (o Options) master() *master {
+	if o.Keeper != nil {
+		return &master{place: kept{o.Keeper, keyFileAt(o.KeyFile)}}
+	}
+	return &master{place: keyFileAt(o.KeyFile)}
+}
+
+func (o Options) connect(ctx context.Context) (*database, error) {
+	if o.DSN == "" {
+		if o.Dir == "" {
+			return nil, errors.New("no folder given")
+		}
+		return connectSQLite(ctx, o)
+	}
+	if o.Dir != "" {
+		if err := prepareFolder(o.Dir); err != nil {
+			return nil, err
+		}
+	}
+	return connectPostgres(ctx, o)
+}
+
+// Now is the store's time: with PostgreSQL the server's, as last seen, so that
+// all replicas have the same.
+func (db *DB) Now() time.Time { return db.clock.now() }
 
 // Close waits for the writes in hand and closes the store. All further
 // requests fail, writes with [ErrClosed]. Leases that were not given back are
 // free. Closing again is no error.
 func (db *DB) Close() error {
 	var err error
-	db.closed.Do(func() { err = errors.Join(db.reader.Close(), db.writer.close(), db.self.close()) })
+	db.closed.Do(func() { err = errors.Join(db.writer.close(), db.close()) })
 	return err
 }
 
@@ -112,10 +151,7 @@ func (db *DB) Close() error {
 // and checks the rights of what is there. SQLite gives its own files the
 // database's rights.
 func prepare(dir, path string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	if err := private(dir); err != nil {
+	if err := prepareFolder(dir); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -134,6 +170,13 @@ func prepare(dir, path string) error {
 		}
 	}
 	return nil
+}
+
+func prepareFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return private(dir)
 }
 
 // private refuses a file or folder that others than its owner have rights on.

@@ -17,7 +17,7 @@ const holdersDir = "holders"
 // ids say nothing. A process that is merely stopped keeps it.
 type instance struct {
 	dir  string
-	id   string   // "" where this system has no such locks
+	name string   // "" where this system has no such locks
 	file *os.File // nil where there is no id
 }
 
@@ -57,13 +57,15 @@ func (in *instance) take() (err error) {
 		mine, statErr := f.Stat()
 		there, lstatErr := os.Lstat(in.path(id))
 		if statErr == nil && lstatErr == nil && os.SameFile(mine, there) {
-			in.id, in.file = id, f
+			in.name, in.file = id, f
 			return nil
 		}
 	}
 	_ = os.Remove(in.path(id)) // at worst the next sweep does it
 	return errors.Join(err, f.Close())
 }
+
+func (in *instance) id() string { return in.name }
 
 // sweep removes the lock files of the dead.
 func (in *instance) sweep() {
@@ -72,7 +74,7 @@ func (in *instance) sweep() {
 		return // they do no harm
 	}
 	for _, e := range entries {
-		if e.Name() != in.id {
+		if e.Name() != in.name {
 			in.dead(e.Name())
 		}
 	}
@@ -82,7 +84,7 @@ func (in *instance) sweep() {
 // or has closed it. Its file goes, for which no file says the same. In doubt
 // it lives: its leases end with their time.
 func (in *instance) dead(id string) bool {
-	if id == "" || id == in.id || in.file == nil {
+	if id == "" || id == in.name || in.file == nil {
 		return false
 	}
 	f, err := os.OpenFile(in.path(id), os.O_RDWR, 0)
@@ -104,7 +106,7 @@ func (in *instance) close() error {
 	if in.file == nil {
 		return nil
 	}
-	err := os.Remove(in.path(in.id))
+	err := os.Remove(in.path(in.name))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

@@ -22,7 +22,7 @@ import (
 
 // holdLease takes a lease, says so, and saves with it when told to.
 func holdLease(ctx context.Context, dir string) error {
-	db, err := Open(ctx, Options{Dir: dir})
+	db, err := Open(ctx, options(dir, nil))
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func TestAStoppedProcessKeepsItsLeaseUntilItsTimeIsOverAndIsFencedThen(t *testin
 
 func TestTwoStoresInOneProcessKeepEachOtherOut(t *testing.T) {
 	dir := newDir(t)
-	first, err := Open(t.Context(), Options{Dir: dir})
+	first, err := Open(t.Context(), options(dir, nil))
 	must(t, err)
 	second := openAt(t, dir, nil)
 	old, err := first.Acquire(t.Context(), asks("a"))
@@ -218,16 +218,16 @@ func TestALeaseWithoutALockFile(t *testing.T) {
 		busy bool
 	}{
 		{name: "that was removed is free", do: func(t *testing.T, dir string, db *DB) {
-			must(t, os.Remove(filepath.Join(dir, holdersDir, db.self.id)))
+			must(t, os.Remove(filepath.Join(dir, holdersDir, db.self.id())))
 		}},
 		{name: "of an older program lasts its time", busy: true, do: func(t *testing.T, _ string, db *DB) {
-			must(t, db.writer.do(t.Context(), func(tx *tx) error {
+			must(t, db.writer.do(t.Context(), "", func(tx *tx) error {
 				_, err := tx.exec(`UPDATE progress SET instance = ''`)
 				return err
 			}))
 		}},
 		{name: "of a name that is no file lasts its time", busy: true, do: func(t *testing.T, _ string, db *DB) {
-			must(t, db.writer.do(t.Context(), func(tx *tx) error {
+			must(t, db.writer.do(t.Context(), "", func(tx *tx) error {
 				_, err := tx.exec(`UPDATE progress SET instance = '..'`)
 				return err
 			}))

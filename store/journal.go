@@ -24,21 +24,24 @@ func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, e
 		return fail(errors.New("a lease needs a secret, a holder and a time to live"))
 	}
 	lease := rota.Lease{Secret: r.Secret, Holder: r.Holder, TTL: r.TTL}
-	err := db.writer.do(ctx, func(t *tx) error {
-		var fence, until int64
-		var holder, instance string
-		if _, err := t.row(sqlLease, []any{r.Secret}, &fence, &holder, &until, &instance); err != nil {
+	err := db.writer.do(ctx, secretLock(r.Secret), func(t *tx) error {
+		expires := micros(t.now.Add(r.TTL))
+		lease.Expires = fromMicros(expires)
+		args := []any{r.Secret, r.Holder, expires, db.self.id()}
+		taken, err := t.row(sqlAcquireFree, append(args, micros(t.now)), &lease.Fence)
+		if taken || err != nil {
 			return err
 		}
-		if holder != "" && holder != r.Holder && until > micros(t.now) && !db.self.dead(instance) {
+		var until int64
+		var holder, instance string
+		if _, err := t.row(sqlLease, []any{r.Secret}, &holder, &until, &instance); err != nil {
+			return err
+		}
+		if !db.self.dead(instance) {
 			return fmt.Errorf("%w: %s, until %s", rota.ErrBusy, holder, fromMicros(until).Format("2006-01-02 15:04:05Z"))
 		}
-		expires := micros(t.now.Add(r.TTL))
-		if _, err := t.exec(sqlAcquire, r.Secret, r.Holder, expires, db.self.id); err != nil {
-			return err
-		}
-		lease.Fence, lease.Expires = fence+1, fromMicros(expires)
-		return nil
+		_, err = t.row(sqlAcquire, args, &lease.Fence)
+		return err
 	})
 	if err != nil {
 		return fail(err)
@@ -48,9 +51,9 @@ func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, e
 
 // Release gives a lease back.
 func (db *DB) Release(ctx context.Context, l rota.Lease) error {
-	err := db.writer.do(ctx, func(t *tx) error {
-		_, err := t.exec(sqlRelease, l.Secret, l.Fence, l.Holder)
-		return err
+	err := db.writer.do(ctx, secretLock(l.Secret), func(t *tx) error {
+		t.later(sqlRelease, l.Secret, l.Fence, l.Holder)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("release the lease of secret %s: %w", l.Secret, err)
@@ -61,7 +64,8 @@ func (db *DB) Release(ctx context.Context, l rota.Lease) error {
 // Load reads a secret's progress.
 func (db *DB) Load(ctx context.Context, secret string) (rota.Progress, error) {
 	var text []byte
-	err := db.reader.QueryRowContext(ctx, sqlProgress, secret).Scan(&text)
+	var lifted int64
+	err := db.reader.QueryRowContext(ctx, sqlProgress, secret).Scan(&text, &lifted)
 	if isNoRows(err) {
 		return rota.Progress{}, nil
 	}
@@ -71,6 +75,9 @@ func (db *DB) Load(ctx context.Context, secret string) (rota.Progress, error) {
 	}
 	if err != nil {
 		return rota.Progress{}, fmt.Errorf("progress of secret %s: %w", secret, explain(err))
+	}
+	if lifted > 0 {
+		forget(&p)
 	}
 	return p, nil
 }
@@ -97,9 +104,9 @@ func (db *DB) Save(ctx context.Context, r rota.SaveRequest) error {
 	if next != 0 && r.Progress.NextAt.After(fromMicros(next)) {
 		next++ // rounded up, for it must not be due too early
 	}
-	err = db.writer.do(ctx, func(t *tx) error {
+	err = db.writer.do(ctx, secretLock(r.Lease.Secret), func(t *tx) error {
 		n, err := t.exec(sqlSave, r.Lease.Secret, r.Lease.Fence, r.Lease.Holder,
-			micros(t.now.Add(r.Lease.TTL)), next, string(status), string(failure), string(progress))
+			micros(t.now.Add(r.Lease.TTL)), next, string(status), string(failure), string(progress), overdueFrom(r.Progress))
 		if err != nil {
 			return err
 		}

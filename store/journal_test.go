@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,123 +20,127 @@ func acquire(t testing.TB, db *DB, secret, holder string) rota.Lease {
 }
 
 func TestLeases(t *testing.T) {
-	type world struct {
-		db    *DB
-		clock *clock
-	}
-	tests := []struct {
-		name  string
-		given func(t *testing.T, w world) rota.Lease // the lease that is tried
-		save  error                                  // what saving with it gives
-		take  error                                  // what another holder's try gives then
-	}{
-		{
-			name:  "a fresh lease saves and keeps others out",
-			given: func(t *testing.T, w world) rota.Lease { return acquire(t, w.db, "s", "a") },
-			take:  rota.ErrBusy,
-		},
-		{
-			name: "a lease that ran out saves while nobody took the secret, and is prolonged",
-			given: func(t *testing.T, w world) rota.Lease {
-				l := acquire(t, w.db, "s", "a")
-				w.clock.advance(2 * ttl)
-				return l
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		type world struct {
+			db    *DB
+			clock *clock
+		}
+		tests := []struct {
+			name  string
+			given func(t *testing.T, w world) rota.Lease // the lease that is tried
+			save  error                                  // what saving with it gives
+			take  error                                  // what another holder's try gives then
+		}{
+			{
+				name:  "a fresh lease saves and keeps others out",
+				given: func(t *testing.T, w world) rota.Lease { return acquire(t, w.db, "s", "a") },
+				take:  rota.ErrBusy,
 			},
-			take: rota.ErrBusy,
-		},
-		{
-			name: "a lease that another took after it ran out is fenced",
-			given: func(t *testing.T, w world) rota.Lease {
-				l := acquire(t, w.db, "s", "a")
-				w.clock.advance(ttl)
-				acquire(t, w.db, "s", "c")
-				return l
+			{
+				name: "a lease that ran out saves while nobody took the secret, and is prolonged",
+				given: func(t *testing.T, w world) rota.Lease {
+					l := acquire(t, w.db, "s", "a")
+					w.clock.advance(2 * ttl)
+					return l
+				},
+				take: rota.ErrBusy,
 			},
-			save: rota.ErrFenced, take: rota.ErrBusy,
-		},
-		{
-			name: "a lease that was given back is fenced and free",
-			given: func(t *testing.T, w world) rota.Lease {
-				l := acquire(t, w.db, "s", "a")
-				must(t, w.db.Release(t.Context(), l))
-				return l
+			{
+				name: "a lease that another took after it ran out is fenced",
+				given: func(t *testing.T, w world) rota.Lease {
+					l := acquire(t, w.db, "s", "a")
+					w.clock.advance(ttl)
+					acquire(t, w.db, "s", "c")
+					return l
+				},
+				save: rota.ErrFenced, take: rota.ErrBusy,
 			},
-			save: rota.ErrFenced,
-		},
-		{
-			name: "the same holder's older lease is fenced",
-			given: func(t *testing.T, w world) rota.Lease {
-				l := acquire(t, w.db, "s", "a")
-				acquire(t, w.db, "s", "a")
-				return l
+			{
+				name: "a lease that was given back is fenced and free",
+				given: func(t *testing.T, w world) rota.Lease {
+					l := acquire(t, w.db, "s", "a")
+					must(t, w.db.Release(t.Context(), l))
+					return l
+				},
+				save: rota.ErrFenced,
 			},
-			save: rota.ErrFenced, take: rota.ErrBusy,
-		},
-		{
-			name: "a lease nobody gave is fenced",
-			given: func(t *testing.T, w world) rota.Lease {
-				return rota.Lease{Secret: "s", Holder: "a", Fence: 7, TTL: ttl}
+			{
+				name: "the same holder's older lease is fenced",
+				given: func(t *testing.T, w world) rota.Lease {
+					l := acquire(t, w.db, "s", "a")
+					acquire(t, w.db, "s", "a")
+					return l
+				},
+				save: rota.ErrFenced, take: rota.ErrBusy,
 			},
-			save: rota.ErrFenced,
-		},
-		{
-			name: "giving a lost lease back takes nothing from its new holder",
-			given: func(t *testing.T, w world) rota.Lease {
-				old := acquire(t, w.db, "s", "a")
-				w.clock.advance(ttl)
-				l := acquire(t, w.db, "s", "c")
-				must(t, w.db.Release(t.Context(), old))
-				return l
+			{
+				name: "a lease nobody gave is fenced",
+				given: func(t *testing.T, w world) rota.Lease {
+					return rota.Lease{Secret: "s", Holder: "a", Fence: 7, TTL: ttl}
+				},
+				save: rota.ErrFenced,
 			},
-			take: rota.ErrBusy,
-		},
-		{
-			name: "fences rise after a lease was given back",
-			given: func(t *testing.T, w world) rota.Lease {
-				old := acquire(t, w.db, "s", "a")
-				must(t, w.db.Release(t.Context(), old))
-				l := acquire(t, w.db, "s", "c")
-				if l.Fence <= old.Fence {
-					t.Errorf("fence %d after %d", l.Fence, old.Fence)
+			{
+				name: "giving a lost lease back takes nothing from its new holder",
+				given: func(t *testing.T, w world) rota.Lease {
+					old := acquire(t, w.db, "s", "a")
+					w.clock.advance(ttl)
+					l := acquire(t, w.db, "s", "c")
+					must(t, w.db.Release(t.Context(), old))
+					return l
+				},
+				take: rota.ErrBusy,
+			},
+			{
+				name: "fences rise after a lease was given back",
+				given: func(t *testing.T, w world) rota.Lease {
+					old := acquire(t, w.db, "s", "a")
+					must(t, w.db.Release(t.Context(), old))
+					l := acquire(t, w.db, "s", "c")
+					if l.Fence <= old.Fence {
+						t.Errorf("fence %d after %d", l.Fence, old.Fence)
+					}
+					return l
+				},
+				take: rota.ErrBusy,
+			},
+		}
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				c := newClock()
+				db := openAt(t, newDir(t), c.now)
+				l := tt.given(t, world{db, c})
+				err := db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: rota.Progress{Held: "saved"},
+					Entries: []rota.Entry{{Secret: "s", Step: "set"}}})
+				if !errors.Is(err, tt.save) {
+					t.Errorf("save: %v, want %v", err, tt.save)
 				}
-				return l
-			},
-			take: rota.ErrBusy,
-		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := newClock()
-			db := openAt(t, newDir(t), c.now)
-			l := tt.given(t, world{db, c})
-			err := db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: rota.Progress{Held: "saved"},
-				Entries: []rota.Entry{{Secret: "s", Step: "set"}}})
-			if !errors.Is(err, tt.save) {
-				t.Errorf("save: %v, want %v", err, tt.save)
-			}
-			p, err := db.Load(t.Context(), "s")
-			must(t, err)
-			entries, err := db.Audit(t.Context(), AuditQuery{})
-			must(t, err)
-			if saved := tt.save == nil; saved != (p.Held == "saved") || saved != (len(entries) == 1) {
-				t.Errorf("saved: %v; progress %v, %d audit entries", saved, p, len(entries))
-			}
-			if _, err := db.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: "b", TTL: ttl}); !errors.Is(err, tt.take) {
-				t.Errorf("another holder: %v, want %v", err, tt.take)
-			}
-		})
-	}
+				p, err := db.Load(t.Context(), "s")
+				must(t, err)
+				entries, err := db.Audit(t.Context(), AuditQuery{})
+				must(t, err)
+				if saved := tt.save == nil; saved != (p.Held == "saved") || saved != (len(entries) == 1) {
+					t.Errorf("saved: %v; progress %v, %d audit entries", saved, p, len(entries))
+				}
+				if _, err := db.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: "b", TTL: ttl}); !errors.Is(err, tt.take) {
+					t.Errorf("another holder: %v, want %v", err, tt.take)
+				}
+			})
+		}
+	})
 }
 
 func TestALeaseNeedsItsFields(t *testing.T) {
-	db := openAt(t, newDir(t), nil)
-	for _, r := range []rota.AcquireRequest{
-		{Holder: "a", TTL: ttl}, {Secret: "s", TTL: ttl}, {Secret: "s", Holder: "a"}, {Secret: "s", Holder: "a", TTL: -ttl},
-	} {
-		if _, err := db.Acquire(t.Context(), r); err == nil {
-			t.Errorf("%+v was granted", r)
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		db := openAt(t, newDir(t), nil)
+		for _, r := range []rota.AcquireRequest{
+			{Holder: "a", TTL: ttl}, {Secret: "s", TTL: ttl}, {Secret: "s", Holder: "a"}, {Secret: "s", Holder: "a", TTL: -ttl},
+		} {
+			if _, err := db.Acquire(t.Context(), r); err == nil {
+				t.Errorf("%+v was granted", r)
+			}
 		}
-	}
+	})
 }
 
 // full is progress with something in each of its parts.
@@ -156,77 +159,35 @@ func full(now time.Time) rota.Progress {
 }
 
 func TestProgressComesBackAsSaved(t *testing.T) {
-	c := newClock()
-	db := openAt(t, newDir(t), c.now)
-	none, err := db.Load(t.Context(), "s")
-	must(t, err)
-	if diff := cmp.Diff(rota.Progress{}, none); diff != "" {
-		t.Errorf("progress of a secret never seen (-want +got):\n%s", diff)
-	}
-	l := acquire(t, db, "s", "a")
-	for _, want := range []rota.Progress{full(c.now()), {}} {
-		must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: want}))
-		got, err := db.Load(t.Context(), "s")
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		c := newClock()
+		db := openAt(t, newDir(t), c.now)
+		none, err := db.Load(t.Context(), "s")
 		must(t, err)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("progress (-want +got):\n%s", diff)
+		if diff := cmp.Diff(rota.Progress{}, none); diff != "" {
+			t.Errorf("progress of a secret never seen (-want +got):\n%s", diff)
 		}
+		l := acquire(t, db, "s", "a")
+		for _, want := range []rota.Progress{full(c.now()), {}} {
+			must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: want}))
+			got, err := db.Load(t.Context(), "s")
+			must(t, err)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("progress (-want +got):\n%s", diff)
+			}
+			statuses, err := db.Statuses(t.Context())
+			must(t, err)
+			if diff := cmp.Diff([]SecretStatus{{Name: "s", Status: want.Status, Failure: want.Failure, NextAt: want.NextAt, Holder: "a"}}, statuses); diff != "" {
+				t.Errorf("statuses (-want +got):\n%s", diff)
+			}
+		}
+		c.advance(2 * ttl)
 		statuses, err := db.Statuses(t.Context())
 		must(t, err)
-		if diff := cmp.Diff([]SecretStatus{{Name: "s", Status: want.Status, Failure: want.Failure, NextAt: want.NextAt, Holder: "a"}}, statuses); diff != "" {
-			t.Errorf("statuses (-want +got):\n%s", diff)
+		if len(statuses) != 1 || statuses[0].Holder != "" {
+			t.Errorf("a lease that ran out still names its holder: %v", statuses)
 		}
-	}
-	c.advance(2 * ttl)
-	statuses, err := db.Statuses(t.Context())
-	must(t, err)
-	if len(statuses) != 1 || statuses[0].Holder != "" {
-		t.Errorf("a lease that ran out still names its holder: %v", statuses)
-	}
-}
-
-func TestDueListsTheLongestOverdueFirst(t *testing.T) {
-	c := newClock()
-	db := openAt(t, newDir(t), c.now)
-	now := c.now()
-	for name, next := range map[string]time.Time{
-		"late": now.Add(-time.Hour), "later": now.Add(-2 * time.Hour), "at once": {}, "just now": now,
-		"by a nanosecond too early": now.Add(time.Nanosecond), "tomorrow": now.Add(24 * time.Hour),
-	} {
-		l := acquire(t, db, name, "a")
-		must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: rota.Progress{NextAt: next}}))
-		must(t, db.Release(t.Context(), l))
-	}
-	acquire(t, db, "at work", "a")
-	for _, tt := range []struct {
-		at    time.Time
-		limit int
-		want  []string
-	}{
-		{now, 10, []string{"at once", "later", "late", "just now"}},
-		{now, 2, []string{"at once", "later"}},
-		{now.Add(time.Second), 10, []string{"at once", "later", "late", "just now", "by a nanosecond too early"}},
-		{now.Add(2 * ttl), 2, []string{"at once", "at work"}},
-	} {
-		got, err := db.Due(t.Context(), tt.at, tt.limit)
-		must(t, err)
-		if diff := cmp.Diff(tt.want, got); diff != "" {
-			t.Errorf("due at %v, at most %d (-want +got):\n%s", tt.at, tt.limit, diff)
-		}
-	}
-	var plan strings.Builder
-	rows, err := db.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+sqlDue, 1, 1)
-	must(t, err)
-	for rows.Next() {
-		var id, parent, unused int
-		var line string
-		must(t, rows.Scan(&id, &parent, &unused, &line))
-		plan.WriteString(line + "\n")
-	}
-	must(t, errors.Join(rows.Err(), rows.Close()))
-	if want := "SEARCH progress USING INDEX progress_next_at"; !contains(plan.String(), want) {
-		t.Errorf("plan:\n%swant %q", plan.String(), want)
-	}
+	})
 }
 
 func BenchmarkStatuses(b *testing.B) {

@@ -54,7 +54,13 @@ func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 // setUp opens the keys at start, inside a write transaction. At the very first
 // start it makes them.
 func (k *keys) setUp(t *tx) error {
-	err := k.master.reload()
+	if err := k.placed(t); err != nil {
+		return err
+	}
+	err := k.master.reload(t.row)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = k.master.takeOver(t)
+	}
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !missing {
 		return err
@@ -65,10 +71,10 @@ func (k *keys) setUp(t *tx) error {
 		return err
 	}
 	if found && missing {
-		return fmt.Errorf("key file %s is missing, and the database is encrypted with it (try: put it back from where you keep it; a new one can't open the database)", k.master.path)
+		return fmt.Errorf("%s is missing, and the database is encrypted with it (try: put it back from where you keep it; a new one can't open the database)", k.master.place.name())
 	}
 	if found {
-		return k.openAudit(wrapped)
+		return k.openAudit(t.row, wrapped)
 	}
 
 	for _, query := range []string{sqlCountDataKeys, sqlAuditCount} {
@@ -85,14 +91,14 @@ func (k *keys) setUp(t *tx) error {
 		if err != nil {
 			return fmt.Errorf("master key: %w", err)
 		}
-		if err := k.master.write(handle); err != nil {
+		if err := k.master.write(t, handle); err != nil {
 			return err
 		}
 	}
 	if wrapped, err = k.make(t, auditKeyID, mac.HMACSHA256Tag256KeyTemplate()); err != nil {
 		return err
 	}
-	if err := k.openAudit(wrapped); err != nil {
+	if err := k.openAudit(t.row, wrapped); err != nil {
 		return err
 	}
 	seal, err := k.seal(head{})
@@ -104,8 +110,25 @@ func (k *keys) setUp(t *tx) error {
 	return err
 }
 
-// make generates a data key and stores it, encrypted.
+// placed refuses a key file where the database holds its master key itself.
+func (k *keys) placed(t *tx) error {
+	if _, ok := k.master.place.(keyFileAt); !ok {
+		return nil
+	}
+	var wrapped []byte
+	found, err := t.row(sqlMasterKey, nil, &wrapped)
+	if found {
+		return errors.New("the master key lies in the database, encrypted by a keeper's (try: name the keeper's key that this database was made with)")
+	}
+	return err
+}
+
+// make generates a data key and stores it, encrypted. While it does so, the
+// master key can't be rotated.
 func (k *keys) make(t *tx, id string, template *tinkpb.KeyTemplate) ([]byte, error) {
+	if err := t.w.link.await(t, keysLock); err != nil {
+		return nil, err
+	}
 	handle, err := keyset.NewHandle(template)
 	if err != nil {
 		return nil, fmt.Errorf("data key %q: %w", id, err)
@@ -114,7 +137,7 @@ func (k *keys) make(t *tx, id string, template *tinkpb.KeyTemplate) ([]byte, err
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewBinaryWriter(&plain)); err != nil {
 		return nil, fmt.Errorf("data key %q: %w", id, err)
 	}
-	wrapped, err := k.master.wrap(plain.Bytes(), id)
+	wrapped, err := k.master.wrap(t, plain.Bytes(), id)
 	if err != nil {
 		return nil, err
 	}
@@ -134,12 +157,12 @@ func (k *keys) fits(t *tx) error {
 	if _, err := t.row(sqlDataKey, []any{auditKeyID}, &wrapped); err != nil {
 		return err
 	}
-	_, err := k.master.unwrap(wrapped, auditKeyID)
+	_, err := k.master.unwrap(t.row, wrapped, auditKeyID)
 	return err
 }
 
-func (k *keys) open(wrapped []byte, id string) (*keyset.Handle, error) {
-	plain, err := k.master.unwrap(wrapped, id)
+func (k *keys) open(row rowReader, wrapped []byte, id string) (*keyset.Handle, error) {
+	plain, err := k.master.unwrap(row, wrapped, id)
 	if err != nil {
 		return nil, err
 	}
@@ -150,8 +173,8 @@ func (k *keys) open(wrapped []byte, id string) (*keyset.Handle, error) {
 	return handle, nil
 }
 
-func (k *keys) openAudit(wrapped []byte) error {
-	handle, err := k.open(wrapped, auditKeyID)
+func (k *keys) openAudit(row rowReader, wrapped []byte) error {
+	handle, err := k.open(row, wrapped, auditKeyID)
 	if err != nil {
 		return err
 	}
@@ -199,15 +222,13 @@ func (k *keys) find(ctx context.Context, pool *sql.DB, secret string) (tink.AEAD
 
 // read opens the data key of a secret, nil where it has none yet.
 func (k *keys) read(ctx context.Context, pool *sql.DB, secret string) (*keyset.Handle, error) {
+	row := readFrom(ctx, pool)
 	var wrapped []byte
-	err := pool.QueryRowContext(ctx, sqlDataKey, dataKeyID(secret)).Scan(&wrapped)
-	if isNoRows(err) {
-		return nil, nil
+	found, err := row(sqlDataKey, []any{dataKeyID(secret)}, &wrapped)
+	if err != nil || !found {
+		return nil, err
 	}
-	if err != nil {
-		return nil, explain(err)
-	}
-	return k.open(wrapped, dataKeyID(secret))
+	return k.open(row, wrapped, dataKeyID(secret))
 }
 
 // ensure makes a secret's data key unless it is there. Only what is committed
@@ -218,7 +239,7 @@ func (k *keys) ensure(ctx context.Context, db *DB, secret string) (tink.AEAD, er
 	if key != nil || err != nil {
 		return key, err
 	}
-	err = db.writer.do(ctx, func(t *tx) error {
+	err = db.writer.do(ctx, secretLock(secret), func(t *tx) error {
 		var wrapped []byte
 		found, err := t.row(sqlDataKey, []any{dataKeyID(secret)}, &wrapped)
 		if found || err != nil {
@@ -258,13 +279,13 @@ func encrypt(key tink.AEAD, secret, version string, c rota.Credential) ([]byte, 
 // decrypt is the reverse. It fails for a value that was changed, or that
 // belongs to another version or secret.
 func decrypt(key tink.AEAD, secret, version string, value []byte) (rota.Credential, error) {
-	plain, err := key.Decrypt(value, associated("version", secret, version))
+	v, err := openValue(key, secret, version, value)
 	if err != nil {
-		return rota.Credential{}, fmt.Errorf("the stored value is not the one that was put: the database is damaged or was tampered with (try: restore a backup)")
+		return rota.Credential{}, err
 	}
 	var fields map[string]string
-	if err := json.Unmarshal(plain, &fields); err != nil {
-		return rota.Credential{}, errors.New("the stored value is not readable")
+	if v.Text == nil || json.Unmarshal([]byte(*v.Text), &fields) != nil || len(fields) == 0 {
+		return rota.Credential{}, errors.New("the stored value is no JSON object of text fields (try: put one)")
 	}
 	return rota.NewCredential(fields), nil
 }

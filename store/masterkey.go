@@ -2,12 +2,10 @@ package store
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -16,96 +14,110 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// master is the master key: a Tink keyset in a file of its own, whose primary
-// key encrypts. It holds two keys only while it is being rotated.
+// master is the master key: a Tink keyset, whose primary key encrypts the data
+// keys. It holds two keys only while it is being rotated.
 //
-// The file is written under the database's write lock alone, so that several
-// processes agree on it.
+// It is written under the keys' lock alone, so that several processes agree on
+// it.
 type master struct {
-	path string
+	place place
 
-	mu     sync.Mutex
-	raw    []byte
-	handle *keyset.Handle
-	aead   tink.AEAD
+	loading sync.Mutex // while it is read anew
+	mu      sync.Mutex
+	raw     []byte
+	handle  *keyset.Handle
+	aead    tink.AEAD
+}
+
+// place is where the keyset lies.
+type place interface {
+	// load reads the keyset as it is stored; where there is none, it is
+	// [fs.ErrNotExist].
+	load(row rowReader) ([]byte, error)
+	// open makes a keyset of what was stored.
+	open(stored []byte) (*keyset.Handle, error)
+	// save replaces the keyset, and gives it as it is stored.
+	save(t *tx, handle *keyset.Handle) ([]byte, error)
+	// name is what errors call it, and hint what a person can do where it is
+	// missing or another than the database's.
+	name() string
+	hint() string
+}
+
+// rowReader reads one row, inside a transaction or outside of any, and tells
+// whether there was one.
+type rowReader func(query string, args []any, dest ...any) (bool, error)
+
+// readFrom reads outside of any transaction.
+func readFrom(ctx context.Context, pool *sql.DB) rowReader {
+	return func(query string, args []any, dest ...any) (bool, error) {
+		err := pool.QueryRowContext(ctx, query, args...).Scan(dest...)
+		if isNoRows(err) {
+			return false, nil
+		}
+		return err == nil, explain(err)
+	}
 }
 
 // newMasterKeyset makes a keyset of one fresh AES-256-GCM key.
 func newMasterKeyset() (*keyset.Handle, error) { return keyset.NewHandle(aead.AES256GCMKeyTemplate()) }
 
-// reload reads the file if its content changed. A missing file is
+// encodeKeyset gives the keyset in clear, as JSON.
+func encodeKeyset(handle *keyset.Handle) ([]byte, error) {
+	var buf bytes.Buffer
+	err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&buf))
+	return buf.Bytes(), err
+}
+
+// decodeKeyset is the reverse. Its error says nothing of what it read.
+func decodeKeyset(plain []byte) (*keyset.Handle, error) {
+	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(plain)))
+	if err != nil {
+		return nil, errUnreadable
+	}
+	return handle, nil
+}
+
+// reload reads the keyset if what is stored has changed. A missing one is
 // [fs.ErrNotExist].
-func (m *master) reload() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := private(m.path); err != nil {
+func (m *master) reload(row rowReader) error {
+	m.loading.Lock()
+	defer m.loading.Unlock()
+	stored, err := m.place.load(row)
+	if err != nil {
 		return err
 	}
-	raw, err := os.ReadFile(m.path)
-	if err != nil {
-		return fmt.Errorf("master key: %w", err)
-	}
-	if m.handle != nil && bytes.Equal(raw, m.raw) {
+	m.mu.Lock()
+	same := m.handle != nil && bytes.Equal(stored, m.raw)
+	m.mu.Unlock()
+	if same {
 		return nil
 	}
-	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(raw)))
+	handle, err := m.place.open(stored)
 	if err != nil {
-		// The parser's error may quote the file.
-		return fmt.Errorf("master key %s is not readable (try: put back the key file that belongs to this database)", m.path)
+		return err
 	}
-	return m.use(raw, handle)
+	return m.use(stored, handle)
 }
 
 func (m *master) use(raw []byte, handle *keyset.Handle) error {
 	primitive, err := aead.New(handle)
 	if err != nil {
-		return fmt.Errorf("master key %s: %w", m.path, err)
+		return fmt.Errorf("%s: %w", m.place.name(), err)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.raw, m.handle, m.aead = raw, handle, primitive
 	return nil
 }
 
-// write replaces the file: after a crash it is the old one or the new one,
-// whole. The database's write lock is held.
-func (m *master) write(handle *keyset.Handle) error {
-	var buf bytes.Buffer
-	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&buf)); err != nil {
-		return fmt.Errorf("master key %s: %w", m.path, err)
-	}
-	if err := replaceFile(m.path, buf.Bytes()); err != nil {
-		return fmt.Errorf("master key: %w", err)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.use(bytes.Clone(buf.Bytes()), handle)
-}
-
-func replaceFile(path string, content []byte) error {
-	next := path + ".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// write replaces the keyset.
+func (m *master) write(t *tx, handle *keyset.Handle) error {
+	raw, err := m.place.save(t, handle)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	if err := os.Rename(next, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes new names in a folder survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return m.use(raw, handle)
 }
 
 // current is the keyset and its primitive, to be used without the lock.
@@ -115,30 +127,30 @@ func (m *master) current() (*keyset.Handle, tink.AEAD) {
 	return m.handle, m.aead
 }
 
-// wrap encrypts a data key. It looks at the file first: another process may
-// have rotated it. The database's write lock is held.
-func (m *master) wrap(plain []byte, id string) ([]byte, error) {
-	if err := m.reload(); err != nil {
+// wrap encrypts a data key. It looks at what is stored first: another process
+// may have rotated it. The keys' lock is held.
+func (m *master) wrap(t *tx, plain []byte, id string) ([]byte, error) {
+	if err := m.reload(t.row); err != nil {
 		return nil, err
 	}
 	_, a := m.current()
 	return a.Encrypt(plain, associated("data key", id))
 }
 
-// unwrap decrypts a data key. Where the key that it needs is not known, the
-// file may have a newer one.
-func (m *master) unwrap(wrapped []byte, id string) ([]byte, error) {
+// unwrap decrypts a data key. Where the key that it needs is not known, a newer
+// one may be stored.
+func (m *master) unwrap(row rowReader, wrapped []byte, id string) ([]byte, error) {
 	_, a := m.current()
 	plain, err := a.Decrypt(wrapped, associated("data key", id))
 	if err == nil {
 		return plain, nil
 	}
-	if err := m.reload(); err != nil {
+	if err := m.reload(row); err != nil {
 		return nil, err
 	}
 	_, a = m.current()
 	if plain, err = a.Decrypt(wrapped, associated("data key", id)); err != nil {
-		return nil, fmt.Errorf("key file %s does not open the data key %q (try: put back the key file that belongs to this database)", m.path, id)
+		return nil, fmt.Errorf("%s does not open the data key %q (try: %s)", m.place.name(), id, m.place.hint())
 	}
 	return plain, nil
 }

@@ -57,12 +57,12 @@ func TestOpenRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := newDir(t)
-			db, err := Open(t.Context(), Options{Dir: dir})
+			db, err := Open(t.Context(), options(dir, nil))
 			must(t, err)
 			must(t, db.Record(t.Context(), rota.Entry{Step: "get"}))
 			must(t, db.Close())
 			tt.do(t, dir)
-			db, err = Open(t.Context(), Options{Dir: dir})
+			db, err = Open(t.Context(), options(dir, nil))
 			if err == nil {
 				t.Fatal(errors.Join(errors.New("it was opened"), db.Close()))
 			}
@@ -77,31 +77,33 @@ func TestOpenNeedsAFolder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o600))
 	for _, dir := range []string{"", file, filepath.Join(file, "below")} {
-		if _, err := Open(t.Context(), Options{Dir: dir}); err == nil {
+		if _, err := Open(t.Context(), options(dir, nil)); err == nil {
 			t.Errorf("%q was opened", dir)
 		}
 	}
 }
 
 func TestOpenAtTheSameTimeAtTheFirstStart(t *testing.T) {
-	for range 2 {
-		dir := newDir(t)
-		dbs := make([]*DB, 6)
-		parallel(t, len(dbs), func(i int) (err error) {
-			dbs[i], err = Open(t.Context(), Options{Dir: dir})
-			return err
-		})
-		for i, db := range dbs {
-			must(t, db.Secret(fmt.Sprint(i)).Put(t.Context(), rota.PutRequest{Version: "v", Credential: credential("x"), Labels: []rota.Label{rota.Current}}))
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		for range 2 {
+			dir := newDir(t)
+			dbs := make([]*DB, 6)
+			parallel(t, len(dbs), func(i int) (err error) {
+				dbs[i], err = Open(t.Context(), options(dir, nil))
+				return err
+			})
+			for i, db := range dbs {
+				must(t, db.Secret(fmt.Sprint(i)).Put(t.Context(), rota.PutRequest{Version: "v", Credential: credential("x"), Labels: []rota.Label{rota.Current}}))
+			}
+			for i, db := range dbs {
+				_, err := db.Secret(fmt.Sprint((i+1)%len(dbs))).Get(t.Context(), rota.GetRequest{Version: "v"})
+				must(t, err)
+			}
+			for _, db := range dbs {
+				must(t, db.Close())
+			}
 		}
-		for i, db := range dbs {
-			_, err := db.Secret(fmt.Sprint((i+1)%len(dbs))).Get(t.Context(), rota.GetRequest{Version: "v"})
-			must(t, err)
-		}
-		for _, db := range dbs {
-			must(t, db.Close())
-		}
-	}
+	})
 }
 
 func TestAFolderWithOddCharactersInItsName(t *testing.T) {

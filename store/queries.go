@@ -1,7 +1,8 @@
 package store
 
 // All SQL beside the migrations stands here, with $n for parameters and in the
-// words that SQLite and PostgreSQL share. Only sqlite.go speaks a dialect.
+// words that SQLite and PostgreSQL share. Only the files that are named after
+// one of the two speak its dialect.
 //
 //nolint:gosec // SQL, no credentials
 const (
@@ -11,44 +12,51 @@ const (
 		LEFT JOIN versions v ON v.secret = s.name AND v.id = l.version
 		WHERE s.name = $1 ORDER BY v.created_at, v.id, l.label`
 	sqlValue         = `SELECT value FROM versions WHERE secret = $1 AND id = $2`
-	sqlHasVersion    = `SELECT 1 FROM versions WHERE secret = $1 AND id = $2`
 	sqlHasSecret     = `SELECT 1 FROM secrets WHERE name = $1`
-	sqlTouchSecret   = `INSERT INTO secrets (name, changed_at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at`
+	sqlTouchSecret   = `INSERT INTO secrets (name, changed_at, created_at, suffix) VALUES ($1, $2, $2, $3) ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at`
 	sqlInsertVersion = `INSERT INTO versions (secret, id, value, created_at) VALUES ($1, $2, $3, $4)`
 	sqlLabelHolder   = `SELECT version FROM labels WHERE secret = $1 AND label = $2`
+	// Who carries the label, and whether there is the version that is to.
+	sqlBeforeMove    = `SELECT coalesce((SELECT version FROM labels WHERE secret = $1 AND label = $2), ''), (SELECT count(*) FROM versions WHERE secret = $1 AND id = $3)`
 	sqlSetLabel      = `INSERT INTO labels (secret, label, version) VALUES ($1, $2, $3) ON CONFLICT (secret, label) DO UPDATE SET version = excluded.version`
 	sqlDropLabel     = `DELETE FROM labels WHERE secret = $1 AND label = $2`
 	sqlDropUnlabeled = `DELETE FROM versions WHERE secret = $1 AND id NOT IN (SELECT version FROM labels WHERE secret = $1)`
 
-	sqlDataKey        = `SELECT wrapped FROM data_keys WHERE id = $1`
-	sqlInsertDataKey  = `INSERT INTO data_keys (id, wrapped) VALUES ($1, $2)`
-	sqlUpdateDataKey  = `UPDATE data_keys SET wrapped = $2 WHERE id = $1`
-	sqlCountDataKeys  = `SELECT count(*) FROM data_keys`
-	sqlCountOldKeys   = `SELECT count(*) FROM data_keys WHERE substr(wrapped, 1, 5) <> $1`
-	sqlSelectOldKeys  = `SELECT id, wrapped FROM data_keys WHERE id > $1 AND substr(wrapped, 1, 5) <> $2 ORDER BY id LIMIT $3`
-	sqlAcquire        = `INSERT INTO progress (secret, fence, holder, expires_at, instance) VALUES ($1, 1, $2, $3, $4) ON CONFLICT (secret) DO UPDATE SET fence = progress.fence + 1, holder = excluded.holder, expires_at = excluded.expires_at, instance = excluded.instance`
-	sqlLease          = `SELECT fence, holder, expires_at, instance FROM progress WHERE secret = $1`
-	sqlRelease        = `UPDATE progress SET holder = '', expires_at = 0 WHERE secret = $1 AND fence = $2 AND holder = $3`
-	sqlProgress       = `SELECT progress FROM progress WHERE secret = $1`
-	sqlSave           = `UPDATE progress SET expires_at = $4, next_at = $5, status = $6, failure = $7, progress = $8 WHERE secret = $1 AND fence = $2 AND holder = $3`
-	sqlDue            = `SELECT secret FROM progress WHERE next_at <= $1 AND expires_at <= $1 ORDER BY next_at, secret LIMIT $2`
-	sqlStatuses       = `SELECT secret, holder, expires_at, instance, next_at, status, failure FROM progress ORDER BY secret`
-	sqlInsertAudit    = `INSERT INTO audit (seq, entry, hash) VALUES ($1, $2, $3)`
-	sqlAuditAll       = `SELECT seq, entry, hash FROM audit ORDER BY seq`
-	sqlAuditCount     = `SELECT count(*) FROM audit`
-	sqlAuditUp        = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq LIMIT $3`
-	sqlAuditDown      = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`
-	sqlAuditUpOf      = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 AND secret = $4 ORDER BY seq LIMIT $3`
-	sqlAuditDownOf    = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 AND secret = $4 ORDER BY seq DESC LIMIT $3`
-	sqlHead           = `SELECT seq, hash, mac FROM audit_head WHERE id = 1`
-	sqlInsertHead     = `INSERT INTO audit_head (id, seq, hash, mac) VALUES (1, $1, $2, $3)`
-	sqlUpdateHead     = `UPDATE audit_head SET seq = $1, hash = $2, mac = $3 WHERE id = 1`
-	sqlBegin          = `BEGIN IMMEDIATE`
-	sqlCommit         = `COMMIT`
-	sqlRollback       = `ROLLBACK`
-	sqlSavepoint      = `SAVEPOINT request`
-	sqlKeepSavepoint  = `RELEASE SAVEPOINT request`
-	sqlUndoSavepoint  = `ROLLBACK TO SAVEPOINT request`
-	sqlVacuumInto     = `VACUUM INTO $1`
-	sqlIntegrityCheck = `PRAGMA integrity_check`
+	sqlMasterKey     = `SELECT wrapped FROM master_key WHERE id = 1`
+	sqlPutMasterKey  = `INSERT INTO master_key (id, wrapped) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET wrapped = excluded.wrapped`
+	sqlRestored      = `SELECT at FROM restored WHERE id = 1`
+	sqlPutRestored   = `INSERT INTO restored (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = excluded.at`
+	sqlForgetLeases  = `UPDATE progress SET fence = fence + $1, holder = '', expires_at = 0, next_at = 0`
+	sqlDataKey       = `SELECT wrapped FROM data_keys WHERE id = $1`
+	sqlInsertDataKey = `INSERT INTO data_keys (id, wrapped) VALUES ($1, $2)`
+	sqlUpdateDataKey = `UPDATE data_keys SET wrapped = $2 WHERE id = $1`
+	sqlCountDataKeys = `SELECT count(*) FROM data_keys`
+	sqlCountOldKeys  = `SELECT count(*) FROM data_keys WHERE substr(wrapped, 1, 5) <> $1`
+	sqlSelectOldKeys = `SELECT id, wrapped FROM data_keys WHERE id > $1 AND substr(wrapped, 1, 5) <> $2 ORDER BY id LIMIT $3`
+	sqlAcquire       = sqlTakeLease + ` RETURNING fence`
+	sqlAcquireFree   = sqlTakeLease + ` WHERE progress.holder IN ('', excluded.holder) OR progress.expires_at <= $5 RETURNING fence`
+	sqlTakeLease     = `INSERT INTO progress (secret, fence, holder, expires_at, instance) VALUES ($1, 1, $2, $3, $4) ON CONFLICT (secret) DO UPDATE SET fence = progress.fence + 1, holder = excluded.holder, expires_at = excluded.expires_at, instance = excluded.instance`
+	sqlLease         = `SELECT holder, expires_at, instance FROM progress WHERE secret = $1`
+	sqlRelease       = `UPDATE progress SET holder = '', expires_at = 0 WHERE secret = $1 AND fence = $2 AND holder = $3`
+	sqlProgress      = `SELECT progress, lifted FROM progress WHERE secret = $1`
+	sqlSave          = `UPDATE progress SET expires_at = $4, next_at = $5, status = $6, failure = $7, progress = $8, overdue_from = $9, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $1 AND fence = $2 AND holder = $3`
+	sqlStatuses      = `SELECT secret, holder, expires_at, instance, next_at, status, failure FROM progress ORDER BY secret`
+	sqlInsertAudit   = `INSERT INTO audit (seq, entry, hash) VALUES `
+	sqlAuditAll      = `SELECT seq, entry, hash FROM audit ORDER BY seq`
+	sqlExported      = `SELECT seq FROM exports WHERE name = $1`
+	sqlMarkExported  = `INSERT INTO exports (name, seq) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq WHERE exports.seq < excluded.seq`
+	sqlKeepEvent     = `INSERT INTO outbox (notifier, id, kept_at, event) VALUES ($1, $2, $3, $4) ON CONFLICT (notifier, id) DO NOTHING`
+	sqlKeptEvents    = `SELECT kept_at, event FROM outbox WHERE notifier = $1 ORDER BY kept_at, id LIMIT $2`
+	sqlDropEvent     = `DELETE FROM outbox WHERE notifier = $1 AND id = $2`
+	sqlAuditHash     = `SELECT hash FROM audit WHERE seq = $1`
+	sqlAuditCount    = `SELECT count(*) FROM audit`
+	sqlAuditUp       = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq LIMIT $3`
+	sqlAuditDown     = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`
+	sqlAuditUpOf     = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 AND secret = $4 ORDER BY seq LIMIT $3`
+	sqlAuditDownOf   = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 AND secret = $4 ORDER BY seq DESC LIMIT $3`
+	sqlHead          = `SELECT seq, hash, mac FROM audit_head WHERE id = 1`
+	sqlInsertHead    = `INSERT INTO audit_head (id, seq, hash, mac) VALUES (1, $1, $2, $3)`
+	sqlUpdateHead    = `UPDATE audit_head SET seq = $1, hash = $2, mac = $3 WHERE id = 1`
+	sqlCommit        = `COMMIT`
+	sqlRollback      = `ROLLBACK`
 )

@@ -16,8 +16,8 @@ const rewrapBatch = 200
 const rotateMasterKey = "rotate master key"
 
 // RotateMasterKey makes a new master key, encrypts every data key with it and
-// takes the old one out of the key file. Values stay as they are. Stopped
-// anywhere, the store works on, with both keys in the file, and the next call
+// takes the old one out of the key file, or out of what the keeper encrypts. Values stay as they are. Stopped
+// anywhere, the store works on, with both keys, and the next call
 // finishes the work. Other processes that have the store open take the new key
 // up by themselves. Backups made before need the key file of their time.
 //
@@ -25,7 +25,7 @@ const rotateMasterKey = "rotate master key"
 // last when all are.
 func (db *DB) RotateMasterKey(ctx context.Context, report func(done, total int)) error {
 	if err := db.rotateMasterKey(ctx, report); err != nil {
-		return fmt.Errorf("rotate the master key of %s: %w", db.dir, err)
+		return fmt.Errorf("rotate the master key of %s: %w", db.name, err)
 	}
 	return nil
 }
@@ -36,13 +36,13 @@ func (db *DB) rotateMasterKey(ctx context.Context, report func(done, total int))
 	if report == nil {
 		report = func(int, int) {}
 	}
-	if err := db.writer.do(ctx, db.addMasterKey); err != nil {
+	if err := db.writer.do(ctx, keysLock, db.addMasterKey); err != nil {
 		return err
 	}
 	// More than one round only where another process got in between.
 	for finished := false; !finished; {
 		var done, total int
-		err := db.writer.do(ctx, func(t *tx) (err error) {
+		err := db.writer.do(ctx, keysLock, func(t *tx) (err error) {
 			done, total, err = db.countRewrapped(t)
 			return err
 		})
@@ -52,7 +52,7 @@ func (db *DB) rotateMasterKey(ctx context.Context, report func(done, total int))
 		report(done, total)
 		for last, n := "", rewrapBatch; n == rewrapBatch; {
 			from := last
-			err := db.writer.do(ctx, func(t *tx) (err error) {
+			err := db.writer.do(ctx, keysLock, func(t *tx) (err error) {
 				last, n, err = db.rewrap(t, from)
 				return err
 			})
@@ -63,7 +63,7 @@ func (db *DB) rotateMasterKey(ctx context.Context, report func(done, total int))
 				report(min(done, total), total)
 			}
 		}
-		err = db.writer.do(ctx, func(t *tx) (err error) {
+		err = db.writer.do(ctx, keysLock, func(t *tx) (err error) {
 			finished, err = db.dropOldMasterKeys(t)
 			return err
 		})
@@ -79,7 +79,7 @@ func (db *DB) rotateMasterKey(ctx context.Context, report func(done, total int))
 // that was stopped: it is gone on with.
 func (db *DB) addMasterKey(t *tx) error {
 	m := db.keys.master
-	if err := m.reload(); err != nil {
+	if err := m.reload(t.row); err != nil {
 		return err
 	}
 	if err := db.keys.fits(t); err != nil {
@@ -100,7 +100,7 @@ func (db *DB) addMasterKey(t *tx) error {
 	if handle, err = manager.Handle(); err != nil {
 		return err
 	}
-	if err := m.write(handle); err != nil {
+	if err := m.write(t, handle); err != nil {
 		return err
 	}
 	return t.append([]rota.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rota.Begun}})
@@ -136,11 +136,11 @@ func (db *DB) rewrap(t *tx, from string) (last string, n int, err error) {
 		return "", 0, err
 	}
 	for _, k := range batch {
-		plain, err := db.keys.master.unwrap(k.wrapped, k.id)
+		plain, err := db.keys.master.unwrap(t.row, k.wrapped, k.id)
 		if err != nil {
 			return "", 0, err
 		}
-		wrapped, err := db.keys.master.wrap(plain, k.id)
+		wrapped, err := db.keys.master.wrap(t, plain, k.id)
 		if err != nil {
 			return "", 0, err
 		}
@@ -156,7 +156,7 @@ func (db *DB) rewrap(t *tx, from string) (last string, n int, err error) {
 // still encrypted with an old one.
 func (db *DB) dropOldMasterKeys(t *tx) (bool, error) {
 	m := db.keys.master
-	if err := m.reload(); err != nil {
+	if err := m.reload(t.row); err != nil {
 		return false, err
 	}
 	done, total, err := db.countRewrapped(t)
@@ -187,7 +187,7 @@ func (db *DB) dropOldMasterKeys(t *tx) (bool, error) {
 	if err := t.append([]rota.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rota.Succeeded}}); err != nil {
 		return false, err
 	}
-	return true, m.write(handle)
+	return true, m.write(t, handle)
 }
 
 // dataKey is a row of data_keys.
@@ -197,25 +197,12 @@ type dataKey struct {
 }
 
 func (t *tx) dataKeys(query string, args ...any) ([]dataKey, error) {
-	s, err := t.stmt(query) //nolint:sqlclosecheck // the writer keeps it for the next call
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.QueryContext(context.Background(), args...)
-	if err != nil {
-		return nil, &dbError{explain(err)}
-	}
-	defer func() { _ = rows.Close() }()
 	var all []dataKey
-	for rows.Next() {
+	err := t.rows(query, args, func(row scanner) error {
 		var k dataKey
-		if err := rows.Scan(&k.id, &k.wrapped); err != nil {
-			return nil, &dbError{explain(err)}
-		}
+		err := row.Scan(&k.id, &k.wrapped)
 		all = append(all, k)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, &dbError{explain(err)}
-	}
-	return all, nil
+		return err
+	})
+	return all, err
 }

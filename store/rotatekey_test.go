@@ -38,8 +38,8 @@ func checkMany(t testing.TB, db *DB, n int) {
 
 func masterKeys(t testing.TB, dir string) int {
 	t.Helper()
-	m := &master{path: filepath.Join(dir, keyFile)}
-	must(t, m.reload())
+	m := &master{place: keyFileAt(filepath.Join(dir, keyFile))}
+	must(t, m.reload(nil))
 	return m.handle.Len()
 }
 
@@ -111,72 +111,78 @@ func TestTheMasterKeyRotatesAndGoesOnAfterAKillAnywhere(t *testing.T) {
 }
 
 func TestRotatingTheMasterKeyCanBeCancelledAndResumed(t *testing.T) {
-	dir := newDir(t)
-	db := openAt(t, dir, nil)
-	putMany(t, db, rewrapBatch+10)
-	ctx, cancel := context.WithCancel(t.Context())
-	err := db.RotateMasterKey(ctx, func(done, _ int) {
-		if done > 0 {
-			cancel()
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		dir := newDir(t)
+		db := openAt(t, dir, nil)
+		putMany(t, db, rewrapBatch+10)
+		ctx, cancel := context.WithCancel(t.Context())
+		err := db.RotateMasterKey(ctx, func(done, _ int) {
+			if done > 0 {
+				cancel()
+			}
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+		checkMany(t, db, rewrapBatch+10)
+		must(t, db.RotateMasterKey(t.Context(), nil))
+		if masterKeys(t, dir) != 1 {
+			t.Error("the old key is still in the file")
+		}
+		entries, err := db.Audit(t.Context(), AuditQuery{})
+		must(t, err)
+		if len(entries) != 2 || entries[0].Entry.Outcome != rota.Begun || entries[1].Entry.Outcome != rota.Succeeded || entries[1].Entry.Actor != "rota" {
+			t.Errorf("audit %v, want begun and ok", entries)
 		}
 	})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
-	checkMany(t, db, rewrapBatch+10)
-	must(t, db.RotateMasterKey(t.Context(), nil))
-	if masterKeys(t, dir) != 1 {
-		t.Error("the old key is still in the file")
-	}
-	entries, err := db.Audit(t.Context(), AuditQuery{})
-	must(t, err)
-	if len(entries) != 2 || entries[0].Entry.Outcome != rota.Begun || entries[1].Entry.Outcome != rota.Succeeded || entries[1].Entry.Actor != "rota" {
-		t.Errorf("audit %v, want begun and ok", entries)
-	}
 }
 
 func TestAKeyFileExchangedWhileOpenIsNotUsed(t *testing.T) {
-	dir, other := newDir(t), newDir(t)
-	db := openAt(t, dir, nil)
-	putMany(t, db, 3)
-	openAt(t, other, nil)
-	right, err := os.ReadFile(filepath.Join(dir, keyFile))
-	must(t, err)
-	wrong, err := os.ReadFile(filepath.Join(other, keyFile))
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, keyFile), wrong, 0o600))
-	err = db.Secret("new").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("x"), Labels: []rota.Label{rota.Current}})
-	if err == nil || !contains(err.Error(), "does not open the data key") {
-		t.Errorf("put of a new secret: %v", err)
-	}
-	if err := db.RotateMasterKey(t.Context(), nil); err == nil || !contains(err.Error(), "does not open the data key") {
-		t.Errorf("rotate the master key: %v", err)
-	}
-	must(t, os.WriteFile(filepath.Join(dir, keyFile), right, 0o600))
-	must(t, db.RotateMasterKey(t.Context(), nil))
-	checkMany(t, openAt(t, dir, nil), 3)
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		dir, other := newDir(t), newDir(t)
+		db := openAt(t, dir, nil)
+		putMany(t, db, 3)
+		openAt(t, other, nil)
+		right, err := os.ReadFile(filepath.Join(dir, keyFile))
+		must(t, err)
+		wrong, err := os.ReadFile(filepath.Join(other, keyFile))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, keyFile), wrong, 0o600))
+		err = db.Secret("new").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("x"), Labels: []rota.Label{rota.Current}})
+		if err == nil || !contains(err.Error(), "does not open the data key") {
+			t.Errorf("put of a new secret: %v", err)
+		}
+		if err := db.RotateMasterKey(t.Context(), nil); err == nil || !contains(err.Error(), "does not open the data key") {
+			t.Errorf("rotate the master key: %v", err)
+		}
+		must(t, os.WriteFile(filepath.Join(dir, keyFile), right, 0o600))
+		must(t, db.RotateMasterKey(t.Context(), nil))
+		checkMany(t, openAt(t, dir, nil), 3)
+	})
 }
 
 func TestOtherProcessesWorkOnWhileTheMasterKeyRotates(t *testing.T) {
-	dir := newDir(t)
-	db, other := openAt(t, dir, nil), openAt(t, dir, nil)
-	putMany(t, db, 20)
-	n := 20
-	for range 3 {
-		must(t, db.RotateMasterKey(t.Context(), func(int, int) {
-			// The other process makes a data key, with what it knows.
-			must(t, other.Secret(fmt.Sprintf("s%d", n)).Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential(fmt.Sprint(n)), Labels: []rota.Label{rota.Current}}))
-			n++
-		}))
-	}
-	checkMany(t, other, n)
-	checkMany(t, db, n)
-	checkMany(t, openAt(t, dir, nil), n)
-	parallel(t, 4, func(i int) error {
-		return []*DB{db, other}[i%2].RotateMasterKey(t.Context(), nil)
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		dir := newDir(t)
+		db, other := openAt(t, dir, nil), openAt(t, dir, nil)
+		putMany(t, db, 20)
+		n := 20
+		for range 3 {
+			must(t, db.RotateMasterKey(t.Context(), func(int, int) {
+				// The other process makes a data key, with what it knows.
+				must(t, other.Secret(fmt.Sprintf("s%d", n)).Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential(fmt.Sprint(n)), Labels: []rota.Label{rota.Current}}))
+				n++
+			}))
+		}
+		checkMany(t, other, n)
+		checkMany(t, db, n)
+		checkMany(t, openAt(t, dir, nil), n)
+		parallel(t, 4, func(i int) error {
+			return []*DB{db, other}[i%2].RotateMasterKey(t.Context(), nil)
+		})
+		if masterKeys(t, dir) != 1 {
+			t.Error("more than one key is left in the file")
+		}
+		checkMany(t, openAt(t, dir, nil), n)
 	})
-	if masterKeys(t, dir) != 1 {
-		t.Error("more than one key is left in the file")
-	}
-	checkMany(t, openAt(t, dir, nil), n)
 }

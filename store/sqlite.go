@@ -3,12 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -16,11 +15,43 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-//go:embed migrations/sqlite/*.sql
-var migrations embed.FS
-
 // lockWait is how long a write waits for another process that is writing.
 const lockWait = 10 * time.Second
+
+// readers bounds the connections that read. Each has a cache of its own.
+const readers = 4
+
+// What only SQLite understands.
+const (
+	sqlBeginImmediate = `BEGIN IMMEDIATE`
+	sqlVacuumInto     = `VACUUM INTO $1`
+	sqlIntegrityCheck = `PRAGMA integrity_check`
+)
+
+// connectSQLite opens the database in a data folder, making both at the first
+// start and bringing the tables up to date.
+func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
+	path := filepath.Join(o.Dir, databaseFile)
+	if err := prepare(o.Dir, path); err != nil {
+		return nil, err
+	}
+	if err := migrateSQLite(ctx, path, o.ManualMigrations); err != nil {
+		return nil, err
+	}
+	d := &database{name: o.Dir, path: path, words: words{array: "json_each($1)"}, clock: &timeSource{given: o.Now}}
+	if d.self, err = newInstance(o.Dir); err != nil {
+		return nil, err
+	}
+	if d.reader, err = openSQLite(path, readers, "query_only(1)"); err != nil {
+		return nil, errors.Join(err, d.self.close())
+	}
+	link, err := newSQLiteLink(path, d.clock)
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	d.link = link
+	return d, nil
+}
 
 // openSQLite opens a pool of at most conns connections. WAL lets readers read
 // while one writes; synchronous=FULL makes a commit survive a power cut.
@@ -43,17 +74,123 @@ func openSQLite(path string, conns int, pragmas ...string) (*sql.DB, error) {
 	return pool, nil
 }
 
-// migrate brings the database's tables up to this program's. Two processes may
-// start at once: the one that comes second fails on tables that the first has
-// just made, looks again and finds nothing left to do.
-func migrate(ctx context.Context, path string) error {
+// sqliteLink writes to a file. Its one lock is the database's own, which a
+// transaction has from its begin.
+type sqliteLink struct {
+	pool  *sql.DB
+	clock *timeSource
+	stmts map[string]*sql.Stmt // prepared on the one connection
+}
+
+func newSQLiteLink(path string, c *timeSource) (*sqliteLink, error) {
+	pool, err := openSQLite(path, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &sqliteLink{pool: pool, clock: c, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+func (l *sqliteLink) connect(ctx context.Context) (*sql.Conn, error) {
+	l.forget()
+	conn, err := l.pool.Conn(ctx)
+	return conn, explain(err)
+}
+
+// forget drops what was prepared on the connection.
+func (l *sqliteLink) forget() {
+	for _, stmt := range l.stmts {
+		_ = stmt.Close()
+	}
+	clear(l.stmts)
+}
+
+func (l *sqliteLink) begin(t *tx, _ string) error {
+	if _, err := t.exec(sqlBeginImmediate); err != nil {
+		return err
+	}
+	t.now = l.clock.now() // after the wait for the lock
+	return nil
+}
+
+func (l *sqliteLink) enter(_ *tx, locks []string) ([]bool, error) {
+	return slices.Repeat([]bool{true}, len(locks)), nil
+}
+
+func (l *sqliteLink) run(ctx context.Context, conn *sql.Conn, all []statement, scan func(scanner) error) (int64, error) {
+	last := len(all) - 1
+	for _, s := range all[:last] {
+		if _, err := l.exec(ctx, conn, s); err != nil {
+			return 0, err
+		}
+	}
+	if scan == nil {
+		return l.exec(ctx, conn, all[last])
+	}
+	return 0, l.query(ctx, conn, all[last], scan)
+}
+
+func (l *sqliteLink) prepare(ctx context.Context, conn *sql.Conn, query string) (*sql.Stmt, error) {
+	if stmt, ok := l.stmts[query]; ok {
+		return stmt, nil
+	}
+	stmt, err := conn.PrepareContext(ctx, query) //nolint:sqlclosecheck // it is kept for the next call
+	if err == nil {
+		l.stmts[query] = stmt
+	}
+	return stmt, err
+}
+
+func (l *sqliteLink) exec(ctx context.Context, conn *sql.Conn, s statement) (int64, error) {
+	stmt, err := l.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
+	if err != nil {
+		return 0, err
+	}
+	result, err := stmt.ExecContext(ctx, s.args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (l *sqliteLink) query(ctx context.Context, conn *sql.Conn, s statement, scan func(scanner) error) error {
+	stmt, err := l.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(ctx, s.args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (l *sqliteLink) await(*tx, string) error { return nil }
+
+// settle is never asked: a COMMIT in this process has an answer.
+func (l *sqliteLink) settle(context.Context, *tx) error { return ErrUnknown }
+
+func (l *sqliteLink) close() error {
+	l.forget()
+	return l.pool.Close()
+}
+
+// migrateSQLite brings the database's tables up to this program's. Two
+// processes may start at once: the one that comes second fails on tables that
+// the first has just made, looks again and finds nothing left to do.
+func migrateSQLite(ctx context.Context, path string, manual bool) error {
 	pool, err := openSQLite(path, 1, "journal_mode(WAL)")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = pool.Close() }()
 	for attempt := 1; ; attempt++ {
-		err := migrateOnce(ctx, pool)
+		err := migrate(ctx, goose.DialectSQLite3, pool, "migrations/sqlite", manual)
 		if err == nil || attempt == 10 || errors.Is(err, errNewer) || !retryable(err) {
 			return explain(err)
 		}
@@ -63,28 +200,6 @@ func migrate(ctx context.Context, path string) error {
 		case <-time.After(time.Duration(attempt) * 50 * time.Millisecond):
 		}
 	}
-}
-
-var errNewer = errors.New("the database was made by a newer version of Rota")
-
-func migrateOnce(ctx context.Context, pool *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations/sqlite")
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, pool, files, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return err
-	}
-	have, want, err := provider.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if have > want {
-		return fmt.Errorf("%w: its tables are number %d, this program knows %d (try: install the newer version)", errNewer, have, want)
-	}
-	_, err = provider.Up(ctx)
-	return err
 }
 
 // code is SQLite's primary result code, 0 where err is none of SQLite's.
@@ -104,8 +219,8 @@ func retryable(err error) bool {
 	return false
 }
 
-// explain adds what a person can do to SQLite's errors.
-func explain(err error) error {
+// explainSQLite adds what a person can do to SQLite's errors.
+func explainSQLite(err error) error {
 	var hint string
 	switch code(err) {
 	case sqlite3.SQLITE_FULL:
@@ -122,20 +237,4 @@ func explain(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w (try: %s)", err, hint)
-}
-
-// micros is a time as the database holds it, 0 for none.
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-// fromMicros is the reverse of micros, in UTC.
-func fromMicros(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
 }

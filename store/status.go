@@ -19,40 +19,17 @@ type SecretStatus struct {
 	Holder  string        `json:"holder,omitempty"` // who is at it now
 }
 
-// Due lists secrets that should be looked at, the longest overdue first, at
-// most limit of them. It leaves out those that somebody has a lease on, dead or
-// alive, until its time is over, and knows only secrets that had a lease once: what was never looked at is known
-// from the configuration alone.
-func (db *DB) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
-	rows, err := db.reader.QueryContext(ctx, sqlDue, micros(now), limit)
-	if err != nil {
-		return nil, fmt.Errorf("secrets that are due: %w", explain(err))
-	}
-	defer func() { _ = rows.Close() }()
-	var names []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, fmt.Errorf("secrets that are due: %w", explain(err))
-		}
-		names = append(names, name)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("secrets that are due: %w", explain(err))
-	}
-	return names, nil
-}
-
-// Statuses lists every secret that had a lease once, by name.
+// Statuses lists every secret that is or was enrolled, or had a lease once, by
+// name.
 func (db *DB) Statuses(ctx context.Context) ([]SecretStatus, error) {
 	rows, err := db.reader.QueryContext(ctx, sqlStatuses)
 	if err != nil {
 		return nil, fmt.Errorf("statuses: %w", explain(err))
 	}
 	defer func() { _ = rows.Close() }()
-	now := micros(db.now())
+	now := micros(db.Now())
 	var all []SecretStatus
-	dead := map[string]bool{}
+	var instances []string
 	for rows.Next() {
 		var s SecretStatus
 		var instance string
@@ -68,19 +45,28 @@ func (db *DB) Statuses(ctx context.Context) ([]SecretStatus, error) {
 		if err != nil {
 			return nil, fmt.Errorf("status of secret %s: %w", s.Name, explain(err))
 		}
-		if s.Holder != "" && expires > now {
-			if _, asked := dead[instance]; !asked {
-				dead[instance] = db.self.dead(instance)
-			}
-		}
-		if expires <= now || dead[instance] {
+		if expires <= now {
 			s.Holder = ""
 		}
 		s.NextAt = fromMicros(next)
 		all = append(all, s)
+		instances = append(instances, instance)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("statuses: %w", explain(err))
+	}
+	// The rows' connection is free again: asking who is dead may need another.
+	dead := map[string]bool{}
+	for i, instance := range instances {
+		if all[i].Holder == "" {
+			continue
+		}
+		if _, asked := dead[instance]; !asked {
+			dead[instance] = db.self.dead(instance)
+		}
+		if dead[instance] {
+			all[i].Holder = ""
+		}
 	}
 	return all, nil
 }

@@ -37,7 +37,7 @@ func (s *secretStore) refuse(op string, err error) error {
 
 // fail wraps an error that is not a refusal.
 func (s *secretStore) fail(op string, err error) error {
-	if _, ok := errors.AsType[*rota.Error](err); ok || err == nil {
+	if e, ok := errors.AsType[*rota.Error](err); err == nil || ok && e.System == system {
 		return err
 	}
 	return fmt.Errorf("%s: %s of secret %s: %w", system, op, s.name, err)
@@ -84,7 +84,7 @@ func (s *secretStore) Get(ctx context.Context, r rota.GetRequest) (rota.Credenti
 	op := "get version " + r.Version
 	var value []byte
 	err := s.db.reader.QueryRowContext(ctx, sqlValue, s.name, r.Version).Scan(&value)
-	if isNoRows(err) {
+	if isNoRows(err) || (err == nil && len(value) == 0) {
 		return rota.Credential{}, s.refuse(op, rota.ErrNotFound)
 	}
 	if err != nil {
@@ -127,13 +127,13 @@ func (s *secretStore) Put(ctx context.Context, r rota.PutRequest) error {
 	labels := slices.Clone(r.Labels)
 	slices.SortStableFunc(labels, func(a, b rota.Label) int { return isCurrent(b) - isCurrent(a) })
 
-	return s.fail(op, s.db.writer.do(ctx, func(t *tx) error {
+	return s.fail(op, s.db.writer.do(ctx, secretLock(s.name), func(t *tx) error {
 		var stored []byte
 		found, err := t.row(sqlValue, []any{s.name, r.Version}, &stored)
 		if err != nil {
 			return err
 		}
-		if found {
+		if len(stored) > 0 {
 			c, err := decrypt(key, s.name, r.Version, stored)
 			if err != nil {
 				return s.refuse(op, err)
@@ -143,23 +143,23 @@ func (s *secretStore) Put(ctx context.Context, r rota.PutRequest) error {
 			}
 			return nil
 		}
-		if _, err := t.exec(sqlTouchSecret, s.name, micros(t.now)); err != nil {
-			return err
-		}
-		if _, err := t.exec(sqlInsertVersion, s.name, r.Version, value, micros(t.now)); err != nil {
-			return err
+		t.later(sqlTouchSecret, s.name, micros(t.now), newSuffix())
+		if found { // announced through the endpoint, without a value
+			t.later(sqlUpdateVersion, s.name, r.Version, value)
+		} else {
+			t.later(sqlInsertVersion, s.name, r.Version, value, micros(t.now))
 		}
 		for _, l := range labels {
-			holder, err := t.holder(s.name, l)
-			if err != nil {
-				return err
+			holder := ""
+			if l == rota.Current { // for Previous follows it
+				if holder, err = t.holder(s.name, l); err != nil {
+					return err
+				}
 			}
-			if err := t.label(s.name, l, holder, r.Version); err != nil {
-				return err
-			}
+			t.label(s.name, l, holder, r.Version)
 		}
-		_, err = t.exec(sqlDropUnlabeled, s.name)
-		return err
+		t.later(sqlDropUnlabeled, s.name)
+		return nil
 	}))
 }
 
@@ -176,9 +176,10 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 	if s.name == "" || r.Label == "" {
 		return s.refuse(op, errors.New("a move needs a secret's name and a label"))
 	}
-	return s.fail(op, s.db.writer.do(ctx, func(t *tx) error {
-		holder, err := t.holder(s.name, r.Label)
-		if err != nil {
+	return s.fail(op, s.db.writer.do(ctx, secretLock(s.name), func(t *tx) error {
+		var holder string
+		var found int
+		if _, err := t.row(sqlBeforeMove, []any{s.name, string(r.Label), r.To}, &holder, &found); err != nil {
 			return err
 		}
 		if holder == r.To {
@@ -190,24 +191,13 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 		if r.To == "" && r.Label == rota.Current {
 			return s.refuse(op, fmt.Errorf("a secret always has a current version: %w", rota.ErrConflict))
 		}
-		if r.To != "" {
-			var one int
-			found, err := t.row(sqlHasVersion, []any{s.name, r.To}, &one)
-			if err != nil {
-				return err
-			}
-			if !found {
-				return s.refuse(op, rota.ErrNotFound)
-			}
+		if r.To != "" && found == 0 {
+			return s.refuse(op, rota.ErrNotFound)
 		}
-		if _, err := t.exec(sqlTouchSecret, s.name, micros(t.now)); err != nil {
-			return err
-		}
-		if err := t.label(s.name, r.Label, holder, r.To); err != nil {
-			return err
-		}
-		_, err = t.exec(sqlDropUnlabeled, s.name)
-		return err
+		t.later(sqlTouchSecret, s.name, micros(t.now), newSuffix())
+		t.label(s.name, r.Label, holder, r.To)
+		t.later(sqlDropUnlabeled, s.name)
+		return nil
 	}))
 }
 
@@ -220,16 +210,13 @@ func (t *tx) holder(secret string, l rota.Label) (string, error) {
 
 // label puts a label, that holder carries, on another version, "" for none.
 // Previous follows Current.
-func (t *tx) label(secret string, l rota.Label, holder, to string) error {
-	var err error
+func (t *tx) label(secret string, l rota.Label, holder, to string) {
 	if to == "" {
-		_, err = t.exec(sqlDropLabel, secret, string(l))
+		t.later(sqlDropLabel, secret, string(l))
 	} else {
-		_, err = t.exec(sqlSetLabel, secret, string(l), to)
+		t.later(sqlSetLabel, secret, string(l), to)
 	}
-	if err != nil || l != rota.Current || holder == "" || holder == to {
-		return err
+	if l == rota.Current && holder != "" && holder != to {
+		t.later(sqlSetLabel, secret, string(rota.Previous), holder)
 	}
-	_, err = t.exec(sqlSetLabel, secret, string(rota.Previous), holder)
-	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -16,38 +15,48 @@ var ErrClosed = errors.New("the store is closed")
 // the first of them waits.
 const maxBatch = 512
 
-// writer carries out all writes on one connection, in one goroutine. Requests
-// that arrive while a commit is under way share the next one: the disk is
-// asked to flush once for all of them, and they are answered after that.
+// maxAttempts bounds how often a request is tried that the database threw out
+// for the sake of another, or whose connection was lost.
+const maxAttempts = 6
+
+// writer carries out all writes of this process on one connection, in one
+// goroutine. Requests that arrive while a commit is under way share the next
+// one: the disk is asked to flush once for all of them, and they are answered
+// after that.
 type writer struct {
-	pool  *sql.DB
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	now   func() time.Time
-	seal  func(head) ([]byte, error) // of the audit's end
+	link     link
+	words    words
+	patience time.Duration              // how long a statement may take, 0 for any time
+	conn     *sql.Conn                  // nil while there is no connection
+	seal     func(head) ([]byte, error) // of the audit's end
 
 	queue    chan *request // unbuffered: what was not taken is still its caller's
+	next     []*request    // to begin the next batch with: another process had their locks
 	closing  chan struct{}
 	finished chan struct{}
+	ctx      context.Context // ends with the writer; bounds waiting for the server
+	stop     context.CancelFunc
 }
 
 // request is a function to run in a transaction. It may run a second time,
 // after a rollback: all that it does in memory must bear that.
 type request struct {
+	lock   string
 	run    func(*tx) error
 	taken  atomic.Bool // by the writer, or by its caller who gave up
 	answer chan error
 }
 
-func newWriter(ctx context.Context, pool *sql.DB, now func() time.Time, seal func(head) ([]byte, error)) (*writer, error) {
-	conn, err := pool.Conn(ctx)
+func newWriter(ctx context.Context, d *database, seal func(head) ([]byte, error)) (*writer, error) {
+	conn, err := d.link.connect(ctx)
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
 	w := &writer{
-		pool: pool, conn: conn, stmts: map[string]*sql.Stmt{}, now: now, seal: seal,
+		link: d.link, words: d.words, patience: d.patience, conn: conn, seal: seal,
 		queue: make(chan *request), closing: make(chan struct{}), finished: make(chan struct{}),
 	}
+	w.ctx, w.stop = context.WithCancel(context.Background())
 	go w.loop()
 	return w, nil
 }
@@ -55,11 +64,15 @@ func newWriter(ctx context.Context, pool *sql.DB, now func() time.Time, seal fun
 // do runs the function in a transaction of its own as far as anyone can see:
 // an error undoes all it did and nothing else. When do returns nil, it is on
 // disk; when the context ends first, nothing was done.
-func (w *writer) do(ctx context.Context, run func(*tx) error) error {
+//
+// The lock keeps other processes out of what the function reads and then
+// writes: nobody else runs one with the same lock at the same time. It is ""
+// where one statement does it all, or where nothing is read.
+func (w *writer) do(ctx context.Context, lock string, run func(*tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r := &request{run: run, answer: make(chan error, 1)}
+	r := &request{lock: lock, run: run, answer: make(chan error, 1)}
 	select {
 	case w.queue <- r:
 	case <-w.closing:
@@ -84,17 +97,21 @@ func (w *writer) do(ctx context.Context, run func(*tx) error) error {
 // once.
 func (w *writer) close() error {
 	close(w.closing)
+	w.stop()
 	<-w.finished
-	var errs []error
-	for _, s := range w.stmts {
-		errs = append(errs, s.Close())
-	}
-	return errors.Join(append(errs, w.conn.Close(), w.pool.Close())...)
+	w.disconnect()
+	return w.link.close()
 }
 
 func (w *writer) loop() {
 	defer close(w.finished)
 	for {
+		if len(w.next) > 0 {
+			first := w.next[0]
+			w.next = w.next[1:]
+			w.batch(first)
+			continue
+		}
 		select {
 		case <-w.closing:
 			return
@@ -104,57 +121,113 @@ func (w *writer) loop() {
 	}
 }
 
+// done is a request that was run, and its refusal if it was refused.
+type done struct {
+	r       *request
+	refusal error
+}
+
 // batch carries out the first request and all that are waiting, and commits
 // once. Where the database itself fails, nobody's work is known to be in: the
 // whole is rolled back and each request tried alone, so that one that can't be
 // done fails alone.
 func (w *writer) batch(first *request) {
-	t, err := w.begin()
+	t, err := w.begin(first.lock)
 	if err != nil {
-		if first.taken.CompareAndSwap(false, true) {
-			first.answer <- err
+		w.give(first, err)
+		if w.conn == nil {
+			w.giveWaiting(err)
 		}
 		return
 	}
-	type outcome struct {
-		r   *request
-		err error
-	}
-	var done []outcome
-	for r := first; r != nil && err == nil; r = w.next(len(done)) {
-		if !r.taken.CompareAndSwap(false, true) {
-			continue
-		}
-		refusal, failure := t.attempt(r)
-		done = append(done, outcome{r, refusal})
-		if err = failure; err != nil {
-			break
-		}
-	}
+	batch, err := w.run(t, first)
 	if err == nil {
 		err = t.commit()
 	}
 	if err == nil {
-		for _, o := range done {
-			o.r.answer <- o.err
+		for _, d := range batch {
+			d.r.answer <- d.refusal
 		}
 		return
 	}
+	lost := w.lost()
 	t.rollback()
-	if len(done) == 1 {
-		done[0].r.answer <- err
-		return
-	}
-	for _, o := range done {
-		o.r.answer <- w.alone(o.r)
+	final := errors.Is(err, ErrUnknown) || len(batch) == 1 && !lost && !again(err) && !errors.Is(err, errHalfDone)
+	for _, d := range batch {
+		if final {
+			d.r.answer <- err
+			continue
+		}
+		var refusal error
+		refusal, err = w.alone(d.r)
+		final = err != nil && w.conn == nil // nobody gets through now
+		d.r.answer <- errors.Join(refusal, err)
 	}
 }
 
-// next is a request that is waiting now, or nil.
-func (w *writer) next(n int) *request {
-	if n >= maxBatch {
-		return nil
+// run carries out the first request, and then those that are waiting, until
+// nobody is.
+func (w *writer) run(t *tx, first *request) ([]done, error) {
+	var batch []done
+	for turn := []*request{first}; len(turn) > 0; {
+		for i, r := range turn {
+			if !r.taken.CompareAndSwap(false, true) {
+				continue
+			}
+			refusal, err := t.attempt(r)
+			batch = append(batch, done{r, refusal})
+			if err != nil {
+				w.next = append(turn[i+1:], w.next...)
+				return batch, err
+			}
+		}
+		var err error
+		if turn, err = w.enter(t, maxBatch-len(batch)); err != nil {
+			return batch, err
+		}
 	}
+	return batch, nil
+}
+
+// enter gives the requests that are waiting and may join the transaction. Those
+// whose lock another process has begin the next one.
+func (w *writer) enter(t *tx, most int) ([]*request, error) {
+	if most <= 0 {
+		return nil, nil
+	}
+	asking := w.next
+	w.next = nil
+	for r := w.waiting(); r != nil; r = w.waiting() {
+		asking = append(asking, r)
+		if len(asking) >= most {
+			break
+		}
+	}
+	if len(asking) == 0 {
+		return nil, nil
+	}
+	locks := make([]string, len(asking))
+	for i, r := range asking {
+		locks[i] = r.lock
+	}
+	free, err := w.link.enter(t, locks)
+	if err != nil {
+		w.next = asking
+		return nil, err
+	}
+	var entered []*request
+	for i, r := range asking {
+		if free[i] {
+			entered = append(entered, r)
+		} else {
+			w.next = append(w.next, r)
+		}
+	}
+	return entered, nil
+}
+
+// waiting is a request that is waiting now, or nil.
+func (w *writer) waiting() *request {
 	select {
 	case r := <-w.queue:
 		return r
@@ -163,127 +236,87 @@ func (w *writer) next(n int) *request {
 	}
 }
 
-func (w *writer) alone(r *request) error {
-	t, err := w.begin()
-	if err != nil {
-		return err
+// give answers a request that was not taken, if its caller still waits.
+func (w *writer) give(r *request, err error) {
+	if r.taken.CompareAndSwap(false, true) {
+		r.answer <- err
 	}
-	refusal, err := t.attempt(r)
+}
+
+// giveWaiting answers all who wait while the database is not to be reached:
+// they have waited as long as the first.
+func (w *writer) giveWaiting(err error) {
+	for _, r := range w.next {
+		w.give(r, err)
+	}
+	w.next = nil
+	for r := w.waiting(); r != nil; r = w.waiting() {
+		w.give(r, err)
+	}
+}
+
+// alone carries out one request, several times where that may help.
+func (w *writer) alone(r *request) (refusal, err error) {
+	for attempt := 1; ; attempt++ {
+		var lost bool
+		refusal, lost, err = w.once(r)
+		if err == nil || attempt == maxAttempts || !lost && !again(err) {
+			return refusal, err
+		}
+		time.Sleep(time.Duration(attempt*attempt) * 10 * time.Millisecond)
+	}
+}
+
+func (w *writer) once(r *request) (refusal error, lost bool, err error) {
+	t, err := w.begin(r.lock)
+	if err != nil {
+		return nil, false, err
+	}
+	refusal, err = t.attempt(r)
 	if err == nil {
 		err = t.commit()
 	}
-	if err != nil {
+	if err == nil {
+		return refusal, false, nil
+	}
+	lost = w.lost()
+	t.rollback()
+	if errors.Is(err, errHalfDone) {
+		return refusal, false, nil
+	}
+	return nil, lost, err
+}
+
+// begin begins a transaction, on a new connection where the old one is lost.
+func (w *writer) begin(lock string) (*tx, error) {
+	for attempt := 1; ; attempt++ {
+		if w.conn == nil {
+			conn, err := w.link.connect(w.ctx)
+			if err != nil {
+				return nil, err
+			}
+			w.conn = conn
+		}
+		t := &tx{w: w}
+		err := w.link.begin(t, lock)
+		if err == nil {
+			return t, nil
+		}
+		lost := w.lost()
 		t.rollback()
-		return err
-	}
-	return refusal
-}
-
-// tx is the transaction in hand. Its statements take no context: what has
-// begun is finished, for cancelling one caller must not interrupt the others.
-type tx struct {
-	w     *writer
-	now   time.Time
-	audit *head // the chain's end once the transaction has added to it, else nil
-}
-
-func (w *writer) begin() (*tx, error) {
-	t := &tx{w: w}
-	_, err := t.exec(sqlBegin)
-	t.now = w.now() // after the wait for the lock
-	return t, err
-}
-
-// attempt runs one request. A refusal is the request's own answer, and undone;
-// a failure is the database's.
-func (t *tx) attempt(r *request) (refusal, failure error) {
-	if _, err := t.exec(sqlSavepoint); err != nil {
-		return nil, err
-	}
-	before := t.audit
-	refusal = r.run(t)
-	if _, ok := errors.AsType[*dbError](refusal); ok {
-		return nil, refusal
-	}
-	if refusal != nil {
-		t.audit = before
-		if _, err := t.exec(sqlUndoSavepoint); err != nil {
+		if !lost || attempt == maxAttempts {
 			return nil, err
 		}
 	}
-	_, err := t.exec(sqlKeepSavepoint)
-	return refusal, err
 }
 
-func (t *tx) commit() error {
-	if err := t.writeHead(); err != nil {
-		return err
-	}
-	_, err := t.exec(sqlCommit)
-	return err
-}
+// lost tells whether there is no connection that can be used.
+func (w *writer) lost() bool { return w.conn == nil || closed(w.conn) }
 
-// rollback may find that SQLite has rolled back by itself; then its error says
-// only that.
-func (t *tx) rollback() { _, _ = t.exec(sqlRollback) }
-
-// dbError is a statement that failed, as against a request that is refused.
-type dbError struct{ err error }
-
-func (e *dbError) Error() string { return "rota.db: " + e.err.Error() }
-func (e *dbError) Unwrap() error { return e.err }
-
-func (t *tx) stmt(query string) (*sql.Stmt, error) {
-	if s, ok := t.w.stmts[query]; ok {
-		return s, nil
+// disconnect gives the connection up.
+func (w *writer) disconnect() {
+	if w.conn != nil {
+		_ = w.conn.Close()
+		w.conn = nil
 	}
-	s, err := t.w.conn.PrepareContext(context.Background(), query)
-	if err != nil {
-		return nil, &dbError{explain(err)}
-	}
-	t.w.stmts[query] = s
-	return s, nil
-}
-
-// exec runs a statement and gives the number of rows that it changed.
-func (t *tx) exec(query string, args ...any) (int64, error) {
-	s, err := t.stmt(query) //nolint:sqlclosecheck // the writer keeps it for the next call
-	if err != nil {
-		return 0, err
-	}
-	res, err := s.ExecContext(context.Background(), args...)
-	if err != nil {
-		return 0, &dbError{explain(err)}
-	}
-	n, err := res.RowsAffected()
-	if err != nil {
-		return 0, &dbError{err}
-	}
-	return n, nil
-}
-
-// row reads one row into dest and tells whether there was one.
-func (t *tx) row(query string, args []any, dest ...any) (bool, error) {
-	s, err := t.stmt(query) //nolint:sqlclosecheck // the writer keeps it for the next call
-	if err != nil {
-		return false, err
-	}
-	err = s.QueryRowContext(context.Background(), args...).Scan(dest...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, &dbError{explain(err)}
-	}
-	return true, nil
-}
-
-// count reads a single number.
-func (t *tx) count(query string, args ...any) (int, error) {
-	var n int
-	found, err := t.row(query, args, &n)
-	if err == nil && !found {
-		err = &dbError{fmt.Errorf("no row from %s", query)}
-	}
-	return n, err
 }

@@ -102,7 +102,7 @@ func postgresAgainstFloor(b *testing.B, concurrency int) {
 	server := testenv.Postgres(b, testenv.PostgresOptions{Fsync: true})
 	c := newClock()
 	db := open(b, c)
-	server.Exec(b, "CREATE ROLE rota_admin LOGIN CREATEROLE PASSWORD 'admin'")
+	server.Exec(b, "CREATE ROLE rota_admin LOGIN CREATEROLE PASSWORD 'admin'", "GRANT SELECT (rolname, rolcanlogin, rolvaliduntil, rolpassword) ON pg_authid TO rota_admin")
 	conn, err := postgres.New("bench", postgres.Config{Host: server.Host, Port: server.Port, Database: "postgres", Username: "rota_admin", Password: "admin"})
 	if err != nil {
 		b.Fatal(err)

@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"rota"
-	"rota/config"
+	"rota/internal/service"
 )
 
 // maxCredential bounds what adopt reads.
@@ -26,7 +25,8 @@ func (a *app) adoptCommand() *cobra.Command {
 		Use:   "adopt NAME",
 		Short: "Take over an existing credential without rotating it",
 		Long: `Takes over an existing credential without rotating it: from then on Rota plans
-for it as for one that it made. Nothing is delivered and nothing reloaded.
+for it as for one that it made. Nothing is delivered and nothing reloaded. Of what is
+Rota's already it says so, and changes nothing.
 
 Without --from, it is the store's AWSCURRENT that is taken over. Where the store
 does not hold it yet, give its fields as a JSON object, in a file or on standard
@@ -37,15 +37,17 @@ input; on a terminal, --from - asks for them without showing them:
 		Args:              argCount(1, 1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
-			o, err := a.adoptOptions(args[0], from, notBefore)
+			r, err := a.adoptRequest(c.Context(), args[0], from, notBefore)
 			if err != nil {
 				return err
 			}
-			return a.withSecrets(c.Context(), args, func(s *session, list []chosen) error {
-				done := s.work(c.Context(), list, s.patiently(noWait, func(ctx context.Context, secret *rota.Secret) (rota.Result, error) {
-					return s.rotator.Adopt(ctx, secret, o)
-				}))
-				return a.report(done, "adopt", 0)
+			r.NoWait = noWait
+			return a.withOperations(c.Context(), toWork, func(o service.Operations) error {
+				doc, err := o.Adopt(c.Context(), r)
+				if err != nil {
+					return err
+				}
+				return a.report(doc)
 			})
 		},
 	}
@@ -55,47 +57,50 @@ input; on a terminal, --from - asks for them without showing them:
 	return c
 }
 
-func (a *app) adoptOptions(name, from, notBefore string) (rota.AdoptOptions, error) {
-	var o rota.AdoptOptions
+func (a *app) adoptRequest(ctx context.Context, name, from, notBefore string) (service.AdoptRequest, error) {
+	r := service.AdoptRequest{Secret: name}
 	var err error
 	if notBefore != "" {
-		if o.NotBefore, err = time.ParseInLocation(time.DateOnly, notBefore, time.Local); err != nil {
-			return o, usage("--not-before %s: not a day (try: 2027-03-31)", notBefore)
+		if r.NotBefore, err = time.ParseInLocation(time.DateOnly, notBefore, time.Local); err != nil {
+			return r, usage("--not-before %s: not a day (try: 2027-03-31)", notBefore)
 		}
 	}
 	if from != "" {
-		o.Credential, err = a.readCredential(name, from)
+		r.Fields, err = a.readCredential(ctx, name, from)
 	}
-	return o, err
+	return r, err
 }
 
 // readCredential reads the fields of a credential. No error of it holds any of
 // what was read.
-func (a *app) readCredential(name, from string) (rota.Credential, error) {
+func (a *app) readCredential(ctx context.Context, name, from string) (map[string]string, error) {
 	if from == "-" && a.asks() {
-		return a.promptCredential(name)
+		return a.promptCredential(ctx, name)
 	}
 	r := a.Stdin
 	if from != "-" {
 		f, err := os.Open(from)
 		if err != nil {
-			return rota.Credential{}, refused(err)
+			return nil, refused(err)
 		}
 		defer func() { _ = f.Close() }()
 		r = f
 	}
-	text, err := io.ReadAll(io.LimitReader(r, maxCredential+1))
+	text, err := untilInterrupted(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxCredential+1)) })
+	if errors.Is(err, errInterrupted) {
+		return nil, refused(err)
+	}
 	if err != nil {
-		return rota.Credential{}, refused(fmt.Errorf("read the credential: %w", err))
+		return nil, refused(fmt.Errorf("read the credential: %w", err))
 	}
 	if len(text) > maxCredential {
-		return rota.Credential{}, usage("the credential is larger than %d KiB", maxCredential>>10)
+		return nil, usage("the credential is larger than %d KiB", maxCredential>>10)
 	}
 	fields, err := parseCredential(text)
 	if err != nil {
-		return rota.Credential{}, refused(err)
+		return nil, refused(err)
 	}
-	return rota.NewCredential(fields), nil
+	return fields, nil
 }
 
 // parseCredential reads a JSON object of texts.
@@ -124,31 +129,27 @@ func parseCredential(text []byte) (map[string]string, error) {
 
 // promptCredential asks a person for the fields that the issuer's credentials
 // have.
-func (a *app) promptCredential(name string) (rota.Credential, error) {
-	file, err := a.loadConfig()
+func (a *app) promptCredential(ctx context.Context, name string) (map[string]string, error) {
+	var names []string
+	err := a.withOperations(ctx, toAsk, func(o service.Operations) error {
+		doc, err := o.Secrets(ctx, []string{name})
+		if err == nil {
+			names = doc.Secrets[0].Fields
+		}
+		return err
+	})
 	if err != nil {
-		return rota.Credential{}, err
-	}
-	if _, err := pick(file, []string{name}); err != nil {
-		return rota.Credential{}, err
+		return nil, err
 	}
 	fields := map[string]string{}
-	for _, field := range fieldsOf(file, name) {
+	for _, field := range names {
 		public := field == rota.FieldAccessKeyID || field == rota.FieldUsername
-		if fields[field], err = a.prompt(field, !public); err != nil {
-			return rota.Credential{}, refused(err)
+		if fields[field], err = a.prompt(ctx, field, !public); err != nil {
+			return nil, refused(err)
 		}
 		if fields[field] == "" {
-			return rota.Credential{}, usage("%s is empty: nothing was done", field)
+			return nil, usage("%s is empty: nothing was done", field)
 		}
 	}
-	return rota.NewCredential(fields), nil
-}
-
-func fieldsOf(file *config.File, name string) []string {
-	i := slices.IndexFunc(file.Document.Secrets, func(s *config.Secret) bool { return s.Name.Text == name })
-	if file.Document.Secrets[i].Issuer.IAMAccessKey != nil {
-		return []string{rota.FieldAccessKeyID, rota.FieldSecretAccessKey}
-	}
-	return []string{rota.FieldUsername, rota.FieldPassword}
+	return fields, nil
 }

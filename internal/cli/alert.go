@@ -3,11 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/spf13/cobra"
 
-	"rota"
+	"rota/internal/service"
 )
 
 func (a *app) alertCommand() *cobra.Command {
@@ -24,49 +23,28 @@ that a run that no longer happens is noticed. Exit code 1 if something is late.`
 }
 
 func (a *app) alert(ctx context.Context) error {
-	s, err := a.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	list, err := s.choose(nil)
-	if err != nil {
-		return err
-	}
-	var mu sync.Mutex
-	lateNames := map[string]bool{}
-	done := s.work(ctx, list, func(ctx context.Context, secret *rota.Secret) (rota.Result, error) {
-		late, err := s.rotator.Alert(ctx, secret)
-		mu.Lock()
-		defer mu.Unlock()
-		lateNames[secret.Name] = late
-		return rota.Result{}, err
-	})
-	doc := alertDoc{Late: []string{}, Errors: []alertFailure{}}
-	for _, w := range done {
-		if lateNames[w.name] {
-			doc.Late = append(doc.Late, w.name)
-		}
-		if w.err != nil {
-			doc.Errors = append(doc.Errors, alertFailure{Secret: w.name, Error: w.err.Error()})
-		}
-	}
-	code := exitDone
-	if len(doc.Late)+len(doc.Errors) > 0 {
-		code = exitFailed
-	}
-	if a.json() {
-		if err := a.document(doc); err != nil {
+	return a.withOperations(ctx, toWork, func(o service.Operations) error {
+		doc, err := o.Alert(ctx)
+		if err != nil {
 			return err
 		}
+		code := exitDone
+		if len(doc.Late)+len(doc.Errors) > 0 {
+			code = exitFailed
+		}
+		if a.json() {
+			if err := a.document(doc); err != nil {
+				return err
+			}
+			return silently(code)
+		}
+		for _, name := range doc.Late {
+			a.printf("%s %s", a.paint(a.outStyle, red, "late:"), name)
+		}
+		for _, e := range doc.Errors {
+			fmt.Fprintln(a.Stderr, a.paint(a.errStyle, red, "rota:")+" "+e.Error)
+		}
+		a.printf("%s, %d late", plural(doc.Secrets, "secret"), len(doc.Late))
 		return silently(code)
-	}
-	for _, name := range doc.Late {
-		a.printf("%s %s", a.paint(a.outStyle, red, "late:"), name)
-	}
-	for _, e := range doc.Errors {
-		fmt.Fprintln(a.Stderr, a.paint(a.errStyle, red, "rota:")+" "+e.Error)
-	}
-	a.printf("%s, %d late", plural(len(done), "secret"), len(doc.Late))
-	return silently(code)
+	})
 }

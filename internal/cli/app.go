@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"os/user"
@@ -8,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"rota/config"
 )
 
 // app is one run of the program: its world and the flags that all commands
@@ -19,8 +23,10 @@ type app struct {
 	outStyle    style
 	errStyle    style
 
-	configFlag, dataDirFlag, output, logLevel, logFormat string
-	noColor, yes                                         bool
+	configFlag, dataDirFlag, databaseFlag   string
+	serverFlag, serverCAFlag, tokenFileFlag string
+	output, logLevel, logFormat             string
+	noColor, yes                            bool
 }
 
 func newApp(p Program) *app {
@@ -53,33 +59,45 @@ waits until they use it, and only then retires the old one.
   rota plan      what would happen, when and why
   rota run       do all that is due, once: for cron and pipelines
   rota status    how every secret stands`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		Args:              noArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.start() },
-		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if err := a.start(); err != nil {
+				return err
+			}
+			return a.checkPlace(c)
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	f := root.PersistentFlags()
 	f.StringVarP(&a.configFlag, "config", "c", "", "the `file` that says what to rotate (default $ROTA_CONFIG, or rota.yaml here)")
 	f.StringVar(&a.dataDirFlag, "data-dir", "", "the `folder` of Rota's own store (default $ROTA_DATA_DIR, or rota in the user's state folder)")
+	f.StringVar(&a.databaseFlag, "database", "", "the PostgreSQL `URL` of Rota's own store, in place of the data folder's database (default $ROTA_DATABASE)")
+	f.StringVar(&a.serverFlag, "server", "", "the `URL` of a running Rota to ask, in place of this machine (default $ROTA_SERVER)")
+	f.StringVar(&a.tokenFileFlag, "token-file", "", "the `file` with the token for the server (default $ROTA_TOKEN, or the file $ROTA_TOKEN_FILE)")
+	f.StringVar(&a.serverCAFlag, "server-ca", "", "the `file` with the authorities of the server's certificate (default $ROTA_SERVER_CA, or the system's)")
 	f.StringVarP(&a.output, "output", "o", "table", "how to print: table or json")
 	f.BoolVar(&a.noColor, "no-color", false, "print without colours (default where NO_COLOR is set, or not on a terminal)")
 	f.BoolVarP(&a.yes, "yes", "y", false, "answer every question with yes")
 	f.StringVar(&a.logLevel, "log-level", "warn", "what to log on stderr: debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "", "how to log: text or json (default text, or as --output json says)")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage("%w (try: %s --help)", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.DisableDescriptions = false
 	for _, add := range []func() *cobra.Command{
 		a.initCommand, a.validateCommand, a.schemaCommand, a.checkCommand, a.planCommand,
-		a.rotateCommand, a.runCommand, a.statusCommand, a.historyCommand, a.versionsCommand,
+		a.rotateCommand, a.runCommand, a.serveCommand, a.statusCommand, a.historyCommand, a.versionsCommand,
 		a.rollbackCommand, a.adoptCommand, a.deliverCommand, a.deactivateCommand, a.deleteCommand,
-		a.getCommand, a.alertCommand, a.auditCommand, a.keyCommand, a.backupCommand, a.restoreCommand,
+		a.pauseCommand, a.resumeCommand, a.freezeCommand, a.thawCommand, a.doneCommand,
+		a.getCommand, a.alertCommand, a.auditCommand, a.keyCommand, a.backupCommand, a.restoreCommand, a.migrateCommand,
+		a.accessCommand, a.reloadCommand, a.eventsCommand,
 		a.simulateCommand, a.demoCommand, a.manCommand, a.versionCommand, exitCodesTopic,
 	} {
 		root.AddCommand(add())
+	}
+	for _, c := range append(root.Commands(), root) {
+		c.SuggestionsMinimumDistance = 2 // cobra's own default, which it sets for its own errors only
 	}
 	return root
 }
@@ -105,7 +123,7 @@ func (a *app) start() error {
 		return usage("--log-format %s: no such format (try: text, json)", a.logFormat)
 	}
 	a.outStyle, a.errStyle = a.styleOf(a.Stdout), a.styleOf(a.Stderr)
-	return nil
+	return a.checkDatabase()
 }
 
 // configPath is where rota.yaml is.
@@ -145,11 +163,15 @@ func (a *app) actor() string {
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}
+	return name + "@" + hostname()
+}
+
+func hostname() string {
 	host, err := os.Hostname()
 	if err != nil {
-		host = "unknown"
+		return "unknown"
 	}
-	return name + "@" + host
+	return host
 }
 
 // Argument checks, which say how a command is used.
@@ -158,14 +180,30 @@ func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	if !c.HasParent() {
+	if c.HasSubCommands() {
 		text := "no such command: " + args[0]
 		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-			return usage("%s (try: rota %s)", text, strings.Join(near, ", rota "))
+			for i := range near {
+				near[i] = c.CommandPath() + " " + near[i]
+			}
+			return usage("%s (try: %s)", text, strings.Join(near, ", "))
 		}
-		return usage("%s (try: rota --help)", text)
+		return usage("%s (try: %s --help)", text, c.CommandPath())
 	}
 	return usage("%s takes no argument %q (try: %s --help)", c.CommandPath(), args[0], c.CommandPath())
+}
+
+// flagError says what is wrong with a flag, and which was likely meant.
+func flagError(c *cobra.Command, err error) error {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		var all []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { all = append(all, f.Name) })
+		name, _, _ := strings.Cut(unknown.GetSpecifiedName(), "=")
+		if near := config.Nearest(name, all); near != "" && unknown.GetSpecifiedShortnames() == "" {
+			return usage("%w (try: --%s, or %s --help)", err, near, c.CommandPath())
+		}
+	}
+	return usage("%w (try: %s --help)", err, c.CommandPath())
 }
 
 // argCount wants between low and high arguments; high below 0 is no bound.

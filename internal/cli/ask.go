@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,17 +13,18 @@ import (
 
 // confirm asks a person before something that can't simply be undone. Without
 // a terminal to ask on, only --yes will do.
-func (a *app) confirm(explanation, question string) error {
+func (a *app) confirm(ctx context.Context, explanation, question string) error {
 	if a.yes {
 		return nil
 	}
 	if !a.asks() {
-		return usage("%s: nobody here to ask (try: --yes)", question)
+		return usage("nobody is here to answer %q (try: --yes)", question)
 	}
 	fmt.Fprint(a.Stderr, explanation)
 	fmt.Fprintf(a.Stderr, "%s [y/N] ", question)
-	answer, err := readLine(a.Stdin)
+	answer, err := untilInterrupted(ctx, func() (string, error) { return readLine(a.Stdin) })
 	if err != nil && !errors.Is(err, io.EOF) {
+		fmt.Fprintln(a.Stderr) // ends the question's line
 		return refused(err)
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
@@ -39,15 +41,48 @@ func (a *app) asks() bool {
 }
 
 // prompt asks for a value, without showing it where it is a secret.
-func (a *app) prompt(name string, secret bool) (string, error) {
+func (a *app) prompt(ctx context.Context, name string, secret bool) (string, error) {
 	fmt.Fprintf(a.Stderr, "%s: ", name)
 	if !secret {
-		line, err := readLine(a.Stdin)
+		line, err := untilInterrupted(ctx, func() (string, error) { return readLine(a.Stdin) })
 		return strings.TrimRight(line, "\r\n"), err
 	}
-	value, err := term.ReadPassword(int(a.Stdin.(*os.File).Fd()))
+	fd := int(a.Stdin.(*os.File).Fd())
+	shown, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	value, err := untilInterrupted(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	if errors.Is(err, errInterrupted) {
+		err = errors.Join(err, term.Restore(fd, shown)) // the read that goes on would leave it hidden
+	}
 	fmt.Fprintln(a.Stderr)
 	return string(value), err
+}
+
+// errInterrupted ends a command before it has begun anything.
+var errInterrupted = errors.New("interrupted: nothing was done")
+
+// untilInterrupted reads what a person or a pipe may never send: it gives up
+// as soon as ctx ends. The read itself can't be called back, and ends with the
+// process.
+func untilInterrupted[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	came := make(chan answer, 1)
+	go func() {
+		value, err := read()
+		came <- answer{value, err}
+	}()
+	select {
+	case a := <-came:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, errInterrupted
+	}
 }
 
 // readLine reads one line and not a byte more: the next prompt reads on.

@@ -5,12 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/store"
+	"rota/internal/service"
 )
 
 func (a *app) auditCommand() *cobra.Command {
 	var verify bool
-	q := store.AuditQuery{Limit: 100}
+	r := service.HistoryRequest{Limit: 100}
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "The audit: every effect, in order",
@@ -23,27 +23,26 @@ store can tell that all of it was put back to an older state.`,
 			if verify {
 				return a.verifyAudit(c.Context())
 			}
-			return a.audit(c.Context(), q)
+			return a.audit(c.Context(), r)
 		},
 	}
 	c.Flags().BoolVar(&verify, "verify", false, "recompute the chain of all entries")
-	c.Flags().StringVar(&q.Secret, "secret", "", "only the entries of this secret")
-	c.Flags().IntVar(&q.Limit, "limit", q.Limit, "show at most so many entries, the newest")
+	c.Flags().StringVar(&r.Secret, "secret", "", "only the entries of this secret")
+	c.Flags().IntVar(&r.Limit, "limit", r.Limit, "show at most so many entries, the newest")
 	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
 	return c
 }
 
-func (a *app) audit(ctx context.Context, q store.AuditQuery) error {
-	records, err := a.entries(ctx, q)
+func (a *app) audit(ctx context.Context, r service.HistoryRequest) error {
+	doc, err := a.entries(ctx, toLook, r)
 	if err != nil {
 		return err
 	}
 	if a.json() {
-		return a.document(entriesDoc(records))
+		return a.document(doc)
 	}
 	var rows [][]cell
-	for _, r := range records {
-		e := r.Entry
+	for _, e := range doc.Entries {
 		row := cells(at(e.At), e.Actor, e.Secret, e.Step, e.Object, e.Credential, string(e.Outcome), e.Detail)
 		row[6].color = outcomeColors[e.Outcome]
 		rows = append(rows, row)
@@ -52,27 +51,32 @@ func (a *app) audit(ctx context.Context, q store.AuditQuery) error {
 	return nil
 }
 
-func (a *app) verifyAudit(ctx context.Context) error {
-	db, err := a.peekStore(ctx)
-	if err != nil {
-		return err
+// entries asks for the newest entries of the audit, in the chain's order.
+func (a *app) entries(ctx context.Context, n need, r service.HistoryRequest) (doc service.HistoryDoc, err error) {
+	if r.Limit < 1 {
+		return doc, usage("--limit %d: must be at least 1", r.Limit)
 	}
-	doc := verifyDoc{Verified: true}
-	if db != nil {
-		defer func() { _ = db.Close() }()
-		chain, err := db.Verify(ctx)
+	err = a.withOperations(ctx, n, func(o service.Operations) error {
+		doc, err = o.History(ctx, r)
+		return err
+	})
+	return doc, err
+}
+
+func (a *app) verifyAudit(ctx context.Context) error {
+	return a.withOperations(ctx, toLook, func(o service.Operations) error {
+		doc, err := o.Verify(ctx)
 		if err != nil {
 			return err
 		}
-		doc.Entries, doc.Head = chain.Entries, chain.Head
-	}
-	if a.json() {
-		return a.document(doc)
-	}
-	if doc.Entries == 0 {
-		a.printf("the audit is empty")
+		if a.json() {
+			return a.document(doc)
+		}
+		if doc.Entries == 0 {
+			a.printf("the audit is empty")
+			return nil
+		}
+		a.printf("the chain of %d entries is whole; its head is %s", doc.Entries, doc.Head)
 		return nil
-	}
-	a.printf("the chain of %d entries is whole; its head is %s", doc.Entries, doc.Head)
-	return nil
+	})
 }

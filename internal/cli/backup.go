@@ -15,7 +15,7 @@ func (a *app) backupCommand() *cobra.Command {
 		Long: `Writes a consistent copy of the database of Rota's own store to a new file, while
 work goes on. The key file rota.key is not in it: keep a copy of that apart.
 Whoever has both has every value.`,
-		Args: argCount(1, 1),
+		Args: argCount(1, 1), Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, args []string) error { return a.backup(c.Context(), args[0]) },
 	}
 }
@@ -47,19 +47,19 @@ func (a *app) restoreCommand() *cobra.Command {
 		Long: `Puts a backup into the data folder, which must hold the key file of the backup's
 time as rota.key, and no database. It does so only if the backup is whole, the
 key file opens it and its audit verifies.`,
-		Args: argCount(1, 1),
+		Args: argCount(1, 1), Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := a.dataDir()
+			o, err := a.storeOptions()
 			if err != nil {
 				return err
 			}
-			if err := store.Restore(c.Context(), args[0], dir); err != nil {
+			if err := store.Restore(c.Context(), args[0], o); err != nil {
 				return refused(err)
 			}
 			if a.json() {
-				return a.document(pathDoc{Path: dir})
+				return a.document(pathDoc{Path: o.Dir})
 			}
-			a.printf("%s is restored from %s. What was done since is found out from the stores and issuers at the next rota run.", dir, args[0])
+			a.printf("%s is restored from %s. What was done since is found out from the stores and issuers at the next rota run.", o.Dir, args[0])
 			return nil
 		},
 	}

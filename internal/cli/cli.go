@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 )
@@ -36,8 +37,9 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	code := a.exit(root.ExecuteContext(ctx))
-	if ctx.Err() != nil && code != exitDone {
+	err := root.ExecuteContext(ctx)
+	code := a.exit(err)
+	if ctx.Err() != nil && code != exitDone && !errors.Is(err, errInterrupted) {
 		a.note("rota: interrupted; what was begun is written down, and the next rota run goes on with it")
 	}
 	return code

@@ -13,7 +13,7 @@ func (a *app) demoCommand() *cobra.Command {
 		Long: `Plays the whole life of two credentials in fast time: an IAM user's access key
 and a database password. It needs no account and no configuration, and speaks to
 nothing beyond this machine. It prints a story, whatever --output says.`,
-		Args: noArgs,
+		Args: noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return demo.Run(c.Context(), a.Stdout, a.outStyle.color)
 		},

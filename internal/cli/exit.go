@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"rota"
+	"rota/access"
 	"rota/config"
+	"rota/internal/service"
 )
 
 // The codes that rota exits with, as told by rota help exit-codes.
@@ -27,8 +28,8 @@ const exitCodesHelp = `rota exits with one of these codes:
   0  done, or nothing to do
   1  something failed; the other secrets went on all the same. Of check and
      alert: something is wrong, or late
-  2  a usage or configuration error, or a question answered with no: nothing
-     was done
+  2  a usage or configuration error, or a question answered with no or with
+     Ctrl-C, or something that the caller may not do: nothing was done
   3  held: something is due, or was asked for, but may not be done; the reason
      is in the output
   4  another worker is at the secret
@@ -83,6 +84,9 @@ func codeOf(err error) int {
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
 	}
+	if _, ok := errors.AsType[*service.UsageError](err); ok || errors.Is(err, access.ErrDenied) || errors.Is(err, access.ErrUnauthenticated) {
+		return exitUsage
+	}
 	if errors.Is(err, rota.ErrBusy) || errors.Is(err, rota.ErrFenced) {
 		return exitBusy
 	}
@@ -97,7 +101,7 @@ func (a *app) exit(err error) int {
 	}
 	if a.json() {
 		doc := errorDoc{Code: code}
-		doc.Error, doc.Hint = splitHint(err.Error())
+		doc.Error, doc.Hint = service.SplitHint(err.Error())
 		if problems, ok := errors.AsType[config.Errors](err); ok {
 			doc.Problems = problemDocs(problems)
 		}
@@ -107,15 +111,6 @@ func (a *app) exit(err error) int {
 	}
 	fmt.Fprintln(a.Stderr, a.paint(a.errStyle, red, "rota:")+" "+err.Error())
 	return code
-}
-
-// splitHint takes the "(try: …)" at the end of an error's text apart.
-func splitHint(text string) (message, hint string) {
-	at := strings.LastIndex(text, "(try: ")
-	if at < 0 || !strings.HasSuffix(text, ")") {
-		return text, ""
-	}
-	return strings.TrimSpace(text[:at]), strings.TrimSuffix(text[at+len("(try: "):], ")")
 }
 
 // worst is the code for several secrets: failed before busy before held.

@@ -2,13 +2,13 @@ package cli
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"rota"
-	"rota/store"
+	"rota/internal/service"
 )
 
 func (a *app) historyCommand() *cobra.Command {
@@ -27,49 +27,54 @@ one secret by days, the beginning and the end of an effect on one line.`,
 }
 
 func (a *app) history(ctx context.Context, name string, limit int) error {
-	records, err := a.entries(ctx, store.AuditQuery{Secret: name, Limit: limit})
+	r := service.HistoryRequest{Secret: name, Limit: limit}
+	doc, err := a.entries(ctx, toLook, r)
+	if err == nil && len(doc.Entries) == 0 && a.serverURL() == "" {
+		doc, err = a.entries(ctx, toAsk, r) // the secret's store may tell more
+	}
 	if err != nil {
 		return err
 	}
-	if len(records) == 0 {
-		// Secrets that were taken out of the file still have a history.
-		file, err := a.loadConfig()
-		if err != nil {
-			return err
-		}
-		if _, err := pick(file, []string{name}); err != nil {
-			return err
-		}
-	}
 	if a.json() {
-		return a.document(entriesDoc(records))
+		return a.document(doc)
 	}
-	a.printHistory(effects(records))
+	if len(doc.Entries) == 0 {
+		return a.printNoHistory(name, doc)
+	}
+	a.printHistory(effects(doc.Entries))
 	return nil
 }
 
-// entries reads the newest entries of the audit, in the chain's order.
-func (a *app) entries(ctx context.Context, q store.AuditQuery) ([]store.AuditRecord, error) {
-	if q.Limit < 1 {
-		return nil, usage("--limit %d: must be at least 1", q.Limit)
+// printNoHistory tells of a secret of which the audit has nothing: its store
+// may be new, or lost while the secret's own lives on. (Secrets that were taken
+// out of the file still have a history.)
+func (a *app) printNoHistory(name string, doc service.HistoryDoc) error {
+	place := "at the server"
+	if a.serverURL() == "" {
+		dir, err := a.dataDir()
+		if err != nil {
+			return err
+		}
+		place = "in this data folder (" + dir + ")"
+		if a.databaseURL() != "" {
+			place = "in this database"
+		}
 	}
-	db, err := a.peekStore(ctx)
-	if err != nil || db == nil {
-		return nil, err
+	said := fmt.Sprintf("no history of %s %s; ", name, place)
+	switch {
+	case doc.VersionsError != "":
+		a.printf("%sand its store can't be asked for versions: %s", said, doc.VersionsError)
+	case len(doc.Versions) == 0:
+		a.printf("%sits store has no version either (try: rota plan %s)", said, name)
+	default:
+		a.printf("%sversions known to the store:", said)
+		var rows [][]cell
+		for _, v := range doc.Versions {
+			rows = append(rows, cells(v.Version, labelList(v.Labels), when(v.CreatedAt, a.Now()), v.Credential))
+		}
+		a.table([]string{"VERSION", "LABELS", "CREATED", "CREDENTIAL"}, rows)
 	}
-	defer func() { _ = db.Close() }()
-	q.Newest = true
-	records, err := db.Audit(ctx, q)
-	slices.Reverse(records)
-	return records, err
-}
-
-func entriesDoc(records []store.AuditRecord) historyDoc {
-	doc := historyDoc{Entries: []entryDoc{}}
-	for _, r := range records {
-		doc.Entries = append(doc.Entries, entryDoc{Seq: r.Seq, Entry: r.Entry, Hash: r.Hash})
-	}
-	return doc
+	return nil
 }
 
 // effect is an act with its end, if it has one.
@@ -79,7 +84,7 @@ type effect struct {
 }
 
 // effects puts the beginning and the end of each act together.
-func effects(records []store.AuditRecord) []effect {
+func effects(records []service.EntryDoc) []effect {
 	var out []effect
 	for _, r := range records {
 		e := r.Entry
@@ -115,7 +120,7 @@ func effects(records []store.AuditRecord) []effect {
 	return out
 }
 
-var outcomeColors = map[rota.Outcome]color{rota.Succeeded: green, rota.Erred: red, rota.Begun: yellow}
+var outcomeColors = map[rota.Outcome]color{rota.Succeeded: green, rota.Erred: red, rota.Denied: red, rota.Begun: yellow}
 
 func (a *app) printHistory(list []effect) {
 	for len(list) > 0 {

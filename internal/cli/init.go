@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -14,29 +15,46 @@ func (a *app) initCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "init [PATH]",
 		Short: "Write a commented rota.yaml to start from",
-		Long:  "Writes a commented rota.yaml to start from. It never overwrites a file.",
-		Args:  argCount(0, 1),
+		Long: `Writes a commented rota.yaml to start from, and rota.schema.json beside it, by
+which editors complete and check it. It never overwrites a file.`,
+		Args: argCount(0, 1), Annotations: inPlace(placeNowhere),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path := a.configPath()
 			if len(args) > 0 {
 				path = args[0]
 			}
-			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			schema, err := config.Schema()
+			if err != nil {
+				return err
+			}
+			err = writeNew(path, []byte(config.Starter()))
 			if errors.Is(err, fs.ErrExist) {
 				return usage("%s is there already (try: rota init another.yaml)", path)
 			}
 			if err != nil {
 				return refused(err)
 			}
-			_, err = f.WriteString(config.Starter())
-			if err := errors.Join(err, f.Close()); err != nil {
+			// The first line of rota.yaml names it. One that is there serves as well.
+			schemaPath := filepath.Join(filepath.Dir(path), "rota.schema.json")
+			if err := writeNew(schemaPath, schema); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
 			}
 			if a.json() {
-				return a.document(pathDoc{Path: path})
+				return a.document(pathDoc{Path: path, Schema: schemaPath})
 			}
 			a.printf("%s is written. Next: edit it, then rota validate, rota check and rota plan.", path)
+			a.printf("%s is its schema, for editors.", schemaPath)
 			return nil
 		},
 	}
+}
+
+// writeNew writes a file that must not be there yet.
+func writeNew(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
 }

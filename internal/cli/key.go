@@ -11,8 +11,8 @@ func (a *app) keyCommand() *cobra.Command {
 	key := &cobra.Command{
 		Use:   "key",
 		Short: "The master key of Rota's own store",
-		Args:  noArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  noArgs, Annotations: inPlace(placeHere),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	key.AddCommand(&cobra.Command{
 		Use:   "rotate",
@@ -29,7 +29,7 @@ time: they need it.`,
 
 func (a *app) rotateKey(ctx context.Context) error {
 	const told = "Backups made before need the key file of their time: see that a copy of it is kept.\n"
-	if err := a.confirm(told, "Rotate the master key?"); err != nil {
+	if err := a.confirm(ctx, told, "Rotate the master key?"); err != nil {
 		return err
 	}
 	db, err := a.openStore(ctx)

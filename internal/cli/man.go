@@ -13,7 +13,7 @@ func (a *app) manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIR",
 		Short: "Write the manual pages to a folder",
-		Args:  argCount(1, 1),
+		Args:  argCount(1, 1), Annotations: inPlace(placeNowhere),
 		RunE: func(c *cobra.Command, args []string) error {
 			//nolint:gosec // manual pages are for everybody to read
 			if err := os.Mkdir(args[0], 0o755); err != nil && !errors.Is(err, fs.ErrExist) {

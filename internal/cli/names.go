@@ -1,59 +1,45 @@
 package cli
 
 import (
+	"context"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"rota/config"
+	"rota/internal/service"
 )
 
-// loadAndPick reads rota.yaml and picks the named secrets.
-func (a *app) loadAndPick(names []string) (*config.File, []string, error) {
-	file, err := a.loadConfig()
-	if err != nil {
-		return nil, nil, err
-	}
-	wanted, err := pick(file, names)
-	return file, wanted, err
-}
-
-// pick gives the named secrets in the file's order, each once; all where none
-// is named.
-func pick(file *config.File, names []string) ([]string, error) {
-	all := file.Names()
-	for _, name := range names {
-		if slices.Contains(all, name) {
-			continue
-		}
-		if near := nearest(name, all); near != "" {
-			return nil, usage("%s names no secret %q (try: %s)", file.Path, name, near)
-		}
-		return nil, usage("%s names no secret %q (try: rota status)", file.Path, name)
-	}
-	if len(names) == 0 {
-		return all, nil
-	}
-	return slices.DeleteFunc(slices.Clone(all), func(n string) bool { return !slices.Contains(names, n) }), nil
-}
-
-// nearest is the name that a mistyped one was likely meant to be.
-func nearest(name string, all []string) string {
-	for _, n := range all {
-		if strings.HasSuffix(n, "/"+name) || strings.EqualFold(n, name) {
-			return n
-		}
-	}
-	return config.Nearest(name, all)
-}
+// completeTimeout bounds what a press of the tab key asks of a server.
+const completeTimeout = 3 * time.Second
 
 // completeNames lets the shell complete secrets' names.
 func (a *app) completeNames(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	file, err := config.Load(a.configPath())
+	names, err := a.secretNames(c.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	names := slices.DeleteFunc(file.Names(), func(n string) bool { return slices.Contains(args, n) })
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(args, n) }), cobra.ShellCompDirectiveNoFileComp
+}
+
+func (a *app) secretNames(ctx context.Context) ([]string, error) {
+	if a.serverURL() == "" {
+		file, err := config.Load(a.configPath())
+		if err != nil {
+			return nil, err
+		}
+		return file.Names(), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
+	defer cancel()
+	var names []string
+	err := a.withOperations(ctx, toLook, func(o service.Operations) error {
+		doc, err := o.Status(ctx, service.StatusRequest{})
+		for _, s := range doc.Secrets {
+			names = append(names, s.Secret)
+		}
+		return err
+	})
+	return names, err
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rota"
-	"rota/engine"
+	"rota/internal/service"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -27,7 +27,7 @@ out of use in time.`,
 			if err != nil {
 				return err
 			}
-			return a.plan(c.Context(), args, end)
+			return a.plan(c.Context(), service.PlanRequest{Names: args, Until: end})
 		},
 	}
 	c.Flags().StringVar(&until, "until", "", "plan until the end of this `day`, such as 2027-03-31")
@@ -60,98 +60,34 @@ func (a *app) horizon(until, length string) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-// nextOnly bounds the look ahead for the next step alone.
-const nextOnly = 20 * 365 * rota.Day
-
-func (a *app) plan(ctx context.Context, names []string, end time.Time) error {
-	return a.withSecrets(ctx, names, func(s *session, list []chosen) error {
-		now := a.Now()
-		plans, errs := s.foresee(ctx, list, now, end)
-		return a.showPlan(list, plans, errs, now, end)
-	})
-}
-
-func (a *app) showPlan(list []chosen, plans [][]rota.Planned, errs []error, now, end time.Time) error {
-	doc := planDoc{From: now, Until: end, Secrets: []planSecretDoc{}}
-	code := exitDone
-	for i, c := range list {
-		p := planSecretDoc{Secret: c.name, Steps: []stepDoc{}}
-		if errs[i] != nil {
-			code = exitFailed
-			p.Error, p.Hint = splitHint(errs[i].Error())
-		}
-		for _, planned := range plans[i] {
-			p.Steps = append(p.Steps, plannedDoc(planned))
-		}
-		doc.Secrets = append(doc.Secrets, p)
-	}
-	if a.json() {
-		if err := a.document(doc); err != nil {
+func (a *app) plan(ctx context.Context, r service.PlanRequest) error {
+	return a.withOperations(ctx, toWork, func(o service.Operations) error {
+		doc, err := o.Plan(ctx, r)
+		if err != nil {
 			return err
 		}
-		return silently(code)
-	}
-	a.printPlan(doc)
-	return silently(code)
-}
-
-// foresee plans every chosen secret, several at once.
-func (s *session) foresee(ctx context.Context, list []chosen, now, end time.Time) ([][]rota.Planned, []error) {
-	plans, errs := make([][]rota.Planned, len(list)), make([]error, len(list))
-	var place []int
-	for i, c := range list {
-		if errs[i] = c.err; c.err == nil {
-			place = append(place, i)
-		}
-	}
-	secrets := working(list)
-	failed := engine.Each(ctx, engine.Limits{}, secrets, func(ctx context.Context, i int) error {
-		state, decision, err := s.rotator.Observe(ctx, secrets[i])
-		if err == nil {
-			plans[place[i]] = ahead(state, secrets[i].Policy, decision, now, end)
-		}
-		return err
-	})
-	for i, err := range failed {
-		errs[place[i]] = err
-	}
-	return plans, errs
-}
-
-// ahead is what lies ahead of one secret until the end, or up to the next step
-// after now. Nothing at all is told as the reason why.
-func ahead(state rota.State, policy rota.Policy, decision rota.Decision, now, end time.Time) []rota.Planned {
-	var out []rota.Planned
-	if end.IsZero() {
-		for _, p := range rota.Project(state, policy, now, now.Add(nextOnly)) {
-			if len(out) > 0 && p.At.After(now) && out[len(out)-1].At.After(now) {
-				break
+		code := exitDone
+		for _, s := range doc.Secrets {
+			if s.Error != "" {
+				code = exitFailed
 			}
-			out = append(out, p)
 		}
-	} else {
-		out = rota.Project(state, policy, now, end)
-	}
-	if len(out) == 0 {
-		out = append(out, rota.Planned{At: decision.At, Decision: decision})
-	}
-	return out
-}
-
-func plannedDoc(p rota.Planned) stepDoc {
-	d := p.Decision
-	doc := stepDoc{At: p.At, Step: d.Step, Version: d.Version, Credential: d.Credential, Hold: d.Hold, Reason: d.Reason}
-	if d.Step == rota.None {
-		doc.Step = d.Next
-	}
-	return doc
+		if a.json() {
+			if err := a.document(doc); err != nil {
+				return err
+			}
+			return silently(code)
+		}
+		a.printPlan(doc)
+		return silently(code)
+	})
 }
 
 // printPlan prints the steps by days, and within a day by secrets.
-func (a *app) printPlan(doc planDoc) {
+func (a *app) printPlan(doc service.PlanDoc) {
 	type line struct {
 		day, secret string
-		stepDoc
+		service.StepDoc
 	}
 	var lines []line
 	for _, s := range doc.Secrets {
@@ -174,7 +110,7 @@ func (a *app) printPlan(doc planDoc) {
 	var rows [][]cell
 	var last line
 	for _, l := range lines {
-		row := cells(l.day, l.secret, "", string(l.Step), l.Credential, l.Reason)
+		row := cells(l.day, l.secret, "", string(l.Step), l.Credential, because(l.Step, l.Reason))
 		if !l.At.IsZero() {
 			row[2].text = l.At.Local().Format("15:04")
 		}
@@ -192,6 +128,11 @@ func (a *app) printPlan(doc planDoc) {
 	}
 	if len(rows) > 0 {
 		a.table([]string{"DAY", "SECRET", "TIME", "STEP", "CREDENTIAL", "WHY"}, rows)
+	}
+	for _, s := range doc.Secrets {
+		if s.Next != nil {
+			a.printf("%s: nothing until %s; next after that: %s %s, %s", s.Secret, at(doc.Until), s.Next.Step, when(s.Next.At, doc.From), because(s.Next.Step, s.Next.Reason))
+		}
 	}
 }
 

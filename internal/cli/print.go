@@ -147,10 +147,28 @@ func relative(t, now time.Time) string {
 	case d > -time.Minute && d < time.Minute:
 		return "now"
 	case d > 0:
-		return "in " + rota.FormatDuration(d)
+		return "in " + rota.FormatDuration(rounded(d))
 	default:
-		return rota.FormatDuration(-d) + " ago"
+		return rota.FormatDuration(rounded(-d)) + " ago"
 	}
+}
+
+// rounded is a span to the unit that is shown of it, so that an hour less than
+// 30 days does not read as 29.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d.Round(time.Minute) < rota.Day:
+		return d.Round(time.Minute)
+	case d.Round(time.Hour) < 2*rota.Day:
+		return d.Round(time.Hour)
+	default:
+		return d.Round(rota.Day)
+	}
+}
+
+// because is a step's reason beside the step's name, which is not said twice.
+func because(step rota.Step, reason string) string {
+	return strings.TrimPrefix(reason, string(step)+" ")
 }
 
 // when is a moment both ways.

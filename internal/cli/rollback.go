@@ -1,16 +1,13 @@
 package cli
 
 import (
-	"context"
-	"fmt"
-
 	"github.com/spf13/cobra"
 
-	"rota"
+	"rota/internal/service"
 )
 
 func (a *app) rollbackCommand() *cobra.Command {
-	var noWait bool
+	r := service.WorkRequest{Operation: service.OpRollback}
 	c := &cobra.Command{
 		Use:   "rollback NAME",
 		Short: "Put the previous credential back",
@@ -22,31 +19,15 @@ itself until rota rotate.`,
 		Args:              argCount(1, 1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withSecrets(c.Context(), args, func(s *session, list []chosen) error {
-				told := fmt.Sprintf("%s: the previous credential becomes the current one again, is delivered and taken up by all consumers\n", list[0].name)
-				if err := a.confirm(told, "Roll back?"); err != nil {
-					return err
-				}
-				done := s.work(c.Context(), list, s.patiently(noWait, func(ctx context.Context, secret *rota.Secret) (rota.Result, error) {
-					return s.rotator.Rollback(ctx, secret)
-				}))
-				// Giving up a new credential ends with its deletion.
-				return a.report(done, rolledBack(done), 0)
+			r.Secrets = args
+			return a.work(c.Context(), r, &question{
+				tell: func(s service.SecretDoc) string {
+					return s.Secret + ": the previous credential becomes the current one again, is delivered and taken up by all consumers\n"
+				},
+				ask: "Roll back?",
 			})
 		},
 	}
-	noWaitFlag(c, &noWait)
+	noWaitFlag(c, &r.NoWait)
 	return c
-}
-
-// rolledBack is the step that tells that a rollback came true.
-func rolledBack(done []worked) rota.Step {
-	for _, w := range done {
-		for _, d := range w.result.Done {
-			if d.Step == rota.Delete || d.Step == rota.Rollback {
-				return d.Step
-			}
-		}
-	}
-	return rota.Rollback
 }

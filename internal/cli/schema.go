@@ -13,7 +13,7 @@ func (a *app) schemaCommand() *cobra.Command {
 		Long: `Prints the JSON Schema of rota.yaml, for editors to complete and check by:
 
   rota schema > rota.schema.json`,
-		Args: noArgs,
+		Args: noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(*cobra.Command, []string) error {
 			schema, err := config.Schema()
 			if err != nil {

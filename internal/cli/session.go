@@ -2,32 +2,128 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"rota"
+	"rota/access"
 	"rota/config"
+	"rota/internal/service"
+	"rota/provider/memory"
 	"rota/store"
 )
 
-// session is what a command that works on secrets has open.
-type session struct {
-	app     *app
-	file    *config.File
-	db      *store.DB
-	wired   *config.Wired
-	rotator *rota.Rotator
-}
+// need is what a command needs besides rota.yaml, where it works on this
+// machine.
+type need int
+
+const (
+	toLook   need = iota // Rota's own store, if there is one already
+	toAsk                // the systems too; for a store that is not there yet, an empty one stands in
+	toSwitch             // the store, which is made where there is none
+	toWork               // both
+)
 
 // The lease of a worker at the command line. It is prolonged by every write.
 const (
 	leaseTTL  = time.Minute
 	heartbeat = 10 * time.Second
 )
+
+// withOperations calls do with what carries operations out: the server, where
+// one is named, or else this process.
+func (a *app) withOperations(ctx context.Context, n need, do func(service.Operations) error) error {
+	if a.serverURL() != "" {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		return do(c)
+	}
+	local, done, err := a.openLocal(ctx, n)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return do(local)
+}
+
+// openLocal reads the configuration, opens the store and wires the two, as far
+// as is needed. The function closes all of it.
+func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func(), err error) {
+	l := &service.Local{Caller: access.Local(a.actor()), Now: a.Now, Patience: leaseTTL + 5*time.Second, Tell: func(text string) { a.note("%s", text) }}
+	defer func() {
+		if err != nil {
+			a.closeLocal(ctx, l)
+		}
+	}()
+	if l.File, err = a.loadConfig(); err != nil {
+		return nil, nil, err
+	}
+	switch n {
+	case toLook:
+		l.DB, err = a.peekStore(ctx)
+	case toAsk:
+		a.lookAtStore(ctx, l)
+	case toSwitch, toWork:
+		l.DB, err = a.openStore(ctx)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if l.DB != nil && a.databaseURL() != "" {
+		l.Now = l.DB.Now
+	}
+	if n == toAsk || n == toWork {
+		if err := a.wire(ctx, l); err != nil {
+			return nil, nil, err
+		}
+	}
+	if n == toWork { // of a check they are findings
+		for _, w := range l.Wired.Warnings {
+			a.log.WarnContext(ctx, w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
+		}
+	}
+	if l.DB != nil {
+		l.Rotator = &rota.Rotator{
+			Journal: l.DB, Now: l.Now, Holder: holder(), LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: a.log, Report: a.progress(),
+		}
+		l.Controls = service.Switches{DB: l.DB, Wired: l.Wired, Rotator: l.Rotator}
+	}
+	return l, func() { a.closeLocal(ctx, l) }, nil
+}
+
+func (a *app) wire(ctx context.Context, l *service.Local) error {
+	env := config.Environment{LookupEnv: a.lookupEnv, OwnStore: func(string) rota.Store { return memory.NewStore(memory.Options{}) }}
+	if l.DB != nil {
+		env.OwnStore, env.Outbox = l.DB.Secret, l.DB.Outbox()
+	}
+	wired, err := l.File.Wire(ctx, env)
+	if err != nil {
+		return refused(err)
+	}
+	l.Wired = wired
+	return nil
+}
+
+func (a *app) closeLocal(ctx context.Context, l *service.Local) {
+	var errs []error
+	if l.Wired != nil {
+		errs = append(errs, l.Wired.Close())
+	}
+	if l.DB != nil {
+		errs = append(errs, l.DB.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		a.log.WarnContext(ctx, "close", "error", err)
+	}
+}
 
 // loadConfig reads rota.yaml.
 func (a *app) loadConfig() (*config.File, error) {
@@ -38,13 +134,27 @@ func (a *app) loadConfig() (*config.File, error) {
 	return file, nil
 }
 
+// storeOptions say where Rota's own store is. A database has a clock of its
+// own, which all who share it go by.
+func (a *app) storeOptions() (store.Options, error) {
+	dir, err := a.dataDir()
+	if err != nil {
+		return store.Options{}, err
+	}
+	o := store.Options{Dir: dir, DSN: a.databaseURL(), Actor: a.actor()}
+	if o.DSN == "" {
+		o.Now = a.Now
+	}
+	return o, nil
+}
+
 // openStore opens Rota's own store, and makes it at the first start.
 func (a *app) openStore(ctx context.Context) (*store.DB, error) {
-	dir, err := a.dataDir()
+	o, err := a.storeOptions()
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, store.Options{Dir: dir, Now: a.Now, Actor: a.actor()})
+	db, err := store.Open(ctx, o)
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -58,82 +168,47 @@ func (a *app) peekStore(ctx context.Context) (*store.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.databaseURL() != "" {
+		if _, err := os.Stat(filepath.Join(dir, "rota.key")); errors.Is(err, fs.ErrNotExist) {
+			return nil, usage("%s has no rota.key, without which the database can't be read (try: put it there; for a database that is new, rota migrate makes one)", dir)
+		}
+		return a.openStore(ctx)
+	}
 	if _, err := os.Stat(filepath.Join(dir, "rota.db")); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return a.openStore(ctx)
 }
 
-// open reads the configuration, opens the store and wires the two.
-func (a *app) open(ctx context.Context) (*session, error) {
-	file, err := a.loadConfig()
-	if err != nil {
-		return nil, err
-	}
-	db, err := a.openStore(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s := &session{app: a, file: file, db: db}
-	if s.wired, err = file.Wire(ctx, config.Environment{OwnStore: db.Secret, LookupEnv: a.lookupEnv}); err != nil {
-		return nil, errors.Join(refused(err), db.Close())
-	}
-	for _, w := range s.wired.Warnings {
-		a.log.WarnContext(ctx, w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
-	}
-	s.rotator = &rota.Rotator{
-		Journal: db, Now: a.Now, Actor: a.actor(), LeaseTTL: leaseTTL, Heartbeat: heartbeat,
-		Log: a.log, Report: a.progress(),
-	}
-	return s, nil
-}
-
-func (s *session) close() {
-	if err := errors.Join(s.wired.Close(), s.db.Close()); err != nil {
-		s.app.log.WarnContext(context.Background(), "close", "error", err)
-	}
-}
-
-// chosen is a secret that a command works on, or why it can't.
-type chosen struct {
-	name   string
-	secret *rota.Secret
-	err    error
-}
-
-// choose gives the named secrets, or all, in the file's order. A name that the
-// file does not have is a usage error.
-func (s *session) choose(names []string) ([]chosen, error) {
-	wanted, err := pick(s.file, names)
-	if err != nil {
-		return nil, err
-	}
-	var out []chosen
-	for _, name := range wanted {
-		out = append(out, chosen{name: name, secret: s.wired.ByName[name], err: s.wired.Broken[name]})
-	}
-	return out, nil
-}
-
-// one gives one secret by its name.
-func (s *session) one(name string) (*rota.Secret, error) {
-	list, err := s.choose([]string{name})
-	if err != nil {
-		return nil, err
-	}
-	if list[0].err != nil {
-		return nil, refused(list[0].err)
-	}
-	return list[0].secret, nil
-}
-
-// working gives those that could be wired.
-func working(list []chosen) []*rota.Secret {
-	var out []*rota.Secret
-	for _, c := range list {
-		if c.err == nil {
-			out = append(out, c.secret)
+// lookAtStore opens Rota's own store for a check: that it can't be opened is
+// something found.
+func (a *app) lookAtStore(ctx context.Context, l *service.Local) {
+	found := func(detail string, err error) {
+		f := rota.Finding{OK: err == nil, Check: "own store: open", Detail: detail}
+		if err != nil {
+			f.Detail, f.Hint = service.SplitHint(detail + err.Error())
 		}
+		l.Opened = append(l.Opened, f)
 	}
-	return out
+	db, err := a.peekStore(ctx)
+	if err != nil {
+		found("", err)
+		return
+	}
+	dir, _ := a.dataDir() // peekStore has asked it already
+	if l.DB = db; db != nil {
+		found(dir, nil)
+		return
+	}
+	if err := store.Makeable(dir); err != nil {
+		found("there is none yet, and none can be made: ", err)
+		return
+	}
+	found("there is none yet in "+dir+"; the first command that needs it makes it", nil)
+}
+
+// holder is this process in leases: host/process, and something random, as two
+// containers may have both in common.
+func holder() string {
+	return fmt.Sprintf("%s/%d/%s", hostname(), os.Getpid(), strings.ToLower(rand.Text()[:6]))
 }

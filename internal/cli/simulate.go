@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +25,7 @@ stale, with people who interfere and clocks that jump, and checks after every
 step the rules that always hold. A rule that was broken is printed with its
 seed, which replays exactly. It touches nothing outside this process. Exit code
 1 if a rule was broken.`,
-		Args: noArgs,
+		Args: noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(c *cobra.Command, _ []string) error {
 			for name, n := range map[string]int{"days": o.Days, "secrets": o.Secrets, "seeds": seeds} {
 				if n < 1 {
@@ -32,6 +34,10 @@ seed, which replays exactly. It touches nothing outside this process. Exit code
 			}
 			if c.Flags().Changed("seed") && !c.Flags().Changed("seeds") {
 				seeds = 1
+			}
+			names := mutantNames()
+			if mutant != "" && !slices.Contains(names, mutant) {
+				return usage("--mutant %s: no such bug (try: %s)", mutant, strings.Join(names, ", "))
 			}
 			o.Mutant = mutant
 			return a.simulate(c.Context(), o, seeds)
@@ -44,6 +50,14 @@ seed, which replays exactly. It touches nothing outside this process. Exit code
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "the first seed; alone, replays just that one")
 	f.StringVar(&mutant, "mutant", "", "plant this bug, to see it found")
 	return c
+}
+
+func mutantNames() []string {
+	var names []string
+	for _, m := range simulate.Mutants() {
+		names = append(names, m.Name)
+	}
+	return names
 }
 
 func (a *app) simulate(ctx context.Context, o simulate.Options, seeds int) error {

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rota"
+	"rota/access"
+	"rota/internal/service"
 	"rota/store"
 )
 
@@ -27,22 +29,15 @@ func TestTimesReadFromNow(t *testing.T) {
 		{noon.Add(30 * time.Second), "now"},
 		{noon.Add(12 * rota.Day), "in 12d"},
 		{noon.Add(-90 * time.Minute), "1h30m ago"},
+		{noon.Add(30*rota.Day - time.Hour), "in 30d"},
+		{noon.Add(29*rota.Day + time.Hour), "in 29d"},
+		{noon.Add(2*rota.Day - time.Minute), "in 2d"},
+		{noon.Add(rota.Day + 50*time.Minute), "in 1d1h"},
+		{noon.Add(rota.Day - time.Second), "in 1d"},
+		{noon.Add(-3*rota.Day + time.Hour), "3d ago"},
 	} {
 		if got := relative(c.at, noon); got != c.want {
 			t.Errorf("relative(%s) is %q, want %q", c.at, got, c.want)
-		}
-	}
-}
-
-func TestHintsAreTakenApart(t *testing.T) {
-	for _, c := range []struct{ text, message, hint string }{
-		{"denied (try: ask somebody)", "denied", "ask somebody"},
-		{"denied (try: a (b))", "denied", "a (b)"},
-		{"denied (try: a), then more", "denied (try: a), then more", ""},
-		{"denied", "denied", ""},
-	} {
-		if message, hint := splitHint(c.text); message != c.message || hint != c.hint {
-			t.Errorf("%q is %q and %q, want %q and %q", c.text, message, hint, c.message, c.hint)
 		}
 	}
 }
@@ -70,25 +65,13 @@ func TestTheWorstCodeWins(t *testing.T) {
 		{usage("x"), exitUsage},
 		{fmt.Errorf("s: %w", rota.ErrBusy), exitBusy},
 		{fmt.Errorf("s: %w", rota.ErrFenced), exitBusy},
+		{&service.UsageError{Err: errors.New("x")}, exitUsage},
+		{fmt.Errorf("s: %w", access.ErrDenied), exitUsage},
 		{silently(exitHeld), exitHeld},
 		{silently(exitDone), exitDone},
 	} {
 		if got := codeOf(c.err); got != c.want {
 			t.Errorf("the code of %v is %d, want %d", c.err, got, c.want)
-		}
-	}
-}
-
-func TestAMistypedNameIsRecognised(t *testing.T) {
-	all := []string{"prod/orders-db", "prod/cms-s3", "dev/cms-s3"}
-	for _, c := range []struct{ name, want string }{
-		{"orders-db", "prod/orders-db"},
-		{"PROD/CMS-S3", "prod/cms-s3"},
-		{"prod/order-db", "prod/orders-db"},
-		{"something else entirely", ""},
-	} {
-		if got := nearest(c.name, all); got != c.want {
-			t.Errorf("%q is taken for %q, want %q", c.name, got, c.want)
 		}
 	}
 }
@@ -116,52 +99,12 @@ func TestColorsDoNotWidenATable(t *testing.T) {
 	}
 }
 
-func TestTheStateOfASecret(t *testing.T) {
-	looked := rota.Status{LookedAt: noon.Add(-time.Hour), Version: "v", Next: rota.Create}
-	due := func(at time.Time, hold rota.HoldKind) rota.Status {
-		s := looked
-		s.DueAt, s.Hold = at, hold
-		return s
-	}
-	overdue := func(by time.Duration) rota.Status {
-		s := looked
-		s.RotateAt, s.Reason = noon.Add(-by), "the window is shut"
-		return s
-	}
-	failure := &rota.Failure{Step: rota.Test, Attempts: 2, Error: "refused", At: noon}
-	for _, c := range []struct {
-		name string
-		s    store.SecretStatus
-		want secretState
-	}{
-		{"never looked at is due", store.SecretStatus{}, stateDue},
-		{"due in a day is ok", store.SecretStatus{Status: due(noon.Add(rota.Day), "")}, stateOK},
-		{"never due is ok", store.SecretStatus{Status: looked}, stateOK},
-		{"due an hour ago is due", store.SecretStatus{Status: due(noon.Add(-time.Hour), "")}, stateDue},
-		{"held for an hour is held", store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.InUse)}, stateHeld},
-		{"held for two days is late", store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rota.InUse)}, stateLate},
-		{"a rotation that is two days over its time is late, though nothing is due", store.SecretStatus{Status: overdue(2 * rota.Day)}, stateLate},
-		{"a rotation that is an hour over its time is not", store.SecretStatus{Status: overdue(time.Hour)}, stateOK},
-		{"a failure is told before it is late", store.SecretStatus{Status: due(noon.Add(-2*rota.Day), ""), Failure: failure}, stateFailed},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got := statusOf("s", c.s, rota.Policy{}, noon)
-			if got.State != c.want {
-				t.Errorf("%s, want %s", got.State, c.want)
-			}
-			if c.want != stateOK && c.want != stateDue && c.want != stateHeld && got.Reason == "" {
-				t.Error("there is no reason")
-			}
-		})
-	}
-}
-
 func TestTheEndOfAnEffectIsPutToItsBeginning(t *testing.T) {
-	record := func(step, object string, o rota.Outcome, detail string) store.AuditRecord {
-		return store.AuditRecord{Entry: rota.Entry{Step: step, Object: object, Outcome: o, Detail: detail}}
+	record := func(step, object string, o rota.Outcome, detail string) service.EntryDoc {
+		return service.EntryDoc{Entry: rota.Entry{Step: step, Object: object, Outcome: o, Detail: detail}}
 	}
 	var got []string
-	for _, e := range effects([]store.AuditRecord{
+	for _, e := range effects([]service.EntryDoc{
 		record("create", "", rota.Begun, "it is old"),
 		record("create", "", rota.Succeeded, ""),
 		record("deliver", "a", rota.Begun, "not there yet"),

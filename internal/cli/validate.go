@@ -7,7 +7,7 @@ func (a *app) validateCommand() *cobra.Command {
 		Use:   "validate",
 		Short: "Check rota.yaml alone",
 		Long:  "Checks rota.yaml alone. It looks at no system, no store and no environment; rota check does.",
-		Args:  noArgs,
+		Args:  noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(*cobra.Command, []string) error {
 			file, err := a.loadConfig()
 			if err != nil {

@@ -11,7 +11,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Which rota this is",
-		Args:  noArgs,
+		Args:  noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(*cobra.Command, []string) error {
 			b := buildDoc{Version: Version, Go: runtime.Version()}
 			if info, ok := debug.ReadBuildInfo(); ok {

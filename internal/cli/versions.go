@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"rota"
+	"rota/internal/service"
 )
 
 func (a *app) versionsCommand() *cobra.Command {
@@ -24,88 +24,28 @@ beside them. No value is shown.`,
 }
 
 func (a *app) versions(ctx context.Context, name string) error {
-	s, err := a.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	secret, err := s.one(name)
-	if err != nil {
-		return err
-	}
-	state, _, err := s.rotator.Observe(ctx, secret)
-	if err != nil {
-		return err
-	}
-	doc := describeVersions(state)
-	if a.json() {
-		return a.document(doc)
-	}
-	a.printVersions(doc)
-	return nil
-}
-
-func describeVersions(state rota.State) versionsDoc {
-	doc := versionsDoc{Secret: state.Secret, ChangedAt: state.Contents.ChangedAt, Versions: []versionDoc{}, Elsewhere: []issuedDoc{}}
-	held := map[string]bool{}
-	for _, v := range state.Contents.Versions {
-		held[v.CredentialID] = true
-		d := versionDoc{Version: v.ID, Labels: v.Labels, CreatedAt: v.CreatedAt, Credential: v.CredentialID, Ours: v.Ours()}
-		d.State, d.Use = issuerState(state, v.CredentialID)
-		doc.Versions = append(doc.Versions, d)
-	}
-	slices.SortStableFunc(doc.Versions, func(x, y versionDoc) int { return y.CreatedAt.Compare(x.CreatedAt) })
-	for _, i := range state.Issued {
-		if held[i.ID] {
-			continue
+	return a.withOperations(ctx, toWork, func(o service.Operations) error {
+		doc, err := o.Versions(ctx, name)
+		if err != nil {
+			return err
 		}
-		d := issuedDoc{Credential: i.ID, CreatedAt: i.CreatedAt}
-		d.State, d.Use = issuerState(state, i.ID)
-		doc.Elsewhere = append(doc.Elsewhere, d)
-	}
-	return doc
-}
-
-// issuerState is what the issuer says of a credential.
-func issuerState(state rota.State, credential string) (string, string) {
-	if !state.Listed || credential == "" {
-		return "unknown", ""
-	}
-	i := slices.IndexFunc(state.Issued, func(i rota.Issued) bool { return i.ID == credential })
-	if i < 0 {
-		return "gone", ""
-	}
-	issued := state.Issued[i]
-	s := "inactive"
-	if issued.Active {
-		s = "active"
-	}
-	use := ""
-	switch {
-	case !issued.Use.At.IsZero():
-		use = "last used " + at(issued.Use.At)
-		if issued.Use.Detail != "" {
-			use += " from " + issued.Use.Detail
+		if a.json() {
+			return a.document(doc)
 		}
-	case issued.Use.Evidence == rota.Recorded:
-		use = "never used"
-	}
-	return s, use
+		a.printVersions(doc)
+		return nil
+	})
 }
 
-func (a *app) printVersions(doc versionsDoc) {
+func (a *app) printVersions(doc service.VersionsDoc) {
 	now := a.Now()
 	var rows [][]cell
 	for _, v := range doc.Versions {
-		labels := make([]string, len(v.Labels))
-		for i, l := range v.Labels {
-			labels[i] = string(l)
-		}
 		whose := "rota"
 		if !v.Ours {
 			whose = "somebody else"
 		}
-		rows = append(rows, cells(v.Version, strings.Join(labels, " "), when(v.CreatedAt, now), v.Credential, v.State, v.Use, whose))
+		rows = append(rows, cells(v.Version, labelList(v.Labels), when(v.CreatedAt, now), v.Credential, v.State, v.Use, whose))
 	}
 	for _, i := range doc.Elsewhere {
 		rows = append(rows, cells("(none)", "", when(i.CreatedAt, now), i.Credential, i.State, i.Use, "somebody else"))
@@ -115,4 +55,12 @@ func (a *app) printVersions(doc versionsDoc) {
 		return
 	}
 	a.table([]string{"VERSION", "LABELS", "CREATED", "CREDENTIAL", "STATE", "USE", "MADE BY"}, rows)
+}
+
+func labelList(labels []rota.Label) string {
+	texts := make([]string, len(labels))
+	for i, l := range labels {
+		texts[i] = string(l)
+	}
+	return strings.Join(texts, " ")
 }

@@ -2,73 +2,47 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"time"
+
+	"github.com/spf13/cobra"
 
 	"rota"
-	"rota/engine"
+	"rota/internal/service"
 )
 
-// act is one command's work on one secret.
-type act func(ctx context.Context, s *rota.Secret) (rota.Result, error)
-
-// worked is how it went.
-type worked struct {
-	name   string
-	result rota.Result
-	err    error
+func noWaitFlag(c *cobra.Command, noWait *bool) {
+	c.Flags().BoolVar(noWait, "no-wait", false, "exit with code 4 where another worker is at the secret, instead of waiting for it")
 }
 
-// work lets every chosen secret be worked, several at once, and gives how it
-// went in their order.
-func (s *session) work(ctx context.Context, list []chosen, do act) []worked {
-	out := make([]worked, len(list))
-	var place []int
-	for i, c := range list {
-		out[i] = worked{name: c.name, err: c.err}
-		if c.err == nil {
-			place = append(place, i)
+// question is what a person is asked before the work.
+type question struct {
+	tell func(service.SecretDoc) string // what it will mean for a secret
+	ask  string
+}
+
+// work does one thing to the named secrets and reports how it went. Without a
+// question nothing is asked.
+func (a *app) work(ctx context.Context, r service.WorkRequest, q *question) error {
+	return a.withOperations(ctx, toWork, func(o service.Operations) error {
+		if q != nil && !a.yes {
+			doc, err := o.Secrets(ctx, r.Secrets)
+			if err != nil {
+				return err
+			}
+			told := ""
+			for _, s := range doc.Secrets {
+				told += q.tell(s)
+			}
+			if err := a.confirm(ctx, told, q.ask); err != nil {
+				return err
+			}
 		}
-	}
-	secrets := working(list)
-	errs := engine.Each(ctx, engine.Limits{}, secrets, func(ctx context.Context, i int) error {
-		var err error
-		out[place[i]].result, err = do(ctx, secrets[i])
-		return err
+		doc, err := o.Work(ctx, r)
+		if err != nil {
+			return err
+		}
+		return a.report(doc)
 	})
-	for i, err := range errs {
-		out[place[i]].err = err
-	}
-	return out
-}
-
-// patiently waits for another worker's lease to end, as long as one may last
-// without a sign of life.
-func (s *session) patiently(noWait bool, do act) act {
-	if noWait {
-		return do
-	}
-	return func(ctx context.Context, secret *rota.Secret) (rota.Result, error) {
-		pause, deadline := 200*time.Millisecond, time.Now().Add(leaseTTL+5*time.Second)
-		for said := false; ; said = true {
-			result, err := do(ctx, secret)
-			if !errors.Is(err, rota.ErrBusy) || time.Now().After(deadline) {
-				return result, err
-			}
-			if !said {
-				s.app.note("%s: another worker is at it; waiting for up to %s", secret.Name, leaseTTL)
-			}
-			select {
-			case <-ctx.Done():
-				return result, fmt.Errorf("%s: %w", secret.Name, ctx.Err())
-			case <-time.After(pause):
-			}
-			pause = min(2*pause, 2*time.Second)
-		}
-	}
 }
 
 // note tells a person something on the way.
@@ -80,76 +54,26 @@ func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.Stderr, format+"\n", args...)
 }
 
-// state sums up how it went. A step of wanted tells that a wish was fulfilled,
-// whatever is held since.
-func (w worked) state(wanted rota.Step) workState {
-	took := func(step rota.Step) bool {
-		return slices.ContainsFunc(w.result.Done, func(d rota.Decision) bool { return d.Step == step })
-	}
-	_, skipped := errors.AsType[*engine.SkippedError](w.err)
-	switch {
-	case skipped:
-		return workSkipped
-	case errors.Is(w.err, rota.ErrBusy), errors.Is(w.err, rota.ErrFenced):
-		return workBusy
-	case w.err != nil:
-		return workFailed
-	case wanted != rota.None && took(wanted):
-		return workDone
-	case w.result.Last.Hold != rota.NotHeld && concerns(w.result.Last.Next, wanted):
-		return workHeld
-	case len(w.result.Done) > 0:
-		return workDone
-	default:
-		return workNothing
-	}
-}
-
-// concerns tells whether a held step stands in the way of a wish. Who wants a
-// credential retired does not care that the next rotation is held.
-func concerns(held, wanted rota.Step) bool {
-	if wanted == rota.Deactivate || wanted == rota.Delete {
-		return held == rota.Deactivate || held == rota.Delete
-	}
-	return true
-}
-
-func (s workState) code() int {
+func codeOfWork(s service.WorkState) int {
 	switch s {
-	case workFailed, workSkipped:
+	case service.WorkFailed, service.WorkSkipped:
 		return exitFailed
-	case workBusy:
+	case service.WorkBusy:
 		return exitBusy
-	case workHeld:
+	case service.WorkHeld:
 		return exitHeld
 	}
 	return exitDone
 }
 
-func (w worked) doc(wanted rota.Step) workSecretDoc {
-	last := w.result.Last
-	doc := workSecretDoc{Secret: w.name, State: w.state(wanted), Done: []stepDoc{}, Hold: last.Hold}
-	for _, d := range w.result.Done {
-		doc.Done = append(doc.Done, stepDoc{Step: d.Step, Version: d.Version, Credential: d.Credential, Reason: d.Reason})
-	}
-	if w.err != nil {
-		doc.Error, doc.Hint = splitHint(w.err.Error())
-		doc.Error = strings.TrimPrefix(strings.TrimPrefix(doc.Error, "secret "), w.name+": ")
-		return doc
-	}
-	doc.Next, doc.NextAt, doc.Reason = last.Next, last.Due, last.Reason
-	return doc
-}
-
-// report prints how it went and gives the exit code. notDue is how many more
-// secrets were not looked at.
-func (a *app) report(list []worked, wanted rota.Step, notDue int) error {
-	doc := workDoc{Secrets: []workSecretDoc{}, NotDue: notDue}
+// report prints how it went and gives the exit code.
+func (a *app) report(doc service.WorkDoc) error {
 	var codes []int
-	for _, w := range list {
-		d := w.doc(wanted)
-		doc.Secrets = append(doc.Secrets, d)
-		codes = append(codes, d.State.code())
+	for _, d := range doc.Secrets {
+		codes = append(codes, codeOfWork(d.State))
+	}
+	if len(doc.Waiting) > 0 {
+		codes = append(codes, exitHeld)
 	}
 	if a.json() {
 		if err := a.document(doc); err != nil {
@@ -163,11 +87,11 @@ func (a *app) report(list []worked, wanted rota.Step, notDue int) error {
 	return silently(worst(codes...))
 }
 
-var workColors = map[workState]color{
-	workDone: green, workHeld: yellow, workFailed: red, workBusy: yellow, workSkipped: red,
+var workColors = map[service.WorkState]color{
+	service.WorkDone: green, service.WorkHeld: yellow, service.WorkFailed: red, service.WorkBusy: yellow, service.WorkSkipped: red,
 }
 
-func (a *app) reportSecret(d workSecretDoc) {
+func (a *app) reportSecret(d service.WorkSecretDoc) {
 	state := a.paint(a.outStyle, workColors[d.State], string(d.State))
 	a.printf("%s: %s", d.Secret, state)
 	for _, step := range d.Done {
@@ -186,9 +110,11 @@ func (a *app) reportSecret(d workSecretDoc) {
 	case d.Hold != rota.NotHeld:
 		a.printf("  %s", d.Reason)
 	case !d.NextAt.IsZero():
-		a.printf("  next: %s %s, %s", d.Next, when(d.NextAt, a.Now()), d.Reason)
+		a.printf("  next: %s %s, %s", d.Next, when(d.NextAt, a.Now()), because(d.Next, d.Reason))
+	case d.Next != rota.None:
+		a.printf("  next: %s, %s", d.Next, because(d.Next, d.Reason))
 	case d.Reason != "":
-		a.printf("  next: %s", d.Reason)
+		a.printf("  %s", d.Reason)
 	}
 }
 

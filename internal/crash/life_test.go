@@ -138,7 +138,7 @@ func (w *world) recover(s step) verdict {
 		if err := w.broken(); err != nil {
 			return verdict{err: err}
 		}
-		quiet := last.err == nil && !last.busy && last.hold != rota.Retrying && last.hold != rota.GaveUp
+		quiet := last.err == nil && !last.busy && last.hold != rota.Retrying && last.hold != rota.Quarantined
 		missing = w.reached(s)
 		if quiet && missing == nil {
 			return verdict{}

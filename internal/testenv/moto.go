@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,15 +23,10 @@ type MotoServer struct {
 	URL string
 }
 
-// Moto starts an empty moto_server and stops it at the test's end. The
-// program is looked for in ROTA_TEST_VENV, or in rota-test/venv in the user's
-// cache folder, where hack/testenv.sh puts it.
+// Moto starts an empty moto_server and stops it at the test's end.
 func Moto(t testing.TB) *MotoServer {
 	t.Helper()
-	program := motoProgram()
-	if _, err := os.Stat(program); err != nil {
-		Missing(t, "moto_server", "hack/testenv.sh")
-	}
+	program := VenvProgram(t, "moto_server")
 	for attempt := range 3 { // somebody else may take the port first
 		if m, ok := startMoto(t, program); ok {
 			return m
@@ -41,18 +35,6 @@ func Moto(t testing.TB) *MotoServer {
 	}
 	t.Fatal("moto_server does not start")
 	return nil
-}
-
-func motoProgram() string {
-	venv := os.Getenv("ROTA_TEST_VENV")
-	if venv == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return ""
-		}
-		venv = filepath.Join(cache, "rota-test", "venv")
-	}
-	return filepath.Join(venv, "bin", "moto_server")
 }
 
 func startMoto(t testing.TB, program string) (*MotoServer, bool) {

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -21,41 +22,54 @@ func (k *accessKeys) Preflight(ctx context.Context) []rota.Finding {
 		return findings
 	}
 	resource, found := k.preflightUser(ctx, me)
-	findings = append(findings, found...)
+	findings = append(findings, found)
+	if !found.OK && !found.Warning {
+		return findings // the rest would say the same once more
+	}
 	findings = append(findings, k.preflightKeys(ctx))
 	return append(findings, k.connection.permissions(ctx, me, resource,
 		"iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed")...)
 }
 
 // preflightUser checks that the user exists, and gives its ARN.
-func (k *accessKeys) preflightUser(ctx context.Context, me identity) (string, []rota.Finding) {
+func (k *accessKeys) preflightUser(ctx context.Context, me identity) (string, rota.Finding) {
 	check := "user " + k.user
 	guess := strings.Join([]string{"arn", partition(me.arn), "iam", "", me.account, "user/" + k.user}, ":")
 	out, err := k.connection.iam.GetUser(ctx, &iam.GetUserInput{UserName: &k.user})
 	switch {
 	case isDenied(codeOf(err)): // rotation does without it
-		return guess, []rota.Finding{{Warning: true, Check: check, Detail: "Rota may not look at it",
-			Hint: "allow iam:GetUser on " + guess + " to Rota; only this check needs it"}}
+		return guess, rota.Finding{Warning: true, Check: check, Detail: "Rota may not look at it",
+			Hint: "allow iam:GetUser on " + guess + " to Rota; only this check needs it"}
 	case err != nil:
-		return guess, []rota.Finding{failed(check, k.connection.fail("get user "+k.user, err))}
+		return guess, k.failed(check, k.connection.fail("get user "+k.user, err))
 	case out.User == nil:
-		return guess, []rota.Finding{failed(check, k.connection.fail("get user "+k.user, errUnreadable))}
+		return guess, k.failed(check, k.connection.fail("get user "+k.user, errUnreadable))
 	}
 	arn := awssdk.ToString(out.User.Arn)
 	if strings.EqualFold(arn, me.arn) {
-		return arn, []rota.Finding{{Warning: true, Check: check, Detail: "Rota itself uses a key of this user",
-			Hint: "another identity for Rota: with this one it would retire the key that it works with"}}
+		return arn, rota.Finding{Warning: true, Check: check, Detail: "Rota itself uses a key of this user",
+			Hint: "another identity for Rota: with this one it would retire the key that it works with"}
 	}
-	return arn, []rota.Finding{{OK: true, Check: check, Detail: arn}}
+	return arn, rota.Finding{OK: true, Check: check, Detail: arn}
 }
 
-// preflightKeys checks that the keys can be listed and that there is room for
-// one more.
+// failed is the finding that an error makes. Where IAM says that something does
+// not exist, it is the user.
+func (k *accessKeys) failed(check string, err error) rota.Finding {
+	f := failed(check, err)
+	if errors.Is(err, rota.ErrNotFound) {
+		f.Hint = "aws iam create-user --user-name " + k.user + ", or the right user in rota.yaml"
+	}
+	return f
+}
+
+// preflightKeys checks that the keys can be listed. Whether there is room for
+// one more depends on whose they are, which only the store can tell.
 func (k *accessKeys) preflightKeys(ctx context.Context) rota.Finding {
 	check := "access keys of user " + k.user
 	issued, err := k.List(ctx)
 	if err != nil {
-		return failed(check, err)
+		return k.failed(check, err)
 	}
 	var keys []string
 	for _, key := range issued {
@@ -68,10 +82,6 @@ func (k *accessKeys) preflightKeys(ctx context.Context) rota.Finding {
 	detail := fmt.Sprintf("%d of %d", len(issued), maxKeys)
 	if len(keys) > 0 {
 		detail += ": " + strings.Join(keys, ", ")
-	}
-	if len(issued) >= maxKeys {
-		return rota.Finding{Warning: true, Check: check, Detail: detail,
-			Hint: "wait until Rota has deleted the previous key, or delete one that nobody uses: a new key needs a free place"}
 	}
 	return rota.Finding{OK: true, Check: check, Detail: detail}
 }

@@ -248,12 +248,16 @@ func TestAccessKeysPreflight(t *testing.T) {
 		}
 		create(t, k)
 		create(t, k)
-		if f := finding(t, k.Preflight(t.Context()), "access keys of"); f.OK || !f.Warning || !strings.Contains(f.Detail, "2 of 2") {
-			t.Errorf("no room, and preflight says %+v", f)
+		if f := finding(t, k.Preflight(t.Context()), "access keys of"); !f.OK || !strings.Contains(f.Detail, "2 of 2") {
+			t.Errorf("two keys, and preflight says %+v", f)
 		}
 		ghost := e.AccessKeys(AccessKeysConfig{User: "ghost"}).(*accessKeys)
-		if f := finding(t, ghost.Preflight(t.Context()), "user ghost"); f.OK || f.Warning {
+		findings := ghost.Preflight(t.Context())
+		if f := finding(t, findings, "user ghost"); f.OK || f.Warning || !strings.Contains(f.Hint, "create-user --user-name ghost") {
 			t.Errorf("no such user, and preflight says %+v", f)
+		}
+		if last := findings[len(findings)-1]; last.Check != "user ghost" {
+			t.Errorf("it goes on with %+v", last)
 		}
 	})
 }

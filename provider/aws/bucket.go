@@ -72,3 +72,7 @@ func bucketRegion(err error) string {
 	}
 	return e.Response.Header.Get("X-Amz-Bucket-Region")
 }
+
+// S3 is the connection's own client, for what else than a check needs a
+// bucket.
+func (c *Connection) S3() *s3.Client { return c.s3 }

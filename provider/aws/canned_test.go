@@ -152,3 +152,16 @@ func TestUserOfTheSameNameInAnotherAccountIsSomebodyElse(t *testing.T) {
 	err := c.AccessKeys(AccessKeysConfig{User: "ci"}).Test(t.Context(), rota.TestRequest{Credential: key(1)})
 	refusal(t, err, rota.Stop, nil)
 }
+
+func TestWhoIsNoUserAndNoRoleIsNamed(t *testing.T) {
+	isolate(t)
+	c := through(t, "http://127.0.0.1:1", "AKIA", "secret", func(*http.Request) (*http.Response, error) {
+		t.Error("AWS was asked")
+		return nil, io.ErrUnexpectedEOF
+	})
+	const arn = "arn:aws:sts::111122223333:federated-user/ann"
+	got := c.permissions(t.Context(), identity{arn: arn}, "*", "iam:CreateAccessKey")
+	if len(got) != 1 || !got[0].Warning || !strings.Contains(got[0].Hint, arn+" may do iam:CreateAccessKey") || strings.Contains(got[0].Hint, "Simulate") {
+		t.Errorf("%+v", got)
+	}
+}

@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
+
+	"rota"
 )
 
 const (
@@ -47,10 +49,14 @@ type Config struct {
 	// AccessKeyID, SecretAccessKey and SessionToken are static credentials.
 	// Defaults to the SDK's usual chain: environment, files, container, instance.
 	AccessKeyID, SecretAccessKey, SessionToken string
+	// Budget holds the calls that the account allows. Connections with the same
+	// budget and the same role's account share them; without a role, each has
+	// its own. Defaults to a budget of the connection alone.
+	Budget rota.Budget
 }
 
-// Connection is one identity at AWS. All that is made from it shares its budget
-// of calls. It may be used by several goroutines.
+// Connection is one identity at AWS. All that is made from it shares a budget of
+// calls. It may be used by several goroutines.
 type Connection struct {
 	name   string
 	region string
@@ -61,8 +67,6 @@ type Connection struct {
 	secrets *secretsmanager.Client
 	s3      *s3.Client
 	sns     *sns.Client
-
-	budget *budget
 
 	mu sync.Mutex
 	me *identity // who Rota is, once asked
@@ -107,7 +111,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 	if loaded.Region == "" {
 		return nil, fmt.Errorf("aws %s: no region (try: region: eu-central-1, or AWS_REGION)", name)
 	}
-	calls := newBudget()
+	calls := newBudget(cfg.Budget, name, loaded.Region, cfg.RoleARN)
 	loaded.APIOptions = append(loaded.APIOptions, calls.limit, survive)
 	if cfg.RoleARN != "" {
 		assume := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(loaded), cfg.RoleARN, func(o *stscreds.AssumeRoleOptions) {
@@ -125,7 +129,6 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		name:    name,
 		region:  loaded.Region,
 		role:    cfg.RoleARN,
-		budget:  calls,
 		iam:     iam.NewFromConfig(loaded),
 		sts:     sts.NewFromConfig(loaded),
 		secrets: secretsmanager.NewFromConfig(loaded),

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
-
-	"golang.org/x/time/rate"
 
 	"rota"
 	"rota/provider/aws/awstest"
@@ -99,48 +96,56 @@ func TestIdentities(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
-	b := newBudget()
+	global := newBudget(nil, "main", "eu-central-1", "")
+	role := newBudget(nil, "main", "eu-central-1", "arn:aws:iam::111122223333:role/rota")
 	for _, c := range []struct {
 		service, operation string
-		want               *rate.Limiter
+		of                 *budget
+		want               string // "" for no limit
 	}{
-		{"IAM", "CreateAccessKey", b.iam},
-		{"Secrets Manager", "PutSecretValue", b.secretWrites},
-		{"Secrets Manager", "UpdateSecretVersionStage", b.secretWrites},
-		{"Secrets Manager", "CreateSecret", b.secretWrites},
-		{"Secrets Manager", "ListSecretVersionIds", b.secretLists},
-		{"Secrets Manager", "GetSecretValue", nil},
-		{"Secrets Manager", "DescribeSecret", nil},
-		{"SNS", "Publish", b.sns},
-		{"STS", "GetCallerIdentity", nil},
+		{"IAM", "CreateAccessKey", global, "aws main iam"},
+		{"IAM", "CreateAccessKey", role, "aws 111122223333 iam"},
+		{"Secrets Manager", "PutSecretValue", role, "aws 111122223333 eu-central-1 secretsmanager writes"},
+		{"Secrets Manager", "UpdateSecretVersionStage", role, "aws 111122223333 eu-central-1 secretsmanager writes"},
+		{"Secrets Manager", "CreateSecret", role, "aws 111122223333 eu-central-1 secretsmanager writes"},
+		{"Secrets Manager", "ListSecretVersionIds", role, "aws 111122223333 eu-central-1 secretsmanager lists"},
+		{"Secrets Manager", "GetSecretValue", role, ""},
+		{"Secrets Manager", "DescribeSecret", role, ""},
+		{"SNS", "Publish", role, "aws 111122223333 eu-central-1 sns"},
+		{"STS", "GetCallerIdentity", role, ""},
 	} {
-		if got := b.bucket(c.service, c.operation); got != c.want {
-			t.Errorf("%s:%s draws on the wrong bucket", c.service, c.operation)
+		got, perSecond := bucket(c.service, c.operation)
+		if got != "" {
+			got = c.of.key(got)
+		}
+		if got != c.want || (perSecond > 0) != (c.want != "") {
+			t.Errorf("%s:%s draws on %q, %d a second; want %q", c.service, c.operation, got, perSecond, c.want)
 		}
 	}
-	synctest.Test(t, func(t *testing.T) {
-		bucket := newBudget().secretWrites
-		begin := time.Now()
-		for range 10 * secretWritesPerSecond {
-			if err := bucket.Wait(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		// The first second's worth is free.
-		if took := time.Since(begin); took < 9*time.Second-time.Millisecond {
-			t.Errorf("ten seconds' worth of writes took %s", took)
-		}
-	})
+}
+
+// few is a budget of so many calls for each key, and no more.
+type few struct {
+	mu   sync.Mutex
+	left map[string]int
+	each int
+}
+
+func (f *few) Take(_ context.Context, key string, _ rota.Rate) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.left[key] >= f.each {
+		return rota.OverBudget(key, errors.New("there is no more"))
+	}
+	f.left[key]++
+	return nil
 }
 
 func TestAllSecretsOfAConnectionShareTheBudget(t *testing.T) {
 	e := startAWSTest(t, awstest.Options{})
-	e.budget.secretWrites.SetLimit(0)
-	e.budget.secretWrites.SetBurst(2)
+	e.Connection = e.connect(t, Config{AccessKeyID: e.id, SecretAccessKey: e.secret, Budget: &few{left: map[string]int{}, each: 2}})
 	put(t, e.store(rota.FieldMap{}), key(1)) // one write creates the secret, one puts the version
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	err := e.store(rota.FieldMap{}).Put(ctx, rota.PutRequest{Version: rota.NewVersionID(), Credential: key(2), Labels: []rota.Label{rota.Pending}})
+	err := e.store(rota.FieldMap{}).Put(t.Context(), rota.PutRequest{Version: rota.NewVersionID(), Credential: key(2), Labels: []rota.Label{rota.Pending}})
 	refusal(t, err, rota.Wait, nil)
 	if n := strings.Count(e.actions(), "CreateSecret"); n != 1 {
 		t.Errorf("a call was made beyond the budget: %s", e.actions())

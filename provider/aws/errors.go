@@ -176,6 +176,9 @@ func hintOf(err error) string {
 	if strings.Contains(text, "get identity") || strings.Contains(text, "retrieve credentials") || strings.Contains(text, "refresh cached credentials") {
 		return "give Rota credentials for AWS: a profile, a role, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an instance role"
 	}
+	if _, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok && !errors.Is(err, context.Canceled) {
+		return "check that this machine reaches AWS: the network, the name service, a proxy, the connection's endpoint"
+	}
 	return ""
 }
 

@@ -85,8 +85,8 @@ func TestNoAnswer(t *testing.T) {
 	}
 	_, err = c.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(t.Context())
 	refusal(t, err, rota.Wait, nil)
-	if !strings.Contains(err.Error(), "refused") {
-		t.Errorf("it does not say why: %v", err)
+	if text := err.Error(); !strings.Contains(text, "refused") || !strings.Contains(text, "(try: check that this machine reaches AWS") {
+		t.Errorf("it does not say why, or what to do: %v", err)
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())

@@ -51,13 +51,10 @@ const fuzzSecret = "wJalrXUtnFEMIbPxRfiCYzEXAMPLEKEY"
 func talk(t *testing.T, status uint16, contentType, errorType string, body []byte) *Connection {
 	t.Helper()
 	client := &http.Client{Transport: anything{200 + int(status)%400, printable(contentType), printable(errorType), body}}
-	c, err := connect(t.Context(), "fuzz", Config{Region: region, Endpoint: "http://127.0.0.1:1", AccessKeyID: "AKIAROTA", SecretAccessKey: "rota's own secret"}, client, time.Microsecond)
+	c, err := connect(t.Context(), "fuzz", Config{Region: region, Endpoint: "http://127.0.0.1:1", AccessKeyID: "AKIAROTA", SecretAccessKey: "rota's own secret", Budget: unlimited{}}, client, time.Microsecond)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.budget.iam.SetLimit(1e9)
-	c.budget.secretWrites.SetLimit(1e9)
-	c.budget.secretLists.SetLimit(1e9)
 	return c
 }
 

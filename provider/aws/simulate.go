@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -22,16 +23,17 @@ func (c *Connection) permissions(ctx context.Context, me identity, resource stri
 	if c.role != "" {
 		source = c.role // with its path, which a session's ARN lacks
 	}
-	unknown := func(why string) []rota.Finding {
+	unknown := func(why, hint string) []rota.Finding {
 		return []rota.Finding{{
 			Warning: true, Check: "permissions",
 			Detail: "whether Rota may do all it needs can't be told without changing anything: " + why,
-			Hint:   "allow iam:SimulatePrincipalPolicy on " + source + " to Rota, or see to it yourself that Rota may do " + list,
+			Hint:   hint + "see to it yourself that " + cmp.Or(source, me.arn) + " may do " + list,
 		}}
 	}
 	if source == "" {
-		return unknown(me.arn + " is neither a user nor a role")
+		return unknown("the policy simulator knows users and roles only, and "+me.arn+" is neither", "")
 	}
+	allow := "allow iam:SimulatePrincipalPolicy on " + source + " to Rota, or "
 	out, err := c.iam.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{
 		PolicySourceArn: &source,
 		ActionNames:     actions,
@@ -39,7 +41,7 @@ func (c *Connection) permissions(ctx context.Context, me identity, resource stri
 		MaxItems:        awssdk.Int32(1000),
 	})
 	if err != nil {
-		return unknown(classify(err).Err.Error())
+		return unknown(classify(err).Err.Error(), allow)
 	}
 	var findings []rota.Finding
 	for _, result := range out.EvaluationResults {
@@ -54,7 +56,7 @@ func (c *Connection) permissions(ctx context.Context, me identity, resource stri
 		}
 	}
 	if len(findings) == 0 {
-		return unknown("the policy simulator said nothing")
+		return unknown("the policy simulator said nothing", "")
 	}
 	return findings
 }

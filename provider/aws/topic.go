@@ -2,9 +2,7 @@ package aws
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
@@ -37,7 +35,7 @@ func (t *topic) Name() string { return "sns " + t.arn }
 // Notify implements [rota.Notifier]. A FIFO topic delivers an event that is
 // sent again within five minutes once; any other delivers it twice.
 func (t *topic) Notify(ctx context.Context, e rota.Event) error {
-	subject, message := subjectOf(e), messageOf(e)
+	subject, message := subjectOf(e), e.Text()
 	in := &sns.PublishInput{TopicArn: &t.arn, Subject: &subject, Message: &message, MessageAttributes: map[string]types.MessageAttributeValue{}}
 	for name, value := range map[string]string{
 		"kind": string(e.Kind), "secret": e.Secret, "version": e.Version, "credential": e.Credential, "event_id": e.ID,
@@ -62,7 +60,11 @@ func (t *topic) Preflight(ctx context.Context) []rota.Finding {
 		return []rota.Finding{{Warning: true, Check: check, Detail: "Rota may not look at it",
 			Hint: "allow sns:GetTopicAttributes to Rota for this check, and see to it that it may sns:Publish"}}
 	case err != nil:
-		return []rota.Finding{failed(check, t.connection.fail("look at topic "+t.arn, err))}
+		f := failed(check, t.connection.fail("look at topic "+t.arn, err))
+		if f.Hint == "" {
+			f.Hint = "the right topic_arn in rota.yaml, or: aws sns create-topic --name " + t.arn[strings.LastIndexByte(t.arn, ':')+1:]
+		}
+		return []rota.Finding{f}
 	}
 	return []rota.Finding{{OK: true, Check: check, Detail: "exists; whether Rota may publish shows with the first message"}}
 }
@@ -81,28 +83,9 @@ func subjectOf(e rota.Event) string {
 			return '?'
 		}
 		return r
-	}, fmt.Sprintf("Rota: %s %s", e.Secret, e.Kind))
+	}, e.Title())
 	if len(subject) > maxSubject {
 		subject = subject[:maxSubject-3] + "..."
 	}
 	return subject
-}
-
-// messageOf is the event for people.
-func messageOf(e rota.Event) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", e.Secret, e.Kind)
-	if e.Reason != "" {
-		fmt.Fprintf(&b, "\n%s\n", e.Reason)
-	}
-	b.WriteByte('\n')
-	for _, line := range [][2]string{
-		{"Secret", e.Secret}, {"Version", e.Version}, {"Credential", e.Credential},
-		{"At", e.At.UTC().Format(time.RFC3339)}, {"Event", e.ID},
-	} {
-		if line[1] != "" {
-			fmt.Fprintf(&b, "%-11s %s\n", line[0]+":", line[1])
-		}
-	}
-	return b.String()
 }

@@ -86,7 +86,7 @@ func TestTheNotifierKeepsTheContract(t *testing.T) {
 					if err := json.Unmarshal(content, &heard); err != nil {
 						return false, err
 					}
-					if heard == e {
+					if cmp.Equal(heard, e) {
 						return true, nil
 					}
 				}

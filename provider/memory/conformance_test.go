@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"rota"
 	"rota/provider/memory"
 	"rota/provider/providertest"
@@ -178,10 +180,7 @@ func TestNotifierKeepsTheContract(t *testing.T) {
 		n := memory.NewNotifier("chat", options)
 		return providertest.NotifierFixture{Notifier: n, Inject: inject, Polling: providertest.Polling{Tick: clock.Tick},
 			Heard: func(e rota.Event) (bool, error) {
-				if slices.Contains(n.Events(), e) {
-					return true, nil
-				}
-				return false, nil
+				return slices.ContainsFunc(n.Events(), func(heard rota.Event) bool { return cmp.Equal(heard, e) }), nil
 			}}
 	})
 }

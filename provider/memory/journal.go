@@ -138,9 +138,11 @@ func clone(p rota.Progress) rota.Progress {
 	for i := range p.Intents {
 		p.Intents[i].Known = slices.Clone(p.Intents[i].Known)
 	}
-	if p.Failure != nil {
-		f := *p.Failure
-		p.Failure = &f
+	for _, f := range []**rota.Failure{&p.Failure, &p.Behind} {
+		if *f != nil {
+			failure := **f
+			*f = &failure
+		}
 	}
 	if p.Rollback != nil {
 		r := *p.Rollback

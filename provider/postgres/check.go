@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"rota"
 )
@@ -33,4 +36,37 @@ func (q *query) Check(ctx context.Context, c rota.Credential) error {
 		return err
 	})
 	return q.conn.refused("check "+q.name+" as role "+c.Field(rota.FieldUsername), err, c)
+}
+
+// Preflight has the server read the statement as Rota's own role, without
+// running it, for when there is no credential yet to try it with. Whether the
+// role may do what it asks can't be known that way, and names may mean other
+// things to it; that the statement is none at all can.
+func (q *query) Preflight(ctx context.Context) []rota.Finding {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	f := rota.Finding{Check: "the server understands the statement"}
+	err := q.conn.fresh(ctx, func(conn *pgxpool.Conn) error {
+		return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+			if _, err := tx.Conn().PgConn().Exec(ctx, limits(ctx)).ReadAll(); err != nil {
+				return err
+			}
+			_, err := tx.Conn().PgConn().Prepare(ctx, "", q.sql, nil)
+			return err
+		})
+	})
+	answer, answered := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case err == nil:
+		f.OK = true
+	case answered && !isLogin(err):
+		f.Detail, f.Hint = q.conn.plain(err, nil).Error(), "correct the query"
+		if answer.Code != codeSyntax {
+			f.Warning = true
+			f.Hint = "correct the query, unless the new credential's role finds there what " + q.conn.cfg.Username + " does not"
+		}
+	default:
+		return []rota.Finding{problem(f.Check, q.conn.failed(f.Check, err))}
+	}
+	return []rota.Finding{f}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,6 +37,8 @@ type Connection struct {
 	name string
 	cfg  Config
 	pool *pgxpool.Pool
+
+	noAuthid atomic.Bool // Rota may not read pg_authid
 }
 
 // New checks the settings, and reads the certificates that they name. name is

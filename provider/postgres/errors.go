@@ -22,6 +22,7 @@ const (
 	codeUndefinedObject      = "42704"
 	codeUndefinedDatabase    = "3D000"
 	codeReadOnly             = "25006"
+	codeSyntax               = "42601"
 	codeTooManyConnections   = "53300"
 	codeLockNotAvailable     = "55P03"
 )
@@ -48,7 +49,7 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 	}
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		return rota.Wait, "", nil
+		return rota.Wait, c.unreached(err), nil
 	}
 	switch code := answer.Code; {
 	case strings.HasPrefix(code, "28") && isLogin(err):
@@ -72,6 +73,14 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 		return rota.Stop, "", nil
 	}
 	return rota.Wait, "", nil
+}
+
+// unreached is what a person can do about a login that got no answer.
+func (c *Connection) unreached(err error) string {
+	if !isLogin(err) || errors.Is(err, context.Canceled) || unasked(err) {
+		return ""
+	}
+	return fmt.Sprintf("check host and port of connection %s, that PostgreSQL runs there, and that no firewall is on the way", c.name)
 }
 
 // untrusted tells whether the server's certificate was refused: by crypto/tls,
@@ -108,6 +117,8 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 	case unasked(err):
 		e.Class, e.Hint = rota.Stop, "scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf"
 		e.Err = errors.New("the server let the role in without asking for its password, so that a login proves nothing")
+	case answered && answer.Code == codeReadOnly:
+		e.Hint = "a statement that only reads"
 	case answered && !isLogin(err) && e.Class != rota.Wait:
 		// A statement that the role may not run, or that is wrong.
 		e.Class, e.Hint = rota.Stop, ""

@@ -144,8 +144,8 @@ func (a *alternating) oneFree(ctx context.Context) rota.Finding {
 	case err != nil:
 		return problem(f.Check, err)
 	case len(issued) == len(a.names):
-		f.Warning, f.Detail = true, "both may have a password: so it is until the previous one is retired, and else Rota does not know one of them and leaves it alone"
-		f.Hint = "where nobody uses the one that is not in the store: ALTER ROLE … NOLOGIN PASSWORD NULL"
+		f.Warning, f.Detail = true, "both can log in. While the previous credential waits for its retirement that is right; otherwise somebody else set one of the passwords, and Rota takes neither role for the next one"
+		f.Hint = "rota status says whether a previous one waits; if none does, and nobody uses the role that is not current: ALTER ROLE … NOLOGIN PASSWORD NULL"
 	default:
 		f.OK = true
 	}

@@ -113,6 +113,47 @@ func TestPreflightNamesWhatIsWrong(t *testing.T) {
 	})
 }
 
+func TestPreflightOfAQueryHasTheServerReadIt(t *testing.T) {
+	s := shared.Get(t)
+	c := admin(t, s)
+	table := unique("orders")
+	s.Exec(t, "CREATE TABLE "+table+" (id int)")
+	const check = "the server understands"
+	for _, test := range []struct {
+		name, sql, detail string
+		good, warning     bool
+	}{
+		{"one that only another role may run", "SELECT count(*) FROM " + table, "", true, false},
+		{"one that would be slow", "SELECT pg_sleep(60)", "", true, false},
+		{"no statement at all", "SELEC 1", "syntax error", false, false},
+		{"two statements", "SELECT 1; SELECT 2", "multiple commands", false, false},
+		{"a table that Rota's own role does not find", "SELECT * FROM " + table + "_x", "does not exist", false, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if f := wantFinding(t, c.Query("q", test.sql), check, test.good, test.detail); f.Warning != test.warning {
+				t.Errorf("%+v, want a warning %t", f, test.warning)
+			}
+		})
+	}
+	bad := connect(t, Config{Host: s.Host, Port: s.Port, Username: c.cfg.Username, Password: "wrong"})
+	if f := wantFinding(t, bad.Query("q", "SELECT 1"), check, false, "password authentication failed"); f.Warning {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestPreflightOfAServerThatDoesNotAnswerSaysWhatToDo(t *testing.T) {
+	nowhere := connect(t, Config{Host: "127.0.0.1", Port: 1, Username: "rota", Password: adminPassword})
+	for name, part := range map[string]any{
+		"issuer": must(nowhere.Password(PasswordConfig{Role: "x"})), "pair": must(nowhere.Alternating(AlternatingConfig{Roles: [2]string{"x", "y"}})),
+		"query": nowhere.Query("q", "SELECT 1"),
+	} {
+		f := findings(t, part)[0]
+		if f.OK || !strings.Contains(f.Detail, "refused") || !strings.Contains(f.Hint, "check host and port of connection app-db") {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
 func TestWhoMayAlterWhomDependsOnTheVersion(t *testing.T) {
 	app := roleFacts{Name: "app"}
 	for _, test := range []struct {

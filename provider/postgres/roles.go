@@ -216,14 +216,24 @@ func (s state) gone() bool { return !s.Login || s.NoPassword }
 
 // states reads the roles; one that does not exist is left out.
 func (r *roles) states(ctx context.Context, op string) ([]state, error) {
+	const columns = "SELECT rolname, rolcanlogin, coalesce(rolvaliduntil < clock_timestamp(), false), "
+	names := make([]string, len(r.names))
+	for i, name := range r.names {
+		names[i] = literal(name)
+	}
+	where := " WHERE rolname IN (" + strings.Join(names, ", ") + ") ORDER BY rolname"
+	rows, allowed, err := r.conn.authid(ctx, op, columns+"rolpassword IS NULL FROM pg_catalog.pg_authid"+where)
+	if err == nil && !allowed {
+		rows, err = r.conn.rows(ctx, op, columns+"false FROM pg_catalog.pg_roles"+where)
+	}
 	var found []state
-	err := r.conn.within(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
-		var err error
-		found, err = readStates(ctx, tx, r.names)
-		return err
-	})
+	for _, row := range rows {
+		found = append(found, state{Name: string(row[0]), Login: isTrue(row[1]), Expired: isTrue(row[2]), NoPassword: isTrue(row[3])})
+	}
 	return found, err
 }
+
+func isTrue(text []byte) bool { return string(text) == "t" }
 
 // readStates looks whether a role has a password only where Rota may: a query
 // that names a column of pg_authid that it may not read fails as a whole.

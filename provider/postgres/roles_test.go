@@ -391,7 +391,7 @@ func TestACheckRunsWithTheNewLoginAndCanOnlyRead(t *testing.T) {
 	if err := check("SELECT 1 WHERE session_user = '"+name+"' AND 1 / (CASE WHEN session_user = '"+name+"' THEN 1 ELSE 0 END) = 1", made); err != nil {
 		t.Errorf("it runs as somebody else: %v", err)
 	}
-	wantError(t, check("INSERT INTO "+table+" VALUES (1)", made), rota.Wait, nil, "read-only")
+	wantError(t, check("INSERT INTO "+table+" VALUES (1)", made), rota.Wait, nil, "read-only", "try: a statement that only reads")
 	wantError(t, check("SELECT 1; SELECT 2", made), rota.Stop, nil, "multiple commands")
 	wantError(t, check("SELEC", made), rota.Stop, nil, "check orders", "syntax error")
 	wantError(t, check("SELECT * FROM pg_authid", made), rota.Stop, nil, "permission denied")

@@ -9,40 +9,56 @@ import (
 // fill gives every field below p a value that is not zero, always the same, so
 // that a field that was added since is tested too.
 func fill(p any) {
-	n := 0
-	fillValue(reflect.ValueOf(p).Elem(), &n)
+	f := filler{open: map[reflect.Type]int{}}
+	f.value(reflect.ValueOf(p).Elem())
 }
 
-func fillValue(v reflect.Value, n *int) {
-	*n++
+// filler knows the structs that it is inside of: one that can hold its like is
+// filled with one, and that with none.
+type filler struct {
+	n    int
+	open map[reflect.Type]int
+}
+
+func (f *filler) value(v reflect.Value) {
+	f.n++
+	n := f.n
 	if v.Type() == reflect.TypeFor[time.Time]() {
-		v.Set(reflect.ValueOf(time.Date(2026, 1, 2, 3, 4, *n%60, 0, time.UTC)))
+		v.Set(reflect.ValueOf(time.Date(2026, 1, 2, 3, 4, n%60, 0, time.UTC)))
 		return
 	}
 	switch v.Kind() {
 	case reflect.String:
-		v.SetString(fmt.Sprintf("value %d with \"quotes\", a ' and ünïcode", *n))
+		v.SetString(fmt.Sprintf("value %d with \"quotes\", a ' and ünïcode", n))
 	case reflect.Int, reflect.Int64:
-		v.SetInt(int64(*n))
+		v.SetInt(int64(n))
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Struct:
+		f.open[v.Type()]++
 		for _, field := range v.Fields() {
-			fillValue(field, n)
+			f.value(field)
 		}
+		f.open[v.Type()]--
 	case reflect.Pointer:
+		if f.open[v.Type().Elem()] > 1 {
+			return
+		}
 		v.Set(reflect.New(v.Type().Elem()))
-		fillValue(v.Elem(), n)
+		f.value(v.Elem())
 	case reflect.Slice:
+		if f.open[v.Type().Elem()] > 1 {
+			return
+		}
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		fillValue(v.Index(0), n)
-		fillValue(v.Index(1), n)
+		f.value(v.Index(0))
+		f.value(v.Index(1))
 	case reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
 		for range 2 {
 			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-			fillValue(key, n)
-			fillValue(value, n)
+			f.value(key)
+			f.value(value)
 			v.SetMapIndex(key, value)
 		}
 	default:

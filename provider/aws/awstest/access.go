@@ -1,10 +1,11 @@
 package awstest
 
 import (
-	"crypto/subtle"
 	"slices"
 	"strings"
 	"time"
+
+	"rota/server/sigv4"
 )
 
 // caller is who signed a request.
@@ -43,17 +44,15 @@ func (s *Server) authenticate(x *exchange) (*caller, *apiError) {
 	if x.service == "s3" {
 		unknown.Message = "The AWS Access Key Id you provided does not exist in our records."
 	}
-	who, token := s.lookup(x.auth.keyID)
-	if who == nil || !who.key.active || s.notYet(x.auth.keyID) {
+	who, token := s.lookup(x.auth.KeyID)
+	if who == nil || !who.key.active || s.notYet(x.auth.KeyID) {
 		return nil, unknown
 	}
-	if subtle.ConstantTimeCompare([]byte(token), []byte(x.auth.token)) != 1 {
-		return nil, unknown
-	}
-	if e := x.auth.verify(x.http, x.body, who.key.secret); e != nil {
+	key := sigv4.Key{Secret: who.key.secret, Token: token}
+	if e := signatureError(x.service, verifier.Check(x.http, x.body, x.auth, key)); e != nil {
 		return nil, e
 	}
-	if sess := s.sessions[x.auth.keyID]; sess != nil && !s.now().Before(sess.expires) {
+	if sess := s.sessions[x.auth.KeyID]; sess != nil && !s.now().Before(sess.expires) {
 		return nil, fail(403, codeExpired, "The security token included in the request is expired")
 	}
 	return who, nil
@@ -150,7 +149,7 @@ type use struct {
 // counts: AWS tells of the last request made with the key.
 func (s *Server) recordUse(x *exchange) {
 	if x.caller.user != "" {
-		s.addUse(x.auth.keyID, use{at: s.now(), service: x.service, region: x.auth.region})
+		s.addUse(x.auth.KeyID, use{at: s.now(), service: x.service, region: x.auth.Region})
 	}
 }
 

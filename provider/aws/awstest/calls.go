@@ -55,7 +55,7 @@ func (s *Server) settle(call *Call, code string, dropped bool) {
 
 // describe is the record of the call, with names where the request has ARNs.
 func (s *Server) describe(x *exchange) Call {
-	call := Call{Service: x.service, Action: x.action, KeyID: x.auth.keyID}
+	call := Call{Service: x.service, Action: x.action, KeyID: x.auth.KeyID}
 	switch x.service {
 	case "iam":
 		call.Resource, call.Detail = x.form.Get("UserName"), x.form.Get("AccessKeyId")
@@ -72,7 +72,7 @@ func (s *Server) describe(x *exchange) Call {
 	case "secretsmanager":
 		call.Resource = x.args.Name
 		if call.Resource == "" {
-			call.Resource = s.secretName(x.args.SecretID)
+			call.Resource = s.secrets.now.Name(x.args.SecretID)
 		}
 		call.Version, call.Detail = x.args.about()
 	case "s3":

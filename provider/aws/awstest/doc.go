@@ -4,9 +4,11 @@
 // access keys and their status are checked as AWS checks them, and faults can
 // be injected into any call.
 //
-// What lives here is the vendor's side only: nothing of Rota is imported, and
-// nothing of Rota's rules is known. Where AWS's documentation and another
-// imitation of AWS disagree, the documentation is followed.
+// What lives here is the vendor's side only, and nothing of Rota's rules is
+// known. Secrets Manager is the house's own, package server/secretsmanager over
+// records in memory, and so is the check of signatures, package server/sigv4.
+// Where AWS's documentation and another imitation of AWS disagree, the
+// documentation is followed.
 //
 // It differs from AWS on purpose in these points: there is one account and one
 // region's worth of state, whatever region a request is signed for; a user may

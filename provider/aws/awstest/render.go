@@ -2,33 +2,36 @@ package awstest
 
 import (
 	"bytes"
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
+
+	"rota/server/secretsmanager"
 )
 
 // Error codes of authentication, as the query services name them; failureLocked
 // translates them for the others.
 const (
-	codeMissing   = "MissingAuthenticationToken"
-	codeUnknown   = "InvalidClientTokenId"
-	codeSignature = "SignatureDoesNotMatch"
-	codeExpired   = "ExpiredToken"
-	codeDenied    = "AccessDenied"
+	codeMissing    = "MissingAuthenticationToken"
+	codeIncomplete = "IncompleteSignature"
+	codeUnknown    = "InvalidClientTokenId"
+	codeSignature  = "SignatureDoesNotMatch"
+	codeExpired    = "ExpiredToken"
+	codeDenied     = "AccessDenied"
 )
 
 // dialects is how each service names the errors that all services share, where
 // it differs from the query services.
 var dialects = map[string]map[string]string{
 	"secretsmanager": {
-		codeMissing:   "MissingAuthenticationTokenException",
-		codeUnknown:   "UnrecognizedClientException",
-		codeSignature: "InvalidSignatureException",
-		codeExpired:   "ExpiredTokenException",
-		codeDenied:    "AccessDeniedException",
+		codeMissing:    "MissingAuthenticationTokenException",
+		codeIncomplete: "IncompleteSignatureException",
+		codeUnknown:    "UnrecognizedClientException",
+		codeSignature:  "InvalidSignatureException",
+		codeExpired:    "ExpiredTokenException",
+		codeDenied:     "AccessDeniedException",
 	},
 	"s3": {
 		codeMissing: "AccessDenied",
@@ -68,8 +71,8 @@ func (s *Server) render(x *exchange, e *apiError) reply {
 	id := s.newUUID()
 	switch x.service {
 	case "secretsmanager":
-		body, _ := json.Marshal(map[string]string{"__type": e.Code, "Message": e.Message}) // strings always marshal
-		return reply{status: e.Status, code: e.Code, body: body, header: jsonHeader(id)}
+		answer := secretsmanager.Failure(&secretsmanager.Error{Status: e.Status, Code: e.Code, Message: e.Message})
+		return reply{status: answer.Status, code: answer.Code, body: answer.Body, header: jsonHeader(id)}
 	case "s3":
 		answer := reply{status: e.Status, code: e.Code, header: map[string]string{"X-Amz-Request-Id": id}}
 		if x.http.Method == http.MethodHead {
@@ -89,18 +92,10 @@ func (s *Server) render(x *exchange, e *apiError) reply {
 	return reply{status: e.Status, code: e.Code, body: body, header: xmlHeader(id)}
 }
 
-// success writes a result in the service's protocol: for the query services a
-// struct for encoding/xml (nil for actions without a result), for Secrets
-// Manager one for encoding/json.
+// success writes a result of the query services: a struct for encoding/xml, nil
+// for actions without a result.
 func (s *Server) success(x *exchange, result any) reply {
 	id := s.newUUID()
-	if x.service == "secretsmanager" {
-		body, err := json.Marshal(result)
-		if err != nil {
-			return s.render(x, fail(500, "InternalServiceError", err.Error()))
-		}
-		return reply{status: http.StatusOK, body: body, header: jsonHeader(id)}
-	}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, `<%sResponse xmlns="%s">`, x.action, namespaces[x.service])
 	if result != nil {

@@ -5,16 +5,18 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"rota/server/sigv4"
 )
 
 // exchange is one request on its way through the server.
 type exchange struct {
 	service, action string
-	auth            authorization
-	form            url.Values     // IAM, STS, SNS
-	args            *secretRequest // Secrets Manager
-	bucket, object  string         // S3
-	query           url.Values     // S3
+	auth            sigv4.Signature
+	form            url.Values // IAM, STS, SNS
+	args            secretArgs // Secrets Manager
+	bucket, object  string     // S3
+	query           url.Values // S3
 	body            []byte
 	http            *http.Request
 	err             *apiError // what is wrong with the request itself
@@ -35,9 +37,6 @@ func fail(status int, code, message string) *apiError {
 }
 
 func unknownAction(x *exchange) *apiError {
-	if x.service == "secretsmanager" {
-		return fail(400, "UnknownOperationException", "The operation "+x.action+" is not known.")
-	}
 	return fail(400, "InvalidAction", "Could not find operation "+x.action+" for this service.")
 }
 
@@ -45,19 +44,15 @@ func unknownAction(x *exchange) *apiError {
 // what is wrong is kept in err, so that the call can be recorded and refused.
 func parseRequest(r *http.Request, body []byte) *exchange {
 	x := &exchange{http: r, body: body}
-	x.auth, x.err = parseAuthorization(r)
-	x.service = x.auth.service
+	x.auth, x.err = parseSignature(r)
+	x.service = x.auth.Service
 	switch target := r.Header.Get("X-Amz-Target"); {
 	case strings.HasPrefix(target, "secretsmanager."):
 		x.service, x.action = "secretsmanager", strings.TrimPrefix(target, "secretsmanager.")
-		x.args = &secretRequest{}
-		if err := json.Unmarshal(body, x.args); err != nil && x.err == nil {
-			x.err = fail(400, "SerializationException", "The request body is not the JSON it should be.")
-		}
+		_ = json.Unmarshal(body, &x.args) // what is wrong with it the service says
 	case x.service == "s3":
 		x.parseS3()
-	case x.service == "secretsmanager":
-		x.args = &secretRequest{}
+	case x.service == "secretsmanager": // without an operation
 	default:
 		form, err := url.ParseQuery(string(body))
 		if err != nil && x.err == nil {
@@ -65,7 +60,7 @@ func parseRequest(r *http.Request, body []byte) *exchange {
 		}
 		x.form, x.action = form, form.Get("Action")
 	}
-	if x.auth.service != "" && x.auth.service != x.service && x.err == nil {
+	if x.auth.Service != "" && x.auth.Service != x.service && x.err == nil {
 		x.err = fail(403, codeSignature, "Credential should be scoped to correct service: '"+x.service+"'.")
 	}
 	return x

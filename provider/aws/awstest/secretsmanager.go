@@ -1,40 +1,62 @@
 package awstest
 
 import (
-	"regexp"
-	"strconv"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
-	"time"
+
+	"rota/access"
+	"rota/server/secretsmanager"
+	"rota/store/record"
 )
 
-// secretRequest is the union of the parameters of all actions.
-type secretRequest struct {
-	Name                       string
-	Description                *string
-	SecretID                   string  `json:"SecretId"`
-	KMSKeyID                   *string `json:"KmsKeyId"`
-	ClientRequestToken         string
-	SecretString               *string
-	SecretBinary               []byte
-	Tags                       []tag
-	TagKeys                    []string
-	VersionID                  string `json:"VersionId"`
-	VersionStage               string
-	VersionStages              []string
-	MoveToVersionID            string `json:"MoveToVersionId"`
-	RemoveFromVersionID        string `json:"RemoveFromVersionId"`
-	MaxResults                 *int
-	NextToken                  string
-	IncludeDeprecated          bool
-	IncludePlannedDeletion     bool
-	RecoveryWindowInDays       *int
-	ForceDeleteWithoutRecovery bool
-	Filters                    []filter
-	SortOrder                  string
+// secrets is the account's Secrets Manager: the house's one implementation,
+// over records in memory.
+type secrets struct {
+	records *record.Memory
+	now     *secretsmanager.Server
+	stale   *secretsmanager.Server // reads the state before each secret's last write
+}
+
+func newSecrets(s *Server) secrets {
+	records := &record.Memory{Now: s.now}
+	options := secretsmanager.Options{Account: s.account, Region: s.region, Now: s.now, Random: seeded{s}}
+	options.Records = record.Guard(records, s.now)
+	fresh := secretsmanager.New(options)
+	options.Records = record.Guard(records.Stale(), s.now)
+	return secrets{records: records, now: fresh, stale: secretsmanager.New(options)}
+}
+
+// seeded reads from the server's source of random numbers. The caller holds the
+// mutex.
+type seeded struct{ s *Server }
+
+func (r seeded) Read(b []byte) (int, error) {
+	var word [8]byte
+	for i := 0; i < len(b); i += len(word) {
+		binary.LittleEndian.PutUint64(word[:], r.s.rand.Uint64())
+		copy(b[i:], word[:])
+	}
+	return len(b), nil
+}
+
+// secretArgs are the parameters that the record of a call shows.
+type secretArgs struct {
+	Name                string
+	SecretID            string `json:"SecretId"`
+	ClientRequestToken  string
+	VersionID           string `json:"VersionId"`
+	VersionStage        string
+	VersionStages       []string
+	MoveToVersionID     string `json:"MoveToVersionId"`
+	RemoveFromVersionID string `json:"RemoveFromVersionId"`
 }
 
 // about is the version and the labels for the record of the call.
-func (r *secretRequest) about() (version, labels string) {
+func (r secretArgs) about() (version, labels string) {
 	labels = strings.Join(r.VersionStages, ",")
 	if r.VersionStage != "" {
 		labels = r.VersionStage
@@ -47,236 +69,30 @@ func (r *secretRequest) about() (version, labels string) {
 	return "", labels
 }
 
-func (r *secretRequest) hasValue() bool { return r.SecretString != nil || r.SecretBinary != nil }
+// staleReads are the operations that an eventually consistent answer can be
+// given to.
+var staleReads = []string{"BatchGetSecretValue", "DescribeSecret", "GetResourcePolicy", "GetSecretValue", "ListSecretVersionIds", "ListSecrets"}
 
-func (s *Server) secretsManager(x *exchange) (any, *apiError) {
-	switch x.action {
-	case "CreateSecret":
-		return s.createSecret(x.args)
-	case "DescribeSecret":
-		return s.describeSecret(x)
-	case "GetSecretValue":
-		return s.getSecretValue(x)
-	case "PutSecretValue":
-		return s.putSecretValue(x.args)
-	case "UpdateSecretVersionStage":
-		return s.updateSecretVersionStage(x.args)
-	case "ListSecretVersionIds":
-		return s.listSecretVersionIDs(x)
-	case "ListSecrets":
-		return s.listSecrets(x)
-	case "UpdateSecret":
-		return s.updateSecret(x.args)
-	case "DeleteSecret":
-		return s.deleteSecret(x.args)
-	case "RestoreSecret":
-		return s.restoreSecret(x.args)
-	case "TagResource", "UntagResource":
-		return struct{}{}, s.tagSecret(x)
+// secretsManager carries out a call. That the caller may make it has been
+// checked.
+func (s *Server) secretsManager(x *exchange) reply {
+	server := s.secrets.now
+	if x.stale && slices.Contains(staleReads, x.action) {
+		server = s.secrets.stale
 	}
-	return nil, unknownAction(x)
+	answer := server.Do(context.Background(), access.Local(x.caller.arn), x.action, x.body)
+	return reply{status: answer.Status, header: jsonHeader(s.newUUID()), body: answer.Body, code: answer.Code}
 }
 
-// epoch is a date of the JSON protocol: seconds since 1970, to the millisecond.
-type epoch struct{ time.Time }
-
-// MarshalJSON writes the date as a number.
-func (e epoch) MarshalJSON() ([]byte, error) {
-	return strconv.AppendFloat(nil, float64(e.UnixMilli())/1000, 'f', 3, 64), nil
-}
-
-var errNoSecret = apiError{Status: 400, Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}
-
-func invalidParameter(message string) *apiError {
-	return fail(400, "InvalidParameterException", message)
-}
-
-func invalidRequest(message string) *apiError { return fail(400, "InvalidRequestException", message) }
-
-var arnSuffix = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
-
-// resolve reads a SecretId: a name, a full ARN, which must match as a whole, or
-// an ARN without the six random characters. An ARN whose name ends in a hyphen
-// and six characters is taken for a full one, as AWS warns.
-func (s *Server) resolve(id string) (name, fullARN string) {
-	rest, isARN := strings.CutPrefix(id, s.secretARN(""))
-	switch {
-	case !isARN:
-		return id, ""
-	case arnSuffix.MatchString(rest):
-		return rest[:len(rest)-7], id
+// callSecrets carries out a call of the server's own.
+func (s *Server) callSecrets(operation string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
 	}
-	return rest, ""
-}
-
-func (s *Server) secretName(id string) string {
-	name, _ := s.resolve(id)
-	return name
-}
-
-func (s *Server) secretARN(name string) string {
-	return "arn:aws:secretsmanager:" + s.region + ":" + s.account + ":secret:" + name
-}
-
-// secret finds a secret by a SecretId. One whose recovery window is over is gone.
-func (s *Server) secret(id string, stale bool) (*secret, *apiError) {
-	if id == "" {
-		return nil, invalidParameter("You must provide a SecretId.")
+	answer := s.secrets.now.Do(context.Background(), access.Local("awstest"), operation, body)
+	if answer.Code != "" {
+		return fmt.Errorf("%s: %s", operation, answer.Body)
 	}
-	name, arn := s.resolve(id)
-	c := s.secrets.get(name, stale)
-	if c == nil || (arn != "" && c.arn != arn) || c.gone(s.now()) {
-		e := errNoSecret
-		return nil, &e
-	}
-	return c, nil
-}
-
-// forUse is secret for the actions that refuse one that is to be deleted.
-func (s *Server) forUse(id string, stale bool) (*secret, *apiError) {
-	c, e := s.secret(id, stale)
-	if e == nil && !c.deleteAt.IsZero() {
-		return nil, invalidRequest("You can't perform this operation on the secret because it was marked for deletion.")
-	}
-	return c, e
-}
-
-var validName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-]{1,512}$`)
-
-type secretAnswer struct {
-	ARN, Name     string
-	VersionID     string   `json:"VersionId,omitempty"`
-	VersionStages []string `json:",omitempty"`
-	DeletionDate  epoch    `json:",omitzero"`
-}
-
-func (s *Server) createSecret(r *secretRequest) (any, *apiError) {
-	if !validName.MatchString(r.Name) {
-		return nil, invalidParameter("Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
-	}
-	c := s.secrets.get(r.Name, false)
-	if c != nil && !c.gone(s.now()) {
-		return s.createAgain(c, r)
-	}
-	c = &secret{
-		name: r.Name, arn: s.secretARN(r.Name) + "-" + s.pick(alphanum, 6),
-		created: s.now(), changed: s.now(),
-	}
-	c.detail(r)
-	if e := c.addTags(r.Tags); e != nil {
-		return nil, e
-	}
-	answer := secretAnswer{ARN: c.arn, Name: c.name}
-	if r.hasValue() {
-		v, e := newVersion(r, s.now())
-		if e != nil {
-			return nil, e
-		}
-		c.versions = append(c.versions, v)
-		c.attach(labelCurrent, v.id)
-		answer.VersionID = v.id
-	}
-	s.secrets.put(c.name, c)
-	return answer, nil
-}
-
-// detail takes over what a request says beside the value.
-func (c *secret) detail(r *secretRequest) {
-	if r.Description != nil {
-		c.description = *r.Description
-	}
-	if r.KMSKeyID != nil {
-		c.kmsKey = *r.KMSKeyID
-	}
-}
-
-// createAgain answers a CreateSecret for a secret that there is: the same
-// token with the same value is the same request once more.
-func (s *Server) createAgain(c *secret, r *secretRequest) (any, *apiError) {
-	if !c.deleteAt.IsZero() {
-		return nil, invalidRequest("You can't create this secret because a secret with this name is already scheduled for deletion.")
-	}
-	if v := c.version(r.ClientRequestToken); v != nil && v.same(r) {
-		return secretAnswer{ARN: c.arn, Name: c.name, VersionID: v.id}, nil
-	}
-	return nil, fail(400, "ResourceExistsException", "The operation failed because the secret "+c.name+" already exists.")
-}
-
-func (s *Server) describeSecret(x *exchange) (any, *apiError) {
-	c, e := s.secret(x.args.SecretID, x.stale)
-	if e != nil {
-		return nil, e
-	}
-	entry := c.entry()
-	return struct {
-		secretEntry
-		VersionIDsToStages map[string][]string `json:"VersionIdsToStages,omitempty"`
-	}{entry, c.stages()}, nil
-}
-
-// secretEntry is what DescribeSecret and ListSecrets have in common.
-type secretEntry struct {
-	ARN, Name        string
-	Description      string `json:",omitempty"`
-	KMSKeyID         string `json:"KmsKeyId,omitempty"`
-	RotationEnabled  *bool  `json:",omitempty"`
-	CreatedDate      epoch  `json:",omitzero"`
-	LastChangedDate  epoch  `json:",omitzero"`
-	LastRotatedDate  epoch  `json:",omitzero"`
-	LastAccessedDate epoch  `json:",omitzero"`
-	DeletedDate      epoch  `json:",omitzero"`
-	Tags             []tag  `json:",omitempty"`
-}
-
-func (c *secret) entry() secretEntry {
-	e := secretEntry{
-		ARN: c.arn, Name: c.name, Description: c.description, KMSKeyID: c.kmsKey, Tags: c.tags,
-		CreatedDate: epoch{c.created}, LastChangedDate: epoch{c.changed},
-		LastAccessedDate: epoch{c.accessed}, DeletedDate: epoch{c.deleted},
-	}
-	if c.rotates {
-		e.RotationEnabled, e.LastRotatedDate = new(true), epoch{c.rotated}
-	}
-	return e
-}
-
-func (s *Server) getSecretValue(x *exchange) (any, *apiError) {
-	c, e := s.forUse(x.args.SecretID, x.stale)
-	if e != nil {
-		return nil, e
-	}
-	v, e := c.pick(x.args.VersionID, x.args.VersionStage)
-	if e != nil {
-		return nil, e
-	}
-	day := s.now().Truncate(24 * time.Hour)
-	c.accessed, v.accessed = day, day // no write: a stale read shows it too
-	return struct {
-		ARN, Name     string
-		VersionID     string  `json:"VersionId"`
-		SecretString  *string `json:",omitempty"`
-		SecretBinary  []byte  `json:",omitempty"`
-		VersionStages []string
-		CreatedDate   epoch
-	}{c.arn, c.name, v.id, v.text, v.data, v.labels, epoch{v.created}}, nil
-}
-
-func (s *Server) updateSecret(r *secretRequest) (any, *apiError) {
-	c, e := s.forUse(r.SecretID, false)
-	if e != nil {
-		return nil, e
-	}
-	c = c.clone(s.now())
-	c.detail(r)
-	answer := secretAnswer{ARN: c.arn, Name: c.name}
-	if r.hasValue() {
-		v, e := c.add(r, s.now())
-		if e != nil {
-			return nil, e
-		}
-		c.attach(labelCurrent, v.id)
-		answer.VersionID = v.id
-	}
-	s.secrets.put(c.name, c)
-	return answer, nil
+	return json.Unmarshal(answer.Body, out)
 }

@@ -63,7 +63,7 @@ type Server struct {
 	newKeys  map[string]*newKey
 	failNew  int
 	topics   table[topic]
-	secrets  table[secret]
+	secrets  secrets // has locks of its own
 	buckets  table[bucket]
 }
 
@@ -107,6 +107,7 @@ func newServer(opts Options) *Server {
 	if s.clock == nil {
 		s.clock = time.Now
 	}
+	s.secrets = newSecrets(s)
 	s.rootKey = accessKey{id: s.newID("AKIA"), secret: s.newSecretKey(), active: true, created: s.now()}
 	return s
 }
@@ -227,8 +228,11 @@ func (s *Server) act(x *exchange, stale bool) reply {
 	if e := s.authorize(x); e != nil {
 		return s.failureLocked(x, e)
 	}
-	if x.service == "s3" {
+	switch x.service {
+	case "s3":
 		return s.s3(x)
+	case "secretsmanager":
+		return s.secretsManager(x)
 	}
 	var result any
 	switch x.service {
@@ -238,8 +242,6 @@ func (s *Server) act(x *exchange, stale bool) reply {
 		result, e = s.sts(x)
 	case "sns":
 		result, e = s.sns(x)
-	case "secretsmanager":
-		result, e = s.secretsManager(x)
 	default:
 		e = unknownAction(x)
 	}

@@ -1,0 +1,117 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Template is a text with places such as {project_path}, which what was proven
+// of a caller fills: the claims of a token, the names in a certificate.
+type Template string
+
+// maxFilled bounds a filled template, in bytes.
+const maxFilled = 512
+
+// Validate refuses a template whose braces don't pair, and where names is not
+// nil, places that are none of them.
+func (t Template) Validate(names []string) error {
+	_, err := t.fill(func(name string) (string, error) {
+		if name == "" {
+			return "", fmt.Errorf("template %q has an empty place {}", t)
+		}
+		for _, n := range names {
+			if n == name {
+				return "x", nil
+			}
+		}
+		if names == nil {
+			return "x", nil
+		}
+		if near := Nearest(name, names); near != "" {
+			return "", fmt.Errorf("template %q: nothing is called {%s} (did you mean {%s}?)", t, name, near)
+		}
+		return "", fmt.Errorf("template %q: nothing is called {%s} (try: {%s})", t, name, strings.Join(names, "}, {"))
+	})
+	return err
+}
+
+// Fill puts values into the places. It refuses a value that is missing, empty
+// or has blanks, unprintable characters, "*" or a brace in it: what a stranger
+// chose must not widen a pattern of names, nor break a line of the audit.
+func (t Template) Fill(value func(name string) (string, bool)) (string, error) {
+	filled, err := t.fill(func(name string) (string, error) {
+		v, ok := value(name)
+		if !ok || v == "" {
+			return "", fmt.Errorf("there is no %s to fill template %q with", name, t)
+		}
+		if strings.ContainsFunc(v, func(r rune) bool {
+			return unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune("*{}", r)
+		}) {
+			return "", fmt.Errorf("%s has a character that template %q may not be filled with", name, t)
+		}
+		return v, nil
+	})
+	if err == nil && len(filled) > maxFilled {
+		return "", fmt.Errorf("template %q, filled, is longer than %d bytes", t, maxFilled)
+	}
+	return filled, err
+}
+
+func (t Template) fill(value func(name string) (string, error)) (string, error) {
+	var b strings.Builder
+	rest := string(t)
+	for {
+		before, after, found := strings.Cut(rest, "{")
+		if strings.Contains(before, "}") {
+			return "", errUnpaired
+		}
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		name, next, closed := strings.Cut(after, "}")
+		if !closed || strings.Contains(name, "{") {
+			return "", errUnpaired
+		}
+		v, err := value(name)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(v)
+		rest = next
+	}
+}
+
+var errUnpaired = errors.New("a { or } has no partner (try: {project_path})")
+
+// ValidateTemplates checks rules whose patterns are templates. For names see
+// [Template.Validate].
+func ValidateTemplates(rules []Rule, names []string) error {
+	filled := make([]Rule, 0, len(rules))
+	for _, r := range rules {
+		if err := Template(r.Pattern).Validate(names); err != nil {
+			return err
+		}
+		pattern, err := Template(r.Pattern).Fill(func(string) (string, bool) { return "x", true })
+		if err != nil {
+			return err
+		}
+		filled = append(filled, Rule{Action: r.Action, Pattern: pattern})
+	}
+	return ValidateRules(filled)
+}
+
+// FillRules fills the patterns of rules.
+func FillRules(rules []Rule, value func(name string) (string, bool)) ([]Rule, error) {
+	filled := make([]Rule, 0, len(rules))
+	for _, r := range rules {
+		pattern, err := Template(r.Pattern).Fill(value)
+		if err != nil {
+			return nil, err
+		}
+		filled = append(filled, Rule{Action: r.Action, Pattern: pattern})
+	}
+	return filled, nil
+}

@@ -1,0 +1,77 @@
+package rota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Rate is how much a budget gives.
+type Rate struct {
+	PerSecond float64
+	Burst     int // how many may be taken at once after a rest
+}
+
+// Budget holds the calls that may be made of what an outside system limits. All
+// that draw on one key share it: every secret of a process, and every replica
+// where the budget is in a database.
+type Budget interface {
+	// Take waits until one call may be made. Where ctx ends, or would end,
+	// before that, it fails at once with an error of the class [Wait]. key names
+	// the account and the operation, such as "aws 111122223333 iam"; all callers
+	// give a key the same rate.
+	Take(ctx context.Context, key string, r Rate) error
+}
+
+// NewLocalBudget makes a budget that this process has for itself.
+func NewLocalBudget() Budget { return &localBudget{buckets: map[string]*rate.Limiter{}} }
+
+type localBudget struct {
+	mu      sync.Mutex
+	buckets map[string]*rate.Limiter
+}
+
+func (b *localBudget) Take(ctx context.Context, key string, r Rate) error {
+	b.mu.Lock()
+	bucket, ok := b.buckets[key]
+	if !ok {
+		bucket = rate.NewLimiter(rate.Limit(r.PerSecond), r.Burst)
+		b.buckets[key] = bucket
+	}
+	b.mu.Unlock()
+	if err := bucket.Wait(ctx); err != nil {
+		return OverBudget(key, err)
+	}
+	return nil
+}
+
+// OverBudget is the error of a budget whose turn does not come in time. It is no
+// timeout to whoever looks for those: the outside system was never asked.
+func OverBudget(key string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New(err.Error())
+	}
+	return &Error{Op: fmt.Sprintf("wait for the budget of calls %q", key), Class: Wait, Err: err}
+}
+
+// WatchBudget gives a budget that tells of every call drawn on b: how long it
+// waited, and whether it was refused. Told must not block.
+func WatchBudget(b Budget, told func(key string, waited time.Duration, err error)) Budget {
+	return watchedBudget{b, told}
+}
+
+type watchedBudget struct {
+	budget Budget
+	told   func(string, time.Duration, error)
+}
+
+func (w watchedBudget) Take(ctx context.Context, key string, r Rate) error {
+	begin := time.Now()
+	err := w.budget.Take(ctx, key, r)
+	w.told(key, time.Since(begin), err)
+	return err
+}

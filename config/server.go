@@ -1,0 +1,204 @@
+package config
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"rota/access"
+	"rota/access/authn"
+	"rota/access/oidc"
+)
+
+// DefaultListen is where rota serve listens unless told otherwise.
+const DefaultListen = "127.0.0.1:8470"
+
+// ServerSettings are what rota serve needs of the file, with all references
+// resolved.
+type ServerSettings struct {
+	Listen            string
+	CertFile, KeyFile string // both or none
+	ClientCAFile      string
+	Proxies           []netip.Prefix
+	Region, Account   string
+	Functions         map[string]string
+	MetricsOpen       bool
+	Issuers           []oidc.Issuer
+	Certificates      []authn.CertBinding
+	Limits            authn.Limits
+	AnchorEvery       time.Duration
+	Anchors           []AnchorSettings
+	Syslog            string
+}
+
+// AnchorSettings is one place for signed heads; one of its parts is set.
+type AnchorSettings struct {
+	File               string
+	URL, Token         string
+	Connection, Bucket string
+	Prefix             string
+}
+
+// Server resolves the parts of the file that are the daemon's own.
+func (f *File) Server(ctx context.Context, env Environment) (ServerSettings, error) {
+	w := newWiring(f, env)
+	r := w.reader(ctx)
+	d := f.Document
+	s := ServerSettings{
+		Listen:      cmp.Or(d.Server.Listen.Text, DefaultListen),
+		Functions:   map[string]string{},
+		MetricsOpen: d.Server.Metrics.Text != "admin",
+		AnchorEvery: time.Hour,
+	}
+	if t := d.Server.TLS; t != nil {
+		s.CertFile, s.KeyFile, s.ClientCAFile = r.text(t.Cert), r.text(t.Key), r.text(t.ClientCA)
+	}
+	for _, p := range d.Server.Proxies {
+		s.Proxies = append(s.Proxies, netip.MustParsePrefix(p.Text)) // checked with the file
+	}
+	if e := d.Server.SecretsManager; e != nil {
+		s.Region, s.Account, s.Functions = e.Region.Text, e.Account.Text, r.texts(e.Functions)
+	}
+	if a := d.Server.Audit; a != nil {
+		s.Syslog = a.Syslog.Text
+		s.AnchorEvery = cmp.Or(a.AnchorEvery.Length, s.AnchorEvery)
+		for _, x := range a.Anchors {
+			s.Anchors = append(s.Anchors, r.anchor(x))
+		}
+	}
+	for _, i := range d.Access.Issuers {
+		s.Issuers = append(s.Issuers, i.issuer())
+	}
+	for _, c := range d.Access.Certificates {
+		s.Certificates = append(s.Certificates, c.binding())
+	}
+	if l := d.Access.Limits; l != nil {
+		s.Limits = authn.Limits{Principal: l.Principal.rate(), Address: l.Address.rate()}
+	}
+	return s, r.err()
+}
+
+func (r *Rate) rate() authn.Rate {
+	if r == nil {
+		return authn.Rate{}
+	}
+	return authn.Rate{PerSecond: float64(r.PerSecond.Number), Burst: r.Burst.Number}
+}
+
+func (r *reader) anchor(a *Anchor) AnchorSettings {
+	switch {
+	case a.Webhook != nil:
+		return AnchorSettings{URL: r.text(a.Webhook.URL), Token: r.text(a.Webhook.Token)}
+	case a.S3 != nil:
+		return AnchorSettings{Connection: a.S3.Connection.Text, Bucket: a.S3.Bucket.Text, Prefix: cmp.Or(a.S3.Prefix.Text, "rota-audit/")}
+	}
+	return AnchorSettings{File: a.File.Text}
+}
+
+// rules are the texts' rules; what is none is left out, as validation says.
+func rules(texts []Plain) []access.Rule {
+	var out []access.Rule
+	for _, t := range texts {
+		if rule, err := access.ParseRule(t.Text); err == nil {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
+func (i *OIDCIssuer) issuer() oidc.Issuer {
+	out := oidc.Issuer{
+		Name: i.Name.Text, URL: i.URL.Text, Audience: i.Audience.Text,
+		JWKS: i.JWKS.Text, CAFile: i.CAFile.Text, TokenFile: i.TokenFile.Text,
+	}
+	for _, b := range i.Bindings {
+		if b != nil {
+			out.Bindings = append(out.Bindings, oidc.Binding{Claims: plainTexts(b.Claims), Principal: access.Template(b.Principal.Text), Rules: rules(b.Rules)})
+		}
+	}
+	return out
+}
+
+func (c *Certificate) binding() authn.CertBinding {
+	return authn.CertBinding{
+		CommonName: c.CommonName.Text, Organization: c.Organization.Text, DNS: c.DNS.Text, URI: c.URI.Text,
+		Principal: access.Template(c.Principal.Text), Rules: rules(c.Rules),
+	}
+}
+
+// server checks the daemon's own parts of the file.
+func (v *validator) server() {
+	s := v.doc.Server
+	if s.Listen.IsSet() {
+		if at, err := netip.ParseAddrPort(s.Listen.Text); err != nil {
+			v.add(s.Listen.At, "try: 127.0.0.1:8470, 0.0.0.0:8470", "server.listen: %q is no address with a port", s.Listen.Text)
+		} else if !at.Addr().IsLoopback() && s.TLS == nil && len(s.Proxies) == 0 {
+			v.add(s.Listen.At, "try: tls: {cert: ..., key: ...}, or trusted_proxies where one of them does the TLS", "server.listen: others than this machine can reach %s, and without tls anybody between can read what it answers", s.Listen.Text)
+		}
+	}
+	for _, p := range s.Proxies {
+		if _, err := netip.ParsePrefix(p.Text); err != nil && p.Text != "" {
+			v.add(p.At, "try: 10.0.0.0/8", "server.trusted_proxies: %q is no network", p.Text)
+		}
+	}
+	if e := s.SecretsManager; e != nil && e.Account.IsSet() && (len(e.Account.Text) != 12 || strings.Trim(e.Account.Text, "0123456789") != "") {
+		v.add(e.Account.At, `try: "000000000000"`, "server.secrets_manager.account: must be twelve digits")
+	}
+	if a := s.Audit; a != nil {
+		for _, x := range a.Anchors {
+			if x != nil && x.S3 != nil {
+				v.reference(x.S3.Connection, "server.audit.anchors.s3.connection", kindAWS)
+			}
+		}
+		if _, _, ok := strings.Cut(a.Syslog.Text, "://"); a.Syslog.IsSet() && !ok {
+			v.add(a.Syslog.At, "try: tls://logs.example.org:6514", "server.audit.syslog: %q is no address", a.Syslog.Text)
+		}
+	}
+	v.access()
+}
+
+func (v *validator) access() {
+	check := func(texts []Plain, path string) {
+		for _, t := range texts {
+			rule, err := access.ParseRule(t.Text)
+			if err == nil {
+				err = rule.Validate()
+			}
+			if err != nil && t.Text != "" {
+				v.add(t.At, "", "%s: %v", path, err)
+			}
+		}
+	}
+	for n, i := range v.doc.Access.Issuers {
+		path := fmt.Sprintf("access.issuers[%d]", n)
+		if i == nil || v.bad[path] {
+			continue
+		}
+		before := len(v.list)
+		for _, b := range i.Bindings {
+			if b != nil {
+				check(b.Rules, path+".bindings.rules")
+			}
+		}
+		if err := i.issuer().Validate(); err != nil && len(v.list) == before {
+			v.add(i.At, "", "%s: %v", path, err)
+		}
+	}
+	for n, c := range v.doc.Access.Certificates {
+		path := fmt.Sprintf("access.certificates[%d]", n)
+		if c == nil || v.bad[path] {
+			continue
+		}
+		before := len(v.list)
+		check(c.Rules, path+".rules")
+		if err := c.binding().Validate(); err != nil && len(v.list) == before {
+			v.add(c.At, "", "%s: %v", path, err)
+		}
+		if v.doc.Server.TLS == nil || !v.doc.Server.TLS.ClientCA.IsSet() {
+			v.add(c.At, "try: server: {tls: {client_ca: ...}}", "%s: without a client_ca no client's certificate is believed", path)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"rota"
+)
+
+// ErrUnknown tells that no such secret is configured, or that it could not be
+// wired.
+var ErrUnknown = errors.New("not configured here")
+
+// errStopping is why turns in hand are broken off at the end.
+var errStopping = errors.New("the daemon is stopping")
+
+// Queue tells what is due. Package store implements it.
+type Queue interface {
+	// Due lists the secrets that are enrolled and whose time has come, the
+	// longest overdue first. It leaves out those that are paused and those
+	// that somebody has a lease on; while all are frozen there are none.
+	Due(ctx context.Context, q rota.DueQuery) ([]rota.Due, error)
+	// NextDue is the next time after now at which an enrolled secret will be
+	// due; zero for never.
+	NextDue(ctx context.Context, now time.Time) (time.Time, error)
+}
+
+// Act is what one turn does with a secret.
+type Act func(ctx context.Context, s *rota.Secret) (rota.Result, error)
+
+// Worker carries out turns: the schedulers' own, and those that a person asks
+// for. All of a process share its pool.
+type Worker struct {
+	rotator *rota.Rotator
+	secrets *Secrets
+	pool    *Pool
+	log     *slog.Logger
+	told    func(Outcome)
+	now     func() time.Time
+}
+
+// WorkerOptions say what a Worker works with.
+type WorkerOptions struct {
+	// Rotator does the work. Required.
+	Rotator *rota.Rotator
+	// Secrets are those that are configured now. Required.
+	Secrets *Secrets
+	// Limits bound what is done at once.
+	Limits Limits
+	// Log hears of turns that failed. Defaults to nothing.
+	Log *slog.Logger
+	// Told, if any, is called after every turn, for metrics. It must not block.
+	Told func(Outcome)
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+}
+
+// NewWorker makes a Worker with an open pool.
+func NewWorker(o WorkerOptions) *Worker {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Told == nil {
+		o.Told = func(Outcome) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Worker{rotator: o.Rotator, secrets: o.Secrets, pool: NewPool(o.Limits), log: o.Log, told: o.Told, now: o.Now}
+}
+
+// Do lets a person's wish be carried out here and now, under the secret's
+// lease, beside what the schedulers do: within the same limits, and with a
+// [*NoRoomError] where the secret's systems have no room. [ErrUnknown] tells
+// that the secret is not configured.
+func (w *Worker) Do(ctx context.Context, name string, act Act) (rota.Result, error) {
+	secret, done := w.secrets.Borrow(name)
+	defer done()
+	if secret == nil {
+		return rota.Result{Secret: name}, fmt.Errorf("%s: %w (try: rota validate)", name, ErrUnknown)
+	}
+	var result rota.Result
+	err := w.pool.Do(ctx, secret, func(ctx context.Context) error {
+		var err error
+		result, err = act(ctx, secret)
+		return err
+	})
+	return result, err
+}
+
+// Advance does all that is due for a secret now, as [Worker.Do] does a wish.
+func (w *Worker) Advance(ctx context.Context, name string, due time.Time) (rota.Result, error) {
+	begin := w.now()
+	result, err := w.Do(ctx, name, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
+		return w.rotator.Advance(ctx, s, rota.Options{})
+	})
+	w.tell(ctx, name, due, begin, result, err)
+	return result, err
+}
+
+// tell reports a turn. One that never began, or that met another worker, is
+// told to nobody: it will come again.
+func (w *Worker) tell(ctx context.Context, name string, due, begin time.Time, result rota.Result, err error) {
+	_, noRoom := errors.AsType[*NoRoomError](err)
+	_, skipped := errors.AsType[*SkippedError](err)
+	if noRoom || skipped || errors.Is(err, ErrUnknown) {
+		return
+	}
+	if err != nil && !errors.Is(err, rota.ErrBusy) {
+		w.log.WarnContext(ctx, "turn", "secret", name, "error", err)
+	}
+	w.told(Outcome{Secret: name, Due: true, DueAt: due, BegunAt: begin, DoneAt: w.now(), Result: result, Err: err})
+}
+
+// Load tells how much there is to do now.
+func (w *Worker) Load() Load { return w.pool.Load() }
+
+// Close begins nothing new.
+func (w *Worker) Close() { w.pool.Close(errStopping) }
+
+// Wait waits until no turn is in hand, after Close.
+func (w *Worker) Wait() { w.pool.Wait() }
+
+// Health is how a scheduler fares.
+type Health struct {
+	LastScan time.Time `json:"last_scan,omitzero"` // when it last looked for what is due and could
+	Error    string    `json:"error,omitempty"`    // why the latest look failed; "" if it did not
+	Due      int       `json:"due"`                // secrets found due at the last look
+	Load
+}
+
+// Stale tells that a scheduler has not looked for what is due for a while: it
+// hangs, or its database does.
+func (h Health) Stale(now time.Time, after time.Duration) bool {
+	return h.LastScan.IsZero() || now.Sub(h.LastScan) > after
+}

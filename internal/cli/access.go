@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rota"
+	"rota/access"
+	"rota/internal/service"
+	"rota/server/api"
+)
+
+func (a *app) accessCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "access",
+		Short: "Who may do what at rota serve",
+		Long: `Administers the principals of rota serve and their keys. Whoever has the machine
+with Rota's own store may do so there; with --server, administrators may.
+
+A rule is an action and a pattern of secrets' names, such as read:shop/*. The
+actions are list, read, write, rotate, retire, remove, audit and admin.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.bootstrapCommand(), a.accessListCommand(), a.createKeyCommand())
+	for _, s := range []struct {
+		action           service.AccessAction
+		use, short, said string
+	}{
+		{service.CreatePrincipal, "create NAME [RULE...]", "Make a principal, without a key as yet", "made"},
+		{service.Grant, "grant NAME RULE...", "Add rules to a principal", "granted"},
+		{service.Revoke, "revoke NAME RULE...", "Take rules from a principal", "revoked"},
+		{service.DisablePrincipal, "disable NAME", "Refuse a principal with all keys", "disabled"},
+		{service.EnablePrincipal, "enable NAME", "Let a principal in again", "enabled"},
+		{service.DeletePrincipal, "delete NAME", "Remove a principal with all keys", "deleted"},
+		{service.DisableKey, "disable-key ID", "Refuse a key", "disabled"},
+		{service.EnableKey, "enable-key ID", "Take a key again", "enabled"},
+		{service.DeleteKey, "delete-key ID", "Remove a key", "deleted"},
+	} {
+		c.AddCommand(a.changeAccessCommand(s.action, s.use, s.short, s.said))
+	}
+	return c
+}
+
+// withAccess calls do with who administers access: the server, or this process.
+func (a *app) withAccess(ctx context.Context, do func(service.Access) error) error {
+	if a.serverURL() != "" {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		return do(c)
+	}
+	return a.withAdministration(ctx, func(admin *access.Administration) error {
+		return do(service.LocalAccess{Administration: admin, Caller: access.Local(a.actor())})
+	})
+}
+
+func (a *app) withAdministration(ctx context.Context, do func(*access.Administration) error) error {
+	db, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(access.NewAdministration(db.Directory(), db, db.Now)), db.Close())
+}
+
+func (a *app) bootstrapCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "bootstrap",
+		Short: "Make the first administrator, and show his key",
+		Long: `Makes the first administrator, and shows his key: it is shown this once. It works
+while there is no principal at all.`,
+		Args: noArgs, Annotations: inPlace(placeHere),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withAdministration(c.Context(), func(admin *access.Administration) error {
+				issued, err := admin.Bootstrap(c.Context())
+				if err != nil {
+					return err
+				}
+				return a.showKey(issued)
+			})
+		},
+	}
+}
+
+func (a *app) createKeyCommand() *cobra.Command {
+	var expires string
+	c := &cobra.Command{
+		Use:   "create-key NAME",
+		Short: "Give a principal one more key, and show it",
+		Long:  "Gives a principal one more key, and shows it: it is shown this once.",
+		Args:  argCount(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var end time.Time
+			if expires != "" {
+				d, err := rota.ParseDuration(expires)
+				if err != nil {
+					return usage("--expires: %w", err)
+				}
+				end = a.Now().Add(d)
+			}
+			return a.withAccess(c.Context(), func(s service.Access) error {
+				issued, err := s.CreateKey(c.Context(), args[0], end)
+				if err != nil {
+					return err
+				}
+				return a.showKey(issued)
+			})
+		},
+	}
+	c.Flags().StringVar(&expires, "expires", "", "how `long` it works, such as 90d (default for ever)")
+	return c
+}
+
+// showKey prints a new key: the one time that its secret is shown.
+func (a *app) showKey(i access.Issued) error {
+	if a.json() {
+		return a.document(api.NewKeyDoc(i))
+	}
+	a.printf("principal  %s", i.Principal)
+	a.printf("id         %s", i.Key.ID)
+	a.printf("secret     %s", i.Secret.Reveal())
+	a.printf("token      %s", i.Token())
+	if !i.Key.ExpiresAt.IsZero() {
+		a.printf("expires    %s", when(i.Key.ExpiresAt, a.Now()))
+	}
+	a.note("The secret is shown this once.")
+	return nil
+}
+
+func (a *app) changeAccessCommand(action service.AccessAction, use, short, said string) *cobra.Command {
+	least, most := 1, 1
+	if strings.Contains(use, "RULE") {
+		most = -1
+	}
+	if strings.HasSuffix(use, " RULE...") {
+		least = 2
+	}
+	return &cobra.Command{
+		Use: use, Short: short, Args: argCount(least, most),
+		RunE: func(c *cobra.Command, args []string) error {
+			change := service.AccessChange{Action: action, Name: args[0]}
+			for _, text := range args[1:] {
+				rule, err := access.ParseRule(text)
+				if err != nil {
+					return refused(err)
+				}
+				change.Rules = append(change.Rules, rule)
+			}
+			return a.withAccess(c.Context(), func(s service.Access) error {
+				if err := s.ChangeAccess(c.Context(), change); err != nil {
+					return err
+				}
+				if a.json() {
+					return a.document(change)
+				}
+				a.printf("%s: %s", change.Name, said)
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) accessListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "All principals with their rules and keys",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withAccess(c.Context(), func(s service.Access) error {
+				principals, err := s.Principals(c.Context())
+				if err != nil {
+					return err
+				}
+				if a.json() {
+					return a.document(api.PrincipalsDoc{Principals: append([]access.Principal{}, principals...)})
+				}
+				a.printPrincipals(principals)
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) printPrincipals(principals []access.Principal) {
+	if len(principals) == 0 {
+		a.printf("there is no principal yet (try: rota access bootstrap)")
+		return
+	}
+	state := func(disabled bool) cell {
+		if disabled {
+			return cell{"disabled", yellow}
+		}
+		return cell{"ok", green}
+	}
+	now := a.Now()
+	var rows [][]cell
+	for _, p := range principals {
+		var rules []string
+		for _, r := range p.Rules {
+			rules = append(rules, r.String())
+		}
+		row := cells(p.Name, "", "", strings.Join(rules, " "), "", "")
+		row[1] = state(p.Disabled)
+		rows = append(rows, row)
+		for _, k := range p.Keys {
+			row := cells("", "", k.ID, "", when(k.ExpiresAt, now), when(k.UsedAt, now))
+			if row[1] = state(k.Disabled); !k.Disabled && !k.Usable(now) {
+				row[1] = cell{"expired", yellow}
+			}
+			rows = append(rows, row)
+		}
+	}
+	a.table([]string{"PRINCIPAL", "STATE", "KEY", "RULES", "EXPIRES", "LAST USED"}, rows)
+}

@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"cmp"
+	"net/url"
+	"strings"
+)
+
+// databaseURL is the PostgreSQL database of Rota's own store; "" for SQLite in
+// the data folder.
+func (a *app) databaseURL() string { return cmp.Or(a.databaseFlag, a.environment["ROTA_DATABASE"]) }
+
+// checkDatabase refuses an address that is none, and a password among the
+// arguments, where others of this machine can read it. No error holds the
+// address.
+func (a *app) checkDatabase() error {
+	address := a.databaseURL()
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return usage("the database's address is no PostgreSQL URL (try: postgres://rota@db.example:5432/rota?sslmode=verify-full)")
+	}
+	if a.databaseFlag == "" {
+		return nil
+	}
+	_, inUser := u.User.Password()
+	for name := range u.Query() {
+		inUser = inUser || strings.HasSuffix(strings.ToLower(name), "password")
+	}
+	if inUser {
+		return usage("--database: others of this machine can read the password there (try: the environment, ROTA_DATABASE or PGPASSWORD; or a file, PGPASSFILE)")
+	}
+	return nil
+}

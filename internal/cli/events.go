@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"rota/internal/remote"
+)
+
+func (a *app) eventsCommand() *cobra.Command {
+	var secret string
+	var after int64
+	c := &cobra.Command{
+		Use:   "events",
+		Short: "Follow what a running Rota does",
+		Long: `Shows what a running Rota does as it happens, until Ctrl-C: the entries of the
+audit, without values. With --output json there is one document a line. A lost
+connection is made again, and goes on where it was.`,
+		Args: noArgs, Annotations: inPlace(placeServer),
+		RunE: func(c *cobra.Command, _ []string) error { return a.events(c.Context(), secret, after) },
+	}
+	c.Flags().StringVar(&secret, "secret", "", "only what happens to this secret")
+	c.Flags().Int64Var(&after, "after", 0, "begin after the entry of this `number`, not now")
+	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
+	return c
+}
+
+func (a *app) events(ctx context.Context, secret string, after int64) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	return c.Follow(ctx, secret, after, func(e remote.Event) error {
+		if a.json() {
+			return json.NewEncoder(a.Stdout).Encode(e)
+		}
+		line := at(e.At) + "  " + e.Secret + "  " + e.Step
+		for _, more := range []string{e.Object, e.Credential} {
+			if more != "" {
+				line += " " + more
+			}
+		}
+		line += "  " + a.paint(a.outStyle, outcomeColors[e.Outcome], string(e.Outcome)) + "  " + e.Actor
+		if e.Detail != "" {
+			line += "  " + e.Detail
+		}
+		a.printf("%s", line)
+		return nil
+	})
+}

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"rota/engine/river"
+	"rota/store"
+)
+
+func (a *app) migrateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the tables of Rota's own store up to this version's",
+		Long: `Brings the tables of Rota's own store up to those of this version, and makes a
+store where there is none. Every command does so by itself; this one is for a
+step of its own in a deployment. Older versions refuse a newer store.`,
+		Args: noArgs, Annotations: inPlace(placeHere),
+		RunE: func(c *cobra.Command, _ []string) error { return a.migrate(c.Context()) },
+	}
+}
+
+func (a *app) migrate(ctx context.Context) error {
+	o, err := a.storeOptions()
+	if err != nil {
+		return err
+	}
+	if err := store.Migrate(ctx, o); err != nil {
+		return refused(err)
+	}
+	doc := pathDoc{Path: o.Dir}
+	if o.DSN != "" {
+		doc.Path = "the database"
+		if err := migrateQueue(ctx, o.DSN); err != nil {
+			return err
+		}
+	}
+	if a.json() {
+		return a.document(doc)
+	}
+	a.printf("the tables in %s are those of this version", doc.Path)
+	return nil
+}
+
+// migrateQueue makes the tables of rota serve's queue.
+func migrateQueue(ctx context.Context, database string) error {
+	pool, err := pgxpool.New(ctx, database)
+	if err != nil {
+		return errors.New("queue: the database's address is none")
+	}
+	defer pool.Close()
+	return river.Migrate(ctx, pool)
+}

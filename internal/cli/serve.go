@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"rota/config"
+	"rota/internal/daemon"
+	"rota/store"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var listen string
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Keep all secrets fresh, and answer the API",
+		Long: `Runs the daemon: it keeps all secrets of rota.yaml fresh by itself, and answers
+the REST API under /v1, the AWS Secrets Manager API at /, /healthz, /readyz and
+/metrics.
+
+On one machine it keeps its state in the data folder. With a PostgreSQL database
+any number of replicas share the work: give each the same --database and the same
+master key. An edited rota.yaml counts within seconds; SIGHUP has it read at
+once. SIGTERM and SIGINT end the daemon: what is in hand is finished, or handed
+back.`,
+		Args: noArgs, Annotations: inPlace(placeHere),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !c.Flags().Changed("log-level") {
+				a.logLevel = "info" // a daemon's log is what there is to see of it
+				if err := a.start(); err != nil {
+					return err
+				}
+			}
+			return a.serve(c.Context(), listen)
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "", "the `address` and port to listen on, in place of the one in rota.yaml")
+	return c
+}
+
+func (a *app) serve(ctx context.Context, listen string) error {
+	db, err := a.openServedStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	d, err := daemon.New(ctx, daemon.Options{
+		Load: func() (*config.File, error) { return config.Load(a.configPath()) }, Environment: config.Environment{LookupEnv: a.lookupEnv},
+		DB: db, Database: a.databaseURL(), Listen: listen, Version: Version, Log: a.log,
+		Ready: func(address net.Addr) { a.note("rota: listening on %s", address) },
+	})
+	if err != nil {
+		return refused(err)
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangup:
+				d.Reload(ctx)
+			}
+		}
+	}()
+	if err := d.Run(ctx); err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// openServedStore opens the store for the daemon: on PostgreSQL by the
+// database's clock, which all replicas have in common.
+func (a *app) openServedStore(ctx context.Context) (*store.DB, error) {
+	o, err := a.storeOptions()
+	if err != nil {
+		return nil, err
+	}
+	o.Actor = "rota serve"
+	db, err := store.Open(ctx, o)
+	return db, refused(err)
+}

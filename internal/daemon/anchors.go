@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"rota/store/anchor"
+)
+
+// anchors puts the audit's signed head in places outside, from time to time and
+// at the end.
+type anchors struct {
+	d      *Daemon
+	places []anchor.Place
+
+	mu     sync.Mutex
+	failed map[string]time.Time // since when a place takes none
+}
+
+func newAnchors(ctx context.Context, d *Daemon) (*anchors, error) {
+	g := d.current.borrow()
+	defer g.release()
+	places, err := g.file.Anchors(ctx, d.Environment)
+	return &anchors{d: d, places: places, failed: map[string]time.Time{}}, err
+}
+
+func (a *anchors) run(ctx context.Context) error {
+	if len(a.places) == 0 {
+		return nil
+	}
+	tick := time.NewTicker(a.d.settings.AnchorEvery)
+	defer tick.Stop()
+	a.put(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			a.put(context.WithoutCancel(ctx))
+			return nil
+		case <-tick.C:
+			a.put(ctx)
+		}
+	}
+}
+
+// put anchors the head as it is now. A place that does not take it is told of
+// in the log, and stands in the metrics.
+func (a *anchors) put(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	head, err := a.d.DB.SignedHead(ctx)
+	if err != nil {
+		a.d.Log.ErrorContext(ctx, "sign the audit's head", "error", err)
+		return
+	}
+	for _, p := range a.places {
+		err := p.Put(ctx, head)
+		a.mu.Lock()
+		switch since, was := a.failed[p.Name()]; {
+		case err == nil:
+			delete(a.failed, p.Name())
+		case !was:
+			a.failed[p.Name()] = time.Now()
+			a.d.Log.ErrorContext(ctx, "anchor the audit's head", "place", p.Name(), "error", err)
+		default:
+			a.d.Log.ErrorContext(ctx, "anchor the audit's head", "place", p.Name(), "since", since, "error", err)
+		}
+		a.mu.Unlock()
+	}
+}

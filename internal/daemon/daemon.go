@@ -1,0 +1,340 @@
+// Package daemon is rota serve: it keeps all secrets fresh by itself, and
+// answers the REST API, the Secrets Manager endpoint, and who asks how it
+// fares.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"rota"
+	"rota/access"
+	"rota/access/authn"
+	"rota/access/oidc"
+	"rota/config"
+	"rota/engine"
+	"rota/engine/river"
+	"rota/internal/service"
+	"rota/server/api"
+	"rota/server/secretsmanager"
+	"rota/server/sigv4"
+	"rota/server/syslog"
+	"rota/store"
+	"rota/store/record"
+)
+
+// Options say what a daemon works with.
+type Options struct {
+	// Load reads the configuration. Required.
+	Load func() (*config.File, error)
+	// Environment is what the configuration's references are resolved with. Its
+	// OwnStore and Budget are the daemon's.
+	Environment config.Environment
+	// DB is Rota's own store. Required. The daemon does not close it.
+	DB *store.DB
+	// Database is the PostgreSQL database of the store, as a URL, for the queue;
+	// "" where the store is SQLite.
+	Database string
+	// Listen, if it is not "", is where to listen instead of where the
+	// configuration says.
+	Listen string
+	// Version is the program's.
+	Version string
+	// Log hears of everything. Required.
+	Log *slog.Logger
+	// Ready, if any, is called with the address once the daemon answers.
+	Ready func(address net.Addr)
+	// WatchEvery is how often the configuration's file is looked at for a
+	// change. Defaults to five seconds.
+	WatchEvery time.Duration
+	// Limits bound the work that is done at once.
+	Limits engine.Limits
+}
+
+// The lease of the daemon's workers. It is prolonged by every write.
+const (
+	leaseTTL  = time.Minute
+	heartbeat = 10 * time.Second
+)
+
+// scheduler is what finds what is due and works it.
+type scheduler interface {
+	Run(ctx context.Context) error
+	Poke()
+	Health() engine.Health
+}
+
+// Daemon is a daemon that is set up.
+type Daemon struct {
+	Options
+	settings config.ServerSettings
+	current  current
+	secrets  *engine.Secrets
+	rotator  *rota.Rotator
+	worker   *engine.Worker
+	schedule scheduler
+	watchdog *engine.Watchdog
+	authn    *authn.Authenticator
+	admin    *access.Administration
+	endpoint *secretsmanager.Server
+	feed     *api.Feed
+	anchors  *anchors
+	jobs     *pgxpool.Pool // of the queue; nil without one
+	queue    http.Handler  // its page
+	endQueue func()
+}
+
+// New sets a daemon up, and enrols the configured secrets. Run starts it.
+func New(ctx context.Context, o Options) (_ *Daemon, err error) {
+	if o.WatchEvery == 0 {
+		o.WatchEvery = 5 * time.Second
+	}
+	o.Environment.OwnStore, o.Environment.Outbox = o.DB.Secret, o.DB.Outbox()
+	d := &Daemon{Options: o, secrets: &engine.Secrets{}}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if err := d.budget(ctx); err != nil {
+		return nil, err
+	}
+	file, err := o.Load()
+	if err != nil {
+		return nil, err
+	}
+	if d.settings, err = file.Server(ctx, d.Environment); err != nil {
+		return nil, err
+	}
+	if err := d.use(ctx, file); err != nil {
+		return nil, err
+	}
+	if at, err := o.DB.RestoredAt(ctx); err != nil {
+		return nil, err
+	} else if !at.IsZero() {
+		o.Log.WarnContext(ctx, "the store was restored from a backup: every secret is compared with its issuer before anything is done", "at", at)
+	}
+	d.rotator = d.newRotator("rota serve")
+	d.worker = engine.NewWorker(engine.WorkerOptions{Rotator: d.rotator, Secrets: d.secrets, Limits: o.Limits, Log: o.Log, Told: d.told})
+	if err := d.schedules(ctx); err != nil {
+		return nil, err
+	}
+	d.watchdog = engine.NewWatchdog(engine.WatchdogOptions{
+		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Overdue: o.DB, Health: d.schedule.Health, Log: o.Log,
+	})
+	if err := d.doors(); err != nil {
+		return nil, err
+	}
+	d.feed = api.NewFeed(o.DB, 100*time.Millisecond, o.Log)
+	if d.anchors, err = newAnchors(ctx, d); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// budget makes what holds the calls that accounts allow: for all replicas
+// together where they share a database.
+func (d *Daemon) budget(ctx context.Context) error {
+	if d.Database == "" {
+		d.Environment.Budget = rota.NewLocalBudget()
+		return nil
+	}
+	var err error
+	if d.jobs, err = pgxpool.New(ctx, d.Database); err != nil {
+		return errors.New("queue: the database's address is none")
+	}
+	d.Environment.Budget = store.NewSharedBudget(d.jobs)
+	return nil
+}
+
+func (d *Daemon) newRotator(actor string) *rota.Rotator {
+	return &rota.Rotator{Journal: d.DB, Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log}
+}
+
+// schedules makes the local scheduler, or where replicas share a database, one
+// replica of the queue.
+func (d *Daemon) schedules(ctx context.Context) error {
+	if d.Database == "" {
+		d.schedule = engine.NewService(engine.ServiceOptions{Worker: d.worker, Queue: d.DB, Log: d.Log, Now: d.DB.Now})
+		return nil
+	}
+	if err := river.Migrate(ctx, d.jobs); err != nil {
+		return err
+	}
+	replica, err := river.New(river.Options{Pool: d.jobs, Worker: d.worker, Queue: d.DB, Log: d.Log, Now: d.DB.Now})
+	if err != nil {
+		return err
+	}
+	d.schedule = replica
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	d.endQueue = end
+	d.queue, err = replica.UI(life, queuePage)
+	return err
+}
+
+// doors makes what lets callers in, and the Secrets Manager endpoint.
+func (d *Daemon) doors() error {
+	cache, err := access.NewCache(d.DB.Directory(), nil)
+	if err != nil {
+		return err
+	}
+	d.admin = access.NewAdministration(cache, d.DB, nil)
+	verifier := &sigv4.Verifier{}
+	o := authn.Options{
+		Directory: cache, Certs: d.settings.Certificates, Proxies: d.settings.Proxies, Limits: d.settings.Limits, Log: d.Log,
+		SigV4: func(r *http.Request, body []byte, lookup func(context.Context, string) (string, error)) (string, error) {
+			return verifier.Verify(r, body, func(ctx context.Context, id string) (sigv4.Key, error) {
+				secret, err := lookup(ctx, id)
+				return sigv4.Key{Secret: secret}, err
+			})
+		},
+	}
+	if len(d.settings.Issuers) > 0 {
+		if o.Tokens, err = oidc.NewVerifier(d.settings.Issuers, oidc.Options{Log: d.Log}); err != nil {
+			return err
+		}
+	}
+	if d.authn, err = authn.New(o); err != nil {
+		return err
+	}
+	d.endpoint = secretsmanager.New(secretsmanager.Options{
+		Records: record.Guard(d.DB.Records(), d.DB.Now), Authenticate: d.authn.Authenticate,
+		Account: d.settings.Account, Region: d.settings.Region, Functions: d.settings.Functions,
+		Managed: d.managed, Rotate: d.rotate, Log: d.Log,
+	})
+	return nil
+}
+
+// managed tells whether the configuration has a secret.
+func (d *Daemon) managed(name string) bool {
+	secret, done := d.secrets.Borrow(name)
+	defer done()
+	return secret != nil
+}
+
+// rotate begins a rotation that was asked for through the Secrets Manager
+// endpoint, which has checked that the caller may.
+func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, _ string) error {
+	r := *d.rotator
+	r.Actor = c.Principal
+	go func() {
+		ctx := context.WithoutCancel(ctx)
+		_, err := d.worker.Do(ctx, name, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
+			return r.Advance(ctx, s, rota.Options{Force: rota.Create})
+		})
+		if err != nil {
+			d.Log.WarnContext(ctx, "rotation that was asked for", "secret", name, "by", c.Principal, "error", err)
+		}
+		d.feed.Poke()
+	}()
+	return nil
+}
+
+// told hears of every turn.
+func (d *Daemon) told(engine.Outcome) {
+	if d.feed != nil {
+		d.feed.Poke()
+	}
+}
+
+// Run serves until ctx ends. Then it takes no more requests and begins nothing
+// new, lets what is in hand end or hands it back, and returns nil.
+func (d *Daemon) Run(ctx context.Context) error {
+	defer d.close()
+	server, listener, err := d.listen(ctx)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.serve(ctx, server, listener) })
+	group.Go(func() error { return d.schedule.Run(ctx) })
+	group.Go(func() error { return d.watchdog.Run(ctx) })
+	group.Go(func() error { return d.feed.Run(ctx) })
+	group.Go(func() error { d.authn.Run(ctx); return nil })
+	group.Go(func() error { return d.anchors.run(ctx) })
+	group.Go(func() error { return d.watch(ctx) })
+	group.Go(func() error { return d.export(ctx) })
+	group.Go(func() error { return d.everyMinute(ctx) })
+	if d.Ready != nil {
+		d.Ready(listener.Addr())
+	}
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// everyMinute has the endpoint call the rotation functions that are due, and
+// digests sent.
+func (d *Daemon) everyMinute(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := d.endpoint.RotateDue(ctx); err != nil && ctx.Err() == nil {
+				d.Log.ErrorContext(ctx, "rotation functions", "error", err)
+			}
+			d.flush(ctx)
+		}
+	}
+}
+
+// flush sends the digests whose time has come.
+func (d *Daemon) flush(ctx context.Context) {
+	g := d.current.borrow()
+	defer g.release()
+	for _, digest := range g.wired.Digesters {
+		if err := digest.Flush(ctx); err != nil && ctx.Err() == nil {
+			d.Log.WarnContext(ctx, "digest", "notifier", digest.Name(), "error", err)
+		}
+	}
+}
+
+// export sends the audit where the configuration says.
+func (d *Daemon) export(ctx context.Context) error {
+	if d.settings.Syslog == "" {
+		return nil
+	}
+	client, err := syslog.New(d.settings.Syslog)
+	if err != nil {
+		return err
+	}
+	all := d.feed.Watch("")
+	defer all.Stop()
+	return syslog.Follow(ctx, client, d.DB, all.Changed(), d.Log)
+}
+
+func (d *Daemon) close() {
+	if d.endpoint != nil {
+		d.endpoint.Close()
+	}
+	if d.endQueue != nil {
+		d.endQueue()
+	}
+	if d.jobs != nil {
+		d.jobs.Close()
+	}
+	d.secrets.Replace(nil, nil)
+}
+
+// open gives the operations of a caller, on the configuration as it is now.
+func (d *Daemon) open(_ context.Context, c access.Caller) (service.Operations, func(), error) {
+	g := d.current.borrow()
+	if g == nil {
+		return nil, nil, fmt.Errorf("the configuration is not read yet: %w", rota.ErrBusy)
+	}
+	return &service.Local{
+		File: g.file, Wired: g.wired, DB: d.DB, Rotator: d.rotator, Caller: c, Controls: controls{d}, Places: d.anchors.places, Now: d.DB.Now,
+	}, g.release, nil
+}

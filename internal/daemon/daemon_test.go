@@ -1,0 +1,423 @@
+package daemon_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/jackc/pgx/v5"
+
+	"rota/access"
+	"rota/config"
+	"rota/internal/daemon"
+	"rota/internal/service"
+	"rota/internal/testenv"
+	"rota/store"
+)
+
+var server testenv.SharedPostgres
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	server.Stop()
+	os.Exit(code)
+}
+
+// world is a daemon with its store, and a key of the first administrator.
+type world struct {
+	t    *testing.T
+	file string // of the configuration
+	url  string
+	key  access.Issued
+	db   *store.DB
+}
+
+// start runs a daemon until the test's end. database is "" for SQLite.
+func start(t *testing.T, database, text string) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{t: t, file: filepath.Join(dir, "rota.yaml")}
+	w.configure(text)
+	db, err := store.Open(t.Context(), store.Options{Dir: filepath.Join(dir, "data"), DSN: database, Actor: "rota serve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.db = db
+	if w.key, err = access.NewAdministration(db.Directory(), db, nil).Bootstrap(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan net.Addr, 1)
+	d, err := daemon.New(t.Context(), daemon.Options{
+		Load: func() (*config.File, error) { return config.Load(w.file) }, DB: db, Database: database,
+		Listen: "127.0.0.1:0", Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Ready: func(a net.Addr) { ready <- a }, WatchEvery: 50 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the daemon ended with %v", err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.url = "http://" + (<-ready).String()
+	return w
+}
+
+func (w *world) configure(text string) {
+	w.t.Helper()
+	next := w.file + ".next"
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Rename(next, w.file); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// do sends a request to the API and decodes the answer into doc.
+func (w *world) do(method, path string, doc any) *http.Response {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, http.NoBody)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.key.Token())
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = a.Body.Close() }()
+	body, err := io.ReadAll(a.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if doc != nil {
+		if err := json.Unmarshal(body, doc); err != nil {
+			w.t.Fatalf("%s %s: %s: %s", method, path, a.Status, body)
+		}
+	}
+	return a
+}
+
+// eventually waits until f is true.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !f() {
+		select {
+		case <-deadline.C:
+			t.Fatal("never: " + what)
+		case <-tick.C:
+		}
+	}
+}
+
+// database makes a role to rotate, and gives a configuration that does so.
+func roleConfig(t *testing.T, role, every string) string {
+	t.Helper()
+	pg := server.Get(t)
+	pg.Exec(t, "CREATE ROLE "+role+" LOGIN PASSWORD 'first'")
+	c, err := pgx.ParseConfig(pg.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf(`
+connections:
+  db: {postgres: {host: "127.0.0.1", port: %d, username: %s, sslmode: disable}}
+secrets:
+  - name: app/%s
+    issuer: {connection: db, password: {role: %s}}
+    policy: {rotate_every: %s, jitter: 0s}
+`, c.Port, pg.Superuser(), role, role, every)
+}
+
+// login logs in as the role with a password.
+func login(ctx context.Context, t *testing.T, role, password string) error {
+	t.Helper()
+	c, err := pgx.ParseConfig(server.Get(t).DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.User, c.Password = role, password
+	conn, err := pgx.ConnectConfig(ctx, c)
+	if err == nil {
+		err = conn.Close(ctx)
+	}
+	return err
+}
+
+// secretsManager is AWS's own client, pointed at the daemon.
+func (w *world) secretsManager() *secretsmanager.Client {
+	return secretsmanager.New(secretsmanager.Options{
+		BaseEndpoint: aws.String(w.url), Region: "eu-central-1",
+		Credentials: credentials.NewStaticCredentialsProvider(w.key.Key.ID, w.key.Secret.Reveal(), ""),
+	})
+}
+
+// password is what an application reads.
+func (w *world) password(id string) (version, password string, err error) {
+	v, err := w.secretsManager().GetSecretValue(w.t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &id})
+	if err != nil {
+		return "", "", err
+	}
+	var fields map[string]string
+	err = json.Unmarshal([]byte(aws.ToString(v.SecretString)), &fields)
+	return aws.ToString(v.VersionId), fields["password"], err
+}
+
+func TestARoleIsKeptFreshUnattendedAndReadWithAWSsOwnClient(t *testing.T) {
+	for name, database := range map[string]func(t *testing.T) string{
+		"SQLite":     func(*testing.T) string { return "" },
+		"PostgreSQL": func(t *testing.T) string { return server.Get(t).NewDatabase(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			role := "fresh_" + strings.ToLower(name)
+			w := start(t, database(t), roleConfig(t, role, "2s"))
+			// The first is for a person to begin: somebody may use the old one.
+			var done service.WorkDoc
+			w.do(http.MethodPost, "/v1/secrets/app%2F"+role+"/rotate", &done)
+			if len(done.Secrets) != 1 || done.Secrets[0].State != service.WorkDone {
+				t.Fatalf("rotate: %+v", done)
+			}
+			seen := map[string]bool{}
+			eventually(t, "three rotations by itself", func() bool {
+				version, password, err := w.password("app/" + role)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := login(t.Context(), t, role, password); err != nil {
+					return false // a role has one password: this is the gap between set and promote
+				}
+				seen[version] = true
+				return len(seen) >= 4
+			})
+		})
+	}
+}
+
+func TestAnEditedFileCountsAtOnceAndAWrongOneChangesNothing(t *testing.T) {
+	text := roleConfig(t, "edited", "30d")
+	w := start(t, "", text)
+	w.do(http.MethodPost, "/v1/secrets/app%2Fedited/rotate", nil)
+	first, _, err := w.password("app/edited")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.configure(strings.Replace(text, "rotate_every: 30d", "rotate_evry: 1s", 1))
+	w.configure(strings.Replace(text, "rotate_every: 30d", "rotate_every: 2s", 1))
+	eventually(t, "the shorter policy counts", func() bool {
+		version, _, err := w.password("app/edited")
+		return err == nil && version != first
+	})
+}
+
+func TestWatchingAndStreaming(t *testing.T) {
+	w := start(t, "", roleConfig(t, "watched", "30d"))
+	w.do(http.MethodPost, "/v1/secrets/app%2Fwatched/rotate", nil)
+	var now struct{ Version string }
+	w.do(http.MethodGet, "/v1/secrets/app%2Fwatched/changes", &now)
+	if a := w.do(http.MethodGet, "/v1/secrets/app%2Fwatched/changes?timeout=0&version="+now.Version, nil); a.StatusCode != http.StatusNotModified {
+		t.Errorf("without a change: %s", a.Status)
+	}
+
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/v1/events", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.key.Token())
+	stream, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Body.Close() }()
+	lines := bufio.NewScanner(stream.Body)
+	for lines.Scan() && lines.Text() != "" { // the first heartbeat: it listens
+	}
+
+	changed := make(chan string, 1)
+	go func() {
+		var next struct{ Version string }
+		w.do(http.MethodGet, "/v1/secrets/app%2Fwatched/changes?timeout=60&version="+now.Version, &next)
+		changed <- next.Version
+	}()
+	w.do(http.MethodPost, "/v1/secrets/app%2Fwatched/rotate", nil)
+	select {
+	case v := <-changed:
+		if v == now.Version || v == "" {
+			t.Errorf("woken for version %q", v)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("nobody was woken")
+	}
+	promoted := false
+	for !promoted && lines.Scan() {
+		promoted = strings.Contains(lines.Text(), `"step":"promote"`) && strings.Contains(lines.Text(), `"outcome":"ok"`)
+	}
+	if !promoted {
+		t.Errorf("the stream did not tell of the promotion: %v", lines.Err())
+	}
+}
+
+func TestPausedAndFrozenSecretsWait(t *testing.T) {
+	text := roleConfig(t, "paused", "1s")
+	w := start(t, "", text)
+	w.do(http.MethodPost, "/v1/secrets/app%2Fpaused/pause", nil)
+	w.do(http.MethodPost, "/v1/secrets/app%2Fpaused/rotate", nil) // a person may
+	first, _, err := w.password("app/paused")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status service.StatusDoc
+	w.do(http.MethodPost, "/v1/freeze", nil)
+	w.do(http.MethodGet, "/v1/secrets", &status)
+	if !strings.HasPrefix(status.Frozen, "by admin since ") {
+		t.Errorf("frozen: %q", status.Frozen)
+	}
+	w.do(http.MethodPost, "/v1/secrets/app%2Fpaused/resume", nil)
+	if again, _, err := w.password("app/paused"); err != nil || again != first {
+		t.Fatalf("while frozen it was rotated: %v", err)
+	}
+	w.do(http.MethodPost, "/v1/thaw", nil)
+	eventually(t, "it goes on after the thaw", func() bool {
+		version, _, err := w.password("app/paused")
+		return err == nil && version != first
+	})
+}
+
+func TestWhoMayNot(t *testing.T) {
+	w := start(t, "", roleConfig(t, "denied", "30d"))
+	admin := access.NewAdministration(w.db.Directory(), w.db, nil)
+	root := access.Local("test")
+	if err := admin.Create(t.Context(), root, "app", access.Rule{Action: access.List, Pattern: "app/*"}); err != nil {
+		t.Fatal(err)
+	}
+	key, err := admin.CreateKey(t.Context(), root, "app", time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.do(http.MethodPost, "/v1/secrets/app%2Fdenied/rotate", nil)
+	w.key = key
+	for path, want := range map[string]int{
+		"GET /v1/secrets":                      200,
+		"GET /v1/secrets/app%2Fdenied":         200,
+		"GET /v1/secrets/other":                403,
+		"GET /v1/secrets/app%2Fdenied/value":   403,
+		"POST /v1/secrets/app%2Fdenied/rotate": 403,
+		"POST /v1/freeze":                      403,
+		"GET /v1/audit":                        403,
+		"GET /v1/access/principals":            403,
+		"GET /v1/nothing":                      404,
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		if a := w.do(method, path, nil); a.StatusCode != want {
+			t.Errorf("%s %s: %s, want %d", method, path, a.Status, want)
+		}
+	}
+	if _, _, err := w.password("app/denied"); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+		t.Errorf("the value through AWS's client: %v", err)
+	}
+	denied := 0
+	records, err := w.db.Audit(t.Context(), store.AuditQuery{Newest: true, Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if r.Entry.Outcome == "denied" && r.Entry.Actor == "app" && r.Entry.From == "127.0.0.1" {
+			denied++
+		}
+	}
+	if denied < 7 {
+		t.Errorf("%d denied tries are in the audit, want 7", denied)
+	}
+}
+
+func TestTheQueuesPageIsForAdministrators(t *testing.T) {
+	w := start(t, server.Get(t).NewDatabase(t), roleConfig(t, "queued", "30d"))
+	for name, c := range map[string]struct {
+		user, password string
+		want           int
+	}{
+		"nobody":        {"", "", http.StatusUnauthorized},
+		"a guess":       {w.key.Key.ID, "wrong", http.StatusUnauthorized},
+		"administrator": {w.key.Key.ID, w.key.Secret.Reveal(), http.StatusOK},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/admin/queue/", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.user != "" {
+			r.SetBasicAuth(c.user, c.password)
+		}
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(a.Body)
+		_ = a.Body.Close()
+		if a.StatusCode != c.want || c.want == http.StatusOK && !strings.Contains(string(body), "<html") {
+			t.Errorf("%s: %s: %.200s", name, a.Status, body)
+		}
+	}
+}
+
+func TestAnchoredHeadsAreVerified(t *testing.T) {
+	heads := filepath.Join(t.TempDir(), "heads")
+	w := start(t, "", roleConfig(t, "anchored", "30d")+"server: {audit: {anchors: [{file: "+heads+"}]}}\n")
+	eventually(t, "a head is anchored", func() bool { _, err := os.Stat(heads); return err == nil })
+	var doc service.VerifyDoc
+	if a := w.do(http.MethodGet, "/v1/audit/verification", &doc); a.StatusCode != http.StatusOK || doc.Anchored == 0 || len(doc.Places) != 1 {
+		t.Errorf("%s: %+v", a.Status, doc)
+	}
+	forged := strings.NewReplacer(`"seq":`, `"seq":1`).Replace(string(must(os.ReadFile(heads))))
+	if err := os.WriteFile(heads, []byte(forged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.do(http.MethodGet, "/v1/audit/verification", nil); a.StatusCode != http.StatusInternalServerError {
+		t.Errorf("a forged head: %s", a.Status)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestReadyAndTheEnd(t *testing.T) {
+	w := start(t, "", roleConfig(t, "ready", "30d"))
+	eventually(t, "ready", func() bool { return w.do(http.MethodGet, "/readyz", nil).StatusCode == http.StatusOK })
+	if err := w.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.do(http.MethodGet, "/readyz", nil); a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("without its store it is %s", a.Status)
+	}
+	if a := w.do(http.MethodGet, "/healthz", nil); a.StatusCode != http.StatusOK {
+		t.Errorf("alive, but %s", a.Status)
+	}
+}

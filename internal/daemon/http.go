@@ -1,0 +1,207 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"rota/access"
+	"rota/server/api"
+	"rota/server/secretsmanager"
+)
+
+// handler answers everything: AWS's tools post to /, the rest has paths.
+func (d *Daemon) handler() http.Handler {
+	rest := api.New(api.Options{
+		Open: d.open, Authenticate: d.authn.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", rest)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", d.ready)
+	if d.queue != nil {
+		mux.Handle(queuePage+"/", d.administrators(d.queue))
+	}
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost || secretsmanager.Is(r) {
+			d.endpoint.ServeHTTP(w, r)
+			return
+		}
+		answer(w, http.StatusOK, map[string]string{"service": "rota", "version": d.Version, "api": "/v1/openapi.json"})
+	})
+	return mux
+}
+
+// queuePage is where administrators see the queue of the replicas.
+const queuePage = "/admin/queue"
+
+// administrators lets nobody else through. A browser asks for the key by
+// itself: its id as the name, its secret as the password.
+func (d *Daemon) administrators(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id, secret, ok := r.BasicAuth(); ok {
+			r.Header.Set("Authorization", "Bearer rota_"+id+"_"+secret)
+		}
+		c, err := d.authn.Authenticate(r, nil)
+		if err == nil {
+			err = c.Check(access.Admin, "")
+		}
+		if err != nil {
+			w.Header().Set("WWW-Authenticate", `Basic realm="rota", charset="UTF-8"`)
+			answer(w, http.StatusUnauthorized, map[string]string{"status": "for administrators only"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// staleAfter is how long the schedule may go without a look for what is due
+// before this replica counts as not ready.
+const staleAfter = 2 * time.Minute
+
+// ready tells whether this replica can do its work: its store answers, and its
+// schedule is alive.
+func (d *Daemon) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	health := d.schedule.Health()
+	doc := map[string]string{"status": "ok"}
+	status := http.StatusOK
+	fail := func(why string) {
+		doc["status"], doc["reason"], status = "not ready", why, http.StatusServiceUnavailable
+	}
+	if _, err := d.DB.Frozen(ctx); err != nil {
+		fail("the store does not answer")
+	} else if health.Stale(d.DB.Now(), staleAfter) {
+		fail("nothing has looked for what is due")
+	}
+	answer(w, status, doc)
+}
+
+func answer(w http.ResponseWriter, status int, doc any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(doc) // a client that has gone is no concern of the server
+}
+
+// listen opens the port.
+func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error) {
+	address := d.settings.Listen
+	if d.Listen != "" {
+		address = d.Listen
+	}
+	var network net.ListenConfig
+	listener, err := network.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen: %w (try: another address, server: {listen: ...})", err)
+	}
+	server := &http.Server{
+		Handler:           d.handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	if d.settings.CertFile == "" {
+		return server, listener, nil
+	}
+	if server.TLSConfig, err = d.tls(); err != nil {
+		return nil, nil, errors.Join(err, listener.Close())
+	}
+	return server, tls.NewListener(listener, server.TLSConfig), nil
+}
+
+// drain is how long requests in hand may go on at the end.
+const drain = 20 * time.Second
+
+func (d *Daemon) serve(ctx context.Context, server *http.Server, listener net.Listener) error {
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	soft, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := server.Shutdown(soft); err != nil {
+		_ = server.Close() // those that are left, such as streams, come again
+	}
+	return nil
+}
+
+// tls is the server's side of TLS 1.2 and later, with a certificate that is
+// read again when its file changes.
+func (d *Daemon) tls() (*tls.Config, error) {
+	pair := &keyPair{certFile: d.settings.CertFile, keyFile: d.settings.KeyFile}
+	if _, err := pair.get(); err != nil {
+		return nil, fmt.Errorf("tls: %w (try: server: {tls: {cert: ..., key: ...}})", err)
+	}
+	c := &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get() },
+	}
+	if d.settings.ClientCAFile == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(d.settings.ClientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("tls: %s holds no certificate", d.settings.ClientCAFile)
+	}
+	return c, nil
+}
+
+// keyPair is a certificate and its key, from files that others renew.
+type keyPair struct {
+	certFile, keyFile string
+
+	mu     sync.Mutex
+	looked time.Time
+	read   time.Time // the newer of the files' times when they were read
+	pair   *tls.Certificate
+}
+
+// get gives the newest pair that is whole. Files are looked at once a minute
+// at most.
+func (k *keyPair) get() (*tls.Certificate, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.pair != nil && time.Since(k.looked) < time.Minute {
+		return k.pair, nil
+	}
+	k.looked = time.Now()
+	var newest time.Time
+	for _, path := range []string{k.certFile, k.keyFile} {
+		if info, err := os.Stat(path); err == nil && info.ModTime().After(newest) {
+			newest = info.ModTime()
+		}
+	}
+	if k.pair != nil && !newest.After(k.read) {
+		return k.pair, nil
+	}
+	pair, err := tls.LoadX509KeyPair(k.certFile, k.keyFile)
+	if err != nil {
+		if k.pair != nil {
+			return k.pair, nil // half renewed: the old one still does
+		}
+		return nil, err
+	}
+	k.pair, k.read = &pair, newest
+	return k.pair, nil
+}

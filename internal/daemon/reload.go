@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"rota/config"
+)
+
+// current is the configuration as it is now. One that is replaced is closed
+// when nobody uses it any more.
+type current struct {
+	mu  sync.Mutex
+	now *generation
+}
+
+// generation is one configuration.
+type generation struct {
+	file  *config.File
+	wired *config.Wired
+	print string // of the whole file
+
+	mu    sync.Mutex
+	users int
+	over  bool
+	close func()
+}
+
+func (c *current) borrow() *generation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now != nil {
+		c.now.mu.Lock()
+		defer c.now.mu.Unlock()
+		c.now.users++
+	}
+	return c.now
+}
+
+func (g *generation) release() { g.change(func() { g.users-- }) }
+
+// retire says that one of the two who hold a generation needs it no more: the
+// engine's turns, and the requests.
+func (g *generation) retire() { g.change(func() { g.users--; g.over = true }) }
+
+func (g *generation) change(f func()) {
+	g.mu.Lock()
+	f()
+	end := g.over && g.users == 0
+	g.mu.Unlock()
+	if end {
+		g.close()
+	}
+}
+
+// use puts a configuration in the place of the one there is: it is enrolled,
+// so that what changed is due at once, and whoever begins something from now on
+// begins with it.
+func (d *Daemon) use(ctx context.Context, file *config.File) error {
+	prints, err := file.Fingerprints()
+	if err != nil {
+		return err
+	}
+	wired, err := file.Wire(ctx, d.Environment)
+	if err != nil {
+		return err
+	}
+	for name, err := range wired.Broken {
+		d.Log.ErrorContext(ctx, "a secret can't be worked", "secret", name, "error", err)
+	}
+	for _, w := range wired.Warnings {
+		d.Log.WarnContext(ctx, w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
+	}
+	enrolled, err := d.DB.Enroll(ctx, prints)
+	if err != nil {
+		return errors.Join(err, wired.Close())
+	}
+	g := &generation{file: file, wired: wired, print: file.Fingerprint(), users: 2}
+	g.close = func() {
+		if err := wired.Close(); err != nil {
+			d.Log.WarnContext(ctx, "close connections", "error", err)
+		}
+	}
+	d.current.mu.Lock()
+	before := d.current.now
+	d.current.now = g
+	d.current.mu.Unlock()
+	d.secrets.Replace(wired.Secrets, g.retire)
+	if before != nil {
+		before.retire()
+	}
+	if d.schedule != nil {
+		d.schedule.Poke()
+	}
+	d.Log.InfoContext(ctx, "configuration", "file", file.Path, "secrets", len(prints), "enrolled", enrolled)
+	return nil
+}
+
+// reload reads the configuration again. What is wrong with it changes nothing.
+func (d *Daemon) reload(ctx context.Context) error {
+	file, err := d.Load()
+	if err != nil {
+		return err
+	}
+	return d.use(ctx, file)
+}
+
+// Reload is for a signal: it says in the log how it went.
+func (d *Daemon) Reload(ctx context.Context) {
+	if err := d.reload(ctx); err != nil {
+		d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
+	}
+}
+
+// watch reads the configuration again when its file has changed. A file that
+// is wrong is told of once.
+func (d *Daemon) watch(ctx context.Context) error {
+	tick := time.NewTicker(d.WatchEvery)
+	defer tick.Stop()
+	told := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		file, err := d.Load()
+		if err != nil {
+			if err.Error() != told {
+				d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
+			}
+			told = err.Error()
+			continue
+		}
+		told = ""
+		g := d.current.borrow()
+		same := g.print == file.Fingerprint()
+		g.release()
+		if same {
+			continue
+		}
+		if err := d.use(ctx, file); err != nil {
+			d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rota"
+	"rota/access"
+)
+
+// checkTimeout bounds all checks of one secret.
+const checkTimeout = time.Minute
+
+// Check asks the real systems whether a rotation would work.
+func (l *Local) Check(ctx context.Context, names []string) (CheckDoc, error) {
+	list, err := l.choose(ctx, access.Rotate, "check", names)
+	if err != nil {
+		return CheckDoc{}, err
+	}
+	var findings []FindingDoc
+	for _, f := range l.Opened {
+		findings = append(findings, FindingDoc{Finding: f})
+	}
+	findings = append(findings, l.checkStore(ctx)...)
+	for _, w := range slices.Concat(l.File.Warnings(), l.Wired.Warnings) {
+		findings = append(findings, FindingDoc{Finding: rota.Finding{
+			Warning: true, Check: fmt.Sprintf("%s:%d", w.File, w.Line), Detail: w.Message, Hint: strings.TrimPrefix(w.Hint, "try: "),
+		}})
+	}
+	doc := CheckDoc{Findings: append(findings, preflight(ctx, list)...)}
+	for _, f := range doc.Findings {
+		switch {
+		case f.OK:
+		case f.Warning:
+			doc.Warnings++
+		default:
+			doc.Failed++
+		}
+	}
+	doc.OK = doc.Failed == 0
+	return doc, nil
+}
+
+// preflight runs the checks of all secrets, several at once, and gives what
+// they found in the secrets' order.
+func preflight(ctx context.Context, list []chosen) []FindingDoc {
+	found := make([][]rota.Finding, len(list))
+	errs := each(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		defer cancel()
+		found[i] = rota.Preflight(ctx, s)
+		return ctx.Err()
+	})
+	var out []FindingDoc
+	for i, c := range list {
+		if errs[i] != nil && found[i] == nil {
+			f := rota.Finding{Check: "systems"}
+			if c.err != nil {
+				f.Check = "configuration"
+			}
+			f.Detail, f.Hint = SplitHint(errs[i].Error())
+			found[i] = []rota.Finding{f}
+		}
+		for _, f := range found[i] {
+			out = append(out, FindingDoc{Secret: c.name, Finding: f})
+		}
+	}
+	return out
+}
+
+// checkStore looks at Rota's own store.
+func (l *Local) checkStore(ctx context.Context) []FindingDoc {
+	if l.DB == nil || !l.Caller.Allows(access.Audit, "") {
+		return nil
+	}
+	finding := func(check, detail string, err error) FindingDoc {
+		f := rota.Finding{OK: err == nil, Check: "own store: " + check, Detail: detail}
+		if err != nil {
+			f.Detail, f.Hint = SplitHint(err.Error())
+		}
+		return FindingDoc{Finding: f}
+	}
+	chain, err := l.DB.Verify(ctx)
+	out := []FindingDoc{finding("audit", fmt.Sprintf("the chain of %d entries is whole", chain.Entries), err)}
+	statuses, err := l.DB.Statuses(ctx)
+	if err != nil {
+		return append(out, finding("progress", "", err))
+	}
+	if unknown := l.unknown(statuses); len(unknown) > 0 {
+		f := finding("progress", "it remembers what rota.yaml does not name: "+strings.Join(unknown, ", "), nil)
+		f.OK, f.Warning, f.Hint = false, true, "put them back, if they were taken out or renamed by mistake"
+		out = append(out, f)
+	}
+	return out
+}

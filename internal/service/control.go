@@ -1,0 +1,73 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"rota/access"
+)
+
+// Controls are the switches that stand above all policies.
+type Controls interface {
+	// Pause lets nothing new begin for the secrets until Resume.
+	Pause(ctx context.Context, secrets []string, by, why string) error
+	// Resume lifts a pause, and a quarantine.
+	Resume(ctx context.Context, secrets []string, by string) error
+	// Done notes that a person has rotated the secret.
+	Done(ctx context.Context, secret, by, why string) error
+	// Freeze lets nothing new begin at all until Thaw.
+	Freeze(ctx context.Context, by, why string) error
+	Thaw(ctx context.Context, by string) error
+	// Reload reads the configuration again.
+	Reload(ctx context.Context) error
+}
+
+// Control pauses, resumes, freezes, thaws, reloads, or notes what a person did.
+func (l *Local) Control(ctx context.Context, r ControlRequest) (ControlDoc, error) {
+	doc := ControlDoc{Action: r.Action, Secrets: []string{}}
+	if l.Controls == nil {
+		return doc, errNoStore
+	}
+	by := l.Caller.Principal
+	switch r.Action {
+	case Freeze, Thaw, Reload:
+		if len(r.Secrets) > 0 {
+			return doc, &UsageError{fmt.Errorf("%s concerns all secrets: no name is taken", r.Action)}
+		}
+		if err := l.allow(ctx, access.Admin, string(r.Action), ""); err != nil {
+			return doc, err
+		}
+	case Pause, Resume, Done:
+		if len(r.Secrets) == 0 {
+			return doc, &UsageError{errors.New("no secret is named")}
+		}
+		if err := l.allow(ctx, access.Rotate, string(r.Action), r.Secrets...); err != nil {
+			return doc, err
+		}
+		var err error
+		if doc.Secrets, err = l.pick(r.Secrets); err != nil {
+			return doc, err
+		}
+	default:
+		return doc, &UsageError{fmt.Errorf("no control %q (try: pause, resume, done, freeze, thaw, reload)", r.Action)}
+	}
+	switch r.Action {
+	case Freeze:
+		return doc, l.Controls.Freeze(ctx, by, r.Reason)
+	case Thaw:
+		return doc, l.Controls.Thaw(ctx, by)
+	case Reload:
+		return doc, l.Controls.Reload(ctx)
+	case Pause:
+		return doc, l.Controls.Pause(ctx, doc.Secrets, by, r.Reason)
+	case Resume:
+		return doc, l.Controls.Resume(ctx, doc.Secrets, by)
+	default:
+		var errs []error
+		for _, name := range doc.Secrets {
+			errs = append(errs, l.Controls.Done(ctx, name, by, r.Reason))
+		}
+		return doc, errors.Join(errs...)
+	}
+}

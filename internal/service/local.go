@@ -1,0 +1,223 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rota"
+	"rota/access"
+	"rota/config"
+	"rota/engine"
+	"rota/store"
+	"rota/store/anchor"
+)
+
+// Local carries operations out with a configuration and a store at hand. It is
+// for one caller, and one configuration as it is at a moment: the daemon makes
+// one for each request.
+type Local struct {
+	// File is the configuration. Required.
+	File *config.File
+	// Wired is the same, bound to its systems. What only reads the store can
+	// do without.
+	Wired *config.Wired
+	// DB is Rota's own store; nil where there is none yet, which only some
+	// operations can do without.
+	DB *store.DB
+	// Rotator does the work; its Actor is replaced by the caller.
+	Rotator *rota.Rotator
+	// Caller is who asks.
+	Caller access.Caller
+	// Opened is what opening the store found; Check tells it first.
+	Opened []rota.Finding
+	// Controls pauses and freezes; nil where that can't be done.
+	Controls Controls
+	// Places keep signed heads of the audit outside.
+	Places []anchor.Place
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+	// Patience is how long to wait for another worker's lease. Defaults to 65
+	// seconds.
+	Patience time.Duration
+	// Tell, if any, hears what a person should know on the way.
+	Tell func(text string)
+}
+
+var _ Operations = (*Local)(nil)
+
+func (l *Local) now() time.Time {
+	if l.Now == nil {
+		return time.Now()
+	}
+	return l.Now()
+}
+
+func (l *Local) tell(format string, args ...any) {
+	if l.Tell != nil {
+		l.Tell(fmt.Sprintf(format, args...))
+	}
+}
+
+// rotator is the rotator on behalf of the caller.
+func (l *Local) rotator() *rota.Rotator {
+	r := *l.Rotator
+	r.Actor = l.Caller.Principal
+	return &r
+}
+
+// allow checks that the caller may do this to every secret. A try that is
+// refused is in the audit before the answer is given.
+func (l *Local) allow(ctx context.Context, a access.Action, op string, secrets ...string) error {
+	var refused []error
+	var entries []rota.Entry
+	for _, name := range secrets {
+		if err := l.Caller.Check(a, name); err != nil {
+			refused = append(refused, err)
+			entries = append(entries, l.Caller.Entry(l.now(), op, name, rota.Denied, ""))
+		}
+	}
+	if len(refused) == 0 {
+		return nil
+	}
+	if l.DB != nil {
+		if err := l.DB.Record(ctx, entries...); err != nil {
+			return fmt.Errorf("a denied try could not be written to the audit: %w", err)
+		}
+	}
+	return refused[0]
+}
+
+// chosen is a secret to work on, or why it can't be.
+type chosen struct {
+	name   string
+	secret *rota.Secret
+	err    error
+}
+
+// pick gives the named secrets in the configuration's order, each once; all
+// that the caller may see where none is named.
+func (l *Local) pick(names []string) ([]string, error) {
+	all := l.File.Names()
+	for _, name := range names {
+		if slices.Contains(all, name) {
+			continue
+		}
+		hint := "rota status"
+		if near := Nearest(name, l.visible(all)); near != "" {
+			hint = near
+		}
+		return nil, &UsageError{fmt.Errorf("%s names no secret %q (try: %s)", l.File.Path, name, hint)}
+	}
+	if len(names) == 0 {
+		return l.visible(all), nil
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(n string) bool { return !slices.Contains(names, n) }), nil
+}
+
+func (l *Local) visible(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !l.Caller.Allows(access.List, n) })
+}
+
+// Nearest is the name that a mistyped one was likely meant to be, "" for none.
+func Nearest(name string, all []string) string {
+	for _, n := range all {
+		if strings.HasSuffix(n, "/"+name) || strings.EqualFold(n, name) {
+			return n
+		}
+	}
+	return config.Nearest(name, all)
+}
+
+// choose picks and authorises secrets and gives them as they are wired; all to
+// which the caller may do this where none is named.
+func (l *Local) choose(ctx context.Context, a access.Action, op string, names []string) ([]chosen, error) {
+	// First, so that who may not see a name is not told whether it is there.
+	if err := l.allow(ctx, a, op, names...); err != nil {
+		return nil, err
+	}
+	wanted, err := l.pick(names)
+	if err != nil {
+		return nil, err
+	}
+	var out []chosen
+	for _, name := range wanted {
+		if len(names) == 0 && !l.Caller.Allows(a, name) {
+			continue
+		}
+		out = append(out, chosen{name: name, secret: l.Wired.ByName[name], err: l.Wired.Broken[name]})
+	}
+	return out, nil
+}
+
+// one is choose for one secret that must be wired.
+func (l *Local) one(ctx context.Context, a access.Action, op, name string) (*rota.Secret, error) {
+	list, err := l.choose(ctx, a, op, []string{name})
+	if err != nil {
+		return nil, err
+	}
+	if list[0].err != nil {
+		return nil, &UsageError{list[0].err}
+	}
+	return list[0].secret, nil
+}
+
+// each calls do with every secret that could be wired, several at once, and
+// gives the errors in the order of the list, those of wiring among them.
+func each(ctx context.Context, list []chosen, do func(ctx context.Context, i int, s *rota.Secret) error) []error {
+	out := make([]error, len(list))
+	var secrets []*rota.Secret
+	var place []int
+	for i, c := range list {
+		if out[i] = c.err; c.err == nil {
+			secrets, place = append(secrets, c.secret), append(place, i)
+		}
+	}
+	errs := engine.Each(ctx, engine.Limits{}, secrets, func(ctx context.Context, i int) error {
+		return do(ctx, place[i], secrets[i])
+	})
+	for i, err := range errs {
+		out[place[i]] = err
+	}
+	return out
+}
+
+// SplitHint takes the "(try: …)" at the end of an error's text apart.
+func SplitHint(text string) (message, hint string) {
+	at := strings.LastIndex(text, "(try: ")
+	if at < 0 || !strings.HasSuffix(text, ")") {
+		return text, ""
+	}
+	return strings.TrimSpace(text[:at]), strings.TrimSuffix(text[at+len("(try: "):], ")")
+}
+
+// Secrets tells what rotating the named secrets would mean.
+func (l *Local) Secrets(ctx context.Context, names []string) (SecretsDoc, error) {
+	list, err := l.choose(ctx, access.List, "list", names)
+	if err != nil {
+		return SecretsDoc{}, err
+	}
+	doc := SecretsDoc{Secrets: []SecretDoc{}}
+	for _, c := range list {
+		d := SecretDoc{Secret: c.name, Fields: l.File.IssuerFields(c.name)}
+		if c.err != nil {
+			d.Error, d.Hint = SplitHint(c.err.Error())
+			doc.Secrets = append(doc.Secrets, d)
+			continue
+		}
+		traits := c.secret.Issuer.Traits()
+		d.Kind, d.Overlap = traits.Kind, traits.Overlap()
+		d.Targets, d.Reloaders = len(c.secret.Targets), len(c.secret.Reloaders)
+		if p := c.secret.Policy.WithDefaults(); d.Overlap && p.Retire == rota.AfterGrace {
+			d.GraceSeconds = int64(p.DeactivatePreviousAfter.Seconds())
+		}
+		doc.Secrets = append(doc.Secrets, d)
+	}
+	return doc, nil
+}
+
+// errNoStore is what an operation gets that can't do without a store.
+var errNoStore = errors.New("there is no store yet (try: rota run)")

@@ -1,0 +1,259 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rota"
+	"rota/access"
+	"rota/store"
+	"rota/store/anchor"
+)
+
+// Versions asks the store and the issuer for a secret's versions.
+func (l *Local) Versions(ctx context.Context, name string) (VersionsDoc, error) {
+	secret, err := l.one(ctx, access.List, "versions", name)
+	if err != nil {
+		return VersionsDoc{}, err
+	}
+	state, _, err := l.rotator().Observe(ctx, secret)
+	if err != nil {
+		return VersionsDoc{}, err
+	}
+	return describeVersions(state), nil
+}
+
+func describeVersions(state rota.State) VersionsDoc {
+	doc := VersionsDoc{Secret: state.Secret, ChangedAt: state.Contents.ChangedAt, Versions: []VersionDoc{}, Elsewhere: []IssuedDoc{}}
+	held := map[string]bool{}
+	for _, v := range state.Contents.Versions {
+		held[v.CredentialID] = true
+		d := describeVersion(v)
+		d.State, d.Use = versionState(state, v)
+		doc.Versions = append(doc.Versions, d)
+	}
+	slices.SortStableFunc(doc.Versions, func(x, y VersionDoc) int { return y.CreatedAt.Compare(x.CreatedAt) })
+	for _, i := range state.Issued {
+		if held[i.ID] {
+			continue
+		}
+		d := IssuedDoc{Credential: i.ID, CreatedAt: i.CreatedAt}
+		d.State, d.Use = issuerState(state, i.ID)
+		doc.Elsewhere = append(doc.Elsewhere, d)
+	}
+	return doc
+}
+
+func describeVersion(v rota.Version) VersionDoc {
+	return VersionDoc{Version: v.ID, Labels: v.Labels, CreatedAt: v.CreatedAt, Credential: v.CredentialID, Ours: v.Ours()}
+}
+
+// versionState is what the issuer says of a version's credential. A password
+// has one value at a time: of the versions with a role's name, the issuer means
+// the one whose value was set last.
+func versionState(state rota.State, v rota.Version) (string, string) {
+	if state.Traits.IssuerChooses {
+		return issuerState(state, v.CredentialID)
+	}
+	inForce, _ := rota.Find(state.Contents.Versions, rota.Current)
+	if pending, ok := rota.Find(state.Contents.Versions, rota.Pending); ok && pending.ID != inForce.ID {
+		switch vp := state.Progress.Versions[pending.ID]; {
+		case !vp.SetAt.IsZero() && vp.RestoredAt.IsZero() && pending.CredentialID == inForce.CredentialID:
+			inForce = pending
+		case vp.SetAt.IsZero() && v.ID == pending.ID:
+			return "unset", ""
+		}
+	}
+	if v.ID != inForce.ID && v.CredentialID == inForce.CredentialID {
+		return "replaced", ""
+	}
+	return issuerState(state, v.CredentialID)
+}
+
+// issuerState is what the issuer says of a credential.
+func issuerState(state rota.State, credential string) (string, string) {
+	if !state.Listed || credential == "" {
+		return "unknown", ""
+	}
+	i := slices.IndexFunc(state.Issued, func(i rota.Issued) bool { return i.ID == credential })
+	if i < 0 {
+		return "gone", ""
+	}
+	issued := state.Issued[i]
+	s := "inactive"
+	if issued.Active {
+		s = "active"
+	}
+	use := ""
+	switch {
+	case !issued.Use.At.IsZero():
+		use = "last used " + moment(issued.Use.At)
+		if issued.Use.Detail != "" {
+			use += " from " + issued.Use.Detail
+		}
+	case issued.Use.Evidence == rota.Recorded:
+		use = "never used"
+	}
+	return s, use
+}
+
+// Current asks the store for a secret's current version.
+func (l *Local) Current(ctx context.Context, name string) (CurrentDoc, error) {
+	secret, err := l.one(ctx, access.List, "current", name)
+	if err != nil {
+		return CurrentDoc{}, err
+	}
+	contents, err := secret.Store.Describe(ctx)
+	if err != nil {
+		return CurrentDoc{}, fmt.Errorf("%s: %w", name, err)
+	}
+	v, ok := rota.Find(contents.Versions, rota.Current)
+	if !ok {
+		return CurrentDoc{}, fmt.Errorf("%s: it has no current version yet: %w (try: rota rotate %s, or rota adopt %s)", name, rota.ErrNotFound, name, name)
+	}
+	return CurrentDoc{Secret: name, Version: v.ID, ChangedAt: contents.ChangedAt}, nil
+}
+
+// Get shows a value.
+func (l *Local) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
+	secret, err := l.one(ctx, access.Read, "get", r.Secret)
+	if err != nil {
+		return GetDoc{}, err
+	}
+	if r.Label == "" {
+		r.Label = rota.Current
+	}
+	version, err := findVersion(ctx, secret, r.Label, r.Version)
+	if err != nil {
+		return GetDoc{}, err
+	}
+	credential, err := secret.Store.Get(ctx, rota.GetRequest{Version: version.ID})
+	if err != nil {
+		return GetDoc{}, fmt.Errorf("%s: read version %s: %w", r.Secret, version.ID, err)
+	}
+	names, fields := credential.Names(), credential.Fields()
+	if r.Field != "" {
+		if !slices.Contains(names, r.Field) {
+			return GetDoc{}, &UsageError{fmt.Errorf("%s has no field %q (try: %s)", r.Secret, r.Field, strings.Join(names, ", "))}
+		}
+		names, fields = []string{r.Field}, map[string]string{r.Field: fields[r.Field]}
+	}
+	issuerName := secret.Issuer.CredentialID(credential)
+	entry := l.Caller.Entry(l.now(), "get", r.Secret, rota.Succeeded, "")
+	entry.Object, entry.Version, entry.Credential = strings.Join(names, ", "), version.ID, issuerName
+	if err := l.DB.Record(ctx, entry); err != nil {
+		return GetDoc{}, fmt.Errorf("%s: nothing is shown that is not in the audit: %w", r.Secret, err)
+	}
+	return GetDoc{Secret: r.Secret, Version: version.ID, Labels: version.Labels, Credential: issuerName, Fields: fields}, nil
+}
+
+func findVersion(ctx context.Context, secret *rota.Secret, label rota.Label, id string) (rota.Version, error) {
+	contents, err := secret.Store.Describe(ctx)
+	if err != nil {
+		return rota.Version{}, fmt.Errorf("%s: %w", secret.Name, err)
+	}
+	if id != "" {
+		if v, ok := rota.FindID(contents.Versions, id); ok {
+			return v, nil
+		}
+		return rota.Version{}, fmt.Errorf("%s: no version %s: %w (try: rota versions %s)", secret.Name, id, rota.ErrNotFound, secret.Name)
+	}
+	if v, ok := rota.Find(contents.Versions, label); ok {
+		return v, nil
+	}
+	return rota.Version{}, fmt.Errorf("%s: no version is %s: %w (try: rota versions %s)", secret.Name, label, rota.ErrNotFound, secret.Name)
+}
+
+// History gives entries of the audit. Of a secret that is no longer configured
+// there may still be some; one that has none must be, and with Wired its store
+// is asked what it holds all the same.
+func (l *Local) History(ctx context.Context, r HistoryRequest) (HistoryDoc, error) {
+	if err := l.allow(ctx, access.Audit, "audit", r.Secret); err != nil {
+		return HistoryDoc{}, err
+	}
+	if r.Limit == 0 {
+		r.Limit = 100
+	}
+	if r.Limit < 0 {
+		return HistoryDoc{}, &UsageError{fmt.Errorf("limit %d: must be at least 1", r.Limit)}
+	}
+	doc := HistoryDoc{Entries: []EntryDoc{}}
+	if l.DB != nil {
+		records, err := l.DB.Audit(ctx, store.AuditQuery{Secret: r.Secret, After: r.After, Before: r.Before, Limit: r.Limit, Newest: true})
+		if err != nil {
+			return HistoryDoc{}, err
+		}
+		slices.Reverse(records)
+		for _, e := range records {
+			doc.Entries = append(doc.Entries, EntryDoc{Seq: e.Seq, Entry: e.Entry, Hash: e.Hash})
+		}
+	}
+	if len(doc.Entries) > 0 || r.Secret == "" || r.After != 0 || r.Before != 0 {
+		return doc, nil
+	}
+	if _, err := l.pick([]string{r.Secret}); err != nil {
+		return HistoryDoc{}, err
+	}
+	if l.Wired == nil {
+		return doc, nil
+	}
+	versions, err := l.storedVersions(ctx, r.Secret)
+	if err != nil {
+		doc.VersionsError = err.Error()
+	}
+	for _, v := range versions {
+		d := describeVersion(v)
+		d.State = "unknown" // the issuer is not asked
+		doc.Versions = append(doc.Versions, d)
+	}
+	return doc, nil
+}
+
+// describeTimeout bounds what a history without entries asks of a store.
+const describeTimeout = 30 * time.Second
+
+// storedVersions are what the secret's store has: the data folder may be new,
+// or lost while the store lives on.
+func (l *Local) storedVersions(ctx context.Context, name string) ([]rota.Version, error) {
+	if err := l.Wired.Broken[name]; err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+	defer cancel()
+	contents, err := l.Wired.ByName[name].Store.Describe(ctx)
+	return contents.Versions, err
+}
+
+// Verify recomputes the audit's chain.
+func (l *Local) Verify(ctx context.Context) (VerifyDoc, error) {
+	if err := l.allow(ctx, access.Audit, "verify", ""); err != nil {
+		return VerifyDoc{}, err
+	}
+	if l.DB == nil {
+		return VerifyDoc{Verified: true}, nil
+	}
+	chain, err := l.DB.Verify(ctx)
+	if err != nil {
+		return VerifyDoc{}, err
+	}
+	doc := VerifyDoc{Verified: true, Entries: chain.Entries, Head: chain.Head}
+	for _, p := range l.Places {
+		heads, err := p.Heads(ctx)
+		if errors.Is(err, anchor.ErrWriteOnly) {
+			continue
+		}
+		if err == nil {
+			err = l.DB.VerifyHeads(ctx, heads)
+		}
+		if err != nil {
+			return VerifyDoc{}, fmt.Errorf("the heads in %s: %w", p.Name(), err)
+		}
+		doc.Anchored += len(heads)
+		doc.Places = append(doc.Places, p.Name())
+	}
+	return doc, nil
+}

@@ -1,0 +1,75 @@
+package service
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rota"
+)
+
+func TestHintsAreTakenApart(t *testing.T) {
+	for _, c := range []struct{ text, message, hint string }{
+		{"denied (try: ask somebody)", "denied", "ask somebody"},
+		{"denied (try: a (b))", "denied", "a (b)"},
+		{"denied (try: a), then more", "denied (try: a), then more", ""},
+		{"denied", "denied", ""},
+	} {
+		if message, hint := SplitHint(c.text); message != c.message || hint != c.hint {
+			t.Errorf("%q is %q and %q, want %q and %q", c.text, message, hint, c.message, c.hint)
+		}
+	}
+}
+
+func TestAMistypedNameIsRecognised(t *testing.T) {
+	all := []string{"prod/orders-db", "prod/cms-s3", "dev/cms-s3"}
+	for _, c := range []struct{ name, want string }{
+		{"orders-db", "prod/orders-db"},
+		{"PROD/CMS-S3", "prod/cms-s3"},
+		{"prod/order-db", "prod/orders-db"},
+		{"something else entirely", ""},
+	} {
+		if got := Nearest(c.name, all); got != c.want {
+			t.Errorf("%q is taken for %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// Of a password only one version's is in force, whatever the issuer says of
+// the role.
+func TestTheStatesOfVersionsOfOneRole(t *testing.T) {
+	set := rota.VersionProgress{SetAt: noon}
+	restored := rota.VersionProgress{SetAt: noon, RestoredAt: noon}
+	for _, c := range []struct {
+		name    string
+		pending *rota.VersionProgress // nil: there is none
+		traits  rota.Traits
+		want    map[string]string
+	}{
+		{"at rest", nil, rota.Traits{Limit: 1}, map[string]string{"current": "active", "previous": "replaced"}},
+		{"before the new one is set", &rota.VersionProgress{}, rota.Traits{Limit: 1}, map[string]string{"pending": "unset", "current": "active", "previous": "replaced"}},
+		{"when the new one is set", &set, rota.Traits{Limit: 1}, map[string]string{"pending": "active", "current": "replaced", "previous": "replaced"}},
+		{"when it was given up", &restored, rota.Traits{Limit: 1}, map[string]string{"pending": "replaced", "current": "active", "previous": "replaced"}},
+		{"an access key that two versions hold", nil, rota.Traits{Limit: 2, IssuerChooses: true}, map[string]string{"current": "active", "previous": "active"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			state := rota.State{Traits: c.traits, Listed: true, Issued: []rota.Issued{{ID: "app", Active: true}}}
+			add := func(id string, l rota.Label) {
+				state.Contents.Versions = append(state.Contents.Versions, rota.Version{ID: id, CredentialID: "app", Labels: []rota.Label{l}})
+			}
+			add("previous", rota.Previous)
+			add("current", rota.Current)
+			if c.pending != nil {
+				add("pending", rota.Pending)
+				state.Progress.Versions = map[string]rota.VersionProgress{"pending": *c.pending}
+			}
+			got := map[string]string{}
+			for _, v := range describeVersions(state).Versions {
+				got[v.Version] = v.State
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("states (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,77 @@
+package service
+
+import (
+	"context"
+
+	"rota"
+	"rota/access"
+)
+
+// nextOnly bounds the look ahead for the next step alone.
+const nextOnly = 20 * 365 * rota.Day
+
+// Plan looks at the systems and plans.
+func (l *Local) Plan(ctx context.Context, r PlanRequest) (PlanDoc, error) {
+	list, err := l.choose(ctx, access.List, "plan", r.Names)
+	if err != nil {
+		return PlanDoc{}, err
+	}
+	doc := PlanDoc{From: l.now(), Until: r.Until, Secrets: make([]PlanSecretDoc, len(list))}
+	errs := each(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+		state, decision, err := l.rotator().Observe(ctx, s)
+		if err != nil {
+			return err
+		}
+		for _, p := range ahead(state, s.Policy, decision, doc) {
+			step := plannedDoc(p)
+			if !doc.Until.IsZero() && step.At.After(doc.Until) {
+				doc.Secrets[i].Next = &step
+				continue
+			}
+			doc.Secrets[i].Steps = append(doc.Secrets[i].Steps, step)
+		}
+		return nil
+	})
+	for i, c := range list {
+		p := &doc.Secrets[i]
+		p.Secret = c.name
+		if errs[i] != nil {
+			p.Error, p.Hint = SplitHint(errs[i].Error())
+		}
+		if p.Steps == nil {
+			p.Steps = []StepDoc{}
+		}
+	}
+	return doc, nil
+}
+
+// ahead is what lies ahead of one secret until the plan's end, or up to the
+// next step from now. Nothing at all is told as what it waits for, which may
+// come after the end, or as the reason why.
+func ahead(state rota.State, policy rota.Policy, decision rota.Decision, doc PlanDoc) []rota.Planned {
+	now := doc.From
+	var out []rota.Planned
+	if doc.Until.IsZero() {
+		for _, p := range rota.Project(state, policy, now, now.Add(nextOnly)) {
+			if len(out) > 0 && p.At.After(now) && out[len(out)-1].At.After(now) {
+				break
+			}
+			out = append(out, p)
+		}
+	} else {
+		out = rota.Project(state, policy, now, doc.Until)
+	}
+	if len(out) == 0 {
+		out = append(out, rota.Planned{At: decision.At, Decision: decision})
+	}
+	return out
+}
+
+func plannedDoc(p rota.Planned) StepDoc {
+	d := p.Decision
+	doc := StepDoc{At: p.At, Step: d.Step, Version: d.Version, Credential: d.Credential, Hold: d.Hold, Reason: d.Reason}
+	if d.Step == rota.None {
+		doc.Step = d.Next
+	}
+	return doc
+}

@@ -1,0 +1,119 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"rota"
+	"rota/access"
+	"rota/engine"
+	"rota/store"
+)
+
+// Run does all that is due, once.
+func (l *Local) Run(ctx context.Context, r RunRequest) (WorkDoc, error) {
+	list, err := l.choose(ctx, access.Rotate, "run", nil)
+	if err != nil {
+		return WorkDoc{}, err
+	}
+	known, err := l.standings(ctx, &StatusDoc{})
+	if err != nil {
+		return WorkDoc{}, err
+	}
+	seen := map[string]engine.Seen{}
+	for name, s := range known {
+		seen[name] = engine.Seen{LookedAt: s.Status.LookedAt, NextAt: s.NextAt}
+		if s.lifted() {
+			seen[name] = engine.Seen{}
+		}
+	}
+	due := func(*rota.Secret) bool { return true }
+	if !r.All {
+		configured, err := l.configuredSince(ctx)
+		if err != nil {
+			return WorkDoc{}, err
+		}
+		due = engine.Schedule(l.now(), configured, seen)
+	}
+	doc := WorkDoc{Secrets: []WorkSecretDoc{}}
+	var these []chosen
+	for _, c := range list {
+		if c.err != nil || due(c.secret) {
+			these = append(these, c)
+			continue
+		}
+		doc.NotDue++
+		if s := known[c.name]; s.Status.Hold != rota.NotHeld || s.Failure != nil {
+			doc.Waiting = append(doc.Waiting, c.name)
+		}
+	}
+	rotator := l.rotator()
+	for _, w := range l.work(ctx, these, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
+		return rotator.Advance(ctx, s, rota.Options{})
+	}) {
+		doc.Secrets = append(doc.Secrets, w.doc(rota.None))
+	}
+	return doc, nil
+}
+
+// configuration is the name in the audit under which a changed configuration
+// is noted. No secret can have it.
+const configuration = "(configuration)"
+
+// configuredSince is since when the configuration is as it is, as far as the
+// runs of this store have seen. One that was not seen yet is noted in the
+// audit.
+func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
+	path, err := filepath.Abs(l.File.Path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return time.Time{}, &UsageError{err}
+	}
+	sum := fmt.Sprintf("sha256:%x", sha256.Sum256(content))
+	last, err := l.DB.Audit(ctx, store.AuditQuery{Secret: configuration, Newest: true, Limit: 50})
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, r := range last {
+		if r.Entry.Object == path {
+			if r.Entry.Detail == sum {
+				return r.Entry.At, nil
+			}
+			break
+		}
+	}
+	entry := l.Caller.Entry(l.now(), "configure", configuration, rota.Succeeded, sum)
+	entry.Object = path
+	return entry.At, l.DB.Record(ctx, entry)
+}
+
+// Alert tells the notifiers of every secret that is late.
+func (l *Local) Alert(ctx context.Context) (AlertDoc, error) {
+	list, err := l.choose(ctx, access.Rotate, "alert", nil)
+	if err != nil {
+		return AlertDoc{}, err
+	}
+	late := make([]bool, len(list))
+	errs := each(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+		var err error
+		late[i], err = l.rotator().Alert(ctx, s)
+		return err
+	})
+	doc := AlertDoc{Late: []string{}, Errors: []AlertFailure{}, Secrets: len(list)}
+	for i, c := range list {
+		if late[i] {
+			doc.Late = append(doc.Late, c.name)
+		}
+		if errs[i] != nil {
+			doc.Errors = append(doc.Errors, AlertFailure{Secret: c.name, Error: errs[i].Error()})
+		}
+	}
+	return doc, nil
+}

@@ -1,0 +1,195 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"rota"
+	"rota/access"
+	"rota/store"
+)
+
+// Status tells how secrets stand. It asks no system but the store.
+func (l *Local) Status(ctx context.Context, r StatusRequest) (StatusDoc, error) {
+	if err := l.allow(ctx, access.List, "status", r.Names...); err != nil {
+		return StatusDoc{}, err
+	}
+	wanted, err := l.pick(r.Names)
+	if err != nil {
+		return StatusDoc{}, err
+	}
+	doc := StatusDoc{At: l.now(), Secrets: []StatusSecretDoc{}}
+	known, err := l.standings(ctx, &doc)
+	if err != nil {
+		return StatusDoc{}, err
+	}
+	wanted, doc.Next = page(wanted, r.After, r.Limit)
+	for _, name := range wanted {
+		doc.Secrets = append(doc.Secrets, statusOf(name, known[name], l.File.Policy(name), doc.At))
+	}
+	return doc, nil
+}
+
+// standings reads the store, by secret's name, and notes in the document what
+// concerns all.
+func (l *Local) standings(ctx context.Context, doc *StatusDoc) (map[string]standing, error) {
+	doc.Unknown = []string{}
+	if l.DB == nil {
+		return nil, nil
+	}
+	statuses, err := l.DB.Statuses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	paused, err := l.DB.Paused(ctx)
+	if err != nil {
+		return nil, err
+	}
+	frozen, err := l.DB.Frozen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if frozen != nil {
+		doc.Frozen = DescribeHalt(*frozen)
+	}
+	doc.Unknown = l.unknown(statuses)
+	out := make(map[string]standing, len(statuses))
+	for _, s := range statuses {
+		one := standing{SecretStatus: s, frozen: frozen != nil}
+		if h, ok := paused[s.Name]; ok {
+			one.paused = &h
+		}
+		out[s.Name] = one
+	}
+	return out, nil
+}
+
+// page cuts one page out of all names, and says what After of the next one is.
+// Pages go by name; all at once goes by the configuration's order.
+func page(names []string, after string, limit int) (these []string, next string) {
+	if after == "" && limit <= 0 {
+		return names, ""
+	}
+	names = slices.Sorted(slices.Values(names))
+	from, found := slices.BinarySearch(names, after)
+	if found {
+		from++
+	}
+	names = names[from:]
+	if limit <= 0 || len(names) <= limit {
+		return names, ""
+	}
+	return names[:limit], names[limit-1]
+}
+
+// unknown are those that the store remembers and the configuration does not
+// name.
+func (l *Local) unknown(statuses []store.SecretStatus) []string {
+	out := []string{}
+	configured := map[string]bool{}
+	for _, name := range l.File.Names() {
+		configured[name] = true
+	}
+	for _, s := range statuses {
+		if !configured[s.Name] && l.Caller.Allows(access.List, s.Name) {
+			out = append(out, s.Name)
+		}
+	}
+	return out
+}
+
+// standing is what is known of one secret besides its configuration.
+type standing struct {
+	store.SecretStatus
+	paused *rota.Halt // nil: it is not
+	frozen bool
+}
+
+func statusOf(name string, s standing, p rota.Policy, now time.Time) StatusSecretDoc {
+	st := s.Status
+	doc := StatusSecretDoc{
+		Secret: name, Reason: st.Reason, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt,
+		Previous: st.PreviousID, PreviousInactive: st.PreviousOff, Next: st.Next, NextAt: st.DueAt, Hold: st.Hold,
+		LookedAt: st.LookedAt, BegunAt: st.BegunAt, Worker: s.Holder,
+	}
+	if !st.IssuedAt.IsZero() {
+		doc.AgeSeconds = int64(now.Sub(st.IssuedAt).Seconds())
+	}
+	doc.State, doc.Reason = s.state(p, now)
+	if !st.BegunAt.IsZero() && s.Holder == "" {
+		doc.Reason = stoppedReason(st.BegunAt, s.Failure, doc.Reason)
+	}
+	if s.paused != nil {
+		doc.Paused = DescribeHalt(*s.paused)
+		if doc.State == StateLate {
+			doc.Reason += "; paused " + doc.Paused
+		}
+	}
+	return doc
+}
+
+// state sums up, with the reason. What a person has to act on goes first.
+func (s standing) state(p rota.Policy, now time.Time) (SecretState, string) {
+	st := s.Status
+	since, late := rota.Lateness(st, p, now)
+	stopped := !st.BegunAt.IsZero() && s.Holder == ""
+	switch {
+	case s.lifted():
+		return StateDue, "it was resumed and not looked at since (try: rota run)"
+	case st.Hold == rota.Quarantined:
+		return StateQuarantined, st.Reason
+	case s.Failure != nil:
+		return StateFailed, fmt.Sprintf("%s failed (%d times, last %s): %s", s.Failure.Step, s.Failure.Attempts, moment(s.Failure.At), s.Failure.Error)
+	case late && !since.IsZero():
+		return StateLate, "since " + moment(since) + ": " + st.Reason
+	case s.paused != nil:
+		return StatePaused, DescribeHalt(*s.paused)
+	case st.LookedAt.IsZero() && !stopped:
+		return StateDue, "it was never looked at (try: rota run)"
+	case stopped:
+		return StateDue, st.Reason
+	case st.Hold != rota.NotHeld:
+		return StateHeld, st.Reason
+	case !st.DueAt.IsZero() && !st.DueAt.After(now):
+		return StateDue, st.Reason
+	default:
+		return StateOK, st.Reason
+	}
+}
+
+// lifted tells whether the last look found a hold that a person has lifted
+// since.
+func (s standing) lifted() bool {
+	switch s.Status.Hold {
+	case rota.Quarantined:
+		return s.NextAt.IsZero() && s.Status.BegunAt.IsZero()
+	case rota.Paused:
+		return s.paused == nil
+	case rota.Frozen:
+		return !s.frozen
+	}
+	return false
+}
+
+// stoppedReason tells of a turn whose worker was stopped in the middle.
+func stoppedReason(begun time.Time, failure *rota.Failure, reason string) string {
+	stopped := "what was begun at " + moment(begun) + " never came to its end (try: rota run)"
+	if failure != nil {
+		return reason + "; " + stopped
+	}
+	return stopped
+}
+
+// DescribeHalt says by whom, since when and why something is held back.
+func DescribeHalt(h rota.Halt) string {
+	text := "by " + h.By + " since " + moment(h.At)
+	if h.Why != "" {
+		text += ": " + h.Why
+	}
+	return text
+}
+
+// moment is a time on this machine's clock.
+func moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }

@@ -1,0 +1,87 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"rota"
+	"rota/config"
+	"rota/store"
+)
+
+// Switches are the controls of a command on Rota's own machine: they are
+// written down in the store, and who works next finds them there.
+type Switches struct {
+	DB *store.DB
+	// Wired and Rotator are needed by Done alone.
+	Wired   *config.Wired
+	Rotator *rota.Rotator
+}
+
+var _ Controls = Switches{}
+
+// Pause implements [Controls].
+func (s Switches) Pause(ctx context.Context, secrets []string, by, why string) error {
+	if err := s.remember(ctx, secrets, by); err != nil {
+		return err
+	}
+	return s.DB.Pause(ctx, secrets, by, why)
+}
+
+// Resume implements [Controls].
+func (s Switches) Resume(ctx context.Context, secrets []string, by string) error {
+	if err := s.remember(ctx, secrets, by); err != nil {
+		return err
+	}
+	return s.DB.Resume(ctx, secrets, by, "")
+}
+
+// remember makes the store know configured secrets that nobody has worked yet:
+// whoever holds a lease of one is remembered, and the secret with it.
+func (s Switches) remember(ctx context.Context, secrets []string, by string) error {
+	statuses, err := s.DB.Statuses(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range secrets {
+		if slices.ContainsFunc(statuses, func(st store.SecretStatus) bool { return st.Name == name }) {
+			continue
+		}
+		lease, err := s.DB.Acquire(ctx, rota.AcquireRequest{Secret: name, Holder: by, TTL: time.Minute})
+		if err == nil {
+			err = s.DB.Release(ctx, lease)
+		}
+		if err != nil && !errors.Is(err, rota.ErrBusy) {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Done implements [Controls].
+func (s Switches) Done(ctx context.Context, secret, by, _ string) error {
+	if err := s.Wired.Broken[secret]; err != nil {
+		return &UsageError{err}
+	}
+	r := *s.Rotator
+	r.Actor = by
+	_, err := r.Done(ctx, s.Wired.ByName[secret])
+	return err
+}
+
+// Freeze implements [Controls].
+func (s Switches) Freeze(ctx context.Context, by, why string) error {
+	return s.DB.Freeze(ctx, by, why)
+}
+
+// Thaw implements [Controls].
+func (s Switches) Thaw(ctx context.Context, by string) error { return s.DB.Thaw(ctx, by, "") }
+
+// Reload implements [Controls]: nothing on this machine keeps the
+// configuration in mind.
+func (s Switches) Reload(context.Context) error {
+	return &UsageError{errors.New("every command reads the configuration anew: there is nothing to reload (try: --server)")}
+}

@@ -1,0 +1,220 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rota"
+	"rota/access"
+	"rota/engine"
+)
+
+// worked is how it went for one secret.
+type worked struct {
+	name   string
+	result rota.Result
+	err    error
+}
+
+// act is one operation on one secret.
+type act func(ctx context.Context, s *rota.Secret) (rota.Result, error)
+
+// Work does one thing to the named secrets.
+func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
+	if len(r.Secrets) == 0 {
+		return WorkDoc{}, &UsageError{errors.New("no secret is named")}
+	}
+	rotator := l.rotator()
+	force := func(step rota.Step) act {
+		return func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
+			return rotator.Advance(ctx, s, rota.Options{Force: step})
+		}
+	}
+	action := access.Rotate
+	var do act
+	var wanted func(w worked, s *rota.Secret) rota.Step // the step that tells that the wish came true
+	switch r.Operation {
+	case OpRotate:
+		do, wanted = force(rota.Create), func(worked, *rota.Secret) rota.Step { return rota.Promote }
+	case OpRollback:
+		do, wanted = rotator.Rollback, rolledBack
+	case OpDeliver:
+		do, wanted = rotator.Redeliver, lastDelivery
+	case OpDeactivate:
+		action = access.Retire
+		do, wanted = force(rota.Deactivate), func(worked, *rota.Secret) rota.Step { return rota.Deactivate }
+	case OpDelete:
+		action = access.Retire
+		do, wanted = force(rota.Delete), func(worked, *rota.Secret) rota.Step { return rota.Delete }
+	default:
+		return WorkDoc{}, &UsageError{fmt.Errorf("no operation %q (try: rotate, rollback, deliver, deactivate, delete)", r.Operation)}
+	}
+	list, err := l.choose(ctx, action, string(r.Operation), r.Secrets)
+	if err != nil {
+		return WorkDoc{}, err
+	}
+	doc := WorkDoc{Secrets: []WorkSecretDoc{}}
+	for i, w := range l.work(ctx, list, l.patiently(r.NoWait, do)) {
+		step := wanted(w, list[i].secret)
+		d := w.doc(step)
+		if d.State == WorkNothing && (step == rota.Deactivate || step == rota.Delete) && retirable(list[i].secret, w.result.Status, step) {
+			d.State = WorkHeld // there is something to retire, and it was not: that is a no
+		}
+		doc.Secrets = append(doc.Secrets, d)
+	}
+	return doc, nil
+}
+
+// Adopt takes over an existing credential.
+func (l *Local) Adopt(ctx context.Context, r AdoptRequest) (WorkDoc, error) {
+	list, err := l.choose(ctx, access.Rotate, "adopt", []string{r.Secret})
+	if err != nil {
+		return WorkDoc{}, err
+	}
+	o := rota.AdoptOptions{NotBefore: r.NotBefore}
+	if len(r.Fields) > 0 {
+		o.Credential = rota.NewCredential(r.Fields)
+	}
+	done := l.work(ctx, list, l.patiently(r.NoWait, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
+		return l.rotator().Adopt(ctx, s, o)
+	}))
+	return WorkDoc{Secrets: []WorkSecretDoc{done[0].doc("adopt")}}, nil
+}
+
+// work does one thing to every chosen secret, several at once.
+func (l *Local) work(ctx context.Context, list []chosen, do act) []worked {
+	out := make([]worked, len(list))
+	for i, c := range list {
+		out[i].name = c.name
+	}
+	errs := each(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+		var err error
+		out[i].result, err = do(ctx, s)
+		return err
+	})
+	for i, err := range errs {
+		out[i].err = err
+	}
+	return out
+}
+
+// patiently waits for another worker's lease to end, as long as one may last
+// without a sign of life.
+func (l *Local) patiently(noWait bool, do act) act {
+	if noWait {
+		return do
+	}
+	patience := l.Patience
+	if patience == 0 {
+		patience = 65 * time.Second
+	}
+	return func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
+		pause, deadline := 200*time.Millisecond, time.Now().Add(patience)
+		for told := false; ; told = true {
+			result, err := do(ctx, s)
+			if !errors.Is(err, rota.ErrBusy) || time.Now().After(deadline) {
+				return result, err
+			}
+			if !told {
+				l.tell("%s: another worker is at it; waiting for up to %s", s.Name, patience.Truncate(time.Minute))
+			}
+			select {
+			case <-ctx.Done():
+				return result, fmt.Errorf("%s: %w", s.Name, ctx.Err())
+			case <-time.After(pause):
+			}
+			pause = min(2*pause, 2*time.Second)
+		}
+	}
+}
+
+// rolledBack is the step that tells that a rollback came true. Giving up a new
+// credential ends with its deletion.
+func rolledBack(w worked, _ *rota.Secret) rota.Step {
+	for _, d := range w.result.Done {
+		if d.Step == rota.Delete || d.Step == rota.Rollback {
+			return d.Step
+		}
+	}
+	return rota.Rollback
+}
+
+// lastDelivery is the step that tells that a delivery came true.
+func lastDelivery(_ worked, s *rota.Secret) rota.Step {
+	switch {
+	case s == nil:
+		return rota.None
+	case len(s.Reloaders) > 0:
+		return rota.Reload
+	case len(s.Targets) > 0:
+		return rota.Deliver
+	}
+	return rota.None
+}
+
+// retirable tells whether there is a previous credential that could still take
+// the step. Where setting the new one kills the old one, there is none.
+func retirable(s *rota.Secret, status rota.Status, step rota.Step) bool {
+	if s == nil || !s.Issuer.Traits().Overlap() || status.PreviousID == "" {
+		return false
+	}
+	return step == rota.Delete || !status.PreviousOff
+}
+
+// state sums up how it went. A step of wanted tells that a wish was fulfilled,
+// whatever is held since.
+func (w worked) state(wanted rota.Step) WorkState {
+	took := func(step rota.Step) bool {
+		return slices.ContainsFunc(w.result.Done, func(d rota.Decision) bool { return d.Step == step })
+	}
+	_, skipped := errors.AsType[*engine.SkippedError](w.err)
+	switch {
+	case skipped:
+		return WorkSkipped
+	case errors.Is(w.err, rota.ErrAdopted):
+		return WorkNothing
+	case errors.Is(w.err, rota.ErrBusy), errors.Is(w.err, rota.ErrFenced):
+		return WorkBusy
+	case w.err != nil:
+		return WorkFailed
+	case wanted != rota.None && took(wanted):
+		return WorkDone
+	case w.result.Last.Hold != rota.NotHeld && concerns(w.result.Last.Next, wanted):
+		return WorkHeld
+	case len(w.result.Done) > 0:
+		return WorkDone
+	default:
+		return WorkNothing
+	}
+}
+
+// concerns tells whether a held step stands in the way of a wish. Who wants a
+// credential retired does not care that the next rotation is held.
+func concerns(held, wanted rota.Step) bool {
+	if wanted == rota.Deactivate || wanted == rota.Delete {
+		return held == rota.Deactivate || held == rota.Delete
+	}
+	return true
+}
+
+func (w worked) doc(wanted rota.Step) WorkSecretDoc {
+	last := w.result.Last
+	doc := WorkSecretDoc{Secret: w.name, State: w.state(wanted), Done: []StepDoc{}, Hold: last.Hold}
+	for _, d := range w.result.Done {
+		doc.Done = append(doc.Done, StepDoc{Step: d.Step, Version: d.Version, Credential: d.Credential, Reason: d.Reason})
+	}
+	if w.err != nil {
+		doc.Error, doc.Hint = SplitHint(w.err.Error())
+		doc.Error = strings.TrimPrefix(strings.TrimPrefix(doc.Error, "secret "), w.name+": ")
+		if doc.State == WorkNothing {
+			doc.Reason, doc.Error = strings.TrimPrefix(doc.Error, "adopt: "), ""
+		}
+		return doc
+	}
+	doc.Next, doc.NextAt, doc.Reason = last.Next, last.Due, last.Reason
+	return doc
+}

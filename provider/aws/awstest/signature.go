@@ -1,0 +1,47 @@
+package awstest
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"rota/server/sigv4"
+)
+
+// maxSkew is how far a signature's time may be from the machine's clock.
+const maxSkew = 15 * time.Minute
+
+// verifier checks the signatures for all servers: its cache of derived keys is
+// worth sharing.
+var verifier = sigv4.Verifier{Skew: maxSkew}
+
+// parseSignature reads and checks all that needs no key. What can be told (the
+// key id, the service) is returned with an error too, for the record of the
+// call.
+func parseSignature(r *http.Request) (sigv4.Signature, *apiError) {
+	s, err := sigv4.Parse(r)
+	if err == nil {
+		err = verifier.CheckForm(r, s)
+	}
+	return s, signatureError(s.Service, err)
+}
+
+// signatureError is an error of package sigv4 as the query services and S3 name
+// it; nil for nil.
+func signatureError(service string, err error) *apiError {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sigv4.ErrMissing):
+		return fail(403, codeMissing, err.Error())
+	case errors.Is(err, sigv4.ErrIncomplete):
+		return fail(400, codeIncomplete, err.Error())
+	case errors.Is(err, sigv4.ErrUnknownKey):
+		return fail(403, codeUnknown, err.Error())
+	case errors.Is(err, sigv4.ErrSkewed) && service == "s3":
+		return fail(403, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.")
+	case errors.Is(err, sigv4.ErrPayload) && service == "s3":
+		return fail(400, "XAmzContentSHA256Mismatch", err.Error())
+	}
+	return fail(403, codeSignature, err.Error())
+}

@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"context"
+	"crypto/hmac"
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"rota"
+)
+
+// InForce implements [rota.Teller] where Rota may read pg_authid, as a
+// superuser may: the role's verifier is compared with the credential's
+// password. It says nothing about pg_hba.conf, or whether the role may log in:
+// that is what Test is for.
+func (r *roles) InForce(ctx context.Context, c rota.Credential) (inForce, known bool, err error) {
+	role := r.CredentialID(c)
+	op := "look which password role " + role + " has"
+	if err := r.ours(op, role); err != nil {
+		return false, false, err
+	}
+	rows, allowed, err := r.conn.authid(ctx, op, "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname ="+literal(role))
+	if err != nil || !allowed || len(rows) == 0 {
+		return false, false, err
+	}
+	inForce, known = matches(string(rows[0][0]), c.Field(rota.FieldPassword))
+	return inForce, known, nil
+}
+
+// authid runs a query of pg_authid in one round trip, and gives its rows as
+// text. Where Rota may not read that table allowed is false; that is asked
+// once a connection, for who is given the right later is better off with a new
+// start than everybody else with a failing query each time.
+func (c *Connection) authid(ctx context.Context, op, query string) (rows [][][]byte, allowed bool, err error) {
+	if c.noAuthid.Load() {
+		return nil, false, nil
+	}
+	rows, err = c.exec(ctx, query)
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == codeInsufficientRights && !isLogin(err) {
+		c.noAuthid.Store(true)
+		return nil, false, nil
+	}
+	return rows, err == nil, c.failed(op, err)
+}
+
+// rows runs a query without parameters, and gives its rows as text.
+func (c *Connection) rows(ctx context.Context, op, query string) ([][][]byte, error) {
+	rows, err := c.exec(ctx, query)
+	return rows, c.failed(op, err)
+}
+
+// exec runs a query as one transaction and in one round trip.
+func (c *Connection) exec(ctx context.Context, query string) (rows [][][]byte, err error) {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err = c.fresh(ctx, func(conn *pgxpool.Conn) error {
+		results, err := conn.Conn().PgConn().Exec(ctx, limits(ctx)+catalogOnly+query).ReadAll()
+		if err == nil {
+			rows = results[len(results)-1].Rows
+		}
+		return err
+	})
+	return rows, err
+}
+
+// matches compares a SCRAM verifier with a password. Another kind of verifier,
+// such as MD5, is not known.
+func matches(verifier, password string) (same, known bool) {
+	rest, scram := strings.CutPrefix(verifier, "SCRAM-SHA-256$")
+	head, keys, _ := strings.Cut(rest, "$")
+	iterations, salt, _ := strings.Cut(head, ":")
+	stored, server, _ := strings.Cut(keys, ":")
+	n, err := strconv.Atoi(iterations)
+	if !scram || err != nil || n < 1 || n > maxIterations {
+		return false, false
+	}
+	raw := make([][]byte, 3)
+	for i, text := range []string{salt, stored, server} {
+		if raw[i], err = base64.StdEncoding.DecodeString(text); err != nil || len(raw[i]) == 0 {
+			return false, false
+		}
+	}
+	gotStored, gotServer, err := scramKeys(password, raw[0], n)
+	if err != nil {
+		return false, false
+	}
+	return hmac.Equal(gotStored, raw[1]) && hmac.Equal(gotServer, raw[2]), true
+}
+
+// maxIterations bounds the work that a verifier can ask for.
+const maxIterations = 1_000_000

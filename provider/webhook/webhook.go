@@ -1,0 +1,224 @@
+// Package webhook is a notifier that posts each event as JSON, signed as the
+// Standard Webhooks specification says (standardwebhooks.com), and what
+// receivers need to check it.
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"syscall"
+	"time"
+
+	"rota"
+)
+
+// Config is an address to post to.
+type Config struct {
+	// Name is the notifier's name, such as "ops".
+	Name string
+	// URL is the address. It may hold a secret, and is in no error.
+	URL string
+	// Keys sign. With several, each signs, so that a receiver can change over
+	// from one to the next. None at all is refused.
+	Keys [][]byte
+	// Headers are sent beside Rota's own.
+	Headers map[string]string
+	// AllowPrivate lets it post to addresses of private networks and of this
+	// machine, and without TLS.
+	AllowPrivate bool
+	// Timeout bounds one request. Defaults to ten seconds.
+	Timeout time.Duration
+	// Now is the clock of the signatures. Defaults to time.Now.
+	Now func() time.Time
+}
+
+// Message is what is posted.
+type Message struct {
+	Schema string     `json:"schema"` // "rota.event.v1"
+	Event  rota.Event `json:"event"`
+	Title  string     `json:"title"` // the event in a few words
+}
+
+// Schema names the form of what is posted. Fields may be added.
+const Schema = "rota.event.v1"
+
+type hook struct {
+	Config
+	client *http.Client
+}
+
+var (
+	_ rota.Notifier    = (*hook)(nil)
+	_ rota.Preflighter = (*hook)(nil)
+)
+
+// New checks the config and gives the notifier.
+func New(c Config) (rota.Notifier, error) {
+	refuse := func(what, hint string) (rota.Notifier, error) {
+		return nil, fmt.Errorf("webhook %s: %s (try: %s)", c.Name, what, hint)
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return refuse("its url is no address", "https://hooks.example.org/rota")
+	}
+	if u.Scheme == "http" && !c.AllowPrivate {
+		return refuse("without TLS anybody between can read and change the events", "https")
+	}
+	if len(c.Keys) == 0 {
+		return refuse("no key to sign with", "rota's events are only as good as their signature: keys: [\"${file:...}\"]")
+	}
+	for _, k := range c.Keys {
+		if len(k) < 16 {
+			return refuse("a key is shorter than 16 bytes", "openssl rand -base64 32")
+		}
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 10 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	dialer := &net.Dialer{Timeout: c.Timeout}
+	if !c.AllowPrivate {
+		// Here, and not before the name is looked up: what a name stands for
+		// may change between the two.
+		dialer.ControlContext = publicOnly
+	}
+	transport := &http.Transport{
+		DialContext: dialer.DialContext, TLSHandshakeTimeout: c.Timeout,
+		MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+	}
+	return &hook{Config: c, client: &http.Client{
+		Transport: transport, Timeout: c.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// errPrivate tells that an address is none of the public internet.
+var errPrivate = errors.New("its address is of a private network or of this machine")
+
+// publicOnly refuses all connections but those to public addresses: an event's
+// receiver is somebody's word, and must not reach what only Rota can reach.
+func publicOnly(_ context.Context, _, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return errPrivate
+	}
+	if !Public(at.Addr()) {
+		return errPrivate
+	}
+	return nil
+}
+
+// reserved are the networks that are neither private by their name nor public:
+// shared address space, protocol assignments, benchmarks, documentation,
+// reserved for the future, and IPv4 wrapped into IPv6.
+var reserved = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"),
+	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
+}
+
+// Public tells whether an address is one of the public internet.
+func Public(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
+		return false
+	}
+	for _, p := range reserved {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// Name implements [rota.Notifier].
+func (h *hook) Name() string { return h.Config.Name }
+
+// Notify posts the event. Any answer of the class 2xx takes it. What can't be
+// mended by trying again, such as 410, is of class [rota.Stop].
+func (h *hook) Notify(ctx context.Context, e rota.Event) error {
+	body, err := json.Marshal(Message{Schema: Schema, Event: e, Title: e.Title()})
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
+	if err != nil {
+		return h.fail(rota.Stop, errors.New("its url is no address"))
+	}
+	for name, value := range h.Headers {
+		r.Header.Set(name, value)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "rota")
+	Sign(r.Header, e.ID, body, h.Now(), h.Keys...)
+	a, err := h.client.Do(r)
+	if err != nil {
+		return h.fail(rota.Wait, unreachable(err))
+	}
+	defer func() { _ = a.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(a.Body, 64<<10)) // so that the connection can be used again
+	switch {
+	case a.StatusCode/100 == 2:
+		return nil
+	case a.StatusCode == http.StatusTooManyRequests, a.StatusCode == http.StatusRequestTimeout, a.StatusCode/100 == 5:
+		return h.fail(rota.Wait, fmt.Errorf("it answered %s", status(a)))
+	}
+	return h.fail(rota.Stop, fmt.Errorf("it answered %s", status(a)))
+}
+
+// status is the code alone: the words may be anything.
+func status(a *http.Response) string {
+	return strconv.Itoa(a.StatusCode) + " " + http.StatusText(a.StatusCode)
+}
+
+// unreachable says why there was no answer, without the address.
+func unreachable(err error) error {
+	if errors.Is(err, errPrivate) {
+		return fmt.Errorf("%w (try: allow_private: true, if that is meant)", errPrivate)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return fmt.Errorf("it can't be reached: %w", e.Err)
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		if _, dns := errors.AsType[*net.DNSError](e.Err); dns {
+			return errors.New("its name can't be looked up")
+		}
+	}
+	return errors.New("it can't be reached")
+}
+
+func (h *hook) fail(c rota.Class, err error) error {
+	return &rota.Error{System: "webhook " + h.Config.Name, Op: "post", Class: c, Err: err}
+}
+
+// Preflight looks whether the name can be looked up. Nothing is posted.
+func (h *hook) Preflight(ctx context.Context) []rota.Finding {
+	check := "webhook " + h.Config.Name
+	u, _ := url.Parse(h.URL) // New has read it
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
+	if err != nil {
+		return []rota.Finding{{Check: check, Detail: "its name can't be looked up", Hint: "the right url"}}
+	}
+	for _, a := range addresses {
+		if !h.AllowPrivate && !Public(a) {
+			return []rota.Finding{{Check: check, Detail: errPrivate.Error(), Hint: "allow_private: true, if that is meant"}}
+		}
+	}
+	return []rota.Finding{{OK: true, Check: check, Detail: "its name is known; whether it takes events shows with the first"}}
+}

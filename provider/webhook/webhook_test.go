@@ -1,0 +1,178 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rota"
+	"rota/provider/webhook"
+)
+
+var (
+	key   = []byte("0123456789abcdef")
+	other = []byte("fedcba9876543210")
+	event = rota.Event{ID: "e1", Kind: rota.Held, Secret: "prod/orders", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "hold: in use"}
+)
+
+func hook(t *testing.T, url string, change func(*webhook.Config)) rota.Notifier {
+	t.Helper()
+	c := webhook.Config{Name: "ops", URL: url, Keys: [][]byte{key}, AllowPrivate: true}
+	if change != nil {
+		change(&c)
+	}
+	n, err := webhook.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestAnEventArrivesSigned(t *testing.T) {
+	var got webhook.Message
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		for name, k := range map[string][]byte{"the old key": key, "the new key": other} {
+			if err := webhook.Verify(r.Header, body, time.Now(), k); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := webhook.Verify(r.Header, append(body, ' '), time.Now(), key); !errors.Is(err, webhook.ErrSignature) {
+			t.Errorf("a changed body: %v", err)
+		}
+		if r.Header.Get("X-Team") != "cms" || r.Header.Get(webhook.HeaderID) != "e1" {
+			t.Errorf("headers %v", r.Header)
+		}
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	defer server.Close()
+	n := hook(t, server.URL, func(c *webhook.Config) {
+		c.Keys, c.Headers = [][]byte{key, other}, map[string]string{"X-Team": "cms"}
+	})
+	if err := n.Notify(t.Context(), event); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(webhook.Message{Schema: "rota.event.v1", Event: event, Title: "Rota: prod/orders held"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAnswersAreClassed(t *testing.T) {
+	for status, want := range map[int]rota.Class{429: rota.Wait, 500: rota.Wait, 503: rota.Wait, 408: rota.Wait, 301: rota.Stop, 400: rota.Stop, 404: rota.Stop, 410: rota.Stop} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "http://elsewhere.invalid/")
+			w.WriteHeader(status)
+		}))
+		err := hook(t, server.URL+"/hunter2", nil).Notify(t.Context(), event)
+		server.Close()
+		if err == nil || rota.ClassOf(err) != want || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%d is %q: %v", status, rota.ClassOf(err), err)
+		}
+	}
+}
+
+func TestAServerThatHangsIsGivenUp(t *testing.T) {
+	end := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-end:
+		case <-r.Context().Done():
+		}
+	}))
+	defer server.Close()
+	defer close(end)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := hook(t, server.URL+"/hunter2", nil).Notify(ctx, event)
+	if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPrivateAddressesAreRefusedWhenTheyAreDialled(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was reached") }))
+	defer server.Close()
+	// localhost is a name: what it stands for is known only once it is looked up.
+	url := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	n := hook(t, url, func(c *webhook.Config) { c.AllowPrivate = false })
+	if err := n.Notify(t.Context(), event); err == nil || !strings.Contains(err.Error(), "allow_private") {
+		t.Errorf("got %v", err)
+	}
+	findings := n.(rota.Preflighter).Preflight(t.Context())
+	if len(findings) != 1 || findings[0].OK || !strings.Contains(findings[0].Hint, "allow_private") {
+		t.Errorf("check says %+v", findings)
+	}
+}
+
+func TestPublic(t *testing.T) {
+	for address, want := range map[string]bool{
+		"8.8.8.8": true, "2a00:1450:4001::1": true,
+		"127.0.0.1": false, "10.1.2.3": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false,
+		"100.64.0.1": false, "0.0.0.0": false, "255.255.255.255": false, "224.0.0.1": false, "198.18.0.1": false,
+		"::1": false, "::": false, "fe80::1": false, "fd00:ec2::254": false, "::ffff:10.0.0.1": false, "::ffff:127.0.0.1": false,
+		"64:ff9b::a00:1": false, "2002:a00:1::": false, "ff02::1": false,
+	} {
+		if got := webhook.Public(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s is public: %t", address, got)
+		}
+	}
+}
+
+func TestBadConfigs(t *testing.T) {
+	for name, c := range map[string]webhook.Config{
+		"no address":  {URL: "hooks", Keys: [][]byte{key}},
+		"no TLS":      {URL: "http://hooks.example.org", Keys: [][]byte{key}},
+		"no key":      {URL: "https://hooks.example.org/hunter2"},
+		"a short key": {URL: "https://hooks.example.org/hunter2", Keys: [][]byte{[]byte("short")}},
+	} {
+		if _, err := webhook.New(c); err == nil || !strings.Contains(err.Error(), "(try: ") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := webhook.ParseKey("whsec_!"); err == nil {
+		t.Error("a key that is no base64 was taken")
+	}
+	if k, err := webhook.ParseKey("whsec_MDEyMzQ1Njc4OWFiY2RlZg=="); err != nil || string(k) != string(key) {
+		t.Errorf("got %q, %v", k, err)
+	}
+}
+
+// The vector is the specification's own.
+func TestTheSpecificationsExample(t *testing.T) {
+	k, err := webhook.ParseKey("whsec_plJ3nmyCDGBKInavdOK15jsl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := http.Header{}
+	body := []byte(`{"event_type":"ping","data":{"success":true}}`)
+	webhook.Sign(h, "msg_loFOjxBNrRLzqYUf", body, time.Unix(1731705121, 0), k)
+	if got, want := h.Get(webhook.HeaderSignature), "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0="; got != want {
+		t.Errorf("signature %s, want %s", got, want)
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	h := http.Header{}
+	now := time.Unix(1_700_000_000, 0)
+	webhook.Sign(h, "id", []byte("body"), now, key)
+	f.Add("id", h.Get(webhook.HeaderTimestamp), h.Get(webhook.HeaderSignature), []byte("body"))
+	f.Add("id", "x", "v1,", []byte(""))
+	f.Fuzz(func(t *testing.T, id, timestamp, signature string, body []byte) {
+		got := http.Header{webhook.HeaderID: {id}, webhook.HeaderTimestamp: {timestamp}, webhook.HeaderSignature: {signature}}
+		if webhook.Verify(got, body, now, key) == nil && (id != "id" || string(body) != "body") {
+			t.Errorf("id %q, %q: a message that nobody signed is taken", id, body)
+		}
+	})
+}

@@ -1,0 +1,129 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Answers to requests with an Idempotency-Key are kept that long, and at most
+// so many of them.
+const (
+	keepAnswers = 24 * time.Hour
+	maxAnswers  = 10_000
+)
+
+// answers remembers what requests with an Idempotency-Key were answered. It is
+// of this process alone: what a rotation must not do twice, its lease and the
+// store's labels prevent.
+type answers struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	byID map[string]*answer
+}
+
+// answer is one request's, once done is closed.
+type answer struct {
+	request [sha256.Size]byte
+	at      time.Time
+	done    chan struct{}
+	status  int // 0 where there is none: its handler panicked
+	header  http.Header
+	body    []byte
+}
+
+func newAnswers(now func() time.Time) *answers {
+	return &answers{now: now, byID: map[string]*answer{}}
+}
+
+// once lets a request with a key be carried out once.
+func (s *answers) once(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key := r.Header.Get("Idempotency-Key")
+		if key == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if len(key) > 255 {
+			writeProblem(w, &Problem{Type: TypeUsage, Status: http.StatusUnprocessableEntity, Detail: "the Idempotency-Key is longer than 255 characters"})
+			return
+		}
+		body, err := readAll(r.Body)
+		if err != nil {
+			writeProblem(w, &Problem{Status: http.StatusBadRequest, Detail: "the body can't be read"})
+			return
+		}
+		r.Body = replay(body)
+		request := sha256.Sum256([]byte(r.Method + " " + r.URL.RequestURI() + "\n" + string(body)))
+		a, first := s.claim(caller(r.Context()).Principal+"\n"+key, request)
+		if !first {
+			a.again(w, r, request)
+			return
+		}
+		defer close(a.done)
+		recorder := &recorder{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(recorder, r)
+		a.header, a.body, a.status = maps.Clone(w.Header()), recorder.body.Bytes(), recorder.status
+	})
+}
+
+// claim gives the answer of a key, and whether it is the caller's to make.
+func (s *answers) claim(id string, request [sha256.Size]byte) (*answer, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if a, ok := s.byID[id]; ok && now.Sub(a.at) < keepAnswers {
+		return a, false
+	}
+	for other, a := range s.byID {
+		if len(s.byID) < maxAnswers && now.Sub(a.at) < keepAnswers {
+			break // the map's order is random: in time all that are too old go
+		}
+		delete(s.byID, other)
+	}
+	a := &answer{request: request, at: now, done: make(chan struct{})}
+	s.byID[id] = a
+	return a, true
+}
+
+// again gives the first request's answer, once there is one.
+func (a *answer) again(w http.ResponseWriter, r *http.Request, request [sha256.Size]byte) {
+	if request != a.request {
+		writeProblem(w, &Problem{Type: TypeUsage, Status: http.StatusUnprocessableEntity, Detail: "this Idempotency-Key was used for another request", Hint: "a new key"})
+		return
+	}
+	select {
+	case <-r.Context().Done():
+		return
+	case <-a.done:
+	}
+	if a.status == 0 {
+		writeProblem(w, &Problem{Type: TypeFailed, Status: http.StatusInternalServerError, Detail: "the first request with this Idempotency-Key had no answer"})
+		return
+	}
+	maps.Copy(w.Header(), a.header)
+	w.Header().Set("Idempotency-Replayed", "true")
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) //nolint:gosec // it is JSON, as it was answered the first time; a client that has gone is no concern of the server
+}
+
+// recorder keeps what is answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	r.body.Write(p)
+	return r.ResponseWriter.Write(p)
+}

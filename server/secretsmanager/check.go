@@ -1,0 +1,127 @@
+package secretsmanager
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits that the API's model sets, in characters but for the value's, which is
+// in bytes.
+const (
+	maxSecretID    = 2048
+	maxValue       = 65536
+	maxDescription = 2048
+	maxKMSKey      = 2048
+	maxType        = 256
+	maxToken       = 4096 // NextToken
+)
+
+// epoch is a date of the JSON protocol: seconds since 1970, to the millisecond.
+type epoch struct{ time.Time }
+
+// MarshalJSON writes the date as a number.
+func (e epoch) MarshalJSON() ([]byte, error) {
+	ms := e.UnixMilli()
+	out := strconv.AppendInt(nil, ms/1000, 10)
+	return fmt.Appendf(out, ".%03d", ms%1000), nil
+}
+
+// length checks a parameter's length in characters.
+func length(name, value string, low, high int) error {
+	n := utf8.RuneCountInString(value)
+	if n < low {
+		return violation(name, fmt.Sprintf("Member must have length greater than or equal to %d", low))
+	}
+	if n > high {
+		return violation(name, fmt.Sprintf("Member must have length less than or equal to %d", high))
+	}
+	return nil
+}
+
+// optional is length for a parameter that may be missing.
+func optional(name string, value *string, low, high int) error {
+	if value == nil {
+		return nil
+	}
+	return length(name, *value, low, high)
+}
+
+// within checks a number that may be missing.
+func within(name string, value *int64, low, high int64) error {
+	if value == nil {
+		return nil
+	}
+	if *value < low {
+		return violation(name, fmt.Sprintf("Member must have value greater than or equal to %d", low))
+	}
+	if *value > high {
+		return violation(name, fmt.Sprintf("Member must have value less than or equal to %d", high))
+	}
+	return nil
+}
+
+func violation(name, constraint string) error {
+	return errValidation("1 validation error detected: Value at '" + name + "' failed to satisfy constraint: " + constraint)
+}
+
+// all gives the first error.
+func all(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkSecretID(id string) error {
+	if id == "" {
+		return errInvalidParameter("You must provide a SecretId.")
+	}
+	return all(length("secretId", id, 1, maxSecretID), printable("secretId", id))
+}
+
+// printable refuses control characters in what names something: no database
+// and no log takes all of them.
+func printable(name, value string) error {
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return violation(name, "Member must not hold control characters")
+	}
+	return nil
+}
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-]{1,512}$`)
+
+func checkName(name string) error {
+	if !validName.MatchString(name) {
+		return errInvalidParameter("Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
+	}
+	return nil
+}
+
+// checkRequestToken checks a ClientRequestToken, which becomes a version's id.
+func checkRequestToken(token string) error {
+	if n := len(token); n < 32 || n > 64 {
+		return errInvalidParameter("You must provide a ClientRequestToken value, and it must be 32-64 characters long.")
+	}
+	return printable("clientRequestToken", token)
+}
+
+func checkVersionID(name, id string) error {
+	if id == "" {
+		return nil
+	}
+	return all(length(name, id, 32, 64), printable(name, id))
+}
+
+func checkLabel(label string) error {
+	if n := utf8.RuneCountInString(label); n < 1 || n > 256 {
+		return errInvalidParameter("A staging label must have 1 to 256 characters.")
+	}
+	return printable("versionStage", label)
+}

@@ -1,0 +1,60 @@
+package sigv4
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"sync"
+)
+
+// maxCachedKeys bounds the signing keys that are kept, some 300 bytes each.
+const maxCachedKeys = 4096
+
+// keyCache keeps the keys that are derived from a secret for a day, region and
+// service: deriving one costs more than all the rest of a verification.
+type keyCache struct {
+	mu   sync.Mutex
+	keys map[scopedKey]signingKey
+}
+
+type scopedKey struct{ id, day, region, service string }
+
+type signingKey struct {
+	secret [sha256.Size]byte // a hash: the key is good for this secret only
+	key    []byte
+}
+
+// signing gives the key that signs within the signature's scope.
+func (c *keyCache) signing(s Signature, secret string) []byte {
+	at := scopedKey{s.KeyID, s.Day, s.Region, s.Service}
+	sum := sha256.Sum256([]byte(secret))
+	c.mu.Lock()
+	found, ok := c.keys[at]
+	c.mu.Unlock()
+	if ok && subtle.ConstantTimeCompare(found.secret[:], sum[:]) == 1 {
+		return found.key
+	}
+	key := []byte("AWS4" + secret)
+	for _, part := range []string{s.Day, s.Region, s.Service, scopeEnd} {
+		key = sign(key, []byte(part))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.keys == nil {
+		c.keys = map[scopedKey]signingKey{}
+	}
+	for other := range c.keys {
+		if len(c.keys) < maxCachedKeys {
+			break
+		}
+		delete(c.keys, other) // any: it is derived again when needed
+	}
+	c.keys[at] = signingKey{sum, key}
+	return key
+}
+
+func sign(key, text []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(text)
+	return mac.Sum(nil)
+}

@@ -1,0 +1,106 @@
+package sigv4
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+const (
+	algorithm   = "AWS4-HMAC-SHA256"
+	scopeEnd    = "aws4_request"
+	stampLayout = "20060102T150405Z"
+
+	// maxHeaders bounds the signed headers that are read of a request.
+	maxHeaders = 100
+)
+
+// Signature is what a request says about its own signature. Nothing of it is
+// proven before [Verifier.Check].
+type Signature struct {
+	KeyID                string
+	Day, Region, Service string // the scope; Day as YYYYMMDD
+	Token                string // the session token, "" for none
+
+	headers   []string // lower case, as signed
+	signature [sha256.Size]byte
+	stamp     string // X-Amz-Date
+	expires   string // X-Amz-Expires, of a presigned request
+	presigned bool
+}
+
+// Parse reads the Authorization header, or the query of a presigned request.
+// What it can tell is returned together with an error too, for the log.
+func Parse(r *http.Request) (Signature, error) {
+	if header := r.Header.Get("Authorization"); header != "" {
+		return parseHeader(r, header)
+	}
+	if strings.Contains(r.URL.RawQuery, "X-Amz-Signature=") {
+		return parseQuery(r)
+	}
+	return Signature{}, fail(ErrMissing, "Request is missing Authentication Token")
+}
+
+func parseHeader(r *http.Request, header string) (Signature, error) {
+	s := Signature{stamp: r.Header.Get("X-Amz-Date"), Token: r.Header.Get("X-Amz-Security-Token")}
+	rest, ok := strings.CutPrefix(header, algorithm+" ")
+	if !ok {
+		return s, incomplete()
+	}
+	var scope, headers, signature string
+	for part := range strings.SplitSeq(rest, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch name {
+		case "Credential":
+			scope = value
+		case "SignedHeaders":
+			headers = value
+		case "Signature":
+			signature = value
+		}
+	}
+	return s, s.fill(scope, headers, signature)
+}
+
+func parseQuery(r *http.Request) (Signature, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	s := Signature{
+		stamp: query.Get("X-Amz-Date"), Token: query.Get("X-Amz-Security-Token"),
+		expires: query.Get("X-Amz-Expires"), presigned: true,
+	}
+	if err != nil || query.Get("X-Amz-Algorithm") != algorithm {
+		return s, incomplete()
+	}
+	return s, s.fill(query.Get("X-Amz-Credential"), query.Get("X-Amz-SignedHeaders"), query.Get("X-Amz-Signature"))
+}
+
+// fill reads the three parts that both forms have.
+func (s *Signature) fill(credential, headers, signature string) error {
+	scope := strings.Split(credential, "/")
+	if len(scope) != 5 || scope[4] != scopeEnd {
+		return incomplete()
+	}
+	s.KeyID, s.Day, s.Region, s.Service = scope[0], scope[1], scope[2], scope[3]
+	if strings.Count(headers, ";") >= maxHeaders {
+		return incomplete()
+	}
+	s.headers = strings.Split(headers, ";")
+	n, err := hex.Decode(s.signature[:], []byte(signature[:min(len(signature), 2*len(s.signature))]))
+	if s.KeyID == "" || headers == "" || err != nil || n != len(s.signature) || len(signature) != 2*n {
+		return incomplete()
+	}
+	return nil
+}
+
+func incomplete() error {
+	return fail(ErrIncomplete, "The Authorization header does not have the form of "+algorithm+".")
+}
+
+func (s Signature) scope() string {
+	return s.Day + "/" + s.Region + "/" + s.Service + "/" + scopeEnd
+}
+
+func (s Signature) signs(header string) bool { return slices.Contains(s.headers, header) }

@@ -1,0 +1,148 @@
+package sigv4
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	unsigned = "UNSIGNED-PAYLOAD"
+
+	// DefaultSkew is how far a signature's time may be from now.
+	DefaultSkew = 5 * time.Minute
+	// maxExpires is how long a presigned request may be good, as at AWS.
+	maxExpires = 7 * 24 * time.Hour
+)
+
+// Key is the secret half of an access key.
+type Key struct {
+	Secret string
+	Token  string // the session token that goes with it; "" for a long-lived key
+}
+
+// Verifier checks signatures. The zero value is ready; its methods may be
+// called at the same time.
+type Verifier struct {
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+	// Skew is how far a signature's time may be from now, either way.
+	// Defaults to DefaultSkew.
+	Skew time.Duration
+	// Service is the service that a signature must be for. Defaults to any.
+	Service string
+	// Presigned lets in requests that are signed in their query. Whoever sees
+	// such an address may use it until it expires, so it defaults to no.
+	Presigned bool
+
+	keys keyCache
+}
+
+// Verify reads a request's signature, finds its key and checks it. The body is
+// the whole request's body, which the caller has read. It gives the key's id,
+// and an [*Error] where the request is not good. An error of find is given
+// back as it is; [UnknownKey] is the one for a key that is not there.
+func (v *Verifier) Verify(r *http.Request, body []byte, find func(ctx context.Context, keyID string) (Key, error)) (string, error) {
+	s, err := Parse(r)
+	if err != nil {
+		return s.KeyID, err
+	}
+	if err := v.CheckForm(r, s); err != nil {
+		return s.KeyID, err
+	}
+	key, err := find(r.Context(), s.KeyID)
+	if err != nil {
+		return s.KeyID, err
+	}
+	return s.KeyID, v.Check(r, body, s, key)
+}
+
+// CheckForm checks all that can be checked without the key: the time, the
+// service, and that the host and every x-amz- header is signed.
+func (v *Verifier) CheckForm(r *http.Request, s Signature) error {
+	if s.presigned && !v.Presigned {
+		return fail(ErrMissing, "Presigned requests are not taken; sign the header.")
+	}
+	if v.Service != "" && s.Service != v.Service {
+		return fail(ErrMismatch, "Credential should be scoped to correct service: '"+v.Service+"'.")
+	}
+	if !s.signs("host") {
+		return fail(ErrMismatch, "'Host' must be a 'SignedHeader' in the AWS Authorization.")
+	}
+	for name := range r.Header {
+		if len(name) > 6 && strings.EqualFold(name[:6], "x-amz-") && !s.signs(strings.ToLower(name)) {
+			return fail(ErrMismatch, "There were headers present in the request which were not signed: "+strings.ToLower(name))
+		}
+	}
+	return v.checkTime(s)
+}
+
+func (v *Verifier) checkTime(s Signature) error {
+	stamp, err := time.Parse(stampLayout, s.stamp)
+	if err != nil || len(s.Day) != len("20060102") || !strings.HasPrefix(s.stamp, s.Day) {
+		return fail(ErrMismatch, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP")
+	}
+	now, skew := time.Now, DefaultSkew
+	if v.Now != nil {
+		now = v.Now
+	}
+	if v.Skew > 0 {
+		skew = v.Skew
+	}
+	age, limit := now().Sub(stamp), skew
+	if s.presigned {
+		seconds, err := strconv.Atoi(s.expires)
+		limit = time.Duration(seconds) * time.Second
+		if err != nil || seconds < 1 || seconds > int(maxExpires/time.Second) {
+			return fail(ErrIncomplete, "X-Amz-Expires must be from 1 to 604800 seconds.")
+		}
+	}
+	if age > limit {
+		return fail(ErrSkewed, "Signature expired: "+s.stamp+" is now too old.")
+	}
+	if age < -skew {
+		return fail(ErrSkewed, "Signature not yet current: "+s.stamp+" is still later than now.")
+	}
+	return nil
+}
+
+// Check checks the session token and the signature itself.
+func (v *Verifier) Check(r *http.Request, body []byte, s Signature, key Key) error {
+	if subtle.ConstantTimeCompare([]byte(s.Token), []byte(key.Token)) != 1 {
+		return UnknownKey()
+	}
+	payload, err := payloadHash(r, body, s)
+	if err != nil {
+		return err
+	}
+	request := sha256.Sum256(s.canonical(r, payload))
+	text := make([]byte, 0, 256)
+	text = append(text, algorithm+"\n"+s.stamp+"\n"+s.scope()+"\n"...)
+	text = hex.AppendEncode(text, request[:])
+	if !hmac.Equal(sign(v.keys.signing(s, key.Secret), text), s.signature[:]) {
+		return fail(ErrMismatch, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
+	}
+	return nil
+}
+
+// payloadHash is the hash of the body as the canonical request has it. What
+// the header X-Amz-Content-Sha256 says must be true; S3 alone has bodies that
+// are not signed.
+func payloadHash(r *http.Request, body []byte, s Signature) (string, error) {
+	sent := r.Header.Get("X-Amz-Content-Sha256")
+	if s.Service == "s3" && (sent == unsigned || s.presigned) {
+		return unsigned, nil
+	}
+	sum := sha256.Sum256(body)
+	payload := hex.EncodeToString(sum[:])
+	if sent != "" && sent != payload {
+		return "", fail(ErrPayload, "The provided 'x-amz-content-sha256' header does not match what was computed.")
+	}
+	return payload, nil
+}

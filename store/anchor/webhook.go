@@ -1,0 +1,56 @@
+package anchor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// Webhook is an address that each head is posted to, as JSON.
+type Webhook struct {
+	URL   string
+	Token string // a bearer token; "" for none
+	// Client sends the requests. Defaults to http.DefaultClient.
+	Client *http.Client
+}
+
+var _ Place = Webhook{}
+
+// Name says only that it is a webhook: an address may hold a secret.
+func (w Webhook) Name() string { return "webhook" }
+
+// Put posts a head. Any answer of the class 2xx means that it is kept.
+func (w Webhook) Put(ctx context.Context, h Head) error {
+	body, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("webhook: its address is none")
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if w.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+w.Token)
+	}
+	client := w.Client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	answer, err := client.Do(r)
+	if err != nil {
+		return fmt.Errorf("webhook: it could not be reached")
+	}
+	defer func() { _ = answer.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10))
+	if answer.StatusCode/100 != 2 {
+		return fmt.Errorf("webhook: it answered %s", answer.Status)
+	}
+	return nil
+}
+
+// Heads is [ErrWriteOnly].
+func (w Webhook) Heads(context.Context) ([]Head, error) { return nil, ErrWriteOnly }

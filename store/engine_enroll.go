@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// enrollPerCommit bounds how long other writes wait behind an enrolment.
+const enrollPerCommit = 5000
+
+// Enrolment is what an Enroll changed.
+type Enrolment struct {
+	// Changed are new, or configured otherwise than before: they are due at
+	// once, and what was given up is tried again.
+	Changed int
+	// Gone are no longer configured. What is known of them is kept.
+	Gone int
+}
+
+// Enroll makes the given secrets, by name, those that are configured. A value
+// is a fingerprint of the secret's configuration: what has another one than
+// before is due at once.
+func (db *DB) Enroll(ctx context.Context, configured map[string]string) (Enrolment, error) {
+	fail := func(err error) (Enrolment, error) { return Enrolment{}, fmt.Errorf("enroll: %w", err) }
+	changed, gone, err := db.enrolmentDiff(ctx, configured)
+	if err != nil {
+		return fail(err)
+	}
+	for names := range slices.Chunk(changed, enrollPerCommit) {
+		if err := db.enrollRows(ctx, names, configured, func(t *tx, rows string) error {
+			_, err := t.exec(fmt.Sprintf(sqlEnroll, t.w.words.array), rows, micros(t.now))
+			return err
+		}); err != nil {
+			return fail(err)
+		}
+	}
+	for names := range slices.Chunk(gone, enrollPerCommit) {
+		if err := db.enrollRows(ctx, names, configured, func(t *tx, rows string) error {
+			_, err := t.exec(fmt.Sprintf(sqlUnenroll, t.w.words.array), rows)
+			return err
+		}); err != nil {
+			return fail(err)
+		}
+	}
+	return Enrolment{Changed: len(changed), Gone: len(gone)}, nil
+}
+
+// enrolmentDiff compares what is configured with what is enrolled: as a rule
+// little or nothing has changed.
+func (db *DB) enrolmentDiff(ctx context.Context, configured map[string]string) (changed, gone []string, err error) {
+	rows, err := db.reader.QueryContext(ctx, sqlEnrolled)
+	if err != nil {
+		return nil, nil, explain(err)
+	}
+	defer func() { _ = rows.Close() }()
+	missing := maps.Clone(configured)
+	for rows.Next() {
+		var name, fingerprint string
+		if err := rows.Scan(&name, &fingerprint); err != nil {
+			return nil, nil, explain(err)
+		}
+		now, ok := configured[name]
+		switch {
+		case !ok:
+			gone = append(gone, name)
+		case now == fingerprint:
+			delete(missing, name)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, nil, explain(err)
+	}
+	return slices.Sorted(maps.Keys(missing)), gone, nil
+}
+
+// enrollRows writes what concerns some secrets, given as a JSON array of names
+// with fingerprints.
+func (db *DB) enrollRows(ctx context.Context, names []string, configured map[string]string, write func(t *tx, rows string) error) error {
+	rows := make([][2]string, len(names))
+	for i, name := range names {
+		rows[i] = [2]string{name, configured[name]}
+	}
+	text, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	return db.writer.do(ctx, enrolLock, func(t *tx) error { return write(t, string(text)) })
+}

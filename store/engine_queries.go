@@ -1,0 +1,32 @@
+package store
+
+// The SQL of what the engine asks. The conditions of the first two are those
+// of partial indexes, word for word.
+const (
+	sqlDue = `SELECT secret, next_at, fence FROM progress
+		WHERE enrolled = 1 AND paused = '' AND next_at <= $1 AND expires_at <= $2 AND (next_at, secret) > ($3, $4)
+		AND NOT EXISTS (SELECT 1 FROM halts WHERE name = 'all')
+		ORDER BY next_at, secret LIMIT $5`
+	sqlNextDue = `SELECT next_at FROM progress
+		WHERE enrolled = 1 AND paused = '' AND next_at > $1
+		ORDER BY next_at LIMIT 1`
+	sqlOverdue = `SELECT secret FROM progress
+		WHERE enrolled = 1 AND overdue_from > 0 AND overdue_from <= $1 AND secret > $2
+		ORDER BY secret LIMIT $3`
+
+	sqlEnrolled = `SELECT secret, fingerprint FROM progress WHERE enrolled = 1`
+	// The rows come as one JSON text, [[name, fingerprint], …]: thousands of
+	// parameters would be slow to bind. %s is the dialect's table of an array.
+	sqlEnroll = `INSERT INTO progress (secret, fence, holder, expires_at, enrolled, fingerprint, overdue_from)
+		SELECT value ->> 0, 0, '', 0, 1, value ->> 1, $2 FROM %s WHERE true
+		ON CONFLICT (secret) DO UPDATE SET enrolled = 1, fingerprint = excluded.fingerprint, next_at = 0, lifted = progress.fence`
+	sqlUnenroll = `UPDATE progress SET enrolled = 0 WHERE secret IN (SELECT value ->> 0 FROM %s)`
+
+	sqlPause    = `UPDATE progress SET paused = $2 WHERE secret = $1`
+	sqlResume   = `UPDATE progress SET paused = '', next_at = 0, lifted = fence WHERE secret = $1`
+	sqlPaused   = `SELECT secret, paused FROM progress WHERE paused <> '' ORDER BY secret`
+	sqlPausedOf = `SELECT paused FROM progress WHERE secret = $1`
+	sqlFreeze   = `INSERT INTO halts (name, halt) VALUES ('all', $1) ON CONFLICT (name) DO UPDATE SET halt = excluded.halt`
+	sqlThaw     = `DELETE FROM halts WHERE name = 'all'`
+	sqlFrozen   = `SELECT halt FROM halts WHERE name = 'all'`
+)

@@ -1,0 +1,49 @@
+package store
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestMakeable(t *testing.T) {
+	open := filepath.Join(t.TempDir(), "open")
+	must(t, os.Mkdir(open, 0o700))
+	wide := filepath.Join(t.TempDir(), "wide")
+	must(t, os.Mkdir(wide, 0o750))
+	must(t, os.Chmod(wide, 0o750))
+	file := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	for _, tt := range []struct{ name, dir, want string }{
+		{"an empty folder", open, ""},
+		{"a folder to be made", filepath.Join(open, "a", "b"), ""},
+		{"a folder that the group may read", wide, "(try: chmod 700 "},
+		{"a file in its place", file, "(try: "},
+		{"a file among those above it", filepath.Join(file, "a"), "not a directory"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := Makeable(tt.dir)
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+	if _, err := os.Stat(filepath.Join(open, "a")); err == nil {
+		t.Error("it made a folder")
+	}
+}
+
+// Whom rights do not bind may write there all the same: what is said must be
+// what happens.
+func TestMakeableBelowAFolderThatMayOnlyBeRead(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "read-only")
+	must(t, os.Mkdir(folder, 0o500))
+	said := Makeable(filepath.Join(folder, "a", "b"))
+	if happens := os.Mkdir(filepath.Join(folder, "a"), 0o700); (said == nil) != (happens == nil) {
+		t.Errorf("it says %v, and what happens is %v", said, happens)
+	}
+	if said != nil && !strings.Contains(said.Error(), "let this user write") {
+		t.Errorf("no hint: %v", said)
+	}
+}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/tink-crypto/tink-go/v2/keyset"
+)
+
+// keyFileAt is the master key in a file of its own, in clear, for its owner
+// alone.
+type keyFileAt string
+
+func (p keyFileAt) name() string { return "key file " + string(p) }
+func (p keyFileAt) hint() string { return "put back the key file that belongs to this database" }
+
+func (p keyFileAt) load(row rowReader) ([]byte, error) {
+	if err := private(string(p)); err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(string(p))
+	if err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
+	}
+	return raw, nil
+}
+
+var errUnreadable = errors.New("not readable")
+
+func (p keyFileAt) open(stored []byte) (*keyset.Handle, error) {
+	handle, err := decodeKeyset(stored)
+	if err != nil {
+		return nil, fmt.Errorf("master key %s is %w (try: %s)", string(p), err, p.hint())
+	}
+	return handle, nil
+}
+
+// save replaces the file: after a crash it is the old one or the new one,
+// whole.
+func (p keyFileAt) save(_ *tx, handle *keyset.Handle) ([]byte, error) {
+	plain, err := encodeKeyset(handle)
+	if err == nil {
+		err = replaceFile(string(p), plain)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("master key %s: %w", string(p), err)
+	}
+	return bytes.Clone(plain), nil
+}
+
+func replaceFile(path string, content []byte) error {
+	next := path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(next))
+	}
+	if err := os.Rename(next, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes new names in a folder survive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// Wrapper encrypts and decrypts with a key that never leaves its keeper, such
+// as a cloud's key management service. Both are called from several goroutines
+// at the same time; what is encrypted has less than 100 bytes.
+type Wrapper interface {
+	Wrap(ctx context.Context, plain []byte) ([]byte, error)
+	Unwrap(ctx context.Context, wrapped []byte) ([]byte, error)
+}
+
+// remote is a Wrapper as Tink's envelope encryption calls it: it makes a key for
+// each time, and has that encrypted.
+type remote struct{ Wrapper }
+
+func (r remote) EncryptWithContext(ctx context.Context, plain, _ []byte) ([]byte, error) {
+	return r.Wrap(ctx, plain)
+}
+
+func (r remote) DecryptWithContext(ctx context.Context, wrapped, _ []byte) ([]byte, error) {
+	return r.Unwrap(ctx, wrapped)
+}
+
+func (p kept) envelope() (tink.AEADWithContext, error) {
+	return aead.NewKMSEnvelopeAEADWithContext(aead.AES256GCMKeyTemplate(), remote{p.keeper})
+}
+
+// wrapWait bounds one call to a keeper.
+const wrapWait = 15 * time.Second
+
+// kept is the master key in the database, encrypted by a keeper. The keeper is
+// asked at the start and when the key was rotated: in between, it may be away.
+type kept struct {
+	keeper Wrapper
+	file   keyFileAt // whose master key is taken over, where there is one
+}
+
+func (p kept) name() string { return "the master key in the database" }
+func (p kept) hint() string { return "name the keeper's key that this database was made with" }
+
+func (p kept) load(row rowReader) ([]byte, error) {
+	var wrapped []byte
+	found, err := row(sqlMasterKey, nil, &wrapped)
+	if err == nil && !found {
+		err = fs.ErrNotExist
+	}
+	return wrapped, err
+}
+
+func (p kept) open(stored []byte) (*keyset.Handle, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), wrapWait)
+	defer cancel()
+	envelope, err := p.envelope()
+	if err != nil {
+		return nil, err
+	}
+	plain, err := envelope.DecryptWithContext(ctx, stored, associated("master key"))
+	if err != nil {
+		return nil, fmt.Errorf("decrypt %s: %w", p.name(), err)
+	}
+	handle, err := decodeKeyset(plain)
+	if err != nil {
+		return nil, fmt.Errorf("%s is %w (try: %s)", p.name(), err, p.hint())
+	}
+	return handle, nil
+}
+
+// takeOver gives the keeper the master key of the key file, where there is one.
+// The file can go then.
+func (m *master) takeOver(t *tx) error {
+	p, ok := m.place.(kept)
+	if !ok || p.file == "" {
+		return fs.ErrNotExist
+	}
+	stored, err := p.file.load(t.row)
+	if err != nil {
+		return err
+	}
+	handle, err := p.file.open(stored)
+	if err != nil {
+		return err
+	}
+	return m.write(t, handle)
+}
+
+func (p kept) save(t *tx, handle *keyset.Handle) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), wrapWait)
+	defer cancel()
+	plain, err := encodeKeyset(handle)
+	if err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
+	}
+	envelope, err := p.envelope()
+	if err != nil {
+		return nil, err
+	}
+	wrapped, err := envelope.EncryptWithContext(ctx, plain, associated("master key"))
+	if err != nil {
+		return nil, fmt.Errorf("encrypt the master key: %w", err)
+	}
+	_, err = t.exec(sqlPutMasterKey, wrapped)
+	return wrapped, err
+}

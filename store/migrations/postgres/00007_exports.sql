@@ -1,0 +1,7 @@
+-- How far the audit was sent to places outside, each by its name.
+
+-- +goose Up
+CREATE TABLE exports (
+    name TEXT PRIMARY KEY,
+    seq  BIGINT NOT NULL -- the last entry that was sent
+);

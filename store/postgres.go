@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+const (
+	// postgresReaders bounds the connections of one process that read.
+	postgresReaders = 8
+	// connectWait is how long a write waits for a server that can't be reached,
+	// such as one that restarts.
+	connectWait = 10 * time.Second
+	// patience is how long a statement of the writer may take. The server ends
+	// it before that; a server that hangs doesn't.
+	patience = 40 * time.Second
+)
+
+// Settings of all connections, so that nothing waits for ever, and of those
+// that write. A commit is durable whatever the server's default says.
+const (
+	sqlReaderSettings = `SET default_transaction_read_only = on; SET lock_timeout = '10s'`
+	sqlWriterSettings = `SET lock_timeout = '10s'; SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';
+		SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`
+)
+
+// connectPostgres opens the database that the DSN names and brings its tables
+// up to date.
+func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
+	config, err := parseDSN(o.DSN)
+	if err != nil {
+		return nil, err
+	}
+	writers := openPostgres(config, 1, sqlWriterSettings)
+	c := &timeSource{given: o.Now}
+	link := &postgresLink{pool: writers, clock: c}
+	conn, err := link.connect(ctx)
+	if err != nil {
+		return nil, errors.Join(err, writers.Close())
+	}
+	if err := errors.Join(conn.Close(), migratePostgres(ctx, config, o.ManualMigrations)); err != nil {
+		return nil, errors.Join(err, writers.Close())
+	}
+	d := &database{
+		name: serverName(config), link: link, clock: c, patience: patience,
+		words: words{
+			array: "json_array_elements(CAST($1 AS json))", forUpdate: " FOR UPDATE",
+			snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+		},
+		reader: openPostgres(config, postgresReaders, sqlReaderSettings),
+	}
+	if d.self, err = newSession(ctx, config, d.reader); err != nil {
+		return nil, errors.Join(err, writers.Close(), d.reader.Close())
+	}
+	return d, nil
+}
+
+// parseDSN reads a DSN. The parser's errors may quote its password.
+func parseDSN(dsn string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, errors.New("the database's address can't be read (try: postgres://user@host:5432/database?sslmode=verify-full)")
+	}
+	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectWait {
+		config.ConnectTimeout = connectWait / 2
+	}
+	// A server that is gone without a word is noticed within half a minute.
+	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4}}
+	config.DialFunc = dialer.DialContext
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "rota"
+	}
+	return config, nil
+}
+
+// serverName tells where the database is, without a password.
+func serverName(c *pgx.ConnConfig) string {
+	return fmt.Sprintf("postgres %s:%d/%s", c.Host, c.Port, c.Database)
+}
+
+// openPostgres opens a pool of at most conns connections with settings of
+// their own.
+func openPostgres(config *pgx.ConnConfig, conns int, settings string) *sql.DB {
+	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.PgConn().Exec(ctx, settings).ReadAll()
+		return err
+	}))
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return pool
+}
+
+// closed tells whether a connection to PostgreSQL is lost. SQLite's never is.
+func closed(conn *sql.Conn) bool {
+	lost := false
+	err := conn.Raw(func(driver any) error {
+		if c, ok := driver.(*stdlib.Conn); ok {
+			lost = c.Conn().IsClosed()
+		}
+		return nil
+	})
+	return err != nil || lost
+}
+
+// migratePostgres migrates under a lock, so that replicas that start at the
+// same time do it one after the other. A lock of the session, for a migration
+// has its own transactions.
+func migratePostgres(ctx context.Context, config *pgx.ConnConfig, manual bool) (err error) {
+	pool := openPostgres(config, 2, `SET lock_timeout = '5min'`)
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return explain(err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	number := lockNumber("lock", "migrate")
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, number); err != nil {
+		return explain(err)
+	}
+	if err := migrate(ctx, goose.DialectPostgres, pool, "migrations/postgres", manual); err != nil {
+		return explain(err)
+	}
+	_, err = conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, number)
+	return explain(err)
+}

@@ -1,0 +1,30 @@
+package rota
+
+import (
+	"context"
+	"fmt"
+)
+
+// surroundings reads what others say about the secret: people who hold it back,
+// and the secrets that it is to be kept apart from.
+func (w *work) surroundings(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
+	defer cancel()
+	if h, ok := w.Journal.(Halter); ok {
+		var err error
+		if w.halts, err = h.Halts(ctx, w.s.Name); err != nil {
+			return err
+		}
+	}
+	w.neighbors = nil
+	for _, a := range w.s.Policy.ApartFrom {
+		p, err := w.Journal.Load(ctx, a.Secret)
+		if err != nil {
+			return fmt.Errorf("the secret to be kept apart from: %w", err)
+		}
+		w.neighbors = append(w.neighbors, Neighbor{
+			Apart: a, IssuedAt: p.Status.IssuedAt, RotateAt: p.Status.RotateAt, BegunAt: p.Status.BegunAt,
+		})
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package rota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// remindAgain is how often a person is reminded of what is overdue.
+const remindAgain = 7 * Day
+
+// warn tells ahead of what will end by itself, or what a person has to do.
+func (w *work) warn(s Status, now time.Time) {
+	before := w.s.Policy.WithDefaults().WarnBefore
+	if w.state.Traits.Manual {
+		w.remind(s, now, before)
+		return
+	}
+	v := newView(w.state, w.s.Policy.WithDefaults(), now)
+	c, ok := v.issued(v.current.CredentialID)
+	end := c.ExpiresAt
+	if !ok || end.IsZero() || now.Before(end.Add(-before)) || w.progress.ExpiryNotified.Equal(end) {
+		return
+	}
+	w.progress.ExpiryNotified = end
+	w.event(ExpiringSoon, s.Version, s.Credential, fmt.Sprintf("it ends by itself at %s", stamp(end)))
+}
+
+// remind reminds a person when the time comes near, when it is there, and every
+// week after.
+func (w *work) remind(s Status, now time.Time, before time.Duration) {
+	if s.DueAt.IsZero() || now.Before(s.DueAt.Add(-before)) {
+		return
+	}
+	last := w.progress.RemindedAt
+	near := last.Before(s.DueAt.Add(-before))
+	there := !now.Before(s.DueAt) && last.Before(s.DueAt)
+	again := !now.Before(s.DueAt) && now.Sub(last) >= remindAgain
+	if near || there || again {
+		w.progress.RemindedAt = now
+		w.event(Reminder, "", "", s.Reason+", due "+stamp(s.DueAt))
+	}
+}
+
+// Done notes that a person has rotated a secret that no program can rotate.
+func (r *Rotator) Done(ctx context.Context, s *Secret) (Result, error) {
+	return r.withWork(ctx, s, func(w *work) error {
+		if !s.Issuer.Traits().Manual {
+			return &Error{Op: "done", Class: Stop, Hint: "rota rotate " + s.Name, Err: errors.New("it is rotated by Rota itself: nothing is to be done by a person")}
+		}
+		d := Decision{Step: "done", Reason: "a person has rotated it"}
+		w.progress.DoneAt, w.progress.RemindedAt, w.progress.Held = w.Now(), time.Time{}, NotHeld
+		w.end(d, "", nil)
+		w.event(Rotated, "", "", d.Reason)
+		w.result.Done = append(w.result.Done, d)
+		return w.lookAgain(ctx)
+	})
+}
