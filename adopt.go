@@ -21,7 +21,7 @@ type AdoptOptions struct {
 // it as for one that it made. Nothing is delivered and nothing reloaded. What
 // is Rota's already is left as it is, with [ErrAdopted].
 func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result, error) {
-	return r.withWork(ctx, s, func(w *work) error {
+	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
 		d := Decision{Step: "adopt", Reason: "asked for by a person"}
 		err := w.adopt(ctx, &d, o)
 		if errors.Is(err, ErrAdopted) {
@@ -96,7 +96,7 @@ func (w *work) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 	if d.Credential == "" {
 		return stop("look at the fields of the store in rota.yaml", "the credential has only the fields %v, which do not name it", c.Names())
 	}
-	if err := w.call(ctx, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) }); err != nil {
+	if err := w.call(ctx, "issuer.test", d.Credential, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) }); err != nil {
 		return fmt.Errorf("log in with it: %w", err)
 	}
 	if err := w.list(ctx); err != nil {
@@ -148,7 +148,7 @@ func (w *work) putAdopted(ctx context.Context, d *Decision, current Version, c C
 	if err := w.begin(ctx, *d); err != nil {
 		return err
 	}
-	return w.retry(ctx, 3, func(ctx context.Context) error {
+	return w.retry(ctx, 3, "store.put", d.Version, func(ctx context.Context) error {
 		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{Pending}})
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Class says what may be done about an error.
@@ -50,6 +51,8 @@ type Error struct {
 	Class  Class
 	Hint   string // what a person can do; "" where nothing
 	Err    error
+	// RetryAfter is how long the system says to wait, 0 where it says nothing.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string {
@@ -96,7 +99,7 @@ func (s *sanitized) Is(target error) bool { return errors.Is(s.err, target) }
 func (s *sanitized) As(target any) bool {
 	if e, ok := target.(**Error); ok {
 		if inner, found := errors.AsType[*Error](s.err); found {
-			*e = &Error{System: inner.System, Class: inner.Class, Err: errors.New(s.text)}
+			*e = &Error{System: inner.System, Class: inner.Class, RetryAfter: inner.RetryAfter, Err: errors.New(s.text)}
 			return true
 		}
 	}

@@ -1,10 +1,6 @@
 package rota
 
-import (
-	"fmt"
-	"strings"
-	"time"
-)
+import "time"
 
 // Step is one of the eight steps of a credential's way, or a rollback.
 type Step string
@@ -64,42 +60,6 @@ type Event struct {
 	Reason     string    `json:"reason"` // one sentence for people
 	// Events are those of a digest, in the order in which they happened.
 	Events []Event `json:"events,omitempty"`
-}
-
-// Title is the event in a few words, on one line.
-func (e Event) Title() string {
-	if e.Kind == Digest {
-		return fmt.Sprintf("Rota: %d events", len(e.Events))
-	}
-	return fmt.Sprintf("Rota: %s %s", e.Secret, e.Kind)
-}
-
-// Text is the event for people, in plain text of several lines.
-func (e Event) Text() string {
-	var b strings.Builder
-	if e.Kind == Digest {
-		for _, one := range e.Events {
-			fmt.Fprintf(&b, "%s  %s: %s\n", one.At.UTC().Format("2006-01-02 15:04Z"), one.Secret, one.Kind)
-			if one.Reason != "" {
-				fmt.Fprintf(&b, "    %s\n", one.Reason)
-			}
-		}
-		return b.String()
-	}
-	fmt.Fprintf(&b, "%s: %s\n", e.Secret, e.Kind)
-	if e.Reason != "" {
-		fmt.Fprintf(&b, "\n%s\n", e.Reason)
-	}
-	b.WriteByte('\n')
-	for _, line := range [][2]string{
-		{"Secret", e.Secret}, {"Version", e.Version}, {"Credential", e.Credential},
-		{"At", e.At.UTC().Format(time.RFC3339)}, {"Event", e.ID},
-	} {
-		if line[1] != "" {
-			fmt.Fprintf(&b, "%-11s %s\n", line[0]+":", line[1])
-		}
-	}
-	return b.String()
 }
 
 // Outcome tells how an effect went.

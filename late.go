@@ -35,35 +35,53 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 		return false, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	due, late := Lateness(p.Status, s.Policy, r.Now())
-	if !late || (p.LateNotified.Equal(due) && !due.IsZero()) {
+	if !late || p.toldLate(due) {
 		return late, nil
 	}
-	reason := "it was never looked at (try: rota run)"
-	switch {
-	case due.IsZero():
-	case due.Equal(p.Status.BegunAt):
-		reason = fmt.Sprintf("what was begun at %s never came to its end (try: rota run)", stamp(due))
-	default:
-		reason = fmt.Sprintf("%s is due since %s: %s", cmp.Or(p.Status.Next, observing), stamp(due), p.Status.Reason)
-	}
-	_, err = r.withWork(ctx, s, func(w *work) error {
-		if w.progress.LateNotified.Equal(due) && !due.IsZero() {
-			return nil // another watchdog was faster
+	e := newEvent(s.Name, Late, p.Status.Version, p.Status.Credential, lateReason(p.Status, due), due)
+	e.At = r.Now().UTC() // the ID is the due date's, so that two watchdogs tell of one event
+	_, err = r.withWork(ctx, s, func(_ context.Context, w *work) error {
+		if !w.progress.toldLate(due) { // else another watchdog was faster
+			w.progress.LateNotified = due
+			w.raise(e)
 		}
-		w.progress.LateNotified = due
-		w.event(Late, p.Status.Version, p.Status.Credential, reason)
 		return nil
 	})
-	if !errors.Is(err, ErrBusy) {
-		return true, err
+	if errors.Is(err, ErrBusy) {
+		err = r.tell(ctx, s, e) // the loop that is late holds the lease
 	}
-	// The loop that is late holds the lease: tell all the same.
-	e := newEvent(s.Name, Late, p.Status.Version, p.Status.Credential, reason, r.Now())
+	return true, err
+}
+
+// toldLate tells whether this lateness was told of. What was never looked at is
+// due at no date.
+func (p Progress) toldLate(due time.Time) bool {
+	return p.LateNotified.Equal(due) && (!due.IsZero() || p.Trouble == Late)
+}
+
+func lateReason(s Status, due time.Time) string {
+	switch {
+	case due.IsZero():
+		return "it was never looked at (try: rota run)"
+	case due.Equal(s.BegunAt):
+		return fmt.Sprintf("what was begun at %s never came to its end (try: rota run)", stamp(due))
+	}
+	return fmt.Sprintf("%s is due since %s: %s", cmp.Or(s.Next, observing), stamp(due), s.Reason)
+}
+
+// tell sends an event at once, without a lease: nothing remembers it.
+func (r *Rotator) tell(ctx context.Context, s *Secret, e Event) error {
 	var errs []error
 	for _, n := range s.Notifiers {
-		ctx, cancel := context.WithTimeout(ctx, r.CallTimeout)
-		errs = append(errs, n.Notify(ctx, e))
+		if !wants(n, e.Kind) {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, min(notifyTimeout, r.CallTimeout))
+		ctx, end := r.Trace(ctx, Span{Name: "notifier.notify", Secret: s.Name, Object: n.Name()})
+		err := n.Notify(ctx, e)
+		end(err)
 		cancel()
+		errs = append(errs, err)
 	}
-	return true, errors.Join(errs...)
+	return errors.Join(errs...)
 }

@@ -2,10 +2,13 @@ package rota
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -34,7 +37,9 @@ func (c *chosenOnly) Name() string {
 }
 
 // Wants implements [Chooser].
-func (c *chosenOnly) Wants(k EventKind) bool { return slices.Contains(c.kinds, k) }
+func (c *chosenOnly) Wants(k EventKind) bool {
+	return slices.Contains(c.kinds, k) && wants(c.Notifier, k)
+}
 
 // Preflight implements [Preflighter] where the notifier does.
 func (c *chosenOnly) Preflight(ctx context.Context) []Finding { return preflightOf(c.Notifier, ctx) }
@@ -44,21 +49,54 @@ func (c *chosenOnly) Preflight(ctx context.Context) []Finding { return preflight
 type Outbox interface {
 	// Keep keeps an event. The same event again, by its ID, is no error.
 	Keep(ctx context.Context, notifier string, e Event) error
-	// Kept gives the events of a notifier, the oldest first, and since when the
-	// oldest is kept.
-	Kept(ctx context.Context, notifier string) ([]Event, time.Time, error)
-	// Drop removes events that were sent.
-	Drop(ctx context.Context, notifier string, ids []string) error
+	// Take gives a notifier's events to be sent, and none as long as the oldest
+	// is not old enough.
+	Take(ctx context.Context, r TakeRequest) (Taken, error)
+	// Settle removes events that were sent, and writes to the audit what became
+	// of them, as one.
+	Settle(ctx context.Context, r SettleRequest) error
 }
+
+// TakeRequest asks for the events of a notifier.
+type TakeRequest struct {
+	Notifier string
+	// KeptBy is when the oldest must have been kept, or earlier.
+	KeptBy time.Time
+	// For is how long nobody else is given them.
+	For time.Duration
+}
+
+// Taken are events to be sent, the oldest first.
+type Taken struct {
+	Events []Event
+	Since  time.Time // when the oldest was kept
+	// Lost is how many older ones were given up, because there were too many.
+	Lost int
+}
+
+// SettleRequest says what became of events.
+type SettleRequest struct {
+	Notifier string
+	IDs      []string // of those that were sent
+	Entry    Entry
+}
+
+// Digests is the name in the audit under which sent digests are noted. No secret
+// can have it.
+const Digests = "(digests)"
 
 // Digester is a notifier that gathers events, and sends them in one message
 // when the oldest has waited for Every. Flush does that: it is to be called
-// from time to time.
+// from time to time. It may be called by several processes.
 type Digester struct {
 	Notifier Notifier
 	Every    time.Duration
 	Outbox   Outbox
 	Now      func() time.Time // defaults to time.Now
+
+	mu       sync.Mutex
+	attempts int       // failures in a row
+	retryAt  time.Time // not before
 }
 
 var _ Notifier = (*Digester)(nil)
@@ -82,31 +120,73 @@ func (d *Digester) Notify(ctx context.Context, e Event) error {
 // Preflight implements [Preflighter] where the notifier does.
 func (d *Digester) Preflight(ctx context.Context) []Finding { return preflightOf(d.Notifier, ctx) }
 
-// Flush sends what is kept, if it is time. After an error it is kept on.
+// Flush sends what is kept, if it is time. What is not taken is kept on and
+// tried again, ever less often.
 func (d *Digester) Flush(ctx context.Context) error {
 	if d.Outbox == nil {
 		return errNoOutbox
 	}
-	now := time.Now
-	if d.Now != nil {
-		now = d.Now
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	if now.Before(d.retryAt) {
+		return nil
 	}
-	events, since, err := d.Outbox.Kept(ctx, d.Name())
-	if err != nil || len(events) == 0 || now().Sub(since) < d.Every {
+	taken, err := d.Outbox.Take(ctx, TakeRequest{Notifier: d.Name(), KeptBy: now.Add(-d.Every), For: 3 * notifyTimeout})
+	if err != nil || len(taken.Events) == 0 {
 		return err
 	}
-	digest := newEvent("", Digest, events[0].ID, events[len(events)-1].ID, "", since)
-	digest.Version, digest.Credential, digest.At = "", "", now().UTC()
-	digest.Events = events
-	digest.Reason = fmt.Sprintf("%d events since %s", len(events), stamp(since))
-	if err := d.Notifier.Notify(ctx, digest); err != nil {
-		return fmt.Errorf("digest to %s: %w", d.Notifier.Name(), err)
+	digest := digestOf(taken, now)
+	if err := d.send(ctx, digest); err != nil {
+		d.attempts++
+		d.retryAt = d.now().Add(notifyBackoff(err, d.attempts))
+		err = fmt.Errorf("digest to %s: %w", d.Notifier.Name(), err)
+		return errors.Join(err, d.settle(ctx, digest, nil, Erred, err.Error()))
 	}
-	ids := make([]string, len(events))
-	for i, e := range events {
+	d.attempts, d.retryAt = 0, time.Time{}
+	ids := make([]string, len(taken.Events))
+	for i, e := range taken.Events {
 		ids[i] = e.ID
 	}
-	return d.Outbox.Drop(ctx, d.Name(), ids)
+	return d.settle(ctx, digest, ids, Succeeded, digest.Reason)
+}
+
+func (d *Digester) now() time.Time {
+	if d.Now != nil {
+		return d.Now()
+	}
+	return time.Now()
+}
+
+func (d *Digester) send(ctx context.Context, digest Event) error {
+	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	return d.Notifier.Notify(ctx, digest)
+}
+
+// settle writes down what became of a digest, also when ctx has ended: a digest
+// that was taken is not to be sent again.
+func (d *Digester) settle(ctx context.Context, digest Event, ids []string, o Outcome, detail string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyTimeout)
+	defer cancel()
+	return d.Outbox.Settle(ctx, SettleRequest{Notifier: d.Name(), IDs: ids, Entry: Entry{
+		At: d.now().UTC(), Actor: "rota", Secret: Digests, Step: "notify", Object: d.Name(), Outcome: o,
+		Detail: "digest " + digest.ID + ": " + detail,
+	}})
+}
+
+// digestOf is one event for several. Its ID follows from theirs: what is sent
+// again is the same.
+func digestOf(t Taken, now time.Time) Event {
+	h := sha256.New()
+	for _, e := range t.Events {
+		fmt.Fprintln(h, e.ID)
+	}
+	reason := fmt.Sprintf("%d events since %s", len(t.Events), stamp(t.Since))
+	if t.Lost > 0 {
+		reason += fmt.Sprintf("; %d older ones were given up, because nothing could be sent for long", t.Lost)
+	}
+	return Event{ID: hex.EncodeToString(h.Sum(nil)[:16]), Kind: Digest, At: now.UTC(), Reason: reason, Events: t.Events}
 }
 
 var errNoOutbox = errors.New("a digest needs Rota's own store, which is not open")

@@ -4,32 +4,23 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 )
 
-// maxUnsent bounds the events kept for a notifier that does not answer.
+// maxUnsent bounds the events of a secret that are kept for a notifier that
+// takes none.
 const maxUnsent = 100
 
-// event keeps an event for every notifier of the secret, next to the progress
-// that it tells of, so that it is not lost before it is sent.
-func (w *work) event(kind EventKind, version, credential, reason string) {
-	e := newEvent(w.s.Name, kind, version, credential, reason, w.Now())
-	for _, n := range w.s.Notifiers {
-		if wants(n, kind) {
-			w.progress.Unsent = append(w.progress.Unsent, Unsent{Notifier: n.Name(), Event: e})
-		}
-	}
-	switch kind {
-	case Failed, WasQuarantined, Late:
-		w.progress.Trouble = kind
-	}
-	if over := len(w.progress.Unsent) - maxUnsent; over > 0 {
-		w.Log.Error("events dropped: a notifier does not answer", "secret", w.s.Name, "events", over)
-		w.end(Decision{Step: "notify"}, w.progress.Unsent[0].Notifier, fmt.Errorf("%d events were dropped: it takes none", over))
-		w.progress.Unsent = w.progress.Unsent[over:]
-	}
-}
+// notifyTimeout bounds what is sent at the end of a turn, to all notifiers: the
+// lease and places at the secret's systems are held meanwhile.
+const notifyTimeout = 10 * time.Second
+
+// maxBackoff is the longest time between two tries to send an event.
+const maxBackoff = 6 * time.Hour
 
 // newEvent makes an event. Its ID follows from what it says, so that the same
 // event has the same one whoever tells of it.
@@ -41,54 +32,174 @@ func newEvent(secret string, kind EventKind, version, credential, reason string,
 	}
 }
 
-// notifyTimeout bounds one call to a notifier: a turn ends with it, and places
-// at the secret's systems are held meanwhile.
-const notifyTimeout = 10 * time.Second
+// event keeps an event for every notifier of the secret.
+func (w *work) event(kind EventKind, version, credential, reason string) {
+	w.raise(newEvent(w.s.Name, kind, version, credential, reason, w.Now()))
+}
 
-// notify sends what is unsent. What fails is tried again later, ever less
-// often.
+// raise keeps an event next to the progress that it tells of, so that it is not
+// lost before it is sent.
+func (w *work) raise(e Event) {
+	for _, n := range w.s.Notifiers {
+		if wants(n, e.Kind) {
+			w.progress.Unsent = append(w.progress.Unsent, Unsent{Notifier: n.Name(), Event: e})
+			w.bound(n.Name())
+		}
+	}
+	switch e.Kind {
+	case Held, Failed, WasQuarantined, Late:
+		w.progress.Trouble = e.Kind
+	}
+}
+
+// bound gives up a notifier's oldest event where there are too many.
+func (w *work) bound(notifier string) {
+	var its []int
+	for i, u := range w.progress.Unsent {
+		if u.Notifier == notifier {
+			its = append(its, i)
+		}
+	}
+	if len(its) <= maxUnsent {
+		return
+	}
+	oldest := w.progress.Unsent[its[0]]
+	next := &w.progress.Unsent[its[1]]
+	next.Attempts, next.RetryAt = oldest.Attempts, oldest.RetryAt
+	w.progress.Unsent = slices.Delete(w.progress.Unsent, its[0], its[0]+1)
+	e := oldest.Event
+	w.Log.Error("event given up: its notifier takes none", "secret", w.s.Name, "notifier", notifier, "event", e.ID, "kind", e.Kind, "at", e.At)
+	w.end(Decision{Step: "notify", Version: e.Version, Credential: e.Credential}, notifier,
+		fmt.Errorf("event %s (%s, %s) was given up: %d more wait for it to take any", e.ID, e.Kind, stamp(e.At), maxUnsent))
+}
+
+// wakeAt is when the secret should be looked at again, or an event of it be
+// sent.
+func (p Progress) wakeAt(now time.Time) time.Time {
+	next := p.NextAt
+	seen := map[string]bool{}
+	for _, u := range p.Unsent {
+		if seen[u.Notifier] {
+			continue // it waits behind the first
+		}
+		seen[u.Notifier] = true
+		at := u.RetryAt
+		if at.IsZero() {
+			at = now
+		}
+		if at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// mail is what one notifier is to get.
+type mail struct {
+	to     Notifier
+	events []Unsent
+	taken  int   // how many of them it took
+	err    error // why it took no more
+}
+
+// mails are the unsent events by their notifiers. What is for one that is no
+// longer configured is left out.
+func (w *work) mails() []*mail {
+	var all []*mail
+	of := map[string]*mail{}
+	for _, n := range w.s.Notifiers {
+		if of[n.Name()] == nil {
+			of[n.Name()] = &mail{to: n}
+			all = append(all, of[n.Name()])
+		}
+	}
+	for _, u := range w.progress.Unsent {
+		if m := of[u.Notifier]; m != nil {
+			m.events = append(m.events, u)
+		}
+	}
+	return slices.DeleteFunc(all, func(m *mail) bool { return len(m.events) == 0 })
+}
+
+// notify sends what is unsent: each notifier gets its events in their order, and
+// none waits for another. What fails is tried again later, ever less often.
 func (w *work) notify(ctx context.Context) {
 	if len(w.progress.Unsent) == 0 {
 		return
 	}
-	notifiers := map[string]Notifier{}
-	for _, n := range w.s.Notifiers {
-		notifiers[n.Name()] = n
+	if err := w.keep(ctx); err != nil {
+		w.Log.WarnContext(ctx, "notify", "secret", w.s.Name, "error", err)
+		return // who has the lease now has the events too
 	}
-	sick := map[string]bool{}
-	var left []Unsent
-	for _, u := range w.progress.Unsent {
-		n := notifiers[u.Notifier]
-		if n == nil {
-			continue // no longer configured
-		}
-		if sick[u.Notifier] || w.Now().Before(u.RetryAt) {
-			sick[u.Notifier] = true // those after it wait too, and stay in order
-			left = append(left, u)
-			continue
-		}
-		err := w.call(ctx, func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, min(notifyTimeout, w.CallTimeout))
-			defer cancel()
-			return n.Notify(ctx, u.Event)
-		})
-		d := Decision{Step: "notify", Version: u.Event.Version, Credential: u.Event.Credential}
-		w.end(d, u.Notifier, err)
-		if err != nil {
-			sick[u.Notifier] = true
-			u.Attempts++
-			u.RetryAt = w.Now().Add(failureBackoff(Wait, u.Attempts))
-			left = append(left, u)
-			w.Log.WarnContext(ctx, "notify", "secret", w.s.Name, "notifier", u.Notifier, "error", Sanitize(err, w.seen...))
-		}
-	}
-	w.progress.Unsent = left
-	for _, u := range left {
-		if next := w.progress.NextAt; !u.RetryAt.IsZero() && !next.IsZero() && u.RetryAt.Before(next) {
-			w.progress.NextAt = u.RetryAt
-		}
+	all := w.mails()
+	due := slices.DeleteFunc(slices.Clone(all), func(m *mail) bool { return w.Now().Before(m.events[0].RetryAt) })
+	w.send(ctx, due)
+	w.progress.Unsent = nil
+	for _, m := range all {
+		w.sent(ctx, m)
 	}
 	if err := w.save(context.WithoutCancel(ctx)); err != nil {
 		w.Log.WarnContext(ctx, "notify", "secret", w.s.Name, "error", err)
 	}
+}
+
+// send sends all at once.
+func (w *work) send(ctx context.Context, all []*mail) {
+	ctx, cancel := context.WithTimeout(ctx, min(notifyTimeout, w.CallTimeout))
+	defer cancel()
+	if len(all) == 1 {
+		w.sendOne(ctx, all[0])
+		return
+	}
+	var group sync.WaitGroup
+	for _, m := range all {
+		group.Go(func() { w.sendOne(ctx, m) })
+	}
+	group.Wait()
+}
+
+// sendOne sends a notifier's events until one is not taken. It changes nothing
+// else: others run beside it.
+func (w *work) sendOne(ctx context.Context, m *mail) {
+	for _, u := range m.events {
+		span := Span{Name: "notifier.notify", Version: u.Event.Version, Credential: u.Event.Credential, Object: u.Notifier}
+		m.err = w.traced(ctx, span, func(ctx context.Context) error { return m.to.Notify(ctx, u.Event) })
+		if m.err != nil {
+			return
+		}
+		m.taken++
+	}
+}
+
+// sent notes what became of a notifier's events, and keeps those that it did not
+// take.
+func (w *work) sent(ctx context.Context, m *mail) {
+	note := func(u Unsent, err error) {
+		w.end(Decision{Step: "notify", Version: u.Event.Version, Credential: u.Event.Credential}, u.Notifier, err)
+	}
+	for _, u := range m.events[:m.taken] {
+		note(u, nil)
+	}
+	left := m.events[m.taken:]
+	if m.err != nil && ctx.Err() == nil { // a turn that was ended is not the notifier's fault
+		first := &left[0]
+		note(*first, m.err)
+		first.Attempts++
+		first.RetryAt = w.Now().Add(notifyBackoff(m.err, first.Attempts))
+		w.Log.WarnContext(ctx, "notify", "secret", w.s.Name, "notifier", first.Notifier, "error", Sanitize(m.err, w.seen...))
+	}
+	w.progress.Unsent = append(w.progress.Unsent, left...)
+}
+
+// notifyBackoff is how long to wait after a notifier failed: as long as it says
+// itself, an hour at least where only a person can mend it, and ever longer.
+func notifyBackoff(err error, attempts int) time.Duration {
+	wait := failureBackoff(Wait, attempts)
+	if ClassOf(err) == Stop {
+		wait = max(wait, failureBackoff(Stop, attempts))
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		wait = max(wait, e.RetryAfter)
+	}
+	return min(wait, maxBackoff)
 }

@@ -14,7 +14,7 @@ import (
 // issuer's list of an earlier look stays until an effect made it stale.
 func (w *work) observe(ctx context.Context) error {
 	var contents Contents
-	err := w.retry(ctx, 3, func(ctx context.Context) (err error) {
+	err := w.retry(ctx, 3, "store.describe", "", func(ctx context.Context) (err error) {
 		contents, err = w.s.Store.Describe(ctx)
 		return err
 	})
@@ -68,7 +68,7 @@ func (w *work) identify(ctx context.Context, versions []Version) error {
 // get reads a version's credential, and remembers the value for the sanitiser.
 func (w *work) get(ctx context.Context, version string) (Credential, error) {
 	var c Credential
-	err := w.retry(ctx, 3, func(ctx context.Context) (err error) {
+	err := w.retry(ctx, 3, "store.get", version, func(ctx context.Context) (err error) {
 		c, err = w.s.Store.Get(ctx, GetRequest{Version: version})
 		return err
 	})
@@ -161,7 +161,7 @@ func (w *work) list(ctx context.Context) error {
 		return nil
 	}
 	var issued []Issued
-	err := w.retry(ctx, 3, func(ctx context.Context) (err error) {
+	err := w.retry(ctx, 3, "issuer.list", "", func(ctx context.Context) (err error) {
 		issued, err = lister.List(ctx)
 		return err
 	})
@@ -185,7 +185,7 @@ func (w *work) list(ctx context.Context) error {
 
 func (w *work) use(ctx context.Context, reporter UseReporter, id string) Use {
 	var u Use
-	err := w.retry(ctx, 3, func(ctx context.Context) (err error) {
+	err := w.retry(ctx, 3, "issuer.last_used", id, func(ctx context.Context) (err error) {
 		u, err = reporter.LastUsed(ctx, id)
 		return err
 	})

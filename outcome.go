@@ -131,7 +131,8 @@ func (w *work) remember(err error) {
 	}
 	w.result.Status = s
 
-	if d.Hold != w.progress.Held && d.Hold != NotHeld && d.Hold != Retrying && err == nil {
+	// What waits for a person by its nature is told of by reminders.
+	if d.Hold != w.progress.Held && d.Hold != NotHeld && d.Hold != Retrying && d.Hold != ByPerson && err == nil {
 		kind := Held
 		if d.Hold == Quarantined {
 			kind = WasQuarantined

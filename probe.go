@@ -26,7 +26,7 @@ func (w *work) probe(ctx context.Context, d Decision, pending Credential) error 
 				return err
 			}
 		}
-		err := w.retry(ctx, 3, func(ctx context.Context) error {
+		err := w.retry(ctx, 3, "issuer.test", w.s.Issuer.CredentialID(c), func(ctx context.Context) error {
 			err := w.ask(ctx, c)
 			if errors.Is(err, ErrRefused) {
 				return &Error{Class: Stop, Err: err} // refused is an answer, not a failure
@@ -74,7 +74,7 @@ func (w *work) inForce(ctx context.Context, rejected string) (bool, error) {
 		return false, err
 	}
 	const refusals = 8
-	err = w.retry(ctx, refusals, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
+	err = w.retry(ctx, refusals, "issuer.test", w.s.Issuer.CredentialID(c), func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
 	if errors.Is(err, ErrRefused) {
 		return false, nil
 	}

@@ -21,7 +21,7 @@ func (w *work) deactivate(ctx context.Context, d Decision) error {
 		return err
 	}
 	if off, ok := w.s.Issuer.(Deactivator); ok {
-		err := w.call(ctx, func(ctx context.Context) error {
+		err := w.call(ctx, "issuer.deactivate", d.Credential, func(ctx context.Context) error {
 			return off.Deactivate(ctx, RetireRequest{CredentialID: d.Credential})
 		})
 		if err != nil && !errors.Is(err, ErrNotFound) {
@@ -55,7 +55,7 @@ func (w *work) currentWorks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = w.retry(ctx, 3, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
+	err = w.retry(ctx, 3, "issuer.test", current.CredentialID, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
 	if err != nil {
 		return fmt.Errorf("the current credential must log in before the previous one is deactivated: %w", err)
 	}
@@ -73,7 +73,7 @@ func (w *work) delete(ctx context.Context, d Decision) error {
 	traits := w.s.Issuer.Traits()
 	untouched := v.Has(Pending) && !w.progress.Versions[d.Version].touched(traits)
 	if traits.Overlap() && !untouched {
-		err := w.call(ctx, func(ctx context.Context) error {
+		err := w.call(ctx, "issuer.delete", d.Credential, func(ctx context.Context) error {
 			return w.s.Issuer.Delete(ctx, RetireRequest{CredentialID: d.Credential})
 		})
 		if err != nil && !errors.Is(err, ErrNotFound) {
@@ -181,7 +181,7 @@ func (w *work) rollback(ctx context.Context, d Decision) error {
 
 func (w *work) restore(ctx context.Context, rb *RollbackIntent, c Credential, credentialID string) error {
 	if on, ok := w.s.Issuer.(Deactivator); ok {
-		if err := w.retry(ctx, 3, func(ctx context.Context) error {
+		if err := w.retry(ctx, 3, "issuer.reactivate", credentialID, func(ctx context.Context) error {
 			return on.Reactivate(ctx, RetireRequest{CredentialID: credentialID})
 		}); err != nil {
 			return fmt.Errorf("reactivate %s: %w", credentialID, err)
@@ -189,7 +189,7 @@ func (w *work) restore(ctx context.Context, rb *RollbackIntent, c Credential, cr
 		w.stale()
 	}
 	if !w.s.Issuer.Traits().Overlap() {
-		if err := w.retry(ctx, 3, func(ctx context.Context) error { return w.s.Issuer.Set(ctx, SetRequest{Credential: c}) }); err != nil {
+		if err := w.retry(ctx, 3, "issuer.set", credentialID, func(ctx context.Context) error { return w.s.Issuer.Set(ctx, SetRequest{Credential: c}) }); err != nil {
 			return fmt.Errorf("set %s: %w", credentialID, err)
 		}
 	}

@@ -131,7 +131,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // The error is that of the step that failed, with the secret's name; a hold is
 // no error. [ErrBusy] and [ErrFenced] tell that another worker has the secret.
 func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, error) {
-	return r.withWork(ctx, s, func(w *work) error {
+	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
 		w.force, w.asked = o.Force, o.Force
 		if o.Force == Create {
 			w.progress.Rollback = nil // a person wants a new one instead
@@ -145,7 +145,7 @@ func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, er
 // promoted, that one is given up instead. It is an error if the previous
 // credential is no longer there.
 func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
-	return r.withWork(ctx, s, func(w *work) error {
+	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
 		if err := w.beginRollback(ctx); err != nil {
 			return err
 		}
@@ -156,7 +156,7 @@ func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
 // Redeliver delivers the current credential to every target and reloads the
 // consumers again.
 func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
-	return r.withWork(ctx, s, func(w *work) error {
+	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
 		if err := w.observe(ctx); err != nil {
 			return err
 		}
@@ -175,20 +175,24 @@ func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
 // Observe looks at a secret without changing anything, and plans.
 func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, error) {
 	w := &work{Rotator: r.withDefaults(), s: s}
-	var err error
-	if w.progress, err = w.load(ctx, s.Name); err != nil {
-		return State{}, Decision{}, fmt.Errorf("%s: %w", s.Name, err)
-	}
-	if err := w.surroundings(ctx); err != nil {
-		return State{}, Decision{}, w.fail(err)
-	}
-	if err := w.observe(ctx); err != nil {
-		return State{}, Decision{}, w.fail(err)
-	}
-	if err := w.list(ctx); err != nil {
-		return State{}, Decision{}, w.fail(err)
+	if err := w.traced(ctx, Span{Name: "observe"}, w.look); err != nil {
+		return State{}, Decision{}, err
 	}
 	return w.state, w.Plan(w.state, s.Policy, w.Now()), nil
+}
+
+func (w *work) look(ctx context.Context) error {
+	var err error
+	if w.progress, err = w.load(ctx, w.s.Name); err != nil {
+		return fmt.Errorf("%s: %w", w.s.Name, err)
+	}
+	if err = w.surroundings(ctx); err == nil {
+		err = w.observe(ctx)
+	}
+	if err == nil {
+		err = w.list(ctx)
+	}
+	return w.fail(err)
 }
 
 // work is one worker's turn at one secret.
@@ -210,26 +214,31 @@ type work struct {
 }
 
 // withWork takes the lease, runs f and saves what is left to save.
-func (r *Rotator) withWork(ctx context.Context, s *Secret, f func(*work) error) (Result, error) {
+func (r *Rotator) withWork(ctx context.Context, s *Secret, f func(context.Context, *work) error) (Result, error) {
 	w := &work{Rotator: r.withDefaults(), s: s, result: Result{Secret: s.Name}}
+	err := w.traced(ctx, Span{Name: "turn"}, func(ctx context.Context) error { return w.turn(ctx, f) })
+	return w.result, err
+}
+
+func (w *work) turn(ctx context.Context, f func(context.Context, *work) error) error {
 	err := w.acquire(ctx)
 	if err != nil {
-		return w.result, fmt.Errorf("%s: %w", s.Name, err)
+		return fmt.Errorf("%s: %w", w.s.Name, err)
 	}
 	defer w.release(ctx)
-	if w.progress, err = w.load(ctx, s.Name); err != nil {
-		return w.result, fmt.Errorf("%s: %w", s.Name, err)
+	if w.progress, err = w.load(ctx, w.s.Name); err != nil {
+		return fmt.Errorf("%s: %w", w.s.Name, err)
 	}
 	err = w.surroundings(ctx)
 	if err == nil {
-		err = f(w)
+		err = f(ctx, w)
 	}
 	// What was done must be written down even when ctx has ended.
 	if saveErr := w.save(context.WithoutCancel(ctx)); saveErr != nil {
-		return w.result, w.fail(errors.Join(err, saveErr))
+		return w.fail(errors.Join(err, saveErr))
 	}
 	w.notify(ctx)
-	return w.result, w.fail(err)
+	return w.fail(err)
 }
 
 // acquire takes the secret's lease.
@@ -315,29 +324,8 @@ func (w *work) act(ctx context.Context) error {
 // do carries out one step.
 func (w *work) do(ctx context.Context, d Decision) error {
 	w.Report(Report{Secret: w.s.Name, Decision: d})
-	var err error
-	switch d.Step {
-	case Create:
-		err = w.create(ctx, d)
-	case Set:
-		err = w.set(ctx, d)
-	case Test:
-		err = w.test(ctx, d)
-	case Promote:
-		err = w.promote(ctx, d)
-	case Deliver:
-		err = w.deliver(ctx, d)
-	case Reload:
-		err = w.reload(ctx, d)
-	case Deactivate:
-		err = w.deactivate(ctx, d)
-	case Delete:
-		err = w.delete(ctx, d)
-	case Rollback:
-		err = w.rollback(ctx, d)
-	default:
-		err = fmt.Errorf("no such step: %q", d.Step)
-	}
+	span := Span{Name: "step." + string(d.Step), Step: d.Step, Version: d.Version, Credential: d.Credential}
+	err := w.traced(ctx, span, func(ctx context.Context) error { return w.step(ctx, d) })
 	err = Sanitize(err, w.seen...)
 	w.Report(Report{Secret: w.s.Name, Decision: d, Done: true, Err: err})
 	if err != nil {
@@ -347,6 +335,30 @@ func (w *work) do(ctx context.Context, d Decision) error {
 		w.Log.InfoContext(ctx, string(d.Step), "secret", w.s.Name, "version", d.Version, "credential", d.Credential, "reason", d.Reason)
 	}
 	return err
+}
+
+func (w *work) step(ctx context.Context, d Decision) error {
+	switch d.Step {
+	case Create:
+		return w.create(ctx, d)
+	case Set:
+		return w.set(ctx, d)
+	case Test:
+		return w.test(ctx, d)
+	case Promote:
+		return w.promote(ctx, d)
+	case Deliver:
+		return w.deliver(ctx, d)
+	case Reload:
+		return w.reload(ctx, d)
+	case Deactivate:
+		return w.deactivate(ctx, d)
+	case Delete:
+		return w.delete(ctx, d)
+	case Rollback:
+		return w.rollback(ctx, d)
+	}
+	return fmt.Errorf("no such step: %q", d.Step)
 }
 
 // keep prolongs a lease that is half over, so that it outlasts the next call.
@@ -359,22 +371,23 @@ func (w *work) keep(ctx context.Context) error {
 	return w.save(ctx)
 }
 
-// call runs f with the deadline of one outside call.
-func (w *work) call(ctx context.Context, f func(context.Context) error) error {
+// call runs f with the deadline of one outside call. The name and the object
+// are those of its [Span].
+func (w *work) call(ctx context.Context, name, object string, f func(context.Context) error) error {
 	if err := w.keep(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
 	defer cancel()
-	return f(ctx)
+	return w.traced(ctx, Span{Name: name, Object: object}, f)
 }
 
 // retry runs f until it succeeds or fails with another class than Wait, at
-// most n times.
-func (w *work) retry(ctx context.Context, n int, f func(context.Context) error) error {
+// most n times, each of them a call.
+func (w *work) retry(ctx context.Context, n int, name, object string, f func(context.Context) error) error {
 	backoff := 250 * time.Millisecond
 	for {
-		err := w.call(ctx, f)
+		err := w.call(ctx, name, object, f)
 		if n--; err == nil || n <= 0 || ClassOf(err) != Wait || errors.Is(err, ErrFenced) || errors.Is(err, ErrNotFound) {
 			return err
 		}
@@ -391,7 +404,9 @@ func (w *work) save(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
 	defer cancel()
 	at := w.Now()
-	err := w.Journal.Save(ctx, SaveRequest{Lease: w.lease, Progress: w.progress, Entries: w.entries})
+	progress := w.progress
+	progress.NextAt = progress.wakeAt(at)
+	err := w.Journal.Save(ctx, SaveRequest{Lease: w.lease, Progress: progress, Entries: w.entries})
 	if err == nil {
 		w.entries, w.leasedAt = nil, at
 	}

@@ -24,7 +24,7 @@ func (w *work) deliver(ctx context.Context, d Decision) error {
 		if !w.progress.Versions[d.Version].Delivered[t.Name()].IsZero() {
 			continue
 		}
-		err := w.retry(ctx, 3, func(ctx context.Context) error {
+		err := w.retry(ctx, 3, "target.deliver", t.Name(), func(ctx context.Context) error {
 			return t.Deliver(ctx, DeliverRequest{Secret: w.s.Name, Version: d.Version, Credential: c})
 		})
 		w.end(d, t.Name(), err)
@@ -68,8 +68,10 @@ func (w *work) reload(ctx context.Context, d Decision) error {
 		if err := w.keep(ctx); err != nil {
 			return err
 		}
-		err := w.alive(ctx, func(ctx context.Context) error {
-			return r.Reload(ctx, ReloadRequest{Secret: w.s.Name, Version: d.Version})
+		err := w.traced(ctx, Span{Name: "reloader.reload", Object: r.Name()}, func(ctx context.Context) error {
+			return w.alive(ctx, func(ctx context.Context) error {
+				return r.Reload(ctx, ReloadRequest{Secret: w.s.Name, Version: d.Version})
+			})
 		})
 		w.end(d, r.Name(), err)
 		if err != nil {

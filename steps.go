@@ -34,7 +34,7 @@ func (w *work) create(ctx context.Context, d Decision) error {
 		}
 	}
 	var c Credential
-	err := w.call(ctx, func(ctx context.Context) (err error) {
+	err := w.call(ctx, "issuer.create", "", func(ctx context.Context) (err error) {
 		c, err = w.s.Issuer.Create(ctx, request)
 		return err
 	})
@@ -47,7 +47,7 @@ func (w *work) create(ctx context.Context, d Decision) error {
 	w.see(c)
 	d.Credential = w.s.Issuer.CredentialID(c)
 	w.update(d.Version, func(vp *VersionProgress) { vp.CredentialID = d.Credential })
-	err = w.retry(ctx, 4, func(ctx context.Context) error {
+	err = w.retry(ctx, 4, "store.put", d.Version, func(ctx context.Context) error {
 		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{Pending}})
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func (w *work) set(ctx context.Context, d Decision) error {
 	if err := w.begin(ctx, d); err != nil {
 		return err
 	}
-	err = w.call(ctx, func(ctx context.Context) error { return w.s.Issuer.Set(ctx, SetRequest{Credential: c}) })
+	err = w.call(ctx, "issuer.set", d.Credential, func(ctx context.Context) error { return w.s.Issuer.Set(ctx, SetRequest{Credential: c}) })
 	w.stale()
 	w.end(d, "", err)
 	if err != nil {
@@ -130,7 +130,7 @@ func (w *work) prove(ctx context.Context, c Credential) error {
 	const refusals = 8
 	backoff := 500 * time.Millisecond
 	for row, failures := 0, 0; row < need; {
-		err := w.call(ctx, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
+		err := w.call(ctx, "issuer.test", w.s.Issuer.CredentialID(c), func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
 		if err == nil {
 			row++
 			continue
@@ -145,7 +145,7 @@ func (w *work) prove(ctx context.Context, c Credential) error {
 		backoff = min(2*backoff, 10*time.Second)
 	}
 	for _, check := range w.s.Checks {
-		if err := w.retry(ctx, 4, func(ctx context.Context) error { return check.Check(ctx, c) }); err != nil {
+		if err := w.retry(ctx, 4, "check", check.Name(), func(ctx context.Context) error { return check.Check(ctx, c) }); err != nil {
 			return fmt.Errorf("check %s: %w", check.Name(), err)
 		}
 	}
@@ -204,7 +204,7 @@ func (w *work) swap(ctx context.Context, version, current string) error {
 }
 
 func (w *work) move(ctx context.Context, l Label, from, to string) error {
-	return w.retry(ctx, 4, func(ctx context.Context) error {
+	return w.retry(ctx, 4, "store.move", string(l), func(ctx context.Context) error {
 		return w.s.Store.Move(ctx, MoveRequest{Label: l, From: from, To: to})
 	})
 }
@@ -225,7 +225,7 @@ func (w *work) restage(ctx context.Context, d Decision, current Version) error {
 	if err := w.begin(ctx, d); err != nil {
 		return err
 	}
-	err = w.retry(ctx, 4, func(ctx context.Context) error {
+	err = w.retry(ctx, 4, "store.put", d.Version, func(ctx context.Context) error {
 		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{Pending}})
 	})
 	w.end(d, "", err)

@@ -47,8 +47,11 @@ type Check interface {
 
 // Notifier hears of what happened.
 type Notifier interface {
+	// Name is unique among a secret's notifiers, and stable: what is unsent is
+	// kept under it.
 	Name() string
 	// Notify sends one event. It may be called again with the same event
-	// (same ID) after a failure.
+	// (same ID) after a failure, and from several goroutines. Errors are
+	// classified as an issuer's are; whatever their class, it is called again.
 	Notify(ctx context.Context, e Event) error
 }

@@ -14,7 +14,7 @@ type Span struct {
 	// known when it begins.
 	Version, Credential string
 	// Object is what a call is about: the target's, reloader's, check's or
-	// notifier's name, a version, or the issuer's name of a credential.
+	// notifier's name, a version, a label, or the issuer's name of a credential.
 	Object string
 }
 

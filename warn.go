@@ -45,7 +45,7 @@ func (w *work) remind(s Status, now time.Time, before time.Duration) {
 
 // Done notes that a person has rotated a secret that no program can rotate.
 func (r *Rotator) Done(ctx context.Context, s *Secret) (Result, error) {
-	return r.withWork(ctx, s, func(w *work) error {
+	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
 		if !s.Issuer.Traits().Manual {
 			return &Error{Op: "done", Class: Stop, Hint: "rota rotate " + s.Name, Err: errors.New("it is rotated by Rota itself: nothing is to be done by a person")}
 		}

@@ -336,12 +336,15 @@ func benchmarkDue(b *testing.B, db *DB, count int, settle func()) {
 	}
 	again := time.Since(begin)
 	now := time.Now()
-	must(b, db.writer.do(b.Context(), "", func(t *tx) error {
-		// The rest is due over the next 90 days.
-		_, err := t.exec(`UPDATE progress SET next_at = CASE WHEN secret < $1 THEN 1 ELSE $2 + fence END`,
-			fmt.Sprintf("bench/%08d", isDue), micros(now.Add(90*rota.Day)))
-		return err
-	}))
+	name := func(i int) string { return fmt.Sprintf("bench/%08d", i) }
+	for i := 0; i < count; i += 100_000 {
+		must(b, db.writer.do(b.Context(), "", func(t *tx) error {
+			// The rest is due over the next 90 days.
+			_, err := t.exec(`UPDATE progress SET next_at = CASE WHEN secret < $1 THEN 1 ELSE $2 + fence END WHERE secret >= $3 AND secret < $4`,
+				name(isDue), micros(now.Add(90*rota.Day)), name(i), name(i+100_000))
+			return err
+		}))
+	}
 	clear(configured)
 	settle()
 	var before, after runtime.MemStats

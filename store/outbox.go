@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"rota"
 )
@@ -14,9 +13,13 @@ func (db *DB) Outbox() rota.Outbox { return outbox{db} }
 
 type outbox struct{ db *DB }
 
-// maxDigest bounds how many events go into one message; what is more goes into
-// the next.
-const maxDigest = 1000
+const (
+	// maxDigest bounds how many events go into one message; what is more goes
+	// into the next.
+	maxDigest = 1000
+	// maxKept bounds how many events wait for one notifier.
+	maxKept = 10_000
+)
 
 // Keep implements [rota.Outbox].
 func (o outbox) Keep(ctx context.Context, notifier string, e rota.Event) error {
@@ -34,50 +37,73 @@ func (o outbox) Keep(ctx context.Context, notifier string, e rota.Event) error {
 	return nil
 }
 
-// Kept implements [rota.Outbox].
-func (o outbox) Kept(ctx context.Context, notifier string) ([]rota.Event, time.Time, error) {
-	fail := func(err error) ([]rota.Event, time.Time, error) {
-		return nil, time.Time{}, fmt.Errorf("events kept for %s: %w", notifier, err)
-	}
-	rows, err := o.db.reader.QueryContext(ctx, sqlKeptEvents, notifier, maxDigest)
-	if err != nil {
-		return fail(err)
-	}
-	defer func() { _ = rows.Close() }()
-	var events []rota.Event
-	var since time.Time
-	for rows.Next() {
-		var kept int64
-		var text string
-		var e rota.Event
-		err := rows.Scan(&kept, &text)
-		if err == nil {
-			err = json.Unmarshal([]byte(text), &e)
-		}
-		if err != nil {
-			return fail(err)
-		}
-		if len(events) == 0 {
-			since = fromMicros(kept)
-		}
-		events = append(events, e)
-	}
-	if err := rows.Err(); err != nil {
-		return fail(err)
-	}
-	return events, since, nil
-}
-
-// Drop implements [rota.Outbox].
-func (o outbox) Drop(ctx context.Context, notifier string, ids []string) error {
-	err := o.db.writer.do(ctx, "", func(t *tx) error {
-		for _, id := range ids {
-			t.later(sqlDropEvent, notifier, id)
-		}
-		return nil
+// Take implements [rota.Outbox]. Of more than maxKept events the oldest are
+// given up, which the audit says.
+func (o outbox) Take(ctx context.Context, r rota.TakeRequest) (rota.Taken, error) {
+	var taken rota.Taken
+	err := o.db.writer.do(ctx, "outbox "+r.Notifier, func(t *tx) (err error) {
+		taken, err = o.take(t, r)
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("drop events sent to %s: %w", notifier, err)
+		return rota.Taken{}, fmt.Errorf("events kept for %s: %w", r.Notifier, err)
+	}
+	return taken, nil
+}
+
+func (o outbox) take(t *tx, r rota.TakeRequest) (rota.Taken, error) {
+	var taken rota.Taken
+	kept, err := t.count(sqlCountKept, r.Notifier)
+	if err != nil || kept == 0 {
+		return taken, err
+	}
+	if taken.Lost = max(0, kept-maxKept); taken.Lost > 0 {
+		t.later(sqlDropOldest, r.Notifier, taken.Lost)
+		lost := rota.Entry{
+			At: t.now, Actor: "rota", Secret: rota.Digests, Step: "notify", Object: r.Notifier, Outcome: rota.Erred,
+			Detail: fmt.Sprintf("%d events were given up: nothing could be sent for long", taken.Lost),
+		}
+		if err := t.append([]rota.Entry{lost}); err != nil {
+			return taken, err
+		}
+	}
+	err = t.rows(sqlKeptEvents, []any{r.Notifier, micros(t.now), maxDigest}, func(row scanner) error {
+		var at int64
+		var text string
+		var e rota.Event
+		if err := row.Scan(&at, &text); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			return err
+		}
+		if len(taken.Events) == 0 {
+			taken.Since = fromMicros(at)
+		}
+		taken.Events = append(taken.Events, e)
+		return nil
+	})
+	if err != nil || taken.Since.After(r.KeptBy) {
+		taken.Events = nil
+		return taken, err
+	}
+	until := micros(t.now.Add(r.For))
+	for _, e := range taken.Events {
+		t.later(sqlTakeEvent, r.Notifier, e.ID, until)
+	}
+	return taken, nil
+}
+
+// Settle implements [rota.Outbox].
+func (o outbox) Settle(ctx context.Context, r rota.SettleRequest) error {
+	err := o.db.writer.do(ctx, "", func(t *tx) error {
+		for _, id := range r.IDs {
+			t.later(sqlDropEvent, r.Notifier, id)
+		}
+		return t.append([]rota.Entry{r.Entry})
+	})
+	if err != nil {
+		return fmt.Errorf("note what became of events for %s: %w", r.Notifier, err)
 	}
 	return nil
 }

@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,10 +56,15 @@ func TestADigestIsSentOnceAndSurvivesARestart(t *testing.T) {
 		db = openAt(t, dir, clock)
 		now = now.Add(21 * time.Hour)
 		to.sick = true
-		if err := digest().Flush(t.Context()); err == nil {
-			t.Fatal("the receiver was sick")
+		sick := digest()
+		for _, want := range []bool{true, false} { // the second finds that it is too early to try again
+			if err := sick.Flush(t.Context()); (err != nil) != want {
+				t.Fatalf("the receiver is sick: %v", err)
+			}
 		}
 		to.sick = false
+		flush(0) // the first may still be sending
+		now = now.Add(time.Minute)
 		flush(1)
 		m := to.got[0]
 		if m.Kind != rota.Digest || len(m.Events) != 2 || m.Events[0].ID != "a" || m.Events[1].ID != "b" || m.ID == "" {
@@ -66,5 +74,78 @@ func TestADigestIsSentOnceAndSurvivesARestart(t *testing.T) {
 			t.Errorf("it says %q: %s", m.Title(), m.Text())
 		}
 		flush(1)
+		now = now.Add(48 * time.Hour)
+		flush(1)
+		var outcomes []rota.Outcome
+		entries, err := db.Audit(t.Context(), AuditQuery{Secret: rota.Digests, Limit: 10})
+		must(t, err)
+		for _, e := range entries {
+			outcomes = append(outcomes, e.Entry.Outcome)
+		}
+		if want := []rota.Outcome{rota.Erred, rota.Succeeded}; !slices.Equal(outcomes, want) {
+			t.Errorf("the audit has %v, want %v", outcomes, want)
+		}
 	})
 }
+
+func TestADigestIsSentByOneOfSeveralProcesses(t *testing.T) {
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
+		db := openAt(t, newDir(t), func() time.Time { return now })
+		var mu sync.Mutex
+		got := 0
+		to := notifierFunc(func(rota.Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			got++
+			return nil
+		})
+		digest := func() *rota.Digester {
+			return &rota.Digester{Notifier: to, Every: time.Hour, Outbox: db.Outbox(), Now: func() time.Time { return now }}
+		}
+		must(t, digest().Notify(t.Context(), rota.Event{ID: "a", Kind: rota.Failed, Secret: "s", At: now}))
+		now = now.Add(time.Hour)
+		var group sync.WaitGroup
+		for range 4 {
+			group.Go(func() {
+				if err := digest().Flush(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if got != 1 {
+			t.Errorf("%d messages, want one", got)
+		}
+	})
+}
+
+func TestWhatIsKeptForANotifierIsBounded(t *testing.T) {
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
+		db := openAt(t, newDir(t), func() time.Time { return now })
+		must(t, db.writer.do(t.Context(), "", func(tx *tx) error {
+			for i := range maxKept + 2 {
+				tx.later(sqlKeepEvent, "ops", fmt.Sprintf("%06d", i), micros(now), `{"id":"`+fmt.Sprintf("%06d", i)+`"}`)
+			}
+			return nil
+		}))
+		taken, err := db.Outbox().Take(t.Context(), rota.TakeRequest{Notifier: "ops", KeptBy: now, For: time.Minute})
+		must(t, err)
+		if taken.Lost != 2 || len(taken.Events) != maxDigest || taken.Events[0].ID != "000002" {
+			t.Errorf("%d are lost, %d were given", taken.Lost, len(taken.Events))
+		}
+		entries, err := db.Audit(t.Context(), AuditQuery{Secret: rota.Digests, Limit: 10})
+		must(t, err)
+		if len(entries) != 1 || entries[0].Entry.Outcome != rota.Erred {
+			t.Errorf("the audit has %+v", entries)
+		}
+	})
+}
+
+// notifierFunc is a notifier.
+type notifierFunc func(rota.Event) error
+
+func (notifierFunc) Name() string { return "ops" }
+
+func (f notifierFunc) Notify(_ context.Context, e rota.Event) error { return f(e) }

@@ -46,7 +46,10 @@ const (
 	sqlExported      = `SELECT seq FROM exports WHERE name = $1`
 	sqlMarkExported  = `INSERT INTO exports (name, seq) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq WHERE exports.seq < excluded.seq`
 	sqlKeepEvent     = `INSERT INTO outbox (notifier, id, kept_at, event) VALUES ($1, $2, $3, $4) ON CONFLICT (notifier, id) DO NOTHING`
-	sqlKeptEvents    = `SELECT kept_at, event FROM outbox WHERE notifier = $1 ORDER BY kept_at, id LIMIT $2`
+	sqlKeptEvents    = `SELECT kept_at, event FROM outbox WHERE notifier = $1 AND taken_until <= $2 ORDER BY kept_at, id LIMIT $3`
+	sqlCountKept     = `SELECT count(*) FROM outbox WHERE notifier = $1`
+	sqlDropOldest    = `DELETE FROM outbox WHERE notifier = $1 AND id IN (SELECT id FROM outbox WHERE notifier = $1 ORDER BY kept_at, id LIMIT $2)`
+	sqlTakeEvent     = `UPDATE outbox SET taken_until = $3 WHERE notifier = $1 AND id = $2`
 	sqlDropEvent     = `DELETE FROM outbox WHERE notifier = $1 AND id = $2`
 	sqlAuditHash     = `SELECT hash FROM audit WHERE seq = $1`
 	sqlAuditCount    = `SELECT count(*) FROM audit`

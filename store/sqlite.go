@@ -133,7 +133,7 @@ func (l *sqliteLink) prepare(ctx context.Context, conn *sql.Conn, query string) 
 	if stmt, ok := l.stmts[query]; ok {
 		return stmt, nil
 	}
-	stmt, err := conn.PrepareContext(ctx, query) //nolint:sqlclosecheck // it is kept for the next call
+	stmt, err := conn.PrepareContext(ctx, query)
 	if err == nil {
 		l.stmts[query] = stmt
 	}

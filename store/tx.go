@@ -94,7 +94,8 @@ func (t *tx) later(query string, args ...any) {
 
 // run runs a statement after those that wait.
 func (t *tx) run(scan func(scanner) error, query string, args []any) (int64, error) {
-	all := append(t.waiting, statement{query, args})
+	t.waiting = append(t.waiting, statement{query, args})
+	all := t.waiting
 	t.waiting = nil
 	ctx, cancel := t.w.deadline()
 	defer cancel()

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -24,23 +25,38 @@ import (
 // issuers that all are due at once, and reports how many rotations a second
 // there are till the last, and how late half of them and 99 of 100 are done.
 func BenchmarkTenThousandDue(b *testing.B) {
-	b.Run("SQLite", func(b *testing.B) { tenThousandDue(b, 0) })
-	for _, replicas := range []int{1, 2, 4} {
-		b.Run(fmt.Sprintf("PostgreSQL, %d replicas", replicas), func(b *testing.B) { tenThousandDue(b, replicas) })
+	onEach(b, []int{1, 2, 4}, func(b *testing.B, replicas int) { lateness(b, replicas, 10_000, 0) })
+}
+
+// BenchmarkSteadyDue does the same with 2,000 of which one is due every 10 ms.
+func BenchmarkSteadyDue(b *testing.B) {
+	onEach(b, []int{1, 2}, func(b *testing.B, replicas int) { lateness(b, replicas, 2000, 10*time.Millisecond) })
+}
+
+// onEach runs a benchmark with the local scheduler on SQLite, as 0 replicas, and
+// with so many replicas on PostgreSQL.
+func onEach(b *testing.B, replicas []int, run func(b *testing.B, replicas int)) {
+	b.Run("SQLite", func(b *testing.B) { run(b, 0) })
+	for _, n := range replicas {
+		b.Run(fmt.Sprintf("PostgreSQL, %d replicas", n), func(b *testing.B) { run(b, n) })
 	}
 }
 
-// tenThousandDue runs so many replicas on PostgreSQL, or with 0 the local
-// scheduler on SQLite.
-func tenThousandDue(b *testing.B, replicas int) {
-	const count = 10_000
+// lateness runs so many secrets, of which the next is due that much later.
+func lateness(b *testing.B, replicas, count int, apart time.Duration) {
+	b.Helper()
 	var late []time.Duration
 	var busy time.Duration
 	for b.Loop() {
 		b.StopTimer()
 		s := newStage(b, replicas, count)
-		b.StartTimer()
 		begin := time.Now()
+		if apart > 0 {
+			begin = begin.Add(10 * time.Second) // till all is ready
+			s.postpone(begin, apart)
+		}
+		due := func(i int) time.Time { return begin.Add(time.Duration(i) * apart) }
+		b.StartTimer()
 		stop := s.run()
 		select {
 		case <-s.all:
@@ -51,8 +67,8 @@ func tenThousandDue(b *testing.B, replicas int) {
 		b.StopTimer()
 		stop()
 		s.close()
-		for _, at := range s.times {
-			late = append(late, at.Sub(begin))
+		for i := range count {
+			late = append(late, s.times[benchName(i)].Sub(due(i)))
 		}
 		b.StartTimer()
 	}
@@ -67,9 +83,10 @@ type stage struct {
 	b        *testing.B
 	services []interface{ Run(context.Context) error }
 	closers  []func()
+	first    *store.DB // of the first replica
 
 	mu    sync.Mutex
-	times []time.Time // when each was done
+	times map[string]time.Time // when each was done
 	done  atomic.Int64
 	count int
 	all   chan struct{} // closed when all are done
@@ -77,7 +94,7 @@ type stage struct {
 
 func newStage(b *testing.B, replicas, count int) *stage {
 	b.Helper()
-	s := &stage{b: b, count: count, all: make(chan struct{})}
+	s := &stage{b: b, count: count, times: map[string]time.Time{}, all: make(chan struct{})}
 	options := store.Options{Dir: filepath.Join(b.TempDir(), "state")}
 	if replicas > 0 {
 		server := testenv.Postgres(b, testenv.PostgresOptions{Fsync: true, Settings: map[string]string{"max_connections": "300"}})
@@ -96,6 +113,7 @@ func newStage(b *testing.B, replicas, count int) *stage {
 		}
 		s.closers = append(s.closers, func() { _ = db.Close() })
 		if i == 0 {
+			s.first = db
 			if _, err := db.Enroll(b.Context(), fingerprints); err != nil {
 				b.Fatal(err)
 			}
@@ -122,6 +140,32 @@ func newStage(b *testing.B, replicas, count int) *stage {
 	return s
 }
 
+// postpone has the first secret be due then, and each of the others that much
+// after the one before.
+func (s *stage) postpone(first time.Time, apart time.Duration) {
+	var ended sync.WaitGroup
+	next := make(chan int)
+	for range 64 {
+		ended.Go(func() {
+			for i := range next {
+				lease, err := s.first.Acquire(s.b.Context(), rota.AcquireRequest{Secret: benchName(i), Holder: "bench", TTL: time.Minute})
+				if err == nil {
+					p := rota.Progress{NextAt: first.Add(time.Duration(i) * apart)}
+					err = errors.Join(s.first.Save(s.b.Context(), rota.SaveRequest{Lease: lease, Progress: p}), s.first.Release(s.b.Context(), lease))
+				}
+				if err != nil {
+					s.b.Error(err)
+				}
+			}
+		})
+	}
+	for i := range s.count {
+		next <- i
+	}
+	close(next)
+	ended.Wait()
+}
+
 func benchName(i int) string { return fmt.Sprintf("bench/%05d", i) }
 
 // worker makes a replica's, on issuers that all share.
@@ -146,7 +190,7 @@ func (s *stage) told(o engine.Outcome) {
 		return
 	}
 	s.mu.Lock()
-	s.times = append(s.times, time.Now())
+	s.times[o.Secret] = time.Now()
 	s.mu.Unlock()
 	if s.done.Add(1) == int64(s.count) {
 		close(s.all)

@@ -23,10 +23,10 @@ type app struct {
 	outStyle    style
 	errStyle    style
 
-	configFlag, dataDirFlag, databaseFlag   string
-	serverFlag, serverCAFlag, tokenFileFlag string
-	output, logLevel, logFormat             string
-	noColor, yes                            bool
+	configFlag, dataDirFlag, databaseFlag, masterKeyFlag string
+	serverFlag, serverCAFlag, tokenFileFlag              string
+	output, logLevel, logFormat                          string
+	noColor, yes                                         bool
 }
 
 func newApp(p Program) *app {
@@ -73,6 +73,7 @@ waits until they use it, and only then retires the old one.
 	f := root.PersistentFlags()
 	f.StringVarP(&a.configFlag, "config", "c", "", "the `file` that says what to rotate (default $ROTA_CONFIG, or rota.yaml here)")
 	f.StringVar(&a.dataDirFlag, "data-dir", "", "the `folder` of Rota's own store (default $ROTA_DATA_DIR, or rota in the user's state folder)")
+	f.StringVar(&a.masterKeyFlag, "master-key", "", "the `URL` of the key that encrypts the master key, such as awskms:///alias/rota?region=eu-central-1, in place of a key file (default $ROTA_MASTER_KEY)")
 	f.StringVar(&a.databaseFlag, "database", "", "the PostgreSQL `URL` of Rota's own store, in place of the data folder's database (default $ROTA_DATABASE)")
 	f.StringVar(&a.serverFlag, "server", "", "the `URL` of a running Rota to ask, in place of this machine (default $ROTA_SERVER)")
 	f.StringVar(&a.tokenFileFlag, "token-file", "", "the `file` with the token for the server (default $ROTA_TOKEN, or the file $ROTA_TOKEN_FILE)")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +22,7 @@ store can tell that all of it was put back to an older state.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if verify {
-				return a.verifyAudit(c.Context())
+				return a.verifyAudit(c.Context(), nil)
 			}
 			return a.audit(c.Context(), r)
 		},
@@ -30,11 +31,12 @@ store can tell that all of it was put back to an older state.`,
 	c.Flags().StringVar(&r.Secret, "secret", "", "only the entries of this secret")
 	c.Flags().IntVar(&r.Limit, "limit", r.Limit, "show at most so many entries, the newest")
 	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
+	c.AddCommand(a.auditVerifyCommand(), a.auditExportCommand())
 	return c
 }
 
 func (a *app) audit(ctx context.Context, r service.HistoryRequest) error {
-	doc, err := a.entries(ctx, toLook, r)
+	doc, err := a.entries(ctx, toRead, r)
 	if err != nil {
 		return err
 	}
@@ -63,8 +65,15 @@ func (a *app) entries(ctx context.Context, n need, r service.HistoryRequest) (do
 	return doc, err
 }
 
-func (a *app) verifyAudit(ctx context.Context) error {
-	return a.withOperations(ctx, toLook, func(o service.Operations) error {
+func (a *app) verifyAudit(ctx context.Context, heads []string) error {
+	places, err := a.places(ctx, heads)
+	if err != nil {
+		return err
+	}
+	return a.withOperations(ctx, toRead, func(o service.Operations) error {
+		if local, ok := o.(*service.Local); ok {
+			local.Places = places
+		}
 		doc, err := o.Verify(ctx)
 		if err != nil {
 			return err
@@ -77,6 +86,9 @@ func (a *app) verifyAudit(ctx context.Context) error {
 			return nil
 		}
 		a.printf("the chain of %d entries is whole; its head is %s", doc.Entries, doc.Head)
+		if len(doc.Places) > 0 {
+			a.printf("%s kept in %s are in it", plural(doc.Anchored, "signed head"), strings.Join(doc.Places, " and "))
+		}
 		return nil
 	})
 }

@@ -49,7 +49,7 @@ time as rota.key, and no database. It does so only if the backup is whole, the
 key file opens it and its audit verifies.`,
 		Args: argCount(1, 1), Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, err := a.storeOptions()
+			o, err := a.storeOptions(c.Context())
 			if err != nil {
 				return err
 			}

@@ -40,7 +40,11 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	err := root.ExecuteContext(ctx)
 	code := a.exit(err)
 	if ctx.Err() != nil && code != exitDone && !errors.Is(err, errInterrupted) {
-		a.note("rota: interrupted; what was begun is written down, and the next rota run goes on with it")
+		told := "what was begun is written down, and the next rota run goes on with it"
+		if a.serverURL() != "" {
+			told = "the server goes on with what was begun"
+		}
+		a.note("rota: interrupted; %s", told)
 	}
 	return code
 }

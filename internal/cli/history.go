@@ -28,7 +28,7 @@ one secret by days, the beginning and the end of an effect on one line.`,
 
 func (a *app) history(ctx context.Context, name string, limit int) error {
 	r := service.HistoryRequest{Secret: name, Limit: limit}
-	doc, err := a.entries(ctx, toLook, r)
+	doc, err := a.entries(ctx, toRead, r)
 	if err == nil && len(doc.Entries) == 0 && a.serverURL() == "" {
 		doc, err = a.entries(ctx, toAsk, r) // the secret's store may tell more
 	}

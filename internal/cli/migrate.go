@@ -12,19 +12,27 @@ import (
 )
 
 func (a *app) migrateCommand() *cobra.Command {
-	return &cobra.Command{
+	var restored bool
+	c := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the tables of Rota's own store up to this version's",
 		Long: `Brings the tables of Rota's own store up to those of this version, and makes a
 store where there is none. Every command does so by itself; this one is for a
-step of its own in a deployment. Older versions refuse a newer store.`,
+step of its own in a deployment. Older versions refuse a newer store.
+
+With --restored it also notes that the database was put back to an older state
+by another tool, such as pg_restore, before anybody works on it: what was done
+since is known to issuers, stores and targets alone, and every secret is
+compared with them before anything is done.`,
 		Args: noArgs, Annotations: inPlace(placeHere),
-		RunE: func(c *cobra.Command, _ []string) error { return a.migrate(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.migrate(c.Context(), restored) },
 	}
+	c.Flags().BoolVar(&restored, "restored", false, "note that the database was restored from a backup")
+	return c
 }
 
-func (a *app) migrate(ctx context.Context) error {
-	o, err := a.storeOptions()
+func (a *app) migrate(ctx context.Context, restored bool) error {
+	o, err := a.storeOptions(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,11 +46,25 @@ func (a *app) migrate(ctx context.Context) error {
 			return err
 		}
 	}
+	if restored {
+		if err := a.markRestored(ctx); err != nil {
+			return err
+		}
+	}
 	if a.json() {
 		return a.document(doc)
 	}
 	a.printf("the tables in %s are those of this version", doc.Path)
 	return nil
+}
+
+func (a *app) markRestored(ctx context.Context) error {
+	db, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	return db.MarkRestored(ctx)
 }
 
 // migrateQueue makes the tables of rota serve's queue.

@@ -34,6 +34,8 @@ import (
 //	exits CODE PROGRAM...  runs a program that must exit with the code
 //	lease NAME TTL       another worker takes the secret, for so long
 //	fill FILE            puts the environment's values in the place of @NAME@
+//	serve [FLAG...]      starts rota serve, and puts its address into ADDRESS
+//	token FILE NAME      puts the token in the last stdout into a file and a variable
 //	json PATH VALUE      the last stdout is one JSON document, with this value
 //	sql STATEMENT        runs a statement as PostgreSQL's superuser
 //	login ROLE FILE      logs in to PostgreSQL with the password in the file
@@ -76,6 +78,7 @@ func params(dir string) testscript.Params {
 		UpdateScripts: os.Getenv("ROTA_UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"clock": clockCommand, "aws": awsCommand, "json": jsonCommand, "exits": exitsCommand, "lease": leaseCommand, "fill": fillCommand,
+			"serve": serveCommand, "token": tokenCommand,
 		},
 	}
 }

@@ -80,11 +80,11 @@ func (a *app) serve(ctx context.Context, listen string) error {
 // openServedStore opens the store for the daemon: on PostgreSQL by the
 // database's clock, which all replicas have in common.
 func (a *app) openServedStore(ctx context.Context) (*store.DB, error) {
-	o, err := a.storeOptions()
+	o, err := a.storeOptions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	o.Actor = "rota serve"
+	o.Now, o.Actor = nil, "rota serve"
 	db, err := store.Open(ctx, o)
 	return db, refused(err)
 }

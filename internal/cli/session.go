@@ -19,12 +19,13 @@ import (
 	"rota/store"
 )
 
-// need is what a command needs besides rota.yaml, where it works on this
-// machine.
+// need is what a command needs, where it works on this machine.
 type need int
 
+// All but the first need rota.yaml.
 const (
-	toLook   need = iota // Rota's own store, if there is one already
+	toRead   need = iota // Rota's own store, if there is one already
+	toLook               // the same
 	toAsk                // the systems too; for a store that is not there yet, an empty one stands in
 	toSwitch             // the store, which is made where there is none
 	toWork               // both
@@ -63,11 +64,13 @@ func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func()
 			a.closeLocal(ctx, l)
 		}
 	}()
-	if l.File, err = a.loadConfig(); err != nil {
-		return nil, nil, err
+	if n != toRead {
+		if l.File, err = a.loadConfig(); err != nil {
+			return nil, nil, err
+		}
 	}
 	switch n {
-	case toLook:
+	case toRead, toLook:
 		l.DB, err = a.peekStore(ctx)
 	case toAsk:
 		a.lookAtStore(ctx, l)
@@ -136,7 +139,7 @@ func (a *app) loadConfig() (*config.File, error) {
 
 // storeOptions say where Rota's own store is. A database has a clock of its
 // own, which all who share it go by.
-func (a *app) storeOptions() (store.Options, error) {
+func (a *app) storeOptions(ctx context.Context) (store.Options, error) {
 	dir, err := a.dataDir()
 	if err != nil {
 		return store.Options{}, err
@@ -145,12 +148,13 @@ func (a *app) storeOptions() (store.Options, error) {
 	if o.DSN == "" {
 		o.Now = a.Now
 	}
-	return o, nil
+	o.Keeper, err = a.keeper(ctx)
+	return o, err
 }
 
 // openStore opens Rota's own store, and makes it at the first start.
 func (a *app) openStore(ctx context.Context) (*store.DB, error) {
-	o, err := a.storeOptions()
+	o, err := a.storeOptions(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +173,9 @@ func (a *app) peekStore(ctx context.Context) (*store.DB, error) {
 		return nil, err
 	}
 	if a.databaseURL() != "" {
+		if a.masterKeyURL() != "" {
+			return a.openStore(ctx)
+		}
 		if _, err := os.Stat(filepath.Join(dir, "rota.key")); errors.Is(err, fs.ErrNotExist) {
 			return nil, usage("%s has no rota.key, without which the database can't be read (try: put it there; for a database that is new, rota migrate makes one)", dir)
 		}

@@ -221,17 +221,35 @@ func (d *Daemon) managed(name string) bool {
 }
 
 // rotate begins a rotation that was asked for through the Secrets Manager
-// endpoint, which has checked that the caller may.
-func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, _ string) error {
-	r := *d.rotator
-	r.Actor = c.Principal
+// endpoint. The same token again, on whichever replica, is the same request.
+func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string) error {
+	const op = "RotateSecret"
+	before, err := d.DB.Audit(ctx, store.AuditQuery{Secret: name, Newest: true, Limit: 200})
+	if err != nil {
+		return err
+	}
+	for _, r := range before {
+		if token != "" && r.Entry.Step == op && r.Entry.Object == token {
+			return nil
+		}
+	}
+	entry := c.Entry(d.DB.Now(), op, name, rota.Begun, "")
+	entry.Object = token
+	if err := d.DB.Record(ctx, entry); err != nil {
+		return err
+	}
+	operations, done, err := d.open(ctx, c)
+	if err != nil {
+		return err
+	}
 	go func() {
+		defer done()
 		ctx := context.WithoutCancel(ctx)
-		_, err := d.worker.Do(ctx, name, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
-			return r.Advance(ctx, s, rota.Options{Force: rota.Create})
-		})
+		doc, err := operations.Work(ctx, service.WorkRequest{Operation: service.OpRotate, Secrets: []string{name}})
 		if err != nil {
-			d.Log.WarnContext(ctx, "rotation that was asked for", "secret", name, "by", c.Principal, "error", err)
+			d.Log.WarnContext(ctx, op, "secret", name, "by", c.Principal, "error", err)
+		} else if s := doc.Secrets[0]; s.State != service.WorkDone {
+			d.Log.WarnContext(ctx, op, "secret", name, "by", c.Principal, "state", s.State, "reason", s.Reason, "error", s.Error)
 		}
 		d.feed.Poke()
 	}()

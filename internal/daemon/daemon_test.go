@@ -219,6 +219,31 @@ func TestARoleIsKeptFreshUnattendedAndReadWithAWSsOwnClient(t *testing.T) {
 	}
 }
 
+func TestRotateSecretStartsTheConfiguredRotationOncePerToken(t *testing.T) {
+	w := start(t, "", roleConfig(t, "asked", "30d"))
+	w.do(http.MethodPost, "/v1/secrets/app%2Fasked/rotate", nil)
+	versions := func() int {
+		created := 0
+		for _, r := range must(w.db.Audit(t.Context(), store.AuditQuery{Secret: "app/asked", Limit: 1000})) {
+			if r.Entry.Step == "promote" && r.Entry.Outcome == "ok" {
+				created++
+			}
+		}
+		return created
+	}
+	token := aws.String("0b3f7c2e-5a51-4e0b-9a53-2f1f6f1c7d10")
+	for range 3 {
+		if _, err := w.secretsManager().RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{SecretId: aws.String("app/asked"), ClientRequestToken: token}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "it is rotated", func() bool { return versions() == 2 })
+	w.do(http.MethodPost, "/v1/secrets/app%2Fasked/deliver", nil) // waits for the lease, so that all is over
+	if n := versions(); n != 2 {
+		t.Errorf("one request made %d rotations", n-1)
+	}
+}
+
 func TestAnEditedFileCountsAtOnceAndAWrongOneChangesNothing(t *testing.T) {
 	text := roleConfig(t, "edited", "30d")
 	w := start(t, "", text)

@@ -25,7 +25,8 @@ func (c *Client) ChangeAccess(ctx context.Context, change service.AccessChange) 
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	principal, key := path("access", "principals", change.Name), path("access", "keys", change.Name)
-	method, address := http.MethodPost, ""
+	method := http.MethodPost
+	var address string
 	var body any
 	switch change.Action {
 	case service.CreatePrincipal, service.Grant, service.Revoke:

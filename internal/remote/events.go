@@ -39,7 +39,7 @@ func (c *Client) Follow(ctx context.Context, secret string, after int64, each fu
 		_, mine := errors.AsType[*eachError](err)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the caller has ended it, which is no failure
 		case mine, usage, errors.Is(err, access.ErrDenied), errors.Is(err, access.ErrUnauthenticated):
 			return err
 		}

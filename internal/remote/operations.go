@@ -30,6 +30,13 @@ func (q query) number(name string, n int64) query {
 	return q.text(name, strconv.FormatInt(n, 10))
 }
 
+func (q query) flag(name string, on bool) query {
+	if !on {
+		return q
+	}
+	return q.text(name, "true")
+}
+
 func named(names []string) query { return query{"name": names} }
 
 // Secrets implements [service.Operations].
@@ -80,10 +87,7 @@ func (c *Client) Work(ctx context.Context, r service.WorkRequest) (service.WorkD
 
 // Run implements [service.Operations].
 func (c *Client) Run(ctx context.Context, r service.RunRequest) (service.WorkDoc, error) {
-	q := query{}
-	if r.All {
-		q = q.text("all", "true")
-	}
+	q := query{}.flag("all", r.All)
 	return post[service.WorkDoc](ctx, c, path("run"), url.Values(q), nil)
 }
 
@@ -150,6 +154,9 @@ func (c *Client) Get(ctx context.Context, r service.GetRequest) (service.GetDoc,
 // History implements [service.Operations].
 func (c *Client) History(ctx context.Context, r service.HistoryRequest) (service.HistoryDoc, error) {
 	q := query{}.text("secret", r.Secret).number("after", r.After).number("before", r.Before).number("limit", int64(r.Limit))
+	if r.Oldest {
+		q = q.text("oldest", "true")
+	}
 	return get[service.HistoryDoc](ctx, c, path("audit"), url.Values(q))
 }
 

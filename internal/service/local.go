@@ -20,7 +20,7 @@ import (
 // for one caller, and one configuration as it is at a moment: the daemon makes
 // one for each request.
 type Local struct {
-	// File is the configuration. Required.
+	// File is the configuration. The audit alone can be read without.
 	File *config.File
 	// Wired is the same, bound to its systems. What only reads the store can
 	// do without.

@@ -183,16 +183,18 @@ func (l *Local) History(ctx context.Context, r HistoryRequest) (HistoryDoc, erro
 	}
 	doc := HistoryDoc{Entries: []EntryDoc{}}
 	if l.DB != nil {
-		records, err := l.DB.Audit(ctx, store.AuditQuery{Secret: r.Secret, After: r.After, Before: r.Before, Limit: r.Limit, Newest: true})
+		records, err := l.DB.Audit(ctx, store.AuditQuery{Secret: r.Secret, After: r.After, Before: r.Before, Limit: r.Limit, Newest: !r.Oldest})
 		if err != nil {
 			return HistoryDoc{}, err
 		}
-		slices.Reverse(records)
+		if !r.Oldest {
+			slices.Reverse(records)
+		}
 		for _, e := range records {
 			doc.Entries = append(doc.Entries, EntryDoc{Seq: e.Seq, Entry: e.Entry, Hash: e.Hash})
 		}
 	}
-	if len(doc.Entries) > 0 || r.Secret == "" || r.After != 0 || r.Before != 0 {
+	if len(doc.Entries) > 0 || l.File == nil || r.Secret == "" || r.After != 0 || r.Before != 0 {
 		return doc, nil
 	}
 	if _, err := l.pick([]string{r.Secret}); err != nil {

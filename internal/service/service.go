@@ -140,6 +140,7 @@ type HistoryRequest struct {
 	After  int64  `json:"after,omitempty"`  // only entries with a higher number
 	Before int64  `json:"before,omitempty"` // only entries with a lower number; 0 for no bound
 	Limit  int    `json:"limit,omitempty"`  // defaults to 100
+	Oldest bool   `json:"oldest,omitempty"` // the oldest of those that match, not the newest
 }
 
 // UsageError is an error of the caller's: nothing was done.

@@ -34,6 +34,8 @@ func TestEventsArePublished(t *testing.T) {
 	}
 	want := `prod/site-s3: rotated
 
+A new credential has taken the place of the old one.
+
 older than 90 days
 
 Secret:     prod/site-s3

@@ -10,7 +10,10 @@ import (
 	"rota"
 )
 
-const maxSubject = 100 // ASCII characters
+const (
+	maxSubject = 100       // ASCII characters
+	maxText    = 200 << 10 // SNS takes 256 KiB, attributes included
+)
 
 // topic publishes events to an SNS topic: a subject and a plain text for the
 // people who get them by mail, and the event's parts as message attributes
@@ -35,7 +38,7 @@ func (t *topic) Name() string { return "sns " + t.arn }
 // Notify implements [rota.Notifier]. A FIFO topic delivers an event that is
 // sent again within five minutes once; any other delivers it twice.
 func (t *topic) Notify(ctx context.Context, e rota.Event) error {
-	subject, message := subjectOf(e), e.Text()
+	subject, message := subjectOf(e), rota.Clip(e.Text(), maxText)
 	in := &sns.PublishInput{TopicArn: &t.arn, Subject: &subject, Message: &message, MessageAttributes: map[string]types.MessageAttributeValue{}}
 	for name, value := range map[string]string{
 		"kind": string(e.Kind), "secret": e.Secret, "version": e.Version, "credential": e.Credential, "event_id": e.ID,

@@ -11,10 +11,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nicholas-fedor/shoutrrr"
+	"github.com/nicholas-fedor/shoutrrr/pkg/format"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 
 	"rota"
@@ -33,12 +33,21 @@ type Config struct {
 	Client *http.Client
 }
 
+// maxText is what the services with the narrowest limits take: Telegram's 4096
+// characters, with room for what the library adds.
+const maxText = 3500
+
 type service struct {
 	Config
-	kind string // of the service: "slack"
+	kind    string          // of the service: "slack"
+	set     map[string]bool // what the URL's query sets
+	secrets rota.Credential // the parts of the URL
 }
 
-var _ rota.Notifier = (*service)(nil)
+var (
+	_ rota.Notifier = (*service)(nil)
+	_ rota.Chooser  = (*service)(nil)
+)
 
 // New checks the config and gives the notifier. Nothing is sent.
 func New(c Config) (rota.Notifier, error) {
@@ -46,12 +55,17 @@ func New(c Config) (rota.Notifier, error) {
 	if c.Client == nil {
 		c.Client = &http.Client{Timeout: c.Timeout}
 	}
-	s := &service{Config: c}
+	s := &service{Config: c, set: map[string]bool{}, secrets: rota.NewCredential(secrets(c.URL))}
 	kind, _, ok := strings.Cut(c.URL, "://")
 	if !ok {
 		return nil, fmt.Errorf("chat %s: its url names no service (try: slack://hook:TOKEN@webhook)", c.Name)
 	}
 	s.kind, _, _ = strings.Cut(kind, "+")
+	if u, err := url.Parse(c.URL); err == nil {
+		for name := range u.Query() {
+			s.set[strings.ToLower(name)] = true
+		}
+	}
 	sender, err := shoutrrr.CreateSenderWithOptions(types.SenderOptions{HTTPClient: c.Client, Timeout: c.Timeout}, c.URL)
 	if err != nil || sender == nil {
 		return nil, fmt.Errorf("chat %s: not a url for %s (try: https://shoutrrr.nickfedor.com has the form for each service)", c.Name, s.name())
@@ -72,73 +86,57 @@ func (s *service) name() string {
 func (s *service) Name() string { return s.Config.Name }
 
 // Notify sends one message. Whether a service that got it shows it twice when
-// it is sent again is the service's affair: the event's id is in the text.
+// it is sent again is the service's affair: the event's id is with it.
 func (s *service) Notify(ctx context.Context, e rota.Event) error {
-	client := *s.Client
-	seen := &witness{next: client.Transport}
-	client.Transport = seen
-	sender, err := shoutrrr.CreateSenderWithOptions(types.SenderOptions{HTTPClient: &client, Timeout: s.Timeout}, s.URL)
-	if err != nil {
-		return s.fail(errors.New("its url is not taken any more"))
-	}
-	params := types.Params{}
-	params.SetTitle(e.Title())
-	done := make(chan error, 1)
-	go func() { done <- errors.Join(sender.Send(e.Text(), &params)...) }()
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	select {
-	case err = <-done:
+	text, params := s.message(e)
+	seen, err := s.send(ctx, text, params)
+	if errors.Is(err, format.ErrInvalidConfigKey) { // a service without titles: the text has it too
+		delete(params, "title")
+		seen, err = s.send(ctx, text, params)
+	}
+	return s.fail(err, seen)
+}
+
+// send has the library send a message, and gives what was seen of its requests.
+func (s *service) send(ctx context.Context, text string, params types.Params) (*witness, error) {
+	client := *s.Client
+	seen := &witness{ctx: ctx, next: cmp.Or[http.RoundTripper](client.Transport, http.DefaultTransport)}
+	client.Transport = seen
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	done := make(chan error, 1)
+	go func() {
+		sender, err := shoutrrr.CreateSenderWithOptions(types.SenderOptions{HTTPClient: &client, Timeout: s.Timeout}, s.URL)
 		if err == nil {
-			err = seen.last() // some services take a failure for a success
+			err = errors.Join(sender.Send(text, &params)...)
 		}
-	case <-ctx.Done(): // the library takes no context, but ends by its own timeout
-		err = fmt.Errorf("no answer in time: %w", ctx.Err())
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil {
+			err = seen.last().err // some services take a failure for a success
+		}
+		return seen, err
+	case <-ctx.Done(): // what of the library takes no context ends by its own timeout
+		return seen, fmt.Errorf("no answer in time: %w", ctx.Err())
 	}
-	return s.fail(err)
-}
-
-// witness remembers how the last request went.
-type witness struct {
-	next http.RoundTripper
-
-	mu  sync.Mutex
-	err error
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
-	next := w.next
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	a, err := next.RoundTrip(r)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case err != nil:
-		w.err = errors.New("it can't be reached")
-	case a.StatusCode >= http.StatusBadRequest:
-		w.err = fmt.Errorf("it answered %d %s", a.StatusCode, http.StatusText(a.StatusCode))
-	default:
-		w.err = nil
-	}
-	return a, err
-}
-
-func (w *witness) last() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.err
 }
 
 // fail gives an error without the parts of the URL.
-func (s *service) fail(err error) error {
+func (s *service) fail(err error, seen *witness) error {
 	if err == nil {
 		return nil
 	}
-	out := error(&rota.Error{System: "chat " + s.Config.Name, Op: "send to " + s.name(), Class: rota.Wait, Err: err})
-	return rota.Sanitize(out, rota.NewCredential(secrets(s.URL)))
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		err = errors.New(strings.TrimSpace(rota.Clip(err.Error(), maxError))) // it may repeat what the service said
+	}
+	last := seen.last()
+	return &rota.Error{
+		System: "chat " + s.Config.Name, Op: "send to " + s.name(), Class: last.class(), RetryAfter: last.after,
+		Err: rota.Sanitize(err, s.secrets),
+	}
 }
 
 // secrets are all parts of a URL that may be one.
@@ -152,6 +150,9 @@ func secrets(address string) map[string]string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return parts
+	}
+	if !strings.Contains(u.Host, ".") {
+		add(u.Host) // some services have their token there
 	}
 	if u.User != nil {
 		add(u.User.String())

@@ -149,5 +149,8 @@ func clone(p rota.Progress) rota.Progress {
 		p.Rollback = &r
 	}
 	p.Unsent = slices.Clone(p.Unsent)
+	for i := range p.Unsent {
+		p.Unsent[i].Event.Events = slices.Clone(p.Unsent[i].Event.Events)
+	}
 	return p
 }

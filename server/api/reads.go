@@ -60,6 +60,7 @@ type auditInput struct {
 	After  int64  `query:"after" minimum:"0" doc:"Only entries with a higher number."`
 	Before int64  `query:"before" minimum:"0" doc:"Only entries with a lower number: for the page before, the first number of this one."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"At most so many, the newest."`
+	Oldest bool   `query:"oldest" doc:"The oldest of those that match, not the newest."`
 }
 
 // reads registers what changes nothing.
@@ -97,7 +98,7 @@ func (a *api) reads() {
 		})
 	read(a, huma.Operation{OperationID: "list-audit", Path: "/v1/audit", Summary: "The audit's newest entries, in order", Tags: []string{"audit"}},
 		func(ctx context.Context, o service.Operations, in *auditInput) (service.HistoryDoc, error) {
-			return o.History(ctx, service.HistoryRequest{Secret: in.Secret, After: in.After, Before: in.Before, Limit: in.Limit})
+			return o.History(ctx, service.HistoryRequest{Secret: in.Secret, After: in.After, Before: in.Before, Limit: in.Limit, Oldest: in.Oldest})
 		})
 	read(a, huma.Operation{OperationID: "verify-audit", Path: "/v1/audit/verification", Summary: "Recompute the audit's chain", Tags: []string{"audit"}},
 		func(ctx context.Context, o service.Operations, _ *struct{}) (service.VerifyDoc, error) {

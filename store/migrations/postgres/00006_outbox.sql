@@ -2,10 +2,11 @@
 
 -- +goose Up
 CREATE TABLE outbox (
-    notifier TEXT NOT NULL,
-    id       TEXT NOT NULL, -- the event's
-    kept_at  BIGINT NOT NULL,
-    event    TEXT NOT NULL, -- JSON
+    notifier    TEXT NOT NULL,
+    id          TEXT NOT NULL, -- the event's
+    kept_at     BIGINT NOT NULL,
+    taken_until BIGINT NOT NULL DEFAULT 0, -- until then somebody is about to send it
+    event       TEXT NOT NULL, -- JSON
     PRIMARY KEY (notifier, id)
 );
 

@@ -2,10 +2,11 @@
 
 -- +goose Up
 CREATE TABLE outbox (
-    notifier TEXT NOT NULL,
-    id       TEXT NOT NULL, -- the event's
-    kept_at  INTEGER NOT NULL,
-    event    TEXT NOT NULL, -- JSON
+    notifier    TEXT NOT NULL,
+    id          TEXT NOT NULL, -- the event's
+    kept_at     INTEGER NOT NULL,
+    taken_until INTEGER NOT NULL DEFAULT 0, -- until then somebody is about to send it
+    event       TEXT NOT NULL, -- JSON
     PRIMARY KEY (notifier, id)
 ) STRICT;
 

@@ -1,0 +1,88 @@
+package rota
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// sentences say what the kinds mean. Every notifier that people read shows them.
+var sentences = map[EventKind]string{
+	Rotated:        "A new credential has taken the place of the old one.",
+	WasAdopted:     "Rota has taken it over and keeps it fresh from now on.",
+	IsDeactivated:  "The previous credential was switched off.",
+	IsDeleted:      "The previous credential was deleted.",
+	Discarded:      "A credential that never came into use was removed.",
+	Held:           "Something is due, but may not be done. The current credential stays.",
+	Failed:         "A step failed and will be tried again.",
+	WasQuarantined: "A step failed too often and is not tried any more until a person acts.",
+	Recovered:      "The trouble that was told of is over.",
+	RolledBack:     "The previous credential is the current one again.",
+	Late:           "What is due was not done in time.",
+	ExpiringSoon:   "The credential ends soon, whatever Rota does.",
+	Reminder:       "A person has to rotate it.",
+	Digest:         "This is what happened since the last message.",
+}
+
+// Sentence says what the kind means, "" for a kind that is not known.
+func (k EventKind) Sentence() string { return sentences[k] }
+
+// Title is the event in a few words, on one line.
+func (e Event) Title() string {
+	if e.Kind == Digest {
+		return fmt.Sprintf("Rota: %d events", len(e.Events))
+	}
+	return fmt.Sprintf("Rota: %s %s", e.Secret, e.Kind)
+}
+
+// Text is the event for people, in plain text of several lines.
+func (e Event) Text() string {
+	var b strings.Builder
+	if e.Kind == Digest {
+		e.digest(&b)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "%s: %s\n", e.Secret, e.Kind)
+	for _, paragraph := range []string{e.Kind.Sentence(), e.Reason} {
+		if paragraph != "" {
+			fmt.Fprintf(&b, "\n%s\n", paragraph)
+		}
+	}
+	b.WriteByte('\n')
+	for _, line := range [][2]string{
+		{"Secret", e.Secret}, {"Version", e.Version}, {"Credential", e.Credential},
+		{"At", e.At.UTC().Format(time.RFC3339)}, {"Event", e.ID},
+	} {
+		if line[1] != "" {
+			fmt.Fprintf(&b, "%-11s %s\n", line[0]+":", line[1])
+		}
+	}
+	return b.String()
+}
+
+func (e Event) digest(b *strings.Builder) {
+	fmt.Fprintf(b, "%s\n\n", e.Kind.Sentence())
+	for _, one := range e.Events {
+		fmt.Fprintf(b, "%s  %s: %s\n", one.At.UTC().Format("2006-01-02 15:04Z"), one.Secret, one.Kind)
+		if one.Reason != "" {
+			fmt.Fprintf(b, "    %s\n", one.Reason)
+		}
+	}
+	if e.Reason != "" {
+		fmt.Fprintf(b, "\n%s\n", e.Reason)
+	}
+}
+
+// Clip cuts a text that is longer than so many bytes after a whole line, where
+// it has one, and says so.
+func Clip(text string, most int) string {
+	const cut = "… (cut: too long for one message)\n"
+	if len(text) <= most {
+		return text
+	}
+	text = text[:max(0, most-len(cut))]
+	if end := strings.LastIndexByte(text, '\n'); end >= 0 {
+		return text[:end+1] + cut
+	}
+	return strings.ToValidUTF8(text, "") + cut
+}

@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"rota/config"
+	"rota/internal/service"
+	"rota/store/anchor"
+)
+
+func (a *app) auditVerifyCommand() *cobra.Command {
+	var heads []string
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Recompute the chain, and compare it with the heads that are kept outside",
+		Long: `Recomputes the whole chain of the audit, and compares it with the signed heads
+that rota.yaml keeps outside (server: {audit: {anchors: ...}}), so that an entry
+that was changed, put in, taken out or cut off at the end is found, and a whole
+audit that was put back to an older state too. Heads that a webhook's receiver
+kept are given with --heads, a file with one of them a line.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.verifyAudit(c.Context(), heads) },
+	}
+	c.Flags().StringArrayVar(&heads, "heads", nil, "a `file` with signed heads, one a line")
+	return c
+}
+
+// places are where signed heads are kept: those of the files that are named,
+// and on this machine those of rota.yaml, if there is one.
+func (a *app) places(ctx context.Context, files []string) ([]anchor.Place, error) {
+	var places []anchor.Place
+	for _, path := range files {
+		if _, err := os.Stat(path); err != nil {
+			return nil, refused(err)
+		}
+		places = append(places, anchor.File{Path: path})
+	}
+	file, err := config.Load(a.configPath())
+	if errors.Is(err, os.ErrNotExist) {
+		return places, nil
+	}
+	if err != nil {
+		return nil, refused(err)
+	}
+	more, err := file.Anchors(ctx, config.Environment{LookupEnv: a.lookupEnv})
+	return append(places, more...), refused(err)
+}
+
+func (a *app) auditExportCommand() *cobra.Command {
+	var r service.HistoryRequest
+	c := &cobra.Command{
+		Use:   "export",
+		Short: "All entries of the audit, in order, as JSON lines",
+		Long: `Writes all entries of the audit to standard output, in order, each as a line of
+JSON. To go on later, give the number of the last entry with --after.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.exportAudit(c.Context(), r) },
+	}
+	c.Flags().Int64Var(&r.After, "after", 0, "only entries with a higher `number`")
+	c.Flags().StringVar(&r.Secret, "secret", "", "only the entries of this secret")
+	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
+	return c
+}
+
+// exportAudit asks for a page after the other, from the oldest on.
+func (a *app) exportAudit(ctx context.Context, r service.HistoryRequest) error {
+	const page = 1000
+	r.Limit, r.Oldest = page, true
+	lines := json.NewEncoder(a.Stdout)
+	lines.SetEscapeHTML(false)
+	return a.withOperations(ctx, toRead, func(o service.Operations) error {
+		for {
+			doc, err := o.History(ctx, r)
+			if err != nil {
+				return err
+			}
+			for _, e := range doc.Entries {
+				if err := lines.Encode(e); err != nil {
+					return err
+				}
+				r.After = e.Seq
+			}
+			if len(doc.Entries) < page {
+				return nil
+			}
+		}
+	})
+}

@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"rota/store"
+	"rota/store/kms"
+)
+
+// keeper is the key of another service that encrypts the master key; nil where
+// the master key lies in a file. Several, parted by blanks: the first encrypts,
+// the others are those of before.
+func (a *app) keeper(ctx context.Context) (store.Wrapper, error) {
+	addresses := strings.Fields(a.masterKeyURL())
+	if len(addresses) == 0 {
+		return nil, nil
+	}
+	key, err := kms.Open(ctx, addresses[0], addresses[1:]...)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return key, nil
+}
+
+// masterKeyURL is where the key is that encrypts the master key.
+func (a *app) masterKeyURL() string {
+	if a.masterKeyFlag != "" {
+		return a.masterKeyFlag
+	}
+	return a.environment["ROTA_MASTER_KEY"]
+}

@@ -1,0 +1,84 @@
+package chat
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+
+	"rota"
+)
+
+// The services that are more than a text.
+const (
+	pagerDuty = "pagerduty"
+	opsgenie  = "opsgenie"
+)
+
+// message is the event as the service takes it.
+func (s *service) message(e rota.Event) (string, types.Params) {
+	switch s.kind {
+	case pagerDuty:
+		return s.page(e)
+	case opsgenie:
+		return rota.Clip(e.Text(), maxText), types.Params{"title": e.Title(), "alias": e.ID}
+	}
+	return rota.Clip(e.Text(), maxText), types.Params{"title": e.Title()}
+}
+
+// Wants implements [rota.Chooser]. PagerDuty hears of troubles and of their
+// ends, for each message to it opens an incident or closes one.
+func (s *service) Wants(k rota.EventKind) bool {
+	if s.kind != pagerDuty {
+		return true
+	}
+	_, opens := severities[k]
+	return opens || k == rota.Recovered || k == rota.Rotated
+}
+
+// severities are those of the incidents that events open at PagerDuty.
+var severities = map[rota.EventKind]string{
+	rota.Failed: "error", rota.WasQuarantined: "critical", rota.Late: "critical", rota.Held: "warning",
+	rota.ExpiringSoon: "warning", rota.Reminder: "warning", rota.Digest: "warning",
+}
+
+// page is an event for PagerDuty. A secret has two incidents at most: one for
+// its troubles, which its recovery closes, and one for what ends by itself or a
+// person has to do, which its rotation closes.
+func (s *service) page(e rota.Event) (string, types.Params) {
+	params := types.Params{"action": "trigger"}
+	key := "rota/" + e.Secret
+	switch e.Kind {
+	case rota.Recovered:
+		params["action"] = "resolve"
+	case rota.Rotated:
+		params["action"] = "resolve"
+		key += "/renew"
+	case rota.ExpiringSoon, rota.Reminder:
+		key += "/renew"
+	case rota.Digest:
+		key = e.ID
+	}
+	if len(key) > 255 { // PagerDuty's limit
+		sum := sha256.Sum256([]byte(key))
+		key = hex.EncodeToString(sum[:])
+	}
+	params["dedup_key"] = key
+	if severity := severities[e.Kind]; severity != "" && !s.set["severity"] {
+		params["severity"] = severity
+	}
+	if !s.set["source"] {
+		params["source"] = "rota"
+	}
+	details, _ := json.Marshal(map[string]string{ // texts: it can't fail
+		"event": e.ID, "kind": string(e.Kind), "secret": e.Secret, "version": e.Version, "credential": e.Credential,
+		"text": rota.Clip(e.Text(), maxText),
+	})
+	params["details"] = string(details)
+	summary := e.Title()
+	if e.Reason != "" {
+		summary += ": " + e.Reason
+	}
+	return summary, params
+}
