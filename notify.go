@@ -132,7 +132,9 @@ func (w *work) notify(ctx context.Context) {
 		return // who has the lease now has the events too
 	}
 	all := w.mails()
-	due := slices.DeleteFunc(slices.Clone(all), func(m *mail) bool { return w.Now().Before(m.events[0].RetryAt) })
+	due := slices.DeleteFunc(slices.Clone(all), func(m *mail) bool {
+		return w.asked == None && w.Now().Before(m.events[0].RetryAt) // a person may have mended it
+	})
 	w.send(ctx, due)
 	w.progress.Unsent = nil
 	for _, m := range all {
@@ -158,10 +160,14 @@ func (w *work) send(ctx context.Context, all []*mail) {
 	group.Wait()
 }
 
-// sendOne sends a notifier's events until one is not taken. It changes nothing
-// else: others run beside it.
+// sendOne sends a notifier's events until one is not taken, or the lease may be
+// over: somebody else sends them then. It changes nothing else: others run
+// beside it.
 func (w *work) sendOne(ctx context.Context, m *mail) {
 	for _, u := range m.events {
+		if w.Now().Sub(w.leasedAt) >= w.LeaseTTL {
+			return
+		}
 		span := Span{Name: "notifier.notify", Version: u.Event.Version, Credential: u.Event.Credential, Object: u.Notifier}
 		m.err = w.traced(ctx, span, func(ctx context.Context) error { return m.to.Notify(ctx, u.Event) })
 		if m.err != nil {
