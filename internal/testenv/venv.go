@@ -11,6 +11,18 @@ import (
 // for in ROTA_TEST_VENV, or in rota-test/venv in the user's cache folder.
 func VenvProgram(t testing.TB, name string) string {
 	t.Helper()
+	return venvProgram(t, "", name)
+}
+
+// Checkov is the path of checkov, which has an environment of its own beside
+// that of [VenvProgram].
+func Checkov(t testing.TB) string {
+	t.Helper()
+	return venvProgram(t, "-checkov", "checkov")
+}
+
+func venvProgram(t testing.TB, suffix, name string) string {
+	t.Helper()
 	venv := os.Getenv("ROTA_TEST_VENV")
 	if venv == "" {
 		cache, err := os.UserCacheDir()
@@ -19,7 +31,7 @@ func VenvProgram(t testing.TB, name string) string {
 		}
 		venv = filepath.Join(cache, "rota-test", "venv")
 	}
-	program := filepath.Join(venv, "bin", name)
+	program := filepath.Join(venv+suffix, "bin", name)
 	if _, err := os.Stat(program); err != nil {
 		Missing(t, name, "hack/testenv.sh")
 	}

@@ -1,0 +1,110 @@
+locals {
+  secret_name = coalesce(var.secret_name, var.name)
+  # When each schedule first fires, in days from the first key. All have the same
+  # period, so that they keep step: 90, 100, 110, and 180, 190, 200.
+  schedules = var.rotate_by != "schedules" ? {} : {
+    create     = var.rotate_every_days
+    deactivate = var.rotate_every_days + var.deactivate_previous_after_days
+    delete     = var.rotate_every_days + var.deactivate_previous_after_days + var.delete_previous_after_days
+  }
+  event = { username = aws_iam_user.this.name, secret_name = aws_secretsmanager_secret.this.name, topic_arn = aws_sns_topic.this.arn }
+}
+
+resource "aws_iam_user" "this" {
+  #checkov:skip=CKV_AWS_273:This module is for programs that can do with nothing better than a key.
+  name                 = var.name
+  path                 = var.path
+  permissions_boundary = var.permissions_boundary
+  force_destroy        = true # its keys are Rota's, and unknown to Terraform
+  tags                 = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = var.rotate_by != "schedules" || var.deactivate_previous_after_days + var.delete_previous_after_days < var.rotate_every_days
+      error_message = "The previous key must be deleted before the next rotation: a user has two keys at most."
+    }
+  }
+}
+
+resource "aws_iam_user_policy_attachment" "this" {
+  #checkov:skip=CKV_AWS_40:A service account of one program: a group of one says no more.
+  for_each = var.policy_arns
+
+  user       = aws_iam_user.this.name
+  policy_arn = each.value
+}
+
+resource "aws_iam_user_policy" "this" {
+  #checkov:skip=CKV_AWS_40:A service account of one program: a group of one says no more.
+  count = var.policy == null ? 0 : 1
+
+  name   = "service-account"
+  user   = aws_iam_user.this.name
+  policy = var.policy
+}
+
+# The entry alone: its value is Rota's, so there is no version here and nothing
+# of it in the state.
+resource "aws_secretsmanager_secret" "this" {
+  name                    = local.secret_name
+  description             = "Access key of the IAM user ${var.name}, kept fresh by Rota"
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.recovery_window_days
+  tags                    = merge(var.tags, { "rota:iam-user" = var.name })
+
+  lifecycle {
+    ignore_changes = [tags["rota:intent"], tags_all["rota:intent"]] # Rota's note of a key that it is making
+  }
+}
+
+resource "aws_sns_topic" "this" {
+  name              = "${var.name}-key"
+  kms_master_key_id = coalesce(var.kms_key_arn, "alias/aws/sns")
+  tags              = var.tags
+}
+
+resource "aws_sns_topic_subscription" "this" {
+  for_each = var.emails
+
+  topic_arn = aws_sns_topic.this.arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+# What the function may do for this user, and for no other.
+data "aws_iam_policy_document" "function" {
+  statement {
+    sid = "Keys"
+    actions = [
+      "iam:CreateAccessKey", "iam:DeleteAccessKey", "iam:GetAccessKeyLastUsed", "iam:ListAccessKeys", "iam:UpdateAccessKey",
+    ]
+    resources = [aws_iam_user.this.arn]
+  }
+  statement {
+    sid = "Secret"
+    actions = [
+      "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds", "secretsmanager:PutSecretValue",
+      "secretsmanager:TagResource", "secretsmanager:UntagResource", "secretsmanager:UpdateSecretVersionStage",
+    ]
+    resources = [aws_secretsmanager_secret.this.arn]
+  }
+  statement {
+    sid       = "Topic"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.this.arn]
+  }
+  dynamic "statement" {
+    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+    content {
+      sid       = "Key"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "function" {
+  name   = "service-account-${var.name}"
+  role   = var.function.role_name
+  policy = data.aws_iam_policy_document.function.json
+}
