@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -28,20 +27,12 @@ func newRequests(r prometheus.Registerer) *requests {
 	return q
 }
 
-type routeKey struct{}
-
 // HTTP counts the requests that next answers.
 func (m *Metrics) HTTP(next http.Handler) http.Handler {
-	label := promhttp.WithLabelFromCtx("route", func(ctx context.Context) string {
-		route, _ := ctx.Value(routeKey{}).(string)
-		return route
-	})
-	next = promhttp.InstrumentHandlerInFlight(m.http.inFlight,
+	label := promhttp.WithLabelFromRequest("route", func(r *http.Request) string { return route(r.URL.Path) })
+	return promhttp.InstrumentHandlerInFlight(m.http.inFlight,
 		promhttp.InstrumentHandlerDuration(m.http.seconds,
 			promhttp.InstrumentHandlerCounter(m.http.total, next, label), label))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), routeKey{}, route(r.URL.Path))))
-	})
 }
 
 // route is the class of a path: few, whatever is asked for.
