@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -50,17 +51,16 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 // watched starts a daemon that has all there is to be measured: an anchor that
 // works and one that does not, a digest, and a rotated secret.
-func watched(t *testing.T, database, role, server string) *world {
+func watched(t *testing.T, database, role string) *world {
 	t.Helper()
 	heads := filepath.Join(t.TempDir(), "heads")
 	text := roleConfig(t, role, "30d")
-	text = strings.Replace(text, "    policy:", "    notify: [digest]\n    policy:", 1)
+	text = strings.Replace(text, "connections:\n", "connections:\n  later: {webhook: {url: \"https://127.0.0.1:9/\", keys: [a-signing-key-of-32-characters-x]}}\n", 1)
+	text = strings.Replace(text, "    policy:", "    notify: [{connection: later, digest: 24h}]\n    policy:", 1)
 	w := start(t, database, text+`
-notifiers:
-  digest: {command: {argv: ["true"]}, every: 1d}
 server:
   audit: {anchors: [{file: `+heads+`}, {file: /dev/null/heads}]}
-`+server)
+`)
 	var done service.WorkDoc
 	w.do(http.MethodPost, "/v1/secrets/app%2F"+role+"/rotate", &done)
 	if len(done.Secrets) != 1 || done.Secrets[0].State != service.WorkDone {
@@ -77,28 +77,28 @@ func TestARotationShowsInTheMetrics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			role := "measured_" + strings.ToLower(name)
 			begin := time.Now()
-			w := watched(t, database(t), role, "")
+			w := watched(t, database(t), role)
 			var got map[string]float64
 			eventually(t, "the survey has the secret", func() bool {
 				got = w.scrape()
-				return got[`rota_secrets{state="ok"}`] == 1
+				return got[`rota_secrets{state="ok"}`] == 1 && got[`rota_outbox_events{notifier="later every 1d"}`] == 1 && got[`rota_turns_total{outcome="ok"}`]+got[`rota_turns_total{outcome="busy"}`] > 0
 			})
 			secret := `{secret="app/` + role + `"}`
 			for series, want := range map[string]float64{
-				`rota_build_info{goversion="` + goVersion + `",version="test"}`: 1,
-				`rota_steps_total{outcome="ok",step="create"}`:                  1,
-				`rota_steps_total{outcome="ok",step="set"}`:                     1,
-				`rota_steps_total{outcome="ok",step="promote"}`:                 1,
-				`rota_steps_total{outcome="stop",step="create"}`:                0,
-				`rota_step_duration_seconds_count{step="promote"}`:              1,
-				`rota_calls_total{call="issuer.set",outcome="ok"}`:              1,
-				`rota_secrets{state="late"}`:                                    0,
-				`rota_late_seconds` + secret:                                    0,
-				`rota_late_secrets`:                                             0,
-				`rota_credential_age_distribution_seconds_count`:                1,
-				`rota_credential_age_distribution_seconds_bucket{le="86400"}`:   1,
-				`rota_audit_anchor_failing{place="file /dev/null/heads"}`:       1,
-				`rota_outbox_events{notifier="digest"}`:                         1,
+				`rota_build_info{goversion="` + runtime.Version() + `",version="test"}`: 1,
+				`rota_steps_total{outcome="ok",step="create"}`:                          1,
+				`rota_steps_total{outcome="ok",step="set"}`:                             1,
+				`rota_steps_total{outcome="ok",step="promote"}`:                         1,
+				`rota_steps_total{outcome="stop",step="create"}`:                        0,
+				`rota_step_duration_seconds_count{step="promote"}`:                      1,
+				`rota_calls_total{call="issuer.set",outcome="ok"}`:                      1,
+				`rota_secrets{state="late"}`:                                            0,
+				`rota_late_seconds` + secret:                                            0,
+				`rota_late_secrets`:                                                     0,
+				`rota_credential_age_distribution_seconds_count`:                        1,
+				`rota_credential_age_distribution_seconds_bucket{le="86400"}`:           1,
+				`rota_audit_anchor_failing{place="file /dev/null/heads"}`:               1,
+				`rota_outbox_events{notifier="later every 1d"}`:                         1,
 			} {
 				if figure, ok := got[series]; !ok || figure != want {
 					t.Errorf("%s is %v (%v), want %v", series, figure, ok, want)
@@ -112,8 +112,8 @@ func TestARotationShowsInTheMetrics(t *testing.T) {
 			if next.Before(begin.Add(30*24*time.Hour-time.Minute)) || next.After(time.Now().Add(30*24*time.Hour+time.Minute)) {
 				t.Errorf("it is next rotated at %s, want in 30 days", next)
 			}
-			if got[`rota_turns_total{outcome="ok"}`]+got[`rota_turns_total{outcome="wait"}`] == 0 || got[`rota_workers`] == 0 {
-				t.Errorf("turns: %v, workers: %v", got[`rota_turns_total{outcome="ok"}`], got[`rota_workers`])
+			if got[`rota_workers`] == 0 || got[`rota_schedule_last_look_timestamp_seconds`] < float64(begin.Unix()) {
+				t.Errorf("workers: %v, last look: %v", got[`rota_workers`], got[`rota_schedule_last_look_timestamp_seconds`])
 			}
 			if got[`rota_http_requests_total{code="200",method="post",route="api"}`] != 1 {
 				t.Error("the request to rotate was not counted")
@@ -143,7 +143,7 @@ var named = regexp.MustCompile(`\brota_[a-z_]+[a-z]\b`)
 // What rules, dashboard and document name must be there; and what is there must
 // be in the document.
 func TestEveryMetricThatIsNamedIsThere(t *testing.T) {
-	w := watched(t, server.Get(t).NewDatabase(t), "named", "")
+	w := watched(t, server.Get(t).NewDatabase(t), "named")
 	w.do(http.MethodPost, "/v1/secrets/app%2Fnamed/pause", nil)
 	w.do(http.MethodPost, "/v1/freeze", nil)
 	there := map[string]bool{}
@@ -190,18 +190,21 @@ func TestEveryMetricThatIsNamedIsThere(t *testing.T) {
 
 func TestMetricsForThoseWithTheRightAudit(t *testing.T) {
 	w := start(t, "", roleConfig(t, "closed", "30d")+"server: {metrics: admin}\n")
-	issue := func(rule string) string {
-		a := access.NewAdministration(w.db.Directory(), w.db, nil)
-		_ = a
-		return rule
+	admin := access.NewAdministration(w.db.Directory(), w.db, nil)
+	token := func(principal string, may access.Action) string {
+		root := access.Local("test")
+		if err := admin.Create(t.Context(), root, principal, access.Rule{Action: may, Pattern: "*"}); err != nil {
+			t.Fatal(err)
+		}
+		return must(admin.CreateKey(t.Context(), root, principal, time.Time{})).Token()
 	}
-	_ = issue
 	for name, c := range map[string]struct {
 		token string
 		want  int
 	}{
 		"nobody":           {"", http.StatusUnauthorized},
-		"an administrator": {w.key.Token(), http.StatusOK},
+		"one who may list": {token("lister", access.List), http.StatusUnauthorized},
+		"an auditor":       {token("auditor", access.Audit), http.StatusOK},
 	} {
 		r := must(http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/metrics", http.NoBody))
 		if c.token != "" {
