@@ -59,19 +59,19 @@ func OverBudget(key string, err error) error {
 }
 
 // WatchBudget gives a budget that tells of every call drawn on b: how long it
-// waited, and whether it was refused. Told must not block.
-func WatchBudget(b Budget, told func(key string, waited time.Duration, err error)) Budget {
+// waited, at which rate, and whether it was refused. Told must not block.
+func WatchBudget(b Budget, told func(key string, r Rate, waited time.Duration, err error)) Budget {
 	return watchedBudget{b, told}
 }
 
 type watchedBudget struct {
 	budget Budget
-	told   func(string, time.Duration, error)
+	told   func(string, Rate, time.Duration, error)
 }
 
 func (w watchedBudget) Take(ctx context.Context, key string, r Rate) error {
 	begin := time.Now()
 	err := w.budget.Take(ctx, key, r)
-	w.told(key, time.Since(begin), err)
+	w.told(key, r, time.Since(begin), err)
 	return err
 }

@@ -36,7 +36,7 @@ func TestABudgetWhoseTurnComesTooLateRefusesAtOnce(t *testing.T) {
 			failed bool
 		}
 		var got []told
-		b := WatchBudget(NewLocalBudget(), func(key string, waited time.Duration, err error) {
+		b := WatchBudget(NewLocalBudget(), func(key string, _ Rate, waited time.Duration, err error) {
 			got = append(got, told{key, waited, err != nil})
 		})
 		r := Rate{PerSecond: 1, Burst: 1}

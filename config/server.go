@@ -16,6 +16,9 @@ import (
 // DefaultListen is where rota serve listens unless told otherwise.
 const DefaultListen = "127.0.0.1:8470"
 
+// defaultMetricsSecrets bounds how much Prometheus has to keep.
+const defaultMetricsSecrets = 10_000
+
 // ServerSettings are what rota serve needs of the file, with all references
 // resolved.
 type ServerSettings struct {
@@ -26,6 +29,7 @@ type ServerSettings struct {
 	Region, Account   string
 	Functions         map[string]string
 	MetricsOpen       bool
+	MetricsSecrets    int // how many there may be for each to have metrics of its own
 	Issuers           []oidc.Issuer
 	Certificates      []authn.CertBinding
 	Limits            authn.Limits
@@ -52,6 +56,11 @@ func (f *File) Server(ctx context.Context, env Environment) (ServerSettings, err
 		Functions:   map[string]string{},
 		MetricsOpen: d.Server.Metrics.Text != "admin",
 		AnchorEvery: time.Hour,
+
+		MetricsSecrets: defaultMetricsSecrets,
+	}
+	if n := d.Server.MetricsSecrets; n.IsSet() {
+		s.MetricsSecrets = n.Number
 	}
 	if t := d.Server.TLS; t != nil {
 		s.CertFile, s.KeyFile, s.ClientCAFile = r.text(t.Cert), r.text(t.Key), r.text(t.ClientCA)

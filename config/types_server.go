@@ -8,6 +8,7 @@ type Server struct {
 	Proxies        []Plain        `json:"trusted_proxies,omitzero" jsonschema:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	SecretsManager *Endpoint      `json:"secrets_manager,omitzero" jsonschema:"The endpoint that speaks AWS Secrets Manager's API over Rota's own store."`
 	Metrics        Plain          `json:"metrics,omitzero" enum:"open,admin" jsonschema:"Who may read /metrics: open for everyone who can reach the port, or those with the right audit. Defaults to open; it holds names and dates, no values."`
+	MetricsSecrets Int            `json:"metrics_secrets,omitzero" min:"0" max:"1000000" jsonschema:"How many secrets there may be for each to have metrics of its own. With more, and with 0, there are totals only. Defaults to 10000."`
 	Audit          *AuditSettings `json:"audit,omitzero" jsonschema:"Where the audit's head is anchored and its entries are sent."`
 }
 

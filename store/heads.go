@@ -53,6 +53,16 @@ func (db *DB) SignedHead(ctx context.Context) (anchor.Head, error) {
 	return signed, nil
 }
 
+// AuditEnd is the number of the audit's last entry, 0 for none.
+func (db *DB) AuditEnd(ctx context.Context) (int64, error) {
+	var end int64
+	err := db.reader.QueryRowContext(ctx, sqlAuditEnd).Scan(&end)
+	if err != nil && !isNoRows(err) {
+		return 0, fmt.Errorf("the audit's end: %w", explain(err))
+	}
+	return end, nil
+}
+
 // signing opens the signing key, and makes it when it is first needed.
 func (k *keys) signing(t *tx) (*keyset.Handle, error) {
 	var wrapped []byte

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"rota"
 )
@@ -106,4 +107,35 @@ func (o outbox) Settle(ctx context.Context, r rota.SettleRequest) error {
 		return fmt.Errorf("note what became of events for %s: %w", r.Notifier, err)
 	}
 	return nil
+}
+
+// Kept is what waits for one notifier.
+type Kept struct {
+	Notifier string
+	Events   int
+	Since    time.Time // the oldest
+}
+
+// Kept lists what is kept for notifiers, by the notifier's name.
+func (db *DB) Kept(ctx context.Context) ([]Kept, error) {
+	fail := func(err error) ([]Kept, error) { return nil, fmt.Errorf("kept events: %w", explain(err)) }
+	rows, err := db.reader.QueryContext(ctx, sqlKeptOf)
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Kept
+	for rows.Next() {
+		var k Kept
+		var since int64
+		if err := rows.Scan(&k.Notifier, &k.Events, &since); err != nil {
+			return fail(err)
+		}
+		k.Since = fromMicros(since)
+		all = append(all, k)
+	}
+	if err := rows.Err(); err != nil {
+		return fail(err)
+	}
+	return all, nil
 }

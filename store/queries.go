@@ -41,25 +41,29 @@ const (
 	sqlProgress      = `SELECT progress, lifted FROM progress WHERE secret = $1`
 	sqlSave          = `UPDATE progress SET expires_at = $4, next_at = $5, status = $6, failure = $7, progress = $8, overdue_from = $9, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $1 AND fence = $2 AND holder = $3`
 	sqlStatuses      = `SELECT secret, holder, expires_at, instance, next_at, status, failure FROM progress ORDER BY secret`
-	sqlInsertAudit   = `INSERT INTO audit (seq, entry, hash) VALUES `
-	sqlAuditAll      = `SELECT seq, entry, hash FROM audit ORDER BY seq`
-	sqlExported      = `SELECT seq FROM exports WHERE name = $1`
-	sqlMarkExported  = `INSERT INTO exports (name, seq) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq WHERE exports.seq < excluded.seq`
-	sqlKeepEvent     = `INSERT INTO outbox (notifier, id, kept_at, event) VALUES ($1, $2, $3, $4) ON CONFLICT (notifier, id) DO NOTHING`
-	sqlKeptEvents    = `SELECT kept_at, event FROM outbox WHERE notifier = $1 AND taken_until <= $2 ORDER BY kept_at, id LIMIT $3`
-	sqlCountKept     = `SELECT count(*) FROM outbox WHERE notifier = $1`
-	sqlDropOldest    = `DELETE FROM outbox WHERE notifier = $1 AND id IN (SELECT id FROM outbox WHERE notifier = $1 ORDER BY kept_at, id LIMIT $2)`
-	sqlTakeEvent     = `UPDATE outbox SET taken_until = $3 WHERE notifier = $1 AND id = $2`
-	sqlDropEvent     = `DELETE FROM outbox WHERE notifier = $1 AND id = $2`
-	sqlAuditHash     = `SELECT hash FROM audit WHERE seq = $1`
-	sqlAuditCount    = `SELECT count(*) FROM audit`
-	sqlAuditUp       = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq LIMIT $3`
-	sqlAuditDown     = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`
-	sqlAuditUpOf     = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 AND secret = $4 ORDER BY seq LIMIT $3`
-	sqlAuditDownOf   = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 AND secret = $4 ORDER BY seq DESC LIMIT $3`
-	sqlHead          = `SELECT seq, hash, mac FROM audit_head WHERE id = 1`
-	sqlInsertHead    = `INSERT INTO audit_head (id, seq, hash, mac) VALUES (1, $1, $2, $3)`
-	sqlUpdateHead    = `UPDATE audit_head SET seq = $1, hash = $2, mac = $3 WHERE id = 1`
-	sqlCommit        = `COMMIT`
-	sqlRollback      = `ROLLBACK`
+	// An event's own text can't be taken for the key: its quotes are escaped.
+	sqlStandings    = `SELECT secret, holder, expires_at, instance, next_at, status, failure, paused, progress LIKE '%"unsent":[%' FROM progress WHERE enrolled = 1 AND secret > $1 ORDER BY secret LIMIT $2`
+	sqlInsertAudit  = `INSERT INTO audit (seq, entry, hash) VALUES `
+	sqlAuditAll     = `SELECT seq, entry, hash FROM audit ORDER BY seq`
+	sqlExported     = `SELECT seq FROM exports WHERE name = $1`
+	sqlMarkExported = `INSERT INTO exports (name, seq) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq WHERE exports.seq < excluded.seq`
+	sqlKeepEvent    = `INSERT INTO outbox (notifier, id, kept_at, event) VALUES ($1, $2, $3, $4) ON CONFLICT (notifier, id) DO NOTHING`
+	sqlKeptEvents   = `SELECT kept_at, event FROM outbox WHERE notifier = $1 AND taken_until <= $2 ORDER BY kept_at, id LIMIT $3`
+	sqlCountKept    = `SELECT count(*) FROM outbox WHERE notifier = $1`
+	sqlKeptOf       = `SELECT notifier, count(*), min(kept_at) FROM outbox GROUP BY notifier ORDER BY notifier`
+	sqlDropOldest   = `DELETE FROM outbox WHERE notifier = $1 AND id IN (SELECT id FROM outbox WHERE notifier = $1 ORDER BY kept_at, id LIMIT $2)`
+	sqlTakeEvent    = `UPDATE outbox SET taken_until = $3 WHERE notifier = $1 AND id = $2`
+	sqlDropEvent    = `DELETE FROM outbox WHERE notifier = $1 AND id = $2`
+	sqlAuditHash    = `SELECT hash FROM audit WHERE seq = $1`
+	sqlAuditCount   = `SELECT count(*) FROM audit`
+	sqlAuditUp      = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq LIMIT $3`
+	sqlAuditDown    = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`
+	sqlAuditUpOf    = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 AND secret = $4 ORDER BY seq LIMIT $3`
+	sqlAuditDownOf  = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 AND secret = $4 ORDER BY seq DESC LIMIT $3`
+	sqlHead         = `SELECT seq, hash, mac FROM audit_head WHERE id = 1`
+	sqlAuditEnd     = `SELECT seq FROM audit_head WHERE id = 1`
+	sqlInsertHead   = `INSERT INTO audit_head (id, seq, hash, mac) VALUES (1, $1, $2, $3)`
+	sqlUpdateHead   = `UPDATE audit_head SET seq = $1, hash = $2, mac = $3 WHERE id = 1`
+	sqlCommit       = `COMMIT`
+	sqlRollback     = `ROLLBACK`
 )

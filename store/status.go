@@ -22,51 +22,106 @@ type SecretStatus struct {
 // Statuses lists every secret that is or was enrolled, or had a lease once, by
 // name.
 func (db *DB) Statuses(ctx context.Context) ([]SecretStatus, error) {
-	rows, err := db.reader.QueryContext(ctx, sqlStatuses)
+	var all []SecretStatus
+	var instances []string
+	err := db.statuses(ctx, sqlStatuses, nil, func(scan scanStatus) error {
+		s, instance, err := scan()
+		all, instances = append(all, s), append(instances, instance)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("statuses: %w", explain(err))
+		return nil, err
+	}
+	db.forgetDead(instances, func(i int) *SecretStatus { return &all[i] })
+	return all, nil
+}
+
+// Standing is how an enrolled secret stands: its line of the table, and what
+// stands beside it.
+type Standing struct {
+	SecretStatus
+	Paused *rota.Halt // nil: it is not
+	Unsent bool       // some event waits for a notifier to take it
+}
+
+// Standings lists the enrolled secrets, by name, those after a name, at most
+// limit of them.
+func (db *DB) Standings(ctx context.Context, after string, limit int) ([]Standing, error) {
+	var all []Standing
+	var instances []string
+	err := db.statuses(ctx, sqlStandings, []any{after, limit}, func(scan scanStatus) error {
+		var s Standing
+		var paused string
+		var instance string
+		var err error
+		if s.SecretStatus, instance, err = scan(&paused, &s.Unsent); err == nil && paused != "" {
+			err = json.Unmarshal([]byte(paused), &s.Paused)
+		}
+		all, instances = append(all, s), append(instances, instance)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	db.forgetDead(instances, func(i int) *SecretStatus { return &all[i].SecretStatus })
+	return all, nil
+}
+
+// scanStatus scans the row at hand: the columns of a status, and whatever the
+// query has after them. The instance is the holder's.
+type scanStatus func(more ...any) (s SecretStatus, instance string, err error)
+
+// statuses calls f for each row of a query for statuses.
+func (db *DB) statuses(ctx context.Context, query string, args []any, f func(scanStatus) error) error {
+	rows, err := db.reader.QueryContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("statuses: %w", explain(err))
 	}
 	defer func() { _ = rows.Close() }()
 	now := micros(db.Now())
-	var all []SecretStatus
-	var instances []string
 	for rows.Next() {
 		var s SecretStatus
-		var instance string
-		var status, failure sql.RawBytes
-		var expires, next int64
-		err := rows.Scan(&s.Name, &s.Holder, &expires, &instance, &next, &status, &failure)
-		if err == nil {
-			err = json.Unmarshal(status, &s.Status)
-		}
-		if err == nil && len(failure) > 0 {
-			err = json.Unmarshal(failure, &s.Failure)
-		}
+		err := f(func(more ...any) (SecretStatus, string, error) {
+			var instance string
+			var status, failure sql.RawBytes
+			var expires, next int64
+			err := rows.Scan(append([]any{&s.Name, &s.Holder, &expires, &instance, &next, &status, &failure}, more...)...)
+			if err == nil {
+				err = json.Unmarshal(status, &s.Status)
+			}
+			if err == nil && len(failure) > 0 {
+				err = json.Unmarshal(failure, &s.Failure)
+			}
+			if expires <= now {
+				s.Holder = ""
+			}
+			s.NextAt = fromMicros(next)
+			return s, instance, err
+		})
 		if err != nil {
-			return nil, fmt.Errorf("status of secret %s: %w", s.Name, explain(err))
+			return fmt.Errorf("status of secret %s: %w", s.Name, explain(err))
 		}
-		if expires <= now {
-			s.Holder = ""
-		}
-		s.NextAt = fromMicros(next)
-		all = append(all, s)
-		instances = append(instances, instance)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("statuses: %w", explain(err))
+		return fmt.Errorf("statuses: %w", explain(err))
 	}
-	// The rows' connection is free again: asking who is dead may need another.
+	return nil
+}
+
+// forgetDead leaves out holders that are dead. No rows may be open: asking who
+// is dead may need their connection.
+func (db *DB) forgetDead(instances []string, status func(int) *SecretStatus) {
 	dead := map[string]bool{}
 	for i, instance := range instances {
-		if all[i].Holder == "" {
+		s := status(i)
+		if s.Holder == "" {
 			continue
 		}
 		if _, asked := dead[instance]; !asked {
 			dead[instance] = db.self.dead(instance)
 		}
 		if dead[instance] {
-			all[i].Holder = ""
+			s.Holder = ""
 		}
 	}
-	return all, nil
 }

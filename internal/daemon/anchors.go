@@ -51,10 +51,14 @@ func (a *anchors) put(ctx context.Context) {
 	head, err := a.d.DB.SignedHead(ctx)
 	if err != nil {
 		a.d.Log.ErrorContext(ctx, "sign the audit's head", "error", err)
+		for _, p := range a.places {
+			a.d.metrics.Anchored(p.Name(), 0, err)
+		}
 		return
 	}
 	for _, p := range a.places {
 		err := p.Put(ctx, head)
+		a.d.metrics.Anchored(p.Name(), head.Seq, err)
 		a.mu.Lock()
 		switch since, was := a.failed[p.Name()]; {
 		case err == nil:

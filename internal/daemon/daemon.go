@@ -24,6 +24,7 @@ import (
 	"rota/engine/river"
 	"rota/internal/service"
 	"rota/server/api"
+	"rota/server/metrics"
 	"rota/server/secretsmanager"
 	"rota/server/sigv4"
 	"rota/server/syslog"
@@ -55,6 +56,9 @@ type Options struct {
 	// WatchEvery is how often the configuration's file is looked at for a
 	// change. Defaults to five seconds.
 	WatchEvery time.Duration
+	// SurveyEvery is how often the secrets are counted for the metrics, at most.
+	// Defaults to 15 seconds.
+	SurveyEvery time.Duration
 	// Limits bound the work that is done at once.
 	Limits engine.Limits
 }
@@ -87,8 +91,11 @@ type Daemon struct {
 	endpoint *secretsmanager.Server
 	feed     *api.Feed
 	anchors  *anchors
-	jobs     *pgxpool.Pool // of the queue; nil without one
-	queue    http.Handler  // its page
+	metrics  *metrics.Metrics
+	survey   *metrics.Survey
+	replica  *river.Service // the schedule where replicas share a database; nil without
+	jobs     *pgxpool.Pool  // of the queue; nil without one
+	queue    http.Handler   // its page
 	endQueue func()
 }
 
@@ -98,7 +105,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		o.WatchEvery = 5 * time.Second
 	}
 	o.Environment.OwnStore, o.Environment.Outbox = o.DB.Secret, o.DB.Outbox()
-	d := &Daemon{Options: o, secrets: &engine.Secrets{}}
+	d := &Daemon{Options: o, secrets: &engine.Secrets{}, metrics: metrics.New(o.Version)}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -107,6 +114,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if err := d.budget(ctx); err != nil {
 		return nil, err
 	}
+	d.Environment.Budget = d.metrics.Budget(d.Environment.Budget)
 	file, err := o.Load()
 	if err != nil {
 		return nil, err
@@ -133,6 +141,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if err := d.doors(); err != nil {
 		return nil, err
 	}
+	d.survey = d.newSurvey()
 	d.feed = api.NewFeed(o.DB, 100*time.Millisecond, o.Log)
 	if d.anchors, err = newAnchors(ctx, d); err != nil {
 		return nil, err
@@ -156,7 +165,7 @@ func (d *Daemon) budget(ctx context.Context) error {
 }
 
 func (d *Daemon) newRotator(actor string) *rota.Rotator {
-	return &rota.Rotator{Journal: d.DB, Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log}
+	return &rota.Rotator{Journal: d.DB, Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log, Trace: d.metrics.Trace}
 }
 
 // schedules makes the local scheduler, or where replicas share a database, one
@@ -169,14 +178,15 @@ func (d *Daemon) schedules(ctx context.Context) error {
 	if err := river.Migrate(ctx, d.jobs); err != nil {
 		return err
 	}
-	replica, err := river.New(river.Options{Pool: d.jobs, Worker: d.worker, Queue: d.DB, Log: d.Log, Now: d.DB.Now})
+	var err error
+	d.replica, err = river.New(river.Options{Pool: d.jobs, Worker: d.worker, Queue: d.DB, Log: d.Log, Now: d.DB.Now})
 	if err != nil {
 		return err
 	}
-	d.schedule = replica
+	d.schedule = d.replica
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	d.endQueue = end
-	d.queue, err = replica.UI(life, queuePage)
+	d.queue, err = d.replica.UI(life, queuePage)
 	return err
 }
 
@@ -257,7 +267,8 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 }
 
 // told hears of every turn.
-func (d *Daemon) told(engine.Outcome) {
+func (d *Daemon) told(o engine.Outcome) {
+	d.metrics.Turn(o)
 	if d.feed != nil {
 		d.feed.Poke()
 	}
@@ -278,6 +289,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { return d.feed.Run(ctx) })
 	group.Go(func() error { d.authn.Run(ctx); return nil })
 	group.Go(func() error { return d.anchors.run(ctx) })
+	group.Go(func() error { return d.survey.Run(ctx) })
 	group.Go(func() error { return d.watch(ctx) })
 	group.Go(func() error { return d.export(ctx) })
 	group.Go(func() error { return d.everyMinute(ctx) })

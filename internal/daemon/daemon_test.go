@@ -63,7 +63,7 @@ func start(t *testing.T, database, text string) *world {
 	d, err := daemon.New(t.Context(), daemon.Options{
 		Load: func() (*config.File, error) { return config.Load(w.file) }, DB: db, Database: database,
 		Listen: "127.0.0.1:0", Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Ready: func(a net.Addr) { ready <- a }, WatchEvery: 50 * time.Millisecond,
+		Ready: func(a net.Addr) { ready <- a }, WatchEvery: 50 * time.Millisecond, SurveyEvery: 50 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -29,8 +29,9 @@ func (d *Daemon) handler() http.Handler {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", d.ready)
+	mux.Handle("GET /metrics", d.metricsPage())
 	if d.queue != nil {
-		mux.Handle(queuePage+"/", d.administrators(d.queue))
+		mux.Handle(queuePage+"/", d.only(access.Admin, d.queue))
 	}
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost || secretsmanager.Is(r) {
@@ -39,26 +40,26 @@ func (d *Daemon) handler() http.Handler {
 		}
 		answer(w, http.StatusOK, map[string]string{"service": "rota", "version": d.Version, "api": "/v1/openapi.json"})
 	})
-	return mux
+	return d.metrics.HTTP(mux)
 }
 
 // queuePage is where administrators see the queue of the replicas.
 const queuePage = "/admin/queue"
 
-// administrators lets nobody else through. A browser asks for the key by
-// itself: its id as the name, its secret as the password.
-func (d *Daemon) administrators(next http.Handler) http.Handler {
+// only lets those through who may do something with all secrets. A browser asks
+// for the key by itself: its id as the name, its secret as the password.
+func (d *Daemon) only(may access.Action, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id, secret, ok := r.BasicAuth(); ok {
 			r.Header.Set("Authorization", "Bearer rota_"+id+"_"+secret)
 		}
 		c, err := d.authn.Authenticate(r, nil)
 		if err == nil {
-			err = c.Check(access.Admin, "")
+			err = c.Check(may, "")
 		}
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Basic realm="rota", charset="UTF-8"`)
-			answer(w, http.StatusUnauthorized, map[string]string{"status": "for administrators only"})
+			answer(w, http.StatusUnauthorized, map[string]string{"status": "for those with the right " + string(may) + " only"})
 			return
 		}
 		next.ServeHTTP(w, r)

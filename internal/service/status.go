@@ -130,6 +130,12 @@ func statusOf(name string, s standing, p rota.Policy, now time.Time) StatusSecre
 	return doc
 }
 
+// StateOf sums up how a secret stands, as [Local.Status] does.
+func StateOf(s store.Standing, frozen bool, p rota.Policy, now time.Time) SecretState {
+	state, _ := standing{SecretStatus: s.SecretStatus, paused: s.Paused, frozen: frozen}.state(p, now)
+	return state
+}
+
 // state sums up, with the reason. What a person has to act on goes first.
 func (s standing) state(p rota.Policy, now time.Time) (SecretState, string) {
 	st := s.Status

@@ -1,0 +1,38 @@
+package daemon
+
+import (
+	"net/http"
+
+	"rota"
+	"rota/access"
+	"rota/server/metrics"
+)
+
+// newSurvey makes what counts the secrets for the metrics.
+func (d *Daemon) newSurvey() *metrics.Survey {
+	o := metrics.SurveyOptions{
+		Source: d.DB, Policy: d.policy, Health: d.schedule.Health, PerSecret: d.settings.MetricsSecrets,
+		Every: d.SurveyEvery, Log: d.Log, Now: d.DB.Now,
+	}
+	if d.replica != nil {
+		o.Jobs = d.replica.Jobs
+	}
+	return d.metrics.Survey(o)
+}
+
+// policy is a secret's as it is configured now.
+func (d *Daemon) policy(secret string) rota.Policy {
+	g := d.current.borrow()
+	defer g.release()
+	return g.file.Policy(secret)
+}
+
+// metricsPage answers Prometheus: everyone, or those with the right to the
+// audit.
+func (d *Daemon) metricsPage() http.Handler {
+	page := d.metrics.Handler(d.Log)
+	if d.settings.MetricsOpen {
+		return page
+	}
+	return d.only(access.Audit, page)
+}
