@@ -244,6 +244,9 @@ func TestTheFeedWakesWhomItConcerns(t *testing.T) {
 	defer a.Stop()
 	defer b.Stop()
 	defer all.Stop()
+	for _, w := range []*Waiter{a, b, all} { // the feed begins at the log's end
+		<-w.Changed()
+	}
 	log.add("a", "promote")
 	f.Poke()
 	<-a.Changed()

@@ -107,7 +107,8 @@ func (f *Feed) Run(ctx context.Context) error {
 	}
 }
 
-// start begins at the log's end: who comes to wait looks first himself.
+// start begins at the log's end. Who waits is woken to look for himself: what
+// happened between his last look and this end is not told of any more.
 func (f *Feed) start(ctx context.Context) {
 	newest, err := f.log.Audit(ctx, store.AuditQuery{Newest: true, Limit: 1})
 	if err != nil || len(newest) == 0 {
@@ -116,6 +117,7 @@ func (f *Feed) start(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.last = newest[0].Seq
+	f.wakeAll()
 }
 
 // look wakes those whom what is new concerns.
@@ -144,6 +146,23 @@ func (f *Feed) look(ctx context.Context) {
 	}
 }
 
+// wakeAll wakes everyone who waits. The feed is locked.
+func (f *Feed) wakeAll() {
+	for _, waiting := range f.waiting {
+		for w := range waiting {
+			w.wake()
+		}
+	}
+	f.wakeEveryone()
+}
+
+// wakeEveryone wakes those who wait for whatever secret. The feed is locked.
+func (f *Feed) wakeEveryone() {
+	for w := range f.everyone {
+		w.wake()
+	}
+}
+
 func (f *Feed) tell(entries []store.AuditRecord) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -154,9 +173,7 @@ func (f *Feed) tell(entries []store.AuditRecord) {
 		}
 	}
 	if len(entries) > 0 {
-		for w := range f.everyone {
-			w.wake()
-		}
+		f.wakeEveryone()
 	}
 }
 

@@ -15,15 +15,15 @@ import (
 // named is a secret in the path.
 type named struct {
 	Name string `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
-	conditional
+	Conditional
 }
 
-// conditional is a client's copy of the answer.
-type conditional struct {
+// Conditional is a client's copy of the answer.
+type Conditional struct {
 	IfNoneMatch string `header:"If-None-Match" doc:"The ETag of an answer at hand: 304 where it is still the same."`
 }
 
-func (c conditional) matches(tag string) bool {
+func (c Conditional) matches(tag string) bool {
 	if c.IfNoneMatch == "" || tag == "" {
 		return false
 	}
@@ -36,7 +36,7 @@ func (c conditional) matches(tag string) bool {
 }
 
 type statusInput struct {
-	conditional
+	Conditional
 	Name  []string `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
 	After string   `query:"after" doc:"Only secrets whose names come after this one: the next of the page before."`
 	Limit int      `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many."`
@@ -55,7 +55,7 @@ type getInput struct {
 }
 
 type auditInput struct {
-	conditional
+	Conditional
 	Secret string `query:"secret" doc:"Only entries of this secret."`
 	After  int64  `query:"after" minimum:"0" doc:"Only entries with a higher number."`
 	Before int64  `query:"before" minimum:"0" doc:"Only entries with a lower number: for the page before, the first number of this one."`
@@ -79,7 +79,7 @@ func (a *api) reads() {
 		})
 	read(a, huma.Operation{OperationID: "describe-secrets", Path: "/v1/descriptions", Summary: "What rotating secrets would mean", Tags: []string{"secrets"}},
 		func(ctx context.Context, o service.Operations, in *struct {
-			conditional
+			Conditional
 			Name []string `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
 		}) (service.SecretsDoc, error) {
 			return o.Secrets(ctx, in.Name)
