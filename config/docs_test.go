@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -57,4 +58,34 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	visit(nil, &s)
+}
+
+// Every example of a rota.yaml in the documents is a good one. Pieces that
+// begin within a section, such as a policy, stand in no file by themselves.
+func TestExamplesInTheDocumentsAreGood(t *testing.T) {
+	documents, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile("(?ms)^```yaml\n((?:connections|defaults|server|access|secrets):\n.*?)^```")
+	found := 0
+	for _, path := range append(documents, "../README.md") {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range example.FindAllStringSubmatch(string(text), -1) {
+			found++
+			content := e[1]
+			if !regexp.MustCompile(`(?m)^secrets:`).MatchString(content) {
+				content += "secrets: []\n"
+			}
+			if _, err := Parse(path, []byte(content)); err != nil {
+				t.Errorf("%v\n%s", err, content)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("the documents have no example")
+	}
 }
