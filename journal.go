@@ -84,6 +84,9 @@ type Progress struct {
 	RemindedAt time.Time `json:"reminded_at,omitzero"`
 	// ExpiryNotified is the end of a credential that was last told of.
 	ExpiryNotified time.Time `json:"expiry_notified,omitzero"`
+	// ComparedAt is when the store was last compared with the issuer after it had
+	// been restored.
+	ComparedAt time.Time `json:"compared_at,omitzero"`
 	// NotBefore puts the next rotation off.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	// Held is the hold that was last notified.

@@ -40,8 +40,9 @@ func (w *work) observe(ctx context.Context) error {
 	}
 	w.forget(contents)
 	w.rebuild(contents)
+	err = w.compare(ctx)
 	w.state.Progress = w.progress
-	return nil
+	return err
 }
 
 // identify fills in the issuer's names of the versions' credentials: from

@@ -33,6 +33,10 @@ type State struct {
 	// Neighbors are the secrets that this one is kept apart from.
 	Neighbors []Neighbor
 
+	// Outdated is when the store was restored from a backup, where its current
+	// credential was replaced since; zero otherwise.
+	Outdated time.Time
+
 	// Force is the step that a person asked for now: Create, Deactivate or
 	// Delete ahead of the policy's dates, never ahead of the proof of non-use.
 	Force Step
@@ -83,6 +87,7 @@ const (
 	Paused        HoldKind = "paused"
 	Frozen        HoldKind = "frozen"
 	ByPerson      HoldKind = "to be rotated by a person"
+	Outdated      HoldKind = "restored from an old backup"
 )
 
 // Plan decides what is to be done for a secret now. It is pure: the same state,
@@ -94,6 +99,7 @@ func Plan(st State, p Policy, now time.Time) Decision {
 	v := newView(st, p.WithDefaults(), now)
 	for _, rule := range []func(*view) (Decision, bool){
 		ruleManual,
+		ruleOutdated,
 		ruleRollback,
 		ruleOwnership,
 		rulePending,

@@ -198,19 +198,21 @@ func (w *work) look(ctx context.Context) error {
 // work is one worker's turn at one secret.
 type work struct {
 	*Rotator
-	s         *Secret
-	lease     Lease
-	leasedAt  time.Time // when the lease was last prolonged, by our clock
-	progress  Progress
-	entries   []Entry // not yet in the journal
-	state     State
-	force     Step // to be taken ahead of its date; None once it was taken
-	asked     Step // what a person asked for, all through the turn
-	halts     Halts
-	neighbors []Neighbor
-	sampled   bool         // a look at sampled evidence was counted in this turn
-	seen      []Credential // values that passed through, for the sanitiser
-	result    Result
+	s          *Secret
+	lease      Lease
+	leasedAt   time.Time // when the lease was last prolonged, by our clock
+	progress   Progress
+	entries    []Entry // not yet in the journal
+	state      State
+	force      Step // to be taken ahead of its date; None once it was taken
+	asked      Step // what a person asked for, all through the turn
+	halts      Halts
+	restoredAt time.Time // when the journal was put back to an older state
+	outdated   string    // the current version that was refused since
+	neighbors  []Neighbor
+	sampled    bool         // a look at sampled evidence was counted in this turn
+	seen       []Credential // values that passed through, for the sanitiser
+	result     Result
 }
 
 // withWork takes the lease, runs f and saves what is left to save.

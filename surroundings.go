@@ -6,7 +6,8 @@ import (
 )
 
 // surroundings reads what others say about the secret: people who hold it back,
-// and the secrets that it is to be kept apart from.
+// the secrets that it is to be kept apart from, and whether all was put back to
+// an older state.
 func (w *work) surroundings(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
 	defer cancel()
@@ -15,6 +16,9 @@ func (w *work) surroundings(ctx context.Context) error {
 		if w.halts, err = h.Halts(ctx, w.s.Name); err != nil {
 			return err
 		}
+	}
+	if err := w.restored(ctx); err != nil {
+		return err
 	}
 	w.neighbors = nil
 	for _, a := range w.s.Policy.ApartFrom {

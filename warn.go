@@ -2,7 +2,6 @@ package rota
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -47,7 +46,7 @@ func (w *work) remind(s Status, now time.Time, before time.Duration) {
 func (r *Rotator) Done(ctx context.Context, s *Secret) (Result, error) {
 	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
 		if !s.Issuer.Traits().Manual {
-			return &Error{Op: "done", Class: Stop, Hint: "rota rotate " + s.Name, Err: errors.New("it is rotated by Rota itself: nothing is to be done by a person")}
+			return &Error{Op: "done", Class: Stop, Hint: "rota rotate " + s.Name, Err: fmt.Errorf("it is rotated by Rota itself, nothing is to be done by a person: %w", ErrConflict)}
 		}
 		d := Decision{Step: "done", Reason: "a person has rotated it"}
 		w.progress.DoneAt, w.progress.RemindedAt, w.progress.Held = w.Now(), time.Time{}, NotHeld

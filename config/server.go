@@ -138,14 +138,35 @@ func (c *Certificate) binding() authn.CertBinding {
 	}
 }
 
+// ListenOn has the server listen there instead of where the file says. It is an
+// error where the file would be one with it.
+func (s *ServerSettings) ListenOn(address string) error {
+	if problem, hint := listenProblem(address, s.CertFile != "" || len(s.Proxies) > 0); problem != "" {
+		return fmt.Errorf("listen: %s (try: %s)", problem, hint)
+	}
+	s.Listen = address
+	return nil
+}
+
+// listenProblem is what is wrong with an address to listen on, "" for nothing.
+func listenProblem(address string, private bool) (problem, hint string) {
+	at, err := netip.ParseAddrPort(address)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%q is no address with a port", address), "127.0.0.1:8470, 0.0.0.0:8470"
+	case !at.Addr().IsLoopback() && !private:
+		return fmt.Sprintf("others than this machine can reach %s, and without tls anybody between can read what it answers", address),
+			"tls: {cert: ..., key: ...}, or trusted_proxies where one of them does the TLS"
+	}
+	return "", ""
+}
+
 // server checks the daemon's own parts of the file.
 func (v *validator) server() {
 	s := v.doc.Server
 	if s.Listen.IsSet() {
-		if at, err := netip.ParseAddrPort(s.Listen.Text); err != nil {
-			v.add(s.Listen.At, "try: 127.0.0.1:8470, 0.0.0.0:8470", "server.listen: %q is no address with a port", s.Listen.Text)
-		} else if !at.Addr().IsLoopback() && s.TLS == nil && len(s.Proxies) == 0 {
-			v.add(s.Listen.At, "try: tls: {cert: ..., key: ...}, or trusted_proxies where one of them does the TLS", "server.listen: others than this machine can reach %s, and without tls anybody between can read what it answers", s.Listen.Text)
+		if problem, hint := listenProblem(s.Listen.Text, s.TLS != nil || len(s.Proxies) > 0); problem != "" {
+			v.add(s.Listen.At, "try: "+hint, "server.listen: %s", problem)
 		}
 	}
 	for _, p := range s.Proxies {

@@ -122,6 +122,11 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if d.settings, err = file.Server(ctx, d.Environment); err != nil {
 		return nil, err
 	}
+	if o.Listen != "" {
+		if err := d.settings.ListenOn(o.Listen); err != nil {
+			return nil, err
+		}
+	}
 	if err := d.use(ctx, file); err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func (d *Daemon) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", d.ready)
 	mux.Handle("GET /metrics", d.metricsPage())
 	if d.queue != nil {
-		mux.Handle(queuePage+"/", d.only(access.Admin, d.queue))
+		mux.Handle(queuePage+"/", d.only(access.Admin, http.NewCrossOriginProtection().Handler(d.queue)))
 	}
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost || secretsmanager.Is(r) {
@@ -97,12 +97,8 @@ func answer(w http.ResponseWriter, status int, doc any) {
 
 // listen opens the port.
 func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error) {
-	address := d.settings.Listen
-	if d.Listen != "" {
-		address = d.Listen
-	}
 	var network net.ListenConfig
-	listener, err := network.Listen(ctx, "tcp", address)
+	listener, err := network.Listen(ctx, "tcp", d.settings.Listen)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen: %w (try: another address, server: {listen: ...})", err)
 	}

@@ -52,6 +52,8 @@ func (c *Client) refusal(resp *http.Response) error {
 		return &answered{told, rota.ErrNotFound}
 	case p.Type == api.TypeBusy:
 		return &answered{told, rota.ErrBusy}
+	case p.Type == api.TypeConflict:
+		return &answered{told, rota.ErrConflict}
 	case p.Status == http.StatusUnauthorized:
 		return &answered{strings.TrimSpace(told), access.ErrUnauthenticated}
 	case p.Status == http.StatusTooManyRequests:

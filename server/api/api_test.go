@@ -140,6 +140,7 @@ func TestProblems(t *testing.T) {
 		"denied":        {fmt.Errorf("ann may not: %w", access.ErrDenied), 403, TypeDenied, ""},
 		"not there":     {fmt.Errorf("s: %w", rota.ErrNotFound), 404, TypeNotFound, ""},
 		"busy":          {fmt.Errorf("s: %w", rota.ErrBusy), 409, TypeBusy, ""},
+		"no fit":        {fmt.Errorf("s: it is rotated by Rota itself: %w", rota.ErrConflict), 409, TypeConflict, ""},
 		"anything else": {errors.New("the disk is full (try: free some space)"), 500, TypeFailed, "free some space"},
 	} {
 		h := handler(t, operations{status: func() (service.StatusDoc, error) { return service.StatusDoc{}, c.err }})

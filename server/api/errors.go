@@ -43,7 +43,8 @@ const (
 	TypeUsage    = "urn:rota:problem:usage"  // a mistake in the request; nothing was done
 	TypeDenied   = "urn:rota:problem:denied" // the caller may not
 	TypeNotFound = "urn:rota:problem:not-found"
-	TypeBusy     = "urn:rota:problem:busy" // another worker is at the secret
+	TypeBusy     = "urn:rota:problem:busy"     // another worker is at the secret
+	TypeConflict = "urn:rota:problem:conflict" // what is asked for does not fit what is there
 	TypeLimited  = "urn:rota:problem:limited"
 	TypeFailed   = "urn:rota:problem:failed"
 )
@@ -104,6 +105,8 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		p.Type, p.Status = TypeNotFound, http.StatusNotFound
 	case errors.Is(err, rota.ErrBusy), errors.Is(err, rota.ErrFenced):
 		p.Type, p.Status = TypeBusy, http.StatusConflict
+	case errors.Is(err, rota.ErrConflict):
+		p.Type, p.Status = TypeConflict, http.StatusConflict
 	default:
 		a.Log.ErrorContext(ctx, "request", "principal", caller(ctx).Principal, "error", rota.Sanitize(err))
 	}

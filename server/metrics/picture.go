@@ -61,7 +61,7 @@ var (
 	}
 	holds = []rota.HoldKind{
 		rota.NotAdopted, rota.NeverIssued, rota.ForeignChange, rota.InUse, rota.StillActive, rota.NoFreePlace, rota.NotAtIssuer,
-		rota.WasRolledBack, rota.Retrying, rota.Quarantined, rota.Paused, rota.Frozen, rota.ByPerson,
+		rota.WasRolledBack, rota.Retrying, rota.Quarantined, rota.Paused, rota.Frozen, rota.ByPerson, rota.Outdated,
 	}
 )
 
