@@ -73,6 +73,38 @@ func bucketRegion(err error) string {
 	return e.Response.Header.Get("X-Amz-Bucket-Region")
 }
 
+// On implements [Role].
+func (b *bucketCheck) On() *Connection { return b.connection }
+
+// Permissions implements [Role]: none of Rota's. Whoever owns the tested key
+// needs them.
+func (b *bucketCheck) Permissions(_ context.Context, at Place) []Permission {
+	return []Permission{{ID: "ReachBucket", Actions: []string{"s3:ListBucket"}, Resource: at.bucket(b.bucket), Holder: "the user",
+		Why: "the test of a new key reaches the bucket with it"}}
+}
+
+// archive is objects in a bucket that Rota writes and reads.
+type archive struct {
+	connection     *Connection
+	bucket, prefix string
+}
+
+// Archive is the role of keeping objects under a prefix of a bucket.
+func (c *Connection) Archive(bucket, prefix string) Role { return &archive{c, bucket, prefix} }
+
+// On implements [Role].
+func (a *archive) On() *Connection { return a.connection }
+
+// Permissions implements [Role].
+func (a *archive) Permissions(_ context.Context, at Place) []Permission {
+	return []Permission{
+		{ID: "KeepAnchors", Actions: []string{"s3:PutObject", "s3:GetObject"}, Resource: at.bucket(a.bucket + "/" + a.prefix + "*"),
+			Why: "keeps the audit's signed heads, and reads them to verify the audit"},
+		{ID: "ListAnchors", Actions: []string{"s3:ListBucket"}, Resource: at.bucket(a.bucket),
+			Condition: map[string]map[string][]string{"StringEquals": {"s3:prefix": {a.prefix}}}, Why: "finds the signed heads, to verify the audit"},
+	}
+}
+
 // S3 is the connection's own client, for what else than a check needs a
 // bucket.
 func (c *Connection) S3() *s3.Client { return c.s3 }

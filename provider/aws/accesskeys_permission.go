@@ -1,0 +1,35 @@
+package aws
+
+import (
+	"context"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+)
+
+// On implements [Role].
+func (k *accessKeys) On() *Connection { return k.connection }
+
+// User is the IAM user whose keys these are.
+func (k *accessKeys) User() string { return k.user }
+
+// Permissions implements [Role]. A user may have a path, which only IAM knows.
+func (k *accessKeys) Permissions(ctx context.Context, at Place) []Permission {
+	arn := at.arn("iam", "user/"+k.user)
+	if at.Ask {
+		if out, err := k.connection.iam.GetUser(ctx, &iam.GetUserInput{UserName: &k.user}); err == nil && out.User != nil {
+			arn = awssdk.ToString(out.User.Arn)
+		}
+	}
+	return k.needs(arn)
+}
+
+// needs are the permissions on the user with this ARN. All of them can be
+// bound to a user, GetAccessKeyLastUsed too, though it is asked by key.
+func (k *accessKeys) needs(user string) []Permission {
+	return []Permission{
+		{ID: "RotateAccessKeys", Resource: user, Why: "makes, lists, switches off and deletes the user's access keys, and sees whether one is in use",
+			Actions: []string{"iam:CreateAccessKey", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:UpdateAccessKey", "iam:DeleteAccessKey"}},
+		{ID: "LookAtUsers", Resource: user, For: ToCheck, Why: "sees that the user exists", Actions: []string{"iam:GetUser"}},
+	}
+}
