@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -177,23 +177,26 @@ func (a *app) printNeeds(all []holderNeeds) {
 			if n.Holder != "" {
 				why += " (" + n.Holder + " needs it, not Rota: it is in no policy here)"
 			}
-			for _, action := range n.Actions {
-				row := []string{action, n.Resource, conditionText(n.Condition), why}
-				if key := strings.Join(row, "\x00"); !seen[key] {
-					seen[key] = true
-					rows = append(rows, cells(row...))
-				}
+			if len(n.Condition) > 0 {
+				why += "; only where " + conditionText(n.Condition)
+			}
+			row := []string{n.Action, n.Resource, why}
+			if key := strings.Join(row, "\x00"); !seen[key] {
+				seen[key] = true
+				rows = append(rows, cells(row...))
 			}
 		}
-		a.table([]string{"ACTION", "RESOURCE", "CONDITION", "WHY"}, rows)
+		a.table([]string{"ACTION", "RESOURCE", "WHY"}, rows)
 	}
 }
 
-// conditionText is a condition block on one line.
+// conditionText is a condition block in words.
 func conditionText(c map[string]map[string][]string) string {
-	if len(c) == 0 {
-		return ""
+	var parts []string
+	for _, operator := range slices.Sorted(maps.Keys(c)) {
+		for _, key := range slices.Sorted(maps.Keys(c[operator])) {
+			parts = append(parts, key+" is "+strings.Join(c[operator][key], " or "))
+		}
 	}
-	text, _ := json.Marshal(c) // texts only: it can't fail
-	return string(text)
+	return strings.Join(parts, " and ")
 }

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"slices"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -27,9 +28,14 @@ func (k *accessKeys) Permissions(ctx context.Context, at Place) []Permission {
 // needs are the permissions on the user with this ARN. All of them can be
 // bound to a user, GetAccessKeyLastUsed too, though it is asked by key.
 func (k *accessKeys) needs(user string) []Permission {
-	return []Permission{
-		{ID: "RotateAccessKeys", Resource: user, Why: "makes, lists, switches off and deletes the user's access keys, and sees whether one is in use",
-			Actions: []string{"iam:CreateAccessKey", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:UpdateAccessKey", "iam:DeleteAccessKey"}},
-		{ID: "LookAtUsers", Resource: user, For: ToCheck, Why: "sees that the user exists", Actions: []string{"iam:GetUser"}},
-	}
+	return slices.Concat(
+		Permission{ID: "RotateAccessKeys", Resource: user}.each(
+			reason{"iam:CreateAccessKey", "makes the next key"},
+			reason{"iam:ListAccessKeys", "sees which keys there are, and whether there is room for one more"},
+			reason{"iam:GetAccessKeyLastUsed", "sees whether the previous key is still in use"},
+			reason{"iam:UpdateAccessKey", "switches the previous key off, and on again for a rollback"},
+			reason{"iam:DeleteAccessKey", "deletes the previous key"}),
+		Permission{ID: "RotateAccessKeys", Resource: user, For: ToCheck}.each(
+			reason{"iam:GetUser", "sees that the user exists"}),
+	)
 }

@@ -52,7 +52,8 @@ func TestPermissionsAreSimulated(t *testing.T) {
 	})
 	got := c.permissions(t.Context(), identity{arn: "arn:aws:sts::111122223333:assumed-role/rota/s", account: "111122223333"},
 		[]Permission{
-		{Resource: "arn:aws:iam::111122223333:user/ci", Actions: []string{"iam:CreateAccessKey", "iam:DeleteAccessKey"}}, {For: ToCheck}})
+		{Resource: "arn:aws:iam::111122223333:user/ci", Action: "iam:CreateAccessKey"},
+		{Resource: "arn:aws:iam::111122223333:user/ci", Action: "iam:DeleteAccessKey"}, {Action: "iam:GetUser", For: ToCheck}})
 	want := []rota.Finding{
 		{OK: true, Check: "may iam:CreateAccessKey"},
 		{Check: "may iam:DeleteAccessKey", Detail: "IAM's policy simulator says implicitDeny",
@@ -72,7 +73,7 @@ func TestRootIsNotSimulated(t *testing.T) {
 		t.Error("AWS was asked")
 		return nil, io.ErrUnexpectedEOF
 	})
-	got := c.permissions(t.Context(), identity{arn: "arn:aws:iam::111122223333:root"}, []Permission{{Resource: "*", Actions: []string{"iam:CreateAccessKey"}}})
+	got := c.permissions(t.Context(), identity{arn: "arn:aws:iam::111122223333:root"}, []Permission{{Resource: "*", Action: "iam:CreateAccessKey"}})
 	if len(got) != 1 || !got[0].OK {
 		t.Errorf("%+v", got)
 	}
@@ -161,7 +162,7 @@ func TestWhoIsNoUserAndNoRoleIsNamed(t *testing.T) {
 		return nil, io.ErrUnexpectedEOF
 	})
 	const arn = "arn:aws:sts::111122223333:federated-user/ann"
-	got := c.permissions(t.Context(), identity{arn: arn}, []Permission{{Resource: "*", Actions: []string{"iam:CreateAccessKey"}}})
+	got := c.permissions(t.Context(), identity{arn: arn}, []Permission{{Resource: "*", Action: "iam:CreateAccessKey"}})
 	if len(got) != 1 || !got[0].Warning || !strings.Contains(got[0].Hint, arn+" may do iam:CreateAccessKey") || strings.Contains(got[0].Hint, "Simulate") {
 		t.Errorf("%+v", got)
 	}

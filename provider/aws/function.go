@@ -34,9 +34,9 @@ func (f Function) Permissions(at Place) ([]Permission, error) {
 		default:
 			return nil, fmt.Errorf("%s: no place of a configuration (try: s3://bucket/rota.yaml, or ssm:/rota/config)", f.Config)
 		}
-		need.Actions = []string{"s3:GetObject"}
+		need.Action = "s3:GetObject"
 		if parameter {
-			need.Actions = []string{"ssm:GetParameter"}
+			need.Action = "ssm:GetParameter"
 		}
 		needs = append(needs, need)
 	}
@@ -44,8 +44,8 @@ func (f Function) Permissions(at Place) ([]Permission, error) {
 		if serviceOf(f.DeadLetters) != "sqs" {
 			return nil, fmt.Errorf("%s: no ARN of a queue (try: arn:aws:sqs:eu-central-1:111122223333:rota-failed)", f.DeadLetters)
 		}
-		needs = append(needs, Permission{ID: "SendDeadLetters", Actions: []string{"sqs:SendMessage"}, Resource: f.DeadLetters,
-			Why: "keeps the call that failed to the end"})
+		needs = append(needs, Permission{ID: "SendDeadLetters", Action: "sqs:SendMessage", Resource: f.DeadLetters,
+			Why: "keeps a call that failed to the end"})
 	}
 	return needs, nil
 }
@@ -70,6 +70,7 @@ func FunctionPermissions(r Role, at Place) []Permission {
 	if !s.exists() {
 		arn = s.arn(at)
 	}
-	return []Permission{{ID: "NoteIntents", Actions: []string{"secretsmanager:TagResource", "secretsmanager:UntagResource"}, Resource: arn,
-		Why: "notes on the secret what the function is about to do, and takes it off"}}
+	return Permission{ID: "NoteIntents", Resource: arn}.each(
+		reason{"secretsmanager:TagResource", "notes on the secret what the function is about to do"},
+		reason{"secretsmanager:UntagResource", "takes the note off when it is done"})
 }

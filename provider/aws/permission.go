@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Permission is what somebody must be allowed to do to one resource, and why.
+// Permission is an action that somebody must be allowed on a resource, and why.
 // Every role of this package says its own, next to its code: `rota policy aws`
 // prints them, and `rota check` has IAM's policy simulator try them.
 type Permission struct {
 	// ID names the statement that the permission goes into: letters only.
 	ID string
-	// Actions are such as "iam:CreateAccessKey".
-	Actions []string
+	// Action is such as "iam:CreateAccessKey".
+	Action string
 	// Resource is an ARN, in which ? stands for one character, or "*" for
 	// actions that AWS allows for all resources only.
 	Resource string
@@ -37,6 +37,19 @@ const (
 	// ToCheck is rota check alone.
 	ToCheck Occasion = "check"
 )
+
+// reason is an action and why it is needed, in words that go on after "Rota".
+type reason struct{ action, why string }
+
+// each is a permission for each of the actions, all on the same resource.
+func (p Permission) each(reasons ...reason) []Permission {
+	all := make([]Permission, len(reasons))
+	for i, r := range reasons {
+		all[i] = p
+		all[i].Action, all[i].Why = r.action, r.why
+	}
+	return all
+}
 
 // Role is a part that a connection plays: an issuer, a store, a check, …
 type Role interface {
@@ -151,8 +164,8 @@ func (c *Connection) CallerPermissions() []Permission {
 	if c.role == "" {
 		return nil
 	}
-	return []Permission{{ID: "AssumeRoles", Actions: []string{"sts:AssumeRole"}, Resource: c.role,
-		Why: "connection " + c.name + " works as this role"}}
+	return []Permission{{ID: "AssumeRoles", Action: "sts:AssumeRole", Resource: c.role,
+		Why: "works as this role for connection " + c.name}}
 }
 
 // CheckPermissions are what rota check needs to find out by itself whether
@@ -161,6 +174,6 @@ func (c *Connection) CheckPermissions() []Permission {
 	if c.role == "" {
 		return nil
 	}
-	return []Permission{{ID: "SimulatePolicy", Actions: []string{"iam:SimulatePrincipalPolicy"}, Resource: c.role, For: ToCheck,
+	return []Permission{{ID: "SimulatePolicy", Action: "iam:SimulatePrincipalPolicy", Resource: c.role, For: ToCheck,
 		Why: "asks whether the role may do all this, without trying it"}}
 }

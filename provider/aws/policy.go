@@ -28,9 +28,8 @@ type Statement struct {
 	Condition map[string]map[string][]string `json:",omitempty"`
 }
 
-// NewPolicy is the policy that allows what Rota needs and nothing else. Needs
-// with the same actions share a statement, and so do those with the same
-// resources. The order of the needs does not matter but for that of the
+// NewPolicy is the policy that allows what Rota needs and nothing else. What
+// is allowed on the same resources shares a statement. The order of the needs does not matter but for that of the
 // statements.
 func NewPolicy(needs []Permission, statementIDs bool) Policy {
 	p := Policy{Version: "2012-10-17"}
@@ -39,11 +38,11 @@ func NewPolicy(needs []Permission, statementIDs bool) Policy {
 			continue
 		}
 		i := slices.IndexFunc(p.Statement, func(s Statement) bool {
-			return s.Sid == need.ID && slices.Equal(s.Action, need.Actions) && sameCondition(s.Condition, need.Condition)
+			return s.Action[0] == need.Action && sameCondition(s.Condition, need.Condition)
 		})
 		if i < 0 {
 			i = len(p.Statement)
-			p.Statement = append(p.Statement, Statement{Sid: need.ID, Effect: "Allow", Action: slices.Clone(need.Actions), Condition: need.Condition})
+			p.Statement = append(p.Statement, Statement{Sid: need.ID, Effect: "Allow", Action: []string{need.Action}, Condition: need.Condition})
 		}
 		if s := &p.Statement[i]; !slices.Contains(s.Resource, need.Resource) {
 			s.Resource = append(s.Resource, need.Resource)
@@ -66,11 +65,7 @@ func (p *Policy) merge() {
 			merged = append(merged, s)
 			continue
 		}
-		for _, action := range s.Action {
-			if !slices.Contains(merged[i].Action, action) {
-				merged[i].Action = append(merged[i].Action, action)
-			}
-		}
+		merged[i].Action = append(merged[i].Action, s.Action...)
 	}
 	p.Statement = merged
 }

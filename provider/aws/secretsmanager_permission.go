@@ -28,34 +28,34 @@ func (s *secretStore) arn(at Place) string {
 
 // needs are the permissions on the secret with this ARN.
 func (s *secretStore) needs(secret string, at Place) []Permission {
-	needs := []Permission{{
-		ID: "KeepSecrets", Resource: secret, Why: "keeps the credential's versions and moves their labels",
-		Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds", "secretsmanager:GetSecretValue",
-			"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"},
-	}}
+	needs := Permission{ID: "KeepSecrets", Resource: secret}.each(
+		reason{"secretsmanager:DescribeSecret", "sees which version carries which label"},
+		reason{"secretsmanager:ListSecretVersionIds", "sees how old the versions are"},
+		reason{"secretsmanager:GetSecretValue", "reads the versions, to test them and to keep the fields that are not its own"},
+		reason{"secretsmanager:PutSecretValue", "stores the next credential"},
+		reason{"secretsmanager:UpdateSecretVersionStage", "moves AWSCURRENT and the other labels"})
 	if s.cfg.KMSKeyID != "" {
-		needs = append(needs, s.needsOfKey(at))
+		needs = append(needs, s.needsOfKey(at)...)
 	}
 	return needs
 }
 
 // needsToCreate are the permissions to make the secret.
 func (s *secretStore) needsToCreate(secret string) []Permission {
-	actions := []string{"secretsmanager:CreateSecret"}
+	reasons := []reason{{"secretsmanager:CreateSecret", "makes the secret where there is none"}}
 	if len(s.cfg.Tags) > 0 {
-		actions = append(actions, "secretsmanager:TagResource")
+		reasons = append(reasons, reason{"secretsmanager:TagResource", "makes the secret with its tags"})
 	}
-	return []Permission{{ID: "CreateSecrets", Resource: secret, For: ToCreate, Actions: actions,
-		Why: "makes the secret; not needed once it exists"}}
+	return Permission{ID: "CreateSecrets", Resource: secret, For: ToCreate}.each(reasons...)
 }
 
-// needsOfKey is the permission to encrypt with the secret's own KMS key,
+// needsOfKey are the permissions to encrypt with the secret's own KMS key,
 // through Secrets Manager only. An alias is no resource of these actions: all
 // keys are, on the condition that they have it.
-func (s *secretStore) needsOfKey(at Place) Permission {
+func (s *secretStore) needsOfKey(at Place) []Permission {
 	id := s.cfg.KMSKeyID
 	need := Permission{
-		ID: "UseKeys", Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Why: "Secrets Manager encrypts the secret with this key in Rota's name",
+		ID: "UseKeys",
 		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {"secretsmanager." + at.Region + "." + at.domain()}}},
 	}
 	_, name, isARN := strings.Cut(id, ":alias/")
@@ -71,5 +71,7 @@ func (s *secretStore) needsOfKey(at Place) Permission {
 	default:
 		need.Resource = at.arn("kms", "key/"+id)
 	}
-	return need
+	return need.each(
+		reason{"kms:Decrypt", "reads the secret that this key encrypts, through Secrets Manager"},
+		reason{"kms:GenerateDataKey", "stores a version that this key encrypts, through Secrets Manager"})
 }

@@ -28,7 +28,7 @@ func (c *Connection) permissions(ctx context.Context, me identity, needs []Permi
 	unknown := func(why, hint string) []rota.Finding {
 		var actions []string
 		for _, need := range needs {
-			actions = append(actions, need.Actions...)
+			actions = append(actions, need.Action)
 		}
 		return []rota.Finding{{
 			Warning: true, Check: "permissions",
@@ -40,8 +40,8 @@ func (c *Connection) permissions(ctx context.Context, me identity, needs []Permi
 		return unknown("the policy simulator knows users and roles only, and "+me.arn+" is neither", "")
 	}
 	var findings []rota.Finding
-	for _, need := range needs {
-		results, err := c.simulate(ctx, source, need)
+	for _, s := range NewPolicy(needs, false).Statement {
+		results, err := c.simulate(ctx, source, s)
 		if err != nil {
 			return unknown(classify(err).Err.Error(), "allow iam:SimulatePrincipalPolicy on "+source+" to Rota, or ")
 		}
@@ -49,28 +49,28 @@ func (c *Connection) permissions(ctx context.Context, me identity, needs []Permi
 			return unknown("the policy simulator said nothing", "")
 		}
 		for _, result := range results {
-			findings = append(findings, found(need, source, result))
+			findings = append(findings, found(s, source, result))
 		}
 	}
 	return findings
 }
 
-// simulate asks about one permission, in the context that its condition names.
-func (c *Connection) simulate(ctx context.Context, source string, need Permission) ([]types.EvaluationResult, error) {
+// simulate asks about one statement, in the context that its condition names.
+func (c *Connection) simulate(ctx context.Context, source string, s Statement) ([]types.EvaluationResult, error) {
 	in := &iam.SimulatePrincipalPolicyInput{
 		PolicySourceArn: &source,
-		ActionNames:     need.Actions,
-		ResourceArns:    []string{need.Resource},
+		ActionNames:     s.Action,
+		ResourceArns:    s.Resource,
 		MaxItems:        awssdk.Int32(1000),
 	}
-	for _, operator := range slices.Sorted(maps.Keys(need.Condition)) {
-		for _, key := range slices.Sorted(maps.Keys(need.Condition[operator])) {
+	for _, operator := range slices.Sorted(maps.Keys(s.Condition)) {
+		for _, key := range slices.Sorted(maps.Keys(s.Condition[operator])) {
 			kind := types.ContextKeyTypeEnumString
 			if strings.HasPrefix(operator, "For") {
 				kind = types.ContextKeyTypeEnumStringList
 			}
 			in.ContextEntries = append(in.ContextEntries, types.ContextEntry{
-				ContextKeyName: &key, ContextKeyType: kind, ContextKeyValues: need.Condition[operator][key],
+				ContextKeyName: &key, ContextKeyType: kind, ContextKeyValues: s.Condition[operator][key],
 			})
 		}
 	}
@@ -83,14 +83,14 @@ func (c *Connection) simulate(ctx context.Context, source string, need Permissio
 
 // found is what the simulator's answer about one action means. A KMS key's own
 // policy, which it does not see, may allow what the identity's does not.
-func found(need Permission, source string, result types.EvaluationResult) rota.Finding {
+func found(s Statement, source string, result types.EvaluationResult) rota.Finding {
 	action := awssdk.ToString(result.EvalActionName)
 	if result.EvalDecision == types.PolicyEvaluationDecisionTypeAllowed {
 		return rota.Finding{OK: true, Check: "may " + action}
 	}
 	f := rota.Finding{
 		Check: "may " + action, Detail: "IAM's policy simulator says " + string(result.EvalDecision),
-		Hint: "allow " + action + " on " + need.Resource + " to " + source + "; rota policy aws prints it all",
+		Hint: "allow " + action + " on " + strings.Join(s.Resource, ", ") + " to " + source + "; rota policy aws prints it all",
 	}
 	if strings.HasPrefix(action, "kms:") {
 		f.Warning = true

@@ -38,8 +38,8 @@ func (t *topic) On() *Connection { return t.connection }
 // Permissions implements [Role].
 func (t *topic) Permissions(context.Context, Place) []Permission {
 	return []Permission{
-		{ID: "Notify", Actions: []string{"sns:Publish"}, Resource: t.arn, Why: "tells the topic what happened"},
-		{ID: "LookAtTopics", Actions: []string{"sns:GetTopicAttributes"}, Resource: t.arn, For: ToCheck, Why: "sees that the topic exists"},
+		{ID: "Notify", Action: "sns:Publish", Resource: t.arn, Why: "tells the topic what happened"},
+		{ID: "Notify", Action: "sns:GetTopicAttributes", Resource: t.arn, For: ToCheck, Why: "sees that the topic exists"},
 	}
 }
 
