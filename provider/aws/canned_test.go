@@ -52,8 +52,8 @@ func TestPermissionsAreSimulated(t *testing.T) {
 	})
 	got := c.permissions(t.Context(), identity{arn: "arn:aws:sts::111122223333:assumed-role/rota/s", account: "111122223333"},
 		[]Permission{
-		{Resource: "arn:aws:iam::111122223333:user/ci", Action: "iam:CreateAccessKey"},
-		{Resource: "arn:aws:iam::111122223333:user/ci", Action: "iam:DeleteAccessKey"}, {Action: "iam:GetUser", For: ToCheck}})
+			{Resource: "arn:aws:iam::111122223333:user/ci", Action: "iam:CreateAccessKey"},
+			{Resource: "arn:aws:iam::111122223333:user/ci", Action: "iam:DeleteAccessKey"}, {Action: "iam:GetUser", For: ToCheck}})
 	want := []rota.Finding{
 		{OK: true, Check: "may iam:CreateAccessKey"},
 		{Check: "may iam:DeleteAccessKey", Detail: "IAM's policy simulator says implicitDeny",

@@ -55,7 +55,7 @@ func (s *secretStore) needsToCreate(secret string) []Permission {
 func (s *secretStore) needsOfKey(at Place) []Permission {
 	id := s.cfg.KMSKeyID
 	need := Permission{
-		ID: "UseKeys",
+		ID:        "UseKeys",
 		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {"secretsmanager." + at.Region + "." + at.domain()}}},
 	}
 	_, name, isARN := strings.Cut(id, ":alias/")

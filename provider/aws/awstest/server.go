@@ -59,7 +59,8 @@ type Server struct {
 	uses     map[string][]use  // access key id -> uses, oldest first
 	lag      time.Duration     // how long a use stays unreported
 	sessions map[string]*session
-	rights   map[string][]string // user name -> allowed actions
+	rights   map[string][]string    // user name -> allowed actions
+	policies map[string][]statement // ARN of a user or role -> what its policies allow
 	newKeys  map[string]*newKey
 	failNew  int
 	topics   table[topic]
@@ -96,6 +97,7 @@ func newServer(opts Options) *Server {
 		uses:     map[string][]use{},
 		sessions: map[string]*session{},
 		rights:   map[string][]string{},
+		policies: map[string][]statement{},
 		newKeys:  map[string]*newKey{},
 	}
 	if s.account == "" {
