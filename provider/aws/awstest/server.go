@@ -63,6 +63,7 @@ type Server struct {
 	policies map[string][]statement // ARN of a user or role -> what its policies allow
 	newKeys  map[string]*newKey
 	failNew  int
+	report   *report
 	topics   table[topic]
 	secrets  secrets // has locks of its own
 	buckets  table[bucket]
