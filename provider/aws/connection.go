@@ -62,7 +62,8 @@ type Connection struct {
 	region string
 	role   string // the role that was configured, "" for none
 
-	patience time.Duration // the most to wait between two tries of anything
+	externalID string        // that goes with the role
+	patience   time.Duration // the most to wait between two tries of anything
 
 	iam     *iam.Client
 	sts     *sts.Client
@@ -128,11 +129,11 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		loaded.Credentials = awssdk.NewCredentialsCache(assume)
 	}
 	return &Connection{
-		name:   name,
-		region: loaded.Region,
-		role:   cfg.RoleARN,
-
-		patience: backoff,
+		name:       name,
+		region:     loaded.Region,
+		role:       cfg.RoleARN,
+		externalID: cfg.ExternalID,
+		patience:   backoff,
 
 		iam:     iam.NewFromConfig(loaded),
 		sts:     sts.NewFromConfig(loaded),

@@ -119,6 +119,15 @@ func (c *Connection) Region() string { return c.region }
 // RoleARN is the role that the connection assumes, "" for none.
 func (c *Connection) RoleARN() string { return c.role }
 
+// ExternalID goes with the role, "" for none.
+func (c *Connection) ExternalID() string { return c.externalID }
+
+// LogIn asks AWS who Rota is, and gives the error where it has no answer.
+func (c *Connection) LogIn(ctx context.Context) error {
+	_, err := c.identity(ctx)
+	return c.fail("get caller identity", err)
+}
+
 // PlaceIn is where the connection's resources are if its account is this one.
 // The account of a role that it assumes goes before. AWS is not asked.
 func (c *Connection) PlaceIn(account string) Place {
