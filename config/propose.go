@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -67,8 +68,8 @@ func (p Proposal) YAML() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// copied are the fields of an aws connection that a proposal takes over as
-// they are; keyed are those that it takes over only as references.
+// copied are the fields of an aws connection that a proposal takes over; keyed
+// are those that it takes over where the secret ones are references.
 var (
 	copied = []string{"region", "profile", "role_arn", "external_id", "session_name", "endpoint"}
 	keyed  = []string{"access_key_id", "secret_access_key", "session_token"}
@@ -99,13 +100,12 @@ func (f *File) connectionFields(name string) *yaml.Node {
 	// and what was read of aws stays.
 	_ = yaml.Unmarshal(f.data, &document)
 	written := document.Connections[name].AWS
-	for _, key := range copied {
-		if written[key] != "" && !strings.Contains(written[key], "${secret:") { // of a secret that is not in the proposal
-			add(fields, text(key), text(written[key]))
-		}
+	keys := copied
+	if namesReference(written["secret_access_key"]) && (written["session_token"] == "" || namesReference(written["session_token"])) {
+		keys = slices.Concat(copied, keyed)
 	}
-	for _, key := range keyed {
-		if namesReference(written[key]) && !strings.Contains(written[key], "${secret:") {
+	for _, key := range keys {
+		if written[key] != "" {
 			add(fields, text(key), text(written[key]))
 		}
 	}

@@ -78,6 +78,9 @@ func (a *app) discoverAWS(ctx context.Context, o discoverOptions) error {
 	case o.externalID != "" && len(o.roles) == 0:
 		return usage("--external-id goes with --role-arn")
 	}
+	if o.output == "json" {
+		a.output = o.output // errors too
+	}
 	if o.limit, err = rota.ParseDuration(o.maxAge); err != nil || o.limit <= 0 {
 		return usage("--max-age %s: no age (try: 90d)", o.maxAge)
 	}
@@ -99,6 +102,9 @@ func (a *app) discoverAWS(ctx context.Context, o discoverOptions) error {
 	case "":
 		err = a.printDiscovered(doc, o)
 	case "-":
+		for _, x := range doc.Accounts {
+			a.tellProblems(x)
+		}
 		err = a.propose(file, connections, doc, o)
 	default:
 		err = errors.Join(a.printDiscovered(doc, o), a.propose(file, connections, doc, o))

@@ -174,7 +174,7 @@ func (a *app) discovered(ctx context.Context, file *config.File, accounts []acco
 			}
 			for _, h := range x.holders {
 				if h.KeyID == k.ID {
-					key.HeldBy = append(key.HeldBy, heldBy{Secret: h.Secret, Region: h.Holder.Region, Connection: h.connection, IDField: h.IDField, SecretField: h.SecretField})
+					key.HeldBy = append(key.HeldBy, heldBy{Secret: h.Secret, Region: h.Region, Connection: h.connection, IDField: h.IDField, SecretField: h.SecretField})
 				}
 			}
 			if key.Overdue {
