@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"pgregory.net/rapid"
 )
 
@@ -95,6 +97,48 @@ func TestPlaceOfARegion(t *testing.T) {
 	} {
 		if got := PlaceOf(region, "111122223333").arn("kms", "key/1"); got != want {
 			t.Errorf("%s: %s", region, got)
+		}
+	}
+}
+
+func TestPathOfAUserIsAskedFor(t *testing.T) {
+	onEach(t, func(t *testing.T, e *env) {
+		user := "ci-" + uuid.NewString()[:8]
+		must(t)(e.admin.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &user, Path: new("/ci/")}))
+		at, err := e.Place(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := e.AccessKeys(AccessKeysConfig{User: user}).(Role)
+		if got, want := k.Permissions(t.Context(), at)[0].Resource, "arn:aws:iam::"+at.Account+":user/ci/"+user; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		at.Ask = false
+		if got, want := k.Permissions(t.Context(), at)[0].Resource, "arn:aws:iam::"+at.Account+":user/"+user; got != want {
+			t.Errorf("not asked: %s, want %s", got, want)
+		}
+	})
+}
+
+func TestPlacesOfAFunction(t *testing.T) {
+	at := PlaceOf(region, "111122223333")
+	for _, c := range []struct{ config, action, resource string }{
+		{"s3://bucket/a/rota.yaml", "s3:GetObject", "arn:aws:s3:::bucket/a/rota.yaml"},
+		{"ssm:/rota/config", "ssm:GetParameter", "arn:aws:ssm:eu-central-1:111122223333:parameter/rota/config"},
+		{"ssm:config", "ssm:GetParameter", "arn:aws:ssm:eu-central-1:111122223333:parameter/config"},
+		{"arn:aws:s3:::bucket/rota.yaml", "s3:GetObject", "arn:aws:s3:::bucket/rota.yaml"},
+		{"arn:aws:ssm:eu-west-1:1:parameter/x", "ssm:GetParameter", "arn:aws:ssm:eu-west-1:1:parameter/x"},
+	} {
+		t.Run(c.config, func(t *testing.T) {
+			needs, err := Function{Config: c.config}.Permissions(at)
+			if err != nil || len(needs) != 1 || needs[0].Action != c.action || needs[0].Resource != c.resource {
+				t.Errorf("%+v, %v", needs, err)
+			}
+		})
+	}
+	for _, bad := range []string{"/etc/rota.yaml", "s3://bucket", "ssm:", "arn:aws:sqs:eu-west-1:1:x"} {
+		if needs, err := (Function{Config: bad}).Permissions(at); err == nil {
+			t.Errorf("%s: %+v", bad, needs)
 		}
 	}
 }
