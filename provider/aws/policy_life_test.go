@@ -20,6 +20,7 @@ import (
 	"rota"
 	"rota/provider/aws/awstest"
 	"rota/provider/memory"
+	"rota/store/anchor"
 )
 
 // denials counts what AWS refuses for want of a permission.
@@ -226,6 +227,30 @@ func without(p *Policy, action string) {
 		p.Statement[i].Action = slices.DeleteFunc(p.Statement[i].Action, func(a string) bool { return a == action })
 	}
 	p.Statement = slices.DeleteFunc(p.Statement, func(s Statement) bool { return len(s.Action) == 0 })
+}
+
+// The audit's anchors are no part of a secret's life. Permissions on KMS keys
+// are not tried at all: neither backend encrypts with them.
+func TestLeastPolicyOfAnchors(t *testing.T) {
+	for _, lacks := range []string{"", "s3:PutObject", "s3:GetObject", "s3:ListBucket"} {
+		t.Run("without "+lacks, func(t *testing.T) {
+			e := startAWSTest(t, awstest.Options{})
+			e.server.CreateBucket("heads")
+			roleARN, key, attach := e.principals(t)
+			c := e.connect(t, Config{AccessKeyID: key[0], SecretAccessKey: key[1], RoleARN: roleARN})
+			least := NewPolicy(c.Archive("heads", "rota-audit/").Permissions(t.Context(), c.PlaceIn("")), false)
+			without(&least, lacks)
+			attach(least, NewPolicy(c.CallerPermissions(), false))
+			place := anchor.S3{Client: c.S3(), Bucket: "heads", Prefix: "rota-audit/"}
+			err := place.Put(t.Context(), anchor.Head{Seq: 1})
+			if err == nil {
+				_, err = place.Heads(t.Context())
+			}
+			if (err != nil) != (lacks != "") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
 }
 
 func TestLeastPolicyIsForItsOwnResourcesOnly(t *testing.T) {
