@@ -71,6 +71,7 @@ func clockCommand(ts *testscript.TestScript, neg bool, args []string) {
 //
 //	aws start                  starts it, and lets rota log in as an administrator
 //	aws user NAME              makes an IAM user
+//	aws console USER           gives a user a password
 //	aws allow USER ACTION...   gives a user rights
 //	aws key USER               makes an access key, for the next three
 //	aws fields USER            prints it as adopt takes it
@@ -94,6 +95,8 @@ func awsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	switch command, rest := args[0], args[1:]; command {
 	case "user":
 		c.CreateUser(rest[0])
+	case "console":
+		c.SetConsole(rest[0], true)
 	case "allow":
 		c.Allow(rest[0], rest[1:]...)
 	case "key":

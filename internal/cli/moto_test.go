@@ -18,7 +18,8 @@ import (
 // TestScriptsOnMoto has two more commands, which call moto as it answers
 // anybody:
 //
-//	iam ACTION NAME=VALUE...       sets KEY_ID and KEY_SECRET where it answers a key
+//	iam ACTION NAME=VALUE...       sets KEY_ID and KEY_SECRET where it answers a key;
+//	                               in the account MOTO_ACCOUNT, if that is set
 //	secretsmanager ACTION FILE     with the JSON in the file, and prints the answer
 func TestScriptsOnMoto(t *testing.T) {
 	server := testenv.Moto(t)
@@ -35,7 +36,11 @@ func TestScriptsOnMoto(t *testing.T) {
 			name, value, _ := strings.Cut(pair, "=")
 			form.Set(name, value)
 		}
-		answer := post(ts, server.URL, "iam", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, form.Encode())
+		header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+		if account := ts.Getenv("MOTO_ACCOUNT"); account != "" {
+			header.Set("X-Moto-Account-Id", account)
+		}
+		answer := post(ts, server.URL, "iam", header, form.Encode())
 		var key struct {
 			ID     string `xml:"CreateAccessKeyResult>AccessKey>AccessKeyId"`
 			Secret string `xml:"CreateAccessKeyResult>AccessKey>SecretAccessKey"`

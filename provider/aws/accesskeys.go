@@ -140,17 +140,23 @@ func (k *accessKeys) List(ctx context.Context) ([]rota.Issued, error) {
 	if err := k.named(op); err != nil {
 		return nil, err
 	}
+	issued, err := k.list(ctx)
+	return issued, k.connection.fail(op, err)
+}
+
+// list is List with AWS's own errors.
+func (k *accessKeys) list(ctx context.Context) ([]rota.Issued, error) {
 	issued := []rota.Issued{}
 	pages := iam.NewListAccessKeysPaginator(k.connection.iam, &iam.ListAccessKeysInput{UserName: &k.user},
 		func(o *iam.ListAccessKeysPaginatorOptions) { o.StopOnDuplicateToken = true })
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, k.connection.fail(op, err)
+			return nil, err
 		}
 		for _, key := range page.AccessKeyMetadata {
 			if awssdk.ToString(key.AccessKeyId) == "" {
-				return nil, k.connection.fail(op, errUnreadable)
+				return nil, errUnreadable
 			}
 			issued = append(issued, rota.Issued{
 				ID: *key.AccessKeyId,
@@ -190,17 +196,19 @@ func (k *accessKeys) LastUsed(ctx context.Context, id string) (rota.Use, error) 
 
 // where is "s3 in eu-central-1".
 func where(use *types.AccessKeyLastUsed) string {
-	said := func(s *string) string {
-		if text := awssdk.ToString(s); text != "N/A" {
-			return oneLine(text)
-		}
-		return ""
-	}
 	service, region := said(use.ServiceName), said(use.Region)
 	if service == "" || region == "" {
 		return service
 	}
 	return service + " in " + region
+}
+
+// said is a text of IAM's, which writes N/A for none.
+func said(s *string) string {
+	if text := awssdk.ToString(s); text != "N/A" {
+		return oneLine(text)
+	}
+	return ""
 }
 
 // Deactivate implements [rota.Deactivator].

@@ -27,14 +27,13 @@ func (k *accessKeys) Preflight(ctx context.Context) []rota.Finding {
 		return findings // the rest would say the same once more
 	}
 	findings = append(findings, k.preflightKeys(ctx))
-	return append(findings, k.connection.permissions(ctx, me, resource,
-		"iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed")...)
+	return append(findings, k.connection.permissions(ctx, me, k.needs(resource))...)
 }
 
 // preflightUser checks that the user exists, and gives its ARN.
 func (k *accessKeys) preflightUser(ctx context.Context, me identity) (string, rota.Finding) {
 	check := "user " + k.user
-	guess := strings.Join([]string{"arn", partition(me.arn), "iam", "", me.account, "user/" + k.user}, ":")
+	guess := k.connection.placeOf(me).arn("iam", "user/"+k.user)
 	out, err := k.connection.iam.GetUser(ctx, &iam.GetUserInput{UserName: &k.user})
 	switch {
 	case isDenied(codeOf(err)): // rotation does without it

@@ -76,7 +76,7 @@ func bucket(service, operation string) (what string, perSecond int) {
 		switch operation {
 		case "GetSecretValue", "DescribeSecret":
 			return "", 0
-		case "ListSecretVersionIds":
+		case "ListSecretVersionIds", "ListSecrets", "BatchGetSecretValue":
 			return "secretsmanager lists", secretListsPerSecond
 		}
 		return "secretsmanager writes", secretWritesPerSecond

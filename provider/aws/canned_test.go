@@ -51,11 +51,13 @@ func TestPermissionsAreSimulated(t *testing.T) {
 </EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>`), nil
 	})
 	got := c.permissions(t.Context(), identity{arn: "arn:aws:sts::111122223333:assumed-role/rota/s", account: "111122223333"},
-		"arn:aws:iam::111122223333:user/ci", "iam:CreateAccessKey", "iam:DeleteAccessKey")
+		[]Permission{
+			{Resource: "arn:aws:iam::111122223333:user/ci", Action: "iam:CreateAccessKey"},
+			{Resource: "arn:aws:iam::111122223333:user/ci", Action: "iam:DeleteAccessKey"}, {Action: "iam:GetUser", For: ToCheck}})
 	want := []rota.Finding{
 		{OK: true, Check: "may iam:CreateAccessKey"},
 		{Check: "may iam:DeleteAccessKey", Detail: "IAM's policy simulator says implicitDeny",
-			Hint: "allow iam:DeleteAccessKey on arn:aws:iam::111122223333:user/ci to arn:aws:iam::111122223333:role/rota"},
+			Hint: "allow iam:DeleteAccessKey on arn:aws:iam::111122223333:user/ci to arn:aws:iam::111122223333:role/rota; rota policy aws prints it all"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -71,7 +73,7 @@ func TestRootIsNotSimulated(t *testing.T) {
 		t.Error("AWS was asked")
 		return nil, io.ErrUnexpectedEOF
 	})
-	got := c.permissions(t.Context(), identity{arn: "arn:aws:iam::111122223333:root"}, "*", "iam:CreateAccessKey")
+	got := c.permissions(t.Context(), identity{arn: "arn:aws:iam::111122223333:root"}, []Permission{{Resource: "*", Action: "iam:CreateAccessKey"}})
 	if len(got) != 1 || !got[0].OK {
 		t.Errorf("%+v", got)
 	}
@@ -160,7 +162,7 @@ func TestWhoIsNoUserAndNoRoleIsNamed(t *testing.T) {
 		return nil, io.ErrUnexpectedEOF
 	})
 	const arn = "arn:aws:sts::111122223333:federated-user/ann"
-	got := c.permissions(t.Context(), identity{arn: arn}, "*", "iam:CreateAccessKey")
+	got := c.permissions(t.Context(), identity{arn: arn}, []Permission{{Resource: "*", Action: "iam:CreateAccessKey"}})
 	if len(got) != 1 || !got[0].Warning || !strings.Contains(got[0].Hint, arn+" may do iam:CreateAccessKey") || strings.Contains(got[0].Hint, "Simulate") {
 		t.Errorf("%+v", got)
 	}

@@ -62,6 +62,9 @@ type Connection struct {
 	region string
 	role   string // the role that was configured, "" for none
 
+	externalID string        // that goes with the role
+	patience   time.Duration // the most to wait between two tries of anything
+
 	iam     *iam.Client
 	sts     *sts.Client
 	secrets *secretsmanager.Client
@@ -126,9 +129,12 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		loaded.Credentials = awssdk.NewCredentialsCache(assume)
 	}
 	return &Connection{
-		name:    name,
-		region:  loaded.Region,
-		role:    cfg.RoleARN,
+		name:       name,
+		region:     loaded.Region,
+		role:       cfg.RoleARN,
+		externalID: cfg.ExternalID,
+		patience:   backoff,
+
 		iam:     iam.NewFromConfig(loaded),
 		sts:     sts.NewFromConfig(loaded),
 		secrets: secretsmanager.NewFromConfig(loaded),

@@ -25,16 +25,14 @@ func (s *secretStore) Preflight(ctx context.Context) []rota.Finding {
 	if err != nil {
 		return append(findings, failed(check, err))
 	}
-	actions := []string{"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds", "secretsmanager:GetSecretValue",
-		"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"}
+	at := s.connection.placeOf(me)
 	if out == nil {
-		if strings.HasPrefix(s.cfg.Name, "arn:") {
+		if s.exists() {
 			return append(findings, rota.Finding{Check: check, Detail: "does not exist",
 				Hint: "the ARN of a secret that exists, or a name, which Rota can create"})
 		}
 		findings = append(findings, rota.Finding{OK: true, Check: check, Detail: "does not exist yet; Rota creates it with the first credential"})
-		resource := strings.Join([]string{"arn", partition(me.arn), "secretsmanager", s.connection.region, me.account, "secret:" + s.cfg.Name + "-??????"}, ":")
-		return append(findings, s.connection.permissions(ctx, me, resource, append(actions, "secretsmanager:CreateSecret")...)...)
+		return append(findings, s.connection.permissions(ctx, me, s.Permissions(ctx, at))...)
 	}
 	findings = append(findings, rota.Finding{OK: true, Check: check, Detail: awssdk.ToString(out.ARN)})
 	findings = append(findings, s.preflightOwner(out)...)
@@ -42,7 +40,7 @@ func (s *secretStore) Preflight(ctx context.Context) []rota.Finding {
 	if current := holder(out, rota.Current); visible(current) != "" {
 		findings = append(findings, s.preflightValue(ctx, current))
 	}
-	return append(findings, s.connection.permissions(ctx, me, awssdk.ToString(out.ARN), actions...)...)
+	return append(findings, s.connection.permissions(ctx, me, s.needs(awssdk.ToString(out.ARN), at))...)
 }
 
 // preflightOwner finds who else changes the secret.

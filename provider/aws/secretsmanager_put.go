@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -135,7 +134,7 @@ func (s *secretStore) putEmpty(ctx context.Context, create bool) error {
 }
 
 func (s *secretStore) create(ctx context.Context) error {
-	if strings.HasPrefix(s.cfg.Name, "arn:") {
+	if s.exists() {
 		return &types.ResourceNotFoundException{Message: awssdk.String("no such secret, and an ARN can't be created; a name can")}
 	}
 	in := &secretsmanager.CreateSecretInput{

@@ -3,6 +3,8 @@ package aws
 import (
 	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -12,10 +14,10 @@ import (
 	"rota"
 )
 
-// permissions asks IAM's policy simulator whether Rota may do these actions to
-// the resource. Where it may not ask that, one warning says so.
-func (c *Connection) permissions(ctx context.Context, me identity, resource string, actions ...string) []rota.Finding {
-	list := strings.Join(actions, ", ")
+// permissions asks IAM's policy simulator whether Rota has what a rotation
+// needs. Where it may not ask that, one warning says so.
+func (c *Connection) permissions(ctx context.Context, me identity, needs []Permission) []rota.Finding {
+	needs = slices.DeleteFunc(slices.Clone(needs), func(p Permission) bool { return p.For == ToCheck || p.Holder != "" })
 	if strings.HasSuffix(me.arn, ":root") {
 		return []rota.Finding{{OK: true, Check: "permissions", Detail: "the account's root may do everything"}}
 	}
@@ -24,41 +26,77 @@ func (c *Connection) permissions(ctx context.Context, me identity, resource stri
 		source = c.role // with its path, which a session's ARN lacks
 	}
 	unknown := func(why, hint string) []rota.Finding {
+		var actions []string
+		for _, need := range needs {
+			actions = append(actions, need.Action)
+		}
 		return []rota.Finding{{
 			Warning: true, Check: "permissions",
 			Detail: "whether Rota may do all it needs can't be told without changing anything: " + why,
-			Hint:   hint + "see to it yourself that " + cmp.Or(source, me.arn) + " may do " + list,
+			Hint:   hint + "see to it yourself that " + cmp.Or(source, me.arn) + " may do " + strings.Join(actions, ", "),
 		}}
 	}
 	if source == "" {
 		return unknown("the policy simulator knows users and roles only, and "+me.arn+" is neither", "")
 	}
-	allow := "allow iam:SimulatePrincipalPolicy on " + source + " to Rota, or "
-	out, err := c.iam.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{
-		PolicySourceArn: &source,
-		ActionNames:     actions,
-		ResourceArns:    []string{resource},
-		MaxItems:        awssdk.Int32(1000),
-	})
-	if err != nil {
-		return unknown(classify(err).Err.Error(), allow)
-	}
 	var findings []rota.Finding
-	for _, result := range out.EvaluationResults {
-		action := awssdk.ToString(result.EvalActionName)
-		if result.EvalDecision == types.PolicyEvaluationDecisionTypeAllowed {
-			findings = append(findings, rota.Finding{OK: true, Check: "may " + action})
-		} else {
-			findings = append(findings, rota.Finding{
-				Check: "may " + action, Detail: "IAM's policy simulator says " + string(result.EvalDecision),
-				Hint: "allow " + action + " on " + resource + " to " + source,
+	for _, s := range NewPolicy(needs, false).Statement {
+		results, err := c.simulate(ctx, source, s)
+		if err != nil {
+			return unknown(classify(err).Err.Error(), "allow iam:SimulatePrincipalPolicy on "+source+" to Rota, or ")
+		}
+		if len(results) == 0 {
+			return unknown("the policy simulator said nothing", "")
+		}
+		for _, result := range results {
+			findings = append(findings, found(s, source, result))
+		}
+	}
+	return findings
+}
+
+// simulate asks about one statement, in the context that its condition names.
+func (c *Connection) simulate(ctx context.Context, source string, s Statement) ([]types.EvaluationResult, error) {
+	in := &iam.SimulatePrincipalPolicyInput{
+		PolicySourceArn: &source,
+		ActionNames:     s.Action,
+		ResourceArns:    s.Resource,
+		MaxItems:        awssdk.Int32(1000),
+	}
+	for _, operator := range slices.Sorted(maps.Keys(s.Condition)) {
+		for _, key := range slices.Sorted(maps.Keys(s.Condition[operator])) {
+			kind := types.ContextKeyTypeEnumString
+			if strings.HasPrefix(operator, "For") {
+				kind = types.ContextKeyTypeEnumStringList
+			}
+			in.ContextEntries = append(in.ContextEntries, types.ContextEntry{
+				ContextKeyName: &key, ContextKeyType: kind, ContextKeyValues: s.Condition[operator][key],
 			})
 		}
 	}
-	if len(findings) == 0 {
-		return unknown("the policy simulator said nothing", "")
+	out, err := c.iam.SimulatePrincipalPolicy(ctx, in)
+	if err != nil {
+		return nil, err
 	}
-	return findings
+	return out.EvaluationResults, nil
+}
+
+// found is what the simulator's answer about one action means. A KMS key's own
+// policy, which it does not see, may allow what the identity's does not.
+func found(s Statement, source string, result types.EvaluationResult) rota.Finding {
+	action := awssdk.ToString(result.EvalActionName)
+	if result.EvalDecision == types.PolicyEvaluationDecisionTypeAllowed {
+		return rota.Finding{OK: true, Check: "may " + action}
+	}
+	f := rota.Finding{
+		Check: "may " + action, Detail: "IAM's policy simulator says " + string(result.EvalDecision),
+		Hint: "allow " + action + " on " + strings.Join(s.Resource, ", ") + " to " + source + "; rota policy aws prints it all",
+	}
+	if strings.HasPrefix(action, "kms:") {
+		f.Warning = true
+		f.Detail += ", and does not look at the key's own policy"
+	}
+	return f
 }
 
 // principal is the user or role whose policies hold for the identity, as an

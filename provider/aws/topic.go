@@ -32,6 +32,17 @@ var (
 // Topic is the notifier that publishes to an SNS topic, in the topic's region.
 func (c *Connection) Topic(arn string) rota.Notifier { return &topic{connection: c, arn: arn} }
 
+// On implements [Role].
+func (t *topic) On() *Connection { return t.connection }
+
+// Permissions implements [Role].
+func (t *topic) Permissions(context.Context, Place) []Permission {
+	return []Permission{
+		{ID: "Notify", Action: "sns:Publish", Resource: t.arn, Why: "tells the topic what happened"},
+		{ID: "Notify", Action: "sns:GetTopicAttributes", Resource: t.arn, For: ToCheck, Why: "sees that the topic exists"},
+	}
+}
+
 // Name implements [rota.Notifier].
 func (t *topic) Name() string { return "sns " + t.arn }
 

@@ -97,8 +97,21 @@ func (s *Server) notYet(keyID string) bool {
 // authorize checks that the caller may do what the request asks. Buckets have
 // a list of readers of their own.
 func (s *Server) authorize(x *exchange) *apiError {
-	action := x.service + ":" + x.action
+	if x.service == "secretsmanager" && x.action == "CreateSecret" && len(x.args.Tags) > 0 {
+		const tag = "secretsmanager:TagResource"
+		if e := s.may(x, tag, tag, s.secretTarget(x)); e != nil {
+			return e
+		}
+	}
+	permission, resource := s.target(x)
+	return s.may(x, x.service+":"+x.action, permission, resource)
+}
+
+// may checks an action, which policies know as the permission, on a resource.
+func (s *Server) may(x *exchange, action, permission, resource string) *apiError {
 	switch {
+	case s.permits(s.principal(x.caller), permission, resource, x.query.Get("prefix")):
+		return nil
 	case x.caller.root, action == "sts:GetCallerIdentity", allows(x.caller.actions, action):
 		return nil
 	case x.service == "s3" && s.reads(x):
@@ -106,7 +119,7 @@ func (s *Server) authorize(x *exchange) *apiError {
 	case x.service == "s3":
 		return fail(403, codeDenied, "Access Denied")
 	}
-	return fail(403, codeDenied, "User: "+x.caller.arn+" is not authorized to perform: "+action)
+	return fail(403, codeDenied, "User: "+x.caller.arn+" is not authorized to perform: "+permission)
 }
 
 // allows matches an action against patterns such as "iam:*AccessKey*" or "*",

@@ -12,7 +12,8 @@
 //
 // It differs from AWS on purpose in these points: there is one account and one
 // region's worth of state, whatever region a request is signed for; a user may
-// do what [Server.Allow] lists and there are no policy documents; and nothing
+// do what [Server.Allow] lists, and what simple policies allow that
+// [Server.AttachPolicy] takes; and nothing
 // survives Close. As at AWS, a secret keeps every version for 24 hours and has
 // at most 100 of them: a test that writes more often than that to one secret
 // has to move its clock.

@@ -21,6 +21,18 @@ func (s *Server) CreateUser(name string) {
 	}
 }
 
+// SetConsole gives a user a password or takes it away. Nobody can log in with
+// it; the credential report tells.
+func (s *Server) SetConsole(user string, password bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := s.users.get(user, false); u != nil {
+		changed := *u
+		changed.console = password
+		s.users.put(user, &changed)
+	}
+}
+
 // CreateAccessKey makes an active key for a user, valid at once whatever
 // SetPropagation says. A user that has two keys, or is not there, is an error.
 func (s *Server) CreateAccessKey(user string) (id, secret string, err error) {

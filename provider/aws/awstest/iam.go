@@ -14,6 +14,7 @@ type user struct {
 	name, path, arn, id string
 	created             time.Time
 	keys                []accessKey // in order of creation
+	console             bool        // has a password
 }
 
 type accessKey struct {
@@ -60,6 +61,12 @@ func (s *Server) iam(x *exchange) (any, *apiError) {
 		return s.getAccessKeyLastUsed(x)
 	case "SimulatePrincipalPolicy":
 		return s.simulatePrincipalPolicy(x)
+	case "GenerateCredentialReport":
+		return s.generateCredentialReport(), nil
+	case "GetCredentialReport":
+		return s.getCredentialReport()
+	case "GetAccountSummary":
+		return accountSummary, nil
 	}
 	return nil, unknownAction(x)
 }

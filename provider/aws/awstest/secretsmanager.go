@@ -53,6 +53,7 @@ type secretArgs struct {
 	VersionStages       []string
 	MoveToVersionID     string `json:"MoveToVersionId"`
 	RemoveFromVersionID string `json:"RemoveFromVersionId"`
+	Tags                []struct{}
 }
 
 // about is the version and the labels for the record of the call.

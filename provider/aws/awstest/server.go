@@ -59,9 +59,11 @@ type Server struct {
 	uses     map[string][]use  // access key id -> uses, oldest first
 	lag      time.Duration     // how long a use stays unreported
 	sessions map[string]*session
-	rights   map[string][]string // user name -> allowed actions
+	rights   map[string][]string    // user name -> allowed actions
+	policies map[string][]statement // ARN of a user or role -> what its policies allow
 	newKeys  map[string]*newKey
 	failNew  int
+	report   *report
 	topics   table[topic]
 	secrets  secrets // has locks of its own
 	buckets  table[bucket]
@@ -96,6 +98,7 @@ func newServer(opts Options) *Server {
 		uses:     map[string][]use{},
 		sessions: map[string]*session{},
 		rights:   map[string][]string{},
+		policies: map[string][]statement{},
 		newKeys:  map[string]*newKey{},
 	}
 	if s.account == "" {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// simulatePrincipalPolicy tells what Allow or CreateRole let a user or a role
-// do, on any resource. The rights to read a bucket are the bucket's and not
+// simulatePrincipalPolicy tells what Allow, CreateRole or AttachPolicy let a user or a role
+// do. The rights to read a bucket are the bucket's and not
 // seen here, as AWS does not see them unless it is given the bucket's policy.
 func (s *Server) simulatePrincipalPolicy(x *exchange) (any, *apiError) {
 	arn := x.form.Get("PolicySourceArn")
@@ -34,7 +34,7 @@ func (s *Server) simulatePrincipalPolicy(x *exchange) (any, *apiError) {
 	for _, action := range actions {
 		for _, resource := range resources {
 			decision := "implicitDeny"
-			if allows(rights, action) {
+			if allows(rights, action) || s.permits(arn, action, resource, "") {
 				decision = "allowed"
 			}
 			result.EvaluationResults = append(result.EvaluationResults, member{action, resource, decision})

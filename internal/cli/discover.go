@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rota"
+	"rota/config"
+	"rota/provider/aws"
+)
+
+func (a *app) discoverCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "discover", Short: "List the credentials that there are at a system", Args: noArgs, Annotations: inPlace(placeNowhere),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.discoverAWSCommand())
+	return c
+}
+
+// discoverOptions are the flags of rota discover aws.
+type discoverOptions struct {
+	connections, roles []string
+	externalID, region string
+	maxAge             string
+	limit              time.Duration // maxAge
+	searchSecrets      bool
+	write, output      string
+}
+
+func (a *app) discoverAWSCommand() *cobra.Command {
+	var o discoverOptions
+	c := &cobra.Command{
+		Use:   "aws",
+		Short: "List IAM users' access keys: age, last use, who holds them, which are overdue",
+		Long: `Lists the access keys of all IAM users: how old, when last used, where and by
+which service, which secret of rota.yaml manages them, and which are active and
+older than --max-age: those come first. It looks at the accounts of all aws
+connections of rota.yaml, or of the --connection or --role-arn that are given;
+without rota.yaml at the account that the AWS command line would use. What fails
+at one account stops no other; the exit code is 1 then.
+
+With --search-secrets it also READS THE VALUE OF EVERY SECRET in Secrets Manager
+that it may read, to find the keys' ids in them. The values are compared in
+memory and kept nowhere; each reading is an entry in CloudTrail.
+
+With --write FILE it proposes a rota.yaml for the keys that nothing manages yet.
+It never changes a file that is there, and nothing at AWS.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.discoverAWS(c.Context(), o) },
+	}
+	f := c.Flags()
+	f.StringSliceVar(&o.connections, "connection", nil, "only these aws `connections` of rota.yaml")
+	f.StringSliceVar(&o.roles, "role-arn", nil, "assume these `roles`, in place of rota.yaml's connections")
+	f.StringVar(&o.externalID, "external-id", "", "the external `id` for --role-arn")
+	f.StringVar(&o.region, "region", "", "the `region` for --role-arn, or where there is no rota.yaml (default AWS_REGION)")
+	f.StringVar(&o.maxAge, "max-age", "90d", "how `old` an active key may be")
+	f.BoolVar(&o.searchSecrets, "search-secrets", false, "read the values in Secrets Manager, to find who holds the keys")
+	f.StringVar(&o.write, "write", "", "propose a rota.yaml into a new `file`, or - for standard output")
+	f.StringVarP(&o.output, "output", "o", "table", "how to print: table, json or csv")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "csv"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (a *app) discoverAWS(ctx context.Context, o discoverOptions) error {
+	var err error
+	switch {
+	case o.output != "table" && o.output != "json" && o.output != "csv":
+		return usage("--output %s: no such output (try: table, json, csv)", o.output)
+	case len(o.connections) > 0 && len(o.roles) > 0:
+		return usage("--connection and --role-arn exclude each other")
+	case o.externalID != "" && len(o.roles) == 0:
+		return usage("--external-id goes with --role-arn")
+	}
+	if o.output == "json" {
+		a.output = o.output // errors too
+	}
+	if o.limit, err = rota.ParseDuration(o.maxAge); err != nil || o.limit <= 0 {
+		return usage("--max-age %s: no age (try: 90d)", o.maxAge)
+	}
+	if o.write != "" && o.write != "-" {
+		if _, err := os.Lstat(o.write); err == nil {
+			return usage("%s is there already, and nothing is written into it (try: another name, and copy what you want)", o.write)
+		}
+	}
+	file, connections, accounts, err := a.discoverSources(ctx, o)
+	if err != nil {
+		return err
+	}
+	accounts = append(accounts, a.lookAtAccounts(ctx, connections, o)...)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	doc := a.discovered(ctx, file, accounts, o)
+	switch o.write {
+	case "":
+		err = a.printDiscovered(doc, o)
+	case "-":
+		for _, x := range doc.Accounts {
+			a.tellProblems(x)
+		}
+		err = a.propose(file, connections, doc, o)
+	default:
+		err = errors.Join(a.printDiscovered(doc, o), a.propose(file, connections, doc, o))
+	}
+	if err != nil {
+		return err
+	}
+	for _, x := range doc.Accounts {
+		if x.Error != "" || len(x.Problems) > 0 {
+			return silently(exitFailed)
+		}
+	}
+	return nil
+}
+
+// discoverSources makes the connections to look through. Those that can't be
+// made are accounts that failed. The file is nil where none is used.
+func (a *app) discoverSources(ctx context.Context, o discoverOptions) (*config.File, []*aws.Connection, []account, error) {
+	if len(o.roles) > 0 {
+		connections, err := roleConnections(ctx, o)
+		return nil, connections, nil, err
+	}
+	file, err := config.Load(a.configPath())
+	switch {
+	case errors.Is(err, os.ErrNotExist) && a.configFlag == "" && len(o.connections) == 0:
+		c, err := aws.New(ctx, "aws", aws.Config{Region: o.region})
+		return nil, []*aws.Connection{c}, nil, refused(err)
+	case err != nil:
+		return nil, nil, nil, refused(err)
+	case o.region != "":
+		return nil, nil, nil, usage("--region: the connections of %s have theirs (try: --role-arn, or --connection)", file.Path)
+	}
+	connections, failed := file.AWSConnections(ctx, config.Environment{LookupEnv: a.lookupEnv}, o.connections)
+	var names []string
+	var accounts []account
+	for _, c := range connections {
+		names = append(names, c.Name())
+	}
+	for name, err := range failed {
+		names = append(names, name)
+		accounts = append(accounts, account{connections: []string{name}, err: err})
+	}
+	if err := known("aws connection", o.connections, names); err != nil {
+		return nil, nil, nil, err
+	}
+	if len(names) == 0 {
+		return nil, nil, nil, usage("%s has no aws connection (try: --role-arn)", file.Path)
+	}
+	return file, connections, accounts, nil
+}
+
+// roleConnections are connections that are named by their roles' accounts.
+func roleConnections(ctx context.Context, o discoverOptions) ([]*aws.Connection, error) {
+	var connections []*aws.Connection
+	taken := map[string]int{}
+	for _, arn := range o.roles {
+		number, ok := aws.AccountIn(arn)
+		if !ok || !strings.Contains(arn, ":role/") {
+			return nil, usage("--role-arn %s: no ARN of a role (try: arn:aws:iam::111122223333:role/rota)", arn)
+		}
+		name := "account-" + number
+		if taken[name]++; taken[name] > 1 {
+			name = fmt.Sprintf("%s-%d", name, taken[name])
+		}
+		c, err := aws.New(ctx, name, aws.Config{Region: o.region, RoleARN: arn, ExternalID: o.externalID})
+		if err != nil {
+			return nil, refused(err)
+		}
+		connections = append(connections, c)
+	}
+	return connections, nil
+}

@@ -1,0 +1,265 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rota"
+	"rota/config"
+	"rota/internal/service"
+	"rota/provider/aws"
+)
+
+// atOnce is how many accounts are looked at at the same time.
+const atOnce = 4
+
+// account is one AWS account, and what was found there.
+type account struct {
+	number      string   // "" where it could not be asked
+	connections []string // that lead to it; the first one listed the keys
+	inventory   aws.Inventory
+	holders     []holding
+	problems    []error
+	err         error // why nothing was found
+}
+
+// holding is a secret that holds a key, and the connection it was found with.
+type holding struct {
+	aws.Holder
+	connection string
+}
+
+// lookAtAccounts looks at each account once, however many connections lead to
+// it, and at Secrets Manager of each of them.
+func (a *app) lookAtAccounts(ctx context.Context, connections []*aws.Connection, o discoverOptions) []account {
+	byNumber := map[string][]*aws.Connection{}
+	var order []string
+	var accounts []account
+	for i, at := range places(ctx, connections) {
+		c := connections[i]
+		if at.err != nil {
+			accounts = append(accounts, account{connections: []string{c.Name()}, err: at.err})
+			continue
+		}
+		if byNumber[at.Account] == nil {
+			order = append(order, at.Account)
+		}
+		byNumber[at.Account] = append(byNumber[at.Account], c)
+	}
+	found := make([]account, len(order))
+	inParallel(len(order), func(i int) { found[i] = lookAtAccount(ctx, order[i], byNumber[order[i]], o.searchSecrets) })
+	return append(accounts, found...)
+}
+
+type placed struct {
+	aws.Place
+	err error
+}
+
+// places asks where the connections lead to. A role's account is known
+// without, but a role that can't be assumed is found out here.
+func places(ctx context.Context, connections []*aws.Connection) []placed {
+	out := make([]placed, len(connections))
+	inParallel(len(connections), func(i int) {
+		out[i].Place, out[i].err = connections[i].Place(ctx)
+		if out[i].err == nil && !out[i].Ask {
+			out[i].err = connections[i].LogIn(ctx)
+		}
+	})
+	return out
+}
+
+// inParallel does n things, some at a time.
+func inParallel(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	turn := make(chan struct{}, atOnce)
+	for i := range n {
+		turn <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turn }()
+			do(i)
+		})
+	}
+	wg.Wait()
+}
+
+// lookAtAccount lists the keys with the first connection that may, and searches
+// the secrets of all of them.
+func lookAtAccount(ctx context.Context, number string, connections []*aws.Connection, search bool) account {
+	x := account{number: number}
+	for _, c := range connections {
+		x.connections = append(x.connections, c.Name())
+	}
+	var errs []error
+	for i, c := range connections {
+		inventory, err := c.Inventory(ctx)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		x.inventory, x.problems, errs = inventory, inventory.Problems, nil
+		x.connections[0], x.connections[i] = x.connections[i], x.connections[0]
+		break
+	}
+	if x.err = errors.Join(errs...); x.err != nil || !search {
+		return x
+	}
+	regions := map[string]bool{}
+	for _, c := range connections {
+		if regions[c.Region()] {
+			continue
+		}
+		found, problems, err := c.FindKeys(ctx)
+		if err != nil {
+			problems = append(problems, err)
+		} else {
+			regions[c.Region()] = true
+		}
+		x.problems = append(x.problems, problems...)
+		for _, h := range found {
+			x.holders = append(x.holders, holding{h, c.Name()})
+		}
+	}
+	return x
+}
+
+// managed are the secrets of rota.yaml that rotate an IAM user's keys, by
+// account and user.
+func (a *app) managed(ctx context.Context, file *config.File, accounts []account) map[[2]string]string {
+	out := map[[2]string]string{}
+	if file == nil {
+		return out
+	}
+	numbers := map[string]string{}
+	for _, x := range accounts {
+		for _, name := range x.connections {
+			numbers[name] = x.number
+		}
+	}
+	// What can't be resolved is left out, as validate and check tell.
+	roles, _ := file.AWSRoles(ctx, config.Environment{LookupEnv: a.lookupEnv}, nil)
+	for _, r := range roles {
+		keys, ok := r.Role.(interface{ User() string })
+		if !ok {
+			continue
+		}
+		c := r.On()
+		if _, asked := numbers[c.Name()]; !asked { // not among those to look at, but perhaps of the same account
+			at, _ := c.Place(ctx)
+			numbers[c.Name()] = at.Account
+		}
+		out[[2]string{numbers[c.Name()], strings.ToLower(keys.User())}] = r.Secret
+	}
+	return out
+}
+
+// discovered puts together what was found, what is overdue first.
+func (a *app) discovered(ctx context.Context, file *config.File, accounts []account, o discoverOptions) discoverDoc {
+	now := a.Now()
+	managed := a.managed(ctx, file, accounts)
+	doc := discoverDoc{At: now.UTC(), MaxAge: rota.FormatDuration(o.limit), Keys: []discoveredKey{}}
+	for _, x := range accounts {
+		doc.Accounts = append(doc.Accounts, x.doc())
+		for _, k := range x.inventory.Keys {
+			age := max(now.Sub(k.CreatedAt), 0)
+			key := discoveredKey{
+				Account: x.number, Connection: x.connections[0], User: k.User, KeyID: k.ID, Active: k.Active, Created: k.CreatedAt,
+				AgeDays: int(age / rota.Day), UseKnown: k.UseKnown, LastUsed: k.UsedAt, Service: k.Service, Region: k.Region,
+				Managed: managed[[2]string{x.number, strings.ToLower(k.User)}], Overdue: k.Active && age > o.limit,
+			}
+			for _, h := range x.holders {
+				if h.KeyID == k.ID {
+					key.HeldBy = append(key.HeldBy, heldBy{Secret: h.Secret, Region: h.Region, Connection: h.connection, IDField: h.IDField, SecretField: h.SecretField})
+				}
+			}
+			if key.Overdue {
+				doc.Overdue++
+			}
+			doc.Keys = append(doc.Keys, key)
+		}
+	}
+	slices.SortFunc(doc.Accounts, func(a, b discoveredAccount) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), slices.Compare(a.Connections, b.Connections))
+	})
+	slices.SortFunc(doc.Keys, func(a, b discoveredKey) int {
+		if a.Overdue != b.Overdue {
+			if a.Overdue {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.User, b.User), a.Created.Compare(b.Created), cmp.Compare(a.KeyID, b.KeyID))
+	})
+	return doc
+}
+
+// doc is the account for people and programs.
+func (x account) doc() discoveredAccount {
+	d := discoveredAccount{
+		Account: x.number, Connections: x.connections, Users: x.inventory.Users, WithoutKeys: x.inventory.WithoutKeys,
+		RootKeys: x.inventory.RootKeys, ReportAt: x.inventory.ReportAt,
+	}
+	if n := x.inventory.ConsoleOnly; n >= 0 && x.err == nil {
+		d.ConsoleOnly = &n
+	}
+	if x.err != nil {
+		d.Error, d.Hint = service.SplitHint(x.err.Error())
+	}
+	for _, p := range x.problems {
+		d.Problems = append(d.Problems, p.Error())
+	}
+	return d
+}
+
+// The document of rota discover aws.
+
+type discoverDoc struct {
+	At       time.Time           `json:"at"`
+	MaxAge   string              `json:"max_age"`
+	Overdue  int                 `json:"overdue"`
+	Accounts []discoveredAccount `json:"accounts"`
+	Keys     []discoveredKey     `json:"keys"`
+}
+
+type discoveredAccount struct {
+	Account     string    `json:"account,omitempty"` // missing where it could not be asked
+	Connections []string  `json:"connections"`
+	Users       int       `json:"users"`
+	WithoutKeys int       `json:"without_keys"`           // users who have no access key
+	ConsoleOnly *int      `json:"console_only,omitempty"` // those of them who have a password; missing where not known
+	RootKeys    *bool     `json:"root_keys,omitempty"`    // missing where not known
+	ReportAt    time.Time `json:"report_at,omitzero"`     // when IAM made the credential report; missing where none was used
+	Error       string    `json:"error,omitempty"`
+	Hint        string    `json:"hint,omitempty"`
+	Problems    []string  `json:"problems,omitempty"` // what could not be learned
+}
+
+type discoveredKey struct {
+	Account    string    `json:"account"`
+	Connection string    `json:"connection"`
+	User       string    `json:"user"`
+	KeyID      string    `json:"key_id"`
+	Active     bool      `json:"active"`
+	Created    time.Time `json:"created"`
+	AgeDays    int       `json:"age_days"`
+	UseKnown   bool      `json:"use_known"`
+	LastUsed   time.Time `json:"last_used,omitzero"` // missing where there was no use
+	Service    string    `json:"service,omitempty"`  // of the last use
+	Region     string    `json:"region,omitempty"`
+	HeldBy     []heldBy  `json:"held_by,omitempty"`
+	Managed    string    `json:"managed,omitempty"` // the secret of rota.yaml that rotates the user's keys
+	Overdue    bool      `json:"overdue"`
+}
+
+type heldBy struct {
+	Secret      string `json:"secret"`
+	Region      string `json:"region"`
+	Connection  string `json:"connection"`
+	IDField     string `json:"id_field,omitempty"`
+	SecretField string `json:"secret_field,omitempty"`
+}

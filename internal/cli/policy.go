@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rota/config"
+	"rota/provider/aws"
+)
+
+func (a *app) policyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "policy", Short: "Print what Rota must be allowed at a system", Args: noArgs, Annotations: inPlace(placeNowhere),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.policyAWSCommand())
+	return c
+}
+
+// policyOptions are the flags of rota policy aws.
+type policyOptions struct {
+	connections, secrets []string
+	account              string
+	function             bool
+	duty                 aws.Function
+	noCreate, noCheck    bool
+	statementIDs, split  bool
+	output               string
+}
+
+func (a *app) policyAWSCommand() *cobra.Command {
+	var o policyOptions
+	c := &cobra.Command{
+		Use:   "aws",
+		Short: "Print the least IAM policy for rota.yaml",
+		Long: `Prints the IAM policy that allows what rota.yaml makes Rota do, and nothing else:
+users, secrets and topics by their ARNs. Where rota.yaml has one aws connection
+without a role, that is one policy document, to be given to
+
+  aws iam create-policy --policy-name rota --policy-document file:///dev/stdin
+
+With more connections, or with roles, it is one JSON object that holds a
+document for each connection under its name, and for whoever runs Rota and
+assumes the roles under "@caller".
+
+The account is asked of AWS, and so is the path of a user. --account asks
+nothing. --output text says why each action is needed.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.policyAWS(c.Context(), o) },
+	}
+	f := c.Flags()
+	f.StringSliceVar(&o.connections, "connection", nil, "only what these aws `connections` need")
+	f.StringSliceVar(&o.secrets, "secret", nil, "only what these `secrets` need")
+	f.StringVar(&o.account, "account", "", "the `number` of the account, so that AWS is not asked")
+	f.BoolVar(&o.function, "function", false, "also what a Lambda function needs that runs Rota")
+	f.StringVar(&o.duty.Config, "function-config", "", "where the function's rota.yaml is: an `address` such as s3://bucket/rota.yaml or ssm:/rota/config")
+	f.StringVar(&o.duty.DeadLetters, "dead-letter-queue", "", "the `ARN` of the function's dead letter queue")
+	f.BoolVar(&o.noCreate, "no-create", false, "without what makes a secret that does not exist yet")
+	f.BoolVar(&o.noCheck, "no-check", false, "without what only rota check asks")
+	f.BoolVar(&o.statementIDs, "statement-ids", false, "with an id (Sid) in each statement")
+	f.BoolVar(&o.split, "split", false, fmt.Sprintf("split what is larger than the %d characters that a managed policy takes", aws.MaxPolicy))
+	f.StringVarP(&o.output, "output", "o", "json", "how to print: json, or text with the reasons")
+	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "text"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+var accountNumber = regexp.MustCompile(`^[0-9]{12}$`)
+
+func (a *app) policyAWS(ctx context.Context, o policyOptions) error {
+	if o.output != "json" && o.output != "text" {
+		return usage("--output %s: no such output (try: json, text)", o.output)
+	}
+	if o.account != "" && !accountNumber.MatchString(o.account) {
+		return usage("--account %s: no account's number (try: its twelve digits)", o.account)
+	}
+	if !o.function && o.duty != (aws.Function{}) {
+		return usage("--function-config and --dead-letter-queue are a function's (try: --function)")
+	}
+	file, err := a.loadConfig()
+	if err != nil {
+		return err
+	}
+	if err := known("secret", o.secrets, file.Names()); err != nil {
+		return err
+	}
+	roles, err := file.AWSRoles(ctx, config.Environment{LookupEnv: a.lookupEnv}, o.secrets)
+	if err != nil {
+		return refused(err)
+	}
+	needs, err := a.gatherNeeds(ctx, roles, o)
+	if err != nil {
+		return err
+	}
+	if o.output == "text" {
+		a.printNeeds(needs)
+		return nil
+	}
+	return a.printPolicies(needs, o)
+}
+
+// known refuses a name that is not there.
+func known(what string, given, all []string) error {
+	for _, name := range given {
+		if slices.Contains(all, name) {
+			continue
+		}
+		hint := strings.Join(all, ", ")
+		if near := config.Nearest(name, all); near != "" {
+			hint = near
+		}
+		if hint == "" {
+			return usage("no %s %s in rota.yaml", what, name)
+		}
+		return usage("no %s %s in rota.yaml (try: %s)", what, name, hint)
+	}
+	return nil
+}
+
+// printPolicies prints the documents: one alone as it is, several by name.
+func (a *app) printPolicies(all []holderNeeds, o policyOptions) error {
+	documents := map[string]aws.Policy{}
+	for _, h := range all {
+		policy := aws.NewPolicy(h.needs, o.statementIDs)
+		parts := []aws.Policy{policy}
+		size, err := policy.Size()
+		if err != nil {
+			return err
+		}
+		switch {
+		case size > aws.MaxPolicy && o.split:
+			if parts, err = policy.Split(aws.MaxPolicy); err != nil {
+				return refused(err)
+			}
+		case size > aws.MaxPolicy:
+			a.note("rota: the policy for %s has %d characters, and a managed policy takes %d (try: --split, or --secret for a part)", h.title, size, aws.MaxPolicy)
+		}
+		for i, part := range parts {
+			name := h.name
+			if len(parts) > 1 {
+				name = fmt.Sprintf("%s-%d", h.name, i+1)
+			}
+			documents[name] = part
+		}
+	}
+	if len(documents) == 1 && all[0].name != callerName {
+		for _, only := range documents {
+			return a.document(only)
+		}
+	}
+	return a.document(documents)
+}
+
+// printNeeds says why each action is needed.
+func (a *app) printNeeds(all []holderNeeds) {
+	for i, h := range all {
+		if i > 0 {
+			a.printf("")
+		}
+		a.printf("%s", a.paint(a.outStyle, bold, "for "+h.title))
+		var rows [][]cell
+		seen := map[string]bool{}
+		for _, n := range h.needs {
+			why := n.Why
+			switch n.For {
+			case aws.ToCreate:
+				why += " (first rotation)"
+			case aws.ToCheck:
+				why += " (rota check only)"
+			}
+			if n.Holder != "" {
+				why += " (" + n.Holder + " needs it, not Rota: it is in no policy here)"
+			}
+			if len(n.Condition) > 0 {
+				why += "; only where " + conditionText(n.Condition)
+			}
+			row := []string{n.Action, n.Resource, why}
+			if key := strings.Join(row, "\x00"); !seen[key] {
+				seen[key] = true
+				rows = append(rows, cells(row...))
+			}
+		}
+		a.table([]string{"ACTION", "RESOURCE", "WHY"}, rows)
+	}
+}
+
+// conditionText is a condition block in words.
+func conditionText(c map[string]map[string][]string) string {
+	var parts []string
+	for _, operator := range slices.Sorted(maps.Keys(c)) {
+		for _, key := range slices.Sorted(maps.Keys(c[operator])) {
+			parts = append(parts, key+" is "+strings.Join(c[operator][key], " or "))
+		}
+	}
+	return strings.Join(parts, " and ")
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"rota/config"
+	"rota/provider/aws"
+)
+
+const (
+	// callerName stands for whoever runs Rota, where connections assume roles.
+	// No connection can be called so.
+	callerName = "@caller"
+	// placeTimeout bounds the first question to AWS.
+	placeTimeout = 15 * time.Second
+)
+
+// holderNeeds are what one identity needs.
+type holderNeeds struct {
+	name  string // of the connection, or callerName
+	title string // for people
+	needs []aws.Permission
+}
+
+// gatherNeeds asks all roles what they need, by connection.
+func (a *app) gatherNeeds(ctx context.Context, roles []config.AWSRole, o policyOptions) ([]holderNeeds, error) {
+	byName := map[string][]config.AWSRole{}
+	var names []string
+	for _, r := range roles {
+		name := r.On().Name()
+		if byName[name] == nil {
+			names = append(names, name)
+		}
+		byName[name] = append(byName[name], r)
+	}
+	slices.Sort(names)
+	if err := known("aws connection", o.connections, names); err != nil {
+		return nil, err
+	}
+	if len(o.connections) > 0 {
+		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(o.connections, n) })
+	}
+	if len(names) == 0 {
+		return nil, usage("nothing in %s uses an aws connection (try: rota validate)", a.configPath())
+	}
+	var all []holderNeeds
+	caller := holderNeeds{name: callerName, title: "whoever runs Rota"}
+	for i, name := range names {
+		c := byName[name][0].On()
+		at, err := a.placeOf(ctx, c, byName[name], o)
+		if err != nil {
+			return nil, err
+		}
+		h := holderNeeds{name: name, title: "connection " + name}
+		if c.RoleARN() != "" {
+			h.title += ", role " + c.RoleARN()
+		}
+		for _, r := range byName[name] {
+			h.needs = append(h.needs, r.Permissions(ctx, at)...)
+			if o.function {
+				h.needs = append(h.needs, aws.FunctionPermissions(r.Role, at)...)
+			}
+		}
+		h.needs = chosen(append(h.needs, c.CheckPermissions()...), o)
+		all = append(all, h)
+		caller.needs = append(caller.needs, c.CallerPermissions()...)
+		if i == 0 && o.function {
+			needs, err := o.duty.Permissions(at)
+			if err != nil {
+				return nil, refused(err)
+			}
+			caller.needs = append(caller.needs, needs...)
+		}
+	}
+	switch {
+	case len(caller.needs) == 0:
+	case len(all) == 1 && len(byName[names[0]][0].On().CallerPermissions()) == 0:
+		all[0].needs = append(all[0].needs, caller.needs...) // the caller is the connection's identity
+	default:
+		all = slices.Insert(all, 0, caller)
+	}
+	return all, nil
+}
+
+// chosen leaves out what the flags do.
+func chosen(needs []aws.Permission, o policyOptions) []aws.Permission {
+	return slices.DeleteFunc(needs, func(p aws.Permission) bool {
+		return o.noCreate && p.For == aws.ToCreate || o.noCheck && p.For == aws.ToCheck
+	})
+}
+
+// placeOf finds out where a connection's resources are. Where AWS can't be
+// asked, an ARN that rota.yaml gives in full tells it as well.
+func (a *app) placeOf(ctx context.Context, c *aws.Connection, roles []config.AWSRole, o policyOptions) (aws.Place, error) {
+	if o.account != "" {
+		return c.PlaceIn(o.account), nil
+	}
+	asking, cancel := context.WithTimeout(ctx, placeTimeout)
+	defer cancel()
+	at, err := c.Place(asking)
+	if err == nil {
+		return at, nil
+	}
+	if ctx.Err() != nil {
+		return aws.Place{}, ctx.Err()
+	}
+	for _, r := range roles {
+		for _, need := range r.Permissions(ctx, aws.Place{}) {
+			if account, ok := aws.AccountIn(need.Resource); ok {
+				a.note("rota: AWS can't be asked who Rota is at connection %s; account %s is taken from %s", c.Name(), account, need.Resource)
+				return c.PlaceIn(account), nil
+			}
+		}
+	}
+	return aws.Place{}, usage("the account of connection %s is not known: %w (try: --account 111122223333)", c.Name(), err)
+}

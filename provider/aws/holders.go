@@ -1,0 +1,192 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+)
+
+// maxBatch is how many secrets BatchGetSecretValue takes.
+const maxBatch = 20
+
+// Holder is a secret in whose current value an access key's id stands.
+type Holder struct {
+	KeyID  string
+	Secret string // its name
+	Region string
+	// IDField and SecretField are the names that the id and the secret access
+	// key have in the value's JSON object; empty where the value is no object,
+	// or it can't be told.
+	IDField, SecretField string
+}
+
+var (
+	keyID     = regexp.MustCompile(`AKIA[A-Z0-9]{12,124}`)
+	secretKey = regexp.MustCompile(`^[A-Za-z0-9/+=]{40}$`)
+)
+
+// FindKeys reads the current value of every secret of the region, and gives
+// those that an access key's id stands in. The values are compared here and
+// kept nowhere. Secrets that can't be read are among the problems.
+func (c *Connection) FindKeys(ctx context.Context) (found []Holder, problems []error, err error) {
+	secrets, err := c.listSecrets(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	unread := &unread{c: c}
+	batch := true
+	for part := range slices.Chunk(secrets, maxBatch) {
+		values := map[string]string{}
+		if batch {
+			err := c.batchRead(ctx, part, values, unread)
+			if batch = !isDenied(codeOf(err)); err != nil && batch {
+				return nil, nil, c.fail("read secrets", err)
+			}
+		}
+		if !batch {
+			c.readEach(ctx, part, values, unread)
+		}
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		for _, s := range part {
+			found = append(found, holders(awssdk.ToString(s.Name), c.region, values[awssdk.ToString(s.ARN)])...)
+		}
+	}
+	return found, unread.problems(), nil
+}
+
+// listSecrets lists the secrets that are not scheduled for deletion.
+func (c *Connection) listSecrets(ctx context.Context) ([]types.SecretListEntry, error) {
+	var secrets []types.SecretListEntry
+	pages := secretsmanager.NewListSecretsPaginator(c.secrets, &secretsmanager.ListSecretsInput{MaxResults: awssdk.Int32(100)},
+		func(o *secretsmanager.ListSecretsPaginatorOptions) { o.StopOnDuplicateToken = true })
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, c.fail("list secrets", err)
+		}
+		secrets = append(secrets, page.SecretList...)
+	}
+	return secrets, nil
+}
+
+// batchRead reads the current values of some secrets, by ARN.
+func (c *Connection) batchRead(ctx context.Context, secrets []types.SecretListEntry, values map[string]string, unread *unread) error {
+	in := &secretsmanager.BatchGetSecretValueInput{}
+	for _, s := range secrets {
+		in.SecretIdList = append(in.SecretIdList, awssdk.ToString(s.ARN))
+	}
+	for {
+		out, err := c.secrets.BatchGetSecretValue(ctx, in)
+		if err != nil {
+			return err
+		}
+		for _, v := range out.SecretValues {
+			values[awssdk.ToString(v.ARN)] = awssdk.ToString(v.SecretString)
+		}
+		for _, e := range out.Errors {
+			if code := awssdk.ToString(e.ErrorCode); code != "ResourceNotFoundException" { // no value yet
+				unread.add(awssdk.ToString(e.SecretId), oneLine(code))
+			}
+		}
+		if next := awssdk.ToString(out.NextToken); next == "" || next == awssdk.ToString(in.NextToken) {
+			return nil
+		}
+		in.NextToken = out.NextToken
+	}
+}
+
+// readEach reads the current values of some secrets with a call for each.
+func (c *Connection) readEach(ctx context.Context, secrets []types.SecretListEntry, values map[string]string, unread *unread) {
+	for _, s := range secrets {
+		out, err := c.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: s.ARN, VersionStage: awssdk.String("AWSCURRENT")})
+		switch code := codeOf(err); {
+		case err == nil:
+			values[awssdk.ToString(s.ARN)] = awssdk.ToString(out.SecretString)
+		case code != "ResourceNotFoundException":
+			unread.add(awssdk.ToString(s.Name), classify(err).Err.Error())
+		}
+	}
+}
+
+// holders are the access keys whose ids stand in a secret's value.
+func holders(name, region, value string) []Holder {
+	ids := slices.Compact(slices.Sorted(slices.Values(keyID.FindAllString(value, -1))))
+	if len(ids) == 0 {
+		return nil
+	}
+	texts := map[string]string{}
+	if doc, err := parseDocument(value); err == nil {
+		texts = doc.texts()
+	}
+	var found []Holder
+	for _, id := range ids {
+		h := Holder{KeyID: id, Secret: name, Region: region}
+		for _, field := range slices.Sorted(maps.Keys(texts)) {
+			if texts[field] == id && h.IDField == "" {
+				h.IDField = field
+			}
+		}
+		if h.IDField != "" {
+			h.SecretField = secretField(texts)
+		}
+		found = append(found, h)
+	}
+	return found
+}
+
+// secretField is the one field that looks like a secret access key; of several
+// the one whose name says so, "" where that is not one either.
+func secretField(texts map[string]string) string {
+	var like, named []string
+	for _, field := range slices.Sorted(maps.Keys(texts)) {
+		if secretKey.MatchString(texts[field]) {
+			like = append(like, field)
+			if strings.Contains(strings.ToLower(field), "secret") {
+				named = append(named, field)
+			}
+		}
+	}
+	switch {
+	case len(like) == 1:
+		return like[0]
+	case len(named) == 1:
+		return named[0]
+	}
+	return ""
+}
+
+// unread gathers the secrets that could not be read, by reason.
+type unread struct {
+	c       *Connection
+	reasons map[string][]string
+}
+
+func (u *unread) add(secret, why string) {
+	if u.reasons == nil {
+		u.reasons = map[string][]string{}
+	}
+	u.reasons[why] = append(u.reasons[why], secret)
+}
+
+// problems is an error for each reason, with the first secret's name.
+func (u *unread) problems() []error {
+	var all []error
+	for _, why := range slices.Sorted(maps.Keys(u.reasons)) {
+		secrets := u.reasons[why]
+		what := "secret " + oneLine(secrets[0])
+		if n := len(secrets) - 1; n > 0 {
+			what += fmt.Sprintf(" and %d more", n)
+		}
+		all = append(all, fmt.Errorf("%s: %s could not be read: %s (try: allow secretsmanager:GetSecretValue and kms:Decrypt, or do without --search-secrets)", u.c.system(), what, why))
+	}
+	return all
+}

@@ -1,0 +1,210 @@
+package aws
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+)
+
+// reportFrom is from how many users on a credential report, which takes IAM
+// some seconds, saves calls.
+const reportFrom = 20
+
+// UserKey is an access key of an IAM user, and what IAM records of its use.
+type UserKey struct {
+	User      string
+	UserARN   string
+	ID        string
+	Active    bool
+	CreatedAt time.Time
+	// UsedAt is the last use, zero for none; UseKnown is false where it could
+	// not be learned. It lags by hours.
+	UsedAt          time.Time
+	Service, Region string // of the last use
+	UseKnown        bool
+}
+
+// Inventory is the access keys of an account.
+type Inventory struct {
+	Keys []UserKey
+	// Users is how many there are; WithoutKeys how many of them have no access
+	// key, and ConsoleOnly how many of those have a password. The last is -1
+	// where it is not known.
+	Users, WithoutKeys, ConsoleOnly int
+	// RootKeys tells whether the account's root has access keys; nil where that
+	// is not known.
+	RootKeys *bool
+	// ReportAt is when IAM made the credential report that last uses were taken
+	// from, zero where every key was asked for.
+	ReportAt time.Time
+	// Problems are what could not be learned, with what is missing for it.
+	Problems []error
+}
+
+// Inventory lists the access keys of all IAM users of the account. It changes
+// nothing but that IAM may make a credential report. What can't be learned of
+// one user is a problem, and an error only if there is nothing else.
+func (c *Connection) Inventory(ctx context.Context) (Inventory, error) {
+	inv := Inventory{ConsoleOnly: -1}
+	users, err := c.users(ctx)
+	if err != nil {
+		return inv, err
+	}
+	inv.Users = len(users)
+	var report credentialReport
+	if len(users) >= reportFrom {
+		report, _ = c.credentialReport(ctx) // without it every key is asked for
+	}
+	if report.made.IsZero() {
+		inv.RootKeys = c.rootKeys(ctx)
+	} else {
+		inv.ReportAt, inv.RootKeys, inv.ConsoleOnly = report.made, report.rootKeys(), 0
+	}
+	read := 0
+	for _, user := range users {
+		row, known := report.users[awssdk.ToString(user.UserName)]
+		if known && !row.hasKeys() {
+			inv.without(row, known)
+			continue
+		}
+		keys, err := c.keysOf(ctx, user, row)
+		switch {
+		case codeOf(err) == "NoSuchEntity": // deleted meanwhile
+			inv.Users--
+			continue
+		case ctx.Err() != nil, err != nil && read == 0:
+			return inv, c.fail("list access keys", cmp.Or(ctx.Err(), err))
+		case err != nil:
+			inv.Problems = append(inv.Problems, c.fail("list access keys of user "+oneLine(awssdk.ToString(user.UserName)), err))
+			continue
+		case len(keys) == 0:
+			inv.without(row, known)
+		}
+		read++
+		inv.Keys = append(inv.Keys, keys...)
+	}
+	if err := c.lastUses(ctx, inv.Keys); err != nil {
+		inv.Problems = append(inv.Problems, err)
+	}
+	return inv, ctx.Err()
+}
+
+// without counts a user who has no access keys.
+func (i *Inventory) without(row reportRow, known bool) {
+	i.WithoutKeys++
+	if known && row.password {
+		i.ConsoleOnly++
+	}
+}
+
+// users are all IAM users of the account.
+func (c *Connection) users(ctx context.Context) ([]types.User, error) {
+	var users []types.User
+	pages := iam.NewListUsersPaginator(c.iam, &iam.ListUsersInput{MaxItems: awssdk.Int32(1000)},
+		func(o *iam.ListUsersPaginatorOptions) { o.StopOnDuplicateToken = true })
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, c.fail("list users", err)
+		}
+		for _, u := range page.Users {
+			if awssdk.ToString(u.UserName) == "" {
+				return nil, c.fail("list users", errUnreadable)
+			}
+			users = append(users, u)
+		}
+	}
+	return users, nil
+}
+
+// keysOf are the keys of a user, with the uses that the report tells.
+func (c *Connection) keysOf(ctx context.Context, user types.User, row reportRow) ([]UserKey, error) {
+	var keys []UserKey
+	issued, err := c.AccessKeys(AccessKeysConfig{User: *user.UserName}).(*accessKeys).list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range issued {
+		key := UserKey{User: *user.UserName, UserARN: awssdk.ToString(user.Arn), ID: k.ID, Active: k.Active, CreatedAt: k.CreatedAt}
+		if use, ok := row.useOf(k, issued); ok {
+			key.UsedAt, key.Service, key.Region, key.UseKnown = use.at, use.service, use.region, true
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// lastUses asks for the last uses that are not known yet. After a denial it
+// asks no more: the next would be denied too.
+func (c *Connection) lastUses(ctx context.Context, keys []UserKey) error {
+	var first error
+	failed := 0
+	for i := range keys {
+		k := &keys[i]
+		if k.UseKnown {
+			continue
+		}
+		if failed > 0 && isDenied(codeOf(first)) {
+			failed++
+			continue
+		}
+		out, err := c.iam.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: &k.ID})
+		if err == nil && out.AccessKeyLastUsed == nil {
+			err = errUnreadable
+		}
+		if err != nil {
+			failed++
+			first = cmp.Or(first, err)
+			continue
+		}
+		k.UseKnown = true
+		if use := out.AccessKeyLastUsed; use.LastUsedDate != nil {
+			k.UsedAt, k.Service, k.Region = use.LastUsedDate.UTC(), said(use.ServiceName), said(use.Region)
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return c.fail(fmt.Sprintf("get last use of %d access keys", failed), first)
+}
+
+// rootKeys asks whether the account's root has access keys. Who may not ask
+// does without.
+func (c *Connection) rootKeys(ctx context.Context) *bool {
+	out, err := c.iam.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
+	if err != nil {
+		return nil
+	}
+	present, ok := out.SummaryMap[string(types.SummaryKeyTypeAccountAccessKeysPresent)]
+	if !ok {
+		return nil
+	}
+	return new(present > 0)
+}
+
+// DiscoverPermissions are what listing an account's keys needs, with those for
+// a search of its secrets' values. None of the listing actions can be bound to
+// a resource.
+func DiscoverPermissions(at Place, searchSecrets bool) []Permission {
+	needs := Permission{ID: "ListUsers", Resource: "*"}.each(
+		reason{"iam:ListUsers", "lists the users"},
+		reason{"iam:GenerateCredentialReport", "has IAM tell all last uses at once, where there are many users"},
+		reason{"iam:GetCredentialReport", "reads them"},
+		reason{"iam:GetAccountSummary", "sees whether the root has access keys"})
+	needs = append(needs, Permission{ID: "ListAccessKeys", Resource: at.arn("iam", "user/*")}.each(
+		reason{"iam:ListAccessKeys", "lists the users' keys"},
+		reason{"iam:GetAccessKeyLastUsed", "sees when a key was used"})...)
+	if searchSecrets {
+		needs = append(needs, Permission{ID: "ListSecrets", Resource: "*"}.each(
+			reason{"secretsmanager:ListSecrets", "lists the secrets to search"},
+			reason{"secretsmanager:BatchGetSecretValue", "reads many values with one call"})...)
+		needs = append(needs, Permission{ID: "ReadSecrets", Resource: at.arn("secretsmanager", "secret:*")}.each(
+			reason{"secretsmanager:GetSecretValue", "reads the values to search"})...)
+	}
+	return needs
+}

@@ -1,0 +1,188 @@
+package aws
+
+import (
+	"context"
+	"strings"
+)
+
+// Permission is an action that somebody must be allowed on a resource, and why.
+// Every role of this package says its own, next to its code: `rota policy aws`
+// prints them, and `rota check` has IAM's policy simulator try them.
+type Permission struct {
+	// ID names the statement that the permission goes into: letters only.
+	ID string
+	// Action is such as "iam:CreateAccessKey".
+	Action string
+	// Resource is an ARN, in which ? stands for one character, or "*" for
+	// actions that AWS allows for all resources only.
+	Resource string
+	// Condition is a policy's condition block; nil for none.
+	Condition map[string]map[string][]string
+	// Why is a line for people.
+	Why string
+	// For is when it is needed. The zero value is every rotation.
+	For Occasion
+	// Holder says who else than Rota needs it. Empty means Rota.
+	Holder string
+}
+
+// Occasion is when a permission is needed.
+type Occasion string
+
+const (
+	// ToRotate is every rotation.
+	ToRotate Occasion = ""
+	// ToCreate is the first rotation of a secret that does not exist yet.
+	ToCreate Occasion = "create"
+	// ToCheck is rota check alone.
+	ToCheck Occasion = "check"
+)
+
+// reason is an action and why it is needed, in words that go on after "Rota".
+type reason struct{ action, why string }
+
+// each is a permission for each of the actions, all on the same resource.
+func (p Permission) each(reasons ...reason) []Permission {
+	all := make([]Permission, len(reasons))
+	for i, r := range reasons {
+		all[i] = p
+		all[i].Action, all[i].Why = r.action, r.why
+	}
+	return all
+}
+
+// Role is a part that a connection plays: an issuer, a store, a check, …
+type Role interface {
+	// On is the connection whose identity plays it.
+	On() *Connection
+	// Permissions are what it needs at a place. Where the place may be asked,
+	// it looks up what rota.yaml does not say, such as a user's path.
+	Permissions(ctx context.Context, at Place) []Permission
+}
+
+var (
+	_ Role = (*accessKeys)(nil)
+	_ Role = (*secretStore)(nil)
+	_ Role = (*bucketCheck)(nil)
+	_ Role = (*topic)(nil)
+	_ Role = (*archive)(nil)
+)
+
+// Place is where resources are, for ARNs.
+type Place struct {
+	Partition, Region, Account string
+	// Ask allows calls to AWS.
+	Ask bool
+}
+
+// PlaceOf is the place of an account: in the region's part of AWS.
+func PlaceOf(region, account string) Place {
+	p := Place{Partition: "aws", Region: region, Account: account}
+	for prefix, partition := range map[string]string{"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"} {
+		if strings.HasPrefix(region, prefix) {
+			p.Partition = partition
+		}
+	}
+	return p
+}
+
+// arn is the ARN of a resource of a regional service, or of the account where
+// the service is "iam".
+func (p Place) arn(service, resource string) string {
+	region := p.Region
+	if service == "iam" {
+		region = ""
+	}
+	return strings.Join([]string{"arn", p.Partition, service, region, p.Account, resource}, ":")
+}
+
+// domain is what host names of the partition end in.
+func (p Place) domain() string {
+	switch p.Partition {
+	case "aws-cn":
+		return "amazonaws.com.cn"
+	case "aws-eusc":
+		return "amazonaws.eu"
+	}
+	return "amazonaws.com"
+}
+
+// bucket is the ARN of an S3 bucket, or of objects in it.
+func (p Place) bucket(name string) string { return "arn:" + p.Partition + ":s3:::" + name }
+
+// Name is the connection's name.
+func (c *Connection) Name() string { return c.name }
+
+// Region is the region of the connection's calls.
+func (c *Connection) Region() string { return c.region }
+
+// RoleARN is the role that the connection assumes, "" for none.
+func (c *Connection) RoleARN() string { return c.role }
+
+// ExternalID goes with the role, "" for none.
+func (c *Connection) ExternalID() string { return c.externalID }
+
+// LogIn asks AWS who Rota is, and gives the error where it has no answer.
+func (c *Connection) LogIn(ctx context.Context) error {
+	_, err := c.identity(ctx)
+	return c.fail("get caller identity", err)
+}
+
+// PlaceIn is where the connection's resources are if its account is this one.
+// The account of a role that it assumes goes before. AWS is not asked.
+func (c *Connection) PlaceIn(account string) Place {
+	if own, ok := AccountIn(c.role); ok {
+		return Place{Partition: partition(c.role), Region: c.region, Account: own}
+	}
+	return PlaceOf(c.region, account)
+}
+
+// Place is where the connection's resources are. AWS is asked, also for a
+// role, whose ARN tells the account by itself: an answer proves that more may
+// be asked.
+func (c *Connection) Place(ctx context.Context) (Place, error) {
+	me, err := c.identity(ctx)
+	if err != nil {
+		if account, ok := AccountIn(c.role); ok {
+			return c.PlaceIn(account), nil
+		}
+		return Place{}, c.fail("get caller identity", err)
+	}
+	at := c.placeOf(me)
+	at.Ask = true
+	return at, nil
+}
+
+// placeOf is the place of an identity's resources.
+func (c *Connection) placeOf(me identity) Place {
+	return Place{Partition: partition(me.arn), Region: c.region, Account: me.account}
+}
+
+// AccountIn is the account that an ARN names.
+func AccountIn(arn string) (string, bool) {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" || parts[4] == "" {
+		return "", false
+	}
+	return parts[4], true
+}
+
+// CallerPermissions are what whoever runs Rota needs for the connection
+// itself: to assume its role.
+func (c *Connection) CallerPermissions() []Permission {
+	if c.role == "" {
+		return nil
+	}
+	return []Permission{{ID: "AssumeRoles", Action: "sts:AssumeRole", Resource: c.role,
+		Why: "works as this role for connection " + c.name}}
+}
+
+// CheckPermissions are what rota check needs to find out by itself whether
+// something is missing. Whoever has no fixed role can't be named.
+func (c *Connection) CheckPermissions() []Permission {
+	if c.role == "" {
+		return nil
+	}
+	return []Permission{{ID: "SimulatePolicy", Action: "iam:SimulatePrincipalPolicy", Resource: c.role, For: ToCheck,
+		Why: "asks whether the role may do all this, without trying it"}}
+}

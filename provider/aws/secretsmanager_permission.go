@@ -1,0 +1,77 @@
+package aws
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// On implements [Role].
+func (s *secretStore) On() *Connection { return s.connection }
+
+// Permissions implements [Role].
+func (s *secretStore) Permissions(_ context.Context, at Place) []Permission {
+	if s.exists() {
+		return s.needs(s.cfg.Name, at)
+	}
+	arn := s.arn(at)
+	return slices.Concat(s.needs(arn, at), s.needsToCreate(arn))
+}
+
+// exists tells whether the secret is given by an ARN, which can't be created.
+func (s *secretStore) exists() bool { return strings.HasPrefix(s.cfg.Name, "arn:") }
+
+// arn is the secret's ARN, which AWS ends in six random characters.
+func (s *secretStore) arn(at Place) string {
+	return at.arn("secretsmanager", "secret:"+s.cfg.Name+"-??????")
+}
+
+// needs are the permissions on the secret with this ARN.
+func (s *secretStore) needs(secret string, at Place) []Permission {
+	needs := Permission{ID: "KeepSecrets", Resource: secret}.each(
+		reason{"secretsmanager:DescribeSecret", "sees which version carries which label"},
+		reason{"secretsmanager:ListSecretVersionIds", "sees how old the versions are"},
+		reason{"secretsmanager:GetSecretValue", "reads the versions, to test them and to keep the fields that are not its own"},
+		reason{"secretsmanager:PutSecretValue", "stores the next credential"},
+		reason{"secretsmanager:UpdateSecretVersionStage", "moves AWSCURRENT and the other labels"})
+	if s.cfg.KMSKeyID != "" {
+		needs = append(needs, s.needsOfKey(at)...)
+	}
+	return needs
+}
+
+// needsToCreate are the permissions to make the secret.
+func (s *secretStore) needsToCreate(secret string) []Permission {
+	reasons := []reason{{"secretsmanager:CreateSecret", "makes the secret where there is none"}}
+	if len(s.cfg.Tags) > 0 {
+		reasons = append(reasons, reason{"secretsmanager:TagResource", "makes the secret with its tags"})
+	}
+	return Permission{ID: "CreateSecrets", Resource: secret, For: ToCreate}.each(reasons...)
+}
+
+// needsOfKey are the permissions to encrypt with the secret's own KMS key,
+// through Secrets Manager only. An alias is no resource of these actions: all
+// keys are, on the condition that they have it.
+func (s *secretStore) needsOfKey(at Place) []Permission {
+	id := s.cfg.KMSKeyID
+	need := Permission{
+		ID:        "UseKeys",
+		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {"secretsmanager." + at.Region + "." + at.domain()}}},
+	}
+	_, name, isARN := strings.Cut(id, ":alias/")
+	if !isARN {
+		name, _ = strings.CutPrefix(id, "alias/")
+	}
+	switch {
+	case isARN, strings.HasPrefix(id, "alias/"):
+		need.Resource = at.arn("kms", "key/*")
+		need.Condition["ForAnyValue:StringEquals"] = map[string][]string{"kms:ResourceAliases": {"alias/" + name}}
+	case strings.HasPrefix(id, "arn:"):
+		need.Resource = id
+	default:
+		need.Resource = at.arn("kms", "key/"+id)
+	}
+	return need.each(
+		reason{"kms:Decrypt", "reads the secret that this key encrypts, through Secrets Manager"},
+		reason{"kms:GenerateDataKey", "stores a version that this key encrypts, through Secrets Manager"})
+}
