@@ -33,7 +33,11 @@ func (w *work) failed(d Decision, err error) error {
 	if step == Create && errors.Is(err, ErrLimit) {
 		f.Class = Wait // a lost reply of our own may have taken the place
 	}
-	f.RetryAt = f.At.Add(failureBackoff(f.Class, f.Attempts))
+	wait := failureBackoff(f.Class, f.Attempts)
+	if life := w.s.Issuer.Traits().Lifetime; life > 0 {
+		wait = min(wait, margin(life)/8) // there must be several tries before its end
+	}
+	f.RetryAt = f.At.Add(wait)
 	w.progress.Failure = f
 	switch {
 	case f.Attempts == w.s.Policy.WithDefaults().MaxAttempts:
