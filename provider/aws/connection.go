@@ -61,6 +61,7 @@ type Connection struct {
 	name   string
 	region string
 	role   string // the role that was configured, "" for none
+	loaded awssdk.Config
 
 	iam     *iam.Client
 	sts     *sts.Client
@@ -129,6 +130,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		name:    name,
 		region:  loaded.Region,
 		role:    cfg.RoleARN,
+		loaded:  loaded,
 		iam:     iam.NewFromConfig(loaded),
 		sts:     sts.NewFromConfig(loaded),
 		secrets: secretsmanager.NewFromConfig(loaded),
