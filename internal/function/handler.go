@@ -138,3 +138,9 @@ func typeOf(err error) string {
 	}
 	return "RotationRetryable"
 }
+
+// WithRequestID gives an invocation the id of Lambda's request, which what it
+// makes is named after, so that a repetition finds it.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: id})
+}
