@@ -9,6 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
 	"rota/internal/function/runtimetest"
 	"rota/internal/testenv"
 	"rota/provider/aws/awstest"
@@ -103,9 +108,21 @@ func refuse(t *testing.T, f *runtimetest.Function, event, errorType, part string
 	}
 }
 
-// old makes all keys look unused for a long time.
+// idle makes all keys look unused for a long time.
 func (c *cloud) idle() {
 	for _, k := range c.Keys(user) {
 		c.SetLastUsed(k.ID, time.Time{}, "", "")
+	}
+}
+
+// tag tags a secret.
+func (c *cloud) tag(secret, key, value string) {
+	c.t.Helper()
+	id, secretKey := c.RootCredentials()
+	client := secretsmanager.New(secretsmanager.Options{Region: c.Region(), BaseEndpoint: aws.String(c.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider(id, secretKey, "")})
+	_, err := client.TagResource(c.t.Context(), &secretsmanager.TagResourceInput{SecretId: &secret, Tags: []types.Tag{{Key: &key, Value: &value}}})
+	if err != nil {
+		c.t.Fatal(err)
 	}
 }

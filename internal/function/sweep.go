@@ -55,6 +55,8 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 				mu.Lock()
 				inv.metrics.result(result, inv.Now())
 				switch {
+				case err != nil && rota.ClassOf(err) == rota.Wait && !timeLeft(ctx, begun):
+					out.Left = append(out.Left, s.Name) // its turn was cut short, and goes on from there
 				case err != nil:
 					errs = append(errs, err)
 				case result.Last.Hold != rota.NotHeld:
@@ -69,9 +71,11 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 	}
 	for i, s := range secrets {
 		if !timeLeft(ctx, begun) {
+			mu.Lock()
 			for _, left := range secrets[i:] {
 				out.Left = append(out.Left, left.Name)
 			}
+			mu.Unlock()
 			break
 		}
 		queue <- s
@@ -83,6 +87,9 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 		inv.cursor = out.Left[0]
 		inv.metrics.left(len(out.Left))
 		inv.Log.WarnContext(ctx, "no time for all secrets", "left", len(out.Left), "of", len(secrets))
+		if len(out.Left) == len(secrets) {
+			errs = append(errs, &rota.Error{Op: "sweep", Class: rota.Wait, Hint: "a longer timeout of the function", Err: errors.New("there was not the time for a single secret")})
+		}
 	}
 	return out, errors.Join(errs...)
 }
