@@ -1,3 +1,5 @@
+//go:build !lambda
+
 // The command rota rotates credentials end to end.
 package main
 

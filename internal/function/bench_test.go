@@ -21,6 +21,11 @@ func BenchmarkColdStart(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	bootstrap, err := testenv.ProgramForLambda(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("bootstrap", func(b *testing.B) { coldStart(b, bootstrap) })
 	b.Run("rota", func(b *testing.B) { coldStart(b, program) })
 	b.Run("python", func(b *testing.B) { coldStart(b, testenv.VenvProgram(b, "python"), script) })
 }
