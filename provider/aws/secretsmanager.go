@@ -117,7 +117,7 @@ func (s *secretStore) Describe(ctx context.Context) (rota.Contents, error) {
 		return id == emptyVersion || len(out.VersionIdsToStages[id]) == 0
 	})
 	announced := ""
-	if id := holder(out, rota.Pending); id != holder(out, rota.Current) {
+	if id := holder(out, rota.Pending); id != "" && slices.Equal(out.VersionIdsToStages[id], []string{string(rota.Pending)}) && !(rota.Version{ID: id}).Ours() {
 		announced = id
 	}
 	dates, err := s.dates(ctx, ids, announced)
