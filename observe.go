@@ -55,7 +55,8 @@ func (w *work) identify(ctx context.Context, versions []Version) error {
 		}
 		c, err := w.get(ctx, v.ID)
 		if errors.Is(err, ErrNotFound) {
-			continue // a version without a value: nobody's credential yet
+			v.Empty = true // nobody's credential yet
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("read version %s: %w", v.ID, err)
@@ -104,7 +105,7 @@ func (w *work) forget(contents Contents) {
 	})
 	var intents []Intent
 	for _, i := range w.progress.Intents {
-		if _, stored := FindID(contents.Versions, i.Version); !stored && now.Sub(i.Until) < Day {
+		if !hasValue(contents.Versions, i.Version) && now.Sub(i.Until) < Day {
 			intents = append(intents, i)
 		}
 	}

@@ -439,7 +439,7 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 func (v *view) settled() time.Time {
 	var at time.Time
 	for _, i := range v.Progress.Intents {
-		if _, stored := FindID(v.Contents.Versions, i.Version); stored {
+		if hasValue(v.Contents.Versions, i.Version) {
 			continue
 		}
 		if end := i.At.Add(v.Traits.Settle); end.After(at) && v.now.Before(i.Until.Add(Day)) {

@@ -77,7 +77,7 @@ func ruleOrphans(v *view) (Decision, bool) {
 // where a version's credential is not known, nothing is an orphan.
 func (v *view) stored(credentialID string) bool {
 	for _, version := range v.Contents.Versions {
-		if version.CredentialID == credentialID || version.CredentialID == "" {
+		if version.CredentialID == credentialID || version.CredentialID == "" && !version.Empty {
 			return true
 		}
 	}

@@ -50,16 +50,19 @@ func (w *work) deactivate(ctx context.Context, d Decision) error {
 // currentWorks logs in with the current credential once more, before the only
 // other one is switched off.
 func (w *work) currentWorks(ctx context.Context) error {
+	if err := w.currentLogsIn(ctx); err != nil {
+		return fmt.Errorf("the current credential must log in before the previous one is deactivated: %w", err)
+	}
+	return nil
+}
+
+func (w *work) currentLogsIn(ctx context.Context) error {
 	current, _ := Find(w.state.Contents.Versions, Current)
 	c, err := w.get(ctx, current.ID)
 	if err != nil {
 		return err
 	}
-	err = w.retry(ctx, 3, "issuer.test", current.CredentialID, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
-	if err != nil {
-		return fmt.Errorf("the current credential must log in before the previous one is deactivated: %w", err)
-	}
-	return nil
+	return w.retry(ctx, 3, "issuer.test", current.CredentialID, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
 }
 
 // delete removes an inactive credential at the issuer, then its version's
@@ -101,10 +104,10 @@ func (w *work) delete(ctx context.Context, d Decision) error {
 }
 
 // unlabel takes all labels off a version; the last one off frees its place in
-// the store. ROTA_ADOPTED outlasts the others: a version without it would be
-// somebody else's, and not found again.
+// the store. The mark that it is Rota's outlasts the others: a version without
+// it would be somebody else's, and not found again.
 func (w *work) unlabel(ctx context.Context, v Version) error {
-	for _, l := range []Label{Deactivated, Served, Previous, Pending, Adopted} {
+	for _, l := range []Label{Deactivated, Served, Previous, Pending, Adopted, Made(v.ID)} {
 		if !v.Has(l) {
 			continue
 		}

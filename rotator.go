@@ -210,6 +210,7 @@ type work struct {
 	restoredAt time.Time // when the journal was put back to an older state
 	outdated   string    // the current version that was refused since
 	neighbors  []Neighbor
+	looks      int          // of a driven turn, at whether the previous credential is idle
 	sampled    bool         // a look at sampled evidence was counted in this turn
 	seen       []Credential // values that passed through, for the sanitiser
 	result     Result
@@ -301,7 +302,7 @@ func (w *work) act(ctx context.Context) error {
 			d = w.Plan(w.state, w.s.Policy, w.Now())
 		}
 		w.outlive(d)
-		if d.Step != None && w.force == None && (w.asked == Deactivate || w.asked == Delete) {
+		if d.Step != None && (w.force == None && (w.asked == Deactivate || w.asked == Delete) || w.twice(d)) {
 			// What was asked for is done; what else is due is for the next turn.
 			d = Decision{Next: d.Step, Due: d.Due, At: w.Now(), Reason: d.Reason}
 		}
@@ -321,6 +322,13 @@ func (w *work) act(ctx context.Context) error {
 		w.succeeded(d)
 	}
 	return &Error{Op: "advance", Class: Stop, Err: fmt.Errorf("still not done after %d steps, the last of them %s", maxSteps, w.result.Last.Step)}
+}
+
+// twice tells that what was asked for was done in an earlier turn, and that d is
+// the step after it: a deactivation that is asked for again deletes nothing.
+func (w *work) twice(d Decision) bool {
+	previous, ok := Find(w.state.Contents.Versions, Previous)
+	return w.asked == Deactivate && d.Step == Delete && ok && d.Version == previous.ID
 }
 
 // do carries out one step.

@@ -1,6 +1,7 @@
 package rota
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 func (w *work) create(ctx context.Context, d Decision) error {
 	traits := w.s.Issuer.Traits()
 	current, _ := Find(w.state.Contents.Versions, Current)
-	d.Version = w.NewID()
+	d.Version = cmp.Or(d.Version, w.NewID())
 	w.update(d.Version, func(vp *VersionProgress) { vp.Base = current.ID })
 	if traits.IssuerChooses {
 		intent := Intent{Version: d.Version, At: w.Now(), Until: w.Now().Add(w.CallTimeout)}
@@ -48,7 +49,7 @@ func (w *work) create(ctx context.Context, d Decision) error {
 	d.Credential = w.s.Issuer.CredentialID(c)
 	w.update(d.Version, func(vp *VersionProgress) { vp.CredentialID = d.Credential })
 	err = w.retry(ctx, 4, "store.put", d.Version, func(ctx context.Context) error {
-		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{Pending}})
+		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: newLabels(d.Version)})
 	})
 	if err != nil {
 		err = fmt.Errorf("store the new credential: %w", err)

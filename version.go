@@ -29,7 +29,15 @@ const (
 	Adopted Label = "ROTA_ADOPTED"
 )
 
-// Labels is every label that Rota moves.
+// madePrefix begins the labels that mark versions whose id somebody else chose,
+// as Secrets Manager does at its own rotation, though Rota made the credential.
+const madePrefix = "ROTA_MADE_"
+
+// Made is the label that marks the version of that id as Rota's, where its id
+// does not say so. Each version has its own, so that none takes it from another.
+func Made(version string) Label { return Label(madePrefix + version) }
+
+// Labels is every label that Rota moves, but for those of [Made].
 func Labels() []Label { return []Label{Pending, Current, Previous, Served, Deactivated, Adopted} }
 
 // Version is a credential in a store, without its value.
@@ -42,6 +50,9 @@ type Version struct {
 	// access key's id or a role's name. Stores leave it empty; observation
 	// fills it in, or NoCredential where the value holds none.
 	CredentialID string `json:"credential_id,omitempty"`
+	// Empty tells that the version was announced and has no value yet, as at
+	// the beginning of Secrets Manager's own rotation. Observation fills it in.
+	Empty bool `json:"empty,omitempty"`
 }
 
 // NoCredential stands for the name of a credential in a version whose value
@@ -60,7 +71,17 @@ func (v Version) Has(l Label) bool { return slices.Contains(v.Labels, l) }
 
 // Ours tells whether Rota made or adopted the version's credential. Rota
 // changes and deletes no other.
-func (v Version) Ours() bool { return strings.HasPrefix(v.ID, versionPrefix) || v.Has(Adopted) }
+func (v Version) Ours() bool {
+	return strings.HasPrefix(v.ID, versionPrefix) || v.Has(Adopted) || v.Has(Made(v.ID))
+}
+
+// newLabels are those of a new version: pending, and marked as Rota's.
+func newLabels(version string) []Label {
+	if strings.HasPrefix(version, versionPrefix) {
+		return []Label{Pending}
+	}
+	return []Label{Pending, Made(version)}
+}
 
 // Find gives the version that carries the label.
 func Find(versions []Version, l Label) (Version, bool) {
@@ -69,6 +90,12 @@ func Find(versions []Version, l Label) (Version, bool) {
 		return Version{}, false
 	}
 	return versions[i], true
+}
+
+// hasValue tells whether the store has the value of that version.
+func hasValue(versions []Version, id string) bool {
+	v, ok := FindID(versions, id)
+	return ok && !v.Empty
 }
 
 // FindID gives the version of that id.

@@ -141,5 +141,17 @@ func (f *File) Names() []string {
 // secret that the file does not have.
 func (f *File) Policy(name string) rota.Policy { return f.policies[name] }
 
+// IAMUser is the IAM user whose access key a secret holds; "" where the file
+// gives it by a reference, and false where it holds none.
+func (f *File) IAMUser(name string) (user string, ok bool) {
+	for _, s := range f.Document.Secrets {
+		if s.Name.Text == name && s.Issuer.IAMAccessKey != nil {
+			user, _ = s.Issuer.IAMAccessKey.User.literal()
+			return user, true
+		}
+	}
+	return "", false
+}
+
 // folder is where relative paths start.
 func (f *File) folder() string { return filepath.Dir(f.Path) }

@@ -1,3 +1,5 @@
+//go:build !lambda
+
 // The command rota rotates credentials end to end.
 package main
 
@@ -9,6 +11,7 @@ import (
 	_ "time/tzdata" // windows have time zones; a small container may have none
 
 	"rota/internal/cli"
+	"rota/internal/function"
 )
 
 func main() { os.Exit(run()) }
@@ -17,6 +20,10 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if function.InLambda() {
+		function.Start(ctx, os.Stdout, os.Stderr)
+		return 0
+	}
 	context.AfterFunc(ctx, stop)
 	return cli.Run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 }

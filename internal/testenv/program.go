@@ -17,6 +17,17 @@ func Program(dir string) (string, error) {
 	return program, nil
 }
 
+// ProgramForLambda is Program as make lambda builds it.
+func ProgramForLambda(dir string) (string, error) {
+	program := filepath.Join(dir, "bootstrap")
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda", "-ldflags", "-s -w", "-o", program, "rota/cmd/rota")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build rota for Lambda: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
 // MainWithProgram is a package's TestMain that builds rota first, once for all
 // tests, and tells its path.
 func MainWithProgram(m *testing.M, program *string) int {

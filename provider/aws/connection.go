@@ -61,6 +61,7 @@ type Connection struct {
 	name   string
 	region string
 	role   string // the role that was configured, "" for none
+	loaded awssdk.Config
 
 	externalID string        // that goes with the role
 	patience   time.Duration // the most to wait between two tries of anything
@@ -134,6 +135,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		role:       cfg.RoleARN,
 		externalID: cfg.ExternalID,
 		patience:   backoff,
+		loaded:     loaded,
 
 		iam:     iam.NewFromConfig(loaded),
 		sts:     sts.NewFromConfig(loaded),

@@ -116,12 +116,19 @@ func (s *secretStore) Describe(ctx context.Context) (rota.Contents, error) {
 	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(out.VersionIdsToStages)), func(id string) bool {
 		return id == emptyVersion || len(out.VersionIdsToStages[id]) == 0
 	})
-	dates, err := s.dates(ctx, ids)
+	announced := ""
+	if id := holder(out, rota.Pending); id != "" && slices.Equal(out.VersionIdsToStages[id], []string{string(rota.Pending)}) && !(rota.Version{ID: id}).Ours() {
+		announced = id
+	}
+	dates, err := s.dates(ctx, ids, announced)
 	if err != nil {
 		return rota.Contents{}, err
 	}
 	for _, id := range ids {
 		v := rota.Version{ID: id, CreatedAt: dates[id]}
+		if v.CreatedAt.IsZero() {
+			v.CreatedAt = contents.ChangedAt // announced, with the secret's last change at the latest
+		}
 		for _, label := range slices.Sorted(slices.Values(out.VersionIdsToStages[id])) {
 			v.Labels = append(v.Labels, rota.Label(label))
 		}
@@ -132,8 +139,9 @@ func (s *secretStore) Describe(ctx context.Context) (rota.Contents, error) {
 }
 
 // dates are when the versions were made. AWS is asked only for versions that
-// were never seen before.
-func (s *secretStore) dates(ctx context.Context, ids []string) (map[string]time.Time, error) {
+// were never seen before. One that is only announced, as at the beginning of
+// Secrets Manager's own rotation, has no value yet and may not be listed.
+func (s *secretStore) dates(ctx context.Context, ids []string, announced string) (map[string]time.Time, error) {
 	s.mu.Lock()
 	known := make(map[string]time.Time, len(ids))
 	for _, id := range ids {
@@ -163,7 +171,7 @@ func (s *secretStore) dates(ctx context.Context, ids []string) (map[string]time.
 		}
 	}
 	for _, id := range ids {
-		if _, ok := known[id]; !ok { // a version of unknown age must not look old
+		if _, ok := known[id]; !ok && id != announced { // a version of unknown age must not look old
 			return nil, &rota.Error{System: s.connection.system(), Op: s.op("list versions of"), Class: rota.Wait,
 				Err: fmt.Errorf("the date of version %s is not listed yet", id)}
 		}

@@ -53,6 +53,7 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) error {
 		SecretId:           &s.cfg.Name,
 		ClientRequestToken: &r.Version,
 		SecretString:       &text,
+		RotationToken:      rotationToken(ctx),
 		VersionStages:      labels, // without any, AWS would promote at once
 	})
 	if _, exists := errors.AsType[*types.ResourceExistsException](err); exists {

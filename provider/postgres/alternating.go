@@ -16,11 +16,18 @@ type AlternatingConfig struct {
 	Roles [2]string
 	Group string
 	Rules rota.PasswordRules
+	// Clone makes the second role where it does not exist yet, as a member of
+	// the first, which so has the first one's rights. What it creates itself
+	// belongs to it alone: a Group is better where roles create things.
+	Clone bool
 }
 
 // alternating rotates two roles in turn: while the new one is delivered, the
 // other stays valid.
-type alternating struct{ roles }
+type alternating struct {
+	roles
+	clone bool
+}
 
 // Alternating gives the issuer of a pair of roles.
 func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
@@ -39,7 +46,7 @@ func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &alternating{roles: r}, nil
+	return &alternating{roles: r, clone: cfg.Clone}, nil
 }
 
 // Traits tell that two credentials may be valid at once.
@@ -60,6 +67,37 @@ func (a *alternating) Create(ctx context.Context, r rota.CreateRequest) (rota.Cr
 			Err: fmt.Errorf("%w: both are taken", rota.ErrLimit), Hint: "retire the previous credential first"}
 	}
 	return a.generate(a.names[i])
+}
+
+// Set is that of a role, which is made first where it is to be a clone of the
+// other.
+func (a *alternating) Set(ctx context.Context, s rota.SetRequest) error {
+	if role := a.CredentialID(s.Credential); a.clone && role == a.names[1] {
+		if err := a.ensure(ctx, role); err != nil {
+			return err
+		}
+	}
+	return a.roles.Set(ctx, s)
+}
+
+// ensure makes a role that can't log in yet, as a member of the first. One that
+// exists is left as it is.
+func (a *alternating) ensure(ctx context.Context, role string) error {
+	op := "make role " + role + " with the rights of " + a.names[0]
+	return a.conn.within(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Conn().PgConn().Exec(ctx, lockRole(role)).ReadAll(); err != nil {
+			return err
+		}
+		var there bool
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", role).Scan(&there); err != nil || there {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "CREATE ROLE "+quote(role)+" NOLOGIN"); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "GRANT "+quote(a.names[0])+" TO "+quote(role))
+		return err
+	})
 }
 
 // Deactivate ends the validity of the role's password, which can be undone.

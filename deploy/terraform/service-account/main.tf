@@ -7,7 +7,7 @@ locals {
     deactivate = var.rotate_every_days + var.deactivate_previous_after_days
     delete     = var.rotate_every_days + var.deactivate_previous_after_days + var.delete_previous_after_days
   }
-  event = { username = aws_iam_user.this.name, secret_name = aws_secretsmanager_secret.this.name, topic_arn = aws_sns_topic.this.arn }
+  event = { username = aws_iam_user.this.name, secret = aws_secretsmanager_secret.this.name }
 }
 
 resource "aws_iam_user" "this" {
@@ -50,7 +50,7 @@ resource "aws_secretsmanager_secret" "this" {
   description             = "Access key of the IAM user ${var.name}, kept fresh by Rota"
   kms_key_id              = var.kms_key_arn
   recovery_window_in_days = var.recovery_window_days
-  tags                    = merge(var.tags, { "rota:iam-user" = var.name })
+  tags                    = merge(var.tags, { "rota:iam-user" = var.name, "rota:topic" = aws_sns_topic.this.arn })
 
   lifecycle {
     ignore_changes = [tags["rota:intent"], tags_all["rota:intent"]] # Rota's note of a key that it is making

@@ -38,7 +38,7 @@ resource "aws_lambda_invocation" "first_key" {
   depends_on    = [aws_iam_role_policy.function]
 
   lifecycle {
-    ignore_changes = [input] # a changed topic is no reason for a new key
+    ignore_changes = [input] # a renamed secret is no reason for a new key
   }
 }
 

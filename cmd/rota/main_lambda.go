@@ -1,0 +1,26 @@
+//go:build lambda
+
+// The command rota as a Lambda function alone, without the command line, the
+// server and the daemon: half the size, and half the memory.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // windows have time zones; Lambda's image may have none
+
+	"rota/internal/function"
+)
+
+func main() {
+	if !function.InLambda() {
+		fmt.Fprintln(os.Stderr, "rota: this program was built for AWS Lambda, and runs nowhere else (try: make build)")
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	function.Start(ctx, os.Stdout, os.Stderr)
+}

@@ -1,0 +1,113 @@
+package function
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"rota"
+	"rota/provider/aws"
+)
+
+// Tags of a secret that say how it is rotated, where its value does not.
+const (
+	userTag      = "rota:iam-user"
+	accessKeyTag = "rota:access-key-field"
+	secretKeyTag = "rota:secret-key-field"
+	rolesTag     = "rota:users" // single or alternating
+	topicTag     = "rota:topic" // the ARN of the owner's topic
+)
+
+// described is the secret that is kept in an entry of Secrets Manager: as the
+// configuration has it, else as the entry describes itself.
+func (inv *invocation) described(ctx context.Context, id string) (*rota.Secret, error) {
+	if s, err := inv.configured(id); s != nil || err != nil {
+		return s, err
+	}
+	entry, err := inv.aws.Entry(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s := &rota.Secret{Name: entry.Name, Policy: inv.settings.beforeCreate()}
+	switch engine := entry.Values.Field("engine"); {
+	case engine == "postgres" || engine == "postgresql" || engine == "aurora-postgresql":
+		err = inv.postgres(ctx, s, entry)
+	case engine == "mysql" || engine == "mariadb" || engine == "aurora-mysql":
+		err = &configError{fmt.Errorf("secret %s: engine %s is not known to this Rota yet: only postgres", entry.Name, engine)}
+	case engine != "":
+		err = &configError{fmt.Errorf("secret %s: its engine is none that Rota knows (try: postgres)", entry.Name)}
+	default:
+		err = inv.accessKeys(s, entry)
+	}
+	if err != nil {
+		return nil, err
+	}
+	inv.join(s, entry.Tags[topicTag])
+	return s, nil
+}
+
+// accessKeys describes the access key of an IAM user. The user is named by a
+// tag, by the environment, or by the entry's field username.
+func (inv *invocation) accessKeys(s *rota.Secret, entry aws.Entry) error {
+	user := cmp.Or(entry.Tags[userTag], inv.settings.user, entry.Values.Field(rota.FieldUsername))
+	if user == "" {
+		return &configError{fmt.Errorf("secret %s says neither whose access key it holds nor which database it is for (try: the tag %s with the IAM user's name, a field engine, or an entry in rota.yaml)",
+			entry.Name, userTag)}
+	}
+	fields, err := inv.fields(entry)
+	if err != nil {
+		return err
+	}
+	s.Issuer = inv.aws.AccessKeys(aws.AccessKeysConfig{User: user})
+	s.Store = inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields})
+	return nil
+}
+
+// pairs are the names that the two fields of an access key go by.
+var pairs = [][2]string{
+	{"AccessKey", "SecretKey"},
+	{rota.FieldAccessKeyID, rota.FieldSecretAccessKey},
+	{"AccessKeyId", "SecretAccessKey"},
+	{"aws_access_key_id", "aws_secret_access_key"},
+	{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
+	{"access-key-id", "secret-access-key"},
+	{"access-id", "secret-key"},
+	{"access_key", "secret_key"},
+	{"accessKeyId", "secretAccessKey"},
+}
+
+// fields are the names of the access key's fields: those that a tag or the
+// environment gives, else a usual pair that is there, else the first.
+func (inv *invocation) fields(entry aws.Entry) (rota.FieldMap, error) {
+	id := cmp.Or(entry.Tags[accessKeyTag], inv.settings.accessKeyField)
+	secret := cmp.Or(entry.Tags[secretKeyTag], inv.settings.secretKeyField)
+	switch {
+	case (id == "") != (secret == ""):
+		return rota.FieldMap{}, &configError{fmt.Errorf("secret %s: the tags %s and %s go together", entry.Name, accessKeyTag, secretKeyTag)}
+	case id == "":
+		id, secret = pairs[0][0], pairs[0][1]
+		for _, p := range pairs {
+			if entry.Values.Field(p[0]) != "" && entry.Values.Field(p[1]) != "" {
+				id, secret = p[0], p[1]
+				break
+			}
+		}
+	}
+	return rota.ParseFieldMap(map[string]string{id: rota.FieldAccessKeyID, secret: rota.FieldSecretAccessKey}, nil)
+}
+
+// missing names the fields that an entry lacks.
+func missing(entry aws.Entry, names ...string) error {
+	var lacks []string
+	for _, n := range names {
+		if entry.Values.Field(n) == "" {
+			lacks = append(lacks, n)
+		}
+	}
+	if len(lacks) == 0 {
+		return nil
+	}
+	return &configError{errors.New("secret " + entry.Name + ": its value lacks the fields " + strings.Join(lacks, ", "))}
+}

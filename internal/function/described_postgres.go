@@ -1,0 +1,131 @@
+package function
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"rota"
+	"rota/provider/aws"
+	"rota/provider/postgres"
+)
+
+// cloneSuffix tells the second of two alternating users, as in AWS's own
+// rotation functions.
+const cloneSuffix = "_clone"
+
+// postgres describes a database user by the fields of AWS's own rotation
+// functions: engine, host, port, username, password, dbname, ssl, masterarn.
+//
+// With masterarn Rota logs in as the master, and two users alternate, as there;
+// without it the user changes its own password.
+func (inv *invocation) postgres(ctx context.Context, s *rota.Secret, entry aws.Entry) error {
+	if err := missing(entry, "host", "username"); err != nil {
+		return err
+	}
+	cfg, err := inv.database(entry)
+	if err != nil {
+		return err
+	}
+	fields, err := rota.ParseFieldMap(map[string]string{"username": rota.FieldUsername, "password": rota.FieldPassword}, nil)
+	if err != nil {
+		return err
+	}
+	s.Store = inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields})
+	user, master := entry.Values.Field("username"), entry.Values.Field("masterarn")
+	if master == "" {
+		s.Issuer, err = postgres.Own(entry.Name, cfg, postgres.OwnConfig{Role: user, Rules: inv.settings.rules, Known: stored(s.Store)})
+		return wrong(err)
+	}
+	if err := inv.asMaster(ctx, &cfg, master); err != nil {
+		return err
+	}
+	c, err := postgres.New(entry.Name, cfg)
+	if err != nil {
+		return &configError{err}
+	}
+	inv.closers = append(inv.closers, c.Close)
+	switch way := entry.Tags[rolesTag]; way {
+	case "single":
+		s.Issuer, err = c.Password(postgres.PasswordConfig{Role: user, Rules: inv.settings.rules})
+	case "alternating", "":
+		first := strings.TrimSuffix(user, cloneSuffix)
+		s.Issuer, err = c.Alternating(postgres.AlternatingConfig{Roles: [2]string{first, first + cloneSuffix}, Clone: true, Rules: inv.settings.rules})
+	default:
+		err = fmt.Errorf("secret %s: the tag %s is none of single and alternating", entry.Name, rolesTag)
+	}
+	return wrong(err)
+}
+
+func wrong(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &configError{err}
+}
+
+// database is where the entry's user logs in.
+func (inv *invocation) database(entry aws.Entry) (postgres.Config, error) {
+	v := entry.Values
+	cfg := postgres.Config{
+		Host: v.Field("host"), Database: v.Field("dbname"),
+		SSLMode: inv.settings.sslMode, SSLRootCert: inv.settings.sslRootCert,
+	}
+	if text := v.Field("port"); text != "" {
+		port, err := strconv.Atoi(text)
+		if err != nil {
+			return cfg, &configError{fmt.Errorf("secret %s: its port is no number", entry.Name)}
+		}
+		cfg.Port = port
+	}
+	if v.Field("ssl") == "false" && cfg.SSLMode == "" {
+		cfg.SSLMode = "disable"
+	}
+	return cfg, nil
+}
+
+// asMaster has Rota log in with the master's secret.
+func (inv *invocation) asMaster(ctx context.Context, cfg *postgres.Config, id string) error {
+	master, err := inv.aws.Entry(ctx, id)
+	if err != nil {
+		return fmt.Errorf("the master's secret: %w", err)
+	}
+	if err := missing(master, "username", "password"); err != nil {
+		return fmt.Errorf("the master's secret: %w", err)
+	}
+	if host := master.Values.Field("host"); host != "" && host != cfg.Host {
+		return &configError{fmt.Errorf("the master's secret %s is for host %s, and this one for %s", master.Name, host, cfg.Host)}
+	}
+	cfg.Username, cfg.Password = master.Values.Field("username"), master.Values.Field("password")
+	return nil
+}
+
+// stored are the credentials that a store holds, the likeliest to be in force
+// first.
+func stored(store rota.Store) func(context.Context) ([]rota.Credential, error) {
+	return func(ctx context.Context) ([]rota.Credential, error) {
+		contents, err := store.Describe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var all []rota.Credential
+		for _, label := range []rota.Label{rota.Current, rota.Pending, rota.Previous} {
+			v, ok := rota.Find(contents.Versions, label)
+			if !ok {
+				continue
+			}
+			c, err := store.Get(ctx, rota.GetRequest{Version: v.ID})
+			if errors.Is(err, rota.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, c)
+		}
+		return all, nil
+	}
+}

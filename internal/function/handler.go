@@ -1,0 +1,146 @@
+package function
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"rota"
+)
+
+// Options are what a handler needs of the world.
+type Options struct {
+	// LookupEnv looks settings up. Defaults to os.LookupEnv.
+	LookupEnv func(string) (string, bool)
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+	// Sleep waits. Defaults to a timer that ends with ctx.
+	Sleep func(context.Context, time.Duration) error
+	// Log hears of every step. Defaults to nothing.
+	Log *slog.Logger
+	// Metrics gets lines of CloudWatch's embedded metric format. Defaults to
+	// nothing.
+	Metrics io.Writer
+}
+
+// New reads the settings and makes a handler. It calls nothing outside.
+func New(o Options) (*Handler, error) {
+	if o.LookupEnv == nil {
+		o.LookupEnv = os.LookupEnv
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = io.Discard
+	}
+	s, err := readSettings(o.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{Options: o, settings: s}, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// Handle carries out one event. Its answer holds no value, nor does the error,
+// which is one of Lambda's with a type of its own: InvalidEvent,
+// InvalidConfiguration, Held, or by what helps, RotationStopped (a person),
+// RotationRetryable (time) and ValueRejected (another rotation).
+func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (any, error) {
+	ctx, cancel := withMargin(ctx)
+	defer cancel()
+	out, err := h.handle(ctx, raw)
+	if err != nil {
+		typed := messages.InvokeResponse_Error{Type: typeOf(err), Message: err.Error()}
+		h.Log.ErrorContext(ctx, "failed", "type", typed.Type, "error", typed.Message)
+		return nil, typed
+	}
+	return out, nil
+}
+
+func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) {
+	if h.refused != nil {
+		return nil, h.refused
+	}
+	e, err := recognise(raw)
+	if err != nil {
+		return nil, err
+	}
+	h.Log.InfoContext(ctx, "event", "kind", e.kind())
+	id := ""
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		id = lc.AwsRequestID
+	}
+	if s, ok := e.(sweepEvent); ok && s.ID != "" {
+		id = s.ID // the same, however often the event is delivered
+	}
+	inv, err := h.begin(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer inv.end()
+	switch e := e.(type) {
+	case rotationEvent:
+		return inv.rotate(ctx, e)
+	case lifecycleEvent:
+		return inv.lifecycle(ctx, e)
+	case sweepEvent:
+		if h.settings.user != "" && e.Action == "" {
+			return inv.single(ctx)
+		}
+		return inv.sweep(ctx, e)
+	}
+	if h.settings.user != "" {
+		return inv.single(ctx)
+	}
+	return nil, &eventError{reason: "it is empty, and the environment names no user"}
+}
+
+// typeOf is the error's type for Lambda, by which alarms and logs are filtered.
+func typeOf(err error) string {
+	if _, ok := errors.AsType[*eventError](err); ok {
+		return "InvalidEvent"
+	}
+	if _, ok := errors.AsType[*heldError](err); ok {
+		return "Held"
+	}
+	if _, ok := errors.AsType[*configError](err); ok {
+		return "InvalidConfiguration"
+	}
+	switch rota.ClassOf(err) {
+	case rota.Stop:
+		return "RotationStopped"
+	case rota.Regenerate:
+		return "ValueRejected"
+	}
+	return "RotationRetryable"
+}
+
+// WithRequestID gives an invocation the id of Lambda's request, which what it
+// makes is named after, so that a repetition finds it.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: id})
+}

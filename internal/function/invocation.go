@@ -1,0 +1,167 @@
+package function
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"rota"
+	"rota/config"
+	"rota/provider/aws"
+)
+
+// invocation is one call of the function: what it needs is made when it is first
+// needed, and closed at its end.
+type invocation struct {
+	*Handler
+	id      string // names what this invocation makes: the same when it is repeated
+	aws     *aws.Connection
+	file    *config.File
+	wired   *config.Wired
+	journal *journal
+	metrics *metrics
+	closers []func()
+}
+
+// Handler is what recognises events and carries them out. It may be called by
+// one goroutine at a time, as Lambda does.
+type Handler struct {
+	Options
+	settings   settings
+	connection *aws.Connection // the function's own, once made
+	refused    error           // what is wrong with the settings
+	cursor     string          // where the next sweep begins: the secret that was left
+}
+
+// begin makes an invocation's parts, the configuration included.
+func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
+	inv := &invocation{Handler: h, id: id}
+	inv.metrics = newMetrics(h.settings.namespace, h.Metrics, h.Now)
+	inv.journal = &journal{now: h.Now, log: h.Log, told: inv.metrics.entry, secrets: map[string]*kept{}}
+	if h.connection == nil {
+		c, err := aws.New(ctx, "function", aws.Config{Endpoint: h.settings.endpoint})
+		if err != nil {
+			return nil, &configError{err}
+		}
+		h.connection = c
+	}
+	inv.aws = h.connection
+	if !h.settings.configured() {
+		return inv, nil
+	}
+	var err error
+	if inv.file, err = load(ctx, h.settings, inv.aws); err != nil {
+		return nil, err
+	}
+	if inv.wired, err = inv.file.Wire(ctx, config.Environment{LookupEnv: h.LookupEnv}); err != nil {
+		return nil, err
+	}
+	inv.closers = append(inv.closers, func() { _ = inv.wired.Close() })
+	for _, s := range inv.wired.Secrets {
+		inv.join(s, "")
+	}
+	return inv, nil
+}
+
+func (inv *invocation) end() {
+	for _, end := range slices.Backward(inv.closers) {
+		end()
+	}
+	inv.metrics.flush()
+}
+
+// join tells the journal of a secret, and the owner's topics of what happens to
+// it: that of the function, and the secret's own, "" for none.
+func (inv *invocation) join(s *rota.Secret, own string) {
+	for _, arn := range []string{inv.settings.topic, own} {
+		if arn == "" {
+			continue
+		}
+		topic := inv.aws.Topic(arn)
+		if !slices.ContainsFunc(s.Notifiers, func(n rota.Notifier) bool { return n.Name() == topic.Name() }) {
+			s.Notifiers = append(s.Notifiers, topic)
+		}
+	}
+	inv.journal.add(s)
+}
+
+// rotator carries out steps. What it makes first is named after the invocation,
+// so that a repetition of the same event finds it.
+func (inv *invocation) rotator() *rota.Rotator {
+	first := true
+	return &rota.Rotator{
+		Journal: inv.journal, Now: inv.Now, Sleep: inv.Sleep, Log: inv.Log, Actor: "function",
+		NewID: func() string {
+			if _, err := uuid.Parse(inv.id); err != nil || !first {
+				return rota.NewVersionID()
+			}
+			first = false
+			return inv.version()
+		},
+	}
+}
+
+// version is the id of the version that this invocation makes.
+func (inv *invocation) version() string { return "rota-" + inv.id }
+
+// configured is the secret of rota.yaml that is kept in that entry of Secrets
+// Manager, nil where there is none.
+func (inv *invocation) configured(id string) (*rota.Secret, error) {
+	if inv.wired == nil {
+		return nil, nil
+	}
+	var found []*rota.Secret
+	for _, s := range inv.wired.Secrets {
+		if aws.Holds(s.Store, id) {
+			found = append(found, s)
+		}
+	}
+	switch len(found) {
+	case 0:
+		if len(inv.wired.Broken) > 0 {
+			// It may be one of those that could not be wired.
+			return nil, &configError{fmt.Errorf("no secret of the configuration is kept in %s, and some can't be used: %w", id, firstBroken(inv.wired))}
+		}
+		return nil, nil
+	case 1:
+		return found[0], nil
+	}
+	return nil, &configError{fmt.Errorf("secrets %s and %s of the configuration are both kept in %s", found[0].Name, found[1].Name, id)}
+}
+
+func firstBroken(w *config.Wired) error {
+	names := make([]string, 0, len(w.Broken))
+	for name := range w.Broken {
+		names = append(names, name)
+	}
+	return w.Broken[slices.Min(names)]
+}
+
+// byEvents is a policy under which nothing happens by itself: events say when.
+func (s settings) byEvents() rota.Policy {
+	const never = 100 * 365 * rota.Day
+	return rota.Policy{DeactivatePreviousAfter: never, DeletePreviousAfter: 2 * never, UnusedFor: cmp.Or(s.unusedFor, 7*rota.Day)}
+}
+
+// beforeCreate is a policy under which the previous credential stays until the
+// next is made.
+func (s settings) beforeCreate() rota.Policy {
+	return rota.Policy{Retire: rota.BeforeCreate, UnusedFor: s.unusedFor}
+}
+
+// margin is what is left of an invocation's time for its answer.
+const margin = 2 * time.Second
+
+// withMargin ends a little before Lambda would end the process, so that what was
+// begun is written down and the answer given.
+func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(margin, time.Until(deadline)/5)))
+}

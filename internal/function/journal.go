@@ -1,0 +1,150 @@
+package function
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"rota"
+	"rota/provider/aws"
+)
+
+// journal is the progress of one invocation, in memory. What must outlive it is
+// in the store: milestones are labels, and the intents, which nothing else can
+// tell, a tag. Its leases hold within this process; across processes the labels'
+// compare-and-swap decides, and one invocation at a time is the function's
+// reserved concurrency.
+type journal struct {
+	now  func() time.Time
+	log  *slog.Logger
+	told func(rota.Entry) // hears of every entry, for the metrics
+
+	mu      sync.Mutex
+	secrets map[string]*kept
+}
+
+// kept is what there is of one secret.
+type kept struct {
+	tags     aws.Tagger // nil where the store has none
+	busy     bool
+	fence    int64
+	loaded   bool
+	intents  string // as the tag has them
+	progress rota.Progress
+}
+
+var _ rota.Journal = (*journal)(nil)
+
+// add tells the journal of a secret.
+func (j *journal) add(s *rota.Secret) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	tags, _ := s.Store.(aws.Tagger)
+	j.secrets[s.Name] = &kept{tags: tags}
+}
+
+func (j *journal) of(secret string) *kept {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	k := j.secrets[secret]
+	if k == nil {
+		k = &kept{}
+		j.secrets[secret] = k
+	}
+	return k
+}
+
+// Acquire implements [rota.Journal].
+func (j *journal) Acquire(_ context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+	k := j.of(r.Secret)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if k.busy {
+		return rota.Lease{}, &rota.Error{Op: "take the lease of " + r.Secret, Class: rota.Wait, Err: rota.ErrBusy}
+	}
+	k.busy = true
+	k.fence++
+	return rota.Lease{Secret: r.Secret, Holder: r.Holder, Fence: k.fence, TTL: r.TTL, Expires: j.now().Add(r.TTL)}, nil
+}
+
+// Release implements [rota.Journal].
+func (j *journal) Release(_ context.Context, l rota.Lease) error {
+	k := j.of(l.Secret)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if k.fence == l.Fence {
+		k.busy = false
+	}
+	return nil
+}
+
+// Load implements [rota.Journal]. Only the holder of the lease calls it, or who
+// looks and changes nothing.
+func (j *journal) Load(ctx context.Context, secret string) (rota.Progress, error) {
+	k := j.of(secret)
+	j.mu.Lock()
+	loaded, tags := k.loaded, k.tags
+	j.mu.Unlock()
+	var text string
+	if !loaded && tags != nil {
+		all, err := tags.Tags(ctx)
+		if err != nil {
+			return rota.Progress{}, err
+		}
+		text = all[intentTag]
+	}
+	intents, err := decodeIntents(text)
+	if err != nil {
+		return rota.Progress{}, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !k.loaded {
+		k.loaded, k.intents, k.progress.Intents = true, text, intents
+	}
+	return k.progress, nil
+}
+
+// Save implements [rota.Journal]: the tag first, and only then does the call go
+// out that it is about.
+func (j *journal) Save(ctx context.Context, r rota.SaveRequest) error {
+	k := j.of(r.Lease.Secret)
+	j.mu.Lock()
+	lost, before, tags := k.fence != r.Lease.Fence || !k.busy, k.intents, k.tags
+	j.mu.Unlock()
+	if lost {
+		return &rota.Error{Op: "save progress of " + r.Lease.Secret, Class: rota.Stop, Err: rota.ErrFenced}
+	}
+	intents, err := encodeIntents(r.Progress.Intents)
+	if err != nil {
+		return err
+	}
+	if intents != before {
+		if err := keepTag(ctx, tags, intents); err != nil {
+			return fmt.Errorf("keep what is about to be done: %w", err)
+		}
+	}
+	for _, e := range r.Entries {
+		j.log.InfoContext(ctx, "audit", "step", e.Step, "outcome", e.Outcome, "secret", e.Secret, "version", e.Version,
+			"credential", e.Credential, "object", e.Object, "actor", e.Actor, "detail", e.Detail)
+		j.told(e)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	k.intents, k.progress, k.loaded = intents, r.Progress, true
+	return nil
+}
+
+// keepTag writes the tag, or removes it. A store without tags has no issuer that
+// chooses values: it never comes here with one.
+func keepTag(ctx context.Context, tags aws.Tagger, intents string) error {
+	switch {
+	case tags == nil:
+		return &rota.Error{Class: rota.Stop, Hint: "a store in Secrets Manager", Err: fmt.Errorf("the secret's store has no tags")}
+	case intents == "":
+		return tags.RemoveTag(ctx, intentTag)
+	}
+	return tags.SetTag(ctx, intentTag, intents)
+}

@@ -1,0 +1,132 @@
+package function
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"rota"
+	"rota/provider/aws"
+)
+
+// heldError is what is asked for and may not be done.
+type heldError struct {
+	secret string
+	d      rota.Decision
+}
+
+func (e *heldError) Error() string { return e.secret + ": " + e.d.Reason }
+
+// lifecycle carries out one act on the access keys of a user.
+func (inv *invocation) lifecycle(ctx context.Context, e lifecycleEvent) (any, error) {
+	id := e.Secret
+	if id == "" && e.Username == inv.settings.user {
+		id = inv.settings.secret
+	}
+	s, err := inv.ofUser(ctx, e.Username, cmp.Or(id, e.Username), inv.settings.byEvents())
+	if err != nil {
+		return nil, err
+	}
+	return inv.force(ctx, s, actions[e.Action])
+}
+
+// ofUser is the secret with a user's access key: as the configuration has it,
+// else one of that name, which is created where it does not exist.
+func (inv *invocation) ofUser(ctx context.Context, user, id string, policy rota.Policy) (*rota.Secret, error) {
+	s, err := inv.configured(id)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		return s, inv.isOf(s, user)
+	}
+	entry, err := inv.aws.Entry(ctx, id)
+	if errors.Is(err, rota.ErrNotFound) {
+		entry, err = aws.Entry{Name: id}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if tagged := entry.Tags[userTag]; tagged != "" && tagged != user {
+		return nil, &configError{fmt.Errorf("secret %s is for user %s, as its tag %s says, and not for %s", entry.Name, tagged, userTag, user)}
+	}
+	fields, err := inv.fields(entry)
+	if err != nil {
+		return nil, err
+	}
+	s = &rota.Secret{
+		Name: entry.Name, Policy: policy, Issuer: inv.aws.AccessKeys(aws.AccessKeysConfig{User: user}),
+		Store: inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields}),
+	}
+	inv.join(s, entry.Tags[topicTag])
+	return s, nil
+}
+
+// isOf refuses a secret of the configuration that is for another user.
+func (inv *invocation) isOf(s *rota.Secret, user string) error {
+	if its, ok := inv.file.IAMUser(s.Name); !ok || its != "" && its != user {
+		return &configError{fmt.Errorf("secret %s of the configuration is not the access key of user %s", s.Name, user)}
+	}
+	return nil
+}
+
+// force has a step taken ahead of the policy's dates, and comes back when it is
+// done or held.
+func (inv *invocation) force(ctx context.Context, s *rota.Secret, step rota.Step) (any, error) {
+	rotator := inv.rotator()
+	state, seen, err := rotator.Observe(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if made, ok := rota.FindID(state.Contents.Versions, inv.version()); ok && step == rota.Create && !made.Has(rota.Pending) {
+		return answer{Secret: s.Name, Version: made.ID, Reason: "this event made it before"}, nil
+	}
+	if step == rota.Create && seen.Hold == rota.NotAdopted && inv.settings.adopt {
+		if _, err := rotator.Adopt(ctx, s, rota.AdoptOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	var done []rota.Decision
+	for {
+		result, err := rotator.Advance(ctx, s, rota.Options{Force: step})
+		done = append(done, result.Done...)
+		inv.metrics.result(result, inv.Now())
+		switch {
+		case err != nil:
+			return nil, err
+		case result.Last.Hold != rota.NotHeld && !slices.ContainsFunc(done, is(wanted(step))):
+			return nil, &heldError{s.Name, result.Last}
+		case step != rota.Create || slices.ContainsFunc(done, is(rota.Promote)):
+			return answer{Secret: s.Name, Version: result.Status.Version, Done: done, Reason: result.Last.Reason}, nil
+		}
+		if err := inv.await(ctx, result.Last.At); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", s.Name, result.Last.Reason, err)
+		}
+	}
+}
+
+// wanted is the step after which what was asked for is done.
+func wanted(step rota.Step) rota.Step {
+	if step == rota.Create {
+		return rota.Promote
+	}
+	return step
+}
+
+func is(step rota.Step) func(rota.Decision) bool {
+	return func(d rota.Decision) bool { return d.Step == step }
+}
+
+// await waits until the issuer shows what a lost answer left, if there is the
+// time for it.
+func (inv *invocation) await(ctx context.Context, until time.Time) error {
+	left := until.Sub(inv.Now())
+	deadline, bounded := ctx.Deadline()
+	if until.IsZero() || left > time.Minute || bounded && time.Until(deadline) < left {
+		return &rota.Error{Class: rota.Wait, Err: errors.New("not done yet"), Hint: "the same event again, later"}
+	}
+	return inv.Sleep(ctx, max(left, 0))
+}

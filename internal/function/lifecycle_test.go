@@ -1,0 +1,235 @@
+package function_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"rota/internal/function/runtimetest"
+	"rota/internal/testenv"
+)
+
+func TestLifecycleEvents(t *testing.T) {
+	c := newCloud(t)
+	topic := c.CreateTopic("owner")
+	f := c.deploy("SNS_TOPIC_ARN=" + topic)
+	succeed(t, f, `{"action": "create", "username": "cms"}`) // no key and no secret yet
+	first, _ := c.pair(user, "AWSCURRENT")
+	c.serves(user, "AWSCURRENT")
+
+	f.Kill()
+	const id = "6b29fc40-ca47-4067-b31d-00dd010662da"
+	for range 2 { // Lambda repeats an event with the same id
+		if err := f.InvokeAs(id, `{"action": "create", "username": "cms"}`).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second, _ := c.pair(user, "AWSCURRENT")
+	if n := len(c.Keys(user)); n != 2 || second == first {
+		t.Fatalf("%d keys, current %s, want a second key once", n, second)
+	}
+	c.serves(user, "AWSPREVIOUS")
+	refuse(t, f, `{"action": "delete", "username": "cms"}`, "Held", "still active")
+	refuse(t, f, `{"action": "create", "username": "cms"}`, "Held", "is not yet retired")
+	c.SetLastUsed(first, time.Now(), "s3", "eu-central-1")
+	refuse(t, f, `{"action": "deactivate", "username": "cms"}`, "Held", "it must be unused for 7d")
+	c.idle()
+	for range 2 { // a deactivation that is delivered twice deletes nothing
+		f.Kill()
+		succeed(t, f, `{"action": "deactivate", "username": "cms"}`)
+	}
+	if keys := c.Keys(user); len(keys) != 2 || keys[0].Status != "Inactive" || keys[1].Status != "Active" {
+		t.Fatalf("keys after the deactivation: %+v", keys)
+	}
+	for range 2 {
+		f.Kill()
+		succeed(t, f, `{"action": "delete", "username": "cms"}`)
+	}
+	if keys := c.Keys(user); len(keys) != 1 || keys[0].ID != second {
+		t.Fatalf("keys after the deletion: %+v", keys)
+	}
+	c.serves(user, "AWSCURRENT")
+	if n := len(c.Published(topic)); n < 4 {
+		t.Errorf("the owner heard of %d changes, want two keys, a deactivation and a deletion", n)
+	}
+}
+
+func TestOneUserAtOnce(t *testing.T) {
+	c := newCloud(t)
+	c.given("prod/cms")
+	f := c.deploy("IAM_USER_NAME="+user, "SECRET_NAME=prod/cms")
+	succeed(t, f, `{}`)
+	schedule, err := os.ReadFile("testdata/events/schedule_rule.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, f, string(schedule), "Held", "it must be unused for 7d")
+	c.idle()
+	for range 2 { // EventBridge may deliver an event twice
+		succeed(t, f, string(schedule))
+	}
+	c.serves("prod/cms", "AWSCURRENT")
+	c.serves("prod/cms", "AWSPREVIOUS")
+	if labels := c.Labels("prod/cms"); labels["AWSCURRENT"] != "rota-53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa" {
+		t.Errorf("AWSCURRENT is on %s, want the version named after the event", labels["AWSCURRENT"])
+	}
+}
+
+func TestAnEventThatFitsNothing(t *testing.T) {
+	c := newCloud(t)
+	refuse(t, c.deploy(), `{}`, "InvalidEvent", "the environment names no user")
+	refuse(t, c.deploy(), `{"username": "cms", "gitlab_project_id": 1}`, "InvalidEvent", "GitLab")
+	refuse(t, c.deploy(), `{"action": "run"}`, "InvalidConfiguration", "ROTA_CONFIG")
+	refuse(t, c.deploy("ROTA_ADOPT=perhaps"), `{}`, "InvalidConfiguration", "ROTA_ADOPT")
+	refuse(t, c.deploy("ROTA_CONFIG=missing.yaml"), `{"action": "run"}`, "InvalidConfiguration", "missing.yaml")
+	if _, _, err := c.CreateSecret("db", `{"engine": "mysql", "host": "h", "username": "u"}`); err != nil {
+		t.Fatal(err)
+	}
+	token, err := c.AnnounceVersion("db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, c.deploy(), stepEvent("db", token, "createSecret"), "InvalidConfiguration", "mysql")
+}
+
+const sweepConfig = `
+connections:
+  prod: {aws: {region: eu-central-1}}
+defaults: {policy: {rotate_every: 90d, deactivate_previous_after: 10d, delete_previous_after: 20d}}
+secrets:
+`
+
+// configOf is a configuration of that many users.
+func configOf(n int) string {
+	var b strings.Builder
+	b.WriteString(sweepConfig)
+	for i := range n {
+		fmt.Fprintf(&b, "  - {name: s%d, issuer: {connection: prod, iam_access_key: {user: u%d}}, store: {connection: prod, secrets_manager: {name: s%d}}}\n", i, i, i)
+	}
+	return b.String()
+}
+
+type sweptAnswer struct {
+	Secrets int
+	Done    map[string]string
+	Left    []string
+}
+
+func sweep(t *testing.T, f *runtimetest.Function) sweptAnswer {
+	t.Helper()
+	var out sweptAnswer
+	if err := json.Unmarshal(succeed(t, f, `{"action": "run"}`).Payload, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestASweepGoesOnWhereTimeEnded(t *testing.T) {
+	c := newCloud(t)
+	const n = 12
+	for i := range n {
+		c.CreateUser(fmt.Sprintf("u%d", i))
+	}
+	path := filepath.Join(t.TempDir(), "rota.yaml")
+	if err := os.WriteFile(path, []byte(configOf(n)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := c.deploy("ROTA_CONFIG=" + path)
+	f.Timeout = 4 * time.Second
+	first := sweep(t, f)
+	if len(first.Left) == 0 || len(first.Done) == 0 {
+		t.Fatalf("done %v, left %v: want some of each within so little time", first.Done, first.Left)
+	}
+	served := func(i int) bool { return c.Labels(fmt.Sprintf("s%d", i))["ROTA_SERVED"] != "" }
+	for deadline := time.Now().Add(time.Minute); ; { // what was cut short waits for the issuer's list first
+		sweep(t, f)
+		left := 0
+		for i := range n {
+			if !served(i) {
+				left++
+			}
+		}
+		if left == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d secrets were never reached", left)
+		}
+	}
+	for i := range n {
+		if keys := c.Keys(fmt.Sprintf("u%d", i)); len(keys) != 1 {
+			t.Errorf("user u%d has %d keys, want 1", i, len(keys))
+		}
+	}
+}
+
+func TestAConfigurationInTheEnvironment(t *testing.T) {
+	c := newCloud(t)
+	c.CreateUser("u0")
+	f := c.deploy("ROTA_CONFIG_YAML=" + configOf(1))
+	if out := sweep(t, f); out.Secrets != 1 || out.Done["s0"] == "" {
+		t.Errorf("swept %+v", out)
+	}
+	token, err := c.AnnounceVersion("s0") // and the same secret by Secrets Manager's own rotation
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, _ := c.Secret("s0")
+	for _, step := range protocol {
+		succeed(t, f, stepEvent(state.ARN, token, step))
+	}
+	if got := c.Labels("s0"); got["AWSCURRENT"] != token || got["ROTA_SERVED"] != token {
+		t.Errorf("labels %v", got)
+	}
+	refuse(t, f, `{"action": "create", "username": "other", "secret": "s0"}`, "InvalidConfiguration", "not the access key of user other")
+}
+
+// motoEnv are the variables with which the function speaks to moto: an
+// administrator's, or those of ROTA_TEST_FUNCTION_KEY, "id:secret", for runs
+// under a policy.
+func motoEnv(m *testenv.MotoServer) []string {
+	id, secret, ok := strings.Cut(os.Getenv("ROTA_TEST_FUNCTION_KEY"), ":")
+	if !ok {
+		id, secret = "testing", "testing"
+	}
+	return []string{"AWS_ENDPOINT_URL=" + m.URL, "AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret}
+}
+
+// TestMoto plays the lifecycle against an imitation of AWS by other people.
+func TestMoto(t *testing.T) {
+	m := testenv.Moto(t)
+	env := motoEnv(m)
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(m.URL),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("testing", "testing", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, secrets := iam.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
+	if _, err := users.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String(user)}); err != nil {
+		t.Fatal(err)
+	}
+	// moto dates Rota's own test of a key as its last use.
+	f := runtimetest.Deploy(t, append(env, "ROTA_UNUSED_FOR=1ms"), program)
+	for _, event := range []string{"create", "create", "deactivate", "delete"} {
+		succeed(t, f, fmt.Sprintf(`{"action": %q, "username": "cms"}`, event))
+		f.Kill()
+	}
+	keys, err := users.ListAccessKeys(t.Context(), &iam.ListAccessKeysInput{UserName: aws.String(user)})
+	if err != nil || len(keys.AccessKeyMetadata) != 1 {
+		t.Fatalf("%d keys, %v; want 1", len(keys.AccessKeyMetadata), err)
+	}
+	value, err := secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(user), VersionStage: aws.String("AWSCURRENT")})
+	if err != nil || !strings.Contains(aws.ToString(value.SecretString), *keys.AccessKeyMetadata[0].AccessKeyId) {
+		t.Errorf("the secret does not hold the key: %v", err)
+	}
+}

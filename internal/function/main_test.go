@@ -1,0 +1,128 @@
+package function_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"rota/internal/function/runtimetest"
+	"rota/internal/testenv"
+	"rota/provider/aws/awstest"
+)
+
+// program is the real rota.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(testenv.MainWithProgram(m, &program)) }
+
+// cloud is an imitation of AWS with one user and the function that looks after
+// the user's secret.
+type cloud struct {
+	t *testing.T
+	*awstest.Server
+	env []string
+}
+
+const user = "cms"
+
+func newCloud(t *testing.T) *cloud {
+	t.Helper()
+	s, err := awstest.New(awstest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	s.CreateUser(user)
+	return &cloud{t: t, Server: s, env: s.Env(s.RootCredentials())}
+}
+
+// deploy makes the function with more variables.
+func (c *cloud) deploy(env ...string) *runtimetest.Function {
+	return runtimetest.Deploy(c.t, slices.Concat(c.env, env), program)
+}
+
+// given makes a secret with a first key of the user's, as a person would.
+func (c *cloud) given(name string) (arn, keyID string) {
+	c.t.Helper()
+	id, secret, err := c.CreateAccessKey(user)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	arn, _, err = c.CreateSecret(name, fmt.Sprintf(`{"note": "kept", "AccessKey": %q, "SecretKey": %q}`, id, secret))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return arn, id
+}
+
+// pair reads the credential of a version, by a label.
+func (c *cloud) pair(name, label string) (id, secret string) {
+	text, _ := c.SecretText(name, label)
+	var v struct{ AccessKey, SecretKey, Note string }
+	if json.Unmarshal([]byte(text), &v) != nil {
+		return "", ""
+	}
+	return v.AccessKey, v.SecretKey
+}
+
+// serves fails the test unless the label's credential is valid.
+func (c *cloud) serves(name, label string) {
+	c.t.Helper()
+	if id, secret := c.pair(name, label); !c.Valid(id, secret) {
+		c.t.Errorf("the credential under %s is not valid (%s)", label, id)
+	}
+}
+
+func stepEvent(arn, token, step string) string {
+	return fmt.Sprintf(`{"SecretId": %q, "ClientRequestToken": %q, "Step": %q}`, arn, token, step)
+}
+
+var protocol = []string{"createSecret", "setSecret", "testSecret", "finishSecret"}
+
+// succeed invokes and fails the test on an error.
+func succeed(t *testing.T, f *runtimetest.Function, event string) runtimetest.Answer {
+	t.Helper()
+	a := f.Invoke(event)
+	if err := a.Err(); err != nil {
+		t.Fatalf("%s: %v\n%s", event, err, f.Output())
+	}
+	return a
+}
+
+// refuse invokes and fails the test unless that type of error is answered, with
+// that in its message.
+func refuse(t *testing.T, f *runtimetest.Function, event, errorType, part string) {
+	t.Helper()
+	a := f.Invoke(event)
+	if a.ErrorType != errorType || !strings.Contains(a.ErrorMessage, part) {
+		t.Errorf("%s: %s %q, want %s with %q\n%s", event, a.ErrorType, a.ErrorMessage, errorType, part, a.Payload)
+	}
+}
+
+// idle makes all keys look unused for a long time.
+func (c *cloud) idle() {
+	for _, k := range c.Keys(user) {
+		c.SetLastUsed(k.ID, time.Time{}, "", "")
+	}
+}
+
+// tag tags a secret.
+func (c *cloud) tag(secret, key, value string) {
+	c.t.Helper()
+	id, secretKey := c.RootCredentials()
+	client := secretsmanager.New(secretsmanager.Options{Region: c.Region(), BaseEndpoint: aws.String(c.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider(id, secretKey, "")})
+	_, err := client.TagResource(c.t.Context(), &secretsmanager.TagResourceInput{SecretId: &secret, Tags: []types.Tag{{Key: &key, Value: &value}}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}

@@ -1,0 +1,41 @@
+package function
+
+import (
+	"context"
+	"fmt"
+
+	"rota"
+	"rota/provider/aws"
+)
+
+// answer is what the function gives back: names and reasons, never a value.
+type answer struct {
+	Secret  string          `json:"secret,omitempty"`
+	Version string          `json:"version,omitempty"`
+	Done    []rota.Decision `json:"done,omitempty"`
+	Reason  string          `json:"reason,omitempty"`
+}
+
+func answerOf(r rota.Result) answer {
+	return answer{Secret: r.Secret, Version: r.Last.Version, Done: r.Done, Reason: r.Last.Reason}
+}
+
+// rotate carries out one step of Secrets Manager's own rotation.
+func (inv *invocation) rotate(ctx context.Context, e rotationEvent) (any, error) {
+	ctx = aws.WithRotationToken(ctx, e.RotationToken)
+	entry, err := inv.aws.Entry(ctx, e.SecretID)
+	if err != nil {
+		return nil, err
+	}
+	if !entry.Rotates {
+		return nil, &rota.Error{Op: e.Step, Class: rota.Stop, Hint: "aws secretsmanager rotate-secret, which turns it on",
+			Err: fmt.Errorf("rotation of secret %s is not turned on", entry.Name)}
+	}
+	s, err := inv.described(ctx, e.SecretID)
+	if err != nil {
+		return nil, err
+	}
+	result, err := inv.rotator().Drive(ctx, s, rota.DriveRequest{Step: steps[e.Step], Version: e.ClientRequestToken, Adopt: inv.settings.adopt})
+	inv.metrics.result(result, inv.Now())
+	return answerOf(result), err
+}

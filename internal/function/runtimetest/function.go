@@ -1,0 +1,137 @@
+package runtimetest
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Function is a deployed function. Its process lives from one invocation to the
+// next, as in Lambda, unless it ends or is killed.
+type Function struct {
+	t       testing.TB
+	command []string
+	env     []string
+	// Timeout is how long one invocation may take. Defaults to a minute.
+	Timeout time.Duration
+
+	output lockedBuffer
+	proc   *process
+	usage  []Usage
+}
+
+// Usage is what a process took of the machine.
+type Usage struct {
+	CPU    time.Duration // user and system
+	MaxRSS int64         // bytes
+	Wall   time.Duration // from the start to the first request for an event
+}
+
+type process struct {
+	cmd    *exec.Cmd
+	server *server
+	begun  time.Time
+	ended  chan struct{}
+}
+
+// ARN is every function's name in these tests.
+const ARN = "arn:aws:lambda:eu-central-1:123456789012:function:rota"
+
+// Deploy makes a function of a program and its environment, "NAME=value". The
+// process sees nothing else of the test's environment but PATH and HOME.
+func Deploy(t testing.TB, env []string, command ...string) *Function {
+	f := &Function{t: t, command: command, env: env, Timeout: time.Minute}
+	t.Cleanup(f.Kill)
+	return f
+}
+
+// Invoke hands over one event and gives the answer.
+func (f *Function) Invoke(payload string) Answer { return f.InvokeAs("", payload) }
+
+// InvokeAs is Invoke with a request's id: Lambda repeats it where it tries an
+// event again.
+func (f *Function) InvokeAs(id, payload string) Answer {
+	f.t.Helper()
+	if f.proc == nil {
+		f.start()
+	}
+	a, alive := f.proc.server.invoke([]byte(payload), id, f.Timeout, f.proc.ended)
+	if !alive {
+		f.Kill()
+	}
+	return a
+}
+
+func (f *Function) start() {
+	f.t.Helper()
+	s, err := newServer(ARN)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	cmd := exec.Command(f.command[0], f.command[1:]...)
+	cmd.Dir = f.t.TempDir()
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir,
+		"AWS_LAMBDA_RUNTIME_API=" + s.address, "AWS_LAMBDA_FUNCTION_NAME=rota", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128",
+		"AWS_EC2_METADATA_DISABLED=true", "LAMBDA_TASK_ROOT=" + cmd.Dir,
+	}, f.env...)
+	cmd.Stdout, cmd.Stderr = &f.output, &f.output
+	p := &process{cmd: cmd, server: s, begun: time.Now(), ended: make(chan struct{})}
+	if err := cmd.Start(); err != nil {
+		s.close()
+		f.t.Fatal(err)
+	}
+	go func() {
+		_ = cmd.Wait()
+		close(p.ended)
+	}()
+	f.proc = p
+}
+
+// Kill ends the process, as Lambda does with one that is idle or out of time.
+// The next invocation starts another.
+func (f *Function) Kill() {
+	if f.proc == nil {
+		return
+	}
+	_ = f.proc.cmd.Process.Kill()
+	<-f.proc.ended
+	f.proc.server.mu.Lock()
+	wall := f.proc.server.taken.Sub(f.proc.begun)
+	f.proc.server.mu.Unlock()
+	f.proc.server.close()
+	state := f.proc.cmd.ProcessState
+	u := Usage{CPU: state.UserTime() + state.SystemTime(), Wall: wall}
+	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
+		u.MaxRSS = r.Maxrss << 10
+	}
+	f.usage = append(f.usage, u)
+	f.proc = nil
+}
+
+// Usage is what each process took that has ended, in their order.
+func (f *Function) Usage() []Usage { return f.usage }
+
+// Output is all that the function's processes wrote to stdout and stderr.
+func (f *Function) Output() string { return f.output.String() }
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,123 @@
+package function
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"rota"
+)
+
+// swept is what a sweep did.
+type swept struct {
+	Secrets int               `json:"secrets"`
+	Done    map[string]string `json:"done,omitempty"` // the last reason, by secrets for which something was done
+	Held    map[string]string `json:"held,omitempty"`
+	Left    []string          `json:"left,omitempty"` // for the next sweep: there was no more time
+}
+
+const (
+	// workers is how many secrets a sweep looks after at once.
+	workers = 4
+	// enough is the time that a secret's turn should have before it is begun.
+	enough = 30 * time.Second
+)
+
+// sweep does what is due for all secrets of the configuration, or for one,
+// within the time that remains. One that fails stops no other.
+func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
+	if inv.wired == nil {
+		return nil, &configError{errors.New("there is no configuration whose secrets could be due (try: ROTA_CONFIG=s3://bucket/rota.yaml)")}
+	}
+	secrets, err := inv.toSweep(e)
+	if err != nil {
+		return nil, err
+	}
+	out := swept{Secrets: len(secrets), Done: map[string]string{}, Held: map[string]string{}}
+	var errs []error
+	if e.Secret == "" {
+		for _, name := range slices.Sorted(maps.Keys(inv.wired.Broken)) {
+			errs = append(errs, &configError{inv.wired.Broken[name]})
+		}
+	}
+	begun := time.Now()
+	queue := make(chan *rota.Secret)
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for range min(workers, len(secrets)) {
+		group.Go(func() {
+			for s := range queue {
+				result, err := inv.rotator().Advance(ctx, s, rota.Options{})
+				mu.Lock()
+				inv.metrics.result(result, inv.Now())
+				switch {
+				case err != nil && rota.ClassOf(err) == rota.Wait && !timeLeft(ctx, begun):
+					out.Left = append(out.Left, s.Name) // its turn was cut short, and goes on from there
+				case err != nil:
+					errs = append(errs, err)
+				case result.Last.Hold != rota.NotHeld:
+					out.Held[s.Name] = result.Last.Reason
+				}
+				if len(result.Done) > 0 {
+					out.Done[s.Name] = result.Done[len(result.Done)-1].Reason
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for i, s := range secrets {
+		if !timeLeft(ctx, begun) {
+			mu.Lock()
+			for _, left := range secrets[i:] {
+				out.Left = append(out.Left, left.Name)
+			}
+			mu.Unlock()
+			break
+		}
+		queue <- s
+	}
+	close(queue)
+	group.Wait()
+	inv.cursor = ""
+	if len(out.Left) > 0 {
+		inv.cursor = out.Left[0]
+		inv.metrics.left(len(out.Left))
+		inv.Log.WarnContext(ctx, "no time for all secrets", "left", len(out.Left), "of", len(secrets))
+		if len(out.Left) == len(secrets) {
+			errs = append(errs, &rota.Error{Op: "sweep", Class: rota.Wait, Hint: "a longer timeout of the function", Err: errors.New("there was not the time for a single secret")})
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// timeLeft tells whether another secret may be begun: there is enough time, or,
+// where the function never has that much, a third of what there was.
+func timeLeft(ctx context.Context, begun time.Time) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) > min(enough, deadline.Sub(begun)/3)
+}
+
+// toSweep are the secrets in the order of this sweep. It begins with the one
+// that the last sweep left; a process that knows of none begins elsewhere each
+// time, so that none waits for ever behind the others.
+func (inv *invocation) toSweep(e sweepEvent) ([]*rota.Secret, error) {
+	all := slices.Clone(inv.wired.Secrets)
+	if e.Secret != "" {
+		if s, ok := inv.wired.ByName[e.Secret]; ok {
+			return []*rota.Secret{s}, nil
+		}
+		return nil, &configError{fmt.Errorf("the configuration has no usable secret %s", e.Secret)}
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	first := slices.IndexFunc(all, func(s *rota.Secret) bool { return s.Name == inv.cursor })
+	if first < 0 {
+		first = int(inv.Now().Unix()/60) % len(all)
+	}
+	return slices.Concat(all[first:], all[:first]), nil
+}

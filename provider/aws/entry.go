@@ -1,0 +1,163 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"rota"
+)
+
+// Entry is what a secret of Secrets Manager says of itself.
+type Entry struct {
+	Name, ARN string
+	Tags      map[string]string
+	// Rotates tells that Secrets Manager's own rotation is turned on.
+	Rotates bool
+	// Values are the texts, numbers and truths of the current version's JSON
+	// object, all as text; zero where there is no such version or object.
+	Values rota.Credential
+}
+
+// Entry reads a secret by its name or ARN. One that does not exist is
+// [rota.ErrNotFound].
+func (c *Connection) Entry(ctx context.Context, id string) (Entry, error) {
+	s := &secretStore{connection: c, cfg: SecretsManagerConfig{Name: id}}
+	out, err := s.look(ctx)
+	if err != nil {
+		return Entry{}, err
+	}
+	if out == nil {
+		return Entry{}, c.refuse(s.op("describe"), "the secret's right name or ARN, in the region "+c.region, rota.ErrNotFound)
+	}
+	e := Entry{Name: awssdk.ToString(out.Name), ARN: awssdk.ToString(out.ARN), Tags: tagsOf(out), Rotates: awssdk.ToBool(out.RotationEnabled)}
+	current := holder(out, rota.Current)
+	if current == "" {
+		return e, nil
+	}
+	doc, err := s.read(ctx, current)
+	if err != nil && !errors.Is(err, rota.ErrNotFound) {
+		return Entry{}, err
+	}
+	e.Values = rota.NewCredential(doc.scalars())
+	return e, nil
+}
+
+func tagsOf(out *secretsmanager.DescribeSecretOutput) map[string]string {
+	tags := map[string]string{}
+	for _, t := range out.Tags {
+		tags[awssdk.ToString(t.Key)] = awssdk.ToString(t.Value)
+	}
+	return tags
+}
+
+// scalars are the members that are texts, numbers or truths, as text.
+func (d document) scalars() map[string]string {
+	values := d.texts()
+	for _, m := range d.members {
+		raw := d.text[m.start:m.end]
+		var number json.Number
+		if raw == "true" || raw == "false" || raw[0] != '"' && json.Unmarshal([]byte(raw), &number) == nil && number != "" {
+			values[m.name] = raw
+		}
+	}
+	return values
+}
+
+// Holds tells whether a store is the one of that secret of Secrets Manager, by
+// its name or ARN.
+func Holds(store rota.Store, id string) bool {
+	s, ok := store.(*secretStore)
+	if !ok {
+		return false
+	}
+	mine, theirs := s.cfg.Name, id
+	if mine == theirs {
+		return true
+	}
+	if !strings.HasPrefix(theirs, "arn:") {
+		mine, theirs = theirs, mine
+	}
+	return !strings.HasPrefix(mine, "arn:") && nameOf(theirs, s.connection.region) == mine
+}
+
+// nameOf is the name in a secret's ARN, which ends in a hyphen and six
+// characters of AWS's; "" where it is none of that region.
+func nameOf(arn, region string) string {
+	const suffix = 7
+	parts := strings.SplitN(arn, ":", 7) // arn:aws:secretsmanager:region:account:secret:name-abc123
+	if len(parts) != 7 || parts[3] != region || len(parts[6]) <= suffix {
+		return ""
+	}
+	return parts[6][:len(parts[6])-suffix]
+}
+
+// Tagger is implemented by the stores of Secrets Manager: a few words beside the
+// versions, for who has no database. They are no secrets.
+type Tagger interface {
+	// Tags are all tags; none where the secret does not exist.
+	Tags(ctx context.Context) (map[string]string, error)
+	// SetTag sets one. A secret that does not exist is created, empty. A value
+	// has at most 256 characters: letters, digits, blanks and + - = . _ : / @.
+	SetTag(ctx context.Context, key, value string) error
+	// RemoveTag removes one; none is no error.
+	RemoveTag(ctx context.Context, key string) error
+}
+
+var _ Tagger = (*secretStore)(nil)
+
+// Tags implements [Tagger].
+func (s *secretStore) Tags(ctx context.Context) (map[string]string, error) {
+	out, err := s.look(ctx)
+	if err != nil || out == nil {
+		return nil, err
+	}
+	return tagsOf(out), nil
+}
+
+// SetTag implements [Tagger].
+func (s *secretStore) SetTag(ctx context.Context, key, value string) error {
+	tag := func() error {
+		_, err := s.connection.secrets.TagResource(ctx, &secretsmanager.TagResourceInput{
+			SecretId: &s.cfg.Name, Tags: []types.Tag{{Key: &key, Value: &value}},
+		})
+		return err
+	}
+	err := tag()
+	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {
+		if err := s.putEmpty(ctx, true); err != nil {
+			return err
+		}
+		err = tag()
+	}
+	return s.fail("tag", err)
+}
+
+// RemoveTag implements [Tagger].
+func (s *secretStore) RemoveTag(ctx context.Context, key string) error {
+	_, err := s.connection.secrets.UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &s.cfg.Name, TagKeys: []string{key}})
+	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {
+		return nil
+	}
+	return s.fail("untag", err)
+}
+
+type rotationTokenKey struct{}
+
+// WithRotationToken has values put with the token that Secrets Manager gave to
+// the rotation, for secrets of other accounts: it proves there whose they are.
+func WithRotationToken(ctx context.Context, token string) context.Context {
+	return context.WithValue(ctx, rotationTokenKey{}, token)
+}
+
+func rotationToken(ctx context.Context) *string {
+	if token, _ := ctx.Value(rotationTokenKey{}).(string); token != "" {
+		return &token
+	}
+	return nil
+}
