@@ -39,7 +39,7 @@ func (d *Daemon) handler() http.Handler {
 		}
 		answer(w, http.StatusOK, map[string]string{"service": "rota", "version": d.Version, "api": "/v1/openapi.json"})
 	})
-	return mux
+	return d.traced(mux)
 }
 
 // queuePage is where administrators see the queue of the replicas.
