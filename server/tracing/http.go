@@ -40,7 +40,11 @@ func Routes(mux *http.ServeMux) http.Handler {
 		if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
 			if _, pattern := mux.Handler(r); pattern != "" {
 				span.SetName(pattern)
-				span.SetAttributes(semconv.HTTPRoute(pattern[strings.Index(pattern, "/"):]))
+				_, route, ok := strings.Cut(pattern, " ")
+				if !ok {
+					route = pattern // of any method
+				}
+				span.SetAttributes(semconv.HTTPRoute(route))
 			}
 		}
 		mux.ServeHTTP(w, r)
