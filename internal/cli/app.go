@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"rota/config"
+	"rota/server/tracing"
 )
 
 // app is one run of the program: its world and the flags that all commands
@@ -20,6 +21,7 @@ type app struct {
 	Program
 	environment map[string]string
 	log         *slog.Logger
+	tracing     *tracing.Tracing // nil where nothing is traced
 	outStyle    style
 	errStyle    style
 
@@ -81,9 +83,13 @@ waits until they use it, and only then retires the old one.
 	f.StringVarP(&a.output, "output", "o", "table", "how to print: table or json")
 	f.BoolVar(&a.noColor, "no-color", false, "print without colours (default where NO_COLOR is set, or not on a terminal)")
 	f.BoolVarP(&a.yes, "yes", "y", false, "answer every question with yes")
-	f.StringVar(&a.logLevel, "log-level", "warn", "what to log on stderr: debug, info, warn or error")
-	f.StringVar(&a.logFormat, "log-format", "", "how to log: text or json (default text, or as --output json says)")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	f.StringVar(&a.logLevel, "log-level", "", "what to log on stderr: debug, info, warn or error (default $ROTA_LOG_LEVEL, or warn; of serve info)")
+	f.StringVar(&a.logFormat, "log-format", "", "how to log: text or json (default $ROTA_LOG_FORMAT, or text, or as --output json says)")
+	for flag, choices := range map[string][]string{
+		"output": {"table", "json"}, "log-format": {"text", "json"}, "log-level": {"debug", "info", "warn", "error"},
+	} {
+		_ = root.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
+	}
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.DisableDescriptions = false
 	for _, add := range []func() *cobra.Command{
@@ -110,18 +116,8 @@ func (a *app) start() error {
 		a.output = "table"
 		return usage("--output %s: no such output (try: table, json)", given)
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
-		return usage("--log-level %s: no such level (try: debug, info, warn, error)", a.logLevel)
-	}
-	options := &slog.HandlerOptions{Level: level}
-	switch {
-	case a.logFormat == "json" || (a.logFormat == "" && a.json()):
-		a.log = slog.New(slog.NewJSONHandler(a.Stderr, options))
-	case a.logFormat == "text" || a.logFormat == "":
-		a.log = slog.New(slog.NewTextHandler(a.Stderr, options))
-	default:
-		return usage("--log-format %s: no such format (try: text, json)", a.logFormat)
+	if err := a.startLog(); err != nil {
+		return err
 	}
 	a.outStyle, a.errStyle = a.styleOf(a.Stdout), a.styleOf(a.Stderr)
 	return a.checkDatabase()

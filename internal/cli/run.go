@@ -19,7 +19,9 @@ stops the others. Secrets whose time has not come are not looked at, unless
 rota.yaml was changed since. Exit code 1 if something failed, 3 if something is
 due but held; a failure that waits to be tried again counts as held.`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.run(c.Context(), r) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.traced(c.Context(), "rota run", func(ctx context.Context) error { return a.run(ctx, r) })
+		},
 	}
 	c.Flags().BoolVar(&r.All, "all", false, "look at every secret, whether its time has come or not")
 	return c

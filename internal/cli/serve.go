@@ -31,13 +31,13 @@ once. SIGTERM and SIGINT end the daemon: what is in hand is finished, or handed
 back.`,
 		Args: noArgs, Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if !c.Flags().Changed("log-level") {
+			if a.logLevel == "" && a.environment["ROTA_LOG_LEVEL"] == "" {
 				a.logLevel = "info" // a daemon's log is what there is to see of it
 				if err := a.start(); err != nil {
 					return err
 				}
 			}
-			return a.serve(c.Context(), listen)
+			return a.traced(c.Context(), "", func(ctx context.Context) error { return a.serve(ctx, listen) })
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "the `address` and port to listen on, in place of the one in rota.yaml")
@@ -52,7 +52,7 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	defer func() { _ = db.Close() }()
 	d, err := daemon.New(ctx, daemon.Options{
 		Load: func() (*config.File, error) { return config.Load(a.configPath()) }, Environment: config.Environment{LookupEnv: a.lookupEnv},
-		DB: db, Database: a.databaseURL(), Listen: listen, Version: Version, Log: a.log,
+		DB: db, Database: a.databaseURL(), Listen: listen, Version: Version, Log: a.log, Tracing: a.tracing,
 		Ready: func(address net.Addr) { a.note("rota: listening on %s", address) },
 	})
 	if err != nil {

@@ -23,6 +23,10 @@ type question struct {
 // work does one thing to the named secrets and reports how it went. Without a
 // question nothing is asked.
 func (a *app) work(ctx context.Context, r service.WorkRequest, q *question) error {
+	return a.traced(ctx, "rota "+string(r.Operation), func(ctx context.Context) error { return a.workOn(ctx, r, q) })
+}
+
+func (a *app) workOn(ctx context.Context, r service.WorkRequest, q *question) error {
 	return a.withOperations(ctx, toWork, func(o service.Operations) error {
 		if q != nil && !a.yes {
 			doc, err := o.Secrets(ctx, r.Secrets)

@@ -28,6 +28,7 @@ import (
 	"rota/server/secretsmanager"
 	"rota/server/sigv4"
 	"rota/server/syslog"
+	"rota/server/tracing"
 	"rota/store"
 	"rota/store/record"
 )
@@ -51,6 +52,8 @@ type Options struct {
 	Version string
 	// Log hears of everything. Required.
 	Log *slog.Logger
+	// Tracing, if any, makes the spans. The daemon does not stop it.
+	Tracing *tracing.Tracing
 	// Ready, if any, is called with the address once the daemon answers.
 	Ready func(address net.Addr)
 	// WatchEvery is how often the configuration's file is looked at for a
@@ -170,7 +173,7 @@ func (d *Daemon) budget(ctx context.Context) error {
 }
 
 func (d *Daemon) newRotator(actor string) *rota.Rotator {
-	return &rota.Rotator{Journal: d.DB, Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log, Trace: d.metrics.Trace}
+	return &rota.Rotator{Journal: d.DB, Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log, Trace: d.tracer()}
 }
 
 // schedules makes the local scheduler, or where replicas share a database, one

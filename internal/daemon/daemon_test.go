@@ -45,8 +45,9 @@ type world struct {
 	db   *store.DB
 }
 
-// start runs a daemon until the test's end. database is "" for SQLite.
-func start(t *testing.T, database, text string) *world {
+// start runs a daemon until the test's end. database is "" for SQLite; change
+// its options as the test wants.
+func start(t *testing.T, database, text string, change ...func(*daemon.Options)) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{t: t, file: filepath.Join(dir, "rota.yaml")}
@@ -60,11 +61,15 @@ func start(t *testing.T, database, text string) *world {
 		t.Fatal(err)
 	}
 	ready := make(chan net.Addr, 1)
-	d, err := daemon.New(t.Context(), daemon.Options{
+	o := daemon.Options{
 		Load: func() (*config.File, error) { return config.Load(w.file) }, DB: db, Database: database,
 		Listen: "127.0.0.1:0", Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Ready: func(a net.Addr) { ready <- a }, WatchEvery: 50 * time.Millisecond, SurveyEvery: 50 * time.Millisecond,
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	d, err := daemon.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

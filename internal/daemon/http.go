@@ -40,7 +40,7 @@ func (d *Daemon) handler() http.Handler {
 		}
 		answer(w, http.StatusOK, map[string]string{"service": "rota", "version": d.Version, "api": "/v1/openapi.json"})
 	})
-	return d.metrics.HTTP(mux)
+	return d.metrics.HTTP(d.traced(mux))
 }
 
 // queuePage is where administrators see the queue of the replicas.

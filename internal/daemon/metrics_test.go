@@ -137,8 +137,8 @@ func TestARotationShowsInTheMetrics(t *testing.T) {
 	}
 }
 
-// named are the metrics that are named in a text.
-var named = regexp.MustCompile(`\brota_[a-z_]+[a-z]\b`)
+// namedMetric are the metrics that are named in a text.
+var namedMetric = regexp.MustCompile(`\brota_[a-z_]+[a-z]\b`)
 
 // What rules, dashboard and document name must be there; and what is there must
 // be in the document.
@@ -165,7 +165,7 @@ func TestEveryMetricThatIsNamedIsThere(t *testing.T) {
 	documented := map[string]bool{}
 	for _, path := range []string{"../../deploy/prometheus/rota.rules.yaml", "../../deploy/grafana/rota.json", "../../docs/monitoring.md"} {
 		text := must(os.ReadFile(path))
-		names := named.FindAllString(string(text), -1)
+		names := namedMetric.FindAllString(string(text), -1)
 		if len(names) < 10 {
 			t.Errorf("%s names %d metrics only", path, len(names))
 		}

@@ -17,6 +17,7 @@ import (
 
 	"rota/access"
 	"rota/internal/service"
+	"rota/server/tracing"
 )
 
 // Options say what the API works with. All but Log, Now and Longest are
@@ -69,7 +70,7 @@ func New(o Options) http.Handler {
 	a.controls()
 	a.events()
 	a.access()
-	return a.identify(a.answered.once(mux))
+	return a.identify(a.answered.once(tracing.Routes(mux)))
 }
 
 // describe is the head of the OpenAPI description.

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"rota/access"
 	"rota/store/record"
 )
@@ -174,6 +176,7 @@ func (s *Server) Do(ctx context.Context, c access.Caller, operation string, body
 	if !ok {
 		return Failure(errUnknownOperation(operation))
 	}
+	trace.SpanFromContext(ctx).SetName(targetPrefix + operation)
 	result, err := run(ctx, s, s.opts.Records(c), body)
 	if err != nil {
 		return Failure(s.explain(operation, err))

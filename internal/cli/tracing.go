@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"context"
+
+	"rota/server/tracing"
+)
+
+// traced runs f, the whole of a command, and sends its traces where the OTEL_
+// variables say. Whatever is wrong with those is a warning: no rotation waits
+// for it. Without a name there is no span of the whole.
+func (a *app) traced(ctx context.Context, name string, f func(context.Context) error) error {
+	var err error
+	if a.tracing, err = tracing.Start(ctx, Version, a.log); err != nil {
+		a.log.WarnContext(ctx, "nothing is traced", "error", err)
+	}
+	defer func() {
+		if err := a.tracing.Stop(ctx); err != nil {
+			a.log.WarnContext(ctx, "traces", "error", err)
+		}
+	}()
+	if name == "" {
+		return f(ctx)
+	}
+	within, end := a.tracing.Command(ctx, name)
+	err = f(within)
+	if codeOf(err) == exitHeld {
+		end(nil) // as in a turn, it is no error
+	} else {
+		end(err)
+	}
+	return err
+}

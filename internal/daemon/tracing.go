@@ -1,0 +1,16 @@
+package daemon
+
+import (
+	"net/http"
+
+	"rota"
+	"rota/server/tracing"
+)
+
+// tracer hears of every span of the work.
+func (d *Daemon) tracer() rota.Tracer { return rota.JoinTracers(d.Tracing.Tracer(), d.metrics.Trace) }
+
+// traced makes a span of each request, named by its route.
+func (d *Daemon) traced(mux *http.ServeMux) http.Handler {
+	return d.Tracing.Handler(tracing.Routes(mux))
+}
