@@ -170,18 +170,12 @@ func (w *writer) batch(first *request) {
 func (w *writer) run(t *tx, first *request) ([]done, error) {
 	var batch []done
 	for turn := []*request{first}; len(turn) > 0; {
-		for i, r := range turn {
-			if !r.taken.CompareAndSwap(false, true) {
-				continue
-			}
-			refusal, err := t.attempt(r)
-			batch = append(batch, done{r, refusal})
-			if err != nil {
-				w.next = append(turn[i+1:], w.next...)
-				return batch, err
-			}
+		carried, rest, err := t.weave(turn)
+		batch = append(batch, carried...)
+		if err != nil {
+			w.next = append(rest, w.next...)
+			return batch, err
 		}
-		var err error
 		if turn, err = w.enter(t, maxBatch-len(batch)); err != nil {
 			return batch, err
 		}
