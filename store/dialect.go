@@ -20,6 +20,7 @@ type database struct {
 	self   presence
 	words  words
 	clock  *timeSource
+	lanes  int // how many connections write; 0 for one
 	// patience is how long one statement of the writer may take; 0 for any time.
 	patience time.Duration
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -11,7 +10,7 @@ import (
 // has begun is finished, for cancelling one caller must not interrupt the
 // others.
 type tx struct {
-	w       *writer
+	w       *lane
 	now     time.Time
 	id      string       // PostgreSQL's, to ask for it after a COMMIT without an answer
 	entries [][]byte     // audit entries that go into the chain at the commit
@@ -158,12 +157,4 @@ func (t *tx) count(query string, args ...any) (int, error) {
 		err = &dbError{fmt.Errorf("no row from %s", query)}
 	}
 	return n, err
-}
-
-// deadline bounds one statement, for a server that hangs ends none.
-func (w *writer) deadline() (context.Context, context.CancelFunc) {
-	if w.patience == 0 {
-		return context.Background(), func() {}
-	}
-	return context.WithTimeout(context.Background(), w.patience)
 }
