@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -106,21 +107,25 @@ func (t *tx) run(s *statement) error {
 	if t.ask == nil {
 		return t.send([]*statement{s})
 	}
-	all := append(t.waiting, s)
-	t.waiting = nil
-	return t.ask(all)
+	return t.ask(t.after(s))
 }
 
 // send runs statements after those that wait.
 func (t *tx) send(asked []*statement) error {
-	all := append(t.waiting, asked...)
-	t.waiting = nil
+	all := t.after(asked...)
 	ctx, cancel := t.w.deadline()
 	defer cancel()
 	if err := t.w.link.run(ctx, t.w.conn, all); err != nil {
 		return &dbError{explain(err)}
 	}
 	return nil
+}
+
+// after puts statements behind those that wait, and gives all of them to be run.
+func (t *tx) after(asked ...*statement) []*statement {
+	all := slices.Concat(t.waiting, asked)
+	t.waiting = nil
+	return all
 }
 
 // exec runs a statement and gives the number of rows that it changed.
