@@ -20,6 +20,7 @@ type lane struct {
 	*writer
 	conn *sql.Conn  // nil while there is no connection
 	next []*request // to begin the next batch with: somebody else had their locks
+	turn bool       // it has the process's turn at the audit's end
 }
 
 func (l *lane) loop() {
@@ -84,10 +85,11 @@ func (l *lane) batch(first *request) {
 }
 
 // run carries out the first request, and then those that are waiting, until
-// nobody is.
+// nobody is. What goes into the audit waits for its turn at the audit's end, and
+// until then others may join: the longer the wait, the more share the commit.
 func (l *lane) run(t *tx, first *request) ([]done, error) {
 	var batch []done
-	for turn := []*request{first}; len(turn) > 0; {
+	for turn := []*request{first}; ; {
 		carried, rest, err := t.weave(turn)
 		batch = append(batch, carried...)
 		if err != nil {
@@ -97,8 +99,40 @@ func (l *lane) run(t *tx, first *request) ([]done, error) {
 		if turn, err = l.enter(t, maxBatch-len(batch)); err != nil {
 			return batch, err
 		}
+		if len(turn) > 0 {
+			continue
+		}
+		if len(t.entries) == 0 || l.takeTurn(maxBatch-len(batch)) {
+			return batch, nil
+		}
 	}
-	return batch, nil
+}
+
+// takeTurn waits for the turn at the audit's end. It is false where a request
+// came first, and now waits in next; no more than that many may.
+func (l *lane) takeTurn(most int) bool {
+	if l.turn {
+		return true
+	}
+	var queue chan *request
+	if most > len(l.next) {
+		queue = l.queue
+	}
+	select {
+	case l.turns <- struct{}{}:
+		l.turn = true
+	case r := <-queue:
+		l.next = append(l.next, r)
+	}
+	return l.turn
+}
+
+// giveTurn gives the turn back, if it was had.
+func (l *lane) giveTurn() {
+	if l.turn {
+		l.turn = false
+		<-l.turns
+	}
 }
 
 // enter gives the requests that are waiting and may join the transaction. Those

@@ -65,14 +65,25 @@ func (t *tx) take(ended *tx) {
 // commit makes it durable. Where the connection is lost meanwhile, it finds
 // out what became of it.
 func (t *tx) commit() error {
-	if err := t.writeAudit(); err != nil {
-		return err
-	}
-	_, err := t.exec(sqlCommit)
+	err := t.end()
 	if err != nil && t.w.lost() {
 		t.w.disconnect()
 		return t.w.link.settle(t.w.ctx, t)
 	}
+	return err
+}
+
+// end writes the audit and commits. One lane of a process at a time waits for
+// the audit's end, and holds nothing up there that others of it wait for.
+func (t *tx) end() error {
+	if len(t.entries) > 0 {
+		t.w.takeTurn(0)
+	}
+	defer t.w.giveTurn()
+	if err := t.writeAudit(); err != nil {
+		return err
+	}
+	_, err := t.exec(sqlCommit)
 	return err
 }
 

@@ -23,6 +23,7 @@ type writer struct {
 	queue   chan *request // unbuffered: what was not taken is still its caller's
 	closing chan struct{}
 	lanes   []*lane
+	turns   chan struct{}   // holds the lane whose turn it is at the audit's end
 	ended   sync.WaitGroup  // of the lanes
 	ctx     context.Context // ends with the writer; bounds waiting for the server
 	stop    context.CancelFunc
@@ -40,7 +41,7 @@ type request struct {
 func newWriter(ctx context.Context, d *database, seal func(head) ([]byte, error)) (*writer, error) {
 	w := &writer{
 		link: d.link, words: d.words, patience: d.patience, seal: seal,
-		queue: make(chan *request), closing: make(chan struct{}),
+		queue: make(chan *request), closing: make(chan struct{}), turns: make(chan struct{}, 1),
 	}
 	for range max(d.lanes, 1) {
 		conn, err := d.link.connect(ctx)
