@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"rota"
@@ -69,21 +68,23 @@ func (t *tx) append(entries []rota.Entry) error {
 }
 
 // writeAudit chains the transaction's entries, and seals the chain's new end;
-// all is written together with the commit. The end is the one thing that all processes write: its lock is taken last of
-// all, for as long as the commit takes.
+// all is written together with the commit. The end is the one thing that all
+// processes write: its lock is taken last of all, for as long as the commit
+// takes.
 func (t *tx) writeAudit() error {
 	if len(t.entries) == 0 {
 		return nil
 	}
-	h, _, err := t.readHead()
+	h, err := t.readHead(t.w.words.forUpdate)
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(t.entries, entriesPerInsert) {
+	for rest := t.entries; len(rest) > 0; {
+		n := perInsert(len(rest))
 		query := strings.Builder{}
 		query.WriteString(sqlInsertAudit)
 		var args []any
-		for i, text := range some {
+		for i, text := range rest[:n] {
 			h = h.next(text)
 			if i > 0 {
 				query.WriteString(", ")
@@ -92,6 +93,7 @@ func (t *tx) writeAudit() error {
 			args = append(args, h.seq, string(text), bytes.Clone(h.hash[:]))
 		}
 		t.later(query.String(), args...)
+		rest = rest[n:]
 	}
 	seal, err := t.w.seal(h)
 	if err != nil {
@@ -101,22 +103,32 @@ func (t *tx) writeAudit() error {
 	return nil
 }
 
-// entriesPerInsert bounds how many statements of different length are prepared.
-const entriesPerInsert = 64
+// perInsert is how many of so many entries go into the next statement. There are
+// few lengths, so that all are soon prepared: to prepare one takes a round trip,
+// while everybody waits for the chain's end.
+func perInsert(entries int) int {
+	for _, n := range []int{64, 16, 4} {
+		if entries >= n {
+			return n
+		}
+	}
+	return 1
+}
 
-// readHead reads the chain's end, and keeps others from writing it.
-func (t *tx) readHead() (head, []byte, error) {
+// readHead reads the chain's end, and keeps others from writing it if lock says
+// so, in the database's words.
+func (t *tx) readHead(lock string) (head, error) {
 	var h head
 	var hash, seal []byte
-	found, err := t.row(sqlHead+t.w.words.forUpdate, nil, &h.seq, &hash, &seal)
+	found, err := t.row(sqlHead+lock, nil, &h.seq, &hash, &seal)
 	if err != nil {
-		return h, nil, err
+		return h, err
 	}
 	if !found || len(hash) != len(h.hash) {
-		return h, nil, &TamperError{Seq: h.seq, Reason: "the record of the chain's end is missing"}
+		return h, &TamperError{Seq: h.seq, Reason: "the record of the chain's end is missing"}
 	}
 	copy(h.hash[:], hash)
-	return h, seal, nil
+	return h, nil
 }
 
 // AuditQuery selects audit entries.

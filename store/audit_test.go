@@ -163,7 +163,7 @@ func TestAChainContinuedByHandIsFound(t *testing.T) {
 		note(t, db, 3)
 		// A forger who computes the hashes right still lacks the key of the seal.
 		must(t, db.writer.do(t.Context(), "", func(tx *tx) error {
-			h, _, err := tx.readHead()
+			h, err := tx.readHead("")
 			if err != nil {
 				return err
 			}

@@ -20,6 +20,7 @@ type database struct {
 	self   presence
 	words  words
 	clock  *timeSource
+	lanes  int // how many connections write; 0 for one
 	// patience is how long one statement of the writer may take; 0 for any time.
 	patience time.Duration
 }
@@ -48,12 +49,12 @@ type link interface {
 	// wait for ever.
 	enter(t *tx, locks []string) ([]bool, error)
 	// run runs statements one after the other, in one round trip where the
-	// database is elsewhere. It gives the number of rows that the last of them
-	// changed, or each of its rows to scan, if that is not nil.
-	run(ctx context.Context, conn *sql.Conn, all []statement, scan func(scanner) error) (int64, error)
-	// await takes one more lock, waiting for it. Only for the keys' lock, whose
-	// holders wait for no other.
-	await(t *tx, name string) error
+	// database is elsewhere. It gives each of their rows to scan, or notes how
+	// many rows they changed.
+	run(ctx context.Context, conn *sql.Conn, all []*statement) error
+	// share takes one more lock, waiting for it, together with others that share
+	// it. Only for the keys' lock, whose holders wait for no other.
+	share(t *tx, name string) error
 	// settle tells what became of a transaction whose COMMIT got no answer: nil
 	// where it is in, [ErrUnknown] where nobody can tell, else it was undone.
 	settle(ctx context.Context, t *tx) error

@@ -22,7 +22,7 @@ import (
 type master struct {
 	place place
 
-	loading sync.Mutex // while it is read anew
+	loading sync.Mutex // while it is opened anew
 	mu      sync.Mutex
 	raw     []byte
 	handle  *keyset.Handle
@@ -81,23 +81,40 @@ func decodeKeyset(plain []byte) (*keyset.Handle, error) {
 // reload reads the keyset if what is stored has changed. A missing one is
 // [fs.ErrNotExist].
 func (m *master) reload(row rowReader) error {
+	for {
+		known := m.stored()
+		// Without a lock: whoever reads inside a transaction waits for the
+		// others in it.
+		stored, err := m.place.load(row)
+		if err != nil || known != nil && bytes.Equal(stored, known) {
+			return err
+		}
+		if done, err := m.replace(known, stored); done || err != nil {
+			return err
+		}
+	}
+}
+
+// replace opens the stored keyset, unless another than the known one was taken
+// up meanwhile.
+func (m *master) replace(known, stored []byte) (done bool, err error) {
 	m.loading.Lock()
 	defer m.loading.Unlock()
-	stored, err := m.place.load(row)
-	if err != nil {
-		return err
-	}
-	m.mu.Lock()
-	same := m.handle != nil && bytes.Equal(stored, m.raw)
-	m.mu.Unlock()
-	if same {
-		return nil
+	if !bytes.Equal(m.stored(), known) {
+		return false, nil
 	}
 	handle, err := m.place.open(stored)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return m.use(stored, handle)
+	return true, m.use(stored, handle)
+}
+
+// stored is the keyset in use, as it was stored; nil before the first.
+func (m *master) stored() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.raw
 }
 
 func (m *master) use(raw []byte, handle *keyset.Handle) error {

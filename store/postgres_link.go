@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -77,68 +76,74 @@ func (l *postgresLink) begin(t *tx, lock string) error {
 	return nil
 }
 
+// sqlTryLocks takes those of the given locks that are free, and tells of each
+// whether it is had, in their order.
+const sqlTryLocks = `SELECT pg_try_advisory_xact_lock(number) FROM unnest(CAST($1 AS bigint[])) AS number`
+
 // enter does all in one round trip.
 func (l *postgresLink) enter(t *tx, locks []string) ([]bool, error) {
 	free := slices.Repeat([]bool{true}, len(locks))
-	var query strings.Builder
+	var numbers []int64
 	var asked []int
 	for i, lock := range locks {
 		if lock != "" {
-			fmt.Fprintf(&query, "SELECT pg_try_advisory_xact_lock(%d);", lockNumber("lock", lock))
+			numbers = append(numbers, lockNumber("lock", lock))
 			asked = append(asked, i)
 		}
 	}
 	if len(asked) == 0 {
 		return free, nil
 	}
-	results, err := t.simple(query.String())
-	if err != nil {
-		return nil, err
-	}
-	for i, result := range results {
-		free[asked[i]] = string(result.Rows[0][0]) == "t"
-	}
-	return free, nil
+	n := 0
+	return free, t.rows(sqlTryLocks, []any{numbers}, func(row scanner) error {
+		err := row.Scan(&free[asked[n]])
+		n++
+		return err
+	})
 }
 
-func (l *postgresLink) await(t *tx, name string) error {
-	_, err := t.exec(`SELECT pg_advisory_xact_lock($1)`, lockNumber("lock", name))
+func (l *postgresLink) share(t *tx, name string) error {
+	_, err := t.exec(`SELECT pg_advisory_xact_lock_shared($1)`, lockNumber("lock", name))
 	return err
 }
 
 // run sends all statements at once, and then reads the answers. pgx prepares
 // each that it sees for the first time.
-func (l *postgresLink) run(ctx context.Context, conn *sql.Conn, all []statement, scan func(scanner) error) (n int64, err error) {
+func (l *postgresLink) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
 	batch := &pgx.Batch{}
 	for _, s := range all {
 		batch.Queue(s.query, s.args...)
 	}
-	err = onPostgres(conn, func(c *pgx.Conn) (err error) {
+	return onPostgres(conn, func(c *pgx.Conn) (err error) {
 		results := c.SendBatch(ctx, batch)
 		defer func() { err = cmp.Or(err, results.Close()) }()
-		for range len(all) - 1 {
-			if _, err := results.Exec(); err != nil {
+		for _, s := range all {
+			if err := answer(results, s); err != nil {
 				return err
 			}
 		}
-		if scan == nil {
-			tag, err := results.Exec()
-			n = tag.RowsAffected()
-			return err
-		}
-		rows, err := results.Query()
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			if err := scan(rows); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
+		return nil
 	})
-	return n, err
+}
+
+// answer reads what became of the next statement.
+func answer(results pgx.BatchResults, s *statement) error {
+	if s.scan == nil {
+		tag, err := results.Exec()
+		s.changed = tag.RowsAffected()
+		return err
+	}
+	rows, err := results.Query()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := s.scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // simple runs several statements that take no parameters in one round trip.

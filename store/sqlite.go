@@ -116,17 +116,21 @@ func (l *sqliteLink) enter(_ *tx, locks []string) ([]bool, error) {
 	return slices.Repeat([]bool{true}, len(locks)), nil
 }
 
-func (l *sqliteLink) run(ctx context.Context, conn *sql.Conn, all []statement, scan func(scanner) error) (int64, error) {
-	last := len(all) - 1
-	for _, s := range all[:last] {
-		if _, err := l.exec(ctx, conn, s); err != nil {
-			return 0, err
+func (l *sqliteLink) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
+	for _, s := range all {
+		if err := l.one(ctx, conn, s); err != nil {
+			return err
 		}
 	}
-	if scan == nil {
-		return l.exec(ctx, conn, all[last])
+	return nil
+}
+
+func (l *sqliteLink) one(ctx context.Context, conn *sql.Conn, s *statement) (err error) {
+	if s.scan != nil {
+		return l.query(ctx, conn, s)
 	}
-	return 0, l.query(ctx, conn, all[last], scan)
+	s.changed, err = l.exec(ctx, conn, s)
+	return err
 }
 
 func (l *sqliteLink) prepare(ctx context.Context, conn *sql.Conn, query string) (*sql.Stmt, error) {
@@ -140,7 +144,7 @@ func (l *sqliteLink) prepare(ctx context.Context, conn *sql.Conn, query string) 
 	return stmt, err
 }
 
-func (l *sqliteLink) exec(ctx context.Context, conn *sql.Conn, s statement) (int64, error) {
+func (l *sqliteLink) exec(ctx context.Context, conn *sql.Conn, s *statement) (int64, error) {
 	stmt, err := l.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
 	if err != nil {
 		return 0, err
@@ -152,7 +156,7 @@ func (l *sqliteLink) exec(ctx context.Context, conn *sql.Conn, s statement) (int
 	return result.RowsAffected()
 }
 
-func (l *sqliteLink) query(ctx context.Context, conn *sql.Conn, s statement, scan func(scanner) error) error {
+func (l *sqliteLink) query(ctx context.Context, conn *sql.Conn, s *statement) error {
 	stmt, err := l.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
 	if err != nil {
 		return err
@@ -163,14 +167,14 @@ func (l *sqliteLink) query(ctx context.Context, conn *sql.Conn, s statement, sca
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		if err := scan(rows); err != nil {
+		if err := s.scan(rows); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
 }
 
-func (l *sqliteLink) await(*tx, string) error { return nil }
+func (l *sqliteLink) share(*tx, string) error { return nil }
 
 // settle is never asked: a COMMIT in this process has an answer.
 func (l *sqliteLink) settle(context.Context, *tx) error { return ErrUnknown }

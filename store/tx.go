@@ -1,9 +1,9 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -11,18 +11,22 @@ import (
 // has begun is finished, for cancelling one caller must not interrupt the
 // others.
 type tx struct {
-	w       *writer
+	w       *lane
 	now     time.Time
-	id      string      // PostgreSQL's, to ask for it after a COMMIT without an answer
-	entries [][]byte    // audit entries that go into the chain at the commit
-	waiting []statement // to be run before the next one
-	wrote   bool        // the request in hand has changed something, or is about to
+	id      string       // PostgreSQL's, to ask for it after a COMMIT without an answer
+	entries [][]byte     // audit entries that go into the chain at the commit
+	waiting []*statement // to be run before the next one
+	wrote   bool         // something was changed, or is about to be
+	// ask, if not nil, has statements run together with those of other requests.
+	ask func([]*statement) error
 }
 
 // statement is SQL with its parameters.
 type statement struct {
-	query string
-	args  []any
+	query   string
+	args    []any
+	scan    func(scanner) error // gets each row; nil where there are none
+	changed int64               // how many rows it changed, once it was run without scan
 }
 
 // scanner is a row to be read.
@@ -34,17 +38,17 @@ type scanner interface{ Scan(dest ...any) error }
 // alone.
 var errHalfDone = errors.New("refused after something was written")
 
-// attempt runs one request. A refusal is the request's own answer; with a
-// failure the transaction must be rolled back.
-func (t *tx) attempt(r *request) (refusal, failure error) {
-	before := len(t.entries)
-	t.wrote = false
-	refusal = r.run(t)
+// attempt runs one request, with nobody beside it. A refusal is the request's
+// own answer; with a failure the transaction must be rolled back.
+func (t *tx) attempt(r *request) (refusal, failure error) { return t.judge(r.run(t)) }
+
+// judge tells a refusal of the one request that was run in t from a failure.
+func (t *tx) judge(refusal error) (_, failure error) {
 	if _, ok := errors.AsType[*dbError](refusal); ok {
 		return nil, refusal
 	}
 	if refusal != nil {
-		t.entries = t.entries[:before]
+		t.entries = nil
 		if t.wrote {
 			return refusal, errHalfDone
 		}
@@ -52,17 +56,34 @@ func (t *tx) attempt(r *request) (refusal, failure error) {
 	return refusal, nil
 }
 
+// take takes over what a request that has ended left to be written.
+func (t *tx) take(ended *tx) {
+	t.waiting = append(t.waiting, ended.waiting...)
+	t.entries = append(t.entries, ended.entries...)
+}
+
 // commit makes it durable. Where the connection is lost meanwhile, it finds
 // out what became of it.
 func (t *tx) commit() error {
-	if err := t.writeAudit(); err != nil {
-		return err
-	}
-	_, err := t.exec(sqlCommit)
+	err := t.end()
 	if err != nil && t.w.lost() {
 		t.w.disconnect()
 		return t.w.link.settle(t.w.ctx, t)
 	}
+	return err
+}
+
+// end writes the audit and commits. One lane of a process at a time waits for
+// the audit's end, and holds nothing up there that others of it wait for.
+func (t *tx) end() error {
+	if len(t.entries) > 0 {
+		t.w.takeTurn(0)
+	}
+	defer t.w.giveTurn()
+	if err := t.writeAudit(); err != nil {
+		return err
+	}
+	_, err := t.exec(sqlCommit)
 	return err
 }
 
@@ -89,28 +110,41 @@ func (e *dbError) Unwrap() error { return e.err }
 // transaction.
 func (t *tx) later(query string, args ...any) {
 	t.wrote = true
-	t.waiting = append(t.waiting, statement{query, args})
+	t.waiting = append(t.waiting, &statement{query: query, args: args})
 }
 
 // run runs a statement after those that wait.
-func (t *tx) run(scan func(scanner) error, query string, args []any) (int64, error) {
-	t.waiting = append(t.waiting, statement{query, args})
-	all := t.waiting
-	t.waiting = nil
+func (t *tx) run(s *statement) error {
+	if t.ask == nil {
+		return t.send([]*statement{s})
+	}
+	return t.ask(t.after(s))
+}
+
+// send runs statements after those that wait.
+func (t *tx) send(asked []*statement) error {
+	all := t.after(asked...)
 	ctx, cancel := t.w.deadline()
 	defer cancel()
-	n, err := t.w.link.run(ctx, t.w.conn, all, scan)
-	if err != nil {
-		return 0, &dbError{explain(err)}
+	if err := t.w.link.run(ctx, t.w.conn, all); err != nil {
+		return &dbError{explain(err)}
 	}
-	return n, nil
+	return nil
+}
+
+// after puts statements behind those that wait, and gives all of them to be run.
+func (t *tx) after(asked ...*statement) []*statement {
+	all := slices.Concat(t.waiting, asked)
+	t.waiting = nil
+	return all
 }
 
 // exec runs a statement and gives the number of rows that it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
-	n, err := t.run(nil, query, args)
-	t.wrote = t.wrote || n > 0
-	return n, err
+	s := &statement{query: query, args: args}
+	err := t.run(s)
+	t.wrote = t.wrote || s.changed > 0
+	return s.changed, err
 }
 
 // row reads one row into dest and tells whether there was one.
@@ -128,8 +162,7 @@ func (t *tx) row(query string, args []any, dest ...any) (bool, error) {
 
 // rows reads any number of rows, each with scan.
 func (t *tx) rows(query string, args []any, scan func(scanner) error) error {
-	_, err := t.run(scan, query, args)
-	return err
+	return t.run(&statement{query: query, args: args, scan: scan})
 }
 
 // count reads a single number.
@@ -140,12 +173,4 @@ func (t *tx) count(query string, args ...any) (int, error) {
 		err = &dbError{fmt.Errorf("no row from %s", query)}
 	}
 	return n, err
-}
-
-// deadline bounds one statement, for a server that hangs ends none.
-func (w *writer) deadline() (context.Context, context.CancelFunc) {
-	if w.patience == 0 {
-		return context.Background(), func() {}
-	}
-	return context.WithTimeout(context.Background(), w.patience)
 }

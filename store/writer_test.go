@@ -27,19 +27,31 @@ func parallel(t testing.TB, n int, call func(i int) error) {
 
 var errNo = errors.New("refused")
 
-// inOneBatch runs the calls so that one commit carries them all: while a first
-// request holds the writer up, they queue.
+// holdUp keeps all lanes of a writer busy, each until its function is called.
+func holdUp(t *testing.T, w *writer) (release []func()) {
+	t.Helper()
+	busy := make(chan struct{}, len(w.lanes))
+	for range w.lanes {
+		gate, ended := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		go func() {
+			defer close(ended)
+			_ = w.do(t.Context(), "", func(*tx) error { once.Do(func() { busy <- struct{}{} }); <-gate; return nil })
+		}()
+		<-busy
+		release = append(release, sync.OnceFunc(func() { close(gate); <-ended }))
+	}
+	return release
+}
+
+// inOneBatch runs the calls so that one commit carries them all: while first
+// requests hold the writer up, they queue.
 func inOneBatch(t *testing.T, w *writer, runs ...func(*tx) error) []error {
 	t.Helper()
-	busy, gate := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_ = w.do(t.Context(), "", func(*tx) error { once.Do(func() { close(busy) }); <-gate; return nil })
-	})
-	<-busy
+	release := holdUp(t, w)
 	errs := make([]error, len(runs))
 	started := make(chan struct{}, len(runs))
+	var wg sync.WaitGroup
 	for i, run := range runs {
 		wg.Go(func() {
 			started <- struct{}{}
@@ -49,8 +61,11 @@ func inOneBatch(t *testing.T, w *writer, runs ...func(*tx) error) []error {
 	for range runs {
 		<-started
 	}
-	close(gate)
+	release[0]()
 	wg.Wait()
+	for _, r := range release[1:] {
+		r()
+	}
 	return errs
 }
 
@@ -156,12 +171,7 @@ func TestACancelledRequestIsDoneWholeOrNotAtAll(t *testing.T) {
 		must(t, s.Put(t.Context(), rota.PutRequest{Version: "v0", Credential: credential("0"), Labels: []rota.Label{rota.Current}}))
 
 		// Waiting behind another: gives up at once and never happens.
-		busy, gate := make(chan struct{}), make(chan struct{})
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			_ = db.writer.do(t.Context(), "", func(*tx) error { close(busy); <-gate; return nil })
-		})
-		<-busy
+		release := holdUp(t, db.writer)
 		ctx, cancel := context.WithCancel(t.Context())
 		waiting := make(chan error)
 		go func() {
@@ -171,8 +181,9 @@ func TestACancelledRequestIsDoneWholeOrNotAtAll(t *testing.T) {
 		if err := <-waiting; !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled while waiting: %v", err)
 		}
-		close(gate)
-		wg.Wait()
+		for _, r := range release {
+			r()
+		}
 
 		// Being carried out: is finished, and its caller told so.
 		ctx, cancel = context.WithCancel(t.Context())

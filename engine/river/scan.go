@@ -2,6 +2,7 @@ package river
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,7 +25,13 @@ type remembered struct {
 // remember is how long. It bounds how late a job is found out that got lost.
 const remember = time.Minute
 
-// scan enqueues all that is due for so long, and is not enqueued yet.
+// errElsewhere ends a look that finds what another replica has enqueued.
+var errElsewhere = errors.New("another replica enqueues what is due")
+
+// scan enqueues all that is due for so long, and is not enqueued yet. Where that
+// is for so long that the leader should have done it, it ends with the first
+// batch that the leader did: the queue is long, and there is somebody to fill
+// it.
 func (s *Service) scan(ctx context.Context, behind time.Duration) error {
 	for name, r := range s.enqueued {
 		if time.Since(r.at) > remember {
@@ -34,8 +41,15 @@ func (s *Service) scan(ctx context.Context, behind time.Duration) error {
 	due := 0
 	err := engine.EachDue(ctx, s.Queue, s.Now().Add(-behind), batch, func(found []rota.Due) error {
 		due += len(found)
-		return s.enqueue(ctx, found)
+		offered, made, err := s.enqueue(ctx, found)
+		if err == nil && behind > 0 && offered > 0 && made == 0 {
+			return errElsewhere
+		}
+		return err
 	})
+	if errors.Is(err, errElsewhere) {
+		err = nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -46,19 +60,21 @@ func (s *Service) scan(ctx context.Context, behind time.Duration) error {
 	return nil
 }
 
-// enqueue makes a job of each that has none.
-func (s *Service) enqueue(ctx context.Context, found []rota.Due) error {
+// enqueue makes a job of each that has none. It tells of how many it was not
+// known that they have one, and how many of these had none.
+func (s *Service) enqueue(ctx context.Context, found []rota.Due) (offered, made int, err error) {
 	var args []turnArgs
 	for _, d := range found {
 		if r, known := s.enqueued[d.Secret]; !known || r.fence != d.Fence {
 			args = append(args, turnArgs{Secret: d.Secret, Fence: d.Fence, Due: d.NextAt})
 		}
 	}
+	offered = len(args)
 	// A job whose worker died before it began stands in the way of the next
 	// one; so may that one's.
 	for range maxLost {
 		if len(args) == 0 {
-			return nil
+			break
 		}
 		params := make([]river.InsertManyParams, len(args))
 		for i, a := range args {
@@ -66,7 +82,7 @@ func (s *Service) enqueue(ctx context.Context, found []rota.Due) error {
 		}
 		inserted, err := s.insert(ctx, params)
 		if err != nil {
-			return fmt.Errorf("enqueue: %w", err)
+			return offered, made, fmt.Errorf("enqueue: %w", err)
 		}
 		var again []turnArgs
 		for i, r := range inserted {
@@ -76,11 +92,14 @@ func (s *Service) enqueue(ctx context.Context, found []rota.Due) error {
 				again = append(again, a)
 				continue
 			}
+			if !r.UniqueSkippedAsDuplicate {
+				made++
+			}
 			s.enqueued[args[i].Secret] = remembered{args[i].Fence, time.Now()}
 		}
 		args = again
 	}
-	return nil
+	return offered, made, nil
 }
 
 // insertWait bounds one statement.
