@@ -65,7 +65,7 @@ func (db *DB) Release(ctx context.Context, l rota.Lease) error {
 func (db *DB) Load(ctx context.Context, secret string) (rota.Progress, error) {
 	var text []byte
 	var lifted int64
-	err := db.reader.QueryRowContext(ctx, sqlProgress, secret).Scan(&text, &lifted)
+	err := db.reads.row(ctx, db.reader, sqlProgress, []any{secret}, &text, &lifted)
 	if isNoRows(err) {
 		return rota.Progress{}, nil
 	}
