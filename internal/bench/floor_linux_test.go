@@ -88,6 +88,43 @@ func postgresAgainstFloor(b *testing.B, concurrency int) {
 	b.ReportMetric(each(loop.cpu.own+loop.cpu.server), "bare-ms")
 }
 
+// BenchmarkPostgresParts is the processor time of what a rotation asks of the
+// server, and of the bare statement: Rota's in rota-ms, and the server's in
+// server-ms.
+func BenchmarkPostgresParts(b *testing.B) {
+	server := testenv.Postgres(b, testenv.PostgresOptions{Fsync: true})
+	issuer := floorSecrets(b, server, open(b, newClock()))[0].Issuer
+	bare := newFloor(b, server, 1)
+	ctx, pid := b.Context(), server.PID(b)
+	cred, err := issuer.Create(ctx, rota.CreateRequest{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, part := range []struct {
+		name string
+		do   func() error
+	}{
+		{"bare", func() error { return bare.alter(ctx, "floor_bench_00", "a-clear-password", false) }},
+		{"set", func() error { return issuer.Set(ctx, rota.SetRequest{Credential: cred}) }},
+		{"test", func() error { return issuer.Test(ctx, rota.TestRequest{Credential: cred}) }},
+		{"list", func() error { _, err := issuer.(rota.Lister).List(ctx); return err }},
+		{"in force", func() error { _, _, err := issuer.(rota.Teller).InForce(ctx, cred); return err }},
+	} {
+		b.Run(part.name, func(b *testing.B) {
+			before, count := used(b, pid), 0
+			for b.Loop() {
+				if err := part.do(); err != nil {
+					b.Fatal(err)
+				}
+				count++
+			}
+			took := used(b, pid).since(before)
+			b.ReportMetric(took.own.Seconds()*1000/float64(count), "rota-ms")
+			b.ReportMetric(took.server.Seconds()*1000/float64(count), "server-ms")
+		})
+	}
+}
+
 // floorSecrets are one secret a role, that were rotated once.
 func floorSecrets(b *testing.B, server *testenv.PostgresServer, db *store.DB) []*rota.Secret {
 	b.Helper()

@@ -1,8 +1,8 @@
 package bench
 
 import (
+	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,34 +30,39 @@ func used(b *testing.B, postmaster int) processor {
 		b.Fatal(err)
 	}
 	p := processor{own: time.Duration(own.Utime.Nano() + own.Stime.Nano())}
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", postmaster))
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
+	p.server = ticks(b, postmaster, 4) // and of the children that ended
+	for _, child := range strings.Fields(string(children)) {
+		pid, err := strconv.Atoi(child)
 		if err != nil {
-			continue // it has ended meanwhile
+			b.Fatal(err)
 		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		_, rest, _ := strings.Cut(string(text), ") ") // after the program's name
-		fields := strings.Fields(rest)
-		first := pid == postmaster
-		if !first && fields[1] != strconv.Itoa(postmaster) {
-			continue
-		}
-		times := fields[11:13] // user and system time
-		if first {
-			times = fields[11:15] // and those of the children that ended
-		}
-		const tick = 10 * time.Millisecond
-		for _, text := range times {
-			n, err := strconv.Atoi(text)
-			if err != nil {
-				b.Fatal(err)
-			}
-			p.server += time.Duration(n) * tick
-		}
+		p.server += ticks(b, pid, 2)
 	}
 	return p
+}
+
+// ticks adds up the first n of a process's times: in user mode and in the
+// system, then both of its children that ended. It is 0 for one that is no
+// longer there.
+func ticks(b *testing.B, pid, n int) time.Duration {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // after the program's name
+	const first, tick = 11, 10 * time.Millisecond
+	var sum time.Duration
+	for _, field := range strings.Fields(rest)[first : first+n] {
+		count, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(count) * tick
+	}
+	return sum
 }
