@@ -19,7 +19,8 @@ type Journal interface {
 	// Load reads a secret's progress, zero where there is none.
 	Load(ctx context.Context, secret string) (Progress, error)
 	// Save writes progress and audit entries as one, durably, and prolongs the
-	// lease; with a lease that was lost it writes nothing and is [ErrFenced].
+	// lease, or gives it back; with a lease that was lost it writes nothing and
+	// is [ErrFenced].
 	Save(ctx context.Context, r SaveRequest) error
 }
 
@@ -52,6 +53,8 @@ type SaveRequest struct {
 	Lease    Lease
 	Progress Progress
 	Entries  []Entry
+	// Release gives the lease back with it, as one: a turn's last Save.
+	Release bool
 }
 
 // Progress is what Rota remembers of a secret between steps. It is an aid, not

@@ -140,7 +140,7 @@ func (w *work) notify(ctx context.Context) {
 	for _, m := range all {
 		w.sent(ctx, m)
 	}
-	if err := w.save(context.WithoutCancel(ctx)); err != nil {
+	if err := w.write(context.WithoutCancel(ctx), true); err != nil {
 		w.Log.WarnContext(ctx, "notify", "secret", w.s.Name, "error", err)
 	}
 }

@@ -236,8 +236,9 @@ func (w *work) turn(ctx context.Context, f func(context.Context, *work) error) e
 	if err == nil {
 		err = f(ctx, w)
 	}
-	// What was done must be written down even when ctx has ended.
-	if saveErr := w.save(context.WithoutCancel(ctx)); saveErr != nil {
+	// What was done must be written down even when ctx has ended. What is yet to
+	// be sent needs the lease.
+	if saveErr := w.write(context.WithoutCancel(ctx), len(w.progress.Unsent) == 0); saveErr != nil {
 		return w.fail(errors.Join(err, saveErr))
 	}
 	w.notify(ctx)
@@ -254,9 +255,12 @@ func (w *work) acquire(ctx context.Context) error {
 	return err
 }
 
-// release gives the lease back, also when ctx has ended. Where that fails, it
-// runs out by itself.
+// release gives the lease back unless that is done, also when ctx has ended.
+// Where it fails, the lease runs out by itself.
 func (w *work) release(ctx context.Context) {
+	if w.lease.Holder == "" {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.CallTimeout)
 	defer cancel()
 	_ = w.Journal.Release(ctx, w.lease)
@@ -410,15 +414,21 @@ func (w *work) retry(ctx context.Context, n int, name, object string, f func(con
 
 // save writes progress and the entries that are not yet written. A lost lease
 // ends the turn here, before any further effect.
-func (w *work) save(ctx context.Context) error {
+func (w *work) save(ctx context.Context) error { return w.write(ctx, false) }
+
+// write saves, and gives the lease back with it if asked.
+func (w *work) write(ctx context.Context, release bool) error {
 	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
 	defer cancel()
 	at := w.Now()
 	progress := w.progress
 	progress.NextAt = progress.wakeAt(at)
-	err := w.Journal.Save(ctx, SaveRequest{Lease: w.lease, Progress: progress, Entries: w.entries})
+	err := w.Journal.Save(ctx, SaveRequest{Lease: w.lease, Progress: progress, Entries: w.entries, Release: release})
 	if err == nil {
 		w.entries, w.leasedAt = nil, at
+		if release {
+			w.lease = Lease{}
+		}
 	}
 	return err
 }

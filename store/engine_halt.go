@@ -96,7 +96,7 @@ func (db *DB) Frozen(ctx context.Context) (*rota.Halt, error) {
 
 func (db *DB) readHalt(ctx context.Context, query string, args ...any) (*rota.Halt, error) {
 	var text string
-	err := db.reader.QueryRowContext(ctx, query, args...).Scan(&text)
+	err := db.reads.row(ctx, db.reader, query, args, &text)
 	if isNoRows(err) || err == nil && text == "" {
 		return nil, nil
 	}

@@ -65,7 +65,7 @@ func (db *DB) Release(ctx context.Context, l rota.Lease) error {
 func (db *DB) Load(ctx context.Context, secret string) (rota.Progress, error) {
 	var text []byte
 	var lifted int64
-	err := db.reader.QueryRowContext(ctx, sqlProgress, secret).Scan(&text, &lifted)
+	err := db.reads.row(ctx, db.reader, sqlProgress, []any{secret}, &text, &lifted)
 	if isNoRows(err) {
 		return rota.Progress{}, nil
 	}
@@ -82,8 +82,9 @@ func (db *DB) Load(ctx context.Context, secret string) (rota.Progress, error) {
 	return p, nil
 }
 
-// Save writes progress and its audit entries in one transaction. A lease that
-// has run out is still good while nobody else took the secret.
+// Save writes progress and its audit entries in one transaction, and gives the
+// lease back with them if asked. A lease that has run out is still good while
+// nobody else took the secret.
 func (db *DB) Save(ctx context.Context, r rota.SaveRequest) error {
 	fail := func(err error) error { return fmt.Errorf("save progress of secret %s: %w", r.Lease.Secret, err) }
 	progress, err := json.Marshal(r.Progress)
@@ -105,8 +106,12 @@ func (db *DB) Save(ctx context.Context, r rota.SaveRequest) error {
 		next++ // rounded up, for it must not be due too early
 	}
 	err = db.writer.do(ctx, secretLock(r.Lease.Secret), func(t *tx) error {
+		holder, expires := r.Lease.Holder, micros(t.now.Add(r.Lease.TTL))
+		if r.Release {
+			holder, expires = "", 0
+		}
 		n, err := t.exec(sqlSave, r.Lease.Secret, r.Lease.Fence, r.Lease.Holder,
-			micros(t.now.Add(r.Lease.TTL)), next, string(status), string(failure), string(progress), overdueFrom(r.Progress))
+			expires, next, string(status), string(failure), string(progress), overdueFrom(r.Progress), holder)
 		if err != nil {
 			return err
 		}

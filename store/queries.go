@@ -20,7 +20,7 @@ const (
 	sqlBeforeMove    = `SELECT coalesce((SELECT version FROM labels WHERE secret = $1 AND label = $2), ''), (SELECT count(*) FROM versions WHERE secret = $1 AND id = $3)`
 	sqlSetLabel      = `INSERT INTO labels (secret, label, version) VALUES ($1, $2, $3) ON CONFLICT (secret, label) DO UPDATE SET version = excluded.version`
 	sqlDropLabel     = `DELETE FROM labels WHERE secret = $1 AND label = $2`
-	sqlDropUnlabeled = `DELETE FROM versions WHERE secret = $1 AND id NOT IN (SELECT version FROM labels WHERE secret = $1)`
+	sqlDropUnlabeled = `DELETE FROM versions WHERE secret = $1 AND NOT EXISTS (SELECT 1 FROM labels WHERE labels.secret = versions.secret AND labels.version = versions.id)`
 
 	sqlMasterKey     = `SELECT wrapped FROM master_key WHERE id = 1`
 	sqlPutMasterKey  = `INSERT INTO master_key (id, wrapped) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET wrapped = excluded.wrapped`
@@ -39,7 +39,7 @@ const (
 	sqlLease         = `SELECT holder, expires_at, instance FROM progress WHERE secret = $1`
 	sqlRelease       = `UPDATE progress SET holder = '', expires_at = 0 WHERE secret = $1 AND fence = $2 AND holder = $3`
 	sqlProgress      = `SELECT progress, lifted FROM progress WHERE secret = $1`
-	sqlSave          = `UPDATE progress SET expires_at = $4, next_at = $5, status = $6, failure = $7, progress = $8, overdue_from = $9, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $1 AND fence = $2 AND holder = $3`
+	sqlSave          = `UPDATE progress SET holder = $10, expires_at = $4, next_at = $5, status = $6, failure = $7, progress = $8, overdue_from = $9, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $1 AND fence = $2 AND holder = $3`
 	sqlStatuses      = `SELECT secret, holder, expires_at, instance, next_at, status, failure FROM progress ORDER BY secret`
 	// An event's own text can't be taken for the key: its quotes are escaped.
 	sqlStandings    = `SELECT secret, holder, expires_at, instance, next_at, status, failure, paused, progress LIKE '%"unsent":[%' FROM progress WHERE enrolled = 1 AND secret > $1 ORDER BY secret LIMIT $2`

@@ -56,11 +56,7 @@ func (r records) Value(ctx context.Context, name, version string, entries ...rot
 	now := r.db.Now()
 	var sealed []byte
 	var accessed int64
-	stmt, err := r.db.reads.prepare(ctx, r.db.reader, sqlRecordValue) //nolint:sqlclosecheck // it is kept for the next call
-	if err != nil {
-		return record.Value{}, failRecord(name, explain(err))
-	}
-	err = stmt.QueryRowContext(ctx, name, version, micros(now)).Scan(&sealed, &accessed)
+	err := r.db.reads.row(ctx, r.db.reader, sqlRecordValue, []any{name, version, micros(now)}, &sealed, &accessed)
 	if isNoRows(err) || (err == nil && len(sealed) == 0) {
 		return record.Value{}, record.ErrNotFound
 	}

@@ -30,3 +30,12 @@ func (s *statements) prepare(ctx context.Context, pool *sql.DB, query string) (*
 	s.known[query] = stmt
 	return stmt, nil
 }
+
+// row reads one row into dest.
+func (s *statements) row(ctx context.Context, pool *sql.DB, query string, args []any, dest ...any) error {
+	stmt, err := s.prepare(ctx, pool, query) //nolint:sqlclosecheck // it is kept for the next call
+	if err != nil {
+		return err
+	}
+	return stmt.QueryRowContext(ctx, args...).Scan(dest...)
+}

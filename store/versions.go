@@ -50,7 +50,11 @@ func (s *secretStore) Describe(ctx context.Context) (rota.Contents, error) {
 }
 
 func (s *secretStore) describe(ctx context.Context) (rota.Contents, error) {
-	rows, err := s.db.reader.QueryContext(ctx, sqlDescribe, s.name)
+	stmt, err := s.db.reads.prepare(ctx, s.db.reader, sqlDescribe) //nolint:sqlclosecheck // it is kept for the next call
+	if err != nil {
+		return rota.Contents{}, explain(err)
+	}
+	rows, err := stmt.QueryContext(ctx, s.name)
 	if err != nil {
 		return rota.Contents{}, explain(err)
 	}
@@ -83,7 +87,7 @@ func (s *secretStore) describe(ctx context.Context) (rota.Contents, error) {
 func (s *secretStore) Get(ctx context.Context, r rota.GetRequest) (rota.Credential, error) {
 	op := "get version " + r.Version
 	var value []byte
-	err := s.db.reader.QueryRowContext(ctx, sqlValue, s.name, r.Version).Scan(&value)
+	err := s.db.reads.row(ctx, s.db.reader, sqlValue, []any{s.name, r.Version}, &value)
 	if isNoRows(err) || (err == nil && len(value) == 0) {
 		return rota.Credential{}, s.refuse(op, rota.ErrNotFound)
 	}

@@ -4,19 +4,13 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"rota"
 	"rota/engine"
-	"rota/internal/testenv"
 	"rota/provider/memory"
-	"rota/provider/postgres"
 	"rota/store"
 )
 
@@ -84,102 +78,4 @@ func BenchmarkRotationsSQLite(b *testing.B) {
 		rounds++
 	}
 	b.ReportMetric(float64(rounds*count)/b.Elapsed().Seconds(), "rotations/s")
-}
-
-// BenchmarkPostgresAgainstFloor rotates real roles, and in the same run, with
-// the same concurrency, sets as many passwords in a bare loop of ALTER ROLE,
-// and in one that also logs in once with each new password. ratio is rotations
-// a second over bare statements a second; ratio-with-login is over statements
-// that were proven by a login, without which no rotation may be promoted. The
-// server makes its commits durable.
-func BenchmarkPostgresAgainstFloor(b *testing.B) {
-	for _, concurrency := range []int{1, 8} {
-		b.Run(fmt.Sprintf("concurrency %d", concurrency), func(b *testing.B) { postgresAgainstFloor(b, concurrency) })
-	}
-}
-
-func postgresAgainstFloor(b *testing.B, concurrency int) {
-	server := testenv.Postgres(b, testenv.PostgresOptions{Fsync: true})
-	c := newClock()
-	db := open(b, c)
-	server.Exec(b, "CREATE ROLE rota_admin LOGIN CREATEROLE PASSWORD 'admin'", "GRANT SELECT (rolname, rolcanlogin, rolvaliduntil, rolpassword) ON pg_authid TO rota_admin")
-	conn, err := postgres.New("bench", postgres.Config{Host: server.Host, Port: server.Port, Database: "postgres", Username: "rota_admin", Password: "admin"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(conn.Close)
-	const count = 64
-	var secrets []*rota.Secret
-	for i := range count {
-		role := fmt.Sprintf("bench_%02d", i)
-		server.Exec(b, "CREATE ROLE "+role+" NOLOGIN", "CREATE ROLE floor_"+role+" LOGIN")
-		issuer, err := conn.Password(postgres.PasswordConfig{Role: role})
-		if err != nil {
-			b.Fatal(err)
-		}
-		secrets = append(secrets, &rota.Secret{
-			Name: role, Systems: []string{"bench"}, Issuer: issuer, Store: db.Secret(role), Policy: rota.Policy{RotateEvery: 90 * rota.Day},
-		})
-	}
-	pool, err := pgxpool.New(b.Context(), server.DSN()+fmt.Sprintf("&pool_max_conns=%d", concurrency))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(pool.Close)
-	floor := func(login bool) {
-		jobs := make(chan int)
-		var wg sync.WaitGroup
-		for range concurrency {
-			wg.Go(func() {
-				for i := range jobs {
-					if err := alter(b.Context(), pool, i, fmt.Sprintf("a-clear-password-%d", c.at.Load()), login); err != nil {
-						b.Error(err)
-					}
-				}
-			})
-		}
-		for i := range count {
-			jobs <- i
-		}
-		close(jobs)
-		wg.Wait()
-	}
-	r := &rota.Rotator{Journal: db, Now: c.Now}
-	limits := engine.Limits{Workers: concurrency, PerSystem: concurrency}
-	round(b, r, secrets, limits)
-	floor(true)
-	var ours, bare, proven time.Duration
-	measure := func(sum *time.Duration, f func()) {
-		start := time.Now()
-		f()
-		*sum += time.Since(start)
-	}
-	rounds := 0
-	b.ResetTimer()
-	for b.Loop() {
-		c.move(91 * rota.Day)
-		measure(&ours, func() { round(b, r, secrets, limits) })
-		measure(&bare, func() { floor(false) })
-		measure(&proven, func() { floor(true) })
-		rounds++
-	}
-	b.ReportMetric(float64(rounds*count)/ours.Seconds(), "rotations/s")
-	b.ReportMetric(float64(rounds*count)/bare.Seconds(), "ALTER-ROLE/s")
-	b.ReportMetric(bare.Seconds()/ours.Seconds(), "ratio")
-	b.ReportMetric(proven.Seconds()/ours.Seconds(), "ratio-with-login")
-}
-
-// alter sets the password of one role, and logs in with it if asked.
-func alter(ctx context.Context, pool *pgxpool.Pool, i int, password string, login bool) error {
-	role := fmt.Sprintf("floor_bench_%02d", i)
-	if _, err := pool.Exec(ctx, fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'", role, password)); err != nil || !login {
-		return err
-	}
-	cfg := pool.Config().ConnConfig.Copy()
-	cfg.User, cfg.Password = role, password
-	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	return conn.Close(ctx)
 }

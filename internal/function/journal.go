@@ -134,6 +134,7 @@ func (j *journal) Save(ctx context.Context, r rota.SaveRequest) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	k.intents, k.progress, k.loaded = intents, r.Progress, true
+	k.busy = !r.Release
 	return nil
 }
 

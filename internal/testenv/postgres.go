@@ -281,6 +281,21 @@ func (s *PostgresServer) end() {
 	s.cmd = nil
 }
 
+// PID is the server's first process, whose children are all others.
+func (s *PostgresServer) PID(t testing.TB) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
 // Pause stops every process of the server, so that it hangs: connections are
 // taken, and nothing is ever answered, until Resume.
 func (s *PostgresServer) Pause(t testing.TB) {
@@ -300,15 +315,7 @@ func (s *PostgresServer) Pause(t testing.TB) {
 		t.Fatal(err)
 	}
 	_ = conn.Close(ctx)
-	pidFile, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, _, _ := strings.Cut(string(pidFile), "\n")
-	postmaster, err := strconv.Atoi(first)
-	if err != nil {
-		t.Fatal(err)
-	}
+	postmaster := s.PID(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pids = append(pids, postmaster)

@@ -81,7 +81,8 @@ func (j *Journal) Load(ctx context.Context, secret string) (rota.Progress, error
 	return p, nil
 }
 
-// Save keeps a copy of the progress, and the entries, and prolongs the lease.
+// Save keeps a copy of the progress, and the entries, and prolongs the lease, or
+// gives it back.
 // A lease that ran out is lost, whether somebody took it or not.
 func (j *Journal) Save(ctx context.Context, r rota.SaveRequest) error {
 	return j.do(ctx, "journal.save", func(Fault) error {
@@ -92,6 +93,9 @@ func (j *Journal) Save(ctx context.Context, r rota.SaveRequest) error {
 		}
 		s.progress = clone(r.Progress)
 		s.lease.Expires = now.Add(s.lease.TTL)
+		if r.Release {
+			s.lease.Holder = ""
+		}
 		j.entries = append(j.entries, r.Entries...)
 		j.made = append(j.made, r.Lease.Secret)
 		return nil

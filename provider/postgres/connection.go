@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,7 @@ type Connection struct {
 	pool *pgxpool.Pool
 
 	noAuthid atomic.Bool // Rota may not read pg_authid
+	pairs    sync.Map    // by role, the last pairOf a verifier and its password
 }
 
 // New checks the settings, and reads the certificates that they name. name is

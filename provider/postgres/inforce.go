@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"strconv"
@@ -28,8 +29,27 @@ func (r *roles) InForce(ctx context.Context, c rota.Credential) (inForce, known 
 	if err != nil || !allowed || len(rows) == 0 {
 		return false, false, err
 	}
-	inForce, known = matches(string(rows[0][0]), c.Field(rota.FieldPassword))
+	inForce, known = r.conn.matches(role, string(rows[0][0]), c.Field(rota.FieldPassword))
 	return inForce, known, nil
+}
+
+// matches is the function of that name, without deriving keys again for a
+// verifier and a password that this process saw to belong together: those of
+// the last password that it set, or looked at.
+func (c *Connection) matches(role, verifier, password string) (same, known bool) {
+	pair := pairOf(verifier, password)
+	if last, ok := c.pairs.Load(role); ok && last == pair {
+		return true, true
+	}
+	if same, known = matches(verifier, password); same {
+		c.pairs.Store(role, pair)
+	}
+	return same, known
+}
+
+// pairOf stands for a verifier, in which there is no NUL, with its password.
+func pairOf(verifier, password string) [sha256.Size]byte {
+	return sha256.Sum256([]byte(verifier + "\x00" + password))
 }
 
 // authid runs a query of pg_authid in one round trip, and gives its rows as

@@ -92,10 +92,12 @@ func (r *roles) Set(ctx context.Context, s rota.SetRequest) error {
 	if err := r.ours(op, role); err != nil {
 		return err
 	}
-	hash, err := verifier(s.Credential.Field(rota.FieldPassword))
+	password := s.Credential.Field(rota.FieldPassword)
+	hash, err := verifier(password)
 	if err != nil {
 		return &rota.Error{System: r.conn.system(), Op: op, Class: rota.Regenerate, Err: err}
 	}
+	r.conn.pairs.Store(role, pairOf(hash, password))
 	return r.conn.run(ctx, op, lockRole(role)+"ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL 'infinity'", s.Credential)
 }
 

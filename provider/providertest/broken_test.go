@@ -157,6 +157,12 @@ var broken = []struct {
 			return j.Journal.Save(ctx, r)
 		}
 	})},
+	{"a last save keeps the lease", "a last save gives the lease back", journal(func(j *brokenJournal) {
+		j.save = func(ctx context.Context, r rota.SaveRequest) error {
+			r.Release = false
+			return j.Journal.Save(ctx, r)
+		}
+	})},
 	{"entries get lost", "entries are kept in order", journal(func(j *brokenJournal) {
 		j.save = func(ctx context.Context, r rota.SaveRequest) error {
 			r.Entries = r.Entries[:min(1, len(r.Entries))]

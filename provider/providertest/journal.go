@@ -44,6 +44,7 @@ func Journal(t *testing.T, fixture func(t *testing.T) JournalFixture) {
 		{"fences only rise", testFences, nil},
 		{"a lost lease saves nothing", testFenced, nil},
 		{"a save prolongs the lease", testSaveProlongs, (*journal).hasClock},
+		{"a last save gives the lease back", testSaveReleases, nil},
 		{"entries are kept in order", testEntries, (*journal).readable},
 		{"secrets have nothing to do with each other", testSecretsApart, nil},
 		{"of several that acquire at once one wins", testAcquireRace, nil},
@@ -250,6 +251,25 @@ func testSaveProlongs(t *testing.T, j *journal) {
 	}
 	j.Advance(ttl * 2)
 	j.acquire(t, "s", "b", ttl)
+}
+
+func testSaveReleases(t *testing.T, j *journal) {
+	last := func(l rota.Lease, p rota.Progress) error {
+		return j.Journal.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: p, Release: true})
+	}
+	kept := rota.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+	first := j.acquire(t, "s", "a", ttl)
+	if err := last(first, kept); err != nil {
+		t.Fatal(err)
+	}
+	j.loads(t, "s", kept)
+	other := j.acquire(t, "s", "b", ttl) // at once
+	if err := last(first, rota.Progress{}); !errors.Is(err, rota.ErrFenced) {
+		t.Errorf("a last save with a lease that was given back: want %q, got %v", rota.ErrFenced, err)
+	}
+	j.loads(t, "s", kept)
+	j.busy(t, "s", "a") // nobody else's lease was freed
+	j.save(t, other, rota.Progress{})
 }
 
 func testEntries(t *testing.T, j *journal) {

@@ -1,0 +1,200 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"rota"
+	"rota/engine"
+	"rota/internal/testenv"
+	"rota/provider/postgres"
+	"rota/store"
+)
+
+// floorRoles is how many roles a round sets the passwords of.
+const floorRoles = 64
+
+// BenchmarkPostgresAgainstFloor rotates real roles, and in the same run sets as
+// many passwords
+//   - in the loop that a person writes: one session, one ALTER ROLE with a clear
+//     password after the other (ratio),
+//   - in that loop with as many sessions as Rota rotates at once
+//     (same-concurrency-ratio),
+//   - and so that each new password also logs in once, without which no rotation
+//     may be promoted (with-login-ratio).
+//
+// A ratio is rotations a second over passwords a second. The server makes its
+// commits durable. rota-ms and server-ms are processor time for one rotation,
+// bare-ms for one password of the first loop.
+func BenchmarkPostgresAgainstFloor(b *testing.B) {
+	for _, concurrency := range []int{1, 8} {
+		b.Run(fmt.Sprintf("concurrency %d", concurrency), func(b *testing.B) { postgresAgainstFloor(b, concurrency) })
+	}
+}
+
+// phase is a part of the benchmark with what it took.
+type phase struct {
+	run  func()
+	took time.Duration
+	cpu  processor
+}
+
+func postgresAgainstFloor(b *testing.B, concurrency int) {
+	server := testenv.Postgres(b, testenv.PostgresOptions{Fsync: true})
+	c := newClock()
+	db := open(b, c)
+	secrets := floorSecrets(b, server, db)
+	r := &rota.Rotator{Journal: db, Now: c.Now}
+	limits := engine.Limits{Workers: concurrency, PerSystem: concurrency}
+	sequential, concurrent := newFloor(b, server, 1), newFloor(b, server, concurrency)
+	password := func() string { return fmt.Sprintf("a-clear-password-%d", c.at.Load()) }
+	ours := &phase{run: func() { round(b, r, secrets, limits) }}
+	loop := &phase{run: func() { sequential.round(b, password(), false) }}
+	bare := &phase{run: func() { concurrent.round(b, password(), false) }}
+	proven := &phase{run: func() { concurrent.round(b, password(), true) }}
+	phases := []*phase{ours, loop, bare, proven}
+	for _, p := range phases { // the first time makes sessions and data keys
+		p.run()
+	}
+	pid, rounds := server.PID(b), 0
+	b.ResetTimer()
+	for b.Loop() {
+		c.move(91 * rota.Day)
+		for _, p := range phases {
+			before, start := used(b, pid), time.Now()
+			p.run()
+			p.took += time.Since(start)
+			p.cpu = p.cpu.plus(used(b, pid).since(before))
+		}
+		rounds++
+	}
+	count := float64(rounds * floorRoles)
+	each := func(d time.Duration) float64 { return d.Seconds() * 1000 / count }
+	b.ReportMetric(count/ours.took.Seconds(), "rotations/s")
+	b.ReportMetric(count/loop.took.Seconds(), "loop/s")
+	b.ReportMetric(count/bare.took.Seconds(), "ALTER-ROLE/s")
+	b.ReportMetric(count/proven.took.Seconds(), "with-login/s")
+	b.ReportMetric(loop.took.Seconds()/ours.took.Seconds(), "ratio")
+	b.ReportMetric(bare.took.Seconds()/ours.took.Seconds(), "same-concurrency-ratio")
+	b.ReportMetric(proven.took.Seconds()/ours.took.Seconds(), "with-login-ratio")
+	b.ReportMetric(each(ours.cpu.own), "rota-ms")
+	b.ReportMetric(each(ours.cpu.server), "server-ms")
+	b.ReportMetric(each(loop.cpu.own+loop.cpu.server), "bare-ms")
+}
+
+// BenchmarkPostgresParts is the processor time of what a rotation asks of the
+// server, and of the bare statement: Rota's in rota-ms, and the server's in
+// server-ms.
+func BenchmarkPostgresParts(b *testing.B) {
+	server := testenv.Postgres(b, testenv.PostgresOptions{Fsync: true})
+	issuer := floorSecrets(b, server, open(b, newClock()))[0].Issuer
+	bare := newFloor(b, server, 1)
+	ctx, pid := b.Context(), server.PID(b)
+	cred, err := issuer.Create(ctx, rota.CreateRequest{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, part := range []struct {
+		name string
+		do   func() error
+	}{
+		{"bare", func() error { return bare.alter(ctx, "floor_bench_00", "a-clear-password", false) }},
+		{"set", func() error { return issuer.Set(ctx, rota.SetRequest{Credential: cred}) }},
+		{"test", func() error { return issuer.Test(ctx, rota.TestRequest{Credential: cred}) }},
+		{"list", func() error { _, err := issuer.(rota.Lister).List(ctx); return err }},
+		{"in force", func() error { _, _, err := issuer.(rota.Teller).InForce(ctx, cred); return err }},
+	} {
+		b.Run(part.name, func(b *testing.B) {
+			before, count := used(b, pid), 0
+			for b.Loop() {
+				if err := part.do(); err != nil {
+					b.Fatal(err)
+				}
+				count++
+			}
+			took := used(b, pid).since(before)
+			b.ReportMetric(took.own.Seconds()*1000/float64(count), "rota-ms")
+			b.ReportMetric(took.server.Seconds()*1000/float64(count), "server-ms")
+		})
+	}
+}
+
+// floorSecrets are one secret a role, that were rotated once.
+func floorSecrets(b *testing.B, server *testenv.PostgresServer, db *store.DB) []*rota.Secret {
+	b.Helper()
+	server.Exec(b, "CREATE ROLE rota_admin LOGIN CREATEROLE PASSWORD 'admin'", "GRANT SELECT (rolname, rolcanlogin, rolvaliduntil, rolpassword) ON pg_authid TO rota_admin")
+	conn, err := postgres.New("bench", postgres.Config{Host: server.Host, Port: server.Port, Database: "postgres", Username: "rota_admin", Password: "admin"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(conn.Close)
+	var secrets []*rota.Secret
+	for i := range floorRoles {
+		role := fmt.Sprintf("bench_%02d", i)
+		server.Exec(b, "CREATE ROLE "+role+" NOLOGIN", "CREATE ROLE floor_"+role+" LOGIN")
+		issuer, err := conn.Password(postgres.PasswordConfig{Role: role})
+		if err != nil {
+			b.Fatal(err)
+		}
+		secrets = append(secrets, &rota.Secret{
+			Name: role, Systems: []string{"bench"}, Issuer: issuer, Store: db.Secret(role), Policy: rota.Policy{RotateEvery: 90 * rota.Day},
+		})
+	}
+	return secrets
+}
+
+// floor sets passwords with so many sessions at once and nothing else.
+type floor struct {
+	pool     *pgxpool.Pool
+	sessions int
+}
+
+func newFloor(b *testing.B, server *testenv.PostgresServer, sessions int) *floor {
+	b.Helper()
+	pool, err := pgxpool.New(b.Context(), server.DSN()+fmt.Sprintf("&pool_max_conns=%d", sessions))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(pool.Close)
+	return &floor{pool: pool, sessions: sessions}
+}
+
+// round sets one password of each role, and logs in with it if asked.
+func (f *floor) round(b *testing.B, password string, login bool) {
+	b.Helper()
+	jobs := make(chan int)
+	var wg sync.WaitGroup
+	for range f.sessions {
+		wg.Go(func() {
+			for i := range jobs {
+				if err := f.alter(b.Context(), fmt.Sprintf("floor_bench_%02d", i), password, login); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for i := range floorRoles {
+		jobs <- i
+	}
+	close(jobs)
+	wg.Wait()
+}
+
+func (f *floor) alter(ctx context.Context, role, password string, login bool) error {
+	if _, err := f.pool.Exec(ctx, fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'", role, password)); err != nil || !login {
+		return err
+	}
+	cfg := f.pool.Config().ConnConfig.Copy()
+	cfg.User, cfg.Password = role, password
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
