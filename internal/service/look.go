@@ -127,13 +127,9 @@ func (l *Local) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
 	if r.Label == "" {
 		r.Label = rota.Current
 	}
-	version, err := findVersion(ctx, secret, r.Label, r.Version)
+	version, credential, err := readVersion(ctx, secret, r.Label, r.Version)
 	if err != nil {
 		return GetDoc{}, err
-	}
-	credential, err := secret.Store.Get(ctx, rota.GetRequest{Version: version.ID})
-	if err != nil {
-		return GetDoc{}, fmt.Errorf("%s: read version %s: %w", r.Secret, version.ID, err)
 	}
 	names, fields := credential.Names(), credential.Fields()
 	if r.Field != "" {
@@ -149,6 +145,25 @@ func (l *Local) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
 		return GetDoc{}, fmt.Errorf("%s: nothing is shown that is not in the audit: %w", r.Secret, err)
 	}
 	return GetDoc{Secret: r.Secret, Version: version.ID, Labels: version.Labels, Credential: issuerName, Fields: fields}, nil
+}
+
+// readVersion finds a version and reads it. One that is replaced and deleted in
+// between is looked for again.
+func readVersion(ctx context.Context, secret *rota.Secret, label rota.Label, id string) (rota.Version, rota.Credential, error) {
+	for last := ""; ; {
+		v, err := findVersion(ctx, secret, label, id)
+		if err != nil {
+			return rota.Version{}, rota.Credential{}, err
+		}
+		c, err := secret.Store.Get(ctx, rota.GetRequest{Version: v.ID})
+		switch {
+		case err == nil:
+			return v, c, nil
+		case !errors.Is(err, rota.ErrNotFound) || v.ID == last:
+			return rota.Version{}, rota.Credential{}, fmt.Errorf("%s: read version %s: %w", secret.Name, v.ID, err)
+		}
+		last = v.ID
+	}
 }
 
 func findVersion(ctx context.Context, secret *rota.Secret, label rota.Label, id string) (rota.Version, error) {

@@ -67,18 +67,24 @@ func (g *Guarded) Pick(ctx context.Context, name string, choose func(Record) (ve
 	if err := g.Check(ctx, access.Read, "get", name); err != nil {
 		return Record{}, Value{}, err
 	}
-	r, err := g.records.View(ctx, name)
-	if err != nil {
-		return Record{}, Value{}, err
+	for last := ""; ; {
+		r, err := g.records.View(ctx, name)
+		if err != nil {
+			return Record{}, Value{}, err
+		}
+		version, err := choose(r)
+		if err != nil {
+			return Record{}, Value{}, err
+		}
+		entry := g.caller.Entry(g.now(), "get", name, rota.Succeeded, "")
+		entry.Version = version
+		v, err := g.records.Value(ctx, name, version, entry)
+		if errors.Is(err, ErrNotFound) && version != last {
+			last = version // it was replaced, and deleted, in between: look again
+			continue
+		}
+		return r, v, err
 	}
-	version, err := choose(r)
-	if err != nil {
-		return Record{}, Value{}, err
-	}
-	entry := g.caller.Entry(g.now(), "get", name, rota.Succeeded, "")
-	entry.Version = version
-	v, err := g.records.Value(ctx, name, version, entry)
-	return r, v, err
 }
 
 // List gives those secrets of a page that the caller may list, and where to go

@@ -154,3 +154,40 @@ func (broken) Record(context.Context, ...rota.Entry) error { return errDisk }
 func (broken) Value(context.Context, string, string, ...rota.Entry) (record.Value, error) {
 	return record.Value{}, errDisk
 }
+
+// replaced is a secret whose current version is replaced, and the old one
+// deleted, each time between a look at it and the reading of the value.
+type replaced struct {
+	record.Records
+	times   int
+	current string
+}
+
+func (r *replaced) View(context.Context, string) (record.Record, error) {
+	shown := r.current
+	if r.times > 0 {
+		r.times--
+		r.current += "'"
+	}
+	return record.Record{Name: "a", Versions: []record.Version{{ID: shown}}}, nil
+}
+
+func (r *replaced) Value(_ context.Context, _, version string, _ ...rota.Entry) (record.Value, error) {
+	if version != r.current {
+		return record.Value{}, record.ErrNotFound
+	}
+	return record.Value{Text: &version}, nil
+}
+
+func TestAVersionThatIsReplacedWhileItIsReadIsLookedForAgain(t *testing.T) {
+	reader := caller(access.Rule{Action: access.Read, Pattern: "*"})
+	latest := func(r record.Record) (string, error) { return r.Versions[0].ID, nil }
+	g := record.Guard(&replaced{times: 3, current: "v"}, nil)(reader)
+	if _, v, err := g.Pick(t.Context(), "a", latest); err != nil || *v.Text != "v'''" {
+		t.Errorf("got %v, %v", v, err)
+	}
+	gone := func(record.Record) (string, error) { return "of old", nil }
+	if _, _, err := g.Pick(t.Context(), "a", gone); !errors.Is(err, record.ErrNotFound) {
+		t.Errorf("a version that is not there: %v", err)
+	}
+}
