@@ -19,9 +19,10 @@ type current struct {
 
 // generation is one configuration.
 type generation struct {
-	file  *config.File
-	wired *config.Wired
-	print string // of the whole file
+	file   *config.File
+	wired  *config.Wired
+	values string    // a fingerprint of what the references stood for
+	since  time.Time // when it was wired
 
 	mu    sync.Mutex
 	users int
@@ -64,6 +65,10 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	if err != nil {
 		return err
 	}
+	values, err := d.values(ctx, file) // before: a later change is seen as one
+	if err != nil {
+		return err
+	}
 	wired, err := file.Wire(ctx, d.Environment)
 	if err != nil {
 		return err
@@ -78,7 +83,7 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	if err != nil {
 		return errors.Join(err, wired.Close())
 	}
-	g := &generation{file: file, wired: wired, print: file.Fingerprint(), users: 2}
+	g := &generation{file: file, wired: wired, values: values, since: time.Now(), users: 2}
 	g.close = func() {
 		if err := wired.Close(); err != nil {
 			d.Log.WarnContext(ctx, "close connections", "error", err)
@@ -112,38 +117,5 @@ func (d *Daemon) reload(ctx context.Context) error {
 func (d *Daemon) Reload(ctx context.Context) {
 	if err := d.reload(ctx); err != nil {
 		d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
-	}
-}
-
-// watch reads the configuration again when its file has changed. A file that
-// is wrong is told of once.
-func (d *Daemon) watch(ctx context.Context) error {
-	tick := time.NewTicker(d.WatchEvery)
-	defer tick.Stop()
-	told := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		file, err := d.Load()
-		if err != nil {
-			if err.Error() != told {
-				d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
-			}
-			told = err.Error()
-			continue
-		}
-		told = ""
-		g := d.current.borrow()
-		same := g.print == file.Fingerprint()
-		g.release()
-		if same {
-			continue
-		}
-		if err := d.use(ctx, file); err != nil {
-			d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
-		}
 	}
 }
