@@ -91,7 +91,7 @@ func New(o Options) (*Service, error) {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
-		Logger:  o.Log,
+		Logger:  slog.New(quiet{o.Log.Handler()}),
 		Queues:  map[string]river.QueueConfig{turnQueue: {MaxWorkers: o.Slots}},
 		Workers: workers,
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(

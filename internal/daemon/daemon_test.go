@@ -48,6 +48,13 @@ type world struct {
 // start runs a daemon until the test's end. database is "" for SQLite.
 func start(t *testing.T, database, text string) *world {
 	t.Helper()
+	w, _ := startStoppable(t, database, text)
+	return w
+}
+
+// startStoppable is start, with what stops the daemon before that.
+func startStoppable(t *testing.T, database, text string) (*world, func()) {
+	t.Helper()
 	dir := t.TempDir()
 	w := &world{t: t, file: filepath.Join(dir, "rota.yaml")}
 	w.configure(text)
@@ -81,7 +88,7 @@ func start(t *testing.T, database, text string) *world {
 		}
 	})
 	w.url = "http://" + (<-ready).String()
-	return w
+	return w, cancel
 }
 
 func (w *world) configure(text string) {
@@ -260,6 +267,19 @@ func TestAnEditedFileCountsAtOnceAndAWrongOneChangesNothing(t *testing.T) {
 	})
 }
 
+func TestWhoIsLetInFollowsTheFile(t *testing.T) {
+	text := roleConfig(t, "limited", "30d")
+	w := start(t, "", text)
+	limited := func() bool { return w.do(http.MethodGet, "/v1/secrets", nil).StatusCode == http.StatusTooManyRequests }
+	if limited() || limited() {
+		t.Fatal("two requests are too many already")
+	}
+	w.configure(text + "access: {limits: {principal: {per_second: 1, burst: 1}}}\n")
+	eventually(t, "the new limit counts", limited)
+	w.configure(text)
+	eventually(t, "the old limit counts again", func() bool { return !limited() && !limited() && !limited() })
+}
+
 func TestWatchingAndStreaming(t *testing.T) {
 	w := start(t, "", roleConfig(t, "watched", "30d"))
 	w.do(http.MethodPost, "/v1/secrets/app%2Fwatched/rotate", nil)
@@ -431,18 +451,4 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-func TestReadyAndTheEnd(t *testing.T) {
-	w := start(t, "", roleConfig(t, "ready", "30d"))
-	eventually(t, "ready", func() bool { return w.do(http.MethodGet, "/readyz", nil).StatusCode == http.StatusOK })
-	if err := w.db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if a := w.do(http.MethodGet, "/readyz", nil); a.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("without its store it is %s", a.Status)
-	}
-	if a := w.do(http.MethodGet, "/healthz", nil); a.StatusCode != http.StatusOK {
-		t.Errorf("alive, but %s", a.Status)
-	}
 }

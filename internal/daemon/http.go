@@ -21,7 +21,7 @@ import (
 // handler answers everything: AWS's tools post to /, the rest has paths.
 func (d *Daemon) handler() http.Handler {
 	rest := api.New(api.Options{
-		Open: d.open, Authenticate: d.authn.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
+		Open: d.open, Authenticate: d.gate.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", rest)
@@ -53,7 +53,7 @@ func (d *Daemon) only(may access.Action, next http.Handler) http.Handler {
 		if id, secret, ok := r.BasicAuth(); ok {
 			r.Header.Set("Authorization", "Bearer rota_"+id+"_"+secret)
 		}
-		c, err := d.authn.Authenticate(r, nil)
+		c, err := d.gate.Authenticate(r, nil)
 		if err == nil {
 			err = c.Check(may, "")
 		}
@@ -112,7 +112,8 @@ func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error)
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
+		// Requests in hand at the end are answered: they have till drain is over.
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	if d.settings.CertFile == "" {
 		return server, listener, nil

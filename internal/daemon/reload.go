@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -61,6 +62,16 @@ func (g *generation) change(f func()) {
 // so that what changed is due at once, and whoever begins something from now on
 // begins with it.
 func (d *Daemon) use(ctx context.Context, file *config.File) error {
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	settings, err := file.Server(ctx, d.Environment)
+	if err != nil {
+		return err
+	}
+	lets, err := d.next(settings)
+	if err != nil {
+		return err
+	}
 	prints, err := file.Fingerprints()
 	if err != nil {
 		return err
@@ -88,6 +99,12 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 		if err := wired.Close(); err != nil {
 			d.Log.WarnContext(ctx, "close connections", "error", err)
 		}
+	}
+	if lets != nil {
+		d.gate.open(lets, settings)
+	}
+	if !reflect.DeepEqual(standing(settings), standing(d.settings)) {
+		d.Log.WarnContext(ctx, "what changed in server counts from the next start on", "file", file.Path)
 	}
 	d.current.mu.Lock()
 	before := d.current.now

@@ -44,6 +44,7 @@ func (o operations) Work(_ context.Context, r service.WorkRequest) (service.Work
 
 // logOf is an audit in memory.
 type logOf struct {
+	asked   atomic.Int64
 	mu      sync.Mutex
 	records []store.AuditRecord
 }
@@ -55,6 +56,7 @@ func (l *logOf) add(secret, step string) {
 }
 
 func (l *logOf) Audit(_ context.Context, q store.AuditQuery) ([]store.AuditRecord, error) {
+	l.asked.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if q.Newest {
@@ -259,6 +261,28 @@ func TestTheFeedWakesWhomItConcerns(t *testing.T) {
 	log.add("b", "promote")
 	f.Poke()
 	<-b.Changed()
+	cancel()
+	<-f.Over()
+}
+
+func TestAFeedThatNobodyWaitsForAsksNothing(t *testing.T) {
+	log := &logOf{}
+	f := NewFeed(log, time.Hour, slog.New(slog.DiscardHandler))
+	f.look(t.Context())
+	f.look(t.Context())
+	if n := log.asked.Load(); n != 0 {
+		t.Errorf("it asked %d times", n)
+	}
+	w := f.Watch("a")
+	log.add("a", "create")
+	f.look(t.Context())
+	<-w.Changed() // it may have missed what happened before the first look
+	w.Stop()
+	before := log.asked.Load()
+	f.look(t.Context())
+	if n := log.asked.Load() - before; n != 0 {
+		t.Errorf("once nobody waits any more it asked %d times", n)
+	}
 }
 
 func TestWhoMayHear(t *testing.T) {
