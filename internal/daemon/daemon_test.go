@@ -414,6 +414,7 @@ func TestTheQueuesPageIsForAdministrators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.Header.Set("Sec-Fetch-Site", "cross-site") // a link from elsewhere
 		if c.user != "" {
 			r.SetBasicAuth(c.user, c.password)
 		}
@@ -426,6 +427,21 @@ func TestTheQueuesPageIsForAdministrators(t *testing.T) {
 		if a.StatusCode != c.want || c.want == http.StatusOK && !strings.Contains(string(body), "<html") {
 			t.Errorf("%s: %s: %.200s", name, a.Status, body)
 		}
+	}
+	// A page of somebody else's has the browser send the key along.
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/admin/queue/api/jobs/delete", strings.NewReader(`{"ids":["1"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(w.key.Key.ID, w.key.Secret.Reveal())
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = a.Body.Close()
+	if a.StatusCode != http.StatusForbidden {
+		t.Errorf("a change from somebody else's page: %s", a.Status)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"rota"
 	"rota/access"
 	"rota/server/api"
 	"rota/server/secretsmanager"
@@ -31,7 +32,7 @@ func (d *Daemon) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", d.ready)
 	mux.Handle("GET /metrics", d.metricsPage())
 	if d.queue != nil {
-		mux.Handle(queuePage+"/", d.only(access.Admin, d.queue))
+		mux.Handle(queuePage+"/", d.only(access.Admin, queuePage, d.queue))
 	}
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost || secretsmanager.Is(r) {
@@ -48,14 +49,22 @@ const queuePage = "/admin/queue"
 
 // only lets those through who may do something with all secrets. A browser asks
 // for the key by itself: its id as the name, its secret as the password.
-func (d *Daemon) only(may access.Action, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//
+// As the browser sends the key by itself from then on, what changes something is
+// taken from Rota's own pages alone.
+func (d *Daemon) only(may access.Action, page string, next http.Handler) http.Handler {
+	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id, secret, ok := r.BasicAuth(); ok {
 			r.Header.Set("Authorization", "Bearer rota_"+id+"_"+secret)
 		}
 		c, err := d.gate.Authenticate(r, nil)
 		if err == nil {
-			err = c.Check(may, "")
+			if err = c.Check(may, ""); err != nil {
+				denied := c.Entry(d.DB.Now(), r.Method+" "+page, "", rota.Denied, "")
+				if failed := d.DB.Record(r.Context(), denied); failed != nil {
+					d.Log.ErrorContext(r.Context(), "a denied try could not be written to the audit", "error", failed)
+				}
+			}
 		}
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Basic realm="rota", charset="UTF-8"`)
@@ -63,7 +72,7 @@ func (d *Daemon) only(may access.Action, next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(w, r)
-	})
+	}))
 }
 
 // staleAfter is how long the schedule may go without a look for what is due
