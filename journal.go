@@ -30,6 +30,13 @@ type Halter interface {
 	Halts(ctx context.Context, secret string) (Halts, error)
 }
 
+// Restorer is implemented by journals that know when they were put back to an
+// older state, as by a restored backup.
+type Restorer interface {
+	// RestoredAt is when that was the last time; zero for never.
+	RestoredAt(ctx context.Context) (time.Time, error)
+}
+
 // AcquireRequest asks for a lease.
 type AcquireRequest struct {
 	Secret string
@@ -91,6 +98,9 @@ type Progress struct {
 	// Trouble is the kind of the last event that told of a trouble which is not
 	// over yet.
 	Trouble EventKind `json:"trouble,omitempty"`
+	// ComparedAt is when the current credential was last compared with the
+	// issuer because the journal had been put back to an older state.
+	ComparedAt time.Time `json:"compared_at,omitzero"`
 	// LateNotified is the due date whose lateness was last notified.
 	LateNotified time.Time `json:"late_notified,omitzero"`
 	// Unsent are events that no notifier has taken yet.
@@ -128,6 +138,7 @@ type VersionProgress struct {
 	DeactivatedAt time.Time            `json:"deactivated_at,omitzero"`
 	Rejected      string               `json:"rejected,omitempty"`      // why it was given up before promotion
 	RestoredAt    time.Time            `json:"restored_at,omitzero"`    // when the current credential was in force again after a rejection
+	RefusedAt     time.Time            `json:"refused_at,omitzero"`     // when the issuer refused it after a restore
 	QuietSince    time.Time            `json:"quiet_since,omitzero"`    // sampled evidence: first look without use
 	QuietSamples  int                  `json:"quiet_samples,omitempty"` // looks without use since
 }

@@ -97,6 +97,7 @@ func Plan(st State, p Policy, now time.Time) Decision {
 		ruleRollback,
 		ruleOwnership,
 		rulePending,
+		ruleRefused,
 		ruleServe,
 		ruleOrphans,
 		ruleFirst,

@@ -208,6 +208,7 @@ type work struct {
 	asked     Step // what a person asked for, all through the turn
 	halts     Halts
 	neighbors []Neighbor
+	restored  time.Time    // when the journal was put back to an older state
 	sampled   bool         // a look at sampled evidence was counted in this turn
 	seen      []Credential // values that passed through, for the sanitiser
 	result    Result
@@ -289,6 +290,9 @@ func (w *work) act(ctx context.Context) error {
 			return err
 		}
 		if err := w.observe(ctx); err != nil {
+			return w.failed(Decision{Next: None}, err)
+		}
+		if err := w.compare(ctx); err != nil {
 			return w.failed(Decision{Next: None}, err)
 		}
 		d := w.Plan(w.state, w.s.Policy, w.Now())

@@ -16,6 +16,12 @@ func (w *work) surroundings(ctx context.Context) error {
 			return err
 		}
 	}
+	if r, ok := w.Journal.(Restorer); ok {
+		var err error
+		if w.restored, err = r.RestoredAt(ctx); err != nil {
+			return err
+		}
+	}
 	w.neighbors = nil
 	for _, a := range w.s.Policy.ApartFrom {
 		p, err := w.Journal.Load(ctx, a.Secret)
