@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"rota/config"
+	"rota/access"
 )
 
 // app is one run of the program: its world and the flags that all commands
@@ -200,7 +200,7 @@ func flagError(c *cobra.Command, err error) error {
 		var all []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { all = append(all, f.Name) })
 		name, _, _ := strings.Cut(unknown.GetSpecifiedName(), "=")
-		if near := config.Nearest(name, all); near != "" && unknown.GetSpecifiedShortnames() == "" {
+		if near := access.Nearest(name, all); near != "" && unknown.GetSpecifiedShortnames() == "" {
 			return usage("%w (try: --%s, or %s --help)", err, near, c.CommandPath())
 		}
 	}

@@ -270,14 +270,22 @@ func TestAnEditedFileCountsAtOnceAndAWrongOneChangesNothing(t *testing.T) {
 func TestWhoIsLetInFollowsTheFile(t *testing.T) {
 	text := roleConfig(t, "limited", "30d")
 	w := start(t, "", text)
-	limited := func() bool { return w.do(http.MethodGet, "/v1/secrets", nil).StatusCode == http.StatusTooManyRequests }
-	if limited() || limited() {
-		t.Fatal("two requests are too many already")
+	limited := func() bool { // one of three in a row is refused
+		n := 0
+		for range 3 {
+			if w.do(http.MethodGet, "/v1/secrets", nil).StatusCode == http.StatusTooManyRequests {
+				n++
+			}
+		}
+		return n > 0
+	}
+	if limited() {
+		t.Fatal("three requests are too many already")
 	}
 	w.configure(text + "access: {limits: {principal: {per_second: 1, burst: 1}}}\n")
 	eventually(t, "the new limit counts", limited)
 	w.configure(text)
-	eventually(t, "the old limit counts again", func() bool { return !limited() && !limited() && !limited() })
+	eventually(t, "the old limit counts again", func() bool { return !limited() })
 }
 
 func TestWatchingAndStreaming(t *testing.T) {

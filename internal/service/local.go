@@ -129,7 +129,7 @@ func Nearest(name string, all []string) string {
 			return n
 		}
 	}
-	return config.Nearest(name, all)
+	return access.Nearest(name, all)
 }
 
 // choose picks and authorises secrets and gives them as they are wired; all to
