@@ -40,7 +40,7 @@ func (w *work) failed(d Decision, err error) error {
 	f.RetryAt = f.At.Add(wait)
 	w.progress.Failure = f
 	switch {
-	case f.Attempts == w.s.Policy.WithDefaults().MaxAttempts:
+	case step != observing && f.Attempts == w.s.Policy.WithDefaults().MaxAttempts: // a look changes nothing, and is never given up
 		w.event(WasQuarantined, d.Version, d.Credential, fmt.Sprintf("%s failed %d times and is not tried any more, the last time: %s (try: mend it, then rota resume %s)", step, f.Attempts, f.Error, w.s.Name))
 		w.progress.Held = Quarantined // that is said
 	case f.Attempts == 1:

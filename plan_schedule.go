@@ -20,7 +20,7 @@ func (v *view) old(due time.Time) string {
 	if v.policy.RotateAt != nil {
 		reason = "its time by the schedule " + v.policy.RotateAt.Spec + " has come"
 	}
-	if w := v.policy.Window; w != nil && v.now.Sub(due) > w.For {
+	if w := v.policy.Window; w != nil && w.missed(due, v.now) {
 		reason += "; the window of " + stamp(due) + " was missed, so this one catches up"
 	}
 	return reason

@@ -29,6 +29,10 @@ func TestPlanSchedules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	twice, err := rota.ParseWindow("0 6,12 * * *", 4*time.Hour, "UTC")
+	if err != nil {
+		t.Fatal(err)
+	}
 	manual := func(done time.Time) rota.State {
 		return rota.State{Secret: "s", Owner: "ann", Traits: rota.Traits{Kind: "contract", Manual: true}, Progress: rota.Progress{DoneAt: done}}
 	}
@@ -59,6 +63,8 @@ func TestPlanSchedules(t *testing.T) {
 		}), now: at(91), next: rota.Create, at: at(97)},
 		{name: "a missed window is caught up, and said", state: served(), policy: policy(func(p *rota.Policy) { p.Window = mondays }),
 			now: time.Date(2026, 4, 13, 10, 0, 0, 0, time.UTC), step: rota.Create, reason: "the window of 2026-04-06 09:00 UTC was missed"},
+		{name: "a window that was missed shortly before the next", state: served(), policy: policy(func(p *rota.Policy) { p.Window = twice }),
+			now: at(90).Add(210 * time.Minute), step: rota.Create, reason: "the window of 2026-04-01 09:00 UTC was missed"},
 		{name: "a neighbor that was just rotated", state: with(func(s *rota.State) {
 			s.Neighbors = []rota.Neighbor{{Apart: apart, IssuedAt: at(90).Add(-time.Hour)}}
 		}), policy: policy90, now: at(90), next: rota.Create, at: at(90).Add(11 * time.Hour), reason: "kept 12h apart"},

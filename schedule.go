@@ -87,6 +87,13 @@ func (w *Window) Open(t time.Time) time.Time {
 	return t
 }
 
+// missed tells whether the window that was open at due is over, and another one
+// is open now.
+func (w *Window) missed(due, now time.Time) bool {
+	opening, ok := w.Next(now.Add(-w.For))
+	return ok && opening.After(due) && !opening.After(now)
+}
+
 // String describes the window for people.
 func (w *Window) String() string {
 	return fmt.Sprintf("cron %q for %s in %s", w.Spec, FormatDuration(w.For), w.Zone)

@@ -2,6 +2,8 @@ package rota_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,5 +142,43 @@ func TestPairedSecretsAreKeptApart(t *testing.T) {
 	res, err := a.rotator.Advance(t.Context(), b.secret, rota.Options{})
 	if err != nil || !strings.HasPrefix(steps(res), "create") {
 		t.Errorf("twelve hours later it did %q, %v", steps(res), err)
+	}
+}
+
+// hidden is an issuer that can't be looked at while it is out of reach.
+type hidden struct {
+	*memory.AccessKeys
+	err error
+}
+
+func (h *hidden) List(ctx context.Context) ([]rota.Issued, error) {
+	if h.err != nil {
+		return nil, h.err
+	}
+	return h.AccessKeys.List(ctx)
+}
+
+// Looking changes nothing: it goes on, and nobody has to lift anything.
+func TestALookThatFailsIsNeverGivenUp(t *testing.T) {
+	b := newBench(t)
+	out := &hidden{AccessKeys: b.keys}
+	b.secret.Issuer, b.secret.Policy.MaxAttempts = out, 2
+	b.advance(t, rota.Options{})
+	before := len(b.notifier.Events())
+	out.err = errors.New("connection refused")
+	for range 5 {
+		b.days(31)
+		if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); !errors.Is(err, out.err) {
+			t.Fatalf("it was not looked at: %v", err)
+		}
+	}
+	out.err = nil
+	b.advance(t, rota.Options{})
+	var kinds []rota.EventKind
+	for _, e := range b.notifier.Events()[before:] {
+		kinds = append(kinds, e.Kind)
+	}
+	if slices.Contains(kinds, rota.WasQuarantined) || !slices.Contains(kinds, rota.Failed) || !slices.Contains(kinds, rota.Recovered) {
+		t.Errorf("notified %v, want failed and recovered, and no quarantine", kinds)
 	}
 }

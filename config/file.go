@@ -26,9 +26,10 @@ type File struct {
 	Path     string
 	Document Document
 
-	data     []byte
-	warnings []Problem
-	policies map[string]rota.Policy // by secret's name, merged with the defaults
+	data       []byte
+	warnings   []Problem
+	policies   map[string]rota.Policy // by secret's name, merged with the defaults
+	references []reference            // of all texts, each once
 }
 
 // Load reads a file and checks it alone: nothing outside it is looked at.
@@ -58,7 +59,7 @@ func Parse(path string, data []byte) (*File, error) {
 		d.value(n, reflect.ValueOf(&f.Document).Elem(), "", "")
 		v := &validator{decoder: d, doc: &f.Document, bad: badPaths(d.list), policies: map[string]rota.Policy{}}
 		v.document()
-		f.policies = v.policies
+		f.policies, f.references = v.policies, distinct(d.texts)
 	}
 	if len(d.list) > 0 {
 		return nil, Errors(d.sorted())

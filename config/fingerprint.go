@@ -55,9 +55,3 @@ func (f *File) uses(s *Secret) map[string]bool {
 	}
 	return used
 }
-
-// Fingerprint changes with the whole file.
-func (f *File) Fingerprint() string {
-	sum := sha256.Sum256(f.data)
-	return hex.EncodeToString(sum[:])
-}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 )
@@ -52,5 +54,51 @@ secrets:
 		if got := before["y"] != after["y"]; got != c.y {
 			t.Errorf("%s: y changed is %t", name, got)
 		}
+	}
+}
+
+func TestValuesChangeWithWhatReferencesStandFor(t *testing.T) {
+	f, err := Parse("rota.yaml", []byte(`
+connections:
+  a: {postgres: {host: db, username: rota, password: "${file:/run/a}"}}
+  b: {postgres: {host: db, username: admin, password: "${secret:admin#password}"}}
+  c: {postgres: {host: "${env:HOST}", username: rota, password: "${file:/run/a}"}}
+secrets:
+  - {name: admin, issuer: {connection: a, password: {role: admin}}}
+  - {name: app, issuer: {connection: b, password: {role: app}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type world struct{ file, host, version string }
+	of := func(w world) string {
+		t.Helper()
+		values, err := f.Values(Environment{
+			LookupEnv: func(string) (string, bool) { return w.host, w.host != "" },
+			ReadFile:  func(string) ([]byte, fs.FileMode, error) { return []byte(w.file), 0o600, nil },
+		}, func(string) (string, error) { return w.version, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return values
+	}
+	before := world{"old", "db1", "v1"}
+	for name, c := range map[string]struct {
+		after world
+		same  bool
+	}{
+		"nothing":                 {before, true},
+		"a file's content":        {world{"new", "db1", "v1"}, false},
+		"a variable":              {world{"old", "db2", "v1"}, false},
+		"a variable that is gone": {world{"old", "", "v1"}, false},
+		"a secret's version":      {world{"old", "db1", "v2"}, false},
+	} {
+		if same := of(before) == of(c.after); same != c.same {
+			t.Errorf("%s: the same is %t", name, same)
+		}
+	}
+	failed := errors.New("the store does not answer")
+	if _, err := f.Values(Environment{}, func(string) (string, error) { return "", failed }); !errors.Is(err, failed) {
+		t.Errorf("without the store: %v", err)
 	}
 }

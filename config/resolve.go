@@ -69,19 +69,23 @@ func (w *wiring) resolve(ctx context.Context, t Text) (string, error) {
 // lookUp gives the value of one reference, or an error that goes on after the
 // reference's text, and a hint.
 func (w *wiring) lookUp(ctx context.Context, ref reference, t Text) (value, hint string, err error) {
-	switch ref.kind {
-	case refEnv:
-		value, ok := w.env.LookupEnv(ref.name)
-		if !ok {
-			return "", " (try: export " + ref.name + "=…)", errors.New("is not set")
-		}
-		return notEmpty(value)
-	case refFile:
-		return w.lookUpFile(ref, t)
-	default:
+	if ref.kind == refSecret {
 		value, err := w.lookUpSecret(ctx, ref)
 		return value, "", err
 	}
+	return w.lookUpPlain(ref, t)
+}
+
+// lookUpPlain is lookUp for what needs no store: variables and files.
+func (w *wiring) lookUpPlain(ref reference, t Text) (value, hint string, err error) {
+	if ref.kind == refFile {
+		return w.lookUpFile(ref, t)
+	}
+	value, ok := w.env.LookupEnv(ref.name)
+	if !ok {
+		return "", " (try: export " + ref.name + "=…)", errors.New("is not set")
+	}
+	return notEmpty(value)
 }
 
 func notEmpty(value string) (string, string, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"rota/config"
+	"rota/access"
 	"rota/server/tracing"
 )
 
@@ -196,7 +196,7 @@ func flagError(c *cobra.Command, err error) error {
 		var all []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { all = append(all, f.Name) })
 		name, _, _ := strings.Cut(unknown.GetSpecifiedName(), "=")
-		if near := config.Nearest(name, all); near != "" && unknown.GetSpecifiedShortnames() == "" {
+		if near := access.Nearest(name, all); near != "" && unknown.GetSpecifiedShortnames() == "" {
 			return usage("%w (try: --%s, or %s --help)", err, near, c.CommandPath())
 		}
 	}

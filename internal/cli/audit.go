@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rota/internal/service"
+	"rota/store/anchor"
 )
 
 func (a *app) auditCommand() *cobra.Command {
@@ -66,9 +67,14 @@ func (a *app) entries(ctx context.Context, n need, r service.HistoryRequest) (do
 }
 
 func (a *app) verifyAudit(ctx context.Context, heads []string) error {
-	places, err := a.places(ctx, heads)
-	if err != nil {
-		return err
+	var places []anchor.Place
+	if a.serverURL() == "" {
+		var err error
+		if places, err = a.places(ctx, heads); err != nil {
+			return err
+		}
+	} else if len(heads) > 0 {
+		return usage("--heads compares with the store on this machine; a server compares with the heads that its rota.yaml keeps (try: on the server's machine, or without --heads)")
 	}
 	return a.withOperations(ctx, toRead, func(o service.Operations) error {
 		if local, ok := o.(*service.Local); ok {

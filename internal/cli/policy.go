@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rota/access"
 	"rota/config"
 	"rota/provider/aws"
 )
@@ -112,7 +113,7 @@ func known(what string, given, all []string) error {
 			continue
 		}
 		hint := strings.Join(all, ", ")
-		if near := config.Nearest(name, all); near != "" {
+		if near := access.Nearest(name, all); near != "" {
 			hint = near
 		}
 		if hint == "" {

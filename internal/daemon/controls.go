@@ -2,9 +2,7 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 
-	"rota"
 	"rota/internal/service"
 )
 
@@ -36,22 +34,6 @@ func (c controls) Freeze(ctx context.Context, by, why string) error {
 func (c controls) Thaw(ctx context.Context, by string) error {
 	defer c.d.schedule.Poke()
 	return c.d.DB.Thaw(ctx, by, "")
-}
-
-func (c controls) Frozen(ctx context.Context) (string, error) {
-	h, err := c.d.DB.Frozen(ctx)
-	if h == nil || err != nil {
-		return "", err
-	}
-	return describe(*h), nil
-}
-
-func describe(h rota.Halt) string {
-	text := fmt.Sprintf("by %s since %s", h.By, h.At.UTC().Format("2006-01-02 15:04 UTC"))
-	if h.Why != "" {
-		text += ": " + h.Why
-	}
-	return text
 }
 
 func (c controls) Reload(ctx context.Context) error {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,8 +18,6 @@ import (
 
 	"rota"
 	"rota/access"
-	"rota/access/authn"
-	"rota/access/oidc"
 	"rota/config"
 	"rota/engine"
 	"rota/engine/river"
@@ -26,7 +25,6 @@ import (
 	"rota/server/api"
 	"rota/server/metrics"
 	"rota/server/secretsmanager"
-	"rota/server/sigv4"
 	"rota/server/syslog"
 	"rota/server/tracing"
 	"rota/store"
@@ -82,24 +80,26 @@ type scheduler interface {
 // Daemon is a daemon that is set up.
 type Daemon struct {
 	Options
-	settings config.ServerSettings
-	current  current
-	secrets  *engine.Secrets
-	rotator  *rota.Rotator
-	worker   *engine.Worker
-	schedule scheduler
-	watchdog *engine.Watchdog
-	authn    *authn.Authenticator
-	admin    *access.Administration
-	endpoint *secretsmanager.Server
-	feed     *api.Feed
-	anchors  *anchors
-	metrics  *metrics.Metrics
-	survey   *metrics.Survey
-	replica  *river.Service // the schedule where replicas share a database; nil without
-	jobs     *pgxpool.Pool  // of the queue; nil without one
-	queue    http.Handler   // its page
-	endQueue func()
+	settings  config.ServerSettings
+	changing  sync.Mutex // held while another configuration is put in place
+	current   current
+	secrets   *engine.Secrets
+	rotator   *rota.Rotator
+	worker    *engine.Worker
+	schedule  scheduler
+	watchdog  *engine.Watchdog
+	directory *access.Cache
+	gate      gate
+	admin     *access.Administration
+	endpoint  *secretsmanager.Server
+	feed      *api.Feed
+	anchors   *anchors
+	metrics   *metrics.Metrics
+	survey    *metrics.Survey
+	replica   *river.Service // the schedule where replicas share a database; nil without
+	jobs      *pgxpool.Pool  // of the queue; nil without one
+	queue     http.Handler   // its page
+	endQueue  func()
 }
 
 // New sets a daemon up, and enrols the configured secrets. Run starts it.
@@ -108,7 +108,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		o.WatchEvery = 5 * time.Second
 	}
 	o.Environment.OwnStore, o.Environment.Outbox = o.DB.Secret, o.DB.Outbox()
-	d := &Daemon{Options: o, secrets: &engine.Secrets{}, metrics: metrics.New(o.Version)}
+	d := &Daemon{Options: o, secrets: &engine.Secrets{}, metrics: metrics.New(o.Version), gate: gate{changed: make(chan struct{}, 1)}}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -130,6 +130,9 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 			return nil, err
 		}
 	}
+	if d.directory, err = access.NewCache(d.DB.Directory(), nil); err != nil {
+		return nil, err
+	}
 	if err := d.use(ctx, file); err != nil {
 		return nil, err
 	}
@@ -146,9 +149,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	d.watchdog = engine.NewWatchdog(engine.WatchdogOptions{
 		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Overdue: o.DB, Health: d.schedule.Health, Log: o.Log,
 	})
-	if err := d.doors(); err != nil {
-		return nil, err
-	}
+	d.doors()
 	d.survey = d.newSurvey()
 	d.feed = api.NewFeed(o.DB, 100*time.Millisecond, o.Log)
 	if d.anchors, err = newAnchors(ctx, d); err != nil {
@@ -198,37 +199,14 @@ func (d *Daemon) schedules(ctx context.Context) error {
 	return err
 }
 
-// doors makes what lets callers in, and the Secrets Manager endpoint.
-func (d *Daemon) doors() error {
-	cache, err := access.NewCache(d.DB.Directory(), nil)
-	if err != nil {
-		return err
-	}
-	d.admin = access.NewAdministration(cache, d.DB, nil)
-	verifier := &sigv4.Verifier{}
-	o := authn.Options{
-		Directory: cache, Certs: d.settings.Certificates, Proxies: d.settings.Proxies, Limits: d.settings.Limits, Log: d.Log,
-		SigV4: func(r *http.Request, body []byte, lookup func(context.Context, string) (string, error)) (string, error) {
-			return verifier.Verify(r, body, func(ctx context.Context, id string) (sigv4.Key, error) {
-				secret, err := lookup(ctx, id)
-				return sigv4.Key{Secret: secret}, err
-			})
-		},
-	}
-	if len(d.settings.Issuers) > 0 {
-		if o.Tokens, err = oidc.NewVerifier(d.settings.Issuers, oidc.Options{Log: d.Log}); err != nil {
-			return err
-		}
-	}
-	if d.authn, err = authn.New(o); err != nil {
-		return err
-	}
+// doors makes what administers access, and the Secrets Manager endpoint.
+func (d *Daemon) doors() {
+	d.admin = access.NewAdministration(d.directory, d.DB, nil)
 	d.endpoint = secretsmanager.New(secretsmanager.Options{
-		Records: record.Guard(d.DB.Records(), d.DB.Now), Authenticate: d.authn.Authenticate,
+		Records: record.Guard(d.DB.Records(), d.DB.Now), Authenticate: d.gate.Authenticate,
 		Account: d.settings.Account, Region: d.settings.Region, Functions: d.settings.Functions,
 		Managed: d.managed, Rotate: d.rotate, Log: d.Log,
 	})
-	return nil
 }
 
 // managed tells whether the configuration has a secret.
@@ -295,7 +273,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { return d.schedule.Run(ctx) })
 	group.Go(func() error { return d.watchdog.Run(ctx) })
 	group.Go(func() error { return d.feed.Run(ctx) })
-	group.Go(func() error { d.authn.Run(ctx); return nil })
+	group.Go(func() error { d.gate.run(ctx); return nil })
 	group.Go(func() error { return d.anchors.run(ctx) })
 	group.Go(func() error { return d.survey.Run(ctx) })
 	group.Go(func() error { return d.watch(ctx) })

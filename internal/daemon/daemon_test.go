@@ -49,6 +49,13 @@ type world struct {
 // its options as the test wants.
 func start(t *testing.T, database, text string, change ...func(*daemon.Options)) *world {
 	t.Helper()
+	w, _ := startStoppable(t, database, text, change...)
+	return w
+}
+
+// startStoppable is start, with what stops the daemon before that.
+func startStoppable(t *testing.T, database, text string, change ...func(*daemon.Options)) (*world, func()) {
+	t.Helper()
 	dir := t.TempDir()
 	w := &world{t: t, file: filepath.Join(dir, "rota.yaml")}
 	w.configure(text)
@@ -86,7 +93,7 @@ func start(t *testing.T, database, text string, change ...func(*daemon.Options))
 		}
 	})
 	w.url = "http://" + (<-ready).String()
-	return w
+	return w, cancel
 }
 
 func (w *world) configure(text string) {
@@ -265,6 +272,27 @@ func TestAnEditedFileCountsAtOnceAndAWrongOneChangesNothing(t *testing.T) {
 	})
 }
 
+func TestWhoIsLetInFollowsTheFile(t *testing.T) {
+	text := roleConfig(t, "limited", "30d")
+	w := start(t, "", text)
+	limited := func() bool { // one of three in a row is refused
+		n := 0
+		for range 3 {
+			if w.do(http.MethodGet, "/v1/secrets", nil).StatusCode == http.StatusTooManyRequests {
+				n++
+			}
+		}
+		return n > 0
+	}
+	if limited() {
+		t.Fatal("three requests are too many already")
+	}
+	w.configure(text + "access: {limits: {principal: {per_second: 1, burst: 1}}}\n")
+	eventually(t, "the new limit counts", limited)
+	w.configure(text)
+	eventually(t, "the old limit counts again", func() bool { return !limited() })
+}
+
 func TestWatchingAndStreaming(t *testing.T) {
 	w := start(t, "", roleConfig(t, "watched", "30d"))
 	w.do(http.MethodPost, "/v1/secrets/app%2Fwatched/rotate", nil)
@@ -399,6 +427,7 @@ func TestTheQueuesPageIsForAdministrators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.Header.Set("Sec-Fetch-Site", "cross-site") // a link from elsewhere
 		if c.user != "" {
 			r.SetBasicAuth(c.user, c.password)
 		}
@@ -411,6 +440,21 @@ func TestTheQueuesPageIsForAdministrators(t *testing.T) {
 		if a.StatusCode != c.want || c.want == http.StatusOK && !strings.Contains(string(body), "<html") {
 			t.Errorf("%s: %s: %.200s", name, a.Status, body)
 		}
+	}
+	// A page of somebody else's has the browser send the key along.
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/admin/queue/api/jobs/delete", strings.NewReader(`{"ids":["1"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(w.key.Key.ID, w.key.Secret.Reveal())
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = a.Body.Close()
+	if a.StatusCode != http.StatusForbidden {
+		t.Errorf("a change from somebody else's page: %s", a.Status)
 	}
 }
 
@@ -436,18 +480,4 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-func TestReadyAndTheEnd(t *testing.T) {
-	w := start(t, "", roleConfig(t, "ready", "30d"))
-	eventually(t, "ready", func() bool { return w.do(http.MethodGet, "/readyz", nil).StatusCode == http.StatusOK })
-	if err := w.db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if a := w.do(http.MethodGet, "/readyz", nil); a.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("without its store it is %s", a.Status)
-	}
-	if a := w.do(http.MethodGet, "/healthz", nil); a.StatusCode != http.StatusOK {
-		t.Errorf("alive, but %s", a.Status)
-	}
 }

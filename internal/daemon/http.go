@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"rota"
 	"rota/access"
 	"rota/server/api"
 	"rota/server/secretsmanager"
@@ -21,7 +22,7 @@ import (
 // handler answers everything: AWS's tools post to /, the rest has paths.
 func (d *Daemon) handler() http.Handler {
 	rest := api.New(api.Options{
-		Open: d.open, Authenticate: d.authn.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
+		Open: d.open, Authenticate: d.gate.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", rest)
@@ -31,7 +32,7 @@ func (d *Daemon) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", d.ready)
 	mux.Handle("GET /metrics", d.metricsPage())
 	if d.queue != nil {
-		mux.Handle(queuePage+"/", d.only(access.Admin, http.NewCrossOriginProtection().Handler(d.queue)))
+		mux.Handle(queuePage+"/", d.only(access.Admin, queuePage, d.queue))
 	}
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost || secretsmanager.Is(r) {
@@ -48,14 +49,22 @@ const queuePage = "/admin/queue"
 
 // only lets those through who may do something with all secrets. A browser asks
 // for the key by itself: its id as the name, its secret as the password.
-func (d *Daemon) only(may access.Action, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//
+// As the browser sends the key by itself from then on, what changes something is
+// taken from Rota's own pages alone.
+func (d *Daemon) only(may access.Action, page string, next http.Handler) http.Handler {
+	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id, secret, ok := r.BasicAuth(); ok {
 			r.Header.Set("Authorization", "Bearer rota_"+id+"_"+secret)
 		}
-		c, err := d.authn.Authenticate(r, nil)
+		c, err := d.gate.Authenticate(r, nil)
 		if err == nil {
-			err = c.Check(may, "")
+			if err = c.Check(may, ""); err != nil {
+				denied := c.Entry(d.DB.Now(), r.Method+" "+page, "", rota.Denied, "")
+				if failed := d.DB.Record(r.Context(), denied); failed != nil {
+					d.Log.ErrorContext(r.Context(), "a denied try could not be written to the audit", "error", failed)
+				}
+			}
 		}
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Basic realm="rota", charset="UTF-8"`)
@@ -63,7 +72,7 @@ func (d *Daemon) only(may access.Action, next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(w, r)
-	})
+	}))
 }
 
 // staleAfter is how long the schedule may go without a look for what is due
@@ -108,7 +117,8 @@ func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error)
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
+		// Requests in hand at the end are answered: they have till drain is over.
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	if d.settings.CertFile == "" {
 		return server, listener, nil

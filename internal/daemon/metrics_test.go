@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"rota"
 	"rota/access"
 	"rota/internal/service"
+	"rota/store"
 )
 
 // scrape reads /metrics: figures by series, as they stand on the page.
@@ -216,5 +218,14 @@ func TestMetricsForThoseWithTheRightAudit(t *testing.T) {
 		if a.StatusCode != c.want || strings.Contains(string(body), "rota_build_info") != (c.want == http.StatusOK) {
 			t.Errorf("%s: %s", name, a.Status)
 		}
+	}
+	denied := 0
+	for _, r := range must(w.db.Audit(t.Context(), store.AuditQuery{Newest: true, Limit: 100})) {
+		if r.Entry.Actor == "lister" && r.Entry.Outcome == rota.Denied && r.Entry.Step == "GET /metrics" {
+			denied++
+		}
+	}
+	if denied != 1 {
+		t.Errorf("%d denied tries are in the audit, want 1", denied)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -19,9 +20,10 @@ type current struct {
 
 // generation is one configuration.
 type generation struct {
-	file  *config.File
-	wired *config.Wired
-	print string // of the whole file
+	file   *config.File
+	wired  *config.Wired
+	values string    // a fingerprint of what the references stood for
+	since  time.Time // when it was wired
 
 	mu    sync.Mutex
 	users int
@@ -60,7 +62,21 @@ func (g *generation) change(f func()) {
 // so that what changed is due at once, and whoever begins something from now on
 // begins with it.
 func (d *Daemon) use(ctx context.Context, file *config.File) error {
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	settings, err := file.Server(ctx, d.Environment)
+	if err != nil {
+		return err
+	}
+	lets, err := d.next(settings)
+	if err != nil {
+		return err
+	}
 	prints, err := file.Fingerprints()
+	if err != nil {
+		return err
+	}
+	values, err := d.values(ctx, file) // before: a later change is seen as one
 	if err != nil {
 		return err
 	}
@@ -78,11 +94,17 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	if err != nil {
 		return errors.Join(err, wired.Close())
 	}
-	g := &generation{file: file, wired: wired, print: file.Fingerprint(), users: 2}
+	g := &generation{file: file, wired: wired, values: values, since: time.Now(), users: 2}
 	g.close = func() {
 		if err := wired.Close(); err != nil {
 			d.Log.WarnContext(ctx, "close connections", "error", err)
 		}
+	}
+	if lets != nil {
+		d.gate.open(lets, settings)
+	}
+	if !reflect.DeepEqual(standing(settings), standing(d.settings)) {
+		d.Log.WarnContext(ctx, "what changed in server counts from the next start on", "file", file.Path)
 	}
 	d.current.mu.Lock()
 	before := d.current.now
@@ -112,38 +134,5 @@ func (d *Daemon) reload(ctx context.Context) error {
 func (d *Daemon) Reload(ctx context.Context) {
 	if err := d.reload(ctx); err != nil {
 		d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
-	}
-}
-
-// watch reads the configuration again when its file has changed. A file that
-// is wrong is told of once.
-func (d *Daemon) watch(ctx context.Context) error {
-	tick := time.NewTicker(d.WatchEvery)
-	defer tick.Stop()
-	told := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		file, err := d.Load()
-		if err != nil {
-			if err.Error() != told {
-				d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
-			}
-			told = err.Error()
-			continue
-		}
-		told = ""
-		g := d.current.borrow()
-		same := g.print == file.Fingerprint()
-		g.release()
-		if same {
-			continue
-		}
-		if err := d.use(ctx, file); err != nil {
-			d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
-		}
 	}
 }

@@ -78,7 +78,7 @@ func (l LocalAccess) ChangeAccess(ctx context.Context, c AccessChange) error {
 	case DeleteKey:
 		return a.DeleteKey(ctx, l.Caller, c.Name)
 	}
-	return &UsageError{fmt.Errorf("no change of access %q", c.Action)}
+	return &UsageError{Err: fmt.Errorf("no change of access %q", c.Action)}
 }
 
 // CreateKey implements [Access].

@@ -33,14 +33,14 @@ func (l *Local) Control(ctx context.Context, r ControlRequest) (ControlDoc, erro
 	switch r.Action {
 	case Freeze, Thaw, Reload:
 		if len(r.Secrets) > 0 {
-			return doc, &UsageError{fmt.Errorf("%s concerns all secrets: no name is taken", r.Action)}
+			return doc, &UsageError{Err: fmt.Errorf("%s concerns all secrets: no name is taken", r.Action)}
 		}
 		if err := l.allow(ctx, access.Admin, string(r.Action), ""); err != nil {
 			return doc, err
 		}
 	case Pause, Resume, Done:
 		if len(r.Secrets) == 0 {
-			return doc, &UsageError{errors.New("no secret is named")}
+			return doc, &UsageError{Err: errors.New("no secret is named")}
 		}
 		if err := l.allow(ctx, access.Rotate, string(r.Action), r.Secrets...); err != nil {
 			return doc, err
@@ -50,7 +50,7 @@ func (l *Local) Control(ctx context.Context, r ControlRequest) (ControlDoc, erro
 			return doc, err
 		}
 	default:
-		return doc, &UsageError{fmt.Errorf("no control %q (try: pause, resume, done, freeze, thaw, reload)", r.Action)}
+		return doc, &UsageError{Err: fmt.Errorf("no control %q (try: pause, resume, done, freeze, thaw, reload)", r.Action)}
 	}
 	switch r.Action {
 	case Freeze:

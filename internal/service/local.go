@@ -110,7 +110,7 @@ func (l *Local) pick(names []string) ([]string, error) {
 		if near := Nearest(name, l.visible(all)); near != "" {
 			hint = near
 		}
-		return nil, &UsageError{fmt.Errorf("%s names no secret %q (try: %s)", l.File.Path, name, hint)}
+		return nil, &UsageError{Err: fmt.Errorf("%s names no secret %q (try: %s)", l.File.Path, name, hint), NoSecret: true}
 	}
 	if len(names) == 0 {
 		return l.visible(all), nil
@@ -129,7 +129,7 @@ func Nearest(name string, all []string) string {
 			return n
 		}
 	}
-	return config.Nearest(name, all)
+	return access.Nearest(name, all)
 }
 
 // choose picks and authorises secrets and gives them as they are wired; all to
@@ -160,7 +160,7 @@ func (l *Local) one(ctx context.Context, a access.Action, op, name string) (*rot
 		return nil, err
 	}
 	if list[0].err != nil {
-		return nil, &UsageError{list[0].err}
+		return nil, &UsageError{Err: list[0].err}
 	}
 	return list[0].secret, nil
 }

@@ -134,7 +134,7 @@ func (l *Local) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
 	names, fields := credential.Names(), credential.Fields()
 	if r.Field != "" {
 		if !slices.Contains(names, r.Field) {
-			return GetDoc{}, &UsageError{fmt.Errorf("%s has no field %q (try: %s)", r.Secret, r.Field, strings.Join(names, ", "))}
+			return GetDoc{}, &UsageError{Err: fmt.Errorf("%s has no field %q (try: %s)", r.Secret, r.Field, strings.Join(names, ", "))}
 		}
 		names, fields = []string{r.Field}, map[string]string{r.Field: fields[r.Field]}
 	}
@@ -194,7 +194,7 @@ func (l *Local) History(ctx context.Context, r HistoryRequest) (HistoryDoc, erro
 		r.Limit = 100
 	}
 	if r.Limit < 0 {
-		return HistoryDoc{}, &UsageError{fmt.Errorf("limit %d: must be at least 1", r.Limit)}
+		return HistoryDoc{}, &UsageError{Err: fmt.Errorf("limit %d: must be at least 1", r.Limit)}
 	}
 	doc := HistoryDoc{Entries: []EntryDoc{}}
 	if l.DB != nil {
@@ -245,26 +245,36 @@ func (l *Local) storedVersions(ctx context.Context, name string) ([]rota.Version
 	return contents.Versions, err
 }
 
+// noneOf compares heads with the audit of a store that is not there.
+func noneOf(_ context.Context, heads []anchor.Head) error {
+	for _, h := range heads {
+		if h.Seq > 0 {
+			return &store.TamperError{Seq: 1, Reason: fmt.Sprintf("there is no store, but the head of entry %d was anchored at %s", h.Seq, h.At.UTC().Format("2006-01-02 15:04:05Z"))}
+		}
+	}
+	return nil
+}
+
 // Verify recomputes the audit's chain.
 func (l *Local) Verify(ctx context.Context) (VerifyDoc, error) {
 	if err := l.allow(ctx, access.Audit, "verify", ""); err != nil {
 		return VerifyDoc{}, err
 	}
-	if l.DB == nil {
-		return VerifyDoc{Verified: true}, nil
+	doc, compare := VerifyDoc{Verified: true}, noneOf
+	if l.DB != nil {
+		chain, err := l.DB.Verify(ctx)
+		if err != nil {
+			return VerifyDoc{}, err
+		}
+		doc.Entries, doc.Head, compare = chain.Entries, chain.Head, l.DB.VerifyHeads
 	}
-	chain, err := l.DB.Verify(ctx)
-	if err != nil {
-		return VerifyDoc{}, err
-	}
-	doc := VerifyDoc{Verified: true, Entries: chain.Entries, Head: chain.Head}
 	for _, p := range l.Places {
 		heads, err := p.Heads(ctx)
 		if errors.Is(err, anchor.ErrWriteOnly) {
 			continue
 		}
 		if err == nil {
-			err = l.DB.VerifyHeads(ctx, heads)
+			err = compare(ctx, heads)
 		}
 		if err != nil {
 			return VerifyDoc{}, fmt.Errorf("the heads in %s: %w", p.Name(), err)

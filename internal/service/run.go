@@ -74,7 +74,7 @@ func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return time.Time{}, &UsageError{err}
+		return time.Time{}, &UsageError{Err: err}
 	}
 	sum := fmt.Sprintf("sha256:%x", sha256.Sum256(content))
 	last, err := l.DB.Audit(ctx, store.AuditQuery{Secret: configuration, Newest: true, Limit: 50})

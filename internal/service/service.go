@@ -144,7 +144,10 @@ type HistoryRequest struct {
 }
 
 // UsageError is an error of the caller's: nothing was done.
-type UsageError struct{ Err error }
+type UsageError struct {
+	Err      error
+	NoSecret bool // a name is none of the configuration's
+}
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }

@@ -27,7 +27,11 @@ func (l *Local) Status(ctx context.Context, r StatusRequest) (StatusDoc, error) 
 	}
 	wanted, doc.Next = page(wanted, r.After, r.Limit)
 	for _, name := range wanted {
-		doc.Secrets = append(doc.Secrets, statusOf(name, known[name], l.File.Policy(name), doc.At))
+		one := statusOf(name, known[name], l.File.Policy(name), doc.At)
+		if l.Wired != nil && l.Wired.Broken[name] != nil {
+			one.State, one.Reason = StateFailed, "it can't be worked: "+l.Wired.Broken[name].Error()
+		}
+		doc.Secrets = append(doc.Secrets, one)
 	}
 	return doc, nil
 }

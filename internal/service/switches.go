@@ -64,7 +64,7 @@ func (s Switches) remember(ctx context.Context, secrets []string, by string) err
 // Done implements [Controls].
 func (s Switches) Done(ctx context.Context, secret, by, _ string) error {
 	if err := s.Wired.Broken[secret]; err != nil {
-		return &UsageError{err}
+		return &UsageError{Err: err}
 	}
 	r := *s.Rotator
 	r.Actor = by
@@ -83,5 +83,5 @@ func (s Switches) Thaw(ctx context.Context, by string) error { return s.DB.Thaw(
 // Reload implements [Controls]: nothing on this machine keeps the
 // configuration in mind.
 func (s Switches) Reload(context.Context) error {
-	return &UsageError{errors.New("every command reads the configuration anew: there is nothing to reload (try: --server)")}
+	return &UsageError{Err: errors.New("every command reads the configuration anew: there is nothing to reload (try: --server)")}
 }

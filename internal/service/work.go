@@ -26,7 +26,7 @@ type act func(ctx context.Context, s *rota.Secret) (rota.Result, error)
 // Work does one thing to the named secrets.
 func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
 	if len(r.Secrets) == 0 {
-		return WorkDoc{}, &UsageError{errors.New("no secret is named")}
+		return WorkDoc{}, &UsageError{Err: errors.New("no secret is named")}
 	}
 	rotator := l.rotator()
 	force := func(step rota.Step) act {
@@ -51,7 +51,7 @@ func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
 		action = access.Retire
 		do, wanted = force(rota.Delete), func(worked, *rota.Secret) rota.Step { return rota.Delete }
 	default:
-		return WorkDoc{}, &UsageError{fmt.Errorf("no operation %q (try: rotate, rollback, deliver, deactivate, delete)", r.Operation)}
+		return WorkDoc{}, &UsageError{Err: fmt.Errorf("no operation %q (try: rotate, rollback, deliver, deactivate, delete)", r.Operation)}
 	}
 	list, err := l.choose(ctx, action, string(r.Operation), r.Secrets)
 	if err != nil {

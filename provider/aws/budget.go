@@ -1,10 +1,13 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
 
@@ -23,21 +26,33 @@ const (
 // budget is a connection's part in the budget of its account.
 type budget struct {
 	rota.Budget
-	account string // its number, or the connection's name where that is not known
-	region  string
+	connection  string // its name
+	region      string
+	role        string // the one that is assumed, "" for none
+	credentials awssdk.CredentialsProvider
+
+	asked atomic.Pointer[string] // the account, once AWS has named it
 }
 
-// newBudget makes the budget of a connection. The account is that of the role
-// that is assumed: of other credentials, only a call would tell.
-func newBudget(b rota.Budget, name, region, roleARN string) *budget {
-	if b == nil {
-		b = rota.NewLocalBudget()
+// learn notes which account AWS says the connection is of.
+func (b *budget) learn(account string) { b.asked.Store(&account) }
+
+// owner names whose budget a call draws on: the account, as the role or the SDK
+// has it or AWS has named it. Until it does, connections with one access key
+// share at least. No call is made to find out.
+func (b *budget) owner(ctx context.Context) string {
+	if parts := strings.Split(b.role, ":"); len(parts) == 6 && parts[4] != "" {
+		return parts[4]
 	}
-	account := name
-	if parts := strings.Split(roleARN, ":"); len(parts) == 6 && parts[4] != "" {
-		account = parts[4]
+	if account := b.asked.Load(); account != nil {
+		return *account
 	}
-	return &budget{Budget: b, account: account, region: region}
+	if b.credentials != nil {
+		if c, err := b.credentials.Retrieve(ctx); err == nil { // else the call itself says what is wrong
+			return cmp.Or(c.AccountID, c.AccessKeyID, b.connection)
+		}
+	}
+	return b.connection
 }
 
 // limit makes every attempt of every call wait for its turn: no call can
@@ -47,7 +62,7 @@ func (b *budget) limit(stack *middleware.Stack) error {
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 	) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		if what, perSecond := bucket(awsmiddleware.GetServiceID(ctx), middleware.GetOperationName(ctx)); what != "" {
-			if err := b.Take(ctx, b.key(what), rota.Rate{PerSecond: float64(perSecond), Burst: perSecond}); err != nil {
+			if err := b.Take(ctx, b.key(ctx, what), rota.Rate{PerSecond: float64(perSecond), Burst: perSecond}); err != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, fmt.Errorf("waiting for the budget of calls: %w", err)
 			}
 		}
@@ -57,11 +72,11 @@ func (b *budget) limit(stack *middleware.Stack) error {
 }
 
 // key names what shares one budget: IAM is one for all regions.
-func (b *budget) key(what string) string {
+func (b *budget) key(ctx context.Context, what string) string {
 	if what == "iam" {
-		return "aws " + b.account + " iam"
+		return "aws " + b.owner(ctx) + " iam"
 	}
-	return "aws " + b.account + " " + b.region + " " + what
+	return "aws " + b.owner(ctx) + " " + b.region + " " + what
 }
 
 // bucket is what an operation draws on, and how many a second there are; "" for

@@ -49,9 +49,11 @@ type Config struct {
 	// AccessKeyID, SecretAccessKey and SessionToken are static credentials.
 	// Defaults to the SDK's usual chain: environment, files, container, instance.
 	AccessKeyID, SecretAccessKey, SessionToken string
-	// Budget holds the calls that the account allows. Connections with the same
-	// budget and the same role's account share them; without a role, each has
-	// its own. Defaults to a budget of the connection alone.
+	// Budget holds the calls that the account allows: connections with the same
+	// budget and account share them. Where neither the role nor the SDK names
+	// the account, it is known from the first GetCallerIdentity on; until then
+	// those with one access key share. Defaults to a budget of the connection
+	// alone.
 	Budget rota.Budget
 }
 
@@ -62,6 +64,7 @@ type Connection struct {
 	region string
 	role   string // the role that was configured, "" for none
 	loaded awssdk.Config
+	budget *budget
 
 	externalID string        // that goes with the role
 	patience   time.Duration // the most to wait between two tries of anything
@@ -115,7 +118,10 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 	if loaded.Region == "" {
 		return nil, fmt.Errorf("aws %s: no region (try: region: eu-central-1, or AWS_REGION)", name)
 	}
-	calls := newBudget(cfg.Budget, name, loaded.Region, cfg.RoleARN)
+	calls := &budget{Budget: cfg.Budget, connection: name, region: loaded.Region, role: cfg.RoleARN, credentials: loaded.Credentials}
+	if cfg.Budget == nil {
+		calls.Budget = rota.NewLocalBudget()
+	}
 	loaded.APIOptions = append(loaded.APIOptions, calls.limit, survive)
 	if cfg.RoleARN != "" {
 		assume := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(loaded), cfg.RoleARN, func(o *stscreds.AssumeRoleOptions) {
@@ -136,6 +142,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		externalID: cfg.ExternalID,
 		patience:   backoff,
 		loaded:     loaded,
+		budget:     calls,
 
 		iam:     iam.NewFromConfig(loaded),
 		sts:     sts.NewFromConfig(loaded),

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"rota"
 	"rota/provider/aws/awstest"
@@ -96,14 +101,22 @@ func TestIdentities(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
-	global := newBudget(nil, "main", "eu-central-1", "")
-	role := newBudget(nil, "main", "eu-central-1", "arn:aws:iam::111122223333:role/rota")
+	of := func(role string, c awssdk.Credentials) *budget {
+		given := awssdk.CredentialsProviderFunc(func(context.Context) (awssdk.Credentials, error) { return c, nil })
+		return &budget{connection: "main", region: "eu-central-1", role: role, credentials: given}
+	}
+	role := of("arn:aws:iam::111122223333:role/rota", awssdk.Credentials{AccessKeyID: "AKIAMAIN", AccountID: "444455556666"})
+	asked := of("", awssdk.Credentials{AccessKeyID: "AKIAMAIN"})
+	asked.learn("777788889999")
 	for _, c := range []struct {
 		service, operation string
 		of                 *budget
 		want               string // "" for no limit
 	}{
-		{"IAM", "CreateAccessKey", global, "aws main iam"},
+		{"IAM", "CreateAccessKey", &budget{connection: "main"}, "aws main iam"},
+		{"IAM", "CreateAccessKey", of("", awssdk.Credentials{AccessKeyID: "AKIAMAIN"}), "aws AKIAMAIN iam"},
+		{"IAM", "CreateAccessKey", of("", awssdk.Credentials{AccessKeyID: "AKIAMAIN", AccountID: "444455556666"}), "aws 444455556666 iam"},
+		{"IAM", "CreateAccessKey", asked, "aws 777788889999 iam"},
 		{"IAM", "CreateAccessKey", role, "aws 111122223333 iam"},
 		{"Secrets Manager", "PutSecretValue", role, "aws 111122223333 eu-central-1 secretsmanager writes"},
 		{"Secrets Manager", "UpdateSecretVersionStage", role, "aws 111122223333 eu-central-1 secretsmanager writes"},
@@ -116,7 +129,7 @@ func TestBudget(t *testing.T) {
 	} {
 		got, perSecond := bucket(c.service, c.operation)
 		if got != "" {
-			got = c.of.key(got)
+			got = c.of.key(t.Context(), got)
 		}
 		if got != c.want || (perSecond > 0) != (c.want != "") {
 			t.Errorf("%s:%s draws on %q, %d a second; want %q", c.service, c.operation, got, perSecond, c.want)
@@ -139,6 +152,24 @@ func (f *few) Take(_ context.Context, key string, _ rota.Rate) error {
 	}
 	f.left[key]++
 	return nil
+}
+
+func TestConnectionsToOneAccountShareTheBudgetOnceAWSNamedIt(t *testing.T) {
+	e := startAWSTest(t, awstest.Options{})
+	shared := &few{left: map[string]int{}, each: 100}
+	for range 3 { // each with a key of its own
+		user := e.user(t)
+		key := must(t)(e.admin.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: &user})).(*iam.CreateAccessKeyOutput).AccessKey
+		c := e.connect(t, Config{AccessKeyID: *key.AccessKeyId, SecretAccessKey: *key.SecretAccessKey, Budget: shared})
+		who, err := c.identity(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.iam.GetUser(t.Context(), &iam.GetUserInput{UserName: &user}) // allowed or not, it is a call
+		if _, drawn := shared.left["aws "+who.account+" iam"]; !drawn || len(shared.left) != 1 {
+			t.Errorf("drawn on %v, want the account's alone", slices.Collect(maps.Keys(shared.left)))
+		}
+	}
 }
 
 func TestAllSecretsOfAConnectionShareTheBudget(t *testing.T) {

@@ -39,6 +39,7 @@ func (c *Connection) identity(ctx context.Context) (identity, error) {
 	c.mu.Lock()
 	c.me = &fresh
 	c.mu.Unlock()
+	c.budget.learn(fresh.account)
 	return fresh, nil
 }
 

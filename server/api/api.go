@@ -70,8 +70,35 @@ func New(o Options) http.Handler {
 	a.controls()
 	a.events()
 	a.access()
-	return a.identify(a.answered.once(tracing.Routes(mux)))
+	return a.identify(a.answered.once(routed(mux, tracing.Routes(mux))))
 }
+
+// routed answers requests that no operation is for as the operations answer.
+func routed(mux *http.ServeMux, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		none := &unrouted{header: http.Header{}}
+		h.ServeHTTP(none, r)
+		if allow := none.header.Get("Allow"); allow != "" {
+			w.Header().Set("Allow", allow)
+		}
+		writeProblem(w, &Problem{Status: none.status, Detail: r.Method + " is nothing that this path takes", Hint: "/v1/openapi.json"})
+	})
+}
+
+// unrouted takes what the multiplexer says of such a request.
+type unrouted struct {
+	header http.Header
+	status int
+}
+
+func (u *unrouted) Header() http.Header            { return u.header }
+func (u *unrouted) WriteHeader(status int)         { u.status = status }
+func (u *unrouted) Write(text []byte) (int, error) { return len(text), nil }
 
 // describe is the head of the OpenAPI description.
 func describe(version string) huma.Config {

@@ -44,6 +44,7 @@ func (o operations) Work(_ context.Context, r service.WorkRequest) (service.Work
 
 // logOf is an audit in memory.
 type logOf struct {
+	asked   atomic.Int64
 	mu      sync.Mutex
 	records []store.AuditRecord
 }
@@ -55,6 +56,7 @@ func (l *logOf) add(secret, step string) {
 }
 
 func (l *logOf) Audit(_ context.Context, q store.AuditQuery) ([]store.AuditRecord, error) {
+	l.asked.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if q.Newest {
@@ -102,6 +104,25 @@ func ask(h http.Handler, method, path, body string, header ...string) *httptest.
 	return w
 }
 
+func TestWhatNoOperationIsForIsAProblemToo(t *testing.T) {
+	h := handler(t, operations{})
+	for _, c := range []struct {
+		method, path string
+		want         int
+		allow        string
+	}{
+		{http.MethodDelete, "/v1/secrets", http.StatusMethodNotAllowed, "GET, HEAD"},
+		{http.MethodGet, "/v1/nothing", http.StatusNotFound, ""},
+	} {
+		w := ask(h, c.method, c.path, "")
+		var p Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != c.want || p.Status != c.want || w.Header().Get("Allow") != c.allow ||
+			w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: %d %v %s, %v", c.method, c.path, w.Code, w.Header(), w.Body, err)
+		}
+	}
+}
+
 func TestTheDescriptionIsUpToDate(t *testing.T) {
 	const path = "../../docs/openapi.json"
 	w := ask(handler(t, operations{}), http.MethodGet, "/v1/openapi.json", "", "X-Who", "")
@@ -136,12 +157,13 @@ func TestProblems(t *testing.T) {
 		kind   string
 		hint   string
 	}{
-		"a mistake":     {&service.UsageError{Err: errors.New("no secret x (try: y)")}, 422, TypeUsage, "y"},
-		"denied":        {fmt.Errorf("ann may not: %w", access.ErrDenied), 403, TypeDenied, ""},
-		"not there":     {fmt.Errorf("s: %w", rota.ErrNotFound), 404, TypeNotFound, ""},
-		"busy":          {fmt.Errorf("s: %w", rota.ErrBusy), 409, TypeBusy, ""},
-		"no fit":        {fmt.Errorf("s: it is rotated by Rota itself: %w", rota.ErrConflict), 409, TypeConflict, ""},
-		"anything else": {errors.New("the disk is full (try: free some space)"), 500, TypeFailed, "free some space"},
+		"no such secret": {&service.UsageError{Err: errors.New("rota.yaml names no secret x (try: y)"), NoSecret: true}, 404, TypeUsage, "y"},
+		"a mistake":      {&service.UsageError{Err: errors.New("no secret x (try: y)")}, 422, TypeUsage, "y"},
+		"denied":         {fmt.Errorf("ann may not: %w", access.ErrDenied), 403, TypeDenied, ""},
+		"not there":      {fmt.Errorf("s: %w", rota.ErrNotFound), 404, TypeNotFound, ""},
+		"busy":           {fmt.Errorf("s: %w", rota.ErrBusy), 409, TypeBusy, ""},
+		"no fit":         {fmt.Errorf("s: it is rotated by Rota itself: %w", rota.ErrConflict), 409, TypeConflict, ""},
+		"anything else":  {errors.New("the disk is full (try: free some space)"), 500, TypeFailed, "free some space"},
 	} {
 		h := handler(t, operations{status: func() (service.StatusDoc, error) { return service.StatusDoc{}, c.err }})
 		w := ask(h, http.MethodGet, "/v1/secrets", "")
@@ -260,6 +282,28 @@ func TestTheFeedWakesWhomItConcerns(t *testing.T) {
 	log.add("b", "promote")
 	f.Poke()
 	<-b.Changed()
+	cancel()
+	<-f.Over()
+}
+
+func TestAFeedThatNobodyWaitsForAsksNothing(t *testing.T) {
+	log := &logOf{}
+	f := NewFeed(log, time.Hour, slog.New(slog.DiscardHandler))
+	f.look(t.Context())
+	f.look(t.Context())
+	if n := log.asked.Load(); n != 0 {
+		t.Errorf("it asked %d times", n)
+	}
+	w := f.Watch("a")
+	log.add("a", "create")
+	f.look(t.Context())
+	<-w.Changed() // it may have missed what happened before the first look
+	w.Stop()
+	before := log.asked.Load()
+	f.look(t.Context())
+	if n := log.asked.Load() - before; n != 0 {
+		t.Errorf("once nobody waits any more it asked %d times", n)
+	}
 }
 
 func TestWhoMayHear(t *testing.T) {

@@ -100,6 +100,9 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		p.Type, p.Status = TypeDenied, http.StatusForbidden
 	case isUsage:
 		p.Type, p.Status = TypeUsage, http.StatusUnprocessableEntity
+		if usage.NoSecret {
+			p.Status = http.StatusNotFound
+		}
 		p.Detail, p.Hint = service.SplitHint(usage.Error())
 	case errors.Is(err, rota.ErrNotFound):
 		p.Type, p.Status = TypeNotFound, http.StatusNotFound

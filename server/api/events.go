@@ -93,6 +93,8 @@ func (a *api) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-a.Feed.Over():
+			return // the client comes again, perhaps to another replica
 		case <-wait.Changed():
 		case <-alive.C:
 			if send.Data(Heartbeat{At: a.Now().UTC()}) != nil {

@@ -21,18 +21,22 @@ type Feed struct {
 	every time.Duration
 	slog  *slog.Logger
 	poke  chan struct{}
+	over  chan struct{} // closed when Run ends
 
 	mu       sync.Mutex
-	last     int64 // the newest entry's number
+	last     int64 // the newest entry's number, unknown while nobody waits
 	waiting  map[string]map[*Waiter]bool
 	everyone map[*Waiter]bool
 }
+
+// unknown is no entry's number.
+const unknown = -1
 
 // NewFeed makes a feed that looks at the log that often while somebody waits.
 // Run follows it.
 func NewFeed(log AuditLog, every time.Duration, l *slog.Logger) *Feed {
 	return &Feed{
-		log: log, every: every, slog: l, poke: make(chan struct{}, 1),
+		log: log, every: every, slog: l, poke: make(chan struct{}, 1), over: make(chan struct{}), last: unknown,
 		waiting: map[string]map[*Waiter]bool{}, everyone: map[*Waiter]bool{},
 	}
 }
@@ -49,6 +53,9 @@ func (f *Feed) Watch(secret string) *Waiter {
 	w := &Waiter{feed: f, secret: secret, changed: make(chan struct{}, 1)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.last == unknown {
+		f.Poke() // to begin
+	}
 	if secret == "" {
 		f.everyone[w] = true
 		return w
@@ -91,11 +98,14 @@ func (f *Feed) Poke() {
 	}
 }
 
-// Run follows the log until ctx ends, and returns nil.
+// Over is closed when the feed has ended: who waits is to go.
+func (f *Feed) Over() <-chan struct{} { return f.over }
+
+// Run follows the log until ctx ends, and returns nil. It is called once.
 func (f *Feed) Run(ctx context.Context) error {
+	defer close(f.over)
 	tick := time.NewTicker(f.every)
 	defer tick.Stop()
-	f.start(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -110,14 +120,21 @@ func (f *Feed) Run(ctx context.Context) error {
 // start begins at the log's end. Who waits is woken to look for himself: what
 // happened between his last look and this end is not told of any more.
 func (f *Feed) start(ctx context.Context) {
-	newest, err := f.log.Audit(ctx, store.AuditQuery{Newest: true, Limit: 1})
-	if err != nil || len(newest) == 0 {
+	last, err := f.Last(ctx)
+	if err != nil {
+		f.failed(ctx, err)
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.last = newest[0].Seq
+	f.last = last
 	f.wakeAll()
+}
+
+func (f *Feed) failed(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		f.slog.WarnContext(ctx, "follow the audit", "error", err)
+	}
 }
 
 // look wakes those whom what is new concerns.
@@ -126,17 +143,21 @@ func (f *Feed) look(ctx context.Context) {
 	for {
 		f.mu.Lock()
 		idle := len(f.everyone)+len(f.waiting) == 0
+		if idle {
+			f.last = unknown
+		}
 		after := f.last
 		f.mu.Unlock()
-		if idle {
+		switch {
+		case idle:
+			return
+		case after == unknown:
 			f.start(ctx)
 			return
 		}
 		entries, err := f.log.Audit(ctx, store.AuditQuery{After: after, Limit: batch})
 		if err != nil {
-			if ctx.Err() == nil {
-				f.slog.WarnContext(ctx, "follow the audit", "error", err)
-			}
+			f.failed(ctx, err)
 			return
 		}
 		f.tell(entries)

@@ -144,6 +144,8 @@ func (a *api) watch() {
 				return nil, ctx.Err()
 			case <-end.C:
 				return nil, notModified("")
+			case <-a.Feed.Over():
+				return nil, notModified("")
 			case <-wait.Changed():
 			}
 		}

@@ -1,0 +1,49 @@
+package config
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
+)
+
+// Unchanged tells whether the file on disk still holds what was read.
+func (f *File) Unchanged() bool {
+	data, err := os.ReadFile(f.Path)
+	return err == nil && bytes.Equal(data, f.data)
+}
+
+// Values is a fingerprint of what the file's references stand for now. Once it
+// is another one, what was wired holds values that are no longer so: a password
+// in a file was changed, or a secret that a connection logs in with was
+// rotated. version gives the current version of a secret, "" for none.
+func (f *File) Values(env Environment, version func(secret string) (string, error)) (string, error) {
+	w := newWiring(f, env)
+	h := sha256.New()
+	for _, ref := range f.references {
+		if ref.kind == refSecret {
+			now, err := version(ref.name)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(h, "%s %q\n", ref, now)
+			continue
+		}
+		value, _, err := w.lookUpPlain(ref, Text{})
+		fmt.Fprintf(h, "%s %q %t\n", ref, value, err == nil)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// distinct are the references of all texts, each once, in order.
+func distinct(texts []*Text) []reference {
+	var all []reference
+	for _, t := range texts {
+		all = append(all, t.references()...)
+	}
+	slices.SortFunc(all, func(a, b reference) int { return cmp.Compare(a.String(), b.String()) })
+	return slices.Compact(all)
+}

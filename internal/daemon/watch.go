@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"rota/config"
+)
+
+// brokenAgain is how often what could not be wired is tried again: a store may
+// have been out of reach.
+const brokenAgain = time.Minute
+
+// watch wires anew when the configuration's file has changed, or what its
+// references stand for: a connection may log in with a secret that Rota itself
+// rotates. What is wrong is told of once.
+func (d *Daemon) watch(ctx context.Context) error {
+	tick := time.NewTicker(d.WatchEvery)
+	defer tick.Stop()
+	told := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := d.refresh(ctx)
+		if err == nil {
+			told = ""
+		} else if text := err.Error(); text != told && ctx.Err() == nil {
+			d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
+			told = text
+		}
+	}
+}
+
+// refresh puts a new configuration in place if the one there is no longer holds.
+func (d *Daemon) refresh(ctx context.Context) error {
+	g := d.current.borrow()
+	defer g.release()
+	if !g.file.Unchanged() {
+		return d.reload(ctx)
+	}
+	values, err := d.values(ctx, g.file)
+	if err != nil {
+		return err
+	}
+	if values != g.values || len(g.wired.Broken) > 0 && time.Since(g.since) > brokenAgain {
+		return d.use(ctx, g.file)
+	}
+	return nil
+}
+
+// values is a fingerprint of what a file's references stand for.
+func (d *Daemon) values(ctx context.Context, file *config.File) (string, error) {
+	return file.Values(d.Environment, func(secret string) (string, error) {
+		p, err := d.DB.Load(ctx, secret)
+		return p.Status.Version, err
+	})
+}
