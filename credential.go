@@ -13,8 +13,6 @@ import (
 const (
 	FieldAccessKeyID     = "access_key_id"
 	FieldSecretAccessKey = "secret_access_key"
-	FieldSessionToken    = "session_token"
-	FieldExpiration      = "expiration" // RFC 3339, where it ends by itself
 	FieldUsername        = "username"
 	FieldPassword        = "password"
 )

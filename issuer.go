@@ -61,10 +61,6 @@ type Traits struct {
 	// Settle is how long after a call of unknown outcome the issuer's list
 	// can be trusted to show what it did. Defaults to 0.
 	Settle time.Duration `json:"settle"`
-	// Lifetime is how long a credential works before it ends by itself, where it
-	// does: it is renewed before, and nothing of it is ever deactivated. 0 means
-	// that it works until it is retired.
-	Lifetime time.Duration `json:"lifetime,omitempty"`
 	// Manual tells that only a person can rotate it: Rota reminds.
 	Manual bool `json:"manual,omitempty"`
 }

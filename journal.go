@@ -158,6 +158,7 @@ type Intent struct {
 // intent's call: it was not there before, and was made while the call ran.
 // Clocks may differ by two minutes.
 func (i Intent) Covers(issued Issued) bool {
+	const skew = 2 * time.Minute
 	return !slices.Contains(i.Known, issued.ID) &&
 		!issued.CreatedAt.Before(i.At.Add(-skew)) && !issued.CreatedAt.After(i.Until.Add(skew))
 }

@@ -34,7 +34,7 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	due, late := Lateness(p.Status, s.Policy.Within(s.Issuer.Traits().Lifetime), r.Now())
+	due, late := Lateness(p.Status, s.Policy, r.Now())
 	if !late || p.toldLate(due) {
 		return late, nil
 	}

@@ -41,7 +41,7 @@ func (w *work) event(kind EventKind, version, credential, reason string) {
 // lost before it is sent.
 func (w *work) raise(e Event) {
 	for _, n := range w.s.Notifiers {
-		if wants(n, e.Kind) && !routine(e.Kind, w.s.Issuer.Traits()) {
+		if wants(n, e.Kind) {
 			w.progress.Unsent = append(w.progress.Unsent, Unsent{Notifier: n.Name(), Event: e})
 			w.bound(n.Name())
 		}

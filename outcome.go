@@ -33,11 +33,7 @@ func (w *work) failed(d Decision, err error) error {
 	if step == Create && errors.Is(err, ErrLimit) {
 		f.Class = Wait // a lost reply of our own may have taken the place
 	}
-	wait := failureBackoff(f.Class, f.Attempts)
-	if life := w.s.Issuer.Traits().Lifetime; life > 0 {
-		wait = min(wait, margin(life)/8) // there must be several tries before its end
-	}
-	f.RetryAt = f.At.Add(wait)
+	f.RetryAt = f.At.Add(failureBackoff(f.Class, f.Attempts))
 	w.progress.Failure = f
 	switch {
 	case step != observing && f.Attempts == w.s.Policy.WithDefaults().MaxAttempts: // a look changes nothing, and is never given up

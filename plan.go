@@ -134,7 +134,7 @@ type view struct {
 }
 
 func newView(st State, p Policy, now time.Time) *view {
-	v := &view{State: st, policy: p.Within(st.Traits.Lifetime), now: now}
+	v := &view{State: st, policy: p, now: now}
 	v.current, v.hasCurrent = findCredential(st.Contents.Versions, Current)
 	v.pending, v.hasPending = Find(st.Contents.Versions, Pending)
 	v.previous, v.hasPrevious = findCredential(st.Contents.Versions, Previous)
@@ -305,7 +305,7 @@ func ruleFirst(v *view) (Decision, bool) {
 	case v.Force == Create:
 		return v.hold(NoFreePlace, Create, v.now, v.now.Add(holdLook), "all %d places are taken, and Rota made none of what is there: %s (try: rota adopt %s --from - for the one in use, and delete the other by hand)",
 			v.Traits.Limit, names(v.Issued), v.Secret)
-	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0: // one more session disturbs nobody
+	case v.Lists && len(v.Issued) == 0:
 		return v.create(v.now, "the first credential")
 	}
 	return v.hold(NeverIssued, Create, v.now, v.now.Add(holdLook),
@@ -382,7 +382,7 @@ func ruleRotate(v *view) (Decision, bool) {
 		return v.hold(WasRolledBack, Create, due, v.now.Add(holdLook),
 			"the last rotation was rolled back (try: mend what was wrong, then %srota rotate %s)", first, v.Secret)
 	}
-	if v.retirable() && v.Traits.Lifetime == 0 {
+	if v.retirable() {
 		return v.hold(NoFreePlace, Create, due, v.now.Add(holdLook),
 			"the previous credential %s is not yet retired (try: wait for its grace, or rota deactivate %s and rota delete %s)", v.previous.CredentialID, v.Secret, v.Secret)
 	}

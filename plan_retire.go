@@ -38,9 +38,6 @@ func ruleRetire(v *view) (Decision, bool) {
 	if !v.hasCurrent || !v.retirable() {
 		return Decision{}, false
 	}
-	if v.Traits.Lifetime > 0 {
-		return v.forget()
-	}
 	if v.unlisted() {
 		return observe, true
 	}

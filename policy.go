@@ -121,7 +121,7 @@ func (p Policy) Validate(t Traits) error {
 			refuse("apart_from %s: by is missing (try: by: 12h)", a.Secret)
 		}
 	}
-	if !t.Overlap() || p.Retire == BeforeCreate || t.Lifetime > 0 {
+	if !t.Overlap() || p.Retire == BeforeCreate {
 		return errors.Join(errs...)
 	}
 	if p.DeletePreviousAfter < p.DeactivatePreviousAfter {

@@ -126,9 +126,6 @@ func (w *work) beginRollback(ctx context.Context) error {
 	if w.progress.Rollback != nil {
 		return nil
 	}
-	if w.state.Traits.Lifetime > 0 {
-		return &Error{Op: "rollback", Class: Stop, Hint: "rota rotate " + w.s.Name, Err: errors.New("its credentials end by themselves, so there is none to go back to")}
-	}
 	versions := w.state.Contents.Versions
 	current, hasCurrent := Find(versions, Current)
 	if pending, ok := Find(versions, Pending); ok && pending.ID != current.ID {

@@ -59,10 +59,6 @@ func (w *wiring) awsRoles(ctx context.Context, s *Secret) ([]AWSRole, error) {
 		issuer, err := w.iamAccessKey(ctx, s.Issuer)
 		keep(issuer, "", err)
 	}
-	if s.Issuer.AssumeRole != nil {
-		issuer, err := w.assumeRole(ctx, s.Issuer)
-		keep(issuer, "", err)
-	}
 	if s.Store != nil && s.Store.SecretsManager != nil {
 		r := w.reader(ctx)
 		store, err := w.secretsManager(ctx, s.Store)

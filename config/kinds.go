@@ -1,8 +1,6 @@
 package config
 
 import (
-	"time"
-
 	"rota"
 	"rota/provider/postgres"
 )
@@ -79,24 +77,6 @@ var (
 	}
 )
 
-// assumeRole is the kind of a role's sessions. Their lifetime is the file's.
-func (a *AssumeRole) kind() issuerKind {
-	return issuerKind{
-		key:        "assume_role",
-		connection: kindAWS,
-		traits:     rota.Traits{Kind: "session of a role", Lifetime: a.duration()},
-		fields:     []string{rota.FieldAccessKeyID, rota.FieldSecretAccessKey, rota.FieldSessionToken, rota.FieldExpiration},
-		needed:     []string{rota.FieldAccessKeyID, rota.FieldSecretAccessKey, rota.FieldSessionToken},
-	}
-}
-
-func (a *AssumeRole) duration() time.Duration {
-	if a.Duration.IsSet() {
-		return a.Duration.Length
-	}
-	return time.Hour
-}
-
 // manual needs no connection, and nobody logs in with it.
 var manualIssuer = issuerKind{key: "manual", traits: rota.Traits{Kind: "credential", Limit: 1, Manual: true}}
 
@@ -106,8 +86,6 @@ func (i *Issuer) kind() issuerKind {
 		return manualIssuer
 	case i.IAMAccessKey != nil:
 		return iamAccessKey
-	case i.AssumeRole != nil:
-		return i.AssumeRole.kind()
 	case i.Password != nil:
 		return postgresPassword
 	case i.Alternating != nil:

@@ -71,7 +71,6 @@ func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
 		return
 	}
 	p.DeactivatePreviousAfter, p.DeletePreviousAfter = merged.graces()
-	p = p.Within(traits.Lifetime)
 	for _, err := range unjoin(p.Validate(traits)) {
 		v.add(merged.position(err, s), "", "%s: %v", path, err)
 	}

@@ -19,7 +19,6 @@ type Issuer struct {
 	At           Pos           `json:"-"`
 	Connection   Plain         `json:"connection,omitzero" jsonschema:"The connection to log in with."`
 	IAMAccessKey *IAMAccessKey `json:"iam_access_key,omitzero" oneof:"kind" jsonschema:"The access key of an IAM user (connection: aws)."`
-	AssumeRole   *AssumeRole   `json:"assume_role,omitzero" oneof:"kind" jsonschema:"Sessions of a role, which end by themselves (connection: aws). Renewed before."`
 	Password     *Password     `json:"password,omitzero" oneof:"kind" jsonschema:"The password of one database role (connection: postgres). The old one is dead as soon as the new one is set."`
 	Alternating  *Alternating  `json:"alternating,omitzero" oneof:"kind" jsonschema:"The passwords of two database roles in turn (connection: postgres), so that the other stays valid."`
 	Manual       *Manual       `json:"manual,omitzero" oneof:"kind" jsonschema:"What only a person can rotate: Rota reminds, and rota done notes that it was done."`
@@ -35,20 +34,6 @@ type Manual struct {
 type IAMAccessKey struct {
 	At   Pos  `json:"-"`
 	User Text `json:"user" jsonschema:"The IAM user's name."`
-}
-
-// AssumeRole is a role's sessions.
-type AssumeRole struct {
-	At             Pos             `json:"-"`
-	RoleARN        Text            `json:"role_arn" jsonschema:"The role's ARN."`
-	Duration       Duration        `json:"duration,omitzero" jsonschema:"How long a session lasts: 15m to 12h, 1h at most where a role assumes it. Defaults to 1h."`
-	SessionName    Text            `json:"session_name,omitzero" jsonschema:"How the sessions are called in CloudTrail. Defaults to rota."`
-	ExternalID     Text            `json:"external_id,omitzero" jsonschema:"The external id, where the role's trust policy asks for one."`
-	Policy         Plain           `json:"policy,omitzero" jsonschema:"A policy document, as JSON, that a session is held to beside the role's own policies."`
-	PolicyARNs     []Text          `json:"policy_arns,omitzero" jsonschema:"Managed policies that a session is held to."`
-	Tags           map[string]Text `json:"tags,omitzero" jsonschema:"Session tags."`
-	TransitiveTags []Plain         `json:"transitive_tags,omitzero" jsonschema:"The keys of those tags that the next role in a chain keeps."`
-	Chain          []Text          `json:"chain,omitzero" jsonschema:"Roles to assume before, one after another."`
 }
 
 // Password is the password of one database role.

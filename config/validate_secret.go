@@ -30,9 +30,6 @@ func (v *validator) secret(s *Secret) {
 	}
 	v.ownRole(&s.Issuer, path+".issuer."+kind.key)
 	v.issuer(&s.Issuer, path+".issuer."+kind.key)
-	if s.Issuer.AssumeRole != nil {
-		v.assumeRole(s, path)
-	}
 	if s.Store != nil {
 		v.store(s.Store, kind, path+".store")
 	}

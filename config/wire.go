@@ -186,8 +186,6 @@ func (w *wiring) issuer(ctx context.Context, s *Secret) (rota.Issuer, error) {
 		return manual.Issuer{What: i.Manual.What.Text}, nil
 	case i.IAMAccessKey != nil:
 		return w.iamAccessKey(ctx, i)
-	case i.AssumeRole != nil:
-		return w.assumeRole(ctx, i)
 	case i.Password != nil:
 		return w.postgresPassword(ctx, i)
 	default:

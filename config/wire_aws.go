@@ -40,32 +40,6 @@ func (w *wiring) iamAccessKey(ctx context.Context, i Issuer) (rota.Issuer, error
 	return c.AccessKeys(cfg), nil
 }
 
-func (w *wiring) assumeRole(ctx context.Context, i Issuer) (rota.Issuer, error) {
-	r, a := w.reader(ctx), i.AssumeRole
-	cfg := aws.AssumeRoleConfig{
-		RoleARN:     r.text(a.RoleARN),
-		Duration:    a.duration(),
-		SessionName: r.text(a.SessionName),
-		ExternalID:  r.text(a.ExternalID),
-		Policy:      a.Policy.Text,
-		Tags:        r.texts(a.Tags),
-	}
-	for _, arn := range a.PolicyARNs {
-		cfg.PolicyARNs = append(cfg.PolicyARNs, r.text(arn))
-	}
-	for _, key := range a.TransitiveTags {
-		cfg.TransitiveTags = append(cfg.TransitiveTags, key.Text)
-	}
-	for _, arn := range a.Chain {
-		cfg.Chain = append(cfg.Chain, r.text(arn))
-	}
-	c, err := w.awsConnection(ctx, i.Connection.Text)
-	if err := errors.Join(err, r.err()); err != nil {
-		return nil, err
-	}
-	return c.AssumeRole(cfg), nil
-}
-
 func (w *wiring) secretsManager(ctx context.Context, s *Store) (rota.Store, error) {
 	r := w.reader(ctx)
 	cfg := aws.SecretsManagerConfig{

@@ -128,7 +128,7 @@ func (c *Connection) failLogin(op string, err error) error {
 	e := classify(err)
 	e.System, e.Op = c.system(), op
 	a, answered := errors.AsType[*answer](e.Err)
-	if answered && (isUnknownKey(a.code) || isExpired(a.code)) && !isSkew(a.code, a.message) {
+	if answered && isUnknownKey(a.code) && !isSkew(a.code, a.message) {
 		e.Class, e.Hint, a.is = rota.Wait, "", rota.ErrRefused
 	}
 	return e

@@ -195,15 +195,6 @@ func isDenied(code string) bool {
 	return false
 }
 
-// isExpired tells the codes for a session that has ended.
-func isExpired(code string) bool {
-	switch code {
-	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-		return true
-	}
-	return false
-}
-
 // isUnknownKey tells the codes for a key that is wrong, inactive, deleted, or
 // not yet known everywhere.
 func isUnknownKey(code string) bool {
