@@ -91,7 +91,7 @@ const (
 // It is a chain of rules; the first that has something to say decides. When
 // none has, the earliest moment at which one of them will is the decision.
 func Plan(st State, p Policy, now time.Time) Decision {
-	v := newView(st, p.WithDefaults(), now)
+	v := newView(st, p, now)
 	for _, rule := range []func(*view) (Decision, bool){
 		ruleManual,
 		ruleRollback,
@@ -128,7 +128,7 @@ type view struct {
 }
 
 func newView(st State, p Policy, now time.Time) *view {
-	v := &view{State: st, policy: p, now: now}
+	v := &view{State: st, policy: p.ForLifetime(st.Traits.Lifetime).WithDefaults(), now: now}
 	v.current, v.hasCurrent = findCredential(st.Contents.Versions, Current)
 	v.pending, v.hasPending = Find(st.Contents.Versions, Pending)
 	v.previous, v.hasPrevious = findCredential(st.Contents.Versions, Previous)
@@ -248,6 +248,9 @@ func ruleServe(v *view) (Decision, bool) {
 	if v.Force == Create && !v.Traits.Overlap() {
 		return Decision{}, false // a person replaces it, perhaps because consumers can't use it
 	}
+	if v.mustRenew() {
+		return Decision{}, false
+	}
 	vp := v.Progress.Versions[v.current.ID]
 	since := cmp.Or(vp.PromotedAt, v.current.CreatedAt)
 	if missing := missing(v.Targets, vp.Delivered); len(missing) > 0 {
@@ -299,7 +302,7 @@ func ruleFirst(v *view) (Decision, bool) {
 	case v.Force == Create:
 		return v.hold(NoFreePlace, Create, v.now, v.now.Add(holdLook), "all %d places are taken, and Rota made none of what is there: %s (try: rota adopt %s --from - for the one in use, and delete the other by hand)",
 			v.Traits.Limit, names(v.Issued), v.Secret)
-	case v.Lists && len(v.Issued) == 0:
+	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0:
 		return v.create(v.now, "the first credential")
 	}
 	return v.hold(NeverIssued, Create, v.now, v.now.Add(holdLook),
@@ -340,9 +343,14 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 	return Decision{}, false
 }
 
-// rotateAt is when the current credential grows too old.
+// rotateAt is when the current credential grows too old, or must be renewed
+// because it ends by itself.
 func (v *view) rotateAt() (time.Time, bool) {
-	return v.policy.due(v.Secret, v.issuedAt(), v.Progress.NotBefore)
+	at, ever := v.policy.due(v.Secret, v.issuedAt(), v.Progress.NotBefore)
+	if end, ends := v.endOf(v.current); ends && end.Add(-EndMargin).Before(at) {
+		return end.Add(-EndMargin), true
+	}
+	return at, ever
 }
 
 // issuedAt is since when the current credential exists: the issuer's date
@@ -376,7 +384,7 @@ func ruleRotate(v *view) (Decision, bool) {
 		return v.hold(WasRolledBack, Create, due, v.now.Add(holdLook),
 			"the last rotation was rolled back (try: mend what was wrong, then %srota rotate %s)", first, v.Secret)
 	}
-	if v.retirable() {
+	if v.retirable() && v.Traits.Lifetime == 0 {
 		return v.hold(NoFreePlace, Create, due, v.now.Add(holdLook),
 			"the previous credential %s is not yet retired (try: wait for its grace, or rota deactivate %s and rota delete %s)", v.previous.CredentialID, v.Secret, v.Secret)
 	}
@@ -403,12 +411,12 @@ const maxRejections = 4
 
 // create decides on a new credential, unless the last ones were given up.
 func (v *view) create(due time.Time, reason string) (Decision, bool) {
-	if !v.Progress.RolledBackAt.IsZero() && v.Force != Create {
+	if !v.Progress.RolledBackAt.IsZero() && v.Force != Create && v.Traits.Lifetime == 0 {
 		return v.hold(WasRolledBack, Create, due, v.now.Add(holdLook),
 			"the last rotation was rolled back (try: mend what was wrong, then rota rotate %s)", v.Secret)
 	}
 	if n := v.Progress.Rejections; n > 0 && v.Force != Create {
-		retry := v.Progress.RejectedAt.Add(rejectionBackoff(n))
+		retry := v.Progress.RejectedAt.Add(v.Traits.retryWithin(rejectionBackoff(n)))
 		if n >= maxRejections {
 			return v.hold(Quarantined, Create, due, v.now.Add(holdLook), "%d new credentials in a row did not work (try: rota history %s, then rota rotate %s)", n, v.Secret, v.Secret)
 		}

@@ -42,6 +42,9 @@ type Version struct {
 	// access key's id or a role's name. Stores leave it empty; observation
 	// fills it in, or NoCredential where the value holds none.
 	CredentialID string `json:"credential_id,omitempty"`
+	// ExpiresAt is when the credential ends by itself, zero where it does not.
+	// It is filled in as CredentialID is.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
 // NoCredential stands for the name of a credential in a version whose value
