@@ -104,6 +104,15 @@ func (v *view) mustRenew() bool {
 	return !v.now.Before(at)
 }
 
+// replaceable tells that a current credential that is not Rota's may be replaced,
+// since a person asks for it, or asked when the new one was made: it can't be
+// adopted once it has ended by itself, and nothing is taken from those who hold
+// it.
+func (v *view) replaceable() bool {
+	asked := v.hasPending && v.pending.Ours() && v.Progress.Versions[v.pending.ID].Base == v.current.ID
+	return v.Traits.Lifetime > 0 && (v.Force == Create || asked)
+}
+
 // retireEnded drops the previous version once its credential has ended by
 // itself. Before that there is nothing that could be done: such a credential
 // can be neither switched off nor deleted.

@@ -226,7 +226,7 @@ func ruleOwnership(v *view) (Decision, bool) {
 		return v.hold(ForeignChange, Create, v.pending.CreatedAt, v.now.Add(holdLook),
 			"version %s is AWSPENDING and not Rota's: another rotation is under way or was left (try: finish it, or take AWSPENDING off that version)", v.pending.ID)
 	}
-	if v.hasCurrent && !v.current.Ours() {
+	if v.hasCurrent && !v.current.Ours() && !v.replaceable() {
 		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(Current) && vp.Rejected != "" {
 			return v.discard(vp) // it is Rota's own, and in the way of an adoption
 		}
@@ -354,8 +354,13 @@ func (v *view) rotateAt() (time.Time, bool) {
 }
 
 // issuedAt is since when the current credential exists: the issuer's date
-// where it has one, else the version's.
+// where it has one, else the version's, or what its end tells.
 func (v *view) issuedAt() time.Time {
+	if end, ends := v.endOf(v.current); ends {
+		if issued := end.Add(-v.Traits.Lifetime); issued.Before(v.current.CreatedAt) {
+			return issued
+		}
+	}
 	if c, ok := v.issued(v.current.CredentialID); ok && !c.CreatedAt.IsZero() && v.Traits.IssuerChooses {
 		return c.CreatedAt
 	}
