@@ -128,6 +128,9 @@ func (c *Connection) failLogin(op string, err error) error {
 	e := classify(err)
 	e.System, e.Op = c.system(), op
 	a, answered := errors.AsType[*answer](e.Err)
+	if answered && isExpired(a.code) {
+		e.Class, e.Hint, a.is = rota.Stop, "", rota.ErrRefused
+	}
 	if answered && isUnknownKey(a.code) && !isSkew(a.code, a.message) {
 		e.Class, e.Hint, a.is = rota.Wait, "", rota.ErrRefused
 	}

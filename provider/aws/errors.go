@@ -87,7 +87,7 @@ func classify(err error) *rota.Error {
 		e.Hint = "set this machine's clock: AWS takes a signature for five minutes only"
 	case isDenied(code):
 		e.Hint = "allow " + action + " to Rota's identity (policy, permissions boundary, service control policy, the key's policy)"
-	case code == "ExpiredToken", code == "ExpiredTokenException":
+	case isExpired(code):
 		e.Hint = "renew the credentials that Rota itself uses at AWS: they have expired"
 	case isUnknownKey(code):
 		e.Hint = "check the credentials that Rota itself uses at AWS: " + action + " was called with a key that is wrong, inactive or deleted"
@@ -205,6 +205,9 @@ func isUnknownKey(code string) bool {
 	}
 	return false
 }
+
+// isExpired tells the codes for a session that has ended.
+func isExpired(code string) bool { return code == "ExpiredToken" || code == "ExpiredTokenException" }
 
 // isSkew tells a signature that is refused for its time alone.
 func isSkew(code, message string) bool {

@@ -59,6 +59,9 @@ func parseRequest(r *http.Request, body []byte) *exchange {
 			x.err = fail(400, "MalformedQueryString", "The request body is not a well-formed query string.")
 		}
 		x.form, x.action = form, form.Get("Action")
+		if x.action == actionWebIdentity && r.Header.Get("Authorization") == "" {
+			x.service, x.err = "sts", nil
+		}
 	}
 	if x.auth.Service != "" && x.auth.Service != x.service && x.err == nil {
 		x.err = fail(403, codeSignature, "Credential should be scoped to correct service: '"+x.service+"'.")
