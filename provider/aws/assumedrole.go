@@ -187,6 +187,7 @@ func (a *assumedRole) Preflight(ctx context.Context) []rota.Finding {
 	if me.arn == "" {
 		return findings
 	}
+	findings = append(findings, a.connection.preflightLogin(ctx)...)
 	check := "assume role " + a.cfg.RoleARN
 	c, err := a.Create(ctx, rota.CreateRequest{})
 	if err != nil {

@@ -31,13 +31,14 @@ const (
 	maxSessionPolicy = 2048 // characters
 	maxPolicyARNs    = 10
 	maxTags          = 50
+	maxExternalID    = 1224
 )
 
 var (
 	roleARN         = regexp.MustCompile(`^arn:[a-z0-9-]+:iam::[0-9]{12}:role/[\x21-\x7E]+$`)
 	policyARN       = regexp.MustCompile(`^arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy/[\x21-\x7E]+$`)
 	roleSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	roleExternalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	roleExternalID  = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
 	tagKey          = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]{1,128}$`)
 	tagValue        = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]{0,256}$`)
 )
@@ -66,8 +67,8 @@ func (c AssumedRoleConfig) Validate() error {
 	if c.SessionName != "" && !roleSessionName.MatchString(c.SessionName) {
 		refuse("session_name: must be 2 to 64 letters, digits and _+=,.@- (try: rota)")
 	}
-	if c.ExternalID != "" && !roleExternalID.MatchString(c.ExternalID) {
-		refuse("external_id: must be 2 to 1224 letters, digits and _+=,.@:/-")
+	if c.ExternalID != "" && (len(c.ExternalID) < 2 || len(c.ExternalID) > maxExternalID || !roleExternalID.MatchString(c.ExternalID)) {
+		refuse("external_id: must be 2 to %d letters, digits and _+=,.@:/-", maxExternalID)
 	}
 	return errors.Join(append(errs, c.validateRights()...)...)
 }

@@ -80,7 +80,7 @@ func classify(err error) *rota.Error {
 		a.is = rota.ErrLimit
 	case isThrottle(code), status == 408, status == 429, status >= 500,
 		code == "ConcurrentModification", code == "EntityTemporarilyUnmodifiable",
-		code == "RequestTimeout", code == "RequestTimeoutException", code == "ServiceUnavailable",
+		code == "RequestTimeout", code == "RequestTimeoutException", code == "ServiceUnavailable", code == "TooManyUpdates",
 		strings.HasPrefix(code, "Internal"):
 		e.Class = rota.Wait
 	case isSkew(code, a.message):
@@ -91,7 +91,7 @@ func classify(err error) *rota.Error {
 		e.Hint = "renew the credentials that Rota itself uses at AWS: they have expired"
 	case isUnknownKey(code):
 		e.Hint = "check the credentials that Rota itself uses at AWS: " + action + " was called with a key that is wrong, inactive or deleted"
-	case code == "NoSuchEntity", code == "ResourceNotFoundException", code == "NotFound", code == "NotFoundException", code == "NoSuchBucket":
+	case code == "NoSuchEntity", code == "ResourceNotFoundException", code == "NotFound", code == "NotFoundException", code == "NoSuchBucket", code == "ParameterNotFound":
 		a.is = rota.ErrNotFound
 	case code == "DecryptionFailure", code == "EncryptionFailure":
 		e.Hint = "check that the KMS key exists and is enabled, and that Rota may use it (kms:Decrypt, kms:GenerateDataKey)"
@@ -224,7 +224,7 @@ func isDeleted(code, message string) bool {
 }
 
 // services are the prefixes of the actions in policies.
-var services = map[string]string{"IAM": "iam", "STS": "sts", "Secrets Manager": "secretsmanager", "SNS": "sns", "S3": "s3"}
+var services = map[string]string{"IAM": "iam", "STS": "sts", "Secrets Manager": "secretsmanager", "SNS": "sns", "S3": "s3", "SSM": "ssm"}
 
 // actionOf is the action that AWS refused, as a policy names it. It is the
 // innermost call: a role that can't be assumed fails every other call.

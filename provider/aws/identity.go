@@ -98,7 +98,7 @@ func (c *Connection) preflightIdentity(ctx context.Context) (identity, []rota.Fi
 	if err != nil {
 		return identity{}, []rota.Finding{failed(check, c.fail("get caller identity", err))}
 	}
-	findings := []rota.Finding{{OK: true, Check: check, Detail: me.arn}}
+	findings := []rota.Finding{{OK: true, Check: check, Detail: me.arn + c.loggedIn(ctx)}}
 	if me.skew.Abs() > maxSkew {
 		findings = append(findings, rota.Finding{
 			Warning: true, Check: "clock",

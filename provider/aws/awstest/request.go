@@ -50,6 +50,9 @@ func parseRequest(r *http.Request, body []byte) *exchange {
 	case strings.HasPrefix(target, "secretsmanager."):
 		x.service, x.action = "secretsmanager", strings.TrimPrefix(target, "secretsmanager.")
 		_ = json.Unmarshal(body, &x.args) // what is wrong with it the service says
+	case strings.HasPrefix(target, ssmTarget):
+		x.service, x.action = "ssm", strings.TrimPrefix(target, ssmTarget)
+		_ = json.Unmarshal(body, &x.args) // what is wrong with it the service says
 	case x.service == "s3":
 		x.parseS3()
 	case x.service == "secretsmanager": // without an operation

@@ -63,6 +63,7 @@ type Server struct {
 	newKeys  map[string]*newKey
 	failNew  int
 	topics   table[topic]
+	params   table[parameter]
 	secrets  secrets // has locks of its own
 	buckets  table[bucket]
 }
@@ -230,6 +231,8 @@ func (s *Server) act(x *exchange, stale bool) reply {
 		return s.s3(x)
 	case "secretsmanager":
 		return s.secretsManager(x)
+	case "ssm":
+		return s.ssm(x)
 	}
 	var (
 		result any
