@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -38,6 +39,26 @@ const (
 	maxStandard = 4096
 	maxAdvanced = 8192
 )
+
+var parameterName = regexp.MustCompile(`^(/?[a-zA-Z0-9_.-]+)(/[a-zA-Z0-9_.-]+)*$`)
+
+// ValidateParameterName says what SSM would refuse in a parameter's name.
+func ValidateParameterName(name string) error {
+	const (
+		maxLength = 1011
+		maxLevels = 15
+	)
+	first, _, _ := strings.Cut(strings.TrimPrefix(strings.ToLower(name), "/"), "/")
+	switch {
+	case !parameterName.MatchString(name), strings.Contains(name, "/") && name[0] != '/':
+		return errors.New("not a parameter's name: letters, digits and _.-, in parts that each begin with / (try: /prod/app/db)")
+	case len(name) > maxLength || strings.Count(name, "/") > maxLevels:
+		return fmt.Errorf("longer than %d characters, or more than %d levels deep", maxLength, maxLevels)
+	case strings.HasPrefix(first, "aws"), strings.HasPrefix(first, "ssm"):
+		return errors.New("names that begin with aws or ssm are AWS's own (try: /prod/app/db)")
+	}
+	return nil
+}
 
 // parameter is a target in SSM Parameter Store. All that is delivered to it is
 // one text, so that readers see a whole credential, old or new.
