@@ -106,7 +106,11 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		options = append(options, config.WithSharedConfigProfile(cfg.Profile))
 	}
 	if cfg.Endpoint != "" {
-		options = append(options, config.WithBaseEndpoint(cfg.Endpoint))
+		options = append(options, config.WithBaseEndpoint(cfg.Endpoint),
+			config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
+				// The SDK makes its client before it knows the endpoint.
+				o.Client = sts.New(sts.Options{BaseEndpoint: &cfg.Endpoint, Region: cmp.Or(cfg.Region, "us-east-1"), HTTPClient: client, Retryer: newRetryer(backoff)})
+			}))
 	}
 	if cfg.AccessKeyID != "" {
 		options = append(options, config.WithCredentialsProvider(
