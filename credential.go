@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Field names that several issuers share. Others are an issuer's own affair.
@@ -15,6 +16,9 @@ const (
 	FieldSecretAccessKey = "secret_access_key"
 	FieldUsername        = "username"
 	FieldPassword        = "password"
+	FieldSessionToken    = "session_token"
+	// FieldExpiration is when the credential ends by itself, in RFC 3339.
+	FieldExpiration = "expiration"
 )
 
 const redacted = "[redacted]"
@@ -58,6 +62,16 @@ func (c Credential) Names() []string { return slices.Sorted(maps.Keys(c.fields()
 
 // IsZero tells whether the credential has no field at all.
 func (c Credential) IsZero() bool { return len(c.fields()) == 0 }
+
+// ExpiresAt is when the credential says that it ends by itself, zero where it
+// does not say.
+func (c Credential) ExpiresAt() time.Time {
+	end, err := time.Parse(time.RFC3339, c.Field(FieldExpiration))
+	if err != nil {
+		return time.Time{}
+	}
+	return end.UTC()
+}
 
 // Equal compares all fields, their values in constant time.
 func (c Credential) Equal(other Credential) bool {

@@ -61,6 +61,11 @@ type Traits struct {
 	// Settle is how long after a call of unknown outcome the issuer's list
 	// can be trusted to show what it did. Defaults to 0.
 	Settle time.Duration `json:"settle"`
+	// Lifetime is how long a credential lives at most: it ends by itself, at the
+	// moment that its field [FieldExpiration] says, and can be neither switched
+	// off nor deleted before. Its issuer's Delete does nothing. 0 where
+	// credentials live until they are deleted.
+	Lifetime time.Duration `json:"lifetime,omitzero"`
 	// Manual tells that only a person can rotate it: Rota reminds.
 	Manual bool `json:"manual,omitempty"`
 }

@@ -123,7 +123,8 @@ func (p Progress) stepFailure() *Failure {
 // VersionProgress is what was done for one version.
 type VersionProgress struct {
 	CredentialID  string               `json:"credential_id,omitempty"`
-	Base          string               `json:"base,omitempty"` // the version that was current when this one was put
+	ExpiresAt     time.Time            `json:"expires_at,omitzero"` // when it ends by itself
+	Base          string               `json:"base,omitempty"`      // the version that was current when this one was put
 	SetBegunAt    time.Time            `json:"set_begun_at,omitzero"`
 	SetAt         time.Time            `json:"set_at,omitzero"`
 	TestedAt      time.Time            `json:"tested_at,omitzero"`
@@ -195,6 +196,7 @@ type Status struct {
 	Version     string    `json:"version,omitempty"`    // the current version
 	Credential  string    `json:"credential,omitempty"` // its issuer's name
 	IssuedAt    time.Time `json:"issued_at,omitzero"`   // since when it exists
+	ExpiresAt   time.Time `json:"expires_at,omitzero"`  // when it ends by itself
 	PreviousID  string    `json:"previous,omitempty"`   // the issuer's name of the previous one
 	PreviousOff bool      `json:"previous_inactive,omitempty"`
 	RotateAt    time.Time `json:"rotate_at,omitzero"` // the next rotation by policy

@@ -48,9 +48,12 @@ func (w *work) observe(ctx context.Context) error {
 // identify fills in the issuer's names of the versions' credentials: from
 // memory, as a version never changes, or by reading the value.
 func (w *work) identify(ctx context.Context, versions []Version) error {
+	ends := w.s.Issuer.Traits().Lifetime
 	for i := range versions {
 		v := &versions[i]
-		if v.CredentialID = w.progress.Versions[v.ID].CredentialID; v.CredentialID != "" {
+		known := w.progress.Versions[v.ID]
+		v.CredentialID, v.ExpiresAt = known.CredentialID, known.ExpiresAt
+		if v.CredentialID != "" && (ends == 0 || !v.ExpiresAt.IsZero() || v.CredentialID == NoCredential) {
 			continue
 		}
 		c, err := w.get(ctx, v.ID)
@@ -62,7 +65,10 @@ func (w *work) identify(ctx context.Context, versions []Version) error {
 			return fmt.Errorf("read version %s: %w", v.ID, err)
 		}
 		v.CredentialID = cmp.Or(w.s.Issuer.CredentialID(c), NoCredential)
-		w.update(v.ID, func(vp *VersionProgress) { vp.CredentialID = v.CredentialID })
+		if ends > 0 {
+			v.ExpiresAt = c.ExpiresAt()
+		}
+		w.update(v.ID, func(vp *VersionProgress) { vp.CredentialID, vp.ExpiresAt = v.CredentialID, v.ExpiresAt })
 	}
 	return nil
 }
@@ -128,7 +134,7 @@ func (w *work) rebuild(contents Contents) {
 	st, versions := w.state, w.progress.Versions
 	if v, ok := Find(contents.Versions, Current); ok && v.Has(Served) && versions[v.ID].ServedAt.IsZero() {
 		if versions[v.ID].inHand() {
-			w.event(Rotated, v.ID, v.CredentialID, rotatedReason)
+			w.rotated(v.ID, v.CredentialID)
 		}
 		w.update(v.ID, func(vp *VersionProgress) {
 			vp.PromotedAt, vp.ServedAt = contents.ChangedAt, contents.ChangedAt

@@ -33,7 +33,7 @@ func (w *work) failed(d Decision, err error) error {
 	if step == Create && errors.Is(err, ErrLimit) {
 		f.Class = Wait // a lost reply of our own may have taken the place
 	}
-	f.RetryAt = f.At.Add(failureBackoff(f.Class, f.Attempts))
+	f.RetryAt = f.At.Add(w.s.Issuer.Traits().retryWithin(failureBackoff(f.Class, f.Attempts)))
 	w.progress.Failure = f
 	switch {
 	case step != observing && f.Attempts == w.s.Policy.WithDefaults().MaxAttempts: // a look changes nothing, and is never given up
@@ -175,6 +175,7 @@ func (w *work) status(d Decision, now time.Time, err error) Status {
 	if v.hasCurrent {
 		s.Version, s.Credential, s.IssuedAt = v.current.ID, v.current.CredentialID, v.issuedAt()
 		s.RotateAt, _ = v.rotateAt()
+		s.ExpiresAt, _ = v.endOf(v.current)
 	}
 	if v.hasPrevious {
 		s.PreviousID = v.previous.CredentialID
@@ -183,6 +184,7 @@ func (w *work) status(d Decision, now time.Time, err error) Status {
 	if err != nil && s.Version == "" {
 		// The outside could not be seen: keep what was known.
 		s.Version, s.Credential, s.IssuedAt, s.RotateAt = old.Version, old.Credential, old.IssuedAt, old.RotateAt
+		s.ExpiresAt = old.ExpiresAt
 	}
 	if w.state.Lists && !w.state.Listed && old.Version == s.Version {
 		// Only the issuer knows since when an adopted credential exists.

@@ -96,7 +96,7 @@ const (
 // It is a chain of rules; the first that has something to say decides. When
 // none has, the earliest moment at which one of them will is the decision.
 func Plan(st State, p Policy, now time.Time) Decision {
-	v := newView(st, p.WithDefaults(), now)
+	v := newView(st, p, now)
 	for _, rule := range []func(*view) (Decision, bool){
 		ruleManual,
 		ruleOutdated,
@@ -134,7 +134,7 @@ type view struct {
 }
 
 func newView(st State, p Policy, now time.Time) *view {
-	v := &view{State: st, policy: p, now: now}
+	v := &view{State: st, policy: p.ForLifetime(st.Traits.Lifetime).WithDefaults(), now: now}
 	v.current, v.hasCurrent = findCredential(st.Contents.Versions, Current)
 	v.pending, v.hasPending = Find(st.Contents.Versions, Pending)
 	v.previous, v.hasPrevious = findCredential(st.Contents.Versions, Previous)
@@ -232,7 +232,7 @@ func ruleOwnership(v *view) (Decision, bool) {
 		return v.hold(ForeignChange, Create, v.pending.CreatedAt, v.now.Add(holdLook),
 			"version %s is AWSPENDING and not Rota's: another rotation is under way or was left (try: finish it, or take AWSPENDING off that version)", v.pending.ID)
 	}
-	if v.hasCurrent && !v.current.Ours() {
+	if v.hasCurrent && !v.current.Ours() && !v.replaceable() {
 		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(Current) && vp.Rejected != "" {
 			return v.discard(vp) // it is Rota's own, and in the way of an adoption
 		}
@@ -253,6 +253,9 @@ func ruleServe(v *view) (Decision, bool) {
 	}
 	if v.Force == Create && !v.Traits.Overlap() {
 		return Decision{}, false // a person replaces it, perhaps because consumers can't use it
+	}
+	if v.mustRenew() {
+		return Decision{}, false
 	}
 	vp := v.Progress.Versions[v.current.ID]
 	since := cmp.Or(vp.PromotedAt, v.current.CreatedAt)
@@ -305,7 +308,7 @@ func ruleFirst(v *view) (Decision, bool) {
 	case v.Force == Create:
 		return v.hold(NoFreePlace, Create, v.now, v.now.Add(holdLook), "all %d places are taken, and Rota made none of what is there: %s (try: rota adopt %s --from - for the one in use, and delete the other by hand)",
 			v.Traits.Limit, names(v.Issued), v.Secret)
-	case v.Lists && len(v.Issued) == 0:
+	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0:
 		return v.create(v.now, "the first credential")
 	}
 	return v.hold(NeverIssued, Create, v.now, v.now.Add(holdLook),
@@ -346,14 +349,24 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 	return Decision{}, false
 }
 
-// rotateAt is when the current credential grows too old.
+// rotateAt is when the current credential grows too old, or must be renewed
+// because it ends by itself.
 func (v *view) rotateAt() (time.Time, bool) {
-	return v.policy.due(v.Secret, v.issuedAt(), v.Progress.NotBefore)
+	at, ever := v.policy.due(v.Secret, v.issuedAt(), v.Progress.NotBefore)
+	if end, ends := v.endOf(v.current); ends && end.Add(-EndMargin).Before(at) {
+		return end.Add(-EndMargin), true
+	}
+	return at, ever
 }
 
 // issuedAt is since when the current credential exists: the issuer's date
-// where it has one, else the version's.
+// where it has one, else the version's, or what its end tells.
 func (v *view) issuedAt() time.Time {
+	if end, ends := v.endOf(v.current); ends {
+		if issued := end.Add(-v.Traits.Lifetime); issued.Before(v.current.CreatedAt) {
+			return issued
+		}
+	}
 	if c, ok := v.issued(v.current.CredentialID); ok && !c.CreatedAt.IsZero() && v.Traits.IssuerChooses {
 		return c.CreatedAt
 	}
@@ -382,7 +395,7 @@ func ruleRotate(v *view) (Decision, bool) {
 		return v.hold(WasRolledBack, Create, due, v.now.Add(holdLook),
 			"the last rotation was rolled back (try: mend what was wrong, then %srota rotate %s)", first, v.Secret)
 	}
-	if v.retirable() {
+	if v.retirable() && v.Traits.Lifetime == 0 {
 		return v.hold(NoFreePlace, Create, due, v.now.Add(holdLook),
 			"the previous credential %s is not yet retired (try: wait for its grace, or rota deactivate %s and rota delete %s)", v.previous.CredentialID, v.Secret, v.Secret)
 	}
@@ -409,12 +422,12 @@ const maxRejections = 4
 
 // create decides on a new credential, unless the last ones were given up.
 func (v *view) create(due time.Time, reason string) (Decision, bool) {
-	if !v.Progress.RolledBackAt.IsZero() && v.Force != Create {
+	if !v.Progress.RolledBackAt.IsZero() && v.Force != Create && v.Traits.Lifetime == 0 {
 		return v.hold(WasRolledBack, Create, due, v.now.Add(holdLook),
 			"the last rotation was rolled back (try: mend what was wrong, then rota rotate %s)", v.Secret)
 	}
 	if n := v.Progress.Rejections; n > 0 && v.Force != Create {
-		retry := v.Progress.RejectedAt.Add(rejectionBackoff(n))
+		retry := v.Progress.RejectedAt.Add(v.Traits.retryWithin(rejectionBackoff(n)))
 		if n >= maxRejections {
 			return v.hold(Quarantined, Create, due, v.now.Add(holdLook), "%d new credentials in a row did not work (try: rota history %s, then rota rotate %s)", n, v.Secret, v.Secret)
 		}

@@ -13,6 +13,9 @@ func rulePending(v *view) (Decision, bool) {
 	if vp.Rejected != "" {
 		return v.discard(vp)
 	}
+	if v.ended(v.pending) {
+		return v.do(Delete, v.pending, v.pending.CreatedAt, "give up the new credential: it has ended, or nearly so, before it was in use")
+	}
 	if vp.SetAt.IsZero() && !v.Traits.IssuerChooses {
 		return v.do(Set, v.pending, v.pending.CreatedAt, "make the new credential valid at the issuer")
 	}

@@ -7,7 +7,13 @@ import (
 
 // rolledBack tells that the last rotation was undone: it is remembered, or the
 // current version is older than the previous one.
+//
+// What ends by itself is renewed all the same: otherwise its consumers would
+// soon be left with nothing.
 func (v *view) rolledBack() bool {
+	if v.Traits.Lifetime > 0 {
+		return false
+	}
 	return !v.Progress.RolledBackAt.IsZero() || v.hasPrevious && v.previous.CreatedAt.After(v.current.CreatedAt)
 }
 
@@ -37,6 +43,9 @@ func (v *view) off() bool {
 func ruleRetire(v *view) (Decision, bool) {
 	if !v.hasCurrent || !v.retirable() {
 		return Decision{}, false
+	}
+	if v.Traits.Lifetime > 0 {
+		return v.retireEnded()
 	}
 	if v.unlisted() {
 		return observe, true

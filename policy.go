@@ -116,6 +116,9 @@ func (p Policy) Validate(t Traits) error {
 	if p.RotateEvery > 0 && p.Jitter >= p.RotateEvery {
 		refuse("jitter (%s) must be shorter than rotate_every (%s)", FormatDuration(p.Jitter), FormatDuration(p.RotateEvery))
 	}
+	if t.Lifetime > 0 {
+		return errors.Join(append(errs, p.validateLifetime(t)...)...)
+	}
 	for _, a := range p.ApartFrom {
 		if a.By <= 0 {
 			refuse("apart_from %s: by is missing (try: by: 12h)", a.Secret)

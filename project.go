@@ -85,8 +85,12 @@ func assume(st State, d Decision, now time.Time, n int) State {
 	case Create:
 		id := versionPrefix + "next-" + stamp(now)
 		credential := nextCredential(st, n)
+		var ends time.Time
+		if life := st.Traits.Lifetime; life > 0 {
+			ends = now.Add(life)
+		}
 		relabel(st.Contents.Versions, Pending, "")
-		st.Contents.Versions = append(st.Contents.Versions, Version{ID: id, Labels: []Label{Pending}, CreatedAt: now, CredentialID: credential})
+		st.Contents.Versions = append(st.Contents.Versions, Version{ID: id, Labels: []Label{Pending}, CreatedAt: now, CredentialID: credential, ExpiresAt: ends})
 		issue(&st, credential, now)
 	case Set:
 		note(d.Version, func(vp *VersionProgress) { vp.SetBegunAt, vp.SetAt, vp.RestoredAt = now, now, now })

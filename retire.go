@@ -98,6 +98,8 @@ func (w *work) delete(ctx context.Context, d Decision) error {
 	kind := IsDeleted
 	if !v.Has(Previous) {
 		kind = Discarded
+	} else if traits.Lifetime > 0 {
+		return nil // it ended by itself, which is no news
 	}
 	w.event(kind, d.Version, d.Credential, d.Reason)
 	return nil
@@ -148,6 +150,9 @@ func (w *work) beginRollback(ctx context.Context) error {
 		return err
 	}
 	v := newView(w.state, w.s.Policy, w.Now())
+	if v.ended(previous) {
+		return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("the previous credential %s has ended by itself, or nearly so", previous.CredentialID), Hint: "rota rotate " + w.s.Name}
+	}
 	if _, there := v.issued(previous.CredentialID); v.Lists && v.retirable() && !there {
 		return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Hint: "rota rotate " + w.s.Name}
 	}

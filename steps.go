@@ -221,7 +221,7 @@ func (w *work) restage(ctx context.Context, d Decision, current Version) error {
 	d.Version = w.NewID()
 	d.Reason = "store the new credential again: the current version was changed meanwhile"
 	w.update(d.Version, func(vp *VersionProgress) {
-		*vp = VersionProgress{CredentialID: old.CredentialID, Base: current.ID, SetBegunAt: old.SetBegunAt, SetAt: old.SetAt, TestedAt: old.TestedAt}
+		*vp = VersionProgress{CredentialID: old.CredentialID, ExpiresAt: old.ExpiresAt, Base: current.ID, SetBegunAt: old.SetBegunAt, SetAt: old.SetAt, TestedAt: old.TestedAt}
 	})
 	if err := w.begin(ctx, d); err != nil {
 		return err
@@ -245,7 +245,16 @@ func (w *work) markServed(ctx context.Context, version string) error {
 	}
 	if vp := w.progress.Versions[version]; vp.ServedAt.IsZero() {
 		w.update(version, func(vp *VersionProgress) { vp.ServedAt = w.Now() })
-		w.event(Rotated, version, vp.CredentialID, rotatedReason)
+		w.rotated(version, vp.CredentialID)
 	}
 	return nil
+}
+
+// rotated tells of a rotation, unless it is one of the many of a credential that
+// ends by itself: there only troubles are news, and the audit has the rest.
+func (w *work) rotated(version, credential string) {
+	if w.s.Issuer.Traits().Lifetime > 0 && w.asked != Create && w.progress.Trouble == "" {
+		return
+	}
+	w.event(Rotated, version, credential, rotatedReason)
 }

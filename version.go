@@ -53,6 +53,9 @@ type Version struct {
 	// Empty tells that the version was announced and has no value yet, as at
 	// the beginning of Secrets Manager's own rotation. Observation fills it in.
 	Empty bool `json:"empty,omitempty"`
+	// ExpiresAt is when the credential ends by itself, zero where it does not.
+	// It is filled in as CredentialID is.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
 // NoCredential stands for the name of a credential in a version whose value

@@ -11,15 +11,18 @@ const remindAgain = 7 * Day
 
 // warn tells ahead of what will end by itself, or what a person has to do.
 func (w *work) warn(s Status, now time.Time) {
-	before := w.s.Policy.WithDefaults().WarnBefore
+	v := newView(w.state, w.s.Policy, now)
+	before := v.policy.WarnBefore
 	if w.state.Traits.Manual {
 		w.remind(s, now, before)
 		return
 	}
-	v := newView(w.state, w.s.Policy.WithDefaults(), now)
-	c, ok := v.issued(v.current.CredentialID)
+	c, _ := v.issued(v.current.CredentialID)
 	end := c.ExpiresAt
-	if !ok || end.IsZero() || now.Before(end.Add(-before)) || w.progress.ExpiryNotified.Equal(end) {
+	if own, ends := v.endOf(v.current); ends {
+		end = own
+	}
+	if end.IsZero() || now.Before(end.Add(-before)) || w.progress.ExpiryNotified.Equal(end) {
 		return
 	}
 	w.progress.ExpiryNotified = end

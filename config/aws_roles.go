@@ -56,8 +56,18 @@ func (w *wiring) awsRoles(ctx context.Context, s *Secret) ([]AWSRole, error) {
 		}
 	}
 	if s.Issuer.IAMAccessKey != nil {
-		issuer, err := w.iamAccessKey(ctx, s.Issuer)
+		issuer, err := w.iamAccessKey(ctx, s)
 		keep(issuer, "", err)
+	}
+	if s.Issuer.AssumeRole != nil {
+		issuer, err := w.assumeRole(ctx, s.Issuer)
+		keep(issuer, "", err)
+	}
+	for _, t := range s.Target {
+		if t.SSMParameter != nil {
+			target, err := w.parameter(ctx, t)
+			keep(target, "", err)
+		}
 	}
 	if s.Store != nil && s.Store.SecretsManager != nil {
 		r := w.reader(ctx)

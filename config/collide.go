@@ -47,6 +47,11 @@ func (s *Secret) claims(text func(Text) (string, bool)) []claim {
 	if s.Store != nil && s.Store.SecretsManager != nil {
 		add("store entry", s.Store.Connection.Text, s.Store.SecretsManager.Name)
 	}
+	for _, t := range s.Target {
+		if t != nil && t.SSMParameter != nil {
+			add("parameter", t.SSMParameter.Connection.Text, t.SSMParameter.Name)
+		}
+	}
 	return claims
 }
 

@@ -50,6 +50,9 @@ func (f *File) uses(s *Secret) map[string]bool {
 	if s.Store != nil {
 		used[s.Store.Connection.Text] = true
 	}
+	for _, t := range s.Target {
+		used[t.connection()] = true
+	}
 	for _, x := range f.Document.notices(s) {
 		used[x.Parts.Connection.Text] = true
 	}

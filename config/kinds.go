@@ -1,7 +1,11 @@
 package config
 
 import (
+	"cmp"
+	"reflect"
+
 	"rota"
+	"rota/provider/aws"
 	"rota/provider/postgres"
 )
 
@@ -53,6 +57,9 @@ type issuerKind struct {
 // postgresFields are those of a PostgreSQL credential.
 var postgresFields = []string{rota.FieldUsername, rota.FieldPassword, postgres.FieldHost, postgres.FieldPort, postgres.FieldDatabase}
 
+// sessionFields are those of a role's session.
+var sessionFields = []string{rota.FieldAccessKeyID, rota.FieldSecretAccessKey, rota.FieldSessionToken, rota.FieldExpiration}
+
 var (
 	iamAccessKey = issuerKind{
 		key:        "iam_access_key",
@@ -60,6 +67,12 @@ var (
 		traits:     rota.Traits{Kind: "IAM access key", Limit: 2},
 		fields:     []string{rota.FieldAccessKeyID, rota.FieldSecretAccessKey},
 		needed:     []string{rota.FieldAccessKeyID, rota.FieldSecretAccessKey},
+	}
+	assumeRole = issuerKind{
+		key:        "assume_role",
+		connection: kindAWS,
+		fields:     sessionFields,
+		needed:     sessionFields,
 	}
 	postgresPassword = issuerKind{
 		key:        "password",
@@ -86,12 +99,35 @@ func (i *Issuer) kind() issuerKind {
 		return manualIssuer
 	case i.IAMAccessKey != nil:
 		return iamAccessKey
+	case i.AssumeRole != nil:
+		kind := assumeRole
+		kind.traits = aws.AssumedRoleTraits(cmp.Or(i.AssumeRole.Duration.Length, aws.DefaultSession))
+		return kind
 	case i.Password != nil:
 		return postgresPassword
 	case i.Alternating != nil:
 		return postgresAlternating
 	}
 	return issuerKind{}
+}
+
+// kind is the target's kind, by its key in the file; "" for none.
+func (t *Target) kind() string {
+	v := reflect.ValueOf(t).Elem()
+	for _, f := range fieldsOf(v.Type()) {
+		if f.group != "" && !v.FieldByIndex(f.index).IsNil() {
+			return f.key
+		}
+	}
+	return ""
+}
+
+// connection is the one that the target logs in with, "" for none.
+func (t *Target) connection() string {
+	if t.SSMParameter != nil {
+		return t.SSMParameter.Connection.Text
+	}
+	return ""
 }
 
 // rules are the password rules of the issuer over the defaults, and whether it

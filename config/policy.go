@@ -57,7 +57,7 @@ func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
 	if v.bad["defaults.policy"] || v.bad[path] {
 		return
 	}
-	merged := v.doc.Defaults.Policy.merge(s.Policy)
+	merged := v.doc.Defaults.Policy.forTraits(traits).merge(s.Policy)
 	p := rota.Policy{
 		RotateEvery: merged.RotateEvery.Length,
 		Retire:      rota.RetireStyle(merged.RetirePrevious.Text),
@@ -70,11 +70,30 @@ func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
 	if !v.schedules(s, merged, &p) {
 		return
 	}
-	p.DeactivatePreviousAfter, p.DeletePreviousAfter = merged.graces()
+	if traits.Lifetime == 0 {
+		p.DeactivatePreviousAfter, p.DeletePreviousAfter = merged.graces()
+	} else {
+		p.DeactivatePreviousAfter, p.DeletePreviousAfter = merged.DeactivatePreviousAfter.Length, merged.DeletePreviousAfter.Length
+	}
 	for _, err := range unjoin(p.Validate(traits)) {
 		v.add(merged.position(err, s), "", "%s: %v", path, err)
 	}
+	if traits.Lifetime > 0 {
+		p = p.ForLifetime(traits.Lifetime)
+		if !merged.Jitter.IsSet() {
+			p.Jitter = p.RotateEvery / 12
+		}
+	}
 	v.policies[s.Name.Text] = p
+}
+
+// forTraits leaves out of the defaults what they say of credentials that live
+// for months, where the issuer's end by themselves within hours.
+func (p Policy) forTraits(t rota.Traits) Policy {
+	if t.Lifetime == 0 {
+		return p
+	}
+	return Policy{At: p.At, MaxAttempts: p.MaxAttempts}
 }
 
 // graces are those of the file. Where it gives none, a ninth of rotate_every to
@@ -111,6 +130,9 @@ func (p Policy) position(err error, s *Secret) Pos {
 		"late_after":                p.LateAfter.At,
 		"jitter":                    p.Jitter.At,
 		"warn_before":               p.WarnBefore.At,
+	}
+	if p.Window != nil {
+		places["window"] = p.Window.At
 	}
 	if p.RotateAt != nil {
 		places["rotate_at"] = p.RotateAt.At

@@ -31,6 +31,15 @@ func (r *reader) text(t Text) string {
 	return value
 }
 
+// list are the values of a list.
+func (r *reader) list(texts []Text) []string {
+	var values []string
+	for _, t := range texts {
+		values = append(values, r.text(t))
+	}
+	return values
+}
+
 // texts are the values of a map.
 func (r *reader) texts(m map[string]Text) map[string]string {
 	values := make(map[string]string, len(m))

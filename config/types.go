@@ -30,16 +30,17 @@ type Connection struct {
 
 // AWS is an account and a region.
 type AWS struct {
-	At              Pos  `json:"-"`
-	Region          Text `json:"region,omitzero" jsonschema:"The region, such as eu-central-1."`
-	Profile         Text `json:"profile,omitzero" jsonschema:"A profile of the shared AWS configuration files."`
-	RoleARN         Text `json:"role_arn,omitzero" jsonschema:"A role to assume."`
-	ExternalID      Text `json:"external_id,omitzero" jsonschema:"The external id that the role's trust policy asks for."`
-	SessionName     Text `json:"session_name,omitzero" jsonschema:"The name of the assumed role's session, seen in CloudTrail."`
-	Endpoint        Text `json:"endpoint,omitzero" jsonschema:"Another address for all AWS services: for emulators."`
-	AccessKeyID     Text `json:"access_key_id,omitzero" jsonschema:"A fixed access key's id, in place of the credential chain."`
-	SecretAccessKey Text `json:"secret_access_key,omitzero" secret:"true" jsonschema:"The access key's secret: a reference such as ${file:/run/secrets/aws}."`
-	SessionToken    Text `json:"session_token,omitzero" secret:"true" jsonschema:"The session token that belongs to the access key, if any."`
+	At              Pos    `json:"-"`
+	Region          Text   `json:"region,omitzero" jsonschema:"The region, such as eu-central-1."`
+	Profile         Text   `json:"profile,omitzero" jsonschema:"A profile of the shared AWS configuration files."`
+	RoleARN         Text   `json:"role_arn,omitzero" jsonschema:"A role to assume."`
+	Chain           []Text `json:"chain,omitzero" jsonschema:"Roles to assume on the way to role_arn, each with the credentials of the one before."`
+	ExternalID      Text   `json:"external_id,omitzero" jsonschema:"The external id that the role's trust policy asks for."`
+	SessionName     Text   `json:"session_name,omitzero" jsonschema:"The name of the assumed role's session, seen in CloudTrail."`
+	Endpoint        Text   `json:"endpoint,omitzero" jsonschema:"Another address for all AWS services: for emulators."`
+	AccessKeyID     Text   `json:"access_key_id,omitzero" jsonschema:"A fixed access key's id, in place of the credential chain."`
+	SecretAccessKey Text   `json:"secret_access_key,omitzero" secret:"true" jsonschema:"The access key's secret: a reference such as ${file:/run/secrets/aws}."`
+	SessionToken    Text   `json:"session_token,omitzero" secret:"true" jsonschema:"The session token that belongs to the access key, if any."`
 }
 
 // Postgres is a database and the role to log in as.
@@ -110,6 +111,7 @@ type Defaults struct {
 	Policy   Policy        `json:"policy,omitzero" jsonschema:"When secrets are rotated. A secret's own policy is merged over it, key by key."`
 	Notify   []Notice      `json:"notify,omitzero" jsonschema:"The connections that hear what happened to any secret."`
 	Password PasswordRules `json:"password,omitzero" jsonschema:"How passwords are made."`
+	Advice   Plain         `json:"advice,omitzero" enum:"on,off" jsonschema:"Whether rota check says how targets could do without a key. Defaults to on."`
 }
 
 // PasswordRules say how a password is made.

@@ -12,6 +12,7 @@ type Secret struct {
 	Reload []*Reload `json:"reload,omitzero" jsonschema:"What makes consumers take up the new credential, in this order."`
 	Notify []Notice  `json:"notify,omitzero" jsonschema:"The connections that hear what happened, in place of the defaults."`
 	Policy *Policy   `json:"policy,omitzero" jsonschema:"When it is rotated. Merged over the defaults, key by key."`
+	Advice Plain     `json:"advice,omitzero" enum:"on,off" jsonschema:"Whether rota check says how the targets could do without a key. Defaults to on."`
 }
 
 // Issuer is where the credential is valid.
@@ -19,6 +20,7 @@ type Issuer struct {
 	At           Pos           `json:"-"`
 	Connection   Plain         `json:"connection,omitzero" jsonschema:"The connection to log in with."`
 	IAMAccessKey *IAMAccessKey `json:"iam_access_key,omitzero" oneof:"kind" jsonschema:"The access key of an IAM user (connection: aws)."`
+	AssumeRole   *AssumeRole   `json:"assume_role,omitzero" oneof:"kind" jsonschema:"Sessions of an IAM role (connection: aws): keys that end by themselves and are renewed in time."`
 	Password     *Password     `json:"password,omitzero" oneof:"kind" jsonschema:"The password of one database role (connection: postgres). The old one is dead as soon as the new one is set."`
 	Alternating  *Alternating  `json:"alternating,omitzero" oneof:"kind" jsonschema:"The passwords of two database roles in turn (connection: postgres), so that the other stays valid."`
 	Manual       *Manual       `json:"manual,omitzero" oneof:"kind" jsonschema:"What only a person can rotate: Rota reminds, and rota done notes that it was done."`
@@ -74,9 +76,10 @@ type Check struct {
 
 // Target is a place that gets a copy of the current credential.
 type Target struct {
-	At   Pos         `json:"-"`
-	Name Plain       `json:"name" jsonschema:"A name of your choice, for the progress and the log."`
-	File *FileTarget `json:"file,omitzero" oneof:"kind" jsonschema:"A file of this machine."`
+	At           Pos           `json:"-"`
+	Name         Plain         `json:"name" jsonschema:"A name of your choice, for the progress and the log."`
+	File         *FileTarget   `json:"file,omitzero" oneof:"kind" jsonschema:"A file of this machine."`
+	SSMParameter *SSMParameter `json:"ssm_parameter,omitzero" oneof:"kind" jsonschema:"A parameter of AWS SSM Parameter Store."`
 }
 
 // FileTarget is a file of this machine.

@@ -79,6 +79,9 @@ func (v *validator) connection(name string, c *Connection) {
 					v.add(t.At, "try: role_arn", "%s.aws.%s: belongs to a role_arn", path, key)
 				}
 			}
+			if len(a.Chain) > 0 {
+				v.add(a.Chain[0].At, "try: role_arn", "%s.aws.chain: belongs to a role_arn", path)
+			}
 		}
 	case c.Postgres != nil:
 		p := c.Postgres

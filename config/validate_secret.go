@@ -30,6 +30,7 @@ func (v *validator) secret(s *Secret) {
 	}
 	v.ownRole(&s.Issuer, path+".issuer."+kind.key)
 	v.issuer(&s.Issuer, path+".issuer."+kind.key)
+	v.assumeRole(&s.Issuer, path+".issuer."+kind.key)
 	if s.Store != nil {
 		v.store(s.Store, kind, path+".store")
 	}
@@ -160,11 +161,15 @@ func (v *validator) check(c *Check, kind issuerKind, path string) {
 func (v *validator) targets(targets []*Target, kind issuerKind, path string) {
 	lines := map[string]Pos{}
 	for _, t := range targets {
-		if t == nil || t.Name.Text == "" || t.File == nil {
+		if t == nil || t.Name.Text == "" || t.kind() == "" {
 			continue
 		}
 		v.once(lines, t.Name, path)
-		p := path + "[" + t.Name.Text + "].file"
+		p := path + "[" + t.Name.Text + "]." + t.kind()
+		if t.SSMParameter != nil {
+			v.parameter(t.SSMParameter, kind, p)
+			continue
+		}
 		f := t.File
 		if !v.bad[p+".fields"] {
 			v.fields(f.Fields, kind, p+".fields")

@@ -146,7 +146,7 @@ func (w *wiring) secret(ctx context.Context, s *Secret) (*rota.Secret, error) {
 		out.Checks = append(out.Checks, check)
 	}
 	for _, t := range s.Target {
-		target, err := w.fileTarget(ctx, t)
+		target, err := w.target(ctx, t)
 		keep(err)
 		out.Targets = append(out.Targets, target)
 	}
@@ -173,11 +173,16 @@ func (s *Secret) systems() []string {
 		return nil
 	}
 	systems := []string{s.Issuer.Connection.Text}
-	if s.Store != nil && s.Store.Connection.Text != systems[0] {
+	if s.Store != nil {
 		systems = append(systems, s.Store.Connection.Text)
 	}
+	for _, t := range s.Target {
+		if c := t.connection(); c != "" {
+			systems = append(systems, c)
+		}
+	}
 	slices.Sort(systems)
-	return systems
+	return slices.Compact(systems)
 }
 
 func (w *wiring) issuer(ctx context.Context, s *Secret) (rota.Issuer, error) {
@@ -185,12 +190,21 @@ func (w *wiring) issuer(ctx context.Context, s *Secret) (rota.Issuer, error) {
 	case i.Manual != nil:
 		return manual.Issuer{What: i.Manual.What.Text}, nil
 	case i.IAMAccessKey != nil:
-		return w.iamAccessKey(ctx, i)
+		return w.iamAccessKey(ctx, s)
+	case i.AssumeRole != nil:
+		return w.assumeRole(ctx, i)
 	case i.Password != nil:
 		return w.postgresPassword(ctx, i)
 	default:
 		return w.postgresAlternating(ctx, i)
 	}
+}
+
+func (w *wiring) target(ctx context.Context, t *Target) (rota.Target, error) {
+	if t.SSMParameter != nil {
+		return w.parameter(ctx, t)
+	}
+	return w.fileTarget(ctx, t)
 }
 
 func (w *wiring) store(ctx context.Context, s *Secret) (rota.Store, error) {

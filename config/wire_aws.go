@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -15,6 +16,7 @@ func (w *wiring) awsConnection(ctx context.Context, name string) (*aws.Connectio
 			Region:          r.text(c.Region),
 			Profile:         r.text(c.Profile),
 			RoleARN:         r.text(c.RoleARN),
+			Chain:           r.list(c.Chain),
 			ExternalID:      r.text(c.ExternalID),
 			SessionName:     r.text(c.SessionName),
 			Endpoint:        r.text(c.Endpoint),
@@ -30,14 +32,50 @@ func (w *wiring) awsConnection(ctx context.Context, name string) (*aws.Connectio
 	})
 }
 
-func (w *wiring) iamAccessKey(ctx context.Context, i Issuer) (rota.Issuer, error) {
+func (w *wiring) iamAccessKey(ctx context.Context, s *Secret) (rota.Issuer, error) {
 	r := w.reader(ctx)
-	cfg := aws.AccessKeysConfig{User: r.text(i.IAMAccessKey.User)}
-	c, err := w.awsConnection(ctx, i.Connection.Text)
+	cfg := aws.AccessKeysConfig{
+		User:     r.text(s.Issuer.IAMAccessKey.User),
+		NoAdvice: cmp.Or(s.Advice.Text, w.file.Document.Defaults.Advice.Text) == "off",
+	}
+	for _, t := range s.Target {
+		cfg.Targets = append(cfg.Targets, t.kind())
+	}
+	c, err := w.awsConnection(ctx, s.Issuer.Connection.Text)
 	if err := errors.Join(err, r.err()); err != nil {
 		return nil, err
 	}
 	return c.AccessKeys(cfg), nil
+}
+
+func (w *wiring) assumeRole(ctx context.Context, i Issuer) (rota.Issuer, error) {
+	r := w.reader(ctx)
+	cfg := i.AssumeRole.config(r.text)
+	c, err := w.awsConnection(ctx, i.Connection.Text)
+	if err := errors.Join(err, r.err()); err != nil {
+		return nil, err
+	}
+	return c.AssumedRole(cfg)
+}
+
+func (w *wiring) parameter(ctx context.Context, t *Target) (rota.Target, error) {
+	r, p := w.reader(ctx), t.SSMParameter
+	cfg := aws.ParameterConfig{
+		Target: t.Name.Text,
+		Name:   r.text(p.Name),
+		Type:   p.Type.Text,
+		KeyID:  r.text(p.KeyID),
+		Tier:   p.Tier.Text,
+		Fields: r.fields(p.Fields),
+	}
+	if p.Field.IsSet() {
+		cfg.Value = r.fields(map[string]Plain{"field": p.Field})
+	}
+	c, err := w.awsConnection(ctx, p.Connection.Text)
+	if err := errors.Join(err, r.err()); err != nil {
+		return nil, err
+	}
+	return c.Parameter(cfg), nil
 }
 
 func (w *wiring) secretsManager(ctx context.Context, s *Store) (rota.Store, error) {

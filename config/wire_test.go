@@ -116,7 +116,7 @@ func TestAllPartsOfASecretAreWired(t *testing.T) {
 			t.Errorf("%s: %+v", s.Name, s)
 		}
 	}
-	if diff := cmp.Diff([]string{"prod/s3", "prod/admin", "prod/orders", "prod/monthly", "vendor/licence"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"prod/s3", "prod/admin", "prod/orders", "prod/monthly", "vendor/licence", "prod/deploy"}, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
 	s3, admin, orders := wired.Secrets[0], wired.Secrets[1], wired.Secrets[2]
@@ -163,9 +163,10 @@ func TestPoliciesAreMergedKeyByKey(t *testing.T) {
 // The table that files are checked by must say what the issuers say.
 func TestTheIssuersAreAsTheTableSays(t *testing.T) {
 	wired := wireEverything(t, goodWorld())
-	for name, kind := range map[string]issuerKind{"prod/s3": iamAccessKey, "prod/admin": postgresPassword, "prod/orders": postgresAlternating} {
+	deploy := (&Issuer{AssumeRole: &AssumeRole{}}).kind()
+	for name, kind := range map[string]issuerKind{"prod/s3": iamAccessKey, "prod/admin": postgresPassword, "prod/orders": postgresAlternating, "prod/deploy": deploy} {
 		issuer := wired.ByName[name].Issuer
-		if got := issuer.Traits(); got.Kind != kind.traits.Kind || got.Limit != kind.traits.Limit {
+		if got := issuer.Traits(); got.Kind != kind.traits.Kind || got.Limit != kind.traits.Limit || got.Lifetime != kind.traits.Lifetime {
 			t.Errorf("%s: the table says %+v, the issuer %+v", kind.key, kind.traits, got)
 		}
 		if issuer.Traits().IssuerChooses {
@@ -218,11 +219,11 @@ func TestOneBrokenSecretStopsNoOther(t *testing.T) {
 		want   map[string]string // what the error of each broken secret has in it
 	}{
 		"a variable is not set": {func(w *world) { delete(w.env, "CMS_USER") },
-			map[string]string{"prod/s3": `everything.yaml:60:59: secrets[prod/s3].issuer.iam_access_key.user: ${env:CMS_USER} is not set (try: export CMS_USER=…)`}},
+			map[string]string{"prod/s3": `everything.yaml:61:59: secrets[prod/s3].issuer.iam_access_key.user: ${env:CMS_USER} is not set (try: export CMS_USER=…)`}},
 		"a variable is empty": {func(w *world) { w.env["HOST"] = "" },
 			map[string]string{"prod/orders": `connections.other-db.postgres.host: ${env:HOST} is empty`}},
 		"a file is missing": {func(w *world) { w.files = nil },
-			map[string]string{"prod/s3": `${file:aws-secret} can't be read: open testdata/good/aws-secret`, "prod/orders": "aws-secret"}},
+			map[string]string{"prod/s3": `${file:aws-secret} can't be read: open testdata/good/aws-secret`, "prod/orders": "aws-secret", "prod/deploy": "aws-secret"}},
 		"another secret has no value yet": {func(w *world) { w.stores = nil },
 			map[string]string{"prod/orders": `${secret:prod/admin#password} can't be read: prod/admin has no current version (try: rota adopt prod/admin, or rota rotate prod/admin)`}},
 		"nothing is wrong": {func(*world) {}, nil},
@@ -243,7 +244,7 @@ func TestOneBrokenSecretStopsNoOther(t *testing.T) {
 					t.Errorf("%s is wired", name)
 				}
 			}
-			if len(wired.Secrets)+len(wired.Broken) != 5 {
+			if len(wired.Secrets)+len(wired.Broken) != 6 {
 				t.Errorf("%d wired, %d broken", len(wired.Secrets), len(wired.Broken))
 			}
 		})
@@ -302,7 +303,7 @@ func TestWithoutRotasOwnStoreOnlyItsSecretsAreBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = wired.Close() }()
-	if diff := cmp.Diff([]string{"prod/admin", "prod/monthly", "prod/orders", "vendor/licence"}, slices.Sorted(maps.Keys(wired.Broken))); diff != "" {
+	if diff := cmp.Diff([]string{"prod/admin", "prod/deploy", "prod/monthly", "prod/orders", "vendor/licence"}, slices.Sorted(maps.Keys(wired.Broken))); diff != "" {
 		t.Errorf("broken (-want +got):\n%s", diff)
 	}
 }

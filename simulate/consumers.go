@@ -32,6 +32,7 @@ func (s *subject) addConsumers() {
 		c := &consumer{name: fmt.Sprintf("consumer-%d", n), target: s.rng.IntN(len(s.targets)+1) - 1, reloader: -1}
 		c.login = s.during(12*time.Hour, 5*rota.Day)
 		overlap := s.overlap()
+		c.login = min(c.login, s.loginEvery())
 		switch {
 		case n < reloaders:
 			c.reloader = n
@@ -41,7 +42,7 @@ func (s *subject) addConsumers() {
 		case s.alt != nil && s.chance(0.3):
 			c.reread, c.session = s.policy.RotateEvery/2, true
 		default:
-			c.reread = s.during(time.Hour, overlap*9/10)
+			c.reread = s.during(min(time.Hour, overlap/2), overlap*9/10)
 		}
 		s.consumers = append(s.consumers, c)
 		s.at(s.now.Add(s.during(0, c.login)), "login", func(context.Context) { s.loginOf(c) })
@@ -51,8 +52,19 @@ func (s *subject) addConsumers() {
 	}
 }
 
+// loginEvery is how often consumers log in at least.
+func (s *subject) loginEvery() time.Duration {
+	if life := s.traits.Lifetime; life > 0 {
+		return life / 4
+	}
+	return 5 * rota.Day
+}
+
 // overlap is how long a previous credential lives at least.
 func (s *subject) overlap() time.Duration {
+	if life := s.traits.Lifetime; life > 0 {
+		return life - s.policy.RotateEvery - 2*rota.EndMargin
+	}
 	if s.policy.Retire == rota.BeforeCreate {
 		return s.policy.RotateEvery / 2
 	}
@@ -122,10 +134,20 @@ func (s *subject) excused(c *consumer) bool {
 	if t.personBroke || t.forcedOff[proof(c.credential)] {
 		return true
 	}
+	if s.traits.Lifetime > 0 {
+		return s.outlived(c)
+	}
 	if s.traits.Overlap() {
 		return false
 	}
 	return t.gap || (c.reloader < 0 && c.takenAt.Before(t.servedAt)) || c.takenAt.Before(t.personAt)
+}
+
+// outlived tells whether a credential that ends by itself could not be renewed in
+// time: faults or people were in the way for longer than it lived.
+func (s *subject) outlived(c *consumer) bool {
+	end := c.credential.ExpiresAt()
+	return !s.now.Before(end) && (s.w.faulty(s.now) || s.w.faulty(s.now.Add(-patience-s.traits.Lifetime)))
 }
 
 // probeAll lets every consumer log in, after something changed at the issuer.

@@ -201,6 +201,20 @@ func plannerMutants() []Mutant {
 			})},
 		{"retry for ever", 9, "failures are not counted",
 			believing(func(st *rota.State, p *rota.Policy, _ time.Time) { p.MaxAttempts = 1 << 30 })},
+		{"the end not seen", 1, "a credential that ends by itself is renewed as if it did not",
+			believing(func(st *rota.State, p *rota.Policy, _ time.Time) {
+				if st.Traits.Lifetime > 0 {
+					st.Traits.Lifetime, p.RotateEvery = 0, 20*rota.Day
+				}
+			})},
+		{"dropped before its end", 4, "the previous credential is dropped before it has ended by itself",
+			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+				previous, ok := rota.Find(st.Contents.Versions, rota.Previous)
+				if ok && st.Traits.Lifetime > 0 && d.Step == rota.None && d.Hold == rota.NotHeld {
+					return rota.Decision{Step: rota.Delete, Version: previous.ID, Credential: previous.CredentialID}
+				}
+				return d
+			})},
 		{"never gives up a pending one", 7, "a rejected credential stays on its way",
 			deciding(func(st rota.State, d rota.Decision) rota.Decision {
 				pending, ok := rota.Find(st.Contents.Versions, rota.Pending)

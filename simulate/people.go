@@ -76,6 +76,12 @@ func (s *subject) command(ctx context.Context, name string, force rota.Step) err
 	s.did(name)
 	if force == rota.Create {
 		s.truth.personPassword = false // it may be replaced
+		if s.temp != nil {
+			s.truth.given = s.truth.current
+		}
+	}
+	if force == rota.Rollback {
+		s.truth.fails = 0 // a person asks for what is tried, which begins anew
 	}
 	if force == rota.Rollback && s.policy.Retire == rota.BeforeCreate {
 		// What is rolled back from lives until the next rotation is due, which
@@ -276,6 +282,9 @@ func (s *subject) settleForeign(ctx context.Context) {
 	}
 	if _, adopted, ok := s.store.Read(rota.Adopted); ok && s.idOf(rota.Previous) == s.issuer.CredentialID(adopted) {
 		s.tidyPrevious(ctx)
+	}
+	if s.temp != nil {
+		_ = s.command(ctx, "rotate", rota.Create) // what has ended can't be adopted
 	}
 	if t.pending != "" && !s.w.faulty(s.now) {
 		_ = s.command(ctx, "rollback", rota.Rollback) // as the error says

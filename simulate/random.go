@@ -50,9 +50,18 @@ func newSubject(w *world, i int, rng *rand.Rand) *subject {
 	return s
 }
 
+// sessionsOneIn is how many secrets there are for each whose credentials end by
+// themselves: those rotate much more often than the others.
+const sessionsOneIn = 6
+
 func (s *subject) randomIssuer(o memory.Options) {
 	o.System = "issuer"
 	refused := s.rng.IntN(5)
+	if s.i%sessionsOneIn == sessionsOneIn-1 {
+		s.temp = memory.NewSessions(memory.SessionsOptions{Options: o, RefusedLogins: refused, Lifetime: s.during(12*time.Hour, 5*rota.Day)})
+		s.issuer = s.temp
+		return
+	}
 	switch s.rng.IntN(4) {
 	case 0:
 		s.pass = memory.NewPassword("app", memory.RolesOptions{Options: o, RefusedLogins: refused, Accept: s.accept})
@@ -78,6 +87,13 @@ func (s *subject) accept(password string) error {
 
 // randomPolicy is one that Validate takes.
 func (s *subject) randomPolicy() rota.Policy {
+	if life := s.traits.Lifetime; life > 0 {
+		var p rota.Policy
+		if s.chance(0.5) {
+			p.RotateEvery = s.during(life/4, life*3/4)
+		}
+		return p.ForLifetime(life)
+	}
 	for {
 		every := time.Duration([]int{10, 14, 30, 30, 60, 90, 90}[s.rng.IntN(7)]) * rota.Day
 		p := rota.Policy{RotateEvery: every}

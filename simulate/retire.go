@@ -102,6 +102,9 @@ func (s *subject) checkDelete(id string) {
 	if k == nil || !s.checkMine(id, "delete") || !s.traits.Overlap() {
 		return
 	}
+	if s.traits.Lifetime > 0 && id != s.idOf(rota.Previous) {
+		return // a new one that is given up: there is no call that would end it
+	}
 	if s.active(id) {
 		s.violate(4, "%s would be deleted while it is active", id)
 		return
@@ -117,6 +120,9 @@ func (s *subject) checkDelete(id string) {
 // dueAt is when the current credential is to be rotated; false where there is
 // none.
 func (s *subject) dueAt() (time.Time, bool) {
+	if _, c, ok := s.store.Read(rota.Current); ok && s.temp != nil {
+		return c.ExpiresAt().Add(s.policy.RotateEvery - s.traits.Lifetime), true
+	}
 	i := slices.IndexFunc(s.issuer.Keys(), func(i rota.Issued) bool { return i.ID == s.idOf(rota.Current) })
 	if s.keys != nil && i >= 0 {
 		return s.policy.Window.Open(s.issuer.Keys()[i].CreatedAt.Add(s.policy.RotateEvery)), true
@@ -130,7 +136,7 @@ func (s *subject) dueAt() (time.Time, bool) {
 // checkIssuer is what must hold for an effect at the issuer.
 func (s *subject) checkIssuer(k *worker, e memory.Effect) {
 	switch {
-	case e.Op == "issuer.create" && s.keys != nil:
+	case e.Op == "issuer.create" && s.traits.IssuerChooses:
 		s.checkIntent(e.ID)
 		s.checkDue(k)
 	case e.Op == "issuer.set":
@@ -200,7 +206,7 @@ func (s *subject) checkStore(k *worker, e memory.Effect) {
 		if !ok || k.command == "adopt" || k.command == "rollback" || k.hasBegun("", "rollback") {
 			return
 		}
-		if t.foreign[t.current] {
+		if t.foreign[t.current] && t.current != t.given {
 			s.violate(3, "AWSCURRENT was taken off version %s, which a person put", t.current)
 		}
 		if _, c, _ := s.store.Read(rota.Current); !t.proven[proof(c)] {
@@ -216,7 +222,7 @@ func (s *subject) checkPut(k *worker, id string) {
 	_, c, _ := s.store.Read(rota.Pending)
 	if t.pending == "" || t.pending == id || t.pending == t.current || k.command == "adopt" {
 		t.pendingValue = c
-		if s.keys == nil && k.command != "adopt" {
+		if !s.traits.IssuerChooses && k.command != "adopt" {
 			s.checkDue(k)
 		}
 		return

@@ -15,6 +15,7 @@ type truth struct {
 	mine     map[string]bool // credentials that Rota made or adopted
 	promoted map[string]bool // access keys that have been current
 	foreign  map[string]bool // versions that a person put and Rota did not adopt
+	given    string          // the version of those that a person wants replaced
 	streak   map[string]int  // logins in a row that tests did with a value
 	proven   map[string]bool // values that logged in often enough in a row
 	offAt    map[string]time.Time

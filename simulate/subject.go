@@ -30,9 +30,10 @@ type subject struct {
 	queue []event
 	seq   int
 
-	keys    *memory.AccessKeys // one of these three is the issuer
+	keys    *memory.AccessKeys // one of these four is the issuer
 	pass    *memory.Password
 	alt     *memory.Alternating
+	temp    *memory.Sessions
 	issuer  authority
 	store   *memory.Store
 	journal *memory.Journal

@@ -23,6 +23,8 @@ func (s *subject) watched() rota.Issuer {
 		return s.w.hooks.wrapKeys(&watchedKeys{watchedPlain{s, s.keys}, s.keys})
 	case s.alt != nil:
 		return s.w.hooks.wrapKeys(&watchedKeys{watchedPlain{s, s.alt}, s.alt})
+	case s.temp != nil:
+		return &watchedPlain{s, s.temp}
 	}
 	return s.w.hooks.wrapIssuer(&watchedPlain{s, s.pass})
 }

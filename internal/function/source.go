@@ -40,7 +40,7 @@ func read(ctx context.Context, s settings, c *aws.Connection) (*config.File, err
 		}
 		return config.Parse(s.config, data)
 	case "ssm":
-		text, err := c.Parameter(ctx, place.Host+place.Path)
+		text, err := c.ParameterText(ctx, place.Host+place.Path)
 		if err != nil {
 			return nil, err
 		}

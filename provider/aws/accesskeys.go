@@ -24,6 +24,12 @@ const (
 type AccessKeysConfig struct {
 	// User is the user's name, without its path.
 	User string
+	// Targets are the kinds of places that get the key, as rota.yaml names them:
+	// "file", "gitlab_variable". Preflight's advice on how to do without the key
+	// goes by them.
+	Targets []string
+	// NoAdvice silences that advice.
+	NoAdvice bool
 }
 
 // accessKeys issues the access keys of one IAM user. Rota does so with its own
@@ -31,6 +37,8 @@ type AccessKeysConfig struct {
 type accessKeys struct {
 	connection *Connection
 	user       string
+	targets    []string
+	noAdvice   bool
 }
 
 var (
@@ -44,7 +52,7 @@ var (
 // AccessKeys is the issuer of an IAM user's access keys. The credentials have
 // the fields access_key_id and secret_access_key.
 func (c *Connection) AccessKeys(cfg AccessKeysConfig) rota.Issuer {
-	return &accessKeys{connection: c, user: cfg.User}
+	return &accessKeys{connection: c, user: cfg.User, targets: cfg.Targets, noAdvice: cfg.NoAdvice}
 }
 
 // Traits implements [rota.Issuer].
@@ -128,6 +136,9 @@ func (c *Connection) failLogin(op string, err error) error {
 	e := classify(err)
 	e.System, e.Op = c.system(), op
 	a, answered := errors.AsType[*answer](e.Err)
+	if answered && isExpired(a.code) {
+		e.Class, e.Hint, a.is = rota.Stop, "", rota.ErrRefused
+	}
 	if answered && isUnknownKey(a.code) && !isSkew(a.code, a.message) {
 		e.Class, e.Hint, a.is = rota.Wait, "", rota.ErrRefused
 	}

@@ -21,12 +21,13 @@ func (k *accessKeys) Preflight(ctx context.Context) []rota.Finding {
 	if me.arn == "" {
 		return findings
 	}
+	findings = append(findings, k.connection.preflightLogin(ctx)...)
 	resource, found := k.preflightUser(ctx, me)
 	findings = append(findings, found)
 	if !found.OK && !found.Warning {
 		return findings // the rest would say the same once more
 	}
-	findings = append(findings, k.preflightKeys(ctx))
+	findings = append(findings, k.preflightKeys(ctx)...)
 	return append(findings, k.connection.permissions(ctx, me, k.needs(resource))...)
 }
 
@@ -62,13 +63,13 @@ func (k *accessKeys) failed(check string, err error) rota.Finding {
 	return f
 }
 
-// preflightKeys checks that the keys can be listed. Whether there is room for
+// preflightKeys checks that the keys can be listed, and says how to do without. Whether there is room for
 // one more depends on whose they are, which only the store can tell.
-func (k *accessKeys) preflightKeys(ctx context.Context) rota.Finding {
+func (k *accessKeys) preflightKeys(ctx context.Context) []rota.Finding {
 	check := "access keys of user " + k.user
 	issued, err := k.List(ctx)
 	if err != nil {
-		return k.failed(check, err)
+		return []rota.Finding{k.failed(check, err)}
 	}
 	var keys []string
 	for _, key := range issued {
@@ -82,7 +83,11 @@ func (k *accessKeys) preflightKeys(ctx context.Context) rota.Finding {
 	if len(keys) > 0 {
 		detail += ": " + strings.Join(keys, ", ")
 	}
-	return rota.Finding{OK: true, Check: check, Detail: detail}
+	findings := []rota.Finding{{OK: true, Check: check, Detail: detail}}
+	if !k.noAdvice {
+		findings = append(findings, k.advise(ctx, issued))
+	}
+	return findings
 }
 
 // partition is the part of AWS that an ARN is of: "aws", "aws-cn", "aws-us-gov".

@@ -21,6 +21,8 @@ const (
 	secretListsPerSecond  = 20 // of AWS's 50 and more
 	iamPerSecond          = 5  // AWS publishes none
 	snsPerSecond          = 10 // of AWS's 300 and more
+	ssmReadsPerSecond     = 10 // of AWS's 40 for GetParameter
+	ssmWritesPerSecond    = 2  // of AWS's 3 for PutParameter
 )
 
 // budget is a connection's part in the budget of its account.
@@ -87,6 +89,11 @@ func bucket(service, operation string) (what string, perSecond int) {
 		return "iam", iamPerSecond
 	case "SNS":
 		return "sns", snsPerSecond
+	case "SSM":
+		if operation == "PutParameter" {
+			return "ssm writes", ssmWritesPerSecond
+		}
+		return "ssm reads", ssmReadsPerSecond
 	case "Secrets Manager":
 		switch operation {
 		case "GetSecretValue", "DescribeSecret":

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 
@@ -38,6 +40,9 @@ type Config struct {
 	Profile string
 	// RoleARN is a role to assume with the credentials that were found.
 	RoleARN string
+	// Chain are roles to assume on the way, each with the credentials of the one
+	// before; RoleARN is assumed with the last one's.
+	Chain []string
 	// ExternalID goes with RoleARN where the role's trust policy asks for it.
 	ExternalID string
 	// SessionName is how the role's session is called in CloudTrail. Defaults
@@ -63,7 +68,6 @@ type Connection struct {
 	name   string
 	region string
 	role   string // the role that was configured, "" for none
-	loaded awssdk.Config
 	budget *budget
 
 	externalID string        // that goes with the role
@@ -74,6 +78,9 @@ type Connection struct {
 	secrets *secretsmanager.Client
 	s3      *s3.Client
 	sns     *sns.Client
+	ssm     *ssm.Client
+
+	login awssdk.CredentialsProvider // what Rota logs in with, before any role
 
 	mu sync.Mutex
 	me *identity // who Rota is, once asked
@@ -90,8 +97,8 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 	if (cfg.AccessKeyID == "") != (cfg.SecretAccessKey == "") {
 		return nil, fmt.Errorf("aws %s: access key id and secret access key go together (try: set both or neither)", name)
 	}
-	if cfg.RoleARN == "" && (cfg.ExternalID != "" || cfg.SessionName != "") {
-		return nil, fmt.Errorf("aws %s: an external id or a session name without a role (try: role_arn)", name)
+	if cfg.RoleARN == "" && (cfg.ExternalID != "" || cfg.SessionName != "" || len(cfg.Chain) > 0) {
+		return nil, fmt.Errorf("aws %s: an external id, a session name or a chain without a role (try: role_arn)", name)
 	}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(client),
@@ -105,7 +112,11 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		options = append(options, config.WithSharedConfigProfile(cfg.Profile))
 	}
 	if cfg.Endpoint != "" {
-		options = append(options, config.WithBaseEndpoint(cfg.Endpoint))
+		options = append(options, config.WithBaseEndpoint(cfg.Endpoint),
+			config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
+				// The SDK makes its client before it knows the endpoint.
+				o.Client = sts.New(sts.Options{BaseEndpoint: &cfg.Endpoint, Region: cmp.Or(cfg.Region, "us-east-1"), HTTPClient: client, Retryer: newRetryer(backoff)})
+			}))
 	}
 	if cfg.AccessKeyID != "" {
 		options = append(options, config.WithCredentialsProvider(
@@ -123,17 +134,12 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		calls.Budget = rota.NewLocalBudget()
 	}
 	loaded.APIOptions = append(loaded.APIOptions, calls.limit, survive)
+	login := loaded.Credentials
+	for _, role := range cfg.Chain {
+		loaded.Credentials = assume(loaded, role, cfg.SessionName, "")
+	}
 	if cfg.RoleARN != "" {
-		assume := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(loaded), cfg.RoleARN, func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName = "rota"
-			if cfg.SessionName != "" {
-				o.RoleSessionName = cfg.SessionName
-			}
-			if cfg.ExternalID != "" {
-				o.ExternalID = awssdk.String(cfg.ExternalID)
-			}
-		})
-		loaded.Credentials = awssdk.NewCredentialsCache(assume)
+		loaded.Credentials = assume(loaded, cfg.RoleARN, cfg.SessionName, cfg.ExternalID)
 	}
 	return &Connection{
 		name:       name,
@@ -141,16 +147,27 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		role:       cfg.RoleARN,
 		externalID: cfg.ExternalID,
 		patience:   backoff,
-		loaded:     loaded,
 		budget:     calls,
 
 		iam:     iam.NewFromConfig(loaded),
 		sts:     sts.NewFromConfig(loaded),
 		secrets: secretsmanager.NewFromConfig(loaded),
 		sns:     sns.NewFromConfig(loaded),
+		ssm:     ssm.NewFromConfig(loaded),
+		login:   login,
 		// An emulator has one host name for all buckets.
 		s3: s3.NewFromConfig(loaded, func(o *s3.Options) { o.UsePathStyle = cfg.Endpoint != "" }),
 	}, nil
+}
+
+// assume logs in as a role, with the credentials that the configuration has.
+func assume(cfg awssdk.Config, role, sessionName, externalID string) awssdk.CredentialsProvider {
+	return awssdk.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), role, func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = cmp.Or(sessionName, defaultSessionName)
+		if externalID != "" {
+			o.ExternalID = &externalID
+		}
+	}))
 }
 
 func newRetryer(backoff time.Duration) awssdk.Retryer {

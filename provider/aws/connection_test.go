@@ -56,7 +56,7 @@ func TestAssumedRole(t *testing.T) {
 	}
 	_, err := k.Create(t.Context(), rota.CreateRequest{})
 	refusal(t, err, rota.Stop, nil)
-	if f := finding(t, k.Preflight(t.Context()), "who Rota is"); !strings.HasSuffix(f.Detail, "assumed-role/rota/night") {
+	if f := finding(t, k.Preflight(t.Context()), "who Rota is"); f.Detail != "arn:aws:sts::111122223333:assumed-role/rota/night, logged in by the access key of the connection in rota.yaml and the role "+arn {
 		t.Errorf("%+v", f)
 	}
 	if f := finding(t, k.Preflight(t.Context()), "permissions"); !f.Warning || !strings.Contains(f.Hint, arn) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
@@ -31,11 +30,11 @@ func (c *Connection) Object(ctx context.Context, bucket, key string) ([]byte, er
 	return data, nil
 }
 
-// Parameter reads a parameter of Systems Manager, decrypted where it is
-// encrypted.
-func (c *Connection) Parameter(ctx context.Context, name string) (string, error) {
+// ParameterText reads a parameter of Systems Manager, such as a configuration,
+// decrypted where it is encrypted.
+func (c *Connection) ParameterText(ctx context.Context, name string) (string, error) {
 	op := "read parameter " + name
-	out, err := ssm.NewFromConfig(c.loaded).GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: awssdk.Bool(true)})
+	out, err := c.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: new(true)})
 	if err != nil {
 		return "", c.fail(op, err)
 	}

@@ -80,18 +80,18 @@ func classify(err error) *rota.Error {
 		a.is = rota.ErrLimit
 	case isThrottle(code), status == 408, status == 429, status >= 500,
 		code == "ConcurrentModification", code == "EntityTemporarilyUnmodifiable",
-		code == "RequestTimeout", code == "RequestTimeoutException", code == "ServiceUnavailable",
+		code == "RequestTimeout", code == "RequestTimeoutException", code == "ServiceUnavailable", code == "TooManyUpdates",
 		strings.HasPrefix(code, "Internal"):
 		e.Class = rota.Wait
 	case isSkew(code, a.message):
 		e.Hint = "set this machine's clock: AWS takes a signature for five minutes only"
 	case isDenied(code):
 		e.Hint = "allow " + action + " to Rota's identity (policy, permissions boundary, service control policy, the key's policy)"
-	case code == "ExpiredToken", code == "ExpiredTokenException":
+	case isExpired(code):
 		e.Hint = "renew the credentials that Rota itself uses at AWS: they have expired"
 	case isUnknownKey(code):
 		e.Hint = "check the credentials that Rota itself uses at AWS: " + action + " was called with a key that is wrong, inactive or deleted"
-	case code == "NoSuchEntity", code == "ResourceNotFoundException", code == "NotFound", code == "NotFoundException", code == "NoSuchBucket":
+	case code == "NoSuchEntity", code == "ResourceNotFoundException", code == "NotFound", code == "NotFoundException", code == "NoSuchBucket", code == "ParameterNotFound":
 		a.is = rota.ErrNotFound
 	case code == "DecryptionFailure", code == "EncryptionFailure":
 		e.Hint = "check that the KMS key exists and is enabled, and that Rota may use it (kms:Decrypt, kms:GenerateDataKey)"
@@ -206,6 +206,9 @@ func isUnknownKey(code string) bool {
 	return false
 }
 
+// isExpired tells the codes for a session that has ended.
+func isExpired(code string) bool { return code == "ExpiredToken" || code == "ExpiredTokenException" }
+
 // isSkew tells a signature that is refused for its time alone.
 func isSkew(code, message string) bool {
 	switch code {
@@ -221,7 +224,7 @@ func isDeleted(code, message string) bool {
 }
 
 // services are the prefixes of the actions in policies.
-var services = map[string]string{"IAM": "iam", "STS": "sts", "Secrets Manager": "secretsmanager", "SNS": "sns", "S3": "s3"}
+var services = map[string]string{"IAM": "iam", "STS": "sts", "Secrets Manager": "secretsmanager", "SNS": "sns", "S3": "s3", "SSM": "ssm"}
 
 // actionOf is the action that AWS refused, as a policy names it. It is the
 // innermost call: a role that can't be assumed fails every other call.

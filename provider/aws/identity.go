@@ -80,6 +80,18 @@ func (i identity) isUser(account, user string) bool {
 	return strings.EqualFold(parts[5][strings.LastIndexByte(parts[5], '/')+1:], user)
 }
 
+// isRole tells whether the identity is a session of that role. A session's ARN
+// has the role's name without its path.
+func (i identity) isRole(arn string) bool {
+	// arn:aws:sts::111122223333:assumed-role/name/session
+	mine, role := strings.SplitN(i.arn, ":", 6), strings.SplitN(arn, ":", 6)
+	if len(mine) != 6 || len(role) != 6 || mine[2] != "sts" || mine[1] != role[1] || mine[4] != role[4] {
+		return false
+	}
+	parts := strings.Split(mine[5], "/")
+	return len(parts) == 3 && parts[0] == "assumed-role" && parts[1] == role[5][strings.LastIndexByte(role[5], '/')+1:]
+}
+
 // preflightIdentity checks that AWS knows Rota and that the clocks agree.
 func (c *Connection) preflightIdentity(ctx context.Context) (identity, []rota.Finding) {
 	check := "who Rota is at AWS"
@@ -87,7 +99,7 @@ func (c *Connection) preflightIdentity(ctx context.Context) (identity, []rota.Fi
 	if err != nil {
 		return identity{}, []rota.Finding{failed(check, c.fail("get caller identity", err))}
 	}
-	findings := []rota.Finding{{OK: true, Check: check, Detail: me.arn}}
+	findings := []rota.Finding{{OK: true, Check: check, Detail: me.arn + c.loggedIn(ctx)}}
 	if me.skew.Abs() > maxSkew {
 		findings = append(findings, rota.Finding{
 			Warning: true, Check: "clock",

@@ -29,5 +29,5 @@ func (c *Connection) s3With(credential rota.Credential, region string) *s3.Clien
 }
 
 func staticOf(c rota.Credential) credentials.StaticCredentialsProvider {
-	return credentials.NewStaticCredentialsProvider(c.Field(rota.FieldAccessKeyID), c.Field(rota.FieldSecretAccessKey), "")
+	return credentials.NewStaticCredentialsProvider(c.Field(rota.FieldAccessKeyID), c.Field(rota.FieldSecretAccessKey), c.Field(rota.FieldSessionToken))
 }

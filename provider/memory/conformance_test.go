@@ -83,6 +83,17 @@ func TestAccessKeysKeepTheContract(t *testing.T) {
 	}
 }
 
+func TestSessionsKeepTheContract(t *testing.T) {
+	providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+		options, clock, inject := faulty("issuer")
+		return providertest.IssuerFixture{
+			Issuer: memory.NewSessions(memory.SessionsOptions{Options: options, RefusedLogins: 2}), Inject: inject,
+			Polling: providertest.Polling{Tick: clock.Tick}, UnknownID: "ASIAUNKNOWN",
+			PublicFields: []string{rota.FieldExpiration}, Expire: func(*testing.T) { clock.Advance(time.Hour) },
+		}
+	})
+}
+
 func TestPasswordKeepsTheContract(t *testing.T) {
 	providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
 		options, clock, inject := faulty("issuer")

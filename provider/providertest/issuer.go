@@ -33,6 +33,9 @@ type IssuerFixture struct {
 	// Use lets a consumer use the credential so that LastUsed will show it
 	// soon, and keeps it in use until the test ends; nil where it can't.
 	Use func(t *testing.T, c rota.Credential)
+	// Expire lets the time pass after which the credentials made so far have
+	// ended by themselves; nil where they do not, or time can't be told to pass.
+	Expire func(t *testing.T)
 }
 
 // issuer is one case's issuer, with what was made in the case.
@@ -56,7 +59,9 @@ func Issuer(t *testing.T, fixture func(t *testing.T) IssuerFixture) {
 		{"with overlap the previous stays valid, without it dies", testOverlap, nil},
 		{"no more than the limit are created", testLimit, (*issuer).limited},
 		{"a value that the rules reject is to be regenerated", testRejected, (*issuer).rejects},
-		{"a credential lives from create to delete", testLife, (*issuer).overlap},
+		{"a credential lives from create to delete", testLife, (*issuer).retires},
+		{"a credential that ends by itself says when, and nothing else ends it", testLifetime, (*issuer).ends},
+		{"what has ended by itself is refused", testExpiry, func(i *issuer) bool { return i.Expire != nil }},
 		{"the active one is not deleted", testDeleteActive, (*issuer).deactivator},
 		{"what is unknown is not found", testUnknown, (*issuer).unknown},
 		{"the list shows what exists", testList, (*issuer).lister},
@@ -73,7 +78,8 @@ func Issuer(t *testing.T, fixture func(t *testing.T) IssuerFixture) {
 func (i *issuer) rotaChooses() bool { return !i.Issuer.Traits().IssuerChooses }
 func (i *issuer) limited() bool     { return i.Issuer.Traits().Limit >= 2 }
 func (i *issuer) rejects() bool     { return i.Rejected != nil }
-func (i *issuer) overlap() bool     { return i.Issuer.Traits().Overlap() }
+func (i *issuer) retires() bool     { return i.Issuer.Traits().Overlap() && !i.ends() }
+func (i *issuer) ends() bool        { return i.Issuer.Traits().Lifetime > 0 }
 func (i *issuer) deactivator() bool { return is[rota.Deactivator](i.Issuer) }
 func (i *issuer) unknown() bool     { return i.UnknownID != "" }
 func (i *issuer) lister() bool      { return is[rota.Lister](i.Issuer) }

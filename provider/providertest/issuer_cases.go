@@ -14,7 +14,7 @@ func testTraits(t *testing.T, i *issuer) {
 	if traits.Kind == "" {
 		t.Error("the kind is empty")
 	}
-	if traits.Limit < 0 || traits.TestSuccesses < 0 || traits.Settle < 0 {
+	if traits.Limit < 0 || traits.TestSuccesses < 0 || traits.Settle < 0 || traits.Lifetime < 0 {
 		t.Errorf("a trait is negative: %+v", traits)
 	}
 	i.valid(t)
@@ -168,6 +168,27 @@ func testLife(t *testing.T, i *issuer) {
 
 	i.works(t, other)
 	i.listed(t, i.Issuer.CredentialID(other), "active")
+}
+
+func testLifetime(t *testing.T, i *issuer) {
+	c := i.valid(t)
+	if c.ExpiresAt().IsZero() {
+		t.Errorf("the credential has no %s in RFC 3339: its fields are %v", rota.FieldExpiration, c.Names())
+	}
+	if err := i.seen(t, i.delete(t.Context(), i.Issuer.CredentialID(c))); err != nil {
+		t.Errorf("delete, which has nothing to do: %v", err)
+	}
+	i.works(t, c)
+	if is[rota.Deactivator](i.Issuer) || is[rota.Lister](i.Issuer) {
+		t.Error("the issuer lists, or switches off, what ends by itself: the planner would not ask it")
+	}
+}
+
+func testExpiry(t *testing.T, i *issuer) {
+	c := i.valid(t)
+	i.Expire(t)
+	i.refused(t, c)
+	i.valid(t)
 }
 
 // notFound checks that what is gone can't be switched.

@@ -6,10 +6,10 @@ import "time"
 type Call struct {
 	N        int       // 1 for the first call
 	Time     time.Time // by Options.Now
-	Service  string    // "iam", "sts", "sns", "secretsmanager", "s3"; "" if the request told none
+	Service  string    // "iam", "sts", "sns", "secretsmanager", "ssm", "s3"; "" if the request told none
 	Action   string    // "CreateAccessKey", "PutSecretValue", "HeadBucket", …
 	KeyID    string    // the access key id of the caller, whether it was valid or not
-	Resource string    // name of the user, role, topic, secret or bucket; "" if the call is about none
+	Resource string    // name of the user, role, topic, secret, parameter or bucket; "" if the call is about none
 	Detail   string    // IAM: the access key id it is about; Secrets Manager: staging labels, comma-separated; S3: object key
 	Version  string    // Secrets Manager: the version id or token it is about
 	Error    string    // error code answered; "" for success and while the call is under way
@@ -75,6 +75,8 @@ func (s *Server) describe(x *exchange) Call {
 			call.Resource = s.secrets.now.Name(x.args.SecretID)
 		}
 		call.Version, call.Detail = x.args.about()
+	case "ssm":
+		call.Resource = x.args.Name
 	case "s3":
 		call.Resource, call.Detail = x.bucket, x.object
 	}

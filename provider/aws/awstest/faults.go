@@ -73,7 +73,7 @@ func (f Fault) err(service, code string) *apiError {
 	status := f.Status
 	if status == 0 {
 		status = statusOf(code)
-		if service == "secretsmanager" && status < http.StatusInternalServerError {
+		if (service == "secretsmanager" || service == "ssm") && status < http.StatusInternalServerError {
 			status = http.StatusBadRequest
 		}
 	}

@@ -33,6 +33,14 @@ var dialects = map[string]map[string]string{
 		codeExpired:    "ExpiredTokenException",
 		codeDenied:     "AccessDeniedException",
 	},
+	"ssm": {
+		codeMissing:    "MissingAuthenticationTokenException",
+		codeIncomplete: "IncompleteSignatureException",
+		codeUnknown:    "UnrecognizedClientException",
+		codeSignature:  "InvalidSignatureException",
+		codeExpired:    "ExpiredTokenException",
+		codeDenied:     "AccessDeniedException",
+	},
 	"s3": {
 		codeMissing: "AccessDenied",
 		codeUnknown: "InvalidAccessKeyId",
@@ -60,7 +68,7 @@ func (s *Server) failureLocked(x *exchange, e *apiError) reply {
 	if code := dialects[x.service][e.Code]; code != "" {
 		e = fail(e.Status, code, e.Message)
 	}
-	if x.service == "secretsmanager" && e.Status < http.StatusInternalServerError {
+	if (x.service == "secretsmanager" || x.service == "ssm") && e.Status < http.StatusInternalServerError {
 		e = fail(http.StatusBadRequest, e.Code, e.Message) // the one status of its client errors
 	}
 	return s.render(x, e)
@@ -70,7 +78,7 @@ func (s *Server) failureLocked(x *exchange, e *apiError) reply {
 func (s *Server) render(x *exchange, e *apiError) reply {
 	id := s.newUUID()
 	switch x.service {
-	case "secretsmanager":
+	case "secretsmanager", "ssm":
 		answer := secretsmanager.Failure(&secretsmanager.Error{Status: e.Status, Code: e.Code, Message: e.Message})
 		return reply{status: answer.Status, code: answer.Code, body: answer.Body, header: jsonHeader(id)}
 	case "s3":

@@ -50,6 +50,9 @@ func parseRequest(r *http.Request, body []byte) *exchange {
 	case strings.HasPrefix(target, "secretsmanager."):
 		x.service, x.action = "secretsmanager", strings.TrimPrefix(target, "secretsmanager.")
 		_ = json.Unmarshal(body, &x.args) // what is wrong with it the service says
+	case strings.HasPrefix(target, ssmTarget):
+		x.service, x.action = "ssm", strings.TrimPrefix(target, ssmTarget)
+		_ = json.Unmarshal(body, &x.args) // what is wrong with it the service says
 	case x.service == "s3":
 		x.parseS3()
 	case x.service == "secretsmanager": // without an operation
@@ -59,6 +62,9 @@ func parseRequest(r *http.Request, body []byte) *exchange {
 			x.err = fail(400, "MalformedQueryString", "The request body is not a well-formed query string.")
 		}
 		x.form, x.action = form, form.Get("Action")
+		if x.action == actionWebIdentity && r.Header.Get("Authorization") == "" {
+			x.service, x.err = "sts", nil
+		}
 	}
 	if x.auth.Service != "" && x.auth.Service != x.service && x.err == nil {
 		x.err = fail(403, codeSignature, "Credential should be scoped to correct service: '"+x.service+"'.")

@@ -65,6 +65,7 @@ type Server struct {
 	failNew  int
 	report   *report
 	topics   table[topic]
+	params   table[parameter]
 	secrets  secrets // has locks of its own
 	buckets  table[bucket]
 }
@@ -222,22 +223,24 @@ func (s *Server) act(x *exchange, stale bool) reply {
 	if x.err != nil {
 		return s.failureLocked(x, x.err)
 	}
-	caller, e := s.authenticate(x)
-	if e != nil {
-		return s.failureLocked(x, e)
-	}
-	x.caller, x.stale = caller, stale
-	s.recordUse(x)
-	if e := s.authorize(x); e != nil {
-		return s.failureLocked(x, e)
+	x.stale = stale
+	if x.action != actionWebIdentity {
+		if e := s.admit(x); e != nil {
+			return s.failureLocked(x, e)
+		}
 	}
 	switch x.service {
 	case "s3":
 		return s.s3(x)
 	case "secretsmanager":
 		return s.secretsManager(x)
+	case "ssm":
+		return s.ssm(x)
 	}
-	var result any
+	var (
+		result any
+		e      *apiError
+	)
 	switch x.service {
 	case "iam":
 		result, e = s.iam(x)
@@ -252,6 +255,17 @@ func (s *Server) act(x *exchange, stale bool) reply {
 		return s.failureLocked(x, e)
 	}
 	return s.success(x, result)
+}
+
+// admit finds out who calls, and whether they may.
+func (s *Server) admit(x *exchange) *apiError {
+	caller, e := s.authenticate(x)
+	if e != nil {
+		return e
+	}
+	x.caller = caller
+	s.recordUse(x)
+	return s.authorize(x)
 }
 
 func (s *Server) write(w http.ResponseWriter, answer reply) {

@@ -6,10 +6,31 @@ import (
 	"time"
 )
 
+// Trust is who may assume a role, and for how long.
+type Trust struct {
+	// ExternalID is what callers must say. Defaults to nothing.
+	ExternalID string
+	// WebIdentityToken is the only token that AssumeRoleWithWebIdentity takes.
+	// Defaults to none: nobody assumes the role that way.
+	WebIdentityToken string
+	// MaxSession is the longest session. Defaults to 12 hours.
+	MaxSession time.Duration
+}
+
 // role is an IAM role that may be assumed by whoever may call sts:AssumeRole.
 type role struct {
 	name, arn, id string
 	actions       []string
+	trust         Trust
+}
+
+// Trust sets who may assume a role that CreateRole made.
+func (s *Server) Trust(name string, t Trust) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.roles[name]; r != nil {
+		r.trust = t
+	}
 }
 
 // session is what AssumeRole gave out.
@@ -31,13 +52,42 @@ func (s *Server) sts(x *exchange) (any, *apiError) {
 		}{x.caller.arn, x.caller.id, s.account}, nil
 	case "AssumeRole":
 		return s.assumeRole(x)
+	case actionWebIdentity:
+		return s.assumeRoleWithWebIdentity(x)
 	}
 	return nil, unknownAction(x)
 }
 
 var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 
+const (
+	// actionWebIdentity is the one call that nobody signs: the token is the proof.
+	actionWebIdentity = "AssumeRoleWithWebIdentity"
+	// chainedSession is the longest session that a session may ask for.
+	chainedSession = time.Hour
+)
+
 func (s *Server) assumeRole(x *exchange) (any, *apiError) {
+	r := s.roles[afterLast(x.form.Get("RoleArn"), "/")]
+	if r == nil || r.arn != x.form.Get("RoleArn") || r.trust.ExternalID != "" && r.trust.ExternalID != x.form.Get("ExternalId") {
+		return nil, fail(403, codeDenied, "User: "+x.caller.arn+" is not authorized to perform: sts:AssumeRole on resource: "+x.form.Get("RoleArn"))
+	}
+	return s.newSession(x, r, s.sessions[x.caller.key.id] != nil)
+}
+
+func (s *Server) assumeRoleWithWebIdentity(x *exchange) (any, *apiError) {
+	r := s.roles[afterLast(x.form.Get("RoleArn"), "/")]
+	switch token := x.form.Get("WebIdentityToken"); {
+	case r == nil || r.arn != x.form.Get("RoleArn") || r.trust.WebIdentityToken == "":
+		return nil, fail(403, codeDenied, "Not authorized to perform sts:"+actionWebIdentity)
+	case token != r.trust.WebIdentityToken:
+		return nil, fail(400, "InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider")
+	}
+	return s.newSession(x, r, false)
+}
+
+// newSession checks what a session is asked for with, and makes it.
+func (s *Server) newSession(x *exchange, r *role, chained bool) (any, *apiError) {
 	name := x.form.Get("RoleSessionName")
 	if !sessionName.MatchString(name) {
 		return nil, fail(400, "ValidationError", "Value at 'roleSessionName' failed to satisfy constraint")
@@ -50,9 +100,11 @@ func (s *Server) assumeRole(x *exchange) (any, *apiError) {
 		}
 		lasts = time.Duration(n) * time.Second
 	}
-	r := s.roles[afterLast(x.form.Get("RoleArn"), "/")]
-	if r == nil || r.arn != x.form.Get("RoleArn") {
-		return nil, fail(403, codeDenied, "User: "+x.caller.arn+" is not authorized to perform: sts:AssumeRole on resource: "+x.form.Get("RoleArn"))
+	switch longest := r.trust.MaxSession; {
+	case chained && lasts > chainedSession:
+		return nil, fail(400, "ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+	case longest > 0 && lasts > longest:
+		return nil, fail(400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
 	sess := &session{
 		role:    r,

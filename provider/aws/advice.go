@@ -1,0 +1,74 @@
+package aws
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+
+	"rota"
+)
+
+// advise says what could take the place of a long-lived key, and how, by where
+// the key goes and what last used it. It is no fault to have one.
+func (k *accessKeys) advise(ctx context.Context, issued []rota.Issued) rota.Finding {
+	detail := k.instead(ctx)
+	for _, key := range issued {
+		if use, err := k.LastUsed(ctx, key.ID); err == nil && key.Active && use.Detail != "" {
+			detail += "; the role needs what " + key.ID + " last did: " + use.Detail
+			break
+		}
+	}
+	return rota.Finding{OK: true, Check: "do without the key", Detail: detail + " (advice: off silences this)"}
+}
+
+// The ways to do without a key.
+const (
+	insteadPod = "pods need no key: give their service account a role by EKS Pod Identity " +
+		"(aws eks create-pod-identity-association) or IRSA (the annotation eks.amazonaws.com/role-arn)"
+	insteadGitLab = "GitLab jobs need no key: make GitLab an OIDC provider of the account, trust it in a role, " +
+		"and let jobs assume it by id_tokens with AssumeRoleWithWebIdentity"
+	insteadInstance = "programs on this EC2 instance need no key: give its instance profile the role"
+	insteadTask     = "programs in this container need no key: give its task or its pod the role"
+	insteadAnywhere = "outside AWS a certificate does in place of a key: IAM Roles Anywhere (aws_signing_helper as credential_process)"
+	insteadRole     = "programs that run in AWS get a role by where they run (instance profile, task role, EKS Pod Identity); others by OIDC or IAM Roles Anywhere; " +
+		"or let Rota hand out a role's sessions (assume_role)"
+)
+
+// instead is the way that fits the key's targets.
+func (k *accessKeys) instead(ctx context.Context) string {
+	for _, target := range k.targets {
+		switch {
+		case strings.HasPrefix(target, "kubernetes"):
+			return insteadPod
+		case strings.HasPrefix(target, "gitlab"):
+			return insteadGitLab
+		case target == "file":
+			return k.insteadHere(ctx)
+		}
+	}
+	return insteadRole
+}
+
+// insteadHere is the way for programs of this machine.
+func (k *accessKeys) insteadHere(ctx context.Context) string {
+	own, err := k.connection.login.Retrieve(ctx)
+	switch {
+	case err == nil && own.Source == endpointcreds.ProviderName, os.Getenv("ECS_CONTAINER_METADATA_URI_V4") != "":
+		return insteadTask
+	case err == nil && own.Source == ec2rolecreds.ProviderName, vendor() == "Amazon EC2":
+		return insteadInstance
+	}
+	return insteadAnywhere
+}
+
+// vendor is who made this machine, "" where Linux does not say.
+func vendor() string {
+	text, err := os.ReadFile("/sys/class/dmi/id/sys_vendor")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}

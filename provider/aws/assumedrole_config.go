@@ -1,0 +1,119 @@
+package aws
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"rota"
+)
+
+// Lengths of sessions.
+const (
+	DefaultSession = time.Hour
+	ShortSession   = 15 * time.Minute // the shortest that STS makes
+	LongSession    = 12 * time.Hour   // the longest
+	// ChainedSession is the longest where a role is assumed with another role's
+	// credentials.
+	ChainedSession = time.Hour
+)
+
+const defaultSessionName = "rota"
+
+// What STS takes.
+const (
+	maxSessionPolicy = 2048 // characters
+	maxPolicyARNs    = 10
+	maxTags          = 50
+	maxExternalID    = 1224
+)
+
+var (
+	roleARN         = regexp.MustCompile(`^arn:[a-z0-9-]+:iam::[0-9]{12}:role/[\x21-\x7E]+$`)
+	policyARN       = regexp.MustCompile(`^arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy/[\x21-\x7E]+$`)
+	roleSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	roleExternalID  = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
+	tagKey          = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]{1,128}$`)
+	tagValue        = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]{0,256}$`)
+)
+
+// Validate says what STS would refuse. What is empty is not looked at. Every
+// error begins with the key of rota.yaml that it is about.
+func (c AssumedRoleConfig) Validate() error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.RoleARN != "" && !roleARN.MatchString(c.RoleARN) {
+		refuse("role_arn: not a role's ARN (try: arn:aws:iam::111122223333:role/deploy)")
+	}
+	for _, arn := range c.Chain {
+		if arn != "" && !roleARN.MatchString(arn) {
+			refuse("chain: not a role's ARN (try: arn:aws:iam::111122223333:role/hub)")
+		}
+	}
+	switch d := c.Duration; {
+	case d != 0 && (d < ShortSession || d > LongSession):
+		refuse("duration: %s is not between %s and %s (try: 1h)", rota.FormatDuration(d), rota.FormatDuration(ShortSession), rota.FormatDuration(LongSession))
+	case d%time.Second != 0:
+		refuse("duration: STS counts whole seconds (try: 1h)")
+	case len(c.Chain) > 0 && d > ChainedSession:
+		errs = append(errs, chained(d))
+	}
+	if c.SessionName != "" && !roleSessionName.MatchString(c.SessionName) {
+		refuse("session_name: must be 2 to 64 letters, digits and _+=,.@- (try: rota)")
+	}
+	if c.ExternalID != "" && (len(c.ExternalID) < 2 || len(c.ExternalID) > maxExternalID || !roleExternalID.MatchString(c.ExternalID)) {
+		refuse("external_id: must be 2 to %d letters, digits and _+=,.@:/-", maxExternalID)
+	}
+	return errors.Join(append(errs, c.validateRights()...)...)
+}
+
+// validateRights is Validate for policies and tags.
+func (c AssumedRoleConfig) validateRights() []error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Policy != "" {
+		var policy map[string]any
+		if json.Unmarshal([]byte(c.Policy), &policy) != nil || policy["Statement"] == nil {
+			refuse(`policy: not an IAM policy in JSON (try: {"Version":"2012-10-17","Statement":[…]})`)
+		}
+		if utf8.RuneCountInString(c.Policy) > maxSessionPolicy {
+			refuse("policy: longer than %d characters (try: policy_arns)", maxSessionPolicy)
+		}
+	}
+	if len(c.PolicyARNs) > maxPolicyARNs {
+		refuse("policy_arns: more than %d", maxPolicyARNs)
+	}
+	for _, arn := range c.PolicyARNs {
+		if arn != "" && !policyARN.MatchString(arn) {
+			refuse("policy_arns: not a managed policy's ARN (try: arn:aws:iam::aws:policy/ReadOnlyAccess)")
+		}
+	}
+	if len(c.Tags) > maxTags {
+		refuse("tags: more than %d", maxTags)
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		if !tagKey.MatchString(key) || strings.HasPrefix(strings.ToLower(key), "aws:") {
+			refuse("tags: %q can't be a tag's key: 1 to 128 letters, digits, blanks and _.:/=+@-, not beginning with aws:", oneLine(key))
+		}
+		if !tagValue.MatchString(c.Tags[key]) {
+			refuse("tags: the value of %q must be at most 256 letters, digits, blanks and _.:/=+@-", oneLine(key))
+		}
+	}
+	for _, key := range c.TransitiveTagKeys {
+		if _, tagged := c.Tags[key]; !tagged {
+			refuse("transitive_tag_keys: %q is none of the tags", oneLine(key))
+		}
+	}
+	return errs
+}
+
+func chained(d time.Duration) error {
+	return fmt.Errorf("duration: %s is more than the %s that AWS gives where a role is assumed with another role's credentials (try: duration: 1h, or no chain and no role_arn of the connection)",
+		rota.FormatDuration(d), rota.FormatDuration(ChainedSession))
+}

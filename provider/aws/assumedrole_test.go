@@ -1,0 +1,223 @@
+package aws
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"rota"
+	"rota/provider/aws/awstest"
+	"rota/provider/providertest"
+)
+
+// role makes a role that anybody of the account may assume, and gives its ARN.
+func (e *env) role(t testing.TB, name string) string {
+	t.Helper()
+	if e.server != nil {
+		return e.server.CreateRole(name)
+	}
+	out := must(t)(e.admin.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: new(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`)})).(*iam.CreateRoleOutput)
+	must(t)(e.admin.PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: &name, PolicyName: new("all"), PolicyDocument: new(allow("*"))}))
+	return *out.Role.Arn
+}
+
+func (c *Connection) sessions(t testing.TB, cfg AssumedRoleConfig) *assumedRole {
+	t.Helper()
+	issuer, err := c.AssumedRole(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issuer.(*assumedRole)
+}
+
+// shifted is a clock that can be put forward.
+type shifted struct{ by atomic.Int64 }
+
+func (s *shifted) Now() time.Time { return time.Now().Add(time.Duration(s.by.Load())) }
+
+func TestSessionConformance(t *testing.T) {
+	fixture := func(e *env, t *testing.T) providertest.IssuerFixture {
+		return providertest.IssuerFixture{
+			Issuer: e.sessions(t, AssumedRoleConfig{RoleARN: e.role(t, "deploy"), Duration: ShortSession}), UnknownID: "ASIA0000000000000000",
+			PublicFields: []string{rota.FieldExpiration},
+			Inject:       injector(e, map[string]string{"create": "AssumeRole", "test": "GetCallerIdentity"}),
+		}
+	}
+	t.Run("awstest", func(t *testing.T) {
+		providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {
+			clock := &shifted{}
+			f := fixture(startAWSTest(t, awstest.Options{Now: clock.Now}), t)
+			f.Expire = func(*testing.T) { clock.by.Add(int64(ShortSession)) }
+			return f
+		})
+	})
+	t.Run("moto", func(t *testing.T) {
+		providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {
+			f := fixture(startMoto(t), t)
+			f.Inject = nil
+			return f
+		})
+	})
+}
+
+func TestASessionIsOnlyAsGoodAsItsToken(t *testing.T) {
+	onEach(t, func(t *testing.T, e *env) {
+		a := e.sessions(t, AssumedRoleConfig{RoleARN: e.role(t, "deploy")})
+		c, err := a.Create(t.Context(), rota.CreateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lives := time.Until(c.ExpiresAt()); lives < 55*time.Minute || lives > 65*time.Minute {
+			t.Errorf("it lives for %s, want an hour", lives)
+		}
+		if err := a.Test(t.Context(), rota.TestRequest{Credential: c}); err != nil {
+			t.Error(err)
+		}
+		fields := c.Fields()
+		delete(fields, rota.FieldSessionToken)
+		if err := a.Test(t.Context(), rota.TestRequest{Credential: rota.NewCredential(fields)}); err == nil {
+			t.Error("the key logs in without its token")
+		}
+	})
+}
+
+func TestASessionThatHasEndedIsRefusedForGood(t *testing.T) {
+	clock := &shifted{}
+	e := startAWSTest(t, awstest.Options{Now: clock.Now})
+	a := e.sessions(t, AssumedRoleConfig{RoleARN: e.role(t, "deploy")})
+	c, err := a.Create(t.Context(), rota.CreateRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock.by.Store(int64(time.Hour))
+	err = a.Test(t.Context(), rota.TestRequest{Credential: c})
+	if !errors.Is(err, rota.ErrRefused) || rota.ClassOf(err) != rota.Stop || strings.Contains(err.Error(), "renew the credentials that Rota") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRolesAreAssumedOneAfterAnother(t *testing.T) {
+	onEach(t, func(t *testing.T, e *env) {
+		hub, spoke := e.role(t, "hub"), e.role(t, "spoke")
+		if e.server != nil {
+			hub = e.server.CreateRole("hub", "sts:AssumeRole")
+		}
+		a := e.sessions(t, AssumedRoleConfig{RoleARN: spoke, Chain: []string{hub}, SessionName: "night"})
+		c, err := a.Create(t.Context(), rota.CreateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		who, err := whoIs(t.Context(), e.stsWith(c))
+		if err != nil || !strings.HasSuffix(who.arn, ":assumed-role/spoke/night") {
+			t.Errorf("it is a session of %s (%v)", who.arn, err)
+		}
+	})
+}
+
+func TestWhatTheRoleAsksForIsSent(t *testing.T) {
+	e := startAWSTest(t, awstest.Options{})
+	arn := e.role(t, "deploy")
+	e.server.Trust("deploy", awstest.Trust{ExternalID: "shared", MaxSession: 2 * time.Hour})
+	for name, c := range map[string]struct {
+		cfg  AssumedRoleConfig
+		want string // in the hint; "" for none
+	}{
+		"all that it wants": {AssumedRoleConfig{ExternalID: "shared", Duration: 2 * time.Hour, Tags: map[string]string{"team": "cms"},
+			TransitiveTagKeys: []string{"team"}, Policy: allow("s3:*"), PolicyARNs: []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"}}, ""},
+		"no external id": {AssumedRoleConfig{}, "external_id"},
+		"too long":       {AssumedRoleConfig{ExternalID: "shared", Duration: 3 * time.Hour}, "--role-name deploy --max-session-duration"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.cfg.RoleARN = arn
+			a := e.sessions(t, c.cfg)
+			_, err := a.Create(t.Context(), rota.CreateRequest{})
+			f := finding(t, a.Preflight(t.Context()), "assume role "+arn)
+			if c.want == "" {
+				if err != nil || !f.OK {
+					t.Errorf("got %v, preflight says %+v", err, f)
+				}
+				return
+			}
+			if refused, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(refused.Hint, c.want) || refused.Class != rota.Stop {
+				t.Errorf("got %v, want a hint with %q", err, c.want)
+			}
+			if f.OK || !strings.Contains(f.Hint, c.want) {
+				t.Errorf("preflight says %+v", f)
+			}
+		})
+	}
+}
+
+func TestALongSessionOfAChainIsRefusedByAWS(t *testing.T) {
+	e := startAWSTest(t, awstest.Options{})
+	e.server.CreateRole("rota", "sts:AssumeRole")
+	spoke := e.role(t, "spoke")
+	role := e.connect(t, Config{AccessKeyID: e.id, SecretAccessKey: e.secret, RoleARN: "arn:aws:iam::111122223333:role/rota"})
+	if _, err := role.AssumedRole(AssumedRoleConfig{RoleARN: spoke, Duration: 2 * time.Hour}); err == nil || !strings.Contains(err.Error(), "try: duration: 1h") {
+		t.Errorf("two hours over a role were taken: %v", err)
+	}
+	// A role that Rota got by where it runs shows only when AWS refuses.
+	role.role = ""
+	_, err := role.sessions(t, AssumedRoleConfig{RoleARN: spoke, Duration: 2 * time.Hour}).Create(t.Context(), rota.CreateRequest{})
+	if refused, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(refused.Hint, "one hour is the most") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestASessionOfAnotherRoleIsNoneOfOurs(t *testing.T) {
+	e := startAWSTest(t, awstest.Options{})
+	other, err := e.sessions(t, AssumedRoleConfig{RoleARN: e.role(t, "other")}).Create(t.Context(), rota.CreateRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = e.sessions(t, AssumedRoleConfig{RoleARN: e.role(t, "deploy")}).Test(t.Context(), rota.TestRequest{Credential: other})
+	refusal(t, err, rota.Stop, nil)
+}
+
+func TestIsRole(t *testing.T) {
+	const role = "arn:aws:iam::111122223333:role/team/deploy"
+	for arn, want := range map[string]bool{
+		"arn:aws:sts::111122223333:assumed-role/deploy/rota":    true,
+		"arn:aws:sts::444455556666:assumed-role/deploy/rota":    false,
+		"arn:aws-cn:sts::111122223333:assumed-role/deploy/rota": false,
+		"arn:aws:sts::111122223333:assumed-role/team/rota":      false,
+		"arn:aws:sts::111122223333:federated-user/deploy":       false,
+		"arn:aws:iam::111122223333:user/deploy":                 false,
+		"":                                                      false,
+	} {
+		if got := (identity{arn: arn}).isRole(role); got != want {
+			t.Errorf("%q: %t", arn, got)
+		}
+	}
+}
+
+func TestTheConfigurationOfSessionsIsChecked(t *testing.T) {
+	good := AssumedRoleConfig{RoleARN: "arn:aws:iam::111122223333:role/deploy"}
+	for name, change := range map[string]func(*AssumedRoleConfig){
+		"role_arn":            func(c *AssumedRoleConfig) { c.RoleARN = "deploy" },
+		"duration":            func(c *AssumedRoleConfig) { c.Duration = 14 * time.Minute },
+		"session_name":        func(c *AssumedRoleConfig) { c.SessionName = strings.Repeat("x", 65) },
+		"external_id":         func(c *AssumedRoleConfig) { c.ExternalID = "a b" },
+		"policy":              func(c *AssumedRoleConfig) { c.Policy = "{" },
+		"policy_arns":         func(c *AssumedRoleConfig) { c.PolicyARNs = make([]string, 11) },
+		"tags":                func(c *AssumedRoleConfig) { c.Tags = map[string]string{"team": "a|b"} },
+		"transitive_tag_keys": func(c *AssumedRoleConfig) { c.TransitiveTagKeys = []string{"team"} },
+		"chain":               func(c *AssumedRoleConfig) { c.Chain = []string{"hub"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := good
+			change(&cfg)
+			if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,135 @@
+package memory
+
+import (
+	"context"
+	"encoding/base32"
+	"slices"
+	"time"
+
+	"rota"
+)
+
+// SessionsOptions configure [NewSessions].
+type SessionsOptions struct {
+	Options
+	// Lifetime is how long a session's key lives. Defaults to an hour.
+	Lifetime time.Duration
+	// RefusedLogins is how many logins with a new key are refused before it is
+	// known everywhere.
+	RefusedLogins int
+}
+
+// Sessions issues the temporary keys of one role as STS does: it chooses the
+// values, answers each once, lists none, and each ends by itself.
+type Sessions struct {
+	part
+	options SessionsOptions
+	keys    []*session
+	count   int
+}
+
+type session struct {
+	id, secret    string
+	created, ends time.Time
+	logins        int
+}
+
+// NewSessions makes the issuer of a role's sessions.
+func NewSessions(o SessionsOptions) *Sessions {
+	if o.Lifetime == 0 {
+		o.Lifetime = time.Hour
+	}
+	s := &Sessions{options: o}
+	s.init(o.Options, "memory sts")
+	return s
+}
+
+// Traits are those of the options.
+func (s *Sessions) Traits() rota.Traits {
+	return rota.Traits{Kind: "session key", IssuerChooses: true, TestSuccesses: 3, Lifetime: s.options.Lifetime}
+}
+
+// CredentialID is the key's id.
+func (s *Sessions) CredentialID(c rota.Credential) string { return c.Field(rota.FieldAccessKeyID) }
+
+// Create makes a key that lives for the options' lifetime.
+func (s *Sessions) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
+	var made rota.Credential
+	err := s.do(ctx, "issuer.create", func(Fault) error {
+		s.count++
+		now := s.opts.Now()
+		k := &session{
+			id:      "ASIA" + base32.StdEncoding.EncodeToString([]byte(value(s.opts.System+"session", s.count)))[:16],
+			secret:  value(s.opts.System+"session secret", s.count),
+			created: now, ends: now.Add(s.options.Lifetime).Truncate(time.Second),
+		}
+		s.keys = append(s.living(), k)
+		s.made = append(s.made, k.id)
+		made = rota.NewCredential(map[string]string{
+			rota.FieldAccessKeyID: k.id, rota.FieldSecretAccessKey: k.secret,
+			rota.FieldExpiration: k.ends.UTC().Format(time.RFC3339),
+		})
+		return nil
+	})
+	if err != nil {
+		return rota.Credential{}, err
+	}
+	return made, nil
+}
+
+// living are the keys that have not ended. The lock is held.
+func (s *Sessions) living() []*session {
+	now := s.opts.Now()
+	return slices.DeleteFunc(s.keys, func(k *session) bool { return !now.Before(k.ends) })
+}
+
+// Set has nothing to do: the issuer chose the key.
+func (s *Sessions) Set(ctx context.Context, _ rota.SetRequest) error {
+	return s.do(ctx, "issuer.set", func(Fault) error { return nil })
+}
+
+// Test logs in with the key.
+func (s *Sessions) Test(ctx context.Context, r rota.TestRequest) error {
+	return s.do(ctx, "issuer.test", func(Fault) error {
+		if !s.login(r.Credential) {
+			return &rota.Error{System: s.opts.System, Op: "log in with session key " + s.CredentialID(r.Credential), Class: rota.Wait, Err: rota.ErrRefused}
+		}
+		return nil
+	})
+}
+
+// login tells whether the key lets in. The lock is held.
+func (s *Sessions) login(c rota.Credential) bool {
+	s.keys = s.living()
+	i := slices.IndexFunc(s.keys, func(k *session) bool { return k.id == s.CredentialID(c) })
+	if i < 0 || s.keys[i].secret != c.Field(rota.FieldSecretAccessKey) {
+		return false
+	}
+	s.keys[i].logins++
+	return s.keys[i].logins > s.options.RefusedLogins
+}
+
+// Delete does nothing: a session ends by itself.
+func (s *Sessions) Delete(ctx context.Context, _ rota.RetireRequest) error {
+	return s.do(ctx, "issuer.delete", func(Fault) error { return nil })
+}
+
+// Login is a consumer's login with the credential; it tells whether it
+// succeeded.
+func (s *Sessions) Login(c rota.Credential) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.login(c)
+}
+
+// Keys are the keys that have not ended.
+func (s *Sessions) Keys() []rota.Issued {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []rota.Issued
+	s.keys = s.living()
+	for _, k := range s.keys {
+		list = append(list, rota.Issued{ID: k.id, Active: true, CreatedAt: k.created, ExpiresAt: k.ends})
+	}
+	return list
+}
