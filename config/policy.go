@@ -84,8 +84,19 @@ func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
 			p.Jitter = p.RotateEvery / 12
 		}
 	}
+	if every := p.RotateEvery; s.Store != nil && every > 0 && every < leastInSecretsManager {
+		at := merged.RotateEvery.At
+		if !at.IsSet() {
+			at = s.Store.At
+		}
+		v.add(at, "try: a longer duration or rotate_every, or no store, for Rota's own",
+			"%s: a new one every %s is more than Secrets Manager takes: it keeps each version for a day, and about 100", path, rota.FormatDuration(every))
+	}
 	v.policies[s.Name.Text] = p
 }
+
+// leastInSecretsManager is how often AWS lets a secret's value change for long.
+const leastInSecretsManager = 15 * time.Minute
 
 // forTraits leaves out of the defaults what they say of credentials that live
 // for months, where the issuer's end by themselves within hours.

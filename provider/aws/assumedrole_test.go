@@ -57,11 +57,10 @@ func TestSessionConformance(t *testing.T) {
 		})
 	})
 	t.Run("moto", func(t *testing.T) {
-		providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {
-			f := fixture(startMoto(t), t)
-			f.Inject = nil
-			return f
-		})
+		e := startMoto(t)
+		f := fixture(e, t)
+		f.Inject = nil
+		providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture { return f })
 	})
 }
 
