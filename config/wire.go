@@ -22,6 +22,9 @@ type Wired struct {
 	// Broken says why the other secrets could not be wired. One that is broken
 	// stops no other.
 	Broken map[string]error
+	// Watched are the broken ones with what is needed to raise an alert for them:
+	// name, policy and those notifiers that could be wired.
+	Watched map[string]*rota.Secret
 	// Notifiers are those that the secrets use, by their connection's name.
 	Notifiers map[string]rota.Notifier
 	// Digesters are the notifiers among them that gather events: their Flush is
@@ -95,20 +98,23 @@ func newWiring(f *File, env Environment) *wiring {
 // all.
 func (f *File) Wire(ctx context.Context, env Environment) (*Wired, error) {
 	w := newWiring(f, env)
-	out := &Wired{ByName: map[string]*rota.Secret{}, Broken: map[string]error{}, Notifiers: map[string]rota.Notifier{}}
+	out := &Wired{ByName: map[string]*rota.Secret{}, Broken: map[string]error{}, Watched: map[string]*rota.Secret{}, Notifiers: map[string]rota.Notifier{}}
 	for _, s := range f.Document.Secrets {
 		secret, err := w.secret(ctx, s)
 		if err != nil {
 			out.Broken[s.Name.Text] = fmt.Errorf("secret %s: %w", s.Name.Text, err)
-			continue
 		}
 		out.ByName[s.Name.Text] = secret
 	}
 	w.collisions(ctx, out)
 	for _, s := range f.Document.Secrets {
-		if secret, ok := out.ByName[s.Name.Text]; ok {
+		secret := out.ByName[s.Name.Text]
+		if out.Broken[s.Name.Text] == nil {
 			out.Secrets = append(out.Secrets, secret)
+			continue
 		}
+		delete(out.ByName, s.Name.Text)
+		out.Watched[s.Name.Text] = &rota.Secret{Name: secret.Name, Owner: secret.Owner, Policy: secret.Policy, Notifiers: secret.Notifiers}
 	}
 	for name, n := range w.notifiers {
 		if n.err == nil {
@@ -126,7 +132,8 @@ func (f *File) Wire(ctx context.Context, env Environment) (*Wired, error) {
 	return out, nil
 }
 
-// secret wires one secret. All that is wrong with it is said at once.
+// secret wires one secret. All that is wrong with it is said at once; it has then
+// what could be wired all the same.
 func (w *wiring) secret(ctx context.Context, s *Secret) (*rota.Secret, error) {
 	var errs []error
 	keep := func(err error) {
@@ -157,13 +164,11 @@ func (w *wiring) secret(ctx context.Context, s *Secret) (*rota.Secret, error) {
 	}
 	for _, x := range w.file.Document.notices(s) {
 		notifier, err := w.notice(ctx, x)
-		keep(err)
-		out.Notifiers = append(out.Notifiers, notifier)
+		if keep(err); err == nil {
+			out.Notifiers = append(out.Notifiers, notifier)
+		}
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 // systems are the connections that a secret's steps speak to. Notifiers are

@@ -17,7 +17,6 @@ func (w *wiring) collisions(ctx context.Context, out *Wired) {
 			if _, known := out.Broken[pair[0]]; !known {
 				out.Broken[pair[0]] = fmt.Errorf("secret %s: %s is that of secret %s too (try: one secret for both)", pair[0], what, pair[1])
 			}
-			delete(out.ByName, pair[0])
 		}
 	}
 	taken := map[string]string{}

@@ -243,6 +243,9 @@ func TestOneBrokenSecretStopsNoOther(t *testing.T) {
 				if wired.ByName[name] != nil {
 					t.Errorf("%s is wired", name)
 				}
+				if watched := wired.Watched[name]; watched == nil || watched.Name != name || watched.Policy.RotateEvery == 0 && watched.Policy.RotateAt == nil {
+					t.Errorf("%s: an alert would know no more than %+v", name, watched)
+				}
 			}
 			if len(wired.Secrets)+len(wired.Broken) != 6 {
 				t.Errorf("%d wired, %d broken", len(wired.Secrets), len(wired.Broken))

@@ -25,6 +25,9 @@ type WatchdogOptions struct {
 	Rotator *rota.Rotator
 	// Secrets are those that are configured now. Required.
 	Secrets *Secrets
+	// Watched, if any, gives a secret that is configured but can't be worked, with
+	// its name, policy and notifiers alone; nil where there is none.
+	Watched func(secret string) *rota.Secret
 	// Overdue tells what may be late. Required.
 	Overdue Overdue
 	// Health, if any, tells how the loop fares that it watches.
@@ -113,6 +116,9 @@ func (w *Watchdog) alert(ctx context.Context, names []string) {
 	for _, name := range names {
 		secret, done := w.Secrets.Borrow(name)
 		defer done()
+		if secret == nil && w.Watched != nil {
+			secret = w.Watched(name)
+		}
 		if secret != nil {
 			secrets = append(secrets, secret)
 		}

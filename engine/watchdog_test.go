@@ -42,7 +42,8 @@ func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
 		defer func() { _ = d.db.Close() }()
 		ears := &listener{}
 		var secrets []*rota.Secret
-		fingerprints := map[string]string{}
+		fingerprints := map[string]string{"can't be worked": ""}
+		broken := &rota.Secret{Name: "can't be worked", Notifiers: []rota.Notifier{ears}, Policy: rota.Policy{LateAfter: time.Hour}}
 		for _, name := range []string{"held", "in hand", "looked at", "never"} {
 			fingerprints[name] = ""
 			secrets = append(secrets, &rota.Secret{
@@ -70,11 +71,17 @@ func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
 				}
 			}
 		}
+		save(broken.Name, rota.Status{LookedAt: now, RotateAt: now}, true)
 		save("held", rota.Status{LookedAt: now, DueAt: now, Hold: rota.InUse}, true)
 		save("in hand", rota.Status{LookedAt: now, BegunAt: now.Add(time.Minute)}, false)
 		save("looked at", rota.Status{LookedAt: now, RotateAt: now.Add(30 * rota.Day)}, true)
 
-		w := engine.NewWatchdog(engine.WatchdogOptions{Rotator: d.rotator, Secrets: &d.secrets, Overdue: d.db})
+		w := engine.NewWatchdog(engine.WatchdogOptions{Rotator: d.rotator, Secrets: &d.secrets, Overdue: d.db, Watched: func(name string) *rota.Secret {
+			if name == broken.Name {
+				return broken
+			}
+			return nil
+		}})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- w.Run(ctx) }()
@@ -87,9 +94,9 @@ func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
 		time.Sleep(time.Hour - time.Second)
 		want()
 		time.Sleep(10 * time.Minute)
-		want("held", "in hand", "never")
+		want("can't be worked", "held", "in hand", "never")
 		time.Sleep(10 * time.Hour)
-		want("held", "in hand", "never")
+		want("can't be worked", "held", "in hand", "never")
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)

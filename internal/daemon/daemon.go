@@ -147,7 +147,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		return nil, err
 	}
 	d.watchdog = engine.NewWatchdog(engine.WatchdogOptions{
-		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Overdue: o.DB, Health: d.schedule.Health, Log: o.Log,
+		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Watched: d.watched, Overdue: o.DB, Health: d.schedule.Health, Log: o.Log,
 	})
 	d.doors()
 	d.survey = d.newSurvey()

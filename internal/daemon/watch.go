@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"rota"
 	"rota/config"
 )
 
@@ -49,6 +50,13 @@ func (d *Daemon) refresh(ctx context.Context) error {
 		return d.use(ctx, g.file)
 	}
 	return nil
+}
+
+// watched is a secret that can't be worked, for an alert.
+func (d *Daemon) watched(secret string) *rota.Secret {
+	g := d.current.borrow()
+	defer g.release()
+	return g.wired.Watched[secret]
 }
 
 // values is a fingerprint of what a file's references stand for.
