@@ -60,7 +60,7 @@ nothing. --output text says why each action is needed.`,
 	f.StringSliceVar(&o.secrets, "secret", nil, "only what these `secrets` need")
 	f.StringVar(&o.account, "account", "", "the `number` of the account, so that AWS is not asked")
 	f.BoolVar(&o.function, "function", false, "also what a Lambda function needs that runs Rota")
-	f.StringVar(&o.duty.Config, "function-config", "", "where the function's rota.yaml is: an `address` such as s3://bucket/rota.yaml or ssm:/rota/config")
+	f.StringVar(&o.duty.Config, "function-config", "", "where the function's rota.yaml is: an `address` such as s3://bucket/rota.yaml or ssm:///rota/config")
 	f.StringVar(&o.duty.DeadLetters, "dead-letter-queue", "", "the `ARN` of the function's dead letter queue")
 	f.BoolVar(&o.noCreate, "no-create", false, "without what makes a secret that does not exist yet")
 	f.BoolVar(&o.noCheck, "no-check", false, "without what only rota check asks")

@@ -42,14 +42,14 @@ type played struct {
 
 func play(t *testing.T, env map[string]string) *played {
 	p := &played{env: env, now: time.Now().Add(-60 * 24 * time.Hour).Truncate(time.Second)}
-	s, err := awstest.New(awstest.Options{Now: p.clock})
+	s, err := awstest.New(awstest.Options{Now: p.clock, Account: awsAccount, Region: awsRegion})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	s.CreateUser(user)
 	p.cloud = &cloud{t: t, Server: s}
-	id, secret := s.RootCredentials()
+	id, secret := newIdentity(t, s)
 	t.Setenv("AWS_ACCESS_KEY_ID", id)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
 	t.Setenv("AWS_REGION", s.Region())

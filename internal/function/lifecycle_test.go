@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -194,32 +194,51 @@ func TestAConfigurationInTheEnvironment(t *testing.T) {
 	refuse(t, f, `{"action": "create", "username": "other", "secret": "s0"}`, "InvalidConfiguration", "not the access key of user other")
 }
 
-// motoEnv are the variables with which the function speaks to moto: an
-// administrator's, or those of ROTA_TEST_FUNCTION_KEY, "id:secret", for runs
-// under a policy.
-func motoEnv(m *testenv.MotoServer) []string {
-	id, secret, ok := strings.Cut(os.Getenv("ROTA_TEST_FUNCTION_KEY"), ":")
-	if !ok {
-		id, secret = "testing", "testing"
-	}
-	return []string{"AWS_ENDPOINT_URL=" + m.URL, "AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret}
-}
+// resources are those of a printed statement. moto judges by actions alone, and
+// takes the question marks in a secret's ARN for a broken regular expression.
+var resources = regexp.MustCompile(`"Resource": \[[^]]*\]`)
 
-// TestMoto plays the lifecycle against an imitation of AWS by other people.
-func TestMoto(t *testing.T) {
-	m := testenv.Moto(t)
-	env := motoEnv(m)
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(m.URL),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("testing", "testing", "")))
+// motoUser makes a user with policies at moto, and gives its key.
+func motoUser(t *testing.T, users *iam.Client, name string, policies ...string) (id, secret string) {
+	t.Helper()
+	if _, err := users.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name}); err != nil {
+		t.Fatal(err)
+	}
+	for i, policy := range policies {
+		policy = resources.ReplaceAllString(policy, `"Resource": "*"`)
+		_, err := users.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String(fmt.Sprintf("p%d", i)), PolicyDocument: &policy})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, err := users.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: &name})
 	if err != nil {
 		t.Fatal(err)
 	}
-	users, secrets := iam.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
+	return *key.AccessKey.AccessKeyId, *key.AccessKey.SecretAccessKey
+}
+
+// TestMoto plays the lifecycle against an imitation of AWS by other people, which
+// enforces the printed policies.
+func TestMoto(t *testing.T) {
+	m := testenv.Moto(t)
+	as := func(id, secret string) aws.Config {
+		return aws.Config{Region: awsRegion, BaseEndpoint: &m.URL, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
+	}
+	anybody := iam.NewFromConfig(as("AKIAANYBODY000000000", "anything"))
+	id, secret := motoUser(t, anybody, "admin", `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}`)
+	printed, err := policies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, ownSecret := motoUser(t, anybody, identity, printed...)
+	m.EnforceIAM(t)
+	users, secrets := iam.NewFromConfig(as(id, secret)), secretsmanager.NewFromConfig(as(id, secret))
 	if _, err := users.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String(user)}); err != nil {
 		t.Fatal(err)
 	}
 	// moto dates Rota's own test of a key as its last use.
-	f := runtimetest.Deploy(t, append(env, "ROTA_UNUSED_FOR=1ms"), program)
+	f := runtimetest.Deploy(t, []string{"AWS_ENDPOINT_URL=" + m.URL, "AWS_REGION=" + awsRegion, "AWS_ACCESS_KEY_ID=" + own, "AWS_SECRET_ACCESS_KEY=" + ownSecret, "ROTA_UNUSED_FOR=1ms"}, program)
 	for _, event := range []string{"create", "create", "deactivate", "delete"} {
 		succeed(t, f, fmt.Sprintf(`{"action": %q, "username": "cms"}`, event))
 		f.Kill()

@@ -36,13 +36,13 @@ const user = "cms"
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	s, err := awstest.New(awstest.Options{})
+	s, err := awstest.New(awstest.Options{Account: awsAccount, Region: awsRegion})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	s.CreateUser(user)
-	return &cloud{t: t, Server: s, env: s.Env(s.RootCredentials())}
+	return &cloud{t: t, Server: s, env: s.Env(newIdentity(t, s))}
 }
 
 // deploy makes the function with more variables.

@@ -21,7 +21,7 @@ import (
 const (
 	kills    = 110 // at least so many
 	inHand   = 40  // of which at least so many hit a rotation in hand
-	patience = 5 * time.Minute
+	patience = 10 * time.Minute
 )
 
 // tally counts what the kills hit.

@@ -8,7 +8,7 @@ import (
 // Function is what a Lambda function that runs Rota needs beside what its
 // secrets need. Its log is whoever makes the function's.
 type Function struct {
-	// Config is where its rota.yaml is: s3://bucket/key, ssm:/name, or the ARN
+	// Config is where its rota.yaml is: s3://bucket/key, ssm:///name, or the ARN
 	// of either. Empty for one that is packed with the function.
 	Config string
 	// DeadLetters is the ARN of the queue that gets what failed; empty for none.
@@ -30,9 +30,9 @@ func (f Function) Permissions(at Place) ([]Permission, error) {
 		case isObject && strings.Contains(object, "/"):
 			need.Resource = at.bucket(object)
 		case parameter && name != "":
-			need.Resource = at.arn("ssm", "parameter/"+strings.TrimPrefix(name, "/"))
+			need.Resource = at.arn("ssm", "parameter/"+strings.TrimLeft(name, "/"))
 		default:
-			return nil, fmt.Errorf("%s: no place of a configuration (try: s3://bucket/rota.yaml, or ssm:/rota/config)", f.Config)
+			return nil, fmt.Errorf("%s: no place of a configuration (try: s3://bucket/rota.yaml, or ssm:///rota/config)", f.Config)
 		}
 		need.Action = "s3:GetObject"
 		if parameter {

@@ -125,6 +125,7 @@ func TestPlacesOfAFunction(t *testing.T) {
 	for _, c := range []struct{ config, action, resource string }{
 		{"s3://bucket/a/rota.yaml", "s3:GetObject", "arn:aws:s3:::bucket/a/rota.yaml"},
 		{"ssm:/rota/config", "ssm:GetParameter", "arn:aws:ssm:eu-central-1:111122223333:parameter/rota/config"},
+		{"ssm:///rota/config", "ssm:GetParameter", "arn:aws:ssm:eu-central-1:111122223333:parameter/rota/config"},
 		{"ssm:config", "ssm:GetParameter", "arn:aws:ssm:eu-central-1:111122223333:parameter/config"},
 		{"arn:aws:s3:::bucket/rota.yaml", "s3:GetObject", "arn:aws:s3:::bucket/rota.yaml"},
 		{"arn:aws:ssm:eu-west-1:1:parameter/x", "ssm:GetParameter", "arn:aws:ssm:eu-west-1:1:parameter/x"},

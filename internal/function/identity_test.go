@@ -1,0 +1,92 @@
+package function_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"rota/provider/aws/awstest"
+)
+
+// identity is the IAM user as whom the function works in these tests. It may do
+// what rota policy aws prints for it and nothing else.
+const identity = "rota-function"
+
+// files are the secrets of all tests, each file without two for one user.
+var files = []string{
+	accessKeysOf("cms", "cms"), accessKeysOf("cms", "prod/cms"), many(),
+	"  - {name: a, issuer: {connection: db, password: {role: a}}, store: {connection: aws, secrets_manager: {name: db/app}}}\n" +
+		"  - {name: b, issuer: {connection: db, password: {role: b}}, store: {connection: aws, secrets_manager: {name: db/master}}}\n" +
+		"  - {name: c, issuer: {connection: db, password: {role: c}}, store: {connection: aws, secrets_manager: {name: db}}}\n",
+}
+
+func accessKeysOf(user, secret string) string {
+	return fmt.Sprintf("  - {name: %[2]s, issuer: {connection: aws, iam_access_key: {user: %[1]s}}, store: {connection: aws, secrets_manager: {name: %[2]s}}}\n", user, secret)
+}
+
+func many() string {
+	var all strings.Builder
+	for i := range 12 {
+		all.WriteString(accessKeysOf(fmt.Sprintf("u%d", i), fmt.Sprintf("s%d", i)))
+	}
+	return all.String()
+}
+
+// policies are those that rota policy aws prints for the files, for an account.
+var policies = sync.OnceValues(func() ([]string, error) {
+	dir, err := os.MkdirTemp("", "rota-policies")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	var printed []string
+	for i, secrets := range files {
+		path := filepath.Join(dir, fmt.Sprintf("rota-%d.yaml", i))
+		text := "connections:\n  aws: {aws: {region: " + awsRegion + "}}\n  db: {postgres: {host: h, database: d, username: u, password: p}}\n" +
+			"  owner: {sns: {connection: aws, topic_arn: \"arn:aws:sns:" + awsRegion + ":" + awsAccount + ":owner\"}}\ndefaults: {notify: [owner]}\nsecrets:\n" + secrets
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+		cmd := exec.Command(program, "policy", "aws", "--function", "--no-check", "--account", awsAccount, "--config", path)
+		cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+		out, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("rota policy aws: %w: %s", err, out)
+		}
+		printed = append(printed, string(out))
+	}
+	return printed, nil
+})
+
+// The place of both imitations of AWS.
+const (
+	awsRegion  = "eu-central-1"
+	awsAccount = "123456789012"
+)
+
+// newIdentity makes the function's user, and gives its key.
+func newIdentity(t *testing.T, s *awstest.Server) (id, secret string) {
+	t.Helper()
+	if s.Account() != awsAccount || s.Region() != awsRegion {
+		t.Fatalf("the account is %s in %s", s.Account(), s.Region())
+	}
+	all, err := policies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.CreateUser(identity)
+	for _, policy := range all {
+		if err := s.AttachPolicy("arn:aws:iam::"+awsAccount+":user/"+identity, policy); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, secret, err = s.CreateAccessKey(identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id, secret
+}
