@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"rota"
-	"rota/provider/chat"
 	"rota/provider/smtp"
 	"rota/provider/webhook"
 )
@@ -77,15 +76,6 @@ func (w *wiring) smtp(ctx context.Context, name string, c *SMTP) (rota.Notifier,
 		return nil, err
 	}
 	return smtp.New(cfg)
-}
-
-func (w *wiring) chat(ctx context.Context, name string, c *Chat) (rota.Notifier, error) {
-	r := w.reader(ctx)
-	cfg := chat.Config{Name: name, URL: strings.TrimSpace(r.text(c.URL)), Timeout: c.Timeout.Length}
-	if err := r.err(); err != nil {
-		return nil, err
-	}
-	return chat.New(cfg)
 }
 
 // notify checks who is to hear of what.
