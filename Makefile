@@ -22,7 +22,7 @@ build: ## build bin/rota
 .PHONY: lambda
 lambda: ## dist/rota-lambda-{arm64,amd64}.zip: bootstrap for provided.al2023
 	@for arch in arm64 amd64; do \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build $(GOFLAGS_ROTA) -tags lambda -ldflags '$(LDFLAGS)' -o dist/lambda-$$arch/bootstrap ./cmd/rota && \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build $(GOFLAGS_ROTA) -tags lambda,lambda.norpc -ldflags '$(LDFLAGS)' -o dist/lambda-$$arch/bootstrap ./cmd/rota && \
 		$(GO) run $(GOFLAGS_ROTA) ./internal/tools/lambdazip dist/rota-lambda-$$arch.zip dist/lambda-$$arch/bootstrap || exit 1; \
 	done
 

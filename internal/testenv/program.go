@@ -20,7 +20,7 @@ func Program(dir string) (string, error) {
 // ProgramForLambda is Program as make lambda builds it.
 func ProgramForLambda(dir string) (string, error) {
 	program := filepath.Join(dir, "bootstrap")
-	cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda", "-ldflags", "-s -w", "-o", program, "rota/cmd/rota")
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda,lambda.norpc", "-ldflags", "-s -w", "-o", program, "rota/cmd/rota")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build rota for Lambda: %w\n%s", err, out)

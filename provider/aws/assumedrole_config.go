@@ -39,8 +39,7 @@ var (
 	policyARN       = regexp.MustCompile(`^arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy/[\x21-\x7E]+$`)
 	roleSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 	roleExternalID  = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
-	tagKey          = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]{1,128}$`)
-	tagValue        = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]{0,256}$`)
+	tagText         = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]*$`) // of any length: a counted repetition of such classes takes megabytes
 )
 
 // Validate says what STS would refuse. What is empty is not looked at. Every
@@ -98,10 +97,10 @@ func (c AssumedRoleConfig) validateRights() []error {
 		refuse("tags: more than %d", maxTags)
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
-		if !tagKey.MatchString(key) || strings.HasPrefix(strings.ToLower(key), "aws:") {
+		if !isTag(key, 1, 128) || strings.HasPrefix(strings.ToLower(key), "aws:") {
 			refuse("tags: %q can't be a tag's key: 1 to 128 letters, digits, blanks and _.:/=+@-, not beginning with aws:", oneLine(key))
 		}
-		if !tagValue.MatchString(c.Tags[key]) {
+		if !isTag(c.Tags[key], 0, 256) {
 			refuse("tags: the value of %q must be at most 256 letters, digits, blanks and _.:/=+@-", oneLine(key))
 		}
 	}
@@ -116,4 +115,11 @@ func (c AssumedRoleConfig) validateRights() []error {
 func chained(d time.Duration) error {
 	return fmt.Errorf("duration: %s is more than the %s that AWS gives where a role is assumed with another role's credentials (try: duration: 1h, or no chain and no role_arn of the connection)",
 		rota.FormatDuration(d), rota.FormatDuration(ChainedSession))
+}
+
+// isTag tells whether a tag's key or value is of the letters and the length that
+// STS takes.
+func isTag(s string, least, most int) bool {
+	n := utf8.RuneCountInString(s)
+	return n >= least && n <= most && tagText.MatchString(s)
 }

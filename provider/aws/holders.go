@@ -28,7 +28,7 @@ type Holder struct {
 }
 
 var (
-	keyID     = regexp.MustCompile(`AKIA[A-Z0-9]{12,124}`)
+	keyID     = regexp.MustCompile(`AKIA[A-Z0-9]{12,}`)
 	secretKey = regexp.MustCompile(`^[A-Za-z0-9/+=]{40}$`)
 )
 
