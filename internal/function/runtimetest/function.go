@@ -2,10 +2,11 @@ package runtimetest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -27,7 +28,7 @@ type Function struct {
 // Usage is what a process took of the machine.
 type Usage struct {
 	CPU    time.Duration // user and system
-	MaxRSS int64         // bytes
+	MaxRSS int64         // bytes; 0 for one that ended by itself
 	Wall   time.Duration // from the start to the first request for an event
 }
 
@@ -98,6 +99,7 @@ func (f *Function) Kill() {
 	if f.proc == nil {
 		return
 	}
+	rss := maxRSS(f.proc.cmd.Process.Pid)
 	_ = f.proc.cmd.Process.Kill()
 	<-f.proc.ended
 	f.proc.server.mu.Lock()
@@ -105,12 +107,22 @@ func (f *Function) Kill() {
 	f.proc.server.mu.Unlock()
 	f.proc.server.close()
 	state := f.proc.cmd.ProcessState
-	u := Usage{CPU: state.UserTime() + state.SystemTime(), Wall: wall}
-	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
-		u.MaxRSS = r.Maxrss << 10
-	}
-	f.usage = append(f.usage, u)
+	f.usage = append(f.usage, Usage{CPU: state.UserTime() + state.SystemTime(), Wall: wall, MaxRSS: rss})
 	f.proc = nil
+}
+
+// maxRSS is the most memory of a running process, in bytes, 0 where it can't be
+// told. What wait4 tells would not do: it counts the process that forked too,
+// the test.
+func maxRSS(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "\nVmHWM:")
+	var kib int64
+	_, _ = fmt.Sscan(rest, &kib)
+	return kib << 10
 }
 
 // Usage is what each process took that has ended, in their order.
