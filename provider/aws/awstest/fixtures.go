@@ -115,7 +115,7 @@ func (s *Server) SetLastUsed(keyID string, at time.Time, service, region string)
 	defer s.mu.Unlock()
 	delete(s.uses, keyID)
 	if !at.IsZero() {
-		s.uses[keyID] = []use{{at: at.UTC(), service: service, region: region}}
+		s.uses[keyID] = []use{{at: at.UTC().Truncate(clockStep), service: service, region: region}}
 	}
 }
 

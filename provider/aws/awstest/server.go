@@ -156,8 +156,11 @@ func (s *Server) Close() {
 	s.serving.Wait()
 }
 
-// now is the server's clock in UTC, as precise as AWS's JSON dates.
-func (s *Server) now() time.Time { return s.clock().UTC().Truncate(time.Millisecond) }
+// clockStep is how precise AWS's JSON dates are.
+const clockStep = time.Millisecond
+
+// now is the server's clock in UTC.
+func (s *Server) now() time.Time { return s.clock().UTC().Truncate(clockStep) }
 
 // reply is one answer, ready to be written.
 type reply struct {
