@@ -60,7 +60,8 @@ nothing. --output text says why each action is needed.`,
 	f.StringSliceVar(&o.secrets, "secret", nil, "only what these `secrets` need")
 	f.StringVar(&o.account, "account", "", "the `number` of the account, so that AWS is not asked")
 	f.BoolVar(&o.function, "function", false, "also what a Lambda function needs that runs Rota")
-	f.StringVar(&o.duty.Config, "function-config", "", "where the function's rota.yaml is: an `address` such as s3://bucket/rota.yaml or ssm:///rota/config")
+	f.StringVar(&o.duty.Config, "function-config", "", "where the function's rota.yaml is: an `address` such as s3://bucket/rota.yaml or ssm:///rota/config; none, or a path, where it is packed with the function")
+	f.StringSliceVar(&o.duty.Masters, "master-secret", nil, "names or ARNs of `secrets` that others name as their masterarn")
 	f.StringVar(&o.duty.DeadLetters, "dead-letter-queue", "", "the `ARN` of the function's dead letter queue")
 	f.BoolVar(&o.noCreate, "no-create", false, "without what makes a secret that does not exist yet")
 	f.BoolVar(&o.noCheck, "no-check", false, "without what only rota check asks")
@@ -81,8 +82,8 @@ func (a *app) policyAWS(ctx context.Context, o policyOptions) error {
 	if o.account != "" && !accountNumber.MatchString(o.account) {
 		return usage("--account %s: no account's number (try: its twelve digits)", o.account)
 	}
-	if !o.function && o.duty != (aws.Function{}) {
-		return usage("--function-config and --dead-letter-queue are a function's (try: --function)")
+	if !o.function && (o.duty.Config != "" || o.duty.DeadLetters != "" || len(o.duty.Masters) > 0) {
+		return usage("--function-config, --master-secret and --dead-letter-queue are a function's (try: --function)")
 	}
 	file, err := a.loadConfig()
 	if err != nil {

@@ -8,37 +8,42 @@ import (
 // Function is what a Lambda function that runs Rota needs beside what its
 // secrets need. Its log is whoever makes the function's.
 type Function struct {
-	// Config is where its rota.yaml is: s3://bucket/key, ssm:///name, or the ARN
-	// of either. Empty for one that is packed with the function.
+	// Config is where its rota.yaml is, as the function's ROTA_CONFIG says it:
+	// s3://bucket/key or ssm:///name. Empty, or a path, for one that is packed
+	// with the function.
 	Config string
+	// Masters are the names or ARNs of the secrets that others name as their
+	// masterarn: the function logs in with them and changes nothing of them.
+	Masters []string
 	// DeadLetters is the ARN of the queue that gets what failed; empty for none.
 	DeadLetters string
 }
 
 // Permissions are those that concern the function itself, at the place where
-// it runs. An address that is none of the known ones is an error.
+// it runs. An address, a secret or a queue that is none is an error.
 func (f Function) Permissions(at Place) ([]Permission, error) {
 	var needs []Permission
-	if f.Config != "" {
+	if scheme, place, remote := strings.Cut(f.Config, "://"); remote { // else it is packed with the function
 		need := Permission{ID: "ReadConfiguration", Why: "reads rota.yaml when the function starts"}
-		name, parameter := strings.CutPrefix(f.Config, "ssm:")
-		object, isObject := strings.CutPrefix(f.Config, "s3://")
-		switch service := serviceOf(f.Config); {
-		case service == "s3" || service == "ssm":
-			need.Resource = f.Config
-			parameter = service == "ssm"
-		case isObject && strings.Contains(object, "/"):
-			need.Resource = at.bucket(object)
-		case parameter && name != "":
-			need.Resource = at.arn("ssm", "parameter/"+strings.TrimLeft(name, "/"))
+		name := strings.TrimLeft(place, "/")
+		switch {
+		case scheme == "s3" && strings.Contains(place, "/"):
+			need.Action, need.Resource = "s3:GetObject", at.bucket(place)
+		case scheme == "ssm" && name != "":
+			need.Action, need.Resource = "ssm:GetParameter", at.arn("ssm", "parameter/"+name)
 		default:
 			return nil, fmt.Errorf("%s: no place of a configuration (try: s3://bucket/rota.yaml, or ssm:///rota/config)", f.Config)
 		}
-		need.Action = "s3:GetObject"
-		if parameter {
-			need.Action = "ssm:GetParameter"
-		}
 		needs = append(needs, need)
+	}
+	for _, id := range f.Masters {
+		master := &secretStore{cfg: SecretsManagerConfig{Name: id}}
+		if service := serviceOf(id); service != "secretsmanager" && (service != "" || master.exists()) {
+			return nil, fmt.Errorf("%s: no secret (try: a secret's name, or its ARN arn:aws:secretsmanager:…)", id)
+		}
+		needs = append(needs, Permission{ID: "ReadMasters", Resource: master.resource(at)}.each(
+			reason{"secretsmanager:DescribeSecret", "sees which version of the master's secret is current"},
+			reason{"secretsmanager:GetSecretValue", "logs in as the master that a database's secret names (masterarn)"})...)
 	}
 	if f.DeadLetters != "" {
 		if serviceOf(f.DeadLetters) != "sqs" {
@@ -66,11 +71,7 @@ func FunctionPermissions(r Role, at Place) []Permission {
 	if !ok {
 		return nil
 	}
-	arn := s.cfg.Name
-	if !s.exists() {
-		arn = s.arn(at)
-	}
-	return Permission{ID: "NoteIntents", Resource: arn}.each(
+	return Permission{ID: "NoteIntents", Resource: s.resource(at)}.each(
 		reason{"secretsmanager:TagResource", "notes on the secret what the function is about to do"},
 		reason{"secretsmanager:UntagResource", "takes the note off when it is done"})
 }

@@ -124,11 +124,8 @@ func TestPlacesOfAFunction(t *testing.T) {
 	at := PlaceOf(region, "111122223333")
 	for _, c := range []struct{ config, action, resource string }{
 		{"s3://bucket/a/rota.yaml", "s3:GetObject", "arn:aws:s3:::bucket/a/rota.yaml"},
-		{"ssm:/rota/config", "ssm:GetParameter", "arn:aws:ssm:eu-central-1:111122223333:parameter/rota/config"},
 		{"ssm:///rota/config", "ssm:GetParameter", "arn:aws:ssm:eu-central-1:111122223333:parameter/rota/config"},
-		{"ssm:config", "ssm:GetParameter", "arn:aws:ssm:eu-central-1:111122223333:parameter/config"},
-		{"arn:aws:s3:::bucket/rota.yaml", "s3:GetObject", "arn:aws:s3:::bucket/rota.yaml"},
-		{"arn:aws:ssm:eu-west-1:1:parameter/x", "ssm:GetParameter", "arn:aws:ssm:eu-west-1:1:parameter/x"},
+		{"ssm://config", "ssm:GetParameter", "arn:aws:ssm:eu-central-1:111122223333:parameter/config"},
 	} {
 		t.Run(c.config, func(t *testing.T) {
 			needs, err := Function{Config: c.config}.Permissions(at)
@@ -137,10 +134,37 @@ func TestPlacesOfAFunction(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []string{"/etc/rota.yaml", "s3://bucket", "ssm:", "arn:aws:sqs:eu-west-1:1:x"} {
+	for _, packed := range []string{"", "rota.yaml", "/var/task/rota.yaml"} {
+		if needs, err := (Function{Config: packed}).Permissions(at); err != nil || len(needs) > 0 {
+			t.Errorf("%q: %+v, %v", packed, needs, err)
+		}
+	}
+	for _, bad := range []string{"s3://bucket", "ssm://", "https://example.com/rota.yaml"} {
 		if needs, err := (Function{Config: bad}).Permissions(at); err == nil {
 			t.Errorf("%s: %+v", bad, needs)
 		}
+	}
+}
+
+func TestMastersOfAFunction(t *testing.T) {
+	at := PlaceOf(region, "111122223333")
+	const arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db/master-AbC123"
+	for id, resource := range map[string]string{arn: arn, "db/master": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db/master-??????"} {
+		needs, err := Function{Masters: []string{id}}.Permissions(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, n := range needs {
+			got = append(got, n.Action+" "+n.Resource)
+		}
+		want := []string{"secretsmanager:DescribeSecret " + resource, "secretsmanager:GetSecretValue " + resource}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if needs, err := (Function{Masters: []string{"arn:aws:sqs:eu-west-1:1:x"}}).Permissions(at); err == nil {
+		t.Errorf("a queue: %+v", needs)
 	}
 }
 

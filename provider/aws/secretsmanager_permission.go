@@ -2,7 +2,6 @@ package aws
 
 import (
 	"context"
-	"slices"
 	"strings"
 )
 
@@ -11,18 +10,23 @@ func (s *secretStore) On() *Connection { return s.connection }
 
 // Permissions implements [Role].
 func (s *secretStore) Permissions(_ context.Context, at Place) []Permission {
+	resource := s.resource(at)
+	needs := s.needs(resource, at)
 	if s.exists() {
-		return s.needs(s.cfg.Name, at)
+		return needs
 	}
-	arn := s.arn(at)
-	return slices.Concat(s.needs(arn, at), s.needsToCreate(arn))
+	return append(needs, s.needsToCreate(resource)...)
 }
 
 // exists tells whether the secret is given by an ARN, which can't be created.
 func (s *secretStore) exists() bool { return strings.HasPrefix(s.cfg.Name, "arn:") }
 
-// arn is the secret's ARN, which AWS ends in six random characters.
-func (s *secretStore) arn(at Place) string {
+// resource is the secret in a policy: its ARN, which AWS ends in six random
+// characters.
+func (s *secretStore) resource(at Place) string {
+	if s.exists() {
+		return s.cfg.Name
+	}
 	return at.arn("secretsmanager", "secret:"+s.cfg.Name+"-??????")
 }
 
