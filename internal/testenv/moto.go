@@ -2,8 +2,11 @@ package testenv
 
 import (
 	"bytes"
+	_ "embed"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
@@ -26,9 +29,38 @@ type MotoServer struct {
 // Moto starts an empty moto_server and stops it at the test's end.
 func Moto(t testing.TB) *MotoServer {
 	t.Helper()
-	program := VenvProgram(t, "moto_server")
+	return moto(t, nil, VenvProgram(t, "moto_server"))
+}
+
+//go:embed moto_functions.py
+var motoFunctions string
+
+// MotoWithFunctions is [Moto] whose Lambda functions, whatever they are called,
+// are this one. It gets an event and gives the answer, which is an error's
+// unless ok, on another goroutine than the test's.
+func MotoWithFunctions(t testing.TB, invoke func(event []byte) (answer []byte, ok bool)) *MotoServer {
+	t.Helper()
+	functions := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		event, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		answer, ok := invoke(event)
+		if !ok {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = w.Write(answer)
+	}))
+	t.Cleanup(functions.Close)
+	return moto(t, []string{"ROTA_TEST_FUNCTIONS=" + functions.URL}, VenvProgram(t, "python"), "-c", motoFunctions)
+}
+
+// moto starts the server that a command is, with more of the environment.
+func moto(t testing.TB, env []string, command ...string) *MotoServer {
+	t.Helper()
 	for attempt := range 3 { // somebody else may take the port first
-		if m, ok := startMoto(t, program); ok {
+		if m, ok := startMoto(t, env, command); ok {
 			return m
 		}
 		t.Logf("moto_server did not start (attempt %d)", attempt+1)
@@ -37,17 +69,18 @@ func Moto(t testing.TB) *MotoServer {
 	return nil
 }
 
-func startMoto(t testing.TB, program string) (*MotoServer, bool) {
+func startMoto(t testing.TB, env, command []string) (*MotoServer, bool) {
 	t.Helper()
 	port := FreePort(t)
 	m := &MotoServer{URL: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	var output bytes.Buffer
-	cmd := exec.Command(program, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
+	cmd := exec.Command(command[0], slices.Concat(command[1:], []string{"-H", "127.0.0.1", "-p", fmt.Sprint(port)})...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "AWS_") }) // moto reads them too
+	ours := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "AWS_") }) // moto reads them too
+	cmd.Env = slices.Concat(ours, env)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", program, err)
+		t.Fatalf("start %s: %v", command[0], err)
 	}
 	ended := make(chan struct{})
 	go func() {
