@@ -53,7 +53,7 @@ resource "aws_secretsmanager_secret" "this" {
   tags                    = merge(var.tags, { "rota:iam-user" = var.name, "rota:topic" = aws_sns_topic.this.arn })
 
   lifecycle {
-    ignore_changes = [tags["rota:intent"], tags_all["rota:intent"]] # Rota's note of a key that it is making
+    ignore_changes = [tags["rota:intent"]] # Rota's note of a key that it is making
   }
 }
 
