@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"rota/config"
@@ -81,7 +82,29 @@ func (a *app) gatherNeeds(ctx context.Context, roles []config.AWSRole, o policyO
 	default:
 		all = slices.Insert(all, 0, caller)
 	}
-	return all, nil
+	return append(all, onTheWay(all)...), nil
+}
+
+// onTheWay is what roles need that are assumed on the way to another: it is
+// taken from those who need them.
+func onTheWay(all []holderNeeds) []holderNeeds {
+	var roles []holderNeeds
+	for i := range all {
+		all[i].needs = slices.DeleteFunc(all[i].needs, func(p aws.Permission) bool {
+			if !strings.HasPrefix(p.Holder, "arn:") {
+				return false
+			}
+			at := slices.IndexFunc(roles, func(r holderNeeds) bool { return r.name == p.Holder })
+			if at < 0 {
+				at = len(roles)
+				roles = append(roles, holderNeeds{name: p.Holder, title: "role " + p.Holder + ", on the way to another"})
+			}
+			p.Holder = ""
+			roles[at].needs = append(roles[at].needs, p)
+			return true
+		})
+	}
+	return roles
 }
 
 // chosen leaves out what the flags do.

@@ -5,15 +5,14 @@ import "context"
 // On implements [Role].
 func (a *assumedRole) On() *Connection { return a.connection }
 
-// Permissions implements [Role]: on the first role that is assumed. What the
-// roles of a chain need is for their own policies to say.
+// Permissions implements [Role]: to assume the role, for Rota and for each role
+// on the way.
 func (a *assumedRole) Permissions(context.Context, Place) []Permission {
-	first, needs := a.cfg.RoleARN, []reason{{"sts:AssumeRole", "makes the next session"}}
-	switch {
-	case len(a.cfg.Chain) > 0:
-		first = a.cfg.Chain[0]
-	case len(a.cfg.Tags) > 0:
-		needs = append(needs, reason{"sts:TagSession", "gives the session its tags"})
+	needs := alongChain(Permission{ID: "AssumeRole", Action: "sts:AssumeRole", Why: "makes the next session"}, a.cfg.Chain, a.cfg.RoleARN)
+	if len(a.cfg.Tags) > 0 { // whoever makes the session tags it
+		last := needs[len(needs)-1]
+		last.Action, last.Why = "sts:TagSession", "gives the session its tags"
+		needs = append(needs, last)
 	}
-	return Permission{ID: "AssumeRole", Resource: first}.each(needs...)
+	return needs
 }

@@ -67,7 +67,8 @@ type Config struct {
 type Connection struct {
 	name   string
 	region string
-	role   string // the role that was configured, "" for none
+	role   string   // the role that was configured, "" for none
+	chain  []string // the roles that are assumed on the way to it
 	budget *budget
 
 	externalID string        // that goes with the role
@@ -145,6 +146,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		name:       name,
 		region:     loaded.Region,
 		role:       cfg.RoleARN,
+		chain:      cfg.Chain,
 		externalID: cfg.ExternalID,
 		patience:   backoff,
 		budget:     calls,

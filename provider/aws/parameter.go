@@ -189,6 +189,5 @@ func (p *parameter) Preflight(ctx context.Context) []rota.Finding {
 	case now != nil:
 		f.Detail = fmt.Sprintf("a %s, in version %d", now.Type, now.Version)
 	}
-	resource := "arn:" + partition(me.arn) + ":ssm:" + p.connection.region + ":" + me.account + ":" + p.resource()
-	return append(append(findings, f), p.connection.permissions(ctx, me, p.needs(resource))...)
+	return append(append(findings, f), p.connection.permissions(ctx, me, p.Permissions(ctx, p.connection.placeOf(me)))...)
 }

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +23,8 @@ type Permission struct {
 	Why string
 	// For is when it is needed. The zero value is every rotation.
 	For Occasion
-	// Holder says who else than Rota needs it. Empty means Rota.
+	// Holder says who else than Rota needs it: the ARN of a role on the way to
+	// another, or words. Empty means Rota.
 	Holder string
 }
 
@@ -94,6 +96,30 @@ func (p Place) arn(service, resource string) string {
 		region = ""
 	}
 	return strings.Join([]string{"arn", p.Partition, service, region, p.Account, resource}, ":")
+}
+
+// useOfKey is a permission on a KMS key, by its id, ARN or alias, through a
+// service only. An alias is no resource of the actions that need it: all keys
+// are, on the condition that they have it.
+func (p Place) useOfKey(id, service string) Permission {
+	need := Permission{
+		ID:        "UseKeys",
+		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {service + "." + p.Region + "." + p.domain()}}},
+	}
+	_, name, isARN := strings.Cut(id, ":alias/")
+	if !isARN {
+		name, _ = strings.CutPrefix(id, "alias/")
+	}
+	switch {
+	case isARN, strings.HasPrefix(id, "alias/"):
+		need.Resource = p.arn("kms", "key/*")
+		need.Condition["ForAnyValue:StringEquals"] = map[string][]string{"kms:ResourceAliases": {"alias/" + name}}
+	case strings.HasPrefix(id, "arn:"):
+		need.Resource = id
+	default:
+		need.Resource = p.arn("kms", "key/"+id)
+	}
+	return need
 }
 
 // domain is what host names of the partition end in.
@@ -168,13 +194,25 @@ func AccountIn(arn string) (string, bool) {
 }
 
 // CallerPermissions are what whoever runs Rota needs for the connection
-// itself: to assume its role.
+// itself: to assume its role. Where roles are assumed on the way to it, each
+// needs to assume the next.
 func (c *Connection) CallerPermissions() []Permission {
 	if c.role == "" {
 		return nil
 	}
-	return []Permission{{ID: "AssumeRoles", Action: "sts:AssumeRole", Resource: c.role,
-		Why: "works as this role for connection " + c.name}}
+	return alongChain(Permission{ID: "AssumeRoles", Action: "sts:AssumeRole", Why: "works as this role for connection " + c.name}, c.chain, c.role)
+}
+
+// alongChain is a permission on the first role of a chain, and for each role on
+// the way on the next one, to its end.
+func alongChain(p Permission, chain []string, end string) []Permission {
+	var needs []Permission
+	for _, role := range append(slices.Clone(chain), end) {
+		p.Resource = role
+		needs = append(needs, p)
+		p.Holder, p.Why = role, "goes on to the next role"
+	}
+	return needs
 }
 
 // CheckPermissions are what rota check needs to find out by itself whether

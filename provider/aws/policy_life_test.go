@@ -71,13 +71,14 @@ func newStage(t *testing.T, e *env, change func(role, caller *Policy)) *stage {
 	issuer := c.AccessKeys(AccessKeysConfig{User: e.user(t)})
 	store := c.SecretsManager(SecretsManagerConfig{Name: secretName(), Tags: map[string]string{"team": "cms"}})
 	notifier := c.Topic(e.topic(t))
+	target := c.Parameter(ParameterConfig{Name: "/rota/" + uuid.NewString()[:8]})
 	s.secret = &rota.Secret{
-		Name: "prod/cms", Issuer: issuer, Store: store, Notifiers: []rota.Notifier{notifier},
+		Name: "prod/cms", Issuer: issuer, Store: store, Targets: []rota.Target{target}, Notifiers: []rota.Notifier{notifier},
 		Policy: rota.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day, UnusedFor: 7 * rota.Day, MaxAttempts: 2},
 	}
 	account, _ := AccountIn(roleARN)
 	needs := c.CheckPermissions()
-	for _, part := range []any{issuer, store, notifier} {
+	for _, part := range []any{issuer, store, target, notifier} {
 		needs = append(needs, part.(Role).Permissions(t.Context(), c.PlaceIn(account))...)
 	}
 	s.least, s.caller = NewPolicy(needs, false), NewPolicy(c.CallerPermissions(), false)
@@ -267,6 +268,37 @@ func TestLeastPolicyIsForItsOwnResourcesOnly(t *testing.T) {
 			})
 			if _, denied, _ := s.live(t); len(denied) == 0 {
 				t.Errorf("what is allowed on %v was done elsewhere", st.Resource)
+			}
+		})
+	}
+}
+
+// TestLeastPoliciesAlongAChain logs in over a role on the way to another, each
+// with the least policy, and fails without any of them.
+func TestLeastPoliciesAlongAChain(t *testing.T) {
+	for _, lacks := range []string{"", "the caller's", "that of the role on the way"} {
+		t.Run("without "+lacks, func(t *testing.T) {
+			e := startAWSTest(t, awstest.Options{})
+			user, hop, end := e.user(t), e.server.CreateRole("hop"), e.server.CreateRole("rota", "secretsmanager:*")
+			id, secret, err := e.server.CreateAccessKey(user)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := e.connect(t, Config{AccessKeyID: id, SecretAccessKey: secret, Chain: []string{hop}, RoleARN: end})
+			for _, need := range c.CallerPermissions() {
+				holder, whose := need.Holder, "that of the role on the way"
+				if need.Holder = ""; holder == "" {
+					holder, whose = "arn:aws:iam::"+e.server.Account()+":user/"+user, "the caller's"
+				}
+				if whose == lacks {
+					continue
+				}
+				if err := e.server.AttachPolicy(holder, text(t, NewPolicy([]Permission{need}, false))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.LogIn(t.Context()); (err != nil) != (lacks != "") {
+				t.Errorf("log in: %v", err)
 			}
 		})
 	}

@@ -168,6 +168,33 @@ func TestMastersOfAFunction(t *testing.T) {
 	}
 }
 
+func TestKeysOfParameters(t *testing.T) {
+	at := PlaceOf(region, "111122223333")
+	for _, c := range []struct{ name, kind, tier, want string }{
+		{"a standard one", "SecureString", "", "kms:Decrypt kms:Encrypt"},
+		{"an advanced one", "SecureString", "Advanced", "kms:Decrypt kms:GenerateDataKey"},
+		{"one or the other", "SecureString", "Intelligent-Tiering", "kms:Decrypt kms:Encrypt kms:GenerateDataKey"},
+		{"in the clear", "String", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := &parameter{cfg: ParameterConfig{Name: "/x", KeyID: "alias/app", Type: c.kind, Tier: c.tier}}
+			var got []string
+			for _, need := range p.Permissions(t.Context(), at) {
+				if !strings.HasPrefix(need.Action, "kms:") {
+					continue
+				}
+				got = append(got, need.Action)
+				if via := need.Condition["StringEquals"]["kms:ViaService"]; !slices.Equal(via, []string{"ssm.eu-central-1.amazonaws.com"}) {
+					t.Errorf("%s via %v", need.Action, via)
+				}
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("got %v, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestKeysOfSecrets(t *testing.T) {
 	at := PlaceOf(region, "111122223333")
 	for _, c := range []struct{ name, key, resource, alias string }{

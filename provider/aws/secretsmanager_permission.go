@@ -53,29 +53,9 @@ func (s *secretStore) needsToCreate(secret string) []Permission {
 	return Permission{ID: "CreateSecrets", Resource: secret, For: ToCreate}.each(reasons...)
 }
 
-// needsOfKey are the permissions to encrypt with the secret's own KMS key,
-// through Secrets Manager only. An alias is no resource of these actions: all
-// keys are, on the condition that they have it.
+// needsOfKey are the permissions to encrypt with the secret's own KMS key.
 func (s *secretStore) needsOfKey(at Place) []Permission {
-	id := s.cfg.KMSKeyID
-	need := Permission{
-		ID:        "UseKeys",
-		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {"secretsmanager." + at.Region + "." + at.domain()}}},
-	}
-	_, name, isARN := strings.Cut(id, ":alias/")
-	if !isARN {
-		name, _ = strings.CutPrefix(id, "alias/")
-	}
-	switch {
-	case isARN, strings.HasPrefix(id, "alias/"):
-		need.Resource = at.arn("kms", "key/*")
-		need.Condition["ForAnyValue:StringEquals"] = map[string][]string{"kms:ResourceAliases": {"alias/" + name}}
-	case strings.HasPrefix(id, "arn:"):
-		need.Resource = id
-	default:
-		need.Resource = at.arn("kms", "key/"+id)
-	}
-	return need.each(
+	return at.useOfKey(s.cfg.KMSKeyID, "secretsmanager").each(
 		reason{"kms:Decrypt", "reads the secret that this key encrypts, through Secrets Manager"},
 		reason{"kms:GenerateDataKey", "stores a version that this key encrypts, through Secrets Manager"})
 }

@@ -68,19 +68,26 @@ func (t *topic) Notify(ctx context.Context, e rota.Event) error {
 // Preflight implements [rota.Preflighter].
 func (t *topic) Preflight(ctx context.Context) []rota.Finding {
 	check := "topic " + t.arn
-	_, err := t.connection.sns.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &t.arn}, t.inRegion)
+	me, err := t.connection.identity(ctx)
+	if err != nil {
+		return []rota.Finding{failed(check, t.connection.fail("get caller identity", err))}
+	}
+	var findings []rota.Finding
+	_, err = t.connection.sns.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &t.arn}, t.inRegion)
 	switch {
 	case isDenied(codeOf(err)): // publishing does without it
-		return []rota.Finding{{Warning: true, Check: check, Detail: "Rota may not look at it",
-			Hint: "allow sns:GetTopicAttributes to Rota for this check, and see to it that it may sns:Publish"}}
+		findings = append(findings, rota.Finding{Warning: true, Check: check, Detail: "Rota may not look at it",
+			Hint: "allow sns:GetTopicAttributes to Rota for this check"})
 	case err != nil:
 		f := failed(check, t.connection.fail("look at topic "+t.arn, err))
 		if f.Hint == "" {
 			f.Hint = "the right topic_arn in rota.yaml, or: aws sns create-topic --name " + t.arn[strings.LastIndexByte(t.arn, ':')+1:]
 		}
-		return []rota.Finding{f}
+		return append(findings, f)
+	default:
+		findings = append(findings, rota.Finding{OK: true, Check: check, Detail: "exists"})
 	}
-	return []rota.Finding{{OK: true, Check: check, Detail: "exists; whether Rota may publish shows with the first message"}}
+	return append(findings, t.connection.permissions(ctx, me, t.Permissions(ctx, t.connection.placeOf(me)))...)
 }
 
 // inRegion sends the call to the topic's own region.

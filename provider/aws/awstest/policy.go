@@ -83,6 +83,8 @@ func (s *Server) target(x *exchange) (action, resource string) {
 		return action, x.form.Get("TopicArn")
 	case "secretsmanager":
 		return action, s.secretTarget(x)
+	case "ssm":
+		return action, "arn:aws:ssm:" + s.region + ":" + s.account + ":parameter/" + strings.TrimPrefix(x.args.Name, "/")
 	case "s3":
 		arn := "arn:aws:s3:::" + x.bucket
 		switch x.action {
