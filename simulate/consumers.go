@@ -147,7 +147,7 @@ func (s *subject) excused(c *consumer) bool {
 // time: faults or people were in the way for longer than it lived.
 func (s *subject) outlived(c *consumer) bool {
 	end := c.credential.ExpiresAt()
-	return !s.now.Before(end) && (s.w.faulty(s.now) || s.w.faulty(s.now.Add(-patience-s.traits.Lifetime)))
+	return !s.now.Before(end) && s.w.faultySince(s.now.Add(-patience-s.traits.Lifetime), s.now)
 }
 
 // probeAll lets every consumer log in, after something changed at the issuer.

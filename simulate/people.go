@@ -126,6 +126,7 @@ func (s *subject) loseFolder(context.Context) {
 		s.truth.abandoned[id] = true
 	}
 	s.journal.Reset()
+	s.truth.lostAt = s.now
 	s.people.resets++
 	s.truth.progress, s.truth.nextAt, s.truth.fence, s.truth.fails = rota.Progress{}, time.Time{}, 0, 0
 }

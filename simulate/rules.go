@@ -37,7 +37,8 @@ type truth struct {
 	served    string
 	// currentSince is when AWSCURRENT last moved.
 	currentSince time.Time
-	gap          bool // without overlap: set, and not yet taken up everywhere
+	lostAt       time.Time // when the data folder was last lost
+	gap          bool      // without overlap: set, and not yet taken up everywhere
 	issuerAt     time.Time
 
 	pendingValue   rota.Credential

@@ -91,8 +91,10 @@ func (s *subject) alert(ctx context.Context) {
 	if !ok || late || s.truth.foreign[s.truth.current] {
 		return
 	}
-	if s.truth.currentSince.After(due) {
-		due = s.truth.currentSince
+	for _, known := range []time.Time{s.truth.currentSince, s.truth.lostAt} { // since when Rota could know
+		if known.After(due) {
+			due = known
+		}
 	}
 	if after := due.Add(s.policy.WithDefaults().LateAfter + rota.Day); s.now.After(after) {
 		s.violate(13, "it is due since %s and nobody was alerted", stamp(due))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"rota"
@@ -74,16 +75,11 @@ func newWorld(o Options) (*world, error) {
 }
 
 // faulty tells whether faults and people strike at that moment.
-func (w *world) faulty(t time.Time) bool {
-	if w.options.Faults < 0 {
-		return false
-	}
-	for _, p := range w.phases {
-		if p.has(t) {
-			return true
-		}
-	}
-	return false
+func (w *world) faulty(t time.Time) bool { return w.faultySince(t, t) }
+
+// faultySince tells whether they struck at any moment from one to another.
+func (w *world) faultySince(from, to time.Time) bool {
+	return w.options.Faults >= 0 && slices.ContainsFunc(w.phases, func(p phase) bool { return !p.from.After(to) && p.to.After(from) })
 }
 
 // upAt is the first moment from t on at which the daemon runs.
