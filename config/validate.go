@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rota"
+	"rota/provider/aws"
 )
 
 // validator checks what the parts of a file say about one another. Parts that
@@ -93,7 +94,7 @@ func (v *validator) connection(name string, c *Connection) {
 		}
 	case c.SNS != nil:
 		v.reference(c.SNS.Connection, path+".sns.connection", kindAWS)
-		if arn, plain := c.SNS.TopicARN.literal(); plain && arn != "" && (!strings.HasPrefix(arn, "arn:") || strings.Count(arn, ":") != 5) {
+		if arn, plain := c.SNS.TopicARN.literal(); plain && arn != "" && !aws.IsTopic(arn) {
 			v.add(c.SNS.TopicARN.At, "try: arn:aws:sns:eu-central-1:111122223333:rotations", "%s.sns.topic_arn: not a topic's ARN", path)
 		}
 	case c.Command != nil:

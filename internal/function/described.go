@@ -86,6 +86,8 @@ func (inv *invocation) fields(entry aws.Entry) (rota.FieldMap, error) {
 	switch {
 	case (id == "") != (secret == ""):
 		return rota.FieldMap{}, &configError{fmt.Errorf("secret %s: the tags %s and %s go together", entry.Name, accessKeyTag, secretKeyTag)}
+	case id != "" && id == secret:
+		return rota.FieldMap{}, &configError{fmt.Errorf("secret %s: the tags %s and %s name the same field (try: two names)", entry.Name, accessKeyTag, secretKeyTag)}
 	case id == "":
 		id, secret = pairs[0][0], pairs[0][1]
 		for _, p := range pairs {

@@ -37,6 +37,9 @@ func (inv *invocation) postgres(ctx context.Context, s *rota.Secret, entry aws.E
 	s.Store = inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields})
 	user, master := entry.Values.Field("username"), entry.Values.Field("masterarn")
 	if master == "" {
+		if err := missing(entry, "password"); err != nil {
+			return err
+		}
 		s.Issuer, err = postgres.Own(entry.Name, cfg, postgres.OwnConfig{Role: user, Rules: inv.settings.rules, Known: stored(s.Store)})
 		return wrong(err)
 	}

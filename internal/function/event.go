@@ -28,6 +28,11 @@ type lifecycleEvent struct {
 	Action   string `json:"action"`
 	Username string `json:"username"`
 	Secret   string `json:"secret"` // defaults to Username
+	// AfterDays is how many days, by the calendar in UTC, must have passed: since
+	// the current key was made, for a deletion since the previous one was switched
+	// off. Before that there is nothing to do. So a schedule can ask every day,
+	// and what failed or was held is tried again on the next.
+	AfterDays *int `json:"after_days"`
 }
 
 // sweepEvent asks for all that is due, of one secret or of all.
@@ -57,7 +62,7 @@ var steps = map[string]rota.Step{
 // actions are what a lifecycle event may ask for.
 var actions = map[string]rota.Step{"create": rota.Create, "deactivate": rota.Deactivate, "delete": rota.Delete}
 
-const known = `known are a step of Secrets Manager's rotation (SecretId, ClientRequestToken, Step), {"action": "create", "deactivate" or "delete", "username": …}, ` +
+const known = `known are a step of Secrets Manager's rotation (SecretId, ClientRequestToken, Step), {"action": "create", "deactivate" or "delete", "username": …} with "secret" and "after_days" where wanted, ` +
 	`{"action": "run"}, a schedule's event, and none at all where IAM_USER_NAME is set`
 
 // eventError is an event that asks for nothing that Rota knows. It names the
@@ -166,11 +171,14 @@ func (r reader) action() (event, error) {
 	if _, ok := actions[e.Action]; !ok {
 		return nil, r.refuse("its action is none of create, deactivate, delete and run")
 	}
-	if err := r.only("action", "username", "secret"); err != nil {
+	if err := r.only("action", "username", "secret", "after_days"); err != nil {
 		return nil, err
 	}
 	if e.Username == "" {
 		return nil, r.refuse("an action has a username")
+	}
+	if e.AfterDays != nil && *e.AfterDays < 0 {
+		return nil, r.refuse("after_days is less than 0")
 	}
 	return e, nil
 }

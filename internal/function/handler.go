@@ -1,6 +1,7 @@
 package function
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -104,19 +105,18 @@ func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) 
 	defer inv.end()
 	switch e := e.(type) {
 	case rotationEvent:
-		return inv.rotate(ctx, e)
+		return inv.telling(ctx, e.SecretID, func() (any, error) { return inv.rotate(ctx, e) })
 	case lifecycleEvent:
-		return inv.lifecycle(ctx, e)
+		return inv.telling(ctx, cmp.Or(e.Secret, e.Username), func() (any, error) { return inv.lifecycle(ctx, e) })
 	case sweepEvent:
-		if h.settings.user != "" && e.Action == "" {
-			return inv.single(ctx)
+		if h.settings.user == "" || e.Action != "" {
+			return inv.sweep(ctx, e)
 		}
-		return inv.sweep(ctx, e)
 	}
-	if h.settings.user != "" {
-		return inv.single(ctx)
+	if h.settings.user == "" {
+		return nil, &eventError{reason: "it is empty, and the environment names no user"}
 	}
-	return nil, &eventError{reason: "it is empty, and the environment names no user"}
+	return inv.telling(ctx, cmp.Or(h.settings.secret, h.settings.user), func() (any, error) { return inv.single(ctx) })
 }
 
 // typeOf is the error's type for Lambda, by which alarms and logs are filtered.

@@ -24,6 +24,7 @@ type invocation struct {
 	wired   *config.Wired
 	journal *journal
 	metrics *metrics
+	topics  []rota.Notifier // who hears of a failure that no turn tells of
 	closers []func()
 }
 
@@ -50,6 +51,9 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 		h.connection = c
 	}
 	inv.aws = h.connection
+	if h.settings.topic != "" {
+		inv.topics = append(inv.topics, inv.aws.Topic(h.settings.topic))
+	}
 	if !h.settings.configured() {
 		return inv, nil
 	}
@@ -75,18 +79,38 @@ func (inv *invocation) end() {
 }
 
 // join tells the journal of a secret, and the owner's topics of what happens to
-// it: that of the function, and the secret's own, "" for none.
+// it: that of the function, and the secret's own, "" for none. An own topic is
+// that of the only secret of the invocation.
 func (inv *invocation) join(s *rota.Secret, own string) {
-	for _, arn := range []string{inv.settings.topic, own} {
-		if arn == "" {
-			continue
-		}
-		topic := inv.aws.Topic(arn)
+	if own != "" && own != inv.settings.topic {
+		inv.topics = append(inv.topics, inv.aws.Topic(own))
+	}
+	for _, topic := range inv.topics {
 		if !slices.ContainsFunc(s.Notifiers, func(n rota.Notifier) bool { return n.Name() == topic.Name() }) {
 			s.Notifiers = append(s.Notifiers, topic)
 		}
 	}
 	inv.journal.add(s)
+}
+
+// telling does what an event asks of one secret. What fails before a turn could
+// tell of it, the owner hears of all the same.
+func (inv *invocation) telling(ctx context.Context, secret string, do func() (any, error)) (any, error) {
+	out, err := do()
+	if err == nil || inv.journal.troubled() {
+		return out, err
+	}
+	inv.metrics.add(secret, "StepsFailed", 1)
+	e := rota.Event{ID: cmp.Or(inv.id, uuid.NewString()), Kind: rota.Failed, Secret: secret, At: inv.Now().UTC(), Reason: err.Error()}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin*3/4) // the time may be over
+	defer cancel()
+	for _, topic := range inv.topics {
+		if told := topic.Notify(ctx, e); told != nil {
+			inv.metrics.add(secret, "NotNotified", 1)
+			inv.Log.WarnContext(ctx, "the owner could not be told", "secret", secret, "topic", topic.Name(), "error", told)
+		}
+	}
+	return out, err
 }
 
 // rotator carries out steps. What it makes first is named after the invocation,

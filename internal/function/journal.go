@@ -45,6 +45,18 @@ func (j *journal) add(s *rota.Secret) {
 	j.secrets[s.Name] = &kept{tags: tags}
 }
 
+// troubled tells whether a turn told of a hold or a failure.
+func (j *journal) troubled() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, k := range j.secrets {
+		if k.progress.Trouble != "" {
+			return true
+		}
+	}
+	return false
+}
+
 func (j *journal) of(secret string) *kept {
 	j.mu.Lock()
 	defer j.mu.Unlock()

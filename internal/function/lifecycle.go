@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -18,7 +19,13 @@ type heldError struct {
 	d      rota.Decision
 }
 
-func (e *heldError) Error() string { return e.secret + ": " + e.d.Reason }
+func (e *heldError) Error() string {
+	return e.secret + ": " + commandHint.ReplaceAllString(e.d.Reason, "")
+}
+
+// commandHint is a hint at the command line, which has no rota.yaml to work on
+// where events say what is to be done.
+var commandHint = regexp.MustCompile(` \(try: rota [^)]*\)`)
 
 // lifecycle carries out one act on the access keys of a user.
 func (inv *invocation) lifecycle(ctx context.Context, e lifecycleEvent) (any, error) {
@@ -30,7 +37,7 @@ func (inv *invocation) lifecycle(ctx context.Context, e lifecycleEvent) (any, er
 	if err != nil {
 		return nil, err
 	}
-	return inv.force(ctx, s, actions[e.Action])
+	return inv.force(ctx, s, actions[e.Action], e.AfterDays)
 }
 
 // ofUser is the secret with a user's access key: as the configuration has it,
@@ -74,12 +81,17 @@ func (inv *invocation) isOf(s *rota.Secret, user string) error {
 }
 
 // force has a step taken ahead of the policy's dates, and comes back when it is
-// done or held.
-func (inv *invocation) force(ctx context.Context, s *rota.Secret, step rota.Step) (any, error) {
+// done or held. With afterDays it does nothing before that many have passed.
+func (inv *invocation) force(ctx context.Context, s *rota.Secret, step rota.Step, afterDays *int) (any, error) {
 	rotator := inv.rotator()
 	state, seen, err := rotator.Observe(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+	if afterDays != nil {
+		if why := tooEarly(state, step, *afterDays, inv.Now()); why != "" {
+			return answer{Secret: s.Name, Reason: why}, nil
+		}
 	}
 	if made, ok := rota.FindID(state.Contents.Versions, inv.version()); ok && step == rota.Create && !made.Has(rota.Pending) {
 		return answer{Secret: s.Name, Version: made.ID, Reason: "this event made it before"}, nil
@@ -89,23 +101,45 @@ func (inv *invocation) force(ctx context.Context, s *rota.Secret, step rota.Step
 			return nil, err
 		}
 	}
-	var done []rota.Decision
+	var taken []rota.Decision
 	for {
 		result, err := rotator.Advance(ctx, s, rota.Options{Force: step})
-		done = append(done, result.Done...)
+		taken = append(taken, result.Done...)
 		inv.metrics.result(result, inv.Now())
 		switch {
 		case err != nil:
 			return nil, err
-		case result.Last.Hold != rota.NotHeld && !slices.ContainsFunc(done, is(wanted(step))):
+		case result.Last.Hold != rota.NotHeld && !slices.ContainsFunc(taken, is(wanted(step))):
 			return nil, &heldError{s.Name, result.Last}
-		case step != rota.Create || slices.ContainsFunc(done, is(rota.Promote)):
-			return answer{Secret: s.Name, Version: result.Status.Version, Done: done, Reason: result.Last.Reason}, nil
+		case len(taken) == 0 && step != rota.Create:
+			return answer{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
+		case step != rota.Create || slices.ContainsFunc(taken, is(rota.Promote)):
+			return answer{Secret: s.Name, Version: result.Status.Version, Done: stepsDone(taken)}, nil
 		}
 		if err := inv.await(ctx, result.Last.At); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", s.Name, result.Last.Reason, err)
 		}
 	}
+}
+
+// tooEarly says why a step is not to be taken yet, "" where it is. A key that
+// was never made is not too young to be made.
+func tooEarly(state rota.State, step rota.Step, days int, now time.Time) string {
+	since, what := time.Time{}, "the current key was made"
+	if current, ok := rota.Find(state.Contents.Versions, rota.Current); ok {
+		since = current.CreatedAt
+	}
+	if step == rota.Delete {
+		if _, off := rota.Find(state.Contents.Versions, rota.Deactivated); !off {
+			return "the previous key, if there is one, is not switched off yet"
+		}
+		since, what = state.Contents.ChangedAt, "the previous key was switched off"
+	}
+	const day = 24 * time.Hour
+	if since.IsZero() || now.UTC().Truncate(day).Sub(since.UTC().Truncate(day)) >= time.Duration(days)*day {
+		return ""
+	}
+	return fmt.Sprintf("%s on %s, and after_days is %d", what, since.UTC().Format(time.DateOnly), days)
 }
 
 // wanted is the step after which what was asked for is done.

@@ -10,14 +10,26 @@ import (
 
 // answer is what the function gives back: names and reasons, never a value.
 type answer struct {
-	Secret  string          `json:"secret,omitempty"`
-	Version string          `json:"version,omitempty"`
-	Done    []rota.Decision `json:"done,omitempty"`
-	Reason  string          `json:"reason,omitempty"`
+	Secret  string `json:"secret,omitempty"`
+	Version string `json:"version,omitempty"`
+	Done    []done `json:"done,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 }
 
-func answerOf(r rota.Result) answer {
-	return answer{Secret: r.Secret, Version: r.Last.Version, Done: r.Done, Reason: r.Last.Reason}
+// done is a step that was taken.
+type done struct {
+	Step       rota.Step `json:"step"`
+	Version    string    `json:"version,omitempty"`
+	Credential string    `json:"credential,omitempty"` // the issuer's public name
+	Reason     string    `json:"reason,omitempty"`
+}
+
+func stepsDone(decisions []rota.Decision) []done {
+	var all []done
+	for _, d := range decisions {
+		all = append(all, done{d.Step, d.Version, d.Credential, d.Reason})
+	}
+	return all
 }
 
 // rotate carries out one step of Secrets Manager's own rotation.
@@ -37,5 +49,5 @@ func (inv *invocation) rotate(ctx context.Context, e rotationEvent) (any, error)
 	}
 	result, err := inv.rotator().Drive(ctx, s, rota.DriveRequest{Step: steps[e.Step], Version: e.ClientRequestToken, Adopt: inv.settings.adopt})
 	inv.metrics.result(result, inv.Now())
-	return answerOf(result), err
+	return answer{Secret: result.Secret, Version: result.Last.Version, Done: stepsDone(result.Done), Reason: result.Last.Reason}, err
 }

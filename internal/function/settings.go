@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rota"
+	"rota/provider/aws"
 )
 
 // settings are what the environment says. Nothing in them is a secret.
@@ -77,6 +78,12 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 	}
 	if (s.accessKeyField == "") != (s.secretKeyField == "") {
 		errs = append(errs, errors.New("ROTA_ACCESS_KEY_FIELD and ROTA_SECRET_KEY_FIELD go together"))
+	}
+	if s.accessKeyField != "" && s.accessKeyField == s.secretKeyField {
+		errs = append(errs, errors.New("ROTA_ACCESS_KEY_FIELD and ROTA_SECRET_KEY_FIELD name the same field (try: two names)"))
+	}
+	if s.topic != "" && !aws.IsTopic(s.topic) {
+		errs = append(errs, errors.New("SNS_TOPIC_ARN is no topic's ARN (try: arn:aws:sns:eu-central-1:111122223333:rotations)"))
 	}
 	if s.secret != "" && s.user == "" {
 		errs = append(errs, errors.New("SECRET_NAME without a user (try: IAM_USER_NAME)"))

@@ -13,5 +13,5 @@ func (inv *invocation) single(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return inv.force(ctx, s, actions["create"])
+	return inv.force(ctx, s, actions["create"], nil)
 }

@@ -29,5 +29,8 @@ func Start(ctx context.Context, stdout, stderr io.Writer) {
 		refused := fmt.Errorf("the function's settings: %w", err)
 		h = &Handler{Options: Options{Log: log}, refused: refused}
 	}
+	// The runtime repeats each error, which the log has, as plain text by way of
+	// the package log, and so by the default logger.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	lambda.StartWithOptions(h.Handle, lambda.WithContext(ctx))
 }

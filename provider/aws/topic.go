@@ -29,6 +29,12 @@ var (
 	_ rota.Preflighter = (*topic)(nil)
 )
 
+// IsTopic tells whether a text is the ARN of an SNS topic.
+func IsTopic(arn string) bool {
+	parts := strings.Split(arn, ":")
+	return serviceOf(arn) == "sns" && len(parts) == 6 && parts[3] != "" && parts[4] != "" && parts[5] != ""
+}
+
 // Topic is the notifier that publishes to an SNS topic, in the topic's region.
 func (c *Connection) Topic(arn string) rota.Notifier { return &topic{connection: c, arn: arn} }
 

@@ -1,0 +1,108 @@
+package function_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTheOwnerHearsOfEveryFailure has events fail before any turn begins.
+func TestTheOwnerHearsOfEveryFailure(t *testing.T) {
+	for name, event := range map[string]string{
+		"a user that is not there":   `{"action": "create", "username": "nobody"}`,
+		"a secret that is not there": stepEvent("nothing", "6b29fc40-ca47-4067-b31d-00dd010662da", "createSecret"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCloud(t)
+			topic := c.CreateTopic("owner")
+			f := c.deploy("SNS_TOPIC_ARN=" + topic)
+			if f.Invoke(event).Err() == nil {
+				t.Fatal("it succeeded")
+			}
+			f.Kill() // so that all output is there
+			if n := len(c.Published(topic)); n != 1 {
+				t.Errorf("the owner got %d messages, want 1", n)
+			}
+			if !strings.Contains(f.Output(), `"StepsFailed":1`) {
+				t.Errorf("no metric:\n%s", f.Output())
+			}
+			for line := range strings.Lines(f.Output()) {
+				if !strings.HasPrefix(line, "{") {
+					t.Errorf("a line is no JSON: %s", line)
+				}
+			}
+		})
+	}
+}
+
+func TestBadSettingsAreRefusedBeforeAnything(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  string
+		want string
+	}{
+		"one name for both fields": {"ROTA_ACCESS_KEY_FIELD=a ROTA_SECRET_KEY_FIELD=a", "the same field"},
+		"no topic's ARN":           {"SNS_TOPIC_ARN=owner", "no topic's ARN"},
+		"another service's ARN":    {"SNS_TOPIC_ARN=arn:aws:sqs:eu-central-1:123456789012:owner", "no topic's ARN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloud := newCloud(t)
+			refuse(t, cloud.deploy(strings.Fields(c.env)...), `{"action": "create", "username": "cms"}`, "InvalidConfiguration", c.want)
+			if n := len(cloud.Keys(user)); n > 0 {
+				t.Errorf("%d keys were made", n)
+			}
+		})
+	}
+	t.Run("tags with one name for both fields", func(t *testing.T) {
+		cloud := newCloud(t)
+		cloud.given("prod/cms")
+		cloud.tag("prod/cms", "rota:access-key-field", "a")
+		cloud.tag("prod/cms", "rota:secret-key-field", "a")
+		refuse(t, cloud.deploy(), `{"action": "create", "username": "cms", "secret": "prod/cms"}`, "InvalidConfiguration", "the same field")
+	})
+}
+
+// TestADailyScheduleActsOnItsDay asks every day: nothing happens before the days
+// have passed, and what was held is done on a later one.
+func TestADailyScheduleActsOnItsDay(t *testing.T) {
+	p := play(t, map[string]string{})
+	ask := func(action string, days int) error {
+		return p.invoke("", fmt.Sprintf(`{"action": %q, "username": "cms", "after_days": %d}`, action, days))
+	}
+	begin := p.clock()
+	day := func() int { return int(p.clock().Sub(begin).Hours()+1) / 24 }
+	happened := map[string][]int{}
+	states := func() string {
+		var all []string
+		for _, k := range p.Keys(user) {
+			all = append(all, k.Status)
+		}
+		return strings.Join(all, " ")
+	}
+	use := func() { // the previous key is in use until day 105
+		if keys := p.Keys(user); day() >= 90 && day() < 105 && len(keys) == 2 {
+			p.SetLastUsed(keys[0].ID, p.clock(), "s3", awsRegion)
+		}
+	}
+	for day() <= 182 {
+		use()
+		for action, days := range map[string]int{"create": 90, "deactivate": 10, "delete": 10} {
+			before, keys := states(), len(p.Keys(user))
+			err := ask(action, days)
+			held := action == "deactivate" && day() >= 100 && day() < 111 // seven days without use
+			if (err != nil) != held {
+				t.Fatalf("day %d: %s: %v", day(), action, err)
+			}
+			if states() != before || len(p.Keys(user)) != keys {
+				happened[action] = append(happened[action], day())
+			}
+		}
+		p.mu.Lock()
+		p.now = p.now.Add(24 * time.Hour)
+		p.mu.Unlock()
+	}
+	want := map[string][]int{"create": {0, 90, 180}, "deactivate": {111}, "delete": {121}}
+	if got := fmt.Sprint(happened); got != fmt.Sprint(want) {
+		t.Errorf("it happened on %s, want %v", got, want)
+	}
+}
