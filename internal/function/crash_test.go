@@ -49,7 +49,11 @@ func play(t *testing.T, env map[string]string) *played {
 	t.Cleanup(s.Close)
 	s.CreateUser(user)
 	p.cloud = &cloud{t: t, Server: s}
-	id, secret := newIdentity(t, s)
+	all, err := policies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, secret := newIdentity(t, s, all)
 	t.Setenv("AWS_ACCESS_KEY_ID", id)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
 	t.Setenv("AWS_REGION", s.Region())

@@ -68,23 +68,19 @@ const (
 	awsAccount = "123456789012"
 )
 
-// newIdentity makes the function's user, and gives its key.
-func newIdentity(t *testing.T, s *awstest.Server) (id, secret string) {
+// newIdentity makes the function's user with these policies, and gives its key.
+func newIdentity(t *testing.T, s *awstest.Server, policies []string) (id, secret string) {
 	t.Helper()
 	if s.Account() != awsAccount || s.Region() != awsRegion {
 		t.Fatalf("the account is %s in %s", s.Account(), s.Region())
 	}
-	all, err := policies()
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.CreateUser(identity)
-	for _, policy := range all {
+	for _, policy := range policies {
 		if err := s.AttachPolicy("arn:aws:iam::"+awsAccount+":user/"+identity, policy); err != nil {
 			t.Fatal(err)
 		}
 	}
-	id, secret, err = s.CreateAccessKey(identity)
+	id, secret, err := s.CreateAccessKey(identity)
 	if err != nil {
 		t.Fatal(err)
 	}

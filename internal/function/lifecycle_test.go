@@ -194,9 +194,9 @@ func TestAConfigurationInTheEnvironment(t *testing.T) {
 	refuse(t, f, `{"action": "create", "username": "other", "secret": "s0"}`, "InvalidConfiguration", "not the access key of user other")
 }
 
-// resources are those of a printed statement. moto judges by actions alone, and
+// listed are the resources of a printed statement. moto judges by actions alone, and
 // takes the question marks in a secret's ARN for a broken regular expression.
-var resources = regexp.MustCompile(`"Resource": \[[^]]*\]`)
+var listed = regexp.MustCompile(`"Resource": \[[^]]*\]`)
 
 // motoUser makes a user with policies at moto, and gives its key.
 func motoUser(t *testing.T, users *iam.Client, name string, policies ...string) (id, secret string) {
@@ -205,7 +205,7 @@ func motoUser(t *testing.T, users *iam.Client, name string, policies ...string) 
 		t.Fatal(err)
 	}
 	for i, policy := range policies {
-		policy = resources.ReplaceAllString(policy, `"Resource": "*"`)
+		policy = listed.ReplaceAllString(policy, `"Resource": "*"`)
 		_, err := users.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String(fmt.Sprintf("p%d", i)), PolicyDocument: &policy})
 		if err != nil {
 			t.Fatal(err)

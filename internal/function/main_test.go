@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
@@ -36,13 +37,23 @@ const user = "cms"
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
+	all, err := policies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newCloudWith(t, all...)
+}
+
+// newCloudWith is a cloud whose function has these policies.
+func newCloudWith(t *testing.T, policies ...string) *cloud {
+	t.Helper()
 	s, err := awstest.New(awstest.Options{Account: awsAccount, Region: awsRegion})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	s.CreateUser(user)
-	return &cloud{t: t, Server: s, env: s.Env(newIdentity(t, s))}
+	return &cloud{t: t, Server: s, env: s.Env(newIdentity(t, s, policies))}
 }
 
 // deploy makes the function with more variables.
@@ -118,11 +129,22 @@ func (c *cloud) idle() {
 // tag tags a secret.
 func (c *cloud) tag(secret, key, value string) {
 	c.t.Helper()
-	id, secretKey := c.RootCredentials()
-	client := secretsmanager.New(secretsmanager.Options{Region: c.Region(), BaseEndpoint: aws.String(c.URL()),
-		Credentials: credentials.NewStaticCredentialsProvider(id, secretKey, "")})
-	_, err := client.TagResource(c.t.Context(), &secretsmanager.TagResourceInput{SecretId: &secret, Tags: []types.Tag{{Key: &key, Value: &value}}})
+	_, err := c.secrets().TagResource(c.t.Context(), &secretsmanager.TagResourceInput{SecretId: &secret, Tags: []types.Tag{{Key: &key, Value: &value}}})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 }
+
+// as is a client's configuration with a key.
+func (c *cloud) as(id, secret string) aws.Config {
+	url := c.URL()
+	return aws.Config{Region: c.Region(), BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
+}
+
+// secrets is Secrets Manager as an administrator has it.
+func (c *cloud) secrets() *secretsmanager.Client {
+	return secretsmanager.NewFromConfig(c.as(c.RootCredentials()))
+}
+
+// iam is IAM as an administrator has it.
+func (c *cloud) iam() *iam.Client { return iam.NewFromConfig(c.as(c.RootCredentials())) }
