@@ -38,29 +38,48 @@ func many() string {
 
 // policies are those that rota policy aws prints for the files, for an account.
 var policies = sync.OnceValues(func() ([]string, error) {
-	dir, err := os.MkdirTemp("", "rota-policies")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
 	var printed []string
-	for i, secrets := range files {
-		path := filepath.Join(dir, fmt.Sprintf("rota-%d.yaml", i))
-		text := "connections:\n  aws: {aws: {region: " + awsRegion + "}}\n  db: {postgres: {host: h, database: d, username: u, password: p}}\n" +
-			"  owner: {sns: {connection: aws, topic_arn: \"arn:aws:sns:" + awsRegion + ":" + awsAccount + ":owner\"}}\ndefaults: {notify: [owner]}\nsecrets:\n" + secrets
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	for _, secrets := range files {
+		policy, err := printPolicy(configuration("owner", secrets), nil, "--account", awsAccount)
+		if err != nil {
 			return nil, err
 		}
-		cmd := exec.Command(program, "policy", "aws", "--function", "--no-check", "--account", awsAccount, "--config", path)
-		cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}
-		out, err := cmd.Output()
-		if err != nil {
-			return nil, fmt.Errorf("rota policy aws: %w: %s", err, out)
-		}
-		printed = append(printed, string(out))
+		printed = append(printed, policy)
 	}
 	return printed, nil
 })
+
+// configuration is a rota.yaml with these secrets, whose owner hears of them by
+// a topic, "" for none.
+func configuration(topic, secrets string) string {
+	text := "connections:\n  aws: {aws: {region: " + awsRegion + "}}\n  db: {postgres: {host: h, database: d, username: u, password: p}}\n"
+	if topic != "" {
+		text += "  owner: {sns: {connection: aws, topic_arn: \"" + arnOf("aws_sns_topic", "", topic) + "\"}}\ndefaults: {notify: [owner]}\n"
+	}
+	return text + "secrets:\n" + secrets
+}
+
+// printPolicy is what rota policy aws prints for a function with a rota.yaml.
+func printPolicy(config string, env []string, args ...string) (string, error) {
+	dir, err := os.MkdirTemp("", "rota-policies")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "rota.yaml")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		return "", err
+	}
+	cmd := exec.Command(program, append([]string{"policy", "aws", "--function", "--no-check", "--config", path}, args...)...)
+	cmd.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("rota policy aws: %w: %s", err, stderr.String())
+	}
+	return string(out), nil
+}
 
 // The place of both imitations of AWS.
 const (
