@@ -2,49 +2,60 @@ package function
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
+	"rota"
 	"rota/config"
 	"rota/provider/aws"
 )
 
 // load reads the configuration from where the environment says it is. It is read
-// anew for each invocation, so that an edit counts at once.
+// anew for each invocation, so that an edit counts at once. A place that does not
+// answer for now is no mistake of the settings.
 func load(ctx context.Context, s settings, c *aws.Connection) (*config.File, error) {
 	file, err := read(ctx, s, c)
+	if failed, ok := errors.AsType[*rota.Error](err); ok && failed.Class == rota.Wait {
+		return nil, err
+	}
 	if err != nil {
 		return nil, &configError{err}
 	}
 	return file, nil
 }
 
+// places are those of a configuration outside the zip.
+const places = "(try: s3://bucket/rota.yaml, ssm:///rota/config, or a file in the zip)"
+
 func read(ctx context.Context, s settings, c *aws.Connection) (*config.File, error) {
-	scheme, _, remote := strings.Cut(s.config, "://")
 	if s.configYAML != "" {
 		return config.Parse("ROTA_CONFIG_YAML", []byte(s.configYAML))
 	}
+	scheme, place, remote := strings.Cut(s.config, "://")
 	if !remote {
 		return config.Load(s.config)
 	}
-	place, err := url.Parse(s.config)
-	if err != nil {
-		return nil, fmt.Errorf("ROTA_CONFIG is no address (try: s3://bucket/rota.yaml, ssm:///rota/config, or a file in the zip)")
-	}
 	switch scheme {
 	case "s3":
-		data, err := c.Object(ctx, place.Host, strings.TrimPrefix(place.Path, "/"))
+		bucket, key, _ := strings.Cut(place, "/")
+		if bucket == "" || key == "" {
+			return nil, fmt.Errorf("ROTA_CONFIG names no object: %s %s", s.config, places)
+		}
+		data, err := c.Object(ctx, bucket, key)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("ROTA_CONFIG: %w", err)
 		}
 		return config.Parse(s.config, data)
 	case "ssm":
-		text, err := c.ParameterText(ctx, place.Host+place.Path)
+		if strings.Trim(place, "/") == "" {
+			return nil, fmt.Errorf("ROTA_CONFIG names no parameter: %s %s", s.config, places)
+		}
+		text, err := c.ParameterText(ctx, place)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("ROTA_CONFIG: %w", err)
 		}
 		return config.Parse(s.config, []byte(text))
 	}
-	return nil, fmt.Errorf("ROTA_CONFIG begins with %s:// (try: s3://bucket/rota.yaml, ssm:///rota/config, or a file in the zip)", scheme)
+	return nil, fmt.Errorf("ROTA_CONFIG begins with %s:// %s", scheme, places)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -63,7 +64,7 @@ func (c *cloud) putObject(bucket, key, text string) {
 
 func (c *cloud) putParameter(name, kind, text string) {
 	c.t.Helper()
-	in := &ssm.PutParameterInput{Name: &name, Value: &text, Type: types.ParameterType(kind), Tier: types.ParameterTierIntelligentTiering}
+	in := &ssm.PutParameterInput{Name: &name, Value: &text, Overwrite: aws.Bool(true), Type: types.ParameterType(kind), Tier: types.ParameterTierIntelligentTiering}
 	if _, err := ssm.NewFromConfig(c.as(c.RootCredentials())).PutParameter(c.t.Context(), in); err != nil {
 		c.t.Fatal(err)
 	}
