@@ -38,7 +38,11 @@ func TestAStrikeAtAnyCallOfAPostgresRotation(t *testing.T) {
 			strikeEach(t, func(t *testing.T, plan strike) []string {
 				role := fmt.Sprintf("app%d", roles.Add(1))
 				server.Exec(t, "CREATE ROLE "+role+" LOGIN PASSWORD 'first-password'", "GRANT "+role+" TO master WITH ADMIN OPTION")
-				p := play(t, nil)
+				entries := []string{passwordOf("db/app")}
+				if scenario.alternating {
+					entries = append(entries, passwordOf("db/master"))
+				}
+				p := play(t, nil, entries...)
 				d := &database{cloud: p.cloud, server: server, dbname: dbname}
 				more := ""
 				if scenario.alternating {

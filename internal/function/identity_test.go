@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,50 +14,50 @@ import (
 )
 
 // identity is the IAM user as whom the function works in these tests. It may do
-// what rota policy aws prints for it and nothing else.
+// what rota policy aws prints for the test's own secrets and nothing else.
 const identity = "rota-function"
 
-// files are the secrets of all tests, each file without two for one user.
-var files = []string{
-	accessKeysOf("cms", "cms"), accessKeysOf("cms", "prod/cms"), many(),
-	"  - {name: a, issuer: {connection: db, password: {role: a}}, store: {connection: aws, secrets_manager: {name: db/app}}}\n" +
-		"  - {name: b, issuer: {connection: db, password: {role: b}}, store: {connection: aws, secrets_manager: {name: db/master}}}\n" +
-		"  - {name: c, issuer: {connection: db, password: {role: c}}, store: {connection: aws, secrets_manager: {name: db}}}\n",
+// accessKeyOf is rota.yaml's entry of a user's access key, kept in an entry of
+// Secrets Manager of that name. more are further keys.
+func accessKeyOf(user, secret, more string) string {
+	return fmt.Sprintf("  - {name: %[2]s, issuer: {connection: aws, iam_access_key: {user: %[1]s}}, store: {connection: aws, secrets_manager: {name: %[2]s}}%[3]s}\n", user, secret, more)
 }
 
-func accessKeysOf(user, secret string) string {
-	return fmt.Sprintf("  - {name: %[2]s, issuer: {connection: aws, iam_access_key: {user: %[1]s}}, store: {connection: aws, secrets_manager: {name: %[2]s}}}\n", user, secret)
+// told has the owner told of what happens to a secret.
+const told = ", notify: [owner]"
+
+// passwordOf is the entry of the password of the database user that the secret
+// is named after.
+func passwordOf(secret string) string {
+	return fmt.Sprintf("  - {name: %[1]s, issuer: {connection: db, password: {role: %[2]s}}, store: {connection: aws, secrets_manager: {name: %[1]s}}}\n", secret, path.Base(secret))
 }
 
-func many() string {
-	var all strings.Builder
-	for i := range 12 {
-		all.WriteString(accessKeysOf(fmt.Sprintf("u%d", i), fmt.Sprintf("s%d", i)))
+// printed are the policies by the entries that they were printed for.
+var printed sync.Map
+
+// policyFor is what rota policy aws prints for a function with these entries,
+// and nothing for none.
+func policyFor(t *testing.T, entries ...string) []string {
+	t.Helper()
+	if len(entries) == 0 {
+		return nil
 	}
-	return all.String()
+	config := configuration("owner", strings.Join(entries, ""))
+	if policy, ok := printed.Load(config); ok {
+		return []string{policy.(string)}
+	}
+	policy, err := printPolicy(config, nil, "--account", awsAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed.Store(config, policy)
+	return []string{policy}
 }
 
-// policies are those that rota policy aws prints for the files, for an account.
-var policies = sync.OnceValues(func() ([]string, error) {
-	var printed []string
-	for _, secrets := range files {
-		policy, err := printPolicy(configuration("owner", secrets), nil, "--account", awsAccount)
-		if err != nil {
-			return nil, err
-		}
-		printed = append(printed, policy)
-	}
-	return printed, nil
-})
-
-// configuration is a rota.yaml with these secrets, whose owner hears of them by
-// a topic, "" for none.
-func configuration(topic, secrets string) string {
-	text := "connections:\n  aws: {aws: {region: " + awsRegion + "}}\n  db: {postgres: {host: h, database: d, username: u, password: p}}\n"
-	if topic != "" {
-		text += "  owner: {sns: {connection: aws, topic_arn: \"" + arnOf("aws_sns_topic", "", topic) + "\"}}\ndefaults: {notify: [owner]}\n"
-	}
-	return text + "secrets:\n" + secrets
+// configuration is a rota.yaml with these entries, and a topic for their owner.
+func configuration(topic, entries string) string {
+	return "connections:\n  aws: {aws: {region: " + awsRegion + "}}\n  db: {postgres: {host: h, database: d, username: u, password: p}}\n" +
+		"  owner: {sns: {connection: aws, topic_arn: \"" + arnOf("aws_sns_topic", "", topic) + "\"}}\nsecrets:\n" + entries
 }
 
 // printPolicy is what rota policy aws prints for a function with a rota.yaml.
@@ -66,11 +67,11 @@ func printPolicy(config string, env []string, args ...string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	path := filepath.Join(dir, "rota.yaml")
-	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+	file := filepath.Join(dir, "rota.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return "", err
 	}
-	cmd := exec.Command(program, append([]string{"policy", "aws", "--function", "--no-check", "--config", path}, args...)...)
+	cmd := exec.Command(program, append([]string{"policy", "aws", "--function", "--no-check", "--config", file}, args...)...)
 	cmd.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -20,7 +20,7 @@ import (
 )
 
 func TestLifecycleEvents(t *testing.T) {
-	c := newCloud(t)
+	c := newCloud(t, accessKeyOf(user, user, told))
 	topic := c.CreateTopic("owner")
 	f := c.deploy("SNS_TOPIC_ARN=" + topic)
 	succeed(t, f, `{"action": "create", "username": "cms"}`) // no key and no secret yet
@@ -65,7 +65,7 @@ func TestLifecycleEvents(t *testing.T) {
 }
 
 func TestOneUserAtOnce(t *testing.T) {
-	c := newCloud(t)
+	c := newCloud(t, accessKeyOf(user, "prod/cms", ""))
 	c.given("prod/cms")
 	f := c.deploy("IAM_USER_NAME="+user, "SECRET_NAME=prod/cms")
 	succeed(t, f, `{}`)
@@ -86,7 +86,7 @@ func TestOneUserAtOnce(t *testing.T) {
 }
 
 func TestAnEventThatFitsNothing(t *testing.T) {
-	c := newCloud(t)
+	c := newCloud(t, passwordOf("db"))
 	refuse(t, c.deploy(), `{}`, "InvalidEvent", "the environment names no user")
 	refuse(t, c.deploy(), `{"username": "cms", "gitlab_project_id": 1}`, "InvalidEvent", "GitLab")
 	refuse(t, c.deploy(), `{"action": "run"}`, "InvalidConfiguration", "ROTA_CONFIG")
@@ -135,8 +135,12 @@ func sweep(t *testing.T, f *runtimetest.Function) sweptAnswer {
 }
 
 func TestASweepGoesOnWhereTimeEnded(t *testing.T) {
-	c := newCloud(t)
 	const n = 12
+	var entries []string
+	for i := range n {
+		entries = append(entries, accessKeyOf(fmt.Sprintf("u%d", i), fmt.Sprintf("s%d", i), ""))
+	}
+	c := newCloud(t, entries...)
 	for i := range n {
 		c.CreateUser(fmt.Sprintf("u%d", i))
 	}
@@ -174,7 +178,7 @@ func TestASweepGoesOnWhereTimeEnded(t *testing.T) {
 }
 
 func TestAConfigurationInTheEnvironment(t *testing.T) {
-	c := newCloud(t)
+	c := newCloud(t, accessKeyOf("u0", "s0", ""))
 	c.CreateUser("u0")
 	f := c.deploy("ROTA_CONFIG_YAML=" + configOf(1))
 	if out := sweep(t, f); out.Secrets != 1 || out.Done["s0"] == "" {
@@ -227,11 +231,7 @@ func TestMoto(t *testing.T) {
 	}
 	anybody := iam.NewFromConfig(as("AKIAANYBODY000000000", "anything"))
 	id, secret := motoUser(t, anybody, "admin", `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}`)
-	printed, err := policies()
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, ownSecret := motoUser(t, anybody, identity, printed...)
+	own, ownSecret := motoUser(t, anybody, identity, policyFor(t, accessKeyOf(user, user, ""))...)
 	m.EnforceIAM(t)
 	users, secrets := iam.NewFromConfig(as(id, secret)), secretsmanager.NewFromConfig(as(id, secret))
 	if _, err := users.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String(user)}); err != nil {

@@ -35,13 +35,11 @@ type cloud struct {
 
 const user = "cms"
 
-func newCloud(t *testing.T) *cloud {
+// newCloud is a cloud whose function looks after the secrets of these entries of
+// a rota.yaml.
+func newCloud(t *testing.T, entries ...string) *cloud {
 	t.Helper()
-	all, err := policies()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return newCloudWith(t, all...)
+	return newCloudWith(t, policyFor(t, entries...)...)
 }
 
 // newCloudWith is a cloud whose function has these policies.

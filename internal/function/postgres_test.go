@@ -22,10 +22,14 @@ type database struct {
 	dbname string
 }
 
-func newDatabase(t *testing.T) *database {
+func newDatabase(t *testing.T, secrets ...string) *database {
 	t.Helper()
 	server := testenv.Postgres(t, testenv.PostgresOptions{})
-	d := &database{cloud: newCloud(t), server: server}
+	var entries []string
+	for _, name := range secrets {
+		entries = append(entries, passwordOf(name))
+	}
+	d := &database{cloud: newCloud(t, entries...), server: server}
 	dsn, err := url.Parse(server.NewDatabase(t))
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +89,7 @@ func (d *database) rotate(f *runtimetest.Function, name, arn string) string {
 }
 
 func TestAPostgresUserChangesItsOwnPassword(t *testing.T) {
-	d := newDatabase(t)
+	d := newDatabase(t, "db/app")
 	arn := d.secret("db/app", "app", "first-password", "")
 	f := d.deploy()
 	for range 2 {
@@ -107,7 +111,7 @@ func TestAPostgresUserChangesItsOwnPassword(t *testing.T) {
 }
 
 func TestAMasterChangesAPostgresPassword(t *testing.T) {
-	d := newDatabase(t)
+	d := newDatabase(t, "db/app", "db/master")
 	master := d.secret("db/master", "master", "master-password", "")
 	arn := d.secret("db/app", "app", "first-password", fmt.Sprintf(`,"masterarn":%q`, master))
 	d.tag("db/app", "rota:users", "single")
@@ -121,7 +125,7 @@ func TestAMasterChangesAPostgresPassword(t *testing.T) {
 }
 
 func TestTwoPostgresUsersAlternate(t *testing.T) {
-	d := newDatabase(t)
+	d := newDatabase(t, "db/app", "db/master")
 	master := d.secret("db/master", "master", "master-password", "")
 	arn := d.secret("db/app", "app", "first-password", fmt.Sprintf(`,"masterarn":%q`, master))
 	f := d.deploy()
@@ -148,7 +152,7 @@ func TestTwoPostgresUsersAlternate(t *testing.T) {
 }
 
 func TestAPostgresUserInUseIsNotReplaced(t *testing.T) {
-	d := newDatabase(t)
+	d := newDatabase(t, "db/app", "db/master")
 	master := d.secret("db/master", "master", "master-password", "")
 	arn := d.secret("db/app", "app", "first-password", fmt.Sprintf(`,"masterarn":%q`, master))
 	f := d.deploy("ROTA_UNUSED_FOR=1ms")

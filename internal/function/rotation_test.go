@@ -8,7 +8,7 @@ import (
 )
 
 func TestTheFourSteps(t *testing.T) {
-	c := newCloud(t)
+	c := newCloud(t, accessKeyOf(user, "prod/cms", told))
 	arn, first := c.given("prod/cms")
 	topic := c.CreateTopic("owner")
 	f := c.deploy("IAM_USER_NAME="+user, "SNS_TOPIC_ARN="+topic)
@@ -55,7 +55,7 @@ func TestTheFourSteps(t *testing.T) {
 }
 
 func TestTheNextRotationRetiresThePrevious(t *testing.T) {
-	c := newCloud(t)
+	c := newCloud(t, accessKeyOf(user, "prod/cms", ""))
 	arn, first := c.given("prod/cms")
 	f := c.deploy("IAM_USER_NAME=" + user)
 	rotate := func() {
@@ -97,7 +97,7 @@ func TestTheNextRotationRetiresThePrevious(t *testing.T) {
 }
 
 func TestStepsOutOfOrder(t *testing.T) {
-	c := newCloud(t)
+	c := newCloud(t, accessKeyOf(user, "prod/cms", ""))
 	arn, _ := c.given("prod/cms")
 	f := c.deploy("IAM_USER_NAME=" + user)
 	refuse(t, f, stepEvent(arn, uuid.NewString(), "createSecret"), "RotationStopped", "rotation of secret prod/cms is not turned on")
@@ -120,7 +120,7 @@ func TestStepsOutOfOrder(t *testing.T) {
 }
 
 func TestAnotherRotationsVersionIsLeftAlone(t *testing.T) {
-	c := newCloud(t)
+	c := newCloud(t, accessKeyOf(user, "prod/cms", ""))
 	arn, first := c.given("prod/cms")
 	if _, _, err := c.CreateAccessKey(user); err != nil { // somebody's
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func TestAConfigurationFromAWS(t *testing.T) {
 	const run = `{"action": "run"}`
 	for _, s := range sources {
 		t.Run(s.name, func(t *testing.T) {
-			c := newCloud(t)
+			c := newCloud(t, accessKeyOf("u0", "s0", ""))
 			c.CreateUser("u0")
 			c.CreateBucket("configs")
 			f := c.deploy("ROTA_CONFIG=" + s.place)

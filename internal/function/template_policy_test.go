@@ -27,7 +27,7 @@ func leastFor(in installed, kmsKey string) granted {
 	if kmsKey != "" {
 		store = fmt.Sprintf("{name: %s, kms_key_id: %q}", in.secret, kmsKey)
 	}
-	secret := fmt.Sprintf("  - {name: s, issuer: {connection: aws, iam_access_key: {user: %s}}, store: {connection: aws, secrets_manager: %s}}\n", in.user, store)
+	secret := fmt.Sprintf("  - {name: s, issuer: {connection: aws, iam_access_key: {user: %s}}, store: {connection: aws, secrets_manager: %s}%s}\n", in.user, store, told)
 	return granted{policies: in.policies, config: configuration(in.topic, secret), user: in.user, path: in.path}
 }
 
@@ -65,9 +65,7 @@ func TestTheTemplatesGrantTheLeast(t *testing.T) {
 		"Terraform's example of a database": func(t *testing.T) granted {
 			list := cty.ListVal([]cty.Value{cty.StringVal("one")})
 			example := terraform(t, "examples/database", map[string]cty.Value{"subnet_ids": list, "security_group_ids": list}, nil)
-			secret := fmt.Sprintf("  - {name: s, issuer: {connection: db, password: {role: orders}}, store: {connection: aws, secrets_manager: {name: %s}}}\n",
-				example.text("aws_secretsmanager_secret.orders.name"))
-			return granted{policies: example.module("rota").rolePolicies(), config: configuration("", secret), user: user, path: "/"}
+			return granted{policies: example.module("rota").rolePolicies(), config: configuration("owner", passwordOf(example.text("aws_secretsmanager_secret.orders.name"))), user: user, path: "/"}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -36,7 +36,7 @@ func TestTheTemplatesSweepDoesWhatIsDue(t *testing.T) {
 		}
 	}
 	t.Run("CloudFormation", func(t *testing.T) {
-		c := newCloud(t)
+		c := newCloud(t, accessKeyOf("u0", "s0", ""))
 		c.CreateUser("u0")
 		c.CreateBucket("configs", identity)
 		c.putObject("configs", "rota.yaml", configOf(1))
@@ -44,7 +44,7 @@ func TestTheTemplatesSweepDoesWhatIsDue(t *testing.T) {
 		swept(t, c, function.environment(), function.schedules())
 	})
 	t.Run("Terraform", func(t *testing.T) {
-		c := newCloud(t)
+		c := newCloud(t, accessKeyOf("u0", "s0", ""))
 		c.CreateUser("u0")
 		c.Allow(identity, "ssm:GetParameter")
 		function := terraform(t, "function", map[string]cty.Value{"package": cty.StringVal("rota.zip"), "config": cty.StringVal(configOf(1))}, nil)
