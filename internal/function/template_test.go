@@ -45,6 +45,7 @@ type grants struct {
 	Statement []struct {
 		Sid, Effect      string
 		Action, Resource oneOrMore
+		Condition        any `json:",omitempty"`
 	}
 }
 
@@ -93,7 +94,7 @@ func document(statements cty.Value) string {
 	for it := statements.ElementIterator(); it.Next(); {
 		_, v := it.Element()
 		s := map[string]any{"Effect": "Allow"}
-		for name, key := range map[string]string{"sid": "Sid", "effect": "Effect", "actions": "Action", "resources": "Resource"} {
+		for name, key := range map[string]string{"sid": "Sid", "effect": "Effect", "actions": "Action", "resources": "Resource", "condition": "Condition"} {
 			if v.Type().HasAttribute(name) {
 				s[key] = ctyjson.SimpleJSONValue{Value: v.GetAttr(name)}
 			}
