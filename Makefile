@@ -18,12 +18,13 @@ build: ## build bin/rota
 	CGO_ENABLED=0 $(GO) build $(GOFLAGS_ROTA) -ldflags '$(LDFLAGS)' -o bin/rota ./cmd/rota
 
 # One zip an architecture, the same to the byte for the same source: fixed
-# dates, order and permissions.
+# dates, order and permissions. WITH="rota.yaml more.pem" packs these files too.
+WITH ?=
 .PHONY: lambda
 lambda: ## dist/rota-lambda-{arm64,amd64}.zip: bootstrap for provided.al2023
 	@for arch in arm64 amd64; do \
 		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build $(GOFLAGS_ROTA) -tags lambda,lambda.norpc -ldflags '$(LDFLAGS)' -o dist/lambda-$$arch/bootstrap ./cmd/rota && \
-		$(GO) run $(GOFLAGS_ROTA) ./internal/tools/lambdazip dist/rota-lambda-$$arch.zip dist/lambda-$$arch/bootstrap || exit 1; \
+		$(GO) run $(GOFLAGS_ROTA) ./internal/tools/lambdazip dist/rota-lambda-$$arch.zip dist/lambda-$$arch/bootstrap $(WITH) || exit 1; \
 	done
 
 .PHONY: demo

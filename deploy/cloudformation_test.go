@@ -147,8 +147,7 @@ func TestTheTemplatesDeploy(t *testing.T) {
 	c := newCloud(t)
 	c.run(nil, "s3api", "create-bucket", "--bucket", "packages", "--create-bucket-configuration", "LocationConstraint=eu-central-1")
 	function := c.deploy("rota", templates[0])
-	account := c.deploy("cms", templates[1], "UserName=cms", "Email=cms@example.org",
-		"CreateFrom=2027-02-19T09:00:00Z", "DeactivateFrom=2027-03-01T09:00:00Z", "DeleteFrom=2027-03-11T09:00:00Z")
+	account := c.deploy("cms", templates[1], "UserName=cms", "Email=cms@example.org")
 
 	var made struct {
 		Configuration struct{ Runtime, Handler, Role string }

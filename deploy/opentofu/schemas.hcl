@@ -1,5 +1,5 @@
-# The kinds of hashicorp/aws and hashicorp/time that the modules use, as the
-# providers' documentation describes them. An attribute is a type (string,
+# The kinds of hashicorp/aws that the modules use, as its documentation describes
+# them. An attribute is a type (string,
 # number, bool, strings, map), and required, computed or write_only where it is;
 # "optional computed" may be given or left to the provider.
 # "known" is what the provider says once a resource is made, made of its other
@@ -446,18 +446,6 @@ resource "aws_ssm_parameter" {
     id       = name
     version  = 1
     tags_all = tags
-  }
-}
-
-resource "time_static" {
-  attributes = {
-    rfc3339  = "string computed"
-    triggers = "map"
-    id       = "string computed"
-  }
-  known = {
-    rfc3339 = "2026-01-01T00:00:00Z"
-    id      = rfc3339
   }
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // database are the variables of the example with one.
@@ -51,19 +50,16 @@ func TestAServiceAccount(t *testing.T) {
 	w := open(t, "examples/service-account", "")
 	all := w.apply()
 	const user = "prod-cms-binary-leancms-s3-user"
-	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for action, day := range map[string]int{"create": 90, "deactivate": 100, "delete": 110} {
+	for action, days := range map[string]int{"create": 90, "deactivate": 10, "delete": 10} {
 		var schedule struct {
-			Name, ScheduleExpression string
-			Rate                     string `json:"schedule_expression"`
-			Start                    string `json:"start_date"`
-			Target                   []struct{ Arn, Input string }
+			Rate   string `json:"schedule_expression"`
+			Target []struct{ Arn, Input string }
 		}
 		all.read(t, fmt.Sprintf("module.cms.aws_scheduler_schedule.this[%q]", action), &schedule)
-		if want := begin.AddDate(0, 0, day).Format(time.RFC3339); schedule.Start != want || schedule.Rate != "rate(90 days)" {
-			t.Errorf("%s: from %s at %s, want from %s every 90 days", action, schedule.Start, schedule.Rate, want)
+		if schedule.Rate != "rate(1 day)" {
+			t.Errorf("%s: asked at %s, want every day", action, schedule.Rate)
 		}
-		want := fmt.Sprintf(`{"action":%q,"secret":%q,"username":%q}`, action, user, user)
+		want := fmt.Sprintf(`{"action":%q,"after_days":%d,"secret":%q,"username":%q}`, action, days, user, user)
 		if got := schedule.Target[0].Input; got != want {
 			t.Errorf("%s: the event is %s, want %s", action, got, want)
 		}
@@ -73,7 +69,7 @@ func TestAServiceAccount(t *testing.T) {
 	}
 	var first struct{ Input string }
 	all.read(t, "module.cms.aws_lambda_invocation.first_key[0]", &first)
-	if want := fmt.Sprintf(`{"action":"create","secret":%q,"username":%q}`, user, user); first.Input != want {
+	if want := fmt.Sprintf(`{"action":"create","after_days":90,"secret":%q,"username":%q}`, user, user); first.Input != want {
 		t.Errorf("the first key comes of %s, want %s", first.Input, want)
 	}
 	var entry struct{ Tags map[string]string }

@@ -41,20 +41,17 @@ func runTests(m *testing.M) int {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	all := map[string]any{}
-	for _, source := range []string{"registry.opentofu.org/hashicorp/aws", "registry.opentofu.org/hashicorp/time"} {
-		config, closed := make(chan *plugin.ReattachConfig), make(chan struct{})
-		go func() {
-			_ = tf6server.Serve(source, func() tfprotov6.ProviderServer { return p },
-				tf6server.WithDebug(ctx, config, closed), tf6server.WithGoPluginLogger(hclog.NewNullLogger()))
-		}()
-		at := <-config
-		all[source] = map[string]any{
-			"Protocol": string(at.Protocol), "ProtocolVersion": at.ProtocolVersion, "Pid": at.Pid, "Test": at.Test,
-			"Addr": map[string]string{"Network": at.Addr.Network(), "String": at.Addr.String()},
-		}
-	}
-	text, err := json.Marshal(all)
+	const source = "registry.opentofu.org/hashicorp/aws"
+	config, closed := make(chan *plugin.ReattachConfig), make(chan struct{})
+	go func() {
+		_ = tf6server.Serve(source, func() tfprotov6.ProviderServer { return p },
+			tf6server.WithDebug(ctx, config, closed), tf6server.WithGoPluginLogger(hclog.NewNullLogger()))
+	}()
+	at := <-config
+	text, err := json.Marshal(map[string]any{source: map[string]any{
+		"Protocol": string(at.Protocol), "ProtocolVersion": at.ProtocolVersion, "Pid": at.Pid, "Test": at.Test,
+		"Addr": map[string]string{"Network": at.Addr.Network(), "String": at.Addr.String()},
+	}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

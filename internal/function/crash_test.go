@@ -42,6 +42,13 @@ type played struct {
 }
 
 func play(t *testing.T, env map[string]string, entries ...string) *played {
+	t.Helper()
+	return playWith(t, env, policyFor(t, entries...)...)
+}
+
+// playWith is play for a function with these policies.
+func playWith(t *testing.T, env map[string]string, policies ...string) *played {
+	t.Helper()
 	p := &played{env: env, now: time.Now().Add(-60 * 24 * time.Hour).Truncate(time.Second)}
 	s, err := awstest.New(awstest.Options{Now: p.clock, Account: awsAccount, Region: awsRegion})
 	if err != nil {
@@ -50,7 +57,7 @@ func play(t *testing.T, env map[string]string, entries ...string) *played {
 	t.Cleanup(s.Close)
 	s.CreateUser(user)
 	p.cloud = &cloud{t: t, Server: s}
-	id, secret := newIdentity(t, s, policyFor(t, entries...))
+	id, secret := newIdentity(t, s, policies)
 	// Each imitation makes the same keys in the same order, so that what the first
 	// of several sets holds for those that run beside one another.
 	if os.Getenv("AWS_SECRET_ACCESS_KEY") != secret {

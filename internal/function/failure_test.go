@@ -1,10 +1,8 @@
 package function_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestTheOwnerHearsOfEveryFailure has events fail before any turn begins.
@@ -60,49 +58,4 @@ func TestBadSettingsAreRefusedBeforeAnything(t *testing.T) {
 		cloud.tag("prod/cms", "rota:secret-key-field", "a")
 		refuse(t, cloud.deploy(), `{"action": "create", "username": "cms", "secret": "prod/cms"}`, "InvalidConfiguration", "the same field")
 	})
-}
-
-// TestADailyScheduleActsOnItsDay asks every day: nothing happens before the days
-// have passed, and what was held is done on a later one.
-func TestADailyScheduleActsOnItsDay(t *testing.T) {
-	p := play(t, map[string]string{})
-	ask := func(action string, days int) error {
-		return p.invoke("", fmt.Sprintf(`{"action": %q, "username": "cms", "after_days": %d}`, action, days))
-	}
-	begin := p.clock()
-	day := func() int { return int(p.clock().Sub(begin).Hours()+1) / 24 }
-	happened := map[string][]int{}
-	states := func() string {
-		var all []string
-		for _, k := range p.Keys(user) {
-			all = append(all, k.Status)
-		}
-		return strings.Join(all, " ")
-	}
-	use := func() { // the previous key is in use until day 105
-		if keys := p.Keys(user); day() >= 90 && day() < 105 && len(keys) == 2 {
-			p.SetLastUsed(keys[0].ID, p.clock(), "s3", awsRegion)
-		}
-	}
-	for day() <= 182 {
-		use()
-		for action, days := range map[string]int{"create": 90, "deactivate": 10, "delete": 10} {
-			before, keys := states(), len(p.Keys(user))
-			err := ask(action, days)
-			held := action == "deactivate" && day() >= 100 && day() < 111 // seven days without use
-			if (err != nil) != held {
-				t.Fatalf("day %d: %s: %v", day(), action, err)
-			}
-			if states() != before || len(p.Keys(user)) != keys {
-				happened[action] = append(happened[action], day())
-			}
-		}
-		p.mu.Lock()
-		p.now = p.now.Add(24 * time.Hour)
-		p.mu.Unlock()
-	}
-	want := map[string][]int{"create": {0, 90, 180}, "deactivate": {111}, "delete": {121}}
-	if got := fmt.Sprint(happened); got != fmt.Sprint(want) {
-		t.Errorf("it happened on %s, want %v", got, want)
-	}
 }

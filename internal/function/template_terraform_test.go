@@ -244,8 +244,6 @@ func computed(kind string, fields map[string]cty.Value) map[string]cty.Value {
 		return texts("partition", "aws")
 	case "aws_region":
 		return texts("region", awsRegion)
-	case "time_static":
-		return texts("rfc3339", begun.Format("2006-01-02T15:04:05Z"))
 	case "aws_iam_policy_document":
 		return texts("json", document(fields["statement"]))
 	}

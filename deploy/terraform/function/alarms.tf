@@ -3,18 +3,21 @@ locals {
   alarms = {
     errors = {
       description = "A call of ${var.name} failed: something was not rotated, or not retired. Its log says what."
+      periods     = 1
       namespace   = "AWS/Lambda"
       metric      = "Errors"
       dimensions  = { FunctionName = var.name }
     }
     throttles = {
-      description = "A call of ${var.name} was turned away: calls overlap."
+      description = "Calls of ${var.name} were turned away for an hour: there are too many for one at a time."
+      periods     = 12
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = { FunctionName = var.name }
     }
     dead-letters = {
       description = "Calls of ${var.name} failed for good and wait in ${aws_sqs_queue.dead_letters.name}."
+      periods     = 1
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = aws_sqs_queue.dead_letters.name }
@@ -32,7 +35,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   dimensions          = each.value.dimensions
   statistic           = "Maximum"
   period              = 300
-  evaluation_periods  = 1
+  evaluation_periods  = each.value.periods
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   treat_missing_data  = "notBreaching"

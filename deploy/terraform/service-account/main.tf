@@ -1,11 +1,10 @@
 locals {
   secret_name = coalesce(var.secret_name, var.name)
-  # When each schedule first fires, in days from the first key. All have the same
-  # period, so that they keep step: 90, 100, 110, and 180, 190, 200.
+  # What is asked every day, and after how many days there is something to do.
   schedules = var.rotate_by != "schedules" ? {} : {
-    create     = var.rotate_every_days
-    deactivate = var.rotate_every_days + var.deactivate_previous_after_days
-    delete     = var.rotate_every_days + var.deactivate_previous_after_days + var.delete_previous_after_days
+    create     = { after = var.rotate_every_days, says = "a new key" }
+    deactivate = { after = var.deactivate_previous_after_days, says = "the previous key is switched off, if nobody uses it" }
+    delete     = { after = var.delete_previous_after_days, says = "the previous key is deleted" }
   }
   event = { username = aws_iam_user.this.name, secret = aws_secretsmanager_secret.this.name }
 }

@@ -1,28 +1,25 @@
-# The date from which the schedules count.
-resource "time_static" "begun" {}
-
+# Each asks every day, and the event says from which day on there is something to
+# do: so what failed, or was held since somebody uses the old key, is done on a
+# later day. Lambda itself tries a failed event for some minutes only.
 resource "aws_scheduler_schedule" "this" {
   #checkov:skip=CKV_AWS_297:The event holds names; the key is the user's choice.
   for_each = local.schedules
 
   name                = "${var.name}-${each.key}"
-  description         = "Day ${each.value} of the key of ${var.name}: ${each.key}"
-  schedule_expression = var.rotate_every_days == 1 ? "rate(1 day)" : "rate(${var.rotate_every_days} days)"
+  description         = "${var.name}, after ${each.value.after} days: ${each.value.says}"
+  schedule_expression = "rate(1 day)"
   kms_key_arn         = var.kms_key_arn
-  start_date          = timeadd(time_static.begun.rfc3339, "${each.value * 24}h")
+  depends_on          = [aws_iam_role_policy.function]
 
   flexible_time_window {
-    mode = "OFF"
+    mode                      = "FLEXIBLE"
+    maximum_window_in_minutes = 60
   }
 
   target {
     arn      = var.function.function_arn
     role_arn = var.function.scheduler_role_arn
-    input    = jsonencode(merge({ action = each.key }, local.event))
-    retry_policy {
-      maximum_event_age_in_seconds = 86400
-      maximum_retry_attempts       = 5
-    }
+    input    = jsonencode(merge({ action = each.key, after_days = each.value.after }, local.event))
     dead_letter_config {
       arn = var.function.dead_letter_queue_arn
     }
@@ -34,7 +31,7 @@ resource "aws_lambda_invocation" "first_key" {
   count = var.first_key && var.rotate_by != "none" ? 1 : 0
 
   function_name = var.function.function_name
-  input         = jsonencode(merge({ action = "create" }, local.event))
+  input         = jsonencode(merge({ action = "create", after_days = var.rotate_every_days }, local.event))
   depends_on    = [aws_iam_role_policy.function]
 
   lifecycle {

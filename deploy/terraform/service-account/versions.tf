@@ -5,9 +5,5 @@ terraform {
       source  = "hashicorp/aws"
       version = ">= 6.0, < 7.0"
     }
-    time = {
-      source  = "hashicorp/time"
-      version = ">= 0.12, < 1.0"
-    }
   }
 }

@@ -1,5 +1,6 @@
-// The command lambdazip packs a program as Lambda takes it: a zip whose one
-// file, bootstrap, may be executed. The same program gives the same zip.
+// The command lambdazip packs a program as Lambda takes it: a zip in which it is
+// bootstrap and may be executed, and other files, such as rota.yaml, beside it.
+// The same files give the same zip.
 package main
 
 import (
@@ -7,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -19,33 +22,49 @@ func main() {
 }
 
 func run(args []string) (err error) {
-	if len(args) != 2 {
-		return errors.New("give the zip to write and the program (try: lambdazip dist/rota-lambda-arm64.zip dist/lambda-arm64/bootstrap)")
+	if len(args) < 2 {
+		return errors.New("give the zip to write, the program, and what else goes in (try: lambdazip dist/rota-lambda-arm64.zip dist/lambda-arm64/bootstrap rota.yaml)")
 	}
-	program, err := os.Open(args[1]) //nolint:gosec // the paths are the Makefile's own
-	if err != nil {
-		return err
-	}
-	defer func() { _ = program.Close() }()
-	out, err := os.Create(args[0]) //nolint:gosec // the same
+	out, err := os.Create(args[0]) //nolint:gosec // the paths are the Makefile's own
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	return pack(out, program)
+	return pack(out, args[1], args[2:]...)
 }
 
 // pack writes the zip. The date is the oldest that a zip can hold.
-func pack(out io.Writer, program io.Reader) error {
+func pack(out io.Writer, program string, others ...string) error {
 	z := zip.NewWriter(out)
-	header := &zip.FileHeader{Name: "bootstrap", Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
-	header.SetMode(0o755)
+	if err := add(z, "bootstrap", 0o755, program); err != nil {
+		return err
+	}
+	taken := map[string]bool{"bootstrap": true}
+	for _, path := range others {
+		name := filepath.Base(path)
+		if taken[name] {
+			return fmt.Errorf("%s: the zip has a file %s already", path, name)
+		}
+		taken[name] = true
+		if err := add(z, name, 0o644, path); err != nil {
+			return err
+		}
+	}
+	return z.Close()
+}
+
+func add(z *zip.Writer, name string, mode fs.FileMode, path string) error {
+	in, err := os.Open(path) //nolint:gosec // what its caller names
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	header := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
+	header.SetMode(mode)
 	file, err := z.CreateHeader(header)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(file, program); err != nil {
-		return err
-	}
-	return z.Close()
+	_, err = io.Copy(file, in)
+	return err
 }

@@ -27,10 +27,13 @@ variable "security_group_ids" {
 module "rota" {
   source = "../../function"
 
-  package  = "${path.module}/../../../../dist/rota-lambda-arm64.zip"
-  schedule = null # Secrets Manager calls
-  vpc      = { subnet_ids = var.subnet_ids, security_group_ids = var.security_group_ids }
-  policies = { orders = data.aws_iam_policy_document.orders.json }
+  # Made by: make lambda WITH=global-bundle.pem, with the authorities of RDS from
+  # https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem
+  package     = "${path.module}/../../../../dist/rota-lambda-arm64.zip"
+  environment = { PGSSLROOTCERT = "/var/task/global-bundle.pem" }
+  schedule    = null # Secrets Manager calls
+  vpc         = { subnet_ids = var.subnet_ids, security_group_ids = var.security_group_ids }
+  policies    = { orders = data.aws_iam_policy_document.orders.json }
 }
 
 data "aws_iam_policy_document" "orders" {
