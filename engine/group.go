@@ -29,20 +29,18 @@ const (
 	atSystem              // in the heap of a system that had no room
 )
 
-// first is the number of the turn that has waited longest. A group is in a heap
-// only while something waits in it, or while it is being taken out.
-func (g *group) first() uint64 {
-	if len(g.waiting) == 0 {
-		return 0
-	}
-	return g.waiting[0].seq
-}
-
-// byFirst is a heap of groups, the one that has waited longest first.
+// byFirst is a heap of groups, the one first whose first turn is to be begun
+// first. A group is in it only while something waits in it, or while it is being
+// taken out.
 type byFirst []*group
 
-func (h byFirst) Len() int           { return len(h) }
-func (h byFirst) Less(i, j int) bool { return h[i].first() < h[j].first() }
+func (h byFirst) Len() int { return len(h) }
+func (h byFirst) Less(i, j int) bool {
+	if len(h[i].waiting) == 0 || len(h[j].waiting) == 0 {
+		return len(h[j].waiting) > 0
+	}
+	return h[i].waiting[0].before(h[j].waiting[0])
+}
 func (h byFirst) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j
@@ -64,8 +62,9 @@ func (h *byFirst) Pop() any {
 type system struct {
 	name     string
 	inHand   int
-	timeouts int // in a row
-	cools    int // cool-downs in a row
+	timeouts int   // in a row
+	last     error // the latest of them
+	cools    int   // cool-downs in a row
 	until    time.Time
 	probing  bool    // one secret tries whether it answers again
 	groups   int     // that need it
@@ -103,6 +102,17 @@ func (p *Pool) full(systems []*system) *system {
 	return nil
 }
 
+// cooling is a system that timed out too often and is left alone, nil where none
+// is.
+func (p *Pool) cooling(systems []*system) *system {
+	for _, s := range systems {
+		if s.timeouts >= p.limits.MaxTimeouts && !p.room(s) {
+			return s
+		}
+	}
+	return nil
+}
+
 // room tells whether one more may be begun at a system: at one that has timed
 // out too often, a single probe once it has cooled down.
 func (p *Pool) room(s *system) bool {
@@ -115,8 +125,7 @@ func (p *Pool) room(s *system) bool {
 // after is how long to wait before asking a system without room again.
 func (s *system) after() time.Duration { return max(time.Until(s.until), 0) }
 
-// take finds the turn that has waited longest among those with room; nil where
-// there is none. A group without room is parked at the system that has none,
+// take finds the first turn among those with room; nil where there is none. A group without room is parked at the system that has none,
 // and fetched back when that one frees a place.
 func (p *Pool) take() *turn {
 	for p.ready.Len() > 0 {
@@ -183,15 +192,23 @@ func (p *Pool) forget(s *system) {
 	delete(p.systems, s.name)
 }
 
-// skip ends all that waits in a group.
-func (p *Pool) skip(g *group, system string, why error) {
-	for _, t := range g.waiting {
-		t.err = &SkippedError{Secret: t.secret.Name, System: system, Err: why}
-		p.ended = append(p.ended, t)
+// skip ends the first n turns that wait in a group.
+func (p *Pool) skip(g *group, n int, system string, why error) {
+	for _, t := range g.waiting[:n] {
+		p.refuse(t, system, why)
 	}
-	p.waiting -= len(g.waiting)
-	g.waiting = nil
-	p.leave(g)
+	p.waiting -= n
+	g.waiting = slices.Delete(g.waiting, 0, n)
+	p.settle(g)
+}
+
+// asked counts the turns in a group that somebody waits for: the first.
+func (g *group) asked() int {
+	n := slices.IndexFunc(g.waiting, func(t *turn) bool { return !t.asked })
+	if n < 0 {
+		return len(g.waiting)
+	}
+	return n
 }
 
 // remove takes one turn out of those that wait, and tells whether it was among
@@ -207,20 +224,22 @@ func (p *Pool) remove(t *turn) bool {
 	}
 	g.waiting = slices.Delete(g.waiting, i, i+1)
 	p.waiting--
-	if len(g.waiting) == 0 {
-		p.leave(g)
-	} else if h := p.heapOf(g); h != nil {
-		heap.Fix(h, g.index)
-	}
+	p.settle(g)
 	return true
 }
 
-// leave takes a group in which nothing waits out of its heap.
-func (p *Pool) leave(g *group) {
-	if h := p.heapOf(g); h != nil {
+// settle puts a group of which turns were taken in its place in its heap, or
+// out of it where nothing waits any more.
+func (p *Pool) settle(g *group) {
+	h := p.heapOf(g)
+	if len(g.waiting) > 0 {
+		heap.Fix(h, g.index)
+		return
+	}
+	if h != nil {
 		heap.Remove(h, g.index)
 	}
-	g.parked = nowhere
+	g.parked, g.waiting = nowhere, nil
 	p.wakeAll(g)
 }
 

@@ -47,7 +47,7 @@ func (e *SkippedError) Error() string {
 	if e.System == "" {
 		return fmt.Sprintf("%s: skipped: %v", e.Secret, e.Err)
 	}
-	return fmt.Sprintf("%s: skipped: %s timed out too often in this run, the last time: %v", e.Secret, e.System, e.Err)
+	return fmt.Sprintf("%s: skipped: %s timed out too often, the last time: %v", e.Secret, e.System, e.Err)
 }
 
 func (e *SkippedError) Unwrap() error { return e.Err }

@@ -13,14 +13,14 @@ import (
 
 // Pool works secrets, several at once and within its limits, for as long as it
 // is open. What waits costs no goroutine. A secret is begun when there is room
-// at all of its systems; those with the same systems are begun in order.
+// at all of its systems; those with the same systems are begun in order, what
+// somebody waits for ahead of what is merely due.
 type Pool struct {
 	limits Limits
-	// skipSick ends what waits for a system that times out too often, rather
-	// than let it wait until the system has cooled down.
-	skipSick bool
 
-	working sync.WaitGroup // turns in hand
+	working  sync.WaitGroup  // turns in hand
+	life     context.Context //nolint:containedctx // of all of them: the pool's own end
+	breakOff context.CancelFunc
 
 	mu      sync.Mutex
 	seq     uint64
@@ -41,20 +41,29 @@ type turn struct {
 	do      func(context.Context) error // nil where a caller of Do waits
 	granted chan struct{}               // closed when that one may begin
 	end     func(error)                 // told once, by another goroutine
+	asked   bool                        // somebody waits for it
 	seq     uint64
 	group   *group
 	systems []*system
 	err     error // why it was not begun
 }
 
-// NewPool makes an open pool.
-func NewPool(l Limits) *Pool { return newPool(l) }
+// before tells which of two turns is begun first.
+func (t *turn) before(other *turn) bool {
+	if t.asked != other.asked {
+		return t.asked
+	}
+	return t.seq < other.seq
+}
 
-func newPool(l Limits) *Pool {
-	return &Pool{
+// NewPool makes an open pool.
+func NewPool(l Limits) *Pool {
+	p := &Pool{
 		limits: l.withDefaults(), groups: map[string]*group{}, systems: map[string]*system{},
 		counted: map[*turn]bool{},
 	}
+	p.life, p.breakOff = context.WithCancel(context.Background())
+	return p
 }
 
 // Go has do called with ctx when there is room for the secret, and end after
@@ -67,22 +76,40 @@ func (p *Pool) Go(ctx context.Context, s *rota.Secret, do func(context.Context) 
 	p.dispatch()
 }
 
-// queue puts a turn behind the others of its systems. The lock is held.
+// queue puts a turn in its place among the others of its systems. The lock is
+// held.
 func (p *Pool) queue(t *turn) {
 	if p.closed != nil {
-		t.err = &SkippedError{Secret: t.secret.Name, Err: p.closed}
-		p.ended = append(p.ended, t)
+		p.refuse(t, "", p.closed)
 		return
 	}
 	g := p.group(t.secret)
+	if s := p.cooling(g.systems); s != nil && t.asked {
+		p.refuse(t, s.name, s.last) // nobody is kept waiting for what does not answer
+		return
+	}
 	p.seq++
 	t.seq, t.group, t.systems = p.seq, g, g.systems
-	g.waiting = append(g.waiting, t)
+	at, _ := slices.BinarySearchFunc(g.waiting, t, func(w, t *turn) int {
+		if w.before(t) {
+			return -1
+		}
+		return 1
+	})
+	g.waiting = slices.Insert(g.waiting, at, t)
 	p.waiting++
-	if g.parked == nowhere {
-		g.parked = inReady
-		heap.Push(&p.ready, g)
+	if h := p.heapOf(g); h != nil {
+		heap.Fix(h, g.index)
+		return
 	}
+	g.parked = inReady
+	heap.Push(&p.ready, g)
+}
+
+// refuse ends a turn that is not begun. The lock is held.
+func (p *Pool) refuse(t *turn, system string, why error) {
+	t.err = &SkippedError{Secret: t.secret.Name, System: system, Err: why}
+	p.ended = append(p.ended, t)
 }
 
 // dispatch begins all that has room. The lock is held.
@@ -93,8 +120,7 @@ func (p *Pool) dispatch() {
 			return
 		}
 		if t.ctx.Err() != nil {
-			t.err = &SkippedError{Secret: t.secret.Name, Err: context.Cause(t.ctx)}
-			p.ended = append(p.ended, t)
+			p.refuse(t, "", context.Cause(t.ctx))
 			continue
 		}
 		p.begin(t)
@@ -180,12 +206,15 @@ func (p *Pool) Close(why error) {
 		p.closed = context.Canceled
 	}
 	for _, g := range p.groups {
-		p.skip(g, "", p.closed)
+		p.skip(g, len(g.waiting), "", p.closed)
 	}
 }
 
 // Wait waits until nothing is in hand. The pool must be closed.
 func (p *Pool) Wait() { p.working.Wait() }
+
+// BreakOff ends the contexts of the turns in hand, whoever asked for them.
+func (p *Pool) BreakOff() { p.breakOff() }
 
 // Load is how much a pool has to do.
 type Load struct {
@@ -256,10 +285,8 @@ func (p *Pool) Do(ctx context.Context, s *rota.Secret, do func(context.Context) 
 func (p *Pool) ask(t *turn) error {
 	p.mu.Lock()
 	defer p.unlock()
-	for _, s := range p.group(t.secret).systems {
-		if s.timeouts >= p.limits.MaxTimeouts && !p.room(s) {
-			return &NoRoomError{Secret: t.secret.Name, System: s.name, After: s.after()}
-		}
+	if s := p.cooling(p.group(t.secret).systems); s != nil {
+		return &NoRoomError{Secret: t.secret.Name, System: s.name, After: s.after()}
 	}
 	p.queue(t)
 	p.dispatch()
@@ -288,7 +315,11 @@ func (p *Pool) withdraw(t *turn) bool {
 // carryOut does a turn that has its places.
 func (p *Pool) carryOut(t *turn, do func(context.Context) error) error {
 	slow := time.AfterFunc(p.limits.Patience, func() { p.lend(t) })
-	err := do(t.ctx)
+	ctx, cancel := context.WithCancel(t.ctx)
+	broken := context.AfterFunc(p.life, cancel)
+	err := do(ctx)
+	broken()
+	cancel()
 	slow.Stop()
 	p.finish(t, err)
 	return err

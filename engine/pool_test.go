@@ -114,7 +114,7 @@ func TestEveryTurnEndsOnceWhateverHappens(outer *testing.T) {
 			p := engine.NewPool(limits)
 			systems := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "a b", "b c", "a c", ""}), 1, 40).Draw(t, "systems")
 			slow := rapid.SliceOfN(rapid.IntRange(0, 3), len(systems), len(systems)).Draw(t, "slow")
-			how := rapid.SliceOfN(rapid.SampledFrom([]string{"go", "do"}), len(systems), len(systems)).Draw(t, "how")
+			how := rapid.SliceOfN(rapid.SampledFrom([]string{"go", "do", "each"}), len(systems), len(systems)).Draw(t, "how")
 			var mu sync.Mutex
 			inHand, ended := map[string]int{}, make([]int, len(systems))
 			var all sync.WaitGroup
@@ -142,6 +142,12 @@ func TestEveryTurnEndsOnceWhateverHappens(outer *testing.T) {
 				end := func(error) { ended[i]++; all.Done() }
 				if how[i] == "go" {
 					p.Go(context.Background(), s, do, end)
+					continue
+				}
+				if how[i] == "each" {
+					go func() {
+						end(p.Each(context.Background(), []*rota.Secret{s}, func(ctx context.Context, _ int) error { return do(ctx) })[0])
+					}()
 					continue
 				}
 				go func() {

@@ -83,8 +83,7 @@ func (s *Service) Health() Health {
 // is in hand end within HandBack, breaks off the rest, which hands it back, and
 // returns nil.
 func (s *Service) Run(ctx context.Context) error {
-	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
+	work := context.WithoutCancel(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
@@ -99,16 +98,8 @@ func (s *Service) Run(ctx context.Context) error {
 		timer.Reset(s.sleep(ctx, err, time.Since(begin)))
 	}
 	s.Worker.Close()
-	HandBack(s.Worker, s.HandBack, func() { cancel(context.Canceled) })
+	s.Worker.HandBack(s.HandBack)
 	return nil
-}
-
-// HandBack waits for the turns in hand, and breaks them off when they take
-// longer than that.
-func HandBack(w *Worker, within time.Duration, breakOff func()) {
-	late := time.AfterFunc(within, breakOff)
-	defer late.Stop()
-	w.Wait()
 }
 
 // scan queues all that is due and not queued yet.

@@ -15,8 +15,8 @@ import (
 const maxCools = 4
 
 // judge counts the timeouts in a row of the systems that a secret needed, and
-// has one that has too many cool down. Any other answer, a refusal too, shows
-// that a system is alive.
+// has one that has too many cool down: what somebody waits for there is
+// skipped. Any other answer, a refusal too, shows that a system is alive.
 func (p *Pool) judge(needed []*system, err error) {
 	if !timedOut(err) {
 		if !ended(err) {
@@ -31,19 +31,17 @@ func (p *Pool) judge(needed []*system, err error) {
 		return
 	}
 	s.timeouts++
+	s.last = err
 	if s.timeouts < p.limits.MaxTimeouts || s.timeouts > p.limits.MaxTimeouts && !s.probing {
 		return // not yet, or begun before it was left alone
 	}
 	wait := p.limits.CoolDown << min(s.cools, maxCools)
 	s.cools++
 	s.until = time.Now().Add(wait)
-	if p.skipSick {
-		for _, g := range p.groups {
-			if len(g.waiting) > 0 && slices.Contains(g.systems, s) {
-				p.skip(g, s.name, err)
-			}
+	for _, g := range p.groups {
+		if n := g.asked(); n > 0 && slices.Contains(g.systems, s) {
+			p.skip(g, n, s.name, err) // nobody is kept waiting till then
 		}
-		return
 	}
 	time.AfterFunc(wait, func() {
 		p.mu.Lock()

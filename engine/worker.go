@@ -72,33 +72,52 @@ func NewWorker(o WorkerOptions) *Worker {
 	return &Worker{rotator: o.Rotator, secrets: o.Secrets, pool: NewPool(o.Limits), log: o.Log, told: o.Told, now: o.Now}
 }
 
-// Do lets a person's wish be carried out here and now, under the secret's
-// lease, beside what the schedulers do: within the same limits, and with a
-// [*NoRoomError] where the secret's systems have no room. [ErrUnknown] tells
-// that the secret is not configured.
+// Each has a person's wish for some secrets carried out here and now, as
+// [Pool.Each] does, beside what the schedulers do and within the same limits.
+// The secrets are the caller's to keep wired until then.
+func (w *Worker) Each(ctx context.Context, secrets []*rota.Secret, do func(ctx context.Context, i int) error) []error {
+	return w.pool.Each(ctx, secrets, do)
+}
+
+// Do has a person's wish for one configured secret carried out, as
+// [Worker.Each] does. [ErrUnknown] tells that the secret is not configured.
 func (w *Worker) Do(ctx context.Context, name string, act Act) (rota.Result, error) {
 	secret, done := w.secrets.Borrow(name)
 	defer done()
 	if secret == nil {
-		return rota.Result{Secret: name}, fmt.Errorf("%s: %w (try: rota validate)", name, ErrUnknown)
+		return rota.Result{Secret: name}, unknown(name)
 	}
 	var result rota.Result
-	err := w.pool.Do(ctx, secret, func(ctx context.Context) error {
+	errs := w.Each(ctx, []*rota.Secret{secret}, func(ctx context.Context, _ int) error {
 		var err error
 		result, err = act(ctx, secret)
 		return err
 	})
-	return result, err
+	return result, errs[0]
 }
 
-// Advance does all that is due for a secret now, as [Worker.Do] does a wish.
+// Advance does all that is due for a secret now, when there is room: with a
+// [*NoRoomError] where the secret's systems have none. [ErrUnknown] tells that
+// the secret is not configured.
 func (w *Worker) Advance(ctx context.Context, name string, due time.Time) (rota.Result, error) {
+	secret, done := w.secrets.Borrow(name)
+	defer done()
+	if secret == nil {
+		return rota.Result{Secret: name}, unknown(name)
+	}
 	begin := w.now()
-	result, err := w.Do(ctx, name, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
-		return w.rotator.Advance(ctx, s, rota.Options{})
+	var result rota.Result
+	err := w.pool.Do(ctx, secret, func(ctx context.Context) error {
+		var err error
+		result, err = w.rotator.Advance(ctx, secret, rota.Options{})
+		return err
 	})
 	w.tell(ctx, name, due, begin, result, err)
 	return result, err
+}
+
+func unknown(name string) error {
+	return fmt.Errorf("%s: %w (try: rota validate)", name, ErrUnknown)
 }
 
 // tell reports a turn. One that never began, or that met another worker, is
@@ -121,8 +140,14 @@ func (w *Worker) Load() Load { return w.pool.Load() }
 // Close begins nothing new.
 func (w *Worker) Close() { w.pool.Close(errStopping) }
 
-// Wait waits until no turn is in hand, after Close.
-func (w *Worker) Wait() { w.pool.Wait() }
+// HandBack waits for the turns in hand, whoever asked for them, after Close.
+// Those that take longer than that are broken off, and go on at the next start
+// or on another replica.
+func (w *Worker) HandBack(within time.Duration) {
+	late := time.AfterFunc(within, w.pool.BreakOff)
+	defer late.Stop()
+	w.pool.Wait()
+}
 
 // Health is how a scheduler fares.
 type Health struct {

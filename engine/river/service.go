@@ -149,8 +149,8 @@ func (s *Service) Health() engine.Health {
 }
 
 // Run takes part in the work until ctx ends. Then it takes nothing new, lets
-// what is in hand end within HandBack, and breaks off the rest, which hands it
-// back to the other replicas.
+// what is in hand end within HandBack, what people asked for too, and breaks off
+// the rest, which hands it back to the other replicas.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("queue: %w", err)
@@ -181,6 +181,9 @@ const breakOff = 30 * time.Second
 
 func (s *Service) stop(ctx context.Context) error {
 	s.Worker.Close()
+	var all sync.WaitGroup
+	all.Go(func() { s.Worker.HandBack(s.HandBack) }) // what people asked for is no job
+	defer all.Wait()
 	soft, cancel := context.WithTimeout(ctx, s.HandBack)
 	defer cancel()
 	err := s.client.Stop(soft)

@@ -351,6 +351,6 @@ func (d *Daemon) open(_ context.Context, c access.Caller) (service.Operations, f
 		return nil, nil, fmt.Errorf("the configuration is not read yet: %w", rota.ErrBusy)
 	}
 	return &service.Local{
-		File: g.file, Wired: g.wired, DB: d.DB, Rotator: d.rotator, Caller: c, Controls: controls{d}, Places: d.anchors.places, Now: d.DB.Now,
+		File: g.file, Wired: g.wired, DB: d.DB, Rotator: d.rotator, Workers: d.worker, Caller: c, Controls: controls{d}, Places: d.anchors.places, Now: d.DB.Now,
 	}, g.release, nil
 }

@@ -2,12 +2,19 @@ package daemon_test
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"rota/engine"
+	"rota/internal/daemon"
 	"rota/internal/service"
+	"rota/store"
 )
 
 func TestAtTheEndRequestsAreAnsweredAndStreamsEnd(t *testing.T) {
@@ -56,5 +63,44 @@ func TestReadyAndTheEnd(t *testing.T) {
 	}
 	if a := w.do(http.MethodGet, "/healthz", nil); a.StatusCode != http.StatusOK {
 		t.Errorf("alive, but %s", a.Status)
+	}
+}
+
+// Two requests at once go through the places of the system that they share, and
+// at the end the one in hand is finished and the other is not begun.
+func TestWhatPeopleAskForKeepsTheLimitsAndTheEnd(t *testing.T) {
+	goOn := filepath.Join(t.TempDir(), "go on")
+	text := roleConfig(t, "limit_a", "30d")
+	server.Get(t).Exec(t, "CREATE ROLE limit_b LOGIN PASSWORD 'first'")
+	reload := fmt.Sprintf("    reload: [{name: slow, command: {run: [/bin/sh, -c, \"while [ ! -e '%s' ]; do sleep 0.05; done\"]}}]\n", goOn)
+	_, first, _ := strings.Cut(text, "secrets:\n")
+	text += reload + strings.ReplaceAll(first, "limit_a", "limit_b") + reload
+	w, stop := startStoppable(t, "", text, func(o *daemon.Options) { o.Limits = engine.Limits{PerSystem: 1} })
+	eventually(t, "the schedule has looked at both", func() bool {
+		all := must(w.db.Statuses(t.Context()))
+		return len(all) == 2 && !slices.ContainsFunc(all, func(s store.SecretStatus) bool { return s.Status.LookedAt.IsZero() || s.Holder != "" })
+	})
+	answers := make(chan service.WorkSecretDoc, 2)
+	for _, name := range []string{"a", "b"} {
+		go func() {
+			var done service.WorkDoc
+			w.do(http.MethodPost, "/v1/secrets/app%2Flimit_"+name+"/rotate", &done)
+			answers <- done.Secrets[0]
+		}()
+	}
+	eventually(t, "one is in hand and one waits for its place", func() bool {
+		now := w.scrape()
+		reloads := slices.ContainsFunc(must(w.db.Audit(t.Context(), store.AuditQuery{Limit: 1000})), func(r store.AuditRecord) bool { return r.Entry.Step == "reload" })
+		return reloads && now["rota_turns_in_hand"] == 1 && now["rota_turns_waiting"] == 1
+	})
+	go stop()
+	if waited := <-answers; waited.State != service.WorkSkipped || !strings.Contains(waited.Error, "stopping") {
+		t.Errorf("the request that waited was answered with %+v", waited)
+	}
+	if err := os.WriteFile(goOn, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if inHand := <-answers; inHand.State != service.WorkDone {
+		t.Errorf("the request in hand was answered with %+v", inHand)
 	}
 }

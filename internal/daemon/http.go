@@ -129,8 +129,9 @@ func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error)
 	return server, tls.NewListener(listener, server.TLSConfig), nil
 }
 
-// drain is how long requests in hand may go on at the end.
-const drain = 20 * time.Second
+// drain is how long requests in hand may go on at the end: a little longer than
+// turns, so that whoever waits for one that is broken off is told so.
+const drain = 25 * time.Second
 
 func (d *Daemon) serve(ctx context.Context, server *http.Server, listener net.Listener) error {
 	ended := make(chan error, 1)

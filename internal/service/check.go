@@ -48,7 +48,7 @@ func (l *Local) Check(ctx context.Context, names []string) (CheckDoc, error) {
 // they found in the secrets' order.
 func preflight(ctx context.Context, list []chosen) []FindingDoc {
 	found := make([][]rota.Finding, len(list))
-	errs := each(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+	errs := look(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
 		found[i] = rota.Preflight(ctx, s)

@@ -34,6 +34,9 @@ type Local struct {
 	Caller access.Caller
 	// Opened is what opening the store found; Check tells it first.
 	Opened []rota.Finding
+	// Workers carry out what is asked for. Defaults to some of the operation's
+	// own.
+	Workers Workers
 	// Controls pauses and freezes; nil where that can't be done.
 	Controls Controls
 	// Places keep signed heads of the audit outside.
@@ -45,6 +48,14 @@ type Local struct {
 	Patience time.Duration
 	// Tell, if any, hears what a person should know on the way.
 	Tell func(text string)
+}
+
+// Workers work secrets, several at once and within their limits. [engine.Pool]
+// and [engine.Worker] do.
+type Workers interface {
+	// Each calls do with the index of every secret and gives the errors in their
+	// order; an [*engine.SkippedError] for one that was not begun.
+	Each(ctx context.Context, secrets []*rota.Secret, do func(ctx context.Context, i int) error) []error
 }
 
 var _ Operations = (*Local)(nil)
@@ -165,9 +176,17 @@ func (l *Local) one(ctx context.Context, a access.Action, op, name string) (*rot
 	return list[0].secret, nil
 }
 
-// each calls do with every secret that could be wired, several at once, and
-// gives the errors in the order of the list, those of wiring among them.
-func each(ctx context.Context, list []chosen, do func(ctx context.Context, i int, s *rota.Secret) error) []error {
+// look calls do, which changes nothing but what people are told, with every
+// secret that could be wired. It has workers of its own: who looks why a system
+// hangs must not have to wait for it.
+func look(ctx context.Context, list []chosen, do func(ctx context.Context, i int, s *rota.Secret) error) []error {
+	return each(ctx, engine.NewPool(engine.Limits{}), list, do)
+}
+
+// each has workers call do with every secret that could be wired, several at
+// once, and gives the errors in the order of the list, those of wiring among
+// them.
+func each(ctx context.Context, workers Workers, list []chosen, do func(ctx context.Context, i int, s *rota.Secret) error) []error {
 	out := make([]error, len(list))
 	var secrets []*rota.Secret
 	var place []int
@@ -176,7 +195,7 @@ func each(ctx context.Context, list []chosen, do func(ctx context.Context, i int
 			secrets, place = append(secrets, c.secret), append(place, i)
 		}
 	}
-	errs := engine.Each(ctx, engine.Limits{}, secrets, func(ctx context.Context, i int) error {
+	errs := workers.Each(ctx, secrets, func(ctx context.Context, i int) error {
 		return do(ctx, place[i], secrets[i])
 	})
 	for i, err := range errs {

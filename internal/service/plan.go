@@ -17,7 +17,7 @@ func (l *Local) Plan(ctx context.Context, r PlanRequest) (PlanDoc, error) {
 		return PlanDoc{}, err
 	}
 	doc := PlanDoc{From: l.now(), Until: r.Until, Secrets: make([]PlanSecretDoc, len(list))}
-	errs := each(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+	errs := look(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
 		state, decision, err := l.rotator().Observe(ctx, s)
 		if err != nil {
 			return err

@@ -52,7 +52,7 @@ func (l *Local) Run(ctx context.Context, r RunRequest) (WorkDoc, error) {
 		}
 	}
 	rotator := l.rotator()
-	for _, w := range l.work(ctx, these, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
+	for _, w := range l.work(ctx, these, true, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
 		return rotator.Advance(ctx, s, rota.Options{})
 	}) {
 		doc.Secrets = append(doc.Secrets, w.doc(rota.None))
@@ -101,7 +101,7 @@ func (l *Local) Alert(ctx context.Context) (AlertDoc, error) {
 		return AlertDoc{}, err
 	}
 	late := make([]bool, len(list))
-	errs := each(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+	errs := look(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
 		var err error
 		late[i], err = l.rotator().Alert(ctx, s)
 		return err

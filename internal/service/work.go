@@ -1,11 +1,13 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"rota"
@@ -58,7 +60,7 @@ func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
 		return WorkDoc{}, err
 	}
 	doc := WorkDoc{Secrets: []WorkSecretDoc{}}
-	for i, w := range l.work(ctx, list, l.patiently(r.NoWait, do)) {
+	for i, w := range l.work(ctx, list, r.NoWait, do) {
 		step := wanted(w, list[i].secret)
 		d := w.doc(step)
 		if d.State == WorkNothing && (step == rota.Deactivate || step == rota.Delete) && retirable(list[i].secret, w.result.Status, step) {
@@ -79,56 +81,56 @@ func (l *Local) Adopt(ctx context.Context, r AdoptRequest) (WorkDoc, error) {
 	if len(r.Fields) > 0 {
 		o.Credential = rota.NewCredential(r.Fields)
 	}
-	done := l.work(ctx, list, l.patiently(r.NoWait, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
+	done := l.work(ctx, list, r.NoWait, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
 		return l.rotator().Adopt(ctx, s, o)
-	}))
+	})
 	return WorkDoc{Secrets: []WorkSecretDoc{done[0].doc("adopt")}}, nil
 }
 
-// work does one thing to every chosen secret, several at once.
-func (l *Local) work(ctx context.Context, list []chosen, do act) []worked {
-	out := make([]worked, len(list))
-	for i, c := range list {
-		out[i].name = c.name
+// work does one thing to every chosen secret, several at once. Where another
+// worker is at one, it comes again later, unless noWait is set.
+func (l *Local) work(ctx context.Context, list []chosen, noWait bool, do act) []worked {
+	workers := l.Workers
+	if workers == nil {
+		workers = engine.NewPool(engine.Limits{})
 	}
-	errs := each(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+	out := make([]worked, len(list))
+	var later sync.WaitGroup
+	errs := each(ctx, workers, list, func(ctx context.Context, i int, s *rota.Secret) error {
 		var err error
 		out[i].result, err = do(ctx, s)
 		return err
 	})
 	for i, err := range errs {
-		out[i].err = err
+		out[i].name, out[i].err = list[i].name, err
+		if errors.Is(err, rota.ErrBusy) && !noWait {
+			later.Go(func() { l.again(ctx, workers, list[i:i+1], &out[i], do) })
+		}
 	}
+	later.Wait()
 	return out
 }
 
-// patiently waits for another worker's lease to end, as long as one may last
-// without a sign of life.
-func (l *Local) patiently(noWait bool, do act) act {
-	if noWait {
-		return do
-	}
-	patience := l.Patience
-	if patience == 0 {
-		patience = 65 * time.Second
-	}
-	return func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
-		pause, deadline := 200*time.Millisecond, time.Now().Add(patience)
-		for told := false; ; told = true {
-			result, err := do(ctx, s)
-			if !errors.Is(err, rota.ErrBusy) || time.Now().After(deadline) {
-				return result, err
-			}
-			if !told {
-				l.tell("%s: another worker is at it; waiting for up to %s", s.Name, patience.Truncate(time.Minute))
-			}
-			select {
-			case <-ctx.Done():
-				return result, fmt.Errorf("%s: %w", s.Name, ctx.Err())
-			case <-time.After(pause):
-			}
-			pause = min(2*pause, 2*time.Second)
+// again does one thing to a secret that another worker is at: it tries until
+// that one's lease has ended, as long as one may last without a sign of life. It
+// takes no place from anybody meanwhile.
+func (l *Local) again(ctx context.Context, workers Workers, one []chosen, out *worked, do act) {
+	patience := cmp.Or(l.Patience, 65*time.Second)
+	l.tell("%s: another worker is at it; waiting for up to %s", out.name, patience.Truncate(time.Minute))
+	pause, deadline := 200*time.Millisecond, time.Now().Add(patience)
+	for errors.Is(out.err, rota.ErrBusy) && time.Now().Before(deadline) {
+		select {
+		case <-ctx.Done():
+			out.err = fmt.Errorf("%s: %w", out.name, ctx.Err())
+			return
+		case <-time.After(pause):
 		}
+		pause = min(2*pause, 2*time.Second)
+		out.err = each(ctx, workers, one, func(ctx context.Context, _ int, s *rota.Secret) error {
+			var err error
+			out.result, err = do(ctx, s)
+			return err
+		})[0]
 	}
 }
 
