@@ -90,6 +90,9 @@ type Progress struct {
 	// ComparedAt is when the store was last compared with the issuer after it had
 	// been restored.
 	ComparedAt time.Time `json:"compared_at,omitzero"`
+	// Asked is a new credential that somebody wants and that is not made yet; nil
+	// where there is none.
+	Asked *Wish `json:"asked,omitempty"`
 	// NotBefore puts the next rotation off.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	// Held is the hold that was last notified.

@@ -72,6 +72,9 @@ func failureBackoff(c Class, attempts int) time.Duration {
 // succeeded notes a step that went well.
 func (w *work) succeeded(d Decision) {
 	w.result.Done = append(w.result.Done, d)
+	if d.Step == Create {
+		w.progress.Asked = nil
+	}
 	if d.Step == w.force || d.Step == Promote && w.force == Create {
 		w.force = None // what was asked for is done, and is not done twice
 	}
@@ -113,6 +116,7 @@ func (w *work) outlive(d Decision) {
 // remember keeps what the turn found, for tables and for when to look again.
 func (w *work) remember(err error) {
 	d, now := w.result.Last, w.Now()
+	w.answer(d, err)
 	s := w.status(d, now, err)
 	if w.asked != None && d.Hold != NotHeld && err == nil && len(w.result.Done) == 0 && !w.progress.Status.LookedAt.IsZero() {
 		w.result.Status = s // a person's wish was refused: that is no state of the secret
@@ -126,8 +130,8 @@ func (w *work) remember(err error) {
 	if soon := now.Add(holdLook); len(w.result.Done) > 0 && s.NextAt.After(soon) {
 		w.progress.NextAt = soon // the outside may have answered with what was before
 	}
-	if errors.Is(err, context.Canceled) {
-		w.progress.NextAt = time.Time{} // interrupted: go on at once
+	if errors.Is(err, context.Canceled) || w.progress.Asked != nil && w.asked != Create {
+		w.progress.NextAt = time.Time{} // interrupted, or something else is wanted: go on at once
 	}
 	w.result.Status = s
 

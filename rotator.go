@@ -133,6 +133,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, error) {
 	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
 		w.force, w.asked = o.Force, o.Force
+		w.takeUp()
 		if o.Force == Create {
 			w.progress.Rollback = nil // a person wants a new one instead
 		}
@@ -146,6 +147,7 @@ func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, er
 // credential is no longer there.
 func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
 	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
+		w.progress.Asked = nil // a person wants the old one instead
 		if err := w.beginRollback(ctx); err != nil {
 			return err
 		}
@@ -206,6 +208,7 @@ type work struct {
 	state      State
 	force      Step // to be taken ahead of its date; None once it was taken
 	asked      Step // what a person asked for, all through the turn
+	wishing    bool // what was asked for is a [Wish]
 	halts      Halts
 	restoredAt time.Time // when the journal was put back to an older state
 	outdated   string    // the current version that was refused since
@@ -298,6 +301,7 @@ func (w *work) act(ctx context.Context) error {
 		if err := w.observe(ctx); err != nil {
 			return w.failed(Decision{Next: None}, err)
 		}
+		w.fulfilled()
 		d := w.Plan(w.state, w.s.Policy, w.Now())
 		if d.Observe {
 			if err := w.list(ctx); err != nil {

@@ -15,7 +15,7 @@ import (
 func (w *work) create(ctx context.Context, d Decision) error {
 	traits := w.s.Issuer.Traits()
 	current, _ := Find(w.state.Contents.Versions, Current)
-	d.Version = cmp.Or(d.Version, w.NewID())
+	d.Version = cmp.Or(d.Version, w.wished(), w.NewID())
 	w.update(d.Version, func(vp *VersionProgress) { vp.Base = current.ID })
 	if traits.IssuerChooses {
 		intent := Intent{Version: d.Version, At: w.Now(), Until: w.Now().Add(w.CallTimeout)}

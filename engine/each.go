@@ -29,12 +29,7 @@ func (p *Pool) Each(ctx context.Context, secrets []*rota.Secret, do func(ctx con
 			end: func(err error) { errs[i] = err; all.Done() },
 		}
 	}
-	p.mu.Lock()
-	for _, t := range turns {
-		p.queue(t)
-	}
-	p.dispatch()
-	p.unlock()
+	p.add(turns...)
 	stop := context.AfterFunc(ctx, func() { p.abandon(turns, context.Cause(ctx)) })
 	defer stop()
 	all.Wait()

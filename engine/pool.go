@@ -70,9 +70,16 @@ func NewPool(l Limits) *Pool {
 // it with its error, or with a [*SkippedError] where do was never called. It
 // does not wait; end is called by another goroutine.
 func (p *Pool) Go(ctx context.Context, s *rota.Secret, do func(context.Context) error, end func(error)) {
+	p.add(&turn{secret: s, ctx: ctx, do: do, end: end})
+}
+
+// add queues turns, and begins what has room.
+func (p *Pool) add(turns ...*turn) {
 	p.mu.Lock()
 	defer p.unlock()
-	p.queue(&turn{secret: s, ctx: ctx, do: do, end: end})
+	for _, t := range turns {
+		p.queue(t)
+	}
 	p.dispatch()
 }
 

@@ -179,7 +179,7 @@ func (s *Service) offer(work context.Context, d rota.Due) {
 	}
 	s.taken[d.Secret] = true
 	s.mu.Unlock()
-	s.Worker.queue(work, secret, d.NextAt, func(result rota.Result) {
+	s.Worker.queue(work, secret, false, d.NextAt, func(result rota.Result) {
 		s.mu.Lock()
 		delete(s.taken, d.Secret)
 		s.mu.Unlock()
@@ -191,10 +191,10 @@ func (s *Service) offer(work context.Context, d rota.Due) {
 
 // queue has a turn done when there is room, with the secret as it is configured
 // by then.
-func (w *Worker) queue(ctx context.Context, s *rota.Secret, due time.Time, end func(rota.Result)) {
+func (w *Worker) queue(ctx context.Context, s *rota.Secret, asked bool, due time.Time, end func(rota.Result)) {
 	var result rota.Result
 	var begin time.Time
-	w.pool.Go(ctx, s, func(ctx context.Context) error {
+	w.pool.add(&turn{secret: s, ctx: ctx, asked: asked, do: func(ctx context.Context) error {
 		begin = w.now()
 		secret, done := w.secrets.Borrow(s.Name)
 		defer done()
@@ -204,8 +204,8 @@ func (w *Worker) queue(ctx context.Context, s *rota.Secret, due time.Time, end f
 		var err error
 		result, err = w.rotator.Advance(ctx, secret, rota.Options{})
 		return err
-	}, func(err error) {
+	}, end: func(err error) {
 		w.tell(ctx, s.Name, due, begin, result, err)
 		end(result)
-	})
+	}})
 }

@@ -96,6 +96,16 @@ func (w *Worker) Do(ctx context.Context, name string, act Act) (rota.Result, err
 	return result, errs[0]
 }
 
+// Begin has all that is due for a secret done soon, as something that was asked
+// for, and does not wait for it. What is not begun is still due.
+func (w *Worker) Begin(ctx context.Context, name string) {
+	secret, returned := w.secrets.Borrow(name)
+	returned() // only its systems are of interest as long as it waits
+	if secret != nil {
+		w.queue(context.WithoutCancel(ctx), secret, true, w.now(), func(rota.Result) {})
+	}
+}
+
 // Advance does all that is due for a secret now, when there is room: with a
 // [*NoRoomError] where the secret's systems have none. [ErrUnknown] tells that
 // the secret is not configured.

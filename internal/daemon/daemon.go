@@ -216,42 +216,6 @@ func (d *Daemon) managed(name string) bool {
 	return secret != nil
 }
 
-// rotate begins a rotation that was asked for through the Secrets Manager
-// endpoint. The same token again, on whichever replica, is the same request.
-func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string) error {
-	const op = "RotateSecret"
-	before, err := d.DB.Audit(ctx, store.AuditQuery{Secret: name, Newest: true, Limit: 200})
-	if err != nil {
-		return err
-	}
-	for _, r := range before {
-		if token != "" && r.Entry.Step == op && r.Entry.Object == token {
-			return nil
-		}
-	}
-	entry := c.Entry(d.DB.Now(), op, name, rota.Begun, "")
-	entry.Object = token
-	if err := d.DB.Record(ctx, entry); err != nil {
-		return err
-	}
-	operations, done, err := d.open(ctx, c)
-	if err != nil {
-		return err
-	}
-	go func() {
-		defer done()
-		ctx := context.WithoutCancel(ctx)
-		doc, err := operations.Work(ctx, service.WorkRequest{Operation: service.OpRotate, Secrets: []string{name}})
-		if err != nil {
-			d.Log.WarnContext(ctx, op, "secret", name, "by", c.Principal, "error", err)
-		} else if s := doc.Secrets[0]; s.State != service.WorkDone {
-			d.Log.WarnContext(ctx, op, "secret", name, "by", c.Principal, "state", s.State, "reason", s.Reason, "error", s.Error)
-		}
-		d.feed.Poke()
-	}()
-	return nil
-}
-
 // told hears of every turn.
 func (d *Daemon) told(o engine.Outcome) {
 	d.metrics.Turn(o)

@@ -245,15 +245,56 @@ func TestRotateSecretStartsTheConfiguredRotationOncePerToken(t *testing.T) {
 	}
 	token := aws.String("0b3f7c2e-5a51-4e0b-9a53-2f1f6f1c7d10")
 	for range 3 {
-		if _, err := w.secretsManager().RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{SecretId: aws.String("app/asked"), ClientRequestToken: token}); err != nil {
-			t.Fatal(err)
+		if out := w.rotate("app/asked", *token); aws.ToString(out.VersionId) != *token {
+			t.Errorf("the answer names version %q", aws.ToString(out.VersionId))
 		}
 	}
 	eventually(t, "it is rotated", func() bool { return versions() == 2 })
 	w.do(http.MethodPost, "/v1/secrets/app%2Fasked/deliver", nil) // waits for the lease, so that all is over
+	if out := w.rotate("app/asked", *token); *out.Name != "app/asked" {
+		t.Errorf("asked once more, the answer is %+v", out)
+	}
 	if n := versions(); n != 2 {
 		t.Errorf("one request made %d rotations", n-1)
 	}
+	if version, _, err := w.password("app/asked"); err != nil || version != *token {
+		t.Errorf("version %s, %v, want the token", version, err)
+	}
+}
+
+// rotate asks for a rotation with AWS's own client.
+func (w *world) rotate(name, token string) *secretsmanager.RotateSecretOutput {
+	w.t.Helper()
+	out, err := w.secretsManager().RotateSecret(w.t.Context(), &secretsmanager.RotateSecretInput{SecretId: &name, ClientRequestToken: &token})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+func TestRotateSecretIsAnsweredOnceItIsDurable(t *testing.T) {
+	w, _, healthy := startSlow(t, "durable")
+	healthy(true)
+	w.do(http.MethodPost, "/v1/secrets/app%2Fdurable_b/rotate", nil)
+	healthy(false)
+	defer healthy(true)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.do(http.MethodPost, "/v1/secrets/app%2Fdurable_a/rotate", nil)
+	}()
+	eventually(t, "the system's only place is taken", func() bool { return w.scrape()["rota_turns_in_hand"] == 1 })
+	token := "7f3b7c2e-5a51-4e0b-9a53-2f1f6f1c7d10"
+	w.rotate("app/durable_b", token)
+	if p := must(w.db.Load(t.Context(), "app/durable_b")); p.Asked == nil || p.Asked.Version != token || !p.NextAt.IsZero() {
+		t.Errorf("the next process finds that %+v is asked for, due at %s", p.Asked, p.NextAt)
+	}
+	healthy(true)
+	<-ended
+	eventually(t, "it is rotated", func() bool {
+		version, _, err := w.password("app/durable_b")
+		return err == nil && version == token
+	})
 }
 
 func TestAnEditedFileCountsAtOnceAndAWrongOneChangesNothing(t *testing.T) {

@@ -66,20 +66,37 @@ func TestReadyAndTheEnd(t *testing.T) {
 	}
 }
 
-// Two requests at once go through the places of the system that they share, and
-// at the end the one in hand is finished and the other is not begun.
-func TestWhatPeopleAskForKeepsTheLimitsAndTheEnd(t *testing.T) {
-	goOn := filepath.Join(t.TempDir(), "go on")
-	text := roleConfig(t, "limit_a", "30d")
-	server.Get(t).Exec(t, "CREATE ROLE limit_b LOGIN PASSWORD 'first'")
-	reload := fmt.Sprintf("    reload: [{name: slow, command: {run: [/bin/sh, -c, \"while [ ! -e '%s' ]; do sleep 0.05; done\"]}}]\n", goOn)
+// startSlow runs a daemon with the secrets app/NAME_a and app/NAME_b, one at a
+// time on one system, whose consumers take them up while healthy(true) holds. The
+// schedule has looked at both and waits for somebody to ask for the first.
+func startSlow(t *testing.T, name string) (w *world, stop func(), healthy func(bool)) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "go on")
+	text := roleConfig(t, name+"_a", "30d")
+	server.Get(t).Exec(t, "CREATE ROLE "+name+"_b LOGIN PASSWORD 'first'")
+	reload := fmt.Sprintf("    reload: [{name: slow, command: {run: [/bin/sh, -c, \"while [ ! -e '%s' ]; do sleep 0.05; done\"]}}]\n", file)
 	_, first, _ := strings.Cut(text, "secrets:\n")
-	text += reload + strings.ReplaceAll(first, "limit_a", "limit_b") + reload
-	w, stop := startStoppable(t, "", text, func(o *daemon.Options) { o.Limits = engine.Limits{PerSystem: 1} })
+	text += reload + strings.ReplaceAll(first, name+"_a", name+"_b") + reload
+	w, stop = startStoppable(t, "", text, func(o *daemon.Options) { o.Limits = engine.Limits{PerSystem: 1} })
 	eventually(t, "the schedule has looked at both", func() bool {
 		all := must(w.db.Statuses(t.Context()))
 		return len(all) == 2 && !slices.ContainsFunc(all, func(s store.SecretStatus) bool { return s.Status.LookedAt.IsZero() || s.Holder != "" })
 	})
+	return w, stop, func(yes bool) {
+		err := os.WriteFile(file, nil, 0o600)
+		if !yes {
+			err = os.Remove(file)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Two requests at once go through the places of the system that they share, and
+// at the end the one in hand is finished and the other is not begun.
+func TestWhatPeopleAskForKeepsTheLimitsAndTheEnd(t *testing.T) {
+	w, stop, healthy := startSlow(t, "limit")
 	answers := make(chan service.WorkSecretDoc, 2)
 	for _, name := range []string{"a", "b"} {
 		go func() {
@@ -97,9 +114,7 @@ func TestWhatPeopleAskForKeepsTheLimitsAndTheEnd(t *testing.T) {
 	if waited := <-answers; waited.State != service.WorkSkipped || !strings.Contains(waited.Error, "stopping") {
 		t.Errorf("the request that waited was answered with %+v", waited)
 	}
-	if err := os.WriteFile(goOn, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	healthy(true)
 	if inHand := <-answers; inHand.State != service.WorkDone {
 		t.Errorf("the request in hand was answered with %+v", inHand)
 	}

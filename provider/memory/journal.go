@@ -138,6 +138,10 @@ func clone(p rota.Progress) rota.Progress {
 		v.Delivered, v.Reloaded = maps.Clone(v.Delivered), maps.Clone(v.Reloaded)
 		p.Versions[id] = v
 	}
+	if p.Asked != nil {
+		asked := *p.Asked
+		p.Asked = &asked
+	}
 	p.Intents = slices.Clone(p.Intents)
 	for i := range p.Intents {
 		p.Intents[i].Known = slices.Clone(p.Intents[i].Known)

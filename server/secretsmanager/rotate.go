@@ -2,6 +2,7 @@ package secretsmanager
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"rota"
@@ -62,7 +63,7 @@ func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateS
 		if p := pending(&c.Record); p != nil {
 			former := s.newJob(c.Record, p.ID)
 			again = &former
-			return errInvalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
+			return errIncomplete()
 		}
 		if j.test = !in.immediately(); j.test {
 			c.Rotation.NextAt = next(c.Rotation, c.Now)
@@ -82,7 +83,7 @@ func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateS
 }
 
 // rotateManaged starts the rotation of a secret that Rota's configuration
-// rotates. The new version's id is Rota's to choose, so the answer has none.
+// rotates.
 func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t target, in *rotateSecretRequest) (*secretAnswer, error) {
 	r, err := g.Look(ctx, access.Rotate, rotateOp, t.name)
 	if err != nil {
@@ -97,11 +98,20 @@ func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t target,
 	if err := g.Note(ctx, rotateOp, t.name, rota.Begun, "", "asked for by RotateSecret"); err != nil {
 		return nil, err
 	}
-	if err := s.opts.Rotate(ctx, g.Caller(), t.name, in.ClientRequestToken); err != nil {
+	err = s.opts.Rotate(ctx, g.Caller(), t.name, in.ClientRequestToken)
+	if errors.Is(err, rota.ErrConflict) || errors.Is(err, rota.ErrBusy) {
+		return nil, errIncomplete()
+	}
+	if err != nil {
 		return nil, err
 	}
 	out := s.answer(r)
+	out.VersionID = in.ClientRequestToken
 	return &out, nil
+}
+
+func errIncomplete() *Error {
+	return errInvalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
 }
 
 func errManaged() *Error {

@@ -323,7 +323,7 @@ func TestRotaRotatesWhatItManages(t *testing.T) {
 	if diff := cmp.Diff([]call{{"app/test", "a", token}}, calls); diff != "" {
 		t.Error(diff)
 	}
-	if *out.Name != "a" || out.VersionId != nil {
+	if *out.Name != "a" || aws.ToString(out.VersionId) != token {
 		t.Errorf("answer %+v", out)
 	}
 	_, err = f.rotate(&sm.RotateSecretInput{RotationRules: days(1)})

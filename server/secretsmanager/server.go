@@ -41,8 +41,11 @@ type Options struct {
 	Region string
 
 	// Managed, if any, tells which secrets are rotated by Rota's own
-	// configuration; Rotate starts the rotation of such a one. It has to
-	// return soon: the rotation goes on by itself.
+	// configuration; Rotate starts the rotation of such a one, whose new version
+	// will have the token as its id. It has to return soon, and once it is
+	// durable that the rotation goes on by itself; a token that it knows is the
+	// same request. [rota.ErrConflict] and [rota.ErrBusy] tell that another
+	// rotation is under way.
 	Managed func(name string) bool
 	Rotate  func(ctx context.Context, c access.Caller, name, token string) error
 	// Functions are the rotation functions: for the ARN that a secret names,

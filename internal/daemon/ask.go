@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"rota"
+	"rota/access"
+	"rota/engine"
+	"rota/store"
+)
+
+// askWithin is how long a request to rotate waits for another worker's turn at
+// the secret: it has to be answered soon.
+const askWithin = 5 * time.Second
+
+// rotate notes a rotation that is asked for through the Secrets Manager
+// endpoint, and has it begun. Once it has returned, the rotation goes on
+// whatever becomes of this process. The same token again, on whichever replica,
+// is the same request.
+func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string) error {
+	const op = "RotateSecret"
+	secret, done := d.secrets.Borrow(name)
+	defer done()
+	if secret == nil {
+		return fmt.Errorf("%s: %w", name, engine.ErrUnknown)
+	}
+	// The entry was written with the wish, as one. The journal forgets a version
+	// when the store does, the audit never.
+	before, err := d.DB.Audit(ctx, store.AuditQuery{Secret: name, Newest: true, Limit: 200})
+	if err != nil {
+		return err
+	}
+	for _, r := range before {
+		if r.Entry.Step == op && r.Entry.Object == token {
+			return nil // begun, or still due
+		}
+	}
+	entry := c.Entry(d.DB.Now(), op, name, rota.Begun, "")
+	entry.Object = token
+	err = d.ask(ctx, secret, token, entry)
+	if err == nil || errors.Is(err, rota.ErrConflict) {
+		d.worker.Begin(ctx, name) // or go on with the other one
+	}
+	return err
+}
+
+// ask waits a little where another worker is at the secret.
+func (d *Daemon) ask(ctx context.Context, s *rota.Secret, token string, by rota.Entry) error {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := d.rotator.Ask(ctx, s, token, by)
+		if !errors.Is(err, rota.ErrBusy) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
