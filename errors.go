@@ -37,6 +37,9 @@ var (
 	ErrLimit = errors.New("limit reached")
 	// ErrFenced: the lease was lost; another worker has the secret.
 	ErrFenced = errors.New("lease lost to another worker")
+	// ErrNeighbor: a secret to be kept apart from does not stand any more as it
+	// did when this was decided.
+	ErrNeighbor = errors.New("a secret to be kept apart from moved meanwhile")
 	// ErrAdopted: what is to be adopted is Rota's already.
 	ErrAdopted = errors.New("already Rota's: nothing was done")
 	// ErrBusy: another worker holds the secret's lease.

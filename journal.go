@@ -55,6 +55,11 @@ type SaveRequest struct {
 	Entries  []Entry
 	// Release gives the lease back with it, as one: a turn's last Save.
 	Release bool
+	// Neighbors are other secrets as they stood when this was decided. Where one
+	// of them stands otherwise by now, nothing is written, and it is
+	// [ErrNeighbor]: of two such Saves that concern each other, one comes first,
+	// and the other one sees it.
+	Neighbors []Neighbor
 }
 
 // Progress is what Rota remembers of a secret between steps. It is an aid, not

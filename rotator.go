@@ -213,6 +213,7 @@ type work struct {
 	restoredAt time.Time // when the journal was put back to an older state
 	outdated   string    // the current version that was refused since
 	neighbors  []Neighbor
+	beside     []Neighbor   // that must still stand so at the next save
 	looks      int          // of a driven turn, at whether the previous credential is idle
 	sampled    bool         // a look at sampled evidence was counted in this turn
 	seen       []Credential // values that passed through, for the sanitiser
@@ -318,7 +319,19 @@ func (w *work) act(ctx context.Context) error {
 		if d.Step == None || given != nil && d.Step == Create {
 			return given // the next one is for the next turn
 		}
-		if err := w.do(ctx, d); err != nil {
+		if d.Step == Create && w.force != Create {
+			w.beside = w.neighbors
+		}
+		err := w.do(ctx, d)
+		w.beside = nil
+		if errors.Is(err, ErrNeighbor) {
+			// Another worker was quicker with that one: decide anew.
+			if err := w.meet(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
 			err = w.failed(d, err)
 			if w.progress.Versions[d.Version].Rejected == "" || w.state.Traits.Overlap() || given != nil {
 				return err
@@ -427,9 +440,9 @@ func (w *work) write(ctx context.Context, release bool) error {
 	at := w.Now()
 	progress := w.progress
 	progress.NextAt = progress.wakeAt(at)
-	err := w.Journal.Save(ctx, SaveRequest{Lease: w.lease, Progress: progress, Entries: w.entries, Release: release})
+	err := w.Journal.Save(ctx, SaveRequest{Lease: w.lease, Progress: progress, Entries: w.entries, Release: release, Neighbors: w.beside})
 	if err == nil {
-		w.entries, w.leasedAt = nil, at
+		w.entries, w.beside, w.leasedAt = nil, nil, at
 		if release {
 			w.lease = Lease{}
 		}

@@ -121,6 +121,11 @@ type Neighbor struct {
 	BegunAt  time.Time // when a turn at it began; zero where none is under way
 }
 
+// Stands tells whether the secret is still where the neighbor was seen.
+func (n Neighbor) Stands(s Status) bool {
+	return n.IssuedAt.Equal(s.IssuedAt) && n.RotateAt.Equal(s.RotateAt) && n.BegunAt.Equal(s.BegunAt)
+}
+
 // open is the first moment at or after t at which the window is open and no
 // blackout is on.
 func (p Policy) open(t time.Time) time.Time {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -15,6 +16,8 @@ import (
 func (w *work) create(ctx context.Context, d Decision) error {
 	traits := w.s.Issuer.Traits()
 	current, _ := Find(w.state.Contents.Versions, Current)
+	before, noted := w.progress, len(w.entries)
+	before.Versions = maps.Clone(before.Versions)
 	d.Version = cmp.Or(d.Version, w.wished(), w.NewID())
 	w.update(d.Version, func(vp *VersionProgress) { vp.Base = current.ID })
 	if traits.IssuerChooses {
@@ -25,6 +28,9 @@ func (w *work) create(ctx context.Context, d Decision) error {
 		w.progress.Intents = append(w.progress.Intents, intent)
 	}
 	if err := w.begin(ctx, d); err != nil {
+		if errors.Is(err, ErrNeighbor) {
+			w.progress, w.entries = before, w.entries[:noted] // nothing was begun
+		}
 		return err
 	}
 	var request CreateRequest

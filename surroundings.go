@@ -20,6 +20,13 @@ func (w *work) surroundings(ctx context.Context) error {
 	if err := w.restored(ctx); err != nil {
 		return err
 	}
+	return w.meet(ctx)
+}
+
+// meet looks how the secrets stand that this one is to be kept apart from.
+func (w *work) meet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
+	defer cancel()
 	w.neighbors = nil
 	for _, a := range w.s.Policy.ApartFrom {
 		p, err := w.Journal.Load(ctx, a.Secret)

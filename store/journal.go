@@ -105,7 +105,14 @@ func (db *DB) Save(ctx context.Context, r rota.SaveRequest) error {
 	if next != 0 && r.Progress.NextAt.After(fromMicros(next)) {
 		next++ // rounded up, for it must not be due too early
 	}
-	err = db.writer.do(ctx, secretLock(r.Lease.Secret), func(t *tx) error {
+	lock := secretLock(r.Lease.Secret)
+	if len(r.Neighbors) > 0 {
+		lock = neighborsLock
+	}
+	err = db.writer.do(ctx, lock, func(t *tx) error {
+		if err := t.meet(r.Neighbors); err != nil {
+			return err
+		}
 		holder, expires := r.Lease.Holder, micros(t.now.Add(r.Lease.TTL))
 		if r.Release {
 			holder, expires = "", 0

@@ -91,6 +91,15 @@ func (j *Journal) Save(ctx context.Context, r rota.SaveRequest) error {
 			s.lease.Fence != r.Lease.Fence || !now.Before(s.lease.Expires) {
 			return j.refuse("save progress of "+r.Lease.Secret, rota.ErrFenced)
 		}
+		for _, n := range r.Neighbors {
+			var status rota.Status
+			if other := j.secrets[n.Secret]; other != nil {
+				status = other.progress.Status
+			}
+			if !n.Stands(status) {
+				return j.refuse("save progress of "+r.Lease.Secret, fmt.Errorf("%s: %w", n.Secret, rota.ErrNeighbor))
+			}
+		}
 		s.progress = clone(r.Progress)
 		s.lease.Expires = now.Add(s.lease.TTL)
 		if r.Release {

@@ -163,6 +163,12 @@ var broken = []struct {
 			return j.Journal.Save(ctx, r)
 		}
 	})},
+	{"neighbors are not looked at", "of several to be kept apart one begins", journal(func(j *brokenJournal) {
+		j.save = func(ctx context.Context, r rota.SaveRequest) error {
+			r.Neighbors = nil
+			return j.Journal.Save(ctx, r)
+		}
+	})},
 	{"entries get lost", "entries are kept in order", journal(func(j *brokenJournal) {
 		j.save = func(ctx context.Context, r rota.SaveRequest) error {
 			r.Entries = r.Entries[:min(1, len(r.Entries))]

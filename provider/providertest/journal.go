@@ -47,6 +47,7 @@ func Journal(t *testing.T, fixture func(t *testing.T) JournalFixture) {
 		{"a last save gives the lease back", testSaveReleases, nil},
 		{"entries are kept in order", testEntries, (*journal).readable},
 		{"secrets have nothing to do with each other", testSecretsApart, nil},
+		{"of several to be kept apart one begins", testNeighbors, nil},
 		{"of several that acquire at once one wins", testAcquireRace, nil},
 		{"what was saved is durable", testJournalDurable, (*journal).reopens},
 		{"calls end with their context", testJournalContext, nil},
