@@ -384,7 +384,7 @@ func ruleRotate(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	if v.now.Before(due) {
-		v.wait(Create, due, v.policy.when())
+		v.wait(Create, due, v.policy.when()+v.putOff(due))
 		return Decision{}, false
 	}
 	if v.rolledBack() && !forced {
@@ -404,7 +404,7 @@ func ruleRotate(v *view) (Decision, bool) {
 			v.Traits.Limit, names(v.Issued))
 	}
 	if open := v.policy.open(v.now); !forced && open.After(v.now) {
-		v.wait(Create, open, "due since "+stamp(due)+", waiting until "+v.policy.closed(v.now))
+		v.wait(Create, open, "due since "+stamp(due)+", waiting until "+v.policy.closed(v.now, open))
 		return Decision{}, false
 	}
 	if forced {

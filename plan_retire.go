@@ -107,7 +107,7 @@ func (v *view) deactivate(c Issued, listed bool, at time.Time) (Decision, bool) 
 		return Decision{}, false
 	}
 	if open := v.policy.open(v.now); open.After(v.now) && v.Force == None {
-		v.wait(Deactivate, open, "due since "+stamp(at)+", waiting until "+v.policy.closed(v.now))
+		v.wait(Deactivate, open, "due since "+stamp(at)+", waiting until "+v.policy.closed(v.now, open))
 		return Decision{}, false
 	}
 	if !v.previous.Ours() {

@@ -13,6 +13,22 @@ func (p Policy) when() string {
 	return "rotate when it is " + FormatDuration(p.RotateEvery) + " old"
 }
 
+// putOff says which blackouts put the rotation off until it is due, and from
+// when; "" where none does.
+func (v *view) putOff(due time.Time) string {
+	ripe, ever := v.policy.ripe(v.Secret, v.issuedAt(), v.Progress.NotBefore)
+	free := v.policy
+	free.Blackouts = nil
+	if at, _ := free.due(v.Secret, v.issuedAt(), v.Progress.NotBefore); !ever || !at.Before(due) {
+		return "" // the window alone does
+	}
+	by := v.policy.blackouts(ripe, due)
+	if by == "" {
+		return ""
+	}
+	return ", put off from " + stamp(ripe) + " by " + by
+}
+
 // old says why the current credential is rotated now, and that it could not be
 // when it was due.
 func (v *view) old(due time.Time) string {

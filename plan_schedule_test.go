@@ -59,8 +59,14 @@ func TestPlanSchedules(t *testing.T) {
 			p.Blackouts = []rota.Blackout{{From: at(90), Until: at(97), Why: "year's end"}}
 		}), now: at(95), next: rota.Create, at: time.Date(2026, 4, 13, 9, 0, 0, 0, time.UTC)},
 		{name: "blackouts that follow one another", state: served(), policy: policy(func(p *rota.Policy) {
-			p.Blackouts = []rota.Blackout{{From: at(95), Until: at(97)}, {From: at(89), Until: at(95)}}
-		}), now: at(91), next: rota.Create, at: at(97)},
+			p.Blackouts = []rota.Blackout{{From: at(95), Until: at(97), Why: "audit"}, {From: at(89), Until: at(95)}, {From: at(98), Until: at(99)}}
+		}), now: at(91), next: rota.Create, at: at(97), reason: "put off from 2026-04-01 09:00 UTC by the blackout from 2026-03-31 09:00 UTC until 2026-04-06 09:00 UTC, then the blackout from 2026-04-06 09:00 UTC until 2026-04-08 09:00 UTC (audit)"},
+		{name: "a blackout that is to come is named as soon as it puts off", state: served(), policy: policy(func(p *rota.Policy) {
+			p.Blackouts = []rota.Blackout{{From: at(89), Until: at(95), Why: "year's end"}}
+		}), now: at(1), next: rota.Create, at: at(95), reason: "(year's end)"},
+		{name: "a retirement waits for a blackout, which is named", state: rotated(never), policy: policy(func(p *rota.Policy) {
+			p.Blackouts = []rota.Blackout{{From: at(99), Until: at(105), Why: "year's end"}}
+		}), now: at(101), next: rota.Deactivate, at: at(105), reason: "waiting until the blackout from 2026-04-10 09:00 UTC until 2026-04-16 09:00 UTC (year's end) is over"},
 		{name: "a missed window is caught up, and said", state: served(), policy: policy(func(p *rota.Policy) { p.Window = mondays }),
 			now: time.Date(2026, 4, 13, 10, 0, 0, 0, time.UTC), step: rota.Create, reason: "the window of 2026-04-06 09:00 UTC was missed"},
 		{name: "a window that was missed shortly before the next", state: served(), policy: policy(func(p *rota.Policy) { p.Window = twice }),
@@ -96,6 +102,29 @@ func TestPlanSchedules(t *testing.T) {
 			d := rota.Plan(test.state, test.policy, test.now)
 			if d.Step != test.step || d.Hold != test.hold || d.Next != test.next || !d.At.Equal(test.at) || !strings.Contains(d.Reason, test.reason) {
 				t.Errorf("got step %q, hold %q, next %q, at %s: %s", d.Step, d.Hold, d.Next, d.At, d.Reason)
+			}
+		})
+	}
+}
+
+func TestABlackoutThatPutsNothingOffIsNotNamed(t *testing.T) {
+	mondays, err := rota.ParseWindow("0 9 * * MON", 4*time.Hour, "UTC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		window      *rota.Window
+		from, until time.Time
+		due         time.Time
+	}{
+		"it is over long before":       {nil, at(20), at(30), at(90)},
+		"the window is closed all day": {mondays, at(92), at(93), time.Date(2026, 4, 6, 9, 0, 0, 0, time.UTC)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policy90
+			p.Window, p.Blackouts = c.window, []rota.Blackout{{From: c.from, Until: c.until}}
+			if d := rota.Plan(served(), p, at(25)); !d.At.Equal(c.due) || strings.Contains(d.Reason, "blackout") {
+				t.Errorf("at %s: %s", d.At, d.Reason)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package rota
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,6 +107,15 @@ type Blackout struct {
 	Why         string
 }
 
+// String names the blackout for people: when it is, and why.
+func (b Blackout) String() string {
+	name := "the blackout from " + stamp(b.From) + " until " + stamp(b.Until)
+	if b.Why != "" {
+		name += " (" + b.Why + ")"
+	}
+	return name
+}
+
 // Apart says that a secret is not to be rotated within By of another one, as
 // for a pair of which one must work at every moment.
 type Apart struct {
@@ -144,22 +154,29 @@ func (p Policy) open(t time.Time) time.Time {
 	return t.AddDate(100, 0, 0) // the blackouts leave nothing of the window
 }
 
-// closed says why nothing may begin now, for people.
-func (p Policy) closed(now time.Time) string {
-	for _, b := range p.Blackouts {
-		if !now.Before(b.From) && now.Before(b.Until) {
-			if b.Why != "" {
-				return "the blackout is over (" + b.Why + ")"
-			}
-			return "the blackout is over"
-		}
+// closed says what must be over before anything may begin again, for people.
+func (p Policy) closed(now, open time.Time) string {
+	if p.Window.Open(now).Equal(open) {
+		return "the window opens"
 	}
-	return "the window opens"
+	return p.blackouts(now, open) + " is over"
 }
 
-// due is when a secret is to be rotated whose credential exists since a moment;
-// false for never.
-func (p Policy) due(secret string, since, notBefore time.Time) (time.Time, bool) {
+// blackouts names those that are on between two moments, in their order; "" for
+// none.
+func (p Policy) blackouts(from, until time.Time) string {
+	on := slices.DeleteFunc(slices.Clone(p.Blackouts), func(b Blackout) bool { return !b.From.Before(until) || !from.Before(b.Until) })
+	slices.SortStableFunc(on, func(a, b Blackout) int { return a.From.Compare(b.From) })
+	names := make([]string, len(on))
+	for i, b := range on {
+		names[i] = b.String()
+	}
+	return strings.Join(names, ", then ")
+}
+
+// ripe is when a credential that exists since a moment grows too old, whatever
+// the window and the blackouts say; false for never.
+func (p Policy) ripe(secret string, since, notBefore time.Time) (time.Time, bool) {
 	var at time.Time
 	switch share := spread(secret, p.Jitter); {
 	case p.RotateAt != nil:
@@ -173,7 +190,16 @@ func (p Policy) due(secret string, since, notBefore time.Time) (time.Time, bool)
 	default:
 		return time.Time{}, false
 	}
-	at = maxTime(at, notBefore)
+	return maxTime(at, notBefore), true
+}
+
+// due is when a secret is to be rotated whose credential exists since a moment;
+// false for never.
+func (p Policy) due(secret string, since, notBefore time.Time) (time.Time, bool) {
+	at, ever := p.ripe(secret, since, notBefore)
+	if !ever {
+		return time.Time{}, false
+	}
 	opening := p.open(at)
 	if p.Window != nil && opening.After(at) {
 		// Not the whole fleet in the moment in which the window opens.
