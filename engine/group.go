@@ -125,8 +125,9 @@ func (p *Pool) room(s *system) bool {
 // after is how long to wait before asking a system without room again.
 func (s *system) after() time.Duration { return max(time.Until(s.until), 0) }
 
-// take finds the first turn among those with room; nil where there is none. A group without room is parked at the system that has none,
-// and fetched back when that one frees a place.
+// take finds the first turn among those with room; nil where there is none. A
+// group without room is parked at the system that has none, and fetched back
+// when that one frees a place.
 func (p *Pool) take() *turn {
 	for p.ready.Len() > 0 {
 		g := heap.Pop(&p.ready).(*group)
