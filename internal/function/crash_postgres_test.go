@@ -38,11 +38,11 @@ func TestAStrikeAtAnyCallOfAPostgresRotation(t *testing.T) {
 			strikeEach(t, func(t *testing.T, plan strike) []string {
 				role := fmt.Sprintf("app%d", roles.Add(1))
 				server.Exec(t, "CREATE ROLE "+role+" LOGIN PASSWORD 'first-password'", "GRANT "+role+" TO master WITH ADMIN OPTION")
-				entries := []string{passwordOf("db/app")}
+				var args []string
 				if scenario.alternating {
-					entries = append(entries, passwordOf("db/master"))
+					args = []string{"--master-secret", "db/master"}
 				}
-				p := play(t, nil, entries...)
+				p := playWith(t, nil, policyWith(t, []string{passwordOf("db/app")}, args...)...)
 				d := &database{cloud: p.cloud, server: server, dbname: dbname}
 				more := ""
 				if scenario.alternating {

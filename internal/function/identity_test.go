@@ -39,18 +39,25 @@ var printed sync.Map
 // and nothing for none.
 func policyFor(t *testing.T, entries ...string) []string {
 	t.Helper()
+	return policyWith(t, entries)
+}
+
+// policyWith is policyFor with more arguments.
+func policyWith(t *testing.T, entries []string, args ...string) []string {
+	t.Helper()
 	if len(entries) == 0 {
 		return nil
 	}
 	config := configuration("owner", strings.Join(entries, ""))
-	if policy, ok := printed.Load(config); ok {
+	key := config + strings.Join(args, " ")
+	if policy, ok := printed.Load(key); ok {
 		return []string{policy.(string)}
 	}
-	policy, err := printPolicy(config, nil, "--account", awsAccount)
+	policy, err := printPolicy(config, nil, append([]string{"--account", awsAccount}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	printed.Store(config, policy)
+	printed.Store(key, policy)
 	return []string{policy}
 }
 

@@ -5,18 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-
 	"rota/internal/function/runtimetest"
-	"rota/internal/testenv"
 )
 
 func TestLifecycleEvents(t *testing.T) {
@@ -196,59 +189,4 @@ func TestAConfigurationInTheEnvironment(t *testing.T) {
 		t.Errorf("labels %v", got)
 	}
 	refuse(t, f, `{"action": "create", "username": "other", "secret": "s0"}`, "InvalidConfiguration", "not the access key of user other")
-}
-
-// listed are the resources of a printed statement. moto judges by actions alone, and
-// takes the question marks in a secret's ARN for a broken regular expression.
-var listed = regexp.MustCompile(`"Resource": \[[^]]*\]`)
-
-// motoUser makes a user with policies at moto, and gives its key.
-func motoUser(t *testing.T, users *iam.Client, name string, policies ...string) (id, secret string) {
-	t.Helper()
-	if _, err := users.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name}); err != nil {
-		t.Fatal(err)
-	}
-	for i, policy := range policies {
-		policy = listed.ReplaceAllString(policy, `"Resource": "*"`)
-		_, err := users.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String(fmt.Sprintf("p%d", i)), PolicyDocument: &policy})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	key, err := users.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: &name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return *key.AccessKey.AccessKeyId, *key.AccessKey.SecretAccessKey
-}
-
-// TestMoto plays the lifecycle against an imitation of AWS by other people, which
-// enforces the printed policies.
-func TestMoto(t *testing.T) {
-	m := testenv.Moto(t)
-	as := func(id, secret string) aws.Config {
-		return aws.Config{Region: awsRegion, BaseEndpoint: &m.URL, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
-	}
-	anybody := iam.NewFromConfig(as("AKIAANYBODY000000000", "anything"))
-	id, secret := motoUser(t, anybody, "admin", `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}`)
-	own, ownSecret := motoUser(t, anybody, identity, policyFor(t, accessKeyOf(user, user, ""))...)
-	m.EnforceIAM(t)
-	users, secrets := iam.NewFromConfig(as(id, secret)), secretsmanager.NewFromConfig(as(id, secret))
-	if _, err := users.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String(user)}); err != nil {
-		t.Fatal(err)
-	}
-	// moto dates Rota's own test of a key as its last use.
-	f := runtimetest.Deploy(t, []string{"AWS_ENDPOINT_URL=" + m.URL, "AWS_REGION=" + awsRegion, "AWS_ACCESS_KEY_ID=" + own, "AWS_SECRET_ACCESS_KEY=" + ownSecret, "ROTA_UNUSED_FOR=1ms"}, program)
-	for _, event := range []string{"create", "create", "deactivate", "delete"} {
-		succeed(t, f, fmt.Sprintf(`{"action": %q, "username": "cms"}`, event))
-		f.Kill()
-	}
-	keys, err := users.ListAccessKeys(t.Context(), &iam.ListAccessKeysInput{UserName: aws.String(user)})
-	if err != nil || len(keys.AccessKeyMetadata) != 1 {
-		t.Fatalf("%d keys, %v; want 1", len(keys.AccessKeyMetadata), err)
-	}
-	value, err := secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(user), VersionStage: aws.String("AWSCURRENT")})
-	if err != nil || !strings.Contains(aws.ToString(value.SecretString), *keys.AccessKeyMetadata[0].AccessKeyId) {
-		t.Errorf("the secret does not hold the key: %v", err)
-	}
 }

@@ -3,9 +3,14 @@ package function_test
 import (
 	"archive/zip"
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,111 +21,295 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/jackc/pgx/v5"
 
 	"rota/internal/function/runtimetest"
 	"rota/internal/testenv"
 )
 
-// TestMotoCallsTheFunction has RotateSecret of an imitation of AWS by other
-// people lead the rotation: it makes the version, and calls the four steps.
-func TestMotoCallsTheFunction(t *testing.T) {
+// moto is an imitation of AWS by other people that enforces policies, with the
+// function deployed: its RotateSecret makes the version, and calls the real
+// program with the four steps.
+type moto struct {
+	t       *testing.T
+	url     string
+	admin   []string // the environment of one who may do everything
+	users   *iam.Client
+	secrets *secretsmanager.Client
+	*runtimetest.Function
+}
+
+// onMoto starts one whose function may do what rota policy aws prints for these
+// entries of a rota.yaml, and nothing else. env is more of the function's.
+//
+// moto judges by actions alone, and dates Rota's own test of a key as its last
+// use.
+func onMoto(t *testing.T, entries []string, env ...string) *moto {
+	t.Helper()
+	m := &moto{t: t}
 	var mu sync.Mutex
-	var f *runtimetest.Function
-	m := testenv.MotoWithFunctions(t, func(event []byte) ([]byte, bool) {
+	server := testenv.MotoWithFunctions(t, func(event []byte) ([]byte, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		a := f.Invoke(string(event))
+		a := m.Invoke(string(event))
+		m.Kill()
 		if err := a.Err(); err != nil {
 			t.Errorf("%s: %v", event, err)
 			return []byte(err.Error()), false
 		}
 		return a.Payload, true
 	})
-	env := []string{"AWS_ENDPOINT_URL=" + m.URL, "AWS_REGION=" + awsRegion, "AWS_ACCESS_KEY_ID=AKIAANYBODY000000000", "AWS_SECRET_ACCESS_KEY=anything"}
-	f = runtimetest.Deploy(t, append(env, "ROTA_UNUSED_FOR=1ms"), program) // moto dates Rota's own test of a key as its last use
-	as := func(id, secret string) aws.Config {
-		return aws.Config{Region: awsRegion, BaseEndpoint: &m.URL, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
-	}
-	users, secrets := iam.NewFromConfig(as("AKIAANYBODY000000000", "anything")), secretsmanager.NewFromConfig(as("AKIAANYBODY000000000", "anything"))
+	m.url = server.URL
+	anybody := iam.NewFromConfig(m.as("AKIAANYBODY000000000", "anything"))
+	id, secret := motoUser(t, anybody, "admin", `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}`)
+	own, ownSecret := motoUser(t, anybody, identity, policyFor(t, entries...)...)
+	server.EnforceIAM(t)
+	m.admin = m.login(id, secret)
+	m.users, m.secrets = iam.NewFromConfig(m.as(id, secret)), secretsmanager.NewFromConfig(m.as(id, secret))
+	m.Function = runtimetest.Deploy(t, slices.Concat(m.login(own, ownSecret), []string{"ROTA_UNUSED_FOR=1ms"}, env), program)
+	return m
+}
 
-	first, firstSecret := motoUser(t, users, user)
-	given, err := json.Marshal(map[string]string{"username": user, "AccessKey": first, "SecretKey": firstSecret, "note": "kept"})
-	if err != nil {
+func (m *moto) as(id, secret string) aws.Config {
+	return aws.Config{Region: awsRegion, BaseEndpoint: &m.url, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
+}
+
+func (m *moto) login(id, secret string) []string {
+	return []string{"AWS_ENDPOINT_URL=" + m.url, "AWS_REGION=" + awsRegion, "AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret}
+}
+
+// listed are the resources of a printed statement. moto takes the question marks
+// in a secret's ARN for a broken regular expression.
+var listed = regexp.MustCompile(`"Resource": \[[^]]*\]`)
+
+// motoUser makes a user with policies, and gives its key.
+func motoUser(t *testing.T, users *iam.Client, name string, policies ...string) (id, secret string) {
+	t.Helper()
+	if _, err := users.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("prod/cms"), SecretString: aws.String(string(given))}); err != nil {
-		t.Fatal(err)
-	}
-	arn := createFunction(t, env, users)
-	seen := []string{first}
-	for range 2 {
-		if _, err := secrets.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{SecretId: aws.String("prod/cms"), RotationLambdaARN: &arn, RotationRules: &types.RotationRulesType{AutomaticallyAfterDays: aws.Int64(30)}}); err != nil {
-			t.Fatalf("%v\n%s", err, f.Output())
-		}
-		value, err := secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("prod/cms")})
+	for i, policy := range policies {
+		policy = listed.ReplaceAllString(policy, `"Resource": "*"`)
+		_, err := users.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String(fmt.Sprintf("p%d", i)), PolicyDocument: &policy})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got struct{ AccessKey, SecretKey, Note string }
-		if err := json.Unmarshal([]byte(*value.SecretString), &got); err != nil || got.Note != "kept" {
-			t.Fatalf("the value is spoilt: %v", err)
-		}
-		for _, id := range seen {
-			if got.AccessKey == id {
-				t.Errorf("the current key is %s again", id)
-			}
-		}
-		seen = append(seen, got.AccessKey)
-		who, err := sts.NewFromConfig(as(got.AccessKey, got.SecretKey)).GetCallerIdentity(t.Context(), nil)
-		if err != nil || filepath.Base(aws.ToString(who.Arn)) != user {
-			t.Errorf("the current key is %v's, %v", who, err)
-		}
 	}
-	keys, err := users.ListAccessKeys(t.Context(), &iam.ListAccessKeysInput{UserName: aws.String(user)})
+	key, err := users.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: &name})
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := map[string]bool{}
-	for _, k := range keys.AccessKeyMetadata {
-		left[*k.AccessKeyId] = true
-	}
-	if len(left) != 2 || left[first] || !left[seen[1]] || !left[seen[2]] {
-		t.Errorf("keys %v are left; want the last two of %v", left, seen)
+	return *key.AccessKey.AccessKeyId, *key.AccessKey.SecretAccessKey
+}
+
+// user makes a user without a key.
+func (m *moto) user(name string) {
+	m.t.Helper()
+	if _, err := m.users.CreateUser(m.t.Context(), &iam.CreateUserInput{UserName: &name}); err != nil {
+		m.t.Fatal(err)
 	}
 }
 
-// createFunction makes a function at moto, which never looks into it, and gives
-// its ARN.
-func createFunction(t *testing.T, env []string, users *iam.Client) string {
-	t.Helper()
-	role, err := users.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("rota"), AssumeRolePolicyDocument: aws.String(
+// put makes an entry of Secrets Manager.
+func (m *moto) put(name string, fields map[string]any) (arn string) {
+	m.t.Helper()
+	text, err := json.Marshal(fields)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	out, err := m.secrets.CreateSecret(m.t.Context(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: aws.String(string(text))})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return *out.ARN
+}
+
+// value is the current version of an entry.
+func (m *moto) value(name string) (fields map[string]any) {
+	m.t.Helper()
+	out, err := m.secrets.GetSecretValue(m.t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &name, VersionStage: aws.String("AWSCURRENT")})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(*out.SecretString), &fields); err != nil {
+		m.t.Fatal(err)
+	}
+	return fields
+}
+
+// serves gives the id of the key in an entry. It has to be that user's, and to
+// log in.
+func (m *moto) serves(name, user string) (id string) {
+	m.t.Helper()
+	v := m.value(name)
+	id, _ = v["AccessKey"].(string)
+	secret, _ := v["SecretKey"].(string)
+	who, err := sts.NewFromConfig(m.as(id, secret)).GetCallerIdentity(m.t.Context(), nil)
+	if err != nil || path.Base(aws.ToString(who.Arn)) != user {
+		m.t.Errorf("the key %s in %s is not %s's: %v, %v", id, name, user, who, err)
+	}
+	return id
+}
+
+// keys are the ids of a user's.
+func (m *moto) keys(user string) (all []string) {
+	m.t.Helper()
+	out, err := m.users.ListAccessKeys(m.t.Context(), &iam.ListAccessKeysInput{UserName: &user})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, k := range out.AccessKeyMetadata {
+		all = append(all, *k.AccessKeyId)
+	}
+	return all
+}
+
+// function makes the function at moto, which never looks into it, and gives its
+// ARN.
+func (m *moto) function() string {
+	m.t.Helper()
+	role, err := m.users.CreateRole(m.t.Context(), &iam.CreateRoleInput{RoleName: aws.String("rota"), AssumeRolePolicyDocument: aws.String(
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`)})
 	if err != nil {
-		t.Fatal(err)
+		m.t.Fatal(err)
 	}
-	code := filepath.Join(t.TempDir(), "rota.zip")
+	code := filepath.Join(m.t.TempDir(), "rota.zip")
 	file, err := os.Create(code)
 	if err != nil {
-		t.Fatal(err)
+		m.t.Fatal(err)
 	}
 	if err := zip.NewWriter(file).Close(); err != nil {
-		t.Fatal(err)
+		m.t.Fatal(err)
 	}
 	if err := file.Close(); err != nil {
-		t.Fatal(err)
+		m.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), testenv.VenvProgram(t, "aws"), "lambda", "create-function", "--region", awsRegion, "--function-name", "rota",
+	cmd := exec.CommandContext(m.t.Context(), testenv.VenvProgram(m.t, "aws"), "lambda", "create-function", "--region", awsRegion, "--function-name", "rota",
 		"--runtime", "provided.al2023", "--handler", "bootstrap", "--role", *role.Role.Arn, "--zip-file", "fileb://"+code, "--output", "json")
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(os.Environ(), m.admin...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("aws lambda create-function: %v: %s", err, stderr.String())
+		m.t.Fatalf("aws lambda create-function: %v: %s", err, stderr.String())
 	}
 	var made struct{ FunctionArn string }
 	if err := json.Unmarshal(out, &made); err != nil {
-		t.Fatal(err)
+		m.t.Fatal(err)
 	}
 	return made.FunctionArn
+}
+
+// rotate has Secrets Manager lead a rotation.
+func (m *moto) rotate(name, function string) {
+	m.t.Helper()
+	_, err := m.secrets.RotateSecret(m.t.Context(), &secretsmanager.RotateSecretInput{
+		SecretId: &name, RotationLambdaARN: &function, RotationRules: &types.RotationRulesType{AutomaticallyAfterDays: aws.Int64(30)},
+	})
+	if err != nil {
+		m.t.Fatalf("%v\n%s", err, m.Output())
+	}
+}
+
+func TestMotosLifecycle(t *testing.T) {
+	m := onMoto(t, []string{accessKeyOf(user, user, "")})
+	m.user(user)
+	for _, event := range []string{`"create"`, `"create"`, `"create", "after_days": 90`, `"deactivate"`, `"delete", "after_days": 10`, `"delete"`} {
+		succeed(t, m.Function, fmt.Sprintf(`{"username": "cms", "action": %s}`, event))
+		m.Kill()
+	}
+	if current := m.serves(user, user); !slices.Equal(m.keys(user), []string{current}) {
+		t.Errorf("keys %v are left, want %s", m.keys(user), current)
+	}
+}
+
+func TestMotosOneUserAtOnce(t *testing.T) {
+	m := onMoto(t, []string{accessKeyOf(user, "prod/cms", "")}, "IAM_USER_NAME="+user, "SECRET_NAME=prod/cms")
+	m.user(user)
+	var served []string
+	for range 3 {
+		succeed(t, m.Function, `{}`)
+		m.Kill()
+		served = append(served, m.serves("prod/cms", user))
+	}
+	if left := m.keys(user); len(left) != 2 || slices.Contains(left, served[0]) {
+		t.Errorf("keys %v are left, want the last two of %v", left, served)
+	}
+}
+
+func TestMotosSweep(t *testing.T) {
+	var entries []string
+	for i := range 3 {
+		entries = append(entries, accessKeyOf(fmt.Sprintf("u%d", i), fmt.Sprintf("s%d", i), ""))
+	}
+	m := onMoto(t, entries, "ROTA_CONFIG_YAML="+configOf(3))
+	for i := range 3 {
+		m.user(fmt.Sprintf("u%d", i))
+	}
+	for range 2 { // the second finds nothing to do
+		succeed(t, m.Function, `{"action": "run"}`)
+		m.Kill()
+	}
+	for i := range 3 {
+		text := m.value(fmt.Sprintf("s%d", i))
+		keys := m.keys(fmt.Sprintf("u%d", i))
+		if len(keys) != 1 || !strings.Contains(fmt.Sprint(text), keys[0]) {
+			t.Errorf("s%d does not hold the one key of %v", i, keys)
+		}
+	}
+}
+
+func TestMotoRotatesAccessKeys(t *testing.T) {
+	m := onMoto(t, []string{accessKeyOf(user, "prod/cms", "")})
+	first, firstSecret := motoUser(t, m.users, user)
+	m.put("prod/cms", map[string]any{"username": user, "AccessKey": first, "SecretKey": firstSecret, "note": "kept"})
+	function := m.function()
+	served := []string{first}
+	for range 2 {
+		m.rotate("prod/cms", function)
+		if note := m.value("prod/cms")["note"]; note != "kept" {
+			t.Errorf("the note is %v", note)
+		}
+		served = append(served, m.serves("prod/cms", user))
+	}
+	if left := m.keys(user); len(left) != 2 || slices.Contains(left, first) || served[1] == served[2] {
+		t.Errorf("keys %v are left, want the last two of %v", left, served)
+	}
+}
+
+func TestMotoRotatesAPostgresPassword(t *testing.T) {
+	server := testenv.Postgres(t, testenv.PostgresOptions{})
+	dsn, err := url.Parse(server.NewDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Exec(t, "CREATE ROLE app LOGIN PASSWORD 'first-password'")
+	m := onMoto(t, []string{passwordOf("db/app")})
+	m.put("db/app", map[string]any{"engine": "postgres", "host": server.Host, "port": server.Port, "username": "app", "password": "first-password", "dbname": strings.TrimPrefix(dsn.Path, "/")})
+	function := m.function()
+	for range 2 {
+		m.rotate("db/app", function)
+		password, _ := m.value("db/app")["password"].(string)
+		dsn.User = url.UserPassword("app", password)
+		conn, err := pgx.Connect(t.Context(), dsn.String())
+		if err != nil {
+			t.Fatalf("log in with the current password: %v", err)
+		}
+		_ = conn.Close(t.Context())
+		if password == "first-password" {
+			t.Error("the password is the first one still")
+		}
+	}
+}
+
+func TestMotoRefusesWhatIsNotGranted(t *testing.T) {
+	m := onMoto(t, nil)
+	m.user(user)
+	// moto's refusal is none of Secrets Manager's, so that the type does not matter.
+	if err := m.Invoke(`{"username": "cms", "action": "create"}`).Err(); err == nil || !strings.Contains(err.Error(), "status 403") {
+		t.Errorf("it says %v", err)
+	}
+	if left := m.keys(user); len(left) > 0 {
+		t.Errorf("keys %v were made", left)
+	}
 }

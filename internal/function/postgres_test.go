@@ -22,14 +22,12 @@ type database struct {
 	dbname string
 }
 
-func newDatabase(t *testing.T, secrets ...string) *database {
+// newDatabase makes one whose function looks after the secret db/app. args are
+// more of rota policy aws.
+func newDatabase(t *testing.T, args ...string) *database {
 	t.Helper()
 	server := testenv.Postgres(t, testenv.PostgresOptions{})
-	var entries []string
-	for _, name := range secrets {
-		entries = append(entries, passwordOf(name))
-	}
-	d := &database{cloud: newCloud(t, entries...), server: server}
+	d := &database{cloud: newCloudWith(t, policyWith(t, []string{passwordOf("db/app")}, args...)...), server: server}
 	dsn, err := url.Parse(server.NewDatabase(t))
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +87,7 @@ func (d *database) rotate(f *runtimetest.Function, name, arn string) string {
 }
 
 func TestAPostgresUserChangesItsOwnPassword(t *testing.T) {
-	d := newDatabase(t, "db/app")
+	d := newDatabase(t)
 	arn := d.secret("db/app", "app", "first-password", "")
 	f := d.deploy()
 	for range 2 {
@@ -111,7 +109,7 @@ func TestAPostgresUserChangesItsOwnPassword(t *testing.T) {
 }
 
 func TestAMasterChangesAPostgresPassword(t *testing.T) {
-	d := newDatabase(t, "db/app", "db/master")
+	d := newDatabase(t, "--master-secret", "db/master")
 	master := d.secret("db/master", "master", "master-password", "")
 	arn := d.secret("db/app", "app", "first-password", fmt.Sprintf(`,"masterarn":%q`, master))
 	d.tag("db/app", "rota:users", "single")
@@ -125,7 +123,7 @@ func TestAMasterChangesAPostgresPassword(t *testing.T) {
 }
 
 func TestTwoPostgresUsersAlternate(t *testing.T) {
-	d := newDatabase(t, "db/app", "db/master")
+	d := newDatabase(t, "--master-secret", "db/master")
 	master := d.secret("db/master", "master", "master-password", "")
 	arn := d.secret("db/app", "app", "first-password", fmt.Sprintf(`,"masterarn":%q`, master))
 	f := d.deploy()
@@ -152,7 +150,7 @@ func TestTwoPostgresUsersAlternate(t *testing.T) {
 }
 
 func TestAPostgresUserInUseIsNotReplaced(t *testing.T) {
-	d := newDatabase(t, "db/app", "db/master")
+	d := newDatabase(t, "--master-secret", "db/master")
 	master := d.secret("db/master", "master", "master-password", "")
 	arn := d.secret("db/app", "app", "first-password", fmt.Sprintf(`,"masterarn":%q`, master))
 	f := d.deploy("ROTA_UNUSED_FOR=1ms")
