@@ -220,7 +220,7 @@ func (w *wiring) store(ctx context.Context, s *Secret) (rota.Store, error) {
 		if own := w.env.OwnStore(s.Name.Text); own != nil {
 			return own, nil
 		}
-		return nil, errors.New("has no store, and Rota's own is not open")
+		return nil, errors.New("has no store, and Rota's own is not open here (try: store: {connection: …, secrets_manager: {name: …}})")
 	})
 }
 

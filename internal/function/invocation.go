@@ -65,6 +65,14 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 		return nil, err
 	}
 	inv.closers = append(inv.closers, func() { _ = inv.wired.Close() })
+	inv.wired.Secrets = slices.DeleteFunc(inv.wired.Secrets, func(s *rota.Secret) bool {
+		if len(s.Policy.ApartFrom) == 0 {
+			return false
+		}
+		delete(inv.wired.ByName, s.Name)
+		inv.wired.Broken[s.Name] = fmt.Errorf("%s: apart_from needs a database, in which one secret's rotation sees another's (try: rota serve, or blackouts)", s.Name)
+		return true
+	})
 	for _, s := range inv.wired.Secrets {
 		inv.join(s, "")
 	}

@@ -190,3 +190,17 @@ func TestAConfigurationInTheEnvironment(t *testing.T) {
 	}
 	refuse(t, f, `{"action": "create", "username": "other", "secret": "s0"}`, "InvalidConfiguration", "not the access key of user other")
 }
+
+func TestKeptApartNeedsADatabase(t *testing.T) {
+	c := newCloud(t, accessKeyOf("u0", "s0", ""), accessKeyOf("u1", "s1", ""))
+	c.CreateUser("u0")
+	c.CreateUser("u1")
+	f := c.deploy("ROTA_CONFIG_YAML=" + strings.TrimSuffix(configOf(2), "}\n") + ", policy: {apart_from: [{secret: s0, by: 1d}]}}\n")
+	refuse(t, f, `{"action": "run"}`, "InvalidConfiguration", "s1: apart_from needs a database")
+	if keys := c.Keys("u1"); len(keys) > 0 {
+		t.Errorf("keys were made: %+v", keys)
+	}
+	if keys := c.Keys("u0"); len(keys) != 1 {
+		t.Errorf("the other secret has the keys %+v, want one", keys)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,7 +111,7 @@ func (inv *invocation) toSweep(e sweepEvent) ([]*rota.Secret, error) {
 		if s, ok := inv.wired.ByName[e.Secret]; ok {
 			return []*rota.Secret{s}, nil
 		}
-		return nil, &configError{fmt.Errorf("the configuration has no usable secret %s", e.Secret)}
+		return nil, &configError{fmt.Errorf("the configuration has no usable secret %s (try: %s)", e.Secret, strings.Join(slices.Sorted(maps.Keys(inv.wired.ByName)), ", "))}
 	}
 	if len(all) == 0 {
 		return nil, nil
