@@ -12,7 +12,7 @@ func TestTheOwnerHearsOfEveryFailure(t *testing.T) {
 		"a secret that is not there": stepEvent("nothing", "6b29fc40-ca47-4067-b31d-00dd010662da", "createSecret"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCloud(t)
+			c := newCloud(t, accessKeyOf("nobody", "nobody", told), accessKeyOf(user, "nothing", told))
 			topic := c.CreateTopic("owner")
 			f := c.deploy("SNS_TOPIC_ARN=" + topic)
 			if f.Invoke(event).Err() == nil {
@@ -52,7 +52,7 @@ func TestBadSettingsAreRefusedBeforeAnything(t *testing.T) {
 		})
 	}
 	t.Run("tags with one name for both fields", func(t *testing.T) {
-		cloud := newCloud(t)
+		cloud := newCloud(t, accessKeyOf(user, "prod/cms", ""))
 		cloud.given("prod/cms")
 		cloud.tag("prod/cms", "rota:access-key-field", "a")
 		cloud.tag("prod/cms", "rota:secret-key-field", "a")
