@@ -71,6 +71,7 @@ func clockCommand(ts *testscript.TestScript, neg bool, args []string) {
 //
 //	aws start                  starts it, and lets rota log in as an administrator
 //	aws user NAME              makes an IAM user
+//	aws role NAME ACTION...    makes a role with these rights, which everybody may assume
 //	aws console USER           gives a user a password
 //	aws allow USER ACTION...   gives a user rights
 //	aws key USER               makes an access key, for the next three
@@ -95,6 +96,8 @@ func awsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	switch command, rest := args[0], args[1:]; command {
 	case "user":
 		c.CreateUser(rest[0])
+	case "role":
+		ts.Setenv("ROLE_ARN", c.CreateRole(rest[0], rest[1:]...))
 	case "console":
 		c.SetConsole(rest[0], true)
 	case "allow":

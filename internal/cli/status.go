@@ -51,6 +51,9 @@ func (a *app) printStatus(doc service.StatusDoc) {
 		if !s.IssuedAt.IsZero() {
 			age = rota.FormatDuration(max(doc.At.Sub(s.IssuedAt), 0).Truncate(time.Minute))
 		}
+		if left := s.ExpiresAt.Sub(doc.At); !s.ExpiresAt.IsZero() {
+			age += ", ends in " + rota.FormatDuration(max(left, 0).Truncate(time.Minute))
+		}
 		previous := s.Previous
 		if s.PreviousInactive {
 			previous += " (inactive)"

@@ -128,6 +128,7 @@ type StatusSecretDoc struct {
 	Version          string        `json:"version,omitempty"`
 	IssuedAt         time.Time     `json:"issued_at,omitzero"`
 	AgeSeconds       int64         `json:"age_seconds,omitempty"`
+	ExpiresAt        time.Time     `json:"expires_at,omitzero"` // when the credential ends by itself
 	Previous         string        `json:"previous,omitempty"`
 	PreviousInactive bool          `json:"previous_inactive,omitempty"`
 	Next             rota.Step     `json:"next,omitempty"`

@@ -114,7 +114,7 @@ type standing struct {
 func statusOf(name string, s standing, p rota.Policy, now time.Time) StatusSecretDoc {
 	st := s.Status
 	doc := StatusSecretDoc{
-		Secret: name, Reason: st.Reason, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt,
+		Secret: name, Reason: st.Reason, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt, ExpiresAt: st.ExpiresAt,
 		Previous: st.PreviousID, PreviousInactive: st.PreviousOff, Next: st.Next, NextAt: st.DueAt, Hold: st.Hold,
 		LookedAt: st.LookedAt, BegunAt: st.BegunAt, Worker: s.Holder,
 	}
