@@ -46,8 +46,10 @@ func (s *subject) disturb(context.Context) {
 		s.turnAt(s.now, "lose", s.loseFolder)
 	case n < 6:
 		command("rollback", rota.Rollback)
-	case n < 8:
+	case n < 7:
 		command("rotate", rota.Create)
+	case n < 8:
+		s.turnAt(s.now, "ask", s.ask)
 	case n < 9:
 		command("deactivate", rota.Deactivate)
 	case n < 10:
@@ -75,10 +77,7 @@ func (s *subject) disturb(context.Context) {
 func (s *subject) command(ctx context.Context, name string, force rota.Step) error {
 	s.did(name)
 	if force == rota.Create {
-		s.truth.personPassword = false // it may be replaced
-		if s.temp != nil {
-			s.truth.given = s.truth.current
-		}
+		s.wish()
 	}
 	if force == rota.Rollback {
 		s.truth.fails = 0 // a person asks for what is tried, which begins anew
@@ -107,6 +106,24 @@ func (s *subject) command(ctx context.Context, name string, force rota.Step) err
 		return fmt.Errorf("%s: crashed", name)
 	}
 	return err
+}
+
+// ask is a person's wish for a new credential that the daemon's next turns are
+// to fulfil, as RotateSecret notes it.
+func (s *subject) ask(ctx context.Context) {
+	s.did("ask")
+	s.wish()
+	_, _, _ = s.work(ctx, "ask", rota.None, func(r *rota.Rotator) (rota.Result, error) { // it may fail, as any command may
+		return rota.Result{}, r.Ask(ctx, s.secret, s.newID(), rota.Entry{Step: "rotate", Outcome: rota.Begun})
+	})
+}
+
+// wish is what a person allows who wants a new credential.
+func (s *subject) wish() {
+	s.truth.personPassword = false // it may be replaced
+	if s.temp != nil {
+		s.truth.given = s.truth.current
+	}
 }
 
 // excuse notes that a person has a credential retired ahead of its time, so

@@ -38,6 +38,9 @@ func (s *subject) checkSettled(since time.Time) {
 	if !waits && s.now.Sub(t.holdSince) > patience {
 		s.violate(7, "still held since %s: %s", stamp(t.holdSince), status.Reason)
 	}
+	if a := t.progress.Asked; a != nil && !waits && s.now.Sub(a.At) > patience {
+		s.violate(7, "what was asked for at %s is neither done nor refused", stamp(a.At))
+	}
 	if orphans := s.orphans(""); len(orphans) > 0 {
 		s.violate(2, "%v are still orphans, %d days after the last fault", orphans, quietDays)
 	}

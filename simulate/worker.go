@@ -116,6 +116,11 @@ func (s *subject) advance(ctx context.Context) (next time.Time, ended bool) {
 // work lets a new worker do something. crashed tells that it died in it.
 func (s *subject) work(ctx context.Context, command string, force rota.Step, f func(*rota.Rotator) (rota.Result, error)) (res rota.Result, err error, crashed bool) {
 	s.workers++
+	if s.truth.progress.Asked != nil && force == rota.None {
+		force = rota.Create // this turn takes up what was asked for
+		s.wish()
+		s.excuse(s.idOf(rota.Previous))
+	}
 	k := &worker{holder: fmt.Sprintf("w%d", s.workers), command: command, force: force, began: s.now, answers: map[string]rota.Use{}}
 	outer := s.worker
 	s.worker = k
