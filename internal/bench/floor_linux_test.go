@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,8 +24,10 @@ const floorRoles = 64
 
 // BenchmarkPostgresAgainstFloor rotates real roles, and in the same run sets as
 // many passwords
-//   - in the loop that a person writes: one session, one ALTER ROLE with a clear
-//     password after the other (ratio),
+//   - in the loop of a person's script: psql once a role, one after the other
+//     (script-ratio),
+//   - in one session, one ALTER ROLE with a clear password after the other
+//     (ratio),
 //   - in that loop with as many sessions as Rota rotates at once
 //     (same-concurrency-ratio),
 //   - and so that each new password also logs in once, without which no rotation
@@ -56,9 +60,10 @@ func postgresAgainstFloor(b *testing.B, concurrency int) {
 	password := func() string { return fmt.Sprintf("a-clear-password-%d", c.at.Load()) }
 	ours := &phase{run: func() { round(b, r, secrets, limits) }}
 	loop := &phase{run: func() { sequential.round(b, password(), false) }}
+	script := &phase{run: func() { psqlRound(b, server, password()) }}
 	bare := &phase{run: func() { concurrent.round(b, password(), false) }}
 	proven := &phase{run: func() { concurrent.round(b, password(), true) }}
-	phases := []*phase{ours, loop, bare, proven}
+	phases := []*phase{ours, script, loop, bare, proven}
 	for _, p := range phases { // the first time makes sessions and data keys
 		p.run()
 	}
@@ -77,9 +82,11 @@ func postgresAgainstFloor(b *testing.B, concurrency int) {
 	count := float64(rounds * floorRoles)
 	each := func(d time.Duration) float64 { return d.Seconds() * 1000 / count }
 	b.ReportMetric(count/ours.took.Seconds(), "rotations/s")
+	b.ReportMetric(count/script.took.Seconds(), "script/s")
 	b.ReportMetric(count/loop.took.Seconds(), "loop/s")
 	b.ReportMetric(count/bare.took.Seconds(), "ALTER-ROLE/s")
 	b.ReportMetric(count/proven.took.Seconds(), "with-login/s")
+	b.ReportMetric(script.took.Seconds()/ours.took.Seconds(), "script-ratio")
 	b.ReportMetric(loop.took.Seconds()/ours.took.Seconds(), "ratio")
 	b.ReportMetric(bare.took.Seconds()/ours.took.Seconds(), "same-concurrency-ratio")
 	b.ReportMetric(proven.took.Seconds()/ours.took.Seconds(), "with-login-ratio")
@@ -184,6 +191,18 @@ func (f *floor) round(b *testing.B, password string, login bool) {
 	}
 	close(jobs)
 	wg.Wait()
+}
+
+// psqlRound sets one password of each role as a script does.
+func psqlRound(b *testing.B, server *testenv.PostgresServer, password string) {
+	b.Helper()
+	for i := range floorRoles {
+		cmd := exec.CommandContext(b.Context(), server.Psql(), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", server.DSN())
+		cmd.Stdin = strings.NewReader(fmt.Sprintf("ALTER ROLE floor_bench_%02d PASSWORD '%s'", i, password))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("psql: %v: %s", err, out)
+		}
+	}
 }
 
 func (f *floor) alter(ctx context.Context, role, password string, login bool) error {

@@ -346,6 +346,9 @@ func (s *PostgresServer) DatabaseDSN(database string) string {
 // Superuser is the superuser's name.
 func (s *PostgresServer) Superuser() string { return postgresSuperuser }
 
+// Psql is the path of the server's own command line.
+func (s *PostgresServer) Psql() string { return filepath.Join(s.bin, "psql") }
+
 // LogFile is where the server logs.
 func (s *PostgresServer) LogFile() string { return filepath.Join(s.dir, "log") }
 
