@@ -215,3 +215,32 @@ func TestARollbackEndsAWish(t *testing.T) {
 		t.Errorf("it is still wanted: %+v", a)
 	}
 }
+
+// What was tried ahead of its date, for a wish that is over, is due no more, and
+// no failure of today's.
+func TestAFailureEndsWithTheWishThatItWasFor(t *testing.T) {
+	b := newBench(t)
+	b.secret.Policy = rota.Policy{RotateEvery: 90 * rota.Day, Retire: rota.BeforeCreate}
+	b.advance(t, rota.Options{})
+	first := b.keys.Keys()[0].ID
+	b.days(90)
+	b.advance(t, rota.Options{})
+	b.days(20)
+	if err := b.ask(t, token); err != nil {
+		t.Fatal(err)
+	}
+	b.faults.Next("issuer.deactivate", memory.Fault{Before: errors.New("503")})
+	if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err == nil {
+		t.Fatal("the failure went unnoticed")
+	}
+	b.keys.Use(first)
+	b.now = b.now.Add(time.Hour)
+	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.InUse {
+		t.Fatalf("got %+v, want a hold, as the previous key is in use", res.Last)
+	}
+	b.days(1)
+	b.advance(t, rota.Options{})
+	if p := b.progress(t); p.Asked != nil || p.Failure != nil {
+		t.Errorf("the wish is %+v, the failure %+v", p.Asked, p.Failure)
+	}
+}

@@ -108,7 +108,10 @@ func (w *work) outlive(d Decision) {
 	default:
 		over = !v.hasPending
 	}
-	if over && d.Step != f.Step && d.Next != f.Step {
+	// A step that was tried ahead of its date, for a person's wish that is over,
+	// is due no more.
+	idle := d.Step == None && d.Hold == NotHeld && d.Due.After(w.Now())
+	if idle || over && d.Step != f.Step && d.Next != f.Step {
 		w.progress.Failure = nil
 	}
 }

@@ -79,7 +79,7 @@ func (s *subject) command(ctx context.Context, name string, force rota.Step) err
 	if force == rota.Create {
 		s.wish()
 	}
-	if force == rota.Rollback {
+	if force == rota.Rollback || force == rota.Create {
 		s.truth.fails = 0 // a person asks for what is tried, which begins anew
 	}
 	if force == rota.Rollback && s.policy.Retire == rota.BeforeCreate {
@@ -113,9 +113,12 @@ func (s *subject) command(ctx context.Context, name string, force rota.Step) err
 func (s *subject) ask(ctx context.Context) {
 	s.did("ask")
 	s.wish()
-	_, _, _ = s.work(ctx, "ask", rota.None, func(r *rota.Rotator) (rota.Result, error) { // it may fail, as any command may
+	_, err, crashed := s.work(ctx, "ask", rota.None, func(r *rota.Rotator) (rota.Result, error) { // it may fail, as any command may
 		return rota.Result{}, r.Ask(ctx, s.secret, s.newID(), rota.Entry{Step: "rotate", Outcome: rota.Begun})
 	})
+	if err == nil || crashed {
+		s.truth.fails = 0 // what stood in the way is tried anew
+	}
 }
 
 // wish is what a person allows who wants a new credential.
