@@ -185,7 +185,7 @@ func TestARollbackToWhatHasEndedIsRefused(t *testing.T) {
 }
 
 func TestProjectForWhatEndsByItself(t *testing.T) {
-	planned := rota.Project(session(), rota.Policy{}, day0, day0.Add(3*time.Hour))
+	planned := slices.Collect(rota.Project(session(), rota.Policy{}, day0, day0.Add(3*time.Hour)))
 	var creates []time.Duration
 	for _, p := range planned {
 		if p.Decision.Step == rota.Create {

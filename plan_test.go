@@ -1,6 +1,7 @@
 package rota_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,7 +159,7 @@ func TestPlanIsPure(t *testing.T) {
 			t.Fatalf("the same state gave %+v, then %+v", before, again)
 		}
 	}
-	rota.Project(st, policy90, at(100), at(900))
+	_ = slices.Collect(rota.Project(st, policy90, at(100), at(900)))
 	if len(st.Progress.Versions) != 2 || len(st.Issued) != 2 || len(st.Contents.Versions[0].Labels) != 1 {
 		t.Error("a projection changed the state it began with")
 	}
@@ -203,4 +204,19 @@ func BenchmarkPlan100000Secrets(b *testing.B) {
 			rota.Plan(st, policy90, at(95))
 		}
 	}
+}
+
+// BenchmarkProject looks a hundred years ahead, as far as it goes.
+func BenchmarkProject(b *testing.B) {
+	st := served()
+	st.Traits, st.Issued, st.Lists, st.Listed = pgLike, nil, false, false
+	policy := rota.Policy{RotateEvery: 5 * time.Hour}
+	steps := 0
+	for b.Loop() {
+		steps = 0
+		for range rota.Project(st, policy, at(0), at(36500)) {
+			steps++
+		}
+	}
+	b.ReportMetric(float64(steps), "steps")
 }

@@ -2,8 +2,10 @@ package rota
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,33 +20,38 @@ const maxPlanned = 10_000
 
 // Project tells what will be done until a moment, if every step succeeds, the
 // previous credentials go out of use in time and nobody else changes anything.
-// A hold is in the list at the moment it begins, and then taken for lifted
-// where time lifts it; one that only a person can lift ends the list. It is as
-// pure as [Plan].
-func Project(st State, p Policy, from, until time.Time) []Planned {
-	st.Progress.Versions = maps.Clone(st.Progress.Versions)
-	var out []Planned
-	now := from
-	for len(out) < maxPlanned {
-		d := Plan(st, p, now)
-		if d.Step != None {
-			out = append(out, Planned{At: now, Decision: d})
-			st = assume(st, d, now, len(out))
-			continue
+// A hold is among it at the moment it begins, and then taken for lifted where
+// time lifts it; one that only a person can lift ends it. It is as pure as
+// [Plan], and plans no further than it is asked.
+func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
+	return func(yield func(Planned) bool) {
+		st.Progress.Versions = maps.Clone(st.Progress.Versions)
+		now, n := from, 0
+		tell := func(d Decision) bool {
+			n++
+			return yield(Planned{At: now, Decision: d}) && n < maxPlanned
 		}
-		if d.Hold != NotHeld {
-			out = append(out, Planned{At: now, Decision: d})
-			if d.Hold != InUse && d.Hold != Retrying {
-				return out
+		for {
+			d := Plan(st, p, now)
+			if d.Step != None {
+				if !tell(d) {
+					return
+				}
+				st = assume(st, d, now, n)
+				continue
 			}
-			st = liftUse(st)
+			if d.Hold != NotHeld {
+				if !tell(d) || d.Hold != InUse && d.Hold != Retrying {
+					return
+				}
+				st = liftUse(st)
+			}
+			if d.At.IsZero() || d.At.After(until) {
+				return
+			}
+			now = maxTime(d.At, now.Add(time.Second))
 		}
-		if d.At.IsZero() || d.At.After(until) {
-			return out
-		}
-		now = maxTime(d.At, now.Add(time.Second))
 	}
-	return out
 }
 
 func maxTime(a, b time.Time) time.Time {
@@ -83,7 +90,7 @@ func assume(st State, d Decision, now time.Time, n int) State {
 	}
 	switch d.Step {
 	case Create:
-		id := versionPrefix + "next-" + stamp(now)
+		id := nextPrefix + stamp(now)
 		credential := nextCredential(st, n)
 		var ends time.Time
 		if life := st.Traits.Lifetime; life > 0 {
@@ -133,7 +140,23 @@ func assume(st State, d Decision, now time.Time, n int) State {
 		relabel(st.Contents.Versions, Served, d.Version)
 		note(d.Version, func(vp *VersionProgress) { vp.ServedAt = now })
 	}
+	forget(&st)
 	return st
+}
+
+// nextPrefix begins the ids of versions that are only foreseen.
+const nextPrefix = versionPrefix + "next-"
+
+// forget drops the foreseen versions that nothing points at any more, or far
+// years would be slow to reach.
+func forget(st *State) {
+	st.Contents.Versions = slices.DeleteFunc(st.Contents.Versions, func(v Version) bool {
+		gone := len(v.Labels) == 0 && strings.HasPrefix(v.ID, nextPrefix)
+		if gone {
+			delete(st.Progress.Versions, v.ID)
+		}
+		return gone
+	})
 }
 
 // issue adds what the issuer will list: a key of its own, or the role whose

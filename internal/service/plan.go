@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 
 	"rota"
 	"rota/access"
@@ -52,14 +53,14 @@ func ahead(state rota.State, policy rota.Policy, decision rota.Decision, doc Pla
 	now := doc.From
 	var out []rota.Planned
 	if doc.Until.IsZero() {
-		for _, p := range rota.Project(state, policy, now, now.Add(nextOnly)) {
+		for p := range rota.Project(state, policy, now, now.Add(nextOnly)) {
 			if len(out) > 0 && p.At.After(now) && out[len(out)-1].At.After(now) {
 				break
 			}
 			out = append(out, p)
 		}
 	} else {
-		out = rota.Project(state, policy, now, doc.Until)
+		out = slices.Collect(rota.Project(state, policy, now, doc.Until))
 	}
 	if len(out) == 0 {
 		out = append(out, rota.Planned{At: decision.At, Decision: decision})
