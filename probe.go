@@ -66,14 +66,13 @@ func (w *work) ask(ctx context.Context, c Credential) error {
 // inForce tells whether the rejected credential is the one that the issuer
 // takes. Only then was it Rota that killed what somebody else has made current
 // since, and may Rota set that one again: giving up the only credential that
-// works would lock everybody out. Refused several times in a row means that
-// somebody set another one.
-func (w *work) inForce(ctx context.Context, rejected string) (bool, error) {
+// works would lock everybody out. Refused so many times in a row means that somebody
+// set another one.
+func (w *work) inForce(ctx context.Context, rejected string, refusals int) (bool, error) {
 	c, err := w.get(ctx, rejected)
 	if err != nil {
 		return false, err
 	}
-	const refusals = 8
 	err = w.retry(ctx, refusals, "issuer.test", w.s.Issuer.CredentialID(c), func(ctx context.Context) error { return w.s.Issuer.Test(ctx, TestRequest{Credential: c}) })
 	if errors.Is(err, ErrRefused) {
 		return false, nil

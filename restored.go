@@ -26,7 +26,11 @@ func (w *work) compare(ctx context.Context) error {
 		return nil // the pending one may be in force: its test tells
 	}
 	if w.outdated != current.ID {
-		inForce, err := w.inForce(ctx, current.ID)
+		refusals := 8
+		if traits.Settle == 0 { // the issuer knows at once; and a wrong no is only a hold until the next look
+			refusals = 3
+		}
+		inForce, err := w.inForce(ctx, current.ID, refusals)
 		if err != nil {
 			return fmt.Errorf("compare the restored store with the issuer: %w", err)
 		}

@@ -78,7 +78,7 @@ func (w *work) set(ctx context.Context, d Decision) error {
 			return err
 		}
 	} else if current, _ := FindID(w.state.Contents.Versions, d.Version); !current.Ours() {
-		ours, err := w.inForce(ctx, pending.ID)
+		ours, err := w.inForce(ctx, pending.ID, 8)
 		if err != nil {
 			return fmt.Errorf("see which credential is in force: %w", err)
 		}
