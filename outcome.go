@@ -97,21 +97,23 @@ func (w *work) outlive(d Decision) {
 	}
 	v := newView(w.state, w.s.Policy.WithDefaults(), w.Now())
 	rotate, ever := v.rotateAt()
-	var over bool
+	var over, early bool
 	switch f.Step {
 	case Create:
 		over = !ever || rotate.After(w.Now())
 	case Deactivate:
 		over = !v.hasPending && (!v.retirable() || v.off())
+		early = !over && v.offAt().After(w.Now())
 	case Delete:
 		over = !v.hasPending && (!v.retirable() || !v.off())
+		early = !over && v.deleteAt().After(w.Now())
 	default:
 		over = !v.hasPending
 	}
-	// A step that was tried ahead of its date, for a person's wish that is over,
-	// is due no more.
-	idle := d.Step == None && d.Hold == NotHeld && d.Due.After(w.Now())
-	if idle || over && d.Step != f.Step && d.Next != f.Step {
+	// What was tried ahead of its date, for a person's wish that is over, is due
+	// no more.
+	early = early && d.Hold == NotHeld && w.asked == None
+	if d.Step != f.Step && (early || over && d.Next != f.Step) {
 		w.progress.Failure = nil
 	}
 }

@@ -50,30 +50,11 @@ func ruleRetire(v *view) (Decision, bool) {
 	if v.unlisted() {
 		return observe, true
 	}
-	served := v.Progress.Versions[v.current.ID].ServedAt
-	offAt := served.Add(v.policy.DeactivatePreviousAfter)
-	if v.policy.Retire == BeforeCreate {
-		rotate, ever := v.rotateAt()
-		switch {
-		case v.Force == Create:
-			rotate = v.now
-		case !ever, v.rolledBack():
-			// After a rollback nothing is created until a person says so.
-			rotate = v.now.AddDate(100, 0, 0)
-		}
-		offAt = maxTime(offAt, rotate)
-	}
 	if !v.off() {
 		c, listed := v.issued(v.previous.CredentialID)
-		return v.deactivate(c, listed, offAt)
+		return v.deactivate(c, listed, v.offAt())
 	}
-	offSince := v.Progress.Versions[v.previous.ID].DeactivatedAt
-	// The second grace counts from the deactivation, which lies a grace after
-	// the successor was served, unless a person was quicker.
-	deleteAt := offSince
-	if v.policy.Retire == AfterGrace {
-		deleteAt = offSince.Add(v.policy.DeletePreviousAfter - v.policy.DeactivatePreviousAfter)
-	}
+	deleteAt := v.deleteAt()
 	if v.now.Before(deleteAt) && v.Force != Delete {
 		v.wait(Delete, deleteAt, "delete the previous credential "+v.previous.CredentialID+" when its second grace is over")
 		return Decision{}, false
@@ -81,7 +62,38 @@ func ruleRetire(v *view) (Decision, bool) {
 	if !v.previous.Ours() {
 		return v.foreignPrevious(Delete, deleteAt)
 	}
-	return v.do(Delete, v.previous, deleteAt, "inactive since %s, and its second grace is over", stamp(offSince))
+	return v.do(Delete, v.previous, deleteAt, "inactive since %s, and its second grace is over", stamp(v.offSince()))
+}
+
+// offAt is when the previous credential is to be deactivated, whatever the
+// window and the blackouts say.
+func (v *view) offAt() time.Time {
+	at := v.Progress.Versions[v.current.ID].ServedAt.Add(v.policy.DeactivatePreviousAfter)
+	if v.policy.Retire != BeforeCreate {
+		return at
+	}
+	rotate, ever := v.rotateAt()
+	switch {
+	case v.Force == Create:
+		rotate = v.now
+	case !ever, v.rolledBack():
+		// After a rollback nothing is created until a person says so.
+		rotate = v.now.AddDate(100, 0, 0)
+	}
+	return maxTime(at, rotate)
+}
+
+// offSince is when the previous credential was deactivated.
+func (v *view) offSince() time.Time { return v.Progress.Versions[v.previous.ID].DeactivatedAt }
+
+// deleteAt is when the previous credential, which is off, is to be deleted. The
+// second grace counts from the deactivation, which lies a grace after the
+// successor was served, unless a person was quicker.
+func (v *view) deleteAt() time.Time {
+	if v.policy.Retire == BeforeCreate {
+		return v.offSince()
+	}
+	return v.offSince().Add(v.policy.DeletePreviousAfter - v.policy.DeactivatePreviousAfter)
 }
 
 func (v *view) foreignPrevious(next Step, due time.Time) (Decision, bool) {
