@@ -59,6 +59,7 @@ func Parse(path string, data []byte) (*File, error) {
 		d.value(n, reflect.ValueOf(&f.Document).Elem(), "", "")
 		v := &validator{decoder: d, doc: &f.Document, bad: badPaths(d.list), policies: map[string]rota.Policy{}}
 		v.document()
+		keepApart(v.policies)
 		f.policies, f.references = v.policies, distinct(d.texts)
 	}
 	if len(d.list) > 0 {

@@ -38,6 +38,9 @@ func (f *File) Fingerprints() (map[string]string, error) {
 		for _, name := range slices.Sorted(maps.Keys(f.uses(s))) {
 			fmt.Fprintf(h, " %q %q", name, connections[name])
 		}
+		if apart := f.policies[s.Name.Text].ApartFrom; len(apart) > 0 {
+			fmt.Fprintf(h, " apart %v", apart) // another's entry may have named this one
+		}
 		out[s.Name.Text] = hex.EncodeToString(h.Sum(nil)[:12])
 	}
 	return out, nil

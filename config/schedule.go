@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +75,21 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rota.Policy) bool {
 		}
 	}
 	return good
+}
+
+// keepApart has both of a pair keep away from each other where one of them names
+// the other.
+func keepApart(policies map[string]rota.Policy) {
+	for _, name := range slices.Sorted(maps.Keys(policies)) {
+		for _, a := range policies[name].ApartFrom {
+			other, ok := policies[a.Secret]
+			if !ok || slices.ContainsFunc(other.ApartFrom, func(back rota.Apart) bool { return back.Secret == name }) {
+				continue
+			}
+			other.ApartFrom = append(slices.Clone(other.ApartFrom), rota.Apart{Secret: name, By: a.By})
+			policies[a.Secret] = other
+		}
+	}
 }
 
 func (v *validator) names() []string {
