@@ -74,6 +74,9 @@ func (w *work) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 		return stop("rota run, or rota rollback "+w.s.Name, "a rotation is under way: version %s is AWSPENDING", pending.ID)
 	}
 	c := o.Credential
+	if completer, ok := w.s.Issuer.(Completer); ok && !c.IsZero() {
+		c = completer.Complete(c)
+	}
 	switch {
 	case !c.IsZero():
 		w.see(c)

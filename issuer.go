@@ -143,6 +143,13 @@ type Teller interface {
 	InForce(ctx context.Context, c Credential) (inForce, known bool, err error)
 }
 
+// Completer is implemented by issuers whose credentials have fields that a person
+// need not know, such as a database's host.
+type Completer interface {
+	// Complete adds the fields that a credential lacks, and changes none.
+	Complete(c Credential) Credential
+}
+
 // Deactivator is implemented by issuers whose credentials can be switched off
 // and on again.
 type Deactivator interface {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,13 +66,14 @@ func (r *roles) generate(role string) (rota.Credential, error) {
 	if err != nil {
 		return rota.Credential{}, fmt.Errorf("%s: role %s: %w", r.conn.system(), role, err)
 	}
-	return rota.NewCredential(map[string]string{
-		rota.FieldUsername: role,
-		rota.FieldPassword: password,
-		FieldHost:          r.conn.cfg.Host,
-		FieldPort:          fmt.Sprint(r.conn.cfg.Port),
-		FieldDatabase:      r.conn.cfg.Database,
-	}), nil
+	return r.Complete(rota.NewCredential(map[string]string{rota.FieldUsername: role, rota.FieldPassword: password})), nil
+}
+
+// Complete implements [rota.Completer]: it adds where the database is.
+func (r *roles) Complete(c rota.Credential) rota.Credential {
+	all := map[string]string{FieldHost: r.conn.cfg.Host, FieldPort: fmt.Sprint(r.conn.cfg.Port), FieldDatabase: r.conn.cfg.Database}
+	maps.Copy(all, c.Fields())
+	return rota.NewCredential(all)
 }
 
 // ours refuses roles that the secret does not name.
