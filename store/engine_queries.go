@@ -22,6 +22,13 @@ const (
 		ON CONFLICT (secret) DO UPDATE SET enrolled = 1, fingerprint = excluded.fingerprint, next_at = 0, lifted = progress.fence`
 	sqlUnenroll = `UPDATE progress SET enrolled = 0 WHERE secret IN (SELECT value ->> 0 FROM %s)`
 
+	// The rows come as [[name], …].
+	sqlStatusesOf = `SELECT secret, status FROM progress WHERE enrolled = 1 AND secret IN (SELECT value ->> 0 FROM %s)`
+
+	// What somebody else changed is looked at at once. A turn in hand may have
+	// looked before: its end does not put the next one off.
+	sqlLookAgain = `UPDATE progress SET next_at = 0, lifted = fence WHERE secret = $1 AND enrolled = 1`
+
 	sqlPause    = `UPDATE progress SET paused = $2 WHERE secret = $1`
 	sqlResume   = `UPDATE progress SET paused = '', next_at = 0, lifted = fence WHERE secret = $1`
 	sqlPaused   = `SELECT secret, paused FROM progress WHERE paused <> '' ORDER BY secret`

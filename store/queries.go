@@ -39,7 +39,7 @@ const (
 	sqlLease         = `SELECT holder, expires_at, instance FROM progress WHERE secret = $1`
 	sqlRelease       = `UPDATE progress SET holder = '', expires_at = 0 WHERE secret = $1 AND fence = $2 AND holder = $3`
 	sqlProgress      = `SELECT progress, lifted FROM progress WHERE secret = $1`
-	sqlSave          = `UPDATE progress SET holder = $10, expires_at = $4, next_at = $5, status = $6, failure = $7, progress = $8, overdue_from = $9, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $1 AND fence = $2 AND holder = $3`
+	sqlSave          = `UPDATE progress SET holder = $10, expires_at = $4, next_at = CASE WHEN fence > lifted THEN CAST($5 AS BIGINT) ELSE 0 END, status = $6, failure = $7, progress = $8, overdue_from = $9, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $1 AND fence = $2 AND holder = $3`
 	sqlStatus        = `SELECT status FROM progress WHERE secret = $1`
 	sqlStatuses      = `SELECT secret, holder, expires_at, instance, next_at, status, failure FROM progress ORDER BY secret`
 	// An event's own text can't be taken for the key: its quotes are escaped.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/pressly/goose/v3"
 
 	"rota"
@@ -245,4 +246,69 @@ func TestSecretsOfAnOlderDatabaseGetARecord(t *testing.T) {
 	if len(found) != 2 || len(found[0].Suffix) != 6 || found[0].Suffix == found[1].Suffix || !found[0].CreatedAt.Equal(changed) {
 		t.Errorf("records %+v", found)
 	}
+}
+
+func TestWhatOthersChangeIsDueAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		c := newClock()
+		tomorrow := c.now().Add(24 * time.Hour)
+		for _, test := range []struct {
+			name   string
+			change func(*record.Change)
+			want   []string
+		}{
+			{"another current version", func(c *record.Change) {
+				c.Versions[0].Labels = []string{"AWSPREVIOUS"}
+				c.Versions = append(c.Versions, record.Version{ID: "foreign", CreatedAt: c.Now, Labels: []string{"AWSCURRENT"}})
+			}, []string{"a"}},
+			{"a pending version", func(c *record.Change) { c.Versions[0].Labels = append(c.Versions[0].Labels, "AWSPENDING") }, []string{"a"}},
+			{"a deletion", func(c *record.Change) { c.DeletedAt, c.DeleteAt = c.Now, tomorrow }, []string{"a"}},
+			{"a label of their own", func(c *record.Change) { c.Versions[0].Labels = append(c.Versions[0].Labels, "BLUE") }, nil},
+			{"a description", func(c *record.Change) { c.Description = "of theirs" }, nil},
+		} {
+			for _, turn := range []string{"no turn", "a turn in hand"} {
+				t.Run(test.name+", "+turn, func(t *testing.T) {
+					db := openAt(t, newDir(t), c.now)
+					enroll(t, db, "a")
+					putText(t, db, "a", "v1", "x")
+					keep(t, db, "a", rota.Progress{NextAt: tomorrow})
+					end := func() {}
+					if turn != "no turn" {
+						l := acquire(t, db, "a", "w")
+						end = func() {
+							must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: rota.Progress{NextAt: tomorrow}, Release: true}))
+						}
+					}
+					must(t, db.Records().Update(t.Context(), "a", func(c *record.Change) error {
+						test.change(c)
+						return nil
+					}))
+					end()
+					if diff := cmp.Diff(test.want, due(t, db, c.now(), 10)); diff != "" {
+						t.Error(diff)
+					}
+					keep(t, db, "a", rota.Progress{NextAt: tomorrow})
+					if got := due(t, db, c.now(), 10); len(got) > 0 {
+						t.Errorf("once it was looked at, %v are due", got)
+					}
+				})
+			}
+		}
+	})
+}
+
+func TestStatusesOfSomeSecrets(t *testing.T) {
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		db := openAt(t, newDir(t), nil)
+		enroll(t, db, "a", "b", `quo"ted`)
+		for _, name := range []string{"a", "b", `quo"ted`, "not enrolled"} {
+			keep(t, db, name, rota.Progress{Status: rota.Status{Version: "of " + name}})
+		}
+		got, err := db.StatusesOf(t.Context(), []string{"a", `quo"ted`, "not enrolled", "unheard of"})
+		must(t, err)
+		want := map[string]rota.Status{"a": {Version: "of a"}, `quo"ted`: {Version: `of quo"ted`}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"slices"
+
 	"github.com/tink-crypto/tink-go/v2/tink"
 
+	"rota"
 	"rota/store/record"
 )
 
@@ -87,7 +90,9 @@ func (u *update) write(c *record.Change) error {
 			return err
 		}
 	}
-	u.writeLabels(c)
+	if u.writeLabels(c) || c.DeleteAt.IsZero() != u.before.DeleteAt.IsZero() {
+		u.tx.later(sqlLookAgain, u.name)
+	}
 	for _, v := range u.before.Versions {
 		if u.exists && c.Version(v.ID) == nil {
 			u.tx.later(sqlDeleteVersion, u.name, v.ID)
@@ -121,18 +126,27 @@ func (u *update) writeVersion(v record.Version, put map[string]record.Value) err
 	return nil
 }
 
-func (u *update) writeLabels(c *record.Change) {
+// writeLabels tells whether one of those was moved that say where a rotation
+// stands.
+func (u *update) writeLabels(c *record.Change) (stands bool) {
 	had, has := holders(u.before), holders(c.Record)
 	for label := range had {
 		if has[label] == "" {
 			u.tx.later(sqlDropLabel, u.name, label)
+			stands = stands || isStanding(label)
 		}
 	}
 	for label, version := range has {
 		if had[label] != version {
 			u.tx.later(sqlSetLabel, u.name, label, version)
+			stands = stands || isStanding(label)
 		}
 	}
+	return stands
+}
+
+func isStanding(label string) bool {
+	return slices.Contains([]rota.Label{rota.Current, rota.Previous, rota.Pending}, rota.Label(label))
 }
 
 // holders maps labels to the versions that carry them.

@@ -36,6 +36,43 @@ func (db *DB) Statuses(ctx context.Context) ([]SecretStatus, error) {
 	return all, nil
 }
 
+// StatusesOf gives those of some secrets that are enrolled, by name.
+func (db *DB) StatusesOf(ctx context.Context, names []string) (map[string]rota.Status, error) {
+	fail := func(err error) (map[string]rota.Status, error) {
+		return nil, fmt.Errorf("statuses: %w", explain(err))
+	}
+	wanted := make([][1]string, len(names))
+	for i, name := range names {
+		wanted[i][0] = name
+	}
+	text, err := json.Marshal(wanted)
+	if err != nil {
+		return fail(err)
+	}
+	rows, err := db.reader.QueryContext(ctx, fmt.Sprintf(sqlStatusesOf, db.words.array), string(text))
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = rows.Close() }()
+	all := make(map[string]rota.Status, len(names))
+	for rows.Next() {
+		var name string
+		var text sql.RawBytes
+		var s rota.Status
+		if err := rows.Scan(&name, &text); err != nil {
+			return fail(err)
+		}
+		if err := json.Unmarshal(text, &s); err != nil {
+			return fail(err)
+		}
+		all[name] = s
+	}
+	if err := rows.Err(); err != nil {
+		return fail(err)
+	}
+	return all, nil
+}
+
 // Standing is how an enrolled secret stands: its line of the table, and what
 // stands beside it.
 type Standing struct {

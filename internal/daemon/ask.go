@@ -9,6 +9,7 @@ import (
 	"rota"
 	"rota/access"
 	"rota/engine"
+	"rota/server/secretsmanager"
 	"rota/store"
 )
 
@@ -64,4 +65,24 @@ func (d *Daemon) ask(ctx context.Context, s *rota.Secret, token string, by rota.
 		case <-tick.C:
 		}
 	}
+}
+
+// rotations tells how the configuration rotates secrets, for the Secrets Manager
+// endpoint.
+func (d *Daemon) rotations(ctx context.Context, names []string) (map[string]secretsmanager.Managed, error) {
+	statuses, err := d.DB.StatusesOf(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]secretsmanager.Managed, len(statuses))
+	for name, status := range statuses {
+		m := secretsmanager.Managed{RotatedAt: status.IssuedAt, NextAt: status.RotateAt}
+		secret, done := d.secrets.Borrow(name)
+		if secret != nil && secret.Policy.RotateAt == nil {
+			m.Every = secret.Policy.RotateEvery
+		}
+		done()
+		all[name] = m
+	}
+	return all, nil
 }

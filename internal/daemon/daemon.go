@@ -205,7 +205,7 @@ func (d *Daemon) doors() {
 	d.endpoint = secretsmanager.New(secretsmanager.Options{
 		Records: record.Guard(d.DB.Records(), d.DB.Now), Authenticate: d.gate.Authenticate,
 		Account: d.settings.Account, Region: d.settings.Region, Functions: d.settings.Functions,
-		Managed: d.managed, Rotate: d.rotate, Log: d.Log,
+		Managed: d.managed, Rotate: d.rotate, Rotations: d.rotations, Log: d.Log,
 	})
 }
 

@@ -55,6 +55,12 @@ func deleteSecret(ctx context.Context, s *Server, g *record.Guarded, in *deleteS
 	if in.ForceDeleteWithoutRecovery {
 		detail = "for good"
 	}
+	if s.isManaged(t.name) {
+		if err := g.Check(ctx, access.Remove, "remove", t.name); err != nil {
+			return nil, err
+		}
+		return nil, errManagedDeletion()
+	}
 	var out secretAnswer
 	err := g.Update(ctx, t.name, record.Act{Action: access.Remove, Op: "remove", Detail: detail}, func(c *record.Change) error {
 		there := c.Exists && t.check(c.Record) == nil

@@ -26,7 +26,8 @@ type secretEntry struct {
 	Tags              []tag          `json:",omitempty"`
 }
 
-func (s *Server) entry(r record.Record) secretEntry {
+// entry shows a record. managed are those that Rota itself rotates, by name.
+func (s *Server) entry(r record.Record, managed map[string]Managed) secretEntry {
 	e := secretEntry{
 		ARN: s.ARN(r), Name: r.Name, Type: r.Type, Description: r.Description, KMSKeyID: r.KMSKeyID,
 		CreatedDate: epoch{r.CreatedAt}, LastChangedDate: epoch{r.ChangedAt}, LastRotatedDate: epoch{r.Rotation.RotatedAt},
@@ -34,6 +35,10 @@ func (s *Server) entry(r record.Record) secretEntry {
 	}
 	for _, t := range r.Tags {
 		e.Tags = append(e.Tags, tag(t))
+	}
+	if m, ok := managed[r.Name]; ok {
+		m.show(&e)
+		return e
 	}
 	if r.Rotation == (record.Rotation{}) {
 		return e
@@ -59,7 +64,14 @@ func describeSecret(ctx context.Context, s *Server, g *record.Guarded, in *secre
 	if err != nil {
 		return nil, err
 	}
-	return &description{s.entry(r), stages(r)}, t.check(r)
+	if err := t.check(r); err != nil {
+		return nil, err
+	}
+	managed, err := s.managedOf(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &description{s.entry(r, managed), stages(r)}, nil
 }
 
 type listSecretVersionIDsRequest struct {

@@ -33,6 +33,9 @@ func (s *Server) RotateDue(ctx context.Context) error {
 var errNotDue = errors.New("not due")
 
 func (s *Server) due(ctx context.Context, g *record.Guarded, name string) error {
+	if s.isManaged(name) {
+		return s.dueManaged(ctx, g, name)
+	}
 	if _, err := g.View(ctx, name); errors.Is(err, record.ErrNotFound) {
 		act := record.Act{Action: access.Remove, Op: "remove", Detail: "the recovery window is over"}
 		return g.Update(ctx, name, act, func(c *record.Change) error {
@@ -70,4 +73,20 @@ func (s *Server) due(ctx context.Context, g *record.Guarded, name string) error 
 	}
 	s.rotations.start(s, g, j)
 	return nil
+}
+
+// dueManaged ends what was set up before Rota's configuration had the secret:
+// a function's schedule, or a deletion.
+func (s *Server) dueManaged(ctx context.Context, g *record.Guarded, name string) error {
+	act := record.Act{Action: access.Rotate, Op: "cancel rotation", Detail: "Rota's configuration rotates the secret now"}
+	return g.Update(ctx, name, act, func(c *record.Change) error {
+		switch {
+		case !c.Exists:
+			return errors.New("its recovery window is over, but the configuration rotates it: it is not removed (try: take it out of rota.yaml)")
+		case !c.DeleteAt.IsZero() || c.Rotation.NextAt.IsZero():
+			return errNotDue
+		}
+		c.Rotation = record.Rotation{RotatedAt: c.Rotation.RotatedAt}
+		return nil
+	})
 }

@@ -65,9 +65,13 @@ func listSecrets(ctx context.Context, s *Server, g *record.Guarded, in *listSecr
 	if err != nil {
 		return nil, err
 	}
+	managed, err := s.managedOf(ctx, found...)
+	if err != nil {
+		return nil, err
+	}
 	out := &secretList{SecretList: make([]listEntry, 0, len(found)), NextToken: next}
 	for _, r := range found {
-		out.SecretList = append(out.SecretList, listEntry{s.entry(r), stages(r)})
+		out.SecretList = append(out.SecretList, listEntry{s.entry(r, managed), stages(r)})
 	}
 	return out, nil
 }

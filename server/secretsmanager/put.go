@@ -49,6 +49,11 @@ func (c *content) check() error {
 // add makes a new version of the value, or fills the one that a rotation
 // announced.
 func (c *content) add(change *record.Change, s *Server) error {
+	if s.isManaged(change.Name) {
+		if err := checkManagedToken(c.ClientRequestToken); err != nil {
+			return err
+		}
+	}
 	if old := change.Version(c.ClientRequestToken); old != nil {
 		if !old.Empty {
 			return refuse("ResourceExistsException", "You can't use ClientRequestToken "+old.ID+" because that value is already in use for a version of secret "+s.ARN(change.Record)+".")
@@ -139,6 +144,16 @@ func repeated(c *record.Change, in *content) (bool, error) {
 }
 
 func (r *putSecretValueRequest) put(c *record.Change, s *Server) error {
+	if s.isManaged(c.Name) {
+		for _, label := range r.VersionStages {
+			if label == labelCurrent { // which is noticed, and adopted or taken back
+				continue
+			}
+			if err := checkManagedLabel(&c.Record, label); err != nil {
+				return err
+			}
+		}
+	}
 	if err := r.add(c, s); err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (r *rotateSecretRequest) immediately() bool {
 
 func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateSecretRequest) (*secretAnswer, error) {
 	t := s.target(in.SecretID)
-	if s.opts.Managed != nil && s.opts.Managed(t.name) {
+	if s.isManaged(t.name) {
 		return s.rotateManaged(ctx, g, t, in)
 	}
 	var j job
@@ -114,10 +114,6 @@ func errIncomplete() *Error {
 	return errInvalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
 }
 
-func errManaged() *Error {
-	return errInvalidRequest("Rota's configuration says how and when this secret is rotated, and has to be changed instead.")
-}
-
 // configure takes over what the request says of the rotation, and checks that
 // there is a function to rotate with.
 func (r *rotateSecretRequest) configure(c *record.Change, s *Server) error {
@@ -149,7 +145,7 @@ func pending(r *record.Record) *record.Version {
 
 func cancelRotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *secretRequest) (*secretAnswer, error) {
 	t := s.target(in.SecretID)
-	if s.opts.Managed != nil && s.opts.Managed(t.name) {
+	if s.isManaged(t.name) {
 		if err := g.Check(ctx, access.Rotate, "cancel rotation", t.name); err != nil {
 			return nil, err
 		}

@@ -41,13 +41,17 @@ type Options struct {
 	Region string
 
 	// Managed, if any, tells which secrets are rotated by Rota's own
-	// configuration; Rotate starts the rotation of such a one, whose new version
-	// will have the token as its id. It has to return soon, and once it is
-	// durable that the rotation goes on by itself; a token that it knows is the
-	// same request. [rota.ErrConflict] and [rota.ErrBusy] tell that another
-	// rotation is under way.
+	// configuration.
 	Managed func(name string) bool
-	Rotate  func(ctx context.Context, c access.Caller, name, token string) error
+	// Rotate starts the rotation of a managed secret, whose new version will have
+	// the token as its id. It has to return soon, and once it is durable that the
+	// rotation goes on by itself; a token that it knows is the same request.
+	// [rota.ErrConflict] and [rota.ErrBusy] tell that another rotation is under
+	// way. Required with Managed.
+	Rotate func(ctx context.Context, c access.Caller, name, token string) error
+	// Rotations tells how managed secrets are rotated, a page of them at most,
+	// for DescribeSecret and ListSecrets. Required with Managed.
+	Rotations func(ctx context.Context, names []string) (map[string]Managed, error)
 	// Functions are the rotation functions: for the ARN that a secret names,
 	// the URL that takes Lambda's Invoke call.
 	Functions map[string]string

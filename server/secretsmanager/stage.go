@@ -33,6 +33,11 @@ func updateSecretVersionStage(ctx context.Context, s *Server, g *record.Guarded,
 		if err := in.checkMove(&c.Record); err != nil {
 			return err
 		}
+		if s.isManaged(t.name) {
+			if err := checkManagedLabel(&c.Record, in.VersionStage); err != nil {
+				return err
+			}
+		}
 		if in.MoveToVersionID == "" {
 			detach(c, in.VersionStage)
 		} else {

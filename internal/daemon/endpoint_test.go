@@ -1,0 +1,105 @@
+package daemon_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"rota"
+	"rota/internal/service"
+)
+
+// onStores runs a test on either of Rota's own stores, with a name for the role
+// and the address of the database, "" for SQLite.
+func onStores(t *testing.T, f func(t *testing.T, role, database string)) {
+	t.Helper()
+	t.Run("SQLite", func(t *testing.T) { f(t, "sqlite", "") })
+	t.Run("PostgreSQL", func(t *testing.T) { f(t, "postgresql", server.Get(t).NewDatabase(t)) })
+}
+
+func TestWhatSomebodyElsePutsIsFoundAtOnce(t *testing.T) {
+	onStores(t, func(t *testing.T, role, database string) {
+		told := filepath.Join(t.TempDir(), "events")
+		text := roleConfig(t, "put_"+role, "30d")
+		text = strings.Replace(text, "connections:\n", "connections:\n  file: {command: {run: [sh, -c, 'cat >> "+told+"']}}\n", 1)
+		text = strings.Replace(text, "    policy:", "    notify: [{connection: file, events: [held]}]\n    policy:", 1)
+		w := start(t, database, text)
+		name := "app/put_" + role
+		path := "/v1/secrets/" + strings.ReplaceAll(name, "/", "%2F")
+		w.do(http.MethodPost, path+"/rotate", nil)
+		state := func() service.StatusSecretDoc {
+			var doc service.StatusSecretDoc
+			w.do(http.MethodGet, path, &doc)
+			return doc
+		}
+		eventually(t, "all is well", func() bool { return state().State == service.StateOK })
+		before, _, err := w.password(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		put, err := w.secretsManager().PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &name, SecretString: aws.String(`{"username":"put_` + role + `","password":"by hand"}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is held", func() bool { return state().State == service.StateHeld })
+		if reason := state().Reason; !strings.Contains(reason, *put.VersionId) || !strings.Contains(reason, "changed by somebody else") {
+			t.Errorf("held: %s", reason)
+		}
+		eventually(t, "an event goes out", func() bool {
+			text, err := os.ReadFile(told)
+			return err == nil && strings.Contains(string(text), *put.VersionId)
+		})
+		var e rota.Event
+		line, _, _ := strings.Cut(string(must(os.ReadFile(told))), "\n")
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Kind != rota.Held || e.Secret != name {
+			t.Errorf("the event is %+v, %v", e, err)
+		}
+
+		// Taken back, it is well again.
+		if _, err := w.secretsManager().UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
+			SecretId: &name, VersionStage: aws.String("AWSCURRENT"), RemoveFromVersionId: put.VersionId, MoveToVersionId: &before,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the hold ends", func() bool { return state().State == service.StateOK })
+	})
+}
+
+func TestHowTheConfigurationRotatesIsSeenThroughTheEndpoint(t *testing.T) {
+	onStores(t, func(t *testing.T, role, database string) {
+		w := start(t, database, roleConfig(t, "seen_"+role, "30d"))
+		name := "app/seen_" + role
+		w.do(http.MethodPost, "/v1/secrets/"+strings.ReplaceAll(name, "/", "%2F")+"/rotate", nil)
+		version, _, err := w.password(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d *secretsmanager.DescribeSecretOutput
+		eventually(t, "the next rotation is planned", func() bool {
+			d, err = w.secretsManager().DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: &name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d.NextRotationDate != nil
+		})
+		status := must(w.db.Load(t.Context(), name)).Status
+		if status.Version != version || !aws.ToBool(d.RotationEnabled) || d.LastRotatedDate.Sub(status.IssuedAt).Abs() >= time.Second || d.NextRotationDate.Sub(status.RotateAt).Abs() >= time.Second {
+			t.Errorf("enabled %v, last %v, next %v, the status is %+v", d.RotationEnabled, d.LastRotatedDate, d.NextRotationDate, status)
+		}
+		if d.RotationRules == nil || aws.ToInt64(d.RotationRules.AutomaticallyAfterDays) != 30 {
+			t.Errorf("rules %+v", d.RotationRules)
+		}
+		_, err = w.secretsManager().DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: &name})
+		if err == nil || !strings.Contains(err.Error(), "InvalidRequestException") {
+			t.Errorf("deleting it: %v", err)
+		}
+	})
+}
