@@ -78,8 +78,11 @@ func New(o Options) (*Authenticator, error) {
 //
 // The error is [access.ErrLimited] for one who asked too often,
 // [access.ErrUnavailable] where it can't be told now, the context's where that
-// ended, and for all others [access.ErrUnauthenticated], the same whatever was
-// wrong. What it was is in the log, without anything secret.
+// ended, and for all others [access.ErrUnauthenticated], with the same text
+// whatever was wrong. What it was is in the log, without anything secret. The
+// errors of SigV4 can be found in it with errors.As, for those who answer in
+// AWS's words: it gets the same for a key that is not there as for a wrong
+// secret.
 func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Caller, error) {
 	from := a.From(r)
 	if err := a.limits.address(from); err != nil {
@@ -98,7 +101,7 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 			a.limits.failed(from)
 		}
 		a.o.Log.InfoContext(r.Context(), "authentication failed", "from", from, "reason", err)
-		return access.Caller{}, access.ErrUnauthenticated
+		return access.Caller{}, &refusal{err}
 	}
 	if from.IsValid() {
 		caller.From = from.String()
@@ -108,6 +111,12 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 	}
 	return caller, nil
 }
+
+// refusal is why somebody was not let in. Its text does not say it.
+type refusal struct{ reason error }
+
+func (r *refusal) Error() string   { return access.ErrUnauthenticated.Error() }
+func (r *refusal) Unwrap() []error { return []error{access.ErrUnauthenticated, r.reason} }
 
 var errNoCredentials = errors.New("neither Authorization nor a verified client certificate")
 

@@ -1,6 +1,8 @@
 package daemon_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"rota"
@@ -102,4 +105,55 @@ func TestHowTheConfigurationRotatesIsSeenThroughTheEndpoint(t *testing.T) {
 			t.Errorf("deleting it: %v", err)
 		}
 	})
+}
+
+func TestWhoIsNotLetInHearsItInAWSsWords(t *testing.T) {
+	w := start(t, "", "secrets: []\n")
+	id, secret := w.key.Key.ID, w.key.Secret.Reveal()
+	for _, test := range []struct {
+		name, id, secret string
+		off              time.Duration
+		want             string
+	}{
+		{"the right key", id, secret, 0, ""},
+		{"a wrong secret", id, "wrong", 0, "InvalidSignatureException"},
+		{"a wrong clock", id, secret, -time.Hour, "InvalidSignatureException"},
+		{"one of AWS's keys", "AKIDEXAMPLE", secret, 0, "UnrecognizedClientException"},
+		{"a key that there is not", "ROTA" + strings.Repeat("A", len(id)-4), secret, 0, "InvalidSignatureException"},
+		{"no key", "", "", 0, "MissingAuthenticationTokenException"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url, strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("X-Amz-Target", "secretsmanager.ListSecrets")
+			if test.id != "" {
+				sum := sha256.Sum256([]byte("{}"))
+				err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: test.id, SecretAccessKey: test.secret}, r, hex.EncodeToString(sum[:]), "secretsmanager", "eu-central-1", w.db.Now().Add(test.off))
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			a, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = a.Body.Close() }()
+			var doc struct {
+				Type    string `json:"__type"`
+				Message string
+			}
+			if err := json.NewDecoder(a.Body).Decode(&doc); err != nil {
+				t.Fatal(err)
+			}
+			status := http.StatusBadRequest
+			if test.want == "" {
+				status = http.StatusOK
+			}
+			if doc.Type != test.want || a.StatusCode != status {
+				t.Errorf("%d %s (%s), want %d %s", a.StatusCode, doc.Type, doc.Message, status, test.want)
+			}
+		})
+	}
 }

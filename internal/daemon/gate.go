@@ -54,6 +54,9 @@ func (d *Daemon) next(s config.ServerSettings) (*authn.Authenticator, error) {
 		Directory: d.directory, Certs: s.Certificates, Proxies: d.settings.Proxies, Limits: s.Limits, Log: d.Log,
 		SigV4: func(r *http.Request, body []byte, lookup func(context.Context, string) (string, error)) (string, error) {
 			return verifier.Verify(r, body, func(ctx context.Context, id string) (sigv4.Key, error) {
+				if !access.IsKeyID(id) { // one of AWS's, as a rule
+					return sigv4.Key{}, sigv4.UnknownKey()
+				}
 				secret, err := lookup(ctx, id)
 				return sigv4.Key{Secret: secret}, err
 			})

@@ -13,6 +13,7 @@ import (
 // Limits that the API's model sets, in characters but for the value's, which is
 // in bytes.
 const (
+	maxName        = 512
 	maxSecretID    = 2048
 	maxValue       = 65536
 	maxDescription = 2048
@@ -83,7 +84,13 @@ func checkSecretID(id string) error {
 	if id == "" {
 		return errInvalidParameter("You must provide a SecretId.")
 	}
-	return all(length("secretId", id, 1, maxSecretID), printable("secretId", id))
+	if err := length("secretId", id, 1, maxSecretID); err != nil {
+		return err
+	}
+	if strings.HasPrefix(id, "arn:") {
+		return printable("secretId", id)
+	}
+	return checkCharacters(id)
 }
 
 // printable refuses control characters in what names something: no database
@@ -95,11 +102,18 @@ func printable(name, value string) error {
 	return nil
 }
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-]{1,512}$`)
+var validName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-]+$`)
 
 func checkName(name string) error {
+	if err := length("name", name, 1, maxName); err != nil {
+		return err
+	}
+	return checkCharacters(name)
+}
+
+func checkCharacters(name string) error {
 	if !validName.MatchString(name) {
-		return errInvalidParameter("Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
+		return errValidation("Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
 	}
 	return nil
 }

@@ -60,9 +60,11 @@ func (s *Server) explain(operation string, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	for _, known := range signatureCodes {
-		if errors.Is(err, known.kind) {
-			return refuse(known.code, err.Error())
+	if wrong, ok := errors.AsType[*sigv4.Error](err); ok {
+		for _, known := range signatureCodes {
+			if errors.Is(wrong, known.kind) {
+				return refuse(known.code, wrong.Message)
+			}
 		}
 	}
 	switch {

@@ -134,6 +134,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) Answer {
 		return Failure(s.explain(operation, err))
 	}
 	caller, err := s.opts.Authenticate(r, body)
+	if errors.Is(err, access.ErrUnauthenticated) && r.Header.Get("Authorization") == "" {
+		return Failure(refuse("MissingAuthenticationTokenException", "Missing Authentication Token"))
+	}
 	if err != nil {
 		return Failure(s.explain(operation, err))
 	}

@@ -101,6 +101,7 @@ func TestWhyACallerIsNotLetIn(t *testing.T) {
 			})
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader("{}"))
 			r.Header.Set("X-Amz-Target", "secretsmanager.ListSecrets")
+			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 x")
 			w := httptest.NewRecorder()
 			s.ServeHTTP(w, r)
 			if w.Code != test.status || !strings.Contains(w.Body.String(), `"__type":"`+test.code+`"`) {
@@ -133,11 +134,16 @@ func TestJSONIsReadStrictly(t *testing.T) {
 		{"no base64", "PutSecretValue", `{"SecretId":"a","SecretBinary":"%"}`, "SerializationException"},
 		{"half a character", "DescribeSecret", `{"SecretId":"\ud83d"}`, "SerializationException"},
 		{"the other half", "DescribeSecret", `{"SecretId":"\uDD11"}`, "SerializationException"},
-		{"both halves", "DescribeSecret", `{"SecretId":"\ud83d\uDD11"}`, "ResourceNotFoundException"},
-		{"an escaped backslash", "DescribeSecret", `{"SecretId":"\\ud83d"}`, "ResourceNotFoundException"},
+		{"both halves", "DescribeSecret", `{"SecretId":"\ud83d\uDD11"}`, "ValidationException"},
+		{"an escaped backslash", "DescribeSecret", `{"SecretId":"\\ud83d"}`, "ValidationException"},
 		{"bytes that are no text", "DescribeSecret", "{\"SecretId\":\"\xff\"}", "SerializationException"},
 		{"no secret", "DescribeSecret", `{}`, "InvalidParameterException"},
 		{"a name that is too long", "DescribeSecret", `{"SecretId":"` + strings.Repeat("a", 2049) + `"}`, "ValidationException"},
+		{"a name with a blank", "GetSecretValue", `{"SecretId":"a b"}`, "ValidationException"},
+		{"a new name with a blank", "CreateSecret", `{"Name":"a b","ClientRequestToken":"00000000-0000-0000-0000-000000000001"}`, "ValidationException"},
+		{"no new name", "CreateSecret", `{"Name":"","ClientRequestToken":"00000000-0000-0000-0000-000000000001"}`, "ValidationException"},
+		{"a new name that is too long", "CreateSecret", `{"Name":"` + strings.Repeat("a", 513) + `","ClientRequestToken":"00000000-0000-0000-0000-000000000001"}`, "ValidationException"},
+		{"an ARN of another account", "DescribeSecret", `{"SecretId":"arn:aws:secretsmanager:eu-central-1:000000000001:secret:a-AAAAAA"}`, "ResourceNotFoundException"},
 		{"an operation that nobody knows", "Describe", `{}`, "UnknownOperationException"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
