@@ -28,6 +28,9 @@ type Rotator struct {
 	Holder string
 	// Actor is who acts, for the audit. Defaults to "rota".
 	Actor string
+	// From is the address that the actor asked from, for the audit; "" on the
+	// same machine, and for what is done by itself.
+	From string
 	// CallTimeout bounds one call to an outside system, but for reloads, whose
 	// deadline is their own. Defaults to 30 seconds.
 	CallTimeout time.Duration
@@ -482,7 +485,7 @@ func (w *work) end(d Decision, object string, err error) {
 
 func (w *work) entry(d Decision, object string, o Outcome, detail string) {
 	w.entries = append(w.entries, Entry{
-		At: w.Now().UTC(), Actor: w.Actor, Secret: w.s.Name, Step: string(d.Step), Object: object,
+		At: w.Now().UTC(), Actor: w.Actor, From: w.From, Secret: w.s.Name, Step: string(d.Step), Object: object,
 		Version: d.Version, Credential: d.Credential, Outcome: o, Detail: detail,
 	})
 }

@@ -16,6 +16,9 @@ func (f *File) Unchanged() bool {
 	return err == nil && bytes.Equal(data, f.data)
 }
 
+// Sum is the hash of what was read, such as sha256:9f86….
+func (f *File) Sum() string { return fmt.Sprintf("sha256:%x", sha256.Sum256(f.data)) }
+
 // Values is a fingerprint of what the file's references stand for now. Once it
 // is another one, what was wired holds values that are no longer so: a password
 // in a file was changed, or a secret that a connection logs in with was

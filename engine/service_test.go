@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rota"
+	"rota/access"
 	"rota/engine"
 	"rota/provider/memory"
 	"rota/store"
@@ -186,7 +187,7 @@ func TestWhatWasGivenUpIsLookedAtNowAndThen(t *testing.T) {
 		mu.Lock()
 		broken = false
 		mu.Unlock()
-		if err := d.db.Resume(t.Context(), []string{"a"}, "eve", "mended"); err != nil {
+		if err := d.db.Resume(t.Context(), []string{"a"}, access.Local("eve"), "mended"); err != nil {
 			t.Fatal(err)
 		}
 		d.service.Poke()
@@ -209,18 +210,18 @@ func TestPausedAndFrozenSecretsAreLeftAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		must(d.db.Pause(ctx, []string{"a"}, "eve", ""))
+		must(d.db.Pause(ctx, []string{"a"}, access.Local("eve"), ""))
 		d.run()
 		time.Sleep(time.Minute)
 		d.want("b")
-		must(d.db.Freeze(ctx, "eve", ""))
+		must(d.db.Freeze(ctx, access.Local("eve"), ""))
 		time.Sleep(40 * rota.Day)
 		d.want()
-		must(d.db.Thaw(ctx, "eve", ""))
+		must(d.db.Thaw(ctx, access.Local("eve"), ""))
 		d.service.Poke()
 		time.Sleep(time.Minute)
 		d.want("b")
-		must(d.db.Resume(ctx, []string{"a"}, "eve", ""))
+		must(d.db.Resume(ctx, []string{"a"}, access.Local("eve"), ""))
 		d.service.Poke()
 		time.Sleep(time.Minute)
 		d.want("a")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"rota"
+	"rota/access"
 )
 
 // everything is the secret's name under which the audit has what concerns all.
@@ -15,7 +16,7 @@ const everything = "(all)"
 // Pause keeps secrets from being due until they are resumed. A turn that is
 // under way goes on. Where one of the names is not known, none is paused and
 // it is [rota.ErrNotFound].
-func (db *DB) Pause(ctx context.Context, names []string, by, why string) error {
+func (db *DB) Pause(ctx context.Context, names []string, by access.Caller, why string) error {
 	return db.halt(ctx, "pause", names, by, why, func(t *tx, name, halt string) (int64, error) {
 		return t.exec(sqlPause, name, halt)
 	})
@@ -23,21 +24,21 @@ func (db *DB) Pause(ctx context.Context, names []string, by, why string) error {
 
 // Resume lets secrets be due again, at once, and what was given up be tried
 // again, whether they were paused or not.
-func (db *DB) Resume(ctx context.Context, names []string, by, why string) error {
+func (db *DB) Resume(ctx context.Context, names []string, by access.Caller, why string) error {
 	return db.halt(ctx, "resume", names, by, why, func(t *tx, name, _ string) (int64, error) {
 		return t.exec(sqlResume, name)
 	})
 }
 
 // Freeze keeps all secrets from being due until Thaw.
-func (db *DB) Freeze(ctx context.Context, by, why string) error {
+func (db *DB) Freeze(ctx context.Context, by access.Caller, why string) error {
 	return db.halt(ctx, "freeze", []string{everything}, by, why, func(t *tx, _, halt string) (int64, error) {
 		return t.exec(sqlFreeze, halt)
 	})
 }
 
 // Thaw ends a Freeze. It is no error if nothing is frozen.
-func (db *DB) Thaw(ctx context.Context, by, why string) error {
+func (db *DB) Thaw(ctx context.Context, by access.Caller, why string) error {
 	return db.halt(ctx, "thaw", []string{everything}, by, why, func(t *tx, _, _ string) (int64, error) {
 		_, err := t.exec(sqlThaw)
 		return 1, err
@@ -45,9 +46,9 @@ func (db *DB) Thaw(ctx context.Context, by, why string) error {
 }
 
 // halt changes each name's halt and audits it, all or nothing.
-func (db *DB) halt(ctx context.Context, act string, names []string, by, why string, change func(t *tx, name, halt string) (int64, error)) error {
+func (db *DB) halt(ctx context.Context, act string, names []string, by access.Caller, why string, change func(t *tx, name, halt string) (int64, error)) error {
 	err := db.writer.do(ctx, haltLock, func(t *tx) error {
-		halt, err := json.Marshal(rota.Halt{By: by, Why: why, At: t.now.UTC()})
+		halt, err := json.Marshal(rota.Halt{By: by.Principal, Why: why, At: t.now.UTC()})
 		if err != nil {
 			return err
 		}
@@ -59,8 +60,7 @@ func (db *DB) halt(ctx context.Context, act string, names []string, by, why stri
 			if n == 0 {
 				return fmt.Errorf("secret %s: %w", name, rota.ErrNotFound)
 			}
-			entry := rota.Entry{At: t.now.UTC(), Actor: by, Secret: name, Step: act, Outcome: rota.Succeeded, Detail: why}
-			if err := t.append([]rota.Entry{entry}); err != nil {
+			if err := t.append([]rota.Entry{by.Entry(t.now, act, name, rota.Succeeded, why)}); err != nil {
 				return err
 			}
 		}

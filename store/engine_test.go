@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rota"
+	"rota/access"
 )
 
 // enroll makes secrets configured, each with the name as its fingerprint.
@@ -181,7 +182,9 @@ func TestAChangedConfigurationLiftsAQuarantine(t *testing.T) {
 					_, err := db.Enroll(t.Context(), map[string]string{"a": "other"})
 					must(t, err)
 				}},
-				{"by a person", func(t *testing.T, db *DB) { must(t, db.Resume(t.Context(), []string{"a"}, "eve", "mended")) }},
+				{"by a person", func(t *testing.T, db *DB) {
+					must(t, db.Resume(t.Context(), []string{"a"}, access.Local("eve"), "mended"))
+				}},
 			} {
 				t.Run(tt.name, func(t *testing.T) {
 					db := openAt(t, newDir(t), c.now)
@@ -225,13 +228,13 @@ func TestPauseAndFreeze(t *testing.T) {
 				}
 			}
 			ctx := t.Context()
-			must(t, db.Pause(ctx, []string{"a"}, "eve", "a migration"))
+			must(t, db.Pause(ctx, []string{"a"}, access.Local("eve"), "a migration"))
 			want("b")
-			if err := db.Pause(ctx, []string{"b", "nobody"}, "eve", "typing"); !errors.Is(err, rota.ErrNotFound) {
+			if err := db.Pause(ctx, []string{"b", "nobody"}, access.Local("eve"), "typing"); !errors.Is(err, rota.ErrNotFound) {
 				t.Errorf("paused an unknown secret: %v", err)
 			}
 			want("b")
-			must(t, db.Freeze(ctx, "bob", "an incident"))
+			must(t, db.Freeze(ctx, access.Local("bob"), "an incident"))
 			want()
 			halts, err := db.Halts(ctx, "a")
 			must(t, err)
@@ -247,9 +250,9 @@ func TestPauseAndFreeze(t *testing.T) {
 			if diff := cmp.Diff(map[string]rota.Halt{"a": *wantHalts.Paused}, paused); diff != "" {
 				t.Errorf("paused (-want +got):\n%s", diff)
 			}
-			must(t, db.Thaw(ctx, "bob", "over"))
+			must(t, db.Thaw(ctx, access.Local("bob"), "over"))
 			want("b")
-			must(t, db.Resume(ctx, []string{"a"}, "eve", "done"))
+			must(t, db.Resume(ctx, []string{"a"}, access.Local("eve"), "done"))
 			want("a", "b")
 			if halts, err := db.Halts(ctx, "a"); err != nil || halts != (rota.Halts{}) {
 				t.Errorf("halts at the end: %+v, %v", halts, err)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rota"
+	"rota/access"
 )
 
 func TestStandingsAreThoseOfEnrolledSecretsAPageAtATime(t *testing.T) {
@@ -24,7 +25,7 @@ func TestStandingsAreThoseOfEnrolledSecretsAPageAtATime(t *testing.T) {
 		}
 		enroll("a", "b", "c", "gone")
 		enroll("a", "b", "c")
-		must(t, db.Pause(t.Context(), []string{"b"}, "ann", "the audit"))
+		must(t, db.Pause(t.Context(), []string{"b"}, access.Local("ann"), "the audit"))
 		save := func(name string, p rota.Progress) {
 			t.Helper()
 			lease, err := db.Acquire(t.Context(), rota.AcquireRequest{Secret: name, Holder: "w", TTL: time.Minute})

@@ -2,7 +2,10 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
+	"rota/access"
 	"rota/internal/service"
 )
 
@@ -11,34 +14,36 @@ type controls struct{ d *Daemon }
 
 var _ service.Controls = controls{}
 
-func (c controls) Pause(ctx context.Context, secrets []string, by, why string) error {
+func (c controls) Pause(ctx context.Context, secrets []string, by access.Caller, why string) error {
 	return c.d.DB.Pause(ctx, secrets, by, why)
 }
 
-func (c controls) Resume(ctx context.Context, secrets []string, by string) error {
+func (c controls) Resume(ctx context.Context, secrets []string, by access.Caller) error {
 	defer c.d.schedule.Poke()
 	return c.d.DB.Resume(ctx, secrets, by, "")
 }
 
-func (c controls) Done(ctx context.Context, secret, by, _ string) error {
-	r := *c.d.rotator
-	r.Actor = by
-	_, err := c.d.worker.Do(ctx, secret, r.Done)
+func (c controls) Done(ctx context.Context, secret string, by access.Caller, _ string) error {
+	_, err := c.d.worker.Do(ctx, secret, service.RotatorFor(c.d.rotator, by).Done)
 	return err
 }
 
-func (c controls) Freeze(ctx context.Context, by, why string) error {
+func (c controls) Freeze(ctx context.Context, by access.Caller, why string) error {
 	return c.d.DB.Freeze(ctx, by, why)
 }
 
-func (c controls) Thaw(ctx context.Context, by string) error {
+func (c controls) Thaw(ctx context.Context, by access.Caller) error {
 	defer c.d.schedule.Poke()
 	return c.d.DB.Thaw(ctx, by, "")
 }
 
-func (c controls) Reload(ctx context.Context) error {
-	if err := c.d.reload(ctx); err != nil {
-		return &service.UsageError{Err: err}
+func (c controls) Reload(ctx context.Context, by access.Caller, why string) error {
+	went := c.d.read(ctx)
+	if err := c.d.recordReload(ctx, by, why, went); err != nil {
+		return errors.Join(went, fmt.Errorf("the reload could not be written to the audit: %w", err))
+	}
+	if went != nil {
+		return &service.UsageError{Err: went}
 	}
 	return nil
 }

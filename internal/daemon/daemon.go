@@ -122,13 +122,8 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.settings, err = file.Server(ctx, d.Environment); err != nil {
+	if d.settings, err = d.server(ctx, file); err != nil {
 		return nil, err
-	}
-	if o.Listen != "" {
-		if err := d.settings.ListenOn(o.Listen); err != nil {
-			return nil, err
-		}
 	}
 	if d.directory, err = access.NewCache(d.DB.Directory(), nil); err != nil {
 		return nil, err

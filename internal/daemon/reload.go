@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
+	"rota"
+	"rota/access"
 	"rota/config"
+	"rota/internal/service"
 )
 
 // current is the configuration as it is now. One that is replaced is closed
@@ -58,13 +63,23 @@ func (g *generation) change(f func()) {
 	}
 }
 
+// server are a file's settings of the daemon itself, with the address that
+// stands above the file's.
+func (d *Daemon) server(ctx context.Context, file *config.File) (config.ServerSettings, error) {
+	s, err := file.Server(ctx, d.Environment)
+	if err == nil && d.Listen != "" {
+		err = s.ListenOn(d.Listen)
+	}
+	return s, err
+}
+
 // use puts a configuration in the place of the one there is: it is enrolled,
 // so that what changed is due at once, and whoever begins something from now on
 // begins with it.
 func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
-	settings, err := file.Server(ctx, d.Environment)
+	settings, err := d.server(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -121,8 +136,8 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	return nil
 }
 
-// reload reads the configuration again. What is wrong with it changes nothing.
-func (d *Daemon) reload(ctx context.Context) error {
+// read reads the configuration again. What is wrong with it changes nothing.
+func (d *Daemon) read(ctx context.Context) error {
 	file, err := d.Load()
 	if err != nil {
 		return err
@@ -130,9 +145,41 @@ func (d *Daemon) reload(ctx context.Context) error {
 	return d.use(ctx, file)
 }
 
-// Reload is for a signal: it says in the log how it went.
+// Reload is for a signal: it says in the log and in the audit how it went.
 func (d *Daemon) Reload(ctx context.Context) {
-	if err := d.reload(ctx); err != nil {
-		d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
+	err := d.read(ctx)
+	if err != nil {
+		d.Log.ErrorContext(ctx, leftAsItWas, "error", err)
 	}
+	d.noteReload(ctx, err)
+}
+
+const leftAsItWas = "the configuration is left as it was"
+
+// noteReload writes to the audit how a reload went that nobody asked for over
+// the network.
+func (d *Daemon) noteReload(ctx context.Context, went error) {
+	if err := d.recordReload(ctx, access.Caller{Principal: d.rotator.Actor}, "", went); err != nil {
+		d.Log.ErrorContext(ctx, "a reload could not be written to the audit", "error", err)
+	}
+}
+
+// recordReload writes to the audit who had the configuration read again, and
+// what came of it: the file's hash and why, or the first that is wrong with it.
+func (d *Daemon) recordReload(ctx context.Context, by access.Caller, why string, went error) error {
+	g := d.current.borrow()
+	defer g.release()
+	outcome, detail := rota.Succeeded, g.file.Sum()
+	if why != "" {
+		detail += ": " + why
+	}
+	if went != nil {
+		outcome = rota.Erred
+		detail, _, _ = strings.Cut(rota.Sanitize(went).Error(), "\n")
+	}
+	entry := by.Entry(d.DB.Now(), string(service.Reload), service.Configuration, outcome, detail)
+	if path, err := filepath.Abs(g.file.Path); err == nil {
+		entry.Object = path
+	}
+	return d.DB.Record(context.WithoutCancel(ctx), entry)
 }

@@ -25,31 +25,36 @@ func (d *Daemon) watch(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		err := d.refresh(ctx)
+		reread, err := d.refresh(ctx)
 		if err == nil {
 			told = ""
+			if reread {
+				d.noteReload(ctx, nil)
+			}
 		} else if text := err.Error(); text != told && ctx.Err() == nil {
-			d.Log.ErrorContext(ctx, "the configuration is left as it was", "error", err)
+			d.Log.ErrorContext(ctx, leftAsItWas, "error", err)
+			d.noteReload(ctx, err)
 			told = text
 		}
 	}
 }
 
-// refresh puts a new configuration in place if the one there is no longer holds.
-func (d *Daemon) refresh(ctx context.Context) error {
+// refresh puts a new configuration in place if the one there is no longer holds,
+// and tells whether the file was read again for it.
+func (d *Daemon) refresh(ctx context.Context) (reread bool, err error) {
 	g := d.current.borrow()
 	defer g.release()
 	if !g.file.Unchanged() {
-		return d.reload(ctx)
+		return true, d.read(ctx)
 	}
 	values, err := d.values(ctx, g.file)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if values != g.values || len(g.wired.Broken) > 0 && time.Since(g.since) > brokenAgain {
-		return d.use(ctx, g.file)
+		return false, d.use(ctx, g.file)
 	}
-	return nil
+	return false, nil
 }
 
 // watched is a secret that can't be worked, for an alert.

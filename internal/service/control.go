@@ -11,16 +11,16 @@ import (
 // Controls are the switches that stand above all policies.
 type Controls interface {
 	// Pause lets nothing new begin for the secrets until Resume.
-	Pause(ctx context.Context, secrets []string, by, why string) error
+	Pause(ctx context.Context, secrets []string, by access.Caller, why string) error
 	// Resume lifts a pause, and a quarantine.
-	Resume(ctx context.Context, secrets []string, by string) error
+	Resume(ctx context.Context, secrets []string, by access.Caller) error
 	// Done notes that a person has rotated the secret.
-	Done(ctx context.Context, secret, by, why string) error
+	Done(ctx context.Context, secret string, by access.Caller, why string) error
 	// Freeze lets nothing new begin at all until Thaw.
-	Freeze(ctx context.Context, by, why string) error
-	Thaw(ctx context.Context, by string) error
+	Freeze(ctx context.Context, by access.Caller, why string) error
+	Thaw(ctx context.Context, by access.Caller) error
 	// Reload reads the configuration again.
-	Reload(ctx context.Context) error
+	Reload(ctx context.Context, by access.Caller, why string) error
 }
 
 // Control pauses, resumes, freezes, thaws, reloads, or notes what a person did.
@@ -29,7 +29,7 @@ func (l *Local) Control(ctx context.Context, r ControlRequest) (ControlDoc, erro
 	if l.Controls == nil {
 		return doc, errNoStore
 	}
-	by := l.Caller.Principal
+	by := l.Caller
 	switch r.Action {
 	case Freeze, Thaw, Reload:
 		if len(r.Secrets) > 0 {
@@ -58,7 +58,7 @@ func (l *Local) Control(ctx context.Context, r ControlRequest) (ControlDoc, erro
 	case Thaw:
 		return doc, l.Controls.Thaw(ctx, by)
 	case Reload:
-		return doc, l.Controls.Reload(ctx)
+		return doc, l.Controls.Reload(ctx, by, r.Reason)
 	case Pause:
 		return doc, l.Controls.Pause(ctx, doc.Secrets, by, r.Reason)
 	case Resume:

@@ -28,7 +28,7 @@ type Local struct {
 	// DB is Rota's own store; nil where there is none yet, which only some
 	// operations can do without.
 	DB *store.DB
-	// Rotator does the work; its Actor is replaced by the caller.
+	// Rotator does the work; its Actor and From are replaced by the caller's.
 	Rotator *rota.Rotator
 	// Caller is who asks.
 	Caller access.Caller
@@ -74,10 +74,13 @@ func (l *Local) tell(format string, args ...any) {
 }
 
 // rotator is the rotator on behalf of the caller.
-func (l *Local) rotator() *rota.Rotator {
-	r := *l.Rotator
-	r.Actor = l.Caller.Principal
-	return &r
+func (l *Local) rotator() *rota.Rotator { return RotatorFor(l.Rotator, l.Caller) }
+
+// RotatorFor is a rotator whose entries in the audit are the caller's.
+func RotatorFor(r *rota.Rotator, c access.Caller) *rota.Rotator {
+	his := *r
+	his.Actor, his.From = c.Principal, c.From
+	return &his
 }
 
 // allow checks that the caller may do this to every secret. A try that is

@@ -2,9 +2,6 @@ package service
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -60,9 +57,9 @@ func (l *Local) Run(ctx context.Context, r RunRequest) (WorkDoc, error) {
 	return doc, nil
 }
 
-// configuration is the name in the audit under which a changed configuration
-// is noted. No secret can have it.
-const configuration = "(configuration)"
+// Configuration is the name in the audit under which a changed configuration
+// is noted, or that it was read again. No secret can have it.
+const Configuration = "(configuration)"
 
 // configuredSince is since when the configuration is as it is, as far as the
 // runs of this store have seen. One that was not seen yet is noted in the
@@ -72,24 +69,21 @@ func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return time.Time{}, &UsageError{Err: err}
-	}
-	sum := fmt.Sprintf("sha256:%x", sha256.Sum256(content))
-	last, err := l.DB.Audit(ctx, store.AuditQuery{Secret: configuration, Newest: true, Limit: 50})
+	const op = "configure"
+	sum := l.File.Sum()
+	last, err := l.DB.Audit(ctx, store.AuditQuery{Secret: Configuration, Newest: true, Limit: 50})
 	if err != nil {
 		return time.Time{}, err
 	}
 	for _, r := range last {
-		if r.Entry.Object == path {
+		if r.Entry.Object == path && r.Entry.Step == op {
 			if r.Entry.Detail == sum {
 				return r.Entry.At, nil
 			}
 			break
 		}
 	}
-	entry := l.Caller.Entry(l.now(), "configure", configuration, rota.Succeeded, sum)
+	entry := l.Caller.Entry(l.now(), op, Configuration, rota.Succeeded, sum)
 	entry.Object = path
 	return entry.At, l.DB.Record(ctx, entry)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rota"
+	"rota/access"
 	"rota/config"
 	"rota/store"
 )
@@ -24,7 +25,7 @@ type Switches struct {
 var _ Controls = Switches{}
 
 // Pause implements [Controls].
-func (s Switches) Pause(ctx context.Context, secrets []string, by, why string) error {
+func (s Switches) Pause(ctx context.Context, secrets []string, by access.Caller, why string) error {
 	if err := s.remember(ctx, secrets, by); err != nil {
 		return err
 	}
@@ -32,7 +33,7 @@ func (s Switches) Pause(ctx context.Context, secrets []string, by, why string) e
 }
 
 // Resume implements [Controls].
-func (s Switches) Resume(ctx context.Context, secrets []string, by string) error {
+func (s Switches) Resume(ctx context.Context, secrets []string, by access.Caller) error {
 	if err := s.remember(ctx, secrets, by); err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func (s Switches) Resume(ctx context.Context, secrets []string, by string) error
 
 // remember makes the store know configured secrets that nobody has worked yet:
 // whoever holds a lease of one is remembered, and the secret with it.
-func (s Switches) remember(ctx context.Context, secrets []string, by string) error {
+func (s Switches) remember(ctx context.Context, secrets []string, by access.Caller) error {
 	statuses, err := s.DB.Statuses(ctx)
 	if err != nil {
 		return err
@@ -50,7 +51,7 @@ func (s Switches) remember(ctx context.Context, secrets []string, by string) err
 		if slices.ContainsFunc(statuses, func(st store.SecretStatus) bool { return st.Name == name }) {
 			continue
 		}
-		lease, err := s.DB.Acquire(ctx, rota.AcquireRequest{Secret: name, Holder: by, TTL: time.Minute})
+		lease, err := s.DB.Acquire(ctx, rota.AcquireRequest{Secret: name, Holder: by.Principal, TTL: time.Minute})
 		if err == nil {
 			err = s.DB.Release(ctx, lease)
 		}
@@ -62,26 +63,24 @@ func (s Switches) remember(ctx context.Context, secrets []string, by string) err
 }
 
 // Done implements [Controls].
-func (s Switches) Done(ctx context.Context, secret, by, _ string) error {
+func (s Switches) Done(ctx context.Context, secret string, by access.Caller, _ string) error {
 	if err := s.Wired.Broken[secret]; err != nil {
 		return &UsageError{Err: err}
 	}
-	r := *s.Rotator
-	r.Actor = by
-	_, err := r.Done(ctx, s.Wired.ByName[secret])
+	_, err := RotatorFor(s.Rotator, by).Done(ctx, s.Wired.ByName[secret])
 	return err
 }
 
 // Freeze implements [Controls].
-func (s Switches) Freeze(ctx context.Context, by, why string) error {
+func (s Switches) Freeze(ctx context.Context, by access.Caller, why string) error {
 	return s.DB.Freeze(ctx, by, why)
 }
 
 // Thaw implements [Controls].
-func (s Switches) Thaw(ctx context.Context, by string) error { return s.DB.Thaw(ctx, by, "") }
+func (s Switches) Thaw(ctx context.Context, by access.Caller) error { return s.DB.Thaw(ctx, by, "") }
 
 // Reload implements [Controls]: nothing on this machine keeps the
 // configuration in mind.
-func (s Switches) Reload(context.Context) error {
+func (s Switches) Reload(context.Context, access.Caller, string) error {
 	return &UsageError{Err: errors.New("every command reads the configuration anew: there is nothing to reload (try: --server)")}
 }

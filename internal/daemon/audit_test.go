@@ -1,0 +1,130 @@
+package daemon_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"rota"
+	"rota/store"
+)
+
+// entries is the whole audit.
+func (w *world) entries() []rota.Entry {
+	w.t.Helper()
+	records, err := w.db.Audit(w.t.Context(), store.AuditQuery{Limit: 1000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out := make([]rota.Entry, len(records))
+	for i, r := range records {
+		out[i] = r.Entry
+	}
+	return out
+}
+
+// send sends a request with a body as the first administrator.
+func (w *world) send(method, path, body string) (status int, answer string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.key.Token())
+	r.Header.Set("Content-Type", "application/json")
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = a.Body.Close() }()
+	text, err := io.ReadAll(a.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a.StatusCode, string(text)
+}
+
+func TestWhatAPersonAskedForHasTheAddressInTheAudit(t *testing.T) {
+	w := start(t, "", roleConfig(t, "asked_from", "2s")+`
+  - {name: app/licence, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}
+`)
+	w.do(http.MethodPost, "/v1/secrets/app%2Fasked_from/rotate", nil)
+	for _, path := range []string{
+		"/v1/secrets/app%2Flicence/pause", "/v1/secrets/app%2Flicence/resume", "/v1/secrets/app%2Flicence/done", "/v1/freeze", "/v1/thaw", "/v1/reload",
+	} {
+		eventually(t, "the daemon itself is at the secret no more", func() bool {
+			status, answer := w.send(http.MethodPost, path, `{"reason": "stocktaking"}`)
+			if status != http.StatusOK && status != http.StatusConflict {
+				t.Fatalf("%s: %d %s", path, status, answer)
+			}
+			return status == http.StatusOK
+		})
+	}
+	if status, answer := w.send(http.MethodPost, "/v1/secrets/app%2Fasked_from/adopt", `{"fields": {"username": "asked_from", "password": "none of it"}}`); status != http.StatusOK {
+		t.Errorf("adopt: %d %s", status, answer)
+	}
+	eventually(t, "a rotation that nobody asked for", func() bool {
+		for _, e := range w.entries() {
+			if e.Actor == "rota serve" && e.Step == "promote" {
+				return true
+			}
+		}
+		return false
+	})
+	steps := map[string]bool{}
+	for _, e := range w.entries() {
+		switch {
+		case e.Actor == w.key.Principal:
+			if steps[e.Step] = true; e.From != "127.0.0.1" {
+				t.Errorf("who asked for %s did so from %q", e.Step, e.From)
+			}
+		case e.From != "":
+			t.Errorf("%s did %s from %q", e.Actor, e.Step, e.From)
+		}
+	}
+	for _, step := range []string{"create", "set", "promote", "adopt", "pause", "resume", "done", "freeze", "thaw", "reload"} {
+		if !steps[step] {
+			t.Errorf("%s is no entry: %v", step, steps)
+		}
+	}
+}
+
+func TestEveryReloadIsInTheAudit(t *testing.T) {
+	text := roleConfig(t, "reloaded", "30d")
+	w := start(t, "", text)
+	reloads := func() (out []rota.Entry) {
+		for _, e := range w.entries() {
+			if e.Step == "reload" {
+				out = append(out, e)
+			}
+		}
+		return out
+	}
+	if status, answer := w.send(http.MethodPost, "/v1/reload", `{"reason": "at once"}`); status != http.StatusOK {
+		t.Fatalf("%d %s", status, answer)
+	}
+	got := reloads()
+	if len(got) != 1 || got[0].Outcome != rota.Succeeded || got[0].Actor != w.key.Principal || got[0].Object != w.file ||
+		!strings.HasPrefix(got[0].Detail, "sha256:") || !strings.HasSuffix(got[0].Detail, ": at once") {
+		t.Errorf("a reload: %+v", got)
+	}
+	w.configure(strings.Replace(text, "30d", "29d", 1))
+	eventually(t, "the edited file is an entry", func() bool {
+		got = reloads()
+		return len(got) == 2 && got[1].Outcome == rota.Succeeded && got[1].Actor == "rota serve" && got[1].From == ""
+	})
+	w.configure(strings.Replace(text, "rotate_every", "rotate_evry", 1))
+	if status, _ := w.send(http.MethodPost, "/v1/reload", ""); status != http.StatusUnprocessableEntity {
+		t.Errorf("a wrong file: %d", status)
+	}
+	eventually(t, "the refused file is an entry of both who asked and the daemon", func() bool {
+		by := map[string]bool{}
+		for _, e := range reloads()[2:] {
+			if e.Outcome == rota.Erred && strings.Contains(e.Detail, "rotate_evry") {
+				by[e.Actor] = true
+			}
+		}
+		return by[w.key.Principal] && by["rota serve"]
+	})
+}

@@ -1,0 +1,52 @@
+package daemon_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"rota/internal/daemon"
+)
+
+// lines takes what the daemon's log says.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func TestAChangeThatNeedsARestartIsToldOfAndNoOther(t *testing.T) {
+	const licence = "secrets: [{name: app/licence, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}]\n"
+	const warning = "counts from the next start on"
+	said := &lines{}
+	w := start(t, "", licence, func(o *daemon.Options) { o.Log = slog.New(slog.NewJSONHandler(said, nil)) })
+	reload := func(text string) {
+		t.Helper()
+		w.configure(text)
+		if a := w.do(http.MethodPost, "/v1/reload", nil); a.StatusCode != http.StatusOK {
+			t.Fatal(a.Status)
+		}
+	}
+	reload(strings.Replace(licence, "90d", "80d", 1))
+	if strings.Contains(said.String(), warning) {
+		t.Errorf("nothing of server was changed:\n%s", said)
+	}
+	reload(licence + "server: {metrics: admin}\n")
+	if !strings.Contains(said.String(), warning) {
+		t.Errorf("the metrics were closed:\n%s", said)
+	}
+}
