@@ -37,14 +37,18 @@ type Options struct {
 	Proxies []netip.Prefix
 	Limits  Limits           // what is zero has its default
 	Now     func() time.Time // defaults to time.Now
-	Log     *slog.Logger     // defaults to slog.Default
+	// Audit, if any, gets an entry of failed authentications: of each address and
+	// key one a minute at most, and few of all together.
+	Audit access.Recorder
+	Log   *slog.Logger // defaults to slog.Default
 }
 
 // Authenticator tells callers. Its methods may be called at the same time.
 type Authenticator struct {
-	o      Options
-	limits *limiter
-	uses   uses
+	o        Options
+	limits   *limiter
+	refusals *refusals
+	uses     uses
 	// unknown stands in for the secret of a key that is not there, so that
 	// refusing it takes as long.
 	unknown access.Secret
@@ -70,7 +74,11 @@ func New(o Options) (*Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Authenticator{o: o, limits: limits, unknown: access.GenerateSecret()}, nil
+	refusals, err := newRefusals(o)
+	if err != nil {
+		return nil, err
+	}
+	return &Authenticator{o: o, limits: limits, refusals: refusals, unknown: access.GenerateSecret()}, nil
 }
 
 // Authenticate tells who sent the request. body is what was read of its body:
@@ -79,10 +87,10 @@ func New(o Options) (*Authenticator, error) {
 // The error is [access.ErrLimited] for one who asked too often,
 // [access.ErrUnavailable] where it can't be told now, the context's where that
 // ended, and for all others [access.ErrUnauthenticated], with the same text
-// whatever was wrong. What it was is in the log, without anything secret. The
-// errors of SigV4 can be found in it with errors.As, for those who answer in
-// AWS's words: it gets the same for a key that is not there as for a wrong
-// secret.
+// whatever was wrong. What it was is in the log and in the audit, without
+// anything secret. The errors of SigV4 can be found in it with errors.As, for
+// those who answer in AWS's words: it gets the same for a key that is not there
+// as for a wrong secret.
 func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Caller, error) {
 	from := a.From(r)
 	if err := a.limits.address(from); err != nil {
@@ -101,6 +109,11 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 			a.limits.failed(from)
 		}
 		a.o.Log.InfoContext(r.Context(), "authentication failed", "from", from, "reason", err)
+		claimed := unknown
+		if c, ok := errors.AsType[*claimError](err); ok {
+			claimed = c.claimed
+		}
+		a.refusals.note(r, from, claimed, err)
 		return access.Caller{}, &refusal{err}
 	}
 	if from.IsValid() {
@@ -152,10 +165,10 @@ func (a *Authenticator) signature(r *http.Request, body []byte) (access.Caller, 
 		return secret.Reveal(), err
 	})
 	if err != nil {
-		return access.Caller{}, fmt.Errorf("signature: %w", err)
+		return access.Caller{}, claim(id, fmt.Errorf("signature: %w", err))
 	}
 	if login == nil || login.Key.ID != id {
-		return access.Caller{}, errors.New("signature: there is no such key")
+		return access.Caller{}, claim(id, errors.New("signature: there is no such key"))
 	}
 	return a.keyCaller(*login, "sigv4")
 }
@@ -176,7 +189,7 @@ func (a *Authenticator) bearer(ctx context.Context, token string) (access.Caller
 		return access.Caller{}, err
 	}
 	if same := secret.Equal(given); login == nil || !same {
-		return access.Caller{}, fmt.Errorf("key %s: there is no such key, or its secret is another", id)
+		return access.Caller{}, claim(id, fmt.Errorf("key %s: there is no such key, or its secret is another", id))
 	}
 	return a.keyCaller(*login, "token")
 }
@@ -201,13 +214,17 @@ func (a *Authenticator) login(ctx context.Context, id string) (*access.Login, ac
 // tell a disabled key from one that is not there.
 func (a *Authenticator) keyCaller(l access.Login, method string) (access.Caller, error) {
 	now := a.o.Now()
+	var refused error
 	switch {
 	case l.Key.Disabled:
-		return access.Caller{}, fmt.Errorf("key %s is disabled", l.Key.ID)
+		refused = fmt.Errorf("key %s is disabled", l.Key.ID)
 	case !l.Key.Usable(now):
-		return access.Caller{}, fmt.Errorf("key %s has expired", l.Key.ID)
+		refused = fmt.Errorf("key %s has expired", l.Key.ID)
 	case l.Principal.Disabled:
-		return access.Caller{}, fmt.Errorf("principal %s is disabled", l.Principal.Name)
+		refused = fmt.Errorf("principal %s is disabled", l.Principal.Name)
+	}
+	if refused != nil {
+		return access.Caller{}, claim(l.Key.ID, refused)
 	}
 	a.uses.note(l.Key, now)
 	return access.Caller{Principal: l.Principal.Name, Rules: l.Principal.Rules, Method: method}, nil

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 
 	"rota/access"
 )
@@ -124,7 +125,11 @@ func (a *Authenticator) certificate(state *tls.ConnectionState) (access.Caller, 
 		caller.Rules = append(caller.Rules, rules...)
 	}
 	if caller.Principal == "" {
-		return access.Caller{}, errors.New("no binding matches the client certificate")
+		err := fmt.Errorf("no binding matches the client certificate %.200q", cert.Subject)
+		if access.CheckName(cert.Subject.CommonName) == nil {
+			err = &claimError{"mtls:" + cert.Subject.CommonName, err}
+		}
+		return access.Caller{}, err
 	}
 	return caller, nil
 }

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"rota"
 	"rota/store"
@@ -127,4 +130,75 @@ func TestEveryReloadIsInTheAudit(t *testing.T) {
 		}
 		return by[w.key.Principal] && by["rota serve"]
 	})
+}
+
+func TestAChangeOfTheQueueIsInTheAudit(t *testing.T) {
+	w := start(t, server.Get(t).NewDatabase(t), "secrets: [{name: app/licence, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}]\n")
+	eventually(t, "the queue is there", func() bool {
+		status, _ := w.send(http.MethodGet, "/admin/queue/api/queues/rota_turns", "")
+		return status == http.StatusOK
+	})
+	if status, answer := w.send(http.MethodPost, "/admin/queue/api/jobs/delete", `{"ids": ["4711", "4712"]}`); status != http.StatusNotFound {
+		t.Errorf("jobs that are not there: %d %s", status, answer)
+	}
+	if status, answer := w.send(http.MethodPut, "/admin/queue/api/queues/rota_turns/resume", "{}"); status != http.StatusOK {
+		t.Errorf("resume: %d %s", status, answer)
+	}
+	var got []rota.Entry
+	for _, e := range w.entries() {
+		if strings.HasSuffix(e.Step, " /admin/queue") {
+			e.At = time.Time{}
+			got = append(got, e)
+		}
+	}
+	entry := func(step, object string, o rota.Outcome, detail string) rota.Entry {
+		return rota.Entry{Actor: w.key.Principal, From: "127.0.0.1", Step: step + " /admin/queue", Object: object, Outcome: o, Detail: detail}
+	}
+	if diff := cmp.Diff([]rota.Entry{
+		entry("POST", "jobs/delete", rota.Begun, "2 jobs: 4711, 4712"), entry("POST", "jobs/delete", rota.Erred, "answered 404 Not Found"),
+		entry("PUT", "queues/rota_turns/resume", rota.Begun, ""), entry("PUT", "queues/rota_turns/resume", rota.Succeeded, ""),
+	}, got); diff != "" {
+		t.Errorf("the audit (-want +got):\n%s", diff)
+	}
+}
+
+// One place asks who it is, whatever door is taken.
+func TestWhoIsNotLetInIsInTheAuditWhateverDoorIsTaken(t *testing.T) {
+	w := start(t, server.Get(t).NewDatabase(t), "server: {metrics: admin}\nsecrets: [{name: app/licence, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}]\n")
+	ids := map[string]string{}
+	for n, door := range []string{"/v1/secrets", "/metrics", "/admin/queue/", "/"} {
+		ids[door] = "ROTA" + strings.Repeat("A", 15) + string(rune('A'+n))
+	}
+	wrong := strings.Repeat("A", 40)
+	for _, door := range []string{"/v1/secrets", "/metrics", "/admin/queue/"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+door, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Header.Set("Authorization", "Bearer rota_"+ids[door]+"_"+wrong); door == "/admin/queue/" {
+			r.SetBasicAuth(ids[door], wrong)
+		}
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = a.Body.Close(); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: %s", door, a.Status)
+		}
+	}
+	w.key.Key.ID = ids["/"]
+	if _, _, err := w.password("app/licence"); err == nil {
+		t.Error("AWS's client with a key that is not there was answered")
+	}
+	for door, id := range ids {
+		n := 0
+		for _, e := range w.entries() {
+			if e.Actor == id && e.Step == "authenticate" && e.Outcome == rota.Denied && e.From == "127.0.0.1" && strings.HasSuffix(e.Object, " "+door) {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s: %d entries of %s, want 1: %+v", door, n, id, w.entries())
+		}
+	}
 }

@@ -32,7 +32,7 @@ func (d *Daemon) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", d.ready)
 	mux.Handle("GET /metrics", d.metricsPage())
 	if d.queue != nil {
-		mux.Handle(queuePage+"/", d.only(access.Admin, queuePage, d.queue))
+		mux.Handle(queuePage+"/", d.only(access.Admin, queuePage, d.onQueue))
 	}
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost || secretsmanager.Is(r) {
@@ -44,15 +44,12 @@ func (d *Daemon) handler() http.Handler {
 	return d.metrics.HTTP(d.traced(mux))
 }
 
-// queuePage is where administrators see the queue of the replicas.
-const queuePage = "/admin/queue"
-
 // only lets those through who may do something with all secrets. A browser asks
 // for the key by itself: its id as the name, its secret as the password.
 //
 // As the browser sends the key by itself from then on, what changes something is
 // taken from Rota's own pages alone.
-func (d *Daemon) only(may access.Action, page string, next http.Handler) http.Handler {
+func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWriter, *http.Request, access.Caller)) http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id, secret, ok := r.BasicAuth(); ok {
 			r.Header.Set("Authorization", "Bearer rota_"+id+"_"+secret)
@@ -71,7 +68,7 @@ func (d *Daemon) only(may access.Action, page string, next http.Handler) http.Ha
 			answer(w, http.StatusUnauthorized, map[string]string{"status": "for those with the right " + string(may) + " only"})
 			return
 		}
-		next.ServeHTTP(w, r)
+		next(w, r, c)
 	}))
 }
 

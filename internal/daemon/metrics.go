@@ -34,5 +34,5 @@ func (d *Daemon) metricsPage() http.Handler {
 	if d.settings.MetricsOpen {
 		return page
 	}
-	return d.only(access.Audit, "/metrics", page)
+	return d.only(access.Audit, "/metrics", func(w http.ResponseWriter, r *http.Request, _ access.Caller) { page.ServeHTTP(w, r) })
 }

@@ -1,0 +1,86 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"rota"
+	"rota/access"
+)
+
+// queuePage is where administrators see the queue of the replicas.
+const queuePage = "/admin/queue"
+
+// largestChange is how long a change of the queue may be: the ids of a thousand
+// jobs, which are all that its page takes at once, are less.
+const largestChange = 256 << 10
+
+// onQueue answers the queue's page. What changes the queue is in the audit
+// before it is done, and how it went after.
+func (d *Daemon) onQueue(w http.ResponseWriter, r *http.Request, c access.Caller) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
+		d.queue.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestChange))
+	if err != nil {
+		answer(w, http.StatusRequestEntityTooLarge, map[string]string{"message": "the body can't be read, or is too large"})
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	entry := c.Entry(d.DB.Now(), r.Method+" "+queuePage, "", rota.Begun, jobs(body))
+	entry.Object = fmt.Sprintf("%.200s", strings.TrimPrefix(r.URL.EscapedPath(), queuePage+"/api/"))
+	if err := d.DB.Record(r.Context(), entry); err != nil {
+		d.Log.ErrorContext(r.Context(), "a change of the queue could not be written to the audit, and is not done", "error", err)
+		answer(w, http.StatusServiceUnavailable, map[string]string{"message": "it could not be written to the audit, and is not done"})
+		return
+	}
+	status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	d.queue.ServeHTTP(status, r)
+	entry.At, entry.Outcome, entry.Detail = d.DB.Now(), rota.Succeeded, ""
+	if status.status >= http.StatusBadRequest {
+		entry.Outcome, entry.Detail = rota.Erred, fmt.Sprintf("answered %d %s", status.status, http.StatusText(status.status))
+	}
+	if err := d.DB.Record(context.WithoutCancel(r.Context()), entry); err != nil {
+		d.Log.ErrorContext(r.Context(), "how a change of the queue went could not be written to the audit", "error", err)
+	}
+}
+
+// jobs names the jobs that a change is about; "" where it is about none.
+func jobs(body []byte) string {
+	var change struct {
+		IDs []json.RawMessage `json:"ids"`
+	}
+	if err := json.Unmarshal(body, &change); err != nil || len(change.IDs) == 0 {
+		return ""
+	}
+	ids := make([]string, len(change.IDs))
+	for i, id := range change.IDs {
+		ids[i] = strings.Trim(string(id), `"`)
+	}
+	list := strings.Join(ids, ", ")
+	const most = 500
+	if len(list) > most {
+		list = list[:strings.LastIndex(list[:most], ",")+1] + " …"
+	}
+	return fmt.Sprintf("%d jobs: %s", len(ids), list)
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
