@@ -85,6 +85,7 @@ func TestErrorsComeBackAsTheSame(t *testing.T) {
 		{"a mistake", api.Problem{Type: api.TypeUsage, Status: 422, Detail: "no such name", Hint: "shop"}, usage, "no such name (try: shop)"},
 		{"a field that is wrong", api.Problem{Type: "about:blank", Status: 422, Detail: "validation failed", Errors: []api.FieldError{{Field: "body.secrets", Detail: "too many"}}}, usage, "validation failed; body.secrets: too many"},
 		{"denied", api.Problem{Type: api.TypeDenied, Status: 403, Detail: "ci may not"}, is(access.ErrDenied), "ci may not"},
+		{"no such secret", api.Problem{Type: api.TypeNotFound, Status: 404, Detail: "no such name", Hint: "shop", Errors: []api.FieldError{{Field: api.FieldName, Detail: "no such secret"}}}, usage, "no such name (try: shop)"},
 		{"not found", api.Problem{Type: api.TypeNotFound, Status: 404, Detail: "no version"}, is(rota.ErrNotFound), "no version"},
 		{"busy", api.Problem{Type: api.TypeBusy, Status: 409, Detail: "somebody is at it"}, is(rota.ErrBusy), "somebody is at it"},
 		{"not authenticated", api.Problem{Type: "about:blank", Status: 401, Detail: "not authenticated"}, is(access.ErrUnauthenticated), "not authenticated"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,13 +38,18 @@ func (c *Client) refusal(resp *http.Response) error {
 	if told == "" {
 		told = p.Title
 	}
+	noSecret := p.Type == api.TypeNotFound && slices.ContainsFunc(p.Errors, func(f api.FieldError) bool { return f.Field == api.FieldName })
 	for _, f := range p.Errors {
-		told += "; " + f.Field + ": " + f.Detail
+		if !noSecret { // that is what the detail says
+			told += "; " + f.Field + ": " + f.Detail
+		}
 	}
 	if p.Hint != "" {
 		told += " (try: " + p.Hint + ")"
 	}
 	switch {
+	case noSecret:
+		return &service.UsageError{Err: errors.New(told), NoSecret: true}
 	case p.Type == api.TypeUsage, p.Type == "about:blank" && (p.Status == http.StatusUnprocessableEntity || p.Status == http.StatusBadRequest):
 		return &service.UsageError{Err: errors.New(told)}
 	case p.Type == api.TypeDenied:

@@ -160,12 +160,12 @@ func read[I, D any](a *api, op huma.Operation, f func(ctx context.Context, o ser
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*output[D], error) {
 		operations, done, err := a.Open(ctx, caller(ctx))
 		if err != nil {
-			return nil, a.problem(ctx, err)
+			return nil, a.failed(ctx, op, err)
 		}
 		defer done()
 		doc, err := f(ctx, operations, in)
 		if err != nil {
-			return nil, a.problem(ctx, err)
+			return nil, a.failed(ctx, op, err)
 		}
 		out := &output[D]{Body: doc, ETag: etag(doc)}
 		if c, ok := any(in).(interface{ matches(string) bool }); ok && c.matches(out.ETag) {
@@ -197,12 +197,12 @@ func write[I, D any](a *api, op huma.Operation, f func(ctx context.Context, o se
 		defer cancel()
 		operations, done, err := a.Open(ctx, caller(ctx))
 		if err != nil {
-			return nil, a.problem(ctx, err)
+			return nil, a.failed(ctx, op, err)
 		}
 		defer done()
 		doc, err := f(ctx, operations, in)
 		if err != nil {
-			return nil, a.problem(ctx, err)
+			return nil, a.failed(ctx, op, err)
 		}
 		return &output[D]{Body: doc}, nil
 	})

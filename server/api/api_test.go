@@ -151,13 +151,14 @@ func TestTheDescriptionIsUpToDate(t *testing.T) {
 //go:generate go test -trimpath -run TestTheDescriptionIsUpToDate -update .
 
 func TestProblems(t *testing.T) {
+	document := documented(t)
 	for name, c := range map[string]struct {
 		err    error
 		status int
 		kind   string
 		hint   string
 	}{
-		"no such secret": {&service.UsageError{Err: errors.New("rota.yaml names no secret x (try: y)"), NoSecret: true}, 404, TypeUsage, "y"},
+		"no such secret": {&service.UsageError{Err: errors.New("rota.yaml names no secret x (try: y)"), NoSecret: true}, 422, TypeUsage, "y"},
 		"a mistake":      {&service.UsageError{Err: errors.New("no secret x (try: y)")}, 422, TypeUsage, "y"},
 		"denied":         {fmt.Errorf("ann may not: %w", access.ErrDenied), 403, TypeDenied, ""},
 		"not there":      {fmt.Errorf("s: %w", rota.ErrNotFound), 404, TypeNotFound, ""},
@@ -173,6 +174,9 @@ func TestProblems(t *testing.T) {
 		}
 		if w.Code != c.status || p.Status != c.status || p.Type != c.kind || p.Hint != c.hint || w.Header().Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: %d %v: %s", name, w.Code, w.Header(), w.Body)
+		}
+		if row := fmt.Sprintf("\n| %d | `%s` |", c.status, c.kind); !strings.Contains(document, row) {
+			t.Errorf("docs/api.md has no row %s", row)
 		}
 	}
 	w := ask(handler(t, operations{}), http.MethodGet, "/v1/secrets", "", "X-Who", "")

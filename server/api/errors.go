@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -31,6 +32,9 @@ type Problem struct {
 	retryAfter int // seconds
 	err        error
 }
+
+// FieldName is the field of a problem with the secret's name in the path.
+const FieldName = "path.name"
 
 // FieldError is what is wrong with one field.
 type FieldError struct {
@@ -100,9 +104,6 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		p.Type, p.Status = TypeDenied, http.StatusForbidden
 	case isUsage:
 		p.Type, p.Status = TypeUsage, http.StatusUnprocessableEntity
-		if usage.NoSecret {
-			p.Status = http.StatusNotFound
-		}
 		p.Detail, p.Hint = service.SplitHint(usage.Error())
 	case errors.Is(err, rota.ErrNotFound):
 		p.Type, p.Status = TypeNotFound, http.StatusNotFound
@@ -114,6 +115,18 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 		a.Log.ErrorContext(ctx, "request", "principal", caller(ctx).Principal, "error", rota.Sanitize(err))
 	}
 	p.Title = http.StatusText(p.Status)
+	return p
+}
+
+// failed is an operation's error as the client gets it. A secret that is in the
+// path and not in the configuration is not found; one that the request names
+// elsewhere is a mistake in the request.
+func (a *api) failed(ctx context.Context, op huma.Operation, err error) *Problem {
+	p := a.problem(ctx, err)
+	if usage, ok := errors.AsType[*service.UsageError](err); ok && usage.NoSecret && strings.Contains(op.Path, "{name}") {
+		p.Type, p.Status, p.Title = TypeNotFound, http.StatusNotFound, http.StatusText(http.StatusNotFound)
+		p.Errors = []FieldError{{Field: FieldName, Detail: "no such secret"}}
+	}
 	return p
 }
 

@@ -134,7 +134,7 @@ func (a *api) watch() {
 		for {
 			now, err := a.current(ctx, in.Name)
 			if err != nil {
-				return nil, a.problem(ctx, err)
+				return nil, a.failed(ctx, op, err)
 			}
 			if now.Version != in.Version || in.Version == "" {
 				return &output[changed]{Body: now}, nil
