@@ -21,6 +21,7 @@ type app struct {
 	Program
 	environment map[string]string
 	log         *slog.Logger
+	logJSON     bool             // the log is one of JSON lines
 	tracing     *tracing.Tracing // nil where nothing is traced
 	outStyle    style
 	errStyle    style

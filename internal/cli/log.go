@@ -26,9 +26,9 @@ func (a *app) startLog() error {
 	var h slog.Handler
 	switch {
 	case given == "json" || given == "" && a.json():
-		h = slog.NewJSONHandler(a.Stderr, options)
+		h, a.logJSON = slog.NewJSONHandler(a.Stderr, options), true
 	case given == "text" || given == "":
-		h = slog.NewTextHandler(a.Stderr, options)
+		h, a.logJSON = slog.NewTextHandler(a.Stderr, options), false
 	default:
 		return usage("%s %s: no such format (try: text, json)", format, given)
 	}

@@ -37,7 +37,12 @@ back.`,
 					return err
 				}
 			}
-			return a.traced(c.Context(), "", func(ctx context.Context) error { return a.serve(ctx, listen) })
+			err := a.traced(c.Context(), "", func(ctx context.Context) error { return a.serve(ctx, listen) })
+			if err != nil && a.logJSON && !a.json() {
+				a.log.ErrorContext(c.Context(), "rota serve ended", "error", err)
+				return silently(codeOf(err))
+			}
+			return err
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "the `address` and port to listen on, in place of the one in rota.yaml")
@@ -53,7 +58,7 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	d, err := daemon.New(ctx, daemon.Options{
 		Load: func() (*config.File, error) { return config.Load(a.configPath()) }, Environment: config.Environment{LookupEnv: a.lookupEnv},
 		DB: db, Database: a.databaseURL(), Listen: listen, Version: Version, Log: a.log, Tracing: a.tracing,
-		Ready: func(address net.Addr) { a.note("rota: listening on %s", address) },
+		Ready: func(address net.Addr) { a.listening(ctx, address) },
 	})
 	if err != nil {
 		return refused(err)
@@ -75,6 +80,16 @@ func (a *app) serve(ctx context.Context, listen string) error {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return nil
+}
+
+// listening tells where the daemon answers. Who collects JSON lines gets that
+// as one too.
+func (a *app) listening(ctx context.Context, address net.Addr) {
+	if a.logJSON {
+		a.log.InfoContext(ctx, "listening", "address", address.String())
+		return
+	}
+	a.note("rota: listening on %s", address)
 }
 
 // openServedStore opens the store for the daemon: on PostgreSQL by the

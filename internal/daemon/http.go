@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -114,6 +115,7 @@ func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error)
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(httpLog{d.Log.Handler()}, slog.LevelWarn),
 		// Requests in hand at the end are answered: they have till drain is over.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
