@@ -44,6 +44,10 @@ var (
 	ErrAdopted = errors.New("already Rota's: nothing was done")
 	// ErrBusy: another worker holds the secret's lease.
 	ErrBusy = errors.New("another worker is at it")
+	// ErrElsewhere: another configuration of the secret is in force than the one
+	// that is here, so that what is due is left to a worker that has it. It is an
+	// ErrBusy.
+	ErrElsewhere = fmt.Errorf("another configuration of it is in force: %w", ErrBusy)
 )
 
 // Error is an outside system's answer, classified. Its text never holds a

@@ -13,6 +13,11 @@ type Journal interface {
 	// [ErrBusy] while another holder's lease has not run out; a journal that
 	// can tell that the holder's process is dead may free it at once. The
 	// lease's fence is higher than any before.
+	//
+	// A journal in which configurations are enrolled refuses with [ErrElsewhere]
+	// what is merely due by another one. Whatever else is done by another one,
+	// and all that was begun before the secret's was replaced, leaves the secret
+	// due at once, whatever its Save says.
 	Acquire(ctx context.Context, r AcquireRequest) (Lease, error)
 	// Release gives the lease back. Releasing a lost lease is no error.
 	Release(ctx context.Context, l Lease) error
@@ -36,6 +41,10 @@ type AcquireRequest struct {
 	Secret string
 	Holder string
 	TTL    time.Duration
+	// Configuration is that of the holder's [Secret]; "" for whichever.
+	Configuration string
+	// Due tells that nobody asked for it: it is merely due.
+	Due bool
 }
 
 // Lease is the right to work on a secret, until Expires or until somebody with

@@ -62,6 +62,9 @@ type Options struct {
 	// Force is a step to take ahead of the policy's dates: Create, Deactivate
 	// or Delete.
 	Force Step
+	// Due tells that nobody wished for it: it is left alone, with
+	// [ErrElsewhere], where another configuration of the secret is in force.
+	Due bool
 }
 
 // Result is what one Advance did.
@@ -134,7 +137,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 // The error is that of the step that failed, with the secret's name; a hold is
 // no error. [ErrBusy] and [ErrFenced] tell that another worker has the secret.
 func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, error) {
-	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
+	w := &work{Rotator: r.withDefaults(), s: s, due: o.Due, result: Result{Secret: s.Name}}
+	return w.whole(ctx, func(ctx context.Context, w *work) error {
 		w.force, w.asked = o.Force, o.Force
 		w.takeUp()
 		if o.Force == Create {
@@ -209,6 +213,7 @@ type work struct {
 	progress   Progress
 	entries    []Entry // not yet in the journal
 	state      State
+	due        bool // nobody asked for it
 	force      Step // to be taken ahead of its date; None once it was taken
 	asked      Step // what a person asked for, all through the turn
 	wishing    bool // what was asked for is a [Wish]
@@ -226,6 +231,11 @@ type work struct {
 // withWork takes the lease, runs f and saves what is left to save.
 func (r *Rotator) withWork(ctx context.Context, s *Secret, f func(context.Context, *work) error) (Result, error) {
 	w := &work{Rotator: r.withDefaults(), s: s, result: Result{Secret: s.Name}}
+	return w.whole(ctx, f)
+}
+
+// whole is a turn from its lease to its last save.
+func (w *work) whole(ctx context.Context, f func(context.Context, *work) error) (Result, error) {
 	err := w.traced(ctx, Span{Name: "turn"}, func(ctx context.Context) error { return w.turn(ctx, f) })
 	return w.result, err
 }
@@ -258,7 +268,9 @@ func (w *work) acquire(ctx context.Context) error {
 	defer cancel()
 	w.leasedAt = w.Now()
 	var err error
-	w.lease, err = w.Journal.Acquire(ctx, AcquireRequest{Secret: w.s.Name, Holder: w.Holder, TTL: w.LeaseTTL})
+	w.lease, err = w.Journal.Acquire(ctx, AcquireRequest{
+		Secret: w.s.Name, Holder: w.Holder, TTL: w.LeaseTTL, Configuration: w.s.Configuration, Due: w.due,
+	})
 	return err
 }
 

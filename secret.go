@@ -16,4 +16,8 @@ type Secret struct {
 	Reloaders []Reloader
 	Notifiers []Notifier
 	Policy    Policy
+	// Configuration is a fingerprint of the configuration that it was wired by,
+	// as it is enrolled in a journal that several workers share; "" where there
+	// is none.
+	Configuration string
 }

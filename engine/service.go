@@ -202,7 +202,7 @@ func (w *Worker) queue(ctx context.Context, s *rota.Secret, asked bool, due time
 			return fmt.Errorf("%s: %w", s.Name, ErrUnknown)
 		}
 		var err error
-		result, err = w.rotator.Advance(ctx, secret, rota.Options{})
+		result, err = w.rotator.Advance(ctx, secret, rota.Options{Due: true})
 		return err
 	}, end: func(err error) {
 		w.tell(ctx, s.Name, due, begin, result, err)

@@ -119,7 +119,7 @@ func (w *Worker) Advance(ctx context.Context, name string, due time.Time) (rota.
 	var result rota.Result
 	err := w.pool.Do(ctx, secret, func(ctx context.Context) error {
 		var err error
-		result, err = w.rotator.Advance(ctx, secret, rota.Options{})
+		result, err = w.rotator.Advance(ctx, secret, rota.Options{Due: true})
 		return err
 	})
 	w.tell(ctx, name, due, begin, result, err)

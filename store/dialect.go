@@ -93,7 +93,7 @@ func (c *timeSource) saw(now time.Time) { c.offset.Store(int64(time.Until(now)))
 const (
 	keysLock   = "keys"   // the master key, and making data keys
 	accessLock = "access" // principals and access keys
-	enrolLock  = "enrol"
+	enrolLock  = "enrol"  // what is configured, and by which replica
 	haltLock   = "halt"
 )
 

@@ -95,8 +95,10 @@ func overdueFrom(p rota.Progress) int64 {
 }
 
 // forget drops the failures that stand in the way of another try, once a
-// person has changed something.
+// person has changed something, and the date of the next look: whoever saves
+// this without a look leaves the secret due.
 func forget(p *rota.Progress) {
+	p.NextAt = time.Time{}
 	p.Failure = nil
 	p.Rejections, p.RejectedAt = 0, time.Time{}
 }

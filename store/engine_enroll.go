@@ -18,11 +18,15 @@ type Enrolment struct {
 	Changed int
 	// Gone are no longer configured. What is known of them is kept.
 	Gone int
+	// Behind tells that nothing was changed, as another configuration is in
+	// force that a living replica has.
+	Behind bool
 }
 
 // Enroll makes the given secrets, by name, those that are configured. A value
 // is a fingerprint of the secret's configuration: what has another one than
-// before is due at once.
+// before is due at once. The configuration is in force from then on, whichever
+// was before.
 func (db *DB) Enroll(ctx context.Context, configured map[string]string) (Enrolment, error) {
 	fail := func(err error) (Enrolment, error) { return Enrolment{}, fmt.Errorf("enroll: %w", err) }
 	changed, gone, err := db.enrolmentDiff(ctx, configured)
@@ -44,6 +48,14 @@ func (db *DB) Enroll(ctx context.Context, configured map[string]string) (Enrolme
 		}); err != nil {
 			return fail(err)
 		}
+	}
+	mine := configurationHash(configured)
+	s, err := db.standing(ctx, mine)
+	if err != nil {
+		return fail(err)
+	}
+	if err := db.register(ctx, s, mine, true); err != nil {
+		return fail(err)
 	}
 	return Enrolment{Changed: len(changed), Gone: len(gone)}, nil
 }

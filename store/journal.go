@@ -16,6 +16,9 @@ var _ rota.Journal = (*DB)(nil)
 // when the process of its holder is dead. What that one had sent outside may
 // still arrive, as after a lost reply. A process that only hangs keeps its
 // lease until the time is over, and is fenced if it comes back later.
+//
+// What is merely due is refused with [rota.ErrElsewhere] where another
+// configuration is enrolled.
 func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
 	fail := func(err error) (rota.Lease, error) {
 		return rota.Lease{}, fmt.Errorf("lease of secret %s: %w", r.Secret, err)
@@ -27,15 +30,22 @@ func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, e
 	err := db.writer.do(ctx, secretLock(r.Secret), func(t *tx) error {
 		expires := micros(t.now.Add(r.TTL))
 		lease.Expires = fromMicros(expires)
-		args := []any{r.Secret, r.Holder, expires, db.self.id()}
-		taken, err := t.row(sqlAcquireFree, append(args, micros(t.now)), &lease.Fence)
+		args := []any{r.Secret, r.Holder, expires, db.self.id(), r.Configuration}
+		query := sqlAcquireFree
+		if r.Due {
+			query = sqlAcquireDue
+		}
+		taken, err := t.row(query, append(args, micros(t.now)), &lease.Fence)
 		if taken || err != nil {
 			return err
 		}
 		var until int64
-		var holder, instance string
-		if _, err := t.row(sqlLease, []any{r.Secret}, &holder, &until, &instance); err != nil {
+		var holder, instance, enrolled string
+		if _, err := t.row(sqlLease, []any{r.Secret}, &holder, &until, &instance, &enrolled); err != nil {
 			return err
+		}
+		if r.Due && r.Configuration != "" && enrolled != "" && enrolled != r.Configuration {
+			return rota.ErrElsewhere
 		}
 		if !db.self.dead(instance) {
 			return fmt.Errorf("%w: %s, until %s", rota.ErrBusy, holder, fromMicros(until).Format("2006-01-02 15:04:05Z"))
@@ -85,6 +95,9 @@ func (db *DB) Load(ctx context.Context, secret string) (rota.Progress, error) {
 // Save writes progress and its audit entries in one transaction, and gives the
 // lease back with them if asked. A lease that has run out is still good while
 // nobody else took the secret.
+//
+// What was decided by another configuration than the enrolled one, or before a
+// person lifted a quarantine, leaves the secret due at once: it is decided anew.
 func (db *DB) Save(ctx context.Context, r rota.SaveRequest) error {
 	fail := func(err error) error { return fmt.Errorf("save progress of secret %s: %w", r.Lease.Secret, err) }
 	progress, err := json.Marshal(r.Progress)

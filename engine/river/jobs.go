@@ -66,6 +66,9 @@ func (t *turns) Work(ctx context.Context, job *river.Job[turnArgs]) error {
 	if _, skipped := errors.AsType[*engine.SkippedError](err); skipped {
 		return river.JobSnooze(0) // this replica is stopping
 	}
+	if n := snoozes(job.JobRow); errors.Is(err, rota.ErrElsewhere) || errors.Is(err, engine.ErrUnknown) && n < unknownTries {
+		return river.JobSnooze(putOff(n)) // for a replica that has the configuration that is in force
+	}
 	switch {
 	case errors.Is(err, engine.ErrUnknown), errors.Is(err, rota.ErrBusy), errors.Is(err, rota.ErrFenced), errors.Is(err, context.Canceled):
 		return nil // somebody else does it, or it is still due and becomes another job
@@ -74,6 +77,11 @@ func (t *turns) Work(ctx context.Context, job *river.Job[turnArgs]) error {
 	}
 	return nil
 }
+
+// unknownTries is how often a job is put off that no replica knew the secret of:
+// some of them may not have read the new configuration yet. After that the
+// secret is still due, and becomes another job.
+const unknownTries = 8
 
 // snoozes is how often River has put a job off.
 func snoozes(job *rivertype.JobRow) int {

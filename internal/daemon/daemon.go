@@ -82,6 +82,7 @@ type Daemon struct {
 	Options
 	settings  config.ServerSettings
 	changing  sync.Mutex // held while another configuration is put in place
+	behind    bool       // another replica's configuration is in force; changing is held
 	current   current
 	secrets   *engine.Secrets
 	rotator   *rota.Rotator

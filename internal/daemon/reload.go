@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"rota/access"
 	"rota/config"
 	"rota/internal/service"
+	"rota/store"
 )
 
 // current is the configuration as it is now. One that is replaced is closed
@@ -27,8 +29,9 @@ type current struct {
 type generation struct {
 	file   *config.File
 	wired  *config.Wired
-	values string    // a fingerprint of what the references stood for
-	since  time.Time // when it was wired
+	prints map[string]string // of each secret's configuration
+	values string            // a fingerprint of what the references stood for
+	since  time.Time         // when it was wired
 
 	mu    sync.Mutex
 	users int
@@ -73,9 +76,9 @@ func (d *Daemon) server(ctx context.Context, file *config.File) (config.ServerSe
 	return s, err
 }
 
-// use puts a configuration in the place of the one there is: it is enrolled,
-// so that what changed is due at once, and whoever begins something from now on
-// begins with it.
+// use puts a configuration in the place of the one there is: where it is another
+// one it is enrolled, so that what changed is due at once, and whoever begins
+// something from now on begins with it.
 func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
@@ -105,11 +108,14 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	for _, w := range wired.Warnings {
 		d.Log.WarnContext(ctx, w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
 	}
-	enrolled, err := d.DB.Enroll(ctx, prints)
+	for _, s := range wired.Secrets {
+		s.Configuration = prints[s.Name]
+	}
+	enrolled, err := d.enrol(ctx, prints)
 	if err != nil {
 		return errors.Join(err, wired.Close())
 	}
-	g := &generation{file: file, wired: wired, values: values, since: time.Now(), users: 2}
+	g := &generation{file: file, wired: wired, prints: prints, values: values, since: time.Now(), users: 2}
 	g.close = func() {
 		if err := wired.Close(); err != nil {
 			d.Log.WarnContext(ctx, "close connections", "error", err)
@@ -133,6 +139,48 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 		d.schedule.Poke()
 	}
 	d.Log.InfoContext(ctx, "configuration", "file", file.Path, "secrets", len(prints), "enrolled", enrolled)
+	d.follows(ctx, enrolled)
+	return nil
+}
+
+// enrol makes a configuration the one in force, if it is another one than this
+// replica had: one that is merely wired anew must not take the place of what
+// another replica has read since.
+func (d *Daemon) enrol(ctx context.Context, prints map[string]string) (store.Enrolment, error) {
+	before := d.current.borrow()
+	if before == nil {
+		return d.DB.Join(ctx, prints)
+	}
+	defer before.release()
+	if maps.Equal(before.prints, prints) {
+		return d.DB.Follow(ctx, prints)
+	}
+	return d.DB.Enroll(ctx, prints)
+}
+
+// follows says once that this replica's configuration is not in force.
+func (d *Daemon) follows(ctx context.Context, e store.Enrolment) {
+	if e.Behind && !d.behind {
+		d.Log.WarnContext(ctx, "another replica has a newer configuration: what differs is left to it",
+			"hint", "give all replicas the same rota.yaml; this one's counts once no other has the newer one")
+	}
+	d.behind = e.Behind
+}
+
+// follow puts this replica's configuration in force once that is nobody's any
+// more.
+func (d *Daemon) follow(ctx context.Context, prints map[string]string) error {
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	enrolled, err := d.DB.Follow(ctx, prints)
+	if err != nil {
+		return err
+	}
+	d.follows(ctx, enrolled)
+	if enrolled.Changed > 0 {
+		d.Log.InfoContext(ctx, "no replica has the configuration in force any more: this one's is", "enrolled", enrolled)
+		d.schedule.Poke()
+	}
 	return nil
 }
 

@@ -54,7 +54,7 @@ func (d *Daemon) refresh(ctx context.Context) (reread bool, err error) {
 	if values != g.values || len(g.wired.Broken) > 0 && time.Since(g.since) > brokenAgain {
 		return false, d.use(ctx, g.file)
 	}
-	return false, nil
+	return false, d.follow(ctx, g.prints)
 }
 
 // watched is a secret that can't be worked, for an alert.
