@@ -172,6 +172,20 @@ func (m *master) unwrap(row rowReader, wrapped []byte, id string) ([]byte, error
 	return plain, nil
 }
 
+// CheckMasterKey tells whether the master key still opens the store. Another
+// process may have rotated it, and have left this one with the old one.
+func (db *DB) CheckMasterKey(ctx context.Context) error {
+	var wrapped []byte
+	row := readFrom(ctx, db.reader)
+	if _, err := row(sqlDataKey, []any{auditKeyID}, &wrapped); err != nil {
+		return fmt.Errorf("check the master key: %w", err)
+	}
+	if _, err := db.keys.master.unwrap(row, wrapped, auditKeyID); err != nil {
+		return fmt.Errorf("check the master key: %w", err)
+	}
+	return nil
+}
+
 // prefix is how everything that the keyset's primary key encrypts begins: Tink's
 // 1 and the key's id, the highest byte first.
 func prefix(handle *keyset.Handle) ([]byte, error) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -130,4 +131,39 @@ func TestWhichConfigurationIsInForce(t *testing.T) {
 			onBoth(t, func(t *testing.T, newDir func(testing.TB) string) { tt.run(fleet{t, newDir(t)}) })
 		})
 	}
+}
+
+func TestTheMasterKeyIsNotRotatedUnderReplicasWithCopiesOfIt(t *testing.T) {
+	f := fleet{t, newPostgresDir(t)}
+	a := f.start("x", Enrolment{Changed: 1})
+	must(t, a.RotateMasterKey(t.Context(), nil)) // alone, it takes up the new one itself
+	b, c := f.start("x", Enrolment{}), f.start("x", Enrolment{})
+	tool := openAt(t, f.dir, nil)
+	refused := func(says string) {
+		t.Helper()
+		if err := tool.RotateMasterKey(t.Context(), nil); !errors.Is(err, ErrReplicas) || !contains(err.Error(), says) {
+			t.Errorf("rotated under replicas: %v, want it refused: %s", err, says)
+		}
+	}
+	refused("3 replicas ")
+	f.end(b)
+	f.end(c)
+	refused("1 replica ")
+	f.end(a)
+	must(t, tool.RotateMasterKey(t.Context(), nil))
+}
+
+func TestReplicasWithAKeeperTakeUpANewMasterKey(t *testing.T) {
+	dir, keeper := newPostgresDir(t), &mask{key: 7}
+	open := func() *DB {
+		db, err := Open(t.Context(), keptBy(dir, keeper))
+		must(t, err)
+		t.Cleanup(func() { must(t, db.Close()) })
+		return db
+	}
+	replica, tool := open(), open()
+	_, err := replica.Join(t.Context(), configured("x"))
+	must(t, err)
+	must(t, tool.RotateMasterKey(t.Context(), nil))
+	must(t, replica.CheckMasterKey(t.Context()))
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -18,8 +19,11 @@ const rotateMasterKey = "rotate master key"
 // RotateMasterKey makes a new master key, encrypts every data key with it and
 // takes the old one out of the key file, or out of what the keeper encrypts. Values stay as they are. Stopped
 // anywhere, the store works on, with both keys, and the next call
-// finishes the work. Other processes that have the store open take the new key
-// up by themselves. Backups made before need the key file of their time.
+// finishes the work. Other processes that can read the new key take it up by
+// themselves. Backups made before need the key file of their time.
+//
+// With a key file and replicas on PostgreSQL, it is refused with [ErrReplicas]
+// while others of them live: they have copies of the file.
 //
 // report, if not nil, hears how many data keys are done, first before any and
 // last when all are.
@@ -35,6 +39,9 @@ func (db *DB) rotateMasterKey(ctx context.Context, report func(done, total int))
 	defer db.rotating.Unlock()
 	if report == nil {
 		report = func(int, int) {}
+	}
+	if err := db.noCopies(ctx); err != nil {
+		return err
 	}
 	if err := db.writer.do(ctx, keysLock, db.addMasterKey); err != nil {
 		return err
@@ -72,6 +79,25 @@ func (db *DB) rotateMasterKey(ctx context.Context, report func(done, total int))
 		}
 	}
 	return nil
+}
+
+// ErrReplicas tells that replicas live that could not take up a new master key.
+var ErrReplicas = errors.New("they have copies of the key file, and could not open the store any more (try: stop all replicas, rotate, copy the new key file to each, start them; or keep the master key in a key management service, --master-key)")
+
+// noCopies refuses while replicas live whose key file is not this one. SQLite's
+// are all in one folder.
+func (db *DB) noCopies(ctx context.Context) error {
+	if _, ok := db.keys.master.place.(keyFileAt); !ok || db.path != "" {
+		return nil
+	}
+	living, err := db.replicas(ctx, sqlReplicas, db.self.id())
+	if err != nil || len(living) == 0 {
+		return err
+	}
+	if len(living) == 1 {
+		return fmt.Errorf("1 replica of rota serve is running: %w", ErrReplicas)
+	}
+	return fmt.Errorf("%d replicas of rota serve are running: %w", len(living), ErrReplicas)
 }
 
 // addMasterKey puts a fresh key into the file, to encrypt with from now on,

@@ -367,3 +367,25 @@ func TestHealth(t *testing.T) {
 		t.Errorf("health (-want +got):\n%s", diff)
 	}
 }
+
+func TestWhatIsDueIsLeftToAReplicaWithTheConfigurationInForce(t *testing.T) {
+	f := newFleet(t, map[string][]string{"a": {"x"}})
+	f.all[0].Configuration = "old"
+	if _, err := f.db.Enroll(t.Context(), map[string]string{"a": "new"}); err != nil {
+		t.Fatal(err)
+	}
+	f.run(f.replica(nil))
+	until(t, "it is put off, and again", 30*time.Second, func() bool {
+		return f.count("SELECT count(*) FROM river_job WHERE kind = 'rota_turn' AND (metadata ->> 'snoozes')::int >= 2") == 1
+	})
+	if n := f.left(); n != 1 {
+		t.Errorf("%d secrets have no credential, want the one left alone", n)
+	}
+	other := *f.all[0]
+	other.Configuration = "new"
+	f.secrets.Replace([]*rota.Secret{&other}, nil)
+	until(t, "it has a credential", 30*time.Second, func() bool { return f.left() == 0 })
+	if n := f.count("SELECT count(*) FROM river_job WHERE kind = 'rota_turn'"); n != 1 {
+		t.Errorf("%d jobs, want the one that was put off", n)
+	}
+}

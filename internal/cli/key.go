@@ -20,7 +20,7 @@ func (a *app) keyCommand() *cobra.Command {
 		Long: `Makes a new master key, encrypts every data key of Rota's own store with it and
 takes the old one out of the key file. Stopped anywhere, the store works on, and
 the next call finishes the work. Keep the old key file with the backups of its
-time: they need it.`,
+time: they need it. With a key file and replicas on PostgreSQL, stop them first.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.rotateKey(c.Context()) },
 	})

@@ -59,17 +59,52 @@ func startStoppable(t *testing.T, database, text string, change ...func(*daemon.
 	dir := t.TempDir()
 	w := &world{t: t, file: filepath.Join(dir, "rota.yaml")}
 	w.configure(text)
-	db, err := store.Open(t.Context(), store.Options{Dir: filepath.Join(dir, "data"), DSN: database, Actor: "rota serve"})
+	w.open(store.Options{Dir: filepath.Join(dir, "data"), DSN: database})
+	var err error
+	if w.key, err = access.NewAdministration(w.db.Directory(), w.db, nil).Bootstrap(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w, w.serve(database, change...)
+}
+
+// replica runs one more daemon on the database of the first, with a rota.yaml of
+// its own.
+func (w *world) replica(database, text string, change ...func(*daemon.Options)) *world {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	other := &world{t: w.t, file: filepath.Join(dir, "rota.yaml"), key: w.key}
+	other.configure(text)
+	keyFile, err := os.ReadFile(filepath.Join(filepath.Dir(w.file), "data", "rota.key"))
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	w.db = db
-	if w.key, err = access.NewAdministration(db.Directory(), db, nil).Bootstrap(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := os.Mkdir(filepath.Join(dir, "data"), 0o700); err != nil {
+		w.t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "data", "rota.key"), keyFile, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	other.open(store.Options{Dir: filepath.Join(dir, "data"), DSN: database})
+	other.serve(database, change...)
+	return other
+}
+
+func (w *world) open(o store.Options) {
+	w.t.Helper()
+	o.Actor = "rota serve"
+	var err error
+	if w.db, err = store.Open(w.t.Context(), o); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// serve runs a daemon until the test's end, or until it is stopped.
+func (w *world) serve(database string, change ...func(*daemon.Options)) (stop func()) {
+	t := w.t
+	t.Helper()
 	ready := make(chan net.Addr, 1)
 	o := daemon.Options{
-		Load: func() (*config.File, error) { return config.Load(w.file) }, DB: db, Database: database,
+		Load: func() (*config.File, error) { return config.Load(w.file) }, DB: w.db, Database: database,
 		Listen: "127.0.0.1:0", Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Ready: func(a net.Addr) { ready <- a }, WatchEvery: 50 * time.Millisecond, SurveyEvery: 50 * time.Millisecond,
 	}
@@ -88,12 +123,12 @@ func startStoppable(t *testing.T, database, text string, change ...func(*daemon.
 		if err := <-ended; err != nil {
 			t.Errorf("the daemon ended with %v", err)
 		}
-		if err := db.Close(); err != nil {
+		if err := w.db.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	w.url = "http://" + (<-ready).String()
-	return w, cancel
+	return cancel
 }
 
 func (w *world) configure(text string) {

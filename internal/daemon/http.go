@@ -77,8 +77,8 @@ func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWri
 // before this replica counts as not ready.
 const staleAfter = 2 * time.Minute
 
-// ready tells whether this replica can do its work: its store answers, and its
-// schedule is alive.
+// ready tells whether this replica can do its work: its store answers and can be
+// opened, and its schedule is alive.
 func (d *Daemon) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
@@ -90,6 +90,8 @@ func (d *Daemon) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	if _, err := d.DB.Frozen(ctx); err != nil {
 		fail("the store does not answer")
+	} else if err := d.DB.CheckMasterKey(ctx); err != nil {
+		fail("the master key of this replica does not open the store")
 	} else if health.Stale(d.DB.Now(), staleAfter) {
 		fail("nothing has looked for what is due")
 	}
