@@ -192,15 +192,19 @@ func TestAConfigurationInTheEnvironment(t *testing.T) {
 }
 
 func TestKeptApartNeedsADatabase(t *testing.T) {
-	c := newCloud(t, accessKeyOf("u0", "s0", ""), accessKeyOf("u1", "s1", ""))
-	c.CreateUser("u0")
-	c.CreateUser("u1")
-	f := c.deploy("ROTA_CONFIG_YAML=" + strings.TrimSuffix(configOf(2), "}\n") + ", policy: {apart_from: [{secret: s0, by: 1d}]}}\n")
-	refuse(t, f, `{"action": "run"}`, "InvalidConfiguration", "s1: apart_from needs a database")
-	if keys := c.Keys("u1"); len(keys) > 0 {
-		t.Errorf("keys were made: %+v", keys)
+	var entries []string
+	for i := range 3 {
+		entries = append(entries, accessKeyOf(fmt.Sprintf("u%d", i), fmt.Sprintf("s%d", i), ""))
 	}
-	if keys := c.Keys("u0"); len(keys) != 1 {
-		t.Errorf("the other secret has the keys %+v, want one", keys)
+	c := newCloud(t, entries...)
+	for i := range 3 {
+		c.CreateUser(fmt.Sprintf("u%d", i))
+	}
+	f := c.deploy("ROTA_CONFIG_YAML=" + strings.TrimSuffix(configOf(3), "}\n") + ", policy: {apart_from: [{secret: s1, by: 1d}]}}\n")
+	refuse(t, f, `{"action": "run"}`, "InvalidConfiguration", "s2: apart_from needs a database")
+	for i, want := range []int{1, 0, 0} { // s0 is kept apart from none
+		if keys := c.Keys(fmt.Sprintf("u%d", i)); len(keys) != want {
+			t.Errorf("u%d has the keys %+v, want %d", i, keys, want)
+		}
 	}
 }
