@@ -18,7 +18,7 @@ type Rotator struct {
 	Journal Journal
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
-	// Sleep waits between tries. Defaults to a timer that ends with ctx.
+	// Sleep waits between tries. Defaults to [Sleep].
 	Sleep func(ctx context.Context, d time.Duration) error
 	// NewID makes version ids. Defaults to NewVersionID.
 	NewID func() string
@@ -87,7 +87,7 @@ func (r *Rotator) withDefaults() *Rotator {
 		c.Now = time.Now
 	}
 	if c.Sleep == nil {
-		c.Sleep = sleep
+		c.Sleep = Sleep
 	}
 	if c.NewID == nil {
 		c.NewID = NewVersionID
@@ -119,7 +119,9 @@ func (r *Rotator) withDefaults() *Rotator {
 	return &c
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits so long, or until ctx ends, whose error it returns then. It is what
+// a [Rotator] waits with by default.
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"rota"
 )
 
 // ErrUnknown says that the connection was lost during a commit, and that it
@@ -42,10 +44,8 @@ func (l *postgresLink) connect(ctx context.Context) (*sql.Conn, error) {
 		if ctx.Err() != nil || !mayRecover(err) || time.Now().Add(wait).After(end) {
 			return nil, explain(err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(wait):
+		if err := rota.Sleep(ctx, wait); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -189,10 +189,8 @@ func (l *postgresLink) settle(ctx context.Context, t *tx) error {
 		case err == nil && !status.Valid, err != nil && !mayRecover(err):
 			return ErrUnknown
 		}
-		select {
-		case <-ctx.Done():
+		if rota.Sleep(ctx, wait) != nil {
 			return ErrUnknown
-		case <-time.After(wait):
 		}
 	}
 }

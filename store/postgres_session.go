@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"rota"
 )
 
 const (
@@ -105,10 +107,8 @@ func (s *session) alive(ctx context.Context, conn *pgx.Conn) bool {
 
 func (s *session) reconnect(ctx context.Context) *pgx.Conn {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		select {
-		case <-ctx.Done():
+		if rota.Sleep(ctx, wait) != nil {
 			return nil
-		case <-time.After(wait):
 		}
 		if conn, err := s.connect(ctx); err == nil {
 			return conn

@@ -13,6 +13,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"rota"
 )
 
 // lockWait is how long a write waits for another process that is writing.
@@ -198,10 +200,8 @@ func migrateSQLite(ctx context.Context, path string, manual bool) error {
 		if err == nil || attempt == 10 || errors.Is(err, errNewer) || !retryable(err) {
 			return explain(err)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Duration(attempt) * 50 * time.Millisecond):
+		if err := rota.Sleep(ctx, time.Duration(attempt)*50*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }

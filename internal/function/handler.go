@@ -22,7 +22,7 @@ type Options struct {
 	LookupEnv func(string) (string, bool)
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
-	// Sleep waits. Defaults to a timer that ends with ctx.
+	// Sleep waits. Defaults to rota.Sleep.
 	Sleep func(context.Context, time.Duration) error
 	// Log hears of every step. Defaults to nothing.
 	Log *slog.Logger
@@ -40,7 +40,7 @@ func New(o Options) (*Handler, error) {
 		o.Now = time.Now
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = rota.Sleep
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -53,17 +53,6 @@ func New(o Options) (*Handler, error) {
 		return nil, err
 	}
 	return &Handler{Options: o, settings: s}, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // Handle carries out one event. Its answer holds no value, nor does the error,

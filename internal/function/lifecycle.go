@@ -135,8 +135,7 @@ func tooEarly(state rota.State, step rota.Step, days int, now time.Time) string 
 		}
 		since, what = state.Contents.ChangedAt, "the previous key was switched off"
 	}
-	const day = 24 * time.Hour
-	if since.IsZero() || now.UTC().Truncate(day).Sub(since.UTC().Truncate(day)) >= time.Duration(days)*day {
+	if since.IsZero() || now.UTC().Truncate(rota.Day).Sub(since.UTC().Truncate(rota.Day)) >= time.Duration(days)*rota.Day {
 		return ""
 	}
 	return fmt.Sprintf("%s on %s, and after_days is %d", what, since.UTC().Format(time.DateOnly), days)

@@ -119,11 +119,9 @@ func (l *Local) again(ctx context.Context, workers Workers, one []chosen, out *w
 	l.tell("%s: another worker is at it; waiting for up to %s", out.name, patience.Truncate(time.Minute))
 	pause, deadline := 200*time.Millisecond, time.Now().Add(patience)
 	for errors.Is(out.err, rota.ErrBusy) && time.Now().Before(deadline) {
-		select {
-		case <-ctx.Done():
-			out.err = fmt.Errorf("%s: %w", out.name, ctx.Err())
+		if err := rota.Sleep(ctx, pause); err != nil {
+			out.err = fmt.Errorf("%s: %w", out.name, err)
 			return
-		case <-time.After(pause):
 		}
 		pause = min(2*pause, 2*time.Second)
 		out.err = each(ctx, workers, one, func(ctx context.Context, _ int, s *rota.Secret) error {

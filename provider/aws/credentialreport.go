@@ -111,10 +111,8 @@ func (c *Connection) credentialReport(ctx context.Context) (credentialReport, er
 			}
 			return credentialReport{made: awssdk.ToTime(report.GeneratedTime).UTC(), users: users}, nil
 		}
-		select {
-		case <-ctx.Done():
-			return credentialReport{}, c.fail(op, ctx.Err())
-		case <-time.After(min(reportPause, c.patience)):
+		if err := rota.Sleep(ctx, min(reportPause, c.patience)); err != nil {
+			return credentialReport{}, c.fail(op, err)
 		}
 	}
 	return credentialReport{}, c.fail(op, errors.New("IAM is still making it"))

@@ -176,10 +176,8 @@ func (s *Server) steps(ctx context.Context, j job) error {
 			if attempt == attempts || ctx.Err() != nil {
 				return fmt.Errorf("step %s: %w", step, err)
 			}
-			select {
-			case <-ctx.Done():
+			if rota.Sleep(ctx, wait) != nil {
 				return fmt.Errorf("step %s: %w", step, err)
-			case <-time.After(wait):
 			}
 			wait *= 2
 		}
