@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/provider/memory"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 const token = "0b3f7c2e-5a51-4e0b-9a53-2f1f6f1c7d10"

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 func TestACredentialNeverPrintsItsValues(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 func TestParseDurationReadsWeeksDaysAndTheUsualUnits(t *testing.T) {

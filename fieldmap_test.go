@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 var key = rota.NewCredential(map[string]string{rota.FieldAccessKeyID: "AKIA1", rota.FieldSecretAccessKey: "s/e+c"})

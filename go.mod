@@ -1,4 +1,4 @@
-module rota
+module github.com/rota-dev/rota
 
 go 1.26.0
 

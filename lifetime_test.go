@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/provider/memory"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 var stsLike = rota.Traits{Kind: "session key", IssuerChooses: true, Lifetime: time.Hour}

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 func cronAt(t *testing.T, spec, zone string) *rota.Cron {

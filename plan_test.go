@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 var (

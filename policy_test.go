@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 func moment(t *testing.T, text string) time.Time {

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"rota"
-	"rota/provider/memory"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 // finding is the finding about something, with all others in order.

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/provider/memory"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 // bench is one secret on in-memory systems with a clock of its own.

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/provider/memory"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 // crash runs f, in which the process must die.

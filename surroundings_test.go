@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/provider/memory"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 // meeting is a journal at which two workers meet: each has decided to begin,

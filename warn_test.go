@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/provider/manual"
-	"rota/provider/memory"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/manual"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 // kinds are the kinds of the events that the notifier got, in order.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 var templates = []string{"cloudformation/function.yaml", "cloudformation/service-account.yaml"}

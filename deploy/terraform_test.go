@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // What would keep a value in Terraform's state; each has a form that does not.

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	_ "time/tzdata" // windows have time zones; a small container may have none
 
-	"rota/internal/cli"
-	"rota/internal/function"
+	"github.com/rota-dev/rota/internal/cli"
+	"github.com/rota-dev/rota/internal/function"
 )
 
 func main() { os.Exit(run()) }

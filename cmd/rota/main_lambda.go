@@ -12,7 +12,7 @@ import (
 	"syscall"
 	_ "time/tzdata" // windows have time zones; Lambda's image may have none
 
-	"rota/internal/function"
+	"github.com/rota-dev/rota/internal/function"
 )
 
 func main() {

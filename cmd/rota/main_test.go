@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"rota/internal/testenv"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 const config = `

@@ -1,4 +1,4 @@
-module rota/deploy/check
+module github.com/rota-dev/rota/deploy/check
 
 go 1.26.0
 

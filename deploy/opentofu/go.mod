@@ -1,4 +1,4 @@
-module rota/deploy/opentofu
+module github.com/rota-dev/rota/deploy/opentofu
 
 go 1.26.6
 

@@ -13,12 +13,12 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"rota"
-	"rota/engine"
-	"rota/engine/river"
-	"rota/internal/testenv"
-	"rota/provider/memory"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/engine/river"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 // BenchmarkTenThousandDue starts daemons in front of 10,000 secrets on in-memory

@@ -12,11 +12,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"rota"
-	"rota/engine"
-	"rota/internal/testenv"
-	"rota/provider/postgres"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/postgres"
 )
 
 // floorRoles is how many roles a round sets the passwords of.

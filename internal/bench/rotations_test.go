@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/engine"
-	"rota/provider/memory"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 // clock is moved by hand, so that everything is due again.

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"rota/access"
-	"rota/internal/testenv"
-	"rota/store"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // generous lets one client ask as often as it can.

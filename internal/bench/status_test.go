@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/internal/testenv"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // BenchmarkStatusStart runs the program's status command, from start to end,

@@ -13,8 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rota"
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // watched is the answer of the long poll, watchedAudit that of the audit.

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 const awsConfig = `

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 func TestNoValueShowsAnywhere(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 const postgresConfig = `

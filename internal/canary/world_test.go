@@ -14,9 +14,9 @@ import (
 	"strings"
 	"testing"
 
-	"rota"
-	"rota/internal/testenv"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // program is the real one, built once.

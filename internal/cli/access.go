@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota"
-	"rota/access"
-	"rota/internal/service"
-	"rota/server/api"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/api"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 func (a *app) accessCommand() *cobra.Command {

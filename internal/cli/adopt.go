@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota"
-	"rota/internal/service"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // maxCredential bounds what adopt reads.

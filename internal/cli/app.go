@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"rota/access"
-	"rota/server/tracing"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
 // app is one run of the program: its world and the flags that all commands

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/internal/service"
-	"rota/store/anchor"
+	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/internal/store/anchor"
 )
 
 func (a *app) auditCommand() *cobra.Command {

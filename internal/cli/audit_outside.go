@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/config"
-	"rota/internal/service"
-	"rota/store/anchor"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/internal/store/anchor"
 )
 
 func (a *app) auditVerifyCommand() *cobra.Command {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"rota"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // cloud is a script's in-memory AWS.

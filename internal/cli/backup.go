@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/store"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 func (a *app) backupCommand() *cobra.Command {

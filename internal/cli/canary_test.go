@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"rota/internal/cli"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/internal/cli"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 const canaryConfig = `

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/internal/service"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 func (a *app) pauseCommand() *cobra.Command {

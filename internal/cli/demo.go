@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"rota/internal/demo"
+	"github.com/rota-dev/rota/internal/demo"
 )
 
 func (a *app) demoCommand() *cobra.Command {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota"
-	"rota/config"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 func (a *app) discoverCommand() *cobra.Command {

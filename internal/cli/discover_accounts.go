@@ -9,10 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"rota"
-	"rota/config"
-	"rota/internal/service"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // atOnce is how many accounts are looked at at the same time.

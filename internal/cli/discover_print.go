@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // printDiscovered prints the keys, and tells of the accounts on stderr where

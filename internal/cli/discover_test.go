@@ -10,8 +10,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"rota/config"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // drawKeys are keys as AWS could have them, with the oddest names it takes.

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"rota/config"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // propose writes a rota.yaml for the active keys that nothing manages.

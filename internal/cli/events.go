@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/internal/remote"
+	"github.com/rota-dev/rota/internal/remote"
 )
 
 func (a *app) eventsCommand() *cobra.Command {

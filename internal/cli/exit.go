@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota"
-	"rota/access"
-	"rota/config"
-	"rota/internal/service"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // The codes that rota exits with, as told by rota help exit-codes.

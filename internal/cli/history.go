@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota"
-	"rota/internal/service"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 func (a *app) historyCommand() *cobra.Command {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/config"
+	"github.com/rota-dev/rota/internal/config"
 )
 
 func (a *app) initCommand() *cobra.Command {

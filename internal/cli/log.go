@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"log/slog"
 
-	"rota/server/tracing"
+	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
 // startLog makes the log as the flags say, or else the environment.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"strings"
 
-	"rota/store"
-	"rota/store/kms"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/store/kms"
 )
 
 // keeper is the key of another service that encrypts the master key; nil where

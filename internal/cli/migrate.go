@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"rota/engine/river"
-	"rota/store"
+	"github.com/rota-dev/rota/internal/engine/river"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 func (a *app) migrateCommand() *cobra.Command {

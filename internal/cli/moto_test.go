@@ -12,7 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // TestScriptsOnMoto has two more commands, which call moto as it answers

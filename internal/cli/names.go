@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/config"
-	"rota/internal/service"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // completeTimeout bounds what a press of the tab key asks of a server.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"rota/config"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 const (

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"rota/internal/cli"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota/internal/cli"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // TestPolicyInTheDocumentsIsTheCommandsOutput holds docs/aws.md to what rota

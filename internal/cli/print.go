@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // The rules of what is printed: results go to stdout, one JSON document with

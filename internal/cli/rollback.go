@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"rota/internal/service"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 func (a *app) rollbackCommand() *cobra.Command {

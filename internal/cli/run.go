@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/internal/service"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 func (a *app) runCommand() *cobra.Command {

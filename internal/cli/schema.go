@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"rota/config"
+	"github.com/rota-dev/rota/internal/config"
 )
 
 func (a *app) schemaCommand() *cobra.Command {

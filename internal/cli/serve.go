@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/config"
-	"rota/internal/daemon"
-	"rota/store"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/daemon"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 func (a *app) serveCommand() *cobra.Command {

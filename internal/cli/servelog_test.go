@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"rota/internal/cli"
+	"github.com/rota-dev/rota/internal/cli"
 )
 
 // records are the lines of a log, each of which must be JSON.

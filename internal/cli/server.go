@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"rota/internal/remote"
+	"github.com/rota-dev/rota/internal/remote"
 )
 
 // maxToken bounds what is read from a token's file.

@@ -11,12 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/config"
-	"rota/internal/service"
-	"rota/provider/memory"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 // need is what a command needs, where it works on this machine.

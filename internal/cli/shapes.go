@@ -3,8 +3,8 @@ package cli
 import (
 	"time"
 
-	"rota/config"
-	"rota/simulate"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/simulate"
 )
 
 // The documents that --output json prints, one a command, but for those of

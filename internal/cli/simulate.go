@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota/simulate"
+	"github.com/rota-dev/rota/internal/simulate"
 )
 
 func (a *app) simulateCommand() *cobra.Command {

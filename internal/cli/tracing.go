@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 
-	"rota/server/tracing"
+	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
 // traced runs f, the whole of a command, and sends its traces where the OTEL_

@@ -17,8 +17,8 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
-	"rota/internal/cli"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/internal/cli"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // receiver is an OpenTelemetry collector that keeps what it is sent.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rota"
-	"rota/internal/service"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 func noWaitFlag(c *cobra.Command, noWait *bool) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // call is one outside call, named so that it is known again in another world.

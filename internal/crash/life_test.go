@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // life is what happens to one secret, step by step.

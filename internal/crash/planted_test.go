@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // TestTheMatrixFindsPlantedBugs plays single cells with a Rotator that has a

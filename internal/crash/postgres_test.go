@@ -21,11 +21,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"rota"
-	"rota/internal/testenv"
-	"rota/provider/file"
-	"rota/provider/postgres"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/file"
+	"github.com/rota-dev/rota/provider/postgres"
 )
 
 var shared = testenv.SharedPostgres{Options: testenv.PostgresOptions{Settings: map[string]string{"max_connections": "300"}}}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // effect is what the plan does to one call.

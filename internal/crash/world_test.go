@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/engine"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/engine"
 )
 
 // scene is the outside of one life: its systems, and what must be true of them.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // wrappedJournal strikes the journal's calls and reads the audit along.

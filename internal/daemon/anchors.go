@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"rota/store/anchor"
+	"github.com/rota-dev/rota/internal/store/anchor"
 )
 
 // anchors puts the audit's signed head in places outside, from time to time and

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/engine"
-	"rota/server/secretsmanager"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/server/secretsmanager"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 // askWithin is how long a request to rotate waits for another worker's turn at

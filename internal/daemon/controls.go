@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"rota/access"
-	"rota/internal/service"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // controls are the switches that stand above all policies.

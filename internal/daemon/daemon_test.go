@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"rota/access"
-	"rota/internal/service"
-	"rota/store"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 func TestARoleIsKeptFreshUnattendedAndReadWithAWSsOwnClient(t *testing.T) {

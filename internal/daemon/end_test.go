@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"rota/engine"
-	"rota/internal/daemon"
-	"rota/internal/service"
-	"rota/store"
+	"github.com/rota-dev/rota/internal/daemon"
+	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 func TestAtTheEndRequestsAreAnsweredAndStreamsEnd(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"rota"
-	"rota/internal/service"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // onStores runs a test on either of Rota's own stores, with a name for the role

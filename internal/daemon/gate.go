@@ -7,11 +7,11 @@ import (
 	"reflect"
 	"sync/atomic"
 
-	"rota/access"
-	"rota/access/authn"
-	"rota/access/oidc"
-	"rota/config"
-	"rota/server/sigv4"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/access/authn"
+	"github.com/rota-dev/rota/internal/access/oidc"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/server/sigv4"
 )
 
 // gate lets callers in as the configuration says now.

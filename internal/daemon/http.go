@@ -14,10 +14,10 @@ import (
 	"sync"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/server/api"
-	"rota/server/secretsmanager"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/api"
+	"github.com/rota-dev/rota/internal/server/secretsmanager"
 )
 
 // handler answers everything: AWS's tools post to /, the rest has paths.

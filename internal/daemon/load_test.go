@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"rota/internal/service"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // A thousand readers at once, while a secret is rotated again and again: no

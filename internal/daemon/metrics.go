@@ -3,9 +3,9 @@ package daemon
 import (
 	"net/http"
 
-	"rota"
-	"rota/access"
-	"rota/server/metrics"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/metrics"
 )
 
 // newSurvey makes what counts the secrets for the metrics.

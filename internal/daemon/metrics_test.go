@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/internal/service"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 // scrape reads /metrics: figures by series, as they stand on the page.

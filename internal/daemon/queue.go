@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"strings"
 
-	"rota"
-	"rota/access"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
 )
 
 // queuePage is where administrators see the queue of the replicas.

@@ -11,11 +11,11 @@ import (
 	"sync"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/config"
-	"rota/internal/service"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 // current is the configuration as it is now. One that is replaced is closed

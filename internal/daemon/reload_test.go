@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"rota/internal/daemon"
+	"github.com/rota-dev/rota/internal/daemon"
 )
 
 // lines takes what the daemon's log says.

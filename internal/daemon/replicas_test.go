@@ -11,9 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rota"
-	"rota/internal/daemon"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/daemon"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 // lagging never sees by itself that its rota.yaml was edited.

@@ -3,8 +3,8 @@ package daemon
 import (
 	"net/http"
 
-	"rota"
-	"rota/server/tracing"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
 // tracer hears of every span of the work.

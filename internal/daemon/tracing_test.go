@@ -8,8 +8,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
-	"rota/internal/daemon"
-	"rota/server/tracing"
+	"github.com/rota-dev/rota/internal/daemon"
+	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
 func TestARotationThatWasAskedForIsPartOfTheRequest(t *testing.T) {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"rota"
-	"rota/config"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/config"
 )
 
 // brokenAgain is how often what could not be wired is tried again: a store may

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rota/internal/service"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // A connection logs in with a secret that Rota rotates itself. Nobody has to

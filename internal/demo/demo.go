@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // lastDay is when the demo ends: after the second rotation and the deletion of

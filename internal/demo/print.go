@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // printer writes the demo's story. A day and a secret are named once, before

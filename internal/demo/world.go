@@ -9,12 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"rota"
-	"rota/provider/aws"
-	"rota/provider/aws/awstest"
-	"rota/provider/file"
-	"rota/provider/memory"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/file"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 const (

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"rota/internal/function/runtimetest"
-	"rota/internal/testenv"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/internal/function/runtimetest"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // BenchmarkColdStart measures what one process of the function takes from its

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // TestAStrikeAtAnyCallOfAPostgresRotation is TestAStrikeAtAnyCall for a user who

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"rota/internal/function"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/internal/function"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // strike is what happens at the n-th call to AWS of an invocation or of several.

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strings"
 
-	"rota"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // Tags of a secret that say how it is rotated, where its value does not.

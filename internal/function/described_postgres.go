@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"rota"
-	"rota/provider/aws"
-	"rota/provider/postgres"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/provider/postgres"
 )
 
 // cloneSuffix tells the second of two alternating users, as in AWS's own

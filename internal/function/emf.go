@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // metrics are what an invocation tells CloudWatch, in its embedded metric

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // event is what an invocation asks for: one of the types below.

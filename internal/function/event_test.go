@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // TestEventShapes reads every recorded event: those that begin with "refused"

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Options are what a handler needs of the world.

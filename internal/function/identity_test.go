@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // identity is the IAM user as whom the function works in these tests. It may do

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // intentTag is the tag of a secret that keeps what must survive a crash between

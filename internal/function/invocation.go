@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"rota"
-	"rota/config"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // invocation is one call of the function: what it needs is made when it is first

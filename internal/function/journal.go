@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"rota"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // journal is the progress of one invocation, in memory. What must outlive it is

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"rota"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // heldError is what is asked for and may not be done.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"rota/internal/function/runtimetest"
+	"github.com/rota-dev/rota/internal/function/runtimetest"
 )
 
 func TestLifecycleEvents(t *testing.T) {

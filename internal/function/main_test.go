@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
-	"rota/internal/function/runtimetest"
-	"rota/internal/testenv"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/internal/function/runtimetest"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // program is the real rota.

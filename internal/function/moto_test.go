@@ -24,8 +24,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"rota/internal/function/runtimetest"
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota/internal/function/runtimetest"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // moto is an imitation of AWS by other people that enforces policies, with the

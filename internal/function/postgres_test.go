@@ -10,8 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rota/internal/function/runtimetest"
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota/internal/function/runtimetest"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // database is a real PostgreSQL that asks for passwords, with a user app and a

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"rota"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // answer is what the function gives back: names and reasons, never a value.

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"rota"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // settings are what the environment says. Nothing in them is a secret.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"rota"
-	"rota/config"
-	"rota/provider/aws"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/provider/aws"
 )
 
 // load reads the configuration from where the environment says it is. It is read

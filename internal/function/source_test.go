@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // source is a place of rota.yaml outside the function: one that may be empty,

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // swept is what a sweep did.

@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/zclconf/go-cty/cty"
 
-	"rota/internal/function/runtimetest"
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota/internal/function/runtimetest"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // TestTheTemplatesSweepDoesWhatIsDue plays what the function's own schedule

@@ -15,7 +15,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
-	"rota/internal/function/runtimetest"
+	"github.com/rota-dev/rota/internal/function/runtimetest"
 )
 
 // installed is what a template makes, as far as the function meets it.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 const (

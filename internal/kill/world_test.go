@@ -17,9 +17,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rota"
-	"rota/internal/testenv"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // program is the real one, built once.

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"rota/access"
-	"rota/internal/service"
-	"rota/server/api"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/api"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 var _ service.Access = (*Client)(nil)

@@ -22,8 +22,8 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 
-	"rota"
-	"rota/internal/service"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // Options say which server to ask, and as whom.

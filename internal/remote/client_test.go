@@ -13,11 +13,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
-	"rota/access"
-	"rota/internal/remote"
-	"rota/internal/service"
-	"rota/server/api"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/remote"
+	"github.com/rota-dev/rota/internal/server/api"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 const token = "rota_ROTAAAAAAAAAAAAAAAAA_a-token-that-must-not-be-shown"

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/internal/service"
-	"rota/server/api"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/api"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // answered is what the server said, as one of the errors that callers tell

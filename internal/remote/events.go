@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"rota/access"
-	"rota/internal/service"
-	"rota/server/api"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/api"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // silence is how long a stream may say nothing: the server says every 15

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"rota"
-	"rota/internal/service"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/service"
 )
 
 // pageSize is how many secrets are asked for at once.

@@ -21,12 +21,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"rota"
-	"rota/engine"
-	"rota/engine/river"
-	"rota/internal/testenv"
-	"rota/provider/postgres"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/engine/river"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/postgres"
 )
 
 // replicaEnv has the JSON of a scene in a process that is one replica.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"rota/access"
+	"github.com/rota-dev/rota/internal/access"
 )
 
 // Access is who may do what: the principals and keys of Rota's own.

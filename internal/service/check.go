@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"rota"
-	"rota/access"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
 )
 
 // checkTimeout bounds all checks of one secret.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"rota/access"
+	"github.com/rota-dev/rota/internal/access"
 )
 
 // Controls are the switches that stand above all policies.

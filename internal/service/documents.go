@@ -3,7 +3,7 @@ package service
 import (
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // The documents that the operations give: as JSON they are what --output json

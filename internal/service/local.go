@@ -8,12 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/config"
-	"rota/engine"
-	"rota/store"
-	"rota/store/anchor"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/store/anchor"
 )
 
 // Local carries operations out with a configuration and a store at hand. It is

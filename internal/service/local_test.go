@@ -7,11 +7,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
-	"rota/access"
-	"rota/config"
-	"rota/internal/service"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 const licences = `

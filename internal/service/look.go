@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/store"
-	"rota/store/anchor"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/store/anchor"
 )
 
 // Versions asks the store and the issuer for a secret's versions.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 func TestHintsAreTakenApart(t *testing.T) {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 
-	"rota"
-	"rota/access"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
 )
 
 // nextOnly bounds the look ahead for the next step alone.

@@ -5,10 +5,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/engine"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 // Run does all that is due, once.

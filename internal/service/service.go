@@ -10,7 +10,7 @@ import (
 	"context"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Operations is what can be asked. [Local] carries them out; package

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 // Status tells how secrets stand. It asks no system but the store.

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 var noon = time.Date(2026, 4, 1, 12, 0, 0, 0, time.Local)

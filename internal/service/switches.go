@@ -7,10 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/config"
-	"rota/store"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/store"
 )
 
 // Switches are the controls of a command on Rota's own machine: they are

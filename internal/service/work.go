@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"rota"
-	"rota/access"
-	"rota/engine"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/engine"
 )
 
 // worked is how it went for one secret.

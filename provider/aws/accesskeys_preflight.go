@@ -9,7 +9,7 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Preflight implements [rota.Preflighter].

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // create makes a key or ends the test.

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // advise says what could take the place of a long-lived key, and how, by where

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // AssumedRoleConfig says which role's sessions are issued.

@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Lengths of sessions.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"rota"
-	"rota/provider/aws/awstest"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // role makes a role that anybody of the account may assume, and gives its ARN.

@@ -18,9 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/google/uuid"
 
-	"rota"
-	"rota/internal/testenv"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 const region = "eu-central-1"

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // bucketCheck sees whether a credential reaches a bucket.

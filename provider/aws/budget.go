@@ -11,7 +11,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Calls a second that Rota allows itself. AWS's limits hold for the whole

@@ -7,9 +7,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"rota"
-	"rota/provider/aws/awstest"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // injector makes awstest fail in the ways that the conformance suites ask for.

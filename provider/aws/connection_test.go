@@ -13,8 +13,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"rota"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 func TestConfigIsCheckedBeforeAnyCall(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Entry is what a secret of Secrets Manager says of itself.

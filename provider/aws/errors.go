@@ -13,7 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // errUnreadable stands for an answer of AWS that makes no sense. What exactly

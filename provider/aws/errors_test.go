@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 func TestErrorsAreClassified(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // anything answers every request with the same arbitrary response.

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // maxSkew is how far the clocks may be apart before preflight warns. AWS

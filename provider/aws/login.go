@@ -5,7 +5,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // stsWith is a client that logs in with a credential that is to be tested. It

@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"rota"
-	"rota/provider/aws/awstest"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 var event = rota.Event{

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // ParameterConfig names a parameter of SSM Parameter Store.

@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/google/uuid"
 
-	"rota"
-	"rota/provider/aws/awstest"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 func (e *env) parameters() *ssm.Client {

@@ -17,10 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/google/uuid"
 
-	"rota"
-	"rota/provider/aws/awstest"
-	"rota/provider/memory"
-	"rota/store/anchor"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/store/anchor"
+	"github.com/rota-dev/rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 // denials counts what AWS refuses for want of a permission.

@@ -6,14 +6,14 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"rota"
-	"rota/access"
-	"rota/internal/testenv"
-	"rota/provider/providertest"
-	"rota/server/secretsmanager"
-	"rota/server/sigv4"
-	"rota/store"
-	"rota/store/record"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/secretsmanager"
+	"github.com/rota-dev/rota/internal/server/sigv4"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // TestStoreConformanceAgainstRota runs the store of AWS Secrets Manager against

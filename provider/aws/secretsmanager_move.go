@@ -7,7 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Move implements [rota.Store]. UpdateSecretVersionStage is itself the

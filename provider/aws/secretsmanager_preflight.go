@@ -11,7 +11,7 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Preflight implements [rota.Preflighter].

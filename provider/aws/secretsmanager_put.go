@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Put implements [rota.Store]. It creates the secret where there is none.

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // permissions asks IAM's policy simulator whether Rota has what a rotation

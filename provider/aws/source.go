@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // sources say in words what the SDK's names for the sources of credentials mean.

@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"rota"
-	"rota/internal/testenv"
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // handedOut are a session's keys as containers and instances get them.

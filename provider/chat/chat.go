@@ -17,7 +17,7 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/format"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Config is one service.

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/provider/chat"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/chat"
 )
 
 var event = rota.Event{ID: "e1", Kind: rota.Late, Secret: "prod/orders", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "rotate is due since yesterday"}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // The services that are more than a text.

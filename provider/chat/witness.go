@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Config describes a program to run.

@@ -16,8 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // shell is a config that runs a script, with DIR for its files.

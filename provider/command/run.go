@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // errFolder: the working folder is none.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // The formats of a file.

@@ -13,9 +13,9 @@ import (
 	"syscall"
 	"testing"
 
-	"rota"
-	"rota/provider/file"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/file"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 var key = rota.NewCredential(map[string]string{rota.FieldAccessKeyID: "AKIAIOSFODNN7EXAMPLE", rota.FieldSecretAccessKey: "wJalrXUtnFEMI/K7MDENG"})

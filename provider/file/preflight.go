@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Preflight tells whether Deliver could write the file. It changes nothing.

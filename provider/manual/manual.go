@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Issuer stands for a person.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // AccessKeysOptions configure [NewAccessKeys].

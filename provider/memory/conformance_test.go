@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
-	"rota/provider/memory"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 var (

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Journal keeps progress, leases and the audit of any number of secrets. It

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
-	"rota/provider/memory"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
 )
 
 // crashes runs call and gives the crash that it ended with, if any.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Options are common to all parts. The zero Options are good: real time, no

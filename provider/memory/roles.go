@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // RolesOptions configure [NewPassword] and [NewAlternating].

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // SessionsOptions configure [NewSessions].

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // keepVersions is how many versions a store keeps, as Secrets Manager does:

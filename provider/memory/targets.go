@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Target keeps what was delivered to it.

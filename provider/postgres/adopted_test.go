@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // odd are passwords that clients prepare in some way before they hash them.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // AlternatingConfig names two login roles that are used in turn, and the group

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // query is a user's own check of a new credential.

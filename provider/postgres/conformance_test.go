@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/internal/testenv"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // applicationName is how Rota's sessions show in pg_stat_activity.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // SQLSTATE codes, from appendix A of PostgreSQL's documentation.

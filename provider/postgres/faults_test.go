@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"rota/internal/testenv"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // proxy stands between Rota and the server, and lets the next calls go wrong.

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // InForce implements [rota.Teller] where Rota may read pg_authid, as a

@@ -3,7 +3,7 @@ package postgres
 import (
 	"testing"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 func TestInForceIsToldWithoutALogin(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"rota"
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // A server that logs all that it can sees no clear password: not of the new

@@ -11,8 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rota"
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // shared logs every statement, and no test may leave a password in its log.

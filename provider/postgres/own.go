@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // OwnConfig names a role that changes its own password: there is nobody else to

@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // PasswordConfig names one role whose password is rotated.

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // minVersion is the first PostgreSQL that knows SCRAM-SHA-256.

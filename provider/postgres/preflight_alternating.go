@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Preflight looks whether both roles' passwords can be changed and tested, and

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 func findings(t *testing.T, of any) []rota.Finding {

@@ -3,8 +3,8 @@ package postgres
 import (
 	"testing"
 
-	"rota"
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 func TestARoleThatLacksWhatTheOtherHasFailsItsTest(t *testing.T) {

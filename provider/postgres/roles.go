@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // roles are the login roles of one secret: what both ways of rotating share.

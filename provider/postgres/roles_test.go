@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
-	"rota"
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 func TestASingleRoleRotatesAndItsOldPasswordDies(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // The exchange of RFC 7677, section 3.

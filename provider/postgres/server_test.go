@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/internal/testenv"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // calls is every call of an issuer that asks a server.

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/internal/testenv"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // authority makes certificates, and lies in a file of its own.

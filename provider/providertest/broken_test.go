@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"rota"
-	"rota/provider/memory"
-	"rota/provider/providertest"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // broken are implementations that break one promise each, with the case that

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // ReloaderFixture is a reloader with healthy consumers.

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // IssuerFixture is an issuer over a fresh user or role that has no credential

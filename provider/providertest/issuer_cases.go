@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 func testTraits(t *testing.T, i *issuer) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // crowd is how many goroutines do the same at once.

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // JournalFixture is an empty journal.

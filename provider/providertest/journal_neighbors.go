@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // testNeighbors has several secrets begin at once that are to be kept apart from

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // FaultKind is how the next call goes wrong.

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // StoreFixture is a store bound to a fresh secret, which does not exist yet or

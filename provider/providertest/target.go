@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // TargetFixture is a target that nothing was delivered to by Rota yet.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/wneessen/go-mail"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Security is how the connection to the mail server is protected.

@@ -19,8 +19,8 @@ import (
 	"github.com/emersion/go-sasl"
 	server "github.com/emersion/go-smtp"
 
-	"rota"
-	"rota/provider/smtp"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/smtp"
 )
 
 const password = "hunter2-hunter2"

@@ -18,7 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	"rota"
+	"github.com/rota-dev/rota"
 )
 
 // Config is an address to post to.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rota"
-	"rota/provider/webhook"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/webhook"
 )
 
 var (

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"rota/server/sigv4"
+	"github.com/rota-dev/rota/internal/server/sigv4"
 )
 
 // caller is who signed a request.

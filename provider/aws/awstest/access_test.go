@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
 
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 func TestKeysAreCheckedByEveryService(t *testing.T) {

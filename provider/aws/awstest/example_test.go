@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 // A test loses the answer to CreateAccessKey, and finds the orphaned key.

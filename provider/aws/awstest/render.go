@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"rota/server/secretsmanager"
+	"github.com/rota-dev/rota/internal/server/secretsmanager"
 )
 
 // Error codes of authentication, as the query services name them; failureLocked

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"rota/server/sigv4"
+	"github.com/rota-dev/rota/internal/server/sigv4"
 )
 
 // exchange is one request on its way through the server.

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/go-cmp/cmp"
 
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 func TestBucketsAndObjects(t *testing.T) {

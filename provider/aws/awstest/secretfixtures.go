@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"rota/store/record"
+	"github.com/rota-dev/rota/internal/store/record"
 )
 
 const (

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"rota/access"
-	"rota/server/secretsmanager"
-	"rota/store/record"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/secretsmanager"
+	"github.com/rota-dev/rota/internal/store/record"
 )
 
 // secrets is the account's Secrets Manager: the house's one implementation,

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"rota/provider/aws/awstest"
+	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
 func TestPublishedMessagesAreKeptAndDelivered(t *testing.T) {

@@ -1,0 +1,141 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// CreateKey gives a principal a key, one more. Its secret is in the answer and
+// never shown again. It ends to work at expires; zero is never.
+func (a *Administration) CreateKey(ctx context.Context, caller Caller, principal string, expires time.Time) (Issued, error) {
+	now := a.now()
+	if !expires.IsZero() && !expires.After(now) {
+		return Issued{}, fmt.Errorf("the key would have expired at %s already (try: a later time)", expires.UTC().Format(time.RFC3339))
+	}
+	issued := newIssued(principal, now, expires)
+	var detail string
+	if !expires.IsZero() {
+		detail = "expires " + expires.UTC().Format(time.RFC3339)
+	}
+	err := a.change(ctx, caller, "create key", principal, issued.Key.ID, detail, func(c *Change) error {
+		p, err := c.Find(principal)
+		if err == nil {
+			c.AddKey(p, issued.Key, issued.Secret)
+		}
+		return err
+	})
+	if err != nil {
+		return Issued{}, err
+	}
+	return issued, nil
+}
+
+// DisableKey refuses a key until [Administration.EnableKey].
+func (a *Administration) DisableKey(ctx context.Context, caller Caller, id string) error {
+	return a.setKeyDisabled(ctx, caller, "disable key", id, true)
+}
+
+// EnableKey is the reverse of [Administration.DisableKey].
+func (a *Administration) EnableKey(ctx context.Context, caller Caller, id string) error {
+	return a.setKeyDisabled(ctx, caller, "enable key", id, false)
+}
+
+func (a *Administration) setKeyDisabled(ctx context.Context, caller Caller, op, id string, disabled bool) error {
+	if err := checkKeyID(id); err != nil {
+		return err
+	}
+	return a.change(ctx, caller, op, "", id, "", func(c *Change) error {
+		_, k, err := c.FindKey(id)
+		if err == nil {
+			k.Disabled = disabled
+		}
+		return err
+	})
+}
+
+// DeleteKey removes a key.
+func (a *Administration) DeleteKey(ctx context.Context, caller Caller, id string) error {
+	if err := checkKeyID(id); err != nil {
+		return err
+	}
+	return a.change(ctx, caller, "delete key", "", id, "", func(c *Change) error {
+		p, _, err := c.FindKey(id)
+		if err == nil {
+			p.Keys = slices.DeleteFunc(p.Keys, func(k Key) bool { return k.ID == id })
+		}
+		return err
+	})
+}
+
+// checkKeyID also keeps a token that was given in place of an id out of the
+// audit and of errors.
+func checkKeyID(id string) error {
+	if !IsKeyID(id) {
+		return errors.New("that is no key's id (try: the 20 characters that begin with ROTA; rota access list has them)")
+	}
+	return nil
+}
+
+func newIssued(principal string, now, expires time.Time) Issued {
+	k := Key{ID: newKeyID(), CreatedAt: now.UTC()}
+	if !expires.IsZero() {
+		k.ExpiresAt = expires.UTC()
+	}
+	return Issued{Principal: principal, Key: k, Secret: GenerateSecret()}
+}
+
+// change carries out a change by an administrator, unless it takes away the
+// last one.
+func (a *Administration) change(ctx context.Context, caller Caller, op, principal, key, detail string, change func(*Change) error) error {
+	if err := a.check(ctx, caller, op, principal); err != nil {
+		return err
+	}
+	now := a.now()
+	return a.directory.Update(ctx, func(c *Change) error {
+		before := anyAdministrator(c.Principals, now)
+		if err := change(c); err != nil {
+			return err
+		}
+		if before && !anyAdministrator(c.Principals, now) {
+			return fmt.Errorf("%s: %w", op, ErrLastAdministrator)
+		}
+		return nil
+	}, entry(caller, now, op, principal, key, rota.Succeeded, detail))
+}
+
+// check refuses all but administrators, and records that it did. Where that
+// fails it is refused all the same.
+func (a *Administration) check(ctx context.Context, caller Caller, op, principal string) error {
+	if caller.Allows(Admin, "") {
+		return nil
+	}
+	denied := fmt.Errorf("%s may not administer access: %w (try: as an administrator)", caller.Principal, ErrDenied)
+	return errors.Join(denied, a.recorder.Record(ctx, entry(caller, a.now(), op, principal, "", rota.Denied, "")))
+}
+
+func anyAdministrator(principals []Principal, now time.Time) bool {
+	return slices.ContainsFunc(principals, func(p Principal) bool { return p.administers(now) })
+}
+
+// entry names the principal as the object, and a key as the credential.
+func entry(caller Caller, now time.Time, op, principal, key string, o rota.Outcome, detail string) rota.Entry {
+	e := caller.Entry(now, op, "", o, detail)
+	e.Object, e.Credential = principal, key
+	return e
+}
+
+func texts(rules []Rule) []string {
+	all := make([]string, len(rules))
+	for i, r := range rules {
+		all[i] = r.String()
+	}
+	return all
+}
+
+func describe(rules []Rule) string { return strings.Join(texts(rules), " ") }

@@ -1,0 +1,124 @@
+package authn
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/rota-dev/rota/internal/access"
+)
+
+// Rate is a token bucket: how often a second in the long run, and how often at
+// once.
+type Rate struct {
+	PerSecond float64
+	Burst     int
+}
+
+// Limits are how often one may ask, on each replica.
+type Limits struct {
+	Principal Rate // requests of one principal. Defaults to 200/s, 1,000 at once
+	Address   Rate // requests from one address. Defaults to 500/s, 2,000 at once
+	// Failures are failed authentications from one address; beyond them it is
+	// let in no more for a while, whatever it shows. Defaults to 0.2/s, 20 at
+	// once.
+	Failures Rate
+	// Tracked is how many addresses and principals are remembered; those that
+	// were not seen for longest are forgotten. Defaults to 20,000 of each.
+	Tracked int
+}
+
+// limiter holds back who asks too often. Of IPv6 a /64 is one address: anybody
+// has as many as he likes of those within.
+type limiter struct {
+	now        func() time.Time
+	principals *table[string]
+	addresses  *table[netip.Prefix]
+	failures   *table[netip.Prefix]
+}
+
+func newLimiter(l Limits, now func() time.Time) (*limiter, error) {
+	if l.Tracked == 0 {
+		l.Tracked = 20_000
+	}
+	principals, err := newTable[string]("principal", l.Principal, Rate{200, 1000}, l.Tracked)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := newTable[netip.Prefix]("address", l.Address, Rate{500, 2000}, l.Tracked)
+	if err != nil {
+		return nil, err
+	}
+	failures, err := newTable[netip.Prefix]("failures", l.Failures, Rate{0.2, 20}, l.Tracked)
+	if err != nil {
+		return nil, err
+	}
+	return &limiter{now: now, principals: principals, addresses: addresses, failures: failures}, nil
+}
+
+func (l *limiter) principal(name string) error { return take(l.principals.of(name), l.now()) }
+
+// address takes one request of an address, unless it failed too often lately.
+func (l *limiter) address(from netip.Addr) error {
+	now, network := l.now(), network(from)
+	if b := l.failures.of(network); b.TokensAt(now) < 1 {
+		missing := (1 - b.TokensAt(now)) / float64(b.Limit())
+		return &access.LimitError{RetryAfter: time.Duration(missing * float64(time.Second))}
+	}
+	return take(l.addresses.of(network), now)
+}
+
+func (l *limiter) failed(from netip.Addr) { l.failures.of(network(from)).AllowN(l.now(), 1) }
+
+func take(b *rate.Limiter, now time.Time) error {
+	r := b.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait == 0 {
+		return nil
+	}
+	r.CancelAt(now)
+	return &access.LimitError{RetryAfter: wait}
+}
+
+func network(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits) // no address has the zero prefix: all of them together
+	return p
+}
+
+// table is a bucket each for the keys that were seen last.
+type table[K comparable] struct {
+	rate    Rate
+	buckets *lru.Cache[K, *rate.Limiter]
+}
+
+func newTable[K comparable](name string, r, standard Rate, size int) (*table[K], error) {
+	if r == (Rate{}) {
+		r = standard
+	}
+	if r.PerSecond <= 0 || r.Burst < 1 || size < 1 {
+		return nil, fmt.Errorf("limit %s: %v a second, %d at once, of %d tracked (try: more than none of each)", name, r.PerSecond, r.Burst, size)
+	}
+	buckets, err := lru.New[K, *rate.Limiter](size)
+	if err != nil {
+		return nil, fmt.Errorf("limit %s: %w", name, err)
+	}
+	return &table[K]{rate: r, buckets: buckets}, nil
+}
+
+func (t *table[K]) of(key K) *rate.Limiter {
+	if b, ok := t.buckets.Get(key); ok {
+		return b
+	}
+	b := rate.NewLimiter(rate.Limit(t.rate.PerSecond), t.rate.Burst)
+	if earlier, ok, _ := t.buckets.PeekOrAdd(key, b); ok {
+		return earlier
+	}
+	return b
+}

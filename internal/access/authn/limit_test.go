@@ -1,0 +1,161 @@
+package authn_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/access/authn"
+)
+
+func limited(t *testing.T, err error) time.Duration {
+	t.Helper()
+	limit, ok := errors.AsType[*access.LimitError](err)
+	if !ok || !errors.Is(err, access.ErrLimited) {
+		t.Fatalf("%v, want a LimitError", err)
+	}
+	return limit.RetryAfter
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	two := authn.Rate{PerSecond: 0.5, Burst: 2}
+	for _, c := range []struct {
+		name   string
+		limits authn.Limits
+		token  func(*world) string
+		want   error // of the first two
+	}{
+		{"of a principal", authn.Limits{Principal: two}, func(w *world) string { return w.key.Token() }, nil},
+		{"of an address", authn.Limits{Address: two}, func(w *world) string { return w.key.Token() }, nil},
+		{"of failures", authn.Limits{Failures: two}, func(*world) string { return "rota_wrong" }, access.ErrUnauthenticated},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(o *authn.Options) { o.Limits = c.limits })
+			ask := func() error { _, err := w.Authenticate(request("Bearer "+c.token(w)), nil); return err }
+			for range 2 {
+				if err := ask(); !errors.Is(err, c.want) {
+					t.Fatalf("within the burst: %v, want %v", err, c.want)
+				}
+			}
+			for range 3 { // being refused costs nothing more
+				if wait := limited(t, ask()); wait != 2*time.Second {
+					t.Fatalf("RetryAfter is %s, want 2s", wait)
+				}
+			}
+			w.later(2 * time.Second)
+			if err := ask(); !errors.Is(err, c.want) {
+				t.Errorf("after RetryAfter: %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestWhoGuessesIsShutOutWithARightKeyToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *authn.Options) { o.Limits.Failures = authn.Rate{PerSecond: 1, Burst: 3} })
+	for n := range 3 {
+		if _, err := w.Authenticate(request(fmt.Sprintf("Bearer rota_%d", n)), nil); !errors.Is(err, access.ErrUnauthenticated) {
+			t.Fatal(err)
+		}
+	}
+	r := request("Bearer " + w.key.Token())
+	_, err := w.Authenticate(r, nil)
+	limited(t, err)
+	r.RemoteAddr = "192.0.2.2:1"
+	if _, err := w.Authenticate(r, nil); err != nil {
+		t.Errorf("from another address: %v", err)
+	}
+}
+
+func TestNoCredentialsAreNoGuess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *authn.Options) { o.Limits.Failures = authn.Rate{PerSecond: 1, Burst: 1} })
+	for range 5 {
+		if _, err := w.Authenticate(request(""), nil); !errors.Is(err, access.ErrUnauthenticated) {
+			t.Fatalf("%v, want ErrUnauthenticated", err)
+		}
+	}
+}
+
+func TestOfIPv6ANetworkIsOneAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *authn.Options) { o.Limits.Address = authn.Rate{PerSecond: 1, Burst: 2} })
+	from := func(addr string) error {
+		r := request("Bearer " + w.key.Token())
+		r.RemoteAddr = "[" + addr + "]:1"
+		_, err := w.Authenticate(r, nil)
+		return err
+	}
+	for _, addr := range []string{"2001:db8::1", "2001:db8::2"} {
+		if err := from(addr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limited(t, from("2001:db8::3"))
+	if err := from("2001:db8:0:1::3"); err != nil {
+		t.Errorf("from the network beside it: %v", err)
+	}
+}
+
+func TestTheTableOfAddressesIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *authn.Options) {
+		o.Limits = authn.Limits{Address: authn.Rate{PerSecond: 0.001, Burst: 1}, Tracked: 2}
+	})
+	from := func(n int) error {
+		r := request("Bearer " + w.key.Token())
+		r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", n)
+		_, err := w.Authenticate(r, nil)
+		return err
+	}
+	for n := range 4 {
+		if err := from(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limited(t, from(3))
+	if err := from(0); err != nil {
+		t.Errorf("who was not seen for longest is not forgotten: %v", err)
+	}
+}
+
+func TestFrom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *authn.Options) {
+		o.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	})
+	for _, c := range []struct {
+		name, remote string
+		forwarded    []string
+		want         string
+	}{
+		{"directly", "192.0.2.1:4711", nil, "192.0.2.1"},
+		{"directly, and lying", "192.0.2.1:4711", []string{"198.51.100.9"}, "192.0.2.1"},
+		{"through a proxy", "10.0.0.1:80", []string{"192.0.2.1"}, "192.0.2.1"},
+		{"through a proxy, and lying to it", "10.0.0.1:80", []string{"198.51.100.9, 192.0.2.1"}, "192.0.2.1"},
+		{"through two", "10.0.0.1:80", []string{"198.51.100.9, 192.0.2.1, 10.0.0.2"}, "192.0.2.1"},
+		{"through two, in two headers", "10.0.0.1:80", []string{"192.0.2.1", "10.0.0.2"}, "192.0.2.1"},
+		{"of a proxy itself", "10.0.0.1:80", nil, "10.0.0.1"},
+		{"with a port", "10.0.0.1:80", []string{"192.0.2.1:1234"}, "192.0.2.1"},
+		{"what is no address", "10.0.0.1:80", []string{"192.0.2.1, unknown"}, "10.0.0.1"},
+		{"IPv6", "[fd00::1]:80", []string{"2001:db8::1"}, "2001:db8::1"},
+		{"IPv4 in IPv6", "[::ffff:10.0.0.1]:80", []string{"::ffff:192.0.2.1"}, "192.0.2.1"},
+		{"over a socket file", "@", []string{"192.0.2.1"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := request("Bearer " + w.key.Token())
+			r.RemoteAddr = c.remote
+			r.Header["X-Forwarded-For"] = c.forwarded
+			caller, err := w.Authenticate(r, nil)
+			if err != nil || caller.From != c.want {
+				t.Errorf("From is %q (%v), want %q", caller.From, err, c.want)
+			}
+		})
+	}
+}

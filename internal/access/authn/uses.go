@@ -1,0 +1,98 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/rota-dev/rota/internal/access"
+)
+
+const (
+	// useGrain is how exactly the last use of a key is known: each key costs
+	// one write for each of these, however busy it is.
+	useGrain = time.Hour
+	// flushEvery is how often what was noted is written.
+	flushEvery    = time.Minute
+	flushDeadline = 10 * time.Second
+)
+
+// uses collects when keys were used, until they are written.
+type uses struct {
+	mu      sync.Mutex
+	pending map[string]time.Time
+	written map[string]time.Time // in this hour
+}
+
+func (u *uses) note(k access.Key, now time.Time) {
+	hour := now.UTC().Truncate(useGrain)
+	if !k.UsedAt.Before(hour) {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.written[k.ID].Equal(hour) {
+		return
+	}
+	if u.pending == nil {
+		u.pending = map[string]time.Time{}
+	}
+	u.pending[k.ID] = hour
+}
+
+// flush writes what was noted. What could not be written is kept for the next
+// time.
+func (u *uses) flush(ctx context.Context, d access.Directory, now time.Time) error {
+	u.mu.Lock()
+	pending := u.pending
+	u.pending = nil
+	u.mu.Unlock()
+	if len(pending) == 0 {
+		return nil
+	}
+	err := d.Used(ctx, pending)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err != nil {
+		maps.Copy(pending, u.pending) // the later ones win
+		u.pending = pending
+		return fmt.Errorf("note the last uses of keys: %w", err)
+	}
+	hour := now.UTC().Truncate(useGrain)
+	maps.DeleteFunc(u.written, func(_ string, at time.Time) bool { return !at.Equal(hour) })
+	if u.written == nil {
+		u.written = map[string]time.Time{}
+	}
+	maps.Copy(u.written, pending)
+	return nil
+}
+
+// Flush writes now when keys were last used.
+func (a *Authenticator) Flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushDeadline)
+	defer cancel()
+	return a.uses.flush(ctx, a.o.Directory, a.o.Now())
+}
+
+// Run writes once a minute when keys were last used, and a last time when the
+// context ends. It returns then.
+func (a *Authenticator) Run(ctx context.Context) {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		var over bool
+		select {
+		case <-ctx.Done():
+			over = true
+		case <-tick.C:
+		}
+		if err := a.Flush(context.WithoutCancel(ctx)); err != nil {
+			a.o.Log.WarnContext(ctx, "last uses are not written yet", "error", err)
+		}
+		if over {
+			return
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/rota-dev/rota"
+)
+
+// CacheLife is how long a replica goes on with what it knows of a key: a key
+// that was disabled on one replica works on the others for this long at most.
+// On the replica that disabled it, it stops at once.
+const CacheLife = 5 * time.Second
+
+// cachedLogins bounds the memory, some hundred bytes each.
+const cachedLogins = 10_000
+
+// Cache is a [Directory] that remembers logins for [CacheLife], so that a busy
+// caller costs no query. Keys that are not there are asked for each time.
+type Cache struct {
+	Directory
+	now        func() time.Time
+	logins     *lru.Cache[string, cached]
+	generation atomic.Int64 // of the principals: an answer from before a change is not kept
+}
+
+type cached struct {
+	login Login
+	until time.Time
+}
+
+// NewCache puts a cache before a directory. now defaults to time.Now.
+func NewCache(d Directory, now func() time.Time) (*Cache, error) {
+	logins, err := lru.New[string, cached](cachedLogins)
+	if err != nil {
+		return nil, fmt.Errorf("cache of keys: %w", err)
+	}
+	if now == nil {
+		now = time.Now
+	}
+	return &Cache{Directory: d, now: now, logins: logins}, nil
+}
+
+// Login gives a key from memory, or from the directory.
+func (c *Cache) Login(ctx context.Context, keyID string) (Login, error) {
+	generation := c.generation.Load()
+	asked := c.now()
+	if known, ok := c.logins.Get(keyID); ok && asked.Before(known.until) {
+		return known.login, nil
+	}
+	login, err := c.Directory.Login(ctx, keyID)
+	if errors.Is(err, rota.ErrNotFound) {
+		c.logins.Remove(keyID)
+	}
+	if err != nil {
+		return Login{}, err
+	}
+	c.logins.Add(keyID, cached{login: login, until: asked.Add(CacheLife)})
+	if c.generation.Load() != generation {
+		c.logins.Remove(keyID)
+	}
+	return login, nil
+}
+
+// Update changes the directory and forgets all logins.
+func (c *Cache) Update(ctx context.Context, change func(*Change) error, entries ...rota.Entry) error {
+	err := c.Directory.Update(ctx, change, entries...)
+	// Also after an error: it may have come after the commit.
+	c.generation.Add(1)
+	c.logins.Purge()
+	return err
+}

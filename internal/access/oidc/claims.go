@@ -1,0 +1,104 @@
+package oidc
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/rota-dev/rota/internal/access"
+)
+
+// claims are what a verified token says.
+type claims map[string]any
+
+// values are a claim's values as text: one, or each of a list; nil where there
+// is no such claim. "a/b" is claim b inside of claim a, unless there is a claim
+// of just that name.
+func (c claims) values(name string) []string {
+	value, ok := c[name]
+	if outer, inner, nested := strings.Cut(name, "/"); !ok && nested {
+		if object, isObject := c[outer].(map[string]any); isObject {
+			return claims(object).values(inner)
+		}
+	}
+	if list, isList := value.([]any); isList {
+		var all []string
+		for _, v := range list {
+			if s, isText := text(v); isText {
+				all = append(all, s)
+			}
+		}
+		return all
+	}
+	if s, isText := text(value); isText {
+		return []string{s}
+	}
+	return nil
+}
+
+func text(value any) (string, bool) {
+	switch v := value.(type) {
+	case string:
+		return v, true
+	case bool:
+		return strconv.FormatBool(v), true
+	case float64:
+		// Beyond 2^53 two numbers in the token can be one and the same here.
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return strconv.FormatFloat(v, 'f', -1, 64), true
+		}
+	}
+	return "", false
+}
+
+// single is a claim's value where it has just one: for templates.
+func (c claims) single(name string) (string, bool) {
+	if v := c.values(name); len(v) == 1 {
+		return v[0], true
+	}
+	return "", false
+}
+
+func (b Binding) matches(c claims) bool {
+	for name, pattern := range b.Claims {
+		found := false
+		for _, v := range c.values(name) {
+			found = found || access.Match(pattern, v)
+		}
+		if !found {
+			return false
+		}
+	}
+	return len(b.Claims) > 0
+}
+
+// bind gives the caller whom the bindings make of the claims.
+func (i Issuer) bind(c claims) (access.Caller, error) {
+	caller := access.Caller{Method: "oidc"}
+	for _, b := range i.Bindings {
+		if !b.matches(c) {
+			continue
+		}
+		if caller.Principal == "" {
+			name := b.Principal
+			if name == "" {
+				name = "{sub}"
+			}
+			filled, err := name.Fill(c.single)
+			if err != nil {
+				return access.Caller{}, err
+			}
+			caller.Principal = "oidc:" + i.Name + ":" + filled
+		}
+		rules, err := access.FillRules(b.Rules, c.single)
+		if err != nil {
+			return access.Caller{}, err
+		}
+		caller.Rules = append(caller.Rules, rules...)
+	}
+	if caller.Principal == "" {
+		return access.Caller{}, errors.New("no binding matches the claims of the token of issuer " + i.Name)
+	}
+	return caller, nil
+}

@@ -1,0 +1,109 @@
+package oidc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/rota-dev/rota/internal/access"
+)
+
+const (
+	// refreshAfter is how old keys are fetched anew, beside the requests: a key
+	// that the provider took back is refused after that.
+	refreshAfter = 10 * time.Minute
+	// keepFor is how long known keys go on working while the provider is down.
+	keepFor = 24 * time.Hour
+	// betweenFetches is the least time from one fetch to the next, so that made
+	// up tokens can't have the provider asked without end.
+	betweenFetches = 10 * time.Second
+)
+
+// keySet remembers a provider's keys.
+type keySet struct {
+	issuer string
+	fetch  func(context.Context) ([]jose.JSONWebKey, error)
+	now    func() time.Time
+	log    *slog.Logger
+
+	mu        sync.Mutex
+	keys      []jose.JSONWebKey
+	fetchedAt time.Time
+	triedAt   time.Time
+	running   chan struct{} // closed when the fetch under way ends; nil while there is none
+}
+
+// find gives the keys that a token may be signed with: those of that id, or
+// all where the token names none. None is no error: the provider has no such
+// key. [access.ErrUnavailable] where the provider's keys can't be had.
+func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
+	keys, age := s.look(id)
+	if len(keys) > 0 && age < keepFor {
+		if age >= refreshAfter {
+			s.refresh(ctx)
+		}
+		return keys, nil
+	}
+	if running := s.refresh(ctx); running != nil {
+		select {
+		case <-running:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	keys, age = s.look(id)
+	if age >= keepFor {
+		return nil, fmt.Errorf("the keys of issuer %q can't be had: %w", s.issuer, access.ErrUnavailable)
+	}
+	return keys, nil
+}
+
+func (s *keySet) look(id string) (found []jose.JSONWebKey, age time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.keys {
+		if id == "" || k.KeyID == id {
+			found = append(found, k)
+		}
+	}
+	if s.fetchedAt.IsZero() {
+		return nil, keepFor
+	}
+	return found, s.now().Sub(s.fetchedAt)
+}
+
+// refresh starts a fetch, or joins the one under way; nil where the last one
+// was too short ago. The fetch has its own deadline and outlives the request:
+// others wait for it too.
+func (s *keySet) refresh(ctx context.Context) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running != nil {
+		return s.running
+	}
+	if now := s.now(); !s.triedAt.IsZero() && now.Sub(s.triedAt) < betweenFetches {
+		return nil
+	}
+	s.triedAt = s.now()
+	done := make(chan struct{})
+	s.running = done
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		defer close(done)
+		keys, err := s.fetch(ctx)
+		if err != nil {
+			s.log.WarnContext(ctx, "the keys of an identity provider can't be fetched", "issuer", s.issuer, "error", err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.running = nil
+		if err == nil {
+			s.keys, s.fetchedAt = keys, s.now()
+		}
+	}()
+	return done
+}

@@ -1,0 +1,130 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/rota-dev/rota/internal/access"
+)
+
+const (
+	// skew is how far the provider's clock and Rota's may be apart.
+	skew = 30 * time.Second
+	// maxToken bounds a token, in bytes.
+	maxToken = 16 << 10
+)
+
+// algorithms are those of public keys. "none" and the symmetric ones, whose
+// verifying key signs as well, are not among them.
+var algorithms = []jose.SignatureAlgorithm{
+	jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.EdDSA,
+}
+
+// Verifier takes id tokens for callers. Its methods may be called at the same
+// time.
+type Verifier struct {
+	issuers map[string]*trusted // by URL
+	now     func() time.Time
+}
+
+type trusted struct {
+	Issuer
+	keys *keySet
+}
+
+// Options are a verifier's.
+type Options struct {
+	Now func() time.Time // defaults to time.Now
+	Log *slog.Logger     // defaults to slog.Default
+}
+
+// NewVerifier makes a verifier of these issuers' tokens. It asks nobody yet:
+// a provider that is down at the start is asked again with the first token.
+func NewVerifier(issuers []Issuer, o Options) (*Verifier, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	v := &Verifier{issuers: map[string]*trusted{}, now: o.Now}
+	var names []string
+	for _, i := range issuers {
+		if err := i.Validate(); err != nil {
+			return nil, err
+		}
+		if v.issuers[i.URL] != nil || slices.Contains(names, i.Name) {
+			return nil, fmt.Errorf("issuer %q: its name or url is another's already (try: one issuer with all the bindings)", i.Name)
+		}
+		f, err := newFetcher(i)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, i.Name)
+		v.issuers[i.URL] = &trusted{Issuer: i, keys: &keySet{issuer: i.Name, fetch: f.keys, now: o.Now, log: o.Log}}
+	}
+	return v, nil
+}
+
+// Verify gives the caller that a token proves, without the address. An error
+// is [access.ErrUnavailable] where the provider's keys can't be had; all others
+// mean that the token proves nobody. Its text is for Rota's own log.
+func (v *Verifier) Verify(ctx context.Context, token string) (access.Caller, error) {
+	if len(token) > maxToken {
+		return access.Caller{}, errors.New("the token is too long")
+	}
+	parsed, err := jwt.ParseSigned(token, algorithms)
+	if err != nil || len(parsed.Headers) != 1 {
+		return access.Caller{}, errors.New("the token is no JWT with an algorithm that is let in")
+	}
+	var unproven struct {
+		Issuer string `json:"iss"`
+	}
+	if err := parsed.UnsafeClaimsWithoutVerification(&unproven); err != nil {
+		return access.Caller{}, errors.New("the token's claims are not readable")
+	}
+	i := v.issuers[unproven.Issuer]
+	if i == nil {
+		return access.Caller{}, fmt.Errorf("no issuer with url %.200q is configured", unproven.Issuer)
+	}
+	c, err := i.verify(ctx, parsed, v.now())
+	if err != nil {
+		return access.Caller{}, fmt.Errorf("token of issuer %q: %w", i.Name, err)
+	}
+	return i.bind(c)
+}
+
+// verify checks the signature first, then what the token says.
+func (t *trusted) verify(ctx context.Context, token *jwt.JSONWebToken, now time.Time) (claims, error) {
+	header := token.Headers[0]
+	keys, err := t.keys.find(ctx, header.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		if k.Algorithm != "" && k.Algorithm != header.Algorithm {
+			continue
+		}
+		var standard jwt.Claims
+		var all claims
+		if err := token.Claims(k.Key, &standard, &all); err != nil {
+			continue
+		}
+		if standard.Expiry == nil {
+			return nil, errors.New("it has no time at which it expires")
+		}
+		expected := jwt.Expected{Issuer: t.URL, AnyAudience: jwt.Audience{t.Audience}, Time: now}
+		if err := standard.ValidateWithLeeway(expected, skew); err != nil {
+			return nil, err
+		}
+		return all, nil
+	}
+	return nil, errors.New("no key of the issuer's verifies its signature")
+}

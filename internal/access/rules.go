@@ -1,0 +1,138 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/rota-dev/rota"
+)
+
+// actions are those that a rule may have.
+var actions = []string{
+	string(List), string(Read), string(Write), string(Rotate),
+	string(Retire), string(Remove), string(Audit), string(Admin),
+}
+
+// otherWords are what the actions are called elsewhere.
+var otherWords = map[string]Action{
+	"get": Read, "view": Read, "see": List, "describe": List,
+	"put": Write, "create": Write, "update": Write, "set": Write,
+	"delete": Remove, "restore": Remove, "destroy": Remove,
+	"rollback": Rotate, "adopt": Rotate, "deactivate": Retire, "revoke": Retire,
+	"all": Admin, "*": Admin, "sudo": Admin, "root": Admin, "owner": Admin, "log": Audit, "logs": Audit,
+}
+
+// Validate refuses a rule that can't be meant so.
+func (r Rule) Validate() error {
+	if !slices.Contains(actions, string(r.Action)) {
+		return fmt.Errorf("%q is no action (%s)", r.Action, suggestAction(string(r.Action)))
+	}
+	if err := checkPattern(r.Pattern); err != nil {
+		return fmt.Errorf("rule %s: %w", r, err)
+	}
+	return nil
+}
+
+// String is the rule as [ParseRule] reads it.
+func (r Rule) String() string { return string(r.Action) + ":" + r.Pattern }
+
+// ParseRule reads a rule as people write it: the action, ":" and the pattern,
+// such as "read:shop/*". Whoever takes the rule validates it: the pattern of a
+// binding is a [Template], that of others is not.
+func ParseRule(s string) (Rule, error) {
+	action, pattern, found := strings.Cut(s, ":")
+	if !found {
+		return Rule{}, fmt.Errorf("%q is no rule (try: an action, a colon and a pattern of names, such as read:shop/*)", s)
+	}
+	return Rule{Action: Action(action), Pattern: pattern}, nil
+}
+
+// ValidateRules refuses the first rule that is wrong, or none at all.
+func ValidateRules(rules []Rule) error {
+	if len(rules) == 0 {
+		return errors.New("no rule is given, and nothing is allowed without one (try: read:shop/*)")
+	}
+	for _, r := range rules {
+		if err := r.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkPattern(pattern string) error {
+	switch {
+	case pattern == "":
+		return errors.New("its pattern of names is empty (try: * for all)")
+	case len(pattern) > 512:
+		return errors.New("its pattern is longer than 512 characters")
+	case strings.ContainsFunc(pattern, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
+		return errors.New("its pattern holds a blank or a character that can't be seen (try: leave it out)")
+	case strings.Contains(pattern, "**"):
+		return fmt.Errorf("one * stands for any characters, / included (did you mean %q?)", strings.ReplaceAll(pattern, "**", "*"))
+	case strings.HasPrefix(pattern, "/"):
+		return fmt.Errorf("names do not begin with / (did you mean %q?)", strings.TrimLeft(pattern, "/"))
+	case strings.ContainsAny(pattern, "?[]^$|(),;"):
+		return errors.New("only * is special in a pattern, and names have none of ? [ ] { } ^ $ | ( ) , ; (try: one rule for each pattern)")
+	}
+	return nil
+}
+
+func suggestAction(word string) string {
+	word = strings.ToLower(strings.TrimSpace(word))
+	if a, ok := otherWords[word]; ok {
+		return fmt.Sprintf("did you mean %q?", a)
+	}
+	if near := Nearest(word, actions); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "try: " + strings.Join(actions, ", ")
+}
+
+// notFound is [rota.ErrNotFound] with the nearest of the known names.
+func notFound(what, name string, known []string) error {
+	if near := Nearest(name, known); near != "" {
+		return fmt.Errorf("%s %q: %w (did you mean %q?)", what, name, rota.ErrNotFound, near)
+	}
+	return fmt.Errorf("%s %q: %w (try: rota access list)", what, name, rota.ErrNotFound)
+}
+
+// Nearest is the known word that a mistyped one was likely meant to be, ""
+// where none is near.
+func Nearest(word string, known []string) string {
+	best, nearest := len(word)/3+2, ""
+	for _, k := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < best {
+			best, nearest = d, k
+		}
+	}
+	return nearest
+}
+
+// distance is how many letters must be put in, left out or changed to make b
+// of a (Levenshtein's). Long words are not compared.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return max(len(a), len(b))
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

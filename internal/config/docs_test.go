@@ -1,0 +1,91 @@
+package config
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// Every key of rota.yaml stands as code in docs/configuration.md, in a section
+// that is named after it or after a key that it lies in.
+func TestEveryKeyIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, word := regexp.MustCompile("`[^`]+`"), regexp.MustCompile(`\w+`)
+	sections := map[string][]string{} // the words of their code, by heading
+	heading := ""
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(line, "## "); ok {
+			heading = strings.TrimSpace(name)
+		}
+		for _, c := range code.FindAllString(line, -1) {
+			sections[heading] = append(sections[heading], word.FindAllString(c, -1)...)
+		}
+	}
+	var visit func(path []string, s *jsonschema.Schema)
+	visit = func(path []string, s *jsonschema.Schema) {
+		if s == nil {
+			return
+		}
+		visit(path, s.Items)
+		visit(path, s.AdditionalProperties)
+		for _, one := range s.OneOf {
+			visit(path, one)
+		}
+		for key, property := range s.Properties {
+			path := append(slices.Clone(path), key)
+			_, own := sections[key]
+			if !own && !slices.ContainsFunc(path, func(p string) bool { return slices.Contains(sections[p], key) }) {
+				t.Errorf("docs/configuration.md: %s is not there", strings.Join(path, "."))
+			}
+			visit(path, property)
+		}
+	}
+	schema, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(schema, &s); err != nil {
+		t.Fatal(err)
+	}
+	visit(nil, &s)
+}
+
+// Every example of a rota.yaml in the documents is a good one. Pieces that
+// begin within a section, such as a policy, stand in no file by themselves.
+func TestExamplesInTheDocumentsAreGood(t *testing.T) {
+	documents, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile("(?ms)^```yaml\n((?:connections|defaults|server|access|secrets):\n.*?)^```")
+	found := 0
+	for _, path := range append(documents, "../../README.md") {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range example.FindAllStringSubmatch(string(text), -1) {
+			found++
+			content := e[1]
+			if !regexp.MustCompile(`(?m)^secrets:`).MatchString(content) {
+				content += "secrets: []\n"
+			}
+			if _, err := Parse(path, []byte(content)); err != nil {
+				t.Errorf("%v\n%s", err, content)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("the documents have no example")
+	}
+}

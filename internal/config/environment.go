@@ -1,0 +1,64 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/rota-dev/rota"
+)
+
+// maxValue bounds what a reference may stand for.
+const maxValue = 64 << 10
+
+// Environment is what wiring needs of the world.
+type Environment struct {
+	// OwnStore gives Rota's own store of a secret. It must be set where a
+	// secret of the file has no store.
+	OwnStore func(name string) rota.Store
+	// LookupEnv looks ${env:…} up. Defaults to [os.LookupEnv].
+	LookupEnv func(name string) (string, bool)
+	// ReadFile reads ${file:…}, and says what permissions the file has.
+	// Defaults to the files of this machine.
+	ReadFile func(path string) ([]byte, fs.FileMode, error)
+	// Outbox keeps events for digests. Without it a digest takes none.
+	Outbox rota.Outbox
+	// Budget holds the calls that accounts allow. Defaults to one for each
+	// connection.
+	Budget rota.Budget
+}
+
+func (e Environment) withDefaults() Environment {
+	if e.OwnStore == nil {
+		e.OwnStore = func(string) rota.Store { return nil }
+	}
+	if e.LookupEnv == nil {
+		e.LookupEnv = os.LookupEnv
+	}
+	if e.ReadFile == nil {
+		e.ReadFile = readFile
+	}
+	return e
+}
+
+func readFile(path string) ([]byte, fs.FileMode, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	if info.IsDir() {
+		return nil, 0, errors.New("is a folder")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxValue+1))
+	if err == nil && len(data) > maxValue {
+		err = fmt.Errorf("is larger than %d KiB", maxValue>>10)
+	}
+	return data, info.Mode().Perm(), err
+}

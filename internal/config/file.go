@@ -1,0 +1,159 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rota-dev/rota"
+)
+
+// maxSize bounds a file: some hundred thousand secrets. More is taken for a
+// mistake, or for an attack on the parser.
+const maxSize = 16 << 20
+
+// File is a rota.yaml that was read and found good.
+type File struct {
+	Path     string
+	Document Document
+
+	data       []byte
+	warnings   []Problem
+	policies   map[string]rota.Policy // by secret's name, merged with the defaults
+	references []reference            // of all texts, each once
+}
+
+// Load reads a file and checks it alone: nothing outside it is looked at.
+// What is wrong with it comes as [Errors], all at once.
+func Load(path string) (*File, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("config %s: %w (try: rota init)", path, os.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// Parse is Load for a file's content. The path stands in the errors, and
+// relative paths in ${file:…} start from its folder.
+func Parse(path string, data []byte) (*File, error) {
+	d := &decoder{problems: problems{file: path}, warnings: problems{file: path}}
+	f := &File{Path: path, data: data}
+	if n := d.document(data); n != nil {
+		d.value(n, reflect.ValueOf(&f.Document).Elem(), "", "")
+		v := &validator{decoder: d, doc: &f.Document, bad: badPaths(d.list), policies: map[string]rota.Policy{}}
+		v.document()
+		keepApart(v.policies)
+		f.policies, f.references = v.policies, distinct(d.texts)
+	}
+	if len(d.list) > 0 {
+		return nil, Errors(d.sorted())
+	}
+	f.warnings = d.warnings.sorted()
+	return f, nil
+}
+
+// document gives the one document's node.
+func (d *decoder) document(data []byte) *yaml.Node {
+	top := Pos{Line: 1, Column: 1}
+	if len(data) > maxSize {
+		d.add(top, "try: several files, each with a data folder of its own", "the file is larger than %d MiB", maxSize>>20)
+		return nil
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var n, more yaml.Node
+	switch err := decoder.Decode(&n); {
+	case errors.Is(err, io.EOF):
+		d.add(top, "try: rota init", "the file is empty")
+		return nil
+	case err != nil:
+		d.syntax(err, data)
+		return nil
+	}
+	switch err := decoder.Decode(&more); {
+	case err == nil:
+		d.problem(&more, "try: one file a document", "a second document begins here")
+		return nil
+	case !errors.Is(err, io.EOF):
+		d.syntax(err, data)
+		return nil
+	}
+	if n.Kind != yaml.DocumentNode || len(n.Content) != 1 || n.Content[0].ShortTag() == "!!null" {
+		d.add(top, "try: rota init", "the file is empty")
+		return nil
+	}
+	return n.Content[0]
+}
+
+var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+
+// syntax turns the parser's error into a problem with a position. The names of
+// anchors are left out: they may be passwords that begin with a star.
+func (d *decoder) syntax(err error, data []byte) {
+	place, message, hint := Pos{Line: 1, Column: 1}, err.Error(), ""
+	if m := syntaxError.FindStringSubmatch(message); m != nil {
+		message = m[2]
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			place.Line = max(n, 1)
+		}
+	}
+	if m := unknownAnchor.FindStringSubmatch(message); m != nil {
+		message, hint = "an alias of nothing", "try: quote a text that begins with *"
+		before, _, _ := bytes.Cut(data, []byte("*"+m[1]))
+		place.Line = 1 + bytes.Count(before, []byte("\n"))
+		place.Column = len(before) - bytes.LastIndexByte(before, '\n')
+	}
+	if strings.Contains(message, "cannot start any token") {
+		hint = "try: blanks in place of tabs; quotes around a text that begins with @, % or a backtick"
+	}
+	d.add(place, hint, "not YAML: %s", message)
+}
+
+// Warnings are what may be a mistake or a risk, but is no error.
+func (f *File) Warnings() []Problem { return f.warnings }
+
+// Names are the secrets' names, in the file's order.
+func (f *File) Names() []string {
+	names := make([]string, len(f.Document.Secrets))
+	for i, s := range f.Document.Secrets {
+		names[i] = s.Name.Text
+	}
+	return names
+}
+
+// Policy is a secret's policy, merged over the defaults; the zero Policy for a
+// secret that the file does not have.
+func (f *File) Policy(name string) rota.Policy { return f.policies[name] }
+
+// IAMUser is the IAM user whose access key a secret holds; "" where the file
+// gives it by a reference, and false where it holds none.
+func (f *File) IAMUser(name string) (user string, ok bool) {
+	for _, s := range f.Document.Secrets {
+		if s.Name.Text == name && s.Issuer.IAMAccessKey != nil {
+			user, _ = s.Issuer.IAMAccessKey.User.literal()
+			return user, true
+		}
+	}
+	return "", false
+}
+
+// folder is where relative paths start.
+func (f *File) folder() string { return filepath.Dir(f.Path) }

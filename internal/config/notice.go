@@ -1,0 +1,89 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+)
+
+// Bool is yes or no.
+type Bool struct {
+	At  Pos
+	Yes bool
+}
+
+func (b *Bool) read(d *decoder, n *yaml.Node, path string, _ reflect.StructTag) {
+	if !d.scalar(n, path, "true or false") {
+		return
+	}
+	b.At = at(n)
+	if n.ShortTag() != "!!bool" {
+		d.problem(n, "try: true, false", "%s: expected true or false, found %s", path, describe(n))
+		return
+	}
+	b.Yes = strings.EqualFold(n.Value, "true")
+}
+
+// Notice is a connection that hears what happened: its name, or what of it.
+type Notice struct {
+	At    Pos
+	Parts NoticeParts
+}
+
+// NoticeParts say who hears of what.
+type NoticeParts struct {
+	At         Pos      `json:"-"`
+	Connection Plain    `json:"connection" jsonschema:"The connection that hears of it."`
+	Events     []Plain  `json:"events,omitzero" enum:"rotated,adopted,deactivated,deleted,discarded,held,failed,quarantined,recovered,rolled back,late,expiring soon,reminder" jsonschema:"Only these events. Defaults to all."`
+	Secrets    []Plain  `json:"secrets,omitzero" jsonschema:"Only secrets whose names match one of these patterns; * stands for any characters. Defaults to all."`
+	Digest     Duration `json:"digest,omitzero" jsonschema:"Gathers events for so long and sends them in one message, such as 24h."`
+}
+
+func (x *Notice) read(d *decoder, n *yaml.Node, path string, tag reflect.StructTag) {
+	x.At = at(n)
+	if n.Kind != yaml.ScalarNode {
+		d.value(n, reflect.ValueOf(&x.Parts).Elem(), path, "")
+		return
+	}
+	x.Parts.Connection.read(d, n, path, tag)
+}
+
+// concerns tells whether a secret's events are for it.
+func (x *Notice) concerns(secret string) bool {
+	if len(x.Parts.Secrets) == 0 {
+		return true
+	}
+	for _, p := range x.Parts.Secrets {
+		if access.Match(p.Text, secret) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *Notice) kinds() []rota.EventKind {
+	var kinds []rota.EventKind
+	for _, e := range x.Parts.Events {
+		kinds = append(kinds, rota.EventKind(e.Text))
+	}
+	return kinds
+}
+
+// notices are those that concern a secret.
+func (d *Document) notices(s *Secret) []Notice {
+	all := d.Defaults.Notify
+	if s.Notify != nil {
+		all = s.Notify
+	}
+	var out []Notice
+	for _, x := range all {
+		if x.concerns(s.Name.Text) {
+			out = append(out, x)
+		}
+	}
+	return out
+}

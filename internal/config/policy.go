@@ -1,0 +1,171 @@
+package config
+
+import (
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// merge puts a policy over the defaults, key by key.
+func (p Policy) merge(over *Policy) Policy {
+	if over == nil {
+		return p
+	}
+	for _, pair := range []struct{ to, from *Duration }{
+		{&p.RotateEvery, &over.RotateEvery},
+		{&p.DeactivatePreviousAfter, &over.DeactivatePreviousAfter},
+		{&p.DeletePreviousAfter, &over.DeletePreviousAfter},
+		{&p.UnusedFor, &over.UnusedFor},
+		{&p.LateAfter, &over.LateAfter},
+		{&p.Jitter, &over.Jitter},
+		{&p.WarnBefore, &over.WarnBefore},
+	} {
+		if pair.from.IsSet() {
+			*pair.to = *pair.from
+		}
+	}
+	if over.RetirePrevious.IsSet() {
+		p.RetirePrevious = over.RetirePrevious
+	}
+	if over.MaxAttempts.IsSet() {
+		p.MaxAttempts = over.MaxAttempts
+	}
+	if over.Window != nil {
+		p.Window = over.Window
+	}
+	if over.Blackouts != nil {
+		p.Blackouts = over.Blackouts
+	}
+	if over.ApartFrom != nil {
+		p.ApartFrom = over.ApartFrom
+	}
+	// The two say the same: the secret's own word counts.
+	switch {
+	case over.RotateAt != nil && !over.RotateEvery.IsSet():
+		p.RotateAt, p.RotateEvery = over.RotateAt, Duration{}
+	case over.RotateAt != nil:
+		p.RotateAt = over.RotateAt
+	case over.RotateEvery.IsSet():
+		p.RotateAt = nil
+	}
+	return p
+}
+
+// policy merges, checks and keeps the policy of a secret.
+func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
+	if v.bad["defaults.policy"] || v.bad[path] {
+		return
+	}
+	merged := v.doc.Defaults.Policy.forTraits(traits).merge(s.Policy)
+	p := rota.Policy{
+		RotateEvery: merged.RotateEvery.Length,
+		Retire:      rota.RetireStyle(merged.RetirePrevious.Text),
+		UnusedFor:   merged.UnusedFor.Length,
+		MaxAttempts: merged.MaxAttempts.Number,
+		LateAfter:   merged.LateAfter.Length,
+		Jitter:      merged.jitter(),
+		WarnBefore:  merged.WarnBefore.Length,
+	}
+	if !v.schedules(s, merged, &p) {
+		return
+	}
+	if traits.Lifetime == 0 {
+		p.DeactivatePreviousAfter, p.DeletePreviousAfter = merged.graces()
+	} else {
+		p.DeactivatePreviousAfter, p.DeletePreviousAfter = merged.DeactivatePreviousAfter.Length, merged.DeletePreviousAfter.Length
+	}
+	for _, err := range unjoin(p.Validate(traits)) {
+		v.add(merged.position(err, s), "", "%s: %v", path, err)
+	}
+	if traits.Lifetime > 0 {
+		p = p.ForLifetime(traits.Lifetime)
+		if !merged.Jitter.IsSet() {
+			p.Jitter = p.RotateEvery / 12
+		}
+	}
+	if every := p.RotateEvery; s.Store != nil && every > 0 && every < leastInSecretsManager {
+		at := merged.RotateEvery.At
+		if !at.IsSet() {
+			at = s.Store.At
+		}
+		v.add(at, "try: a longer duration or rotate_every, or no store, for Rota's own",
+			"%s: a new one every %s is more than Secrets Manager takes: it keeps each version for a day, and about 100", path, rota.FormatDuration(every))
+	}
+	v.policies[s.Name.Text] = p
+}
+
+// leastInSecretsManager is how often AWS lets a secret's value change for long.
+const leastInSecretsManager = 15 * time.Minute
+
+// forTraits leaves out of the defaults what they say of credentials that live
+// for months, where the issuer's end by themselves within hours.
+func (p Policy) forTraits(t rota.Traits) Policy {
+	if t.Lifetime == 0 {
+		return p
+	}
+	return Policy{At: p.At, MaxAttempts: p.MaxAttempts}
+}
+
+// graces are those of the file. Where it gives none, a ninth of rotate_every to
+// the deactivation, ten days at most, and as long again to the deletion: 90,
+// 100 and 110 days. A rotation can be undone as long as they last, so that none
+// is no good default.
+func (p Policy) graces() (deactivate, remove time.Duration) {
+	deactivate, remove = p.DeactivatePreviousAfter.Length, p.DeletePreviousAfter.Length
+	switch off, gone := p.DeactivatePreviousAfter.IsSet(), p.DeletePreviousAfter.IsSet(); {
+	case off && !gone:
+		remove = 2 * deactivate
+	case gone && !off:
+		deactivate = remove / 2
+	case !off && !gone:
+		deactivate = 10 * rota.Day
+		if every := p.RotateEvery.Length; every > 0 {
+			deactivate = min(deactivate, every/9)
+		}
+		remove = 2 * deactivate
+	}
+	return deactivate, remove
+}
+
+// position is that of the key that an error begins with, or else of the
+// secret's policy, or of its name.
+func (p Policy) position(err error, s *Secret) Pos {
+	key, _, _ := strings.Cut(err.Error(), " ")
+	places := map[string]Pos{
+		"rotate_every":              p.RotateEvery.At,
+		"retire_previous":           p.RetirePrevious.At,
+		"deactivate_previous_after": p.DeactivatePreviousAfter.At,
+		"delete_previous_after":     p.DeletePreviousAfter.At,
+		"unused_for":                p.UnusedFor.At,
+		"late_after":                p.LateAfter.At,
+		"jitter":                    p.Jitter.At,
+		"warn_before":               p.WarnBefore.At,
+	}
+	if p.Window != nil {
+		places["window"] = p.Window.At
+	}
+	if p.RotateAt != nil {
+		places["rotate_at"] = p.RotateAt.At
+	}
+	switch {
+	case places[key].IsSet():
+		return places[key]
+	case p.Window != nil && strings.HasPrefix(err.Error(), "a window"):
+		return p.Window.At
+	case s.Policy != nil:
+		return s.Policy.At
+	}
+	return s.Name.At
+}
+
+// unjoin gives the single errors of [errors.Join].
+func unjoin(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// jitter is the file's, or a ninetieth of rotate_every, one day at most: so
+// that a fleet with one policy is not rotated in one moment.
+func (p Policy) jitter() time.Duration {
+	if p.Jitter.IsSet() {
+		return p.Jitter.Length
+	}
+	return min(p.RotateEvery.Length/90, rota.Day)
+}
+
+// schedules reads what says when, and tells what is wrong with it where it
+// stands.
+func (v *validator) schedules(s *Secret, merged Policy, p *rota.Policy) bool {
+	good := true
+	where := func(own bool) string {
+		if own {
+			return fmt.Sprintf("secrets[%s].policy", s.Name.Text)
+		}
+		return "defaults.policy"
+	}
+	own := s.Policy
+	if own == nil {
+		own = &Policy{}
+	}
+	if w := merged.Window; w != nil {
+		var err error
+		if p.Window, err = rota.ParseWindow(w.Cron.Text, w.For.Length, w.Timezone.Text); err != nil {
+			v.add(place(err, w.At, w.Cron.At, w.Timezone.At, w.For.At), "", "%s.window: %v", where(own.Window == w), err)
+			good = false
+		}
+	}
+	if c := merged.RotateAt; c != nil {
+		var err error
+		if p.RotateAt, err = rota.ParseCron(c.Cron.Text, c.Timezone.Text); err != nil {
+			v.add(place(err, c.At, c.Cron.At, c.Timezone.At, c.At), "", "%s.rotate_at: %v", where(own.RotateAt == c), err)
+			good = false
+		}
+	}
+	for _, b := range merged.Blackouts {
+		if b == nil {
+			continue
+		}
+		blackout, at, err := b.span()
+		if err != nil {
+			v.add(at, "", "%s.blackouts: %v", where(own.Blackouts != nil), err)
+			good = false
+		}
+		p.Blackouts = append(p.Blackouts, blackout)
+	}
+	for _, a := range merged.ApartFrom {
+		if a == nil || a.Secret.Text == "" {
+			continue
+		}
+		path := where(own.ApartFrom != nil) + ".apart_from"
+		if names := v.names(); !contains(names, a.Secret.Text) {
+			v.add(a.Secret.At, suggest(a.Secret.Text, names), "%s: no secret %q", path, a.Secret.Text)
+			good = false
+		} else if a.Secret.Text == s.Name.Text && own.ApartFrom != nil {
+			v.add(a.Secret.At, "try: another secret", "%s: a secret can't be kept apart from itself", path)
+			good = false
+		}
+		if a.Secret.Text != s.Name.Text { // the defaults name all of a group
+			p.ApartFrom = append(p.ApartFrom, rota.Apart{Secret: a.Secret.Text, By: a.By.Length})
+		}
+	}
+	return good
+}
+
+// keepApart has both of a pair keep away from each other where one of them names
+// the other.
+func keepApart(policies map[string]rota.Policy) {
+	for _, name := range slices.Sorted(maps.Keys(policies)) {
+		for _, a := range policies[name].ApartFrom {
+			other, ok := policies[a.Secret]
+			if !ok || slices.ContainsFunc(other.ApartFrom, func(back rota.Apart) bool { return back.Secret == name }) {
+				continue
+			}
+			other.ApartFrom = append(slices.Clone(other.ApartFrom), rota.Apart{Secret: name, By: a.By})
+			policies[a.Secret] = other
+		}
+	}
+}
+
+func (v *validator) names() []string {
+	var names []string
+	for _, s := range v.doc.Secrets {
+		names = append(names, s.Name.Text)
+	}
+	return names
+}
+
+// place is where the part stands that an error begins with.
+func place(err error, whole, cron, zone, length Pos) Pos {
+	switch text := err.Error(); {
+	case strings.HasPrefix(text, "time zone"):
+		return zone
+	case strings.HasPrefix(text, "cron"):
+		return cron
+	case strings.HasPrefix(text, "window"):
+		return length
+	}
+	return whole
+}
+
+// span reads a blackout, or says where it is wrong.
+func (b *Blackout) span() (rota.Blackout, Pos, error) {
+	zone, err := time.LoadLocation(b.Timezone.Text)
+	if err != nil || b.Timezone.Text == "Local" {
+		return rota.Blackout{}, b.Timezone.At, fmt.Errorf("time zone %q: not known (try: Europe/Berlin, UTC)", b.Timezone.Text)
+	}
+	from, _, err := moment(b.From.Text, zone)
+	if err != nil {
+		return rota.Blackout{}, b.From.At, err
+	}
+	until, day, err := moment(b.Until.Text, zone)
+	if err != nil {
+		return rota.Blackout{}, b.Until.At, err
+	}
+	if day {
+		until = until.AddDate(0, 0, 1) // the whole of the last day
+	}
+	if !until.After(from) {
+		return rota.Blackout{}, b.Until.At, fmt.Errorf("until %s is not after from %s", b.Until.Text, b.From.Text)
+	}
+	return rota.Blackout{From: from.UTC(), Until: until.UTC(), Why: b.Why.Text}, Pos{}, nil
+}
+
+// moment reads a day, or a moment of one.
+func moment(text string, zone *time.Location) (at time.Time, day bool, err error) {
+	if at, err = time.ParseInLocation(time.DateOnly, text, zone); err == nil {
+		return at, true, nil
+	}
+	if at, err = time.ParseInLocation("2006-01-02T15:04", text, zone); err == nil {
+		return at, false, nil
+	}
+	return time.Time{}, false, fmt.Errorf("%q is neither a day nor a moment (try: 2026-12-20, 2026-12-20T18:00)", text)
+}

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/jsonschema-go/jsonschema"
+	"go.yaml.in/yaml/v3"
+)
+
+const schemaFile = "../../docs/rota.schema.json"
+
+//go:generate go test -trimpath -run TestTheSchemaFileIsUpToDate -update .
+
+func TestTheSchemaFileIsUpToDate(t *testing.T) {
+	want, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(schemaFile, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s is old (try: go generate ./config):\n%s", schemaFile, diff)
+	}
+}
+
+func resolved(t testing.TB) *jsonschema.Resolved {
+	t.Helper()
+	text, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// instance is a YAML text as the schema sees it.
+func instance(t testing.TB, data []byte) any {
+	t.Helper()
+	var v any
+	if err := yaml.Unmarshal(data, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestGoodFilesAreTakenByTheDecoderAndTheSchema(t *testing.T) {
+	everything, err := os.ReadFile("testdata/good/everything.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := os.ReadFile("testdata/base.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := resolved(t)
+	for name, data := range map[string]string{"starter": Starter(), "everything": string(everything), "base": string(base), "no secrets yet": "secrets: []\n"} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse("rota.yaml", []byte(data)); err != nil {
+				t.Errorf("decoder: %v", err)
+			}
+			if err := schema.Validate(instance(t, []byte(data))); err != nil {
+				t.Errorf("schema: %v", err)
+			}
+		})
+	}
+}
+
+func TestTheSchemaRefusesWhatIsWrongInShape(t *testing.T) {
+	schema := resolved(t)
+	for name, data := range map[string]string{
+		"an unknown key":               "secrets: []\ncolour: red\n",
+		"a number for a text":          "connections: {a: {aws: {region: 1}}}\nsecrets: []\n",
+		"no secrets":                   "connections: {}\n",
+		"a connection without a kind":  "connections: {a: {}}\nsecrets: []\n",
+		"a connection with two kinds":  "connections: {a: {aws: {}, command: {run: [x]}}}\nsecrets: []\n",
+		"an unknown format":            "secrets: [{name: a, issuer: {connection: c, iam_access_key: {user: u}}, targets: [{name: t, file: {path: /p, format: yaml}}]}]\n",
+		"a bad duration":               "defaults: {policy: {rotate_every: often}}\nsecrets: []\n",
+		"three roles":                  "secrets: [{name: a, issuer: {connection: c, alternating: {roles: [a, b, c]}}}]\n",
+		"a check of two kinds":         "secrets: [{name: a, issuer: {connection: c, iam_access_key: {user: u}}, test: {s3_bucket: b, query: q}}]\n",
+		"nothing where a list belongs": "secrets:\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if schema.Validate(instance(t, []byte(data))) == nil {
+				t.Error("taken")
+			}
+		})
+	}
+}
+
+// Every object of the schema is offered to the decoder, each with all its keys
+// and with one key too many: the decoder must know the former and only them.
+func TestDecoderAndSchemaKnowTheSameKeys(t *testing.T) {
+	text, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	keys := 0
+	var walk func(s *jsonschema.Schema, wrap func(string) string)
+	walk = func(s *jsonschema.Schema, wrap func(string) string) {
+		switch {
+		case s.Items != nil:
+			walk(s.Items, func(inner string) string { return wrap("[" + inner + "]") })
+		case len(s.OneOf) > 0 && s.Properties == nil:
+			for _, one := range s.OneOf {
+				walk(one, wrap)
+			}
+		case s.Properties != nil:
+			names := slices.Sorted(maps.Keys(s.Properties))
+			all := "{zzz: 1, " + strings.Join(names, ": 1, ") + ": 1}"
+			_, err := Parse("f", []byte(wrap(all)))
+			if err == nil {
+				t.Fatalf("%s: taken", wrap(all))
+			}
+			if got := strings.Count(err.Error(), "unknown key"); got != 1 || !strings.Contains(err.Error(), `unknown key "zzz"`) {
+				t.Errorf("%s: want only zzz to be unknown:\n%v", wrap(all), err)
+			}
+			if s.Properties != nil && (s.AdditionalProperties == nil || s.AdditionalProperties.Not == nil) {
+				t.Errorf("%s: the schema takes additional keys", wrap(all))
+			}
+			for _, name := range names {
+				keys++
+				if s.Properties[name].Description == "" && name != "zzz" {
+					t.Errorf("%s: no description of %s", wrap(all), name)
+				}
+				walk(s.Properties[name], func(inner string) string { return wrap(fmt.Sprintf("{%s: %s}", name, inner)) })
+			}
+		case s.Type == "object" && s.AdditionalProperties != nil:
+			walk(s.AdditionalProperties, func(inner string) string { return wrap("{some-name: " + inner + "}") })
+		}
+	}
+	walk(&s, func(inner string) string { return inner })
+	if keys < 70 {
+		t.Errorf("walked %d keys, want at least 70", keys)
+	}
+	// The other way round: what the types have is what was walked.
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(s.Properties)), []string{"access", "connections", "defaults", "secrets", "server"}); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,234 @@
+package config
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/access/authn"
+	"github.com/rota-dev/rota/internal/access/oidc"
+)
+
+// DefaultListen is where rota serve listens unless told otherwise.
+const DefaultListen = "127.0.0.1:8470"
+
+// defaultMetricsSecrets bounds how much Prometheus has to keep.
+const defaultMetricsSecrets = 10_000
+
+// ServerSettings are what rota serve needs of the file, with all references
+// resolved.
+type ServerSettings struct {
+	Listen            string
+	CertFile, KeyFile string // both or none
+	ClientCAFile      string
+	Proxies           []netip.Prefix
+	Region, Account   string
+	Functions         map[string]string
+	MetricsOpen       bool
+	MetricsSecrets    int // how many there may be for each to have metrics of its own
+	Issuers           []oidc.Issuer
+	Certificates      []authn.CertBinding
+	Limits            authn.Limits
+	AnchorEvery       time.Duration
+	Anchors           []AnchorSettings
+	Syslog            string
+}
+
+// AnchorSettings is one place for signed heads; one of its parts is set.
+type AnchorSettings struct {
+	File               string
+	URL, Token         string
+	Connection, Bucket string
+	Prefix             string
+}
+
+// Server resolves the parts of the file that are the daemon's own.
+func (f *File) Server(ctx context.Context, env Environment) (ServerSettings, error) {
+	w := newWiring(f, env)
+	r := w.reader(ctx)
+	d := f.Document
+	s := ServerSettings{
+		Listen:      cmp.Or(d.Server.Listen.Text, DefaultListen),
+		Functions:   map[string]string{},
+		MetricsOpen: d.Server.Metrics.Text != "admin",
+		AnchorEvery: time.Hour,
+
+		MetricsSecrets: defaultMetricsSecrets,
+	}
+	if n := d.Server.MetricsSecrets; n.IsSet() {
+		s.MetricsSecrets = n.Number
+	}
+	if t := d.Server.TLS; t != nil {
+		s.CertFile, s.KeyFile, s.ClientCAFile = r.text(t.Cert), r.text(t.Key), r.text(t.ClientCA)
+	}
+	for _, p := range d.Server.Proxies {
+		s.Proxies = append(s.Proxies, netip.MustParsePrefix(p.Text)) // checked with the file
+	}
+	if e := d.Server.SecretsManager; e != nil {
+		s.Region, s.Account, s.Functions = e.Region.Text, e.Account.Text, r.texts(e.Functions)
+	}
+	if a := d.Server.Audit; a != nil {
+		s.Syslog = a.Syslog.Text
+		s.AnchorEvery = cmp.Or(a.AnchorEvery.Length, s.AnchorEvery)
+		for _, x := range a.Anchors {
+			s.Anchors = append(s.Anchors, r.anchor(x))
+		}
+	}
+	for _, i := range d.Access.Issuers {
+		s.Issuers = append(s.Issuers, i.issuer())
+	}
+	for _, c := range d.Access.Certificates {
+		s.Certificates = append(s.Certificates, c.binding())
+	}
+	if l := d.Access.Limits; l != nil {
+		s.Limits = authn.Limits{Principal: l.Principal.rate(), Address: l.Address.rate()}
+	}
+	return s, r.err()
+}
+
+func (r *Rate) rate() authn.Rate {
+	if r == nil {
+		return authn.Rate{}
+	}
+	return authn.Rate{PerSecond: float64(r.PerSecond.Number), Burst: r.Burst.Number}
+}
+
+func (r *reader) anchor(a *Anchor) AnchorSettings {
+	switch {
+	case a.Webhook != nil:
+		return AnchorSettings{URL: r.text(a.Webhook.URL), Token: r.text(a.Webhook.Token)}
+	case a.S3 != nil:
+		return AnchorSettings{Connection: a.S3.Connection.Text, Bucket: a.S3.Bucket.Text, Prefix: cmp.Or(a.S3.Prefix.Text, "rota-audit/")}
+	}
+	return AnchorSettings{File: a.File.Text}
+}
+
+// rules are the texts' rules; what is none is left out, as validation says.
+func rules(texts []Plain) []access.Rule {
+	var out []access.Rule
+	for _, t := range texts {
+		if rule, err := access.ParseRule(t.Text); err == nil {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
+func (i *OIDCIssuer) issuer() oidc.Issuer {
+	out := oidc.Issuer{
+		Name: i.Name.Text, URL: i.URL.Text, Audience: i.Audience.Text,
+		JWKS: i.JWKS.Text, CAFile: i.CAFile.Text, TokenFile: i.TokenFile.Text,
+	}
+	for _, b := range i.Bindings {
+		if b != nil {
+			out.Bindings = append(out.Bindings, oidc.Binding{Claims: plainTexts(b.Claims), Principal: access.Template(b.Principal.Text), Rules: rules(b.Rules)})
+		}
+	}
+	return out
+}
+
+func (c *Certificate) binding() authn.CertBinding {
+	return authn.CertBinding{
+		CommonName: c.CommonName.Text, Organization: c.Organization.Text, DNS: c.DNS.Text, URI: c.URI.Text,
+		Principal: access.Template(c.Principal.Text), Rules: rules(c.Rules),
+	}
+}
+
+// ListenOn has the server listen there instead of where the file says. It is an
+// error where the file would be one with it.
+func (s *ServerSettings) ListenOn(address string) error {
+	if problem, hint := listenProblem(address, s.CertFile != "" || len(s.Proxies) > 0); problem != "" {
+		return fmt.Errorf("listen: %s (try: %s)", problem, hint)
+	}
+	s.Listen = address
+	return nil
+}
+
+// listenProblem is what is wrong with an address to listen on, "" for nothing.
+func listenProblem(address string, private bool) (problem, hint string) {
+	at, err := netip.ParseAddrPort(address)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%q is no address with a port", address), "127.0.0.1:8470, 0.0.0.0:8470"
+	case !at.Addr().IsLoopback() && !private:
+		return fmt.Sprintf("others than this machine can reach %s, and without tls anybody between can read what it answers", address),
+			"tls: {cert: ..., key: ...}, or trusted_proxies where one of them does the TLS"
+	}
+	return "", ""
+}
+
+// server checks the daemon's own parts of the file.
+func (v *validator) server() {
+	s := v.doc.Server
+	if s.Listen.IsSet() {
+		if problem, hint := listenProblem(s.Listen.Text, s.TLS != nil || len(s.Proxies) > 0); problem != "" {
+			v.add(s.Listen.At, "try: "+hint, "server.listen: %s", problem)
+		}
+	}
+	for _, p := range s.Proxies {
+		if _, err := netip.ParsePrefix(p.Text); err != nil && p.Text != "" {
+			v.add(p.At, "try: 10.0.0.0/8", "server.trusted_proxies: %q is no network", p.Text)
+		}
+	}
+	if e := s.SecretsManager; e != nil && e.Account.IsSet() && (len(e.Account.Text) != 12 || strings.Trim(e.Account.Text, "0123456789") != "") {
+		v.add(e.Account.At, `try: "000000000000"`, "server.secrets_manager.account: must be twelve digits")
+	}
+	if a := s.Audit; a != nil {
+		for _, x := range a.Anchors {
+			if x != nil && x.S3 != nil {
+				v.reference(x.S3.Connection, "server.audit.anchors.s3.connection", kindAWS)
+			}
+		}
+		if _, _, ok := strings.Cut(a.Syslog.Text, "://"); a.Syslog.IsSet() && !ok {
+			v.add(a.Syslog.At, "try: tls://logs.example.org:6514", "server.audit.syslog: %q is no address", a.Syslog.Text)
+		}
+	}
+	v.access()
+}
+
+func (v *validator) access() {
+	check := func(texts []Plain, path string) {
+		for _, t := range texts {
+			rule, err := access.ParseRule(t.Text)
+			if err == nil {
+				err = rule.Validate()
+			}
+			if err != nil && t.Text != "" {
+				v.add(t.At, "", "%s: %v", path, err)
+			}
+		}
+	}
+	for n, i := range v.doc.Access.Issuers {
+		path := fmt.Sprintf("access.issuers[%d]", n)
+		if i == nil || v.bad[path] {
+			continue
+		}
+		before := len(v.list)
+		for _, b := range i.Bindings {
+			if b != nil {
+				check(b.Rules, path+".bindings.rules")
+			}
+		}
+		if err := i.issuer().Validate(); err != nil && len(v.list) == before {
+			v.add(i.At, "", "%s: %v", path, err)
+		}
+	}
+	for n, c := range v.doc.Access.Certificates {
+		path := fmt.Sprintf("access.certificates[%d]", n)
+		if c == nil || v.bad[path] {
+			continue
+		}
+		before := len(v.list)
+		check(c.Rules, path+".rules")
+		if err := c.binding().Validate(); err != nil && len(v.list) == before {
+			v.add(c.At, "", "%s: %v", path, err)
+		}
+		if v.doc.Server.TLS == nil || !v.doc.Server.TLS.ClientCA.IsSet() {
+			v.add(c.At, "try: server: {tls: {client_ca: ...}}", "%s: without a client_ca no client's certificate is believed", path)
+		}
+	}
+}

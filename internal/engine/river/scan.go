@@ -1,0 +1,122 @@
+package river
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/engine"
+)
+
+// recent is what this replica enqueued or saw enqueued lately, so that a queue
+// that is long is not offered all of it again and again.
+type recent map[string]remembered
+
+type remembered struct {
+	fence int64
+	at    time.Time
+}
+
+// remember is how long. It bounds how late a job is found out that got lost.
+const remember = time.Minute
+
+// errElsewhere ends a look that finds what another replica has enqueued.
+var errElsewhere = errors.New("another replica enqueues what is due")
+
+// scan enqueues all that is due for so long, and is not enqueued yet. Where that
+// is for so long that the leader should have done it, it ends with the first
+// batch that the leader did: the queue is long, and there is somebody to fill
+// it.
+func (s *Service) scan(ctx context.Context, behind time.Duration) error {
+	for name, r := range s.enqueued {
+		if time.Since(r.at) > remember {
+			delete(s.enqueued, name)
+		}
+	}
+	due := 0
+	err := engine.EachDue(ctx, s.Queue, s.Now().Add(-behind), batch, func(found []rota.Due) error {
+		due += len(found)
+		offered, made, err := s.enqueue(ctx, found)
+		if err == nil && behind > 0 && offered > 0 && made == 0 {
+			return errElsewhere
+		}
+		return err
+	})
+	if errors.Is(err, errElsewhere) {
+		err = nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.health.Error = err.Error()
+		return err
+	}
+	s.health.LastScan, s.health.Error, s.health.Due = s.Now(), "", due
+	return nil
+}
+
+// enqueue makes a job of each that has none. It tells of how many it was not
+// known that they have one, and how many of these had none.
+func (s *Service) enqueue(ctx context.Context, found []rota.Due) (offered, made int, err error) {
+	var args []turnArgs
+	for _, d := range found {
+		if r, known := s.enqueued[d.Secret]; !known || r.fence != d.Fence {
+			args = append(args, turnArgs{Secret: d.Secret, Fence: d.Fence, Due: d.NextAt})
+		}
+	}
+	offered = len(args)
+	// A job whose worker died before it began stands in the way of the next
+	// one; so may that one's.
+	for range maxLost {
+		if len(args) == 0 {
+			break
+		}
+		params := make([]river.InsertManyParams, len(args))
+		for i, a := range args {
+			params[i].Args = a
+		}
+		inserted, err := s.insert(ctx, params)
+		if err != nil {
+			return offered, made, fmt.Errorf("enqueue: %w", err)
+		}
+		var again []turnArgs
+		for i, r := range inserted {
+			if r.UniqueSkippedAsDuplicate && s.lost(r.Job) {
+				a := args[i]
+				a.Instead = r.Job.ID
+				again = append(again, a)
+				continue
+			}
+			if !r.UniqueSkippedAsDuplicate {
+				made++
+			}
+			s.enqueued[args[i].Secret] = remembered{args[i].Fence, time.Now()}
+		}
+		args = again
+	}
+	return offered, made, nil
+}
+
+// insertWait bounds one statement.
+const insertWait = 30 * time.Second
+
+func (s *Service) insert(ctx context.Context, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, insertWait)
+	defer cancel()
+	return s.client.InsertMany(ctx, params)
+}
+
+// maxLost is how many lost jobs of one turn are replaced. Then the secret waits
+// until River finds the first of them stuck.
+const maxLost = 10
+
+// lost tells a job that a worker took long ago. Had that one begun, the fence
+// would be another, and so the job.
+func (s *Service) lost(job *rivertype.JobRow) bool {
+	return job.State == rivertype.JobStateRunning && job.AttemptedAt != nil && time.Since(*job.AttemptedAt) > s.Lost
+}

@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// ServiceOptions say how the local scheduler runs.
+type ServiceOptions struct {
+	// Worker carries out the turns. Required. The service closes it at its end.
+	Worker *Worker
+	// Queue tells what is due. Required.
+	Queue Queue
+	// Every is the longest time between two looks for what is due. It bounds how
+	// late a change by another process is seen. Defaults to 5 seconds.
+	Every time.Duration
+	// Batch is how many secrets one query asks for. Defaults to 1000.
+	Batch int
+	// HandBack is how long turns in hand may go on when the service is to end.
+	// After that they are broken off, and go on at the next start. Defaults to
+	// 20 seconds.
+	HandBack time.Duration
+	// Log hears of what fails. Defaults to nothing.
+	Log *slog.Logger
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+}
+
+func (o ServiceOptions) withDefaults() ServiceOptions {
+	o.Every = cmp.Or(o.Every, 5*time.Second)
+	o.Batch = cmp.Or(o.Batch, 1000)
+	o.HandBack = cmp.Or(o.HandBack, 20*time.Second)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Service is the local scheduler: one process, or several on one data folder,
+// that work what is due when it is due.
+type Service struct {
+	ServiceOptions
+	poke chan struct{}
+
+	mu     sync.Mutex
+	taken  map[string]bool // waiting or in hand, by name
+	health Health
+}
+
+// NewService makes a scheduler. Run starts it.
+func NewService(o ServiceOptions) *Service {
+	return &Service{ServiceOptions: o.withDefaults(), poke: make(chan struct{}, 1), taken: map[string]bool{}}
+}
+
+// Poke has the service look for what is due at once: the configuration was
+// changed, or a person asked for something.
+func (s *Service) Poke() {
+	select {
+	case s.poke <- struct{}{}:
+	default: // a look is to come already
+	}
+}
+
+// Health tells how the service fares.
+func (s *Service) Health() Health {
+	s.mu.Lock()
+	h := s.health
+	s.mu.Unlock()
+	h.Load = s.Worker.Load()
+	return h
+}
+
+// Run works what is due until ctx ends. Then it begins nothing new, lets what
+// is in hand end within HandBack, breaks off the rest, which hands it back, and
+// returns nil.
+func (s *Service) Run(ctx context.Context) error {
+	work := context.WithoutCancel(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			continue
+		case <-timer.C:
+		case <-s.poke:
+		}
+		begin := time.Now()
+		err := s.scan(ctx, work)
+		timer.Reset(s.sleep(ctx, err, time.Since(begin)))
+	}
+	s.Worker.Close()
+	s.Worker.HandBack(s.HandBack)
+	return nil
+}
+
+// scan queues all that is due and not queued yet.
+func (s *Service) scan(ctx, work context.Context) error {
+	due := 0
+	err := EachDue(ctx, s.Queue, s.Now(), s.Batch, func(batch []rota.Due) error {
+		due += len(batch)
+		for _, d := range batch {
+			s.offer(work, d)
+		}
+		return nil
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.health.Error = err.Error()
+		return err
+	}
+	s.health.LastScan, s.health.Error, s.health.Due = s.Now(), "", due
+	return nil
+}
+
+// EachDue calls f with all that is due at a moment, a batch at a time.
+func EachDue(ctx context.Context, q Queue, now time.Time, size int, f func([]rota.Due) error) error {
+	query := rota.DueQuery{Now: now, Limit: size}
+	for {
+		batch, err := dueWithin(ctx, q, query)
+		if err != nil {
+			return err
+		}
+		if len(batch) > 0 {
+			if err := f(batch); err != nil {
+				return err
+			}
+			query.After = batch[len(batch)-1]
+		}
+		if len(batch) < size {
+			return nil
+		}
+	}
+}
+
+// queryWait bounds one query: a database that hangs must not hang the loop.
+const queryWait = 30 * time.Second
+
+func dueWithin(ctx context.Context, q Queue, query rota.DueQuery) ([]rota.Due, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryWait)
+	defer cancel()
+	return q.Due(ctx, query)
+}
+
+// sleep is how long until the next look: till something is due, but no longer
+// than Every, and never so short that looking is all that is done.
+func (s *Service) sleep(ctx context.Context, scanned error, took time.Duration) time.Duration {
+	wait := s.Every
+	if scanned != nil {
+		if ctx.Err() == nil {
+			s.Log.ErrorContext(ctx, "look for what is due", "error", scanned)
+		}
+	} else if next, err := s.Queue.NextDue(ctx, s.Now()); err == nil && !next.IsZero() {
+		wait = min(wait, next.Sub(s.Now()))
+	}
+	return max(wait, 10*took, 10*time.Millisecond)
+}
+
+// offer queues a turn at a secret, unless there is one already.
+func (s *Service) offer(work context.Context, d rota.Due) {
+	secret, returned := s.Worker.secrets.Borrow(d.Secret)
+	returned() // only its systems are of interest as long as it waits
+	if secret == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.taken[d.Secret] {
+		s.mu.Unlock()
+		return
+	}
+	s.taken[d.Secret] = true
+	s.mu.Unlock()
+	s.Worker.queue(work, secret, false, d.NextAt, func(result rota.Result) {
+		s.mu.Lock()
+		delete(s.taken, d.Secret)
+		s.mu.Unlock()
+		if at := result.Status.NextAt; !at.IsZero() && at.Before(s.Now().Add(s.Every)) && at.After(s.Now()) {
+			s.Poke() // it comes again before the timer
+		}
+	})
+}
+
+// queue has a turn done when there is room, with the secret as it is configured
+// by then.
+func (w *Worker) queue(ctx context.Context, s *rota.Secret, asked bool, due time.Time, end func(rota.Result)) {
+	var result rota.Result
+	var begin time.Time
+	w.pool.add(&turn{secret: s, ctx: ctx, asked: asked, do: func(ctx context.Context) error {
+		begin = w.now()
+		secret, done := w.secrets.Borrow(s.Name)
+		defer done()
+		if secret == nil {
+			return fmt.Errorf("%s: %w", s.Name, ErrUnknown)
+		}
+		var err error
+		result, err = w.rotator.Advance(ctx, secret, rota.Options{Due: true})
+		return err
+	}, end: func(err error) {
+		w.tell(ctx, s.Name, due, begin, result, err)
+		end(result)
+	}})
+}

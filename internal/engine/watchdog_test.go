@@ -1,0 +1,105 @@
+package engine_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/provider/memory"
+)
+
+// listener is a notifier that remembers what it heard.
+type listener struct {
+	mu    sync.Mutex
+	heard []string
+}
+
+func (*listener) Name() string { return "listener" }
+
+func (l *listener) Notify(_ context.Context, e rota.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.Kind == rota.Late {
+		l.heard = append(l.heard, e.Secret)
+	}
+	return nil
+}
+
+func (l *listener) late() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(slices.Values(l.heard))
+}
+
+func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDaemon(t, engine.Limits{})
+		defer func() { _ = d.db.Close() }()
+		ears := &listener{}
+		var secrets []*rota.Secret
+		fingerprints := map[string]string{"can't be worked": ""}
+		broken := &rota.Secret{Name: "can't be worked", Notifiers: []rota.Notifier{ears}, Policy: rota.Policy{LateAfter: time.Hour}}
+		for _, name := range []string{"held", "in hand", "looked at", "never"} {
+			fingerprints[name] = ""
+			secrets = append(secrets, &rota.Secret{
+				Name: name, Store: d.db.Secret(name), Notifiers: []rota.Notifier{ears}, Issuer: memory.NewAccessKeys(memory.AccessKeysOptions{}),
+				Policy: rota.Policy{RotateEvery: 30 * rota.Day, LateAfter: time.Hour},
+			})
+		}
+		if _, err := d.db.Enroll(t.Context(), fingerprints); err != nil {
+			t.Fatal(err)
+		}
+		d.secrets.Replace(secrets, nil)
+		now := time.Now()
+		save := func(name string, s rota.Status, release bool) {
+			t.Helper()
+			l, err := d.db.Acquire(t.Context(), rota.AcquireRequest{Secret: name, Holder: "the loop", TTL: 100 * time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: rota.Progress{Status: s}}); err != nil {
+				t.Fatal(err)
+			}
+			if release {
+				if err := d.db.Release(t.Context(), l); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		save(broken.Name, rota.Status{LookedAt: now, RotateAt: now}, true)
+		save("held", rota.Status{LookedAt: now, DueAt: now, Hold: rota.InUse}, true)
+		save("in hand", rota.Status{LookedAt: now, BegunAt: now.Add(time.Minute)}, false)
+		save("looked at", rota.Status{LookedAt: now, RotateAt: now.Add(30 * rota.Day)}, true)
+
+		w := engine.NewWatchdog(engine.WatchdogOptions{Rotator: d.rotator, Secrets: &d.secrets, Overdue: d.db, Watched: func(name string) *rota.Secret {
+			if name == broken.Name {
+				return broken
+			}
+			return nil
+		}})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.Run(ctx) }()
+		want := func(names ...string) {
+			t.Helper()
+			if got := ears.late(); !slices.Equal(got, names) {
+				t.Errorf("after %s the alerts are for %v, want %v", time.Since(now), got, names)
+			}
+		}
+		time.Sleep(time.Hour - time.Second)
+		want()
+		time.Sleep(10 * time.Minute)
+		want("can't be worked", "held", "in hand", "never")
+		time.Sleep(10 * time.Hour)
+		want("can't be worked", "held", "in hand", "never")
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,139 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rota-dev/rota/internal/access"
+)
+
+// PrincipalsDoc lists principals.
+type PrincipalsDoc struct {
+	Principals []access.Principal `json:"principals"`
+}
+
+// KeyDoc is a new key: the one answer that holds a key's secret.
+type KeyDoc struct {
+	Principal string     `json:"principal"`
+	Key       access.Key `json:"key"`
+	Secret    string     `json:"secret" doc:"Shown this once."`
+	Token     string     `json:"token" doc:"Both in one word, for Authorization: Bearer."`
+}
+
+// NewKeyDoc is the document of a new key.
+func NewKeyDoc(i access.Issued) KeyDoc {
+	return KeyDoc{Principal: i.Principal, Key: i.Key, Secret: i.Secret.Reveal(), Token: i.Token()}
+}
+
+type rulesBody struct {
+	Rules []string `json:"rules" maxItems:"1000" doc:"Such as read:shop/*."`
+}
+
+// access registers who may do what. Names of principals are one segment of the
+// path, as those of secrets are.
+func (a *api) access() {
+	type principal struct {
+		Name string `path:"name" maxLength:"128" doc:"The principal's name, each / in it as %2F."`
+	}
+	type key struct {
+		ID string `path:"id" maxLength:"64" doc:"The key's id."`
+	}
+	administer(a, http.MethodGet, "list-principals", "/v1/access/principals", "All principals with their keys",
+		func(ctx context.Context, c access.Caller, _ *struct{}) (PrincipalsDoc, error) {
+			list, err := a.Access.Principals(ctx, c)
+			return PrincipalsDoc{Principals: list}, err
+		})
+	administer(a, http.MethodGet, "get-principal", "/v1/access/principals/{name}", "One principal with his keys",
+		func(ctx context.Context, c access.Caller, in *principal) (access.Principal, error) {
+			return a.Access.Principal(ctx, c, in.Name)
+		})
+	withRules := func(id, method, path, summary string, f func(ctx context.Context, c access.Caller, name string, rules ...access.Rule) error) {
+		administer(a, method, id, path, summary, func(ctx context.Context, c access.Caller, in *struct {
+			Name string `path:"name" maxLength:"128" doc:"The principal's name, each / in it as %2F."`
+			Body rulesBody
+		}) (access.Principal, error) {
+			rules, err := parseRules(in.Body.Rules)
+			if err == nil {
+				err = f(ctx, c, in.Name, rules...)
+			}
+			if err != nil {
+				return access.Principal{}, err
+			}
+			return a.Access.Principal(ctx, c, in.Name)
+		})
+	}
+	withRules("create-principal", http.MethodPut, "/v1/access/principals/{name}", "Make a principal", a.Access.Create)
+	withRules("grant", http.MethodPost, "/v1/access/principals/{name}/grant", "Add rules", a.Access.Grant)
+	withRules("revoke", http.MethodPost, "/v1/access/principals/{name}/revoke", "Take rules away", a.Access.Revoke)
+	for _, p := range []struct {
+		id, method, path, summary string
+		do                        func(ctx context.Context, c access.Caller, name string) error
+	}{
+		{"disable-principal", http.MethodPost, "/v1/access/principals/{name}/disable", "Refuse a principal", a.Access.Disable},
+		{"enable-principal", http.MethodPost, "/v1/access/principals/{name}/enable", "Let a principal in again", a.Access.Enable},
+		{"delete-principal", http.MethodDelete, "/v1/access/principals/{name}", "Remove a principal with all keys", a.Access.Delete},
+	} {
+		administer(a, p.method, p.id, p.path, p.summary, func(ctx context.Context, c access.Caller, in *principal) (struct{}, error) {
+			return struct{}{}, p.do(ctx, c, in.Name)
+		})
+	}
+	administer(a, http.MethodPost, "create-key", "/v1/access/principals/{name}/keys", "Make a key",
+		func(ctx context.Context, c access.Caller, in *struct {
+			Name string `path:"name" maxLength:"128" doc:"The principal's name, each / in it as %2F."`
+			Body *struct {
+				ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it ends to work; without it, never."`
+			} `required:"false"`
+		}) (KeyDoc, error) {
+			var expires time.Time
+			if in.Body != nil && in.Body.ExpiresAt != nil {
+				expires = *in.Body.ExpiresAt
+			}
+			issued, err := a.Access.CreateKey(ctx, c, in.Name, expires)
+			if err != nil {
+				return KeyDoc{}, err
+			}
+			return NewKeyDoc(issued), nil
+		})
+	for _, k := range []struct {
+		id, method, path, summary string
+		do                        func(ctx context.Context, c access.Caller, id string) error
+	}{
+		{"disable-key", http.MethodPost, "/v1/access/keys/{id}/disable", "Refuse a key", a.Access.DisableKey},
+		{"enable-key", http.MethodPost, "/v1/access/keys/{id}/enable", "Take a key again", a.Access.EnableKey},
+		{"delete-key", http.MethodDelete, "/v1/access/keys/{id}", "Remove a key", a.Access.DeleteKey},
+	} {
+		administer(a, k.method, k.id, k.path, k.summary, func(ctx context.Context, c access.Caller, in *key) (struct{}, error) {
+			return struct{}{}, k.do(ctx, c, in.ID)
+		})
+	}
+}
+
+// administer registers an operation of administrators; package access checks
+// that the caller is one.
+func administer[I, D any](a *api, method, id, path, summary string, f func(ctx context.Context, c access.Caller, in *I) (D, error)) {
+	huma.Register(a.huma, huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"access"},
+		MaxBodyBytes: maxBody, Errors: []int{401, 403, 404, 409, 422, 429, 500}, DefaultStatus: http.StatusOK,
+	}, func(ctx context.Context, in *I) (*output[D], error) {
+		doc, err := f(ctx, caller(ctx), in)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return &output[D]{Body: doc}, nil
+	})
+}
+
+func parseRules(texts []string) ([]access.Rule, error) {
+	var rules []access.Rule
+	for _, t := range texts {
+		rule, err := access.ParseRule(t)
+		if err != nil {
+			return nil, err
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
+}

@@ -1,0 +1,242 @@
+// Package api offers what [service.Operations] can do as a REST API under /v1,
+// with a description in OpenAPI 3.1 at /v1/openapi.json.
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/tracing"
+	"github.com/rota-dev/rota/internal/service"
+)
+
+// Options say what the API works with. All but Log, Now and Longest are
+// required.
+type Options struct {
+	// Open gives the operations on behalf of a caller, and what to call when
+	// they are done with.
+	Open func(ctx context.Context, c access.Caller) (service.Operations, func(), error)
+	// Authenticate says who sent a request whose body has been read.
+	Authenticate func(r *http.Request, body []byte) (access.Caller, error)
+	// Access administers who may do what.
+	Access *access.Administration
+	// Feed tells what happens. Its Run must be under way.
+	Feed *Feed
+	// Version is the program's.
+	Version string
+	// Longest is how long an operation may go on. Defaults to an hour.
+	Longest time.Duration
+	// Log hears of what goes wrong inside. Defaults to nothing.
+	Log *slog.Logger
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+}
+
+// maxBody is the largest request body, in bytes.
+const maxBody = 1 << 20
+
+// api is one handler's state.
+type api struct {
+	Options
+	huma     huma.API
+	answered *answers
+}
+
+// New makes the handler of everything under /v1.
+func New(o Options) http.Handler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Longest == 0 {
+		o.Longest = time.Hour
+	}
+	mux := http.NewServeMux()
+	a := &api{Options: o, huma: humago.New(mux, describe(o.Version)), answered: newAnswers(o.Now)}
+	a.reads()
+	a.works()
+	a.controls()
+	a.events()
+	a.access()
+	return a.identify(a.answered.once(routed(mux, tracing.Routes(mux))))
+}
+
+// routed answers requests that no operation is for as the operations answer.
+func routed(mux *http.ServeMux, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		none := &unrouted{header: http.Header{}}
+		h.ServeHTTP(none, r)
+		if allow := none.header.Get("Allow"); allow != "" {
+			w.Header().Set("Allow", allow)
+		}
+		writeProblem(w, &Problem{Status: none.status, Detail: r.Method + " is nothing that this path takes", Hint: "/v1/openapi.json"})
+	})
+}
+
+// unrouted takes what the multiplexer says of such a request.
+type unrouted struct {
+	header http.Header
+	status int
+}
+
+func (u *unrouted) Header() http.Header            { return u.header }
+func (u *unrouted) WriteHeader(status int)         { u.status = status }
+func (u *unrouted) Write(text []byte) (int, error) { return len(text), nil }
+
+// describe is the head of the OpenAPI description.
+func describe(version string) huma.Config {
+	c := huma.DefaultConfig("Rota", version)
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/v1/openapi", "", ""
+	c.CreateHooks = nil // no "$schema" in answers
+	c.RejectUnknownQueryParameters = true
+	c.Info.Description = "Rota rotates credentials end to end. What this API can do, the command line can, and the other way round. A secret's name is one segment of a path: prod/orders-db is prod%2Forders-db."
+	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", Description: "A key of Rota's own (rota_…), or an id token of a trusted issuer."},
+		"mtls":   {Type: "mutualTLS"},
+	}
+	c.Security = []map[string][]string{{"bearer": {}}, {"mtls": {}}}
+	return c
+}
+
+type callerKey struct{}
+
+// caller is who sent the request; identify put it there.
+func caller(ctx context.Context) access.Caller {
+	c, _ := ctx.Value(callerKey{}).(access.Caller)
+	return c
+}
+
+// identify finds out who asks, before anything else. The description is for
+// everyone.
+func (a *api) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && (r.URL.Path == "/v1/openapi.json" || r.URL.Path == "/v1/openapi.yaml") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		body, err := readBody(w, r)
+		if err != nil {
+			writeProblem(w, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: "the body is larger than 1 MiB"})
+			return
+		}
+		c, err := a.Authenticate(r, body)
+		if err != nil {
+			writeProblem(w, a.problem(r.Context(), err))
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+	})
+}
+
+// output is an answer with a document.
+type output[D any] struct {
+	ETag string `header:"ETag"`
+	Body D
+}
+
+// read registers an operation that changes nothing.
+func read[I, D any](a *api, op huma.Operation, f func(ctx context.Context, o service.Operations, in *I) (D, error)) {
+	op.Method = http.MethodGet
+	op.Errors = []int{401, 403, 404, 422, 429, 500}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*output[D], error) {
+		operations, done, err := a.Open(ctx, caller(ctx))
+		if err != nil {
+			return nil, a.failed(ctx, op, err)
+		}
+		defer done()
+		doc, err := f(ctx, operations, in)
+		if err != nil {
+			return nil, a.failed(ctx, op, err)
+		}
+		out := &output[D]{Body: doc, ETag: etag(doc)}
+		if c, ok := any(in).(interface{ matches(string) bool }); ok && c.matches(out.ETag) {
+			return nil, notModified(out.ETag)
+		}
+		return out, nil
+	})
+}
+
+// notModified is an answer without a body.
+func notModified(tag string) error {
+	return huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {tag}})
+}
+
+// write registers an operation that may change something. It goes on when the
+// client goes away.
+func write[I, D any](a *api, op huma.Operation, f func(ctx context.Context, o service.Operations, in *I) (D, error)) {
+	if op.Method == "" {
+		op.Method = http.MethodPost
+	}
+	op.MaxBodyBytes = maxBody
+	op.Errors = []int{401, 403, 404, 409, 422, 429, 500}
+	op.Parameters = append(op.Parameters, &huma.Param{
+		Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: "string", MaxLength: new(255)},
+		Description: "The same key with the same request, from the same principal within a day, gets the first answer again and does nothing.",
+	})
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*output[D], error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Longest)
+		defer cancel()
+		operations, done, err := a.Open(ctx, caller(ctx))
+		if err != nil {
+			return nil, a.failed(ctx, op, err)
+		}
+		defer done()
+		doc, err := f(ctx, operations, in)
+		if err != nil {
+			return nil, a.failed(ctx, op, err)
+		}
+		return &output[D]{Body: doc}, nil
+	})
+}
+
+// etag names what a document says, but for what changes by itself.
+func etag(doc any) string {
+	switch d := doc.(type) {
+	case service.StatusDoc:
+		d.At = time.Time{}
+		d.Secrets = append([]service.StatusSecretDoc(nil), d.Secrets...)
+		for i := range d.Secrets {
+			d.Secrets[i].AgeSeconds = 0
+		}
+		doc = d
+	case service.StatusSecretDoc:
+		d.AgeSeconds = 0
+		doc = d
+	case service.GetDoc, service.PlanDoc, service.CheckDoc:
+		return ""
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := readAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return nil, errors.New("the body can't be read")
+	}
+	r.Body = replay(body)
+	return body, nil
+}

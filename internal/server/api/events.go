@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/sse"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+)
+
+// Event is what happened: an entry of the audit. It holds no value. Its number
+// is the event's id, with which a client that was cut off goes on.
+type Event struct {
+	At         time.Time    `json:"at"`
+	Actor      string       `json:"actor"`
+	Secret     string       `json:"secret"`
+	Step       string       `json:"step" doc:"One of the eight steps, or another act such as adopt, get or notify."`
+	Object     string       `json:"object,omitempty" doc:"The target, reloader or notifier concerned."`
+	Version    string       `json:"version,omitempty"`
+	Credential string       `json:"credential,omitempty" doc:"The issuer's public name of it."`
+	Outcome    rota.Outcome `json:"outcome"`
+	Detail     string       `json:"detail,omitempty"`
+}
+
+// Heartbeat says that the stream is alive.
+type Heartbeat struct {
+	At time.Time `json:"at"`
+}
+
+// beat is how often a stream says that it is alive.
+const beat = 15 * time.Second
+
+type eventsInput struct {
+	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event that the client has: it goes on after it."`
+	After       int64  `query:"after" minimum:"0" doc:"The same, for clients that can't set the header."`
+	Secret      string `query:"secret" doc:"Only what happens to this secret."`
+}
+
+// events registers the stream and the long poll.
+func (a *api) events() {
+	a.watch()
+	sse.Register(a.huma, huma.Operation{
+		OperationID: "stream-events", Method: "GET", Path: "/v1/events", Tags: []string{"audit"},
+		Summary: "What happens, as it happens: server-sent events without values",
+	}, map[string]any{"entry": Event{}, "heartbeat": Heartbeat{}}, a.stream)
+}
+
+// stream sends what the caller may know, until the client goes away, or is too
+// slow.
+func (a *api) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
+	wait := a.Feed.Watch(in.Secret)
+	defer wait.Stop()
+	after := in.After
+	if id, err := strconv.ParseInt(in.LastEventID, 10, 64); err == nil {
+		after = id
+	}
+	if after == 0 {
+		var err error
+		if after, err = a.Feed.Last(ctx); err != nil {
+			return
+		}
+	}
+	alive := time.NewTicker(beat)
+	defer alive.Stop()
+	if send.Data(Heartbeat{At: a.Now().UTC()}) != nil {
+		return
+	}
+	for {
+		entries, err := a.Feed.Since(ctx, after, 500)
+		if err != nil {
+			return // the client comes again, with the last id
+		}
+		for _, e := range entries {
+			after = e.Seq
+			if !mayHear(caller(ctx), e.Entry) || in.Secret != "" && e.Entry.Secret != in.Secret {
+				continue
+			}
+			event := Event{
+				At: e.Entry.At, Actor: e.Entry.Actor, Secret: e.Entry.Secret, Step: e.Entry.Step, Object: e.Entry.Object,
+				Version: e.Entry.Version, Credential: e.Entry.Credential, Outcome: e.Entry.Outcome, Detail: e.Entry.Detail,
+			}
+			if send(sse.Message{ID: int(e.Seq), Data: event}) != nil {
+				return
+			}
+		}
+		if len(entries) == 500 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.Feed.Over():
+			return // the client comes again, perhaps to another replica
+		case <-wait.Changed():
+		case <-alive.C:
+			if send.Data(Heartbeat{At: a.Now().UTC()}) != nil {
+				return
+			}
+		}
+	}
+}
+
+// mayHear tells whether an event is for the caller: of secrets that he may
+// list, what is done to the credential; who reads and who is refused is for
+// those who may see the audit.
+func mayHear(c access.Caller, e rota.Entry) bool {
+	if c.Allows(access.Audit, e.Secret) {
+		return true
+	}
+	switch rota.Step(e.Step) {
+	case rota.Create, rota.Set, rota.Test, rota.Promote, rota.Deliver, rota.Reload, rota.Deactivate, rota.Delete, rota.Rollback, "adopt", "done":
+		return e.Outcome != rota.Denied && c.Allows(access.List, e.Secret)
+	}
+	return false
+}

@@ -1,0 +1,213 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rota-dev/rota/internal/store"
+)
+
+// AuditLog is where the feed hears what happens. Package store implements it.
+type AuditLog interface {
+	Audit(ctx context.Context, q store.AuditQuery) ([]store.AuditRecord, error)
+}
+
+// Feed tells everyone who waits what happens, on whichever replica: it follows
+// the audit. One query in a while serves all.
+type Feed struct {
+	log   AuditLog
+	every time.Duration
+	slog  *slog.Logger
+	poke  chan struct{}
+	over  chan struct{} // closed when Run ends
+
+	mu       sync.Mutex
+	last     int64 // the newest entry's number, unknown while nobody waits
+	waiting  map[string]map[*Waiter]bool
+	everyone map[*Waiter]bool
+}
+
+// unknown is no entry's number.
+const unknown = -1
+
+// NewFeed makes a feed that looks at the log that often while somebody waits.
+// Run follows it.
+func NewFeed(log AuditLog, every time.Duration, l *slog.Logger) *Feed {
+	return &Feed{
+		log: log, every: every, slog: l, poke: make(chan struct{}, 1), over: make(chan struct{}), last: unknown,
+		waiting: map[string]map[*Waiter]bool{}, everyone: map[*Waiter]bool{},
+	}
+}
+
+// Waiter is somebody who waits.
+type Waiter struct {
+	feed    *Feed
+	secret  string // "" for all
+	changed chan struct{}
+}
+
+// Watch waits for what happens to one secret, "" for all. Stop must be called.
+func (f *Feed) Watch(secret string) *Waiter {
+	w := &Waiter{feed: f, secret: secret, changed: make(chan struct{}, 1)}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last == unknown {
+		f.Poke() // to begin
+	}
+	if secret == "" {
+		f.everyone[w] = true
+		return w
+	}
+	if f.waiting[secret] == nil {
+		f.waiting[secret] = map[*Waiter]bool{}
+	}
+	f.waiting[secret][w] = true
+	return w
+}
+
+// Changed has something to give when something may have happened since.
+func (w *Waiter) Changed() <-chan struct{} { return w.changed }
+
+// Stop ends the waiting.
+func (w *Waiter) Stop() {
+	f := w.feed
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.everyone, w)
+	if these := f.waiting[w.secret]; these != nil {
+		if delete(these, w); len(these) == 0 {
+			delete(f.waiting, w.secret)
+		}
+	}
+}
+
+func (w *Waiter) wake() {
+	select {
+	case w.changed <- struct{}{}:
+	default: // it is to look already
+	}
+}
+
+// Poke has the feed look at once: this process has just done something.
+func (f *Feed) Poke() {
+	select {
+	case f.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Over is closed when the feed has ended: who waits is to go.
+func (f *Feed) Over() <-chan struct{} { return f.over }
+
+// Run follows the log until ctx ends, and returns nil. It is called once.
+func (f *Feed) Run(ctx context.Context) error {
+	defer close(f.over)
+	tick := time.NewTicker(f.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-f.poke:
+		}
+		f.look(ctx)
+	}
+}
+
+// start begins at the log's end. Who waits is woken to look for himself: what
+// happened between his last look and this end is not told of any more.
+func (f *Feed) start(ctx context.Context) {
+	last, err := f.Last(ctx)
+	if err != nil {
+		f.failed(ctx, err)
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = last
+	f.wakeAll()
+}
+
+func (f *Feed) failed(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		f.slog.WarnContext(ctx, "follow the audit", "error", err)
+	}
+}
+
+// look wakes those whom what is new concerns.
+func (f *Feed) look(ctx context.Context) {
+	const batch = 1000
+	for {
+		f.mu.Lock()
+		idle := len(f.everyone)+len(f.waiting) == 0
+		if idle {
+			f.last = unknown
+		}
+		after := f.last
+		f.mu.Unlock()
+		switch {
+		case idle:
+			return
+		case after == unknown:
+			f.start(ctx)
+			return
+		}
+		entries, err := f.log.Audit(ctx, store.AuditQuery{After: after, Limit: batch})
+		if err != nil {
+			f.failed(ctx, err)
+			return
+		}
+		f.tell(entries)
+		if len(entries) < batch {
+			return
+		}
+	}
+}
+
+// wakeAll wakes everyone who waits. The feed is locked.
+func (f *Feed) wakeAll() {
+	for _, waiting := range f.waiting {
+		for w := range waiting {
+			w.wake()
+		}
+	}
+	f.wakeEveryone()
+}
+
+// wakeEveryone wakes those who wait for whatever secret. The feed is locked.
+func (f *Feed) wakeEveryone() {
+	for w := range f.everyone {
+		w.wake()
+	}
+}
+
+func (f *Feed) tell(entries []store.AuditRecord) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range entries {
+		f.last = max(f.last, e.Seq)
+		for w := range f.waiting[e.Entry.Secret] {
+			w.wake()
+		}
+	}
+	if len(entries) > 0 {
+		f.wakeEveryone()
+	}
+}
+
+// Since gives entries with a higher number, in order.
+func (f *Feed) Since(ctx context.Context, seq int64, limit int) ([]store.AuditRecord, error) {
+	return f.log.Audit(ctx, store.AuditQuery{After: seq, Limit: limit})
+}
+
+// Last is the newest entry's number, as far as is known.
+func (f *Feed) Last(ctx context.Context) (int64, error) {
+	newest, err := f.log.Audit(ctx, store.AuditQuery{Newest: true, Limit: 1})
+	if err != nil || len(newest) == 0 {
+		return 0, err
+	}
+	return newest[0].Seq, nil
+}

@@ -1,0 +1,163 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/service"
+)
+
+// named is a secret in the path.
+type named struct {
+	Name string `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
+	Conditional
+}
+
+// Conditional is a client's copy of the answer.
+type Conditional struct {
+	IfNoneMatch string `header:"If-None-Match" doc:"The ETag of an answer at hand: 304 where it is still the same."`
+}
+
+func (c Conditional) matches(tag string) bool {
+	if c.IfNoneMatch == "" || tag == "" {
+		return false
+	}
+	for t := range strings.SplitSeq(c.IfNoneMatch, ",") {
+		if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+type statusInput struct {
+	Conditional
+	Name  []string `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
+	After string   `query:"after" doc:"Only secrets whose names come after this one: the next of the page before."`
+	Limit int      `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many."`
+}
+
+type planInput struct {
+	Name  []string  `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
+	Until time.Time `query:"until" doc:"How far to look; without it, up to the next step."`
+}
+
+type getInput struct {
+	Name    string `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
+	Field   string `query:"field" doc:"This field alone."`
+	Label   string `query:"label" doc:"The version with this label. Defaults to AWSCURRENT."`
+	Version string `query:"version" doc:"The version with this id."`
+}
+
+type auditInput struct {
+	Conditional
+	Secret string `query:"secret" doc:"Only entries of this secret."`
+	After  int64  `query:"after" minimum:"0" doc:"Only entries with a higher number."`
+	Before int64  `query:"before" minimum:"0" doc:"Only entries with a lower number: for the page before, the first number of this one."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"At most so many, the newest."`
+	Oldest bool   `query:"oldest" doc:"The oldest of those that match, not the newest."`
+}
+
+// reads registers what changes nothing.
+func (a *api) reads() {
+	read(a, huma.Operation{OperationID: "list-secrets", Path: "/v1/secrets", Summary: "How secrets stand", Tags: []string{"secrets"}},
+		func(ctx context.Context, o service.Operations, in *statusInput) (service.StatusDoc, error) {
+			return o.Status(ctx, service.StatusRequest{Names: in.Name, After: in.After, Limit: in.Limit})
+		})
+	read(a, huma.Operation{OperationID: "get-secret", Path: "/v1/secrets/{name}", Summary: "How one secret stands", Tags: []string{"secrets"}},
+		func(ctx context.Context, o service.Operations, in *named) (service.StatusSecretDoc, error) {
+			doc, err := o.Status(ctx, service.StatusRequest{Names: []string{in.Name}})
+			if err != nil {
+				return service.StatusSecretDoc{}, err
+			}
+			return doc.Secrets[0], nil
+		})
+	read(a, huma.Operation{OperationID: "describe-secrets", Path: "/v1/descriptions", Summary: "What rotating secrets would mean", Tags: []string{"secrets"}},
+		func(ctx context.Context, o service.Operations, in *struct {
+			Conditional
+			Name []string `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
+		}) (service.SecretsDoc, error) {
+			return o.Secrets(ctx, in.Name)
+		})
+	read(a, huma.Operation{OperationID: "plan", Path: "/v1/plan", Summary: "What would happen, when and why", Tags: []string{"secrets"}},
+		func(ctx context.Context, o service.Operations, in *planInput) (service.PlanDoc, error) {
+			return o.Plan(ctx, service.PlanRequest{Names: in.Name, Until: in.Until})
+		})
+	read(a, huma.Operation{OperationID: "list-versions", Path: "/v1/secrets/{name}/versions", Summary: "A secret's versions, without their values", Tags: []string{"secrets"}},
+		func(ctx context.Context, o service.Operations, in *named) (service.VersionsDoc, error) {
+			return o.Versions(ctx, in.Name)
+		})
+	read(a, huma.Operation{OperationID: "get-value", Path: "/v1/secrets/{name}/value", Summary: "A secret's value: the one answer that holds one", Tags: []string{"values"}},
+		func(ctx context.Context, o service.Operations, in *getInput) (service.GetDoc, error) {
+			return o.Get(ctx, service.GetRequest{Secret: in.Name, Field: in.Field, Label: rota.Label(in.Label), Version: in.Version})
+		})
+	read(a, huma.Operation{OperationID: "list-audit", Path: "/v1/audit", Summary: "The audit's newest entries, in order", Tags: []string{"audit"}},
+		func(ctx context.Context, o service.Operations, in *auditInput) (service.HistoryDoc, error) {
+			return o.History(ctx, service.HistoryRequest{Secret: in.Secret, After: in.After, Before: in.Before, Limit: in.Limit, Oldest: in.Oldest})
+		})
+	read(a, huma.Operation{OperationID: "verify-audit", Path: "/v1/audit/verification", Summary: "Recompute the audit's chain", Tags: []string{"audit"}},
+		func(ctx context.Context, o service.Operations, _ *struct{}) (service.VerifyDoc, error) {
+			return o.Verify(ctx)
+		})
+}
+
+// changed tells that a secret's current version is another one.
+type changed struct {
+	Secret    string    `json:"secret"`
+	Version   string    `json:"version" doc:"The current version, to be given as version in the next request."`
+	ChangedAt time.Time `json:"changed_at"`
+}
+
+type changesInput struct {
+	Name    string `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
+	Version string `query:"version" doc:"The version that the client knows; without it the answer comes at once."`
+	Timeout int    `query:"timeout" minimum:"0" maximum:"300" default:"60" doc:"How many seconds to wait for a change. 304 where there was none."`
+}
+
+// watch registers the long poll.
+func (a *api) watch() {
+	op := huma.Operation{
+		OperationID: "watch-secret", Method: http.MethodGet, Path: "/v1/secrets/{name}/changes", Tags: []string{"values"},
+		Summary: "Wait until a secret's current version is another one", Errors: []int{401, 403, 404, 429, 500},
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *changesInput) (*output[changed], error) {
+		// Before the first look, so that no change between the two is missed.
+		wait := a.Feed.Watch(in.Name)
+		defer wait.Stop()
+		end := time.NewTimer(time.Duration(in.Timeout) * time.Second)
+		defer end.Stop()
+		for {
+			now, err := a.current(ctx, in.Name)
+			if err != nil {
+				return nil, a.failed(ctx, op, err)
+			}
+			if now.Version != in.Version || in.Version == "" {
+				return &output[changed]{Body: now}, nil
+			}
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-end.C:
+				return nil, notModified("")
+			case <-a.Feed.Over():
+				return nil, notModified("")
+			case <-wait.Changed():
+			}
+		}
+	})
+}
+
+func (a *api) current(ctx context.Context, name string) (changed, error) {
+	o, done, err := a.Open(ctx, caller(ctx))
+	if err != nil {
+		return changed{}, err
+	}
+	defer done()
+	doc, err := o.Current(ctx, name)
+	return changed{Secret: name, Version: doc.Version, ChangedAt: doc.ChangedAt}, err
+}

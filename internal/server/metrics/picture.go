@@ -1,0 +1,118 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/internal/store"
+)
+
+// picture is how all secrets stood at a moment.
+type picture struct {
+	at     time.Time
+	took   time.Duration
+	frozen *rota.Halt // nil: they are not
+	kept   []store.Kept
+	audit  int64
+	jobs   map[string]int
+
+	states                       map[service.SecretState]int
+	holds                        map[rota.HoldKind]int
+	heldSince                    map[rota.HoldKind]time.Time // of those held for a reason, the longest
+	paused, late, due, leases    int
+	unsent                       int
+	lateSince, dueSince, issued  time.Time // the earliest of all; zero: of none
+	nextRotation                 time.Time // the earliest of all; zero: never
+	ages, lateness, untilRotated classes
+
+	perSecret int
+	secrets   []one // nil where there are more than perSecret
+	count     int
+}
+
+// one is what is told of one secret by its name. Dates that are zero are not
+// known, or do not apply.
+type one struct {
+	name                     string
+	issued, rotate, lateFrom time.Time
+	hold                     rota.HoldKind
+	heldFrom                 time.Time
+}
+
+func newPicture(at time.Time, perSecret int) *picture {
+	p := &picture{
+		at: at, states: map[service.SecretState]int{}, holds: map[rota.HoldKind]int{}, heldSince: map[rota.HoldKind]time.Time{},
+		ages: newClasses(ageBounds), lateness: newClasses(lateBounds), untilRotated: newClasses(untilBounds), perSecret: perSecret,
+	}
+	for _, s := range states {
+		p.states[s] = 0
+	}
+	for _, h := range holds {
+		p.holds[h] = 0
+	}
+	return p
+}
+
+// What there is of none is told as 0.
+var (
+	states = []service.SecretState{
+		service.StateOK, service.StateDue, service.StatePaused, service.StateHeld, service.StateLate, service.StateFailed, service.StateQuarantined,
+	}
+	holds = []rota.HoldKind{
+		rota.NotAdopted, rota.NeverIssued, rota.ForeignChange, rota.InUse, rota.StillActive, rota.NoFreePlace, rota.NotAtIssuer,
+		rota.WasRolledBack, rota.Retrying, rota.Quarantined, rota.Paused, rota.Frozen, rota.ByPerson, rota.Outdated,
+	}
+)
+
+// add counts one more secret.
+func (p *picture) add(s store.Standing, policy rota.Policy) {
+	o := one{name: s.Name, issued: s.Status.IssuedAt, rotate: s.Status.RotateAt}
+	p.count++
+	p.states[service.StateOf(s, p.frozen != nil, policy, p.at)]++
+	if s.Paused != nil {
+		p.paused++
+	}
+	if s.Unsent {
+		p.unsent++
+	}
+	if s.Holder != "" {
+		p.leases++
+	} else if s.Paused == nil && p.frozen == nil && !s.NextAt.After(p.at) {
+		p.due++
+		p.dueSince = earlier(p.dueSince, s.NextAt)
+	}
+	// One that was never looked at is due since no date.
+	if since, late := rota.Lateness(s.Status, policy, p.at); late && !since.IsZero() {
+		o.lateFrom = since
+		p.late++
+		p.lateSince = earlier(p.lateSince, since)
+		p.lateness.add(p.at.Sub(since))
+	}
+	if h := s.Status.Hold; h != rota.NotHeld {
+		o.hold, o.heldFrom = h, s.Status.DueAt
+		p.holds[h]++
+		p.heldSince[h] = earlier(p.heldSince[h], s.Status.DueAt)
+	}
+	if !o.issued.IsZero() {
+		p.ages.add(p.at.Sub(o.issued))
+		p.issued = earlier(p.issued, o.issued)
+	}
+	if !o.rotate.IsZero() {
+		p.untilRotated.add(max(0, o.rotate.Sub(p.at)))
+		p.nextRotation = earlier(p.nextRotation, o.rotate)
+	}
+	if p.count <= p.perSecret {
+		p.secrets = append(p.secrets, o)
+	} else {
+		p.secrets = nil
+	}
+}
+
+// earlier is the earlier of two dates, of which a zero one is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,141 @@
+package metrics
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/store"
+)
+
+// Source is what is surveyed. [store.DB] implements it.
+type Source interface {
+	// Standings lists the enrolled secrets, by name, those after a name, at most
+	// limit of them.
+	Standings(ctx context.Context, after string, limit int) ([]store.Standing, error)
+	// Frozen tells who froze everything; nil where nobody did.
+	Frozen(ctx context.Context) (*rota.Halt, error)
+	// Kept lists what is kept for the notifiers that hear of several events at
+	// once.
+	Kept(ctx context.Context) ([]store.Kept, error)
+	// AuditEnd is the number of the audit's last entry.
+	AuditEnd(ctx context.Context) (int64, error)
+}
+
+// SurveyOptions say what is surveyed, and how often.
+type SurveyOptions struct {
+	// Source has the secrets. Required.
+	Source Source
+	// Policy gives a secret's policy, as it is configured now. Required.
+	Policy func(secret string) rota.Policy
+	// Health tells how the schedule fares. Required.
+	Health func() engine.Health
+	// Jobs, if any, counts the jobs of the replicas' queue, by state.
+	Jobs func(ctx context.Context) (map[string]int, error)
+	// PerSecret is how many secrets there may be for each to have metrics of its
+	// own. With more, and with 0, there are totals only.
+	PerSecret int
+	// Every is how often all secrets are gone over, at most. Defaults to 15
+	// seconds.
+	Every time.Duration
+	// Log hears of what fails. Required.
+	Log *slog.Logger
+	// Now is the clock of the dates in the store. Required.
+	Now func() time.Time
+}
+
+// Survey goes over all secrets from time to time, so that a scrape need not.
+type Survey struct {
+	SurveyOptions
+	last     atomic.Pointer[picture]
+	failures prometheus.Counter
+}
+
+// Survey makes a survey of the secrets. Run starts it; what it finds stands
+// among the metrics.
+func (m *Metrics) Survey(o SurveyOptions) *Survey {
+	o.Every = cmp.Or(o.Every, 15*time.Second)
+	s := &Survey{SurveyOptions: o, failures: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "rota_survey_failures_total", Help: "Times that the store could not be surveyed, so that the figures before it stand.",
+	})}
+	m.registry.MustRegister(s.failures, s)
+	return s
+}
+
+// Run surveys until ctx ends, and returns nil.
+func (s *Survey) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		begin := time.Now()
+		p, err := s.look(ctx)
+		took := time.Since(begin)
+		switch {
+		case err == nil:
+			p.took = took
+			s.last.Store(p)
+		case ctx.Err() == nil:
+			s.failures.Inc()
+			s.Log.ErrorContext(ctx, "survey the secrets for the metrics", "error", err)
+		}
+		timer.Reset(pause(s.Every, took))
+	}
+}
+
+// pause is how long to wait after a survey that took so long: surveys take no
+// more than a twentieth of the time.
+func pause(every, took time.Duration) time.Duration { return max(every, 20*took) }
+
+const (
+	// batch is how many secrets are asked for at once.
+	batch = 2000
+	// queryWait bounds one query: a database that hangs must not hang the survey.
+	queryWait = 30 * time.Second
+)
+
+// look takes a picture.
+func (s *Survey) look(ctx context.Context) (*picture, error) {
+	p := newPicture(s.Now(), s.PerSecret)
+	ask := func(f func(ctx context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, queryWait)
+		defer cancel()
+		return f(ctx)
+	}
+	err := ask(func(ctx context.Context) (err error) {
+		if p.frozen, err = s.Source.Frozen(ctx); err != nil {
+			return err
+		}
+		if p.kept, err = s.Source.Kept(ctx); err != nil {
+			return err
+		}
+		if p.audit, err = s.Source.AuditEnd(ctx); err == nil && s.Jobs != nil {
+			p.jobs, err = s.Jobs(ctx)
+		}
+		return err
+	})
+	for after, more := "", true; err == nil && more; {
+		var rows []store.Standing
+		err = ask(func(ctx context.Context) (err error) {
+			rows, err = s.Source.Standings(ctx, after, batch)
+			return err
+		})
+		for _, row := range rows {
+			p.add(row, s.Policy(row.Name))
+		}
+		if more = len(rows) == batch; more {
+			after = rows[len(rows)-1].Name
+		}
+	}
+	return p, err
+}

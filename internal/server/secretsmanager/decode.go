@@ -1,0 +1,140 @@
+package secretsmanager
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rota-dev/rota/internal/store/record"
+)
+
+// operation carries out one call.
+type operation func(ctx context.Context, s *Server, g *record.Guarded, body []byte) (any, error)
+
+// request is the parameters of an operation. check looks at them alone.
+type request[T any] interface {
+	*T
+	check() error
+}
+
+// on reads an operation's parameters, checks them and runs it.
+func on[T any, P request[T], R any](run func(ctx context.Context, s *Server, g *record.Guarded, in P) (R, error)) operation {
+	members := membersOf(reflect.TypeFor[T]())
+	return func(ctx context.Context, s *Server, g *record.Guarded, body []byte) (any, error) {
+		in := P(new(T))
+		if err := decode(body, members, in); err != nil {
+			return nil, err
+		}
+		if err := in.check(); err != nil {
+			return nil, err
+		}
+		return run(ctx, s, g, in)
+	}
+}
+
+// membersOf are the names of a request's parameters.
+func membersOf(t reflect.Type) []string {
+	var names []string
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Anonymous {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" {
+			name = f.Name
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// decode reads a body strictly: one object, well-formed text, no member twice,
+// none in another case. Members that are not known are passed over, as by AWS:
+// newer clients send them.
+func decode(body []byte, members []string, into any) error {
+	if !utf8.Valid(body) || halfCharacter(body) {
+		return errSerialization("The request body is not well-formed text.")
+	}
+	if err := checkMembers(body, members); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return errSerialization(strings.ToUpper(e.Value[:1]) + e.Value[1:] + " can not be converted to what " + e.Field + " should be.")
+		}
+		return errSerialization("The request body is not the JSON it should be.")
+	}
+	return nil
+}
+
+func checkMembers(body []byte, members []string) error {
+	bad := errSerialization("The request body is not the JSON object it should be.")
+	d := json.NewDecoder(bytes.NewReader(body))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return bad
+	}
+	seen := make([]string, 0, 16)
+	for d.More() {
+		t, err := d.Token()
+		name, ok := t.(string)
+		if err != nil || !ok {
+			return bad
+		}
+		for _, other := range seen {
+			if strings.EqualFold(other, name) {
+				return errSerialization("The request body has a member twice: " + name)
+			}
+		}
+		if seen = append(seen, name); len(seen) > 100 {
+			return bad
+		}
+		for _, member := range members {
+			if member != name && strings.EqualFold(member, name) {
+				return errSerialization("The request body has a member " + name + ", which should be " + member + ".")
+			}
+		}
+		var skipped json.RawMessage
+		if err := d.Decode(&skipped); err != nil {
+			return bad
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return bad
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return bad
+	}
+	return nil
+}
+
+// halfCharacter tells whether a text has half of a surrogate pair escaped,
+// which the decoder would silently replace: in a secret's value, of all things.
+func halfCharacter(body []byte) bool {
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		i++ // at what is escaped
+		switch {
+		case !surrogate(body, i, "89aAbB"):
+			if surrogate(body, i, "cCdDeEfF") {
+				return true
+			}
+		case i+5 < len(body) && body[i+5] == '\\' && surrogate(body, i+6, "cCdDeEfF"):
+			i += 10
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// surrogate tells whether at i there is uD, then one of the digits.
+func surrogate(body []byte, i int, digits string) bool {
+	return i+2 < len(body) && body[i] == 'u' && (body[i+1] == 'd' || body[i+1] == 'D') && strings.IndexByte(digits, body[i+2]) >= 0
+}

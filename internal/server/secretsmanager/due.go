@@ -1,0 +1,92 @@
+package secretsmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/store/record"
+)
+
+// RotateDue starts the rotations that are due by their schedules or were left
+// undone, and removes the secrets whose recovery window is over. It does not
+// wait for the rotations. The daemon calls it every minute or so; several may
+// at the same time.
+func (s *Server) RotateDue(ctx context.Context) error {
+	g := s.opts.Records(access.Local("rota"))
+	names, err := g.Due(ctx, maxPage)
+	if err != nil {
+		return fmt.Errorf("secrets that are due: %w", err)
+	}
+	var errs []error
+	for _, name := range names {
+		if err := s.due(ctx, g, name); err != nil && !errors.Is(err, errNotDue) {
+			errs = append(errs, fmt.Errorf("secret %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// errNotDue ends a change that somebody else has made in the meantime.
+var errNotDue = errors.New("not due")
+
+func (s *Server) due(ctx context.Context, g *record.Guarded, name string) error {
+	if s.isManaged(name) {
+		return s.dueManaged(ctx, g, name)
+	}
+	if _, err := g.View(ctx, name); errors.Is(err, record.ErrNotFound) {
+		act := record.Act{Action: access.Remove, Op: "remove", Detail: "the recovery window is over"}
+		return g.Update(ctx, name, act, func(c *record.Change) error {
+			if c.Exists {
+				return errNotDue
+			}
+			c.Remove = true
+			return nil
+		})
+	}
+	token := s.newUUID()
+	var j job
+	err := g.Update(ctx, name, record.Act{Action: access.Rotate, Op: rotateOp, Detail: "due"}, func(c *record.Change) error {
+		if !c.Exists || c.Rotation.NextAt.IsZero() || c.Rotation.NextAt.After(c.Now) || !c.DeleteAt.IsZero() {
+			return errNotDue
+		}
+		if s.opts.Functions[c.Rotation.FunctionARN] == "" {
+			c.Rotation.NextAt = c.Now.Add(retryAfter)
+			j = job{}
+			return nil
+		}
+		if p := pending(&c.Record); p != nil {
+			j = s.newJob(c.Record, p.ID)
+			c.Rotation.NextAt = c.Now.Add(lease)
+			return nil
+		}
+		j = s.newJob(c.Record, token)
+		return j.begin(c)
+	})
+	if err != nil {
+		return err
+	}
+	if j.name == "" {
+		return g.Note(ctx, rotateOp, name, rota.Erred, "", "its rotation function is not in the configuration")
+	}
+	s.rotations.start(s, g, j)
+	return nil
+}
+
+// dueManaged ends what was set up before Rota's configuration had the secret:
+// a function's schedule, or a deletion.
+func (s *Server) dueManaged(ctx context.Context, g *record.Guarded, name string) error {
+	act := record.Act{Action: access.Rotate, Op: "cancel rotation", Detail: "Rota's configuration rotates the secret now"}
+	return g.Update(ctx, name, act, func(c *record.Change) error {
+		switch {
+		case !c.Exists:
+			return errors.New("its recovery window is over, but the configuration rotates it: it is not removed (try: take it out of rota.yaml)")
+		case !c.DeleteAt.IsZero() || c.Rotation.NextAt.IsZero():
+			return errNotDue
+		}
+		c.Rotation = record.Rotation{RotatedAt: c.Rotation.RotatedAt}
+		return nil
+	})
+}

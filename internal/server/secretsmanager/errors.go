@@ -1,0 +1,86 @@
+package secretsmanager
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/server/sigv4"
+	"github.com/rota-dev/rota/internal/store/record"
+)
+
+// Error is an error in AWS's words.
+type Error struct {
+	Status  int
+	Code    string
+	Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func refuse(code, message string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: code, Message: message}
+}
+
+func errInvalidParameter(message string) *Error { return refuse("InvalidParameterException", message) }
+func errInvalidRequest(message string) *Error   { return refuse("InvalidRequestException", message) }
+func errNotFound(message string) *Error         { return refuse("ResourceNotFoundException", message) }
+func errLimit(message string) *Error            { return refuse("LimitExceededException", message) }
+func errSerialization(message string) *Error    { return refuse("SerializationException", message) }
+func errValidation(message string) *Error       { return refuse("ValidationException", message) }
+
+func errThrottled() *Error { return refuse("ThrottlingException", "Rate exceeded") }
+
+func errNoSecret() *Error { return errNotFound("Secrets Manager can't find the specified secret.") }
+
+func errUnknownOperation(name string) *Error {
+	if name == "" {
+		return refuse("UnknownOperationException", "There is no Secrets Manager operation in the request's X-Amz-Target.")
+	}
+	return refuse("UnknownOperationException", "The operation "+name+" is not known.")
+}
+
+// signatureCodes are AWS's names for what package sigv4 refuses.
+var signatureCodes = []struct {
+	kind error
+	code string
+}{
+	{sigv4.ErrMissing, "MissingAuthenticationTokenException"},
+	{sigv4.ErrIncomplete, "IncompleteSignatureException"},
+	{sigv4.ErrMismatch, "InvalidSignatureException"},
+	{sigv4.ErrSkewed, "InvalidSignatureException"},
+	{sigv4.ErrPayload, "InvalidSignatureException"},
+	{sigv4.ErrUnknownKey, "UnrecognizedClientException"},
+}
+
+// explain turns any error into one of AWS's. What it can't explain is the
+// service's own fault: the client hears no more than that, the log all.
+func (s *Server) explain(operation string, err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if wrong, ok := errors.AsType[*sigv4.Error](err); ok {
+		for _, known := range signatureCodes {
+			if errors.Is(wrong, known.kind) {
+				return refuse(known.code, wrong.Message)
+			}
+		}
+	}
+	switch {
+	case errors.Is(err, access.ErrDenied):
+		return refuse("AccessDeniedException", "Not authorized to perform secretsmanager:"+operation+": "+err.Error())
+	case errors.Is(err, record.ErrNotFound):
+		return errNoSecret()
+	case errors.Is(err, access.ErrUnauthenticated):
+		return refuse("UnrecognizedClientException", "The security token included in the request is invalid: "+access.ErrUnauthenticated.Error())
+	case errors.Is(err, access.ErrLimited):
+		return errThrottled()
+	case errors.Is(err, access.ErrUnavailable):
+		return &Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: access.ErrUnavailable.Error()}
+	}
+	if !errors.Is(err, context.Canceled) {
+		s.opts.Log.Error("secrets manager call failed", "operation", operation, "error", err)
+	}
+	return &Error{Status: http.StatusInternalServerError, Code: "InternalServiceError", Message: "An error occurred on the server side."}
+}

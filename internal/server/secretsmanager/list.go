@@ -1,0 +1,168 @@
+package secretsmanager
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"github.com/rota-dev/rota/internal/store/record"
+)
+
+const (
+	maxPage = 100 // and the default
+	// maxScan bounds how many secrets one call looks at, where filters or the
+	// caller's rights let few of them through. The page is short then.
+	maxScan = 5000
+)
+
+type listSecretsRequest struct {
+	Filters                []filter
+	IncludePlannedDeletion bool
+	MaxResults             *int64
+	NextToken              string
+	SortOrder              string
+	SortBy                 string
+}
+
+var orders = map[string]record.Order{
+	"":                   record.ByCreation,
+	"created-date":       record.ByCreation,
+	"last-accessed-date": record.ByAccess,
+	"last-changed-date":  record.ByChange,
+	"name":               record.ByName,
+}
+
+func (r *listSecretsRequest) check() error {
+	if _, ok := orders[r.SortBy]; !ok {
+		return violation("sortBy", "Member must satisfy enum value set: [created-date, last-accessed-date, last-changed-date, name]")
+	}
+	if r.SortOrder != "" && r.SortOrder != "asc" && r.SortOrder != "desc" {
+		return violation("sortOrder", "Member must satisfy enum value set: [asc, desc]")
+	}
+	return all(checkFilters(r.Filters), within("maxResults", r.MaxResults, 1, maxPage), length("nextToken", r.NextToken, 0, maxToken))
+}
+
+type listEntry struct {
+	secretEntry
+	SecretVersionsToStages map[string][]string `json:",omitempty"`
+}
+
+type secretList struct {
+	SecretList []listEntry
+	NextToken  string `json:",omitempty"`
+}
+
+func listSecrets(ctx context.Context, s *Server, g *record.Guarded, in *listSecretsRequest) (*secretList, error) {
+	q := search{
+		filters: in.Filters, planned: in.IncludePlannedDeletion, by: orders[in.SortBy],
+		descending: in.SortOrder == "desc", limit: maxPage, token: in.NextToken,
+	}
+	if in.MaxResults != nil {
+		q.limit = int(*in.MaxResults)
+	}
+	found, next, err := scan(ctx, s, g, q)
+	if err != nil {
+		return nil, err
+	}
+	managed, err := s.managedOf(ctx, found...)
+	if err != nil {
+		return nil, err
+	}
+	out := &secretList{SecretList: make([]listEntry, 0, len(found)), NextToken: next}
+	for _, r := range found {
+		out.SecretList = append(out.SecretList, listEntry{s.entry(r, managed), stages(r)})
+	}
+	return out, nil
+}
+
+// search says which secrets are wanted.
+type search struct {
+	filters    []filter
+	planned    bool // those that are to be deleted, too
+	by         record.Order
+	descending bool
+	limit      int
+	token      string // of the page before
+}
+
+// scan gives one page of the secrets that are searched for and the next page's
+// token, "" at the end.
+func scan(ctx context.Context, s *Server, g *record.Guarded, q search) (found []record.Record, token string, err error) {
+	p := record.Page{By: q.by, Descending: q.descending, Limit: maxPage}
+	if q.token != "" {
+		if p.After, err = q.readToken(); err != nil {
+			return nil, "", err
+		}
+	}
+	for scanned := 0; ; scanned += p.Limit {
+		page, next, err := g.List(ctx, p)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, r := range page {
+			if (!q.planned && !r.DeleteAt.IsZero()) || !s.passes(r, q.filters) {
+				continue
+			}
+			if len(found) == q.limit {
+				return found, q.mark(q.by.Mark(found[len(found)-1])), nil
+			}
+			found = append(found, r)
+		}
+		if next == (record.Mark{}) {
+			return found, "", nil
+		}
+		if p.After = next; scanned >= maxScan {
+			return found, q.mark(next), nil
+		}
+	}
+}
+
+// listToken is where a list goes on, and of which list it is.
+type listToken struct {
+	By         record.Order `json:"b,omitempty"`
+	Descending bool         `json:"d,omitempty"`
+	At         int64        `json:"a,omitempty"` // unix nanoseconds, 0 for no time
+	Name       string       `json:"n"`
+}
+
+func (q search) mark(m record.Mark) string {
+	t := listToken{By: q.by, Descending: q.descending, Name: m.Name}
+	if !m.At.IsZero() {
+		t.At = m.At.UnixNano()
+	}
+	text, _ := json.Marshal(t) // numbers and a string always marshal
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+func (q search) readToken() (record.Mark, error) {
+	var t listToken
+	text, err := base64.RawURLEncoding.DecodeString(q.token)
+	if err != nil || json.Unmarshal(text, &t) != nil || t.Name == "" || t.By != q.by || t.Descending != q.descending {
+		return record.Mark{}, errBadToken()
+	}
+	m := record.Mark{Name: t.Name}
+	if t.At != 0 {
+		m.At = time.Unix(0, t.At).UTC()
+	}
+	return m, nil
+}
+
+// position and readPosition are the token of a list that can be counted.
+func position(i int) string {
+	text, _ := json.Marshal(i) // a number always marshals
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+func readPosition(token string) (int, error) {
+	var i int
+	text, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || json.Unmarshal(text, &i) != nil || i < 0 {
+		return 0, errBadToken()
+	}
+	return i, nil
+}
+
+func errBadToken() *Error {
+	return refuse("InvalidNextTokenException", "The NextToken value is invalid.")
+}

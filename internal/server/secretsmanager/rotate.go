@@ -1,0 +1,171 @@
+package secretsmanager
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/store/record"
+)
+
+type rotateSecretRequest struct {
+	SecretID                       string `json:"SecretId"`
+	ClientRequestToken             string
+	RotationLambdaARN              *string
+	RotationRules                  *rotationRules
+	RotateImmediately              *bool
+	ExternalSecretRotationMetadata []struct{ Key, Value string }
+	ExternalSecretRotationRoleArn  *string
+}
+
+func (r *rotateSecretRequest) check() error {
+	err := all(checkSecretID(r.SecretID), checkRequestToken(r.ClientRequestToken), optional("rotationLambdaARN", r.RotationLambdaARN, 0, 2048))
+	if err == nil && r.RotationRules != nil {
+		err = r.RotationRules.check()
+	}
+	if err == nil && (len(r.ExternalSecretRotationMetadata) > 0 || r.ExternalSecretRotationRoleArn != nil) {
+		err = errInvalidRequest("Managed external secrets are AWS's own; give a rotation function instead.")
+	}
+	return err
+}
+
+func (r *rotateSecretRequest) immediately() bool {
+	return r.RotateImmediately == nil || *r.RotateImmediately
+}
+
+func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateSecretRequest) (*secretAnswer, error) {
+	t := s.target(in.SecretID)
+	if s.isManaged(t.name) {
+		return s.rotateManaged(ctx, g, t, in)
+	}
+	var j job
+	var again *job // a former rotation that is not complete
+	var out secretAnswer
+	err := g.Update(ctx, t.name, record.Act{Action: access.Rotate, Op: rotateOp, Version: in.ClientRequestToken}, func(c *record.Change) error {
+		again = nil
+		if err := t.change(c); err != nil {
+			return err
+		}
+		if err := in.configure(c, s); err != nil {
+			return err
+		}
+		out = s.answer(c.Record)
+		out.VersionID = in.ClientRequestToken
+		j = s.newJob(c.Record, in.ClientRequestToken)
+		if v := c.Version(in.ClientRequestToken); v != nil && (slices.Contains(v.Labels, labelPending) || slices.Contains(v.Labels, labelCurrent)) {
+			if slices.Contains(v.Labels, labelCurrent) {
+				j = job{}
+			}
+			return nil // the same request once more
+		}
+		if p := pending(&c.Record); p != nil {
+			former := s.newJob(c.Record, p.ID)
+			again = &former
+			return errIncomplete()
+		}
+		if j.test = !in.immediately(); j.test {
+			c.Rotation.NextAt = next(c.Rotation, c.Now)
+		}
+		return j.begin(c)
+	})
+	if again != nil {
+		s.rotations.start(s, g, *again)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if j.name != "" {
+		s.rotations.start(s, g, j)
+	}
+	return &out, nil
+}
+
+// rotateManaged starts the rotation of a secret that Rota's configuration
+// rotates.
+func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t target, in *rotateSecretRequest) (*secretAnswer, error) {
+	r, err := g.Look(ctx, access.Rotate, rotateOp, t.name)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.use(r); err != nil {
+		return nil, err
+	}
+	if in.RotationLambdaARN != nil || in.RotationRules != nil || !in.immediately() {
+		return nil, errManaged()
+	}
+	if err := g.Note(ctx, rotateOp, t.name, rota.Begun, "", "asked for by RotateSecret"); err != nil {
+		return nil, err
+	}
+	err = s.opts.Rotate(ctx, g.Caller(), t.name, in.ClientRequestToken)
+	if errors.Is(err, rota.ErrConflict) || errors.Is(err, rota.ErrBusy) {
+		return nil, errIncomplete()
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := s.answer(r)
+	out.VersionID = in.ClientRequestToken
+	return &out, nil
+}
+
+func errIncomplete() *Error {
+	return errInvalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
+}
+
+// configure takes over what the request says of the rotation, and checks that
+// there is a function to rotate with.
+func (r *rotateSecretRequest) configure(c *record.Change, s *Server) error {
+	if r.RotationLambdaARN != nil && *r.RotationLambdaARN != "" {
+		c.Rotation.FunctionARN = *r.RotationLambdaARN
+	}
+	if c.Rotation.FunctionARN == "" {
+		return errInvalidRequest("No Lambda rotation function ARN is associated with this secret, and the request has none.")
+	}
+	if s.opts.Functions[c.Rotation.FunctionARN] == "" {
+		return errNotFound("Secrets Manager can't find the rotation function " + c.Rotation.FunctionARN + " in Rota's configuration.")
+	}
+	if r.RotationRules != nil {
+		c.Rotation.AfterDays, c.Rotation.Duration, c.Rotation.Schedule = r.RotationRules.AutomaticallyAfterDays, r.RotationRules.Duration, r.RotationRules.ScheduleExpression
+	}
+	c.Rotation.Enabled = true
+	c.ChangedAt = c.Now
+	return nil
+}
+
+// pending is the version of a rotation that is not complete, nil for none.
+func pending(r *record.Record) *record.Version {
+	v := r.Holder(labelPending)
+	if v == nil || slices.Contains(v.Labels, labelCurrent) {
+		return nil
+	}
+	return v
+}
+
+func cancelRotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *secretRequest) (*secretAnswer, error) {
+	t := s.target(in.SecretID)
+	if s.isManaged(t.name) {
+		if err := g.Check(ctx, access.Rotate, "cancel rotation", t.name); err != nil {
+			return nil, err
+		}
+		return nil, errManaged()
+	}
+	var out secretAnswer
+	err := g.Update(ctx, t.name, record.Act{Action: access.Rotate, Op: "cancel rotation"}, func(c *record.Change) error {
+		if err := t.change(c); err != nil {
+			return err
+		}
+		out = s.answer(c.Record)
+		if v := pending(&c.Record); v != nil {
+			out.VersionID = v.ID
+		}
+		c.Rotation.Enabled, c.Rotation.NextAt, c.ChangedAt = false, noTime, c.Now
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.rotations.cancel(t.name)
+	return &out, nil
+}

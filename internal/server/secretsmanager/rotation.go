@@ -1,0 +1,186 @@
+package secretsmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/store/record"
+)
+
+// rotateOp is what rotations are called in the audit.
+const rotateOp = "rotate"
+
+var noTime time.Time
+
+const (
+	attempts = 5 // of each step
+	// lease is how long a rotation under way is left alone. After it whoever
+	// looks for rotations that are due takes it up again, for it may have
+	// been stopped with its process.
+	lease = 90 * time.Minute
+	// retryAfter is when a rotation that failed is tried again.
+	retryAfter = time.Hour
+)
+
+// The steps that a function is called with, in their order.
+var steps = []string{"createSecret", "setSecret", "testSecret", "finishSecret"}
+
+// job is one rotation by a function.
+type job struct {
+	name, arn, token, url string
+	test                  bool // call testSecret alone, then remove the version
+}
+
+func (s *Server) newJob(r record.Record, token string) job {
+	return job{name: r.Name, arn: s.ARN(r), token: token, url: s.opts.Functions[r.Rotation.FunctionARN]}
+}
+
+// begin announces the new version, without a value.
+func (j job) begin(c *record.Change) error {
+	if c.Version(j.token) != nil {
+		return refuse("ResourceExistsException", "You can't use ClientRequestToken "+j.token+" because that value is already in use for a version of the secret.")
+	}
+	if err := announce(c, j.token); err != nil {
+		return err
+	}
+	attach(c, labelPending, j.token)
+	if !j.test {
+		c.Rotation.NextAt = c.Now.Add(lease)
+	}
+	c.ChangedAt = c.Now
+	return checkLabelQuota(c.Record)
+}
+
+// rotations are those that are under way in this process, one a secret.
+type rotations struct {
+	ctx  context.Context
+	stop context.CancelFunc
+
+	mu      sync.Mutex
+	running map[string]context.CancelFunc // by the secret's name
+	all     sync.WaitGroup
+}
+
+// start runs a job in the background, unless the secret has one.
+func (r *rotations) start(s *Server, g *record.Guarded, j job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running[j.name] != nil || r.ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, lease)
+	if r.running == nil {
+		r.running = map[string]context.CancelFunc{}
+	}
+	r.running[j.name] = cancel
+	r.all.Go(func() {
+		s.run(ctx, g, j)
+		cancel()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.running, j.name)
+	})
+}
+
+func (r *rotations) cancel(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if cancel := r.running[name]; cancel != nil {
+		cancel()
+	}
+}
+
+// Close stops the rotations that are under way and waits until they have
+// stopped. They go on after the next start.
+func (s *Server) Close() {
+	s.rotations.stop()
+	s.Wait()
+}
+
+// Wait waits until no rotation is under way.
+func (s *Server) Wait() { s.rotations.all.Wait() }
+
+// run carries out a job and notes how it went.
+func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
+	err := s.steps(ctx, j)
+	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return // cancelled, or to be taken up again after the next start
+	}
+	// What was done is noted even where the time for doing it is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if err == nil && !j.test {
+		err = j.promoted(ctx, g)
+	}
+	act := record.Act{Action: access.Rotate, Op: rotateOp, Version: j.token}
+	if err != nil {
+		act.Outcome, act.Detail = rota.Erred, err.Error()
+		s.opts.Log.Warn("rotation failed", "secret", j.name, "version", j.token, "error", err)
+	}
+	failed := g.Update(ctx, j.name, act, func(c *record.Change) error { return j.end(c, err) })
+	if failed != nil && !errors.Is(failed, record.ErrNotFound) {
+		s.opts.Log.Error("the end of a rotation can't be noted", "secret", j.name, "version", j.token, "error", failed)
+	}
+}
+
+// promoted is nil where the new version is the current one, as the last step
+// has to leave it.
+func (j job) promoted(ctx context.Context, g *record.Guarded) error {
+	r, err := g.Look(ctx, access.Rotate, rotateOp, j.name)
+	if err != nil {
+		return err
+	}
+	if v := r.Holder(labelCurrent); v == nil || v.ID != j.token {
+		return errors.New("the rotation function reported success and left AWSCURRENT on another version (try: look at its finishSecret)")
+	}
+	return nil
+}
+
+// end notes in the record how the job went.
+func (j job) end(c *record.Change, failed error) error {
+	switch {
+	case !c.Exists:
+		return record.ErrNotFound
+	case j.test:
+		if v := c.Version(j.token); v != nil && !slices.Contains(v.Labels, labelCurrent) {
+			c.Versions = slices.DeleteFunc(c.Versions, func(v record.Version) bool { return v.ID == j.token })
+		}
+	case failed != nil:
+		c.Rotation.NextAt = c.Now.Add(retryAfter)
+	default:
+		c.Rotation.RotatedAt = c.Now
+		c.Rotation.NextAt = next(c.Rotation, c.Now)
+	}
+	return nil
+}
+
+// steps calls the function with each step until it succeeds.
+func (s *Server) steps(ctx context.Context, j job) error {
+	todo := steps
+	if j.test {
+		todo = steps[2:3]
+	}
+	for _, step := range todo {
+		wait := s.opts.Retry
+		for attempt := 1; ; attempt++ {
+			err := s.invoke(ctx, j, step)
+			if err == nil {
+				break
+			}
+			if attempt == attempts || ctx.Err() != nil {
+				return fmt.Errorf("step %s: %w", step, err)
+			}
+			if rota.Sleep(ctx, wait) != nil {
+				return fmt.Errorf("step %s: %w", step, err)
+			}
+			wait *= 2
+		}
+	}
+	return nil
+}

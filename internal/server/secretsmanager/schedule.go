@@ -1,0 +1,155 @@
+package secretsmanager
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	cron "github.com/netresearch/go-cron"
+
+	"github.com/rota-dev/rota/internal/store/record"
+)
+
+// rotationRules is when a secret is rotated by itself.
+type rotationRules struct {
+	AutomaticallyAfterDays int64  `json:",omitempty"`
+	Duration               string `json:",omitempty"`
+	ScheduleExpression     string `json:",omitempty"`
+}
+
+func rulesOf(r record.Rotation) rotationRules {
+	return rotationRules{AutomaticallyAfterDays: r.AfterDays, Duration: r.Duration, ScheduleExpression: r.Schedule}
+}
+
+const (
+	maxAfterDays = 1000
+	minEvery     = 4 * time.Hour
+	day          = 24 * time.Hour
+	maxEvery     = 999 * day
+)
+
+func (r rotationRules) check() error {
+	if r.AutomaticallyAfterDays != 0 && r.ScheduleExpression != "" {
+		return errInvalidParameter("You can set AutomaticallyAfterDays or ScheduleExpression, but not both.")
+	}
+	if r.AutomaticallyAfterDays < 0 || r.AutomaticallyAfterDays > maxAfterDays {
+		return violation("rotationRules.automaticallyAfterDays", "Member must have value between 1 and 1000")
+	}
+	hours, ok := r.hours()
+	if !ok {
+		return violation("rotationRules.duration", "Member must satisfy regular expression pattern: [0-9]+h, and be 1h to 24h")
+	}
+	if r.ScheduleExpression == "" {
+		return nil
+	}
+	e, err := parseSchedule(r.ScheduleExpression)
+	if err != nil {
+		return err
+	}
+	if e.every > 0 && e.every < day && time.Duration(hours)*time.Hour > e.every {
+		return errInvalidParameter("The rotation window must not extend into the next one.")
+	}
+	return nil
+}
+
+// hours is the window's length, 0 where none is set.
+func (r rotationRules) hours() (int, bool) {
+	if r.Duration == "" {
+		return 0, true
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(r.Duration, "h"))
+	return n, err == nil && strings.HasSuffix(r.Duration, "h") && n >= 1 && n <= 24
+}
+
+// expression is a parsed ScheduleExpression: a rate or a cron schedule.
+type expression struct {
+	every time.Duration
+	cron  cron.Schedule
+}
+
+var (
+	rateForm = regexp.MustCompile(`^rate\((\d{1,5}) (hour|hours|day|days)\)$`)
+	cronForm = regexp.MustCompile(`^cron\(([0-9A-Za-z#?*\-/, ]+)\)$`)
+	cronRead = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowNth | cron.DowLast | cron.DomL | cron.DomW)
+)
+
+func parseSchedule(text string) (expression, error) {
+	bad := errInvalidParameter("The ScheduleExpression must be rate(4 hours) to rate(999 days), or cron(0 hour day month weekday *).")
+	if m := rateForm.FindStringSubmatch(text); m != nil {
+		n, _ := strconv.Atoi(m[1]) // digits, by the pattern
+		every := time.Duration(n) * time.Hour
+		if strings.HasPrefix(m[2], "day") {
+			every = time.Duration(n) * day
+		}
+		if every < minEvery || every > maxEvery {
+			return expression{}, bad
+		}
+		return expression{every: every}, nil
+	}
+	m := cronForm.FindStringSubmatch(text)
+	if m == nil {
+		return expression{}, bad
+	}
+	fields := strings.Fields(m[1])
+	if len(fields) != 6 || fields[0] != "0" || fields[5] != "*" {
+		return expression{}, bad
+	}
+	fields[4] = weekdays(fields[4])
+	schedule, err := cronRead.Parse(strings.Join(fields[:5], " "))
+	if err != nil {
+		return expression{}, bad
+	}
+	return expression{cron: schedule}, nil
+}
+
+var weekday = regexp.MustCompile(`(^|[,-])([1-7])(L?)`)
+
+// weekdays turns AWS's numbers of weekdays, 1 for Sunday to 7, into cron's 0 to
+// 6, and its 6L, the month's last Friday, into 5#L.
+func weekdays(field string) string {
+	return weekday.ReplaceAllStringFunc(field, func(part string) string {
+		m := weekday.FindStringSubmatch(part)
+		last := ""
+		if m[3] != "" {
+			last = "#L"
+		}
+		return fmt.Sprintf("%s%c%s", m[1], m[2][0]-1, last)
+	})
+}
+
+// next is when a rotation is due after the one at last: when its window opens.
+// Zero where there is no schedule. Windows open on the hour; those of rates in
+// days at midnight.
+func next(r record.Rotation, last time.Time) time.Time {
+	last = last.UTC()
+	if r.AfterDays > 0 {
+		return record.Day(last.AddDate(0, 0, int(r.AfterDays)))
+	}
+	if r.Schedule == "" {
+		return time.Time{}
+	}
+	e, err := parseSchedule(r.Schedule)
+	switch {
+	case err != nil: // it was checked when it was set
+		return time.Time{}
+	case e.cron != nil:
+		return e.cron.Next(last)
+	case e.every%day == 0:
+		return record.Day(last.Add(e.every))
+	}
+	return last.Add(e.every).Truncate(time.Hour)
+}
+
+// windowEnd is by when the next rotation is done: at the window's end, by
+// default that of the day, or an hour for a rate in hours.
+func windowEnd(r record.Rotation) time.Time {
+	if hours, _ := rulesOf(r).hours(); hours > 0 {
+		return r.NextAt.Add(time.Duration(hours) * time.Hour)
+	}
+	if e, err := parseSchedule(r.Schedule); err == nil && e.every > 0 && e.every%day != 0 {
+		return r.NextAt.Add(time.Hour)
+	}
+	return record.Day(r.NextAt).Add(day - time.Second)
+}

@@ -1,0 +1,96 @@
+package secretsmanager
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/store/record"
+)
+
+const maxTags = 50
+
+type tag struct{ Key, Value string }
+
+func checkTags(tags []tag) error {
+	for _, t := range tags {
+		if err := all(length("tags.key", t.Key, 1, 128), length("tags.value", t.Value, 0, 256)); err != nil {
+			return err
+		}
+		if strings.HasPrefix(strings.ToLower(t.Key), "aws:") {
+			return errInvalidParameter("Tag keys that begin with aws: are AWS's own.")
+		}
+	}
+	return nil
+}
+
+// addTags adds tags or gives those of the same key a new value.
+func addTags(r *record.Record, tags []tag) error {
+	for _, t := range tags {
+		if i := slices.IndexFunc(r.Tags, func(old record.Tag) bool { return old.Key == t.Key }); i >= 0 {
+			r.Tags[i].Value = t.Value
+			continue
+		}
+		r.Tags = append(r.Tags, record.Tag(t))
+	}
+	if len(r.Tags) > maxTags {
+		return errLimit("A secret can have at most 50 tags.")
+	}
+	return nil
+}
+
+type tagResourceRequest struct {
+	SecretID string `json:"SecretId"`
+	Tags     []tag
+}
+
+func (r *tagResourceRequest) check() error {
+	if r.Tags == nil {
+		return violation("tags", "Member must not be null")
+	}
+	return all(checkSecretID(r.SecretID), checkTags(r.Tags))
+}
+
+func tagResource(ctx context.Context, s *Server, g *record.Guarded, in *tagResourceRequest) (nothing, error) {
+	t := s.target(in.SecretID)
+	return nothing{}, g.Update(ctx, t.name, record.Act{Action: access.Write, Op: "tag"}, func(c *record.Change) error {
+		if err := t.change(c); err != nil {
+			return err
+		}
+		c.ChangedAt = c.Now
+		return addTags(&c.Record, in.Tags)
+	})
+}
+
+type untagResourceRequest struct {
+	SecretID string `json:"SecretId"`
+	TagKeys  []string
+}
+
+func (r *untagResourceRequest) check() error {
+	if r.TagKeys == nil {
+		return violation("tagKeys", "Member must not be null")
+	}
+	for _, key := range r.TagKeys {
+		if err := length("tagKeys", key, 1, 128); err != nil {
+			return err
+		}
+	}
+	return checkSecretID(r.SecretID)
+}
+
+func untagResource(ctx context.Context, s *Server, g *record.Guarded, in *untagResourceRequest) (nothing, error) {
+	t := s.target(in.SecretID)
+	return nothing{}, g.Update(ctx, t.name, record.Act{Action: access.Write, Op: "untag"}, func(c *record.Change) error {
+		if err := t.change(c); err != nil {
+			return err
+		}
+		had := len(c.Tags)
+		c.Tags = slices.DeleteFunc(c.Tags, func(t record.Tag) bool { return slices.Contains(in.TagKeys, t.Key) })
+		if len(c.Tags) != had {
+			c.ChangedAt = c.Now
+		}
+		return nil
+	})
+}

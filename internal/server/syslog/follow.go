@@ -1,0 +1,69 @@
+package syslog
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/rota-dev/rota/internal/store"
+)
+
+// Source is the audit, and the memory of what was sent of it.
+type Source interface {
+	Audit(ctx context.Context, q store.AuditQuery) ([]store.AuditRecord, error)
+	Exported(ctx context.Context, name string) (int64, error)
+	MarkExported(ctx context.Context, name string, seq int64) error
+}
+
+// batch is how many entries are sent at once.
+const batch = 500
+
+// Follow sends every entry of the audit, in order and at least once, also those
+// of before a restart, until ctx ends. changed gives a sign when there may be
+// more. While the server does not answer it tries again, ever less often.
+func Follow(ctx context.Context, c *Client, s Source, changed <-chan struct{}, log *slog.Logger) error {
+	const name = "syslog"
+	defer func() { _ = c.Close() }()
+	pause := time.Second
+	for ctx.Err() == nil {
+		n, err := next(ctx, c, s, name)
+		switch {
+		case err != nil:
+			if ctx.Err() == nil {
+				log.ErrorContext(ctx, "send the audit", "error", err, "again_in", pause)
+			}
+			wait(ctx, nil, pause)
+			pause = min(2*pause, 5*time.Minute)
+		case n < batch:
+			pause = time.Second
+			wait(ctx, changed, time.Minute)
+		}
+	}
+	return nil
+}
+
+// next sends the next batch and tells how many that were.
+func next(ctx context.Context, c *Client, s Source, name string) (int, error) {
+	sent, err := s.Exported(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	records, err := s.Audit(ctx, store.AuditQuery{After: sent, Limit: batch})
+	if err != nil || len(records) == 0 {
+		return 0, err
+	}
+	if err := c.Send(ctx, records); err != nil {
+		return 0, err
+	}
+	return len(records), s.MarkExported(ctx, name, records[len(records)-1].Seq)
+}
+
+func wait(ctx context.Context, changed <-chan struct{}, atMost time.Duration) {
+	t := time.NewTimer(atMost)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-changed:
+	case <-t.C:
+	}
+}

@@ -1,0 +1,185 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// consumer uses the secret: it holds the value that it took up last and logs in
+// with it every so often.
+type consumer struct {
+	name     string
+	target   int           // what it reads: a target, -1 for the store
+	reloader int           // who makes it take up a new value, -1 for nobody
+	reread   time.Duration // how often it reads by itself, 0 for never
+	login    time.Duration // how often it logs in
+	session  bool          // holds a session from taking up to taking up
+
+	version    string
+	credential rota.Credential
+	takenAt    time.Time
+	connected  string // the role of its open session
+}
+
+// addConsumers makes one to four consumers that are entitled to rule 1: they
+// are reloaded, or read again within the overlap, or use the old one visibly.
+func (s *subject) addConsumers() {
+	reloaders := len(s.secret.Reloaders)
+	for n := range 1 + s.rng.IntN(3) + reloaders {
+		c := &consumer{name: fmt.Sprintf("consumer-%d", n), target: s.rng.IntN(len(s.targets)+1) - 1, reloader: -1}
+		c.login = s.during(12*time.Hour, 5*rota.Day)
+		overlap := s.overlap()
+		c.login = min(c.login, s.loginEvery())
+		switch {
+		case n < reloaders:
+			c.reloader = n
+		case s.keys != nil && s.chance(0.2):
+			// A laggard: only its visible use protects it.
+			c.reread, c.login = s.policy.RotateEvery/2, s.during(2*time.Hour, 6*time.Hour)
+		case s.alt != nil && s.chance(0.3):
+			c.reread, c.session = s.policy.RotateEvery/2, true
+		default:
+			c.reread = s.during(min(time.Hour, overlap/2), overlap*9/10)
+		}
+		s.consumers = append(s.consumers, c)
+		s.at(s.now.Add(s.during(0, c.login)), "login", func(context.Context) { s.loginOf(c) })
+		if c.reread > 0 {
+			s.at(s.now.Add(s.during(0, c.reread)), "reread", func(context.Context) { s.rereadOf(c) })
+		}
+	}
+}
+
+// loginEvery is how often consumers log in at least.
+func (s *subject) loginEvery() time.Duration {
+	if life := s.traits.Lifetime; life > 0 {
+		return life / 4
+	}
+	return 5 * rota.Day
+}
+
+// overlap is how long a previous credential lives at least.
+func (s *subject) overlap() time.Duration {
+	if life := s.traits.Lifetime; life > 0 {
+		return life - s.policy.RotateEvery - 2*rota.EndMargin
+	}
+	if s.policy.Retire == rota.BeforeCreate {
+		return s.policy.RotateEvery / 2
+	}
+	return s.policy.DeactivatePreviousAfter
+}
+
+func (s *subject) rereadOf(c *consumer) {
+	s.takeUp(c)
+	s.at(s.now.Add(c.reread), "reread", func(context.Context) { s.rereadOf(c) })
+}
+
+// takeUp reads what is served to the consumer now.
+func (s *subject) takeUp(c *consumer) {
+	version, credential, ok := s.store.Read(rota.Current)
+	if c.target >= 0 {
+		var got rota.DeliverRequest
+		if got, ok = s.targets[c.target].Current(); ok {
+			version, credential = got.Version, got.Credential
+		}
+	}
+	if !ok {
+		return
+	}
+	s.checkWhole(version, credential)
+	changed := c.version != version
+	c.version, c.credential, c.takenAt = version, credential, s.now
+	if s.alt == nil || !c.session || !changed {
+		return
+	}
+	if c.connected != "" {
+		s.alt.Disconnect(c.connected)
+		c.connected = ""
+	}
+	if s.alt.Connect(credential) {
+		c.connected = s.issuer.CredentialID(credential)
+	}
+}
+
+func (s *subject) loginOf(c *consumer) {
+	s.probe(c)
+	if c.session && c.connected == "" && s.alt.Connect(c.credential) {
+		c.connected = s.issuer.CredentialID(c.credential)
+	}
+	s.at(s.now.Add(c.login), "login", func(context.Context) { s.loginOf(c) })
+}
+
+// probe logs in as the consumer: rule 1.
+func (s *subject) probe(c *consumer) {
+	if c.credential.IsZero() {
+		return
+	}
+	s.w.result.Logins++
+	if s.issuer.Login(c.credential) {
+		return
+	}
+	if s.excused(c) {
+		return
+	}
+	s.violate(1, "%s cannot log in with %s of version %s, which it took up at %s",
+		c.name, s.issuer.CredentialID(c.credential), c.version, stamp(c.takenAt))
+}
+
+// excused tells whether the consumer may be locked out: by a person, or, where
+// there is no overlap, between setting and taking up.
+func (s *subject) excused(c *consumer) bool {
+	t := &s.truth
+	if t.personBroke || t.forcedOff[proof(c.credential)] {
+		return true
+	}
+	if s.traits.Lifetime > 0 {
+		return s.outlived(c)
+	}
+	if s.traits.Overlap() {
+		return false
+	}
+	return t.gap || (c.reloader < 0 && c.takenAt.Before(t.servedAt)) || c.takenAt.Before(t.personAt)
+}
+
+// outlived tells whether a credential that ends by itself could not be renewed in
+// time: faults or people were in the way for longer than it lived.
+func (s *subject) outlived(c *consumer) bool {
+	end := c.credential.ExpiresAt()
+	return !s.now.Before(end) && s.w.faultySince(s.now.Add(-patience-s.traits.Lifetime), s.now)
+}
+
+// probeAll lets every consumer log in, after something changed at the issuer.
+func (s *subject) probeAll() {
+	s.quietly(func() {
+		for _, c := range s.consumers {
+			s.probe(c)
+		}
+	})
+}
+
+// reload is what the n-th reloader does: its consumers take up the value and
+// must be healthy.
+func (s *subject) reload(n int) func(rota.ReloadRequest) error {
+	return func(r rota.ReloadRequest) error {
+		var err error
+		s.quietly(func() {
+			for _, c := range s.consumers {
+				if c.reloader != n {
+					continue
+				}
+				s.takeUp(c)
+				if !s.issuer.Login(c.credential) {
+					err = fmt.Errorf("%s is not healthy", c.name)
+				}
+			}
+		})
+		if err == nil {
+			s.truth.reloaded[n] = r.Version
+		}
+		return err
+	}
+}
+
+func stamp(t time.Time) string { return t.Format("2006-01-02 15:04:05") }

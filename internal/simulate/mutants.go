@@ -1,0 +1,232 @@
+package simulate
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// hooks are where mutants are planted: around the planner and the systems,
+// never in the heart itself.
+type hooks struct {
+	plan     planner
+	keys     func(keyIssuer) rota.Issuer
+	issuer   func(rota.Issuer) rota.Issuer
+	store    func(rota.Store) rota.Store
+	journal  func(rota.Journal) rota.Journal
+	alert    func(rota.Journal) rota.Journal
+	reloader func(rota.Reloader) rota.Reloader
+}
+
+type planner = func(rota.State, rota.Policy, time.Time) rota.Decision
+
+func (h *hooks) wrapKeys(i keyIssuer) rota.Issuer {
+	if h.keys == nil {
+		return i
+	}
+	return h.keys(i)
+}
+
+func (h *hooks) wrapIssuer(i rota.Issuer) rota.Issuer       { return wrap(h.issuer, i) }
+func (h *hooks) wrapStore(s rota.Store) rota.Store          { return wrap(h.store, s) }
+func (h *hooks) wrapJournal(j rota.Journal) rota.Journal    { return wrap(h.journal, j) }
+func (h *hooks) wrapAlert(j rota.Journal) rota.Journal      { return wrap(h.alert, j) }
+func (h *hooks) wrapReloader(r rota.Reloader) rota.Reloader { return wrap(h.reloader, r) }
+
+func wrap[T any](f func(T) T, x T) T {
+	if f == nil {
+		return x
+	}
+	return f(x)
+}
+
+// Mutant is a bug that can be planted to prove that the rules find it.
+type Mutant struct {
+	Name string
+	Rule int // the rule that finds it
+	What string
+
+	plant func(*hooks)
+}
+
+// Mutants are all of them, by rule.
+func Mutants() []Mutant {
+	return slices.Concat(plannerMutants(), systemMutants())
+}
+
+func findMutant(name string) (Mutant, bool) {
+	i := slices.IndexFunc(Mutants(), func(m Mutant) bool { return m.Name == name })
+	if i < 0 {
+		return Mutant{}, false
+	}
+	return Mutants()[i], true
+}
+
+// believing plants a planner that sees another state than there is.
+func believing(change func(st *rota.State, p *rota.Policy, now time.Time)) func(*hooks) {
+	return func(h *hooks) {
+		h.plan = func(st rota.State, p rota.Policy, now time.Time) rota.Decision {
+			st.Progress.Versions = cloneVersions(st.Progress.Versions)
+			st.Issued = slices.Clone(st.Issued)
+			change(&st, &p, now)
+			return rota.Plan(st, p, now)
+		}
+	}
+}
+
+// deciding plants a planner that decides otherwise.
+func deciding(change func(st rota.State, d rota.Decision) rota.Decision) func(*hooks) {
+	return func(h *hooks) {
+		h.plan = func(st rota.State, p rota.Policy, now time.Time) rota.Decision {
+			return change(st, rota.Plan(st, p, now))
+		}
+	}
+}
+
+func cloneVersions(m map[string]rota.VersionProgress) map[string]rota.VersionProgress {
+	out := make(map[string]rota.VersionProgress, len(m))
+	maps.Copy(out, m)
+	return out
+}
+
+// note changes what a state remembers of the version with a label.
+func note(st *rota.State, l rota.Label, f func(*rota.VersionProgress)) {
+	if v, ok := rota.Find(st.Contents.Versions, l); ok {
+		vp := st.Progress.Versions[v.ID]
+		f(&vp)
+		st.Progress.Versions[v.ID] = vp
+	}
+}
+
+func plannerMutants() []Mutant {
+	return []Mutant{
+		{"delete before create", 4, "the current credential is switched off to make a place for the next",
+			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+				if current, ok := rota.Find(st.Contents.Versions, rota.Current); ok && d.Step == rota.Create && st.CanDeactivate {
+					d.Step, d.Version, d.Credential = rota.Deactivate, current.ID, current.CredentialID
+				}
+				return d
+			})},
+		{"no answer means unused", 4, "what the issuer cannot say about use is taken for no use",
+			believing(func(st *rota.State, _ *rota.Policy, _ time.Time) {
+				for i := range st.Issued {
+					if st.Issued[i].Use.Evidence == rota.Unknown {
+						st.Issued[i].Use = rota.Use{Evidence: rota.Recorded}
+					}
+				}
+			})},
+		{"promote without test", 4, "a new credential is promoted as soon as it is stored",
+			believing(func(st *rota.State, _ *rota.Policy, now time.Time) {
+				note(st, rota.Pending, func(vp *rota.VersionProgress) { vp.TestedAt = now })
+			})},
+		{"no grace", 4, "the previous credential is deactivated at once where nobody was seen to use it",
+			believing(func(_ *rota.State, p *rota.Policy, _ time.Time) {
+				p.Retire, p.DeactivatePreviousAfter, p.UnusedFor = rota.AfterGrace, 0, time.Second
+			})},
+		{"delete while active", 4, "the previous credential is deleted without being deactivated first",
+			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+				if d.Step == rota.Deactivate && d.Version != "" {
+					d.Step = rota.Delete
+				}
+				return d
+			})},
+		{"deliver skipped", 4, "targets count as written to",
+			believing(func(st *rota.State, _ *rota.Policy, now time.Time) {
+				note(st, rota.Current, func(vp *rota.VersionProgress) {
+					vp.Delivered = map[string]time.Time{}
+					for _, t := range st.Targets {
+						vp.Delivered[t] = now
+					}
+				})
+			})},
+		{"oldest key deleted", 3, "a full issuer is emptied of its oldest credential, whoever made it",
+			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+				if d.Hold != rota.NoFreePlace || !st.Listed || len(st.Issued) == 0 {
+					return d
+				}
+				oldest := slices.MinFunc(st.Issued, func(a, b rota.Issued) int {
+					if inUse(st, a.ID) != inUse(st, b.ID) {
+						if inUse(st, a.ID) {
+							return 1
+						}
+						return -1
+					}
+					return a.CreatedAt.Compare(b.CreatedAt)
+				})
+				if inUse(st, oldest.ID) {
+					return d
+				}
+				step := rota.Delete
+				if oldest.Active {
+					step = rota.Deactivate
+				}
+				return rota.Decision{Step: step, Credential: oldest.ID, Reason: "make a place"}
+			})},
+		{"every stranger an orphan", 3, "orphans are recognised without the list of what was there before",
+			believing(func(st *rota.State, _ *rota.Policy, now time.Time) {
+				st.Progress.Intents = []rota.Intent{{Version: "any", At: now.AddDate(-10, 0, 0), Until: now}}
+			})},
+		{"foreign version overwritten", 3, "whatever is in the store is taken for Rota's own",
+			believing(func(st *rota.State, _ *rota.Policy, _ time.Time) {
+				st.Contents.Versions = slices.Clone(st.Contents.Versions)
+				for i := range st.Contents.Versions {
+					v := &st.Contents.Versions[i]
+					v.Labels = append(slices.Clone(v.Labels), rota.Adopted)
+				}
+			})},
+		{"limit ignored", 5, "the planner does not see that the issuer is full",
+			believing(func(st *rota.State, _ *rota.Policy, _ time.Time) { st.Traits.Limit = 100 })},
+		{"lost answers forgotten", 2, "what a lost answer left behind is not looked for",
+			believing(func(st *rota.State, _ *rota.Policy, _ time.Time) {
+				st.Progress.Intents = nil
+			})},
+		{"lost progress means rotate", 7, "a secret that nothing is remembered of is rotated again",
+			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+				current, ok := rota.Find(st.Contents.Versions, rota.Current)
+				vp := st.Progress.Versions[current.ID]
+				if _, pending := rota.Find(st.Contents.Versions, rota.Pending); ok && !pending && d.Step == rota.None &&
+					d.Hold == rota.NotHeld && (!st.Lists || st.Listed && len(st.Issued) < st.Traits.Limit) && vp.TestedAt.IsZero() && current.Ours() && !current.Has(rota.Adopted) {
+					return rota.Decision{Step: rota.Create, Reason: "nothing is remembered"}
+				}
+				return d
+			})},
+		{"two pending", 10, "a new credential is made while another one is on its way",
+			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+				if f := st.Progress.Failure; f != nil && d.Step == rota.Set {
+					d.Step, d.Version = rota.Create, ""
+				}
+				return d
+			})},
+		{"retry for ever", 9, "failures are not counted",
+			believing(func(st *rota.State, p *rota.Policy, _ time.Time) { p.MaxAttempts = 1 << 30 })},
+		{"the end not seen", 1, "a credential that ends by itself is renewed as if it did not",
+			believing(func(st *rota.State, p *rota.Policy, _ time.Time) {
+				if st.Traits.Lifetime > 0 {
+					st.Traits.Lifetime, p.RotateEvery = 0, 20*rota.Day
+				}
+			})},
+		{"dropped before its end", 4, "the previous credential is dropped before it has ended by itself",
+			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+				previous, ok := rota.Find(st.Contents.Versions, rota.Previous)
+				if ok && st.Traits.Lifetime > 0 && d.Step == rota.None && d.Hold == rota.NotHeld {
+					return rota.Decision{Step: rota.Delete, Version: previous.ID, Credential: previous.CredentialID}
+				}
+				return d
+			})},
+		{"never gives up a pending one", 7, "a rejected credential stays on its way",
+			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+				pending, ok := rota.Find(st.Contents.Versions, rota.Pending)
+				if ok && st.Progress.Versions[pending.ID].Rejected != "" {
+					return rota.Decision{Reason: "it may work one day"}
+				}
+				return d
+			})},
+	}
+}
+
+// inUse tells whether the store has a version with the credential.
+func inUse(st rota.State, credentialID string) bool {
+	return slices.ContainsFunc(st.Contents.Versions, func(v rota.Version) bool { return v.CredentialID == credentialID })
+}

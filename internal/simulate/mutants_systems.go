@@ -1,0 +1,129 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+func systemMutants() []Mutant {
+	return []Mutant{
+		{"no intent", 2, "a credential is made before an intent is durable", func(h *hooks) {
+			h.journal = func(j rota.Journal) rota.Journal { return noIntents{j} }
+		}},
+		{"set before it is stored", 2, "a new password is set when another one was stored", func(h *hooks) {
+			h.issuer = func(i rota.Issuer) rota.Issuer { return hasty{i} }
+		}},
+		{"fence ignored", 6, "a worker that lost its lease goes on", func(h *hooks) {
+			h.journal = func(j rota.Journal) rota.Journal { return fearless{j} }
+		}},
+		{"no deadline", 8, "the issuer's list is asked for without a deadline", func(h *hooks) {
+			h.keys = func(i keyIssuer) rota.Issuer { return patient{i} }
+		}},
+		{"torn value", 10, "the store takes half of a credential, and lets readers see it", func(h *hooks) {
+			h.store = func(s rota.Store) rota.Store { return torn{s} }
+		}},
+		{"value in the audit", 11, "the audit tells what was stored", func(h *hooks) {
+			var last rota.Credential
+			h.store = func(s rota.Store) rota.Store { return remembering{s, &last} }
+			h.journal = func(j rota.Journal) rota.Journal { return talkative{j, &last} }
+		}},
+		{"effect without audit", 12, "what is begun is not written down", func(h *hooks) {
+			h.journal = func(j rota.Journal) rota.Journal { return silent{j} }
+		}},
+		{"nobody alerted", 13, "what is late counts as looked at just now", func(h *hooks) {
+			h.alert = func(j rota.Journal) rota.Journal { return rosy{j} }
+		}},
+		{"reload not waited for", 4, "a reload counts as done as soon as it was asked for", func(h *hooks) {
+			h.reloader = func(r rota.Reloader) rota.Reloader { return impatient{r} }
+		}},
+	}
+}
+
+type noIntents struct{ rota.Journal }
+
+func (j noIntents) Save(ctx context.Context, r rota.SaveRequest) error {
+	r.Progress.Intents = nil
+	return j.Journal.Save(ctx, r)
+}
+
+type hasty struct{ rota.Issuer }
+
+// Set chooses a value of its own.
+func (i hasty) Set(ctx context.Context, r rota.SetRequest) error {
+	fields := r.Credential.Fields()
+	fields[rota.FieldPassword] += "!"
+	return i.Issuer.Set(ctx, rota.SetRequest{Credential: rota.NewCredential(fields)})
+}
+
+type fearless struct{ rota.Journal }
+
+func (j fearless) Save(ctx context.Context, r rota.SaveRequest) error {
+	if err := j.Journal.Save(ctx, r); err != nil && !errors.Is(err, rota.ErrFenced) {
+		return err
+	}
+	return nil
+}
+
+type patient struct{ keyIssuer }
+
+func (i patient) List(ctx context.Context) ([]rota.Issued, error) {
+	return i.keyIssuer.List(context.WithoutCancel(ctx))
+}
+
+type torn struct{ rota.Store }
+
+// Put stores half of what it is given: a reader of AWSPENDING sees it.
+func (s torn) Put(ctx context.Context, r rota.PutRequest) error {
+	fields := r.Credential.Fields()
+	delete(fields, rota.FieldSecretAccessKey)
+	r.Credential, r.Labels = rota.NewCredential(fields), []rota.Label{rota.Pending, rota.Current}
+	return s.Store.Put(ctx, r)
+}
+
+type remembering struct {
+	rota.Store
+	last *rota.Credential
+}
+
+func (s remembering) Put(ctx context.Context, r rota.PutRequest) error {
+	*s.last = r.Credential
+	return s.Store.Put(ctx, r)
+}
+
+type talkative struct {
+	rota.Journal
+	last *rota.Credential
+}
+
+func (j talkative) Save(ctx context.Context, r rota.SaveRequest) error {
+	r.Entries = slices.Clone(r.Entries)
+	for i := range r.Entries {
+		r.Entries[i].Detail += proof(*j.last)
+	}
+	return j.Journal.Save(ctx, r)
+}
+
+type silent struct{ rota.Journal }
+
+func (j silent) Save(ctx context.Context, r rota.SaveRequest) error {
+	r.Entries = slices.DeleteFunc(slices.Clone(r.Entries), func(e rota.Entry) bool { return e.Outcome == rota.Begun })
+	return j.Journal.Save(ctx, r)
+}
+
+type rosy struct{ rota.Journal }
+
+func (j rosy) Load(ctx context.Context, secret string) (rota.Progress, error) {
+	p, err := j.Journal.Load(ctx, secret)
+	if !p.Status.LookedAt.IsZero() {
+		p.Status.DueAt, p.Status.RotateAt = time.Time{}, time.Time{}
+	}
+	return p, err
+}
+
+type impatient struct{ rota.Reloader }
+
+func (r impatient) Reload(context.Context, rota.ReloadRequest) error { return nil }

@@ -1,0 +1,358 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// people are those who have their hands on the systems: they disturb while
+// faults strike, and mend what Rota tells them to mend.
+type people struct {
+	versions int
+	resets   int
+}
+
+// startPeople puts the first doings of people on the calendar.
+func (s *subject) startPeople() {
+	if s.chance(0.3) {
+		s.quietly(func() { s.putByHand(s.newByHand()) })
+	}
+	s.at(s.now.Add(s.during(rota.Day, 40*rota.Day)), "person", s.disturb)
+	s.turnAt(s.now.Add(s.during(time.Hour, 12*time.Hour)), "look", s.look)
+}
+
+// did counts what a person does.
+func (s *subject) did(what string) {
+	s.w.result.People[what]++
+	s.note(what, "", "")
+}
+
+// disturb is one random thing that people do.
+func (s *subject) disturb(context.Context) {
+	s.at(s.now.Add(s.during(time.Hour, 40*rota.Day)), "person", s.disturb)
+	if !s.w.faulty(s.now) {
+		return
+	}
+	command := func(name string, force rota.Step) {
+		s.turnAt(s.now, name, func(ctx context.Context) {
+			_ = s.command(ctx, name, force) // what is planned may fail, as any command may
+		})
+	}
+	switch n := s.rng.IntN(20); {
+	case n < 3:
+		s.turnAt(s.now, "lose", s.loseFolder)
+	case n < 6:
+		command("rollback", rota.Rollback)
+	case n < 7:
+		command("rotate", rota.Create)
+	case n < 8:
+		s.turnAt(s.now, "ask", s.ask)
+	case n < 9:
+		command("deactivate", rota.Deactivate)
+	case n < 10:
+		command("delete", rota.Delete)
+	case n < 12:
+		command("redeliver", rota.Deliver)
+	case n < 15:
+		s.turnAt(s.now, "foreign key", func(context.Context) { s.plantKey() })
+	case n < 17:
+		s.turnAt(s.now, "foreign rotation", func(context.Context) { s.putByHand(s.newByHand()) })
+	case n < 18:
+		s.turnAt(s.now, "edit", func(context.Context) {
+			if _, c, ok := s.store.Read(rota.Current); ok && !s.truth.personBroke {
+				s.putByHand(c)
+			}
+		})
+	case n < 19:
+		s.turnAt(s.now, "foreign pending", func(context.Context) { s.plantPending() })
+	default:
+		s.turnAt(s.now, "password", func(context.Context) { s.changePassword() })
+	}
+}
+
+// command is a person's command, as the command line carries it out.
+func (s *subject) command(ctx context.Context, name string, force rota.Step) error {
+	s.did(name)
+	if force == rota.Create {
+		s.wish()
+	}
+	if force == rota.Rollback || force == rota.Create {
+		s.truth.fails = 0 // a person asks for what is tried, which begins anew
+	}
+	if force == rota.Rollback && s.policy.Retire == rota.BeforeCreate {
+		// What is rolled back from lives until the next rotation is due, which
+		// may be soon: before_create promises no overlap after a rollback.
+		s.excuse(s.idOf(rota.Current))
+	}
+	if force != rota.Deliver {
+		s.excuse(s.idOf(rota.Previous))
+	}
+	_, err, crashed := s.work(ctx, name, force, func(r *rota.Rotator) (rota.Result, error) {
+		switch force {
+		case rota.Rollback:
+			s.w.result.RollBacks++
+			return r.Rollback(ctx, s.secret)
+		case rota.Deliver:
+			return r.Redeliver(ctx, s.secret)
+		case rota.None:
+			return r.Adopt(ctx, s.secret, rota.AdoptOptions{})
+		}
+		return r.Advance(ctx, s.secret, rota.Options{Force: force})
+	})
+	if crashed {
+		return fmt.Errorf("%s: crashed", name)
+	}
+	return err
+}
+
+// ask is a person's wish for a new credential that the daemon's next turns are
+// to fulfil, as RotateSecret notes it.
+func (s *subject) ask(ctx context.Context) {
+	s.did("ask")
+	s.wish()
+	_, err, crashed := s.work(ctx, "ask", rota.None, func(r *rota.Rotator) (rota.Result, error) { // it may fail, as any command may
+		return rota.Result{}, r.Ask(ctx, s.secret, s.newID(), rota.Entry{Step: "rotate", Outcome: rota.Begun})
+	})
+	if err == nil || crashed {
+		s.truth.fails = 0 // what stood in the way is tried anew
+	}
+}
+
+// wish is what a person allows who wants a new credential.
+func (s *subject) wish() {
+	s.truth.personPassword = false // it may be replaced
+	if s.temp != nil {
+		s.truth.given = s.truth.current
+	}
+}
+
+// excuse notes that a person has a credential retired ahead of its time, so
+// that who still holds it may be locked out.
+func (s *subject) excuse(id string) {
+	for _, c := range s.consumers {
+		if id != "" && s.issuer.CredentialID(c.credential) == id {
+			s.truth.forcedOff[proof(c.credential)] = true
+		}
+	}
+}
+
+// loseFolder is the loss of Rota's data folder: what only it knew is nobody's.
+func (s *subject) loseFolder(context.Context) {
+	s.did("lost data folder")
+	for _, id := range s.orphans("") {
+		s.truth.abandoned[id] = true
+	}
+	s.journal.Reset()
+	s.truth.lostAt = s.now
+	s.people.resets++
+	s.truth.progress, s.truth.nextAt, s.truth.fence, s.truth.fails = rota.Progress{}, time.Time{}, 0, 0
+}
+
+// plantKey makes a key by hand, where there is a place for it.
+func (s *subject) plantKey() {
+	if s.keys == nil || len(s.keys.Keys()) >= s.traits.Limit || s.doubtful() {
+		return
+	}
+	s.did("foreign key")
+	s.note("made by hand", s.issuer.CredentialID(s.keys.Plant()), "")
+}
+
+// doubtful tells whether a lost answer is about: a key that appears then cannot
+// be told from an orphan by anybody.
+func (s *subject) doubtful() bool {
+	_, c, _ := s.store.Read(rota.Pending)
+	for _, i := range s.truth.progress.Intents {
+		if v := s.truth.createdAt[i.Version]; v.IsZero() && s.now.Sub(i.Until) < 10*time.Minute {
+			return true
+		}
+	}
+	return !c.IsZero()
+}
+
+// newByHand is a new credential that a person made, zero where there is no
+// place for one.
+func (s *subject) newByHand() rota.Credential {
+	s.people.versions++
+	switch {
+	case s.keys != nil && len(s.keys.Keys()) < s.traits.Limit && !s.doubtful():
+		return s.keys.Plant()
+	case s.pass != nil:
+		s.truth.personPassword = true
+		return s.pass.Plant("app", fmt.Sprintf("made by hand %s %d", s.name, s.people.versions))
+	}
+	return rota.Credential{}
+}
+
+// putByHand puts a version as AWSCURRENT and hands it to everyone, as a person
+// does who rotates without Rota.
+func (s *subject) putByHand(c rota.Credential) {
+	if c.IsZero() {
+		return
+	}
+	s.did("foreign version")
+	t := &s.truth
+	pushed := s.idOf(rota.Previous)
+	s.people.versions++
+	id := fmt.Sprintf("person-%d", s.people.versions)
+	t.foreign[id], t.createdAt[id], t.personAt = true, s.now, s.now
+	s.store.Plant(id, c, rota.Current)
+	s.note("put by hand", id, s.issuer.CredentialID(c))
+	if pushed != "" && !s.labelled(pushed) {
+		t.abandoned[pushed] = true
+	}
+	t.current, _, _ = s.store.Read(rota.Current)
+	t.pending, _, _ = s.store.Read(rota.Pending)
+	t.promoted[s.issuer.CredentialID(c)] = true
+	for range 6 {
+		s.issuer.Login(c) // until it is known everywhere
+	}
+	for i, target := range s.targets {
+		_ = target.Deliver(context.Background(), rota.DeliverRequest{Secret: s.name, Version: id, Credential: c})
+		t.delivered[i] = id
+	}
+	for i := range t.reloaded {
+		t.reloaded[i] = id
+	}
+	for _, consumer := range s.consumers {
+		s.takeUp(consumer)
+	}
+	t.served, t.servedAt, t.gap, t.personBroke = id, s.now, false, false
+}
+
+// plantPending leaves a rotation of somebody else's half done.
+func (s *subject) plantPending() {
+	if t := &s.truth; t.pending == "" && t.current != "" {
+		s.did("foreign pending")
+		s.people.versions++
+		id := fmt.Sprintf("person-%d", s.people.versions)
+		t.foreign[id], t.pending = true, id
+		s.store.Plant(id, rota.Credential{}, rota.Pending)
+	}
+}
+
+// changePassword changes a password at the server and tells nobody.
+func (s *subject) changePassword() {
+	if s.pass == nil || s.truth.current == "" || s.truth.foreign[s.truth.current] {
+		return
+	}
+	s.did("foreign password")
+	s.people.versions++
+	s.pass.Plant("app", fmt.Sprintf("made by hand %s %d", s.name, s.people.versions))
+	s.truth.personPassword, s.truth.personBroke = true, true
+}
+
+// putPasswordBack undoes changePassword.
+func (s *subject) putPasswordBack() {
+	_, c, _ := s.store.Read(rota.Current)
+	s.did("password put back")
+	s.pass.Plant("app", proof(c))
+	for range 6 {
+		s.issuer.Login(c) // until it is known everywhere
+	}
+	s.truth.personPassword, s.truth.personBroke = false, false
+}
+
+// look is a person's look at what Rota says: they do what it hints at.
+func (s *subject) look(ctx context.Context) {
+	s.turnAt(s.now.Add(s.during(6*time.Hour, rota.Day)), "look", s.look)
+	if s.chance(0.3) || s.w.upAt(s.now).After(s.now) {
+		return
+	}
+	switch s.truth.progress.Status.Hold {
+	case rota.Quarantined:
+		if s.truth.personBroke {
+			s.putPasswordBack() // a reload that fails because of it is in the way of all else
+		}
+		_ = s.command(ctx, "rotate", rota.Create)
+	case rota.NeverIssued, rota.WasRolledBack, rota.NotAtIssuer:
+		// A refused wish leaves the hold as it was.
+		if _ = s.command(ctx, "rotate", rota.Create); s.truth.progress.Status.Hold != rota.NotHeld {
+			s.tidy(ctx)
+		}
+	case rota.NotAdopted, rota.ForeignChange:
+		s.settleForeign(ctx)
+	case rota.NoFreePlace:
+		s.tidy(ctx)
+	default:
+		if s.truth.personBroke {
+			_ = s.command(ctx, "rotate", rota.Create)
+		}
+	}
+}
+
+// settleForeign takes over what somebody else put into the store, or takes it
+// away where it is half done.
+func (s *subject) settleForeign(ctx context.Context) {
+	t := &s.truth
+	if t.foreign[t.pending] {
+		s.did("took a foreign pending away")
+		_ = s.store.Move(ctx, rota.MoveRequest{Label: rota.Pending, From: t.pending})
+		return
+	}
+	if !t.foreign[t.current] {
+		s.tidyPrevious(ctx) // it is the previous one that Rota does not retire
+		return
+	}
+	err := s.command(ctx, "adopt", rota.None)
+	if err == nil {
+		t.personPassword = false
+		return
+	}
+	if _, adopted, ok := s.store.Read(rota.Adopted); ok && s.idOf(rota.Previous) == s.issuer.CredentialID(adopted) {
+		s.tidyPrevious(ctx)
+	}
+	if s.temp != nil {
+		_ = s.command(ctx, "rotate", rota.Create) // what has ended can't be adopted
+	}
+	if t.pending != "" && !s.w.faulty(s.now) {
+		_ = s.command(ctx, "rollback", rota.Rollback) // as the error says
+	}
+}
+
+func (s *subject) versionOf(l rota.Label) string {
+	version, _, _ := s.store.Read(l)
+	return version
+}
+
+// tidyPrevious retires by hand a previous credential that is not Rota's.
+func (s *subject) tidyPrevious(ctx context.Context) {
+	version, c, _ := s.store.Read(rota.Previous)
+	s.did("retired a foreign previous")
+	id := s.issuer.CredentialID(c)
+	s.excuse(id)
+	if s.keys != nil && id != s.idOf(rota.Current) {
+		_ = s.keys.Deactivate(ctx, rota.RetireRequest{CredentialID: id})
+		_ = s.keys.Delete(ctx, rota.RetireRequest{CredentialID: id})
+	}
+	for _, l := range []rota.Label{rota.Adopted, rota.Deactivated, rota.Previous} {
+		if s.versionOf(l) == version {
+			_ = s.store.Move(ctx, rota.MoveRequest{Label: l, From: version})
+		}
+	}
+}
+
+// tidy deletes by hand what the issuer has and the store does not know, to make
+// a place.
+func (s *subject) tidy(ctx context.Context) {
+	off, ok := s.issuer.(rota.Deactivator)
+	if !ok {
+		return
+	}
+	for _, l := range []rota.Label{rota.Served, rota.Deactivated, rota.Adopted} {
+		if version, c, ok := s.store.Read(l); ok && !s.labelled(s.issuer.CredentialID(c)) {
+			_ = s.store.Move(ctx, rota.MoveRequest{Label: l, From: version})
+		}
+	}
+	for _, i := range s.issuer.Keys() {
+		if s.labelled(i.ID) {
+			continue
+		}
+		s.did("deleted a foreign key")
+		s.excuse(i.ID)
+		_ = off.Deactivate(ctx, rota.RetireRequest{CredentialID: i.ID})
+		_ = s.issuer.Delete(ctx, rota.RetireRequest{CredentialID: i.ID})
+	}
+}

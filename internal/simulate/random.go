@@ -1,0 +1,128 @@
+package simulate
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
+)
+
+// newSubject makes a random secret: its issuer, policy, targets, reloaders and
+// consumers.
+func newSubject(w *world, i int, rng *rand.Rand) *subject {
+	s := &subject{w: w, i: i, name: fmt.Sprintf("secret-%d", i), rng: rng, now: start.Add(time.Duration(i) * time.Second)}
+	s.truth = newTruth()
+	o := memory.Options{Now: s.clock, Faults: s.fault, Wait: s.wait, Observe: s.effect}
+	s.journal = memory.NewJournal(o)
+	s.store = memory.NewStore(o)
+	s.randomIssuer(o)
+	s.traits = s.issuer.Traits()
+	s.policy = s.randomPolicy()
+	s.secret = &rota.Secret{Name: s.name, Issuer: s.watched(), Store: w.hooks.wrapStore(s.store), Policy: s.policy}
+	for n := range rng.IntN(3) {
+		o.System = fmt.Sprintf("target-%d", n)
+		t := memory.NewTarget(o.System, o)
+		s.targets = append(s.targets, t)
+		s.secret.Targets = append(s.secret.Targets, t)
+	}
+	for n := range rng.IntN(3) {
+		o.System = fmt.Sprintf("reloader-%d", n)
+		r := memory.NewReloader(o.System, s.reload(n), o)
+		s.secret.Reloaders = append(s.secret.Reloaders, w.hooks.wrapReloader(r))
+	}
+	if s.chance(0.4) {
+		o.System = "check"
+		s.secret.Checks = append(s.secret.Checks, memory.NewCheck("check", nil, o))
+	}
+	o.System = "notifier"
+	s.secret.Notifiers = append(s.secret.Notifiers, memory.NewNotifier("notifier", o))
+	s.truth.delivered = make([]string, len(s.targets))
+	s.truth.reloaded = make([]string, len(s.secret.Reloaders))
+	s.addConsumers()
+	s.startSickness()
+	s.startPeople()
+	s.startTurns()
+	s.startQuietChecks()
+	return s
+}
+
+// sessionsOneIn is how many secrets there are for each whose credentials end by
+// themselves: those rotate much more often than the others.
+const sessionsOneIn = 6
+
+func (s *subject) randomIssuer(o memory.Options) {
+	o.System = "issuer"
+	refused := s.rng.IntN(5)
+	if s.i%sessionsOneIn == sessionsOneIn-1 {
+		s.temp = memory.NewSessions(memory.SessionsOptions{Options: o, RefusedLogins: refused, Lifetime: s.during(12*time.Hour, 5*rota.Day)})
+		s.issuer = s.temp
+		return
+	}
+	switch s.rng.IntN(4) {
+	case 0:
+		s.pass = memory.NewPassword("app", memory.RolesOptions{Options: o, RefusedLogins: refused, Accept: s.accept})
+		s.issuer = s.pass
+	case 1:
+		s.alt = memory.NewAlternating("app_a", "app_b", memory.RolesOptions{Options: o, RefusedLogins: refused, Accept: s.accept})
+		s.issuer = s.alt
+	default:
+		s.useLag = s.during(0, 4*time.Hour)
+		s.keys = memory.NewAccessKeys(memory.AccessKeysOptions{Options: o, RefusedLogins: refused, UseLag: s.useLag,
+			Settle: time.Minute, ListLag: time.Duration(s.rng.IntN(20)) * time.Second})
+		s.issuer = s.keys
+	}
+}
+
+// accept is a server's password policy that dislikes one password in ten.
+func (s *subject) accept(password string) error {
+	if s.worker != nil && strings.ContainsAny(password[:1], "ABCDEF") {
+		return errors.New("the password is too weak: " + password)
+	}
+	return nil
+}
+
+// randomPolicy is one that Validate takes.
+func (s *subject) randomPolicy() rota.Policy {
+	if life := s.traits.Lifetime; life > 0 {
+		var p rota.Policy
+		if s.chance(0.5) {
+			p.RotateEvery = s.during(life/4, life*3/4)
+		}
+		return p.ForLifetime(life)
+	}
+	for {
+		every := time.Duration([]int{10, 14, 30, 30, 60, 90, 90}[s.rng.IntN(7)]) * rota.Day
+		p := rota.Policy{RotateEvery: every}
+		p.DeactivatePreviousAfter = s.during(every/10, every/3).Truncate(time.Hour)
+		p.DeletePreviousAfter = p.DeactivatePreviousAfter + s.during(0, every/3).Truncate(time.Hour)
+		if s.chance(0.3) {
+			p.Retire = rota.BeforeCreate
+		}
+		if s.chance(0.4) {
+			p.UnusedFor = s.during(rota.Day, max(p.DeactivatePreviousAfter, 2*rota.Day)).Truncate(time.Hour)
+		}
+		if s.chance(0.4) {
+			p.MaxAttempts = 4 + s.rng.IntN(15)
+		}
+		if s.chance(0.3) {
+			p.Window = s.randomWindow()
+		}
+		if p.Validate(s.traits) == nil {
+			return p
+		}
+	}
+}
+
+func (s *subject) randomWindow() *rota.Window {
+	spec := []string{"0 9 * * MON-FRI", "30 2 * * *", "0 22 * * SAT,TUE"}[s.rng.IntN(3)]
+	zone := []string{"", "Europe/Berlin"}[s.rng.IntN(2)]
+	w, err := rota.ParseWindow(spec, s.during(2*time.Hour, 9*time.Hour).Truncate(time.Minute), zone)
+	if err != nil {
+		return nil // the zone is not known on this machine: no window then
+	}
+	return w
+}

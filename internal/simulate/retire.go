@@ -1,0 +1,247 @@
+package simulate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
+)
+
+// checkDeactivate is rules 3 and 4 for a credential that a worker is about to
+// switch off.
+func (s *subject) checkDeactivate(id string) {
+	k := s.worker
+	if k == nil || !s.checkMine(id, "deactivate") {
+		return
+	}
+	if id == s.idOf(rota.Current) {
+		s.violate(4, "%s would be deactivated while it is current", id)
+		return
+	}
+	if id == s.idOf(rota.Previous) && s.active(id) {
+		s.checkGrace(k, id)
+		s.checkUnused(k, id)
+	}
+}
+
+// checkMine is rule 3: Rota retires only what it made or adopted, and of that
+// only what the store still knows, or what never served anybody.
+func (s *subject) checkMine(id, what string) bool {
+	if s.keys == nil {
+		return true
+	}
+	if !s.truth.mine[id] {
+		s.violate(3, "%s would %s, but a person made it", id, what)
+		return false
+	}
+	if s.truth.promoted[id] && !s.labelled(id) {
+		s.violate(3, "%s would %s as an orphan, but it has served", id, what)
+		return false
+	}
+	return true
+}
+
+// labelled tells whether a version that has a label holds the credential.
+func (s *subject) labelled(id string) bool {
+	return slices.ContainsFunc([]rota.Label{rota.Current, rota.Pending, rota.Previous},
+		func(l rota.Label) bool { return s.idOf(l) == id })
+}
+
+func (s *subject) active(id string) bool {
+	return slices.ContainsFunc(s.issuer.Keys(), func(i rota.Issued) bool { return i.ID == id && i.Active })
+}
+
+// checkGrace is rule 4: the successor is served everywhere, and for long
+// enough.
+func (s *subject) checkGrace(k *worker, id string) {
+	t := &s.truth
+	if t.served != t.current {
+		s.violate(4, "%s would be deactivated, but its successor %s is not served", id, t.current)
+	}
+	for i, version := range t.delivered {
+		if version != t.current {
+			s.violate(4, "%s would be deactivated, but target %d has version %q", id, i, version)
+		}
+	}
+	for i, version := range t.reloaded {
+		if version != t.current {
+			s.violate(4, "%s would be deactivated, but the consumers of reloader %d run on version %q", id, i, version)
+		}
+	}
+	if k.force == rota.Deactivate || k.force == rota.Create {
+		return
+	}
+	due := t.servedAt.Add(s.policy.DeactivatePreviousAfter)
+	if s.policy.Retire == rota.BeforeCreate {
+		due, _ = s.dueAt()
+	}
+	if s.now.Before(due.Add(-tolerance)) {
+		s.violate(4, "%s would be deactivated before its grace is over at %s", id, stamp(due))
+	}
+}
+
+// checkUnused is rule 4: the issuer has said in this turn that nobody uses it.
+func (s *subject) checkUnused(k *worker, id string) {
+	quiet := s.policy.WithDefaults().UnusedFor - tolerance
+	u, asked := k.answers[id]
+	switch {
+	case !asked || u.Evidence == rota.Unknown:
+		s.violate(4, "%s would be deactivated, but the issuer has not said whether it is used", id)
+	case u.Evidence == rota.Recorded && !u.At.IsZero() && s.now.Sub(u.At) < quiet:
+		s.violate(4, "%s would be deactivated, but it was used at %s", id, stamp(u.At))
+	case u.Evidence == rota.Sampled && s.now.Sub(s.truth.usedAt[id]) < quiet:
+		s.violate(4, "%s would be deactivated, but it was seen in use at %s", id, stamp(s.truth.usedAt[id]))
+	}
+}
+
+// checkDelete is rules 3 and 4 for a credential that a worker is about to
+// delete.
+func (s *subject) checkDelete(id string) {
+	k := s.worker
+	if k == nil || !s.checkMine(id, "delete") || !s.traits.Overlap() {
+		return
+	}
+	if s.traits.Lifetime > 0 && id != s.idOf(rota.Previous) {
+		return // a new one that is given up: there is no call that would end it
+	}
+	if s.active(id) {
+		s.violate(4, "%s would be deleted while it is active", id)
+		return
+	}
+	off, known := s.truth.offAt[id]
+	second := s.policy.DeletePreviousAfter - s.policy.DeactivatePreviousAfter
+	if id == s.idOf(rota.Previous) && known && s.policy.Retire != rota.BeforeCreate && k.force != rota.Delete &&
+		s.now.Before(off.Add(second-tolerance)) {
+		s.violate(4, "%s would be deleted before its second grace, which began at %s, is over", id, stamp(off))
+	}
+}
+
+// dueAt is when the current credential is to be rotated; false where there is
+// none.
+func (s *subject) dueAt() (time.Time, bool) {
+	if _, c, ok := s.store.Read(rota.Current); ok && s.temp != nil {
+		return c.ExpiresAt().Add(s.policy.RotateEvery - s.traits.Lifetime), true
+	}
+	i := slices.IndexFunc(s.issuer.Keys(), func(i rota.Issued) bool { return i.ID == s.idOf(rota.Current) })
+	if s.keys != nil && i >= 0 {
+		return s.policy.Window.Open(s.issuer.Keys()[i].CreatedAt.Add(s.policy.RotateEvery)), true
+	}
+	if at, ok := s.truth.createdAt[s.truth.current]; ok {
+		return s.policy.Window.Open(at.Add(s.policy.RotateEvery)), true
+	}
+	return time.Time{}, false
+}
+
+// checkIssuer is what must hold for an effect at the issuer.
+func (s *subject) checkIssuer(k *worker, e memory.Effect) {
+	switch {
+	case e.Op == "issuer.create" && s.traits.IssuerChooses:
+		s.checkIntent(e.ID)
+		s.checkDue(k)
+	case e.Op == "issuer.set":
+		s.checkDurable()
+		if s.truth.personPassword && k.force != rota.Create && !k.hasBegun("", "rollback") {
+			s.violate(3, "the password of %s is set, but a person has changed it", e.ID)
+		}
+	}
+}
+
+// checkIntent is rule 2 where the issuer chooses: an intent is durable, and
+// no earlier lost answer is still about.
+func (s *subject) checkIntent(id string) {
+	if !slices.ContainsFunc(s.truth.progress.Intents, func(i rota.Intent) bool { return !i.Until.Before(s.rotaClock()) }) {
+		s.violate(2, "%s was made without a durable intent", id)
+	}
+	if orphans := s.orphans(id); len(orphans) > 0 {
+		s.violate(2, "%s was made while %v was still an orphan", id, orphans)
+	}
+}
+
+// orphans are the keys that Rota made and that no version with a label holds,
+// without one, and without those that people are to blame for.
+func (s *subject) orphans(but string) []string {
+	if s.keys == nil {
+		return nil
+	}
+	var out []string
+	for _, i := range s.issuer.Keys() {
+		if i.ID != but && s.truth.mine[i.ID] && !s.truth.abandoned[i.ID] && !s.labelled(i.ID) {
+			out = append(out, i.ID)
+		}
+	}
+	return out
+}
+
+// checkDurable is rule 2 where Rota chooses: the value is in the store.
+func (s *subject) checkDurable() {
+	for _, l := range []rota.Label{rota.Pending, rota.Current, rota.Previous} {
+		if _, c, ok := s.store.Read(l); ok && c.Equal(s.truth.inHand) {
+			return
+		}
+	}
+	s.violate(2, "a password was set that is not in the store")
+}
+
+// checkDue is rule 7: what was done is not done again, so nothing is created
+// ahead of its time.
+func (s *subject) checkDue(k *worker) {
+	if k.made++; k.made > 1 {
+		s.violate(7, "%s made credentials twice in one turn", k.holder)
+	}
+	if due, ok := s.dueAt(); ok && k.force == rota.None && s.now.Before(due.Add(-tolerance)) {
+		s.violate(7, "a new credential is made, though the current one is due at %s only", stamp(due))
+	}
+}
+
+// checkStore is what must hold for an effect in the store, compared with how
+// it was before.
+func (s *subject) checkStore(k *worker, e memory.Effect) {
+	t := &s.truth
+	switch e.Op {
+	case "store.put":
+		s.checkPut(k, e.ID)
+	case "store.move":
+		version, ok := isLabel(e.ID, rota.Current)
+		if !ok || k.command == "adopt" || k.command == "rollback" || k.hasBegun("", "rollback") {
+			return
+		}
+		if t.foreign[t.current] && t.current != t.given {
+			s.violate(3, "AWSCURRENT was taken off version %s, which a person put", t.current)
+		}
+		if _, c, _ := s.store.Read(rota.Current); !t.proven[proof(c)] {
+			s.violate(4, "version %s was promoted without a test", version)
+		}
+	}
+}
+
+// checkPut is rule 10: a new version does not push another one aside.
+func (s *subject) checkPut(k *worker, id string) {
+	t := &s.truth
+	t.createdAt[id] = s.now
+	_, c, _ := s.store.Read(rota.Pending)
+	if t.pending == "" || t.pending == id || t.pending == t.current || k.command == "adopt" {
+		t.pendingValue = c
+		if !s.traits.IssuerChooses && k.command != "adopt" {
+			s.checkDue(k)
+		}
+		return
+	}
+	if t.foreign[t.pending] {
+		s.violate(3, "AWSPENDING was taken off version %s, which a person put", t.pending)
+	}
+	if !c.Equal(t.pendingValue) {
+		s.violate(10, "version %s became AWSPENDING while %s was", id, t.pending)
+	}
+}
+
+// checkLimit is rule 5, after a call ran into the limit: nothing but what came
+// to be a moment ago may have taken the place.
+func (s *subject) checkLimit() {
+	for _, i := range s.issuer.Keys() {
+		if s.now.Sub(i.CreatedAt) < tolerance && s.keys != nil {
+			return
+		}
+	}
+	s.violate(5, "a call ran into the issuer's limit of %d", s.traits.Limit)
+}

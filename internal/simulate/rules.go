@@ -1,0 +1,323 @@
+package simulate
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
+)
+
+// truth is what the simulation knows to be so, whatever Rota believes.
+type truth struct {
+	mine     map[string]bool // credentials that Rota made or adopted
+	promoted map[string]bool // access keys that have been current
+	foreign  map[string]bool // versions that a person put and Rota did not adopt
+	given    string          // the version of those that a person wants replaced
+	streak   map[string]int  // logins in a row that tests did with a value
+	proven   map[string]bool // values that logged in often enough in a row
+	offAt    map[string]time.Time
+	usedAt   map[string]time.Time // when a sample last showed use
+	// createdAt are the versions' dates.
+	createdAt map[string]time.Time
+	// forcedOff are values that a person had retired ahead of their time.
+	forcedOff map[string]bool
+	// abandoned are keys of Rota's that nothing remembers: the data folder was
+	// lost with the intent, or a person pushed the version out of the store.
+	abandoned map[string]bool
+
+	inHand    rota.Credential // that of the call under way
+	current   string          // the version that is AWSCURRENT
+	pending   string          // the version that is AWSPENDING
+	delivered []string        // the version that each target has
+	reloaded  []string        // the version that each reloader's consumers run on
+	servedAt  time.Time
+	served    string
+	// currentSince is when AWSCURRENT last moved.
+	currentSince time.Time
+	lostAt       time.Time // when the data folder was last lost
+	gap          bool      // without overlap: set, and not yet taken up everywhere
+	issuerAt     time.Time
+
+	pendingValue   rota.Credential
+	personPassword bool // the password in force is one that a person set
+	personBroke    bool // a person locked the consumers out
+	personAt       time.Time
+
+	progress    rota.Progress // what is durable; its maps are not to be read
+	nextAt      time.Time
+	hold        rota.HoldKind // since holdSince
+	holdSince   time.Time
+	hadPrevious bool // at the last save
+	fence       int64
+	waiting     time.Time // since when a turn waits for a slot
+	failStep    rota.Step
+	failVersion string
+	fails       int
+	turns       []time.Time
+}
+
+func newTruth() truth {
+	return truth{mine: map[string]bool{}, promoted: map[string]bool{}, foreign: map[string]bool{}, streak: map[string]int{},
+		proven: map[string]bool{}, usedAt: map[string]time.Time{}, createdAt: map[string]time.Time{},
+		offAt: map[string]time.Time{}, forcedOff: map[string]bool{}, abandoned: map[string]bool{}}
+}
+
+// tested counts the logins in a row with a value.
+func (t *truth) tested(value string, ok bool, need int) {
+	if !ok {
+		delete(t.streak, value)
+		return
+	}
+	if t.streak[value]++; t.streak[value] >= need {
+		t.proven[value] = true
+	}
+}
+
+func (t *truth) succeeded(d rota.Decision) {
+	if d.Step == t.failStep {
+		t.fails = 0
+	}
+}
+
+// tolerance is what clocks and turns may differ by.
+const tolerance = 5 * time.Minute
+
+// effect hears of every change that a call really made, right after it.
+func (s *subject) effect(e memory.Effect) {
+	k := s.worker
+	if e.Op == "journal.save" {
+		if k != nil {
+			s.durable(k, k.saving)
+			s.pauseAfter(k)
+		}
+		return
+	}
+	if e.Op == "notifier.notify" {
+		e.ID = "" // random
+	}
+	s.note(e.Op, e.ID, "")
+	if strings.HasPrefix(e.Op, "issuer.") {
+		s.truth.issuerAt = s.now
+	}
+	if k != nil {
+		if k.lost {
+			s.violate(6, "%s did %s %s after it had lost its lease", k.holder, e.Op, e.ID)
+		}
+		s.checkAudited(k, e)
+		s.checkIssuer(k, e)
+		s.checkStore(k, e)
+	}
+	s.follow(e)
+	s.checkAlways()
+	if strings.HasPrefix(e.Op, "issuer.") && e.Op != "issuer.create" {
+		s.probeAll()
+	}
+	if k != nil {
+		s.pauseAfter(k)
+	}
+}
+
+func (s *subject) pauseAfter(k *worker) {
+	if k.pause {
+		k.pause = false
+		s.takeover()
+	}
+}
+
+// follow keeps the truth up to date.
+func (s *subject) follow(e memory.Effect) {
+	t := &s.truth
+	t.current, _, _ = s.store.Read(rota.Current)
+	t.pending, _, _ = s.store.Read(rota.Pending)
+	switch e.Op {
+	case "issuer.create":
+		if s.worker != nil {
+			t.mine[e.ID] = true
+		}
+	case "issuer.set":
+		t.gap = t.gap || !s.traits.Overlap()
+		delete(t.offAt, e.ID)
+		t.mine[e.ID], t.personPassword = true, false
+	case "issuer.deactivate":
+		t.offAt[e.ID] = s.now
+	case "issuer.reactivate":
+		delete(t.offAt, e.ID)
+	case "target.deliver":
+		i := slices.IndexFunc(s.targets, func(x *memory.Target) bool { return x.Name() == e.System })
+		t.delivered[i] = e.ID
+	case "store.move":
+		s.followMove(e)
+	}
+}
+
+func (s *subject) followMove(e memory.Effect) {
+	t := &s.truth
+	if version, ok := isLabel(e.ID, rota.Served); ok && version != "" {
+		t.served, t.servedAt, t.gap, t.personBroke = version, s.now, false, t.personPassword
+		s.w.result.Rotations++
+	}
+	if version, ok := isLabel(e.ID, rota.Adopted); ok && version != "" {
+		delete(t.foreign, version)
+		t.personPassword = false
+		if _, c, _ := s.store.Read(rota.Adopted); !c.IsZero() {
+			t.mine[s.issuer.CredentialID(c)] = true
+		}
+	}
+	if _, ok := isLabel(e.ID, rota.Current); ok {
+		t.currentSince = s.now
+		_, c, _ := s.store.Read(rota.Current)
+		t.promoted[s.issuer.CredentialID(c)] = true
+		delete(t.forcedOff, proof(c))
+	}
+}
+
+// idOf is the issuer's name of the credential whose version has the label.
+func (s *subject) idOf(l rota.Label) string {
+	_, c, _ := s.store.Read(l)
+	return s.issuer.CredentialID(c)
+}
+
+// checkAlways is what every moment must show: rule 10, and the limit of rule 5.
+func (s *subject) checkAlways() {
+	if err := s.store.Invariant(); err != nil {
+		s.violate(10, "%v", err)
+	}
+	if version, c, ok := s.store.Read(rota.Current); ok {
+		s.checkWhole(version, c)
+	}
+	if err := s.issuer.Invariant(); err != nil {
+		s.violate(5, "%v", err)
+	}
+}
+
+// checkWhole is rule 10 for what a consumer reads: no field may be missing.
+func (s *subject) checkWhole(version string, c rota.Credential) {
+	if s.issuer.CredentialID(c) == "" || proof(c) == "" {
+		s.violate(10, "version %s is read with the fields %v only", version, c.Names())
+	}
+}
+
+// checkAudited is rule 12: what happens was written down before.
+func (s *subject) checkAudited(k *worker, e memory.Effect) {
+	steps, object := auditOf(e)
+	if steps != nil && !k.hasBegun(object, steps...) {
+		s.violate(12, "%s %s happened and the audit has none of %v as begun", e.Op, e.ID, steps)
+	}
+}
+
+// auditOf tells which steps of the audit an effect may belong to.
+func auditOf(e memory.Effect) (steps []string, object string) {
+	switch e.Op {
+	case "issuer.create":
+		return []string{"create"}, ""
+	case "issuer.set":
+		return []string{"set", "rollback"}, ""
+	case "issuer.deactivate":
+		return []string{"deactivate"}, ""
+	case "issuer.delete":
+		return []string{"delete"}, ""
+	case "issuer.reactivate":
+		return []string{"rollback"}, ""
+	case "store.put":
+		return []string{"create", "promote", "adopt"}, ""
+	case "target.deliver":
+		return []string{"deliver"}, e.System
+	case "reloader.reload":
+		return []string{"reload"}, e.System
+	case "store.move":
+		label, _, _ := strings.Cut(e.ID, "=")
+		return moves[rota.Label(label)], ""
+	}
+	return nil, "" // an event is the trace of what the audit has already
+}
+
+// moves are the steps that move a label.
+var moves = map[rota.Label][]string{
+	rota.Current:     {"promote", "rollback", "adopt"},
+	rota.Pending:     {"promote", "rollback", "delete", "adopt"},
+	rota.Previous:    {"delete"},
+	rota.Served:      {"promote", "deliver", "reload", "rollback", "delete", "adopt"},
+	rota.Deactivated: {"deactivate", "rollback", "delete"},
+	rota.Adopted:     {"adopt", "delete"},
+}
+
+// checkText is rule 11: none of the values at hand stands in it.
+func (s *subject) checkText(what, text string) {
+	if text == "" {
+		return
+	}
+	for _, l := range []rota.Label{rota.Current, rota.Pending, rota.Previous} {
+		if _, c, ok := s.store.Read(l); ok && proof(c) != "" && strings.Contains(text, proof(c)) {
+			s.violate(11, "%s has the value of %s in it", what, l)
+		}
+	}
+	if p := proof(s.truth.inHand); p != "" && strings.Contains(text, p) {
+		s.violate(11, "%s has the value in hand in it", what)
+	}
+}
+
+// checkTries is rule 9: nothing is tried for ever.
+func (s *subject) checkTries(d rota.Decision, err error) {
+	t := &s.truth
+	if d.Step != t.failStep || d.Version != t.failVersion {
+		t.failStep, t.failVersion, t.fails = d.Step, d.Version, 0
+	}
+	if s.worker == nil || s.worker.force != rota.None || errors.Is(err, rota.ErrFenced) {
+		return
+	}
+	t.fails++
+	if limit := s.policy.WithDefaults().MaxAttempts + 8; t.fails > limit {
+		s.violate(9, "%s was tried %d times in a row", d.Step, t.fails)
+	}
+}
+
+// checkTurn is what must hold when a turn is over.
+func (s *subject) checkTurn(k *worker, res rota.Result, err error) {
+	if err == nil {
+		if res.Last.Hold != rota.NotHeld {
+			s.note("hold", string(res.Last.Hold), res.Last.Reason)
+			s.w.result.Holds++
+		}
+		return
+	}
+	text := err.Error()
+	s.note("error", "", text)
+	s.checkText("an error", text)
+	if k.command != "run" || k.unsaved || k.fence != s.truth.fence || errors.Is(err, rota.ErrFenced) || errors.Is(err, rota.ErrBusy) {
+		return
+	}
+	if p := s.truth.progress; k.begun != nil && p.Failure == nil && p.Rejections == 0 {
+		s.violate(9, "a failure was not remembered: %s", text)
+	}
+}
+
+// maxTurnsADay is more than any schedule of retries needs.
+const maxTurnsADay = 200
+
+// checkSpin is rule 9 for the loop: it does not spin.
+func (s *subject) checkSpin() {
+	t := &s.truth
+	t.turns = append(t.turns, s.now)
+	if len(t.turns) <= maxTurnsADay {
+		return
+	}
+	if s.now.Sub(t.turns[0]) < rota.Day {
+		s.violate(9, "%d turns within %s", len(t.turns), s.now.Sub(t.turns[0]))
+	}
+	t.turns = t.turns[1:]
+}
+
+// checkPunctual is rule 8: a turn does not wait for the sick systems of others.
+func (s *subject) checkPunctual() {
+	if waited := s.now.Sub(s.truth.waiting); waited > maxTurn {
+		s.violate(8, "a turn waited %s for a slot", waited)
+	}
+}
+
+func (s *subject) reloading() bool {
+	k := s.worker
+	return k != nil && len(k.begun) > 0 && k.begun[len(k.begun)-1].step == string(rota.Reload)
+}

@@ -1,0 +1,105 @@
+package simulate
+
+import (
+	"context"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// startQuietChecks puts the look at the end of each quiet phase on the
+// calendar.
+func (s *subject) startQuietChecks() {
+	for _, p := range s.w.phases {
+		s.turnAt(p.to.AddDate(0, 0, quietDays).Add(-time.Hour), "settled?", func(context.Context) { s.checkSettled(p.to) })
+	}
+}
+
+// patience is how long people may need to see a hold and to mend what it tells.
+const patience = 4 * rota.Day
+
+// checkSettled is rule 7: some time after the last fault every rotation has
+// ended, and whatever still holds has a cause that people planted.
+func (s *subject) checkSettled(since time.Time) {
+	t := &s.truth
+	if s.w.broken != nil {
+		return
+	}
+	if t.pending != "" && s.now.Sub(t.createdAt[t.pending]) > patience {
+		s.violate(7, "version %s is still AWSPENDING, %d days after the last fault", t.pending, quietDays)
+	}
+	if f := t.progress.Failure; f != nil && f.Attempts > 3 {
+		s.violate(7, "%s still fails, %d days after the last fault: %s", f.Step, quietDays, f.Error)
+	}
+	status := t.progress.Status
+	waits := status.Hold == rota.NotHeld || status.Hold == rota.InUse ||
+		// The previous one's grace is not over, so people can do nothing.
+		(s.versionOf(rota.Previous) != "" && (status.Hold == rota.NoFreePlace || status.Hold == rota.WasRolledBack))
+	if !waits && s.now.Sub(t.holdSince) > patience {
+		s.violate(7, "still held since %s: %s", stamp(t.holdSince), status.Reason)
+	}
+	if a := t.progress.Asked; a != nil && !waits && s.now.Sub(a.At) > patience {
+		s.violate(7, "what was asked for at %s is neither done nor refused", stamp(a.At))
+	}
+	if orphans := s.orphans(""); len(orphans) > 0 {
+		s.violate(2, "%v are still orphans, %d days after the last fault", orphans, quietDays)
+	}
+	if due, ok := s.dueAt(); ok && status.Hold == rota.NotHeld &&
+		s.now.After(due.Add(patience)) && s.now.After(t.holdSince.Add(patience)) {
+		s.violate(7, "the current credential was due at %s and was not rotated: %s", stamp(due), status.Reason)
+	}
+	s.checkServed(since)
+}
+
+// checkServed is rule 7 for consumers: all have, or can have, the current
+// value, and it lets them in.
+func (s *subject) checkServed(since time.Time) {
+	t := &s.truth
+	if t.current == "" {
+		s.violate(7, "there is still no current version")
+		return
+	}
+	for i, version := range t.delivered {
+		if version != t.current {
+			s.violate(7, "target %d still has version %q and not %s", i, version, t.current)
+		}
+	}
+	for i, version := range t.reloaded {
+		if version != t.current {
+			s.violate(7, "the consumers of reloader %d still run on version %q and not %s", i, version, t.current)
+		}
+	}
+	for _, c := range s.consumers {
+		if c.takenAt.Before(since) && (c.version != t.current || c.reloader < 0) {
+			continue // it has not read again since: rule 1 looks after it
+		}
+		if !s.issuer.Login(c.credential) && (c.reloader >= 0 || !s.excused(c)) {
+			s.violate(1, "%s still cannot log in, %d days after the last fault", c.name, quietDays)
+		}
+	}
+}
+
+// alert looks at the secret from outside the loop: rule 13.
+func (s *subject) alert(ctx context.Context) {
+	s.at(s.now.Add(12*time.Hour), "alert", s.alert)
+	late := false
+	s.quietly(func() {
+		var err error
+		r := rota.Rotator{Journal: s.w.hooks.wrapAlert(s.journal), Now: s.rotaClock, Holder: "alert", NewID: s.newID}
+		if late, err = r.Alert(ctx, s.secret); err != nil {
+			s.note("alert failed", "", err.Error())
+		}
+	})
+	due, ok := s.dueAt()
+	if !ok || late || s.truth.foreign[s.truth.current] {
+		return
+	}
+	for _, known := range []time.Time{s.truth.currentSince, s.truth.lostAt} { // since when Rota could know
+		if known.After(due) {
+			due = known
+		}
+	}
+	if after := due.Add(s.policy.WithDefaults().LateAfter + rota.Day); s.now.After(after) {
+		s.violate(13, "it is due since %s and nobody was alerted", stamp(due))
+	}
+}

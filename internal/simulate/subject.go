@@ -1,0 +1,182 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
+)
+
+// authority is a simulated issuer with what only the simulation may ask it.
+type authority interface {
+	rota.Issuer
+	Login(c rota.Credential) bool
+	Keys() []rota.Issued
+	Invariant() error
+}
+
+// subject is one secret with its systems, consumers, people, and a clock.
+type subject struct {
+	w    *world
+	i    int
+	name string
+	rng  *rand.Rand
+
+	now   time.Time
+	skew  time.Duration // of Rota's clock against everybody else's
+	queue []event
+	seq   int
+
+	keys    *memory.AccessKeys // one of these four is the issuer
+	pass    *memory.Password
+	alt     *memory.Alternating
+	temp    *memory.Sessions
+	issuer  authority
+	store   *memory.Store
+	journal *memory.Journal
+	targets []*memory.Target
+	secret  *rota.Secret
+	policy  rota.Policy
+	traits  rota.Traits
+	useLag  time.Duration
+
+	consumers []*consumer
+	people    people
+	sickness  sickness
+
+	worker  *worker // whose call it is; nil: a person's or nobody's
+	workers int
+	ids     int
+
+	truth truth
+	trace trace
+}
+
+// event is something that will happen to a secret.
+type event struct {
+	at   time.Time
+	seq  int
+	turn bool // is carried out by a worker, so not in the midst of another's turn
+	name string
+	do   func(ctx context.Context)
+}
+
+// at puts an event on the secret's calendar.
+func (s *subject) at(t time.Time, name string, do func(ctx context.Context)) {
+	s.seq++
+	s.queue = append(s.queue, event{at: t, seq: s.seq, name: name, do: do})
+}
+
+// turnAt is at, for what a worker does.
+func (s *subject) turnAt(t time.Time, name string, do func(ctx context.Context)) {
+	s.at(t, name, do)
+	s.queue[len(s.queue)-1].turn = true
+}
+
+// first is the index of the earliest event, of those without turns if asked.
+func (s *subject) first(turns bool) int {
+	best := -1
+	for i := range s.queue {
+		e := &s.queue[i]
+		if e.turn && !turns {
+			continue
+		}
+		if best < 0 || e.at.Before(s.queue[best].at) || (e.at.Equal(s.queue[best].at) && e.seq < s.queue[best].seq) {
+			best = i
+		}
+	}
+	return best
+}
+
+func (s *subject) take(i int) event {
+	e := s.queue[i]
+	last := len(s.queue) - 1
+	s.queue[i] = s.queue[last]
+	s.queue[last] = event{}
+	s.queue = s.queue[:last]
+	if e.at.After(s.now) {
+		s.now = e.at
+	}
+	return e
+}
+
+func (s *subject) nextAt() time.Time {
+	if i := s.first(true); i >= 0 {
+		if t := s.queue[i].at; t.After(s.now) {
+			return t
+		}
+		return s.now
+	}
+	return s.w.end.AddDate(1, 0, 0)
+}
+
+// step lets the earliest event happen.
+func (s *subject) step(ctx context.Context) {
+	e := s.take(s.first(true))
+	e.do(ctx)
+}
+
+// spend lets time pass in the midst of a turn: consumers and people go on.
+func (s *subject) spend(d time.Duration) {
+	until := s.now.Add(d)
+	worker := s.worker
+	s.worker = nil
+	for {
+		i := s.first(false)
+		if i < 0 || s.queue[i].at.After(until) {
+			break
+		}
+		e := s.take(i)
+		e.do(context.Background())
+	}
+	s.worker = worker
+	if until.After(s.now) {
+		s.now = until
+	}
+}
+
+// clock is the time of everybody but Rota.
+func (s *subject) clock() time.Time { return s.now }
+
+// rotaClock is what Rota takes for the time.
+func (s *subject) rotaClock() time.Time { return s.now.Add(s.skew) }
+
+// note puts a line on the trace.
+func (s *subject) note(what, a, b string) {
+	who := "people"
+	if s.worker != nil {
+		who = s.worker.holder
+	}
+	s.trace.add(line{at: s.now, who: who, what: what, a: a, b: b})
+}
+
+// violate notes the first broken rule of the simulation.
+func (s *subject) violate(rule int, format string, args ...any) {
+	if s.w.broken != nil {
+		return
+	}
+	what := fmt.Sprintf(format, args...)
+	s.note("RULE", fmt.Sprint(rule), what)
+	s.w.broken = &Violation{Seed: s.w.options.Seed, Rule: rule, Secret: s.name, At: s.now, What: what, Trace: s.trace.last()}
+}
+
+// quietly does something that Rota has no part in, without faults.
+func (s *subject) quietly(f func()) {
+	worker := s.worker
+	s.worker = nil
+	f()
+	s.worker = worker
+}
+
+// during is a random duration between two.
+func (s *subject) during(from, to time.Duration) time.Duration {
+	if to <= from {
+		return from
+	}
+	return from + time.Duration(s.rng.Int64N(int64(to-from)))
+}
+
+func (s *subject) chance(p float64) bool { return s.rng.Float64() < p }

@@ -1,0 +1,92 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rota-dev/rota"
+)
+
+// keyIssuer is an issuer with every optional power.
+type keyIssuer interface {
+	rota.Issuer
+	rota.Lister
+	rota.UseReporter
+	rota.Deactivator
+}
+
+// watched is the secret's issuer as Rota gets it: with a recorder in front
+// that notes what the effects alone do not tell, and a mutant before that.
+func (s *subject) watched() rota.Issuer {
+	switch {
+	case s.keys != nil:
+		return s.w.hooks.wrapKeys(&watchedKeys{watchedPlain{s, s.keys}, s.keys})
+	case s.alt != nil:
+		return s.w.hooks.wrapKeys(&watchedKeys{watchedPlain{s, s.alt}, s.alt})
+	case s.temp != nil:
+		return &watchedPlain{s, s.temp}
+	}
+	return s.w.hooks.wrapIssuer(&watchedPlain{s, s.pass})
+}
+
+// watchedPlain records what is set and how logins of tests went.
+type watchedPlain struct {
+	s *subject
+	rota.Issuer
+}
+
+func (i *watchedPlain) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	c, err := i.Issuer.Create(ctx, r)
+	if errors.Is(err, rota.ErrLimit) {
+		i.s.checkLimit()
+	}
+	return c, err
+}
+
+func (i *watchedPlain) Set(ctx context.Context, r rota.SetRequest) error {
+	i.s.truth.inHand = r.Credential
+	return i.Issuer.Set(ctx, r)
+}
+
+func (i *watchedPlain) Test(ctx context.Context, r rota.TestRequest) error {
+	i.s.truth.inHand = r.Credential
+	err := i.Issuer.Test(ctx, r)
+	i.s.truth.tested(proof(r.Credential), err == nil, i.s.traits.TestSuccesses)
+	return err
+}
+
+func (i *watchedPlain) Delete(ctx context.Context, r rota.RetireRequest) error {
+	i.s.checkDelete(r.CredentialID)
+	return i.Issuer.Delete(ctx, r)
+}
+
+// watchedKeys also records what the issuer told about use.
+type watchedKeys struct {
+	watchedPlain
+	full keyIssuer
+}
+
+func (i *watchedKeys) List(ctx context.Context) ([]rota.Issued, error) { return i.full.List(ctx) }
+
+func (i *watchedKeys) LastUsed(ctx context.Context, id string) (rota.Use, error) {
+	u, err := i.full.LastUsed(ctx, id)
+	if k := i.s.worker; k != nil {
+		if err != nil {
+			u = rota.Use{}
+		}
+		k.answers[id] = u
+		if u.Evidence == rota.Sampled && !u.At.IsZero() {
+			i.s.truth.usedAt[id] = i.s.now
+		}
+	}
+	return u, err
+}
+
+func (i *watchedKeys) Deactivate(ctx context.Context, r rota.RetireRequest) error {
+	i.s.checkDeactivate(r.CredentialID)
+	return i.full.Deactivate(ctx, r)
+}
+
+func (i *watchedKeys) Reactivate(ctx context.Context, r rota.RetireRequest) error {
+	return i.full.Reactivate(ctx, r)
+}

@@ -1,0 +1,270 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
+)
+
+const (
+	callTimeout = 30 * time.Second
+	leaseTTL    = 2 * time.Minute
+)
+
+// worker is one incarnation of a process that works on a secret: a crash ends
+// it, and nothing of it has an effect any more.
+type worker struct {
+	holder  string
+	command string // "run", or what a person asked for
+	force   rota.Step
+	began   time.Time
+	dead    bool  // it crashed
+	lost    bool  // another worker took its lease over
+	fence   int64 // of its lease
+	pause   bool  // is paused right after the effect of its call
+	begun   []act
+	made    int                 // credentials, since the last was given up
+	answers map[string]rota.Use // what the issuer told it about use
+	saving  rota.SaveRequest
+	unsaved bool // the last save failed
+}
+
+// act is an effect that the audit has as begun.
+type act struct{ step, object string }
+
+// startTurns puts the first turn and the daily one on the calendar.
+func (s *subject) startTurns() {
+	s.turnAt(s.now.Add(time.Minute), "run", s.turn)
+	s.turnAt(s.now.Add(rota.Day), "daily", s.daily)
+	s.at(s.now.Add(s.during(time.Hour, 12*time.Hour)), "alert", s.alert)
+}
+
+func (s *subject) daily(ctx context.Context) {
+	s.turnAt(s.now.Add(rota.Day), "daily", s.daily)
+	s.again(ctx)
+}
+
+// again is a turn beside those that the daemon has planned; one that did not
+// come to an end is repeated.
+func (s *subject) again(ctx context.Context) {
+	if !s.w.upAt(s.now).Equal(s.now) {
+		return
+	}
+	if next, ok := s.advance(ctx); !ok {
+		s.turnAt(next, "again", s.again)
+	}
+}
+
+// turn is one turn of the daemon, as soon as there is a slot.
+func (s *subject) turn(ctx context.Context) {
+	if up := s.w.upAt(s.now); up.After(s.now) {
+		s.turnAt(up, "run", s.turn)
+		return
+	}
+	if s.truth.waiting.IsZero() {
+		s.truth.waiting = s.now
+	}
+	slot, at := s.w.slot(s.now)
+	if slot < 0 {
+		s.turnAt(at, "run", s.turn)
+		return
+	}
+	s.checkPunctual()
+	s.truth.waiting = time.Time{}
+	next, _ := s.advance(ctx)
+	s.w.busy[slot] = s.now
+	s.turnAt(next, "run", s.turn)
+}
+
+// maxTurn is how long a turn may take when every call hangs until its deadline.
+const maxTurn = time.Hour
+
+// advance is a turn; it tells when the next is due, and whether this one came
+// to its end.
+func (s *subject) advance(ctx context.Context) (next time.Time, ended bool) {
+	if s.chance(0.05) && s.w.faulty(s.now) {
+		s.skew = s.during(-90*time.Second, 90*time.Second)
+	}
+	began := s.now
+	_, err, crashed := s.work(ctx, "run", rota.None, func(r *rota.Rotator) (rota.Result, error) {
+		return r.Advance(ctx, s.secret, rota.Options{})
+	})
+	if took := s.now.Sub(began); took > maxTurn {
+		s.violate(8, "a turn took %s", took)
+	}
+	s.checkSpin()
+	next, ended = s.truth.nextAt.Add(-s.skew), err == nil && !crashed
+	switch {
+	case crashed:
+		return s.now.Add(s.during(time.Second, 3*time.Minute)), false
+	case errors.Is(err, rota.ErrBusy) || errors.Is(err, rota.ErrFenced):
+		return s.now.Add(time.Minute), false
+	case s.truth.nextAt.IsZero():
+		return s.now.Add(rota.Day), ended
+	case next.Before(s.now.Add(time.Second)):
+		return s.now.Add(time.Second), ended
+	}
+	return next, ended
+}
+
+// work lets a new worker do something. crashed tells that it died in it.
+func (s *subject) work(ctx context.Context, command string, force rota.Step, f func(*rota.Rotator) (rota.Result, error)) (res rota.Result, err error, crashed bool) {
+	s.workers++
+	if s.truth.progress.Asked != nil && force == rota.None {
+		force = rota.Create // this turn takes up what was asked for
+		s.wish()
+		s.excuse(s.idOf(rota.Previous))
+	}
+	k := &worker{holder: fmt.Sprintf("w%d", s.workers), command: command, force: force, began: s.now, answers: map[string]rota.Use{}}
+	outer := s.worker
+	s.worker = k
+	defer func() {
+		s.worker = outer
+		if r := recover(); r != nil {
+			if _, ok := r.(memory.Crash); !ok {
+				panic(r)
+			}
+			crashed = true
+			s.w.result.Crashes++
+		}
+	}()
+	s.w.result.Turns++
+	s.note("turn", command, string(force))
+	res, err = f(&rota.Rotator{
+		Journal: s.w.hooks.wrapJournal(&ledger{s: s, k: k}), Now: s.rotaClock, NewID: s.newID, Plan: s.w.hooks.plan,
+		Holder: k.holder, CallTimeout: callTimeout, LeaseTTL: leaseTTL, Report: s.report,
+		Sleep: func(_ context.Context, d time.Duration) error { s.spend(d); return nil },
+	})
+	s.checkTurn(k, res, err)
+	s.plan()
+	return res, err, false
+}
+
+// plan puts the daemon's next turn forward where somebody else's found that
+// there is something to do earlier.
+func (s *subject) plan() {
+	next := s.truth.nextAt.Add(-s.skew)
+	for i := range s.queue {
+		if e := &s.queue[i]; e.name == "run" && next.After(s.now) && next.Before(e.at) {
+			e.at = next
+		}
+	}
+}
+
+func (s *subject) newID() string {
+	s.ids++
+	return fmt.Sprintf("rota-%08x-0000-4000-8000-%012x", s.i, s.ids)
+}
+
+// report counts steps that were carried out, and those that fail in a row.
+func (s *subject) report(r rota.Report) {
+	if !r.Done {
+		return
+	}
+	if r.Err == nil {
+		s.note("done", string(r.Decision.Step), r.Decision.Reason)
+		s.w.result.Steps++
+		s.truth.succeeded(r.Decision)
+		return
+	}
+	text := r.Err.Error()
+	s.note("failed", string(r.Decision.Step), text)
+	s.checkText("an error", text)
+	s.checkTries(r.Decision, r.Err)
+}
+
+// takeover is a pause of the worker that outlasts its lease, in which another
+// worker takes the secret over. Where that happens, the first one is stale.
+func (s *subject) takeover() {
+	stale := s.worker
+	if stale == nil || stale.lost || stale.command == "takeover" {
+		return
+	}
+	s.w.result.Takeovers++
+	s.note("pause", "", "longer than the lease")
+	s.spend(leaseTTL + s.during(time.Second, time.Minute))
+	ctx := context.Background()
+	fence := stale.fence
+	_, _, _ = s.work(ctx, "takeover", rota.None, func(r *rota.Rotator) (rota.Result, error) {
+		return r.Advance(ctx, s.secret, rota.Options{})
+	})
+	stale.lost = s.truth.fence > fence
+	s.note("wakes up", "", "")
+}
+
+// ledger is the journal as one worker knows it: dead workers write nothing,
+// and what is durable is known to the checks.
+type ledger struct {
+	s *subject
+	k *worker
+}
+
+func (l *ledger) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+	lease, err := l.s.journal.Acquire(ctx, r)
+	if err == nil {
+		l.k.fence = lease.Fence
+		l.s.truth.fence = lease.Fence
+	}
+	return lease, err
+}
+
+func (l *ledger) Release(ctx context.Context, lease rota.Lease) error {
+	if l.k.dead {
+		return nil
+	}
+	return l.s.journal.Release(ctx, lease)
+}
+
+func (l *ledger) Load(ctx context.Context, secret string) (rota.Progress, error) {
+	return l.s.journal.Load(ctx, secret)
+}
+
+func (l *ledger) Save(ctx context.Context, r rota.SaveRequest) error {
+	l.k.saving = r
+	err := l.s.journal.Save(ctx, r)
+	l.k.unsaved = err != nil
+	return err
+}
+
+// durable is called after something of the worker's was written down.
+func (s *subject) durable(k *worker, r rota.SaveRequest) {
+	s.truth.progress, s.truth.nextAt = r.Progress, r.Progress.NextAt
+	// Once the previous credential is gone, people can lift what it held.
+	hold, previous := r.Progress.Status.Hold, s.versionOf(rota.Previous) != ""
+	if hold != s.truth.hold || s.truth.hadPrevious && !previous {
+		s.truth.hold, s.truth.holdSince = hold, s.now
+	}
+	s.truth.hadPrevious = previous
+	if k.force == rota.Deliver && r.Progress.Failure == nil {
+		s.truth.fails = 0 // a person asked for the delivery and the reload anew
+	}
+	if k.lost || r.Lease.Fence < s.truth.fence {
+		s.violate(6, "%s saved progress after it had lost its lease", k.holder)
+	}
+	for _, e := range r.Entries {
+		if e.Outcome == rota.Begun {
+			k.begun = append(k.begun, act{e.Step, e.Object})
+		}
+		s.checkText("an audit entry", e.Detail)
+		s.checkText("an audit entry", e.Credential)
+	}
+	for _, u := range r.Progress.Unsent {
+		s.checkText("an event", u.Event.Reason)
+	}
+}
+
+func (k *worker) hasBegun(object string, steps ...string) bool {
+	return slices.ContainsFunc(k.begun, func(a act) bool {
+		return slices.Contains(steps, a.step) && (a.object == object || object == "")
+	})
+}
+
+func isLabel(id string, l rota.Label) (version string, ok bool) {
+	return strings.CutPrefix(id, string(l)+"=")
+}

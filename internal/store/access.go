@@ -1,0 +1,190 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+)
+
+// accessKeys is the name under which the data key lies that encrypts the
+// secrets of access keys. No secret can have it.
+const accessKeys = "(access keys)"
+
+// Directory gives the principals and access keys that may log in to Rota.
+// Their secrets are encrypted as values are: the database alone opens nothing.
+func (db *DB) Directory() access.Directory { return directory{db} }
+
+type directory struct{ db *DB }
+
+// Login reads and decrypts one key, in one query.
+func (d directory) Login(ctx context.Context, keyID string) (access.Login, error) {
+	fail := func(err error) (access.Login, error) {
+		return access.Login{}, fmt.Errorf("access key %s: %w", keyID, err)
+	}
+	var row principalRow
+	var sealed []byte
+	err := d.db.reader.QueryRowContext(ctx, sqlLogin, keyID).Scan(append(row.fields(), &sealed)...)
+	if isNoRows(err) {
+		return fail(rota.ErrNotFound)
+	}
+	if err != nil {
+		return fail(explain(err))
+	}
+	p, err := row.principal()
+	if err != nil {
+		return fail(err)
+	}
+	key, err := d.db.keys.find(ctx, d.db.reader, accessKeys)
+	if err == nil && key == nil {
+		err = errNoDataKey
+	}
+	if err != nil {
+		return fail(err)
+	}
+	secret, err := key.Decrypt(sealed, associated("access key", p.Name, keyID))
+	if err != nil {
+		return fail(errors.New("its stored secret is not the one that was put: the database is damaged or was tampered with (try: restore a backup)"))
+	}
+	return access.Login{Key: row.key(), Secret: access.NewSecret(string(secret)), Principal: p}, nil
+}
+
+// Principals reads all of them, in one query.
+func (d directory) Principals(ctx context.Context) ([]access.Principal, error) {
+	all, err := d.principals(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("principals: %w", explain(err))
+	}
+	return all, nil
+}
+
+func (d directory) principals(ctx context.Context) ([]access.Principal, error) {
+	rows, err := d.db.reader.QueryContext(ctx, sqlPrincipals)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []access.Principal
+	for rows.Next() {
+		if all, err = addPrincipal(all, rows); err != nil {
+			return nil, err
+		}
+	}
+	return all, rows.Err()
+}
+
+// Update reads all principals under the write lock, and writes what the change
+// made different.
+func (d directory) Update(ctx context.Context, change func(*access.Change) error, entries ...rota.Entry) error {
+	// Before the transaction, since it is durable by itself.
+	key, err := d.db.keys.ensure(ctx, d.db, accessKeys)
+	if err != nil {
+		return fmt.Errorf("access keys: %w", err)
+	}
+	return d.db.writer.do(ctx, accessLock, func(t *tx) error {
+		before, err := t.principals()
+		if err != nil {
+			return err
+		}
+		c := access.NewChange(before)
+		if err := change(c); err != nil {
+			return err
+		}
+		if err := t.writePrincipals(key, before, c); err != nil {
+			return err
+		}
+		return t.append(entries)
+	})
+}
+
+// Used notes last uses.
+func (d directory) Used(ctx context.Context, at map[string]time.Time) error {
+	err := d.db.writer.do(ctx, accessLock, func(t *tx) error {
+		for _, id := range slices.Sorted(maps.Keys(at)) {
+			t.later(sqlUseAccessKey, id, micros(at[id]))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("last uses of access keys: %w", err)
+	}
+	return nil
+}
+
+// writePrincipals writes the difference: first what is put, then what is gone,
+// keys before their principals.
+func (t *tx) writePrincipals(key tink.AEAD, before []access.Principal, c *access.Change) error {
+	had := map[string]access.Principal{}
+	gone := map[string]access.Key{}
+	for _, p := range before {
+		had[p.Name] = p
+		for _, k := range p.Keys {
+			gone[k.ID] = k
+		}
+	}
+	for _, p := range c.Principals {
+		if err := t.putPrincipal(had[p.Name], p); err != nil {
+			return err
+		}
+		delete(had, p.Name)
+		for _, k := range p.Keys {
+			old, known := gone[k.ID]
+			delete(gone, k.ID)
+			var err error
+			if known {
+				err = t.updateAccessKey(old, k)
+			} else {
+				err = t.insertAccessKey(key, p.Name, k, c.Secrets()[k.ID])
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for id := range gone {
+		t.later(sqlDeleteAccessKey, id)
+	}
+	for name := range had {
+		t.later(sqlDeletePrincipal, name)
+	}
+	return nil
+}
+
+func (t *tx) putPrincipal(old, p access.Principal) error {
+	if old.Name == p.Name && old.Disabled == p.Disabled && slices.Equal(old.Rules, p.Rules) {
+		return nil
+	}
+	rules, err := rulesText(p.Rules)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(sqlPutPrincipal, p.Name, rules, flag(p.Disabled), micros(p.CreatedAt))
+	return err
+}
+
+func (t *tx) updateAccessKey(old, k access.Key) error {
+	if old.Disabled == k.Disabled && old.ExpiresAt.Equal(k.ExpiresAt) {
+		return nil
+	}
+	_, err := t.exec(sqlUpdateAccessKey, k.ID, flag(k.Disabled), micros(k.ExpiresAt))
+	return err
+}
+
+func (t *tx) insertAccessKey(key tink.AEAD, principal string, k access.Key, s access.Secret) error {
+	if s.IsZero() {
+		return fmt.Errorf("access key %s has no secret", k.ID)
+	}
+	sealed, err := key.Encrypt([]byte(s.Reveal()), associated("access key", principal, k.ID))
+	if err != nil {
+		return fmt.Errorf("access key %s: %w", k.ID, err)
+	}
+	_, err = t.exec(sqlInsertAccessKey, k.ID, principal, sealed, flag(k.Disabled), micros(k.CreatedAt), micros(k.ExpiresAt))
+	return err
+}

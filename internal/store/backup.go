@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/rota-dev/rota"
+)
+
+// Backup writes a consistent copy of the database to a new file, while work
+// goes on. The key file is not in it: keep a copy of that apart, and one for
+// each time that the master key was rotated, for a backup needs the key file
+// of its time. Whoever has both has every value. A store on PostgreSQL is backed
+// up with PostgreSQL's own tools.
+func (db *DB) Backup(ctx context.Context, path string) error {
+	if db.path == "" {
+		return fmt.Errorf("back up %s: a store on PostgreSQL is backed up with PostgreSQL's own tools (try: pg_dump --format=custom --file=%s)", db.name, path)
+	}
+	note := func(outcome rota.Outcome) error {
+		// What was done is told even where the caller has just given up.
+		return db.Record(context.WithoutCancel(ctx), rota.Entry{At: db.Now(), Actor: db.actor, Step: "backup", Object: path, Outcome: outcome})
+	}
+	err := note(rota.Begun)
+	if err == nil {
+		outcome := rota.Succeeded
+		if err = db.backup(ctx, path); err != nil {
+			outcome = rota.Erred
+		}
+		err = errors.Join(err, note(outcome))
+	}
+	if err != nil {
+		return fmt.Errorf("back up %s to %s: %w", db.name, path, err)
+	}
+	return nil
+}
+
+func (db *DB) backup(ctx context.Context, path string) (err error) {
+	// SQLite writes into an existing file if it is empty: so it is made here,
+	// for the owner alone and never over another.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, f.Close())
+		if err != nil {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}()
+	pool, err := openSQLite(db.path, 1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	if _, err := pool.ExecContext(ctx, sqlVacuumInto, path); err != nil {
+		return explain(err)
+	}
+	return errors.Join(f.Sync(), syncDir(filepath.Dir(path)))
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package store
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// turnBy is a request for a turn by a configuration, that is enrolled or not.
+func turnBy(configuration string, isDue bool) rota.AcquireRequest {
+	return rota.AcquireRequest{Secret: "a", Holder: "by " + configuration, TTL: ttl, Configuration: configuration, Due: isDue}
+}
+
+func TestWhatWasDecidedByAnotherConfigurationIsDecidedAnew(t *testing.T) {
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		c := newClock()
+		for _, tt := range []struct {
+			name  string
+			begin rota.AcquireRequest
+			edit  string // enrolled while the turn is under way; "" for nothing
+			due   bool   // after it
+		}{
+			{"by the enrolled one", turnBy("new", true), "", false},
+			{"by the enrolled one, which is replaced", turnBy("new", true), "newer", true},
+			{"by the enrolled one, asked for", turnBy("new", false), "", false},
+			{"by another one, asked for", turnBy("old", false), "", true},
+			{"by none that is known", turnBy("", true), "", false},
+			{"by none that is known, which is replaced", turnBy("", false), "newer", true},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				db := openAt(t, newDir(t), c.now)
+				enrol := func(fingerprint string) {
+					_, err := db.Enroll(t.Context(), map[string]string{"a": fingerprint})
+					must(t, err)
+				}
+				enrol("old")
+				keep(t, db, "a", rota.Progress{NextAt: c.now().Add(5 * time.Hour)})
+				enrol("new")
+				l, err := db.Acquire(t.Context(), tt.begin)
+				must(t, err)
+				p, err := db.Load(t.Context(), "a")
+				must(t, err)
+				if !p.NextAt.IsZero() {
+					t.Errorf("to be looked at again at %s, though it is configured otherwise", p.NextAt)
+				}
+				if tt.edit != "" {
+					enrol(tt.edit)
+				}
+				later := rota.Progress{NextAt: c.now().Add(5 * time.Hour)}
+				must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: later}))
+				must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: later, Release: true}))
+				if got := len(due(t, db, c.now(), 10)) == 1; got != tt.due {
+					t.Errorf("due after it: %v, want %v", got, tt.due)
+				}
+				keep(t, db, "a", later)
+				if n := len(due(t, db, c.now(), 10)); n != 0 {
+					t.Error("still due after the next turn")
+				}
+			})
+		}
+	})
+}
+
+func TestWhatIsDueIsLeftToWhoHasTheEnrolledConfiguration(t *testing.T) {
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		c := newClock()
+		db := openAt(t, newDir(t), c.now)
+		refused := func(want bool) {
+			t.Helper()
+			l, err := db.Acquire(t.Context(), turnBy("old", true))
+			if errors.Is(err, rota.ErrElsewhere) != want || (err == nil) == want {
+				t.Fatalf("a turn by the old configuration: %v, want it refused: %v", err, want)
+			}
+			if err == nil {
+				must(t, db.Release(t.Context(), l))
+			}
+		}
+		refused(false) // nothing is enrolled
+		_, err := db.Enroll(t.Context(), map[string]string{"a": "new"})
+		must(t, err)
+		refused(true)
+		held, err := db.Acquire(t.Context(), turnBy("new", true))
+		must(t, err)
+		refused(true)
+		must(t, db.Release(t.Context(), held))
+		if got := due(t, db, c.now(), 10); len(got) != 1 {
+			t.Errorf("due: %v, want it still", got)
+		}
+		_, err = db.Enroll(t.Context(), map[string]string{})
+		must(t, err)
+		refused(false) // no longer configured by anybody
+	})
+}

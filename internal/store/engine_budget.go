@@ -1,0 +1,146 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rota-dev/rota"
+)
+
+// The clock is the database's: those of the replicas differ. A statement may
+// have waited for another's, so it is read when the row is its own.
+const (
+	sqlTakeBudget = `INSERT INTO budgets AS b (key, tokens, refilled_at) VALUES ($1, $2::float8 - $4, clock_timestamp())
+		ON CONFLICT (key) DO UPDATE SET
+			tokens = least($2, b.tokens + $3::float8 * greatest(0, extract(epoch FROM clock_timestamp() - b.refilled_at))) - $4,
+			refilled_at = greatest(b.refilled_at, clock_timestamp())
+		RETURNING tokens`
+	sqlGiveBudget = `UPDATE budgets SET tokens = tokens + $2 WHERE key = $1`
+)
+
+// budgetWait bounds one statement.
+const budgetWait = 10 * time.Second
+
+// NewSharedBudget makes a budget that all replicas share, in the database of the
+// store, whose tables must be up to date. Of those who ask at the same time, one
+// asks the database for all.
+func NewSharedBudget(pool *pgxpool.Pool) rota.Budget {
+	return &sharedBudget{pool: pool, keys: map[string]*budgetQueue{}}
+}
+
+type sharedBudget struct {
+	pool *pgxpool.Pool
+
+	mu   sync.Mutex
+	keys map[string]*budgetQueue
+}
+
+// budgetQueue is who asks for one key.
+type budgetQueue struct {
+	waiting []*budgetAsk
+	asking  bool // somebody asks the database
+}
+
+// budgetAsk is one call that wants to be made.
+type budgetAsk struct {
+	ctx    context.Context
+	answer chan budgetAnswer
+}
+
+type budgetAnswer struct {
+	wait time.Duration // until the call may be made
+	err  error
+}
+
+func (b *sharedBudget) Take(ctx context.Context, key string, r rota.Rate) error {
+	if r.PerSecond <= 0 || r.Burst < 1 {
+		return rota.OverBudget(key, errors.New("it gives nothing"))
+	}
+	ask := &budgetAsk{ctx: ctx, answer: make(chan budgetAnswer, 1)}
+	b.ask(key, r, ask)
+	var answer budgetAnswer
+	select {
+	case answer = <-ask.answer:
+	case <-ctx.Done():
+		return rota.OverBudget(key, context.Cause(ctx))
+	}
+	if answer.err != nil {
+		return rota.OverBudget(key, answer.err)
+	}
+	turn := time.NewTimer(answer.wait)
+	defer turn.Stop()
+	select {
+	case <-turn.C:
+		return nil
+	case <-ctx.Done():
+		return rota.OverBudget(key, context.Cause(ctx))
+	}
+}
+
+// ask queues a call, and sees to it that somebody asks the database.
+func (b *sharedBudget) ask(key string, r rota.Rate, ask *budgetAsk) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	q := b.keys[key]
+	if q == nil {
+		q = &budgetQueue{}
+		b.keys[key] = q
+	}
+	q.waiting = append(q.waiting, ask)
+	if !q.asking {
+		q.asking = true
+		go b.serve(key, r, q)
+	}
+}
+
+// serve asks for all that wait, again and again until nobody does.
+func (b *sharedBudget) serve(key string, r rota.Rate, q *budgetQueue) {
+	for {
+		b.mu.Lock()
+		asks := q.waiting
+		q.waiting = nil
+		q.asking = len(asks) > 0
+		b.mu.Unlock()
+		if len(asks) == 0 {
+			return
+		}
+		b.serveAll(key, r, asks)
+	}
+}
+
+// serveAll takes a token for each call, and tells each when its turn is. What
+// would come too late for a call is given back.
+func (b *sharedBudget) serveAll(key string, r rota.Rate, asks []*budgetAsk) {
+	ctx, cancel := context.WithTimeout(context.Background(), budgetWait)
+	defer cancel()
+	var left float64
+	if err := b.pool.QueryRow(ctx, sqlTakeBudget, key, r.Burst, r.PerSecond, len(asks)).Scan(&left); err != nil {
+		for _, a := range asks {
+			a.answer <- budgetAnswer{err: fmt.Errorf("ask the database: %w", err)}
+		}
+		return
+	}
+	next := left + float64(len(asks)) - 1 // the tokens once the first of these is served
+	back := 0
+	for _, a := range asks {
+		wait := time.Duration(math.Max(0, -next/r.PerSecond) * float64(time.Second))
+		deadline, bounded := a.ctx.Deadline()
+		if a.ctx.Err() != nil || bounded && time.Until(deadline) < wait {
+			back++
+			a.answer <- budgetAnswer{err: fmt.Errorf("its turn is in %s, after the call's deadline", wait.Round(time.Millisecond))}
+			continue
+		}
+		next--
+		a.answer <- budgetAnswer{wait: wait}
+	}
+	if back > 0 {
+		// If this fails, calls are made a little later than they could be.
+		_, _ = b.pool.Exec(ctx, sqlGiveBudget, key, back)
+	}
+}

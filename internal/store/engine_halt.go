@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
+)
+
+// everything is the secret's name under which the audit has what concerns all.
+// No secret can have it.
+const everything = "(all)"
+
+// Pause keeps secrets from being due until they are resumed. A turn that is
+// under way goes on. Where one of the names is not known, none is paused and
+// it is [rota.ErrNotFound].
+func (db *DB) Pause(ctx context.Context, names []string, by access.Caller, why string) error {
+	return db.halt(ctx, "pause", names, by, why, func(t *tx, name, halt string) (int64, error) {
+		return t.exec(sqlPause, name, halt)
+	})
+}
+
+// Resume lets secrets be due again, at once, and what was given up be tried
+// again, whether they were paused or not.
+func (db *DB) Resume(ctx context.Context, names []string, by access.Caller, why string) error {
+	return db.halt(ctx, "resume", names, by, why, func(t *tx, name, _ string) (int64, error) {
+		return t.exec(sqlResume, name)
+	})
+}
+
+// Freeze keeps all secrets from being due until Thaw.
+func (db *DB) Freeze(ctx context.Context, by access.Caller, why string) error {
+	return db.halt(ctx, "freeze", []string{everything}, by, why, func(t *tx, _, halt string) (int64, error) {
+		return t.exec(sqlFreeze, halt)
+	})
+}
+
+// Thaw ends a Freeze. It is no error if nothing is frozen.
+func (db *DB) Thaw(ctx context.Context, by access.Caller, why string) error {
+	return db.halt(ctx, "thaw", []string{everything}, by, why, func(t *tx, _, _ string) (int64, error) {
+		_, err := t.exec(sqlThaw)
+		return 1, err
+	})
+}
+
+// halt changes each name's halt and audits it, all or nothing.
+func (db *DB) halt(ctx context.Context, act string, names []string, by access.Caller, why string, change func(t *tx, name, halt string) (int64, error)) error {
+	err := db.writer.do(ctx, haltLock, func(t *tx) error {
+		halt, err := json.Marshal(rota.Halt{By: by.Principal, Why: why, At: t.now.UTC()})
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			n, err := change(t, name, string(halt))
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return fmt.Errorf("secret %s: %w", name, rota.ErrNotFound)
+			}
+			if err := t.append([]rota.Entry{by.Entry(t.now, act, name, rota.Succeeded, why)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", act, err)
+	}
+	return nil
+}
+
+// Halts are those that concern a secret now.
+func (db *DB) Halts(ctx context.Context, secret string) (rota.Halts, error) {
+	var h rota.Halts
+	var err error
+	if h.Paused, err = db.readHalt(ctx, sqlPausedOf, secret); err == nil {
+		h.Frozen, err = db.readHalt(ctx, sqlFrozen)
+	}
+	if err != nil {
+		return rota.Halts{}, fmt.Errorf("halts of secret %s: %w", secret, err)
+	}
+	return h, nil
+}
+
+// Frozen tells who froze everything; nil where nobody did.
+func (db *DB) Frozen(ctx context.Context) (*rota.Halt, error) {
+	h, err := db.readHalt(ctx, sqlFrozen)
+	if err != nil {
+		return nil, fmt.Errorf("frozen: %w", err)
+	}
+	return h, nil
+}
+
+func (db *DB) readHalt(ctx context.Context, query string, args ...any) (*rota.Halt, error) {
+	var text string
+	err := db.reads.row(ctx, db.reader, query, args, &text)
+	if isNoRows(err) || err == nil && text == "" {
+		return nil, nil
+	}
+	var h rota.Halt
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &h)
+	}
+	if err != nil {
+		return nil, explain(err)
+	}
+	return &h, nil
+}
+
+// Paused gives every paused secret, by name.
+func (db *DB) Paused(ctx context.Context) (map[string]rota.Halt, error) {
+	fail := func(err error) (map[string]rota.Halt, error) {
+		return nil, fmt.Errorf("paused secrets: %w", explain(err))
+	}
+	rows, err := db.reader.QueryContext(ctx, sqlPaused)
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = rows.Close() }()
+	paused := map[string]rota.Halt{}
+	for rows.Next() {
+		var name, text string
+		var h rota.Halt
+		err := rows.Scan(&name, &text)
+		if err == nil {
+			err = json.Unmarshal([]byte(text), &h)
+		}
+		if err != nil {
+			return fail(err)
+		}
+		paused[name] = h
+	}
+	if err := rows.Err(); err != nil {
+		return fail(err)
+	}
+	return paused, nil
+}

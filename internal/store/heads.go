@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/signature"
+	ed25519key "github.com/tink-crypto/tink-go/v2/signature/ed25519"
+
+	"github.com/rota-dev/rota/internal/store/anchor"
+)
+
+// signingKeyID names the key that signs heads for places outside. Unlike the
+// seal, its signatures can be checked by anybody.
+const signingKeyID = "audit-signing"
+
+// SignedHead is the audit's end as it is now, signed, to be anchored outside.
+func (db *DB) SignedHead(ctx context.Context) (anchor.Head, error) {
+	var signed anchor.Head
+	err := db.writer.do(ctx, keysLock, func(t *tx) error {
+		handle, err := db.keys.signing(t)
+		if err != nil {
+			return err
+		}
+		public, err := publicKey(handle)
+		if err != nil {
+			return err
+		}
+		// Not locked: whoever waits for the turn at the end must not hold it.
+		end, err := t.readHead("")
+		if err != nil {
+			return err
+		}
+		signer, err := signature.NewSigner(handle)
+		if err != nil {
+			return err
+		}
+		h := anchor.Head{Seq: end.seq, Hash: hex.EncodeToString(end.hash[:]), At: t.now.UTC(), Key: hex.EncodeToString(public)}
+		proof, err := signer.Sign(h.Signed())
+		if err != nil {
+			return err
+		}
+		h.Signature = hex.EncodeToString(proof)
+		signed = h
+		return nil
+	})
+	if err != nil {
+		return anchor.Head{}, fmt.Errorf("sign the audit's head: %w", err)
+	}
+	return signed, nil
+}
+
+// AuditEnd is the number of the audit's last entry, 0 for none.
+func (db *DB) AuditEnd(ctx context.Context) (int64, error) {
+	var end int64
+	err := db.reader.QueryRowContext(ctx, sqlAuditEnd).Scan(&end)
+	if err != nil && !isNoRows(err) {
+		return 0, fmt.Errorf("the audit's end: %w", explain(err))
+	}
+	return end, nil
+}
+
+// signing opens the signing key, and makes it when it is first needed.
+func (k *keys) signing(t *tx) (*keyset.Handle, error) {
+	var wrapped []byte
+	found, err := t.row(sqlDataKey, []any{signingKeyID}, &wrapped)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		if wrapped, err = k.make(t, signingKeyID, signature.ED25519KeyWithoutPrefixTemplate()); err != nil {
+			return nil, err
+		}
+	}
+	return k.open(t.row, wrapped, signingKeyID)
+}
+
+func publicKey(private *keyset.Handle) (ed25519.PublicKey, error) {
+	handle, err := private.Public()
+	if err != nil {
+		return nil, err
+	}
+	entry, err := handle.Primary()
+	if err != nil {
+		return nil, err
+	}
+	key, ok := entry.Key().(*ed25519key.PublicKey)
+	if !ok {
+		return nil, errors.New("the key that signs heads is no Ed25519 key")
+	}
+	return key.KeyBytes(), nil
+}
+
+// VerifyHeads compares heads that were anchored outside with the chain as it is
+// now: each must be signed with this audit's key, and be in the chain. What was
+// cut off, put back to an older state or chained anew is a [*TamperError]; a
+// head that somebody else signed is [anchor.ErrForged].
+func (db *DB) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
+	if len(heads) == 0 {
+		return nil
+	}
+	now, err := db.SignedHead(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := hex.DecodeString(now.Key)
+	if err != nil {
+		return err
+	}
+	for _, h := range heads {
+		if err := h.Check(key); err != nil {
+			return err
+		}
+		if h.Seq > now.Seq {
+			return &TamperError{Seq: now.Seq + 1, Reason: fmt.Sprintf("it and what follows were cut off: the head of entry %d was anchored at %s", h.Seq, h.At.UTC().Format("2006-01-02 15:04:05Z"))}
+		}
+		if err := db.holds(ctx, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds tells whether the head's entry is in the chain with the same hash.
+func (db *DB) holds(ctx context.Context, h anchor.Head) error {
+	if h.Seq == 0 {
+		return nil // of the empty chain: nothing is before it
+	}
+	var hash []byte
+	err := db.reader.QueryRowContext(ctx, sqlAuditHash, h.Seq).Scan(&hash)
+	switch {
+	case isNoRows(err):
+		return &TamperError{Seq: h.Seq, Reason: "it is missing"}
+	case err != nil:
+		return fmt.Errorf("verify the anchored heads: %w", err)
+	case hex.EncodeToString(hash) != h.Hash:
+		return &TamperError{Seq: h.Seq, Reason: "its hash is not the one that was anchored at " + h.At.UTC().Format("2006-01-02 15:04:05Z")}
+	}
+	return nil
+}

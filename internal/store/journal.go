@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/rota-dev/rota"
+)
+
+var _ rota.Journal = (*DB)(nil)
+
+// Acquire takes a secret's lease. A holder that has it already gets a new one,
+// and its old one is lost. A lease is free when its time is over, and at once
+// when the process of its holder is dead. What that one had sent outside may
+// still arrive, as after a lost reply. A process that only hangs keeps its
+// lease until the time is over, and is fenced if it comes back later.
+//
+// What is merely due is refused with [rota.ErrElsewhere] where another
+// configuration is enrolled.
+func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+	fail := func(err error) (rota.Lease, error) {
+		return rota.Lease{}, fmt.Errorf("lease of secret %s: %w", r.Secret, err)
+	}
+	if r.Secret == "" || r.Holder == "" || r.TTL <= 0 {
+		return fail(errors.New("a lease needs a secret, a holder and a time to live"))
+	}
+	lease := rota.Lease{Secret: r.Secret, Holder: r.Holder, TTL: r.TTL}
+	err := db.writer.do(ctx, secretLock(r.Secret), func(t *tx) error {
+		expires := micros(t.now.Add(r.TTL))
+		lease.Expires = fromMicros(expires)
+		args := []any{r.Secret, r.Holder, expires, db.self.id(), r.Configuration}
+		query := sqlAcquireFree
+		if r.Due {
+			query = sqlAcquireDue
+		}
+		taken, err := t.row(query, append(args, micros(t.now)), &lease.Fence)
+		if taken || err != nil {
+			return err
+		}
+		var until int64
+		var holder, instance, enrolled string
+		if _, err := t.row(sqlLease, []any{r.Secret}, &holder, &until, &instance, &enrolled); err != nil {
+			return err
+		}
+		if r.Due && r.Configuration != "" && enrolled != "" && enrolled != r.Configuration {
+			return rota.ErrElsewhere
+		}
+		if !db.self.dead(instance) {
+			return fmt.Errorf("%w: %s, until %s", rota.ErrBusy, holder, fromMicros(until).Format("2006-01-02 15:04:05Z"))
+		}
+		_, err = t.row(sqlAcquire, args, &lease.Fence)
+		return err
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return lease, nil
+}
+
+// Release gives a lease back.
+func (db *DB) Release(ctx context.Context, l rota.Lease) error {
+	err := db.writer.do(ctx, secretLock(l.Secret), func(t *tx) error {
+		t.later(sqlRelease, l.Secret, l.Fence, l.Holder)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("release the lease of secret %s: %w", l.Secret, err)
+	}
+	return nil
+}
+
+// Load reads a secret's progress.
+func (db *DB) Load(ctx context.Context, secret string) (rota.Progress, error) {
+	var text []byte
+	var lifted int64
+	err := db.reads.row(ctx, db.reader, sqlProgress, []any{secret}, &text, &lifted)
+	if isNoRows(err) {
+		return rota.Progress{}, nil
+	}
+	var p rota.Progress
+	if err == nil {
+		err = json.Unmarshal(text, &p)
+	}
+	if err != nil {
+		return rota.Progress{}, fmt.Errorf("progress of secret %s: %w", secret, explain(err))
+	}
+	if lifted > 0 {
+		forget(&p)
+	}
+	return p, nil
+}
+
+// Save writes progress and its audit entries in one transaction, and gives the
+// lease back with them if asked. A lease that has run out is still good while
+// nobody else took the secret.
+//
+// What was decided by another configuration than the enrolled one, or before a
+// person lifted a quarantine, leaves the secret due at once: it is decided anew.
+func (db *DB) Save(ctx context.Context, r rota.SaveRequest) error {
+	fail := func(err error) error { return fmt.Errorf("save progress of secret %s: %w", r.Lease.Secret, err) }
+	progress, err := json.Marshal(r.Progress)
+	if err != nil {
+		return fail(err)
+	}
+	status, err := json.Marshal(r.Progress.Status)
+	if err != nil {
+		return fail(err)
+	}
+	var failure []byte
+	if r.Progress.Failure != nil {
+		if failure, err = json.Marshal(r.Progress.Failure); err != nil {
+			return fail(err)
+		}
+	}
+	next := micros(r.Progress.NextAt)
+	if next != 0 && r.Progress.NextAt.After(fromMicros(next)) {
+		next++ // rounded up, for it must not be due too early
+	}
+	lock := secretLock(r.Lease.Secret)
+	if len(r.Neighbors) > 0 {
+		lock = neighborsLock
+	}
+	err = db.writer.do(ctx, lock, func(t *tx) error {
+		if err := t.meet(r.Neighbors); err != nil {
+			return err
+		}
+		holder, expires := r.Lease.Holder, micros(t.now.Add(r.Lease.TTL))
+		if r.Release {
+			holder, expires = "", 0
+		}
+		n, err := t.exec(sqlSave, r.Lease.Secret, r.Lease.Fence, r.Lease.Holder,
+			expires, next, string(status), string(failure), string(progress), overdueFrom(r.Progress), holder)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return rota.ErrFenced
+		}
+		return t.append(r.Entries)
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return nil
+}

@@ -1,0 +1,291 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"github.com/rota-dev/rota"
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/mac"
+	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// keys are the data keys: each encrypts the values of one secret, lies in the
+// database encrypted with the master key, and never changes. One more seals
+// the audit's end.
+type keys struct {
+	master *master
+	audit  tink.MAC
+
+	mu    sync.Mutex
+	cache map[string]tink.AEAD // by secret
+}
+
+// maxCachedKeys bounds the memory that opened data keys take, some 3 KB each.
+const maxCachedKeys = 10_000
+
+// auditKeyID names the key that seals the audit's end.
+const auditKeyID = "audit"
+
+func dataKeyID(secret string) string { return "secret/" + secret }
+
+// associated names what a ciphertext belongs to, so that it opens nowhere
+// else: each part after its length.
+func associated(parts ...string) []byte {
+	var data []byte
+	for _, p := range parts {
+		data = append(binary.AppendUvarint(data, uint64(len(p))), p...)
+	}
+	return data
+}
+
+func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
+
+// setUp opens the keys at start, inside a write transaction. At the very first
+// start it makes them.
+func (k *keys) setUp(t *tx) error {
+	if err := k.placed(t); err != nil {
+		return err
+	}
+	err := k.master.reload(t.row)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = k.master.takeOver(t)
+	}
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return err
+	}
+	var wrapped []byte
+	found, err := t.row(sqlDataKey, []any{auditKeyID}, &wrapped)
+	if err != nil {
+		return err
+	}
+	if found && missing {
+		return fmt.Errorf("%s is missing, and the database is encrypted with it (try: put it back from where you keep it; a new one can't open the database)", k.master.place.name())
+	}
+	if found {
+		return k.openAudit(t.row, wrapped)
+	}
+
+	for _, query := range []string{sqlCountDataKeys, sqlAuditCount} {
+		n, err := t.count(query)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return &TamperError{Seq: 1, Reason: "the key that seals the chain's end is missing"}
+		}
+	}
+	if missing {
+		handle, err := newMasterKeyset()
+		if err != nil {
+			return fmt.Errorf("master key: %w", err)
+		}
+		if err := k.master.write(t, handle); err != nil {
+			return err
+		}
+	}
+	if wrapped, err = k.make(t, auditKeyID, mac.HMACSHA256Tag256KeyTemplate()); err != nil {
+		return err
+	}
+	if err := k.openAudit(t.row, wrapped); err != nil {
+		return err
+	}
+	seal, err := k.seal(head{})
+	if err != nil {
+		return err
+	}
+	empty := head{}
+	_, err = t.exec(sqlInsertHead, empty.seq, empty.hash[:], seal)
+	return err
+}
+
+// placed refuses a key file where the database holds its master key itself.
+func (k *keys) placed(t *tx) error {
+	if _, ok := k.master.place.(keyFileAt); !ok {
+		return nil
+	}
+	var wrapped []byte
+	found, err := t.row(sqlMasterKey, nil, &wrapped)
+	if found {
+		return errors.New("the master key lies in the database, encrypted by a keeper's (try: name the keeper's key that this database was made with)")
+	}
+	return err
+}
+
+// make generates a data key and stores it, encrypted. While it does so, the
+// master key can't be rotated.
+func (k *keys) make(t *tx, id string, template *tinkpb.KeyTemplate) ([]byte, error) {
+	if err := t.w.link.share(t, keysLock); err != nil {
+		return nil, err
+	}
+	handle, err := keyset.NewHandle(template)
+	if err != nil {
+		return nil, fmt.Errorf("data key %q: %w", id, err)
+	}
+	var plain bytes.Buffer
+	if err := insecurecleartextkeyset.Write(handle, keyset.NewBinaryWriter(&plain)); err != nil {
+		return nil, fmt.Errorf("data key %q: %w", id, err)
+	}
+	wrapped, err := k.master.wrap(t, plain.Bytes(), id)
+	if err != nil {
+		return nil, err
+	}
+	if id != auditKeyID {
+		if err := k.fits(t); err != nil {
+			return nil, err
+		}
+	}
+	_, err = t.exec(sqlInsertDataKey, id, wrapped)
+	return wrapped, err
+}
+
+// fits checks that the master key is this database's: its file may have been
+// exchanged while the store was open.
+func (k *keys) fits(t *tx) error {
+	var wrapped []byte
+	if _, err := t.row(sqlDataKey, []any{auditKeyID}, &wrapped); err != nil {
+		return err
+	}
+	_, err := k.master.unwrap(t.row, wrapped, auditKeyID)
+	return err
+}
+
+func (k *keys) open(row rowReader, wrapped []byte, id string) (*keyset.Handle, error) {
+	plain, err := k.master.unwrap(row, wrapped, id)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := insecurecleartextkeyset.Read(keyset.NewBinaryReader(bytes.NewReader(plain)))
+	if err != nil {
+		return nil, fmt.Errorf("data key %q is not readable", id)
+	}
+	return handle, nil
+}
+
+func (k *keys) openAudit(row rowReader, wrapped []byte) error {
+	handle, err := k.open(row, wrapped, auditKeyID)
+	if err != nil {
+		return err
+	}
+	k.audit, err = mac.New(handle)
+	return err
+}
+
+func (k *keys) seal(h head) ([]byte, error)         { return k.audit.ComputeMAC(h.sealed()) }
+func (k *keys) checkSeal(h head, seal []byte) error { return k.audit.VerifyMAC(seal, h.sealed()) }
+
+// find is the data key of a secret, nil where it has none yet.
+func (k *keys) find(ctx context.Context, pool *sql.DB, secret string) (tink.AEAD, error) {
+	k.mu.Lock()
+	key, ok := k.cache[secret]
+	k.mu.Unlock()
+	if ok {
+		return key, nil
+	}
+	// Twice: the master key may be rotated between reading the row and
+	// opening it.
+	handle, err := k.read(ctx, pool, secret)
+	if err != nil {
+		handle, err = k.read(ctx, pool, secret)
+	}
+	if handle == nil || err != nil {
+		return nil, err
+	}
+	if key, err = aead.New(handle); err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.cache == nil {
+		k.cache = map[string]tink.AEAD{}
+	}
+	for other := range k.cache {
+		if len(k.cache) < maxCachedKeys {
+			break
+		}
+		delete(k.cache, other) // any: it is opened again when needed
+	}
+	k.cache[secret] = key
+	return key, nil
+}
+
+// read opens the data key of a secret, nil where it has none yet.
+func (k *keys) read(ctx context.Context, pool *sql.DB, secret string) (*keyset.Handle, error) {
+	row := readFrom(ctx, pool)
+	var wrapped []byte
+	found, err := row(sqlDataKey, []any{dataKeyID(secret)}, &wrapped)
+	if err != nil || !found {
+		return nil, err
+	}
+	return k.open(row, wrapped, dataKeyID(secret))
+}
+
+// ensure makes a secret's data key unless it is there. Only what is committed
+// gets into the cache, so that no value is ever encrypted with a key that a
+// rollback has undone.
+func (k *keys) ensure(ctx context.Context, db *DB, secret string) (tink.AEAD, error) {
+	key, err := k.find(ctx, db.reader, secret)
+	if key != nil || err != nil {
+		return key, err
+	}
+	err = db.writer.do(ctx, secretLock(secret), func(t *tx) error {
+		var wrapped []byte
+		found, err := t.row(sqlDataKey, []any{dataKeyID(secret)}, &wrapped)
+		if found || err != nil {
+			return err
+		}
+		var one int
+		if found, err = t.row(sqlHasSecret, []any{secret}, &one); err != nil {
+			return err
+		}
+		if found {
+			return errNoDataKey
+		}
+		_, err = k.make(t, dataKeyID(secret), aead.AES256GCMKeyTemplate())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	key, err = k.find(ctx, db.reader, secret)
+	if key == nil && err == nil {
+		err = errNoDataKey
+	}
+	return key, err
+}
+
+var errNoDataKey = errors.New("its data key is missing: the database is damaged (try: restore a backup)")
+
+// encrypt seals a credential for one version of one secret.
+func encrypt(key tink.AEAD, secret, version string, c rota.Credential) ([]byte, error) {
+	plain, err := json.Marshal(c.Fields())
+	if err != nil {
+		return nil, err
+	}
+	return key.Encrypt(plain, associated("version", secret, version))
+}
+
+// decrypt is the reverse. It fails for a value that was changed, or that
+// belongs to another version or secret.
+func decrypt(key tink.AEAD, secret, version string, value []byte) (rota.Credential, error) {
+	v, err := openValue(key, secret, version, value)
+	if err != nil {
+		return rota.Credential{}, err
+	}
+	var fields map[string]string
+	if v.Text == nil || json.Unmarshal([]byte(*v.Text), &fields) != nil || len(fields) == 0 {
+		return rota.Credential{}, errors.New("the stored value is no JSON object of text fields (try: put one)")
+	}
+	return rota.NewCredential(fields), nil
+}

@@ -1,0 +1,180 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/smithy-go"
+	"gocloud.dev/gcerrors"
+	"gocloud.dev/secrets"
+	_ "gocloud.dev/secrets/awskms"        // awskms:
+	_ "gocloud.dev/secrets/azurekeyvault" // azurekeyvault:
+	_ "gocloud.dev/secrets/gcpkms"        // gcpkms:
+	_ "gocloud.dev/secrets/hashivault"    // hashivault:
+
+	"github.com/rota-dev/rota"
+)
+
+// services are the services by the scheme of their addresses, with an example
+// and what the process must be allowed to do.
+var services = map[string]struct{ example, needs string }{
+	"awskms":        {"awskms:///alias/rota?region=eu-central-1", "see that the key exists in that region, and that this identity may kms:Encrypt and kms:Decrypt with it"},
+	"gcpkms":        {"gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K", "see that the key exists, and give this identity roles/cloudkms.cryptoKeyEncrypterDecrypter on it"},
+	"azurekeyvault": {"azurekeyvault://NAME.vault.azure.net/keys/KEY", "see that the key exists, and give this identity the role Key Vault Crypto User on it"},
+	"hashivault":    {"hashivault://KEY?engine=transit", "see VAULT_ADDR, VAULT_TOKEN, and that the token's policy allows transit/encrypt and transit/decrypt with the key"},
+}
+
+// Key is a key that never leaves its service. It may be used from several
+// goroutines at the same time.
+type Key struct {
+	keepers []keeper // the first encrypts, the others decrypt what they once encrypted
+}
+
+type keeper struct {
+	*secrets.Keeper
+	name, needs string
+}
+
+// Open opens the key with this address, one of
+//
+//	awskms:///alias/rota?region=eu-central-1
+//	gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K
+//	azurekeyvault://NAME.vault.azure.net/keys/KEY
+//	hashivault://KEY?engine=transit
+//
+// as https://gocloud.dev/howto/secrets/ describes them; the credentials are
+// those that the service's own tools find. Older keys only decrypt: to move to
+// another key, open it with the one before, rotate the master key, and leave the
+// one before out from then on. No service is called yet.
+func Open(ctx context.Context, address string, older ...string) (*Key, error) {
+	k := &Key{}
+	for _, a := range append([]string{address}, older...) {
+		opened, err := openKeeper(ctx, a)
+		if err != nil {
+			return nil, errors.Join(err, k.Close())
+		}
+		k.keepers = append(k.keepers, opened)
+	}
+	return k, nil
+}
+
+func openKeeper(ctx context.Context, address string) (keeper, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return keeper{}, fmt.Errorf("the address of the keeper's key can't be read (try: %s)", services["awskms"].example)
+	}
+	if !secrets.DefaultURLMux().ValidKeeperScheme(u.Scheme) {
+		return keeper{}, fmt.Errorf("no keeper of keys is called %q (try: one of %s)", u.Scheme, strings.Join(schemes(), ", "))
+	}
+	service := services[u.Scheme]
+	name := u.Scheme
+	if service.example != "" { // the address of another holds the key itself
+		name += " " + strings.TrimPrefix(path.Join(u.Host, u.Path), "/")
+		if path.Join(u.Host, u.Path) == "" {
+			return keeper{}, fmt.Errorf("the address %s: names no key (try: %s)", u.Scheme, service.example)
+		}
+	}
+	opened, err := secrets.OpenKeeper(ctx, address)
+	if err != nil {
+		if service.example == "" {
+			err = errors.New("its address can't be read")
+		}
+		return keeper{}, &rota.Error{System: name, Op: "open the key", Class: rota.Stop, Err: err, Hint: service.example}
+	}
+	return keeper{opened, name, service.needs}, nil
+}
+
+func schemes() []string {
+	var all []string
+	for s := range services {
+		all = append(all, s+":")
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Wrap encrypts with the first key.
+func (k *Key) Wrap(ctx context.Context, plain []byte) ([]byte, error) {
+	first := k.keepers[0]
+	wrapped, err := inTime(ctx, func() ([]byte, error) { return first.Encrypt(ctx, plain) })
+	return wrapped, first.explain("encrypt", err)
+}
+
+// Unwrap decrypts with the key that encrypted it.
+func (k *Key) Unwrap(ctx context.Context, wrapped []byte) ([]byte, error) {
+	var first error
+	for _, one := range k.keepers {
+		plain, err := inTime(ctx, func() ([]byte, error) { return one.Decrypt(ctx, wrapped) })
+		if err == nil {
+			return plain, nil
+		}
+		if first == nil {
+			first = one.explain("decrypt", err)
+		}
+	}
+	return nil, first
+}
+
+// Close frees the connections. It does not wait long for a service that does
+// not answer.
+func (k *Key) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	var errs []error
+	for _, one := range k.keepers {
+		_, err := inTime(ctx, func() ([]byte, error) { return nil, one.Close() })
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+const closeWait = 2 * time.Second
+
+// inTime gives up when the context ends, for Vault's client knows none, and
+// turns that client's panics at odd answers into errors.
+func inTime(ctx context.Context, call func() ([]byte, error)) ([]byte, error) {
+	type answer struct {
+		bytes []byte
+		err   error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		var a answer
+		defer func() {
+			if recover() != nil {
+				a = answer{err: errors.New("the answer makes no sense")}
+			}
+			answered <- a
+		}()
+		a.bytes, a.err = call()
+	}()
+	select {
+	case a := <-answered:
+		return a.bytes, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// explain classes a service's error and says what to look at.
+func (k keeper) explain(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	class := rota.Wait
+	switch gcerrors.Code(err) {
+	case gcerrors.NotFound, gcerrors.PermissionDenied, gcerrors.InvalidArgument, gcerrors.FailedPrecondition:
+		class = rota.Stop
+	}
+	var aws smithy.APIError
+	if k.ErrorAs(err, &aws) && strings.Contains(aws.ErrorCode(), "AccessDenied") {
+		class = rota.Stop
+	}
+	return &rota.Error{System: k.name, Op: op, Class: class, Err: err, Hint: k.needs}
+}

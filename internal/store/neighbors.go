@@ -1,0 +1,34 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/rota-dev/rota"
+)
+
+// neighborsLock keeps apart, in all processes, whoever looks at other secrets
+// before writing one's own: of two who look at each other the second one sees
+// what the first one wrote. Its own row is safe by the fence.
+const neighborsLock = "neighbors"
+
+// meet is [rota.ErrNeighbor] where a secret does not stand any more as it was
+// seen.
+func (t *tx) meet(seen []rota.Neighbor) error {
+	for _, n := range seen {
+		var text []byte
+		if _, err := t.row(sqlStatus, []any{n.Secret}, &text); err != nil {
+			return err
+		}
+		var status rota.Status
+		if len(text) > 0 {
+			if err := json.Unmarshal(text, &status); err != nil {
+				return fmt.Errorf("status of secret %s: %w", n.Secret, err)
+			}
+		}
+		if !n.Stands(status) {
+			return fmt.Errorf("%s: %w", n.Secret, rota.ErrNeighbor)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// Outbox keeps events that notifiers hear of several at once.
+func (db *DB) Outbox() rota.Outbox { return outbox{db} }
+
+type outbox struct{ db *DB }
+
+const (
+	// maxDigest bounds how many events go into one message; what is more goes
+	// into the next.
+	maxDigest = 1000
+	// maxKept bounds how many events wait for one notifier.
+	maxKept = 10_000
+)
+
+// Keep implements [rota.Outbox].
+func (o outbox) Keep(ctx context.Context, notifier string, e rota.Event) error {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	err = o.db.writer.do(ctx, "", func(t *tx) error {
+		_, err := t.exec(sqlKeepEvent, notifier, e.ID, micros(t.now), string(text))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("keep event %s for %s: %w", e.ID, notifier, err)
+	}
+	return nil
+}
+
+// Take implements [rota.Outbox]. Of more than maxKept events the oldest are
+// given up, which the audit says.
+func (o outbox) Take(ctx context.Context, r rota.TakeRequest) (rota.Taken, error) {
+	var taken rota.Taken
+	err := o.db.writer.do(ctx, "outbox "+r.Notifier, func(t *tx) (err error) {
+		taken, err = o.take(t, r)
+		return err
+	})
+	if err != nil {
+		return rota.Taken{}, fmt.Errorf("events kept for %s: %w", r.Notifier, err)
+	}
+	return taken, nil
+}
+
+func (o outbox) take(t *tx, r rota.TakeRequest) (rota.Taken, error) {
+	var taken rota.Taken
+	kept, err := t.count(sqlCountKept, r.Notifier)
+	if err != nil || kept == 0 {
+		return taken, err
+	}
+	if taken.Lost = max(0, kept-maxKept); taken.Lost > 0 {
+		t.later(sqlDropOldest, r.Notifier, taken.Lost)
+		lost := rota.Entry{
+			At: t.now, Actor: "rota", Secret: rota.Digests, Step: "notify", Object: r.Notifier, Outcome: rota.Erred,
+			Detail: fmt.Sprintf("%d events were given up: nothing could be sent for long", taken.Lost),
+		}
+		if err := t.append([]rota.Entry{lost}); err != nil {
+			return taken, err
+		}
+	}
+	err = t.rows(sqlKeptEvents, []any{r.Notifier, micros(t.now), maxDigest}, func(row scanner) error {
+		var at int64
+		var text string
+		var e rota.Event
+		if err := row.Scan(&at, &text); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			return err
+		}
+		if len(taken.Events) == 0 {
+			taken.Since = fromMicros(at)
+		}
+		taken.Events = append(taken.Events, e)
+		return nil
+	})
+	if err != nil || taken.Since.After(r.KeptBy) {
+		taken.Events = nil
+		return taken, err
+	}
+	until := micros(t.now.Add(r.For))
+	for _, e := range taken.Events {
+		t.later(sqlTakeEvent, r.Notifier, e.ID, until)
+	}
+	return taken, nil
+}
+
+// Settle implements [rota.Outbox].
+func (o outbox) Settle(ctx context.Context, r rota.SettleRequest) error {
+	err := o.db.writer.do(ctx, "", func(t *tx) error {
+		for _, id := range r.IDs {
+			t.later(sqlDropEvent, r.Notifier, id)
+		}
+		return t.append([]rota.Entry{r.Entry})
+	})
+	if err != nil {
+		return fmt.Errorf("note what became of events for %s: %w", r.Notifier, err)
+	}
+	return nil
+}
+
+// Kept is what waits for one notifier.
+type Kept struct {
+	Notifier string
+	Events   int
+	Since    time.Time // the oldest
+}
+
+// Kept lists what is kept for notifiers, by the notifier's name.
+func (db *DB) Kept(ctx context.Context) ([]Kept, error) {
+	fail := func(err error) ([]Kept, error) { return nil, fmt.Errorf("kept events: %w", explain(err)) }
+	rows, err := db.reader.QueryContext(ctx, sqlKeptOf)
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Kept
+	for rows.Next() {
+		var k Kept
+		var since int64
+		if err := rows.Scan(&k.Notifier, &k.Events, &since); err != nil {
+			return fail(err)
+		}
+		k.Since = fromMicros(since)
+		all = append(all, k)
+	}
+	if err := rows.Err(); err != nil {
+		return fail(err)
+	}
+	return all, nil
+}

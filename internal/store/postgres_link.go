@@ -1,0 +1,196 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/rota-dev/rota"
+)
+
+// ErrUnknown says that the connection was lost during a commit, and that it
+// could not be found out whether what was written is in.
+var ErrUnknown = errors.New("the connection was lost during the commit, and it is not known whether it was done (try: look at what is stored before trying again)")
+
+// settleWait is how long a commit without an answer is asked for.
+const settleWait = time.Minute
+
+// postgresLink writes to a server, at the same time as other processes do. What
+// they must not do at the same time is kept apart by advisory locks, which end
+// with the transaction.
+type postgresLink struct {
+	pool  *sql.DB
+	clock *timeSource
+}
+
+func (l *postgresLink) close() error { return l.pool.Close() }
+
+func (l *postgresLink) connect(ctx context.Context) (*sql.Conn, error) {
+	end := time.Now().Add(connectWait)
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		conn, err := l.pool.Conn(ctx)
+		if err == nil {
+			return conn, nil
+		}
+		if ctx.Err() != nil || !mayRecover(err) || time.Now().Add(wait).After(end) {
+			return nil, explain(err)
+		}
+		if err := rota.Sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// begin does all in one round trip. The transaction's id is what settle asks
+// for.
+func (l *postgresLink) begin(t *tx, lock string) error {
+	query := `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;`
+	if lock != "" {
+		query += fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d);`, lockNumber("lock", lock))
+	}
+	query += `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, pg_current_xact_id()::text`
+	results, err := t.simple(query)
+	if err != nil {
+		return err
+	}
+	last := results[len(results)-1].Rows[0]
+	us, err := strconv.ParseInt(string(last[0]), 10, 64)
+	if err != nil {
+		return &dbError{err}
+	}
+	t.id = string(last[1])
+	l.clock.saw(fromMicros(us))
+	t.now = fromMicros(us)
+	if l.clock.given != nil {
+		t.now = l.clock.given()
+	}
+	return nil
+}
+
+// sqlTryLocks takes those of the given locks that are free, and tells of each
+// whether it is had, in their order.
+const sqlTryLocks = `SELECT pg_try_advisory_xact_lock(number) FROM unnest(CAST($1 AS bigint[])) AS number`
+
+// enter does all in one round trip.
+func (l *postgresLink) enter(t *tx, locks []string) ([]bool, error) {
+	free := slices.Repeat([]bool{true}, len(locks))
+	var numbers []int64
+	var asked []int
+	for i, lock := range locks {
+		if lock != "" {
+			numbers = append(numbers, lockNumber("lock", lock))
+			asked = append(asked, i)
+		}
+	}
+	if len(asked) == 0 {
+		return free, nil
+	}
+	n := 0
+	return free, t.rows(sqlTryLocks, []any{numbers}, func(row scanner) error {
+		err := row.Scan(&free[asked[n]])
+		n++
+		return err
+	})
+}
+
+func (l *postgresLink) share(t *tx, name string) error {
+	_, err := t.exec(`SELECT pg_advisory_xact_lock_shared($1)`, lockNumber("lock", name))
+	return err
+}
+
+// run sends all statements at once, and then reads the answers. pgx prepares
+// each that it sees for the first time.
+func (l *postgresLink) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
+	batch := &pgx.Batch{}
+	for _, s := range all {
+		batch.Queue(s.query, s.args...)
+	}
+	return onPostgres(conn, func(c *pgx.Conn) (err error) {
+		results := c.SendBatch(ctx, batch)
+		defer func() { err = cmp.Or(err, results.Close()) }()
+		for _, s := range all {
+			if err := answer(results, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// answer reads what became of the next statement.
+func answer(results pgx.BatchResults, s *statement) error {
+	if s.scan == nil {
+		tag, err := results.Exec()
+		s.changed = tag.RowsAffected()
+		return err
+	}
+	rows, err := results.Query()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := s.scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// simple runs several statements that take no parameters in one round trip.
+func (t *tx) simple(query string) (results []*pgconn.Result, err error) {
+	ctx, cancel := t.w.deadline()
+	defer cancel()
+	err = onPostgres(t.w.conn, func(c *pgx.Conn) (err error) {
+		results, err = c.PgConn().Exec(ctx, query).ReadAll()
+		return err
+	})
+	if err != nil {
+		return nil, &dbError{explain(err)}
+	}
+	return results, nil
+}
+
+// onPostgres gives pgx's own connection, which can do more than [sql.Conn].
+func onPostgres(conn *sql.Conn, do func(*pgx.Conn) error) error {
+	return conn.Raw(func(driver any) error {
+		c, ok := driver.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("a connection of %T", driver)
+		}
+		return do(c.Conn())
+	})
+}
+
+// settle asks the server, once it can be reached, what became of the
+// transaction. A server that doesn't know its id yet is one that was put in
+// place of the other without it.
+func (l *postgresLink) settle(ctx context.Context, t *tx) error {
+	// Others may wait for the writer to close; what is in doubt is worth it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWait)
+	defer cancel()
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		var status sql.NullString
+		err := l.pool.QueryRowContext(ctx, `SELECT pg_xact_status(CAST($1 AS xid8))`, t.id).Scan(&status)
+		switch {
+		case err == nil && status.String == "committed":
+			return nil
+		case err == nil && status.String == "aborted", pgCode(err) == "22023":
+			return &dbError{errUndone}
+		case err == nil && !status.Valid, err != nil && !mayRecover(err):
+			return ErrUnknown
+		}
+		if rota.Sleep(ctx, wait) != nil {
+			return ErrUnknown
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rota-dev/rota"
+)
+
+const (
+	// sessionGrace is how long a server has been up, or could be reached again,
+	// before a session that isn't there means a dead process: the living come
+	// back within that time.
+	sessionGrace = 5 * time.Second
+	// sessionCheck is how often a session is asked for a sign of life.
+	sessionCheck = 5 * time.Second
+)
+
+// The server notices within half a minute that this machine is gone.
+const sqlSessionSettings = `SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET lock_timeout = '10s'`
+
+// session tells others that this process lives: it keeps one connection open
+// for an advisory lock, which the server drops when the process is dead. A
+// process that is merely stopped keeps it.
+//
+// Where the connection is lost though the process lives, others may take its
+// leases over before they end, and its writes are fenced, as if it had hung.
+// Leases that it takes until it has the lock again last their time.
+type session struct {
+	config *pgx.ConnConfig
+	reader *sql.DB
+	name   string
+	grace  time.Duration
+	stop   context.CancelFunc
+	ended  chan struct{}
+
+	mu   sync.Mutex
+	held bool
+	back time.Time // when it was had again; zero where it was never lost
+}
+
+func newSession(ctx context.Context, config *pgx.ConnConfig, reader *sql.DB) (*session, error) {
+	s := &session{config: config, reader: reader, name: rand.Text(), grace: sessionGrace, ended: make(chan struct{}), held: true}
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return nil, explain(err)
+	}
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	go s.keep(ctx, conn)
+	return s, nil
+}
+
+// connect opens a connection and takes the lock. It may still have to wait for
+// the server to give up the connection before.
+func (s *session) connect(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, s.config.Copy())
+	if err != nil {
+		return nil, err
+	}
+	take := fmt.Sprintf("%s; SELECT pg_advisory_lock(%d)", sqlSessionSettings, lockNumber("instance", s.name))
+	if _, err := conn.PgConn().Exec(ctx, take).ReadAll(); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return conn, nil
+}
+
+// keep watches the connection and replaces it whenever it is lost, until the
+// store is closed.
+func (s *session) keep(ctx context.Context, conn *pgx.Conn) {
+	defer close(s.ended)
+	for {
+		for s.alive(ctx, conn) {
+		}
+		s.set(false)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		_ = conn.Close(end) // gives the lock up, if it is still there
+		cancel()
+		if conn = s.reconnect(ctx); conn == nil {
+			return
+		}
+		s.set(true)
+	}
+}
+
+// alive waits for a while, and tells whether the connection still works. That
+// it is closed shows at once.
+func (s *session) alive(ctx context.Context, conn *pgx.Conn) bool {
+	wait, cancel := context.WithTimeout(ctx, sessionCheck)
+	_ = conn.PgConn().WaitForNotification(wait) // nobody notifies: it ends with the time or the connection
+	cancel()
+	if ctx.Err() != nil || conn.IsClosed() {
+		return false
+	}
+	ping, cancel := context.WithTimeout(ctx, sessionCheck)
+	defer cancel()
+	return conn.Ping(ping) == nil
+}
+
+func (s *session) reconnect(ctx context.Context) *pgx.Conn {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		if rota.Sleep(ctx, wait) != nil {
+			return nil
+		}
+		if conn, err := s.connect(ctx); err == nil {
+			return conn
+		}
+	}
+}
+
+func (s *session) set(held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = held
+	s.back = time.Now()
+}
+
+func (s *session) id() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.held {
+		return ""
+	}
+	return s.name
+}
+
+// dead tries the other's lock. Just after the server could not be reached,
+// nobody counts as dead: others may not be back yet.
+func (s *session) dead(id string) bool {
+	if id == "" || id == s.name {
+		return false
+	}
+	s.mu.Lock()
+	settled := s.held && (s.back.IsZero() || time.Since(s.back) > s.grace)
+	s.mu.Unlock()
+	if !settled {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var free bool
+	// Shared, so that two who ask at once don't take each other for it.
+	err := s.reader.QueryRowContext(ctx, `SELECT pg_postmaster_start_time() <= clock_timestamp() - make_interval(secs => $1)
+		AND pg_try_advisory_xact_lock_shared($2)`, s.grace.Seconds(), lockNumber("instance", id)).Scan(&free)
+	return err == nil && free
+}
+
+func (s *session) close() error {
+	s.stop()
+	<-s.ended
+	return nil
+}

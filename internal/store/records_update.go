@@ -1,0 +1,161 @@
+package store
+
+import (
+	"slices"
+
+	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/store/record"
+)
+
+// update is one change of a record inside a transaction.
+type update struct {
+	tx     *tx
+	keys   *keys
+	name   string
+	key    tink.AEAD // nil until it is needed, where it is not cached
+	before record.Record
+	exists bool
+	gone   bool // there is one whose recovery window is over, to be removed
+}
+
+// read reads the record. One that is gone does not exist.
+func (u *update) read() error {
+	var err error
+	if u.before, u.exists, err = u.tx.record(u.name); err != nil {
+		return err
+	}
+	u.gone = u.exists && u.before.Gone(u.tx.now)
+	u.exists = u.exists && !u.gone
+	if !u.exists {
+		u.before = record.Record{Name: u.name}
+	}
+	return nil
+}
+
+func (u *update) remove() {
+	for _, query := range []string{sqlDeleteLabels, sqlDeleteVersions, sqlDeleteSecret} {
+		u.tx.later(query, u.name)
+	}
+}
+
+// dataKey opens the secret's data key, and makes it for a new secret.
+func (u *update) dataKey() (tink.AEAD, error) {
+	var err error
+	if u.key == nil {
+		u.key, err = u.keys.dataKey(u.tx, u.name, !u.exists)
+	}
+	return u.key, err
+}
+
+// value reads and decrypts a version.
+func (u *update) value(version string) (record.Value, error) {
+	var sealed []byte
+	found, err := u.tx.row(sqlValue, []any{u.name, version}, &sealed)
+	if err != nil {
+		return record.Value{}, err
+	}
+	if !found || len(sealed) == 0 {
+		return record.Value{}, record.ErrNotFound
+	}
+	key, err := u.dataKey()
+	if err != nil {
+		return record.Value{}, failRecord(u.name, err)
+	}
+	v, err := openValue(key, u.name, version, sealed)
+	if err != nil {
+		return record.Value{}, failRecord(u.name, err)
+	}
+	return v, nil
+}
+
+// write writes the record: first the secret, then versions and labels as they
+// refer to one another.
+func (u *update) write(c *record.Change) error {
+	if _, err := u.dataKey(); err != nil { // every secret has one, with a value or without
+		return err
+	}
+	text, err := detailsOf(c.Record)
+	if err != nil {
+		return err
+	}
+	if c.Suffix == "" {
+		c.Suffix = newSuffix()
+	}
+	u.tx.later(sqlPutRecord, u.name, c.Suffix, micros(c.CreatedAt), micros(c.ChangedAt), micros(c.AccessedAt),
+		micros(c.DeleteAt), micros(c.DueAt()), text)
+	for _, v := range c.Versions {
+		if err := u.writeVersion(v, c.Written()); err != nil {
+			return err
+		}
+	}
+	if u.writeLabels(c) || c.DeleteAt.IsZero() != u.before.DeleteAt.IsZero() {
+		u.tx.later(sqlLookAgain, u.name)
+	}
+	for _, v := range u.before.Versions {
+		if u.exists && c.Version(v.ID) == nil {
+			u.tx.later(sqlDeleteVersion, u.name, v.ID)
+		}
+	}
+	return nil
+}
+
+// writeVersion writes a version that is new, or whose value was put.
+func (u *update) writeVersion(v record.Version, put map[string]record.Value) error {
+	sealed := []byte{}
+	value, written := put[v.ID]
+	known := u.before.Version(v.ID) != nil
+	if known && !written {
+		return nil
+	}
+	if written {
+		key, err := u.dataKey()
+		if err != nil {
+			return err
+		}
+		if sealed, err = sealValue(key, u.name, v.ID, value); err != nil {
+			return err
+		}
+	}
+	if known {
+		u.tx.later(sqlUpdateVersion, u.name, v.ID, sealed)
+		return nil
+	}
+	u.tx.later(sqlInsertVersion, u.name, v.ID, sealed, micros(v.CreatedAt))
+	return nil
+}
+
+// writeLabels tells whether one of those was moved that say where a rotation
+// stands.
+func (u *update) writeLabels(c *record.Change) (stands bool) {
+	had, has := holders(u.before), holders(c.Record)
+	for label := range had {
+		if has[label] == "" {
+			u.tx.later(sqlDropLabel, u.name, label)
+			stands = stands || isStanding(label)
+		}
+	}
+	for label, version := range has {
+		if had[label] != version {
+			u.tx.later(sqlSetLabel, u.name, label, version)
+			stands = stands || isStanding(label)
+		}
+	}
+	return stands
+}
+
+func isStanding(label string) bool {
+	return slices.Contains([]rota.Label{rota.Current, rota.Previous, rota.Pending}, rota.Label(label))
+}
+
+// holders maps labels to the versions that carry them.
+func holders(r record.Record) map[string]string {
+	m := map[string]string{}
+	for _, v := range r.Versions {
+		for _, label := range v.Labels {
+			m[label] = v.ID
+		}
+	}
+	return m
+}

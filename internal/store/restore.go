@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// restoredFences is what is added to the fences of a restored database, so that
+// none is given twice that was given between the backup and its restoring.
+const restoredFences = 1_000_000_000
+
+// Restore puts a backup into the data folder of a store on SQLite, which holds
+// its key file, unless a keeper has the key, and no database. It does so only if
+// the backup is whole, the key opens it and its audit verifies. The restored
+// database is marked as [DB.MarkRestored] does.
+func Restore(ctx context.Context, backupPath string, o Options) error {
+	if err := restore(ctx, backupPath, o.withDefaults()); err != nil {
+		return fmt.Errorf("restore %s to %s: %w", backupPath, o.place(), err)
+	}
+	return nil
+}
+
+func restore(ctx context.Context, backupPath string, o Options) (err error) {
+	if o.DSN != "" {
+		return errors.New("a store on PostgreSQL is restored with PostgreSQL's own tools (try: pg_restore)")
+	}
+	dir := o.Dir
+	path := filepath.Join(dir, databaseFile)
+	if err := private(dir); err != nil {
+		return hintMissing(err, "make the folder with mode 0700 and put the backup's key file in it as "+keyFile)
+	}
+	for _, p := range []string{path, path + "-wal"} {
+		if _, err := os.Lstat(p); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(fmt.Errorf("%s is there already (try: another folder)", p), err)
+		}
+	}
+	next := path + ".restore"
+	if err := copyFile(backupPath, next); err != nil {
+		return err
+	}
+	defer func() {
+		for _, p := range []string{next, next + "-wal", next + "-shm"} {
+			if e := os.Remove(p); !errors.Is(e, fs.ErrNotExist) {
+				err = errors.Join(err, e)
+			}
+		}
+	}()
+	k := &keys{master: o.master()}
+	if err := check(ctx, next, k); err != nil {
+		return err
+	}
+	if err := mark(ctx, next, k, o); err != nil {
+		return err
+	}
+	// A link, unlike a rename, never replaces a database that was made in the
+	// meantime.
+	if err := os.Link(next, path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func hintMissing(err error, hint string) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w (try: %s)", err, hint)
+	}
+	return err
+}
+
+// check opens a database that nobody writes to.
+func check(ctx context.Context, path string, k *keys) (err error) {
+	pool, err := openSQLite(path, 1, "query_only(1)")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	var verdict string
+	if err := pool.QueryRowContext(ctx, sqlIntegrityCheck).Scan(&verdict); err != nil {
+		return explain(err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("the backup is damaged: %s (try: another backup)", verdict)
+	}
+	var wrapped []byte
+	if err := pool.QueryRowContext(ctx, sqlDataKey, auditKeyID).Scan(&wrapped); err != nil {
+		return fmt.Errorf("not a backup of a Rota store: %w", err)
+	}
+	row := readFrom(ctx, pool)
+	if err := k.master.reload(row); err != nil {
+		return hintMissing(err, "put the key file of the backup's time into the folder first")
+	}
+	if err := k.openAudit(row, wrapped); err != nil {
+		return err
+	}
+	_, err = verify(ctx, pool, nil, k)
+	return err
+}
+
+// mark brings the tables of a backup up to date and marks it as restored.
+func mark(ctx context.Context, path string, k *keys, o Options) error {
+	if err := migrateSQLite(ctx, path, false); err != nil {
+		return err
+	}
+	link, err := newSQLiteLink(path, &timeSource{given: o.Now})
+	if err != nil {
+		return err
+	}
+	w, err := newWriter(ctx, &database{link: link}, k.seal)
+	if err != nil {
+		return errors.Join(err, link.close())
+	}
+	return errors.Join(w.do(ctx, "", markRestored(o.Actor)), w.close())
+}
+
+// MarkRestored says that the database was put back to an older state, as a
+// restored backup is: what was done since is known to issuers, stores and
+// targets alone. All leases are void, fences go on from higher numbers, and
+// every secret is due, so that the next turn of each compares what it remembers
+// with what is outside before it does anything. [Restore] does it by itself;
+// after another tool put a backup back, call it before anybody works on.
+func (db *DB) MarkRestored(ctx context.Context) error {
+	if err := db.writer.do(ctx, "", markRestored(db.actor)); err != nil {
+		return fmt.Errorf("mark %s as restored: %w", db.name, err)
+	}
+	db.restored.Store(nil)
+	return nil
+}
+
+func markRestored(actor string) func(*tx) error {
+	return func(t *tx) error {
+		if _, err := t.exec(sqlForgetLeases, restoredFences); err != nil {
+			return err
+		}
+		if _, err := t.exec(sqlPutRestored, micros(t.now)); err != nil {
+			return err
+		}
+		return t.append([]rota.Entry{{At: t.now, Actor: actor, Secret: everything, Step: "restore", Outcome: rota.Succeeded}})
+	}
+}
+
+// RestoredAt is when the database was last put back to an older state; zero for
+// never. What was last looked at before that is not to be trusted.
+// It implements [rota.Restorer]; it is read once, as nobody works on a database
+// while it is restored.
+func (db *DB) RestoredAt(ctx context.Context) (time.Time, error) {
+	if at := db.restored.Load(); at != nil {
+		return *at, nil
+	}
+	var at int64
+	if _, err := readFrom(ctx, db.reader)(sqlRestored, nil, &at); err != nil {
+		return time.Time{}, fmt.Errorf("when the store was restored: %w", err)
+	}
+	restored := fromMicros(at)
+	db.restored.Store(&restored)
+	return restored, nil
+}

@@ -1,0 +1,234 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rota-dev/rota"
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+)
+
+// rewrapBatch is how many data keys are encrypted anew in one transaction.
+const rewrapBatch = 200
+
+// rotateMasterKey is the act's name in the audit.
+const rotateMasterKey = "rotate master key"
+
+// RotateMasterKey makes a new master key, encrypts every data key with it and
+// takes the old one out of the key file, or out of what the keeper encrypts. Values stay as they are. Stopped
+// anywhere, the store works on, with both keys, and the next call
+// finishes the work. Other processes that can read the new key take it up by
+// themselves. Backups made before need the key file of their time.
+//
+// With a key file and replicas on PostgreSQL, it is refused with [ErrReplicas]
+// while others of them live: they have copies of the file.
+//
+// report, if not nil, hears how many data keys are done, first before any and
+// last when all are.
+func (db *DB) RotateMasterKey(ctx context.Context, report func(done, total int)) error {
+	if err := db.rotateMasterKey(ctx, report); err != nil {
+		return fmt.Errorf("rotate the master key of %s: %w", db.name, err)
+	}
+	return nil
+}
+
+func (db *DB) rotateMasterKey(ctx context.Context, report func(done, total int)) error {
+	db.rotating.Lock()
+	defer db.rotating.Unlock()
+	if report == nil {
+		report = func(int, int) {}
+	}
+	if err := db.noCopies(ctx); err != nil {
+		return err
+	}
+	if err := db.writer.do(ctx, keysLock, db.addMasterKey); err != nil {
+		return err
+	}
+	// More than one round only where another process got in between.
+	for finished := false; !finished; {
+		var done, total int
+		err := db.writer.do(ctx, keysLock, func(t *tx) (err error) {
+			done, total, err = db.countRewrapped(t)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		report(done, total)
+		for last, n := "", rewrapBatch; n == rewrapBatch; {
+			from := last
+			err := db.writer.do(ctx, keysLock, func(t *tx) (err error) {
+				last, n, err = db.rewrap(t, from)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if done += n; n > 0 {
+				report(min(done, total), total)
+			}
+		}
+		err = db.writer.do(ctx, keysLock, func(t *tx) (err error) {
+			finished, err = db.dropOldMasterKeys(t)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ErrReplicas tells that replicas live that could not take up a new master key.
+var ErrReplicas = errors.New("they have copies of the key file, and could not open the store any more (try: stop all replicas, rotate, copy the new key file to each, start them; or keep the master key in a key management service, --master-key)")
+
+// noCopies refuses while replicas live whose key file is not this one. SQLite's
+// are all in one folder.
+func (db *DB) noCopies(ctx context.Context) error {
+	if _, ok := db.keys.master.place.(keyFileAt); !ok || db.path != "" {
+		return nil
+	}
+	living, err := db.replicas(ctx, sqlReplicas, db.self.id())
+	if err != nil || len(living) == 0 {
+		return err
+	}
+	if len(living) == 1 {
+		return fmt.Errorf("1 replica of rota serve is running: %w", ErrReplicas)
+	}
+	return fmt.Errorf("%d replicas of rota serve are running: %w", len(living), ErrReplicas)
+}
+
+// addMasterKey puts a fresh key into the file, to encrypt with from now on,
+// before anything is encrypted with it. Two keys in the file are a rotation
+// that was stopped: it is gone on with.
+func (db *DB) addMasterKey(t *tx) error {
+	m := db.keys.master
+	if err := m.reload(t.row); err != nil {
+		return err
+	}
+	if err := db.keys.fits(t); err != nil {
+		return err
+	}
+	handle, _ := m.current()
+	if handle.Len() > 1 {
+		return nil
+	}
+	manager := keyset.NewManagerFromHandle(handle)
+	id, err := manager.Add(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return err
+	}
+	if err := manager.SetPrimary(id); err != nil {
+		return err
+	}
+	if handle, err = manager.Handle(); err != nil {
+		return err
+	}
+	if err := m.write(t, handle); err != nil {
+		return err
+	}
+	return t.append([]rota.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rota.Begun}})
+}
+
+// countRewrapped tells how many data keys the new master key has encrypted.
+func (db *DB) countRewrapped(t *tx) (done, total int, err error) {
+	begins, err := db.newPrefix()
+	if err != nil {
+		return 0, 0, err
+	}
+	if total, err = t.count(sqlCountDataKeys); err != nil {
+		return 0, 0, err
+	}
+	old, err := t.count(sqlCountOldKeys, begins)
+	return total - old, total, err
+}
+
+func (db *DB) newPrefix() ([]byte, error) {
+	handle, _ := db.keys.master.current()
+	return prefix(handle)
+}
+
+// rewrap encrypts the next batch of data keys anew and gives the last one's id
+// and their number.
+func (db *DB) rewrap(t *tx, from string) (last string, n int, err error) {
+	begins, err := db.newPrefix()
+	if err != nil {
+		return "", 0, err
+	}
+	batch, err := t.dataKeys(sqlSelectOldKeys, from, begins, rewrapBatch)
+	if err != nil {
+		return "", 0, err
+	}
+	for _, k := range batch {
+		plain, err := db.keys.master.unwrap(t.row, k.wrapped, k.id)
+		if err != nil {
+			return "", 0, err
+		}
+		wrapped, err := db.keys.master.wrap(t, plain, k.id)
+		if err != nil {
+			return "", 0, err
+		}
+		if _, err := t.exec(sqlUpdateDataKey, k.id, wrapped); err != nil {
+			return "", 0, err
+		}
+		last = k.id
+	}
+	return last, len(batch), nil
+}
+
+// dropOldMasterKeys leaves the new key alone in the file, unless something is
+// still encrypted with an old one.
+func (db *DB) dropOldMasterKeys(t *tx) (bool, error) {
+	m := db.keys.master
+	if err := m.reload(t.row); err != nil {
+		return false, err
+	}
+	done, total, err := db.countRewrapped(t)
+	if err != nil || done < total {
+		return false, err
+	}
+	handle, _ := m.current()
+	primary, err := handle.Primary()
+	if err != nil {
+		return false, err
+	}
+	manager := keyset.NewManagerFromHandle(handle)
+	for i := range handle.Len() {
+		entry, err := handle.Entry(i)
+		if err != nil {
+			return false, err
+		}
+		if entry.KeyID() == primary.KeyID() {
+			continue
+		}
+		if err := manager.Delete(entry.KeyID()); err != nil {
+			return false, err
+		}
+	}
+	if handle, err = manager.Handle(); err != nil {
+		return false, err
+	}
+	if err := t.append([]rota.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rota.Succeeded}}); err != nil {
+		return false, err
+	}
+	return true, m.write(t, handle)
+}
+
+// dataKey is a row of data_keys.
+type dataKey struct {
+	id      string
+	wrapped []byte
+}
+
+func (t *tx) dataKeys(query string, args ...any) ([]dataKey, error) {
+	var all []dataKey
+	err := t.rows(query, args, func(row scanner) error {
+		var k dataKey
+		err := row.Scan(&k.id, &k.wrapped)
+		all = append(all, k)
+		return err
+	})
+	return all, err
+}

@@ -1,0 +1,244 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/rota-dev/rota"
+)
+
+// lockWait is how long a write waits for another process that is writing.
+const lockWait = 10 * time.Second
+
+// readers bounds the connections that read. Each has a cache of its own.
+const readers = 4
+
+// What only SQLite understands.
+const (
+	sqlBeginImmediate = `BEGIN IMMEDIATE`
+	sqlVacuumInto     = `VACUUM INTO $1`
+	sqlIntegrityCheck = `PRAGMA integrity_check`
+)
+
+// connectSQLite opens the database in a data folder, making both at the first
+// start and bringing the tables up to date.
+func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
+	path := filepath.Join(o.Dir, databaseFile)
+	if err := prepare(o.Dir, path); err != nil {
+		return nil, err
+	}
+	if err := migrateSQLite(ctx, path, o.ManualMigrations); err != nil {
+		return nil, err
+	}
+	d := &database{name: o.Dir, path: path, words: words{array: "json_each($1)"}, clock: &timeSource{given: o.Now}}
+	if d.self, err = newInstance(o.Dir); err != nil {
+		return nil, err
+	}
+	if d.reader, err = openSQLite(path, readers, "query_only(1)"); err != nil {
+		return nil, errors.Join(err, d.self.close())
+	}
+	link, err := newSQLiteLink(path, d.clock)
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	d.link = link
+	return d, nil
+}
+
+// openSQLite opens a pool of at most conns connections. WAL lets readers read
+// while one writes; synchronous=FULL makes a commit survive a power cut.
+func openSQLite(path string, conns int, pragmas ...string) (*sql.DB, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{"_pragma": append([]string{
+		fmt.Sprintf("busy_timeout(%d)", lockWait.Milliseconds()),
+		"synchronous(FULL)", "foreign_keys(1)", "secure_delete(1)", "trusted_schema(0)",
+	}, pragmas...)}
+	dsn := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: q.Encode()}
+	pool, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	return pool, nil
+}
+
+// sqliteLink writes to a file. Its one lock is the database's own, which a
+// transaction has from its begin.
+type sqliteLink struct {
+	pool  *sql.DB
+	clock *timeSource
+	stmts map[string]*sql.Stmt // prepared on the one connection
+}
+
+func newSQLiteLink(path string, c *timeSource) (*sqliteLink, error) {
+	pool, err := openSQLite(path, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &sqliteLink{pool: pool, clock: c, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+func (l *sqliteLink) connect(ctx context.Context) (*sql.Conn, error) {
+	l.forget()
+	conn, err := l.pool.Conn(ctx)
+	return conn, explain(err)
+}
+
+// forget drops what was prepared on the connection.
+func (l *sqliteLink) forget() {
+	for _, stmt := range l.stmts {
+		_ = stmt.Close()
+	}
+	clear(l.stmts)
+}
+
+func (l *sqliteLink) begin(t *tx, _ string) error {
+	if _, err := t.exec(sqlBeginImmediate); err != nil {
+		return err
+	}
+	t.now = l.clock.now() // after the wait for the lock
+	return nil
+}
+
+func (l *sqliteLink) enter(_ *tx, locks []string) ([]bool, error) {
+	return slices.Repeat([]bool{true}, len(locks)), nil
+}
+
+func (l *sqliteLink) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
+	for _, s := range all {
+		if err := l.one(ctx, conn, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *sqliteLink) one(ctx context.Context, conn *sql.Conn, s *statement) (err error) {
+	if s.scan != nil {
+		return l.query(ctx, conn, s)
+	}
+	s.changed, err = l.exec(ctx, conn, s)
+	return err
+}
+
+func (l *sqliteLink) prepare(ctx context.Context, conn *sql.Conn, query string) (*sql.Stmt, error) {
+	if stmt, ok := l.stmts[query]; ok {
+		return stmt, nil
+	}
+	stmt, err := conn.PrepareContext(ctx, query)
+	if err == nil {
+		l.stmts[query] = stmt
+	}
+	return stmt, err
+}
+
+func (l *sqliteLink) exec(ctx context.Context, conn *sql.Conn, s *statement) (int64, error) {
+	stmt, err := l.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
+	if err != nil {
+		return 0, err
+	}
+	result, err := stmt.ExecContext(ctx, s.args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (l *sqliteLink) query(ctx context.Context, conn *sql.Conn, s *statement) error {
+	stmt, err := l.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(ctx, s.args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := s.scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (l *sqliteLink) share(*tx, string) error { return nil }
+
+// settle is never asked: a COMMIT in this process has an answer.
+func (l *sqliteLink) settle(context.Context, *tx) error { return ErrUnknown }
+
+func (l *sqliteLink) close() error {
+	l.forget()
+	return l.pool.Close()
+}
+
+// migrateSQLite brings the database's tables up to this program's. Two
+// processes may start at once: the one that comes second fails on tables that
+// the first has just made, looks again and finds nothing left to do.
+func migrateSQLite(ctx context.Context, path string, manual bool) error {
+	pool, err := openSQLite(path, 1, "journal_mode(WAL)")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = pool.Close() }()
+	for attempt := 1; ; attempt++ {
+		err := migrate(ctx, goose.DialectSQLite3, pool, "migrations/sqlite", manual)
+		if err == nil || attempt == 10 || errors.Is(err, errNewer) || !retryable(err) {
+			return explain(err)
+		}
+		if err := rota.Sleep(ctx, time.Duration(attempt)*50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// code is SQLite's primary result code, 0 where err is none of SQLite's.
+func code(err error) int {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code() & 0xff
+	}
+	return 0
+}
+
+// retryable tells what a race between two starting processes gives.
+func retryable(err error) bool {
+	switch code(err) {
+	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_SCHEMA:
+		return true
+	}
+	return false
+}
+
+// explainSQLite adds what a person can do to SQLite's errors.
+func explainSQLite(err error) error {
+	var hint string
+	switch code(err) {
+	case sqlite3.SQLITE_FULL:
+		hint = "the disk is full: free some space"
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+		hint = "let this user write to the data folder and the files in it"
+	case sqlite3.SQLITE_IOERR:
+		hint = "look for a full or failing disk"
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		hint = "the database is damaged: restore a backup"
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		hint = "another process is writing: try again later"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w (try: %s)", err, hint)
+}

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// SecretStatus is a line of the table of all secrets.
+type SecretStatus struct {
+	Name    string        `json:"name"`
+	Status  rota.Status   `json:"status,omitzero"`
+	Failure *rota.Failure `json:"failure,omitempty"`
+	NextAt  time.Time     `json:"next_at,omitzero"` // when it is looked at again; zero: at once
+	Holder  string        `json:"holder,omitempty"` // who is at it now
+}
+
+// Statuses lists every secret that is or was enrolled, or had a lease once, by
+// name.
+func (db *DB) Statuses(ctx context.Context) ([]SecretStatus, error) {
+	var all []SecretStatus
+	var instances []string
+	err := db.statuses(ctx, sqlStatuses, nil, func(scan scanStatus) error {
+		s, instance, err := scan()
+		all, instances = append(all, s), append(instances, instance)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	db.forgetDead(instances, func(i int) *SecretStatus { return &all[i] })
+	return all, nil
+}
+
+// StatusesOf gives those of some secrets that are enrolled, by name.
+func (db *DB) StatusesOf(ctx context.Context, names []string) (map[string]rota.Status, error) {
+	fail := func(err error) (map[string]rota.Status, error) {
+		return nil, fmt.Errorf("statuses: %w", explain(err))
+	}
+	wanted := make([][1]string, len(names))
+	for i, name := range names {
+		wanted[i][0] = name
+	}
+	text, err := json.Marshal(wanted)
+	if err != nil {
+		return fail(err)
+	}
+	rows, err := db.reader.QueryContext(ctx, fmt.Sprintf(sqlStatusesOf, db.words.array), string(text))
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = rows.Close() }()
+	all := make(map[string]rota.Status, len(names))
+	for rows.Next() {
+		var name string
+		var text sql.RawBytes
+		var s rota.Status
+		if err := rows.Scan(&name, &text); err != nil {
+			return fail(err)
+		}
+		if err := json.Unmarshal(text, &s); err != nil {
+			return fail(err)
+		}
+		all[name] = s
+	}
+	if err := rows.Err(); err != nil {
+		return fail(err)
+	}
+	return all, nil
+}
+
+// Standing is how an enrolled secret stands: its line of the table, and what
+// stands beside it.
+type Standing struct {
+	SecretStatus
+	Paused *rota.Halt // nil: it is not
+	Unsent bool       // some event waits for a notifier to take it
+}
+
+// Standings lists the enrolled secrets, by name, those after a name, at most
+// limit of them.
+func (db *DB) Standings(ctx context.Context, after string, limit int) ([]Standing, error) {
+	var all []Standing
+	var instances []string
+	err := db.statuses(ctx, sqlStandings, []any{after, limit}, func(scan scanStatus) error {
+		var s Standing
+		var paused string
+		var instance string
+		var err error
+		if s.SecretStatus, instance, err = scan(&paused, &s.Unsent); err == nil && paused != "" {
+			err = json.Unmarshal([]byte(paused), &s.Paused)
+		}
+		all, instances = append(all, s), append(instances, instance)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	db.forgetDead(instances, func(i int) *SecretStatus { return &all[i].SecretStatus })
+	return all, nil
+}
+
+// scanStatus scans the row at hand: the columns of a status, and whatever the
+// query has after them. The instance is the holder's.
+type scanStatus func(more ...any) (s SecretStatus, instance string, err error)
+
+// statuses calls f for each row of a query for statuses.
+func (db *DB) statuses(ctx context.Context, query string, args []any, f func(scanStatus) error) error {
+	rows, err := db.reader.QueryContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("statuses: %w", explain(err))
+	}
+	defer func() { _ = rows.Close() }()
+	now := micros(db.Now())
+	for rows.Next() {
+		var s SecretStatus
+		err := f(func(more ...any) (SecretStatus, string, error) {
+			var instance string
+			var status, failure sql.RawBytes
+			var expires, next int64
+			err := rows.Scan(append([]any{&s.Name, &s.Holder, &expires, &instance, &next, &status, &failure}, more...)...)
+			if err == nil {
+				err = json.Unmarshal(status, &s.Status)
+			}
+			if err == nil && len(failure) > 0 {
+				err = json.Unmarshal(failure, &s.Failure)
+			}
+			if expires <= now {
+				s.Holder = ""
+			}
+			s.NextAt = fromMicros(next)
+			return s, instance, err
+		})
+		if err != nil {
+			return fmt.Errorf("status of secret %s: %w", s.Name, explain(err))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("statuses: %w", explain(err))
+	}
+	return nil
+}
+
+// forgetDead leaves out holders that are dead. No rows may be open: asking who
+// is dead may need their connection.
+func (db *DB) forgetDead(instances []string, status func(int) *SecretStatus) {
+	dead := map[string]bool{}
+	for i, instance := range instances {
+		s := status(i)
+		if s.Holder == "" {
+			continue
+		}
+		if _, asked := dead[instance]; !asked {
+			dead[instance] = db.self.dead(instance)
+		}
+		if dead[instance] {
+			s.Holder = ""
+		}
+	}
+}
