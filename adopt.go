@@ -21,26 +21,26 @@ type AdoptOptions struct {
 // it as for one that it made. Nothing is delivered and nothing reloaded. What
 // is Rota's already is left as it is, with [ErrAdopted].
 func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result, error) {
-	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
+	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
 		d := Decision{Step: "adopt", Reason: "asked for by a person"}
 		err := w.adopt(ctx, &d, o)
 		if errors.Is(err, ErrAdopted) {
 			return err
 		}
-		w.end(d, "", err)
+		w.noteOutcome(d, "", err)
 		if err != nil {
 			return fmt.Errorf("adopt: %w", err)
 		}
-		w.progress.NotBefore, w.progress.Failure, w.progress.Held = o.NotBefore, nil, NotHeld
+		w.progress.NotBefore, w.progress.Failure, w.progress.Held = o.NotBefore, nil, HoldNone
 		w.progress.RolledBackAt = time.Time{}
-		w.event(WasAdopted, d.Version, d.Credential, "an existing credential was taken over, without rotating it")
+		w.event(EventAdopted, d.Version, d.Credential, "an existing credential was taken over, without rotating it")
 		w.result.Done = append(w.result.Done, d)
 		return w.lookAgain(ctx)
 	})
 }
 
 // lookAgain plans once, without acting, so that the status is true.
-func (w *work) lookAgain(ctx context.Context) error {
+func (w *turn) lookAgain(ctx context.Context) error {
 	err := w.observe(ctx)
 	if err == nil {
 		err = w.list(ctx)
@@ -48,22 +48,22 @@ func (w *work) lookAgain(ctx context.Context) error {
 	if err == nil {
 		w.result.Last = w.Plan(w.state, w.s.Policy, w.Now())
 	}
-	w.remember(err)
+	w.conclude(err)
 	return err
 }
 
-func (w *work) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
+func (w *turn) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 	stop := func(hint, format string, args ...any) error {
-		return &Error{Class: Stop, Hint: hint, Err: fmt.Errorf(format, args...)}
+		return &Error{Class: ClassStop, Hint: hint, Err: fmt.Errorf(format, args...)}
 	}
 	if err := w.observe(ctx); err != nil {
 		return err
 	}
-	current, stored := Find(w.state.Contents.Versions, Current)
-	if pending, ok := Find(w.state.Contents.Versions, Pending); ok && pending.ID != current.ID {
+	current, stored := Find(w.state.Contents.Versions, LabelCurrent)
+	if pending, ok := Find(w.state.Contents.Versions, LabelPending); ok && pending.ID != current.ID {
 		if pending.Ours() && !w.progress.Versions[pending.ID].touched(w.s.Issuer.Traits()) {
 			// It was never set: nobody but the store knows it.
-			if err := w.begin(ctx, Decision{Step: Delete, Version: pending.ID, Credential: pending.CredentialID, Reason: "another credential is adopted"}); err != nil {
+			if err := w.writeAhead(ctx, Decision{Step: StepDelete, Version: pending.ID, Credential: pending.CredentialID, Reason: "another credential is adopted"}); err != nil {
 				return err
 			}
 			if err := w.unlabel(ctx, pending); err != nil {
@@ -79,7 +79,7 @@ func (w *work) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 	}
 	switch {
 	case !c.IsZero():
-		w.see(c)
+		w.redact(c)
 		if err := w.adopted(ctx, current, c, o); err != nil {
 			return err
 		}
@@ -119,8 +119,8 @@ func (w *work) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 
 // adopted is [ErrAdopted] where the store's current version, which is Rota's
 // and in service, holds just this credential.
-func (w *work) adopted(ctx context.Context, current Version, c Credential, o AdoptOptions) error {
-	if !current.Ours() || !current.Has(Served) || current.CredentialID != w.s.Issuer.CredentialID(c) || !w.putOff(o) {
+func (w *turn) adopted(ctx context.Context, current Version, c Credential, o AdoptOptions) error {
+	if !current.Ours() || !current.Has(LabelServed) || current.CredentialID != w.s.Issuer.CredentialID(c) || !w.putOff(o) {
 		return nil
 	}
 	held, err := w.get(ctx, current.ID)
@@ -131,13 +131,13 @@ func (w *work) adopted(ctx context.Context, current Version, c Credential, o Ado
 }
 
 // putOff tells whether the first rotation is put off already as is asked for.
-func (w *work) putOff(o AdoptOptions) bool {
+func (w *turn) putOff(o AdoptOptions) bool {
 	return o.NotBefore.IsZero() || o.NotBefore.Equal(w.progress.NotBefore)
 }
 
 // putAdopted stores a credential that the store did not hold. A current one
 // that holds another credential is not overwritten unless it is a foreign one.
-func (w *work) putAdopted(ctx context.Context, d *Decision, current Version, c Credential) error {
+func (w *turn) putAdopted(ctx context.Context, d *Decision, current Version, c Credential) error {
 	if current.ID != "" && current.CredentialID == d.Credential {
 		held, err := w.get(ctx, current.ID)
 		if err != nil {
@@ -148,23 +148,23 @@ func (w *work) putAdopted(ctx context.Context, d *Decision, current Version, c C
 		}
 	}
 	d.Version = w.NewID()
-	if err := w.begin(ctx, *d); err != nil {
+	if err := w.writeAhead(ctx, *d); err != nil {
 		return err
 	}
 	return w.retry(ctx, 3, "store.put", d.Version, func(ctx context.Context) error {
-		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{Pending}})
+		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{LabelPending}})
 	})
 }
 
 // labelAdopted marks the version as Rota's from now on, current and served.
-func (w *work) labelAdopted(ctx context.Context, d *Decision) error {
-	if err := w.begin(ctx, *d); err != nil {
+func (w *turn) labelAdopted(ctx context.Context, d *Decision) error {
+	if err := w.writeAhead(ctx, *d); err != nil {
 		return err
 	}
 	if err := w.observe(ctx); err != nil {
 		return err
 	}
-	for _, l := range []Label{Adopted, Current, Served} {
+	for _, l := range []Label{LabelAdopted, LabelCurrent, LabelServed} {
 		holder, _ := Find(w.state.Contents.Versions, l)
 		if holder.ID == d.Version {
 			continue
@@ -173,8 +173,8 @@ func (w *work) labelAdopted(ctx context.Context, d *Decision) error {
 			return err
 		}
 	}
-	if v, ok := FindID(w.state.Contents.Versions, d.Version); ok && v.Has(Pending) {
-		if err := w.move(ctx, Pending, d.Version, ""); err != nil {
+	if v, ok := FindID(w.state.Contents.Versions, d.Version); ok && v.Has(LabelPending) {
+		if err := w.move(ctx, LabelPending, d.Version, ""); err != nil {
 			return err
 		}
 	}

@@ -21,7 +21,7 @@ type Rate struct {
 // where the budget is in a database.
 type Budget interface {
 	// Take waits until one call may be made. Where ctx ends, or would end,
-	// before that, it fails at once with an error of the class [Wait]. key names
+	// before that, it fails at once with an error of the class [ClassWait]. key names
 	// the account and the operation, such as "aws 111122223333 iam"; all callers
 	// give a key the same rate.
 	Take(ctx context.Context, key string, r Rate) error
@@ -55,7 +55,7 @@ func OverBudget(key string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errors.New(err.Error())
 	}
-	return &Error{Op: fmt.Sprintf("wait for the budget of calls %q", key), Class: Wait, Err: err}
+	return &Error{Op: fmt.Sprintf("wait for the budget of calls %q", key), Class: ClassWait, Err: err}
 }
 
 // WatchBudget gives a budget that tells of every call drawn on b: how long it

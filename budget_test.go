@@ -48,7 +48,7 @@ func TestABudgetWhoseTurnComesTooLateRefusesAtOnce(t *testing.T) {
 			}
 		}
 		err := b.Take(ctx, "k", r)
-		if err == nil || ClassOf(err) != Wait || errors.Is(err, context.DeadlineExceeded) {
+		if err == nil || ClassOf(err) != ClassWait || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want an error to be tried again, and no timeout of the system", err)
 		}
 		if _, ok := errors.AsType[*Error](err); !ok {

@@ -62,7 +62,7 @@ func TestACredentialIsImmutable(t *testing.T) {
 
 func TestSanitizeCutsValuesOutAndKeepsTheClass(t *testing.T) {
 	c := rota.NewCredential(map[string]string{"username": "orders_app", "password": "hunter22"})
-	inner := &rota.Error{System: "postgres app-db", Class: rota.Regenerate, Err: fmt.Errorf("password hunter22 of orders_app is too weak: %w", rota.ErrConflict)}
+	inner := &rota.Error{System: "postgres app-db", Class: rota.ClassRegenerate, Err: fmt.Errorf("password hunter22 of orders_app is too weak: %w", rota.ErrConflict)}
 	err := rota.Sanitize(fmt.Errorf("set: %w", inner), c)
 	if strings.Contains(err.Error(), "hunter22") {
 		t.Errorf("the value is in %q", err)
@@ -70,7 +70,7 @@ func TestSanitizeCutsValuesOutAndKeepsTheClass(t *testing.T) {
 	if !strings.Contains(err.Error(), "orders_app") {
 		t.Errorf("the public name is gone from %q", err)
 	}
-	if rota.ClassOf(err) != rota.Regenerate || !errors.Is(err, rota.ErrConflict) {
+	if rota.ClassOf(err) != rota.ClassRegenerate || !errors.Is(err, rota.ErrConflict) {
 		t.Errorf("class %s, want the inner error's; sentinel %v", rota.ClassOf(err), errors.Is(err, rota.ErrConflict))
 	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
@@ -90,10 +90,10 @@ func TestClassOf(t *testing.T) {
 		err  error
 		want rota.Class
 	}{
-		{"an unclassified error is waited for", errors.New("x"), rota.Wait},
-		{"a classified one keeps its class", fmt.Errorf("a: %w", &rota.Error{Class: rota.Stop, Err: errors.New("x")}), rota.Stop},
-		{"a bare conflict stops", fmt.Errorf("a: %w", rota.ErrConflict), rota.Stop},
-		{"a joined error has its first class", errors.Join(errors.New("x"), &rota.Error{Class: rota.Regenerate, Err: errors.New("y")}), rota.Regenerate},
+		{"an unclassified error is waited for", errors.New("x"), rota.ClassWait},
+		{"a classified one keeps its class", fmt.Errorf("a: %w", &rota.Error{Class: rota.ClassStop, Err: errors.New("x")}), rota.ClassStop},
+		{"a bare conflict stops", fmt.Errorf("a: %w", rota.ErrConflict), rota.ClassStop},
+		{"a joined error has its first class", errors.Join(errors.New("x"), &rota.Error{Class: rota.ClassRegenerate, Err: errors.New("y")}), rota.ClassRegenerate},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := rota.ClassOf(test.err); got != test.want {

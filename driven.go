@@ -23,21 +23,21 @@ type DriveRequest struct {
 // same lease, intents, proofs and audit as Advance. A step that was done before
 // is no error and does nothing; a version that is current already is done
 // altogether. A version that does not carry AWSPENDING, or has no value where
-// the step needs one, is an error of class [Stop].
+// the step needs one, is an error of class [ClassStop].
 //
 // Create makes room first: orphans of lost answers go, and where the issuer is
 // full, the previous credential, if it is Rota's and proven unused. Promote
 // proves the credential once more, unless this journal knows that it was
 // tested, and serves targets and reloaders.
 func (r *Rotator) Drive(ctx context.Context, s *Secret, request DriveRequest) (Result, error) {
-	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
+	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
 		err := w.drive(ctx, request)
-		w.remember(err)
+		w.conclude(err)
 		return err
 	})
 }
 
-func (w *work) drive(ctx context.Context, r DriveRequest) error {
+func (w *turn) drive(ctx context.Context, r DriveRequest) error {
 	if err := w.observe(ctx); err != nil {
 		return w.failed(Decision{Next: r.Step}, err)
 	}
@@ -48,13 +48,13 @@ func (w *work) drive(ctx context.Context, r DriveRequest) error {
 	d := Decision{Step: r.Step, Version: v.ID, Credential: v.CredentialID, Reason: "asked for by the rotation's driver"}
 	switch {
 	case done:
-	case r.Step == Create:
+	case r.Step == StepCreate:
 		err = w.driveCreate(ctx, d, r.Adopt)
-	case r.Step == Test && v.Empty:
-		err = w.rehearse(ctx, d)
-	case r.Step == Promote:
+	case r.Step == StepTest && v.Empty:
+		err = w.proveCurrent(ctx, d)
+	case r.Step == StepPromote:
 		err = w.drivePromote(ctx, d)
-	case r.Step == Set && w.state.Traits.IssuerChooses: // it is valid since it was made
+	case r.Step == StepSet && w.state.Traits.IssuerChooses: // it is valid since it was made
 	default:
 		err = w.driveStep(ctx, d)
 	}
@@ -66,33 +66,33 @@ func (w *work) drive(ctx context.Context, r DriveRequest) error {
 
 // driven finds the version that the driver means, and whether nothing is left
 // to do for it.
-func (w *work) driven(r DriveRequest) (v Version, done bool, err error) {
+func (w *turn) driven(r DriveRequest) (v Version, done bool, err error) {
 	stop := func(hint, format string, args ...any) (Version, bool, error) {
-		return Version{}, false, &Error{Op: string(r.Step), Class: Stop, Hint: hint, Err: fmt.Errorf(format, args...)}
+		return Version{}, false, &Error{Op: string(r.Step), Class: ClassStop, Hint: hint, Err: fmt.Errorf(format, args...)}
 	}
 	const fresh = "start a new rotation; its own version then carries AWSPENDING"
 	v, ok := FindID(w.state.Contents.Versions, r.Version)
 	switch {
-	case r.Step != Create && r.Step != Set && r.Step != Test && r.Step != Promote:
+	case r.Step != StepCreate && r.Step != StepSet && r.Step != StepTest && r.Step != StepPromote:
 		return stop("create, set, test, promote", "no such step of a driven rotation: %q", r.Step)
 	case w.state.Traits.Manual:
 		return stop("rotate it by hand, then rota done "+w.s.Name, "only a person can rotate it")
 	case !ok:
 		return stop(fresh, "the store has no version %s that carries a label", r.Version)
-	case v.Has(Current):
-		return v, r.Step != Promote || !v.Has(Pending) && v.Has(Served), nil
-	case !v.Has(Pending):
+	case v.Has(LabelCurrent):
+		return v, r.Step != StepPromote || !v.Has(LabelPending) && v.Has(LabelServed), nil
+	case !v.Has(LabelPending):
 		return stop(fresh, "version %s does not carry AWSPENDING", v.ID)
-	case v.Empty && (r.Step == Set || r.Step == Promote):
+	case v.Empty && (r.Step == StepSet || r.Step == StepPromote):
 		return stop("the step create first", "version %s has no value yet", v.ID)
 	case !v.Empty && !v.Ours():
 		return stop(fresh, "the value of version %s was not put there by Rota", v.ID)
 	}
-	return v, r.Step == Create && !v.Empty, nil
+	return v, r.Step == StepCreate && !v.Empty, nil
 }
 
 // driveStep carries out one step and notes how it went.
-func (w *work) driveStep(ctx context.Context, d Decision) error {
+func (w *turn) driveStep(ctx context.Context, d Decision) error {
 	w.result.Last = d
 	if err := w.do(ctx, d); err != nil {
 		return w.failed(d, err)
@@ -101,8 +101,8 @@ func (w *work) driveStep(ctx context.Context, d Decision) error {
 	return nil
 }
 
-func (w *work) driveCreate(ctx context.Context, d Decision, adopt bool) error {
-	if current, ok := findCredential(w.state.Contents.Versions, Current); ok && !current.Ours() {
+func (w *turn) driveCreate(ctx context.Context, d Decision, adopt bool) error {
+	if current, ok := findCredential(w.state.Contents.Versions, LabelCurrent); ok && !current.Ours() {
 		if err := w.takeOver(ctx, current, adopt); err != nil {
 			return w.failed(d, err)
 		}
@@ -115,43 +115,43 @@ func (w *work) driveCreate(ctx context.Context, d Decision, adopt bool) error {
 
 // takeOver adopts the current credential, which somebody else made: whoever
 // attaches a rotation to a secret means the credential in it.
-func (w *work) takeOver(ctx context.Context, current Version, adopt bool) error {
+func (w *turn) takeOver(ctx context.Context, current Version, adopt bool) error {
 	if !adopt {
-		return &Error{Op: "create", Class: Stop, Hint: "rota adopt " + w.s.Name,
+		return &Error{Op: "create", Class: ClassStop, Hint: "rota adopt " + w.s.Name,
 			Err: fmt.Errorf("the current credential %s was not made by Rota", current.CredentialID)}
 	}
 	d := Decision{Step: "adopt", Version: current.ID, Credential: current.CredentialID, Reason: "a rotation was begun for the secret that holds it"}
 	if err := w.currentLogsIn(ctx); err != nil {
 		return fmt.Errorf("adopt: log in with the current credential: %w", err)
 	}
-	if err := w.begin(ctx, d); err != nil {
+	if err := w.writeAhead(ctx, d); err != nil {
 		return err
 	}
-	holder, _ := Find(w.state.Contents.Versions, Adopted)
-	err := w.move(ctx, Adopted, holder.ID, current.ID)
-	w.end(d, "", err)
+	holder, _ := Find(w.state.Contents.Versions, LabelAdopted)
+	err := w.move(ctx, LabelAdopted, holder.ID, current.ID)
+	w.noteOutcome(d, "", err)
 	if err != nil {
 		return fmt.Errorf("adopt: %w", err)
 	}
 	w.result.Done = append(w.result.Done, d)
-	w.event(WasAdopted, d.Version, d.Credential, d.Reason)
+	w.event(EventAdopted, d.Version, d.Credential, d.Reason)
 	return w.observe(ctx)
 }
 
-// rehearse is what a test means where there is nothing to test yet: Secrets
+// proveCurrent is what a test means where there is nothing to test yet: Secrets
 // Manager asks for it when rotation is configured and not begun. The current
 // credential must log in, and the issuer find nothing amiss.
-func (w *work) rehearse(ctx context.Context, d Decision) error {
+func (w *turn) proveCurrent(ctx context.Context, d Decision) error {
 	d.Reason = "nothing is created yet: a rehearsal with the current credential"
 	var errs []error
-	if _, ok := findCredential(w.state.Contents.Versions, Current); ok {
+	if _, ok := findCredential(w.state.Contents.Versions, LabelCurrent); ok {
 		errs = append(errs, w.currentLogsIn(ctx))
 	}
 	if p, ok := w.s.Issuer.(Preflighter); ok {
 		err := w.call(ctx, "issuer.preflight", "", func(ctx context.Context) error {
 			for _, f := range p.Preflight(ctx) {
 				if !f.OK && !f.Warning {
-					errs = append(errs, &Error{Op: f.Check, Class: Stop, Hint: f.Hint, Err: errors.New(f.Detail)})
+					errs = append(errs, &Error{Op: f.Check, Class: ClassStop, Hint: f.Hint, Err: errors.New(f.Detail)})
 				}
 			}
 			return nil
@@ -159,7 +159,7 @@ func (w *work) rehearse(ctx context.Context, d Decision) error {
 		errs = append(errs, err)
 	}
 	err := errors.Join(errs...)
-	w.end(d, "", err)
+	w.noteOutcome(d, "", err)
 	if err != nil {
 		return w.failed(d, err)
 	}
@@ -169,17 +169,17 @@ func (w *work) rehearse(ctx context.Context, d Decision) error {
 
 // drivePromote tests again what this journal did not see tested, promotes, and
 // hands the credential to everyone who uses it.
-func (w *work) drivePromote(ctx context.Context, d Decision) error {
-	current, _ := Find(w.state.Contents.Versions, Current)
+func (w *turn) drivePromote(ctx context.Context, d Decision) error {
+	current, _ := Find(w.state.Contents.Versions, LabelCurrent)
 	vp := w.progress.Versions[d.Version]
 	if current.ID != d.Version {
 		if vp.Base != "" && vp.Base != current.ID {
-			return w.failed(d, &Error{Op: "promote", Class: Stop, Hint: "start a new rotation",
+			return w.failed(d, &Error{Op: "promote", Class: ClassStop, Hint: "start a new rotation",
 				Err: fmt.Errorf("AWSCURRENT was moved to version %s meanwhile: %w", current.ID, ErrConflict)})
 		}
 		if vp.TestedAt.IsZero() {
 			test := d
-			test.Step = Test
+			test.Step = StepTest
 			if err := w.driveStep(ctx, test); err != nil {
 				return err
 			}
@@ -193,10 +193,10 @@ func (w *work) drivePromote(ctx context.Context, d Decision) error {
 
 // serve delivers and reloads what is current, and does nothing else that may be
 // due.
-func (w *work) serve(ctx context.Context) error {
+func (w *turn) serve(ctx context.Context) error {
 	for range maxSteps {
 		if err := w.observe(ctx); err != nil {
-			return w.failed(Decision{Next: Deliver}, err)
+			return w.failed(Decision{Next: StepDeliver}, err)
 		}
 		d, due := ruleServe(newView(w.state, w.s.Policy.WithDefaults(), w.Now()))
 		if !due {
@@ -206,5 +206,5 @@ func (w *work) serve(ctx context.Context) error {
 			return err
 		}
 	}
-	return &Error{Op: "serve", Class: Stop, Err: fmt.Errorf("still not done after %d steps", maxSteps)}
+	return &Error{Op: "serve", Class: ClassStop, Err: fmt.Errorf("still not done after %d steps", maxSteps)}
 }

@@ -8,7 +8,7 @@ import (
 
 // makeRoom frees a place at the issuer for the next credential: what a lost
 // answer left goes first, then the previous credential where it must.
-func (w *work) makeRoom(ctx context.Context) error {
+func (w *turn) makeRoom(ctx context.Context) error {
 	if err := w.list(ctx); err != nil {
 		return err
 	}
@@ -16,15 +16,15 @@ func (w *work) makeRoom(ctx context.Context) error {
 		v := newView(w.state, w.s.Policy.WithDefaults(), w.Now())
 		d, decided := w.room(v)
 		switch {
-		case !decided && d.Hold == NotHeld:
+		case !decided && d.Hold == HoldNone:
 			return nil
 		case d.Observe:
-		case d.Step != None:
-			if err := w.patiently(ctx, d); err != nil {
+		case d.Step != StepNone:
+			if err := w.retryStep(ctx, d); err != nil {
 				return err
 			}
-		case d.Hold != NotHeld:
-			return &Error{Op: "make room for the next credential", Class: Wait, Err: fmt.Errorf("%s: %w", d.Reason, ErrLimit)}
+		case d.Hold != HoldNone:
+			return &Error{Op: "make room for the next credential", Class: ClassWait, Err: fmt.Errorf("%s: %w", d.Reason, ErrLimit)}
 		default:
 			if err := w.await(ctx, d.At, d.Reason); err != nil {
 				return err
@@ -33,21 +33,21 @@ func (w *work) makeRoom(ctx context.Context) error {
 		if err := w.observe(ctx); err != nil {
 			return err
 		}
-		if !w.state.Listed || d.Step == None { // what a step of ours did is known, and the list may lag
+		if !w.state.Listed || d.Step == StepNone { // what a step of ours did is known, and the list may lag
 			if err := w.list(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	return &Error{Op: "make room for the next credential", Class: Stop, Err: fmt.Errorf("still none after %d steps", maxSteps)}
+	return &Error{Op: "make room for the next credential", Class: ClassStop, Err: fmt.Errorf("still none after %d steps", maxSteps)}
 }
 
 // room decides what is in the way of the next credential.
-func (w *work) room(v *view) (Decision, bool) {
+func (w *turn) room(v *view) (Decision, bool) {
 	if d, decided := ruleOrphans(v); decided {
 		return d, true
 	}
-	if at := v.settled(); v.now.Before(at) {
+	if at := v.consistentAt(); v.now.Before(at) {
 		return Decision{At: at, Reason: "waiting until the issuer's list shows what the last call did"}, true
 	}
 	full := v.Lists && v.Traits.Limit > 1 && len(v.Issued) >= v.Traits.Limit
@@ -56,26 +56,26 @@ func (w *work) room(v *view) (Decision, bool) {
 	case v.retirable() && (full || named):
 		return w.retirePrevious(v)
 	case full:
-		return v.hold(NoFreePlace, Create, v.now, v.now.Add(holdLook),
+		return v.hold(HoldNoFreeSlot, StepCreate, v.now, v.now.Add(holdRecheck),
 			"all %d places are taken: %s; what is not in the store is not Rota's to delete (try: delete the one that nobody uses)", v.Traits.Limit, names(v.Issued))
 	}
 	return Decision{}, false
 }
 
 // retirePrevious is the retirement just before the next is created.
-func (w *work) retirePrevious(v *view) (Decision, bool) {
+func (w *turn) retirePrevious(v *view) (Decision, bool) {
 	if !v.previous.Ours() {
-		return v.foreignPrevious(Deactivate, v.now)
+		return v.foreignPrevious(StepDeactivate, v.now)
 	}
 	c, listed := v.issued(v.previous.CredentialID)
 	if !listed || !c.Active {
-		return v.do(Delete, v.previous, v.now, "the next is due, and it is inactive")
+		return v.do(StepDelete, v.previous, v.now, "the next is due, and it is inactive")
 	}
-	if c.Use.Evidence != Sampled {
+	if c.Use.Evidence != EvidenceSampled {
 		if d, held := v.proveUnused(c.Use, v.now); held {
 			return d, true
 		}
-		return v.do(Deactivate, v.previous, v.now, "the next is due, and nobody uses it")
+		return v.do(StepDeactivate, v.previous, v.now, "the next is due, and nobody uses it")
 	}
 	return w.sampleNow(v, c)
 }
@@ -87,24 +87,24 @@ const sampleInterval = time.Second
 // the previous credential was replaced long enough ago, and several looks in a
 // row find it idle. When it was replaced nobody wrote down; its successor's date
 // is a little before.
-func (w *work) sampleNow(v *view, c Issued) (Decision, bool) {
+func (w *turn) sampleNow(v *view, c Issued) (Decision, bool) {
 	quiet := v.policy.UnusedFor
 	if replaced := v.current.CreatedAt.Add(quiet); v.now.Before(replaced) {
-		return v.hold(InUse, Deactivate, v.now, replaced, "the previous credential %s was replaced only %s ago; that must be %s",
+		return v.hold(HoldInUse, StepDeactivate, v.now, replaced, "the previous credential %s was replaced only %s ago; that must be %s",
 			c.ID, FormatDuration(v.now.Sub(v.current.CreatedAt).Truncate(time.Second)), FormatDuration(quiet))
 	}
 	if !c.Use.At.IsZero() {
-		return v.hold(InUse, Deactivate, v.now, v.now.Add(holdLook), "the previous credential %s is in use now%s", c.ID, by(c.Use))
+		return v.hold(HoldInUse, StepDeactivate, v.now, v.now.Add(holdRecheck), "the previous credential %s is in use now%s", c.ID, by(c.Use))
 	}
 	if w.looks++; w.looks < minSamples {
 		return Decision{At: v.now.Add(sampleInterval), Reason: "look again whether the previous credential is in use"}, true
 	}
-	return v.do(Deactivate, v.previous, v.now, "the next is due, and no session of it is open")
+	return v.do(StepDeactivate, v.previous, v.now, "the next is due, and no session of it is open")
 }
 
-// patiently carries out a step on the way to something else, and tries again
+// retryStep carries out a step on the way to something else, and tries again
 // what may only need time, such as a list that lags.
-func (w *work) patiently(ctx context.Context, d Decision) error {
+func (w *turn) retryStep(ctx context.Context, d Decision) error {
 	backoff := time.Second
 	for try := 1; ; try++ {
 		err := w.do(ctx, d)
@@ -112,7 +112,7 @@ func (w *work) patiently(ctx context.Context, d Decision) error {
 			w.succeeded(d)
 			return nil
 		}
-		if try == 4 || ClassOf(err) != Wait {
+		if try == 4 || ClassOf(err) != ClassWait {
 			return err
 		}
 		if sleepErr := w.Sleep(ctx, backoff); sleepErr != nil {
@@ -123,10 +123,10 @@ func (w *work) patiently(ctx context.Context, d Decision) error {
 }
 
 // await waits for a moment, unless the context ends before.
-func (w *work) await(ctx context.Context, until time.Time, why string) error {
+func (w *turn) await(ctx context.Context, until time.Time, why string) error {
 	left := until.Sub(w.Now())
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < left {
-		return &Error{Op: "wait", Class: Wait, Err: fmt.Errorf("%s, and there is not the time for it now", why)}
+		return &Error{Op: "wait", Class: ClassWait, Err: fmt.Errorf("%s, and there is not the time for it now", why)}
 	}
 	return w.Sleep(ctx, max(left, 0))
 }

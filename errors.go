@@ -14,13 +14,13 @@ type Class string
 const (
 	// Wait: wait and try again; throttled, not yet consistent, timed out.
 	// Every error without a class is treated so.
-	Wait Class = "wait"
+	ClassWait Class = "wait"
 	// Regenerate: this value will never be taken, another may; a password
 	// that the server's policy rejects.
-	Regenerate Class = "regenerate"
+	ClassRegenerate Class = "regenerate"
 	// Stop: trying again changes nothing until a person acts; denied,
 	// conflict, not found.
-	Stop Class = "stop"
+	ClassStop Class = "stop"
 )
 
 // Errors that callers tell apart.
@@ -39,7 +39,7 @@ var (
 	ErrFenced = errors.New("lease lost to another worker")
 	// ErrNeighbor: a secret to be kept apart from does not stand any more as it
 	// did when this was decided.
-	ErrNeighbor = errors.New("a secret to be kept apart from moved meanwhile")
+	ErrPeer = errors.New("a secret to be kept apart from moved meanwhile")
 	// ErrAdopted: what is to be adopted is Rota's already.
 	ErrAdopted = errors.New("already Rota's: nothing was done")
 	// ErrBusy: another worker holds the secret's lease.
@@ -47,7 +47,7 @@ var (
 	// ErrElsewhere: another configuration of the secret is in force than the one
 	// that is here, so that what is due is left to a worker that has it. It is an
 	// ErrBusy.
-	ErrElsewhere = fmt.Errorf("another configuration of it is in force: %w", ErrBusy)
+	ErrOtherConfiguration = fmt.Errorf("another configuration of it is in force: %w", ErrBusy)
 )
 
 // Error is an outside system's answer, classified. Its text never holds a
@@ -79,16 +79,16 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// ClassOf is the class of the first classified error in the chain; [Stop] for
-// a conflict that carries none, else [Wait].
+// ClassOf is the class of the first classified error in the chain; [ClassStop] for
+// a conflict that carries none, else [ClassWait].
 func ClassOf(err error) Class {
 	if e, ok := errors.AsType[*Error](err); ok && e.Class != "" {
 		return e.Class
 	}
 	if errors.Is(err, ErrConflict) {
-		return Stop
+		return ClassStop
 	}
-	return Wait
+	return ClassWait
 }
 
 // sanitized is an error whose text had a secret's value in it.
@@ -124,10 +124,10 @@ func Sanitize(err error, credentials ...Credential) error {
 	clean := text
 	for _, c := range credentials {
 		for name, value := range c.fields() {
-			if len(value) < 4 || public(name) {
+			if len(value) < 4 || publicError(name) {
 				continue
 			}
-			clean = cut(clean, value)
+			clean = redactValue(clean, value)
 		}
 	}
 	if clean == text {
@@ -136,9 +136,9 @@ func Sanitize(err error, credentials ...Credential) error {
 	return &sanitized{text: clean, err: err}
 }
 
-// public tells the fields that name a credential, or where it is valid, rather
+// publicError tells the fields that name a credential, or where it is valid, rather
 // than prove it.
-func public(field string) bool {
+func publicError(field string) bool {
 	switch field {
 	case FieldAccessKeyID, FieldUsername, "host", "port", "dbname":
 		return true

@@ -7,19 +7,19 @@ type Step string
 
 // The steps, in the order of a credential's way.
 const (
-	Create     Step = "create"
-	Set        Step = "set"
-	Test       Step = "test"
-	Promote    Step = "promote"
-	Deliver    Step = "deliver"
-	Reload     Step = "reload"
-	Deactivate Step = "deactivate"
-	Delete     Step = "delete"
+	StepCreate     Step = "create"
+	StepSet        Step = "set"
+	StepTest       Step = "test"
+	StepPromote    Step = "promote"
+	StepDeliver    Step = "deliver"
+	StepReload     Step = "reload"
+	StepDeactivate Step = "deactivate"
+	StepDelete     Step = "delete"
 
-	// Rollback puts the previous credential back in the place of the current.
-	Rollback Step = "rollback"
+	// StepRollback puts the previous credential back in the place of the current.
+	StepRollback Step = "rollback"
 	// None: nothing to do now.
-	None Step = ""
+	StepNone Step = ""
 )
 
 // EventKind is what happened to a secret.
@@ -27,26 +27,26 @@ type EventKind string
 
 // The kinds of events.
 const (
-	Rotated       EventKind = "rotated"
-	WasAdopted    EventKind = "adopted"
-	IsDeactivated EventKind = "deactivated"
-	IsDeleted     EventKind = "deleted"
-	Discarded     EventKind = "discarded" // a new credential was given up, or an orphan removed
-	Held          EventKind = "held"      // due, but may not be done; Reason says why
-	Failed        EventKind = "failed"
-	RolledBack    EventKind = "rolled back"
-	Late          EventKind = "late"
+	EventRotated     EventKind = "rotated"
+	EventAdopted     EventKind = "adopted"
+	EventDeactivated EventKind = "deactivated"
+	EventDeleted     EventKind = "deleted"
+	EventDiscarded   EventKind = "discarded" // a new credential was given up, or an orphan removed
+	EventHeld        EventKind = "held"      // due, but may not be done; Reason says why
+	EventFailed      EventKind = "failed"
+	EventRolledBack  EventKind = "rolled back"
+	EventLate        EventKind = "late"
 
-	WasQuarantined EventKind = "quarantined"   // given up after the last retry
-	Recovered      EventKind = "recovered"     // what was held, failed, late or quarantined is well again
-	ExpiringSoon   EventKind = "expiring soon" // the credential ends by itself
-	Reminder       EventKind = "reminder"      // a person has to rotate it
-	Digest         EventKind = "digest"        // several events in one message
+	EventQuarantined EventKind = "quarantined"   // given up after the last retry
+	EventRecovered   EventKind = "recovered"     // what was held, failed, late or quarantined is well again
+	EventExpiring    EventKind = "expiring soon" // the credential ends by itself
+	EventReminder    EventKind = "reminder"      // a person has to rotate it
+	EventDigest      EventKind = "digest"        // several events in one message
 )
 
 // EventKinds are all kinds that a notifier can be told to hear of.
 var EventKinds = []EventKind{
-	Rotated, WasAdopted, IsDeactivated, IsDeleted, Discarded, Held, Failed, WasQuarantined, Recovered, RolledBack, Late, ExpiringSoon, Reminder,
+	EventRotated, EventAdopted, EventDeactivated, EventDeleted, EventDiscarded, EventHeld, EventFailed, EventQuarantined, EventRecovered, EventRolledBack, EventLate, EventExpiring, EventReminder,
 }
 
 // Event is what notifiers hear. It holds no value.
@@ -67,10 +67,10 @@ type Outcome string
 
 // The outcomes of an audit entry. Begun is written before the effect.
 const (
-	Begun     Outcome = "begun"
-	Succeeded Outcome = "ok"
-	Erred     Outcome = "failed"
-	Denied    Outcome = "denied"
+	OutcomeBegun     Outcome = "begun"
+	OutcomeSucceeded Outcome = "ok"
+	OutcomeFailed    Outcome = "failed"
+	OutcomeDenied    Outcome = "denied"
 )
 
 // Entry is one entry of the audit: who did what to which secret, and how it

@@ -8,20 +8,20 @@ import (
 
 // sentences say what the kinds mean. Every notifier that people read shows them.
 var sentences = map[EventKind]string{
-	Rotated:        "A new credential has taken the place of the old one.",
-	WasAdopted:     "Rota has taken it over and keeps it fresh from now on.",
-	IsDeactivated:  "The previous credential was switched off.",
-	IsDeleted:      "The previous credential was deleted.",
-	Discarded:      "A credential that never came into use was removed.",
-	Held:           "Something is due, but may not be done. The current credential stays.",
-	Failed:         "A step failed and will be tried again.",
-	WasQuarantined: "A step failed too often and is not tried any more until a person acts.",
-	Recovered:      "The trouble that was told of is over.",
-	RolledBack:     "The previous credential is the current one again.",
-	Late:           "What is due was not done in time.",
-	ExpiringSoon:   "The credential ends soon, whatever Rota does.",
-	Reminder:       "A person has to rotate it.",
-	Digest:         "This is what happened since the last message.",
+	EventRotated:     "A new credential has taken the place of the old one.",
+	EventAdopted:     "Rota has taken it over and keeps it fresh from now on.",
+	EventDeactivated: "The previous credential was switched off.",
+	EventDeleted:     "The previous credential was deleted.",
+	EventDiscarded:   "A credential that never came into use was removed.",
+	EventHeld:        "Something is due, but may not be done. The current credential stays.",
+	EventFailed:      "A step failed and will be tried again.",
+	EventQuarantined: "A step failed too often and is not tried any more until a person acts.",
+	EventRecovered:   "The trouble that was told of is over.",
+	EventRolledBack:  "The previous credential is the current one again.",
+	EventLate:        "What is due was not done in time.",
+	EventExpiring:    "The credential ends soon, whatever Rota does.",
+	EventReminder:    "A person has to rotate it.",
+	EventDigest:      "This is what happened since the last message.",
 }
 
 // Sentence says what the kind means, "" for a kind that is not known.
@@ -29,7 +29,7 @@ func (k EventKind) Sentence() string { return sentences[k] }
 
 // Title is the event in a few words, on one line.
 func (e Event) Title() string {
-	if e.Kind == Digest {
+	if e.Kind == EventDigest {
 		return fmt.Sprintf("Rota: %d events", len(e.Events))
 	}
 	return fmt.Sprintf("Rota: %s %s", e.Secret, e.Kind)
@@ -38,7 +38,7 @@ func (e Event) Title() string {
 // Text is the event for people, in plain text of several lines.
 func (e Event) Text() string {
 	var b strings.Builder
-	if e.Kind == Digest {
+	if e.Kind == EventDigest {
 		e.digest(&b)
 		return b.String()
 	}

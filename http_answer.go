@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// ClassOfStatus is the class of an HTTP answer that is no success: [Wait] for
-// what may go well later, [Stop] for the rest, such as 410.
+// ClassOfStatus is the class of an HTTP answer that is no success: [ClassWait] for
+// what may go well later, [ClassStop] for the rest, such as 410.
 func ClassOfStatus(code int) Class {
 	switch {
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= http.StatusInternalServerError:
-		return Wait
+		return ClassWait
 	}
-	return Stop
+	return ClassStop
 }
 
 // RetryAfter reads the header of that name: seconds, or a date. It is 0 where

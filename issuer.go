@@ -29,7 +29,7 @@ type Issuer interface {
 
 	// Set makes the credential valid at the issuer. Nothing to do where the
 	// issuer chose it. A value that the issuer's rules reject is an error of
-	// class [Regenerate].
+	// class [ClassRegenerate].
 	Set(ctx context.Context, r SetRequest) error
 
 	// Test logs in with the credential, once. A credential that is refused is
@@ -60,7 +60,7 @@ type Traits struct {
 	TestSuccesses int `json:"test_successes"`
 	// Settle is how long after a call of unknown outcome the issuer's list
 	// can be trusted to show what it did. Defaults to 0.
-	Settle time.Duration `json:"settle"`
+	ConsistencyDelay time.Duration `json:"settle"`
 	// Lifetime is how long a credential lives at most: it ends by itself, at the
 	// moment that its field [FieldExpiration] says, and can be neither switched
 	// off nor deleted before. Its issuer's Delete does nothing. 0 where
@@ -113,12 +113,12 @@ type Evidence string
 // which counts as in use.
 const (
 	// Unknown: the issuer can't tell. Counts as in use.
-	Unknown Evidence = ""
+	EvidenceUnknown Evidence = ""
 	// Sampled: the issuer tells only whether it is in use right now. Several
 	// looks over the policy's quiet time are needed.
-	Sampled Evidence = "sampled"
+	EvidenceSampled Evidence = "sampled"
 	// Recorded: the issuer records the last use.
-	Recorded Evidence = "recorded"
+	EvidenceRecorded Evidence = "recorded"
 )
 
 // Use is what an issuer reports about the use of a credential.

@@ -14,7 +14,7 @@ type Journal interface {
 	// can tell that the holder's process is dead may free it at once. The
 	// lease's fence is higher than any before.
 	//
-	// A journal in which configurations are enrolled refuses with [ErrElsewhere]
+	// A journal in which configurations are enrolled refuses with [ErrOtherConfiguration]
 	// what is merely due by another one. Whatever else is done by another one,
 	// and all that was begun before the secret's was replaced, leaves the secret
 	// due at once, whatever its Save says.
@@ -66,9 +66,9 @@ type SaveRequest struct {
 	Release bool
 	// Neighbors are other secrets as they stood when this was decided. Where one
 	// of them stands otherwise by now, nothing is written, and it is
-	// [ErrNeighbor]: of two such Saves that concern each other, one comes first,
+	// [ErrPeer]: of two such Saves that concern each other, one comes first,
 	// and the other one sees it.
-	Neighbors []Neighbor
+	Peers []Peer
 }
 
 // Progress is what Rota remembers of a secret between steps. It is an aid, not
@@ -84,8 +84,8 @@ type Progress struct {
 	// outside that comes before any step; nil after a success.
 	//
 	// Behind is the step's, while Failure is that of the look.
-	Failure *Failure `json:"failure,omitempty"`
-	Behind  *Failure `json:"behind,omitempty"`
+	Failure     *Failure `json:"failure,omitempty"`
+	StepFailure *Failure `json:"behind,omitempty"`
 	// Rollback is the rollback in hand, nil where there is none.
 	Rollback *RollbackIntent `json:"rollback,omitempty"`
 	// Rejections counts the new credentials given up since the last promotion,
@@ -106,7 +106,7 @@ type Progress struct {
 	ComparedAt time.Time `json:"compared_at,omitzero"`
 	// Asked is a new credential that somebody wants and that is not made yet; nil
 	// where there is none.
-	Asked *Wish `json:"asked,omitempty"`
+	Requested *RotationRequest `json:"asked,omitempty"`
 	// NotBefore puts the next rotation off.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	// Held is the hold that was last notified.
@@ -131,8 +131,8 @@ type Progress struct {
 // stepFailure is the failure of the step in hand, nil where there is none: that
 // the outside could not be seen is none of a step.
 func (p Progress) stepFailure() *Failure {
-	if p.Failure != nil && p.Failure.Step == observing {
-		return p.Behind
+	if p.Failure != nil && p.Failure.Step == StepObserve {
+		return p.StepFailure
 	}
 	return p.Failure
 }
@@ -160,9 +160,9 @@ type VersionProgress struct {
 // it, or setting it was begun.
 func (vp VersionProgress) touched(t Traits) bool { return t.IssuerChooses || !vp.SetBegunAt.IsZero() }
 
-// inHand tells that this journal followed the version's way: what it lacks was
+// inFlight tells that this journal followed the version's way: what it lacks was
 // done just now, and is not a past that was lost.
-func (vp VersionProgress) inHand() bool { return !vp.TestedAt.IsZero() || !vp.PromotedAt.IsZero() }
+func (vp VersionProgress) inFlight() bool { return !vp.TestedAt.IsZero() || !vp.PromotedAt.IsZero() }
 
 // Intent is written before a call to Create whose answer may get lost.
 type Intent struct {

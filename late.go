@@ -25,7 +25,7 @@ func Lateness(s Status, p Policy, now time.Time) (due time.Time, late bool) {
 	return due, late
 }
 
-// Alert raises a [Late] event, once, for a secret whose due step was not done
+// Alert raises a [EventLate] event, once, for a secret whose due step was not done
 // in time. It is to be called from outside the loop that does the steps, and
 // speaks to no issuer, store or target. It tells whether the secret is late.
 func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
@@ -38,9 +38,9 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 	if !late || p.toldLate(due) {
 		return late, nil
 	}
-	e := newEvent(s.Name, Late, p.Status.Version, p.Status.Credential, lateReason(p.Status, due), due)
+	e := newEvent(s.Name, EventLate, p.Status.Version, p.Status.Credential, lateReason(p.Status, due), due)
 	e.At = r.Now().UTC() // the ID is the due date's, so that two watchdogs tell of one event
-	_, err = r.withWork(ctx, s, func(_ context.Context, w *work) error {
+	_, err = r.withWork(ctx, s, func(_ context.Context, w *turn) error {
 		if !w.progress.toldLate(due) { // else another watchdog was faster
 			w.progress.LateNotified = due
 			w.raise(e)
@@ -56,7 +56,7 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 // toldLate tells whether this lateness was told of. What was never looked at is
 // due at no date.
 func (p Progress) toldLate(due time.Time) bool {
-	return p.LateNotified.Equal(due) && (!due.IsZero() || p.Trouble == Late)
+	return p.LateNotified.Equal(due) && (!due.IsZero() || p.Trouble == EventLate)
 }
 
 func lateReason(s Status, due time.Time) string {
@@ -66,7 +66,7 @@ func lateReason(s Status, due time.Time) string {
 	case due.Equal(s.BegunAt):
 		return fmt.Sprintf("what was begun at %s never came to its end (try: rota run)", stamp(due))
 	}
-	return fmt.Sprintf("%s is due since %s: %s", cmp.Or(s.Next, observing), stamp(due), s.Reason)
+	return fmt.Sprintf("%s is due since %s: %s", cmp.Or(s.Next, StepObserve), stamp(due), s.Reason)
 }
 
 // tell sends an event at once, without a lease: nothing remembers it.

@@ -29,7 +29,7 @@ func (p Policy) ForLifetime(life time.Duration) Policy {
 	p.RotateEvery = min(p.RotateEvery, latest)
 	p.Jitter = min(p.Jitter, p.RotateEvery/2)
 	p.RotateAt, p.Window, p.Blackouts, p.ApartFrom = nil, nil, nil, nil
-	p.Retire, p.DeactivatePreviousAfter, p.DeletePreviousAfter, p.UnusedFor = AfterGrace, 0, 0, 0
+	p.Retire, p.DeactivatePreviousAfter, p.DeletePreviousAfter, p.UnusedFor = RetireAfterGrace, 0, 0, 0
 	left := life - p.RotateEvery
 	p.WarnBefore = sooner(p.WarnBefore, left/2)
 	p.LateAfter = sooner(p.LateAfter, left/2)
@@ -57,7 +57,7 @@ func (p Policy) validateLifetime(t Traits) []error {
 		name  string
 		given bool
 	}{
-		{"retire_previous", p.Retire == BeforeCreate}, {"deactivate_previous_after", p.DeactivatePreviousAfter > 0},
+		{"retire_previous", p.Retire == RetireBeforeCreate}, {"deactivate_previous_after", p.DeactivatePreviousAfter > 0},
 		{"delete_previous_after", p.DeletePreviousAfter > 0}, {"unused_for", p.UnusedFor > 0},
 	} {
 		if grace.given {
@@ -110,7 +110,7 @@ func (v *view) mustRenew() bool {
 // it.
 func (v *view) replaceable() bool {
 	asked := v.hasPending && v.pending.Ours() && v.Progress.Versions[v.pending.ID].Base == v.current.ID
-	return v.Traits.Lifetime > 0 && (v.Force == Create || asked)
+	return v.Traits.Lifetime > 0 && (v.Force == StepCreate || asked)
 }
 
 // retireEnded drops the previous version once its credential has ended by
@@ -121,15 +121,15 @@ func (v *view) retireEnded() (Decision, bool) {
 	end = end.Add(EndMargin)
 	switch over := !v.now.Before(end); {
 	case over && v.previous.Ours():
-		return v.do(Delete, v.previous, end, "%s has ended by itself", v.previous.CredentialID)
+		return v.do(StepDelete, v.previous, end, "%s has ended by itself", v.previous.CredentialID)
 	case over:
 		return Decision{}, false
 	}
-	if v.Force == Deactivate || v.Force == Delete {
-		return v.hold(StillActive, v.Force, v.now, end, "the previous credential %s cannot be switched off: it ends by itself at %s (try: revoke all sessions of its role at the issuer)",
+	if v.Force == StepDeactivate || v.Force == StepDelete {
+		return v.hold(HoldStillActive, v.Force, v.now, end, "the previous credential %s cannot be switched off: it ends by itself at %s (try: revoke all sessions of its role at the issuer)",
 			v.previous.CredentialID, stamp(end))
 	}
-	v.wait(Delete, end, "drop the previous credential "+v.previous.CredentialID+", which ends by itself")
+	v.wait(StepDelete, end, "drop the previous credential "+v.previous.CredentialID+", which ends by itself")
 	return Decision{}, false
 }
 

@@ -18,7 +18,7 @@ func session(change ...func(*rota.State)) rota.State {
 	st := rota.State{
 		Secret: "s", Traits: stsLike,
 		Contents: rota.Contents{
-			Versions:  []rota.Version{{ID: "rota-1", Labels: []rota.Label{rota.Current, rota.Served}, CreatedAt: day0, CredentialID: "A", ExpiresAt: day0.Add(time.Hour)}},
+			Versions:  []rota.Version{{ID: "rota-1", Labels: []rota.Label{rota.LabelCurrent, rota.LabelServed}, CreatedAt: day0, CredentialID: "A", ExpiresAt: day0.Add(time.Hour)}},
 			ChangedAt: day0,
 		},
 		Progress: rota.Progress{Versions: map[string]rota.VersionProgress{"rota-1": {CredentialID: "A", TestedAt: day0, PromotedAt: day0, ServedAt: day0}}},
@@ -32,8 +32,8 @@ func session(change ...func(*rota.State)) rota.State {
 // renewed adds the key that replaced it after forty minutes.
 func renewed(st *rota.State) {
 	at := day0.Add(40 * time.Minute)
-	st.Contents.Versions[0].Labels = []rota.Label{rota.Previous}
-	st.Contents.Versions = append(st.Contents.Versions, rota.Version{ID: "rota-2", Labels: []rota.Label{rota.Current, rota.Served}, CreatedAt: at, CredentialID: "B", ExpiresAt: at.Add(time.Hour)})
+	st.Contents.Versions[0].Labels = []rota.Label{rota.LabelPrevious}
+	st.Contents.Versions = append(st.Contents.Versions, rota.Version{ID: "rota-2", Labels: []rota.Label{rota.LabelCurrent, rota.LabelServed}, CreatedAt: at, CredentialID: "B", ExpiresAt: at.Add(time.Hour)})
 	st.Progress.Versions["rota-2"] = rota.VersionProgress{CredentialID: "B", TestedAt: at, PromotedAt: at, ServedAt: at}
 }
 
@@ -52,37 +52,37 @@ func TestPlanForWhatEndsByItself(t *testing.T) {
 		hold   rota.HoldKind
 		at     time.Time
 	}{
-		{name: "a third of its life is left", state: session(), now: 1, next: rota.Create, at: minutes(40)},
-		{name: "it is renewed then", state: session(), now: 40, step: rota.Create},
-		{name: "the policy may be quicker", state: session(), policy: rota.Policy{RotateEvery: 10 * time.Minute}, now: 10, step: rota.Create},
-		{name: "a policy that is too slow does not let it end", state: session(), policy: policy90, now: 1, next: rota.Create, at: minutes(55)},
+		{name: "a third of its life is left", state: session(), now: 1, next: rota.StepCreate, at: minutes(40)},
+		{name: "it is renewed then", state: session(), now: 40, step: rota.StepCreate},
+		{name: "the policy may be quicker", state: session(), policy: rota.Policy{RotateEvery: 10 * time.Minute}, now: 10, step: rota.StepCreate},
+		{name: "a policy that is too slow does not let it end", state: session(), policy: policy90, now: 1, next: rota.StepCreate, at: minutes(55)},
 		{name: "one that ends earlier than it should is renewed in time", state: session(func(st *rota.State) {
 			st.Contents.Versions[0].ExpiresAt = minutes(15)
-		}), now: 1, step: rota.Create},
+		}), now: 1, step: rota.StepCreate},
 		{name: "one that does not say its end is taken for made when it was stored", state: session(func(st *rota.State) {
 			st.Contents.Versions[0].ExpiresAt = time.Time{}
-		}), now: 1, next: rota.Create, at: minutes(40)},
-		{name: "the first needs nobody's word", state: session(func(st *rota.State) { st.Contents.Versions = nil }), step: rota.Create},
+		}), now: 1, next: rota.StepCreate, at: minutes(40)},
+		{name: "the first needs nobody's word", state: session(func(st *rota.State) { st.Contents.Versions = nil }), step: rota.StepCreate},
 		{name: "neither window nor blackout let it end", state: session(), policy: rota.Policy{
-			Blackouts: []rota.Blackout{{From: day0, Until: at(10)}}}, now: 41, step: rota.Create},
-		{name: "a previous one that lives is no obstacle", state: session(renewed), policy: rota.Policy{RotateEvery: 10 * time.Minute}, now: 51, step: rota.Create},
-		{name: "a previous one is waited for until it has ended", state: session(renewed), now: 41, next: rota.Delete, at: minutes(65)},
-		{name: "and then dropped", state: session(renewed), now: 65, step: rota.Delete},
+			Blackouts: []rota.Blackout{{From: day0, Until: at(10)}}}, now: 41, step: rota.StepCreate},
+		{name: "a previous one that lives is no obstacle", state: session(renewed), policy: rota.Policy{RotateEvery: 10 * time.Minute}, now: 51, step: rota.StepCreate},
+		{name: "a previous one is waited for until it has ended", state: session(renewed), now: 41, next: rota.StepDelete, at: minutes(65)},
+		{name: "and then dropped", state: session(renewed), now: 65, step: rota.StepDelete},
 		{name: "a previous one that is not Rota's is left", state: session(renewed, func(st *rota.State) {
 			st.Contents.Versions[0].ID = "foreign"
-		}), now: 65, next: rota.Create, at: minutes(80)},
-		{name: "it can't be switched off", state: session(renewed, func(st *rota.State) { st.Force = rota.Deactivate }), now: 41, next: rota.Deactivate, hold: rota.StillActive, at: minutes(65)},
-		{name: "a rollback does not stop the renewal", state: session(func(st *rota.State) { st.Progress.RolledBackAt = minutes(5) }), now: 40, step: rota.Create},
-		{name: "a new one that has nearly ended is given up", state: session(label(rota.Pending)), now: 56, step: rota.Delete},
-		{name: "a new one that lives is tested", state: session(label(rota.Pending), func(st *rota.State) { st.Progress.Versions = nil }), now: 40, step: rota.Test},
-		{name: "renewing goes before handing out what ends soon", state: session(func(st *rota.State) { st.Targets = []string{"t"} }), now: 40, step: rota.Create},
-		{name: "what has time left is handed out first", state: session(func(st *rota.State) { st.Targets = []string{"t"} }), now: 39, step: rota.Deliver},
-		{name: "what is not Rota's is held", state: session(func(st *rota.State) { st.Contents.Versions[0].ID = "foreign" }), now: 70, next: rota.Create, hold: rota.NotAdopted, at: minutes(130)},
-		{name: "a person may replace it", state: session(func(st *rota.State) { st.Contents.Versions[0].ID, st.Force = "foreign", rota.Create }), now: 70, step: rota.Create},
+		}), now: 65, next: rota.StepCreate, at: minutes(80)},
+		{name: "it can't be switched off", state: session(renewed, func(st *rota.State) { st.Force = rota.StepDeactivate }), now: 41, next: rota.StepDeactivate, hold: rota.HoldStillActive, at: minutes(65)},
+		{name: "a rollback does not stop the renewal", state: session(func(st *rota.State) { st.Progress.RolledBackAt = minutes(5) }), now: 40, step: rota.StepCreate},
+		{name: "a new one that has nearly ended is given up", state: session(label(rota.LabelPending)), now: 56, step: rota.StepDelete},
+		{name: "a new one that lives is tested", state: session(label(rota.LabelPending), func(st *rota.State) { st.Progress.Versions = nil }), now: 40, step: rota.StepTest},
+		{name: "renewing goes before handing out what ends soon", state: session(func(st *rota.State) { st.Targets = []string{"t"} }), now: 40, step: rota.StepCreate},
+		{name: "what has time left is handed out first", state: session(func(st *rota.State) { st.Targets = []string{"t"} }), now: 39, step: rota.StepDeliver},
+		{name: "what is not Rota's is held", state: session(func(st *rota.State) { st.Contents.Versions[0].ID = "foreign" }), now: 70, next: rota.StepCreate, hold: rota.HoldNotAdopted, at: minutes(130)},
+		{name: "a person may replace it", state: session(func(st *rota.State) { st.Contents.Versions[0].ID, st.Force = "foreign", rota.StepCreate }), now: 70, step: rota.StepCreate},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := rota.Plan(test.state, test.policy, minutes(test.now))
-			if d.Step != test.step || d.Next != test.next || d.Hold != test.hold || test.step == rota.None && !d.At.Equal(test.at) {
+			if d.Step != test.step || d.Next != test.next || d.Hold != test.hold || test.step == rota.StepNone && !d.At.Equal(test.at) {
 				t.Errorf("got %+v, want step %q, next %q, hold %q at %s", d, test.step, test.next, test.hold, test.at)
 			}
 		})
@@ -164,7 +164,7 @@ func TestAFailedRenewalIsTriedAgainInTime(t *testing.T) {
 	b, _ := newSessions(t)
 	b.advance(t, rota.Options{})
 	b.now = b.now.Add(40 * time.Minute)
-	b.faults.Next("issuer.create", memory.Fault{Before: &rota.Error{Class: rota.Stop, Err: context.DeadlineExceeded}})
+	b.faults.Next("issuer.create", memory.Fault{Before: &rota.Error{Class: rota.ClassStop, Err: context.DeadlineExceeded}})
 	if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err == nil {
 		t.Fatal("create succeeded")
 	}
@@ -188,7 +188,7 @@ func TestProjectForWhatEndsByItself(t *testing.T) {
 	planned := slices.Collect(rota.Project(session(), rota.Policy{}, day0, day0.Add(3*time.Hour)))
 	var creates []time.Duration
 	for _, p := range planned {
-		if p.Decision.Step == rota.Create {
+		if p.Decision.Step == rota.StepCreate {
 			creates = append(creates, p.At.Sub(day0))
 		}
 	}

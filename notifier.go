@@ -141,14 +141,14 @@ func (d *Digester) Flush(ctx context.Context) error {
 		d.attempts++
 		d.retryAt = d.now().Add(notifyBackoff(err, d.attempts))
 		err = fmt.Errorf("digest to %s: %w", d.Notifier.Name(), err)
-		return errors.Join(err, d.settle(ctx, digest, nil, Erred, err.Error()))
+		return errors.Join(err, d.settle(ctx, digest, nil, OutcomeFailed, err.Error()))
 	}
 	d.attempts, d.retryAt = 0, time.Time{}
 	ids := make([]string, len(taken.Events))
 	for i, e := range taken.Events {
 		ids[i] = e.ID
 	}
-	return d.settle(ctx, digest, ids, Succeeded, digest.Reason)
+	return d.settle(ctx, digest, ids, OutcomeSucceeded, digest.Reason)
 }
 
 func (d *Digester) now() time.Time {
@@ -186,7 +186,7 @@ func digestOf(t Taken, now time.Time) Event {
 	if t.Lost > 0 {
 		reason += fmt.Sprintf("; %d older ones were given up, because nothing could be sent for long", t.Lost)
 	}
-	return Event{ID: hex.EncodeToString(h.Sum(nil)[:16]), Kind: Digest, At: now.UTC(), Reason: reason, Events: t.Events}
+	return Event{ID: hex.EncodeToString(h.Sum(nil)[:16]), Kind: EventDigest, At: now.UTC(), Reason: reason, Events: t.Events}
 }
 
 var errNoOutbox = errors.New("a digest needs Rota's own store, which is not open")

@@ -33,13 +33,13 @@ func newEvent(secret string, kind EventKind, version, credential, reason string,
 }
 
 // event keeps an event for every notifier of the secret.
-func (w *work) event(kind EventKind, version, credential, reason string) {
+func (w *turn) event(kind EventKind, version, credential, reason string) {
 	w.raise(newEvent(w.s.Name, kind, version, credential, reason, w.Now()))
 }
 
 // raise keeps an event next to the progress that it tells of, so that it is not
 // lost before it is sent.
-func (w *work) raise(e Event) {
+func (w *turn) raise(e Event) {
 	for _, n := range w.s.Notifiers {
 		if wants(n, e.Kind) {
 			w.progress.Unsent = append(w.progress.Unsent, Unsent{Notifier: n.Name(), Event: e})
@@ -47,13 +47,13 @@ func (w *work) raise(e Event) {
 		}
 	}
 	switch e.Kind {
-	case Held, Failed, WasQuarantined, Late:
+	case EventHeld, EventFailed, EventQuarantined, EventLate:
 		w.progress.Trouble = e.Kind
 	}
 }
 
 // bound gives up a notifier's oldest event where there are too many.
-func (w *work) bound(notifier string) {
+func (w *turn) bound(notifier string) {
 	var its []int
 	for i, u := range w.progress.Unsent {
 		if u.Notifier == notifier {
@@ -69,7 +69,7 @@ func (w *work) bound(notifier string) {
 	w.progress.Unsent = slices.Delete(w.progress.Unsent, its[0], its[0]+1)
 	e := oldest.Event
 	w.Log.Error("event given up: its notifier takes none", "secret", w.s.Name, "notifier", notifier, "event", e.ID, "kind", e.Kind, "at", e.At)
-	w.end(Decision{Step: "notify", Version: e.Version, Credential: e.Credential}, notifier,
+	w.noteOutcome(Decision{Step: "notify", Version: e.Version, Credential: e.Credential}, notifier,
 		fmt.Errorf("event %s (%s, %s) was given up: %d more wait for it to take any", e.ID, e.Kind, stamp(e.At), maxUnsent))
 }
 
@@ -104,7 +104,7 @@ type mail struct {
 
 // mails are the unsent events by their notifiers. What is for one that is no
 // longer configured is left out.
-func (w *work) mails() []*mail {
+func (w *turn) mails() []*mail {
 	var all []*mail
 	of := map[string]*mail{}
 	for _, n := range w.s.Notifiers {
@@ -123,7 +123,7 @@ func (w *work) mails() []*mail {
 
 // notify sends what is unsent: each notifier gets its events in their order, and
 // none waits for another. What fails is tried again later, ever less often.
-func (w *work) notify(ctx context.Context) {
+func (w *turn) notify(ctx context.Context) {
 	if len(w.progress.Unsent) == 0 {
 		return
 	}
@@ -133,7 +133,7 @@ func (w *work) notify(ctx context.Context) {
 	}
 	all := w.mails()
 	due := slices.DeleteFunc(slices.Clone(all), func(m *mail) bool {
-		return w.asked == None && w.Now().Before(m.events[0].RetryAt) // a person may have mended it
+		return w.requested == StepNone && w.Now().Before(m.events[0].RetryAt) // a person may have mended it
 	})
 	w.send(ctx, due)
 	w.progress.Unsent = nil
@@ -146,7 +146,7 @@ func (w *work) notify(ctx context.Context) {
 }
 
 // send sends all at once.
-func (w *work) send(ctx context.Context, all []*mail) {
+func (w *turn) send(ctx context.Context, all []*mail) {
 	ctx, cancel := context.WithTimeout(ctx, min(notifyTimeout, w.CallTimeout))
 	defer cancel()
 	if len(all) == 1 {
@@ -163,7 +163,7 @@ func (w *work) send(ctx context.Context, all []*mail) {
 // sendOne sends a notifier's events until one is not taken, or the lease may be
 // over: somebody else sends them then. It changes nothing else: others run
 // beside it.
-func (w *work) sendOne(ctx context.Context, m *mail) {
+func (w *turn) sendOne(ctx context.Context, m *mail) {
 	for _, u := range m.events {
 		if w.Now().Sub(w.leasedAt) >= w.LeaseTTL {
 			return
@@ -179,9 +179,9 @@ func (w *work) sendOne(ctx context.Context, m *mail) {
 
 // sent notes what became of a notifier's events, and keeps those that it did not
 // take.
-func (w *work) sent(ctx context.Context, m *mail) {
+func (w *turn) sent(ctx context.Context, m *mail) {
 	note := func(u Unsent, err error) {
-		w.end(Decision{Step: "notify", Version: u.Event.Version, Credential: u.Event.Credential}, u.Notifier, err)
+		w.noteOutcome(Decision{Step: "notify", Version: u.Event.Version, Credential: u.Event.Credential}, u.Notifier, err)
 	}
 	for _, u := range m.events[:m.taken] {
 		note(u, nil)
@@ -192,7 +192,7 @@ func (w *work) sent(ctx context.Context, m *mail) {
 		note(*first, m.err)
 		first.Attempts++
 		first.RetryAt = w.Now().Add(notifyBackoff(m.err, first.Attempts))
-		w.Log.WarnContext(ctx, "notify", "secret", w.s.Name, "notifier", first.Notifier, "error", Sanitize(m.err, w.seen...))
+		w.Log.WarnContext(ctx, "notify", "secret", w.s.Name, "notifier", first.Notifier, "error", Sanitize(m.err, w.redactions...))
 	}
 	w.progress.Unsent = append(w.progress.Unsent, left...)
 }
@@ -200,9 +200,9 @@ func (w *work) sent(ctx context.Context, m *mail) {
 // notifyBackoff is how long to wait after a notifier failed: as long as it says
 // itself, an hour at least where only a person can mend it, and ever longer.
 func notifyBackoff(err error, attempts int) time.Duration {
-	wait := failureBackoff(Wait, attempts)
-	if ClassOf(err) == Stop {
-		wait = max(wait, failureBackoff(Stop, attempts))
+	wait := failureBackoff(ClassWait, attempts)
+	if ClassOf(err) == ClassStop {
+		wait = max(wait, failureBackoff(ClassStop, attempts))
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		wait = max(wait, e.RetryAfter)

@@ -12,7 +12,7 @@ import (
 
 // observe looks at the store afresh and builds the state to plan on. The
 // issuer's list of an earlier look stays until an effect made it stale.
-func (w *work) observe(ctx context.Context) error {
+func (w *turn) observe(ctx context.Context) error {
 	var contents Contents
 	err := w.retry(ctx, 3, "store.describe", "", func(ctx context.Context) (err error) {
 		contents, err = w.s.Store.Describe(ctx)
@@ -28,7 +28,7 @@ func (w *work) observe(ctx context.Context) error {
 	_, lists := w.s.Issuer.(Lister)
 	_, canDeactivate := w.s.Issuer.(Deactivator)
 	w.state = State{
-		Secret: w.s.Name, Owner: w.s.Owner, Halts: w.halts, Neighbors: w.neighbors, Traits: w.s.Issuer.Traits(), Contents: contents,
+		Secret: w.s.Name, Owner: w.s.Owner, Halts: w.halts, Peers: w.peers, Traits: w.s.Issuer.Traits(), Contents: contents,
 		Lists: lists, Listed: previous.Listed, Issued: previous.Issued,
 		CanDeactivate: canDeactivate, Force: w.force,
 	}
@@ -47,7 +47,7 @@ func (w *work) observe(ctx context.Context) error {
 
 // identify fills in the issuer's names of the versions' credentials: from
 // memory, as a version never changes, or by reading the value.
-func (w *work) identify(ctx context.Context, versions []Version) error {
+func (w *turn) identify(ctx context.Context, versions []Version) error {
 	ends := w.s.Issuer.Traits().Lifetime
 	for i := range versions {
 		v := &versions[i]
@@ -74,29 +74,29 @@ func (w *work) identify(ctx context.Context, versions []Version) error {
 }
 
 // get reads a version's credential, and remembers the value for the sanitiser.
-func (w *work) get(ctx context.Context, version string) (Credential, error) {
+func (w *turn) get(ctx context.Context, version string) (Credential, error) {
 	var c Credential
 	err := w.retry(ctx, 3, "store.get", version, func(ctx context.Context) (err error) {
 		c, err = w.s.Store.Get(ctx, GetRequest{Version: version})
 		return err
 	})
-	w.see(c)
+	w.redact(c)
 	return c, err
 }
 
-func (w *work) see(c Credential) {
-	for _, known := range w.seen {
+func (w *turn) redact(c Credential) {
+	for _, known := range w.redactions {
 		if known.Equal(c) {
 			return
 		}
 	}
-	w.seen = append(w.seen, c)
+	w.redactions = append(w.redactions, c)
 }
 
 // forget drops what is remembered of versions that the store no longer has,
 // intents whose answer arrived, as the store has it, and those that are too old
 // to leave traces. What is issued after the answer is not Rota's.
-func (w *work) forget(contents Contents) {
+func (w *turn) forget(contents Contents) {
 	now := w.Now()
 	maps.DeleteFunc(w.progress.Versions, func(id string, _ VersionProgress) bool {
 		if _, kept := FindID(contents.Versions, id); kept {
@@ -119,7 +119,7 @@ func (w *work) forget(contents Contents) {
 	if rb := w.progress.Rollback; rb != nil {
 		if _, kept := FindID(contents.Versions, rb.To); !kept {
 			w.progress.Rollback = nil
-			w.event(Failed, rb.To, "", "the rollback was given up: the version to go back to is gone")
+			w.event(EventFailed, rb.To, "", "the rollback was given up: the version to go back to is gone")
 		}
 	}
 }
@@ -130,10 +130,10 @@ func (w *work) forget(contents Contents) {
 //
 // A label that was moved by a process that died before it could write that
 // down is found here too: what nobody was told yet is told now.
-func (w *work) rebuild(contents Contents) {
+func (w *turn) rebuild(contents Contents) {
 	st, versions := w.state, w.progress.Versions
-	if v, ok := Find(contents.Versions, Current); ok && v.Has(Served) && versions[v.ID].ServedAt.IsZero() {
-		if versions[v.ID].inHand() {
+	if v, ok := Find(contents.Versions, LabelCurrent); ok && v.Has(LabelServed) && versions[v.ID].ServedAt.IsZero() {
+		if versions[v.ID].inFlight() {
 			w.rotated(v.ID, v.CredentialID)
 		}
 		w.update(v.ID, func(vp *VersionProgress) {
@@ -142,9 +142,9 @@ func (w *work) rebuild(contents Contents) {
 			vp.Reloaded = allAt(st.Reloaders, contents.ChangedAt)
 		})
 	}
-	if v, ok := Find(contents.Versions, Deactivated); ok && versions[v.ID].DeactivatedAt.IsZero() {
-		if versions[v.ID].inHand() {
-			w.event(IsDeactivated, v.ID, v.CredentialID, "its grace is over and nobody uses it")
+	if v, ok := Find(contents.Versions, LabelDeactivated); ok && versions[v.ID].DeactivatedAt.IsZero() {
+		if versions[v.ID].inFlight() {
+			w.event(EventDeactivated, v.ID, v.CredentialID, "its grace is over and nobody uses it")
 		}
 		w.update(v.ID, func(vp *VersionProgress) { vp.DeactivatedAt = contents.ChangedAt })
 	}
@@ -163,7 +163,7 @@ func allAt(names []string, at time.Time) map[string]time.Time {
 
 // list asks the issuer what exists, and of what might be retired, whether it
 // is in use. An error about use counts as use.
-func (w *work) list(ctx context.Context) error {
+func (w *turn) list(ctx context.Context) error {
 	lister, ok := w.s.Issuer.(Lister)
 	if !ok {
 		return nil
@@ -176,7 +176,7 @@ func (w *work) list(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list what the issuer has: %w", err)
 	}
-	current, _ := Find(w.state.Contents.Versions, Current)
+	current, _ := Find(w.state.Contents.Versions, LabelCurrent)
 	if reporter, ok := w.s.Issuer.(UseReporter); ok {
 		for i := range issued {
 			if issued[i].ID == current.CredentialID {
@@ -191,27 +191,27 @@ func (w *work) list(ctx context.Context) error {
 	return nil
 }
 
-func (w *work) use(ctx context.Context, reporter UseReporter, id string) Use {
+func (w *turn) use(ctx context.Context, reporter UseReporter, id string) Use {
 	var u Use
 	err := w.retry(ctx, 3, "issuer.last_used", id, func(ctx context.Context) (err error) {
 		u, err = reporter.LastUsed(ctx, id)
 		return err
 	})
 	if err != nil {
-		return Use{Detail: "the issuer (its answer: " + Sanitize(err, w.seen...).Error() + ")"}
+		return Use{Detail: "the issuer (its answer: " + Sanitize(err, w.redactions...).Error() + ")"}
 	}
 	return u
 }
 
 // sample counts a look at whether the previous credential is in use, once a
 // turn.
-func (w *work) sample() {
-	previous, ok := Find(w.state.Contents.Versions, Previous)
+func (w *turn) sample() {
+	previous, ok := Find(w.state.Contents.Versions, LabelPrevious)
 	if !ok || w.sampled {
 		return
 	}
 	for _, c := range w.state.Issued {
-		if c.ID != previous.CredentialID || c.Use.Evidence != Sampled {
+		if c.ID != previous.CredentialID || c.Use.Evidence != EvidenceSampled {
 			continue
 		}
 		w.sampled = true
@@ -228,10 +228,10 @@ func (w *work) sample() {
 	}
 }
 
-// know notes in the issuer's list what a call of ours did to a credential. The
+// noteIssued notes in the issuer's list what a call of ours did to a credential. The
 // list itself may lag behind, and asking for it again would have the same call
 // made over and over.
-func (w *work) know(credentialID string, change func(*Issued)) {
+func (w *turn) noteIssued(credentialID string, change func(*Issued)) {
 	w.state.Issued = slices.Clone(w.state.Issued)
 	for i := range w.state.Issued {
 		if w.state.Issued[i].ID == credentialID {
@@ -241,6 +241,6 @@ func (w *work) know(credentialID string, change func(*Issued)) {
 	w.state.Issued = slices.DeleteFunc(w.state.Issued, func(i Issued) bool { return i.ID == "" })
 }
 
-// stale says that an effect changed the issuer, so that its list must be asked
+// invalidateList says that an effect changed the issuer, so that its list must be asked
 // for again.
-func (w *work) stale() { w.state.Listed, w.state.Issued = false, nil }
+func (w *turn) invalidateList() { w.state.Listed, w.state.Issued = false, nil }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// observing is the name under which a failure to look at the outside is kept.
-const observing Step = "observe"
+// StepObserve is the name under which a failure to look at the outside is kept.
+const StepObserve Step = "observe"
 
 // pendingAttempts is how often setting or testing a new credential is tried
 // before it is given up.
@@ -17,34 +17,34 @@ const pendingAttempts = 5
 
 // failed keeps a failure for the planner, and passes the error on. A new
 // credential that will never work is marked as rejected.
-func (w *work) failed(d Decision, err error) error {
+func (w *turn) failed(d Decision, err error) error {
 	if errors.Is(err, ErrFenced) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	step := cmp.Or(d.Step, observing)
-	f := &Failure{Step: step, Class: ClassOf(err), Error: Sanitize(err, w.seen...).Error(), At: w.Now(), Attempts: 1}
+	step := cmp.Or(d.Step, StepObserve)
+	f := &Failure{Step: step, Class: ClassOf(err), Error: Sanitize(err, w.redactions...).Error(), At: w.Now(), Attempts: 1}
 	before := w.progress.Failure
 	if before != nil && before.Step == step {
 		f.Attempts = before.Attempts + 1
 	}
-	if step == observing {
-		w.progress.Behind = w.progress.stepFailure() // its tries are not forgotten, and none is added
+	if step == StepObserve {
+		w.progress.StepFailure = w.progress.stepFailure() // its tries are not forgotten, and none is added
 	}
-	if step == Create && errors.Is(err, ErrLimit) {
-		f.Class = Wait // a lost reply of our own may have taken the place
+	if step == StepCreate && errors.Is(err, ErrLimit) {
+		f.Class = ClassWait // a lost reply of our own may have taken the place
 	}
 	f.RetryAt = f.At.Add(w.s.Issuer.Traits().retryWithin(failureBackoff(f.Class, f.Attempts)))
 	w.progress.Failure = f
 	switch {
-	case step != observing && f.Attempts == w.s.Policy.WithDefaults().MaxAttempts: // a look changes nothing, and is never given up
-		w.event(WasQuarantined, d.Version, d.Credential, fmt.Sprintf("%s failed %d times and is not tried any more, the last time: %s (try: mend it, then rota resume %s)", step, f.Attempts, f.Error, w.s.Name))
-		w.progress.Held = Quarantined // that is said
+	case step != StepObserve && f.Attempts == w.s.Policy.WithDefaults().MaxAttempts: // a look changes nothing, and is never given up
+		w.event(EventQuarantined, d.Version, d.Credential, fmt.Sprintf("%s failed %d times and is not tried any more, the last time: %s (try: mend it, then rota resume %s)", step, f.Attempts, f.Error, w.s.Name))
+		w.progress.Held = HoldQuarantined // that is said
 	case f.Attempts == 1:
-		w.event(Failed, d.Version, d.Credential, string(step)+" failed: "+f.Error)
+		w.event(EventFailed, d.Version, d.Credential, string(step)+" failed: "+f.Error)
 	}
-	if pending, ok := Find(w.state.Contents.Versions, Pending); ok && pending.ID == d.Version && (step == Set || step == Test) {
-		never := f.Class == Stop && (f.Attempts >= 2 || step == Test && !w.state.Traits.Overlap())
-		if f.Class == Regenerate || f.Attempts >= pendingAttempts || never {
+	if pending, ok := Find(w.state.Contents.Versions, LabelPending); ok && pending.ID == d.Version && (step == StepSet || step == StepTest) {
+		never := f.Class == ClassStop && (f.Attempts >= 2 || step == StepTest && !w.state.Traits.Overlap())
+		if f.Class == ClassRegenerate || f.Attempts >= pendingAttempts || never {
 			w.reject(pending.ID, f)
 		}
 	}
@@ -52,45 +52,45 @@ func (w *work) failed(d Decision, err error) error {
 }
 
 // reject gives a pending credential up: the planner discards it.
-func (w *work) reject(version string, f *Failure) {
+func (w *turn) reject(version string, f *Failure) {
 	w.update(version, func(vp *VersionProgress) { vp.Rejected = string(f.Step) + " failed: " + f.Error })
 	w.progress.Rejections++
 	w.progress.RejectedAt = f.At
-	if f.Class == Regenerate {
+	if f.Class == ClassRegenerate {
 		w.progress.RejectedAt = time.Time{} // another value may do at once
 	}
 	w.progress.Failure = nil
 }
 
 func failureBackoff(c Class, attempts int) time.Duration {
-	if c == Stop {
+	if c == ClassStop {
 		return time.Hour
 	}
 	return min(30*time.Second<<min(attempts-1, 12), 6*time.Hour)
 }
 
 // succeeded notes a step that went well.
-func (w *work) succeeded(d Decision) {
+func (w *turn) succeeded(d Decision) {
 	w.result.Done = append(w.result.Done, d)
-	if d.Step == Create {
-		w.progress.Asked = nil
+	if d.Step == StepCreate {
+		w.progress.Requested = nil
 	}
-	if d.Step == w.force || d.Step == Promote && w.force == Create {
-		w.force = None // what was asked for is done, and is not done twice
+	if d.Step == w.force || d.Step == StepPromote && w.force == StepCreate {
+		w.force = StepNone // what was asked for is done, and is not done twice
 	}
 	if f := w.progress.Failure; f != nil && f.Step == d.Step {
 		w.progress.Failure = nil
 	}
 }
 
-// outlive forgets a failure that the decision has overtaken: the outside can be
+// forgetOvertakenFailure forgets a failure that the decision has overtaken: the outside can be
 // seen again, or the step that failed is not due any more. Otherwise the next
 // failure, perhaps months later, would count as one more of the old ones.
-func (w *work) outlive(d Decision) {
+func (w *turn) forgetOvertakenFailure(d Decision) {
 	f := w.progress.Failure
-	if f != nil && f.Step == observing {
-		f = w.progress.Behind
-		w.progress.Failure, w.progress.Behind = f, nil
+	if f != nil && f.Step == StepObserve {
+		f = w.progress.StepFailure
+		w.progress.Failure, w.progress.StepFailure = f, nil
 	}
 	if f == nil {
 		return
@@ -99,12 +99,12 @@ func (w *work) outlive(d Decision) {
 	rotate, ever := v.rotateAt()
 	var over, early bool
 	switch f.Step {
-	case Create:
+	case StepCreate:
 		over = !ever || rotate.After(w.Now())
-	case Deactivate:
+	case StepDeactivate:
 		over = !v.hasPending && (!v.retirable() || v.off())
 		early = !over && v.offAt().After(w.Now())
-	case Delete:
+	case StepDelete:
 		over = !v.hasPending && (!v.retirable() || !v.off())
 		early = !over && v.deleteAt().After(w.Now())
 	default:
@@ -112,18 +112,18 @@ func (w *work) outlive(d Decision) {
 	}
 	// What was tried ahead of its date, for a person's wish that is over, is due
 	// no more.
-	early = early && d.Hold == NotHeld && w.asked == None
+	early = early && d.Hold == HoldNone && w.requested == StepNone
 	if d.Step != f.Step && (early || over && d.Next != f.Step) {
 		w.progress.Failure = nil
 	}
 }
 
-// remember keeps what the turn found, for tables and for when to look again.
-func (w *work) remember(err error) {
+// conclude keeps what the turn found, for tables and for when to look again.
+func (w *turn) conclude(err error) {
 	d, now := w.result.Last, w.Now()
-	w.answer(d, err)
+	w.settleRequest(d, err)
 	s := w.status(d, now, err)
-	if w.asked != None && d.Hold != NotHeld && err == nil && len(w.result.Done) == 0 && !w.progress.Status.LookedAt.IsZero() {
+	if w.requested != StepNone && d.Hold != HoldNone && err == nil && len(w.result.Done) == 0 && !w.progress.Status.LookedAt.IsZero() {
 		w.result.Status = s // a person's wish was refused: that is no state of the secret
 		w.progress.Status.BegunAt = time.Time{}
 		return
@@ -132,37 +132,37 @@ func (w *work) remember(err error) {
 	if s.NextAt.IsZero() {
 		w.progress.NextAt = now.Add(Day) // no date changes anything, but somebody may outside
 	}
-	if soon := now.Add(holdLook); len(w.result.Done) > 0 && s.NextAt.After(soon) {
+	if soon := now.Add(holdRecheck); len(w.result.Done) > 0 && s.NextAt.After(soon) {
 		w.progress.NextAt = soon // the outside may have answered with what was before
 	}
-	if errors.Is(err, context.Canceled) || w.progress.Asked != nil && w.asked != Create {
+	if errors.Is(err, context.Canceled) || w.progress.Requested != nil && w.requested != StepCreate {
 		w.progress.NextAt = time.Time{} // interrupted, or something else is wanted: go on at once
 	}
 	w.result.Status = s
 
 	// What waits for a person by its nature is told of by reminders.
-	if d.Hold != w.progress.Held && d.Hold != NotHeld && d.Hold != Retrying && d.Hold != ByPerson && err == nil {
-		kind := Held
-		if d.Hold == Quarantined {
-			kind = WasQuarantined
+	if d.Hold != w.progress.Held && d.Hold != HoldNone && d.Hold != HoldRetrying && d.Hold != HoldManual && err == nil {
+		kind := EventHeld
+		if d.Hold == HoldQuarantined {
+			kind = EventQuarantined
 		}
 		w.event(kind, s.Version, s.Credential, d.Reason)
 	}
 	if err == nil {
 		w.progress.Held = d.Hold
 	}
-	if t := w.progress.Trouble; t != "" && err == nil && d.Hold == NotHeld && w.progress.Failure == nil {
+	if t := w.progress.Trouble; t != "" && err == nil && d.Hold == HoldNone && w.progress.Failure == nil {
 		w.progress.Trouble = ""
-		w.event(Recovered, s.Version, s.Credential, "what was "+string(t)+" is well again")
+		w.event(EventRecovered, s.Version, s.Credential, "what was "+string(t)+" is well again")
 	}
 	w.warn(s, now)
 }
 
 // status is what the turn found, with what only an earlier look could tell.
-func (w *work) status(d Decision, now time.Time, err error) Status {
+func (w *turn) status(d Decision, now time.Time, err error) Status {
 	old := w.progress.Status
 	s := Status{LookedAt: now, DueAt: d.Due, Next: d.Next, NextAt: d.At, Hold: d.Hold, Reason: d.Reason}
-	if d.Step != None {
+	if d.Step != StepNone {
 		s.Next = d.Step
 	}
 	if f := w.progress.Failure; err != nil && f != nil {
@@ -175,9 +175,9 @@ func (w *work) status(d Decision, now time.Time, err error) Status {
 		}
 	}
 	if err != nil && s.NextAt.IsZero() {
-		s.NextAt = now.Add(failureBackoff(Wait, 1)) // a rejected credential: on to the next
+		s.NextAt = now.Add(failureBackoff(ClassWait, 1)) // a rejected credential: on to the next
 	}
-	if d.Hold != NotHeld && d.Hold == old.Hold && !old.DueAt.IsZero() && old.DueAt.Before(s.DueAt) {
+	if d.Hold != HoldNone && d.Hold == old.Hold && !old.DueAt.IsZero() && old.DueAt.Before(s.DueAt) {
 		s.DueAt = old.DueAt // the same hold, since then
 	}
 	v := newView(w.state, w.s.Policy.WithDefaults(), now)

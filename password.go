@@ -37,10 +37,10 @@ type CharacterClass string
 
 // The classes. Symbol is every printable character that is no letter or digit.
 const (
-	Lower  CharacterClass = "lower"
-	Upper  CharacterClass = "upper"
-	Digit  CharacterClass = "digit"
-	Symbol CharacterClass = "symbol"
+	CharLower  CharacterClass = "lower"
+	CharUpper  CharacterClass = "upper"
+	CharDigit  CharacterClass = "digit"
+	CharSymbol CharacterClass = "symbol"
 )
 
 // PasswordRules say what a generated password looks like. The zero value is
@@ -147,7 +147,7 @@ func (r PasswordRules) plan() (passwordPlan, error) {
 
 func (p *passwordPlan) requireClasses(require []CharacterClass) error {
 	if require == nil {
-		for _, class := range []CharacterClass{Lower, Upper, Digit} {
+		for _, class := range []CharacterClass{CharLower, CharUpper, CharDigit} {
 			if p.count(class) > 0 {
 				p.require = append(p.require, class)
 			}
@@ -156,7 +156,7 @@ func (p *passwordPlan) requireClasses(require []CharacterClass) error {
 	}
 	for _, class := range require {
 		switch class {
-		case Lower, Upper, Digit, Symbol:
+		case CharLower, CharUpper, CharDigit, CharSymbol:
 		default:
 			return fmt.Errorf("password: require: no class %q (try: lower, upper, digit, symbol)", class)
 		}
@@ -173,13 +173,13 @@ func (p *passwordPlan) requireClasses(require []CharacterClass) error {
 func characterClass(c byte) CharacterClass {
 	switch {
 	case c >= 'a' && c <= 'z':
-		return Lower
+		return CharLower
 	case c >= 'A' && c <= 'Z':
-		return Upper
+		return CharUpper
 	case c >= '0' && c <= '9':
-		return Digit
+		return CharDigit
 	default:
-		return Symbol
+		return CharSymbol
 	}
 }
 

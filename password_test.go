@@ -35,9 +35,9 @@ func TestPasswordRulesThatCannotMakeGoodPasswordsAreRefusedWithAHint(t *testing.
 		{"all excluded", PasswordRules{Exclude: PasswordAlphabet}, "0 characters are left"},
 		{"all but one excluded", PasswordRules{Alphabet: "abc", Exclude: "bc"}, "1 characters are left"},
 		{"excluding what is not there", PasswordRules{Exclude: "@/é"}, ""},
-		{"a required class that the alphabet lacks", PasswordRules{Alphabet: "abcdefghijklmnop", Require: []CharacterClass{Digit}}, "no digit character"},
+		{"a required class that the alphabet lacks", PasswordRules{Alphabet: "abcdefghijklmnop", Require: []CharacterClass{CharDigit}}, "no digit character"},
 		{"an unknown class", PasswordRules{Require: []CharacterClass{"emoji"}}, `no class "emoji"`},
-		{"a class required twice", PasswordRules{Require: []CharacterClass{Symbol, Symbol}}, ""},
+		{"a class required twice", PasswordRules{Require: []CharacterClass{CharSymbol, CharSymbol}}, ""},
 		{"no class required", PasswordRules{Require: []CharacterClass{}}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestDefaultPasswordsNeedNoEscapingAnywhere(t *testing.T) {
 
 func TestBitsCountExactlyThePasswordsThatTheRulesAllow(t *testing.T) {
 	// Three characters, one of each class: 3*2*1 of 27 passwords are allowed.
-	p := passwordPlan{length: 3, alphabet: "aA1", require: []CharacterClass{Lower, Upper, Digit}}
+	p := passwordPlan{length: 3, alphabet: "aA1", require: []CharacterClass{CharLower, CharUpper, CharDigit}}
 	if got, want := p.bits(), math.Log2(6); math.Abs(got-want) > 1e-9 {
 		t.Errorf("%v bits, want %v", got, want)
 	}
@@ -109,7 +109,7 @@ func drawRules(t *rapid.T) PasswordRules {
 		Length:   rapid.IntRange(0, 80).Draw(t, "length"),
 		Alphabet: string(rapid.SliceOfNDistinct(printable, 0, 94, rapid.ID[rune]).Draw(t, "alphabet")),
 		Exclude:  string(rapid.SliceOfN(printable, 0, 5).Draw(t, "exclude")),
-		Require: rapid.SliceOfN(rapid.SampledFrom([]CharacterClass{Lower, Upper, Digit, Symbol}), 0, 4).
+		Require: rapid.SliceOfN(rapid.SampledFrom([]CharacterClass{CharLower, CharUpper, CharDigit, CharSymbol}), 0, 4).
 			Draw(t, "require"),
 	}
 }
@@ -174,7 +174,7 @@ func TestEveryCharacterIsAsLikelyAsAnother(t *testing.T) {
 }
 
 func TestARequiredClassIsNotTiedToAPlace(t *testing.T) {
-	rules := PasswordRules{Length: 30, Alphabet: "abcdefghijklmnopqrstuvwxyz1", Require: []CharacterClass{Lower, Digit}}
+	rules := PasswordRules{Length: 30, Alphabet: "abcdefghijklmnopqrstuvwxyz1", Require: []CharacterClass{CharLower, CharDigit}}
 	random := mathrand.NewChaCha8([32]byte{2})
 	places := make([]int, 30)
 	for range 3000 {

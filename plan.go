@@ -31,7 +31,7 @@ type State struct {
 	// Halts are a person's words that nothing new is to begin.
 	Halts Halts
 	// Neighbors are the secrets that this one is kept apart from.
-	Neighbors []Neighbor
+	Peers []Peer
 
 	// Outdated is when the store was restored from a backup, where its current
 	// credential was replaced since; zero otherwise.
@@ -73,21 +73,21 @@ type HoldKind string
 
 // The kinds of holds.
 const (
-	NotHeld       HoldKind = ""
-	NotAdopted    HoldKind = "not adopted"
-	NeverIssued   HoldKind = "never issued"
-	ForeignChange HoldKind = "changed by somebody else"
-	InUse         HoldKind = "previous in use"
-	StillActive   HoldKind = "previous still active"
-	NoFreePlace   HoldKind = "no free place"
-	NotAtIssuer   HoldKind = "current not active at the issuer"
-	WasRolledBack HoldKind = "rolled back"
-	Retrying      HoldKind = "waiting to try again"
-	Quarantined   HoldKind = "quarantined" // given up after the last retry, until a person or a change of the configuration lifts it
-	Paused        HoldKind = "paused"
-	Frozen        HoldKind = "frozen"
-	ByPerson      HoldKind = "to be rotated by a person"
-	Outdated      HoldKind = "restored from an old backup"
+	HoldNone          HoldKind = ""
+	HoldNotAdopted    HoldKind = "not adopted"
+	HoldNeverIssued   HoldKind = "never issued"
+	HoldForeignChange HoldKind = "changed by somebody else"
+	HoldInUse         HoldKind = "previous in use"
+	HoldStillActive   HoldKind = "previous still active"
+	HoldNoFreeSlot    HoldKind = "no free place"
+	HoldNotAtIssuer   HoldKind = "current not active at the issuer"
+	HoldRolledBack    HoldKind = "rolled back"
+	HoldRetrying      HoldKind = "waiting to try again"
+	HoldQuarantined   HoldKind = "quarantined" // given up after the last retry, until a person or a change of the configuration lifts it
+	HoldPaused        HoldKind = "paused"
+	HoldFrozen        HoldKind = "frozen"
+	HoldManual        HoldKind = "to be rotated by a person"
+	HoldOutdated      HoldKind = "restored from an old backup"
 )
 
 // Plan decides what is to be done for a secret now. It is pure: the same state,
@@ -111,7 +111,7 @@ func Plan(st State, p Policy, now time.Time) Decision {
 		ruleRotate,
 	} {
 		if d, decided := rule(v); decided {
-			return v.temper(d)
+			return v.applyFailure(d)
 		}
 	}
 	slices.SortStableFunc(v.waits, func(a, b Decision) int { return a.At.Compare(b.At) })
@@ -135,9 +135,9 @@ type view struct {
 
 func newView(st State, p Policy, now time.Time) *view {
 	v := &view{State: st, policy: p.ForLifetime(st.Traits.Lifetime).WithDefaults(), now: now}
-	v.current, v.hasCurrent = findCredential(st.Contents.Versions, Current)
-	v.pending, v.hasPending = Find(st.Contents.Versions, Pending)
-	v.previous, v.hasPrevious = findCredential(st.Contents.Versions, Previous)
+	v.current, v.hasCurrent = findCredential(st.Contents.Versions, LabelCurrent)
+	v.pending, v.hasPending = Find(st.Contents.Versions, LabelPending)
+	v.previous, v.hasPrevious = findCredential(st.Contents.Versions, LabelPrevious)
 	return v
 }
 
@@ -187,16 +187,16 @@ func (v *view) hold(kind HoldKind, next Step, due, at time.Time, format string, 
 
 var observe = Decision{Observe: true, Reason: "the issuer's list is needed"}
 
-// holdLook is how long a hold that only a person can lift stays unexamined.
-const holdLook = time.Hour
+// holdRecheck is how long a hold that only a person can lift stays unexamined.
+const holdRecheck = time.Hour
 
-// temper holds back a step that has failed and may not be tried again yet.
-func (v *view) temper(d Decision) Decision {
+// applyFailure holds back a step that has failed and may not be tried again yet.
+func (v *view) applyFailure(d Decision) Decision {
 	if held, halted := v.halted(d); halted {
 		return held
 	}
 	f := v.Progress.stepFailure()
-	if d.Step == None || f == nil || f.Step != d.Step || v.Force != None {
+	if d.Step == StepNone || f == nil || f.Step != d.Step || v.Force != StepNone {
 		return d
 	}
 	due := d.Due
@@ -204,12 +204,12 @@ func (v *view) temper(d Decision) Decision {
 		due = f.At
 	}
 	if f.Attempts >= v.policy.MaxAttempts {
-		held, _ := v.hold(Quarantined, d.Step, due, v.now.Add(holdLook), "%s failed %d times, the last time: %s (try: mend it, then rota rotate %s)",
+		held, _ := v.hold(HoldQuarantined, d.Step, due, v.now.Add(holdRecheck), "%s failed %d times, the last time: %s (try: mend it, then rota rotate %s)",
 			d.Step, f.Attempts, f.Error, v.Secret)
 		return held
 	}
 	if v.now.Before(f.RetryAt) {
-		held, _ := v.hold(Retrying, d.Step, due, f.RetryAt, "%s failed (%d of %d), to be tried again at %s: %s",
+		held, _ := v.hold(HoldRetrying, d.Step, due, f.RetryAt, "%s failed (%d of %d), to be tried again at %s: %s",
 			d.Step, f.Attempts, v.policy.MaxAttempts, stamp(f.RetryAt), f.Error)
 		return held
 	}
@@ -223,24 +223,24 @@ func ruleRollback(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	to, _ := FindID(v.Contents.Versions, rb.To)
-	return v.do(Rollback, to, rb.At, "put %s back in the place of the current credential", cmp.Or(to.CredentialID, rb.To))
+	return v.do(StepRollback, to, rb.At, "put %s back in the place of the current credential", cmp.Or(to.CredentialID, rb.To))
 }
 
 // ruleOwnership stops before anything that Rota neither made nor adopted.
 func ruleOwnership(v *view) (Decision, bool) {
 	if v.hasPending && !v.pending.Ours() {
-		return v.hold(ForeignChange, Create, v.pending.CreatedAt, v.now.Add(holdLook),
+		return v.hold(HoldForeignChange, StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
 			"version %s is AWSPENDING and not Rota's: another rotation is under way or was left (try: finish it, or take AWSPENDING off that version)", v.pending.ID)
 	}
 	if v.hasCurrent && !v.current.Ours() && !v.replaceable() {
-		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(Current) && vp.Rejected != "" {
+		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(LabelCurrent) && vp.Rejected != "" {
 			return v.discard(vp) // it is Rota's own, and in the way of an adoption
 		}
 		if v.hasPrevious && v.previous.Ours() {
-			return v.hold(ForeignChange, Create, v.current.CreatedAt, v.now.Add(holdLook),
+			return v.hold(HoldForeignChange, StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
 				"AWSCURRENT was changed by somebody else: version %s is not Rota's (try: rota adopt %s)", v.current.ID, v.Secret)
 		}
-		return v.hold(NotAdopted, Create, v.current.CreatedAt, v.now.Add(holdLook),
+		return v.hold(HoldNotAdopted, StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
 			"the current credential was not made by Rota (try: rota adopt %s)", v.Secret)
 	}
 	return Decision{}, false
@@ -251,7 +251,7 @@ func ruleServe(v *view) (Decision, bool) {
 	if !v.hasCurrent {
 		return Decision{}, false
 	}
-	if v.Force == Create && !v.Traits.Overlap() {
+	if v.Force == StepCreate && !v.Traits.Overlap() {
 		return Decision{}, false // a person replaces it, perhaps because consumers can't use it
 	}
 	if v.mustRenew() {
@@ -260,12 +260,12 @@ func ruleServe(v *view) (Decision, bool) {
 	vp := v.Progress.Versions[v.current.ID]
 	since := cmp.Or(vp.PromotedAt, v.current.CreatedAt)
 	if missing := missing(v.Targets, vp.Delivered); len(missing) > 0 {
-		return v.do(Deliver, v.current, since, "%d of %d targets do not have it yet", len(missing), len(v.Targets))
+		return v.do(StepDeliver, v.current, since, "%d of %d targets do not have it yet", len(missing), len(v.Targets))
 	}
 	if missing := missing(v.Reloaders, vp.Reloaded); len(missing) > 0 {
-		return v.do(Reload, v.current, since, "%d of %d consumers have not taken it up yet", len(missing), len(v.Reloaders))
+		return v.do(StepReload, v.current, since, "%d of %d consumers have not taken it up yet", len(missing), len(v.Reloaders))
 	}
-	if vp.ServedAt.IsZero() || !v.current.Has(Served) {
+	if vp.ServedAt.IsZero() || !v.current.Has(LabelServed) {
 		return v.do(lastServing(v.State), v.current, since, "mark the current credential as served")
 	}
 	return Decision{}, false
@@ -275,11 +275,11 @@ func ruleServe(v *view) (Decision, bool) {
 func lastServing(st State) Step {
 	switch {
 	case len(st.Reloaders) > 0:
-		return Reload
+		return StepReload
 	case len(st.Targets) > 0:
-		return Deliver
+		return StepDeliver
 	default:
-		return Promote
+		return StepPromote
 	}
 }
 
@@ -303,15 +303,15 @@ func ruleFirst(v *view) (Decision, bool) {
 	}
 	full := v.Traits.Limit > 0 && len(v.Issued) >= v.Traits.Limit
 	switch {
-	case v.Force == Create && (!full || !v.Traits.IssuerChooses):
+	case v.Force == StepCreate && (!full || !v.Traits.IssuerChooses):
 		return v.create(v.now, "the first credential, asked for by a person")
-	case v.Force == Create:
-		return v.hold(NoFreePlace, Create, v.now, v.now.Add(holdLook), "all %d places are taken, and Rota made none of what is there: %s (try: rota adopt %s --from - for the one in use, and delete the other by hand)",
+	case v.Force == StepCreate:
+		return v.hold(HoldNoFreeSlot, StepCreate, v.now, v.now.Add(holdRecheck), "all %d places are taken, and Rota made none of what is there: %s (try: rota adopt %s --from - for the one in use, and delete the other by hand)",
 			v.Traits.Limit, names(v.Issued), v.Secret)
 	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0:
 		return v.create(v.now, "the first credential")
 	}
-	return v.hold(NeverIssued, Create, v.now, v.now.Add(holdLook),
+	return v.hold(HoldNeverIssued, StepCreate, v.now, v.now.Add(holdRecheck),
 		"the store holds no credential yet, but the issuer may have one that somebody uses (try: rota adopt %s to keep it, or rota rotate %s to issue the first)", v.Secret, v.Secret)
 }
 
@@ -329,13 +329,13 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 	if v.unlisted() {
 		return observe, true
 	}
-	if !v.Lists || v.Force == Create {
+	if !v.Lists || v.Force == StepCreate {
 		return Decision{}, false
 	}
 	c, ok := v.issued(v.current.CredentialID)
-	shows := maxTime(v.current.CreatedAt, v.Progress.Versions[v.current.ID].PromotedAt).Add(v.Traits.Settle)
+	shows := maxTime(v.current.CreatedAt, v.Progress.Versions[v.current.ID].PromotedAt).Add(v.Traits.ConsistencyDelay)
 	if (!ok || !c.Active) && v.now.Before(shows) {
-		v.look(Create, v.now, shows, "waiting until the issuer's list shows the current credential "+v.current.CredentialID)
+		v.look(StepCreate, v.now, shows, "waiting until the issuer's list shows the current credential "+v.current.CredentialID)
 		return v.waits[len(v.waits)-1], true
 	}
 	if !ok || !c.Active {
@@ -343,7 +343,7 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 		if ok {
 			what = "is inactive at the issuer"
 		}
-		return v.hold(NotAtIssuer, Create, v.now, v.now.Add(10*time.Minute),
+		return v.hold(HoldNotAtIssuer, StepCreate, v.now, v.now.Add(10*time.Minute),
 			"the current credential %s %s (try: reactivate it there, or rota rotate %s)", v.current.CredentialID, what, v.Secret)
 	}
 	return Decision{}, false
@@ -377,14 +377,14 @@ func (v *view) issuedAt() time.Time {
 // and there is a place for it.
 func ruleRotate(v *view) (Decision, bool) {
 	due, ever := v.rotateAt()
-	forced := v.Force == Create
+	forced := v.Force == StepCreate
 	if forced {
 		due = v.now
 	} else if !ever {
 		return Decision{}, false
 	}
 	if v.now.Before(due) {
-		v.wait(Create, due, v.policy.when()+v.putOff(due))
+		v.wait(StepCreate, due, v.policy.when()+v.putOff(due))
 		return Decision{}, false
 	}
 	if v.rolledBack() && !forced {
@@ -392,25 +392,25 @@ func ruleRotate(v *view) (Decision, bool) {
 		if v.retirable() {
 			first = fmt.Sprintf("when %s, which was given up, is retired by the policy or by rota deactivate and rota delete, ", v.previous.CredentialID)
 		}
-		return v.hold(WasRolledBack, Create, due, v.now.Add(holdLook),
+		return v.hold(HoldRolledBack, StepCreate, due, v.now.Add(holdRecheck),
 			"the last rotation was rolled back (try: mend what was wrong, then %srota rotate %s)", first, v.Secret)
 	}
 	if v.retirable() && v.Traits.Lifetime == 0 {
-		return v.hold(NoFreePlace, Create, due, v.now.Add(holdLook),
+		return v.hold(HoldNoFreeSlot, StepCreate, due, v.now.Add(holdRecheck),
 			"the previous credential %s is not yet retired (try: wait for its grace, or rota deactivate %s and rota delete %s)", v.previous.CredentialID, v.Secret, v.Secret)
 	}
 	if v.Lists && v.Traits.Limit > 1 && len(v.Issued) >= v.Traits.Limit {
-		return v.hold(NoFreePlace, Create, due, v.now.Add(holdLook), "all %d places are taken: %s; what is not in the store is not Rota's to delete (try: delete the one that nobody uses)",
+		return v.hold(HoldNoFreeSlot, StepCreate, due, v.now.Add(holdRecheck), "all %d places are taken: %s; what is not in the store is not Rota's to delete (try: delete the one that nobody uses)",
 			v.Traits.Limit, names(v.Issued))
 	}
 	if open := v.policy.open(v.now); !forced && open.After(v.now) {
-		v.wait(Create, open, "due since "+stamp(due)+", waiting until "+v.policy.closed(v.now, open))
+		v.wait(StepCreate, open, "due since "+stamp(due)+", waiting until "+v.policy.closed(v.now, open))
 		return Decision{}, false
 	}
 	if forced {
 		return v.create(due, "asked for by a person")
 	}
-	if v.apart() {
+	if v.keepApart() {
 		return Decision{}, false
 	}
 	return v.create(due, v.old(due))
@@ -422,21 +422,21 @@ const maxRejections = 4
 
 // create decides on a new credential, unless the last ones were given up.
 func (v *view) create(due time.Time, reason string) (Decision, bool) {
-	if !v.Progress.RolledBackAt.IsZero() && v.Force != Create && v.Traits.Lifetime == 0 {
-		return v.hold(WasRolledBack, Create, due, v.now.Add(holdLook),
+	if !v.Progress.RolledBackAt.IsZero() && v.Force != StepCreate && v.Traits.Lifetime == 0 {
+		return v.hold(HoldRolledBack, StepCreate, due, v.now.Add(holdRecheck),
 			"the last rotation was rolled back (try: mend what was wrong, then rota rotate %s)", v.Secret)
 	}
-	if n := v.Progress.Rejections; n > 0 && v.Force != Create {
+	if n := v.Progress.Rejections; n > 0 && v.Force != StepCreate {
 		retry := v.Progress.RejectedAt.Add(v.Traits.retryWithin(rejectionBackoff(n)))
 		if n >= maxRejections {
-			return v.hold(Quarantined, Create, due, v.now.Add(holdLook), "%d new credentials in a row did not work (try: rota history %s, then rota rotate %s)", n, v.Secret, v.Secret)
+			return v.hold(HoldQuarantined, StepCreate, due, v.now.Add(holdRecheck), "%d new credentials in a row did not work (try: rota history %s, then rota rotate %s)", n, v.Secret, v.Secret)
 		}
 		if v.now.Before(retry) {
-			return v.hold(Retrying, Create, due, retry, "the last new credential did not work")
+			return v.hold(HoldRetrying, StepCreate, due, retry, "the last new credential did not work")
 		}
 	}
-	if at := v.settled(); v.now.Before(at) {
-		v.look(Create, due, at, "waiting until the issuer's list shows what the last call did")
+	if at := v.consistentAt(); v.now.Before(at) {
+		v.look(StepCreate, due, at, "waiting until the issuer's list shows what the last call did")
 		return v.waits[len(v.waits)-1], true
 	}
 	if v.unlisted() {
@@ -445,17 +445,17 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 	if !v.Traits.Overlap() && v.hasCurrent {
 		reason += "; the old one stops working as the new one is set, so consumers cannot log in anew until they take it up"
 	}
-	return Decision{Step: Create, Due: due, Reason: reason}, true
+	return Decision{Step: StepCreate, Due: due, Reason: reason}, true
 }
 
-// settled is when every call of unknown outcome shows in the issuer's list.
-func (v *view) settled() time.Time {
+// consistentAt is when every call of unknown outcome shows in the issuer's list.
+func (v *view) consistentAt() time.Time {
 	var at time.Time
 	for _, i := range v.Progress.Intents {
 		if hasValue(v.Contents.Versions, i.Version) {
 			continue
 		}
-		if end := i.At.Add(v.Traits.Settle); end.After(at) && v.now.Before(i.Until.Add(Day)) {
+		if end := i.At.Add(v.Traits.ConsistencyDelay); end.After(at) && v.now.Before(i.Until.Add(Day)) {
 			at = end
 		}
 	}

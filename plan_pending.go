@@ -6,23 +6,23 @@ func rulePending(v *view) (Decision, bool) {
 	if !v.hasPending {
 		return Decision{}, false
 	}
-	if v.pending.Has(Current) {
-		return v.do(Promote, v.pending, v.pending.CreatedAt, "take AWSPENDING off the promoted version")
+	if v.pending.Has(LabelCurrent) {
+		return v.do(StepPromote, v.pending, v.pending.CreatedAt, "take AWSPENDING off the promoted version")
 	}
 	vp := v.Progress.Versions[v.pending.ID]
 	if vp.Rejected != "" {
 		return v.discard(vp)
 	}
 	if v.ended(v.pending) {
-		return v.do(Delete, v.pending, v.pending.CreatedAt, "give up the new credential: it has ended, or nearly so, before it was in use")
+		return v.do(StepDelete, v.pending, v.pending.CreatedAt, "give up the new credential: it has ended, or nearly so, before it was in use")
 	}
 	if vp.SetAt.IsZero() && !v.Traits.IssuerChooses {
-		return v.do(Set, v.pending, v.pending.CreatedAt, "make the new credential valid at the issuer")
+		return v.do(StepSet, v.pending, v.pending.CreatedAt, "make the new credential valid at the issuer")
 	}
 	if vp.TestedAt.IsZero() {
-		return v.do(Test, v.pending, v.pending.CreatedAt, "log in with the new credential")
+		return v.do(StepTest, v.pending, v.pending.CreatedAt, "log in with the new credential")
 	}
-	return v.do(Promote, v.pending, v.pending.CreatedAt, "the new credential works")
+	return v.do(StepPromote, v.pending, v.pending.CreatedAt, "the new credential works")
 }
 
 // discard gives up a pending credential: what was set is put back, what was
@@ -33,17 +33,17 @@ func (v *view) discard(vp VersionProgress) (Decision, bool) {
 	due := v.pending.CreatedAt
 	touched := vp.touched(v.Traits)
 	if touched && !v.Traits.Overlap() && v.hasCurrent && vp.RestoredAt.IsZero() {
-		return v.do(Set, v.current, due, "put the current credential back: %s", vp.Rejected)
+		return v.do(StepSet, v.current, due, "put the current credential back: %s", vp.Rejected)
 	}
 	if touched && v.Traits.Overlap() && v.Lists {
 		if v.unlisted() {
 			return observe, true
 		}
 		if c, ok := v.issued(v.pending.CredentialID); ok && c.Active && v.CanDeactivate {
-			return v.do(Deactivate, v.pending, due, "give up the new credential: %s", vp.Rejected)
+			return v.do(StepDeactivate, v.pending, due, "give up the new credential: %s", vp.Rejected)
 		}
 	}
-	return v.do(Delete, v.pending, due, "give up the new credential: %s", vp.Rejected)
+	return v.do(StepDelete, v.pending, due, "give up the new credential: %s", vp.Rejected)
 }
 
 // ruleOrphans removes credentials that a call of Rota's made but whose answer
@@ -56,22 +56,22 @@ func ruleOrphans(v *view) (Decision, bool) {
 		return observe, true
 	}
 	for _, c := range v.Issued {
-		if v.stored(c.ID) || c.Use.Evidence != Recorded || !c.Use.At.IsZero() {
+		if v.stored(c.ID) || c.Use.Evidence != EvidenceRecorded || !c.Use.At.IsZero() {
 			continue
 		}
 		intent, ours := v.intentOf(c)
 		if !ours {
 			continue
 		}
-		if settled := intent.At.Add(v.Traits.Settle); v.now.Before(settled) {
-			v.look(Delete, intent.At, settled, "waiting before "+c.ID+" is taken for an orphan")
+		if settled := intent.At.Add(v.Traits.ConsistencyDelay); v.now.Before(settled) {
+			v.look(StepDelete, intent.At, settled, "waiting before "+c.ID+" is taken for an orphan")
 			return v.waits[len(v.waits)-1], true
 		}
 		orphan := Version{CredentialID: c.ID}
 		if c.Active && v.CanDeactivate {
-			return v.do(Deactivate, orphan, intent.At, "%s is an orphan: Rota made it, and the answer was lost", c.ID)
+			return v.do(StepDeactivate, orphan, intent.At, "%s is an orphan: Rota made it, and the answer was lost", c.ID)
 		}
-		return v.do(Delete, orphan, intent.At, "%s is an orphan: Rota made it, and the answer was lost", c.ID)
+		return v.do(StepDelete, orphan, intent.At, "%s is an orphan: Rota made it, and the answer was lost", c.ID)
 	}
 	return Decision{}, false
 }

@@ -55,26 +55,26 @@ func ruleRetire(v *view) (Decision, bool) {
 		return v.deactivate(c, listed, v.offAt())
 	}
 	deleteAt := v.deleteAt()
-	if v.now.Before(deleteAt) && v.Force != Delete {
-		v.wait(Delete, deleteAt, "delete the previous credential "+v.previous.CredentialID+" when its second grace is over")
+	if v.now.Before(deleteAt) && v.Force != StepDelete {
+		v.wait(StepDelete, deleteAt, "delete the previous credential "+v.previous.CredentialID+" when its second grace is over")
 		return Decision{}, false
 	}
 	if !v.previous.Ours() {
-		return v.foreignPrevious(Delete, deleteAt)
+		return v.foreignPrevious(StepDelete, deleteAt)
 	}
-	return v.do(Delete, v.previous, deleteAt, "inactive since %s, and its second grace is over", stamp(v.offSince()))
+	return v.do(StepDelete, v.previous, deleteAt, "inactive since %s, and its second grace is over", stamp(v.offSince()))
 }
 
 // offAt is when the previous credential is to be deactivated, whatever the
 // window and the blackouts say.
 func (v *view) offAt() time.Time {
 	at := v.Progress.Versions[v.current.ID].ServedAt.Add(v.policy.DeactivatePreviousAfter)
-	if v.policy.Retire != BeforeCreate {
+	if v.policy.Retire != RetireBeforeCreate {
 		return at
 	}
 	rotate, ever := v.rotateAt()
 	switch {
-	case v.Force == Create:
+	case v.Force == StepCreate:
 		rotate = v.now
 	case !ever, v.rolledBack():
 		// After a rollback nothing is created until a person says so.
@@ -90,47 +90,47 @@ func (v *view) offSince() time.Time { return v.Progress.Versions[v.previous.ID].
 // second grace counts from the deactivation, which lies a grace after the
 // successor was served, unless a person was quicker.
 func (v *view) deleteAt() time.Time {
-	if v.policy.Retire == BeforeCreate {
+	if v.policy.Retire == RetireBeforeCreate {
 		return v.offSince()
 	}
 	return v.offSince().Add(v.policy.DeletePreviousAfter - v.policy.DeactivatePreviousAfter)
 }
 
 func (v *view) foreignPrevious(next Step, due time.Time) (Decision, bool) {
-	return v.hold(NotAdopted, next, due, v.now.Add(holdLook),
+	return v.hold(HoldNotAdopted, next, due, v.now.Add(holdRecheck),
 		"the previous credential %s was not made by Rota, so Rota does not retire it (try: delete it by hand when nobody uses it)", v.previous.CredentialID)
 }
 
 // deactivate decides on the previous credential, which is active as far as is
 // known.
 func (v *view) deactivate(c Issued, listed bool, at time.Time) (Decision, bool) {
-	if v.Force == Delete {
-		return v.hold(StillActive, Delete, at, v.now.Add(holdLook), "the previous credential %s is still active (try: rota deactivate %s first)", v.previous.CredentialID, v.Secret)
+	if v.Force == StepDelete {
+		return v.hold(HoldStillActive, StepDelete, at, v.now.Add(holdRecheck), "the previous credential %s is still active (try: rota deactivate %s first)", v.previous.CredentialID, v.Secret)
 	}
-	if v.now.Before(at) && v.Force != Deactivate {
+	if v.now.Before(at) && v.Force != StepDeactivate {
 		when := "its grace is over"
-		if v.policy.Retire == BeforeCreate {
+		if v.policy.Retire == RetireBeforeCreate {
 			when = "the next rotation is due"
 		}
-		v.wait(Deactivate, at, "deactivate the previous credential "+v.previous.CredentialID+" when "+when)
-		if listed && c.Use.Evidence == Sampled {
-			v.look(Deactivate, at, v.now.Add(v.policy.UnusedFor/4), "look whether the previous credential is in use")
+		v.wait(StepDeactivate, at, "deactivate the previous credential "+v.previous.CredentialID+" when "+when)
+		if listed && c.Use.Evidence == EvidenceSampled {
+			v.look(StepDeactivate, at, v.now.Add(v.policy.UnusedFor/4), "look whether the previous credential is in use")
 		}
 		return Decision{}, false
 	}
-	if open := v.policy.open(v.now); open.After(v.now) && v.Force == None {
-		v.wait(Deactivate, open, "due since "+stamp(at)+", waiting until "+v.policy.closed(v.now, open))
+	if open := v.policy.open(v.now); open.After(v.now) && v.Force == StepNone {
+		v.wait(StepDeactivate, open, "due since "+stamp(at)+", waiting until "+v.policy.closed(v.now, open))
 		return Decision{}, false
 	}
 	if !v.previous.Ours() {
-		return v.foreignPrevious(Deactivate, at)
+		return v.foreignPrevious(StepDeactivate, at)
 	}
 	if listed && c.Active {
 		if d, held := v.proveUnused(c.Use, at); held {
 			return d, true
 		}
 	}
-	return v.do(Deactivate, v.previous, at, "its grace is over and nobody uses it")
+	return v.do(StepDeactivate, v.previous, at, "its grace is over and nobody uses it")
 }
 
 // minSamples is how many looks without use make sampled evidence.
@@ -141,29 +141,29 @@ const minSamples = 3
 func (v *view) proveUnused(u Use, due time.Time) (Decision, bool) {
 	quiet := v.policy.UnusedFor
 	switch u.Evidence {
-	case Recorded:
+	case EvidenceRecorded:
 		if u.At.IsZero() || v.now.Sub(u.At) >= quiet {
 			return Decision{}, false
 		}
-		return v.hold(InUse, Deactivate, due, u.At.Add(quiet), "the previous credential %s was used %s ago%s; it must be unused for %s",
+		return v.hold(HoldInUse, StepDeactivate, due, u.At.Add(quiet), "the previous credential %s was used %s ago%s; it must be unused for %s",
 			v.previous.CredentialID, FormatDuration(max(v.now.Sub(u.At), 0)), by(u), FormatDuration(quiet))
-	case Sampled:
+	case EvidenceSampled:
 		vp := v.Progress.Versions[v.previous.ID]
 		again := v.now.Add(quiet / 4)
 		if !u.At.IsZero() {
-			return v.hold(InUse, Deactivate, due, again, "the previous credential %s is in use now%s", v.previous.CredentialID, by(u))
+			return v.hold(HoldInUse, StepDeactivate, due, again, "the previous credential %s is in use now%s", v.previous.CredentialID, by(u))
 		}
 		if vp.QuietSince.IsZero() || vp.QuietSamples < minSamples || v.now.Sub(vp.QuietSince) < quiet {
 			since := v.now
 			if !vp.QuietSince.IsZero() {
 				since = vp.QuietSince
 			}
-			return v.hold(InUse, Deactivate, due, again, "no use of the previous credential %s was seen in %s over %s; at least %d looks over %s are needed",
+			return v.hold(HoldInUse, StepDeactivate, due, again, "no use of the previous credential %s was seen in %s over %s; at least %d looks over %s are needed",
 				v.previous.CredentialID, looks(vp.QuietSamples), span(v.now.Sub(since)), minSamples, FormatDuration(quiet))
 		}
 		return Decision{}, false
 	default:
-		return v.hold(InUse, Deactivate, due, v.now.Add(holdLook), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
+		return v.hold(HoldInUse, StepDeactivate, due, v.now.Add(holdRecheck), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
 	}
 }
 

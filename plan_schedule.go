@@ -42,18 +42,18 @@ func (v *view) old(due time.Time) string {
 	return reason
 }
 
-// apart waits while a secret that this one is to be kept apart from was just
+// keepApart waits while a secret that this one is to be kept apart from was just
 // rotated, is being rotated, or is due as well and goes first by its name.
-func (v *view) apart() bool {
-	for _, n := range v.Neighbors {
+func (v *view) keepApart() bool {
+	for _, n := range v.Peers {
 		end := n.IssuedAt.Add(n.By)
 		switch {
 		case !n.BegunAt.IsZero():
-			v.wait(Create, v.now.Add(5*time.Minute), n.Secret+" is being rotated, and is to be kept "+FormatDuration(n.By)+" apart")
+			v.wait(StepCreate, v.now.Add(5*time.Minute), n.Secret+" is being rotated, and is to be kept "+FormatDuration(n.By)+" apart")
 		case !n.IssuedAt.IsZero() && v.now.Before(end):
-			v.wait(Create, v.policy.open(end), n.Secret+" was rotated at "+stamp(n.IssuedAt)+", and is to be kept "+FormatDuration(n.By)+" apart")
+			v.wait(StepCreate, v.policy.open(end), n.Secret+" was rotated at "+stamp(n.IssuedAt)+", and is to be kept "+FormatDuration(n.By)+" apart")
 		case !n.RotateAt.IsZero() && !v.now.Before(n.RotateAt) && v.now.Before(n.RotateAt.Add(n.By)) && n.Secret < v.Secret:
-			v.wait(Create, v.now.Add(5*time.Minute), n.Secret+" is due as well and goes first, and is to be kept "+FormatDuration(n.By)+" apart")
+			v.wait(StepCreate, v.now.Add(5*time.Minute), n.Secret+" is due as well and goes first, and is to be kept "+FormatDuration(n.By)+" apart")
 		default:
 			continue
 		}
@@ -66,14 +66,14 @@ func (v *view) apart() bool {
 // and what a person asks for is done, unless everything is frozen.
 func (v *view) halted(d Decision) (Decision, bool) {
 	discards := v.hasPending && d.Version == v.pending.ID
-	if discards || d.Step != Create && d.Step != Deactivate && d.Step != Delete {
+	if discards || d.Step != StepCreate && d.Step != StepDeactivate && d.Step != StepDelete {
 		return Decision{}, false
 	}
 	switch h := v.Halts; {
 	case h.Frozen != nil:
-		return v.hold(Frozen, d.Step, d.Due, v.now.Add(holdLook), "frozen by %s since %s%s (try: rota thaw)", h.Frozen.By, stamp(h.Frozen.At), because(h.Frozen))
-	case h.Paused != nil && v.Force == None:
-		return v.hold(Paused, d.Step, d.Due, v.now.Add(holdLook), "paused by %s since %s%s (try: rota resume %s)", h.Paused.By, stamp(h.Paused.At), because(h.Paused), v.Secret)
+		return v.hold(HoldFrozen, d.Step, d.Due, v.now.Add(holdRecheck), "frozen by %s since %s%s (try: rota thaw)", h.Frozen.By, stamp(h.Frozen.At), because(h.Frozen))
+	case h.Paused != nil && v.Force == StepNone:
+		return v.hold(HoldPaused, d.Step, d.Due, v.now.Add(holdRecheck), "paused by %s since %s%s (try: rota resume %s)", h.Paused.By, stamp(h.Paused.At), because(h.Paused), v.Secret)
 	}
 	return Decision{}, false
 }
@@ -93,16 +93,16 @@ func ruleManual(v *view) (Decision, bool) {
 	}
 	done := v.Progress.DoneAt
 	if done.IsZero() {
-		return v.hold(ByPerson, Create, v.now, v.now.Add(Day), "nobody has said when it was last rotated (try: rota done %s, once it is)", v.Secret)
+		return v.hold(HoldManual, StepCreate, v.now, v.now.Add(Day), "nobody has said when it was last rotated (try: rota done %s, once it is)", v.Secret)
 	}
 	due, ever := v.policy.due(v.Secret, done, v.Progress.NotBefore)
 	if !ever {
 		return Decision{Reason: "nothing to do: the policy has no rotate_every"}, true
 	}
 	if !v.now.Before(due) {
-		return v.hold(ByPerson, Create, due, v.now.Add(Day), "a person has to rotate it%s: it was last done on %s (try: rota done %s, once it is)", v.owned(), stamp(done), v.Secret)
+		return v.hold(HoldManual, StepCreate, due, v.now.Add(Day), "a person has to rotate it%s: it was last done on %s (try: rota done %s, once it is)", v.owned(), stamp(done), v.Secret)
 	}
-	d := Decision{Next: Create, Due: due, At: due, Reason: "a person has to rotate it" + v.owned()}
+	d := Decision{Next: StepCreate, Due: due, At: due, Reason: "a person has to rotate it" + v.owned()}
 	if warn := due.Add(-v.policy.WarnBefore); v.now.Before(warn) {
 		d.At = warn
 	}

@@ -48,55 +48,55 @@ func TestPlanSchedules(t *testing.T) {
 		reason string
 	}{
 		{name: "a schedule says when", state: served(), policy: policy(func(p *rota.Policy) { p.RotateEvery, p.RotateAt = 0, monthly }), now: at(1),
-			next: rota.Create, at: time.Date(2026, 2, 1, 2, 0, 0, 0, time.UTC), reason: "0 3 1 * *"},
+			next: rota.StepCreate, at: time.Date(2026, 2, 1, 2, 0, 0, 0, time.UTC), reason: "0 3 1 * *"},
 		{name: "a schedule's time has come", state: served(), policy: policy(func(p *rota.Policy) { p.RotateEvery, p.RotateAt = 0, monthly }), now: at(40),
-			step: rota.Create, reason: "has come"},
+			step: rota.StepCreate, reason: "has come"},
 		{name: "a blackout is waited for", state: served(), policy: policy(func(p *rota.Policy) {
 			p.Blackouts = []rota.Blackout{{From: at(89), Until: at(95), Why: "year's end"}}
-		}), now: at(91), next: rota.Create, at: at(95)},
+		}), now: at(91), next: rota.StepCreate, at: at(95)},
 		{name: "a blackout holds back what a window would let begin", state: served(), policy: policy(func(p *rota.Policy) {
 			p.Window = mondays
 			p.Blackouts = []rota.Blackout{{From: at(90), Until: at(97), Why: "year's end"}}
-		}), now: at(95), next: rota.Create, at: time.Date(2026, 4, 13, 9, 0, 0, 0, time.UTC)},
+		}), now: at(95), next: rota.StepCreate, at: time.Date(2026, 4, 13, 9, 0, 0, 0, time.UTC)},
 		{name: "blackouts that follow one another", state: served(), policy: policy(func(p *rota.Policy) {
 			p.Blackouts = []rota.Blackout{{From: at(95), Until: at(97), Why: "audit"}, {From: at(89), Until: at(95)}, {From: at(98), Until: at(99)}}
-		}), now: at(91), next: rota.Create, at: at(97), reason: "put off from 2026-04-01 09:00 UTC by the blackout from 2026-03-31 09:00 UTC until 2026-04-06 09:00 UTC, then the blackout from 2026-04-06 09:00 UTC until 2026-04-08 09:00 UTC (audit)"},
+		}), now: at(91), next: rota.StepCreate, at: at(97), reason: "put off from 2026-04-01 09:00 UTC by the blackout from 2026-03-31 09:00 UTC until 2026-04-06 09:00 UTC, then the blackout from 2026-04-06 09:00 UTC until 2026-04-08 09:00 UTC (audit)"},
 		{name: "a blackout that is to come is named as soon as it puts off", state: served(), policy: policy(func(p *rota.Policy) {
 			p.Blackouts = []rota.Blackout{{From: at(89), Until: at(95), Why: "year's end"}}
-		}), now: at(1), next: rota.Create, at: at(95), reason: "(year's end)"},
+		}), now: at(1), next: rota.StepCreate, at: at(95), reason: "(year's end)"},
 		{name: "a retirement waits for a blackout, which is named", state: rotated(never), policy: policy(func(p *rota.Policy) {
 			p.Blackouts = []rota.Blackout{{From: at(99), Until: at(105), Why: "year's end"}}
-		}), now: at(101), next: rota.Deactivate, at: at(105), reason: "waiting until the blackout from 2026-04-10 09:00 UTC until 2026-04-16 09:00 UTC (year's end) is over"},
+		}), now: at(101), next: rota.StepDeactivate, at: at(105), reason: "waiting until the blackout from 2026-04-10 09:00 UTC until 2026-04-16 09:00 UTC (year's end) is over"},
 		{name: "a missed window is caught up, and said", state: served(), policy: policy(func(p *rota.Policy) { p.Window = mondays }),
-			now: time.Date(2026, 4, 13, 10, 0, 0, 0, time.UTC), step: rota.Create, reason: "the window of 2026-04-06 09:00 UTC was missed"},
+			now: time.Date(2026, 4, 13, 10, 0, 0, 0, time.UTC), step: rota.StepCreate, reason: "the window of 2026-04-06 09:00 UTC was missed"},
 		{name: "a window that was missed shortly before the next", state: served(), policy: policy(func(p *rota.Policy) { p.Window = twice }),
-			now: at(90).Add(210 * time.Minute), step: rota.Create, reason: "the window of 2026-04-01 09:00 UTC was missed"},
+			now: at(90).Add(210 * time.Minute), step: rota.StepCreate, reason: "the window of 2026-04-01 09:00 UTC was missed"},
 		{name: "a neighbor that was just rotated", state: with(func(s *rota.State) {
-			s.Neighbors = []rota.Neighbor{{Apart: apart, IssuedAt: at(90).Add(-time.Hour)}}
-		}), policy: policy90, now: at(90), next: rota.Create, at: at(90).Add(11 * time.Hour), reason: "kept 12h apart"},
+			s.Peers = []rota.Peer{{Apart: apart, IssuedAt: at(90).Add(-time.Hour)}}
+		}), policy: policy90, now: at(90), next: rota.StepCreate, at: at(90).Add(11 * time.Hour), reason: "kept 12h apart"},
 		{name: "a neighbor that is being rotated", state: with(func(s *rota.State) {
-			s.Neighbors = []rota.Neighbor{{Apart: apart, BegunAt: at(90)}}
-		}), policy: policy90, now: at(90), next: rota.Create, at: at(90).Add(5 * time.Minute), reason: "being rotated"},
+			s.Peers = []rota.Peer{{Apart: apart, BegunAt: at(90)}}
+		}), policy: policy90, now: at(90), next: rota.StepCreate, at: at(90).Add(5 * time.Minute), reason: "being rotated"},
 		{name: "a neighbor that is due as well goes first by its name", state: with(func(s *rota.State) {
-			s.Neighbors = []rota.Neighbor{{Apart: apart, IssuedAt: day0, RotateAt: at(90)}}
-		}), policy: policy90, now: at(90), next: rota.Create, at: at(90).Add(5 * time.Minute), reason: "goes first"},
+			s.Peers = []rota.Peer{{Apart: apart, IssuedAt: day0, RotateAt: at(90)}}
+		}), policy: policy90, now: at(90), next: rota.StepCreate, at: at(90).Add(5 * time.Minute), reason: "goes first"},
 		{name: "a neighbor that can't be rotated is not waited for for ever", state: with(func(s *rota.State) {
-			s.Neighbors = []rota.Neighbor{{Apart: apart, IssuedAt: day0, RotateAt: at(89)}}
-		}), policy: policy90, now: at(90), step: rota.Create},
+			s.Peers = []rota.Peer{{Apart: apart, IssuedAt: day0, RotateAt: at(89)}}
+		}), policy: policy90, now: at(90), step: rota.StepCreate},
 		{name: "a paused secret is held", state: with(func(s *rota.State) { s.Halts.Paused = halt }), policy: policy90, now: at(90),
-			hold: rota.Paused, next: rota.Create, at: at(90).Add(time.Hour), reason: "paused by ann since 2026-03-22 09:00 UTC: audit week"},
-		{name: "a person may rotate a paused secret", state: with(func(s *rota.State) { s.Halts.Paused, s.Force = halt, rota.Create }), policy: policy90, now: at(10), step: rota.Create},
-		{name: "nobody may while all is frozen", state: with(func(s *rota.State) { s.Halts.Frozen, s.Force = halt, rota.Create }), policy: policy90, now: at(10),
-			hold: rota.Frozen, next: rota.Create, at: at(10).Add(time.Hour), reason: "rota thaw"},
+			hold: rota.HoldPaused, next: rota.StepCreate, at: at(90).Add(time.Hour), reason: "paused by ann since 2026-03-22 09:00 UTC: audit week"},
+		{name: "a person may rotate a paused secret", state: with(func(s *rota.State) { s.Halts.Paused, s.Force = halt, rota.StepCreate }), policy: policy90, now: at(10), step: rota.StepCreate},
+		{name: "nobody may while all is frozen", state: with(func(s *rota.State) { s.Halts.Frozen, s.Force = halt, rota.StepCreate }), policy: policy90, now: at(10),
+			hold: rota.HoldFrozen, next: rota.StepCreate, at: at(10).Add(time.Hour), reason: "rota thaw"},
 		{name: "what has begun is finished while paused", state: with(func(s *rota.State) {
 			s.Halts.Paused, s.Targets = halt, []string{"file"}
-		}), policy: policy90, now: at(90), step: rota.Deliver},
+		}), policy: policy90, now: at(90), step: rota.StepDeliver},
 		{name: "nothing is retired while paused", state: func() rota.State { s := rotated(never); s.Halts.Paused = halt; return s }(), policy: policy90, now: at(100),
-			hold: rota.Paused, next: rota.Deactivate, at: at(100).Add(time.Hour)},
-		{name: "of a manual secret that nobody has done", state: manual(time.Time{}), policy: policy90, now: at(1), hold: rota.ByPerson, next: rota.Create, at: at(2), reason: "rota done s"},
-		{name: "a manual secret waits until the reminder", state: manual(day0), policy: policy90, now: at(1), next: rota.Create, at: at(76), reason: "owner: ann"},
-		{name: "and then until it is due", state: manual(day0), policy: policy90, now: at(80), next: rota.Create, at: at(90)},
-		{name: "a manual secret that is due", state: manual(day0), policy: policy90, now: at(91), hold: rota.ByPerson, next: rota.Create, at: at(92), reason: "last done on 2026-01-01"},
+			hold: rota.HoldPaused, next: rota.StepDeactivate, at: at(100).Add(time.Hour)},
+		{name: "of a manual secret that nobody has done", state: manual(time.Time{}), policy: policy90, now: at(1), hold: rota.HoldManual, next: rota.StepCreate, at: at(2), reason: "rota done s"},
+		{name: "a manual secret waits until the reminder", state: manual(day0), policy: policy90, now: at(1), next: rota.StepCreate, at: at(76), reason: "owner: ann"},
+		{name: "and then until it is due", state: manual(day0), policy: policy90, now: at(80), next: rota.StepCreate, at: at(90)},
+		{name: "a manual secret that is due", state: manual(day0), policy: policy90, now: at(91), hold: rota.HoldManual, next: rota.StepCreate, at: at(92), reason: "last done on 2026-01-01"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := rota.Plan(test.state, test.policy, test.now)
@@ -217,7 +217,7 @@ func TestDueIsOpen(t *testing.T) {
 				t.Fatalf("%s is in the blackout from %s", d.At, b.From)
 			}
 		}
-		if d := rota.Plan(served(), p, d.At); d.Step != rota.Create {
+		if d := rota.Plan(served(), p, d.At); d.Step != rota.StepCreate {
 			t.Fatalf("at its time it is not due: %s", d.Reason)
 		}
 	})

@@ -11,11 +11,11 @@ type RetireStyle string
 
 // The styles.
 const (
-	// AfterGrace retires the previous credential when its grace is over.
-	AfterGrace RetireStyle = "after_grace"
-	// BeforeCreate keeps it until the next rotation is due, and retires it
+	// RetireAfterGrace retires the previous credential when its grace is over.
+	RetireAfterGrace RetireStyle = "after_grace"
+	// RetireBeforeCreate keeps it until the next rotation is due, and retires it
 	// just before the next is created.
-	BeforeCreate RetireStyle = "before_create"
+	RetireBeforeCreate RetireStyle = "before_create"
 )
 
 // Policy says when a secret is rotated and its previous credential retired.
@@ -64,11 +64,11 @@ type Policy struct {
 // WithDefaults fills in what is not set.
 func (p Policy) WithDefaults() Policy {
 	if p.Retire == "" {
-		p.Retire = AfterGrace
+		p.Retire = RetireAfterGrace
 	}
 	if p.UnusedFor == 0 {
 		p.UnusedFor = 7 * Day
-		if p.Retire == AfterGrace {
+		if p.Retire == RetireAfterGrace {
 			p.UnusedFor = max(min(p.UnusedFor, p.DeactivatePreviousAfter), Day)
 		}
 	}
@@ -104,7 +104,7 @@ func (p Policy) Validate(t Traits) error {
 			refuse("%s is negative", d.name)
 		}
 	}
-	if p.Retire != AfterGrace && p.Retire != BeforeCreate && p.Retire != "" {
+	if p.Retire != RetireAfterGrace && p.Retire != RetireBeforeCreate && p.Retire != "" {
 		refuse("retire_previous is %q (try: after_grace, before_create)", p.Retire)
 	}
 	if p.RotateEvery > 0 && p.RotateAt != nil {
@@ -124,7 +124,7 @@ func (p Policy) Validate(t Traits) error {
 			refuse("apart_from %s: by is missing (try: by: 12h)", a.Secret)
 		}
 	}
-	if !t.Overlap() || p.Retire == BeforeCreate {
+	if !t.Overlap() || p.Retire == RetireBeforeCreate {
 		return errors.Join(errs...)
 	}
 	if p.DeletePreviousAfter < p.DeactivatePreviousAfter {

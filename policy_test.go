@@ -145,15 +145,15 @@ func TestPolicyDefaults(t *testing.T) {
 		give, want rota.Policy
 	}{
 		"everything": {rota.Policy{DeactivatePreviousAfter: 10 * rota.Day},
-			rota.Policy{DeactivatePreviousAfter: 10 * rota.Day, Retire: rota.AfterGrace, UnusedFor: 7 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
+			rota.Policy{DeactivatePreviousAfter: 10 * rota.Day, Retire: rota.RetireAfterGrace, UnusedFor: 7 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
 		"the quiet time is no longer than the grace": {rota.Policy{DeactivatePreviousAfter: 3 * rota.Day},
-			rota.Policy{DeactivatePreviousAfter: 3 * rota.Day, Retire: rota.AfterGrace, UnusedFor: 3 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
+			rota.Policy{DeactivatePreviousAfter: 3 * rota.Day, Retire: rota.RetireAfterGrace, UnusedFor: 3 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
 		"the quiet time is a day at least": {rota.Policy{DeactivatePreviousAfter: time.Hour},
-			rota.Policy{DeactivatePreviousAfter: time.Hour, Retire: rota.AfterGrace, UnusedFor: rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
-		"there is no grace before the next is made": {rota.Policy{Retire: rota.BeforeCreate},
-			rota.Policy{Retire: rota.BeforeCreate, UnusedFor: 7 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
-		"what is set stays": {rota.Policy{Retire: rota.BeforeCreate, UnusedFor: 1, MaxAttempts: 2, LateAfter: 3, WarnBefore: 4},
-			rota.Policy{Retire: rota.BeforeCreate, UnusedFor: 1, MaxAttempts: 2, LateAfter: 3, WarnBefore: 4}},
+			rota.Policy{DeactivatePreviousAfter: time.Hour, Retire: rota.RetireAfterGrace, UnusedFor: rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
+		"there is no grace before the next is made": {rota.Policy{Retire: rota.RetireBeforeCreate},
+			rota.Policy{Retire: rota.RetireBeforeCreate, UnusedFor: 7 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
+		"what is set stays": {rota.Policy{Retire: rota.RetireBeforeCreate, UnusedFor: 1, MaxAttempts: 2, LateAfter: 3, WarnBefore: 4},
+			rota.Policy{Retire: rota.RetireBeforeCreate, UnusedFor: 1, MaxAttempts: 2, LateAfter: 3, WarnBefore: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, c.give.WithDefaults()); diff != "" {
@@ -184,7 +184,7 @@ func TestPolicyValidateRefusesWhatIsImpossible(t *testing.T) {
 		"everything at once":                  {days(1, 0, 0), pair, nil},
 		"deletion as late as the next":        {days(20, 10, 20), pair, []string{"delete_previous_after (20d)", "rotate_every (20d)", "IAM access key", "try: "}},
 		"deletion later than the next":        {days(20, 10, 30), pair, []string{"delete_previous_after (30d)"}},
-		"retired just before the next":        {with(days(20, 10, 30), func(p *rota.Policy) { p.Retire = rota.BeforeCreate }), pair, nil},
+		"retired just before the next":        {with(days(20, 10, 30), func(p *rota.Policy) { p.Retire = rota.RetireBeforeCreate }), pair, nil},
 		"deletion before deactivation":        {days(90, 20, 10), pair, []string{"delete_previous_after (10d) is before deactivate_previous_after (20d)"}},
 		"two mistakes are both said":          {days(5, 20, 10), pair, []string{"is before deactivate_previous_after", "must be shorter than rotate_every"}},
 		"a single password has no previous":   {days(5, 20, 10), single, nil},

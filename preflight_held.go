@@ -32,7 +32,7 @@ func readHeld(ctx context.Context, s *Secret) held {
 			return held{err: err}
 		}
 		id := s.Issuer.CredentialID(c)
-		if id != "" && v.Has(Current) {
+		if id != "" && v.Has(LabelCurrent) {
 			h.current, h.id = c, id
 		}
 		if v.Ours() {
@@ -120,7 +120,7 @@ func (s *Secret) described(ctx context.Context, i Issued) string {
 	if reporter, ok := s.Issuer.(UseReporter); ok {
 		u, err := reporter.LastUsed(ctx, i.ID)
 		switch {
-		case err != nil || u.Evidence == Unknown:
+		case err != nil || u.Evidence == EvidenceUnknown:
 		case u.At.IsZero():
 			use = "no use seen"
 		default:

@@ -50,7 +50,7 @@ func TestPreflightSaysWhoseKeysTakeThePlaces(t *testing.T) {
 		{"two, one of which is in the store", func(t *testing.T, b *bench) {
 			c := b.keys.Plant()
 			b.keys.Plant()
-			if err := b.store.Put(t.Context(), rota.PutRequest{Version: "9e1f3b1a-foreign", Credential: c, Labels: []rota.Label{rota.Current}}); err != nil {
+			if err := b.store.Put(t.Context(), rota.PutRequest{Version: "9e1f3b1a-foreign", Credential: c, Labels: []rota.Label{rota.LabelCurrent}}); err != nil {
 				t.Fatal(err)
 			}
 		}, false, nil, "rota adopt prod/cms for "},
@@ -60,7 +60,7 @@ func TestPreflightSaysWhoseKeysTakeThePlaces(t *testing.T) {
 		}, false, nil, "delete it by hand when nobody uses it"},
 		{"both are Rota's", func(t *testing.T, b *bench) {
 			adopt(t, b, rota.AdoptOptions{Credential: b.keys.Plant()})
-			b.advance(t, rota.Options{Force: rota.Create})
+			b.advance(t, rota.Options{Force: rota.StepCreate})
 		}, true, []string{"until the previous one is deleted"}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -9,13 +9,13 @@ import (
 // probe finds out, where setting the new credential kills the old one, that
 // one of those in the store is the one in force. If none is, somebody changed
 // it outside, and those who use that one would be locked out.
-func (w *work) probe(ctx context.Context, d Decision, pending Credential) error {
-	current, ok := findCredential(w.state.Contents.Versions, Current)
-	if w.s.Issuer.Traits().Overlap() || !ok || w.asked == Create || !w.progress.Versions[d.Version].SetBegunAt.IsZero() {
+func (w *turn) probe(ctx context.Context, d Decision, pending Credential) error {
+	current, ok := findCredential(w.state.Contents.Versions, LabelCurrent)
+	if w.s.Issuer.Traits().Overlap() || !ok || w.requested == StepCreate || !w.progress.Versions[d.Version].SetBegunAt.IsZero() {
 		return nil
 	}
 	versions := []Version{current, {ID: d.Version}}
-	if previous, ok := findCredential(w.state.Contents.Versions, Previous); ok {
+	if previous, ok := findCredential(w.state.Contents.Versions, LabelPrevious); ok {
 		versions = append(versions, previous)
 	}
 	for _, v := range versions {
@@ -29,7 +29,7 @@ func (w *work) probe(ctx context.Context, d Decision, pending Credential) error 
 		err := w.retry(ctx, 3, "issuer.test", w.s.Issuer.CredentialID(c), func(ctx context.Context) error {
 			err := w.ask(ctx, c)
 			if errors.Is(err, ErrRefused) {
-				return &Error{Class: Stop, Err: err} // refused is an answer, not a failure
+				return &Error{Class: ClassStop, Err: err} // refused is an answer, not a failure
 			}
 			return err
 		})
@@ -41,14 +41,14 @@ func (w *work) probe(ctx context.Context, d Decision, pending Credential) error 
 		}
 	}
 	return &Error{
-		Op: "see which credential is in force", Class: Stop, Err: fmt.Errorf("none of those in the store logs in: somebody changed it outside: %w", ErrConflict),
+		Op: "see which credential is in force", Class: ClassStop, Err: fmt.Errorf("none of those in the store logs in: somebody changed it outside: %w", ErrConflict),
 		Hint: "rota adopt " + w.s.Name + " --from - to keep the one in force, or rota rotate " + w.s.Name + " to replace it",
 	}
 }
 
 // ask finds out whether a credential is in force: without a login where the
 // issuer can tell, else by one. [ErrRefused] is a no.
-func (w *work) ask(ctx context.Context, c Credential) error {
+func (w *turn) ask(ctx context.Context, c Credential) error {
 	if teller, ok := w.s.Issuer.(Teller); ok {
 		inForce, known, err := teller.InForce(ctx, c)
 		switch {
@@ -68,7 +68,7 @@ func (w *work) ask(ctx context.Context, c Credential) error {
 // since, and may Rota set that one again: giving up the only credential that
 // works would lock everybody out. Refused so many times in a row means that somebody
 // set another one.
-func (w *work) inForce(ctx context.Context, rejected string, refusals int) (bool, error) {
+func (w *turn) inForce(ctx context.Context, rejected string, refusals int) (bool, error) {
 	c, err := w.get(ctx, rejected)
 	if err != nil {
 		return false, err

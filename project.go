@@ -33,15 +33,15 @@ func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
 		}
 		for {
 			d := Plan(st, p, now)
-			if d.Step != None {
+			if d.Step != StepNone {
 				if !tell(d) {
 					return
 				}
 				st = assume(st, d, now, n)
 				continue
 			}
-			if d.Hold != NotHeld {
-				if !tell(d) || d.Hold != InUse && d.Hold != Retrying {
+			if d.Hold != HoldNone {
+				if !tell(d) || d.Hold != HoldInUse && d.Hold != HoldRetrying {
 					return
 				}
 				st = liftUse(st)
@@ -65,7 +65,7 @@ func maxTime(a, b time.Time) time.Time {
 func liftUse(st State) State {
 	st.Issued = slices.Clone(st.Issued)
 	for i := range st.Issued {
-		st.Issued[i].Use = Use{Evidence: Recorded}
+		st.Issued[i].Use = Use{Evidence: EvidenceRecorded}
 	}
 	st.Progress.Failure = nil
 	return st
@@ -73,7 +73,7 @@ func liftUse(st State) State {
 
 // assume is the state after a step that succeeded.
 func assume(st State, d Decision, now time.Time, n int) State {
-	st.Force, st.Progress.Failure = None, nil
+	st.Force, st.Progress.Failure = StepNone, nil
 	st.Contents.Versions = slices.Clone(st.Contents.Versions)
 	st.Issued = slices.Clone(st.Issued)
 	for i := range st.Contents.Versions {
@@ -89,55 +89,55 @@ func assume(st State, d Decision, now time.Time, n int) State {
 		st.Progress.Versions[id] = vp
 	}
 	switch d.Step {
-	case Create:
+	case StepCreate:
 		id := nextPrefix + stamp(now)
 		credential := nextCredential(st, n)
 		var ends time.Time
 		if life := st.Traits.Lifetime; life > 0 {
 			ends = now.Add(life)
 		}
-		relabel(st.Contents.Versions, Pending, "")
-		st.Contents.Versions = append(st.Contents.Versions, Version{ID: id, Labels: []Label{Pending}, CreatedAt: now, CredentialID: credential, ExpiresAt: ends})
+		relabel(st.Contents.Versions, LabelPending, "")
+		st.Contents.Versions = append(st.Contents.Versions, Version{ID: id, Labels: []Label{LabelPending}, CreatedAt: now, CredentialID: credential, ExpiresAt: ends})
 		issue(&st, credential, now)
-	case Set:
+	case StepSet:
 		note(d.Version, func(vp *VersionProgress) { vp.SetBegunAt, vp.SetAt, vp.RestoredAt = now, now, now })
-		if pending, ok := Find(st.Contents.Versions, Pending); ok && pending.ID != d.Version {
+		if pending, ok := Find(st.Contents.Versions, LabelPending); ok && pending.ID != d.Version {
 			note(pending.ID, func(vp *VersionProgress) { vp.RestoredAt = now })
 		}
-	case Test:
+	case StepTest:
 		note(d.Version, func(vp *VersionProgress) { vp.TestedAt = now })
-	case Promote, Rollback:
-		old, _ := Find(st.Contents.Versions, Current)
+	case StepPromote, StepRollback:
+		old, _ := Find(st.Contents.Versions, LabelCurrent)
 		if old.ID != d.Version {
-			relabel(st.Contents.Versions, Previous, old.ID)
-			relabel(st.Contents.Versions, Current, d.Version)
+			relabel(st.Contents.Versions, LabelPrevious, old.ID)
+			relabel(st.Contents.Versions, LabelCurrent, d.Version)
 			note(d.Version, func(vp *VersionProgress) { vp.PromotedAt = now })
 			for i := range st.Issued {
 				if st.Issued[i].ID == old.CredentialID {
-					st.Issued[i].Use = Use{Evidence: Recorded}
+					st.Issued[i].Use = Use{Evidence: EvidenceRecorded}
 				}
 			}
 		}
-		relabel(st.Contents.Versions, Pending, "")
+		relabel(st.Contents.Versions, LabelPending, "")
 		st.Progress.Rollback, st.Progress.RolledBackAt = nil, time.Time{}
-	case Deliver:
+	case StepDeliver:
 		note(d.Version, func(vp *VersionProgress) { vp.Delivered = allAt(st.Targets, now) })
-	case Reload:
+	case StepReload:
 		note(d.Version, func(vp *VersionProgress) { vp.Reloaded = allAt(st.Reloaders, now) })
-	case Deactivate:
+	case StepDeactivate:
 		for i := range st.Issued {
 			if st.Issued[i].ID == d.Credential {
 				st.Issued[i].Active = false
 			}
 		}
 		note(d.Version, func(vp *VersionProgress) { vp.DeactivatedAt = now })
-	case Delete:
+	case StepDelete:
 		st.Issued = slices.DeleteFunc(st.Issued, func(c Issued) bool { return c.ID == d.Credential })
 		st.Contents.Versions = slices.DeleteFunc(st.Contents.Versions, func(v Version) bool { return v.ID == d.Version })
 		delete(st.Progress.Versions, d.Version)
 	}
 	if d.Step == lastServing(st) {
-		relabel(st.Contents.Versions, Served, d.Version)
+		relabel(st.Contents.Versions, LabelServed, d.Version)
 		note(d.Version, func(vp *VersionProgress) { vp.ServedAt = now })
 	}
 	forget(&st)
@@ -167,14 +167,14 @@ func issue(st *State, credential string, now time.Time) {
 			return
 		}
 	}
-	st.Issued = append(st.Issued, Issued{ID: credential, Active: true, CreatedAt: now, Use: Use{Evidence: Recorded}})
+	st.Issued = append(st.Issued, Issued{ID: credential, Active: true, CreatedAt: now, Use: Use{Evidence: EvidenceRecorded}})
 }
 
 // nextCredential names the credential to come: a role that was there before,
 // or a key that does not exist yet.
 func nextCredential(st State, n int) string {
 	if !st.Traits.Overlap() {
-		if current, ok := Find(st.Contents.Versions, Current); ok {
+		if current, ok := Find(st.Contents.Versions, LabelCurrent); ok {
 			return current.CredentialID
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// cut takes a value out of a text, in every way in which programs usually
+// redactValue takes a value out of a text, in every way in which programs usually
 // write it: a reloader's program that fails may print the file that it reads.
-func cut(text, value string) string {
+func redactValue(text, value string) string {
 	if len(value) < 4 {
 		return text // no secret, and met by chance everywhere
 	}

@@ -16,18 +16,18 @@ type Restorer interface {
 // compare finds out, once after the journal was restored, whether the store's
 // current credential still logs in: what was restored may have been replaced
 // since the backup.
-func (w *work) compare(ctx context.Context) error {
+func (w *turn) compare(ctx context.Context) error {
 	traits := w.s.Issuer.Traits()
-	current, ok := findCredential(w.state.Contents.Versions, Current)
+	current, ok := findCredential(w.state.Contents.Versions, LabelCurrent)
 	if !w.progress.ComparedAt.Before(w.restoredAt) || !ok || !current.Ours() || traits.Manual {
 		return nil
 	}
-	if pending, ok := Find(w.state.Contents.Versions, Pending); ok && !traits.Overlap() && w.progress.Versions[pending.ID].touched(traits) {
+	if pending, ok := Find(w.state.Contents.Versions, LabelPending); ok && !traits.Overlap() && w.progress.Versions[pending.ID].touched(traits) {
 		return nil // the pending one may be in force: its test tells
 	}
 	if w.outdated != current.ID {
 		refusals := 8
-		if traits.Settle == 0 { // the issuer knows at once; and a wrong no is only a hold until the next look
+		if traits.ConsistencyDelay == 0 { // the issuer knows at once; and a wrong no is only a hold until the next look
 			refusals = 3
 		}
 		inForce, err := w.inForce(ctx, current.ID, refusals)
@@ -45,7 +45,7 @@ func (w *work) compare(ctx context.Context) error {
 }
 
 // restored reads when the journal was restored, where it can tell.
-func (w *work) restored(ctx context.Context) error {
+func (w *turn) restored(ctx context.Context) error {
 	r, ok := w.Journal.(Restorer)
 	if !ok {
 		return nil
@@ -58,10 +58,10 @@ func (w *work) restored(ctx context.Context) error {
 // ruleOutdated holds everything while what a restored store serves is dead, but
 // for what a person began: to replace it.
 func ruleOutdated(v *view) (Decision, bool) {
-	if v.Outdated.IsZero() || v.Force == Create || v.hasPending {
+	if v.Outdated.IsZero() || v.Force == StepCreate || v.hasPending {
 		return Decision{}, false
 	}
-	return v.hold(Outdated, Create, v.Outdated, v.now.Add(holdLook),
+	return v.hold(HoldOutdated, StepCreate, v.Outdated, v.now.Add(holdRecheck),
 		"the store was restored from a backup at %s, and its current credential %s is refused: it was replaced since the backup (try: rota rotate %s, or rota adopt %s --from - with the one in force)",
 		stamp(v.Outdated), v.current.CredentialID, v.Secret, v.Secret)
 }

@@ -9,15 +9,15 @@ import (
 
 // deactivate switches a credential off: the previous one, a rejected new one,
 // or an orphan. Before the previous one goes, the current one must log in.
-func (w *work) deactivate(ctx context.Context, d Decision) error {
-	previous, hasPrevious := Find(w.state.Contents.Versions, Previous)
+func (w *turn) deactivate(ctx context.Context, d Decision) error {
+	previous, hasPrevious := Find(w.state.Contents.Versions, LabelPrevious)
 	isPrevious := hasPrevious && d.Version == previous.ID
 	if isPrevious {
 		if err := w.currentWorks(ctx); err != nil {
 			return err
 		}
 	}
-	if err := w.begin(ctx, d); err != nil {
+	if err := w.writeAhead(ctx, d); err != nil {
 		return err
 	}
 	if off, ok := w.s.Issuer.(Deactivator); ok {
@@ -25,39 +25,39 @@ func (w *work) deactivate(ctx context.Context, d Decision) error {
 			return off.Deactivate(ctx, RetireRequest{CredentialID: d.Credential})
 		})
 		if err != nil && !errors.Is(err, ErrNotFound) {
-			w.stale()
+			w.invalidateList()
 			err = fmt.Errorf("deactivate %s: %w", d.Credential, err)
-			w.end(d, "", err)
+			w.noteOutcome(d, "", err)
 			return err
 		}
-		w.know(d.Credential, func(i *Issued) { i.Active = false })
+		w.noteIssued(d.Credential, func(i *Issued) { i.Active = false })
 	}
 	if !isPrevious {
-		w.end(d, "", nil)
+		w.noteOutcome(d, "", nil)
 		return nil
 	}
-	holder, _ := Find(w.state.Contents.Versions, Deactivated)
-	err := w.move(ctx, Deactivated, holder.ID, previous.ID)
-	w.end(d, "", err)
+	holder, _ := Find(w.state.Contents.Versions, LabelDeactivated)
+	err := w.move(ctx, LabelDeactivated, holder.ID, previous.ID)
+	w.noteOutcome(d, "", err)
 	if err != nil {
 		return fmt.Errorf("mark as deactivated: %w", err)
 	}
 	w.update(previous.ID, func(vp *VersionProgress) { vp.DeactivatedAt = w.Now() })
-	w.event(IsDeactivated, previous.ID, d.Credential, d.Reason)
+	w.event(EventDeactivated, previous.ID, d.Credential, d.Reason)
 	return nil
 }
 
 // currentWorks logs in with the current credential once more, before the only
 // other one is switched off.
-func (w *work) currentWorks(ctx context.Context) error {
+func (w *turn) currentWorks(ctx context.Context) error {
 	if err := w.currentLogsIn(ctx); err != nil {
 		return fmt.Errorf("the current credential must log in before the previous one is deactivated: %w", err)
 	}
 	return nil
 }
 
-func (w *work) currentLogsIn(ctx context.Context) error {
-	current, _ := Find(w.state.Contents.Versions, Current)
+func (w *turn) currentLogsIn(ctx context.Context) error {
+	current, _ := Find(w.state.Contents.Versions, LabelCurrent)
 	c, err := w.get(ctx, current.ID)
 	if err != nil {
 		return err
@@ -68,36 +68,36 @@ func (w *work) currentLogsIn(ctx context.Context) error {
 // delete removes an inactive credential at the issuer, then its version's
 // labels: as long as AWSPREVIOUS or AWSPENDING is there, the step is found
 // again after a crash.
-func (w *work) delete(ctx context.Context, d Decision) error {
-	if err := w.begin(ctx, d); err != nil {
+func (w *turn) delete(ctx context.Context, d Decision) error {
+	if err := w.writeAhead(ctx, d); err != nil {
 		return err
 	}
 	v, stored := FindID(w.state.Contents.Versions, d.Version)
 	traits := w.s.Issuer.Traits()
-	untouched := v.Has(Pending) && !w.progress.Versions[d.Version].touched(traits)
+	untouched := v.Has(LabelPending) && !w.progress.Versions[d.Version].touched(traits)
 	if traits.Overlap() && !untouched {
 		err := w.call(ctx, "issuer.delete", d.Credential, func(ctx context.Context) error {
 			return w.s.Issuer.Delete(ctx, RetireRequest{CredentialID: d.Credential})
 		})
 		if err != nil && !errors.Is(err, ErrNotFound) {
-			w.stale()
+			w.invalidateList()
 			err = fmt.Errorf("delete %s: %w", d.Credential, err)
-			w.end(d, "", err)
+			w.noteOutcome(d, "", err)
 			return err
 		}
-		w.know(d.Credential, func(i *Issued) { *i = Issued{} })
+		w.noteIssued(d.Credential, func(i *Issued) { *i = Issued{} })
 	}
 	var err error
 	if stored {
 		err = w.unlabel(ctx, v)
 	}
-	w.end(d, "", err)
+	w.noteOutcome(d, "", err)
 	if err != nil {
 		return err
 	}
-	kind := IsDeleted
-	if !v.Has(Previous) {
-		kind = Discarded
+	kind := EventDeleted
+	if !v.Has(LabelPrevious) {
+		kind = EventDiscarded
 	} else if traits.Lifetime > 0 {
 		return nil // it ended by itself, which is no news
 	}
@@ -108,8 +108,8 @@ func (w *work) delete(ctx context.Context, d Decision) error {
 // unlabel takes all labels off a version; the last one off frees its place in
 // the store. The mark that it is Rota's outlasts the others: a version without
 // it would be somebody else's, and not found again.
-func (w *work) unlabel(ctx context.Context, v Version) error {
-	for _, l := range []Label{Deactivated, Served, Previous, Pending, Adopted, Made(v.ID)} {
+func (w *turn) unlabel(ctx context.Context, v Version) error {
+	for _, l := range []Label{LabelDeactivated, LabelServed, LabelPrevious, LabelPending, LabelAdopted, LabelMade(v.ID)} {
 		if !v.Has(l) {
 			continue
 		}
@@ -121,7 +121,7 @@ func (w *work) unlabel(ctx context.Context, v Version) error {
 }
 
 // beginRollback makes a rollback durable, or says why there can be none.
-func (w *work) beginRollback(ctx context.Context) error {
+func (w *turn) beginRollback(ctx context.Context) error {
 	if err := w.observe(ctx); err != nil {
 		return err
 	}
@@ -129,51 +129,51 @@ func (w *work) beginRollback(ctx context.Context) error {
 		return nil
 	}
 	versions := w.state.Contents.Versions
-	current, hasCurrent := Find(versions, Current)
-	if pending, ok := Find(versions, Pending); ok && pending.ID != current.ID {
+	current, hasCurrent := Find(versions, LabelCurrent)
+	if pending, ok := Find(versions, LabelPending); ok && pending.ID != current.ID {
 		if !pending.Ours() {
-			return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("version %s is AWSPENDING and not Rota's", pending.ID)}
+			return &Error{Op: "rollback", Class: ClassStop, Err: fmt.Errorf("version %s is AWSPENDING and not Rota's", pending.ID)}
 		}
 		w.update(pending.ID, func(vp *VersionProgress) { vp.Rejected = "rolled back by a person" })
 		w.progress.RolledBackAt, w.progress.Failure = w.Now(), nil
 		return nil
 	}
-	previous, hasPrevious := findCredential(versions, Previous)
+	previous, hasPrevious := findCredential(versions, LabelPrevious)
 	if !hasCurrent || !hasPrevious {
-		return &Error{Op: "rollback", Class: Stop, Err: errors.New("there is no previous credential any more: it was deleted, or there never was one"),
+		return &Error{Op: "rollback", Class: ClassStop, Err: errors.New("there is no previous credential any more: it was deleted, or there never was one"),
 			Hint: "rota rotate " + w.s.Name}
 	}
 	if !previous.Ours() {
-		return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("the previous version %s is not Rota's", previous.ID), Hint: "rota versions " + w.s.Name}
+		return &Error{Op: "rollback", Class: ClassStop, Err: fmt.Errorf("the previous version %s is not Rota's", previous.ID), Hint: "rota versions " + w.s.Name}
 	}
 	if err := w.list(ctx); err != nil {
 		return err
 	}
 	v := newView(w.state, w.s.Policy, w.Now())
 	if v.ended(previous) {
-		return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("the previous credential %s has ended by itself, or nearly so", previous.CredentialID), Hint: "rota rotate " + w.s.Name}
+		return &Error{Op: "rollback", Class: ClassStop, Err: fmt.Errorf("the previous credential %s has ended by itself, or nearly so", previous.CredentialID), Hint: "rota rotate " + w.s.Name}
 	}
 	if _, there := v.issued(previous.CredentialID); v.Lists && v.retirable() && !there {
-		return &Error{Op: "rollback", Class: Stop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Hint: "rota rotate " + w.s.Name}
+		return &Error{Op: "rollback", Class: ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Hint: "rota rotate " + w.s.Name}
 	}
 	w.progress.Rollback = &RollbackIntent{From: current.ID, To: previous.ID, At: w.Now()}
-	w.underWay()
+	w.markInFlight()
 	return w.save(ctx)
 }
 
 // rollback reactivates the previous credential, proves it, and moves the
 // labels back. Delivery and reload follow as for any current credential.
-func (w *work) rollback(ctx context.Context, d Decision) error {
+func (w *turn) rollback(ctx context.Context, d Decision) error {
 	rb := w.progress.Rollback
 	c, err := w.get(ctx, rb.To)
 	if err != nil {
 		return err
 	}
-	if err := w.begin(ctx, d); err != nil {
+	if err := w.writeAhead(ctx, d); err != nil {
 		return err
 	}
 	err = w.restore(ctx, rb, c, d.Credential)
-	w.end(d, "", err)
+	w.noteOutcome(d, "", err)
 	if err != nil {
 		return fmt.Errorf("rollback: %w", err)
 	}
@@ -183,18 +183,18 @@ func (w *work) rollback(ctx context.Context, d Decision) error {
 		vp.QuietSince, vp.QuietSamples = time.Time{}, 0
 	})
 	w.progress.Rollback, w.progress.Failure, w.progress.RolledBackAt = nil, nil, w.Now()
-	w.event(RolledBack, rb.To, d.Credential, "the previous credential is current again")
+	w.event(EventRolledBack, rb.To, d.Credential, "the previous credential is current again")
 	return nil
 }
 
-func (w *work) restore(ctx context.Context, rb *RollbackIntent, c Credential, credentialID string) error {
+func (w *turn) restore(ctx context.Context, rb *RollbackIntent, c Credential, credentialID string) error {
 	if on, ok := w.s.Issuer.(Deactivator); ok {
 		if err := w.retry(ctx, 3, "issuer.reactivate", credentialID, func(ctx context.Context) error {
 			return on.Reactivate(ctx, RetireRequest{CredentialID: credentialID})
 		}); err != nil {
 			return fmt.Errorf("reactivate %s: %w", credentialID, err)
 		}
-		w.stale()
+		w.invalidateList()
 	}
 	if !w.s.Issuer.Traits().Overlap() {
 		if err := w.retry(ctx, 3, "issuer.set", credentialID, func(ctx context.Context) error { return w.s.Issuer.Set(ctx, SetRequest{Credential: c}) }); err != nil {
@@ -205,22 +205,22 @@ func (w *work) restore(ctx context.Context, rb *RollbackIntent, c Credential, cr
 		return err
 	}
 	to, _ := FindID(w.state.Contents.Versions, rb.To)
-	for _, l := range []Label{Deactivated, Served} {
+	for _, l := range []Label{LabelDeactivated, LabelServed} {
 		if to.Has(l) {
 			if err := w.move(ctx, l, rb.To, ""); err != nil {
 				return err
 			}
 		}
 	}
-	current, _ := Find(w.state.Contents.Versions, Current)
+	current, _ := Find(w.state.Contents.Versions, LabelCurrent)
 	if current.ID == rb.To {
 		return nil
 	}
-	if current.Has(Pending) {
+	if current.Has(LabelPending) {
 		// Its promotion was not quite finished, and must not be finished now.
-		if err := w.move(ctx, Pending, current.ID, ""); err != nil {
+		if err := w.move(ctx, LabelPending, current.ID, ""); err != nil {
 			return err
 		}
 	}
-	return w.move(ctx, Current, current.ID, rb.To)
+	return w.move(ctx, LabelCurrent, current.ID, rb.To)
 }

@@ -63,7 +63,7 @@ type Options struct {
 	// or Delete.
 	Force Step
 	// Due tells that nobody wished for it: it is left alone, with
-	// [ErrElsewhere], where another configuration of the secret is in force.
+	// [ErrOtherConfiguration], where another configuration of the secret is in force.
 	Due bool
 }
 
@@ -139,11 +139,11 @@ func Sleep(ctx context.Context, d time.Duration) error {
 // The error is that of the step that failed, with the secret's name; a hold is
 // no error. [ErrBusy] and [ErrFenced] tell that another worker has the secret.
 func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, error) {
-	w := &work{Rotator: r.withDefaults(), s: s, due: o.Due, result: Result{Secret: s.Name}}
-	return w.whole(ctx, func(ctx context.Context, w *work) error {
-		w.force, w.asked = o.Force, o.Force
-		w.takeUp()
-		if o.Force == Create {
+	w := &turn{Rotator: r.withDefaults(), s: s, due: o.Due, result: Result{Secret: s.Name}}
+	return w.run(ctx, func(ctx context.Context, w *turn) error {
+		w.force, w.requested = o.Force, o.Force
+		w.takeRequest()
+		if o.Force == StepCreate {
 			w.progress.Rollback = nil // a person wants a new one instead
 		}
 		return w.advance(ctx)
@@ -155,8 +155,8 @@ func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, er
 // promoted, that one is given up instead. It is an error if the previous
 // credential is no longer there.
 func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
-	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
-		w.progress.Asked = nil // a person wants the old one instead
+	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
+		w.progress.Requested = nil // a person wants the old one instead
 		if err := w.beginRollback(ctx); err != nil {
 			return err
 		}
@@ -167,16 +167,16 @@ func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
 // Redeliver delivers the current credential to every target and reloads the
 // consumers again.
 func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
-	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
+	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
 		if err := w.observe(ctx); err != nil {
 			return err
 		}
-		current, ok := findCredential(w.state.Contents.Versions, Current)
+		current, ok := findCredential(w.state.Contents.Versions, LabelCurrent)
 		if !ok {
 			return fmt.Errorf("there is no current credential to deliver (try: rota rotate %s)", s.Name)
 		}
 		w.update(current.ID, func(vp *VersionProgress) { vp.Delivered, vp.Reloaded = nil, nil })
-		if f := w.progress.stepFailure(); f != nil && (f.Step == Deliver || f.Step == Reload) {
+		if f := w.progress.stepFailure(); f != nil && (f.Step == StepDeliver || f.Step == StepReload) {
 			w.progress.Failure = nil // a person asks for it anew, even where it was given up
 		}
 		return w.advance(ctx)
@@ -185,19 +185,19 @@ func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
 
 // Observe looks at a secret without changing anything, and plans.
 func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, error) {
-	w := &work{Rotator: r.withDefaults(), s: s}
+	w := &turn{Rotator: r.withDefaults(), s: s}
 	if err := w.traced(ctx, Span{Name: "observe"}, w.look); err != nil {
 		return State{}, Decision{}, err
 	}
 	return w.state, w.Plan(w.state, s.Policy, w.Now()), nil
 }
 
-func (w *work) look(ctx context.Context) error {
+func (w *turn) look(ctx context.Context) error {
 	var err error
 	if w.progress, err = w.load(ctx, w.s.Name); err != nil {
 		return fmt.Errorf("%s: %w", w.s.Name, err)
 	}
-	if err = w.surroundings(ctx); err == nil {
+	if err = w.constraints(ctx); err == nil {
 		err = w.observe(ctx)
 	}
 	if err == nil {
@@ -208,22 +208,22 @@ func (w *work) look(ctx context.Context) error {
 
 // advance plans and acts until there is something to wait for, and remembers
 // what it found.
-func (w *work) advance(ctx context.Context) error {
+func (w *turn) advance(ctx context.Context) error {
 	err := w.act(ctx)
-	w.remember(err)
+	w.conclude(err)
 	return err
 }
 
-func (w *work) act(ctx context.Context) error {
+func (w *turn) act(ctx context.Context) error {
 	var given error // why a credential was given up in this turn
 	for range maxSteps {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if err := w.observe(ctx); err != nil {
-			return w.failed(Decision{Next: None}, err)
+			return w.failed(Decision{Next: StepNone}, err)
 		}
-		w.fulfilled()
+		w.endFulfilledRequest()
 		d := w.Plan(w.state, w.s.Policy, w.Now())
 		if d.Observe {
 			if err := w.list(ctx); err != nil {
@@ -231,23 +231,23 @@ func (w *work) act(ctx context.Context) error {
 			}
 			d = w.Plan(w.state, w.s.Policy, w.Now())
 		}
-		w.outlive(d)
-		if d.Step != None && (w.force == None && (w.asked == Deactivate || w.asked == Delete) || w.twice(d)) {
+		w.forgetOvertakenFailure(d)
+		if d.Step != StepNone && (w.force == StepNone && (w.requested == StepDeactivate || w.requested == StepDelete) || w.repeated(d)) {
 			// What was asked for is done; what else is due is for the next turn.
 			d = Decision{Next: d.Step, Due: d.Due, At: w.Now(), Reason: d.Reason}
 		}
 		w.result.Last = d
-		if d.Step == None || given != nil && d.Step == Create {
+		if d.Step == StepNone || given != nil && d.Step == StepCreate {
 			return given // the next one is for the next turn
 		}
-		if d.Step == Create && w.force != Create {
-			w.beside = w.neighbors
+		if d.Step == StepCreate && w.force != StepCreate {
+			w.peersAtSave = w.peers
 		}
 		err := w.do(ctx, d)
-		w.beside = nil
-		if errors.Is(err, ErrNeighbor) {
+		w.peersAtSave = nil
+		if errors.Is(err, ErrPeer) {
 			// Another worker was quicker with that one: decide anew.
-			if err := w.meet(ctx); err != nil {
+			if err := w.readPeers(ctx); err != nil {
 				return err
 			}
 			continue
@@ -263,22 +263,22 @@ func (w *work) act(ctx context.Context) error {
 		}
 		w.succeeded(d)
 	}
-	return &Error{Op: "advance", Class: Stop, Err: fmt.Errorf("still not done after %d steps, the last of them %s", maxSteps, w.result.Last.Step)}
+	return &Error{Op: "advance", Class: ClassStop, Err: fmt.Errorf("still not done after %d steps, the last of them %s", maxSteps, w.result.Last.Step)}
 }
 
-// twice tells that what was asked for was done in an earlier turn, and that d is
+// repeated tells that what was asked for was done in an earlier turn, and that d is
 // the step after it: a deactivation that is asked for again deletes nothing.
-func (w *work) twice(d Decision) bool {
-	previous, ok := Find(w.state.Contents.Versions, Previous)
-	return w.asked == Deactivate && d.Step == Delete && ok && d.Version == previous.ID
+func (w *turn) repeated(d Decision) bool {
+	previous, ok := Find(w.state.Contents.Versions, LabelPrevious)
+	return w.requested == StepDeactivate && d.Step == StepDelete && ok && d.Version == previous.ID
 }
 
 // do carries out one step.
-func (w *work) do(ctx context.Context, d Decision) error {
+func (w *turn) do(ctx context.Context, d Decision) error {
 	w.Report(Report{Secret: w.s.Name, Decision: d})
 	span := Span{Name: "step." + string(d.Step), Step: d.Step, Version: d.Version, Credential: d.Credential}
 	err := w.traced(ctx, span, func(ctx context.Context) error { return w.step(ctx, d) })
-	err = Sanitize(err, w.seen...)
+	err = Sanitize(err, w.redactions...)
 	w.Report(Report{Secret: w.s.Name, Decision: d, Done: true, Err: err})
 	if err != nil {
 		// Info: the error goes back to the caller, who tells of it.
@@ -289,25 +289,25 @@ func (w *work) do(ctx context.Context, d Decision) error {
 	return err
 }
 
-func (w *work) step(ctx context.Context, d Decision) error {
+func (w *turn) step(ctx context.Context, d Decision) error {
 	switch d.Step {
-	case Create:
+	case StepCreate:
 		return w.create(ctx, d)
-	case Set:
+	case StepSet:
 		return w.set(ctx, d)
-	case Test:
+	case StepTest:
 		return w.test(ctx, d)
-	case Promote:
+	case StepPromote:
 		return w.promote(ctx, d)
-	case Deliver:
+	case StepDeliver:
 		return w.deliver(ctx, d)
-	case Reload:
+	case StepReload:
 		return w.reload(ctx, d)
-	case Deactivate:
+	case StepDeactivate:
 		return w.deactivate(ctx, d)
-	case Delete:
+	case StepDelete:
 		return w.delete(ctx, d)
-	case Rollback:
+	case StepRollback:
 		return w.rollback(ctx, d)
 	}
 	return fmt.Errorf("no such step: %q", d.Step)

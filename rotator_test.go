@@ -143,7 +143,7 @@ func TestAPreviousKeyInUseIsHeld(t *testing.T) {
 	b.keys.Use(first)
 	b.now = b.now.Add(3 * time.Hour)
 	res := b.advance(t, rota.Options{})
-	if res.Last.Hold != rota.InUse || !strings.Contains(res.Last.Reason, "used 3h ago") {
+	if res.Last.Hold != rota.HoldInUse || !strings.Contains(res.Last.Reason, "used 3h ago") {
 		t.Fatalf("got %+v, want a hold because it was used 3h ago", res.Last)
 	}
 	b.days(7)
@@ -191,7 +191,7 @@ func TestRollbackPutsThePreviousKeyBack(t *testing.T) {
 		t.Errorf("delivered %s, want %s", got, first)
 	}
 	res := b.advance(t, rota.Options{})
-	if res.Last.Hold != rota.WasRolledBack {
+	if res.Last.Hold != rota.HoldRolledBack {
 		t.Errorf("after the rollback: %+v, want a hold and no new rotation", res.Last)
 	}
 }
@@ -205,15 +205,15 @@ func TestAfterARollbackAndADeletionNothingRotatesUnasked(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.days(10)
-	for _, step := range []rota.Step{rota.Deactivate, rota.Delete} {
+	for _, step := range []rota.Step{rota.StepDeactivate, rota.StepDelete} {
 		if got := steps(b.advance(t, rota.Options{Force: step})); got != string(step) {
 			t.Fatalf("asked for %s, it did %q", step, got)
 		}
 	}
-	if res := b.advance(t, rota.Options{}); len(res.Done) > 0 || res.Last.Hold != rota.WasRolledBack {
+	if res := b.advance(t, rota.Options{}); len(res.Done) > 0 || res.Last.Hold != rota.HoldRolledBack {
 		t.Errorf("did %q, %+v, want a hold", steps(res), res.Last)
 	}
-	if got, want := steps(b.advance(t, rota.Options{Force: rota.Create})), "create test promote deliver reload"; got != want {
+	if got, want := steps(b.advance(t, rota.Options{Force: rota.StepCreate})), "create test promote deliver reload"; got != want {
 		t.Errorf("asked to rotate, it did %q, want %q", got, want)
 	}
 }
@@ -224,7 +224,7 @@ func TestAfterTheDeletionThereIsNoRollback(t *testing.T) {
 		b.days(days)
 		b.advance(t, rota.Options{})
 	}
-	if _, err := b.rotator.Rollback(t.Context(), b.secret); rota.ClassOf(err) != rota.Stop {
+	if _, err := b.rotator.Rollback(t.Context(), b.secret); rota.ClassOf(err) != rota.ClassStop {
 		t.Errorf("rollback after the deletion: %v, want a refusal", err)
 	}
 	if got := len(b.keys.Keys()); got != 1 {
@@ -273,7 +273,7 @@ func TestProjectTellsAWholeYear(t *testing.T) {
 func TestASecretWithOtherFieldsButNoCredentialGetsItsFirst(t *testing.T) {
 	b := newBench(t)
 	other := rota.NewCredential(map[string]string{"bucket": "binary-leancms"})
-	if err := b.store.Put(t.Context(), rota.PutRequest{Version: "9f0c7f3e-made-by-a-person", Credential: other, Labels: []rota.Label{rota.Current}}); err != nil {
+	if err := b.store.Put(t.Context(), rota.PutRequest{Version: "9f0c7f3e-made-by-a-person", Credential: other, Labels: []rota.Label{rota.LabelCurrent}}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := steps(b.advance(t, rota.Options{})), "create test promote deliver reload"; got != want {
@@ -283,7 +283,7 @@ func TestASecretWithOtherFieldsButNoCredentialGetsItsFirst(t *testing.T) {
 	if got := steps(b.advance(t, rota.Options{})); got != "" {
 		t.Errorf("20 days later did %q, want nothing: the previous version holds no credential", got)
 	}
-	if _, err := b.rotator.Rollback(t.Context(), b.secret); rota.ClassOf(err) != rota.Stop {
+	if _, err := b.rotator.Rollback(t.Context(), b.secret); rota.ClassOf(err) != rota.ClassStop {
 		t.Errorf("rollback to a version without a credential: %v, want a refusal", err)
 	}
 }

@@ -123,16 +123,16 @@ type Apart struct {
 	By     time.Duration
 }
 
-// Neighbor is how a secret stands that another is to be kept apart from.
-type Neighbor struct {
+// Peer is how a secret stands that another is to be kept apart from.
+type Peer struct {
 	Apart
 	IssuedAt time.Time // since when its credential exists
 	RotateAt time.Time // its next rotation by policy
 	BegunAt  time.Time // when a turn at it began; zero where none is under way
 }
 
-// Stands tells whether the secret is still where the neighbor was seen.
-func (n Neighbor) Stands(s Status) bool {
+// SameAs tells whether the secret is still where the neighbor was seen.
+func (n Peer) SameAs(s Status) bool {
 	return n.IssuedAt.Equal(s.IssuedAt) && n.RotateAt.Equal(s.RotateAt) && n.BegunAt.Equal(s.BegunAt)
 }
 

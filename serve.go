@@ -10,13 +10,13 @@ import (
 
 // deliver writes the current credential to every target that does not have it
 // yet. One that fails does not stop the others.
-func (w *work) deliver(ctx context.Context, d Decision) error {
+func (w *turn) deliver(ctx context.Context, d Decision) error {
 	c, err := w.get(ctx, d.Version)
 	if err != nil {
 		return err
 	}
 	due := missing(w.state.Targets, w.progress.Versions[d.Version].Delivered)
-	if err := w.begin(ctx, d, due...); err != nil {
+	if err := w.writeAhead(ctx, d, due...); err != nil {
 		return err
 	}
 	var errs []error
@@ -27,7 +27,7 @@ func (w *work) deliver(ctx context.Context, d Decision) error {
 		err := w.retry(ctx, 3, "target.deliver", t.Name(), func(ctx context.Context) error {
 			return t.Deliver(ctx, DeliverRequest{Secret: w.s.Name, Version: d.Version, Credential: c})
 		})
-		w.end(d, t.Name(), err)
+		w.noteOutcome(d, t.Name(), err)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("deliver to %s: %w", t.Name(), err))
 			continue
@@ -37,7 +37,7 @@ func (w *work) deliver(ctx context.Context, d Decision) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if lastServing(w.state) == Deliver {
+	if lastServing(w.state) == StepDeliver {
 		return w.markServed(ctx, d.Version)
 	}
 	return nil
@@ -46,7 +46,7 @@ func (w *work) deliver(ctx context.Context, d Decision) error {
 // reload makes the consumers take up the current credential, one reloader
 // after the other, and waits for each. What a failed reloader would follow is
 // not reloaded: the consumers that still run are left alone.
-func (w *work) reload(ctx context.Context, d Decision) error {
+func (w *turn) reload(ctx context.Context, d Decision) error {
 	// A reloader's program may print the value that it finds at a target: the
 	// sanitiser must know it.
 	if _, err := w.get(ctx, d.Version); err != nil {
@@ -54,7 +54,7 @@ func (w *work) reload(ctx context.Context, d Decision) error {
 	}
 	if len(missing(w.state.Reloaders, w.progress.Versions[d.Version].Reloaded)) == 0 {
 		// Only the mark is missing, which is an effect of its own.
-		if err := w.begin(ctx, d); err != nil {
+		if err := w.writeAhead(ctx, d); err != nil {
 			return err
 		}
 	}
@@ -62,7 +62,7 @@ func (w *work) reload(ctx context.Context, d Decision) error {
 		if !w.progress.Versions[d.Version].Reloaded[r.Name()].IsZero() {
 			continue
 		}
-		if err := w.begin(ctx, d, r.Name()); err != nil {
+		if err := w.writeAhead(ctx, d, r.Name()); err != nil {
 			return err
 		}
 		if err := w.keep(ctx); err != nil {
@@ -73,7 +73,7 @@ func (w *work) reload(ctx context.Context, d Decision) error {
 				return r.Reload(ctx, ReloadRequest{Secret: w.s.Name, Version: d.Version})
 			})
 		})
-		w.end(d, r.Name(), err)
+		w.noteOutcome(d, r.Name(), err)
 		if err != nil {
 			return fmt.Errorf("reload %s: %w", r.Name(), err)
 		}
@@ -94,7 +94,7 @@ func noted(m map[string]time.Time, name string, at time.Time) map[string]time.Ti
 
 // alive runs f and prolongs the lease while it runs. If the lease is lost, f's
 // context ends.
-func (w *work) alive(ctx context.Context, f func(context.Context) error) error {
+func (w *turn) alive(ctx context.Context, f func(context.Context) error) error {
 	if w.Heartbeat <= 0 {
 		return f(ctx)
 	}

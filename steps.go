@@ -13,12 +13,12 @@ import (
 // the issuer chooses the value, an intent is durable before the one call that
 // cannot be repeated; where Rota chooses it, nothing outside knows the value
 // until it is durable.
-func (w *work) create(ctx context.Context, d Decision) error {
+func (w *turn) create(ctx context.Context, d Decision) error {
 	traits := w.s.Issuer.Traits()
-	current, _ := Find(w.state.Contents.Versions, Current)
+	current, _ := Find(w.state.Contents.Versions, LabelCurrent)
 	before, noted := w.progress, len(w.entries)
 	before.Versions = maps.Clone(before.Versions)
-	d.Version = cmp.Or(d.Version, w.wished(), w.NewID())
+	d.Version = cmp.Or(d.Version, w.requestedVersion(), w.NewID())
 	w.update(d.Version, func(vp *VersionProgress) { vp.Base = current.ID })
 	if traits.IssuerChooses {
 		intent := Intent{Version: d.Version, At: w.Now(), Until: w.Now().Add(w.CallTimeout)}
@@ -27,8 +27,8 @@ func (w *work) create(ctx context.Context, d Decision) error {
 		}
 		w.progress.Intents = append(w.progress.Intents, intent)
 	}
-	if err := w.begin(ctx, d); err != nil {
-		if errors.Is(err, ErrNeighbor) {
+	if err := w.writeAhead(ctx, d); err != nil {
+		if errors.Is(err, ErrPeer) {
 			w.progress, w.entries = before, w.entries[:noted] // nothing was begun
 		}
 		return err
@@ -36,7 +36,7 @@ func (w *work) create(ctx context.Context, d Decision) error {
 	var request CreateRequest
 	for _, v := range w.state.Contents.Versions {
 		// A version that only a milestone is left on is none that is served.
-		if v.CredentialID != "" && (v.Has(Current) || v.Has(Pending) || v.Has(Previous)) {
+		if v.CredentialID != "" && (v.Has(LabelCurrent) || v.Has(LabelPending) || v.Has(LabelPrevious)) {
 			request.Taken = append(request.Taken, v.CredentialID)
 		}
 	}
@@ -45,13 +45,13 @@ func (w *work) create(ctx context.Context, d Decision) error {
 		c, err = w.s.Issuer.Create(ctx, request)
 		return err
 	})
-	w.stale()
+	w.invalidateList()
 	if err != nil {
 		err = fmt.Errorf("create: %w", err)
-		w.end(d, "", err)
+		w.noteOutcome(d, "", err)
 		return err
 	}
-	w.see(c)
+	w.redact(c)
 	d.Credential = w.s.Issuer.CredentialID(c)
 	w.update(d.Version, func(vp *VersionProgress) { vp.CredentialID = d.Credential })
 	err = w.retry(ctx, 4, "store.put", d.Version, func(ctx context.Context) error {
@@ -60,18 +60,18 @@ func (w *work) create(ctx context.Context, d Decision) error {
 	if err != nil {
 		err = fmt.Errorf("store the new credential: %w", err)
 	}
-	w.end(d, "", err)
+	w.noteOutcome(d, "", err)
 	return err
 }
 
 // set makes a credential valid at the issuer: the pending one, or the current
 // one again where the pending one was rejected.
-func (w *work) set(ctx context.Context, d Decision) error {
+func (w *turn) set(ctx context.Context, d Decision) error {
 	c, err := w.get(ctx, d.Version)
 	if err != nil {
 		return err
 	}
-	pending, _ := Find(w.state.Contents.Versions, Pending)
+	pending, _ := Find(w.state.Contents.Versions, LabelPending)
 	restore := pending.ID != d.Version
 	if !restore {
 		if err := w.probe(ctx, d, c); err != nil {
@@ -91,14 +91,14 @@ func (w *work) set(ctx context.Context, d Decision) error {
 	if first {
 		w.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt = w.Now() })
 	}
-	if err := w.begin(ctx, d); err != nil {
+	if err := w.writeAhead(ctx, d); err != nil {
 		return err
 	}
 	err = w.call(ctx, "issuer.set", d.Credential, func(ctx context.Context) error { return w.s.Issuer.Set(ctx, SetRequest{Credential: c}) })
-	w.stale()
-	w.end(d, "", err)
+	w.invalidateList()
+	w.noteOutcome(d, "", err)
 	if err != nil {
-		if first && ClassOf(err) == Regenerate {
+		if first && ClassOf(err) == ClassRegenerate {
 			// The issuer refused the value: there is nothing to put back.
 			w.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt = time.Time{} })
 		}
@@ -114,12 +114,12 @@ func (w *work) set(ctx context.Context, d Decision) error {
 
 // test logs in with the pending credential several times in a row, and runs
 // the user's checks.
-func (w *work) test(ctx context.Context, d Decision) error {
+func (w *turn) test(ctx context.Context, d Decision) error {
 	c, err := w.get(ctx, d.Version)
 	if err == nil {
 		err = w.prove(ctx, c)
 	}
-	w.end(d, "", err)
+	w.noteOutcome(d, "", err)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (w *work) test(ctx context.Context, d Decision) error {
 
 // prove logs in until it went well several times in a row, waiting longer
 // after each refusal: issuers are consistent only after a while.
-func (w *work) prove(ctx context.Context, c Credential) error {
+func (w *turn) prove(ctx context.Context, c Credential) error {
 	need := w.s.Issuer.Traits().TestSuccesses
 	if need == 0 {
 		need = 3
@@ -143,7 +143,7 @@ func (w *work) prove(ctx context.Context, c Credential) error {
 			continue
 		}
 		row = 0
-		if failures++; failures >= refusals || ClassOf(err) != Wait || errors.Is(err, ErrFenced) {
+		if failures++; failures >= refusals || ClassOf(err) != ClassWait || errors.Is(err, ErrFenced) {
 			return fmt.Errorf("log in: %w", err)
 		}
 		if sleepErr := w.Sleep(ctx, backoff); sleepErr != nil {
@@ -161,17 +161,17 @@ func (w *work) prove(ctx context.Context, c Credential) error {
 
 // promote moves AWSCURRENT to the pending version by compare-and-swap, and
 // takes AWSPENDING off it.
-func (w *work) promote(ctx context.Context, d Decision) error {
-	current, hasCurrent := Find(w.state.Contents.Versions, Current)
+func (w *turn) promote(ctx context.Context, d Decision) error {
+	current, hasCurrent := Find(w.state.Contents.Versions, LabelCurrent)
 	vp := w.progress.Versions[d.Version]
 	if current.ID != d.Version && vp.Base != "" && vp.Base != current.ID {
 		return w.restage(ctx, d, current)
 	}
-	if err := w.begin(ctx, d); err != nil {
+	if err := w.writeAhead(ctx, d); err != nil {
 		return err
 	}
 	err := w.swap(ctx, d.Version, current.ID)
-	w.end(d, "", err)
+	w.noteOutcome(d, "", err)
 	if err != nil {
 		return err
 	}
@@ -187,30 +187,30 @@ func (w *work) promote(ctx context.Context, d Decision) error {
 			})
 		}
 	}
-	if lastServing(w.state) == Promote {
+	if lastServing(w.state) == StepPromote {
 		return w.markServed(ctx, d.Version)
 	}
 	return nil
 }
 
-func (w *work) swap(ctx context.Context, version, current string) error {
+func (w *turn) swap(ctx context.Context, version, current string) error {
 	if current != version {
-		err := w.move(ctx, Current, current, version)
+		err := w.move(ctx, LabelCurrent, current, version)
 		if err != nil {
 			return fmt.Errorf("promote: %w", err)
 		}
 	}
-	pending, _ := Find(w.state.Contents.Versions, Pending)
+	pending, _ := Find(w.state.Contents.Versions, LabelPending)
 	if pending.ID != version {
 		return nil
 	}
-	if err := w.move(ctx, Pending, version, ""); err != nil {
+	if err := w.move(ctx, LabelPending, version, ""); err != nil {
 		return fmt.Errorf("take AWSPENDING off: %w", err)
 	}
 	return nil
 }
 
-func (w *work) move(ctx context.Context, l Label, from, to string) error {
+func (w *turn) move(ctx context.Context, l Label, from, to string) error {
 	return w.retry(ctx, 4, "store.move", string(l), func(ctx context.Context) error {
 		return w.s.Store.Move(ctx, MoveRequest{Label: l, From: from, To: to})
 	})
@@ -218,7 +218,7 @@ func (w *work) move(ctx context.Context, l Label, from, to string) error {
 
 // restage stores the pending credential again, merged into what somebody has
 // made current since, so that their change is not lost.
-func (w *work) restage(ctx context.Context, d Decision, current Version) error {
+func (w *turn) restage(ctx context.Context, d Decision, current Version) error {
 	c, err := w.get(ctx, d.Version)
 	if err != nil {
 		return err
@@ -229,23 +229,23 @@ func (w *work) restage(ctx context.Context, d Decision, current Version) error {
 	w.update(d.Version, func(vp *VersionProgress) {
 		*vp = VersionProgress{CredentialID: old.CredentialID, ExpiresAt: old.ExpiresAt, Base: current.ID, SetBegunAt: old.SetBegunAt, SetAt: old.SetAt, TestedAt: old.TestedAt}
 	})
-	if err := w.begin(ctx, d); err != nil {
+	if err := w.writeAhead(ctx, d); err != nil {
 		return err
 	}
 	err = w.retry(ctx, 4, "store.put", d.Version, func(ctx context.Context) error {
-		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{Pending}})
+		return w.s.Store.Put(ctx, PutRequest{Version: d.Version, Credential: c, Labels: []Label{LabelPending}})
 	})
-	w.end(d, "", err)
+	w.noteOutcome(d, "", err)
 	return err
 }
 
 const rotatedReason = "the new credential is tested, promoted, delivered and in use"
 
 // markServed puts the milestone label on the version that everybody has now.
-func (w *work) markServed(ctx context.Context, version string) error {
-	holder, _ := Find(w.state.Contents.Versions, Served)
+func (w *turn) markServed(ctx context.Context, version string) error {
+	holder, _ := Find(w.state.Contents.Versions, LabelServed)
 	if holder.ID != version {
-		if err := w.move(ctx, Served, holder.ID, version); err != nil {
+		if err := w.move(ctx, LabelServed, holder.ID, version); err != nil {
 			return fmt.Errorf("mark as served: %w", err)
 		}
 	}
@@ -258,9 +258,9 @@ func (w *work) markServed(ctx context.Context, version string) error {
 
 // rotated tells of a rotation, unless it is one of the many of a credential that
 // ends by itself: there only troubles are news, and the audit has the rest.
-func (w *work) rotated(version, credential string) {
-	if w.s.Issuer.Traits().Lifetime > 0 && w.asked != Create && w.progress.Trouble == "" {
+func (w *turn) rotated(version, credential string) {
+	if w.s.Issuer.Traits().Lifetime > 0 && w.requested != StepCreate && w.progress.Trouble == "" {
 		return
 	}
-	w.event(Rotated, version, credential, rotatedReason)
+	w.event(EventRotated, version, credential, rotatedReason)
 }

@@ -39,7 +39,7 @@ func TestATurnThatNeverCameToItsEndIsLate(t *testing.T) {
 		turn  func(*bench) error
 	}{
 		{"a rotation that a person asked for", []int{0}, func(b *bench) error {
-			_, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{Force: rota.Create})
+			_, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{Force: rota.StepCreate})
 			return err
 		}},
 		{"a rollback", []int{0, 90}, func(b *bench) error {
@@ -87,7 +87,7 @@ func TestAFailureEndsWhenItsStepTurnsOutToBeDone(t *testing.T) {
 	b.now = b.now.Add(time.Hour)
 	b.faults.Next("store.move", memory.Fault{Crash: true}) // as ROTA_DEACTIVATED is on
 	crash(t, func() { b.advance(t, rota.Options{}) })
-	if f := b.progress(t).Failure; f == nil || f.Step != rota.Deactivate {
+	if f := b.progress(t).Failure; f == nil || f.Step != rota.StepDeactivate {
 		t.Fatalf("after the crash the failure is %+v, want that of deactivate", f)
 	}
 	b.now = b.now.Add(time.Hour)
@@ -116,25 +116,25 @@ func TestAnOutsideThatCannotBeSeenCostsNoStepATry(t *testing.T) {
 		}
 		return b.progress(t)
 	}
-	if f := fail("target.deliver", 0).Failure; f.Step != rota.Deliver || f.Attempts != 1 {
+	if f := fail("target.deliver", 0).Failure; f.Step != rota.StepDeliver || f.Attempts != 1 {
 		t.Fatalf("%+v, want the first of deliver", f)
 	}
 	for attempt := 1; attempt <= 2; attempt++ {
 		p := fail("store.describe", 3)
-		f, behind := p.Failure, p.Behind
-		if f.Step != "observe" || f.Attempts != attempt || !strings.Contains(f.Error, "describe") || behind == nil || behind.Step != rota.Deliver || behind.Attempts != 1 {
+		f, behind := p.Failure, p.StepFailure
+		if f.Step != "observe" || f.Attempts != attempt || !strings.Contains(f.Error, "describe") || behind == nil || behind.Step != rota.StepDeliver || behind.Attempts != 1 {
 			t.Errorf("%+v behind %+v, want observe, tried %d times, and deliver as it was", f, behind, attempt)
 		}
 	}
-	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.Retrying || !strings.Contains(res.Last.Reason, "deliver failed (1 of 20)") {
+	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.HoldRetrying || !strings.Contains(res.Last.Reason, "deliver failed (1 of 20)") {
 		t.Errorf("%+v, want deliver to wait for its next try", res.Last)
 	}
 	b.now = b.now.Add(time.Hour)
 	if got, want := steps(b.advance(t, rota.Options{})), "deliver reload"; got != want {
 		t.Errorf("it did %q, want %q", got, want)
 	}
-	if p := b.progress(t); p.Failure != nil || p.Behind != nil {
-		t.Errorf("all went well, and there is still %+v or %+v", p.Failure, p.Behind)
+	if p := b.progress(t); p.Failure != nil || p.StepFailure != nil {
+		t.Errorf("all went well, and there is still %+v or %+v", p.Failure, p.StepFailure)
 	}
 }
 
@@ -158,13 +158,13 @@ func TestEventsOutliveTheProcess(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t)
 			test.serve(b.secret)
-			dieAt(b, rota.Served)
+			dieAt(b, rota.LabelServed)
 			crash(t, func() { b.advance(t, rota.Options{}) })
 			b.advance(t, rota.Options{})
 			b.days(90)
 			b.advance(t, rota.Options{})
 			b.days(10)
-			dieAt(b, rota.Deactivated)
+			dieAt(b, rota.LabelDeactivated)
 			crash(t, func() { b.advance(t, rota.Options{}) })
 			b.advance(t, rota.Options{})
 			b.advance(t, rota.Options{})
@@ -261,7 +261,7 @@ func TestAPersonHasWhatWasGivenUpDeliveredAnew(t *testing.T) {
 	if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err == nil {
 		t.Fatal("the failure went unnoticed")
 	}
-	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.Quarantined {
+	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.HoldQuarantined {
 		t.Fatalf("%+v, want it given up", res.Last)
 	}
 	res, err := b.rotator.Redeliver(t.Context(), b.secret)
@@ -285,7 +285,7 @@ func TestGivingUpASetPasswordLocksNobodyOut(t *testing.T) {
 			pass := memory.NewPassword("app", memory.RolesOptions{RefusedLogins: 2,
 				Options: memory.Options{Now: func() time.Time { return b.now }, Faults: b.faults.Fault}})
 			b.secret.Issuer = pass
-			b.advance(t, rota.Options{Force: rota.Create})
+			b.advance(t, rota.Options{Force: rota.StepCreate})
 			b.days(90)
 			for range 4 {
 				b.faults.Next("store.move", memory.Fault{Before: errors.New("503")})
@@ -293,9 +293,9 @@ func TestGivingUpASetPasswordLocksNobodyOut(t *testing.T) {
 			if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err == nil {
 				t.Fatal("the promotion succeeded")
 			}
-			_, old, _ := b.store.Read(rota.Current)
+			_, old, _ := b.store.Read(rota.LabelCurrent)
 			put := test.person(pass, old)
-			b.store.Plant("person-1", put, rota.Current)
+			b.store.Plant("person-1", put, rota.LabelCurrent)
 			if _, err := b.rotator.Rollback(t.Context(), b.secret); err != nil {
 				t.Fatal(err)
 			}
@@ -305,7 +305,7 @@ func TestGivingUpASetPasswordLocksNobodyOut(t *testing.T) {
 			if !pass.Login(put) {
 				t.Error("the current password does not log in")
 			}
-			if _, _, ok := b.store.Read(rota.Pending); ok {
+			if _, _, ok := b.store.Read(rota.LabelPending); ok {
 				t.Error("the new password is still AWSPENDING")
 			}
 			if _, err := b.rotator.Adopt(t.Context(), b.secret, rota.AdoptOptions{}); err != nil {
@@ -323,11 +323,11 @@ func TestAFailedTestWithoutOverlapPutsTheOldPasswordBackAtOnce(t *testing.T) {
 	b.secret.Issuer = app
 	b.secret.Checks = []rota.Check{memory.NewCheck("query", func(rota.Credential) error {
 		if broken {
-			return &rota.Error{Class: rota.Stop, Err: errors.New("no such table")}
+			return &rota.Error{Class: rota.ClassStop, Err: errors.New("no such table")}
 		}
 		return nil
 	}, o)}
-	b.advance(t, rota.Options{Force: rota.Create})
+	b.advance(t, rota.Options{Force: rota.StepCreate})
 	held, _ := b.target.Current()
 	broken = true
 	b.days(90)
@@ -341,7 +341,7 @@ func TestAFailedTestWithoutOverlapPutsTheOldPasswordBackAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, ok := rota.Find(c.Versions, rota.Pending); ok {
+	if v, ok := rota.Find(c.Versions, rota.LabelPending); ok {
 		t.Errorf("version %s is still AWSPENDING", v.ID)
 	}
 }

@@ -29,16 +29,16 @@ type Store interface {
 	// or has no value yet, is [ErrNotFound].
 	Get(ctx context.Context, r GetRequest) (Credential, error)
 
-	// Put stores a new version and puts the labels on it, [Pending] as a rule,
+	// Put stores a new version and puts the labels on it, [LabelPending] as a rule,
 	// taking them off the versions that had them; it never promotes unless
-	// [Current] is among them. The same id with the same credential is no
+	// [LabelCurrent] is among them. The same id with the same credential is no
 	// error; with another credential it is [ErrConflict].
 	Put(ctx context.Context, r PutRequest) error
 
 	// Move moves a label from one version to another by compare-and-swap: it
 	// is [ErrConflict] unless From carries it ("" for no version), and no error
-	// if To carries it already. To "" takes the label off. Moving [Current]
-	// moves [Previous] to the version that had been current.
+	// if To carries it already. To "" takes the label off. Moving [LabelCurrent]
+	// moves [LabelPrevious] to the version that had been current.
 	Move(ctx context.Context, r MoveRequest) error
 }
 

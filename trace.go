@@ -49,10 +49,10 @@ func untraced(ctx context.Context, _ Span) (context.Context, func(error)) {
 }
 
 // traced runs f within a span of the secret.
-func (w *work) traced(ctx context.Context, s Span, f func(context.Context) error) error {
+func (w *turn) traced(ctx context.Context, s Span, f func(context.Context) error) error {
 	s.Secret = w.s.Name
 	ctx, end := w.Trace(ctx, s)
 	err := f(ctx)
-	end(Sanitize(err, w.seen...))
+	end(Sanitize(err, w.redactions...))
 	return err
 }

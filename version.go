@@ -15,30 +15,32 @@ type Label string
 
 // The labels that Rota reads and moves.
 const (
-	Pending  Label = "AWSPENDING"
-	Current  Label = "AWSCURRENT"
-	Previous Label = "AWSPREVIOUS"
+	LabelPending  Label = "AWSPENDING"
+	LabelCurrent  Label = "AWSCURRENT"
+	LabelPrevious Label = "AWSPREVIOUS"
 
-	// Served is on the version that was delivered to every target and taken
+	// LabelServed is on the version that was delivered to every target and taken
 	// up by every reloader.
-	Served Label = "ROTA_SERVED"
-	// Deactivated is on the previous version once its credential is inactive.
-	Deactivated Label = "ROTA_DEACTIVATED"
-	// Adopted is on a version whose credential Rota did not make but was told
+	LabelServed Label = "ROTA_SERVED"
+	// LabelDeactivated is on the previous version once its credential is inactive.
+	LabelDeactivated Label = "ROTA_DEACTIVATED"
+	// LabelAdopted is on a version whose credential Rota did not make but was told
 	// to take over.
-	Adopted Label = "ROTA_ADOPTED"
+	LabelAdopted Label = "ROTA_ADOPTED"
 )
 
 // madePrefix begins the labels that mark versions whose id somebody else chose,
 // as Secrets Manager does at its own rotation, though Rota made the credential.
 const madePrefix = "ROTA_MADE_"
 
-// Made is the label that marks the version of that id as Rota's, where its id
+// LabelMade is the label that marks the version of that id as Rota's, where its id
 // does not say so. Each version has its own, so that none takes it from another.
-func Made(version string) Label { return Label(madePrefix + version) }
+func LabelMade(version string) Label { return Label(madePrefix + version) }
 
-// Labels is every label that Rota moves, but for those of [Made].
-func Labels() []Label { return []Label{Pending, Current, Previous, Served, Deactivated, Adopted} }
+// Labels is every label that Rota moves, but for those of [LabelMade].
+func Labels() []Label {
+	return []Label{LabelPending, LabelCurrent, LabelPrevious, LabelServed, LabelDeactivated, LabelAdopted}
+}
 
 // Version is a credential in a store, without its value.
 type Version struct {
@@ -75,15 +77,15 @@ func (v Version) Has(l Label) bool { return slices.Contains(v.Labels, l) }
 // Ours tells whether Rota made or adopted the version's credential. Rota
 // changes and deletes no other.
 func (v Version) Ours() bool {
-	return strings.HasPrefix(v.ID, versionPrefix) || v.Has(Adopted) || v.Has(Made(v.ID))
+	return strings.HasPrefix(v.ID, versionPrefix) || v.Has(LabelAdopted) || v.Has(LabelMade(v.ID))
 }
 
 // newLabels are those of a new version: pending, and marked as Rota's.
 func newLabels(version string) []Label {
 	if strings.HasPrefix(version, versionPrefix) {
-		return []Label{Pending}
+		return []Label{LabelPending}
 	}
-	return []Label{Pending, Made(version)}
+	return []Label{LabelPending, LabelMade(version)}
 }
 
 // Find gives the version that carries the label.

@@ -10,7 +10,7 @@ import (
 const remindAgain = 7 * Day
 
 // warn tells ahead of what will end by itself, or what a person has to do.
-func (w *work) warn(s Status, now time.Time) {
+func (w *turn) warn(s Status, now time.Time) {
 	v := newView(w.state, w.s.Policy, now)
 	before := v.policy.WarnBefore
 	if w.state.Traits.Manual {
@@ -26,12 +26,12 @@ func (w *work) warn(s Status, now time.Time) {
 		return
 	}
 	w.progress.ExpiryNotified = end
-	w.event(ExpiringSoon, s.Version, s.Credential, fmt.Sprintf("it ends by itself at %s", stamp(end)))
+	w.event(EventExpiring, s.Version, s.Credential, fmt.Sprintf("it ends by itself at %s", stamp(end)))
 }
 
 // remind reminds a person when the time comes near, when it is there, and every
 // week after.
-func (w *work) remind(s Status, now time.Time, before time.Duration) {
+func (w *turn) remind(s Status, now time.Time, before time.Duration) {
 	if s.DueAt.IsZero() || now.Before(s.DueAt.Add(-before)) {
 		return
 	}
@@ -41,20 +41,20 @@ func (w *work) remind(s Status, now time.Time, before time.Duration) {
 	again := !now.Before(s.DueAt) && now.Sub(last) >= remindAgain
 	if near || there || again {
 		w.progress.RemindedAt = now
-		w.event(Reminder, "", "", s.Reason+", due "+stamp(s.DueAt))
+		w.event(EventReminder, "", "", s.Reason+", due "+stamp(s.DueAt))
 	}
 }
 
 // Done notes that a person has rotated a secret that no program can rotate.
 func (r *Rotator) Done(ctx context.Context, s *Secret) (Result, error) {
-	return r.withWork(ctx, s, func(ctx context.Context, w *work) error {
+	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
 		if !s.Issuer.Traits().Manual {
-			return &Error{Op: "done", Class: Stop, Hint: "rota rotate " + s.Name, Err: fmt.Errorf("it is rotated by Rota itself, nothing is to be done by a person: %w", ErrConflict)}
+			return &Error{Op: "done", Class: ClassStop, Hint: "rota rotate " + s.Name, Err: fmt.Errorf("it is rotated by Rota itself, nothing is to be done by a person: %w", ErrConflict)}
 		}
 		d := Decision{Step: "done", Reason: "a person has rotated it"}
-		w.progress.DoneAt, w.progress.RemindedAt, w.progress.Held = w.Now(), time.Time{}, NotHeld
-		w.end(d, "", nil)
-		w.event(Rotated, "", "", d.Reason)
+		w.progress.DoneAt, w.progress.RemindedAt, w.progress.Held = w.Now(), time.Time{}, HoldNone
+		w.noteOutcome(d, "", nil)
+		w.event(EventRotated, "", "", d.Reason)
 		w.result.Done = append(w.result.Done, d)
 		return w.lookAgain(ctx)
 	})

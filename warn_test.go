@@ -27,7 +27,7 @@ func TestAPersonIsRemindedUntilItIsDone(t *testing.T) {
 	b.secret.Issuer = manual.Issuer{What: "licence key"}
 	b.secret.Owner = "ann"
 	b.secret.Targets, b.secret.Reloaders = nil, nil
-	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.ByPerson {
+	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.HoldManual {
 		t.Fatalf("what nobody has done is %q: %s", res.Last.Hold, res.Last.Reason)
 	}
 	if got, want := b.kinds(), "reminder"; got != want {
@@ -50,7 +50,7 @@ func TestAPersonIsRemindedUntilItIsDone(t *testing.T) {
 	if _, err := b.rotator.Done(t.Context(), b.secret); err != nil {
 		t.Fatal(err)
 	}
-	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.NotHeld || !res.Last.Due.Equal(b.now.Add(90*rota.Day)) {
+	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.HoldNone || !res.Last.Due.Equal(b.now.Add(90*rota.Day)) {
 		t.Errorf("after it is done: held %q, due %s", res.Last.Hold, res.Last.Due)
 	}
 }
@@ -105,7 +105,7 @@ func TestAPausedSecretIsNotRotatedUntilItIsResumed(t *testing.T) {
 	b.advance(t, rota.Options{})
 	b.days(90)
 	journal.halts.Paused = &rota.Halt{By: "ann", At: b.now}
-	if res := b.advance(t, rota.Options{}); len(res.Done) > 0 || res.Last.Hold != rota.Paused {
+	if res := b.advance(t, rota.Options{}); len(res.Done) > 0 || res.Last.Hold != rota.HoldPaused {
 		t.Fatalf("while paused it did %q, hold %q", steps(res), res.Last.Hold)
 	}
 	journal.halts.Paused = nil
@@ -178,7 +178,7 @@ func TestALookThatFailsIsNeverGivenUp(t *testing.T) {
 	for _, e := range b.notifier.Events()[before:] {
 		kinds = append(kinds, e.Kind)
 	}
-	if slices.Contains(kinds, rota.WasQuarantined) || !slices.Contains(kinds, rota.Failed) || !slices.Contains(kinds, rota.Recovered) {
+	if slices.Contains(kinds, rota.EventQuarantined) || !slices.Contains(kinds, rota.EventFailed) || !slices.Contains(kinds, rota.EventRecovered) {
 		t.Errorf("notified %v, want failed and recovered, and no quarantine", kinds)
 	}
 }

@@ -55,7 +55,7 @@ func (a *Administration) Bootstrap(ctx context.Context) (Issued, error) {
 		c.Principals = []Principal{{Name: FirstAdministrator, Rules: Local("").Rules, CreatedAt: now.UTC()}}
 		c.AddKey(&c.Principals[0], issued.Key, issued.Secret)
 		return nil
-	}, entry(caller, now, "bootstrap", FirstAdministrator, issued.Key.ID, rota.Succeeded, ""))
+	}, entry(caller, now, "bootstrap", FirstAdministrator, issued.Key.ID, rota.OutcomeSucceeded, ""))
 	if err != nil {
 		return Issued{}, err
 	}

@@ -106,7 +106,7 @@ func (a *Administration) change(ctx context.Context, caller Caller, op, principa
 			return fmt.Errorf("%s: %w", op, ErrLastAdministrator)
 		}
 		return nil
-	}, entry(caller, now, op, principal, key, rota.Succeeded, detail))
+	}, entry(caller, now, op, principal, key, rota.OutcomeSucceeded, detail))
 }
 
 // check refuses all but administrators, and records that it did. Where that
@@ -116,7 +116,7 @@ func (a *Administration) check(ctx context.Context, caller Caller, op, principal
 		return nil
 	}
 	denied := fmt.Errorf("%s may not administer access: %w (try: as an administrator)", caller.Principal, ErrDenied)
-	return errors.Join(denied, a.recorder.Record(ctx, entry(caller, a.now(), op, principal, "", rota.Denied, "")))
+	return errors.Join(denied, a.recorder.Record(ctx, entry(caller, a.now(), op, principal, "", rota.OutcomeDenied, "")))
 }
 
 func anyAdministrator(principals []Principal, now time.Time) bool {

@@ -36,7 +36,7 @@ func BenchmarkRead(b *testing.B) {
 func readFrom(b *testing.B, database string) {
 	s := serve(b, database, "secrets: []\n"+generous, func(db *store.DB) {
 		err := db.Secret("bench/read").Put(b.Context(), rota.PutRequest{
-			Version: rota.NewVersionID(), Labels: []rota.Label{rota.Current},
+			Version: rota.NewVersionID(), Labels: []rota.Label{rota.LabelCurrent},
 			Credential: rota.NewCredential(map[string]string{"username": "app", "password": "a-password-of-usual-length-42"}),
 		})
 		if err != nil {

@@ -66,7 +66,7 @@ func BenchmarkRotationsSQLite(b *testing.B) {
 	}
 	r := &rota.Rotator{Journal: db, Now: c.Now, Sleep: func(context.Context, time.Duration) error { return nil }}
 	for _, s := range secrets { // issue the first
-		if _, err := r.Advance(b.Context(), s, rota.Options{Force: rota.Create}); err != nil {
+		if _, err := r.Advance(b.Context(), s, rota.Options{Force: rota.StepCreate}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -39,7 +39,7 @@ func BenchmarkStatusStart(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		status := rota.Status{LookedAt: now, Version: rota.NewVersionID(), Credential: "role", IssuedAt: now, Next: rota.Create, DueAt: now.Add(rota.Day), NextAt: now.Add(rota.Day)}
+		status := rota.Status{LookedAt: now, Version: rota.NewVersionID(), Credential: "role", IssuedAt: now, Next: rota.StepCreate, DueAt: now.Add(rota.Day), NextAt: now.Add(rota.Day)}
 		if err := db.Save(b.Context(), rota.SaveRequest{Lease: lease, Progress: rota.Progress{Status: status, NextAt: status.NextAt}}); err != nil {
 			b.Fatal(err)
 		}

@@ -105,7 +105,7 @@ func (s *served) watchOne(b *testing.B, client *http.Client, clients int) []time
 	}
 	var promoted time.Time
 	for _, e := range audit.Entries {
-		if e.Step == string(rota.Promote) && e.Version == versions[0] && e.Outcome == rota.Begun {
+		if e.Step == string(rota.StepPromote) && e.Version == versions[0] && e.Outcome == rota.OutcomeBegun {
 			promoted = e.At
 		}
 	}

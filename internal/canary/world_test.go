@@ -136,7 +136,7 @@ func (w *world) collect(args []string) {
 		if args[0] != "run" && !slices.Contains(args, name) {
 			continue
 		}
-		for _, label := range []rota.Label{rota.Current, rota.Pending, rota.Previous} {
+		for _, label := range []rota.Label{rota.LabelCurrent, rota.LabelPending, rota.LabelPrevious} {
 			out, errs, code := w.run("", "get", name, "--version-label", string(label), "--log-level", "debug")
 			w.wrote("stderr of rota get "+name, errs)
 			if code != 0 {

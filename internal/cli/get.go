@@ -31,7 +31,7 @@ a terminal only.`,
 		},
 	}
 	c.Flags().StringVar(&r.Field, "field", "", "show this `field` alone, such as password")
-	c.Flags().StringVar((*string)(&r.Label), "version-label", string(rota.Current), "the version with this `label`")
+	c.Flags().StringVar((*string)(&r.Label), "version-label", string(rota.LabelCurrent), "the version with this `label`")
 	c.Flags().StringVar(&r.Version, "version", "", "the version of this `id`")
 	return c
 }

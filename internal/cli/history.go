@@ -88,14 +88,14 @@ func effects(records []service.EntryDoc) []effect {
 	var out []effect
 	for _, r := range records {
 		e := r.Entry
-		if e.Outcome == rota.Begun {
+		if e.Outcome == rota.OutcomeBegun {
 			out = append(out, effect{Entry: e})
 			continue
 		}
 		begun := -1
 		for i := len(out) - 1; i >= 0 && begun < 0; i-- {
 			o := out[i]
-			if o.Outcome == rota.Begun && o.Step == e.Step && o.Object == e.Object && o.Version == e.Version {
+			if o.Outcome == rota.OutcomeBegun && o.Step == e.Step && o.Object == e.Object && o.Version == e.Version {
 				begun = i
 			}
 		}
@@ -106,7 +106,7 @@ func effects(records []service.EntryDoc) []effect {
 		} else {
 			ended.Detail = ""
 		}
-		if e.Outcome == rota.Erred {
+		if e.Outcome == rota.OutcomeFailed {
 			ended.failure = e.Detail
 		} else if begun < 0 {
 			ended.Detail = e.Detail
@@ -120,7 +120,7 @@ func effects(records []service.EntryDoc) []effect {
 	return out
 }
 
-var outcomeColors = map[rota.Outcome]color{rota.Succeeded: green, rota.Erred: red, rota.Denied: red, rota.Begun: yellow}
+var outcomeColors = map[rota.Outcome]color{rota.OutcomeSucceeded: green, rota.OutcomeFailed: red, rota.OutcomeDenied: red, rota.OutcomeBegun: yellow}
 
 func (a *app) printHistory(list []effect) {
 	for len(list) > 0 {

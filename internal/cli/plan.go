@@ -114,7 +114,7 @@ func (a *app) printPlan(doc service.PlanDoc) {
 		if !l.At.IsZero() {
 			row[2].text = l.At.Local().Format("15:04")
 		}
-		if l.Hold != rota.NotHeld {
+		if l.Hold != rota.HoldNone {
 			row[3] = cell{row[3].text + " (held)", yellow}
 		}
 		if startOfDay(l.At).Equal(startOfDay(last.At)) && last.day != "" {

@@ -105,14 +105,14 @@ func TestTheEndOfAnEffectIsPutToItsBeginning(t *testing.T) {
 	}
 	var got []string
 	for _, e := range effects([]service.EntryDoc{
-		record("create", "", rota.Begun, "it is old"),
-		record("create", "", rota.Succeeded, ""),
-		record("deliver", "a", rota.Begun, "not there yet"),
-		record("deliver", "b", rota.Begun, "not there yet"),
-		record("deliver", "b", rota.Erred, "disk full"),
-		record("deliver", "a", rota.Succeeded, ""),
-		record("promote", "", rota.Begun, "it works"),
-		record("get", "password", rota.Succeeded, ""),
+		record("create", "", rota.OutcomeBegun, "it is old"),
+		record("create", "", rota.OutcomeSucceeded, ""),
+		record("deliver", "a", rota.OutcomeBegun, "not there yet"),
+		record("deliver", "b", rota.OutcomeBegun, "not there yet"),
+		record("deliver", "b", rota.OutcomeFailed, "disk full"),
+		record("deliver", "a", rota.OutcomeSucceeded, ""),
+		record("promote", "", rota.OutcomeBegun, "it works"),
+		record("get", "password", rota.OutcomeSucceeded, ""),
 	}) {
 		got = append(got, fmt.Sprintf("%s %s %s: %s %s", e.Step, e.Object, e.Outcome, e.Detail, e.failure))
 	}

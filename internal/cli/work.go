@@ -111,11 +111,11 @@ func (a *app) reportSecret(d service.WorkSecretDoc) {
 		if d.Hint != "" {
 			a.printf("  try: %s", d.Hint)
 		}
-	case d.Hold != rota.NotHeld:
+	case d.Hold != rota.HoldNone:
 		a.printf("  %s", d.Reason)
 	case !d.NextAt.IsZero():
 		a.printf("  next: %s %s, %s", d.Next, when(d.NextAt, a.Now()), because(d.Next, d.Reason))
-	case d.Next != rota.None:
+	case d.Next != rota.StepNone:
 		a.printf("  next: %s, %s", d.Next, because(d.Next, d.Reason))
 	case d.Reason != "":
 		a.printf("  %s", d.Reason)

@@ -24,9 +24,9 @@ secrets:
 		t.Fatal(err)
 	}
 	for name, want := range map[string]rota.Policy{
-		"plain": {RotateEvery: 40 * time.Minute, Jitter: 200 * time.Second, Retire: rota.AfterGrace, MaxAttempts: 7,
+		"plain": {RotateEvery: 40 * time.Minute, Jitter: 200 * time.Second, Retire: rota.RetireAfterGrace, MaxAttempts: 7,
 			WarnBefore: 10 * time.Minute, LateAfter: 10 * time.Minute},
-		"quick": {RotateEvery: 40 * time.Minute, Jitter: time.Minute, Retire: rota.AfterGrace, MaxAttempts: 7,
+		"quick": {RotateEvery: 40 * time.Minute, Jitter: time.Minute, Retire: rota.RetireAfterGrace, MaxAttempts: 7,
 			WarnBefore: 5*time.Hour + 40*time.Minute, LateAfter: 5 * time.Minute},
 	} {
 		if diff := cmp.Diff(want, f.Policy(name)); diff != "" {

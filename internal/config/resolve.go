@@ -151,7 +151,7 @@ func (w *wiring) current(ctx context.Context, name string) (rota.Credential, err
 			if err != nil {
 				return rota.Credential{}, err
 			}
-			version, ok := rota.Find(contents.Versions, rota.Current)
+			version, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 			if !ok {
 				return rota.Credential{}, fmt.Errorf("%s has no current version (try: rota adopt %s, or rota rotate %s)", name, name, name)
 			}

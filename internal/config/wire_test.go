@@ -28,7 +28,7 @@ func (s fakeStore) Describe(context.Context) (rota.Contents, error) {
 	if s.err != nil || s.current.IsZero() {
 		return rota.Contents{}, s.err
 	}
-	return rota.Contents{Versions: []rota.Version{{ID: "v1", Labels: []rota.Label{rota.Previous}}, {ID: "v2", Labels: []rota.Label{rota.Current}}}}, nil
+	return rota.Contents{Versions: []rota.Version{{ID: "v1", Labels: []rota.Label{rota.LabelPrevious}}, {ID: "v2", Labels: []rota.Label{rota.LabelCurrent}}}}, nil
 }
 
 func (s fakeStore) Get(_ context.Context, r rota.GetRequest) (rota.Credential, error) {
@@ -150,7 +150,7 @@ func TestPoliciesAreMergedKeyByKey(t *testing.T) {
 	if diff := cmp.Diff(want, f.Policy("prod/admin")); diff != "" {
 		t.Errorf("prod/admin: %s", diff)
 	}
-	want.Retire, want.UnusedFor, want.MaxAttempts, want.LateAfter = rota.BeforeCreate, 3*rota.Day, 5, 2*rota.Day
+	want.Retire, want.UnusedFor, want.MaxAttempts, want.LateAfter = rota.RetireBeforeCreate, 3*rota.Day, 5, 2*rota.Day
 	if diff := cmp.Diff(want, f.Policy("prod/s3")); diff != "" {
 		t.Errorf("prod/s3: %s", diff)
 	}

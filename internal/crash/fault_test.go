@@ -80,5 +80,5 @@ var (
 	errElsewhere = errors.New("the life went otherwise than when it was recorded")
 
 	errDown = errors.New("injected: the connection was reset")
-	errDead = &rota.Error{Class: rota.Stop, Err: errors.New("injected: this process is dead")}
+	errDead = &rota.Error{Class: rota.ClassStop, Err: errors.New("injected: this process is dead")}
 )

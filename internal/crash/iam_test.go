@@ -433,9 +433,9 @@ func (s *iamScene) mayHold(k rota.HoldKind, missing error) (string, bool) {
 	switch {
 	case !orphan, !s.w.plan.lose && !s.twice("CreateAccessKey"):
 		return "", false
-	case k == rota.NotHeld:
+	case k == rota.HoldNone:
 		return "a key of unknown origin is left alone", true
-	case k == rota.NoFreePlace, k == rota.NeverIssued:
+	case k == rota.HoldNoFreeSlot, k == rota.HoldNeverIssued:
 		return "hold: " + string(k), true
 	}
 	return "", false

@@ -48,7 +48,7 @@ type moment struct {
 }
 
 func rotateNow(ctx context.Context, r *rota.Rotator, s *rota.Secret) (rota.Result, error) {
-	return r.Advance(ctx, s, rota.Options{Force: rota.Create})
+	return r.Advance(ctx, s, rota.Options{Force: rota.StepCreate})
 }
 
 func rollBack(ctx context.Context, r *rota.Rotator, s *rota.Secret) (rota.Result, error) {
@@ -138,7 +138,7 @@ func (w *world) recover(s step) verdict {
 		if err := w.broken(); err != nil {
 			return verdict{err: err}
 		}
-		quiet := last.err == nil && !last.busy && last.hold != rota.Retrying && last.hold != rota.Quarantined
+		quiet := last.err == nil && !last.busy && last.hold != rota.HoldRetrying && last.hold != rota.HoldQuarantined
 		missing = w.reached(s)
 		if quiet && missing == nil {
 			return verdict{}
@@ -157,7 +157,7 @@ func (w *world) recover(s step) verdict {
 	if held, ok := w.scene.mayHold(last.hold, missing); ok {
 		return verdict{held: held}
 	}
-	if last.hold == rota.NotHeld && last.err == nil && s.grace {
+	if last.hold == rota.HoldNone && last.err == nil && s.grace {
 		// Not knowing since when it is served or inactive, Rota waits for both
 		// graces once more.
 		for range 2 {

@@ -40,17 +40,17 @@ func TestTheMatrixFindsPlantedBugs(t *testing.T) {
 		bug  func(*rota.Rotator)
 	}{
 		{"orphans are not looked for", call{"iam", "CreateAccessKey", ""}, replyLost, planner(func(s *rota.State) { s.Progress.Intents = nil })},
-		{"a pending version is left lying", call{"secretsmanager", "PutSecretValue", "AWSPENDING"}, dies, without(rota.Test)},
-		{"what is promoted is not delivered", call{"secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"}, dies, without(rota.Deliver)},
-		{"AWSPENDING is left on the promoted version", call{"secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"}, dies, without(rota.Promote)},
-		{"consumers are not reloaded", call{"target", "deliver", ""}, dies, without(rota.Reload)},
+		{"a pending version is left lying", call{"secretsmanager", "PutSecretValue", "AWSPENDING"}, dies, without(rota.StepTest)},
+		{"what is promoted is not delivered", call{"secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"}, dies, without(rota.StepDeliver)},
+		{"AWSPENDING is left on the promoted version", call{"secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"}, dies, without(rota.StepPromote)},
+		{"consumers are not reloaded", call{"target", "deliver", ""}, dies, without(rota.StepReload)},
 		{"the previous key is retired too early", call{"reloader", "reload", ""}, dies, func(r *rota.Rotator) {
 			r.Plan = func(s rota.State, p rota.Policy, now time.Time) rota.Decision {
-				previous, ok := rota.Find(s.Contents.Versions, rota.Previous)
-				if !ok || previous.Has(rota.Deactivated) {
+				previous, ok := rota.Find(s.Contents.Versions, rota.LabelPrevious)
+				if !ok || previous.Has(rota.LabelDeactivated) {
 					return rota.Plan(s, p, now)
 				}
-				return rota.Decision{Step: rota.Deactivate, Version: previous.ID, Credential: previous.CredentialID}
+				return rota.Decision{Step: rota.StepDeactivate, Version: previous.ID, Credential: previous.CredentialID}
 			}
 		}},
 	} {

@@ -333,8 +333,8 @@ func (s *pgScene) instant() error {
 	}
 	s.mu.Unlock()
 	works := map[string]bool{}
-	for name, l := range map[string]login{"AWSCURRENT": logins[rota.Current], "AWSPENDING": logins[rota.Pending],
-		"AWSPREVIOUS": logins[rota.Previous], "the target": target, "consumers": served, "late consumers": before} {
+	for name, l := range map[string]login{"AWSCURRENT": logins[rota.LabelCurrent], "AWSPENDING": logins[rota.LabelPending],
+		"AWSPREVIOUS": logins[rota.LabelPrevious], "the target": target, "consumers": served, "late consumers": before} {
 		if l.Username == "" {
 			continue
 		}
@@ -357,7 +357,7 @@ func (s *pgScene) look() (moment, error) {
 	if err != nil {
 		return moment{}, err
 	}
-	m := moment{current: versions[rota.Current].ID, previous: versions[rota.Previous].ID, previousRole: logins[rota.Previous].Username}
+	m := moment{current: versions[rota.LabelCurrent].ID, previous: versions[rota.LabelPrevious].ID, previousRole: logins[rota.LabelPrevious].Username}
 	if m.previousState, err = s.state(m.previousRole); err != nil {
 		return m, err
 	}
@@ -394,10 +394,10 @@ func (s *pgScene) safe() error {
 		return fmt.Errorf("the audit does not verify: %w", err)
 	}
 	logins, _, err := s.stored()
-	if err != nil || logins[rota.Current].Username == "" || !s.w.struck {
+	if err != nil || logins[rota.LabelCurrent].Username == "" || !s.w.struck {
 		return err
 	}
-	if err := s.logIn(logins[rota.Current]); err != nil {
+	if err := s.logIn(logins[rota.LabelCurrent]); err != nil {
 		return fmt.Errorf("AWSCURRENT can't log in: %w", err)
 	}
 	return nil
@@ -427,7 +427,7 @@ func (s *pgScene) settled() error {
 	if err != nil {
 		return err
 	}
-	if v, ok := versions[rota.Pending]; ok {
+	if v, ok := versions[rota.LabelPending]; ok {
 		return fmt.Errorf("AWSPENDING is left on %s", v.ID)
 	}
 	target, err := s.file()
@@ -437,18 +437,18 @@ func (s *pgScene) settled() error {
 	s.mu.Lock()
 	served := s.served
 	s.mu.Unlock()
-	if current := logins[rota.Current]; target != current || served != current {
-		return fmt.Errorf("%s is current; the target has it: %t, consumers: %t", versions[rota.Current].ID, target == current, served == current)
+	if current := logins[rota.LabelCurrent]; target != current || served != current {
+		return fmt.Errorf("%s is current; the target has it: %t, consumers: %t", versions[rota.LabelCurrent].ID, target == current, served == current)
 	}
-	if versions[rota.Served].ID != versions[rota.Current].ID {
-		return fmt.Errorf("ROTA_SERVED is on %q, not on the current version", versions[rota.Served].ID)
+	if versions[rota.LabelServed].ID != versions[rota.LabelCurrent].ID {
+		return fmt.Errorf("ROTA_SERVED is on %q, not on the current version", versions[rota.LabelServed].ID)
 	}
 	for _, role := range s.roles {
 		state, err := s.state(role)
 		if err != nil {
 			return err
 		}
-		if state == "active" && logins[rota.Current].Username != role && logins[rota.Previous].Username != role {
+		if state == "active" && logins[rota.LabelCurrent].Username != role && logins[rota.LabelPrevious].Username != role {
 			return fmt.Errorf("role %s can log in, and no version of the store holds it", role)
 		}
 	}

@@ -42,7 +42,7 @@ func (j *wrappedJournal) Save(ctx context.Context, r rota.SaveRequest) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, e := range r.Entries {
-			if e.Outcome == rota.Begun {
+			if e.Outcome == rota.OutcomeBegun {
 				j.p.begun = append(j.p.begun, e.Step)
 			}
 		}

@@ -39,7 +39,7 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 			return nil // begun, or still due
 		}
 	}
-	entry := c.Entry(d.DB.Now(), op, name, rota.Begun, "")
+	entry := c.Entry(d.DB.Now(), op, name, rota.OutcomeBegun, "")
 	entry.Object = token
 	err = d.ask(ctx, secret, token, entry)
 	if err == nil || errors.Is(err, rota.ErrConflict) {
@@ -55,7 +55,7 @@ func (d *Daemon) ask(ctx context.Context, s *rota.Secret, token string, by rota.
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := d.rotator.Ask(ctx, s, token, by)
+		err := d.rotator.Request(ctx, s, token, by)
 		if !errors.Is(err, rota.ErrBusy) {
 			return err
 		}

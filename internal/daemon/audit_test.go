@@ -108,14 +108,14 @@ func TestEveryReloadIsInTheAudit(t *testing.T) {
 		t.Fatalf("%d %s", status, answer)
 	}
 	got := reloads()
-	if len(got) != 1 || got[0].Outcome != rota.Succeeded || got[0].Actor != w.key.Principal || got[0].Object != w.file ||
+	if len(got) != 1 || got[0].Outcome != rota.OutcomeSucceeded || got[0].Actor != w.key.Principal || got[0].Object != w.file ||
 		!strings.HasPrefix(got[0].Detail, "sha256:") || !strings.HasSuffix(got[0].Detail, ": at once") {
 		t.Errorf("a reload: %+v", got)
 	}
 	w.configure(strings.Replace(text, "30d", "29d", 1))
 	eventually(t, "the edited file is an entry", func() bool {
 		got = reloads()
-		return len(got) == 2 && got[1].Outcome == rota.Succeeded && got[1].Actor == "rota serve" && got[1].From == ""
+		return len(got) == 2 && got[1].Outcome == rota.OutcomeSucceeded && got[1].Actor == "rota serve" && got[1].From == ""
 	})
 	w.configure(strings.Replace(text, "rotate_every", "rotate_evry", 1))
 	if status, _ := w.send(http.MethodPost, "/v1/reload", ""); status != http.StatusUnprocessableEntity {
@@ -124,7 +124,7 @@ func TestEveryReloadIsInTheAudit(t *testing.T) {
 	eventually(t, "the refused file is an entry of both who asked and the daemon", func() bool {
 		by := map[string]bool{}
 		for _, e := range reloads()[2:] {
-			if e.Outcome == rota.Erred && strings.Contains(e.Detail, "rotate_evry") {
+			if e.Outcome == rota.OutcomeFailed && strings.Contains(e.Detail, "rotate_evry") {
 				by[e.Actor] = true
 			}
 		}
@@ -155,8 +155,8 @@ func TestAChangeOfTheQueueIsInTheAudit(t *testing.T) {
 		return rota.Entry{Actor: w.key.Principal, From: "127.0.0.1", Step: step + " /admin/queue", Object: object, Outcome: o, Detail: detail}
 	}
 	if diff := cmp.Diff([]rota.Entry{
-		entry("POST", "jobs/delete", rota.Begun, "2 jobs: 4711, 4712"), entry("POST", "jobs/delete", rota.Erred, "answered 404 Not Found"),
-		entry("PUT", "queues/rota_turns/resume", rota.Begun, ""), entry("PUT", "queues/rota_turns/resume", rota.Succeeded, ""),
+		entry("POST", "jobs/delete", rota.OutcomeBegun, "2 jobs: 4711, 4712"), entry("POST", "jobs/delete", rota.OutcomeFailed, "answered 404 Not Found"),
+		entry("PUT", "queues/rota_turns/resume", rota.OutcomeBegun, ""), entry("PUT", "queues/rota_turns/resume", rota.OutcomeSucceeded, ""),
 	}, got); diff != "" {
 		t.Errorf("the audit (-want +got):\n%s", diff)
 	}
@@ -193,7 +193,7 @@ func TestWhoIsNotLetInIsInTheAuditWhateverDoorIsTaken(t *testing.T) {
 	for door, id := range ids {
 		n := 0
 		for _, e := range w.entries() {
-			if e.Actor == id && e.Step == "authenticate" && e.Outcome == rota.Denied && e.From == "127.0.0.1" && strings.HasSuffix(e.Object, " "+door) {
+			if e.Actor == id && e.Step == "authenticate" && e.Outcome == rota.OutcomeDenied && e.From == "127.0.0.1" && strings.HasSuffix(e.Object, " "+door) {
 				n++
 			}
 		}

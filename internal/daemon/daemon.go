@@ -90,7 +90,7 @@ type Daemon struct {
 	schedule  scheduler
 	watchdog  *engine.Watchdog
 	directory *access.Cache
-	gate      gate
+	gate      authGate
 	admin     *access.Administration
 	endpoint  *secretsmanager.Server
 	feed      *api.Feed
@@ -109,7 +109,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		o.WatchEvery = 5 * time.Second
 	}
 	o.Environment.OwnStore, o.Environment.Outbox = o.DB.Secret, o.DB.Outbox()
-	d := &Daemon{Options: o, secrets: &engine.Secrets{}, metrics: metrics.New(o.Version), gate: gate{changed: make(chan struct{}, 1)}}
+	d := &Daemon{Options: o, secrets: &engine.Secrets{}, metrics: metrics.New(o.Version), gate: authGate{changed: make(chan struct{}, 1)}}
 	defer func() {
 		if err != nil {
 			d.close()

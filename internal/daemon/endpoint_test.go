@@ -62,7 +62,7 @@ func TestWhatSomebodyElsePutsIsFoundAtOnce(t *testing.T) {
 		})
 		var e rota.Event
 		line, _, _ := strings.Cut(string(must(os.ReadFile(told))), "\n")
-		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Kind != rota.Held || e.Secret != name {
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Kind != rota.EventHeld || e.Secret != name {
 			t.Errorf("the event is %+v, %v", e, err)
 		}
 

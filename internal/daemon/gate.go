@@ -14,20 +14,20 @@ import (
 	"github.com/rota-dev/rota/internal/server/sigv4"
 )
 
-// gate lets callers in as the configuration says now.
-type gate struct {
+// authGate lets callers in as the configuration says now.
+type authGate struct {
 	now     atomic.Pointer[authn.Authenticator]
 	by      config.ServerSettings // what now was made of
 	changed chan struct{}
 }
 
 // Authenticate says who sent a request.
-func (g *gate) Authenticate(r *http.Request, body []byte) (access.Caller, error) {
+func (g *authGate) Authenticate(r *http.Request, body []byte) (access.Caller, error) {
 	return g.now.Load().Authenticate(r, body)
 }
 
 // run notes when keys were last used, until ctx ends.
-func (g *gate) run(ctx context.Context) {
+func (g *authGate) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		life, end := context.WithCancel(ctx)
 		go func() {
@@ -73,7 +73,7 @@ func (d *Daemon) next(s config.ServerSettings) (*authn.Authenticator, error) {
 }
 
 // open lets in by other settings from now on.
-func (g *gate) open(a *authn.Authenticator, by config.ServerSettings) {
+func (g *authGate) open(a *authn.Authenticator, by config.ServerSettings) {
 	g.now.Store(a)
 	g.by = by
 	select {

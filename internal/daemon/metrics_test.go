@@ -221,7 +221,7 @@ func TestMetricsForThoseWithTheRightAudit(t *testing.T) {
 	}
 	denied := 0
 	for _, r := range must(w.db.Audit(t.Context(), store.AuditQuery{Newest: true, Limit: 100})) {
-		if r.Entry.Actor == "lister" && r.Entry.Outcome == rota.Denied && r.Entry.Step == "GET /metrics" {
+		if r.Entry.Actor == "lister" && r.Entry.Outcome == rota.OutcomeDenied && r.Entry.Step == "GET /metrics" {
 			denied++
 		}
 	}

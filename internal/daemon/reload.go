@@ -146,7 +146,7 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 // enrol makes a configuration the one in force, if it is another one than this
 // replica had: one that is merely wired anew must not take the place of what
 // another replica has read since.
-func (d *Daemon) enrol(ctx context.Context, prints map[string]string) (store.Enrolment, error) {
+func (d *Daemon) enrol(ctx context.Context, prints map[string]string) (store.Enrollment, error) {
 	before := d.current.borrow()
 	if before == nil {
 		return d.DB.Join(ctx, prints)
@@ -159,7 +159,7 @@ func (d *Daemon) enrol(ctx context.Context, prints map[string]string) (store.Enr
 }
 
 // follows says once that this replica's configuration is not in force.
-func (d *Daemon) follows(ctx context.Context, e store.Enrolment) {
+func (d *Daemon) follows(ctx context.Context, e store.Enrollment) {
 	if e.Behind && !d.behind {
 		d.Log.WarnContext(ctx, "another replica has a newer configuration: what differs is left to it",
 			"hint", "give all replicas the same rota.yaml; this one's counts once no other has the newer one")
@@ -217,12 +217,12 @@ func (d *Daemon) noteReload(ctx context.Context, went error) {
 func (d *Daemon) recordReload(ctx context.Context, by access.Caller, why string, went error) error {
 	g := d.current.borrow()
 	defer g.release()
-	outcome, detail := rota.Succeeded, g.file.Sum()
+	outcome, detail := rota.OutcomeSucceeded, g.file.Sum()
 	if why != "" {
 		detail += ": " + why
 	}
 	if went != nil {
-		outcome = rota.Erred
+		outcome = rota.OutcomeFailed
 		detail, _, _ = strings.Cut(rota.Sanitize(went).Error(), "\n")
 	}
 	entry := by.Entry(d.DB.Now(), string(service.Reload), service.Configuration, outcome, detail)

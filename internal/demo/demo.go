@@ -62,7 +62,7 @@ func (w *world) hour(ctx context.Context, p *printer, s *rota.Secret, day int) (
 	if err != nil || len(res.Done) == 0 {
 		return nil, err
 	}
-	if err := p.state(ctx, w, s); err != nil || res.Done[0].Step != rota.Create {
+	if err := p.state(ctx, w, s); err != nil || res.Done[0].Step != rota.StepCreate {
 		return nil, err
 	}
 	return []age{{s.Name, day, before.Status.IssuedAt, now, res.Status.IssuedAt}}, nil

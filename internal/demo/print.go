@@ -172,7 +172,7 @@ func days(d time.Duration) string {
 
 // otherFields are the fields of the AWS secret that are not the credential's.
 func otherFields(w *world) (map[string]any, error) {
-	text, ok := w.aws.SecretText(awsName, string(rota.Current))
+	text, ok := w.aws.SecretText(awsName, string(rota.LabelCurrent))
 	if !ok {
 		return nil, fmt.Errorf("%s has no current value: %w", awsName, rota.ErrNotFound)
 	}

@@ -222,7 +222,7 @@ func currentOf(s rota.Store) (rota.Credential, error) {
 	if err != nil {
 		return rota.Credential{}, err
 	}
-	v, ok := rota.Find(contents.Versions, rota.Current)
+	v, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 	if !ok {
 		return rota.Credential{}, fmt.Errorf("no current version: %w", rota.ErrNotFound)
 	}

@@ -136,7 +136,7 @@ func TestAtTheEndWhatIsAskedForIsFinishedOrHandedBack(t *testing.T) {
 				answer := make(chan []error)
 				go func() {
 					answer <- d.worker.Each(context.WithoutCancel(t.Context()), secrets, func(ctx context.Context, i int) error {
-						_, err := d.rotator.Advance(ctx, secrets[i], rota.Options{Force: rota.Create})
+						_, err := d.rotator.Advance(ctx, secrets[i], rota.Options{Force: rota.StepCreate})
 						return err
 					})
 				}()

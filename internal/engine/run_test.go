@@ -37,7 +37,7 @@ func fleet(n int, faults func(i int) memory.Faults) ([]*rota.Secret, *rota.Rotat
 }
 
 func TestOneFailureStopsNoOther(t *testing.T) {
-	denied := &rota.Error{System: "db1", Class: rota.Stop, Err: errors.New("denied")}
+	denied := &rota.Error{System: "db1", Class: rota.ClassStop, Err: errors.New("denied")}
 	secrets, rotator := fleet(3, func(i int) memory.Faults {
 		return func(c memory.Call) memory.Fault {
 			if i == 1 {

@@ -161,7 +161,7 @@ func TestAChangedConfigurationCountsAtOnce(t *testing.T) {
 func TestWhatWasGivenUpIsLookedAtNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDaemon(t, engine.Limits{})
-		denied := &rota.Error{System: "x", Class: rota.Stop, Err: errors.New("denied")}
+		denied := &rota.Error{System: "x", Class: rota.ClassStop, Err: errors.New("denied")}
 		var mu sync.Mutex
 		broken, calls := true, 0
 		faults := func(c memory.Call) memory.Fault {

@@ -24,7 +24,7 @@ func (*listener) Name() string { return "listener" }
 func (l *listener) Notify(_ context.Context, e rota.Event) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e.Kind == rota.Late {
+	if e.Kind == rota.EventLate {
 		l.heard = append(l.heard, e.Secret)
 	}
 	return nil
@@ -72,7 +72,7 @@ func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
 			}
 		}
 		save(broken.Name, rota.Status{LookedAt: now, RotateAt: now}, true)
-		save("held", rota.Status{LookedAt: now, DueAt: now, Hold: rota.InUse}, true)
+		save("held", rota.Status{LookedAt: now, DueAt: now, Hold: rota.HoldInUse}, true)
 		save("in hand", rota.Status{LookedAt: now, BegunAt: now.Add(time.Minute)}, false)
 		save("looked at", rota.Status{LookedAt: now, RotateAt: now.Add(30 * rota.Day)}, true)
 

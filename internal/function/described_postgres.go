@@ -115,7 +115,7 @@ func stored(store rota.Store) func(context.Context) ([]rota.Credential, error) {
 			return nil, err
 		}
 		var all []rota.Credential
-		for _, label := range []rota.Label{rota.Current, rota.Pending, rota.Previous} {
+		for _, label := range []rota.Label{rota.LabelCurrent, rota.LabelPending, rota.LabelPrevious} {
 			v, ok := rota.Find(contents.Versions, label)
 			if !ok {
 				continue

@@ -46,16 +46,16 @@ func (m *metrics) add(secret, name string, n float64) {
 // entry counts an entry of the audit.
 func (m *metrics) entry(e rota.Entry) {
 	switch {
-	case e.Outcome == rota.Erred && e.Step == "notify":
+	case e.Outcome == rota.OutcomeFailed && e.Step == "notify":
 		m.add(e.Secret, "NotNotified", 1)
-	case e.Outcome == rota.Erred:
+	case e.Outcome == rota.OutcomeFailed:
 		m.add(e.Secret, "StepsFailed", 1)
-	case e.Outcome != rota.Succeeded:
-	case e.Step == string(rota.Promote):
+	case e.Outcome != rota.OutcomeSucceeded:
+	case e.Step == string(rota.StepPromote):
 		m.add(e.Secret, "Rotations", 1)
-	case e.Step == string(rota.Deactivate):
+	case e.Step == string(rota.StepDeactivate):
 		m.add(e.Secret, "Deactivated", 1)
-	case e.Step == string(rota.Delete):
+	case e.Step == string(rota.StepDelete):
 		m.add(e.Secret, "Deleted", 1)
 	}
 }
@@ -66,7 +66,7 @@ func (m *metrics) result(r rota.Result, now time.Time) {
 		return
 	}
 	held := 0.0
-	if r.Last.Hold != rota.NotHeld {
+	if r.Last.Hold != rota.HoldNone {
 		held = 1
 	}
 	m.add(r.Secret, "Held", held)

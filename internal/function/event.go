@@ -53,14 +53,14 @@ func (emptyEvent) kind() string     { return "empty" }
 
 // steps are those of Secrets Manager's protocol.
 var steps = map[string]rota.Step{
-	"createSecret": rota.Create,
-	"setSecret":    rota.Set,
-	"testSecret":   rota.Test,
-	"finishSecret": rota.Promote,
+	"createSecret": rota.StepCreate,
+	"setSecret":    rota.StepSet,
+	"testSecret":   rota.StepTest,
+	"finishSecret": rota.StepPromote,
 }
 
 // actions are what a lifecycle event may ask for.
-var actions = map[string]rota.Step{"create": rota.Create, "deactivate": rota.Deactivate, "delete": rota.Delete}
+var actions = map[string]rota.Step{"create": rota.StepCreate, "deactivate": rota.StepDeactivate, "delete": rota.StepDelete}
 
 const known = `known are a step of Secrets Manager's rotation (SecretId, ClientRequestToken, Step), {"action": "create", "deactivate" or "delete", "username": …} with "secret" and "after_days" where wanted, ` +
 	`{"action": "run"}, a schedule's event, and none at all where IAM_USER_NAME is set`

@@ -107,7 +107,7 @@ func TestIntentsFitIntoATag(t *testing.T) {
 	if diff := cmp.Diff(intents, got); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := encodeIntents(append(intents, intents[0], intents[0])); rota.ClassOf(err) != rota.Stop || len(text) > maxTag {
+	if _, err := encodeIntents(append(intents, intents[0], intents[0])); rota.ClassOf(err) != rota.ClassStop || len(text) > maxTag {
 		t.Errorf("more than a tag takes: %v", err)
 	}
 	for _, bad := range []string{"x", "a:b:c:d", "v:1:2", "@"} {

@@ -120,9 +120,9 @@ func typeOf(err error) string {
 		return "InvalidConfiguration"
 	}
 	switch rota.ClassOf(err) {
-	case rota.Stop:
+	case rota.ClassStop:
 		return "RotationStopped"
-	case rota.Regenerate:
+	case rota.ClassRegenerate:
 		return "ValueRejected"
 	}
 	return "RotationRetryable"

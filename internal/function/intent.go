@@ -35,7 +35,7 @@ func encodeIntents(intents []rota.Intent) (string, error) {
 	}
 	text := strings.Join(texts, "@")
 	if len(text) > maxTag {
-		return "", &rota.Error{Op: "keep what is about to be done in the tag " + intentTag, Class: rota.Stop,
+		return "", &rota.Error{Op: "keep what is about to be done in the tag " + intentTag, Class: rota.ClassStop,
 			Err:  fmt.Errorf("%d calls whose answers were lost are more than it takes", len(intents)-1),
 			Hint: "look at the user's access keys, delete those that nobody uses, and remove the tag"}
 	}

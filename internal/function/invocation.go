@@ -109,7 +109,7 @@ func (inv *invocation) telling(ctx context.Context, secret string, do func() (an
 		return out, err
 	}
 	inv.metrics.add(secret, "StepsFailed", 1)
-	e := rota.Event{ID: cmp.Or(inv.id, uuid.NewString()), Kind: rota.Failed, Secret: secret, At: inv.Now().UTC(), Reason: err.Error()}
+	e := rota.Event{ID: cmp.Or(inv.id, uuid.NewString()), Kind: rota.EventFailed, Secret: secret, At: inv.Now().UTC(), Reason: err.Error()}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin*3/4) // the time may be over
 	defer cancel()
 	for _, topic := range inv.topics {
@@ -182,7 +182,7 @@ func (s settings) byEvents() rota.Policy {
 // beforeCreate is a policy under which the previous credential stays until the
 // next is made.
 func (s settings) beforeCreate() rota.Policy {
-	return rota.Policy{Retire: rota.BeforeCreate, UnusedFor: s.unusedFor}
+	return rota.Policy{Retire: rota.RetireBeforeCreate, UnusedFor: s.unusedFor}
 }
 
 // margin is what is left of an invocation's time for its answer.

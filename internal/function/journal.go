@@ -74,7 +74,7 @@ func (j *journal) Acquire(_ context.Context, r rota.AcquireRequest) (rota.Lease,
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if k.busy {
-		return rota.Lease{}, &rota.Error{Op: "take the lease of " + r.Secret, Class: rota.Wait, Err: rota.ErrBusy}
+		return rota.Lease{}, &rota.Error{Op: "take the lease of " + r.Secret, Class: rota.ClassWait, Err: rota.ErrBusy}
 	}
 	k.busy = true
 	k.fence++
@@ -127,7 +127,7 @@ func (j *journal) Save(ctx context.Context, r rota.SaveRequest) error {
 	lost, before, tags := k.fence != r.Lease.Fence || !k.busy, k.intents, k.tags
 	j.mu.Unlock()
 	if lost {
-		return &rota.Error{Op: "save progress of " + r.Lease.Secret, Class: rota.Stop, Err: rota.ErrFenced}
+		return &rota.Error{Op: "save progress of " + r.Lease.Secret, Class: rota.ClassStop, Err: rota.ErrFenced}
 	}
 	intents, err := encodeIntents(r.Progress.Intents)
 	if err != nil {
@@ -155,7 +155,7 @@ func (j *journal) Save(ctx context.Context, r rota.SaveRequest) error {
 func keepTag(ctx context.Context, tags aws.Tagger, intents string) error {
 	switch {
 	case tags == nil:
-		return &rota.Error{Class: rota.Stop, Hint: "a store in Secrets Manager", Err: fmt.Errorf("the secret's store has no tags")}
+		return &rota.Error{Class: rota.ClassStop, Hint: "a store in Secrets Manager", Err: fmt.Errorf("the secret's store has no tags")}
 	case intents == "":
 		return tags.RemoveTag(ctx, intentTag)
 	}

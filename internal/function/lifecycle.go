@@ -93,10 +93,10 @@ func (inv *invocation) force(ctx context.Context, s *rota.Secret, step rota.Step
 			return answer{Secret: s.Name, Reason: why}, nil
 		}
 	}
-	if made, ok := rota.FindID(state.Contents.Versions, inv.version()); ok && step == rota.Create && !made.Has(rota.Pending) {
+	if made, ok := rota.FindID(state.Contents.Versions, inv.version()); ok && step == rota.StepCreate && !made.Has(rota.LabelPending) {
 		return answer{Secret: s.Name, Version: made.ID, Reason: "this event made it before"}, nil
 	}
-	if step == rota.Create && seen.Hold == rota.NotAdopted && inv.settings.adopt {
+	if step == rota.StepCreate && seen.Hold == rota.HoldNotAdopted && inv.settings.adopt {
 		if _, err := rotator.Adopt(ctx, s, rota.AdoptOptions{}); err != nil {
 			return nil, err
 		}
@@ -109,11 +109,11 @@ func (inv *invocation) force(ctx context.Context, s *rota.Secret, step rota.Step
 		switch {
 		case err != nil:
 			return nil, err
-		case result.Last.Hold != rota.NotHeld && !slices.ContainsFunc(taken, is(wanted(step))):
+		case result.Last.Hold != rota.HoldNone && !slices.ContainsFunc(taken, is(wanted(step))):
 			return nil, &heldError{s.Name, result.Last}
-		case len(taken) == 0 && step != rota.Create:
+		case len(taken) == 0 && step != rota.StepCreate:
 			return answer{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
-		case step != rota.Create || slices.ContainsFunc(taken, is(rota.Promote)):
+		case step != rota.StepCreate || slices.ContainsFunc(taken, is(rota.StepPromote)):
 			return answer{Secret: s.Name, Version: result.Status.Version, Done: stepsDone(taken)}, nil
 		}
 		if err := inv.await(ctx, result.Last.At); err != nil {
@@ -126,11 +126,11 @@ func (inv *invocation) force(ctx context.Context, s *rota.Secret, step rota.Step
 // was never made is not too young to be made.
 func tooEarly(state rota.State, step rota.Step, days int, now time.Time) string {
 	since, what := time.Time{}, "the current key was made"
-	if current, ok := rota.Find(state.Contents.Versions, rota.Current); ok {
+	if current, ok := rota.Find(state.Contents.Versions, rota.LabelCurrent); ok {
 		since = current.CreatedAt
 	}
-	if step == rota.Delete {
-		if _, off := rota.Find(state.Contents.Versions, rota.Deactivated); !off {
+	if step == rota.StepDelete {
+		if _, off := rota.Find(state.Contents.Versions, rota.LabelDeactivated); !off {
 			return "the previous key, if there is one, is not switched off yet"
 		}
 		since, what = state.Contents.ChangedAt, "the previous key was switched off"
@@ -143,8 +143,8 @@ func tooEarly(state rota.State, step rota.Step, days int, now time.Time) string 
 
 // wanted is the step after which what was asked for is done.
 func wanted(step rota.Step) rota.Step {
-	if step == rota.Create {
-		return rota.Promote
+	if step == rota.StepCreate {
+		return rota.StepPromote
 	}
 	return step
 }
@@ -159,7 +159,7 @@ func (inv *invocation) await(ctx context.Context, until time.Time) error {
 	left := until.Sub(inv.Now())
 	deadline, bounded := ctx.Deadline()
 	if until.IsZero() || left > time.Minute || bounded && time.Until(deadline) < left {
-		return &rota.Error{Class: rota.Wait, Err: errors.New("not done yet"), Hint: "the same event again, later"}
+		return &rota.Error{Class: rota.ClassWait, Err: errors.New("not done yet"), Hint: "the same event again, later"}
 	}
 	return inv.Sleep(ctx, max(left, 0))
 }

@@ -16,7 +16,7 @@ import (
 // answer for now is no mistake of the settings.
 func load(ctx context.Context, s settings, c *aws.Connection) (*config.File, error) {
 	file, err := read(ctx, s, c)
-	if failed, ok := errors.AsType[*rota.Error](err); ok && failed.Class == rota.Wait {
+	if failed, ok := errors.AsType[*rota.Error](err); ok && failed.Class == rota.ClassWait {
 		return nil, err
 	}
 	if err != nil {

@@ -56,11 +56,11 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 				mu.Lock()
 				inv.metrics.result(result, inv.Now())
 				switch {
-				case err != nil && rota.ClassOf(err) == rota.Wait && !timeLeft(ctx, begun):
+				case err != nil && rota.ClassOf(err) == rota.ClassWait && !timeLeft(ctx, begun):
 					out.Left = append(out.Left, s.Name) // its turn was cut short, and goes on from there
 				case err != nil:
 					errs = append(errs, err)
-				case result.Last.Hold != rota.NotHeld:
+				case result.Last.Hold != rota.HoldNone:
 					out.Held[s.Name] = result.Last.Reason
 				}
 				if len(result.Done) > 0 {
@@ -89,7 +89,7 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 		inv.metrics.left(len(out.Left))
 		inv.Log.WarnContext(ctx, "no time for all secrets", "left", len(out.Left), "of", len(secrets))
 		if len(out.Left) == len(secrets) {
-			errs = append(errs, &rota.Error{Op: "sweep", Class: rota.Wait, Hint: "a longer timeout of the function", Err: errors.New("there was not the time for a single secret")})
+			errs = append(errs, &rota.Error{Op: "sweep", Class: rota.ClassWait, Hint: "a longer timeout of the function", Err: errors.New("there was not the time for a single secret")})
 		}
 	}
 	return out, errors.Join(errs...)

@@ -97,7 +97,7 @@ func (v *victim) ready() {
 // age waits until rota run rotates the single role's password.
 func (w *world) age() {
 	for _, e := range slices.Backward(w.history(single)) {
-		if e.Step == string(rota.Create) {
+		if e.Step == string(rota.StepCreate) {
 			<-time.After(time.Until(e.At.Add(singleAge)))
 			return
 		}
@@ -134,7 +134,7 @@ func (w *world) measure(v *victim) {
 		w.rota(doneOrHeld, v.args...)
 		v.length = max(v.length, time.Since(started))
 		for _, e := range w.history(v.secret) {
-			if e.At.After(started) && e.Outcome == rota.Begun {
+			if e.At.After(started) && e.Outcome == rota.OutcomeBegun {
 				v.lead = e.At.Sub(started)
 				break
 			}
@@ -188,7 +188,7 @@ func (n *tally) note(history []rota.Entry, started time.Time) {
 	for _, e := range history {
 		switch {
 		case e.At.Before(started):
-		case e.Outcome == rota.Begun:
+		case e.Outcome == rota.OutcomeBegun:
 			last, open = e.Step, true
 		case e.Step == last:
 			open = false

@@ -177,8 +177,8 @@ func (w *world) look(secret string) {
 			counts[l]++
 		}
 	}
-	if counts[rota.Current] != 1 || counts[rota.Pending] != 0 {
-		w.Errorf("%s: labels %v, want one %s and no %s", secret, counts, rota.Current, rota.Pending)
+	if counts[rota.LabelCurrent] != 1 || counts[rota.LabelPending] != 0 {
+		w.Errorf("%s: labels %v, want one %s and no %s", secret, counts, rota.LabelCurrent, rota.LabelPending)
 	}
 	if _, err := db.Verify(w.Context()); err != nil {
 		w.Error(err)
@@ -204,7 +204,7 @@ func (w *world) retiring() bool {
 	if err != nil {
 		w.Fatal(err)
 	}
-	_, there := rota.Find(contents.Versions, rota.Previous)
+	_, there := rota.Find(contents.Versions, rota.LabelPrevious)
 	return there
 }
 

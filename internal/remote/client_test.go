@@ -139,7 +139,7 @@ func TestANameIsOneSegment(t *testing.T) {
 	calls := []func() error{
 		func() error { _, err := asked.Versions(t.Context(), "prod/a b"); return err },
 		func() error {
-			_, err := asked.Get(t.Context(), service.GetRequest{Secret: "a", Field: "x", Label: rota.Current})
+			_, err := asked.Get(t.Context(), service.GetRequest{Secret: "a", Field: "x", Label: rota.LabelCurrent})
 			return err
 		},
 		func() error {
@@ -202,7 +202,7 @@ func TestEventsAreFollowedOverALostConnection(t *testing.T) {
 	defer cancel()
 	var got []int64
 	err := asked.Follow(ctx, "", 0, func(e remote.Event) error {
-		if e.Secret != "cms" || e.Outcome != rota.Succeeded {
+		if e.Secret != "cms" || e.Outcome != rota.OutcomeSucceeded {
 			t.Errorf("%+v", e)
 		}
 		if got = append(got, e.Seq); len(got) == 2 {

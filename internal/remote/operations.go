@@ -145,7 +145,7 @@ func (c *Client) Current(ctx context.Context, name string) (service.CurrentDoc, 
 // Get implements [service.Operations].
 func (c *Client) Get(ctx context.Context, r service.GetRequest) (service.GetDoc, error) {
 	q := query{}.text("field", r.Field).text("version", r.Version)
-	if r.Label != rota.Current {
+	if r.Label != rota.LabelCurrent {
 		q = q.text("label", string(r.Label))
 	}
 	return get[service.GetDoc](ctx, c, path("secrets", r.Secret, "value"), url.Values(q))

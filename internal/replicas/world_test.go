@@ -272,7 +272,7 @@ func (w *world) check() {
 		}
 		promoted := map[string]bool{}
 		for _, r := range records {
-			if r.Entry.Step == string(rota.Promote) {
+			if r.Entry.Step == string(rota.StepPromote) {
 				promoted[r.Entry.Version] = true
 			}
 		}
@@ -280,7 +280,7 @@ func (w *world) check() {
 		if err != nil {
 			w.Fatal(err)
 		}
-		current, ok := rota.Find(contents.Versions, rota.Current)
+		current, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 		if !ok || len(promoted) != 1 || !promoted[current.ID] {
 			w.Errorf("%s: promoted %v, current %q: want one rotation", secret, promoted, current.ID)
 			continue

@@ -91,7 +91,7 @@ func (l *Local) allow(ctx context.Context, a access.Action, op string, secrets .
 	for _, name := range secrets {
 		if err := l.Caller.Check(a, name); err != nil {
 			refused = append(refused, err)
-			entries = append(entries, l.Caller.Entry(l.now(), op, name, rota.Denied, ""))
+			entries = append(entries, l.Caller.Entry(l.now(), op, name, rota.OutcomeDenied, ""))
 		}
 	}
 	if len(refused) == 0 {
@@ -233,7 +233,7 @@ func (l *Local) Secrets(ctx context.Context, names []string) (SecretsDoc, error)
 		traits := c.secret.Issuer.Traits()
 		d.Kind, d.Overlap = traits.Kind, traits.Overlap()
 		d.Targets, d.Reloaders = len(c.secret.Targets), len(c.secret.Reloaders)
-		if p := c.secret.Policy.WithDefaults(); d.Overlap && p.Retire == rota.AfterGrace {
+		if p := c.secret.Policy.WithDefaults(); d.Overlap && p.Retire == rota.RetireAfterGrace {
 			d.GraceSeconds = int64(p.DeactivatePreviousAfter.Seconds())
 		}
 		doc.Secrets = append(doc.Secrets, d)

@@ -98,7 +98,7 @@ func TestWhatIsDeniedIsInTheAuditAndTellsNothing(t *testing.T) {
 				t.Errorf("%s of %s: %v, want it denied", op, name, err)
 			}
 			last, err := db.Audit(t.Context(), store.AuditQuery{Newest: true, Limit: 1, Secret: name})
-			if err != nil || len(last) != 1 || last[0].Entry.Outcome != rota.Denied || last[0].Entry.Step != op || last[0].Entry.From != "192.0.2.7" {
+			if err != nil || len(last) != 1 || last[0].Entry.Outcome != rota.OutcomeDenied || last[0].Entry.Step != op || last[0].Entry.From != "192.0.2.7" {
 				t.Errorf("%s of %s: the audit has %+v, %v", op, name, last, err)
 			}
 		}

@@ -59,8 +59,8 @@ func versionState(state rota.State, v rota.Version) (string, string) {
 	if state.Traits.IssuerChooses {
 		return issuerState(state, v.CredentialID)
 	}
-	inForce, _ := rota.Find(state.Contents.Versions, rota.Current)
-	if pending, ok := rota.Find(state.Contents.Versions, rota.Pending); ok && pending.ID != inForce.ID {
+	inForce, _ := rota.Find(state.Contents.Versions, rota.LabelCurrent)
+	if pending, ok := rota.Find(state.Contents.Versions, rota.LabelPending); ok && pending.ID != inForce.ID {
 		switch vp := state.Progress.Versions[pending.ID]; {
 		case !vp.SetAt.IsZero() && vp.RestoredAt.IsZero() && pending.CredentialID == inForce.CredentialID:
 			inForce = pending
@@ -95,7 +95,7 @@ func issuerState(state rota.State, credential string) (string, string) {
 		if issued.Use.Detail != "" {
 			use += " from " + issued.Use.Detail
 		}
-	case issued.Use.Evidence == rota.Recorded:
+	case issued.Use.Evidence == rota.EvidenceRecorded:
 		use = "never used"
 	}
 	return s, use
@@ -111,7 +111,7 @@ func (l *Local) Current(ctx context.Context, name string) (CurrentDoc, error) {
 	if err != nil {
 		return CurrentDoc{}, fmt.Errorf("%s: %w", name, err)
 	}
-	v, ok := rota.Find(contents.Versions, rota.Current)
+	v, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 	if !ok {
 		return CurrentDoc{}, fmt.Errorf("%s: it has no current version yet: %w (try: rota rotate %s, or rota adopt %s)", name, rota.ErrNotFound, name, name)
 	}
@@ -125,7 +125,7 @@ func (l *Local) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
 		return GetDoc{}, err
 	}
 	if r.Label == "" {
-		r.Label = rota.Current
+		r.Label = rota.LabelCurrent
 	}
 	version, credential, err := readVersion(ctx, secret, r.Label, r.Version)
 	if err != nil {
@@ -139,7 +139,7 @@ func (l *Local) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
 		names, fields = []string{r.Field}, map[string]string{r.Field: fields[r.Field]}
 	}
 	issuerName := secret.Issuer.CredentialID(credential)
-	entry := l.Caller.Entry(l.now(), "get", r.Secret, rota.Succeeded, "")
+	entry := l.Caller.Entry(l.now(), "get", r.Secret, rota.OutcomeSucceeded, "")
 	entry.Object, entry.Version, entry.Credential = strings.Join(names, ", "), version.ID, issuerName
 	if err := l.DB.Record(ctx, entry); err != nil {
 		return GetDoc{}, fmt.Errorf("%s: nothing is shown that is not in the audit: %w", r.Secret, err)

@@ -57,10 +57,10 @@ func TestTheStatesOfVersionsOfOneRole(t *testing.T) {
 			add := func(id string, l rota.Label) {
 				state.Contents.Versions = append(state.Contents.Versions, rota.Version{ID: id, CredentialID: "app", Labels: []rota.Label{l}})
 			}
-			add("previous", rota.Previous)
-			add("current", rota.Current)
+			add("previous", rota.LabelPrevious)
+			add("current", rota.LabelCurrent)
 			if c.pending != nil {
-				add("pending", rota.Pending)
+				add("pending", rota.LabelPending)
 				state.Progress.Versions = map[string]rota.VersionProgress{"pending": *c.pending}
 			}
 			got := map[string]string{}

@@ -71,7 +71,7 @@ func ahead(state rota.State, policy rota.Policy, decision rota.Decision, doc Pla
 func plannedDoc(p rota.Planned) StepDoc {
 	d := p.Decision
 	doc := StepDoc{At: p.At, Step: d.Step, Version: d.Version, Credential: d.Credential, Hold: d.Hold, Reason: d.Reason}
-	if d.Step == rota.None {
+	if d.Step == rota.StepNone {
 		doc.Step = d.Next
 	}
 	return doc

@@ -44,7 +44,7 @@ func (l *Local) Run(ctx context.Context, r RunRequest) (WorkDoc, error) {
 			continue
 		}
 		doc.NotDue++
-		if s := known[c.name]; s.Status.Hold != rota.NotHeld || s.Failure != nil {
+		if s := known[c.name]; s.Status.Hold != rota.HoldNone || s.Failure != nil {
 			doc.Waiting = append(doc.Waiting, c.name)
 		}
 	}
@@ -52,7 +52,7 @@ func (l *Local) Run(ctx context.Context, r RunRequest) (WorkDoc, error) {
 	for _, w := range l.work(ctx, these, true, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
 		return rotator.Advance(ctx, s, rota.Options{})
 	}) {
-		doc.Secrets = append(doc.Secrets, w.doc(rota.None))
+		doc.Secrets = append(doc.Secrets, w.doc(rota.StepNone))
 	}
 	return doc, nil
 }
@@ -83,7 +83,7 @@ func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 			break
 		}
 	}
-	entry := l.Caller.Entry(l.now(), op, Configuration, rota.Succeeded, sum)
+	entry := l.Caller.Entry(l.now(), op, Configuration, rota.OutcomeSucceeded, sum)
 	entry.Object = path
 	return entry.At, l.DB.Record(ctx, entry)
 }

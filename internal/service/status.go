@@ -148,7 +148,7 @@ func (s standing) state(p rota.Policy, now time.Time) (SecretState, string) {
 	switch {
 	case s.lifted():
 		return StateDue, "it was resumed and not looked at since (try: rota run)"
-	case st.Hold == rota.Quarantined:
+	case st.Hold == rota.HoldQuarantined:
 		return StateQuarantined, st.Reason
 	case s.Failure != nil:
 		return StateFailed, fmt.Sprintf("%s failed (%d times, last %s): %s", s.Failure.Step, s.Failure.Attempts, moment(s.Failure.At), s.Failure.Error)
@@ -160,7 +160,7 @@ func (s standing) state(p rota.Policy, now time.Time) (SecretState, string) {
 		return StateDue, "it was never looked at (try: rota run)"
 	case stopped:
 		return StateDue, st.Reason
-	case st.Hold != rota.NotHeld:
+	case st.Hold != rota.HoldNone:
 		return StateHeld, st.Reason
 	case !st.DueAt.IsZero() && !st.DueAt.After(now):
 		return StateDue, st.Reason
@@ -173,11 +173,11 @@ func (s standing) state(p rota.Policy, now time.Time) (SecretState, string) {
 // since.
 func (s standing) lifted() bool {
 	switch s.Status.Hold {
-	case rota.Quarantined:
+	case rota.HoldQuarantined:
 		return s.NextAt.IsZero() && s.Status.BegunAt.IsZero()
-	case rota.Paused:
+	case rota.HoldPaused:
 		return s.paused == nil
-	case rota.Frozen:
+	case rota.HoldFrozen:
 		return !s.frozen
 	}
 	return false

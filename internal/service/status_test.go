@@ -12,7 +12,7 @@ import (
 var noon = time.Date(2026, 4, 1, 12, 0, 0, 0, time.Local)
 
 func TestTheStateOfASecret(t *testing.T) {
-	looked := rota.Status{LookedAt: noon.Add(-time.Hour), Version: "v", Next: rota.Create}
+	looked := rota.Status{LookedAt: noon.Add(-time.Hour), Version: "v", Next: rota.StepCreate}
 	due := func(at time.Time, hold rota.HoldKind) rota.Status {
 		s := looked
 		s.DueAt, s.Hold = at, hold
@@ -28,10 +28,10 @@ func TestTheStateOfASecret(t *testing.T) {
 		s.BegunAt = noon.Add(-ago)
 		return s
 	}
-	given := due(noon, rota.Quarantined)
+	given := due(noon, rota.HoldQuarantined)
 	given.Reason = "given up"
 	halt := rota.Halt{By: "ann", Why: "audit week", At: noon}
-	failure := &rota.Failure{Step: rota.Test, Attempts: 2, Error: "refused", At: noon}
+	failure := &rota.Failure{Step: rota.StepTest, Attempts: 2, Error: "refused", At: noon}
 	for _, c := range []struct {
 		name string
 		s    standing
@@ -41,8 +41,8 @@ func TestTheStateOfASecret(t *testing.T) {
 		{"due in a day is ok", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(rota.Day), "")}}, StateOK},
 		{"never due is ok", standing{SecretStatus: store.SecretStatus{Status: looked}}, StateOK},
 		{"due an hour ago is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), "")}}, StateDue},
-		{"held for an hour is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.InUse)}}, StateHeld},
-		{"held for two days is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rota.InUse)}}, StateLate},
+		{"held for an hour is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.HoldInUse)}}, StateHeld},
+		{"held for two days is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rota.HoldInUse)}}, StateLate},
 		{"a rotation that is two days over its time is late, though nothing is due", standing{SecretStatus: store.SecretStatus{Status: overdue(2 * rota.Day)}}, StateLate},
 		{"a rotation that is an hour over its time is not", standing{SecretStatus: store.SecretStatus{Status: overdue(time.Hour)}}, StateOK},
 		{"a turn that was stopped in the middle is due", standing{SecretStatus: store.SecretStatus{Status: stopped(time.Hour)}}, StateDue},
@@ -50,13 +50,13 @@ func TestTheStateOfASecret(t *testing.T) {
 		{"a turn that was stopped two days ago is late", standing{SecretStatus: store.SecretStatus{Status: stopped(2 * rota.Day)}}, StateLate},
 		{"a turn that somebody is at is not", standing{SecretStatus: store.SecretStatus{Status: stopped(time.Hour), Holder: "host/1/abc"}}, StateOK},
 		{"what was given up is quarantined", standing{SecretStatus: store.SecretStatus{Status: given, Failure: failure, NextAt: noon}}, StateQuarantined},
-		{"what was given up and resumed is due", standing{SecretStatus: store.SecretStatus{Status: due(noon, rota.Quarantined), Failure: failure}}, StateDue},
+		{"what was given up and resumed is due", standing{SecretStatus: store.SecretStatus{Status: due(noon, rota.HoldQuarantined), Failure: failure}}, StateDue},
 		{"paused is paused, looked at or not", standing{paused: &halt}, StatePaused},
-		{"paused is paused, though it is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.Paused)}, paused: &halt}, StatePaused},
-		{"paused for too long is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rota.Paused)}, paused: &halt}, StateLate},
-		{"resumed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.Paused)}}, StateDue},
-		{"frozen is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.Frozen)}, frozen: true}, StateHeld},
-		{"thawed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.Frozen)}}, StateDue},
+		{"paused is paused, though it is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.HoldPaused)}, paused: &halt}, StatePaused},
+		{"paused for too long is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rota.HoldPaused)}, paused: &halt}, StateLate},
+		{"resumed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.HoldPaused)}}, StateDue},
+		{"frozen is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.HoldFrozen)}, frozen: true}, StateHeld},
+		{"thawed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.HoldFrozen)}}, StateDue},
 		{"a failure is told before it is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), ""), Failure: failure}}, StateFailed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestAStoppedTurnIsTold(t *testing.T) {
 	if got := statusOf("s", standing{SecretStatus: store.SecretStatus{Status: status}}, rota.Policy{}, noon); got.Reason != want || !got.BegunAt.Equal(noon) {
 		t.Errorf("%q since %s, want %q since %s", got.Reason, got.BegunAt, want, noon)
 	}
-	failed := standing{SecretStatus: store.SecretStatus{Status: status, Failure: &rota.Failure{Step: rota.Test, Attempts: 2, Error: "refused", At: noon}}}
+	failed := standing{SecretStatus: store.SecretStatus{Status: status, Failure: &rota.Failure{Step: rota.StepTest, Attempts: 2, Error: "refused", At: noon}}}
 	if got := statusOf("s", failed, rota.Policy{}, noon).Reason; !strings.HasPrefix(got, "test failed") || !strings.HasSuffix(got, "; "+want) {
 		t.Errorf("with a failure: %q", got)
 	}

@@ -41,17 +41,17 @@ func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
 	var wanted func(w worked, s *rota.Secret) rota.Step // the step that tells that the wish came true
 	switch r.Operation {
 	case OpRotate:
-		do, wanted = force(rota.Create), func(worked, *rota.Secret) rota.Step { return rota.Promote }
+		do, wanted = force(rota.StepCreate), func(worked, *rota.Secret) rota.Step { return rota.StepPromote }
 	case OpRollback:
 		do, wanted = rotator.Rollback, rolledBack
 	case OpDeliver:
 		do, wanted = rotator.Redeliver, lastDelivery
 	case OpDeactivate:
 		action = access.Retire
-		do, wanted = force(rota.Deactivate), func(worked, *rota.Secret) rota.Step { return rota.Deactivate }
+		do, wanted = force(rota.StepDeactivate), func(worked, *rota.Secret) rota.Step { return rota.StepDeactivate }
 	case OpDelete:
 		action = access.Retire
-		do, wanted = force(rota.Delete), func(worked, *rota.Secret) rota.Step { return rota.Delete }
+		do, wanted = force(rota.StepDelete), func(worked, *rota.Secret) rota.Step { return rota.StepDelete }
 	default:
 		return WorkDoc{}, &UsageError{Err: fmt.Errorf("no operation %q (try: rotate, rollback, deliver, deactivate, delete)", r.Operation)}
 	}
@@ -63,7 +63,7 @@ func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
 	for i, w := range l.work(ctx, list, r.NoWait, do) {
 		step := wanted(w, list[i].secret)
 		d := w.doc(step)
-		if d.State == WorkNothing && (step == rota.Deactivate || step == rota.Delete) && retirable(list[i].secret, w.result.Status, step) {
+		if d.State == WorkNothing && (step == rota.StepDeactivate || step == rota.StepDelete) && retirable(list[i].secret, w.result.Status, step) {
 			d.State = WorkHeld // there is something to retire, and it was not: that is a no
 		}
 		doc.Secrets = append(doc.Secrets, d)
@@ -136,24 +136,24 @@ func (l *Local) again(ctx context.Context, workers Workers, one []chosen, out *w
 // credential ends with its deletion.
 func rolledBack(w worked, _ *rota.Secret) rota.Step {
 	for _, d := range w.result.Done {
-		if d.Step == rota.Delete || d.Step == rota.Rollback {
+		if d.Step == rota.StepDelete || d.Step == rota.StepRollback {
 			return d.Step
 		}
 	}
-	return rota.Rollback
+	return rota.StepRollback
 }
 
 // lastDelivery is the step that tells that a delivery came true.
 func lastDelivery(_ worked, s *rota.Secret) rota.Step {
 	switch {
 	case s == nil:
-		return rota.None
+		return rota.StepNone
 	case len(s.Reloaders) > 0:
-		return rota.Reload
+		return rota.StepReload
 	case len(s.Targets) > 0:
-		return rota.Deliver
+		return rota.StepDeliver
 	}
-	return rota.None
+	return rota.StepNone
 }
 
 // retirable tells whether there is a previous credential that could still take
@@ -162,7 +162,7 @@ func retirable(s *rota.Secret, status rota.Status, step rota.Step) bool {
 	if s == nil || !s.Issuer.Traits().Overlap() || status.PreviousID == "" {
 		return false
 	}
-	return step == rota.Delete || !status.PreviousOff
+	return step == rota.StepDelete || !status.PreviousOff
 }
 
 // state sums up how it went. A step of wanted tells that a wish was fulfilled,
@@ -181,9 +181,9 @@ func (w worked) state(wanted rota.Step) WorkState {
 		return WorkBusy
 	case w.err != nil:
 		return WorkFailed
-	case wanted != rota.None && took(wanted):
+	case wanted != rota.StepNone && took(wanted):
 		return WorkDone
-	case w.result.Last.Hold != rota.NotHeld && concerns(w.result.Last.Next, wanted):
+	case w.result.Last.Hold != rota.HoldNone && concerns(w.result.Last.Next, wanted):
 		return WorkHeld
 	case len(w.result.Done) > 0:
 		return WorkDone
@@ -195,8 +195,8 @@ func (w worked) state(wanted rota.Step) WorkState {
 // concerns tells whether a held step stands in the way of a wish. Who wants a
 // credential retired does not care that the next rotation is held.
 func concerns(held, wanted rota.Step) bool {
-	if wanted == rota.Deactivate || wanted == rota.Delete {
-		return held == rota.Deactivate || held == rota.Delete
+	if wanted == rota.StepDeactivate || wanted == rota.StepDelete {
+		return held == rota.StepDeactivate || held == rota.StepDelete
 	}
 	return true
 }

@@ -65,7 +65,7 @@ func (s *subject) overlap() time.Duration {
 	if life := s.traits.Lifetime; life > 0 {
 		return life - s.policy.RotateEvery - 2*rota.EndMargin
 	}
-	if s.policy.Retire == rota.BeforeCreate {
+	if s.policy.Retire == rota.RetireBeforeCreate {
 		return s.policy.RotateEvery / 2
 	}
 	return s.policy.DeactivatePreviousAfter
@@ -78,7 +78,7 @@ func (s *subject) rereadOf(c *consumer) {
 
 // takeUp reads what is served to the consumer now.
 func (s *subject) takeUp(c *consumer) {
-	version, credential, ok := s.store.Read(rota.Current)
+	version, credential, ok := s.store.Read(rota.LabelCurrent)
 	if c.target >= 0 {
 		var got rota.DeliverRequest
 		if got, ok = s.targets[c.target].Current(); ok {

@@ -75,7 +75,7 @@ func (s *subject) wait503(c memory.Call) error {
 	if secret := s.inHand(c); secret != "" && s.chance(0.3) {
 		text += ": " + secret
 	}
-	return &rota.Error{System: c.System, Op: c.Op, Class: rota.Wait, Err: errors.New(text)}
+	return &rota.Error{System: c.System, Op: c.Op, Class: rota.ClassWait, Err: errors.New(text)}
 }
 
 // inHand is a value that the call may carry, for an answer that repeats it.
@@ -85,9 +85,9 @@ func (s *subject) inHand(c memory.Call) string {
 	case "issuer.test", "issuer.set":
 		sent = s.truth.inHand
 	case "target.deliver":
-		_, sent, _ = s.store.Read(rota.Current)
+		_, sent, _ = s.store.Read(rota.LabelCurrent)
 	case "check.check":
-		_, sent, _ = s.store.Read(rota.Pending)
+		_, sent, _ = s.store.Read(rota.LabelPending)
 	}
 	return proof(sent)
 }
@@ -103,12 +103,12 @@ func proof(c rota.Credential) string {
 // strike is one random fault.
 func (s *subject) strike(c memory.Call) memory.Fault {
 	k := s.worker
-	lost := &rota.Error{System: c.System, Op: c.Op, Class: rota.Wait, Err: errors.New("connection reset by peer")}
+	lost := &rota.Error{System: c.System, Op: c.Op, Class: rota.ClassWait, Err: errors.New("connection reset by peer")}
 	switch n := s.rng.IntN(100); {
 	case n < 22:
 		return s.struck("error", c, memory.Fault{Before: s.wait503(c)})
 	case n < 26 || (n < 50 && c.Op == "issuer.last_used"):
-		return s.struck("denied", c, memory.Fault{Before: &rota.Error{System: c.System, Op: c.Op, Class: rota.Stop, Err: errors.New("access denied")}})
+		return s.struck("denied", c, memory.Fault{Before: &rota.Error{System: c.System, Op: c.Op, Class: rota.ClassStop, Err: errors.New("access denied")}})
 	case n < 44:
 		return s.struck("lost reply", c, memory.Fault{After: lost})
 	case n < 54:

@@ -104,37 +104,37 @@ func plannerMutants() []Mutant {
 	return []Mutant{
 		{"delete before create", 4, "the current credential is switched off to make a place for the next",
 			deciding(func(st rota.State, d rota.Decision) rota.Decision {
-				if current, ok := rota.Find(st.Contents.Versions, rota.Current); ok && d.Step == rota.Create && st.CanDeactivate {
-					d.Step, d.Version, d.Credential = rota.Deactivate, current.ID, current.CredentialID
+				if current, ok := rota.Find(st.Contents.Versions, rota.LabelCurrent); ok && d.Step == rota.StepCreate && st.CanDeactivate {
+					d.Step, d.Version, d.Credential = rota.StepDeactivate, current.ID, current.CredentialID
 				}
 				return d
 			})},
 		{"no answer means unused", 4, "what the issuer cannot say about use is taken for no use",
 			believing(func(st *rota.State, _ *rota.Policy, _ time.Time) {
 				for i := range st.Issued {
-					if st.Issued[i].Use.Evidence == rota.Unknown {
-						st.Issued[i].Use = rota.Use{Evidence: rota.Recorded}
+					if st.Issued[i].Use.Evidence == rota.EvidenceUnknown {
+						st.Issued[i].Use = rota.Use{Evidence: rota.EvidenceRecorded}
 					}
 				}
 			})},
 		{"promote without test", 4, "a new credential is promoted as soon as it is stored",
 			believing(func(st *rota.State, _ *rota.Policy, now time.Time) {
-				note(st, rota.Pending, func(vp *rota.VersionProgress) { vp.TestedAt = now })
+				note(st, rota.LabelPending, func(vp *rota.VersionProgress) { vp.TestedAt = now })
 			})},
 		{"no grace", 4, "the previous credential is deactivated at once where nobody was seen to use it",
 			believing(func(_ *rota.State, p *rota.Policy, _ time.Time) {
-				p.Retire, p.DeactivatePreviousAfter, p.UnusedFor = rota.AfterGrace, 0, time.Second
+				p.Retire, p.DeactivatePreviousAfter, p.UnusedFor = rota.RetireAfterGrace, 0, time.Second
 			})},
 		{"delete while active", 4, "the previous credential is deleted without being deactivated first",
 			deciding(func(st rota.State, d rota.Decision) rota.Decision {
-				if d.Step == rota.Deactivate && d.Version != "" {
-					d.Step = rota.Delete
+				if d.Step == rota.StepDeactivate && d.Version != "" {
+					d.Step = rota.StepDelete
 				}
 				return d
 			})},
 		{"deliver skipped", 4, "targets count as written to",
 			believing(func(st *rota.State, _ *rota.Policy, now time.Time) {
-				note(st, rota.Current, func(vp *rota.VersionProgress) {
+				note(st, rota.LabelCurrent, func(vp *rota.VersionProgress) {
 					vp.Delivered = map[string]time.Time{}
 					for _, t := range st.Targets {
 						vp.Delivered[t] = now
@@ -143,7 +143,7 @@ func plannerMutants() []Mutant {
 			})},
 		{"oldest key deleted", 3, "a full issuer is emptied of its oldest credential, whoever made it",
 			deciding(func(st rota.State, d rota.Decision) rota.Decision {
-				if d.Hold != rota.NoFreePlace || !st.Listed || len(st.Issued) == 0 {
+				if d.Hold != rota.HoldNoFreeSlot || !st.Listed || len(st.Issued) == 0 {
 					return d
 				}
 				oldest := slices.MinFunc(st.Issued, func(a, b rota.Issued) int {
@@ -158,9 +158,9 @@ func plannerMutants() []Mutant {
 				if inUse(st, oldest.ID) {
 					return d
 				}
-				step := rota.Delete
+				step := rota.StepDelete
 				if oldest.Active {
-					step = rota.Deactivate
+					step = rota.StepDeactivate
 				}
 				return rota.Decision{Step: step, Credential: oldest.ID, Reason: "make a place"}
 			})},
@@ -173,7 +173,7 @@ func plannerMutants() []Mutant {
 				st.Contents.Versions = slices.Clone(st.Contents.Versions)
 				for i := range st.Contents.Versions {
 					v := &st.Contents.Versions[i]
-					v.Labels = append(slices.Clone(v.Labels), rota.Adopted)
+					v.Labels = append(slices.Clone(v.Labels), rota.LabelAdopted)
 				}
 			})},
 		{"limit ignored", 5, "the planner does not see that the issuer is full",
@@ -184,18 +184,18 @@ func plannerMutants() []Mutant {
 			})},
 		{"lost progress means rotate", 7, "a secret that nothing is remembered of is rotated again",
 			deciding(func(st rota.State, d rota.Decision) rota.Decision {
-				current, ok := rota.Find(st.Contents.Versions, rota.Current)
+				current, ok := rota.Find(st.Contents.Versions, rota.LabelCurrent)
 				vp := st.Progress.Versions[current.ID]
-				if _, pending := rota.Find(st.Contents.Versions, rota.Pending); ok && !pending && d.Step == rota.None &&
-					d.Hold == rota.NotHeld && (!st.Lists || st.Listed && len(st.Issued) < st.Traits.Limit) && vp.TestedAt.IsZero() && current.Ours() && !current.Has(rota.Adopted) {
-					return rota.Decision{Step: rota.Create, Reason: "nothing is remembered"}
+				if _, pending := rota.Find(st.Contents.Versions, rota.LabelPending); ok && !pending && d.Step == rota.StepNone &&
+					d.Hold == rota.HoldNone && (!st.Lists || st.Listed && len(st.Issued) < st.Traits.Limit) && vp.TestedAt.IsZero() && current.Ours() && !current.Has(rota.LabelAdopted) {
+					return rota.Decision{Step: rota.StepCreate, Reason: "nothing is remembered"}
 				}
 				return d
 			})},
 		{"two pending", 10, "a new credential is made while another one is on its way",
 			deciding(func(st rota.State, d rota.Decision) rota.Decision {
-				if f := st.Progress.Failure; f != nil && d.Step == rota.Set {
-					d.Step, d.Version = rota.Create, ""
+				if f := st.Progress.Failure; f != nil && d.Step == rota.StepSet {
+					d.Step, d.Version = rota.StepCreate, ""
 				}
 				return d
 			})},
@@ -209,15 +209,15 @@ func plannerMutants() []Mutant {
 			})},
 		{"dropped before its end", 4, "the previous credential is dropped before it has ended by itself",
 			deciding(func(st rota.State, d rota.Decision) rota.Decision {
-				previous, ok := rota.Find(st.Contents.Versions, rota.Previous)
-				if ok && st.Traits.Lifetime > 0 && d.Step == rota.None && d.Hold == rota.NotHeld {
-					return rota.Decision{Step: rota.Delete, Version: previous.ID, Credential: previous.CredentialID}
+				previous, ok := rota.Find(st.Contents.Versions, rota.LabelPrevious)
+				if ok && st.Traits.Lifetime > 0 && d.Step == rota.StepNone && d.Hold == rota.HoldNone {
+					return rota.Decision{Step: rota.StepDelete, Version: previous.ID, Credential: previous.CredentialID}
 				}
 				return d
 			})},
 		{"never gives up a pending one", 7, "a rejected credential stays on its way",
 			deciding(func(st rota.State, d rota.Decision) rota.Decision {
-				pending, ok := rota.Find(st.Contents.Versions, rota.Pending)
+				pending, ok := rota.Find(st.Contents.Versions, rota.LabelPending)
 				if ok && st.Progress.Versions[pending.ID].Rejected != "" {
 					return rota.Decision{Reason: "it may work one day"}
 				}

@@ -80,7 +80,7 @@ type torn struct{ rota.Store }
 func (s torn) Put(ctx context.Context, r rota.PutRequest) error {
 	fields := r.Credential.Fields()
 	delete(fields, rota.FieldSecretAccessKey)
-	r.Credential, r.Labels = rota.NewCredential(fields), []rota.Label{rota.Pending, rota.Current}
+	r.Credential, r.Labels = rota.NewCredential(fields), []rota.Label{rota.LabelPending, rota.LabelCurrent}
 	return s.Store.Put(ctx, r)
 }
 
@@ -110,7 +110,7 @@ func (j talkative) Save(ctx context.Context, r rota.SaveRequest) error {
 type silent struct{ rota.Journal }
 
 func (j silent) Save(ctx context.Context, r rota.SaveRequest) error {
-	r.Entries = slices.DeleteFunc(slices.Clone(r.Entries), func(e rota.Entry) bool { return e.Outcome == rota.Begun })
+	r.Entries = slices.DeleteFunc(slices.Clone(r.Entries), func(e rota.Entry) bool { return e.Outcome == rota.OutcomeBegun })
 	return j.Journal.Save(ctx, r)
 }
 

@@ -45,24 +45,24 @@ func (s *subject) disturb(context.Context) {
 	case n < 3:
 		s.turnAt(s.now, "lose", s.loseFolder)
 	case n < 6:
-		command("rollback", rota.Rollback)
+		command("rollback", rota.StepRollback)
 	case n < 7:
-		command("rotate", rota.Create)
+		command("rotate", rota.StepCreate)
 	case n < 8:
 		s.turnAt(s.now, "ask", s.ask)
 	case n < 9:
-		command("deactivate", rota.Deactivate)
+		command("deactivate", rota.StepDeactivate)
 	case n < 10:
-		command("delete", rota.Delete)
+		command("delete", rota.StepDelete)
 	case n < 12:
-		command("redeliver", rota.Deliver)
+		command("redeliver", rota.StepDeliver)
 	case n < 15:
 		s.turnAt(s.now, "foreign key", func(context.Context) { s.plantKey() })
 	case n < 17:
 		s.turnAt(s.now, "foreign rotation", func(context.Context) { s.putByHand(s.newByHand()) })
 	case n < 18:
 		s.turnAt(s.now, "edit", func(context.Context) {
-			if _, c, ok := s.store.Read(rota.Current); ok && !s.truth.personBroke {
+			if _, c, ok := s.store.Read(rota.LabelCurrent); ok && !s.truth.personBroke {
 				s.putByHand(c)
 			}
 		})
@@ -76,28 +76,28 @@ func (s *subject) disturb(context.Context) {
 // command is a person's command, as the command line carries it out.
 func (s *subject) command(ctx context.Context, name string, force rota.Step) error {
 	s.did(name)
-	if force == rota.Create {
+	if force == rota.StepCreate {
 		s.wish()
 	}
-	if force == rota.Rollback || force == rota.Create {
+	if force == rota.StepRollback || force == rota.StepCreate {
 		s.truth.fails = 0 // a person asks for what is tried, which begins anew
 	}
-	if force == rota.Rollback && s.policy.Retire == rota.BeforeCreate {
+	if force == rota.StepRollback && s.policy.Retire == rota.RetireBeforeCreate {
 		// What is rolled back from lives until the next rotation is due, which
 		// may be soon: before_create promises no overlap after a rollback.
-		s.excuse(s.idOf(rota.Current))
+		s.excuse(s.idOf(rota.LabelCurrent))
 	}
-	if force != rota.Deliver {
-		s.excuse(s.idOf(rota.Previous))
+	if force != rota.StepDeliver {
+		s.excuse(s.idOf(rota.LabelPrevious))
 	}
 	_, err, crashed := s.work(ctx, name, force, func(r *rota.Rotator) (rota.Result, error) {
 		switch force {
-		case rota.Rollback:
+		case rota.StepRollback:
 			s.w.result.RollBacks++
 			return r.Rollback(ctx, s.secret)
-		case rota.Deliver:
+		case rota.StepDeliver:
 			return r.Redeliver(ctx, s.secret)
-		case rota.None:
+		case rota.StepNone:
 			return r.Adopt(ctx, s.secret, rota.AdoptOptions{})
 		}
 		return r.Advance(ctx, s.secret, rota.Options{Force: force})
@@ -113,8 +113,8 @@ func (s *subject) command(ctx context.Context, name string, force rota.Step) err
 func (s *subject) ask(ctx context.Context) {
 	s.did("ask")
 	s.wish()
-	_, err, crashed := s.work(ctx, "ask", rota.None, func(r *rota.Rotator) (rota.Result, error) { // it may fail, as any command may
-		return rota.Result{}, r.Ask(ctx, s.secret, s.newID(), rota.Entry{Step: "rotate", Outcome: rota.Begun})
+	_, err, crashed := s.work(ctx, "ask", rota.StepNone, func(r *rota.Rotator) (rota.Result, error) { // it may fail, as any command may
+		return rota.Result{}, r.Request(ctx, s.secret, s.newID(), rota.Entry{Step: "rotate", Outcome: rota.OutcomeBegun})
 	})
 	if err == nil || crashed {
 		s.truth.fails = 0 // what stood in the way is tried anew
@@ -163,7 +163,7 @@ func (s *subject) plantKey() {
 // doubtful tells whether a lost answer is about: a key that appears then cannot
 // be told from an orphan by anybody.
 func (s *subject) doubtful() bool {
-	_, c, _ := s.store.Read(rota.Pending)
+	_, c, _ := s.store.Read(rota.LabelPending)
 	for _, i := range s.truth.progress.Intents {
 		if v := s.truth.createdAt[i.Version]; v.IsZero() && s.now.Sub(i.Until) < 10*time.Minute {
 			return true
@@ -194,17 +194,17 @@ func (s *subject) putByHand(c rota.Credential) {
 	}
 	s.did("foreign version")
 	t := &s.truth
-	pushed := s.idOf(rota.Previous)
+	pushed := s.idOf(rota.LabelPrevious)
 	s.people.versions++
 	id := fmt.Sprintf("person-%d", s.people.versions)
 	t.foreign[id], t.createdAt[id], t.personAt = true, s.now, s.now
-	s.store.Plant(id, c, rota.Current)
+	s.store.Plant(id, c, rota.LabelCurrent)
 	s.note("put by hand", id, s.issuer.CredentialID(c))
 	if pushed != "" && !s.labelled(pushed) {
 		t.abandoned[pushed] = true
 	}
-	t.current, _, _ = s.store.Read(rota.Current)
-	t.pending, _, _ = s.store.Read(rota.Pending)
+	t.current, _, _ = s.store.Read(rota.LabelCurrent)
+	t.pending, _, _ = s.store.Read(rota.LabelPending)
 	t.promoted[s.issuer.CredentialID(c)] = true
 	for range 6 {
 		s.issuer.Login(c) // until it is known everywhere
@@ -229,7 +229,7 @@ func (s *subject) plantPending() {
 		s.people.versions++
 		id := fmt.Sprintf("person-%d", s.people.versions)
 		t.foreign[id], t.pending = true, id
-		s.store.Plant(id, rota.Credential{}, rota.Pending)
+		s.store.Plant(id, rota.Credential{}, rota.LabelPending)
 	}
 }
 
@@ -246,7 +246,7 @@ func (s *subject) changePassword() {
 
 // putPasswordBack undoes changePassword.
 func (s *subject) putPasswordBack() {
-	_, c, _ := s.store.Read(rota.Current)
+	_, c, _ := s.store.Read(rota.LabelCurrent)
 	s.did("password put back")
 	s.pass.Plant("app", proof(c))
 	for range 6 {
@@ -262,23 +262,23 @@ func (s *subject) look(ctx context.Context) {
 		return
 	}
 	switch s.truth.progress.Status.Hold {
-	case rota.Quarantined:
+	case rota.HoldQuarantined:
 		if s.truth.personBroke {
 			s.putPasswordBack() // a reload that fails because of it is in the way of all else
 		}
-		_ = s.command(ctx, "rotate", rota.Create)
-	case rota.NeverIssued, rota.WasRolledBack, rota.NotAtIssuer:
+		_ = s.command(ctx, "rotate", rota.StepCreate)
+	case rota.HoldNeverIssued, rota.HoldRolledBack, rota.HoldNotAtIssuer:
 		// A refused wish leaves the hold as it was.
-		if _ = s.command(ctx, "rotate", rota.Create); s.truth.progress.Status.Hold != rota.NotHeld {
+		if _ = s.command(ctx, "rotate", rota.StepCreate); s.truth.progress.Status.Hold != rota.HoldNone {
 			s.tidy(ctx)
 		}
-	case rota.NotAdopted, rota.ForeignChange:
+	case rota.HoldNotAdopted, rota.HoldForeignChange:
 		s.settleForeign(ctx)
-	case rota.NoFreePlace:
+	case rota.HoldNoFreeSlot:
 		s.tidy(ctx)
 	default:
 		if s.truth.personBroke {
-			_ = s.command(ctx, "rotate", rota.Create)
+			_ = s.command(ctx, "rotate", rota.StepCreate)
 		}
 	}
 }
@@ -289,26 +289,26 @@ func (s *subject) settleForeign(ctx context.Context) {
 	t := &s.truth
 	if t.foreign[t.pending] {
 		s.did("took a foreign pending away")
-		_ = s.store.Move(ctx, rota.MoveRequest{Label: rota.Pending, From: t.pending})
+		_ = s.store.Move(ctx, rota.MoveRequest{Label: rota.LabelPending, From: t.pending})
 		return
 	}
 	if !t.foreign[t.current] {
 		s.tidyPrevious(ctx) // it is the previous one that Rota does not retire
 		return
 	}
-	err := s.command(ctx, "adopt", rota.None)
+	err := s.command(ctx, "adopt", rota.StepNone)
 	if err == nil {
 		t.personPassword = false
 		return
 	}
-	if _, adopted, ok := s.store.Read(rota.Adopted); ok && s.idOf(rota.Previous) == s.issuer.CredentialID(adopted) {
+	if _, adopted, ok := s.store.Read(rota.LabelAdopted); ok && s.idOf(rota.LabelPrevious) == s.issuer.CredentialID(adopted) {
 		s.tidyPrevious(ctx)
 	}
 	if s.temp != nil {
-		_ = s.command(ctx, "rotate", rota.Create) // what has ended can't be adopted
+		_ = s.command(ctx, "rotate", rota.StepCreate) // what has ended can't be adopted
 	}
 	if t.pending != "" && !s.w.faulty(s.now) {
-		_ = s.command(ctx, "rollback", rota.Rollback) // as the error says
+		_ = s.command(ctx, "rollback", rota.StepRollback) // as the error says
 	}
 }
 
@@ -319,15 +319,15 @@ func (s *subject) versionOf(l rota.Label) string {
 
 // tidyPrevious retires by hand a previous credential that is not Rota's.
 func (s *subject) tidyPrevious(ctx context.Context) {
-	version, c, _ := s.store.Read(rota.Previous)
+	version, c, _ := s.store.Read(rota.LabelPrevious)
 	s.did("retired a foreign previous")
 	id := s.issuer.CredentialID(c)
 	s.excuse(id)
-	if s.keys != nil && id != s.idOf(rota.Current) {
+	if s.keys != nil && id != s.idOf(rota.LabelCurrent) {
 		_ = s.keys.Deactivate(ctx, rota.RetireRequest{CredentialID: id})
 		_ = s.keys.Delete(ctx, rota.RetireRequest{CredentialID: id})
 	}
-	for _, l := range []rota.Label{rota.Adopted, rota.Deactivated, rota.Previous} {
+	for _, l := range []rota.Label{rota.LabelAdopted, rota.LabelDeactivated, rota.LabelPrevious} {
 		if s.versionOf(l) == version {
 			_ = s.store.Move(ctx, rota.MoveRequest{Label: l, From: version})
 		}
@@ -341,7 +341,7 @@ func (s *subject) tidy(ctx context.Context) {
 	if !ok {
 		return
 	}
-	for _, l := range []rota.Label{rota.Served, rota.Deactivated, rota.Adopted} {
+	for _, l := range []rota.Label{rota.LabelServed, rota.LabelDeactivated, rota.LabelAdopted} {
 		if version, c, ok := s.store.Read(l); ok && !s.labelled(s.issuer.CredentialID(c)) {
 			_ = s.store.Move(ctx, rota.MoveRequest{Label: l, From: version})
 		}

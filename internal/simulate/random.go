@@ -100,7 +100,7 @@ func (s *subject) randomPolicy() rota.Policy {
 		p.DeactivatePreviousAfter = s.during(every/10, every/3).Truncate(time.Hour)
 		p.DeletePreviousAfter = p.DeactivatePreviousAfter + s.during(0, every/3).Truncate(time.Hour)
 		if s.chance(0.3) {
-			p.Retire = rota.BeforeCreate
+			p.Retire = rota.RetireBeforeCreate
 		}
 		if s.chance(0.4) {
 			p.UnusedFor = s.during(rota.Day, max(p.DeactivatePreviousAfter, 2*rota.Day)).Truncate(time.Hour)

@@ -15,11 +15,11 @@ func (s *subject) checkDeactivate(id string) {
 	if k == nil || !s.checkMine(id, "deactivate") {
 		return
 	}
-	if id == s.idOf(rota.Current) {
+	if id == s.idOf(rota.LabelCurrent) {
 		s.violate(4, "%s would be deactivated while it is current", id)
 		return
 	}
-	if id == s.idOf(rota.Previous) && s.active(id) {
+	if id == s.idOf(rota.LabelPrevious) && s.active(id) {
 		s.checkGrace(k, id)
 		s.checkUnused(k, id)
 	}
@@ -44,7 +44,7 @@ func (s *subject) checkMine(id, what string) bool {
 
 // labelled tells whether a version that has a label holds the credential.
 func (s *subject) labelled(id string) bool {
-	return slices.ContainsFunc([]rota.Label{rota.Current, rota.Pending, rota.Previous},
+	return slices.ContainsFunc([]rota.Label{rota.LabelCurrent, rota.LabelPending, rota.LabelPrevious},
 		func(l rota.Label) bool { return s.idOf(l) == id })
 }
 
@@ -69,11 +69,11 @@ func (s *subject) checkGrace(k *worker, id string) {
 			s.violate(4, "%s would be deactivated, but the consumers of reloader %d run on version %q", id, i, version)
 		}
 	}
-	if k.force == rota.Deactivate || k.force == rota.Create {
+	if k.force == rota.StepDeactivate || k.force == rota.StepCreate {
 		return
 	}
 	due := t.servedAt.Add(s.policy.DeactivatePreviousAfter)
-	if s.policy.Retire == rota.BeforeCreate {
+	if s.policy.Retire == rota.RetireBeforeCreate {
 		due, _ = s.dueAt()
 	}
 	if s.now.Before(due.Add(-tolerance)) {
@@ -86,11 +86,11 @@ func (s *subject) checkUnused(k *worker, id string) {
 	quiet := s.policy.WithDefaults().UnusedFor - tolerance
 	u, asked := k.answers[id]
 	switch {
-	case !asked || u.Evidence == rota.Unknown:
+	case !asked || u.Evidence == rota.EvidenceUnknown:
 		s.violate(4, "%s would be deactivated, but the issuer has not said whether it is used", id)
-	case u.Evidence == rota.Recorded && !u.At.IsZero() && s.now.Sub(u.At) < quiet:
+	case u.Evidence == rota.EvidenceRecorded && !u.At.IsZero() && s.now.Sub(u.At) < quiet:
 		s.violate(4, "%s would be deactivated, but it was used at %s", id, stamp(u.At))
-	case u.Evidence == rota.Sampled && s.now.Sub(s.truth.usedAt[id]) < quiet:
+	case u.Evidence == rota.EvidenceSampled && s.now.Sub(s.truth.usedAt[id]) < quiet:
 		s.violate(4, "%s would be deactivated, but it was seen in use at %s", id, stamp(s.truth.usedAt[id]))
 	}
 }
@@ -102,7 +102,7 @@ func (s *subject) checkDelete(id string) {
 	if k == nil || !s.checkMine(id, "delete") || !s.traits.Overlap() {
 		return
 	}
-	if s.traits.Lifetime > 0 && id != s.idOf(rota.Previous) {
+	if s.traits.Lifetime > 0 && id != s.idOf(rota.LabelPrevious) {
 		return // a new one that is given up: there is no call that would end it
 	}
 	if s.active(id) {
@@ -111,7 +111,7 @@ func (s *subject) checkDelete(id string) {
 	}
 	off, known := s.truth.offAt[id]
 	second := s.policy.DeletePreviousAfter - s.policy.DeactivatePreviousAfter
-	if id == s.idOf(rota.Previous) && known && s.policy.Retire != rota.BeforeCreate && k.force != rota.Delete &&
+	if id == s.idOf(rota.LabelPrevious) && known && s.policy.Retire != rota.RetireBeforeCreate && k.force != rota.StepDelete &&
 		s.now.Before(off.Add(second-tolerance)) {
 		s.violate(4, "%s would be deleted before its second grace, which began at %s, is over", id, stamp(off))
 	}
@@ -120,10 +120,10 @@ func (s *subject) checkDelete(id string) {
 // dueAt is when the current credential is to be rotated; false where there is
 // none.
 func (s *subject) dueAt() (time.Time, bool) {
-	if _, c, ok := s.store.Read(rota.Current); ok && s.temp != nil {
+	if _, c, ok := s.store.Read(rota.LabelCurrent); ok && s.temp != nil {
 		return c.ExpiresAt().Add(s.policy.RotateEvery - s.traits.Lifetime), true
 	}
-	i := slices.IndexFunc(s.issuer.Keys(), func(i rota.Issued) bool { return i.ID == s.idOf(rota.Current) })
+	i := slices.IndexFunc(s.issuer.Keys(), func(i rota.Issued) bool { return i.ID == s.idOf(rota.LabelCurrent) })
 	if s.keys != nil && i >= 0 {
 		return s.policy.Window.Open(s.issuer.Keys()[i].CreatedAt.Add(s.policy.RotateEvery)), true
 	}
@@ -141,7 +141,7 @@ func (s *subject) checkIssuer(k *worker, e memory.Effect) {
 		s.checkDue(k)
 	case e.Op == "issuer.set":
 		s.checkDurable()
-		if s.truth.personPassword && k.force != rota.Create && !k.hasBegun("", "rollback") {
+		if s.truth.personPassword && k.force != rota.StepCreate && !k.hasBegun("", "rollback") {
 			s.violate(3, "the password of %s is set, but a person has changed it", e.ID)
 		}
 	}
@@ -175,7 +175,7 @@ func (s *subject) orphans(but string) []string {
 
 // checkDurable is rule 2 where Rota chooses: the value is in the store.
 func (s *subject) checkDurable() {
-	for _, l := range []rota.Label{rota.Pending, rota.Current, rota.Previous} {
+	for _, l := range []rota.Label{rota.LabelPending, rota.LabelCurrent, rota.LabelPrevious} {
 		if _, c, ok := s.store.Read(l); ok && c.Equal(s.truth.inHand) {
 			return
 		}
@@ -189,7 +189,7 @@ func (s *subject) checkDue(k *worker) {
 	if k.made++; k.made > 1 {
 		s.violate(7, "%s made credentials twice in one turn", k.holder)
 	}
-	if due, ok := s.dueAt(); ok && k.force == rota.None && s.now.Before(due.Add(-tolerance)) {
+	if due, ok := s.dueAt(); ok && k.force == rota.StepNone && s.now.Before(due.Add(-tolerance)) {
 		s.violate(7, "a new credential is made, though the current one is due at %s only", stamp(due))
 	}
 }
@@ -202,14 +202,14 @@ func (s *subject) checkStore(k *worker, e memory.Effect) {
 	case "store.put":
 		s.checkPut(k, e.ID)
 	case "store.move":
-		version, ok := isLabel(e.ID, rota.Current)
+		version, ok := isLabel(e.ID, rota.LabelCurrent)
 		if !ok || k.command == "adopt" || k.command == "rollback" || k.hasBegun("", "rollback") {
 			return
 		}
 		if t.foreign[t.current] && t.current != t.given {
 			s.violate(3, "AWSCURRENT was taken off version %s, which a person put", t.current)
 		}
-		if _, c, _ := s.store.Read(rota.Current); !t.proven[proof(c)] {
+		if _, c, _ := s.store.Read(rota.LabelCurrent); !t.proven[proof(c)] {
 			s.violate(4, "version %s was promoted without a test", version)
 		}
 	}
@@ -219,7 +219,7 @@ func (s *subject) checkStore(k *worker, e memory.Effect) {
 func (s *subject) checkPut(k *worker, id string) {
 	t := &s.truth
 	t.createdAt[id] = s.now
-	_, c, _ := s.store.Read(rota.Pending)
+	_, c, _ := s.store.Read(rota.LabelPending)
 	if t.pending == "" || t.pending == id || t.pending == t.current || k.command == "adopt" {
 		t.pendingValue = c
 		if !s.traits.IssuerChooses && k.command != "adopt" {

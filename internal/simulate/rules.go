@@ -130,8 +130,8 @@ func (s *subject) pauseAfter(k *worker) {
 // follow keeps the truth up to date.
 func (s *subject) follow(e memory.Effect) {
 	t := &s.truth
-	t.current, _, _ = s.store.Read(rota.Current)
-	t.pending, _, _ = s.store.Read(rota.Pending)
+	t.current, _, _ = s.store.Read(rota.LabelCurrent)
+	t.pending, _, _ = s.store.Read(rota.LabelPending)
 	switch e.Op {
 	case "issuer.create":
 		if s.worker != nil {
@@ -155,20 +155,20 @@ func (s *subject) follow(e memory.Effect) {
 
 func (s *subject) followMove(e memory.Effect) {
 	t := &s.truth
-	if version, ok := isLabel(e.ID, rota.Served); ok && version != "" {
+	if version, ok := isLabel(e.ID, rota.LabelServed); ok && version != "" {
 		t.served, t.servedAt, t.gap, t.personBroke = version, s.now, false, t.personPassword
 		s.w.result.Rotations++
 	}
-	if version, ok := isLabel(e.ID, rota.Adopted); ok && version != "" {
+	if version, ok := isLabel(e.ID, rota.LabelAdopted); ok && version != "" {
 		delete(t.foreign, version)
 		t.personPassword = false
-		if _, c, _ := s.store.Read(rota.Adopted); !c.IsZero() {
+		if _, c, _ := s.store.Read(rota.LabelAdopted); !c.IsZero() {
 			t.mine[s.issuer.CredentialID(c)] = true
 		}
 	}
-	if _, ok := isLabel(e.ID, rota.Current); ok {
+	if _, ok := isLabel(e.ID, rota.LabelCurrent); ok {
 		t.currentSince = s.now
-		_, c, _ := s.store.Read(rota.Current)
+		_, c, _ := s.store.Read(rota.LabelCurrent)
 		t.promoted[s.issuer.CredentialID(c)] = true
 		delete(t.forcedOff, proof(c))
 	}
@@ -185,7 +185,7 @@ func (s *subject) checkAlways() {
 	if err := s.store.Invariant(); err != nil {
 		s.violate(10, "%v", err)
 	}
-	if version, c, ok := s.store.Read(rota.Current); ok {
+	if version, c, ok := s.store.Read(rota.LabelCurrent); ok {
 		s.checkWhole(version, c)
 	}
 	if err := s.issuer.Invariant(); err != nil {
@@ -236,12 +236,12 @@ func auditOf(e memory.Effect) (steps []string, object string) {
 
 // moves are the steps that move a label.
 var moves = map[rota.Label][]string{
-	rota.Current:     {"promote", "rollback", "adopt"},
-	rota.Pending:     {"promote", "rollback", "delete", "adopt"},
-	rota.Previous:    {"delete"},
-	rota.Served:      {"promote", "deliver", "reload", "rollback", "delete", "adopt"},
-	rota.Deactivated: {"deactivate", "rollback", "delete"},
-	rota.Adopted:     {"adopt", "delete"},
+	rota.LabelCurrent:     {"promote", "rollback", "adopt"},
+	rota.LabelPending:     {"promote", "rollback", "delete", "adopt"},
+	rota.LabelPrevious:    {"delete"},
+	rota.LabelServed:      {"promote", "deliver", "reload", "rollback", "delete", "adopt"},
+	rota.LabelDeactivated: {"deactivate", "rollback", "delete"},
+	rota.LabelAdopted:     {"adopt", "delete"},
 }
 
 // checkText is rule 11: none of the values at hand stands in it.
@@ -249,7 +249,7 @@ func (s *subject) checkText(what, text string) {
 	if text == "" {
 		return
 	}
-	for _, l := range []rota.Label{rota.Current, rota.Pending, rota.Previous} {
+	for _, l := range []rota.Label{rota.LabelCurrent, rota.LabelPending, rota.LabelPrevious} {
 		if _, c, ok := s.store.Read(l); ok && proof(c) != "" && strings.Contains(text, proof(c)) {
 			s.violate(11, "%s has the value of %s in it", what, l)
 		}
@@ -265,7 +265,7 @@ func (s *subject) checkTries(d rota.Decision, err error) {
 	if d.Step != t.failStep || d.Version != t.failVersion {
 		t.failStep, t.failVersion, t.fails = d.Step, d.Version, 0
 	}
-	if s.worker == nil || s.worker.force != rota.None || errors.Is(err, rota.ErrFenced) {
+	if s.worker == nil || s.worker.force != rota.StepNone || errors.Is(err, rota.ErrFenced) {
 		return
 	}
 	t.fails++
@@ -277,7 +277,7 @@ func (s *subject) checkTries(d rota.Decision, err error) {
 // checkTurn is what must hold when a turn is over.
 func (s *subject) checkTurn(k *worker, res rota.Result, err error) {
 	if err == nil {
-		if res.Last.Hold != rota.NotHeld {
+		if res.Last.Hold != rota.HoldNone {
 			s.note("hold", string(res.Last.Hold), res.Last.Reason)
 			s.w.result.Holds++
 		}
@@ -319,5 +319,5 @@ func (s *subject) checkPunctual() {
 
 func (s *subject) reloading() bool {
 	k := s.worker
-	return k != nil && len(k.begun) > 0 && k.begun[len(k.begun)-1].step == string(rota.Reload)
+	return k != nil && len(k.begun) > 0 && k.begun[len(k.begun)-1].step == string(rota.StepReload)
 }

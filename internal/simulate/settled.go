@@ -32,19 +32,19 @@ func (s *subject) checkSettled(since time.Time) {
 		s.violate(7, "%s still fails, %d days after the last fault: %s", f.Step, quietDays, f.Error)
 	}
 	status := t.progress.Status
-	waits := status.Hold == rota.NotHeld || status.Hold == rota.InUse ||
+	waits := status.Hold == rota.HoldNone || status.Hold == rota.HoldInUse ||
 		// The previous one's grace is not over, so people can do nothing.
-		(s.versionOf(rota.Previous) != "" && (status.Hold == rota.NoFreePlace || status.Hold == rota.WasRolledBack))
+		(s.versionOf(rota.LabelPrevious) != "" && (status.Hold == rota.HoldNoFreeSlot || status.Hold == rota.HoldRolledBack))
 	if !waits && s.now.Sub(t.holdSince) > patience {
 		s.violate(7, "still held since %s: %s", stamp(t.holdSince), status.Reason)
 	}
-	if a := t.progress.Asked; a != nil && !waits && s.now.Sub(a.At) > patience {
+	if a := t.progress.Requested; a != nil && !waits && s.now.Sub(a.At) > patience {
 		s.violate(7, "what was asked for at %s is neither done nor refused", stamp(a.At))
 	}
 	if orphans := s.orphans(""); len(orphans) > 0 {
 		s.violate(2, "%v are still orphans, %d days after the last fault", orphans, quietDays)
 	}
-	if due, ok := s.dueAt(); ok && status.Hold == rota.NotHeld &&
+	if due, ok := s.dueAt(); ok && status.Hold == rota.HoldNone &&
 		s.now.After(due.Add(patience)) && s.now.After(t.holdSince.Add(patience)) {
 		s.violate(7, "the current credential was due at %s and was not rotated: %s", stamp(due), status.Reason)
 	}

@@ -75,7 +75,7 @@ func (i *watchedKeys) LastUsed(ctx context.Context, id string) (rota.Use, error)
 			u = rota.Use{}
 		}
 		k.answers[id] = u
-		if u.Evidence == rota.Sampled && !u.At.IsZero() {
+		if u.Evidence == rota.EvidenceSampled && !u.At.IsZero() {
 			i.s.truth.usedAt[id] = i.s.now
 		}
 	}

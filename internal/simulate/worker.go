@@ -92,7 +92,7 @@ func (s *subject) advance(ctx context.Context) (next time.Time, ended bool) {
 		s.skew = s.during(-90*time.Second, 90*time.Second)
 	}
 	began := s.now
-	_, err, crashed := s.work(ctx, "run", rota.None, func(r *rota.Rotator) (rota.Result, error) {
+	_, err, crashed := s.work(ctx, "run", rota.StepNone, func(r *rota.Rotator) (rota.Result, error) {
 		return r.Advance(ctx, s.secret, rota.Options{})
 	})
 	if took := s.now.Sub(began); took > maxTurn {
@@ -116,10 +116,10 @@ func (s *subject) advance(ctx context.Context) (next time.Time, ended bool) {
 // work lets a new worker do something. crashed tells that it died in it.
 func (s *subject) work(ctx context.Context, command string, force rota.Step, f func(*rota.Rotator) (rota.Result, error)) (res rota.Result, err error, crashed bool) {
 	s.workers++
-	if s.truth.progress.Asked != nil && force == rota.None {
-		force = rota.Create // this turn takes up what was asked for
+	if s.truth.progress.Requested != nil && force == rota.StepNone {
+		force = rota.StepCreate // this turn takes up what was asked for
 		s.wish()
-		s.excuse(s.idOf(rota.Previous))
+		s.excuse(s.idOf(rota.LabelPrevious))
 	}
 	k := &worker{holder: fmt.Sprintf("w%d", s.workers), command: command, force: force, began: s.now, answers: map[string]rota.Use{}}
 	outer := s.worker
@@ -191,7 +191,7 @@ func (s *subject) takeover() {
 	s.spend(leaseTTL + s.during(time.Second, time.Minute))
 	ctx := context.Background()
 	fence := stale.fence
-	_, _, _ = s.work(ctx, "takeover", rota.None, func(r *rota.Rotator) (rota.Result, error) {
+	_, _, _ = s.work(ctx, "takeover", rota.StepNone, func(r *rota.Rotator) (rota.Result, error) {
 		return r.Advance(ctx, s.secret, rota.Options{})
 	})
 	stale.lost = s.truth.fence > fence
@@ -236,19 +236,19 @@ func (l *ledger) Save(ctx context.Context, r rota.SaveRequest) error {
 func (s *subject) durable(k *worker, r rota.SaveRequest) {
 	s.truth.progress, s.truth.nextAt = r.Progress, r.Progress.NextAt
 	// Once the previous credential is gone, people can lift what it held.
-	hold, previous := r.Progress.Status.Hold, s.versionOf(rota.Previous) != ""
+	hold, previous := r.Progress.Status.Hold, s.versionOf(rota.LabelPrevious) != ""
 	if hold != s.truth.hold || s.truth.hadPrevious && !previous {
 		s.truth.hold, s.truth.holdSince = hold, s.now
 	}
 	s.truth.hadPrevious = previous
-	if k.force == rota.Deliver && r.Progress.Failure == nil {
+	if k.force == rota.StepDeliver && r.Progress.Failure == nil {
 		s.truth.fails = 0 // a person asked for the delivery and the reload anew
 	}
 	if k.lost || r.Lease.Fence < s.truth.fence {
 		s.violate(6, "%s saved progress after it had lost its lease", k.holder)
 	}
 	for _, e := range r.Entries {
-		if e.Outcome == rota.Begun {
+		if e.Outcome == rota.OutcomeBegun {
 			k.begun = append(k.begun, act{e.Step, e.Object})
 		}
 		s.checkText("an audit entry", e.Detail)

@@ -13,7 +13,7 @@ import (
 
 func entryNo(i int) rota.Entry {
 	return rota.Entry{At: newClock().now().Add(time.Duration(i) * time.Minute), Actor: "a person", Secret: fmt.Sprintf("s%d", i%2),
-		Step: "get", Version: fmt.Sprintf("v%d", i), Outcome: rota.Succeeded, Detail: `"quotes" & <marks>`}
+		Step: "get", Version: fmt.Sprintf("v%d", i), Outcome: rota.OutcomeSucceeded, Detail: `"quotes" & <marks>`}
 }
 
 func note(t testing.TB, db *DB, n int) {
@@ -197,14 +197,14 @@ func TestValuesOpenOnlyWhereTheyBelong(t *testing.T) {
 				dir := newDir(t)
 				db := openAt(t, dir, nil)
 				for _, name := range []string{"s", "other"} {
-					for id, l := range map[string]rota.Label{"v1": rota.Current, "v2": rota.Pending} {
+					for id, l := range map[string]rota.Label{"v1": rota.LabelCurrent, "v2": rota.LabelPending} {
 						must(t, db.Secret(name).Put(t.Context(), rota.PutRequest{Version: id, Credential: credential(name + id), Labels: []rota.Label{l}}))
 					}
 				}
 				tamper(t, db, tt.do)
 				s := openAt(t, dir, nil).Secret("s")
 				if contains(tt.name, "data key") {
-					if err := s.Put(t.Context(), rota.PutRequest{Version: "v3", Credential: credential("x"), Labels: []rota.Label{rota.Pending}}); err == nil {
+					if err := s.Put(t.Context(), rota.PutRequest{Version: "v3", Credential: credential("x"), Labels: []rota.Label{rota.LabelPending}}); err == nil {
 						t.Error("another version was put over it")
 					}
 				}

@@ -24,11 +24,11 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 		// What was done is told even where the caller has just given up.
 		return db.Record(context.WithoutCancel(ctx), rota.Entry{At: db.Now(), Actor: db.actor, Step: "backup", Object: path, Outcome: outcome})
 	}
-	err := note(rota.Begun)
+	err := note(rota.OutcomeBegun)
 	if err == nil {
-		outcome := rota.Succeeded
+		outcome := rota.OutcomeSucceeded
 		if err = db.backup(ctx, path); err != nil {
-			outcome = rota.Erred
+			outcome = rota.OutcomeFailed
 		}
 		err = errors.Join(err, note(outcome))
 	}

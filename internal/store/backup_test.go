@@ -32,7 +32,7 @@ func filled(t testing.TB) (*DB, string) {
 	t.Helper()
 	dir := newDir(t)
 	db := openAt(t, dir, nil)
-	must(t, db.Secret("s").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("one"), Labels: []rota.Label{rota.Current}}))
+	must(t, db.Secret("s").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("one"), Labels: []rota.Label{rota.LabelCurrent}}))
 	note(t, db, 3)
 	return db, dir
 }
@@ -43,7 +43,7 @@ func TestABackupRestores(t *testing.T) {
 	must(t, db.Backup(t.Context(), backup))
 	entries, err := db.Audit(t.Context(), AuditQuery{Secret: "", After: 3})
 	must(t, err)
-	if len(entries) != 2 || entries[0].Entry.Outcome != rota.Begun || entries[1].Entry.Outcome != rota.Succeeded {
+	if len(entries) != 2 || entries[0].Entry.Outcome != rota.OutcomeBegun || entries[1].Entry.Outcome != rota.OutcomeSucceeded {
 		t.Fatalf("audit %v, want the backup begun and ok", entries)
 	}
 	info, err := os.Stat(backup)
@@ -92,7 +92,7 @@ func TestABackupNeverOverwrites(t *testing.T) {
 		}
 		last, err := db.Audit(t.Context(), AuditQuery{Newest: true, Limit: 1})
 		must(t, err)
-		if len(last) != 1 || last[0].Entry.Outcome != rota.Erred || last[0].Entry.Object != p {
+		if len(last) != 1 || last[0].Entry.Outcome != rota.OutcomeFailed || last[0].Entry.Object != p {
 			t.Errorf("audit %v, want the failed backup", last)
 		}
 	}

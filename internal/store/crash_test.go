@@ -92,18 +92,18 @@ func rotateForEver(ctx context.Context, db *DB, i int) error {
 			return err
 		}
 		fmt.Println("saved", i, n)
-		if err := s.Put(ctx, rota.PutRequest{Version: id, Credential: credential(id), Labels: []rota.Label{rota.Pending}}); err != nil {
+		if err := s.Put(ctx, rota.PutRequest{Version: id, Credential: credential(id), Labels: []rota.Label{rota.LabelPending}}); err != nil {
 			return err
 		}
 		contents, err := s.Describe(ctx)
 		if err != nil {
 			return err
 		}
-		current, _ := rota.Find(contents.Versions, rota.Current)
-		if err := s.Move(ctx, rota.MoveRequest{Label: rota.Current, From: current.ID, To: id}); err != nil {
+		current, _ := rota.Find(contents.Versions, rota.LabelCurrent)
+		if err := s.Move(ctx, rota.MoveRequest{Label: rota.LabelCurrent, From: current.ID, To: id}); err != nil {
 			return err
 		}
-		if err := s.Move(ctx, rota.MoveRequest{Label: rota.Pending, From: id}); err != nil {
+		if err := s.Move(ctx, rota.MoveRequest{Label: rota.LabelPending, From: id}); err != nil {
 			return err
 		}
 		fmt.Println("moved", i, n)
@@ -191,7 +191,7 @@ func checkAfterKill(t *testing.T, db *DB, name string, saved, moved int) {
 	}
 	contents, err := db.Secret(name).Describe(t.Context())
 	must(t, err)
-	current, ok := rota.Find(contents.Versions, rota.Current)
+	current, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 	n, _ := strconv.Atoi(strings.TrimPrefix(current.ID, "v"))
 	if (!ok && moved > 0) || n < moved || n > p.Rejections {
 		t.Errorf("%s: %q is current, though %d was reported and %d begun", name, current.ID, moved, p.Rejections)

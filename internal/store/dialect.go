@@ -13,12 +13,12 @@ import (
 // database is an open SQLite or PostgreSQL, with all that the two do
 // differently. Everything else of the store is one code for both.
 type database struct {
-	name   string  // for errors: the data folder, or where the server is
-	path   string  // SQLite's file; "" for PostgreSQL
-	reader *sql.DB // cannot write
-	link   link    // the writer's
-	self   presence
-	words  words
+	name   string     // for errors: the data folder, or where the server is
+	path   string     // SQLite's file; "" for PostgreSQL
+	reader *sql.DB    // cannot write
+	link   connection // the writer's
+	self   liveness
+	words  dialect
 	clock  *timeSource
 	lanes  int // how many connections write; 0 for one
 	// patience is how long one statement of the writer may take; 0 for any time.
@@ -28,16 +28,16 @@ type database struct {
 // close closes all but what the writer closes.
 func (d *database) close() error { return errors.Join(d.reader.Close(), d.self.close()) }
 
-// words are the SQL that the two say differently.
-type words struct {
+// dialect are the SQL that the two say differently.
+type dialect struct {
 	array     string         // the table, with a column "value", of the JSON array $1
 	forUpdate string         // what a SELECT ends with, to lock the row that it reads
 	snapshot  *sql.TxOptions // of a transaction that sees one state from its begin to its end
 }
 
-// link is the writer's way to the database. Its methods are called by one
+// connection is the writer's way to the database. Its methods are called by one
 // goroutine at a time.
-type link interface {
+type connection interface {
 	// connect gives the connection that writes. Where the server can't be
 	// reached, it tries for a while.
 	connect(ctx context.Context) (*sql.Conn, error)
@@ -61,9 +61,9 @@ type link interface {
 	close() error
 }
 
-// presence tells the living from the dead among the processes that have the
+// liveness tells the living from the dead among the processes that have the
 // store open.
-type presence interface {
+type liveness interface {
 	// id is this process's; "" while others could not tell that it lives.
 	id() string
 	// dead tells whether the process with that id is certain to be dead, or has

@@ -23,5 +23,5 @@
 // A connection that is lost is opened anew, and what was not committed is tried
 // again. Where it is lost during a commit, the server is asked by the
 // transaction's id what became of it: nothing is done twice. Errors that pass
-// are [rota.Error] of class [rota.Wait].
+// are [rota.Error] of class [rota.ClassWait].
 package store

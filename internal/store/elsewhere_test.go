@@ -70,7 +70,7 @@ func TestWhatIsDueIsLeftToWhoHasTheEnrolledConfiguration(t *testing.T) {
 		refused := func(want bool) {
 			t.Helper()
 			l, err := db.Acquire(t.Context(), turnBy("old", true))
-			if errors.Is(err, rota.ErrElsewhere) != want || (err == nil) == want {
+			if errors.Is(err, rota.ErrOtherConfiguration) != want || (err == nil) == want {
 				t.Fatalf("a turn by the old configuration: %v, want it refused: %v", err, want)
 			}
 			if err == nil {

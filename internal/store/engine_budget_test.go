@@ -58,7 +58,7 @@ func TestWhatComesTooLateIsGivenBack(t *testing.T) {
 	defer cancel()
 	for range 5 {
 		err := b.Take(ctx, "k", r)
-		if err == nil || rota.ClassOf(err) != rota.Wait || ctx.Err() != nil {
+		if err == nil || rota.ClassOf(err) != rota.ClassWait || ctx.Err() != nil {
 			t.Fatalf("got %v, want to hear at once that the turn comes too late", err)
 		}
 	}
@@ -71,7 +71,7 @@ func TestWhatComesTooLateIsGivenBack(t *testing.T) {
 		}
 	}
 	pools[0].Close()
-	if err := b.Take(t.Context(), "k", r); rota.ClassOf(err) != rota.Wait {
+	if err := b.Take(t.Context(), "k", r); rota.ClassOf(err) != rota.ClassWait {
 		t.Errorf("without a database: %v", err)
 	}
 }

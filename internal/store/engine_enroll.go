@@ -11,8 +11,8 @@ import (
 // enrollPerCommit bounds how long other writes wait behind an enrolment.
 const enrollPerCommit = 5000
 
-// Enrolment is what an Enroll changed.
-type Enrolment struct {
+// Enrollment is what an Enroll changed.
+type Enrollment struct {
 	// Changed are new, or configured otherwise than before: they are due at
 	// once, and what was given up is tried again.
 	Changed int
@@ -27,8 +27,8 @@ type Enrolment struct {
 // is a fingerprint of the secret's configuration: what has another one than
 // before is due at once. The configuration is in force from then on, whichever
 // was before.
-func (db *DB) Enroll(ctx context.Context, configured map[string]string) (Enrolment, error) {
-	fail := func(err error) (Enrolment, error) { return Enrolment{}, fmt.Errorf("enroll: %w", err) }
+func (db *DB) Enroll(ctx context.Context, configured map[string]string) (Enrollment, error) {
+	fail := func(err error) (Enrollment, error) { return Enrollment{}, fmt.Errorf("enroll: %w", err) }
 	changed, gone, err := db.enrolmentDiff(ctx, configured)
 	if err != nil {
 		return fail(err)
@@ -57,7 +57,7 @@ func (db *DB) Enroll(ctx context.Context, configured map[string]string) (Enrolme
 	if err := db.register(ctx, s, mine, true); err != nil {
 		return fail(err)
 	}
-	return Enrolment{Changed: len(changed), Gone: len(gone)}, nil
+	return Enrollment{Changed: len(changed), Gone: len(gone)}, nil
 }
 
 // enrolmentDiff compares what is configured with what is enrolled: as a rule

@@ -60,7 +60,7 @@ func (db *DB) halt(ctx context.Context, act string, names []string, by access.Ca
 			if n == 0 {
 				return fmt.Errorf("secret %s: %w", name, rota.ErrNotFound)
 			}
-			if err := t.append([]rota.Entry{by.Entry(t.now, act, name, rota.Succeeded, why)}); err != nil {
+			if err := t.append([]rota.Entry{by.Entry(t.now, act, name, rota.OutcomeSucceeded, why)}); err != nil {
 				return err
 			}
 		}

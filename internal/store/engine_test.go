@@ -20,7 +20,7 @@ import (
 )
 
 // enroll makes secrets configured, each with the name as its fingerprint.
-func enroll(t testing.TB, db *DB, names ...string) Enrolment {
+func enroll(t testing.TB, db *DB, names ...string) Enrollment {
 	t.Helper()
 	configured := map[string]string{}
 	for _, n := range names {
@@ -137,7 +137,7 @@ func TestEnroll(t *testing.T) {
 				t.Helper()
 				e, err := db.Enroll(t.Context(), configured)
 				must(t, err)
-				if want := (Enrolment{Changed: changed, Gone: gone}); e != want {
+				if want := (Enrollment{Changed: changed, Gone: gone}); e != want {
 					t.Errorf("enrolled %+v, want %+v", e, want)
 				}
 			}
@@ -173,7 +173,7 @@ func TestAChangedConfigurationLiftsAQuarantine(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 			c := newClock()
-			quarantined := rota.Progress{Failure: &rota.Failure{Step: rota.Create, Attempts: 20}, Rejections: 4, NextAt: c.now().Add(time.Hour)}
+			quarantined := rota.Progress{Failure: &rota.Failure{Step: rota.StepCreate, Attempts: 20}, Rejections: 4, NextAt: c.now().Add(time.Hour)}
 			for _, tt := range []struct {
 				name string
 				lift func(t *testing.T, db *DB)
@@ -335,7 +335,7 @@ func benchmarkDue(b *testing.B, db *DB, count int, settle func()) {
 	}
 	enrolled := time.Since(begin)
 	begin = time.Now()
-	if e, err := db.Enroll(b.Context(), configured); err != nil || e != (Enrolment{}) {
+	if e, err := db.Enroll(b.Context(), configured); err != nil || e != (Enrollment{}) {
 		b.Fatal(e, err)
 	}
 	again := time.Since(begin)

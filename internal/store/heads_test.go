@@ -19,7 +19,7 @@ func TestAnchoredHeadsFindWhatTheDatabaseAloneCannot(t *testing.T) {
 		record := func(steps ...string) {
 			t.Helper()
 			for _, step := range steps {
-				must(t, db.Record(t.Context(), rota.Entry{At: time.Now(), Actor: "ann", Secret: "s", Step: step, Outcome: rota.Succeeded}))
+				must(t, db.Record(t.Context(), rota.Entry{At: time.Now(), Actor: "ann", Secret: "s", Step: step, Outcome: rota.OutcomeSucceeded}))
 			}
 		}
 		head := func() anchor.Head {

@@ -17,7 +17,7 @@ var _ rota.Journal = (*DB)(nil)
 // still arrive, as after a lost reply. A process that only hangs keeps its
 // lease until the time is over, and is fenced if it comes back later.
 //
-// What is merely due is refused with [rota.ErrElsewhere] where another
+// What is merely due is refused with [rota.ErrOtherConfiguration] where another
 // configuration is enrolled.
 func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
 	fail := func(err error) (rota.Lease, error) {
@@ -45,7 +45,7 @@ func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, e
 			return err
 		}
 		if r.Due && r.Configuration != "" && enrolled != "" && enrolled != r.Configuration {
-			return rota.ErrElsewhere
+			return rota.ErrOtherConfiguration
 		}
 		if !db.self.dead(instance) {
 			return fmt.Errorf("%w: %s, until %s", rota.ErrBusy, holder, fromMicros(until).Format("2006-01-02 15:04:05Z"))
@@ -119,11 +119,11 @@ func (db *DB) Save(ctx context.Context, r rota.SaveRequest) error {
 		next++ // rounded up, for it must not be due too early
 	}
 	lock := secretLock(r.Lease.Secret)
-	if len(r.Neighbors) > 0 {
-		lock = neighborsLock
+	if len(r.Peers) > 0 {
+		lock = peersLock
 	}
 	err = db.writer.do(ctx, lock, func(t *tx) error {
-		if err := t.meet(r.Neighbors); err != nil {
+		if err := t.checkPeers(r.Peers); err != nil {
 			return err
 		}
 		holder, expires := r.Lease.Holder, micros(t.now.Add(r.Lease.TTL))

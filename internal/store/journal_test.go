@@ -148,13 +148,13 @@ func full(now time.Time) rota.Progress {
 	return rota.Progress{
 		Versions: map[string]rota.VersionProgress{"v1": {CredentialID: "AKIA1", SetAt: now, Delivered: map[string]time.Time{"gitlab": now}}},
 		Intents:  []rota.Intent{{Version: "v2", At: now, Until: now.Add(time.Minute), Known: []string{"AKIA1"}}},
-		Failure:  &rota.Failure{Step: rota.Deliver, Class: rota.Wait, Error: "no route", At: now, Attempts: 3, RetryAt: now.Add(time.Hour)},
+		Failure:  &rota.Failure{Step: rota.StepDeliver, Class: rota.ClassWait, Error: "no route", At: now, Attempts: 3, RetryAt: now.Add(time.Hour)},
 		Rollback: &rota.RollbackIntent{From: "v2", To: "v1", At: now},
-		Unsent:   []rota.Unsent{{Notifier: "slack", Event: rota.Event{ID: "e", Kind: rota.Failed, Secret: "s", At: now}}},
+		Unsent:   []rota.Unsent{{Notifier: "slack", Event: rota.Event{ID: "e", Kind: rota.EventFailed, Secret: "s", At: now}}},
 		NextAt:   now.Add(time.Hour),
-		Status: rota.Status{LookedAt: now, Version: "v1", Credential: "AKIA1", IssuedAt: now.Add(-time.Hour), Next: rota.Deliver,
+		Status: rota.Status{LookedAt: now, Version: "v1", Credential: "AKIA1", IssuedAt: now.Add(-time.Hour), Next: rota.StepDeliver,
 			PreviousID: "AKIA0", PreviousOff: true, RotateAt: now.Add(2 * time.Hour),
-			DueAt: now, NextAt: now.Add(time.Hour), Hold: rota.InUse, Reason: "a person's words"},
+			DueAt: now, NextAt: now.Add(time.Hour), Hold: rota.HoldInUse, Reason: "a person's words"},
 	}
 }
 

@@ -14,16 +14,16 @@ const maxBatch = 512
 // for the sake of another, or whose connection was lost.
 const maxAttempts = 6
 
-// lane carries out requests on one connection, in one goroutine. Two lanes of a
+// committer carries out requests on one connection, in one goroutine. Two lanes of a
 // process stand to each other as two processes do.
-type lane struct {
+type committer struct {
 	*writer
 	conn *sql.Conn  // nil while there is no connection
 	next []*request // to begin the next batch with: somebody else had their locks
 	turn bool       // it has the process's turn at the audit's end
 }
 
-func (l *lane) loop() {
+func (l *committer) loop() {
 	for {
 		if len(l.next) > 0 {
 			first := l.next[0]
@@ -50,7 +50,7 @@ type done struct {
 // once. Where the database itself fails, nobody's work is known to be in: the
 // whole is rolled back and each request tried alone, so that one that can't be
 // done fails alone.
-func (l *lane) batch(first *request) {
+func (l *committer) batch(first *request) {
 	t, err := l.begin(first.lock)
 	if err != nil {
 		l.give(first, err)
@@ -87,10 +87,10 @@ func (l *lane) batch(first *request) {
 // run carries out the first request, and then those that are waiting, until
 // nobody is. What goes into the audit waits for its turn at the audit's end, and
 // until then others may join: the longer the wait, the more share the commit.
-func (l *lane) run(t *tx, first *request) ([]done, error) {
+func (l *committer) run(t *tx, first *request) ([]done, error) {
 	var batch []done
 	for turn := []*request{first}; ; {
-		carried, rest, err := t.weave(turn)
+		carried, rest, err := t.interleave(turn)
 		batch = append(batch, carried...)
 		if err != nil {
 			l.next = append(rest, l.next...)
@@ -110,7 +110,7 @@ func (l *lane) run(t *tx, first *request) ([]done, error) {
 
 // takeTurn waits for the turn at the audit's end. It is false where a request
 // came first, and now waits in next; no more than that many may.
-func (l *lane) takeTurn(most int) bool {
+func (l *committer) takeTurn(most int) bool {
 	if l.turn {
 		return true
 	}
@@ -128,7 +128,7 @@ func (l *lane) takeTurn(most int) bool {
 }
 
 // giveTurn gives the turn back, if it was had.
-func (l *lane) giveTurn() {
+func (l *committer) giveTurn() {
 	if l.turn {
 		l.turn = false
 		<-l.turns
@@ -137,7 +137,7 @@ func (l *lane) giveTurn() {
 
 // enter gives the requests that are waiting and may join the transaction. Those
 // whose lock another process has begin the next one.
-func (l *lane) enter(t *tx, most int) ([]*request, error) {
+func (l *committer) enter(t *tx, most int) ([]*request, error) {
 	if most <= 0 {
 		return nil, nil
 	}
@@ -173,7 +173,7 @@ func (l *lane) enter(t *tx, most int) ([]*request, error) {
 }
 
 // waiting is a request that is waiting now, or nil.
-func (l *lane) waiting() *request {
+func (l *committer) waiting() *request {
 	select {
 	case r := <-l.queue:
 		return r
@@ -183,7 +183,7 @@ func (l *lane) waiting() *request {
 }
 
 // give answers a request that was not taken, if its caller still waits.
-func (l *lane) give(r *request, err error) {
+func (l *committer) give(r *request, err error) {
 	if r.taken.CompareAndSwap(false, true) {
 		r.answer <- err
 	}
@@ -191,7 +191,7 @@ func (l *lane) give(r *request, err error) {
 
 // giveWaiting answers all who wait while the database is not to be reached:
 // they have waited as long as the first.
-func (l *lane) giveWaiting(err error) {
+func (l *committer) giveWaiting(err error) {
 	for _, r := range l.next {
 		l.give(r, err)
 	}
@@ -202,7 +202,7 @@ func (l *lane) giveWaiting(err error) {
 }
 
 // alone carries out one request, several times where that may help.
-func (l *lane) alone(r *request) (refusal, err error) {
+func (l *committer) alone(r *request) (refusal, err error) {
 	for attempt := 1; ; attempt++ {
 		var lost bool
 		refusal, lost, err = l.once(r)
@@ -213,7 +213,7 @@ func (l *lane) alone(r *request) (refusal, err error) {
 	}
 }
 
-func (l *lane) once(r *request) (refusal error, lost bool, err error) {
+func (l *committer) once(r *request) (refusal error, lost bool, err error) {
 	t, err := l.begin(r.lock)
 	if err != nil {
 		return nil, false, err
@@ -234,7 +234,7 @@ func (l *lane) once(r *request) (refusal error, lost bool, err error) {
 }
 
 // begin begins a transaction, on a new connection where the old one is lost.
-func (l *lane) begin(lock string) (*tx, error) {
+func (l *committer) begin(lock string) (*tx, error) {
 	for attempt := 1; ; attempt++ {
 		if l.conn == nil {
 			conn, err := l.link.connect(l.ctx)
@@ -257,10 +257,10 @@ func (l *lane) begin(lock string) (*tx, error) {
 }
 
 // lost tells whether there is no connection that can be used.
-func (l *lane) lost() bool { return l.conn == nil || closed(l.conn) }
+func (l *committer) lost() bool { return l.conn == nil || closed(l.conn) }
 
 // disconnect gives the connection up.
-func (l *lane) disconnect() {
+func (l *committer) disconnect() {
 	if l.conn != nil {
 		_ = l.conn.Close()
 		l.conn = nil

@@ -72,7 +72,7 @@ func TestAKeeperHasTheMasterKey(t *testing.T) {
 			t.Errorf("the keeper was asked %d times for reading", n)
 		}
 		must(t, db.RotateMasterKey(t.Context(), nil))
-		must(t, other.Secret("s5").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("5"), Labels: []rota.Label{rota.Current}}))
+		must(t, other.Secret("s5").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("5"), Labels: []rota.Label{rota.LabelCurrent}}))
 		checkMany(t, other, 6)
 		checkMany(t, openKept(t, dir, keeper), 6)
 		for name, o := range map[string]Options{"another keeper's key": keptBy(dir, &mask{key: 9}), "no keeper": options(dir, nil)} {

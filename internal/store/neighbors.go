@@ -7,14 +7,14 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// neighborsLock keeps apart, in all processes, whoever looks at other secrets
+// peersLock keeps apart, in all processes, whoever looks at other secrets
 // before writing one's own: of two who look at each other the second one sees
 // what the first one wrote. Its own row is safe by the fence.
-const neighborsLock = "neighbors"
+const peersLock = "neighbors"
 
-// meet is [rota.ErrNeighbor] where a secret does not stand any more as it was
+// checkPeers is [rota.ErrPeer] where a secret does not stand any more as it was
 // seen.
-func (t *tx) meet(seen []rota.Neighbor) error {
+func (t *tx) checkPeers(seen []rota.Peer) error {
 	for _, n := range seen {
 		var text []byte
 		if _, err := t.row(sqlStatus, []any{n.Secret}, &text); err != nil {
@@ -26,8 +26,8 @@ func (t *tx) meet(seen []rota.Neighbor) error {
 				return fmt.Errorf("status of secret %s: %w", n.Secret, err)
 			}
 		}
-		if !n.Stands(status) {
-			return fmt.Errorf("%s: %w", n.Secret, rota.ErrNeighbor)
+		if !n.SameAs(status) {
+			return fmt.Errorf("%s: %w", n.Secret, rota.ErrPeer)
 		}
 	}
 	return nil

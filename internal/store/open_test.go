@@ -93,7 +93,7 @@ func TestOpenAtTheSameTimeAtTheFirstStart(t *testing.T) {
 				return err
 			})
 			for i, db := range dbs {
-				must(t, db.Secret(fmt.Sprint(i)).Put(t.Context(), rota.PutRequest{Version: "v", Credential: credential("x"), Labels: []rota.Label{rota.Current}}))
+				must(t, db.Secret(fmt.Sprint(i)).Put(t.Context(), rota.PutRequest{Version: "v", Credential: credential("x"), Labels: []rota.Label{rota.LabelCurrent}}))
 			}
 			for i, db := range dbs {
 				_, err := db.Secret(fmt.Sprint((i+1)%len(dbs))).Get(t.Context(), rota.GetRequest{Version: "v"})

@@ -61,7 +61,7 @@ func (o outbox) take(t *tx, r rota.TakeRequest) (rota.Taken, error) {
 	if taken.Lost = max(0, kept-maxKept); taken.Lost > 0 {
 		t.later(sqlDropOldest, r.Notifier, taken.Lost)
 		lost := rota.Entry{
-			At: t.now, Actor: "rota", Secret: rota.Digests, Step: "notify", Object: r.Notifier, Outcome: rota.Erred,
+			At: t.now, Actor: "rota", Secret: rota.Digests, Step: "notify", Object: r.Notifier, Outcome: rota.OutcomeFailed,
 			Detail: fmt.Sprintf("%d events were given up: nothing could be sent for long", taken.Lost),
 		}
 		if err := t.append([]rota.Entry{lost}); err != nil {

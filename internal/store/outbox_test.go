@@ -48,7 +48,7 @@ func TestADigestIsSentOnceAndSurvivesARestart(t *testing.T) {
 		}
 		flush(0)
 		for i, id := range []string{"a", "b", "a"} { // one is told twice
-			must(t, digest().Notify(t.Context(), rota.Event{ID: id, Kind: rota.Held, Secret: "s" + id, At: now.Add(time.Duration(i) * time.Second)}))
+			must(t, digest().Notify(t.Context(), rota.Event{ID: id, Kind: rota.EventHeld, Secret: "s" + id, At: now.Add(time.Duration(i) * time.Second)}))
 			now = now.Add(time.Hour)
 		}
 		flush(0)
@@ -67,7 +67,7 @@ func TestADigestIsSentOnceAndSurvivesARestart(t *testing.T) {
 		now = now.Add(time.Minute)
 		flush(1)
 		m := to.got[0]
-		if m.Kind != rota.Digest || len(m.Events) != 2 || m.Events[0].ID != "a" || m.Events[1].ID != "b" || m.ID == "" {
+		if m.Kind != rota.EventDigest || len(m.Events) != 2 || m.Events[0].ID != "a" || m.Events[1].ID != "b" || m.ID == "" {
 			t.Errorf("it is %+v", m)
 		}
 		if !strings.Contains(m.Text(), "sb: held") || m.Title() != "Rota: 2 events" {
@@ -82,7 +82,7 @@ func TestADigestIsSentOnceAndSurvivesARestart(t *testing.T) {
 		for _, e := range entries {
 			outcomes = append(outcomes, e.Entry.Outcome)
 		}
-		if want := []rota.Outcome{rota.Erred, rota.Succeeded}; !slices.Equal(outcomes, want) {
+		if want := []rota.Outcome{rota.OutcomeFailed, rota.OutcomeSucceeded}; !slices.Equal(outcomes, want) {
 			t.Errorf("the audit has %v, want %v", outcomes, want)
 		}
 	})
@@ -103,7 +103,7 @@ func TestADigestIsSentByOneOfSeveralProcesses(t *testing.T) {
 		digest := func() *rota.Digester {
 			return &rota.Digester{Notifier: to, Every: time.Hour, Outbox: db.Outbox(), Now: func() time.Time { return now }}
 		}
-		must(t, digest().Notify(t.Context(), rota.Event{ID: "a", Kind: rota.Failed, Secret: "s", At: now}))
+		must(t, digest().Notify(t.Context(), rota.Event{ID: "a", Kind: rota.EventFailed, Secret: "s", At: now}))
 		now = now.Add(time.Hour)
 		var group sync.WaitGroup
 		for range 4 {
@@ -137,7 +137,7 @@ func TestWhatIsKeptForANotifierIsBounded(t *testing.T) {
 		}
 		entries, err := db.Audit(t.Context(), AuditQuery{Secret: rota.Digests, Limit: 10})
 		must(t, err)
-		if len(entries) != 1 || entries[0].Entry.Outcome != rota.Erred {
+		if len(entries) != 1 || entries[0].Entry.Outcome != rota.OutcomeFailed {
 			t.Errorf("the audit has %+v", entries)
 		}
 	})

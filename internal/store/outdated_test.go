@@ -33,13 +33,13 @@ func TestARestoredStoreThatIsOutdatedHandsOutNothing(t *testing.T) {
 	}
 	dir := newDir(t)
 	db := openAt(t, dir, clock)
-	advance(db, rota.Create)
+	advance(db, rota.StepCreate)
 	backup := filepath.Join(t.TempDir(), "backup.db")
 	must(t, db.Backup(t.Context(), backup))
 
 	now = now.Add(time.Hour)
 	fresh := restored(dir, backup)
-	if r := advance(fresh, rota.None); r.Last.Hold != rota.NotHeld {
+	if r := advance(fresh, rota.StepNone); r.Last.Hold != rota.HoldNone {
 		t.Errorf("what was restored is in force, and yet: %s", r.Last.Reason)
 	}
 	p, err := fresh.Load(t.Context(), "s")
@@ -49,22 +49,22 @@ func TestARestoredStoreThatIsOutdatedHandsOutNothing(t *testing.T) {
 	}
 
 	now = now.Add(31 * rota.Day)
-	advance(db, rota.None)
+	advance(db, rota.StepNone)
 	delivered := len(target.History())
 	outdated := restored(dir, backup)
-	r := advance(outdated, rota.None)
-	if r.Last.Hold != rota.Outdated || len(r.Done) > 0 || len(target.History()) != delivered {
+	r := advance(outdated, rota.StepNone)
+	if r.Last.Hold != rota.HoldOutdated || len(r.Done) > 0 || len(target.History()) != delivered {
 		t.Errorf("an outdated store: %+v", r)
 	}
-	if r := advance(outdated, rota.Create); len(r.Done) == 0 {
+	if r := advance(outdated, rota.StepCreate); len(r.Done) == 0 {
 		t.Errorf("a person's rotation: %s", r.Last.Reason)
 	}
-	if r := advance(outdated, rota.None); r.Last.Hold != rota.NotHeld {
+	if r := advance(outdated, rota.StepNone); r.Last.Hold != rota.HoldNone {
 		t.Errorf("after it: %s", r.Last.Reason)
 	}
 	c, err := outdated.Secret("s").Describe(t.Context())
 	must(t, err)
-	current, _ := rota.Find(c.Versions, rota.Current)
+	current, _ := rota.Find(c.Versions, rota.LabelCurrent)
 	value, err := outdated.Secret("s").Get(t.Context(), rota.GetRequest{Version: current.ID})
 	must(t, err)
 	if !issuer.Login(value) {

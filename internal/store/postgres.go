@@ -16,9 +16,9 @@ import (
 const (
 	// postgresReaders bounds the connections of one process that read.
 	postgresReaders = 8
-	// postgresLanes is how many connections of one process write: the server
+	// postgresCommitters is how many connections of one process write: the server
 	// works for one of them while another waits for this process or the disk.
-	postgresLanes = 2
+	postgresCommitters = 2
 	// connectWait is how long a write waits for a server that can't be reached,
 	// such as one that restarts.
 	connectWait = 10 * time.Second
@@ -42,9 +42,9 @@ func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
 	if err != nil {
 		return nil, err
 	}
-	writers := openPostgres(config, postgresLanes, sqlWriterSettings)
+	writers := openPostgres(config, postgresCommitters, sqlWriterSettings)
 	c := &timeSource{given: o.Now}
-	link := &postgresLink{pool: writers, clock: c}
+	link := &postgresConnection{pool: writers, clock: c}
 	conn, err := link.connect(ctx)
 	if err != nil {
 		return nil, errors.Join(err, writers.Close())
@@ -53,8 +53,8 @@ func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
 		return nil, errors.Join(err, writers.Close())
 	}
 	d := &database{
-		name: serverName(config), link: link, clock: c, lanes: postgresLanes, patience: patience,
-		words: words{
+		name: serverName(config), link: link, clock: c, lanes: postgresCommitters, patience: patience,
+		words: dialect{
 			array: "json_array_elements(CAST($1 AS json))", forUpdate: " FOR UPDATE",
 			snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		},

@@ -13,7 +13,7 @@ import (
 
 // errUndone is a transaction that the server undid when the connection to it
 // was lost. It is tried again.
-var errUndone = &rota.Error{Class: rota.Wait, Err: errors.New("the connection was lost, and nothing was written"), Hint: "try again"}
+var errUndone = &rota.Error{Class: rota.ClassWait, Err: errors.New("the connection was lost, and nothing was written"), Hint: "try again"}
 
 // pgCode is PostgreSQL's code of an error, "" where it is none of
 // PostgreSQL's.
@@ -87,5 +87,5 @@ func explain(err error) error {
 }
 
 func waiting(err error, hint string) error {
-	return &rota.Error{Class: rota.Wait, Err: err, Hint: hint}
+	return &rota.Error{Class: rota.ClassWait, Err: err, Hint: hint}
 }

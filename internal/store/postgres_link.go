@@ -24,17 +24,17 @@ var ErrUnknown = errors.New("the connection was lost during the commit, and it i
 // settleWait is how long a commit without an answer is asked for.
 const settleWait = time.Minute
 
-// postgresLink writes to a server, at the same time as other processes do. What
+// postgresConnection writes to a server, at the same time as other processes do. What
 // they must not do at the same time is kept apart by advisory locks, which end
 // with the transaction.
-type postgresLink struct {
+type postgresConnection struct {
 	pool  *sql.DB
 	clock *timeSource
 }
 
-func (l *postgresLink) close() error { return l.pool.Close() }
+func (l *postgresConnection) close() error { return l.pool.Close() }
 
-func (l *postgresLink) connect(ctx context.Context) (*sql.Conn, error) {
+func (l *postgresConnection) connect(ctx context.Context) (*sql.Conn, error) {
 	end := time.Now().Add(connectWait)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		conn, err := l.pool.Conn(ctx)
@@ -52,7 +52,7 @@ func (l *postgresLink) connect(ctx context.Context) (*sql.Conn, error) {
 
 // begin does all in one round trip. The transaction's id is what settle asks
 // for.
-func (l *postgresLink) begin(t *tx, lock string) error {
+func (l *postgresConnection) begin(t *tx, lock string) error {
 	query := `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;`
 	if lock != "" {
 		query += fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d);`, lockNumber("lock", lock))
@@ -81,7 +81,7 @@ func (l *postgresLink) begin(t *tx, lock string) error {
 const sqlTryLocks = `SELECT pg_try_advisory_xact_lock(number) FROM unnest(CAST($1 AS bigint[])) AS number`
 
 // enter does all in one round trip.
-func (l *postgresLink) enter(t *tx, locks []string) ([]bool, error) {
+func (l *postgresConnection) enter(t *tx, locks []string) ([]bool, error) {
 	free := slices.Repeat([]bool{true}, len(locks))
 	var numbers []int64
 	var asked []int
@@ -102,14 +102,14 @@ func (l *postgresLink) enter(t *tx, locks []string) ([]bool, error) {
 	})
 }
 
-func (l *postgresLink) share(t *tx, name string) error {
+func (l *postgresConnection) share(t *tx, name string) error {
 	_, err := t.exec(`SELECT pg_advisory_xact_lock_shared($1)`, lockNumber("lock", name))
 	return err
 }
 
 // run sends all statements at once, and then reads the answers. pgx prepares
 // each that it sees for the first time.
-func (l *postgresLink) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
+func (l *postgresConnection) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
 	batch := &pgx.Batch{}
 	for _, s := range all {
 		batch.Queue(s.query, s.args...)
@@ -174,7 +174,7 @@ func onPostgres(conn *sql.Conn, do func(*pgx.Conn) error) error {
 // settle asks the server, once it can be reached, what became of the
 // transaction. A server that doesn't know its id yet is one that was put in
 // place of the other without it.
-func (l *postgresLink) settle(ctx context.Context, t *tx) error {
+func (l *postgresConnection) settle(ctx context.Context, t *tx) error {
 	// Others may wait for the writer to close; what is in doubt is worth it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWait)
 	defer cancel()

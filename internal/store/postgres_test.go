@@ -24,7 +24,7 @@ func count(ctx context.Context, db *DB, name, holder string, until func() bool) 
 	for !until() {
 		l, err := db.Acquire(ctx, rota.AcquireRequest{Secret: name, Holder: holder, TTL: ttl})
 		if err != nil {
-			if rota.ClassOf(err) != rota.Wait {
+			if rota.ClassOf(err) != rota.ClassWait {
 				return err
 			}
 			continue
@@ -35,10 +35,10 @@ func count(ctx context.Context, db *DB, name, holder string, until func() bool) 
 			err = db.Save(ctx, rota.SaveRequest{Lease: l, Progress: p,
 				Entries: []rota.Entry{{Secret: name, Version: fmt.Sprintf("v%d", p.Rejections)}}})
 		}
-		if err != nil && rota.ClassOf(err) != rota.Wait {
+		if err != nil && rota.ClassOf(err) != rota.ClassWait {
 			return err
 		}
-		if err := db.Release(ctx, l); err != nil && rota.ClassOf(err) != rota.Wait {
+		if err := db.Release(ctx, l); err != nil && rota.ClassOf(err) != rota.ClassWait {
 			return err
 		}
 	}
@@ -190,7 +190,7 @@ func TestTheClockIsTheServers(t *testing.T) {
 func TestALostCommitIsSettled(t *testing.T) {
 	config, err := parseDSN(options(newPostgresDir(t), nil).DSN)
 	must(t, err)
-	link := &postgresLink{pool: openPostgres(config, 2, sqlWriterSettings), clock: &timeSource{}}
+	link := &postgresConnection{pool: openPostgres(config, 2, sqlWriterSettings), clock: &timeSource{}}
 	t.Cleanup(func() { must(t, link.close()) })
 	id := func(query string) string {
 		var id string

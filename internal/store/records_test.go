@@ -57,7 +57,7 @@ func putText(t testing.TB, db *DB, name, version, text string) {
 func TestACredentialIsTheJSONOfItsFields(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
-		must(t, db.Secret("a").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("p<&>"), Labels: []rota.Label{rota.Current}}))
+		must(t, db.Secret("a").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("p<&>"), Labels: []rota.Label{rota.LabelCurrent}}))
 		v, err := db.Records().Value(t.Context(), "a", "v1")
 		must(t, err)
 		if want := `{"password":"p\u003c\u0026\u003e","username":"app"}`; *v.Text != want {
@@ -75,8 +75,8 @@ func TestACredentialIsTheJSONOfItsFields(t *testing.T) {
 		if !c.Equal(credential("other")) {
 			t.Error("the text is another credential")
 		}
-		must(t, db.Secret("a").Put(t.Context(), rota.PutRequest{Version: "v2", Credential: credential("other"), Labels: []rota.Label{rota.Current}}))
-		err = db.Secret("a").Put(t.Context(), rota.PutRequest{Version: "v2", Credential: credential("third"), Labels: []rota.Label{rota.Current}})
+		must(t, db.Secret("a").Put(t.Context(), rota.PutRequest{Version: "v2", Credential: credential("other"), Labels: []rota.Label{rota.LabelCurrent}}))
+		err = db.Secret("a").Put(t.Context(), rota.PutRequest{Version: "v2", Credential: credential("third"), Labels: []rota.Label{rota.LabelCurrent}})
 		if !errors.Is(err, rota.ErrConflict) {
 			t.Errorf("another credential for the same version: %v", err)
 		}
@@ -99,7 +99,7 @@ func TestRotaFillsAnAnnouncedVersion(t *testing.T) {
 		if _, err := db.Secret("a").Get(t.Context(), rota.GetRequest{Version: "v"}); !errors.Is(err, rota.ErrNotFound) {
 			t.Errorf("a version without a value: %v", err)
 		}
-		must(t, db.Secret("a").Put(t.Context(), rota.PutRequest{Version: "v", Credential: credential("x"), Labels: []rota.Label{rota.Pending}}))
+		must(t, db.Secret("a").Put(t.Context(), rota.PutRequest{Version: "v", Credential: credential("x"), Labels: []rota.Label{rota.LabelPending}}))
 		c, err := db.Secret("a").Get(t.Context(), rota.GetRequest{Version: "v"})
 		must(t, err)
 		if !c.Equal(credential("x")) {
@@ -167,7 +167,7 @@ func TestAReadingWritesTheDayOnce(t *testing.T) {
 func BenchmarkReadRecord(b *testing.B) {
 	db := openAt(b, newDir(b), nil)
 	putText(b, db, "a", "v", `{"username":"app","password":"hush"}`)
-	entry := rota.Entry{Actor: "me", Secret: "a", Step: "get", Outcome: rota.Succeeded}
+	entry := rota.Entry{Actor: "me", Secret: "a", Step: "get", Outcome: rota.OutcomeSucceeded}
 	b.ReportAllocs()
 	b.SetParallelism(50) // as many requests at once share their commits
 	b.RunParallel(func(pb *testing.PB) {

@@ -146,7 +146,7 @@ func (u *update) writeLabels(c *record.Change) (stands bool) {
 }
 
 func isStanding(label string) bool {
-	return slices.Contains([]rota.Label{rota.Current, rota.Previous, rota.Pending}, rota.Label(label))
+	return slices.Contains([]rota.Label{rota.LabelCurrent, rota.LabelPrevious, rota.LabelPending}, rota.Label(label))
 }
 
 // holders maps labels to the versions that carry them.

@@ -12,38 +12,38 @@ import (
 // Join is Enroll for a replica that starts. A configuration that was in force
 // before and was replaced is not enrolled again while a living replica has the
 // one in force: this replica was merely left behind.
-func (db *DB) Join(ctx context.Context, configured map[string]string) (Enrolment, error) {
+func (db *DB) Join(ctx context.Context, configured map[string]string) (Enrollment, error) {
 	return db.join(ctx, configured, true)
 }
 
 // Follow is for a replica that runs, whose configuration has not changed, to be
 // called now and then: it enrols it once no living replica has the one in force
 // any more, as after a rollout that was taken back.
-func (db *DB) Follow(ctx context.Context, configured map[string]string) (Enrolment, error) {
+func (db *DB) Follow(ctx context.Context, configured map[string]string) (Enrollment, error) {
 	return db.join(ctx, configured, false)
 }
 
-func (db *DB) join(ctx context.Context, configured map[string]string, starting bool) (Enrolment, error) {
+func (db *DB) join(ctx context.Context, configured map[string]string, starting bool) (Enrollment, error) {
 	mine := configurationHash(configured)
 	s, err := db.standing(ctx, mine)
 	if err != nil {
-		return Enrolment{}, fmt.Errorf("which configuration is in force: %w", err)
+		return Enrollment{}, fmt.Errorf("which configuration is in force: %w", err)
 	}
 	switch {
 	case s.instance == "":
 		// Nobody can tell who lives, for the moment or on this system at all.
 		if !starting {
-			return Enrolment{}, nil
+			return Enrollment{}, nil
 		}
 	case s.inForce == mine && s.registered == mine && !starting:
-		return Enrolment{}, nil
+		return Enrollment{}, nil
 	case s.inForce != mine && s.known:
 		living, err := db.replicas(ctx, sqlReplicasWith, s.instance, s.inForce)
 		if err != nil {
-			return Enrolment{}, err
+			return Enrollment{}, err
 		}
 		if len(living) > 0 {
-			return Enrolment{Behind: true}, db.register(ctx, s, mine, false)
+			return Enrollment{Behind: true}, db.register(ctx, s, mine, false)
 		}
 	}
 	return db.Enroll(ctx, configured)

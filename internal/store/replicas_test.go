@@ -17,7 +17,7 @@ type fleet struct {
 // configured is a configuration with one secret.
 func configured(fingerprint string) map[string]string { return map[string]string{"a": fingerprint} }
 
-func (f fleet) start(fingerprint string, want Enrolment) *DB {
+func (f fleet) start(fingerprint string, want Enrollment) *DB {
 	f.Helper()
 	db := openAt(f, f.dir, nil)
 	if s, ok := db.self.(*session); ok {
@@ -31,7 +31,7 @@ func (f fleet) start(fingerprint string, want Enrolment) *DB {
 	return db
 }
 
-func (f fleet) follow(db *DB, fingerprint string, want Enrolment) {
+func (f fleet) follow(db *DB, fingerprint string, want Enrollment) {
 	f.Helper()
 	e, err := db.Follow(f.Context(), configured(fingerprint))
 	must(f, err)
@@ -74,23 +74,23 @@ func (f fleet) inForce(db *DB, fingerprint string) {
 }
 
 func TestWhichConfigurationIsInForce(t *testing.T) {
-	changed, behind := Enrolment{Changed: 1}, Enrolment{Behind: true}
+	changed, behind := Enrollment{Changed: 1}, Enrollment{Behind: true}
 	for _, tt := range []struct {
 		name string
 		run  func(f fleet)
 	}{
 		{"a replica that lags does not take an edit back", func(f fleet) {
-			a, b := f.start("old", changed), f.start("old", Enrolment{})
+			a, b := f.start("old", changed), f.start("old", Enrollment{})
 			f.edit(a, "new")
 			f.follow(b, "old", behind)
-			f.follow(a, "new", Enrolment{})
+			f.follow(a, "new", Enrollment{})
 			f.inForce(a, "new")
 			f.edit(b, "new")
-			f.follow(b, "new", Enrolment{})
+			f.follow(b, "new", Enrollment{})
 			f.inForce(b, "new")
 		}},
 		{"nor does one that starts again", func(f fleet) {
-			a, b := f.start("old", changed), f.start("old", Enrolment{})
+			a, b := f.start("old", changed), f.start("old", Enrollment{})
 			f.edit(a, "new")
 			f.end(b)
 			f.start("old", behind)
@@ -103,7 +103,7 @@ func TestWhichConfigurationIsInForce(t *testing.T) {
 			f.inForce(b, "new")
 		}},
 		{"an edit back counts at once", func(f fleet) {
-			a, b := f.start("old", changed), f.start("old", Enrolment{})
+			a, b := f.start("old", changed), f.start("old", Enrollment{})
 			f.edit(a, "new")
 			f.edit(b, "new")
 			f.edit(a, "old")
@@ -111,7 +111,7 @@ func TestWhichConfigurationIsInForce(t *testing.T) {
 			f.inForce(a, "old")
 		}},
 		{"a rollout that is taken back by starts ends with the last replica of it", func(f fleet) {
-			a, b := f.start("old", changed), f.start("old", Enrolment{})
+			a, b := f.start("old", changed), f.start("old", Enrollment{})
 			f.edit(a, "new")
 			f.edit(b, "new")
 			f.end(a)
@@ -135,9 +135,9 @@ func TestWhichConfigurationIsInForce(t *testing.T) {
 
 func TestTheMasterKeyIsNotRotatedUnderReplicasWithCopiesOfIt(t *testing.T) {
 	f := fleet{t, newPostgresDir(t)}
-	a := f.start("x", Enrolment{Changed: 1})
+	a := f.start("x", Enrollment{Changed: 1})
 	must(t, a.RotateMasterKey(t.Context(), nil)) // alone, it takes up the new one itself
-	b, c := f.start("x", Enrolment{}), f.start("x", Enrolment{})
+	b, c := f.start("x", Enrollment{}), f.start("x", Enrollment{})
 	tool := openAt(t, f.dir, nil)
 	refused := func(says string) {
 		t.Helper()

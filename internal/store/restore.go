@@ -108,7 +108,7 @@ func mark(ctx context.Context, path string, k *keys, o Options) error {
 	if err := migrateSQLite(ctx, path, false); err != nil {
 		return err
 	}
-	link, err := newSQLiteLink(path, &timeSource{given: o.Now})
+	link, err := newSQLiteConnection(path, &timeSource{given: o.Now})
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func markRestored(actor string) func(*tx) error {
 		if _, err := t.exec(sqlPutRestored, micros(t.now)); err != nil {
 			return err
 		}
-		return t.append([]rota.Entry{{At: t.now, Actor: actor, Secret: everything, Step: "restore", Outcome: rota.Succeeded}})
+		return t.append([]rota.Entry{{At: t.now, Actor: actor, Secret: everything, Step: "restore", Outcome: rota.OutcomeSucceeded}})
 	}
 }
 

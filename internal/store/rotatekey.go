@@ -129,7 +129,7 @@ func (db *DB) addMasterKey(t *tx) error {
 	if err := m.write(t, handle); err != nil {
 		return err
 	}
-	return t.append([]rota.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rota.Begun}})
+	return t.append([]rota.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rota.OutcomeBegun}})
 }
 
 // countRewrapped tells how many data keys the new master key has encrypted.
@@ -210,7 +210,7 @@ func (db *DB) dropOldMasterKeys(t *tx) (bool, error) {
 	if handle, err = manager.Handle(); err != nil {
 		return false, err
 	}
-	if err := t.append([]rota.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rota.Succeeded}}); err != nil {
+	if err := t.append([]rota.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rota.OutcomeSucceeded}}); err != nil {
 		return false, err
 	}
 	return true, m.write(t, handle)

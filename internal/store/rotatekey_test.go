@@ -18,7 +18,7 @@ var allFiles = []string{databaseFile, databaseFile + "-wal", databaseFile + "-sh
 func putMany(t testing.TB, db *DB, n int) {
 	t.Helper()
 	parallel(t, n, func(i int) error {
-		return db.Secret(fmt.Sprintf("s%d", i)).Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential(fmt.Sprint(i)), Labels: []rota.Label{rota.Current}})
+		return db.Secret(fmt.Sprintf("s%d", i)).Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential(fmt.Sprint(i)), Labels: []rota.Label{rota.LabelCurrent}})
 	})
 }
 
@@ -131,7 +131,7 @@ func TestRotatingTheMasterKeyCanBeCancelledAndResumed(t *testing.T) {
 		}
 		entries, err := db.Audit(t.Context(), AuditQuery{})
 		must(t, err)
-		if len(entries) != 2 || entries[0].Entry.Outcome != rota.Begun || entries[1].Entry.Outcome != rota.Succeeded || entries[1].Entry.Actor != "rota" {
+		if len(entries) != 2 || entries[0].Entry.Outcome != rota.OutcomeBegun || entries[1].Entry.Outcome != rota.OutcomeSucceeded || entries[1].Entry.Actor != "rota" {
 			t.Errorf("audit %v, want begun and ok", entries)
 		}
 	})
@@ -148,7 +148,7 @@ func TestAKeyFileExchangedWhileOpenIsNotUsed(t *testing.T) {
 		wrong, err := os.ReadFile(filepath.Join(other, keyFile))
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(dir, keyFile), wrong, 0o600))
-		err = db.Secret("new").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("x"), Labels: []rota.Label{rota.Current}})
+		err = db.Secret("new").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("x"), Labels: []rota.Label{rota.LabelCurrent}})
 		if err == nil || !contains(err.Error(), "does not open the data key") {
 			t.Errorf("put of a new secret: %v", err)
 		}
@@ -170,7 +170,7 @@ func TestOtherProcessesWorkOnWhileTheMasterKeyRotates(t *testing.T) {
 		for range 3 {
 			must(t, db.RotateMasterKey(t.Context(), func(int, int) {
 				// The other process makes a data key, with what it knows.
-				must(t, other.Secret(fmt.Sprintf("s%d", n)).Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential(fmt.Sprint(n)), Labels: []rota.Label{rota.Current}}))
+				must(t, other.Secret(fmt.Sprintf("s%d", n)).Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential(fmt.Sprint(n)), Labels: []rota.Label{rota.LabelCurrent}}))
 				n++
 			}))
 		}

@@ -40,14 +40,14 @@ func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
 	if err := migrateSQLite(ctx, path, o.ManualMigrations); err != nil {
 		return nil, err
 	}
-	d := &database{name: o.Dir, path: path, words: words{array: "json_each($1)"}, clock: &timeSource{given: o.Now}}
+	d := &database{name: o.Dir, path: path, words: dialect{array: "json_each($1)"}, clock: &timeSource{given: o.Now}}
 	if d.self, err = newInstance(o.Dir); err != nil {
 		return nil, err
 	}
 	if d.reader, err = openSQLite(path, readers, "query_only(1)"); err != nil {
 		return nil, errors.Join(err, d.self.close())
 	}
-	link, err := newSQLiteLink(path, d.clock)
+	link, err := newSQLiteConnection(path, d.clock)
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -76,37 +76,37 @@ func openSQLite(path string, conns int, pragmas ...string) (*sql.DB, error) {
 	return pool, nil
 }
 
-// sqliteLink writes to a file. Its one lock is the database's own, which a
+// sqliteConnection writes to a file. Its one lock is the database's own, which a
 // transaction has from its begin.
-type sqliteLink struct {
+type sqliteConnection struct {
 	pool  *sql.DB
 	clock *timeSource
 	stmts map[string]*sql.Stmt // prepared on the one connection
 }
 
-func newSQLiteLink(path string, c *timeSource) (*sqliteLink, error) {
+func newSQLiteConnection(path string, c *timeSource) (*sqliteConnection, error) {
 	pool, err := openSQLite(path, 1)
 	if err != nil {
 		return nil, err
 	}
-	return &sqliteLink{pool: pool, clock: c, stmts: map[string]*sql.Stmt{}}, nil
+	return &sqliteConnection{pool: pool, clock: c, stmts: map[string]*sql.Stmt{}}, nil
 }
 
-func (l *sqliteLink) connect(ctx context.Context) (*sql.Conn, error) {
+func (l *sqliteConnection) connect(ctx context.Context) (*sql.Conn, error) {
 	l.forget()
 	conn, err := l.pool.Conn(ctx)
 	return conn, explain(err)
 }
 
 // forget drops what was prepared on the connection.
-func (l *sqliteLink) forget() {
+func (l *sqliteConnection) forget() {
 	for _, stmt := range l.stmts {
 		_ = stmt.Close()
 	}
 	clear(l.stmts)
 }
 
-func (l *sqliteLink) begin(t *tx, _ string) error {
+func (l *sqliteConnection) begin(t *tx, _ string) error {
 	if _, err := t.exec(sqlBeginImmediate); err != nil {
 		return err
 	}
@@ -114,11 +114,11 @@ func (l *sqliteLink) begin(t *tx, _ string) error {
 	return nil
 }
 
-func (l *sqliteLink) enter(_ *tx, locks []string) ([]bool, error) {
+func (l *sqliteConnection) enter(_ *tx, locks []string) ([]bool, error) {
 	return slices.Repeat([]bool{true}, len(locks)), nil
 }
 
-func (l *sqliteLink) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
+func (l *sqliteConnection) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
 	for _, s := range all {
 		if err := l.one(ctx, conn, s); err != nil {
 			return err
@@ -127,7 +127,7 @@ func (l *sqliteLink) run(ctx context.Context, conn *sql.Conn, all []*statement) 
 	return nil
 }
 
-func (l *sqliteLink) one(ctx context.Context, conn *sql.Conn, s *statement) (err error) {
+func (l *sqliteConnection) one(ctx context.Context, conn *sql.Conn, s *statement) (err error) {
 	if s.scan != nil {
 		return l.query(ctx, conn, s)
 	}
@@ -135,7 +135,7 @@ func (l *sqliteLink) one(ctx context.Context, conn *sql.Conn, s *statement) (err
 	return err
 }
 
-func (l *sqliteLink) prepare(ctx context.Context, conn *sql.Conn, query string) (*sql.Stmt, error) {
+func (l *sqliteConnection) prepare(ctx context.Context, conn *sql.Conn, query string) (*sql.Stmt, error) {
 	if stmt, ok := l.stmts[query]; ok {
 		return stmt, nil
 	}
@@ -146,7 +146,7 @@ func (l *sqliteLink) prepare(ctx context.Context, conn *sql.Conn, query string) 
 	return stmt, err
 }
 
-func (l *sqliteLink) exec(ctx context.Context, conn *sql.Conn, s *statement) (int64, error) {
+func (l *sqliteConnection) exec(ctx context.Context, conn *sql.Conn, s *statement) (int64, error) {
 	stmt, err := l.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
 	if err != nil {
 		return 0, err
@@ -158,7 +158,7 @@ func (l *sqliteLink) exec(ctx context.Context, conn *sql.Conn, s *statement) (in
 	return result.RowsAffected()
 }
 
-func (l *sqliteLink) query(ctx context.Context, conn *sql.Conn, s *statement) error {
+func (l *sqliteConnection) query(ctx context.Context, conn *sql.Conn, s *statement) error {
 	stmt, err := l.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
 	if err != nil {
 		return err
@@ -176,12 +176,12 @@ func (l *sqliteLink) query(ctx context.Context, conn *sql.Conn, s *statement) er
 	return rows.Err()
 }
 
-func (l *sqliteLink) share(*tx, string) error { return nil }
+func (l *sqliteConnection) share(*tx, string) error { return nil }
 
 // settle is never asked: a COMMIT in this process has an answer.
-func (l *sqliteLink) settle(context.Context, *tx) error { return ErrUnknown }
+func (l *sqliteConnection) settle(context.Context, *tx) error { return ErrUnknown }
 
-func (l *sqliteLink) close() error {
+func (l *sqliteConnection) close() error {
 	l.forget()
 	return l.pool.Close()
 }

@@ -34,7 +34,7 @@ func TestStandingsAreThoseOfEnrolledSecretsAPageAtATime(t *testing.T) {
 		}
 		next := now.Add(time.Hour)
 		save("a", rota.Progress{NextAt: next, Status: rota.Status{Reason: `no event: "unsent":[{`}})
-		event := rota.Event{ID: "e", Kind: rota.Failed, Secret: "c", At: now}
+		event := rota.Event{ID: "e", Kind: rota.EventFailed, Secret: "c", At: now}
 		save("c", rota.Progress{Unsent: []rota.Unsent{{Notifier: "ops", Event: event}}})
 
 		paused := &rota.Halt{By: "ann", Why: "the audit", At: now}

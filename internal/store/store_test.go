@@ -82,8 +82,8 @@ func TestVersions(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		type put = rota.PutRequest
 		type move = rota.MoveRequest
-		one := put{Version: "v1", Credential: credential("one"), Labels: []rota.Label{rota.Current}}
-		two := put{Version: "v2", Credential: credential("two"), Labels: []rota.Label{rota.Pending}}
+		one := put{Version: "v1", Credential: credential("one"), Labels: []rota.Label{rota.LabelCurrent}}
+		two := put{Version: "v2", Credential: credential("two"), Labels: []rota.Label{rota.LabelPending}}
 		tests := []struct {
 			name  string
 			given []any
@@ -93,69 +93,69 @@ func TestVersions(t *testing.T) {
 			fails bool // with an error of no particular kind
 		}{
 			{name: "a put makes a version with its label",
-				do: two, want: map[string][]rota.Label{"v2": {rota.Pending}}},
+				do: two, want: map[string][]rota.Label{"v2": {rota.LabelPending}}},
 			{name: "a put never promotes by itself",
-				given: []any{one}, do: two, want: map[string][]rota.Label{"v1": {rota.Current}, "v2": {rota.Pending}}},
+				given: []any{one}, do: two, want: map[string][]rota.Label{"v1": {rota.LabelCurrent}, "v2": {rota.LabelPending}}},
 			{name: "a put takes its label off the version that had it, which goes",
-				given: []any{one, two}, do: put{Version: "v3", Credential: credential("three"), Labels: []rota.Label{rota.Pending}},
-				want: map[string][]rota.Label{"v1": {rota.Current}, "v3": {rota.Pending}}},
+				given: []any{one, two}, do: put{Version: "v3", Credential: credential("three"), Labels: []rota.Label{rota.LabelPending}},
+				want: map[string][]rota.Label{"v1": {rota.LabelCurrent}, "v3": {rota.LabelPending}}},
 			{name: "a put as current moves previous",
-				given: []any{one}, do: put{Version: "v2", Credential: credential("two"), Labels: []rota.Label{rota.Adopted, rota.Current}},
-				want: map[string][]rota.Label{"v1": {rota.Previous}, "v2": {rota.Current, rota.Adopted}}},
+				given: []any{one}, do: put{Version: "v2", Credential: credential("two"), Labels: []rota.Label{rota.LabelAdopted, rota.LabelCurrent}},
+				want: map[string][]rota.Label{"v1": {rota.LabelPrevious}, "v2": {rota.LabelCurrent, rota.LabelAdopted}}},
 			{name: "the same put again is no error",
-				given: []any{one, two}, do: two, want: map[string][]rota.Label{"v1": {rota.Current}, "v2": {rota.Pending}}},
+				given: []any{one, two}, do: two, want: map[string][]rota.Label{"v1": {rota.LabelCurrent}, "v2": {rota.LabelPending}}},
 			{name: "a late repeat of a put does not move labels back",
-				given: []any{one, two, move{Label: rota.Current, From: "v1", To: "v2"}, move{Label: rota.Pending, From: "v2"}}, do: two,
-				want: map[string][]rota.Label{"v1": {rota.Previous}, "v2": {rota.Current}}},
+				given: []any{one, two, move{Label: rota.LabelCurrent, From: "v1", To: "v2"}, move{Label: rota.LabelPending, From: "v2"}}, do: two,
+				want: map[string][]rota.Label{"v1": {rota.LabelPrevious}, "v2": {rota.LabelCurrent}}},
 			{name: "the same id with another credential is a conflict",
-				given: []any{two}, do: put{Version: "v2", Credential: credential("other"), Labels: []rota.Label{rota.Pending}},
-				want: map[string][]rota.Label{"v2": {rota.Pending}}, err: rota.ErrConflict},
+				given: []any{two}, do: put{Version: "v2", Credential: credential("other"), Labels: []rota.Label{rota.LabelPending}},
+				want: map[string][]rota.Label{"v2": {rota.LabelPending}}, err: rota.ErrConflict},
 			{name: "a put without a label is refused",
 				do: put{Version: "v2", Credential: credential("two")}, want: map[string][]rota.Label{}, fails: true},
 			{name: "a put without a credential is refused",
-				do: put{Version: "v2", Labels: []rota.Label{rota.Pending}}, want: map[string][]rota.Label{}, fails: true},
+				do: put{Version: "v2", Labels: []rota.Label{rota.LabelPending}}, want: map[string][]rota.Label{}, fails: true},
 			{name: "a put of bytes that are no text is refused, rather than kept changed",
-				do:   put{Version: "v2", Credential: credential("\xff\xfe"), Labels: []rota.Label{rota.Pending}},
+				do:   put{Version: "v2", Credential: credential("\xff\xfe"), Labels: []rota.Label{rota.LabelPending}},
 				want: map[string][]rota.Label{}, fails: true},
 			{name: "a put without an id is refused",
-				do: put{Credential: credential("two"), Labels: []rota.Label{rota.Pending}}, want: map[string][]rota.Label{}, fails: true},
+				do: put{Credential: credential("two"), Labels: []rota.Label{rota.LabelPending}}, want: map[string][]rota.Label{}, fails: true},
 			{name: "moving current moves previous",
-				given: []any{one, two}, do: move{Label: rota.Current, From: "v1", To: "v2"},
-				want: map[string][]rota.Label{"v1": {rota.Previous}, "v2": {rota.Current, rota.Pending}}},
+				given: []any{one, two}, do: move{Label: rota.LabelCurrent, From: "v1", To: "v2"},
+				want: map[string][]rota.Label{"v1": {rota.LabelPrevious}, "v2": {rota.LabelCurrent, rota.LabelPending}}},
 			{name: "moving current drops the version that was previous",
-				given: []any{one, two, move{Label: rota.Current, From: "v1", To: "v2"},
-					put{Version: "v3", Credential: credential("three"), Labels: []rota.Label{rota.Pending}}},
-				do:   move{Label: rota.Current, From: "v2", To: "v3"},
-				want: map[string][]rota.Label{"v2": {rota.Previous}, "v3": {rota.Current, rota.Pending}}},
+				given: []any{one, two, move{Label: rota.LabelCurrent, From: "v1", To: "v2"},
+					put{Version: "v3", Credential: credential("three"), Labels: []rota.Label{rota.LabelPending}}},
+				do:   move{Label: rota.LabelCurrent, From: "v2", To: "v3"},
+				want: map[string][]rota.Label{"v2": {rota.LabelPrevious}, "v3": {rota.LabelCurrent, rota.LabelPending}}},
 			{name: "a rollback swaps current and previous",
-				given: []any{one, two, move{Label: rota.Current, From: "v1", To: "v2"}, move{Label: rota.Pending, From: "v2"}},
-				do:    move{Label: rota.Current, From: "v2", To: "v1"},
-				want:  map[string][]rota.Label{"v1": {rota.Current}, "v2": {rota.Previous}}},
+				given: []any{one, two, move{Label: rota.LabelCurrent, From: "v1", To: "v2"}, move{Label: rota.LabelPending, From: "v2"}},
+				do:    move{Label: rota.LabelCurrent, From: "v2", To: "v1"},
+				want:  map[string][]rota.Label{"v1": {rota.LabelCurrent}, "v2": {rota.LabelPrevious}}},
 			{name: "moving from a version that lacks the label is a conflict",
-				given: []any{one, two}, do: move{Label: rota.Current, From: "v2", To: "v3"},
-				want: map[string][]rota.Label{"v1": {rota.Current}, "v2": {rota.Pending}}, err: rota.ErrConflict},
+				given: []any{one, two}, do: move{Label: rota.LabelCurrent, From: "v2", To: "v3"},
+				want: map[string][]rota.Label{"v1": {rota.LabelCurrent}, "v2": {rota.LabelPending}}, err: rota.ErrConflict},
 			{name: "moving from none while one has it is a conflict",
-				given: []any{one, two}, do: move{Label: rota.Current, To: "v2"},
-				want: map[string][]rota.Label{"v1": {rota.Current}, "v2": {rota.Pending}}, err: rota.ErrConflict},
+				given: []any{one, two}, do: move{Label: rota.LabelCurrent, To: "v2"},
+				want: map[string][]rota.Label{"v1": {rota.LabelCurrent}, "v2": {rota.LabelPending}}, err: rota.ErrConflict},
 			{name: "moving to where it is already is no error, whatever From says",
-				given: []any{one}, do: move{Label: rota.Current, From: "v9", To: "v1"},
-				want: map[string][]rota.Label{"v1": {rota.Current}}},
+				given: []any{one}, do: move{Label: rota.LabelCurrent, From: "v9", To: "v1"},
+				want: map[string][]rota.Label{"v1": {rota.LabelCurrent}}},
 			{name: "moving from none puts a label that nobody has",
-				given: []any{one}, do: move{Label: rota.Served, To: "v1"},
-				want: map[string][]rota.Label{"v1": {rota.Current, rota.Served}}},
+				given: []any{one}, do: move{Label: rota.LabelServed, To: "v1"},
+				want: map[string][]rota.Label{"v1": {rota.LabelCurrent, rota.LabelServed}}},
 			{name: "moving to none takes the label off, and a version without any goes",
-				given: []any{one, two}, do: move{Label: rota.Pending, From: "v2"},
-				want: map[string][]rota.Label{"v1": {rota.Current}}},
+				given: []any{one, two}, do: move{Label: rota.LabelPending, From: "v2"},
+				want: map[string][]rota.Label{"v1": {rota.LabelCurrent}}},
 			{name: "taking off what is off is no error",
-				given: []any{one}, do: move{Label: rota.Pending, From: "v2"}, want: map[string][]rota.Label{"v1": {rota.Current}}},
+				given: []any{one}, do: move{Label: rota.LabelPending, From: "v2"}, want: map[string][]rota.Label{"v1": {rota.LabelCurrent}}},
 			{name: "moving to a version that is not there is not found",
-				given: []any{one}, do: move{Label: rota.Current, From: "v1", To: "v2"},
-				want: map[string][]rota.Label{"v1": {rota.Current}}, err: rota.ErrNotFound},
+				given: []any{one}, do: move{Label: rota.LabelCurrent, From: "v1", To: "v2"},
+				want: map[string][]rota.Label{"v1": {rota.LabelCurrent}}, err: rota.ErrNotFound},
 			{name: "current can't be taken off",
-				given: []any{one}, do: move{Label: rota.Current, From: "v1"},
-				want: map[string][]rota.Label{"v1": {rota.Current}}, err: rota.ErrConflict},
+				given: []any{one}, do: move{Label: rota.LabelCurrent, From: "v1"},
+				want: map[string][]rota.Label{"v1": {rota.LabelCurrent}}, err: rota.ErrConflict},
 			{name: "a move without a label is refused",
-				given: []any{one}, do: move{From: "v1"}, want: map[string][]rota.Label{"v1": {rota.Current}}, fails: true},
+				given: []any{one}, do: move{From: "v1"}, want: map[string][]rota.Label{"v1": {rota.LabelCurrent}}, fails: true},
 		}
 		db := openAt(t, newDir(t), nil)
 		for _, tt := range tests {
@@ -177,13 +177,13 @@ func TestVersions(t *testing.T) {
 					t.Error("no error")
 				case !tt.fails && !errors.Is(err, tt.err):
 					t.Errorf("error %v, want %v", err, tt.err)
-				case err != nil && rota.ClassOf(err) != rota.Stop:
+				case err != nil && rota.ClassOf(err) != rota.ClassStop:
 					t.Errorf("class %s of %v, want stop", rota.ClassOf(err), err)
 				}
 				if diff := cmp.Diff(tt.want, labels(t, s)); diff != "" {
 					t.Errorf("labels (-want +got):\n%s", diff)
 				}
-				if diff := cmp.Diff(map[string][]rota.Label{"v1": {rota.Current}}, labels(t, other)); diff != "" {
+				if diff := cmp.Diff(map[string][]rota.Label{"v1": {rota.LabelCurrent}}, labels(t, other)); diff != "" {
 					t.Errorf("another secret changed (-want +got):\n%s", diff)
 				}
 			})
@@ -197,7 +197,7 @@ func TestGetGivesWhatWasPutAndNotFoundForTheRest(t *testing.T) {
 		db := openAt(t, dir, nil)
 		s := db.Secret("prod/app")
 		want := rota.NewCredential(map[string]string{"access_key_id": "AKIA1", "secret_access_key": "s3cr\x00et/é", "empty": ""})
-		must(t, s.Put(t.Context(), rota.PutRequest{Version: "v1", Credential: want, Labels: []rota.Label{rota.Pending}}))
+		must(t, s.Put(t.Context(), rota.PutRequest{Version: "v1", Credential: want, Labels: []rota.Label{rota.LabelPending}}))
 		for _, store := range []rota.Store{s, openAt(t, dir, nil).Secret("prod/app")} {
 			got, err := store.Get(t.Context(), rota.GetRequest{Version: "v1"})
 			must(t, err)
@@ -210,7 +210,7 @@ func TestGetGivesWhatWasPutAndNotFoundForTheRest(t *testing.T) {
 				t.Errorf("a missing version: %v, want not found", err)
 			}
 		}
-		must(t, s.Move(t.Context(), rota.MoveRequest{Label: rota.Pending, From: "v1"}))
+		must(t, s.Move(t.Context(), rota.MoveRequest{Label: rota.LabelPending, From: "v1"}))
 		if _, err := s.Get(t.Context(), rota.GetRequest{Version: "v1"}); !errors.Is(err, rota.ErrNotFound) {
 			t.Errorf("a version that lost its last label: %v, want not found", err)
 		}
@@ -228,20 +228,20 @@ func TestDescribeTellsTimes(t *testing.T) {
 			t.Errorf("a secret that is not there (-want +got):\n%s", diff)
 		}
 		start := c.now()
-		must(t, s.Put(t.Context(), rota.PutRequest{Version: "v2", Credential: credential("a"), Labels: []rota.Label{rota.Current}}))
+		must(t, s.Put(t.Context(), rota.PutRequest{Version: "v2", Credential: credential("a"), Labels: []rota.Label{rota.LabelCurrent}}))
 		c.advance(time.Hour)
-		must(t, s.Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("b"), Labels: []rota.Label{rota.Pending}}))
+		must(t, s.Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("b"), Labels: []rota.Label{rota.LabelPending}}))
 		c.advance(time.Hour)
-		must(t, s.Move(t.Context(), rota.MoveRequest{Label: rota.Current, From: "v2", To: "v1"}))
+		must(t, s.Move(t.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: "v2", To: "v1"}))
 		c.advance(time.Hour)
-		must(t, s.Move(t.Context(), rota.MoveRequest{Label: rota.Current, From: "v2", To: "v1"})) // changes nothing
+		must(t, s.Move(t.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: "v2", To: "v1"})) // changes nothing
 		got, err := s.Describe(t.Context())
 		must(t, err)
 		want := rota.Contents{
 			ChangedAt: start.Add(2 * time.Hour),
 			Versions: []rota.Version{
-				{ID: "v2", Labels: []rota.Label{rota.Previous}, CreatedAt: start},
-				{ID: "v1", Labels: []rota.Label{rota.Current, rota.Pending}, CreatedAt: start.Add(time.Hour)},
+				{ID: "v2", Labels: []rota.Label{rota.LabelPrevious}, CreatedAt: start},
+				{ID: "v1", Labels: []rota.Label{rota.LabelCurrent, rota.LabelPending}, CreatedAt: start.Add(time.Hour)},
 			},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -263,8 +263,8 @@ func (m model) set(l rota.Label, to string) {
 	if to != "" {
 		m[l] = to
 	}
-	if l == rota.Current && from != "" && from != to {
-		m[rota.Previous] = from
+	if l == rota.LabelCurrent && from != "" && from != to {
+		m[rota.LabelPrevious] = from
 	}
 }
 
@@ -310,7 +310,7 @@ func TestLabelsBehaveLikeTheModel(t *testing.T) {
 					var want error
 					switch {
 					case m[l] == to:
-					case m[l] != from, l == rota.Current && to == "":
+					case m[l] != from, l == rota.LabelCurrent && to == "":
 						want = rota.ErrConflict
 					case to != "" && !m.has(to):
 						want = rota.ErrNotFound
@@ -342,7 +342,7 @@ func TestNothingSecretIsInTheFiles(t *testing.T) {
 	db := openAt(t, dir, nil)
 	const canary = "canary-7f3a91c2"
 	for _, name := range []string{"one", "two"} {
-		must(t, db.Secret(name).Put(t.Context(), rota.PutRequest{Version: "v1", Labels: []rota.Label{rota.Current},
+		must(t, db.Secret(name).Put(t.Context(), rota.PutRequest{Version: "v1", Labels: []rota.Label{rota.LabelCurrent},
 			Credential: rota.NewCredential(map[string]string{"field-" + canary: canary})}))
 	}
 	files, seen := 0, false

@@ -11,7 +11,7 @@ import (
 // has begun is finished, for cancelling one caller must not interrupt the
 // others.
 type tx struct {
-	w       *lane
+	w       *committer
 	now     time.Time
 	id      string       // PostgreSQL's, to ask for it after a COMMIT without an answer
 	entries [][]byte     // audit entries that go into the chain at the commit

@@ -27,12 +27,12 @@ var _ rota.Store = (*secretStore)(nil)
 //
 // Beyond what [rota.Store] says: a Put of a version that is there already with
 // the same credential leaves its labels as they are, for they may have moved
-// on; Put with [rota.Current] moves [rota.Previous] as Move does; and
-// [rota.Current] can be moved but not taken off.
+// on; Put with [rota.LabelCurrent] moves [rota.LabelPrevious] as Move does; and
+// [rota.LabelCurrent] can be moved but not taken off.
 func (db *DB) Secret(name string) rota.Store { return &secretStore{db: db, name: name} }
 
 func (s *secretStore) refuse(op string, err error) error {
-	return &rota.Error{System: system, Op: op + " of secret " + s.name, Class: rota.Stop, Err: err}
+	return &rota.Error{System: system, Op: op + " of secret " + s.name, Class: rota.ClassStop, Err: err}
 }
 
 // fail wraps an error that is not a refusal.
@@ -155,7 +155,7 @@ func (s *secretStore) Put(ctx context.Context, r rota.PutRequest) error {
 		}
 		for _, l := range labels {
 			holder := ""
-			if l == rota.Current { // for Previous follows it
+			if l == rota.LabelCurrent { // for Previous follows it
 				if holder, err = t.holder(s.name, l); err != nil {
 					return err
 				}
@@ -168,7 +168,7 @@ func (s *secretStore) Put(ctx context.Context, r rota.PutRequest) error {
 }
 
 func isCurrent(l rota.Label) int {
-	if l == rota.Current {
+	if l == rota.LabelCurrent {
 		return 1
 	}
 	return 0
@@ -192,7 +192,7 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 		if holder != r.From {
 			return s.refuse(op, fmt.Errorf("%q has it: %w", holder, rota.ErrConflict))
 		}
-		if r.To == "" && r.Label == rota.Current {
+		if r.To == "" && r.Label == rota.LabelCurrent {
 			return s.refuse(op, fmt.Errorf("a secret always has a current version: %w", rota.ErrConflict))
 		}
 		if r.To != "" && found == 0 {
@@ -220,7 +220,7 @@ func (t *tx) label(secret string, l rota.Label, holder, to string) {
 	} else {
 		t.later(sqlSetLabel, secret, string(l), to)
 	}
-	if l == rota.Current && holder != "" && holder != to {
-		t.later(sqlSetLabel, secret, string(rota.Previous), holder)
+	if l == rota.LabelCurrent && holder != "" && holder != to {
+		t.later(sqlSetLabel, secret, string(rota.LabelPrevious), holder)
 	}
 }

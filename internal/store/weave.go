@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// strand is a request that is carried out beside others of one transaction. It
+// transaction is a request that is carried out beside others of one transaction. It
 // runs until it needs the database's answer; meanwhile the others do.
-type strand struct {
+type transaction struct {
 	r       *request
 	tx      *tx // its own: what it wrote, and what waits to be written
 	refusal error
@@ -15,8 +15,8 @@ type strand struct {
 	next    func() (asked []*statement, running bool)
 }
 
-func (t *tx) strand(r *request) *strand {
-	s := &strand{r: r, tx: &tx{w: t.w, now: t.now}}
+func (t *tx) transaction(r *request) *transaction {
+	s := &transaction{r: r, tx: &tx{w: t.w, now: t.now}}
 	// The function is always run to its end, which is what iter.Pull's stop is
 	// for.
 	s.next, _ = iter.Pull(func(yield func([]*statement) bool) {
@@ -32,12 +32,12 @@ func (t *tx) strand(r *request) *strand {
 }
 
 // fail has the request end: nothing that it asks for will be done.
-func (s *strand) fail(err error) {
+func (s *transaction) fail(err error) {
 	s.failure = err
 	s.next()
 }
 
-// weave carries requests out side by side. What all of them ask for at a time
+// interleave carries requests out side by side. What all of them ask for at a time
 // goes to the database at once, so that a transaction takes as many round trips
 // as the longest of its requests, and not as all of them. That is as safe as
 // other processes are, which write at the same time: those with the same lock
@@ -45,8 +45,8 @@ func (s *strand) fail(err error) {
 //
 // It gives what was carried out, with a failure too, and those requests that
 // were not begun then.
-func (t *tx) weave(requests []*request) (batch []done, rest []*request, err error) {
-	var running []*strand
+func (t *tx) interleave(requests []*request) (batch []done, rest []*request, err error) {
+	var running []*transaction
 	held := map[string]bool{}
 	for rest = requests; len(rest)+len(running) > 0; {
 		var begun []*request
@@ -56,10 +56,10 @@ func (t *tx) weave(requests []*request) (batch []done, rest []*request, err erro
 				delete(held, r.lock)
 				continue
 			}
-			running = append(running, t.strand(r))
+			running = append(running, t.transaction(r))
 		}
 		var asked []*statement
-		running = slices.DeleteFunc(running, func(s *strand) bool {
+		running = slices.DeleteFunc(running, func(s *transaction) bool {
 			statements, more := s.next()
 			asked = append(asked, statements...)
 			if more {

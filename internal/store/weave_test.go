@@ -21,7 +21,7 @@ func inOneBatchUnder(t *testing.T, w *writer, locks []string, runs ...func(*tx) 
 		errs = make([]error, len(runs))
 		within := *tx
 		within.ask = nil // as the transaction itself, which has no other request now
-		batch, rest, err := within.weave(requests)
+		batch, rest, err := within.interleave(requests)
 		if err != nil || len(batch) != len(runs) || len(rest) != 0 {
 			return fmt.Errorf("%d of %d carried out, %d left: %w", len(batch), len(runs), len(rest), err)
 		}

@@ -15,14 +15,14 @@ var ErrClosed = errors.New("the store is closed")
 // arrive while commits are under way share the next one: the disk is asked to
 // flush once for all of them, and they are answered after that.
 type writer struct {
-	link     link
-	words    words
+	link     connection
+	words    dialect
 	patience time.Duration              // how long a statement may take, 0 for any time
 	seal     func(head) ([]byte, error) // of the audit's end
 
 	queue   chan *request // unbuffered: what was not taken is still its caller's
 	closing chan struct{}
-	lanes   []*lane
+	lanes   []*committer
 	turns   chan struct{}   // holds the lane whose turn it is at the audit's end
 	ended   sync.WaitGroup  // of the lanes
 	ctx     context.Context // ends with the writer; bounds waiting for the server
@@ -51,7 +51,7 @@ func newWriter(ctx context.Context, d *database, seal func(head) ([]byte, error)
 			}
 			return nil, err
 		}
-		w.lanes = append(w.lanes, &lane{writer: w, conn: conn})
+		w.lanes = append(w.lanes, &committer{writer: w, conn: conn})
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	for _, l := range w.lanes {

@@ -168,14 +168,14 @@ func TestACancelledRequestIsDoneWholeOrNotAtAll(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
 		s := db.Secret("s")
-		must(t, s.Put(t.Context(), rota.PutRequest{Version: "v0", Credential: credential("0"), Labels: []rota.Label{rota.Current}}))
+		must(t, s.Put(t.Context(), rota.PutRequest{Version: "v0", Credential: credential("0"), Labels: []rota.Label{rota.LabelCurrent}}))
 
 		// Waiting behind another: gives up at once and never happens.
 		release := holdUp(t, db.writer)
 		ctx, cancel := context.WithCancel(t.Context())
 		waiting := make(chan error)
 		go func() {
-			waiting <- s.Put(ctx, rota.PutRequest{Version: "v1", Credential: credential("1"), Labels: []rota.Label{rota.Pending}})
+			waiting <- s.Put(ctx, rota.PutRequest{Version: "v1", Credential: credential("1"), Labels: []rota.Label{rota.LabelPending}})
 		}()
 		cancel()
 		if err := <-waiting; !errors.Is(err, context.Canceled) {
@@ -195,7 +195,7 @@ func TestACancelledRequestIsDoneWholeOrNotAtAll(t *testing.T) {
 		must(t, err)
 
 		// Before: nothing.
-		if err := s.Move(ctx, rota.MoveRequest{Label: rota.Pending, To: "v0"}); !errors.Is(err, context.Canceled) {
+		if err := s.Move(ctx, rota.MoveRequest{Label: rota.LabelPending, To: "v0"}); !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled before: %v", err)
 		}
 		if got := labels(t, s); len(got) != 1 || len(got["v0"]) != 1 {
@@ -227,8 +227,8 @@ func TestConcurrentWritersOfAllKinds(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					current, _ := rota.Find(contents.Versions, rota.Current)
-					err = s.Move(t.Context(), rota.MoveRequest{Label: rota.Current, From: current.ID, To: id})
+					current, _ := rota.Find(contents.Versions, rota.LabelCurrent)
+					err = s.Move(t.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: current.ID, To: id})
 					if err == nil {
 						break
 					}
@@ -290,7 +290,7 @@ func TestAFullDiskFailsClearlyAndLeavesNoHalfWork(t *testing.T) {
 	limit(60)
 	big := strings.Repeat("x", 3000)
 	put := func(i int) error {
-		return db.Secret(fmt.Sprintf("s%d", i)).Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential(big), Labels: []rota.Label{rota.Current}})
+		return db.Secret(fmt.Sprintf("s%d", i)).Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential(big), Labels: []rota.Label{rota.LabelCurrent}})
 	}
 	var full error
 	n := 0
@@ -335,7 +335,7 @@ func benchmarkSavePutMove(b *testing.B, name string, newDir func(testing.TB) str
 				if leases[i], err = db.Acquire(b.Context(), rota.AcquireRequest{Secret: secret, Holder: "a", TTL: ttl}); err != nil {
 					return err
 				}
-				return db.Secret(secret).Put(b.Context(), rota.PutRequest{Version: "v", Credential: credential("x"), Labels: []rota.Label{rota.Current}})
+				return db.Secret(secret).Put(b.Context(), rota.PutRequest{Version: "v", Credential: credential("x"), Labels: []rota.Label{rota.LabelCurrent}})
 			})
 			p := full(newClock().now())
 			previous := make([]string, workers)
@@ -348,14 +348,14 @@ func benchmarkSavePutMove(b *testing.B, name string, newDir func(testing.TB) str
 				parallel(b, workers, func(i int) error {
 					l := leases[i]
 					s, id := db.Secret(l.Secret), fmt.Sprintf("v%d", n)
-					entries := []rota.Entry{{Secret: l.Secret, Step: "create", Version: id, Outcome: rota.Begun}}
+					entries := []rota.Entry{{Secret: l.Secret, Step: "create", Version: id, Outcome: rota.OutcomeBegun}}
 					if err := db.Save(b.Context(), rota.SaveRequest{Lease: l, Progress: p, Entries: entries}); err != nil {
 						return err
 					}
-					if err := s.Put(b.Context(), rota.PutRequest{Version: id, Credential: credential(id), Labels: []rota.Label{rota.Pending}}); err != nil {
+					if err := s.Put(b.Context(), rota.PutRequest{Version: id, Credential: credential(id), Labels: []rota.Label{rota.LabelPending}}); err != nil {
 						return err
 					}
-					err := s.Move(b.Context(), rota.MoveRequest{Label: rota.Current, From: previous[i], To: id})
+					err := s.Move(b.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: previous[i], To: id})
 					previous[i] = id
 					return err
 				})

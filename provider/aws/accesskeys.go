@@ -57,7 +57,7 @@ func (c *Connection) AccessKeys(cfg AccessKeysConfig) rota.Issuer {
 
 // Traits implements [rota.Issuer].
 func (k *accessKeys) Traits() rota.Traits {
-	return rota.Traits{Kind: "IAM access key", IssuerChooses: true, Limit: maxKeys, TestSuccesses: 3, Settle: settle}
+	return rota.Traits{Kind: "IAM access key", IssuerChooses: true, Limit: maxKeys, TestSuccesses: 3, ConsistencyDelay: settle}
 }
 
 // CredentialID implements [rota.Issuer]: the access key's id.
@@ -137,10 +137,10 @@ func (c *Connection) failLogin(op string, err error) error {
 	e.System, e.Op = c.system(), op
 	a, answered := errors.AsType[*answer](e.Err)
 	if answered && isExpired(a.code) {
-		e.Class, e.Hint, a.is = rota.Stop, "", rota.ErrRefused
+		e.Class, e.Hint, a.is = rota.ClassStop, "", rota.ErrRefused
 	}
 	if answered && isUnknownKey(a.code) && !isSkew(a.code, a.message) {
-		e.Class, e.Hint, a.is = rota.Wait, "", rota.ErrRefused
+		e.Class, e.Hint, a.is = rota.ClassWait, "", rota.ErrRefused
 	}
 	return e
 }
@@ -197,7 +197,7 @@ func (k *accessKeys) LastUsed(ctx context.Context, id string) (rota.Use, error) 
 	if out.UserName != nil && *out.UserName != "" && !(identity{arn: "arn:aws:iam:::user/" + *out.UserName}).isUser("", k.user) {
 		return rota.Use{}, k.connection.refuse(op, "", fmt.Errorf("the key belongs to user %s", oneLine(*out.UserName)))
 	}
-	use := rota.Use{Evidence: rota.Recorded}
+	use := rota.Use{Evidence: rota.EvidenceRecorded}
 	if out.AccessKeyLastUsed.LastUsedDate != nil {
 		use.At = out.AccessKeyLastUsed.LastUsedDate.UTC()
 		use.Detail = where(out.AccessKeyLastUsed)
@@ -258,7 +258,7 @@ func (k *accessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 		}
 		if key.Active {
 			// Of class wait, because the list may lag behind a deactivation.
-			return &rota.Error{System: k.connection.system(), Op: op, Class: rota.Wait, Hint: "deactivate it first",
+			return &rota.Error{System: k.connection.system(), Op: op, Class: rota.ClassWait, Hint: "deactivate it first",
 				Err: fmt.Errorf("the key is active: %w", rota.ErrConflict)}
 		}
 		_, err := k.connection.iam.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: &k.user, AccessKeyId: &r.CredentialID})

@@ -51,7 +51,7 @@ func TestCreateIsSentOnce(t *testing.T) {
 			k := e.issuer(t)
 			e.onNext("CreateAccessKey", 1, c.fault)
 			_, err := k.Create(t.Context(), rota.CreateRequest{})
-			refusal(t, err, rota.Wait, nil)
+			refusal(t, err, rota.ClassWait, nil)
 			if keys := e.server.Keys(k.user); len(keys) != c.keys {
 				t.Errorf("the user has %d keys, want %d", len(keys), c.keys)
 			}
@@ -68,7 +68,7 @@ func TestLimitOfKeysIsForAPersonToMend(t *testing.T) {
 		create(t, k)
 		create(t, k)
 		_, err := k.Create(t.Context(), rota.CreateRequest{})
-		refusal(t, err, rota.Stop, rota.ErrLimit)
+		refusal(t, err, rota.ClassStop, rota.ErrLimit)
 	})
 }
 
@@ -76,7 +76,7 @@ func TestKeyOfSomebodyElseIsNotRefusedButStopped(t *testing.T) {
 	onEach(t, func(t *testing.T, e *env) {
 		mine, theirs := e.issuer(t), e.issuer(t)
 		err := mine.Test(t.Context(), rota.TestRequest{Credential: create(t, theirs)})
-		refusal(t, err, rota.Stop, nil)
+		refusal(t, err, rota.ClassStop, nil)
 		if errors.Is(err, rota.ErrRefused) || !strings.Contains(err.Error(), theirs.user) {
 			t.Errorf("the error does not say whose key it is: %v", err)
 		}
@@ -90,7 +90,7 @@ func TestNewKeyIsRefusedUntilItIsKnownEverywhere(t *testing.T) {
 	e.server.SetPropagation(3)
 	c := create(t, k)
 	for range 3 {
-		refusal(t, k.Test(t.Context(), rota.TestRequest{Credential: c}), rota.Wait, rota.ErrRefused)
+		refusal(t, k.Test(t.Context(), rota.TestRequest{Credential: c}), rota.ClassWait, rota.ErrRefused)
 	}
 	successes := 0
 	for range 40 { // some more are refused at random, as at AWS
@@ -98,7 +98,7 @@ func TestNewKeyIsRefusedUntilItIsKnownEverywhere(t *testing.T) {
 		if err == nil {
 			successes++
 		} else {
-			refusal(t, err, rota.Wait, rota.ErrRefused)
+			refusal(t, err, rota.ClassWait, rota.ErrRefused)
 		}
 	}
 	if successes < 30 {
@@ -113,7 +113,7 @@ func TestThrottledLoginIsNoRefusal(t *testing.T) {
 	c := create(t, k)
 	e.onNext("GetCallerIdentity", attempts, awstest.Fault{FailBefore: "Throttling"})
 	err := k.Test(t.Context(), rota.TestRequest{Credential: c})
-	refusal(t, err, rota.Wait, nil)
+	refusal(t, err, rota.ClassWait, nil)
 	if errors.Is(err, rota.ErrRefused) {
 		t.Errorf("taken for a refusal: %v", err)
 	}
@@ -127,7 +127,7 @@ func TestListBehindADeactivationDelaysTheDelete(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.onNext("ListAccessKeys", 1, awstest.Fault{Stale: true})
-	refusal(t, k.Delete(t.Context(), retire), rota.Wait, rota.ErrConflict)
+	refusal(t, k.Delete(t.Context(), retire), rota.ClassWait, rota.ErrConflict)
 	if strings.Contains(e.actions(), "DeleteAccessKey") {
 		t.Error("a delete was sent for a key that looked active")
 	}
@@ -163,10 +163,10 @@ func TestLastUse(t *testing.T) {
 		service, region string
 		want            rota.Use
 	}{
-		{"a key that was never used", time.Time{}, "", "", rota.Use{Evidence: rota.Recorded}},
-		{"a use of a service in a region", at, "s3", "eu-central-1", rota.Use{Evidence: rota.Recorded, At: at, Detail: "s3 in eu-central-1"}},
-		{"a use without a region", at, "iam", "N/A", rota.Use{Evidence: rota.Recorded, At: at, Detail: "iam"}},
-		{"a use of nothing that is known", at, "N/A", "N/A", rota.Use{Evidence: rota.Recorded, At: at}},
+		{"a key that was never used", time.Time{}, "", "", rota.Use{Evidence: rota.EvidenceRecorded}},
+		{"a use of a service in a region", at, "s3", "eu-central-1", rota.Use{Evidence: rota.EvidenceRecorded, At: at, Detail: "s3 in eu-central-1"}},
+		{"a use without a region", at, "iam", "N/A", rota.Use{Evidence: rota.EvidenceRecorded, At: at, Detail: "iam"}},
+		{"a use of nothing that is known", at, "N/A", "N/A", rota.Use{Evidence: rota.EvidenceRecorded, At: at}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e.server.SetLastUsed(id, c.at, c.service, c.region)
@@ -181,14 +181,14 @@ func TestLastUse(t *testing.T) {
 	}
 	t.Run("an unknown key is an error, not a key that was never used", func(t *testing.T) {
 		use, err := k.LastUsed(t.Context(), "AKIA0000000000000000")
-		refusal(t, err, rota.Stop, nil)
-		if use.Evidence != rota.Unknown {
+		refusal(t, err, rota.ClassStop, nil)
+		if use.Evidence != rota.EvidenceUnknown {
 			t.Errorf("evidence %q", use.Evidence)
 		}
 	})
 	t.Run("another user's key is an error", func(t *testing.T) {
 		_, err := e.issuer(t).LastUsed(t.Context(), id)
-		refusal(t, err, rota.Stop, nil)
+		refusal(t, err, rota.ClassStop, nil)
 	})
 }
 
@@ -198,15 +198,15 @@ func TestWithoutUserNothingIsCalled(t *testing.T) {
 	retire := rota.RetireRequest{CredentialID: "AKIA0000000000000000"}
 	ctx := t.Context()
 	_, err := k.Create(ctx, rota.CreateRequest{})
-	refusal(t, err, rota.Stop, nil)
+	refusal(t, err, rota.ClassStop, nil)
 	_, err = k.List(ctx)
-	refusal(t, err, rota.Stop, nil)
+	refusal(t, err, rota.ClassStop, nil)
 	_, err = k.LastUsed(ctx, "AKIA0000000000000000")
-	refusal(t, err, rota.Stop, nil)
-	refusal(t, k.Test(ctx, rota.TestRequest{Credential: key(1)}), rota.Stop, nil)
-	refusal(t, k.Deactivate(ctx, retire), rota.Stop, nil)
-	refusal(t, k.Reactivate(ctx, retire), rota.Stop, nil)
-	refusal(t, k.Delete(ctx, retire), rota.Stop, nil)
+	refusal(t, err, rota.ClassStop, nil)
+	refusal(t, k.Test(ctx, rota.TestRequest{Credential: key(1)}), rota.ClassStop, nil)
+	refusal(t, k.Deactivate(ctx, retire), rota.ClassStop, nil)
+	refusal(t, k.Reactivate(ctx, retire), rota.ClassStop, nil)
+	refusal(t, k.Delete(ctx, retire), rota.ClassStop, nil)
 	if calls := e.actions(); calls != "" {
 		t.Errorf("called: %s", calls)
 	}
@@ -219,7 +219,7 @@ func TestDeniedNamesTheMissingAction(t *testing.T) {
 		asPoor := e.connect(t, Config{AccessKeyID: c.Field(rota.FieldAccessKeyID), SecretAccessKey: c.Field(rota.FieldSecretAccessKey)})
 		k := asPoor.AccessKeys(AccessKeysConfig{User: poor.user})
 		_, err := k.Create(t.Context(), rota.CreateRequest{})
-		refusal(t, err, rota.Stop, nil)
+		refusal(t, err, rota.ClassStop, nil)
 		if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(r.Hint, "iam:CreateAccessKey") {
 			t.Errorf("the hint lacks the action: %v", err)
 		}

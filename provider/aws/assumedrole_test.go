@@ -95,7 +95,7 @@ func TestASessionThatHasEndedIsRefusedForGood(t *testing.T) {
 	}
 	clock.by.Store(int64(time.Hour))
 	err = a.Test(t.Context(), rota.TestRequest{Credential: c})
-	if !errors.Is(err, rota.ErrRefused) || rota.ClassOf(err) != rota.Stop || strings.Contains(err.Error(), "renew the credentials that Rota") {
+	if !errors.Is(err, rota.ErrRefused) || rota.ClassOf(err) != rota.ClassStop || strings.Contains(err.Error(), "renew the credentials that Rota") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -142,7 +142,7 @@ func TestWhatTheRoleAsksForIsSent(t *testing.T) {
 				}
 				return
 			}
-			if refused, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(refused.Hint, c.want) || refused.Class != rota.Stop {
+			if refused, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(refused.Hint, c.want) || refused.Class != rota.ClassStop {
 				t.Errorf("got %v, want a hint with %q", err, c.want)
 			}
 			if f.OK || !strings.Contains(f.Hint, c.want) {
@@ -175,7 +175,7 @@ func TestASessionOfAnotherRoleIsNoneOfOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = e.sessions(t, AssumedRoleConfig{RoleARN: e.role(t, "deploy")}).Test(t.Context(), rota.TestRequest{Credential: other})
-	refusal(t, err, rota.Stop, nil)
+	refusal(t, err, rota.ClassStop, nil)
 }
 
 func TestIsRole(t *testing.T) {

@@ -152,7 +152,7 @@ func TestUserOfTheSameNameInAnotherAccountIsSomebodyElse(t *testing.T) {
 			`:user/ci</Arn><Account>`+account+`</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`), nil
 	})
 	err := c.AccessKeys(AccessKeysConfig{User: "ci"}).Test(t.Context(), rota.TestRequest{Credential: key(1)})
-	refusal(t, err, rota.Stop, nil)
+	refusal(t, err, rota.ClassStop, nil)
 }
 
 func TestWhoIsNoUserAndNoRoleIsNamed(t *testing.T) {

@@ -55,7 +55,7 @@ func TestAssumedRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := k.Create(t.Context(), rota.CreateRequest{})
-	refusal(t, err, rota.Stop, nil)
+	refusal(t, err, rota.ClassStop, nil)
 	if f := finding(t, k.Preflight(t.Context()), "who Rota is"); f.Detail != "arn:aws:sts::111122223333:assumed-role/rota/night, logged in by the access key of the connection in rota.yaml and the role "+arn {
 		t.Errorf("%+v", f)
 	}
@@ -65,7 +65,7 @@ func TestAssumedRole(t *testing.T) {
 
 	ghost := e.connect(t, Config{AccessKeyID: e.id, SecretAccessKey: e.secret, RoleARN: arn + "-ghost"})
 	_, err = ghost.AccessKeys(AccessKeysConfig{User: user}).(*accessKeys).List(t.Context())
-	refusal(t, err, rota.Stop, nil)
+	refusal(t, err, rota.ClassStop, nil)
 	if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(r.Hint, "sts:AssumeRole") {
 		t.Errorf("the hint does not name the call that was denied: %v", err)
 	}
@@ -176,8 +176,8 @@ func TestAllSecretsOfAConnectionShareTheBudget(t *testing.T) {
 	e := startAWSTest(t, awstest.Options{})
 	e.Connection = e.connect(t, Config{AccessKeyID: e.id, SecretAccessKey: e.secret, Budget: &few{left: map[string]int{}, each: 2}})
 	put(t, e.store(rota.FieldMap{}), key(1)) // one write creates the secret, one puts the version
-	err := e.store(rota.FieldMap{}).Put(t.Context(), rota.PutRequest{Version: rota.NewVersionID(), Credential: key(2), Labels: []rota.Label{rota.Pending}})
-	refusal(t, err, rota.Wait, nil)
+	err := e.store(rota.FieldMap{}).Put(t.Context(), rota.PutRequest{Version: rota.NewVersionID(), Credential: key(2), Labels: []rota.Label{rota.LabelPending}})
+	refusal(t, err, rota.ClassWait, nil)
 	if n := strings.Count(e.actions(), "CreateSecret"); n != 1 {
 		t.Errorf("a call was made beyond the budget: %s", e.actions())
 	}

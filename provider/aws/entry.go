@@ -36,7 +36,7 @@ func (c *Connection) Entry(ctx context.Context, id string) (Entry, error) {
 		return Entry{}, c.refuse(s.op("describe"), "the secret's right name or ARN, in the region "+c.region, rota.ErrNotFound)
 	}
 	e := Entry{Name: awssdk.ToString(out.Name), ARN: awssdk.ToString(out.ARN), Tags: tagsOf(out), Rotates: awssdk.ToBool(out.RotationEnabled)}
-	current := holder(out, rota.Current)
+	current := holder(out, rota.LabelCurrent)
 	if current == "" {
 		return e, nil
 	}

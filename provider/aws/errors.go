@@ -35,7 +35,7 @@ func (c *Connection) fail(op string, err error) error {
 
 // refuse is an error of Rota's own making that only a person can mend.
 func (c *Connection) refuse(op, hint string, err error) error {
-	return &rota.Error{System: c.system(), Op: op, Class: rota.Stop, Hint: hint, Err: err}
+	return &rota.Error{System: c.system(), Op: op, Class: rota.ClassStop, Hint: hint, Err: err}
 }
 
 // answer is AWS's refusal in its own words. It keeps nothing of the request
@@ -70,10 +70,10 @@ func classify(err error) *rota.Error {
 	status, requestID := httpOf(err)
 	api, isAPI := errors.AsType[smithy.APIError](err)
 	if !isAPI {
-		return &rota.Error{Class: rota.Wait, Hint: hintOf(err), Err: withoutBody(err, status, requestID)}
+		return &rota.Error{Class: rota.ClassWait, Hint: hintOf(err), Err: withoutBody(err, status, requestID)}
 	}
 	a := &answer{code: oneLine(api.ErrorCode()), message: oneLine(api.ErrorMessage()), requestID: requestID}
-	e := &rota.Error{Class: rota.Stop, Err: a}
+	e := &rota.Error{Class: rota.ClassStop, Err: a}
 	action := actionOf(err)
 	switch code := a.code; {
 	case code == "LimitExceeded", code == "LimitExceededException":
@@ -82,7 +82,7 @@ func classify(err error) *rota.Error {
 		code == "ConcurrentModification", code == "EntityTemporarilyUnmodifiable",
 		code == "RequestTimeout", code == "RequestTimeoutException", code == "ServiceUnavailable", code == "TooManyUpdates",
 		strings.HasPrefix(code, "Internal"):
-		e.Class = rota.Wait
+		e.Class = rota.ClassWait
 	case isSkew(code, a.message):
 		e.Hint = "set this machine's clock: AWS takes a signature for five minutes only"
 	case isDenied(code):

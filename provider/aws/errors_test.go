@@ -28,24 +28,24 @@ func TestErrorsAreClassified(t *testing.T) {
 		is           error
 		hint         string
 	}{
-		{"Throttling", "ListAccessKeys", list, rota.Wait, nil, ""},
-		{"RequestLimitExceeded", "ListAccessKeys", list, rota.Wait, nil, ""},
-		{"ServiceFailure", "ListAccessKeys", list, rota.Wait, nil, ""},
-		{"ServiceUnavailable", "ListAccessKeys", list, rota.Wait, nil, ""},
-		{"ConcurrentModification", "ListAccessKeys", list, rota.Wait, nil, ""},
-		{"NoSuchEntity", "ListAccessKeys", list, rota.Stop, rota.ErrNotFound, ""},
-		{"LimitExceeded", "ListAccessKeys", list, rota.Stop, rota.ErrLimit, ""},
-		{"AccessDenied", "ListAccessKeys", list, rota.Stop, nil, "iam:ListAccessKeys"},
-		{"ExpiredToken", "ListAccessKeys", list, rota.Stop, nil, "expired"},
-		{"InvalidClientTokenId", "ListAccessKeys", list, rota.Stop, nil, "iam:ListAccessKeys"},
-		{"SomethingNew", "ListAccessKeys", list, rota.Stop, nil, ""},
-		{"ThrottlingException", "DescribeSecret", describe, rota.Wait, nil, ""},
-		{"InternalServiceError", "DescribeSecret", describe, rota.Wait, nil, ""},
-		{"AccessDeniedException", "DescribeSecret", describe, rota.Stop, nil, "secretsmanager:DescribeSecret"},
-		{"UnrecognizedClientException", "DescribeSecret", describe, rota.Stop, nil, "credentials"},
-		{"ExpiredTokenException", "DescribeSecret", describe, rota.Stop, nil, "expired"},
-		{"DecryptionFailure", "DescribeSecret", describe, rota.Stop, nil, "KMS"},
-		{"InvalidParameterException", "DescribeSecret", describe, rota.Stop, nil, ""},
+		{"Throttling", "ListAccessKeys", list, rota.ClassWait, nil, ""},
+		{"RequestLimitExceeded", "ListAccessKeys", list, rota.ClassWait, nil, ""},
+		{"ServiceFailure", "ListAccessKeys", list, rota.ClassWait, nil, ""},
+		{"ServiceUnavailable", "ListAccessKeys", list, rota.ClassWait, nil, ""},
+		{"ConcurrentModification", "ListAccessKeys", list, rota.ClassWait, nil, ""},
+		{"NoSuchEntity", "ListAccessKeys", list, rota.ClassStop, rota.ErrNotFound, ""},
+		{"LimitExceeded", "ListAccessKeys", list, rota.ClassStop, rota.ErrLimit, ""},
+		{"AccessDenied", "ListAccessKeys", list, rota.ClassStop, nil, "iam:ListAccessKeys"},
+		{"ExpiredToken", "ListAccessKeys", list, rota.ClassStop, nil, "expired"},
+		{"InvalidClientTokenId", "ListAccessKeys", list, rota.ClassStop, nil, "iam:ListAccessKeys"},
+		{"SomethingNew", "ListAccessKeys", list, rota.ClassStop, nil, ""},
+		{"ThrottlingException", "DescribeSecret", describe, rota.ClassWait, nil, ""},
+		{"InternalServiceError", "DescribeSecret", describe, rota.ClassWait, nil, ""},
+		{"AccessDeniedException", "DescribeSecret", describe, rota.ClassStop, nil, "secretsmanager:DescribeSecret"},
+		{"UnrecognizedClientException", "DescribeSecret", describe, rota.ClassStop, nil, "credentials"},
+		{"ExpiredTokenException", "DescribeSecret", describe, rota.ClassStop, nil, "expired"},
+		{"DecryptionFailure", "DescribeSecret", describe, rota.ClassStop, nil, "KMS"},
+		{"InvalidParameterException", "DescribeSecret", describe, rota.ClassStop, nil, ""},
 	} {
 		t.Run(c.code, func(t *testing.T) {
 			e.onNext(c.action, attempts, awstest.Fault{FailBefore: c.code})
@@ -84,7 +84,7 @@ func TestNoAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(t.Context())
-	refusal(t, err, rota.Wait, nil)
+	refusal(t, err, rota.ClassWait, nil)
 	if text := err.Error(); !strings.Contains(text, "refused") || !strings.Contains(text, "(try: check that this machine reaches AWS") {
 		t.Errorf("it does not say why, or what to do: %v", err)
 	}
@@ -92,7 +92,7 @@ func TestNoAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = c.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(ctx)
-	refusal(t, err, rota.Wait, context.Canceled)
+	refusal(t, err, rota.ClassWait, context.Canceled)
 }
 
 func TestNoCredentials(t *testing.T) {
@@ -102,7 +102,7 @@ func TestNoCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(t.Context())
-	refusal(t, err, rota.Wait, nil)
+	refusal(t, err, rota.ClassWait, nil)
 	if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(r.Hint, "AWS_ACCESS_KEY_ID") {
 		t.Errorf("no hint: %v", err)
 	}
@@ -131,7 +131,7 @@ func TestTheEndOfTheCredentialChainIsNamed(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err = conn.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(t.Context())
-				refusal(t, err, rota.Wait, nil)
+				refusal(t, err, rota.ClassWait, nil)
 				for _, part := range []string{"no credentials were found", "environment", "container", c.want, "try: ", "AWS_ACCESS_KEY_ID"} {
 					if !strings.Contains(err.Error(), part) {
 						t.Errorf("%q is missing: %v", part, err)

@@ -70,7 +70,7 @@ func quiet(t *testing.T, err error) {
 	if strings.ContainsAny(err.Error(), "\n\r\x00") {
 		t.Errorf("the error has more than one line: %q", err)
 	}
-	if class := rota.ClassOf(err); class != rota.Wait && class != rota.Stop {
+	if class := rota.ClassOf(err); class != rota.ClassWait && class != rota.ClassStop {
 		t.Errorf("class %q", class)
 	}
 }
@@ -101,7 +101,7 @@ func FuzzIAMAnswers(f *testing.F) {
 		quiet(t, err)
 		use, err := k.LastUsed(ctx, "AKIA1")
 		quiet(t, err)
-		if err != nil && use.Evidence != rota.Unknown {
+		if err != nil && use.Evidence != rota.EvidenceUnknown {
 			t.Errorf("an error, and evidence %q", use.Evidence)
 		}
 		quiet(t, k.Test(ctx, rota.TestRequest{Credential: rota.NewCredential(map[string]string{
@@ -133,10 +133,10 @@ func FuzzSecretsManagerAnswers(f *testing.F) {
 		_, err = s.Get(ctx, rota.GetRequest{Version: id})
 		quietUnless(t, err, body, errorType)
 		quiet(t, s.Put(ctx, rota.PutRequest{
-			Version: id, Labels: []rota.Label{rota.Pending},
+			Version: id, Labels: []rota.Label{rota.LabelPending},
 			Credential: rota.NewCredential(map[string]string{"password": fuzzSecret}),
 		}))
-		quietUnless(t, s.Move(ctx, rota.MoveRequest{Label: rota.Current, From: id, To: "x"}), body, errorType)
+		quietUnless(t, s.Move(ctx, rota.MoveRequest{Label: rota.LabelCurrent, From: id, To: "x"}), body, errorType)
 	})
 }
 

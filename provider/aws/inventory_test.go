@@ -195,7 +195,7 @@ func TestInventoryNeedsUsersAndTheirKeys(t *testing.T) {
 			crowd(t, e, 2)
 			e.onNext(denied, 1000, awstest.Fault{FailBefore: "AccessDenied"})
 			_, err := e.Inventory(t.Context())
-			refusal(t, err, rota.Stop, nil)
+			refusal(t, err, rota.ClassStop, nil)
 		})
 	}
 }

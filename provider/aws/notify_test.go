@@ -14,7 +14,7 @@ import (
 )
 
 var event = rota.Event{
-	ID: "e-1", Kind: rota.Rotated, Secret: "prod/site-s3", Version: "rota-1", Credential: "AKIA0000000000000001",
+	ID: "e-1", Kind: rota.EventRotated, Secret: "prod/site-s3", Version: "rota-1", Credential: "AKIA0000000000000001",
 	At: time.Date(2026, 3, 1, 10, 30, 0, 0, time.UTC), Reason: "older than 90 days",
 }
 
@@ -56,7 +56,7 @@ Event:      e-1
 		t.Errorf("%+v", f)
 	}
 	ghost := e.Topic(arn + "x")
-	refusal(t, ghost.Notify(t.Context(), event), rota.Stop, rota.ErrNotFound)
+	refusal(t, ghost.Notify(t.Context(), event), rota.ClassStop, rota.ErrNotFound)
 	if f := finding(t, ghost.(rota.Preflighter).Preflight(t.Context()), "topic"); f.OK || f.Warning || !strings.Contains(f.Hint, "aws sns create-topic --name ") {
 		t.Errorf("no such topic, and preflight says %+v", f)
 	}
@@ -64,7 +64,7 @@ Event:      e-1
 
 func TestSubjectsFitSNS(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		subject := subjectOf(rota.Event{Kind: rota.Failed, Secret: rapid.String().Draw(t, "secret")})
+		subject := subjectOf(rota.Event{Kind: rota.EventFailed, Secret: rapid.String().Draw(t, "secret")})
 		if len(subject) > maxSubject {
 			t.Errorf("%d characters", len(subject))
 		}
@@ -83,12 +83,12 @@ func TestBucketIsReachedOrNot(t *testing.T) {
 	if err := e.Bucket("mine").Check(t.Context(), c); err != nil {
 		t.Error(err)
 	}
-	refusal(t, e.Bucket("theirs").Check(t.Context(), c), rota.Wait, rota.ErrRefused)
+	refusal(t, e.Bucket("theirs").Check(t.Context(), c), rota.ClassWait, rota.ErrRefused)
 	e.server.Allow(k.user, "s3:*") // S3 does not tell others that there is no such bucket
-	refusal(t, e.Bucket("nowhere").Check(t.Context(), c), rota.Stop, rota.ErrNotFound)
+	refusal(t, e.Bucket("nowhere").Check(t.Context(), c), rota.ClassStop, rota.ErrNotFound)
 	wrong := rota.NewCredential(map[string]string{rota.FieldAccessKeyID: k.CredentialID(c), rota.FieldSecretAccessKey: "wr0ng-value"})
 	err := e.Bucket("mine").Check(t.Context(), wrong)
-	refusal(t, err, rota.Wait, rota.ErrRefused)
+	refusal(t, err, rota.ClassWait, rota.ErrRefused)
 	if strings.Contains(err.Error(), "wr0ng-value") {
 		t.Errorf("the error holds the value: %v", err)
 	}

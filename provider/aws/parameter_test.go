@@ -108,7 +108,7 @@ func TestWhatAParameterCantHoldIsRefusedBeforeAnyCall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.cfg.Name = newParameter()
 			err := e.Parameter(c.cfg).Deliver(t.Context(), rota.DeliverRequest{Credential: c.credential})
-			if refused, ok := errors.AsType[*rota.Error](err); !ok || refused.Class != rota.Stop || !strings.Contains(refused.Hint, c.want) {
+			if refused, ok := errors.AsType[*rota.Error](err); !ok || refused.Class != rota.ClassStop || !strings.Contains(refused.Hint, c.want) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -132,7 +132,7 @@ func TestAParameterThatSomebodyElseWritesIsNoticed(t *testing.T) {
 		return awstest.Fault{Stale: true} // the first one is the look before the write
 	})
 	err := e.Parameter(ParameterConfig{Name: name}).Deliver(t.Context(), rota.DeliverRequest{Credential: key(1)})
-	if rota.ClassOf(err) != rota.Wait || !strings.Contains(err.Error(), "does not hold what was written") {
+	if rota.ClassOf(err) != rota.ClassWait || !strings.Contains(err.Error(), "does not hold what was written") {
 		t.Errorf("got %v", err)
 	}
 }

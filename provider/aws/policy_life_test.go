@@ -192,7 +192,7 @@ func TestLeastPolicyIsEnoughForAWholeLife(t *testing.T) {
 		if err != nil || len(denied) > 0 {
 			t.Errorf("denied %v: %v\n%s", denied, err, text(t, s.least))
 		}
-		for _, step := range []rota.Step{rota.Create, rota.Promote, rota.Deactivate, rota.Delete} {
+		for _, step := range []rota.Step{rota.StepCreate, rota.StepPromote, rota.StepDeactivate, rota.StepDelete} {
 			if !slices.Contains(steps, step) {
 				t.Errorf("the life had no %s: %v", step, steps)
 			}

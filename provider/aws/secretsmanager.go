@@ -117,7 +117,7 @@ func (s *secretStore) Describe(ctx context.Context) (rota.Contents, error) {
 		return id == emptyVersion || len(out.VersionIdsToStages[id]) == 0
 	})
 	announced := ""
-	if id := holder(out, rota.Pending); id != "" && slices.Equal(out.VersionIdsToStages[id], []string{string(rota.Pending)}) && !(rota.Version{ID: id}).Ours() {
+	if id := holder(out, rota.LabelPending); id != "" && slices.Equal(out.VersionIdsToStages[id], []string{string(rota.LabelPending)}) && !(rota.Version{ID: id}).Ours() {
 		announced = id
 	}
 	dates, err := s.dates(ctx, ids, announced)
@@ -172,7 +172,7 @@ func (s *secretStore) dates(ctx context.Context, ids []string, announced string)
 	}
 	for _, id := range ids {
 		if _, ok := known[id]; !ok && id != announced { // a version of unknown age must not look old
-			return nil, &rota.Error{System: s.connection.system(), Op: s.op("list versions of"), Class: rota.Wait,
+			return nil, &rota.Error{System: s.connection.system(), Op: s.op("list versions of"), Class: rota.ClassWait,
 				Err: fmt.Errorf("the date of version %s is not listed yet", id)}
 		}
 	}

@@ -26,7 +26,7 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 		}
 		from = now // nothing, or the empty version
 	}
-	if r.Label == rota.Current && r.To == "" {
+	if r.Label == rota.LabelCurrent && r.To == "" {
 		return s.connection.refuse(op, "moving it to another version", errors.New("version label AWSCURRENT cannot be taken off a version that has no successor"))
 	}
 	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: &s.cfg.Name, VersionStage: new(string(r.Label))}

@@ -37,7 +37,7 @@ func (s *secretStore) Preflight(ctx context.Context) []rota.Finding {
 	findings = append(findings, rota.Finding{OK: true, Check: check, Detail: awssdk.ToString(out.ARN)})
 	findings = append(findings, s.preflightOwner(out)...)
 	findings = append(findings, s.preflightLabels(ctx, out))
-	if current := holder(out, rota.Current); visible(current) != "" {
+	if current := holder(out, rota.LabelCurrent); visible(current) != "" {
 		findings = append(findings, s.preflightValue(ctx, current))
 	}
 	return append(findings, s.connection.permissions(ctx, me, s.needs(awssdk.ToString(out.ARN), at))...)
@@ -72,8 +72,8 @@ func (s *secretStore) preflightLabels(ctx context.Context, out *secretsmanager.D
 	if err != nil {
 		return failed(check, err)
 	}
-	pending, found := rota.Find(contents.Versions, rota.Pending)
-	if found && !pending.Ours() && !pending.Has(rota.Current) {
+	pending, found := rota.Find(contents.Versions, rota.LabelPending)
+	if found && !pending.Ours() && !pending.Has(rota.LabelCurrent) {
 		return rota.Finding{
 			Check:  check,
 			Detail: fmt.Sprintf("AWSPENDING is on version %s, which Rota did not make, since %s", pending.ID, pending.CreatedAt.Format(time.RFC3339)),
@@ -81,7 +81,7 @@ func (s *secretStore) preflightLabels(ctx context.Context, out *secretsmanager.D
 				s.cfg.Name, pending.ID),
 		}
 	}
-	return rota.Finding{OK: true, Check: check, Detail: fmt.Sprintf("%d versions with labels, AWSCURRENT on %s", len(contents.Versions), named(holder(out, rota.Current)))}
+	return rota.Finding{OK: true, Check: check, Detail: fmt.Sprintf("%d versions with labels, AWSCURRENT on %s", len(contents.Versions), named(holder(out, rota.LabelCurrent)))}
 }
 
 func named(version string) string {

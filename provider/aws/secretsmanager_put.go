@@ -63,7 +63,7 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) error {
 	}
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing { // created just now, or deleted: the next try sees
 		e := classify(err)
-		return &rota.Error{System: s.connection.system(), Op: op, Class: rota.Wait, Err: e.Err}
+		return &rota.Error{System: s.connection.system(), Op: op, Class: rota.ClassWait, Err: e.Err}
 	}
 	return s.connection.fail(op, err)
 }
@@ -105,7 +105,7 @@ func (s *secretStore) base(ctx context.Context) (document, error) {
 	if err != nil {
 		return document{}, err
 	}
-	if current := holder(out, rota.Current); current != "" {
+	if current := holder(out, rota.LabelCurrent); current != "" {
 		doc, err := s.read(ctx, current)
 		if !errors.Is(err, rota.ErrNotFound) {
 			return doc, err

@@ -16,7 +16,7 @@ import (
 func put(t *testing.T, s *secretStore, c rota.Credential) string {
 	t.Helper()
 	id := rota.NewVersionID()
-	if err := s.Put(t.Context(), rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.Pending}}); err != nil {
+	if err := s.Put(t.Context(), rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.LabelPending}}); err != nil {
 		t.Fatal(err)
 	}
 	return id
@@ -58,16 +58,16 @@ func TestRotationKeepsTheOtherFieldsOfTheSecret(t *testing.T) {
 			t.Errorf("the fields read are %v", adopted.Names())
 		}
 		second := put(t, s, key(2))
-		if got := e.text(t, s, rota.Current); !strings.Contains(got, "AKIAOLD") {
+		if got := e.text(t, s, rota.LabelCurrent); !strings.Contains(got, "AKIAOLD") {
 			t.Errorf("put has promoted: %s", got)
 		}
-		move(t, s, rota.Current, first, second)
-		move(t, s, rota.Pending, second, "")
+		move(t, s, rota.LabelCurrent, first, second)
+		move(t, s, rota.LabelPending, second, "")
 		want := `{"bucket": "b", "access-id": "` + key(2).Field(rota.FieldAccessKeyID) + `", "secret-key": "` + key(2).Field(rota.FieldSecretAccessKey) + `", "port": 443.0}`
-		if got := e.text(t, s, rota.Current); got != want {
+		if got := e.text(t, s, rota.LabelCurrent); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		if diff := cmp.Diff(map[rota.Label]string{rota.Current: second, rota.Previous: first}, labels(t, s)); diff != "" {
+		if diff := cmp.Diff(map[rota.Label]string{rota.LabelCurrent: second, rota.LabelPrevious: first}, labels(t, s)); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -89,17 +89,17 @@ func TestFirstCredentialIsNotCurrentUntilItIsPromoted(t *testing.T) {
 					t.Errorf("an empty secret has labels: %v", got)
 				}
 				id := put(t, s, key(1))
-				if diff := cmp.Diff(map[rota.Label]string{rota.Pending: id}, labels(t, s)); diff != "" {
+				if diff := cmp.Diff(map[rota.Label]string{rota.LabelPending: id}, labels(t, s)); diff != "" {
 					t.Error(diff)
 				}
-				if got := e.text(t, s, rota.Current); got != emptyValue {
+				if got := e.text(t, s, rota.LabelCurrent); got != emptyValue {
 					t.Errorf("consumers see %s", got)
 				}
-				move(t, s, rota.Current, "", id)
-				if diff := cmp.Diff(map[rota.Label]string{rota.Pending: id, rota.Current: id}, labels(t, s)); diff != "" {
+				move(t, s, rota.LabelCurrent, "", id)
+				if diff := cmp.Diff(map[rota.Label]string{rota.LabelPending: id, rota.LabelCurrent: id}, labels(t, s)); diff != "" {
 					t.Error(diff)
 				}
-				if got := e.text(t, s, rota.Current); !strings.Contains(got, key(1).Field(rota.FieldAccessKeyID)) {
+				if got := e.text(t, s, rota.LabelCurrent); !strings.Contains(got, key(1).Field(rota.FieldAccessKeyID)) {
 					t.Errorf("consumers see %s", got)
 				}
 			})
@@ -135,15 +135,15 @@ func TestPutAgainAfterTheOtherFieldsChanged(t *testing.T) {
 		e.seed(t, s, `{"other":"1"}`)
 		id := put(t, s, key(1))
 		must(t)(e.values.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &s.cfg.Name, SecretString: new(`{"other":"2"}`)}))
-		again := rota.PutRequest{Version: id, Credential: key(1), Labels: []rota.Label{rota.Pending}}
+		again := rota.PutRequest{Version: id, Credential: key(1), Labels: []rota.Label{rota.LabelPending}}
 		if err := s.Put(t.Context(), again); err != nil {
 			t.Fatal(err)
 		}
-		if got := e.text(t, s, rota.Pending); !strings.Contains(got, `"other":"1"`) {
+		if got := e.text(t, s, rota.LabelPending); !strings.Contains(got, `"other":"1"`) {
 			t.Errorf("the stored version changed to %s", got)
 		}
 		again.Credential = key(2)
-		refusal(t, s.Put(t.Context(), again), rota.Stop, rota.ErrConflict)
+		refusal(t, s.Put(t.Context(), again), rota.ClassStop, rota.ErrConflict)
 	})
 }
 
@@ -152,13 +152,13 @@ func TestSecretThatIsNoObjectIsLeftAlone(t *testing.T) {
 		s := e.store(rota.FieldMap{})
 		version := e.seed(t, s, "plain-s3cr3t")
 		_, err := s.Get(t.Context(), rota.GetRequest{Version: version})
-		refusal(t, err, rota.Stop, nil)
-		err = s.Put(t.Context(), rota.PutRequest{Version: rota.NewVersionID(), Credential: key(1), Labels: []rota.Label{rota.Pending}})
-		refusal(t, err, rota.Stop, nil)
+		refusal(t, err, rota.ClassStop, nil)
+		err = s.Put(t.Context(), rota.PutRequest{Version: rota.NewVersionID(), Credential: key(1), Labels: []rota.Label{rota.LabelPending}})
+		refusal(t, err, rota.ClassStop, nil)
 		if strings.Contains(err.Error(), "plain-s3cr3t") || !strings.Contains(err.Error(), "try:") {
 			t.Errorf("the error holds the value, or no hint: %v", err)
 		}
-		if got := e.text(t, s, rota.Current); got != "plain-s3cr3t" {
+		if got := e.text(t, s, rota.LabelCurrent); got != "plain-s3cr3t" {
 			t.Errorf("it changed to %s", got)
 		}
 	})
@@ -171,7 +171,7 @@ func TestImpossiblePutsAreRefusedBeforeAnyWrite(t *testing.T) {
 	for i := range many {
 		many[i] = rota.Label("L" + strings.Repeat("x", i))
 	}
-	pending := []rota.Label{rota.Pending}
+	pending := []rota.Label{rota.LabelPending}
 	for name, r := range map[string]rota.PutRequest{
 		"no label":            {Version: rota.NewVersionID(), Credential: key(1)},
 		"too many labels":     {Version: rota.NewVersionID(), Credential: key(1), Labels: many},
@@ -179,7 +179,7 @@ func TestImpossiblePutsAreRefusedBeforeAnyWrite(t *testing.T) {
 		"an id too long":      {Version: strings.Repeat("v", 65), Credential: key(1), Labels: pending},
 		"an empty credential": {Version: rota.NewVersionID(), Labels: pending},
 	} {
-		t.Run(name, func(t *testing.T) { refusal(t, s.Put(t.Context(), r), rota.Stop, nil) })
+		t.Run(name, func(t *testing.T) { refusal(t, s.Put(t.Context(), r), rota.ClassStop, nil) })
 	}
 	if calls := e.actions(); calls != "" {
 		t.Errorf("called: %s", calls)
@@ -187,7 +187,7 @@ func TestImpossiblePutsAreRefusedBeforeAnyWrite(t *testing.T) {
 	e.seed(t, s, `{}`)
 	big := rota.NewCredential(map[string]string{"password": strings.Repeat("x", maxValue)})
 	err := s.Put(t.Context(), rota.PutRequest{Version: rota.NewVersionID(), Credential: big, Labels: pending})
-	refusal(t, err, rota.Stop, nil)
+	refusal(t, err, rota.ClassStop, nil)
 	if strings.Contains(err.Error(), "xxxx") || strings.Contains(e.actions(), "PutSecretValue") {
 		t.Errorf("too big a value was sent or shown")
 	}
@@ -203,10 +203,10 @@ func TestSecretThatIsToBeDeleted(t *testing.T) {
 		for what, err := range map[string]error{
 			"describe": describe,
 			"get":      get,
-			"put":      s.Put(t.Context(), rota.PutRequest{Version: rota.NewVersionID(), Credential: key(1), Labels: []rota.Label{rota.Pending}}),
-			"move":     s.Move(t.Context(), rota.MoveRequest{Label: rota.Served, To: version}),
+			"put":      s.Put(t.Context(), rota.PutRequest{Version: rota.NewVersionID(), Credential: key(1), Labels: []rota.Label{rota.LabelPending}}),
+			"move":     s.Move(t.Context(), rota.MoveRequest{Label: rota.LabelServed, To: version}),
 		} {
-			if r, ok := errors.AsType[*rota.Error](err); !ok || r.Class != rota.Stop || !strings.Contains(r.Hint, "restore-secret") {
+			if r, ok := errors.AsType[*rota.Error](err); !ok || r.Class != rota.ClassStop || !strings.Contains(r.Hint, "restore-secret") {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
@@ -222,11 +222,11 @@ func TestVersionThatAWSAnnouncedHasNoValueUntilItIsPut(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Get(t.Context(), rota.GetRequest{Version: token})
-	refusal(t, err, rota.Stop, rota.ErrNotFound)
-	if err := s.Put(t.Context(), rota.PutRequest{Version: token, Credential: key(1), Labels: []rota.Label{rota.Pending}}); err != nil {
+	refusal(t, err, rota.ClassStop, rota.ErrNotFound)
+	if err := s.Put(t.Context(), rota.PutRequest{Version: token, Credential: key(1), Labels: []rota.Label{rota.LabelPending}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := e.text(t, s, rota.Pending); !strings.Contains(got, `"other":1`) {
+	if got := e.text(t, s, rota.LabelPending); !strings.Contains(got, `"other":1`) {
 		t.Errorf("stored %s", got)
 	}
 }
@@ -244,7 +244,7 @@ func TestDatesOfVersionsAreAskedForOnce(t *testing.T) {
 	put(t, s, key(2))
 	e.onNext("ListSecretVersionIds", 1, awstest.Fault{Stale: true})
 	_, err := s.Describe(t.Context())
-	refusal(t, err, rota.Wait, nil) // never a version that looks as old as the year 1
+	refusal(t, err, rota.ClassWait, nil) // never a version that looks as old as the year 1
 	labels(t, s)
 }
 
@@ -252,8 +252,8 @@ func TestCurrentIsNeverTakenOffWithoutASuccessor(t *testing.T) {
 	e := startAWSTest(t, awstest.Options{})
 	s := e.store(rota.FieldMap{})
 	first := e.seed(t, s, `{}`)
-	refusal(t, s.Move(t.Context(), rota.MoveRequest{Label: rota.Current, From: first}), rota.Stop, nil)
-	if diff := cmp.Diff(map[rota.Label]string{rota.Current: first}, labels(t, s)); diff != "" {
+	refusal(t, s.Move(t.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: first}), rota.ClassStop, nil)
+	if diff := cmp.Diff(map[rota.Label]string{rota.LabelCurrent: first}, labels(t, s)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -265,7 +265,7 @@ func TestVersionFullOfLabels(t *testing.T) {
 	for i := range maxLabels - 1 {
 		move(t, s, rota.Label("L"+strings.Repeat("x", i)), "", first)
 	}
-	refusal(t, s.Move(t.Context(), rota.MoveRequest{Label: rota.Served, To: first}), rota.Stop, rota.ErrLimit)
+	refusal(t, s.Move(t.Context(), rota.MoveRequest{Label: rota.LabelServed, To: first}), rota.ClassStop, rota.ErrLimit)
 }
 
 func TestSecretsManagerPreflight(t *testing.T) {

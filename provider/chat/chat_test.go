@@ -12,7 +12,7 @@ import (
 	"github.com/rota-dev/rota/provider/chat"
 )
 
-var event = rota.Event{ID: "e1", Kind: rota.Late, Secret: "prod/orders", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "rotate is due since yesterday"}
+var event = rota.Event{ID: "e1", Kind: rota.EventLate, Secret: "prod/orders", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "rotate is due since yesterday"}
 
 // elsewhere sends every request to a server of the test.
 type elsewhere struct{ host string }

@@ -34,13 +34,13 @@ func (s *service) Wants(k rota.EventKind) bool {
 		return true
 	}
 	_, opens := severities[k]
-	return opens || k == rota.Recovered || k == rota.Rotated
+	return opens || k == rota.EventRecovered || k == rota.EventRotated
 }
 
 // severities are those of the incidents that events open at PagerDuty.
 var severities = map[rota.EventKind]string{
-	rota.Failed: "error", rota.WasQuarantined: "critical", rota.Late: "critical", rota.Held: "warning",
-	rota.ExpiringSoon: "warning", rota.Reminder: "warning", rota.Digest: "warning",
+	rota.EventFailed: "error", rota.EventQuarantined: "critical", rota.EventLate: "critical", rota.EventHeld: "warning",
+	rota.EventExpiring: "warning", rota.EventReminder: "warning", rota.EventDigest: "warning",
 }
 
 // page is an event for PagerDuty. A secret has two incidents at most: one for
@@ -50,14 +50,14 @@ func (s *service) page(e rota.Event) (string, types.Params) {
 	params := types.Params{"action": "trigger"}
 	key := "rota/" + e.Secret
 	switch e.Kind {
-	case rota.Recovered:
+	case rota.EventRecovered:
 		params["action"] = "resolve"
-	case rota.Rotated:
+	case rota.EventRotated:
 		params["action"] = "resolve"
 		key += "/renew"
-	case rota.ExpiringSoon, rota.Reminder:
+	case rota.EventExpiring, rota.EventReminder:
 		key += "/renew"
-	case rota.Digest:
+	case rota.EventDigest:
 		key = e.ID
 	}
 	if len(key) > 255 { // PagerDuty's limit

@@ -64,7 +64,7 @@ func (w *witness) last() answer {
 // class tells what may be done about a request that failed.
 func (a answer) class() rota.Class {
 	if a.status == 0 {
-		return rota.Wait
+		return rota.ClassWait
 	}
 	return rota.ClassOfStatus(a.status)
 }

@@ -182,7 +182,7 @@ func TestAFailureShowsTheEndOfTheOutput(t *testing.T) {
 	if len(text) > kept+200 {
 		t.Errorf("the error has %d bytes", len(text))
 	}
-	if class := rota.ClassOf(err); class != rota.Wait {
+	if class := rota.ClassOf(err); class != rota.ClassWait {
 		t.Errorf("class %q", class)
 	}
 }
@@ -249,7 +249,7 @@ func TestOnlyItsOwnTimeoutMayBeTooShort(t *testing.T) {
 		cancel()
 	}()
 	err = r.Reload(ctx, rota.ReloadRequest{Secret: "s", Version: "v"})
-	if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), hint) || rota.ClassOf(err) != rota.Wait {
+	if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), hint) || rota.ClassOf(err) != rota.ClassWait {
 		t.Errorf("the caller cancelled: %v", err)
 	}
 
@@ -307,8 +307,8 @@ func TestPreflightFindsWhatCannotRun(t *testing.T) {
 			if len(f) != 1 || f[0].OK || f[0].Hint == "" || f[0].Detail == "" {
 				t.Errorf("preflight finds %+v", f)
 			}
-			if err := r.Reload(t.Context(), rota.ReloadRequest{Secret: "s"}); err == nil || rota.ClassOf(err) != rota.Stop {
-				t.Errorf("reload: want an error of class %q, got %v", rota.Stop, err)
+			if err := r.Reload(t.Context(), rota.ReloadRequest{Secret: "s"}); err == nil || rota.ClassOf(err) != rota.ClassStop {
+				t.Errorf("reload: want an error of class %q, got %v", rota.ClassStop, err)
 			}
 		})
 	}
@@ -325,7 +325,7 @@ func TestAFailureShowsNoHiddenValue(t *testing.T) {
 	if half := base64.StdEncoding.EncodeToString([]byte(token))[:20]; strings.Contains(err.Error(), half) {
 		t.Errorf("error: %v", err)
 	}
-	if rota.ClassOf(err) != rota.Wait {
+	if rota.ClassOf(err) != rota.ClassWait {
 		t.Errorf("class %q", rota.ClassOf(err))
 	}
 	// What is left of a line that was cut off at the beginning is not shown.

@@ -39,10 +39,10 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 	}
 	path, err := r.find()
 	if err != nil {
-		return fail(rota.Stop, "install the program where Rota runs, or correct its path", err)
+		return fail(rota.ClassStop, "install the program where Rota runs, or correct its path", err)
 	}
 	if err := r.folder(); err != nil {
-		return fail(rota.Stop, "create the working folder, or correct its path", err)
+		return fail(rota.ClassStop, "create the working folder, or correct its path", err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.config.Timeout, errTimeout)
 	defer cancel()
@@ -80,11 +80,11 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 		if errors.Is(context.Cause(ctx), errTimeout) {
 			hint = "a longer timeout, if it needs more time"
 		}
-		return fail(rota.Wait, hint, fmt.Errorf("ended after %s: %w%s", time.Since(started).Round(time.Millisecond), ctx.Err(), out))
+		return fail(rota.ClassWait, hint, fmt.Errorf("ended after %s: %w%s", time.Since(started).Round(time.Millisecond), ctx.Err(), out))
 	case errors.As(err, new(*exec.ExitError)):
-		return fail(rota.Wait, "", fmt.Errorf("%w%s", err, out))
+		return fail(rota.ClassWait, "", fmt.Errorf("%w%s", err, out))
 	default: // it did not start, or its input or output broke
-		return fail(rota.Wait, "", err)
+		return fail(rota.ClassWait, "", err)
 	}
 }
 

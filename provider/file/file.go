@@ -108,9 +108,9 @@ func (t *target) Name() string { return t.config.Name }
 // with the right mode and owner, is not written again.
 func (t *target) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 	if err := t.deliver(ctx, r.Credential); err != nil {
-		class := rota.Stop
+		class := rota.ClassStop
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-			class = rota.Wait
+			class = rota.ClassWait
 		}
 		return rota.Sanitize(&rota.Error{System: t.config.Name, Op: "deliver " + r.Secret, Class: class, Err: err, Hint: hint(err)}, r.Credential)
 	}

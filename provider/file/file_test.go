@@ -192,7 +192,7 @@ func TestWhatCannotBeReplacedIsLeftAlone(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("want an error with %q, got %v", c.want, err)
 			}
-			if class := rota.ClassOf(err); class != rota.Stop {
+			if class := rota.ClassOf(err); class != rota.ClassStop {
 				t.Errorf("class %q", class)
 			}
 			if err != nil && strings.Contains(err.Error(), "hush") {

@@ -18,7 +18,7 @@ type Issuer struct {
 
 var _ rota.Issuer = Issuer{}
 
-var errByPerson = &rota.Error{System: "manual", Class: rota.Stop, Err: errors.New("only a person can do this")}
+var errByPerson = &rota.Error{System: "manual", Class: rota.ClassStop, Err: errors.New("only a person can do this")}
 
 // Traits says that only a person can rotate it.
 func (i Issuer) Traits() rota.Traits {

@@ -70,7 +70,7 @@ func NewAccessKeys(o AccessKeysOptions) *AccessKeys {
 		o.Settle = o.ListLag
 	}
 	a := &AccessKeys{user: o.User, options: o}
-	a.traits = rota.Traits{Kind: "access key", IssuerChooses: true, Limit: o.Limit, TestSuccesses: o.TestSuccesses, Settle: o.Settle}
+	a.traits = rota.Traits{Kind: "access key", IssuerChooses: true, Limit: o.Limit, TestSuccesses: o.TestSuccesses, ConsistencyDelay: o.Settle}
 	a.init(o.Options, "memory iam")
 	return a
 }
@@ -90,7 +90,7 @@ func (a *AccessKeys) Create(ctx context.Context, _ rota.CreateRequest) (rota.Cre
 		made = rota.Credential{}
 		if len(a.existing()) >= a.traits.Limit {
 			a.limitHits++
-			return &rota.Error{System: a.opts.System, Op: "create access key for user " + a.user, Class: rota.Stop,
+			return &rota.Error{System: a.opts.System, Op: "create access key for user " + a.user, Class: rota.ClassStop,
 				Hint: "delete a key that nobody uses", Err: rota.ErrLimit}
 		}
 		made = a.add(false)
@@ -130,7 +130,7 @@ func (a *AccessKeys) Test(ctx context.Context, r rota.TestRequest) error {
 	return a.do(ctx, "issuer.test", func(Fault) error {
 		id := a.CredentialID(r.Credential)
 		if !a.login(id, r.Credential.Field(rota.FieldSecretAccessKey)) {
-			return &rota.Error{System: a.opts.System, Op: "log in with access key " + id, Class: rota.Wait, Err: rota.ErrRefused}
+			return &rota.Error{System: a.opts.System, Op: "log in with access key " + id, Class: rota.ClassWait, Err: rota.ErrRefused}
 		}
 		return nil
 	})
@@ -168,7 +168,7 @@ func (a *AccessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 			return nil
 		}
 		if k.active {
-			return &rota.Error{System: a.opts.System, Op: "delete access key " + k.id, Class: rota.Stop,
+			return &rota.Error{System: a.opts.System, Op: "delete access key " + k.id, Class: rota.ClassStop,
 				Hint: "deactivate it first", Err: fmt.Errorf("it is active: %w", rota.ErrConflict)}
 		}
 		a.remember()
@@ -206,7 +206,7 @@ func (a *AccessKeys) LastUsed(ctx context.Context, credentialID string) (rota.Us
 		if k == nil {
 			return a.notFound("look up last use of access key " + credentialID)
 		}
-		use = rota.Use{Evidence: rota.Recorded}
+		use = rota.Use{Evidence: rota.EvidenceRecorded}
 		k.uses = a.shown(k)
 		if len(k.uses) > 0 && !k.uses[0].Add(a.options.UseLag).After(a.opts.Now()) {
 			use.At = k.uses[0]
@@ -244,7 +244,7 @@ func (a *AccessKeys) turn(id string, on bool) error {
 }
 
 func (a *AccessKeys) notFound(op string) error {
-	return &rota.Error{System: a.opts.System, Op: op, Class: rota.Stop, Err: rota.ErrNotFound}
+	return &rota.Error{System: a.opts.System, Op: op, Class: rota.ClassStop, Err: rota.ErrNotFound}
 }
 
 func (a *AccessKeys) find(id string) *accessKey {

@@ -36,7 +36,7 @@ func (c *clock) Tick()                   { c.Advance(time.Second) }
 // kind is "issuer", "store" and so on.
 func faulty(kind string) (memory.Options, *clock, providertest.Inject) {
 	injector, clock := &memory.Injector{}, newClock()
-	unavailable := &rota.Error{System: "test", Class: rota.Wait, Err: errors.New("unavailable")}
+	unavailable := &rota.Error{System: "test", Class: rota.ClassWait, Err: errors.New("unavailable")}
 	options := memory.Options{Now: clock.Now, Faults: injector.Fault, Wait: func(ctx context.Context, _ time.Duration) error {
 		<-ctx.Done()
 		return ctx.Err()

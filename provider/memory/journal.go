@@ -44,7 +44,7 @@ func (j *Journal) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Leas
 		}
 		now := j.opts.Now()
 		if s.lease.Holder != "" && s.lease.Holder != r.Holder && now.Before(s.lease.Expires) {
-			return &rota.Error{System: j.opts.System, Op: "take the lease of " + r.Secret, Class: rota.Wait, Err: rota.ErrBusy}
+			return &rota.Error{System: j.opts.System, Op: "take the lease of " + r.Secret, Class: rota.ClassWait, Err: rota.ErrBusy}
 		}
 		s.lease = rota.Lease{Secret: r.Secret, Holder: r.Holder, Fence: s.lease.Fence + 1, TTL: r.TTL, Expires: now.Add(r.TTL)}
 		lease = s.lease
@@ -91,13 +91,13 @@ func (j *Journal) Save(ctx context.Context, r rota.SaveRequest) error {
 			s.lease.Fence != r.Lease.Fence || !now.Before(s.lease.Expires) {
 			return j.refuse("save progress of "+r.Lease.Secret, rota.ErrFenced)
 		}
-		for _, n := range r.Neighbors {
+		for _, n := range r.Peers {
 			var status rota.Status
 			if other := j.secrets[n.Secret]; other != nil {
 				status = other.progress.Status
 			}
-			if !n.Stands(status) {
-				return j.refuse("save progress of "+r.Lease.Secret, fmt.Errorf("%s: %w", n.Secret, rota.ErrNeighbor))
+			if !n.SameAs(status) {
+				return j.refuse("save progress of "+r.Lease.Secret, fmt.Errorf("%s: %w", n.Secret, rota.ErrPeer))
 			}
 		}
 		s.progress = clone(r.Progress)
@@ -112,7 +112,7 @@ func (j *Journal) Save(ctx context.Context, r rota.SaveRequest) error {
 }
 
 func (j *Journal) refuse(op string, err error) error {
-	return &rota.Error{System: j.opts.System, Op: op, Class: rota.Stop, Err: err}
+	return &rota.Error{System: j.opts.System, Op: op, Class: rota.ClassStop, Err: err}
 }
 
 // Entries is the audit so far, in order.
@@ -147,15 +147,15 @@ func clone(p rota.Progress) rota.Progress {
 		v.Delivered, v.Reloaded = maps.Clone(v.Delivered), maps.Clone(v.Reloaded)
 		p.Versions[id] = v
 	}
-	if p.Asked != nil {
-		asked := *p.Asked
-		p.Asked = &asked
+	if p.Requested != nil {
+		asked := *p.Requested
+		p.Requested = &asked
 	}
 	p.Intents = slices.Clone(p.Intents)
 	for i := range p.Intents {
 		p.Intents[i].Known = slices.Clone(p.Intents[i].Known)
 	}
-	for _, f := range []**rota.Failure{&p.Failure, &p.Behind} {
+	for _, f := range []**rota.Failure{&p.Failure, &p.StepFailure} {
 		if *f != nil {
 			failure := **f
 			*f = &failure

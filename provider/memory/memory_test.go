@@ -86,7 +86,7 @@ func TestAccessKeysLagBehind(t *testing.T) {
 	lastUse := func() time.Time {
 		t.Helper()
 		use, err := keys.LastUsed(t.Context(), id)
-		if err != nil || use.Evidence != rota.Recorded {
+		if err != nil || use.Evidence != rota.EvidenceRecorded {
 			t.Fatalf("%+v %v", use, err)
 		}
 		return use.At
@@ -145,8 +145,8 @@ func TestStaleAnswersAreThoseBeforeTheLastWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store.Plant("v1", c, rota.Current)
-	store.Plant("v2", c, rota.Pending)
+	store.Plant("v1", c, rota.LabelCurrent)
+	store.Plant("v2", c, rota.LabelPending)
 	injector.Next("issuer.list", memory.Fault{Stale: true})
 	injector.Next("store.describe", memory.Fault{Stale: true})
 	injector.Next("store.get", memory.Fault{Stale: true})
@@ -168,21 +168,21 @@ func TestStaleAnswersAreThoseBeforeTheLastWrite(t *testing.T) {
 func TestAVersionWithoutValueIsFilledInOnce(t *testing.T) {
 	s := memory.NewStore(memory.Options{})
 	c := rota.NewCredential(map[string]string{"password": "first"})
-	s.Plant("v0", c, rota.Current)
-	s.Plant("v1", rota.Credential{}, rota.Pending) // as Secrets Manager's own rotation begins
+	s.Plant("v0", c, rota.LabelCurrent)
+	s.Plant("v1", rota.Credential{}, rota.LabelPending) // as Secrets Manager's own rotation begins
 	if _, err := s.Get(t.Context(), rota.GetRequest{Version: "v1"}); !errors.Is(err, rota.ErrNotFound) {
 		t.Errorf("get: %v", err)
 	}
-	if err := s.Move(t.Context(), rota.MoveRequest{Label: rota.Current, From: "v0", To: "v1"}); err == nil {
+	if err := s.Move(t.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: "v0", To: "v1"}); err == nil {
 		t.Error("a version without value became current")
 	}
-	if err := s.Move(t.Context(), rota.MoveRequest{Label: rota.Current, From: "v0"}); !errors.Is(err, rota.ErrConflict) {
+	if err := s.Move(t.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: "v0"}); !errors.Is(err, rota.ErrConflict) {
 		t.Errorf("the secret was left without a current version: %v", err)
 	}
-	if err := s.Put(t.Context(), rota.PutRequest{Version: "v1", Credential: c, Labels: []rota.Label{rota.Pending}}); err != nil {
+	if err := s.Put(t.Context(), rota.PutRequest{Version: "v1", Credential: c, Labels: []rota.Label{rota.LabelPending}}); err != nil {
 		t.Fatal(err)
 	}
-	if id, got, ok := s.Read(rota.Pending); id != "v1" || !got.Equal(c) || !ok {
+	if id, got, ok := s.Read(rota.LabelPending); id != "v1" || !got.Equal(c) || !ok {
 		t.Errorf("pending is %s %v %v", id, got, ok)
 	}
 	if err := s.Put(t.Context(), rota.PutRequest{Version: "v2"}); err == nil {
@@ -197,7 +197,7 @@ func TestAStoreDropsTheOldestOfTooMany(t *testing.T) {
 	s := memory.NewStore(memory.Options{})
 	c := rota.NewCredential(map[string]string{"password": "x"})
 	for n := range 300 {
-		s.Plant(fmt.Sprint("v", n), c, rota.Current)
+		s.Plant(fmt.Sprint("v", n), c, rota.LabelCurrent)
 	}
 	for version, there := range map[string]bool{"v0": false, "v150": false, "v250": true, "v298": true, "v299": true} {
 		if _, err := s.Get(t.Context(), rota.GetRequest{Version: version}); (err == nil) != there {
@@ -225,12 +225,12 @@ func TestOpenSessionsAreUse(t *testing.T) {
 	if err := roles.Deactivate(t.Context(), retire); err != nil {
 		t.Fatal(err)
 	}
-	want := rota.Use{Evidence: rota.Sampled, At: clock.Now(), Detail: "1 sessions"}
+	want := rota.Use{Evidence: rota.EvidenceSampled, At: clock.Now(), Detail: "1 sessions"}
 	if diff := cmp.Diff(want, use()); diff != "" {
 		t.Errorf("the session outlives the deactivation:\n%s", diff)
 	}
 	roles.Disconnect("a")
-	if diff := cmp.Diff(rota.Use{Evidence: rota.Sampled}, use()); diff != "" {
+	if diff := cmp.Diff(rota.Use{Evidence: rota.EvidenceSampled}, use()); diff != "" {
 		t.Error(diff)
 	}
 	if got := roles.Keys(); len(got) != 1 || got[0].Active {
@@ -308,10 +308,10 @@ func BenchmarkRotation(b *testing.B) {
 		l, err := journal.Acquire(b.Context(), rota.AcquireRequest{Secret: "s", Holder: "a", TTL: time.Hour})
 		c, err2 := keys.Create(b.Context(), rota.CreateRequest{})
 		errs := []error{err, err2,
-			store.Put(b.Context(), rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.Pending}}),
+			store.Put(b.Context(), rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.LabelPending}}),
 			keys.Test(b.Context(), rota.TestRequest{Credential: c}),
-			store.Move(b.Context(), rota.MoveRequest{Label: rota.Current, From: old, To: id}),
-			store.Move(b.Context(), rota.MoveRequest{Label: rota.Pending, From: id}),
+			store.Move(b.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: old, To: id}),
+			store.Move(b.Context(), rota.MoveRequest{Label: rota.LabelPending, From: id}),
 			target.Deliver(b.Context(), rota.DeliverRequest{Version: id, Credential: c}),
 			keys.Deactivate(b.Context(), rota.RetireRequest{CredentialID: keys.CredentialID(c)}),
 			keys.Delete(b.Context(), rota.RetireRequest{CredentialID: keys.CredentialID(c)}),

@@ -60,7 +60,7 @@ func (p *part) Calls(op string) int {
 // not at all. The fault is handed to act for what only act can do.
 func (p *part) do(ctx context.Context, op string, act func(Fault) error) error {
 	if err := ctx.Err(); err != nil {
-		return p.fail(op, rota.Wait, err)
+		return p.fail(op, rota.ClassWait, err)
 	}
 	p.mu.Lock()
 	p.calls[op]++

@@ -69,7 +69,7 @@ func (d *roles) Create(ctx context.Context, r rota.CreateRequest) (rota.Credenti
 		if len(d.names) > 1 {
 			i := slices.IndexFunc(d.names, func(n string) bool { return !slices.Contains(r.Taken, n) })
 			if i < 0 {
-				return d.refuse("choose a role", rota.Stop, fmt.Errorf("%s are all taken: %w", strings.Join(d.names, ", "), rota.ErrLimit))
+				return d.refuse("choose a role", rota.ClassStop, fmt.Errorf("%s are all taken: %w", strings.Join(d.names, ", "), rota.ErrLimit))
 			}
 			name = d.names[i]
 		}
@@ -85,17 +85,17 @@ func (d *roles) Create(ctx context.Context, r rota.CreateRequest) (rota.Credenti
 }
 
 // Set gives the role the password and lets it log in. What the policy does not
-// take is of class [rota.Regenerate].
+// take is of class [rota.ClassRegenerate].
 func (d *roles) Set(ctx context.Context, r rota.SetRequest) error {
 	return d.do(ctx, "issuer.set", func(Fault) error {
 		name, password := d.CredentialID(r.Credential), r.Credential.Field(rota.FieldPassword)
 		role := d.roles[name]
 		if role == nil || password == "" {
-			return d.refuse("set password of role "+name, rota.Stop, rota.ErrNotFound)
+			return d.refuse("set password of role "+name, rota.ClassStop, rota.ErrNotFound)
 		}
 		if d.options.Accept != nil {
 			if err := d.options.Accept(password); err != nil {
-				return d.refuse("set password of role "+name, rota.Regenerate, rota.Sanitize(err, r.Credential))
+				return d.refuse("set password of role "+name, rota.ClassRegenerate, rota.Sanitize(err, r.Credential))
 			}
 		}
 		if role.password == password && role.login {
@@ -112,7 +112,7 @@ func (d *roles) Set(ctx context.Context, r rota.SetRequest) error {
 func (d *roles) Test(ctx context.Context, r rota.TestRequest) error {
 	return d.do(ctx, "issuer.test", func(Fault) error {
 		if !d.login(r.Credential) {
-			return d.refuse("log in as "+d.CredentialID(r.Credential), rota.Wait, rota.ErrRefused)
+			return d.refuse("log in as "+d.CredentialID(r.Credential), rota.ClassWait, rota.ErrRefused)
 		}
 		return nil
 	})
@@ -137,7 +137,7 @@ func (d *roles) Delete(ctx context.Context, r rota.RetireRequest) error {
 			return nil
 		}
 		if role.login {
-			return d.refuse("delete role "+r.CredentialID, rota.Stop, fmt.Errorf("it may log in: %w", rota.ErrConflict))
+			return d.refuse("delete role "+r.CredentialID, rota.ClassStop, fmt.Errorf("it may log in: %w", rota.ErrConflict))
 		}
 		d.remember()
 		*role = role.closed()
@@ -236,9 +236,9 @@ func (a *Alternating) LastUsed(ctx context.Context, credentialID string) (rota.U
 	err := a.do(ctx, "issuer.last_used", func(Fault) error {
 		role := a.roles.roles[credentialID]
 		if role == nil || role.password == "" {
-			return a.refuse("look at sessions of role "+credentialID, rota.Stop, rota.ErrNotFound)
+			return a.refuse("look at sessions of role "+credentialID, rota.ClassStop, rota.ErrNotFound)
 		}
-		use = rota.Use{Evidence: rota.Sampled}
+		use = rota.Use{Evidence: rota.EvidenceSampled}
 		if role.sessions > 0 {
 			use.At, use.Detail = a.opts.Now(), fmt.Sprintf("%d sessions", role.sessions)
 		}
@@ -263,7 +263,7 @@ func (a *Alternating) Reactivate(ctx context.Context, r rota.RetireRequest) erro
 func (a *Alternating) turn(name string, on bool) error {
 	role := a.roles.roles[name]
 	if role == nil || role.password == "" {
-		return a.refuse("switch role "+name, rota.Stop, rota.ErrNotFound)
+		return a.refuse("switch role "+name, rota.ClassStop, rota.ErrNotFound)
 	}
 	if role.login != on {
 		a.remember()

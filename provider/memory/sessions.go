@@ -92,7 +92,7 @@ func (s *Sessions) Set(ctx context.Context, _ rota.SetRequest) error {
 func (s *Sessions) Test(ctx context.Context, r rota.TestRequest) error {
 	return s.do(ctx, "issuer.test", func(Fault) error {
 		if !s.login(r.Credential) {
-			return &rota.Error{System: s.opts.System, Op: "log in with session key " + s.CredentialID(r.Credential), Class: rota.Wait, Err: rota.ErrRefused}
+			return &rota.Error{System: s.opts.System, Op: "log in with session key " + s.CredentialID(r.Credential), Class: rota.ClassWait, Err: rota.ErrRefused}
 		}
 		return nil
 	})

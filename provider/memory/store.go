@@ -75,7 +75,7 @@ func (s *Store) Get(ctx context.Context, r rota.GetRequest) (rota.Credential, er
 			}
 		}
 		if v == nil || v.credential.IsZero() {
-			return &rota.Error{System: s.opts.System, Op: "get version " + r.Version, Class: rota.Stop, Err: rota.ErrNotFound}
+			return &rota.Error{System: s.opts.System, Op: "get version " + r.Version, Class: rota.ClassStop, Err: rota.ErrNotFound}
 		}
 		c = v.credential
 		return nil
@@ -86,14 +86,14 @@ func (s *Store) Get(ctx context.Context, r rota.GetRequest) (rota.Credential, er
 	return c, nil
 }
 
-// Put stores a version and puts the labels on it. With [rota.Current] among
-// them, [rota.Previous] goes to the version that had been current. A version
+// Put stores a version and puts the labels on it. With [rota.LabelCurrent] among
+// them, [rota.LabelPrevious] goes to the version that had been current. A version
 // that is there already with the same credential is left with the labels it
 // has: they may have moved on, and a late repeat must not move them back.
 func (s *Store) Put(ctx context.Context, r rota.PutRequest) error {
 	return s.do(ctx, "store.put", func(Fault) error {
 		refuse := func(err error) error {
-			return &rota.Error{System: s.opts.System, Op: "put version " + r.Version, Class: rota.Stop, Err: err}
+			return &rota.Error{System: s.opts.System, Op: "put version " + r.Version, Class: rota.ClassStop, Err: err}
 		}
 		if r.Version == "" || r.Credential.IsZero() {
 			return refuse(fmt.Errorf("a version needs an id and a credential"))
@@ -125,12 +125,12 @@ func (s *Store) put(v *storedVersion, id string, c rota.Credential, labels []rot
 	s.changed(id)
 }
 
-// Move moves a label by compare-and-swap. [rota.Current] can be moved to a
+// Move moves a label by compare-and-swap. [rota.LabelCurrent] can be moved to a
 // version with a value only, and can't be taken off.
 func (s *Store) Move(ctx context.Context, r rota.MoveRequest) error {
 	return s.do(ctx, "store.move", func(Fault) error {
 		refuse := func(err error) error {
-			return &rota.Error{System: s.opts.System, Class: rota.Stop, Err: err,
+			return &rota.Error{System: s.opts.System, Class: rota.ClassStop, Err: err,
 				Op: fmt.Sprintf("move %s from %q to %q", r.Label, r.From, r.To)}
 		}
 		holder := ""
@@ -146,10 +146,10 @@ func (s *Store) Move(ctx context.Context, r rota.MoveRequest) error {
 		var to *storedVersion
 		if r.To != "" {
 			to = s.find(r.To)
-			if to == nil || (r.Label == rota.Current && to.credential.IsZero()) {
+			if to == nil || (r.Label == rota.LabelCurrent && to.credential.IsZero()) {
 				return refuse(rota.ErrNotFound)
 			}
-		} else if r.Label == rota.Current {
+		} else if r.Label == rota.LabelCurrent {
 			return refuse(fmt.Errorf("a secret always has a current version: %w", rota.ErrConflict))
 		}
 		s.remember()
@@ -180,8 +180,8 @@ func (s *Store) label(l rota.Label, to *storedVersion) {
 		to.labels = append(to.labels, l)
 		s.holders[l] = to
 	}
-	if l == rota.Current && from != nil {
-		s.label(rota.Previous, from)
+	if l == rota.LabelCurrent && from != nil {
+		s.label(rota.LabelPrevious, from)
 	}
 }
 
@@ -203,7 +203,7 @@ func (s *Store) changed(what string) {
 	if labels != len(s.holders) {
 		s.broke(fmt.Errorf("%s: %d labels on versions, %d labels held", what, labels, len(s.holders)))
 	}
-	if v := s.holders[rota.Current]; v != nil && v.credential.IsZero() {
+	if v := s.holders[rota.LabelCurrent]; v != nil && v.credential.IsZero() {
 		s.broke(fmt.Errorf("%s: the current version %s has no value", what, v.id))
 	}
 }

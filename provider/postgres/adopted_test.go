@@ -46,14 +46,14 @@ func TestAdoptedPasswordsOfAnyCharactersLogInAndCanBePutBack(t *testing.T) {
 				t.Fatalf("as the server hashed it: %v", err)
 			}
 			rotated := rotate(t, i)
-			wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: adopted}), rota.Wait, rota.ErrRefused)
+			wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: adopted}), rota.ClassWait, rota.ErrRefused)
 			if err := i.Set(t.Context(), rota.SetRequest{Credential: adopted}); err != nil {
 				t.Fatalf("put back: %v", err)
 			}
 			if err := i.Test(t.Context(), rota.TestRequest{Credential: adopted}); err != nil {
 				t.Errorf("as Rota hashed it: %v", err)
 			}
-			wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: rotated}), rota.Wait, rota.ErrRefused)
+			wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: rotated}), rota.ClassWait, rota.ErrRefused)
 		})
 	}
 }

@@ -24,7 +24,7 @@ func (c *Connection) Query(name, sql string) rota.Check { return &query{conn: c,
 func (q *query) Name() string { return q.name }
 
 // Check runs the statement. A statement that fails for want of privileges is
-// of class [rota.Stop], a login that is refused [rota.ErrRefused].
+// of class [rota.ClassStop], a login that is refused [rota.ErrRefused].
 func (q *query) Check(ctx context.Context, c rota.Credential) error {
 	err := q.conn.login(ctx, c, func(ctx context.Context, conn *pgconn.PgConn) error {
 		if _, err := conn.Exec(ctx, "BEGIN READ ONLY;"+limits(ctx)).ReadAll(); err != nil {

@@ -45,34 +45,34 @@ func (c *Connection) failed(op string, err error, used ...rota.Credential) error
 // in as Rota's own role.
 func (c *Connection) classify(err error) (class rota.Class, hint string, sentinel error) {
 	if untrusted(err) {
-		return rota.Stop, "sslrootcert with the authority of the server's certificate, and the host name that it is made for", nil
+		return rota.ClassStop, "sslrootcert with the authority of the server's certificate, and the host name that it is made for", nil
 	}
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		return rota.Wait, c.unreached(err), nil
+		return rota.ClassWait, c.unreached(err), nil
 	}
 	switch code := answer.Code; {
 	case strings.HasPrefix(code, "28") && isLogin(err):
-		return rota.Stop, fmt.Sprintf("check username and password of connection %s, and the server's pg_hba.conf", c.name), nil
+		return rota.ClassStop, fmt.Sprintf("check username and password of connection %s, and the server's pg_hba.conf", c.name), nil
 	case code == codeInvalidParameter || strings.HasPrefix(code, "28"):
 		// What passwordcheck and modules like it say to a password.
-		return rota.Regenerate, "", nil
+		return rota.ClassRegenerate, "", nil
 	case code == codeInsufficientRights:
-		return rota.Stop, fmt.Sprintf("give %s CREATEROLE, and from PostgreSQL 16 on the role WITH ADMIN OPTION", c.cfg.Username), nil
+		return rota.ClassStop, fmt.Sprintf("give %s CREATEROLE, and from PostgreSQL 16 on the role WITH ADMIN OPTION", c.cfg.Username), nil
 	case code == codeUndefinedObject:
-		return rota.Stop, "create the role", rota.ErrNotFound
+		return rota.ClassStop, "create the role", rota.ErrNotFound
 	case code == codeUndefinedDatabase:
-		return rota.Stop, "check the connection's database", nil
+		return rota.ClassStop, "check the connection's database", nil
 	case code == codeReadOnly:
-		return rota.Wait, "connect to the primary", nil
+		return rota.ClassWait, "connect to the primary", nil
 	case code == codeTooManyConnections:
-		return rota.Wait, "raise the limit of connections, or close some", nil
+		return rota.ClassWait, "raise the limit of connections, or close some", nil
 	case code == codeLockNotAvailable:
-		return rota.Wait, "see in pg_locks who holds the lock", nil
+		return rota.ClassWait, "see in pg_locks who holds the lock", nil
 	case strings.HasPrefix(code, "42"), strings.HasPrefix(code, "0A"), strings.HasPrefix(code, "22"):
-		return rota.Stop, "", nil
+		return rota.ClassStop, "", nil
 	}
-	return rota.Wait, "", nil
+	return rota.ClassWait, "", nil
 }
 
 // unreached is what a person can do about a login that got no answer.
@@ -108,20 +108,20 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 	switch {
 	case answered && isLogin(err) && answer.Code == codeInvalidAuthorization && answer.Routine == "ClientAuthentication":
 		// No line of pg_hba.conf fits: that says nothing of the password.
-		e.Class, e.Hint = rota.Stop, "a line for the role with scram-sha-256 in the server's pg_hba.conf"
+		e.Class, e.Hint = rota.ClassStop, "a line for the role with scram-sha-256 in the server's pg_hba.conf"
 	case answered && isLogin(err) && (answer.Code == codeInvalidPassword || answer.Code == codeInvalidAuthorization):
-		e.Class, e.Hint = rota.Wait, ""
+		e.Class, e.Hint = rota.ClassWait, ""
 		e.Err = c.plain(err, rota.ErrRefused, cred)
 	case answered && isLogin(err) && answer.Code == codeInsufficientRights:
-		e.Class, e.Hint = rota.Stop, "GRANT CONNECT ON DATABASE "+quote(c.cfg.Database)+" TO the role or its group"
+		e.Class, e.Hint = rota.ClassStop, "GRANT CONNECT ON DATABASE "+quote(c.cfg.Database)+" TO the role or its group"
 	case unasked(err):
-		e.Class, e.Hint = rota.Stop, "scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf"
+		e.Class, e.Hint = rota.ClassStop, "scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf"
 		e.Err = errors.New("the server let the role in without asking for its password, so that a login proves nothing")
 	case answered && answer.Code == codeReadOnly:
 		e.Hint = "a statement that only reads"
-	case answered && !isLogin(err) && e.Class != rota.Wait:
+	case answered && !isLogin(err) && e.Class != rota.ClassWait:
 		// A statement that the role may not run, or that is wrong.
-		e.Class, e.Hint = rota.Stop, ""
+		e.Class, e.Hint = rota.ClassStop, ""
 	}
 	return e
 }

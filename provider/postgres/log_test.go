@@ -39,7 +39,7 @@ func TestTheServersLogHoldsNoClearPassword(t *testing.T) {
 	}
 	third := rotate(t, i, cfg.Roles[1])
 	wrong := with(third, rota.FieldPassword, "Wrong-Clear-2Jb6")
-	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: wrong}), rota.Wait, rota.ErrRefused)
+	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: wrong}), rota.ClassWait, rota.ErrRefused)
 	if err := c.Query("one", "SELECT 1").Check(t.Context(), third); err != nil {
 		t.Error(err)
 	}

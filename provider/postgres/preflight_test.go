@@ -86,7 +86,7 @@ func TestPreflightNamesWhatIsWrong(t *testing.T) {
 		i := must(low.Password(PasswordConfig{Role: role(t, s)}))
 		wantFinding(t, i, "may set the password", false, "CREATEROLE")
 		made := must(i.Create(t.Context(), rota.CreateRequest{}))
-		wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: made}), rota.Stop, nil, "CREATEROLE")
+		wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: made}), rota.ClassStop, nil, "CREATEROLE")
 	})
 	t.Run("a pair", func(t *testing.T) {
 		cfg := pair(t, s)

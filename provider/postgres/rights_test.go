@@ -25,7 +25,7 @@ func TestARoleThatLacksWhatTheOtherHasFailsItsTest(t *testing.T) {
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				s.Exec(t, "GRANT "+test.right+" TO "+b)
-				wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: first}), rota.Stop, nil, a, test.lacks, "try: ")
+				wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: first}), rota.ClassStop, nil, a, test.lacks, "try: ")
 				if err := i.Test(t.Context(), rota.TestRequest{Credential: second}); err != nil {
 					t.Errorf("the one that has more: %v", err)
 				}

@@ -31,14 +31,14 @@ func TestASingleRoleRotatesAndItsOldPasswordDies(t *testing.T) {
 	}
 	open := session(t, first, "shop")
 	second := rotate(t, i)
-	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: first}), rota.Wait, rota.ErrRefused, "postgres app-db", name)
+	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: first}), rota.ClassWait, rota.ErrRefused, "postgres app-db", name)
 	if err := open.Ping(t.Context()); err != nil {
 		t.Errorf("the open session died: %v", err)
 	}
 	if err := i.Test(t.Context(), rota.TestRequest{Credential: second}); err != nil {
 		t.Error(err)
 	}
-	wantError(t, i.Delete(t.Context(), rota.RetireRequest{CredentialID: name}), rota.Stop, rota.ErrConflict, name)
+	wantError(t, i.Delete(t.Context(), rota.RetireRequest{CredentialID: name}), rota.ClassStop, rota.ErrConflict, name)
 }
 
 func TestHostileRoleNamesAreQuoted(t *testing.T) {
@@ -51,7 +51,7 @@ func TestHostileRoleNamesAreQuoted(t *testing.T) {
 			t.Cleanup(func() { s.Exec(t, "DROP ROLE "+quote(name)) })
 			i := must(c.Password(PasswordConfig{Role: name}))
 			made := rotate(t, i)
-			if use, err := i.(rota.UseReporter).LastUsed(t.Context(), name); err != nil || use.Evidence != rota.Sampled {
+			if use, err := i.(rota.UseReporter).LastUsed(t.Context(), name); err != nil || use.Evidence != rota.EvidenceSampled {
 				t.Errorf("use is %+v, %v", use, err)
 			}
 			for _, f := range i.(rota.Preflighter).Preflight(t.Context()) {
@@ -134,26 +134,26 @@ func TestAPairAlternates(t *testing.T) {
 		t.Errorf("the first died when the second was set: %v", err)
 	}
 	_, err := i.Create(t.Context(), rota.CreateRequest{Taken: cfg.Roles[:]})
-	wantError(t, err, rota.Stop, rota.ErrLimit)
+	wantError(t, err, rota.ClassStop, rota.ErrLimit)
 
 	first := rota.RetireRequest{CredentialID: cfg.Roles[0]}
-	wantError(t, i.Delete(t.Context(), first), rota.Stop, rota.ErrConflict, "active")
+	wantError(t, i.Delete(t.Context(), first), rota.ClassStop, rota.ErrConflict, "active")
 	if err := d.Deactivate(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: a}), rota.Wait, rota.ErrRefused)
+	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: a}), rota.ClassWait, rota.ErrRefused)
 	wantList(t, i, []rota.Issued{{ID: cfg.Roles[0]}, {ID: cfg.Roles[1], Active: true}})
 	if err := i.Delete(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
 	wantList(t, i, []rota.Issued{{ID: cfg.Roles[1], Active: true}})
-	wantError(t, d.Reactivate(t.Context(), first), rota.Stop, rota.ErrNotFound)
-	wantError(t, d.Deactivate(t.Context(), first), rota.Stop, rota.ErrNotFound)
+	wantError(t, d.Reactivate(t.Context(), first), rota.ClassStop, rota.ErrNotFound)
+	wantError(t, d.Deactivate(t.Context(), first), rota.ClassStop, rota.ErrNotFound)
 	third := rotate(t, i, cfg.Roles[1])
 	if i.CredentialID(third) != cfg.Roles[0] {
 		t.Errorf("the third is %s", i.CredentialID(third))
 	}
-	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: a}), rota.Wait, rota.ErrRefused)
+	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: a}), rota.ClassWait, rota.ErrRefused)
 }
 
 func wantList(t *testing.T, i rota.Issuer, want []rota.Issued) {
@@ -209,22 +209,22 @@ func TestUseIsSampledFromOpenSessions(t *testing.T) {
 	id := low.CredentialID(made)
 	eventually(t, func() bool {
 		use, err := low.(rota.UseReporter).LastUsed(t.Context(), id)
-		return err == nil && use == rota.Use{Evidence: rota.Sampled}
+		return err == nil && use == rota.Use{Evidence: rota.EvidenceSampled}
 	})
 	session(t, made, "shop")
 	session(t, made, "shop")
 	before := time.Now()
 	use, err := high.(rota.UseReporter).LastUsed(t.Context(), id)
-	if err != nil || use.Evidence != rota.Sampled || use.At.Before(before.Add(-time.Second)) || use.Detail != "2 sessions from 127.0.0.1, application shop" {
+	if err != nil || use.Evidence != rota.EvidenceSampled || use.At.Before(before.Add(-time.Second)) || use.Detail != "2 sessions from 127.0.0.1, application shop" {
 		t.Errorf("use is %+v, %v", use, err)
 	}
 	// Without pg_read_all_stats the sessions are seen, but not their address.
 	use, err = low.(rota.UseReporter).LastUsed(t.Context(), id)
-	if err != nil || use.Evidence != rota.Sampled || use.At.IsZero() || use.Detail != "2 sessions, application shop" {
+	if err != nil || use.Evidence != rota.EvidenceSampled || use.At.IsZero() || use.Detail != "2 sessions, application shop" {
 		t.Errorf("use is %+v, %v", use, err)
 	}
 	_, err = low.(rota.UseReporter).LastUsed(t.Context(), "somebody_else")
-	wantError(t, err, rota.Stop, nil, "somebody_else")
+	wantError(t, err, rota.ClassStop, nil, "somebody_else")
 }
 
 func eventually(t *testing.T, ok func() bool) {
@@ -256,10 +256,10 @@ func TestRolesOfOthersAreNeverTouched(t *testing.T) {
 		"deactivate": d.Deactivate(t.Context(), retire),
 		"reactivate": d.Reactivate(t.Context(), retire),
 	} {
-		t.Run(op, func(t *testing.T) { wantError(t, err, rota.Stop, nil, other, "none of this secret's") })
+		t.Run(op, func(t *testing.T) { wantError(t, err, rota.ClassStop, nil, other, "none of this secret's") })
 	}
 	err := must(admin(t, s).Password(PasswordConfig{Role: role(t, s)})).Delete(t.Context(), retire)
-	wantError(t, err, rota.Stop, rota.ErrConflict, other)
+	wantError(t, err, rota.ClassStop, rota.ErrConflict, other)
 }
 
 func TestTheSameRoleMayBeSetByManyAtOnce(t *testing.T) {
@@ -296,15 +296,15 @@ func TestATestLooksForTheGroupsPrivileges(t *testing.T) {
 	name := cfg.Roles[0]
 
 	s.Exec(t, "ALTER ROLE "+name+" NOINHERIT")
-	wantError(t, check(), rota.Stop, nil, "has not the privileges of group "+cfg.Group, "GRANT")
+	wantError(t, check(), rota.ClassStop, nil, "has not the privileges of group "+cfg.Group, "GRANT")
 	s.Exec(t, "ALTER ROLE "+name+" SET ROLE "+cfg.Group)
 	if err := check(); err != nil {
 		t.Errorf("a session that begins as the group: %v", err)
 	}
 	s.Exec(t, "ALTER ROLE "+name+" RESET ROLE", "ALTER ROLE "+name+" INHERIT", "REVOKE "+cfg.Group+" FROM "+name)
-	wantError(t, check(), rota.Stop, nil, "has not the privileges")
+	wantError(t, check(), rota.ClassStop, nil, "has not the privileges")
 	s.Exec(t, "DROP ROLE "+cfg.Group)
-	wantError(t, check(), rota.Stop, nil, "has not the privileges")
+	wantError(t, check(), rota.ClassStop, nil, "has not the privileges")
 }
 
 func TestATestNamesWhatTheOtherRoleMayDoAndThisOneMayNot(t *testing.T) {
@@ -317,15 +317,15 @@ func TestATestNamesWhatTheOtherRoleMayDoAndThisOneMayNot(t *testing.T) {
 	table, sequence, owned := unique("orders"), unique("ids"), unique("owned")
 
 	s.Exec(t, "CREATE TABLE "+table+" (id int)", "GRANT SELECT, INSERT ON "+table+" TO "+other, "GRANT SELECT ON "+table+" TO "+one)
-	wantError(t, check(), rota.Stop, nil, "lacks what the other role has: INSERT on public."+table+" (try")
+	wantError(t, check(), rota.ClassStop, nil, "lacks what the other role has: INSERT on public."+table+" (try")
 	s.Exec(t, "GRANT INSERT ON "+table+" TO "+cfg.Group)
 	if err := check(); err != nil {
 		t.Errorf("the right came by the group: %v", err)
 	}
 	s.Exec(t, "CREATE SEQUENCE "+sequence, "GRANT USAGE ON SEQUENCE "+sequence+" TO "+other)
-	wantError(t, check(), rota.Stop, nil, "USAGE on public."+sequence)
+	wantError(t, check(), rota.ClassStop, nil, "USAGE on public."+sequence)
 	s.Exec(t, "DROP SEQUENCE "+sequence, "CREATE TABLE "+owned+" (id int)", "ALTER TABLE "+owned+" OWNER TO "+other)
-	wantError(t, check(), rota.Stop, nil, "SELECT on public."+owned)
+	wantError(t, check(), rota.ClassStop, nil, "SELECT on public."+owned)
 	s.Exec(t, "ALTER TABLE "+owned+" OWNER TO "+cfg.Group)
 	if err := check(); err != nil {
 		t.Errorf("the group owns the table: %v", err)
@@ -347,7 +347,7 @@ func TestATestNeedsTheDatabase(t *testing.T) {
 	if err := i.Set(t.Context(), rota.SetRequest{Credential: made}); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.Stop, nil, "GRANT CONNECT")
+	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassStop, nil, "GRANT CONNECT")
 	s.Exec(t, "GRANT CONNECT ON DATABASE "+database+" TO "+name)
 	if err := i.Test(t.Context(), rota.TestRequest{Credential: made}); err != nil {
 		t.Error(err)
@@ -360,12 +360,12 @@ func TestAServerThatAsksForNoPasswordProvesNothing(t *testing.T) {
 	c := admin(t, s)
 	i := must(c.Password(PasswordConfig{Role: "trusted"}))
 	made := must(i.Create(t.Context(), rota.CreateRequest{}))
-	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.Stop, nil, "proves nothing", "pg_hba.conf")
+	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassStop, nil, "proves nothing", "pg_hba.conf")
 	wantFinding(t, i, "asks role trusted for its password", false, "any password is taken")
 	rejected := must(c.Password(PasswordConfig{Role: "rejected"}))
 	wantFinding(t, rejected, "asks role rejected", false, "pg_hba.conf rejects")
 	err := rejected.Test(t.Context(), rota.TestRequest{Credential: must(rejected.Create(t.Context(), rota.CreateRequest{}))})
-	wantError(t, err, rota.Stop, nil, "pg_hba.conf")
+	wantError(t, err, rota.ClassStop, nil, "pg_hba.conf")
 	if errors.Is(err, rota.ErrRefused) {
 		t.Errorf("nobody looked at the password, but it counts as refused: %v", err)
 	}
@@ -391,14 +391,14 @@ func TestACheckRunsWithTheNewLoginAndCanOnlyRead(t *testing.T) {
 	if err := check("SELECT 1 WHERE session_user = '"+name+"' AND 1 / (CASE WHEN session_user = '"+name+"' THEN 1 ELSE 0 END) = 1", made); err != nil {
 		t.Errorf("it runs as somebody else: %v", err)
 	}
-	wantError(t, check("INSERT INTO "+table+" VALUES (1)", made), rota.Wait, nil, "read-only", "try: a statement that only reads")
-	wantError(t, check("SELECT 1; SELECT 2", made), rota.Stop, nil, "multiple commands")
-	wantError(t, check("SELEC", made), rota.Stop, nil, "check orders", "syntax error")
-	wantError(t, check("SELECT * FROM pg_authid", made), rota.Stop, nil, "permission denied")
-	wantError(t, check("SELECT 1/0", made), rota.Stop, nil, "division by zero")
-	wantError(t, check("SELECT 1", with(made, "password", "wrong")), rota.Wait, rota.ErrRefused)
+	wantError(t, check("INSERT INTO "+table+" VALUES (1)", made), rota.ClassWait, nil, "read-only", "try: a statement that only reads")
+	wantError(t, check("SELECT 1; SELECT 2", made), rota.ClassStop, nil, "multiple commands")
+	wantError(t, check("SELEC", made), rota.ClassStop, nil, "check orders", "syntax error")
+	wantError(t, check("SELECT * FROM pg_authid", made), rota.ClassStop, nil, "permission denied")
+	wantError(t, check("SELECT 1/0", made), rota.ClassStop, nil, "division by zero")
+	wantError(t, check("SELECT 1", with(made, "password", "wrong")), rota.ClassWait, rota.ErrRefused)
 	ctx := soon(t, 300*time.Millisecond)
-	wantError(t, c.Query("slow", "SELECT pg_sleep(60)").Check(ctx, made), rota.Wait, nil)
+	wantError(t, c.Query("slow", "SELECT pg_sleep(60)").Check(ctx, made), rota.ClassWait, nil)
 }
 
 func TestFunctionsThatOthersMadeAreNotCalled(t *testing.T) {

@@ -52,7 +52,7 @@ func wantGivenUp(t *testing.T, i rota.Issuer, made rota.Credential) {
 		if took := time.Since(begun); took > 3*time.Second {
 			t.Errorf("%s took %s, ten times its deadline", op, took)
 		}
-		wantError(t, err, rota.Wait, nil, "postgres app-db")
+		wantError(t, err, rota.ClassWait, nil, "postgres app-db")
 		if errors.Is(err, rota.ErrRefused) || errors.Is(err, rota.ErrNotFound) || errors.Is(err, rota.ErrConflict) {
 			t.Errorf("%s takes silence for an answer: %v", op, err)
 		}
@@ -67,7 +67,7 @@ func TestAServerThatIsDownIsWaitedFor(t *testing.T) {
 	i, made := offline(t, Config{Host: "127.0.0.1", Port: testenv.FreePort(t), Username: "rota", Password: adminPassword})
 	for op, call := range calls(i, made) {
 		t.Run(op, func(t *testing.T) {
-			wantError(t, call(t.Context()), rota.Wait, nil, "postgres app-db", "connection refused")
+			wantError(t, call(t.Context()), rota.ClassWait, nil, "postgres app-db", "connection refused")
 		})
 	}
 }
@@ -106,7 +106,7 @@ func TestASessionThatHoldsTheRoleIsGivenUpInTime(t *testing.T) {
 	}
 	begun := time.Now()
 	err := i.Set(soon(t, 500*time.Millisecond), rota.SetRequest{Credential: made})
-	wantError(t, err, rota.Wait, nil, name)
+	wantError(t, err, rota.ClassWait, nil, name)
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
@@ -145,10 +145,10 @@ func TestWhatIsWrongWithTheConnectionIsSaid(t *testing.T) {
 		class rota.Class
 		words []string
 	}{
-		{"a wrong password", change(func(c *Config) { c.Password = "wrong-" + adminPassword }), rota.Stop, []string{"password authentication failed", "try: "}},
-		{"no such role", change(func(c *Config) { c.Username = "nobody_here" }), rota.Stop, []string{"nobody_here", "try: "}},
-		{"no such database", change(func(c *Config) { c.Database = "no_such_db" }), rota.Stop, []string{"no_such_db", "try: "}},
-		{"TLS where the server has none", change(func(c *Config) { c.SSLMode = "require" }), rota.Wait, []string{"TLS"}},
+		{"a wrong password", change(func(c *Config) { c.Password = "wrong-" + adminPassword }), rota.ClassStop, []string{"password authentication failed", "try: "}},
+		{"no such role", change(func(c *Config) { c.Username = "nobody_here" }), rota.ClassStop, []string{"nobody_here", "try: "}},
+		{"no such database", change(func(c *Config) { c.Database = "no_such_db" }), rota.ClassStop, []string{"no_such_db", "try: "}},
+		{"TLS where the server has none", change(func(c *Config) { c.SSLMode = "require" }), rota.ClassWait, []string{"TLS"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			i := must(connect(t, test.cfg).Password(PasswordConfig{Role: name}))
@@ -167,8 +167,8 @@ func TestARoleThatIsMissingOrOutOfReachIsSaid(t *testing.T) {
 		i := must(connect(t, cfg).Password(PasswordConfig{Role: "no_such_role"}))
 		made := must(i.Create(t.Context(), rota.CreateRequest{}))
 		err := i.Set(t.Context(), rota.SetRequest{Credential: made})
-		wantError(t, err, rota.Stop, rota.ErrNotFound, "no_such_role", "try: ")
-		wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.Wait, rota.ErrRefused, "no_such_role")
+		wantError(t, err, rota.ClassStop, rota.ErrNotFound, "no_such_role", "try: ")
+		wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassWait, rota.ErrRefused, "no_such_role")
 		if list, err := i.(rota.Lister).List(t.Context()); err != nil || len(list) != 0 {
 			t.Errorf("the list of a role that is not there: %v, %v", list, err)
 		}
@@ -178,7 +178,7 @@ func TestARoleThatIsMissingOrOutOfReachIsSaid(t *testing.T) {
 		name := role(t, s)
 		s.Exec(t, "ALTER ROLE "+name+" SUPERUSER")
 		i := must(admin(t, s).Password(PasswordConfig{Role: name}))
-		wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: must(i.Create(t.Context(), rota.CreateRequest{}))}), rota.Stop, nil, name, "try: ")
+		wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: must(i.Create(t.Context(), rota.CreateRequest{}))}), rota.ClassStop, nil, name, "try: ")
 	})
 }
 
@@ -223,7 +223,7 @@ func TestNoErrorHoldsAPassword(t *testing.T) {
 	s.Exec(t, `CREATE ROLE "`+canary+`" NOLOGIN`)
 	named := must(connect(t, good).Password(PasswordConfig{Role: canary}))
 	rejected := named.Set(t.Context(), rota.SetRequest{Credential: with(c, rota.FieldUsername, canary)})
-	if rota.ClassOf(rejected) != rota.Regenerate {
+	if rota.ClassOf(rejected) != rota.ClassRegenerate {
 		t.Errorf("not rejected: %v", rejected)
 	}
 	rotateOK := must(connect(t, good).Password(PasswordConfig{Role: role(t, s)}))

@@ -87,8 +87,8 @@ func TestTheServersCertificateIsChecked(t *testing.T) {
 				return
 			}
 			made := must(i.Create(t.Context(), rota.CreateRequest{}))
-			wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: made}), rota.Stop, nil, test.refused, "try: ")
-			wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.Stop, nil, test.refused)
+			wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: made}), rota.ClassStop, nil, test.refused, "try: ")
+			wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassStop, nil, test.refused)
 			wantFinding(t, i, "log in", false, test.refused)
 		})
 	}
@@ -109,7 +109,7 @@ func TestWithoutTLSAServerThatAsksForItIsNotTalkedTo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.Stop, nil, "pg_hba.conf")
+	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassStop, nil, "pg_hba.conf")
 	wantFinding(t, i, "asks role app for its password", false, "pg_hba.conf")
 }
 

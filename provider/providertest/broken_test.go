@@ -98,7 +98,7 @@ var broken = []struct {
 	})},
 	{"put promotes", "put does not promote", store(func(s *brokenStore) {
 		s.put = func(ctx context.Context, r rota.PutRequest) error {
-			r.Labels = append(r.Labels, rota.Current)
+			r.Labels = append(r.Labels, rota.LabelCurrent)
 			return s.Store.Put(ctx, r)
 		}
 	})},
@@ -118,10 +118,10 @@ var broken = []struct {
 	})},
 	{"previous stays behind", "moving current moves previous", store(func(s *brokenStore) {
 		s.move = func(ctx context.Context, r rota.MoveRequest) error {
-			before, _, _ := s.Read(rota.Previous)
+			before, _, _ := s.Read(rota.LabelPrevious)
 			err := s.Store.Move(ctx, r)
-			if after, _, _ := s.Read(rota.Previous); err == nil && r.Label == rota.Current && before != "" {
-				_ = s.Store.Move(ctx, rota.MoveRequest{Label: rota.Previous, From: after, To: before})
+			if after, _, _ := s.Read(rota.LabelPrevious); err == nil && r.Label == rota.LabelCurrent && before != "" {
+				_ = s.Store.Move(ctx, rota.MoveRequest{Label: rota.LabelPrevious, From: after, To: before})
 			}
 			return err
 		}
@@ -165,7 +165,7 @@ var broken = []struct {
 	})},
 	{"neighbors are not looked at", "of several to be kept apart one begins", journal(func(j *brokenJournal) {
 		j.save = func(ctx context.Context, r rota.SaveRequest) error {
-			r.Neighbors = nil
+			r.Peers = nil
 			return j.Journal.Save(ctx, r)
 		}
 	})},

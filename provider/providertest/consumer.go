@@ -153,7 +153,7 @@ func Notifier(t *testing.T, fixture func(t *testing.T) NotifierFixture) {
 		{"the same event may be sent again", testNotifyAgain, nil},
 		{"methods may run at the same time", testNotifyTogether, nil},
 		{"calls end with their context", func(t *testing.T, n *notifier) {
-			honours(t, "notify", n.Inject, "notify", n.notify(event(1, rota.Failed)))
+			honours(t, "notify", n.Inject, "notify", n.notify(event(1, rota.EventFailed)))
 		}, nil},
 		{"preflight finds all in order", func(t *testing.T, n *notifier) { preflight(t, n.Notifier) }, (*notifier).preflight},
 	}
@@ -203,15 +203,15 @@ func (n *notifier) heard(t *testing.T, e rota.Event) {
 }
 
 func testKinds(t *testing.T, n *notifier) {
-	for k, kind := range []rota.EventKind{rota.Rotated, rota.WasAdopted, rota.IsDeactivated, rota.IsDeleted,
-		rota.Discarded, rota.Held, rota.Failed, rota.RolledBack, rota.Late} {
+	for k, kind := range []rota.EventKind{rota.EventRotated, rota.EventAdopted, rota.EventDeactivated, rota.EventDeleted,
+		rota.EventDiscarded, rota.EventHeld, rota.EventFailed, rota.EventRolledBack, rota.EventLate} {
 		n.mustNotify(t, event(k, kind))
 		n.heard(t, event(k, kind))
 	}
 }
 
 func testNoVersion(t *testing.T, n *notifier) {
-	e := rota.Event{ID: "0190a000-0000-7000-8000-000000000099", Kind: rota.Held, Secret: "test/secret",
+	e := rota.Event{ID: "0190a000-0000-7000-8000-000000000099", Kind: rota.EventHeld, Secret: "test/secret",
 		At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Reason: "It is not adopted."}
 	n.mustNotify(t, e)
 	n.heard(t, e)
@@ -219,27 +219,27 @@ func testNoVersion(t *testing.T, n *notifier) {
 
 func testNotifyAgain(t *testing.T, n *notifier) {
 	for range 2 {
-		n.mustNotify(t, event(1, rota.Rotated))
+		n.mustNotify(t, event(1, rota.EventRotated))
 	}
-	n.heard(t, event(1, rota.Rotated))
+	n.heard(t, event(1, rota.EventRotated))
 }
 
 func testNotifyTogether(t *testing.T, n *notifier) {
 	for _, err := range together(crowd, func(k int) error {
 		n.Notifier.Name()
-		return n.Notifier.Notify(t.Context(), event(k, rota.Rotated))
+		return n.Notifier.Notify(t.Context(), event(k, rota.EventRotated))
 	}) {
 		if err != nil {
 			t.Error(err)
 		}
 	}
 	for k := range crowd {
-		n.heard(t, event(k, rota.Rotated))
+		n.heard(t, event(k, rota.EventRotated))
 	}
 }
 
 func testNotifyFaults(t *testing.T, n *notifier, kind FaultKind) {
-	e := event(1, rota.Failed)
+	e := event(1, rota.EventFailed)
 	again(t, "notify", n.Inject, kind, n.notify(e))
 	n.heard(t, e)
 }

@@ -14,7 +14,7 @@ func testTraits(t *testing.T, i *issuer) {
 	if traits.Kind == "" {
 		t.Error("the kind is empty")
 	}
-	if traits.Limit < 0 || traits.TestSuccesses < 0 || traits.Settle < 0 || traits.Lifetime < 0 {
+	if traits.Limit < 0 || traits.TestSuccesses < 0 || traits.ConsistencyDelay < 0 || traits.Lifetime < 0 {
 		t.Errorf("a trait is negative: %+v", traits)
 	}
 	i.valid(t)
@@ -119,8 +119,8 @@ func testRejected(t *testing.T, i *issuer) {
 	if err == nil {
 		t.Fatal("a value that the rules reject was set")
 	}
-	if class := rota.ClassOf(err); class != rota.Regenerate {
-		t.Errorf("its error is of class %q, want %q: %v", class, rota.Regenerate, err)
+	if class := rota.ClassOf(err); class != rota.ClassRegenerate {
+		t.Errorf("its error is of class %q, want %q: %v", class, rota.ClassRegenerate, err)
 	}
 	i.refused(t, bad)
 	i.set(t, c)
@@ -250,16 +250,16 @@ func testUse(t *testing.T, i *issuer) {
 		t.Fatalf("last use: %v", err)
 	}
 	switch use.Evidence {
-	case rota.Unknown, rota.Sampled, rota.Recorded:
+	case rota.EvidenceUnknown, rota.EvidenceSampled, rota.EvidenceRecorded:
 	default:
 		t.Errorf("evidence is %q", use.Evidence)
 	}
-	if use.Evidence == rota.Unknown && !use.At.IsZero() {
+	if use.Evidence == rota.EvidenceUnknown && !use.At.IsZero() {
 		t.Errorf("evidence is unknown, but the last use at %s", use.At)
 	}
 	if i.UnknownID != "" {
 		use, err := reporter.LastUsed(t.Context(), i.UnknownID)
-		if i.seen(t, err) == nil && use.Evidence != rota.Unknown {
+		if i.seen(t, err) == nil && use.Evidence != rota.EvidenceUnknown {
 			t.Errorf("what never was has evidence %q of use", use.Evidence)
 		}
 	}

@@ -116,7 +116,7 @@ func testIssuerContext(t *testing.T, i *issuer) {
 		t.Run("last use", func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			if use, err := u.LastUsed(ctx, id); i.seen(t, err) == nil && use.Evidence != rota.Unknown {
+			if use, err := u.LastUsed(ctx, id); i.seen(t, err) == nil && use.Evidence != rota.EvidenceUnknown {
 				t.Errorf("a call that was cancelled has evidence %q", use.Evidence)
 			}
 		})

@@ -120,8 +120,8 @@ func (j *journal) loads(t *testing.T, secret string, want rota.Progress) {
 // entry is the n-th of a row of entries.
 func entry(secret string, n int) rota.Entry {
 	return rota.Entry{At: time.Date(2026, 3, 1, 12, 0, n, 0, time.UTC), Actor: "test", Secret: secret,
-		Step: string(rota.Deliver), Object: fmt.Sprintf("target %d", n), Version: "rota-1", Credential: "AKIA1",
-		Outcome: rota.Succeeded, Detail: "it's \"quoted\"\nand on two lines"}
+		Step: string(rota.StepDeliver), Object: fmt.Sprintf("target %d", n), Version: "rota-1", Credential: "AKIA1",
+		Outcome: rota.OutcomeSucceeded, Detail: "it's \"quoted\"\nand on two lines"}
 }
 
 // audited checks the audit of the secrets that the case used.

@@ -26,7 +26,7 @@ func testNeighbors(t *testing.T, j *journal) {
 		r := rota.SaveRequest{Progress: rota.Progress{Status: rota.Status{BegunAt: begun}}, Entries: []rota.Entry{entry(names[i], i)}}
 		for k, name := range names {
 			if k != i {
-				r.Neighbors = append(r.Neighbors, rota.Neighbor{
+				r.Peers = append(r.Peers, rota.Peer{
 					Apart: rota.Apart{Secret: name, By: time.Hour}, IssuedAt: seen.IssuedAt, RotateAt: seen.RotateAt, BegunAt: seen.BegunAt,
 				})
 			}
@@ -48,10 +48,10 @@ func testNeighbors(t *testing.T, j *journal) {
 		case err == nil:
 			want = append(want, entry(names[i], i))
 			j.loads(t, names[i], rota.Progress{Status: rota.Status{BegunAt: begun}})
-		case errors.Is(err, rota.ErrNeighbor):
+		case errors.Is(err, rota.ErrPeer):
 			j.loads(t, names[i], rota.Progress{})
 		default:
-			t.Errorf("%s: want it saved or %q, got %v", names[i], rota.ErrNeighbor, err)
+			t.Errorf("%s: want it saved or %q, got %v", names[i], rota.ErrPeer, err)
 		}
 	}
 	if len(want) != 1 {

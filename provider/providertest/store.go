@@ -117,9 +117,9 @@ func (s *store) mustMove(t *testing.T, l rota.Label, from, to string) {
 // promoted puts a version and makes it the current one, as a rotation does.
 func (s *store) promoted(t *testing.T) (string, rota.Credential) {
 	t.Helper()
-	id, c := s.put(t, rota.Pending)
-	s.mustMove(t, rota.Current, s.holder(t, rota.Current), id)
-	s.mustMove(t, rota.Pending, id, "")
+	id, c := s.put(t, rota.LabelPending)
+	s.mustMove(t, rota.LabelCurrent, s.holder(t, rota.LabelCurrent), id)
+	s.mustMove(t, rota.LabelPending, id, "")
 	return id, c
 }
 
@@ -209,8 +209,8 @@ func testStoreEmpty(t *testing.T, s *store) {
 
 func testPut(t *testing.T, s *store) {
 	s.promoted(t)
-	id, c := s.put(t, rota.Pending, rota.Adopted)
-	s.has(t, map[rota.Label]string{rota.Pending: id, rota.Adopted: id})
+	id, c := s.put(t, rota.LabelPending, rota.LabelAdopted)
+	s.has(t, map[rota.Label]string{rota.LabelPending: id, rota.LabelAdopted: id})
 	s.reads(t, id, c)
 	contents := s.describe(t)
 	if contents.ChangedAt.IsZero() {
@@ -218,7 +218,7 @@ func testPut(t *testing.T, s *store) {
 	}
 	v, _ := rota.FindID(contents.Versions, id)
 	got := slices.Sorted(slices.Values(v.Labels))
-	if diff := cmp.Diff([]rota.Label{rota.Pending, rota.Adopted}, got, cmpopts.SortSlices(func(a, b rota.Label) bool { return a < b })); diff != "" {
+	if diff := cmp.Diff([]rota.Label{rota.LabelPending, rota.LabelAdopted}, got, cmpopts.SortSlices(func(a, b rota.Label) bool { return a < b })); diff != "" {
 		t.Errorf("labels:\n%s", diff)
 	}
 	_, err := s.Store.Get(t.Context(), rota.GetRequest{Version: rota.NewVersionID()})
@@ -229,8 +229,8 @@ func testPut(t *testing.T, s *store) {
 
 func testPutAgain(t *testing.T, s *store) {
 	s.promoted(t)
-	id, c := s.put(t, rota.Pending)
-	again := rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.Pending}}
+	id, c := s.put(t, rota.LabelPending)
+	again := rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.LabelPending}}
 	for range 2 {
 		if err := s.seen(t, s.Store.Put(t.Context(), again)); err != nil {
 			t.Fatalf("put the same again: %v", err)
@@ -241,14 +241,14 @@ func testPutAgain(t *testing.T, s *store) {
 		t.Fatalf("put another credential under the same id: want %q, got %v", rota.ErrConflict, err)
 	}
 	s.reads(t, id, c)
-	s.has(t, map[rota.Label]string{rota.Pending: id})
+	s.has(t, map[rota.Label]string{rota.LabelPending: id})
 }
 
 func testPutTakesLabel(t *testing.T, s *store) {
 	s.promoted(t)
-	first, _ := s.put(t, rota.Pending)
-	second, c := s.put(t, rota.Pending)
-	s.has(t, map[rota.Label]string{rota.Pending: second})
+	first, _ := s.put(t, rota.LabelPending)
+	second, c := s.put(t, rota.LabelPending)
+	s.has(t, map[rota.Label]string{rota.LabelPending: second})
 	if _, found := rota.FindID(s.describe(t).Versions, first); found {
 		t.Error("the version that lost its only label is still described")
 	}
@@ -257,43 +257,43 @@ func testPutTakesLabel(t *testing.T, s *store) {
 
 func testPutDoesNotPromote(t *testing.T, s *store) {
 	current, c := s.promoted(t)
-	previous := s.holder(t, rota.Previous)
-	for _, labels := range [][]rota.Label{{rota.Pending}, {rota.Adopted}, {rota.Pending, rota.Served}} {
+	previous := s.holder(t, rota.LabelPrevious)
+	for _, labels := range [][]rota.Label{{rota.LabelPending}, {rota.LabelAdopted}, {rota.LabelPending, rota.LabelServed}} {
 		s.put(t, labels...)
-		s.has(t, map[rota.Label]string{rota.Current: current, rota.Previous: previous})
+		s.has(t, map[rota.Label]string{rota.LabelCurrent: current, rota.LabelPrevious: previous})
 	}
 	s.reads(t, current, c)
 }
 
 func testUnlabelled(t *testing.T, s *store) {
 	current, _ := s.promoted(t)
-	id, _ := s.put(t, rota.Pending)
-	s.mustMove(t, rota.Pending, id, "")
-	s.has(t, map[rota.Label]string{rota.Pending: "", rota.Current: current})
+	id, _ := s.put(t, rota.LabelPending)
+	s.mustMove(t, rota.LabelPending, id, "")
+	s.has(t, map[rota.Label]string{rota.LabelPending: "", rota.LabelCurrent: current})
 	if _, found := rota.FindID(s.describe(t).Versions, id); found {
 		t.Error("it is still described")
 	}
-	s.mustMove(t, rota.Pending, id, "") // where no version has it, "" is the holder already
+	s.mustMove(t, rota.LabelPending, id, "") // where no version has it, "" is the holder already
 }
 
 func testPromote(t *testing.T, s *store) {
 	first, c1 := s.promoted(t)
-	second, c2 := s.put(t, rota.Pending)
+	second, c2 := s.put(t, rota.LabelPending)
 	changed := s.describe(t).ChangedAt
-	s.mustMove(t, rota.Current, first, second)
-	s.has(t, map[rota.Label]string{rota.Current: second, rota.Previous: first, rota.Pending: second})
+	s.mustMove(t, rota.LabelCurrent, first, second)
+	s.has(t, map[rota.Label]string{rota.LabelCurrent: second, rota.LabelPrevious: first, rota.LabelPending: second})
 	if now := s.describe(t).ChangedAt; now.Before(changed) {
 		t.Errorf("the time of the last change went back from %s to %s", changed, now)
 	}
-	s.mustMove(t, rota.Pending, second, "")
+	s.mustMove(t, rota.LabelPending, second, "")
 	third, c3 := s.promoted(t)
-	s.has(t, map[rota.Label]string{rota.Current: third, rota.Previous: second, rota.Pending: ""})
+	s.has(t, map[rota.Label]string{rota.LabelCurrent: third, rota.LabelPrevious: second, rota.LabelPending: ""})
 	s.reads(t, third, c3)
 	s.reads(t, second, c2)
 
 	// A rollback is a move like any other.
-	s.mustMove(t, rota.Current, third, second)
-	s.has(t, map[rota.Label]string{rota.Current: second, rota.Previous: third})
+	s.mustMove(t, rota.LabelCurrent, third, second)
+	s.has(t, map[rota.Label]string{rota.LabelCurrent: second, rota.LabelPrevious: third})
 	s.reads(t, second, c2)
 	s.reads(t, third, c3)
 	_ = c1
@@ -302,7 +302,7 @@ func testPromote(t *testing.T, s *store) {
 func testMoveConflict(t *testing.T, s *store) {
 	first, _ := s.promoted(t)
 	second, _ := s.promoted(t)
-	third, _ := s.put(t, rota.Pending)
+	third, _ := s.put(t, rota.LabelPending)
 	never := rota.NewVersionID()
 	want := s.holders(t)
 
@@ -312,14 +312,14 @@ func testMoveConflict(t *testing.T, s *store) {
 		from, to string
 		wanted   error
 	}{
-		{"to the version that has it", rota.Current, first, second, nil},
-		{"to the version that has it, from itself", rota.Current, second, second, nil},
-		{"off, where no version has it", rota.Served, first, "", nil},
-		{"from another version than the holder", rota.Current, first, third, rota.ErrConflict},
-		{"from no version, where one has it", rota.Current, "", third, rota.ErrConflict},
-		{"from a version, where none has it", rota.Served, first, third, rota.ErrConflict},
-		{"off another version than the holder", rota.Pending, second, "", rota.ErrConflict},
-		{"from a version that never was", rota.Current, never, third, rota.ErrConflict},
+		{"to the version that has it", rota.LabelCurrent, first, second, nil},
+		{"to the version that has it, from itself", rota.LabelCurrent, second, second, nil},
+		{"off, where no version has it", rota.LabelServed, first, "", nil},
+		{"from another version than the holder", rota.LabelCurrent, first, third, rota.ErrConflict},
+		{"from no version, where one has it", rota.LabelCurrent, "", third, rota.ErrConflict},
+		{"from a version, where none has it", rota.LabelServed, first, third, rota.ErrConflict},
+		{"off another version than the holder", rota.LabelPending, second, "", rota.ErrConflict},
+		{"from a version that never was", rota.LabelCurrent, never, third, rota.ErrConflict},
 	} {
 		err := s.move(t, c.label, c.from, c.to)
 		if !errors.Is(err, c.wanted) {
@@ -329,7 +329,7 @@ func testMoveConflict(t *testing.T, s *store) {
 			t.Fatalf("move %s %s changed the labels:\n%s", c.label, c.name, diff)
 		}
 	}
-	if err := s.move(t, rota.Current, second, never); err == nil {
+	if err := s.move(t, rota.LabelCurrent, second, never); err == nil {
 		t.Error("current was moved to a version that never was")
 	}
 	if diff := cmp.Diff(want, s.holders(t)); diff != "" {
@@ -340,19 +340,19 @@ func testMoveConflict(t *testing.T, s *store) {
 func testMilestones(t *testing.T, s *store) {
 	first, _ := s.promoted(t)
 	second, _ := s.promoted(t)
-	for _, l := range []rota.Label{rota.Served, rota.Deactivated, rota.Adopted} {
+	for _, l := range []rota.Label{rota.LabelServed, rota.LabelDeactivated, rota.LabelAdopted} {
 		s.mustMove(t, l, "", first)
-		s.has(t, map[rota.Label]string{l: first, rota.Current: second, rota.Previous: first})
+		s.has(t, map[rota.Label]string{l: first, rota.LabelCurrent: second, rota.LabelPrevious: first})
 		s.mustMove(t, l, first, second)
-		s.has(t, map[rota.Label]string{l: second, rota.Current: second, rota.Previous: first})
+		s.has(t, map[rota.Label]string{l: second, rota.LabelCurrent: second, rota.LabelPrevious: first})
 		s.mustMove(t, l, second, "")
-		s.has(t, map[rota.Label]string{l: "", rota.Current: second, rota.Previous: first})
+		s.has(t, map[rota.Label]string{l: "", rota.LabelCurrent: second, rota.LabelPrevious: first})
 	}
 }
 
 func testStoreContext(t *testing.T, s *store) {
 	current, c := s.promoted(t)
-	next, _ := s.put(t, rota.Pending)
+	next, _ := s.put(t, rota.LabelPending)
 	honours(t, "describe", s.Inject, "describe", func(ctx context.Context) error {
 		_, err := s.Store.Describe(ctx)
 		return s.seen(t, err)
@@ -363,12 +363,12 @@ func testStoreContext(t *testing.T, s *store) {
 	}, rota.ErrNotFound)
 	another := s.credential()
 	honours(t, "put", s.Inject, "put", func(ctx context.Context) error {
-		return s.seen(t, s.Store.Put(ctx, rota.PutRequest{Version: rota.NewVersionID(), Credential: another, Labels: []rota.Label{rota.Pending}}))
+		return s.seen(t, s.Store.Put(ctx, rota.PutRequest{Version: rota.NewVersionID(), Credential: another, Labels: []rota.Label{rota.LabelPending}}))
 	}, rota.ErrConflict)
 	honours(t, "move", s.Inject, "move", func(ctx context.Context) error {
-		return s.seen(t, s.Store.Move(ctx, rota.MoveRequest{Label: rota.Current, From: current, To: next}))
+		return s.seen(t, s.Store.Move(ctx, rota.MoveRequest{Label: rota.LabelCurrent, From: current, To: next}))
 	}, rota.ErrConflict)
-	s.has(t, map[rota.Label]string{rota.Current: current, rota.Pending: next})
+	s.has(t, map[rota.Label]string{rota.LabelCurrent: current, rota.LabelPending: next})
 	s.reads(t, current, c)
 }
 
@@ -386,7 +386,7 @@ func testStoreDurable(t *testing.T, s *store) {
 	second, c2 := s.promoted(t)
 	before := s.describe(t)
 	s.Store = s.Reopen(t)
-	s.has(t, map[rota.Label]string{rota.Current: second, rota.Previous: first})
+	s.has(t, map[rota.Label]string{rota.LabelCurrent: second, rota.LabelPrevious: first})
 	s.reads(t, first, c1)
 	s.reads(t, second, c2)
 	if diff := cmp.Diff(before, s.describe(t), cmpopts.SortSlices(func(a, b rota.Label) bool { return a < b })); diff != "" {

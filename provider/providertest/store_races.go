@@ -34,8 +34,8 @@ func testStoreModel(t *testing.T, s *store) {
 		if r.IntN(3) == 0 {
 			// Current is left to Move: what Put does with it beside the label
 			// itself is the store's own affair.
-			labels := []rota.Label{rota.Pending}
-			for _, l := range []rota.Label{rota.Served, rota.Adopted} {
+			labels := []rota.Label{rota.LabelPending}
+			for _, l := range []rota.Label{rota.LabelServed, rota.LabelAdopted} {
 				if r.IntN(4) == 0 {
 					labels = append(labels, l)
 				}
@@ -57,7 +57,7 @@ func testStoreModel(t *testing.T, s *store) {
 			if r.IntN(2) == 0 {
 				from = model[l]
 			}
-			if l == rota.Current && to == "" {
+			if l == rota.LabelCurrent && to == "" {
 				continue // whether a secret may be left without current is the store's own affair
 			}
 			what = fmt.Sprintf("move %s from %q to %q", l, from, to)
@@ -68,8 +68,8 @@ func testStoreModel(t *testing.T, s *store) {
 				want = rota.ErrConflict
 			default:
 				set(l, to)
-				if l == rota.Current {
-					set(rota.Previous, from)
+				if l == rota.LabelCurrent {
+					set(rota.LabelPrevious, from)
 				}
 			}
 			if err := s.move(t, l, from, to); !errors.Is(err, want) {
@@ -91,12 +91,12 @@ func testMoveRace(t *testing.T, s *store) {
 	current, _ := s.promoted(t)
 	// Each candidate needs a label of its own to exist for sure.
 	var candidates []string
-	for _, l := range []rota.Label{rota.Pending, rota.Served, rota.Deactivated, rota.Adopted} {
+	for _, l := range []rota.Label{rota.LabelPending, rota.LabelServed, rota.LabelDeactivated, rota.LabelAdopted} {
 		id, _ := s.put(t, l)
 		candidates = append(candidates, id)
 	}
 	errs := together(len(candidates), func(n int) error {
-		return s.Store.Move(t.Context(), rota.MoveRequest{Label: rota.Current, From: current, To: candidates[n]})
+		return s.Store.Move(t.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: current, To: candidates[n]})
 	})
 	winner := ""
 	for n, err := range errs {
@@ -112,20 +112,20 @@ func testMoveRace(t *testing.T, s *store) {
 	if winner == "" {
 		t.Fatal("nobody won")
 	}
-	s.has(t, map[rota.Label]string{rota.Current: winner, rota.Previous: current})
+	s.has(t, map[rota.Label]string{rota.LabelCurrent: winner, rota.LabelPrevious: current})
 }
 
 func testPutRace(t *testing.T, s *store) {
 	s.promoted(t)
 	id, c := rota.NewVersionID(), s.credential()
 	for _, err := range together(crowd, func(int) error {
-		return s.Store.Put(t.Context(), rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.Pending}})
+		return s.Store.Put(t.Context(), rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.LabelPending}})
 	}) {
 		if s.seen(t, err) != nil {
 			t.Errorf("put the same at the same time: %v", err)
 		}
 	}
-	s.has(t, map[rota.Label]string{rota.Pending: id})
+	s.has(t, map[rota.Label]string{rota.LabelPending: id})
 	s.reads(t, id, c)
 
 	id = rota.NewVersionID()
@@ -135,7 +135,7 @@ func testPutRace(t *testing.T, s *store) {
 	}
 	won := -1
 	for n, err := range together(crowd, func(n int) error {
-		return s.Store.Put(t.Context(), rota.PutRequest{Version: id, Credential: candidates[n], Labels: []rota.Label{rota.Pending}})
+		return s.Store.Put(t.Context(), rota.PutRequest{Version: id, Credential: candidates[n], Labels: []rota.Label{rota.LabelPending}})
 	}) {
 		switch {
 		case s.seen(t, err) == nil && won >= 0:
@@ -160,7 +160,7 @@ func testStoreReaders(t *testing.T, s *store) {
 		if n == 0 { // the one writer
 			from, to := second, first
 			for range rounds {
-				if err := s.Store.Move(t.Context(), rota.MoveRequest{Label: rota.Current, From: from, To: to}); err != nil {
+				if err := s.Store.Move(t.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: from, To: to}); err != nil {
 					return fmt.Errorf("move: %w", err)
 				}
 				from, to = to, from
@@ -172,7 +172,7 @@ func testStoreReaders(t *testing.T, s *store) {
 			if err != nil {
 				return fmt.Errorf("describe: %w", err)
 			}
-			v, ok := rota.Find(contents.Versions, rota.Current)
+			v, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 			if !ok {
 				return errors.New("a reader saw no current version")
 			}
@@ -216,25 +216,25 @@ func testStoreFaults(t *testing.T, s *store, kind FaultKind) {
 	}
 	second, c2 := rota.NewVersionID(), s.credential()
 	try("put", func() error {
-		return s.Store.Put(t.Context(), rota.PutRequest{Version: second, Credential: c2, Labels: []rota.Label{rota.Pending}})
+		return s.Store.Put(t.Context(), rota.PutRequest{Version: second, Credential: c2, Labels: []rota.Label{rota.LabelPending}})
 	})
-	s.has(t, map[rota.Label]string{rota.Pending: second, rota.Current: first})
+	s.has(t, map[rota.Label]string{rota.LabelPending: second, rota.LabelCurrent: first})
 	try("get", func() error {
 		_, err := s.Store.Get(t.Context(), rota.GetRequest{Version: second})
 		return err
 	})
 	try("move", func() error {
-		return s.Store.Move(t.Context(), rota.MoveRequest{Label: rota.Current, From: first, To: second})
+		return s.Store.Move(t.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: first, To: second})
 	})
-	s.has(t, map[rota.Label]string{rota.Current: second, rota.Previous: first})
+	s.has(t, map[rota.Label]string{rota.LabelCurrent: second, rota.LabelPrevious: first})
 	try("move", func() error {
-		return s.Store.Move(t.Context(), rota.MoveRequest{Label: rota.Pending, From: second, To: ""})
+		return s.Store.Move(t.Context(), rota.MoveRequest{Label: rota.LabelPending, From: second, To: ""})
 	})
 	try("describe", func() error {
 		_, err := s.Store.Describe(t.Context())
 		return err
 	})
-	s.has(t, map[rota.Label]string{rota.Current: second, rota.Previous: first, rota.Pending: ""})
+	s.has(t, map[rota.Label]string{rota.LabelCurrent: second, rota.LabelPrevious: first, rota.LabelPending: ""})
 	s.reads(t, first, c1)
 	s.reads(t, second, c2)
 }

@@ -83,7 +83,7 @@ func (m *mailer) Name() string { return m.Config.Name }
 func (m *mailer) Notify(ctx context.Context, e rota.Event) error {
 	message := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	if err := errors.Join(message.From(m.From), message.To(m.To...)); err != nil {
-		return m.fail(rota.Stop, "address the mail", err)
+		return m.fail(rota.ClassStop, "address the mail", err)
 	}
 	message.Subject(oneLine(e.Title()))
 	message.SetDateWithValue(e.At)
@@ -92,14 +92,14 @@ func (m *mailer) Notify(ctx context.Context, e rota.Event) error {
 	message.SetBodyString(mail.TypeTextPlain, e.Text())
 	client, err := m.client()
 	if err != nil {
-		return m.fail(rota.Stop, "set up", err)
+		return m.fail(rota.ClassStop, "set up", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.Timeout)
 	defer cancel()
 	if err := client.DialAndSendWithContext(ctx, message); err != nil {
-		class := rota.Wait
+		class := rota.ClassWait
 		if e, ok := errors.AsType[*mail.SendError](err); ok && !e.IsTemp() {
-			class = rota.Stop
+			class = rota.ClassStop
 		}
 		return m.fail(class, "send", err)
 	}

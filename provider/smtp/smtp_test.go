@@ -127,7 +127,7 @@ func start(t *testing.T, security smtp.Security) (*backend, smtp.Config) {
 	}
 }
 
-var event = rota.Event{ID: "e1", Kind: rota.Failed, Secret: "prod/orders\r\nBcc: eve@example.org", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "set failed"}
+var event = rota.Event{ID: "e1", Kind: rota.EventFailed, Secret: "prod/orders\r\nBcc: eve@example.org", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "set failed"}
 
 func notifier(t *testing.T, c smtp.Config) rota.Notifier {
 	t.Helper()
@@ -175,10 +175,10 @@ func TestFailures(t *testing.T) {
 		full   bool
 		want   rota.Class
 	}{
-		"another password":           {func(c *smtp.Config) { c.Password = "hunter2-wrong" }, false, rota.Stop},
-		"a certificate of another":   {func(c *smtp.Config) { c.TLSConfig = nil }, false, rota.Stop},
-		"a server that is full":      {func(*smtp.Config) {}, true, rota.Wait},
-		"a server that is not there": {func(c *smtp.Config) { c.Port = 1 }, false, rota.Wait},
+		"another password":           {func(c *smtp.Config) { c.Password = "hunter2-wrong" }, false, rota.ClassStop},
+		"a certificate of another":   {func(c *smtp.Config) { c.TLSConfig = nil }, false, rota.ClassStop},
+		"a server that is full":      {func(*smtp.Config) {}, true, rota.ClassWait},
+		"a server that is not there": {func(c *smtp.Config) { c.Port = 1 }, false, rota.ClassWait},
 	} {
 		c := c
 		step.change(&c)

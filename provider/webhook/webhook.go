@@ -148,7 +148,7 @@ func Public(a netip.Addr) bool {
 func (h *hook) Name() string { return h.Config.Name }
 
 // Notify posts the event. Any answer of the class 2xx takes it. What can't be
-// mended by trying again, such as 410, is of class [rota.Stop].
+// mended by trying again, such as 410, is of class [rota.ClassStop].
 func (h *hook) Notify(ctx context.Context, e rota.Event) error {
 	body, err := json.Marshal(Message{Schema: Schema, Event: e, Title: e.Title()})
 	if err != nil {
@@ -156,7 +156,7 @@ func (h *hook) Notify(ctx context.Context, e rota.Event) error {
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
 	if err != nil {
-		return h.fail(rota.Stop, errors.New("its url is no address"))
+		return h.fail(rota.ClassStop, errors.New("its url is no address"))
 	}
 	for name, value := range h.Headers {
 		r.Header.Set(name, value)
@@ -166,7 +166,7 @@ func (h *hook) Notify(ctx context.Context, e rota.Event) error {
 	Sign(r.Header, e.ID, body, h.Now(), h.Keys...)
 	a, err := h.client.Do(r)
 	if err != nil {
-		return h.fail(rota.Wait, unreachable(err))
+		return h.fail(rota.ClassWait, unreachable(err))
 	}
 	defer func() { _ = a.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(a.Body, 64<<10)) // so that the connection can be used again
@@ -174,9 +174,9 @@ func (h *hook) Notify(ctx context.Context, e rota.Event) error {
 	case a.StatusCode/100 == 2:
 		return nil
 	case a.StatusCode == http.StatusTooManyRequests, a.StatusCode == http.StatusRequestTimeout, a.StatusCode/100 == 5:
-		return h.fail(rota.Wait, fmt.Errorf("it answered %s", status(a)))
+		return h.fail(rota.ClassWait, fmt.Errorf("it answered %s", status(a)))
 	}
-	return h.fail(rota.Stop, fmt.Errorf("it answered %s", status(a)))
+	return h.fail(rota.ClassStop, fmt.Errorf("it answered %s", status(a)))
 }
 
 // status is the code alone: the words may be anything.

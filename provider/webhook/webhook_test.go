@@ -21,7 +21,7 @@ import (
 var (
 	key   = []byte("0123456789abcdef")
 	other = []byte("fedcba9876543210")
-	event = rota.Event{ID: "e1", Kind: rota.Held, Secret: "prod/orders", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "hold: in use"}
+	event = rota.Event{ID: "e1", Kind: rota.EventHeld, Secret: "prod/orders", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "hold: in use"}
 )
 
 func hook(t *testing.T, url string, change func(*webhook.Config)) rota.Notifier {
@@ -70,7 +70,7 @@ func TestAnEventArrivesSigned(t *testing.T) {
 }
 
 func TestAnswersAreClassed(t *testing.T) {
-	for status, want := range map[int]rota.Class{429: rota.Wait, 500: rota.Wait, 503: rota.Wait, 408: rota.Wait, 301: rota.Stop, 400: rota.Stop, 404: rota.Stop, 410: rota.Stop} {
+	for status, want := range map[int]rota.Class{429: rota.ClassWait, 500: rota.ClassWait, 503: rota.ClassWait, 408: rota.ClassWait, 301: rota.ClassStop, 400: rota.ClassStop, 404: rota.ClassStop, 410: rota.ClassStop} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://elsewhere.invalid/")
 			w.WriteHeader(status)

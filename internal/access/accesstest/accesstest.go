@@ -139,7 +139,7 @@ func oneWhole(t *testing.T, d Directory) {
 	}
 	same(t, "entries after a refusal", d.Entries(), []rota.Entry(nil))
 
-	entry := rota.Entry{At: start, Actor: "me", From: "192.0.2.1", Step: "create principal", Object: "a", Outcome: rota.Succeeded}
+	entry := rota.Entry{At: start, Actor: "me", From: "192.0.2.1", Step: "create principal", Object: "a", Outcome: rota.OutcomeSucceeded}
 	put(t, d, func(c *access.Change) error {
 		c.Principals = append(c.Principals, access.Principal{Name: "a", CreatedAt: start})
 		return nil

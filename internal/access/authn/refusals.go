@@ -93,7 +93,7 @@ func (r *refusals) note(req *http.Request, from netip.Addr, claimed string, reas
 	if from.IsValid() {
 		who.From = from.String()
 	}
-	entry := who.Entry(r.now(), "authenticate", "", rota.Denied, detail)
+	entry := who.Entry(r.now(), "authenticate", "", rota.OutcomeDenied, detail)
 	entry.Object = fmt.Sprintf("%.200s", req.Method+" "+req.URL.EscapedPath())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), 10*time.Second)
 	defer cancel()

@@ -73,7 +73,7 @@ func TestAFailedAuthenticationIsInTheAudit(t *testing.T) {
 		c.request.RemoteAddr = from + ":4711"
 		audit.entries = nil
 		w.refused(t, c.request)
-		want := []rota.Entry{{At: start, Actor: c.actor, From: from, Step: "authenticate", Object: "POST /", Outcome: rota.Denied}}
+		want := []rota.Entry{{At: start, Actor: c.actor, From: from, Step: "authenticate", Object: "POST /", Outcome: rota.OutcomeDenied}}
 		for i, e := range audit.entries {
 			if !strings.Contains(e.Detail, c.detail) || strings.Contains(e.Detail, secret) || strings.Contains(e.Detail, wrong) {
 				t.Errorf("%s: the detail is %q, want %q in it and no secret", c.name, e.Detail, c.detail)

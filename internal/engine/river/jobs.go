@@ -66,7 +66,7 @@ func (t *turns) Work(ctx context.Context, job *river.Job[turnArgs]) error {
 	if _, skipped := errors.AsType[*engine.SkippedError](err); skipped {
 		return river.JobSnooze(0) // this replica is stopping
 	}
-	if n := snoozes(job.JobRow); errors.Is(err, rota.ErrElsewhere) || errors.Is(err, engine.ErrUnknown) && n < unknownTries {
+	if n := snoozes(job.JobRow); errors.Is(err, rota.ErrOtherConfiguration) || errors.Is(err, engine.ErrUnknown) && n < unknownTries {
 		return river.JobSnooze(putOff(n)) // for a replica that has the configuration that is in force
 	}
 	switch {

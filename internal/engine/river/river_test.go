@@ -281,7 +281,7 @@ func TestAtTheEndTurnsAreHandedBack(t *testing.T) {
 	stop := f.run(f.replica(func(o *Options, w *engine.WorkerOptions) {
 		o.HandBack = 100 * time.Millisecond
 		w.Rotator.Report = func(r rota.Report) {
-			if r.Decision.Step == rota.Test && !r.Done {
+			if r.Decision.Step == rota.StepTest && !r.Done {
 				close(begun)
 			}
 		}
@@ -308,7 +308,7 @@ func TestAFailedTurnIsNotTriedAgainByTheQueue(t *testing.T) {
 			return memory.Fault{}
 		}
 		calls <- struct{}{}
-		return memory.Fault{Before: &rota.Error{Class: rota.Stop, Err: errors.New("denied")}}
+		return memory.Fault{Before: &rota.Error{Class: rota.ClassStop, Err: errors.New("denied")}}
 	}}})
 	s := f.replica(nil)
 	f.run(s)

@@ -52,7 +52,7 @@ type logOf struct {
 func (l *logOf) add(secret, step string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.records = append(l.records, store.AuditRecord{Seq: int64(len(l.records) + 1), Entry: rota.Entry{Secret: secret, Step: step, Outcome: rota.Succeeded}})
+	l.records = append(l.records, store.AuditRecord{Seq: int64(len(l.records) + 1), Entry: rota.Entry{Secret: secret, Step: step, Outcome: rota.OutcomeSucceeded}})
 }
 
 func (l *logOf) Audit(_ context.Context, q store.AuditQuery) ([]store.AuditRecord, error) {
@@ -320,7 +320,7 @@ func TestWhoMayHear(t *testing.T) {
 		{rota.Entry{Secret: "app/x", Step: "promote"}, true, true},
 		{rota.Entry{Secret: "other", Step: "promote"}, false, true},
 		{rota.Entry{Secret: "app/x", Step: "get"}, false, true},
-		{rota.Entry{Secret: "app/x", Step: "rotate", Outcome: rota.Denied}, false, true},
+		{rota.Entry{Secret: "app/x", Step: "rotate", Outcome: rota.OutcomeDenied}, false, true},
 	} {
 		if got := mayHear(lister, c.entry); got != c.lister {
 			t.Errorf("%+v: who may list hears: %t", c.entry, got)

@@ -112,8 +112,8 @@ func mayHear(c access.Caller, e rota.Entry) bool {
 		return true
 	}
 	switch rota.Step(e.Step) {
-	case rota.Create, rota.Set, rota.Test, rota.Promote, rota.Deliver, rota.Reload, rota.Deactivate, rota.Delete, rota.Rollback, "adopt", "done":
-		return e.Outcome != rota.Denied && c.Allows(access.List, e.Secret)
+	case rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete, rota.StepRollback, "adopt", "done":
+		return e.Outcome != rota.OutcomeDenied && c.Allows(access.List, e.Secret)
 	}
 	return false
 }

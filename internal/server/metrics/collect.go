@@ -148,7 +148,7 @@ func (e emitter) secret(o one) {
 	}
 	e.at(secretRotate, o.rotate, o.name)
 	e.since(secretLate, o.lateFrom, o.name)
-	if o.hold != rota.NotHeld {
+	if o.hold != rota.HoldNone {
 		e.since(secretHeld, o.heldFrom, o.name, string(o.hold))
 	}
 }

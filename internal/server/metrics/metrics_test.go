@@ -63,12 +63,12 @@ func standing(name string, s rota.Status) store.Standing {
 // mixed are secrets of many states.
 func mixed() *table {
 	fresh := standing("app/fresh", rota.Status{IssuedAt: noon.Add(-10 * rota.Day), RotateAt: noon.Add(80 * rota.Day)})
-	late := standing("app/late", rota.Status{IssuedAt: noon.Add(-100 * rota.Day), RotateAt: noon.Add(-10 * rota.Day), DueAt: noon.Add(-10 * rota.Day), Hold: rota.InUse})
+	late := standing("app/late", rota.Status{IssuedAt: noon.Add(-100 * rota.Day), RotateAt: noon.Add(-10 * rota.Day), DueAt: noon.Add(-10 * rota.Day), Hold: rota.HoldInUse})
 	due := standing("app/now", rota.Status{IssuedAt: noon.Add(-30 * rota.Day), RotateAt: noon, DueAt: noon})
 	due.NextAt = noon.Add(-5 * time.Second)
 	paused := standing("app/paused", rota.Status{IssuedAt: noon.Add(-rota.Day)})
 	paused.NextAt, paused.Paused, paused.Unsent = noon.Add(-rota.Day), &rota.Halt{By: "ann", At: noon}, true
-	gone := standing("app/quarantined", rota.Status{IssuedAt: noon.Add(-400 * rota.Day), Hold: rota.Quarantined, DueAt: noon.Add(-time.Hour)})
+	gone := standing("app/quarantined", rota.Status{IssuedAt: noon.Add(-400 * rota.Day), Hold: rota.HoldQuarantined, DueAt: noon.Add(-time.Hour)})
 	worked := standing("app/worked", rota.Status{})
 	worked.NextAt, worked.Holder = noon.Add(-time.Hour), "somebody"
 	return &table{rows: []store.Standing{fresh, late, due, paused, gone, worked}}
@@ -249,10 +249,10 @@ func TestStepsAndCallsAreCountedByOutcome(t *testing.T) {
 	}{
 		{rota.Span{Name: "turn", Secret: "a"}, nil},
 		{rota.Span{Name: "observe", Secret: "a"}, nil},
-		{rota.Span{Name: "step.create", Step: rota.Create, Secret: "a"}, nil},
-		{rota.Span{Name: "step.create", Step: rota.Create, Secret: "b"}, &rota.Error{Op: password, Class: rota.Stop, Err: errors.New(password)}},
-		{rota.Span{Name: "step.set", Step: rota.Set}, errors.New(password)},
-		{rota.Span{Name: "step.set", Step: rota.Set}, fmt.Errorf("x: %w", context.Canceled)},
+		{rota.Span{Name: "step.create", Step: rota.StepCreate, Secret: "a"}, nil},
+		{rota.Span{Name: "step.create", Step: rota.StepCreate, Secret: "b"}, &rota.Error{Op: password, Class: rota.ClassStop, Err: errors.New(password)}},
+		{rota.Span{Name: "step.set", Step: rota.StepSet}, errors.New(password)},
+		{rota.Span{Name: "step.set", Step: rota.StepSet}, fmt.Errorf("x: %w", context.Canceled)},
 		{rota.Span{Name: "issuer.create", Object: "key"}, nil},
 		{rota.Span{Name: "store.get", Object: "version"}, fmt.Errorf("x: %w", rota.ErrFenced)},
 	} {

@@ -60,8 +60,8 @@ var (
 		service.StateOK, service.StateDue, service.StatePaused, service.StateHeld, service.StateLate, service.StateFailed, service.StateQuarantined,
 	}
 	holds = []rota.HoldKind{
-		rota.NotAdopted, rota.NeverIssued, rota.ForeignChange, rota.InUse, rota.StillActive, rota.NoFreePlace, rota.NotAtIssuer,
-		rota.WasRolledBack, rota.Retrying, rota.Quarantined, rota.Paused, rota.Frozen, rota.ByPerson, rota.Outdated,
+		rota.HoldNotAdopted, rota.HoldNeverIssued, rota.HoldForeignChange, rota.HoldInUse, rota.HoldStillActive, rota.HoldNoFreeSlot, rota.HoldNotAtIssuer,
+		rota.HoldRolledBack, rota.HoldRetrying, rota.HoldQuarantined, rota.HoldPaused, rota.HoldFrozen, rota.HoldManual, rota.HoldOutdated,
 	}
 )
 
@@ -89,7 +89,7 @@ func (p *picture) add(s store.Standing, policy rota.Policy) {
 		p.lateSince = earlier(p.lateSince, since)
 		p.lateness.add(p.at.Sub(since))
 	}
-	if h := s.Status.Hold; h != rota.NotHeld {
+	if h := s.Status.Hold; h != rota.HoldNone {
 		o.hold, o.heldFrom = h, s.Status.DueAt
 		p.holds[h]++
 		p.heldSince[h] = earlier(p.heldSince[h], s.Status.DueAt)

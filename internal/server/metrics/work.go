@@ -70,7 +70,7 @@ func histograms(name, help string, labels ...string) *prometheus.HistogramVec {
 const observing rota.Step = "observe"
 
 var steps = []rota.Step{
-	observing, rota.Create, rota.Set, rota.Test, rota.Promote, rota.Deliver, rota.Reload, rota.Deactivate, rota.Delete, rota.Rollback,
+	observing, rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete, rota.StepRollback,
 }
 
 // The outcomes of what is not ok are the classes of its error, and:
@@ -80,7 +80,7 @@ const (
 	busy      = "busy"     // another worker was at it, or took it over
 )
 
-var outcomes = []string{succeeded, string(rota.Wait), string(rota.Regenerate), string(rota.Stop), canceled, busy}
+var outcomes = []string{succeeded, string(rota.ClassWait), string(rota.ClassRegenerate), string(rota.ClassStop), canceled, busy}
 
 func outcome(err error) string {
 	switch {
@@ -98,7 +98,7 @@ func outcome(err error) string {
 func (m *Metrics) Trace(ctx context.Context, s rota.Span) (context.Context, func(error)) {
 	count, seconds, name := m.work.calls, m.work.callSeconds, s.Name
 	switch {
-	case s.Step != rota.None:
+	case s.Step != rota.StepNone:
 		count, seconds, name = m.work.steps, m.work.stepSeconds, string(s.Step)
 	case s.Name == string(observing):
 		count, seconds = m.work.steps, m.work.stepSeconds

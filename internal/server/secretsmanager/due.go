@@ -69,7 +69,7 @@ func (s *Server) due(ctx context.Context, g *record.Guarded, name string) error 
 		return err
 	}
 	if j.name == "" {
-		return g.Note(ctx, rotateOp, name, rota.Erred, "", "its rotation function is not in the configuration")
+		return g.Note(ctx, rotateOp, name, rota.OutcomeFailed, "", "its rotation function is not in the configuration")
 	}
 	s.rotations.start(s, g, j)
 	return nil

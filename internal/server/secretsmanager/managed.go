@@ -32,7 +32,7 @@ func errManagedDeletion() *Error {
 // what tells Rota where it stands with it. From another's version everything
 // may be taken: that is how a person tidies up.
 func checkManagedLabel(r *record.Record, label string) error {
-	if label == string(rota.Adopted) || strings.HasPrefix(label, string(rota.Made(""))) {
+	if label == string(rota.LabelAdopted) || strings.HasPrefix(label, string(rota.LabelMade(""))) {
 		return errInvalidRequest("Rota itself marks versions with the staging label " + label + " while its configuration rotates the secret.")
 	}
 	if !stands(label) {

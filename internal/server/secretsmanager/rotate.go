@@ -95,7 +95,7 @@ func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t target,
 	if in.RotationLambdaARN != nil || in.RotationRules != nil || !in.immediately() {
 		return nil, errManaged()
 	}
-	if err := g.Note(ctx, rotateOp, t.name, rota.Begun, "", "asked for by RotateSecret"); err != nil {
+	if err := g.Note(ctx, rotateOp, t.name, rota.OutcomeBegun, "", "asked for by RotateSecret"); err != nil {
 		return nil, err
 	}
 	err = s.opts.Rotate(ctx, g.Caller(), t.name, in.ClientRequestToken)

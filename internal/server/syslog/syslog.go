@@ -130,7 +130,7 @@ const (
 // message is an entry as RFC 5424 has it.
 func (c *Client) message(r store.AuditRecord) ([]byte, error) {
 	severity := notice
-	if r.Entry.Outcome == rota.Denied || r.Entry.Outcome == rota.Erred {
+	if r.Entry.Outcome == rota.OutcomeDenied || r.Entry.Outcome == rota.OutcomeFailed {
 		severity = warning
 	}
 	text, err := json.Marshal(r)

@@ -21,7 +21,7 @@ import (
 func record(t *testing.T, db *store.DB, steps ...string) {
 	t.Helper()
 	for _, step := range steps {
-		err := db.Record(t.Context(), rota.Entry{At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Actor: "ann", Secret: "s", Step: step, Outcome: rota.Denied})
+		err := db.Record(t.Context(), rota.Entry{At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Actor: "ann", Secret: "s", Step: step, Outcome: rota.OutcomeDenied})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,7 @@ func (t *Tracing) begin(ctx context.Context, s rota.Span) (context.Context, func
 
 // kindOf is client for what calls another system.
 func kindOf(s rota.Span) trace.SpanKind {
-	if s.Step == rota.None && strings.Contains(s.Name, ".") {
+	if s.Step == rota.StepNone && strings.Contains(s.Name, ".") {
 		return trace.SpanKindClient
 	}
 	return trace.SpanKindInternal

@@ -129,7 +129,7 @@ func TestTheSpansOfAFailureSayWhatFailedWithoutTheValue(t *testing.T) {
 	}
 	b.rotator.Trace = tr.Tracer()
 	// A program that fails may print what it was given.
-	full := &rota.Error{System: "app", Op: "deliver", Class: rota.Stop, Err: errors.New("disk full, at " + b.value(t))}
+	full := &rota.Error{System: "app", Op: "deliver", Class: rota.ClassStop, Err: errors.New("disk full, at " + b.value(t))}
 	b.faults.Next("target.deliver", memory.Fault{Before: full})
 	if _, err := b.rotator.Redeliver(t.Context(), b.secret); err == nil {
 		t.Fatal("the delivery did not fail")

@@ -85,7 +85,7 @@ func openKeeper(ctx context.Context, address string) (keeper, error) {
 		if service.example == "" {
 			err = errors.New("its address can't be read")
 		}
-		return keeper{}, &rota.Error{System: name, Op: "open the key", Class: rota.Stop, Err: err, Hint: service.example}
+		return keeper{}, &rota.Error{System: name, Op: "open the key", Class: rota.ClassStop, Err: err, Hint: service.example}
 	}
 	return keeper{opened, name, service.needs}, nil
 }
@@ -167,14 +167,14 @@ func (k keeper) explain(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	class := rota.Wait
+	class := rota.ClassWait
 	switch gcerrors.Code(err) {
 	case gcerrors.NotFound, gcerrors.PermissionDenied, gcerrors.InvalidArgument, gcerrors.FailedPrecondition:
-		class = rota.Stop
+		class = rota.ClassStop
 	}
 	var aws smithy.APIError
 	if k.ErrorAs(err, &aws) && strings.Contains(aws.ErrorCode(), "AccessDenied") {
-		class = rota.Stop
+		class = rota.ClassStop
 	}
 	return &rota.Error{System: k.name, Op: op, Class: class, Err: err, Hint: k.needs}
 }

@@ -57,7 +57,7 @@ func roundTrip(t *testing.T, address string) {
 		must(t, err)
 		s := db.Secret("s")
 		if round == 0 {
-			must(t, s.Put(t.Context(), rota.PutRequest{Version: "v1", Credential: want, Labels: []rota.Label{rota.Current}}))
+			must(t, s.Put(t.Context(), rota.PutRequest{Version: "v1", Credential: want, Labels: []rota.Label{rota.LabelCurrent}}))
 		}
 		got, err := s.Get(t.Context(), rota.GetRequest{Version: "v1"})
 		must(t, err)
@@ -89,7 +89,7 @@ func TestAWSKMS(t *testing.T) {
 	}
 	t.Run("that is not there", func(t *testing.T) {
 		_, err := openKey(t, "awskms:///alias/other"+where).Wrap(t.Context(), []byte("x"))
-		if rota.ClassOf(err) != rota.Stop || !strings.Contains(err.Error(), "kms:Encrypt") {
+		if rota.ClassOf(err) != rota.ClassStop || !strings.Contains(err.Error(), "kms:Encrypt") {
 			t.Errorf("%v, want a stop that names the rights", err)
 		}
 	})

@@ -39,7 +39,7 @@ func (g *Guarded) Check(ctx context.Context, a access.Action, op, name string) e
 	if err == nil {
 		return nil
 	}
-	entry := g.caller.Entry(g.now(), op, name, rota.Denied, "")
+	entry := g.caller.Entry(g.now(), op, name, rota.OutcomeDenied, "")
 	if failed := g.records.Record(context.WithoutCancel(ctx), entry); failed != nil {
 		return errors.Join(err, fmt.Errorf("put the refusal down: %w", failed))
 	}
@@ -76,7 +76,7 @@ func (g *Guarded) Pick(ctx context.Context, name string, choose func(Record) (ve
 		if err != nil {
 			return Record{}, Value{}, err
 		}
-		entry := g.caller.Entry(g.now(), "get", name, rota.Succeeded, "")
+		entry := g.caller.Entry(g.now(), "get", name, rota.OutcomeSucceeded, "")
 		entry.Version = version
 		v, err := g.records.Value(ctx, name, version, entry)
 		if errors.Is(err, ErrNotFound) && version != last {
@@ -122,7 +122,7 @@ func (g *Guarded) Update(ctx context.Context, name string, act Act, change func(
 	if err := g.Check(ctx, act.Action, act.Op, name); err != nil {
 		return err
 	}
-	entry := g.caller.Entry(g.now(), act.Op, name, cmp.Or(act.Outcome, rota.Succeeded), act.Detail)
+	entry := g.caller.Entry(g.now(), act.Op, name, cmp.Or(act.Outcome, rota.OutcomeSucceeded), act.Detail)
 	entry.Version = act.Version
 	return g.records.Update(ctx, name, change, entry)
 }

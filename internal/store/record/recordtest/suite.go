@@ -109,7 +109,7 @@ func roundTrip(t *testing.T, f Fixture) {
 			{ID: "first", CreatedAt: Start.Add(time.Second)},
 		},
 	}
-	entry := rota.Entry{At: Start, Actor: "me", From: "192.0.2.1", Secret: "prod/app", Step: "put", Outcome: rota.Succeeded}
+	entry := rota.Entry{At: Start, Actor: "me", From: "192.0.2.1", Secret: "prod/app", Step: "put", Outcome: rota.OutcomeSucceeded}
 	err = f.Records.Update(t.Context(), "prod/app", func(c *record.Change) error {
 		if c.Exists || c.Name != "prod/app" || !c.Now.Equal(Start) {
 			t.Errorf("exists %v, name %q, now %v", c.Exists, c.Name, c.Now)
@@ -318,7 +318,7 @@ func reading(t *testing.T, f Fixture) {
 	create(t, f, "a", "AWSCURRENT", "AWSPREVIOUS")
 	day := record.Day(Start)
 	for range 2 {
-		entry := rota.Entry{At: Start, Actor: "me", Secret: "a", Step: "get", Version: "version-AWSCURRENT", Outcome: rota.Succeeded}
+		entry := rota.Entry{At: Start, Actor: "me", Secret: "a", Step: "get", Version: "version-AWSCURRENT", Outcome: rota.OutcomeSucceeded}
 		if _, err := f.Records.Value(t.Context(), "a", "version-AWSCURRENT", entry); err != nil {
 			t.Fatal(err)
 		}

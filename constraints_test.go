@@ -21,7 +21,7 @@ type meeting struct {
 }
 
 func (m *meeting) Save(ctx context.Context, r rota.SaveRequest) error {
-	if len(r.Neighbors) > 0 {
+	if len(r.Peers) > 0 {
 		m.mu.Lock()
 		if m.come++; m.come == 2 {
 			close(m.both)
@@ -84,7 +84,7 @@ func TestOfTwoThatDecideInTheSameInstantOneBegins(t *testing.T) {
 	}
 	waits := pair[1-begun]
 	last := results[1-begun].Last
-	if last.Step != rota.None || last.Next != rota.Create || !strings.Contains(last.Reason, pair[begun].Name) {
+	if last.Step != rota.StepNone || last.Next != rota.StepCreate || !strings.Contains(last.Reason, pair[begun].Name) {
 		t.Errorf("the other one is to be %+v, want it to wait", last)
 	}
 	// What waits left nothing behind: no intent, no version, no entry.
@@ -94,7 +94,7 @@ func TestOfTwoThatDecideInTheSameInstantOneBegins(t *testing.T) {
 	}
 	creates := 0
 	for _, e := range journal.Entries() {
-		if e.Secret == waits.Name && e.Step == string(rota.Create) {
+		if e.Secret == waits.Name && e.Step == string(rota.StepCreate) {
 			creates++
 		}
 	}

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// surroundings reads what others say about the secret: people who hold it back,
+// constraints reads what others say about the secret: people who hold it back,
 // the secrets that it is to be kept apart from, and whether all was put back to
 // an older state.
-func (w *work) surroundings(ctx context.Context) error {
+func (w *turn) constraints(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
 	defer cancel()
 	if h, ok := w.Journal.(Halter); ok {
@@ -20,20 +20,20 @@ func (w *work) surroundings(ctx context.Context) error {
 	if err := w.restored(ctx); err != nil {
 		return err
 	}
-	return w.meet(ctx)
+	return w.readPeers(ctx)
 }
 
-// meet looks how the secrets stand that this one is to be kept apart from.
-func (w *work) meet(ctx context.Context) error {
+// readPeers looks how the secrets stand that this one is to be kept apart from.
+func (w *turn) readPeers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
 	defer cancel()
-	w.neighbors = nil
+	w.peers = nil
 	for _, a := range w.s.Policy.ApartFrom {
 		p, err := w.Journal.Load(ctx, a.Secret)
 		if err != nil {
 			return fmt.Errorf("the secret to be kept apart from: %w", err)
 		}
-		w.neighbors = append(w.neighbors, Neighbor{
+		w.peers = append(w.peers, Peer{
 			Apart: a, IssuedAt: p.Status.IssuedAt, RotateAt: p.Status.RotateAt, BegunAt: p.Status.BegunAt,
 		})
 	}

@@ -16,8 +16,8 @@ const token = "0b3f7c2e-5a51-4e0b-9a53-2f1f6f1c7d10"
 // ask asks for a new credential as somebody who does not wait for it.
 func (b *bench) ask(t *testing.T, version string) error {
 	t.Helper()
-	return b.rotator.Ask(t.Context(), b.secret, version, rota.Entry{
-		At: b.now, Actor: "ci", Secret: b.secret.Name, Step: "RotateSecret", Object: version, Outcome: rota.Begun,
+	return b.rotator.Request(t.Context(), b.secret, version, rota.Entry{
+		At: b.now, Actor: "ci", Secret: b.secret.Name, Step: "RotateSecret", Object: version, Outcome: rota.OutcomeBegun,
 	})
 }
 
@@ -36,7 +36,7 @@ func (b *bench) wishes() int {
 func (b *bench) promoted() []string {
 	var out []string
 	for _, e := range b.journal.Entries() {
-		if e.Step == string(rota.Promote) && e.Outcome == rota.Succeeded {
+		if e.Step == string(rota.StepPromote) && e.Outcome == rota.OutcomeSucceeded {
 			out = append(out, e.Version)
 		}
 	}
@@ -68,14 +68,14 @@ func TestWhatWasAskedForComesTrueOnceWhereverTheProcessDied(t *testing.T) {
 			if test.ask {
 				b.faults.Next(test.op, memory.Fault{Crash: true})
 				crash(t, func() { t.Error(b.ask(t, token)) })
-				if noted := b.progress(t).Asked != nil; noted != (b.wishes() == 1) || noted != (test.op == "journal.save") {
+				if noted := b.progress(t).Requested != nil; noted != (b.wishes() == 1) || noted != (test.op == "journal.save") {
 					t.Errorf("wanted: %t, with %d entries of it", noted, b.wishes())
 				}
 			} else {
 				if err := b.ask(t, token); err != nil {
 					t.Fatal(err)
 				}
-				if p := b.progress(t); !p.NextAt.IsZero() || p.Asked == nil {
+				if p := b.progress(t); !p.NextAt.IsZero() || p.Requested == nil {
 					t.Errorf("it is not due: %+v", p)
 				}
 				b.faults.Next(test.op, memory.Fault{Crash: true})
@@ -94,8 +94,8 @@ func TestWhatWasAskedForComesTrueOnceWhereverTheProcessDied(t *testing.T) {
 			}
 			b.advance(t, rota.Options{})
 			made := b.promoted()
-			if len(made) != 2 || b.wishes() != 1 || b.progress(t).Asked != nil {
-				t.Errorf("promoted %v after %d wishes, want one more than the first: %+v", made, b.wishes(), b.progress(t).Asked)
+			if len(made) != 2 || b.wishes() != 1 || b.progress(t).Requested != nil {
+				t.Errorf("promoted %v after %d wishes, want one more than the first: %+v", made, b.wishes(), b.progress(t).Requested)
 			}
 			// What the issuer may have made unseen must not be taken for the answer.
 			if len(made) == 2 && (made[1] == token) == test.lost {
@@ -113,7 +113,7 @@ func TestAWishThatCannotComeTrueIsOverAndTheAuditSaysWhy(t *testing.T) {
 		want  string
 	}{
 		{"there is no place for it", 1, nil, "refused: hold: the previous credential"},
-		{"the issuer denies it", 40, &rota.Error{Class: rota.Stop, Err: errors.New("denied")}, "given up: "},
+		{"the issuer denies it", 40, &rota.Error{Class: rota.ClassStop, Err: errors.New("denied")}, "given up: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t)
@@ -133,11 +133,11 @@ func TestAWishThatCannotComeTrueIsOverAndTheAuditSaysWhy(t *testing.T) {
 			if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); (err != nil) != (test.fault != nil) {
 				t.Error(err)
 			}
-			if a := b.progress(t).Asked; a != nil {
+			if a := b.progress(t).Requested; a != nil {
 				t.Errorf("it is still wanted: %+v", a)
 			}
 			if !slices.ContainsFunc(b.journal.Entries(), func(e rota.Entry) bool {
-				return e.Step == string(rota.Create) && e.Version == token && e.Outcome == rota.Erred && strings.Contains(e.Detail, test.want)
+				return e.Step == string(rota.StepCreate) && e.Version == token && e.Outcome == rota.OutcomeFailed && strings.Contains(e.Detail, test.want)
 			}) {
 				t.Errorf("the audit does not say %q", test.want)
 			}
@@ -156,8 +156,8 @@ func TestAWishIsTriedAgainWhereWaitingMayHelp(t *testing.T) {
 	if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err == nil {
 		t.Fatal("the failure went unnoticed")
 	}
-	if p := b.progress(t); p.Asked == nil || !p.NextAt.Equal(p.Failure.RetryAt) {
-		t.Fatalf("asked for %+v, to be tried at %s", p.Asked, p.NextAt)
+	if p := b.progress(t); p.Requested == nil || !p.NextAt.Equal(p.Failure.RetryAt) {
+		t.Fatalf("asked for %+v, to be tried at %s", p.Requested, p.NextAt)
 	}
 	b.now = b.progress(t).NextAt
 	b.advance(t, rota.Options{})
@@ -177,7 +177,7 @@ func TestOneRotationIsAskedForAtATime(t *testing.T) {
 	if err := b.ask(t, other); !errors.Is(err, rota.ErrConflict) {
 		t.Errorf("asked for another one before the first is made: %v", err)
 	}
-	b.faults.Next("issuer.test", memory.Fault{Before: &rota.Error{Class: rota.Stop, Err: errors.New("no")}})
+	b.faults.Next("issuer.test", memory.Fault{Before: &rota.Error{Class: rota.ClassStop, Err: errors.New("no")}})
 	if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err == nil {
 		t.Fatal("the failure went unnoticed")
 	}
@@ -211,7 +211,7 @@ func TestARollbackEndsAWish(t *testing.T) {
 	if _, err := b.rotator.Rollback(t.Context(), b.secret); err != nil {
 		t.Fatal(err)
 	}
-	if a := b.progress(t).Asked; a != nil {
+	if a := b.progress(t).Requested; a != nil {
 		t.Errorf("it is still wanted: %+v", a)
 	}
 }
@@ -220,7 +220,7 @@ func TestARollbackEndsAWish(t *testing.T) {
 // no failure of today's.
 func TestAFailureEndsWithTheWishThatItWasFor(t *testing.T) {
 	b := newBench(t)
-	b.secret.Policy = rota.Policy{RotateEvery: 90 * rota.Day, Retire: rota.BeforeCreate}
+	b.secret.Policy = rota.Policy{RotateEvery: 90 * rota.Day, Retire: rota.RetireBeforeCreate}
 	b.advance(t, rota.Options{})
 	first := b.keys.Keys()[0].ID
 	b.days(90)
@@ -235,12 +235,12 @@ func TestAFailureEndsWithTheWishThatItWasFor(t *testing.T) {
 	}
 	b.keys.Use(first)
 	b.now = b.now.Add(time.Hour)
-	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.InUse {
+	if res := b.advance(t, rota.Options{}); res.Last.Hold != rota.HoldInUse {
 		t.Fatalf("got %+v, want a hold, as the previous key is in use", res.Last)
 	}
 	b.days(1)
 	b.advance(t, rota.Options{})
-	if p := b.progress(t); p.Asked != nil || p.Failure != nil {
-		t.Errorf("the wish is %+v, the failure %+v", p.Asked, p.Failure)
+	if p := b.progress(t); p.Requested != nil || p.Failure != nil {
+		t.Errorf("the wish is %+v, the failure %+v", p.Requested, p.Failure)
 	}
 }
