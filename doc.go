@@ -1,9 +1,8 @@
-// Package rota is the heart of Rota: the nouns (secret, credential, version,
-// policy), the small interfaces that outside systems implement (issuer, store,
-// target, reloader, notifier), the pure planner that decides what is to be
-// done and why, and the rotator that carries out one step at a time.
+// Package rota is what a provider's author imports: the nouns (secret,
+// credential, version), the small interfaces that outside systems implement
+// ([Issuer], [Store], [Target], [Reloader], [Check], [Notifier]) and the errors
+// and findings they return.
 //
-// It imports nothing else of this module, opens no connection and reads no
-// clock of its own. Outside systems live under provider, Rota's own store
-// under store, and the wiring in config and internal/cli.
+// It imports nothing else of this module. Package rotation plans and carries
+// out rotations over these interfaces; outside systems live under provider.
 package rota

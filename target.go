@@ -55,3 +55,8 @@ type Notifier interface {
 	// classified as an issuer's are; whatever their class, it is called again.
 	Notify(ctx context.Context, e Event) error
 }
+
+// Chooser is implemented by notifiers that do not want to hear of everything.
+type Chooser interface {
+	Wants(k EventKind) bool
+}

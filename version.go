@@ -64,12 +64,12 @@ type Version struct {
 // was read and holds none: only other fields of the user's.
 const NoCredential = "(none)"
 
-// versionPrefix marks the ids of the versions that Rota made.
-const versionPrefix = "rota-"
+// VersionPrefix begins the ids of the versions that Rota made.
+const VersionPrefix = "rota-"
 
 // NewVersionID is an id that says that Rota made the version: 41 characters,
 // within the 32 to 64 that Secrets Manager takes.
-func NewVersionID() string { return versionPrefix + uuid.NewString() }
+func NewVersionID() string { return VersionPrefix + uuid.NewString() }
 
 // Has tells whether the version carries the label.
 func (v Version) Has(l Label) bool { return slices.Contains(v.Labels, l) }
@@ -77,15 +77,7 @@ func (v Version) Has(l Label) bool { return slices.Contains(v.Labels, l) }
 // Ours tells whether Rota made or adopted the version's credential. Rota
 // changes and deletes no other.
 func (v Version) Ours() bool {
-	return strings.HasPrefix(v.ID, versionPrefix) || v.Has(LabelAdopted) || v.Has(LabelMade(v.ID))
-}
-
-// newLabels are those of a new version: pending, and marked as Rota's.
-func newLabels(version string) []Label {
-	if strings.HasPrefix(version, versionPrefix) {
-		return []Label{LabelPending}
-	}
-	return []Label{LabelPending, LabelMade(version)}
+	return strings.HasPrefix(v.ID, VersionPrefix) || v.Has(LabelAdopted) || v.Has(LabelMade(v.ID))
 }
 
 // Find gives the version that carries the label.
@@ -95,12 +87,6 @@ func Find(versions []Version, l Label) (Version, bool) {
 		return Version{}, false
 	}
 	return versions[i], true
-}
-
-// hasValue tells whether the store has the value of that version.
-func hasValue(versions []Version, id string) bool {
-	v, ok := FindID(versions, id)
-	return ok && !v.Empty
 }
 
 // FindID gives the version of that id.

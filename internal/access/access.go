@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Action is what somebody wants to do to a secret, or to Rota itself.
@@ -78,8 +78,8 @@ func (c Caller) Check(a Action, secret string) error {
 }
 
 // Entry is the audit entry of what the caller did, or was refused.
-func (c Caller) Entry(at time.Time, op, secret string, o rota.Outcome, detail string) rota.Entry {
-	return rota.Entry{At: at.UTC(), Actor: c.Principal, From: c.From, Secret: secret, Step: op, Outcome: o, Detail: detail}
+func (c Caller) Entry(at time.Time, op, secret string, o rotation.Outcome, detail string) rotation.Entry {
+	return rotation.Entry{At: at.UTC(), Actor: c.Principal, From: c.From, Secret: secret, Step: op, Outcome: o, Detail: detail}
 }
 
 // Match tells whether a name matches a pattern with "*" for any characters.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Administration is what administrators do with principals and keys. Each call checks
@@ -55,7 +55,7 @@ func (a *Administration) Bootstrap(ctx context.Context) (Issued, error) {
 		c.Principals = []Principal{{Name: FirstAdministrator, Rules: Local("").Rules, CreatedAt: now.UTC()}}
 		c.AddKey(&c.Principals[0], issued.Key, issued.Secret)
 		return nil
-	}, entry(caller, now, "bootstrap", FirstAdministrator, issued.Key.ID, rota.OutcomeSucceeded, ""))
+	}, entry(caller, now, "bootstrap", FirstAdministrator, issued.Key.ID, rotation.OutcomeSucceeded, ""))
 	if err != nil {
 		return Issued{}, err
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // CreateKey gives a principal a key, one more. Its secret is in the answer and
@@ -106,7 +106,7 @@ func (a *Administration) change(ctx context.Context, caller Caller, op, principa
 			return fmt.Errorf("%s: %w", op, ErrLastAdministrator)
 		}
 		return nil
-	}, entry(caller, now, op, principal, key, rota.OutcomeSucceeded, detail))
+	}, entry(caller, now, op, principal, key, rotation.OutcomeSucceeded, detail))
 }
 
 // check refuses all but administrators, and records that it did. Where that
@@ -116,7 +116,7 @@ func (a *Administration) check(ctx context.Context, caller Caller, op, principal
 		return nil
 	}
 	denied := fmt.Errorf("%s may not administer access: %w (try: as an administrator)", caller.Principal, ErrDenied)
-	return errors.Join(denied, a.recorder.Record(ctx, entry(caller, a.now(), op, principal, "", rota.OutcomeDenied, "")))
+	return errors.Join(denied, a.recorder.Record(ctx, entry(caller, a.now(), op, principal, "", rotation.OutcomeDenied, "")))
 }
 
 func anyAdministrator(principals []Principal, now time.Time) bool {
@@ -124,7 +124,7 @@ func anyAdministrator(principals []Principal, now time.Time) bool {
 }
 
 // entry names the principal as the object, and a key as the credential.
-func entry(caller Caller, now time.Time, op, principal, key string, o rota.Outcome, detail string) rota.Entry {
+func entry(caller Caller, now time.Time, op, principal, key string, o rotation.Outcome, detail string) rotation.Entry {
 	e := caller.Entry(now, op, "", o, detail)
 	e.Object, e.Credential = principal, key
 	return e

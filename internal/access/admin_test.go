@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/access/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -63,7 +63,7 @@ func TestOnlyAnAdministratorAdministers(t *testing.T) {
 				t.Errorf("%s, %s: %v, want ErrDenied", who, what, err)
 			}
 			entries := d.Entries()[seen:]
-			if len(entries) != 1 || entries[0].Outcome != rota.OutcomeDenied || entries[0].Actor != caller.Principal || entries[0].From != caller.From {
+			if len(entries) != 1 || entries[0].Outcome != rotation.OutcomeDenied || entries[0].Actor != caller.Principal || entries[0].From != caller.From {
 				t.Errorf("%s, %s: entries %+v, want one of a denial", who, what, entries)
 			}
 		}
@@ -137,10 +137,10 @@ func TestAdministrationLeavesEntries(t *testing.T) {
 	if err := a.DisableKey(t.Context(), caller, issued.Key.ID); err != nil {
 		t.Fatal(err)
 	}
-	want := []rota.Entry{
-		{At: start, Actor: "anna", From: "192.0.2.7", Step: "create principal", Object: "app/orders", Outcome: rota.OutcomeSucceeded, Detail: "list:shop/* read:shop/*"},
-		{At: start, Actor: "anna", From: "192.0.2.7", Step: "create key", Object: "app/orders", Credential: issued.Key.ID, Outcome: rota.OutcomeSucceeded, Detail: "expires 2026-03-01T13:00:00Z"},
-		{At: start, Actor: "anna", From: "192.0.2.7", Step: "disable key", Credential: issued.Key.ID, Outcome: rota.OutcomeSucceeded},
+	want := []rotation.Entry{
+		{At: start, Actor: "anna", From: "192.0.2.7", Step: "create principal", Object: "app/orders", Outcome: rotation.OutcomeSucceeded, Detail: "list:shop/* read:shop/*"},
+		{At: start, Actor: "anna", From: "192.0.2.7", Step: "create key", Object: "app/orders", Credential: issued.Key.ID, Outcome: rotation.OutcomeSucceeded, Detail: "expires 2026-03-01T13:00:00Z"},
+		{At: start, Actor: "anna", From: "192.0.2.7", Step: "disable key", Credential: issued.Key.ID, Outcome: rotation.OutcomeSucceeded},
 	}
 	if diff := cmp.Diff(want, d.Entries()[1:]); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)

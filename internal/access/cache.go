@@ -10,6 +10,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // CacheLife is how long a replica goes on with what it knows of a key: a key
@@ -68,7 +69,7 @@ func (c *Cache) Login(ctx context.Context, keyID string) (Login, error) {
 }
 
 // Update changes the directory and forgets all logins.
-func (c *Cache) Update(ctx context.Context, change func(*Change) error, entries ...rota.Entry) error {
+func (c *Cache) Update(ctx context.Context, change func(*Change) error, entries ...rotation.Entry) error {
 	err := c.Directory.Update(ctx, change, entries...)
 	// Also after an error: it may have come after the commit.
 	c.generation.Add(1)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Login is what a key proves: whose it is, and the secret to check it with.
@@ -27,7 +27,7 @@ type Directory interface {
 	// and the entries. An error of change undoes all and is given back as it
 	// is. No two changes run at the same time, on any replica. change may be
 	// run again after a lost race: it must do nothing else.
-	Update(ctx context.Context, change func(*Change) error, entries ...rota.Entry) error
+	Update(ctx context.Context, change func(*Change) error, entries ...rotation.Entry) error
 	// Used notes when keys were last used. Keys that are gone are left out; a
 	// time before the one that is noted changes nothing.
 	Used(ctx context.Context, at map[string]time.Time) error
@@ -35,7 +35,7 @@ type Directory interface {
 
 // Recorder adds entries to the audit, durably.
 type Recorder interface {
-	Record(ctx context.Context, entries ...rota.Entry) error
+	Record(ctx context.Context, entries ...rotation.Entry) error
 }
 
 // Change is the principals being changed, in order of their names.

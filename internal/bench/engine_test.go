@@ -19,6 +19,7 @@ import (
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // BenchmarkTenThousandDue starts daemons in front of 10,000 secrets on in-memory
@@ -148,10 +149,10 @@ func (s *stage) postpone(first time.Time, apart time.Duration) {
 	for range 64 {
 		ended.Go(func() {
 			for i := range next {
-				lease, err := s.first.Acquire(s.b.Context(), rota.AcquireRequest{Secret: benchName(i), Holder: "bench", TTL: time.Minute})
+				lease, err := s.first.Acquire(s.b.Context(), rotation.AcquireRequest{Secret: benchName(i), Holder: "bench", TTL: time.Minute})
 				if err == nil {
-					p := rota.Progress{NextAt: first.Add(time.Duration(i) * apart)}
-					err = errors.Join(s.first.Save(s.b.Context(), rota.SaveRequest{Lease: lease, Progress: p}), s.first.Release(s.b.Context(), lease))
+					p := rotation.Progress{NextAt: first.Add(time.Duration(i) * apart)}
+					err = errors.Join(s.first.Save(s.b.Context(), rotation.SaveRequest{Lease: lease, Progress: p}), s.first.Release(s.b.Context(), lease))
 				}
 				if err != nil {
 					s.b.Error(err)
@@ -170,17 +171,17 @@ func benchName(i int) string { return fmt.Sprintf("bench/%05d", i) }
 
 // worker makes a replica's, on issuers that all share.
 func (s *stage) worker(db *store.DB, issuers []*memory.AccessKeys) *engine.Worker {
-	var all []*rota.Secret
+	var all []*rotation.Secret
 	for i, issuer := range issuers {
-		all = append(all, &rota.Secret{
+		all = append(all, &rotation.Secret{
 			Name: benchName(i), Systems: []string{fmt.Sprintf("system-%d", i%500)}, Store: db.Secret(benchName(i)),
-			Issuer: issuer, Policy: rota.Policy{RotateEvery: 90 * rota.Day},
+			Issuer: issuer, Policy: rotation.Policy{RotateEvery: 90 * rota.Day},
 		})
 	}
 	secrets := &engine.Secrets{}
 	secrets.Replace(all, nil)
 	return engine.NewWorker(engine.WorkerOptions{
-		Rotator: &rota.Rotator{Journal: db, Sleep: func(context.Context, time.Duration) error { return nil }},
+		Rotator: &rotation.Rotator{Journal: db, Sleep: func(context.Context, time.Duration) error { return nil }},
 		Secrets: secrets, Limits: engine.Limits{Workers: 64}, Told: s.told,
 	})
 }
@@ -240,8 +241,8 @@ func healthyRate(healthy, hung int) float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), lasts)
 	defer cancel()
 	var done atomic.Int64
-	var again func(s *rota.Secret, do func(context.Context) error)
-	again = func(s *rota.Secret, do func(context.Context) error) {
+	var again func(s *rotation.Secret, do func(context.Context) error)
+	again = func(s *rotation.Secret, do func(context.Context) error) {
 		p.Go(ctx, s, do, func(error) {
 			if ctx.Err() == nil {
 				again(s, do)
@@ -249,7 +250,7 @@ func healthyRate(healthy, hung int) float64 {
 		})
 	}
 	for i := range healthy + hung {
-		s := &rota.Secret{Name: benchName(i), Systems: []string{benchName(i)}}
+		s := &rotation.Secret{Name: benchName(i), Systems: []string{benchName(i)}}
 		if i < hung {
 			again(s, func(ctx context.Context) error {
 				call, cancel := context.WithTimeout(ctx, 2*time.Second)

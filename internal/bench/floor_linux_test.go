@@ -17,6 +17,7 @@ import (
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/postgres"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // floorRoles is how many roles a round sets the passwords of.
@@ -54,7 +55,7 @@ func postgresAgainstFloor(b *testing.B, concurrency int) {
 	c := newClock()
 	db := open(b, c)
 	secrets := floorSecrets(b, server, db)
-	r := &rota.Rotator{Journal: db, Now: c.Now}
+	r := &rotation.Rotator{Journal: db, Now: c.Now}
 	limits := engine.Limits{Workers: concurrency, PerSystem: concurrency}
 	sequential, concurrent := newFloor(b, server, 1), newFloor(b, server, concurrency)
 	password := func() string { return fmt.Sprintf("a-clear-password-%d", c.at.Load()) }
@@ -133,7 +134,7 @@ func BenchmarkPostgresParts(b *testing.B) {
 }
 
 // floorSecrets are one secret a role, that were rotated once.
-func floorSecrets(b *testing.B, server *testenv.PostgresServer, db *store.DB) []*rota.Secret {
+func floorSecrets(b *testing.B, server *testenv.PostgresServer, db *store.DB) []*rotation.Secret {
 	b.Helper()
 	server.Exec(b, "CREATE ROLE rota_admin LOGIN CREATEROLE PASSWORD 'admin'", "GRANT SELECT (rolname, rolcanlogin, rolvaliduntil, rolpassword) ON pg_authid TO rota_admin")
 	conn, err := postgres.New("bench", postgres.Config{Host: server.Host, Port: server.Port, Database: "postgres", Username: "rota_admin", Password: "admin"})
@@ -141,7 +142,7 @@ func floorSecrets(b *testing.B, server *testenv.PostgresServer, db *store.DB) []
 		b.Fatal(err)
 	}
 	b.Cleanup(conn.Close)
-	var secrets []*rota.Secret
+	var secrets []*rotation.Secret
 	for i := range floorRoles {
 		role := fmt.Sprintf("bench_%02d", i)
 		server.Exec(b, "CREATE ROLE "+role+" NOLOGIN", "CREATE ROLE floor_"+role+" LOGIN")
@@ -149,8 +150,8 @@ func floorSecrets(b *testing.B, server *testenv.PostgresServer, db *store.DB) []
 		if err != nil {
 			b.Fatal(err)
 		}
-		secrets = append(secrets, &rota.Secret{
-			Name: role, Systems: []string{"bench"}, Issuer: issuer, Store: db.Secret(role), Policy: rota.Policy{RotateEvery: 90 * rota.Day},
+		secrets = append(secrets, &rotation.Secret{
+			Name: role, Systems: []string{"bench"}, Issuer: issuer, Store: db.Secret(role), Policy: rotation.Policy{RotateEvery: 90 * rota.Day},
 		})
 	}
 	return secrets

@@ -12,6 +12,7 @@ import (
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // clock is moved by hand, so that everything is due again.
@@ -37,7 +38,7 @@ func open(b *testing.B, c *clock) *store.DB {
 }
 
 // round rotates every secret once and fails on any error.
-func round(b *testing.B, r *rota.Rotator, secrets []*rota.Secret, limits engine.Limits) {
+func round(b *testing.B, r *rotation.Rotator, secrets []*rotation.Secret, limits engine.Limits) {
 	b.Helper()
 	for _, o := range engine.Run(b.Context(), engine.Options{Rotator: r, Secrets: secrets, Limits: limits}) {
 		if o.Err != nil {
@@ -55,18 +56,18 @@ func BenchmarkRotationsSQLite(b *testing.B) {
 	c := newClock()
 	db := open(b, c)
 	const count = 1000
-	var secrets []*rota.Secret
+	var secrets []*rotation.Secret
 	for i := range count {
 		name := fmt.Sprintf("bench/%04d", i)
-		secrets = append(secrets, &rota.Secret{
+		secrets = append(secrets, &rotation.Secret{
 			Name: name, Systems: []string{name}, Store: db.Secret(name),
 			Issuer: memory.NewPassword("app", memory.RolesOptions{Options: memory.Options{Now: c.Now}}),
-			Policy: rota.Policy{RotateEvery: 90 * rota.Day},
+			Policy: rotation.Policy{RotateEvery: 90 * rota.Day},
 		})
 	}
-	r := &rota.Rotator{Journal: db, Now: c.Now, Sleep: func(context.Context, time.Duration) error { return nil }}
+	r := &rotation.Rotator{Journal: db, Now: c.Now, Sleep: func(context.Context, time.Duration) error { return nil }}
 	for _, s := range secrets { // issue the first
-		if _, err := r.Advance(b.Context(), s, rota.Options{Force: rota.StepCreate}); err != nil {
+		if _, err := r.Advance(b.Context(), s, rotation.Options{Force: rota.StepCreate}); err != nil {
 			b.Fatal(err)
 		}
 	}

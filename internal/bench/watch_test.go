@@ -15,12 +15,13 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // watched is the answer of the long poll, watchedAudit that of the audit.
 type (
 	watched      struct{ Version string }
-	watchedAudit struct{ Entries []rota.Entry }
+	watchedAudit struct{ Entries []rotation.Entry }
 )
 
 // BenchmarkWatch has clients of a running rota serve wait for the next version
@@ -105,7 +106,7 @@ func (s *served) watchOne(b *testing.B, client *http.Client, clients int) []time
 	}
 	var promoted time.Time
 	for _, e := range audit.Entries {
-		if e.Step == string(rota.StepPromote) && e.Version == versions[0] && e.Outcome == rota.OutcomeBegun {
+		if e.Step == string(rota.StepPromote) && e.Version == versions[0] && e.Outcome == rotation.OutcomeBegun {
 			promoted = e.At
 		}
 	}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func (a *app) historyCommand() *cobra.Command {
@@ -79,8 +79,8 @@ func (a *app) printNoHistory(name string, doc service.HistoryDoc) error {
 
 // effect is an act with its end, if it has one.
 type effect struct {
-	rota.Entry // with the end's outcome and credential
-	failure    string
+	rotation.Entry // with the end's outcome and credential
+	failure        string
 }
 
 // effects puts the beginning and the end of each act together.
@@ -88,14 +88,14 @@ func effects(records []service.EntryDoc) []effect {
 	var out []effect
 	for _, r := range records {
 		e := r.Entry
-		if e.Outcome == rota.OutcomeBegun {
+		if e.Outcome == rotation.OutcomeBegun {
 			out = append(out, effect{Entry: e})
 			continue
 		}
 		begun := -1
 		for i := len(out) - 1; i >= 0 && begun < 0; i-- {
 			o := out[i]
-			if o.Outcome == rota.OutcomeBegun && o.Step == e.Step && o.Object == e.Object && o.Version == e.Version {
+			if o.Outcome == rotation.OutcomeBegun && o.Step == e.Step && o.Object == e.Object && o.Version == e.Version {
 				begun = i
 			}
 		}
@@ -106,7 +106,7 @@ func effects(records []service.EntryDoc) []effect {
 		} else {
 			ended.Detail = ""
 		}
-		if e.Outcome == rota.OutcomeFailed {
+		if e.Outcome == rotation.OutcomeFailed {
 			ended.failure = e.Detail
 		} else if begun < 0 {
 			ended.Detail = e.Detail
@@ -120,7 +120,7 @@ func effects(records []service.EntryDoc) []effect {
 	return out
 }
 
-var outcomeColors = map[rota.Outcome]color{rota.OutcomeSucceeded: green, rota.OutcomeFailed: red, rota.OutcomeDenied: red, rota.OutcomeBegun: yellow}
+var outcomeColors = map[rotation.Outcome]color{rotation.OutcomeSucceeded: green, rotation.OutcomeFailed: red, rotation.OutcomeDenied: red, rotation.OutcomeBegun: yellow}
 
 func (a *app) printHistory(list []effect) {
 	for len(list) > 0 {

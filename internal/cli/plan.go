@@ -10,6 +10,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -114,7 +115,7 @@ func (a *app) printPlan(doc service.PlanDoc) {
 		if !l.At.IsZero() {
 			row[2].text = l.At.Local().Format("15:04")
 		}
-		if l.Hold != rota.HoldNone {
+		if l.Hold != rotation.HoldNone {
 			row[3] = cell{row[3].text + " (held)", yellow}
 		}
 		if startOfDay(l.At).Equal(startOfDay(last.At)) && last.day != "" {

@@ -16,10 +16,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/cli"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // The scripts of testdata/script run the commands as people do. Those at the
@@ -182,7 +182,7 @@ func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	db, err := store.Open(context.Background(), store.Options{Dir: ts.Getenv("ROTA_DATA_DIR")})
 	ts.Check(err)
-	_, err = db.Acquire(context.Background(), rota.AcquireRequest{Secret: args[0], Holder: "somebody else", TTL: ttl})
+	_, err = db.Acquire(context.Background(), rotation.AcquireRequest{Secret: args[0], Holder: "somebody else", TTL: ttl})
 	ts.Check(err)
 	// A worker that ends gives its leases up: this one lives as long as the
 	// script.

@@ -17,6 +17,7 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // need is what a command needs, where it works on this machine.
@@ -94,7 +95,7 @@ func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func()
 		}
 	}
 	if l.DB != nil {
-		l.Rotator = &rota.Rotator{
+		l.Rotator = &rotation.Rotator{
 			Journal: l.DB, Now: l.Now, Holder: holder(), LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: a.log, Report: a.progress(), Trace: a.tracing.Tracer(),
 		}
 		l.Controls = service.Switches{DB: l.DB, Wired: l.Wired, Rotator: l.Rotator}

@@ -15,6 +15,7 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 var noon = time.Date(2026, 4, 1, 12, 0, 0, 0, time.UTC)
@@ -100,19 +101,19 @@ func TestColorsDoNotWidenATable(t *testing.T) {
 }
 
 func TestTheEndOfAnEffectIsPutToItsBeginning(t *testing.T) {
-	record := func(step, object string, o rota.Outcome, detail string) service.EntryDoc {
-		return service.EntryDoc{Entry: rota.Entry{Step: step, Object: object, Outcome: o, Detail: detail}}
+	record := func(step, object string, o rotation.Outcome, detail string) service.EntryDoc {
+		return service.EntryDoc{Entry: rotation.Entry{Step: step, Object: object, Outcome: o, Detail: detail}}
 	}
 	var got []string
 	for _, e := range effects([]service.EntryDoc{
-		record("create", "", rota.OutcomeBegun, "it is old"),
-		record("create", "", rota.OutcomeSucceeded, ""),
-		record("deliver", "a", rota.OutcomeBegun, "not there yet"),
-		record("deliver", "b", rota.OutcomeBegun, "not there yet"),
-		record("deliver", "b", rota.OutcomeFailed, "disk full"),
-		record("deliver", "a", rota.OutcomeSucceeded, ""),
-		record("promote", "", rota.OutcomeBegun, "it works"),
-		record("get", "password", rota.OutcomeSucceeded, ""),
+		record("create", "", rotation.OutcomeBegun, "it is old"),
+		record("create", "", rotation.OutcomeSucceeded, ""),
+		record("deliver", "a", rotation.OutcomeBegun, "not there yet"),
+		record("deliver", "b", rotation.OutcomeBegun, "not there yet"),
+		record("deliver", "b", rotation.OutcomeFailed, "disk full"),
+		record("deliver", "a", rotation.OutcomeSucceeded, ""),
+		record("promote", "", rotation.OutcomeBegun, "it works"),
+		record("get", "password", rotation.OutcomeSucceeded, ""),
 	}) {
 		got = append(got, fmt.Sprintf("%s %s %s: %s %s", e.Step, e.Object, e.Outcome, e.Detail, e.failure))
 	}
@@ -158,12 +159,12 @@ func BenchmarkStatusOf1000Secrets(b *testing.B) {
 	for i := range 1000 {
 		name := fmt.Sprintf("s%d", i)
 		fmt.Fprintf(&config, "  - {name: %s, issuer: {connection: prod, iam_access_key: {user: u%d}}, policy: {rotate_every: 90d, deactivate_previous_after: 10d, delete_previous_after: 20d}}\n", name, i)
-		lease, err := db.Acquire(b.Context(), rota.AcquireRequest{Secret: name, Holder: "b", TTL: time.Minute})
+		lease, err := db.Acquire(b.Context(), rotation.AcquireRequest{Secret: name, Holder: "b", TTL: time.Minute})
 		if err != nil {
 			b.Fatal(err)
 		}
-		p := rota.Progress{Status: rota.Status{LookedAt: noon, Version: "v", Credential: "AKIA", IssuedAt: noon, DueAt: noon.Add(90 * rota.Day)}}
-		if err := db.Save(b.Context(), rota.SaveRequest{Lease: lease, Progress: p}); err != nil {
+		p := rotation.Progress{Status: rotation.Status{LookedAt: noon, Version: "v", Credential: "AKIA", IssuedAt: noon, DueAt: noon.Add(90 * rota.Day)}}
+		if err := db.Save(b.Context(), rotation.SaveRequest{Lease: lease, Progress: p}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func noWaitFlag(c *cobra.Command, noWait *bool) {
@@ -111,7 +112,7 @@ func (a *app) reportSecret(d service.WorkSecretDoc) {
 		if d.Hint != "" {
 			a.printf("  try: %s", d.Hint)
 		}
-	case d.Hold != rota.HoldNone:
+	case d.Hold != rotation.HoldNone:
 		a.printf("  %s", d.Reason)
 	case !d.NextAt.IsZero():
 		a.printf("  next: %s %s, %s", d.Next, when(d.NextAt, a.Now()), because(d.Next, d.Reason))
@@ -123,11 +124,11 @@ func (a *app) reportSecret(d service.WorkSecretDoc) {
 }
 
 // progress tells the steps as they are taken, on a terminal.
-func (a *app) progress() func(rota.Report) {
+func (a *app) progress() func(rotation.Report) {
 	if !a.errStyle.terminal || a.json() {
 		return nil
 	}
-	return func(r rota.Report) {
+	return func(r rotation.Report) {
 		switch {
 		case !r.Done:
 			fmt.Fprintf(a.Stderr, "%s %s %s\n", a.paint(a.errStyle, faint, a.errStyle.symbol("…", "...")), r.Secret, r.Decision.Step)

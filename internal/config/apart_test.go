@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // TestOneOfAPairIsEnough has both keep apart where one names the other, and the
@@ -32,7 +32,7 @@ secrets:
 	}
 	_, before := read("")
 	f, after := read(", apart_from: [{secret: b, by: 1h}]")
-	for name, want := range map[string][]rota.Apart{"a": {{Secret: "b", By: time.Hour}}, "b": {{Secret: "a", By: time.Hour}}, "c": nil} {
+	for name, want := range map[string][]rotation.Apart{"a": {{Secret: "b", By: time.Hour}}, "b": {{Secret: "a", By: time.Hour}}, "c": nil} {
 		if diff := cmp.Diff(want, f.Policy(name).ApartFrom); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}

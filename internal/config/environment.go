@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // maxValue bounds what a reference may stand for.
@@ -24,7 +25,7 @@ type Environment struct {
 	// Defaults to the files of this machine.
 	ReadFile func(path string) ([]byte, fs.FileMode, error)
 	// Outbox keeps events for digests. Without it a digest takes none.
-	Outbox rota.Outbox
+	Outbox rotation.Outbox
 	// Budget holds the calls that accounts allow. Defaults to one for each
 	// connection.
 	Budget rota.Budget

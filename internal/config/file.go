@@ -14,7 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // maxSize bounds a file: some hundred thousand secrets. More is taken for a
@@ -28,8 +28,8 @@ type File struct {
 
 	data       []byte
 	warnings   []Problem
-	policies   map[string]rota.Policy // by secret's name, merged with the defaults
-	references []reference            // of all texts, each once
+	policies   map[string]rotation.Policy // by secret's name, merged with the defaults
+	references []reference                // of all texts, each once
 }
 
 // Load reads a file and checks it alone: nothing outside it is looked at.
@@ -57,7 +57,7 @@ func Parse(path string, data []byte) (*File, error) {
 	f := &File{Path: path, data: data}
 	if n := d.document(data); n != nil {
 		d.value(n, reflect.ValueOf(&f.Document).Elem(), "", "")
-		v := &validator{decoder: d, doc: &f.Document, bad: badPaths(d.list), policies: map[string]rota.Policy{}}
+		v := &validator{decoder: d, doc: &f.Document, bad: badPaths(d.list), policies: map[string]rotation.Policy{}}
 		v.document()
 		keepApart(v.policies)
 		f.policies, f.references = v.policies, distinct(d.texts)
@@ -141,7 +141,7 @@ func (f *File) Names() []string {
 
 // Policy is a secret's policy, merged over the defaults; the zero Policy for a
 // secret that the file does not have.
-func (f *File) Policy(name string) rota.Policy { return f.policies[name] }
+func (f *File) Policy(name string) rotation.Policy { return f.policies[name] }
 
 // IAMUser is the IAM user whose access key a secret holds; "" where the file
 // gives it by a reference, and false where it holds none.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func TestTheDefaultsForMonthsDoNotHoldForSessions(t *testing.T) {
@@ -23,10 +23,10 @@ secrets:
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]rota.Policy{
-		"plain": {RotateEvery: 40 * time.Minute, Jitter: 200 * time.Second, Retire: rota.RetireAfterGrace, MaxAttempts: 7,
+	for name, want := range map[string]rotation.Policy{
+		"plain": {RotateEvery: 40 * time.Minute, Jitter: 200 * time.Second, Retire: rotation.RetireAfterGrace, MaxAttempts: 7,
 			WarnBefore: 10 * time.Minute, LateAfter: 10 * time.Minute},
-		"quick": {RotateEvery: 40 * time.Minute, Jitter: time.Minute, Retire: rota.RetireAfterGrace, MaxAttempts: 7,
+		"quick": {RotateEvery: 40 * time.Minute, Jitter: time.Minute, Retire: rotation.RetireAfterGrace, MaxAttempts: 7,
 			WarnBefore: 5*time.Hour + 40*time.Minute, LateAfter: 5 * time.Minute},
 	} {
 		if diff := cmp.Diff(want, f.Policy(name)); diff != "" {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // merge puts a policy over the defaults, key by key.
@@ -58,9 +59,9 @@ func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
 		return
 	}
 	merged := v.doc.Defaults.Policy.forTraits(traits).merge(s.Policy)
-	p := rota.Policy{
+	p := rotation.Policy{
 		RotateEvery: merged.RotateEvery.Length,
-		Retire:      rota.RetireStyle(merged.RetirePrevious.Text),
+		Retire:      rotation.RetireStyle(merged.RetirePrevious.Text),
 		UnusedFor:   merged.UnusedFor.Length,
 		MaxAttempts: merged.MaxAttempts.Number,
 		LateAfter:   merged.LateAfter.Length,

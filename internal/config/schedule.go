@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // jitter is the file's, or a ninetieth of rotate_every, one day at most: so
@@ -21,7 +22,7 @@ func (p Policy) jitter() time.Duration {
 
 // schedules reads what says when, and tells what is wrong with it where it
 // stands.
-func (v *validator) schedules(s *Secret, merged Policy, p *rota.Policy) bool {
+func (v *validator) schedules(s *Secret, merged Policy, p *rotation.Policy) bool {
 	good := true
 	where := func(own bool) string {
 		if own {
@@ -35,14 +36,14 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rota.Policy) bool {
 	}
 	if w := merged.Window; w != nil {
 		var err error
-		if p.Window, err = rota.ParseWindow(w.Cron.Text, w.For.Length, w.Timezone.Text); err != nil {
+		if p.Window, err = rotation.ParseWindow(w.Cron.Text, w.For.Length, w.Timezone.Text); err != nil {
 			v.add(place(err, w.At, w.Cron.At, w.Timezone.At, w.For.At), "", "%s.window: %v", where(own.Window == w), err)
 			good = false
 		}
 	}
 	if c := merged.RotateAt; c != nil {
 		var err error
-		if p.RotateAt, err = rota.ParseCron(c.Cron.Text, c.Timezone.Text); err != nil {
+		if p.RotateAt, err = rotation.ParseCron(c.Cron.Text, c.Timezone.Text); err != nil {
 			v.add(place(err, c.At, c.Cron.At, c.Timezone.At, c.At), "", "%s.rotate_at: %v", where(own.RotateAt == c), err)
 			good = false
 		}
@@ -71,7 +72,7 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rota.Policy) bool {
 			good = false
 		}
 		if a.Secret.Text != s.Name.Text { // the defaults name all of a group
-			p.ApartFrom = append(p.ApartFrom, rota.Apart{Secret: a.Secret.Text, By: a.By.Length})
+			p.ApartFrom = append(p.ApartFrom, rotation.Apart{Secret: a.Secret.Text, By: a.By.Length})
 		}
 	}
 	return good
@@ -79,14 +80,14 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rota.Policy) bool {
 
 // keepApart has both of a pair keep away from each other where one of them names
 // the other.
-func keepApart(policies map[string]rota.Policy) {
+func keepApart(policies map[string]rotation.Policy) {
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
 		for _, a := range policies[name].ApartFrom {
 			other, ok := policies[a.Secret]
-			if !ok || slices.ContainsFunc(other.ApartFrom, func(back rota.Apart) bool { return back.Secret == name }) {
+			if !ok || slices.ContainsFunc(other.ApartFrom, func(back rotation.Apart) bool { return back.Secret == name }) {
 				continue
 			}
-			other.ApartFrom = append(slices.Clone(other.ApartFrom), rota.Apart{Secret: name, By: a.By})
+			other.ApartFrom = append(slices.Clone(other.ApartFrom), rotation.Apart{Secret: name, By: a.By})
 			policies[a.Secret] = other
 		}
 	}
@@ -114,26 +115,26 @@ func place(err error, whole, cron, zone, length Pos) Pos {
 }
 
 // span reads a blackout, or says where it is wrong.
-func (b *Blackout) span() (rota.Blackout, Pos, error) {
+func (b *Blackout) span() (rotation.Blackout, Pos, error) {
 	zone, err := time.LoadLocation(b.Timezone.Text)
 	if err != nil || b.Timezone.Text == "Local" {
-		return rota.Blackout{}, b.Timezone.At, fmt.Errorf("time zone %q: not known (try: Europe/Berlin, UTC)", b.Timezone.Text)
+		return rotation.Blackout{}, b.Timezone.At, fmt.Errorf("time zone %q: not known (try: Europe/Berlin, UTC)", b.Timezone.Text)
 	}
 	from, _, err := moment(b.From.Text, zone)
 	if err != nil {
-		return rota.Blackout{}, b.From.At, err
+		return rotation.Blackout{}, b.From.At, err
 	}
 	until, day, err := moment(b.Until.Text, zone)
 	if err != nil {
-		return rota.Blackout{}, b.Until.At, err
+		return rotation.Blackout{}, b.Until.At, err
 	}
 	if day {
 		until = until.AddDate(0, 0, 1) // the whole of the last day
 	}
 	if !until.After(from) {
-		return rota.Blackout{}, b.Until.At, fmt.Errorf("until %s is not after from %s", b.Until.Text, b.From.Text)
+		return rotation.Blackout{}, b.Until.At, fmt.Errorf("until %s is not after from %s", b.Until.Text, b.From.Text)
 	}
-	return rota.Blackout{From: from.UTC(), Until: until.UTC(), Why: b.Why.Text}, Pos{}, nil
+	return rotation.Blackout{From: from.UTC(), Until: until.UTC(), Why: b.Why.Text}, Pos{}, nil
 }
 
 // moment reads a day, or a moment of one.

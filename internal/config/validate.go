@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // validator checks what the parts of a file say about one another. Parts that
@@ -17,7 +17,7 @@ type validator struct {
 	*decoder
 	doc      *Document
 	bad      map[string]bool // paths with a problem at or under them
-	policies map[string]rota.Policy
+	policies map[string]rotation.Policy
 }
 
 // badPaths lists the paths of problems, and all paths that lead to them.

@@ -11,25 +11,26 @@ import (
 	"github.com/rota-dev/rota/provider/aws"
 	"github.com/rota-dev/rota/provider/manual"
 	"github.com/rota-dev/rota/provider/postgres"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Wired is a file's secrets, bound to their systems.
 type Wired struct {
 	// Secrets are those that could be wired, in the file's order.
-	Secrets []*rota.Secret
+	Secrets []*rotation.Secret
 	// ByName holds the same.
-	ByName map[string]*rota.Secret
+	ByName map[string]*rotation.Secret
 	// Broken says why the other secrets could not be wired. One that is broken
 	// stops no other.
 	Broken map[string]error
 	// Watched are the broken ones with what is needed to raise an alert for them:
 	// name, policy and those notifiers that could be wired.
-	Watched map[string]*rota.Secret
+	Watched map[string]*rotation.Secret
 	// Notifiers are those that the secrets use, by their connection's name.
 	Notifiers map[string]rota.Notifier
 	// Digesters are the notifiers among them that gather events: their Flush is
 	// to be called from time to time.
-	Digesters []*rota.Digester
+	Digesters []*rotation.Digester
 	// Warnings are what is a risk but no error, such as a password file that a
 	// group may read.
 	Warnings []Problem
@@ -55,7 +56,7 @@ type wiring struct {
 	aws         map[string]memo[*aws.Connection]
 	postgres    map[string]memo[*postgres.Connection]
 	notifiers   map[string]memo[rota.Notifier]
-	digesters   map[string]*rota.Digester // by their names
+	digesters   map[string]*rotation.Digester // by their names
 	stores      map[string]memo[rota.Store]
 	credentials map[string]memo[rota.Credential]
 	closers     []func()
@@ -84,7 +85,7 @@ func newWiring(f *File, env Environment) *wiring {
 		aws:         map[string]memo[*aws.Connection]{},
 		postgres:    map[string]memo[*postgres.Connection]{},
 		notifiers:   map[string]memo[rota.Notifier]{},
-		digesters:   map[string]*rota.Digester{},
+		digesters:   map[string]*rotation.Digester{},
 		stores:      map[string]memo[rota.Store]{},
 		credentials: map[string]memo[rota.Credential]{},
 	}
@@ -98,7 +99,7 @@ func newWiring(f *File, env Environment) *wiring {
 // all.
 func (f *File) Wire(ctx context.Context, env Environment) (*Wired, error) {
 	w := newWiring(f, env)
-	out := &Wired{ByName: map[string]*rota.Secret{}, Broken: map[string]error{}, Watched: map[string]*rota.Secret{}, Notifiers: map[string]rota.Notifier{}}
+	out := &Wired{ByName: map[string]*rotation.Secret{}, Broken: map[string]error{}, Watched: map[string]*rotation.Secret{}, Notifiers: map[string]rota.Notifier{}}
 	for _, s := range f.Document.Secrets {
 		secret, err := w.secret(ctx, s)
 		if err != nil {
@@ -114,7 +115,7 @@ func (f *File) Wire(ctx context.Context, env Environment) (*Wired, error) {
 			continue
 		}
 		delete(out.ByName, s.Name.Text)
-		out.Watched[s.Name.Text] = &rota.Secret{Name: secret.Name, Owner: secret.Owner, Policy: secret.Policy, Notifiers: secret.Notifiers}
+		out.Watched[s.Name.Text] = &rotation.Secret{Name: secret.Name, Owner: secret.Owner, Policy: secret.Policy, Notifiers: secret.Notifiers}
 	}
 	for name, n := range w.notifiers {
 		if n.err == nil {
@@ -134,14 +135,14 @@ func (f *File) Wire(ctx context.Context, env Environment) (*Wired, error) {
 
 // secret wires one secret. All that is wrong with it is said at once; it has then
 // what could be wired all the same.
-func (w *wiring) secret(ctx context.Context, s *Secret) (*rota.Secret, error) {
+func (w *wiring) secret(ctx context.Context, s *Secret) (*rotation.Secret, error) {
 	var errs []error
 	keep := func(err error) {
 		if err != nil && !slices.ContainsFunc(errs, func(e error) bool { return e.Error() == err.Error() }) {
 			errs = append(errs, err)
 		}
 	}
-	out := &rota.Secret{Name: s.Name.Text, Owner: s.Owner.Text, Systems: s.systems(), Policy: w.file.policies[s.Name.Text]}
+	out := &rotation.Secret{Name: s.Name.Text, Owner: s.Owner.Text, Systems: s.systems(), Policy: w.file.policies[s.Name.Text]}
 	var err error
 	out.Issuer, err = w.issuer(ctx, s)
 	keep(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/smtp"
 	"github.com/rota-dev/rota/provider/webhook"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // notice makes the notifier of one entry under notify. Entries that say the
@@ -18,13 +19,13 @@ func (w *wiring) notice(ctx context.Context, x Notice) (rota.Notifier, error) {
 		return nil, err
 	}
 	if kinds := x.kinds(); len(kinds) > 0 {
-		n = rota.Only(n, kinds...)
+		n = rotation.Only(n, kinds...)
 	}
 	every := x.Parts.Digest.Length
 	if every == 0 {
 		return n, nil
 	}
-	d := &rota.Digester{Notifier: n, Every: every, Outbox: w.env.Outbox}
+	d := &rotation.Digester{Notifier: n, Every: every, Outbox: w.env.Outbox}
 	if known, ok := w.digesters[d.Name()]; ok {
 		return known, nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // fakeStore is Rota's own store, with one current credential or none.
@@ -145,12 +146,12 @@ func TestPoliciesAreMergedKeyByKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := rota.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day}
+	want := rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day}
 	want.Jitter = rota.Day
 	if diff := cmp.Diff(want, f.Policy("prod/admin")); diff != "" {
 		t.Errorf("prod/admin: %s", diff)
 	}
-	want.Retire, want.UnusedFor, want.MaxAttempts, want.LateAfter = rota.RetireBeforeCreate, 3*rota.Day, 5, 2*rota.Day
+	want.Retire, want.UnusedFor, want.MaxAttempts, want.LateAfter = rotation.RetireBeforeCreate, 3*rota.Day, 5, 2*rota.Day
 	if diff := cmp.Diff(want, f.Policy("prod/s3")); diff != "" {
 		t.Errorf("prod/s3: %s", diff)
 	}

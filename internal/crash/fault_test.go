@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // call is one outside call, named so that it is known again in another world.
@@ -66,8 +67,8 @@ func kinds(c call) []kind {
 
 // plan is the one fault of a cell.
 type plan struct {
-	bug     func(*rota.Rotator) // planted, to see that the matrix finds it; nil for none
-	at      int                 // the call's number in the life; -1 for no fault
+	bug     func(*rotation.Rotator) // planted, to see that the matrix finds it; nil for none
+	at      int                     // the call's number in the life; -1 for no fault
 	step    string
 	timeout time.Duration // of each call, where the kind is slow
 	call    call

@@ -19,6 +19,7 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 	"github.com/rota-dev/rota/provider/file"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 	bucketName = "cms"
 )
 
-var policy = rota.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day}
+var policy = rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day}
 
 func TestIAMKeysThroughEveryFault(t *testing.T) {
 	t.Parallel()
@@ -72,11 +73,11 @@ type iamScene struct {
 	others map[string]any // everything foreign, as it was at first
 
 	mu     sync.Mutex
-	data   rota.Journal // Rota's own store where a process dies, else in memory
-	folder int          // how many data folders there were
-	served credential   // what the consumers hold
-	before credential   // what those hold that have not taken up the last one
-	until  time.Time    // as long as that must work
+	data   rotation.Journal // Rota's own store where a process dies, else in memory
+	folder int              // how many data folders there were
+	served credential       // what the consumers hold
+	before credential       // what those hold that have not taken up the last one
+	until  time.Time        // as long as that must work
 }
 
 // credential is a key in the secret's own words.
@@ -145,7 +146,7 @@ func (s *iamScene) connect(ctx context.Context) (*aws.Connection, error) {
 	return aws.New(ctx, "main", aws.Config{Region: "eu-central-1", Endpoint: s.aws.URL(), AccessKeyID: id, SecretAccessKey: secret})
 }
 
-func (s *iamScene) secret(p *process) (*rota.Secret, error) {
+func (s *iamScene) secret(p *process) (*rotation.Secret, error) {
 	c, err := s.connect(context.Background())
 	if err != nil {
 		return nil, err
@@ -158,7 +159,7 @@ func (s *iamScene) secret(p *process) (*rota.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &rota.Secret{
+	return &rotation.Secret{
 		Name: secretName, Policy: policy,
 		Issuer:    c.AccessKeys(aws.AccessKeysConfig{User: iamUser}),
 		Store:     c.SecretsManager(aws.SecretsManagerConfig{Name: secretName, Fields: fields}),
@@ -216,7 +217,7 @@ func (s *iamScene) stored(labelOrID string) (credential, map[string]any, error) 
 	return c, all, nil
 }
 
-func (s *iamScene) journal() (rota.Journal, error) {
+func (s *iamScene) journal() (rotation.Journal, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	db, onDisk := s.data.(*store.DB)
@@ -231,7 +232,7 @@ func (s *iamScene) journal() (rota.Journal, error) {
 }
 
 // openLocked opens the data folder.
-func (s *iamScene) openLocked() (rota.Journal, error) {
+func (s *iamScene) openLocked() (rotation.Journal, error) {
 	if s.w.plan.kind != dies {
 		s.data = memory.NewJournal(memory.Options{Now: s.w.clock})
 		return s.data, nil
@@ -428,14 +429,14 @@ func (s *iamScene) ours(labels map[string]string, label string) bool {
 
 // mayHold: a key whose intent was lost is somebody else's, as far as can be
 // known. It is left alone, and waited for where its place is needed.
-func (s *iamScene) mayHold(k rota.HoldKind, missing error) (string, bool) {
+func (s *iamScene) mayHold(k rotation.HoldKind, missing error) (string, bool) {
 	_, orphan := errors.AsType[orphanError](missing)
 	switch {
 	case !orphan, !s.w.plan.lose && !s.twice("CreateAccessKey"):
 		return "", false
-	case k == rota.HoldNone:
+	case k == rotation.HoldNone:
 		return "a key of unknown origin is left alone", true
-	case k == rota.HoldNoFreeSlot, k == rota.HoldNeverIssued:
+	case k == rotation.HoldNoFreeSlot, k == rotation.HoldNeverIssued:
 		return "hold: " + string(k), true
 	}
 	return "", false

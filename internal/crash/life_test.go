@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // life is what happens to one secret, step by step.
@@ -21,7 +22,7 @@ type life struct {
 }
 
 // command is what a person, or cron, asks a process to do.
-type command func(context.Context, *rota.Rotator, *rota.Secret) (rota.Result, error)
+type command func(context.Context, *rotation.Rotator, *rotation.Secret) (rotation.Result, error)
 
 // step is one moment of a life: a run of cron's, or a person's command.
 type step struct {
@@ -47,16 +48,16 @@ type moment struct {
 	priorGone         bool   // that one is no longer at the issuer
 }
 
-func rotateNow(ctx context.Context, r *rota.Rotator, s *rota.Secret) (rota.Result, error) {
-	return r.Advance(ctx, s, rota.Options{Force: rota.StepCreate})
+func rotateNow(ctx context.Context, r *rotation.Rotator, s *rotation.Secret) (rotation.Result, error) {
+	return r.Advance(ctx, s, rotation.Options{Force: rota.StepCreate})
 }
 
-func rollBack(ctx context.Context, r *rota.Rotator, s *rota.Secret) (rota.Result, error) {
+func rollBack(ctx context.Context, r *rotation.Rotator, s *rotation.Secret) (rotation.Result, error) {
 	return r.Rollback(ctx, s)
 }
 
-func adopt(ctx context.Context, r *rota.Rotator, s *rota.Secret) (rota.Result, error) {
-	return r.Adopt(ctx, s, rota.AdoptOptions{})
+func adopt(ctx context.Context, r *rotation.Rotator, s *rotation.Secret) (rotation.Result, error) {
+	return r.Adopt(ctx, s, rotation.AdoptOptions{})
 }
 
 func isIssued(m moment) error {
@@ -138,7 +139,7 @@ func (w *world) recover(s step) verdict {
 		if err := w.broken(); err != nil {
 			return verdict{err: err}
 		}
-		quiet := last.err == nil && !last.busy && last.hold != rota.HoldRetrying && last.hold != rota.HoldQuarantined
+		quiet := last.err == nil && !last.busy && last.hold != rotation.HoldRetrying && last.hold != rotation.HoldQuarantined
 		missing = w.reached(s)
 		if quiet && missing == nil {
 			return verdict{}
@@ -157,7 +158,7 @@ func (w *world) recover(s step) verdict {
 	if held, ok := w.scene.mayHold(last.hold, missing); ok {
 		return verdict{held: held}
 	}
-	if last.hold == rota.HoldNone && last.err == nil && s.grace {
+	if last.hold == rotation.HoldNone && last.err == nil && s.grace {
 		// Not knowing since when it is served or inactive, Rota waits for both
 		// graces once more.
 		for range 2 {

@@ -5,25 +5,26 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // TestTheMatrixFindsPlantedBugs plays single cells with a Rotator that has a
 // bug, from the run on that follows the fault, and wants each to be found.
 func TestTheMatrixFindsPlantedBugs(t *testing.T) {
-	planner := func(change func(*rota.State)) func(*rota.Rotator) {
-		return func(r *rota.Rotator) {
-			r.Plan = func(s rota.State, p rota.Policy, now time.Time) rota.Decision {
+	planner := func(change func(*rotation.State)) func(*rotation.Rotator) {
+		return func(r *rotation.Rotator) {
+			r.Plan = func(s rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
 				change(&s)
-				return rota.Plan(s, p, now)
+				return rotation.Plan(s, p, now)
 			}
 		}
 	}
-	without := func(step rota.Step) func(*rota.Rotator) {
-		return func(r *rota.Rotator) {
-			r.Plan = func(s rota.State, p rota.Policy, now time.Time) rota.Decision {
-				d := rota.Plan(s, p, now)
+	without := func(step rota.Step) func(*rotation.Rotator) {
+		return func(r *rotation.Rotator) {
+			r.Plan = func(s rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
+				d := rotation.Plan(s, p, now)
 				if d.Step == step {
-					return rota.Decision{Reason: "planted: no " + string(step), At: now.Add(time.Hour)}
+					return rotation.Decision{Reason: "planted: no " + string(step), At: now.Add(time.Hour)}
 				}
 				return d
 			}
@@ -37,20 +38,20 @@ func TestTheMatrixFindsPlantedBugs(t *testing.T) {
 		name string
 		call call // the last of its kind
 		kind kind
-		bug  func(*rota.Rotator)
+		bug  func(*rotation.Rotator)
 	}{
-		{"orphans are not looked for", call{"iam", "CreateAccessKey", ""}, replyLost, planner(func(s *rota.State) { s.Progress.Intents = nil })},
+		{"orphans are not looked for", call{"iam", "CreateAccessKey", ""}, replyLost, planner(func(s *rotation.State) { s.Progress.Intents = nil })},
 		{"a pending version is left lying", call{"secretsmanager", "PutSecretValue", "AWSPENDING"}, dies, without(rota.StepTest)},
 		{"what is promoted is not delivered", call{"secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"}, dies, without(rota.StepDeliver)},
 		{"AWSPENDING is left on the promoted version", call{"secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"}, dies, without(rota.StepPromote)},
 		{"consumers are not reloaded", call{"target", "deliver", ""}, dies, without(rota.StepReload)},
-		{"the previous key is retired too early", call{"reloader", "reload", ""}, dies, func(r *rota.Rotator) {
-			r.Plan = func(s rota.State, p rota.Policy, now time.Time) rota.Decision {
+		{"the previous key is retired too early", call{"reloader", "reload", ""}, dies, func(r *rotation.Rotator) {
+			r.Plan = func(s rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
 				previous, ok := rota.Find(s.Contents.Versions, rota.LabelPrevious)
 				if !ok || previous.Has(rota.LabelDeactivated) {
-					return rota.Plan(s, p, now)
+					return rotation.Plan(s, p, now)
 				}
-				return rota.Decision{Step: rota.StepDeactivate, Version: previous.ID, Credential: previous.CredentialID}
+				return rotation.Decision{Step: rota.StepDeactivate, Version: previous.ID, Credential: previous.CredentialID}
 			}
 		}},
 	} {

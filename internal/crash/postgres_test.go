@@ -26,6 +26,7 @@ import (
 	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/file"
 	"github.com/rota-dev/rota/provider/postgres"
+	"github.com/rota-dev/rota/rotation"
 )
 
 var shared = testenv.SharedPostgres{Options: testenv.PostgresOptions{Settings: map[string]string{"max_connections": "300"}}}
@@ -175,7 +176,7 @@ func (d *database) scene(t testing.TB, w *world, names ...string) *pgScene {
 	return s
 }
 
-func (s *pgScene) secret(p *process) (*rota.Secret, error) {
+func (s *pgScene) secret(p *process) (*rotation.Secret, error) {
 	db, err := s.open()
 	if err != nil {
 		return nil, err
@@ -185,7 +186,7 @@ func (s *pgScene) secret(p *process) (*rota.Secret, error) {
 		return nil, err
 	}
 	wrapped := &wrappedIssuer{p, s.issuer, &s.past, s.mayGap}
-	secret := &rota.Secret{
+	secret := &rotation.Secret{
 		Name: secretName, Policy: policy, Issuer: wrapped,
 		Store:     &wrappedStore{p, db.Secret(secretName)},
 		Targets:   []rota.Target{&wrappedTarget{p, target}},
@@ -217,11 +218,11 @@ func (s *pgScene) open() (*store.DB, error) {
 	return s.db, nil
 }
 
-func (s *pgScene) journal() (rota.Journal, error) { return s.open() }
+func (s *pgScene) journal() (rotation.Journal, error) { return s.open() }
 
 func (s *pgScene) lose() {}
 
-func (s *pgScene) mayHold(rota.HoldKind, error) (string, bool) { return "", false }
+func (s *pgScene) mayHold(rotation.HoldKind, error) (string, bool) { return "", false }
 
 // mayGap notes that a password was set, which kills the role's old one.
 func (s *pgScene) mayGap() {

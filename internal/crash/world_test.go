@@ -12,14 +12,15 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // scene is the outside of one life: its systems, and what must be true of them.
 type scene interface {
 	// secret connects to the systems anew, as a new process does.
-	secret(p *process) (*rota.Secret, error)
+	secret(p *process) (*rotation.Secret, error)
 	// journal is the data folder's, opened anew.
-	journal() (rota.Journal, error)
+	journal() (rotation.Journal, error)
 	// lose loses the data folder.
 	lose()
 	// instant is what must be true after every single call.
@@ -32,7 +33,7 @@ type scene interface {
 	look() (moment, error)
 	// mayHold tells how a life may end whose data folder was lost: held, or
 	// with something missing that can't be known any more.
-	mayHold(k rota.HoldKind, missing error) (string, bool)
+	mayHold(k rotation.HoldKind, missing error) (string, bool)
 	close()
 }
 
@@ -185,8 +186,8 @@ func (w *world) lose() { w.scene.lose() }
 
 // outcome is how a run ended.
 type outcome struct {
-	hold    rota.HoldKind
-	failure *rota.Failure
+	hold    rotation.HoldKind
+	failure *rotation.Failure
 	busy    bool
 	err     error
 }
@@ -240,21 +241,21 @@ func (w *world) work(ctx context.Context, p *process, ask command) (outcome, err
 			return outcome{}, err
 		}
 		seen := map[string]engine.Seen{secretName: {LookedAt: before.Status.LookedAt, NextAt: before.NextAt}}
-		if !engine.Schedule(w.clock(), time.Time{}, seen)(&rota.Secret{Name: secretName}) {
+		if !engine.Schedule(w.clock(), time.Time{}, seen)(&rotation.Secret{Name: secretName}) {
 			w.tell("not due before %s", before.NextAt)
 			return outcome{hold: before.Status.Hold, failure: before.Failure}, nil
 		}
-		ask = func(ctx context.Context, r *rota.Rotator, s *rota.Secret) (rota.Result, error) {
-			return r.Advance(ctx, s, rota.Options{})
+		ask = func(ctx context.Context, r *rotation.Rotator, s *rotation.Secret) (rotation.Result, error) {
+			return r.Advance(ctx, s, rotation.Options{})
 		}
 	}
 	secret, err := w.scene.secret(p)
 	if err != nil {
 		return outcome{}, err
 	}
-	r := &rota.Rotator{
+	r := &rotation.Rotator{
 		Journal: &wrappedJournal{p: p, inner: journal}, Now: w.clock, Sleep: w.sleep, NewID: w.newID, CallTimeout: w.callTimeout(),
-		Report: func(r rota.Report) {
+		Report: func(r rotation.Report) {
 			if r.Done {
 				w.tell("%s %s: %v", r.Decision.Step, r.Decision.Credential, r.Err)
 			}

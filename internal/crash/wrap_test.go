@@ -5,15 +5,16 @@ import (
 	"slices"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // wrappedJournal strikes the journal's calls and reads the audit along.
 type wrappedJournal struct {
 	p     *process
-	inner rota.Journal
+	inner rotation.Journal
 }
 
-func (j *wrappedJournal) Acquire(ctx context.Context, r rota.AcquireRequest) (l rota.Lease, err error) {
+func (j *wrappedJournal) Acquire(ctx context.Context, r rotation.AcquireRequest) (l rotation.Lease, err error) {
 	err = j.p.do(ctx, call{"journal", "acquire", ""}, func(ctx context.Context, _ effect) error {
 		l, err = j.inner.Acquire(ctx, r)
 		return err
@@ -21,11 +22,11 @@ func (j *wrappedJournal) Acquire(ctx context.Context, r rota.AcquireRequest) (l 
 	return l, err
 }
 
-func (j *wrappedJournal) Release(ctx context.Context, l rota.Lease) error {
+func (j *wrappedJournal) Release(ctx context.Context, l rotation.Lease) error {
 	return j.p.do(ctx, call{"journal", "release", ""}, func(ctx context.Context, _ effect) error { return j.inner.Release(ctx, l) })
 }
 
-func (j *wrappedJournal) Load(ctx context.Context, secret string) (p rota.Progress, err error) {
+func (j *wrappedJournal) Load(ctx context.Context, secret string) (p rotation.Progress, err error) {
 	err = j.p.do(ctx, call{"journal", "load", ""}, func(ctx context.Context, _ effect) error {
 		p, err = j.inner.Load(ctx, secret)
 		return err
@@ -33,7 +34,7 @@ func (j *wrappedJournal) Load(ctx context.Context, secret string) (p rota.Progre
 	return p, err
 }
 
-func (j *wrappedJournal) Save(ctx context.Context, r rota.SaveRequest) error {
+func (j *wrappedJournal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	return j.p.do(ctx, call{"journal", "save", ""}, func(ctx context.Context, _ effect) error {
 		if err := j.inner.Save(ctx, r); err != nil {
 			return err
@@ -42,7 +43,7 @@ func (j *wrappedJournal) Save(ctx context.Context, r rota.SaveRequest) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, e := range r.Entries {
-			if e.Outcome == rota.OutcomeBegun {
+			if e.Outcome == rotation.OutcomeBegun {
 				j.p.begun = append(j.p.begun, e.Step)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // askWithin is how long a request to rotate waits for another worker's turn at
@@ -39,7 +40,7 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 			return nil // begun, or still due
 		}
 	}
-	entry := c.Entry(d.DB.Now(), op, name, rota.OutcomeBegun, "")
+	entry := c.Entry(d.DB.Now(), op, name, rotation.OutcomeBegun, "")
 	entry.Object = token
 	err = d.ask(ctx, secret, token, entry)
 	if err == nil || errors.Is(err, rota.ErrConflict) {
@@ -49,7 +50,7 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 }
 
 // ask waits a little where another worker is at the secret.
-func (d *Daemon) ask(ctx context.Context, s *rota.Secret, token string, by rota.Entry) error {
+func (d *Daemon) ask(ctx context.Context, s *rotation.Secret, token string, by rotation.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)

@@ -9,18 +9,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // entries is the whole audit.
-func (w *world) entries() []rota.Entry {
+func (w *world) entries() []rotation.Entry {
 	w.t.Helper()
 	records, err := w.db.Audit(w.t.Context(), store.AuditQuery{Limit: 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	out := make([]rota.Entry, len(records))
+	out := make([]rotation.Entry, len(records))
 	for i, r := range records {
 		out[i] = r.Entry
 	}
@@ -96,7 +96,7 @@ func TestWhatAPersonAskedForHasTheAddressInTheAudit(t *testing.T) {
 func TestEveryReloadIsInTheAudit(t *testing.T) {
 	text := roleConfig(t, "reloaded", "30d")
 	w := start(t, "", text)
-	reloads := func() (out []rota.Entry) {
+	reloads := func() (out []rotation.Entry) {
 		for _, e := range w.entries() {
 			if e.Step == "reload" {
 				out = append(out, e)
@@ -108,14 +108,14 @@ func TestEveryReloadIsInTheAudit(t *testing.T) {
 		t.Fatalf("%d %s", status, answer)
 	}
 	got := reloads()
-	if len(got) != 1 || got[0].Outcome != rota.OutcomeSucceeded || got[0].Actor != w.key.Principal || got[0].Object != w.file ||
+	if len(got) != 1 || got[0].Outcome != rotation.OutcomeSucceeded || got[0].Actor != w.key.Principal || got[0].Object != w.file ||
 		!strings.HasPrefix(got[0].Detail, "sha256:") || !strings.HasSuffix(got[0].Detail, ": at once") {
 		t.Errorf("a reload: %+v", got)
 	}
 	w.configure(strings.Replace(text, "30d", "29d", 1))
 	eventually(t, "the edited file is an entry", func() bool {
 		got = reloads()
-		return len(got) == 2 && got[1].Outcome == rota.OutcomeSucceeded && got[1].Actor == "rota serve" && got[1].From == ""
+		return len(got) == 2 && got[1].Outcome == rotation.OutcomeSucceeded && got[1].Actor == "rota serve" && got[1].From == ""
 	})
 	w.configure(strings.Replace(text, "rotate_every", "rotate_evry", 1))
 	if status, _ := w.send(http.MethodPost, "/v1/reload", ""); status != http.StatusUnprocessableEntity {
@@ -124,7 +124,7 @@ func TestEveryReloadIsInTheAudit(t *testing.T) {
 	eventually(t, "the refused file is an entry of both who asked and the daemon", func() bool {
 		by := map[string]bool{}
 		for _, e := range reloads()[2:] {
-			if e.Outcome == rota.OutcomeFailed && strings.Contains(e.Detail, "rotate_evry") {
+			if e.Outcome == rotation.OutcomeFailed && strings.Contains(e.Detail, "rotate_evry") {
 				by[e.Actor] = true
 			}
 		}
@@ -144,19 +144,19 @@ func TestAChangeOfTheQueueIsInTheAudit(t *testing.T) {
 	if status, answer := w.send(http.MethodPut, "/admin/queue/api/queues/rota_turns/resume", "{}"); status != http.StatusOK {
 		t.Errorf("resume: %d %s", status, answer)
 	}
-	var got []rota.Entry
+	var got []rotation.Entry
 	for _, e := range w.entries() {
 		if strings.HasSuffix(e.Step, " /admin/queue") {
 			e.At = time.Time{}
 			got = append(got, e)
 		}
 	}
-	entry := func(step, object string, o rota.Outcome, detail string) rota.Entry {
-		return rota.Entry{Actor: w.key.Principal, From: "127.0.0.1", Step: step + " /admin/queue", Object: object, Outcome: o, Detail: detail}
+	entry := func(step, object string, o rotation.Outcome, detail string) rotation.Entry {
+		return rotation.Entry{Actor: w.key.Principal, From: "127.0.0.1", Step: step + " /admin/queue", Object: object, Outcome: o, Detail: detail}
 	}
-	if diff := cmp.Diff([]rota.Entry{
-		entry("POST", "jobs/delete", rota.OutcomeBegun, "2 jobs: 4711, 4712"), entry("POST", "jobs/delete", rota.OutcomeFailed, "answered 404 Not Found"),
-		entry("PUT", "queues/rota_turns/resume", rota.OutcomeBegun, ""), entry("PUT", "queues/rota_turns/resume", rota.OutcomeSucceeded, ""),
+	if diff := cmp.Diff([]rotation.Entry{
+		entry("POST", "jobs/delete", rotation.OutcomeBegun, "2 jobs: 4711, 4712"), entry("POST", "jobs/delete", rotation.OutcomeFailed, "answered 404 Not Found"),
+		entry("PUT", "queues/rota_turns/resume", rotation.OutcomeBegun, ""), entry("PUT", "queues/rota_turns/resume", rotation.OutcomeSucceeded, ""),
 	}, got); diff != "" {
 		t.Errorf("the audit (-want +got):\n%s", diff)
 	}
@@ -193,7 +193,7 @@ func TestWhoIsNotLetInIsInTheAuditWhateverDoorIsTaken(t *testing.T) {
 	for door, id := range ids {
 		n := 0
 		for _, e := range w.entries() {
-			if e.Actor == id && e.Step == "authenticate" && e.Outcome == rota.OutcomeDenied && e.From == "127.0.0.1" && strings.HasSuffix(e.Object, " "+door) {
+			if e.Actor == id && e.Step == "authenticate" && e.Outcome == rotation.OutcomeDenied && e.From == "127.0.0.1" && strings.HasSuffix(e.Object, " "+door) {
 				n++
 			}
 		}

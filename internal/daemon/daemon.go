@@ -29,6 +29,7 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Options say what a daemon works with.
@@ -85,7 +86,7 @@ type Daemon struct {
 	behind    bool       // another replica's configuration is in force; changing is held
 	current   current
 	secrets   *engine.Secrets
-	rotator   *rota.Rotator
+	rotator   *rotation.Rotator
 	worker    *engine.Worker
 	schedule  scheduler
 	watchdog  *engine.Watchdog
@@ -169,8 +170,8 @@ func (d *Daemon) budget(ctx context.Context) error {
 	return nil
 }
 
-func (d *Daemon) newRotator(actor string) *rota.Rotator {
-	return &rota.Rotator{Journal: d.DB, Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log, Trace: d.tracer()}
+func (d *Daemon) newRotator(actor string) *rotation.Rotator {
+	return &rotation.Rotator{Journal: d.DB, Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log, Trace: d.tracer()}
 }
 
 // schedules makes the local scheduler, or where replicas share a database, one

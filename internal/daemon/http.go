@@ -14,10 +14,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/server/api"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // handler answers everything: AWS's tools post to /, the rest has paths.
@@ -58,7 +58,7 @@ func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWri
 		c, err := d.gate.Authenticate(r, nil)
 		if err == nil {
 			if err = c.Check(may, ""); err != nil {
-				denied := c.Entry(d.DB.Now(), r.Method+" "+page, "", rota.OutcomeDenied, "")
+				denied := c.Entry(d.DB.Now(), r.Method+" "+page, "", rotation.OutcomeDenied, "")
 				if failed := d.DB.Record(r.Context(), denied); failed != nil {
 					d.Log.ErrorContext(r.Context(), "a denied try could not be written to the audit", "error", failed)
 				}

@@ -3,9 +3,9 @@ package daemon
 import (
 	"net/http"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/server/metrics"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // newSurvey makes what counts the secrets for the metrics.
@@ -21,7 +21,7 @@ func (d *Daemon) newSurvey() *metrics.Survey {
 }
 
 // policy is a secret's as it is configured now.
-func (d *Daemon) policy(secret string) rota.Policy {
+func (d *Daemon) policy(secret string) rotation.Policy {
 	g := d.current.borrow()
 	defer g.release()
 	return g.file.Policy(secret)

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // scrape reads /metrics: figures by series, as they stand on the page.
@@ -221,7 +221,7 @@ func TestMetricsForThoseWithTheRightAudit(t *testing.T) {
 	}
 	denied := 0
 	for _, r := range must(w.db.Audit(t.Context(), store.AuditQuery{Newest: true, Limit: 100})) {
-		if r.Entry.Actor == "lister" && r.Entry.Outcome == rota.OutcomeDenied && r.Entry.Step == "GET /metrics" {
+		if r.Entry.Actor == "lister" && r.Entry.Outcome == rotation.OutcomeDenied && r.Entry.Step == "GET /metrics" {
 			denied++
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // queuePage is where administrators see the queue of the replicas.
@@ -33,7 +33,7 @@ func (d *Daemon) onQueue(w http.ResponseWriter, r *http.Request, c access.Caller
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	entry := c.Entry(d.DB.Now(), r.Method+" "+queuePage, "", rota.OutcomeBegun, jobs(body))
+	entry := c.Entry(d.DB.Now(), r.Method+" "+queuePage, "", rotation.OutcomeBegun, jobs(body))
 	entry.Object = fmt.Sprintf("%.200s", strings.TrimPrefix(r.URL.EscapedPath(), queuePage+"/api/"))
 	if err := d.DB.Record(r.Context(), entry); err != nil {
 		d.Log.ErrorContext(r.Context(), "a change of the queue could not be written to the audit, and is not done", "error", err)
@@ -42,9 +42,9 @@ func (d *Daemon) onQueue(w http.ResponseWriter, r *http.Request, c access.Caller
 	}
 	status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 	d.queue.ServeHTTP(status, r)
-	entry.At, entry.Outcome, entry.Detail = d.DB.Now(), rota.OutcomeSucceeded, ""
+	entry.At, entry.Outcome, entry.Detail = d.DB.Now(), rotation.OutcomeSucceeded, ""
 	if status.status >= http.StatusBadRequest {
-		entry.Outcome, entry.Detail = rota.OutcomeFailed, fmt.Sprintf("answered %d %s", status.status, http.StatusText(status.status))
+		entry.Outcome, entry.Detail = rotation.OutcomeFailed, fmt.Sprintf("answered %d %s", status.status, http.StatusText(status.status))
 	}
 	if err := d.DB.Record(context.WithoutCancel(r.Context()), entry); err != nil {
 		d.Log.ErrorContext(r.Context(), "how a change of the queue went could not be written to the audit", "error", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // current is the configuration as it is now. One that is replaced is closed
@@ -217,12 +218,12 @@ func (d *Daemon) noteReload(ctx context.Context, went error) {
 func (d *Daemon) recordReload(ctx context.Context, by access.Caller, why string, went error) error {
 	g := d.current.borrow()
 	defer g.release()
-	outcome, detail := rota.OutcomeSucceeded, g.file.Sum()
+	outcome, detail := rotation.OutcomeSucceeded, g.file.Sum()
 	if why != "" {
 		detail += ": " + why
 	}
 	if went != nil {
-		outcome = rota.OutcomeFailed
+		outcome = rotation.OutcomeFailed
 		detail, _, _ = strings.Cut(rota.Sanitize(went).Error(), "\n")
 	}
 	entry := by.Entry(d.DB.Now(), string(service.Reload), service.Configuration, outcome, detail)

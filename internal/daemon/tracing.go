@@ -3,12 +3,14 @@ package daemon
 import (
 	"net/http"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/server/tracing"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // tracer hears of every span of the work.
-func (d *Daemon) tracer() rota.Tracer { return rota.JoinTracers(d.Tracing.Tracer(), d.metrics.Trace) }
+func (d *Daemon) tracer() rotation.Tracer {
+	return rotation.JoinTracers(d.Tracing.Tracer(), d.metrics.Trace)
+}
 
 // traced makes a span of each request, named by its route.
 func (d *Daemon) traced(mux *http.ServeMux) http.Handler {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // brokenAgain is how often what could not be wired is tried again: a store may
@@ -58,7 +58,7 @@ func (d *Daemon) refresh(ctx context.Context) (reread bool, err error) {
 }
 
 // watched is a secret that can't be worked, for an alert.
-func (d *Daemon) watched(secret string) *rota.Secret {
+func (d *Daemon) watched(secret string) *rotation.Secret {
 	g := d.current.borrow()
 	defer g.release()
 	return g.wired.Watched[secret]

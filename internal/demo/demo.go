@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // lastDay is when the demo ends: after the second rotation and the deletion of
@@ -51,14 +52,14 @@ func Run(ctx context.Context, out io.Writer, color bool) error {
 
 // hour is what rota run does for a secret in one hour: nothing, unless it is
 // due. It gives the ages of a credential that was replaced.
-func (w *world) hour(ctx context.Context, p *printer, s *rota.Secret, day int) ([]age, error) {
+func (w *world) hour(ctx context.Context, p *printer, s *rotation.Secret, day int) ([]age, error) {
 	before, err := w.own.Load(ctx, s.Name)
 	if err != nil || before.NextAt.After(w.clock.Now()) {
 		return nil, err
 	}
 	now := w.clock.Now()
 	p.turn(day, now, s.Name)
-	res, err := w.rotator.Advance(ctx, s, rota.Options{})
+	res, err := w.rotator.Advance(ctx, s, rotation.Options{})
 	if err != nil || len(res.Done) == 0 {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // printer writes the demo's story. A day and a secret are named once, before
@@ -52,7 +53,7 @@ func (p *printer) turn(day int, at time.Time, secret string) {
 	p.day, p.at, p.secret, p.named = day, at, secret, false
 }
 
-func (p *printer) step(r rota.Report) {
+func (p *printer) step(r rotation.Report) {
 	if !r.Done {
 		return
 	}
@@ -71,7 +72,7 @@ func (p *printer) step(r rota.Report) {
 
 // state shows the labels, the issuer's keys and what was notified, as the
 // systems themselves have them.
-func (p *printer) state(ctx context.Context, w *world, s *rota.Secret) error {
+func (p *printer) state(ctx context.Context, w *world, s *rotation.Secret) error {
 	st, _, err := w.rotator.Observe(ctx, s)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 	"github.com/rota-dev/rota/provider/file"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 const (
@@ -60,12 +61,12 @@ type world struct {
 	topic   string
 	db      *memory.Alternating
 	own     *store.DB
-	rotator *rota.Rotator
-	secrets []*rota.Secret
+	rotator *rotation.Rotator
+	secrets []*rotation.Secret
 	apps    []*app
 }
 
-func newWorld(ctx context.Context, report func(rota.Report)) (*world, error) {
+func newWorld(ctx context.Context, report func(rotation.Report)) (*world, error) {
 	start, err := time.Parse(time.RFC3339, startDay)
 	if err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func newWorld(ctx context.Context, report func(rota.Report)) (*world, error) {
 	if w.own, err = store.Open(ctx, store.Options{Dir: filepath.Join(w.dir, "state"), Now: w.clock.Now}); err != nil {
 		return nil, err
 	}
-	w.rotator = &rota.Rotator{Journal: w.own, Now: w.clock.Now, Sleep: w.clock.Sleep, Report: report, Actor: "demo"}
+	w.rotator = &rotation.Rotator{Journal: w.own, Now: w.clock.Now, Sleep: w.clock.Sleep, Report: report, Actor: "demo"}
 	if err := w.awsSecret(ctx); err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (w *world) close() {
 }
 
 // policy is the one of both secrets: 90, 100 and 110 days.
-var policy = rota.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day}
+var policy = rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day}
 
 // awsSecret is an IAM user's access key in a secret that holds other fields
 // too, copied to a file that an application reads.
@@ -128,7 +129,7 @@ func (w *world) awsSecret(ctx context.Context) error {
 	cms := &app{name: "cms", login: func(c rota.Credential) error { return conn.Bucket(bucket).Check(ctx, c) }}
 	cms.read = func() (rota.Credential, error) { return readFile(path) }
 	w.apps = append(w.apps, cms)
-	w.secrets = append(w.secrets, &rota.Secret{
+	w.secrets = append(w.secrets, &rotation.Secret{
 		Name: awsName, Systems: []string{"in-memory-aws"}, Policy: policy,
 		Issuer:    conn.AccessKeys(aws.AccessKeysConfig{User: user}),
 		Store:     conn.SecretsManager(aws.SecretsManagerConfig{Name: awsName, Fields: fields}),
@@ -153,7 +154,7 @@ func (w *world) databaseSecret() {
 	}}
 	orders.read = func() (rota.Credential, error) { return currentOf(own) }
 	w.apps = append(w.apps, orders)
-	w.secrets = append(w.secrets, &rota.Secret{
+	w.secrets = append(w.secrets, &rotation.Secret{
 		Name: dbName, Systems: []string{"in-memory-database"}, Policy: policy,
 		Issuer: w.db, Store: own, Reloaders: []rota.Reloader{orders}, Notifiers: w.secrets[0].Notifiers,
 	})

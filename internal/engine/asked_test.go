@@ -15,6 +15,7 @@ import (
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func TestWhatIsAskedForGoesAheadOfWhatIsDueWithinTheLimits(t *testing.T) {
@@ -126,7 +127,7 @@ func TestAtTheEndWhatIsAskedForIsFinishedOrHandedBack(t *testing.T) {
 				d.rotator.CallTimeout = 2 * time.Hour
 				begun := make(chan struct{})
 				issuer := &slowIssuer{AccessKeys: memory.NewAccessKeys(memory.AccessKeysOptions{}), takes: tt.takes, begun: begun}
-				secrets := []*rota.Secret{
+				secrets := []*rotation.Secret{
 					{Name: "a", Systems: []string{"x"}, Store: d.db.Secret("a"), Issuer: issuer},
 					{Name: "b", Systems: []string{"x"}, Store: d.db.Secret("b"), Issuer: issuer},
 				}
@@ -136,7 +137,7 @@ func TestAtTheEndWhatIsAskedForIsFinishedOrHandedBack(t *testing.T) {
 				answer := make(chan []error)
 				go func() {
 					answer <- d.worker.Each(context.WithoutCancel(t.Context()), secrets, func(ctx context.Context, i int) error {
-						_, err := d.rotator.Advance(ctx, secrets[i], rota.Options{Force: rota.StepCreate})
+						_, err := d.rotator.Advance(ctx, secrets[i], rotation.Options{Force: rota.StepCreate})
 						return err
 					})
 				}()

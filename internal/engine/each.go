@@ -4,11 +4,11 @@ import (
 	"context"
 	"sync"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Each has a pool of its own do with secrets what [Pool.Each] does.
-func Each(ctx context.Context, l Limits, secrets []*rota.Secret, do func(ctx context.Context, i int) error) []error {
+func Each(ctx context.Context, l Limits, secrets []*rotation.Secret, do func(ctx context.Context, i int) error) []error {
 	return NewPool(l).Each(ctx, secrets, do)
 }
 
@@ -17,7 +17,7 @@ func Each(ctx context.Context, l Limits, secrets []*rota.Secret, do func(ctx con
 // so these secrets are begun ahead of those that are merely due, those with the
 // same systems in order; and those of a system that times out too often are
 // skipped, as are those that are not begun when ctx ends.
-func (p *Pool) Each(ctx context.Context, secrets []*rota.Secret, do func(ctx context.Context, i int) error) []error {
+func (p *Pool) Each(ctx context.Context, secrets []*rotation.Secret, do func(ctx context.Context, i int) error) []error {
 	errs := make([]error, len(secrets))
 	turns := make([]*turn, len(secrets))
 	var all sync.WaitGroup

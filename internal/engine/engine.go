@@ -4,18 +4,18 @@ import (
 	"context"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Options say what a run works on, and within which bounds.
 type Options struct {
 	// Rotator does the work. Required.
-	Rotator *rota.Rotator
+	Rotator *rotation.Rotator
 	// Secrets are the secrets to look at, in the order of the outcomes.
-	Secrets []*rota.Secret
+	Secrets []*rotation.Secret
 	// Due tells whether a secret should be looked at now. Defaults to all of
 	// them. See [Schedule].
-	Due func(*rota.Secret) bool
+	Due func(*rotation.Secret) bool
 	// Limits bound the run.
 	Limits
 }
@@ -30,7 +30,7 @@ type Outcome struct {
 	// and when its turn began and ended; set by the schedulers.
 	DueAt, BegunAt, DoneAt time.Time
 
-	Result rota.Result
+	Result rotation.Result
 	// Err is the error of the step that failed; a [*SkippedError] where the
 	// secret was not begun.
 	Err error
@@ -41,7 +41,7 @@ type Outcome struct {
 // ends, what is in hand is finished or handed back, and the rest is skipped.
 func Run(ctx context.Context, o Options) []Outcome {
 	outcomes := make([]Outcome, len(o.Secrets))
-	var due []*rota.Secret
+	var due []*rotation.Secret
 	var place []int // in outcomes, of each that is due
 	for i, s := range o.Secrets {
 		outcomes[i].Secret = s.Name
@@ -53,7 +53,7 @@ func Run(ctx context.Context, o Options) []Outcome {
 	}
 	errs := Each(ctx, o.Limits, due, func(ctx context.Context, i int) error {
 		var err error
-		outcomes[place[i]].Result, err = o.Rotator.Advance(ctx, due[i], rota.Options{})
+		outcomes[place[i]].Result, err = o.Rotator.Advance(ctx, due[i], rotation.Options{})
 		return err
 	})
 	for i, err := range errs {

@@ -17,12 +17,13 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/rotation"
 )
 
-func secretsOn(systems ...string) []*rota.Secret {
-	out := make([]*rota.Secret, len(systems))
+func secretsOn(systems ...string) []*rotation.Secret {
+	out := make([]*rotation.Secret, len(systems))
 	for i, s := range systems {
-		out[i] = &rota.Secret{Name: fmt.Sprintf("s%d", i), Systems: strings.Fields(s)}
+		out[i] = &rotation.Secret{Name: fmt.Sprintf("s%d", i), Systems: strings.Fields(s)}
 	}
 	return out
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // group is the secrets that need the same systems: where one has no room, none
@@ -72,7 +72,7 @@ type system struct {
 }
 
 // group finds or makes the group of a secret. The lock is held.
-func (p *Pool) group(s *rota.Secret) *group {
+func (p *Pool) group(s *rotation.Secret) *group {
 	all := slices.Compact(slices.Sorted(slices.Values(s.Systems)))
 	key := strings.Join(all, "\x00")
 	if g, ok := p.groups[key]; ok {

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Pool works secrets, several at once and within its limits, for as long as it
@@ -36,7 +36,7 @@ type Pool struct {
 
 // turn is one secret to be worked, or in hand.
 type turn struct {
-	secret  *rota.Secret
+	secret  *rotation.Secret
 	ctx     context.Context
 	do      func(context.Context) error // nil where a caller of Do waits
 	granted chan struct{}               // closed when that one may begin
@@ -69,7 +69,7 @@ func NewPool(l Limits) *Pool {
 // Go has do called with ctx when there is room for the secret, and end after
 // it with its error, or with a [*SkippedError] where do was never called. It
 // does not wait; end is called by another goroutine.
-func (p *Pool) Go(ctx context.Context, s *rota.Secret, do func(context.Context) error, end func(error)) {
+func (p *Pool) Go(ctx context.Context, s *rotation.Secret, do func(context.Context) error, end func(error)) {
 	p.add(&turn{secret: s, ctx: ctx, do: do, end: end})
 }
 
@@ -260,7 +260,7 @@ func (e *NoRoomError) Error() string {
 // waits until ctx ends, for a place at the secret's systems no longer than
 // Limits.Patience: then, and at once where a system cools down, it is a
 // [*NoRoomError].
-func (p *Pool) Do(ctx context.Context, s *rota.Secret, do func(context.Context) error) error {
+func (p *Pool) Do(ctx context.Context, s *rotation.Secret, do func(context.Context) error) error {
 	refused := make(chan error, 1)
 	t := &turn{secret: s, ctx: ctx, granted: make(chan struct{}), end: func(err error) { refused <- err }}
 	if err := p.ask(t); err != nil {

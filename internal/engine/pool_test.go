@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func TestASystemThatHungIsProbedAndComesBack(t *testing.T) {
@@ -61,8 +61,8 @@ func TestHungSystemsTakeNothingFromOthers(t *testing.T) {
 		p := engine.NewPool(engine.Limits{Workers: 4})
 		ctx, cancel := context.WithCancel(t.Context())
 		var healthy, hung atomic.Int64
-		var again func(s *rota.Secret)
-		again = func(s *rota.Secret) {
+		var again func(s *rotation.Secret)
+		again = func(s *rotation.Secret) {
 			p.Go(ctx, s, func(ctx context.Context) error {
 				if s.Systems[0][0] == 'h' {
 					hung.Add(1)
@@ -83,10 +83,10 @@ func TestHungSystemsTakeNothingFromOthers(t *testing.T) {
 			})
 		}
 		for i := range 100 {
-			again(&rota.Secret{Name: fmt.Sprint("h", i), Systems: []string{fmt.Sprint("h", i)}})
+			again(&rotation.Secret{Name: fmt.Sprint("h", i), Systems: []string{fmt.Sprint("h", i)}})
 		}
 		for i := range 200 {
-			again(&rota.Secret{Name: fmt.Sprint("w", i), Systems: []string{fmt.Sprint("w", i)}})
+			again(&rotation.Secret{Name: fmt.Sprint("w", i), Systems: []string{fmt.Sprint("w", i)}})
 		}
 		time.Sleep(10 * time.Minute) // until all that hang were found out
 		before := healthy.Load()
@@ -146,7 +146,7 @@ func TestEveryTurnEndsOnceWhateverHappens(outer *testing.T) {
 				}
 				if how[i] == "each" {
 					go func() {
-						end(p.Each(context.Background(), []*rota.Secret{s}, func(ctx context.Context, _ int) error { return do(ctx) })[0])
+						end(p.Each(context.Background(), []*rotation.Secret{s}, func(ctx context.Context, _ int) error { return do(ctx) })[0])
 					}()
 					continue
 				}

@@ -12,25 +12,26 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // fleet is n secrets, each at a database of its own, on one clock.
-func fleet(n int, faults func(i int) memory.Faults) ([]*rota.Secret, *rota.Rotator) {
+func fleet(n int, faults func(i int) memory.Faults) ([]*rotation.Secret, *rotation.Rotator) {
 	now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	secrets := make([]*rota.Secret, n)
+	secrets := make([]*rotation.Secret, n)
 	for i := range secrets {
 		o := memory.Options{Now: clock}
 		if faults != nil {
 			o.Faults = faults(i)
 		}
-		secrets[i] = &rota.Secret{
+		secrets[i] = &rotation.Secret{
 			Name: fmt.Sprintf("s%d", i), Systems: []string{fmt.Sprintf("db%d", i)},
 			Issuer: memory.NewAccessKeys(memory.AccessKeysOptions{Options: o}), Store: memory.NewStore(o),
-			Policy: rota.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day},
+			Policy: rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day},
 		}
 	}
-	return secrets, &rota.Rotator{
+	return secrets, &rotation.Rotator{
 		Journal: memory.NewJournal(memory.Options{Now: clock}), Now: clock,
 		Sleep: func(context.Context, time.Duration) error { return nil },
 	}
@@ -60,7 +61,7 @@ func TestWhatIsNotDueIsNotLookedAt(t *testing.T) {
 	secrets, rotator := fleet(3, nil)
 	outcomes := engine.Run(t.Context(), engine.Options{
 		Rotator: rotator, Secrets: secrets,
-		Due: func(s *rota.Secret) bool { return s.Name == "s1" },
+		Due: func(s *rotation.Secret) bool { return s.Name == "s1" },
 	})
 	for i, o := range outcomes {
 		if o.Due != (i == 1) || (len(o.Result.Done) > 0) != (i == 1) || o.Secret != secrets[i].Name {
@@ -92,7 +93,7 @@ func BenchmarkOneHungOf300(b *testing.B) {
 					<-ctx.Done()
 					return ctx.Err()
 				}
-				_, err := rotator.Advance(ctx, secrets[i], rota.Options{})
+				_, err := rotator.Advance(ctx, secrets[i], rotation.Options{})
 				time.Sleep(latency)
 				done <- struct{}{}
 				return err

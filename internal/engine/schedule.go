@@ -3,7 +3,7 @@ package engine
 import (
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Seen is what is remembered of the last look at a secret.
@@ -16,8 +16,8 @@ type Seen struct {
 // when it was never looked at, and when the configuration was changed since
 // the last look, so that an edit of a policy counts at once. configured is
 // since when the configuration is as it is.
-func Schedule(now, configured time.Time, seen map[string]Seen) func(*rota.Secret) bool {
-	return func(s *rota.Secret) bool {
+func Schedule(now, configured time.Time, seen map[string]Seen) func(*rotation.Secret) bool {
+	return func(s *rotation.Secret) bool {
 		last := seen[s.Name]
 		return last.LookedAt.IsZero() || last.LookedAt.Before(configured) || !last.NextAt.After(now)
 	}

@@ -4,7 +4,7 @@ import (
 	"iter"
 	"sync"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Secrets are the wired secrets as they are configured now. They may be
@@ -17,7 +17,7 @@ type Secrets struct {
 
 // generation is one configuration's secrets.
 type generation struct {
-	byName map[string]*rota.Secret
+	byName map[string]*rotation.Secret
 	users  int  // turns under way
 	old    bool // replaced
 	close  func()
@@ -26,8 +26,8 @@ type generation struct {
 // Replace puts other secrets in the place of those there are. Once nobody uses
 // these any more, closed is called, if it is not nil: it ends what they were
 // wired with.
-func (s *Secrets) Replace(secrets []*rota.Secret, closed func()) {
-	g := &generation{byName: make(map[string]*rota.Secret, len(secrets)), close: closed}
+func (s *Secrets) Replace(secrets []*rotation.Secret, closed func()) {
+	g := &generation{byName: make(map[string]*rotation.Secret, len(secrets)), close: closed}
 	for _, secret := range secrets {
 		g.byName[secret.Name] = secret
 	}
@@ -43,7 +43,7 @@ func (s *Secrets) Replace(secrets []*rota.Secret, closed func()) {
 
 // Borrow gives a secret for one turn, and what to call after it; nil where no
 // such secret is configured, or it could not be wired.
-func (s *Secrets) Borrow(name string) (*rota.Secret, func()) {
+func (s *Secrets) Borrow(name string) (*rotation.Secret, func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.now
@@ -77,14 +77,14 @@ func (s *Secrets) settle(g *generation) {
 }
 
 // All goes over the secrets there are now, in no order.
-func (s *Secrets) All() iter.Seq[*rota.Secret] {
+func (s *Secrets) All() iter.Seq[*rotation.Secret] {
 	s.mu.Lock()
-	var byName map[string]*rota.Secret
+	var byName map[string]*rotation.Secret
 	if s.now != nil {
 		byName = s.now.byName // never changed
 	}
 	s.mu.Unlock()
-	return func(yield func(*rota.Secret) bool) {
+	return func(yield func(*rotation.Secret) bool) {
 		for _, secret := range byName {
 			if !yield(secret) {
 				return

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // ServiceOptions say how the local scheduler runs.
@@ -105,7 +105,7 @@ func (s *Service) Run(ctx context.Context) error {
 // scan queues all that is due and not queued yet.
 func (s *Service) scan(ctx, work context.Context) error {
 	due := 0
-	err := EachDue(ctx, s.Queue, s.Now(), s.Batch, func(batch []rota.Due) error {
+	err := EachDue(ctx, s.Queue, s.Now(), s.Batch, func(batch []rotation.Due) error {
 		due += len(batch)
 		for _, d := range batch {
 			s.offer(work, d)
@@ -123,8 +123,8 @@ func (s *Service) scan(ctx, work context.Context) error {
 }
 
 // EachDue calls f with all that is due at a moment, a batch at a time.
-func EachDue(ctx context.Context, q Queue, now time.Time, size int, f func([]rota.Due) error) error {
-	query := rota.DueQuery{Now: now, Limit: size}
+func EachDue(ctx context.Context, q Queue, now time.Time, size int, f func([]rotation.Due) error) error {
+	query := rotation.DueQuery{Now: now, Limit: size}
 	for {
 		batch, err := dueWithin(ctx, q, query)
 		if err != nil {
@@ -145,7 +145,7 @@ func EachDue(ctx context.Context, q Queue, now time.Time, size int, f func([]rot
 // queryWait bounds one query: a database that hangs must not hang the loop.
 const queryWait = 30 * time.Second
 
-func dueWithin(ctx context.Context, q Queue, query rota.DueQuery) ([]rota.Due, error) {
+func dueWithin(ctx context.Context, q Queue, query rotation.DueQuery) ([]rotation.Due, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryWait)
 	defer cancel()
 	return q.Due(ctx, query)
@@ -166,7 +166,7 @@ func (s *Service) sleep(ctx context.Context, scanned error, took time.Duration) 
 }
 
 // offer queues a turn at a secret, unless there is one already.
-func (s *Service) offer(work context.Context, d rota.Due) {
+func (s *Service) offer(work context.Context, d rotation.Due) {
 	secret, returned := s.Worker.secrets.Borrow(d.Secret)
 	returned() // only its systems are of interest as long as it waits
 	if secret == nil {
@@ -179,7 +179,7 @@ func (s *Service) offer(work context.Context, d rota.Due) {
 	}
 	s.taken[d.Secret] = true
 	s.mu.Unlock()
-	s.Worker.queue(work, secret, false, d.NextAt, func(result rota.Result) {
+	s.Worker.queue(work, secret, false, d.NextAt, func(result rotation.Result) {
 		s.mu.Lock()
 		delete(s.taken, d.Secret)
 		s.mu.Unlock()
@@ -191,8 +191,8 @@ func (s *Service) offer(work context.Context, d rota.Due) {
 
 // queue has a turn done when there is room, with the secret as it is configured
 // by then.
-func (w *Worker) queue(ctx context.Context, s *rota.Secret, asked bool, due time.Time, end func(rota.Result)) {
-	var result rota.Result
+func (w *Worker) queue(ctx context.Context, s *rotation.Secret, asked bool, due time.Time, end func(rotation.Result)) {
+	var result rotation.Result
 	var begin time.Time
 	w.pool.add(&turn{secret: s, ctx: ctx, asked: asked, do: func(ctx context.Context) error {
 		begin = w.now()
@@ -202,7 +202,7 @@ func (w *Worker) queue(ctx context.Context, s *rota.Secret, asked bool, due time
 			return fmt.Errorf("%s: %w", s.Name, ErrUnknown)
 		}
 		var err error
-		result, err = w.rotator.Advance(ctx, secret, rota.Options{Due: true})
+		result, err = w.rotator.Advance(ctx, secret, rotation.Options{Due: true})
 		return err
 	}, end: func(err error) {
 		w.tell(ctx, s.Name, due, begin, result, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // daemon is a local scheduler on a store of its own, on the bubble's clock.
@@ -28,7 +29,7 @@ type daemon struct {
 	secrets engine.Secrets
 	worker  *engine.Worker
 	service *engine.Service
-	rotator *rota.Rotator
+	rotator *rotation.Rotator
 	stop    func() error
 	issuers map[string]rota.Issuer
 
@@ -44,7 +45,7 @@ func newDaemon(t *testing.T, limits engine.Limits) *daemon {
 	if d.db, err = store.Open(t.Context(), store.Options{Dir: filepath.Join(t.TempDir(), "state")}); err != nil {
 		t.Fatal(err)
 	}
-	d.rotator = &rota.Rotator{Journal: d.db, CallTimeout: 5 * time.Second, LeaseTTL: 2 * time.Minute}
+	d.rotator = &rotation.Rotator{Journal: d.db, CallTimeout: 5 * time.Second, LeaseTTL: 2 * time.Minute}
 	d.worker = engine.NewWorker(engine.WorkerOptions{
 		Rotator: d.rotator, Secrets: &d.secrets, Limits: limits,
 		Told: func(o engine.Outcome) {
@@ -58,15 +59,15 @@ func newDaemon(t *testing.T, limits engine.Limits) *daemon {
 }
 
 // configure wires secrets on in-memory issuers, with values in the store.
-func (d *daemon) configure(policy rota.Policy, systems map[string]string, faults memory.Faults) {
+func (d *daemon) configure(policy rotation.Policy, systems map[string]string, faults memory.Faults) {
 	d.Helper()
 	fingerprints := map[string]string{}
-	var secrets []*rota.Secret
+	var secrets []*rotation.Secret
 	for name, system := range systems {
 		if d.issuers[name] == nil {
 			d.issuers[name] = memory.NewAccessKeys(memory.AccessKeysOptions{Options: memory.Options{System: system, Faults: faults}})
 		}
-		secrets = append(secrets, &rota.Secret{
+		secrets = append(secrets, &rotation.Secret{
 			Name: name, Systems: []string{system}, Store: d.db.Secret(name), Policy: policy, Issuer: d.issuers[name],
 		})
 		fingerprints[name] = fmt.Sprintf("%+v", policy)
@@ -110,7 +111,7 @@ func (d *daemon) want(turns ...string) {
 	}
 }
 
-var monthly = rota.Policy{RotateEvery: 30 * rota.Day, DeactivatePreviousAfter: 2 * rota.Day, DeletePreviousAfter: 2 * rota.Day}
+var monthly = rotation.Policy{RotateEvery: 30 * rota.Day, DeactivatePreviousAfter: 2 * rota.Day, DeletePreviousAfter: 2 * rota.Day}
 
 func TestTheServiceWorksWhatIsDueWhenItIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -147,10 +148,10 @@ func TestAChangedConfigurationCountsAtOnce(t *testing.T) {
 		d.configure(monthly, map[string]string{"a": "x", "new": "x"}, nil)
 		time.Sleep(time.Millisecond)
 		d.want("new")
-		d.configure(rota.Policy{RotateEvery: rota.Day}, map[string]string{"a": "x", "new": "x"}, nil)
+		d.configure(rotation.Policy{RotateEvery: rota.Day}, map[string]string{"a": "x", "new": "x"}, nil)
 		time.Sleep(time.Millisecond)
 		d.want("a", "new")
-		d.configure(rota.Policy{RotateEvery: rota.Day}, map[string]string{"a": "x"}, nil)
+		d.configure(rotation.Policy{RotateEvery: rota.Day}, map[string]string{"a": "x"}, nil)
 		time.Sleep(5 * rota.Day)
 		if slices.Contains(d.done(), "new") {
 			t.Error("a secret that is no longer configured was worked")
@@ -244,13 +245,13 @@ func TestAtTheEndTurnsAreFinishedOrHandedBack(t *testing.T) {
 				d.rotator.CallTimeout = 2 * time.Hour
 				begun := make(chan struct{})
 				issuer := &slowIssuer{AccessKeys: memory.NewAccessKeys(memory.AccessKeysOptions{}), takes: tt.takes, begun: begun}
-				secret := &rota.Secret{Name: "a", Systems: []string{"x"}, Store: d.db.Secret("a"), Issuer: issuer}
-				next := &rota.Secret{Name: "b", Systems: []string{"x"}, Store: d.db.Secret("b"), Issuer: issuer}
+				secret := &rotation.Secret{Name: "a", Systems: []string{"x"}, Store: d.db.Secret("a"), Issuer: issuer}
+				next := &rotation.Secret{Name: "b", Systems: []string{"x"}, Store: d.db.Secret("b"), Issuer: issuer}
 				if _, err := d.db.Enroll(t.Context(), map[string]string{"a": "", "b": ""}); err != nil {
 					t.Fatal(err)
 				}
 				var closed atomic.Bool
-				d.secrets.Replace([]*rota.Secret{secret, next}, func() { closed.Store(true) })
+				d.secrets.Replace([]*rotation.Secret{secret, next}, func() { closed.Store(true) })
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
 				go func() { ended <- d.service.Run(ctx) }()

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Overdue lists what may be late. Package store implements it.
@@ -22,12 +22,12 @@ type Overdue interface {
 type WatchdogOptions struct {
 	// Rotator raises the alerts. Required; one of its own, so that nothing that
 	// holds the loop's holds it too.
-	Rotator *rota.Rotator
+	Rotator *rotation.Rotator
 	// Secrets are those that are configured now. Required.
 	Secrets *Secrets
 	// Watched, if any, gives a secret that is configured but can't be worked, with
 	// its name, policy and notifiers alone; nil where there is none.
-	Watched func(secret string) *rota.Secret
+	Watched func(secret string) *rotation.Secret
 	// Overdue tells what may be late. Required.
 	Overdue Overdue
 	// Health, if any, tells how the loop fares that it watches.
@@ -51,7 +51,7 @@ type Watchdog struct {
 	WatchdogOptions
 
 	mu   sync.Mutex
-	told map[string]rota.Status // as it was when the alert was raised
+	told map[string]rotation.Status // as it was when the alert was raised
 }
 
 // NewWatchdog makes a watchdog. Run starts it.
@@ -64,7 +64,7 @@ func NewWatchdog(o WatchdogOptions) *Watchdog {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Watchdog{WatchdogOptions: o, told: map[string]rota.Status{}}
+	return &Watchdog{WatchdogOptions: o, told: map[string]rotation.Status{}}
 }
 
 // Run watches until ctx ends, and returns nil.
@@ -112,7 +112,7 @@ func (w *Watchdog) Look(ctx context.Context) {
 
 // alert raises the alerts of a batch, beside one another.
 func (w *Watchdog) alert(ctx context.Context, names []string) {
-	var secrets []*rota.Secret
+	var secrets []*rotation.Secret
 	for _, name := range names {
 		secret, done := w.Secrets.Borrow(name)
 		defer done()
@@ -135,7 +135,7 @@ func (w *Watchdog) alert(ctx context.Context, names []string) {
 
 // alertOne raises one secret's alert, unless this watchdog did so for the same
 // state: while another worker holds the lease, nothing else remembers it.
-func (w *Watchdog) alertOne(ctx context.Context, s *rota.Secret) error {
+func (w *Watchdog) alertOne(ctx context.Context, s *rotation.Secret) error {
 	p, err := w.Rotator.Journal.Load(ctx, s.Name)
 	if err != nil {
 		return err

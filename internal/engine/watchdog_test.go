@@ -11,6 +11,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // listener is a notifier that remembers what it heard.
@@ -41,14 +42,14 @@ func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
 		d := newDaemon(t, engine.Limits{})
 		defer func() { _ = d.db.Close() }()
 		ears := &listener{}
-		var secrets []*rota.Secret
+		var secrets []*rotation.Secret
 		fingerprints := map[string]string{"can't be worked": ""}
-		broken := &rota.Secret{Name: "can't be worked", Notifiers: []rota.Notifier{ears}, Policy: rota.Policy{LateAfter: time.Hour}}
+		broken := &rotation.Secret{Name: "can't be worked", Notifiers: []rota.Notifier{ears}, Policy: rotation.Policy{LateAfter: time.Hour}}
 		for _, name := range []string{"held", "in hand", "looked at", "never"} {
 			fingerprints[name] = ""
-			secrets = append(secrets, &rota.Secret{
+			secrets = append(secrets, &rotation.Secret{
 				Name: name, Store: d.db.Secret(name), Notifiers: []rota.Notifier{ears}, Issuer: memory.NewAccessKeys(memory.AccessKeysOptions{}),
-				Policy: rota.Policy{RotateEvery: 30 * rota.Day, LateAfter: time.Hour},
+				Policy: rotation.Policy{RotateEvery: 30 * rota.Day, LateAfter: time.Hour},
 			})
 		}
 		if _, err := d.db.Enroll(t.Context(), fingerprints); err != nil {
@@ -56,13 +57,13 @@ func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
 		}
 		d.secrets.Replace(secrets, nil)
 		now := time.Now()
-		save := func(name string, s rota.Status, release bool) {
+		save := func(name string, s rotation.Status, release bool) {
 			t.Helper()
-			l, err := d.db.Acquire(t.Context(), rota.AcquireRequest{Secret: name, Holder: "the loop", TTL: 100 * time.Hour})
+			l, err := d.db.Acquire(t.Context(), rotation.AcquireRequest{Secret: name, Holder: "the loop", TTL: 100 * time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := d.db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: rota.Progress{Status: s}}); err != nil {
+			if err := d.db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: rotation.Progress{Status: s}}); err != nil {
 				t.Fatal(err)
 			}
 			if release {
@@ -71,12 +72,12 @@ func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
 				}
 			}
 		}
-		save(broken.Name, rota.Status{LookedAt: now, RotateAt: now}, true)
-		save("held", rota.Status{LookedAt: now, DueAt: now, Hold: rota.HoldInUse}, true)
-		save("in hand", rota.Status{LookedAt: now, BegunAt: now.Add(time.Minute)}, false)
-		save("looked at", rota.Status{LookedAt: now, RotateAt: now.Add(30 * rota.Day)}, true)
+		save(broken.Name, rotation.Status{LookedAt: now, RotateAt: now}, true)
+		save("held", rotation.Status{LookedAt: now, DueAt: now, Hold: rotation.HoldInUse}, true)
+		save("in hand", rotation.Status{LookedAt: now, BegunAt: now.Add(time.Minute)}, false)
+		save("looked at", rotation.Status{LookedAt: now, RotateAt: now.Add(30 * rota.Day)}, true)
 
-		w := engine.NewWatchdog(engine.WatchdogOptions{Rotator: d.rotator, Secrets: &d.secrets, Overdue: d.db, Watched: func(name string) *rota.Secret {
+		w := engine.NewWatchdog(engine.WatchdogOptions{Rotator: d.rotator, Secrets: &d.secrets, Overdue: d.db, Watched: func(name string) *rotation.Secret {
 			if name == broken.Name {
 				return broken
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // ErrUnknown tells that no such secret is configured, or that it could not be
@@ -22,19 +23,19 @@ type Queue interface {
 	// Due lists the secrets that are enrolled and whose time has come, the
 	// longest overdue first. It leaves out those that are paused and those
 	// that somebody has a lease on; while all are frozen there are none.
-	Due(ctx context.Context, q rota.DueQuery) ([]rota.Due, error)
+	Due(ctx context.Context, q rotation.DueQuery) ([]rotation.Due, error)
 	// NextDue is the next time after now at which an enrolled secret will be
 	// due; zero for never.
 	NextDue(ctx context.Context, now time.Time) (time.Time, error)
 }
 
 // Act is what one turn does with a secret.
-type Act func(ctx context.Context, s *rota.Secret) (rota.Result, error)
+type Act func(ctx context.Context, s *rotation.Secret) (rotation.Result, error)
 
 // Worker carries out turns: the schedulers' own, and those that a person asks
 // for. All of a process share its pool.
 type Worker struct {
-	rotator *rota.Rotator
+	rotator *rotation.Rotator
 	secrets *Secrets
 	pool    *Pool
 	log     *slog.Logger
@@ -45,7 +46,7 @@ type Worker struct {
 // WorkerOptions say what a Worker works with.
 type WorkerOptions struct {
 	// Rotator does the work. Required.
-	Rotator *rota.Rotator
+	Rotator *rotation.Rotator
 	// Secrets are those that are configured now. Required.
 	Secrets *Secrets
 	// Limits bound what is done at once.
@@ -75,20 +76,20 @@ func NewWorker(o WorkerOptions) *Worker {
 // Each has a person's wish for some secrets carried out here and now, as
 // [Pool.Each] does, beside what the schedulers do and within the same limits.
 // The secrets are the caller's to keep wired until then.
-func (w *Worker) Each(ctx context.Context, secrets []*rota.Secret, do func(ctx context.Context, i int) error) []error {
+func (w *Worker) Each(ctx context.Context, secrets []*rotation.Secret, do func(ctx context.Context, i int) error) []error {
 	return w.pool.Each(ctx, secrets, do)
 }
 
 // Do has a person's wish for one configured secret carried out, as
 // [Worker.Each] does. [ErrUnknown] tells that the secret is not configured.
-func (w *Worker) Do(ctx context.Context, name string, act Act) (rota.Result, error) {
+func (w *Worker) Do(ctx context.Context, name string, act Act) (rotation.Result, error) {
 	secret, done := w.secrets.Borrow(name)
 	defer done()
 	if secret == nil {
-		return rota.Result{Secret: name}, unknown(name)
+		return rotation.Result{Secret: name}, unknown(name)
 	}
-	var result rota.Result
-	errs := w.Each(ctx, []*rota.Secret{secret}, func(ctx context.Context, _ int) error {
+	var result rotation.Result
+	errs := w.Each(ctx, []*rotation.Secret{secret}, func(ctx context.Context, _ int) error {
 		var err error
 		result, err = act(ctx, secret)
 		return err
@@ -102,24 +103,24 @@ func (w *Worker) Begin(ctx context.Context, name string) {
 	secret, returned := w.secrets.Borrow(name)
 	returned() // only its systems are of interest as long as it waits
 	if secret != nil {
-		w.queue(context.WithoutCancel(ctx), secret, true, w.now(), func(rota.Result) {})
+		w.queue(context.WithoutCancel(ctx), secret, true, w.now(), func(rotation.Result) {})
 	}
 }
 
 // Advance does all that is due for a secret now, when there is room: with a
 // [*NoRoomError] where the secret's systems have none. [ErrUnknown] tells that
 // the secret is not configured.
-func (w *Worker) Advance(ctx context.Context, name string, due time.Time) (rota.Result, error) {
+func (w *Worker) Advance(ctx context.Context, name string, due time.Time) (rotation.Result, error) {
 	secret, done := w.secrets.Borrow(name)
 	defer done()
 	if secret == nil {
-		return rota.Result{Secret: name}, unknown(name)
+		return rotation.Result{Secret: name}, unknown(name)
 	}
 	begin := w.now()
-	var result rota.Result
+	var result rotation.Result
 	err := w.pool.Do(ctx, secret, func(ctx context.Context) error {
 		var err error
-		result, err = w.rotator.Advance(ctx, secret, rota.Options{Due: true})
+		result, err = w.rotator.Advance(ctx, secret, rotation.Options{Due: true})
 		return err
 	})
 	w.tell(ctx, name, due, begin, result, err)
@@ -132,7 +133,7 @@ func unknown(name string) error {
 
 // tell reports a turn. One that never began, or that met another worker, is
 // told to nobody: it will come again.
-func (w *Worker) tell(ctx context.Context, name string, due, begin time.Time, result rota.Result, err error) {
+func (w *Worker) tell(ctx context.Context, name string, due, begin time.Time, result rotation.Result, err error) {
 	_, noRoom := errors.AsType[*NoRoomError](err)
 	_, skipped := errors.AsType[*SkippedError](err)
 	if noRoom || skipped || errors.Is(err, ErrUnknown) {

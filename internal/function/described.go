@@ -9,6 +9,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Tags of a secret that say how it is rotated, where its value does not.
@@ -22,7 +23,7 @@ const (
 
 // described is the secret that is kept in an entry of Secrets Manager: as the
 // configuration has it, else as the entry describes itself.
-func (inv *invocation) described(ctx context.Context, id string) (*rota.Secret, error) {
+func (inv *invocation) described(ctx context.Context, id string) (*rotation.Secret, error) {
 	if s, err := inv.configured(id); s != nil || err != nil {
 		return s, err
 	}
@@ -30,7 +31,7 @@ func (inv *invocation) described(ctx context.Context, id string) (*rota.Secret, 
 	if err != nil {
 		return nil, err
 	}
-	s := &rota.Secret{Name: entry.Name, Policy: inv.settings.beforeCreate()}
+	s := &rotation.Secret{Name: entry.Name, Policy: inv.settings.beforeCreate()}
 	switch engine := entry.Values.Field("engine"); {
 	case engine == "postgres" || engine == "postgresql" || engine == "aurora-postgresql":
 		err = inv.postgres(ctx, s, entry)
@@ -50,7 +51,7 @@ func (inv *invocation) described(ctx context.Context, id string) (*rota.Secret, 
 
 // accessKeys describes the access key of an IAM user. The user is named by a
 // tag, by the environment, or by the entry's field username.
-func (inv *invocation) accessKeys(s *rota.Secret, entry aws.Entry) error {
+func (inv *invocation) accessKeys(s *rotation.Secret, entry aws.Entry) error {
 	user := cmp.Or(entry.Tags[userTag], inv.settings.user, entry.Values.Field(rota.FieldUsername))
 	if user == "" {
 		return &configError{fmt.Errorf("secret %s says neither whose access key it holds nor which database it is for (try: the tag %s with the IAM user's name, a field engine, or an entry in rota.yaml)",

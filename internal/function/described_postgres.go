@@ -11,6 +11,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/aws"
 	"github.com/rota-dev/rota/provider/postgres"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // cloneSuffix tells the second of two alternating users, as in AWS's own
@@ -22,7 +23,7 @@ const cloneSuffix = "_clone"
 //
 // With masterarn Rota logs in as the master, and two users alternate, as there;
 // without it the user changes its own password.
-func (inv *invocation) postgres(ctx context.Context, s *rota.Secret, entry aws.Entry) error {
+func (inv *invocation) postgres(ctx context.Context, s *rotation.Secret, entry aws.Entry) error {
 	if err := missing(entry, "host", "username"); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // metrics are what an invocation tells CloudWatch, in its embedded metric
@@ -44,13 +45,13 @@ func (m *metrics) add(secret, name string, n float64) {
 }
 
 // entry counts an entry of the audit.
-func (m *metrics) entry(e rota.Entry) {
+func (m *metrics) entry(e rotation.Entry) {
 	switch {
-	case e.Outcome == rota.OutcomeFailed && e.Step == "notify":
+	case e.Outcome == rotation.OutcomeFailed && e.Step == "notify":
 		m.add(e.Secret, "NotNotified", 1)
-	case e.Outcome == rota.OutcomeFailed:
+	case e.Outcome == rotation.OutcomeFailed:
 		m.add(e.Secret, "StepsFailed", 1)
-	case e.Outcome != rota.OutcomeSucceeded:
+	case e.Outcome != rotation.OutcomeSucceeded:
 	case e.Step == string(rota.StepPromote):
 		m.add(e.Secret, "Rotations", 1)
 	case e.Step == string(rota.StepDeactivate):
@@ -61,12 +62,12 @@ func (m *metrics) entry(e rota.Entry) {
 }
 
 // result counts how a turn ended: a hold, and how old the current credential is.
-func (m *metrics) result(r rota.Result, now time.Time) {
+func (m *metrics) result(r rotation.Result, now time.Time) {
 	if r.Secret == "" {
 		return
 	}
 	held := 0.0
-	if r.Last.Hold != rota.HoldNone {
+	if r.Last.Hold != rotation.HoldNone {
 		held = 1
 	}
 	m.add(r.Secret, "Held", held)

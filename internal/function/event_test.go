@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // TestEventShapes reads every recorded event: those that begin with "refused"
@@ -92,7 +93,7 @@ func FuzzRecognise(f *testing.F) {
 
 func TestIntentsFitIntoATag(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	intents := []rota.Intent{
+	intents := []rotation.Intent{
 		{Version: "rota-6b29fc40-ca47-4067-b31d-00dd010662da", At: at, Until: at.Add(30 * time.Second), Known: []string{"AKIAIOSFODNN7EXAMPLE"}},
 		{Version: "5d8b1c1e-2f57-4f2d-8a3e-0a6b7f6f9b11", At: at.Add(time.Hour), Until: at.Add(time.Hour + 30*time.Second)},
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // intentTag is the tag of a secret that keeps what must survive a crash between
@@ -23,7 +24,7 @@ const maxTag = 256
 var plainID = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
 
 // encodeIntents writes intents so that a tag takes them.
-func encodeIntents(intents []rota.Intent) (string, error) {
+func encodeIntents(intents []rotation.Intent) (string, error) {
 	texts := make([]string, len(intents))
 	for i, in := range intents {
 		for _, id := range append(slices.Clone(in.Known), in.Version) {
@@ -43,11 +44,11 @@ func encodeIntents(intents []rota.Intent) (string, error) {
 }
 
 // decodeIntents is the way back.
-func decodeIntents(text string) ([]rota.Intent, error) {
+func decodeIntents(text string) ([]rotation.Intent, error) {
 	if text == "" {
 		return nil, nil
 	}
-	var intents []rota.Intent
+	var intents []rotation.Intent
 	for _, part := range strings.Split(text, "@") {
 		fields := strings.Split(part, ":")
 		if len(fields) != 4 {
@@ -58,7 +59,7 @@ func decodeIntents(text string) ([]rota.Intent, error) {
 		if errAt != nil || errUntil != nil {
 			return nil, fmt.Errorf("the tag %s is not as Rota writes it (try: look at the user's access keys, and remove the tag)", intentTag)
 		}
-		in := rota.Intent{Version: fields[0], At: time.Unix(at, 0).UTC(), Until: time.Unix(until, 0).UTC()}
+		in := rotation.Intent{Version: fields[0], At: time.Unix(at, 0).UTC(), Until: time.Unix(until, 0).UTC()}
 		if fields[3] != "" {
 			in.Known = strings.Split(fields[3], "+")
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // invocation is one call of the function: what it needs is made when it is first
@@ -65,7 +66,7 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 		return nil, err
 	}
 	inv.closers = append(inv.closers, func() { _ = inv.wired.Close() })
-	inv.wired.Secrets = slices.DeleteFunc(inv.wired.Secrets, func(s *rota.Secret) bool {
+	inv.wired.Secrets = slices.DeleteFunc(inv.wired.Secrets, func(s *rotation.Secret) bool {
 		if len(s.Policy.ApartFrom) == 0 {
 			return false
 		}
@@ -89,7 +90,7 @@ func (inv *invocation) end() {
 // join tells the journal of a secret, and the owner's topics of what happens to
 // it: that of the function, and the secret's own, "" for none. An own topic is
 // that of the only secret of the invocation.
-func (inv *invocation) join(s *rota.Secret, own string) {
+func (inv *invocation) join(s *rotation.Secret, own string) {
 	if own != "" && own != inv.settings.topic {
 		inv.topics = append(inv.topics, inv.aws.Topic(own))
 	}
@@ -123,9 +124,9 @@ func (inv *invocation) telling(ctx context.Context, secret string, do func() (an
 
 // rotator carries out steps. What it makes first is named after the invocation,
 // so that a repetition of the same event finds it.
-func (inv *invocation) rotator() *rota.Rotator {
+func (inv *invocation) rotator() *rotation.Rotator {
 	first := true
-	return &rota.Rotator{
+	return &rotation.Rotator{
 		Journal: inv.journal, Now: inv.Now, Sleep: inv.Sleep, Log: inv.Log, Actor: "function",
 		NewID: func() string {
 			if _, err := uuid.Parse(inv.id); err != nil || !first {
@@ -142,11 +143,11 @@ func (inv *invocation) version() string { return "rota-" + inv.id }
 
 // configured is the secret of rota.yaml that is kept in that entry of Secrets
 // Manager, nil where there is none.
-func (inv *invocation) configured(id string) (*rota.Secret, error) {
+func (inv *invocation) configured(id string) (*rotation.Secret, error) {
 	if inv.wired == nil {
 		return nil, nil
 	}
-	var found []*rota.Secret
+	var found []*rotation.Secret
 	for _, s := range inv.wired.Secrets {
 		if aws.Holds(s.Store, id) {
 			found = append(found, s)
@@ -174,15 +175,15 @@ func firstBroken(w *config.Wired) error {
 }
 
 // byEvents is a policy under which nothing happens by itself: events say when.
-func (s settings) byEvents() rota.Policy {
+func (s settings) byEvents() rotation.Policy {
 	const never = 100 * 365 * rota.Day
-	return rota.Policy{DeactivatePreviousAfter: never, DeletePreviousAfter: 2 * never, UnusedFor: cmp.Or(s.unusedFor, 7*rota.Day)}
+	return rotation.Policy{DeactivatePreviousAfter: never, DeletePreviousAfter: 2 * never, UnusedFor: cmp.Or(s.unusedFor, 7*rota.Day)}
 }
 
 // beforeCreate is a policy under which the previous credential stays until the
 // next is made.
-func (s settings) beforeCreate() rota.Policy {
-	return rota.Policy{Retire: rota.RetireBeforeCreate, UnusedFor: s.unusedFor}
+func (s settings) beforeCreate() rotation.Policy {
+	return rotation.Policy{Retire: rotation.RetireBeforeCreate, UnusedFor: s.unusedFor}
 }
 
 // margin is what is left of an invocation's time for its answer.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // journal is the progress of one invocation, in memory. What must outlive it is
@@ -19,7 +20,7 @@ import (
 type journal struct {
 	now  func() time.Time
 	log  *slog.Logger
-	told func(rota.Entry) // hears of every entry, for the metrics
+	told func(rotation.Entry) // hears of every entry, for the metrics
 
 	mu      sync.Mutex
 	secrets map[string]*kept
@@ -32,13 +33,13 @@ type kept struct {
 	fence    int64
 	loaded   bool
 	intents  string // as the tag has them
-	progress rota.Progress
+	progress rotation.Progress
 }
 
-var _ rota.Journal = (*journal)(nil)
+var _ rotation.Journal = (*journal)(nil)
 
 // add tells the journal of a secret.
-func (j *journal) add(s *rota.Secret) {
+func (j *journal) add(s *rotation.Secret) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	tags, _ := s.Store.(aws.Tagger)
@@ -69,20 +70,20 @@ func (j *journal) of(secret string) *kept {
 }
 
 // Acquire implements [rota.Journal].
-func (j *journal) Acquire(_ context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+func (j *journal) Acquire(_ context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
 	k := j.of(r.Secret)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if k.busy {
-		return rota.Lease{}, &rota.Error{Op: "take the lease of " + r.Secret, Class: rota.ClassWait, Err: rota.ErrBusy}
+		return rotation.Lease{}, &rota.Error{Op: "take the lease of " + r.Secret, Class: rota.ClassWait, Err: rota.ErrBusy}
 	}
 	k.busy = true
 	k.fence++
-	return rota.Lease{Secret: r.Secret, Holder: r.Holder, Fence: k.fence, TTL: r.TTL, Expires: j.now().Add(r.TTL)}, nil
+	return rotation.Lease{Secret: r.Secret, Holder: r.Holder, Fence: k.fence, TTL: r.TTL, Expires: j.now().Add(r.TTL)}, nil
 }
 
 // Release implements [rota.Journal].
-func (j *journal) Release(_ context.Context, l rota.Lease) error {
+func (j *journal) Release(_ context.Context, l rotation.Lease) error {
 	k := j.of(l.Secret)
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -94,7 +95,7 @@ func (j *journal) Release(_ context.Context, l rota.Lease) error {
 
 // Load implements [rota.Journal]. Only the holder of the lease calls it, or who
 // looks and changes nothing.
-func (j *journal) Load(ctx context.Context, secret string) (rota.Progress, error) {
+func (j *journal) Load(ctx context.Context, secret string) (rotation.Progress, error) {
 	k := j.of(secret)
 	j.mu.Lock()
 	loaded, tags := k.loaded, k.tags
@@ -103,13 +104,13 @@ func (j *journal) Load(ctx context.Context, secret string) (rota.Progress, error
 	if !loaded && tags != nil {
 		all, err := tags.Tags(ctx)
 		if err != nil {
-			return rota.Progress{}, err
+			return rotation.Progress{}, err
 		}
 		text = all[intentTag]
 	}
 	intents, err := decodeIntents(text)
 	if err != nil {
-		return rota.Progress{}, err
+		return rotation.Progress{}, err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -121,7 +122,7 @@ func (j *journal) Load(ctx context.Context, secret string) (rota.Progress, error
 
 // Save implements [rota.Journal]: the tag first, and only then does the call go
 // out that it is about.
-func (j *journal) Save(ctx context.Context, r rota.SaveRequest) error {
+func (j *journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	k := j.of(r.Lease.Secret)
 	j.mu.Lock()
 	lost, before, tags := k.fence != r.Lease.Fence || !k.busy, k.intents, k.tags

@@ -11,12 +11,13 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // heldError is what is asked for and may not be done.
 type heldError struct {
 	secret string
-	d      rota.Decision
+	d      rotation.Decision
 }
 
 func (e *heldError) Error() string {
@@ -42,7 +43,7 @@ func (inv *invocation) lifecycle(ctx context.Context, e lifecycleEvent) (any, er
 
 // ofUser is the secret with a user's access key: as the configuration has it,
 // else one of that name, which is created where it does not exist.
-func (inv *invocation) ofUser(ctx context.Context, user, id string, policy rota.Policy) (*rota.Secret, error) {
+func (inv *invocation) ofUser(ctx context.Context, user, id string, policy rotation.Policy) (*rotation.Secret, error) {
 	s, err := inv.configured(id)
 	if err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func (inv *invocation) ofUser(ctx context.Context, user, id string, policy rota.
 	if err != nil {
 		return nil, err
 	}
-	s = &rota.Secret{
+	s = &rotation.Secret{
 		Name: entry.Name, Policy: policy, Issuer: inv.aws.AccessKeys(aws.AccessKeysConfig{User: user}),
 		Store: inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields}),
 	}
@@ -73,7 +74,7 @@ func (inv *invocation) ofUser(ctx context.Context, user, id string, policy rota.
 }
 
 // isOf refuses a secret of the configuration that is for another user.
-func (inv *invocation) isOf(s *rota.Secret, user string) error {
+func (inv *invocation) isOf(s *rotation.Secret, user string) error {
 	if its, ok := inv.file.IAMUser(s.Name); !ok || its != "" && its != user {
 		return &configError{fmt.Errorf("secret %s of the configuration is not the access key of user %s", s.Name, user)}
 	}
@@ -82,7 +83,7 @@ func (inv *invocation) isOf(s *rota.Secret, user string) error {
 
 // force has a step taken ahead of the policy's dates, and comes back when it is
 // done or held. With afterDays it does nothing before that many have passed.
-func (inv *invocation) force(ctx context.Context, s *rota.Secret, step rota.Step, afterDays *int) (any, error) {
+func (inv *invocation) force(ctx context.Context, s *rotation.Secret, step rota.Step, afterDays *int) (any, error) {
 	rotator := inv.rotator()
 	state, seen, err := rotator.Observe(ctx, s)
 	if err != nil {
@@ -96,20 +97,20 @@ func (inv *invocation) force(ctx context.Context, s *rota.Secret, step rota.Step
 	if made, ok := rota.FindID(state.Contents.Versions, inv.version()); ok && step == rota.StepCreate && !made.Has(rota.LabelPending) {
 		return answer{Secret: s.Name, Version: made.ID, Reason: "this event made it before"}, nil
 	}
-	if step == rota.StepCreate && seen.Hold == rota.HoldNotAdopted && inv.settings.adopt {
-		if _, err := rotator.Adopt(ctx, s, rota.AdoptOptions{}); err != nil {
+	if step == rota.StepCreate && seen.Hold == rotation.HoldNotAdopted && inv.settings.adopt {
+		if _, err := rotator.Adopt(ctx, s, rotation.AdoptOptions{}); err != nil {
 			return nil, err
 		}
 	}
-	var taken []rota.Decision
+	var taken []rotation.Decision
 	for {
-		result, err := rotator.Advance(ctx, s, rota.Options{Force: step})
+		result, err := rotator.Advance(ctx, s, rotation.Options{Force: step})
 		taken = append(taken, result.Done...)
 		inv.metrics.result(result, inv.Now())
 		switch {
 		case err != nil:
 			return nil, err
-		case result.Last.Hold != rota.HoldNone && !slices.ContainsFunc(taken, is(wanted(step))):
+		case result.Last.Hold != rotation.HoldNone && !slices.ContainsFunc(taken, is(wanted(step))):
 			return nil, &heldError{s.Name, result.Last}
 		case len(taken) == 0 && step != rota.StepCreate:
 			return answer{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
@@ -124,7 +125,7 @@ func (inv *invocation) force(ctx context.Context, s *rota.Secret, step rota.Step
 
 // tooEarly says why a step is not to be taken yet, "" where it is. A key that
 // was never made is not too young to be made.
-func tooEarly(state rota.State, step rota.Step, days int, now time.Time) string {
+func tooEarly(state rotation.State, step rota.Step, days int, now time.Time) string {
 	since, what := time.Time{}, "the current key was made"
 	if current, ok := rota.Find(state.Contents.Versions, rota.LabelCurrent); ok {
 		since = current.CreatedAt
@@ -149,8 +150,8 @@ func wanted(step rota.Step) rota.Step {
 	return step
 }
 
-func is(step rota.Step) func(rota.Decision) bool {
-	return func(d rota.Decision) bool { return d.Step == step }
+func is(step rota.Step) func(rotation.Decision) bool {
+	return func(d rotation.Decision) bool { return d.Step == step }
 }
 
 // await waits until the issuer shows what a lost answer left, if there is the

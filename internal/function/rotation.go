@@ -6,6 +6,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // answer is what the function gives back: names and reasons, never a value.
@@ -24,7 +25,7 @@ type done struct {
 	Reason     string    `json:"reason,omitempty"`
 }
 
-func stepsDone(decisions []rota.Decision) []done {
+func stepsDone(decisions []rotation.Decision) []done {
 	var all []done
 	for _, d := range decisions {
 		all = append(all, done{d.Step, d.Version, d.Credential, d.Reason})
@@ -47,7 +48,7 @@ func (inv *invocation) rotate(ctx context.Context, e rotationEvent) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	result, err := inv.rotator().Drive(ctx, s, rota.DriveRequest{Step: steps[e.Step], Version: e.ClientRequestToken, Adopt: inv.settings.adopt})
+	result, err := inv.rotator().Drive(ctx, s, rotation.DriveRequest{Step: steps[e.Step], Version: e.ClientRequestToken, Adopt: inv.settings.adopt})
 	inv.metrics.result(result, inv.Now())
 	return answer{Secret: result.Secret, Version: result.Last.Version, Done: stepsDone(result.Done), Reason: result.Last.Reason}, err
 }

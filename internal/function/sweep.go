@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // swept is what a sweep did.
@@ -46,13 +47,13 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 		}
 	}
 	begun := time.Now()
-	queue := make(chan *rota.Secret)
+	queue := make(chan *rotation.Secret)
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	for range min(workers, len(secrets)) {
 		group.Go(func() {
 			for s := range queue {
-				result, err := inv.rotator().Advance(ctx, s, rota.Options{})
+				result, err := inv.rotator().Advance(ctx, s, rotation.Options{})
 				mu.Lock()
 				inv.metrics.result(result, inv.Now())
 				switch {
@@ -60,7 +61,7 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 					out.Left = append(out.Left, s.Name) // its turn was cut short, and goes on from there
 				case err != nil:
 					errs = append(errs, err)
-				case result.Last.Hold != rota.HoldNone:
+				case result.Last.Hold != rotation.HoldNone:
 					out.Held[s.Name] = result.Last.Reason
 				}
 				if len(result.Done) > 0 {
@@ -105,18 +106,18 @@ func timeLeft(ctx context.Context, begun time.Time) bool {
 // toSweep are the secrets in the order of this sweep. It begins with the one
 // that the last sweep left; a process that knows of none begins elsewhere each
 // time, so that none waits for ever behind the others.
-func (inv *invocation) toSweep(e sweepEvent) ([]*rota.Secret, error) {
+func (inv *invocation) toSweep(e sweepEvent) ([]*rotation.Secret, error) {
 	all := slices.Clone(inv.wired.Secrets)
 	if e.Secret != "" {
 		if s, ok := inv.wired.ByName[e.Secret]; ok {
-			return []*rota.Secret{s}, nil
+			return []*rotation.Secret{s}, nil
 		}
 		return nil, &configError{fmt.Errorf("the configuration has no usable secret %s (try: %s)", e.Secret, strings.Join(slices.Sorted(maps.Keys(inv.wired.ByName)), ", "))}
 	}
 	if len(all) == 0 {
 		return nil, nil
 	}
-	first := slices.IndexFunc(all, func(s *rota.Secret) bool { return s.Name == inv.cursor })
+	first := slices.IndexFunc(all, func(s *rotation.Secret) bool { return s.Name == inv.cursor })
 	if first < 0 {
 		first = int(inv.Now().Unix()/60) % len(all)
 	}

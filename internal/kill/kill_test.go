@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 const (
@@ -134,7 +135,7 @@ func (w *world) measure(v *victim) {
 		w.rota(doneOrHeld, v.args...)
 		v.length = max(v.length, time.Since(started))
 		for _, e := range w.history(v.secret) {
-			if e.At.After(started) && e.Outcome == rota.OutcomeBegun {
+			if e.At.After(started) && e.Outcome == rotation.OutcomeBegun {
 				v.lead = e.At.Sub(started)
 				break
 			}
@@ -183,12 +184,12 @@ func (w *world) round(n *tally, v *victim, random *rand.Rand) {
 
 // note finds out what a kill hit, from what the audit tells since the killed
 // command was started.
-func (n *tally) note(history []rota.Entry, started time.Time) {
+func (n *tally) note(history []rotation.Entry, started time.Time) {
 	last, open := "none", false
 	for _, e := range history {
 		switch {
 		case e.At.Before(started):
-		case e.Outcome == rota.OutcomeBegun:
+		case e.Outcome == rotation.OutcomeBegun:
 			last, open = e.Step, true
 		case e.Step == last:
 			open = false

@@ -20,6 +20,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // program is the real one, built once.
@@ -144,10 +145,10 @@ func read[T any](w *world, args ...string) T {
 }
 
 // history gives the newest entries of a secret, in their order.
-func (w *world) history(secret string) []rota.Entry {
+func (w *world) history(secret string) []rotation.Entry {
 	w.Helper()
 	return read[struct {
-		Entries []rota.Entry `json:"entries"`
+		Entries []rotation.Entry `json:"entries"`
 	}](w, "history", secret, "--limit", "60").Entries
 }
 

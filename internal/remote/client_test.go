@@ -18,6 +18,7 @@ import (
 	"github.com/rota-dev/rota/internal/remote"
 	"github.com/rota-dev/rota/internal/server/api"
 	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/rotation"
 )
 
 const token = "rota_ROTAAAAAAAAAAAAAAAAA_a-token-that-must-not-be-shown"
@@ -202,7 +203,7 @@ func TestEventsAreFollowedOverALostConnection(t *testing.T) {
 	defer cancel()
 	var got []int64
 	err := asked.Follow(ctx, "", 0, func(e remote.Event) error {
-		if e.Secret != "cms" || e.Outcome != rota.OutcomeSucceeded {
+		if e.Secret != "cms" || e.Outcome != rotation.OutcomeSucceeded {
 			t.Errorf("%+v", e)
 		}
 		if got = append(got, e.Seq); len(got) == 2 {

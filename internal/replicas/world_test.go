@@ -27,6 +27,7 @@ import (
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/postgres"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // replicaEnv has the JSON of a scene in a process that is one replica.
@@ -88,21 +89,21 @@ func (s scene) replica(ctx context.Context) (err error) {
 		return err
 	}
 	defer conn.Close()
-	var all []*rota.Secret
+	var all []*rotation.Secret
 	for i := range s.Secrets {
 		issuer, err := conn.Password(postgres.PasswordConfig{Role: name(i)})
 		if err != nil {
 			return err
 		}
-		all = append(all, &rota.Secret{
+		all = append(all, &rotation.Secret{
 			Name: name(i), Systems: []string{fmt.Sprintf("system-%d", i%16)}, Store: db.Secret(name(i)),
-			Issuer: slowly{issuer, s.Delay}, Policy: rota.Policy{RotateEvery: 90 * rota.Day},
+			Issuer: slowly{issuer, s.Delay}, Policy: rotation.Policy{RotateEvery: 90 * rota.Day},
 		})
 	}
 	secrets := &engine.Secrets{}
 	secrets.Replace(all, nil)
 	worker := engine.NewWorker(engine.WorkerOptions{
-		Rotator: &rota.Rotator{Journal: db, Now: db.Now, LeaseTTL: leaseTTL, CallTimeout: 5 * time.Second},
+		Rotator: &rotation.Rotator{Journal: db, Now: db.Now, LeaseTTL: leaseTTL, CallTimeout: 5 * time.Second},
 		Secrets: secrets, Now: db.Now, Limits: engine.Limits{Workers: 16, CoolDown: time.Second},
 	})
 	service, err := river.New(river.Options{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // checkTimeout bounds all checks of one secret.
@@ -48,10 +49,10 @@ func (l *Local) Check(ctx context.Context, names []string) (CheckDoc, error) {
 // they found in the secrets' order.
 func preflight(ctx context.Context, list []chosen) []FindingDoc {
 	found := make([][]rota.Finding, len(list))
-	errs := look(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+	errs := look(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
-		found[i] = rota.Preflight(ctx, s)
+		found[i] = rotation.Preflight(ctx, s)
 		return ctx.Err()
 	})
 	var out []FindingDoc

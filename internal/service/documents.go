@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // The documents that the operations give: as JSON they are what --output json
@@ -64,12 +65,12 @@ type PlanSecretDoc struct {
 // StepDoc is a step that was done, or will be. With Hold, it is due but may
 // not be done.
 type StepDoc struct {
-	At         time.Time     `json:"at,omitzero"`
-	Step       rota.Step     `json:"step,omitempty"`
-	Version    string        `json:"version,omitempty"`
-	Credential string        `json:"credential,omitempty"`
-	Hold       rota.HoldKind `json:"hold,omitempty"`
-	Reason     string        `json:"reason,omitempty"`
+	At         time.Time         `json:"at,omitzero"`
+	Step       rota.Step         `json:"step,omitempty"`
+	Version    string            `json:"version,omitempty"`
+	Credential string            `json:"credential,omitempty"`
+	Hold       rotation.HoldKind `json:"hold,omitempty"`
+	Reason     string            `json:"reason,omitempty"`
 }
 
 // WorkDoc is what was done to secrets.
@@ -82,15 +83,15 @@ type WorkDoc struct {
 
 // WorkSecretDoc is what was done to one secret.
 type WorkSecretDoc struct {
-	Secret string        `json:"secret"`
-	State  WorkState     `json:"state"`
-	Done   []StepDoc     `json:"done"`
-	Next   rota.Step     `json:"next,omitempty"`
-	NextAt time.Time     `json:"next_at,omitzero"`
-	Hold   rota.HoldKind `json:"hold,omitempty"`
-	Reason string        `json:"reason,omitempty"`
-	Error  string        `json:"error,omitempty"`
-	Hint   string        `json:"hint,omitempty"`
+	Secret string            `json:"secret"`
+	State  WorkState         `json:"state"`
+	Done   []StepDoc         `json:"done"`
+	Next   rota.Step         `json:"next,omitempty"`
+	NextAt time.Time         `json:"next_at,omitzero"`
+	Hold   rotation.HoldKind `json:"hold,omitempty"`
+	Reason string            `json:"reason,omitempty"`
+	Error  string            `json:"error,omitempty"`
+	Hint   string            `json:"hint,omitempty"`
 }
 
 // WorkState is how it went for one secret.
@@ -121,23 +122,23 @@ type StatusDoc struct {
 
 // StatusSecretDoc tells how one secret stands.
 type StatusSecretDoc struct {
-	Secret           string        `json:"secret"`
-	State            SecretState   `json:"state"`
-	Reason           string        `json:"reason,omitempty"`
-	Credential       string        `json:"credential,omitempty"`
-	Version          string        `json:"version,omitempty"`
-	IssuedAt         time.Time     `json:"issued_at,omitzero"`
-	AgeSeconds       int64         `json:"age_seconds,omitempty"`
-	ExpiresAt        time.Time     `json:"expires_at,omitzero"` // when the credential ends by itself
-	Previous         string        `json:"previous,omitempty"`
-	PreviousInactive bool          `json:"previous_inactive,omitempty"`
-	Next             rota.Step     `json:"next,omitempty"`
-	NextAt           time.Time     `json:"next_at,omitzero"` // when it is due
-	Hold             rota.HoldKind `json:"hold,omitempty"`
-	LookedAt         time.Time     `json:"looked_at,omitzero"`
-	BegunAt          time.Time     `json:"begun_at,omitzero"` // since when a turn is under way, or since when one never came to its end
-	Worker           string        `json:"worker,omitempty"`  // who is at it now
-	Paused           string        `json:"paused,omitempty"`  // by whom, since when and why
+	Secret           string            `json:"secret"`
+	State            SecretState       `json:"state"`
+	Reason           string            `json:"reason,omitempty"`
+	Credential       string            `json:"credential,omitempty"`
+	Version          string            `json:"version,omitempty"`
+	IssuedAt         time.Time         `json:"issued_at,omitzero"`
+	AgeSeconds       int64             `json:"age_seconds,omitempty"`
+	ExpiresAt        time.Time         `json:"expires_at,omitzero"` // when the credential ends by itself
+	Previous         string            `json:"previous,omitempty"`
+	PreviousInactive bool              `json:"previous_inactive,omitempty"`
+	Next             rota.Step         `json:"next,omitempty"`
+	NextAt           time.Time         `json:"next_at,omitzero"` // when it is due
+	Hold             rotation.HoldKind `json:"hold,omitempty"`
+	LookedAt         time.Time         `json:"looked_at,omitzero"`
+	BegunAt          time.Time         `json:"begun_at,omitzero"` // since when a turn is under way, or since when one never came to its end
+	Worker           string            `json:"worker,omitempty"`  // who is at it now
+	Paused           string            `json:"paused,omitempty"`  // by whom, since when and why
 }
 
 // SecretState is how a secret stands.
@@ -166,7 +167,7 @@ type HistoryDoc struct {
 // EntryDoc is an entry with its place in the chain.
 type EntryDoc struct {
 	Seq int64 `json:"seq"`
-	rota.Entry
+	rotation.Entry
 	Hash string `json:"hash"`
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/store/anchor"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Local carries operations out with a configuration and a store at hand. It is
@@ -29,7 +30,7 @@ type Local struct {
 	// operations can do without.
 	DB *store.DB
 	// Rotator does the work; its Actor and From are replaced by the caller's.
-	Rotator *rota.Rotator
+	Rotator *rotation.Rotator
 	// Caller is who asks.
 	Caller access.Caller
 	// Opened is what opening the store found; Check tells it first.
@@ -55,7 +56,7 @@ type Local struct {
 type Workers interface {
 	// Each calls do with the index of every secret and gives the errors in their
 	// order; an [*engine.SkippedError] for one that was not begun.
-	Each(ctx context.Context, secrets []*rota.Secret, do func(ctx context.Context, i int) error) []error
+	Each(ctx context.Context, secrets []*rotation.Secret, do func(ctx context.Context, i int) error) []error
 }
 
 var _ Operations = (*Local)(nil)
@@ -74,10 +75,10 @@ func (l *Local) tell(format string, args ...any) {
 }
 
 // rotator is the rotator on behalf of the caller.
-func (l *Local) rotator() *rota.Rotator { return RotatorFor(l.Rotator, l.Caller) }
+func (l *Local) rotator() *rotation.Rotator { return RotatorFor(l.Rotator, l.Caller) }
 
 // RotatorFor is a rotator whose entries in the audit are the caller's.
-func RotatorFor(r *rota.Rotator, c access.Caller) *rota.Rotator {
+func RotatorFor(r *rotation.Rotator, c access.Caller) *rotation.Rotator {
 	his := *r
 	his.Actor, his.From = c.Principal, c.From
 	return &his
@@ -87,11 +88,11 @@ func RotatorFor(r *rota.Rotator, c access.Caller) *rota.Rotator {
 // refused is in the audit before the answer is given.
 func (l *Local) allow(ctx context.Context, a access.Action, op string, secrets ...string) error {
 	var refused []error
-	var entries []rota.Entry
+	var entries []rotation.Entry
 	for _, name := range secrets {
 		if err := l.Caller.Check(a, name); err != nil {
 			refused = append(refused, err)
-			entries = append(entries, l.Caller.Entry(l.now(), op, name, rota.OutcomeDenied, ""))
+			entries = append(entries, l.Caller.Entry(l.now(), op, name, rotation.OutcomeDenied, ""))
 		}
 	}
 	if len(refused) == 0 {
@@ -108,7 +109,7 @@ func (l *Local) allow(ctx context.Context, a access.Action, op string, secrets .
 // chosen is a secret to work on, or why it can't be.
 type chosen struct {
 	name   string
-	secret *rota.Secret
+	secret *rotation.Secret
 	err    error
 }
 
@@ -168,7 +169,7 @@ func (l *Local) choose(ctx context.Context, a access.Action, op string, names []
 }
 
 // one is choose for one secret that must be wired.
-func (l *Local) one(ctx context.Context, a access.Action, op, name string) (*rota.Secret, error) {
+func (l *Local) one(ctx context.Context, a access.Action, op, name string) (*rotation.Secret, error) {
 	list, err := l.choose(ctx, a, op, []string{name})
 	if err != nil {
 		return nil, err
@@ -182,16 +183,16 @@ func (l *Local) one(ctx context.Context, a access.Action, op, name string) (*rot
 // look calls do, which changes nothing but what people are told, with every
 // secret that could be wired. It has workers of its own: who looks why a system
 // hangs must not have to wait for it.
-func look(ctx context.Context, list []chosen, do func(ctx context.Context, i int, s *rota.Secret) error) []error {
+func look(ctx context.Context, list []chosen, do func(ctx context.Context, i int, s *rotation.Secret) error) []error {
 	return each(ctx, engine.NewPool(engine.Limits{}), list, do)
 }
 
 // each has workers call do with every secret that could be wired, several at
 // once, and gives the errors in the order of the list, those of wiring among
 // them.
-func each(ctx context.Context, workers Workers, list []chosen, do func(ctx context.Context, i int, s *rota.Secret) error) []error {
+func each(ctx context.Context, workers Workers, list []chosen, do func(ctx context.Context, i int, s *rotation.Secret) error) []error {
 	out := make([]error, len(list))
-	var secrets []*rota.Secret
+	var secrets []*rotation.Secret
 	var place []int
 	for i, c := range list {
 		if out[i] = c.err; c.err == nil {
@@ -233,7 +234,7 @@ func (l *Local) Secrets(ctx context.Context, names []string) (SecretsDoc, error)
 		traits := c.secret.Issuer.Traits()
 		d.Kind, d.Overlap = traits.Kind, traits.Overlap()
 		d.Targets, d.Reloaders = len(c.secret.Targets), len(c.secret.Reloaders)
-		if p := c.secret.Policy.WithDefaults(); d.Overlap && p.Retire == rota.RetireAfterGrace {
+		if p := c.secret.Policy.WithDefaults(); d.Overlap && p.Retire == rotation.RetireAfterGrace {
 			d.GraceSeconds = int64(p.DeactivatePreviousAfter.Seconds())
 		}
 		doc.Secrets = append(doc.Secrets, d)

@@ -7,11 +7,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 const licences = `
@@ -47,7 +47,7 @@ func operations(t *testing.T, rules ...string) (*service.Local, *store.DB) {
 		}
 		caller.Rules = append(caller.Rules, rule)
 	}
-	rotator := &rota.Rotator{Journal: db, Now: db.Now, Holder: "test"}
+	rotator := &rotation.Rotator{Journal: db, Now: db.Now, Holder: "test"}
 	return &service.Local{
 		File: file, Wired: wired, DB: db, Rotator: rotator, Caller: caller, Controls: service.Switches{DB: db, Wired: wired, Rotator: rotator},
 	}, db
@@ -98,7 +98,7 @@ func TestWhatIsDeniedIsInTheAuditAndTellsNothing(t *testing.T) {
 				t.Errorf("%s of %s: %v, want it denied", op, name, err)
 			}
 			last, err := db.Audit(t.Context(), store.AuditQuery{Newest: true, Limit: 1, Secret: name})
-			if err != nil || len(last) != 1 || last[0].Entry.Outcome != rota.OutcomeDenied || last[0].Entry.Step != op || last[0].Entry.From != "192.0.2.7" {
+			if err != nil || len(last) != 1 || last[0].Entry.Outcome != rotation.OutcomeDenied || last[0].Entry.Step != op || last[0].Entry.From != "192.0.2.7" {
 				t.Errorf("%s of %s: the audit has %+v, %v", op, name, last, err)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/store/anchor"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Versions asks the store and the issuer for a secret's versions.
@@ -27,7 +28,7 @@ func (l *Local) Versions(ctx context.Context, name string) (VersionsDoc, error) 
 	return describeVersions(state), nil
 }
 
-func describeVersions(state rota.State) VersionsDoc {
+func describeVersions(state rotation.State) VersionsDoc {
 	doc := VersionsDoc{Secret: state.Secret, ChangedAt: state.Contents.ChangedAt, Versions: []VersionDoc{}, Elsewhere: []IssuedDoc{}}
 	held := map[string]bool{}
 	for _, v := range state.Contents.Versions {
@@ -55,7 +56,7 @@ func describeVersion(v rota.Version) VersionDoc {
 // versionState is what the issuer says of a version's credential. A password
 // has one value at a time: of the versions with a role's name, the issuer means
 // the one whose value was set last.
-func versionState(state rota.State, v rota.Version) (string, string) {
+func versionState(state rotation.State, v rota.Version) (string, string) {
 	if state.Traits.IssuerChooses {
 		return issuerState(state, v.CredentialID)
 	}
@@ -75,7 +76,7 @@ func versionState(state rota.State, v rota.Version) (string, string) {
 }
 
 // issuerState is what the issuer says of a credential.
-func issuerState(state rota.State, credential string) (string, string) {
+func issuerState(state rotation.State, credential string) (string, string) {
 	if !state.Listed || credential == "" {
 		return "unknown", ""
 	}
@@ -139,7 +140,7 @@ func (l *Local) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
 		names, fields = []string{r.Field}, map[string]string{r.Field: fields[r.Field]}
 	}
 	issuerName := secret.Issuer.CredentialID(credential)
-	entry := l.Caller.Entry(l.now(), "get", r.Secret, rota.OutcomeSucceeded, "")
+	entry := l.Caller.Entry(l.now(), "get", r.Secret, rotation.OutcomeSucceeded, "")
 	entry.Object, entry.Version, entry.Credential = strings.Join(names, ", "), version.ID, issuerName
 	if err := l.DB.Record(ctx, entry); err != nil {
 		return GetDoc{}, fmt.Errorf("%s: nothing is shown that is not in the audit: %w", r.Secret, err)
@@ -149,7 +150,7 @@ func (l *Local) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
 
 // readVersion finds a version and reads it. One that is replaced and deleted in
 // between is looked for again.
-func readVersion(ctx context.Context, secret *rota.Secret, label rota.Label, id string) (rota.Version, rota.Credential, error) {
+func readVersion(ctx context.Context, secret *rotation.Secret, label rota.Label, id string) (rota.Version, rota.Credential, error) {
 	for last := ""; ; {
 		v, err := findVersion(ctx, secret, label, id)
 		if err != nil {
@@ -166,7 +167,7 @@ func readVersion(ctx context.Context, secret *rota.Secret, label rota.Label, id 
 	}
 }
 
-func findVersion(ctx context.Context, secret *rota.Secret, label rota.Label, id string) (rota.Version, error) {
+func findVersion(ctx context.Context, secret *rotation.Secret, label rota.Label, id string) (rota.Version, error) {
 	contents, err := secret.Store.Describe(ctx)
 	if err != nil {
 		return rota.Version{}, fmt.Errorf("%s: %w", secret.Name, err)

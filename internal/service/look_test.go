@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func TestHintsAreTakenApart(t *testing.T) {
@@ -38,22 +39,22 @@ func TestAMistypedNameIsRecognised(t *testing.T) {
 // Of a password only one version's is in force, whatever the issuer says of
 // the role.
 func TestTheStatesOfVersionsOfOneRole(t *testing.T) {
-	set := rota.VersionProgress{SetAt: noon}
-	restored := rota.VersionProgress{SetAt: noon, RestoredAt: noon}
+	set := rotation.VersionProgress{SetAt: noon}
+	restored := rotation.VersionProgress{SetAt: noon, RestoredAt: noon}
 	for _, c := range []struct {
 		name    string
-		pending *rota.VersionProgress // nil: there is none
+		pending *rotation.VersionProgress // nil: there is none
 		traits  rota.Traits
 		want    map[string]string
 	}{
 		{"at rest", nil, rota.Traits{Limit: 1}, map[string]string{"current": "active", "previous": "replaced"}},
-		{"before the new one is set", &rota.VersionProgress{}, rota.Traits{Limit: 1}, map[string]string{"pending": "unset", "current": "active", "previous": "replaced"}},
+		{"before the new one is set", &rotation.VersionProgress{}, rota.Traits{Limit: 1}, map[string]string{"pending": "unset", "current": "active", "previous": "replaced"}},
 		{"when the new one is set", &set, rota.Traits{Limit: 1}, map[string]string{"pending": "active", "current": "replaced", "previous": "replaced"}},
 		{"when it was given up", &restored, rota.Traits{Limit: 1}, map[string]string{"pending": "replaced", "current": "active", "previous": "replaced"}},
 		{"an access key that two versions hold", nil, rota.Traits{Limit: 2, IssuerChooses: true}, map[string]string{"current": "active", "previous": "active"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			state := rota.State{Traits: c.traits, Listed: true, Issued: []rota.Issued{{ID: "app", Active: true}}}
+			state := rotation.State{Traits: c.traits, Listed: true, Issued: []rota.Issued{{ID: "app", Active: true}}}
 			add := func(id string, l rota.Label) {
 				state.Contents.Versions = append(state.Contents.Versions, rota.Version{ID: id, CredentialID: "app", Labels: []rota.Label{l}})
 			}
@@ -61,7 +62,7 @@ func TestTheStatesOfVersionsOfOneRole(t *testing.T) {
 			add("current", rota.LabelCurrent)
 			if c.pending != nil {
 				add("pending", rota.LabelPending)
-				state.Progress.Versions = map[string]rota.VersionProgress{"pending": *c.pending}
+				state.Progress.Versions = map[string]rotation.VersionProgress{"pending": *c.pending}
 			}
 			got := map[string]string{}
 			for _, v := range describeVersions(state).Versions {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // nextOnly bounds the look ahead for the next step alone.
@@ -18,7 +19,7 @@ func (l *Local) Plan(ctx context.Context, r PlanRequest) (PlanDoc, error) {
 		return PlanDoc{}, err
 	}
 	doc := PlanDoc{From: l.now(), Until: r.Until, Secrets: make([]PlanSecretDoc, len(list))}
-	errs := look(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+	errs := look(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		state, decision, err := l.rotator().Observe(ctx, s)
 		if err != nil {
 			return err
@@ -49,26 +50,26 @@ func (l *Local) Plan(ctx context.Context, r PlanRequest) (PlanDoc, error) {
 // ahead is what lies ahead of one secret until the plan's end, or up to the
 // next step from now. Nothing at all is told as what it waits for, which may
 // come after the end, or as the reason why.
-func ahead(state rota.State, policy rota.Policy, decision rota.Decision, doc PlanDoc) []rota.Planned {
+func ahead(state rotation.State, policy rotation.Policy, decision rotation.Decision, doc PlanDoc) []rotation.Planned {
 	now := doc.From
-	var out []rota.Planned
+	var out []rotation.Planned
 	if doc.Until.IsZero() {
-		for p := range rota.Project(state, policy, now, now.Add(nextOnly)) {
+		for p := range rotation.Project(state, policy, now, now.Add(nextOnly)) {
 			if len(out) > 0 && p.At.After(now) && out[len(out)-1].At.After(now) {
 				break
 			}
 			out = append(out, p)
 		}
 	} else {
-		out = slices.Collect(rota.Project(state, policy, now, doc.Until))
+		out = slices.Collect(rotation.Project(state, policy, now, doc.Until))
 	}
 	if len(out) == 0 {
-		out = append(out, rota.Planned{At: decision.At, Decision: decision})
+		out = append(out, rotation.Planned{At: decision.At, Decision: decision})
 	}
 	return out
 }
 
-func plannedDoc(p rota.Planned) StepDoc {
+func plannedDoc(p rotation.Planned) StepDoc {
 	d := p.Decision
 	doc := StepDoc{At: p.At, Step: d.Step, Version: d.Version, Credential: d.Credential, Hold: d.Hold, Reason: d.Reason}
 	if d.Step == rota.StepNone {

@@ -9,6 +9,7 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Run does all that is due, once.
@@ -28,7 +29,7 @@ func (l *Local) Run(ctx context.Context, r RunRequest) (WorkDoc, error) {
 			seen[name] = engine.Seen{}
 		}
 	}
-	due := func(*rota.Secret) bool { return true }
+	due := func(*rotation.Secret) bool { return true }
 	if !r.All {
 		configured, err := l.configuredSince(ctx)
 		if err != nil {
@@ -44,13 +45,13 @@ func (l *Local) Run(ctx context.Context, r RunRequest) (WorkDoc, error) {
 			continue
 		}
 		doc.NotDue++
-		if s := known[c.name]; s.Status.Hold != rota.HoldNone || s.Failure != nil {
+		if s := known[c.name]; s.Status.Hold != rotation.HoldNone || s.Failure != nil {
 			doc.Waiting = append(doc.Waiting, c.name)
 		}
 	}
 	rotator := l.rotator()
-	for _, w := range l.work(ctx, these, true, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
-		return rotator.Advance(ctx, s, rota.Options{})
+	for _, w := range l.work(ctx, these, true, func(ctx context.Context, s *rotation.Secret) (rotation.Result, error) {
+		return rotator.Advance(ctx, s, rotation.Options{})
 	}) {
 		doc.Secrets = append(doc.Secrets, w.doc(rota.StepNone))
 	}
@@ -83,7 +84,7 @@ func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 			break
 		}
 	}
-	entry := l.Caller.Entry(l.now(), op, Configuration, rota.OutcomeSucceeded, sum)
+	entry := l.Caller.Entry(l.now(), op, Configuration, rotation.OutcomeSucceeded, sum)
 	entry.Object = path
 	return entry.At, l.DB.Record(ctx, entry)
 }
@@ -95,7 +96,7 @@ func (l *Local) Alert(ctx context.Context) (AlertDoc, error) {
 		return AlertDoc{}, err
 	}
 	late := make([]bool, len(list))
-	errs := look(ctx, list, func(ctx context.Context, i int, s *rota.Secret) error {
+	errs := look(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		var err error
 		late[i], err = l.rotator().Alert(ctx, s)
 		return err

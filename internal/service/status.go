@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Status tells how secrets stand. It asks no system but the store.
@@ -107,11 +107,11 @@ func (l *Local) unknown(statuses []store.SecretStatus) []string {
 // standing is what is known of one secret besides its configuration.
 type standing struct {
 	store.SecretStatus
-	paused *rota.Halt // nil: it is not
+	paused *rotation.Halt // nil: it is not
 	frozen bool
 }
 
-func statusOf(name string, s standing, p rota.Policy, now time.Time) StatusSecretDoc {
+func statusOf(name string, s standing, p rotation.Policy, now time.Time) StatusSecretDoc {
 	st := s.Status
 	doc := StatusSecretDoc{
 		Secret: name, Reason: st.Reason, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt, ExpiresAt: st.ExpiresAt,
@@ -135,20 +135,20 @@ func statusOf(name string, s standing, p rota.Policy, now time.Time) StatusSecre
 }
 
 // StateOf sums up how a secret stands, as [Local.Status] does.
-func StateOf(s store.Standing, frozen bool, p rota.Policy, now time.Time) SecretState {
+func StateOf(s store.Standing, frozen bool, p rotation.Policy, now time.Time) SecretState {
 	state, _ := standing{SecretStatus: s.SecretStatus, paused: s.Paused, frozen: frozen}.state(p, now)
 	return state
 }
 
 // state sums up, with the reason. What a person has to act on goes first.
-func (s standing) state(p rota.Policy, now time.Time) (SecretState, string) {
+func (s standing) state(p rotation.Policy, now time.Time) (SecretState, string) {
 	st := s.Status
-	since, late := rota.Lateness(st, p, now)
+	since, late := rotation.Lateness(st, p, now)
 	stopped := !st.BegunAt.IsZero() && s.Holder == ""
 	switch {
 	case s.lifted():
 		return StateDue, "it was resumed and not looked at since (try: rota run)"
-	case st.Hold == rota.HoldQuarantined:
+	case st.Hold == rotation.HoldQuarantined:
 		return StateQuarantined, st.Reason
 	case s.Failure != nil:
 		return StateFailed, fmt.Sprintf("%s failed (%d times, last %s): %s", s.Failure.Step, s.Failure.Attempts, moment(s.Failure.At), s.Failure.Error)
@@ -160,7 +160,7 @@ func (s standing) state(p rota.Policy, now time.Time) (SecretState, string) {
 		return StateDue, "it was never looked at (try: rota run)"
 	case stopped:
 		return StateDue, st.Reason
-	case st.Hold != rota.HoldNone:
+	case st.Hold != rotation.HoldNone:
 		return StateHeld, st.Reason
 	case !st.DueAt.IsZero() && !st.DueAt.After(now):
 		return StateDue, st.Reason
@@ -173,18 +173,18 @@ func (s standing) state(p rota.Policy, now time.Time) (SecretState, string) {
 // since.
 func (s standing) lifted() bool {
 	switch s.Status.Hold {
-	case rota.HoldQuarantined:
+	case rotation.HoldQuarantined:
 		return s.NextAt.IsZero() && s.Status.BegunAt.IsZero()
-	case rota.HoldPaused:
+	case rotation.HoldPaused:
 		return s.paused == nil
-	case rota.HoldFrozen:
+	case rotation.HoldFrozen:
 		return !s.frozen
 	}
 	return false
 }
 
 // stoppedReason tells of a turn whose worker was stopped in the middle.
-func stoppedReason(begun time.Time, failure *rota.Failure, reason string) string {
+func stoppedReason(begun time.Time, failure *rotation.Failure, reason string) string {
 	stopped := "what was begun at " + moment(begun) + " never came to its end (try: rota run)"
 	if failure != nil {
 		return reason + "; " + stopped
@@ -193,7 +193,7 @@ func stoppedReason(begun time.Time, failure *rota.Failure, reason string) string
 }
 
 // DescribeHalt says by whom, since when and why something is held back.
-func DescribeHalt(h rota.Halt) string {
+func DescribeHalt(h rotation.Halt) string {
 	text := "by " + h.By + " since " + moment(h.At)
 	if h.Why != "" {
 		text += ": " + h.Why

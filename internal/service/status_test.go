@@ -7,31 +7,32 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 var noon = time.Date(2026, 4, 1, 12, 0, 0, 0, time.Local)
 
 func TestTheStateOfASecret(t *testing.T) {
-	looked := rota.Status{LookedAt: noon.Add(-time.Hour), Version: "v", Next: rota.StepCreate}
-	due := func(at time.Time, hold rota.HoldKind) rota.Status {
+	looked := rotation.Status{LookedAt: noon.Add(-time.Hour), Version: "v", Next: rota.StepCreate}
+	due := func(at time.Time, hold rotation.HoldKind) rotation.Status {
 		s := looked
 		s.DueAt, s.Hold = at, hold
 		return s
 	}
-	overdue := func(by time.Duration) rota.Status {
+	overdue := func(by time.Duration) rotation.Status {
 		s := looked
 		s.RotateAt, s.Reason = noon.Add(-by), "the window is shut"
 		return s
 	}
-	stopped := func(ago time.Duration) rota.Status {
+	stopped := func(ago time.Duration) rotation.Status {
 		s := due(noon.Add(rota.Day), "")
 		s.BegunAt = noon.Add(-ago)
 		return s
 	}
-	given := due(noon, rota.HoldQuarantined)
+	given := due(noon, rotation.HoldQuarantined)
 	given.Reason = "given up"
-	halt := rota.Halt{By: "ann", Why: "audit week", At: noon}
-	failure := &rota.Failure{Step: rota.StepTest, Attempts: 2, Error: "refused", At: noon}
+	halt := rotation.Halt{By: "ann", Why: "audit week", At: noon}
+	failure := &rotation.Failure{Step: rota.StepTest, Attempts: 2, Error: "refused", At: noon}
 	for _, c := range []struct {
 		name string
 		s    standing
@@ -41,26 +42,26 @@ func TestTheStateOfASecret(t *testing.T) {
 		{"due in a day is ok", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(rota.Day), "")}}, StateOK},
 		{"never due is ok", standing{SecretStatus: store.SecretStatus{Status: looked}}, StateOK},
 		{"due an hour ago is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), "")}}, StateDue},
-		{"held for an hour is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.HoldInUse)}}, StateHeld},
-		{"held for two days is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rota.HoldInUse)}}, StateLate},
+		{"held for an hour is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldInUse)}}, StateHeld},
+		{"held for two days is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rotation.HoldInUse)}}, StateLate},
 		{"a rotation that is two days over its time is late, though nothing is due", standing{SecretStatus: store.SecretStatus{Status: overdue(2 * rota.Day)}}, StateLate},
 		{"a rotation that is an hour over its time is not", standing{SecretStatus: store.SecretStatus{Status: overdue(time.Hour)}}, StateOK},
 		{"a turn that was stopped in the middle is due", standing{SecretStatus: store.SecretStatus{Status: stopped(time.Hour)}}, StateDue},
-		{"a first turn that was stopped in the middle is due", standing{SecretStatus: store.SecretStatus{Status: rota.Status{BegunAt: noon.Add(-time.Hour)}}}, StateDue},
+		{"a first turn that was stopped in the middle is due", standing{SecretStatus: store.SecretStatus{Status: rotation.Status{BegunAt: noon.Add(-time.Hour)}}}, StateDue},
 		{"a turn that was stopped two days ago is late", standing{SecretStatus: store.SecretStatus{Status: stopped(2 * rota.Day)}}, StateLate},
 		{"a turn that somebody is at is not", standing{SecretStatus: store.SecretStatus{Status: stopped(time.Hour), Holder: "host/1/abc"}}, StateOK},
 		{"what was given up is quarantined", standing{SecretStatus: store.SecretStatus{Status: given, Failure: failure, NextAt: noon}}, StateQuarantined},
-		{"what was given up and resumed is due", standing{SecretStatus: store.SecretStatus{Status: due(noon, rota.HoldQuarantined), Failure: failure}}, StateDue},
+		{"what was given up and resumed is due", standing{SecretStatus: store.SecretStatus{Status: due(noon, rotation.HoldQuarantined), Failure: failure}}, StateDue},
 		{"paused is paused, looked at or not", standing{paused: &halt}, StatePaused},
-		{"paused is paused, though it is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.HoldPaused)}, paused: &halt}, StatePaused},
-		{"paused for too long is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rota.HoldPaused)}, paused: &halt}, StateLate},
-		{"resumed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.HoldPaused)}}, StateDue},
-		{"frozen is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.HoldFrozen)}, frozen: true}, StateHeld},
-		{"thawed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rota.HoldFrozen)}}, StateDue},
+		{"paused is paused, though it is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldPaused)}, paused: &halt}, StatePaused},
+		{"paused for too long is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rotation.HoldPaused)}, paused: &halt}, StateLate},
+		{"resumed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldPaused)}}, StateDue},
+		{"frozen is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldFrozen)}, frozen: true}, StateHeld},
+		{"thawed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldFrozen)}}, StateDue},
 		{"a failure is told before it is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), ""), Failure: failure}}, StateFailed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := statusOf("s", c.s, rota.Policy{}, noon)
+			got := statusOf("s", c.s, rotation.Policy{}, noon)
 			if got.State != c.want {
 				t.Errorf("%s, want %s", got.State, c.want)
 			}
@@ -72,13 +73,13 @@ func TestTheStateOfASecret(t *testing.T) {
 }
 
 func TestAStoppedTurnIsTold(t *testing.T) {
-	status := rota.Status{LookedAt: noon, BegunAt: noon, Reason: "rotate when it is 90d old"}
+	status := rotation.Status{LookedAt: noon, BegunAt: noon, Reason: "rotate when it is 90d old"}
 	const want = "what was begun at 2026-04-01 12:00 never came to its end (try: rota run)"
-	if got := statusOf("s", standing{SecretStatus: store.SecretStatus{Status: status}}, rota.Policy{}, noon); got.Reason != want || !got.BegunAt.Equal(noon) {
+	if got := statusOf("s", standing{SecretStatus: store.SecretStatus{Status: status}}, rotation.Policy{}, noon); got.Reason != want || !got.BegunAt.Equal(noon) {
 		t.Errorf("%q since %s, want %q since %s", got.Reason, got.BegunAt, want, noon)
 	}
-	failed := standing{SecretStatus: store.SecretStatus{Status: status, Failure: &rota.Failure{Step: rota.StepTest, Attempts: 2, Error: "refused", At: noon}}}
-	if got := statusOf("s", failed, rota.Policy{}, noon).Reason; !strings.HasPrefix(got, "test failed") || !strings.HasSuffix(got, "; "+want) {
+	failed := standing{SecretStatus: store.SecretStatus{Status: status, Failure: &rotation.Failure{Step: rota.StepTest, Attempts: 2, Error: "refused", At: noon}}}
+	if got := statusOf("s", failed, rotation.Policy{}, noon).Reason; !strings.HasPrefix(got, "test failed") || !strings.HasSuffix(got, "; "+want) {
 		t.Errorf("with a failure: %q", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Switches are the controls of a command on Rota's own machine: they are
@@ -19,7 +20,7 @@ type Switches struct {
 	DB *store.DB
 	// Wired and Rotator are needed by Done alone.
 	Wired   *config.Wired
-	Rotator *rota.Rotator
+	Rotator *rotation.Rotator
 }
 
 var _ Controls = Switches{}
@@ -51,7 +52,7 @@ func (s Switches) remember(ctx context.Context, secrets []string, by access.Call
 		if slices.ContainsFunc(statuses, func(st store.SecretStatus) bool { return st.Name == name }) {
 			continue
 		}
-		lease, err := s.DB.Acquire(ctx, rota.AcquireRequest{Secret: name, Holder: by.Principal, TTL: time.Minute})
+		lease, err := s.DB.Acquire(ctx, rotation.AcquireRequest{Secret: name, Holder: by.Principal, TTL: time.Minute})
 		if err == nil {
 			err = s.DB.Release(ctx, lease)
 		}

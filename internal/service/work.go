@@ -13,17 +13,18 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // worked is how it went for one secret.
 type worked struct {
 	name   string
-	result rota.Result
+	result rotation.Result
 	err    error
 }
 
 // act is one operation on one secret.
-type act func(ctx context.Context, s *rota.Secret) (rota.Result, error)
+type act func(ctx context.Context, s *rotation.Secret) (rotation.Result, error)
 
 // Work does one thing to the named secrets.
 func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
@@ -32,26 +33,26 @@ func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
 	}
 	rotator := l.rotator()
 	force := func(step rota.Step) act {
-		return func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
-			return rotator.Advance(ctx, s, rota.Options{Force: step})
+		return func(ctx context.Context, s *rotation.Secret) (rotation.Result, error) {
+			return rotator.Advance(ctx, s, rotation.Options{Force: step})
 		}
 	}
 	action := access.Rotate
 	var do act
-	var wanted func(w worked, s *rota.Secret) rota.Step // the step that tells that the wish came true
+	var wanted func(w worked, s *rotation.Secret) rota.Step // the step that tells that the wish came true
 	switch r.Operation {
 	case OpRotate:
-		do, wanted = force(rota.StepCreate), func(worked, *rota.Secret) rota.Step { return rota.StepPromote }
+		do, wanted = force(rota.StepCreate), func(worked, *rotation.Secret) rota.Step { return rota.StepPromote }
 	case OpRollback:
 		do, wanted = rotator.Rollback, rolledBack
 	case OpDeliver:
 		do, wanted = rotator.Redeliver, lastDelivery
 	case OpDeactivate:
 		action = access.Retire
-		do, wanted = force(rota.StepDeactivate), func(worked, *rota.Secret) rota.Step { return rota.StepDeactivate }
+		do, wanted = force(rota.StepDeactivate), func(worked, *rotation.Secret) rota.Step { return rota.StepDeactivate }
 	case OpDelete:
 		action = access.Retire
-		do, wanted = force(rota.StepDelete), func(worked, *rota.Secret) rota.Step { return rota.StepDelete }
+		do, wanted = force(rota.StepDelete), func(worked, *rotation.Secret) rota.Step { return rota.StepDelete }
 	default:
 		return WorkDoc{}, &UsageError{Err: fmt.Errorf("no operation %q (try: rotate, rollback, deliver, deactivate, delete)", r.Operation)}
 	}
@@ -77,11 +78,11 @@ func (l *Local) Adopt(ctx context.Context, r AdoptRequest) (WorkDoc, error) {
 	if err != nil {
 		return WorkDoc{}, err
 	}
-	o := rota.AdoptOptions{NotBefore: r.NotBefore}
+	o := rotation.AdoptOptions{NotBefore: r.NotBefore}
 	if len(r.Fields) > 0 {
 		o.Credential = rota.NewCredential(r.Fields)
 	}
-	done := l.work(ctx, list, r.NoWait, func(ctx context.Context, s *rota.Secret) (rota.Result, error) {
+	done := l.work(ctx, list, r.NoWait, func(ctx context.Context, s *rotation.Secret) (rotation.Result, error) {
 		return l.rotator().Adopt(ctx, s, o)
 	})
 	return WorkDoc{Secrets: []WorkSecretDoc{done[0].doc("adopt")}}, nil
@@ -96,7 +97,7 @@ func (l *Local) work(ctx context.Context, list []chosen, noWait bool, do act) []
 	}
 	out := make([]worked, len(list))
 	var later sync.WaitGroup
-	errs := each(ctx, workers, list, func(ctx context.Context, i int, s *rota.Secret) error {
+	errs := each(ctx, workers, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		var err error
 		out[i].result, err = do(ctx, s)
 		return err
@@ -124,7 +125,7 @@ func (l *Local) again(ctx context.Context, workers Workers, one []chosen, out *w
 			return
 		}
 		pause = min(2*pause, 2*time.Second)
-		out.err = each(ctx, workers, one, func(ctx context.Context, _ int, s *rota.Secret) error {
+		out.err = each(ctx, workers, one, func(ctx context.Context, _ int, s *rotation.Secret) error {
 			var err error
 			out.result, err = do(ctx, s)
 			return err
@@ -134,7 +135,7 @@ func (l *Local) again(ctx context.Context, workers Workers, one []chosen, out *w
 
 // rolledBack is the step that tells that a rollback came true. Giving up a new
 // credential ends with its deletion.
-func rolledBack(w worked, _ *rota.Secret) rota.Step {
+func rolledBack(w worked, _ *rotation.Secret) rota.Step {
 	for _, d := range w.result.Done {
 		if d.Step == rota.StepDelete || d.Step == rota.StepRollback {
 			return d.Step
@@ -144,7 +145,7 @@ func rolledBack(w worked, _ *rota.Secret) rota.Step {
 }
 
 // lastDelivery is the step that tells that a delivery came true.
-func lastDelivery(_ worked, s *rota.Secret) rota.Step {
+func lastDelivery(_ worked, s *rotation.Secret) rota.Step {
 	switch {
 	case s == nil:
 		return rota.StepNone
@@ -158,7 +159,7 @@ func lastDelivery(_ worked, s *rota.Secret) rota.Step {
 
 // retirable tells whether there is a previous credential that could still take
 // the step. Where setting the new one kills the old one, there is none.
-func retirable(s *rota.Secret, status rota.Status, step rota.Step) bool {
+func retirable(s *rotation.Secret, status rotation.Status, step rota.Step) bool {
 	if s == nil || !s.Issuer.Traits().Overlap() || status.PreviousID == "" {
 		return false
 	}
@@ -169,7 +170,7 @@ func retirable(s *rota.Secret, status rota.Status, step rota.Step) bool {
 // whatever is held since.
 func (w worked) state(wanted rota.Step) WorkState {
 	took := func(step rota.Step) bool {
-		return slices.ContainsFunc(w.result.Done, func(d rota.Decision) bool { return d.Step == step })
+		return slices.ContainsFunc(w.result.Done, func(d rotation.Decision) bool { return d.Step == step })
 	}
 	_, skipped := errors.AsType[*engine.SkippedError](w.err)
 	switch {
@@ -183,7 +184,7 @@ func (w worked) state(wanted rota.Step) WorkState {
 		return WorkFailed
 	case wanted != rota.StepNone && took(wanted):
 		return WorkDone
-	case w.result.Last.Hold != rota.HoldNone && concerns(w.result.Last.Next, wanted):
+	case w.result.Last.Hold != rotation.HoldNone && concerns(w.result.Last.Next, wanted):
 		return WorkHeld
 	case len(w.result.Done) > 0:
 		return WorkDone

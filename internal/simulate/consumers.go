@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // consumer uses the secret: it holds the value that it took up last and logs in
@@ -63,9 +64,9 @@ func (s *subject) loginEvery() time.Duration {
 // overlap is how long a previous credential lives at least.
 func (s *subject) overlap() time.Duration {
 	if life := s.traits.Lifetime; life > 0 {
-		return life - s.policy.RotateEvery - 2*rota.EndMargin
+		return life - s.policy.RotateEvery - 2*rotation.EndMargin
 	}
-	if s.policy.Retire == rota.RetireBeforeCreate {
+	if s.policy.Retire == rotation.RetireBeforeCreate {
 		return s.policy.RotateEvery / 2
 	}
 	return s.policy.DeactivatePreviousAfter

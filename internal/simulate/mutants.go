@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // hooks are where mutants are planted: around the planner and the systems,
@@ -15,12 +16,12 @@ type hooks struct {
 	keys     func(keyIssuer) rota.Issuer
 	issuer   func(rota.Issuer) rota.Issuer
 	store    func(rota.Store) rota.Store
-	journal  func(rota.Journal) rota.Journal
-	alert    func(rota.Journal) rota.Journal
+	journal  func(rotation.Journal) rotation.Journal
+	alert    func(rotation.Journal) rotation.Journal
 	reloader func(rota.Reloader) rota.Reloader
 }
 
-type planner = func(rota.State, rota.Policy, time.Time) rota.Decision
+type planner = func(rotation.State, rotation.Policy, time.Time) rotation.Decision
 
 func (h *hooks) wrapKeys(i keyIssuer) rota.Issuer {
 	if h.keys == nil {
@@ -29,11 +30,11 @@ func (h *hooks) wrapKeys(i keyIssuer) rota.Issuer {
 	return h.keys(i)
 }
 
-func (h *hooks) wrapIssuer(i rota.Issuer) rota.Issuer       { return wrap(h.issuer, i) }
-func (h *hooks) wrapStore(s rota.Store) rota.Store          { return wrap(h.store, s) }
-func (h *hooks) wrapJournal(j rota.Journal) rota.Journal    { return wrap(h.journal, j) }
-func (h *hooks) wrapAlert(j rota.Journal) rota.Journal      { return wrap(h.alert, j) }
-func (h *hooks) wrapReloader(r rota.Reloader) rota.Reloader { return wrap(h.reloader, r) }
+func (h *hooks) wrapIssuer(i rota.Issuer) rota.Issuer            { return wrap(h.issuer, i) }
+func (h *hooks) wrapStore(s rota.Store) rota.Store               { return wrap(h.store, s) }
+func (h *hooks) wrapJournal(j rotation.Journal) rotation.Journal { return wrap(h.journal, j) }
+func (h *hooks) wrapAlert(j rotation.Journal) rotation.Journal   { return wrap(h.alert, j) }
+func (h *hooks) wrapReloader(r rota.Reloader) rota.Reloader      { return wrap(h.reloader, r) }
 
 func wrap[T any](f func(T) T, x T) T {
 	if f == nil {
@@ -65,34 +66,34 @@ func findMutant(name string) (Mutant, bool) {
 }
 
 // believing plants a planner that sees another state than there is.
-func believing(change func(st *rota.State, p *rota.Policy, now time.Time)) func(*hooks) {
+func believing(change func(st *rotation.State, p *rotation.Policy, now time.Time)) func(*hooks) {
 	return func(h *hooks) {
-		h.plan = func(st rota.State, p rota.Policy, now time.Time) rota.Decision {
+		h.plan = func(st rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
 			st.Progress.Versions = cloneVersions(st.Progress.Versions)
 			st.Issued = slices.Clone(st.Issued)
 			change(&st, &p, now)
-			return rota.Plan(st, p, now)
+			return rotation.Plan(st, p, now)
 		}
 	}
 }
 
 // deciding plants a planner that decides otherwise.
-func deciding(change func(st rota.State, d rota.Decision) rota.Decision) func(*hooks) {
+func deciding(change func(st rotation.State, d rotation.Decision) rotation.Decision) func(*hooks) {
 	return func(h *hooks) {
-		h.plan = func(st rota.State, p rota.Policy, now time.Time) rota.Decision {
-			return change(st, rota.Plan(st, p, now))
+		h.plan = func(st rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
+			return change(st, rotation.Plan(st, p, now))
 		}
 	}
 }
 
-func cloneVersions(m map[string]rota.VersionProgress) map[string]rota.VersionProgress {
-	out := make(map[string]rota.VersionProgress, len(m))
+func cloneVersions(m map[string]rotation.VersionProgress) map[string]rotation.VersionProgress {
+	out := make(map[string]rotation.VersionProgress, len(m))
 	maps.Copy(out, m)
 	return out
 }
 
 // note changes what a state remembers of the version with a label.
-func note(st *rota.State, l rota.Label, f func(*rota.VersionProgress)) {
+func note(st *rotation.State, l rota.Label, f func(*rotation.VersionProgress)) {
 	if v, ok := rota.Find(st.Contents.Versions, l); ok {
 		vp := st.Progress.Versions[v.ID]
 		f(&vp)
@@ -103,14 +104,14 @@ func note(st *rota.State, l rota.Label, f func(*rota.VersionProgress)) {
 func plannerMutants() []Mutant {
 	return []Mutant{
 		{"delete before create", 4, "the current credential is switched off to make a place for the next",
-			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+			deciding(func(st rotation.State, d rotation.Decision) rotation.Decision {
 				if current, ok := rota.Find(st.Contents.Versions, rota.LabelCurrent); ok && d.Step == rota.StepCreate && st.CanDeactivate {
 					d.Step, d.Version, d.Credential = rota.StepDeactivate, current.ID, current.CredentialID
 				}
 				return d
 			})},
 		{"no answer means unused", 4, "what the issuer cannot say about use is taken for no use",
-			believing(func(st *rota.State, _ *rota.Policy, _ time.Time) {
+			believing(func(st *rotation.State, _ *rotation.Policy, _ time.Time) {
 				for i := range st.Issued {
 					if st.Issued[i].Use.Evidence == rota.EvidenceUnknown {
 						st.Issued[i].Use = rota.Use{Evidence: rota.EvidenceRecorded}
@@ -118,23 +119,23 @@ func plannerMutants() []Mutant {
 				}
 			})},
 		{"promote without test", 4, "a new credential is promoted as soon as it is stored",
-			believing(func(st *rota.State, _ *rota.Policy, now time.Time) {
-				note(st, rota.LabelPending, func(vp *rota.VersionProgress) { vp.TestedAt = now })
+			believing(func(st *rotation.State, _ *rotation.Policy, now time.Time) {
+				note(st, rota.LabelPending, func(vp *rotation.VersionProgress) { vp.TestedAt = now })
 			})},
 		{"no grace", 4, "the previous credential is deactivated at once where nobody was seen to use it",
-			believing(func(_ *rota.State, p *rota.Policy, _ time.Time) {
-				p.Retire, p.DeactivatePreviousAfter, p.UnusedFor = rota.RetireAfterGrace, 0, time.Second
+			believing(func(_ *rotation.State, p *rotation.Policy, _ time.Time) {
+				p.Retire, p.DeactivatePreviousAfter, p.UnusedFor = rotation.RetireAfterGrace, 0, time.Second
 			})},
 		{"delete while active", 4, "the previous credential is deleted without being deactivated first",
-			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+			deciding(func(st rotation.State, d rotation.Decision) rotation.Decision {
 				if d.Step == rota.StepDeactivate && d.Version != "" {
 					d.Step = rota.StepDelete
 				}
 				return d
 			})},
 		{"deliver skipped", 4, "targets count as written to",
-			believing(func(st *rota.State, _ *rota.Policy, now time.Time) {
-				note(st, rota.LabelCurrent, func(vp *rota.VersionProgress) {
+			believing(func(st *rotation.State, _ *rotation.Policy, now time.Time) {
+				note(st, rota.LabelCurrent, func(vp *rotation.VersionProgress) {
 					vp.Delivered = map[string]time.Time{}
 					for _, t := range st.Targets {
 						vp.Delivered[t] = now
@@ -142,8 +143,8 @@ func plannerMutants() []Mutant {
 				})
 			})},
 		{"oldest key deleted", 3, "a full issuer is emptied of its oldest credential, whoever made it",
-			deciding(func(st rota.State, d rota.Decision) rota.Decision {
-				if d.Hold != rota.HoldNoFreeSlot || !st.Listed || len(st.Issued) == 0 {
+			deciding(func(st rotation.State, d rotation.Decision) rotation.Decision {
+				if d.Hold != rotation.HoldNoFreeSlot || !st.Listed || len(st.Issued) == 0 {
 					return d
 				}
 				oldest := slices.MinFunc(st.Issued, func(a, b rota.Issued) int {
@@ -162,14 +163,14 @@ func plannerMutants() []Mutant {
 				if oldest.Active {
 					step = rota.StepDeactivate
 				}
-				return rota.Decision{Step: step, Credential: oldest.ID, Reason: "make a place"}
+				return rotation.Decision{Step: step, Credential: oldest.ID, Reason: "make a place"}
 			})},
 		{"every stranger an orphan", 3, "orphans are recognised without the list of what was there before",
-			believing(func(st *rota.State, _ *rota.Policy, now time.Time) {
-				st.Progress.Intents = []rota.Intent{{Version: "any", At: now.AddDate(-10, 0, 0), Until: now}}
+			believing(func(st *rotation.State, _ *rotation.Policy, now time.Time) {
+				st.Progress.Intents = []rotation.Intent{{Version: "any", At: now.AddDate(-10, 0, 0), Until: now}}
 			})},
 		{"foreign version overwritten", 3, "whatever is in the store is taken for Rota's own",
-			believing(func(st *rota.State, _ *rota.Policy, _ time.Time) {
+			believing(func(st *rotation.State, _ *rotation.Policy, _ time.Time) {
 				st.Contents.Versions = slices.Clone(st.Contents.Versions)
 				for i := range st.Contents.Versions {
 					v := &st.Contents.Versions[i]
@@ -177,49 +178,49 @@ func plannerMutants() []Mutant {
 				}
 			})},
 		{"limit ignored", 5, "the planner does not see that the issuer is full",
-			believing(func(st *rota.State, _ *rota.Policy, _ time.Time) { st.Traits.Limit = 100 })},
+			believing(func(st *rotation.State, _ *rotation.Policy, _ time.Time) { st.Traits.Limit = 100 })},
 		{"lost answers forgotten", 2, "what a lost answer left behind is not looked for",
-			believing(func(st *rota.State, _ *rota.Policy, _ time.Time) {
+			believing(func(st *rotation.State, _ *rotation.Policy, _ time.Time) {
 				st.Progress.Intents = nil
 			})},
 		{"lost progress means rotate", 7, "a secret that nothing is remembered of is rotated again",
-			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+			deciding(func(st rotation.State, d rotation.Decision) rotation.Decision {
 				current, ok := rota.Find(st.Contents.Versions, rota.LabelCurrent)
 				vp := st.Progress.Versions[current.ID]
 				if _, pending := rota.Find(st.Contents.Versions, rota.LabelPending); ok && !pending && d.Step == rota.StepNone &&
-					d.Hold == rota.HoldNone && (!st.Lists || st.Listed && len(st.Issued) < st.Traits.Limit) && vp.TestedAt.IsZero() && current.Ours() && !current.Has(rota.LabelAdopted) {
-					return rota.Decision{Step: rota.StepCreate, Reason: "nothing is remembered"}
+					d.Hold == rotation.HoldNone && (!st.Lists || st.Listed && len(st.Issued) < st.Traits.Limit) && vp.TestedAt.IsZero() && current.Ours() && !current.Has(rota.LabelAdopted) {
+					return rotation.Decision{Step: rota.StepCreate, Reason: "nothing is remembered"}
 				}
 				return d
 			})},
 		{"two pending", 10, "a new credential is made while another one is on its way",
-			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+			deciding(func(st rotation.State, d rotation.Decision) rotation.Decision {
 				if f := st.Progress.Failure; f != nil && d.Step == rota.StepSet {
 					d.Step, d.Version = rota.StepCreate, ""
 				}
 				return d
 			})},
 		{"retry for ever", 9, "failures are not counted",
-			believing(func(st *rota.State, p *rota.Policy, _ time.Time) { p.MaxAttempts = 1 << 30 })},
+			believing(func(st *rotation.State, p *rotation.Policy, _ time.Time) { p.MaxAttempts = 1 << 30 })},
 		{"the end not seen", 1, "a credential that ends by itself is renewed as if it did not",
-			believing(func(st *rota.State, p *rota.Policy, _ time.Time) {
+			believing(func(st *rotation.State, p *rotation.Policy, _ time.Time) {
 				if st.Traits.Lifetime > 0 {
 					st.Traits.Lifetime, p.RotateEvery = 0, 20*rota.Day
 				}
 			})},
 		{"dropped before its end", 4, "the previous credential is dropped before it has ended by itself",
-			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+			deciding(func(st rotation.State, d rotation.Decision) rotation.Decision {
 				previous, ok := rota.Find(st.Contents.Versions, rota.LabelPrevious)
-				if ok && st.Traits.Lifetime > 0 && d.Step == rota.StepNone && d.Hold == rota.HoldNone {
-					return rota.Decision{Step: rota.StepDelete, Version: previous.ID, Credential: previous.CredentialID}
+				if ok && st.Traits.Lifetime > 0 && d.Step == rota.StepNone && d.Hold == rotation.HoldNone {
+					return rotation.Decision{Step: rota.StepDelete, Version: previous.ID, Credential: previous.CredentialID}
 				}
 				return d
 			})},
 		{"never gives up a pending one", 7, "a rejected credential stays on its way",
-			deciding(func(st rota.State, d rota.Decision) rota.Decision {
+			deciding(func(st rotation.State, d rotation.Decision) rotation.Decision {
 				pending, ok := rota.Find(st.Contents.Versions, rota.LabelPending)
 				if ok && st.Progress.Versions[pending.ID].Rejected != "" {
-					return rota.Decision{Reason: "it may work one day"}
+					return rotation.Decision{Reason: "it may work one day"}
 				}
 				return d
 			})},
@@ -227,6 +228,6 @@ func plannerMutants() []Mutant {
 }
 
 // inUse tells whether the store has a version with the credential.
-func inUse(st rota.State, credentialID string) bool {
+func inUse(st rotation.State, credentialID string) bool {
 	return slices.ContainsFunc(st.Contents.Versions, func(v rota.Version) bool { return v.CredentialID == credentialID })
 }

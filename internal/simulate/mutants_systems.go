@@ -7,18 +7,19 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func systemMutants() []Mutant {
 	return []Mutant{
 		{"no intent", 2, "a credential is made before an intent is durable", func(h *hooks) {
-			h.journal = func(j rota.Journal) rota.Journal { return noIntents{j} }
+			h.journal = func(j rotation.Journal) rotation.Journal { return noIntents{j} }
 		}},
 		{"set before it is stored", 2, "a new password is set when another one was stored", func(h *hooks) {
 			h.issuer = func(i rota.Issuer) rota.Issuer { return hasty{i} }
 		}},
 		{"fence ignored", 6, "a worker that lost its lease goes on", func(h *hooks) {
-			h.journal = func(j rota.Journal) rota.Journal { return fearless{j} }
+			h.journal = func(j rotation.Journal) rotation.Journal { return fearless{j} }
 		}},
 		{"no deadline", 8, "the issuer's list is asked for without a deadline", func(h *hooks) {
 			h.keys = func(i keyIssuer) rota.Issuer { return patient{i} }
@@ -29,13 +30,13 @@ func systemMutants() []Mutant {
 		{"value in the audit", 11, "the audit tells what was stored", func(h *hooks) {
 			var last rota.Credential
 			h.store = func(s rota.Store) rota.Store { return remembering{s, &last} }
-			h.journal = func(j rota.Journal) rota.Journal { return talkative{j, &last} }
+			h.journal = func(j rotation.Journal) rotation.Journal { return talkative{j, &last} }
 		}},
 		{"effect without audit", 12, "what is begun is not written down", func(h *hooks) {
-			h.journal = func(j rota.Journal) rota.Journal { return silent{j} }
+			h.journal = func(j rotation.Journal) rotation.Journal { return silent{j} }
 		}},
 		{"nobody alerted", 13, "what is late counts as looked at just now", func(h *hooks) {
-			h.alert = func(j rota.Journal) rota.Journal { return rosy{j} }
+			h.alert = func(j rotation.Journal) rotation.Journal { return rosy{j} }
 		}},
 		{"reload not waited for", 4, "a reload counts as done as soon as it was asked for", func(h *hooks) {
 			h.reloader = func(r rota.Reloader) rota.Reloader { return impatient{r} }
@@ -43,9 +44,9 @@ func systemMutants() []Mutant {
 	}
 }
 
-type noIntents struct{ rota.Journal }
+type noIntents struct{ rotation.Journal }
 
-func (j noIntents) Save(ctx context.Context, r rota.SaveRequest) error {
+func (j noIntents) Save(ctx context.Context, r rotation.SaveRequest) error {
 	r.Progress.Intents = nil
 	return j.Journal.Save(ctx, r)
 }
@@ -59,9 +60,9 @@ func (i hasty) Set(ctx context.Context, r rota.SetRequest) error {
 	return i.Issuer.Set(ctx, rota.SetRequest{Credential: rota.NewCredential(fields)})
 }
 
-type fearless struct{ rota.Journal }
+type fearless struct{ rotation.Journal }
 
-func (j fearless) Save(ctx context.Context, r rota.SaveRequest) error {
+func (j fearless) Save(ctx context.Context, r rotation.SaveRequest) error {
 	if err := j.Journal.Save(ctx, r); err != nil && !errors.Is(err, rota.ErrFenced) {
 		return err
 	}
@@ -95,11 +96,11 @@ func (s remembering) Put(ctx context.Context, r rota.PutRequest) error {
 }
 
 type talkative struct {
-	rota.Journal
+	rotation.Journal
 	last *rota.Credential
 }
 
-func (j talkative) Save(ctx context.Context, r rota.SaveRequest) error {
+func (j talkative) Save(ctx context.Context, r rotation.SaveRequest) error {
 	r.Entries = slices.Clone(r.Entries)
 	for i := range r.Entries {
 		r.Entries[i].Detail += proof(*j.last)
@@ -107,16 +108,16 @@ func (j talkative) Save(ctx context.Context, r rota.SaveRequest) error {
 	return j.Journal.Save(ctx, r)
 }
 
-type silent struct{ rota.Journal }
+type silent struct{ rotation.Journal }
 
-func (j silent) Save(ctx context.Context, r rota.SaveRequest) error {
-	r.Entries = slices.DeleteFunc(slices.Clone(r.Entries), func(e rota.Entry) bool { return e.Outcome == rota.OutcomeBegun })
+func (j silent) Save(ctx context.Context, r rotation.SaveRequest) error {
+	r.Entries = slices.DeleteFunc(slices.Clone(r.Entries), func(e rotation.Entry) bool { return e.Outcome == rotation.OutcomeBegun })
 	return j.Journal.Save(ctx, r)
 }
 
-type rosy struct{ rota.Journal }
+type rosy struct{ rotation.Journal }
 
-func (j rosy) Load(ctx context.Context, secret string) (rota.Progress, error) {
+func (j rosy) Load(ctx context.Context, secret string) (rotation.Progress, error) {
 	p, err := j.Journal.Load(ctx, secret)
 	if !p.Status.LookedAt.IsZero() {
 		p.Status.DueAt, p.Status.RotateAt = time.Time{}, time.Time{}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // people are those who have their hands on the systems: they disturb while
@@ -82,7 +83,7 @@ func (s *subject) command(ctx context.Context, name string, force rota.Step) err
 	if force == rota.StepRollback || force == rota.StepCreate {
 		s.truth.fails = 0 // a person asks for what is tried, which begins anew
 	}
-	if force == rota.StepRollback && s.policy.Retire == rota.RetireBeforeCreate {
+	if force == rota.StepRollback && s.policy.Retire == rotation.RetireBeforeCreate {
 		// What is rolled back from lives until the next rotation is due, which
 		// may be soon: before_create promises no overlap after a rollback.
 		s.excuse(s.idOf(rota.LabelCurrent))
@@ -90,7 +91,7 @@ func (s *subject) command(ctx context.Context, name string, force rota.Step) err
 	if force != rota.StepDeliver {
 		s.excuse(s.idOf(rota.LabelPrevious))
 	}
-	_, err, crashed := s.work(ctx, name, force, func(r *rota.Rotator) (rota.Result, error) {
+	_, err, crashed := s.work(ctx, name, force, func(r *rotation.Rotator) (rotation.Result, error) {
 		switch force {
 		case rota.StepRollback:
 			s.w.result.RollBacks++
@@ -98,9 +99,9 @@ func (s *subject) command(ctx context.Context, name string, force rota.Step) err
 		case rota.StepDeliver:
 			return r.Redeliver(ctx, s.secret)
 		case rota.StepNone:
-			return r.Adopt(ctx, s.secret, rota.AdoptOptions{})
+			return r.Adopt(ctx, s.secret, rotation.AdoptOptions{})
 		}
-		return r.Advance(ctx, s.secret, rota.Options{Force: force})
+		return r.Advance(ctx, s.secret, rotation.Options{Force: force})
 	})
 	if crashed {
 		return fmt.Errorf("%s: crashed", name)
@@ -113,8 +114,8 @@ func (s *subject) command(ctx context.Context, name string, force rota.Step) err
 func (s *subject) ask(ctx context.Context) {
 	s.did("ask")
 	s.wish()
-	_, err, crashed := s.work(ctx, "ask", rota.StepNone, func(r *rota.Rotator) (rota.Result, error) { // it may fail, as any command may
-		return rota.Result{}, r.Request(ctx, s.secret, s.newID(), rota.Entry{Step: "rotate", Outcome: rota.OutcomeBegun})
+	_, err, crashed := s.work(ctx, "ask", rota.StepNone, func(r *rotation.Rotator) (rotation.Result, error) { // it may fail, as any command may
+		return rotation.Result{}, r.Request(ctx, s.secret, s.newID(), rotation.Entry{Step: "rotate", Outcome: rotation.OutcomeBegun})
 	})
 	if err == nil || crashed {
 		s.truth.fails = 0 // what stood in the way is tried anew
@@ -148,7 +149,7 @@ func (s *subject) loseFolder(context.Context) {
 	s.journal.Reset()
 	s.truth.lostAt = s.now
 	s.people.resets++
-	s.truth.progress, s.truth.nextAt, s.truth.fence, s.truth.fails = rota.Progress{}, time.Time{}, 0, 0
+	s.truth.progress, s.truth.nextAt, s.truth.fence, s.truth.fails = rotation.Progress{}, time.Time{}, 0, 0
 }
 
 // plantKey makes a key by hand, where there is a place for it.
@@ -262,19 +263,19 @@ func (s *subject) look(ctx context.Context) {
 		return
 	}
 	switch s.truth.progress.Status.Hold {
-	case rota.HoldQuarantined:
+	case rotation.HoldQuarantined:
 		if s.truth.personBroke {
 			s.putPasswordBack() // a reload that fails because of it is in the way of all else
 		}
 		_ = s.command(ctx, "rotate", rota.StepCreate)
-	case rota.HoldNeverIssued, rota.HoldRolledBack, rota.HoldNotAtIssuer:
+	case rotation.HoldNeverIssued, rotation.HoldRolledBack, rotation.HoldNotAtIssuer:
 		// A refused wish leaves the hold as it was.
-		if _ = s.command(ctx, "rotate", rota.StepCreate); s.truth.progress.Status.Hold != rota.HoldNone {
+		if _ = s.command(ctx, "rotate", rota.StepCreate); s.truth.progress.Status.Hold != rotation.HoldNone {
 			s.tidy(ctx)
 		}
-	case rota.HoldNotAdopted, rota.HoldForeignChange:
+	case rotation.HoldNotAdopted, rotation.HoldForeignChange:
 		s.settleForeign(ctx)
-	case rota.HoldNoFreeSlot:
+	case rotation.HoldNoFreeSlot:
 		s.tidy(ctx)
 	default:
 		if s.truth.personBroke {

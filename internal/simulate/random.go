@@ -9,6 +9,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // newSubject makes a random secret: its issuer, policy, targets, reloaders and
@@ -22,7 +23,7 @@ func newSubject(w *world, i int, rng *rand.Rand) *subject {
 	s.randomIssuer(o)
 	s.traits = s.issuer.Traits()
 	s.policy = s.randomPolicy()
-	s.secret = &rota.Secret{Name: s.name, Issuer: s.watched(), Store: w.hooks.wrapStore(s.store), Policy: s.policy}
+	s.secret = &rotation.Secret{Name: s.name, Issuer: s.watched(), Store: w.hooks.wrapStore(s.store), Policy: s.policy}
 	for n := range rng.IntN(3) {
 		o.System = fmt.Sprintf("target-%d", n)
 		t := memory.NewTarget(o.System, o)
@@ -86,9 +87,9 @@ func (s *subject) accept(password string) error {
 }
 
 // randomPolicy is one that Validate takes.
-func (s *subject) randomPolicy() rota.Policy {
+func (s *subject) randomPolicy() rotation.Policy {
 	if life := s.traits.Lifetime; life > 0 {
-		var p rota.Policy
+		var p rotation.Policy
 		if s.chance(0.5) {
 			p.RotateEvery = s.during(life/4, life*3/4)
 		}
@@ -96,11 +97,11 @@ func (s *subject) randomPolicy() rota.Policy {
 	}
 	for {
 		every := time.Duration([]int{10, 14, 30, 30, 60, 90, 90}[s.rng.IntN(7)]) * rota.Day
-		p := rota.Policy{RotateEvery: every}
+		p := rotation.Policy{RotateEvery: every}
 		p.DeactivatePreviousAfter = s.during(every/10, every/3).Truncate(time.Hour)
 		p.DeletePreviousAfter = p.DeactivatePreviousAfter + s.during(0, every/3).Truncate(time.Hour)
 		if s.chance(0.3) {
-			p.Retire = rota.RetireBeforeCreate
+			p.Retire = rotation.RetireBeforeCreate
 		}
 		if s.chance(0.4) {
 			p.UnusedFor = s.during(rota.Day, max(p.DeactivatePreviousAfter, 2*rota.Day)).Truncate(time.Hour)
@@ -117,10 +118,10 @@ func (s *subject) randomPolicy() rota.Policy {
 	}
 }
 
-func (s *subject) randomWindow() *rota.Window {
+func (s *subject) randomWindow() *rotation.Window {
 	spec := []string{"0 9 * * MON-FRI", "30 2 * * *", "0 22 * * SAT,TUE"}[s.rng.IntN(3)]
 	zone := []string{"", "Europe/Berlin"}[s.rng.IntN(2)]
-	w, err := rota.ParseWindow(spec, s.during(2*time.Hour, 9*time.Hour).Truncate(time.Minute), zone)
+	w, err := rotation.ParseWindow(spec, s.during(2*time.Hour, 9*time.Hour).Truncate(time.Minute), zone)
 	if err != nil {
 		return nil // the zone is not known on this machine: no window then
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // checkDeactivate is rules 3 and 4 for a credential that a worker is about to
@@ -73,7 +74,7 @@ func (s *subject) checkGrace(k *worker, id string) {
 		return
 	}
 	due := t.servedAt.Add(s.policy.DeactivatePreviousAfter)
-	if s.policy.Retire == rota.RetireBeforeCreate {
+	if s.policy.Retire == rotation.RetireBeforeCreate {
 		due, _ = s.dueAt()
 	}
 	if s.now.Before(due.Add(-tolerance)) {
@@ -111,7 +112,7 @@ func (s *subject) checkDelete(id string) {
 	}
 	off, known := s.truth.offAt[id]
 	second := s.policy.DeletePreviousAfter - s.policy.DeactivatePreviousAfter
-	if id == s.idOf(rota.LabelPrevious) && known && s.policy.Retire != rota.RetireBeforeCreate && k.force != rota.StepDelete &&
+	if id == s.idOf(rota.LabelPrevious) && known && s.policy.Retire != rotation.RetireBeforeCreate && k.force != rota.StepDelete &&
 		s.now.Before(off.Add(second-tolerance)) {
 		s.violate(4, "%s would be deleted before its second grace, which began at %s, is over", id, stamp(off))
 	}
@@ -150,7 +151,7 @@ func (s *subject) checkIssuer(k *worker, e memory.Effect) {
 // checkIntent is rule 2 where the issuer chooses: an intent is durable, and
 // no earlier lost answer is still about.
 func (s *subject) checkIntent(id string) {
-	if !slices.ContainsFunc(s.truth.progress.Intents, func(i rota.Intent) bool { return !i.Until.Before(s.rotaClock()) }) {
+	if !slices.ContainsFunc(s.truth.progress.Intents, func(i rotation.Intent) bool { return !i.Until.Before(s.rotaClock()) }) {
 		s.violate(2, "%s was made without a durable intent", id)
 	}
 	if orphans := s.orphans(id); len(orphans) > 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // truth is what the simulation knows to be so, whatever Rota believes.
@@ -46,9 +47,9 @@ type truth struct {
 	personBroke    bool // a person locked the consumers out
 	personAt       time.Time
 
-	progress    rota.Progress // what is durable; its maps are not to be read
+	progress    rotation.Progress // what is durable; its maps are not to be read
 	nextAt      time.Time
-	hold        rota.HoldKind // since holdSince
+	hold        rotation.HoldKind // since holdSince
 	holdSince   time.Time
 	hadPrevious bool // at the last save
 	fence       int64
@@ -76,7 +77,7 @@ func (t *truth) tested(value string, ok bool, need int) {
 	}
 }
 
-func (t *truth) succeeded(d rota.Decision) {
+func (t *truth) succeeded(d rotation.Decision) {
 	if d.Step == t.failStep {
 		t.fails = 0
 	}
@@ -260,7 +261,7 @@ func (s *subject) checkText(what, text string) {
 }
 
 // checkTries is rule 9: nothing is tried for ever.
-func (s *subject) checkTries(d rota.Decision, err error) {
+func (s *subject) checkTries(d rotation.Decision, err error) {
 	t := &s.truth
 	if d.Step != t.failStep || d.Version != t.failVersion {
 		t.failStep, t.failVersion, t.fails = d.Step, d.Version, 0
@@ -275,9 +276,9 @@ func (s *subject) checkTries(d rota.Decision, err error) {
 }
 
 // checkTurn is what must hold when a turn is over.
-func (s *subject) checkTurn(k *worker, res rota.Result, err error) {
+func (s *subject) checkTurn(k *worker, res rotation.Result, err error) {
 	if err == nil {
-		if res.Last.Hold != rota.HoldNone {
+		if res.Last.Hold != rotation.HoldNone {
 			s.note("hold", string(res.Last.Hold), res.Last.Reason)
 			s.w.result.Holds++
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // startQuietChecks puts the look at the end of each quiet phase on the
@@ -32,9 +33,9 @@ func (s *subject) checkSettled(since time.Time) {
 		s.violate(7, "%s still fails, %d days after the last fault: %s", f.Step, quietDays, f.Error)
 	}
 	status := t.progress.Status
-	waits := status.Hold == rota.HoldNone || status.Hold == rota.HoldInUse ||
+	waits := status.Hold == rotation.HoldNone || status.Hold == rotation.HoldInUse ||
 		// The previous one's grace is not over, so people can do nothing.
-		(s.versionOf(rota.LabelPrevious) != "" && (status.Hold == rota.HoldNoFreeSlot || status.Hold == rota.HoldRolledBack))
+		(s.versionOf(rota.LabelPrevious) != "" && (status.Hold == rotation.HoldNoFreeSlot || status.Hold == rotation.HoldRolledBack))
 	if !waits && s.now.Sub(t.holdSince) > patience {
 		s.violate(7, "still held since %s: %s", stamp(t.holdSince), status.Reason)
 	}
@@ -44,7 +45,7 @@ func (s *subject) checkSettled(since time.Time) {
 	if orphans := s.orphans(""); len(orphans) > 0 {
 		s.violate(2, "%v are still orphans, %d days after the last fault", orphans, quietDays)
 	}
-	if due, ok := s.dueAt(); ok && status.Hold == rota.HoldNone &&
+	if due, ok := s.dueAt(); ok && status.Hold == rotation.HoldNone &&
 		s.now.After(due.Add(patience)) && s.now.After(t.holdSince.Add(patience)) {
 		s.violate(7, "the current credential was due at %s and was not rotated: %s", stamp(due), status.Reason)
 	}
@@ -85,7 +86,7 @@ func (s *subject) alert(ctx context.Context) {
 	late := false
 	s.quietly(func() {
 		var err error
-		r := rota.Rotator{Journal: s.w.hooks.wrapAlert(s.journal), Now: s.rotaClock, Holder: "alert", NewID: s.newID}
+		r := rotation.Rotator{Journal: s.w.hooks.wrapAlert(s.journal), Now: s.rotaClock, Holder: "alert", NewID: s.newID}
 		if late, err = r.Alert(ctx, s.secret); err != nil {
 			s.note("alert failed", "", err.Error())
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // authority is a simulated issuer with what only the simulation may ask it.
@@ -38,8 +39,8 @@ type subject struct {
 	store   *memory.Store
 	journal *memory.Journal
 	targets []*memory.Target
-	secret  *rota.Secret
-	policy  rota.Policy
+	secret  *rotation.Secret
+	policy  rotation.Policy
 	traits  rota.Traits
 	useLag  time.Duration
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 const (
@@ -31,7 +32,7 @@ type worker struct {
 	begun   []act
 	made    int                 // credentials, since the last was given up
 	answers map[string]rota.Use // what the issuer told it about use
-	saving  rota.SaveRequest
+	saving  rotation.SaveRequest
 	unsaved bool // the last save failed
 }
 
@@ -92,8 +93,8 @@ func (s *subject) advance(ctx context.Context) (next time.Time, ended bool) {
 		s.skew = s.during(-90*time.Second, 90*time.Second)
 	}
 	began := s.now
-	_, err, crashed := s.work(ctx, "run", rota.StepNone, func(r *rota.Rotator) (rota.Result, error) {
-		return r.Advance(ctx, s.secret, rota.Options{})
+	_, err, crashed := s.work(ctx, "run", rota.StepNone, func(r *rotation.Rotator) (rotation.Result, error) {
+		return r.Advance(ctx, s.secret, rotation.Options{})
 	})
 	if took := s.now.Sub(began); took > maxTurn {
 		s.violate(8, "a turn took %s", took)
@@ -114,7 +115,7 @@ func (s *subject) advance(ctx context.Context) (next time.Time, ended bool) {
 }
 
 // work lets a new worker do something. crashed tells that it died in it.
-func (s *subject) work(ctx context.Context, command string, force rota.Step, f func(*rota.Rotator) (rota.Result, error)) (res rota.Result, err error, crashed bool) {
+func (s *subject) work(ctx context.Context, command string, force rota.Step, f func(*rotation.Rotator) (rotation.Result, error)) (res rotation.Result, err error, crashed bool) {
 	s.workers++
 	if s.truth.progress.Requested != nil && force == rota.StepNone {
 		force = rota.StepCreate // this turn takes up what was asked for
@@ -136,7 +137,7 @@ func (s *subject) work(ctx context.Context, command string, force rota.Step, f f
 	}()
 	s.w.result.Turns++
 	s.note("turn", command, string(force))
-	res, err = f(&rota.Rotator{
+	res, err = f(&rotation.Rotator{
 		Journal: s.w.hooks.wrapJournal(&ledger{s: s, k: k}), Now: s.rotaClock, NewID: s.newID, Plan: s.w.hooks.plan,
 		Holder: k.holder, CallTimeout: callTimeout, LeaseTTL: leaseTTL, Report: s.report,
 		Sleep: func(_ context.Context, d time.Duration) error { s.spend(d); return nil },
@@ -163,7 +164,7 @@ func (s *subject) newID() string {
 }
 
 // report counts steps that were carried out, and those that fail in a row.
-func (s *subject) report(r rota.Report) {
+func (s *subject) report(r rotation.Report) {
 	if !r.Done {
 		return
 	}
@@ -191,8 +192,8 @@ func (s *subject) takeover() {
 	s.spend(leaseTTL + s.during(time.Second, time.Minute))
 	ctx := context.Background()
 	fence := stale.fence
-	_, _, _ = s.work(ctx, "takeover", rota.StepNone, func(r *rota.Rotator) (rota.Result, error) {
-		return r.Advance(ctx, s.secret, rota.Options{})
+	_, _, _ = s.work(ctx, "takeover", rota.StepNone, func(r *rotation.Rotator) (rotation.Result, error) {
+		return r.Advance(ctx, s.secret, rotation.Options{})
 	})
 	stale.lost = s.truth.fence > fence
 	s.note("wakes up", "", "")
@@ -205,7 +206,7 @@ type ledger struct {
 	k *worker
 }
 
-func (l *ledger) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+func (l *ledger) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
 	lease, err := l.s.journal.Acquire(ctx, r)
 	if err == nil {
 		l.k.fence = lease.Fence
@@ -214,18 +215,18 @@ func (l *ledger) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease
 	return lease, err
 }
 
-func (l *ledger) Release(ctx context.Context, lease rota.Lease) error {
+func (l *ledger) Release(ctx context.Context, lease rotation.Lease) error {
 	if l.k.dead {
 		return nil
 	}
 	return l.s.journal.Release(ctx, lease)
 }
 
-func (l *ledger) Load(ctx context.Context, secret string) (rota.Progress, error) {
+func (l *ledger) Load(ctx context.Context, secret string) (rotation.Progress, error) {
 	return l.s.journal.Load(ctx, secret)
 }
 
-func (l *ledger) Save(ctx context.Context, r rota.SaveRequest) error {
+func (l *ledger) Save(ctx context.Context, r rotation.SaveRequest) error {
 	l.k.saving = r
 	err := l.s.journal.Save(ctx, r)
 	l.k.unsaved = err != nil
@@ -233,7 +234,7 @@ func (l *ledger) Save(ctx context.Context, r rota.SaveRequest) error {
 }
 
 // durable is called after something of the worker's was written down.
-func (s *subject) durable(k *worker, r rota.SaveRequest) {
+func (s *subject) durable(k *worker, r rotation.SaveRequest) {
 	s.truth.progress, s.truth.nextAt = r.Progress, r.Progress.NextAt
 	// Once the previous credential is gone, people can lift what it held.
 	hold, previous := r.Progress.Status.Hold, s.versionOf(rota.LabelPrevious) != ""
@@ -248,7 +249,7 @@ func (s *subject) durable(k *worker, r rota.SaveRequest) {
 		s.violate(6, "%s saved progress after it had lost its lease", k.holder)
 	}
 	for _, e := range r.Entries {
-		if e.Outcome == rota.OutcomeBegun {
+		if e.Outcome == rotation.OutcomeBegun {
 			k.begun = append(k.begun, act{e.Step, e.Object})
 		}
 		s.checkText("an audit entry", e.Detail)

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // start is when every simulation begins.
@@ -43,7 +43,7 @@ const quietDays = 16
 func newWorld(o Options) (*world, error) {
 	w := &world{options: o, end: start.AddDate(0, 0, o.Days)}
 	w.result = Result{Seeds: 1, Secrets: o.Secrets, Days: o.Days, Faults: map[string]int{}, People: map[string]int{}}
-	w.hooks = hooks{plan: rota.Plan}
+	w.hooks = hooks{plan: rotation.Plan}
 	if o.Mutant != "" {
 		m, ok := findMutant(o.Mutant)
 		if !ok {

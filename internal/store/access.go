@@ -12,6 +12,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // accessKeys is the name under which the data key lies that encrypts the
@@ -82,7 +83,7 @@ func (d directory) principals(ctx context.Context) ([]access.Principal, error) {
 
 // Update reads all principals under the write lock, and writes what the change
 // made different.
-func (d directory) Update(ctx context.Context, change func(*access.Change) error, entries ...rota.Entry) error {
+func (d directory) Update(ctx context.Context, change func(*access.Change) error, entries ...rotation.Entry) error {
 	// Before the transaction, since it is durable by itself.
 	key, err := d.db.keys.ensure(ctx, d.db, accessKeys)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/access/accesstest"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // audited is a directory together with the store's audit.
@@ -23,11 +23,11 @@ type audited struct {
 	t testing.TB
 }
 
-func (a audited) Entries() []rota.Entry {
+func (a audited) Entries() []rotation.Entry {
 	a.t.Helper()
 	records, err := a.Audit(a.t.Context(), AuditQuery{})
 	must(a.t, err)
-	var entries []rota.Entry
+	var entries []rotation.Entry
 	for _, r := range records {
 		entries = append(entries, r.Entry)
 	}

@@ -13,7 +13,7 @@ import (
 	"math"
 	"strings"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // head is the end of the audit chain: the last entry's number and hash. The
@@ -44,7 +44,7 @@ func (h head) sealed() []byte {
 
 // Record writes audit entries that belong to no lease, such as a read of a
 // value. They are durable when it returns.
-func (db *DB) Record(ctx context.Context, entries ...rota.Entry) error {
+func (db *DB) Record(ctx context.Context, entries ...rotation.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (db *DB) Record(ctx context.Context, entries ...rota.Entry) error {
 }
 
 // append adds entries to the chain, at the commit.
-func (t *tx) append(entries []rota.Entry) error {
+func (t *tx) append(entries []rotation.Entry) error {
 	for _, e := range entries {
 		e.At = e.At.UTC()
 		text, err := json.Marshal(e)
@@ -142,9 +142,9 @@ type AuditQuery struct {
 
 // AuditRecord is an entry with its place in the chain.
 type AuditRecord struct {
-	Seq   int64      `json:"seq"`
-	Entry rota.Entry `json:"entry"`
-	Hash  string     `json:"hash"` // hexadecimal
+	Seq   int64          `json:"seq"`
+	Entry rotation.Entry `json:"entry"`
+	Hash  string         `json:"hash"` // hexadecimal
 }
 
 // Audit reads entries, in the chain's order unless the newest are asked for

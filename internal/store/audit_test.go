@@ -9,11 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
-func entryNo(i int) rota.Entry {
-	return rota.Entry{At: newClock().now().Add(time.Duration(i) * time.Minute), Actor: "a person", Secret: fmt.Sprintf("s%d", i%2),
-		Step: "get", Version: fmt.Sprintf("v%d", i), Outcome: rota.OutcomeSucceeded, Detail: `"quotes" & <marks>`}
+func entryNo(i int) rotation.Entry {
+	return rotation.Entry{At: newClock().now().Add(time.Duration(i) * time.Minute), Actor: "a person", Secret: fmt.Sprintf("s%d", i%2),
+		Step: "get", Version: fmt.Sprintf("v%d", i), Outcome: rotation.OutcomeSucceeded, Detail: `"quotes" & <marks>`}
 }
 
 func note(t testing.TB, db *DB, n int) {

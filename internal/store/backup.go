@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Backup writes a consistent copy of the database to a new file, while work
@@ -20,15 +20,15 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	if db.path == "" {
 		return fmt.Errorf("back up %s: a store on PostgreSQL is backed up with PostgreSQL's own tools (try: pg_dump --format=custom --file=%s)", db.name, path)
 	}
-	note := func(outcome rota.Outcome) error {
+	note := func(outcome rotation.Outcome) error {
 		// What was done is told even where the caller has just given up.
-		return db.Record(context.WithoutCancel(ctx), rota.Entry{At: db.Now(), Actor: db.actor, Step: "backup", Object: path, Outcome: outcome})
+		return db.Record(context.WithoutCancel(ctx), rotation.Entry{At: db.Now(), Actor: db.actor, Step: "backup", Object: path, Outcome: outcome})
 	}
-	err := note(rota.OutcomeBegun)
+	err := note(rotation.OutcomeBegun)
 	if err == nil {
-		outcome := rota.OutcomeSucceeded
+		outcome := rotation.OutcomeSucceeded
 		if err = db.backup(ctx, path); err != nil {
-			outcome = rota.OutcomeFailed
+			outcome = rotation.OutcomeFailed
 		}
 		err = errors.Join(err, note(outcome))
 	}

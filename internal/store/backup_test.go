@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // copyFiles makes another data folder of the named files.
@@ -43,7 +44,7 @@ func TestABackupRestores(t *testing.T) {
 	must(t, db.Backup(t.Context(), backup))
 	entries, err := db.Audit(t.Context(), AuditQuery{Secret: "", After: 3})
 	must(t, err)
-	if len(entries) != 2 || entries[0].Entry.Outcome != rota.OutcomeBegun || entries[1].Entry.Outcome != rota.OutcomeSucceeded {
+	if len(entries) != 2 || entries[0].Entry.Outcome != rotation.OutcomeBegun || entries[1].Entry.Outcome != rotation.OutcomeSucceeded {
 		t.Fatalf("audit %v, want the backup begun and ok", entries)
 	}
 	info, err := os.Stat(backup)
@@ -92,7 +93,7 @@ func TestABackupNeverOverwrites(t *testing.T) {
 		}
 		last, err := db.Audit(t.Context(), AuditQuery{Newest: true, Limit: 1})
 		must(t, err)
-		if len(last) != 1 || last[0].Entry.Outcome != rota.OutcomeFailed || last[0].Entry.Object != p {
+		if len(last) != 1 || last[0].Entry.Outcome != rotation.OutcomeFailed || last[0].Entry.Object != p {
 			t.Errorf("audit %v, want the failed backup", last)
 		}
 	}
@@ -165,7 +166,7 @@ func TestAnOlderStateIsMarked(t *testing.T) {
 		db := openAt(t, newDir(t), c.now)
 		enroll(t, db, "a")
 		old := acquire(t, db, "a", "before")
-		must(t, db.Save(t.Context(), rota.SaveRequest{Lease: old, Progress: rota.Progress{NextAt: c.now().Add(time.Hour)}}))
+		must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: old, Progress: rotation.Progress{NextAt: c.now().Add(time.Hour)}}))
 		at, err := db.RestoredAt(t.Context())
 		must(t, err)
 		if !at.IsZero() {
@@ -179,7 +180,7 @@ func TestAnOlderStateIsMarked(t *testing.T) {
 		if got := due(t, db, c.now(), 10); len(got) != 1 {
 			t.Errorf("due: %v, want every secret", got)
 		}
-		if err := db.Save(t.Context(), rota.SaveRequest{Lease: old}); !errors.Is(err, rota.ErrFenced) {
+		if err := db.Save(t.Context(), rotation.SaveRequest{Lease: old}); !errors.Is(err, rota.ErrFenced) {
 			t.Errorf("a lease of before: %v, want %v", err, rota.ErrFenced)
 		}
 		l := acquire(t, db, "a", "after")

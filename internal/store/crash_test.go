@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // The test binary runs itself as another process, which does as this variable
@@ -77,7 +78,7 @@ func rotateForEver(ctx context.Context, db *DB, i int) error {
 	name := fmt.Sprintf("s%d", i)
 	s := db.Secret(name)
 	for {
-		l, err := db.Acquire(ctx, rota.AcquireRequest{Secret: name, Holder: "child", TTL: ttl})
+		l, err := db.Acquire(ctx, rotation.AcquireRequest{Secret: name, Holder: "child", TTL: ttl})
 		if err != nil {
 			return err
 		}
@@ -88,7 +89,7 @@ func rotateForEver(ctx context.Context, db *DB, i int) error {
 		p.Rejections++ // serves as a counter here
 		n := p.Rejections
 		id := fmt.Sprintf("v%d", n)
-		if err := db.Save(ctx, rota.SaveRequest{Lease: l, Progress: p, Entries: []rota.Entry{{Secret: name, Version: id}}}); err != nil {
+		if err := db.Save(ctx, rotation.SaveRequest{Lease: l, Progress: p, Entries: []rotation.Entry{{Secret: name, Version: id}}}); err != nil {
 			return err
 		}
 		fmt.Println("saved", i, n)

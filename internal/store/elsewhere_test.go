@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // turnBy is a request for a turn by a configuration, that is enrolled or not.
-func turnBy(configuration string, isDue bool) rota.AcquireRequest {
-	return rota.AcquireRequest{Secret: "a", Holder: "by " + configuration, TTL: ttl, Configuration: configuration, Due: isDue}
+func turnBy(configuration string, isDue bool) rotation.AcquireRequest {
+	return rotation.AcquireRequest{Secret: "a", Holder: "by " + configuration, TTL: ttl, Configuration: configuration, Due: isDue}
 }
 
 func TestWhatWasDecidedByAnotherConfigurationIsDecidedAnew(t *testing.T) {
@@ -18,7 +19,7 @@ func TestWhatWasDecidedByAnotherConfigurationIsDecidedAnew(t *testing.T) {
 		c := newClock()
 		for _, tt := range []struct {
 			name  string
-			begin rota.AcquireRequest
+			begin rotation.AcquireRequest
 			edit  string // enrolled while the turn is under way; "" for nothing
 			due   bool   // after it
 		}{
@@ -36,7 +37,7 @@ func TestWhatWasDecidedByAnotherConfigurationIsDecidedAnew(t *testing.T) {
 					must(t, err)
 				}
 				enrol("old")
-				keep(t, db, "a", rota.Progress{NextAt: c.now().Add(5 * time.Hour)})
+				keep(t, db, "a", rotation.Progress{NextAt: c.now().Add(5 * time.Hour)})
 				enrol("new")
 				l, err := db.Acquire(t.Context(), tt.begin)
 				must(t, err)
@@ -48,9 +49,9 @@ func TestWhatWasDecidedByAnotherConfigurationIsDecidedAnew(t *testing.T) {
 				if tt.edit != "" {
 					enrol(tt.edit)
 				}
-				later := rota.Progress{NextAt: c.now().Add(5 * time.Hour)}
-				must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: later}))
-				must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: later, Release: true}))
+				later := rotation.Progress{NextAt: c.now().Add(5 * time.Hour)}
+				must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: later}))
+				must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: later, Release: true}))
 				if got := len(due(t, db, c.now(), 10)) == 1; got != tt.due {
 					t.Errorf("due after it: %v, want %v", got, tt.due)
 				}

@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Due lists the secrets that are enrolled and whose time has come, the longest
 // overdue first. It leaves out those that are paused, and those that somebody
 // has a lease on, dead or alive, until its time is over. While all are frozen
 // there are none.
-func (db *DB) Due(ctx context.Context, q rota.DueQuery) ([]rota.Due, error) {
-	fail := func(err error) ([]rota.Due, error) {
+func (db *DB) Due(ctx context.Context, q rotation.DueQuery) ([]rotation.Due, error) {
+	fail := func(err error) ([]rotation.Due, error) {
 		return nil, fmt.Errorf("secrets that are due: %w", explain(err))
 	}
 	now := micros(q.Now)
@@ -22,9 +22,9 @@ func (db *DB) Due(ctx context.Context, q rota.DueQuery) ([]rota.Due, error) {
 		return fail(err)
 	}
 	defer func() { _ = rows.Close() }()
-	var due []rota.Due
+	var due []rotation.Due
 	for rows.Next() {
-		var d rota.Due
+		var d rotation.Due
 		var next int64
 		if err := rows.Scan(&d.Secret, &next, &d.Fence); err != nil {
 			return fail(err)
@@ -81,7 +81,7 @@ func (db *DB) column(ctx context.Context, query string, args ...any) ([]string, 
 // overdueFrom is since when something is due, or will be, that nobody was told
 // of as late; 0 where there is nothing of that kind. It goes by the dates that
 // [rota.Lateness] goes by.
-func overdueFrom(p rota.Progress) int64 {
+func overdueFrom(p rotation.Progress) int64 {
 	var first time.Time
 	for _, t := range []time.Time{p.Status.DueAt, p.Status.RotateAt, p.Status.BegunAt} {
 		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
@@ -97,7 +97,7 @@ func overdueFrom(p rota.Progress) int64 {
 // forget drops the failures that stand in the way of another try, once a
 // person has changed something, and the date of the next look: whoever saves
 // this without a look leaves the secret due.
-func forget(p *rota.Progress) {
+func forget(p *rotation.Progress) {
 	p.NextAt = time.Time{}
 	p.Failure = nil
 	p.Rejections, p.RejectedAt = 0, time.Time{}

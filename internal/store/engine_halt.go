@@ -7,6 +7,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // everything is the secret's name under which the audit has what concerns all.
@@ -48,7 +49,7 @@ func (db *DB) Thaw(ctx context.Context, by access.Caller, why string) error {
 // halt changes each name's halt and audits it, all or nothing.
 func (db *DB) halt(ctx context.Context, act string, names []string, by access.Caller, why string, change func(t *tx, name, halt string) (int64, error)) error {
 	err := db.writer.do(ctx, haltLock, func(t *tx) error {
-		halt, err := json.Marshal(rota.Halt{By: by.Principal, Why: why, At: t.now.UTC()})
+		halt, err := json.Marshal(rotation.Halt{By: by.Principal, Why: why, At: t.now.UTC()})
 		if err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func (db *DB) halt(ctx context.Context, act string, names []string, by access.Ca
 			if n == 0 {
 				return fmt.Errorf("secret %s: %w", name, rota.ErrNotFound)
 			}
-			if err := t.append([]rota.Entry{by.Entry(t.now, act, name, rota.OutcomeSucceeded, why)}); err != nil {
+			if err := t.append([]rotation.Entry{by.Entry(t.now, act, name, rotation.OutcomeSucceeded, why)}); err != nil {
 				return err
 			}
 		}
@@ -73,20 +74,20 @@ func (db *DB) halt(ctx context.Context, act string, names []string, by access.Ca
 }
 
 // Halts are those that concern a secret now.
-func (db *DB) Halts(ctx context.Context, secret string) (rota.Halts, error) {
-	var h rota.Halts
+func (db *DB) Halts(ctx context.Context, secret string) (rotation.Halts, error) {
+	var h rotation.Halts
 	var err error
 	if h.Paused, err = db.readHalt(ctx, sqlPausedOf, secret); err == nil {
 		h.Frozen, err = db.readHalt(ctx, sqlFrozen)
 	}
 	if err != nil {
-		return rota.Halts{}, fmt.Errorf("halts of secret %s: %w", secret, err)
+		return rotation.Halts{}, fmt.Errorf("halts of secret %s: %w", secret, err)
 	}
 	return h, nil
 }
 
 // Frozen tells who froze everything; nil where nobody did.
-func (db *DB) Frozen(ctx context.Context) (*rota.Halt, error) {
+func (db *DB) Frozen(ctx context.Context) (*rotation.Halt, error) {
 	h, err := db.readHalt(ctx, sqlFrozen)
 	if err != nil {
 		return nil, fmt.Errorf("frozen: %w", err)
@@ -94,13 +95,13 @@ func (db *DB) Frozen(ctx context.Context) (*rota.Halt, error) {
 	return h, nil
 }
 
-func (db *DB) readHalt(ctx context.Context, query string, args ...any) (*rota.Halt, error) {
+func (db *DB) readHalt(ctx context.Context, query string, args ...any) (*rotation.Halt, error) {
 	var text string
 	err := db.reads.row(ctx, db.reader, query, args, &text)
 	if isNoRows(err) || err == nil && text == "" {
 		return nil, nil
 	}
-	var h rota.Halt
+	var h rotation.Halt
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &h)
 	}
@@ -111,8 +112,8 @@ func (db *DB) readHalt(ctx context.Context, query string, args ...any) (*rota.Ha
 }
 
 // Paused gives every paused secret, by name.
-func (db *DB) Paused(ctx context.Context) (map[string]rota.Halt, error) {
-	fail := func(err error) (map[string]rota.Halt, error) {
+func (db *DB) Paused(ctx context.Context) (map[string]rotation.Halt, error) {
+	fail := func(err error) (map[string]rotation.Halt, error) {
 		return nil, fmt.Errorf("paused secrets: %w", explain(err))
 	}
 	rows, err := db.reader.QueryContext(ctx, sqlPaused)
@@ -120,10 +121,10 @@ func (db *DB) Paused(ctx context.Context) (map[string]rota.Halt, error) {
 		return fail(err)
 	}
 	defer func() { _ = rows.Close() }()
-	paused := map[string]rota.Halt{}
+	paused := map[string]rotation.Halt{}
 	for rows.Next() {
 		var name, text string
-		var h rota.Halt
+		var h rotation.Halt
 		err := rows.Scan(&name, &text)
 		if err == nil {
 			err = json.Unmarshal([]byte(text), &h)

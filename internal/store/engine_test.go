@@ -17,6 +17,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // enroll makes secrets configured, each with the name as its fingerprint.
@@ -32,10 +33,10 @@ func enroll(t testing.TB, db *DB, names ...string) Enrollment {
 }
 
 // keep saves a progress under a lease of its own.
-func keep(t testing.TB, db *DB, name string, p rota.Progress) {
+func keep(t testing.TB, db *DB, name string, p rotation.Progress) {
 	t.Helper()
 	l := acquire(t, db, name, "a")
-	must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: p}))
+	must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: p}))
 	must(t, db.Release(t.Context(), l))
 }
 
@@ -43,7 +44,7 @@ func keep(t testing.TB, db *DB, name string, p rota.Progress) {
 func due(t testing.TB, db *DB, at time.Time, limit int) []string {
 	t.Helper()
 	var all []string
-	q := rota.DueQuery{Now: at, Limit: limit}
+	q := rotation.DueQuery{Now: at, Limit: limit}
 	for {
 		page, err := db.Due(t.Context(), q)
 		must(t, err)
@@ -69,7 +70,7 @@ func TestDue(t *testing.T) {
 			}
 			enroll(t, db, "late", "later", "at once", "just now", "by a nanosecond too early", "tomorrow", "at work", "new")
 			for name, next := range times {
-				keep(t, db, name, rota.Progress{NextAt: next})
+				keep(t, db, name, rotation.Progress{NextAt: next})
 			}
 			acquire(t, db, "at work", "a")
 			for _, tt := range []struct {
@@ -132,7 +133,7 @@ func TestEnroll(t *testing.T) {
 		onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 			c := newClock()
 			db := openAt(t, newDir(t), c.now)
-			later := rota.Progress{NextAt: c.now().Add(time.Hour)}
+			later := rotation.Progress{NextAt: c.now().Add(time.Hour)}
 			set := func(configured map[string]string, changed, gone int) {
 				t.Helper()
 				e, err := db.Enroll(t.Context(), configured)
@@ -173,7 +174,7 @@ func TestAChangedConfigurationLiftsAQuarantine(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 			c := newClock()
-			quarantined := rota.Progress{Failure: &rota.Failure{Step: rota.StepCreate, Attempts: 20}, Rejections: 4, NextAt: c.now().Add(time.Hour)}
+			quarantined := rotation.Progress{Failure: &rotation.Failure{Step: rota.StepCreate, Attempts: 20}, Rejections: 4, NextAt: c.now().Add(time.Hour)}
 			for _, tt := range []struct {
 				name string
 				lift func(t *testing.T, db *DB)
@@ -200,7 +201,7 @@ func TestAChangedConfigurationLiftsAQuarantine(t *testing.T) {
 					if failed() {
 						t.Error("it is still remembered")
 					}
-					must(t, db.Save(t.Context(), rota.SaveRequest{Lease: before, Progress: quarantined}))
+					must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: before, Progress: quarantined}))
 					must(t, db.Release(t.Context(), before))
 					if failed() {
 						t.Error("a turn that was under way brought it back")
@@ -238,23 +239,23 @@ func TestPauseAndFreeze(t *testing.T) {
 			want()
 			halts, err := db.Halts(ctx, "a")
 			must(t, err)
-			wantHalts := rota.Halts{
-				Paused: &rota.Halt{By: "eve", Why: "a migration", At: c.now()},
-				Frozen: &rota.Halt{By: "bob", Why: "an incident", At: c.now()},
+			wantHalts := rotation.Halts{
+				Paused: &rotation.Halt{By: "eve", Why: "a migration", At: c.now()},
+				Frozen: &rotation.Halt{By: "bob", Why: "an incident", At: c.now()},
 			}
 			if diff := cmp.Diff(wantHalts, halts); diff != "" {
 				t.Errorf("halts (-want +got):\n%s", diff)
 			}
 			paused, err := db.Paused(ctx)
 			must(t, err)
-			if diff := cmp.Diff(map[string]rota.Halt{"a": *wantHalts.Paused}, paused); diff != "" {
+			if diff := cmp.Diff(map[string]rotation.Halt{"a": *wantHalts.Paused}, paused); diff != "" {
 				t.Errorf("paused (-want +got):\n%s", diff)
 			}
 			must(t, db.Thaw(ctx, access.Local("bob"), "over"))
 			want("b")
 			must(t, db.Resume(ctx, []string{"a"}, access.Local("eve"), "done"))
 			want("a", "b")
-			if halts, err := db.Halts(ctx, "a"); err != nil || halts != (rota.Halts{}) {
+			if halts, err := db.Halts(ctx, "a"); err != nil || halts != (rotation.Halts{}) {
 				t.Errorf("halts at the end: %+v, %v", halts, err)
 			}
 			records, err := db.Audit(ctx, AuditQuery{})
@@ -280,13 +281,13 @@ func TestOverdue(t *testing.T) {
 			now := c.now()
 			ago := now.Add(-time.Hour)
 			enroll(t, db, "due", "begun", "told", "later", "idle")
-			for name, p := range map[string]rota.Progress{
-				"due":   {Status: rota.Status{LookedAt: ago, DueAt: ago, RotateAt: now.Add(time.Hour)}},
-				"begun": {Status: rota.Status{LookedAt: ago, BegunAt: ago}},
-				"told":  {Status: rota.Status{LookedAt: ago, DueAt: ago}, LateNotified: ago},
-				"later": {Status: rota.Status{LookedAt: ago, DueAt: now}},
-				"idle":  {Status: rota.Status{LookedAt: ago}},
-				"gone":  {Status: rota.Status{LookedAt: ago, DueAt: ago}},
+			for name, p := range map[string]rotation.Progress{
+				"due":   {Status: rotation.Status{LookedAt: ago, DueAt: ago, RotateAt: now.Add(time.Hour)}},
+				"begun": {Status: rotation.Status{LookedAt: ago, BegunAt: ago}},
+				"told":  {Status: rotation.Status{LookedAt: ago, DueAt: ago}, LateNotified: ago},
+				"later": {Status: rotation.Status{LookedAt: ago, DueAt: now}},
+				"idle":  {Status: rotation.Status{LookedAt: ago}},
+				"gone":  {Status: rotation.Status{LookedAt: ago, DueAt: ago}},
 			} {
 				keep(t, db, name, p)
 			}
@@ -355,7 +356,7 @@ func benchmarkDue(b *testing.B, db *DB, count int, settle func()) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for b.Loop() {
-		got, err := db.Due(context.Background(), rota.DueQuery{Now: now, Limit: isDue + 1})
+		got, err := db.Due(context.Background(), rotation.DueQuery{Now: now, Limit: isDue + 1})
 		if err != nil || len(got) != isDue {
 			b.Fatal(len(got), err)
 		}

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store/anchor"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func TestAnchoredHeadsFindWhatTheDatabaseAloneCannot(t *testing.T) {
@@ -19,7 +19,7 @@ func TestAnchoredHeadsFindWhatTheDatabaseAloneCannot(t *testing.T) {
 		record := func(steps ...string) {
 			t.Helper()
 			for _, step := range steps {
-				must(t, db.Record(t.Context(), rota.Entry{At: time.Now(), Actor: "ann", Secret: "s", Step: step, Outcome: rota.OutcomeSucceeded}))
+				must(t, db.Record(t.Context(), rotation.Entry{At: time.Now(), Actor: "ann", Secret: "s", Step: step, Outcome: rotation.OutcomeSucceeded}))
 			}
 		}
 		head := func() anchor.Head {

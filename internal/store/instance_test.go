@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // holdLease takes a lease, says so, and saves with it when told to.
@@ -26,7 +27,7 @@ func holdLease(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	l, err := db.Acquire(ctx, rota.AcquireRequest{Secret: "s", Holder: "child", TTL: time.Hour})
+	l, err := db.Acquire(ctx, rotation.AcquireRequest{Secret: "s", Holder: "child", TTL: time.Hour})
 	if err != nil {
 		return err
 	}
@@ -34,7 +35,7 @@ func holdLease(ctx context.Context, dir string) error {
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return err
 	}
-	if err := db.Save(ctx, rota.SaveRequest{Lease: l}); errors.Is(err, rota.ErrFenced) {
+	if err := db.Save(ctx, rotation.SaveRequest{Lease: l}); errors.Is(err, rota.ErrFenced) {
 		fmt.Println("fenced")
 	} else {
 		fmt.Println("saved", err)
@@ -84,8 +85,8 @@ func (h *holder) signal(t *testing.T, s syscall.Signal) {
 	must(t, h.cmd.Process.Signal(s))
 }
 
-func asks(holder string) rota.AcquireRequest {
-	return rota.AcquireRequest{Secret: "s", Holder: holder, TTL: ttl}
+func asks(holder string) rotation.AcquireRequest {
+	return rotation.AcquireRequest{Secret: "s", Holder: holder, TTL: ttl}
 }
 
 func busy(t *testing.T, db *DB, holder string) {
@@ -185,7 +186,7 @@ func TestAStoppedProcessKeepsItsLeaseUntilItsTimeIsOverAndIsFencedThen(t *testin
 		t.Errorf("the one that woke up says %q", got)
 	}
 	must(t, h.cmd.Wait())
-	must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l}))
+	must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l}))
 	if files := lockFiles(t, dir); len(files) != 1 {
 		t.Errorf("lock files after it ended: %v, want one", files)
 	}

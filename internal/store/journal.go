@@ -7,9 +7,10 @@ import (
 	"fmt"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
-var _ rota.Journal = (*DB)(nil)
+var _ rotation.Journal = (*DB)(nil)
 
 // Acquire takes a secret's lease. A holder that has it already gets a new one,
 // and its old one is lost. A lease is free when its time is over, and at once
@@ -19,14 +20,14 @@ var _ rota.Journal = (*DB)(nil)
 //
 // What is merely due is refused with [rota.ErrOtherConfiguration] where another
 // configuration is enrolled.
-func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
-	fail := func(err error) (rota.Lease, error) {
-		return rota.Lease{}, fmt.Errorf("lease of secret %s: %w", r.Secret, err)
+func (db *DB) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
+	fail := func(err error) (rotation.Lease, error) {
+		return rotation.Lease{}, fmt.Errorf("lease of secret %s: %w", r.Secret, err)
 	}
 	if r.Secret == "" || r.Holder == "" || r.TTL <= 0 {
 		return fail(errors.New("a lease needs a secret, a holder and a time to live"))
 	}
-	lease := rota.Lease{Secret: r.Secret, Holder: r.Holder, TTL: r.TTL}
+	lease := rotation.Lease{Secret: r.Secret, Holder: r.Holder, TTL: r.TTL}
 	err := db.writer.do(ctx, secretLock(r.Secret), func(t *tx) error {
 		expires := micros(t.now.Add(r.TTL))
 		lease.Expires = fromMicros(expires)
@@ -60,7 +61,7 @@ func (db *DB) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, e
 }
 
 // Release gives a lease back.
-func (db *DB) Release(ctx context.Context, l rota.Lease) error {
+func (db *DB) Release(ctx context.Context, l rotation.Lease) error {
 	err := db.writer.do(ctx, secretLock(l.Secret), func(t *tx) error {
 		t.later(sqlRelease, l.Secret, l.Fence, l.Holder)
 		return nil
@@ -72,19 +73,19 @@ func (db *DB) Release(ctx context.Context, l rota.Lease) error {
 }
 
 // Load reads a secret's progress.
-func (db *DB) Load(ctx context.Context, secret string) (rota.Progress, error) {
+func (db *DB) Load(ctx context.Context, secret string) (rotation.Progress, error) {
 	var text []byte
 	var lifted int64
 	err := db.reads.row(ctx, db.reader, sqlProgress, []any{secret}, &text, &lifted)
 	if isNoRows(err) {
-		return rota.Progress{}, nil
+		return rotation.Progress{}, nil
 	}
-	var p rota.Progress
+	var p rotation.Progress
 	if err == nil {
 		err = json.Unmarshal(text, &p)
 	}
 	if err != nil {
-		return rota.Progress{}, fmt.Errorf("progress of secret %s: %w", secret, explain(err))
+		return rotation.Progress{}, fmt.Errorf("progress of secret %s: %w", secret, explain(err))
 	}
 	if lifted > 0 {
 		forget(&p)
@@ -98,7 +99,7 @@ func (db *DB) Load(ctx context.Context, secret string) (rota.Progress, error) {
 //
 // What was decided by another configuration than the enrolled one, or before a
 // person lifted a quarantine, leaves the secret due at once: it is decided anew.
-func (db *DB) Save(ctx context.Context, r rota.SaveRequest) error {
+func (db *DB) Save(ctx context.Context, r rotation.SaveRequest) error {
 	fail := func(err error) error { return fmt.Errorf("save progress of secret %s: %w", r.Lease.Secret, err) }
 	progress, err := json.Marshal(r.Progress)
 	if err != nil {

@@ -8,13 +8,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 const ttl = time.Minute
 
-func acquire(t testing.TB, db *DB, secret, holder string) rota.Lease {
+func acquire(t testing.TB, db *DB, secret, holder string) rotation.Lease {
 	t.Helper()
-	l, err := db.Acquire(t.Context(), rota.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl})
+	l, err := db.Acquire(t.Context(), rotation.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl})
 	must(t, err)
 	return l
 }
@@ -27,18 +28,18 @@ func TestLeases(t *testing.T) {
 		}
 		tests := []struct {
 			name  string
-			given func(t *testing.T, w world) rota.Lease // the lease that is tried
-			save  error                                  // what saving with it gives
-			take  error                                  // what another holder's try gives then
+			given func(t *testing.T, w world) rotation.Lease // the lease that is tried
+			save  error                                      // what saving with it gives
+			take  error                                      // what another holder's try gives then
 		}{
 			{
 				name:  "a fresh lease saves and keeps others out",
-				given: func(t *testing.T, w world) rota.Lease { return acquire(t, w.db, "s", "a") },
+				given: func(t *testing.T, w world) rotation.Lease { return acquire(t, w.db, "s", "a") },
 				take:  rota.ErrBusy,
 			},
 			{
 				name: "a lease that ran out saves while nobody took the secret, and is prolonged",
-				given: func(t *testing.T, w world) rota.Lease {
+				given: func(t *testing.T, w world) rotation.Lease {
 					l := acquire(t, w.db, "s", "a")
 					w.clock.advance(2 * ttl)
 					return l
@@ -47,7 +48,7 @@ func TestLeases(t *testing.T) {
 			},
 			{
 				name: "a lease that another took after it ran out is fenced",
-				given: func(t *testing.T, w world) rota.Lease {
+				given: func(t *testing.T, w world) rotation.Lease {
 					l := acquire(t, w.db, "s", "a")
 					w.clock.advance(ttl)
 					acquire(t, w.db, "s", "c")
@@ -57,7 +58,7 @@ func TestLeases(t *testing.T) {
 			},
 			{
 				name: "a lease that was given back is fenced and free",
-				given: func(t *testing.T, w world) rota.Lease {
+				given: func(t *testing.T, w world) rotation.Lease {
 					l := acquire(t, w.db, "s", "a")
 					must(t, w.db.Release(t.Context(), l))
 					return l
@@ -66,7 +67,7 @@ func TestLeases(t *testing.T) {
 			},
 			{
 				name: "the same holder's older lease is fenced",
-				given: func(t *testing.T, w world) rota.Lease {
+				given: func(t *testing.T, w world) rotation.Lease {
 					l := acquire(t, w.db, "s", "a")
 					acquire(t, w.db, "s", "a")
 					return l
@@ -75,14 +76,14 @@ func TestLeases(t *testing.T) {
 			},
 			{
 				name: "a lease nobody gave is fenced",
-				given: func(t *testing.T, w world) rota.Lease {
-					return rota.Lease{Secret: "s", Holder: "a", Fence: 7, TTL: ttl}
+				given: func(t *testing.T, w world) rotation.Lease {
+					return rotation.Lease{Secret: "s", Holder: "a", Fence: 7, TTL: ttl}
 				},
 				save: rota.ErrFenced,
 			},
 			{
 				name: "giving a lost lease back takes nothing from its new holder",
-				given: func(t *testing.T, w world) rota.Lease {
+				given: func(t *testing.T, w world) rotation.Lease {
 					old := acquire(t, w.db, "s", "a")
 					w.clock.advance(ttl)
 					l := acquire(t, w.db, "s", "c")
@@ -93,7 +94,7 @@ func TestLeases(t *testing.T) {
 			},
 			{
 				name: "fences rise after a lease was given back",
-				given: func(t *testing.T, w world) rota.Lease {
+				given: func(t *testing.T, w world) rotation.Lease {
 					old := acquire(t, w.db, "s", "a")
 					must(t, w.db.Release(t.Context(), old))
 					l := acquire(t, w.db, "s", "c")
@@ -110,8 +111,8 @@ func TestLeases(t *testing.T) {
 				c := newClock()
 				db := openAt(t, newDir(t), c.now)
 				l := tt.given(t, world{db, c})
-				err := db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: rota.Progress{Held: "saved"},
-					Entries: []rota.Entry{{Secret: "s", Step: "set"}}})
+				err := db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: rotation.Progress{Held: "saved"},
+					Entries: []rotation.Entry{{Secret: "s", Step: "set"}}})
 				if !errors.Is(err, tt.save) {
 					t.Errorf("save: %v, want %v", err, tt.save)
 				}
@@ -122,7 +123,7 @@ func TestLeases(t *testing.T) {
 				if saved := tt.save == nil; saved != (p.Held == "saved") || saved != (len(entries) == 1) {
 					t.Errorf("saved: %v; progress %v, %d audit entries", saved, p, len(entries))
 				}
-				if _, err := db.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: "b", TTL: ttl}); !errors.Is(err, tt.take) {
+				if _, err := db.Acquire(t.Context(), rotation.AcquireRequest{Secret: "s", Holder: "b", TTL: ttl}); !errors.Is(err, tt.take) {
 					t.Errorf("another holder: %v, want %v", err, tt.take)
 				}
 			})
@@ -133,7 +134,7 @@ func TestLeases(t *testing.T) {
 func TestALeaseNeedsItsFields(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
-		for _, r := range []rota.AcquireRequest{
+		for _, r := range []rotation.AcquireRequest{
 			{Holder: "a", TTL: ttl}, {Secret: "s", TTL: ttl}, {Secret: "s", Holder: "a"}, {Secret: "s", Holder: "a", TTL: -ttl},
 		} {
 			if _, err := db.Acquire(t.Context(), r); err == nil {
@@ -144,17 +145,17 @@ func TestALeaseNeedsItsFields(t *testing.T) {
 }
 
 // full is progress with something in each of its parts.
-func full(now time.Time) rota.Progress {
-	return rota.Progress{
-		Versions: map[string]rota.VersionProgress{"v1": {CredentialID: "AKIA1", SetAt: now, Delivered: map[string]time.Time{"gitlab": now}}},
-		Intents:  []rota.Intent{{Version: "v2", At: now, Until: now.Add(time.Minute), Known: []string{"AKIA1"}}},
-		Failure:  &rota.Failure{Step: rota.StepDeliver, Class: rota.ClassWait, Error: "no route", At: now, Attempts: 3, RetryAt: now.Add(time.Hour)},
-		Rollback: &rota.RollbackIntent{From: "v2", To: "v1", At: now},
-		Unsent:   []rota.Unsent{{Notifier: "slack", Event: rota.Event{ID: "e", Kind: rota.EventFailed, Secret: "s", At: now}}},
+func full(now time.Time) rotation.Progress {
+	return rotation.Progress{
+		Versions: map[string]rotation.VersionProgress{"v1": {CredentialID: "AKIA1", SetAt: now, Delivered: map[string]time.Time{"gitlab": now}}},
+		Intents:  []rotation.Intent{{Version: "v2", At: now, Until: now.Add(time.Minute), Known: []string{"AKIA1"}}},
+		Failure:  &rotation.Failure{Step: rota.StepDeliver, Class: rota.ClassWait, Error: "no route", At: now, Attempts: 3, RetryAt: now.Add(time.Hour)},
+		Rollback: &rotation.RollbackIntent{From: "v2", To: "v1", At: now},
+		Unsent:   []rotation.Unsent{{Notifier: "slack", Event: rota.Event{ID: "e", Kind: rota.EventFailed, Secret: "s", At: now}}},
 		NextAt:   now.Add(time.Hour),
-		Status: rota.Status{LookedAt: now, Version: "v1", Credential: "AKIA1", IssuedAt: now.Add(-time.Hour), Next: rota.StepDeliver,
+		Status: rotation.Status{LookedAt: now, Version: "v1", Credential: "AKIA1", IssuedAt: now.Add(-time.Hour), Next: rota.StepDeliver,
 			PreviousID: "AKIA0", PreviousOff: true, RotateAt: now.Add(2 * time.Hour),
-			DueAt: now, NextAt: now.Add(time.Hour), Hold: rota.HoldInUse, Reason: "a person's words"},
+			DueAt: now, NextAt: now.Add(time.Hour), Hold: rotation.HoldInUse, Reason: "a person's words"},
 	}
 }
 
@@ -164,12 +165,12 @@ func TestProgressComesBackAsSaved(t *testing.T) {
 		db := openAt(t, newDir(t), c.now)
 		none, err := db.Load(t.Context(), "s")
 		must(t, err)
-		if diff := cmp.Diff(rota.Progress{}, none); diff != "" {
+		if diff := cmp.Diff(rotation.Progress{}, none); diff != "" {
 			t.Errorf("progress of a secret never seen (-want +got):\n%s", diff)
 		}
 		l := acquire(t, db, "s", "a")
-		for _, want := range []rota.Progress{full(c.now()), {}} {
-			must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: want}))
+		for _, want := range []rotation.Progress{full(c.now()), {}} {
+			must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: want}))
 			got, err := db.Load(t.Context(), "s")
 			must(t, err)
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -204,15 +205,15 @@ func BenchmarkStatuses(b *testing.B) {
 }
 
 // fill gives n secrets the same progress.
-func fill(b testing.TB, db *DB, n int, p rota.Progress) {
+func fill(b testing.TB, db *DB, n int, p rotation.Progress) {
 	b.Helper()
 	for from := 0; from < n; from += 1000 {
 		parallel(b, min(1000, n-from), func(i int) error {
-			l, err := db.Acquire(b.Context(), rota.AcquireRequest{Secret: fmt.Sprintf("prod/secret-%06d", from+i), Holder: "a", TTL: ttl})
+			l, err := db.Acquire(b.Context(), rotation.AcquireRequest{Secret: fmt.Sprintf("prod/secret-%06d", from+i), Holder: "a", TTL: ttl})
 			if err != nil {
 				return err
 			}
-			return db.Save(b.Context(), rota.SaveRequest{Lease: l, Progress: p})
+			return db.Save(b.Context(), rotation.SaveRequest{Lease: l, Progress: p})
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // peersLock keeps apart, in all processes, whoever looks at other secrets
@@ -14,13 +15,13 @@ const peersLock = "neighbors"
 
 // checkPeers is [rota.ErrPeer] where a secret does not stand any more as it was
 // seen.
-func (t *tx) checkPeers(seen []rota.Peer) error {
+func (t *tx) checkPeers(seen []rotation.Peer) error {
 	for _, n := range seen {
 		var text []byte
 		if _, err := t.row(sqlStatus, []any{n.Secret}, &text); err != nil {
 			return err
 		}
-		var status rota.Status
+		var status rotation.Status
 		if len(text) > 0 {
 			if err := json.Unmarshal(text, &status); err != nil {
 				return fmt.Errorf("status of secret %s: %w", n.Secret, err)

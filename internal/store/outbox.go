@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Outbox keeps events that notifiers hear of several at once.
-func (db *DB) Outbox() rota.Outbox { return outbox{db} }
+func (db *DB) Outbox() rotation.Outbox { return outbox{db} }
 
 type outbox struct{ db *DB }
 
@@ -40,31 +41,31 @@ func (o outbox) Keep(ctx context.Context, notifier string, e rota.Event) error {
 
 // Take implements [rota.Outbox]. Of more than maxKept events the oldest are
 // given up, which the audit says.
-func (o outbox) Take(ctx context.Context, r rota.TakeRequest) (rota.Taken, error) {
-	var taken rota.Taken
+func (o outbox) Take(ctx context.Context, r rotation.TakeRequest) (rotation.Taken, error) {
+	var taken rotation.Taken
 	err := o.db.writer.do(ctx, "outbox "+r.Notifier, func(t *tx) (err error) {
 		taken, err = o.take(t, r)
 		return err
 	})
 	if err != nil {
-		return rota.Taken{}, fmt.Errorf("events kept for %s: %w", r.Notifier, err)
+		return rotation.Taken{}, fmt.Errorf("events kept for %s: %w", r.Notifier, err)
 	}
 	return taken, nil
 }
 
-func (o outbox) take(t *tx, r rota.TakeRequest) (rota.Taken, error) {
-	var taken rota.Taken
+func (o outbox) take(t *tx, r rotation.TakeRequest) (rotation.Taken, error) {
+	var taken rotation.Taken
 	kept, err := t.count(sqlCountKept, r.Notifier)
 	if err != nil || kept == 0 {
 		return taken, err
 	}
 	if taken.Lost = max(0, kept-maxKept); taken.Lost > 0 {
 		t.later(sqlDropOldest, r.Notifier, taken.Lost)
-		lost := rota.Entry{
-			At: t.now, Actor: "rota", Secret: rota.Digests, Step: "notify", Object: r.Notifier, Outcome: rota.OutcomeFailed,
+		lost := rotation.Entry{
+			At: t.now, Actor: "rota", Secret: rotation.Digests, Step: "notify", Object: r.Notifier, Outcome: rotation.OutcomeFailed,
 			Detail: fmt.Sprintf("%d events were given up: nothing could be sent for long", taken.Lost),
 		}
-		if err := t.append([]rota.Entry{lost}); err != nil {
+		if err := t.append([]rotation.Entry{lost}); err != nil {
 			return taken, err
 		}
 	}
@@ -96,12 +97,12 @@ func (o outbox) take(t *tx, r rota.TakeRequest) (rota.Taken, error) {
 }
 
 // Settle implements [rota.Outbox].
-func (o outbox) Settle(ctx context.Context, r rota.SettleRequest) error {
+func (o outbox) Settle(ctx context.Context, r rotation.SettleRequest) error {
 	err := o.db.writer.do(ctx, "", func(t *tx) error {
 		for _, id := range r.IDs {
 			t.later(sqlDropEvent, r.Notifier, id)
 		}
-		return t.append([]rota.Entry{r.Entry})
+		return t.append([]rotation.Entry{r.Entry})
 	})
 	if err != nil {
 		return fmt.Errorf("note what became of events for %s: %w", r.Notifier, err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // receiver takes events, or does not.
@@ -36,8 +37,8 @@ func TestADigestIsSentOnceAndSurvivesARestart(t *testing.T) {
 		clock := func() time.Time { return now }
 		db := openAt(t, dir, clock)
 		to := &receiver{}
-		digest := func() *rota.Digester {
-			return &rota.Digester{Notifier: to, Every: 24 * time.Hour, Outbox: db.Outbox(), Now: clock}
+		digest := func() *rotation.Digester {
+			return &rotation.Digester{Notifier: to, Every: 24 * time.Hour, Outbox: db.Outbox(), Now: clock}
 		}
 		flush := func(want int) {
 			t.Helper()
@@ -76,13 +77,13 @@ func TestADigestIsSentOnceAndSurvivesARestart(t *testing.T) {
 		flush(1)
 		now = now.Add(48 * time.Hour)
 		flush(1)
-		var outcomes []rota.Outcome
-		entries, err := db.Audit(t.Context(), AuditQuery{Secret: rota.Digests, Limit: 10})
+		var outcomes []rotation.Outcome
+		entries, err := db.Audit(t.Context(), AuditQuery{Secret: rotation.Digests, Limit: 10})
 		must(t, err)
 		for _, e := range entries {
 			outcomes = append(outcomes, e.Entry.Outcome)
 		}
-		if want := []rota.Outcome{rota.OutcomeFailed, rota.OutcomeSucceeded}; !slices.Equal(outcomes, want) {
+		if want := []rotation.Outcome{rotation.OutcomeFailed, rotation.OutcomeSucceeded}; !slices.Equal(outcomes, want) {
 			t.Errorf("the audit has %v, want %v", outcomes, want)
 		}
 	})
@@ -100,8 +101,8 @@ func TestADigestIsSentByOneOfSeveralProcesses(t *testing.T) {
 			got++
 			return nil
 		})
-		digest := func() *rota.Digester {
-			return &rota.Digester{Notifier: to, Every: time.Hour, Outbox: db.Outbox(), Now: func() time.Time { return now }}
+		digest := func() *rotation.Digester {
+			return &rotation.Digester{Notifier: to, Every: time.Hour, Outbox: db.Outbox(), Now: func() time.Time { return now }}
 		}
 		must(t, digest().Notify(t.Context(), rota.Event{ID: "a", Kind: rota.EventFailed, Secret: "s", At: now}))
 		now = now.Add(time.Hour)
@@ -130,14 +131,14 @@ func TestWhatIsKeptForANotifierIsBounded(t *testing.T) {
 			}
 			return nil
 		}))
-		taken, err := db.Outbox().Take(t.Context(), rota.TakeRequest{Notifier: "ops", KeptBy: now, For: time.Minute})
+		taken, err := db.Outbox().Take(t.Context(), rotation.TakeRequest{Notifier: "ops", KeptBy: now, For: time.Minute})
 		must(t, err)
 		if taken.Lost != 2 || len(taken.Events) != maxDigest || taken.Events[0].ID != "000002" {
 			t.Errorf("%d are lost, %d were given", taken.Lost, len(taken.Events))
 		}
-		entries, err := db.Audit(t.Context(), AuditQuery{Secret: rota.Digests, Limit: 10})
+		entries, err := db.Audit(t.Context(), AuditQuery{Secret: rotation.Digests, Limit: 10})
 		must(t, err)
-		if len(entries) != 1 || entries[0].Entry.Outcome != rota.OutcomeFailed {
+		if len(entries) != 1 || entries[0].Entry.Outcome != rotation.OutcomeFailed {
 			t.Errorf("the audit has %+v", entries)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // A password that was rotated after the backup is dead in what was restored:
@@ -17,11 +18,11 @@ func TestARestoredStoreThatIsOutdatedHandsOutNothing(t *testing.T) {
 	clock := func() time.Time { return now }
 	issuer := memory.NewPassword("app", memory.RolesOptions{Options: memory.Options{Now: clock}})
 	target := memory.NewTarget("app", memory.Options{Now: clock})
-	advance := func(db *DB, force rota.Step) rota.Result {
+	advance := func(db *DB, force rota.Step) rotation.Result {
 		t.Helper()
-		r := &rota.Rotator{Journal: db, Now: clock, Sleep: func(_ context.Context, d time.Duration) error { now = now.Add(d); return nil }}
-		s := &rota.Secret{Name: "s", Issuer: issuer, Store: db.Secret("s"), Targets: []rota.Target{target}, Policy: rota.Policy{RotateEvery: 30 * rota.Day}}
-		result, err := r.Advance(t.Context(), s, rota.Options{Force: force})
+		r := &rotation.Rotator{Journal: db, Now: clock, Sleep: func(_ context.Context, d time.Duration) error { now = now.Add(d); return nil }}
+		s := &rotation.Secret{Name: "s", Issuer: issuer, Store: db.Secret("s"), Targets: []rota.Target{target}, Policy: rotation.Policy{RotateEvery: 30 * rota.Day}}
+		result, err := r.Advance(t.Context(), s, rotation.Options{Force: force})
 		must(t, err)
 		return result
 	}
@@ -39,7 +40,7 @@ func TestARestoredStoreThatIsOutdatedHandsOutNothing(t *testing.T) {
 
 	now = now.Add(time.Hour)
 	fresh := restored(dir, backup)
-	if r := advance(fresh, rota.StepNone); r.Last.Hold != rota.HoldNone {
+	if r := advance(fresh, rota.StepNone); r.Last.Hold != rotation.HoldNone {
 		t.Errorf("what was restored is in force, and yet: %s", r.Last.Reason)
 	}
 	p, err := fresh.Load(t.Context(), "s")
@@ -53,13 +54,13 @@ func TestARestoredStoreThatIsOutdatedHandsOutNothing(t *testing.T) {
 	delivered := len(target.History())
 	outdated := restored(dir, backup)
 	r := advance(outdated, rota.StepNone)
-	if r.Last.Hold != rota.HoldOutdated || len(r.Done) > 0 || len(target.History()) != delivered {
+	if r.Last.Hold != rotation.HoldOutdated || len(r.Done) > 0 || len(target.History()) != delivered {
 		t.Errorf("an outdated store: %+v", r)
 	}
 	if r := advance(outdated, rota.StepCreate); len(r.Done) == 0 {
 		t.Errorf("a person's rotation: %s", r.Last.Reason)
 	}
-	if r := advance(outdated, rota.StepNone); r.Last.Hold != rota.HoldNone {
+	if r := advance(outdated, rota.StepNone); r.Last.Hold != rotation.HoldNone {
 		t.Errorf("after it: %s", r.Last.Reason)
 	}
 	c, err := outdated.Secret("s").Describe(t.Context())

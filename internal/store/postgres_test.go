@@ -15,6 +15,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // count is a worker that counts in a secret's progress, each time under a lease,
@@ -22,7 +23,7 @@ import (
 // lease, a lost one, and errors classed as such.
 func count(ctx context.Context, db *DB, name, holder string, until func() bool) error {
 	for !until() {
-		l, err := db.Acquire(ctx, rota.AcquireRequest{Secret: name, Holder: holder, TTL: ttl})
+		l, err := db.Acquire(ctx, rotation.AcquireRequest{Secret: name, Holder: holder, TTL: ttl})
 		if err != nil {
 			if rota.ClassOf(err) != rota.ClassWait {
 				return err
@@ -32,8 +33,8 @@ func count(ctx context.Context, db *DB, name, holder string, until func() bool) 
 		p, err := db.Load(ctx, name)
 		if err == nil {
 			p.Rejections++ // serves as a counter here
-			err = db.Save(ctx, rota.SaveRequest{Lease: l, Progress: p,
-				Entries: []rota.Entry{{Secret: name, Version: fmt.Sprintf("v%d", p.Rejections)}}})
+			err = db.Save(ctx, rotation.SaveRequest{Lease: l, Progress: p,
+				Entries: []rotation.Entry{{Secret: name, Version: fmt.Sprintf("v%d", p.Rejections)}}})
 		}
 		if err != nil && rota.ClassOf(err) != rota.ClassWait {
 			return err
@@ -154,7 +155,7 @@ func TestExactlyOneReplicaGetsALease(t *testing.T) {
 	for round := range 20 {
 		var winners atomic.Int32
 		parallel(t, 9, func(i int) error {
-			_, err := dbs[i%3].Acquire(t.Context(), rota.AcquireRequest{Secret: fmt.Sprint(round), Holder: fmt.Sprint(i), TTL: ttl})
+			_, err := dbs[i%3].Acquire(t.Context(), rotation.AcquireRequest{Secret: fmt.Sprint(round), Holder: fmt.Sprint(i), TTL: ttl})
 			if err == nil {
 				winners.Add(1)
 			} else if !errors.Is(err, rota.ErrBusy) {

@@ -10,8 +10,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/tink"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Records gives the store's secrets with all that the Secrets Manager endpoint
@@ -52,7 +52,7 @@ func (r records) View(ctx context.Context, name string) (record.Record, error) {
 
 // Value reads and decrypts a version, in one query. The days of access are
 // written when they change, with the entries.
-func (r records) Value(ctx context.Context, name, version string, entries ...rota.Entry) (record.Value, error) {
+func (r records) Value(ctx context.Context, name, version string, entries ...rotation.Entry) (record.Value, error) {
 	now := r.db.Now()
 	var sealed []byte
 	var accessed int64
@@ -141,7 +141,7 @@ func (r records) Due(ctx context.Context, limit int) ([]string, error) {
 
 // Update reads the secret under the write lock, and writes what the change made
 // different.
-func (r records) Update(ctx context.Context, name string, change func(*record.Change) error, entries ...rota.Entry) error {
+func (r records) Update(ctx context.Context, name string, change func(*record.Change) error, entries ...rotation.Entry) error {
 	found, err := r.db.keys.find(ctx, r.db.reader, name)
 	if err != nil {
 		return failRecord(name, err)
@@ -168,7 +168,7 @@ func (r records) Update(ctx context.Context, name string, change func(*record.Ch
 }
 
 // Record adds entries to the audit.
-func (r records) Record(ctx context.Context, entries ...rota.Entry) error {
+func (r records) Record(ctx context.Context, entries ...rotation.Entry) error {
 	return r.db.Record(ctx, entries...)
 }
 

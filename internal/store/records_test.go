@@ -15,6 +15,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store/record"
 	"github.com/rota-dev/rota/internal/store/record/recordtest"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func TestRecordsSuite(t *testing.T) {
@@ -29,7 +30,7 @@ func recordsFixture(t *testing.T, dir string) recordtest.Fixture {
 	db := openAt(t, dir, c.now)
 	return recordtest.Fixture{
 		Records: db.Records(),
-		Entries: func(secret string) (entries []rota.Entry) {
+		Entries: func(secret string) (entries []rotation.Entry) {
 			found, err := db.Audit(t.Context(), AuditQuery{Secret: secret})
 			must(t, err)
 			for _, r := range found {
@@ -167,7 +168,7 @@ func TestAReadingWritesTheDayOnce(t *testing.T) {
 func BenchmarkReadRecord(b *testing.B) {
 	db := openAt(b, newDir(b), nil)
 	putText(b, db, "a", "v", `{"username":"app","password":"hush"}`)
-	entry := rota.Entry{Actor: "me", Secret: "a", Step: "get", Outcome: rota.OutcomeSucceeded}
+	entry := rotation.Entry{Actor: "me", Secret: "a", Step: "get", Outcome: rotation.OutcomeSucceeded}
 	b.ReportAllocs()
 	b.SetParallelism(50) // as many requests at once share their commits
 	b.RunParallel(func(pb *testing.PB) {
@@ -271,12 +272,12 @@ func TestWhatOthersChangeIsDueAtOnce(t *testing.T) {
 					db := openAt(t, newDir(t), c.now)
 					enroll(t, db, "a")
 					putText(t, db, "a", "v1", "x")
-					keep(t, db, "a", rota.Progress{NextAt: tomorrow})
+					keep(t, db, "a", rotation.Progress{NextAt: tomorrow})
 					end := func() {}
 					if turn != "no turn" {
 						l := acquire(t, db, "a", "w")
 						end = func() {
-							must(t, db.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: rota.Progress{NextAt: tomorrow}, Release: true}))
+							must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: rotation.Progress{NextAt: tomorrow}, Release: true}))
 						}
 					}
 					must(t, db.Records().Update(t.Context(), "a", func(c *record.Change) error {
@@ -287,7 +288,7 @@ func TestWhatOthersChangeIsDueAtOnce(t *testing.T) {
 					if diff := cmp.Diff(test.want, due(t, db, c.now(), 10)); diff != "" {
 						t.Error(diff)
 					}
-					keep(t, db, "a", rota.Progress{NextAt: tomorrow})
+					keep(t, db, "a", rotation.Progress{NextAt: tomorrow})
 					if got := due(t, db, c.now(), 10); len(got) > 0 {
 						t.Errorf("once it was looked at, %v are due", got)
 					}
@@ -302,11 +303,11 @@ func TestStatusesOfSomeSecrets(t *testing.T) {
 		db := openAt(t, newDir(t), nil)
 		enroll(t, db, "a", "b", `quo"ted`)
 		for _, name := range []string{"a", "b", `quo"ted`, "not enrolled"} {
-			keep(t, db, name, rota.Progress{Status: rota.Status{Version: "of " + name}})
+			keep(t, db, name, rotation.Progress{Status: rotation.Status{Version: "of " + name}})
 		}
 		got, err := db.StatusesOf(t.Context(), []string{"a", `quo"ted`, "not enrolled", "unheard of"})
 		must(t, err)
-		want := map[string]rota.Status{"a": {Version: "of a"}, `quo"ted`: {Version: `of quo"ted`}}
+		want := map[string]rotation.Status{"a": {Version: "of a"}, `quo"ted`: {Version: `of quo"ted`}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // fleet is replicas of one store.
@@ -65,7 +65,7 @@ func (f fleet) end(db *DB) {
 // inForce checks which configuration's worker is given what is due.
 func (f fleet) inForce(db *DB, fingerprint string) {
 	f.Helper()
-	l, err := db.Acquire(f.Context(), rota.AcquireRequest{Secret: "a", Holder: "a", TTL: ttl, Configuration: fingerprint, Due: true})
+	l, err := db.Acquire(f.Context(), rotation.AcquireRequest{Secret: "a", Holder: "a", TTL: ttl, Configuration: fingerprint, Due: true})
 	if err != nil {
 		f.Errorf("%s is not in force: %v", fingerprint, err)
 		return

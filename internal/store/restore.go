@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // restoredFences is what is added to the fences of a restored database, so that
@@ -141,7 +141,7 @@ func markRestored(actor string) func(*tx) error {
 		if _, err := t.exec(sqlPutRestored, micros(t.now)); err != nil {
 			return err
 		}
-		return t.append([]rota.Entry{{At: t.now, Actor: actor, Secret: everything, Step: "restore", Outcome: rota.OutcomeSucceeded}})
+		return t.append([]rotation.Entry{{At: t.now, Actor: actor, Secret: everything, Step: "restore", Outcome: rotation.OutcomeSucceeded}})
 	}
 }
 

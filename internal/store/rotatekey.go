@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
@@ -129,7 +129,7 @@ func (db *DB) addMasterKey(t *tx) error {
 	if err := m.write(t, handle); err != nil {
 		return err
 	}
-	return t.append([]rota.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rota.OutcomeBegun}})
+	return t.append([]rotation.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rotation.OutcomeBegun}})
 }
 
 // countRewrapped tells how many data keys the new master key has encrypted.
@@ -210,7 +210,7 @@ func (db *DB) dropOldMasterKeys(t *tx) (bool, error) {
 	if handle, err = manager.Handle(); err != nil {
 		return false, err
 	}
-	if err := t.append([]rota.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rota.OutcomeSucceeded}}); err != nil {
+	if err := t.append([]rotation.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rotation.OutcomeSucceeded}}); err != nil {
 		return false, err
 	}
 	return true, m.write(t, handle)

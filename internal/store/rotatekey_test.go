@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // allFiles is everything that a data folder may hold, a half-written key file
@@ -131,7 +132,7 @@ func TestRotatingTheMasterKeyCanBeCancelledAndResumed(t *testing.T) {
 		}
 		entries, err := db.Audit(t.Context(), AuditQuery{})
 		must(t, err)
-		if len(entries) != 2 || entries[0].Entry.Outcome != rota.OutcomeBegun || entries[1].Entry.Outcome != rota.OutcomeSucceeded || entries[1].Entry.Actor != "rota" {
+		if len(entries) != 2 || entries[0].Entry.Outcome != rotation.OutcomeBegun || entries[1].Entry.Outcome != rotation.OutcomeSucceeded || entries[1].Entry.Actor != "rota" {
 			t.Errorf("audit %v, want begun and ok", entries)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func TestStandingsAreThoseOfEnrolledSecretsAPageAtATime(t *testing.T) {
@@ -26,20 +27,20 @@ func TestStandingsAreThoseOfEnrolledSecretsAPageAtATime(t *testing.T) {
 		enroll("a", "b", "c", "gone")
 		enroll("a", "b", "c")
 		must(t, db.Pause(t.Context(), []string{"b"}, access.Local("ann"), "the audit"))
-		save := func(name string, p rota.Progress) {
+		save := func(name string, p rotation.Progress) {
 			t.Helper()
-			lease, err := db.Acquire(t.Context(), rota.AcquireRequest{Secret: name, Holder: "w", TTL: time.Minute})
+			lease, err := db.Acquire(t.Context(), rotation.AcquireRequest{Secret: name, Holder: "w", TTL: time.Minute})
 			must(t, err)
-			must(t, db.Save(t.Context(), rota.SaveRequest{Lease: lease, Progress: p}))
+			must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: lease, Progress: p}))
 		}
 		next := now.Add(time.Hour)
-		save("a", rota.Progress{NextAt: next, Status: rota.Status{Reason: `no event: "unsent":[{`}})
+		save("a", rotation.Progress{NextAt: next, Status: rotation.Status{Reason: `no event: "unsent":[{`}})
 		event := rota.Event{ID: "e", Kind: rota.EventFailed, Secret: "c", At: now}
-		save("c", rota.Progress{Unsent: []rota.Unsent{{Notifier: "ops", Event: event}}})
+		save("c", rotation.Progress{Unsent: []rotation.Unsent{{Notifier: "ops", Event: event}}})
 
-		paused := &rota.Halt{By: "ann", Why: "the audit", At: now}
+		paused := &rotation.Halt{By: "ann", Why: "the audit", At: now}
 		want := []Standing{
-			{SecretStatus: SecretStatus{Name: "a", Status: rota.Status{Reason: `no event: "unsent":[{`}, NextAt: next, Holder: "w"}},
+			{SecretStatus: SecretStatus{Name: "a", Status: rotation.Status{Reason: `no event: "unsent":[{`}, NextAt: next, Holder: "w"}},
 			{SecretStatus: SecretStatus{Name: "b"}, Paused: paused},
 			{SecretStatus: SecretStatus{Name: "c", Holder: "w"}, Unsent: true},
 		}
@@ -77,7 +78,7 @@ func TestWhatIsKeptAndHowLongTheAuditIs(t *testing.T) {
 		if diff := cmp.Diff([]Kept{{"dev", 1, first.Add(3 * time.Minute)}, {"ops", 2, first}}, kept); diff != "" {
 			t.Error(diff)
 		}
-		must(t, db.Record(t.Context(), rota.Entry{Step: "x"}, rota.Entry{Step: "y"}))
+		must(t, db.Record(t.Context(), rotation.Entry{Step: "x"}, rotation.Entry{Step: "y"}))
 		if end, err := db.AuditEnd(t.Context()); err != nil || end != before+2 {
 			t.Errorf("%d entries, %v, want %d", end, err, before+2)
 		}

@@ -7,16 +7,16 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // SecretStatus is a line of the table of all secrets.
 type SecretStatus struct {
-	Name    string        `json:"name"`
-	Status  rota.Status   `json:"status,omitzero"`
-	Failure *rota.Failure `json:"failure,omitempty"`
-	NextAt  time.Time     `json:"next_at,omitzero"` // when it is looked at again; zero: at once
-	Holder  string        `json:"holder,omitempty"` // who is at it now
+	Name    string            `json:"name"`
+	Status  rotation.Status   `json:"status,omitzero"`
+	Failure *rotation.Failure `json:"failure,omitempty"`
+	NextAt  time.Time         `json:"next_at,omitzero"` // when it is looked at again; zero: at once
+	Holder  string            `json:"holder,omitempty"` // who is at it now
 }
 
 // Statuses lists every secret that is or was enrolled, or had a lease once, by
@@ -37,8 +37,8 @@ func (db *DB) Statuses(ctx context.Context) ([]SecretStatus, error) {
 }
 
 // StatusesOf gives those of some secrets that are enrolled, by name.
-func (db *DB) StatusesOf(ctx context.Context, names []string) (map[string]rota.Status, error) {
-	fail := func(err error) (map[string]rota.Status, error) {
+func (db *DB) StatusesOf(ctx context.Context, names []string) (map[string]rotation.Status, error) {
+	fail := func(err error) (map[string]rotation.Status, error) {
 		return nil, fmt.Errorf("statuses: %w", explain(err))
 	}
 	wanted := make([][1]string, len(names))
@@ -54,11 +54,11 @@ func (db *DB) StatusesOf(ctx context.Context, names []string) (map[string]rota.S
 		return fail(err)
 	}
 	defer func() { _ = rows.Close() }()
-	all := make(map[string]rota.Status, len(names))
+	all := make(map[string]rotation.Status, len(names))
 	for rows.Next() {
 		var name string
 		var text sql.RawBytes
-		var s rota.Status
+		var s rotation.Status
 		if err := rows.Scan(&name, &text); err != nil {
 			return fail(err)
 		}
@@ -77,8 +77,8 @@ func (db *DB) StatusesOf(ctx context.Context, names []string) (map[string]rota.S
 // stands beside it.
 type Standing struct {
 	SecretStatus
-	Paused *rota.Halt // nil: it is not
-	Unsent bool       // some event waits for a notifier to take it
+	Paused *rotation.Halt // nil: it is not
+	Unsent bool           // some event waits for a notifier to take it
 }
 
 // Standings lists the enrolled secrets, by name, those after a name, at most

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/providertest"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func TestStoreSuite(t *testing.T) {
@@ -30,11 +31,11 @@ func TestJournalSuite(t *testing.T) {
 				Journal: db,
 				Polling: providertest.Polling{Tick: func() { c.advance(time.Second) }},
 				Advance: c.advance,
-				Reopen:  func(t *testing.T) rota.Journal { return openAt(t, dir, c.now) },
-				Entries: func(t *testing.T) []rota.Entry {
+				Reopen:  func(t *testing.T) rotation.Journal { return openAt(t, dir, c.now) },
+				Entries: func(t *testing.T) []rotation.Entry {
 					records, err := db.Audit(t.Context(), AuditQuery{})
 					must(t, err)
-					var entries []rota.Entry
+					var entries []rotation.Entry
 					for _, r := range records {
 						entries = append(entries, r.Entry)
 					}

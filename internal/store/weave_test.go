@@ -6,7 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // inOneBatchUnder is inOneBatch with a lock for each of the calls.
@@ -98,7 +98,7 @@ func TestNobodyRunsBesideTheKeysLock(t *testing.T) {
 						return err
 					}
 				}
-				return tx.append([]rota.Entry{{Secret: lock, Step: "set"}})
+				return tx.append([]rotation.Entry{{Secret: lock, Step: "set"}})
 			})
 		}
 		inOneBatchUnder(t, db.writer, locks, runs...)

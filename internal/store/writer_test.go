@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
@@ -72,7 +73,7 @@ func inOneBatch(t *testing.T, w *writer, runs ...func(*tx) error) []error {
 func TestOneRefusalUndoesNothingOfTheOthers(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
-		entry := func(name string) []rota.Entry { return []rota.Entry{{Secret: name, Step: "get"}} }
+		entry := func(name string) []rotation.Entry { return []rotation.Entry{{Secret: name, Step: "get"}} }
 		var runs []func(*tx) error
 		for i := range 20 {
 			runs = append(runs, func(tx *tx) error {
@@ -142,7 +143,7 @@ func TestOneFailureOfTheDatabaseFailsAlone(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
 		errs := inOneBatch(t, db.writer,
-			func(tx *tx) error { return tx.append([]rota.Entry{{Secret: "a"}}) },
+			func(tx *tx) error { return tx.append([]rotation.Entry{{Secret: "a"}}) },
 			func(tx *tx) error {
 				// A rollback in the middle, as a full disk causes it.
 				if _, err := tx.exec(sqlRollback); err != nil {
@@ -151,7 +152,7 @@ func TestOneFailureOfTheDatabaseFailsAlone(t *testing.T) {
 				_, err := tx.exec("SELECT raise_no_such_function()")
 				return err
 			},
-			func(tx *tx) error { return tx.append([]rota.Entry{{Secret: "b"}}) },
+			func(tx *tx) error { return tx.append([]rotation.Entry{{Secret: "b"}}) },
 		)
 		if errs[0] != nil || errs[1] == nil || errs[2] != nil {
 			t.Errorf("errors %v, want the second alone to fail", errs)
@@ -190,7 +191,7 @@ func TestACancelledRequestIsDoneWholeOrNotAtAll(t *testing.T) {
 		defer cancel()
 		err := db.writer.do(ctx, "", func(tx *tx) error {
 			cancel()
-			return tx.append([]rota.Entry{{Secret: "s"}})
+			return tx.append([]rotation.Entry{{Secret: "s"}})
 		})
 		must(t, err)
 
@@ -236,14 +237,14 @@ func TestConcurrentWritersOfAllKinds(t *testing.T) {
 						return err
 					}
 				}
-				l, err := db.Acquire(t.Context(), rota.AcquireRequest{Secret: name, Holder: fmt.Sprint(i), TTL: ttl})
+				l, err := db.Acquire(t.Context(), rotation.AcquireRequest{Secret: name, Holder: fmt.Sprint(i), TTL: ttl})
 				if errors.Is(err, rota.ErrBusy) {
 					continue
 				}
 				if err != nil {
 					return err
 				}
-				err = db.Save(t.Context(), rota.SaveRequest{Lease: l, Entries: []rota.Entry{{Secret: name, Step: "set"}, {Secret: name, Step: "test"}}})
+				err = db.Save(t.Context(), rotation.SaveRequest{Lease: l, Entries: []rotation.Entry{{Secret: name, Step: "set"}, {Secret: name, Step: "test"}}})
 				if err != nil {
 					return err
 				}
@@ -269,7 +270,7 @@ func TestAClosedStoreRefuses(t *testing.T) {
 		must(t, err)
 		must(t, db.Close())
 		must(t, db.Close())
-		if err := db.Record(t.Context(), rota.Entry{Step: "get"}); !errors.Is(err, ErrClosed) {
+		if err := db.Record(t.Context(), rotation.Entry{Step: "get"}); !errors.Is(err, ErrClosed) {
 			t.Errorf("record: %v, want %v", err, ErrClosed)
 		}
 		if _, err := db.Secret("s").Describe(t.Context()); err == nil {
@@ -329,10 +330,10 @@ func benchmarkSavePutMove(b *testing.B, name string, newDir func(testing.TB) str
 	for _, workers := range []int{1, 16, 64, 256} {
 		b.Run(fmt.Sprintf("%s/%d at a time", name, workers), func(b *testing.B) {
 			db := openAt(b, newDir(b), nil)
-			leases := make([]rota.Lease, workers)
+			leases := make([]rotation.Lease, workers)
 			parallel(b, workers, func(i int) (err error) {
 				secret := fmt.Sprintf("s%d", i)
-				if leases[i], err = db.Acquire(b.Context(), rota.AcquireRequest{Secret: secret, Holder: "a", TTL: ttl}); err != nil {
+				if leases[i], err = db.Acquire(b.Context(), rotation.AcquireRequest{Secret: secret, Holder: "a", TTL: ttl}); err != nil {
 					return err
 				}
 				return db.Secret(secret).Put(b.Context(), rota.PutRequest{Version: "v", Credential: credential("x"), Labels: []rota.Label{rota.LabelCurrent}})
@@ -348,8 +349,8 @@ func benchmarkSavePutMove(b *testing.B, name string, newDir func(testing.TB) str
 				parallel(b, workers, func(i int) error {
 					l := leases[i]
 					s, id := db.Secret(l.Secret), fmt.Sprintf("v%d", n)
-					entries := []rota.Entry{{Secret: l.Secret, Step: "create", Version: id, Outcome: rota.OutcomeBegun}}
-					if err := db.Save(b.Context(), rota.SaveRequest{Lease: l, Progress: p, Entries: entries}); err != nil {
+					entries := []rotation.Entry{{Secret: l.Secret, Step: "create", Version: id, Outcome: rotation.OutcomeBegun}}
+					if err := db.Save(b.Context(), rotation.SaveRequest{Lease: l, Progress: p, Entries: entries}); err != nil {
 						return err
 					}
 					if err := s.Put(b.Context(), rota.PutRequest{Version: id, Credential: credential(id), Labels: []rota.Label{rota.LabelPending}}); err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/rota-dev/rota/internal/store/anchor"
 	"github.com/rota-dev/rota/provider/aws/awstest"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // denials counts what AWS refuses for want of a permission.
@@ -52,7 +53,7 @@ func (d *denials) RoundTrip(r *http.Request) (*http.Response, error) {
 // stage is one secret with all its roles, played by a role that a caller
 // assumes, both with the least policies.
 type stage struct {
-	secret *rota.Secret
+	secret *rotation.Secret
 	denied *denials
 	least  Policy // of the role
 	caller Policy
@@ -72,9 +73,9 @@ func newStage(t *testing.T, e *env, change func(role, caller *Policy)) *stage {
 	store := c.SecretsManager(SecretsManagerConfig{Name: secretName(), Tags: map[string]string{"team": "cms"}})
 	notifier := c.Topic(e.topic(t))
 	target := c.Parameter(ParameterConfig{Name: "/rota/" + uuid.NewString()[:8]})
-	s.secret = &rota.Secret{
+	s.secret = &rotation.Secret{
 		Name: "prod/cms", Issuer: issuer, Store: store, Targets: []rota.Target{target}, Notifiers: []rota.Notifier{notifier},
-		Policy: rota.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day, UnusedFor: 7 * rota.Day, MaxAttempts: 2},
+		Policy: rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day, UnusedFor: 7 * rota.Day, MaxAttempts: 2},
 	}
 	account, _ := AccountIn(roleARN)
 	needs := c.CheckPermissions()
@@ -147,13 +148,13 @@ func (s *stage) live(t *testing.T) (steps []rota.Step, denied []string, err erro
 	t.Helper()
 	begin := time.Now()
 	now := begin
-	r := rota.Rotator{
+	r := rotation.Rotator{
 		Journal: memory.NewJournal(memory.Options{Now: func() time.Time { return now }}), Now: func() time.Time { return now },
 		Sleep: func(_ context.Context, d time.Duration) error { now = now.Add(d); return nil },
 	}
-	rota.Preflight(t.Context(), s.secret)
+	rotation.Preflight(t.Context(), s.secret)
 	advance := func() error {
-		res, err := r.Advance(t.Context(), s.secret, rota.Options{})
+		res, err := r.Advance(t.Context(), s.secret, rotation.Options{})
 		for _, d := range res.Done {
 			steps = append(steps, d.Step)
 		}
@@ -172,7 +173,7 @@ func (s *stage) live(t *testing.T) (steps []rota.Step, denied []string, err erro
 			return steps, s.denied.said, err
 		}
 	}
-	rota.Preflight(t.Context(), s.secret)
+	rotation.Preflight(t.Context(), s.secret)
 	return steps, s.denied.said, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
 	"github.com/rota-dev/rota/provider/providertest"
+	"github.com/rota-dev/rota/rotation"
 )
 
 var (
@@ -151,7 +152,7 @@ func TestJournalKeepsTheContract(t *testing.T) {
 		j := memory.NewJournal(options)
 		return providertest.JournalFixture{Journal: j, Inject: inject, Advance: clock.Advance,
 			Polling: providertest.Polling{Tick: clock.Tick},
-			Entries: func(*testing.T) []rota.Entry { return j.Entries() }}
+			Entries: func(*testing.T) []rotation.Entry { return j.Entries() }}
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Journal keeps progress, leases and the audit of any number of secrets. It
@@ -14,12 +15,12 @@ import (
 type Journal struct {
 	part
 	secrets map[string]*journaled
-	entries []rota.Entry
+	entries []rotation.Entry
 }
 
 type journaled struct {
-	lease    rota.Lease // Holder "" where nobody has it; Fence is the highest ever
-	progress rota.Progress
+	lease    rotation.Lease // Holder "" where nobody has it; Fence is the highest ever
+	progress rotation.Progress
 }
 
 // NewJournal makes an empty journal.
@@ -31,8 +32,8 @@ func NewJournal(o Options) *Journal {
 
 // Acquire takes the lease. A holder that has it already gets it anew, with a
 // higher fence.
-func (j *Journal) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
-	var lease rota.Lease
+func (j *Journal) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
+	var lease rotation.Lease
 	err := j.do(ctx, "journal.acquire", func(Fault) error {
 		if r.Secret == "" || r.Holder == "" || r.TTL <= 0 {
 			return j.refuse("take the lease of "+r.Secret, fmt.Errorf("needs a secret, a holder and a time to live"))
@@ -46,18 +47,18 @@ func (j *Journal) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Leas
 		if s.lease.Holder != "" && s.lease.Holder != r.Holder && now.Before(s.lease.Expires) {
 			return &rota.Error{System: j.opts.System, Op: "take the lease of " + r.Secret, Class: rota.ClassWait, Err: rota.ErrBusy}
 		}
-		s.lease = rota.Lease{Secret: r.Secret, Holder: r.Holder, Fence: s.lease.Fence + 1, TTL: r.TTL, Expires: now.Add(r.TTL)}
+		s.lease = rotation.Lease{Secret: r.Secret, Holder: r.Holder, Fence: s.lease.Fence + 1, TTL: r.TTL, Expires: now.Add(r.TTL)}
 		lease = s.lease
 		return nil
 	})
 	if err != nil {
-		return rota.Lease{}, err
+		return rotation.Lease{}, err
 	}
 	return lease, nil
 }
 
 // Release gives the lease back.
-func (j *Journal) Release(ctx context.Context, l rota.Lease) error {
+func (j *Journal) Release(ctx context.Context, l rotation.Lease) error {
 	return j.do(ctx, "journal.release", func(Fault) error {
 		if s := j.secrets[l.Secret]; s != nil && s.lease.Fence == l.Fence && s.lease.Holder == l.Holder {
 			s.lease.Holder = ""
@@ -67,8 +68,8 @@ func (j *Journal) Release(ctx context.Context, l rota.Lease) error {
 }
 
 // Load reads a copy of the progress.
-func (j *Journal) Load(ctx context.Context, secret string) (rota.Progress, error) {
-	var p rota.Progress
+func (j *Journal) Load(ctx context.Context, secret string) (rotation.Progress, error) {
+	var p rotation.Progress
 	err := j.do(ctx, "journal.load", func(Fault) error {
 		if s := j.secrets[secret]; s != nil {
 			p = clone(s.progress)
@@ -76,7 +77,7 @@ func (j *Journal) Load(ctx context.Context, secret string) (rota.Progress, error
 		return nil
 	})
 	if err != nil {
-		return rota.Progress{}, err
+		return rotation.Progress{}, err
 	}
 	return p, nil
 }
@@ -84,7 +85,7 @@ func (j *Journal) Load(ctx context.Context, secret string) (rota.Progress, error
 // Save keeps a copy of the progress, and the entries, and prolongs the lease, or
 // gives it back.
 // A lease that ran out is lost, whether somebody took it or not.
-func (j *Journal) Save(ctx context.Context, r rota.SaveRequest) error {
+func (j *Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	return j.do(ctx, "journal.save", func(Fault) error {
 		s, now := j.secrets[r.Lease.Secret], j.opts.Now()
 		if s == nil || s.lease.Holder == "" || s.lease.Holder != r.Lease.Holder ||
@@ -92,7 +93,7 @@ func (j *Journal) Save(ctx context.Context, r rota.SaveRequest) error {
 			return j.refuse("save progress of "+r.Lease.Secret, rota.ErrFenced)
 		}
 		for _, n := range r.Peers {
-			var status rota.Status
+			var status rotation.Status
 			if other := j.secrets[n.Secret]; other != nil {
 				status = other.progress.Status
 			}
@@ -116,20 +117,20 @@ func (j *Journal) refuse(op string, err error) error {
 }
 
 // Entries is the audit so far, in order.
-func (j *Journal) Entries() []rota.Entry {
+func (j *Journal) Entries() []rotation.Entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.entries)
 }
 
 // Progress is a secret's progress, without a fault.
-func (j *Journal) Progress(secret string) rota.Progress {
+func (j *Journal) Progress(secret string) rotation.Progress {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if s := j.secrets[secret]; s != nil {
 		return clone(s.progress)
 	}
-	return rota.Progress{}
+	return rotation.Progress{}
 }
 
 // Reset loses everything, fences and audit too, as the loss of Rota's data
@@ -141,7 +142,7 @@ func (j *Journal) Reset() {
 }
 
 // clone copies a progress with everything that can be changed through it.
-func clone(p rota.Progress) rota.Progress {
+func clone(p rotation.Progress) rotation.Progress {
 	p.Versions = maps.Clone(p.Versions)
 	for id, v := range p.Versions {
 		v.Delivered, v.Reloaded = maps.Clone(v.Delivered), maps.Clone(v.Reloaded)
@@ -155,7 +156,7 @@ func clone(p rota.Progress) rota.Progress {
 	for i := range p.Intents {
 		p.Intents[i].Known = slices.Clone(p.Intents[i].Known)
 	}
-	for _, f := range []**rota.Failure{&p.Failure, &p.StepFailure} {
+	for _, f := range []**rotation.Failure{&p.Failure, &p.StepFailure} {
 		if *f != nil {
 			failure := **f
 			*f = &failure

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // crashes runs call and gives the crash that it ended with, if any.
@@ -241,12 +242,12 @@ func TestOpenSessionsAreUse(t *testing.T) {
 func TestAJournalForgetsOnlyWhenReset(t *testing.T) {
 	clock := newClock()
 	j := memory.NewJournal(memory.Options{Now: clock.Now})
-	l, err := j.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: "a", TTL: time.Minute})
+	l, err := j.Acquire(t.Context(), rotation.AcquireRequest{Secret: "s", Holder: "a", TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := rota.Progress{NotBefore: clock.Now()}
-	save := rota.SaveRequest{Lease: l, Progress: p, Entries: []rota.Entry{{Secret: "s"}}}
+	p := rotation.Progress{NotBefore: clock.Now()}
+	save := rotation.SaveRequest{Lease: l, Progress: p, Entries: []rotation.Entry{{Secret: "s"}}}
 	if err := j.Save(t.Context(), save); err != nil {
 		t.Fatal(err)
 	}
@@ -258,10 +259,10 @@ func TestAJournalForgetsOnlyWhenReset(t *testing.T) {
 		t.Errorf("kept: %s, %d entries", diff, len(j.Entries()))
 	}
 	j.Reset()
-	if diff := cmp.Diff(rota.Progress{}, j.Progress("s")); diff != "" || len(j.Entries()) != 0 {
+	if diff := cmp.Diff(rotation.Progress{}, j.Progress("s")); diff != "" || len(j.Entries()) != 0 {
 		t.Errorf("after the reset: %s, %d entries", diff, len(j.Entries()))
 	}
-	if _, err := j.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: "b", TTL: time.Minute}); err != nil {
+	if _, err := j.Acquire(t.Context(), rotation.AcquireRequest{Secret: "s", Holder: "b", TTL: time.Minute}); err != nil {
 		t.Error(err)
 	}
 }
@@ -305,7 +306,7 @@ func BenchmarkRotation(b *testing.B) {
 	for b.Loop() {
 		n++
 		id := fmt.Sprint("rota-", n)
-		l, err := journal.Acquire(b.Context(), rota.AcquireRequest{Secret: "s", Holder: "a", TTL: time.Hour})
+		l, err := journal.Acquire(b.Context(), rotation.AcquireRequest{Secret: "s", Holder: "a", TTL: time.Hour})
 		c, err2 := keys.Create(b.Context(), rota.CreateRequest{})
 		errs := []error{err, err2,
 			store.Put(b.Context(), rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.LabelPending}}),
@@ -318,8 +319,8 @@ func BenchmarkRotation(b *testing.B) {
 		}
 		for range 8 {
 			_, err := store.Describe(b.Context())
-			errs = append(errs, err, journal.Save(b.Context(), rota.SaveRequest{Lease: l, Progress: rota.Progress{
-				Versions: map[string]rota.VersionProgress{id: {CredentialID: "x"}}}, Entries: make([]rota.Entry, 2)}))
+			errs = append(errs, err, journal.Save(b.Context(), rotation.SaveRequest{Lease: l, Progress: rotation.Progress{
+				Versions: map[string]rotation.VersionProgress{id: {CredentialID: "x"}}}, Entries: make([]rotation.Entry, 2)}))
 		}
 		if err := errors.Join(errs...); err != nil {
 			b.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
 	"github.com/rota-dev/rota/provider/providertest"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // broken are implementations that break one promise each, with the case that
@@ -137,7 +138,7 @@ var broken = []struct {
 	})},
 
 	{"a lost lease saves", "a lost lease saves nothing", journal(func(j *brokenJournal) {
-		j.save = func(ctx context.Context, r rota.SaveRequest) error {
+		j.save = func(ctx context.Context, r rotation.SaveRequest) error {
 			if err := j.Journal.Save(ctx, r); !errors.Is(err, rota.ErrFenced) {
 				return err
 			}
@@ -145,32 +146,32 @@ var broken = []struct {
 		}
 	})},
 	{"fences come again", "fences only rise", journal(func(j *brokenJournal) {
-		j.acquire = func(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+		j.acquire = func(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
 			l, err := j.Journal.Acquire(ctx, r)
 			l.Fence = 1
 			return l, err
 		}
 	})},
 	{"progress is kept in part", "every field of progress is kept", journal(func(j *brokenJournal) {
-		j.save = func(ctx context.Context, r rota.SaveRequest) error {
+		j.save = func(ctx context.Context, r rotation.SaveRequest) error {
 			r.Progress.Intents = nil
 			return j.Journal.Save(ctx, r)
 		}
 	})},
 	{"a last save keeps the lease", "a last save gives the lease back", journal(func(j *brokenJournal) {
-		j.save = func(ctx context.Context, r rota.SaveRequest) error {
+		j.save = func(ctx context.Context, r rotation.SaveRequest) error {
 			r.Release = false
 			return j.Journal.Save(ctx, r)
 		}
 	})},
 	{"neighbors are not looked at", "of several to be kept apart one begins", journal(func(j *brokenJournal) {
-		j.save = func(ctx context.Context, r rota.SaveRequest) error {
+		j.save = func(ctx context.Context, r rotation.SaveRequest) error {
 			r.Peers = nil
 			return j.Journal.Save(ctx, r)
 		}
 	})},
 	{"entries get lost", "entries are kept in order", journal(func(j *brokenJournal) {
-		j.save = func(ctx context.Context, r rota.SaveRequest) error {
+		j.save = func(ctx context.Context, r rotation.SaveRequest) error {
 			r.Entries = r.Entries[:min(1, len(r.Entries))]
 			return j.Journal.Save(ctx, r)
 		}
@@ -311,14 +312,16 @@ func store(damage func(*brokenStore)) func(*testing.T) {
 
 type brokenJournal struct {
 	*memory.Journal
-	acquire func(context.Context, rota.AcquireRequest) (rota.Lease, error)
-	save    func(context.Context, rota.SaveRequest) error
+	acquire func(context.Context, rotation.AcquireRequest) (rotation.Lease, error)
+	save    func(context.Context, rotation.SaveRequest) error
 }
 
-func (j *brokenJournal) Acquire(ctx context.Context, r rota.AcquireRequest) (rota.Lease, error) {
+func (j *brokenJournal) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
 	return j.acquire(ctx, r)
 }
-func (j *brokenJournal) Save(ctx context.Context, r rota.SaveRequest) error { return j.save(ctx, r) }
+func (j *brokenJournal) Save(ctx context.Context, r rotation.SaveRequest) error {
+	return j.save(ctx, r)
+}
 
 func journal(damage func(*brokenJournal)) func(*testing.T) {
 	return func(t *testing.T) {
@@ -328,7 +331,7 @@ func journal(damage func(*brokenJournal)) func(*testing.T) {
 			j := &brokenJournal{m, m.Acquire, m.Save}
 			damage(j)
 			return providertest.JournalFixture{Journal: j, Polling: patient(advance), Inject: inject, Advance: advance,
-				Entries: func(*testing.T) []rota.Entry { return m.Entries() }}
+				Entries: func(*testing.T) []rotation.Entry { return m.Entries() }}
 		})
 	}
 }

@@ -12,11 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // JournalFixture is an empty journal.
 type JournalFixture struct {
-	Journal rota.Journal
+	Journal rotation.Journal
 	Polling
 	// Inject makes the journal fail; nil where it can't.
 	Inject Inject
@@ -25,9 +26,9 @@ type JournalFixture struct {
 	Advance func(time.Duration)
 	// Reopen gives the same journal anew, as after a restart; nil where that
 	// says nothing.
-	Reopen func(t *testing.T) rota.Journal
+	Reopen func(t *testing.T) rotation.Journal
 	// Entries gives the audit so far, in order; nil where it can't be read.
-	Entries func(t *testing.T) []rota.Entry
+	Entries func(t *testing.T) []rotation.Entry
 }
 
 type journal struct{ JournalFixture }
@@ -67,9 +68,9 @@ func (j *journal) canFail(kind FaultKind) bool {
 
 const ttl = time.Minute
 
-func (j *journal) acquire(t *testing.T, secret, holder string, ttl time.Duration) rota.Lease {
+func (j *journal) acquire(t *testing.T, secret, holder string, ttl time.Duration) rotation.Lease {
 	t.Helper()
-	l, err := j.Journal.Acquire(t.Context(), rota.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl})
+	l, err := j.Journal.Acquire(t.Context(), rotation.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl})
 	if err != nil {
 		t.Fatalf("%s acquires %s: %v", holder, secret, err)
 	}
@@ -81,26 +82,26 @@ func (j *journal) acquire(t *testing.T, secret, holder string, ttl time.Duration
 
 func (j *journal) busy(t *testing.T, secret, holder string) {
 	t.Helper()
-	if _, err := j.Journal.Acquire(t.Context(), rota.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl}); !errors.Is(err, rota.ErrBusy) {
+	if _, err := j.Journal.Acquire(t.Context(), rotation.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl}); !errors.Is(err, rota.ErrBusy) {
 		t.Fatalf("%s acquires %s: want %q, got %v", holder, secret, rota.ErrBusy, err)
 	}
 }
 
-func (j *journal) release(t *testing.T, l rota.Lease) {
+func (j *journal) release(t *testing.T, l rotation.Lease) {
 	t.Helper()
 	if err := j.Journal.Release(t.Context(), l); err != nil {
 		t.Fatalf("release %+v: %v", l, err)
 	}
 }
 
-func (j *journal) save(t *testing.T, l rota.Lease, p rota.Progress, entries ...rota.Entry) {
+func (j *journal) save(t *testing.T, l rotation.Lease, p rotation.Progress, entries ...rotation.Entry) {
 	t.Helper()
-	if err := j.Journal.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: p, Entries: entries}); err != nil {
+	if err := j.Journal.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: p, Entries: entries}); err != nil {
 		t.Fatalf("save: %v", err)
 	}
 }
 
-func (j *journal) load(t *testing.T, secret string) rota.Progress {
+func (j *journal) load(t *testing.T, secret string) rotation.Progress {
 	t.Helper()
 	p, err := j.Journal.Load(t.Context(), secret)
 	if err != nil {
@@ -110,7 +111,7 @@ func (j *journal) load(t *testing.T, secret string) rota.Progress {
 }
 
 // loads compares progress; an empty map or list is as good as none.
-func (j *journal) loads(t *testing.T, secret string, want rota.Progress) {
+func (j *journal) loads(t *testing.T, secret string, want rotation.Progress) {
 	t.Helper()
 	if diff := cmp.Diff(want, j.load(t, secret), cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("progress of %s (-want +got):\n%s", secret, diff)
@@ -118,14 +119,14 @@ func (j *journal) loads(t *testing.T, secret string, want rota.Progress) {
 }
 
 // entry is the n-th of a row of entries.
-func entry(secret string, n int) rota.Entry {
-	return rota.Entry{At: time.Date(2026, 3, 1, 12, 0, n, 0, time.UTC), Actor: "test", Secret: secret,
+func entry(secret string, n int) rotation.Entry {
+	return rotation.Entry{At: time.Date(2026, 3, 1, 12, 0, n, 0, time.UTC), Actor: "test", Secret: secret,
 		Step: string(rota.StepDeliver), Object: fmt.Sprintf("target %d", n), Version: "rota-1", Credential: "AKIA1",
-		Outcome: rota.OutcomeSucceeded, Detail: "it's \"quoted\"\nand on two lines"}
+		Outcome: rotation.OutcomeSucceeded, Detail: "it's \"quoted\"\nand on two lines"}
 }
 
 // audited checks the audit of the secrets that the case used.
-func (j *journal) audited(t *testing.T, want ...rota.Entry) {
+func (j *journal) audited(t *testing.T, want ...rotation.Entry) {
 	t.Helper()
 	if j.Entries == nil {
 		return
@@ -136,23 +137,23 @@ func (j *journal) audited(t *testing.T, want ...rota.Entry) {
 }
 
 func testLoadZero(t *testing.T, j *journal) {
-	j.loads(t, "never/seen", rota.Progress{})
+	j.loads(t, "never/seen", rotation.Progress{})
 	j.release(t, j.acquire(t, "just/leased", "a", ttl))
-	j.loads(t, "just/leased", rota.Progress{})
+	j.loads(t, "just/leased", rotation.Progress{})
 }
 
 func testProgressKept(t *testing.T, j *journal) {
-	var full rota.Progress
+	var full rotation.Progress
 	fill(&full)
 	l := j.acquire(t, "full", "a", ttl)
 	j.save(t, l, full)
 	j.loads(t, "full", full)
-	j.save(t, l, rota.Progress{})
-	j.loads(t, "full", rota.Progress{})
+	j.save(t, l, rotation.Progress{})
+	j.loads(t, "full", rotation.Progress{})
 }
 
 func testLoadCopies(t *testing.T, j *journal) {
-	var saved, want rota.Progress
+	var saved, want rotation.Progress
 	fill(&saved)
 	fill(&want)
 	j.save(t, j.acquire(t, "copy", "a", ttl), saved)
@@ -176,7 +177,7 @@ func testLease(t *testing.T, j *journal) {
 	other := j.acquire(t, "s", "b", ttl)
 	j.release(t, again) // a lost lease frees nobody else's
 	j.busy(t, "s", "a")
-	j.save(t, other, rota.Progress{})
+	j.save(t, other, rotation.Progress{})
 }
 
 func testLeaseExpires(t *testing.T, j *journal) {
@@ -186,20 +187,20 @@ func testLeaseExpires(t *testing.T, j *journal) {
 	if j.Advance != nil {
 		j.Advance(short + time.Second)
 	}
-	var taken rota.Lease
+	var taken rotation.Lease
 	j.until(t, "taking over a lease that ran out", func() (err error) {
-		taken, err = j.Journal.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: "b", TTL: ttl})
+		taken, err = j.Journal.Acquire(t.Context(), rotation.AcquireRequest{Secret: "s", Holder: "b", TTL: ttl})
 		return err
 	})
 	if taken.Fence <= lost.Fence {
 		t.Errorf("the fence is %d after %d", taken.Fence, lost.Fence)
 	}
 	j.busy(t, "s", "a")
-	err := j.Journal.Save(t.Context(), rota.SaveRequest{Lease: lost, Progress: rota.Progress{NotBefore: time.Unix(1, 0).UTC()}, Entries: []rota.Entry{entry("s", 1)}})
+	err := j.Journal.Save(t.Context(), rotation.SaveRequest{Lease: lost, Progress: rotation.Progress{NotBefore: time.Unix(1, 0).UTC()}, Entries: []rotation.Entry{entry("s", 1)}})
 	if !errors.Is(err, rota.ErrFenced) {
 		t.Errorf("save with a lease that was taken over: want %q, got %v", rota.ErrFenced, err)
 	}
-	j.loads(t, "s", rota.Progress{})
+	j.loads(t, "s", rotation.Progress{})
 	j.audited(t)
 }
 
@@ -216,30 +217,30 @@ func testFences(t *testing.T, j *journal) {
 }
 
 func testFenced(t *testing.T, j *journal) {
-	kept := rota.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+	kept := rotation.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
 	first := j.acquire(t, "s", "a", ttl)
 	j.save(t, first, kept, entry("s", 1))
 	released := j.acquire(t, "s", "a", ttl)
 	j.release(t, released)
 	held := j.acquire(t, "s", "b", ttl)
-	for name, l := range map[string]rota.Lease{
+	for name, l := range map[string]rotation.Lease{
 		"with a lower fence":                  first,
 		"that was released":                   released,
 		"of another holder with this fence":   {Secret: "s", Holder: "a", Fence: held.Fence, TTL: ttl, Expires: held.Expires},
 		"with a fence that was never given":   {Secret: "s", Holder: "b", Fence: held.Fence + 1, TTL: ttl, Expires: held.Expires},
 		"on a secret that nobody ever leased": {Secret: "other", Holder: "b", Fence: held.Fence, TTL: ttl, Expires: held.Expires},
 	} {
-		var p rota.Progress
+		var p rotation.Progress
 		fill(&p)
-		err := j.Journal.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: p, Entries: []rota.Entry{entry("s", 2)}})
+		err := j.Journal.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: p, Entries: []rotation.Entry{entry("s", 2)}})
 		if !errors.Is(err, rota.ErrFenced) {
 			t.Errorf("save with a lease %s: want %q, got %v", name, rota.ErrFenced, err)
 		}
 	}
 	j.loads(t, "s", kept)
-	j.loads(t, "other", rota.Progress{})
+	j.loads(t, "other", rotation.Progress{})
 	j.audited(t, entry("s", 1))
-	j.save(t, held, rota.Progress{}, entry("s", 3))
+	j.save(t, held, rotation.Progress{}, entry("s", 3))
 	j.audited(t, entry("s", 1), entry("s", 3))
 }
 
@@ -247,7 +248,7 @@ func testSaveProlongs(t *testing.T, j *journal) {
 	l := j.acquire(t, "s", "a", ttl)
 	for range 5 {
 		j.Advance(ttl * 2 / 3)
-		j.save(t, l, rota.Progress{})
+		j.save(t, l, rotation.Progress{})
 		j.busy(t, "s", "b")
 	}
 	j.Advance(ttl * 2)
@@ -255,53 +256,53 @@ func testSaveProlongs(t *testing.T, j *journal) {
 }
 
 func testSaveReleases(t *testing.T, j *journal) {
-	last := func(l rota.Lease, p rota.Progress) error {
-		return j.Journal.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: p, Release: true})
+	last := func(l rotation.Lease, p rotation.Progress) error {
+		return j.Journal.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: p, Release: true})
 	}
-	kept := rota.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+	kept := rotation.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
 	first := j.acquire(t, "s", "a", ttl)
 	if err := last(first, kept); err != nil {
 		t.Fatal(err)
 	}
 	j.loads(t, "s", kept)
 	other := j.acquire(t, "s", "b", ttl) // at once
-	if err := last(first, rota.Progress{}); !errors.Is(err, rota.ErrFenced) {
+	if err := last(first, rotation.Progress{}); !errors.Is(err, rota.ErrFenced) {
 		t.Errorf("a last save with a lease that was given back: want %q, got %v", rota.ErrFenced, err)
 	}
 	j.loads(t, "s", kept)
 	j.busy(t, "s", "a") // nobody else's lease was freed
-	j.save(t, other, rota.Progress{})
+	j.save(t, other, rotation.Progress{})
 }
 
 func testEntries(t *testing.T, j *journal) {
 	l := j.acquire(t, "s", "a", ttl)
-	var want []rota.Entry
+	var want []rotation.Entry
 	for n := range 5 {
-		pair := []rota.Entry{entry("s", 2*n), entry("s", 2*n+1)}
-		j.save(t, l, rota.Progress{}, pair...)
+		pair := []rotation.Entry{entry("s", 2*n), entry("s", 2*n+1)}
+		j.save(t, l, rotation.Progress{}, pair...)
 		want = append(want, pair...)
 	}
-	j.save(t, l, rota.Progress{})
+	j.save(t, l, rotation.Progress{})
 	j.audited(t, want...)
 }
 
 func testSecretsApart(t *testing.T, j *journal) {
 	a, b := j.acquire(t, "a", "one", ttl), j.acquire(t, "b", "two", ttl)
-	var full rota.Progress
+	var full rotation.Progress
 	fill(&full)
 	j.save(t, a, full)
-	j.loads(t, "b", rota.Progress{})
-	j.save(t, b, rota.Progress{})
+	j.loads(t, "b", rotation.Progress{})
+	j.save(t, b, rotation.Progress{})
 	j.loads(t, "a", full)
 	j.release(t, a)
 	j.busy(t, "b", "one")
 }
 
 func testAcquireRace(t *testing.T, j *journal) {
-	leases := make([]rota.Lease, crowd)
+	leases := make([]rotation.Lease, crowd)
 	won := -1
 	for n, err := range together(crowd, func(n int) (err error) {
-		leases[n], err = j.Journal.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: fmt.Sprintf("holder %d", n), TTL: ttl})
+		leases[n], err = j.Journal.Acquire(t.Context(), rotation.AcquireRequest{Secret: "s", Holder: fmt.Sprintf("holder %d", n), TTL: ttl})
 		return err
 	}) {
 		switch {
@@ -317,7 +318,7 @@ func testAcquireRace(t *testing.T, j *journal) {
 		t.Fatal("nobody has the lease")
 	}
 	errs := together(crowd, func(n int) error {
-		return j.Journal.Save(t.Context(), rota.SaveRequest{Lease: leases[won], Entries: []rota.Entry{entry("s", n)}})
+		return j.Journal.Save(t.Context(), rotation.SaveRequest{Lease: leases[won], Entries: []rotation.Entry{entry("s", n)}})
 	})
 	if err := errors.Join(errs...); err != nil {
 		t.Errorf("save at the same time: %v", err)
@@ -330,7 +331,7 @@ func testAcquireRace(t *testing.T, j *journal) {
 }
 
 func testJournalDurable(t *testing.T, j *journal) {
-	var full rota.Progress
+	var full rotation.Progress
 	fill(&full)
 	l := j.acquire(t, "s", "a", ttl)
 	j.save(t, l, full, entry("s", 1))
@@ -347,10 +348,10 @@ func testJournalDurable(t *testing.T, j *journal) {
 
 func testJournalContext(t *testing.T, j *journal) {
 	l := j.acquire(t, "s", "a", ttl)
-	kept := rota.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+	kept := rotation.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
 	j.save(t, l, kept, entry("s", 1))
 	honours(t, "acquire", j.Inject, "acquire", func(ctx context.Context) error {
-		_, err := j.Journal.Acquire(ctx, rota.AcquireRequest{Secret: "free", Holder: "b", TTL: ttl})
+		_, err := j.Journal.Acquire(ctx, rotation.AcquireRequest{Secret: "free", Holder: "b", TTL: ttl})
 		return err
 	}, rota.ErrBusy)
 	honours(t, "load", j.Inject, "load", func(ctx context.Context) error {
@@ -358,7 +359,7 @@ func testJournalContext(t *testing.T, j *journal) {
 		return err
 	})
 	honours(t, "save", j.Inject, "save", func(ctx context.Context) error {
-		return j.Journal.Save(ctx, rota.SaveRequest{Lease: l, Entries: []rota.Entry{entry("s", 2)}})
+		return j.Journal.Save(ctx, rotation.SaveRequest{Lease: l, Entries: []rotation.Entry{entry("s", 2)}})
 	}, rota.ErrFenced)
 	j.loads(t, "s", kept)
 	j.audited(t, entry("s", 1))
@@ -381,15 +382,15 @@ func testJournalFaults(t *testing.T, j *journal, kind FaultKind) {
 			t.Fatalf("%s, made again: %v", op, err)
 		}
 	}
-	var l rota.Lease
+	var l rotation.Lease
 	try("acquire", func() (err error) {
-		l, err = j.Journal.Acquire(t.Context(), rota.AcquireRequest{Secret: "s", Holder: "a", TTL: ttl})
+		l, err = j.Journal.Acquire(t.Context(), rotation.AcquireRequest{Secret: "s", Holder: "a", TTL: ttl})
 		return err
 	})
-	var full rota.Progress
+	var full rotation.Progress
 	fill(&full)
 	try("save", func() error {
-		return j.Journal.Save(t.Context(), rota.SaveRequest{Lease: l, Progress: full, Entries: []rota.Entry{entry("s", 1)}})
+		return j.Journal.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: full, Entries: []rotation.Entry{entry("s", 1)}})
 	})
 	j.loads(t, "s", full)
 	if j.Entries != nil {

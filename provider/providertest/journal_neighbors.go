@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // testNeighbors has several secrets begin at once that are to be kept apart from
 // one another: each was decided on while none had begun.
 func testNeighbors(t *testing.T, j *journal) {
 	const all = 4
-	journals := []rota.Journal{j.Journal}
+	journals := []rotation.Journal{j.Journal}
 	if j.Reopen != nil {
 		journals = append(journals, j.Reopen(t)) // as another process has it
 	}
@@ -22,34 +23,34 @@ func testNeighbors(t *testing.T, j *journal) {
 		names = append(names, fmt.Sprintf("apart/%d", i))
 	}
 	begun := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	request := func(i int, seen rota.Status) rota.SaveRequest {
-		r := rota.SaveRequest{Progress: rota.Progress{Status: rota.Status{BegunAt: begun}}, Entries: []rota.Entry{entry(names[i], i)}}
+	request := func(i int, seen rotation.Status) rotation.SaveRequest {
+		r := rotation.SaveRequest{Progress: rotation.Progress{Status: rotation.Status{BegunAt: begun}}, Entries: []rotation.Entry{entry(names[i], i)}}
 		for k, name := range names {
 			if k != i {
-				r.Peers = append(r.Peers, rota.Peer{
-					Apart: rota.Apart{Secret: name, By: time.Hour}, IssuedAt: seen.IssuedAt, RotateAt: seen.RotateAt, BegunAt: seen.BegunAt,
+				r.Peers = append(r.Peers, rotation.Peer{
+					Apart: rotation.Apart{Secret: name, By: time.Hour}, IssuedAt: seen.IssuedAt, RotateAt: seen.RotateAt, BegunAt: seen.BegunAt,
 				})
 			}
 		}
 		return r
 	}
-	leases := make([]rota.Lease, all)
+	leases := make([]rotation.Lease, all)
 	for i, name := range names {
 		leases[i] = j.acquire(t, name, "worker "+name, ttl)
 	}
 	errs := together(all, func(i int) error {
-		r := request(i, rota.Status{})
+		r := request(i, rotation.Status{})
 		r.Lease = leases[i]
 		return journals[i%len(journals)].Save(t.Context(), r)
 	})
-	var want []rota.Entry
+	var want []rotation.Entry
 	for i, err := range errs {
 		switch {
 		case err == nil:
 			want = append(want, entry(names[i], i))
-			j.loads(t, names[i], rota.Progress{Status: rota.Status{BegunAt: begun}})
+			j.loads(t, names[i], rotation.Progress{Status: rotation.Status{BegunAt: begun}})
 		case errors.Is(err, rota.ErrPeer):
-			j.loads(t, names[i], rota.Progress{})
+			j.loads(t, names[i], rotation.Progress{})
 		default:
 			t.Errorf("%s: want it saved or %q, got %v", names[i], rota.ErrPeer, err)
 		}
@@ -60,13 +61,13 @@ func testNeighbors(t *testing.T, j *journal) {
 	j.audited(t, want...)
 	for i, err := range errs {
 		if err != nil { // the lease is still good, and says what is seen now
-			j.save(t, leases[i], rota.Progress{})
+			j.save(t, leases[i], rotation.Progress{})
 		}
 	}
 	for i, err := range errs {
 		if err == nil {
-			again := request(i, rota.Status{})
-			again.Lease, again.Entries, again.Progress.Status = leases[i], nil, rota.Status{IssuedAt: begun}
+			again := request(i, rotation.Status{})
+			again.Lease, again.Entries, again.Progress.Status = leases[i], nil, rotation.Status{IssuedAt: begun}
 			if err := j.Journal.Save(t.Context(), again); err != nil {
 				t.Errorf("none of the others has begun: %v", err)
 			}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Run runs the suite. open gives an empty directory that is also the recorder
@@ -45,7 +46,7 @@ type Directory interface {
 	access.Directory
 	access.Recorder
 	// Entries is the audit, the oldest first.
-	Entries() []rota.Entry
+	Entries() []rotation.Entry
 }
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -56,7 +57,7 @@ func key(n int) access.Key {
 	return access.Key{ID: fmt.Sprintf("ROTA%016s", fmt.Sprintf("%c", 'A'+n)), CreatedAt: start}
 }
 
-func put(t *testing.T, d access.Directory, change func(*access.Change) error, entries ...rota.Entry) {
+func put(t *testing.T, d access.Directory, change func(*access.Change) error, entries ...rotation.Entry) {
 	t.Helper()
 	if err := d.Update(t.Context(), change, entries...); err != nil {
 		t.Fatalf("Update: %v", err)
@@ -129,7 +130,7 @@ func oneWhole(t *testing.T, d Directory) {
 		c.Principals = append(c.Principals, access.Principal{Name: "a", CreatedAt: start})
 		c.AddKey(&c.Principals[0], key(0), access.NewSecret("s"))
 		return fault
-	}, rota.Entry{At: start, Actor: "me", Step: "refused"})
+	}, rotation.Entry{At: start, Actor: "me", Step: "refused"})
 	if !errors.Is(err, fault) {
 		t.Errorf("Update: %v, want the change's own error", err)
 	}
@@ -137,14 +138,14 @@ func oneWhole(t *testing.T, d Directory) {
 	if _, err := d.Login(t.Context(), key(0).ID); !errors.Is(err, rota.ErrNotFound) {
 		t.Errorf("Login of a key whose change was refused: %v, want ErrNotFound", err)
 	}
-	same(t, "entries after a refusal", d.Entries(), []rota.Entry(nil))
+	same(t, "entries after a refusal", d.Entries(), []rotation.Entry(nil))
 
-	entry := rota.Entry{At: start, Actor: "me", From: "192.0.2.1", Step: "create principal", Object: "a", Outcome: rota.OutcomeSucceeded}
+	entry := rotation.Entry{At: start, Actor: "me", From: "192.0.2.1", Step: "create principal", Object: "a", Outcome: rotation.OutcomeSucceeded}
 	put(t, d, func(c *access.Change) error {
 		c.Principals = append(c.Principals, access.Principal{Name: "a", CreatedAt: start})
 		return nil
 	}, entry)
-	same(t, "entries", d.Entries(), []rota.Entry{entry})
+	same(t, "entries", d.Entries(), []rotation.Entry{entry})
 }
 
 func deleted(t *testing.T, d Directory) {
@@ -232,7 +233,7 @@ func concurrent(t *testing.T, d Directory) {
 					c.Principals[0].Rules = append(c.Principals[0].Rules, access.Rule{Action: access.Read, Pattern: "all"})
 				}
 				return nil
-			}, rota.Entry{At: start, Step: "create", Object: name})
+			}, rotation.Entry{At: start, Step: "create", Object: name})
 			if err != nil {
 				t.Errorf("Update: %v", err)
 			}

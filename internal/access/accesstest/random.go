@@ -8,9 +8,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/access/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // random does the same acts on the directory and on one in memory, and compares
@@ -90,7 +90,7 @@ func newKey(t *testing.T, rt *rapid.T, mine *access.Administration, copied *memo
 			c.AddKey(p, issued.Key, issued.Secret)
 		}
 		return err
-	}, rota.Entry{})
+	}, rotation.Entry{})
 	if (err == nil) != (failed == nil) {
 		rt.Fatalf("create key: %v, in memory %v", err, failed)
 	}

@@ -12,8 +12,8 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // How many failed authentications become entries of the audit: one of each
@@ -93,7 +93,7 @@ func (r *refusals) note(req *http.Request, from netip.Addr, claimed string, reas
 	if from.IsValid() {
 		who.From = from.String()
 	}
-	entry := who.Entry(r.now(), "authenticate", "", rota.OutcomeDenied, detail)
+	entry := who.Entry(r.now(), "authenticate", "", rotation.OutcomeDenied, detail)
 	entry.Object = fmt.Sprintf("%.200s", req.Method+" "+req.URL.EscapedPath())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), 10*time.Second)
 	defer cancel()

@@ -14,15 +14,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/access/authn"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // recorder is an audit in memory, of one goroutine.
-type recorder struct{ entries []rota.Entry }
+type recorder struct{ entries []rotation.Entry }
 
-func (r *recorder) Record(_ context.Context, entries ...rota.Entry) error {
+func (r *recorder) Record(_ context.Context, entries ...rotation.Entry) error {
 	r.entries = append(r.entries, entries...)
 	return nil
 }
@@ -73,7 +73,7 @@ func TestAFailedAuthenticationIsInTheAudit(t *testing.T) {
 		c.request.RemoteAddr = from + ":4711"
 		audit.entries = nil
 		w.refused(t, c.request)
-		want := []rota.Entry{{At: start, Actor: c.actor, From: from, Step: "authenticate", Object: "POST /", Outcome: rota.OutcomeDenied}}
+		want := []rotation.Entry{{At: start, Actor: c.actor, From: from, Step: "authenticate", Object: "POST /", Outcome: rotation.OutcomeDenied}}
 		for i, e := range audit.entries {
 			if !strings.Contains(e.Detail, c.detail) || strings.Contains(e.Detail, secret) || strings.Contains(e.Detail, wrong) {
 				t.Errorf("%s: the detail is %q, want %q in it and no secret", c.name, e.Detail, c.detail)

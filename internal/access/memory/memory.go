@@ -12,6 +12,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Directory is an [access.Directory] and an [access.Recorder]. The zero value
@@ -20,7 +21,7 @@ type Directory struct {
 	mu         sync.Mutex
 	principals []access.Principal
 	secrets    map[string]access.Secret
-	entries    []rota.Entry
+	entries    []rotation.Entry
 }
 
 var (
@@ -58,7 +59,7 @@ func (d *Directory) Principals(ctx context.Context) ([]access.Principal, error) 
 }
 
 // Update carries out a change.
-func (d *Directory) Update(ctx context.Context, change func(*access.Change) error, entries ...rota.Entry) error {
+func (d *Directory) Update(ctx context.Context, change func(*access.Change) error, entries ...rotation.Entry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (d *Directory) Used(ctx context.Context, at map[string]time.Time) error {
 }
 
 // Record adds audit entries.
-func (d *Directory) Record(ctx context.Context, entries ...rota.Entry) error {
+func (d *Directory) Record(ctx context.Context, entries ...rotation.Entry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (d *Directory) Record(ctx context.Context, entries ...rota.Entry) error {
 }
 
 // Entries gives the audit, the oldest first.
-func (d *Directory) Entries() []rota.Entry {
+func (d *Directory) Entries() []rotation.Entry {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.entries)

@@ -23,6 +23,7 @@ import (
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 var server testenv.SharedPostgres
@@ -57,7 +58,7 @@ type fleet struct {
 	pool    *pgxpool.Pool
 	secrets engine.Secrets
 	issuers map[string]*memory.AccessKeys
-	all     []*rota.Secret
+	all     []*rotation.Secret
 }
 
 func newFleet(t testing.TB, systems map[string][]string) *fleet {
@@ -71,8 +72,8 @@ func newFleet(t testing.TB, systems map[string][]string) *fleet {
 	fingerprints := map[string]string{}
 	for name, needed := range systems {
 		f.issuers[name] = memory.NewAccessKeys(memory.AccessKeysOptions{})
-		f.all = append(f.all, &rota.Secret{
-			Name: name, Systems: needed, Issuer: f.issuers[name], Store: db.Secret(name), Policy: rota.Policy{RotateEvery: 90 * rota.Day},
+		f.all = append(f.all, &rotation.Secret{
+			Name: name, Systems: needed, Issuer: f.issuers[name], Store: db.Secret(name), Policy: rotation.Policy{RotateEvery: 90 * rota.Day},
 		})
 		fingerprints[name] = ""
 	}
@@ -87,7 +88,7 @@ func newFleet(t testing.TB, systems map[string][]string) *fleet {
 func (f *fleet) replica(change func(*Options, *engine.WorkerOptions)) *Service {
 	f.Helper()
 	wo := engine.WorkerOptions{
-		Rotator: &rota.Rotator{Journal: f.db}, Secrets: &f.secrets,
+		Rotator: &rotation.Rotator{Journal: f.db}, Secrets: &f.secrets,
 	}
 	o := Options{Pool: f.pool, Queue: f.db, HandBack: 5 * time.Second, Every: time.Second}
 	if change != nil {
@@ -280,7 +281,7 @@ func TestAtTheEndTurnsAreHandedBack(t *testing.T) {
 	f.all[0].Issuer = hanging{f.issuers["a"], nil}
 	stop := f.run(f.replica(func(o *Options, w *engine.WorkerOptions) {
 		o.HandBack = 100 * time.Millisecond
-		w.Rotator.Report = func(r rota.Report) {
+		w.Rotator.Report = func(r rotation.Report) {
 			if r.Decision.Step == rota.StepTest && !r.Done {
 				close(begun)
 			}
@@ -288,7 +289,7 @@ func TestAtTheEndTurnsAreHandedBack(t *testing.T) {
 	}))
 	<-begun
 	stop()
-	due, err := f.db.Due(t.Context(), rota.DueQuery{Now: time.Now(), Limit: 10})
+	due, err := f.db.Due(t.Context(), rotation.DueQuery{Now: time.Now(), Limit: 10})
 	if err != nil || len(due) != 1 {
 		t.Fatalf("due: %v, %v, want the turn handed back", due, err)
 	}
@@ -383,7 +384,7 @@ func TestWhatIsDueIsLeftToAReplicaWithTheConfigurationInForce(t *testing.T) {
 	}
 	other := *f.all[0]
 	other.Configuration = "new"
-	f.secrets.Replace([]*rota.Secret{&other}, nil)
+	f.secrets.Replace([]*rotation.Secret{&other}, nil)
 	until(t, "it has a credential", 30*time.Second, func() bool { return f.left() == 0 })
 	if n := f.count("SELECT count(*) FROM river_job WHERE kind = 'rota_turn'"); n != 1 {
 		t.Errorf("%d jobs, want the one that was put off", n)

@@ -9,8 +9,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // recent is what this replica enqueued or saw enqueued lately, so that a queue
@@ -39,7 +39,7 @@ func (s *Service) scan(ctx context.Context, behind time.Duration) error {
 		}
 	}
 	due := 0
-	err := engine.EachDue(ctx, s.Queue, s.Now().Add(-behind), batch, func(found []rota.Due) error {
+	err := engine.EachDue(ctx, s.Queue, s.Now().Add(-behind), batch, func(found []rotation.Due) error {
 		due += len(found)
 		offered, made, err := s.enqueue(ctx, found)
 		if err == nil && behind > 0 && offered > 0 && made == 0 {
@@ -62,7 +62,7 @@ func (s *Service) scan(ctx context.Context, behind time.Duration) error {
 
 // enqueue makes a job of each that has none. It tells of how many it was not
 // known that they have one, and how many of these had none.
-func (s *Service) enqueue(ctx context.Context, found []rota.Due) (offered, made int, err error) {
+func (s *Service) enqueue(ctx context.Context, found []rotation.Due) (offered, made int, err error) {
 	var args []turnArgs
 	for _, d := range found {
 		if r, known := s.enqueued[d.Secret]; !known || r.fence != d.Fence {

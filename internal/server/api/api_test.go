@@ -23,6 +23,7 @@ import (
 	"github.com/rota-dev/rota/internal/access/memory"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 var update = flag.Bool("update", false, "write docs/openapi.json anew")
@@ -52,7 +53,7 @@ type logOf struct {
 func (l *logOf) add(secret, step string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.records = append(l.records, store.AuditRecord{Seq: int64(len(l.records) + 1), Entry: rota.Entry{Secret: secret, Step: step, Outcome: rota.OutcomeSucceeded}})
+	l.records = append(l.records, store.AuditRecord{Seq: int64(len(l.records) + 1), Entry: rotation.Entry{Secret: secret, Step: step, Outcome: rotation.OutcomeSucceeded}})
 }
 
 func (l *logOf) Audit(_ context.Context, q store.AuditQuery) ([]store.AuditRecord, error) {
@@ -314,13 +315,13 @@ func TestWhoMayHear(t *testing.T) {
 	lister := access.Caller{Rules: []access.Rule{{Action: access.List, Pattern: "app/*"}}}
 	auditor := access.Caller{Rules: []access.Rule{{Action: access.Audit, Pattern: "*"}}}
 	for _, c := range []struct {
-		entry           rota.Entry
+		entry           rotation.Entry
 		lister, auditor bool
 	}{
-		{rota.Entry{Secret: "app/x", Step: "promote"}, true, true},
-		{rota.Entry{Secret: "other", Step: "promote"}, false, true},
-		{rota.Entry{Secret: "app/x", Step: "get"}, false, true},
-		{rota.Entry{Secret: "app/x", Step: "rotate", Outcome: rota.OutcomeDenied}, false, true},
+		{rotation.Entry{Secret: "app/x", Step: "promote"}, true, true},
+		{rotation.Entry{Secret: "other", Step: "promote"}, false, true},
+		{rotation.Entry{Secret: "app/x", Step: "get"}, false, true},
+		{rotation.Entry{Secret: "app/x", Step: "rotate", Outcome: rotation.OutcomeDenied}, false, true},
 	} {
 		if got := mayHear(lister, c.entry); got != c.lister {
 			t.Errorf("%+v: who may list hears: %t", c.entry, got)

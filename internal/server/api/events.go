@@ -10,20 +10,21 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Event is what happened: an entry of the audit. It holds no value. Its number
 // is the event's id, with which a client that was cut off goes on.
 type Event struct {
-	At         time.Time    `json:"at"`
-	Actor      string       `json:"actor"`
-	Secret     string       `json:"secret"`
-	Step       string       `json:"step" doc:"One of the eight steps, or another act such as adopt, get or notify."`
-	Object     string       `json:"object,omitempty" doc:"The target, reloader or notifier concerned."`
-	Version    string       `json:"version,omitempty"`
-	Credential string       `json:"credential,omitempty" doc:"The issuer's public name of it."`
-	Outcome    rota.Outcome `json:"outcome"`
-	Detail     string       `json:"detail,omitempty"`
+	At         time.Time        `json:"at"`
+	Actor      string           `json:"actor"`
+	Secret     string           `json:"secret"`
+	Step       string           `json:"step" doc:"One of the eight steps, or another act such as adopt, get or notify."`
+	Object     string           `json:"object,omitempty" doc:"The target, reloader or notifier concerned."`
+	Version    string           `json:"version,omitempty"`
+	Credential string           `json:"credential,omitempty" doc:"The issuer's public name of it."`
+	Outcome    rotation.Outcome `json:"outcome"`
+	Detail     string           `json:"detail,omitempty"`
 }
 
 // Heartbeat says that the stream is alive.
@@ -107,13 +108,13 @@ func (a *api) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 // mayHear tells whether an event is for the caller: of secrets that he may
 // list, what is done to the credential; who reads and who is refused is for
 // those who may see the audit.
-func mayHear(c access.Caller, e rota.Entry) bool {
+func mayHear(c access.Caller, e rotation.Entry) bool {
 	if c.Allows(access.Audit, e.Secret) {
 		return true
 	}
 	switch rota.Step(e.Step) {
 	case rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete, rota.StepRollback, "adopt", "done":
-		return e.Outcome != rota.OutcomeDenied && c.Allows(access.List, e.Secret)
+		return e.Outcome != rotation.OutcomeDenied && c.Allows(access.List, e.Secret)
 	}
 	return false
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -148,7 +148,7 @@ func (e emitter) secret(o one) {
 	}
 	e.at(secretRotate, o.rotate, o.name)
 	e.since(secretLate, o.lateFrom, o.name)
-	if o.hold != rota.HoldNone {
+	if o.hold != rotation.HoldNone {
 		e.since(secretHeld, o.heldFrom, o.name, string(o.hold))
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -26,7 +27,7 @@ var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 // table is a store's status table.
 type table struct {
 	rows   []store.Standing
-	frozen *rota.Halt
+	frozen *rotation.Halt
 	asked  atomic.Int64
 	sick   atomic.Bool
 }
@@ -45,7 +46,7 @@ func (s *table) Standings(_ context.Context, after string, limit int) ([]store.S
 	return found, nil
 }
 
-func (s *table) Frozen(context.Context) (*rota.Halt, error) { return s.frozen, nil }
+func (s *table) Frozen(context.Context) (*rotation.Halt, error) { return s.frozen, nil }
 
 func (s *table) Kept(context.Context) ([]store.Kept, error) {
 	return []store.Kept{{Notifier: "ops", Events: 3, Since: noon.Add(-time.Hour)}}, nil
@@ -53,7 +54,7 @@ func (s *table) Kept(context.Context) ([]store.Kept, error) {
 
 func (s *table) AuditEnd(context.Context) (int64, error) { return 7, nil }
 
-func standing(name string, s rota.Status) store.Standing {
+func standing(name string, s rotation.Status) store.Standing {
 	if s.LookedAt.IsZero() {
 		s.LookedAt = noon.Add(-time.Minute)
 	}
@@ -62,14 +63,14 @@ func standing(name string, s rota.Status) store.Standing {
 
 // mixed are secrets of many states.
 func mixed() *table {
-	fresh := standing("app/fresh", rota.Status{IssuedAt: noon.Add(-10 * rota.Day), RotateAt: noon.Add(80 * rota.Day)})
-	late := standing("app/late", rota.Status{IssuedAt: noon.Add(-100 * rota.Day), RotateAt: noon.Add(-10 * rota.Day), DueAt: noon.Add(-10 * rota.Day), Hold: rota.HoldInUse})
-	due := standing("app/now", rota.Status{IssuedAt: noon.Add(-30 * rota.Day), RotateAt: noon, DueAt: noon})
+	fresh := standing("app/fresh", rotation.Status{IssuedAt: noon.Add(-10 * rota.Day), RotateAt: noon.Add(80 * rota.Day)})
+	late := standing("app/late", rotation.Status{IssuedAt: noon.Add(-100 * rota.Day), RotateAt: noon.Add(-10 * rota.Day), DueAt: noon.Add(-10 * rota.Day), Hold: rotation.HoldInUse})
+	due := standing("app/now", rotation.Status{IssuedAt: noon.Add(-30 * rota.Day), RotateAt: noon, DueAt: noon})
 	due.NextAt = noon.Add(-5 * time.Second)
-	paused := standing("app/paused", rota.Status{IssuedAt: noon.Add(-rota.Day)})
-	paused.NextAt, paused.Paused, paused.Unsent = noon.Add(-rota.Day), &rota.Halt{By: "ann", At: noon}, true
-	gone := standing("app/quarantined", rota.Status{IssuedAt: noon.Add(-400 * rota.Day), Hold: rota.HoldQuarantined, DueAt: noon.Add(-time.Hour)})
-	worked := standing("app/worked", rota.Status{})
+	paused := standing("app/paused", rotation.Status{IssuedAt: noon.Add(-rota.Day)})
+	paused.NextAt, paused.Paused, paused.Unsent = noon.Add(-rota.Day), &rotation.Halt{By: "ann", At: noon}, true
+	gone := standing("app/quarantined", rotation.Status{IssuedAt: noon.Add(-400 * rota.Day), Hold: rotation.HoldQuarantined, DueAt: noon.Add(-time.Hour)})
+	worked := standing("app/worked", rotation.Status{})
 	worked.NextAt, worked.Holder = noon.Add(-time.Hour), "somebody"
 	return &table{rows: []store.Standing{fresh, late, due, paused, gone, worked}}
 }
@@ -79,7 +80,7 @@ func survey(t *testing.T, source *table, change func(*SurveyOptions)) (*Metrics,
 	t.Helper()
 	m := New("test")
 	o := SurveyOptions{
-		Source: source, Policy: func(string) rota.Policy { return rota.Policy{LateAfter: rota.Day} },
+		Source: source, Policy: func(string) rotation.Policy { return rotation.Policy{LateAfter: rota.Day} },
 		Health:    func() engine.Health { return engine.Health{LastScan: noon, Load: engine.Load{Workers: 8, Busy: 2}} },
 		PerSecret: 100, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: func() time.Time { return noon },
 	}
@@ -157,7 +158,7 @@ func TestSecretsAreCountedAsTheyStand(t *testing.T) {
 
 func TestWhileFrozenNothingIsDue(t *testing.T) {
 	source := mixed()
-	source.frozen = &rota.Halt{By: "ann", At: noon.Add(-time.Hour)}
+	source.frozen = &rotation.Halt{By: "ann", At: noon.Add(-time.Hour)}
 	_, got := survey(t, source, nil)
 	has(t, got, `rota_frozen 1`, `rota_due_secrets 0`, fmt.Sprintf(`rota_frozen_since_timestamp_seconds %v`, float64(noon.Add(-time.Hour).Unix())))
 }
@@ -165,7 +166,7 @@ func TestWhileFrozenNothingIsDue(t *testing.T) {
 func TestManySecretsHaveTotalsOnly(t *testing.T) {
 	source := &table{}
 	for i := range 2*batch + 1 { // more than one query gives
-		source.rows = append(source.rows, standing(fmt.Sprintf("app/%06d", i), rota.Status{IssuedAt: noon.Add(-rota.Day)}))
+		source.rows = append(source.rows, standing(fmt.Sprintf("app/%06d", i), rotation.Status{IssuedAt: noon.Add(-rota.Day)}))
 	}
 	total := fmt.Sprintf(`rota_secrets{state="ok"} %d`, len(source.rows))
 	for name, c := range map[string]struct {
@@ -208,7 +209,7 @@ func TestAScrapeAsksNothingAndOldFiguresStandWhileTheStoreIsSick(t *testing.T) {
 	source := mixed()
 	m := New("test")
 	s := m.Survey(SurveyOptions{
-		Source: source, Policy: func(string) rota.Policy { return rota.Policy{} }, Health: func() engine.Health { return engine.Health{} },
+		Source: source, Policy: func(string) rotation.Policy { return rotation.Policy{} }, Health: func() engine.Health { return engine.Health{} },
 		PerSecret: 10, Every: time.Millisecond, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
 	})
 	if strings.Contains(scrape(t, m), "rota_secrets{") {
@@ -244,17 +245,17 @@ func TestStepsAndCallsAreCountedByOutcome(t *testing.T) {
 	m := New("test")
 	password := "hunter2-hunter2"
 	for _, e := range []struct {
-		span rota.Span
+		span rotation.Span
 		err  error
 	}{
-		{rota.Span{Name: "turn", Secret: "a"}, nil},
-		{rota.Span{Name: "observe", Secret: "a"}, nil},
-		{rota.Span{Name: "step.create", Step: rota.StepCreate, Secret: "a"}, nil},
-		{rota.Span{Name: "step.create", Step: rota.StepCreate, Secret: "b"}, &rota.Error{Op: password, Class: rota.ClassStop, Err: errors.New(password)}},
-		{rota.Span{Name: "step.set", Step: rota.StepSet}, errors.New(password)},
-		{rota.Span{Name: "step.set", Step: rota.StepSet}, fmt.Errorf("x: %w", context.Canceled)},
-		{rota.Span{Name: "issuer.create", Object: "key"}, nil},
-		{rota.Span{Name: "store.get", Object: "version"}, fmt.Errorf("x: %w", rota.ErrFenced)},
+		{rotation.Span{Name: "turn", Secret: "a"}, nil},
+		{rotation.Span{Name: "observe", Secret: "a"}, nil},
+		{rotation.Span{Name: "step.create", Step: rota.StepCreate, Secret: "a"}, nil},
+		{rotation.Span{Name: "step.create", Step: rota.StepCreate, Secret: "b"}, &rota.Error{Op: password, Class: rota.ClassStop, Err: errors.New(password)}},
+		{rotation.Span{Name: "step.set", Step: rota.StepSet}, errors.New(password)},
+		{rotation.Span{Name: "step.set", Step: rota.StepSet}, fmt.Errorf("x: %w", context.Canceled)},
+		{rotation.Span{Name: "issuer.create", Object: "key"}, nil},
+		{rotation.Span{Name: "store.get", Object: "version"}, fmt.Errorf("x: %w", rota.ErrFenced)},
 	} {
 		ctx, end := m.Trace(t.Context(), e.span)
 		if ctx != t.Context() {
@@ -333,11 +334,11 @@ func TestRequestsAreCountedByFewClasses(t *testing.T) {
 
 func TestTheExpositionFollowsPrometheusConventions(t *testing.T) {
 	source := mixed()
-	source.frozen = &rota.Halt{At: noon}
+	source.frozen = &rotation.Halt{At: noon}
 	m, _ := survey(t, source, func(o *SurveyOptions) {
 		o.Jobs = func(context.Context) (map[string]int, error) { return map[string]int{"available": 1}, nil }
 	})
-	_, end := m.Trace(t.Context(), rota.Span{Name: "issuer.create"})
+	_, end := m.Trace(t.Context(), rotation.Span{Name: "issuer.create"})
 	end(nil)
 	m.Anchored("webhook", 1, nil)
 	problems, err := testutil.GatherAndLint(m.registry)

@@ -3,23 +3,23 @@ package metrics
 import (
 	"time"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // picture is how all secrets stood at a moment.
 type picture struct {
 	at     time.Time
 	took   time.Duration
-	frozen *rota.Halt // nil: they are not
+	frozen *rotation.Halt // nil: they are not
 	kept   []store.Kept
 	audit  int64
 	jobs   map[string]int
 
 	states                       map[service.SecretState]int
-	holds                        map[rota.HoldKind]int
-	heldSince                    map[rota.HoldKind]time.Time // of those held for a reason, the longest
+	holds                        map[rotation.HoldKind]int
+	heldSince                    map[rotation.HoldKind]time.Time // of those held for a reason, the longest
 	paused, late, due, leases    int
 	unsent                       int
 	lateSince, dueSince, issued  time.Time // the earliest of all; zero: of none
@@ -36,13 +36,13 @@ type picture struct {
 type one struct {
 	name                     string
 	issued, rotate, lateFrom time.Time
-	hold                     rota.HoldKind
+	hold                     rotation.HoldKind
 	heldFrom                 time.Time
 }
 
 func newPicture(at time.Time, perSecret int) *picture {
 	p := &picture{
-		at: at, states: map[service.SecretState]int{}, holds: map[rota.HoldKind]int{}, heldSince: map[rota.HoldKind]time.Time{},
+		at: at, states: map[service.SecretState]int{}, holds: map[rotation.HoldKind]int{}, heldSince: map[rotation.HoldKind]time.Time{},
 		ages: newClasses(ageBounds), lateness: newClasses(lateBounds), untilRotated: newClasses(untilBounds), perSecret: perSecret,
 	}
 	for _, s := range states {
@@ -59,14 +59,14 @@ var (
 	states = []service.SecretState{
 		service.StateOK, service.StateDue, service.StatePaused, service.StateHeld, service.StateLate, service.StateFailed, service.StateQuarantined,
 	}
-	holds = []rota.HoldKind{
-		rota.HoldNotAdopted, rota.HoldNeverIssued, rota.HoldForeignChange, rota.HoldInUse, rota.HoldStillActive, rota.HoldNoFreeSlot, rota.HoldNotAtIssuer,
-		rota.HoldRolledBack, rota.HoldRetrying, rota.HoldQuarantined, rota.HoldPaused, rota.HoldFrozen, rota.HoldManual, rota.HoldOutdated,
+	holds = []rotation.HoldKind{
+		rotation.HoldNotAdopted, rotation.HoldNeverIssued, rotation.HoldForeignChange, rotation.HoldInUse, rotation.HoldStillActive, rotation.HoldNoFreeSlot, rotation.HoldNotAtIssuer,
+		rotation.HoldRolledBack, rotation.HoldRetrying, rotation.HoldQuarantined, rotation.HoldPaused, rotation.HoldFrozen, rotation.HoldManual, rotation.HoldOutdated,
 	}
 )
 
 // add counts one more secret.
-func (p *picture) add(s store.Standing, policy rota.Policy) {
+func (p *picture) add(s store.Standing, policy rotation.Policy) {
 	o := one{name: s.Name, issued: s.Status.IssuedAt, rotate: s.Status.RotateAt}
 	p.count++
 	p.states[service.StateOf(s, p.frozen != nil, policy, p.at)]++
@@ -83,13 +83,13 @@ func (p *picture) add(s store.Standing, policy rota.Policy) {
 		p.dueSince = earlier(p.dueSince, s.NextAt)
 	}
 	// One that was never looked at is due since no date.
-	if since, late := rota.Lateness(s.Status, policy, p.at); late && !since.IsZero() {
+	if since, late := rotation.Lateness(s.Status, policy, p.at); late && !since.IsZero() {
 		o.lateFrom = since
 		p.late++
 		p.lateSince = earlier(p.lateSince, since)
 		p.lateness.add(p.at.Sub(since))
 	}
-	if h := s.Status.Hold; h != rota.HoldNone {
+	if h := s.Status.Hold; h != rotation.HoldNone {
 		o.hold, o.heldFrom = h, s.Status.DueAt
 		p.holds[h]++
 		p.heldSince[h] = earlier(p.heldSince[h], s.Status.DueAt)

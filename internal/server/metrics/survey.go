@@ -9,9 +9,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Source is what is surveyed. [store.DB] implements it.
@@ -20,7 +20,7 @@ type Source interface {
 	// limit of them.
 	Standings(ctx context.Context, after string, limit int) ([]store.Standing, error)
 	// Frozen tells who froze everything; nil where nobody did.
-	Frozen(ctx context.Context) (*rota.Halt, error)
+	Frozen(ctx context.Context) (*rotation.Halt, error)
 	// Kept lists what is kept for the notifiers that hear of several events at
 	// once.
 	Kept(ctx context.Context) ([]store.Kept, error)
@@ -33,7 +33,7 @@ type SurveyOptions struct {
 	// Source has the secrets. Required.
 	Source Source
 	// Policy gives a secret's policy, as it is configured now. Required.
-	Policy func(secret string) rota.Policy
+	Policy func(secret string) rotation.Policy
 	// Health tells how the schedule fares. Required.
 	Health func() engine.Health
 	// Jobs, if any, counts the jobs of the replicas' queue, by state.

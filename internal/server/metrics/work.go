@@ -10,6 +10,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // work counts turns, their steps, the calls to outside systems, and what those
@@ -95,7 +96,7 @@ func outcome(err error) string {
 }
 
 // Trace is a [rota.Tracer] that counts steps and calls.
-func (m *Metrics) Trace(ctx context.Context, s rota.Span) (context.Context, func(error)) {
+func (m *Metrics) Trace(ctx context.Context, s rotation.Span) (context.Context, func(error)) {
 	count, seconds, name := m.work.calls, m.work.callSeconds, s.Name
 	switch {
 	case s.Step != rota.StepNone:

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // RotateDue starts the rotations that are due by their schedules or were left
@@ -69,7 +69,7 @@ func (s *Server) due(ctx context.Context, g *record.Guarded, name string) error 
 		return err
 	}
 	if j.name == "" {
-		return g.Note(ctx, rotateOp, name, rota.OutcomeFailed, "", "its rotation function is not in the configuration")
+		return g.Note(ctx, rotateOp, name, rotation.OutcomeFailed, "", "its rotation function is not in the configuration")
 	}
 	s.rotations.start(s, g, j)
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 type rotateSecretRequest struct {
@@ -95,7 +96,7 @@ func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t target,
 	if in.RotationLambdaARN != nil || in.RotationRules != nil || !in.immediately() {
 		return nil, errManaged()
 	}
-	if err := g.Note(ctx, rotateOp, t.name, rota.OutcomeBegun, "", "asked for by RotateSecret"); err != nil {
+	if err := g.Note(ctx, rotateOp, t.name, rotation.OutcomeBegun, "", "asked for by RotateSecret"); err != nil {
 		return nil, err
 	}
 	err = s.opts.Rotate(ctx, g.Caller(), t.name, in.ClientRequestToken)

@@ -11,6 +11,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // rotateOp is what rotations are called in the audit.
@@ -120,7 +121,7 @@ func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 	}
 	act := record.Act{Action: access.Rotate, Op: rotateOp, Version: j.token}
 	if err != nil {
-		act.Outcome, act.Detail = rota.OutcomeFailed, err.Error()
+		act.Outcome, act.Detail = rotation.OutcomeFailed, err.Error()
 		s.opts.Log.Warn("rotation failed", "secret", j.name, "version", j.token, "error", err)
 	}
 	failed := g.Update(ctx, j.name, act, func(c *record.Change) error { return j.end(c, err) })

@@ -15,8 +15,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Client sends messages. It is for one goroutine.
@@ -130,7 +130,7 @@ const (
 // message is an entry as RFC 5424 has it.
 func (c *Client) message(r store.AuditRecord) ([]byte, error) {
 	severity := notice
-	if r.Entry.Outcome == rota.OutcomeDenied || r.Entry.Outcome == rota.OutcomeFailed {
+	if r.Entry.Outcome == rotation.OutcomeDenied || r.Entry.Outcome == rotation.OutcomeFailed {
 		severity = warning
 	}
 	text, err := json.Marshal(r)

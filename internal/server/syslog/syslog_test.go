@@ -13,15 +13,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/server/syslog"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func record(t *testing.T, db *store.DB, steps ...string) {
 	t.Helper()
 	for _, step := range steps {
-		err := db.Record(t.Context(), rota.Entry{At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Actor: "ann", Secret: "s", Step: step, Outcome: rota.OutcomeDenied})
+		err := db.Record(t.Context(), rotation.Entry{At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Actor: "ann", Secret: "s", Step: step, Outcome: rotation.OutcomeDenied})
 		if err != nil {
 			t.Fatal(err)
 		}

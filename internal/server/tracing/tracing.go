@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // The attributes of a span. None of them holds a value.
@@ -36,14 +37,14 @@ func New(p *sdk.TracerProvider) *Tracing {
 
 // Tracer makes a span of each turn, step and call; nil where nothing is
 // traced.
-func (t *Tracing) Tracer() rota.Tracer {
+func (t *Tracing) Tracer() rotation.Tracer {
 	if t == nil {
 		return nil
 	}
 	return t.begin
 }
 
-func (t *Tracing) begin(ctx context.Context, s rota.Span) (context.Context, func(error)) {
+func (t *Tracing) begin(ctx context.Context, s rotation.Span) (context.Context, func(error)) {
 	attributes := make([]attribute.KeyValue, 0, 5)
 	for _, a := range []attribute.KeyValue{
 		keySecret.String(s.Secret), keyStep.String(string(s.Step)), keyVersion.String(s.Version),
@@ -58,7 +59,7 @@ func (t *Tracing) begin(ctx context.Context, s rota.Span) (context.Context, func
 }
 
 // kindOf is client for what calls another system.
-func kindOf(s rota.Span) trace.SpanKind {
+func kindOf(s rotation.Span) trace.SpanKind {
 	if s.Step == rota.StepNone && strings.Contains(s.Name, ".") {
 		return trace.SpanKindClient
 	}

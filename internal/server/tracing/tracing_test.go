@@ -25,6 +25,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/server/tracing"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // recorder keeps the spans of a test.
@@ -66,23 +67,23 @@ func tree(spans tracetest.SpanStubs) string {
 
 // bench is one secret on in-memory systems.
 type bench struct {
-	secret  *rota.Secret
-	rotator *rota.Rotator
+	secret  *rotation.Secret
+	rotator *rotation.Rotator
 	faults  memory.Injector
 }
 
-func newBench(tracer rota.Tracer) *bench {
+func newBench(tracer rotation.Tracer) *bench {
 	b := &bench{}
 	now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 	o := memory.Options{Now: func() time.Time { return now }, Faults: b.faults.Fault}
-	b.secret = &rota.Secret{
+	b.secret = &rotation.Secret{
 		Name: "prod/cms", Issuer: memory.NewAccessKeys(memory.AccessKeysOptions{Options: o}), Store: memory.NewStore(o),
-		Policy:    rota.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day},
+		Policy:    rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day},
 		Targets:   []rota.Target{memory.NewTarget("app", o)},
 		Reloaders: []rota.Reloader{memory.NewReloader("app", nil, o)}, Notifiers: []rota.Notifier{memory.NewNotifier("ops", o)},
 	}
 	versions := 0
-	b.rotator = &rota.Rotator{
+	b.rotator = &rotation.Rotator{
 		Journal: memory.NewJournal(o), Trace: tracer, Now: func() time.Time { return now },
 		Sleep: func(_ context.Context, d time.Duration) error { now = now.Add(d); return nil },
 		NewID: func() string { versions++; return fmt.Sprintf("rota-%d", versions) },
@@ -113,7 +114,7 @@ func (b *bench) value(t *testing.T) string {
 func TestTheSpansOfARotationAreItsTurnStepsAndCalls(t *testing.T) {
 	tr, spans := recorder()
 	b := newBench(tr.Tracer())
-	if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err != nil {
+	if _, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	got := spans.GetSpans()
@@ -124,7 +125,7 @@ func TestTheSpansOfARotationAreItsTurnStepsAndCalls(t *testing.T) {
 func TestTheSpansOfAFailureSayWhatFailedWithoutTheValue(t *testing.T) {
 	tr, spans := recorder()
 	b := newBench(nil)
-	if _, err := b.rotator.Advance(t.Context(), b.secret, rota.Options{}); err != nil {
+	if _, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	b.rotator.Trace = tr.Tracer()

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Guarded are records as one caller may use them: what the caller may not do is
@@ -39,7 +39,7 @@ func (g *Guarded) Check(ctx context.Context, a access.Action, op, name string) e
 	if err == nil {
 		return nil
 	}
-	entry := g.caller.Entry(g.now(), op, name, rota.OutcomeDenied, "")
+	entry := g.caller.Entry(g.now(), op, name, rotation.OutcomeDenied, "")
 	if failed := g.records.Record(context.WithoutCancel(ctx), entry); failed != nil {
 		return errors.Join(err, fmt.Errorf("put the refusal down: %w", failed))
 	}
@@ -76,7 +76,7 @@ func (g *Guarded) Pick(ctx context.Context, name string, choose func(Record) (ve
 		if err != nil {
 			return Record{}, Value{}, err
 		}
-		entry := g.caller.Entry(g.now(), "get", name, rota.OutcomeSucceeded, "")
+		entry := g.caller.Entry(g.now(), "get", name, rotation.OutcomeSucceeded, "")
 		entry.Version = version
 		v, err := g.records.Value(ctx, name, version, entry)
 		if errors.Is(err, ErrNotFound) && version != last {
@@ -110,11 +110,11 @@ func (g *Guarded) List(ctx context.Context, p Page) ([]Record, Mark, error) {
 
 // Act is what a change is called, and what it takes.
 type Act struct {
-	Action  access.Action // that the caller must be allowed
-	Op      string        // for the audit: "put", "label", "tag", …
-	Version string        // that it is about, if any
-	Detail  string        // for the audit; never a value
-	Outcome rota.Outcome  // for the audit. Defaults to rota.Succeeded
+	Action  access.Action    // that the caller must be allowed
+	Op      string           // for the audit: "put", "label", "tag", …
+	Version string           // that it is about, if any
+	Detail  string           // for the audit; never a value
+	Outcome rotation.Outcome // for the audit. Defaults to rota.Succeeded
 }
 
 // Update changes a secret.
@@ -122,14 +122,14 @@ func (g *Guarded) Update(ctx context.Context, name string, act Act, change func(
 	if err := g.Check(ctx, act.Action, act.Op, name); err != nil {
 		return err
 	}
-	entry := g.caller.Entry(g.now(), act.Op, name, cmp.Or(act.Outcome, rota.OutcomeSucceeded), act.Detail)
+	entry := g.caller.Entry(g.now(), act.Op, name, cmp.Or(act.Outcome, rotation.OutcomeSucceeded), act.Detail)
 	entry.Version = act.Version
 	return g.records.Update(ctx, name, change, entry)
 }
 
 // Note puts down how something went that the caller may do and that is no
 // change of the record.
-func (g *Guarded) Note(ctx context.Context, op, name string, o rota.Outcome, version, detail string) error {
+func (g *Guarded) Note(ctx context.Context, op, name string, o rotation.Outcome, version, detail string) error {
 	entry := g.caller.Entry(g.now(), op, name, o, detail)
 	entry.Version = version
 	return g.records.Record(ctx, entry)

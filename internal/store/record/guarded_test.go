@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 func caller(rules ...access.Rule) access.Caller {
@@ -149,9 +149,9 @@ func TestWithoutTheEntryThereIsNoValue(t *testing.T) {
 	}
 }
 
-func (broken) Record(context.Context, ...rota.Entry) error { return errDisk }
+func (broken) Record(context.Context, ...rotation.Entry) error { return errDisk }
 
-func (broken) Value(context.Context, string, string, ...rota.Entry) (record.Value, error) {
+func (broken) Value(context.Context, string, string, ...rotation.Entry) (record.Value, error) {
 	return record.Value{}, errDisk
 }
 
@@ -172,7 +172,7 @@ func (r *replaced) View(context.Context, string) (record.Record, error) {
 	return record.Record{Name: "a", Versions: []record.Version{{ID: shown}}}, nil
 }
 
-func (r *replaced) Value(_ context.Context, _, version string, _ ...rota.Entry) (record.Value, error) {
+func (r *replaced) Value(_ context.Context, _, version string, _ ...rotation.Entry) (record.Value, error) {
 	if version != r.current {
 		return record.Value{}, record.ErrNotFound
 	}

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Memory is [Records] in memory: for tests, and for who keeps nothing. The zero
@@ -20,7 +20,7 @@ type Memory struct {
 	mu      sync.Mutex
 	rows    map[string]*row
 	last    *row // the one written last
-	entries []rota.Entry
+	entries []rotation.Entry
 }
 
 // row is one secret now and before its last write. What they point to is never
@@ -72,11 +72,11 @@ func (m *Memory) view(name string, stale bool) (Record, error) {
 }
 
 // Value gives a version's content and notes the day.
-func (m *Memory) Value(_ context.Context, name, version string, entries ...rota.Entry) (Value, error) {
+func (m *Memory) Value(_ context.Context, name, version string, entries ...rotation.Entry) (Value, error) {
 	return m.value(name, version, false, entries)
 }
 
-func (m *Memory) value(name, version string, stale bool, entries []rota.Entry) (Value, error) {
+func (m *Memory) value(name, version string, stale bool, entries []rotation.Entry) (Value, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.find(name, stale)
@@ -156,7 +156,7 @@ func (m *Memory) Due(_ context.Context, limit int) ([]string, error) {
 }
 
 // Update changes a secret.
-func (m *Memory) Update(_ context.Context, name string, change func(*Change) error, entries ...rota.Entry) error {
+func (m *Memory) Update(_ context.Context, name string, change func(*Change) error, entries ...rotation.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := m.find(name, false)
@@ -209,7 +209,7 @@ func (m *Memory) put(name string, c *content) {
 }
 
 // Record adds entries to the audit.
-func (m *Memory) Record(_ context.Context, entries ...rota.Entry) error {
+func (m *Memory) Record(_ context.Context, entries ...rotation.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.entries = append(m.entries, entries...)
@@ -217,10 +217,10 @@ func (m *Memory) Record(_ context.Context, entries ...rota.Entry) error {
 }
 
 // Entries is the audit so far, those of a secret or, for "", all.
-func (m *Memory) Entries(secret string) []rota.Entry {
+func (m *Memory) Entries(secret string) []rotation.Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(m.entries), func(e rota.Entry) bool { return secret != "" && e.Secret != secret })
+	return slices.DeleteFunc(slices.Clone(m.entries), func(e rotation.Entry) bool { return secret != "" && e.Secret != secret })
 }
 
 // Names are the names of all secrets that are there, sorted.
@@ -238,7 +238,7 @@ type stale struct{ *Memory }
 
 func (s stale) View(_ context.Context, name string) (Record, error) { return s.view(name, true) }
 
-func (s stale) Value(_ context.Context, name, version string, entries ...rota.Entry) (Value, error) {
+func (s stale) Value(_ context.Context, name, version string, entries ...rotation.Entry) (Value, error) {
 	return s.value(name, version, true, entries)
 }
 

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Record is one secret without its values.
@@ -97,7 +97,7 @@ type Records interface {
 	View(ctx context.Context, name string) (Record, error)
 	// Value gives a version's content, or [ErrNotFound]. The entries are
 	// durable before it answers.
-	Value(ctx context.Context, name, version string, entries ...rota.Entry) (Value, error)
+	Value(ctx context.Context, name, version string, entries ...rotation.Entry) (Value, error)
 	// List gives the secrets of one page.
 	List(ctx context.Context, p Page) ([]Record, error)
 	// Due lists the names of the secrets that there is something to do with
@@ -108,9 +108,9 @@ type Records interface {
 	// it did and the entries. An error of change undoes all and is given back
 	// as it is. change may be run again after a lost race: it must do nothing
 	// else.
-	Update(ctx context.Context, name string, change func(*Change) error, entries ...rota.Entry) error
+	Update(ctx context.Context, name string, change func(*Change) error, entries ...rotation.Entry) error
 	// Record adds entries to the audit, durably.
-	Record(ctx context.Context, entries ...rota.Entry) error
+	Record(ctx context.Context, entries ...rotation.Entry) error
 }
 
 // Order is what a list is sorted by. Where it is equal, names decide.

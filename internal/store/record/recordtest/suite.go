@@ -14,15 +14,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Fixture is one empty set of records.
 type Fixture struct {
 	Records record.Records
 	// Entries gives the audit so far, of one secret.
-	Entries func(secret string) []rota.Entry
+	Entries func(secret string) []rotation.Entry
 	// Advance moves the records' clock, which only it moves.
 	Advance func(time.Duration)
 }
@@ -109,7 +109,7 @@ func roundTrip(t *testing.T, f Fixture) {
 			{ID: "first", CreatedAt: Start.Add(time.Second)},
 		},
 	}
-	entry := rota.Entry{At: Start, Actor: "me", From: "192.0.2.1", Secret: "prod/app", Step: "put", Outcome: rota.OutcomeSucceeded}
+	entry := rotation.Entry{At: Start, Actor: "me", From: "192.0.2.1", Secret: "prod/app", Step: "put", Outcome: rotation.OutcomeSucceeded}
 	err = f.Records.Update(t.Context(), "prod/app", func(c *record.Change) error {
 		if c.Exists || c.Name != "prod/app" || !c.Now.Equal(Start) {
 			t.Errorf("exists %v, name %q, now %v", c.Exists, c.Name, c.Now)
@@ -123,7 +123,7 @@ func roundTrip(t *testing.T, f Fixture) {
 		t.Fatal(err)
 	}
 	same(t, want, view(t, f, "prod/app"))
-	same(t, []rota.Entry{entry}, f.Entries("prod/app"))
+	same(t, []rotation.Entry{entry}, f.Entries("prod/app"))
 
 	// And all of it can be changed and taken back.
 	want.Description, want.Tags, want.Policy, want.Rotation = "", nil, "", record.Rotation{}
@@ -191,7 +191,7 @@ func failure(t *testing.T, f Fixture) {
 			c.Description, c.Versions = "changed", nil
 			c.Put("version-AWSCURRENT", text("other"))
 			return failed
-		}, rota.Entry{At: Start, Actor: "me", Secret: name, Step: "put"})
+		}, rotation.Entry{At: Start, Actor: "me", Secret: name, Step: "put"})
 		if !errors.Is(err, failed) {
 			t.Errorf("error %v, want the change's own", err)
 		}
@@ -318,7 +318,7 @@ func reading(t *testing.T, f Fixture) {
 	create(t, f, "a", "AWSCURRENT", "AWSPREVIOUS")
 	day := record.Day(Start)
 	for range 2 {
-		entry := rota.Entry{At: Start, Actor: "me", Secret: "a", Step: "get", Version: "version-AWSCURRENT", Outcome: rota.OutcomeSucceeded}
+		entry := rotation.Entry{At: Start, Actor: "me", Secret: "a", Step: "get", Version: "version-AWSCURRENT", Outcome: rotation.OutcomeSucceeded}
 		if _, err := f.Records.Value(t.Context(), "a", "version-AWSCURRENT", entry); err != nil {
 			t.Fatal(err)
 		}
@@ -453,7 +453,7 @@ func race(t *testing.T, f Fixture) {
 				c.Versions = append(c.Versions, record.Version{ID: id, CreatedAt: c.Now.Add(time.Duration(i) * time.Second)})
 				c.Put(id, text(id))
 				return nil
-			}, rota.Entry{At: Start, Actor: "me", Secret: "a", Step: "put"})
+			}, rotation.Entry{At: Start, Actor: "me", Secret: "a", Step: "put"})
 			if err != nil {
 				t.Error(err)
 			}

@@ -1,0 +1,228 @@
+package rotation
+
+import (
+	"context"
+	"github.com/rota-dev/rota"
+	"slices"
+	"time"
+)
+
+// Journal keeps the progress of secrets and the audit. Progress is written
+// ahead: what a step is about to do is durable before it is done.
+type Journal interface {
+	// Acquire takes the secret's lease for the holder, or fails with
+	// [rota.ErrBusy] while another holder's lease has not run out; a journal that
+	// can tell that the holder's process is dead may free it at once. The
+	// lease's fence is higher than any before.
+	//
+	// A journal in which configurations are enrolled refuses with [rota.ErrOtherConfiguration]
+	// what is merely due by another one. Whatever else is done by another one,
+	// and all that was begun before the secret's was replaced, leaves the secret
+	// due at once, whatever its Save says.
+	Acquire(ctx context.Context, r AcquireRequest) (Lease, error)
+	// Release gives the lease back. Releasing a lost lease is no error.
+	Release(ctx context.Context, l Lease) error
+	// Load reads a secret's progress, zero where there is none.
+	Load(ctx context.Context, secret string) (Progress, error)
+	// Save writes progress and audit entries as one, durably, and prolongs the
+	// lease, or gives it back; with a lease that was lost it writes nothing and
+	// is [rota.ErrFenced].
+	Save(ctx context.Context, r SaveRequest) error
+}
+
+// Halter is implemented by journals that keep people's words that nothing new
+// is to begin.
+type Halter interface {
+	// Halts are those that concern a secret now.
+	Halts(ctx context.Context, secret string) (Halts, error)
+}
+
+// AcquireRequest asks for a lease.
+type AcquireRequest struct {
+	Secret string
+	Holder string
+	TTL    time.Duration
+	// Configuration is that of the holder's [Secret]; "" for whichever.
+	Configuration string
+	// Due tells that nobody asked for it: it is merely due.
+	Due bool
+}
+
+// Lease is the right to work on a secret, until Expires or until somebody with
+// a higher fence takes over.
+type Lease struct {
+	Secret  string
+	Holder  string
+	Fence   int64
+	TTL     time.Duration
+	Expires time.Time
+}
+
+// SaveRequest is progress with the audit entries that belong to it.
+type SaveRequest struct {
+	Lease    Lease
+	Progress Progress
+	Entries  []Entry
+	// Release gives the lease back with it, as one: a turn's last Save.
+	Release bool
+	// Neighbors are other secrets as they stood when this was decided. Where one
+	// of them stands otherwise by now, nothing is written, and it is
+	// [rota.ErrPeer]: of two such Saves that concern each other, one comes first,
+	// and the other one sees it.
+	Peers []Peer
+}
+
+// Progress is what Rota remembers of a secret between steps. It is an aid, not
+// the truth: what the store and the issuer can tell wins over it, and a lost
+// Progress is rebuilt from them.
+type Progress struct {
+	// Versions holds what was done for each version that the store still has.
+	Versions map[string]VersionProgress `json:"versions,omitempty"`
+	// Intents are the calls to Create, by an issuer that chooses the value,
+	// whose traces may still show up.
+	Intents []Intent `json:"intents,omitempty"`
+	// Failure is the last failure of the step in hand, or of the look at the
+	// outside that comes before any step; nil after a success.
+	//
+	// Behind is the step's, while Failure is that of the look.
+	Failure     *Failure `json:"failure,omitempty"`
+	StepFailure *Failure `json:"behind,omitempty"`
+	// Rollback is the rollback in hand, nil where there is none.
+	Rollback *RollbackIntent `json:"rollback,omitempty"`
+	// Rejections counts the new credentials given up since the last promotion,
+	// the last of them at RejectedAt.
+	Rejections int       `json:"rejections,omitempty"`
+	RejectedAt time.Time `json:"rejected_at,omitzero"`
+	// RolledBackAt is when the last rotation was undone; nothing rotates by
+	// itself until a person starts the next.
+	RolledBackAt time.Time `json:"rolled_back_at,omitzero"`
+	// DoneAt is when a person last said to have rotated it, for secrets that no
+	// program can rotate, and RemindedAt when a person was last reminded.
+	DoneAt     time.Time `json:"done_at,omitzero"`
+	RemindedAt time.Time `json:"reminded_at,omitzero"`
+	// ExpiryNotified is the end of a credential that was last told of.
+	ExpiryNotified time.Time `json:"expiry_notified,omitzero"`
+	// ComparedAt is when the store was last compared with the issuer after it had
+	// been restored.
+	ComparedAt time.Time `json:"compared_at,omitzero"`
+	// Asked is a new credential that somebody wants and that is not made yet; nil
+	// where there is none.
+	Requested *RotationRequest `json:"asked,omitempty"`
+	// NotBefore puts the next rotation off.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	// Held is the hold that was last notified.
+	Held HoldKind `json:"held,omitempty"`
+	// Trouble is the kind of the last event that told of a trouble which is not
+	// over yet.
+	Trouble rota.EventKind `json:"trouble,omitempty"`
+	// LateNotified is the due date whose lateness was last notified.
+	LateNotified time.Time `json:"late_notified,omitzero"`
+	// Unsent are events that no notifier has taken yet.
+	Unsent []Unsent `json:"unsent,omitempty"`
+	// NextAt is when the secret should be looked at again; zero means at every
+	// chance: nobody looked yet, a turn was begun and did not come to its end, or
+	// the last look found nothing to wait for. The planner's own word for the
+	// last is a [Decision] whose At is zero: no date will change it, but what
+	// somebody does outside may, and that only a look can tell.
+	NextAt time.Time `json:"next_at,omitzero"`
+	// Status is a copy of what the last look found, for tables.
+	Status Status `json:"status,omitzero"`
+}
+
+// stepFailure is the failure of the step in hand, nil where there is none: that
+// the outside could not be seen is none of a step.
+func (p Progress) stepFailure() *Failure {
+	if p.Failure != nil && p.Failure.Step == StepObserve {
+		return p.StepFailure
+	}
+	return p.Failure
+}
+
+// VersionProgress is what was done for one version.
+type VersionProgress struct {
+	CredentialID  string               `json:"credential_id,omitempty"`
+	ExpiresAt     time.Time            `json:"expires_at,omitzero"` // when it ends by itself
+	Base          string               `json:"base,omitempty"`      // the version that was current when this one was put
+	SetBegunAt    time.Time            `json:"set_begun_at,omitzero"`
+	SetAt         time.Time            `json:"set_at,omitzero"`
+	TestedAt      time.Time            `json:"tested_at,omitzero"`
+	PromotedAt    time.Time            `json:"promoted_at,omitzero"`
+	Delivered     map[string]time.Time `json:"delivered,omitempty"`
+	Reloaded      map[string]time.Time `json:"reloaded,omitempty"`
+	ServedAt      time.Time            `json:"served_at,omitzero"`
+	DeactivatedAt time.Time            `json:"deactivated_at,omitzero"`
+	Rejected      string               `json:"rejected,omitempty"`      // why it was given up before promotion
+	RestoredAt    time.Time            `json:"restored_at,omitzero"`    // when the current credential was in force again after a rejection
+	QuietSince    time.Time            `json:"quiet_since,omitzero"`    // sampled evidence: first look without use
+	QuietSamples  int                  `json:"quiet_samples,omitempty"` // looks without use since
+}
+
+// touched tells whether the issuer may know the version's credential: it chose
+// it, or setting it was begun.
+func (vp VersionProgress) touched(t rota.Traits) bool {
+	return t.IssuerChooses || !vp.SetBegunAt.IsZero()
+}
+
+// inFlight tells that this journal followed the version's way: what it lacks was
+// done just now, and is not a past that was lost.
+func (vp VersionProgress) inFlight() bool { return !vp.TestedAt.IsZero() || !vp.PromotedAt.IsZero() }
+
+// Intent is written before a call to Create whose answer may get lost.
+type Intent struct {
+	Version string    `json:"version"`
+	At      time.Time `json:"at"`
+	Until   time.Time `json:"until"` // the call's deadline
+	Known   []string  `json:"known"` // the ids that the issuer listed before the call
+}
+
+// Covers tells whether a credential that the issuer lists may be a trace of the
+// intent's call: it was not there before, and was made while the call ran.
+// Clocks may differ by two minutes.
+func (i Intent) Covers(issued rota.Issued) bool {
+	const skew = 2 * time.Minute
+	return !slices.Contains(i.Known, issued.ID) &&
+		!issued.CreatedAt.Before(i.At.Add(-skew)) && !issued.CreatedAt.After(i.Until.Add(skew))
+}
+
+// RollbackIntent is a rollback that has begun.
+type RollbackIntent struct {
+	From string    `json:"from"` // the version that was current
+	To   string    `json:"to"`   // the version to be current again
+	At   time.Time `json:"at"`
+}
+
+// Failure is a step that failed, and when it may be tried again.
+type Failure struct {
+	Step     rota.Step  `json:"step"`
+	Class    rota.Class `json:"class"`
+	Error    string     `json:"error"`
+	At       time.Time  `json:"at"`
+	Attempts int        `json:"attempts"`
+	RetryAt  time.Time  `json:"retry_at"`
+}
+
+// Unsent is an event on its way to one notifier.
+type Unsent struct {
+	Notifier string     `json:"notifier"`
+	Event    rota.Event `json:"event"`
+	Attempts int        `json:"attempts"`
+	RetryAt  time.Time  `json:"retry_at,omitzero"` // not before
+}
+
+// Status is what the last look at a secret found.
+type Status struct {
+	LookedAt    time.Time `json:"looked_at,omitzero"`
+	BegunAt     time.Time `json:"begun_at,omitzero"`    // when a turn began its first step, zero once a turn came to its end
+	Version     string    `json:"version,omitempty"`    // the current version
+	Credential  string    `json:"credential,omitempty"` // its issuer's name
+	IssuedAt    time.Time `json:"issued_at,omitzero"`   // since when it exists
+	ExpiresAt   time.Time `json:"expires_at,omitzero"`  // when it ends by itself
+	PreviousID  string    `json:"previous,omitempty"`   // the issuer's name of the previous one
+	PreviousOff bool      `json:"previous_inactive,omitempty"`
+	RotateAt    time.Time `json:"rotate_at,omitzero"` // the next rotation by policy
+	Next        rota.Step `json:"next,omitempty"`     // the step that is due or waited for
+	DueAt       time.Time `json:"due_at,omitzero"`    // since when Next is due, or will be
+	NextAt      time.Time `json:"next_at,omitzero"`   // when to look again, as [Decision].At: zero for never
+	Hold        HoldKind  `json:"hold,omitempty"`     // why Next may not be done though it is due
+	Reason      string    `json:"reason,omitempty"`
+}

@@ -1,0 +1,17 @@
+package rotation
+
+import "github.com/rota-dev/rota"
+
+// newLabels are those of a new version: pending, and marked as Rota's.
+func newLabels(version string) []rota.Label {
+	if (rota.Version{ID: version}).Ours() {
+		return []rota.Label{rota.LabelPending}
+	}
+	return []rota.Label{rota.LabelPending, rota.LabelMade(version)}
+}
+
+// hasValue tells whether the store has the value of that version.
+func hasValue(versions []rota.Version, id string) bool {
+	v, ok := rota.FindID(versions, id)
+	return ok && !v.Empty
+}

@@ -1,0 +1,144 @@
+package rotation
+
+import (
+	"fmt"
+	"github.com/rota-dev/rota"
+	"time"
+)
+
+// EndMargin is how long before the end of a credential that ends by itself its
+// successor is made at the latest: clocks differ, and consumers need time to
+// take the new one up.
+const EndMargin = 5 * time.Minute
+
+// Renewal is how old a credential that ends by itself grows where the policy
+// does not say: a third of its life is left, and [EndMargin] at least.
+func Renewal(life time.Duration) time.Duration { return life - max(life/3, EndMargin) }
+
+// ForLifetime fits a policy to credentials that end by themselves after a
+// while; 0 leaves it as it is. They are renewed in time whatever windows,
+// blackouts and neighbours say, nothing is to be retired, and what is late or
+// about to end is told while there is still time.
+func (p Policy) ForLifetime(life time.Duration) Policy {
+	if life == 0 {
+		return p
+	}
+	latest := life - EndMargin
+	if p.RotateEvery == 0 {
+		p.RotateEvery = Renewal(life)
+	}
+	p.RotateEvery = min(p.RotateEvery, latest)
+	p.Jitter = min(p.Jitter, p.RotateEvery/2)
+	p.RotateAt, p.Window, p.Blackouts, p.ApartFrom = nil, nil, nil, nil
+	p.Retire, p.DeactivatePreviousAfter, p.DeletePreviousAfter, p.UnusedFor = RetireAfterGrace, 0, 0, 0
+	left := life - p.RotateEvery
+	p.WarnBefore = sooner(p.WarnBefore, left/2)
+	p.LateAfter = sooner(p.LateAfter, left/2)
+	return p
+}
+
+// validateLifetime says what would let a credential end before its successor is
+// in use, or has no meaning for one that ends by itself.
+func (p Policy) validateLifetime(t rota.Traits) []error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if latest := t.Lifetime - EndMargin; p.RotateEvery > latest {
+		refuse("rotate_every (%s) is longer than the %s that a %s of %s may grow old, %s before its end (try: %s, or a longer duration)",
+			rota.FormatDuration(p.RotateEvery), rota.FormatDuration(latest), t.Kind, rota.FormatDuration(t.Lifetime), rota.FormatDuration(EndMargin), rota.FormatDuration(Renewal(t.Lifetime)))
+	}
+	for _, wait := range []struct {
+		name  string
+		given bool
+	}{{"rotate_at", p.RotateAt != nil}, {"window", p.Window != nil}, {"blackouts", len(p.Blackouts) > 0}, {"apart_from", len(p.ApartFrom) > 0}} {
+		if wait.given {
+			refuse("%s would let a %s end before its successor is made (try: rotate_every: %s)", wait.name, t.Kind, rota.FormatDuration(Renewal(t.Lifetime)))
+		}
+	}
+	for _, grace := range []struct {
+		name  string
+		given bool
+	}{
+		{"retire_previous", p.Retire == RetireBeforeCreate}, {"deactivate_previous_after", p.DeactivatePreviousAfter > 0},
+		{"delete_previous_after", p.DeletePreviousAfter > 0}, {"unused_for", p.UnusedFor > 0},
+	} {
+		if grace.given {
+			refuse("%s has no meaning: a %s ends by itself and can't be retired before (try: leave it out)", grace.name, t.Kind)
+		}
+	}
+	return errs
+}
+
+// sooner is the lesser of two durations of which the first may not be set.
+func sooner(set, most time.Duration) time.Duration {
+	if set == 0 {
+		return most
+	}
+	return min(set, most)
+}
+
+// endOf is when a version's credential ends by itself; false where it does not.
+// One that does not say its end is taken for made when it was stored.
+func (v *view) endOf(version rota.Version) (time.Time, bool) {
+	switch {
+	case v.Traits.Lifetime == 0 || version.ID == "":
+		return time.Time{}, false
+	case version.ExpiresAt.IsZero():
+		return version.CreatedAt.Add(v.Traits.Lifetime), true
+	}
+	return version.ExpiresAt, true
+}
+
+// ended tells that a version's credential has ended by itself, or will before
+// anybody could take it up.
+func (v *view) ended(version rota.Version) bool {
+	end, ends := v.endOf(version)
+	return ends && !v.now.Before(end.Add(-EndMargin))
+}
+
+// mustRenew tells that the current credential ends by itself soon: its
+// successor is more urgent than to hand it to those who do not have it yet.
+func (v *view) mustRenew() bool {
+	if v.Traits.Lifetime == 0 || !v.hasCurrent {
+		return false
+	}
+	at, _ := v.rotateAt()
+	return !v.now.Before(at)
+}
+
+// replaceable tells that a current credential that is not Rota's may be replaced,
+// since a person asks for it, or asked when the new one was made: it can't be
+// adopted once it has ended by itself, and nothing is taken from those who hold
+// it.
+func (v *view) replaceable() bool {
+	asked := v.hasPending && v.pending.Ours() && v.Progress.Versions[v.pending.ID].Base == v.current.ID
+	return v.Traits.Lifetime > 0 && (v.Force == rota.StepCreate || asked)
+}
+
+// retireEnded drops the previous version once its credential has ended by
+// itself. Before that there is nothing that could be done: such a credential
+// can be neither switched off nor deleted.
+func (v *view) retireEnded() (Decision, bool) {
+	end, _ := v.endOf(v.previous)
+	end = end.Add(EndMargin)
+	switch over := !v.now.Before(end); {
+	case over && v.previous.Ours():
+		return v.do(rota.StepDelete, v.previous, end, "%s has ended by itself", v.previous.CredentialID)
+	case over:
+		return Decision{}, false
+	}
+	if v.Force == rota.StepDeactivate || v.Force == rota.StepDelete {
+		return v.hold(HoldStillActive, v.Force, v.now, end, "the previous credential %s cannot be switched off: it ends by itself at %s (try: revoke all sessions of its role at the issuer)",
+			v.previous.CredentialID, stamp(end))
+	}
+	v.wait(rota.StepDelete, end, "drop the previous credential "+v.previous.CredentialID+", which ends by itself")
+	return Decision{}, false
+}
+
+// retryWithin bounds a wait before the next try by a part of the credential's
+// life: what ends in an hour can't wait until tomorrow.
+func retryWithin(t rota.Traits, wait time.Duration) time.Duration {
+	if t.Lifetime == 0 {
+		return wait
+	}
+	return min(wait, t.Lifetime/4)
+}

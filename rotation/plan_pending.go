@@ -1,0 +1,99 @@
+package rotation
+
+import "github.com/rota-dev/rota"
+
+// rulePending takes a new credential on its way: set, test, promote, or gives
+// it up where it was rejected.
+func rulePending(v *view) (Decision, bool) {
+	if !v.hasPending {
+		return Decision{}, false
+	}
+	if v.pending.Has(rota.LabelCurrent) {
+		return v.do(rota.StepPromote, v.pending, v.pending.CreatedAt, "take AWSPENDING off the promoted version")
+	}
+	vp := v.Progress.Versions[v.pending.ID]
+	if vp.Rejected != "" {
+		return v.discard(vp)
+	}
+	if v.ended(v.pending) {
+		return v.do(rota.StepDelete, v.pending, v.pending.CreatedAt, "give up the new credential: it has ended, or nearly so, before it was in use")
+	}
+	if vp.SetAt.IsZero() && !v.Traits.IssuerChooses {
+		return v.do(rota.StepSet, v.pending, v.pending.CreatedAt, "make the new credential valid at the issuer")
+	}
+	if vp.TestedAt.IsZero() {
+		return v.do(rota.StepTest, v.pending, v.pending.CreatedAt, "log in with the new credential")
+	}
+	return v.do(rota.StepPromote, v.pending, v.pending.CreatedAt, "the new credential works")
+}
+
+// discard gives up a pending credential: what was set is put back, what was
+// made at the issuer is switched off and deleted, and the label comes off. Also
+// a current credential that is somebody else's is put back, where setting the
+// pending one killed it.
+func (v *view) discard(vp VersionProgress) (Decision, bool) {
+	due := v.pending.CreatedAt
+	touched := vp.touched(v.Traits)
+	if touched && !v.Traits.Overlap() && v.hasCurrent && vp.RestoredAt.IsZero() {
+		return v.do(rota.StepSet, v.current, due, "put the current credential back: %s", vp.Rejected)
+	}
+	if touched && v.Traits.Overlap() && v.Lists {
+		if v.unlisted() {
+			return observe, true
+		}
+		if c, ok := v.issued(v.pending.CredentialID); ok && c.Active && v.CanDeactivate {
+			return v.do(rota.StepDeactivate, v.pending, due, "give up the new credential: %s", vp.Rejected)
+		}
+	}
+	return v.do(rota.StepDelete, v.pending, due, "give up the new credential: %s", vp.Rejected)
+}
+
+// ruleOrphans removes credentials that a call of Rota's made but whose answer
+// was lost. What somebody else made is left alone.
+func ruleOrphans(v *view) (Decision, bool) {
+	if len(v.Progress.Intents) == 0 || !v.Lists {
+		return Decision{}, false
+	}
+	if v.unlisted() {
+		return observe, true
+	}
+	for _, c := range v.Issued {
+		if v.stored(c.ID) || c.Use.Evidence != rota.EvidenceRecorded || !c.Use.At.IsZero() {
+			continue
+		}
+		intent, ours := v.intentOf(c)
+		if !ours {
+			continue
+		}
+		if settled := intent.At.Add(v.Traits.ConsistencyDelay); v.now.Before(settled) {
+			v.look(rota.StepDelete, intent.At, settled, "waiting before "+c.ID+" is taken for an orphan")
+			return v.waits[len(v.waits)-1], true
+		}
+		orphan := rota.Version{CredentialID: c.ID}
+		if c.Active && v.CanDeactivate {
+			return v.do(rota.StepDeactivate, orphan, intent.At, "%s is an orphan: Rota made it, and the answer was lost", c.ID)
+		}
+		return v.do(rota.StepDelete, orphan, intent.At, "%s is an orphan: Rota made it, and the answer was lost", c.ID)
+	}
+	return Decision{}, false
+}
+
+// stored tells whether a version of the store holds the credential, or might:
+// where a version's credential is not known, nothing is an orphan.
+func (v *view) stored(credentialID string) bool {
+	for _, version := range v.Contents.Versions {
+		if version.CredentialID == credentialID || version.CredentialID == "" && !version.Empty {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *view) intentOf(c rota.Issued) (Intent, bool) {
+	for _, i := range v.Progress.Intents {
+		if i.Covers(c) {
+			return i, true
+		}
+	}
+	return Intent{}, false
+}

@@ -1,0 +1,191 @@
+package rotation
+
+import (
+	"fmt"
+	"github.com/rota-dev/rota"
+	"time"
+)
+
+// rolledBack tells that the last rotation was undone: it is remembered, or the
+// current version is older than the previous one.
+//
+// What ends by itself is renewed all the same: otherwise its consumers would
+// soon be left with nothing.
+func (v *view) rolledBack() bool {
+	if v.Traits.Lifetime > 0 {
+		return false
+	}
+	return !v.Progress.RolledBackAt.IsZero() || v.hasPrevious && v.previous.CreatedAt.After(v.current.CreatedAt)
+}
+
+// retirable tells whether the previous version holds a credential of its own
+// that still takes a place at the issuer. Two versions may hold the same one,
+// where a person changed another field of the secret. And of one that is not
+// Rota's, as after a deletion that was stopped half-way, or a person's, nothing
+// is left to retire once it is gone.
+func (v *view) retirable() bool {
+	if !v.hasPrevious || !v.Traits.Overlap() || v.previous.CredentialID == v.current.CredentialID {
+		return false
+	}
+	_, there := v.issued(v.previous.CredentialID)
+	return there || !v.Listed || v.previous.Ours()
+}
+
+// off tells that the previous credential is switched off, as far as is known.
+func (v *view) off() bool {
+	c, there := v.issued(v.previous.CredentialID)
+	on := there && c.Active && v.CanDeactivate
+	return !v.Progress.Versions[v.previous.ID].DeactivatedAt.IsZero() && !on
+}
+
+// ruleRetire deactivates the previous credential after its grace and only when
+// the issuer reports that nobody uses it, and deletes it after the second
+// grace.
+func ruleRetire(v *view) (Decision, bool) {
+	if !v.hasCurrent || !v.retirable() {
+		return Decision{}, false
+	}
+	if v.Traits.Lifetime > 0 {
+		return v.retireEnded()
+	}
+	if v.unlisted() {
+		return observe, true
+	}
+	if !v.off() {
+		c, listed := v.issued(v.previous.CredentialID)
+		return v.deactivate(c, listed, v.offAt())
+	}
+	deleteAt := v.deleteAt()
+	if v.now.Before(deleteAt) && v.Force != rota.StepDelete {
+		v.wait(rota.StepDelete, deleteAt, "delete the previous credential "+v.previous.CredentialID+" when its second grace is over")
+		return Decision{}, false
+	}
+	if !v.previous.Ours() {
+		return v.foreignPrevious(rota.StepDelete, deleteAt)
+	}
+	return v.do(rota.StepDelete, v.previous, deleteAt, "inactive since %s, and its second grace is over", stamp(v.offSince()))
+}
+
+// offAt is when the previous credential is to be deactivated, whatever the
+// window and the blackouts say.
+func (v *view) offAt() time.Time {
+	at := v.Progress.Versions[v.current.ID].ServedAt.Add(v.policy.DeactivatePreviousAfter)
+	if v.policy.Retire != RetireBeforeCreate {
+		return at
+	}
+	rotate, ever := v.rotateAt()
+	switch {
+	case v.Force == rota.StepCreate:
+		rotate = v.now
+	case !ever, v.rolledBack():
+		// After a rollback nothing is created until a person says so.
+		rotate = v.now.AddDate(100, 0, 0)
+	}
+	return maxTime(at, rotate)
+}
+
+// offSince is when the previous credential was deactivated.
+func (v *view) offSince() time.Time { return v.Progress.Versions[v.previous.ID].DeactivatedAt }
+
+// deleteAt is when the previous credential, which is off, is to be deleted. The
+// second grace counts from the deactivation, which lies a grace after the
+// successor was served, unless a person was quicker.
+func (v *view) deleteAt() time.Time {
+	if v.policy.Retire == RetireBeforeCreate {
+		return v.offSince()
+	}
+	return v.offSince().Add(v.policy.DeletePreviousAfter - v.policy.DeactivatePreviousAfter)
+}
+
+func (v *view) foreignPrevious(next rota.Step, due time.Time) (Decision, bool) {
+	return v.hold(HoldNotAdopted, next, due, v.now.Add(holdRecheck),
+		"the previous credential %s was not made by Rota, so Rota does not retire it (try: delete it by hand when nobody uses it)", v.previous.CredentialID)
+}
+
+// deactivate decides on the previous credential, which is active as far as is
+// known.
+func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, bool) {
+	if v.Force == rota.StepDelete {
+		return v.hold(HoldStillActive, rota.StepDelete, at, v.now.Add(holdRecheck), "the previous credential %s is still active (try: rota deactivate %s first)", v.previous.CredentialID, v.Secret)
+	}
+	if v.now.Before(at) && v.Force != rota.StepDeactivate {
+		when := "its grace is over"
+		if v.policy.Retire == RetireBeforeCreate {
+			when = "the next rotation is due"
+		}
+		v.wait(rota.StepDeactivate, at, "deactivate the previous credential "+v.previous.CredentialID+" when "+when)
+		if listed && c.Use.Evidence == rota.EvidenceSampled {
+			v.look(rota.StepDeactivate, at, v.now.Add(v.policy.UnusedFor/4), "look whether the previous credential is in use")
+		}
+		return Decision{}, false
+	}
+	if open := v.policy.open(v.now); open.After(v.now) && v.Force == rota.StepNone {
+		v.wait(rota.StepDeactivate, open, "due since "+stamp(at)+", waiting until "+v.policy.closed(v.now, open))
+		return Decision{}, false
+	}
+	if !v.previous.Ours() {
+		return v.foreignPrevious(rota.StepDeactivate, at)
+	}
+	if listed && c.Active {
+		if d, held := v.proveUnused(c.Use, at); held {
+			return d, true
+		}
+	}
+	return v.do(rota.StepDeactivate, v.previous, at, "its grace is over and nobody uses it")
+}
+
+// minSamples is how many looks without use make sampled evidence.
+const minSamples = 3
+
+// proveUnused holds unless the issuer reports that the previous credential is
+// not used. Not knowing means in use.
+func (v *view) proveUnused(u rota.Use, due time.Time) (Decision, bool) {
+	quiet := v.policy.UnusedFor
+	switch u.Evidence {
+	case rota.EvidenceRecorded:
+		if u.At.IsZero() || v.now.Sub(u.At) >= quiet {
+			return Decision{}, false
+		}
+		return v.hold(HoldInUse, rota.StepDeactivate, due, u.At.Add(quiet), "the previous credential %s was used %s ago%s; it must be unused for %s",
+			v.previous.CredentialID, rota.FormatDuration(max(v.now.Sub(u.At), 0)), by(u), rota.FormatDuration(quiet))
+	case rota.EvidenceSampled:
+		vp := v.Progress.Versions[v.previous.ID]
+		again := v.now.Add(quiet / 4)
+		if !u.At.IsZero() {
+			return v.hold(HoldInUse, rota.StepDeactivate, due, again, "the previous credential %s is in use now%s", v.previous.CredentialID, by(u))
+		}
+		if vp.QuietSince.IsZero() || vp.QuietSamples < minSamples || v.now.Sub(vp.QuietSince) < quiet {
+			since := v.now
+			if !vp.QuietSince.IsZero() {
+				since = vp.QuietSince
+			}
+			return v.hold(HoldInUse, rota.StepDeactivate, due, again, "no use of the previous credential %s was seen in %s over %s; at least %d looks over %s are needed",
+				v.previous.CredentialID, looks(vp.QuietSamples), span(v.now.Sub(since)), minSamples, rota.FormatDuration(quiet))
+		}
+		return Decision{}, false
+	default:
+		return v.hold(HoldInUse, rota.StepDeactivate, due, v.now.Add(holdRecheck), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
+	}
+}
+
+func looks(n int) string {
+	if n == 1 {
+		return "1 look"
+	}
+	return fmt.Sprintf("%d looks", n)
+}
+
+// span is a duration for people, to whom fractions of a second are nothing.
+func span(d time.Duration) string {
+	if d < time.Second {
+		return "less than a second"
+	}
+	return rota.FormatDuration(d.Truncate(time.Second))
+}
+
+func by(u rota.Use) string {
+	if u.Detail == "" {
+		return ""
+	}
+	return " from " + u.Detail
+}

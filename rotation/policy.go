@@ -1,0 +1,147 @@
+package rotation
+
+import (
+	"errors"
+	"fmt"
+	"github.com/rota-dev/rota"
+	"time"
+)
+
+// RetireStyle says when the previous credential is retired.
+type RetireStyle string
+
+// The styles.
+const (
+	// RetireAfterGrace retires the previous credential when its grace is over.
+	RetireAfterGrace RetireStyle = "after_grace"
+	// RetireBeforeCreate keeps it until the next rotation is due, and retires it
+	// just before the next is created.
+	RetireBeforeCreate RetireStyle = "before_create"
+)
+
+// Policy says when a secret is rotated and its previous credential retired.
+// All durations are counted by Rota's clock, in UTC.
+type Policy struct {
+	// RotateEvery is how old a credential may grow. 0 means never by itself,
+	// unless RotateAt says when.
+	RotateEvery time.Duration
+	// RotateAt, if any, is when to rotate, in place of RotateEvery.
+	RotateAt *Cron
+	// Jitter spreads the rotations of a fleet: each secret has its own share of
+	// it, by which it is rotated before RotateEvery is over, or after RotateAt
+	// or the opening of its window.
+	Jitter time.Duration
+	// Retire defaults to AfterGrace.
+	Retire RetireStyle
+	// DeactivatePreviousAfter counts from when the successor was delivered
+	// and its consumers reloaded.
+	DeactivatePreviousAfter time.Duration
+	// DeletePreviousAfter counts from the same moment; between the
+	// deactivation and the deletion lies at least the difference of the two.
+	DeletePreviousAfter time.Duration
+	// UnusedFor is how long the issuer must have seen no use of the previous
+	// credential before it is deactivated. Defaults to seven days, or
+	// DeactivatePreviousAfter where that is shorter, but not less than a day:
+	// what issuers report lags by hours.
+	UnusedFor time.Duration
+	// Window, if any, is when rotations may begin and previous credentials be
+	// deactivated. What has begun is finished outside it too.
+	Window *Window
+	// Blackouts are spans in which nothing begins that need not.
+	Blackouts []Blackout
+	// ApartFrom are secrets that must not be rotated at about the same time.
+	ApartFrom []Apart
+	// WarnBefore is how long before a credential expires, or a person has to
+	// rotate it, that is told. Defaults to 14 days.
+	WarnBefore time.Duration
+	// MaxAttempts is how often a failing step is tried before only a person
+	// can lift it. Defaults to 20, which is more than two days of trying.
+	MaxAttempts int
+	// LateAfter is how long what is due may wait before it counts as late.
+	// Defaults to 24 hours.
+	LateAfter time.Duration
+}
+
+// WithDefaults fills in what is not set.
+func (p Policy) WithDefaults() Policy {
+	if p.Retire == "" {
+		p.Retire = RetireAfterGrace
+	}
+	if p.UnusedFor == 0 {
+		p.UnusedFor = 7 * rota.Day
+		if p.Retire == RetireAfterGrace {
+			p.UnusedFor = max(min(p.UnusedFor, p.DeactivatePreviousAfter), rota.Day)
+		}
+	}
+	if p.MaxAttempts == 0 {
+		p.MaxAttempts = 20
+	}
+	if p.LateAfter == 0 {
+		p.LateAfter = rota.Day
+	}
+	if p.WarnBefore == 0 {
+		p.WarnBefore = 14 * rota.Day
+	}
+	return p
+}
+
+// Validate says what makes a policy impossible for an issuer with such traits.
+func (p Policy) Validate(t rota.Traits) error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"rotate_every", p.RotateEvery},
+		{"deactivate_previous_after", p.DeactivatePreviousAfter},
+		{"delete_previous_after", p.DeletePreviousAfter},
+		{"unused_for", p.UnusedFor},
+		{"late_after", p.LateAfter},
+		{"jitter", p.Jitter},
+		{"warn_before", p.WarnBefore},
+	} {
+		if d.value < 0 {
+			refuse("%s is negative", d.name)
+		}
+	}
+	if p.Retire != RetireAfterGrace && p.Retire != RetireBeforeCreate && p.Retire != "" {
+		refuse("retire_previous is %q (try: after_grace, before_create)", p.Retire)
+	}
+	if p.RotateEvery > 0 && p.RotateAt != nil {
+		refuse("rotate_at and rotate_every both say when to rotate (try: one of them)")
+	}
+	if p.Window != nil && !p.Rotates() {
+		refuse("a window without rotate_every never opens for anything (try: rotate_every: 90d)")
+	}
+	if p.RotateEvery > 0 && p.Jitter >= p.RotateEvery {
+		refuse("jitter (%s) must be shorter than rotate_every (%s)", rota.FormatDuration(p.Jitter), rota.FormatDuration(p.RotateEvery))
+	}
+	if t.Lifetime > 0 {
+		return errors.Join(append(errs, p.validateLifetime(t)...)...)
+	}
+	for _, a := range p.ApartFrom {
+		if a.By <= 0 {
+			refuse("apart_from %s: by is missing (try: by: 12h)", a.Secret)
+		}
+	}
+	if !t.Overlap() || p.Retire == RetireBeforeCreate {
+		return errors.Join(errs...)
+	}
+	if p.DeletePreviousAfter < p.DeactivatePreviousAfter {
+		refuse("delete_previous_after (%s) is before deactivate_previous_after (%s)",
+			rota.FormatDuration(p.DeletePreviousAfter), rota.FormatDuration(p.DeactivatePreviousAfter))
+	}
+	if every := p.RotateEvery - p.Jitter; every > 0 && p.DeletePreviousAfter >= every {
+		jitter := ""
+		if p.DeletePreviousAfter < p.RotateEvery {
+			jitter = " less its jitter"
+		}
+		refuse("delete_previous_after (%s) must be shorter than rotate_every (%s)%s, or the previous %s still takes a place when the next is due (try: a shorter delete_previous_after, or retire_previous: before_create)",
+			rota.FormatDuration(p.DeletePreviousAfter), rota.FormatDuration(p.RotateEvery), jitter, t.Kind)
+	}
+	return errors.Join(errs...)
+}
+
+// Rotates tells whether the policy rotates anything by itself.
+func (p Policy) Rotates() bool { return p.RotateEvery > 0 || p.RotateAt != nil }

@@ -1,0 +1,59 @@
+package rotation
+
+import (
+	"context"
+	"fmt"
+	"github.com/rota-dev/rota"
+	"strings"
+)
+
+// Preflight runs every check that the secret's systems offer, and the user's
+// own tests with the current credential, where the store holds one. It changes
+// nothing. Every finding that is not OK has a hint.
+func Preflight(ctx context.Context, s *Secret) []rota.Finding {
+	var out []rota.Finding
+	add := func(what string, findings ...rota.Finding) {
+		for _, f := range findings {
+			f.Check = what + ": " + f.Check
+			out = append(out, f)
+		}
+	}
+	look := func(what string, system any) {
+		if p, ok := system.(rota.Preflighter); ok {
+			add(what, p.Preflight(ctx)...)
+		}
+	}
+	look("issuer", s.Issuer)
+	h := readHeld(ctx, s)
+	add("issuer", s.preflightPlaces(ctx, h)...)
+	look("store", s.Store)
+	for _, c := range s.Checks {
+		add("test "+c.Name(), h.preflightTest(ctx, c)...)
+	}
+	for _, t := range s.Targets {
+		look("target "+t.Name(), t)
+	}
+	for _, r := range s.Reloaders {
+		look("reload "+r.Name(), r)
+	}
+	for _, n := range s.Notifiers {
+		look("notify "+n.Name(), n)
+	}
+	if err := s.Policy.Validate(s.Issuer.Traits()); err != nil {
+		detail, hint, _ := strings.Cut(err.Error(), " (try: ")
+		out = append(out, rota.Finding{Check: "policy", Detail: detail, Hint: strings.TrimSuffix(hint, ")")})
+	}
+	if !s.Issuer.Traits().Overlap() {
+		out = append(out, rota.Finding{
+			OK: false, Warning: true, Check: "overlap",
+			Detail: fmt.Sprintf("a %s has no overlap: from set until consumers have taken up the new one, new logins with the old one fail", s.Issuer.Traits().Kind),
+			Hint:   "alternate between two users, so that the other one stays valid",
+		})
+	}
+	for i := range out {
+		if !out[i].OK && out[i].Hint == "" {
+			out[i].Hint = "rota check again in some minutes; if it stays so, look into that system's own log"
+		}
+	}
+	return out
+}

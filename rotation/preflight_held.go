@@ -1,0 +1,132 @@
+package rotation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"github.com/rota-dev/rota"
+	"slices"
+	"strings"
+)
+
+// held is what the store holds, for the checks that need it.
+type held struct {
+	current rota.Credential // zero where there is none
+	id      string          // the issuer's name of the current one
+	ours    []string        // the names of those that Rota made or adopted
+	err     error           // why the store could not be read
+}
+
+func readHeld(ctx context.Context, s *Secret) held {
+	contents, err := s.Store.Describe(ctx)
+	if err != nil {
+		return held{err: err}
+	}
+	var h held
+	for _, v := range contents.Versions {
+		c, err := s.Store.Get(ctx, rota.GetRequest{Version: v.ID})
+		if errors.Is(err, rota.ErrNotFound) {
+			continue // a version without a value: nobody's credential yet
+		}
+		if err != nil {
+			return held{err: err}
+		}
+		id := s.Issuer.CredentialID(c)
+		if id != "" && v.Has(rota.LabelCurrent) {
+			h.current, h.id = c, id
+		}
+		if v.Ours() {
+			h.ours = append(h.ours, id)
+		}
+	}
+	return h
+}
+
+// preflightTest runs a user's own test with the current credential. Where there
+// is none, the test can only say what it knows without.
+func (h held) preflightTest(ctx context.Context, c rota.Check) []rota.Finding {
+	f := rota.Finding{Check: "with the current credential"}
+	switch {
+	case h.err != nil:
+		f.Warning, f.Detail, f.Hint = true, "not tried: the store could not be read", "mend what the check of the store says"
+		return []rota.Finding{f}
+	case h.current.IsZero():
+		var findings []rota.Finding
+		if p, ok := c.(rota.Preflighter); ok {
+			findings = p.Preflight(ctx)
+		}
+		f.OK, f.Detail = true, "not tried: the store holds none yet"
+		return append(findings, f)
+	}
+	f.Check += " " + h.id
+	if err := rota.Sanitize(c.Check(ctx, h.current), h.current); err != nil {
+		f.Detail = err.Error()
+		if e, ok := errors.AsType[*rota.Error](err); ok {
+			f.Detail, f.Hint = fmt.Sprint(e.Err), e.Hint
+		}
+		f.Hint = cmp.Or(f.Hint, "correct the test, or let the credential do what it asks: a new one that fails it is given up")
+		return []rota.Finding{f}
+	}
+	f.OK = true
+	return []rota.Finding{f}
+}
+
+// preflightPlaces finds the issuer's places taken by what Rota may not delete:
+// no rotation ever would find one free.
+func (s *Secret) preflightPlaces(ctx context.Context, h held) []rota.Finding {
+	traits := s.Issuer.Traits()
+	lister, lists := s.Issuer.(rota.Lister)
+	if !lists || !traits.IssuerChooses || traits.Limit < 2 || h.err != nil {
+		return nil
+	}
+	issued, err := lister.List(ctx)
+	if err != nil || len(issued) < traits.Limit {
+		return nil // of an error the issuer's own check tells
+	}
+	f := rota.Finding{Check: "a place for the next " + traits.Kind}
+	var foreign []string
+	known := 0
+	for _, i := range issued {
+		if slices.Contains(h.ours, i.ID) {
+			known++
+			continue
+		}
+		foreign = append(foreign, s.described(ctx, i))
+	}
+	if len(foreign) == 0 {
+		f.OK, f.Detail = true, fmt.Sprintf("all %d are taken until the previous one is deleted, as the policy says", traits.Limit)
+		return []rota.Finding{f}
+	}
+	f.Detail = fmt.Sprintf("all %d are taken, and Rota neither made nor adopted %s", traits.Limit, strings.Join(foreign, ", "))
+	const unused = "delete by hand the one that nobody uses"
+	switch inStore := slices.ContainsFunc(issued, func(i rota.Issued) bool { return i.ID == h.id }); {
+	case known > 0 && len(foreign) == 1 && slices.Contains(h.ours, h.id):
+		f.Hint = "delete it by hand when nobody uses it"
+	case inStore && !slices.Contains(h.ours, h.id):
+		f.Hint = fmt.Sprintf("rota adopt %s for %s, which the store holds, and %s", s.Name, h.id, unused)
+	default:
+		f.Hint = fmt.Sprintf("rota adopt %s --from - for the one in use, and %s", s.Name, unused)
+	}
+	return []rota.Finding{f}
+}
+
+// described is a credential with what is known of its use.
+func (s *Secret) described(ctx context.Context, i rota.Issued) string {
+	state := "inactive"
+	if i.Active {
+		state = "active"
+	}
+	use := "use not known"
+	if reporter, ok := s.Issuer.(rota.UseReporter); ok {
+		u, err := reporter.LastUsed(ctx, i.ID)
+		switch {
+		case err != nil || u.Evidence == rota.EvidenceUnknown:
+		case u.At.IsZero():
+			use = "no use seen"
+		default:
+			use = "last used " + stamp(u.At) + by(u)
+		}
+	}
+	return fmt.Sprintf("%s (%s, %s)", i.ID, state, use)
+}

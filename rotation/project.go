@@ -1,0 +1,194 @@
+package rotation
+
+import (
+	"fmt"
+	"github.com/rota-dev/rota"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Planned is one decision on the way ahead.
+type Planned struct {
+	At       time.Time `json:"at"`
+	Decision Decision  `json:"decision"`
+}
+
+// maxPlanned bounds a projection.
+const maxPlanned = 10_000
+
+// Project tells what will be done until a moment, if every step succeeds, the
+// previous credentials go out of use in time and nobody else changes anything.
+// A hold is among it at the moment it begins, and then taken for lifted where
+// time lifts it; one that only a person can lift ends it. It is as pure as
+// [Plan], and plans no further than it is asked.
+func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
+	return func(yield func(Planned) bool) {
+		st.Progress.Versions = maps.Clone(st.Progress.Versions)
+		now, n := from, 0
+		tell := func(d Decision) bool {
+			n++
+			return yield(Planned{At: now, Decision: d}) && n < maxPlanned
+		}
+		for {
+			d := Plan(st, p, now)
+			if d.Step != rota.StepNone {
+				if !tell(d) {
+					return
+				}
+				st = assume(st, d, now, n)
+				continue
+			}
+			if d.Hold != HoldNone {
+				if !tell(d) || d.Hold != HoldInUse && d.Hold != HoldRetrying {
+					return
+				}
+				st = liftUse(st)
+			}
+			if d.At.IsZero() || d.At.After(until) {
+				return
+			}
+			now = maxTime(d.At, now.Add(time.Second))
+		}
+	}
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// liftUse takes the credentials of previous versions for unused from now on.
+func liftUse(st State) State {
+	st.Issued = slices.Clone(st.Issued)
+	for i := range st.Issued {
+		st.Issued[i].Use = rota.Use{Evidence: rota.EvidenceRecorded}
+	}
+	st.Progress.Failure = nil
+	return st
+}
+
+// assume is the state after a step that succeeded.
+func assume(st State, d Decision, now time.Time, n int) State {
+	st.Force, st.Progress.Failure = rota.StepNone, nil
+	st.Contents.Versions = slices.Clone(st.Contents.Versions)
+	st.Issued = slices.Clone(st.Issued)
+	for i := range st.Contents.Versions {
+		st.Contents.Versions[i].Labels = slices.Clone(st.Contents.Versions[i].Labels)
+	}
+	st.Progress.Versions = maps.Clone(st.Progress.Versions)
+	if st.Progress.Versions == nil {
+		st.Progress.Versions = map[string]VersionProgress{}
+	}
+	note := func(id string, f func(*VersionProgress)) {
+		vp := st.Progress.Versions[id]
+		f(&vp)
+		st.Progress.Versions[id] = vp
+	}
+	switch d.Step {
+	case rota.StepCreate:
+		id := nextPrefix + stamp(now)
+		credential := nextCredential(st, n)
+		var ends time.Time
+		if life := st.Traits.Lifetime; life > 0 {
+			ends = now.Add(life)
+		}
+		relabel(st.Contents.Versions, rota.LabelPending, "")
+		st.Contents.Versions = append(st.Contents.Versions, rota.Version{ID: id, Labels: []rota.Label{rota.LabelPending}, CreatedAt: now, CredentialID: credential, ExpiresAt: ends})
+		issue(&st, credential, now)
+	case rota.StepSet:
+		note(d.Version, func(vp *VersionProgress) { vp.SetBegunAt, vp.SetAt, vp.RestoredAt = now, now, now })
+		if pending, ok := rota.Find(st.Contents.Versions, rota.LabelPending); ok && pending.ID != d.Version {
+			note(pending.ID, func(vp *VersionProgress) { vp.RestoredAt = now })
+		}
+	case rota.StepTest:
+		note(d.Version, func(vp *VersionProgress) { vp.TestedAt = now })
+	case rota.StepPromote, rota.StepRollback:
+		old, _ := rota.Find(st.Contents.Versions, rota.LabelCurrent)
+		if old.ID != d.Version {
+			relabel(st.Contents.Versions, rota.LabelPrevious, old.ID)
+			relabel(st.Contents.Versions, rota.LabelCurrent, d.Version)
+			note(d.Version, func(vp *VersionProgress) { vp.PromotedAt = now })
+			for i := range st.Issued {
+				if st.Issued[i].ID == old.CredentialID {
+					st.Issued[i].Use = rota.Use{Evidence: rota.EvidenceRecorded}
+				}
+			}
+		}
+		relabel(st.Contents.Versions, rota.LabelPending, "")
+		st.Progress.Rollback, st.Progress.RolledBackAt = nil, time.Time{}
+	case rota.StepDeliver:
+		note(d.Version, func(vp *VersionProgress) { vp.Delivered = allAt(st.Targets, now) })
+	case rota.StepReload:
+		note(d.Version, func(vp *VersionProgress) { vp.Reloaded = allAt(st.Reloaders, now) })
+	case rota.StepDeactivate:
+		for i := range st.Issued {
+			if st.Issued[i].ID == d.Credential {
+				st.Issued[i].Active = false
+			}
+		}
+		note(d.Version, func(vp *VersionProgress) { vp.DeactivatedAt = now })
+	case rota.StepDelete:
+		st.Issued = slices.DeleteFunc(st.Issued, func(c rota.Issued) bool { return c.ID == d.Credential })
+		st.Contents.Versions = slices.DeleteFunc(st.Contents.Versions, func(v rota.Version) bool { return v.ID == d.Version })
+		delete(st.Progress.Versions, d.Version)
+	}
+	if d.Step == lastServing(st) {
+		relabel(st.Contents.Versions, rota.LabelServed, d.Version)
+		note(d.Version, func(vp *VersionProgress) { vp.ServedAt = now })
+	}
+	forget(&st)
+	return st
+}
+
+// nextPrefix begins the ids of versions that are only foreseen.
+const nextPrefix = rota.VersionPrefix + "next-"
+
+// forget drops the foreseen versions that nothing points at any more, or far
+// years would be slow to reach.
+func forget(st *State) {
+	st.Contents.Versions = slices.DeleteFunc(st.Contents.Versions, func(v rota.Version) bool {
+		gone := len(v.Labels) == 0 && strings.HasPrefix(v.ID, nextPrefix)
+		if gone {
+			delete(st.Progress.Versions, v.ID)
+		}
+		return gone
+	})
+}
+
+// issue adds what the issuer will list: a key of its own, or the role whose
+// password it is.
+func issue(st *State, credential string, now time.Time) {
+	for _, c := range st.Issued {
+		if c.ID == credential {
+			return
+		}
+	}
+	st.Issued = append(st.Issued, rota.Issued{ID: credential, Active: true, CreatedAt: now, Use: rota.Use{Evidence: rota.EvidenceRecorded}})
+}
+
+// nextCredential names the credential to come: a role that was there before,
+// or a key that does not exist yet.
+func nextCredential(st State, n int) string {
+	if !st.Traits.Overlap() {
+		if current, ok := rota.Find(st.Contents.Versions, rota.LabelCurrent); ok {
+			return current.CredentialID
+		}
+	}
+	return fmt.Sprintf("(new %d)", n)
+}
+
+// relabel moves a label to a version, "" for none.
+func relabel(versions []rota.Version, l rota.Label, to string) {
+	for i := range versions {
+		v := &versions[i]
+		v.Labels = slices.DeleteFunc(v.Labels, func(have rota.Label) bool { return have == l })
+		if v.ID == to {
+			v.Labels = append(v.Labels, l)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package rotation
+
+import (
+	"context"
+	"fmt"
+	"github.com/rota-dev/rota"
+	"time"
+)
+
+// Restorer is implemented by journals that can be put back to an older state,
+// as from a backup: what was done since is known to issuers alone.
+type Restorer interface {
+	// RestoredAt is when that last happened; zero for never.
+	RestoredAt(ctx context.Context) (time.Time, error)
+}
+
+// compare finds out, once after the journal was restored, whether the store's
+// current credential still logs in: what was restored may have been replaced
+// since the backup.
+func (w *turn) compare(ctx context.Context) error {
+	traits := w.s.Issuer.Traits()
+	current, ok := findCredential(w.state.Contents.Versions, rota.LabelCurrent)
+	if !w.progress.ComparedAt.Before(w.restoredAt) || !ok || !current.Ours() || traits.Manual {
+		return nil
+	}
+	if pending, ok := rota.Find(w.state.Contents.Versions, rota.LabelPending); ok && !traits.Overlap() && w.progress.Versions[pending.ID].touched(traits) {
+		return nil // the pending one may be in force: its test tells
+	}
+	if w.outdated != current.ID {
+		refusals := 8
+		if traits.ConsistencyDelay == 0 { // the issuer knows at once; and a wrong no is only a hold until the next look
+			refusals = 3
+		}
+		inForce, err := w.inForce(ctx, current.ID, refusals)
+		if err != nil {
+			return fmt.Errorf("compare the restored store with the issuer: %w", err)
+		}
+		if inForce {
+			w.progress.ComparedAt = w.Now()
+			return nil
+		}
+		w.outdated = current.ID
+	}
+	w.state.Outdated = w.restoredAt
+	return nil
+}
+
+// restored reads when the journal was restored, where it can tell.
+func (w *turn) restored(ctx context.Context) error {
+	r, ok := w.Journal.(Restorer)
+	if !ok {
+		return nil
+	}
+	var err error
+	w.restoredAt, err = r.RestoredAt(ctx)
+	return err
+}
+
+// ruleOutdated holds everything while what a restored store serves is dead, but
+// for what a person began: to replace it.
+func ruleOutdated(v *view) (Decision, bool) {
+	if v.Outdated.IsZero() || v.Force == rota.StepCreate || v.hasPending {
+		return Decision{}, false
+	}
+	return v.hold(HoldOutdated, rota.StepCreate, v.Outdated, v.now.Add(holdRecheck),
+		"the store was restored from a backup at %s, and its current credential %s is refused: it was replaced since the backup (try: rota rotate %s, or rota adopt %s --from - with the one in force)",
+		stamp(v.Outdated), v.current.CredentialID, v.Secret, v.Secret)
+}

@@ -1,0 +1,302 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rota-dev/rota"
+)
+
+// Rotator carries out steps. It holds no state of its own between calls: what
+// it needs is in the store's labels, at the issuer and in the journal. One
+// Rotator serves many secrets, from several goroutines.
+type Rotator struct {
+	// Journal keeps progress, leases and the audit. Required.
+	Journal Journal
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+	// Sleep waits between tries. Defaults to [rota.Sleep].
+	Sleep func(ctx context.Context, d time.Duration) error
+	// NewID makes version ids. Defaults to NewVersionID.
+	NewID func() string
+	// Plan decides. Defaults to [Plan]; the simulator plants faults here.
+	Plan func(State, Policy, time.Time) Decision
+	// Holder is this worker's name in leases. Defaults to a random one.
+	Holder string
+	// Actor is who acts, for the audit. Defaults to "rota".
+	Actor string
+	// From is the address that the actor asked from, for the audit; "" on the
+	// same machine, and for what is done by itself.
+	From string
+	// CallTimeout bounds one call to an outside system, but for reloads, whose
+	// deadline is their own. Defaults to 30 seconds.
+	CallTimeout time.Duration
+	// LeaseTTL is how long a lease outlives its last write. Defaults to two
+	// minutes.
+	LeaseTTL time.Duration
+	// Heartbeat is how often the lease is prolonged during a reload. Defaults
+	// to never, which suits a virtual clock.
+	Heartbeat time.Duration
+	// Log hears of every step. Defaults to nothing.
+	Log *slog.Logger
+	// Report, if any, is called as each step begins and ends, for progress on
+	// a terminal.
+	Report func(Report)
+	// Trace, if any, hears of turns, steps and outside calls.
+	Trace Tracer
+}
+
+// Report is one step's beginning or end.
+type Report struct {
+	Secret   string
+	Decision Decision
+	Done     bool
+	Err      error
+}
+
+// Options are a person's wishes for one Advance.
+type Options struct {
+	// Force is a step to take ahead of the policy's dates: Create, Deactivate
+	// or Delete.
+	Force rota.Step
+	// Due tells that nobody wished for it: it is left alone, with
+	// [rota.ErrOtherConfiguration], where another configuration of the secret is in force.
+	Due bool
+}
+
+// Result is what one Advance did.
+type Result struct {
+	Secret string     `json:"secret"`
+	Done   []Decision `json:"done"`
+	// Last is the decision that ended it: a wait, a hold, or the step that
+	// failed.
+	Last   Decision `json:"last"`
+	Status Status   `json:"status"`
+}
+
+// maxSteps bounds one Advance: a whole life is 16 steps, and nothing sane
+// needs three of them.
+const maxSteps = 48
+
+func (r *Rotator) withDefaults() *Rotator {
+	c := *r
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Sleep == nil {
+		c.Sleep = rota.Sleep
+	}
+	if c.NewID == nil {
+		c.NewID = rota.NewVersionID
+	}
+	if c.Plan == nil {
+		c.Plan = Plan
+	}
+	if c.Holder == "" {
+		c.Holder = uuid.NewString()
+	}
+	if c.Actor == "" {
+		c.Actor = "rota"
+	}
+	if c.CallTimeout == 0 {
+		c.CallTimeout = 30 * time.Second
+	}
+	if c.LeaseTTL == 0 {
+		c.LeaseTTL = 2 * time.Minute
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Report == nil {
+		c.Report = func(Report) {}
+	}
+	if c.Trace == nil {
+		c.Trace = untraced
+	}
+	return &c
+}
+
+// Advance does all that is due for a secret now, step by step, until there is
+// something to wait for. It takes the secret's lease first, and looks at the
+// outside afresh before it acts.
+//
+// The error is that of the step that failed, with the secret's name; a hold is
+// no error. [rota.ErrBusy] and [rota.ErrFenced] tell that another worker has the secret.
+func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, error) {
+	w := &turn{Rotator: r.withDefaults(), s: s, due: o.Due, result: Result{Secret: s.Name}}
+	return w.run(ctx, func(ctx context.Context, w *turn) error {
+		w.force, w.requested = o.Force, o.Force
+		w.takeRequest()
+		if o.Force == rota.StepCreate {
+			w.progress.Rollback = nil // a person wants a new one instead
+		}
+		return w.advance(ctx)
+	})
+}
+
+// Rollback puts the previous credential back in the place of the current one,
+// delivers it and reloads the consumers. Where a new credential is not yet
+// promoted, that one is given up instead. It is an error if the previous
+// credential is no longer there.
+func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
+	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
+		w.progress.Requested = nil // a person wants the old one instead
+		if err := w.beginRollback(ctx); err != nil {
+			return err
+		}
+		return w.advance(ctx)
+	})
+}
+
+// Redeliver delivers the current credential to every target and reloads the
+// consumers again.
+func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
+	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
+		if err := w.observe(ctx); err != nil {
+			return err
+		}
+		current, ok := findCredential(w.state.Contents.Versions, rota.LabelCurrent)
+		if !ok {
+			return fmt.Errorf("there is no current credential to deliver (try: rota rotate %s)", s.Name)
+		}
+		w.update(current.ID, func(vp *VersionProgress) { vp.Delivered, vp.Reloaded = nil, nil })
+		if f := w.progress.stepFailure(); f != nil && (f.Step == rota.StepDeliver || f.Step == rota.StepReload) {
+			w.progress.Failure = nil // a person asks for it anew, even where it was given up
+		}
+		return w.advance(ctx)
+	})
+}
+
+// Observe looks at a secret without changing anything, and plans.
+func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, error) {
+	w := &turn{Rotator: r.withDefaults(), s: s}
+	if err := w.traced(ctx, Span{Name: "observe"}, w.look); err != nil {
+		return State{}, Decision{}, err
+	}
+	return w.state, w.Plan(w.state, s.Policy, w.Now()), nil
+}
+
+func (w *turn) look(ctx context.Context) error {
+	var err error
+	if w.progress, err = w.load(ctx, w.s.Name); err != nil {
+		return fmt.Errorf("%s: %w", w.s.Name, err)
+	}
+	if err = w.constraints(ctx); err == nil {
+		err = w.observe(ctx)
+	}
+	if err == nil {
+		err = w.list(ctx)
+	}
+	return w.fail(err)
+}
+
+// advance plans and acts until there is something to wait for, and remembers
+// what it found.
+func (w *turn) advance(ctx context.Context) error {
+	err := w.act(ctx)
+	w.conclude(err)
+	return err
+}
+
+func (w *turn) act(ctx context.Context) error {
+	var given error // why a credential was given up in this turn
+	for range maxSteps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.observe(ctx); err != nil {
+			return w.failed(Decision{Next: rota.StepNone}, err)
+		}
+		w.endFulfilledRequest()
+		d := w.Plan(w.state, w.s.Policy, w.Now())
+		if d.Observe {
+			if err := w.list(ctx); err != nil {
+				return w.failed(d, err)
+			}
+			d = w.Plan(w.state, w.s.Policy, w.Now())
+		}
+		w.forgetOvertakenFailure(d)
+		if d.Step != rota.StepNone && (w.force == rota.StepNone && (w.requested == rota.StepDeactivate || w.requested == rota.StepDelete) || w.repeated(d)) {
+			// What was asked for is done; what else is due is for the next turn.
+			d = Decision{Next: d.Step, Due: d.Due, At: w.Now(), Reason: d.Reason}
+		}
+		w.result.Last = d
+		if d.Step == rota.StepNone || given != nil && d.Step == rota.StepCreate {
+			return given // the next one is for the next turn
+		}
+		if d.Step == rota.StepCreate && w.force != rota.StepCreate {
+			w.peersAtSave = w.peers
+		}
+		err := w.do(ctx, d)
+		w.peersAtSave = nil
+		if errors.Is(err, rota.ErrPeer) {
+			// Another worker was quicker with that one: decide anew.
+			if err := w.readPeers(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			err = w.failed(d, err)
+			if w.progress.Versions[d.Version].Rejected == "" || w.state.Traits.Overlap() || given != nil {
+				return err
+			}
+			// Without overlap the old credential is dead: it is put back at once.
+			given = err
+			continue
+		}
+		w.succeeded(d)
+	}
+	return &rota.Error{Op: "advance", Class: rota.ClassStop, Err: fmt.Errorf("still not done after %d steps, the last of them %s", maxSteps, w.result.Last.Step)}
+}
+
+// repeated tells that what was asked for was done in an earlier turn, and that d is
+// the step after it: a deactivation that is asked for again deletes nothing.
+func (w *turn) repeated(d Decision) bool {
+	previous, ok := rota.Find(w.state.Contents.Versions, rota.LabelPrevious)
+	return w.requested == rota.StepDeactivate && d.Step == rota.StepDelete && ok && d.Version == previous.ID
+}
+
+// do carries out one step.
+func (w *turn) do(ctx context.Context, d Decision) error {
+	w.Report(Report{Secret: w.s.Name, Decision: d})
+	span := Span{Name: "step." + string(d.Step), Step: d.Step, Version: d.Version, Credential: d.Credential}
+	err := w.traced(ctx, span, func(ctx context.Context) error { return w.step(ctx, d) })
+	err = rota.Sanitize(err, w.redactions...)
+	w.Report(Report{Secret: w.s.Name, Decision: d, Done: true, Err: err})
+	if err != nil {
+		// Info: the error goes back to the caller, who tells of it.
+		w.Log.InfoContext(ctx, string(d.Step), "secret", w.s.Name, "version", d.Version, "credential", d.Credential, "error", err)
+	} else {
+		w.Log.InfoContext(ctx, string(d.Step), "secret", w.s.Name, "version", d.Version, "credential", d.Credential, "reason", d.Reason)
+	}
+	return err
+}
+
+func (w *turn) step(ctx context.Context, d Decision) error {
+	switch d.Step {
+	case rota.StepCreate:
+		return w.create(ctx, d)
+	case rota.StepSet:
+		return w.set(ctx, d)
+	case rota.StepTest:
+		return w.test(ctx, d)
+	case rota.StepPromote:
+		return w.promote(ctx, d)
+	case rota.StepDeliver:
+		return w.deliver(ctx, d)
+	case rota.StepReload:
+		return w.reload(ctx, d)
+	case rota.StepDeactivate:
+		return w.deactivate(ctx, d)
+	case rota.StepDelete:
+		return w.delete(ctx, d)
+	case rota.StepRollback:
+		return w.rollback(ctx, d)
+	}
+	return fmt.Errorf("no such step: %q", d.Step)
+}

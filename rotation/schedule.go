@@ -1,0 +1,220 @@
+package rotation
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	cron "github.com/netresearch/go-cron"
+	"github.com/rota-dev/rota"
+)
+
+// Cron is moments that recur by a cron expression.
+type Cron struct {
+	schedule cron.Schedule
+	Zone     *time.Location
+	Spec     string
+}
+
+// Window is a recurring span of time: it opens by a cron expression and stays
+// open for a while.
+type Window struct {
+	Cron
+	For time.Duration
+}
+
+// ParseCron reads five cron fields and an IANA time zone ("" for UTC). A moment
+// that a change of the clocks skips comes right after the change, and one that
+// comes twice is taken once.
+func ParseCron(spec, zone string) (*Cron, error) {
+	location, err := time.LoadLocation(zone)
+	if err != nil || zone == "Local" {
+		return nil, fmt.Errorf("time zone %q: not known (try: Europe/Berlin, UTC)", zone)
+	}
+	if strings.ContainsAny(spec, "@=") {
+		return nil, fmt.Errorf("cron %q: five fields are needed, without a zone or an interval (try: 0 9 * * MON-FRI)", spec)
+	}
+	schedule, err := cron.ParseStandard(spec)
+	if err != nil {
+		return nil, fmt.Errorf("cron %q: %w (try: 0 9 * * MON-FRI)", spec, err)
+	}
+	c := &Cron{schedule: schedule, Zone: location, Spec: spec}
+	if _, ok := c.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); !ok {
+		return nil, fmt.Errorf("cron %q never comes", spec)
+	}
+	return c, nil
+}
+
+// Next is the first moment after t; false where there is none. The schedule
+// looks some years ahead and then gives up; between two leap days there may be
+// eight.
+func (c *Cron) Next(t time.Time) (time.Time, bool) {
+	for _, years := range []int{0, 4, 8} {
+		if n := c.schedule.Next(t.In(c.Zone).AddDate(years, 0, 0)); !n.IsZero() {
+			return n.UTC(), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// ParseWindow reads a window: five cron fields, how long it stays open, and an
+// IANA time zone ("" for UTC).
+func ParseWindow(spec string, open time.Duration, zone string) (*Window, error) {
+	opens, err := ParseCron(spec, zone)
+	if err != nil {
+		return nil, err
+	}
+	if open <= 0 || open > 31*rota.Day {
+		return nil, fmt.Errorf("window is open for %s: must be more than nothing and at most 31d", rota.FormatDuration(open))
+	}
+	return &Window{Cron: *opens, For: open}, nil
+}
+
+// Open is the first moment at or after t at which the window is open: t itself
+// where it is open now, and for no window at all.
+func (w *Window) Open(t time.Time) time.Time {
+	if w == nil {
+		return t
+	}
+	// An opening in the span (t - For, t] keeps the window open now.
+	opening, ok := w.Next(t.Add(-w.For))
+	if !ok {
+		return t.AddDate(100, 0, 0)
+	}
+	if opening.After(t) {
+		return opening
+	}
+	return t
+}
+
+// missed tells whether the window that was open at due is over, and another one
+// is open now.
+func (w *Window) missed(due, now time.Time) bool {
+	opening, ok := w.Next(now.Add(-w.For))
+	return ok && opening.After(due) && !opening.After(now)
+}
+
+// String describes the window for people.
+func (w *Window) String() string {
+	return fmt.Sprintf("cron %q for %s in %s", w.Spec, rota.FormatDuration(w.For), w.Zone)
+}
+
+// Blackout is a span in which nothing begins that need not: no rotation by the
+// policy and no retirement. What has begun is finished.
+type Blackout struct {
+	From, Until time.Time
+	Why         string
+}
+
+// String names the blackout for people: when it is, and why.
+func (b Blackout) String() string {
+	name := "the blackout from " + stamp(b.From) + " until " + stamp(b.Until)
+	if b.Why != "" {
+		name += " (" + b.Why + ")"
+	}
+	return name
+}
+
+// Apart says that a secret is not to be rotated within By of another one, as
+// for a pair of which one must work at every moment.
+type Apart struct {
+	Secret string
+	By     time.Duration
+}
+
+// Peer is how a secret stands that another is to be kept apart from.
+type Peer struct {
+	Apart
+	IssuedAt time.Time // since when its credential exists
+	RotateAt time.Time // its next rotation by policy
+	BegunAt  time.Time // when a turn at it began; zero where none is under way
+}
+
+// SameAs tells whether the secret is still where the neighbor was seen.
+func (n Peer) SameAs(s Status) bool {
+	return n.IssuedAt.Equal(s.IssuedAt) && n.RotateAt.Equal(s.RotateAt) && n.BegunAt.Equal(s.BegunAt)
+}
+
+// open is the first moment at or after t at which the window is open and no
+// blackout is on.
+func (p Policy) open(t time.Time) time.Time {
+	for range 1000 {
+		at := p.Window.Open(t)
+		for _, b := range p.Blackouts {
+			if !at.Before(b.From) && at.Before(b.Until) {
+				at = b.Until
+			}
+		}
+		if at.Equal(t) {
+			return t
+		}
+		t = at
+	}
+	return t.AddDate(100, 0, 0) // the blackouts leave nothing of the window
+}
+
+// closed says what must be over before anything may begin again, for people.
+func (p Policy) closed(now, open time.Time) string {
+	if p.Window.Open(now).Equal(open) {
+		return "the window opens"
+	}
+	return p.blackouts(now, open) + " is over"
+}
+
+// blackouts names those that are on between two moments, in their order; "" for
+// none.
+func (p Policy) blackouts(from, until time.Time) string {
+	on := slices.DeleteFunc(slices.Clone(p.Blackouts), func(b Blackout) bool { return !b.From.Before(until) || !from.Before(b.Until) })
+	slices.SortStableFunc(on, func(a, b Blackout) int { return a.From.Compare(b.From) })
+	names := make([]string, len(on))
+	for i, b := range on {
+		names[i] = b.String()
+	}
+	return strings.Join(names, ", then ")
+}
+
+// ripe is when a credential that exists since a moment grows too old, whatever
+// the window and the blackouts say; false for never.
+func (p Policy) ripe(secret string, since, notBefore time.Time) (time.Time, bool) {
+	var at time.Time
+	switch share := spread(secret, p.Jitter); {
+	case p.RotateAt != nil:
+		next, ok := p.RotateAt.Next(since)
+		if !ok {
+			return time.Time{}, false
+		}
+		at = next.Add(share)
+	case p.RotateEvery > 0:
+		at = since.Add(p.RotateEvery - share)
+	default:
+		return time.Time{}, false
+	}
+	return maxTime(at, notBefore), true
+}
+
+// due is when a secret is to be rotated whose credential exists since a moment;
+// false for never.
+func (p Policy) due(secret string, since, notBefore time.Time) (time.Time, bool) {
+	at, ever := p.ripe(secret, since, notBefore)
+	if !ever {
+		return time.Time{}, false
+	}
+	opening := p.open(at)
+	if p.Window != nil && opening.After(at) {
+		// Not the whole fleet in the moment in which the window opens.
+		opening = p.open(opening.Add(spread(secret, min(p.Jitter, p.Window.For/2))))
+	}
+	return opening, true
+}
+
+// spread is a secret's own share of a span, always the same.
+func spread(secret string, of time.Duration) time.Duration {
+	if of <= 0 {
+		return 0
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(secret)) // never fails
+	return time.Duration(float64(of) * (float64(h.Sum64()>>11) / (1 << 53)))
+}

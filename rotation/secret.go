@@ -1,0 +1,25 @@
+package rotation
+
+import "github.com/rota-dev/rota"
+
+// Secret is a named thing that Rota keeps fresh, wired to the systems that it
+// lives in. Everything in it is bound to this one secret.
+type Secret struct {
+	Name string
+	// Owner is who has to act where no program can; "" where nobody is named.
+	Owner string
+	// Systems are the names of the outside systems that the secret's steps
+	// speak to: what one of them delays must not delay secrets without it.
+	Systems   []string
+	Issuer    rota.Issuer
+	Store     rota.Store
+	Checks    []rota.Check
+	Targets   []rota.Target
+	Reloaders []rota.Reloader
+	Notifiers []rota.Notifier
+	Policy    Policy
+	// Configuration is a fingerprint of the configuration that it was wired by,
+	// as it is enrolled in a journal that several workers share; "" where there
+	// is none.
+	Configuration string
+}
