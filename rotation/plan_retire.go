@@ -1,22 +1,10 @@
 package rotation
 
 import (
-	"fmt"
-	"github.com/rota-dev/rota"
 	"time"
-)
 
-// rolledBack tells that the last rotation was undone: it is remembered, or the
-// current version is older than the previous one.
-//
-// What ends by itself is renewed all the same: otherwise its consumers would
-// soon be left with nothing.
-func (v *view) rolledBack() bool {
-	if v.Traits.Lifetime > 0 {
-		return false
-	}
-	return !v.Progress.RolledBackAt.IsZero() || v.hasPrevious && v.previous.CreatedAt.After(v.current.CreatedAt)
-}
+	"github.com/rota-dev/rota"
+)
 
 // retirable tells whether the previous version holds a credential of its own
 // that still takes a place at the issuer. Two versions may hold the same one,
@@ -132,60 +120,4 @@ func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, b
 		}
 	}
 	return v.do(rota.StepDeactivate, v.previous, at, "its grace is over and nobody uses it")
-}
-
-// minSamples is how many looks without use make sampled evidence.
-const minSamples = 3
-
-// proveUnused holds unless the issuer reports that the previous credential is
-// not used. Not knowing means in use.
-func (v *view) proveUnused(u rota.Use, due time.Time) (Decision, bool) {
-	quiet := v.policy.UnusedFor
-	switch u.Evidence {
-	case rota.EvidenceRecorded:
-		if u.At.IsZero() || v.now.Sub(u.At) >= quiet {
-			return Decision{}, false
-		}
-		return v.hold(HoldInUse, rota.StepDeactivate, due, u.At.Add(quiet), "the previous credential %s was used %s ago%s; it must be unused for %s",
-			v.previous.CredentialID, rota.FormatDuration(max(v.now.Sub(u.At), 0)), by(u), rota.FormatDuration(quiet))
-	case rota.EvidenceSampled:
-		vp := v.Progress.Versions[v.previous.ID]
-		again := v.now.Add(quiet / 4)
-		if !u.At.IsZero() {
-			return v.hold(HoldInUse, rota.StepDeactivate, due, again, "the previous credential %s is in use now%s", v.previous.CredentialID, by(u))
-		}
-		if vp.QuietSince.IsZero() || vp.QuietSamples < minSamples || v.now.Sub(vp.QuietSince) < quiet {
-			since := v.now
-			if !vp.QuietSince.IsZero() {
-				since = vp.QuietSince
-			}
-			return v.hold(HoldInUse, rota.StepDeactivate, due, again, "no use of the previous credential %s was seen in %s over %s; at least %d looks over %s are needed",
-				v.previous.CredentialID, looks(vp.QuietSamples), span(v.now.Sub(since)), minSamples, rota.FormatDuration(quiet))
-		}
-		return Decision{}, false
-	default:
-		return v.hold(HoldInUse, rota.StepDeactivate, due, v.now.Add(holdRecheck), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
-	}
-}
-
-func looks(n int) string {
-	if n == 1 {
-		return "1 look"
-	}
-	return fmt.Sprintf("%d looks", n)
-}
-
-// span is a duration for people, to whom fractions of a second are nothing.
-func span(d time.Duration) string {
-	if d < time.Second {
-		return "less than a second"
-	}
-	return rota.FormatDuration(d.Truncate(time.Second))
-}
-
-func by(u rota.Use) string {
-	if u.Detail == "" {
-		return ""
-	}
-	return " from " + u.Detail
 }

@@ -3,8 +3,9 @@ package rotation
 import (
 	"context"
 	"fmt"
-	"github.com/rota-dev/rota"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // Restorer is implemented by journals that can be put back to an older state,
@@ -54,15 +55,4 @@ func (w *turn) restored(ctx context.Context) error {
 	var err error
 	w.restoredAt, err = r.RestoredAt(ctx)
 	return err
-}
-
-// ruleOutdated holds everything while what a restored store serves is dead, but
-// for what a person began: to replace it.
-func ruleOutdated(v *view) (Decision, bool) {
-	if v.Outdated.IsZero() || v.Force == rota.StepCreate || v.hasPending {
-		return Decision{}, false
-	}
-	return v.hold(HoldOutdated, rota.StepCreate, v.Outdated, v.now.Add(holdRecheck),
-		"the store was restored from a backup at %s, and its current credential %s is refused: it was replaced since the backup (try: rota rotate %s, or rota adopt %s --from - with the one in force)",
-		stamp(v.Outdated), v.current.CredentialID, v.Secret, v.Secret)
 }

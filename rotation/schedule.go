@@ -218,3 +218,11 @@ func spread(secret string, of time.Duration) time.Duration {
 	_, _ = h.Write([]byte(secret)) // never fails
 	return time.Duration(float64(of) * (float64(h.Sum64()>>11) / (1 << 53)))
 }
+
+// when says when the policy rotates, for people.
+func (p Policy) when() string {
+	if p.RotateAt != nil {
+		return fmt.Sprintf("rotate by the schedule %q in %s", p.RotateAt.Spec, p.RotateAt.Zone)
+	}
+	return "rotate when it is " + rota.FormatDuration(p.RotateEvery) + " old"
+}

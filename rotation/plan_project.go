@@ -2,12 +2,13 @@ package rotation
 
 import (
 	"fmt"
-	"github.com/rota-dev/rota"
 	"iter"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // Planned is one decision on the way ahead.

@@ -1,0 +1,196 @@
+package rotation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// ruleFirst issues the first credential where that harms nobody.
+func ruleFirst(v *view) (Decision, bool) {
+	if v.hasCurrent {
+		return Decision{}, false
+	}
+	if v.unlisted() {
+		return observe, true
+	}
+	full := v.Traits.Limit > 0 && len(v.Issued) >= v.Traits.Limit
+	switch {
+	case v.Force == rota.StepCreate && (!full || !v.Traits.IssuerChooses):
+		return v.create(v.now, "the first credential, asked for by a person")
+	case v.Force == rota.StepCreate:
+		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), "all %d places are taken, and Rota made none of what is there: %s (try: rota adopt %s --from - for the one in use, and delete the other by hand)",
+			v.Traits.Limit, names(v.Issued), v.Secret)
+	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0:
+		return v.create(v.now, "the first credential")
+	}
+	return v.hold(HoldNeverIssued, rota.StepCreate, v.now, v.now.Add(holdRecheck),
+		"the store holds no credential yet, but the issuer may have one that somebody uses (try: rota adopt %s to keep it, or rota rotate %s to issue the first)", v.Secret, v.Secret)
+}
+
+// ruleRotate creates the next credential when the current one is old enough
+// and there is a place for it.
+func ruleRotate(v *view) (Decision, bool) {
+	due, ever := v.rotateAt()
+	forced := v.Force == rota.StepCreate
+	if forced {
+		due = v.now
+	} else if !ever {
+		return Decision{}, false
+	}
+	if v.now.Before(due) {
+		v.wait(rota.StepCreate, due, v.policy.when()+v.putOff(due))
+		return Decision{}, false
+	}
+	if v.rolledBack() && !forced {
+		first := ""
+		if v.retirable() {
+			first = fmt.Sprintf("when %s, which was given up, is retired by the policy or by rota deactivate and rota delete, ", v.previous.CredentialID)
+		}
+		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck),
+			"the last rotation was rolled back (try: mend what was wrong, then %srota rotate %s)", first, v.Secret)
+	}
+	if v.retirable() && v.Traits.Lifetime == 0 {
+		return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck),
+			"the previous credential %s is not yet retired (try: wait for its grace, or rota deactivate %s and rota delete %s)", v.previous.CredentialID, v.Secret, v.Secret)
+	}
+	if v.Lists && v.Traits.Limit > 1 && len(v.Issued) >= v.Traits.Limit {
+		return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck), "all %d places are taken: %s; what is not in the store is not Rota's to delete (try: delete the one that nobody uses)",
+			v.Traits.Limit, names(v.Issued))
+	}
+	if open := v.policy.open(v.now); !forced && open.After(v.now) {
+		v.wait(rota.StepCreate, open, "due since "+stamp(due)+", waiting until "+v.policy.closed(v.now, open))
+		return Decision{}, false
+	}
+	if forced {
+		return v.create(due, "asked for by a person")
+	}
+	if v.keepApart() {
+		return Decision{}, false
+	}
+	return v.create(due, v.old(due))
+}
+
+// maxRejections is how many new credentials may be given up in a row before
+// only a person can start the next.
+const maxRejections = 4
+
+// create decides on a new credential, unless the last ones were given up.
+func (v *view) create(due time.Time, reason string) (Decision, bool) {
+	if !v.Progress.RolledBackAt.IsZero() && v.Force != rota.StepCreate && v.Traits.Lifetime == 0 {
+		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck),
+			"the last rotation was rolled back (try: mend what was wrong, then rota rotate %s)", v.Secret)
+	}
+	if n := v.Progress.Rejections; n > 0 && v.Force != rota.StepCreate {
+		retry := v.Progress.RejectedAt.Add(retryWithin(v.Traits, rejectionBackoff(n)))
+		if n >= maxRejections {
+			return v.hold(HoldQuarantined, rota.StepCreate, due, v.now.Add(holdRecheck), "%d new credentials in a row did not work (try: rota history %s, then rota rotate %s)", n, v.Secret, v.Secret)
+		}
+		if v.now.Before(retry) {
+			return v.hold(HoldRetrying, rota.StepCreate, due, retry, "the last new credential did not work")
+		}
+	}
+	if at := v.consistentAt(); v.now.Before(at) {
+		v.look(rota.StepCreate, due, at, "waiting until the issuer's list shows what the last call did")
+		return v.waits[len(v.waits)-1], true
+	}
+	if v.unlisted() {
+		return observe, true
+	}
+	if !v.Traits.Overlap() && v.hasCurrent {
+		reason += "; the old one stops working as the new one is set, so consumers cannot log in anew until they take it up"
+	}
+	return Decision{Step: rota.StepCreate, Due: due, Reason: reason}, true
+}
+
+// consistentAt is when every call of unknown outcome shows in the issuer's list.
+func (v *view) consistentAt() time.Time {
+	var at time.Time
+	for _, i := range v.Progress.Intents {
+		if hasValue(v.Contents.Versions, i.Version) {
+			continue
+		}
+		if end := i.At.Add(v.Traits.ConsistencyDelay); end.After(at) && v.now.Before(i.Until.Add(rota.Day)) {
+			at = end
+		}
+	}
+	return at
+}
+
+func rejectionBackoff(n int) time.Duration {
+	return min(5*time.Minute<<(2*(n-1)), rota.Day)
+}
+
+// rotateAt is when the current credential grows too old, or must be renewed
+// because it ends by itself.
+func (v *view) rotateAt() (time.Time, bool) {
+	at, ever := v.policy.due(v.Secret, v.issuedAt(), v.Progress.NotBefore)
+	if end, ends := v.endOf(v.current); ends && end.Add(-EndMargin).Before(at) {
+		return end.Add(-EndMargin), true
+	}
+	return at, ever
+}
+
+// issuedAt is since when the current credential exists: the issuer's date
+// where it has one, else the version's, or what its end tells.
+func (v *view) issuedAt() time.Time {
+	if end, ends := v.endOf(v.current); ends {
+		if issued := end.Add(-v.Traits.Lifetime); issued.Before(v.current.CreatedAt) {
+			return issued
+		}
+	}
+	if c, ok := v.issued(v.current.CredentialID); ok && !c.CreatedAt.IsZero() && v.Traits.IssuerChooses {
+		return c.CreatedAt
+	}
+	return v.current.CreatedAt
+}
+
+// keepApart waits while a secret that this one is to be kept apart from was just
+// rotated, is being rotated, or is due as well and goes first by its name.
+func (v *view) keepApart() bool {
+	for _, n := range v.Peers {
+		end := n.IssuedAt.Add(n.By)
+		switch {
+		case !n.BegunAt.IsZero():
+			v.wait(rota.StepCreate, v.now.Add(5*time.Minute), n.Secret+" is being rotated, and is to be kept "+rota.FormatDuration(n.By)+" apart")
+		case !n.IssuedAt.IsZero() && v.now.Before(end):
+			v.wait(rota.StepCreate, v.policy.open(end), n.Secret+" was rotated at "+stamp(n.IssuedAt)+", and is to be kept "+rota.FormatDuration(n.By)+" apart")
+		case !n.RotateAt.IsZero() && !v.now.Before(n.RotateAt) && v.now.Before(n.RotateAt.Add(n.By)) && n.Secret < v.Secret:
+			v.wait(rota.StepCreate, v.now.Add(5*time.Minute), n.Secret+" is due as well and goes first, and is to be kept "+rota.FormatDuration(n.By)+" apart")
+		default:
+			continue
+		}
+		return true
+	}
+	return false
+}
+
+// old says why the current credential is rotated now, and that it could not be
+// when it was due.
+func (v *view) old(due time.Time) string {
+	reason := fmt.Sprintf("it is %s old, the policy says %s", rota.FormatDuration(v.now.Sub(v.issuedAt())), rota.FormatDuration(v.policy.RotateEvery))
+	if v.policy.RotateAt != nil {
+		reason = "its time by the schedule " + v.policy.RotateAt.Spec + " has come"
+	}
+	if w := v.policy.Window; w != nil && w.missed(due, v.now) {
+		reason += "; the window of " + stamp(due) + " was missed, so this one catches up"
+	}
+	return reason
+}
+
+// putOff says which blackouts put the rotation off until it is due, and from
+// when; "" where none does.
+func (v *view) putOff(due time.Time) string {
+	ripe, ever := v.policy.ripe(v.Secret, v.issuedAt(), v.Progress.NotBefore)
+	free := v.policy
+	free.Blackouts = nil
+	if at, _ := free.due(v.Secret, v.issuedAt(), v.Progress.NotBefore); !ever || !at.Before(due) {
+		return "" // the window alone does
+	}
+	by := v.policy.blackouts(ripe, due)
+	if by == "" {
+		return ""
+	}
+	return ", put off from " + stamp(ripe) + " by " + by
+}

@@ -1,0 +1,87 @@
+package rotation
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// ruleOwnership stops before anything that Rota neither made nor adopted.
+func ruleOwnership(v *view) (Decision, bool) {
+	if v.hasPending && !v.pending.Ours() {
+		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
+			"version %s is AWSPENDING and not Rota's: another rotation is under way or was left (try: finish it, or take AWSPENDING off that version)", v.pending.ID)
+	}
+	if v.hasCurrent && !v.current.Ours() && !v.replaceable() {
+		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(rota.LabelCurrent) && vp.Rejected != "" {
+			return v.discard(vp) // it is Rota's own, and in the way of an adoption
+		}
+		if v.hasPrevious && v.previous.Ours() {
+			return v.hold(HoldForeignChange, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
+				"AWSCURRENT was changed by somebody else: version %s is not Rota's (try: rota adopt %s)", v.current.ID, v.Secret)
+		}
+		return v.hold(HoldNotAdopted, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
+			"the current credential was not made by Rota (try: rota adopt %s)", v.Secret)
+	}
+	return Decision{}, false
+}
+
+// ruleCurrentAtIssuer stops when the credential that consumers hold is not
+// valid any more: somebody changed it, and more changes would help nobody.
+func ruleCurrentAtIssuer(v *view) (Decision, bool) {
+	if v.unlisted() {
+		return observe, true
+	}
+	if !v.Lists || v.Force == rota.StepCreate {
+		return Decision{}, false
+	}
+	c, ok := v.issued(v.current.CredentialID)
+	shows := maxTime(v.current.CreatedAt, v.Progress.Versions[v.current.ID].PromotedAt).Add(v.Traits.ConsistencyDelay)
+	if (!ok || !c.Active) && v.now.Before(shows) {
+		v.look(rota.StepCreate, v.now, shows, "waiting until the issuer's list shows the current credential "+v.current.CredentialID)
+		return v.waits[len(v.waits)-1], true
+	}
+	if !ok || !c.Active {
+		what := "is not at the issuer any more"
+		if ok {
+			what = "is inactive at the issuer"
+		}
+		return v.hold(HoldNotAtIssuer, rota.StepCreate, v.now, v.now.Add(10*time.Minute),
+			"the current credential %s %s (try: reactivate it there, or rota rotate %s)", v.current.CredentialID, what, v.Secret)
+	}
+	return Decision{}, false
+}
+
+// ruleRollback finishes a rollback that has begun.
+func ruleRollback(v *view) (Decision, bool) {
+	rb := v.Progress.Rollback
+	if rb == nil {
+		return Decision{}, false
+	}
+	to, _ := rota.FindID(v.Contents.Versions, rb.To)
+	return v.do(rota.StepRollback, to, rb.At, "put %s back in the place of the current credential", cmp.Or(to.CredentialID, rb.To))
+}
+
+// ruleOutdated holds everything while what a restored store serves is dead, but
+// for what a person began: to replace it.
+func ruleOutdated(v *view) (Decision, bool) {
+	if v.Outdated.IsZero() || v.Force == rota.StepCreate || v.hasPending {
+		return Decision{}, false
+	}
+	return v.hold(HoldOutdated, rota.StepCreate, v.Outdated, v.now.Add(holdRecheck),
+		"the store was restored from a backup at %s, and its current credential %s is refused: it was replaced since the backup (try: rota rotate %s, or rota adopt %s --from - with the one in force)",
+		stamp(v.Outdated), v.current.CredentialID, v.Secret, v.Secret)
+}
+
+// rolledBack tells that the last rotation was undone: it is remembered, or the
+// current version is older than the previous one.
+//
+// What ends by itself is renewed all the same: otherwise its consumers would
+// soon be left with nothing.
+func (v *view) rolledBack() bool {
+	if v.Traits.Lifetime > 0 {
+		return false
+	}
+	return !v.Progress.RolledBackAt.IsZero() || v.hasPrevious && v.previous.CreatedAt.After(v.current.CreatedAt)
+}

@@ -1,0 +1,65 @@
+package rotation
+
+import (
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// applyFailure holds back a step that has failed and may not be tried again yet.
+func (v *view) applyFailure(d Decision) Decision {
+	if held, halted := v.halted(d); halted {
+		return held
+	}
+	f := v.Progress.stepFailure()
+	if d.Step == rota.StepNone || f == nil || f.Step != d.Step || v.Force != rota.StepNone {
+		return d
+	}
+	due := d.Due
+	if due.IsZero() {
+		due = f.At
+	}
+	if f.Attempts >= v.policy.MaxAttempts {
+		held, _ := v.hold(HoldQuarantined, d.Step, due, v.now.Add(holdRecheck), "%s failed %d times, the last time: %s (try: mend it, then rota rotate %s)",
+			d.Step, f.Attempts, f.Error, v.Secret)
+		return held
+	}
+	if v.now.Before(f.RetryAt) {
+		held, _ := v.hold(HoldRetrying, d.Step, due, f.RetryAt, "%s failed (%d of %d), to be tried again at %s: %s",
+			d.Step, f.Attempts, v.policy.MaxAttempts, stamp(f.RetryAt), f.Error)
+		return held
+	}
+	return d
+}
+
+// halted holds back what a person wants held back. What has begun is finished,
+// and what a person asks for is done, unless everything is frozen.
+func (v *view) halted(d Decision) (Decision, bool) {
+	discards := v.hasPending && d.Version == v.pending.ID
+	if discards || d.Step != rota.StepCreate && d.Step != rota.StepDeactivate && d.Step != rota.StepDelete {
+		return Decision{}, false
+	}
+	switch h := v.Halts; {
+	case h.Frozen != nil:
+		return v.hold(HoldFrozen, d.Step, d.Due, v.now.Add(holdRecheck), "frozen by %s since %s%s (try: rota thaw)", h.Frozen.By, stamp(h.Frozen.At), because(h.Frozen))
+	case h.Paused != nil && v.Force == rota.StepNone:
+		return v.hold(HoldPaused, d.Step, d.Due, v.now.Add(holdRecheck), "paused by %s since %s%s (try: rota resume %s)", h.Paused.By, stamp(h.Paused.At), because(h.Paused), v.Secret)
+	}
+	return Decision{}, false
+}
+
+func because(h *Halt) string {
+	if h.Why == "" {
+		return ""
+	}
+	return ": " + h.Why
+}
+
+// retryWithin bounds a wait before the next try by a part of the credential's
+// life: what ends in an hour can't wait until tomorrow.
+func retryWithin(t rota.Traits, wait time.Duration) time.Duration {
+	if t.Lifetime == 0 {
+		return wait
+	}
+	return min(wait, t.Lifetime/4)
+}

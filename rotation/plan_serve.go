@@ -1,0 +1,55 @@
+package rotation
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// ruleServe hands the current credential to everyone who uses it.
+func ruleServe(v *view) (Decision, bool) {
+	if !v.hasCurrent {
+		return Decision{}, false
+	}
+	if v.Force == rota.StepCreate && !v.Traits.Overlap() {
+		return Decision{}, false // a person replaces it, perhaps because consumers can't use it
+	}
+	if v.mustRenew() {
+		return Decision{}, false
+	}
+	vp := v.Progress.Versions[v.current.ID]
+	since := cmp.Or(vp.PromotedAt, v.current.CreatedAt)
+	if missing := missing(v.Targets, vp.Delivered); len(missing) > 0 {
+		return v.do(rota.StepDeliver, v.current, since, "%d of %d targets do not have it yet", len(missing), len(v.Targets))
+	}
+	if missing := missing(v.Reloaders, vp.Reloaded); len(missing) > 0 {
+		return v.do(rota.StepReload, v.current, since, "%d of %d consumers have not taken it up yet", len(missing), len(v.Reloaders))
+	}
+	if vp.ServedAt.IsZero() || !v.current.Has(rota.LabelServed) {
+		return v.do(lastServing(v.State), v.current, since, "mark the current credential as served")
+	}
+	return Decision{}, false
+}
+
+// lastServing is the step after which a credential counts as served.
+func lastServing(st State) rota.Step {
+	switch {
+	case len(st.Reloaders) > 0:
+		return rota.StepReload
+	case len(st.Targets) > 0:
+		return rota.StepDeliver
+	default:
+		return rota.StepPromote
+	}
+}
+
+func missing(names []string, done map[string]time.Time) []string {
+	var out []string
+	for _, n := range names {
+		if done[n].IsZero() {
+			out = append(out, n)
+		}
+	}
+	return out
+}

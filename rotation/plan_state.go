@@ -1,0 +1,41 @@
+package rotation
+
+import (
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// State is all that the planner may know of a secret: what the store and the
+// issuer told when they were last asked, and what Rota remembers.
+type State struct {
+	Secret    string
+	Owner     string // who has to act where no program can
+	Traits    rota.Traits
+	Targets   []string // names, in the order of delivery
+	Reloaders []string // names, in the order of reloading
+
+	// Contents is the store's; its versions' CredentialID are filled in.
+	Contents rota.Contents
+
+	// Lists tells that the issuer can list, Listed that Issued is its answer.
+	Lists, Listed bool
+	Issued        []rota.Issued
+	// CanDeactivate tells that the issuer's credentials can be switched off.
+	CanDeactivate bool
+
+	Progress Progress
+
+	// Halts are a person's words that nothing new is to begin.
+	Halts Halts
+	// Neighbors are the secrets that this one is kept apart from.
+	Peers []Peer
+
+	// Outdated is when the store was restored from a backup, where its current
+	// credential was replaced since; zero otherwise.
+	Outdated time.Time
+
+	// Force is the step that a person asked for now: Create, Deactivate or
+	// Delete ahead of the policy's dates, never ahead of the proof of non-use.
+	Force rota.Step
+}

@@ -1,0 +1,89 @@
+package rotation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// view is a state seen at one moment, with what all rules ask for.
+type view struct {
+	State
+	policy Policy
+	now    time.Time
+
+	current, pending, previous          rota.Version
+	hasCurrent, hasPending, hasPrevious bool
+
+	waits []Decision // what will be due later, and when to look
+}
+
+func newView(st State, p Policy, now time.Time) *view {
+	v := &view{State: st, policy: p.ForLifetime(st.Traits.Lifetime).WithDefaults(), now: now}
+	v.current, v.hasCurrent = findCredential(st.Contents.Versions, rota.LabelCurrent)
+	v.pending, v.hasPending = rota.Find(st.Contents.Versions, rota.LabelPending)
+	v.previous, v.hasPrevious = findCredential(st.Contents.Versions, rota.LabelPrevious)
+	return v
+}
+
+// findCredential gives the version that carries the label, unless it holds no
+// credential: then there is none to plan for.
+func findCredential(versions []rota.Version, l rota.Label) (rota.Version, bool) {
+	v, ok := rota.Find(versions, l)
+	if v.CredentialID == rota.NoCredential {
+		return rota.Version{}, false
+	}
+	return v, ok
+}
+
+// issued is the issuer's entry for a credential.
+func (v *view) issued(credentialID string) (rota.Issued, bool) {
+	i := slices.IndexFunc(v.Issued, func(c rota.Issued) bool { return c.ID == credentialID })
+	if i < 0 {
+		return rota.Issued{}, false
+	}
+	return v.Issued[i], true
+}
+
+// unlisted tells that the issuer could list but has not been asked yet.
+func (v *view) unlisted() bool { return v.Lists && !v.Listed }
+
+// wait notes that a step will be due, for when no rule decides.
+func (v *view) wait(next rota.Step, at time.Time, reason string) { v.look(next, at, at, reason) }
+
+// look notes that the state should be looked at again, ahead of what is due.
+func (v *view) look(next rota.Step, due, at time.Time, reason string) {
+	v.waits = append(v.waits, Decision{Next: next, Due: due, At: at, Reason: reason})
+}
+
+func (v *view) do(step rota.Step, version rota.Version, due time.Time, format string, args ...any) (Decision, bool) {
+	return Decision{
+		Step: step, Version: version.ID, Credential: version.CredentialID,
+		Due: due, Reason: fmt.Sprintf(format, args...),
+	}, true
+}
+
+// hold says that next is due but may not be done; look again at that moment.
+func (v *view) hold(kind HoldKind, next rota.Step, due, at time.Time, format string, args ...any) (Decision, bool) {
+	return Decision{
+		Next: next, Hold: kind, Due: due, At: at, Reason: "hold: " + fmt.Sprintf(format, args...),
+	}, true
+}
+
+var observe = Decision{Observe: true, Reason: "the issuer's list is needed"}
+
+// holdRecheck is how long a hold that only a person can lift stays unexamined.
+const holdRecheck = time.Hour
+
+func names(issued []rota.Issued) string {
+	ids := make([]string, len(issued))
+	for i, c := range issued {
+		ids[i] = c.ID
+	}
+	return strings.Join(ids, ", ")
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
