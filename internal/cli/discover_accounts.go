@@ -144,11 +144,11 @@ func (a *app) managed(ctx context.Context, file *config.File, accounts []account
 	// What can't be resolved is left out, as validate and check tell.
 	roles, _ := file.AWSRoles(ctx, config.Environment{LookupEnv: a.lookupEnv}, nil)
 	for _, r := range roles {
-		keys, ok := r.Role.(interface{ User() string })
+		keys, ok := r.PermissionHolder.(interface{ User() string })
 		if !ok {
 			continue
 		}
-		c := r.On()
+		c := r.Connection()
 		if _, asked := numbers[c.Name()]; !asked { // not among those to look at, but perhaps of the same account
 			at, _ := c.Place(ctx)
 			numbers[c.Name()] = at.Account

@@ -30,7 +30,7 @@ func (a *app) gatherNeeds(ctx context.Context, roles []config.AWSRole, o policyO
 	byName := map[string][]config.AWSRole{}
 	var names []string
 	for _, r := range roles {
-		name := r.On().Name()
+		name := r.Connection().Name()
 		if byName[name] == nil {
 			names = append(names, name)
 		}
@@ -49,7 +49,7 @@ func (a *app) gatherNeeds(ctx context.Context, roles []config.AWSRole, o policyO
 	var all []holderNeeds
 	caller := holderNeeds{name: callerName, title: "whoever runs Rota"}
 	for i, name := range names {
-		c := byName[name][0].On()
+		c := byName[name][0].Connection()
 		at, err := a.placeOf(ctx, c, byName[name], o)
 		if err != nil {
 			return nil, err
@@ -61,7 +61,7 @@ func (a *app) gatherNeeds(ctx context.Context, roles []config.AWSRole, o policyO
 		for _, r := range byName[name] {
 			h.needs = append(h.needs, r.Permissions(ctx, at)...)
 			if o.function {
-				h.needs = append(h.needs, aws.FunctionPermissions(r.Role, at)...)
+				h.needs = append(h.needs, aws.FunctionPermissions(r.PermissionHolder, at)...)
 			}
 		}
 		h.needs = chosen(append(h.needs, c.CheckPermissions()...), o)
@@ -77,7 +77,7 @@ func (a *app) gatherNeeds(ctx context.Context, roles []config.AWSRole, o policyO
 	}
 	switch {
 	case len(caller.needs) == 0:
-	case len(all) == 1 && len(byName[names[0]][0].On().CallerPermissions()) == 0:
+	case len(all) == 1 && len(byName[names[0]][0].Connection().CallerPermissions()) == 0:
 		all[0].needs = append(all[0].needs, caller.needs...) // the caller is the connection's identity
 	default:
 		all = slices.Insert(all, 0, caller)

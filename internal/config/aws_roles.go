@@ -11,7 +11,7 @@ import (
 
 // AWSRole is a part that an aws connection plays for a secret.
 type AWSRole struct {
-	aws.Role
+	aws.PermissionHolder
 	// Secret is the secret's name, "" for the server's own.
 	Secret string
 	// Entry is the name of the secret's entry in Secrets Manager, "" where the
@@ -51,8 +51,8 @@ func (w *wiring) awsRoles(ctx context.Context, s *Secret) ([]AWSRole, error) {
 	var errs []error
 	keep := func(part any, entry string, err error) {
 		errs = append(errs, err)
-		if role, ok := part.(aws.Role); ok && err == nil {
-			roles = append(roles, AWSRole{Role: role, Secret: s.Name.Text, Entry: entry})
+		if role, ok := part.(aws.PermissionHolder); ok && err == nil {
+			roles = append(roles, AWSRole{PermissionHolder: role, Secret: s.Name.Text, Entry: entry})
 		}
 	}
 	if s.Issuer.IAMAccessKey != nil {
@@ -106,7 +106,7 @@ func (w *wiring) awsAnchors(ctx context.Context) ([]AWSRole, error) {
 		if err != nil {
 			return nil, err
 		}
-		roles = append(roles, AWSRole{Role: c.Archive(s.Bucket, s.Prefix)})
+		roles = append(roles, AWSRole{PermissionHolder: c.Archive(s.Bucket, s.Prefix)})
 	}
 	return roles, r.err()
 }

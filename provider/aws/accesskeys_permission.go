@@ -8,13 +8,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
-// On implements [Role].
-func (k *accessKeys) On() *Connection { return k.connection }
+// Connection implements [PermissionHolder].
+func (k *accessKeys) Connection() *Connection { return k.connection }
 
 // User is the IAM user whose keys these are.
 func (k *accessKeys) User() string { return k.user }
 
-// Permissions implements [Role]. A user may have a path, which only IAM knows.
+// Permissions implements [PermissionHolder]. A user may have a path, which only IAM knows.
 func (k *accessKeys) Permissions(ctx context.Context, at Place) []Permission {
 	arn := at.arn("iam", "user/"+k.user)
 	if at.Ask {

@@ -2,10 +2,10 @@ package aws
 
 import "context"
 
-// On implements [Role].
-func (a *assumedRole) On() *Connection { return a.connection }
+// Connection implements [PermissionHolder].
+func (a *assumedRole) Connection() *Connection { return a.connection }
 
-// Permissions implements [Role]: to assume the role, for Rota and for each role
+// Permissions implements [PermissionHolder]: to assume the role, for Rota and for each role
 // on the way.
 func (a *assumedRole) Permissions(context.Context, Place) []Permission {
 	needs := alongChain(Permission{ID: "AssumeRole", Action: "sts:AssumeRole", Why: "makes the next session"}, a.cfg.Chain, a.cfg.RoleARN)

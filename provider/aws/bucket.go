@@ -74,10 +74,10 @@ func bucketRegion(err error) string {
 	return e.Response.Header.Get("X-Amz-Bucket-Region")
 }
 
-// On implements [Role].
-func (b *bucketCheck) On() *Connection { return b.connection }
+// Connection implements [PermissionHolder].
+func (b *bucketCheck) Connection() *Connection { return b.connection }
 
-// Permissions implements [Role]: none of Rota's. Whoever owns the tested key
+// Permissions implements [PermissionHolder]: none of Rota's. Whoever owns the tested key
 // needs them.
 func (b *bucketCheck) Permissions(_ context.Context, at Place) []Permission {
 	return []Permission{{ID: "ReachBucket", Action: "s3:ListBucket", Resource: at.bucket(b.bucket), Holder: "the user",
@@ -91,12 +91,14 @@ type archive struct {
 }
 
 // Archive is the role of keeping objects under a prefix of a bucket.
-func (c *Connection) Archive(bucket, prefix string) Role { return &archive{c, bucket, prefix} }
+func (c *Connection) Archive(bucket, prefix string) PermissionHolder {
+	return &archive{c, bucket, prefix}
+}
 
-// On implements [Role].
-func (a *archive) On() *Connection { return a.connection }
+// Connection implements [PermissionHolder].
+func (a *archive) Connection() *Connection { return a.connection }
 
-// Permissions implements [Role].
+// Permissions implements [PermissionHolder].
 func (a *archive) Permissions(_ context.Context, at Place) []Permission {
 	list := Permission{ID: "ListAnchors", Resource: at.bucket(a.bucket), Condition: map[string]map[string][]string{"StringEquals": {"s3:prefix": {a.prefix}}}}
 	return slices.Concat(

@@ -66,7 +66,7 @@ func serviceOf(arn string) string {
 // FunctionPermissions are what a function needs on the secret of a role beside
 // the role's own: it has no disk, and notes on the secret what it is about to
 // do. They are none for roles that are no secret.
-func FunctionPermissions(r Role, at Place) []Permission {
+func FunctionPermissions(r PermissionHolder, at Place) []Permission {
 	s, ok := r.(*secretStore)
 	if !ok {
 		return nil

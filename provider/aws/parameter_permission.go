@@ -8,10 +8,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// On implements [Role].
-func (p *parameter) On() *Connection { return p.connection }
+// Connection implements [PermissionHolder].
+func (p *parameter) Connection() *Connection { return p.connection }
 
-// Permissions implements [Role].
+// Permissions implements [PermissionHolder].
 func (p *parameter) Permissions(_ context.Context, at Place) []Permission {
 	return p.needs(at.arn("ssm", p.resource()), at)
 }

@@ -53,21 +53,22 @@ func (p Permission) each(reasons ...reason) []Permission {
 	return all
 }
 
-// Role is a part that a connection plays: an issuer, a store, a check, …
-type Role interface {
-	// On is the connection whose identity plays it.
-	On() *Connection
+// PermissionHolder is an issuer, store, check, target or notifier that needs
+// permissions at AWS and can say which.
+type PermissionHolder interface {
+	// Connection is the connection whose identity needs them.
+	Connection() *Connection
 	// Permissions are what it needs at a place. Where the place may be asked,
 	// it looks up what rota.yaml does not say, such as a user's path.
 	Permissions(ctx context.Context, at Place) []Permission
 }
 
 var (
-	_ Role = (*accessKeys)(nil)
-	_ Role = (*secretStore)(nil)
-	_ Role = (*bucketCheck)(nil)
-	_ Role = (*topic)(nil)
-	_ Role = (*archive)(nil)
+	_ PermissionHolder = (*accessKeys)(nil)
+	_ PermissionHolder = (*secretStore)(nil)
+	_ PermissionHolder = (*bucketCheck)(nil)
+	_ PermissionHolder = (*topic)(nil)
+	_ PermissionHolder = (*archive)(nil)
 )
 
 // Place is where resources are, for ARNs.

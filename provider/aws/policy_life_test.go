@@ -80,7 +80,7 @@ func newStage(t *testing.T, e *env, change func(role, caller *Policy)) *stage {
 	account, _ := AccountIn(roleARN)
 	needs := c.CheckPermissions()
 	for _, part := range []any{issuer, store, target, notifier} {
-		needs = append(needs, part.(Role).Permissions(t.Context(), c.PlaceIn(account))...)
+		needs = append(needs, part.(PermissionHolder).Permissions(t.Context(), c.PlaceIn(account))...)
 	}
 	s.least, s.caller = NewPolicy(needs, false), NewPolicy(c.CallerPermissions(), false)
 	change(&s.least, &s.caller)

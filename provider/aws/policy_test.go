@@ -109,7 +109,7 @@ func TestPathOfAUserIsAskedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := e.AccessKeys(AccessKeysConfig{User: user}).(Role)
+		k := e.AccessKeys(AccessKeysConfig{User: user}).(PermissionHolder)
 		if got, want := k.Permissions(t.Context(), at)[0].Resource, "arn:aws:iam::"+at.Account+":user/ci/"+user; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}

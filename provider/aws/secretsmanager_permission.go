@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// On implements [Role].
-func (s *secretStore) On() *Connection { return s.connection }
+// Connection implements [PermissionHolder].
+func (s *secretStore) Connection() *Connection { return s.connection }
 
-// Permissions implements [Role].
+// Permissions implements [PermissionHolder].
 func (s *secretStore) Permissions(_ context.Context, at Place) []Permission {
 	resource := s.resource(at)
 	needs := s.needs(resource, at)

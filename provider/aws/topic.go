@@ -38,10 +38,10 @@ func IsTopic(arn string) bool {
 // Topic is the notifier that publishes to an SNS topic, in the topic's region.
 func (c *Connection) Topic(arn string) rota.Notifier { return &topic{connection: c, arn: arn} }
 
-// On implements [Role].
-func (t *topic) On() *Connection { return t.connection }
+// Connection implements [PermissionHolder].
+func (t *topic) Connection() *Connection { return t.connection }
 
-// Permissions implements [Role].
+// Permissions implements [PermissionHolder].
 func (t *topic) Permissions(context.Context, Place) []Permission {
 	return []Permission{
 		{ID: "Notify", Action: "sns:Publish", Resource: t.arn, Why: "tells the topic what happened"},
