@@ -3,6 +3,7 @@ package rota
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -57,7 +58,10 @@ type Error struct {
 	Op     string // what was tried, such as "create access key for user ci"
 	Class  Class
 	Hint   string // what a person can do; "" where nothing
-	Err    error
+	// Remedies are what a person can do; none where nothing helps. They are no
+	// part of the text.
+	Remedies []Remedy
+	Err      error
 	// RetryAfter is how long the system says to wait, 0 where it says nothing.
 	RetryAfter time.Duration
 }
@@ -93,8 +97,9 @@ func ClassOf(err error) Class {
 
 // sanitized is an error whose text had a secret's value in it.
 type sanitized struct {
-	text string
-	err  error
+	text     string
+	err      error
+	remedies []Remedy
 }
 
 func (s *sanitized) Error() string { return s.text }
@@ -106,7 +111,7 @@ func (s *sanitized) Is(target error) bool { return errors.Is(s.err, target) }
 func (s *sanitized) As(target any) bool {
 	if e, ok := target.(**Error); ok {
 		if inner, found := errors.AsType[*Error](s.err); found {
-			*e = &Error{System: inner.System, Class: inner.Class, RetryAfter: inner.RetryAfter, Err: errors.New(s.text)}
+			*e = &Error{System: inner.System, Class: inner.Class, RetryAfter: inner.RetryAfter, Remedies: s.remedies, Err: errors.New(s.text)}
 			return true
 		}
 	}
@@ -120,20 +125,26 @@ func Sanitize(err error, credentials ...Credential) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
-	clean := text
-	for _, c := range credentials {
-		for name, value := range c.fields() {
-			if len(value) < 4 || publicError(name) {
-				continue
+	cut := func(text string) string {
+		for _, c := range credentials {
+			for name, value := range c.fields() {
+				if len(value) < 4 || publicError(name) {
+					continue
+				}
+				text = redactValue(text, value)
 			}
-			clean = redactValue(clean, value)
 		}
+		return text
 	}
-	if clean == text {
+	text, remedies := cut(err.Error()), slices.Clone(RemediesOf(err))
+	for i := range remedies {
+		r := &remedies[i]
+		r.Value, r.Text = cut(r.Value), cut(r.Text)
+	}
+	if text == err.Error() && slices.Equal(remedies, RemediesOf(err)) {
 		return err
 	}
-	return &sanitized{text: clean, err: err}
+	return &sanitized{text: text, err: err, remedies: remedies}
 }
 
 // publicError tells the fields that name a credential, or where it is valid, rather

@@ -58,6 +58,8 @@ type Event struct {
 	Credential string    `json:"credential,omitempty"` // the issuer's public name
 	At         time.Time `json:"at"`
 	Reason     string    `json:"reason"` // one sentence for people
+	// Remedies are what a person can do about it, the recommended one first.
+	Remedies []Remedy `json:"remedies,omitempty"`
 	// Events are those of a digest, in the order in which they happened.
 	Events []Event `json:"events,omitempty"`
 }

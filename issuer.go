@@ -167,6 +167,8 @@ type Finding struct {
 	Check   string `json:"check"`             // what was looked at: "list access keys of user ci"
 	Detail  string `json:"detail,omitempty"`  // what was found
 	Hint    string `json:"hint,omitempty"`    // what to do about it
+	// Remedies are what a person can do about it.
+	Remedies []Remedy `json:"remedies,omitempty"`
 }
 
 // Preflighter is implemented by issuers, stores, checks, targets, reloaders and

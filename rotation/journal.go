@@ -199,6 +199,8 @@ type Failure struct {
 	At       time.Time  `json:"at"`
 	Attempts int        `json:"attempts"`
 	RetryAt  time.Time  `json:"retry_at"`
+	// Remedies are what a person can do about it.
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
 }
 
 // Unsent is an event on its way to one notifier.
@@ -225,4 +227,6 @@ type Status struct {
 	NextAt      time.Time `json:"next_at,omitzero"`   // when to look again, as [Decision].At: zero for never
 	Hold        HoldKind  `json:"hold,omitempty"`     // why Next may not be done though it is due
 	Reason      string    `json:"reason,omitempty"`
+	// Remedies are what a person can do about a hold or a failure.
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
 }

@@ -16,6 +16,9 @@ type Decision struct {
 	Credential string `json:"credential,omitempty"`
 	// Reason is one sentence for people.
 	Reason string `json:"reason"`
+	// Remedies are what a person can do to end a hold, the recommended one
+	// first; none where only time does.
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
 	// Due is since when Next, or Step, is due, or when it will be; zero for
 	// never.
 	Due time.Time `json:"due,omitzero"`

@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -156,7 +157,7 @@ func TestPlanIsPure(t *testing.T) {
 	st := rotated(never)
 	before := rotation.Plan(st, policy90, at(100))
 	for range 3 {
-		if again := rotation.Plan(st, policy90, at(100)); again != before {
+		if again := rotation.Plan(st, policy90, at(100)); !reflect.DeepEqual(again, before) {
 			t.Fatalf("the same state gave %+v, then %+v", before, again)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"reflect"
 	"sync"
 	"time"
 
@@ -143,7 +144,7 @@ func (w *Watchdog) alertOne(ctx context.Context, s *rotation.Secret) error {
 	w.mu.Lock()
 	before, known := w.told[s.Name]
 	w.mu.Unlock()
-	if known && before == p.Status {
+	if known && reflect.DeepEqual(before, p.Status) {
 		return nil
 	}
 	late, err := w.Rotator.Alert(ctx, s)
