@@ -105,11 +105,11 @@ func matches(verifier, password string) (same, known bool) {
 			return false, false
 		}
 	}
-	gotStored, gotServer, err := scramKeys(password, raw[0], n)
+	got, err := scramKeys(password, raw[0], n)
 	if err != nil {
 		return false, false
 	}
-	return hmac.Equal(gotStored, raw[1]) && hmac.Equal(gotServer, raw[2]), true
+	return hmac.Equal(got.StoredKey, raw[1]) && hmac.Equal(got.ServerKey, raw[2]), true
 }
 
 // maxIterations bounds the work that a verifier can ask for.

@@ -1,13 +1,14 @@
 package postgres
 
 import (
-	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/xdg-go/scram"
+	"github.com/xdg-go/stringprep"
 )
 
 // The costs of a SCRAM-SHA-256 verifier: RFC 7677's minimum, which is also
@@ -17,35 +18,44 @@ const (
 	scramSaltLength = 16
 )
 
-// verifier gives what PostgreSQL keeps of a password, made as the server
-// makes it: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>. It has
-// no character that needs quoting in a literal.
+// verifier returns what PostgreSQL stores for a password, in the server's own
+// format: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>. Nothing in
+// it needs quoting in a literal.
 func verifier(password string) (string, error) {
 	salt := make([]byte, scramSaltLength)
-	_, _ = rand.Read(salt) // it never fails
-	stored, server, err := scramKeys(password, salt, scramIterations)
+	_, _ = rand.Read(salt) // never fails
+	keys, err := scramKeys(password, salt, scramIterations)
 	if err != nil {
 		return "", err
 	}
 	b64 := base64.StdEncoding.EncodeToString
-	return "SCRAM-SHA-256$" + strconv.Itoa(scramIterations) + ":" + b64(salt) + "$" + b64(stored) + ":" + b64(server), nil
+	return "SCRAM-SHA-256$" + strconv.Itoa(scramIterations) + ":" + b64(salt) + "$" + b64(keys.StoredKey) + ":" + b64(keys.ServerKey), nil
 }
 
 // scramKeys derives RFC 5802's StoredKey and ServerKey.
-func scramKeys(password string, salt []byte, iterations int) (stored, server []byte, err error) {
+func scramKeys(password string, salt []byte, iterations int) (scram.StoredCredentials, error) {
 	if password == "" {
-		return nil, nil, fmt.Errorf("the password is empty")
+		return scram.StoredCredentials{}, errors.New("the password is empty")
 	}
-	salted, err := pbkdf2.Key(sha256.New, prepare(password), salt, iterations, sha256.Size)
+	// A client for this one derivation: clients cache keys, and these are secret.
+	client, err := scram.SHA256.NewClientUnprepped("", prepare(password), "")
 	if err != nil {
-		return nil, nil, fmt.Errorf("derive the password's key: %w", err)
+		return scram.StoredCredentials{}, fmt.Errorf("derive the password's keys: %w", err)
 	}
-	clientKey := sha256.Sum256(hmacSHA256(salted, "Client Key"))
-	return clientKey[:], hmacSHA256(salted, "Server Key"), nil
+	keys, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: iterations})
+	if err != nil {
+		return scram.StoredCredentials{}, fmt.Errorf("derive the password's keys: %w", err)
+	}
+	return keys, nil
 }
 
-func hmacSHA256(key []byte, message string) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(message))
-	return mac.Sum(nil)
+// prepare returns what PostgreSQL and libpq hash for a password: its SASLprep
+// form (RFC 4013), or the password unchanged if SASLprep rejects it. Printable
+// ASCII, which is all a generated password contains, comes out unchanged.
+func prepare(password string) string {
+	prepared, err := stringprep.SASLprep.Prepare(password)
+	if err != nil || prepared == "" {
+		return password
+	}
+	return prepared
 }

@@ -22,18 +22,23 @@ func TestScramKeysAreThoseOfRFC7677(t *testing.T) {
 		message = first + "," + server + "," + final
 	)
 	decode := base64.StdEncoding.DecodeString
-	stored, serverKey, err := scramKeys("pencil", must(decode("W22ZaJ0SNY7soEsUEjb6gQ==")), 4096)
+	keys, err := scramKeys("pencil", must(decode("W22ZaJ0SNY7soEsUEjb6gQ==")), 4096)
 	if err != nil {
 		t.Fatal(err)
 	}
+	sign := func(key []byte) []byte {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(message))
+		return mac.Sum(nil)
+	}
 	clientKey := must(decode(proof))
-	for i, b := range hmacSHA256(stored, message) {
+	for i, b := range sign(keys.StoredKey) {
 		clientKey[i] ^= b
 	}
-	if got := sha256.Sum256(clientKey); !hmac.Equal(got[:], stored) {
+	if got := sha256.Sum256(clientKey); !hmac.Equal(got[:], keys.StoredKey) {
 		t.Error("the stored key does not fit the client's proof")
 	}
-	if got := base64.StdEncoding.EncodeToString(hmacSHA256(serverKey, message)); got != "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" {
+	if got := base64.StdEncoding.EncodeToString(sign(keys.ServerKey)); got != "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" {
 		t.Errorf("the server's signature is %s", got)
 	}
 }
@@ -83,8 +88,8 @@ func wantSameKeys(t *testing.T, s *testenv.PostgresServer, role, password string
 		t.Fatalf("the server's form is %q", rows[0])
 	}
 	decode := base64.StdEncoding.DecodeString
-	stored, serverKey, err := scramKeys(password, must(decode(parts[1])), 4096)
-	if err != nil || !hmac.Equal(stored, must(decode(parts[2]))) || !hmac.Equal(serverKey, must(decode(parts[3]))) {
+	keys, err := scramKeys(password, must(decode(parts[1])), 4096)
+	if err != nil || !hmac.Equal(keys.StoredKey, must(decode(parts[2]))) || !hmac.Equal(keys.ServerKey, must(decode(parts[3]))) {
 		t.Errorf("the keys differ (%v)", err)
 	}
 }
