@@ -6,11 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
-	"github.com/rota-dev/rota/internal/server/api"
 	"github.com/rota-dev/rota/internal/service"
 )
 
@@ -28,18 +29,18 @@ actions are list, read, write, rotate, retire, remove, audit and admin.`,
 	}
 	c.AddCommand(a.bootstrapCommand(), a.accessListCommand(), a.createKeyCommand())
 	for _, s := range []struct {
-		action           service.AccessAction
+		action           api.AccessAction
 		use, short, said string
 	}{
-		{service.CreatePrincipal, "create NAME [RULE...]", "Make a principal, without a key as yet", "made"},
-		{service.Grant, "grant NAME RULE...", "Add rules to a principal", "granted"},
-		{service.Revoke, "revoke NAME RULE...", "Take rules from a principal", "revoked"},
-		{service.DisablePrincipal, "disable NAME", "Refuse a principal with all keys", "disabled"},
-		{service.EnablePrincipal, "enable NAME", "Let a principal in again", "enabled"},
-		{service.DeletePrincipal, "delete NAME", "Remove a principal with all keys", "deleted"},
-		{service.DisableKey, "disable-key ID", "Refuse a key", "disabled"},
-		{service.EnableKey, "enable-key ID", "Take a key again", "enabled"},
-		{service.DeleteKey, "delete-key ID", "Remove a key", "deleted"},
+		{api.AccessCreatePrincipal, "create NAME [RULE...]", "Make a principal, without a key as yet", "made"},
+		{api.AccessGrant, "grant NAME RULE...", "Add rules to a principal", "granted"},
+		{api.AccessRevoke, "revoke NAME RULE...", "Take rules from a principal", "revoked"},
+		{api.AccessDisablePrincipal, "disable NAME", "Refuse a principal with all keys", "disabled"},
+		{api.AccessEnablePrincipal, "enable NAME", "Let a principal in again", "enabled"},
+		{api.AccessDeletePrincipal, "delete NAME", "Remove a principal with all keys", "deleted"},
+		{api.AccessDisableKey, "disable-key ID", "Refuse a key", "disabled"},
+		{api.AccessEnableKey, "enable-key ID", "Take a key again", "enabled"},
+		{api.AccessDeleteKey, "delete-key ID", "Remove a key", "deleted"},
 	} {
 		c.AddCommand(a.changeAccessCommand(s.action, s.use, s.short, s.said))
 	}
@@ -49,7 +50,7 @@ actions are list, read, write, rotate, retire, remove, audit and admin.`,
 // withAccess calls do with who administers access: the server, or this process.
 func (a *app) withAccess(ctx context.Context, do func(service.Access) error) error {
 	if a.serverURL() != "" {
-		c, err := a.client()
+		c, err := a.client(ctx)
 		if err != nil {
 			return err
 		}
@@ -81,7 +82,7 @@ while there is no principal at all.`,
 				if err != nil {
 					return err
 				}
-				return a.showKey(issued)
+				return a.showKey(service.KeyDoc(issued))
 			})
 		},
 	}
@@ -117,22 +118,22 @@ func (a *app) createKeyCommand() *cobra.Command {
 }
 
 // showKey prints a new key: the one time that its secret is shown.
-func (a *app) showKey(i access.Issued) error {
+func (a *app) showKey(k api.KeyDoc) error {
 	if a.json() {
-		return a.document(api.NewKeyDoc(i))
+		return a.document(k)
 	}
-	a.printf("principal  %s", i.Principal)
-	a.printf("id         %s", i.Key.ID)
-	a.printf("secret     %s", i.Secret.Reveal())
-	a.printf("token      %s", i.Token())
-	if !i.Key.ExpiresAt.IsZero() {
-		a.printf("expires    %s", when(i.Key.ExpiresAt, a.Now()))
+	a.printf("principal  %s", k.Principal)
+	a.printf("id         %s", k.Key.ID)
+	a.printf("secret     %s", k.Secret)
+	a.printf("token      %s", k.Token)
+	if !k.Key.ExpiresAt.IsZero() {
+		a.printf("expires    %s", when(k.Key.ExpiresAt, a.Now()))
 	}
 	a.note("The secret is shown this once.")
 	return nil
 }
 
-func (a *app) changeAccessCommand(action service.AccessAction, use, short, said string) *cobra.Command {
+func (a *app) changeAccessCommand(action api.AccessAction, use, short, said string) *cobra.Command {
 	least, most := 1, 1
 	if strings.Contains(use, "RULE") {
 		most = -1
@@ -143,13 +144,13 @@ func (a *app) changeAccessCommand(action service.AccessAction, use, short, said 
 	return &cobra.Command{
 		Use: use, Short: short, Args: argCount(least, most),
 		RunE: func(c *cobra.Command, args []string) error {
-			change := service.AccessChange{Action: action, Name: args[0]}
+			change := api.AccessChange{Action: action, Name: args[0]}
 			for _, text := range args[1:] {
 				rule, err := access.ParseRule(text)
 				if err != nil {
 					return refused(err)
 				}
-				change.Rules = append(change.Rules, rule)
+				change.Rules = append(change.Rules, api.Rule{Action: string(rule.Action), Pattern: rule.Pattern})
 			}
 			return a.withAccess(c.Context(), func(s service.Access) error {
 				if err := s.ChangeAccess(c.Context(), change); err != nil {
@@ -177,7 +178,7 @@ func (a *app) accessListCommand() *cobra.Command {
 					return err
 				}
 				if a.json() {
-					return a.document(api.PrincipalsDoc{Principals: append([]access.Principal{}, principals...)})
+					return a.document(api.PrincipalsDoc{Principals: append([]api.Principal{}, principals...)})
 				}
 				a.printPrincipals(principals)
 				return nil
@@ -186,7 +187,7 @@ func (a *app) accessListCommand() *cobra.Command {
 	}
 }
 
-func (a *app) printPrincipals(principals []access.Principal) {
+func (a *app) printPrincipals(principals []api.Principal) {
 	if len(principals) == 0 {
 		a.printf("there is no principal yet (try: rota access bootstrap)")
 		return
@@ -209,7 +210,7 @@ func (a *app) printPrincipals(principals []access.Principal) {
 		rows = append(rows, row)
 		for _, k := range p.Keys {
 			row := cells("", "", k.ID, "", when(k.ExpiresAt, now), when(k.UsedAt, now))
-			if row[1] = state(k.Disabled); !k.Disabled && !k.Usable(now) {
+			if row[1] = state(k.Disabled); !k.Disabled && !access.Key(k).Usable(now) {
 				row[1] = cell{"expired", yellow}
 			}
 			rows = append(rows, row)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
@@ -57,8 +59,8 @@ input; on a terminal, --from - asks for them without showing them:
 	return c
 }
 
-func (a *app) adoptRequest(ctx context.Context, name, from, notBefore string) (service.AdoptRequest, error) {
-	r := service.AdoptRequest{Secret: name}
+func (a *app) adoptRequest(ctx context.Context, name, from, notBefore string) (api.AdoptRequest, error) {
+	r := api.AdoptRequest{Secret: name}
 	var err error
 	if notBefore != "" {
 		if r.NotBefore, err = time.ParseInLocation(time.DateOnly, notBefore, time.Local); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota/internal/service"
@@ -12,7 +14,7 @@ import (
 
 func (a *app) auditCommand() *cobra.Command {
 	var verify bool
-	r := service.HistoryRequest{Limit: 100}
+	r := api.HistoryRequest{Limit: 100}
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "The audit: every effect, in order",
@@ -36,7 +38,7 @@ store can tell that all of it was put back to an older state.`,
 	return c
 }
 
-func (a *app) audit(ctx context.Context, r service.HistoryRequest) error {
+func (a *app) audit(ctx context.Context, r api.HistoryRequest) error {
 	doc, err := a.entries(ctx, toRead, r)
 	if err != nil {
 		return err
@@ -55,7 +57,7 @@ func (a *app) audit(ctx context.Context, r service.HistoryRequest) error {
 }
 
 // entries asks for the newest entries of the audit, in the chain's order.
-func (a *app) entries(ctx context.Context, n need, r service.HistoryRequest) (doc service.HistoryDoc, err error) {
+func (a *app) entries(ctx context.Context, n need, r api.HistoryRequest) (doc api.HistoryDoc, err error) {
 	if r.Limit < 1 {
 		return doc, usage("--limit %d: must be at least 1", r.Limit)
 	}

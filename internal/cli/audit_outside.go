@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota/internal/config"
@@ -52,7 +54,7 @@ func (a *app) places(ctx context.Context, files []string) ([]anchor.Place, error
 }
 
 func (a *app) auditExportCommand() *cobra.Command {
-	var r service.HistoryRequest
+	var r api.HistoryRequest
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "All entries of the audit, in order, as JSON lines",
@@ -68,7 +70,7 @@ JSON. To go on later, give the number of the last entry with --after.`,
 }
 
 // exportAudit asks for a page after the other, from the oldest on.
-func (a *app) exportAudit(ctx context.Context, r service.HistoryRequest) error {
+func (a *app) exportAudit(ctx context.Context, r api.HistoryRequest) error {
 	const page = 1000
 	r.Limit, r.Oldest = page, true
 	lines := json.NewEncoder(a.Stdout)

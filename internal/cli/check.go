@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota/internal/service"
@@ -47,7 +49,7 @@ func (a *app) check(ctx context.Context, names []string) error {
 	})
 }
 
-func (a *app) reportFinding(f service.FindingDoc) {
+func (a *app) reportFinding(f api.FindingDoc) {
 	mark, c := a.outStyle.symbol("✓", "ok  "), green
 	switch {
 	case f.OK:

@@ -3,13 +3,15 @@ package cli
 import (
 	"context"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota/internal/service"
 )
 
 func (a *app) pauseCommand() *cobra.Command {
-	r := service.ControlRequest{Action: service.Pause}
+	r := api.ControlRequest{Action: api.ControlPause}
 	c := &cobra.Command{
 		Use:   "pause NAME...",
 		Short: "Let nothing new begin for secrets",
@@ -37,13 +39,13 @@ rota serve at once.`,
 		Args:              argCount(1, -1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.control(c.Context(), toSwitch, service.ControlRequest{Action: service.Resume, Secrets: args}, "resumed")
+			return a.control(c.Context(), toSwitch, api.ControlRequest{Action: api.ControlResume, Secrets: args}, "resumed")
 		},
 	}
 }
 
 func (a *app) freezeCommand() *cobra.Command {
-	r := service.ControlRequest{Action: service.Freeze}
+	r := api.ControlRequest{Action: api.ControlFreeze}
 	c := &cobra.Command{
 		Use:   "freeze",
 		Short: "Let nothing new begin at all",
@@ -66,13 +68,13 @@ func (a *app) thawCommand() *cobra.Command {
 		Long:  "Ends a freeze. Secrets that are paused stay so.",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.control(c.Context(), toSwitch, service.ControlRequest{Action: service.Thaw}, "thawed")
+			return a.control(c.Context(), toSwitch, api.ControlRequest{Action: api.ControlThaw}, "thawed")
 		},
 	}
 }
 
 func (a *app) doneCommand() *cobra.Command {
-	r := service.ControlRequest{Action: service.Done}
+	r := api.ControlRequest{Action: api.ControlDone}
 	c := &cobra.Command{
 		Use:   "done NAME",
 		Short: "Note that a person has rotated a secret",
@@ -96,7 +98,7 @@ func (a *app) reloadCommand() *cobra.Command {
 it; then the one in force stays. Commands without --server read it every time.`,
 		Args: noArgs, Annotations: inPlace(placeServer),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.control(c.Context(), toSwitch, service.ControlRequest{Action: service.Reload}, "the configuration was read again")
+			return a.control(c.Context(), toSwitch, api.ControlRequest{Action: api.ControlReload}, "the configuration was read again")
 		},
 	}
 }
@@ -106,7 +108,7 @@ func reasonFlag(c *cobra.Command, reason *string) {
 }
 
 // control does it and says so.
-func (a *app) control(ctx context.Context, n need, r service.ControlRequest, said string) error {
+func (a *app) control(ctx context.Context, n need, r api.ControlRequest, said string) error {
 	return a.withOperations(ctx, n, func(o service.Operations) error {
 		doc, err := o.Control(ctx, r)
 		if err != nil {

@@ -3,11 +3,11 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/api"
 )
 
 func (a *app) deliverCommand() *cobra.Command {
-	r := service.WorkRequest{Operation: service.OpDeliver}
+	r := api.WorkRequest{Operation: api.OpDeliver}
 	c := &cobra.Command{
 		Use:   "deliver NAME",
 		Short: "Deliver the current credential again",

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rota-dev/rota/internal/remote"
+	"github.com/rota-dev/rota/api"
 )
 
 func (a *app) eventsCommand() *cobra.Command {
@@ -28,11 +28,11 @@ connection is made again, and goes on where it was.`,
 }
 
 func (a *app) events(ctx context.Context, secret string, after int64) error {
-	c, err := a.client()
+	c, err := a.client(ctx)
 	if err != nil {
 		return err
 	}
-	return c.Follow(ctx, secret, after, func(e remote.Event) error {
+	return c.Follow(ctx, secret, after, func(e api.NumberedEvent) error {
 		if a.json() {
 			return json.NewEncoder(a.Stdout).Encode(e)
 		}

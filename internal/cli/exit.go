@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/api"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/service"
@@ -84,7 +85,8 @@ func codeOf(err error) int {
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
 	}
-	if _, ok := errors.AsType[*service.UsageError](err); ok || errors.Is(err, access.ErrDenied) || errors.Is(err, access.ErrUnauthenticated) {
+	if _, ok := errors.AsType[*service.UsageError](err); ok || errors.Is(err, access.ErrDenied) ||
+		errors.Is(err, api.ErrUsage) || errors.Is(err, api.ErrDenied) || errors.Is(err, api.ErrUnauthenticated) {
 		return exitUsage
 	}
 	if errors.Is(err, rota.ErrBusy) || errors.Is(err, rota.ErrFenced) {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
@@ -12,7 +14,7 @@ import (
 )
 
 func (a *app) getCommand() *cobra.Command {
-	var r service.GetRequest
+	var r api.GetRequest
 	c := &cobra.Command{
 		Use:   "get NAME",
 		Short: "Show a credential: the one command that does",
@@ -36,7 +38,7 @@ a terminal only.`,
 	return c
 }
 
-func (a *app) get(ctx context.Context, r service.GetRequest) error {
+func (a *app) get(ctx context.Context, r api.GetRequest) error {
 	return a.withOperations(ctx, toWork, func(o service.Operations) error {
 		doc, err := o.Get(ctx, r)
 		if err != nil {
@@ -47,7 +49,7 @@ func (a *app) get(ctx context.Context, r service.GetRequest) error {
 }
 
 // show prints values. Nothing else of this program does.
-func (a *app) show(doc service.GetDoc, field string) error {
+func (a *app) show(doc api.GetDoc, field string) error {
 	switch {
 	case a.json():
 		return a.document(doc)

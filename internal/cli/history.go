@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
-	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -27,7 +28,7 @@ one secret by days, the beginning and the end of an effect on one line.`,
 }
 
 func (a *app) history(ctx context.Context, name string, limit int) error {
-	r := service.HistoryRequest{Secret: name, Limit: limit}
+	r := api.HistoryRequest{Secret: name, Limit: limit}
 	doc, err := a.entries(ctx, toRead, r)
 	if err == nil && len(doc.Entries) == 0 && a.serverURL() == "" {
 		doc, err = a.entries(ctx, toAsk, r) // the secret's store may tell more
@@ -48,7 +49,7 @@ func (a *app) history(ctx context.Context, name string, limit int) error {
 // printNoHistory tells of a secret of which the audit has nothing: its store
 // may be new, or lost while the secret's own lives on. (Secrets that were taken
 // out of the file still have a history.)
-func (a *app) printNoHistory(name string, doc service.HistoryDoc) error {
+func (a *app) printNoHistory(name string, doc api.HistoryDoc) error {
 	place := "at the server"
 	if a.serverURL() == "" {
 		dir, err := a.dataDir()
@@ -84,7 +85,7 @@ type effect struct {
 }
 
 // effects puts the beginning and the end of each act together.
-func effects(records []service.EntryDoc) []effect {
+func effects(records []api.EntryDoc) []effect {
 	var out []effect
 	for _, r := range records {
 		e := r.Entry

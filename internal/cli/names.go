@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota/internal/config"
@@ -35,7 +37,7 @@ func (a *app) secretNames(ctx context.Context) ([]string, error) {
 	defer cancel()
 	var names []string
 	err := a.withOperations(ctx, toLook, func(o service.Operations) error {
-		doc, err := o.Status(ctx, service.StatusRequest{})
+		doc, err := o.Status(ctx, api.StatusRequest{})
 		for _, s := range doc.Secrets {
 			names = append(names, s.Secret)
 		}

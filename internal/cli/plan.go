@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
@@ -28,7 +30,7 @@ out of use in time.`,
 			if err != nil {
 				return err
 			}
-			return a.plan(c.Context(), service.PlanRequest{Names: args, Until: end})
+			return a.plan(c.Context(), api.PlanRequest{Names: args, Until: end})
 		},
 	}
 	c.Flags().StringVar(&until, "until", "", "plan until the end of this `day`, such as 2027-03-31")
@@ -61,7 +63,7 @@ func (a *app) horizon(until, length string) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-func (a *app) plan(ctx context.Context, r service.PlanRequest) error {
+func (a *app) plan(ctx context.Context, r api.PlanRequest) error {
 	return a.withOperations(ctx, toWork, func(o service.Operations) error {
 		doc, err := o.Plan(ctx, r)
 		if err != nil {
@@ -85,10 +87,10 @@ func (a *app) plan(ctx context.Context, r service.PlanRequest) error {
 }
 
 // printPlan prints the steps by days, and within a day by secrets.
-func (a *app) printPlan(doc service.PlanDoc) {
+func (a *app) printPlan(doc api.PlanDoc) {
 	type line struct {
 		day, secret string
-		service.StepDoc
+		api.StepDoc
 	}
 	var lines []line
 	for _, s := range doc.Secrets {

@@ -3,11 +3,11 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/api"
 )
 
 func (a *app) deactivateCommand() *cobra.Command {
-	r := service.WorkRequest{Operation: service.OpDeactivate}
+	r := api.WorkRequest{Operation: api.OpDeactivate}
 	c := &cobra.Command{
 		Use:   "deactivate NAME",
 		Short: "Deactivate the previous credential ahead of its grace",
@@ -18,7 +18,7 @@ reports that nobody uses it. rota rollback undoes it.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Secrets = args
 			return a.work(c.Context(), r, &question{
-				tell: func(s service.SecretDoc) string {
+				tell: func(s api.SecretDoc) string {
 					return s.Secret + ": logins with the previous credential will fail\n"
 				},
 				ask: "Deactivate it?",
@@ -30,7 +30,7 @@ reports that nobody uses it. rota rollback undoes it.`,
 }
 
 func (a *app) deleteCommand() *cobra.Command {
-	r := service.WorkRequest{Operation: service.OpDelete}
+	r := api.WorkRequest{Operation: api.OpDelete}
 	c := &cobra.Command{
 		Use:   "delete NAME",
 		Short: "Delete the previous credential ahead of its second grace",
@@ -41,7 +41,7 @@ already, by the policy or by rota deactivate. This can't be undone.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Secrets = args
 			return a.work(c.Context(), r, &question{
-				tell: func(s service.SecretDoc) string {
+				tell: func(s api.SecretDoc) string {
 					return s.Secret + ": the previous credential is deleted for good; there will be no rollback\n"
 				},
 				ask: "Delete it?",

@@ -3,11 +3,11 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/api"
 )
 
 func (a *app) rollbackCommand() *cobra.Command {
-	r := service.WorkRequest{Operation: service.OpRollback}
+	r := api.WorkRequest{Operation: api.OpRollback}
 	c := &cobra.Command{
 		Use:   "rollback NAME",
 		Short: "Put the previous credential back",
@@ -21,7 +21,7 @@ itself until rota rotate.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Secrets = args
 			return a.work(c.Context(), r, &question{
-				tell: func(s service.SecretDoc) string {
+				tell: func(s api.SecretDoc) string {
 					return s.Secret + ": the previous credential becomes the current one again, is delivered and taken up by all consumers\n"
 				},
 				ask: "Roll back?",

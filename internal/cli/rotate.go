@@ -5,14 +5,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/service"
 )
 
 func (a *app) rotateCommand() *cobra.Command {
-	r := service.WorkRequest{Operation: service.OpRotate}
+	r := api.WorkRequest{Operation: api.OpRotate}
 	c := &cobra.Command{
 		Use:   "rotate NAME...",
 		Short: "Rotate secrets now, ahead of their dates",
@@ -32,7 +33,7 @@ done now; the reason is in the output.`,
 }
 
 // tellRotation says what a rotation will mean.
-func tellRotation(s service.SecretDoc) string {
+func tellRotation(s api.SecretDoc) string {
 	if s.Error != "" {
 		return ""
 	}

@@ -4,13 +4,15 @@ import (
 	"context"
 	"strings"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota/internal/service"
 )
 
 func (a *app) runCommand() *cobra.Command {
-	var r service.RunRequest
+	var r api.RunRequest
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Do all that is due, once",
@@ -27,7 +29,7 @@ due but held; a failure that waits to be tried again counts as held.`,
 	return c
 }
 
-func (a *app) run(ctx context.Context, r service.RunRequest) error {
+func (a *app) run(ctx context.Context, r api.RunRequest) error {
 	return a.withOperations(ctx, toWork, func(o service.Operations) error {
 		doc, err := o.Run(ctx, r)
 		if err != nil {

@@ -2,57 +2,43 @@ package cli
 
 import (
 	"cmp"
-	"errors"
-	"io"
+	"context"
 	"os"
-	"strings"
 
-	"github.com/rota-dev/rota/internal/remote"
+	"github.com/rota-dev/rota/api"
 )
-
-// maxToken bounds what is read from a token's file.
-const maxToken = 64 << 10
 
 // serverURL is the running Rota to ask; "" for this machine.
 func (a *app) serverURL() string { return cmp.Or(a.serverFlag, a.environment["ROTA_SERVER"]) }
 
-// client asks that server.
-func (a *app) client() (*remote.Client, error) {
-	token, err := a.token()
-	if err != nil {
-		return nil, err
+// client asks that server. That there is a token is seen here, before anything
+// is asked.
+func (a *app) client(ctx context.Context) (*api.Client, error) {
+	o := api.Options{URL: a.serverURL(), Token: a.token(), UserAgent: "rota/" + Version}
+	if o.Token == nil {
+		return nil, usage("the server wants to know who asks (try: a key's token in ROTA_TOKEN, or --token-file)")
 	}
-	o := remote.Options{URL: a.serverURL(), Token: token, UserAgent: "rota/" + Version}
+	if _, err := o.Token(ctx); err != nil {
+		return nil, refused(err)
+	}
 	if path := cmp.Or(a.serverCAFlag, a.environment["ROTA_SERVER_CA"]); path != "" {
+		var err error
 		if o.CA, err = os.ReadFile(path); err != nil {
 			return nil, refused(err)
 		}
 	}
-	c, err := remote.New(o)
+	c, err := api.New(o)
 	return c, refused(err)
 }
 
-// token is what says who asks. It is never an argument: others of this machine
-// can read those.
-func (a *app) token() (string, error) {
-	path := cmp.Or(a.tokenFileFlag, a.environment["ROTA_TOKEN_FILE"])
+// token is what says who asks, nil if nothing does. It is never an argument:
+// others of this machine can read those.
+func (a *app) token() api.TokenSource {
 	if token := a.environment["ROTA_TOKEN"]; token != "" && a.tokenFileFlag == "" {
-		return token, nil
+		return api.StaticToken(token)
 	}
-	if path == "" {
-		return "", usage("the server wants to know who asks (try: a key's token in ROTA_TOKEN, or --token-file)")
+	if path := cmp.Or(a.tokenFileFlag, a.environment["ROTA_TOKEN_FILE"]); path != "" {
+		return api.TokenFromFile(path)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", refused(err)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxToken))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return "", refused(err)
-	}
-	token := strings.TrimSpace(string(text))
-	if token == "" {
-		return "", usage("%s holds no token", path)
-	}
-	return token, nil
+	return nil
 }

@@ -42,7 +42,7 @@ const (
 // one is named, or else this process.
 func (a *app) withOperations(ctx context.Context, n need, do func(service.Operations) error) error {
 	if a.serverURL() != "" {
-		c, err := a.client()
+		c, err := a.client(ctx)
 		if err != nil {
 			return err
 		}

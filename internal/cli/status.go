@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
@@ -27,7 +29,7 @@ reads rota.yaml and Rota's own store, and asks no other system; rota plan does.`
 
 func (a *app) status(ctx context.Context, names []string) error {
 	return a.withOperations(ctx, toLook, func(o service.Operations) error {
-		doc, err := o.Status(ctx, service.StatusRequest{Names: names})
+		doc, err := o.Status(ctx, api.StatusRequest{Names: names})
 		if err != nil {
 			return err
 		}
@@ -39,12 +41,12 @@ func (a *app) status(ctx context.Context, names []string) error {
 	})
 }
 
-var stateColors = map[service.SecretState]color{
-	service.StateOK: green, service.StateDue: plain, service.StatePaused: yellow, service.StateHeld: yellow,
-	service.StateLate: red, service.StateFailed: red, service.StateQuarantined: red,
+var stateColors = map[api.SecretState]color{
+	api.StateOK: green, api.StateDue: plain, api.StatePaused: yellow, api.StateHeld: yellow,
+	api.StateLate: red, api.StateFailed: red, api.StateQuarantined: red,
 }
 
-func (a *app) printStatus(doc service.StatusDoc) {
+func (a *app) printStatus(doc api.StatusDoc) {
 	var rows [][]cell
 	for _, s := range doc.Secrets {
 		age := ""

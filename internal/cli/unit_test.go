@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
@@ -101,11 +103,11 @@ func TestColorsDoNotWidenATable(t *testing.T) {
 }
 
 func TestTheEndOfAnEffectIsPutToItsBeginning(t *testing.T) {
-	record := func(step, object string, o rotation.Outcome, detail string) service.EntryDoc {
-		return service.EntryDoc{Entry: rotation.Entry{Step: step, Object: object, Outcome: o, Detail: detail}}
+	record := func(step, object string, o rotation.Outcome, detail string) api.EntryDoc {
+		return api.EntryDoc{Entry: rotation.Entry{Step: step, Object: object, Outcome: o, Detail: detail}}
 	}
 	var got []string
-	for _, e := range effects([]service.EntryDoc{
+	for _, e := range effects([]api.EntryDoc{
 		record("create", "", rotation.OutcomeBegun, "it is old"),
 		record("create", "", rotation.OutcomeSucceeded, ""),
 		record("deliver", "a", rotation.OutcomeBegun, "not there yet"),

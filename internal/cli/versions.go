@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
@@ -37,7 +39,7 @@ func (a *app) versions(ctx context.Context, name string) error {
 	})
 }
 
-func (a *app) printVersions(doc service.VersionsDoc) {
+func (a *app) printVersions(doc api.VersionsDoc) {
 	now := a.Now()
 	var rows [][]cell
 	for _, v := range doc.Versions {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
@@ -17,17 +19,17 @@ func noWaitFlag(c *cobra.Command, noWait *bool) {
 
 // question is what a person is asked before the work.
 type question struct {
-	tell func(service.SecretDoc) string // what it will mean for a secret
+	tell func(api.SecretDoc) string // what it will mean for a secret
 	ask  string
 }
 
 // work does one thing to the named secrets and reports how it went. Without a
 // question nothing is asked.
-func (a *app) work(ctx context.Context, r service.WorkRequest, q *question) error {
+func (a *app) work(ctx context.Context, r api.WorkRequest, q *question) error {
 	return a.traced(ctx, "rota "+string(r.Operation), func(ctx context.Context) error { return a.workOn(ctx, r, q) })
 }
 
-func (a *app) workOn(ctx context.Context, r service.WorkRequest, q *question) error {
+func (a *app) workOn(ctx context.Context, r api.WorkRequest, q *question) error {
 	return a.withOperations(ctx, toWork, func(o service.Operations) error {
 		if q != nil && !a.yes {
 			doc, err := o.Secrets(ctx, r.Secrets)
@@ -59,20 +61,20 @@ func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.Stderr, format+"\n", args...)
 }
 
-func codeOfWork(s service.WorkState) int {
+func codeOfWork(s api.WorkState) int {
 	switch s {
-	case service.WorkFailed, service.WorkSkipped:
+	case api.WorkFailed, api.WorkSkipped:
 		return exitFailed
-	case service.WorkBusy:
+	case api.WorkBusy:
 		return exitBusy
-	case service.WorkHeld:
+	case api.WorkHeld:
 		return exitHeld
 	}
 	return exitDone
 }
 
 // report prints how it went and gives the exit code.
-func (a *app) report(doc service.WorkDoc) error {
+func (a *app) report(doc api.WorkDoc) error {
 	var codes []int
 	for _, d := range doc.Secrets {
 		codes = append(codes, codeOfWork(d.State))
@@ -92,11 +94,11 @@ func (a *app) report(doc service.WorkDoc) error {
 	return silently(worst(codes...))
 }
 
-var workColors = map[service.WorkState]color{
-	service.WorkDone: green, service.WorkHeld: yellow, service.WorkFailed: red, service.WorkBusy: yellow, service.WorkSkipped: red,
+var workColors = map[api.WorkState]color{
+	api.WorkDone: green, api.WorkHeld: yellow, api.WorkFailed: red, api.WorkBusy: yellow, api.WorkSkipped: red,
 }
 
-func (a *app) reportSecret(d service.WorkSecretDoc) {
+func (a *app) reportSecret(d api.WorkSecretDoc) {
 	state := a.paint(a.outStyle, workColors[d.State], string(d.State))
 	a.printf("%s: %s", d.Secret, state)
 	for _, step := range d.Done {

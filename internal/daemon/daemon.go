@@ -21,8 +21,8 @@ import (
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/internal/engine/river"
-	"github.com/rota-dev/rota/internal/server/api"
 	"github.com/rota-dev/rota/internal/server/metrics"
+	"github.com/rota-dev/rota/internal/server/rest"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
 	"github.com/rota-dev/rota/internal/server/syslog"
 	"github.com/rota-dev/rota/internal/server/tracing"
@@ -94,7 +94,7 @@ type Daemon struct {
 	gate      authGate
 	admin     *access.Administration
 	endpoint  *secretsmanager.Server
-	feed      *api.Feed
+	feed      *rest.Feed
 	anchors   *anchors
 	metrics   *metrics.Metrics
 	survey    *metrics.Survey
@@ -148,7 +148,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	})
 	d.doors()
 	d.survey = d.newSurvey()
-	d.feed = api.NewFeed(o.DB, 100*time.Millisecond, o.Log)
+	d.feed = rest.NewFeed(o.DB, 100*time.Millisecond, o.Log)
 	if d.anchors, err = newAnchors(ctx, d); err != nil {
 		return nil, err
 	}

@@ -10,11 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/rota-dev/rota/internal/access"
-	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
 )
 
@@ -27,9 +28,9 @@ func TestARoleIsKeptFreshUnattendedAndReadWithAWSsOwnClient(t *testing.T) {
 			role := "fresh_" + strings.ToLower(name)
 			w := start(t, database(t), roleConfig(t, role, "2s"))
 			// The first is for a person to begin: somebody may use the old one.
-			var done service.WorkDoc
+			var done api.WorkDoc
 			w.do(http.MethodPost, "/v1/secrets/app%2F"+role+"/rotate", &done)
-			if len(done.Secrets) != 1 || done.Secrets[0].State != service.WorkDone {
+			if len(done.Secrets) != 1 || done.Secrets[0].State != api.WorkDone {
 				t.Fatalf("rotate: %+v", done)
 			}
 			seen := map[string]bool{}
@@ -207,7 +208,7 @@ func TestPausedAndFrozenSecretsWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var status service.StatusDoc
+	var status api.StatusDoc
 	w.do(http.MethodPost, "/v1/freeze", nil)
 	w.do(http.MethodGet, "/v1/secrets", &status)
 	if !strings.HasPrefix(status.Frozen, "by admin since ") {
@@ -320,7 +321,7 @@ func TestAnchoredHeadsAreVerified(t *testing.T) {
 	heads := filepath.Join(t.TempDir(), "heads")
 	w := start(t, "", roleConfig(t, "anchored", "30d")+"server: {audit: {anchors: [{file: "+heads+"}]}}\n")
 	eventually(t, "a head is anchored", func() bool { _, err := os.Stat(heads); return err == nil })
-	var doc service.VerifyDoc
+	var doc api.VerifyDoc
 	if a := w.do(http.MethodGet, "/v1/audit/verification", &doc); a.StatusCode != http.StatusOK || doc.Anchored == 0 || len(doc.Places) != 1 {
 		t.Errorf("%s: %+v", a.Status, doc)
 	}

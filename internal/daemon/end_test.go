@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota/internal/daemon"
 	"github.com/rota-dev/rota/internal/engine"
-	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
 )
 
@@ -31,7 +32,7 @@ func TestAtTheEndRequestsAreAnsweredAndStreamsEnd(t *testing.T) {
 	}
 	defer func() { _ = stream.Body.Close() }()
 	lines := bufio.NewScanner(stream.Body)
-	var done service.WorkDoc
+	var done api.WorkDoc
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
@@ -47,7 +48,7 @@ func TestAtTheEndRequestsAreAnsweredAndStreamsEnd(t *testing.T) {
 		t.Errorf("the stream went on for %s", took)
 	}
 	<-answered
-	if len(done.Secrets) != 1 || done.Secrets[0].State != service.WorkDone {
+	if len(done.Secrets) != 1 || done.Secrets[0].State != api.WorkDone {
 		t.Errorf("the request in hand was answered with %+v", done)
 	}
 }
@@ -97,10 +98,10 @@ func startSlow(t *testing.T, name string) (w *world, stop func(), healthy func(b
 // at the end the one in hand is finished and the other is not begun.
 func TestWhatPeopleAskForKeepsTheLimitsAndTheEnd(t *testing.T) {
 	w, stop, healthy := startSlow(t, "limit")
-	answers := make(chan service.WorkSecretDoc, 2)
+	answers := make(chan api.WorkSecretDoc, 2)
 	for _, name := range []string{"a", "b"} {
 		go func() {
-			var done service.WorkDoc
+			var done api.WorkDoc
 			w.do(http.MethodPost, "/v1/secrets/app%2Flimit_"+name+"/rotate", &done)
 			answers <- done.Secrets[0]
 		}()
@@ -111,11 +112,11 @@ func TestWhatPeopleAskForKeepsTheLimitsAndTheEnd(t *testing.T) {
 		return reloads && now["rota_turns_in_hand"] == 1 && now["rota_turns_waiting"] == 1
 	})
 	go stop()
-	if waited := <-answers; waited.State != service.WorkSkipped || !strings.Contains(waited.Error, "stopping") {
+	if waited := <-answers; waited.State != api.WorkSkipped || !strings.Contains(waited.Error, "stopping") {
 		t.Errorf("the request that waited was answered with %+v", waited)
 	}
 	healthy(true)
-	if inHand := <-answers; inHand.State != service.WorkDone {
+	if inHand := <-answers; inHand.State != api.WorkDone {
 		t.Errorf("the request in hand was answered with %+v", inHand)
 	}
 }

@@ -11,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/service"
 )
 
 // onStores runs a test on either of Rota's own stores, with a name for the role
@@ -37,12 +38,12 @@ func TestWhatSomebodyElsePutsIsFoundAtOnce(t *testing.T) {
 		name := "app/put_" + role
 		path := "/v1/secrets/" + strings.ReplaceAll(name, "/", "%2F")
 		w.do(http.MethodPost, path+"/rotate", nil)
-		state := func() service.StatusSecretDoc {
-			var doc service.StatusSecretDoc
+		state := func() api.StatusSecretDoc {
+			var doc api.StatusSecretDoc
 			w.do(http.MethodGet, path, &doc)
 			return doc
 		}
-		eventually(t, "all is well", func() bool { return state().State == service.StateOK })
+		eventually(t, "all is well", func() bool { return state().State == api.StateOK })
 		before, _, err := w.password(name)
 		if err != nil {
 			t.Fatal(err)
@@ -52,7 +53,7 @@ func TestWhatSomebodyElsePutsIsFoundAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "it is held", func() bool { return state().State == service.StateHeld })
+		eventually(t, "it is held", func() bool { return state().State == api.StateHeld })
 		if reason := state().Reason; !strings.Contains(reason, *put.VersionId) || !strings.Contains(reason, "changed by somebody else") {
 			t.Errorf("held: %s", reason)
 		}
@@ -72,7 +73,7 @@ func TestWhatSomebodyElsePutsIsFoundAtOnce(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the hold ends", func() bool { return state().State == service.StateOK })
+		eventually(t, "the hold ends", func() bool { return state().State == api.StateOK })
 	})
 }
 

@@ -15,18 +15,18 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota/internal/access"
-	"github.com/rota-dev/rota/internal/server/api"
+	"github.com/rota-dev/rota/internal/server/rest"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
 	"github.com/rota-dev/rota/rotation"
 )
 
 // handler answers everything: AWS's tools post to /, the rest has paths.
 func (d *Daemon) handler() http.Handler {
-	rest := api.New(api.Options{
+	routes := rest.New(rest.Options{
 		Open: d.open, Authenticate: d.gate.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
 	})
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", rest)
+	mux.Handle("/v1/", routes)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
 	})

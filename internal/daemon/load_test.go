@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-
-	"github.com/rota-dev/rota/internal/service"
 )
 
 // A thousand readers at once, while a secret is rotated again and again: no
@@ -34,9 +34,9 @@ func TestAThousandReadersWhileRotationsRun(t *testing.T) {
 		return aws.ToString(v.VersionId), aws.ToString(v.SecretString)
 	}
 	rotate := func() string {
-		var done service.WorkDoc
+		var done api.WorkDoc
 		w.do(http.MethodPost, "/v1/secrets/app%2Fload/rotate", &done)
-		if len(done.Secrets) != 1 || done.Secrets[0].State != service.WorkDone {
+		if len(done.Secrets) != 1 || done.Secrets[0].State != api.WorkDone {
 			t.Fatalf("rotate: %+v", done)
 		}
 		return done.Secrets[0].Done[0].Version

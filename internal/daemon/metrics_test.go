@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota/internal/access"
-	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -63,9 +64,9 @@ func watched(t *testing.T, database, role string) *world {
 server:
   audit: {anchors: [{file: `+heads+`}, {file: /dev/null/heads}]}
 `)
-	var done service.WorkDoc
+	var done api.WorkDoc
 	w.do(http.MethodPost, "/v1/secrets/app%2F"+role+"/rotate", &done)
-	if len(done.Secrets) != 1 || done.Secrets[0].State != service.WorkDone {
+	if len(done.Secrets) != 1 || done.Secrets[0].State != api.WorkDone {
 		t.Fatalf("rotate: %+v", done)
 	}
 	return w

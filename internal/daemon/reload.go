@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
@@ -226,7 +228,7 @@ func (d *Daemon) recordReload(ctx context.Context, by access.Caller, why string,
 		outcome = rotation.OutcomeFailed
 		detail, _, _ = strings.Cut(rota.Sanitize(went).Error(), "\n")
 	}
-	entry := by.Entry(d.DB.Now(), string(service.Reload), service.Configuration, outcome, detail)
+	entry := by.Entry(d.DB.Now(), string(api.ControlReload), service.Configuration, outcome, detail)
 	if path, err := filepath.Abs(g.file.Path); err == nil {
 		entry.Object = path
 	}

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/rota-dev/rota/api"
 
-	"github.com/rota-dev/rota/internal/service"
+	"github.com/jackc/pgx/v5"
 )
 
 // A connection logs in with a secret that Rota rotates itself. Nobody has to
@@ -30,15 +30,15 @@ secrets:
   - {name: app/admin, issuer: {connection: root, password: {role: follows_admin}}}
   - {name: app/follows, issuer: {connection: db, password: {role: follows}}}
 `, c.Port, pg.Superuser()))
-	var status service.StatusSecretDoc
+	var status api.StatusSecretDoc
 	w.do(http.MethodGet, "/v1/secrets/app%2Ffollows", &status)
-	if status.State != service.StateFailed || !strings.Contains(status.Reason, "app/admin has no current version") {
+	if status.State != api.StateFailed || !strings.Contains(status.Reason, "app/admin has no current version") {
 		t.Errorf("before its connection can log in: %+v", status)
 	}
 	rotated := func(secret string) bool {
-		var done service.WorkDoc
+		var done api.WorkDoc
 		w.do(http.MethodPost, "/v1/secrets/app%2F"+secret+"/rotate", &done)
-		return len(done.Secrets) == 1 && done.Secrets[0].State == service.WorkDone
+		return len(done.Secrets) == 1 && done.Secrets[0].State == api.WorkDone
 	}
 	for n := range 2 {
 		if !rotated("admin") {

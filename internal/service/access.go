@@ -5,41 +5,19 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rota-dev/rota/api"
 	"github.com/rota-dev/rota/internal/access"
 )
 
 // Access is who may do what: the principals and keys of Rota's own.
+// [LocalAccess] carries changes out; [api.Client] has a server do it.
 type Access interface {
-	// Principals lists all of them with their keys, in order of their names.
-	Principals(ctx context.Context) ([]access.Principal, error)
-	// ChangeAccess makes, changes or removes one principal or key.
-	ChangeAccess(ctx context.Context, c AccessChange) error
+	// Principals lists all of them with their keys, sorted by name.
+	Principals(ctx context.Context) ([]api.Principal, error)
+	// ChangeAccess creates, changes or removes one principal or key.
+	ChangeAccess(ctx context.Context, c api.AccessChange) error
 	// CreateKey gives a principal one more key; a zero time is never.
-	CreateKey(ctx context.Context, principal string, expires time.Time) (access.Issued, error)
-}
-
-// AccessAction is what is changed.
-type AccessAction string
-
-// The changes, of a principal or of a key.
-const (
-	CreatePrincipal  AccessAction = "create"
-	Grant            AccessAction = "grant"
-	Revoke           AccessAction = "revoke"
-	DisablePrincipal AccessAction = "disable"
-	EnablePrincipal  AccessAction = "enable"
-	DeletePrincipal  AccessAction = "delete"
-	DisableKey       AccessAction = "disable-key"
-	EnableKey        AccessAction = "enable-key"
-	DeleteKey        AccessAction = "delete-key"
-)
-
-// AccessChange is one change.
-type AccessChange struct {
-	Action AccessAction `json:"action"`
-	// Name is the principal's, or for the last three the key's id.
-	Name  string        `json:"name"`
-	Rules []access.Rule `json:"rules,omitempty"` // of the first three
+	CreateKey(ctx context.Context, principal string, expires time.Time) (api.KeyDoc, error)
 }
 
 // LocalAccess is [Access] for one caller, with the store at hand.
@@ -48,40 +26,78 @@ type LocalAccess struct {
 	Caller         access.Caller
 }
 
-var _ Access = LocalAccess{}
+var (
+	_ Access = LocalAccess{}
+	_ Access = (*api.Client)(nil)
+)
 
 // Principals implements [Access].
-func (l LocalAccess) Principals(ctx context.Context) ([]access.Principal, error) {
-	return l.Administration.Principals(ctx, l.Caller)
+func (l LocalAccess) Principals(ctx context.Context) ([]api.Principal, error) {
+	list, err := l.Administration.Principals(ctx, l.Caller)
+	return PrincipalDocs(list), err
 }
 
 // ChangeAccess implements [Access].
-func (l LocalAccess) ChangeAccess(ctx context.Context, c AccessChange) error {
+func (l LocalAccess) ChangeAccess(ctx context.Context, c api.AccessChange) error {
 	a := l.Administration
+	rules := make([]access.Rule, len(c.Rules))
+	for i, r := range c.Rules {
+		rules[i] = access.Rule{Action: access.Action(r.Action), Pattern: r.Pattern}
+	}
 	switch c.Action {
-	case CreatePrincipal:
-		return a.Create(ctx, l.Caller, c.Name, c.Rules...)
-	case Grant:
-		return a.Grant(ctx, l.Caller, c.Name, c.Rules...)
-	case Revoke:
-		return a.Revoke(ctx, l.Caller, c.Name, c.Rules...)
-	case DisablePrincipal:
+	case api.AccessCreatePrincipal:
+		return a.Create(ctx, l.Caller, c.Name, rules...)
+	case api.AccessGrant:
+		return a.Grant(ctx, l.Caller, c.Name, rules...)
+	case api.AccessRevoke:
+		return a.Revoke(ctx, l.Caller, c.Name, rules...)
+	case api.AccessDisablePrincipal:
 		return a.Disable(ctx, l.Caller, c.Name)
-	case EnablePrincipal:
+	case api.AccessEnablePrincipal:
 		return a.Enable(ctx, l.Caller, c.Name)
-	case DeletePrincipal:
+	case api.AccessDeletePrincipal:
 		return a.Delete(ctx, l.Caller, c.Name)
-	case DisableKey:
+	case api.AccessDisableKey:
 		return a.DisableKey(ctx, l.Caller, c.Name)
-	case EnableKey:
+	case api.AccessEnableKey:
 		return a.EnableKey(ctx, l.Caller, c.Name)
-	case DeleteKey:
+	case api.AccessDeleteKey:
 		return a.DeleteKey(ctx, l.Caller, c.Name)
 	}
 	return &UsageError{Err: fmt.Errorf("no change of access %q", c.Action)}
 }
 
 // CreateKey implements [Access].
-func (l LocalAccess) CreateKey(ctx context.Context, principal string, expires time.Time) (access.Issued, error) {
-	return l.Administration.CreateKey(ctx, l.Caller, principal, expires)
+func (l LocalAccess) CreateKey(ctx context.Context, principal string, expires time.Time) (api.KeyDoc, error) {
+	issued, err := l.Administration.CreateKey(ctx, l.Caller, principal, expires)
+	if err != nil {
+		return api.KeyDoc{}, err
+	}
+	return KeyDoc(issued), nil
+}
+
+// PrincipalDocs are the documents of principals.
+func PrincipalDocs(list []access.Principal) []api.Principal {
+	docs := make([]api.Principal, len(list))
+	for i, p := range list {
+		docs[i] = PrincipalDoc(p)
+	}
+	return docs
+}
+
+// PrincipalDoc is a principal's document.
+func PrincipalDoc(p access.Principal) api.Principal {
+	doc := api.Principal{Name: p.Name, Rules: make([]api.Rule, len(p.Rules)), Disabled: p.Disabled, CreatedAt: p.CreatedAt}
+	for i, r := range p.Rules {
+		doc.Rules[i] = api.Rule{Action: string(r.Action), Pattern: r.Pattern}
+	}
+	for _, k := range p.Keys {
+		doc.Keys = append(doc.Keys, api.Key(k))
+	}
+	return doc
+}
+
+// KeyDoc is the document of a new key, with its secret.
+func KeyDoc(i access.Issued) api.KeyDoc {
+	return api.KeyDoc{Principal: i.Principal, Key: api.Key(i.Key), Secret: i.Secret.Reveal(), Token: i.Token()}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/rotation"
@@ -16,22 +18,22 @@ import (
 const checkTimeout = time.Minute
 
 // Check asks the real systems whether a rotation would work.
-func (l *Local) Check(ctx context.Context, names []string) (CheckDoc, error) {
+func (l *Local) Check(ctx context.Context, names []string) (api.CheckDoc, error) {
 	list, err := l.choose(ctx, access.Rotate, "check", names)
 	if err != nil {
-		return CheckDoc{}, err
+		return api.CheckDoc{}, err
 	}
-	var findings []FindingDoc
+	var findings []api.FindingDoc
 	for _, f := range l.Opened {
-		findings = append(findings, FindingDoc{Finding: f})
+		findings = append(findings, api.FindingDoc{Finding: f})
 	}
 	findings = append(findings, l.checkStore(ctx)...)
 	for _, w := range slices.Concat(l.File.Warnings(), l.Wired.Warnings) {
-		findings = append(findings, FindingDoc{Finding: rota.Finding{
+		findings = append(findings, api.FindingDoc{Finding: rota.Finding{
 			Warning: true, Check: fmt.Sprintf("%s:%d", w.File, w.Line), Detail: w.Message, Hint: strings.TrimPrefix(w.Hint, "try: "),
 		}})
 	}
-	doc := CheckDoc{Findings: append(findings, preflight(ctx, list)...)}
+	doc := api.CheckDoc{Findings: append(findings, preflight(ctx, list)...)}
 	for _, f := range doc.Findings {
 		switch {
 		case f.OK:
@@ -47,7 +49,7 @@ func (l *Local) Check(ctx context.Context, names []string) (CheckDoc, error) {
 
 // preflight runs the checks of all secrets, several at once, and gives what
 // they found in the secrets' order.
-func preflight(ctx context.Context, list []chosen) []FindingDoc {
+func preflight(ctx context.Context, list []chosen) []api.FindingDoc {
 	found := make([][]rota.Finding, len(list))
 	errs := look(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
@@ -55,7 +57,7 @@ func preflight(ctx context.Context, list []chosen) []FindingDoc {
 		found[i] = rotation.Preflight(ctx, s)
 		return ctx.Err()
 	})
-	var out []FindingDoc
+	var out []api.FindingDoc
 	for i, c := range list {
 		if errs[i] != nil && found[i] == nil {
 			f := rota.Finding{Check: "systems"}
@@ -66,26 +68,26 @@ func preflight(ctx context.Context, list []chosen) []FindingDoc {
 			found[i] = []rota.Finding{f}
 		}
 		for _, f := range found[i] {
-			out = append(out, FindingDoc{Secret: c.name, Finding: f})
+			out = append(out, api.FindingDoc{Secret: c.name, Finding: f})
 		}
 	}
 	return out
 }
 
 // checkStore looks at Rota's own store.
-func (l *Local) checkStore(ctx context.Context) []FindingDoc {
+func (l *Local) checkStore(ctx context.Context) []api.FindingDoc {
 	if l.DB == nil || !l.Caller.Allows(access.Audit, "") {
 		return nil
 	}
-	finding := func(check, detail string, err error) FindingDoc {
+	finding := func(check, detail string, err error) api.FindingDoc {
 		f := rota.Finding{OK: err == nil, Check: "own store: " + check, Detail: detail}
 		if err != nil {
 			f.Detail, f.Hint = SplitHint(err.Error())
 		}
-		return FindingDoc{Finding: f}
+		return api.FindingDoc{Finding: f}
 	}
 	chain, err := l.DB.Verify(ctx)
-	out := []FindingDoc{finding("audit", fmt.Sprintf("the chain of %d entries is whole", chain.Entries), err)}
+	out := []api.FindingDoc{finding("audit", fmt.Sprintf("the chain of %d entries is whole", chain.Entries), err)}
 	statuses, err := l.DB.Statuses(ctx)
 	if err != nil {
 		return append(out, finding("progress", "", err))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota/internal/access"
 )
 
@@ -24,21 +26,21 @@ type Controls interface {
 }
 
 // Control pauses, resumes, freezes, thaws, reloads, or notes what a person did.
-func (l *Local) Control(ctx context.Context, r ControlRequest) (ControlDoc, error) {
-	doc := ControlDoc{Action: r.Action, Secrets: []string{}}
+func (l *Local) Control(ctx context.Context, r api.ControlRequest) (api.ControlDoc, error) {
+	doc := api.ControlDoc{Action: r.Action, Secrets: []string{}}
 	if l.Controls == nil {
 		return doc, errNoStore
 	}
 	by := l.Caller
 	switch r.Action {
-	case Freeze, Thaw, Reload:
+	case api.ControlFreeze, api.ControlThaw, api.ControlReload:
 		if len(r.Secrets) > 0 {
 			return doc, &UsageError{Err: fmt.Errorf("%s concerns all secrets: no name is taken", r.Action)}
 		}
 		if err := l.allow(ctx, access.Admin, string(r.Action), ""); err != nil {
 			return doc, err
 		}
-	case Pause, Resume, Done:
+	case api.ControlPause, api.ControlResume, api.ControlDone:
 		if len(r.Secrets) == 0 {
 			return doc, &UsageError{Err: errors.New("no secret is named")}
 		}
@@ -53,15 +55,15 @@ func (l *Local) Control(ctx context.Context, r ControlRequest) (ControlDoc, erro
 		return doc, &UsageError{Err: fmt.Errorf("no control %q (try: pause, resume, done, freeze, thaw, reload)", r.Action)}
 	}
 	switch r.Action {
-	case Freeze:
+	case api.ControlFreeze:
 		return doc, l.Controls.Freeze(ctx, by, r.Reason)
-	case Thaw:
+	case api.ControlThaw:
 		return doc, l.Controls.Thaw(ctx, by)
-	case Reload:
+	case api.ControlReload:
 		return doc, l.Controls.Reload(ctx, by, r.Reason)
-	case Pause:
+	case api.ControlPause:
 		return doc, l.Controls.Pause(ctx, doc.Secrets, by, r.Reason)
-	case Resume:
+	case api.ControlResume:
 		return doc, l.Controls.Resume(ctx, doc.Secrets, by)
 	default:
 		var errs []error

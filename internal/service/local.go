@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
@@ -218,14 +220,14 @@ func SplitHint(text string) (message, hint string) {
 }
 
 // Secrets tells what rotating the named secrets would mean.
-func (l *Local) Secrets(ctx context.Context, names []string) (SecretsDoc, error) {
+func (l *Local) Secrets(ctx context.Context, names []string) (api.SecretsDoc, error) {
 	list, err := l.choose(ctx, access.List, "list", names)
 	if err != nil {
-		return SecretsDoc{}, err
+		return api.SecretsDoc{}, err
 	}
-	doc := SecretsDoc{Secrets: []SecretDoc{}}
+	doc := api.SecretsDoc{Secrets: []api.SecretDoc{}}
 	for _, c := range list {
-		d := SecretDoc{Secret: c.name, Fields: l.File.IssuerFields(c.name)}
+		d := api.SecretDoc{Secret: c.name, Fields: l.File.IssuerFields(c.name)}
 		if c.err != nil {
 			d.Error, d.Hint = SplitHint(c.err.Error())
 			doc.Secrets = append(doc.Secrets, d)

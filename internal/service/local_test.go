@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota/internal/access"
@@ -56,7 +58,7 @@ func operations(t *testing.T, rules ...string) (*service.Local, *store.DB) {
 func TestWhoMayLessSeesLess(t *testing.T) {
 	t.Parallel()
 	l, _ := operations(t, "list:shop/*", "rotate:shop/b")
-	status, err := l.Status(t.Context(), service.StatusRequest{})
+	status, err := l.Status(t.Context(), api.StatusRequest{})
 	var names []string
 	for _, s := range status.Secrets {
 		names = append(names, s.Secret)
@@ -64,7 +66,7 @@ func TestWhoMayLessSeesLess(t *testing.T) {
 	if diff := cmp.Diff([]string{"shop/a", "shop/b"}, names); err != nil || diff != "" {
 		t.Errorf("%v, status (-want +got):\n%s", err, diff)
 	}
-	run, err := l.Run(t.Context(), service.RunRequest{All: true})
+	run, err := l.Run(t.Context(), api.RunRequest{All: true})
 	if err != nil || len(run.Secrets) != 1 || run.Secrets[0].Secret != "shop/b" {
 		t.Errorf("run worked %+v, %v", run, err)
 	}
@@ -81,18 +83,18 @@ func TestWhatIsDeniedIsInTheAuditAndTellsNothing(t *testing.T) {
 	for _, name := range []string{"other/c", "other/none"} {
 		for op, try := range map[string]func() error{
 			"status": func() error {
-				_, err := l.Status(t.Context(), service.StatusRequest{Names: []string{name}})
+				_, err := l.Status(t.Context(), api.StatusRequest{Names: []string{name}})
 				return err
 			},
 			"rotate": func() error {
-				_, err := l.Work(t.Context(), service.WorkRequest{Operation: service.OpRotate, Secrets: []string{"shop/a", name}})
+				_, err := l.Work(t.Context(), api.WorkRequest{Operation: api.OpRotate, Secrets: []string{"shop/a", name}})
 				return err
 			},
 			"pause": func() error {
-				_, err := l.Control(t.Context(), service.ControlRequest{Action: service.Pause, Secrets: []string{name}})
+				_, err := l.Control(t.Context(), api.ControlRequest{Action: api.ControlPause, Secrets: []string{name}})
 				return err
 			},
-			"get": func() error { _, err := l.Get(t.Context(), service.GetRequest{Secret: name}); return err },
+			"get": func() error { _, err := l.Get(t.Context(), api.GetRequest{Secret: name}); return err },
 		} {
 			if err := try(); !errors.Is(err, access.ErrDenied) {
 				t.Errorf("%s of %s: %v, want it denied", op, name, err)
@@ -103,7 +105,7 @@ func TestWhatIsDeniedIsInTheAuditAndTellsNothing(t *testing.T) {
 			}
 		}
 	}
-	if _, err := l.Control(t.Context(), service.ControlRequest{Action: service.Freeze}); !errors.Is(err, access.ErrDenied) {
+	if _, err := l.Control(t.Context(), api.ControlRequest{Action: api.ControlFreeze}); !errors.Is(err, access.ErrDenied) {
 		t.Errorf("freeze: %v", err)
 	}
 }
@@ -111,24 +113,24 @@ func TestWhatIsDeniedIsInTheAuditAndTellsNothing(t *testing.T) {
 func TestSwitchesOfSecretsThatNobodyHasWorked(t *testing.T) {
 	t.Parallel()
 	l, _ := operations(t, "admin:*")
-	state := func() []service.SecretState {
-		doc, err := l.Status(t.Context(), service.StatusRequest{})
+	state := func() []api.SecretState {
+		doc, err := l.Status(t.Context(), api.StatusRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var out []service.SecretState
+		var out []api.SecretState
 		for _, s := range doc.Secrets {
 			out = append(out, s.State)
 		}
 		return out
 	}
 	for _, c := range []struct {
-		request service.ControlRequest
-		want    []service.SecretState
+		request api.ControlRequest
+		want    []api.SecretState
 	}{
-		{service.ControlRequest{Action: service.Pause, Secrets: []string{"other/c", "shop/a"}, Reason: "audit week"}, []service.SecretState{service.StatePaused, service.StateDue, service.StatePaused}},
-		{service.ControlRequest{Action: service.Resume, Secrets: []string{"shop/a"}}, []service.SecretState{service.StateDue, service.StateDue, service.StatePaused}},
-		{service.ControlRequest{Action: service.Done, Secrets: []string{"shop/b"}}, []service.SecretState{service.StateDue, service.StateOK, service.StatePaused}},
+		{api.ControlRequest{Action: api.ControlPause, Secrets: []string{"other/c", "shop/a"}, Reason: "audit week"}, []api.SecretState{api.StatePaused, api.StateDue, api.StatePaused}},
+		{api.ControlRequest{Action: api.ControlResume, Secrets: []string{"shop/a"}}, []api.SecretState{api.StateDue, api.StateDue, api.StatePaused}},
+		{api.ControlRequest{Action: api.ControlDone, Secrets: []string{"shop/b"}}, []api.SecretState{api.StateDue, api.StateOK, api.StatePaused}},
 	} {
 		doc, err := l.Control(t.Context(), c.request)
 		if err != nil || doc.Action != c.request.Action || len(doc.Secrets) != len(c.request.Secrets) {
@@ -138,8 +140,8 @@ func TestSwitchesOfSecretsThatNobodyHasWorked(t *testing.T) {
 			t.Errorf("after %s (-want +got):\n%s", c.request.Action, diff)
 		}
 	}
-	for _, r := range []service.ControlRequest{
-		{Action: service.Pause}, {Action: service.Pause, Secrets: []string{"none"}}, {Action: service.Freeze, Secrets: []string{"shop/a"}}, {Action: "stop"}, {Action: service.Reload},
+	for _, r := range []api.ControlRequest{
+		{Action: api.ControlPause}, {Action: api.ControlPause, Secrets: []string{"none"}}, {Action: api.ControlFreeze, Secrets: []string{"shop/a"}}, {Action: "stop"}, {Action: api.ControlReload},
 	} {
 		_, err := l.Control(t.Context(), r)
 		if _, ok := errors.AsType[*service.UsageError](err); !ok {
@@ -153,7 +155,7 @@ func TestPagesOfStatus(t *testing.T) {
 	l, _ := operations(t, "list:*")
 	var got [][]string
 	for after, more := "", true; more; {
-		doc, err := l.Status(t.Context(), service.StatusRequest{After: after, Limit: 2})
+		doc, err := l.Status(t.Context(), api.StatusRequest{After: after, Limit: 2})
 		if err != nil {
 			t.Fatal(err)
 		}

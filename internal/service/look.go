@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store"
@@ -16,20 +18,20 @@ import (
 )
 
 // Versions asks the store and the issuer for a secret's versions.
-func (l *Local) Versions(ctx context.Context, name string) (VersionsDoc, error) {
+func (l *Local) Versions(ctx context.Context, name string) (api.VersionsDoc, error) {
 	secret, err := l.one(ctx, access.List, "versions", name)
 	if err != nil {
-		return VersionsDoc{}, err
+		return api.VersionsDoc{}, err
 	}
 	state, _, err := l.rotator().Observe(ctx, secret)
 	if err != nil {
-		return VersionsDoc{}, err
+		return api.VersionsDoc{}, err
 	}
 	return describeVersions(state), nil
 }
 
-func describeVersions(state rotation.State) VersionsDoc {
-	doc := VersionsDoc{Secret: state.Secret, ChangedAt: state.Contents.ChangedAt, Versions: []VersionDoc{}, Elsewhere: []IssuedDoc{}}
+func describeVersions(state rotation.State) api.VersionsDoc {
+	doc := api.VersionsDoc{Secret: state.Secret, ChangedAt: state.Contents.ChangedAt, Versions: []api.VersionDoc{}, Elsewhere: []api.IssuedDoc{}}
 	held := map[string]bool{}
 	for _, v := range state.Contents.Versions {
 		held[v.CredentialID] = true
@@ -37,20 +39,20 @@ func describeVersions(state rotation.State) VersionsDoc {
 		d.State, d.Use = versionState(state, v)
 		doc.Versions = append(doc.Versions, d)
 	}
-	slices.SortStableFunc(doc.Versions, func(x, y VersionDoc) int { return y.CreatedAt.Compare(x.CreatedAt) })
+	slices.SortStableFunc(doc.Versions, func(x, y api.VersionDoc) int { return y.CreatedAt.Compare(x.CreatedAt) })
 	for _, i := range state.Issued {
 		if held[i.ID] {
 			continue
 		}
-		d := IssuedDoc{Credential: i.ID, CreatedAt: i.CreatedAt}
+		d := api.IssuedDoc{Credential: i.ID, CreatedAt: i.CreatedAt}
 		d.State, d.Use = issuerState(state, i.ID)
 		doc.Elsewhere = append(doc.Elsewhere, d)
 	}
 	return doc
 }
 
-func describeVersion(v rota.Version) VersionDoc {
-	return VersionDoc{Version: v.ID, Labels: v.Labels, CreatedAt: v.CreatedAt, Credential: v.CredentialID, Ours: v.Ours()}
+func describeVersion(v rota.Version) api.VersionDoc {
+	return api.VersionDoc{Version: v.ID, Labels: v.Labels, CreatedAt: v.CreatedAt, Credential: v.CredentialID, Ours: v.Ours()}
 }
 
 // versionState is what the issuer says of a version's credential. A password
@@ -103,39 +105,39 @@ func issuerState(state rotation.State, credential string) (string, string) {
 }
 
 // Current asks the store for a secret's current version.
-func (l *Local) Current(ctx context.Context, name string) (CurrentDoc, error) {
+func (l *Local) Current(ctx context.Context, name string) (api.CurrentDoc, error) {
 	secret, err := l.one(ctx, access.List, "current", name)
 	if err != nil {
-		return CurrentDoc{}, err
+		return api.CurrentDoc{}, err
 	}
 	contents, err := secret.Store.Describe(ctx)
 	if err != nil {
-		return CurrentDoc{}, fmt.Errorf("%s: %w", name, err)
+		return api.CurrentDoc{}, fmt.Errorf("%s: %w", name, err)
 	}
 	v, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 	if !ok {
-		return CurrentDoc{}, fmt.Errorf("%s: it has no current version yet: %w (try: rota rotate %s, or rota adopt %s)", name, rota.ErrNotFound, name, name)
+		return api.CurrentDoc{}, fmt.Errorf("%s: it has no current version yet: %w (try: rota rotate %s, or rota adopt %s)", name, rota.ErrNotFound, name, name)
 	}
-	return CurrentDoc{Secret: name, Version: v.ID, ChangedAt: contents.ChangedAt}, nil
+	return api.CurrentDoc{Secret: name, Version: v.ID, ChangedAt: contents.ChangedAt}, nil
 }
 
 // Get shows a value.
-func (l *Local) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
+func (l *Local) Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error) {
 	secret, err := l.one(ctx, access.Read, "get", r.Secret)
 	if err != nil {
-		return GetDoc{}, err
+		return api.GetDoc{}, err
 	}
 	if r.Label == "" {
 		r.Label = rota.LabelCurrent
 	}
 	version, credential, err := readVersion(ctx, secret, r.Label, r.Version)
 	if err != nil {
-		return GetDoc{}, err
+		return api.GetDoc{}, err
 	}
 	names, fields := credential.Names(), credential.Fields()
 	if r.Field != "" {
 		if !slices.Contains(names, r.Field) {
-			return GetDoc{}, &UsageError{Err: fmt.Errorf("%s has no field %q (try: %s)", r.Secret, r.Field, strings.Join(names, ", "))}
+			return api.GetDoc{}, &UsageError{Err: fmt.Errorf("%s has no field %q (try: %s)", r.Secret, r.Field, strings.Join(names, ", "))}
 		}
 		names, fields = []string{r.Field}, map[string]string{r.Field: fields[r.Field]}
 	}
@@ -143,9 +145,9 @@ func (l *Local) Get(ctx context.Context, r GetRequest) (GetDoc, error) {
 	entry := l.Caller.Entry(l.now(), "get", r.Secret, rotation.OutcomeSucceeded, "")
 	entry.Object, entry.Version, entry.Credential = strings.Join(names, ", "), version.ID, issuerName
 	if err := l.DB.Record(ctx, entry); err != nil {
-		return GetDoc{}, fmt.Errorf("%s: nothing is shown that is not in the audit: %w", r.Secret, err)
+		return api.GetDoc{}, fmt.Errorf("%s: nothing is shown that is not in the audit: %w", r.Secret, err)
 	}
-	return GetDoc{Secret: r.Secret, Version: version.ID, Labels: version.Labels, Credential: issuerName, Fields: fields}, nil
+	return api.GetDoc{Secret: r.Secret, Version: version.ID, Labels: version.Labels, Credential: issuerName, Fields: fields}, nil
 }
 
 // readVersion finds a version and reads it. One that is replaced and deleted in
@@ -187,34 +189,34 @@ func findVersion(ctx context.Context, secret *rotation.Secret, label rota.Label,
 // History gives entries of the audit. Of a secret that is no longer configured
 // there may still be some; one that has none must be, and with Wired its store
 // is asked what it holds all the same.
-func (l *Local) History(ctx context.Context, r HistoryRequest) (HistoryDoc, error) {
+func (l *Local) History(ctx context.Context, r api.HistoryRequest) (api.HistoryDoc, error) {
 	if err := l.allow(ctx, access.Audit, "audit", r.Secret); err != nil {
-		return HistoryDoc{}, err
+		return api.HistoryDoc{}, err
 	}
 	if r.Limit == 0 {
 		r.Limit = 100
 	}
 	if r.Limit < 0 {
-		return HistoryDoc{}, &UsageError{Err: fmt.Errorf("limit %d: must be at least 1", r.Limit)}
+		return api.HistoryDoc{}, &UsageError{Err: fmt.Errorf("limit %d: must be at least 1", r.Limit)}
 	}
-	doc := HistoryDoc{Entries: []EntryDoc{}}
+	doc := api.HistoryDoc{Entries: []api.EntryDoc{}}
 	if l.DB != nil {
 		records, err := l.DB.Audit(ctx, store.AuditQuery{Secret: r.Secret, After: r.After, Before: r.Before, Limit: r.Limit, Newest: !r.Oldest})
 		if err != nil {
-			return HistoryDoc{}, err
+			return api.HistoryDoc{}, err
 		}
 		if !r.Oldest {
 			slices.Reverse(records)
 		}
 		for _, e := range records {
-			doc.Entries = append(doc.Entries, EntryDoc{Seq: e.Seq, Entry: e.Entry, Hash: e.Hash})
+			doc.Entries = append(doc.Entries, api.EntryDoc{Seq: e.Seq, Entry: e.Entry, Hash: e.Hash})
 		}
 	}
 	if len(doc.Entries) > 0 || l.File == nil || r.Secret == "" || r.After != 0 || r.Before != 0 {
 		return doc, nil
 	}
 	if _, err := l.pick([]string{r.Secret}); err != nil {
-		return HistoryDoc{}, err
+		return api.HistoryDoc{}, err
 	}
 	if l.Wired == nil {
 		return doc, nil
@@ -257,15 +259,15 @@ func noneOf(_ context.Context, heads []anchor.Head) error {
 }
 
 // Verify recomputes the audit's chain.
-func (l *Local) Verify(ctx context.Context) (VerifyDoc, error) {
+func (l *Local) Verify(ctx context.Context) (api.VerifyDoc, error) {
 	if err := l.allow(ctx, access.Audit, "verify", ""); err != nil {
-		return VerifyDoc{}, err
+		return api.VerifyDoc{}, err
 	}
-	doc, compare := VerifyDoc{Verified: true}, noneOf
+	doc, compare := api.VerifyDoc{Verified: true}, noneOf
 	if l.DB != nil {
 		chain, err := l.DB.Verify(ctx)
 		if err != nil {
-			return VerifyDoc{}, err
+			return api.VerifyDoc{}, err
 		}
 		doc.Entries, doc.Head, compare = chain.Entries, chain.Head, l.DB.VerifyHeads
 	}
@@ -278,7 +280,7 @@ func (l *Local) Verify(ctx context.Context) (VerifyDoc, error) {
 			err = compare(ctx, heads)
 		}
 		if err != nil {
-			return VerifyDoc{}, fmt.Errorf("the heads in %s: %w", p.Name(), err)
+			return api.VerifyDoc{}, fmt.Errorf("the heads in %s: %w", p.Name(), err)
 		}
 		doc.Anchored += len(heads)
 		doc.Places = append(doc.Places, p.Name())

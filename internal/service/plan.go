@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/rotation"
@@ -13,12 +15,12 @@ import (
 const nextOnly = 20 * 365 * rota.Day
 
 // Plan looks at the systems and plans.
-func (l *Local) Plan(ctx context.Context, r PlanRequest) (PlanDoc, error) {
+func (l *Local) Plan(ctx context.Context, r api.PlanRequest) (api.PlanDoc, error) {
 	list, err := l.choose(ctx, access.List, "plan", r.Names)
 	if err != nil {
-		return PlanDoc{}, err
+		return api.PlanDoc{}, err
 	}
-	doc := PlanDoc{From: l.now(), Until: r.Until, Secrets: make([]PlanSecretDoc, len(list))}
+	doc := api.PlanDoc{From: l.now(), Until: r.Until, Secrets: make([]api.PlanSecretDoc, len(list))}
 	errs := look(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		state, decision, err := l.rotator().Observe(ctx, s)
 		if err != nil {
@@ -41,7 +43,7 @@ func (l *Local) Plan(ctx context.Context, r PlanRequest) (PlanDoc, error) {
 			p.Error, p.Hint = SplitHint(errs[i].Error())
 		}
 		if p.Steps == nil {
-			p.Steps = []StepDoc{}
+			p.Steps = []api.StepDoc{}
 		}
 	}
 	return doc, nil
@@ -50,7 +52,7 @@ func (l *Local) Plan(ctx context.Context, r PlanRequest) (PlanDoc, error) {
 // ahead is what lies ahead of one secret until the plan's end, or up to the
 // next step from now. Nothing at all is told as what it waits for, which may
 // come after the end, or as the reason why.
-func ahead(state rotation.State, policy rotation.Policy, decision rotation.Decision, doc PlanDoc) []rotation.Planned {
+func ahead(state rotation.State, policy rotation.Policy, decision rotation.Decision, doc api.PlanDoc) []rotation.Planned {
 	now := doc.From
 	var out []rotation.Planned
 	if doc.Until.IsZero() {
@@ -69,9 +71,9 @@ func ahead(state rotation.State, policy rotation.Policy, decision rotation.Decis
 	return out
 }
 
-func plannedDoc(p rotation.Planned) StepDoc {
+func plannedDoc(p rotation.Planned) api.StepDoc {
 	d := p.Decision
-	doc := StepDoc{At: p.At, Step: d.Step, Version: d.Version, Credential: d.Credential, Hold: d.Hold, Reason: d.Reason}
+	doc := api.StepDoc{At: p.At, Step: d.Step, Version: d.Version, Credential: d.Credential, Hold: d.Hold, Reason: d.Reason}
 	if d.Step == rota.StepNone {
 		doc.Step = d.Next
 	}

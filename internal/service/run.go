@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/engine"
@@ -13,14 +15,14 @@ import (
 )
 
 // Run does all that is due, once.
-func (l *Local) Run(ctx context.Context, r RunRequest) (WorkDoc, error) {
+func (l *Local) Run(ctx context.Context, r api.RunRequest) (api.WorkDoc, error) {
 	list, err := l.choose(ctx, access.Rotate, "run", nil)
 	if err != nil {
-		return WorkDoc{}, err
+		return api.WorkDoc{}, err
 	}
-	known, err := l.standings(ctx, &StatusDoc{})
+	known, err := l.standings(ctx, &api.StatusDoc{})
 	if err != nil {
-		return WorkDoc{}, err
+		return api.WorkDoc{}, err
 	}
 	seen := map[string]engine.Seen{}
 	for name, s := range known {
@@ -33,11 +35,11 @@ func (l *Local) Run(ctx context.Context, r RunRequest) (WorkDoc, error) {
 	if !r.All {
 		configured, err := l.configuredSince(ctx)
 		if err != nil {
-			return WorkDoc{}, err
+			return api.WorkDoc{}, err
 		}
 		due = engine.Schedule(l.now(), configured, seen)
 	}
-	doc := WorkDoc{Secrets: []WorkSecretDoc{}}
+	doc := api.WorkDoc{Secrets: []api.WorkSecretDoc{}}
 	var these []chosen
 	for _, c := range list {
 		if c.err != nil || due(c.secret) {
@@ -90,10 +92,10 @@ func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 }
 
 // Alert tells the notifiers of every secret that is late.
-func (l *Local) Alert(ctx context.Context) (AlertDoc, error) {
+func (l *Local) Alert(ctx context.Context) (api.AlertDoc, error) {
 	list, err := l.choose(ctx, access.Rotate, "alert", nil)
 	if err != nil {
-		return AlertDoc{}, err
+		return api.AlertDoc{}, err
 	}
 	late := make([]bool, len(list))
 	errs := look(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
@@ -101,13 +103,13 @@ func (l *Local) Alert(ctx context.Context) (AlertDoc, error) {
 		late[i], err = l.rotator().Alert(ctx, s)
 		return err
 	})
-	doc := AlertDoc{Late: []string{}, Errors: []AlertFailure{}, Secrets: len(list)}
+	doc := api.AlertDoc{Late: []string{}, Errors: []api.AlertFailure{}, Secrets: len(list)}
 	for i, c := range list {
 		if late[i] {
 			doc.Late = append(doc.Late, c.name)
 		}
 		if errs[i] != nil {
-			doc.Errors = append(doc.Errors, AlertFailure{Secret: c.name, Error: errs[i].Error()})
+			doc.Errors = append(doc.Errors, api.AlertFailure{Secret: c.name, Error: errs[i].Error()})
 		}
 	}
 	return doc, nil

@@ -6,30 +6,32 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
 )
 
 // Status tells how secrets stand. It asks no system but the store.
-func (l *Local) Status(ctx context.Context, r StatusRequest) (StatusDoc, error) {
+func (l *Local) Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc, error) {
 	if err := l.allow(ctx, access.List, "status", r.Names...); err != nil {
-		return StatusDoc{}, err
+		return api.StatusDoc{}, err
 	}
 	wanted, err := l.pick(r.Names)
 	if err != nil {
-		return StatusDoc{}, err
+		return api.StatusDoc{}, err
 	}
-	doc := StatusDoc{At: l.now(), Secrets: []StatusSecretDoc{}}
+	doc := api.StatusDoc{At: l.now(), Secrets: []api.StatusSecretDoc{}}
 	known, err := l.standings(ctx, &doc)
 	if err != nil {
-		return StatusDoc{}, err
+		return api.StatusDoc{}, err
 	}
 	wanted, doc.Next = page(wanted, r.After, r.Limit)
 	for _, name := range wanted {
 		one := statusOf(name, known[name], l.File.Policy(name), doc.At)
 		if l.Wired != nil && l.Wired.Broken[name] != nil {
-			one.State, one.Reason = StateFailed, "it can't be worked: "+l.Wired.Broken[name].Error()
+			one.State, one.Reason = api.StateFailed, "it can't be worked: "+l.Wired.Broken[name].Error()
 		}
 		doc.Secrets = append(doc.Secrets, one)
 	}
@@ -38,7 +40,7 @@ func (l *Local) Status(ctx context.Context, r StatusRequest) (StatusDoc, error) 
 
 // standings reads the store, by secret's name, and notes in the document what
 // concerns all.
-func (l *Local) standings(ctx context.Context, doc *StatusDoc) (map[string]standing, error) {
+func (l *Local) standings(ctx context.Context, doc *api.StatusDoc) (map[string]standing, error) {
 	doc.Unknown = []string{}
 	if l.DB == nil {
 		return nil, nil
@@ -111,9 +113,9 @@ type standing struct {
 	frozen bool
 }
 
-func statusOf(name string, s standing, p rotation.Policy, now time.Time) StatusSecretDoc {
+func statusOf(name string, s standing, p rotation.Policy, now time.Time) api.StatusSecretDoc {
 	st := s.Status
-	doc := StatusSecretDoc{
+	doc := api.StatusSecretDoc{
 		Secret: name, Reason: st.Reason, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt, ExpiresAt: st.ExpiresAt,
 		Previous: st.PreviousID, PreviousInactive: st.PreviousOff, Next: st.Next, NextAt: st.DueAt, Hold: st.Hold,
 		LookedAt: st.LookedAt, BegunAt: st.BegunAt, Worker: s.Holder,
@@ -127,7 +129,7 @@ func statusOf(name string, s standing, p rotation.Policy, now time.Time) StatusS
 	}
 	if s.paused != nil {
 		doc.Paused = DescribeHalt(*s.paused)
-		if doc.State == StateLate {
+		if doc.State == api.StateLate {
 			doc.Reason += "; paused " + doc.Paused
 		}
 	}
@@ -135,37 +137,37 @@ func statusOf(name string, s standing, p rotation.Policy, now time.Time) StatusS
 }
 
 // StateOf sums up how a secret stands, as [Local.Status] does.
-func StateOf(s store.Standing, frozen bool, p rotation.Policy, now time.Time) SecretState {
+func StateOf(s store.Standing, frozen bool, p rotation.Policy, now time.Time) api.SecretState {
 	state, _ := standing{SecretStatus: s.SecretStatus, paused: s.Paused, frozen: frozen}.state(p, now)
 	return state
 }
 
 // state sums up, with the reason. What a person has to act on goes first.
-func (s standing) state(p rotation.Policy, now time.Time) (SecretState, string) {
+func (s standing) state(p rotation.Policy, now time.Time) (api.SecretState, string) {
 	st := s.Status
 	since, late := rotation.Lateness(st, p, now)
 	stopped := !st.BegunAt.IsZero() && s.Holder == ""
 	switch {
 	case s.lifted():
-		return StateDue, "it was resumed and not looked at since (try: rota run)"
+		return api.StateDue, "it was resumed and not looked at since (try: rota run)"
 	case st.Hold == rotation.HoldQuarantined:
-		return StateQuarantined, st.Reason
+		return api.StateQuarantined, st.Reason
 	case s.Failure != nil:
-		return StateFailed, fmt.Sprintf("%s failed (%d times, last %s): %s", s.Failure.Step, s.Failure.Attempts, moment(s.Failure.At), s.Failure.Error)
+		return api.StateFailed, fmt.Sprintf("%s failed (%d times, last %s): %s", s.Failure.Step, s.Failure.Attempts, moment(s.Failure.At), s.Failure.Error)
 	case late && !since.IsZero():
-		return StateLate, "since " + moment(since) + ": " + st.Reason
+		return api.StateLate, "since " + moment(since) + ": " + st.Reason
 	case s.paused != nil:
-		return StatePaused, DescribeHalt(*s.paused)
+		return api.StatePaused, DescribeHalt(*s.paused)
 	case st.LookedAt.IsZero() && !stopped:
-		return StateDue, "it was never looked at (try: rota run)"
+		return api.StateDue, "it was never looked at (try: rota run)"
 	case stopped:
-		return StateDue, st.Reason
+		return api.StateDue, st.Reason
 	case st.Hold != rotation.HoldNone:
-		return StateHeld, st.Reason
+		return api.StateHeld, st.Reason
 	case !st.DueAt.IsZero() && !st.DueAt.After(now):
-		return StateDue, st.Reason
+		return api.StateDue, st.Reason
 	default:
-		return StateOK, st.Reason
+		return api.StateOK, st.Reason
 	}
 }
 

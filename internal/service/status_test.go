@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
@@ -36,36 +38,36 @@ func TestTheStateOfASecret(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		s    standing
-		want SecretState
+		want api.SecretState
 	}{
-		{"never looked at is due", standing{}, StateDue},
-		{"due in a day is ok", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(rota.Day), "")}}, StateOK},
-		{"never due is ok", standing{SecretStatus: store.SecretStatus{Status: looked}}, StateOK},
-		{"due an hour ago is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), "")}}, StateDue},
-		{"held for an hour is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldInUse)}}, StateHeld},
-		{"held for two days is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rotation.HoldInUse)}}, StateLate},
-		{"a rotation that is two days over its time is late, though nothing is due", standing{SecretStatus: store.SecretStatus{Status: overdue(2 * rota.Day)}}, StateLate},
-		{"a rotation that is an hour over its time is not", standing{SecretStatus: store.SecretStatus{Status: overdue(time.Hour)}}, StateOK},
-		{"a turn that was stopped in the middle is due", standing{SecretStatus: store.SecretStatus{Status: stopped(time.Hour)}}, StateDue},
-		{"a first turn that was stopped in the middle is due", standing{SecretStatus: store.SecretStatus{Status: rotation.Status{BegunAt: noon.Add(-time.Hour)}}}, StateDue},
-		{"a turn that was stopped two days ago is late", standing{SecretStatus: store.SecretStatus{Status: stopped(2 * rota.Day)}}, StateLate},
-		{"a turn that somebody is at is not", standing{SecretStatus: store.SecretStatus{Status: stopped(time.Hour), Holder: "host/1/abc"}}, StateOK},
-		{"what was given up is quarantined", standing{SecretStatus: store.SecretStatus{Status: given, Failure: failure, NextAt: noon}}, StateQuarantined},
-		{"what was given up and resumed is due", standing{SecretStatus: store.SecretStatus{Status: due(noon, rotation.HoldQuarantined), Failure: failure}}, StateDue},
-		{"paused is paused, looked at or not", standing{paused: &halt}, StatePaused},
-		{"paused is paused, though it is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldPaused)}, paused: &halt}, StatePaused},
-		{"paused for too long is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rotation.HoldPaused)}, paused: &halt}, StateLate},
-		{"resumed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldPaused)}}, StateDue},
-		{"frozen is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldFrozen)}, frozen: true}, StateHeld},
-		{"thawed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldFrozen)}}, StateDue},
-		{"a failure is told before it is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), ""), Failure: failure}}, StateFailed},
+		{"never looked at is due", standing{}, api.StateDue},
+		{"due in a day is ok", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(rota.Day), "")}}, api.StateOK},
+		{"never due is ok", standing{SecretStatus: store.SecretStatus{Status: looked}}, api.StateOK},
+		{"due an hour ago is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), "")}}, api.StateDue},
+		{"held for an hour is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldInUse)}}, api.StateHeld},
+		{"held for two days is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rotation.HoldInUse)}}, api.StateLate},
+		{"a rotation that is two days over its time is late, though nothing is due", standing{SecretStatus: store.SecretStatus{Status: overdue(2 * rota.Day)}}, api.StateLate},
+		{"a rotation that is an hour over its time is not", standing{SecretStatus: store.SecretStatus{Status: overdue(time.Hour)}}, api.StateOK},
+		{"a turn that was stopped in the middle is due", standing{SecretStatus: store.SecretStatus{Status: stopped(time.Hour)}}, api.StateDue},
+		{"a first turn that was stopped in the middle is due", standing{SecretStatus: store.SecretStatus{Status: rotation.Status{BegunAt: noon.Add(-time.Hour)}}}, api.StateDue},
+		{"a turn that was stopped two days ago is late", standing{SecretStatus: store.SecretStatus{Status: stopped(2 * rota.Day)}}, api.StateLate},
+		{"a turn that somebody is at is not", standing{SecretStatus: store.SecretStatus{Status: stopped(time.Hour), Holder: "host/1/abc"}}, api.StateOK},
+		{"what was given up is quarantined", standing{SecretStatus: store.SecretStatus{Status: given, Failure: failure, NextAt: noon}}, api.StateQuarantined},
+		{"what was given up and resumed is due", standing{SecretStatus: store.SecretStatus{Status: due(noon, rotation.HoldQuarantined), Failure: failure}}, api.StateDue},
+		{"paused is paused, looked at or not", standing{paused: &halt}, api.StatePaused},
+		{"paused is paused, though it is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldPaused)}, paused: &halt}, api.StatePaused},
+		{"paused for too long is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), rotation.HoldPaused)}, paused: &halt}, api.StateLate},
+		{"resumed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldPaused)}}, api.StateDue},
+		{"frozen is held", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldFrozen)}, frozen: true}, api.StateHeld},
+		{"thawed and not looked at since is due", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-time.Hour), rotation.HoldFrozen)}}, api.StateDue},
+		{"a failure is told before it is late", standing{SecretStatus: store.SecretStatus{Status: due(noon.Add(-2*rota.Day), ""), Failure: failure}}, api.StateFailed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := statusOf("s", c.s, rotation.Policy{}, noon)
 			if got.State != c.want {
 				t.Errorf("%s, want %s", got.State, c.want)
 			}
-			if c.want != StateOK && c.want != StateDue && c.want != StateHeld && got.Reason == "" {
+			if c.want != api.StateOK && c.want != api.StateDue && c.want != api.StateHeld && got.Reason == "" {
 				t.Error("there is no reason")
 			}
 		})

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/engine"
@@ -27,9 +29,9 @@ type worked struct {
 type act func(ctx context.Context, s *rotation.Secret) (rotation.Result, error)
 
 // Work does one thing to the named secrets.
-func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
+func (l *Local) Work(ctx context.Context, r api.WorkRequest) (api.WorkDoc, error) {
 	if len(r.Secrets) == 0 {
-		return WorkDoc{}, &UsageError{Err: errors.New("no secret is named")}
+		return api.WorkDoc{}, &UsageError{Err: errors.New("no secret is named")}
 	}
 	rotator := l.rotator()
 	force := func(step rota.Step) act {
@@ -41,31 +43,31 @@ func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
 	var do act
 	var wanted func(w worked, s *rotation.Secret) rota.Step // the step that tells that the wish came true
 	switch r.Operation {
-	case OpRotate:
+	case api.OpRotate:
 		do, wanted = force(rota.StepCreate), func(worked, *rotation.Secret) rota.Step { return rota.StepPromote }
-	case OpRollback:
+	case api.OpRollback:
 		do, wanted = rotator.Rollback, rolledBack
-	case OpDeliver:
+	case api.OpDeliver:
 		do, wanted = rotator.Redeliver, lastDelivery
-	case OpDeactivate:
+	case api.OpDeactivate:
 		action = access.Retire
 		do, wanted = force(rota.StepDeactivate), func(worked, *rotation.Secret) rota.Step { return rota.StepDeactivate }
-	case OpDelete:
+	case api.OpDelete:
 		action = access.Retire
 		do, wanted = force(rota.StepDelete), func(worked, *rotation.Secret) rota.Step { return rota.StepDelete }
 	default:
-		return WorkDoc{}, &UsageError{Err: fmt.Errorf("no operation %q (try: rotate, rollback, deliver, deactivate, delete)", r.Operation)}
+		return api.WorkDoc{}, &UsageError{Err: fmt.Errorf("no operation %q (try: rotate, rollback, deliver, deactivate, delete)", r.Operation)}
 	}
 	list, err := l.choose(ctx, action, string(r.Operation), r.Secrets)
 	if err != nil {
-		return WorkDoc{}, err
+		return api.WorkDoc{}, err
 	}
-	doc := WorkDoc{Secrets: []WorkSecretDoc{}}
+	doc := api.WorkDoc{Secrets: []api.WorkSecretDoc{}}
 	for i, w := range l.work(ctx, list, r.NoWait, do) {
 		step := wanted(w, list[i].secret)
 		d := w.doc(step)
-		if d.State == WorkNothing && (step == rota.StepDeactivate || step == rota.StepDelete) && retirable(list[i].secret, w.result.Status, step) {
-			d.State = WorkHeld // there is something to retire, and it was not: that is a no
+		if d.State == api.WorkNothing && (step == rota.StepDeactivate || step == rota.StepDelete) && retirable(list[i].secret, w.result.Status, step) {
+			d.State = api.WorkHeld // there is something to retire, and it was not: that is a no
 		}
 		doc.Secrets = append(doc.Secrets, d)
 	}
@@ -73,10 +75,10 @@ func (l *Local) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
 }
 
 // Adopt takes over an existing credential.
-func (l *Local) Adopt(ctx context.Context, r AdoptRequest) (WorkDoc, error) {
+func (l *Local) Adopt(ctx context.Context, r api.AdoptRequest) (api.WorkDoc, error) {
 	list, err := l.choose(ctx, access.Rotate, "adopt", []string{r.Secret})
 	if err != nil {
-		return WorkDoc{}, err
+		return api.WorkDoc{}, err
 	}
 	o := rotation.AdoptOptions{NotBefore: r.NotBefore}
 	if len(r.Fields) > 0 {
@@ -85,7 +87,7 @@ func (l *Local) Adopt(ctx context.Context, r AdoptRequest) (WorkDoc, error) {
 	done := l.work(ctx, list, r.NoWait, func(ctx context.Context, s *rotation.Secret) (rotation.Result, error) {
 		return l.rotator().Adopt(ctx, s, o)
 	})
-	return WorkDoc{Secrets: []WorkSecretDoc{done[0].doc("adopt")}}, nil
+	return api.WorkDoc{Secrets: []api.WorkSecretDoc{done[0].doc("adopt")}}, nil
 }
 
 // work does one thing to every chosen secret, several at once. Where another
@@ -168,28 +170,28 @@ func retirable(s *rotation.Secret, status rotation.Status, step rota.Step) bool 
 
 // state sums up how it went. A step of wanted tells that a wish was fulfilled,
 // whatever is held since.
-func (w worked) state(wanted rota.Step) WorkState {
+func (w worked) state(wanted rota.Step) api.WorkState {
 	took := func(step rota.Step) bool {
 		return slices.ContainsFunc(w.result.Done, func(d rotation.Decision) bool { return d.Step == step })
 	}
 	_, skipped := errors.AsType[*engine.SkippedError](w.err)
 	switch {
 	case skipped:
-		return WorkSkipped
+		return api.WorkSkipped
 	case errors.Is(w.err, rota.ErrAdopted):
-		return WorkNothing
+		return api.WorkNothing
 	case errors.Is(w.err, rota.ErrBusy), errors.Is(w.err, rota.ErrFenced):
-		return WorkBusy
+		return api.WorkBusy
 	case w.err != nil:
-		return WorkFailed
+		return api.WorkFailed
 	case wanted != rota.StepNone && took(wanted):
-		return WorkDone
+		return api.WorkDone
 	case w.result.Last.Hold != rotation.HoldNone && concerns(w.result.Last.Next, wanted):
-		return WorkHeld
+		return api.WorkHeld
 	case len(w.result.Done) > 0:
-		return WorkDone
+		return api.WorkDone
 	default:
-		return WorkNothing
+		return api.WorkNothing
 	}
 }
 
@@ -202,16 +204,16 @@ func concerns(held, wanted rota.Step) bool {
 	return true
 }
 
-func (w worked) doc(wanted rota.Step) WorkSecretDoc {
+func (w worked) doc(wanted rota.Step) api.WorkSecretDoc {
 	last := w.result.Last
-	doc := WorkSecretDoc{Secret: w.name, State: w.state(wanted), Done: []StepDoc{}, Hold: last.Hold}
+	doc := api.WorkSecretDoc{Secret: w.name, State: w.state(wanted), Done: []api.StepDoc{}, Hold: last.Hold}
 	for _, d := range w.result.Done {
-		doc.Done = append(doc.Done, StepDoc{Step: d.Step, Version: d.Version, Credential: d.Credential, Reason: d.Reason})
+		doc.Done = append(doc.Done, api.StepDoc{Step: d.Step, Version: d.Version, Credential: d.Credential, Reason: d.Reason})
 	}
 	if w.err != nil {
 		doc.Error, doc.Hint = SplitHint(w.err.Error())
 		doc.Error = strings.TrimPrefix(strings.TrimPrefix(doc.Error, "secret "), w.name+": ")
-		if doc.State == WorkNothing {
+		if doc.State == api.WorkNothing {
 			doc.Reason, doc.Error = strings.TrimPrefix(doc.Error, "adopt: "), ""
 		}
 		return doc

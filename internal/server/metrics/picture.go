@@ -3,6 +3,8 @@ package metrics
 import (
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
@@ -17,7 +19,7 @@ type picture struct {
 	audit  int64
 	jobs   map[string]int
 
-	states                       map[service.SecretState]int
+	states                       map[api.SecretState]int
 	holds                        map[rotation.HoldKind]int
 	heldSince                    map[rotation.HoldKind]time.Time // of those held for a reason, the longest
 	paused, late, due, leases    int
@@ -42,7 +44,7 @@ type one struct {
 
 func newPicture(at time.Time, perSecret int) *picture {
 	p := &picture{
-		at: at, states: map[service.SecretState]int{}, holds: map[rotation.HoldKind]int{}, heldSince: map[rotation.HoldKind]time.Time{},
+		at: at, states: map[api.SecretState]int{}, holds: map[rotation.HoldKind]int{}, heldSince: map[rotation.HoldKind]time.Time{},
 		ages: newClasses(ageBounds), lateness: newClasses(lateBounds), untilRotated: newClasses(untilBounds), perSecret: perSecret,
 	}
 	for _, s := range states {
@@ -56,8 +58,8 @@ func newPicture(at time.Time, perSecret int) *picture {
 
 // What there is of none is told as 0.
 var (
-	states = []service.SecretState{
-		service.StateOK, service.StateDue, service.StatePaused, service.StateHeld, service.StateLate, service.StateFailed, service.StateQuarantined,
+	states = []api.SecretState{
+		api.StateOK, api.StateDue, api.StatePaused, api.StateHeld, api.StateLate, api.StateFailed, api.StateQuarantined,
 	}
 	holds = []rotation.HoldKind{
 		rotation.HoldNotAdopted, rotation.HoldNeverIssued, rotation.HoldForeignChange, rotation.HoldInUse, rotation.HoldStillActive, rotation.HoldNoFreeSlot, rotation.HoldNotAtIssuer,

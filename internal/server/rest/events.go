@@ -1,9 +1,11 @@
-package api
+package rest
 
 import (
 	"context"
 	"strconv"
 	"time"
+
+	"github.com/rota-dev/rota/api"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/sse"
@@ -12,25 +14,6 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/rotation"
 )
-
-// Event is what happened: an entry of the audit. It holds no value. Its number
-// is the event's id, with which a client that was cut off goes on.
-type Event struct {
-	At         time.Time        `json:"at"`
-	Actor      string           `json:"actor"`
-	Secret     string           `json:"secret"`
-	Step       string           `json:"step" doc:"One of the eight steps, or another act such as adopt, get or notify."`
-	Object     string           `json:"object,omitempty" doc:"The target, reloader or notifier concerned."`
-	Version    string           `json:"version,omitempty"`
-	Credential string           `json:"credential,omitempty" doc:"The issuer's public name of it."`
-	Outcome    rotation.Outcome `json:"outcome"`
-	Detail     string           `json:"detail,omitempty"`
-}
-
-// Heartbeat says that the stream is alive.
-type Heartbeat struct {
-	At time.Time `json:"at"`
-}
 
 // beat is how often a stream says that it is alive.
 const beat = 15 * time.Second
@@ -42,17 +25,17 @@ type eventsInput struct {
 }
 
 // events registers the stream and the long poll.
-func (a *api) events() {
+func (a *server) events() {
 	a.watch()
 	sse.Register(a.huma, huma.Operation{
 		OperationID: "stream-events", Method: "GET", Path: "/v1/events", Tags: []string{"audit"},
 		Summary: "What happens, as it happens: server-sent events without values",
-	}, map[string]any{"entry": Event{}, "heartbeat": Heartbeat{}}, a.stream)
+	}, map[string]any{"entry": api.Event{}, "heartbeat": api.Heartbeat{}}, a.stream)
 }
 
 // stream sends what the caller may know, until the client goes away, or is too
 // slow.
-func (a *api) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
+func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 	wait := a.Feed.Watch(in.Secret)
 	defer wait.Stop()
 	after := in.After
@@ -67,7 +50,7 @@ func (a *api) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 	}
 	alive := time.NewTicker(beat)
 	defer alive.Stop()
-	if send.Data(Heartbeat{At: a.Now().UTC()}) != nil {
+	if send.Data(api.Heartbeat{At: a.Now().UTC()}) != nil {
 		return
 	}
 	for {
@@ -80,7 +63,7 @@ func (a *api) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 			if !mayHear(caller(ctx), e.Entry) || in.Secret != "" && e.Entry.Secret != in.Secret {
 				continue
 			}
-			event := Event{
+			event := api.Event{
 				At: e.Entry.At, Actor: e.Entry.Actor, Secret: e.Entry.Secret, Step: e.Entry.Step, Object: e.Entry.Object,
 				Version: e.Entry.Version, Credential: e.Entry.Credential, Outcome: e.Entry.Outcome, Detail: e.Entry.Detail,
 			}
@@ -98,7 +81,7 @@ func (a *api) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 			return // the client comes again, perhaps to another replica
 		case <-wait.Changed():
 		case <-alive.C:
-			if send.Data(Heartbeat{At: a.Now().UTC()}) != nil {
+			if send.Data(api.Heartbeat{At: a.Now().UTC()}) != nil {
 				return
 			}
 		}

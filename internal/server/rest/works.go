@@ -1,8 +1,10 @@
-package api
+package rest
 
 import (
 	"context"
 	"time"
+
+	"github.com/rota-dev/rota/api"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -10,16 +12,16 @@ import (
 )
 
 // works registers what does something to secrets.
-func (a *api) works() {
+func (a *server) works() {
 	for _, w := range []struct {
-		operation service.Operation
+		operation api.Operation
 		summary   string
 	}{
-		{service.OpRotate, "Rotate a secret now"},
-		{service.OpRollback, "Put the previous credential back"},
-		{service.OpDeliver, "Deliver the current credential again"},
-		{service.OpDeactivate, "Deactivate the previous credential ahead of its grace"},
-		{service.OpDelete, "Delete the previous credential ahead of its second grace"},
+		{api.OpRotate, "Rotate a secret now"},
+		{api.OpRollback, "Put the previous credential back"},
+		{api.OpDeliver, "Deliver the current credential again"},
+		{api.OpDeactivate, "Deactivate the previous credential ahead of its grace"},
+		{api.OpDelete, "Delete the previous credential ahead of its second grace"},
 	} {
 		write(a, huma.Operation{
 			OperationID: string(w.operation) + "-secret", Path: "/v1/secrets/{name}/" + string(w.operation),
@@ -27,19 +29,19 @@ func (a *api) works() {
 		}, func(ctx context.Context, o service.Operations, in *struct {
 			Name   string `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
 			NoWait bool   `query:"no_wait" doc:"Answer at once where another worker is at the secret."`
-		}) (service.WorkDoc, error) {
-			return o.Work(ctx, service.WorkRequest{Operation: w.operation, Secrets: []string{in.Name}, NoWait: in.NoWait})
+		}) (api.WorkDoc, error) {
+			return o.Work(ctx, api.WorkRequest{Operation: w.operation, Secrets: []string{in.Name}, NoWait: in.NoWait})
 		})
 	}
 	write(a, huma.Operation{OperationID: "work", Path: "/v1/work", Summary: "Do one thing to several secrets", Tags: []string{"work"}},
-		func(ctx context.Context, o service.Operations, in *struct{ Body service.WorkRequest }) (service.WorkDoc, error) {
+		func(ctx context.Context, o service.Operations, in *struct{ Body api.WorkRequest }) (api.WorkDoc, error) {
 			return o.Work(ctx, in.Body)
 		})
 	write(a, huma.Operation{OperationID: "run", Path: "/v1/run", Summary: "Do all that is due, once", Tags: []string{"work"}},
 		func(ctx context.Context, o service.Operations, in *struct {
 			All bool `query:"all" doc:"Look at every secret, due or not."`
-		}) (service.WorkDoc, error) {
-			return o.Run(ctx, service.RunRequest{All: in.All})
+		}) (api.WorkDoc, error) {
+			return o.Run(ctx, api.RunRequest{All: in.All})
 		})
 	write(a, huma.Operation{OperationID: "adopt-secret", Path: "/v1/secrets/{name}/adopt", Summary: "Take over an existing credential without rotating it", Tags: []string{"work"}},
 		func(ctx context.Context, o service.Operations, in *struct {
@@ -49,8 +51,8 @@ func (a *api) works() {
 				NotBefore *time.Time        `json:"not_before,omitempty" doc:"No rotation before."`
 				NoWait    bool              `json:"no_wait,omitempty" doc:"Answer at once where another worker is at the secret."`
 			}
-		}) (service.WorkDoc, error) {
-			r := service.AdoptRequest{Secret: in.Name, Fields: in.Body.Fields, NoWait: in.Body.NoWait}
+		}) (api.WorkDoc, error) {
+			r := api.AdoptRequest{Secret: in.Name, Fields: in.Body.Fields, NoWait: in.Body.NoWait}
 			if in.Body.NotBefore != nil {
 				r.NotBefore = *in.Body.NotBefore
 			}
@@ -59,35 +61,35 @@ func (a *api) works() {
 	write(a, huma.Operation{OperationID: "check", Path: "/v1/check", Summary: "Ask the real systems whether a rotation would work", Tags: []string{"secrets"}},
 		func(ctx context.Context, o service.Operations, in *struct {
 			Name []string `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
-		}) (service.CheckDoc, error) {
+		}) (api.CheckDoc, error) {
 			return o.Check(ctx, in.Name)
 		})
 	write(a, huma.Operation{OperationID: "alert", Path: "/v1/alert", Summary: "Tell the notifiers what is late", Tags: []string{"work"}},
-		func(ctx context.Context, o service.Operations, _ *struct{}) (service.AlertDoc, error) {
+		func(ctx context.Context, o service.Operations, _ *struct{}) (api.AlertDoc, error) {
 			return o.Alert(ctx)
 		})
 }
 
 // controls registers the switches that stand above all policies.
-func (a *api) controls() {
+func (a *server) controls() {
 	type because struct {
 		Reason string `json:"reason,omitempty" maxLength:"500" doc:"Why, for people."`
 	}
 	for _, c := range []struct {
-		action  service.ControlAction
+		action  api.ControlAction
 		summary string
 	}{
-		{service.Pause, "Let nothing new begin for a secret"},
-		{service.Resume, "Lift a pause or a quarantine"},
-		{service.Done, "Note that a person has rotated a secret"},
+		{api.ControlPause, "Let nothing new begin for a secret"},
+		{api.ControlResume, "Lift a pause or a quarantine"},
+		{api.ControlDone, "Note that a person has rotated a secret"},
 	} {
 		write(a, huma.Operation{
 			OperationID: string(c.action) + "-secret", Path: "/v1/secrets/{name}/" + string(c.action), Summary: c.summary, Tags: []string{"controls"},
 		}, func(ctx context.Context, o service.Operations, in *struct {
 			Name string   `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
 			Body *because `required:"false"`
-		}) (service.ControlDoc, error) {
-			r := service.ControlRequest{Action: c.action, Secrets: []string{in.Name}}
+		}) (api.ControlDoc, error) {
+			r := api.ControlRequest{Action: c.action, Secrets: []string{in.Name}}
 			if in.Body != nil {
 				r.Reason = in.Body.Reason
 			}
@@ -95,18 +97,18 @@ func (a *api) controls() {
 		})
 	}
 	for _, c := range []struct {
-		action  service.ControlAction
+		action  api.ControlAction
 		summary string
 	}{
-		{service.Freeze, "Let nothing new begin at all"},
-		{service.Thaw, "End a freeze"},
-		{service.Reload, "Read the configuration again"},
+		{api.ControlFreeze, "Let nothing new begin at all"},
+		{api.ControlThaw, "End a freeze"},
+		{api.ControlReload, "Read the configuration again"},
 	} {
 		write(a, huma.Operation{OperationID: string(c.action), Path: "/v1/" + string(c.action), Summary: c.summary, Tags: []string{"controls"}},
 			func(ctx context.Context, o service.Operations, in *struct {
 				Body *because `required:"false"`
-			}) (service.ControlDoc, error) {
-				r := service.ControlRequest{Action: c.action}
+			}) (api.ControlDoc, error) {
+				r := api.ControlRequest{Action: c.action}
 				if in.Body != nil {
 					r.Reason = in.Body.Reason
 				}

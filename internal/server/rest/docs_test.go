@@ -1,4 +1,4 @@
-package api
+package rest
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/rota-dev/rota/api"
 
 	"github.com/rota-dev/rota/internal/service"
 )
@@ -48,8 +50,8 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 
 // The example of a problem in docs/api.md is the API's answer.
 func TestTheExampleOfAProblemIsTrue(t *testing.T) {
-	h := handler(t, operations{status: func() (service.StatusDoc, error) {
-		return service.StatusDoc{}, &service.UsageError{Err: errors.New(`rota.yaml names no secret "prod/ordrs-db" (try: prod/orders-db)`), NoSecret: true}
+	h := handler(t, operations{status: func() (api.StatusDoc, error) {
+		return api.StatusDoc{}, &service.UsageError{Err: errors.New(`rota.yaml names no secret "prod/ordrs-db" (try: prod/orders-db)`), NoSecret: true}
 	}})
 	w := ask(h, http.MethodGet, "/v1/secrets/prod%2Fordrs-db", "")
 	if got := strings.TrimSpace(w.Body.String()); w.Code != http.StatusNotFound || !strings.Contains(documented(t), "\n"+got+"\n") {

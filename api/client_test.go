@@ -1,4 +1,4 @@
-package remote_test
+package api_test
 
 import (
 	"context"
@@ -11,28 +11,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/access"
-	"github.com/rota-dev/rota/internal/remote"
-	"github.com/rota-dev/rota/internal/server/api"
-	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/rotation"
 )
 
 const token = "rota_ROTAAAAAAAAAAAAAAAAA_a-token-that-must-not-be-shown"
 
-func client(t *testing.T, url string) *remote.Client {
+func client(t *testing.T, url string) *api.Client {
 	t.Helper()
-	c, err := remote.New(remote.Options{URL: url, Token: token})
+	c, err := api.New(api.Options{URL: url, Token: api.StaticToken(token)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func answering(t *testing.T, h http.HandlerFunc) *remote.Client {
+func answering(t *testing.T, h http.HandlerFunc) *api.Client {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
@@ -59,7 +57,7 @@ func TestOnlyAddressesThatKeepTheTokenAreTaken(t *testing.T) {
 		{"https://rota.example.com?token=s3cret", false},
 		{"https://rota.example.com/%zz-s3cret", false},
 	} {
-		_, err := remote.New(remote.Options{URL: c.url, Token: token})
+		_, err := api.New(api.Options{URL: c.url, Token: api.StaticToken(token)})
 		if (err == nil) != c.good {
 			t.Errorf("%s: %v", c.url, err)
 		}
@@ -68,14 +66,18 @@ func TestOnlyAddressesThatKeepTheTokenAreTaken(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "two words", "line\nbreak", "über"} {
-		if _, err := remote.New(remote.Options{URL: "https://rota.example.com", Token: bad}); err == nil {
-			t.Errorf("the token %q was taken", bad)
+		c, err := api.New(api.Options{URL: "http://localhost:1", Token: api.StaticToken(bad)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "the token") || bad != "" && strings.Contains(err.Error(), bad) {
+			t.Errorf("the token %q: %v", bad, err)
 		}
 	}
 }
 
 func TestErrorsComeBackAsTheSame(t *testing.T) {
-	usage := func(err error) bool { _, ok := errors.AsType[*service.UsageError](err); return ok }
+	usage := func(err error) bool { return errors.Is(err, api.ErrUsage) }
 	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 	for _, c := range []struct {
 		name    string
@@ -85,12 +87,12 @@ func TestErrorsComeBackAsTheSame(t *testing.T) {
 	}{
 		{"a mistake", api.Problem{Type: api.TypeUsage, Status: 422, Detail: "no such name", Hint: "shop"}, usage, "no such name (try: shop)"},
 		{"a field that is wrong", api.Problem{Type: "about:blank", Status: 422, Detail: "validation failed", Errors: []api.FieldError{{Field: "body.secrets", Detail: "too many"}}}, usage, "validation failed; body.secrets: too many"},
-		{"denied", api.Problem{Type: api.TypeDenied, Status: 403, Detail: "ci may not"}, is(access.ErrDenied), "ci may not"},
+		{"denied", api.Problem{Type: api.TypeDenied, Status: 403, Detail: "ci may not"}, is(api.ErrDenied), "ci may not"},
 		{"no such secret", api.Problem{Type: api.TypeNotFound, Status: 404, Detail: "no such name", Hint: "shop", Errors: []api.FieldError{{Field: api.FieldName, Detail: "no such secret"}}}, usage, "no such name (try: shop)"},
 		{"not found", api.Problem{Type: api.TypeNotFound, Status: 404, Detail: "no version"}, is(rota.ErrNotFound), "no version"},
 		{"busy", api.Problem{Type: api.TypeBusy, Status: 409, Detail: "somebody is at it"}, is(rota.ErrBusy), "somebody is at it"},
-		{"not authenticated", api.Problem{Type: "about:blank", Status: 401, Detail: "not authenticated"}, is(access.ErrUnauthenticated), "not authenticated"},
-		{"too often", api.Problem{Type: api.TypeLimited, Status: 429}, is(access.ErrLimited), "too many requests (try: again in 7s)"},
+		{"not authenticated", api.Problem{Type: "about:blank", Status: 401, Detail: "not authenticated"}, is(api.ErrUnauthenticated), "not authenticated"},
+		{"too often", api.Problem{Type: api.TypeLimited, Status: 429}, is(api.ErrLimited), "too many requests (try: again in 7s)"},
 		{"failed", api.Problem{Type: api.TypeFailed, Status: 500, Detail: "disk full"}, func(err error) bool { return !usage(err) }, "disk full"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -140,23 +142,23 @@ func TestANameIsOneSegment(t *testing.T) {
 	calls := []func() error{
 		func() error { _, err := asked.Versions(t.Context(), "prod/a b"); return err },
 		func() error {
-			_, err := asked.Get(t.Context(), service.GetRequest{Secret: "a", Field: "x", Label: rota.LabelCurrent})
+			_, err := asked.Get(t.Context(), api.GetRequest{Secret: "a", Field: "x", Label: rota.LabelCurrent})
 			return err
 		},
 		func() error {
-			_, err := asked.Plan(t.Context(), service.PlanRequest{Names: []string{"a", "b/c"}})
+			_, err := asked.Plan(t.Context(), api.PlanRequest{Names: []string{"a", "b/c"}})
 			return err
 		},
-		func() error { _, err := asked.Run(t.Context(), service.RunRequest{All: true}); return err },
+		func() error { _, err := asked.Run(t.Context(), api.RunRequest{All: true}); return err },
 		func() error {
-			_, err := asked.Control(t.Context(), service.ControlRequest{Action: service.Freeze})
+			_, err := asked.Control(t.Context(), api.ControlRequest{Action: api.ControlFreeze})
 			return err
 		},
 		func() error {
-			return asked.ChangeAccess(t.Context(), service.AccessChange{Action: service.CreatePrincipal, Name: "app/x"})
+			return asked.ChangeAccess(t.Context(), api.AccessChange{Action: api.AccessCreatePrincipal, Name: "app/x"})
 		},
 		func() error {
-			return asked.ChangeAccess(t.Context(), service.AccessChange{Action: service.DisableKey, Name: "ROTA"})
+			return asked.ChangeAccess(t.Context(), api.AccessChange{Action: api.AccessDisableKey, Name: "ROTA"})
 		},
 	}
 	for _, call := range calls {
@@ -174,15 +176,15 @@ func TestANameIsOneSegment(t *testing.T) {
 }
 
 func TestAllPagesAreAskedFor(t *testing.T) {
-	pages := map[string]service.StatusDoc{
-		"":  {Secrets: []service.StatusSecretDoc{{Secret: "a"}}, Unknown: []string{}, Next: "a"},
-		"a": {Secrets: []service.StatusSecretDoc{{Secret: "b"}}, Unknown: []string{"x"}},
+	pages := map[string]api.StatusDoc{
+		"":  {Secrets: []api.StatusSecretDoc{{Secret: "a"}}, Unknown: []string{}, Next: "a"},
+		"a": {Secrets: []api.StatusSecretDoc{{Secret: "b"}}, Unknown: []string{"x"}},
 	}
 	asked := answering(t, func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(pages[r.URL.Query().Get("after")])
 	})
-	doc, err := asked.Status(t.Context(), service.StatusRequest{})
-	want := service.StatusDoc{Secrets: []service.StatusSecretDoc{{Secret: "a"}, {Secret: "b"}}, Unknown: []string{"x"}}
+	doc, err := asked.Status(t.Context(), api.StatusRequest{})
+	want := api.StatusDoc{Secrets: []api.StatusSecretDoc{{Secret: "a"}, {Secret: "b"}}, Unknown: []string{"x"}}
 	if diff := cmp.Diff(want, doc); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -202,7 +204,7 @@ func TestEventsAreFollowedOverALostConnection(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var got []int64
-	err := asked.Follow(ctx, "", 0, func(e remote.Event) error {
+	err := asked.Follow(ctx, "", 0, func(e api.NumberedEvent) error {
 		if e.Secret != "cms" || e.Outcome != rotation.OutcomeSucceeded {
 			t.Errorf("%+v", e)
 		}
@@ -221,7 +223,7 @@ func TestFollowingEndsWhereNobodyMayListen(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 		_ = json.NewEncoder(w).Encode(api.Problem{Type: "about:blank", Status: http.StatusUnauthorized, Detail: "not authenticated"})
 	})
-	if err := asked.Follow(t.Context(), "", 0, nil); !errors.Is(err, access.ErrUnauthenticated) {
+	if err := asked.Follow(t.Context(), "", 0, nil); !errors.Is(err, api.ErrUnauthenticated) {
 		t.Errorf("%v", err)
 	}
 }

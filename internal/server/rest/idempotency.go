@@ -1,4 +1,4 @@
-package api
+package rest
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/rota-dev/rota/api"
 )
 
 // Answers to requests with an Idempotency-Key are kept that long, and at most
@@ -49,12 +51,12 @@ func (s *answers) once(next http.Handler) http.Handler {
 			return
 		}
 		if len(key) > 255 {
-			writeProblem(w, &Problem{Type: TypeUsage, Status: http.StatusUnprocessableEntity, Detail: "the Idempotency-Key is longer than 255 characters"})
+			writeProblem(w, problemOf(api.Problem{Type: api.TypeUsage, Status: http.StatusUnprocessableEntity, Detail: "the Idempotency-Key is longer than 255 characters"}))
 			return
 		}
 		body, err := readAll(r.Body)
 		if err != nil {
-			writeProblem(w, &Problem{Status: http.StatusBadRequest, Detail: "the body can't be read"})
+			writeProblem(w, problemOf(api.Problem{Status: http.StatusBadRequest, Detail: "the body can't be read"}))
 			return
 		}
 		r.Body = replay(body)
@@ -93,7 +95,7 @@ func (s *answers) claim(id string, request [sha256.Size]byte) (*answer, bool) {
 // again gives the first request's answer, once there is one.
 func (a *answer) again(w http.ResponseWriter, r *http.Request, request [sha256.Size]byte) {
 	if request != a.request {
-		writeProblem(w, &Problem{Type: TypeUsage, Status: http.StatusUnprocessableEntity, Detail: "this Idempotency-Key was used for another request", Hint: "a new key"})
+		writeProblem(w, problemOf(api.Problem{Type: api.TypeUsage, Status: http.StatusUnprocessableEntity, Detail: "this Idempotency-Key was used for another request", Hint: "a new key"}))
 		return
 	}
 	select {
@@ -102,7 +104,7 @@ func (a *answer) again(w http.ResponseWriter, r *http.Request, request [sha256.S
 	case <-a.done:
 	}
 	if a.status == 0 {
-		writeProblem(w, &Problem{Type: TypeFailed, Status: http.StatusInternalServerError, Detail: "the first request with this Idempotency-Key had no answer"})
+		writeProblem(w, problemOf(api.Problem{Type: api.TypeFailed, Status: http.StatusInternalServerError, Detail: "the first request with this Idempotency-Key had no answer"}))
 		return
 	}
 	maps.Copy(w.Header(), a.header)

@@ -1,4 +1,4 @@
-package api
+package rest
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rota-dev/rota"
@@ -18,41 +20,17 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 )
 
-// Problem is an error as RFC 9457 has it, with what to do about it.
+// Problem is an error as the client gets it, with what only the server needs.
 type Problem struct {
-	// Type tells the kinds apart: "about:blank", or one of ours.
-	Type   string `json:"type" doc:"What kind of problem it is."`
-	Title  string `json:"title" doc:"The kind, for people."`
-	Status int    `json:"status" doc:"The HTTP status."`
-	Detail string `json:"detail,omitempty" doc:"What is wrong."`
-	Hint   string `json:"hint,omitempty" doc:"What to do about it."`
-	// Errors are what is wrong with single fields. They hold no values.
-	Errors []FieldError `json:"errors,omitempty" doc:"What is wrong with single fields."`
+	api.Problem
 
 	retryAfter int // seconds
 	err        error
 }
 
-// FieldName is the field of a problem with the secret's name in the path.
-const FieldName = "path.name"
+func problemOf(p api.Problem) *Problem { return &Problem{Problem: p} }
 
-// FieldError is what is wrong with one field.
-type FieldError struct {
-	Field  string `json:"field" doc:"Where it is, such as body.secrets[0]."`
-	Detail string `json:"detail" doc:"What is wrong with it."`
-}
-
-// The kinds of problems.
-const (
-	TypeUsage    = "urn:rota:problem:usage"  // a mistake in the request; nothing was done
-	TypeDenied   = "urn:rota:problem:denied" // the caller may not
-	TypeNotFound = "urn:rota:problem:not-found"
-	TypeBusy     = "urn:rota:problem:busy"     // another worker is at the secret
-	TypeConflict = "urn:rota:problem:conflict" // what is asked for does not fit what is there
-	TypeLimited  = "urn:rota:problem:limited"
-	TypeFailed   = "urn:rota:problem:failed"
-)
-
+// Error is the problem's detail.
 func (p *Problem) Error() string  { return p.Detail }
 func (p *Problem) Unwrap() error  { return p.err }
 func (p *Problem) GetStatus() int { return p.Status }
@@ -76,10 +54,10 @@ func (p *Problem) GetHeaders() http.Header {
 // this variable. The values that it would echo may be secrets.
 func init() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		p := &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: message}
+		p := problemOf(api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: message})
 		for _, err := range errs {
 			if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
-				p.Errors = append(p.Errors, FieldError{Field: d.Location, Detail: d.Message})
+				p.Errors = append(p.Errors, api.FieldError{Field: d.Location, Detail: d.Message})
 			}
 		}
 		return p
@@ -87,30 +65,32 @@ func init() {
 }
 
 // problem is an error as the client gets it.
-func (a *api) problem(ctx context.Context, err error) *Problem {
+func (a *server) problem(ctx context.Context, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
 	detail, hint := service.SplitHint(err.Error())
-	p := &Problem{Type: TypeFailed, Status: http.StatusInternalServerError, Detail: detail, Hint: hint, err: err}
+	p := problemOf(api.Problem{Type: api.TypeFailed, Status: http.StatusInternalServerError, Detail: detail, Hint: hint})
+	p.err = err
 	usage, isUsage := errors.AsType[*service.UsageError](err)
 	limited, isLimited := errors.AsType[*access.LimitError](err)
 	switch {
 	case errors.Is(err, access.ErrUnauthenticated):
-		*p = Problem{Type: "about:blank", Status: http.StatusUnauthorized, Detail: access.ErrUnauthenticated.Error()}
+		p = problemOf(api.Problem{Type: "about:blank", Status: http.StatusUnauthorized, Detail: access.ErrUnauthenticated.Error()})
 	case isLimited:
-		*p = Problem{Type: TypeLimited, Status: http.StatusTooManyRequests, Detail: "too many requests", retryAfter: int(math.Ceil(limited.RetryAfter.Seconds()))}
+		p = problemOf(api.Problem{Type: api.TypeLimited, Status: http.StatusTooManyRequests, Detail: "too many requests"})
+		p.retryAfter = int(math.Ceil(limited.RetryAfter.Seconds()))
 	case errors.Is(err, access.ErrDenied):
-		p.Type, p.Status = TypeDenied, http.StatusForbidden
+		p.Type, p.Status = api.TypeDenied, http.StatusForbidden
 	case isUsage:
-		p.Type, p.Status = TypeUsage, http.StatusUnprocessableEntity
+		p.Type, p.Status = api.TypeUsage, http.StatusUnprocessableEntity
 		p.Detail, p.Hint = service.SplitHint(usage.Error())
 	case errors.Is(err, rota.ErrNotFound):
-		p.Type, p.Status = TypeNotFound, http.StatusNotFound
+		p.Type, p.Status = api.TypeNotFound, http.StatusNotFound
 	case errors.Is(err, rota.ErrBusy), errors.Is(err, rota.ErrFenced):
-		p.Type, p.Status = TypeBusy, http.StatusConflict
+		p.Type, p.Status = api.TypeBusy, http.StatusConflict
 	case errors.Is(err, rota.ErrConflict):
-		p.Type, p.Status = TypeConflict, http.StatusConflict
+		p.Type, p.Status = api.TypeConflict, http.StatusConflict
 	default:
 		a.Log.ErrorContext(ctx, "request", "principal", caller(ctx).Principal, "error", rota.Sanitize(err))
 	}
@@ -121,11 +101,11 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 // failed is an operation's error as the client gets it. A secret that is in the
 // path and not in the configuration is not found; one that the request names
 // elsewhere is a mistake in the request.
-func (a *api) failed(ctx context.Context, op huma.Operation, err error) *Problem {
+func (a *server) failed(ctx context.Context, op huma.Operation, err error) *Problem {
 	p := a.problem(ctx, err)
 	if usage, ok := errors.AsType[*service.UsageError](err); ok && usage.NoSecret && strings.Contains(op.Path, "{name}") {
-		p.Type, p.Status, p.Title = TypeNotFound, http.StatusNotFound, http.StatusText(http.StatusNotFound)
-		p.Errors = []FieldError{{Field: FieldName, Detail: "no such secret"}}
+		p.Type, p.Status, p.Title = api.TypeNotFound, http.StatusNotFound, http.StatusText(http.StatusNotFound)
+		p.Errors = []api.FieldError{{Field: api.FieldName, Detail: "no such secret"}}
 	}
 	return p
 }

@@ -1,32 +1,17 @@
-package api
+package rest
 
 import (
 	"context"
 	"net/http"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/service"
 )
-
-// PrincipalsDoc lists principals.
-type PrincipalsDoc struct {
-	Principals []access.Principal `json:"principals"`
-}
-
-// KeyDoc is a new key: the one answer that holds a key's secret.
-type KeyDoc struct {
-	Principal string     `json:"principal"`
-	Key       access.Key `json:"key"`
-	Secret    string     `json:"secret" doc:"Shown this once."`
-	Token     string     `json:"token" doc:"Both in one word, for Authorization: Bearer."`
-}
-
-// NewKeyDoc is the document of a new key.
-func NewKeyDoc(i access.Issued) KeyDoc {
-	return KeyDoc{Principal: i.Principal, Key: i.Key, Secret: i.Secret.Reveal(), Token: i.Token()}
-}
 
 type rulesBody struct {
 	Rules []string `json:"rules" maxItems:"1000" doc:"Such as read:shop/*."`
@@ -34,7 +19,7 @@ type rulesBody struct {
 
 // access registers who may do what. Names of principals are one segment of the
 // path, as those of secrets are.
-func (a *api) access() {
+func (a *server) access() {
 	type principal struct {
 		Name string `path:"name" maxLength:"128" doc:"The principal's name, each / in it as %2F."`
 	}
@@ -42,27 +27,29 @@ func (a *api) access() {
 		ID string `path:"id" maxLength:"64" doc:"The key's id."`
 	}
 	administer(a, http.MethodGet, "list-principals", "/v1/access/principals", "All principals with their keys",
-		func(ctx context.Context, c access.Caller, _ *struct{}) (PrincipalsDoc, error) {
+		func(ctx context.Context, c access.Caller, _ *struct{}) (api.PrincipalsDoc, error) {
 			list, err := a.Access.Principals(ctx, c)
-			return PrincipalsDoc{Principals: list}, err
+			return api.PrincipalsDoc{Principals: service.PrincipalDocs(list)}, err
 		})
 	administer(a, http.MethodGet, "get-principal", "/v1/access/principals/{name}", "One principal with his keys",
-		func(ctx context.Context, c access.Caller, in *principal) (access.Principal, error) {
-			return a.Access.Principal(ctx, c, in.Name)
+		func(ctx context.Context, c access.Caller, in *principal) (api.Principal, error) {
+			p, err := a.Access.Principal(ctx, c, in.Name)
+			return service.PrincipalDoc(p), err
 		})
 	withRules := func(id, method, path, summary string, f func(ctx context.Context, c access.Caller, name string, rules ...access.Rule) error) {
 		administer(a, method, id, path, summary, func(ctx context.Context, c access.Caller, in *struct {
 			Name string `path:"name" maxLength:"128" doc:"The principal's name, each / in it as %2F."`
 			Body rulesBody
-		}) (access.Principal, error) {
+		}) (api.Principal, error) {
 			rules, err := parseRules(in.Body.Rules)
 			if err == nil {
 				err = f(ctx, c, in.Name, rules...)
 			}
 			if err != nil {
-				return access.Principal{}, err
+				return api.Principal{}, err
 			}
-			return a.Access.Principal(ctx, c, in.Name)
+			p, err := a.Access.Principal(ctx, c, in.Name)
+			return service.PrincipalDoc(p), err
 		})
 	}
 	withRules("create-principal", http.MethodPut, "/v1/access/principals/{name}", "Make a principal", a.Access.Create)
@@ -86,16 +73,16 @@ func (a *api) access() {
 			Body *struct {
 				ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it ends to work; without it, never."`
 			} `required:"false"`
-		}) (KeyDoc, error) {
+		}) (api.KeyDoc, error) {
 			var expires time.Time
 			if in.Body != nil && in.Body.ExpiresAt != nil {
 				expires = *in.Body.ExpiresAt
 			}
 			issued, err := a.Access.CreateKey(ctx, c, in.Name, expires)
 			if err != nil {
-				return KeyDoc{}, err
+				return api.KeyDoc{}, err
 			}
-			return NewKeyDoc(issued), nil
+			return service.KeyDoc(issued), nil
 		})
 	for _, k := range []struct {
 		id, method, path, summary string
@@ -113,7 +100,7 @@ func (a *api) access() {
 
 // administer registers an operation of administrators; package access checks
 // that the caller is one.
-func administer[I, D any](a *api, method, id, path, summary string, f func(ctx context.Context, c access.Caller, in *I) (D, error)) {
+func administer[I, D any](a *server, method, id, path, summary string, f func(ctx context.Context, c access.Caller, in *I) (D, error)) {
 	huma.Register(a.huma, huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"access"},
 		MaxBodyBytes: maxBody, Errors: []int{401, 403, 404, 409, 422, 429, 500}, DefaultStatus: http.StatusOK,

@@ -1,4 +1,4 @@
-package api
+package rest
 
 import (
 	"bytes"
@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rota-dev/rota/api"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/access/memory"
@@ -31,15 +33,15 @@ var update = flag.Bool("update", false, "write docs/openapi.json anew")
 // operations answer what a test tells them to.
 type operations struct {
 	service.Operations // what no test calls
-	status             func() (service.StatusDoc, error)
-	work               func(service.WorkRequest) (service.WorkDoc, error)
+	status             func() (api.StatusDoc, error)
+	work               func(api.WorkRequest) (api.WorkDoc, error)
 }
 
-func (o operations) Status(context.Context, service.StatusRequest) (service.StatusDoc, error) {
+func (o operations) Status(context.Context, api.StatusRequest) (api.StatusDoc, error) {
 	return o.status()
 }
 
-func (o operations) Work(_ context.Context, r service.WorkRequest) (service.WorkDoc, error) {
+func (o operations) Work(_ context.Context, r api.WorkRequest) (api.WorkDoc, error) {
 	return o.work(r)
 }
 
@@ -142,7 +144,7 @@ func TestTheDescriptionIsUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("docs/openapi.json is not what the API says of itself (try: go generate ./server/api)")
+		t.Errorf("docs/openapi.json is not what the API says of itself (try: go generate ./internal/server/rest)")
 	}
 	if !strings.Contains(got, `"openapi": "3.1.0"`) {
 		t.Error("it is not OpenAPI 3.1")
@@ -159,15 +161,15 @@ func TestProblems(t *testing.T) {
 		kind   string
 		hint   string
 	}{
-		"no such secret": {&service.UsageError{Err: errors.New("rota.yaml names no secret x (try: y)"), NoSecret: true}, 422, TypeUsage, "y"},
-		"a mistake":      {&service.UsageError{Err: errors.New("no secret x (try: y)")}, 422, TypeUsage, "y"},
-		"denied":         {fmt.Errorf("ann may not: %w", access.ErrDenied), 403, TypeDenied, ""},
-		"not there":      {fmt.Errorf("s: %w", rota.ErrNotFound), 404, TypeNotFound, ""},
-		"busy":           {fmt.Errorf("s: %w", rota.ErrBusy), 409, TypeBusy, ""},
-		"no fit":         {fmt.Errorf("s: it is rotated by Rota itself: %w", rota.ErrConflict), 409, TypeConflict, ""},
-		"anything else":  {errors.New("the disk is full (try: free some space)"), 500, TypeFailed, "free some space"},
+		"no such secret": {&service.UsageError{Err: errors.New("rota.yaml names no secret x (try: y)"), NoSecret: true}, 422, api.TypeUsage, "y"},
+		"a mistake":      {&service.UsageError{Err: errors.New("no secret x (try: y)")}, 422, api.TypeUsage, "y"},
+		"denied":         {fmt.Errorf("ann may not: %w", access.ErrDenied), 403, api.TypeDenied, ""},
+		"not there":      {fmt.Errorf("s: %w", rota.ErrNotFound), 404, api.TypeNotFound, ""},
+		"busy":           {fmt.Errorf("s: %w", rota.ErrBusy), 409, api.TypeBusy, ""},
+		"no fit":         {fmt.Errorf("s: it is rotated by Rota itself: %w", rota.ErrConflict), 409, api.TypeConflict, ""},
+		"anything else":  {errors.New("the disk is full (try: free some space)"), 500, api.TypeFailed, "free some space"},
 	} {
-		h := handler(t, operations{status: func() (service.StatusDoc, error) { return service.StatusDoc{}, c.err }})
+		h := handler(t, operations{status: func() (api.StatusDoc, error) { return api.StatusDoc{}, c.err }})
 		w := ask(h, http.MethodGet, "/v1/secrets", "")
 		var p Problem
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
@@ -210,14 +212,14 @@ func TestBodiesThatAreNotAsDescribedEchoNoValue(t *testing.T) {
 }
 
 func TestAnETagHoldsUntilSomethingChanges(t *testing.T) {
-	doc := service.StatusDoc{At: time.Now(), Secrets: []service.StatusSecretDoc{{Secret: "s", State: service.StateOK, AgeSeconds: 5}}}
-	h := handler(t, operations{status: func() (service.StatusDoc, error) { return doc, nil }})
+	doc := api.StatusDoc{At: time.Now(), Secrets: []api.StatusSecretDoc{{Secret: "s", State: api.StateOK, AgeSeconds: 5}}}
+	h := handler(t, operations{status: func() (api.StatusDoc, error) { return doc, nil }})
 	tag := ask(h, http.MethodGet, "/v1/secrets", "").Header().Get("ETag")
 	doc.At, doc.Secrets[0].AgeSeconds = doc.At.Add(time.Minute), 65
 	if w := ask(h, http.MethodGet, "/v1/secrets", "", "If-None-Match", tag); w.Code != http.StatusNotModified || w.Body.Len() > 0 {
 		t.Errorf("as time goes by: %d %s", w.Code, w.Body)
 	}
-	doc.Secrets[0].State = service.StateLate
+	doc.Secrets[0].State = api.StateLate
 	if w := ask(h, http.MethodGet, "/v1/secrets", "", "If-None-Match", tag); w.Code != http.StatusOK || w.Header().Get("ETag") == tag {
 		t.Errorf("after a change: %d", w.Code)
 	}
@@ -226,12 +228,12 @@ func TestAnETagHoldsUntilSomethingChanges(t *testing.T) {
 func TestAKeyedRequestIsCarriedOutOnce(t *testing.T) {
 	var calls atomic.Int32
 	begun, end := make(chan struct{}), make(chan struct{})
-	h := handler(t, operations{work: func(r service.WorkRequest) (service.WorkDoc, error) {
+	h := handler(t, operations{work: func(r api.WorkRequest) (api.WorkDoc, error) {
 		if calls.Add(1) == 1 {
 			close(begun)
 			<-end
 		}
-		return service.WorkDoc{Secrets: []service.WorkSecretDoc{{Secret: r.Secrets[0], State: service.WorkDone, Done: []service.StepDoc{}}}}, nil
+		return api.WorkDoc{Secrets: []api.WorkSecretDoc{{Secret: r.Secrets[0], State: api.WorkDone, Done: []api.StepDoc{}}}}, nil
 	}})
 	post := func(path, who string) *httptest.ResponseRecorder {
 		return ask(h, http.MethodPost, path, "", "Idempotency-Key", "k1", "X-Who", who)
@@ -335,10 +337,10 @@ func TestWhoMayHear(t *testing.T) {
 // Whatever is sent, the API answers, with JSON, and never a 500.
 func FuzzRequests(f *testing.F) {
 	h := handler(f, operations{
-		status: func() (service.StatusDoc, error) {
-			return service.StatusDoc{Secrets: []service.StatusSecretDoc{{}}}, nil
+		status: func() (api.StatusDoc, error) {
+			return api.StatusDoc{Secrets: []api.StatusSecretDoc{{}}}, nil
 		},
-		work: func(service.WorkRequest) (service.WorkDoc, error) { return service.WorkDoc{}, nil },
+		work: func(api.WorkRequest) (api.WorkDoc, error) { return api.WorkDoc{}, nil },
 	})
 	f.Add("POST", "/v1/work", `{"operation":"rotate","secrets":["s"]}`)
 	f.Add("PUT", "/v1/access/principals/app", `{"rules":["read:app/*"]}`)

@@ -1,10 +1,12 @@
-package api
+package rest
 
 import (
 	"context"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/rota-dev/rota/api"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -64,16 +66,16 @@ type auditInput struct {
 }
 
 // reads registers what changes nothing.
-func (a *api) reads() {
+func (a *server) reads() {
 	read(a, huma.Operation{OperationID: "list-secrets", Path: "/v1/secrets", Summary: "How secrets stand", Tags: []string{"secrets"}},
-		func(ctx context.Context, o service.Operations, in *statusInput) (service.StatusDoc, error) {
-			return o.Status(ctx, service.StatusRequest{Names: in.Name, After: in.After, Limit: in.Limit})
+		func(ctx context.Context, o service.Operations, in *statusInput) (api.StatusDoc, error) {
+			return o.Status(ctx, api.StatusRequest{Names: in.Name, After: in.After, Limit: in.Limit})
 		})
 	read(a, huma.Operation{OperationID: "get-secret", Path: "/v1/secrets/{name}", Summary: "How one secret stands", Tags: []string{"secrets"}},
-		func(ctx context.Context, o service.Operations, in *named) (service.StatusSecretDoc, error) {
-			doc, err := o.Status(ctx, service.StatusRequest{Names: []string{in.Name}})
+		func(ctx context.Context, o service.Operations, in *named) (api.StatusSecretDoc, error) {
+			doc, err := o.Status(ctx, api.StatusRequest{Names: []string{in.Name}})
 			if err != nil {
-				return service.StatusSecretDoc{}, err
+				return api.StatusSecretDoc{}, err
 			}
 			return doc.Secrets[0], nil
 		})
@@ -81,27 +83,27 @@ func (a *api) reads() {
 		func(ctx context.Context, o service.Operations, in *struct {
 			Conditional
 			Name []string `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
-		}) (service.SecretsDoc, error) {
+		}) (api.SecretsDoc, error) {
 			return o.Secrets(ctx, in.Name)
 		})
 	read(a, huma.Operation{OperationID: "plan", Path: "/v1/plan", Summary: "What would happen, when and why", Tags: []string{"secrets"}},
-		func(ctx context.Context, o service.Operations, in *planInput) (service.PlanDoc, error) {
-			return o.Plan(ctx, service.PlanRequest{Names: in.Name, Until: in.Until})
+		func(ctx context.Context, o service.Operations, in *planInput) (api.PlanDoc, error) {
+			return o.Plan(ctx, api.PlanRequest{Names: in.Name, Until: in.Until})
 		})
 	read(a, huma.Operation{OperationID: "list-versions", Path: "/v1/secrets/{name}/versions", Summary: "A secret's versions, without their values", Tags: []string{"secrets"}},
-		func(ctx context.Context, o service.Operations, in *named) (service.VersionsDoc, error) {
+		func(ctx context.Context, o service.Operations, in *named) (api.VersionsDoc, error) {
 			return o.Versions(ctx, in.Name)
 		})
 	read(a, huma.Operation{OperationID: "get-value", Path: "/v1/secrets/{name}/value", Summary: "A secret's value: the one answer that holds one", Tags: []string{"values"}},
-		func(ctx context.Context, o service.Operations, in *getInput) (service.GetDoc, error) {
-			return o.Get(ctx, service.GetRequest{Secret: in.Name, Field: in.Field, Label: rota.Label(in.Label), Version: in.Version})
+		func(ctx context.Context, o service.Operations, in *getInput) (api.GetDoc, error) {
+			return o.Get(ctx, api.GetRequest{Secret: in.Name, Field: in.Field, Label: rota.Label(in.Label), Version: in.Version})
 		})
 	read(a, huma.Operation{OperationID: "list-audit", Path: "/v1/audit", Summary: "The audit's newest entries, in order", Tags: []string{"audit"}},
-		func(ctx context.Context, o service.Operations, in *auditInput) (service.HistoryDoc, error) {
-			return o.History(ctx, service.HistoryRequest{Secret: in.Secret, After: in.After, Before: in.Before, Limit: in.Limit, Oldest: in.Oldest})
+		func(ctx context.Context, o service.Operations, in *auditInput) (api.HistoryDoc, error) {
+			return o.History(ctx, api.HistoryRequest{Secret: in.Secret, After: in.After, Before: in.Before, Limit: in.Limit, Oldest: in.Oldest})
 		})
 	read(a, huma.Operation{OperationID: "verify-audit", Path: "/v1/audit/verification", Summary: "Recompute the audit's chain", Tags: []string{"audit"}},
-		func(ctx context.Context, o service.Operations, _ *struct{}) (service.VerifyDoc, error) {
+		func(ctx context.Context, o service.Operations, _ *struct{}) (api.VerifyDoc, error) {
 			return o.Verify(ctx)
 		})
 }
@@ -120,7 +122,7 @@ type changesInput struct {
 }
 
 // watch registers the long poll.
-func (a *api) watch() {
+func (a *server) watch() {
 	op := huma.Operation{
 		OperationID: "watch-secret", Method: http.MethodGet, Path: "/v1/secrets/{name}/changes", Tags: []string{"values"},
 		Summary: "Wait until a secret's current version is another one", Errors: []int{401, 403, 404, 429, 500},
@@ -152,7 +154,7 @@ func (a *api) watch() {
 	})
 }
 
-func (a *api) current(ctx context.Context, name string) (changed, error) {
+func (a *server) current(ctx context.Context, name string) (changed, error) {
 	o, done, err := a.Open(ctx, caller(ctx))
 	if err != nil {
 		return changed{}, err

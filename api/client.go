@@ -1,7 +1,4 @@
-// Package remote asks a running Rota for what [service.Operations] can do, over
-// its REST API. What the server refuses comes back as the same errors that the
-// operations give on its machine.
-package remote
+package api
 
 import (
 	"bytes"
@@ -23,75 +20,95 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/service"
 )
 
 // Options say which server to ask, and as whom.
 type Options struct {
-	// URL is the server's, such as https://rota.example.com. Only this machine
-	// may be asked without TLS.
+	// URL is the server's, such as https://rota.example.com. Without TLS, only
+	// this machine may be asked.
 	URL string
-	// Token proves who asks: a key of Rota's, or an id token.
-	Token string
-	// CA, if any, are the authorities that the server's certificate is checked
-	// with, as PEM. Defaults to the system's.
+	// Token proves who asks: [TokenFromFile], [TokenFromEnv], [StaticToken] or
+	// a function of your own. Required, unless TLS has a client certificate.
+	Token TokenSource
+	// CA holds the authorities that may sign the server's certificate, as PEM.
+	// Defaults to those of TLS, and then to the system's.
 	CA []byte
-	// UserAgent is how the client calls itself.
+	// TLS is for client certificates and whatever else TLS needs. TLS 1.2 is
+	// the least in any case. Defaults to none.
+	TLS *tls.Config
+	// UserAgent is what the client calls itself. Defaults to "rota-go".
 	UserAgent string
+	// AskTimeout bounds a request that only reads, or that changes who may do
+	// what. Defaults to 5 minutes.
+	AskTimeout time.Duration
+	// WorkTimeout bounds a request that works on secrets, which may have to
+	// wait for another worker and for consumers to reload. The server gives up
+	// after an hour. Defaults to 65 minutes.
+	WorkTimeout time.Duration
 }
 
-// How long an answer may take: to a question, and to a request for work, which
-// may wait for another worker and for consumers. The server gives up first.
+// The defaults of Options.
 const (
-	askTimeout  = 5 * time.Minute
-	workTimeout = time.Hour + 5*time.Minute
+	defaultUserAgent   = "rota-go"
+	defaultAskTimeout  = 5 * time.Minute
+	defaultWorkTimeout = time.Hour + 5*time.Minute
 )
 
 // maxAnswer is the largest answer that is read, in bytes.
 const maxAnswer = 256 << 20
 
-// Client asks one server as one caller. It may be used by several goroutines.
+// Client asks one server as one caller. It may be used from several
+// goroutines.
 type Client struct {
-	base  *url.URL
-	token string
-	agent string
-	http  *http.Client
+	base      *url.URL
+	tokens    TokenSource // nil: the client certificate says who asks
+	userAgent string
+	ask, work time.Duration
+	http      *http.Client
 }
 
-var _ service.Operations = (*Client)(nil)
-
-// New makes a client; it asks nothing yet.
+// New makes a client. It sends no request yet.
 func New(o Options) (*Client, error) {
 	base, err := parseURL(o.URL)
 	if err != nil {
 		return nil, err
 	}
-	if o.Token == "" {
-		return nil, errors.New("no token says who asks")
+	config := &tls.Config{}
+	if o.TLS != nil {
+		config = o.TLS.Clone()
 	}
-	// A text that is no token must not reach a header, whose errors would quote
-	// it.
-	if strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errors.New("the token holds blanks or other characters that no token has")
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
+	if len(o.CA) > 0 {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(o.CA) {
+			return nil, errors.New("there is no certificate of an authority (try: a file in PEM)")
+		}
+	}
+	if o.Token == nil && len(config.Certificates) == 0 && config.GetClientCertificate == nil {
+		return nil, errors.New("neither a token nor a client certificate says who asks")
+	}
+	c := &Client{base: base, tokens: o.Token, userAgent: o.UserAgent, ask: o.AskTimeout, work: o.WorkTimeout}
+	if c.userAgent == "" {
+		c.userAgent = defaultUserAgent
+	}
+	if c.ask == 0 {
+		c.ask = defaultAskTimeout
+	}
+	if c.work == 0 {
+		c.work = defaultWorkTimeout
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(o.CA) > 0 {
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(o.CA) {
-			return nil, errors.New("there is no certificate of an authority (try: a file in PEM)")
-		}
-		transport.TLSClientConfig.RootCAs = pool
-	}
-	return &Client{base: base, token: o.Token, agent: o.UserAgent, http: &http.Client{
+	transport.TLSClientConfig = config
+	c.http = &http.Client{
 		Transport: transport,
 		// The token is for this server alone.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	}
+	return c, nil
 }
 
-// parseURL takes what leads to a server and would not give the token away. The
+// parseURL accepts what leads to a server without giving the token away. The
 // parser's errors are left out: they quote what may hold a password.
 func parseURL(text string) (*url.URL, error) {
 	const hint = "(try: https://rota.example.com)"
@@ -116,7 +133,7 @@ func loopback(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// path is a path under /v1, of segments that are escaped each by itself.
+// path is a path under /v1, with each segment escaped by itself.
 func path(segments ...string) string {
 	var b strings.Builder
 	b.WriteString("/v1")
@@ -128,7 +145,7 @@ func path(segments ...string) string {
 
 // get asks and reads the answer into a document.
 func get[D any](ctx context.Context, c *Client, path string, query url.Values) (doc D, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.ask)
 	defer cancel()
 	err = c.exchange(ctx, http.MethodGet, path, query, nil, &doc)
 	return doc, err
@@ -136,13 +153,13 @@ func get[D any](ctx context.Context, c *Client, path string, query url.Values) (
 
 // post asks for work; a nil body is none.
 func post[D any](ctx context.Context, c *Client, path string, query url.Values, body any) (doc D, err error) {
-	ctx, cancel := context.WithTimeout(ctx, workTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.work)
 	defer cancel()
 	err = c.exchange(ctx, http.MethodPost, path, query, body, &doc)
 	return doc, err
 }
 
-// exchange sends one request and reads one answer into doc, if it is not nil.
+// exchange sends one request and reads one answer into doc, unless it is nil.
 func (c *Client) exchange(ctx context.Context, method, path string, query url.Values, body, doc any) error {
 	resp, err := c.send(ctx, method, path, query, body)
 	if err != nil {
@@ -178,15 +195,22 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", c.agent)
+	req.Header.Set("User-Agent", c.userAgent)
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(req.Header))
 	if content != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if method != http.MethodGet {
-		// With it, the request may be sent again on another connection.
+		// With it, net/http may send the request again on another connection:
+		// the server carries it out once.
 		req.Header.Set("Idempotency-Key", rand.Text())
 	}
 	resp, err := c.http.Do(req)
@@ -194,7 +218,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		if inner, ok := errors.AsType[*url.Error](err); ok {
 			err = inner.Err // without the address, which holds secrets' names
 		}
-		err = rota.Sanitize(err, rota.NewCredential(map[string]string{"token": c.token}))
+		err = rota.Sanitize(err, rota.NewCredential(map[string]string{"token": token}))
 		return nil, fmt.Errorf("ask %s: %w (try: is rota serve up there, and the address right?)", c.base.Host, err)
 	}
 	return resp, nil

@@ -1,6 +1,6 @@
-// Package api offers what [service.Operations] can do as a REST API under /v1,
+// Package rest offers what [service.Operations] can do as a REST API under /v1,
 // with a description in OpenAPI 3.1 at /v1/openapi.json.
-package api
+package rest
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/rota-dev/rota/api"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/server/tracing"
 	"github.com/rota-dev/rota/internal/service"
@@ -45,8 +46,8 @@ type Options struct {
 // maxBody is the largest request body, in bytes.
 const maxBody = 1 << 20
 
-// api is one handler's state.
-type api struct {
+// server is one handler's state.
+type server struct {
 	Options
 	huma     huma.API
 	answered *answers
@@ -64,7 +65,7 @@ func New(o Options) http.Handler {
 		o.Longest = time.Hour
 	}
 	mux := http.NewServeMux()
-	a := &api{Options: o, huma: humago.New(mux, describe(o.Version)), answered: newAnswers(o.Now)}
+	a := &server{Options: o, huma: humago.New(mux, describe(o.Version)), answered: newAnswers(o.Now)}
 	a.reads()
 	a.works()
 	a.controls()
@@ -86,7 +87,7 @@ func routed(mux *http.ServeMux, next http.Handler) http.Handler {
 		if allow := none.header.Get("Allow"); allow != "" {
 			w.Header().Set("Allow", allow)
 		}
-		writeProblem(w, &Problem{Status: none.status, Detail: r.Method + " is nothing that this path takes", Hint: "/v1/openapi.json"})
+		writeProblem(w, problemOf(api.Problem{Status: none.status, Detail: r.Method + " is nothing that this path takes", Hint: "/v1/openapi.json"}))
 	})
 }
 
@@ -126,7 +127,7 @@ func caller(ctx context.Context) access.Caller {
 
 // identify finds out who asks, before anything else. The description is for
 // everyone.
-func (a *api) identify(next http.Handler) http.Handler {
+func (a *server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && (r.URL.Path == "/v1/openapi.json" || r.URL.Path == "/v1/openapi.yaml") {
 			next.ServeHTTP(w, r)
@@ -134,7 +135,7 @@ func (a *api) identify(next http.Handler) http.Handler {
 		}
 		body, err := readBody(w, r)
 		if err != nil {
-			writeProblem(w, &Problem{Status: http.StatusRequestEntityTooLarge, Detail: "the body is larger than 1 MiB"})
+			writeProblem(w, problemOf(api.Problem{Status: http.StatusRequestEntityTooLarge, Detail: "the body is larger than 1 MiB"}))
 			return
 		}
 		c, err := a.Authenticate(r, body)
@@ -154,7 +155,7 @@ type output[D any] struct {
 }
 
 // read registers an operation that changes nothing.
-func read[I, D any](a *api, op huma.Operation, f func(ctx context.Context, o service.Operations, in *I) (D, error)) {
+func read[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o service.Operations, in *I) (D, error)) {
 	op.Method = http.MethodGet
 	op.Errors = []int{401, 403, 404, 422, 429, 500}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*output[D], error) {
@@ -182,7 +183,7 @@ func notModified(tag string) error {
 
 // write registers an operation that may change something. It goes on when the
 // client goes away.
-func write[I, D any](a *api, op huma.Operation, f func(ctx context.Context, o service.Operations, in *I) (D, error)) {
+func write[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o service.Operations, in *I) (D, error)) {
 	if op.Method == "" {
 		op.Method = http.MethodPost
 	}
@@ -211,17 +212,17 @@ func write[I, D any](a *api, op huma.Operation, f func(ctx context.Context, o se
 // etag names what a document says, but for what changes by itself.
 func etag(doc any) string {
 	switch d := doc.(type) {
-	case service.StatusDoc:
+	case api.StatusDoc:
 		d.At = time.Time{}
-		d.Secrets = append([]service.StatusSecretDoc(nil), d.Secrets...)
+		d.Secrets = append([]api.StatusSecretDoc(nil), d.Secrets...)
 		for i := range d.Secrets {
 			d.Secrets[i].AgeSeconds = 0
 		}
 		doc = d
-	case service.StatusSecretDoc:
+	case api.StatusSecretDoc:
 		d.AgeSeconds = 0
 		doc = d
-	case service.GetDoc, service.PlanDoc, service.CheckDoc:
+	case api.GetDoc, api.PlanDoc, api.CheckDoc:
 		return ""
 	}
 	text, err := json.Marshal(doc)

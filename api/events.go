@@ -1,0 +1,128 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota/rotation"
+)
+
+// Event is what happened: an entry of the audit. It holds no value. Its number
+// is the event's id, with which a client that was cut off goes on.
+type Event struct {
+	At         time.Time        `json:"at"`
+	Actor      string           `json:"actor"`
+	Secret     string           `json:"secret"`
+	Step       string           `json:"step" doc:"One of the eight steps, or another act such as adopt, get or notify."`
+	Object     string           `json:"object,omitempty" doc:"The target, reloader or notifier concerned."`
+	Version    string           `json:"version,omitempty"`
+	Credential string           `json:"credential,omitempty" doc:"The issuer's public name of it."`
+	Outcome    rotation.Outcome `json:"outcome"`
+	Detail     string           `json:"detail,omitempty"`
+}
+
+// Heartbeat says that a stream of events is alive.
+type Heartbeat struct {
+	At time.Time `json:"at"`
+}
+
+// NumberedEvent is an event with its number in the audit.
+type NumberedEvent struct {
+	Seq int64 `json:"seq"`
+	Event
+}
+
+// silence is how long a stream may send nothing before it is taken for dead:
+// the server sends a heartbeat every 15 seconds.
+const silence = time.Minute
+
+// Follow calls each for every event from now on, or after the event with a
+// given number, until ctx ends or each fails, whose error it returns. It
+// reconnects with backoff if the connection is lost, and continues where it
+// was. Secret "" means all secrets.
+//
+// It returns nil when ctx ends, and an error at once if the server refuses the
+// request or there is no token.
+func (c *Client) Follow(ctx context.Context, secret string, after int64, each func(NumberedEvent) error) error {
+	pause := time.Second
+	for {
+		began := time.Now()
+		err := c.follow(ctx, secret, &after, each)
+		_, mine := errors.AsType[*eachError](err)
+		_, noToken := errors.AsType[*tokenError](err)
+		switch {
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // the caller has ended it, which is no failure
+		case mine, noToken, errors.Is(err, ErrUsage), errors.Is(err, ErrDenied), errors.Is(err, ErrUnauthenticated):
+			return err
+		}
+		if time.Since(began) > silence {
+			pause = time.Second
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 30*time.Second)
+	}
+}
+
+// eachError is what the caller's function said.
+type eachError struct{ error }
+
+func (e *eachError) Unwrap() error { return e.error }
+
+// follow reads one connection's events.
+func (c *Client) follow(ctx context.Context, secret string, after *int64, each func(NumberedEvent) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	q := query{}.text("secret", secret).number("after", *after)
+	resp, err := c.send(ctx, http.MethodGet, path("events"), url.Values(q), nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return c.refusal(resp)
+	}
+	alive := time.AfterFunc(silence, cancel)
+	defer alive.Stop()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	event := NumberedEvent{}
+	kind, data := "", ""
+	for lines.Scan() {
+		alive.Reset(silence)
+		field, value, _ := strings.Cut(lines.Text(), ":")
+		value = strings.TrimPrefix(value, " ")
+		switch field {
+		case "event":
+			kind = value
+		case "data":
+			data += value
+		case "id":
+			event.Seq, _ = strconv.ParseInt(value, 10, 64) // the server's own number
+		case "":
+			if kind == "entry" && data != "" {
+				if err := json.Unmarshal([]byte(data), &event.Event); err != nil {
+					return fmt.Errorf("ask %s: an event is not what was expected: %w", c.base.Host, err)
+				}
+				if err := each(event); err != nil {
+					return &eachError{err}
+				}
+				*after = event.Seq
+			}
+			event, kind, data = NumberedEvent{}, "", ""
+		}
+	}
+	return lines.Err()
+}
