@@ -23,7 +23,7 @@ type AdoptOptions struct {
 // is Rota's already is left as it is, with [rota.ErrAdopted].
 func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result, error) {
 	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
-		d := Decision{Step: "adopt", Reason: "asked for by a person"}
+		d := Decision{Step: StepAdopt, Reason: "asked for by a person"}
 		err := w.adopt(ctx, &d, o)
 		if errors.Is(err, rota.ErrAdopted) {
 			return err

@@ -1,6 +1,10 @@
 package rotation
 
-import "time"
+import (
+	"time"
+
+	"github.com/rota-dev/rota"
+)
 
 // Outcome tells how an effect went.
 type Outcome string
@@ -27,3 +31,16 @@ type Entry struct {
 	Outcome    Outcome   `json:"outcome"`
 	Detail     string    `json:"detail,omitempty"`
 }
+
+// Steps of a turn that are none of a credential's way.
+const (
+	// StepObserve is the name under which a failure to look at the outside is
+	// kept.
+	StepObserve rota.Step = "observe"
+	// StepAdopt takes over a credential that somebody else made.
+	StepAdopt rota.Step = "adopt"
+	// StepDone notes that a person has rotated what no program can.
+	StepDone rota.Step = "done"
+	// StepNotify sends an event to a notifier.
+	StepNotify rota.Step = "notify"
+)

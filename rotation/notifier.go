@@ -168,7 +168,7 @@ func (d *Digester) settle(ctx context.Context, digest rota.Event, ids []string, 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyTimeout)
 	defer cancel()
 	return d.Outbox.Settle(ctx, SettleRequest{Notifier: d.Name(), IDs: ids, Entry: Entry{
-		At: d.now().UTC(), Actor: "rota", Secret: Digests, Step: "notify", Object: d.Name(), Outcome: o,
+		At: d.now().UTC(), Actor: "rota", Secret: Digests, Step: string(StepNotify), Object: d.Name(), Outcome: o,
 		Detail: "digest " + digest.ID + ": " + detail,
 	}})
 }

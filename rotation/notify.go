@@ -70,7 +70,7 @@ func (w *turn) bound(notifier string) {
 	w.progress.Unsent = slices.Delete(w.progress.Unsent, its[0], its[0]+1)
 	e := oldest.Event
 	w.Log.Error("event given up: its notifier takes none", "secret", w.s.Name, "notifier", notifier, "event", e.ID, "kind", e.Kind, "at", e.At)
-	w.noteOutcome(Decision{Step: "notify", Version: e.Version, Credential: e.Credential}, notifier,
+	w.noteOutcome(Decision{Step: StepNotify, Version: e.Version, Credential: e.Credential}, notifier,
 		fmt.Errorf("event %s (%s, %s) was given up: %d more wait for it to take any", e.ID, e.Kind, stamp(e.At), maxUnsent))
 }
 
@@ -182,7 +182,7 @@ func (w *turn) sendOne(ctx context.Context, m *mail) {
 // take.
 func (w *turn) sent(ctx context.Context, m *mail) {
 	note := func(u Unsent, err error) {
-		w.noteOutcome(Decision{Step: "notify", Version: u.Event.Version, Credential: u.Event.Credential}, u.Notifier, err)
+		w.noteOutcome(Decision{Step: StepNotify, Version: u.Event.Version, Credential: u.Event.Credential}, u.Notifier, err)
 	}
 	for _, u := range m.events[:m.taken] {
 		note(u, nil)

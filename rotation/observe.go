@@ -5,10 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/rota-dev/rota"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // observe looks at the store afresh and builds the state to plan on. The
@@ -31,7 +32,7 @@ func (w *turn) observe(ctx context.Context) error {
 	w.state = State{
 		Secret: w.s.Name, Owner: w.s.Owner, Halts: w.halts, Peers: w.peers, Traits: w.s.Issuer.Traits(), Contents: contents,
 		Lists: lists, Listed: previous.Listed, Issued: previous.Issued,
-		CanDeactivate: canDeactivate, Force: w.force,
+		CanDeactivate: canDeactivate, Force: w.force, Chain: w.chain, Driver: w.driver, IdleLooks: w.idleLooks,
 	}
 	for _, t := range w.s.Targets {
 		w.state.Targets = append(w.state.Targets, t.Name())
@@ -204,15 +205,22 @@ func (w *turn) use(ctx context.Context, reporter rota.UseReporter, id string) ro
 	return u
 }
 
-// sample counts a look at whether the previous credential is in use, once a
-// turn.
+// sample counts a look at whether the previous credential is in use. It is
+// remembered once a turn.
 func (w *turn) sample() {
 	previous, ok := rota.Find(w.state.Contents.Versions, rota.LabelPrevious)
-	if !ok || w.sampled {
+	if !ok {
 		return
 	}
 	for _, c := range w.state.Issued {
 		if c.ID != previous.CredentialID || c.Use.Evidence != rota.EvidenceSampled {
+			continue
+		}
+		if w.idleLooks++; !c.Use.At.IsZero() {
+			w.idleLooks = 0
+		}
+		w.state.IdleLooks = w.idleLooks
+		if w.sampled {
 			continue
 		}
 		w.sampled = true

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/rota-dev/rota"
 	"time"
-)
 
-// StepObserve is the name under which a failure to look at the outside is kept.
-const StepObserve rota.Step = "observe"
+	"github.com/rota-dev/rota"
+)
 
 // pendingAttempts is how often setting or testing a new credential is tried
 // before it is given up.

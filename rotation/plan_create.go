@@ -56,8 +56,7 @@ func ruleRotate(v *view) (Decision, bool) {
 			"the previous credential %s is not yet retired (try: wait for its grace, or rota deactivate %s and rota delete %s)", v.previous.CredentialID, v.Secret, v.Secret)
 	}
 	if v.Lists && v.Traits.Limit > 1 && len(v.Issued) >= v.Traits.Limit {
-		return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck), "all %d places are taken: %s; what is not in the store is not Rota's to delete (try: delete the one that nobody uses)",
-			v.Traits.Limit, names(v.Issued))
+		return v.full(due)
 	}
 	if open := v.policy.open(v.now); !forced && open.After(v.now) {
 		v.wait(rota.StepCreate, open, "due since "+stamp(due)+", waiting until "+v.policy.closed(v.now, open))
@@ -70,6 +69,12 @@ func ruleRotate(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	return v.create(due, v.old(due))
+}
+
+// full holds where every place at the issuer is taken.
+func (v *view) full(due time.Time) (Decision, bool) {
+	return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck), "all %d places are taken: %s; what is not in the store is not Rota's to delete (try: delete the one that nobody uses)",
+		v.Traits.Limit, names(v.Issued))
 }
 
 // maxRejections is how many new credentials may be given up in a row before

@@ -6,35 +6,30 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// applyFailure holds back a step that has failed and may not be tried again yet.
-func (v *view) applyFailure(d Decision) Decision {
-	if held, halted := v.halted(d); halted {
-		return held
-	}
+// guardFailure holds back a step that has failed and may not be tried again yet.
+func guardFailure(v *view, d Decision) (Decision, bool) {
 	f := v.Progress.stepFailure()
 	if d.Step == rota.StepNone || f == nil || f.Step != d.Step || v.Force != rota.StepNone {
-		return d
+		return Decision{}, false
 	}
 	due := d.Due
 	if due.IsZero() {
 		due = f.At
 	}
-	if f.Attempts >= v.policy.MaxAttempts {
-		held, _ := v.hold(HoldQuarantined, d.Step, due, v.now.Add(holdRecheck), "%s failed %d times, the last time: %s (try: mend it, then rota rotate %s)",
+	switch {
+	case f.Attempts >= v.policy.MaxAttempts:
+		return v.hold(HoldQuarantined, d.Step, due, v.now.Add(holdRecheck), "%s failed %d times, the last time: %s (try: mend it, then rota rotate %s)",
 			d.Step, f.Attempts, f.Error, v.Secret)
-		return held
-	}
-	if v.now.Before(f.RetryAt) {
-		held, _ := v.hold(HoldRetrying, d.Step, due, f.RetryAt, "%s failed (%d of %d), to be tried again at %s: %s",
+	case v.now.Before(f.RetryAt):
+		return v.hold(HoldRetrying, d.Step, due, f.RetryAt, "%s failed (%d of %d), to be tried again at %s: %s",
 			d.Step, f.Attempts, v.policy.MaxAttempts, stamp(f.RetryAt), f.Error)
-		return held
 	}
-	return d
+	return Decision{}, false
 }
 
-// halted holds back what a person wants held back. What has begun is finished,
+// guardHalts holds back what a person wants held back. What has begun is finished,
 // and what a person asks for is done, unless everything is frozen.
-func (v *view) halted(d Decision) (Decision, bool) {
+func guardHalts(v *view, d Decision) (Decision, bool) {
 	discards := v.hasPending && d.Version == v.pending.ID
 	if discards || d.Step != rota.StepCreate && d.Step != rota.StepDeactivate && d.Step != rota.StepDelete {
 		return Decision{}, false

@@ -38,4 +38,13 @@ type State struct {
 	// Force is the step that a person asked for now: Create, Deactivate or
 	// Delete ahead of the policy's dates, never ahead of the proof of non-use.
 	Force rota.Step
+
+	// Chain is the way of running that the turn was begun with; the zero value is
+	// [Scheduled]. Driver is what a rotation's driver asks for, nil where none
+	// does; its chain comes before.
+	Chain  Chain
+	Driver *Driving
+	// IdleLooks is how many looks in a row of this turn found the previous
+	// credential idle, where the issuer only shows who is logged in right now.
+	IdleLooks int
 }

@@ -14,6 +14,7 @@ type view struct {
 	State
 	policy Policy
 	now    time.Time
+	idle   proof // of the chain
 
 	current, pending, previous          rota.Version
 	hasCurrent, hasPending, hasPrevious bool

@@ -2,7 +2,6 @@ package rotation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -66,6 +65,13 @@ type Options struct {
 	// Due tells that nobody wished for it: it is left alone, with
 	// [rota.ErrOtherConfiguration], where another configuration of the secret is in force.
 	Due bool
+	// Chain is what to plan by; the zero value is [Scheduled].
+	Chain Chain
+	// Patience is how long the turn may wait in one go, within the deadline of
+	// its context, for what time alone brings, before a new credential that was
+	// asked for by Force is made. For those who can't come back later; zero is
+	// never.
+	Patience time.Duration
 }
 
 // Result is what one Advance did.
@@ -77,10 +83,6 @@ type Result struct {
 	Last   Decision `json:"last"`
 	Status Status   `json:"status"`
 }
-
-// maxSteps bounds one Advance: a whole life is 16 steps, and nothing sane
-// needs three of them.
-const maxSteps = 48
 
 func (r *Rotator) withDefaults() *Rotator {
 	c := *r
@@ -129,7 +131,7 @@ func (r *Rotator) withDefaults() *Rotator {
 func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, error) {
 	w := &turn{Rotator: r.withDefaults(), s: s, due: o.Due, result: Result{Secret: s.Name}}
 	return w.run(ctx, func(ctx context.Context, w *turn) error {
-		w.force, w.requested = o.Force, o.Force
+		w.force, w.requested, w.chain, w.patience = o.Force, o.Force, o.Chain, o.Patience
 		w.takeRequest()
 		if o.Force == rota.StepCreate {
 			w.progress.Rollback = nil // a person wants a new one instead
@@ -200,103 +202,4 @@ func (w *turn) advance(ctx context.Context) error {
 	err := w.act(ctx)
 	w.conclude(err)
 	return err
-}
-
-func (w *turn) act(ctx context.Context) error {
-	var given error // why a credential was given up in this turn
-	for range maxSteps {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := w.observe(ctx); err != nil {
-			return w.failed(Decision{Next: rota.StepNone}, err)
-		}
-		w.endFulfilledRequest()
-		d := w.Plan(w.state, w.s.Policy, w.Now())
-		if d.Observe {
-			if err := w.list(ctx); err != nil {
-				return w.failed(d, err)
-			}
-			d = w.Plan(w.state, w.s.Policy, w.Now())
-		}
-		w.forgetOvertakenFailure(d)
-		if d.Step != rota.StepNone && (w.force == rota.StepNone && (w.requested == rota.StepDeactivate || w.requested == rota.StepDelete) || w.repeated(d)) {
-			// What was asked for is done; what else is due is for the next turn.
-			d = Decision{Next: d.Step, Due: d.Due, At: w.Now(), Reason: d.Reason}
-		}
-		w.result.Last = d
-		if d.Step == rota.StepNone || given != nil && d.Step == rota.StepCreate {
-			return given // the next one is for the next turn
-		}
-		if d.Step == rota.StepCreate && w.force != rota.StepCreate {
-			w.peersAtSave = w.peers
-		}
-		err := w.do(ctx, d)
-		w.peersAtSave = nil
-		if errors.Is(err, rota.ErrPeer) {
-			// Another worker was quicker with that one: decide anew.
-			if err := w.readPeers(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		if err != nil {
-			err = w.failed(d, err)
-			if w.progress.Versions[d.Version].Rejected == "" || w.state.Traits.Overlap() || given != nil {
-				return err
-			}
-			// Without overlap the old credential is dead: it is put back at once.
-			given = err
-			continue
-		}
-		w.succeeded(d)
-	}
-	return &rota.Error{Op: "advance", Class: rota.ClassStop, Err: fmt.Errorf("still not done after %d steps, the last of them %s", maxSteps, w.result.Last.Step)}
-}
-
-// repeated tells that what was asked for was done in an earlier turn, and that d is
-// the step after it: a deactivation that is asked for again deletes nothing.
-func (w *turn) repeated(d Decision) bool {
-	previous, ok := rota.Find(w.state.Contents.Versions, rota.LabelPrevious)
-	return w.requested == rota.StepDeactivate && d.Step == rota.StepDelete && ok && d.Version == previous.ID
-}
-
-// do carries out one step.
-func (w *turn) do(ctx context.Context, d Decision) error {
-	w.Report(Report{Secret: w.s.Name, Decision: d})
-	span := Span{Name: "step." + string(d.Step), Step: d.Step, Version: d.Version, Credential: d.Credential}
-	err := w.traced(ctx, span, func(ctx context.Context) error { return w.step(ctx, d) })
-	err = rota.Sanitize(err, w.redactions...)
-	w.Report(Report{Secret: w.s.Name, Decision: d, Done: true, Err: err})
-	if err != nil {
-		// Info: the error goes back to the caller, who tells of it.
-		w.Log.InfoContext(ctx, string(d.Step), "secret", w.s.Name, "version", d.Version, "credential", d.Credential, "error", err)
-	} else {
-		w.Log.InfoContext(ctx, string(d.Step), "secret", w.s.Name, "version", d.Version, "credential", d.Credential, "reason", d.Reason)
-	}
-	return err
-}
-
-func (w *turn) step(ctx context.Context, d Decision) error {
-	switch d.Step {
-	case rota.StepCreate:
-		return w.create(ctx, d)
-	case rota.StepSet:
-		return w.set(ctx, d)
-	case rota.StepTest:
-		return w.test(ctx, d)
-	case rota.StepPromote:
-		return w.promote(ctx, d)
-	case rota.StepDeliver:
-		return w.deliver(ctx, d)
-	case rota.StepReload:
-		return w.reload(ctx, d)
-	case rota.StepDeactivate:
-		return w.deactivate(ctx, d)
-	case rota.StepDelete:
-		return w.delete(ctx, d)
-	case rota.StepRollback:
-		return w.rollback(ctx, d)
-	}
-	return fmt.Errorf("no such step: %q", d.Step)
 }

@@ -26,7 +26,10 @@ type turn struct {
 	outdated    string    // the current version that was refused since
 	peers       []Peer
 	peersAtSave []Peer            // that must still stand so at the next save
-	looks       int               // of a driven turn, at whether the previous credential is idle
+	chain       Chain             // to plan by
+	driver      *Driving          // what a rotation's driver asks for; nil where none does
+	patience    time.Duration     // how long it may wait in one go
+	idleLooks   int               // in a row that found the previous credential idle, of sampled evidence
 	sampled     bool              // a look at sampled evidence was counted in this turn
 	redactions  []rota.Credential // values that passed through, for the sanitiser
 	result      Result

@@ -52,7 +52,7 @@ func (r *Rotator) Done(ctx context.Context, s *Secret) (Result, error) {
 		if !s.Issuer.Traits().Manual {
 			return &rota.Error{Op: "done", Class: rota.ClassStop, Hint: "rota rotate " + s.Name, Err: fmt.Errorf("it is rotated by Rota itself, nothing is to be done by a person: %w", rota.ErrConflict)}
 		}
-		d := Decision{Step: "done", Reason: "a person has rotated it"}
+		d := Decision{Step: StepDone, Reason: "a person has rotated it"}
 		w.progress.DoneAt, w.progress.RemindedAt, w.progress.Held = w.Now(), time.Time{}, HoldNone
 		w.noteOutcome(d, "", nil)
 		w.event(rota.EventRotated, "", "", d.Reason)

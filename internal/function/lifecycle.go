@@ -102,26 +102,24 @@ func (inv *invocation) force(ctx context.Context, s *rotation.Secret, step rota.
 			return nil, err
 		}
 	}
-	var taken []rotation.Decision
-	for {
-		result, err := rotator.Advance(ctx, s, rotation.Options{Force: step})
-		taken = append(taken, result.Done...)
-		inv.metrics.result(result, inv.Now())
-		switch {
-		case err != nil:
-			return nil, err
-		case result.Last.Hold != rotation.HoldNone && !slices.ContainsFunc(taken, is(wanted(step))):
-			return nil, &heldError{s.Name, result.Last}
-		case len(taken) == 0 && step != rota.StepCreate:
-			return answer{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
-		case step != rota.StepCreate || slices.ContainsFunc(taken, is(rota.StepPromote)):
-			return answer{Secret: s.Name, Version: result.Status.Version, Done: stepsDone(taken)}, nil
-		}
-		if err := inv.await(ctx, result.Last.At); err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", s.Name, result.Last.Reason, err)
-		}
+	result, err := rotator.Advance(ctx, s, rotation.Options{Force: step, Chain: rotation.Lifecycle, Patience: patience})
+	inv.metrics.result(result, inv.Now())
+	switch last := result.Last; {
+	case err != nil:
+		return nil, err
+	case last.Hold != rotation.HoldNone && !slices.ContainsFunc(result.Done, is(wanted(step))):
+		return nil, &heldError{s.Name, last}
+	case len(result.Done) == 0 && step != rota.StepCreate:
+		return answer{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
+	case step == rota.StepCreate && !slices.ContainsFunc(result.Done, is(rota.StepPromote)):
+		return nil, fmt.Errorf("%s: %s: %w", s.Name, last.Reason, &rota.Error{Class: rota.ClassWait, Err: errors.New("not done yet"), Hint: "the same event again, later"})
 	}
+	return answer{Secret: s.Name, Version: result.Status.Version, Done: stepsDone(result.Done)}, nil
 }
+
+// patience is how long an event waits in one go for what a lost answer left to
+// show at the issuer, if there is the time for it.
+const patience = time.Minute
 
 // tooEarly says why a step is not to be taken yet, "" where it is. A key that
 // was never made is not too young to be made.
@@ -152,15 +150,4 @@ func wanted(step rota.Step) rota.Step {
 
 func is(step rota.Step) func(rotation.Decision) bool {
 	return func(d rotation.Decision) bool { return d.Step == step }
-}
-
-// await waits until the issuer shows what a lost answer left, if there is the
-// time for it.
-func (inv *invocation) await(ctx context.Context, until time.Time) error {
-	left := until.Sub(inv.Now())
-	deadline, bounded := ctx.Deadline()
-	if until.IsZero() || left > time.Minute || bounded && time.Until(deadline) < left {
-		return &rota.Error{Class: rota.ClassWait, Err: errors.New("not done yet"), Hint: "the same event again, later"}
-	}
-	return inv.Sleep(ctx, max(left, 0))
 }
