@@ -182,7 +182,7 @@ func (s *stage) worker(db *store.DB, issuers []*memory.AccessKeys) *engine.Worke
 	secrets.Replace(all, nil)
 	return engine.NewWorker(engine.WorkerOptions{
 		Rotator: &rotation.Rotator{Journal: db, Sleep: func(context.Context, time.Duration) error { return nil }},
-		Secrets: secrets, Limits: engine.Limits{Workers: 64}, Told: s.told,
+		Secrets: secrets, Limits: engine.Limits{Workers: 64}, OnOutcome: s.told,
 	})
 }
 

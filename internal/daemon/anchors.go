@@ -19,9 +19,9 @@ type anchors struct {
 }
 
 func newAnchors(ctx context.Context, d *Daemon) (*anchors, error) {
-	g := d.current.borrow()
-	defer g.release()
-	places, err := g.file.Anchors(ctx, d.Environment)
+	current, release := d.acquire()
+	defer release()
+	places, err := current.file.Anchors(ctx, d.Environment)
 	return &anchors{d: d, places: places, failed: map[string]time.Time{}}, err
 }
 

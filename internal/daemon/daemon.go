@@ -81,27 +81,27 @@ type scheduler interface {
 // Daemon is a daemon that is set up.
 type Daemon struct {
 	Options
-	settings  config.ServerSettings
-	changing  sync.Mutex // held while another configuration is put in place
-	behind    bool       // another replica's configuration is in force; changing is held
-	current   current
-	secrets   *engine.Secrets
-	rotator   *rotation.Rotator
-	worker    *engine.Worker
-	schedule  scheduler
-	watchdog  *engine.Watchdog
-	directory *access.Cache
-	gate      authGate
-	admin     *access.Administration
-	endpoint  *secretsmanager.Server
-	feed      *rest.Feed
-	anchors   *anchors
-	metrics   *metrics.Metrics
-	survey    *metrics.Survey
-	replica   *river.Service // the schedule where replicas share a database; nil without
-	jobs      *pgxpool.Pool  // of the queue; nil without one
-	queue     http.Handler   // its page
-	endQueue  func()
+	settings       config.ServerSettings
+	changing       sync.Mutex // held while another configuration is put in place
+	behind         bool       // another replica's configuration is in force; changing is held
+	configurations engine.Generations[*configuration]
+	secrets        *engine.Secrets // of the current one
+	rotator        *rotation.Rotator
+	worker         *engine.Worker
+	schedule       scheduler
+	watchdog       *engine.Watchdog
+	directory      *access.Cache
+	auth           auth
+	admin          *access.Administration
+	endpoint       *secretsmanager.Server
+	feed           *rest.Feed
+	anchors        *anchors
+	metrics        *metrics.Metrics
+	survey         *metrics.Survey
+	replica        *river.Service // the schedule where replicas share a database; nil without
+	jobs           *pgxpool.Pool  // of the queue; nil without one
+	queue          http.Handler   // its page
+	endQueue       func()
 }
 
 // New sets a daemon up, and enrols the configured secrets. Run starts it.
@@ -110,7 +110,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		o.WatchEvery = 5 * time.Second
 	}
 	o.Environment.OwnStore, o.Environment.Outbox = o.DB.Secret, o.DB.Outbox()
-	d := &Daemon{Options: o, secrets: &engine.Secrets{}, metrics: metrics.New(o.Version), gate: authGate{changed: make(chan struct{}, 1)}}
+	d := &Daemon{Options: o, secrets: &engine.Secrets{}, metrics: metrics.New(o.Version), auth: auth{changed: make(chan struct{}, 1)}}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -124,7 +124,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.settings, err = d.server(ctx, file); err != nil {
+	if d.settings, err = d.serverSettings(ctx, file); err != nil {
 		return nil, err
 	}
 	if d.directory, err = access.NewCache(d.DB.Directory(), nil); err != nil {
@@ -139,14 +139,14 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		o.Log.WarnContext(ctx, "the store was restored from a backup: every secret is compared with its issuer before anything is done", "at", at)
 	}
 	d.rotator = d.newRotator("rota serve")
-	d.worker = engine.NewWorker(engine.WorkerOptions{Rotator: d.rotator, Secrets: d.secrets, Limits: o.Limits, Log: o.Log, Told: d.told})
-	if err := d.schedules(ctx); err != nil {
+	d.worker = engine.NewWorker(engine.WorkerOptions{Rotator: d.rotator, Secrets: d.secrets, Limits: o.Limits, Log: o.Log, OnOutcome: d.onOutcome})
+	if err := d.newSchedule(ctx); err != nil {
 		return nil, err
 	}
 	d.watchdog = engine.NewWatchdog(engine.WatchdogOptions{
 		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Watched: d.watched, Overdue: o.DB, Health: d.schedule.Health, Log: o.Log,
 	})
-	d.doors()
+	d.newEndpoints()
 	d.survey = d.newSurvey()
 	d.feed = rest.NewFeed(o.DB, 100*time.Millisecond, o.Log)
 	if d.anchors, err = newAnchors(ctx, d); err != nil {
@@ -174,9 +174,9 @@ func (d *Daemon) newRotator(actor string) *rotation.Rotator {
 	return &rotation.Rotator{Journal: d.DB, Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log, Trace: d.tracer()}
 }
 
-// schedules makes the local scheduler, or where replicas share a database, one
+// newSchedule makes the local scheduler or, if replicas share a database, one
 // replica of the queue.
-func (d *Daemon) schedules(ctx context.Context) error {
+func (d *Daemon) newSchedule(ctx context.Context) error {
 	if d.Database == "" {
 		d.schedule = engine.NewService(engine.ServiceOptions{Worker: d.worker, Queue: d.DB, Log: d.Log, Now: d.DB.Now})
 		return nil
@@ -196,11 +196,12 @@ func (d *Daemon) schedules(ctx context.Context) error {
 	return err
 }
 
-// doors makes what administers access, and the Secrets Manager endpoint.
-func (d *Daemon) doors() {
+// newEndpoints makes the administration of access and the Secrets Manager
+// endpoint.
+func (d *Daemon) newEndpoints() {
 	d.admin = access.NewAdministration(d.directory, d.DB, nil)
 	d.endpoint = secretsmanager.New(secretsmanager.Options{
-		Records: record.Guard(d.DB.Records(), d.DB.Now), Authenticate: d.gate.Authenticate,
+		Records: record.Guard(d.DB.Records(), d.DB.Now), Authenticate: d.auth.Authenticate,
 		Account: d.settings.Account, Region: d.settings.Region, Functions: d.settings.Functions,
 		Managed: d.managed, Rotate: d.rotate, Rotations: d.rotations, Log: d.Log,
 	})
@@ -213,8 +214,8 @@ func (d *Daemon) managed(name string) bool {
 	return secret != nil
 }
 
-// told hears of every turn.
-func (d *Daemon) told(o engine.Outcome) {
+// onOutcome is called after every turn.
+func (d *Daemon) onOutcome(o engine.Outcome) {
 	d.metrics.Turn(o)
 	if d.feed != nil {
 		d.feed.Poke()
@@ -234,7 +235,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { return d.schedule.Run(ctx) })
 	group.Go(func() error { return d.watchdog.Run(ctx) })
 	group.Go(func() error { return d.feed.Run(ctx) })
-	group.Go(func() error { d.gate.run(ctx); return nil })
+	group.Go(func() error { d.auth.run(ctx); return nil })
 	group.Go(func() error { return d.anchors.run(ctx) })
 	group.Go(func() error { return d.survey.Run(ctx) })
 	group.Go(func() error { return d.watch(ctx) })
@@ -269,9 +270,9 @@ func (d *Daemon) everyMinute(ctx context.Context) error {
 
 // flush sends the digests whose time has come.
 func (d *Daemon) flush(ctx context.Context) {
-	g := d.current.borrow()
-	defer g.release()
-	for _, digest := range g.wired.Digesters {
+	current, release := d.acquire()
+	defer release()
+	for _, digest := range current.wired.Digesters {
 		if err := digest.Flush(ctx); err != nil && ctx.Err() == nil {
 			d.Log.WarnContext(ctx, "digest", "notifier", digest.Name(), "error", err)
 		}
@@ -303,15 +304,16 @@ func (d *Daemon) close() {
 		d.jobs.Close()
 	}
 	d.secrets.Replace(nil, nil)
+	d.configurations.End()
 }
 
-// open gives the operations of a caller, on the configuration as it is now.
+// open returns the operations for one caller, on the current configuration.
 func (d *Daemon) open(_ context.Context, c access.Caller) (service.Operations, func(), error) {
-	g := d.current.borrow()
-	if g == nil {
+	current, release := d.acquire()
+	if current == nil {
 		return nil, nil, fmt.Errorf("the configuration is not read yet: %w", rota.ErrBusy)
 	}
 	return &service.Local{
-		File: g.file, Wired: g.wired, DB: d.DB, Rotator: d.rotator, Workers: d.worker, Caller: c, Controls: controls{d}, Places: d.anchors.places, Now: d.DB.Now,
-	}, g.release, nil
+		File: current.file, Wired: current.wired, DB: d.DB, Rotator: d.rotator, Workers: d.worker, Caller: c, Controls: controls{d}, Places: d.anchors.places, Now: d.DB.Now,
+	}, release, nil
 }

@@ -23,7 +23,7 @@ import (
 // handler answers everything: AWS's tools post to /, the rest has paths.
 func (d *Daemon) handler() http.Handler {
 	routes := rest.New(rest.Options{
-		Open: d.open, Authenticate: d.gate.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
+		Open: d.open, Authenticate: d.auth.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", routes)
@@ -55,7 +55,7 @@ func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWri
 		if id, secret, ok := r.BasicAuth(); ok {
 			r.Header.Set("Authorization", "Bearer rota_"+id+"_"+secret)
 		}
-		c, err := d.gate.Authenticate(r, nil)
+		c, err := d.auth.Authenticate(r, nil)
 		if err == nil {
 			if err = c.Check(may, ""); err != nil {
 				denied := c.Entry(d.DB.Now(), r.Method+" "+page, "", rotation.OutcomeDenied, "")

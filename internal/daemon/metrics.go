@@ -22,9 +22,9 @@ func (d *Daemon) newSurvey() *metrics.Survey {
 
 // policy is a secret's as it is configured now.
 func (d *Daemon) policy(secret string) rotation.Policy {
-	g := d.current.borrow()
-	defer g.release()
-	return g.file.Policy(secret)
+	current, release := d.acquire()
+	defer release()
+	return current.file.Policy(secret)
 }
 
 // metricsPage answers Prometheus: everyone, or those with the right to the

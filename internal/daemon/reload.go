@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rota-dev/rota/api"
@@ -21,57 +20,25 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// current is the configuration as it is now. One that is replaced is closed
-// when nobody uses it any more.
-type current struct {
-	mu  sync.Mutex
-	now *generation
+// configuration is one rota.yaml as it was read and wired.
+type configuration struct {
+	file         *config.File
+	wired        *config.Wired
+	fingerprints map[string]string // of each secret's configuration
+	values       string            // a fingerprint of what the references stood for
+	since        time.Time         // when it was wired
 }
 
-// generation is one configuration.
-type generation struct {
-	file   *config.File
-	wired  *config.Wired
-	prints map[string]string // of each secret's configuration
-	values string            // a fingerprint of what the references stood for
-	since  time.Time         // when it was wired
-
-	mu    sync.Mutex
-	users int
-	over  bool
-	close func()
+// acquire returns the current configuration and what to call when done with it;
+// nil before the first one is in place.
+func (d *Daemon) acquire() (*configuration, func()) {
+	c, release, _ := d.configurations.Acquire()
+	return c, release
 }
 
-func (c *current) borrow() *generation {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.now != nil {
-		c.now.mu.Lock()
-		defer c.now.mu.Unlock()
-		c.now.users++
-	}
-	return c.now
-}
-
-func (g *generation) release() { g.change(func() { g.users-- }) }
-
-// retire says that one of the two who hold a generation needs it no more: the
-// engine's turns, and the requests.
-func (g *generation) retire() { g.change(func() { g.users--; g.over = true }) }
-
-func (g *generation) change(f func()) {
-	g.mu.Lock()
-	f()
-	end := g.over && g.users == 0
-	g.mu.Unlock()
-	if end {
-		g.close()
-	}
-}
-
-// server are a file's settings of the daemon itself, with the address that
-// stands above the file's.
-func (d *Daemon) server(ctx context.Context, file *config.File) (config.ServerSettings, error) {
+// serverSettings are a file's settings for the daemon itself, with the address
+// that overrides the file's.
+func (d *Daemon) serverSettings(ctx context.Context, file *config.File) (config.ServerSettings, error) {
 	s, err := file.Server(ctx, d.Environment)
 	if err == nil && d.Listen != "" {
 		err = s.ListenOn(d.Listen)
@@ -85,15 +52,15 @@ func (d *Daemon) server(ctx context.Context, file *config.File) (config.ServerSe
 func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
-	settings, err := d.server(ctx, file)
+	settings, err := d.serverSettings(ctx, file)
 	if err != nil {
 		return err
 	}
-	lets, err := d.next(settings)
+	authenticator, err := d.newAuthenticator(settings)
 	if err != nil {
 		return err
 	}
-	prints, err := file.Fingerprints()
+	fingerprints, err := file.Fingerprints()
 	if err != nil {
 		return err
 	}
@@ -112,57 +79,51 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 		d.Log.WarnContext(ctx, w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
 	}
 	for _, s := range wired.Secrets {
-		s.Configuration = prints[s.Name]
+		s.Configuration = fingerprints[s.Name]
 	}
-	enrolled, err := d.enrol(ctx, prints)
+	enrolled, err := d.enrol(ctx, fingerprints)
 	if err != nil {
 		return errors.Join(err, wired.Close())
 	}
-	g := &generation{file: file, wired: wired, prints: prints, values: values, since: time.Now(), users: 2}
-	g.close = func() {
+	if authenticator != nil {
+		d.auth.replace(authenticator, settings)
+	}
+	if !reflect.DeepEqual(withoutAuth(settings), withoutAuth(d.settings)) {
+		d.Log.WarnContext(ctx, "what changed in server counts from the next start on", "file", file.Path)
+	}
+	d.configurations.Replace(&configuration{file, wired, fingerprints, values, time.Now()}, func() {
 		if err := wired.Close(); err != nil {
 			d.Log.WarnContext(ctx, "close connections", "error", err)
 		}
-	}
-	if lets != nil {
-		d.gate.open(lets, settings)
-	}
-	if !reflect.DeepEqual(standing(settings), standing(d.settings)) {
-		d.Log.WarnContext(ctx, "what changed in server counts from the next start on", "file", file.Path)
-	}
-	d.current.mu.Lock()
-	before := d.current.now
-	d.current.now = g
-	d.current.mu.Unlock()
-	d.secrets.Replace(wired.Secrets, g.retire)
-	if before != nil {
-		before.retire()
-	}
+	})
+	_, release := d.acquire() // by the turns that use its secrets
+	d.secrets.Replace(wired.Secrets, release)
 	if d.schedule != nil {
 		d.schedule.Poke()
 	}
-	d.Log.InfoContext(ctx, "configuration", "file", file.Path, "secrets", len(prints), "enrolled", enrolled)
-	d.follows(ctx, enrolled)
+	d.Log.InfoContext(ctx, "configuration", "file", file.Path, "secrets", len(fingerprints), "enrolled", enrolled)
+	d.noteBehind(ctx, enrolled)
 	return nil
 }
 
 // enrol makes a configuration the one in force, if it is another one than this
 // replica had: one that is merely wired anew must not take the place of what
 // another replica has read since.
-func (d *Daemon) enrol(ctx context.Context, prints map[string]string) (store.Enrollment, error) {
-	before := d.current.borrow()
-	if before == nil {
-		return d.DB.Join(ctx, prints)
+func (d *Daemon) enrol(ctx context.Context, fingerprints map[string]string) (store.Enrollment, error) {
+	before, release := d.acquire()
+	defer release()
+	switch {
+	case before == nil:
+		return d.DB.Join(ctx, fingerprints)
+	case maps.Equal(before.fingerprints, fingerprints):
+		return d.DB.Follow(ctx, fingerprints)
+	default:
+		return d.DB.Enroll(ctx, fingerprints)
 	}
-	defer before.release()
-	if maps.Equal(before.prints, prints) {
-		return d.DB.Follow(ctx, prints)
-	}
-	return d.DB.Enroll(ctx, prints)
 }
 
-// follows says once that this replica's configuration is not in force.
-func (d *Daemon) follows(ctx context.Context, e store.Enrollment) {
+// noteBehind logs once that this replica's configuration is not in force.
+func (d *Daemon) noteBehind(ctx context.Context, e store.Enrollment) {
 	if e.Behind && !d.behind {
 		d.Log.WarnContext(ctx, "another replica has a newer configuration: what differs is left to it",
 			"hint", "give all replicas the same rota.yaml; this one's counts once no other has the newer one")
@@ -172,14 +133,14 @@ func (d *Daemon) follows(ctx context.Context, e store.Enrollment) {
 
 // follow puts this replica's configuration in force once that is nobody's any
 // more.
-func (d *Daemon) follow(ctx context.Context, prints map[string]string) error {
+func (d *Daemon) follow(ctx context.Context, fingerprints map[string]string) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
-	enrolled, err := d.DB.Follow(ctx, prints)
+	enrolled, err := d.DB.Follow(ctx, fingerprints)
 	if err != nil {
 		return err
 	}
-	d.follows(ctx, enrolled)
+	d.noteBehind(ctx, enrolled)
 	if enrolled.Changed > 0 {
 		d.Log.InfoContext(ctx, "no replica has the configuration in force any more: this one's is", "enrolled", enrolled)
 		d.schedule.Poke()
@@ -218,9 +179,9 @@ func (d *Daemon) noteReload(ctx context.Context, went error) {
 // recordReload writes to the audit who had the configuration read again, and
 // what came of it: the file's hash and why, or the first that is wrong with it.
 func (d *Daemon) recordReload(ctx context.Context, by access.Caller, why string, went error) error {
-	g := d.current.borrow()
-	defer g.release()
-	outcome, detail := rotation.OutcomeSucceeded, g.file.Sum()
+	current, release := d.acquire()
+	defer release()
+	outcome, detail := rotation.OutcomeSucceeded, current.file.Sum()
 	if why != "" {
 		detail += ": " + why
 	}
@@ -229,7 +190,7 @@ func (d *Daemon) recordReload(ctx context.Context, by access.Caller, why string,
 		detail, _, _ = strings.Cut(rota.Sanitize(went).Error(), "\n")
 	}
 	entry := by.Entry(d.DB.Now(), string(api.ControlReload), service.Configuration, outcome, detail)
-	if path, err := filepath.Abs(g.file.Path); err == nil {
+	if path, err := filepath.Abs(current.file.Path); err == nil {
 		entry.Object = path
 	}
 	return d.DB.Record(context.WithoutCancel(ctx), entry)

@@ -8,9 +8,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// brokenAgain is how often what could not be wired is tried again: a store may
-// have been out of reach.
-const brokenAgain = time.Minute
+// rewireEvery is how often secrets that could not be wired are retried: a store
+// may have been out of reach.
+const rewireEvery = time.Minute
 
 // watch wires anew when the configuration's file has changed, or what its
 // references stand for: a connection may log in with a secret that Rota itself
@@ -42,26 +42,26 @@ func (d *Daemon) watch(ctx context.Context) error {
 // refresh puts a new configuration in place if the one there is no longer holds,
 // and tells whether the file was read again for it.
 func (d *Daemon) refresh(ctx context.Context) (reread bool, err error) {
-	g := d.current.borrow()
-	defer g.release()
-	if !g.file.Unchanged() {
+	current, release := d.acquire()
+	defer release()
+	if !current.file.Unchanged() {
 		return true, d.read(ctx)
 	}
-	values, err := d.values(ctx, g.file)
+	values, err := d.values(ctx, current.file)
 	if err != nil {
 		return false, err
 	}
-	if values != g.values || len(g.wired.Broken) > 0 && time.Since(g.since) > brokenAgain {
-		return false, d.use(ctx, g.file)
+	if values != current.values || len(current.wired.Broken) > 0 && time.Since(current.since) > rewireEvery {
+		return false, d.use(ctx, current.file)
 	}
-	return false, d.follow(ctx, g.prints)
+	return false, d.follow(ctx, current.fingerprints)
 }
 
 // watched is a secret that can't be worked, for an alert.
 func (d *Daemon) watched(secret string) *rotation.Secret {
-	g := d.current.borrow()
-	defer g.release()
-	return g.wired.Watched[secret]
+	current, release := d.acquire()
+	defer release()
+	return current.wired.Watched[secret]
 }
 
 // values is a fingerprint of what a file's references stand for.

@@ -6,24 +6,23 @@ import (
 	"time"
 )
 
-// Limits bound how much is done at once. The zero value has the defaults.
+// Limits bound how much happens at once. The zero value has the defaults.
 type Limits struct {
-	// Workers is how many secrets are worked at once. Defaults to 32.
+	// Workers is how many turns run at once. Defaults to 32.
 	Workers int
-	// PerSystem is how many secrets are worked at once that need the same
-	// outside system. Defaults to 4.
+	// PerSystem is how many turns run at once that need the same outside system.
+	// Defaults to 4.
 	PerSystem int
-	// Patience is how long a secret in hand counts against Workers. One that
-	// takes longer waits for a slow system: it keeps its places there, and
-	// gives its worker's place to another. Defaults to 100 milliseconds.
+	// Patience is how long a turn in flight counts against Workers. One that
+	// takes longer waits for a slow system: it stays in flight there and gives
+	// its worker slot to another. Defaults to 100 milliseconds.
 	Patience time.Duration
-	// MaxTimeouts is how many secrets in a row may time out at a system before
-	// the rest of its secrets are skipped, or wait till it has cooled down.
-	// Defaults to 3.
+	// MaxTimeouts is how many timeouts in a row open a system's circuit: turns
+	// that a caller waits for are then skipped, the others wait. Defaults to 3.
 	MaxTimeouts int
-	// CoolDown is how long a system that timed out too often is left alone
-	// before one secret probes it. It doubles with every probe that times out
-	// too, up to sixteen times as long. Defaults to 30 seconds.
+	// CoolDown is how long a circuit stays open before one turn probes the
+	// system. It doubles with every probe that times out, up to sixteen times as
+	// long. Defaults to 30 seconds.
 	CoolDown time.Duration
 }
 
@@ -36,11 +35,11 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// SkippedError tells that a secret was not begun, and why.
+// SkippedError means that a turn didn't start, and why.
 type SkippedError struct {
 	Secret string
-	System string // the system that timed out too often; "" where the run was ended
-	Err    error  // the last timeout, or why the run was ended
+	System string // the system whose circuit is open; "" if the run ended
+	Err    error  // its last timeout, or why the run ended
 }
 
 func (e *SkippedError) Error() string {

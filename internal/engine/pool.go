@@ -11,47 +11,47 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Pool works secrets, several at once and within its limits, for as long as it
-// is open. What waits costs no goroutine. A secret is begun when there is room
-// at all of its systems; those with the same systems are begun in order, what
-// somebody waits for ahead of what is merely due.
+// Pool runs turns, several at once and within its limits, for as long as it is
+// open. A turn that waits costs no goroutine. It starts when there is room at all
+// of its secret's systems. Turns with the same systems start in order, those that
+// a caller waits for ahead of those that are merely due.
 type Pool struct {
 	limits Limits
 
-	working  sync.WaitGroup  // turns in hand
-	life     context.Context //nolint:containedctx // of all of them: the pool's own end
-	breakOff context.CancelFunc
+	running sync.WaitGroup  // turns in flight
+	life    context.Context //nolint:containedctx // of all of them: the pool's own end
+	cancel  context.CancelFunc
 
-	mu      sync.Mutex
-	seq     uint64
-	groups  map[string]*group
-	systems map[string]*system
-	ready   byFirst // groups that may have room
-	counted map[*turn]bool
-	inHand  int
-	waiting int
-	closed  error   // why nothing new is begun; nil while open
-	ended   []*turn // to be told, with err, once the lock is free
+	mu       sync.Mutex
+	seq      uint64
+	groups   map[string]*group
+	systems  map[string]*system
+	ready    groupHeap      // groups that may have room
+	slots    map[*turn]bool // turns that occupy a worker slot
+	inFlight int
+	waiting  int
+	closed   error   // why nothing new starts; nil while open
+	refused  []*turn // to be told so, with err, once the lock is free
 }
 
-// turn is one secret to be worked, or in hand.
+// turn is one secret to work on, waiting or in flight.
 type turn struct {
-	secret  *rotation.Secret
-	ctx     context.Context
-	do      func(context.Context) error // nil where a caller of Do waits
-	granted chan struct{}               // closed when that one may begin
-	end     func(error)                 // told once, by another goroutine
-	asked   bool                        // somebody waits for it
-	seq     uint64
-	group   *group
-	systems []*system
-	err     error // why it was not begun
+	secret      *rotation.Secret
+	ctx         context.Context
+	do          func(context.Context) error // nil if a caller of Do runs it
+	granted     chan struct{}               // closed when that caller may start
+	end         func(error)                 // called once, from another goroutine
+	interactive bool                        // a caller waits for it
+	seq         uint64
+	group       *group
+	systems     []*system
+	err         error // why it didn't start
 }
 
-// before tells which of two turns is begun first.
+// before reports which of two turns starts first.
 func (t *turn) before(other *turn) bool {
-	if t.asked != other.asked {
-		return t.asked
+	if t.interactive != other.interactive {
+		return t.interactive
 	}
 	return t.seq < other.seq
 }
@@ -60,39 +60,38 @@ func (t *turn) before(other *turn) bool {
 func NewPool(l Limits) *Pool {
 	p := &Pool{
 		limits: l.withDefaults(), groups: map[string]*group{}, systems: map[string]*system{},
-		counted: map[*turn]bool{},
+		slots: map[*turn]bool{},
 	}
-	p.life, p.breakOff = context.WithCancel(context.Background())
+	p.life, p.cancel = context.WithCancel(context.Background())
 	return p
 }
 
-// Go has do called with ctx when there is room for the secret, and end after
-// it with its error, or with a [*SkippedError] where do was never called. It
-// does not wait; end is called by another goroutine.
+// Go calls do with ctx once there is room for the secret, and then end with its
+// error, or with a [*SkippedError] if do was never called. It doesn't wait; end
+// is called from another goroutine.
 func (p *Pool) Go(ctx context.Context, s *rotation.Secret, do func(context.Context) error, end func(error)) {
 	p.add(&turn{secret: s, ctx: ctx, do: do, end: end})
 }
 
-// add queues turns, and begins what has room.
+// add queues turns, and starts those that have room.
 func (p *Pool) add(turns ...*turn) {
 	p.mu.Lock()
 	defer p.unlock()
 	for _, t := range turns {
-		p.queue(t)
+		p.enqueue(t)
 	}
 	p.dispatch()
 }
 
-// queue puts a turn in its place among the others of its systems. The lock is
-// held.
-func (p *Pool) queue(t *turn) {
+// enqueue puts a turn in line with the others of its systems. The lock is held.
+func (p *Pool) enqueue(t *turn) {
 	if p.closed != nil {
 		p.refuse(t, "", p.closed)
 		return
 	}
-	g := p.group(t.secret)
-	if s := p.cooling(g.systems); s != nil && t.asked {
-		p.refuse(t, s.name, s.last) // nobody is kept waiting for what does not answer
+	g := p.groupOf(t.secret)
+	if s := p.firstOpen(g.systems); s != nil && t.interactive {
+		p.refuse(t, s.name, s.last) // fail fast: a caller is waiting
 		return
 	}
 	p.seq++
@@ -109,20 +108,20 @@ func (p *Pool) queue(t *turn) {
 		heap.Fix(h, g.index)
 		return
 	}
-	g.parked = inReady
+	g.state = stateReady
 	heap.Push(&p.ready, g)
 }
 
-// refuse ends a turn that is not begun. The lock is held.
+// refuse ends a turn that didn't start. The lock is held.
 func (p *Pool) refuse(t *turn, system string, why error) {
 	t.err = &SkippedError{Secret: t.secret.Name, System: system, Err: why}
-	p.ended = append(p.ended, t)
+	p.refused = append(p.refused, t)
 }
 
-// dispatch begins all that has room. The lock is held.
+// dispatch starts every turn that has room. The lock is held.
 func (p *Pool) dispatch() {
-	for len(p.counted) < p.limits.Workers {
-		t := p.take()
+	for len(p.slots) < p.limits.Workers {
+		t := p.next()
 		if t == nil {
 			return
 		}
@@ -130,78 +129,78 @@ func (p *Pool) dispatch() {
 			p.refuse(t, "", context.Cause(t.ctx))
 			continue
 		}
-		p.begin(t)
-		p.working.Add(1)
+		p.start(t)
+		p.running.Add(1)
 		if t.granted != nil {
 			close(t.granted)
 			continue
 		}
 		go func() {
-			defer p.working.Done()
-			t.end(p.carryOut(t, t.do))
+			defer p.running.Done()
+			t.end(p.run(t, t.do))
 		}()
 	}
 }
 
-// begin takes a turn's places.
-func (p *Pool) begin(t *turn) {
+// start occupies a turn's slots.
+func (p *Pool) start(t *turn) {
 	suspect := false
 	for _, s := range t.systems {
-		s.inHand++
-		s.probing = s.timeouts >= p.limits.MaxTimeouts
+		s.inFlight++
+		s.probing = s.open(p.limits)
 		suspect = suspect || s.timeouts > 0
 	}
-	p.inHand++
+	p.inFlight++
 	if !suspect {
-		// A system that answered nothing lately is likely to be slow again:
-		// its turns take no worker's place from others.
-		p.counted[t] = true
+		// A system that timed out lately is likely to be slow again: its turns
+		// take no worker slot from others.
+		p.slots[t] = true
 	}
 }
 
-// lend gives the worker's place of a slow turn to another.
-func (p *Pool) lend(t *turn) {
+// yieldSlot frees the worker slot of a slow turn for another.
+func (p *Pool) yieldSlot(t *turn) {
 	p.mu.Lock()
 	defer p.unlock()
-	delete(p.counted, t)
+	delete(p.slots, t)
 	p.dispatch()
 }
 
-// finish frees the places of a turn and notes how its systems answered.
+// finish frees a turn's slots and reports to its systems' breakers.
 func (p *Pool) finish(t *turn, err error) {
 	p.mu.Lock()
 	defer p.unlock()
-	delete(p.counted, t)
-	p.inHand--
+	delete(p.slots, t)
+	p.inFlight--
 	for _, s := range t.systems {
-		s.inHand--
+		s.inFlight--
 	}
-	p.judge(t.systems, err)
+	p.report(t.systems, err)
 	for _, s := range t.systems {
 		s.probing = false
-		p.wake(s)
-		p.forget(s)
+		p.unblock(s)
+		p.prune(s)
 	}
 	p.dispatch()
 }
 
-// unlock tells those whose turn ended without having begun, without the lock:
-// they may ask for more.
+// unlock releases the lock, then ends the turns that were refused: their
+// callbacks may ask for more.
 func (p *Pool) unlock() {
-	ended := p.ended
-	p.ended = nil
+	refused := p.refused
+	p.refused = nil
 	p.mu.Unlock()
-	if len(ended) > 0 {
+	if len(refused) > 0 {
 		go func() {
-			for _, t := range ended {
+			for _, t := range refused {
 				t.end(t.err)
 			}
 		}()
 	}
 }
 
-// Close begins nothing new: what waits ends with a [*SkippedError] that wraps
-// why. What is in hand goes on; see [Pool.Wait].
+// Close starts nothing new: what waits ends with a [*SkippedError] that wraps
+// why. Turns in flight go on; see [Pool.Wait].
 func (p *Pool) Close(why error) {
 	p.mu.Lock()
 	defer p.unlock()
@@ -217,53 +216,54 @@ func (p *Pool) Close(why error) {
 	}
 }
 
-// Wait waits until nothing is in hand. The pool must be closed.
-func (p *Pool) Wait() { p.working.Wait() }
+// Wait waits until nothing is in flight. The pool must be closed.
+func (p *Pool) Wait() { p.running.Wait() }
 
-// BreakOff ends the contexts of the turns in hand, whoever asked for them.
-func (p *Pool) BreakOff() { p.breakOff() }
+// Cancel ends the contexts of the turns in flight, whoever asked for them.
+func (p *Pool) Cancel() { p.cancel() }
 
-// Load is how much a pool has to do.
+// Load is how busy a pool is.
 type Load struct {
-	Workers int      `json:"workers"` // places for workers
-	Busy    int      `json:"busy"`    // turns in hand
-	Waiting int      `json:"waiting"`
-	Cooling []string `json:"cooling,omitempty"` // systems that timed out too often, by name
+	Workers int `json:"workers"` // worker slots
+	Busy    int `json:"busy"`    // turns in flight
+	Waiting int `json:"waiting"`
+	// OpenCircuits are the systems that timed out too often, by name.
+	OpenCircuits []string `json:"cooling,omitempty"`
 }
 
-// Load tells how much there is to do now.
+// Load returns how busy the pool is now.
 func (p *Pool) Load() Load {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := Load{Workers: p.limits.Workers, Busy: p.inHand, Waiting: p.waiting}
+	l := Load{Workers: p.limits.Workers, Busy: p.inFlight, Waiting: p.waiting}
 	for name, s := range p.systems {
-		if s.timeouts >= p.limits.MaxTimeouts {
-			l.Cooling = append(l.Cooling, name)
+		if s.open(p.limits) {
+			l.OpenCircuits = append(l.OpenCircuits, name)
 		}
 	}
-	slices.Sort(l.Cooling)
+	slices.Sort(l.OpenCircuits)
 	return l
 }
 
-// NoRoomError tells that a secret's systems have no room now.
+// NoRoomError means that there is no room at a secret's systems now.
 type NoRoomError struct {
 	Secret string
 	System string
-	After  time.Duration // when to ask again, at the earliest
+	After  time.Duration // how long to wait before asking again, at least
 }
 
 func (e *NoRoomError) Error() string {
 	return fmt.Sprintf("%s: no room at %s", e.Secret, e.System)
 }
 
-// Do calls do in this goroutine, when there is room. For a worker's place it
-// waits until ctx ends, for a place at the secret's systems no longer than
-// Limits.Patience: then, and at once where a system cools down, it is a
+// Do calls do in this goroutine once there is room. It waits for a worker slot
+// until ctx ends, but for room at the secret's systems no longer than
+// Limits.Patience: after that, or at once while a circuit is open, it returns a
 // [*NoRoomError].
 func (p *Pool) Do(ctx context.Context, s *rotation.Secret, do func(context.Context) error) error {
 	refused := make(chan error, 1)
 	t := &turn{secret: s, ctx: ctx, granted: make(chan struct{}), end: func(err error) { refused <- err }}
-	if err := p.ask(t); err != nil {
+	if err := p.request(t); err != nil {
 		return err
 	}
 	patience := time.NewTicker(p.limits.Patience)
@@ -271,8 +271,8 @@ func (p *Pool) Do(ctx context.Context, s *rotation.Secret, do func(context.Conte
 	for {
 		select {
 		case <-t.granted:
-			defer p.working.Done()
-			return p.carryOut(t, do)
+			defer p.running.Done()
+			return p.run(t, do)
 		case err := <-refused:
 			return err
 		case <-ctx.Done():
@@ -288,44 +288,44 @@ func (p *Pool) Do(ctx context.Context, s *rotation.Secret, do func(context.Conte
 	}
 }
 
-// ask queues a turn for its caller, unless a system of its cools down.
-func (p *Pool) ask(t *turn) error {
+// request queues a turn for a caller of Do, unless a circuit is open.
+func (p *Pool) request(t *turn) error {
 	p.mu.Lock()
 	defer p.unlock()
-	if s := p.cooling(p.group(t.secret).systems); s != nil {
-		return &NoRoomError{Secret: t.secret.Name, System: s.name, After: s.after()}
+	if s := p.firstOpen(p.groupOf(t.secret).systems); s != nil {
+		return &NoRoomError{Secret: t.secret.Name, System: s.name, After: s.retryAfter()}
 	}
-	p.queue(t)
+	p.enqueue(t)
 	p.dispatch()
 	return nil
 }
 
-// giveUp takes a turn back that has no room at its systems; nil where it has,
-// or had just now.
+// giveUp withdraws a turn that has no room at its systems; nil if it has some, or
+// has started.
 func (p *Pool) giveUp(t *turn) error {
 	p.mu.Lock()
 	defer p.unlock()
-	full := p.full(t.systems)
+	full := p.firstFull(t.systems)
 	if full == nil || !p.remove(t) {
 		return nil
 	}
-	return &NoRoomError{Secret: t.secret.Name, System: full.name, After: full.after()}
+	return &NoRoomError{Secret: t.secret.Name, System: full.name, After: full.retryAfter()}
 }
 
-// withdraw takes a turn back, and tells whether it was still waiting.
+// withdraw takes a turn off the queue, and reports whether it was still waiting.
 func (p *Pool) withdraw(t *turn) bool {
 	p.mu.Lock()
 	defer p.unlock()
 	return p.remove(t)
 }
 
-// carryOut does a turn that has its places.
-func (p *Pool) carryOut(t *turn, do func(context.Context) error) error {
-	slow := time.AfterFunc(p.limits.Patience, func() { p.lend(t) })
+// run carries out a turn that has its slots.
+func (p *Pool) run(t *turn, do func(context.Context) error) error {
+	slow := time.AfterFunc(p.limits.Patience, func() { p.yieldSlot(t) })
 	ctx, cancel := context.WithCancel(t.ctx)
-	broken := context.AfterFunc(p.life, cancel)
+	stop := context.AfterFunc(p.life, cancel)
 	err := do(ctx)
-	broken()
+	stop()
 	cancel()
 	slow.Stop()
 	p.finish(t, err)

@@ -39,7 +39,7 @@ func TestASystemThatHungIsProbedAndComesBack(t *testing.T) {
 			}, func(error) { ended.Done() })
 		}
 		time.Sleep(2500 * time.Millisecond)
-		if diff := cmp.Diff([]string{"db"}, p.Load().Cooling); diff != "" {
+		if diff := cmp.Diff([]string{"db"}, p.Load().OpenCircuits); diff != "" {
 			t.Errorf("cooling (-want +got):\n%s", diff)
 		}
 		ended.Wait()
@@ -50,7 +50,7 @@ func TestASystemThatHungIsProbedAndComesBack(t *testing.T) {
 		if diff := cmp.Diff(want, begun); diff != "" {
 			t.Errorf("begun (-want +got):\n%s", diff)
 		}
-		if l := p.Load(); l.Cooling != nil || l.Busy != 0 || l.Waiting != 0 {
+		if l := p.Load(); l.OpenCircuits != nil || l.Busy != 0 || l.Waiting != 0 {
 			t.Errorf("at the end: %+v", l)
 		}
 	})

@@ -22,10 +22,10 @@ type ServiceOptions struct {
 	Every time.Duration
 	// Batch is how many secrets one query asks for. Defaults to 1000.
 	Batch int
-	// HandBack is how long turns in hand may go on when the service is to end.
+	// DrainTimeout is how long turns in hand may go on when the service is to end.
 	// After that they are broken off, and go on at the next start. Defaults to
 	// 20 seconds.
-	HandBack time.Duration
+	DrainTimeout time.Duration
 	// Log hears of what fails. Defaults to nothing.
 	Log *slog.Logger
 	// Now is the clock. Defaults to time.Now.
@@ -35,7 +35,7 @@ type ServiceOptions struct {
 func (o ServiceOptions) withDefaults() ServiceOptions {
 	o.Every = cmp.Or(o.Every, 5*time.Second)
 	o.Batch = cmp.Or(o.Batch, 1000)
-	o.HandBack = cmp.Or(o.HandBack, 20*time.Second)
+	o.DrainTimeout = cmp.Or(o.DrainTimeout, 20*time.Second)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -80,7 +80,7 @@ func (s *Service) Health() Health {
 }
 
 // Run works what is due until ctx ends. Then it begins nothing new, lets what
-// is in hand end within HandBack, breaks off the rest, which hands it back, and
+// is in hand end within DrainTimeout, breaks off the rest, which hands it back, and
 // returns nil.
 func (s *Service) Run(ctx context.Context) error {
 	work := context.WithoutCancel(ctx)
@@ -98,7 +98,7 @@ func (s *Service) Run(ctx context.Context) error {
 		timer.Reset(s.sleep(ctx, err, time.Since(begin)))
 	}
 	s.Worker.Close()
-	s.Worker.HandBack(s.HandBack)
+	s.Worker.Drain(s.DrainTimeout)
 	return nil
 }
 
@@ -191,10 +191,10 @@ func (s *Service) offer(work context.Context, d rotation.Due) {
 
 // queue has a turn done when there is room, with the secret as it is configured
 // by then.
-func (w *Worker) queue(ctx context.Context, s *rotation.Secret, asked bool, due time.Time, end func(rotation.Result)) {
+func (w *Worker) queue(ctx context.Context, s *rotation.Secret, interactive bool, due time.Time, end func(rotation.Result)) {
 	var result rotation.Result
 	var begin time.Time
-	w.pool.add(&turn{secret: s, ctx: ctx, asked: asked, do: func(ctx context.Context) error {
+	w.pool.add(&turn{secret: s, ctx: ctx, interactive: interactive, do: func(ctx context.Context) error {
 		begin = w.now()
 		secret, done := w.secrets.Borrow(s.Name)
 		defer done()

@@ -48,13 +48,13 @@ func newDaemon(t *testing.T, limits engine.Limits) *daemon {
 	d.rotator = &rotation.Rotator{Journal: d.db, CallTimeout: 5 * time.Second, LeaseTTL: 2 * time.Minute}
 	d.worker = engine.NewWorker(engine.WorkerOptions{
 		Rotator: d.rotator, Secrets: &d.secrets, Limits: limits,
-		Told: func(o engine.Outcome) {
+		OnOutcome: func(o engine.Outcome) {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.turns = append(d.turns, o.Secret)
 		},
 	})
-	d.service = engine.NewService(engine.ServiceOptions{Worker: d.worker, Queue: d.db, HandBack: 10 * time.Second, Every: time.Hour})
+	d.service = engine.NewService(engine.ServiceOptions{Worker: d.worker, Queue: d.db, DrainTimeout: 10 * time.Second, Every: time.Hour})
 	return d
 }
 

@@ -35,12 +35,12 @@ type Act func(ctx context.Context, s *rotation.Secret) (rotation.Result, error)
 // Worker carries out turns: the schedulers' own, and those that a person asks
 // for. All of a process share its pool.
 type Worker struct {
-	rotator *rotation.Rotator
-	secrets *Secrets
-	pool    *Pool
-	log     *slog.Logger
-	told    func(Outcome)
-	now     func() time.Time
+	rotator   *rotation.Rotator
+	secrets   *Secrets
+	pool      *Pool
+	log       *slog.Logger
+	onOutcome func(Outcome)
+	now       func() time.Time
 }
 
 // WorkerOptions say what a Worker works with.
@@ -53,8 +53,9 @@ type WorkerOptions struct {
 	Limits Limits
 	// Log hears of turns that failed. Defaults to nothing.
 	Log *slog.Logger
-	// Told, if any, is called after every turn, for metrics. It must not block.
-	Told func(Outcome)
+	// OnOutcome, if any, is called after every turn, for metrics. It must not
+	// block.
+	OnOutcome func(Outcome)
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 }
@@ -64,13 +65,13 @@ func NewWorker(o WorkerOptions) *Worker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Told == nil {
-		o.Told = func(Outcome) {}
+	if o.OnOutcome == nil {
+		o.OnOutcome = func(Outcome) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Worker{rotator: o.Rotator, secrets: o.Secrets, pool: NewPool(o.Limits), log: o.Log, told: o.Told, now: o.Now}
+	return &Worker{rotator: o.Rotator, secrets: o.Secrets, pool: NewPool(o.Limits), log: o.Log, onOutcome: o.OnOutcome, now: o.Now}
 }
 
 // Each has a person's wish for some secrets carried out here and now, as
@@ -142,7 +143,7 @@ func (w *Worker) tell(ctx context.Context, name string, due, begin time.Time, re
 	if err != nil && !errors.Is(err, rota.ErrBusy) {
 		w.log.WarnContext(ctx, "turn", "secret", name, "error", err)
 	}
-	w.told(Outcome{Secret: name, Due: true, DueAt: due, BegunAt: begin, DoneAt: w.now(), Result: result, Err: err})
+	w.onOutcome(Outcome{Secret: name, Due: true, DueAt: due, BegunAt: begin, DoneAt: w.now(), Result: result, Err: err})
 }
 
 // Load tells how much there is to do now.
@@ -151,11 +152,11 @@ func (w *Worker) Load() Load { return w.pool.Load() }
 // Close begins nothing new.
 func (w *Worker) Close() { w.pool.Close(errStopping) }
 
-// HandBack waits for the turns in hand, whoever asked for them, after Close.
+// Drain waits for the turns in flight, whoever asked for them, after Close.
 // Those that take longer than that are broken off, and go on at the next start
 // or on another replica.
-func (w *Worker) HandBack(within time.Duration) {
-	late := time.AfterFunc(within, w.pool.BreakOff)
+func (w *Worker) Drain(within time.Duration) {
+	late := time.AfterFunc(within, w.pool.Cancel)
 	defer late.Stop()
 	w.pool.Wait()
 }

@@ -90,7 +90,7 @@ func (f *fleet) replica(change func(*Options, *engine.WorkerOptions)) *Service {
 	wo := engine.WorkerOptions{
 		Rotator: &rotation.Rotator{Journal: f.db}, Secrets: &f.secrets,
 	}
-	o := Options{Pool: f.pool, Queue: f.db, HandBack: 5 * time.Second, Every: time.Second}
+	o := Options{Pool: f.pool, Queue: f.db, DrainTimeout: 5 * time.Second, Every: time.Second}
 	if change != nil {
 		change(&o, &wo)
 	}
@@ -159,7 +159,7 @@ func TestThreeReplicasRotateEachSecretOnce(t *testing.T) {
 	turns := map[string]int{} // by replica
 	for i := range 3 {
 		f.run(f.replica(func(_ *Options, w *engine.WorkerOptions) {
-			w.Told = func(engine.Outcome) {
+			w.OnOutcome = func(engine.Outcome) {
 				mu.Lock()
 				defer mu.Unlock()
 				turns[fmt.Sprint(i)]++
@@ -280,7 +280,7 @@ func TestAtTheEndTurnsAreHandedBack(t *testing.T) {
 	begun := make(chan struct{})
 	f.all[0].Issuer = hanging{f.issuers["a"], nil}
 	stop := f.run(f.replica(func(o *Options, w *engine.WorkerOptions) {
-		o.HandBack = 100 * time.Millisecond
+		o.DrainTimeout = 100 * time.Millisecond
 		w.Rotator.Report = func(r rotation.Report) {
 			if r.Decision.Step == rota.StepTest && !r.Done {
 				close(begun)

@@ -38,9 +38,9 @@ type Options struct {
 	// Lost is after how long a job that a worker took, but that never began, is
 	// given to another. Longer than the lease. Defaults to two minutes.
 	Lost time.Duration
-	// HandBack is how long turns in hand may go on when the service is to end.
+	// DrainTimeout is how long turns in hand may go on when the service is to end.
 	// Defaults to 20 seconds.
-	HandBack time.Duration
+	DrainTimeout time.Duration
 	// Log hears of what fails. Defaults to nothing.
 	Log *slog.Logger
 	// Now is the clock that decides what is due. Defaults to time.Now.
@@ -52,7 +52,7 @@ func (o Options) withDefaults() Options {
 	o.Every = cmp.Or(o.Every, time.Second)
 	o.Longest = cmp.Or(o.Longest, time.Hour)
 	o.Lost = cmp.Or(o.Lost, 2*time.Minute)
-	o.HandBack = cmp.Or(o.HandBack, 20*time.Second)
+	o.DrainTimeout = cmp.Or(o.DrainTimeout, 20*time.Second)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -149,7 +149,7 @@ func (s *Service) Health() engine.Health {
 }
 
 // Run takes part in the work until ctx ends. Then it takes nothing new, lets
-// what is in hand end within HandBack, what people asked for too, and breaks off
+// what is in hand end within DrainTimeout, what people asked for too, and breaks off
 // the rest, which hands it back to the other replicas.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.client.Start(context.WithoutCancel(ctx)); err != nil {
@@ -182,9 +182,9 @@ const breakOff = 30 * time.Second
 func (s *Service) stop(ctx context.Context) error {
 	s.Worker.Close()
 	var all sync.WaitGroup
-	all.Go(func() { s.Worker.HandBack(s.HandBack) }) // what people asked for is no job
+	all.Go(func() { s.Worker.Drain(s.DrainTimeout) }) // what people asked for is no job
 	defer all.Wait()
-	soft, cancel := context.WithTimeout(ctx, s.HandBack)
+	soft, cancel := context.WithTimeout(ctx, s.DrainTimeout)
 	defer cancel()
 	err := s.client.Stop(soft)
 	if err == nil {

@@ -64,7 +64,7 @@ func (s *Survey) Collect(out chan<- prometheus.Metric) {
 	e.gauge(workers, float64(health.Workers))
 	e.gauge(turnsInHand, float64(health.Busy))
 	e.gauge(turnsWait, float64(health.Waiting))
-	e.gauge(cooling, float64(len(health.Cooling)))
+	e.gauge(cooling, float64(len(health.OpenCircuits)))
 	if p := s.last.Load(); p != nil {
 		e.totals(p)
 		e.beside(p)

@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"sync/atomic"
+
+	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/access/authn"
+	"github.com/rota-dev/rota/internal/access/oidc"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/server/sigv4"
+)
+
+// auth authenticates callers by the current configuration.
+type auth struct {
+	current  atomic.Pointer[authn.Authenticator]
+	settings config.ServerSettings // what current was made from
+	changed  chan struct{}
+}
+
+// Authenticate returns who sent a request.
+func (a *auth) Authenticate(r *http.Request, body []byte) (access.Caller, error) {
+	return a.current.Load().Authenticate(r, body)
+}
+
+// run records when keys were last used, until ctx ends.
+func (a *auth) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		life, end := context.WithCancel(ctx)
+		go func() {
+			select {
+			case <-life.Done():
+			case <-a.changed:
+				end()
+			}
+		}()
+		a.current.Load().Run(life)
+		end()
+	}
+}
+
+// newAuthenticator makes an authenticator from new settings; nil if they change
+// nothing about authentication.
+func (d *Daemon) newAuthenticator(s config.ServerSettings) (*authn.Authenticator, error) {
+	by := d.auth.settings
+	if d.auth.current.Load() != nil && reflect.DeepEqual(s.Certificates, by.Certificates) && reflect.DeepEqual(s.Issuers, by.Issuers) && s.Limits == by.Limits {
+		return nil, nil
+	}
+	verifier := &sigv4.Verifier{}
+	o := authn.Options{
+		Directory: d.directory, Certs: s.Certificates, Proxies: d.settings.Proxies, Limits: s.Limits, Log: d.Log, Audit: d.DB,
+		SigV4: func(r *http.Request, body []byte, lookup func(context.Context, string) (string, error)) (string, error) {
+			return verifier.Verify(r, body, func(ctx context.Context, id string) (sigv4.Key, error) {
+				if !access.IsKeyID(id) { // usually one of AWS's
+					return sigv4.Key{}, sigv4.UnknownKey()
+				}
+				secret, err := lookup(ctx, id)
+				return sigv4.Key{Secret: secret}, err
+			})
+		},
+	}
+	if len(s.Issuers) > 0 {
+		tokens, err := oidc.NewVerifier(s.Issuers, oidc.Options{Log: d.Log})
+		if err != nil {
+			return nil, fmt.Errorf("access: %w", err)
+		}
+		o.Tokens = tokens
+	}
+	return authn.New(o)
+}
+
+// replace authenticates with other settings from now on.
+func (a *auth) replace(by *authn.Authenticator, settings config.ServerSettings) {
+	a.current.Store(by)
+	a.settings = settings
+	select {
+	case a.changed <- struct{}{}:
+	default: // run is about to look anyway
+	}
+}
+
+// withoutAuth are the settings that only take effect at the next start.
+func withoutAuth(s config.ServerSettings) config.ServerSettings {
+	s.Certificates, s.Issuers, s.Limits = nil, nil, authn.Limits{}
+	return s
+}
