@@ -4,7 +4,9 @@ GO ?= go
 # The same flags everywhere, so that builds and tests share one cache.
 GOFLAGS_ROTA := -trimpath
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X github.com/rota-dev/rota/internal/cli.Version=$(VERSION)
+# go.mod alone says what the module is called.
+MODULE := $(shell $(GO) list -m)
+LDFLAGS := -s -w -X $(MODULE)/internal/cli.Version=$(VERSION)
 
 LINT_VERSION := v2.15.0
 TOOLS := $(shell $(GO) env GOCACHE)/rota-tools

@@ -71,6 +71,30 @@ func TestEveryPackageIsOnTheMap(t *testing.T) {
 	}
 }
 
+// Should the module move, its imports, the linter and go.mod are all that names
+// it. Documents show imports too.
+func TestNothingElseSpellsTheModulesPath(t *testing.T) {
+	module := strings.Fields(document(t, "go.mod"))[1]
+	imports := regexp.MustCompile(`(?m)^(?:import |\t)(?:[a-z]+ |_ )?"` + regexp.QuoteMeta(module) + `[^"]*"$`)
+	if err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch name := entry.Name(); {
+		case err != nil:
+			return err
+		case entry.IsDir() && (name == ".git" || name == "bin" || name == "dist"):
+			return filepath.SkipDir
+		case entry.IsDir(), name == "go.mod", name == ".golangci.yml", filepath.Ext(name) == ".md":
+			return nil
+		}
+		text := imports.ReplaceAllString(document(t, path), "")
+		if at := strings.Index(text, module); at >= 0 {
+			t.Errorf("%s names the module: %s", path, strings.SplitN(text[at:], "\n", 2)[0])
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func foldersWithGo(t *testing.T) map[string]bool {
 	t.Helper()
 	folders := map[string]bool{}

@@ -7,8 +7,9 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/smtp"
-	"github.com/rota-dev/rota/provider/webhook"
+	hooks "github.com/rota-dev/rota/provider/webhook"
 	"github.com/rota-dev/rota/rotation"
+	"github.com/rota-dev/rota/webhook"
 )
 
 // notice makes the notifier of one entry under notify. Entries that say the
@@ -51,7 +52,7 @@ func (w *wiring) notifier(ctx context.Context, name string) (rota.Notifier, erro
 
 func (w *wiring) webhook(ctx context.Context, name string, c *Webhook) (rota.Notifier, error) {
 	r := w.reader(ctx)
-	cfg := webhook.Config{Name: name, URL: r.text(c.URL), Headers: r.texts(c.Headers), AllowPrivate: c.AllowPrivate.Yes, Timeout: c.Timeout.Length}
+	cfg := hooks.Config{Name: name, URL: r.text(c.URL), Headers: r.texts(c.Headers), AllowPrivate: c.AllowPrivate.Yes, Timeout: c.Timeout.Length}
 	var errs []error
 	for _, k := range c.Keys {
 		key, err := webhook.ParseKey(r.text(k))
@@ -61,7 +62,7 @@ func (w *wiring) webhook(ctx context.Context, name string, c *Webhook) (rota.Not
 	if err := errors.Join(r.err(), errors.Join(errs...)); err != nil {
 		return nil, err
 	}
-	return webhook.New(cfg)
+	return hooks.New(cfg)
 }
 
 func (w *wiring) smtp(ctx context.Context, name string, c *SMTP) (rota.Notifier, error) {

@@ -1,6 +1,6 @@
 // Package webhook is a notifier that posts each event as JSON, signed as the
-// Standard Webhooks specification says (standardwebhooks.com), and what
-// receivers need to check it.
+// Standard Webhooks specification says (standardwebhooks.com). Receivers
+// verify it with package webhook.
 package webhook
 
 import (
@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/webhook"
 )
 
 // Config is an address to post to.
@@ -40,16 +41,6 @@ type Config struct {
 	// Now is the clock of the signatures. Defaults to time.Now.
 	Now func() time.Time
 }
-
-// Message is what is posted.
-type Message struct {
-	Schema string     `json:"schema"` // "rota.event.v1"
-	Event  rota.Event `json:"event"`
-	Title  string     `json:"title"` // the event in a few words
-}
-
-// Schema names the form of what is posted. Fields may be added.
-const Schema = "rota.event.v1"
 
 type hook struct {
 	Config
@@ -77,7 +68,7 @@ func New(c Config) (rota.Notifier, error) {
 		return refuse("no key to sign with", "rota's events are only as good as their signature: keys: [\"${file:...}\"]")
 	}
 	for _, k := range c.Keys {
-		if len(k) < 16 {
+		if len(k) < webhook.MinKey {
 			return refuse("a key is shorter than 16 bytes", "openssl rand -base64 32")
 		}
 	}
@@ -150,7 +141,7 @@ func (h *hook) Name() string { return h.Config.Name }
 // Notify posts the event. Any answer of the class 2xx takes it. What can't be
 // mended by trying again, such as 410, is of class [rota.ClassStop].
 func (h *hook) Notify(ctx context.Context, e rota.Event) error {
-	body, err := json.Marshal(Message{Schema: Schema, Event: e, Title: e.Title()})
+	body, err := json.Marshal(webhook.Message{Schema: webhook.Schema, Event: e, Title: e.Title()})
 	if err != nil {
 		return err
 	}
@@ -163,7 +154,7 @@ func (h *hook) Notify(ctx context.Context, e rota.Event) error {
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "rota")
-	Sign(r.Header, e.ID, body, h.Now(), h.Keys...)
+	webhook.Sign(r.Header, e.ID, body, h.Now(), h.Keys...)
 	a, err := h.client.Do(r)
 	if err != nil {
 		return h.fail(rota.ClassWait, unreachable(err))

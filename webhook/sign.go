@@ -14,19 +14,21 @@ import (
 
 // The headers of a signed message.
 const (
-	HeaderID        = "Webhook-Id"        // the event's: the same one again is the same event
+	HeaderID        = "Webhook-Id"        // the event's id: the same id is the same event
 	HeaderTimestamp = "Webhook-Timestamp" // unix seconds
-	HeaderSignature = "Webhook-Signature" // one "v1,…" a key, with blanks between them
+	HeaderSignature = "Webhook-Signature" // one "v1,…" per key, separated by blanks
 )
 
-// Tolerance is how far the clocks of sender and receiver may be apart.
+// Tolerance is how far apart the sender's and the receiver's clocks may be, and
+// how long a message that somebody recorded can be replayed.
 const Tolerance = 5 * time.Minute
 
-// ErrSignature tells that a message is not what one of the keys signed, or too
-// old or new.
+// ErrSignature means that none of the keys signed the message, or that its
+// timestamp is more than [Tolerance] away.
 var ErrSignature = errors.New("webhook: the signature is wrong")
 
-// Sign sets the headers of a message.
+// Sign sets the headers of a message. With several keys each of them signs, so
+// that receivers can switch from one to the next.
 func Sign(h http.Header, id string, body []byte, now time.Time, keys ...[]byte) {
 	timestamp := strconv.FormatInt(now.Unix(), 10)
 	signatures := make([]string, len(keys))
@@ -45,9 +47,10 @@ func mac(key []byte, id, timestamp string, body []byte) []byte {
 	return m.Sum(nil)
 }
 
-// Verify is for receivers: it proves that one of the keys signed the body, not
-// long ago. A receiver keeps the ids that it has seen, for Tolerance at least,
-// and passes over one that comes again.
+// Verify proves that one of the keys signed the body, and did so recently. It
+// compares in constant time. body must be the bytes as they were received:
+// JSON that was decoded and encoded again has another signature. Most receivers
+// use a [Receiver], which also reads the body.
 func Verify(h http.Header, body []byte, now time.Time, keys ...[]byte) error {
 	id, timestamp := h.Get(HeaderID), h.Get(HeaderTimestamp)
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
@@ -72,8 +75,11 @@ func Verify(h http.Header, body []byte, now time.Time, keys ...[]byte) error {
 	return ErrSignature
 }
 
-// ParseKey reads a key: "whsec_" and base64 as the specification has it, or
-// else the text itself.
+// MinKey is the length of the shortest key that is good enough, in bytes.
+const MinKey = 16
+
+// ParseKey reads a key as rota.yaml has it: "whsec_" and base64, as in the
+// specification, or else the text itself.
 func ParseKey(text string) ([]byte, error) {
 	encoded, ok := strings.CutPrefix(text, "whsec_")
 	if !ok {
