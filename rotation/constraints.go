@@ -5,37 +5,50 @@ import (
 	"fmt"
 )
 
-// constraints reads what others say about the secret: people who hold it back,
-// the secrets that it is to be kept apart from, and whether all was put back to
-// an older state.
-func (w *turn) constraints(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
+// snapshot reads everything that the journal keeps about a secret.
+func (r *Rotator) snapshot(ctx context.Context, s *Secret) (Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.CallTimeout)
 	defer cancel()
-	if h, ok := w.Journal.(Halter); ok {
-		var err error
-		if w.halts, err = h.Halts(ctx, w.s.Name); err != nil {
-			return err
-		}
+	peers := make([]string, len(s.Policy.ApartFrom))
+	for i, a := range s.Policy.ApartFrom {
+		peers[i] = a.Secret
 	}
-	if err := w.restored(ctx); err != nil {
-		return err
+	snapshot, err := r.Journal.Load(ctx, s.Name, peers...)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	return w.readPeers(ctx)
+	return snapshot, nil
 }
 
-// readPeers looks how the secrets stand that this one is to be kept apart from.
-func (w *turn) readPeers(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
-	defer cancel()
-	w.peers = nil
-	for _, a := range w.s.Policy.ApartFrom {
-		p, err := w.Journal.Load(ctx, a.Secret)
-		if err != nil {
-			return fmt.Errorf("the secret to be kept apart from: %w", err)
-		}
-		w.peers = append(w.peers, Peer{
-			Apart: a, IssuedAt: p.Status.IssuedAt, RotateAt: p.Status.RotateAt, BegunAt: p.Status.BegunAt,
-		})
+// load starts a turn from what the journal keeps: the secret's progress, and
+// the constraints that come from elsewhere.
+func (w *turn) load(ctx context.Context) error {
+	snapshot, err := w.snapshot(ctx, w.s)
+	if err != nil {
+		return err
 	}
+	w.progress, w.halts, w.restoredAt = snapshot.Progress, snapshot.Halts, snapshot.RestoredAt
+	w.peers = w.s.peersIn(snapshot)
 	return nil
+}
+
+// reloadPeers reads the peers again in the middle of a turn, whose own progress
+// is ahead of the journal's.
+func (w *turn) reloadPeers(ctx context.Context) error {
+	snapshot, err := w.snapshot(ctx, w.s)
+	if err != nil {
+		return err
+	}
+	w.peers = w.s.peersIn(snapshot)
+	return nil
+}
+
+// peersIn gives the state of each secret that this one is kept apart from.
+func (s *Secret) peersIn(snapshot Snapshot) []Peer {
+	var peers []Peer
+	for _, a := range s.Policy.ApartFrom {
+		status := snapshot.Peers[a.Secret]
+		peers = append(peers, Peer{Apart: a, IssuedAt: status.IssuedAt, RotateAt: status.RotateAt, BegunAt: status.BegunAt})
+	}
+	return peers
 }

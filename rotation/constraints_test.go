@@ -110,3 +110,25 @@ func TestOfTwoThatDecideInTheSameInstantOneBegins(t *testing.T) {
 		t.Errorf("later it is still not rotated: %+v, %v", r.Last, err)
 	}
 }
+
+// counted counts the reads of a journal.
+type counted struct {
+	rotation.Journal
+	loads int
+}
+
+func (c *counted) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
+	c.loads++
+	return c.Journal.Load(ctx, secret, peers...)
+}
+
+func TestATurnReadsTheJournalOnce(t *testing.T) {
+	b := newBench(t)
+	b.secret.Policy.ApartFrom = []rotation.Apart{{Secret: "other", By: time.Hour}, {Secret: "another", By: time.Hour}}
+	journal := &counted{Journal: b.journal}
+	b.rotator.Journal = journal
+	b.advance(t, rotation.Options{})
+	if journal.loads != 1 {
+		t.Errorf("a turn with two peers read the journal %d times, want once", journal.loads)
+	}
+}

@@ -22,19 +22,29 @@ type Journal interface {
 	Acquire(ctx context.Context, r AcquireRequest) (Lease, error)
 	// Release gives the lease back. Releasing a lost lease is no error.
 	Release(ctx context.Context, l Lease) error
-	// Load reads a secret's progress, zero where there is none.
-	Load(ctx context.Context, secret string) (Progress, error)
+	// Load reads everything kept about a secret, and the status of the peers it
+	// is to be kept apart from. It is one read: the parts of a [Snapshot] were
+	// all true at the same moment. What was never saved is zero.
+	Load(ctx context.Context, secret string, peers ...string) (Snapshot, error)
 	// Save writes progress and audit entries as one, durably, and prolongs the
 	// lease, or gives it back; with a lease that was lost it writes nothing and
 	// is [rota.ErrFenced].
 	Save(ctx context.Context, r SaveRequest) error
 }
 
-// Halter is implemented by journals that keep people's words that nothing new
-// is to begin.
-type Halter interface {
-	// Halts are those that concern a secret now.
-	Halts(ctx context.Context, secret string) (Halts, error)
+// Snapshot is everything a journal keeps about one secret, as of one moment.
+type Snapshot struct {
+	Progress Progress
+	// Halts say whether a person paused the secret or froze everything. A
+	// journal that can't be told so leaves them zero.
+	Halts Halts
+	// RestoredAt is when the journal was last put back to an older state, as
+	// from a backup; zero for never. Only issuers, stores and targets know what
+	// was done since.
+	RestoredAt time.Time
+	// Peers is the status of each secret that was asked for, by name. A peer
+	// that was never saved is missing.
+	Peers map[string]Status
 }
 
 // AcquireRequest asks for a lease.

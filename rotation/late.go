@@ -31,10 +31,11 @@ func Lateness(s Status, p Policy, now time.Time) (due time.Time, late bool) {
 // speaks to no issuer, store or target. It tells whether the secret is late.
 func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 	r = r.withDefaults()
-	p, err := r.load(ctx, s.Name)
+	snapshot, err := r.snapshot(ctx, s)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", s.Name, err)
+		return false, err
 	}
+	p := snapshot.Progress
 	due, late := Lateness(p.Status, s.Policy, r.Now())
 	if !late || p.toldLate(due) {
 		return late, nil

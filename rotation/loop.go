@@ -45,7 +45,7 @@ func (w *turn) act(ctx context.Context) error {
 		switch {
 		case errors.Is(err, rota.ErrPeer):
 			// Another worker was quicker with that one: decide anew.
-			if err := w.readPeers(ctx); err != nil {
+			if err := w.reloadPeers(ctx); err != nil {
 				return err
 			}
 		case err == nil && w.driven(d):

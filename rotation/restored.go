@@ -3,17 +3,9 @@ package rotation
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/rota-dev/rota"
 )
-
-// Restorer is implemented by journals that can be put back to an older state,
-// as from a backup: what was done since is known to issuers alone.
-type Restorer interface {
-	// RestoredAt is when that last happened; zero for never.
-	RestoredAt(ctx context.Context) (time.Time, error)
-}
 
 // compare finds out, once after the journal was restored, whether the store's
 // current credential still logs in: what was restored may have been replaced
@@ -44,15 +36,4 @@ func (w *turn) compare(ctx context.Context) error {
 	}
 	w.state.Outdated = w.restoredAt
 	return nil
-}
-
-// restored reads when the journal was restored, where it can tell.
-func (w *turn) restored(ctx context.Context) error {
-	r, ok := w.Journal.(Restorer)
-	if !ok {
-		return nil
-	}
-	var err error
-	w.restoredAt, err = r.RestoredAt(ctx)
-	return err
 }

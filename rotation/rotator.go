@@ -183,13 +183,10 @@ func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, erro
 }
 
 func (w *turn) look(ctx context.Context) error {
-	var err error
-	if w.progress, err = w.load(ctx, w.s.Name); err != nil {
-		return fmt.Errorf("%s: %w", w.s.Name, err)
+	if err := w.load(ctx); err != nil {
+		return err
 	}
-	if err = w.constraints(ctx); err == nil {
-		err = w.observe(ctx)
-	}
+	err := w.observe(ctx)
 	if err == nil {
 		err = w.list(ctx)
 	}

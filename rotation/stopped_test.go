@@ -26,11 +26,11 @@ func crash(t *testing.T, f func()) {
 
 func (b *bench) progress(t *testing.T) rotation.Progress {
 	t.Helper()
-	p, err := b.journal.Load(t.Context(), b.secret.Name)
+	snapshot, err := b.journal.Load(t.Context(), b.secret.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return snapshot.Progress
 }
 
 func TestATurnThatNeverCameToItsEndIsLate(t *testing.T) {
@@ -227,9 +227,9 @@ func (b *bounded) Release(ctx context.Context, l rotation.Lease) error {
 	return b.Journal.Release(ctx, l)
 }
 
-func (b *bounded) Load(ctx context.Context, secret string) (rotation.Progress, error) {
+func (b *bounded) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
 	b.see(ctx, "load")
-	return b.Journal.Load(ctx, secret)
+	return b.Journal.Load(ctx, secret, peers...)
 }
 
 func (b *bounded) Save(ctx context.Context, r rotation.SaveRequest) error {

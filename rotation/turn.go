@@ -53,13 +53,10 @@ func (w *turn) runLocked(ctx context.Context, f func(context.Context, *turn) err
 		return fmt.Errorf("%s: %w", w.s.Name, err)
 	}
 	defer w.release(ctx)
-	if w.progress, err = w.load(ctx, w.s.Name); err != nil {
-		return fmt.Errorf("%s: %w", w.s.Name, err)
+	if err := w.load(ctx); err != nil {
+		return err
 	}
-	err = w.constraints(ctx)
-	if err == nil {
-		err = f(ctx, w)
-	}
+	err = f(ctx, w)
 	// What was done must be written down even when ctx has ended. What is yet to
 	// be sent needs the lease.
 	if saveErr := w.write(context.WithoutCancel(ctx), len(w.progress.Unsent) == 0); saveErr != nil {
@@ -90,13 +87,6 @@ func (w *turn) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.CallTimeout)
 	defer cancel()
 	_ = w.Journal.Release(ctx, w.lease)
-}
-
-// load reads a secret's progress.
-func (r *Rotator) load(ctx context.Context, secret string) (Progress, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.CallTimeout)
-	defer cancel()
-	return r.Journal.Load(ctx, secret)
 }
 
 // fail puts the secret's name before an error and cuts values out of it.

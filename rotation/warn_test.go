@@ -97,7 +97,11 @@ type halting struct {
 	halts rotation.Halts
 }
 
-func (h *halting) Halts(context.Context, string) (rotation.Halts, error) { return h.halts, nil }
+func (h *halting) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
+	snapshot, err := h.Journal.Load(ctx, secret, peers...)
+	snapshot.Halts = h.halts
+	return snapshot, err
+}
 
 func TestAPausedSecretIsNotRotatedUntilItIsResumed(t *testing.T) {
 	b := newBench(t)

@@ -236,10 +236,11 @@ func (w *world) work(ctx context.Context, p *process, ask command) (outcome, err
 	}
 	if ask == nil {
 		// As rota run does: by what the last look left behind.
-		before, err := journal.Load(context.WithoutCancel(ctx), secretName)
+		snapshot, err := journal.Load(context.WithoutCancel(ctx), secretName)
 		if err != nil {
 			return outcome{}, err
 		}
+		before := snapshot.Progress
 		seen := map[string]engine.Seen{secretName: {LookedAt: before.Status.LookedAt, NextAt: before.NextAt}}
 		if !engine.Schedule(w.clock(), time.Time{}, seen)(&rotation.Secret{Name: secretName}) {
 			w.tell("not due before %s", before.NextAt)
@@ -273,5 +274,5 @@ func (w *world) work(ctx context.Context, p *process, ask command) (outcome, err
 		return outcome{}, loadErr
 	}
 	w.tell("it says: %s", result.Last.Reason)
-	return outcome{hold: result.Last.Hold, failure: after.Failure}, err
+	return outcome{hold: result.Last.Hold, failure: after.Progress.Failure}, err
 }

@@ -26,12 +26,12 @@ func (j *wrappedJournal) Release(ctx context.Context, l rotation.Lease) error {
 	return j.p.do(ctx, call{"journal", "release", ""}, func(ctx context.Context, _ effect) error { return j.inner.Release(ctx, l) })
 }
 
-func (j *wrappedJournal) Load(ctx context.Context, secret string) (p rotation.Progress, err error) {
+func (j *wrappedJournal) Load(ctx context.Context, secret string, peers ...string) (snapshot rotation.Snapshot, err error) {
 	err = j.p.do(ctx, call{"journal", "load", ""}, func(ctx context.Context, _ effect) error {
-		p, err = j.inner.Load(ctx, secret)
+		snapshot, err = j.inner.Load(ctx, secret, peers...)
 		return err
 	})
-	return p, err
+	return snapshot, err
 }
 
 func (j *wrappedJournal) Save(ctx context.Context, r rotation.SaveRequest) error {

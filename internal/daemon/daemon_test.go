@@ -104,7 +104,7 @@ func TestRotateSecretIsAnsweredOnceItIsDurable(t *testing.T) {
 	eventually(t, "the system's only place is taken", func() bool { return w.scrape()["rota_turns_in_hand"] == 1 })
 	token := "7f3b7c2e-5a51-4e0b-9a53-2f1f6f1c7d10"
 	w.rotate("app/durable_b", token)
-	if p := must(w.db.Load(t.Context(), "app/durable_b")); p.Requested == nil || p.Requested.Version != token || !p.NextAt.IsZero() {
+	if p := must(w.db.Load(t.Context(), "app/durable_b")).Progress; p.Requested == nil || p.Requested.Version != token || !p.NextAt.IsZero() {
 		t.Errorf("the next process finds that %+v is asked for, due at %s", p.Requested, p.NextAt)
 	}
 	healthy(true)

@@ -53,7 +53,8 @@ func Run(ctx context.Context, out io.Writer, color bool) error {
 // hour is what rota run does for a secret in one hour: nothing, unless it is
 // due. It gives the ages of a credential that was replaced.
 func (w *world) hour(ctx context.Context, p *printer, s *rotation.Secret, day int) ([]age, error) {
-	before, err := w.own.Load(ctx, s.Name)
+	snapshot, err := w.own.Load(ctx, s.Name)
+	before := snapshot.Progress
 	if err != nil || before.NextAt.After(w.clock.Now()) {
 		return nil, err
 	}

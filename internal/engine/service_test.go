@@ -127,7 +127,8 @@ func TestTheServiceWorksWhatIsDueWhenItIsDue(t *testing.T) {
 		time.Sleep(23*time.Hour - time.Second)
 		d.want("a", "b")
 		for _, name := range []string{"a", "b"} {
-			p, err := d.db.Load(t.Context(), name)
+			snapshot, err := d.db.Load(t.Context(), name)
+			p := snapshot.Progress
 			if err != nil || !p.Status.IssuedAt.Equal(p.Status.LookedAt.Truncate(0)) && time.Since(p.Status.IssuedAt) > time.Hour {
 				t.Errorf("%s was not rotated: %+v, %v", name, p.Status, err)
 			}
@@ -193,7 +194,8 @@ func TestWhatWasGivenUpIsLookedAtNowAndThen(t *testing.T) {
 		}
 		d.service.Poke()
 		time.Sleep(time.Second)
-		p, err := d.db.Load(t.Context(), "a")
+		snapshot, err := d.db.Load(t.Context(), "a")
+		p := snapshot.Progress
 		if err != nil || p.Failure != nil || p.Status.Version == "" {
 			t.Errorf("resumed, and it was not tried again: %+v, %v", p.Status, err)
 		}
@@ -272,7 +274,8 @@ func TestAtTheEndTurnsAreFinishedOrHandedBack(t *testing.T) {
 					t.Error("the connections were not closed")
 				}
 				d.want("a")
-				p, err := d.db.Load(t.Context(), "a")
+				snapshot, err := d.db.Load(t.Context(), "a")
+				p := snapshot.Progress
 				if err != nil || p.NextAt.IsZero() == tt.finished {
 					t.Errorf("to be looked at again at %v, %v", p.NextAt, err)
 				}

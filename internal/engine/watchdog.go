@@ -137,10 +137,11 @@ func (w *Watchdog) alert(ctx context.Context, names []string) {
 // alertOne raises one secret's alert, unless this watchdog did so for the same
 // state: while another worker holds the lease, nothing else remembers it.
 func (w *Watchdog) alertOne(ctx context.Context, s *rotation.Secret) error {
-	p, err := w.Rotator.Journal.Load(ctx, s.Name)
+	snapshot, err := w.Rotator.Journal.Load(ctx, s.Name)
 	if err != nil {
 		return err
 	}
+	p := snapshot.Progress
 	w.mu.Lock()
 	before, known := w.told[s.Name]
 	w.mu.Unlock()

@@ -93,9 +93,11 @@ func (j *journal) Release(_ context.Context, l rotation.Lease) error {
 	return nil
 }
 
-// Load implements [rota.Journal]. Only the holder of the lease calls it, or who
-// looks and changes nothing.
-func (j *journal) Load(ctx context.Context, secret string) (rotation.Progress, error) {
+// Load implements [rotation.Journal]. Only the holder of the lease calls it, or
+// someone who looks and changes nothing. Nobody can pause a function's secret,
+// its journal is never restored, and its secrets have no peers: apart_from needs
+// a database that all of them share.
+func (j *journal) Load(ctx context.Context, secret string, _ ...string) (rotation.Snapshot, error) {
 	k := j.of(secret)
 	j.mu.Lock()
 	loaded, tags := k.loaded, k.tags
@@ -104,20 +106,20 @@ func (j *journal) Load(ctx context.Context, secret string) (rotation.Progress, e
 	if !loaded && tags != nil {
 		all, err := tags.Tags(ctx)
 		if err != nil {
-			return rotation.Progress{}, err
+			return rotation.Snapshot{}, err
 		}
 		text = all[intentTag]
 	}
 	intents, err := decodeIntents(text)
 	if err != nil {
-		return rotation.Progress{}, err
+		return rotation.Snapshot{}, err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if !k.loaded {
 		k.loaded, k.intents, k.progress.Intents = true, text, intents
 	}
-	return k.progress, nil
+	return rotation.Snapshot{Progress: k.progress}, nil
 }
 
 // Save implements [rota.Journal]: the tag first, and only then does the call go

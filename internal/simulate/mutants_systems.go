@@ -117,12 +117,12 @@ func (j silent) Save(ctx context.Context, r rotation.SaveRequest) error {
 
 type rosy struct{ rotation.Journal }
 
-func (j rosy) Load(ctx context.Context, secret string) (rotation.Progress, error) {
-	p, err := j.Journal.Load(ctx, secret)
-	if !p.Status.LookedAt.IsZero() {
-		p.Status.DueAt, p.Status.RotateAt = time.Time{}, time.Time{}
+func (j rosy) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
+	snapshot, err := j.Journal.Load(ctx, secret, peers...)
+	if status := &snapshot.Progress.Status; !status.LookedAt.IsZero() {
+		status.DueAt, status.RotateAt = time.Time{}, time.Time{}
 	}
-	return p, err
+	return snapshot, err
 }
 
 type impatient struct{ rota.Reloader }

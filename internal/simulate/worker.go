@@ -222,8 +222,8 @@ func (l *ledger) Release(ctx context.Context, lease rotation.Lease) error {
 	return l.s.journal.Release(ctx, lease)
 }
 
-func (l *ledger) Load(ctx context.Context, secret string) (rotation.Progress, error) {
-	return l.s.journal.Load(ctx, secret)
+func (l *ledger) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
+	return l.s.journal.Load(ctx, secret, peers...)
 }
 
 func (l *ledger) Save(ctx context.Context, r rotation.SaveRequest) error {

@@ -82,7 +82,8 @@ func rotateForEver(ctx context.Context, db *DB, i int) error {
 		if err != nil {
 			return err
 		}
-		p, err := db.Load(ctx, name)
+		snapshot, err := db.Load(ctx, name)
+		p := snapshot.Progress
 		if err != nil {
 			return err
 		}
@@ -175,7 +176,8 @@ func TestAKilledProcessLeavesAWholeStore(t *testing.T) {
 
 func checkAfterKill(t *testing.T, db *DB, name string, saved, moved int) {
 	t.Helper()
-	p, err := db.Load(t.Context(), name)
+	snapshot, err := db.Load(t.Context(), name)
+	p := snapshot.Progress
 	must(t, err)
 	if p.Rejections < saved {
 		t.Errorf("%s: progress %d, though %d was reported as saved", name, p.Rejections, saved)

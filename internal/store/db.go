@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -59,7 +58,6 @@ type DB struct {
 	// a commit, one could drop the old key before the other's work is on disk.
 	rotating sync.Mutex
 	closed   sync.Once
-	restored atomic.Pointer[time.Time] // once it was read
 }
 
 // Open opens the store, makes it at the first start and brings its tables up

@@ -41,7 +41,8 @@ func TestWhatWasDecidedByAnotherConfigurationIsDecidedAnew(t *testing.T) {
 				enrol("new")
 				l, err := db.Acquire(t.Context(), tt.begin)
 				must(t, err)
-				p, err := db.Load(t.Context(), "a")
+				snapshot, err := db.Load(t.Context(), "a")
+				p := snapshot.Progress
 				must(t, err)
 				if !p.NextAt.IsZero() {
 					t.Errorf("to be looked at again at %s, though it is configured otherwise", p.NextAt)

@@ -73,42 +73,21 @@ func (db *DB) halt(ctx context.Context, act string, names []string, by access.Ca
 	return nil
 }
 
-// Halts are those that concern a secret now.
-func (db *DB) Halts(ctx context.Context, secret string) (rotation.Halts, error) {
-	var h rotation.Halts
-	var err error
-	if h.Paused, err = db.readHalt(ctx, sqlPausedOf, secret); err == nil {
-		h.Frozen, err = db.readHalt(ctx, sqlFrozen)
-	}
-	if err != nil {
-		return rotation.Halts{}, fmt.Errorf("halts of secret %s: %w", secret, err)
-	}
-	return h, nil
-}
-
 // Frozen tells who froze everything; nil where nobody did.
 func (db *DB) Frozen(ctx context.Context) (*rotation.Halt, error) {
-	h, err := db.readHalt(ctx, sqlFrozen)
-	if err != nil {
-		return nil, fmt.Errorf("frozen: %w", err)
-	}
-	return h, nil
-}
-
-func (db *DB) readHalt(ctx context.Context, query string, args ...any) (*rotation.Halt, error) {
-	var text string
-	err := db.reads.row(ctx, db.reader, query, args, &text)
-	if isNoRows(err) || err == nil && text == "" {
+	var text []byte
+	err := db.reads.row(ctx, db.reader, sqlFrozen, nil, &text)
+	if isNoRows(err) {
 		return nil, nil
 	}
-	var h rotation.Halt
+	var h *rotation.Halt
 	if err == nil {
-		err = json.Unmarshal([]byte(text), &h)
+		err = decode(text, &h)
 	}
 	if err != nil {
-		return nil, explain(err)
+		return nil, fmt.Errorf("frozen: %w", explain(err))
 	}
-	return &h, nil
+	return h, nil
 }
 
 // Paused gives every paused secret, by name.

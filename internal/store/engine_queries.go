@@ -42,11 +42,10 @@ const (
 	sqlReplicas      = `SELECT instance FROM replicas WHERE instance <> $1 ORDER BY instance`
 	sqlReplicasWith  = `SELECT instance FROM replicas WHERE instance <> $1 AND configuration = $2 ORDER BY instance`
 
-	sqlPause    = `UPDATE progress SET paused = $2 WHERE secret = $1`
-	sqlResume   = `UPDATE progress SET paused = '', next_at = 0, lifted = fence WHERE secret = $1`
-	sqlPaused   = `SELECT secret, paused FROM progress WHERE paused <> '' ORDER BY secret`
-	sqlPausedOf = `SELECT paused FROM progress WHERE secret = $1`
-	sqlFreeze   = `INSERT INTO halts (name, halt) VALUES ('all', $1) ON CONFLICT (name) DO UPDATE SET halt = excluded.halt`
-	sqlThaw     = `DELETE FROM halts WHERE name = 'all'`
-	sqlFrozen   = `SELECT halt FROM halts WHERE name = 'all'`
+	sqlPause  = `UPDATE progress SET paused = $2 WHERE secret = $1`
+	sqlResume = `UPDATE progress SET paused = '', next_at = 0, lifted = fence WHERE secret = $1`
+	sqlPaused = `SELECT secret, paused FROM progress WHERE paused <> '' ORDER BY secret`
+	sqlFreeze = `INSERT INTO halts (name, halt) VALUES ('all', $1) ON CONFLICT (name) DO UPDATE SET halt = excluded.halt`
+	sqlThaw   = `DELETE FROM halts WHERE name = 'all'`
+	sqlFrozen = `SELECT halt FROM halts WHERE name = 'all'`
 )

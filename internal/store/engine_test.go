@@ -157,7 +157,8 @@ func TestEnroll(t *testing.T) {
 			if diff := cmp.Diff([]string{"b", "d", "a"}, due(t, db, c.now().Add(time.Hour), 10)); diff != "" {
 				t.Errorf("due an hour later, without the one that is gone (-want +got):\n%s", diff)
 			}
-			p, err := db.Load(t.Context(), "c")
+			snapshot, err := db.Load(t.Context(), "c")
+			p := snapshot.Progress
 			must(t, err)
 			if !p.NextAt.Equal(later.NextAt) {
 				t.Error("what is known of the one that is gone was not kept")
@@ -190,7 +191,8 @@ func TestAChangedConfigurationLiftsAQuarantine(t *testing.T) {
 				t.Run(tt.name, func(t *testing.T) {
 					db := openAt(t, newDir(t), c.now)
 					failed := func() bool {
-						p, err := db.Load(t.Context(), "a")
+						snapshot, err := db.Load(t.Context(), "a")
+						p := snapshot.Progress
 						must(t, err)
 						return p.Failure != nil || p.Rejections > 0
 					}
@@ -237,13 +239,13 @@ func TestPauseAndFreeze(t *testing.T) {
 			want("b")
 			must(t, db.Freeze(ctx, access.Local("bob"), "an incident"))
 			want()
-			halts, err := db.Halts(ctx, "a")
+			kept, err := db.Load(ctx, "a")
 			must(t, err)
 			wantHalts := rotation.Halts{
 				Paused: &rotation.Halt{By: "eve", Why: "a migration", At: c.now()},
 				Frozen: &rotation.Halt{By: "bob", Why: "an incident", At: c.now()},
 			}
-			if diff := cmp.Diff(wantHalts, halts); diff != "" {
+			if diff := cmp.Diff(wantHalts, kept.Halts); diff != "" {
 				t.Errorf("halts (-want +got):\n%s", diff)
 			}
 			paused, err := db.Paused(ctx)
@@ -255,8 +257,8 @@ func TestPauseAndFreeze(t *testing.T) {
 			want("b")
 			must(t, db.Resume(ctx, []string{"a"}, access.Local("eve"), "done"))
 			want("a", "b")
-			if halts, err := db.Halts(ctx, "a"); err != nil || halts != (rotation.Halts{}) {
-				t.Errorf("halts at the end: %+v, %v", halts, err)
+			if kept, err := db.Load(ctx, "a"); err != nil || kept.Halts != (rotation.Halts{}) {
+				t.Errorf("halts at the end: %+v, %v", kept.Halts, err)
 			}
 			records, err := db.Audit(ctx, AuditQuery{})
 			must(t, err)

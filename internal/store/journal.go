@@ -72,27 +72,6 @@ func (db *DB) Release(ctx context.Context, l rotation.Lease) error {
 	return nil
 }
 
-// Load reads a secret's progress.
-func (db *DB) Load(ctx context.Context, secret string) (rotation.Progress, error) {
-	var text []byte
-	var lifted int64
-	err := db.reads.row(ctx, db.reader, sqlProgress, []any{secret}, &text, &lifted)
-	if isNoRows(err) {
-		return rotation.Progress{}, nil
-	}
-	var p rotation.Progress
-	if err == nil {
-		err = json.Unmarshal(text, &p)
-	}
-	if err != nil {
-		return rotation.Progress{}, fmt.Errorf("progress of secret %s: %w", secret, explain(err))
-	}
-	if lifted > 0 {
-		forget(&p)
-	}
-	return p, nil
-}
-
 // Save writes progress and its audit entries in one transaction, and gives the
 // lease back with them if asked. A lease that has run out is still good while
 // nobody else took the secret.

@@ -116,7 +116,8 @@ func TestLeases(t *testing.T) {
 				if !errors.Is(err, tt.save) {
 					t.Errorf("save: %v, want %v", err, tt.save)
 				}
-				p, err := db.Load(t.Context(), "s")
+				snapshot, err := db.Load(t.Context(), "s")
+				p := snapshot.Progress
 				must(t, err)
 				entries, err := db.Audit(t.Context(), AuditQuery{})
 				must(t, err)
@@ -163,7 +164,8 @@ func TestProgressComesBackAsSaved(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		c := newClock()
 		db := openAt(t, newDir(t), c.now)
-		none, err := db.Load(t.Context(), "s")
+		snapshot, err := db.Load(t.Context(), "s")
+		none := snapshot.Progress
 		must(t, err)
 		if diff := cmp.Diff(rotation.Progress{}, none); diff != "" {
 			t.Errorf("progress of a secret never seen (-want +got):\n%s", diff)
@@ -171,7 +173,8 @@ func TestProgressComesBackAsSaved(t *testing.T) {
 		l := acquire(t, db, "s", "a")
 		for _, want := range []rotation.Progress{full(c.now()), {}} {
 			must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: want}))
-			got, err := db.Load(t.Context(), "s")
+			snapshot, err := db.Load(t.Context(), "s")
+			got := snapshot.Progress
 			must(t, err)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("progress (-want +got):\n%s", diff)

@@ -43,7 +43,8 @@ func TestARestoredStoreThatIsOutdatedHandsOutNothing(t *testing.T) {
 	if r := advance(fresh, rota.StepNone); r.Last.Hold != rotation.HoldNone {
 		t.Errorf("what was restored is in force, and yet: %s", r.Last.Reason)
 	}
-	p, err := fresh.Load(t.Context(), "s")
+	snapshot, err := fresh.Load(t.Context(), "s")
+	p := snapshot.Progress
 	must(t, err)
 	if !p.ComparedAt.Equal(now) {
 		t.Errorf("compared at %v, want %v", p.ComparedAt, now)

@@ -30,7 +30,8 @@ func count(ctx context.Context, db *DB, name, holder string, until func() bool) 
 			}
 			continue
 		}
-		p, err := db.Load(ctx, name)
+		snapshot, err := db.Load(ctx, name)
+		p := snapshot.Progress
 		if err == nil {
 			p.Rejections++ // serves as a counter here
 			err = db.Save(ctx, rotation.SaveRequest{Lease: l, Progress: p,
@@ -50,7 +51,8 @@ func count(ctx context.Context, db *DB, name, holder string, until func() bool) 
 // the highest.
 func counted(t *testing.T, db *DB, name string) int {
 	t.Helper()
-	p, err := db.Load(t.Context(), name)
+	snapshot, err := db.Load(t.Context(), name)
+	p := snapshot.Progress
 	must(t, err)
 	records, err := db.Audit(t.Context(), AuditQuery{Secret: name, Limit: 1 << 30})
 	must(t, err)
@@ -83,7 +85,8 @@ func replicas(t *testing.T, dir string, disturb func()) {
 		t.Helper()
 		first := -1
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-			p, err := dbs[0].Load(t.Context(), "s0")
+			snapshot, err := dbs[0].Load(t.Context(), "s0")
+			p := snapshot.Progress
 			if err == nil && first < 0 {
 				first = p.Rejections
 			}

@@ -129,7 +129,6 @@ func (db *DB) MarkRestored(ctx context.Context) error {
 	if err := db.writer.do(ctx, "", markRestored(db.actor)); err != nil {
 		return fmt.Errorf("mark %s as restored: %w", db.name, err)
 	}
-	db.restored.Store(nil)
 	return nil
 }
 
@@ -146,18 +145,11 @@ func markRestored(actor string) func(*tx) error {
 }
 
 // RestoredAt is when the database was last put back to an older state; zero for
-// never. What was last looked at before that is not to be trusted.
-// It implements [rota.Restorer]; it is read once, as nobody works on a database
-// while it is restored.
+// never. Whatever was last looked at before that is out of date.
 func (db *DB) RestoredAt(ctx context.Context) (time.Time, error) {
-	if at := db.restored.Load(); at != nil {
-		return *at, nil
-	}
 	var at int64
 	if _, err := readFrom(ctx, db.reader)(sqlRestored, nil, &at); err != nil {
 		return time.Time{}, fmt.Errorf("when the store was restored: %w", err)
 	}
-	restored := fromMicros(at)
-	db.restored.Store(&restored)
-	return restored, nil
+	return fromMicros(at), nil
 }

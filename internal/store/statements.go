@@ -39,3 +39,22 @@ func (s *statements) row(ctx context.Context, pool *sql.DB, query string, args [
 	}
 	return stmt.QueryRowContext(ctx, args...).Scan(dest...)
 }
+
+// rows reads any number of rows, each with scan.
+func (s *statements) rows(ctx context.Context, pool *sql.DB, query string, args []any, scan func(scanner) error) error {
+	stmt, err := s.prepare(ctx, pool, query) //nolint:sqlclosecheck // it is kept for the next call
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

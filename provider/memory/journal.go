@@ -67,19 +67,28 @@ func (j *Journal) Release(ctx context.Context, l rotation.Lease) error {
 	})
 }
 
-// Load reads a copy of the progress.
-func (j *Journal) Load(ctx context.Context, secret string) (rotation.Progress, error) {
-	var p rotation.Progress
+// Load gives a copy of everything kept about the secret. Nobody can pause a
+// secret here, and nothing is ever restored.
+func (j *Journal) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
+	var snapshot rotation.Snapshot
 	err := j.do(ctx, "journal.load", func(Fault) error {
 		if s := j.secrets[secret]; s != nil {
-			p = clone(s.progress)
+			snapshot.Progress = clone(s.progress)
+		}
+		for _, peer := range peers {
+			if s := j.secrets[peer]; s != nil {
+				if snapshot.Peers == nil {
+					snapshot.Peers = map[string]rotation.Status{}
+				}
+				snapshot.Peers[peer] = s.progress.Status
+			}
 		}
 		return nil
 	})
 	if err != nil {
-		return rotation.Progress{}, err
+		return rotation.Snapshot{}, err
 	}
-	return p, nil
+	return snapshot, nil
 }
 
 // Save keeps a copy of the progress, and the entries, and prolongs the lease, or

@@ -48,6 +48,7 @@ func Journal(t *testing.T, fixture func(t *testing.T) JournalFixture) {
 		{"a last save gives the lease back", testSaveReleases, nil},
 		{"entries are kept in order", testEntries, (*journal).readable},
 		{"secrets have nothing to do with each other", testSecretsApart, nil},
+		{"a load gives the status of the peers asked for", testLoadPeers, nil},
 		{"of several to be kept apart one begins", testNeighbors, nil},
 		{"of several that acquire at once one wins", testAcquireRace, nil},
 		{"what was saved is durable", testJournalDurable, (*journal).reopens},
@@ -103,11 +104,11 @@ func (j *journal) save(t *testing.T, l rotation.Lease, p rotation.Progress, entr
 
 func (j *journal) load(t *testing.T, secret string) rotation.Progress {
 	t.Helper()
-	p, err := j.Journal.Load(t.Context(), secret)
+	snapshot, err := j.Journal.Load(t.Context(), secret)
 	if err != nil {
 		t.Fatalf("load %s: %v", secret, err)
 	}
-	return p
+	return snapshot.Progress
 }
 
 // loads compares progress; an empty map or list is as good as none.
@@ -115,6 +116,49 @@ func (j *journal) loads(t *testing.T, secret string, want rotation.Progress) {
 	t.Helper()
 	if diff := cmp.Diff(want, j.load(t, secret), cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("progress of %s (-want +got):\n%s", secret, diff)
+	}
+}
+
+// testLoadPeers asks for peers in every combination that matters: some, one that
+// was never saved, the secret itself, and none.
+func testLoadPeers(t *testing.T, j *journal) {
+	day := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	want := map[string]rotation.Status{}
+	for n, name := range []string{"peer/a", "peer/b", "peer/c"} {
+		want[name] = rotation.Status{IssuedAt: day.AddDate(0, 0, n), RotateAt: day.AddDate(0, 3, n), Version: name}
+		j.save(t, j.acquire(t, name, "worker", ttl), rotation.Progress{Status: want[name], Rejections: n + 1})
+	}
+	for _, test := range []struct {
+		secret string
+		peers  []string
+	}{
+		{"peer/a", nil},
+		{"peer/a", []string{"peer/b"}},
+		{"peer/a", []string{"peer/c", "peer/b", "never/seen"}},
+		{"peer/b", []string{"peer/b", "peer/c"}},
+		{"never/seen", []string{"peer/a", "never/seen either"}},
+	} {
+		got, err := j.Journal.Load(t.Context(), test.secret, test.peers...)
+		if err != nil {
+			t.Fatalf("load %s with %v: %v", test.secret, test.peers, err)
+		}
+		if diff := cmp.Diff(want[test.secret], got.Progress.Status); diff != "" {
+			t.Errorf("status of %s (-want +got):\n%s", test.secret, diff)
+		}
+		expected := map[string]rotation.Status{}
+		for _, name := range test.peers {
+			if s, ok := want[name]; ok {
+				expected[name] = s
+			}
+		}
+		for name, s := range got.Peers { // a peer without a status may be there or not
+			if s == (rotation.Status{}) {
+				delete(got.Peers, name)
+			}
+		}
+		if diff := cmp.Diff(expected, got.Peers, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("peers of %s (-want +got):\n%s", test.secret, diff)
+		}
 	}
 }
 
