@@ -80,7 +80,7 @@ func (j *Journal) Load(ctx context.Context, secret string, peers ...string) (rot
 				if snapshot.Peers == nil {
 					snapshot.Peers = map[string]rotation.Status{}
 				}
-				snapshot.Peers[peer] = s.progress.Status
+				snapshot.Peers[peer] = clone(s.progress).Status
 			}
 		}
 		return nil
@@ -168,6 +168,7 @@ func clone(p rotation.Progress) rotation.Progress {
 	for _, f := range []**rotation.Failure{&p.Failure, &p.StepFailure} {
 		if *f != nil {
 			failure := **f
+			failure.Remedies = slices.Clone(failure.Remedies)
 			*f = &failure
 		}
 	}
@@ -177,7 +178,17 @@ func clone(p rotation.Progress) rotation.Progress {
 	}
 	p.Unsent = slices.Clone(p.Unsent)
 	for i := range p.Unsent {
-		p.Unsent[i].Event.Events = slices.Clone(p.Unsent[i].Event.Events)
+		p.Unsent[i].Event = cloneEvent(p.Unsent[i].Event)
 	}
+	p.Status.Remedies = slices.Clone(p.Status.Remedies)
 	return p
+}
+
+func cloneEvent(e rota.Event) rota.Event {
+	e.Remedies = slices.Clone(e.Remedies)
+	e.Events = slices.Clone(e.Events)
+	for i := range e.Events {
+		e.Events[i] = cloneEvent(e.Events[i])
+	}
+	return e
 }

@@ -152,7 +152,7 @@ func testLoadPeers(t *testing.T, j *journal) {
 			}
 		}
 		for name, s := range got.Peers { // a peer without a status may be there or not
-			if s == (rotation.Status{}) {
+			if cmp.Equal(s, rotation.Status{}) {
 				delete(got.Peers, name)
 			}
 		}
