@@ -42,9 +42,11 @@ func (p Policy) ForLifetime(life time.Duration) Policy {
 // in use, or has no meaning for one that ends by itself.
 func (p Policy) validateLifetime(t rota.Traits) []error {
 	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	refuse := func(key, format string, args ...any) {
+		errs = append(errs, &PolicyError{Key: key, Text: fmt.Sprintf(format, args...)})
+	}
 	if latest := t.Lifetime - EndMargin; p.RotateEvery > latest {
-		refuse("rotate_every (%s) is longer than the %s that a %s of %s may grow old, %s before its end (try: %s, or a longer duration)",
+		refuse("rotate_every", "rotate_every (%s) is longer than the %s that a %s of %s may grow old, %s before its end (try: %s, or a longer duration)",
 			rota.FormatDuration(p.RotateEvery), rota.FormatDuration(latest), t.Kind, rota.FormatDuration(t.Lifetime), rota.FormatDuration(EndMargin), rota.FormatDuration(Renewal(t.Lifetime)))
 	}
 	for _, wait := range []struct {
@@ -52,7 +54,7 @@ func (p Policy) validateLifetime(t rota.Traits) []error {
 		given bool
 	}{{"rotate_at", p.RotateAt != nil}, {"window", p.Window != nil}, {"blackouts", len(p.Blackouts) > 0}, {"apart_from", len(p.ApartFrom) > 0}} {
 		if wait.given {
-			refuse("%s would let a %s end before its successor is made (try: rotate_every: %s)", wait.name, t.Kind, rota.FormatDuration(Renewal(t.Lifetime)))
+			refuse(wait.name, "%s would let a %s end before its successor is made (try: rotate_every: %s)", wait.name, t.Kind, rota.FormatDuration(Renewal(t.Lifetime)))
 		}
 	}
 	for _, grace := range []struct {
@@ -63,7 +65,7 @@ func (p Policy) validateLifetime(t rota.Traits) []error {
 		{"delete_previous_after", p.DeletePreviousAfter > 0}, {"unused_for", p.UnusedFor > 0},
 	} {
 		if grace.given {
-			refuse("%s has no meaning: a %s ends by itself and can't be retired before (try: leave it out)", grace.name, t.Kind)
+			refuse(grace.name, "%s has no meaning: a %s ends by itself and can't be retired before (try: leave it out)", grace.name, t.Kind)
 		}
 	}
 	return errs

@@ -25,24 +25,29 @@ type Window struct {
 	For time.Duration
 }
 
+// impossible is what is wrong with one key of a schedule.
+func impossible(key, format string, args ...any) error {
+	return &PolicyError{Key: key, Text: fmt.Sprintf(format, args...)}
+}
+
 // ParseCron reads five cron fields and an IANA time zone ("" for UTC). A moment
 // that a change of the clocks skips comes right after the change, and one that
-// comes twice is taken once.
+// comes twice is taken once. Its error is a [*PolicyError].
 func ParseCron(spec, zone string) (*Cron, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "Local" {
-		return nil, fmt.Errorf("time zone %q: not known (try: Europe/Berlin, UTC)", zone)
+		return nil, impossible("timezone", "time zone %q: not known (try: Europe/Berlin, UTC)", zone)
 	}
 	if strings.ContainsAny(spec, "@=") {
-		return nil, fmt.Errorf("cron %q: five fields are needed, without a zone or an interval (try: 0 9 * * MON-FRI)", spec)
+		return nil, impossible("cron", "cron %q: five fields are needed, without a zone or an interval (try: 0 9 * * MON-FRI)", spec)
 	}
 	schedule, err := cron.ParseStandard(spec)
 	if err != nil {
-		return nil, fmt.Errorf("cron %q: %w (try: 0 9 * * MON-FRI)", spec, err)
+		return nil, impossible("cron", "cron %q: %v (try: 0 9 * * MON-FRI)", spec, err)
 	}
 	c := &Cron{schedule: schedule, Zone: location, Spec: spec}
 	if _, ok := c.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); !ok {
-		return nil, fmt.Errorf("cron %q never comes", spec)
+		return nil, impossible("cron", "cron %q never comes", spec)
 	}
 	return c, nil
 }
@@ -60,14 +65,14 @@ func (c *Cron) Next(t time.Time) (time.Time, bool) {
 }
 
 // ParseWindow reads a window: five cron fields, how long it stays open, and an
-// IANA time zone ("" for UTC).
+// IANA time zone ("" for UTC). Its error is a [*PolicyError].
 func ParseWindow(spec string, open time.Duration, zone string) (*Window, error) {
 	opens, err := ParseCron(spec, zone)
 	if err != nil {
 		return nil, err
 	}
 	if open <= 0 || open > 31*rota.Day {
-		return nil, fmt.Errorf("window is open for %s: must be more than nothing and at most 31d", rota.FormatDuration(open))
+		return nil, impossible("for", "window is open for %s: must be more than nothing and at most 31d", rota.FormatDuration(open))
 	}
 	return &Window{Cron: *opens, For: open}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
@@ -20,6 +21,7 @@ import (
 type app struct {
 	Program
 	environment map[string]string
+	catalog     *config.Catalog
 	log         *slog.Logger
 	logJSON     bool             // the log is one of JSON lines
 	tracing     *tracing.Tracing // nil where nothing is traced

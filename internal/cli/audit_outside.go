@@ -42,7 +42,7 @@ func (a *app) places(ctx context.Context, files []string) ([]anchor.Place, error
 		}
 		places = append(places, anchor.File{Path: path})
 	}
-	file, err := config.Load(a.configPath())
+	file, err := a.catalog.Load(a.configPath())
 	if errors.Is(err, os.ErrNotExist) {
 		return places, nil
 	}

@@ -3,8 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
+
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/providers"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Version is the program's, set by the linker.
@@ -16,6 +21,8 @@ type Program struct {
 	Env            []string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	// Providers are what rota.yaml can name. Defaults to [providers.List].
+	Providers []provider.Provider
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 }
@@ -31,13 +38,22 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
+	if p.Providers == nil {
+		p.Providers = providers.List()
+	}
+	catalog, err := config.NewCatalog(p.Providers...)
+	if err != nil {
+		_, _ = fmt.Fprintf(p.Stderr, "rota: %v\n", err) // a mistake of who built the program
+		return exitFailed
+	}
 	a := newApp(p)
+	a.catalog = catalog
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	err := root.ExecuteContext(ctx)
+	err = root.ExecuteContext(ctx)
 	code := a.exit(err)
 	if ctx.Err() != nil && code != exitDone && !errors.Is(err, errInterrupted) {
 		told := "what was begun is written down, and the next rota run goes on with it"

@@ -127,7 +127,7 @@ func (a *app) discoverSources(ctx context.Context, o discoverOptions) (*config.F
 		connections, err := roleConnections(ctx, o)
 		return nil, connections, nil, err
 	}
-	file, err := config.Load(a.configPath())
+	file, err := a.catalog.Load(a.configPath())
 	switch {
 	case errors.Is(err, os.ErrNotExist) && a.configFlag == "" && len(o.connections) == 0:
 		c, err := aws.New(ctx, "aws", aws.Config{Region: o.region})
@@ -137,7 +137,11 @@ func (a *app) discoverSources(ctx context.Context, o discoverOptions) (*config.F
 	case o.region != "":
 		return nil, nil, nil, usage("--region: the connections of %s have theirs (try: --role-arn, or --connection)", file.Path)
 	}
-	connections, failed := file.AWSConnections(ctx, config.Environment{LookupEnv: a.lookupEnv}, o.connections)
+	opened, failed := file.Connections(ctx, config.Environment{LookupEnv: a.lookupEnv}, aws.ConnectionKind, o.connections)
+	var connections []*aws.Connection
+	for _, c := range opened {
+		connections = append(connections, c.(*aws.Connection))
+	}
 	var names []string
 	var accounts []account
 	for _, c := range connections {

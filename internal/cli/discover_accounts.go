@@ -142,8 +142,8 @@ func (a *app) managed(ctx context.Context, file *config.File, accounts []account
 		}
 	}
 	// What can't be resolved is left out, as validate and check tell.
-	roles, _ := file.AWSRoles(ctx, config.Environment{LookupEnv: a.lookupEnv}, nil)
-	for _, r := range roles {
+	holders, _ := permissionHolders(ctx, file, config.Environment{LookupEnv: a.lookupEnv}, nil)
+	for _, r := range holders {
 		keys, ok := r.PermissionHolder.(interface{ User() string })
 		if !ok {
 			continue
@@ -153,7 +153,7 @@ func (a *app) managed(ctx context.Context, file *config.File, accounts []account
 			at, _ := c.Place(ctx)
 			numbers[c.Name()] = at.Account
 		}
-		out[[2]string{numbers[c.Name()], strings.ToLower(keys.User())}] = r.Secret
+		out[[2]string{numbers[c.Name()], strings.ToLower(keys.User())}] = r.secret
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/providers"
 	"github.com/rota-dev/rota/provider/aws"
 )
 
@@ -39,16 +40,18 @@ func drawKeys(t *rapid.T) discoverDoc {
 func TestEveryProposalIsAGoodFile(t *testing.T) {
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	var connections []*aws.Connection
-	for _, name := range []string{"main", "other"} {
-		c, err := aws.New(t.Context(), name, aws.Config{Region: "eu-central-1"})
+	for name, account := range map[string]string{"main": "111122223333", "other": "444455556666"} {
+		c, err := aws.New(t.Context(), name, aws.Config{Region: "eu-central-1", RoleARN: "arn:aws:iam::" + account + ":role/rota"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		connections = append(connections, c)
 	}
+	catalog := config.MustCatalog(providers.List()...)
 	rapid.Check(t, func(t *rapid.T) {
 		doc := drawKeys(t)
-		p, _ := proposal(nil, connections, doc)
+		p, _ := proposalOf(nil, connections, doc)
+		p.Catalog = catalog
 		if len(p.Secrets) == 0 {
 			return
 		}
@@ -56,7 +59,7 @@ func TestEveryProposalIsAGoodFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		file, err := config.Parse("found.yaml", text)
+		file, err := catalog.Parse("found.yaml", text)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}

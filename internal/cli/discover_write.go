@@ -9,12 +9,14 @@ import (
 	"strings"
 
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/proposal"
 	"github.com/rota-dev/rota/provider/aws"
 )
 
 // propose writes a rota.yaml for the active keys that nothing manages.
 func (a *app) propose(file *config.File, connections []*aws.Connection, doc discoverDoc, o discoverOptions) error {
-	p, skipped := proposal(file, connections, doc)
+	p, skipped := proposalOf(file, connections, doc)
+	p.Catalog = a.catalog
 	p.Head = []string{
 		"Proposed by rota discover aws. Look through it, then: rota validate, rota check,",
 		"and rota adopt NAME for each secret, as its comment says. Nothing is rotated before.",
@@ -45,8 +47,8 @@ func (a *app) propose(file *config.File, connections []*aws.Connection, doc disc
 	return nil
 }
 
-// proposal is an entry for each user who has an active key and no secret.
-func proposal(file *config.File, connections []*aws.Connection, doc discoverDoc) (p config.Proposal, skipped int) {
+// proposalOf is an entry for each user who has an active key and no secret.
+func proposalOf(file *config.File, connections []*aws.Connection, doc discoverDoc) (p proposal.Proposal, skipped int) {
 	p.From = file
 	type user struct{ account, name string }
 	var order []user
@@ -70,7 +72,7 @@ func proposal(file *config.File, connections []*aws.Connection, doc discoverDoc)
 			continue
 		}
 		s := proposedSecret(keys[u], entries, doc)
-		if !config.Literal(u.name) {
+		if !proposal.Literal(u.name) {
 			skipped++
 			continue
 		}
@@ -86,7 +88,7 @@ func proposal(file *config.File, connections []*aws.Connection, doc discoverDoc)
 	}
 	for _, c := range connections {
 		if used[c.Name()] {
-			p.Connections = append(p.Connections, config.ProposedConnection{Name: c.Name(), Region: c.Region(), RoleARN: c.RoleARN(), ExternalID: c.ExternalID()})
+			p.Connections = append(p.Connections, proposal.Connection{Name: c.Name(), Region: c.Region(), RoleARN: c.RoleARN(), ExternalID: c.ExternalID()})
 		}
 	}
 	return p, skipped
@@ -94,8 +96,8 @@ func proposal(file *config.File, connections []*aws.Connection, doc discoverDoc)
 
 // proposedSecret is the entry for one user, whose keys are given. It takes an
 // entry of Secrets Manager once.
-func proposedSecret(keys []discoveredKey, entries map[string]bool, doc discoverDoc) config.ProposedSecret {
-	s := config.ProposedSecret{Connection: keys[0].Connection, User: keys[0].User}
+func proposedSecret(keys []discoveredKey, entries map[string]bool, doc discoverDoc) proposal.Secret {
+	s := proposal.Secret{Connection: keys[0].Connection, User: keys[0].User}
 	for _, k := range keys {
 		line := fmt.Sprintf("%s: %s, made %s, last used: %s", k.KeyID, k.status(), k.Created.Format("2006-01-02"), k.lastUse(doc.At))
 		if k.Overdue {
@@ -104,7 +106,7 @@ func proposedSecret(keys []discoveredKey, entries map[string]bool, doc discoverD
 		s.Comment = append(s.Comment, line)
 		for _, h := range k.HeldBy {
 			place := h.Connection + "\x00" + h.Secret
-			whole := config.Literal(h.IDField) && config.Literal(h.SecretField) && h.IDField != h.SecretField
+			whole := proposal.Literal(h.IDField) && proposal.Literal(h.SecretField) && h.IDField != h.SecretField
 			switch {
 			case !k.Active || s.Entry != "" || entries[place]:
 				s.Comment = append(s.Comment, fmt.Sprintf("  also in secret %s (%s)", h.Secret, h.Region))

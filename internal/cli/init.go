@@ -23,7 +23,7 @@ which editors complete and check it. It never overwrites a file.`,
 			if len(args) > 0 {
 				path = args[0]
 			}
-			schema, err := config.Schema()
+			schema, err := a.catalog.Schema()
 			if err != nil {
 				return err
 			}

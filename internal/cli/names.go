@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/service"
 )
 
@@ -27,7 +26,7 @@ func (a *app) completeNames(c *cobra.Command, args []string, _ string) ([]string
 
 func (a *app) secretNames(ctx context.Context) ([]string, error) {
 	if a.serverURL() == "" {
-		file, err := config.Load(a.configPath())
+		file, err := a.catalog.Load(a.configPath())
 		if err != nil {
 			return nil, err
 		}

@@ -92,11 +92,11 @@ func (a *app) policyAWS(ctx context.Context, o policyOptions) error {
 	if err := known("secret", o.secrets, file.Names()); err != nil {
 		return err
 	}
-	roles, err := file.AWSRoles(ctx, config.Environment{LookupEnv: a.lookupEnv}, o.secrets)
+	holders, err := permissionHolders(ctx, file, config.Environment{LookupEnv: a.lookupEnv}, o.secrets)
 	if err != nil {
 		return refused(err)
 	}
-	needs, err := a.gatherNeeds(ctx, roles, o)
+	needs, err := a.gatherNeeds(ctx, holders, o)
 	if err != nil {
 		return err
 	}

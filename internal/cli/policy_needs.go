@@ -25,9 +25,29 @@ type holderNeeds struct {
 	needs []aws.Permission
 }
 
+// permissionHolder is what needs permissions at AWS, for a secret or, with ""
+// as its name, for the server.
+type permissionHolder struct {
+	aws.PermissionHolder
+	secret string
+}
+
+// permissionHolders are all that work over aws connections for the named secrets, or for
+// all secrets and the server.
+func permissionHolders(ctx context.Context, file *config.File, env config.Environment, names []string) ([]permissionHolder, error) {
+	pieces, err := file.Pieces(ctx, env, aws.ConnectionKind, names)
+	var holders []permissionHolder
+	for _, p := range pieces {
+		if h, ok := p.Made.(aws.PermissionHolder); ok {
+			holders = append(holders, permissionHolder{PermissionHolder: h, secret: p.Secret})
+		}
+	}
+	return holders, err
+}
+
 // gatherNeeds asks all roles what they need, by connection.
-func (a *app) gatherNeeds(ctx context.Context, roles []config.AWSRole, o policyOptions) ([]holderNeeds, error) {
-	byName := map[string][]config.AWSRole{}
+func (a *app) gatherNeeds(ctx context.Context, roles []permissionHolder, o policyOptions) ([]holderNeeds, error) {
+	byName := map[string][]permissionHolder{}
 	var names []string
 	for _, r := range roles {
 		name := r.Connection().Name()
@@ -116,7 +136,7 @@ func chosen(needs []aws.Permission, o policyOptions) []aws.Permission {
 
 // placeOf finds out where a connection's resources are. Where AWS can't be
 // asked, an ARN that rota.yaml gives in full tells it as well.
-func (a *app) placeOf(ctx context.Context, c *aws.Connection, roles []config.AWSRole, o policyOptions) (aws.Place, error) {
+func (a *app) placeOf(ctx context.Context, c *aws.Connection, roles []permissionHolder, o policyOptions) (aws.Place, error) {
 	if o.account != "" {
 		return c.PlaceIn(o.account), nil
 	}

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"github.com/spf13/cobra"
-
-	"github.com/rota-dev/rota/internal/config"
 )
 
 func (a *app) schemaCommand() *cobra.Command {
@@ -15,7 +13,7 @@ func (a *app) schemaCommand() *cobra.Command {
   rota schema > rota.schema.json`,
 		Args: noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(*cobra.Command, []string) error {
-			schema, err := config.Schema()
+			schema, err := a.catalog.Schema()
 			if err != nil {
 				return err
 			}

@@ -91,7 +91,7 @@ func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func()
 	}
 	if n == toWork { // of a check they are findings
 		for _, w := range l.Wired.Warnings {
-			a.log.WarnContext(ctx, w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
+			a.log.WarnContext(ctx, w.Text(), "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
 		}
 	}
 	if l.DB != nil {
@@ -131,7 +131,7 @@ func (a *app) closeLocal(ctx context.Context, l *service.Local) {
 
 // loadConfig reads rota.yaml.
 func (a *app) loadConfig() (*config.File, error) {
-	file, err := config.Load(a.configPath())
+	file, err := a.catalog.Load(a.configPath())
 	if err != nil {
 		return nil, refused(err)
 	}

@@ -31,7 +31,7 @@ type problemDoc struct {
 func problemDocs(problems []config.Problem) []problemDoc {
 	out := []problemDoc{}
 	for _, p := range problems {
-		out = append(out, problemDoc{File: p.File, Line: p.Line, Column: p.Column, Message: p.Message, Hint: p.Hint})
+		out = append(out, problemDoc{File: p.File, Line: p.Line, Column: p.Column, Message: p.Text(), Hint: p.Hint})
 	}
 	return out
 }

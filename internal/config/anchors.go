@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/rota-dev/rota/internal/store/anchor"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Anchors opens the places outside that keep the audit's signed heads.
@@ -13,21 +14,43 @@ func (f *File) Anchors(ctx context.Context, env Environment) ([]anchor.Place, er
 		return nil, nil
 	}
 	w := newWiring(f, env)
-	r := w.reader(ctx)
+	b := provider.NewBuild(ctx, w)
 	var places []anchor.Place
 	for _, x := range a.Anchors {
-		switch s := r.anchor(x); {
-		case s.Bucket != "":
-			c, err := w.awsConnection(ctx, s.Connection)
-			if err != nil {
-				return nil, err
-			}
-			places = append(places, anchor.S3{Client: c.S3(), Bucket: s.Bucket, Prefix: s.Prefix})
-		case s.URL != "":
-			places = append(places, anchor.Webhook{URL: s.URL, Token: s.Token})
+		switch {
+		case x.Kind.kind != nil:
+			objects, err := w.archive(ctx, x)
+			b.Fail(err)
+			places = append(places, anchor.Archive{Objects: objects})
+		case x.Webhook != nil:
+			places = append(places, anchor.Webhook{URL: b.Text(x.Webhook.URL), Token: b.Text(x.Webhook.Token)})
 		default:
-			places = append(places, anchor.File{Path: s.File})
+			places = append(places, anchor.File{Path: x.File.Text})
 		}
 	}
-	return places, r.err()
+	return places, b.Err()
+}
+
+func (w *wiring) archive(ctx context.Context, x *Anchor) (provider.Objects, error) {
+	return x.Kind.config.(provider.ArchiveConfig).Archive(provider.NewBuild(ctx, w))
+}
+
+// archives are the audit's anchors that are made over connections.
+func (w *wiring) archives(ctx context.Context, over func(names []string) bool) ([]Piece, error) {
+	audit := w.file.Document.Server.Audit
+	if audit == nil {
+		return nil, nil
+	}
+	var all []Piece
+	for _, x := range audit.Anchors {
+		if x.Kind.kind == nil || !over((piece{Choice: &x.Kind}).connections()) {
+			continue
+		}
+		made, err := w.archive(ctx, x)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Piece{Made: made})
+	}
+	return all, nil
 }

@@ -14,7 +14,7 @@ import (
 func TestOneOfAPairIsEnough(t *testing.T) {
 	read := func(policy string) (*File, map[string]string) {
 		t.Helper()
-		f, err := Parse("rota.yaml", []byte(`connections:
+		f, err := builtin.Parse("rota.yaml", []byte(`connections:
   db: {postgres: {host: h, database: d, username: u, password: "${env:P}"}}
 secrets:
   - {name: a, issuer: {connection: db, password: {role: a}}, policy: {rotate_every: 30d`+policy+`}}

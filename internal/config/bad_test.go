@@ -32,7 +32,7 @@ func TestBadFilesAreRefusedWithPositionAndHint(t *testing.T) {
 				t.Fatal(err)
 			}
 			content := strings.Replace(string(archive.Files[0].Data), "BASE\n", string(base), 1)
-			_, err = Parse("rota.yaml", []byte(content))
+			_, err = builtin.Parse("rota.yaml", []byte(content))
 			if err == nil {
 				t.Fatal("taken, want errors")
 			}
@@ -54,7 +54,7 @@ func TestBadFilesAreRefusedWithPositionAndHint(t *testing.T) {
 }
 
 func TestTheBaseOfTheBadFilesIsGood(t *testing.T) {
-	f, err := Load("testdata/base.yaml")
+	f, err := builtin.Load("testdata/base.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

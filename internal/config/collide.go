@@ -1,134 +1,124 @@
 package config
 
 import (
-	"fmt"
-	"path/filepath"
 	"strings"
+
+	"github.com/rota-dev/rota/provider"
 )
 
-// claim is something outside that only one secret may change.
+// claim is what one of a secret's kinds changes outside.
 type claim struct {
-	id   string // what is compared; it may hold resolved values and is never printed
-	what string // for people: "IAM user", without the name where that is a reference
-	at   Pos
+	provider.Claim
+	secret string
+	target string // the target's name, "" for another role
+	path   Path
 }
-
-const iamUser = "IAM user"
 
 // claims lists what a secret changes outside. text gives a text's value, and
 // false where it is not known (yet).
-//
-// Two secrets may write to one file only if it is an AWS credentials file and
-// their profiles differ, or if both name their fields and no field is the
-// same; the format must be the same.
-func (s *Secret) claims(text func(Text) (string, bool)) []claim {
+func (d *Document) claims(s *Secret, text func(Text) (string, bool)) []claim {
 	var claims []claim
-	add := func(what, connection string, t Text) {
-		value, known := text(t)
-		if !known || value == "" {
-			return
+	for _, p := range s.pieces() {
+		claimer, ok := p.config.(provider.Claimer)
+		if !ok {
+			continue
 		}
-		shown := what
-		if name, plain := t.literal(); plain {
-			shown = fmt.Sprintf("%s %q", what, name)
+		at, target := s.path(), ""
+		if p.kind.role == roleTarget {
+			at, target = at.Key("targets").Item(p.name), p.name
 		}
-		if what == iamUser {
-			value = strings.ToLower(value) // IAM tells no capitals apart
-		}
-		claims = append(claims, claim{id: strings.Join([]string{what, connection, value}, "\x00"), what: shown, at: t.At})
-	}
-	connection := s.Issuer.Connection.Text
-	if key := s.Issuer.IAMAccessKey; key != nil {
-		add(iamUser, connection, key.User)
-	}
-	for _, role := range s.Issuer.roles() {
-		add("database role", connection, role)
-	}
-	if s.Store != nil && s.Store.SecretsManager != nil {
-		add("store entry", s.Store.Connection.Text, s.Store.SecretsManager.Name)
-	}
-	for _, t := range s.Target {
-		if t != nil && t.SSMParameter != nil {
-			add("parameter", t.SSMParameter.Connection.Text, t.SSMParameter.Name)
+		for _, c := range claimer.Claims(provider.NewKnown(p.connection.Text, text, d.connectionConfig)) {
+			if c.Shown == "" {
+				c.Shown = c.Kind
+			}
+			claims = append(claims, claim{Claim: c, secret: s.Name.Text, target: target, path: at})
 		}
 	}
 	return claims
 }
 
+func (d *Document) connectionConfig(name string) any {
+	if c := d.Connections[name]; c != nil {
+		return c.Kind.config
+	}
+	return nil
+}
+
+// claims are all claims so far, by every name that the claimed thing has.
+type claims struct {
+	document *Document
+	text     func(Text) (string, bool)
+	taken    map[string][]claim
+}
+
+// ids are the names that a thing has: within its account or server where that
+// is known, and by the connection that it is reached through.
+func (t *claims) ids(c claim) []string {
+	id := func(how, where string) string { return strings.Join([]string{c.Kind, how, where, c.Name}, "\x00") }
+	if c.Scope != "" {
+		return []string{id("scope", c.Scope)}
+	}
+	ids := []string{id("connection", c.Connection)}
+	if s, ok := t.document.connectionConfig(c.Connection).(provider.Scoper); ok {
+		if scope := s.Scope(provider.NewKnown("", t.text, t.document.connectionConfig)); scope != "" {
+			ids = append(ids, id("scope", scope))
+		}
+	}
+	return ids
+}
+
+// take notes a claim. It gives the claim that it gets into the way of, and how;
+// nil for none.
+func (t *claims) take(c claim) (other *claim, how string) {
+	ids := t.ids(c)
+	for _, id := range ids {
+		for _, o := range t.taken[id] {
+			if how, clash := c.clash(o); clash {
+				return &o, how
+			}
+		}
+	}
+	for _, id := range ids {
+		t.taken[id] = append(t.taken[id], c)
+	}
+	return nil, ""
+}
+
+// clash tells whether two claims on one thing exclude each other, and how if
+// that is not by itself clear.
+func (c claim) clash(other claim) (how string, clash bool) {
+	if c.Form == "" || other.Form == "" {
+		return "", c.secret != other.secret
+	}
+	if c.Form != other.Form {
+		return ", in another format", true
+	}
+	if len(c.Parts) == 0 || len(other.Parts) == 0 {
+		return ", and not both name their fields", true
+	}
+	for _, part := range c.Parts {
+		for _, theirs := range other.Parts {
+			if part == theirs {
+				return ", and both write " + part, true
+			}
+		}
+	}
+	return "", false
+}
+
 // collisions refuses two secrets that change the same thing.
 func (v *validator) collisions() {
-	taken := map[string]claimed{}
-	files := map[string][]*fileUse{}
+	all := claims{document: v.doc, text: Text.Literal, taken: map[string][]claim{}}
 	for _, s := range v.doc.Secrets {
-		for _, c := range s.claims(Text.literal) {
-			if other, twice := taken[c.id]; twice && other.secret != s.Name.Text {
-				v.add(c.at, "try: one secret for both", "secrets[%s]: %s is that of secret %q on line %d", s.Name.Text, c.what, other.secret, other.at.Line)
-				continue
+		for _, c := range v.doc.claims(s, Text.Literal) {
+			other, how := all.take(c)
+			switch {
+			case other == nil:
+			case c.Form != "":
+				v.add(c.At, c.path, "try: another "+c.Kind+", or another part of it", "%s is that of secret %q on line %d%s", c.Shown, other.secret, other.At.Line, how)
+			default:
+				v.add(c.At, c.path, "try: one secret for both", "%s is that of secret %q on line %d", c.Shown, other.secret, other.At.Line)
 			}
-			taken[c.id] = claimed{secret: s.Name.Text, at: c.at}
-		}
-		for _, use := range s.fileUses(Text.literal) {
-			for _, other := range files[use.path] {
-				if why := use.clash(other); why != "" {
-					v.add(use.at, "try: another file, or another profile or other fields in it", "secrets[%s].targets[%s]: the file is that of secret %q on line %d%s", s.Name.Text, use.target, other.secret, other.at.Line, why)
-				}
-			}
-			files[use.path] = append(files[use.path], use)
 		}
 	}
-}
-
-type claimed struct {
-	secret string
-	at     Pos
-}
-
-// fileUse is one target's part of a file.
-type fileUse struct {
-	secret, target string
-	path           string
-	at             Pos
-	spec           *FileTarget
-}
-
-func (s *Secret) fileUses(text func(Text) (string, bool)) []*fileUse {
-	var uses []*fileUse
-	for _, t := range s.Target {
-		if t == nil || t.File == nil {
-			continue
-		}
-		if path, known := text(t.File.Path); known && path != "" {
-			uses = append(uses, &fileUse{secret: s.Name.Text, target: t.Name.Text, path: filepath.Clean(path), at: t.File.Path.At, spec: t.File})
-		}
-	}
-	return uses
-}
-
-// clash says how two targets get into each other's way in one file.
-func (u *fileUse) clash(other *fileUse) string {
-	if u.spec.Format.Text != other.spec.Format.Text {
-		return ", in another format"
-	}
-	if u.spec.Format.Text == formatAWS {
-		if profile(u.spec) == profile(other.spec) {
-			return fmt.Sprintf(", with the same profile %q", profile(u.spec))
-		}
-		return ""
-	}
-	if len(u.spec.Fields) == 0 || len(other.spec.Fields) == 0 {
-		return ", and not both name their fields"
-	}
-	for _, name := range sortedNames(u.spec.Fields) {
-		if _, both := other.spec.Fields[name]; both {
-			return fmt.Sprintf(", and both write %q", name)
-		}
-	}
-	return ""
-}
-
-func profile(f *FileTarget) string {
-	if f.Profile.Text == "" {
-		return "default"
-	}
-	return f.Profile.Text
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"github.com/rota-dev/rota/provider"
 )
 
 // references checks the ${secret:name#field} of all texts: they name a secret
@@ -12,55 +14,61 @@ func (v *validator) references() {
 	for _, s := range v.doc.Secrets {
 		secrets[s.Name.Text] = s
 	}
-	owners := map[string][]string{} // a part of the file → the secrets it names
-	for _, t := range v.texts {
-		for _, ref := range t.references() {
-			if ref.kind != refSecret {
+	for _, t := range textsOf(v.doc) {
+		for _, ref := range t.References() {
+			if ref.Kind != provider.RefSecret {
 				continue
 			}
-			owners[owner(t.path)] = append(owners[owner(t.path)], ref.name)
-			s, ok := secrets[ref.name]
-			if !ok && !v.bad["secrets["+ref.name+"]"] {
-				v.add(t.At, suggest(ref.name, sortedNames(secrets)), "%s: no secret %q in this file", t.path, ref.name)
-			}
-			if !ok || s.Issuer.kind().key == "" {
+			s, ok := secrets[ref.Name]
+			if !ok {
+				if !v.isBad(Path{"secrets"}.Item(ref.Name)) {
+					v.add(t.At, t.Path, suggest(ref.Name, sortedNames(secrets)), "no secret %q in this file", ref.Name)
+				}
 				continue
 			}
-			if fields := s.Issuer.kind().fields; !slices.Contains(fields, ref.field) {
-				v.add(t.At, suggest(ref.field, fields), "%s: the credential of %q has no field %q", t.path, ref.name, ref.field)
+			facts, known := s.Issuer.facts()
+			if known && !slices.Contains(facts.Fields.All, ref.Field) {
+				v.add(t.At, t.Path, suggest(ref.Field, facts.Fields.All), "the credential of %q has no field %q", ref.Name, ref.Field)
 			}
 		}
 	}
-	graph := map[string][]string{}
-	for name, s := range secrets {
-		graph[name] = needs(s, owners)
-	}
+	graph := v.doc.needs()
 	for _, s := range v.doc.Secrets {
 		if way := cycle(s.Name.Text, graph); way != nil && s.Name.Text == slices.Min(way) {
-			v.add(s.Name.At, "try: another login for the connection", "secrets[%s]: needs itself: %s", s.Name.Text, strings.Join(append(way, s.Name.Text), " → "))
+			v.add(s.Name.At, s.path(), "try: another login for the connection", "needs itself: %s", strings.Join(append(way, s.Name.Text), " → "))
 		}
 	}
 }
 
-// needs are the secrets whose values must be known before a secret can be
-// rotated. Its notifiers are left out: a failed notification stops nothing.
-func needs(s *Secret, owners map[string][]string) []string {
-	needed := append([]string{}, owners["secrets["+s.Name.Text+"]"]...)
-	needed = append(needed, owners["connections."+s.Issuer.Connection.Text]...)
-	if s.Store != nil {
-		needed = append(needed, owners["connections."+s.Store.Connection.Text]...)
+// needs are, by secret, the secrets whose values must be known before it can be
+// worked: those that its issuer, store, checks, targets and reloaders refer to,
+// and those that their connections log in with.
+//
+// Its notifiers are left out. A failed notification stops nothing, and so
+// neither does a notifier that waits for the first value of a secret: that
+// secret is made without it. The password of the mail server that all
+// notifications go through can itself be rotated.
+func (d *Document) needs() map[string][]string {
+	graph := make(map[string][]string, len(d.Secrets))
+	for _, s := range d.Secrets {
+		var texts []Text
+		for _, p := range s.pieces() {
+			texts = append(texts, textsOf(p.config)...)
+		}
+		for _, name := range d.systems(s) {
+			if c := d.Connections[name]; c != nil {
+				texts = append(texts, textsOf(c.Kind.config)...)
+			}
+		}
+		for _, t := range texts {
+			for _, ref := range t.References() {
+				if ref.Kind == provider.RefSecret {
+					graph[s.Name.Text] = append(graph[s.Name.Text], ref.Name)
+				}
+			}
+		}
 	}
-	return needed
-}
-
-// owner is the part of the file that a text belongs to: "connections.x" or
-// "secrets[x]". Neither name can hold a dot or a bracket that would mislead.
-func owner(path string) string {
-	if strings.HasPrefix(path, "secrets[") {
-		return path[:strings.Index(path, "]")+1]
-	}
-	parts := strings.SplitN(path, ".", 3)
-	return strings.Join(parts[:min(2, len(parts))], ".")
+	return graph
 }
 
 // cycle is a way from a secret back to itself, or nil.
@@ -83,4 +91,37 @@ func cycle(start string, needs map[string][]string) []string {
 		return nil
 	}
 	return walk(start)
+}
+
+// Waves puts secrets into an order: each is in a later wave than all that it
+// needs the values of, directly or by way of secrets that are not among them.
+// Within a wave the order is that of the names.
+func (f *File) Waves(names []string) [][]string {
+	graph := f.Document.needs()
+	depth := map[string]int{}
+	var of func(name string) int
+	of = func(name string) int {
+		if d, ok := depth[name]; ok {
+			return d
+		}
+		depth[name] = 0 // a file with a cycle is refused; this ends all the same
+		most := 0
+		for _, next := range graph[name] {
+			below := of(next)
+			if slices.Contains(names, next) {
+				below++
+			}
+			most = max(most, below)
+		}
+		depth[name] = most
+		return most
+	}
+	var waves [][]string
+	for _, name := range names {
+		for len(waves) <= of(name) {
+			waves = append(waves, nil)
+		}
+		waves[of(name)] = append(waves[of(name)], name)
+	}
+	return slices.DeleteFunc(waves, func(w []string) bool { return len(w) == 0 })
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rota-dev/rota/provider"
 )
 
 // decoder fills the file's types from YAML nodes, so that every problem has a
@@ -19,50 +21,51 @@ import (
 //	min, max       the numbers that are taken
 //	empty:"true"   the text may be empty
 //	secret:"true"  a literal value deserves a warning
+//	kind:"x"       of a ConnectionName: the kind of connection
+//	kinds:"x"      of a Choice: one of the kinds of this role must be there
 type decoder struct {
 	problems
 	warnings problems
-	texts    []*Text // all that were read
+	catalog  *Catalog
 }
 
-func at(n *yaml.Node) Pos { return Pos{Line: max(n.Line, 1), Column: max(n.Column, 1)} }
-
-func (d *decoder) problem(n *yaml.Node, hint, format string, args ...any) {
-	d.add(at(n), hint, format, args...)
+// part is a value of the file that may be written in more than one shape. It
+// reads itself.
+type part interface {
+	read(d *decoder, n *yaml.Node, path Path, tag reflect.StructTag)
 }
 
-// describe says what a node is, never what it holds.
-func describe(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return "a mapping"
-	case yaml.SequenceNode:
-		return "a list"
-	case yaml.AliasNode:
-		return "an alias"
-	}
-	switch n.ShortTag() {
-	case "!!str":
-		return "a text"
-	case "!!int", "!!float":
-		return "a number"
-	case "!!bool":
-		return "true or false"
-	case "!!null":
-		return "nothing"
-	case "!!timestamp":
-		return "a date"
-	}
-	return "a value of another type"
+func at(n *yaml.Node) Pos { return provider.Node{YAML: n}.Pos() }
+
+func describe(n *yaml.Node) string { return provider.Node{YAML: n}.Describe() }
+
+func (d *decoder) problem(n *yaml.Node, path Path, hint, format string, args ...any) {
+	d.add(at(n), path, hint, format, args...)
+}
+
+// sink is the decoder as the leaves see it.
+type sink struct{ *decoder }
+
+func (s sink) Problem(p provider.Problem)                 { s.report(p) }
+func (s sink) Warning(p provider.Problem)                 { s.warnings.report(p) }
+func (s sink) Suggest(word string, known []string) string { return suggest(word, known) }
+
+// node is what a leaf reads itself from.
+func (d *decoder) node(n *yaml.Node, path Path, tag reflect.StructTag) provider.Node {
+	return provider.Node{YAML: n, Path: path, Tag: tag, Sink: sink{d}}
 }
 
 // value decodes a node into v.
-func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, tag reflect.StructTag) {
+func (d *decoder) value(n *yaml.Node, v reflect.Value, path Path, tag reflect.StructTag) {
 	if n.Kind == yaml.AliasNode {
-		d.problem(n, "try: write the value out, or quote a text that begins with *", "%s: aliases are not taken", orTop(path))
+		d.problem(n, orTop(path), "try: write the value out, or quote a text that begins with *", "aliases are not taken")
 		return
 	}
-	if l, ok := v.Addr().Interface().(leaf); ok {
+	switch l := v.Addr().Interface().(type) {
+	case provider.Leaf:
+		l.Read(d.node(n, path, tag))
+		return
+	case part:
 		l.read(d, n, path, tag)
 		return
 	}
@@ -84,24 +87,24 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, tag reflect.
 			return
 		}
 		if len(n.Content) != v.Len() {
-			d.problem(n, "", "%s: expected %d entries, found %d", path, v.Len(), len(n.Content))
+			d.problem(n, path, "", "expected %d entries, found %d", v.Len(), len(n.Content))
 			return
 		}
 		d.elements(n, v, path, tag)
 	}
 }
 
-func (d *decoder) isList(n *yaml.Node, path string) bool {
+func (d *decoder) isList(n *yaml.Node, path Path) bool {
 	if n.Kind == yaml.SequenceNode && n.ShortTag() == "!!seq" {
 		return true
 	}
-	d.problem(n, "", "%s: expected a list, found %s", path, describe(n))
+	d.problem(n, path, "", "expected a list, found %s", describe(n))
 	return false
 }
 
-func (d *decoder) elements(n *yaml.Node, v reflect.Value, path string, tag reflect.StructTag) {
+func (d *decoder) elements(n *yaml.Node, v reflect.Value, path Path, tag reflect.StructTag) {
 	for i, element := range n.Content {
-		d.value(element, v.Index(i), fmt.Sprintf("%s[%s]", path, label(element, i)), tag)
+		d.value(element, v.Index(i), path.Item(label(element, i)), tag)
 	}
 }
 
@@ -109,7 +112,7 @@ func (d *decoder) elements(n *yaml.Node, v reflect.Value, path string, tag refle
 func label(n *yaml.Node, i int) string {
 	if n.Kind == yaml.MappingNode {
 		for k := 0; k+1 < len(n.Content); k += 2 {
-			if n.Content[k].Value == "name" && goodName(n.Content[k+1].Value) {
+			if n.Content[k].Value == "name" && provider.GoodName(n.Content[k+1].Value) {
 				return n.Content[k+1].Value
 			}
 		}
@@ -118,9 +121,9 @@ func label(n *yaml.Node, i int) string {
 }
 
 // pairs walks a mapping's keys, refusing those that are no text or come twice.
-func (d *decoder) pairs(n *yaml.Node, path string, do func(key, value *yaml.Node)) bool {
+func (d *decoder) pairs(n *yaml.Node, path Path, do func(key, value *yaml.Node)) bool {
 	if n.Kind != yaml.MappingNode || n.ShortTag() != "!!map" {
-		d.problem(n, "", "%s: expected a mapping, found %s", orTop(path), describe(n))
+		d.problem(n, orTop(path), "", "expected a mapping, found %s", describe(n))
 		return false
 	}
 	lines := map[string]int{}
@@ -128,9 +131,9 @@ func (d *decoder) pairs(n *yaml.Node, path string, do func(key, value *yaml.Node
 		key := n.Content[i]
 		switch line, twice := lines[key.Value]; {
 		case key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge":
-			d.problem(key, "", "%s: a key must be a text, found %s", orTop(path), describe(key))
+			d.problem(key, orTop(path), "", "a key must be a text, found %s", describe(key))
 		case twice:
-			d.problem(key, "", "%s: %s is already on line %d", orTop(path), showKey(key.Value), line)
+			d.problem(key, orTop(path), "", "%s is already on line %d", showKey(key.Value), line)
 		default:
 			lines[key.Value] = at(key).Line
 			do(key, n.Content[i+1])
@@ -140,9 +143,11 @@ func (d *decoder) pairs(n *yaml.Node, path string, do func(key, value *yaml.Node
 }
 
 // mapping decodes into a struct.
-func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
-	v.FieldByName("At").Set(reflect.ValueOf(at(n)))
-	fields := fieldsOf(v.Type())
+func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path Path) {
+	if place := v.FieldByName("At"); place.IsValid() {
+		place.Set(reflect.ValueOf(at(n)))
+	}
+	fields := d.catalog.fields(v.Type())
 	given := map[string]bool{}
 	if !d.pairs(n, path, func(key, value *yaml.Node) {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key.Value })
@@ -151,7 +156,12 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 			return
 		}
 		given[key.Value] = true
-		d.value(value, v.FieldByIndex(fields[i].index), join(path, key.Value), fields[i].tag)
+		to := v.FieldByIndex(fields[i].index)
+		if k := fields[i].kind; k != nil {
+			d.choose(to.Addr().Interface().(*Choice), k, value, join(path, key.Value))
+			return
+		}
+		d.value(value, to, join(path, key.Value), fields[i].tag)
 	}) {
 		return
 	}
@@ -164,7 +174,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 			}
 			groups[f.group] = append(groups[f.group], f.key)
 		} else if f.required && !given[f.key] {
-			d.problem(n, "", "%s: %s is missing", orTop(path), f.key)
+			d.problem(n, orTop(path), "", "%s is missing", f.key)
 		}
 	}
 	for _, g := range order {
@@ -176,10 +186,20 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 		}
 		switch {
 		case len(have) == 0:
-			d.problem(n, "", "%s: needs %s", orTop(path), oneOf(groups[g]))
+			d.problem(n, orTop(path), "", "needs %s", oneOf(groups[g]))
 		case len(have) > 1:
-			d.problem(n, "", "%s: %s exclude each other (try: keep one)", orTop(path), strings.Join(have, " and "))
+			d.problem(n, orTop(path), "try: keep one", "%s exclude each other", strings.Join(have, " and "))
 		}
+	}
+}
+
+// choose decodes one of the kinds that there are. Of two the first counts; that
+// they exclude each other is reported with the mapping.
+func (d *decoder) choose(c *Choice, k *kind, n *yaml.Node, path Path) {
+	config := k.make()
+	d.value(n, reflect.ValueOf(config).Elem(), path, "")
+	if c.kind == nil {
+		*c = Choice{kind: k, config: config, at: at(n), path: path}
 	}
 }
 
@@ -190,7 +210,7 @@ func oneOf(keys []string) string {
 	return "one of " + strings.Join(keys, ", ")
 }
 
-func (d *decoder) unknown(key *yaml.Node, path string, fields []field) {
+func (d *decoder) unknown(key *yaml.Node, path Path, fields []field) {
 	var known []string
 	for _, f := range fields {
 		known = append(known, f.key)
@@ -199,15 +219,15 @@ func (d *decoder) unknown(key *yaml.Node, path string, fields []field) {
 	if strings.Contains(key.Value, ":") {
 		hint = "try: a blank after the colon"
 	}
-	d.problem(key, hint, "%s: unknown key %s", orTop(path), showKey(key.Value))
+	d.problem(key, orTop(path), hint, "unknown key %s", showKey(key.Value))
 }
 
 // table decodes into a map from names to values.
-func (d *decoder) table(n *yaml.Node, v reflect.Value, path string, tag reflect.StructTag) {
+func (d *decoder) table(n *yaml.Node, v reflect.Value, path Path, tag reflect.StructTag) {
 	v.Set(reflect.MakeMap(v.Type()))
 	d.pairs(n, path, func(key, value *yaml.Node) {
 		if key.ShortTag() != "!!str" || key.Value == "" {
-			d.problem(key, "try: quotes around it", "%s: a name must be a text, found %s", path, describe(key))
+			d.problem(key, path, "try: quotes around it", "a name must be a text, found %s", describe(key))
 			return
 		}
 		element := reflect.New(v.Type().Elem()).Elem()
@@ -222,35 +242,6 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, path string, tag reflect.
 	})
 }
 
-// scalar refuses what is no single value.
-func (d *decoder) scalar(n *yaml.Node, path, want string) bool {
-	if n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null" {
-		return true
-	}
-	d.problem(n, "", "%s: expected %s, found %s", path, want, describe(n))
-	return false
-}
-
-// text is a node's text.
-func (d *decoder) text(n *yaml.Node, path string, tag reflect.StructTag) (string, bool) {
-	if !d.scalar(n, path, "a text") {
-		return "", false
-	}
-	if n.ShortTag() != "!!str" {
-		d.problem(n, "try: quotes around it", "%s: expected a text, found %s", path, describe(n))
-		return "", false
-	}
-	if n.Value == "" && tag.Get("empty") == "" {
-		d.problem(n, "", "%s: is empty", path)
-		return "", false
-	}
-	if strings.ContainsRune(n.Value, 0) {
-		d.problem(n, "", "%s: has a zero byte", path)
-		return "", false
-	}
-	return n.Value, true
-}
-
 var keyLike = regexp.MustCompile(`^[A-Za-z0-9_./@+=-]{1,64}`)
 
 // showKey quotes a key. What may be a value that slipped into the key, as in
@@ -263,19 +254,19 @@ func showKey(key string) string {
 	return fmt.Sprintf("%q", shown)
 }
 
-func join(path, key string) string {
+func join(path Path, key string) Path {
 	if shown := keyLike.FindString(key); shown != key {
 		key = shown + "…"
 	}
-	if path == "" {
-		return key
-	}
-	return path + "." + key
+	return path.Key(key)
 }
 
-func orTop(path string) string {
-	if path == "" {
-		return "the file"
+// top is the path of problems with the outermost mapping.
+var top = Path{"the file"}
+
+func orTop(path Path) Path {
+	if len(path) == 0 {
+		return top
 	}
 	return path
 }

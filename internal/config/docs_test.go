@@ -49,7 +49,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 			visit(path, property)
 		}
 	}
-	schema, err := Schema()
+	schema, err := builtin.Schema()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestExamplesInTheDocumentsAreGood(t *testing.T) {
 			if !regexp.MustCompile(`(?m)^secrets:`).MatchString(content) {
 				content += "secrets: []\n"
 			}
-			if _, err := Parse(path, []byte(content)); err != nil {
+			if _, err := builtin.Parse(path, []byte(content)); err != nil {
 				t.Errorf("%v\n%s", err, content)
 			}
 		}

@@ -12,13 +12,21 @@ type field struct {
 	typ      reflect.Type
 	required bool
 	group    string // the one-of group
+	kind     *kind  // one that the Choice at index may hold; nil for any other field
 	tag      reflect.StructTag
 }
 
-// fieldsOf lists the keys of a struct, those of embedded structs included.
-func fieldsOf(t reflect.Type) []field {
+// fields lists the keys of a struct, those of embedded structs and of the kinds
+// that it may hold included.
+func (c *Catalog) fields(t reflect.Type) []field {
 	var fields []field
 	for _, f := range reflect.VisibleFields(t) {
+		if in := f.Tag.Get("kinds"); in != "" {
+			for _, k := range c.kinds[role(in)] {
+				fields = append(fields, field{key: k.Key, index: f.Index, group: "kind", kind: k})
+			}
+			continue
+		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Anonymous || name == "" || name == "-" {
 			continue

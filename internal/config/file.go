@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -29,12 +30,13 @@ type File struct {
 	data       []byte
 	warnings   []Problem
 	policies   map[string]rotation.Policy // by secret's name, merged with the defaults
-	references []reference                // of all texts, each once
+	references []provider.Reference       // of all texts, each once
+	catalog    *Catalog
 }
 
-// Load reads a file and checks it alone: nothing outside it is looked at.
+// Load reads a file of what this catalog has and checks it alone: nothing outside it is looked at.
 // What is wrong with it comes as [Errors], all at once.
-func Load(path string) (*File, error) {
+func (c *Catalog) Load(path string) (*File, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("config %s: %w (try: rota init)", path, os.ErrNotExist)
@@ -47,20 +49,20 @@ func Load(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	return Parse(path, data)
+	return c.Parse(path, data)
 }
 
 // Parse is Load for a file's content. The path stands in the errors, and
 // relative paths in ${file:…} start from its folder.
-func Parse(path string, data []byte) (*File, error) {
-	d := &decoder{problems: problems{file: path}, warnings: problems{file: path}}
-	f := &File{Path: path, data: data}
+func (c *Catalog) Parse(path string, data []byte) (*File, error) {
+	d := &decoder{catalog: c, problems: problems{file: path}, warnings: problems{file: path}}
+	f := &File{Path: path, data: data, catalog: c}
 	if n := d.document(data); n != nil {
-		d.value(n, reflect.ValueOf(&f.Document).Elem(), "", "")
-		v := &validator{decoder: d, doc: &f.Document, bad: badPaths(d.list), policies: map[string]rotation.Policy{}}
+		d.value(n, reflect.ValueOf(&f.Document).Elem(), nil, "")
+		v := &validator{decoder: d, doc: &f.Document, bad: d.bad(), policies: map[string]rotation.Policy{}}
 		v.document()
 		keepApart(v.policies)
-		f.policies, f.references = v.policies, distinct(d.texts)
+		f.policies, f.references = v.policies, distinct(textsOf(&f.Document))
 	}
 	if len(d.list) > 0 {
 		return nil, Errors(d.sorted())
@@ -71,16 +73,16 @@ func Parse(path string, data []byte) (*File, error) {
 
 // document gives the one document's node.
 func (d *decoder) document(data []byte) *yaml.Node {
-	top := Pos{Line: 1, Column: 1}
+	start := Pos{Line: 1, Column: 1}
 	if len(data) > maxSize {
-		d.add(top, "try: several files, each with a data folder of its own", "the file is larger than %d MiB", maxSize>>20)
+		d.add(start, nil, "try: several files, each with a data folder of its own", "the file is larger than %d MiB", maxSize>>20)
 		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var n, more yaml.Node
 	switch err := decoder.Decode(&n); {
 	case errors.Is(err, io.EOF):
-		d.add(top, "try: rota init", "the file is empty")
+		d.add(start, nil, "try: rota init", "the file is empty")
 		return nil
 	case err != nil:
 		d.syntax(err, data)
@@ -88,14 +90,14 @@ func (d *decoder) document(data []byte) *yaml.Node {
 	}
 	switch err := decoder.Decode(&more); {
 	case err == nil:
-		d.problem(&more, "try: one file a document", "a second document begins here")
+		d.problem(&more, nil, "try: one file a document", "a second document begins here")
 		return nil
 	case !errors.Is(err, io.EOF):
 		d.syntax(err, data)
 		return nil
 	}
 	if n.Kind != yaml.DocumentNode || len(n.Content) != 1 || n.Content[0].ShortTag() == "!!null" {
-		d.add(top, "try: rota init", "the file is empty")
+		d.add(start, nil, "try: rota init", "the file is empty")
 		return nil
 	}
 	return n.Content[0]
@@ -124,7 +126,7 @@ func (d *decoder) syntax(err error, data []byte) {
 	if strings.Contains(message, "cannot start any token") {
 		hint = "try: blanks in place of tabs; quotes around a text that begins with @, % or a backtick"
 	}
-	d.add(place, hint, "not YAML: %s", message)
+	d.add(place, nil, hint, "not YAML: %s", message)
 }
 
 // Warnings are what may be a mistake or a risk, but is no error.
@@ -143,17 +145,30 @@ func (f *File) Names() []string {
 // secret that the file does not have.
 func (f *File) Policy(name string) rotation.Policy { return f.policies[name] }
 
-// IAMUser is the IAM user whose access key a secret holds; "" where the file
-// gives it by a reference, and false where it holds none.
-func (f *File) IAMUser(name string) (user string, ok bool) {
+// Issuer is the kind of a secret's issuer and its configuration, as its provider
+// made it; "" for a secret that the file does not have.
+func (f *File) Issuer(name string) (kind string, config any) {
 	for _, s := range f.Document.Secrets {
-		if s.Name.Text == name && s.Issuer.IAMAccessKey != nil {
-			user, _ = s.Issuer.IAMAccessKey.User.literal()
-			return user, true
+		if s.Name.Text == name {
+			return s.Issuer.Kind.Key(), s.Issuer.Kind.config
 		}
 	}
-	return "", false
+	return "", nil
 }
+
+// IssuerFields are the fields that a secret's credentials are adopted with.
+func (f *File) IssuerFields(name string) []string {
+	for _, s := range f.Document.Secrets {
+		if s.Name.Text == name {
+			facts, _ := s.Issuer.facts()
+			return facts.Fields.Login
+		}
+	}
+	return nil
+}
+
+// Source is the file as it was read.
+func (f *File) Source() []byte { return f.data }
 
 // folder is where relative paths start.
 func (f *File) folder() string { return filepath.Dir(f.Path) }

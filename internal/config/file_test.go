@@ -13,7 +13,7 @@ import (
 )
 
 func TestASecretWrittenIntoTheFileIsWarnedOf(t *testing.T) {
-	f, err := Parse("rota.yaml", []byte(`
+	f, err := builtin.Parse("rota.yaml", []byte(`
 connections:
   a: {aws: {access_key_id: AKIA1, secret_access_key: hunter2}}
   b: {postgres: {host: h, username: u, password: hunter2}}
@@ -37,12 +37,12 @@ secrets: []
 }
 
 func TestADocumentNeverPrintsItsTexts(t *testing.T) {
-	f, err := Parse("rota.yaml", []byte("connections: {b: {postgres: {host: h, username: u, password: hunter2}}}\nsecrets: []\n"))
+	f, err := builtin.Parse("rota.yaml", []byte("connections: {b: {postgres: {host: h, username: u, password: hunter2}}}\nsecrets: []\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	password := f.Document.Connections["b"].Postgres.Password
-	asJSON, err := json.Marshal(f.Document)
+	password := f.text("b", "password")
+	asJSON, err := json.Marshal(f.Document.Connections["b"].Kind.Config())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestADocumentNeverPrintsItsTexts(t *testing.T) {
 	}
 	for _, got := range []string{
 		fmt.Sprint(password), fmt.Sprintf("%q %s %v %+v %#v %x", password, password, password, password, password, password),
-		fmt.Sprintf("%+v", f.Document.Connections["b"].Postgres), fmt.Sprintf("%#v", *f.Document.Connections["b"].Postgres), string(asJSON),
+		fmt.Sprintf("%+v", f.Document.Connections["b"].Kind.Config()), fmt.Sprintf("%#v", f.Document.Connections["b"].Kind.Config()), string(asJSON),
 	} {
 		if strings.Contains(got, "hunter2") || strings.Contains(got, "68756e746572") || !strings.Contains(got, "redacted") {
 			t.Errorf("printed as %s", got)
@@ -61,7 +61,7 @@ func TestADocumentNeverPrintsItsTexts(t *testing.T) {
 }
 
 func TestAMissingFileSaysHowToMakeOne(t *testing.T) {
-	_, err := Load(filepath.Join(t.TempDir(), "rota.yaml"))
+	_, err := builtin.Load(filepath.Join(t.TempDir(), "rota.yaml"))
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "(try: rota init)") {
 		t.Errorf("error %v", err)
 	}
@@ -69,7 +69,7 @@ func TestAMissingFileSaysHowToMakeOne(t *testing.T) {
 
 func TestATooLargeFileIsRefusedUnread(t *testing.T) {
 	data := []byte("secrets: []\n" + strings.Repeat("# padding\n", maxSize/10))
-	_, err := Parse("rota.yaml", data)
+	_, err := builtin.Parse("rota.yaml", data)
 	if err == nil || !strings.HasPrefix(err.Error(), "rota.yaml:1:1: the file is larger than 16 MiB") {
 		t.Errorf("error %v", err)
 	}
@@ -77,7 +77,7 @@ func TestATooLargeFileIsRefusedUnread(t *testing.T) {
 
 // The largest file with the most problems is still answered at once.
 func TestTenThousandsOfProblemsAreAllReported(t *testing.T) {
-	_, err := Parse("rota.yaml", []byte("secrets: ["+strings.Repeat("{zz: 1},", 20_000)+"]"))
+	_, err := builtin.Parse("rota.yaml", []byte("secrets: ["+strings.Repeat("{zz: 1},", 20_000)+"]"))
 	problems, ok := errors.AsType[Errors](err)
 	if !ok || len(problems) != 60_000 { // an unknown key, no name, no issuer
 		t.Errorf("%d problems", len(problems))
@@ -85,7 +85,7 @@ func TestTenThousandsOfProblemsAreAllReported(t *testing.T) {
 }
 
 func TestTheStarterHasNoWarnings(t *testing.T) {
-	f, err := Parse("rota.yaml", []byte(Starter()))
+	f, err := builtin.Parse("rota.yaml", []byte(Starter()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestTargetsMayShareAFile(t *testing.T) {
 		"with other fields, in JSON": {"format: json, fields: {A: access_key_id}", "format: json, fields: {B: access_key_id}", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Parse("rota.yaml", fmt.Appendf(nil, `
+			_, err := builtin.Parse("rota.yaml", fmt.Appendf(nil, `
 connections: {a: {aws: {}}}
 secrets:
   - {name: x, issuer: {connection: a, iam_access_key: {user: x}}, targets: [{name: f, file: {path: /f, %s}}]}

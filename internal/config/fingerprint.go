@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
-	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -35,7 +33,7 @@ func (f *File) Fingerprints() (map[string]string, error) {
 	for i, s := range f.Document.Secrets {
 		h := sha256.New()
 		fmt.Fprintf(h, "%q %q", defaults, text(d.Secrets[i]))
-		for _, name := range slices.Sorted(maps.Keys(f.uses(s))) {
+		for _, name := range f.uses(s) {
 			fmt.Fprintf(h, " %q %q", name, connections[name])
 		}
 		if apart := f.policies[s.Name.Text].ApartFrom; len(apart) > 0 {
@@ -46,18 +44,12 @@ func (f *File) Fingerprints() (map[string]string, error) {
 	return out, nil
 }
 
-// uses are the connections of a secret, those that its notifiers log in with
-// left out.
-func (f *File) uses(s *Secret) map[string]bool {
-	used := map[string]bool{s.Issuer.Connection.Text: true}
-	if s.Store != nil {
-		used[s.Store.Connection.Text] = true
-	}
-	for _, t := range s.Target {
-		used[t.connection()] = true
-	}
+// uses are the connections of a secret, its notifiers' and those that they log
+// in with included, sorted.
+func (f *File) uses(s *Secret) []string {
+	used := f.Document.systems(s)
 	for _, x := range f.Document.notices(s) {
-		used[x.Parts.Connection.Text] = true
+		used = append(used, x.Parts.Connection.Text)
 	}
-	return used
+	return f.Document.with(used)
 }

@@ -21,7 +21,7 @@ secrets:
 `
 	of := func(text string) map[string]string {
 		t.Helper()
-		f, err := Parse("rota.yaml", []byte(text))
+		f, err := builtin.Parse("rota.yaml", []byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ secrets:
 }
 
 func TestValuesChangeWithWhatReferencesStandFor(t *testing.T) {
-	f, err := Parse("rota.yaml", []byte(`
+	f, err := builtin.Parse("rota.yaml", []byte(`
 connections:
   a: {postgres: {host: db, username: rota, password: "${file:/run/a}"}}
   b: {postgres: {host: db, username: admin, password: "${secret:admin#password}"}}

@@ -34,13 +34,13 @@ func FuzzParse(f *testing.F) {
 	}
 	schema := resolved(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Parse("rota.yaml", data)
+		file, err := builtin.Parse("rota.yaml", data)
 		if err == nil {
 			if err := schema.Validate(instance(t, data)); err != nil {
 				t.Fatalf("decoder takes what the schema refuses: %v", err)
 			}
 			for _, name := range file.Names() {
-				if !goodName(name) {
+				if !GoodName(name) {
 					t.Errorf("name %q", name)
 				}
 			}
@@ -60,42 +60,6 @@ func FuzzParse(f *testing.F) {
 			if i > 0 && p.Line < problems[i-1].Line {
 				t.Error("not sorted by line")
 			}
-		}
-	})
-}
-
-// References split a value without losing a character of it, and errors hold
-// nothing of the value.
-func FuzzReferences(f *testing.F) {
-	for _, s := range []string{"", "plain", "${env:X}", "a${file:/run/x}b${secret:a/b#c}", "$${env:X}", "$$${env:X}", "${", "${}", "${env:", "$", "}${"} {
-		f.Add(s)
-	}
-	known := map[string]bool{}
-	for _, s := range []string{"${", "${x}", "${env:}", "${file:}", "${secret:}"} {
-		_, err := parseReferences(s)
-		if err == nil {
-			f.Fatalf("%q is taken", s)
-		}
-		known[err.Error()] = true
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		pieces, err := parseReferences(s)
-		if err != nil {
-			if !known[err.Error()] {
-				t.Errorf("an error that depends on the value: %v", err)
-			}
-			return
-		}
-		var back strings.Builder
-		for _, p := range pieces {
-			if p.ref != nil {
-				back.WriteString(p.ref.String())
-				continue
-			}
-			back.WriteString(strings.ReplaceAll(p.literal, "${", "$${"))
-		}
-		if got := back.String(); got != s {
-			t.Errorf("%q came back as %q", s, got)
 		}
 	})
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestTheDefaultsForMonthsDoNotHoldForSessions(t *testing.T) {
-	f, err := Parse("rota.yaml", []byte(`
+	f, err := builtin.Parse("rota.yaml", []byte(`
 connections: {a: {aws: {region: eu-central-1}}}
 defaults:
   policy: {rotate_every: 90d, delete_previous_after: 20d, max_attempts: 7, window: {cron: "0 9 * * MON", for: 4h}, late_after: 2d}
@@ -36,7 +36,7 @@ secrets:
 }
 
 func TestALongSessionOverAConnectionThatIsARoleIsRefused(t *testing.T) {
-	_, err := Parse("rota.yaml", []byte(`
+	_, err := builtin.Parse("rota.yaml", []byte(`
 connections: {a: {aws: {region: eu-central-1, role_arn: "arn:aws:iam::111122223333:role/rota"}}}
 secrets:
   - {name: x, issuer: {connection: a, assume_role: {role_arn: "arn:aws:iam::111122223333:role/x", duration: 2h}}}

@@ -2,31 +2,12 @@ package config
 
 import (
 	"reflect"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 )
-
-// Bool is yes or no.
-type Bool struct {
-	At  Pos
-	Yes bool
-}
-
-func (b *Bool) read(d *decoder, n *yaml.Node, path string, _ reflect.StructTag) {
-	if !d.scalar(n, path, "true or false") {
-		return
-	}
-	b.At = at(n)
-	if n.ShortTag() != "!!bool" {
-		d.problem(n, "try: true, false", "%s: expected true or false, found %s", path, describe(n))
-		return
-	}
-	b.Yes = strings.EqualFold(n.Value, "true")
-}
 
 // Notice is a connection that hears what happened: its name, or what of it.
 type Notice struct {
@@ -43,13 +24,13 @@ type NoticeParts struct {
 	Digest     Duration `json:"digest,omitzero" jsonschema:"Gathers events for so long and sends them in one message, such as 24h."`
 }
 
-func (x *Notice) read(d *decoder, n *yaml.Node, path string, tag reflect.StructTag) {
+func (x *Notice) read(d *decoder, n *yaml.Node, path Path, tag reflect.StructTag) {
 	x.At = at(n)
 	if n.Kind != yaml.ScalarNode {
 		d.value(n, reflect.ValueOf(&x.Parts).Elem(), path, "")
 		return
 	}
-	x.Parts.Connection.read(d, n, path, tag)
+	x.Parts.Connection.Read(d.node(n, path, tag))
 }
 
 // concerns tells whether a secret's events are for it.
@@ -86,4 +67,23 @@ func (d *Document) notices(s *Secret) []Notice {
 		}
 	}
 	return out
+}
+
+// notify checks who is to hear of what.
+func (v *validator) notify(all []Notice, path Path) {
+	seen := map[string]bool{}
+	for _, x := range all {
+		p := x.Parts
+		name := p.Connection.Text
+		if len(p.Events)+len(p.Secrets) == 0 && !p.Digest.IsSet() {
+			if seen[name] && name != "" {
+				v.add(x.At, path, "", "%q is there twice", name)
+			}
+			seen[name] = true
+		}
+		v.reference(p.Connection, path, v.catalog.notifiers()...)
+		if p.Digest.IsSet() && p.Digest.Length < rota.Day/1440 {
+			v.add(p.Digest.At, path.Key("digest"), "try: 24h", "must be a minute at least")
+		}
+	}
 }

@@ -1,10 +1,11 @@
 package config
 
 import (
-	"strings"
+	"errors"
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -54,8 +55,9 @@ func (p Policy) merge(over *Policy) Policy {
 }
 
 // policy merges, checks and keeps the policy of a secret.
-func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
-	if v.bad["defaults.policy"] || v.bad[path] {
+func (v *validator) policy(s *Secret, traits rota.Traits) {
+	path := s.path().Key("policy")
+	if v.isBad(Path{"defaults", "policy"}) || v.isBad(path) {
 		return
 	}
 	merged := v.doc.Defaults.Policy.forTraits(traits).merge(s.Policy)
@@ -77,7 +79,7 @@ func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
 		p.DeactivatePreviousAfter, p.DeletePreviousAfter = merged.DeactivatePreviousAfter.Length, merged.DeletePreviousAfter.Length
 	}
 	for _, err := range unjoin(p.Validate(traits)) {
-		v.add(merged.position(err, s), "", "%s: %v", path, err)
+		v.add(merged.position(err, s), path, "", "%v", err)
 	}
 	if traits.Lifetime > 0 {
 		p = p.ForLifetime(traits.Lifetime)
@@ -85,19 +87,29 @@ func (v *validator) policy(s *Secret, traits rota.Traits, path string) {
 			p.Jitter = p.RotateEvery / 12
 		}
 	}
-	if every := p.RotateEvery; s.Store != nil && every > 0 && every < leastInSecretsManager {
-		at := merged.RotateEvery.At
-		if !at.IsSet() {
-			at = s.Store.At
-		}
-		v.add(at, "try: a longer duration or rotate_every, or no store, for Rota's own",
-			"%s: a new one every %s is more than Secrets Manager takes: it keeps each version for a day, and about 100", path, rota.FormatDuration(every))
-	}
+	v.pace(s, p, merged.RotateEvery.At)
 	v.policies[s.Name.Text] = p
 }
 
-// leastInSecretsManager is how often AWS lets a secret's value change for long.
-const leastInSecretsManager = 15 * time.Minute
+// pace refuses more versions than the secret's store bears.
+func (v *validator) pace(s *Secret, p rotation.Policy, at Pos) {
+	if s.Store == nil || p.RotateEvery == 0 {
+		return
+	}
+	store, ok := s.Store.Kind.config.(provider.Pacer)
+	if !ok {
+		return
+	}
+	least, why := store.LeastEvery()
+	if p.RotateEvery >= least {
+		return
+	}
+	if !at.IsSet() {
+		at = s.Store.At
+	}
+	v.add(at, s.path().Key("policy"), "try: a longer duration or rotate_every, or no store, for Rota's own",
+		"a new one every %s is more than %s", rota.FormatDuration(p.RotateEvery), why)
+}
 
 // forTraits leaves out of the defaults what they say of credentials that live
 // for months, where the issuer's end by themselves within hours.
@@ -129,10 +141,9 @@ func (p Policy) graces() (deactivate, remove time.Duration) {
 	return deactivate, remove
 }
 
-// position is that of the key that an error begins with, or else of the
-// secret's policy, or of its name.
+// position is that of the key that an error is about, or else of the secret's
+// policy, or of its name.
 func (p Policy) position(err error, s *Secret) Pos {
-	key, _, _ := strings.Cut(err.Error(), " ")
 	places := map[string]Pos{
 		"rotate_every":              p.RotateEvery.At,
 		"retire_previous":           p.RetirePrevious.At,
@@ -149,11 +160,10 @@ func (p Policy) position(err error, s *Secret) Pos {
 	if p.RotateAt != nil {
 		places["rotate_at"] = p.RotateAt.At
 	}
+	wrong, ok := errors.AsType[*rotation.PolicyError](err)
 	switch {
-	case places[key].IsSet():
-		return places[key]
-	case p.Window != nil && strings.HasPrefix(err.Error(), "a window"):
-		return p.Window.At
+	case ok && places[wrong.Key].IsSet():
+		return places[wrong.Key]
 	case s.Policy != nil:
 		return s.Policy.At
 	}

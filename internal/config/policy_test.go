@@ -21,7 +21,7 @@ func TestGracesThatTheFileDoesNotGive(t *testing.T) {
 		{"what is given is taken", "{rotate_every: 90d, deactivate_previous_after: 0s, delete_previous_after: 1h}", 0, time.Hour},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f, err := Parse("rota.yaml", []byte("connections: {a: {aws: {}}}\nsecrets:\n  - {name: x, issuer: {connection: a, iam_access_key: {user: u}}, policy: "+test.policy+"}\n"))
+			f, err := builtin.Parse("rota.yaml", []byte("connections: {a: {aws: {}}}\nsecrets:\n  - {name: x, issuer: {connection: a, iam_access_key: {user: u}}, policy: "+test.policy+"}\n"))
 			if err != nil {
 				t.Fatal(err)
 			}

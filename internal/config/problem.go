@@ -5,27 +5,31 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rota-dev/rota/provider"
 )
-
-// Pos is a place in the file; lines and columns count from 1. The zero Pos is
-// that of a value that the file does not give.
-type Pos struct{ Line, Column int }
-
-// IsSet tells whether the file gives the value.
-func (p Pos) IsSet() bool { return p.Line > 0 }
 
 // Problem is one thing wrong with the file, or worth a warning. It never holds
 // a secret's value.
 type Problem struct {
 	File string
 	Pos
-	Message string // "path.to.key: what is wrong"
+	Path    Path   // the value that it is about; empty for the file as a whole
+	Message string // what is wrong, without the path
 	Hint    string // "did you mean …" or "try: …"; "" where nothing
 }
 
-// Error is file:line:column: message (hint).
+// Text is path.to.key: message.
+func (p Problem) Text() string {
+	if len(p.Path) == 0 {
+		return p.Message
+	}
+	return p.Path.String() + ": " + p.Message
+}
+
+// Error is file:line:column: path.to.key: message (hint).
 func (p Problem) Error() string {
-	s := fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
+	s := fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text())
 	if p.Hint != "" {
 		s += " (" + p.Hint + ")"
 	}
@@ -48,25 +52,40 @@ func (e Errors) Error() string {
 type problems struct {
 	file string
 	list []Problem
-	said map[Problem]bool
+	said map[string]bool
 }
 
-func (p *problems) add(at Pos, hint, format string, args ...any) {
-	problem := Problem{File: p.file, Pos: at, Message: fmt.Sprintf(format, args...), Hint: hint}
-	if p.said[problem] {
+func (p *problems) add(at Pos, path Path, hint, format string, args ...any) {
+	problem := Problem{File: p.file, Pos: at, Path: path, Message: fmt.Sprintf(format, args...), Hint: hint}
+	text := problem.Error()
+	if p.said[text] {
 		return
 	}
 	if p.said == nil {
-		p.said = map[Problem]bool{}
+		p.said = map[string]bool{}
 	}
-	p.said[problem] = true
+	p.said[text] = true
 	p.list = append(p.list, problem)
+}
+
+// report is add for a provider's problem.
+func (p *problems) report(x provider.Problem) { p.add(x.At, x.Path, x.Hint, "%s", x.Message) }
+
+// bad are the paths of the problems so far, and all paths that lead to them.
+func (p *problems) bad() map[string]bool {
+	bad := map[string]bool{}
+	for _, x := range p.list {
+		for i := range x.Path {
+			bad[x.Path[:i+1].String()] = true
+		}
+	}
+	return bad
 }
 
 // sorted gives the problems by line and column.
 func (p *problems) sorted() []Problem {
 	slices.SortStableFunc(p.list, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Text(), b.Text()))
 	})
 	return p.list
 }

@@ -8,77 +8,24 @@ import (
 	"strings"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
-// reader resolves the texts of one part of the file, and keeps what went wrong
-// so that all of it is said at once. No error of it holds a value.
-type reader struct {
-	ctx  context.Context
-	w    *wiring
-	errs []error
-}
-
-func (w *wiring) reader(ctx context.Context) *reader { return &reader{ctx: ctx, w: w} }
-
-func (r *reader) err() error { return errors.Join(r.errs...) }
-
-// text is a text's value; "" for one that the file does not give.
-func (r *reader) text(t Text) string {
-	value, err := r.w.resolve(r.ctx, t)
-	if err != nil {
-		r.errs = append(r.errs, err)
-	}
-	return value
-}
-
-// list are the values of a list.
-func (r *reader) list(texts []Text) []string {
-	var values []string
-	for _, t := range texts {
-		values = append(values, r.text(t))
-	}
-	return values
-}
-
-// texts are the values of a map.
-func (r *reader) texts(m map[string]Text) map[string]string {
-	values := make(map[string]string, len(m))
-	for _, name := range sortedNames(m) {
-		values[name] = r.text(m[name])
-	}
-	return values
-}
-
-// fields is a field map, which was checked with the file.
-func (r *reader) fields(m map[string]Plain) rota.FieldMap {
-	fields, err := rota.ParseFieldMap(plainTexts(m), nil)
-	if err != nil {
-		r.errs = append(r.errs, err)
-	}
-	return fields
-}
-
-// resolve puts a text together.
-func (w *wiring) resolve(ctx context.Context, t Text) (string, error) {
-	var b strings.Builder
-	for _, p := range t.pieces {
-		if p.ref == nil {
-			b.WriteString(p.literal)
-			continue
-		}
-		value, hint, err := w.lookUp(ctx, *p.ref, t)
+// Resolve implements [provider.Source].
+func (w *wiring) Resolve(ctx context.Context, t Text) (string, error) {
+	return t.Expand(func(ref provider.Reference) (string, error) {
+		value, hint, err := w.lookUp(ctx, ref, t)
 		if err != nil {
-			return "", fmt.Errorf("%s:%d:%d: %s: %s %w%s", w.file.Path, t.At.Line, t.At.Column, t.path, p.ref, err, hint)
+			return "", fmt.Errorf("%s:%d:%d: %s: %s %w%s", w.file.Path, t.At.Line, t.At.Column, t.Path, ref, err, hint)
 		}
-		b.WriteString(value)
-	}
-	return b.String(), nil
+		return value, nil
+	})
 }
 
 // lookUp gives the value of one reference, or an error that goes on after the
 // reference's text, and a hint.
-func (w *wiring) lookUp(ctx context.Context, ref reference, t Text) (value, hint string, err error) {
-	if ref.kind == refSecret {
+func (w *wiring) lookUp(ctx context.Context, ref provider.Reference, t Text) (value, hint string, err error) {
+	if ref.Kind == provider.RefSecret {
 		value, err := w.lookUpSecret(ctx, ref)
 		return value, "", err
 	}
@@ -86,13 +33,13 @@ func (w *wiring) lookUp(ctx context.Context, ref reference, t Text) (value, hint
 }
 
 // lookUpPlain is lookUp for what needs no store: variables and files.
-func (w *wiring) lookUpPlain(ref reference, t Text) (value, hint string, err error) {
-	if ref.kind == refFile {
+func (w *wiring) lookUpPlain(ref provider.Reference, t Text) (value, hint string, err error) {
+	if ref.Kind == provider.RefFile {
 		return w.lookUpFile(ref, t)
 	}
-	value, ok := w.env.LookupEnv(ref.name)
+	value, ok := w.env.LookupEnv(ref.Name)
 	if !ok {
-		return "", " (try: export " + ref.name + "=…)", errors.New("is not set")
+		return "", " (try: export " + ref.Name + "=…)", errors.New("is not set")
 	}
 	return notEmpty(value)
 }
@@ -109,8 +56,8 @@ func notEmpty(value string) (string, string, error) {
 
 // lookUpFile reads a file and cuts off the newline at its end. One that others
 // may read is warned of, not refused: container engines mount secrets so.
-func (w *wiring) lookUpFile(ref reference, t Text) (value, hint string, err error) {
-	path := ref.name
+func (w *wiring) lookUpFile(ref provider.Reference, t Text) (value, hint string, err error) {
+	path := ref.Name
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(w.file.folder(), path)
 	}
@@ -119,21 +66,24 @@ func (w *wiring) lookUpFile(ref reference, t Text) (value, hint string, err erro
 	case err != nil:
 		return "", "", fmt.Errorf("can't be read: %w", err)
 	case mode&0o077 != 0:
-		w.warnings.add(t.At, "try: chmod 600 on the file; mode 0400 for a container's secret", "%s: %s is open to others: mode %#o", t.path, ref, mode.Perm())
+		w.warnings.add(t.At, t.Path, "try: chmod 600 on the file; mode 0400 for a container's secret", "%s is open to others: mode %#o", ref, mode.Perm())
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	return notEmpty(text)
 }
 
 // lookUpSecret reads a field of another secret's current version.
-func (w *wiring) lookUpSecret(ctx context.Context, ref reference) (string, error) {
-	c, err := w.current(ctx, ref.name)
+func (w *wiring) lookUpSecret(ctx context.Context, ref provider.Reference) (string, error) {
+	c, err := w.current(ctx, ref.Name)
 	if err != nil {
 		return "", fmt.Errorf("can't be read: %w", err)
 	}
-	value, _, err := notEmpty(c.Field(ref.field))
+	value, _, err := notEmpty(c.Field(ref.Field))
 	return value, err
 }
+
+// errNoCurrent is a secret that has no value yet.
+var errNoCurrent = errors.New("has no current version")
 
 // current is the current credential of a secret of the file, from its store.
 // It is read once.
@@ -153,7 +103,7 @@ func (w *wiring) current(ctx context.Context, name string) (rota.Credential, err
 			}
 			version, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 			if !ok {
-				return rota.Credential{}, fmt.Errorf("%s has no current version (try: rota adopt %s, or rota rotate %s)", name, name, name)
+				return rota.Credential{}, fmt.Errorf("%s %w (try: rota adopt %s, or rota rotate %s)", name, errNoCurrent, name, name)
 			}
 			return store.Get(ctx, rota.GetRequest{Version: version.ID})
 		}

@@ -1,10 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -24,11 +24,11 @@ func (p Policy) jitter() time.Duration {
 // stands.
 func (v *validator) schedules(s *Secret, merged Policy, p *rotation.Policy) bool {
 	good := true
-	where := func(own bool) string {
+	where := func(own bool) Path {
 		if own {
-			return fmt.Sprintf("secrets[%s].policy", s.Name.Text)
+			return s.path().Key("policy")
 		}
-		return "defaults.policy"
+		return Path{"defaults", "policy"}
 	}
 	own := s.Policy
 	if own == nil {
@@ -37,14 +37,14 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rotation.Policy) bool
 	if w := merged.Window; w != nil {
 		var err error
 		if p.Window, err = rotation.ParseWindow(w.Cron.Text, w.For.Length, w.Timezone.Text); err != nil {
-			v.add(place(err, w.At, w.Cron.At, w.Timezone.At, w.For.At), "", "%s.window: %v", where(own.Window == w), err)
+			v.add(place(err, w.At, w.Cron.At, w.Timezone.At, w.For.At), where(own.Window == w).Key("window"), "", "%v", err)
 			good = false
 		}
 	}
 	if c := merged.RotateAt; c != nil {
 		var err error
 		if p.RotateAt, err = rotation.ParseCron(c.Cron.Text, c.Timezone.Text); err != nil {
-			v.add(place(err, c.At, c.Cron.At, c.Timezone.At, c.At), "", "%s.rotate_at: %v", where(own.RotateAt == c), err)
+			v.add(place(err, c.At, c.Cron.At, c.Timezone.At, c.At), where(own.RotateAt == c).Key("rotate_at"), "", "%v", err)
 			good = false
 		}
 	}
@@ -54,7 +54,7 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rotation.Policy) bool
 		}
 		blackout, at, err := b.span()
 		if err != nil {
-			v.add(at, "", "%s.blackouts: %v", where(own.Blackouts != nil), err)
+			v.add(at, where(own.Blackouts != nil).Key("blackouts"), "", "%v", err)
 			good = false
 		}
 		p.Blackouts = append(p.Blackouts, blackout)
@@ -63,12 +63,12 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rotation.Policy) bool
 		if a == nil || a.Secret.Text == "" {
 			continue
 		}
-		path := where(own.ApartFrom != nil) + ".apart_from"
+		path := where(own.ApartFrom != nil).Key("apart_from")
 		if names := v.names(); !contains(names, a.Secret.Text) {
-			v.add(a.Secret.At, suggest(a.Secret.Text, names), "%s: no secret %q", path, a.Secret.Text)
+			v.add(a.Secret.At, path, suggest(a.Secret.Text, names), "no secret %q", a.Secret.Text)
 			good = false
 		} else if a.Secret.Text == s.Name.Text && own.ApartFrom != nil {
-			v.add(a.Secret.At, "try: another secret", "%s: a secret can't be kept apart from itself", path)
+			v.add(a.Secret.At, path, "try: another secret", "a secret can't be kept apart from itself")
 			good = false
 		}
 		if a.Secret.Text != s.Name.Text { // the defaults name all of a group
@@ -101,14 +101,18 @@ func (v *validator) names() []string {
 	return names
 }
 
-// place is where the part stands that an error begins with.
+// place is where the key of a schedule stands that an error is about.
 func place(err error, whole, cron, zone, length Pos) Pos {
-	switch text := err.Error(); {
-	case strings.HasPrefix(text, "time zone"):
+	wrong, ok := errors.AsType[*rotation.PolicyError](err)
+	if !ok {
+		return whole
+	}
+	switch wrong.Key {
+	case "timezone":
 		return zone
-	case strings.HasPrefix(text, "cron"):
+	case "cron":
 		return cron
-	case strings.HasPrefix(text, "window"):
+	case "for":
 		return length
 	}
 	return whole

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/rota-dev/rota/provider"
 )
 
 // durationPattern is what [rota.ParseDuration] takes, near enough for editors.
@@ -15,8 +17,8 @@ const durationPattern = `^\s*([0-9]+w)?([0-9]+d)?([0-9.]+(ns|us|µs|μs|ms|s|m|h
 // Schema is the JSON Schema of rota.yaml, generated from the types that the
 // file is decoded into, for editors to complete and check by. It takes every
 // file that [Load] takes; Load refuses more, such as unknown connections.
-func Schema() ([]byte, error) {
-	s, err := schemaFor(reflect.TypeFor[Document]())
+func (c *Catalog) Schema() ([]byte, error) {
+	s, err := c.schemaFor(reflect.TypeFor[Document]())
 	if err != nil {
 		return nil, fmt.Errorf("config schema: %w", err)
 	}
@@ -31,61 +33,97 @@ func Schema() ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-func schemaFor(t reflect.Type) (*jsonschema.Schema, error) {
+// leafSchemas are the leaves', before their tags are looked at.
+func leafSchemas() map[reflect.Type]*jsonschema.Schema {
 	text := func() *jsonschema.Schema { return &jsonschema.Schema{Type: "string"} }
-	checks, err := checksSchema()
+	return map[reflect.Type]*jsonschema.Schema{
+		reflect.TypeFor[Text]():                    text(),
+		reflect.TypeFor[Plain]():                   text(),
+		reflect.TypeFor[provider.ConnectionName](): text(),
+		reflect.TypeFor[Name]():                    {Type: "string", Pattern: provider.SecretName.String(), MaxLength: new(provider.MaxName)},
+		reflect.TypeFor[Duration]():                {Type: "string", Pattern: durationPattern},
+		reflect.TypeFor[Int]():                     {Type: "integer"},
+		reflect.TypeFor[provider.Mode]():           {Type: "string", Pattern: provider.FileMode.String()},
+		reflect.TypeFor[Bool]():                    {Type: "boolean"},
+	}
+}
+
+// schemaFor is the schema of a type of the file, with what its tags say.
+func (c *Catalog) schemaFor(t reflect.Type) (*jsonschema.Schema, error) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	types := leafSchemas()
+	if embedded, ok := leafOf(t); ok {
+		s := types[embedded]
+		refineLeaf(s, embedded, "")
+		return s, nil
+	}
+	var err error
+	// What is written in more than one shape, or holds one of the kinds, is put
+	// together here; the generator would not know it.
+	special := func(t reflect.Type, make func() (*jsonschema.Schema, error)) {
+		if err == nil {
+			types[t], err = make()
+		}
+	}
+	if t == reflect.TypeFor[Document]() {
+		special(reflect.TypeFor[Notice](), c.noticeSchema)
+		special(reflect.TypeFor[Checks](), c.checksSchema)
+		for _, with := range []reflect.Type{
+			reflect.TypeFor[Connection](), reflect.TypeFor[Issuer](), reflect.TypeFor[Store](), reflect.TypeFor[Target](), reflect.TypeFor[Reload](),
+		} {
+			special(with, func() (*jsonschema.Schema, error) { return c.schemaFor(with) })
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	notice, err := noticeSchema()
+	types[reflect.TypeFor[Choice]()] = &jsonschema.Schema{}
+	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: types})
 	if err != nil {
 		return nil, err
 	}
-	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[Text]():     text(),
-		reflect.TypeFor[Plain]():    text(),
-		reflect.TypeFor[Name]():     {Type: "string", Pattern: secretName.String(), MaxLength: new(maxName)},
-		reflect.TypeFor[Duration](): {Type: "string", Pattern: durationPattern},
-		reflect.TypeFor[Int]():      {Type: "integer"},
-		reflect.TypeFor[Mode]():     {Type: "string", Pattern: fileMode.String()},
-		reflect.TypeFor[Bool]():     {Type: "boolean"},
-		reflect.TypeFor[Checks]():   checks,
-		reflect.TypeFor[Notice]():   notice,
-	}})
-	if err != nil {
-		return nil, err
+	return s, c.refine(s, t, "")
+}
+
+// leafOf is the leaf that a type is, or embeds as all of its value.
+func leafOf(t reflect.Type) (reflect.Type, bool) {
+	if _, ok := leafSchemas()[t]; ok {
+		return t, true
 	}
-	refine(s, t, "")
-	return s, nil
+	if _, ok := reflect.New(t).Interface().(provider.Leaf); !ok || t.Kind() != reflect.Struct {
+		return nil, false
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Anonymous {
+			return leafOf(f.Type)
+		}
+	}
+	return nil, false
 }
 
 // checksSchema is one check or a list of them.
-func checksSchema() (*jsonschema.Schema, error) {
-	text := &jsonschema.Schema{Type: "string"}
-	one, err := jsonschema.For[Check](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{reflect.TypeFor[Text](): text}})
+func (c *Catalog) checksSchema() (*jsonschema.Schema, error) {
+	one, err := c.schemaFor(reflect.TypeFor[Check]())
 	if err != nil {
 		return nil, err
 	}
-	refine(one, reflect.TypeFor[Check](), "")
 	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{one, {Type: "array", Items: one.CloneSchemas()}}}, nil
 }
 
 // noticeSchema is a connection's name, or what it is to hear of.
-func noticeSchema() (*jsonschema.Schema, error) {
-	parts, err := jsonschema.For[NoticeParts](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[Plain]():    {Type: "string"},
-		reflect.TypeFor[Duration](): {Type: "string", Pattern: durationPattern},
-	}})
+func (c *Catalog) noticeSchema() (*jsonschema.Schema, error) {
+	parts, err := c.schemaFor(reflect.TypeFor[NoticeParts]())
 	if err != nil {
 		return nil, err
 	}
-	refine(parts, reflect.TypeFor[NoticeParts](), "")
 	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string", MinLength: new(1)}, parts}}, nil
 }
 
 // refine adds what the tags say and the generator does not know, and takes
 // away the nulls that it allows and the decoder refuses.
-func refine(s *jsonschema.Schema, t reflect.Type, tag reflect.StructTag) {
+func (c *Catalog) refine(s *jsonschema.Schema, t reflect.Type, tag reflect.StructTag) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -95,38 +133,50 @@ func refine(s *jsonschema.Schema, t reflect.Type, tag reflect.StructTag) {
 		}
 	}
 	s.Types = nil
-	if _, isLeaf := reflect.New(t).Interface().(leaf); isLeaf {
-		refineLeaf(s, t, tag)
-		return
+	if leaf, ok := leafOf(t); ok {
+		refineLeaf(s, leaf, tag)
+		return nil
 	}
 	switch t.Kind() {
 	case reflect.Map:
-		refine(s.AdditionalProperties, t.Elem(), tag)
+		return c.refine(s.AdditionalProperties, t.Elem(), tag)
 	case reflect.Slice, reflect.Array:
-		refine(s.Items, t.Elem(), tag)
-	case reflect.Struct:
-		groups := map[string][]string{}
-		var order []string
-		for _, f := range fieldsOf(t) {
-			refine(s.Properties[f.key], f.typ, f.tag)
-			if f.group != "" {
-				if groups[f.group] == nil {
-					order = append(order, f.group)
-				}
-				groups[f.group] = append(groups[f.group], f.key)
-			}
+		if s.Items != nil {
+			return c.refine(s.Items, t.Elem(), tag)
 		}
-		for _, g := range order {
-			for _, key := range groups[g] {
-				s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{key}})
+	case reflect.Struct:
+		if s.Properties == nil || len(s.OneOf) > 0 {
+			return nil // put together already
+		}
+		return c.refineStruct(s, t)
+	}
+	return nil
+}
+
+// refineStruct is refine for a struct, which may hold one of the kinds.
+func (c *Catalog) refineStruct(s *jsonschema.Schema, t reflect.Type) error {
+	for _, f := range c.fields(t) {
+		if f.kind != nil {
+			one, err := c.schemaFor(reflect.TypeOf(f.kind.make()))
+			if err != nil {
+				return err
 			}
+			one.Description = f.kind.Summary
+			s.Properties[f.key] = one
+			s.PropertyOrder = append(s.PropertyOrder, f.key)
+		} else if err := c.refine(s.Properties[f.key], f.typ, f.tag); err != nil {
+			return err
+		}
+		if f.group != "" {
+			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{f.key}})
 		}
 	}
+	return nil
 }
 
 func refineLeaf(s *jsonschema.Schema, t reflect.Type, tag reflect.StructTag) {
 	switch t {
-	case reflect.TypeFor[Plain](), reflect.TypeFor[Text]():
+	case reflect.TypeFor[Plain](), reflect.TypeFor[Text](), reflect.TypeFor[provider.ConnectionName]():
 		if known := tag.Get("enum"); known != "" {
 			for word := range strings.SplitSeq(known, ",") {
 				s.Enum = append(s.Enum, word)
@@ -136,7 +186,7 @@ func refineLeaf(s *jsonschema.Schema, t reflect.Type, tag reflect.StructTag) {
 			s.MinLength = &one
 		}
 	case reflect.TypeFor[Int]():
-		low, high := bounds(tag)
+		low, high := provider.Bounds(tag)
 		s.Minimum, s.Maximum = new(float64(low)), new(float64(high))
 	}
 }

@@ -19,7 +19,7 @@ const schemaFile = "../../docs/rota.schema.json"
 //go:generate go test -trimpath -run TestTheSchemaFileIsUpToDate -update .
 
 func TestTheSchemaFileIsUpToDate(t *testing.T) {
-	want, err := Schema()
+	want, err := builtin.Schema()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestTheSchemaFileIsUpToDate(t *testing.T) {
 
 func resolved(t testing.TB) *jsonschema.Resolved {
 	t.Helper()
-	text, err := Schema()
+	text, err := builtin.Schema()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestGoodFilesAreTakenByTheDecoderAndTheSchema(t *testing.T) {
 	schema := resolved(t)
 	for name, data := range map[string]string{"starter": Starter(), "everything": string(everything), "base": string(base), "no secrets yet": "secrets: []\n"} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := Parse("rota.yaml", []byte(data)); err != nil {
+			if _, err := builtin.Parse("rota.yaml", []byte(data)); err != nil {
 				t.Errorf("decoder: %v", err)
 			}
 			if err := schema.Validate(instance(t, []byte(data))); err != nil {
@@ -111,7 +111,7 @@ func TestTheSchemaRefusesWhatIsWrongInShape(t *testing.T) {
 // Every object of the schema is offered to the decoder, each with all its keys
 // and with one key too many: the decoder must know the former and only them.
 func TestDecoderAndSchemaKnowTheSameKeys(t *testing.T) {
-	text, err := Schema()
+	text, err := builtin.Schema()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestDecoderAndSchemaKnowTheSameKeys(t *testing.T) {
 		case s.Properties != nil:
 			names := slices.Sorted(maps.Keys(s.Properties))
 			all := "{zzz: 1, " + strings.Join(names, ": 1, ") + ": 1}"
-			_, err := Parse("f", []byte(wrap(all)))
+			_, err := builtin.Parse("f", []byte(wrap(all)))
 			if err == nil {
 				t.Fatalf("%s: taken", wrap(all))
 			}

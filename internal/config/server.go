@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/access/authn"
 	"github.com/rota-dev/rota/internal/access/oidc"
+	"github.com/rota-dev/rota/provider"
 )
 
 // DefaultListen is where rota serve listens unless told otherwise.
@@ -34,22 +36,12 @@ type ServerSettings struct {
 	Certificates      []authn.CertBinding
 	Limits            authn.Limits
 	AnchorEvery       time.Duration
-	Anchors           []AnchorSettings
 	Syslog            string
-}
-
-// AnchorSettings is one place for signed heads; one of its parts is set.
-type AnchorSettings struct {
-	File               string
-	URL, Token         string
-	Connection, Bucket string
-	Prefix             string
 }
 
 // Server resolves the parts of the file that are the daemon's own.
 func (f *File) Server(ctx context.Context, env Environment) (ServerSettings, error) {
-	w := newWiring(f, env)
-	r := w.reader(ctx)
+	r := provider.NewBuild(ctx, newWiring(f, env))
 	d := f.Document
 	s := ServerSettings{
 		Listen:      cmp.Or(d.Server.Listen.Text, DefaultListen),
@@ -63,20 +55,17 @@ func (f *File) Server(ctx context.Context, env Environment) (ServerSettings, err
 		s.MetricsSecrets = n.Number
 	}
 	if t := d.Server.TLS; t != nil {
-		s.CertFile, s.KeyFile, s.ClientCAFile = r.text(t.Cert), r.text(t.Key), r.text(t.ClientCA)
+		s.CertFile, s.KeyFile, s.ClientCAFile = r.Text(t.Cert), r.Text(t.Key), r.Text(t.ClientCA)
 	}
 	for _, p := range d.Server.Proxies {
 		s.Proxies = append(s.Proxies, netip.MustParsePrefix(p.Text)) // checked with the file
 	}
 	if e := d.Server.SecretsManager; e != nil {
-		s.Region, s.Account, s.Functions = e.Region.Text, e.Account.Text, r.texts(e.Functions)
+		s.Region, s.Account, s.Functions = e.Region.Text, e.Account.Text, r.TextMap(e.Functions)
 	}
 	if a := d.Server.Audit; a != nil {
 		s.Syslog = a.Syslog.Text
 		s.AnchorEvery = cmp.Or(a.AnchorEvery.Length, s.AnchorEvery)
-		for _, x := range a.Anchors {
-			s.Anchors = append(s.Anchors, r.anchor(x))
-		}
 	}
 	for _, i := range d.Access.Issuers {
 		s.Issuers = append(s.Issuers, i.issuer())
@@ -87,7 +76,7 @@ func (f *File) Server(ctx context.Context, env Environment) (ServerSettings, err
 	if l := d.Access.Limits; l != nil {
 		s.Limits = authn.Limits{Principal: l.Principal.rate(), Address: l.Address.rate()}
 	}
-	return s, r.err()
+	return s, r.Err()
 }
 
 func (r *Rate) rate() authn.Rate {
@@ -95,16 +84,6 @@ func (r *Rate) rate() authn.Rate {
 		return authn.Rate{}
 	}
 	return authn.Rate{PerSecond: float64(r.PerSecond.Number), Burst: r.Burst.Number}
-}
-
-func (r *reader) anchor(a *Anchor) AnchorSettings {
-	switch {
-	case a.Webhook != nil:
-		return AnchorSettings{URL: r.text(a.Webhook.URL), Token: r.text(a.Webhook.Token)}
-	case a.S3 != nil:
-		return AnchorSettings{Connection: a.S3.Connection.Text, Bucket: a.S3.Bucket.Text, Prefix: cmp.Or(a.S3.Prefix.Text, "rota-audit/")}
-	}
-	return AnchorSettings{File: a.File.Text}
 }
 
 // rules are the texts' rules; what is none is left out, as validation says.
@@ -125,7 +104,7 @@ func (i *OIDCIssuer) issuer() oidc.Issuer {
 	}
 	for _, b := range i.Bindings {
 		if b != nil {
-			out.Bindings = append(out.Bindings, oidc.Binding{Claims: plainTexts(b.Claims), Principal: access.Template(b.Principal.Text), Rules: rules(b.Rules)})
+			out.Bindings = append(out.Bindings, oidc.Binding{Claims: provider.PlainTexts(b.Claims), Principal: access.Template(b.Principal.Text), Rules: rules(b.Rules)})
 		}
 	}
 	return out
@@ -166,69 +145,69 @@ func (v *validator) server() {
 	s := v.doc.Server
 	if s.Listen.IsSet() {
 		if problem, hint := listenProblem(s.Listen.Text, s.TLS != nil || len(s.Proxies) > 0); problem != "" {
-			v.add(s.Listen.At, "try: "+hint, "server.listen: %s", problem)
+			v.add(s.Listen.At, Path{"server", "listen"}, "try: "+hint, "%s", problem)
 		}
 	}
 	for _, p := range s.Proxies {
 		if _, err := netip.ParsePrefix(p.Text); err != nil && p.Text != "" {
-			v.add(p.At, "try: 10.0.0.0/8", "server.trusted_proxies: %q is no network", p.Text)
+			v.add(p.At, Path{"server", "trusted_proxies"}, "try: 10.0.0.0/8", "%q is no network", p.Text)
 		}
 	}
 	if e := s.SecretsManager; e != nil && e.Account.IsSet() && (len(e.Account.Text) != 12 || strings.Trim(e.Account.Text, "0123456789") != "") {
-		v.add(e.Account.At, `try: "000000000000"`, "server.secrets_manager.account: must be twelve digits")
+		v.add(e.Account.At, Path{"server", "secrets_manager", "account"}, `try: "000000000000"`, "must be twelve digits")
 	}
 	if a := s.Audit; a != nil {
 		for _, x := range a.Anchors {
-			if x != nil && x.S3 != nil {
-				v.reference(x.S3.Connection, "server.audit.anchors.s3.connection", kindAWS)
+			if x != nil {
+				v.choice(&x.Kind, provider.IssuerFacts{}, "")
 			}
 		}
 		if _, _, ok := strings.Cut(a.Syslog.Text, "://"); a.Syslog.IsSet() && !ok {
-			v.add(a.Syslog.At, "try: tls://logs.example.org:6514", "server.audit.syslog: %q is no address", a.Syslog.Text)
+			v.add(a.Syslog.At, Path{"server", "audit", "syslog"}, "try: tls://logs.example.org:6514", "%q is no address", a.Syslog.Text)
 		}
 	}
 	v.access()
 }
 
 func (v *validator) access() {
-	check := func(texts []Plain, path string) {
+	check := func(texts []Plain, path Path) {
 		for _, t := range texts {
 			rule, err := access.ParseRule(t.Text)
 			if err == nil {
 				err = rule.Validate()
 			}
 			if err != nil && t.Text != "" {
-				v.add(t.At, "", "%s: %v", path, err)
+				v.add(t.At, path, "", "%v", err)
 			}
 		}
 	}
 	for n, i := range v.doc.Access.Issuers {
-		path := fmt.Sprintf("access.issuers[%d]", n)
-		if i == nil || v.bad[path] {
+		path := Path{"access", "issuers"}.Item(strconv.Itoa(n))
+		if i == nil || v.isBad(path) {
 			continue
 		}
 		before := len(v.list)
 		for _, b := range i.Bindings {
 			if b != nil {
-				check(b.Rules, path+".bindings.rules")
+				check(b.Rules, path.Key("bindings").Key("rules"))
 			}
 		}
 		if err := i.issuer().Validate(); err != nil && len(v.list) == before {
-			v.add(i.At, "", "%s: %v", path, err)
+			v.add(i.At, path, "", "%v", err)
 		}
 	}
 	for n, c := range v.doc.Access.Certificates {
-		path := fmt.Sprintf("access.certificates[%d]", n)
-		if c == nil || v.bad[path] {
+		path := Path{"access", "certificates"}.Item(strconv.Itoa(n))
+		if c == nil || v.isBad(path) {
 			continue
 		}
 		before := len(v.list)
-		check(c.Rules, path+".rules")
+		check(c.Rules, path.Key("rules"))
 		if err := c.binding().Validate(); err != nil && len(v.list) == before {
-			v.add(c.At, "", "%s: %v", path, err)
+			v.add(c.At, path, "", "%v", err)
 		}
 		if v.doc.Server.TLS == nil || !v.doc.Server.TLS.ClientCA.IsSet() {
-			v.add(c.At, "try: server: {tls: {client_ca: ...}}", "%s: without a client_ca no client's certificate is believed", path)
+			v.add(c.At, path, "try: server: {tls: {client_ca: ...}}", "without a client_ca no client's certificate is believed")
 		}
 	}
 }

@@ -16,93 +16,10 @@ type Document struct {
 	Secrets     []*Secret              `json:"secrets" jsonschema:"The secrets that Rota keeps fresh."`
 }
 
-// Connection is how to log in to one outside system.
+// Connection is how to log in to one outside system, or who hears of events.
 type Connection struct {
-	At       Pos       `json:"-"`
-	AWS      *AWS      `json:"aws,omitzero" oneof:"kind" jsonschema:"An AWS account and region. Without keys the SDK's usual credential chain is used."`
-	Postgres *Postgres `json:"postgres,omitzero" oneof:"kind" jsonschema:"A PostgreSQL database and the role that may change other roles' passwords."`
-	SNS      *SNS      `json:"sns,omitzero" oneof:"kind" jsonschema:"An SNS topic that hears what happened."`
-	Webhook  *Webhook  `json:"webhook,omitzero" oneof:"kind" jsonschema:"An address that events are posted to as JSON, signed."`
-	SMTP     *SMTP     `json:"smtp,omitzero" oneof:"kind" jsonschema:"A mail server, and to whom events are sent."`
-	Chat     *Chat     `json:"chat,omitzero" oneof:"kind" jsonschema:"A chat or paging service: Slack, Teams, Discord, PagerDuty and many more."`
-	Command  *Command  `json:"command,omitzero" oneof:"kind" jsonschema:"A command that hears what happened; the event comes as JSON on its standard input."`
-}
-
-// AWS is an account and a region.
-type AWS struct {
-	At              Pos    `json:"-"`
-	Region          Text   `json:"region,omitzero" jsonschema:"The region, such as eu-central-1."`
-	Profile         Text   `json:"profile,omitzero" jsonschema:"A profile of the shared AWS configuration files."`
-	RoleARN         Text   `json:"role_arn,omitzero" jsonschema:"A role to assume."`
-	Chain           []Text `json:"chain,omitzero" jsonschema:"Roles to assume on the way to role_arn, each with the credentials of the one before."`
-	ExternalID      Text   `json:"external_id,omitzero" jsonschema:"The external id that the role's trust policy asks for."`
-	SessionName     Text   `json:"session_name,omitzero" jsonschema:"The name of the assumed role's session, seen in CloudTrail."`
-	Endpoint        Text   `json:"endpoint,omitzero" jsonschema:"Another address for all AWS services: for emulators."`
-	AccessKeyID     Text   `json:"access_key_id,omitzero" jsonschema:"A fixed access key's id, in place of the credential chain."`
-	SecretAccessKey Text   `json:"secret_access_key,omitzero" secret:"true" jsonschema:"The access key's secret: a reference such as ${file:/run/secrets/aws}."`
-	SessionToken    Text   `json:"session_token,omitzero" secret:"true" jsonschema:"The session token that belongs to the access key, if any."`
-}
-
-// Postgres is a database and the role to log in as.
-type Postgres struct {
-	At             Pos      `json:"-"`
-	Host           Text     `json:"host" jsonschema:"A host name, an address, or the folder of a Unix socket."`
-	Port           Int      `json:"port,omitzero" min:"1" max:"65535" jsonschema:"The port. Defaults to 5432."`
-	Database       Text     `json:"database,omitzero" jsonschema:"The database. Defaults to postgres."`
-	Username       Text     `json:"username" jsonschema:"The role that Rota logs in as."`
-	Password       Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/db}."`
-	SSLMode        Plain    `json:"sslmode,omitzero" enum:"disable,require,verify-ca,verify-full" jsonschema:"How TLS is used, as in libpq. Defaults to verify-full, and to disable on loopback addresses and sockets."`
-	SSLRootCert    Text     `json:"sslrootcert,omitzero" jsonschema:"The file with the certificates to trust."`
-	SSLCert        Text     `json:"sslcert,omitzero" jsonschema:"The file with the client's certificate."`
-	SSLKey         Text     `json:"sslkey,omitzero" jsonschema:"The file with the client's key."`
-	ConnectTimeout Duration `json:"connect_timeout,omitzero" jsonschema:"How long logging in may take. Defaults to 10s."`
-}
-
-// SNS is a topic.
-type SNS struct {
-	At         Pos   `json:"-"`
-	Connection Plain `json:"connection" jsonschema:"The aws connection to publish with."`
-	TopicARN   Text  `json:"topic_arn" jsonschema:"The topic."`
-}
-
-// Webhook is an address.
-type Webhook struct {
-	At           Pos             `json:"-"`
-	URL          Text            `json:"url" jsonschema:"The address."`
-	Keys         []Text          `json:"keys" secret:"true" jsonschema:"The keys that sign: references such as ${file:/run/secrets/hook}. With two, receivers can change over."`
-	Headers      map[string]Text `json:"headers,omitzero" jsonschema:"More headers."`
-	AllowPrivate Bool            `json:"allow_private,omitzero" jsonschema:"Lets it post to addresses of private networks and of this machine, and without TLS."`
-	Timeout      Duration        `json:"timeout,omitzero" jsonschema:"How long one request may take. Defaults to 10s."`
-}
-
-// SMTP is a mail server.
-type SMTP struct {
-	At       Pos      `json:"-"`
-	Host     Text     `json:"host" jsonschema:"The mail server."`
-	Port     Int      `json:"port,omitzero" min:"1" max:"65535" jsonschema:"The port. Defaults to 587, or 465 with security: tls."`
-	Security Plain    `json:"security,omitzero" enum:"starttls,tls,none" jsonschema:"How the connection is protected. Defaults to starttls, without which nothing is sent."`
-	Username Text     `json:"username,omitzero" jsonschema:"The name to log in with."`
-	Password Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/smtp}."`
-	From     Plain    `json:"from" jsonschema:"The sender, such as Rota <rota@example.org>."`
-	To       []Plain  `json:"to" jsonschema:"Everybody who gets the mails."`
-	Timeout  Duration `json:"timeout,omitzero" jsonschema:"How long one mail may take. Defaults to 10s."`
-}
-
-// Chat is a service that shoutrrr knows.
-type Chat struct {
-	At      Pos      `json:"-"`
-	URL     Text     `json:"url" secret:"true" jsonschema:"The service's shoutrrr URL: a reference such as ${file:/run/secrets/slack}, for it holds a token."`
-	Timeout Duration `json:"timeout,omitzero" jsonschema:"How long one message may take. Defaults to 10s."`
-}
-
-// Command is a program with its arguments. They never hold a secret, since
-// other people of the machine can read them.
-type Command struct {
-	At      Pos             `json:"-"`
-	Run     []Plain         `json:"run" jsonschema:"The program and its arguments. No shell is used, and no ${…} reference is taken."`
-	Timeout Duration        `json:"timeout,omitzero" jsonschema:"How long it may run. Defaults to 10m."`
-	Dir     Text            `json:"dir,omitzero" jsonschema:"The folder to run it in."`
-	Env     map[string]Text `json:"env,omitzero" empty:"true" jsonschema:"More variables for its environment."`
+	At   Pos    `json:"-"`
+	Kind Choice `json:"-" kinds:"connection"`
 }
 
 // Defaults hold for every secret that does not say otherwise.
@@ -112,14 +29,6 @@ type Defaults struct {
 	Notify   []Notice      `json:"notify,omitzero" jsonschema:"The connections that hear what happened to any secret."`
 	Password PasswordRules `json:"password,omitzero" jsonschema:"How passwords are made."`
 	Advice   Plain         `json:"advice,omitzero" enum:"on,off" jsonschema:"Whether rota check says how targets could do without a key. Defaults to on."`
-}
-
-// PasswordRules say how a password is made.
-type PasswordRules struct {
-	At       Pos   `json:"-"`
-	Length   Int   `json:"length,omitzero" min:"8" max:"1024" jsonschema:"How many characters. Defaults to 32."`
-	Alphabet Plain `json:"alphabet,omitzero" jsonschema:"The characters to choose from. Defaults to letters, digits and characters that neither URLs nor shells mind."`
-	Exclude  Plain `json:"exclude,omitzero" empty:"true" jsonschema:"Characters to leave out of the alphabet."`
 }
 
 // Policy says when a secret is rotated and its previous credential retired.
@@ -174,7 +83,7 @@ type Apart struct {
 // Checks is one check, or a list of them.
 type Checks []*Check
 
-func (c *Checks) read(d *decoder, n *yaml.Node, path string, tag reflect.StructTag) {
+func (c *Checks) read(d *decoder, n *yaml.Node, path Path, tag reflect.StructTag) {
 	if n.Kind != yaml.SequenceNode {
 		*c = Checks{{}}
 		d.value(n, reflect.ValueOf((*c)[0]).Elem(), path, tag)

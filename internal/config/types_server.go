@@ -94,7 +94,7 @@ type Anchor struct {
 	At      Pos         `json:"-"`
 	File    Plain       `json:"file,omitzero" oneof:"kind" jsonschema:"A file that a line is added to, best on another machine's disk."`
 	Webhook *AnchorHook `json:"webhook,omitzero" oneof:"kind" jsonschema:"An address that the head is posted to."`
-	S3      *AnchorS3   `json:"s3,omitzero" oneof:"kind" jsonschema:"A bucket that gets an object for each head, best with object lock."`
+	Kind    Choice      `json:"-" kinds:"archive"`
 }
 
 // AnchorHook is an address.
@@ -102,12 +102,4 @@ type AnchorHook struct {
 	At    Pos  `json:"-"`
 	URL   Text `json:"url" jsonschema:"The address."`
 	Token Text `json:"token,omitzero" secret:"true" jsonschema:"A bearer token for it."`
-}
-
-// AnchorS3 is a place in a bucket.
-type AnchorS3 struct {
-	At         Pos   `json:"-"`
-	Connection Plain `json:"connection" jsonschema:"The aws connection to write with."`
-	Bucket     Plain `json:"bucket" jsonschema:"The bucket."`
-	Prefix     Plain `json:"prefix,omitzero" jsonschema:"What the objects' names begin with. Defaults to rota-audit/."`
 }

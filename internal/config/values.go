@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"github.com/rota-dev/rota/provider"
 )
 
 // Unchanged tells whether the file on disk still holds what was read.
@@ -27,8 +29,8 @@ func (f *File) Values(env Environment, version func(secret string) (string, erro
 	w := newWiring(f, env)
 	h := sha256.New()
 	for _, ref := range f.references {
-		if ref.kind == refSecret {
-			now, err := version(ref.name)
+		if ref.Kind == provider.RefSecret {
+			now, err := version(ref.Name)
 			if err != nil {
 				return "", err
 			}
@@ -42,11 +44,11 @@ func (f *File) Values(env Environment, version func(secret string) (string, erro
 }
 
 // distinct are the references of all texts, each once, in order.
-func distinct(texts []*Text) []reference {
-	var all []reference
+func distinct(texts []Text) []provider.Reference {
+	var all []provider.Reference
 	for _, t := range texts {
-		all = append(all, t.references()...)
+		all = append(all, t.References()...)
 	}
-	slices.SortFunc(all, func(a, b reference) int { return cmp.Compare(a.String(), b.String()) })
+	slices.SortFunc(all, func(a, b provider.Reference) int { return cmp.Compare(a.String(), b.String()) })
 	return slices.Compact(all)
 }

@@ -1,16 +1,16 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/provider/aws"
-	"github.com/rota-dev/rota/provider/manual"
-	"github.com/rota-dev/rota/provider/postgres"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -53,8 +53,7 @@ type wiring struct {
 	file        *File
 	env         Environment
 	warnings    problems
-	aws         map[string]memo[*aws.Connection]
-	postgres    map[string]memo[*postgres.Connection]
+	opened      map[string]memo[any] // connections, by name
 	notifiers   map[string]memo[rota.Notifier]
 	digesters   map[string]*rotation.Digester // by their names
 	stores      map[string]memo[rota.Store]
@@ -82,8 +81,7 @@ func newWiring(f *File, env Environment) *wiring {
 		file:        f,
 		env:         env.withDefaults(),
 		warnings:    problems{file: f.Path},
-		aws:         map[string]memo[*aws.Connection]{},
-		postgres:    map[string]memo[*postgres.Connection]{},
+		opened:      map[string]memo[any]{},
 		notifiers:   map[string]memo[rota.Notifier]{},
 		digesters:   map[string]*rotation.Digester{},
 		stores:      map[string]memo[rota.Store]{},
@@ -142,81 +140,90 @@ func (w *wiring) secret(ctx context.Context, s *Secret) (*rotation.Secret, error
 			errs = append(errs, err)
 		}
 	}
-	out := &rotation.Secret{Name: s.Name.Text, Owner: s.Owner.Text, Systems: s.systems(), Policy: w.file.policies[s.Name.Text]}
+	out := &rotation.Secret{Name: s.Name.Text, Owner: s.Owner.Text, Systems: w.file.Document.systems(s), Policy: w.file.policies[s.Name.Text]}
 	var err error
-	out.Issuer, err = w.issuer(ctx, s)
-	keep(err)
 	out.Store, err = w.store(ctx, s)
-	keep(err)
-	for i, c := range s.Test {
-		check, err := w.check(ctx, s, i, c)
-		keep(err)
-		out.Checks = append(out.Checks, check)
-	}
-	for _, t := range s.Target {
-		target, err := w.target(ctx, t)
-		keep(err)
-		out.Targets = append(out.Targets, target)
-	}
-	for _, r := range s.Reload {
-		reloader, err := w.reloader(ctx, r)
-		keep(err)
-		out.Reloaders = append(out.Reloaders, reloader)
+	storeErr := err
+	for _, p := range s.pieces() {
+		b := w.build(ctx, s, p)
+		switch cfg := p.config.(type) {
+		case provider.IssuerConfig:
+			out.Issuer, err = cfg.Issuer(b)
+			keep(err)
+			keep(storeErr)
+		case provider.CheckConfig:
+			check, err := cfg.Check(b)
+			keep(err)
+			out.Checks = append(out.Checks, check)
+		case provider.TargetConfig:
+			target, err := cfg.Target(b)
+			keep(err)
+			out.Targets = append(out.Targets, target)
+		case provider.ReloaderConfig:
+			reloader, err := cfg.Reloader(b)
+			keep(err)
+			out.Reloaders = append(out.Reloaders, reloader)
+		}
 	}
 	for _, x := range w.file.Document.notices(s) {
 		notifier, err := w.notice(ctx, x)
-		if keep(err); err == nil {
+		switch {
+		case errors.Is(err, errNoCurrent):
+			w.warnings.add(x.At, s.path().Key("notify"), "try: rotate or adopt that secret", "%q hears of nothing yet: %v", x.Parts.Connection.Text, err)
+		case err != nil:
+			keep(err)
+		default:
 			out.Notifiers = append(out.Notifiers, notifier)
 		}
 	}
 	return out, errors.Join(errs...)
 }
 
-// systems are the connections that a secret's steps speak to. Notifiers are
-// left out: what they delay is no step.
-func (s *Secret) systems() []string {
-	if s.Issuer.Manual != nil {
-		return nil
-	}
-	systems := []string{s.Issuer.Connection.Text}
-	if s.Store != nil {
-		systems = append(systems, s.Store.Connection.Text)
-	}
+// build is what the constructor of one of a secret's kinds is given.
+func (w *wiring) build(ctx context.Context, s *Secret, p piece) *provider.Build {
+	b := provider.NewBuild(ctx, w)
+	b.Name, b.Connection = p.name, p.connection.Text
+	b.Passwords = w.file.Document.Defaults.Password
+	b.Advice = cmp.Or(s.Advice.Text, w.file.Document.Defaults.Advice.Text) != "off"
 	for _, t := range s.Target {
-		if c := t.connection(); c != "" {
-			systems = append(systems, c)
+		b.Platforms = append(b.Platforms, t.Kind.kind.platform)
+	}
+	return b
+}
+
+// Budget implements [provider.Source].
+func (w *wiring) Budget() rota.Budget { return w.env.Budget }
+
+// Open implements [provider.Source]: the connection is made when it is first
+// needed, and once.
+func (w *wiring) Open(ctx context.Context, name string) (any, error) {
+	return once(w.opened, name, func() (any, error) {
+		cfg, ok := w.file.Document.connectionConfig(name).(provider.ConnectionConfig)
+		if !ok {
+			return nil, fmt.Errorf("connection %s: %w", name, rota.ErrNotFound) // refused when the file was checked
 		}
-	}
-	slices.Sort(systems)
-	return slices.Compact(systems)
-}
-
-func (w *wiring) issuer(ctx context.Context, s *Secret) (rota.Issuer, error) {
-	switch i := s.Issuer; {
-	case i.Manual != nil:
-		return manual.Issuer{What: i.Manual.What.Text}, nil
-	case i.IAMAccessKey != nil:
-		return w.iamAccessKey(ctx, s)
-	case i.AssumeRole != nil:
-		return w.assumeRole(ctx, i)
-	case i.Password != nil:
-		return w.postgresPassword(ctx, i)
-	default:
-		return w.postgresAlternating(ctx, i)
-	}
-}
-
-func (w *wiring) target(ctx context.Context, t *Target) (rota.Target, error) {
-	if t.SSMParameter != nil {
-		return w.parameter(ctx, t)
-	}
-	return w.fileTarget(ctx, t)
+		b := provider.NewBuild(ctx, w)
+		b.Name = name
+		opened, err := cfg.Open(b)
+		if err != nil {
+			return nil, err
+		}
+		switch c := opened.(type) {
+		case interface{ Close() }:
+			w.closers = append(w.closers, c.Close)
+		case io.Closer:
+			w.closers = append(w.closers, func() { _ = c.Close() })
+		}
+		return opened, nil
+	})
 }
 
 func (w *wiring) store(ctx context.Context, s *Secret) (rota.Store, error) {
 	return once(w.stores, s.Name.Text, func() (rota.Store, error) {
 		if s.Store != nil {
-			return w.secretsManager(ctx, s.Store)
+			b := provider.NewBuild(ctx, w)
+			b.Connection = s.Store.Connection.Text
+			return s.Store.Kind.config.(provider.StoreConfig).Store(b)
 		}
 		if own := w.env.OwnStore(s.Name.Text); own != nil {
 			return own, nil
@@ -225,9 +232,32 @@ func (w *wiring) store(ctx context.Context, s *Secret) (rota.Store, error) {
 	})
 }
 
-func (w *wiring) check(ctx context.Context, s *Secret, i int, c *Check) (rota.Check, error) {
-	if c.S3Bucket.IsSet() {
-		return w.bucket(ctx, s.Issuer.Connection.Text, c.S3Bucket)
+// notice makes the notifier of one entry under notify. Entries that say the
+// same share one.
+func (w *wiring) notice(ctx context.Context, x Notice) (rota.Notifier, error) {
+	n, err := w.notifier(ctx, x.Parts.Connection.Text)
+	if err != nil {
+		return nil, err
 	}
-	return w.query(ctx, s.Issuer.Connection.Text, fmt.Sprintf("query %d", i+1), c.Query)
+	if kinds := x.kinds(); len(kinds) > 0 {
+		n = rotation.Only(n, kinds...)
+	}
+	every := x.Parts.Digest.Length
+	if every == 0 {
+		return n, nil
+	}
+	d := &rotation.Digester{Notifier: n, Every: every, Outbox: w.env.Outbox}
+	if known, ok := w.digesters[d.Name()]; ok {
+		return known, nil
+	}
+	w.digesters[d.Name()] = d
+	return d, nil
+}
+
+func (w *wiring) notifier(ctx context.Context, name string) (rota.Notifier, error) {
+	return once(w.notifiers, name, func() (rota.Notifier, error) {
+		b := provider.NewBuild(ctx, w)
+		b.Name = name
+		return w.file.Document.connectionConfig(name).(provider.NotifierConfig).Notifier(b)
+	})
 }

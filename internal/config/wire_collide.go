@@ -9,36 +9,21 @@ import (
 // thing. Which of them is right can't be known: all of them are broken.
 func (w *wiring) collisions(ctx context.Context, out *Wired) {
 	text := func(t Text) (string, bool) {
-		value, err := w.resolve(ctx, t)
+		value, err := w.Resolve(ctx, t)
 		return value, err == nil
 	}
-	clash := func(a, b, what string) {
-		for _, pair := range [][2]string{{a, b}, {b, a}} {
-			if _, known := out.Broken[pair[0]]; !known {
-				out.Broken[pair[0]] = fmt.Errorf("secret %s: %s is that of secret %s too (try: one secret for both)", pair[0], what, pair[1])
-			}
-		}
-	}
-	taken := map[string]string{}
-	var files []*fileUse
+	all := claims{document: &w.file.Document, text: text, taken: map[string][]claim{}}
 	for _, s := range w.file.Document.Secrets {
-		name := s.Name.Text
-		for _, c := range s.claims(text) {
-			if other, twice := taken[c.id]; twice && other != name {
-				clash(name, other, c.what)
+		for _, c := range w.file.Document.claims(s, text) {
+			other, how := all.take(c)
+			if other == nil {
+				continue
 			}
-			taken[c.id] = name
-		}
-		for _, use := range s.fileUses(text) {
-			for _, other := range files {
-				if use.path != other.path {
-					continue
-				}
-				if why := use.clash(other); why != "" {
-					clash(name, other.secret, "the file of target "+use.target+why)
+			for _, pair := range [][2]string{{c.secret, other.secret}, {other.secret, c.secret}} {
+				if _, known := out.Broken[pair[0]]; !known {
+					out.Broken[pair[0]] = fmt.Errorf("secret %s: %s is that of secret %s too%s (try: one secret for both)", pair[0], c.Shown, pair[1], how)
 				}
 			}
-			files = append(files, use)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -89,7 +90,7 @@ func awsFiles(t *testing.T) {
 func wireEverything(t *testing.T, w *world) *Wired {
 	t.Helper()
 	awsFiles(t)
-	f, err := Load("testdata/good/everything.yaml")
+	f, err := builtin.Load("testdata/good/everything.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func TestAllPartsOfASecretAreWired(t *testing.T) {
 }
 
 func TestPoliciesAreMergedKeyByKey(t *testing.T) {
-	f, err := Load("testdata/good/everything.yaml")
+	f, err := builtin.Load("testdata/good/everything.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,53 +162,73 @@ func TestPoliciesAreMergedKeyByKey(t *testing.T) {
 	}
 }
 
-// The table that files are checked by must say what the issuers say.
-func TestTheIssuersAreAsTheTableSays(t *testing.T) {
+// What the kinds say of themselves must be what the issuers they make say.
+func TestTheIssuersAreAsTheirKindsSay(t *testing.T) {
 	wired := wireEverything(t, goodWorld())
-	deploy := (&Issuer{AssumeRole: &AssumeRole{}}).kind()
-	for name, kind := range map[string]issuerKind{"prod/s3": iamAccessKey, "prod/admin": postgresPassword, "prod/orders": postgresAlternating, "prod/deploy": deploy} {
-		issuer := wired.ByName[name].Issuer
-		if got := issuer.Traits(); got.Kind != kind.traits.Kind || got.Limit != kind.traits.Limit || got.Lifetime != kind.traits.Lifetime {
-			t.Errorf("%s: the table says %+v, the issuer %+v", kind.key, kind.traits, got)
+	f, err := builtin.Load("testdata/good/everything.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]provider.Issuer{}
+	for _, p := range builtin.Providers() {
+		for _, i := range p.Issuers {
+			described[i.Key] = i
 		}
-		if issuer.Traits().IssuerChooses {
+	}
+	seen := map[string]bool{}
+	for _, s := range f.Document.Secrets {
+		name, key := s.Name.Text, s.Issuer.Kind.Key()
+		seen[key] = true
+		facts, _ := s.Issuer.facts()
+		issuer := wired.ByName[name].Issuer
+		if got := issuer.Traits(); !facts.Traits.Manual && got != facts.Traits {
+			t.Errorf("%s: the kind says %+v, the issuer %+v", key, facts.Traits, got)
+		}
+		if _, ok := issuer.(rota.Deactivator); ok != described[key].Reversible {
+			t.Errorf("%s: the kind says %t, whether it can be reactivated", key, described[key].Reversible)
+		}
+		if _, ok := issuer.(rota.UseReporter); ok != (described[key].Evidence != rota.EvidenceUnknown) {
+			t.Errorf("%s: the kind says its evidence is %q", key, described[key].Evidence)
+		}
+		if issuer.Traits().IssuerChooses || issuer.Traits().Manual {
 			continue // its Create calls the outside
 		}
 		c, err := issuer.Create(t.Context(), rota.CreateRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(slices.Sorted(slices.Values(kind.fields)), c.Names()); diff != "" {
-			t.Errorf("%s: fields (-table +issuer):\n%s", kind.key, diff)
+		if diff := cmp.Diff(slices.Sorted(slices.Values(facts.Fields.All)), c.Names()); diff != "" {
+			t.Errorf("%s: fields (-kind +issuer):\n%s", key, diff)
 		}
-		length := map[string]int{"prod/admin": 40, "prod/orders": 24}[name]
-		if got := len(c.Field(rota.FieldPassword)); got != length {
-			t.Errorf("%s: password of %d characters, want %d", kind.key, got, length)
+		if length, ok := map[string]int{"prod/admin": 40, "prod/orders": 24}[name]; ok && len(c.Field(rota.FieldPassword)) != length {
+			t.Errorf("%s: password of %d characters, want %d", key, len(c.Field(rota.FieldPassword)), length)
 		}
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(described)), slices.Sorted(maps.Keys(seen))); diff != "" {
+		t.Errorf("issuers in everything.yaml (-kinds +file):\n%s", diff)
 	}
 }
 
 func TestReferencesAreResolved(t *testing.T) {
 	w := goodWorld()
 	awsFiles(t)
-	f, err := Load("testdata/good/everything.yaml")
+	f, err := builtin.Load("testdata/good/everything.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	wiring := &wiring{file: f, env: w.environment(), stores: map[string]memo[rota.Store]{}, credentials: map[string]memo[rota.Credential]{}}
-	c := f.Document.Connections
 	for name, x := range map[string]struct {
 		text Text
 		want string
 	}{
-		"a variable among literals, with an escape": {c["app-db"].Postgres.Password, "ahunter2-db${b}"},
-		"a file beside the config, newline cut off": {c["prod-aws"].AWS.SecretAccessKey, "hunter2-aws"},
-		"another secret's current version":          {c["other-db"].Postgres.Password, "hunter2-admin"},
-		"a literal":                                 {c["app-db"].Postgres.Host, "db.internal"},
-		"nothing":                                   {c["prod-aws"].AWS.Profile, ""},
+		"a variable among literals, with an escape": {f.text("app-db", "password"), "ahunter2-db${b}"},
+		"a file beside the config, newline cut off": {f.text("prod-aws", "secret_access_key"), "hunter2-aws"},
+		"another secret's current version":          {f.text("other-db", "password"), "hunter2-admin"},
+		"a literal":                                 {f.text("app-db", "host"), "db.internal"},
+		"nothing":                                   {Text{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, err := wiring.resolve(t.Context(), x.text); err != nil || got != x.want {
+			if got, err := wiring.Resolve(t.Context(), x.text); err != nil || got != x.want {
 				t.Errorf("got %q, %v; want %q", got, err, x.want)
 			}
 		})
@@ -256,7 +277,7 @@ func TestOneBrokenSecretStopsNoOther(t *testing.T) {
 }
 
 func TestSecretsWhoseReferencesMeetAreBothBroken(t *testing.T) {
-	f, err := Parse("rota.yaml", []byte(`
+	f, err := builtin.Parse("rota.yaml", []byte(`
 connections: {a: {aws: {region: eu-central-1}}}
 secrets:
   - {name: x, issuer: {connection: a, iam_access_key: {user: "${env:U}"}}}
@@ -296,7 +317,7 @@ func TestAFileOpenToOthersIsWarnedOf(t *testing.T) {
 
 func TestWithoutRotasOwnStoreOnlyItsSecretsAreBroken(t *testing.T) {
 	awsFiles(t)
-	f, err := Load("testdata/good/everything.yaml")
+	f, err := builtin.Load("testdata/good/everything.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +342,7 @@ func TestAnotherSecretIsReadOnce(t *testing.T) {
 }
 
 func TestACancelledWiringIsAnError(t *testing.T) {
-	f, err := Load("testdata/base.yaml")
+	f, err := builtin.Load("testdata/base.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

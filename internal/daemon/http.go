@@ -17,6 +17,7 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/server/rest"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // handler answers everything: AWS's tools post to /, the rest has paths.
@@ -56,9 +57,11 @@ func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWri
 		}
 		c, err := d.auth.Authenticate(r, nil)
 		if err == nil {
-			err = access.Authorize(r.Context(), c, d.DB, access.Attempt{Action: may, Op: r.Method + " " + page, At: d.DB.Now()}, "")
-			if errors.Is(err, access.ErrUnrecorded) {
-				d.Log.ErrorContext(r.Context(), "audit", "error", err)
+			if err = c.Check(may, ""); err != nil {
+				denied := c.Entry(d.DB.Now(), r.Method+" "+page, "", rotation.OutcomeDenied, "")
+				if failed := d.DB.Record(r.Context(), denied); failed != nil {
+					d.Log.ErrorContext(r.Context(), "a denied try could not be written to the audit", "error", failed)
+				}
 			}
 		}
 		if err != nil {

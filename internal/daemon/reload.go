@@ -76,7 +76,7 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 		d.Log.ErrorContext(ctx, "a secret can't be worked", "secret", name, "error", err)
 	}
 	for _, w := range wired.Warnings {
-		d.Log.WarnContext(ctx, w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
+		d.Log.WarnContext(ctx, w.Text(), "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
 	}
 	for _, s := range wired.Secrets {
 		s.Configuration = fingerprints[s.Name]

@@ -21,9 +21,12 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/daemon"
+	"github.com/rota-dev/rota/internal/providers"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/testenv"
 )
+
+var catalog = config.MustCatalog(providers.List()...)
 
 var server testenv.SharedPostgres
 
@@ -101,7 +104,7 @@ func (w *world) serve(database string, change ...func(*daemon.Options)) (stop fu
 	t.Helper()
 	ready := make(chan net.Addr, 1)
 	o := daemon.Options{
-		Load: func() (*config.File, error) { return config.Load(w.file) }, DB: w.db, Database: database,
+		Load: func() (*config.File, error) { return catalog.Load(w.file) }, DB: w.db, Database: database,
 		Listen: "127.0.0.1:0", Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Ready: func(a net.Addr) { ready <- a }, WatchEvery: 50 * time.Millisecond, SurveyEvery: 50 * time.Millisecond,
 	}

@@ -14,10 +14,16 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/providers"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Options are what a handler needs of the world.
 type Options struct {
+	// Providers are what the configuration can name. Defaults to
+	// [providers.List].
+	Providers []provider.Provider
 	// LookupEnv looks settings up. Defaults to os.LookupEnv.
 	LookupEnv func(string) (string, bool)
 	// Now is the clock. Defaults to time.Now.
@@ -48,11 +54,18 @@ func New(o Options) (*Handler, error) {
 	if o.Metrics == nil {
 		o.Metrics = io.Discard
 	}
+	if o.Providers == nil {
+		o.Providers = providers.List()
+	}
+	catalog, err := config.NewCatalog(o.Providers...)
+	if err != nil {
+		return nil, err
+	}
 	s, err := readSettings(o.LookupEnv)
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{Options: o, settings: s}, nil
+	return &Handler{Options: o, settings: s, catalog: catalog}, nil
 }
 
 // Handle carries out one event. Its answer holds no value, nor does the error,

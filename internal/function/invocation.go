@@ -34,6 +34,7 @@ type invocation struct {
 type Handler struct {
 	Options
 	settings   settings
+	catalog    *config.Catalog
 	connection *aws.Connection // the function's own, once made
 	refused    error           // what is wrong with the settings
 	cursor     string          // where the next sweep begins: the secret that was left
@@ -59,7 +60,7 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 		return inv, nil
 	}
 	var err error
-	if inv.file, err = load(ctx, h.settings, inv.aws); err != nil {
+	if inv.file, err = load(ctx, h.catalog, h.settings, inv.aws); err != nil {
 		return nil, err
 	}
 	if inv.wired, err = inv.file.Wire(ctx, config.Environment{LookupEnv: h.LookupEnv}); err != nil {

@@ -75,7 +75,8 @@ func (inv *invocation) ofUser(ctx context.Context, user, id string, policy rotat
 
 // isOf refuses a secret of the configuration that is for another user.
 func (inv *invocation) isOf(s *rotation.Secret, user string) error {
-	if its, ok := inv.file.IAMUser(s.Name); !ok || its != "" && its != user {
+	_, issuer := inv.file.Issuer(s.Name)
+	if its, ok := aws.UserOf(issuer); !ok || its != "" && its != user {
 		return &configError{fmt.Errorf("secret %s of the configuration is not the access key of user %s", s.Name, user)}
 	}
 	return nil

@@ -14,8 +14,8 @@ import (
 // load reads the configuration from where the environment says it is. It is read
 // anew for each invocation, so that an edit counts at once. A place that does not
 // answer for now is no mistake of the settings.
-func load(ctx context.Context, s settings, c *aws.Connection) (*config.File, error) {
-	file, err := read(ctx, s, c)
+func load(ctx context.Context, known *config.Catalog, s settings, c *aws.Connection) (*config.File, error) {
+	file, err := read(ctx, known, s, c)
 	if failed, ok := errors.AsType[*rota.Error](err); ok && failed.Class == rota.ClassWait {
 		return nil, err
 	}
@@ -28,13 +28,13 @@ func load(ctx context.Context, s settings, c *aws.Connection) (*config.File, err
 // places are those of a configuration outside the zip.
 const places = "(try: s3://bucket/rota.yaml, ssm:///rota/config, or a file in the zip)"
 
-func read(ctx context.Context, s settings, c *aws.Connection) (*config.File, error) {
+func read(ctx context.Context, known *config.Catalog, s settings, c *aws.Connection) (*config.File, error) {
 	if s.configYAML != "" {
-		return config.Parse("ROTA_CONFIG_YAML", []byte(s.configYAML))
+		return known.Parse("ROTA_CONFIG_YAML", []byte(s.configYAML))
 	}
 	scheme, place, remote := strings.Cut(s.config, "://")
 	if !remote {
-		return config.Load(s.config)
+		return known.Load(s.config)
 	}
 	switch scheme {
 	case "s3":
@@ -46,7 +46,7 @@ func read(ctx context.Context, s settings, c *aws.Connection) (*config.File, err
 		if err != nil {
 			return nil, fmt.Errorf("ROTA_CONFIG: %w", err)
 		}
-		return config.Parse(s.config, data)
+		return known.Parse(s.config, data)
 	case "ssm":
 		if strings.Trim(place, "/") == "" {
 			return nil, fmt.Errorf("ROTA_CONFIG names no parameter: %s %s", s.config, places)
@@ -55,7 +55,7 @@ func read(ctx context.Context, s settings, c *aws.Connection) (*config.File, err
 		if err != nil {
 			return nil, fmt.Errorf("ROTA_CONFIG: %w", err)
 		}
-		return config.Parse(s.config, []byte(text))
+		return known.Parse(s.config, []byte(text))
 	}
 	return nil, fmt.Errorf("ROTA_CONFIG begins with %s:// %s", scheme, places)
 }

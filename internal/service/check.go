@@ -30,7 +30,7 @@ func (l *Local) Check(ctx context.Context, names []string) (api.CheckDoc, error)
 	findings = append(findings, l.checkStore(ctx)...)
 	for _, w := range slices.Concat(l.File.Warnings(), l.Wired.Warnings) {
 		findings = append(findings, api.FindingDoc{Finding: rota.Finding{
-			Warning: true, Check: fmt.Sprintf("%s:%d", w.File, w.Line), Detail: w.Message, Hint: strings.TrimPrefix(w.Hint, "try: "),
+			Warning: true, Check: fmt.Sprintf("%s:%d", w.File, w.Line), Detail: w.Text(), Hint: strings.TrimPrefix(w.Hint, "try: "),
 		}})
 	}
 	doc := api.CheckDoc{Findings: append(findings, preflight(ctx, list)...)}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/providers"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
@@ -27,7 +28,7 @@ secrets:
 // with these rules.
 func operations(t *testing.T, rules ...string) (*service.Local, *store.DB) {
 	t.Helper()
-	file, err := config.Parse("rota.yaml", []byte(licences))
+	file, err := config.MustCatalog(providers.List()...).Parse("rota.yaml", []byte(licences))
 	if err != nil {
 		t.Fatal(err)
 	}

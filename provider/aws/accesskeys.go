@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 const (
@@ -24,10 +25,9 @@ const (
 type AccessKeysConfig struct {
 	// User is the user's name, without its path.
 	User string
-	// Targets are the kinds of places that get the key, as rota.yaml names them:
-	// "file", "gitlab_variable". Preflight's advice on how to do without the key
-	// goes by them.
-	Targets []string
+	// Platforms are where the programs run that get the key. Preflight's advice
+	// on how to do without it goes by them.
+	Platforms []provider.Platform
 	// NoAdvice silences that advice.
 	NoAdvice bool
 }
@@ -37,7 +37,7 @@ type AccessKeysConfig struct {
 type accessKeys struct {
 	connection *Connection
 	user       string
-	targets    []string
+	platforms  []provider.Platform
 	noAdvice   bool
 }
 
@@ -52,12 +52,12 @@ var (
 // AccessKeys is the issuer of an IAM user's access keys. The credentials have
 // the fields access_key_id and secret_access_key.
 func (c *Connection) AccessKeys(cfg AccessKeysConfig) rota.Issuer {
-	return &accessKeys{connection: c, user: cfg.User, targets: cfg.Targets, noAdvice: cfg.NoAdvice}
+	return &accessKeys{connection: c, user: cfg.User, platforms: cfg.Platforms, noAdvice: cfg.NoAdvice}
 }
 
 // Traits implements [rota.Issuer].
 func (k *accessKeys) Traits() rota.Traits {
-	return rota.Traits{Kind: "IAM access key", IssuerChooses: true, Limit: maxKeys, TestSuccesses: 3, ConsistencyDelay: settle}
+	return rota.Traits{Kind: accessKeyKind, IssuerChooses: true, Limit: maxKeys, TestSuccesses: 3, ConsistencyDelay: settle}
 }
 
 // CredentialID implements [rota.Issuer]: the access key's id.

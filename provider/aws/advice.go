@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // advise says what could take the place of a long-lived key, and how, by where
@@ -28,8 +29,8 @@ func (k *accessKeys) advise(ctx context.Context, issued []rota.Issued) rota.Find
 const (
 	insteadPod = "pods need no key: give their service account a role by EKS Pod Identity " +
 		"(aws eks create-pod-identity-association) or IRSA (the annotation eks.amazonaws.com/role-arn)"
-	insteadGitLab = "GitLab jobs need no key: make GitLab an OIDC provider of the account, trust it in a role, " +
-		"and let jobs assume it by id_tokens with AssumeRoleWithWebIdentity"
+	insteadJob = "CI jobs need no key: make the CI server an OIDC provider of the account, trust it in a role, " +
+		"and let jobs assume it by their id tokens with AssumeRoleWithWebIdentity"
 	insteadInstance = "programs on this EC2 instance need no key: give its instance profile the role"
 	insteadTask     = "programs in this container need no key: give its task or its pod the role"
 	insteadAnywhere = "outside AWS a certificate does in place of a key: IAM Roles Anywhere (aws_signing_helper as credential_process)"
@@ -37,15 +38,15 @@ const (
 		"or let Rota hand out a role's sessions (assume_role)"
 )
 
-// instead is the way that fits the key's targets.
+// instead is the way that fits where the key goes.
 func (k *accessKeys) instead(ctx context.Context) string {
-	for _, target := range k.targets {
-		switch {
-		case strings.HasPrefix(target, "kubernetes"):
+	for _, platform := range k.platforms {
+		switch platform {
+		case provider.PlatformPods:
 			return insteadPod
-		case strings.HasPrefix(target, "gitlab"):
-			return insteadGitLab
-		case target == "file":
+		case provider.PlatformJobs:
+			return insteadJob
+		case provider.PlatformMachine:
 			return k.insteadHere(ctx)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Lengths of sessions.
@@ -42,78 +43,84 @@ var (
 	tagText         = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]*$`) // of any length: a counted repetition of such classes takes megabytes
 )
 
-// Validate says what STS would refuse. What is empty is not looked at. Every
-// error begins with the key of rota.yaml that it is about.
+// Validate says what STS would refuse. What is empty is not looked at. The
+// errors that it joins are of type [*provider.SettingError].
 func (c AssumedRoleConfig) Validate() error {
 	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	refuse := func(key, hint, format string, args ...any) { errs = append(errs, wrong(key, hint, format, args...)) }
 	if c.RoleARN != "" && !roleARN.MatchString(c.RoleARN) {
-		refuse("role_arn: not a role's ARN (try: arn:aws:iam::111122223333:role/deploy)")
+		refuse("role_arn", "try: arn:aws:iam::111122223333:role/deploy", "not a role's ARN")
 	}
 	for _, arn := range c.Chain {
 		if arn != "" && !roleARN.MatchString(arn) {
-			refuse("chain: not a role's ARN (try: arn:aws:iam::111122223333:role/hub)")
+			refuse("chain", "try: arn:aws:iam::111122223333:role/hub", "not a role's ARN")
 		}
 	}
 	switch d := c.Duration; {
 	case d != 0 && (d < ShortSession || d > LongSession):
-		refuse("duration: %s is not between %s and %s (try: 1h)", rota.FormatDuration(d), rota.FormatDuration(ShortSession), rota.FormatDuration(LongSession))
+		refuse("duration", "try: 1h", "%s is not between %s and %s", rota.FormatDuration(d), rota.FormatDuration(ShortSession), rota.FormatDuration(LongSession))
 	case d%time.Second != 0:
-		refuse("duration: STS counts whole seconds (try: 1h)")
+		refuse("duration", "try: 1h", "STS counts whole seconds")
 	case len(c.Chain) > 0 && d > ChainedSession:
 		errs = append(errs, chained(d))
 	}
 	if c.SessionName != "" && !roleSessionName.MatchString(c.SessionName) {
-		refuse("session_name: must be 2 to 64 letters, digits and _+=,.@- (try: rota)")
+		refuse("session_name", "try: rota", "must be 2 to 64 letters, digits and _+=,.@-")
 	}
 	if c.ExternalID != "" && (len(c.ExternalID) < 2 || len(c.ExternalID) > maxExternalID || !roleExternalID.MatchString(c.ExternalID)) {
-		refuse("external_id: must be 2 to %d letters, digits and _+=,.@:/-", maxExternalID)
+		refuse("external_id", "", "must be 2 to %d letters, digits and _+=,.@:/-", maxExternalID)
 	}
 	return errors.Join(append(errs, c.validateRights()...)...)
+}
+
+// wrong is what is wrong with one key.
+func wrong(key, hint, format string, args ...any) error {
+	return &provider.SettingError{Key: key, Hint: hint, Message: fmt.Sprintf(format, args...)}
 }
 
 // validateRights is Validate for policies and tags.
 func (c AssumedRoleConfig) validateRights() []error {
 	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	refuse := func(key, hint, format string, args ...any) { errs = append(errs, wrong(key, hint, format, args...)) }
 	if c.Policy != "" {
 		var policy map[string]any
 		if json.Unmarshal([]byte(c.Policy), &policy) != nil || policy["Statement"] == nil {
-			refuse(`policy: not an IAM policy in JSON (try: {"Version":"2012-10-17","Statement":[…]})`)
+			refuse("policy", `try: {"Version":"2012-10-17","Statement":[…]}`, `not an IAM policy in JSON`)
 		}
 		if utf8.RuneCountInString(c.Policy) > maxSessionPolicy {
-			refuse("policy: longer than %d characters (try: policy_arns)", maxSessionPolicy)
+			refuse("policy", "try: policy_arns", "longer than %d characters", maxSessionPolicy)
 		}
 	}
 	if len(c.PolicyARNs) > maxPolicyARNs {
-		refuse("policy_arns: more than %d", maxPolicyARNs)
+		refuse("policy_arns", "", "more than %d", maxPolicyARNs)
 	}
 	for _, arn := range c.PolicyARNs {
 		if arn != "" && !policyARN.MatchString(arn) {
-			refuse("policy_arns: not a managed policy's ARN (try: arn:aws:iam::aws:policy/ReadOnlyAccess)")
+			refuse("policy_arns", "try: arn:aws:iam::aws:policy/ReadOnlyAccess", "not a managed policy's ARN")
 		}
 	}
 	if len(c.Tags) > maxTags {
-		refuse("tags: more than %d", maxTags)
+		refuse("tags", "", "more than %d", maxTags)
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
 		if !isTag(key, 1, 128) || strings.HasPrefix(strings.ToLower(key), "aws:") {
-			refuse("tags: %q can't be a tag's key: 1 to 128 letters, digits, blanks and _.:/=+@-, not beginning with aws:", oneLine(key))
+			refuse("tags", "", "%q can't be a tag's key: 1 to 128 letters, digits, blanks and _.:/=+@-, not beginning with aws:", oneLine(key))
 		}
 		if !isTag(c.Tags[key], 0, 256) {
-			refuse("tags: the value of %q must be at most 256 letters, digits, blanks and _.:/=+@-", oneLine(key))
+			refuse("tags", "", "the value of %q must be at most 256 letters, digits, blanks and _.:/=+@-", oneLine(key))
 		}
 	}
 	for _, key := range c.TransitiveTagKeys {
 		if _, tagged := c.Tags[key]; !tagged {
-			refuse("transitive_tag_keys: %q is none of the tags", oneLine(key))
+			refuse("transitive_tag_keys", "", "%q is none of the tags", oneLine(key))
 		}
 	}
 	return errs
 }
 
 func chained(d time.Duration) error {
-	return fmt.Errorf("duration: %s is more than the %s that AWS gives where a role is assumed with another role's credentials (try: duration: 1h, or no chain and no role_arn of the connection)",
+	return wrong("duration", "try: duration: 1h, or no chain and no role_arn of the connection",
+		"%s is more than the %s that AWS gives where a role is assumed with another role's credentials",
 		rota.FormatDuration(d), rota.FormatDuration(ChainedSession))
 }
 

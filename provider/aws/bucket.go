@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -83,32 +82,3 @@ func (b *bucketCheck) Permissions(_ context.Context, at Place) []Permission {
 	return []Permission{{ID: "ReachBucket", Action: "s3:ListBucket", Resource: at.bucket(b.bucket), Holder: "the user",
 		Why: "reaches the bucket with the new key, to test it"}}
 }
-
-// archive is objects in a bucket that Rota writes and reads.
-type archive struct {
-	connection     *Connection
-	bucket, prefix string
-}
-
-// Archive is the role of keeping objects under a prefix of a bucket.
-func (c *Connection) Archive(bucket, prefix string) PermissionHolder {
-	return &archive{c, bucket, prefix}
-}
-
-// Connection implements [PermissionHolder].
-func (a *archive) Connection() *Connection { return a.connection }
-
-// Permissions implements [PermissionHolder].
-func (a *archive) Permissions(_ context.Context, at Place) []Permission {
-	list := Permission{ID: "ListAnchors", Resource: at.bucket(a.bucket), Condition: map[string]map[string][]string{"StringEquals": {"s3:prefix": {a.prefix}}}}
-	return slices.Concat(
-		Permission{ID: "KeepAnchors", Resource: at.bucket(a.bucket + "/" + a.prefix + "*")}.each(
-			reason{"s3:PutObject", "keeps the audit's signed heads"},
-			reason{"s3:GetObject", "reads the signed heads, to verify the audit"}),
-		list.each(reason{"s3:ListBucket", "finds the signed heads, to verify the audit"}),
-	)
-}
-
-// S3 is the connection's own client, for what else than a check needs a
-// bucket.
-func (c *Connection) S3() *s3.Client { return c.s3 }

@@ -68,7 +68,7 @@ var (
 	_ PermissionHolder = (*secretStore)(nil)
 	_ PermissionHolder = (*bucketCheck)(nil)
 	_ PermissionHolder = (*topic)(nil)
-	_ PermissionHolder = (*archive)(nil)
+	_ PermissionHolder = (*Archive)(nil)
 )
 
 // Place is where resources are, for ARNs.

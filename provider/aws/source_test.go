@@ -15,6 +15,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/testenv"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
@@ -213,20 +214,20 @@ func TestAdviceOnDoingWithoutAKey(t *testing.T) {
 	}
 	e.server.SetLastUsed(id, time.Now(), "s3", "eu-central-1")
 	for name, c := range map[string]struct {
-		targets []string
-		want    string
+		platforms []provider.Platform
+		want      string
 	}{
-		"for pods":      {[]string{"kubernetes_secret"}, "Pod Identity"},
-		"for GitLab":    {[]string{"gitlab_variable"}, "AssumeRoleWithWebIdentity"},
-		"for a file":    {[]string{"file"}, "IAM Roles Anywhere"},
+		"for pods":      {[]provider.Platform{provider.PlatformPods}, "Pod Identity"},
+		"for CI jobs":   {[]provider.Platform{provider.PlatformJobs}, "AssumeRoleWithWebIdentity"},
+		"for a file":    {[]provider.Platform{provider.PlatformMachine}, "IAM Roles Anywhere"},
 		"for nobody":    {nil, "instance profile"},
-		"for the first": {[]string{"ssm_parameter", "gitlab_variable"}, "id_tokens"},
+		"for the first": {[]provider.Platform{provider.PlatformUnknown, provider.PlatformJobs}, "id tokens"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "for a file" && vendor() == "Amazon EC2" {
 				c.want = "instance profile"
 			}
-			f := finding(t, e.AccessKeys(AccessKeysConfig{User: user, Targets: c.targets}).(rota.Preflighter).Preflight(t.Context()), "do without the key")
+			f := finding(t, e.AccessKeys(AccessKeysConfig{User: user, Platforms: c.platforms}).(rota.Preflighter).Preflight(t.Context()), "do without the key")
 			if !f.OK || !strings.Contains(f.Detail, c.want) || !strings.Contains(f.Detail, id+" last did: s3 in eu-central-1") {
 				t.Errorf("it says %+v", f)
 			}

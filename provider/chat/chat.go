@@ -1,3 +1,5 @@
+//go:build !lambda
+
 // Package chat is a notifier that speaks to chat and paging services, such as
 // Slack, Teams, Discord, Mattermost, Telegram, PagerDuty and Opsgenie, by the
 // URLs of shoutrrr (https://shoutrrr.nickfedor.com).

@@ -1,3 +1,5 @@
+//go:build !lambda
+
 package chat_test
 
 import (

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// facts are what is known of the secret's issuer before it is wired; false
+// where the file gives none.
+func (i *Issuer) facts() (provider.IssuerFacts, bool) {
+	cfg, ok := i.Kind.config.(provider.IssuerConfig)
+	if !ok {
+		return provider.IssuerFacts{}, false
+	}
+	return provider.IssuerFacts{Connection: i.Kind.kind.connection, Traits: cfg.Traits(), Fields: cfg.Fields()}, true
+}
+
+// traits are those of the issuer; zero where the file gives none.
+func (i *Issuer) traits() rota.Traits {
+	facts, _ := i.facts()
+	return facts.Traits
+}
+
+// piece is one of a secret's kinds, with what stands around it.
+type piece struct {
+	*Choice
+	name       string // of a target or a reloader; a check's is made up
+	connection Plain  // the one that stands beside it, or beside its secret's issuer
+}
+
+// pieces are a secret's kinds but for its notifiers: the issuer, the store, the
+// checks, the targets and the reloaders.
+func (s *Secret) pieces() []piece {
+	var all []piece
+	add := func(c *Choice, name string, connection Plain) {
+		if c.kind != nil {
+			all = append(all, piece{Choice: c, name: name, connection: connection})
+		}
+	}
+	add(&s.Issuer.Kind, "", s.Issuer.Connection)
+	if s.Store != nil {
+		add(&s.Store.Kind, "", s.Store.Connection)
+	}
+	for i, c := range s.Test {
+		if c != nil {
+			add(&c.Kind, checkName(c, i), s.Issuer.Connection)
+		}
+	}
+	for _, t := range s.Target {
+		if t != nil {
+			add(&t.Kind, t.Name.Text, Plain{})
+		}
+	}
+	for _, r := range s.Reload {
+		if r != nil {
+			add(&r.Kind, r.Name.Text, Plain{})
+		}
+	}
+	return all
+}
+
+func checkName(c *Check, i int) string { return fmt.Sprintf("%s %d", c.Kind.Key(), i+1) }
+
+// connections are those that a piece logs in with.
+func (p piece) connections() []string {
+	var names []string
+	if p.kind.connection != "" && p.connection.Text != "" {
+		names = append(names, p.connection.Text)
+	}
+	for _, c := range connectionsOf(p.config) {
+		names = append(names, c.Text)
+	}
+	return names
+}
+
+// with adds the connections that these connections log in with themselves, and
+// sorts them.
+func (d *Document) with(names []string) []string {
+	for i := 0; i < len(names); i++ { // names grows
+		c := d.Connections[names[i]]
+		if c == nil {
+			continue
+		}
+		for _, next := range connectionsOf(c.Kind.config) {
+			if !slices.Contains(names, next.Text) {
+				names = append(names, next.Text)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// systems are the connections that a secret's steps speak to. Notifiers are
+// left out: what they delay is no step.
+func (d *Document) systems(s *Secret) []string {
+	var names []string
+	for _, p := range s.pieces() {
+		names = append(names, p.connections()...)
+	}
+	return d.with(names)
+}

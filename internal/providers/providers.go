@@ -1,0 +1,30 @@
+// Package providers is the one list of what Rota can rotate, deliver to and
+// notify. A new provider adds one line here.
+package providers
+
+import (
+	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/provider/chat"
+	"github.com/rota-dev/rota/provider/command"
+	"github.com/rota-dev/rota/provider/file"
+	"github.com/rota-dev/rota/provider/manual"
+	"github.com/rota-dev/rota/provider/postgres"
+	"github.com/rota-dev/rota/provider/smtp"
+	"github.com/rota-dev/rota/provider/webhook"
+)
+
+// List is Rota's own providers, in the order that documents and the JSON
+// Schema show them in.
+func List() []provider.Provider {
+	return []provider.Provider{
+		file.Provider(),
+		aws.Provider(),
+		postgres.Provider(),
+		webhook.Provider(),
+		smtp.Provider(),
+		chat.Provider(),
+		command.Provider(),
+		manual.Provider(),
+	}
+}

@@ -1,0 +1,54 @@
+package anchor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// Objects keeps small files by their names, as a bucket does.
+type Objects interface {
+	// Name is for people, such as "s3 heads/rota-audit/".
+	Name() string
+	// Put keeps a file, durably. Putting the same again is no error.
+	Put(ctx context.Context, name string, content []byte) error
+	// List gives all names, sorted.
+	List(ctx context.Context) ([]string, error)
+	Get(ctx context.Context, name string) ([]byte, error)
+}
+
+// Archive is a place that gets one file for each head. Where files are locked
+// once they are there, nobody can take one away.
+type Archive struct{ Objects }
+
+var _ Place = Archive{}
+
+// Put writes a file whose name sorts by the entry's number.
+func (p Archive) Put(ctx context.Context, h Head) error {
+	body, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return p.Objects.Put(ctx, fmt.Sprintf("%019d.json", h.Seq), body)
+}
+
+// Heads reads all files.
+func (p Archive) Heads(ctx context.Context) ([]Head, error) {
+	names, err := p.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var heads []Head
+	for _, name := range names {
+		text, err := p.Get(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		var h Head
+		if err := json.Unmarshal(text, &h); err != nil {
+			return nil, fmt.Errorf("%s%s: not a head of the audit", p.Name(), name)
+		}
+		heads = append(heads, h)
+	}
+	return heads, nil
+}

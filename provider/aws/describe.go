@@ -1,0 +1,79 @@
+package aws
+
+import (
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// ConnectionKind is the key of AWS's connections in rota.yaml.
+const ConnectionKind = "aws"
+
+// Provider describes what rota.yaml can name of AWS.
+func Provider() provider.Provider {
+	return provider.Provider{
+		Name:   "aws",
+		System: "Amazon Web Services",
+		Connections: []provider.Connection{{
+			Kind: provider.Kind{
+				Key: ConnectionKind, Summary: "An AWS account and region. Without keys the SDK's usual credential chain is used.",
+				Example: "{region: eu-central-1}",
+			},
+			New: func() provider.ConnectionConfig { return new(connectionConfig) },
+		}},
+		Issuers: []provider.Issuer{
+			{
+				Kind: provider.Kind{
+					Key: "iam_access_key", Summary: "The access key of an IAM user (connection: aws).",
+					Example: "{user: ci}",
+				},
+				Connection: ConnectionKind, Evidence: rota.EvidenceRecorded, Reversible: true,
+				New: func() provider.IssuerConfig { return new(accessKeyConfig) },
+			},
+			{
+				Kind: provider.Kind{
+					Key: "assume_role", Summary: "Sessions of an IAM role (connection: aws): keys that end by themselves and are renewed in time.",
+					Example: "{role_arn: arn:aws:iam::111122223333:role/deploy, duration: 1h}",
+				},
+				Connection: ConnectionKind,
+				New:        func() provider.IssuerConfig { return new(assumeRoleConfig) },
+			},
+		},
+		Stores: []provider.Store{{
+			Kind: provider.Kind{
+				Key: "secrets_manager", Summary: "An entry of AWS Secrets Manager (connection: aws).",
+				Example: "{name: prod/ci, fields: {id: access_key_id, key: secret_access_key}}",
+			},
+			Connection: ConnectionKind,
+			New:        func() provider.StoreConfig { return new(secretsManagerConfig) },
+		}},
+		Checks: []provider.Check{{
+			Kind: provider.Kind{
+				Key: "s3_bucket", Summary: "A bucket that must be reachable with the new access key.",
+				Example: "files",
+			},
+			Connection: ConnectionKind, Needs: "an access key",
+			New: func() provider.CheckConfig { return new(bucketConfig) },
+		}},
+		Targets: []provider.Target{{
+			Kind: provider.Kind{
+				Key: "ssm_parameter", Summary: "A parameter of AWS SSM Parameter Store.",
+				Example: "{connection: prod, name: /prod/app/db, field: secret_access_key}",
+			},
+			New: func() provider.TargetConfig { return new(parameterConfig) },
+		}},
+		Notifiers: []provider.Notifier{{
+			Kind: provider.Kind{
+				Key: "sns", Summary: "An SNS topic that hears what happened.",
+				Example: "{connection: prod, topic_arn: arn:aws:sns:eu-central-1:111122223333:rotations}",
+			},
+			New: func() provider.NotifierConfig { return new(topicConfig) },
+		}},
+		Archives: []provider.Archive{{
+			Kind: provider.Kind{
+				Key: "s3", Summary: "A bucket that gets an object for each head, best with object lock.",
+				Example: "{connection: prod, bucket: audit}",
+			},
+			New: func() provider.ArchiveConfig { return new(archiveConfig) },
+		}},
+	}
+}

@@ -1,0 +1,100 @@
+package aws
+
+import (
+	"strings"
+
+	"github.com/rota-dev/rota/provider"
+)
+
+// connectionConfig is an account and a region.
+type connectionConfig struct {
+	At              provider.Pos    `json:"-"`
+	Region          provider.Text   `json:"region,omitzero" jsonschema:"The region, such as eu-central-1."`
+	Profile         provider.Text   `json:"profile,omitzero" jsonschema:"A profile of the shared AWS configuration files."`
+	RoleARN         provider.Text   `json:"role_arn,omitzero" jsonschema:"A role to assume."`
+	Chain           []provider.Text `json:"chain,omitzero" jsonschema:"Roles to assume on the way to role_arn, each with the credentials of the one before."`
+	ExternalID      provider.Text   `json:"external_id,omitzero" jsonschema:"The external id that the role's trust policy asks for."`
+	SessionName     provider.Text   `json:"session_name,omitzero" jsonschema:"The name of the assumed role's session, seen in CloudTrail."`
+	Endpoint        provider.Text   `json:"endpoint,omitzero" jsonschema:"Another address for all AWS services: for emulators."`
+	AccessKeyID     provider.Text   `json:"access_key_id,omitzero" jsonschema:"A fixed access key's id, in place of the credential chain."`
+	SecretAccessKey provider.Text   `json:"secret_access_key,omitzero" secret:"true" jsonschema:"The access key's secret: a reference such as ${file:/run/secrets/aws}."`
+	SessionToken    provider.Text   `json:"session_token,omitzero" secret:"true" jsonschema:"The session token that belongs to the access key, if any."`
+}
+
+// Validate implements [provider.Validator].
+func (c *connectionConfig) Validate(v *provider.Validation) {
+	if c.AccessKeyID.IsSet() != c.SecretAccessKey.IsSet() {
+		v.Problem(c.At, "", "", "access_key_id and secret_access_key go together")
+	}
+	if c.SessionToken.IsSet() && !c.AccessKeyID.IsSet() {
+		v.Problem(c.SessionToken.At, "session_token", "", "belongs to an access_key_id")
+	}
+	if c.Profile.IsSet() && c.AccessKeyID.IsSet() {
+		v.Problem(c.Profile.At, "", "try: keep one", "profile and access_key_id exclude each other")
+	}
+	if c.RoleARN.IsSet() {
+		return
+	}
+	for key, t := range map[string]provider.Text{"external_id": c.ExternalID, "session_name": c.SessionName} {
+		if t.IsSet() {
+			v.Problem(t.At, key, "try: role_arn", "belongs to a role_arn")
+		}
+	}
+	if len(c.Chain) > 0 {
+		v.Problem(c.Chain[0].At, "chain", "try: role_arn", "belongs to a role_arn")
+	}
+}
+
+// Open implements [provider.ConnectionConfig].
+func (c *connectionConfig) Open(b *provider.Build) (any, error) {
+	cfg := Config{
+		Region:          b.Text(c.Region),
+		Profile:         b.Text(c.Profile),
+		RoleARN:         b.Text(c.RoleARN),
+		Chain:           b.Texts(c.Chain),
+		ExternalID:      b.Text(c.ExternalID),
+		SessionName:     b.Text(c.SessionName),
+		Endpoint:        b.Text(c.Endpoint),
+		AccessKeyID:     b.Text(c.AccessKeyID),
+		SecretAccessKey: b.Text(c.SecretAccessKey),
+		SessionToken:    b.Text(c.SessionToken),
+		Budget:          b.Budget(),
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return New(b.Context(), b.Name, cfg)
+}
+
+// Scope implements [provider.Scoper]: the account of the role, or else who logs
+// in, and how. Two connections without a role that log in alike are of one
+// account, whichever it is.
+func (c *connectionConfig) Scope(k *provider.Known) string {
+	login := []string{"login"}
+	for _, t := range []provider.Text{c.Endpoint, c.RoleARN, c.Profile, c.AccessKeyID} {
+		text, known := k.Text(t)
+		if !known {
+			return ""
+		}
+		login = append(login, text)
+	}
+	if account, ok := AccountIn(login[2]); ok {
+		return accountScope(account, login[1])
+	}
+	return strings.Join(login, "\x00")
+}
+
+// accountScope is an account as claims have it, at AWS itself or at an
+// emulator.
+func accountScope(account, endpoint string) string {
+	return "account\x00" + account + "\x00" + endpoint
+}
+
+// regionIn is a connection's region as far as rota.yaml says.
+func regionIn(k *provider.Known, connection string) string {
+	if c, ok := k.Config(connection).(*connectionConfig); ok {
+		text, _ := k.Text(c.Region)
+		return text
+	}
+	return ""
+}

@@ -1,0 +1,32 @@
+package chat
+
+import (
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// Provider describes what rota.yaml can name of chat and paging services.
+func Provider() provider.Provider {
+	return provider.Provider{
+		Name:   "chat",
+		System: "Chat and paging",
+		Doc:    "notifications",
+		Notifiers: []provider.Notifier{{
+			Kind: provider.Kind{
+				Key: "chat", Summary: "A chat or paging service: Slack, Teams, Discord, PagerDuty and many more.",
+				Example: `{url: "${file:/run/secrets/slack}"}`,
+			},
+			New: func() provider.NotifierConfig { return new(notifierConfig) },
+		}},
+	}
+}
+
+// notifierConfig is a service that shoutrrr knows.
+type notifierConfig struct {
+	At      provider.Pos      `json:"-"`
+	URL     provider.Text     `json:"url" secret:"true" jsonschema:"The service's shoutrrr URL: a reference such as ${file:/run/secrets/slack}, for it holds a token."`
+	Timeout provider.Duration `json:"timeout,omitzero" jsonschema:"How long one message may take. Defaults to 10s."`
+}
+
+// Notifier implements [provider.NotifierConfig].
+func (c *notifierConfig) Notifier(b *provider.Build) (rota.Notifier, error) { return c.build(b) }

@@ -1,0 +1,99 @@
+package file
+
+import (
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// Provider describes what rota.yaml can name of this machine's files.
+func Provider() provider.Provider {
+	return provider.Provider{
+		Name:   "file",
+		System: "Files",
+		Targets: []provider.Target{{
+			Kind: provider.Kind{
+				Key: "file", Summary: "A file of this machine.",
+				Example: "{path: /etc/app/credentials.env, format: dotenv}",
+			},
+			Platform: provider.PlatformMachine,
+			New:      func() provider.TargetConfig { return new(targetConfig) },
+		}},
+	}
+}
+
+// targetConfig is a file of this machine.
+type targetConfig struct {
+	At      provider.Pos              `json:"-"`
+	Path    provider.Text             `json:"path" jsonschema:"The file's absolute path."`
+	Format  provider.Plain            `json:"format" enum:"dotenv,json,aws_credentials" jsonschema:"How it is written."`
+	Profile provider.Plain            `json:"profile,omitzero" jsonschema:"The profile in an AWS credentials file. Defaults to default."`
+	Fields  map[string]provider.Plain `json:"fields,omitzero" jsonschema:"The names in the file, each with the credential's field or a template."`
+	Mode    provider.Mode             `json:"mode,omitzero" jsonschema:"The file's permissions, in quotes. Defaults to \"0600\"."`
+	Owner   provider.Plain            `json:"owner,omitzero" jsonschema:"The file's owner, by name or number in quotes."`
+	Group   provider.Plain            `json:"group,omitzero" jsonschema:"The file's group, by name or number in quotes."`
+}
+
+// Validate implements [provider.Validator].
+func (c *targetConfig) Validate(v *provider.Validation) {
+	v.FieldMap("fields", c.Fields)
+	if place, plain := c.Path.Literal(); plain && place != "" && !filepath.IsAbs(place) {
+		v.Problem(c.Path.At, "path", "try: /etc/app/credentials.env", "must be absolute")
+	}
+	if c.Profile.IsSet() && c.Format.Text != "" && c.Format.Text != AWSCredentials {
+		v.Problem(c.Profile.At, "profile", "try: format: aws_credentials", "belongs to the format aws_credentials")
+	}
+	if c.Format.Text == AWSCredentials && !slices.Contains(v.Issuer.Fields.All, rota.FieldAccessKeyID) {
+		v.Problem(c.Format.At, "format", "try: dotenv, json", "aws_credentials needs an access key, and the issuer makes a %s", v.Issuer.Traits.Kind)
+	}
+	if c.Mode.IsSet() && c.Mode.Perm()&0o007 != 0 {
+		v.Problem(c.Mode.At, "mode", `try: "0600", or "0640" with a group`, "%q lets everyone of the machine at the credential", c.Mode.Text)
+	}
+}
+
+// Claims implements [provider.Claimer]. Two targets may write to one file only
+// if it's an AWS credentials file and their profiles differ, or if both name
+// their fields and no field is the same.
+func (c *targetConfig) Claims(k *provider.Known) []provider.Claim {
+	file, ok := k.Claim("file", c.Path)
+	if !ok {
+		return nil
+	}
+	file.Scope, file.Connection, file.Name, file.Shown = "this machine", "", filepath.Clean(file.Name), "the file"
+	file.Form = c.Format.Text
+	if c.Format.Text == AWSCredentials {
+		name := c.Profile.Text
+		if name == "" {
+			name = "default"
+		}
+		file.Parts = []string{"the profile " + strconv.Quote(name)}
+		return []provider.Claim{file}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+		file.Parts = append(file.Parts, strconv.Quote(name))
+	}
+	return []provider.Claim{file}
+}
+
+// Target implements [provider.TargetConfig].
+func (c *targetConfig) Target(b *provider.Build) (rota.Target, error) {
+	cfg := Config{
+		Name:    b.Name,
+		Path:    b.Text(c.Path),
+		Format:  c.Format.Text,
+		Profile: c.Profile.Text,
+		Fields:  b.Fields(c.Fields),
+		Mode:    fs.FileMode(c.Mode.Perm()),
+		Owner:   c.Owner.Text,
+		Group:   c.Group.Text,
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return New(cfg)
+}

@@ -1,0 +1,38 @@
+package manual
+
+import (
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// Provider describes what rota.yaml can name of what only people can rotate.
+func Provider() provider.Provider {
+	return provider.Provider{
+		Name:   "manual",
+		System: "People",
+		Issuers: []provider.Issuer{{
+			Kind: provider.Kind{
+				Key: "manual", Summary: "What only a person can rotate: Rota reminds, and rota done notes that it was done.",
+				Example: "{what: licence key}",
+			},
+			New: func() provider.IssuerConfig { return new(issuerConfig) },
+		}},
+	}
+}
+
+// issuerConfig is what no program can rotate.
+type issuerConfig struct {
+	At   provider.Pos   `json:"-"`
+	What provider.Plain `json:"what" jsonschema:"What it is, for people, such as a licence key."`
+}
+
+// Traits implements [provider.IssuerConfig].
+func (c *issuerConfig) Traits() rota.Traits { return Issuer{}.Traits() }
+
+// Fields implements [provider.IssuerConfig]: Rota doesn't know the credential.
+func (c *issuerConfig) Fields() provider.Fields { return provider.Fields{} }
+
+// Issuer implements [provider.IssuerConfig].
+func (c *issuerConfig) Issuer(*provider.Build) (rota.Issuer, error) {
+	return Issuer{What: c.What.Text}, nil
+}

@@ -1,0 +1,26 @@
+package provider
+
+import "github.com/rota-dev/rota"
+
+// PasswordRules say how a password is made. Issuers that make passwords embed
+// them in their configuration.
+type PasswordRules struct {
+	At       Pos   `json:"-"`
+	Length   Int   `json:"length,omitzero" min:"8" max:"1024" jsonschema:"How many characters. Defaults to 32."`
+	Alphabet Plain `json:"alphabet,omitzero" jsonschema:"The characters to choose from. Defaults to letters, digits and characters that neither URLs nor shells mind."`
+	Exclude  Plain `json:"exclude,omitzero" empty:"true" jsonschema:"Characters to leave out of the alphabet."`
+}
+
+// Over are the rules, with the defaults where they leave something open.
+func (own PasswordRules) Over(defaults PasswordRules) rota.PasswordRules {
+	if !own.Length.IsSet() {
+		own.Length = defaults.Length
+	}
+	if !own.Alphabet.IsSet() {
+		own.Alphabet = defaults.Alphabet
+	}
+	if !own.Exclude.IsSet() {
+		own.Exclude = defaults.Exclude
+	}
+	return rota.PasswordRules{Length: own.Length.Number, Alphabet: own.Alphabet.Text, Exclude: own.Exclude.Text}
+}

@@ -1,0 +1,50 @@
+package postgres
+
+import (
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// kindPostgres is the key of this package's connections.
+const kindPostgres = "postgres"
+
+// Provider describes what rota.yaml can name of PostgreSQL.
+func Provider() provider.Provider {
+	return provider.Provider{
+		Name:   "postgres",
+		System: "PostgreSQL",
+		Connections: []provider.Connection{{
+			Kind: provider.Kind{
+				Key: kindPostgres, Summary: "A PostgreSQL database and the role that may change other roles' passwords.",
+				Example: `{host: db.internal, username: rota, password: "${file:/run/secrets/db}"}`,
+			},
+			New: func() provider.ConnectionConfig { return new(connectionConfig) },
+		}},
+		Issuers: []provider.Issuer{
+			{
+				Kind: provider.Kind{
+					Key: "password", Summary: "The password of one database role (connection: postgres). The old one is dead as soon as the new one is set.",
+					Example: "{role: orders}",
+				},
+				Connection: kindPostgres, Evidence: rota.EvidenceSampled,
+				New: func() provider.IssuerConfig { return new(passwordConfig) },
+			},
+			{
+				Kind: provider.Kind{
+					Key: "alternating", Summary: "The passwords of two database roles in turn (connection: postgres), so that the other stays valid.",
+					Example: "{roles: [orders_a, orders_b]}",
+				},
+				Connection: kindPostgres, Evidence: rota.EvidenceSampled, Reversible: true,
+				New: func() provider.IssuerConfig { return new(alternatingConfig) },
+			},
+		},
+		Checks: []provider.Check{{
+			Kind: provider.Kind{
+				Key: "query", Summary: "A statement that must run with the new password, such as SELECT 1.",
+				Example: `"SELECT 1"`,
+			},
+			Connection: kindPostgres, Needs: "a database password",
+			New: func() provider.CheckConfig { return new(queryConfig) },
+		}},
+	}
+}

@@ -1,0 +1,80 @@
+package postgres
+
+import (
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/rota-dev/rota/provider"
+)
+
+// connectionConfig is a database and the role to log in as.
+type connectionConfig struct {
+	At             provider.Pos      `json:"-"`
+	Host           provider.Text     `json:"host" jsonschema:"A host name, an address, or the folder of a Unix socket."`
+	Port           provider.Int      `json:"port,omitzero" min:"1" max:"65535" jsonschema:"The port. Defaults to 5432."`
+	Database       provider.Text     `json:"database,omitzero" jsonschema:"The database. Defaults to postgres."`
+	Username       provider.Text     `json:"username" jsonschema:"The role that Rota logs in as."`
+	Password       provider.Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/db}."`
+	SSLMode        provider.Plain    `json:"sslmode,omitzero" enum:"disable,require,verify-ca,verify-full" jsonschema:"How TLS is used, as in libpq. Defaults to verify-full, and to disable on loopback addresses and sockets."`
+	SSLRootCert    provider.Text     `json:"sslrootcert,omitzero" jsonschema:"The file with the certificates to trust."`
+	SSLCert        provider.Text     `json:"sslcert,omitzero" jsonschema:"The file with the client's certificate."`
+	SSLKey         provider.Text     `json:"sslkey,omitzero" jsonschema:"The file with the client's key."`
+	ConnectTimeout provider.Duration `json:"connect_timeout,omitzero" jsonschema:"How long logging in may take. Defaults to 10s."`
+}
+
+// Validate implements [provider.Validator].
+func (c *connectionConfig) Validate(v *provider.Validation) {
+	if c.SSLCert.IsSet() != c.SSLKey.IsSet() {
+		v.Problem(c.At, "", "", "sslcert and sslkey go together")
+	}
+	if c.SSLMode.Text == "disable" && (c.SSLRootCert.IsSet() || c.SSLCert.IsSet()) {
+		v.Problem(c.SSLMode.At, "sslmode", "try: sslmode: verify-full", "disable makes no use of certificates")
+	}
+}
+
+// Open implements [provider.ConnectionConfig].
+func (c *connectionConfig) Open(b *provider.Build) (any, error) {
+	cfg := Config{
+		Host:           b.Text(c.Host),
+		Port:           c.Port.Number,
+		Database:       b.Text(c.Database),
+		Username:       b.Text(c.Username),
+		Password:       b.Text(c.Password),
+		SSLMode:        c.SSLMode.Text,
+		SSLRootCert:    b.Text(c.SSLRootCert),
+		SSLCert:        b.Text(c.SSLCert),
+		SSLKey:         b.Text(c.SSLKey),
+		ConnectTimeout: c.ConnectTimeout.Length,
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return New(b.Name, cfg)
+}
+
+// Scope implements [provider.Scoper]: roles belong to the server, whichever of
+// its databases a connection goes to. All names of this machine are one server
+// as long as the port is the same.
+func (c *connectionConfig) Scope(k *provider.Known) string {
+	host, known := k.Text(c.Host)
+	if !known || host == "" {
+		return ""
+	}
+	port := c.Port.Number
+	if port == 0 {
+		port = defaultPort
+	}
+	switch ip := net.ParseIP(host); {
+	case strings.EqualFold(host, "localhost"), ip != nil && ip.IsLoopback():
+		host = "localhost"
+	case ip != nil:
+		host = ip.String()
+	case filepath.IsAbs(host):
+		host = filepath.Clean(host)
+	default:
+		host = strings.ToLower(strings.TrimSuffix(host, "."))
+	}
+	return "server\x00" + host + "\x00" + strconv.Itoa(port)
+}

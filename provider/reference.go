@@ -1,0 +1,108 @@
+package provider
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reference stands in a [Text] for what is kept elsewhere: ${env:NAME},
+// ${file:/path} or ${secret:name#field}. $${ stands for the characters ${.
+type Reference struct {
+	Kind  ReferenceKind
+	Name  string // the variable, the path or the secret
+	Field string // of a secret
+}
+
+// ReferenceKind says where a referenced value is kept.
+type ReferenceKind string
+
+// The kinds of references.
+const (
+	RefEnv    ReferenceKind = "env"
+	RefFile   ReferenceKind = "file"
+	RefSecret ReferenceKind = "secret"
+)
+
+// String is the reference as the file has it.
+func (r Reference) String() string {
+	if r.Kind == RefSecret {
+		return fmt.Sprintf("${secret:%s#%s}", r.Name, r.Field)
+	}
+	return fmt.Sprintf("${%s:%s}", r.Kind, r.Name)
+}
+
+// piece is a literal text, or a reference.
+type piece struct {
+	literal string
+	ref     *Reference
+}
+
+// malformed says what's wrong with a reference. It holds nothing of the value,
+// which may be a password.
+type malformed struct{ message, hint string }
+
+// parseReferences splits a value at its references.
+func parseReferences(s string) ([]*piece, *malformed) {
+	var pieces []*piece
+	var literal strings.Builder
+	for {
+		before, after, found := strings.Cut(s, "${")
+		if !found {
+			literal.WriteString(s)
+			break
+		}
+		if escaped, ok := strings.CutSuffix(before, "$"); ok {
+			literal.WriteString(escaped + "${")
+			s = after
+			continue
+		}
+		literal.WriteString(before)
+		inside, rest, closed := strings.Cut(after, "}")
+		if !closed {
+			return nil, &malformed{"a ${ without its }", "try: $${ for the characters themselves"}
+		}
+		ref, wrong := parseReference(inside)
+		if wrong != nil {
+			return nil, wrong
+		}
+		if literal.Len() > 0 {
+			pieces = append(pieces, &piece{literal: literal.String()})
+			literal.Reset()
+		}
+		pieces = append(pieces, &piece{ref: &ref})
+		s = rest
+	}
+	if literal.Len() > 0 {
+		pieces = append(pieces, &piece{literal: literal.String()})
+	}
+	return pieces, nil
+}
+
+func parseReference(inside string) (Reference, *malformed) {
+	kind, name, _ := strings.Cut(inside, ":")
+	switch ReferenceKind(kind) {
+	case RefEnv:
+		if name == "" || strings.ContainsAny(name, "=$ \t\r\n\x00") {
+			return Reference{}, &malformed{"${env:…} needs a variable's name", "try: ${env:DB_PASSWORD}"}
+		}
+		return Reference{Kind: RefEnv, Name: name}, nil
+	case RefFile:
+		if name == "" || strings.ContainsAny(name, "$\r\n\x00") {
+			return Reference{}, &malformed{"${file:…} needs a path", "try: ${file:/run/secrets/db}"}
+		}
+		return Reference{Kind: RefFile, Name: name}, nil
+	case RefSecret:
+		secret, field, ok := strings.Cut(name, "#")
+		if !ok || !GoodName(secret) || field == "" || strings.ContainsAny(field, "# \t\r\n") {
+			return Reference{}, &malformed{"${secret:…} needs a secret's name and a field", "try: ${secret:prod/orders-db#password}"}
+		}
+		return Reference{Kind: RefSecret, Name: secret, Field: field}, nil
+	}
+	return Reference{}, &malformed{"a ${ that is no reference", "try: ${env:NAME}, ${file:/path}, ${secret:name#field}, or $${ for the characters themselves"}
+}
+
+// NamesReference reports whether a text, as rota.yaml has it, holds a
+// reference.
+func NamesReference(s string) bool {
+	return strings.Contains(s, "${env:") || strings.Contains(s, "${file:") || strings.Contains(s, "${secret:")
+}
