@@ -108,7 +108,8 @@ func (a *app) wire(ctx context.Context, l *service.Local) error {
 	if l.DB != nil {
 		env.OwnStore, env.Outbox = l.DB.Secret, l.DB.Outbox()
 	}
-	wired, err := l.File.Wire(ctx, env)
+	l.Rewire = func(ctx context.Context) (*config.Wired, error) { return l.File.Wire(ctx, env) }
+	wired, err := l.Rewire(ctx)
 	if err != nil {
 		return refused(err)
 	}

@@ -313,7 +313,8 @@ func (d *Daemon) open(_ context.Context, c access.Caller) (service.Operations, f
 	if current == nil {
 		return nil, nil, fmt.Errorf("the configuration is not read yet: %w", rota.ErrBusy)
 	}
+	rewire := func(ctx context.Context) (*config.Wired, error) { return d.wire(ctx, current.file, current.fingerprints) }
 	return &service.Local{
-		File: current.file, Wired: current.wired, DB: d.DB, Rotator: d.rotator, Workers: d.worker, Caller: c, Controls: controls{d}, Places: d.anchors.places, Now: d.DB.Now,
+		Rewire: rewire, File: current.file, Wired: current.wired, DB: d.DB, Rotator: d.rotator, Workers: d.worker, Caller: c, Controls: controls{d}, Places: d.anchors.places, Now: d.DB.Now,
 	}, release, nil
 }

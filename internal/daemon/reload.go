@@ -68,7 +68,7 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	if err != nil {
 		return err
 	}
-	wired, err := file.Wire(ctx, d.Environment)
+	wired, err := d.wire(ctx, file, fingerprints)
 	if err != nil {
 		return err
 	}
@@ -77,9 +77,6 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	}
 	for _, w := range wired.Warnings {
 		d.Log.WarnContext(ctx, w.Text(), "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
-	}
-	for _, s := range wired.Secrets {
-		s.Configuration = fingerprints[s.Name]
 	}
 	enrolled, err := d.enrol(ctx, fingerprints)
 	if err != nil {
@@ -104,6 +101,19 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	d.Log.InfoContext(ctx, "configuration", "file", file.Path, "secrets", len(fingerprints), "enrolled", enrolled)
 	d.noteBehind(ctx, enrolled)
 	return nil
+}
+
+// wire binds a file's secrets to their systems, under the fingerprints that
+// their turns carry.
+func (d *Daemon) wire(ctx context.Context, file *config.File, fingerprints map[string]string) (*config.Wired, error) {
+	wired, err := file.Wire(ctx, d.Environment)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range wired.Secrets {
+		s.Configuration = fingerprints[s.Name]
+	}
+	return wired, nil
 }
 
 // enrol makes a configuration the one in force, if it is another one than this

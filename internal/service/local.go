@@ -28,6 +28,10 @@ type Local struct {
 	// Wired is the same, bound to its systems. What only reads the store can
 	// do without.
 	Wired *config.Wired
+	// Rewire binds the configuration to its systems anew, with the values that
+	// its references stand for by then. Without it, secrets that log in with
+	// another secret of the same operation do so with its old value.
+	Rewire func(ctx context.Context) (*config.Wired, error)
 	// DB is Rota's own store; nil where there is none yet, which only some
 	// operations can do without.
 	DB *store.DB

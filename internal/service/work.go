@@ -90,9 +90,52 @@ func (l *Local) Adopt(ctx context.Context, r api.AdoptRequest) (api.WorkDoc, err
 	return api.WorkDoc{Secrets: []api.WorkSecretDoc{done[0].doc("adopt")}}, nil
 }
 
-// work does one thing to every chosen secret, several at once. Where another
-// worker is at one, it comes again later, unless noWait is set.
+// work does one thing to every chosen secret. A secret that logs in with
+// another's value comes after that one, with the new value.
 func (l *Local) work(ctx context.Context, list []chosen, noWait bool, do act) []worked {
+	var names []string
+	place := map[string]int{}
+	for i, c := range list {
+		names, place[c.name] = append(names, c.name), i
+	}
+	out := make([]worked, len(list))
+	for n, wave := range l.File.Waves(names) {
+		if n > 0 {
+			end := l.renew(ctx, list, wave, place)
+			defer end()
+		}
+		var now []chosen
+		for _, name := range wave {
+			now = append(now, list[place[name]])
+		}
+		for i, w := range l.workTogether(ctx, now, noWait, do) {
+			out[place[wave[i]]] = w
+		}
+	}
+	return out
+}
+
+// renew has the secrets of a wave log in with what the waves before it made.
+// Where that fails they keep what they have. The function closes what it opened.
+func (l *Local) renew(ctx context.Context, list []chosen, wave []string, place map[string]int) func() {
+	if l.Rewire == nil {
+		return func() {}
+	}
+	wired, err := l.Rewire(ctx)
+	if err != nil {
+		l.tell("the new values can't be read: %v", err)
+		return func() {}
+	}
+	for _, name := range wave {
+		c := &list[place[name]]
+		c.secret, c.err = wired.ByName[name], wired.Broken[name]
+	}
+	return func() { _ = wired.Close() }
+}
+
+// workTogether does one thing to every chosen secret, several at once. Where
+// another worker is at one, it comes again later, unless noWait is set.
+func (l *Local) workTogether(ctx context.Context, list []chosen, noWait bool, do act) []worked {
 	workers := l.Workers
 	if workers == nil {
 		workers = engine.NewPool(engine.Limits{})
