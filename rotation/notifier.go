@@ -39,7 +39,7 @@ func (c *chosenOnly) Wants(k rota.EventKind) bool {
 
 // Preflight implements [rota.Preflighter] where the notifier does.
 func (c *chosenOnly) Preflight(ctx context.Context) []rota.Finding {
-	return preflightOf(c.Notifier, ctx)
+	return preflightOf(ctx, c.Notifier)
 }
 
 // Outbox keeps events for notifiers that hear of several at once, until they
@@ -116,7 +116,7 @@ func (d *Digester) Notify(ctx context.Context, e rota.Event) error {
 }
 
 // Preflight implements [rota.Preflighter] where the notifier does.
-func (d *Digester) Preflight(ctx context.Context) []rota.Finding { return preflightOf(d.Notifier, ctx) }
+func (d *Digester) Preflight(ctx context.Context) []rota.Finding { return preflightOf(ctx, d.Notifier) }
 
 // Flush sends what is kept, if it is time. What is not taken is kept on and
 // tried again, ever less often.
@@ -194,7 +194,7 @@ func wants(n rota.Notifier, k rota.EventKind) bool {
 	return !ok || c.Wants(k)
 }
 
-func preflightOf(n rota.Notifier, ctx context.Context) []rota.Finding {
+func preflightOf(ctx context.Context, n rota.Notifier) []rota.Finding {
 	if p, ok := n.(rota.Preflighter); ok {
 		return p.Preflight(ctx)
 	}

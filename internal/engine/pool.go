@@ -19,7 +19,7 @@ type Pool struct {
 	limits Limits
 
 	running sync.WaitGroup  // turns in flight
-	life    context.Context //nolint:containedctx // of all of them: the pool's own end
+	life    context.Context // of all of them: the pool's own end
 	cancel  context.CancelFunc
 
 	mu       sync.Mutex

@@ -140,7 +140,7 @@ func (inv *invocation) rotator() *rotation.Rotator {
 }
 
 // version is the id of the version that this invocation makes.
-func (inv *invocation) version() string { return "rota-" + inv.id }
+func (inv *invocation) version() string { return rota.VersionPrefix + inv.id }
 
 // configured is the secret of rota.yaml that is kept in that entry of Secrets
 // Manager, nil where there is none.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/rota-dev/rota"
@@ -92,8 +93,8 @@ func (k *accessKeys) preflightKeys(ctx context.Context) []rota.Finding {
 
 // partition is the part of AWS that an ARN is of: "aws", "aws-cn", "aws-us-gov".
 func partition(arn string) string {
-	if parts := strings.SplitN(arn, ":", 3); len(parts) == 3 && parts[1] != "" {
-		return parts[1]
+	if parsed, err := awsarn.Parse(arn); err == nil && parsed.Partition != "" {
+		return parsed.Partition
 	}
 	return "aws"
 }

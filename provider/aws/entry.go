@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
@@ -90,11 +91,12 @@ func Holds(store rota.Store, id string) bool {
 // characters of AWS's; "" where it is none of that region.
 func nameOf(arn, region string) string {
 	const suffix = 7
-	parts := strings.SplitN(arn, ":", 7) // arn:aws:secretsmanager:region:account:secret:name-abc123
-	if len(parts) != 7 || parts[3] != region || len(parts[6]) <= suffix {
+	parsed, err := awsarn.Parse(arn) // arn:aws:secretsmanager:region:account:secret:name-abc123
+	name, isSecret := strings.CutPrefix(parsed.Resource, "secret:")
+	if err != nil || !isSecret || parsed.Region != region || len(name) <= suffix {
 		return ""
 	}
-	return parts[6][:len(parts[6])-suffix]
+	return name[:len(name)-suffix]
 }
 
 // Tagger is implemented by the stores of Secrets Manager: a few words beside the

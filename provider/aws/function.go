@@ -3,6 +3,8 @@ package aws
 import (
 	"fmt"
 	"strings"
+
+	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // Function is what a Lambda function that runs Rota needs beside what its
@@ -55,12 +57,13 @@ func (f Function) Permissions(at Place) ([]Permission, error) {
 	return needs, nil
 }
 
-// serviceOf is the service that an ARN names, "" where it is none.
+// serviceOf is the service that an ARN names, "" for any other text.
 func serviceOf(arn string) string {
-	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && parts[0] == "arn" {
-		return parts[2]
+	parsed, err := awsarn.Parse(arn)
+	if err != nil {
+		return ""
 	}
-	return ""
+	return parsed.Service
 }
 
 // FunctionPermissions are what a function needs on the secret of a role beside

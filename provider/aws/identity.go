@@ -3,10 +3,12 @@ package aws
 import (
 	"context"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
@@ -73,23 +75,33 @@ func skewOf(metadata middleware.Metadata) time.Duration {
 // not tell user names apart by case.
 func (i identity) isUser(account, user string) bool {
 	// arn:aws:iam::111122223333:user/path/name
-	parts := strings.SplitN(i.arn, ":", 6)
-	if len(parts) != 6 || parts[2] != "iam" || parts[4] != account || !strings.HasPrefix(parts[5], "user/") {
+	me, err := awsarn.Parse(i.arn)
+	if err != nil || me.Service != "iam" || me.AccountID != account || !strings.HasPrefix(me.Resource, "user/") {
 		return false
 	}
-	return strings.EqualFold(parts[5][strings.LastIndexByte(parts[5], '/')+1:], user)
+	return strings.EqualFold(path.Base(me.Resource), user)
+}
+
+// sessionRole is the name of the role that an identity is a session of.
+func sessionRole(me awsarn.ARN) (name string, ok bool) {
+	parts := strings.Split(me.Resource, "/")
+	if me.Service != "sts" || len(parts) != 3 || parts[0] != "assumed-role" {
+		return "", false
+	}
+	return parts[1], true
 }
 
 // isRole tells whether the identity is a session of that role. A session's ARN
 // has the role's name without its path.
 func (i identity) isRole(arn string) bool {
 	// arn:aws:sts::111122223333:assumed-role/name/session
-	mine, role := strings.SplitN(i.arn, ":", 6), strings.SplitN(arn, ":", 6)
-	if len(mine) != 6 || len(role) != 6 || mine[2] != "sts" || mine[1] != role[1] || mine[4] != role[4] {
+	me, errMe := awsarn.Parse(i.arn)
+	role, errRole := awsarn.Parse(arn)
+	if errMe != nil || errRole != nil || me.Partition != role.Partition || me.AccountID != role.AccountID {
 		return false
 	}
-	parts := strings.Split(mine[5], "/")
-	return len(parts) == 3 && parts[0] == "assumed-role" && parts[1] == role[5][strings.LastIndexByte(role[5], '/')+1:]
+	name, ok := sessionRole(me)
+	return ok && name == path.Base(role.Resource)
 }
 
 // preflightIdentity checks that AWS knows Rota and that the clocks agree.
@@ -104,7 +116,7 @@ func (c *Connection) preflightIdentity(ctx context.Context) (identity, []rota.Fi
 		findings = append(findings, rota.Finding{
 			Warning: true, Check: "clock",
 			Detail: fmt.Sprintf("this machine's clock is %s away from AWS's", rota.FormatDuration(me.skew.Abs())),
-			Hint:   "synchronise the clock (NTP): AWS refuses signatures that are five minutes off",
+			Hint:   "synchronize the clock (NTP): AWS refuses signatures that are five minutes off",
 		})
 	} else {
 		findings = append(findings, rota.Finding{OK: true, Check: "clock", Detail: "agrees with AWS's"})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // Permission is an action that somebody must be allowed on a resource, and why.
@@ -187,11 +189,8 @@ func (c *Connection) placeOf(me identity) Place {
 
 // AccountIn is the account that an ARN names.
 func AccountIn(arn string) (string, bool) {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || parts[4] == "" {
-		return "", false
-	}
-	return parts[4], true
+	parsed, err := awsarn.Parse(arn)
+	return parsed.AccountID, err == nil && parsed.AccountID != ""
 }
 
 // CallerPermissions are what whoever runs Rota needs for the connection

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
@@ -102,16 +103,16 @@ func found(s Statement, source string, result types.EvaluationResult) rota.Findi
 // principal is the user or role whose policies hold for the identity, as an
 // ARN; "" for others. A role's path is not to be had from its session.
 func (i identity) principal() string {
-	parts := strings.SplitN(i.arn, ":", 6)
-	if len(parts) != 6 {
+	me, err := awsarn.Parse(i.arn)
+	if err != nil {
 		return ""
 	}
-	if parts[2] == "iam" && strings.HasPrefix(parts[5], "user/") {
+	if me.Service == "iam" && strings.HasPrefix(me.Resource, "user/") {
 		return i.arn
 	}
-	// arn:aws:sts::111122223333:assumed-role/name/session
-	if resource := strings.Split(parts[5], "/"); parts[2] == "sts" && resource[0] == "assumed-role" && len(resource) == 3 {
-		return strings.Join([]string{parts[0], parts[1], "iam", "", parts[4], "role/" + resource[1]}, ":")
+	name, ok := sessionRole(me)
+	if !ok {
+		return ""
 	}
-	return ""
+	return awsarn.ARN{Partition: me.Partition, Service: "iam", AccountID: me.AccountID, Resource: "role/" + name}.String()
 }

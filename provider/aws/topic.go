@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
@@ -29,10 +30,10 @@ var (
 	_ rota.Preflighter = (*topic)(nil)
 )
 
-// IsTopic tells whether a text is the ARN of an SNS topic.
+// IsTopic reports whether a text is the ARN of an SNS topic.
 func IsTopic(arn string) bool {
-	parts := strings.Split(arn, ":")
-	return serviceOf(arn) == "sns" && len(parts) == 6 && parts[3] != "" && parts[4] != "" && parts[5] != ""
+	t, err := awsarn.Parse(arn)
+	return err == nil && t.Service == "sns" && t.Region != "" && t.AccountID != "" && t.Resource != "" && !strings.Contains(t.Resource, ":")
 }
 
 // Topic is the notifier that publishes to an SNS topic, in the topic's region.
@@ -98,8 +99,8 @@ func (t *topic) Preflight(ctx context.Context) []rota.Finding {
 
 // inRegion sends the call to the topic's own region.
 func (t *topic) inRegion(o *sns.Options) {
-	if parts := strings.Split(t.arn, ":"); len(parts) == 6 && parts[3] != "" {
-		o.Region = parts[3]
+	if topic, err := awsarn.Parse(t.arn); err == nil && topic.Region != "" {
+		o.Region = topic.Region
 	}
 }
 
