@@ -41,6 +41,7 @@ setup: ## install what the tests need (as root on Debian), or say what is missin
 test: setup ## every test, the servers they need included
 	@$(GO) test $(GOFLAGS_ROTA) -timeout 25m -json ./... | $(GO) run $(GOFLAGS_ROTA) ./internal/tools/testreport
 	@cd deploy/check && $(GO) test $(GOFLAGS_ROTA) ./... # the alert rules and the dashboard, with Prometheus' own engine
+	@cd examples/provider && $(GO) vet ./... && $(GO) test $(GOFLAGS_ROTA) ./... # a provider outside this module
 	@cd deploy/opentofu && $(GO) test $(GOFLAGS_ROTA) ./... # the Terraform modules, with OpenTofu
 
 .PHONY: race

@@ -36,6 +36,8 @@
 //   - provider/… has one package per outside system. provider/memory keeps
 //     everything in memory, for tests, and provider/aws/awstest is an AWS for
 //     tests.
+//   - provider describes what a provider offers in rota.yaml, and app builds a
+//     rota with providers of your own in a ten-line main.
 //   - provider/providertest has the conformance suites: a provider is done when
 //     it passes them.
 //   - api is the client of a running Rota, and webhook verifies the webhooks
@@ -54,5 +56,5 @@
 // tells them what to do. Wrap [ErrRefused], [ErrNotFound] or [ErrConflict] where
 // the interface's comment asks for it.
 //
-// CONTRIBUTING.md describes how to add a provider to Rota itself.
+// CONTRIBUTING.md walks through a whole provider, examples/provider.
 package rota

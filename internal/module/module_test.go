@@ -56,7 +56,7 @@ func outside(t *testing.T) string {
 
 func TestAnotherModuleCanRequireThisOne(t *testing.T) {
 	dir := outside(t)
-	const want = "create\ntest\npromote\ndeliver\nverified: true"
+	const want = "create\ntest\npromote\ndeliver\nverified: true\nproviders: true"
 	if got := command(t, dir, "run", "-trimpath", "."); got != want {
 		t.Errorf("the program said:\n%s\nwant:\n%s", got, want)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
+	"github.com/rota-dev/rota/app"
 	"github.com/rota-dev/rota/provider/memory"
 	"github.com/rota-dev/rota/rotation"
 	"github.com/rota-dev/rota/webhook"
@@ -47,6 +48,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	fmt.Println("verified:", doc.Verified)
-	_, err = webhook.NewReceiver("0123456789abcdef")
-	return err
+	if _, err := webhook.NewReceiver("0123456789abcdef"); err != nil {
+		return err
+	}
+	fmt.Println("providers:", len(app.Providers()) > 5)
+	return nil
 }

@@ -1,8 +1,6 @@
 //go:build lambda
 
-// The command rota as a Lambda function alone, without the command line, the
-// server and the daemon: half the size, and half the memory.
-package main
+package app
 
 import (
 	"context"
@@ -15,12 +13,14 @@ import (
 	"github.com/rota-dev/rota/internal/function"
 )
 
-func main() {
+// Main is the Lambda function alone, without the command line, the server and
+// the daemon: half the size, and half the memory.
+func Main(o Options) {
 	if !function.InLambda() {
 		fmt.Fprintln(os.Stderr, "rota: this program was built for AWS Lambda, and runs nowhere else (try: make build)")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	function.Start(ctx, os.Stdout, os.Stderr)
+	function.Start(ctx, o.Providers, os.Stdout, os.Stderr)
 }

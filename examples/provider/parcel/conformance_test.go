@@ -1,0 +1,85 @@
+package parcel_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/providertest"
+
+	"example.com/rota-parcel/parcel"
+	"example.com/rota-parcel/parcel/parceltest"
+)
+
+// start gives a Parcel and a client of it.
+func start(t *testing.T) (*parceltest.Server, *parcel.Client) {
+	t.Helper()
+	server := parceltest.New()
+	t.Cleanup(server.Close)
+	client, err := parcel.NewClient("test", server.URL, parceltest.AdminToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server, client
+}
+
+// inject plants faults for the requests that methods send.
+func inject(server *parceltest.Server, methods map[string]string) providertest.Inject {
+	return func(op string, kind providertest.FaultKind) bool {
+		method, ok := methods[op]
+		if ok {
+			server.Next(method, parceltest.Fault(kind))
+		}
+		return ok
+	}
+}
+
+func TestTheIssuerConforms(t *testing.T) {
+	providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {
+		server, client := start(t)
+		issuer := &parcel.Tokens{Client: client, Account: "shop"}
+		return providertest.IssuerFixture{
+			Issuer: issuer,
+			Inject: inject(server, map[string]string{
+				"create": http.MethodPost, "test": http.MethodGet, "list": http.MethodGet,
+				"deactivate": http.MethodPatch, "reactivate": http.MethodPatch, "delete": http.MethodDelete,
+			}),
+			UnknownID: "tok-unknown",
+			Use: func(t *testing.T, c rota.Credential) {
+				if err := issuer.Test(t.Context(), rota.TestRequest{Credential: c}); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+	})
+}
+
+func TestTheTargetConforms(t *testing.T) {
+	providertest.Target(t, func(t *testing.T) providertest.TargetFixture {
+		server, client := start(t)
+		return providertest.TargetFixture{
+			Target: &parcel.Setting{Target: "settings", Client: client, Account: "shop", Setting: "api_token", Field: parcel.FieldToken},
+			Inject: inject(server, map[string]string{"deliver": http.MethodPut}),
+			Credential: func(n int) rota.Credential {
+				return rota.NewCredential(map[string]string{parcel.FieldToken: "token-number-" + string(rune('a'+n))})
+			},
+			Read: func() (rota.Credential, bool, error) {
+				value, ok := server.Setting("shop", "api_token")
+				return rota.NewCredential(map[string]string{parcel.FieldToken: value}), ok, nil
+			},
+			Writes: server.Writes,
+		}
+	})
+}
+
+func TestTheReloaderConforms(t *testing.T) {
+	providertest.Reloader(t, func(t *testing.T) providertest.ReloaderFixture {
+		server, client := start(t)
+		return providertest.ReloaderFixture{
+			Reloader: &parcel.App{Reloader: "storefront", Client: client, App: "storefront"},
+			Inject:   inject(server, map[string]string{"reload": http.MethodPost}),
+			Running:  func() (string, error) { return server.Running("storefront"), nil },
+			Sicken:   server.Crash,
+		}
+	})
+}

@@ -1,0 +1,179 @@
+package parcel
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// kindParcel is the key of Parcel's connections in rota.yaml.
+const kindParcel = "parcel"
+
+// Provider describes what rota.yaml can name of Parcel. This is the only place
+// that Rota needs: the schema, the checks, rota providers and the docs come from
+// here.
+func Provider() provider.Provider {
+	return provider.Provider{
+		Name:   "parcel",
+		System: "Parcel",
+		Connections: []provider.Connection{{
+			Kind: provider.Kind{
+				Key: kindParcel, Summary: "A Parcel service, and an administrator's token for it.",
+				Example: `{url: https://parcel.example.com, token: "${file:/run/secrets/parcel}"}`,
+			},
+			New: func() provider.ConnectionConfig { return new(connectionConfig) },
+		}},
+		Issuers: []provider.Issuer{{
+			Kind: provider.Kind{
+				Key: "parcel_token", Summary: "The API token of a Parcel account (connection: parcel).",
+				Example: "{account: shop}",
+			},
+			Connection: kindParcel, Evidence: rota.EvidenceRecorded, Reversible: true,
+			New: func() provider.IssuerConfig { return new(tokenConfig) },
+		}},
+		Targets: []provider.Target{{
+			Kind: provider.Kind{
+				Key: "parcel_setting", Summary: "A setting of a Parcel account.",
+				Example: "{connection: parcel, account: shop, setting: api_token, field: token}",
+			},
+			New: func() provider.TargetConfig { return new(settingConfig) },
+		}},
+		Reloaders: []provider.Reloader{{
+			Kind: provider.Kind{
+				Key: "parcel_app", Summary: "An app at Parcel, which is restarted.",
+				Example: "{connection: parcel, app: storefront}",
+			},
+			New: func() provider.ReloaderConfig { return new(appConfig) },
+		}},
+	}
+}
+
+// connectionConfig is a connection's part of rota.yaml. A [provider.Text] may
+// hold references such as ${file:…}; secret:"true" warns if it doesn't.
+type connectionConfig struct {
+	At    provider.Pos  `json:"-"`
+	URL   provider.Text `json:"url" jsonschema:"The address, such as https://parcel.example.com."`
+	Token provider.Text `json:"token" secret:"true" jsonschema:"An administrator's token: a reference such as ${file:/run/secrets/parcel}."`
+}
+
+// Validate implements [provider.Validator].
+func (c *connectionConfig) Validate(v *provider.Validation) {
+	if u, plain := c.URL.Literal(); plain && u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://127.0.0.1:") {
+		v.Problem(c.URL.At, "url", "try: https://…", "without TLS anyone on the way can read the token")
+	}
+}
+
+// Open implements [provider.ConnectionConfig].
+func (c *connectionConfig) Open(b *provider.Build) (any, error) {
+	address, token := b.Text(c.URL), b.Text(c.Token)
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return NewClient(b.Name, address, token)
+}
+
+// Scope implements [provider.Scoper]. The same host is the same Parcel; that
+// two hosts are, only Parcel knows: see Identity.
+func (c *connectionConfig) Scope(k *provider.Known) string {
+	text, known := k.Text(c.URL)
+	u, err := url.Parse(text)
+	if !known || err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
+}
+
+// Identity implements [provider.Identifier]: Parcel's own name for itself, by
+// whichever address it's reached.
+func (c *Client) Identity(ctx context.Context) (string, error) {
+	var service struct{ ID string }
+	err := c.do(ctx, "ask for its id", c.token, http.MethodGet, "/service", nil, &service)
+	return service.ID, err
+}
+
+// tokenConfig is the issuer's part of rota.yaml.
+type tokenConfig struct {
+	At      provider.Pos  `json:"-"`
+	Account provider.Text `json:"account" jsonschema:"The account's name."`
+}
+
+// Traits implements [provider.IssuerConfig].
+func (c *tokenConfig) Traits() rota.Traits { return traits() }
+
+// Fields implements [provider.IssuerConfig].
+func (c *tokenConfig) Fields() provider.Fields {
+	return provider.Fields{All: []string{FieldTokenID, FieldToken}, Login: []string{FieldTokenID, FieldToken}}
+}
+
+// Claims implements [provider.Claimer]: one secret alone may change the tokens
+// of an account, or two would delete each other's.
+func (c *tokenConfig) Claims(k *provider.Known) []provider.Claim {
+	if account, ok := k.Claim("Parcel account", c.Account); ok {
+		return []provider.Claim{account}
+	}
+	return nil
+}
+
+// Issuer implements [provider.IssuerConfig].
+func (c *tokenConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
+	client, account := provider.Open[*Client](b, b.Connection), b.Text(c.Account)
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return &Tokens{Client: client, Account: account}, nil
+}
+
+// settingConfig is the target's part of rota.yaml.
+type settingConfig struct {
+	At         provider.Pos            `json:"-"`
+	Connection provider.ConnectionName `json:"connection" kind:"parcel" jsonschema:"The name of a parcel connection."`
+	Account    provider.Text           `json:"account" jsonschema:"The account's name."`
+	Setting    provider.Plain          `json:"setting" jsonschema:"The setting's name."`
+	Field      provider.Plain          `json:"field" jsonschema:"The credential's field that it gets."`
+}
+
+// Validate implements [provider.Validator].
+func (c *settingConfig) Validate(v *provider.Validation) {
+	v.FieldMap("field", map[string]provider.Plain{c.Setting.Text: c.Field})
+}
+
+// Claims implements [provider.Claimer].
+func (c *settingConfig) Claims(k *provider.Known) []provider.Claim {
+	setting, ok := k.Claim("Parcel setting", c.Account)
+	if !ok {
+		return nil
+	}
+	setting.Connection = c.Connection.Text
+	setting.Name += "/" + c.Setting.Text
+	return []provider.Claim{setting}
+}
+
+// Target implements [provider.TargetConfig].
+func (c *settingConfig) Target(b *provider.Build) (rota.Target, error) {
+	client, account := provider.Open[*Client](b, c.Connection.Text), b.Text(c.Account)
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return &Setting{Target: b.Name, Client: client, Account: account, Setting: c.Setting.Text, Field: c.Field.Text}, nil
+}
+
+// appConfig is the reloader's part of rota.yaml.
+type appConfig struct {
+	At         provider.Pos            `json:"-"`
+	Connection provider.ConnectionName `json:"connection" kind:"parcel" jsonschema:"The name of a parcel connection."`
+	App        provider.Text           `json:"app" jsonschema:"The app's name."`
+	Timeout    provider.Duration       `json:"timeout,omitzero" jsonschema:"How long a restart may take. Defaults to 5m."`
+}
+
+// Reloader implements [provider.ReloaderConfig].
+func (c *appConfig) Reloader(b *provider.Build) (rota.Reloader, error) {
+	client, app := provider.Open[*Client](b, c.Connection.Text), b.Text(c.App)
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return &App{Reloader: b.Name, Client: client, App: app, Timeout: c.Timeout.Length}, nil
+}

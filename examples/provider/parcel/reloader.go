@@ -1,0 +1,53 @@
+package parcel
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// App is a reloader: an app at Parcel that reads its settings when it starts.
+type App struct {
+	Reloader string // the reloader's name in rota.yaml
+	Client   *Client
+	App      string
+	// Timeout bounds a reload; 5 minutes if it's 0.
+	Timeout time.Duration
+}
+
+var _ rota.Reloader = (*App)(nil)
+
+// Name implements [rota.Reloader].
+func (a *App) Name() string { return a.Reloader }
+
+// Reload implements [rota.Reloader]: it returns once the app is healthy.
+func (a *App) Reload(ctx context.Context, r rota.ReloadRequest) error {
+	timeout := a.Timeout
+	if timeout == 0 {
+		timeout = 5 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	op := "restart app " + a.App
+	if err := a.Client.do(ctx, op, a.Client.token, http.MethodPost, path("apps", a.App, "restart"), map[string]string{"version": r.Version}, nil); err != nil {
+		return err
+	}
+	for {
+		var app struct{ State string }
+		if err := a.Client.do(ctx, op, a.Client.token, http.MethodGet, path("apps", a.App), nil, &app); err != nil {
+			return err
+		}
+		switch app.State {
+		case "healthy":
+			return nil
+		case "crashed":
+			return a.Client.fail(op, rota.ClassWait, errors.New("it crashed"))
+		}
+		if err := rota.Sleep(ctx, 500*time.Millisecond); err != nil {
+			return a.Client.fail(op, rota.ClassWait, err)
+		}
+	}
+}

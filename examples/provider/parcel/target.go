@@ -1,0 +1,44 @@
+package parcel
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/rota-dev/rota"
+)
+
+// Setting is a target: a setting of an account, such as the token that one of
+// its apps logs in with.
+type Setting struct {
+	Target  string // the target's name in rota.yaml
+	Client  *Client
+	Account string
+	Setting string
+	Field   string // the credential's field that it gets
+}
+
+var _ rota.Target = (*Setting)(nil)
+
+// Name implements [rota.Target].
+func (s *Setting) Name() string { return s.Target }
+
+// Deliver implements [rota.Target]. Parcel replaces a setting at once, so
+// readers see the old value or the new one.
+func (s *Setting) Deliver(ctx context.Context, r rota.DeliverRequest) error {
+	op := "write setting " + s.Setting + " of account " + s.Account
+	value := r.Credential.Field(s.Field)
+	if value == "" {
+		return s.Client.fail(op, rota.ClassStop, rota.ErrNotFound)
+	}
+	at := path("accounts", s.Account, "settings", s.Setting)
+	var there struct{ Value string }
+	err := s.Client.do(ctx, op, s.Client.token, http.MethodGet, at, nil, &there)
+	if err != nil && !errors.Is(err, rota.ErrNotFound) {
+		return err
+	}
+	if there.Value == value {
+		return nil // a repeated delivery changes nothing
+	}
+	return s.Client.do(ctx, op, s.Client.token, http.MethodPut, at, map[string]string{"value": value}, nil)
+}
