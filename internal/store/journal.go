@@ -111,7 +111,7 @@ func (db *DB) Save(ctx context.Context, r rotation.SaveRequest) error {
 			holder, expires = "", 0
 		}
 		n, err := t.exec(sqlSave, r.Lease.Secret, r.Lease.Fence, r.Lease.Holder,
-			expires, next, string(status), string(failure), string(progress), overdueFrom(r.Progress), holder)
+			expires, next, string(status), string(failure), string(progress), overdueFrom(r.Progress), holder, len(r.Progress.Unsent))
 		if err != nil {
 			return err
 		}

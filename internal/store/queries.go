@@ -42,15 +42,14 @@ const (
 	sqlTakeLease = `INSERT INTO progress (secret, fence, holder, expires_at, instance) VALUES ($1, 1, $2, $3, $4) ON CONFLICT (secret) DO UPDATE SET fence = progress.fence + 1, holder = excluded.holder, expires_at = excluded.expires_at, instance = excluded.instance, lifted = CASE WHEN ` + sqlElsewhere + ` THEN progress.fence + 1 ELSE progress.lifted END`
 	sqlLease     = `SELECT holder, expires_at, instance, CASE WHEN enrolled = 1 THEN fingerprint ELSE '' END FROM progress WHERE secret = $1`
 	sqlRelease   = `UPDATE progress SET holder = '', expires_at = 0 WHERE secret = $1 AND fence = $2 AND holder = $3`
-	sqlSave      = `UPDATE progress SET holder = $10, expires_at = $4, next_at = CASE WHEN fence > lifted THEN CAST($5 AS BIGINT) ELSE 0 END, status = $6, failure = $7, progress = $8, overdue_from = $9, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $1 AND fence = $2 AND holder = $3`
+	sqlSave      = `UPDATE progress SET holder = $10, expires_at = $4, next_at = CASE WHEN fence > lifted THEN CAST($5 AS BIGINT) ELSE 0 END, status = $6, failure = $7, progress = $8, overdue_from = $9, unsent = $11, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $1 AND fence = $2 AND holder = $3`
 	// %s is ", $2" and so on, for more secrets.
 	sqlLoad = `SELECT '', '', '', 0, '', coalesce((SELECT halt FROM halts WHERE name = 'all'), ''), coalesce((SELECT at FROM restored WHERE id = 1), 0)
 		UNION ALL
 		SELECT secret, CASE WHEN secret = $1 THEN progress ELSE '' END, status, lifted, paused, '', 0 FROM progress WHERE secret IN ($1%s)`
 	sqlStatus   = `SELECT status FROM progress WHERE secret = $1`
 	sqlStatuses = `SELECT secret, holder, expires_at, instance, next_at, status, failure FROM progress ORDER BY secret`
-	// An event's own text can't be taken for the key: its quotes are escaped.
-	sqlStandings    = `SELECT secret, holder, expires_at, instance, next_at, status, failure, paused, progress LIKE '%"unsent":[%' FROM progress WHERE enrolled = 1 AND secret > $1 ORDER BY secret LIMIT $2`
+	sqlStandings    = `SELECT secret, holder, expires_at, instance, next_at, status, failure, paused, unsent > 0 FROM progress WHERE enrolled = 1 AND secret > $1 ORDER BY secret LIMIT $2`
 	sqlInsertAudit  = `INSERT INTO audit (seq, entry, hash) VALUES `
 	sqlAuditAll     = `SELECT seq, entry, hash FROM audit ORDER BY seq`
 	sqlExported     = `SELECT seq FROM exports WHERE name = $1`
