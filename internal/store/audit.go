@@ -75,7 +75,7 @@ func (t *tx) writeAudit() error {
 	if len(t.entries) == 0 {
 		return nil
 	}
-	h, err := t.readHead(t.w.words.forUpdate)
+	h, err := t.readHead(t.w.dialect.forUpdate)
 	if err != nil {
 		return err
 	}
@@ -212,7 +212,7 @@ type VerifyResult struct {
 // Verify recomputes the whole chain from the first entry and compares its end
 // with the sealed one. What it finds wrong is a [*TamperError].
 func (db *DB) Verify(ctx context.Context) (VerifyResult, error) {
-	return verify(ctx, db.reader, db.words.snapshot, db.keys)
+	return verify(ctx, db.reader, db.dialect.snapshot, db.keys)
 }
 
 // verify reads within one transaction, so that entries being added don't look

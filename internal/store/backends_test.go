@@ -38,7 +38,7 @@ func isPostgres(dir string) bool { return options(dir, nil).DSN != "" }
 // inWordsOf puts a statement of the tests, which is in SQLite's words, into the
 // words of the store's database.
 func inWordsOf(db *DB, statement string) string {
-	if _, ok := db.link.(*postgresConnection); !ok {
+	if _, ok := db.connection.(*postgresConnection); !ok {
 		return statement
 	}
 	return postgresWords.Replace(statement)

@@ -94,7 +94,7 @@ func open(ctx context.Context, o Options) (_ *DB, err error) {
 	}
 	db := &DB{database: d, actor: o.Actor, keys: &keys{master: o.master()}}
 	if db.writer, err = newWriter(ctx, d, db.keys.seal); err != nil {
-		return nil, errors.Join(err, d.link.close(), d.close())
+		return nil, errors.Join(err, d.connection.close(), d.close())
 	}
 	if err := db.writer.do(ctx, keysLock, db.keys.setUp); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -13,14 +13,14 @@ import (
 // database is an open SQLite or PostgreSQL, with all that the two do
 // differently. Everything else of the store is one code for both.
 type database struct {
-	name   string     // for errors: the data folder, or where the server is
-	path   string     // SQLite's file; "" for PostgreSQL
-	reader *sql.DB    // cannot write
-	link   connection // the writer's
-	self   liveness
-	words  dialect
-	clock  *timeSource
-	lanes  int // how many connections write; 0 for one
+	name       string     // for errors: the data folder, or where the server is
+	path       string     // SQLite's file; "" for PostgreSQL
+	reader     *sql.DB    // cannot write
+	connection connection // the writer's
+	self       liveness
+	dialect    dialect
+	clock      *timeSource
+	committers int // how many connections write; 0 for one
 	// patience is how long one statement of the writer may take; 0 for any time.
 	patience time.Duration
 }

@@ -35,7 +35,7 @@ func (db *DB) Enroll(ctx context.Context, configured map[string]string) (Enrollm
 	}
 	for names := range slices.Chunk(changed, enrollPerCommit) {
 		if err := db.enrollRows(ctx, names, configured, func(t *tx, rows string) error {
-			_, err := t.exec(fmt.Sprintf(sqlEnroll, t.w.words.array), rows, micros(t.now))
+			_, err := t.exec(fmt.Sprintf(sqlEnroll, t.w.dialect.array), rows, micros(t.now))
 			return err
 		}); err != nil {
 			return fail(err)
@@ -43,7 +43,7 @@ func (db *DB) Enroll(ctx context.Context, configured map[string]string) (Enrollm
 	}
 	for names := range slices.Chunk(gone, enrollPerCommit) {
 		if err := db.enrollRows(ctx, names, configured, func(t *tx, rows string) error {
-			_, err := t.exec(fmt.Sprintf(sqlUnenroll, t.w.words.array), rows)
+			_, err := t.exec(fmt.Sprintf(sqlUnenroll, t.w.dialect.array), rows)
 			return err
 		}); err != nil {
 			return fail(err)

@@ -126,7 +126,7 @@ func (k *keys) placed(t *tx) error {
 // make generates a data key and stores it, encrypted. While it does so, the
 // master key can't be rotated.
 func (k *keys) make(t *tx, id string, template *tinkpb.KeyTemplate) ([]byte, error) {
-	if err := t.w.link.share(t, keysLock); err != nil {
+	if err := t.w.connection.share(t, keysLock); err != nil {
 		return nil, err
 	}
 	handle, err := keyset.NewHandle(template)

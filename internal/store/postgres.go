@@ -53,8 +53,8 @@ func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
 		return nil, errors.Join(err, writers.Close())
 	}
 	d := &database{
-		name: serverName(config), link: link, clock: c, lanes: postgresCommitters, patience: patience,
-		words: dialect{
+		name: serverName(config), connection: link, clock: c, committers: postgresCommitters, patience: patience,
+		dialect: dialect{
 			array: "json_array_elements(CAST($1 AS json))", forUpdate: " FOR UPDATE",
 			snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		},

@@ -47,8 +47,8 @@ const (
 	sqlLoad = `SELECT '', '', '', 0, '', coalesce((SELECT halt FROM halts WHERE name = 'all'), ''), coalesce((SELECT at FROM restored WHERE id = 1), 0)
 		UNION ALL
 		SELECT secret, CASE WHEN secret = $1 THEN progress ELSE '' END, status, lifted, paused, '', 0 FROM progress WHERE secret IN ($1%s)`
-	sqlStatus   = `SELECT status FROM progress WHERE secret = $1`
-	sqlStatuses = `SELECT secret, holder, expires_at, instance, next_at, status, failure FROM progress ORDER BY secret`
+	sqlStatus       = `SELECT status FROM progress WHERE secret = $1`
+	sqlStatuses     = `SELECT secret, holder, expires_at, instance, next_at, status, failure FROM progress ORDER BY secret`
 	sqlStandings    = `SELECT secret, holder, expires_at, instance, next_at, status, failure, paused, unsent > 0 FROM progress WHERE enrolled = 1 AND secret > $1 ORDER BY secret LIMIT $2`
 	sqlInsertAudit  = `INSERT INTO audit (seq, entry, hash) VALUES `
 	sqlAuditAll     = `SELECT seq, entry, hash FROM audit ORDER BY seq`

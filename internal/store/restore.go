@@ -112,7 +112,7 @@ func mark(ctx context.Context, path string, k *keys, o Options) error {
 	if err != nil {
 		return err
 	}
-	w, err := newWriter(ctx, &database{link: link}, k.seal)
+	w, err := newWriter(ctx, &database{connection: link}, k.seal)
 	if err != nil {
 		return errors.Join(err, link.close())
 	}

@@ -40,7 +40,7 @@ func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
 	if err := migrateSQLite(ctx, path, o.ManualMigrations); err != nil {
 		return nil, err
 	}
-	d := &database{name: o.Dir, path: path, words: dialect{array: "json_each($1)"}, clock: &timeSource{given: o.Now}}
+	d := &database{name: o.Dir, path: path, dialect: dialect{array: "json_each($1)"}, clock: &timeSource{given: o.Now}}
 	if d.self, err = newInstance(o.Dir); err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	d.link = link
+	d.connection = link
 	return d, nil
 }
 

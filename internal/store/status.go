@@ -49,7 +49,7 @@ func (db *DB) StatusesOf(ctx context.Context, names []string) (map[string]rotati
 	if err != nil {
 		return fail(err)
 	}
-	rows, err := db.reader.QueryContext(ctx, fmt.Sprintf(sqlStatusesOf, db.words.array), string(text))
+	rows, err := db.reader.QueryContext(ctx, fmt.Sprintf(sqlStatusesOf, db.dialect.array), string(text))
 	if err != nil {
 		return fail(err)
 	}

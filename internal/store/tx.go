@@ -68,12 +68,12 @@ func (t *tx) commit() error {
 	err := t.end()
 	if err != nil && t.w.lost() {
 		t.w.disconnect()
-		return t.w.link.settle(t.w.ctx, t)
+		return t.w.connection.settle(t.w.ctx, t)
 	}
 	return err
 }
 
-// end writes the audit and commits. One lane of a process at a time waits for
+// end writes the audit and commits. One committer of a process at a time waits for
 // the audit's end, and holds nothing up there that others of it wait for.
 func (t *tx) end() error {
 	if len(t.entries) > 0 {
@@ -126,7 +126,7 @@ func (t *tx) send(asked []*statement) error {
 	all := t.after(asked...)
 	ctx, cancel := t.w.deadline()
 	defer cancel()
-	if err := t.w.link.run(ctx, t.w.conn, all); err != nil {
+	if err := t.w.connection.run(ctx, t.w.conn, all); err != nil {
 		return &dbError{explain(err)}
 	}
 	return nil

@@ -11,22 +11,22 @@ import (
 // ErrClosed is what a request gets after Close.
 var ErrClosed = errors.New("the store is closed")
 
-// writer carries out all writes of this process, in its lanes. Requests that
+// writer carries out all writes of this process, through its committers. Requests that
 // arrive while commits are under way share the next one: the disk is asked to
 // flush once for all of them, and they are answered after that.
 type writer struct {
-	link     connection
-	words    dialect
-	patience time.Duration              // how long a statement may take, 0 for any time
-	seal     func(head) ([]byte, error) // of the audit's end
+	connection connection
+	dialect    dialect
+	patience   time.Duration              // how long a statement may take, 0 for any time
+	seal       func(head) ([]byte, error) // of the audit's end
 
-	queue   chan *request // unbuffered: what was not taken is still its caller's
-	closing chan struct{}
-	lanes   []*committer
-	turns   chan struct{}   // holds the lane whose turn it is at the audit's end
-	ended   sync.WaitGroup  // of the lanes
-	ctx     context.Context // ends with the writer; bounds waiting for the server
-	stop    context.CancelFunc
+	queue      chan *request // unbuffered: what was not taken is still its caller's
+	closing    chan struct{}
+	committers []*committer
+	turns      chan struct{}   // holds the committer whose turn it is at the audit's end
+	ended      sync.WaitGroup  // of the committers
+	ctx        context.Context // ends with the writer; bounds waiting for the server
+	stop       context.CancelFunc
 }
 
 // request is a function to run in a transaction. It may run a second time,
@@ -40,21 +40,21 @@ type request struct {
 
 func newWriter(ctx context.Context, d *database, seal func(head) ([]byte, error)) (*writer, error) {
 	w := &writer{
-		link: d.link, words: d.words, patience: d.patience, seal: seal,
+		connection: d.connection, dialect: d.dialect, patience: d.patience, seal: seal,
 		queue: make(chan *request), closing: make(chan struct{}), turns: make(chan struct{}, 1),
 	}
-	for range max(d.lanes, 1) {
-		conn, err := d.link.connect(ctx)
+	for range max(d.committers, 1) {
+		conn, err := d.connection.connect(ctx)
 		if err != nil {
-			for _, l := range w.lanes {
+			for _, l := range w.committers {
 				l.disconnect()
 			}
 			return nil, err
 		}
-		w.lanes = append(w.lanes, &committer{writer: w, conn: conn})
+		w.committers = append(w.committers, &committer{writer: w, conn: conn})
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
-	for _, l := range w.lanes {
+	for _, l := range w.committers {
 		w.ended.Go(l.loop)
 	}
 	return w, nil
@@ -98,10 +98,10 @@ func (w *writer) close() error {
 	close(w.closing)
 	w.stop()
 	w.ended.Wait()
-	for _, l := range w.lanes {
+	for _, l := range w.committers {
 		l.disconnect()
 	}
-	return w.link.close()
+	return w.connection.close()
 }
 
 // deadline bounds one statement, for a server that hangs ends none.

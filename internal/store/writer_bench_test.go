@@ -107,7 +107,7 @@ func (db *DB) replaceWriter(b *testing.B, dsn string, conns int, loop func(*comm
 	}
 	link := &postgresConnection{pool: openPostgres(config, conns, sqlWriterSettings), clock: db.clock}
 	w := &writer{
-		link: link, words: db.words, patience: patience, seal: db.keys.seal,
+		connection: link, dialect: db.dialect, patience: patience, seal: db.keys.seal,
 		queue: make(chan *request), closing: make(chan struct{}), turns: make(chan struct{}, 1),
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
@@ -117,7 +117,7 @@ func (db *DB) replaceWriter(b *testing.B, dsn string, conns int, loop func(*comm
 			b.Fatal(err)
 		}
 		l := &committer{writer: w, conn: conn}
-		w.lanes = append(w.lanes, l)
+		w.committers = append(w.committers, l)
 		w.ended.Go(func() { loop(l) })
 	}
 	db.writer = w

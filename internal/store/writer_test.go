@@ -28,11 +28,11 @@ func parallel(t testing.TB, n int, call func(i int) error) {
 
 var errNo = errors.New("refused")
 
-// holdUp keeps all lanes of a writer busy, each until its function is called.
+// holdUp keeps all committers of a writer busy, each until its function is called.
 func holdUp(t *testing.T, w *writer) (release []func()) {
 	t.Helper()
-	busy := make(chan struct{}, len(w.lanes))
-	for range w.lanes {
+	busy := make(chan struct{}, len(w.committers))
+	for range w.committers {
 		gate, ended := make(chan struct{}), make(chan struct{})
 		var once sync.Once
 		go func() {

@@ -128,7 +128,7 @@ func TestEveryRequestEntersInItsTurn(t *testing.T) {
 		var running []*request
 		for len(rest)+len(running) > 0 {
 			var begun []*request
-			begun, rest = entering(rest, len(running), held)
+			begun, rest = startable(rest, len(running), held)
 			for _, r := range begun {
 				if before, ok := last[r.lock]; ok && r.lock != "" && before > number[r] {
 					t.Fatalf("%d of %q began after %d", number[r], r.lock, before)

@@ -14,7 +14,7 @@ const maxBatch = 512
 // for the sake of another, or whose connection was lost.
 const maxAttempts = 6
 
-// committer carries out requests on one connection, in one goroutine. Two lanes of a
+// committer carries out requests on one connection, in one goroutine. Two committers of a
 // process stand to each other as two processes do.
 type committer struct {
 	*writer
@@ -156,7 +156,7 @@ func (l *committer) enter(t *tx, most int) ([]*request, error) {
 	for i, r := range asking {
 		locks[i] = r.lock
 	}
-	free, err := l.link.enter(t, locks)
+	free, err := l.connection.enter(t, locks)
 	if err != nil {
 		l.next = asking
 		return nil, err
@@ -237,14 +237,14 @@ func (l *committer) once(r *request) (refusal error, lost bool, err error) {
 func (l *committer) begin(lock string) (*tx, error) {
 	for attempt := 1; ; attempt++ {
 		if l.conn == nil {
-			conn, err := l.link.connect(l.ctx)
+			conn, err := l.connection.connect(l.ctx)
 			if err != nil {
 				return nil, err
 			}
 			l.conn = conn
 		}
 		t := &tx{w: l}
-		err := l.link.begin(t, lock)
+		err := l.connection.begin(t, lock)
 		if err == nil {
 			return t, nil
 		}
