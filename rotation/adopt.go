@@ -67,8 +67,10 @@ func (w *turn) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 			if err := w.writeAhead(ctx, Decision{Step: rota.StepDelete, Version: pending.ID, Credential: pending.CredentialID, Reason: "another credential is adopted"}); err != nil {
 				return err
 			}
-			if err := w.unlabel(ctx, pending); err != nil {
-				return err
+			for _, c := range unlabeling(pending) {
+				if err := w.changeStore(ctx, c); err != nil {
+					return err
+				}
 			}
 			return w.adopt(ctx, d, o)
 		}

@@ -73,6 +73,10 @@ type SaveRequest struct {
 	Lease    Lease
 	Progress Progress
 	Entries  []Entry
+	// Changes are carried out in the secret's store in the same commit, in their
+	// order, by a journal that is a [StoreKeeper]; others get none. Where one is
+	// refused, as by [rota.ErrConflict], nothing at all is written.
+	Changes []StoreChange
 	// Release gives the lease back with it, as one: a turn's last Save.
 	Release bool
 	// Neighbors are other secrets as they stood when this was decided. Where one

@@ -107,6 +107,11 @@ func (w *turn) waits(ctx context.Context, d Decision) bool {
 // take carries out one step, and keeps how it went.
 func (w *turn) take(ctx context.Context, d Decision) error {
 	if d.Step == rota.StepCreate && w.force != rota.StepCreate && w.driver == nil {
+		if len(w.deferred) > 0 && len(w.peers) > 0 {
+			if err := w.save(ctx); err != nil { // what waits for a commit can't be in one that compares peers
+				return err
+			}
+		}
 		w.peersAtSave = w.peers
 	}
 	err := w.doPatiently(ctx, d)

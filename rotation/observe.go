@@ -23,6 +23,7 @@ func (w *turn) observe(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("describe the store: %w", err)
 	}
+	w.foresee(contents.Versions)
 	if err := w.identify(ctx, contents.Versions); err != nil {
 		return err
 	}

@@ -38,14 +38,10 @@ func (w *turn) deactivate(ctx context.Context, d Decision) error {
 		return nil
 	}
 	holder, _ := rota.Find(w.state.Contents.Versions, rota.LabelDeactivated)
-	err := w.move(ctx, rota.LabelDeactivated, holder.ID, previous.ID)
-	w.noteOutcome(d, "", err)
-	if err != nil {
-		return fmt.Errorf("mark as deactivated: %w", err)
-	}
-	w.update(previous.ID, func(vp *VersionProgress) { vp.DeactivatedAt = w.Now() })
-	w.event(rota.EventDeactivated, previous.ID, d.Credential, d.Reason)
-	return nil
+	return w.change(ctx, d, func() {
+		w.update(previous.ID, func(vp *VersionProgress) { vp.DeactivatedAt = w.Now() })
+		w.event(rota.EventDeactivated, previous.ID, d.Credential, d.Reason)
+	}, moveChange(rota.LabelDeactivated, holder.ID, previous.ID))
 }
 
 // currentWorks logs in with the current credential once more, before the only
@@ -88,37 +84,38 @@ func (w *turn) delete(ctx context.Context, d Decision) error {
 		}
 		w.noteIssued(d.Credential, func(i *rota.Issued) { *i = rota.Issued{} })
 	}
-	var err error
+	deleted := func() {
+		kind := rota.EventDeleted
+		if !v.Has(rota.LabelPrevious) {
+			kind = rota.EventDiscarded
+		} else if traits.Lifetime > 0 {
+			return // it ended by itself, which is no news
+		}
+		w.event(kind, d.Version, d.Credential, d.Reason)
+	}
+	var labels []StoreChange
 	if stored {
-		err = w.unlabel(ctx, v)
+		labels = unlabeling(v)
 	}
-	w.noteOutcome(d, "", err)
-	if err != nil {
-		return err
+	if len(labels) > 0 {
+		return w.change(ctx, d, deleted, labels...)
 	}
-	kind := rota.EventDeleted
-	if !v.Has(rota.LabelPrevious) {
-		kind = rota.EventDiscarded
-	} else if traits.Lifetime > 0 {
-		return nil // it ended by itself, which is no news
-	}
-	w.event(kind, d.Version, d.Credential, d.Reason)
+	w.noteOutcome(d, "", nil)
+	deleted()
 	return nil
 }
 
-// unlabel takes all labels off a version; the last one off frees its place in
+// unlabeling takes all labels off a version; the last one off frees its place in
 // the store. The mark that it is Rota's outlasts the others: a version without
 // it would be somebody else's, and not found again.
-func (w *turn) unlabel(ctx context.Context, v rota.Version) error {
+func unlabeling(v rota.Version) []StoreChange {
+	var changes []StoreChange
 	for _, l := range []rota.Label{rota.LabelDeactivated, rota.LabelServed, rota.LabelPrevious, rota.LabelPending, rota.LabelAdopted, rota.LabelMade(v.ID)} {
-		if !v.Has(l) {
-			continue
-		}
-		if err := w.move(ctx, l, v.ID, ""); err != nil {
-			return fmt.Errorf("take %s off version %s: %w", l, v.ID, err)
+		if v.Has(l) {
+			changes = append(changes, moveChange(l, v.ID, ""))
 		}
 	}
-	return nil
+	return changes
 }
 
 // beginRollback makes a rollback durable, or says why there can be none.

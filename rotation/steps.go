@@ -5,9 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/rota-dev/rota"
 	"maps"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // create makes a new credential and puts it in the store as AWSPENDING. Where
@@ -28,7 +29,11 @@ func (w *turn) create(ctx context.Context, d Decision) error {
 		}
 		w.progress.Intents = append(w.progress.Intents, intent)
 	}
-	if err := w.writeAhead(ctx, d); err != nil {
+	begin := w.begin
+	if traits.IssuerChooses {
+		begin = func(ctx context.Context, d Decision) error { return w.writeAhead(ctx, d) }
+	}
+	if err := begin(ctx, d); err != nil {
 		if errors.Is(err, rota.ErrPeer) {
 			w.progress, w.entries = before, w.entries[:noted] // nothing was begun
 		}
@@ -55,14 +60,7 @@ func (w *turn) create(ctx context.Context, d Decision) error {
 	w.redact(c)
 	d.Credential = w.s.Issuer.CredentialID(c)
 	w.update(d.Version, func(vp *VersionProgress) { vp.CredentialID = d.Credential })
-	err = w.retry(ctx, 4, "store.put", d.Version, func(ctx context.Context) error {
-		return w.s.Store.Put(ctx, rota.PutRequest{Version: d.Version, Credential: c, Labels: newLabels(d.Version)})
-	})
-	if err != nil {
-		err = fmt.Errorf("store the new credential: %w", err)
-	}
-	w.noteOutcome(d, "", err)
-	return err
+	return w.change(ctx, d, func() {}, putChange(d.Version, c, newLabels(d.Version)...))
 }
 
 // set makes a credential valid at the issuer: the pending one, or the current
@@ -171,25 +169,27 @@ func (w *turn) promote(ctx context.Context, d Decision) error {
 	if current.ID != d.Version && vp.Base != "" && vp.Base != current.ID {
 		return w.restage(ctx, d, current)
 	}
-	if err := w.writeAhead(ctx, d); err != nil {
+	if err := w.begin(ctx, d); err != nil {
 		return err
 	}
-	err := w.swap(ctx, d.Version, current.ID)
-	w.noteOutcome(d, "", err)
-	if err != nil {
-		return err
-	}
+	var moves []StoreChange
 	if current.ID != d.Version {
-		w.update(d.Version, func(vp *VersionProgress) { vp.PromotedAt = w.Now() })
-		w.progress.Rejections, w.progress.RejectedAt, w.progress.NotBefore = 0, time.Time{}, time.Time{}
-		w.progress.RolledBackAt = time.Time{}
-		if hasCurrent {
-			// A new life begins for it: what was noted when it was itself a
-			// previous one, before a rollback, counts no more.
-			w.update(current.ID, func(vp *VersionProgress) {
-				vp.DeactivatedAt, vp.QuietSince, vp.QuietSamples = time.Time{}, time.Time{}, 0
-			})
+		moves = append(moves, moveChange(rota.LabelCurrent, current.ID, d.Version))
+	}
+	if pending, _ := rota.Find(w.state.Contents.Versions, rota.LabelPending); pending.ID == d.Version {
+		moves = append(moves, moveChange(rota.LabelPending, d.Version, ""))
+	}
+	if len(moves) > 0 {
+		promoted := func() {
+			if current.ID != d.Version {
+				w.promoted(d.Version, current.ID, hasCurrent)
+			}
 		}
+		if err := w.change(ctx, d, promoted, moves...); err != nil {
+			return err
+		}
+	} else {
+		w.noteOutcome(d, "", nil)
 	}
 	if lastServing(w.state) == rota.StepPromote {
 		return w.markServed(ctx, d.Version)
@@ -197,21 +197,18 @@ func (w *turn) promote(ctx context.Context, d Decision) error {
 	return nil
 }
 
-func (w *turn) swap(ctx context.Context, version, current string) error {
-	if current != version {
-		err := w.move(ctx, rota.LabelCurrent, current, version)
-		if err != nil {
-			return fmt.Errorf("promote: %w", err)
-		}
+// promoted remembers a promotion.
+func (w *turn) promoted(version, before string, hadCurrent bool) {
+	w.update(version, func(vp *VersionProgress) { vp.PromotedAt = w.Now() })
+	w.progress.Rejections, w.progress.RejectedAt, w.progress.NotBefore = 0, time.Time{}, time.Time{}
+	w.progress.RolledBackAt = time.Time{}
+	if hadCurrent {
+		// A new life begins for it: what was noted when it was itself a
+		// previous one, before a rollback, counts no more.
+		w.update(before, func(vp *VersionProgress) {
+			vp.DeactivatedAt, vp.QuietSince, vp.QuietSamples = time.Time{}, time.Time{}, 0
+		})
 	}
-	pending, _ := rota.Find(w.state.Contents.Versions, rota.LabelPending)
-	if pending.ID != version {
-		return nil
-	}
-	if err := w.move(ctx, rota.LabelPending, version, ""); err != nil {
-		return fmt.Errorf("take AWSPENDING off: %w", err)
-	}
-	return nil
 }
 
 func (w *turn) move(ctx context.Context, l rota.Label, from, to string) error {
@@ -248,7 +245,11 @@ const rotatedReason = "the new credential is tested, promoted, delivered and in 
 // markServed puts the milestone label on the version that everybody has now.
 func (w *turn) markServed(ctx context.Context, version string) error {
 	holder, _ := rota.Find(w.state.Contents.Versions, rota.LabelServed)
-	if holder.ID != version {
+	switch {
+	case holder.ID == version:
+	case w.keepsStore():
+		w.later(rota.LabelServed, holder.ID, version)
+	default:
 		if err := w.move(ctx, rota.LabelServed, holder.ID, version); err != nil {
 			return fmt.Errorf("mark as served: %w", err)
 		}

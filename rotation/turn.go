@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/rota-dev/rota"
+	"slices"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // turn is one worker's turn at one secret.
@@ -15,7 +17,8 @@ type turn struct {
 	lease       Lease
 	leasedAt    time.Time // when the lease was last prolonged, by our clock
 	progress    Progress
-	entries     []Entry // not yet in the journal
+	entries     []Entry       // not yet in the journal
+	deferred    []StoreChange // of labels, left to the next commit
 	state       State
 	due         bool      // nobody asked for it
 	force       rota.Step // to be taken ahead of its date; None once it was taken
@@ -138,16 +141,24 @@ func (w *turn) retry(ctx context.Context, n int, name, object string, f func(con
 // ends the turn here, before any further effect.
 func (w *turn) save(ctx context.Context) error { return w.write(ctx, false) }
 
-// write saves, and gives the lease back with it if asked.
-func (w *turn) write(ctx context.Context, release bool) error {
+// write saves what there is to save as one commit: progress, entries, what was
+// left to it and what is to change in the store now. It gives the lease back
+// with it if asked.
+func (w *turn) write(ctx context.Context, release bool, changes ...StoreChange) error {
 	ctx, cancel := context.WithTimeout(ctx, w.CallTimeout)
 	defer cancel()
 	at := w.Now()
 	progress := w.progress
 	progress.NextAt = progress.wakeAt(at)
-	err := w.Journal.Save(ctx, SaveRequest{Lease: w.lease, Progress: progress, Entries: w.entries, Release: release, Peers: w.peersAtSave})
+	request := SaveRequest{Lease: w.lease, Progress: progress, Entries: w.entries, Release: release, Peers: w.peersAtSave}
+	request.Changes = slices.Concat(w.deferred, changes)
+	err := w.Journal.Save(ctx, request)
+	if err != nil && len(changes) == 0 && w.overtaken(err) {
+		request.Changes = nil
+		err = w.Journal.Save(ctx, request)
+	}
 	if err == nil {
-		w.entries, w.peersAtSave, w.leasedAt = nil, nil, at
+		w.entries, w.peersAtSave, w.deferred, w.leasedAt = nil, nil, nil, at
 		if release {
 			w.lease = Lease{}
 		}

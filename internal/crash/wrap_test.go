@@ -39,16 +39,41 @@ func (j *wrappedJournal) Save(ctx context.Context, r rotation.SaveRequest) error
 		if err := j.inner.Save(ctx, r); err != nil {
 			return err
 		}
-		w := j.p.w
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for _, e := range r.Entries {
-			if e.Outcome == rotation.OutcomeBegun {
-				j.p.begun = append(j.p.begun, e.Step)
-			}
-		}
+		j.noteBegun(r.Entries)
+		j.changed(r.Changes)
 		return nil
 	})
+}
+
+func (j *wrappedJournal) noteBegun(entries []rotation.Entry) {
+	w := j.p.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range entries {
+		if e.Outcome == rotation.OutcomeBegun {
+			j.p.begun = append(j.p.begun, e.Step)
+		}
+	}
+}
+
+// KeepsStore looks through the wrappers, so that their changes share commits as
+// they do without.
+func (j *wrappedJournal) KeepsStore(secret string, s rota.Store) bool {
+	keeper, ok := j.inner.(rotation.StoreKeeper)
+	wrapped, is := s.(*wrappedStore)
+	return ok && is && keeper.KeepsStore(secret, wrapped.inner)
+}
+
+// changed checks what a save changed in the store, as if it had come alone.
+func (j *wrappedJournal) changed(changes []rotation.StoreChange) {
+	for _, c := range changes {
+		op := "move"
+		if c.Put != nil {
+			op = "put"
+		}
+		j.p.w.audited(j.p, call{"store", op, ""})
+		j.p.w.check(call{"store", op, ""})
+	}
 }
 
 // wrappedTarget strikes a target's calls.

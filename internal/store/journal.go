@@ -10,7 +10,10 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-var _ rotation.Journal = (*DB)(nil)
+var (
+	_ rotation.Journal     = (*DB)(nil)
+	_ rotation.StoreKeeper = (*DB)(nil)
+)
 
 // Acquire takes a secret's lease. A holder that has it already gets a new one,
 // and its old one is lost. A lease is free when its time is over, and at once
@@ -98,6 +101,10 @@ func (db *DB) Save(ctx context.Context, r rotation.SaveRequest) error {
 	if next != 0 && r.Progress.NextAt.After(fromMicros(next)) {
 		next++ // rounded up, for it must not be due too early
 	}
+	changes, err := db.changes(ctx, r)
+	if err != nil {
+		return fail(err)
+	}
 	lock := secretLock(r.Lease.Secret)
 	if len(r.Peers) > 0 {
 		lock = peersLock
@@ -118,10 +125,43 @@ func (db *DB) Save(ctx context.Context, r rotation.SaveRequest) error {
 		if n == 0 {
 			return rota.ErrFenced
 		}
+		for _, change := range changes {
+			if err := change(t); err != nil {
+				return err
+			}
+		}
 		return t.append(r.Entries)
 	})
 	if err != nil {
 		return fail(err)
 	}
 	return nil
+}
+
+// KeepsStore implements [rotation.StoreKeeper]: a secret's versions are kept next
+// to its progress.
+func (db *DB) KeepsStore(secret string, s rota.Store) bool {
+	own, ok := s.(*secretStore)
+	return ok && own.db == db && own.name == secret
+}
+
+// changes prepares what a Save changes in the secret's store.
+func (db *DB) changes(ctx context.Context, r rotation.SaveRequest) ([]func(*tx) error, error) {
+	if len(r.Changes) > 0 && len(r.Peers) > 0 {
+		return nil, errors.New("its lock is the peers' and not the secret's, which changes of the store need")
+	}
+	own := &secretStore{db: db, name: r.Lease.Secret}
+	all := make([]func(*tx) error, len(r.Changes))
+	for i, c := range r.Changes {
+		var err error
+		if c.Put != nil {
+			all[i], err = own.put(ctx, *c.Put)
+		} else {
+			_, all[i], err = own.move(*c.Move)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }

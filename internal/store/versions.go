@@ -110,28 +110,37 @@ func (s *secretStore) Get(ctx context.Context, r rota.GetRequest) (rota.Credenti
 
 // Put stores a version with at least one label.
 func (s *secretStore) Put(ctx context.Context, r rota.PutRequest) error {
+	put, err := s.put(ctx, r)
+	if err != nil {
+		return err
+	}
+	return s.fail("put version "+r.Version, s.db.writer.do(ctx, secretLock(s.name), put))
+}
+
+// put prepares a version's storing for a transaction that has the secret's lock.
+func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (func(*tx) error, error) {
 	op := "put version " + r.Version
 	if s.name == "" || r.Version == "" || r.Credential.IsZero() || len(r.Labels) == 0 || slices.Contains(r.Labels, "") {
-		return s.refuse(op, errors.New("a version needs a secret's name, an id, a credential and a label"))
+		return nil, s.refuse(op, errors.New("a version needs a secret's name, an id, a credential and a label"))
 	}
 	for name, value := range r.Credential.Fields() {
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			return s.refuse(op, fmt.Errorf("field %q is not UTF-8 text (try: encode it in base64)", name))
+			return nil, s.refuse(op, fmt.Errorf("field %q is not UTF-8 text (try: encode it in base64)", name))
 		}
 	}
 	key, err := s.db.keys.ensure(ctx, s.db, s.name)
 	if err != nil {
-		return s.fail(op, err)
+		return nil, s.fail(op, err)
 	}
 	value, err := encrypt(key, s.name, r.Version, r.Credential)
 	if err != nil {
-		return s.fail(op, err)
+		return nil, s.fail(op, err)
 	}
 	// Current first: it moves Previous, which may be asked for as well.
 	labels := slices.Clone(r.Labels)
 	slices.SortStableFunc(labels, func(a, b rota.Label) int { return isCurrent(b) - isCurrent(a) })
 
-	return s.fail(op, s.db.writer.do(ctx, secretLock(s.name), func(t *tx) error {
+	return func(t *tx) error {
 		var stored []byte
 		found, err := t.row(sqlValue, []any{s.name, r.Version}, &stored)
 		if err != nil {
@@ -164,7 +173,7 @@ func (s *secretStore) Put(ctx context.Context, r rota.PutRequest) error {
 		}
 		t.later(sqlDropUnlabeled, s.name)
 		return nil
-	}))
+	}, nil
 }
 
 func isCurrent(l rota.Label) int {
@@ -176,11 +185,20 @@ func isCurrent(l rota.Label) int {
 
 // Move moves one label by compare-and-swap.
 func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
-	op := fmt.Sprintf("move %s from %q to %q", r.Label, r.From, r.To)
-	if s.name == "" || r.Label == "" {
-		return s.refuse(op, errors.New("a move needs a secret's name and a label"))
+	op, move, err := s.move(r)
+	if err != nil {
+		return err
 	}
-	return s.fail(op, s.db.writer.do(ctx, secretLock(s.name), func(t *tx) error {
+	return s.fail(op, s.db.writer.do(ctx, secretLock(s.name), move))
+}
+
+// move prepares a label's move for a transaction that has the secret's lock.
+func (s *secretStore) move(r rota.MoveRequest) (op string, run func(*tx) error, err error) {
+	op = fmt.Sprintf("move %s from %q to %q", r.Label, r.From, r.To)
+	if s.name == "" || r.Label == "" {
+		return op, nil, s.refuse(op, errors.New("a move needs a secret's name and a label"))
+	}
+	return op, func(t *tx) error {
 		var holder string
 		var found int
 		if _, err := t.row(sqlBeforeMove, []any{s.name, string(r.Label), r.To}, &holder, &found); err != nil {
@@ -202,7 +220,7 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 		t.label(s.name, r.Label, holder, r.To)
 		t.later(sqlDropUnlabeled, s.name)
 		return nil
-	}))
+	}, nil
 }
 
 // holder is the version that carries the label, "" for none.

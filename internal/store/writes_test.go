@@ -1,0 +1,123 @@
+package store_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
+)
+
+// maxWrites is how many durable writes a rotation may make in Rota's own store.
+const maxWrites = 6
+
+// counted counts the durable writes to a store that commits with the journal.
+type counted struct {
+	*store.DB
+	own    rota.Store
+	writes []string
+}
+
+func (c *counted) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
+	c.writes = append(c.writes, "acquire")
+	return c.DB.Acquire(ctx, r)
+}
+
+func (c *counted) Release(ctx context.Context, l rotation.Lease) error {
+	c.writes = append(c.writes, "release")
+	return c.DB.Release(ctx, l)
+}
+
+func (c *counted) Save(ctx context.Context, r rotation.SaveRequest) error {
+	what := "save"
+	for _, e := range r.Entries {
+		what += " " + e.Step + ":" + string(e.Outcome)
+	}
+	c.writes = append(c.writes, what)
+	return c.DB.Save(ctx, r)
+}
+
+func (c *counted) KeepsStore(secret string, s rota.Store) bool {
+	if w, ok := s.(*countedStore); ok {
+		s = w.Store
+	}
+	return c.DB.KeepsStore(secret, s)
+}
+
+type countedStore struct {
+	rota.Store
+	c *counted
+}
+
+func (s *countedStore) Put(ctx context.Context, r rota.PutRequest) error {
+	s.c.writes = append(s.c.writes, "put")
+	return s.Store.Put(ctx, r)
+}
+
+func (s *countedStore) Move(ctx context.Context, r rota.MoveRequest) error {
+	s.c.writes = append(s.c.writes, "move")
+	return s.Store.Move(ctx, r)
+}
+
+func TestARotationMakesFewDurableWrites(t *testing.T) {
+	now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	options := memory.Options{Now: clock}
+	for name, of := range map[string]struct {
+		issuer  rota.Issuer
+		targets []rota.Target
+	}{
+		"a password":                 {memory.NewPassword("app", memory.RolesOptions{Options: options}), nil},
+		"a password with a target":   {memory.NewPassword("app", memory.RolesOptions{Options: options}), []rota.Target{memory.NewTarget("file", options)}},
+		"a pair of roles":            {memory.NewAlternating("a", "b", memory.RolesOptions{Options: options}), nil},
+		"an access key":              {memory.NewAccessKeys(memory.AccessKeysOptions{Options: options}), nil},
+		"an access key for a target": {memory.NewAccessKeys(memory.AccessKeysOptions{Options: options}), []rota.Target{memory.NewTarget("file", options)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, err := store.Open(t.Context(), store.Options{Dir: filepath.Join(t.TempDir(), "state"), Now: clock})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = db.Close() }()
+			journal := &counted{DB: db}
+			s := &rotation.Secret{
+				Name: "prod/app", Issuer: of.issuer, Targets: of.targets, Store: &countedStore{db.Secret("prod/app"), journal},
+				Policy: rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day},
+			}
+			r := &rotation.Rotator{Journal: journal, Now: clock, Sleep: func(_ context.Context, d time.Duration) error { now = now.Add(d); return nil }}
+			for range 2 {
+				journal.writes = nil
+				result, err := r.Advance(t.Context(), s, rotation.Options{Force: rota.StepCreate})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if current, ok := rota.Find(contents(t, s.Store).Versions, rota.LabelServed); !ok || !current.Has(rota.LabelCurrent) {
+					t.Fatalf("it is not served: %s", result.Last.Reason)
+				}
+				if len(journal.writes) > maxWrites {
+					t.Errorf("%d durable writes, want %d at most: %q", len(journal.writes), maxWrites, journal.writes)
+				}
+				now = now.Add(21 * rota.Day) // and retire the previous one
+				for range 2 {
+					if _, err := r.Advance(t.Context(), s, rotation.Options{}); err != nil {
+						t.Fatal(err)
+					}
+					now = now.Add(21 * rota.Day)
+				}
+			}
+		})
+	}
+}
+
+func contents(t *testing.T, s rota.Store) rota.Contents {
+	t.Helper()
+	c, err := s.Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
