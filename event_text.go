@@ -35,6 +35,14 @@ func (e Event) Title() string {
 	return fmt.Sprintf("Rota: %s %s", e.Secret, e.Kind)
 }
 
+// Why is the reason, and what a person can do about it.
+func (e Event) Why() string {
+	if hint := Hint(e.Remedies); hint != "" {
+		return e.Reason + " (try: " + hint + ")"
+	}
+	return e.Reason
+}
+
 // Text is the event for people, in plain text of several lines.
 func (e Event) Text() string {
 	var b strings.Builder
@@ -43,7 +51,7 @@ func (e Event) Text() string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "%s: %s\n", e.Secret, e.Kind)
-	for _, paragraph := range []string{e.Kind.Sentence(), e.Reason} {
+	for _, paragraph := range []string{e.Kind.Sentence(), e.Why()} {
 		if paragraph != "" {
 			fmt.Fprintf(&b, "\n%s\n", paragraph)
 		}
@@ -64,8 +72,8 @@ func (e Event) digest(b *strings.Builder) {
 	fmt.Fprintf(b, "%s\n\n", e.Kind.Sentence())
 	for _, one := range e.Events {
 		fmt.Fprintf(b, "%s  %s: %s\n", one.At.UTC().Format("2006-01-02 15:04Z"), one.Secret, one.Kind)
-		if one.Reason != "" {
-			fmt.Fprintf(b, "    %s\n", one.Reason)
+		if one.Why() != "" {
+			fmt.Fprintf(b, "    %s\n", one.Why())
 		}
 	}
 	if e.Reason != "" {

@@ -63,6 +63,7 @@ type RemedyVerb string
 const (
 	VerbReactivate RemedyVerb = "reactivate" // the credential at the issuer
 	VerbDelete     RemedyVerb = "delete"     // the credential at the issuer
+	VerbDeactivate RemedyVerb = "deactivate" // the credential at the issuer
 	VerbUnlabel    RemedyVerb = "unlabel"    // take AWSPENDING off the version in the store
 )
 

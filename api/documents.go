@@ -71,6 +71,9 @@ type StepDoc struct {
 	Credential string            `json:"credential,omitempty"`
 	Hold       rotation.HoldKind `json:"hold,omitempty"`
 	Reason     string            `json:"reason,omitempty"`
+	// Remedies are what a person can do about a hold or failure, the recommended
+	// one first.
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
 }
 
 // WorkDoc is what was done to secrets.
@@ -90,8 +93,11 @@ type WorkSecretDoc struct {
 	NextAt time.Time         `json:"next_at,omitzero"`
 	Hold   rotation.HoldKind `json:"hold,omitempty"`
 	Reason string            `json:"reason,omitempty"`
-	Error  string            `json:"error,omitempty"`
-	Hint   string            `json:"hint,omitempty"`
+	// Remedies are what a person can do about a hold or failure, the recommended
+	// one first.
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
+	Error    string        `json:"error,omitempty"`
+	Hint     string        `json:"hint,omitempty"`
 }
 
 // WorkState is how it went for one secret.
@@ -122,9 +128,12 @@ type StatusDoc struct {
 
 // StatusSecretDoc tells how one secret stands.
 type StatusSecretDoc struct {
-	Secret           string            `json:"secret"`
-	State            SecretState       `json:"state"`
-	Reason           string            `json:"reason,omitempty"`
+	Secret string      `json:"secret"`
+	State  SecretState `json:"state"`
+	Reason string      `json:"reason,omitempty"`
+	// Remedies are what a person can do about a hold or failure, the recommended
+	// one first.
+	Remedies         []rota.Remedy     `json:"remedies,omitempty"`
 	Credential       string            `json:"credential,omitempty"`
 	Version          string            `json:"version,omitempty"`
 	IssuedAt         time.Time         `json:"issued_at,omitzero"`

@@ -41,6 +41,9 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 		return late, nil
 	}
 	e := newEvent(s.Name, rota.EventLate, p.Status.Version, p.Status.Credential, lateReason(p.Status, due), due)
+	if e.Remedies = p.Status.Remedies; due.IsZero() || due.Equal(p.Status.BegunAt) {
+		e.Remedies = []rota.Remedy{{Action: rota.RemedyRun}}
+	}
 	e.At = r.Now().UTC() // the ID is the due date's, so that two watchdogs tell of one event
 	_, err = r.withWork(ctx, s, func(_ context.Context, w *turn) error {
 		if !w.progress.toldLate(due) { // else another watchdog was faster
@@ -64,9 +67,9 @@ func (p Progress) toldLate(due time.Time) bool {
 func lateReason(s Status, due time.Time) string {
 	switch {
 	case due.IsZero():
-		return "it was never looked at (try: rota run)"
+		return "it was never looked at"
 	case due.Equal(s.BegunAt):
-		return fmt.Sprintf("what was begun at %s never came to its end (try: rota run)", stamp(due))
+		return fmt.Sprintf("what was begun at %s never came to its end", stamp(due))
 	}
 	return fmt.Sprintf("%s is due since %s: %s", cmp.Or(s.Next, StepObserve), stamp(due), s.Reason)
 }

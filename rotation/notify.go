@@ -34,8 +34,10 @@ func newEvent(secret string, kind rota.EventKind, version, credential, reason st
 }
 
 // event keeps an event for every notifier of the secret.
-func (w *turn) event(kind rota.EventKind, version, credential, reason string) {
-	w.raise(newEvent(w.s.Name, kind, version, credential, reason, w.Now()))
+func (w *turn) event(kind rota.EventKind, version, credential, reason string, remedies ...rota.Remedy) {
+	e := newEvent(w.s.Name, kind, version, credential, reason, w.Now())
+	e.Remedies = remedies
+	w.raise(e)
 }
 
 // raise keeps an event next to the progress that it tells of, so that it is not

@@ -21,7 +21,8 @@ func (w *turn) failed(d Decision, err error) error {
 		return err
 	}
 	step := cmp.Or(d.Step, StepObserve)
-	f := &Failure{Step: step, Class: rota.ClassOf(err), Error: rota.Sanitize(err, w.redactions...).Error(), At: w.Now(), Attempts: 1}
+	clean := rota.Sanitize(err, w.redactions...)
+	f := &Failure{Step: step, Class: rota.ClassOf(err), Error: clean.Error(), Remedies: rota.RemediesOf(clean), At: w.Now(), Attempts: 1}
 	before := w.progress.Failure
 	if before != nil && before.Step == step {
 		f.Attempts = before.Attempts + 1
@@ -36,10 +37,10 @@ func (w *turn) failed(d Decision, err error) error {
 	w.progress.Failure = f
 	switch {
 	case step != StepObserve && f.Attempts == w.s.Policy.WithDefaults().MaxAttempts: // a look changes nothing, and is never given up
-		w.event(rota.EventQuarantined, d.Version, d.Credential, fmt.Sprintf("%s failed %d times and is not tried any more, the last time: %s (try: mend it, then rota resume %s)", step, f.Attempts, f.Error, w.s.Name))
+		w.event(rota.EventQuarantined, d.Version, d.Credential, fmt.Sprintf("%s failed %d times and is not tried any more, the last time: %s", step, f.Attempts, f.Error), append(f.Remedies[:len(f.Remedies):len(f.Remedies)], rota.Remedy{Action: rota.RemedyResume, Secret: w.s.Name, Text: "once it is mended"})...)
 		w.progress.Held = HoldQuarantined // that is said
 	case f.Attempts == 1:
-		w.event(rota.EventFailed, d.Version, d.Credential, string(step)+" failed: "+f.Error)
+		w.event(rota.EventFailed, d.Version, d.Credential, string(step)+" failed: "+f.Error, f.Remedies...)
 	}
 	if pending, ok := rota.Find(w.state.Contents.Versions, rota.LabelPending); ok && pending.ID == d.Version && (step == rota.StepSet || step == rota.StepTest) {
 		never := f.Class == rota.ClassStop && (f.Attempts >= 2 || step == rota.StepTest && !w.state.Traits.Overlap())
@@ -145,7 +146,7 @@ func (w *turn) conclude(err error) {
 		if d.Hold == HoldQuarantined {
 			kind = rota.EventQuarantined
 		}
-		w.event(kind, s.Version, s.Credential, d.Reason)
+		w.event(kind, s.Version, s.Credential, d.Reason, d.Remedies...)
 	}
 	if err == nil {
 		w.progress.Held = d.Hold
@@ -160,12 +161,12 @@ func (w *turn) conclude(err error) {
 // status is what the turn found, with what only an earlier look could tell.
 func (w *turn) status(d Decision, now time.Time, err error) Status {
 	old := w.progress.Status
-	s := Status{LookedAt: now, DueAt: d.Due, Next: d.Next, NextAt: d.At, Hold: d.Hold, Reason: d.Reason}
+	s := Status{LookedAt: now, DueAt: d.Due, Next: d.Next, NextAt: d.At, Hold: d.Hold, Reason: d.Reason, Remedies: d.Remedies}
 	if d.Step != rota.StepNone {
 		s.Next = d.Step
 	}
 	if f := w.progress.Failure; err != nil && f != nil {
-		s.NextAt, s.Reason = f.RetryAt, string(f.Step)+" failed: "+f.Error
+		s.NextAt, s.Reason, s.Remedies = f.RetryAt, string(f.Step)+" failed: "+f.Error, f.Remedies
 		if s.DueAt.IsZero() {
 			s.DueAt = f.At
 		}

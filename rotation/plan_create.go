@@ -20,13 +20,13 @@ func ruleFirst(v *view) (Decision, bool) {
 	case v.Force == rota.StepCreate && (!full || !v.Traits.IssuerChooses):
 		return v.create(v.now, "the first credential, asked for by a person")
 	case v.Force == rota.StepCreate:
-		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), "all %d places are taken, and Rota made none of what is there: %s (try: rota adopt %s --from - for the one in use, and delete the other by hand)",
-			v.Traits.Limit, names(v.Issued), v.Secret)
+		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), append([]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}, v.strangers()...), "all %d places are taken, and Rota made none of what is there: %s",
+			v.Traits.Limit, names(v.Issued))
 	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0:
 		return v.create(v.now, "the first credential")
 	}
 	return v.hold(HoldNeverIssued, rota.StepCreate, v.now, v.now.Add(holdRecheck),
-		"the store holds no credential yet, but the issuer may have one that somebody uses (try: rota adopt %s to keep it, or rota rotate %s to issue the first)", v.Secret, v.Secret)
+		[]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "to keep it"), v.remedy(rota.RemedyRotate, "to issue the first")}, "the store holds no credential yet, but the issuer may have one that somebody uses")
 }
 
 // ruleRotate creates the next credential when the current one is old enough
@@ -44,18 +44,21 @@ func ruleRotate(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	if v.rolledBack() && !forced {
-		first := ""
+		when := "once what was wrong is mended"
 		if v.retirable() {
-			first = fmt.Sprintf("when %s, which was given up, is retired by the policy or by rota deactivate and rota delete, ", v.previous.CredentialID)
+			when += fmt.Sprintf(" and %s, which was given up, is retired by the policy or by rota deactivate and rota delete", v.previous.CredentialID)
 		}
 		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck),
-			"the last rotation was rolled back (try: mend what was wrong, then %srota rotate %s)", first, v.Secret)
+			[]rota.Remedy{v.remedy(rota.RemedyRotate, when)}, "the last rotation was rolled back")
 	}
 	if v.retirable() && v.Traits.Lifetime == 0 {
+		if forced && v.gone() {
+			return v.do(rota.StepDelete, v.previous, v.now, "the next is asked for, and it is not at the issuer any more")
+		}
 		return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck),
-			"the previous credential %s is not yet retired (try: wait for its grace, or rota deactivate %s and rota delete %s)", v.previous.CredentialID, v.Secret, v.Secret)
+			v.makeRoom(), "the previous credential %s is not yet retired", v.previous.CredentialID)
 	}
-	if v.Lists && v.Traits.Limit > 1 && len(v.Issued) >= v.Traits.Limit {
+	if v.isFull() {
 		return v.full(due)
 	}
 	if open := v.policy.open(v.now); !forced && open.After(v.now) {
@@ -73,7 +76,7 @@ func ruleRotate(v *view) (Decision, bool) {
 
 // full holds where every place at the issuer is taken.
 func (v *view) full(due time.Time) (Decision, bool) {
-	return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck), "all %d places are taken: %s; what is not in the store is not Rota's to delete (try: delete the one that nobody uses)",
+	return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck), v.strangers(), "all %d places are taken: %s; what is not in the store is not Rota's to delete",
 		v.Traits.Limit, names(v.Issued))
 }
 
@@ -85,15 +88,15 @@ const maxRejections = 4
 func (v *view) create(due time.Time, reason string) (Decision, bool) {
 	if !v.Progress.RolledBackAt.IsZero() && v.Force != rota.StepCreate && v.Traits.Lifetime == 0 {
 		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck),
-			"the last rotation was rolled back (try: mend what was wrong, then rota rotate %s)", v.Secret)
+			[]rota.Remedy{v.remedy(rota.RemedyRotate, "once what was wrong is mended")}, "the last rotation was rolled back")
 	}
 	if n := v.Progress.Rejections; n > 0 && v.Force != rota.StepCreate {
 		retry := v.Progress.RejectedAt.Add(retryWithin(v.Traits, rejectionBackoff(n)))
 		if n >= maxRejections {
-			return v.hold(HoldQuarantined, rota.StepCreate, due, v.now.Add(holdRecheck), "%d new credentials in a row did not work (try: rota history %s, then rota rotate %s)", n, v.Secret, v.Secret)
+			return v.hold(HoldQuarantined, rota.StepCreate, due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyRotate, "once rota history says what was wrong and it is mended")}, "%d new credentials in a row did not work", n)
 		}
 		if v.now.Before(retry) {
-			return v.hold(HoldRetrying, rota.StepCreate, due, retry, "the last new credential did not work")
+			return v.hold(HoldRetrying, rota.StepCreate, due, retry, nil, "the last new credential did not work")
 		}
 	}
 	if at := v.consistentAt(); v.now.Before(at) {

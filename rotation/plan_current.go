@@ -11,7 +11,7 @@ import (
 func ruleOwnership(v *view) (Decision, bool) {
 	if v.hasPending && !v.pending.Ours() {
 		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
-			"version %s is AWSPENDING and not Rota's: another rotation is under way or was left (try: finish it, or take AWSPENDING off that version)", v.pending.ID)
+			[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbUnlabel, Object: v.pending.ID, Text: "finish it, or take AWSPENDING off that version"}}, "version %s is AWSPENDING and not Rota's: another rotation is under way or was left", v.pending.ID)
 	}
 	if v.hasCurrent && !v.current.Ours() && !v.replaceable() {
 		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(rota.LabelCurrent) && vp.Rejected != "" {
@@ -19,10 +19,10 @@ func ruleOwnership(v *view) (Decision, bool) {
 		}
 		if v.hasPrevious && v.previous.Ours() {
 			return v.hold(HoldForeignChange, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
-				"AWSCURRENT was changed by somebody else: version %s is not Rota's (try: rota adopt %s)", v.current.ID, v.Secret)
+				v.takenOver(), "AWSCURRENT was changed by somebody else: version %s is not Rota's", v.current.ID)
 		}
 		return v.hold(HoldNotAdopted, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
-			"the current credential was not made by Rota (try: rota adopt %s)", v.Secret)
+			v.takenOver(), "the current credential was not made by Rota")
 	}
 	return Decision{}, false
 }
@@ -42,13 +42,16 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 		v.look(rota.StepCreate, v.now, shows, "waiting until the issuer's list shows the current credential "+v.current.CredentialID)
 		return v.waits[len(v.waits)-1], true
 	}
+	if previous, there := v.issued(v.previous.CredentialID); v.Force == rota.StepDelete && (!ok || !c.Active) && v.hasPrevious && v.previous.Ours() && there && !previous.Active {
+		return v.do(rota.StepDelete, v.previous, v.now, "asked for by a person: neither it nor the current one is active")
+	}
 	if !ok || !c.Active {
 		what := "is not at the issuer any more"
 		if ok {
 			what = "is inactive at the issuer"
 		}
 		return v.hold(HoldNotAtIssuer, rota.StepCreate, v.now, v.now.Add(10*time.Minute),
-			"the current credential %s %s (try: reactivate it there, or rota rotate %s)", v.current.CredentialID, what, v.Secret)
+			v.currentDead(), "the current credential %s %s", v.current.CredentialID, what)
 	}
 	return Decision{}, false
 }
@@ -70,8 +73,8 @@ func ruleOutdated(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	return v.hold(HoldOutdated, rota.StepCreate, v.Outdated, v.now.Add(holdRecheck),
-		"the store was restored from a backup at %s, and its current credential %s is refused: it was replaced since the backup (try: rota rotate %s, or rota adopt %s --from - with the one in force)",
-		stamp(v.Outdated), v.current.CredentialID, v.Secret, v.Secret)
+		[]rota.Remedy{v.remedy(rota.RemedyRotate, ""), v.remedy(rota.RemedyAdoptGiven, "with the one in force")}, "the store was restored from a backup at %s, and its current credential %s is refused: it was replaced since the backup",
+		stamp(v.Outdated), v.current.CredentialID)
 }
 
 // rolledBack tells that the last rotation was undone: it is remembered, or the

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -18,10 +19,10 @@ func guardFailure(v *view, d Decision) (Decision, bool) {
 	}
 	switch {
 	case f.Attempts >= v.policy.MaxAttempts:
-		return v.hold(HoldQuarantined, d.Step, due, v.now.Add(holdRecheck), "%s failed %d times, the last time: %s (try: mend it, then rota rotate %s)",
-			d.Step, f.Attempts, f.Error, v.Secret)
+		return v.hold(HoldQuarantined, d.Step, due, v.now.Add(holdRecheck), append(slices.Clip(f.Remedies), v.remedy(rota.RemedyRotate, "once it is mended")), "%s failed %d times, the last time: %s",
+			d.Step, f.Attempts, f.Error)
 	case v.now.Before(f.RetryAt):
-		return v.hold(HoldRetrying, d.Step, due, f.RetryAt, "%s failed (%d of %d), to be tried again at %s: %s",
+		return v.hold(HoldRetrying, d.Step, due, f.RetryAt, f.Remedies, "%s failed (%d of %d), to be tried again at %s: %s",
 			d.Step, f.Attempts, v.policy.MaxAttempts, stamp(f.RetryAt), f.Error)
 	}
 	return Decision{}, false
@@ -36,9 +37,9 @@ func guardHalts(v *view, d Decision) (Decision, bool) {
 	}
 	switch h := v.Halts; {
 	case h.Frozen != nil:
-		return v.hold(HoldFrozen, d.Step, d.Due, v.now.Add(holdRecheck), "frozen by %s since %s%s (try: rota thaw)", h.Frozen.By, stamp(h.Frozen.At), because(h.Frozen))
+		return v.hold(HoldFrozen, d.Step, d.Due, v.now.Add(holdRecheck), []rota.Remedy{{Action: rota.RemedyThaw}}, "frozen by %s since %s%s", h.Frozen.By, stamp(h.Frozen.At), because(h.Frozen))
 	case h.Paused != nil && v.Force == rota.StepNone:
-		return v.hold(HoldPaused, d.Step, d.Due, v.now.Add(holdRecheck), "paused by %s since %s%s (try: rota resume %s)", h.Paused.By, stamp(h.Paused.At), because(h.Paused), v.Secret)
+		return v.hold(HoldPaused, d.Step, d.Due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyResume, "")}, "paused by %s since %s%s", h.Paused.By, stamp(h.Paused.At), because(h.Paused))
 	}
 	return Decision{}, false
 }

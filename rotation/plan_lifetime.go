@@ -57,7 +57,7 @@ func (v *view) retireEnded() (Decision, bool) {
 		return Decision{}, false
 	}
 	if v.Force == rota.StepDeactivate || v.Force == rota.StepDelete {
-		return v.hold(HoldStillActive, v.Force, v.now, end, "the previous credential %s cannot be switched off: it ends by itself at %s (try: revoke all sessions of its role at the issuer)",
+		return v.hold(HoldStillActive, v.Force, v.now, end, rota.Outside("revoke all sessions of its role at the issuer"), "the previous credential %s cannot be switched off: it ends by itself at %s",
 			v.previous.CredentialID, stamp(end))
 	}
 	v.wait(rota.StepDelete, end, "drop the previous credential "+v.previous.CredentialID+", which ends by itself")

@@ -87,14 +87,14 @@ func (v *view) deleteAt() time.Time {
 
 func (v *view) foreignPrevious(next rota.Step, due time.Time) (Decision, bool) {
 	return v.hold(HoldNotAdopted, next, due, v.now.Add(holdRecheck),
-		"the previous credential %s was not made by Rota, so Rota does not retire it (try: delete it by hand when nobody uses it)", v.previous.CredentialID)
+		[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbDelete, Object: v.previous.CredentialID, Text: "delete it by hand when nobody uses it"}}, "the previous credential %s was not made by Rota, so Rota does not retire it", v.previous.CredentialID)
 }
 
 // deactivate decides on the previous credential, which is active as far as is
 // known.
 func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, bool) {
 	if v.Force == rota.StepDelete {
-		return v.hold(HoldStillActive, rota.StepDelete, at, v.now.Add(holdRecheck), "the previous credential %s is still active (try: rota deactivate %s first)", v.previous.CredentialID, v.Secret)
+		return v.hold(HoldStillActive, rota.StepDelete, at, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyDeactivate, "first")}, "the previous credential %s is still active", v.previous.CredentialID)
 	}
 	if v.now.Before(at) && v.Force != rota.StepDeactivate {
 		when := "its grace is over"

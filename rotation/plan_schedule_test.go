@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -101,7 +102,7 @@ func TestPlanSchedules(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := rotation.Plan(test.state, test.policy, test.now)
-			if d.Step != test.step || d.Hold != test.hold || d.Next != test.next || !d.At.Equal(test.at) || !strings.Contains(d.Reason, test.reason) {
+			if d.Step != test.step || d.Hold != test.hold || d.Next != test.next || !d.At.Equal(test.at) || !strings.Contains(hint.Add(d.Reason, d.Remedies), test.reason) {
 				t.Errorf("got step %q, hold %q, next %q, at %s: %s", d.Step, d.Hold, d.Next, d.At, d.Reason)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -146,7 +147,7 @@ func TestPlan(t *testing.T) {
 				t.Errorf("got step %q, hold %q, next %q at %s (%s)\nwant step %q, hold %q, next %q at %s",
 					d.Step, d.Hold, d.Next, d.At, d.Reason, test.step, test.hold, test.next, test.at)
 			}
-			if !strings.Contains(d.Reason, test.reason) {
+			if !strings.Contains(hint.Add(d.Reason, d.Remedies), test.reason) {
 				t.Errorf("reason %q does not say %q", d.Reason, test.reason)
 			}
 		})

@@ -3,7 +3,6 @@ package rotation
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -67,10 +66,11 @@ func (v *view) do(step rota.Step, version rota.Version, due time.Time, format st
 	}, true
 }
 
-// hold says that next is due but may not be done; look again at that moment.
-func (v *view) hold(kind HoldKind, next rota.Step, due, at time.Time, format string, args ...any) (Decision, bool) {
+// hold says that next is due but may not be done, and what a person can do about
+// it: nil where time alone ends it. Look again at that moment.
+func (v *view) hold(kind HoldKind, next rota.Step, due, at time.Time, remedies []rota.Remedy, format string, args ...any) (Decision, bool) {
 	return Decision{
-		Next: next, Hold: kind, Due: due, At: at, Reason: "hold: " + fmt.Sprintf(format, args...),
+		Remedies: remedies, Next: next, Hold: kind, Due: due, At: at, Reason: "hold: " + fmt.Sprintf(format, args...),
 	}, true
 }
 
@@ -78,13 +78,5 @@ var observe = Decision{Observe: true, Reason: "the issuer's list is needed"}
 
 // holdRecheck is how long a hold that only a person can lift stays unexamined.
 const holdRecheck = time.Hour
-
-func names(issued []rota.Issued) string {
-	ids := make([]string, len(issued))
-	for i, c := range issued {
-		ids[i] = c.ID
-	}
-	return strings.Join(ids, ", ")
-}
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

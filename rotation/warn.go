@@ -42,7 +42,7 @@ func (w *turn) remind(s Status, now time.Time, before time.Duration) {
 	again := !now.Before(s.DueAt) && now.Sub(last) >= remindAgain
 	if near || there || again {
 		w.progress.RemindedAt = now
-		w.event(rota.EventReminder, "", "", s.Reason+", due "+stamp(s.DueAt))
+		w.event(rota.EventReminder, "", "", s.Reason+", due "+stamp(s.DueAt), s.Remedies...)
 	}
 }
 

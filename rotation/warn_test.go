@@ -45,8 +45,8 @@ func TestAPersonIsRemindedUntilItIsDone(t *testing.T) {
 		t.Errorf("notified %q, want %q", got, want)
 	}
 	last := b.notifier.Events()[len(b.notifier.Events())-1]
-	if !strings.Contains(last.Reason, "owner: ann") || !strings.Contains(last.Reason, "rota done") {
-		t.Errorf("the reminder says %q", last.Reason)
+	if !strings.Contains(last.Reason, "owner: ann") || !strings.Contains(last.Why(), "done") {
+		t.Errorf("the reminder says %q", last.Why())
 	}
 	if _, err := b.rotator.Done(t.Context(), b.secret); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -113,7 +114,7 @@ func (a *app) printPlan(doc api.PlanDoc) {
 	var rows [][]cell
 	var last line
 	for _, l := range lines {
-		row := cells(l.day, l.secret, "", string(l.Step), l.Credential, because(l.Step, l.Reason))
+		row := cells(l.day, l.secret, "", string(l.Step), l.Credential, hint.Add(because(l.Step, l.Reason), l.Remedies))
 		if !l.At.IsZero() {
 			row[2].text = l.At.Local().Format("15:04")
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/service"
 )
 
@@ -60,7 +61,7 @@ func (a *app) printStatus(doc api.StatusDoc) {
 		if s.PreviousInactive {
 			previous += " (inactive)"
 		}
-		s.Reason = because(s.Next, s.Reason)
+		s.Reason = hint.Add(because(s.Next, s.Reason), s.Remedies)
 		if s.Worker != "" {
 			s.Reason = s.Worker + " is at it now; " + s.Reason
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -115,7 +116,7 @@ func (a *app) reportSecret(d api.WorkSecretDoc) {
 			a.printf("  try: %s", d.Hint)
 		}
 	case d.Hold != rotation.HoldNone:
-		a.printf("  %s", d.Reason)
+		a.printf("  %s", hint.Add(d.Reason, d.Remedies))
 	case !d.NextAt.IsZero():
 		a.printf("  next: %s %s, %s", d.Next, when(d.NextAt, a.Now()), because(d.Next, d.Reason))
 	case d.Next != rota.StepNone:

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -21,12 +20,20 @@ type heldError struct {
 }
 
 func (e *heldError) Error() string {
-	return e.secret + ": " + commandHint.ReplaceAllString(e.d.Reason, "")
+	text := e.secret + ": " + e.d.Reason
+	if h := rota.Hint(withoutCommands(e.d.Remedies)); h != "" {
+		text += " (try: " + h + ")"
+	}
+	return text
 }
 
-// commandHint is a hint at the command line, which has no rota.yaml to work on
-// where events say what is to be done.
-var commandHint = regexp.MustCompile(` \(try: rota [^)]*\)`)
+// withoutCommands leaves out Rota's own actions: who sends events has no command
+// line and no rota.yaml, and each event says what is to be done.
+func withoutCommands(remedies []rota.Remedy) []rota.Remedy {
+	return slices.DeleteFunc(slices.Clone(remedies), func(r rota.Remedy) bool {
+		return r.Action != rota.RemedyOutside && r.Action != rota.RemedyWait
+	})
+}
 
 // lifecycle carries out one act on the access keys of a user.
 func (inv *invocation) lifecycle(ctx context.Context, e lifecycleEvent) (any, error) {

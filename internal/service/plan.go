@@ -73,7 +73,7 @@ func ahead(state rotation.State, policy rotation.Policy, decision rotation.Decis
 
 func plannedDoc(p rotation.Planned) api.StepDoc {
 	d := p.Decision
-	doc := api.StepDoc{At: p.At, Step: d.Step, Version: d.Version, Credential: d.Credential, Hold: d.Hold, Reason: d.Reason}
+	doc := api.StepDoc{At: p.At, Step: d.Step, Version: d.Version, Credential: d.Credential, Hold: d.Hold, Reason: d.Reason, Remedies: d.Remedies}
 	if d.Step == rota.StepNone {
 		doc.Step = d.Next
 	}

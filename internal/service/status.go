@@ -116,7 +116,7 @@ type standing struct {
 func statusOf(name string, s standing, p rotation.Policy, now time.Time) api.StatusSecretDoc {
 	st := s.Status
 	doc := api.StatusSecretDoc{
-		Secret: name, Reason: st.Reason, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt, ExpiresAt: st.ExpiresAt,
+		Secret: name, Reason: st.Reason, Remedies: st.Remedies, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt, ExpiresAt: st.ExpiresAt,
 		Previous: st.PreviousID, PreviousInactive: st.PreviousOff, Next: st.Next, NextAt: st.DueAt, Hold: st.Hold,
 		LookedAt: st.LookedAt, BegunAt: st.BegunAt, Worker: s.Holder,
 	}
@@ -124,6 +124,9 @@ func statusOf(name string, s standing, p rotation.Policy, now time.Time) api.Sta
 		doc.AgeSeconds = int64(now.Sub(st.IssuedAt).Seconds())
 	}
 	doc.State, doc.Reason = s.state(p, now)
+	if s.lifted() || !st.BegunAt.IsZero() && s.Holder == "" {
+		doc.Remedies = nil // they are of the last look, which no longer counts
+	}
 	if !st.BegunAt.IsZero() && s.Holder == "" {
 		doc.Reason = stoppedReason(st.BegunAt, s.Failure, doc.Reason)
 	}

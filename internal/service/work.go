@@ -262,5 +262,6 @@ func (w worked) doc(wanted rota.Step) api.WorkSecretDoc {
 		return doc
 	}
 	doc.Next, doc.NextAt, doc.Reason = last.Next, last.Due, last.Reason
+	doc.Remedies = last.Remedies
 	return doc
 }

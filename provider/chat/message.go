@@ -79,8 +79,8 @@ func (s *service) page(e rota.Event) (string, types.Params) {
 	})
 	params["details"] = string(details)
 	summary := e.Title()
-	if e.Reason != "" {
-		summary += ": " + e.Reason
+	if why := e.Why(); why != "" {
+		summary += ": " + why
 	}
 	return summary, params
 }

@@ -1,0 +1,66 @@
+package rotation_test
+
+import (
+	"testing"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
+)
+
+// first is what a hold recommends.
+func first(t *testing.T, d rotation.Decision) rota.Remedy {
+	t.Helper()
+	if d.Hold == rotation.HoldNone || len(d.Remedies) == 0 {
+		t.Fatalf("no hold with a remedy: %+v", d)
+	}
+	return d.Remedies[0]
+}
+
+// issuedAs are a user's keys as the issuer lists them.
+func issuedAs(st rotation.State, change func(*rota.Issued)) rotation.State {
+	issued := append([]rota.Issued(nil), st.Issued...)
+	for i := range issued {
+		change(&issued[i])
+	}
+	st.Issued = issued
+	return st
+}
+
+func TestBothKeysInactiveIsNoDeadEnd(t *testing.T) {
+	st := issuedAs(rotated(never), func(i *rota.Issued) { i.Active = false })
+	d := rotation.Plan(st, policy90, at(91))
+	r := first(t, d)
+	if d.Hold != rotation.HoldNotAtIssuer || r.Verb != rota.VerbReactivate || r.Object == "" {
+		t.Errorf("it recommends %+v", r)
+	}
+	if second := d.Remedies[1]; second.Action != rota.RemedyDelete {
+		t.Errorf("the other way out is %+v: a new key has no place yet", second)
+	}
+	st.Force = rota.StepDelete
+	if d := rotation.Plan(st, policy90, at(91)); d.Step != rota.StepDelete {
+		t.Errorf("following it leads back: %+v", d)
+	}
+}
+
+func TestBothKeysGoneIsNoDeadEnd(t *testing.T) {
+	st := rotated(never)
+	st.Issued = nil
+	if r := first(t, rotation.Plan(st, policy90, at(91))); r.Action != rota.RemedyRotate && r.Action != rota.RemedyOutside {
+		t.Errorf("it recommends %+v", r)
+	}
+	st.Force = rota.StepCreate
+	if d := rotation.Plan(st, policy90, at(91)); d.Step == rota.StepNone {
+		t.Errorf("a rotation that a person asks for is held: %+v", d)
+	}
+}
+
+func TestAForeignEntryCanBeHandedIn(t *testing.T) {
+	st := rotated(never)
+	for i := range st.Contents.Versions {
+		st.Contents.Versions[i].ID = "by-hand-" + st.Contents.Versions[i].ID
+	}
+	d := rotation.Plan(st, policy90, at(91))
+	if first(t, d).Action != rota.RemedyAdopt || len(d.Remedies) < 2 || d.Remedies[1].Action != rota.RemedyAdoptGiven {
+		t.Errorf("where the entry holds half a key, nothing leads out: %+v", d)
+	}
+}
