@@ -10,24 +10,24 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Rate is how much a budget gives.
+// Rate is how much a budget allows.
 type Rate struct {
 	PerSecond float64
-	Burst     int // how many may be taken at once after a rest
+	Burst     int // how many may be taken at once after a pause
 }
 
-// Budget holds the calls that may be made of what an outside system limits. All
-// that draw on one key share it: every secret of a process, and every replica
-// where the budget is in a database.
+// Budget limits the calls to whatever an outside system limits. Everything that
+// uses the same key shares its budget: all secrets of a process, and all
+// replicas if the budget is in a database.
 type Budget interface {
-	// Take waits until one call may be made. Where ctx ends, or would end,
-	// before that, it fails at once with an error of the class [ClassWait]. key names
-	// the account and the operation, such as "aws 111122223333 iam"; all callers
-	// give a key the same rate.
+	// Take waits until one call may be made. If ctx ends, or would end, before that,
+	// it fails immediately with an error of class [ClassWait]. key names the account
+	// and the operation, such as "aws 111122223333 iam"; all callers give a key the
+	// same rate.
 	Take(ctx context.Context, key string, r Rate) error
 }
 
-// NewLocalBudget makes a budget that this process has for itself.
+// NewLocalBudget returns a budget that belongs to this process alone.
 func NewLocalBudget() Budget { return &localBudget{buckets: map[string]*rate.Limiter{}} }
 
 type localBudget struct {
@@ -49,17 +49,17 @@ func (b *localBudget) Take(ctx context.Context, key string, r Rate) error {
 	return nil
 }
 
-// OverBudget is the error of a budget whose turn does not come in time. It is no
-// timeout to whoever looks for those: the outside system was never asked.
+// OverBudget is the error of a budget whose turn doesn't come in time. It
+// doesn't count as a timeout: the outside system was never asked.
 func OverBudget(key string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errors.New(err.Error())
 	}
-	return &Error{Op: fmt.Sprintf("wait for the budget of calls %q", key), Class: ClassWait, Err: err}
+	return &Error{Op: fmt.Sprintf("wait for the call budget %q", key), Class: ClassWait, Err: err}
 }
 
-// WatchBudget gives a budget that tells of every call drawn on b: how long it
-// waited, at which rate, and whether it was refused. Told must not block.
+// WatchBudget returns a budget that reports every call taken from b: how long
+// it waited, at which rate, and whether it was refused. told must not block.
 func WatchBudget(b Budget, told func(key string, r Rate, waited time.Duration, err error)) Budget {
 	return watchedBudget{b, told}
 }

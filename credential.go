@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// Field names that several issuers share. Others are an issuer's own affair.
+// Field names that several issuers share. Issuers choose the others themselves.
 const (
 	FieldAccessKeyID     = "access_key_id"
 	FieldSecretAccessKey = "secret_access_key"
 	FieldUsername        = "username"
 	FieldPassword        = "password"
 	FieldSessionToken    = "session_token"
-	// FieldExpiration is when the credential ends by itself, in RFC 3339.
+	// FieldExpiration is when the credential expires, in RFC 3339.
 	FieldExpiration = "expiration"
 )
 
 const redacted = "[redacted]"
 
 // Credential is one issued value: named fields, such as access_key_id and
-// secret_access_key, or username and password. It is immutable and never
-// prints its values: every way of formatting it gives the field names only.
-// Use [Credential.Field] and [Credential.Fields] where a value is needed.
+// secret_access_key, or username and password. It's immutable and never
+// prints its values: every way of formatting it shows only the field names.
+// Use [Credential.Field] and [Credential.Fields] to get values.
 type Credential struct {
-	// A function, since fmt cannot call methods on what lies in an unexported
-	// field of somebody's struct: it would print a map, or what a pointer
+	// A function, because fmt can't call methods on a value in another
+	// struct's unexported field: it would print a map, or what a pointer
 	// points to.
 	hidden func() map[string]string
 }
@@ -50,21 +50,20 @@ func (c Credential) fields() map[string]string {
 	return c.hidden()
 }
 
-// Field is the value of one field, "" where there is none.
+// Field is the value of one field, "" if there is none.
 func (c Credential) Field(name string) string { return c.fields()[name] }
 
-// Fields is a copy of all values: for providers that hand them on, never for
+// Fields is a copy of all values: for providers that pass them on, never for
 // a log or an error.
 func (c Credential) Fields() map[string]string { return maps.Clone(c.fields()) }
 
-// Names are the fields' names, sorted.
+// Names are the field names, sorted.
 func (c Credential) Names() []string { return slices.Sorted(maps.Keys(c.fields())) }
 
-// IsZero tells whether the credential has no field at all.
+// IsZero reports whether the credential has no fields.
 func (c Credential) IsZero() bool { return len(c.fields()) == 0 }
 
-// ExpiresAt is when the credential says that it ends by itself, zero where it
-// does not say.
+// ExpiresAt is when the credential says it expires, zero if it doesn't say.
 func (c Credential) ExpiresAt() time.Time {
 	end, err := time.Parse(time.RFC3339, c.Field(FieldExpiration))
 	if err != nil {
@@ -73,7 +72,7 @@ func (c Credential) ExpiresAt() time.Time {
 	return end.UTC()
 }
 
-// Equal compares all fields, their values in constant time.
+// Equal compares all fields, with values in constant time.
 func (c Credential) Equal(other Credential) bool {
 	mine, theirs := c.fields(), other.fields()
 	if len(mine) != len(theirs) {
@@ -90,7 +89,7 @@ func (c Credential) Equal(other Credential) bool {
 	return same == 1
 }
 
-// String gives the fields' names, never their values.
+// String returns the field names, never the values.
 func (c Credential) String() string { return fmt.Sprintf("credential%v %s", c.Names(), redacted) }
 
 // GoString is String, for %#v.
@@ -102,5 +101,5 @@ func (c Credential) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String
 // LogValue is String, for log/slog.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// MarshalJSON refuses to write values: it gives the redacted text.
+// MarshalJSON never writes values: it returns the redacted text.
 func (c Credential) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) }

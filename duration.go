@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Day is 24 hours; policies count in days of that length.
+// Day is 24 hours, the length of a day in policies.
 const Day = 24 * time.Hour
 
-// maxDuration bounds what ParseDuration takes: 100 years.
+// maxDuration is the longest duration ParseDuration accepts: 100 years.
 const maxDuration = 36500 * Day
 
 // ParseDuration reads a policy's duration: numbers with units, such as "90d",
-// "2w", "1d12h" or "45m". Weeks and days are of 24 hours; the other units are
-// those of [time.ParseDuration]. It takes no sign and nothing over 100 years.
+// "2w", "1d12h" or "45m". A day is always 24 hours; the other units are those
+// of [time.ParseDuration]. Signs and anything over 100 years are rejected.
 func ParseDuration(s string) (time.Duration, error) {
 	bad := func(why string) (time.Duration, error) {
 		return 0, fmt.Errorf("duration %q: %s (try: 90d, 2w, 12h, 30m)", s, why)
@@ -60,7 +60,7 @@ func ParseDuration(s string) (time.Duration, error) {
 }
 
 // FormatDuration writes a duration as ParseDuration reads it, in days, hours
-// and minutes, leaving out what is too small to matter beside the rest.
+// and minutes, leaving out units too small to matter.
 func FormatDuration(d time.Duration) string {
 	if d < 0 {
 		return "-" + FormatDuration(-d)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Class says what may be done about an error.
+// Class says what can be done about an error.
 type Class string
 
 // The classes of errors.
@@ -26,43 +26,42 @@ const (
 
 // Errors that callers tell apart.
 var (
-	// ErrNotFound: the store has no such version, or the version no value;
-	// the issuer has no such credential.
+	// ErrNotFound: the store has no such version, or the version has no
+	// value; the issuer has no such credential.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: a compare-and-swap found another state than expected.
+	// ErrConflict: a compare-and-swap found a different state than expected.
 	ErrConflict = errors.New("conflict")
 	// ErrRefused: the issuer refused the credential at login: wrong,
 	// inactive, or not yet known everywhere.
 	ErrRefused = errors.New("credential refused")
-	// ErrLimit: the issuer's limit of credentials is reached.
+	// ErrLimit: the issuer's limit on credentials is reached.
 	ErrLimit = errors.New("limit reached")
 	// ErrFenced: the lease was lost; another worker has the secret.
 	ErrFenced = errors.New("lease lost to another worker")
 	// ErrNeighbor: a secret to be kept apart from does not stand any more as it
 	// did when this was decided.
 	ErrPeer = errors.New("a secret to be kept apart from moved meanwhile")
-	// ErrAdopted: what is to be adopted is Rota's already.
+	// ErrAdopted: the credential to adopt is already Rota's.
 	ErrAdopted = errors.New("already Rota's: nothing was done")
 	// ErrBusy: another worker holds the secret's lease.
-	ErrBusy = errors.New("another worker is at it")
-	// ErrElsewhere: another configuration of the secret is in force than the one
-	// that is here, so that what is due is left to a worker that has it. It is an
-	// ErrBusy.
-	ErrOtherConfiguration = fmt.Errorf("another configuration of it is in force: %w", ErrBusy)
+	ErrBusy = errors.New("another worker holds it")
+	// ErrElsewhere: a different configuration of the secret is in force, so
+	// whatever is due is left to a worker that has it. It's an ErrBusy.
+	ErrOtherConfiguration = fmt.Errorf("a different configuration of it is in force: %w", ErrBusy)
 )
 
-// Error is an outside system's answer, classified. Its text never holds a
-// secret's value.
+// Error is an outside system's answer, classified. Its text never contains
+// a secret's value.
 type Error struct {
 	System string // the connection's or system's name, such as "postgres app-db"
-	Op     string // what was tried, such as "create access key for user ci"
+	Op     string // what was attempted, such as "create access key for user ci"
 	Class  Class
 	Hint   string // what a person can do; "" where nothing
-	// Remedies are what a person can do; none where nothing helps. They are no
+	// Remedies are what a person can do; none if nothing helps. They aren't
 	// part of the text.
 	Remedies []Remedy
 	Err      error
-	// RetryAfter is how long the system says to wait, 0 where it says nothing.
+	// RetryAfter is how long the system says to wait, 0 if it doesn't say.
 	RetryAfter time.Duration
 }
 
@@ -83,8 +82,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// ClassOf is the class of the first classified error in the chain; [ClassStop] for
-// a conflict that carries none, else [ClassWait].
+// ClassOf is the class of the first classified error in the chain; without one,
+// [ClassStop] for a conflict and [ClassWait] for anything else.
 func ClassOf(err error) Class {
 	if e, ok := errors.AsType[*Error](err); ok && e.Class != "" {
 		return e.Class
@@ -95,7 +94,7 @@ func ClassOf(err error) Class {
 	return ClassWait
 }
 
-// sanitized is an error whose text had a secret's value in it.
+// sanitized is an error whose text contained a secret's value.
 type sanitized struct {
 	text     string
 	err      error
@@ -104,8 +103,8 @@ type sanitized struct {
 
 func (s *sanitized) Error() string { return s.text }
 
-// Is and As reach the sentinel and the class, but Unwrap is left out so that
-// nobody prints the inner text by walking the chain.
+// Is and As reach the sentinel and the class, but there's no Unwrap, so that
+// walking the chain can't print the inner text.
 func (s *sanitized) Is(target error) bool { return errors.Is(s.err, target) }
 
 func (s *sanitized) As(target any) bool {
@@ -118,9 +117,9 @@ func (s *sanitized) As(target any) bool {
 	return false
 }
 
-// Sanitize gives back err with every value of the credentials cut out of its
-// text, as it is or in a usual encoding. Fields of fewer than four characters
-// are left: they are no secrets.
+// Sanitize returns err with every value of the credentials removed from its
+// text, whether plain or in a common encoding. Fields of fewer than four
+// characters stay: they aren't secrets.
 func Sanitize(err error, credentials ...Credential) error {
 	if err == nil {
 		return nil
@@ -147,8 +146,8 @@ func Sanitize(err error, credentials ...Credential) error {
 	return &sanitized{text: text, err: err, remedies: remedies}
 }
 
-// publicError tells the fields that name a credential, or where it is valid, rather
-// than prove it.
+// publicError reports the fields that name a credential, or say where it's valid,
+// rather than prove it.
 func publicError(field string) bool {
 	switch field {
 	case FieldAccessKeyID, FieldUsername, "host", "port", "dbname":

@@ -2,10 +2,10 @@ package rota
 
 import "time"
 
-// Step is one of the eight steps of a credential's way, or a rollback.
+// Step is one of the eight steps in a credential's life, or a rollback.
 type Step string
 
-// The steps, in the order of a credential's way.
+// The steps, in the order of a credential's life.
 const (
 	StepCreate     Step = "create"
 	StepSet        Step = "set"
@@ -16,7 +16,7 @@ const (
 	StepDeactivate Step = "deactivate"
 	StepDelete     Step = "delete"
 
-	// StepRollback puts the previous credential back in the place of the current.
+	// StepRollback makes the previous credential current again.
 	StepRollback Step = "rollback"
 	// None: nothing to do now.
 	StepNone Step = ""
@@ -31,25 +31,25 @@ const (
 	EventAdopted     EventKind = "adopted"
 	EventDeactivated EventKind = "deactivated"
 	EventDeleted     EventKind = "deleted"
-	EventDiscarded   EventKind = "discarded" // a new credential was given up, or an orphan removed
-	EventHeld        EventKind = "held"      // due, but may not be done; Reason says why
+	EventDiscarded   EventKind = "discarded" // a new credential was discarded, or an orphan removed
+	EventHeld        EventKind = "held"      // due, but must not be done; Reason says why
 	EventFailed      EventKind = "failed"
 	EventRolledBack  EventKind = "rolled back"
 	EventLate        EventKind = "late"
 
 	EventQuarantined EventKind = "quarantined"   // given up after the last retry
-	EventRecovered   EventKind = "recovered"     // what was held, failed, late or quarantined is well again
-	EventExpiring    EventKind = "expiring soon" // the credential ends by itself
+	EventRecovered   EventKind = "recovered"     // something held, failed, late or quarantined has recovered
+	EventExpiring    EventKind = "expiring soon" // the credential expires
 	EventReminder    EventKind = "reminder"      // a person has to rotate it
 	EventDigest      EventKind = "digest"        // several events in one message
 )
 
-// EventKinds are all kinds that a notifier can be told to hear of.
+// EventKinds are all kinds a notifier can subscribe to.
 var EventKinds = []EventKind{
 	EventRotated, EventAdopted, EventDeactivated, EventDeleted, EventDiscarded, EventHeld, EventFailed, EventQuarantined, EventRecovered, EventRolledBack, EventLate, EventExpiring, EventReminder,
 }
 
-// Event is what notifiers hear. It holds no value.
+// Event is what notifiers get. It contains no secret's value.
 type Event struct {
 	ID         string    `json:"id"`
 	Kind       EventKind `json:"kind"`
@@ -60,6 +60,6 @@ type Event struct {
 	Reason     string    `json:"reason"` // one sentence for people
 	// Remedies are what a person can do about it, the recommended one first.
 	Remedies []Remedy `json:"remedies,omitempty"`
-	// Events are those of a digest, in the order in which they happened.
+	// Events are the events of a digest, in the order they happened.
 	Events []Event `json:"events,omitempty"`
 }

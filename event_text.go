@@ -8,23 +8,23 @@ import (
 
 // sentences say what the kinds mean. Every notifier that people read shows them.
 var sentences = map[EventKind]string{
-	EventRotated:     "A new credential has taken the place of the old one.",
-	EventAdopted:     "Rota has taken it over and keeps it fresh from now on.",
-	EventDeactivated: "The previous credential was switched off.",
+	EventRotated:     "A new credential has replaced the old one.",
+	EventAdopted:     "Rota has taken over this credential and will keep it fresh from now on.",
+	EventDeactivated: "The previous credential was deactivated.",
 	EventDeleted:     "The previous credential was deleted.",
-	EventDiscarded:   "A credential that never came into use was removed.",
-	EventHeld:        "Something is due, but may not be done. The current credential stays.",
-	EventFailed:      "A step failed and will be tried again.",
-	EventQuarantined: "A step failed too often and is not tried any more until a person acts.",
-	EventRecovered:   "The trouble that was told of is over.",
-	EventRolledBack:  "The previous credential is the current one again.",
-	EventLate:        "What is due was not done in time.",
-	EventExpiring:    "The credential ends soon, whatever Rota does.",
-	EventReminder:    "A person has to rotate it.",
+	EventDiscarded:   "A credential that was never used has been removed.",
+	EventHeld:        "Something is due, but must not be done yet. The current credential stays in place.",
+	EventFailed:      "A step failed and will be retried.",
+	EventQuarantined: "A step failed too often. Rota won't retry it until a person acts.",
+	EventRecovered:   "The problem reported earlier is resolved.",
+	EventRolledBack:  "The previous credential is current again.",
+	EventLate:        "Something is overdue.",
+	EventExpiring:    "The credential expires soon, whatever Rota does.",
+	EventReminder:    "A person has to rotate this credential.",
 	EventDigest:      "This is what happened since the last message.",
 }
 
-// Sentence says what the kind means, "" for a kind that is not known.
+// Sentence says what the kind means, "" for an unknown kind.
 func (k EventKind) Sentence() string { return sentences[k] }
 
 // Title is the event in a few words, on one line.
@@ -43,7 +43,7 @@ func (e Event) Why() string {
 	return e.Reason
 }
 
-// Text is the event for people, in plain text of several lines.
+// Text is the event for people: several lines of plain text.
 func (e Event) Text() string {
 	var b strings.Builder
 	if e.Kind == EventDigest {
@@ -81,8 +81,8 @@ func (e Event) digest(b *strings.Builder) {
 	}
 }
 
-// Clip cuts a text that is longer than so many bytes after a whole line, where
-// it has one, and says so.
+// Clip shortens a text that exceeds a number of bytes, if possible after a
+// whole line, and says so.
 func Clip(text string, most int) string {
 	const cut = "… (cut: too long for one message)\n"
 	if len(text) <= most {

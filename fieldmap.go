@@ -9,16 +9,15 @@ import (
 	"strings"
 )
 
-// FieldMap gives a credential's fields the names that users want them under.
-// Each entry is an outside name and either a field's name (access_key_id) or a
-// template with fields in braces: "postgres://{username}:{password|url}@db/app".
-// A brace is written twice to stand for itself. The zero FieldMap keeps the
-// fields' own names.
+// FieldMap maps a credential's fields to the names users want. Each entry is an
+// outside name and either a field's name (access_key_id) or a template with
+// fields in braces: "postgres://{username}:{password|url}@db/app". Double a
+// brace to get a literal one. The zero FieldMap keeps the fields' own names.
 type FieldMap struct {
 	entries map[string]template
 }
 
-// template is a sequence of literal texts and fields.
+// template is a sequence of literal text and fields.
 type template []part
 
 type part struct {
@@ -27,18 +26,18 @@ type part struct {
 	filter  string
 }
 
-// filters are what may stand after a field's name and a bar.
+// filters are what may follow a field's name and a bar.
 var filters = map[string]func(string) string{
 	"url":    escapeURL,
 	"base64": func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
 }
 
 // escapeURL escapes everything but letters, digits and - _ . ~, so that the
-// text fits every place of a URL.
+// text fits anywhere in a URL.
 func escapeURL(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // ParseFieldMap reads a map of outside names to fields or templates. known are
-// the fields that the issuer's credentials have; nil to take any.
+// the fields of the issuer's credentials; nil accepts any.
 func ParseFieldMap(m map[string]string, known []string) (FieldMap, error) {
 	if len(m) == 0 {
 		return FieldMap{}, nil
@@ -107,7 +106,7 @@ func parseTemplate(s string) (template, error) {
 	return t, nil
 }
 
-// Render gives the values under their outside names. A field that the
+// Render returns the values under their outside names. A field the
 // credential lacks is an error.
 func (m FieldMap) Render(c Credential) (map[string]string, error) {
 	if m.entries == nil {
@@ -135,9 +134,9 @@ func (m FieldMap) Render(c Credential) (map[string]string, error) {
 	return out, nil
 }
 
-// Read is the way back: the credential from the values under their outside
-// names. Only entries that are one field alone can be read back; names outside
-// the map are left.
+// Read is the inverse: it makes the credential from the values under their
+// outside names. Only entries that are a single field can be read back; names
+// not in the map are ignored.
 func (m FieldMap) Read(values map[string]string) Credential {
 	if m.entries == nil {
 		return NewCredential(values)
@@ -152,8 +151,8 @@ func (m FieldMap) Read(values map[string]string) Credential {
 	return NewCredential(fields)
 }
 
-// Readable are the fields that Read gives back, sorted; nil for the zero map,
-// which gives back all.
+// Readable are the fields that Read returns, sorted; nil for the zero map,
+// which returns all.
 func (m FieldMap) Readable() []string {
 	var fields []string
 	for _, t := range m.entries {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ClassOfStatus is the class of an HTTP answer that is no success: [ClassWait] for
-// what may go well later, [ClassStop] for the rest, such as 410.
+// ClassOfStatus is the class of an unsuccessful HTTP response: [ClassWait] if it
+// may succeed later, otherwise [ClassStop], as for 410.
 func ClassOfStatus(code int) Class {
 	switch {
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= http.StatusInternalServerError:
@@ -16,7 +16,7 @@ func ClassOfStatus(code int) Class {
 	return ClassStop
 }
 
-// RetryAfter reads the header of that name: seconds, or a date. It is 0 where
+// RetryAfter reads the Retry-After header: seconds, or a date. It's 0 if
 // there is none.
 func RetryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {

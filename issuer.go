@@ -5,51 +5,52 @@ import (
 	"time"
 )
 
-// Issuer is where a credential is valid and is made, tested and retired. An
-// Issuer is bound to one secret: one IAM user, one database role or pair.
+// Issuer is where a credential is valid: it's created, tested and retired
+// there. An Issuer is bound to one secret: one IAM user, one database role
+// or pair.
 //
-// All methods may be called at the same time from several goroutines, honour
-// the context's deadline, are idempotent unless they say otherwise, and return
-// errors that [ClassOf] can classify and that hold no secret's value.
+// All methods may be called concurrently, honor the context's deadline, are
+// idempotent unless they say otherwise, and return errors that [ClassOf] can
+// classify and that contain no secret's value.
 type Issuer interface {
 	// Traits are the issuer's properties. They never change.
 	Traits() Traits
 
 	// CredentialID is the issuer's public name of a credential: an access
-	// key's id, a role's name. It may be logged. "" where the credential
-	// lacks the field.
+	// key's id, a role's name. It may be logged. "" if the credential lacks
+	// the field.
 	CredentialID(c Credential) string
 
-	// Create makes a new credential. Where the issuer chooses the value
-	// ([Traits].IssuerChooses) this calls the outside, is not idempotent and is
-	// never retried by the implementation: after any error the caller finds
-	// out with [Lister] what happened. Where Rota chooses it generates a value
-	// and touches nothing outside.
+	// Create creates a new credential. If the issuer chooses the value
+	// ([Traits].IssuerChooses), this calls the outside system, isn't
+	// idempotent, and is never retried by the implementation: after any error,
+	// the caller uses [Lister] to find out what happened. If Rota chooses, it
+	// generates a value and touches nothing outside.
 	Create(ctx context.Context, r CreateRequest) (Credential, error)
 
-	// Set makes the credential valid at the issuer. Nothing to do where the
+	// Set makes the credential valid at the issuer. It's a no-op if the
 	// issuer chose it. A value that the issuer's rules reject is an error of
 	// class [ClassRegenerate].
 	Set(ctx context.Context, r SetRequest) error
 
-	// Test logs in with the credential, once. A credential that is refused is
-	// [ErrRefused]; what can't be told (timeout, no connection) is any other
+	// Test logs in with the credential, once. A rejected credential is
+	// [ErrRefused]; if it can't tell (timeout, no connection), any other
 	// error.
 	Test(ctx context.Context, r TestRequest) error
 
-	// Delete removes a credential for good. A credential that is already gone
-	// is no error. An active one is refused with [ErrConflict] where the
-	// issuer knows the difference.
+	// Delete removes a credential for good. A credential that's already gone
+	// isn't an error. An active one is [ErrConflict] if the issuer knows the
+	// difference.
 	Delete(ctx context.Context, r RetireRequest) error
 }
 
-// Traits are an issuer's properties, which the planner plans with.
+// Traits are the properties of an issuer that the planner needs.
 type Traits struct {
 	// Kind is what the issuer issues, in words for people: "IAM access key",
 	// "PostgreSQL password".
 	Kind string `json:"kind"`
-	// IssuerChooses tells that the issuer chooses the value and answers it
-	// once, at creation.
+	// IssuerChooses means that the issuer chooses the value and returns it
+	// only once, at creation.
 	IssuerChooses bool `json:"issuer_chooses"`
 	// Limit is how many credentials, active or inactive, may exist at once.
 	// With 1 there is no overlap: setting the new one kills the old one.
@@ -61,23 +62,23 @@ type Traits struct {
 	// Settle is how long after a call of unknown outcome the issuer's list
 	// can be trusted to show what it did. Defaults to 0.
 	ConsistencyDelay time.Duration `json:"settle"`
-	// Lifetime is how long a credential lives at most: it ends by itself, at the
-	// moment that its field [FieldExpiration] says, and can be neither switched
-	// off nor deleted before. Its issuer's Delete does nothing. 0 where
-	// credentials live until they are deleted.
+	// Lifetime is the longest a credential lives: it expires at the time in its
+	// field [FieldExpiration], and can't be deactivated or deleted before that.
+	// The issuer's Delete does nothing. 0 if credentials live until they're
+	// deleted.
 	Lifetime time.Duration `json:"lifetime,omitzero"`
-	// Manual tells that only a person can rotate it: Rota reminds.
+	// Manual means that only a person can rotate it: Rota sends reminders.
 	Manual bool `json:"manual,omitempty"`
 }
 
-// Overlap tells whether the previous credential stays valid beside the
+// Overlap reports whether the previous credential stays valid alongside the
 // current one.
 func (t Traits) Overlap() bool { return t.Limit != 1 }
 
 // CreateRequest is what Create may need to know.
 type CreateRequest struct {
-	// Taken are the ids of the credentials that the store's versions hold. An
-	// issuer with a fixed set of names takes another.
+	// Taken are the ids of the credentials in the store's versions. An issuer
+	// with a fixed set of names picks another.
 	Taken []string
 }
 
@@ -94,19 +95,19 @@ type RetireRequest struct{ CredentialID string }
 type Issued struct {
 	ID        string    `json:"id"`
 	Active    bool      `json:"active"`
-	CreatedAt time.Time `json:"created_at,omitzero"` // zero where the issuer does not say
-	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero where it does not end by itself
+	CreatedAt time.Time `json:"created_at,omitzero"` // zero if the issuer doesn't say
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero if it doesn't expire
 	Use       Use       `json:"use,omitzero"`
 }
 
 // Lister is implemented by issuers that can list what they issued.
 type Lister interface {
-	// List gives every credential of the user or role that exists, whoever
-	// made it. It may lag behind by [Traits].Settle. Use is left empty.
+	// List returns every existing credential of the user or role, whoever
+	// created it. It may lag behind by [Traits].Settle. Use is left empty.
 	List(ctx context.Context) ([]Issued, error)
 }
 
-// Evidence is the strength of what an issuer can say about use.
+// Evidence is how much an issuer can say about use.
 type Evidence string
 
 // The kinds of evidence, from none to good. The zero value means "don't know",
@@ -114,8 +115,8 @@ type Evidence string
 const (
 	// Unknown: the issuer can't tell. Counts as in use.
 	EvidenceUnknown Evidence = ""
-	// Sampled: the issuer tells only whether it is in use right now. Several
-	// looks over the policy's quiet time are needed.
+	// Sampled: the issuer only knows whether it's in use right now. It takes
+	// several looks over the policy's quiet time.
 	EvidenceSampled Evidence = "sampled"
 	// Recorded: the issuer records the last use.
 	EvidenceRecorded Evidence = "recorded"
@@ -135,28 +136,28 @@ type UseReporter interface {
 	LastUsed(ctx context.Context, credentialID string) (Use, error)
 }
 
-// Teller is implemented by issuers that can tell, without a login, whether a
-// credential is the one in force.
+// Teller is implemented by issuers that can tell whether a credential is in
+// force without logging in.
 type Teller interface {
-	// InForce tells whether the issuer has this credential for its user or role;
-	// known is false where it can't tell.
+	// InForce reports whether this is the issuer's credential for the user or
+	// role; known is false if it can't tell.
 	InForce(ctx context.Context, c Credential) (inForce, known bool, err error)
 }
 
-// Completer is implemented by issuers whose credentials have fields that a person
-// need not know, such as a database's host.
+// Completer is implemented by issuers whose credentials have fields a person
+// needn't know, such as a database's host.
 type Completer interface {
-	// Complete adds the fields that a credential lacks, and changes none.
+	// Complete adds the fields a credential lacks, and changes none.
 	Complete(c Credential) Credential
 }
 
-// Deactivator is implemented by issuers whose credentials can be switched off
-// and on again.
+// Deactivator is implemented by issuers whose credentials can be deactivated
+// and reactivated.
 type Deactivator interface {
-	// Deactivate makes logins with the credential fail. One that is already
-	// inactive is no error; one that is gone is [ErrNotFound].
+	// Deactivate makes logins with the credential fail. One that's already
+	// inactive isn't an error; one that's gone is [ErrNotFound].
 	Deactivate(ctx context.Context, r RetireRequest) error
-	// Reactivate undoes Deactivate. One that is gone is [ErrNotFound].
+	// Reactivate undoes Deactivate. One that's gone is [ErrNotFound].
 	Reactivate(ctx context.Context, r RetireRequest) error
 }
 
@@ -164,7 +165,7 @@ type Deactivator interface {
 type Finding struct {
 	OK      bool   `json:"ok"`
 	Warning bool   `json:"warning,omitempty"` // not OK, but nothing fails because of it
-	Check   string `json:"check"`             // what was looked at: "list access keys of user ci"
+	Check   string `json:"check"`             // what was checked: "list access keys of user ci"
 	Detail  string `json:"detail,omitempty"`  // what was found
 	Hint    string `json:"hint,omitempty"`    // what to do about it
 	// Remedies are what a person can do about it.
@@ -175,6 +176,6 @@ type Finding struct {
 // notifiers that can tell, without changing anything, whether a rotation would
 // succeed.
 type Preflighter interface {
-	// Preflight gives one finding a check, and always at least one.
+	// Preflight returns one finding per check, and always at least one.
 	Preflight(ctx context.Context) []Finding
 }

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// redactValue takes a value out of a text, in every way in which programs usually
-// write it: a reloader's program that fails may print the file that it reads.
+// redactValue removes a value from a text, in every form programs usually write
+// it: a reloader's program that fails may print the file it reads.
 func redactValue(text, value string) string {
 	if len(value) < 4 {
-		return text // no secret, and met by chance everywhere
+		return text // not a secret, and common by chance
 	}
 	for _, form := range renderings(value) {
 		text = strings.ReplaceAll(text, form, redacted)
@@ -21,8 +21,8 @@ func redactValue(text, value string) string {
 	return text
 }
 
-// renderings are the usual ways to write a value. Those in base64 and
-// hexadecimal are for values that are long enough not to be met by chance.
+// renderings are the usual ways to write a value. Base64 and hexadecimal
+// are only for values long enough not to occur by chance.
 func renderings(value string) []string {
 	inner := func(quoted string) string { return quoted[1 : len(quoted)-1] }
 	asJSON, _ := json.Marshal(value) // a string: it can't fail
@@ -32,8 +32,8 @@ func renderings(value string) []string {
 	}
 	asHex := hex.EncodeToString([]byte(value))
 	forms = append(forms, asHex, strings.ToUpper(asHex))
-	// Amid other text base64 looks different at each of three offsets; what
-	// the neighbours change at either end is left.
+	// Within other text, base64 looks different at each of three offsets;
+	// the characters that neighboring bytes change at either end stay.
 	for offset := range 3 {
 		bits := 8 * (offset + len(value))
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {

@@ -12,8 +12,8 @@ import (
 // itself: once it's done, either the hold is over or the next one names what
 // remains.
 //
-// It says what to do, never by which means: the command line turns it into a
-// command, the API exposes it, a web page can make it a button.
+// It says what to do, never how: the command line turns it into a command,
+// the API exposes it, and a web page can make it a button.
 type Remedy struct {
 	Action RemedyAction `json:"action"`
 	// Secret is the one that Rota's own actions are about.
@@ -130,8 +130,8 @@ type remedied struct {
 
 func (e *remedied) Unwrap() error { return e.error }
 
-// WithRemedies adds to an error what a person can do about it, which is no part
-// of its text. It gives back nil for nil.
+// WithRemedies adds what a person can do about an error, which isn't part of
+// its text. It returns nil for nil.
 func WithRemedies(err error, remedies []Remedy) error {
 	if err == nil || len(remedies) == 0 {
 		return err

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Sleep waits so long, or until ctx ends, whose error it returns then. It is what
-// a rotation.Rotator waits with by default.
+// Sleep waits for d, or until ctx ends, and then returns its error. It's how a
+// rotation.Rotator waits by default.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

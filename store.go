@@ -5,48 +5,48 @@ import (
 	"time"
 )
 
-// Store is the place of record: versions of one secret with their labels. A
-// Store is bound to one secret.
+// Store is the system of record: the versions of one secret with their
+// labels. A Store is bound to one secret.
 //
-// A label is on one version at most. All methods may be called at the same
-// time from several goroutines and honour the context's deadline. What a
-// method reported as done is durable.
+// A label is on one version at most. All methods may be called concurrently
+// and honor the context's deadline. Once a method has returned without an
+// error, its effect is durable.
 //
-// Who holds the secret's lease reads its own writes, and those of the holders
-// before it: what Put or Move reported as done, Describe and Get show from then
-// on. The heart plans its next step on that. A store whose reads can lag (as
-// Secrets Manager's may, for moments) keeps a stale answer harmless: Put of an
-// id that it has, and Move to where the label is, are no errors, and Move
-// compares on the server, so that a step planned on what was before is done a
-// second time without effect or is [ErrConflict], and never takes a label from
-// a version that the answer did not show. ChangedAt may be late, never early.
+// The holder of the secret's lease reads its own writes and those of earlier
+// holders: once Put or Move has returned, Describe and Get show its effect. The
+// planner relies on that. A store whose reads can briefly lag, as Secrets
+// Manager's may, keeps stale answers harmless. Put of an existing id and Move
+// to where the label already is aren't errors, and Move compares on the server.
+// So a step planned on stale state either has no further effect or is
+// [ErrConflict], and never takes a label from a version that the answer didn't
+// show. ChangedAt may be late, never early.
 type Store interface {
-	// Describe lists the versions that carry a label. A secret that does not
-	// exist yet has no versions and is no error.
+	// Describe lists the versions that carry a label. A secret that doesn't
+	// exist yet has no versions, which isn't an error.
 	Describe(ctx context.Context) (Contents, error)
 
-	// Get reads the credential of one version. A version that does not exist,
+	// Get reads the credential of one version. A version that doesn't exist,
 	// or has no value yet, is [ErrNotFound].
 	Get(ctx context.Context, r GetRequest) (Credential, error)
 
-	// Put stores a new version and puts the labels on it, [LabelPending] as a rule,
-	// taking them off the versions that had them; it never promotes unless
-	// [LabelCurrent] is among them. The same id with the same credential is no
-	// error; with another credential it is [ErrConflict].
+	// Put stores a new version and puts the labels on it, usually [LabelPending],
+	// removing them from the versions that had them; it never promotes unless
+	// [LabelCurrent] is among them. The same id with the same credential isn't an
+	// error; with a different credential it's [ErrConflict].
 	Put(ctx context.Context, r PutRequest) error
 
-	// Move moves a label from one version to another by compare-and-swap: it
-	// is [ErrConflict] unless From carries it ("" for no version), and no error
-	// if To carries it already. To "" takes the label off. Moving [LabelCurrent]
-	// moves [LabelPrevious] to the version that had been current.
+	// Move moves a label from one version to another by compare-and-swap: it's
+	// [ErrConflict] unless From carries it ("" for no version), and not an error
+	// if To already carries it. If To is "", the label is removed. Moving
+	// [LabelCurrent] also moves [LabelPrevious] to the version that was current.
 	Move(ctx context.Context, r MoveRequest) error
 }
 
-// Contents is what a store holds of a secret.
+// Contents is what a store holds about a secret.
 type Contents struct {
 	Versions []Version `json:"versions"`
-	// ChangedAt is when anything of the secret last changed, moving a label
-	// included; zero where the secret does not exist.
+	// ChangedAt is when anything about the secret last changed, including a
+	// label; zero if the secret doesn't exist.
 	ChangedAt time.Time `json:"changed_at,omitzero"`
 }
 

@@ -3,7 +3,7 @@ package rota
 import "context"
 
 // Target is a place that gets a copy of the current credential: a file, a
-// variable, a row. All methods may be called from several goroutines.
+// variable, a row. All methods may be called concurrently.
 type Target interface {
 	// Name is unique among a secret's targets, and stable: progress is kept
 	// under it.
@@ -20,17 +20,17 @@ type DeliverRequest struct {
 	Credential Credential
 }
 
-// Reloader makes consumers take up the new value, and waits for them.
+// Reloader makes consumers switch to the new value, and waits for them.
 type Reloader interface {
 	// Name is unique among a secret's reloaders, and stable.
 	Name() string
-	// Reload returns nil once the consumers run healthily on the version. It
-	// may be called again for the same version after a crash. It has a
-	// deadline of its own, as long as its consumers need.
+	// Reload returns nil once the consumers are healthy and running with the
+	// version. It may be called again for the same version after a crash. It
+	// has its own deadline, as long as its consumers need.
 	Reload(ctx context.Context, r ReloadRequest) error
 }
 
-// ReloadRequest says what consumers should take up. It carries no value.
+// ReloadRequest says which version consumers should switch to. It carries no value.
 type ReloadRequest struct {
 	Secret  string
 	Version string
@@ -40,23 +40,23 @@ type ReloadRequest struct {
 // reachable, a query that must run.
 type Check interface {
 	Name() string
-	// Check uses the credential once. Errors are classified as an issuer's
-	// are.
+	// Check uses the credential once. Errors are classified like an
+	// issuer's.
 	Check(ctx context.Context, c Credential) error
 }
 
-// Notifier hears of what happened.
+// Notifier gets notified of what happened.
 type Notifier interface {
-	// Name is unique among a secret's notifiers, and stable: what is unsent is
+	// Name is unique among a secret's notifiers, and stable: unsent events are
 	// kept under it.
 	Name() string
-	// Notify sends one event. It may be called again with the same event
-	// (same ID) after a failure, and from several goroutines. Errors are
-	// classified as an issuer's are; whatever their class, it is called again.
+	// Notify sends one event. It may be called again with the same event (same
+	// ID) after a failure, and concurrently. Errors are classified like an
+	// issuer's; whatever their class, it's called again.
 	Notify(ctx context.Context, e Event) error
 }
 
-// Chooser is implemented by notifiers that do not want to hear of everything.
+// Chooser is implemented by notifiers that don't want every event.
 type Chooser interface {
 	Wants(k EventKind) bool
 }

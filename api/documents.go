@@ -109,7 +109,7 @@ const (
 	WorkNothing WorkState = "nothing" // nothing was to be done
 	WorkHeld    WorkState = "held"    // due or asked for, but may not be done
 	WorkFailed  WorkState = "failed"
-	WorkBusy    WorkState = "busy"    // another worker is at it
+	WorkBusy    WorkState = "busy"    // another worker holds it
 	WorkSkipped WorkState = "skipped" // not begun, because a system it needs does not answer
 )
 

@@ -62,7 +62,7 @@ func ExampleError() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusConflict)
-		fmt.Fprintf(w, `{"type": %q, "status": 409, "detail": "prod/orders-db: another worker is at it"}`, api.TypeBusy)
+		fmt.Fprintf(w, `{"type": %q, "status": 409, "detail": "prod/orders-db: another worker holds it"}`, api.TypeBusy)
 	}))
 	defer server.Close()
 	c, err := api.New(api.Options{URL: server.URL, Token: api.StaticToken("example")})
@@ -82,5 +82,5 @@ func ExampleError() {
 	}
 	// Output:
 	// try again later
-	// 409 prod/orders-db: another worker is at it
+	// 409 prod/orders-db: another worker holds it
 }

@@ -27,7 +27,7 @@ func TokenFromEnv(name string) TokenSource {
 		if token := os.Getenv(name); token != "" {
 			return token, nil
 		}
-		return "", fmt.Errorf("the environment variable %s holds no token", name)
+		return "", fmt.Errorf("the environment variable %s contains no token", name)
 	}
 }
 
@@ -49,7 +49,7 @@ func TokenFromFile(path string) TokenSource {
 		}
 		token := strings.TrimSpace(string(text))
 		if token == "" {
-			return "", fmt.Errorf("%s holds no token", path)
+			return "", fmt.Errorf("%s contains no token", path)
 		}
 		return token, nil
 	}

@@ -18,11 +18,11 @@ import (
 func (a *app) accessCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "access",
-		Short: "Who may do what at rota serve",
-		Long: `Administers the principals of rota serve and their keys. Whoever has the machine
-with Rota's own store may do so there; with --server, administrators may.
+		Short: "Manage who can do what at rota serve",
+		Long: `Manages the principals of rota serve and their keys. Anyone on the machine that
+holds Rota's own store can do this; with --server, only administrators can.
 
-A rule is an action and a pattern of secrets' names, such as read:shop/*. The
+A rule is an action and a pattern of secret names, such as read:shop/*. The
 actions are list, read, write, rotate, retire, remove, audit and admin.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -32,22 +32,22 @@ actions are list, read, write, rotate, retire, remove, audit and admin.`,
 		action           api.AccessAction
 		use, short, said string
 	}{
-		{api.AccessCreatePrincipal, "create NAME [RULE...]", "Make a principal, without a key as yet", "made"},
+		{api.AccessCreatePrincipal, "create NAME [RULE...]", "Create a principal, without a key yet", "made"},
 		{api.AccessGrant, "grant NAME RULE...", "Add rules to a principal", "granted"},
-		{api.AccessRevoke, "revoke NAME RULE...", "Take rules from a principal", "revoked"},
-		{api.AccessDisablePrincipal, "disable NAME", "Refuse a principal with all keys", "disabled"},
-		{api.AccessEnablePrincipal, "enable NAME", "Let a principal in again", "enabled"},
-		{api.AccessDeletePrincipal, "delete NAME", "Remove a principal with all keys", "deleted"},
-		{api.AccessDisableKey, "disable-key ID", "Refuse a key", "disabled"},
-		{api.AccessEnableKey, "enable-key ID", "Take a key again", "enabled"},
-		{api.AccessDeleteKey, "delete-key ID", "Remove a key", "deleted"},
+		{api.AccessRevoke, "revoke NAME RULE...", "Remove rules from a principal", "revoked"},
+		{api.AccessDisablePrincipal, "disable NAME", "Disable a principal and all of its keys", "disabled"},
+		{api.AccessEnablePrincipal, "enable NAME", "Enable a principal again", "enabled"},
+		{api.AccessDeletePrincipal, "delete NAME", "Delete a principal and all of its keys", "deleted"},
+		{api.AccessDisableKey, "disable-key ID", "Disable a key", "disabled"},
+		{api.AccessEnableKey, "enable-key ID", "Enable a key again", "enabled"},
+		{api.AccessDeleteKey, "delete-key ID", "Delete a key", "deleted"},
 	} {
 		c.AddCommand(a.changeAccessCommand(s.action, s.use, s.short, s.said))
 	}
 	return c
 }
 
-// withAccess calls do with who administers access: the server, or this process.
+// withAccess calls do with whatever manages access: the server, or this process.
 func (a *app) withAccess(ctx context.Context, do func(service.Access) error) error {
 	if a.serverURL() != "" {
 		c, err := a.client(ctx)
@@ -72,9 +72,9 @@ func (a *app) withAdministration(ctx context.Context, do func(*access.Administra
 func (a *app) bootstrapCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "bootstrap",
-		Short: "Make the first administrator, and show his key",
-		Long: `Makes the first administrator, and shows his key: it is shown this once. It works
-while there is no principal at all.`,
+		Short: "Create the first administrator, and show their key",
+		Long: `Creates the first administrator and shows their key, which is shown only once.
+Works only while there are no principals.`,
 		Args: noArgs, Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.withAdministration(c.Context(), func(admin *access.Administration) error {
@@ -92,8 +92,8 @@ func (a *app) createKeyCommand() *cobra.Command {
 	var expires string
 	c := &cobra.Command{
 		Use:   "create-key NAME",
-		Short: "Give a principal one more key, and show it",
-		Long:  "Gives a principal one more key, and shows it: it is shown this once.",
+		Short: "Create another key for a principal, and show it",
+		Long:  "Creates another key for a principal and shows it, only this once.",
 		Args:  argCount(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var end time.Time
@@ -113,11 +113,11 @@ func (a *app) createKeyCommand() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&expires, "expires", "", "how `long` it works, such as 90d (default for ever)")
+	c.Flags().StringVar(&expires, "expires", "", "how `long` it's valid, such as 90d (default forever)")
 	return c
 }
 
-// showKey prints a new key: the one time that its secret is shown.
+// showKey prints a new key, the only time its secret is shown.
 func (a *app) showKey(k api.KeyDoc) error {
 	if a.json() {
 		return a.document(k)
@@ -129,7 +129,7 @@ func (a *app) showKey(k api.KeyDoc) error {
 	if !k.Key.ExpiresAt.IsZero() {
 		a.printf("expires    %s", when(k.Key.ExpiresAt, a.Now()))
 	}
-	a.note("The secret is shown this once.")
+	a.note("The secret is shown only this once.")
 	return nil
 }
 
@@ -169,7 +169,7 @@ func (a *app) changeAccessCommand(action api.AccessAction, use, short, said stri
 func (a *app) accessListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "All principals with their rules and keys",
+		Short: "List all principals with their rules and keys",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.withAccess(c.Context(), func(s service.Access) error {
@@ -189,7 +189,7 @@ func (a *app) accessListCommand() *cobra.Command {
 
 func (a *app) printPrincipals(principals []api.Principal) {
 	if len(principals) == 0 {
-		a.printf("there is no principal yet (try: rota access bootstrap)")
+		a.printf("there are no principals yet (try: rota access bootstrap)")
 		return
 	}
 	state := func(disabled bool) cell {

@@ -26,13 +26,13 @@ func (a *app) adoptCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "adopt NAME",
 		Short: "Take over an existing credential without rotating it",
-		Long: `Takes over an existing credential without rotating it: from then on Rota plans
-for it as for one that it made. Nothing is delivered and nothing reloaded. Of what is
-Rota's already it says so, and changes nothing.
+		Long: `Takes over an existing credential without rotating it: from then on, Rota plans
+for it as if it had issued it. Nothing is delivered or reloaded. If Rota already
+manages the credential, it says so and changes nothing.
 
-Without --from, it is the store's AWSCURRENT that is taken over. Where the store
-does not hold it yet, give its fields as a JSON object, in a file or on standard
-input; on a terminal, --from - asks for them without showing them:
+Without --from, it takes over the store's AWSCURRENT. If the store doesn't hold
+the credential yet, pass its fields as a JSON object in a file or on standard
+input. On a terminal, --from - prompts for them without echoing:
 
   {"access_key_id": "AKIA...", "secret_access_key": "..."}
   {"username": "orders_app", "password": "..."}`,
@@ -54,7 +54,7 @@ input; on a terminal, --from - asks for them without showing them:
 		},
 	}
 	c.Flags().StringVar(&from, "from", "", "the `file` with the credential's fields as JSON; - for standard input")
-	c.Flags().StringVar(&notBefore, "not-before", "", "the first `day` on which it may be rotated, such as 2027-03-31")
+	c.Flags().StringVar(&notBefore, "not-before", "", "the first `day` it may be rotated, such as 2027-03-31")
 	noWaitFlag(c, &noWait)
 	return c
 }
@@ -73,8 +73,8 @@ func (a *app) adoptRequest(ctx context.Context, name, from, notBefore string) (a
 	return r, err
 }
 
-// readCredential reads the fields of a credential. No error of it holds any of
-// what was read.
+// readCredential reads the fields of a credential. Its errors never contain
+// anything that was read.
 func (a *app) readCredential(ctx context.Context, name, from string) (map[string]string, error) {
 	if from == "-" && a.asks() {
 		return a.promptCredential(ctx, name)
@@ -105,7 +105,7 @@ func (a *app) readCredential(ctx context.Context, name, from string) (map[string
 	return fields, nil
 }
 
-// parseCredential reads a JSON object of texts.
+// parseCredential reads a JSON object of strings.
 func parseCredential(text []byte) (map[string]string, error) {
 	const hint = `(try: {"username": "...", "password": "..."})`
 	var values map[string]any

@@ -12,11 +12,11 @@ import (
 func (a *app) alertCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "alert",
-		Short: "Tell the notifiers what is late",
-		Long: `Tells the notifiers of every secret that is late: due for longer than the
-policy's late_after, or never looked at. It is meant for another cron job, or
-another machine with the same data folder, than the one that calls rota run, so
-that a run that no longer happens is noticed. Exit code 1 if something is late.`,
+		Short: "Notify about overdue rotations",
+		Long: `Notifies about every overdue secret: due for longer than the policy's late_after,
+or never looked at. Run it from a different cron job than rota run, or from
+another machine with the same data folder, so that you notice when rota run stops
+running. Exit code 1 if something is overdue.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.alert(c.Context()) },
 	}

@@ -16,15 +16,15 @@ import (
 	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
-// app is one run of the program: its world and the flags that all commands
-// share.
+// app is one run of the program: its environment and the flags shared by
+// all commands.
 type app struct {
 	Program
 	environment map[string]string
 	catalog     *config.Catalog
 	log         *slog.Logger
-	logJSON     bool             // the log is one of JSON lines
-	tracing     *tracing.Tracing // nil where nothing is traced
+	logJSON     bool             // the log is JSON lines
+	tracing     *tracing.Tracing // nil if tracing is off
 	outStyle    style
 	errStyle    style
 
@@ -55,15 +55,15 @@ func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "rota",
 		Short: "Rota rotates credentials end to end",
-		Long: `Rota rotates credentials end to end: it makes a new one where it is issued,
-stores it, proves that it works, promotes it, hands it to everyone who uses it,
-waits until they use it, and only then retires the old one.
+		Long: `Rota rotates credentials end to end: it issues a new one, stores it, proves it
+works, promotes it, delivers it to everything that uses it, waits until consumers
+have switched over, and only then retires the old one.
 
   rota init      write a commented rota.yaml to start from
-  rota check     may Rota do all that it will have to do?
-  rota plan      what would happen, when and why
-  rota run       do all that is due, once: for cron and pipelines
-  rota status    how every secret stands`,
+  rota check     can Rota do everything it needs to?
+  rota plan      what will happen, when and why
+  rota run       do everything that's due, once: for cron and pipelines
+  rota status    the state of every secret`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -76,18 +76,18 @@ waits until they use it, and only then retires the old one.
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	f := root.PersistentFlags()
-	f.StringVarP(&a.configFlag, "config", "c", "", "the `file` that says what to rotate (default $ROTA_CONFIG, or rota.yaml here)")
+	f.StringVarP(&a.configFlag, "config", "c", "", "the configuration `file` (default $ROTA_CONFIG, or rota.yaml here)")
 	f.StringVar(&a.dataDirFlag, "data-dir", "", "the `folder` of Rota's own store (default $ROTA_DATA_DIR, or rota in the user's state folder)")
-	f.StringVar(&a.masterKeyFlag, "master-key", "", "the `URL` of the key that encrypts the master key, such as awskms:///alias/rota?region=eu-central-1, in place of a key file (default $ROTA_MASTER_KEY)")
-	f.StringVar(&a.databaseFlag, "database", "", "the PostgreSQL `URL` of Rota's own store, in place of the data folder's database (default $ROTA_DATABASE)")
-	f.StringVar(&a.serverFlag, "server", "", "the `URL` of a running Rota to ask, in place of this machine (default $ROTA_SERVER)")
+	f.StringVar(&a.masterKeyFlag, "master-key", "", "the `URL` of the key that encrypts the master key, such as awskms:///alias/rota?region=eu-central-1, instead of a key file (default $ROTA_MASTER_KEY)")
+	f.StringVar(&a.databaseFlag, "database", "", "the PostgreSQL `URL` of Rota's own store, instead of the data folder's database (default $ROTA_DATABASE)")
+	f.StringVar(&a.serverFlag, "server", "", "the `URL` of a running Rota to use instead of this machine (default $ROTA_SERVER)")
 	f.StringVar(&a.tokenFileFlag, "token-file", "", "the `file` with the token for the server (default $ROTA_TOKEN, or the file $ROTA_TOKEN_FILE)")
-	f.StringVar(&a.serverCAFlag, "server-ca", "", "the `file` with the authorities of the server's certificate (default $ROTA_SERVER_CA, or the system's)")
-	f.StringVarP(&a.output, "output", "o", "table", "how to print: table or json")
-	f.BoolVar(&a.noColor, "no-color", false, "print without colours (default where NO_COLOR is set, or not on a terminal)")
-	f.BoolVarP(&a.yes, "yes", "y", false, "answer every question with yes")
-	f.StringVar(&a.logLevel, "log-level", "", "what to log on stderr: debug, info, warn or error (default $ROTA_LOG_LEVEL, or warn; of serve info)")
-	f.StringVar(&a.logFormat, "log-format", "", "how to log: text or json (default $ROTA_LOG_FORMAT, or text, or as --output json says)")
+	f.StringVar(&a.serverCAFlag, "server-ca", "", "the `file` with the certificate authorities for the server (default $ROTA_SERVER_CA, or the system's)")
+	f.StringVarP(&a.output, "output", "o", "table", "output format: table or json")
+	f.BoolVar(&a.noColor, "no-color", false, "print without colors (default if NO_COLOR is set, or not on a terminal)")
+	f.BoolVarP(&a.yes, "yes", "y", false, "answer yes to every question")
+	f.StringVar(&a.logLevel, "log-level", "", "log level on stderr: debug, info, warn or error (default $ROTA_LOG_LEVEL, or warn; info for serve)")
+	f.StringVar(&a.logFormat, "log-format", "", "log format: text or json (default $ROTA_LOG_FORMAT, or text; json with --output json)")
 	for flag, choices := range map[string][]string{
 		"output": {"table", "json"}, "log-format": {"text", "json"}, "log-level": {"debug", "info", "warn", "error"},
 	} {
@@ -107,12 +107,12 @@ waits until they use it, and only then retires the old one.
 		root.AddCommand(add())
 	}
 	for _, c := range append(root.Commands(), root) {
-		c.SuggestionsMinimumDistance = 2 // cobra's own default, which it sets for its own errors only
+		c.SuggestionsMinimumDistance = 2 // cobra's own default, which it only sets for its own errors
 	}
 	return root
 }
 
-// start looks at the shared flags before any command.
+// start checks the shared flags before any command runs.
 func (a *app) start() error {
 	if a.output != "table" && a.output != "json" {
 		given := a.output
@@ -137,7 +137,7 @@ func (a *app) configPath() string {
 	return "rota.yaml"
 }
 
-// dataDir is where Rota's own store is.
+// dataDir is the folder of Rota's own store.
 func (a *app) dataDir() (string, error) {
 	if a.dataDirFlag != "" {
 		return a.dataDirFlag, nil
@@ -154,7 +154,7 @@ func (a *app) dataDir() (string, error) {
 	return "", usage("no folder for Rota's own store (try: --data-dir, or ROTA_DATA_DIR)")
 }
 
-// actor is who acts, for the audit.
+// actor is the name the audit records.
 func (a *app) actor() string {
 	if actor := a.environment["ROTA_ACTOR"]; actor != "" {
 		return actor
@@ -174,7 +174,7 @@ func hostname() string {
 	return host
 }
 
-// Argument checks, which say how a command is used.
+// Argument checks, whose errors say how the command is used.
 
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
@@ -193,7 +193,7 @@ func noArgs(c *cobra.Command, args []string) error {
 	return usage("%s takes no argument %q (try: %s --help)", c.CommandPath(), args[0], c.CommandPath())
 }
 
-// flagError says what is wrong with a flag, and which was likely meant.
+// flagError says what's wrong with a flag, and which one was probably meant.
 func flagError(c *cobra.Command, err error) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		var all []string
@@ -206,7 +206,7 @@ func flagError(c *cobra.Command, err error) error {
 	return usage("%w (try: %s --help)", err, c.CommandPath())
 }
 
-// argCount wants between low and high arguments; high below 0 is no bound.
+// argCount requires between low and high arguments; a negative high means no limit.
 func argCount(low, high int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < low || (high >= 0 && len(args) > high) {

@@ -12,19 +12,19 @@ import (
 )
 
 // confirm asks a person before something that can't simply be undone. Without
-// a terminal to ask on, only --yes will do.
+// a terminal, it requires --yes.
 func (a *app) confirm(ctx context.Context, explanation, question string) error {
 	if a.yes {
 		return nil
 	}
 	if !a.asks() {
-		return usage("nobody is here to answer %q (try: --yes)", question)
+		return usage("there's no terminal to ask on: %q (try: --yes)", question)
 	}
 	fmt.Fprint(a.Stderr, explanation)
 	fmt.Fprintf(a.Stderr, "%s [y/N] ", question)
 	answer, err := untilInterrupted(ctx, func() (string, error) { return readLine(a.Stdin) })
 	if err != nil && !errors.Is(err, io.EOF) {
-		fmt.Fprintln(a.Stderr) // ends the question's line
+		fmt.Fprintln(a.Stderr) // ends the line of the question
 		return refused(err)
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
@@ -34,13 +34,13 @@ func (a *app) confirm(ctx context.Context, explanation, question string) error {
 	return usage("not confirmed: nothing was done")
 }
 
-// asks tells whether there is a person at a terminal.
+// asks reports whether there's a person at a terminal.
 func (a *app) asks() bool {
 	f, ok := a.Stdin.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// prompt asks for a value, without showing it where it is a secret.
+// prompt asks for a value, without echoing it if it's a secret.
 func (a *app) prompt(ctx context.Context, name string, secret bool) (string, error) {
 	fmt.Fprintf(a.Stderr, "%s: ", name)
 	if !secret {
@@ -54,18 +54,18 @@ func (a *app) prompt(ctx context.Context, name string, secret bool) (string, err
 	}
 	value, err := untilInterrupted(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
 	if errors.Is(err, errInterrupted) {
-		err = errors.Join(err, term.Restore(fd, shown)) // the read that goes on would leave it hidden
+		err = errors.Join(err, term.Restore(fd, shown)) // the pending read would leave echo off
 	}
 	fmt.Fprintln(a.Stderr)
 	return string(value), err
 }
 
-// errInterrupted ends a command before it has begun anything.
+// errInterrupted ends a command before it has started anything.
 var errInterrupted = errors.New("interrupted: nothing was done")
 
-// untilInterrupted reads what a person or a pipe may never send: it gives up
-// as soon as ctx ends. The read itself can't be called back, and ends with the
-// process.
+// untilInterrupted reads input that a person or a pipe may never send, and
+// gives up as soon as ctx ends. The read itself can't be canceled and ends
+// with the process.
 func untilInterrupted[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type answer struct {
 		value T
@@ -85,7 +85,7 @@ func untilInterrupted[T any](ctx context.Context, read func() (T, error)) (T, er
 	}
 }
 
-// readLine reads one line and not a byte more: the next prompt reads on.
+// readLine reads one line and not a byte more: the next prompt reads the rest.
 func readLine(r io.Reader) (string, error) {
 	var line []byte
 	one := make([]byte, 1)

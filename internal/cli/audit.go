@@ -17,11 +17,11 @@ func (a *app) auditCommand() *cobra.Command {
 	r := api.HistoryRequest{Limit: 100}
 	c := &cobra.Command{
 		Use:   "audit",
-		Short: "The audit: every effect, in order",
-		Long: `Shows the newest entries of the audit, in order. With --verify, it recomputes the
-whole chain instead, and says whether an entry was changed, put in or taken out
-behind Rota's back. Note the head that it prints elsewhere: nothing inside the
-store can tell that all of it was put back to an older state.`,
+		Short: "Show the audit: every effect, in order",
+		Long: `Shows the newest entries of the audit, in order. With --verify, recomputes the
+whole chain instead, and says whether entries were changed, inserted or removed
+behind Rota's back. Keep the head it prints somewhere else: from inside the store,
+nothing can detect that all of it was reset to an older state.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if verify {
@@ -32,7 +32,7 @@ store can tell that all of it was put back to an older state.`,
 	}
 	c.Flags().BoolVar(&verify, "verify", false, "recompute the chain of all entries")
 	c.Flags().StringVar(&r.Secret, "secret", "", "only the entries of this secret")
-	c.Flags().IntVar(&r.Limit, "limit", r.Limit, "show at most so many entries, the newest")
+	c.Flags().IntVar(&r.Limit, "limit", r.Limit, "show at most this many entries, the newest")
 	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
 	c.AddCommand(a.auditVerifyCommand(), a.auditExportCommand())
 	return c
@@ -56,7 +56,7 @@ func (a *app) audit(ctx context.Context, r api.HistoryRequest) error {
 	return nil
 }
 
-// entries asks for the newest entries of the audit, in the chain's order.
+// entries gets the newest entries of the audit, in chain order.
 func (a *app) entries(ctx context.Context, n need, r api.HistoryRequest) (doc api.HistoryDoc, err error) {
 	if r.Limit < 1 {
 		return doc, usage("--limit %d: must be at least 1", r.Limit)
@@ -76,7 +76,7 @@ func (a *app) verifyAudit(ctx context.Context, heads []string) error {
 			return err
 		}
 	} else if len(heads) > 0 {
-		return usage("--heads compares with the store on this machine; a server compares with the heads that its rota.yaml keeps (try: on the server's machine, or without --heads)")
+		return usage("--heads compares with the store on this machine; a server compares with the heads kept according to its rota.yaml (try: on the server's machine, or without --heads)")
 	}
 	return a.withOperations(ctx, toRead, func(o service.Operations) error {
 		if local, ok := o.(*service.Local); ok {
@@ -95,7 +95,7 @@ func (a *app) verifyAudit(ctx context.Context, heads []string) error {
 		}
 		a.printf("the chain of %d entries is whole; its head is %s", doc.Entries, doc.Head)
 		if len(doc.Places) > 0 {
-			a.printf("%s kept in %s are in it", plural(doc.Anchored, "signed head"), strings.Join(doc.Places, " and "))
+			a.printf("the chain contains %s kept in %s", plural(doc.Anchored, "signed head"), strings.Join(doc.Places, " and "))
 		}
 		return nil
 	})

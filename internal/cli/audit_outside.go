@@ -19,21 +19,21 @@ func (a *app) auditVerifyCommand() *cobra.Command {
 	var heads []string
 	c := &cobra.Command{
 		Use:   "verify",
-		Short: "Recompute the chain, and compare it with the heads that are kept outside",
+		Short: "Recompute the chain, and compare it with the heads kept outside",
 		Long: `Recomputes the whole chain of the audit, and compares it with the signed heads
-that rota.yaml keeps outside (server: {audit: {anchors: ...}}), so that an entry
-that was changed, put in, taken out or cut off at the end is found, and a whole
-audit that was put back to an older state too. Heads that a webhook's receiver
-kept are given with --heads, a file with one of them a line.`,
+kept outside according to rota.yaml (server: {audit: {anchors: ...}}). This finds
+entries that were changed, inserted, removed or cut off at the end, and an audit
+that was reset to an older state. Use --heads for heads kept by a webhook's
+receiver: a file with one head per line.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.verifyAudit(c.Context(), heads) },
 	}
-	c.Flags().StringArrayVar(&heads, "heads", nil, "a `file` with signed heads, one a line")
+	c.Flags().StringArrayVar(&heads, "heads", nil, "a `file` with signed heads, one per line")
 	return c
 }
 
-// places are where signed heads are kept: those of the files that are named,
-// and on this machine those of rota.yaml, if there is one.
+// places are where signed heads are kept: the given files and, on this
+// machine, the places in rota.yaml, if there is one.
 func (a *app) places(ctx context.Context, files []string) ([]anchor.Place, error) {
 	var places []anchor.Place
 	for _, path := range files {
@@ -58,8 +58,8 @@ func (a *app) auditExportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "All entries of the audit, in order, as JSON lines",
-		Long: `Writes all entries of the audit to standard output, in order, each as a line of
-JSON. To go on later, give the number of the last entry with --after.`,
+		Long: `Writes all entries of the audit to standard output, in order, one JSON document
+per line. To continue later, pass the number of the last entry to --after.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.exportAudit(c.Context(), r) },
 	}
@@ -69,7 +69,7 @@ JSON. To go on later, give the number of the last entry with --after.`,
 	return c
 }
 
-// exportAudit asks for a page after the other, from the oldest on.
+// exportAudit reads page by page, starting with the oldest.
 func (a *app) exportAudit(ctx context.Context, r api.HistoryRequest) error {
 	const page = 1000
 	r.Limit, r.Oldest = page, true

@@ -13,8 +13,8 @@ func (a *app) backupCommand() *cobra.Command {
 		Use:   "backup PATH",
 		Short: "Copy the database of Rota's own store to a new file",
 		Long: `Writes a consistent copy of the database of Rota's own store to a new file, while
-work goes on. The key file rota.key is not in it: keep a copy of that apart.
-Whoever has both has every value.`,
+Rota keeps running. The copy doesn't include the key file, rota.key: keep a copy
+of that elsewhere. Anyone who has both has every value.`,
 		Args: argCount(1, 1), Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, args []string) error { return a.backup(c.Context(), args[0]) },
 	}
@@ -26,8 +26,8 @@ func (a *app) backup(ctx context.Context, path string) error {
 		return err
 	}
 	if db == nil {
-		dir, _ := a.dataDir() // peekStore has asked it already
-		return usage("there is nothing to back up in %s", dir)
+		dir, _ := a.dataDir() // peekStore has already asked it
+		return usage("nothing to back up in %s", dir)
 	}
 	defer func() { _ = db.Close() }()
 	if err := db.Backup(ctx, path); err != nil {
@@ -36,17 +36,17 @@ func (a *app) backup(ctx context.Context, path string) error {
 	if a.json() {
 		return a.document(pathDoc{Path: path})
 	}
-	a.printf("%s is written. It needs the key file of today: keep a copy of that apart.", path)
+	a.printf("wrote %s. Restoring it needs today's key file: keep a copy of that elsewhere.", path)
 	return nil
 }
 
 func (a *app) restoreCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "restore PATH",
-		Short: "Put a backup into the data folder",
-		Long: `Puts a backup into the data folder, which must hold the key file of the backup's
-time as rota.key, and no database. It does so only if the backup is whole, the
-key file opens it and its audit verifies.`,
+		Short: "Restore a backup into the data folder",
+		Long: `Restores a backup into the data folder. The folder must hold no database, and the
+key file from the time of the backup as rota.key. Refuses a damaged backup, a
+different key file, and an audit that doesn't verify.`,
 		Args: argCount(1, 1), Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := a.storeOptions(c.Context())
@@ -59,7 +59,7 @@ key file opens it and its audit verifies.`,
 			if a.json() {
 				return a.document(pathDoc{Path: o.Dir})
 			}
-			a.printf("%s is restored from %s. What was done since is found out from the stores and issuers at the next rota run.", o.Dir, args[0])
+			a.printf("restored %s from %s. The next rota run finds out from the stores and issuers what happened since the backup.", o.Dir, args[0])
 			return nil
 		},
 	}

@@ -15,10 +15,10 @@ func (a *app) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [NAME...]",
 		Short: "Ask the real systems whether a rotation would work",
-		Long: `Asks the real systems whether a rotation would work: may Rota log in, list and
-create credentials, write the store and each target, is there a free place, do
-names collide. It prints one line a check, with a hint for each failure, and
-changes nothing. Exit code 1 if a check failed.`,
+		Long: `Asks the real systems whether a rotation would work: can Rota log in, list and
+create credentials, and write the store and each target; does the issuer have
+room for another credential; do names collide. Prints one line per check, with a
+hint for each failure, and changes nothing. Exit code 1 if a check failed.`,
 		ValidArgsFunction: a.completeNames,
 		RunE:              func(c *cobra.Command, args []string) error { return a.check(c.Context(), args) },
 	}

@@ -15,9 +15,9 @@ import (
 // Version is the program's, set by the linker.
 var Version = "dev"
 
-// Program is what the command line needs of the world.
+// Program is what the command line needs from its environment.
 type Program struct {
-	// Env are the environment's variables, as "NAME=value".
+	// Env is the environment, as "NAME=value".
 	Env            []string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -27,13 +27,13 @@ type Program struct {
 	Now func() time.Time
 }
 
-// Run carries out one command line, without the program's name, and gives the
-// code to exit with. Errors are on stderr by then.
+// Run runs one command line, without the program's name, and returns the exit
+// code. Any error has been printed on stderr by then.
 func Run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return Program{Env: env, Stdin: stdin, Stdout: stdout, Stderr: stderr}.Run(ctx, args)
 }
 
-// Run is [Run] for a program with a clock of its own.
+// Run is [Run] for a program with its own clock.
 func (p Program) Run(ctx context.Context, args []string) int {
 	if p.Now == nil {
 		p.Now = time.Now
@@ -56,9 +56,9 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	err = root.ExecuteContext(ctx)
 	code := a.exit(err)
 	if ctx.Err() != nil && code != exitDone && !errors.Is(err, errInterrupted) {
-		told := "what was begun is written down, and the next rota run goes on with it"
+		told := "in-flight work is recorded, and the next rota run resumes it"
 		if a.serverURL() != "" {
-			told = "the server goes on with what was begun"
+			told = "the server carries on with in-flight work"
 		}
 		a.note("rota: interrupted; %s", told)
 	}

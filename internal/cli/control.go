@@ -14,15 +14,15 @@ func (a *app) pauseCommand() *cobra.Command {
 	r := api.ControlRequest{Action: api.ControlPause}
 	c := &cobra.Command{
 		Use:   "pause NAME...",
-		Short: "Let nothing new begin for secrets",
-		Long: `Lets no rotation of the secrets begin, and no previous credential be retired,
-until rota resume. What has begun comes to its end. A person may still rotate
-them, with rota rotate.`,
+		Short: "Start nothing new for secrets",
+		Long: `Starts no rotation of these secrets and retires no previous credential until
+rota resume. In-flight work completes. A person can still rotate them with
+rota rotate.`,
 		Args:              argCount(1, -1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Secrets = args
-			return a.control(c.Context(), toSwitch, r, "paused; rota resume ends it")
+			return a.control(c.Context(), toSwitch, r, "paused until rota resume")
 		},
 	}
 	reasonFlag(c, &r.Reason)
@@ -33,9 +33,8 @@ func (a *app) resumeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume NAME...",
 		Short: "Lift a pause or a quarantine",
-		Long: `Lifts a pause of the secrets. What was given up after its last retry
-(quarantined) is tried again. Both are looked at with the next rota run, or by
-rota serve at once.`,
+		Long: `Lifts a pause. Retries secrets that were given up after their last retry
+(quarantined). Takes effect at the next rota run, or immediately with rota serve.`,
 		Args:              argCount(1, -1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -48,13 +47,13 @@ func (a *app) freezeCommand() *cobra.Command {
 	r := api.ControlRequest{Action: api.ControlFreeze}
 	c := &cobra.Command{
 		Use:   "freeze",
-		Short: "Let nothing new begin at all",
-		Long: `Lets no rotation begin and nothing be retired, of any secret and not even for a
-person, until rota thaw: for an incident, or a day on which nothing may change.
-What has begun comes to its end.`,
+		Short: "Start nothing new at all",
+		Long: `Starts no rotation and retires nothing, for any secret and not even for a person,
+until rota thaw. Use it during an incident or a change freeze. In-flight work
+completes.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.control(c.Context(), toSwitch, r, "frozen: nothing new begins until rota thaw")
+			return a.control(c.Context(), toSwitch, r, "frozen: nothing new starts until rota thaw")
 		},
 	}
 	reasonFlag(c, &r.Reason)
@@ -65,7 +64,7 @@ func (a *app) thawCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "thaw",
 		Short: "End a freeze",
-		Long:  "Ends a freeze. Secrets that are paused stay so.",
+		Long:  "Ends a freeze. Paused secrets stay paused.",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.control(c.Context(), toSwitch, api.ControlRequest{Action: api.ControlThaw}, "thawed")
@@ -77,14 +76,14 @@ func (a *app) doneCommand() *cobra.Command {
 	r := api.ControlRequest{Action: api.ControlDone}
 	c := &cobra.Command{
 		Use:   "done NAME",
-		Short: "Note that a person has rotated a secret",
-		Long: `Notes that a person has rotated a secret that no program can rotate
-(issuer: {manual: ...}). From now on its age counts anew.`,
+		Short: "Record that a person has rotated a secret",
+		Long: `Records that a person has rotated a secret that no program can rotate
+(issuer: {manual: ...}). Its age counts from now.`,
 		Args:              argCount(1, 1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Secrets = args
-			return a.control(c.Context(), toWork, r, "noted as rotated")
+			return a.control(c.Context(), toWork, r, "recorded as rotated")
 		},
 	}
 	return c
@@ -93,21 +92,22 @@ func (a *app) doneCommand() *cobra.Command {
 func (a *app) reloadCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reload",
-		Short: "Have a running Rota read its rota.yaml again",
-		Long: `Has a running Rota read its rota.yaml again, at once, and says what is wrong with
-it; then the one in force stays. Commands without --server read it every time.`,
+		Short: "Make a running Rota read its rota.yaml again",
+		Long: `Makes a running Rota read its rota.yaml again immediately, and says what's wrong
+with it, if anything; then the configuration in force stays. Commands without
+--server read the file every time.`,
 		Args: noArgs, Annotations: inPlace(placeServer),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.control(c.Context(), toSwitch, api.ControlRequest{Action: api.ControlReload}, "the configuration was read again")
+			return a.control(c.Context(), toSwitch, api.ControlRequest{Action: api.ControlReload}, "configuration reloaded")
 		},
 	}
 }
 
 func reasonFlag(c *cobra.Command, reason *string) {
-	c.Flags().StringVar(reason, "reason", "", "why, for people: a `text` for status and audit")
+	c.Flags().StringVar(reason, "reason", "", "why: a `text` shown in status and audit")
 }
 
-// control does it and says so.
+// control applies a change and reports it.
 func (a *app) control(ctx context.Context, n need, r api.ControlRequest, said string) error {
 	return a.withOperations(ctx, n, func(o service.Operations) error {
 		doc, err := o.Control(ctx, r)

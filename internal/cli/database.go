@@ -10,9 +10,9 @@ import (
 // the data folder.
 func (a *app) databaseURL() string { return cmp.Or(a.databaseFlag, a.environment["ROTA_DATABASE"]) }
 
-// checkDatabase refuses an address that is none, and a password among the
-// arguments, where others of this machine can read it. No error holds the
-// address.
+// checkDatabase rejects an invalid address, and a password among the
+// arguments, where other users on this machine can read it. No error
+// contains the address.
 func (a *app) checkDatabase() error {
 	address := a.databaseURL()
 	if address == "" {
@@ -20,7 +20,7 @@ func (a *app) checkDatabase() error {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return usage("the database's address is no PostgreSQL URL (try: postgres://rota@db.example:5432/rota?sslmode=verify-full)")
+		return usage("the database's address isn't a PostgreSQL URL (try: postgres://rota@db.example:5432/rota?sslmode=verify-full)")
 	}
 	if a.databaseFlag == "" {
 		return nil
@@ -30,7 +30,7 @@ func (a *app) checkDatabase() error {
 		inUser = inUser || strings.HasSuffix(strings.ToLower(name), "password")
 	}
 	if inUser {
-		return usage("--database: others of this machine can read the password there (try: the environment, ROTA_DATABASE or PGPASSWORD; or a file, PGPASSFILE)")
+		return usage("--database: other users on this machine can read a password there (try: the environment, ROTA_DATABASE or PGPASSWORD; or a file, PGPASSFILE)")
 	}
 	return nil
 }

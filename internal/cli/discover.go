@@ -17,7 +17,7 @@ import (
 
 func (a *app) discoverCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "discover", Short: "List the credentials that there are at a system", Args: noArgs, Annotations: inPlace(placeNowhere),
+		Use: "discover", Short: "List the credentials in a system", Args: noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.discoverAWSCommand())
@@ -38,32 +38,32 @@ func (a *app) discoverAWSCommand() *cobra.Command {
 	var o discoverOptions
 	c := &cobra.Command{
 		Use:   "aws",
-		Short: "List IAM users' access keys: age, last use, who holds them, which are overdue",
-		Long: `Lists the access keys of all IAM users: how old, when last used, where and by
-which service, which secret of rota.yaml manages them, and which are active and
-older than --max-age: those come first. It looks at the accounts of all aws
-connections of rota.yaml, or of the --connection or --role-arn that are given;
-without rota.yaml at the account that the AWS command line would use. What fails
-at one account stops no other; the exit code is 1 then.
+		Short: "List IAM users' access keys: age, last use, what holds them, which are overdue",
+		Long: `Lists the access keys of all IAM users: how old they are, when, where and by which
+service they were last used, and which secret of rota.yaml manages them. Active
+keys older than --max-age come first. Covers the accounts of all aws connections
+in rota.yaml, or only those given with --connection or --role-arn; without
+rota.yaml, the account that the AWS CLI would use. A failure in one account stops
+no other, but makes the exit code 1.
 
 With --search-secrets it also READS THE VALUE OF EVERY SECRET in Secrets Manager
-that it may read, to find the keys' ids in them. The values are compared in
-memory and kept nowhere; each reading is an entry in CloudTrail.
+that it's allowed to read, to find the ids of the keys in them. The values are
+compared in memory and kept nowhere; each read is an entry in CloudTrail.
 
 With --write FILE it proposes a rota.yaml for the keys that nothing manages yet.
-It never changes a file that is there, and nothing at AWS.`,
+It never changes an existing file, or anything in AWS.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.discoverAWS(c.Context(), o) },
 	}
 	f := c.Flags()
 	f.StringSliceVar(&o.connections, "connection", nil, "only these aws `connections` of rota.yaml")
-	f.StringSliceVar(&o.roles, "role-arn", nil, "assume these `roles`, in place of rota.yaml's connections")
+	f.StringSliceVar(&o.roles, "role-arn", nil, "assume these `roles` instead of using rota.yaml's connections")
 	f.StringVar(&o.externalID, "external-id", "", "the external `id` for --role-arn")
-	f.StringVar(&o.region, "region", "", "the `region` for --role-arn, or where there is no rota.yaml (default AWS_REGION)")
-	f.StringVar(&o.maxAge, "max-age", "90d", "how `old` an active key may be")
-	f.BoolVar(&o.searchSecrets, "search-secrets", false, "read the values in Secrets Manager, to find who holds the keys")
-	f.StringVar(&o.write, "write", "", "propose a rota.yaml into a new `file`, or - for standard output")
-	f.StringVarP(&o.output, "output", "o", "table", "how to print: table, json or csv")
+	f.StringVar(&o.region, "region", "", "the `region` for --role-arn, or without rota.yaml (default AWS_REGION)")
+	f.StringVar(&o.maxAge, "max-age", "90d", "the maximum `age` of an active key")
+	f.BoolVar(&o.searchSecrets, "search-secrets", false, "read the values in Secrets Manager, to find what holds the keys")
+	f.StringVar(&o.write, "write", "", "write a proposed rota.yaml to a new `file`, or - for standard output")
+	f.StringVarP(&o.output, "output", "o", "table", "output format: table, json or csv")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "csv"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -74,19 +74,19 @@ func (a *app) discoverAWS(ctx context.Context, o discoverOptions) error {
 	case o.output != "table" && o.output != "json" && o.output != "csv":
 		return usage("--output %s: no such output (try: table, json, csv)", o.output)
 	case len(o.connections) > 0 && len(o.roles) > 0:
-		return usage("--connection and --role-arn exclude each other")
+		return usage("--connection and --role-arn can't be combined")
 	case o.externalID != "" && len(o.roles) == 0:
-		return usage("--external-id goes with --role-arn")
+		return usage("--external-id requires --role-arn")
 	}
 	if o.output == "json" {
 		a.output = o.output // errors too
 	}
 	if o.limit, err = rota.ParseDuration(o.maxAge); err != nil || o.limit <= 0 {
-		return usage("--max-age %s: no age (try: 90d)", o.maxAge)
+		return usage("--max-age %s: not an age (try: 90d)", o.maxAge)
 	}
 	if o.write != "" && o.write != "-" {
 		if _, err := os.Lstat(o.write); err == nil {
-			return usage("%s is there already, and nothing is written into it (try: another name, and copy what you want)", o.write)
+			return usage("%s already exists and is never overwritten (try: another name, and copy what you want)", o.write)
 		}
 	}
 	file, connections, accounts, err := a.discoverSources(ctx, o)
@@ -120,8 +120,8 @@ func (a *app) discoverAWS(ctx context.Context, o discoverOptions) error {
 	return nil
 }
 
-// discoverSources makes the connections to look through. Those that can't be
-// made are accounts that failed. The file is nil where none is used.
+// discoverSources opens the connections to search. Those that can't be
+// opened become failed accounts. The file is nil if none is used.
 func (a *app) discoverSources(ctx context.Context, o discoverOptions) (*config.File, []*aws.Connection, []account, error) {
 	if len(o.roles) > 0 {
 		connections, err := roleConnections(ctx, o)
@@ -135,7 +135,7 @@ func (a *app) discoverSources(ctx context.Context, o discoverOptions) (*config.F
 	case err != nil:
 		return nil, nil, nil, refused(err)
 	case o.region != "":
-		return nil, nil, nil, usage("--region: the connections of %s have theirs (try: --role-arn, or --connection)", file.Path)
+		return nil, nil, nil, usage("--region: the connections of %s have their own (try: --role-arn, or --connection)", file.Path)
 	}
 	opened, failed := file.Connections(ctx, config.Environment{LookupEnv: a.lookupEnv}, aws.ConnectionKind, o.connections)
 	var connections []*aws.Connection
@@ -160,14 +160,14 @@ func (a *app) discoverSources(ctx context.Context, o discoverOptions) (*config.F
 	return file, connections, accounts, nil
 }
 
-// roleConnections are connections that are named by their roles' accounts.
+// roleConnections are connections named after their roles' accounts.
 func roleConnections(ctx context.Context, o discoverOptions) ([]*aws.Connection, error) {
 	var connections []*aws.Connection
 	taken := map[string]int{}
 	for _, arn := range o.roles {
 		number, ok := aws.AccountIn(arn)
 		if !ok || !strings.Contains(arn, ":role/") {
-			return nil, usage("--role-arn %s: no ARN of a role (try: arn:aws:iam::111122223333:role/rota)", arn)
+			return nil, usage("--role-arn %s: not the ARN of a role (try: arn:aws:iam::111122223333:role/rota)", arn)
 		}
 		name := "account-" + number
 		if taken[name]++; taken[name] > 1 {

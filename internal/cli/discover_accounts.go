@@ -15,12 +15,12 @@ import (
 	"github.com/rota-dev/rota/provider/aws"
 )
 
-// atOnce is how many accounts are looked at at the same time.
+// atOnce is how many accounts are searched at the same time.
 const atOnce = 4
 
-// account is one AWS account, and what was found there.
+// account is one AWS account and what was found in it.
 type account struct {
-	number      string   // "" where it could not be asked
+	number      string   // "" if it couldn't be asked
 	connections []string // that lead to it; the first one listed the keys
 	inventory   aws.Inventory
 	holders     []holding
@@ -28,14 +28,14 @@ type account struct {
 	err         error // why nothing was found
 }
 
-// holding is a secret that holds a key, and the connection it was found with.
+// holding is a secret that holds a key, and the connection that found it.
 type holding struct {
 	aws.Holder
 	connection string
 }
 
-// lookAtAccounts looks at each account once, however many connections lead to
-// it, and at Secrets Manager of each of them.
+// lookAtAccounts searches each account once, however many connections lead to
+// it, and Secrets Manager through each of them.
 func (a *app) lookAtAccounts(ctx context.Context, connections []*aws.Connection, o discoverOptions) []account {
 	byNumber := map[string][]*aws.Connection{}
 	var order []string
@@ -61,8 +61,8 @@ type placed struct {
 	err error
 }
 
-// places asks where the connections lead to. A role's account is known
-// without, but a role that can't be assumed is found out here.
+// places asks where the connections lead. A role's account is known without
+// asking, but this finds roles that can't be assumed.
 func places(ctx context.Context, connections []*aws.Connection) []placed {
 	out := make([]placed, len(connections))
 	inParallel(len(connections), func(i int) {
@@ -74,7 +74,7 @@ func places(ctx context.Context, connections []*aws.Connection) []placed {
 	return out
 }
 
-// inParallel does n things, some at a time.
+// inParallel does n things, a few at a time.
 func inParallel(n int, do func(i int)) {
 	var wg sync.WaitGroup
 	turn := make(chan struct{}, atOnce)
@@ -88,8 +88,8 @@ func inParallel(n int, do func(i int)) {
 	wg.Wait()
 }
 
-// lookAtAccount lists the keys with the first connection that may, and searches
-// the secrets of all of them.
+// lookAtAccount lists the keys through the first connection that's allowed to,
+// and searches the secrets of all of them.
 func lookAtAccount(ctx context.Context, number string, connections []*aws.Connection, search bool) account {
 	x := account{number: number}
 	for _, c := range connections {
@@ -141,7 +141,7 @@ func (a *app) managed(ctx context.Context, file *config.File, accounts []account
 			numbers[name] = x.number
 		}
 	}
-	// What can't be resolved is left out, as validate and check tell.
+	// What can't be resolved is left out; validate and check report it.
 	holders, _ := permissionHolders(ctx, file, config.Environment{LookupEnv: a.lookupEnv}, nil)
 	for _, r := range holders {
 		keys, ok := r.PermissionHolder.(interface{ User() string })
@@ -149,7 +149,7 @@ func (a *app) managed(ctx context.Context, file *config.File, accounts []account
 			continue
 		}
 		c := r.Connection()
-		if _, asked := numbers[c.Name()]; !asked { // not among those to look at, but perhaps of the same account
+		if _, asked := numbers[c.Name()]; !asked { // not one of those to search, but perhaps the same account
 			at, _ := c.Place(ctx)
 			numbers[c.Name()] = at.Account
 		}
@@ -158,7 +158,7 @@ func (a *app) managed(ctx context.Context, file *config.File, accounts []account
 	return out
 }
 
-// discovered puts together what was found, what is overdue first.
+// discovered combines what was found, overdue keys first.
 func (a *app) discovered(ctx context.Context, file *config.File, accounts []account, o discoverOptions) discoverDoc {
 	now := a.Now()
 	managed := a.managed(ctx, file, accounts)
@@ -227,16 +227,16 @@ type discoverDoc struct {
 }
 
 type discoveredAccount struct {
-	Account     string    `json:"account,omitempty"` // missing where it could not be asked
+	Account     string    `json:"account,omitempty"` // missing if it couldn't be asked
 	Connections []string  `json:"connections"`
 	Users       int       `json:"users"`
-	WithoutKeys int       `json:"without_keys"`           // users who have no access key
-	ConsoleOnly *int      `json:"console_only,omitempty"` // those of them who have a password; missing where not known
+	WithoutKeys int       `json:"without_keys"`           // users without an access key
+	ConsoleOnly *int      `json:"console_only,omitempty"` // those of them with a password; missing if unknown
 	RootKeys    *bool     `json:"root_keys,omitempty"`    // missing where not known
-	ReportAt    time.Time `json:"report_at,omitzero"`     // when IAM made the credential report; missing where none was used
+	ReportAt    time.Time `json:"report_at,omitzero"`     // when IAM generated the credential report; missing if none was used
 	Error       string    `json:"error,omitempty"`
 	Hint        string    `json:"hint,omitempty"`
-	Problems    []string  `json:"problems,omitempty"` // what could not be learned
+	Problems    []string  `json:"problems,omitempty"` // what couldn't be determined
 }
 
 type discoveredKey struct {
@@ -248,7 +248,7 @@ type discoveredKey struct {
 	Created    time.Time `json:"created"`
 	AgeDays    int       `json:"age_days"`
 	UseKnown   bool      `json:"use_known"`
-	LastUsed   time.Time `json:"last_used,omitzero"` // missing where there was no use
+	LastUsed   time.Time `json:"last_used,omitzero"` // missing if never used
 	Service    string    `json:"service,omitempty"`  // of the last use
 	Region     string    `json:"region,omitempty"`
 	HeldBy     []heldBy  `json:"held_by,omitempty"`

@@ -10,7 +10,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// printDiscovered prints the keys, and tells of the accounts on stderr where
+// printDiscovered prints the keys, with the accounts' summaries on stderr if
 // stdout is for programs.
 func (a *app) printDiscovered(doc discoverDoc, o discoverOptions) error {
 	if o.output != "table" {
@@ -46,14 +46,14 @@ func (a *app) discoverTable(doc discoverDoc) {
 		if x.Error == "" {
 			a.printf("%s", x.summary())
 			if x.RootKeys != nil && *x.RootKeys {
-				a.printf("%s", a.paint(a.outStyle, red, "account "+x.Account+": the root has an access key, which no program should use (try: delete it)"))
+				a.printf("%s", a.paint(a.outStyle, red, "account "+x.Account+": the root user has an access key, which no program should use (try: delete it)"))
 			}
 		}
 		a.tellProblems(x)
 	}
 }
 
-// tellProblems says on stderr what could not be learned.
+// tellProblems prints on stderr what couldn't be determined.
 func (a *app) tellProblems(x discoveredAccount) {
 	if x.Error != "" {
 		text := x.Error
@@ -67,20 +67,20 @@ func (a *app) tellProblems(x discoveredAccount) {
 	}
 }
 
-// summary is what there is to say of an account besides its keys.
+// summary is what there is to say about an account besides its keys.
 func (x discoveredAccount) summary() string {
 	text := fmt.Sprintf("account %s: %s", x.Account, plural(x.Users, "user"))
 	if x.WithoutKeys > 0 {
 		text += fmt.Sprintf(", %d of them without access keys", x.WithoutKeys)
 		if x.ConsoleOnly != nil && *x.ConsoleOnly > 0 {
-			text += fmt.Sprintf(" (%d with a password for the console)", *x.ConsoleOnly)
+			text += fmt.Sprintf(" (%d with a console password)", *x.ConsoleOnly)
 		}
 	}
 	if x.RootKeys == nil {
-		text += "; whether the root has access keys is not known"
+		text += "; it's unknown whether the root user has access keys"
 	}
 	if !x.ReportAt.IsZero() {
-		text += "; last uses as of " + x.ReportAt.Format(time.RFC3339)
+		text += "; last use as of " + x.ReportAt.Format(time.RFC3339)
 	}
 	return text
 }
@@ -154,7 +154,7 @@ func (a *app) discoverCSV(doc discoverDoc) error {
 	return w.WriteAll(rows)
 }
 
-// harmless keeps a spreadsheet from taking a text for a formula: a user may be
+// harmless keeps spreadsheets from treating text as a formula: a user may be
 // called =cmd.
 func harmless(text string) string {
 	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {

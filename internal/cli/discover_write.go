@@ -18,11 +18,11 @@ func (a *app) propose(file *config.File, connections []*aws.Connection, doc disc
 	p, skipped := proposalOf(file, connections, doc)
 	p.Catalog = a.catalog
 	p.Head = []string{
-		"Proposed by rota discover aws. Look through it, then: rota validate, rota check,",
-		"and rota adopt NAME for each secret, as its comment says. Nothing is rotated before.",
+		"Proposed by rota discover aws. Review it, then run rota validate, rota check,",
+		"and rota adopt NAME for each secret, as its comment says. Nothing is rotated before that.",
 	}
 	if len(p.Secrets) == 0 {
-		a.note("rota: nothing to propose: rota.yaml manages every user who has an active key")
+		a.note("rota: nothing to propose: rota.yaml manages every user with an active key")
 		return nil
 	}
 	text, err := p.YAML()
@@ -30,7 +30,7 @@ func (a *app) propose(file *config.File, connections []*aws.Connection, doc disc
 		return err
 	}
 	if skipped > 0 {
-		a.note("rota: of %s the name is none that rota.yaml takes: left out", plural(skipped, "user"))
+		a.note("rota: left out %s: rota.yaml doesn't allow such a name", plural(skipped, "user"))
 	}
 	if o.write == "-" {
 		_, err := a.Stdout.Write(text)
@@ -38,12 +38,12 @@ func (a *app) propose(file *config.File, connections []*aws.Connection, doc disc
 	}
 	err = writeNew(o.write, text)
 	if errors.Is(err, fs.ErrExist) {
-		return usage("%s is there already, and nothing is written into it (try: another name, and copy what you want)", o.write)
+		return usage("%s already exists and is never overwritten (try: another name, and copy what you want)", o.write)
 	}
 	if err != nil {
 		return refused(err)
 	}
-	a.note("%s is written, with %s. Next: look through it, then rota validate and rota check -c %s", o.write, plural(len(p.Secrets), "secret"), o.write)
+	a.note("wrote %s, with %s. Next: review it, then run rota validate and rota check -c %s", o.write, plural(len(p.Secrets), "secret"), o.write)
 	return nil
 }
 
@@ -94,8 +94,8 @@ func proposalOf(file *config.File, connections []*aws.Connection, doc discoverDo
 	return p, skipped
 }
 
-// proposedSecret is the entry for one user, whose keys are given. It takes an
-// entry of Secrets Manager once.
+// proposedSecret is the entry for one user with the given keys. It uses each
+// Secrets Manager entry only once.
 func proposedSecret(keys []discoveredKey, entries map[string]bool, doc discoverDoc) proposal.Secret {
 	s := proposal.Secret{Connection: keys[0].Connection, User: keys[0].User}
 	for _, k := range keys {
@@ -111,7 +111,7 @@ func proposedSecret(keys []discoveredKey, entries map[string]bool, doc discoverD
 			case !k.Active || s.Entry != "" || entries[place]:
 				s.Comment = append(s.Comment, fmt.Sprintf("  also in secret %s (%s)", h.Secret, h.Region))
 			case !whole:
-				s.Comment = append(s.Comment, fmt.Sprintf("  in secret %s (%s), whose value is no JSON object with both halves of the key", h.Secret, h.Region))
+				s.Comment = append(s.Comment, fmt.Sprintf("  in secret %s (%s), whose value isn't a JSON object with both halves of the key", h.Secret, h.Region))
 			default:
 				entries[place] = true
 				s.Entry, s.IDField, s.SecretField = h.Secret, h.IDField, h.SecretField
@@ -122,12 +122,12 @@ func proposedSecret(keys []discoveredKey, entries map[string]bool, doc discoverD
 		}
 	}
 	if len(keys) > 1 {
-		s.Comment = append(s.Comment, "Two keys are as many as a user may have: the one that nobody uses has to go before the first rotation.")
+		s.Comment = append(s.Comment, "A user can't have more than two keys: delete the unused one before the first rotation.")
 	}
 	return s
 }
 
-// freeName is a secret's name that is good and not taken yet.
+// freeName is a valid secret name that isn't taken yet.
 func freeName(wish string, taken map[string]bool) string {
 	clean := strings.Map(func(r rune) rune {
 		if strings.ContainsRune("/_+=.@-", r) || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {

@@ -1,7 +1,7 @@
-// Package cli is the command rota: its commands, what they print and the codes
-// that they exit with. It wires the configuration, Rota's own store and the
-// rotator together into package service's operations, or asks a running Rota
-// for them by package remote; what is done to secrets lives there, not here.
-// One file holds one command; the shapes of --output json are package
-// service's, the others are in shapes.go.
+// Package cli is the rota command: its subcommands, their output and exit
+// codes. It wires the configuration, Rota's own store and the rotator into
+// package service's operations, or uses package remote to ask a running Rota
+// for them. What is done to secrets lives there, not here. Each file holds one
+// command. The shapes of --output json are in package service, and the rest in
+// shapes.go.
 package cli

@@ -15,14 +15,14 @@ func (a *app) eventsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "events",
 		Short: "Follow what a running Rota does",
-		Long: `Shows what a running Rota does as it happens, until Ctrl-C: the entries of the
-audit, without values. With --output json there is one document a line. A lost
-connection is made again, and goes on where it was.`,
+		Long: `Follows what a running Rota does, until Ctrl-C: the entries of the audit, without
+values. With --output json, prints one document per line. If the connection
+drops, it reconnects and continues where it left off.`,
 		Args: noArgs, Annotations: inPlace(placeServer),
 		RunE: func(c *cobra.Command, _ []string) error { return a.events(c.Context(), secret, after) },
 	}
-	c.Flags().StringVar(&secret, "secret", "", "only what happens to this secret")
-	c.Flags().Int64Var(&after, "after", 0, "begin after the entry of this `number`, not now")
+	c.Flags().StringVar(&secret, "secret", "", "only events of this secret")
+	c.Flags().Int64Var(&after, "after", 0, "start after the entry with this `number` instead of now")
 	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
 	return c
 }

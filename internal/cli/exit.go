@@ -15,7 +15,7 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 )
 
-// The codes that rota exits with, as told by rota help exit-codes.
+// The exit codes, as documented by rota help exit-codes.
 const (
 	exitDone   = 0
 	exitFailed = 1
@@ -27,22 +27,22 @@ const (
 const exitCodesHelp = `rota exits with one of these codes:
 
   0  done, or nothing to do
-  1  something failed; the other secrets went on all the same. Of check and
-     alert: something is wrong, or late
-  2  a usage or configuration error, or a question answered with no or with
-     Ctrl-C, or something that the caller may not do: nothing was done
-  3  held: something is due, or was asked for, but may not be done; the reason
+  1  something failed; the other secrets were processed regardless. For check
+     and alert: something is wrong, or overdue
+  2  a usage or configuration error, a question answered with no or Ctrl-C, or
+     something the caller isn't allowed to do: nothing was done
+  3  held: something is due, or was requested, but must not be done; the reason
      is in the output
-  4  another worker is at the secret
+  4  another worker holds the secret
 
-Where several would fit, 1 goes before 4, and 4 before 3.`
+If several apply, 1 takes precedence over 4, and 4 over 3.`
 
 func exitCodesTopic() *cobra.Command {
-	return &cobra.Command{Use: "exit-codes", Short: "The codes that rota exits with", Long: exitCodesHelp}
+	return &cobra.Command{Use: "exit-codes", Short: "The exit codes of rota", Long: exitCodesHelp}
 }
 
-// exitError is an error with the code to exit with. Without err, the output
-// has told it all.
+// exitError is an error with an exit code. If err is nil, the output has
+// already said everything.
 type exitError struct {
 	code int
 	err  error
@@ -57,12 +57,12 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// usage is an error of the caller's: nothing was done.
+// usage is the caller's error: nothing was done.
 func usage(format string, args ...any) error {
 	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
-// refused is usage for an error at hand.
+// refused is usage for an existing error.
 func refused(err error) error {
 	if err == nil {
 		return nil
@@ -70,7 +70,7 @@ func refused(err error) error {
 	return &exitError{code: exitUsage, err: err}
 }
 
-// silently exits with a code when the output has told why.
+// silently exits with a code when the output has already said why.
 func silently(code int) error {
 	if code == exitDone {
 		return nil
@@ -95,7 +95,7 @@ func codeOf(err error) int {
 	return exitFailed
 }
 
-// exit tells an error on stderr and gives the code.
+// exit prints an error on stderr and returns the code.
 func (a *app) exit(err error) int {
 	code := codeOf(err)
 	if e, ok := errors.AsType[*exitError](err); err == nil || (ok && e.err == nil) {
@@ -107,7 +107,7 @@ func (a *app) exit(err error) int {
 		if problems, ok := errors.AsType[config.Errors](err); ok {
 			doc.Problems = problemDocs(problems)
 		}
-		text, _ := json.Marshal(doc) // texts and numbers: it can't fail
+		text, _ := json.Marshal(doc) // strings and numbers: it can't fail
 		fmt.Fprintln(a.Stderr, string(text))
 		return code
 	}

@@ -17,11 +17,11 @@ func (a *app) getCommand() *cobra.Command {
 	var r api.GetRequest
 	c := &cobra.Command{
 		Use:   "get NAME",
-		Short: "Show a credential: the one command that does",
-		Long: `Shows the current credential, or another version's: the one command that shows
-values. Who asked is in the audit before anything is shown. Without --field all
-fields are shown as a JSON object. The value of one field ends with a newline on
-a terminal only.`,
+		Short: "Show a credential (the only command that does)",
+		Long: `Shows the current credential, or another version. This is the only command that
+shows values. The read is audited before anything is shown. Without --field, all
+fields are shown as a JSON object. With --field, the value ends with a newline
+only on a terminal.`,
 		Args:              argCount(1, 1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -32,9 +32,9 @@ a terminal only.`,
 			return a.get(c.Context(), r)
 		},
 	}
-	c.Flags().StringVar(&r.Field, "field", "", "show this `field` alone, such as password")
+	c.Flags().StringVar(&r.Field, "field", "", "show only this `field`, such as password")
 	c.Flags().StringVar((*string)(&r.Label), "version-label", string(rota.LabelCurrent), "the version with this `label`")
-	c.Flags().StringVar(&r.Version, "version", "", "the version of this `id`")
+	c.Flags().StringVar(&r.Version, "version", "", "the version with this `id`")
 	return c
 }
 
@@ -48,7 +48,7 @@ func (a *app) get(ctx context.Context, r api.GetRequest) error {
 	})
 }
 
-// show prints values. Nothing else of this program does.
+// show prints values. Nothing else in this program does.
 func (a *app) show(doc api.GetDoc, field string) error {
 	switch {
 	case a.json():

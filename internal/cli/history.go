@@ -16,14 +16,14 @@ func (a *app) historyCommand() *cobra.Command {
 	limit := 200
 	c := &cobra.Command{
 		Use:   "history NAME",
-		Short: "What was done to a secret, by whom and how it went",
-		Long: `Shows what was done to a secret, by whom and how it went: the audit's entries of
-one secret by days, the beginning and the end of an effect on one line.`,
+		Short: "Show what was done to a secret, by whom and how it went",
+		Long: `Shows what was done to a secret, by whom, and how it went: its audit entries
+grouped by day, with the start and end of each effect on one line.`,
 		Args:              argCount(1, 1),
 		ValidArgsFunction: a.completeNames,
 		RunE:              func(c *cobra.Command, args []string) error { return a.history(c.Context(), args[0], limit) },
 	}
-	c.Flags().IntVar(&limit, "limit", limit, "show at most so many entries, the newest")
+	c.Flags().IntVar(&limit, "limit", limit, "show at most this many entries, the newest")
 	return c
 }
 
@@ -31,7 +31,7 @@ func (a *app) history(ctx context.Context, name string, limit int) error {
 	r := api.HistoryRequest{Secret: name, Limit: limit}
 	doc, err := a.entries(ctx, toRead, r)
 	if err == nil && len(doc.Entries) == 0 && a.serverURL() == "" {
-		doc, err = a.entries(ctx, toAsk, r) // the secret's store may tell more
+		doc, err = a.entries(ctx, toAsk, r) // the secret's store may know more
 	}
 	if err != nil {
 		return err
@@ -46,9 +46,9 @@ func (a *app) history(ctx context.Context, name string, limit int) error {
 	return nil
 }
 
-// printNoHistory tells of a secret of which the audit has nothing: its store
-// may be new, or lost while the secret's own lives on. (Secrets that were taken
-// out of the file still have a history.)
+// printNoHistory handles a secret the audit knows nothing about: Rota's store
+// may be new, or lost while the secret's own store lives on. (Secrets removed
+// from the file still have a history.)
 func (a *app) printNoHistory(name string, doc api.HistoryDoc) error {
 	place := "at the server"
 	if a.serverURL() == "" {
@@ -66,9 +66,9 @@ func (a *app) printNoHistory(name string, doc api.HistoryDoc) error {
 	case doc.VersionsError != "":
 		a.printf("%sand its store can't be asked for versions: %s", said, doc.VersionsError)
 	case len(doc.Versions) == 0:
-		a.printf("%sits store has no version either (try: rota plan %s)", said, name)
+		a.printf("%sits store has no versions either (try: rota plan %s)", said, name)
 	default:
-		a.printf("%sversions known to the store:", said)
+		a.printf("%sversions in the store:", said)
 		var rows [][]cell
 		for _, v := range doc.Versions {
 			rows = append(rows, cells(v.Version, labelList(v.Labels), when(v.CreatedAt, a.Now()), v.Credential))
@@ -78,13 +78,13 @@ func (a *app) printNoHistory(name string, doc api.HistoryDoc) error {
 	return nil
 }
 
-// effect is an act with its end, if it has one.
+// effect is an action with its end, if there is one.
 type effect struct {
 	rotation.Entry // with the end's outcome and credential
 	failure        string
 }
 
-// effects puts the beginning and the end of each act together.
+// effects pairs the beginning and the end of each action.
 func effects(records []api.EntryDoc) []effect {
 	var out []effect
 	for _, r := range records {

@@ -15,8 +15,8 @@ func (a *app) initCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "init [PATH]",
 		Short: "Write a commented rota.yaml to start from",
-		Long: `Writes a commented rota.yaml to start from, and rota.schema.json beside it, by
-which editors complete and check it. It never overwrites a file.`,
+		Long: `Writes a commented rota.yaml to start from, and rota.schema.json beside it, which
+editors use to complete and check it. Never overwrites a file.`,
 		Args: argCount(0, 1), Annotations: inPlace(placeNowhere),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path := a.configPath()
@@ -29,12 +29,12 @@ which editors complete and check it. It never overwrites a file.`,
 			}
 			err = writeNew(path, []byte(config.Starter()))
 			if errors.Is(err, fs.ErrExist) {
-				return usage("%s is there already (try: rota init another.yaml)", path)
+				return usage("%s already exists (try: rota init another.yaml)", path)
 			}
 			if err != nil {
 				return refused(err)
 			}
-			// The first line of rota.yaml names it. One that is there serves as well.
+			// The first line of rota.yaml names the schema. An existing one will do.
 			schemaPath := filepath.Join(filepath.Dir(path), "rota.schema.json")
 			if err := writeNew(schemaPath, schema); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
@@ -42,14 +42,14 @@ which editors complete and check it. It never overwrites a file.`,
 			if a.json() {
 				return a.document(pathDoc{Path: path, Schema: schemaPath})
 			}
-			a.printf("%s is written. Next: edit it, then rota validate, rota check and rota plan.", path)
-			a.printf("%s is its schema, for editors.", schemaPath)
+			a.printf("wrote %s. Next: edit it, then run rota validate, rota check and rota plan.", path)
+			a.printf("wrote %s, its schema for editors.", schemaPath)
 			return nil
 		},
 	}
 }
 
-// writeNew writes a file that must not be there yet.
+// writeNew writes a file that must not exist yet.
 func writeNew(path string, content []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

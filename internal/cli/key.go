@@ -10,17 +10,18 @@ import (
 func (a *app) keyCommand() *cobra.Command {
 	key := &cobra.Command{
 		Use:   "key",
-		Short: "The master key of Rota's own store",
+		Short: "Manage the master key of Rota's own store",
 		Args:  noArgs, Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	key.AddCommand(&cobra.Command{
 		Use:   "rotate",
-		Short: "Make a new master key and encrypt all data keys with it",
-		Long: `Makes a new master key, encrypts every data key of Rota's own store with it and
-takes the old one out of the key file. Stopped anywhere, the store works on, and
-the next call finishes the work. Keep the old key file with the backups of its
-time: they need it. With a key file and replicas on PostgreSQL, stop them first.`,
+		Short: "Create a new master key and re-encrypt all data keys with it",
+		Long: `Creates a new master key, re-encrypts every data key of Rota's own store with it,
+and removes the old one from the key file. If it's interrupted, the store still
+works; run it again to finish. Keep the old key file with the backups from its
+time: they need it. With a key file and replicas on PostgreSQL, stop the replicas
+first.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.rotateKey(c.Context()) },
 	})
@@ -28,7 +29,7 @@ time: they need it. With a key file and replicas on PostgreSQL, stop them first.
 }
 
 func (a *app) rotateKey(ctx context.Context) error {
-	const told = "Backups made before need the key file of their time: see that a copy of it is kept.\n"
+	const told = "Earlier backups need the key file from their time: make sure a copy of it is kept.\n"
 	if err := a.confirm(ctx, told, "Rotate the master key?"); err != nil {
 		return err
 	}
@@ -53,6 +54,6 @@ func (a *app) rotateKey(ctx context.Context) error {
 	if a.json() {
 		return a.document(doc)
 	}
-	a.printf("there is a new master key; %s encrypted anew", plural(doc.DataKeys, "data key"))
+	a.printf("created a new master key; %s re-encrypted", plural(doc.DataKeys, "data key"))
 	return nil
 }

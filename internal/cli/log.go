@@ -7,7 +7,7 @@ import (
 	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
-// startLog makes the log as the flags say, or else the environment.
+// startLog sets up the log according to the flags, or else the environment.
 func (a *app) startLog() error {
 	name, format := "--log-level", "--log-format"
 	given := cmp.Or(a.logLevel, "warn")

@@ -21,7 +21,7 @@ func (a *app) manCommand() *cobra.Command {
 			}
 			root := c.Root()
 			root.DisableAutoGenTag = true
-			// The pages bear the day, or that of SOURCE_DATE_EPOCH.
+			// The pages are dated today, or by SOURCE_DATE_EPOCH.
 			header := &doc.GenManHeader{Section: "1", Source: "rota " + Version, Manual: "Rota"}
 			if err := doc.GenManTree(root, header, args[0]); err != nil {
 				return err
@@ -29,7 +29,7 @@ func (a *app) manCommand() *cobra.Command {
 			if a.json() {
 				return a.document(pathDoc{Path: args[0]})
 			}
-			a.printf("the manual pages are in %s", args[0])
+			a.printf("wrote the manual pages to %s", args[0])
 			return nil
 		},
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/rota-dev/rota/internal/store/kms"
 )
 
-// keeper is the key of another service that encrypts the master key; nil where
-// the master key lies in a file. Several, parted by blanks: the first encrypts,
-// the others are those of before.
+// keeper is the key in another service that encrypts the master key; nil if the
+// master key is in a file. With several, separated by spaces, the first
+// encrypts and the others are earlier ones.
 func (a *app) keeper(ctx context.Context) (store.Wrapper, error) {
 	addresses := strings.Fields(a.masterKeyURL())
 	if len(addresses) == 0 {
@@ -23,7 +23,7 @@ func (a *app) keeper(ctx context.Context) (store.Wrapper, error) {
 	return key, nil
 }
 
-// masterKeyURL is where the key is that encrypts the master key.
+// masterKeyURL names the key that encrypts the master key.
 func (a *app) masterKeyURL() string {
 	if a.masterKeyFlag != "" {
 		return a.masterKeyFlag

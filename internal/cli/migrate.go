@@ -15,19 +15,19 @@ func (a *app) migrateCommand() *cobra.Command {
 	var restored bool
 	c := &cobra.Command{
 		Use:   "migrate",
-		Short: "Bring the tables of Rota's own store up to this version's",
-		Long: `Brings the tables of Rota's own store up to those of this version, and makes a
-store where there is none. Every command does so by itself; this one is for a
-step of its own in a deployment. Older versions refuse a newer store.
+		Short: "Migrate the tables of Rota's own store to this version",
+		Long: `Migrates the tables of Rota's own store to this version, and creates the store if
+there is none. Every command does this by itself; use this one when you want it as
+a separate step of a deployment. Older versions refuse a newer store.
 
-With --restored it also notes that the database was put back to an older state
-by another tool, such as pg_restore, before anybody works on it: what was done
-since is known to issuers, stores and targets alone, and every secret is
-compared with them before anything is done.`,
+With --restored it also records that another tool, such as pg_restore, put the
+database back to an older state. Run it before anything else works on the
+database. What happened since is known only to issuers, stores and targets, so
+every secret is compared with them before anything is done.`,
 		Args: noArgs, Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, _ []string) error { return a.migrate(c.Context(), restored) },
 	}
-	c.Flags().BoolVar(&restored, "restored", false, "note that the database was restored from a backup")
+	c.Flags().BoolVar(&restored, "restored", false, "record that the database was restored from a backup")
 	return c
 }
 
@@ -54,7 +54,7 @@ func (a *app) migrate(ctx context.Context, restored bool) error {
 	if a.json() {
 		return a.document(doc)
 	}
-	a.printf("the tables in %s are those of this version", doc.Path)
+	a.printf("the tables in %s are up to date", doc.Path)
 	return nil
 }
 
@@ -67,11 +67,11 @@ func (a *app) markRestored(ctx context.Context) error {
 	return db.MarkRestored(ctx)
 }
 
-// migrateQueue makes the tables of rota serve's queue.
+// migrateQueue creates the tables for rota serve's queue.
 func migrateQueue(ctx context.Context, database string) error {
 	pool, err := pgxpool.New(ctx, database)
 	if err != nil {
-		return errors.New("queue: the database's address is none")
+		return errors.New("queue: the database's address is invalid")
 	}
 	defer pool.Close()
 	return river.Migrate(ctx, pool)

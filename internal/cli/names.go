@@ -12,10 +12,10 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 )
 
-// completeTimeout bounds what a press of the tab key asks of a server.
+// completeTimeout limits how long the tab key waits for a server.
 const completeTimeout = 3 * time.Second
 
-// completeNames lets the shell complete secrets' names.
+// completeNames lets the shell complete secret names.
 func (a *app) completeNames(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	names, err := a.secretNames(c.Context())
 	if err != nil {

@@ -2,22 +2,22 @@ package cli
 
 import "github.com/spf13/cobra"
 
-// Where a command can work besides on this machine's own configuration and
-// store: as an annotation of the command, under the key place.
+// Where a command can run, other than on this machine's own configuration
+// and store. It's an annotation of the command, under the key place.
 const (
 	place = "place"
-	// placeNowhere marks commands that concern neither configuration nor store
-	// of a server, such as schema.
+	// placeNowhere marks commands that need neither a server's configuration
+	// nor its store, such as schema.
 	placeNowhere = "nowhere"
-	// placeHere marks commands for the machine that has the store.
+	// placeHere marks commands that must run on the machine with the store.
 	placeHere = "here"
-	// placeServer marks commands for a running server alone.
+	// placeServer marks commands that only a running server can handle.
 	placeServer = "server"
 )
 
 func inPlace(where string) map[string]string { return map[string]string{place: where} }
 
-// checkPlace refuses a command that can't work where it is told to.
+// checkPlace rejects a command that can't run where it was told to.
 func (a *app) checkPlace(c *cobra.Command) error {
 	where := ""
 	for p := c; p != nil && where == ""; p = p.Parent() {
@@ -26,14 +26,14 @@ func (a *app) checkPlace(c *cobra.Command) error {
 	server := a.serverURL()
 	switch {
 	case where == placeServer && server == "":
-		return usage("%s asks a running server (try: --server https://rota.example.com, or ROTA_SERVER)", c.CommandPath())
+		return usage("%s needs a running server (try: --server https://rota.example.com, or ROTA_SERVER)", c.CommandPath())
 	case server == "" || where == "" || where == placeServer:
 		return nil
 	case where == placeNowhere && a.serverFlag == "":
 		return nil
 	case where == placeNowhere:
-		return usage("%s has nothing to ask a server (try: without --server)", c.CommandPath())
+		return usage("%s doesn't use a server (try: without --server)", c.CommandPath())
 	default:
-		return usage("%s works on the machine that has Rota's own store, and not over the network (try: there, without --server and ROTA_SERVER)", c.CommandPath())
+		return usage("%s only works on the machine with Rota's own store, not over the network (try: there, without --server and ROTA_SERVER)", c.CommandPath())
 	}
 }

@@ -20,11 +20,11 @@ func (a *app) planCommand() *cobra.Command {
 	var until, length string
 	c := &cobra.Command{
 		Use:   "plan [NAME...]",
-		Short: "What would happen, when and why",
-		Long: `Looks at the systems, changes nothing, and says what would happen, when and why:
-what is due now and the next step after it, or all until a day. What lies ahead
-takes for granted that every step succeeds and that the previous credentials go
-out of use in time.`,
+		Short: "Show what will happen, when and why",
+		Long: `Looks at the systems, changes nothing, and says what will happen, when and why:
+what's due now and the next step after it, or everything until a given day. The
+forecast assumes that every step succeeds and that nothing uses the previous
+credentials by the time they're retired.`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
 			end, err := a.horizon(until, length)
@@ -39,12 +39,12 @@ out of use in time.`,
 	return c
 }
 
-// horizon is where the plan ends; zero for after the next step.
+// horizon is where the plan ends; zero means after the next step.
 func (a *app) horizon(until, length string) (time.Time, error) {
 	now := a.Now()
 	switch {
 	case length != "" && until != "":
-		return time.Time{}, usage("--until and --for say the same thing (try: one of them)")
+		return time.Time{}, usage("--until and --for can't be combined (try: one of them)")
 	case length != "":
 		d, err := rota.ParseDuration(length)
 		if err != nil {
@@ -59,7 +59,7 @@ func (a *app) horizon(until, length string) (time.Time, error) {
 		if end := day.AddDate(0, 0, 1).Add(-time.Second); end.After(now) {
 			return end, nil
 		}
-		return time.Time{}, usage("--until %s: that day is over", until)
+		return time.Time{}, usage("--until %s: that day has passed", until)
 	}
 	return time.Time{}, nil
 }
@@ -87,7 +87,7 @@ func (a *app) plan(ctx context.Context, r api.PlanRequest) error {
 	})
 }
 
-// printPlan prints the steps by days, and within a day by secrets.
+// printPlan prints the steps by day, and within a day by secret.
 func (a *app) printPlan(doc api.PlanDoc) {
 	type line struct {
 		day, secret string
@@ -109,7 +109,7 @@ func (a *app) printPlan(doc api.PlanDoc) {
 			lines = append(lines, line{day, s.Secret, step})
 		}
 	}
-	// Stable, so that a secret's steps of a day stay together and in order.
+	// Stable, so that a secret's steps on a day stay together and in order.
 	slices.SortStableFunc(lines, func(x, y line) int { return startOfDay(x.At).Compare(startOfDay(y.At)) })
 	var rows [][]cell
 	var last line
@@ -140,7 +140,7 @@ func (a *app) printPlan(doc api.PlanDoc) {
 	}
 }
 
-// startOfDay puts what never comes last.
+// startOfDay sorts what never happens last.
 func startOfDay(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Unix(1<<40, 0)

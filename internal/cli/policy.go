@@ -17,7 +17,7 @@ import (
 
 func (a *app) policyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "policy", Short: "Print what Rota must be allowed at a system", Args: noArgs, Annotations: inPlace(placeNowhere),
+		Use: "policy", Short: "Print the permissions Rota needs in a system", Args: noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.policyAWSCommand())
@@ -39,35 +39,35 @@ func (a *app) policyAWSCommand() *cobra.Command {
 	var o policyOptions
 	c := &cobra.Command{
 		Use:   "aws",
-		Short: "Print the least IAM policy for rota.yaml",
-		Long: `Prints the IAM policy that allows what rota.yaml makes Rota do, and nothing else:
-users, secrets and topics by their ARNs. Where rota.yaml has one aws connection
-without a role, that is one policy document, to be given to
+		Short: "Print the least-privilege IAM policy for rota.yaml",
+		Long: `Prints the IAM policy that allows what rota.yaml makes Rota do and nothing else,
+with users, secrets and topics named by ARN. If rota.yaml has a single aws
+connection without a role, the output is one policy document, ready for
 
   aws iam create-policy --policy-name rota --policy-document file:///dev/stdin
 
-With more connections, or with roles, it is one JSON object that holds a
-document for each connection under its name, and for whoever runs Rota and
-assumes the roles under "@caller".
+With more connections, or with roles, it's one JSON object that maps each
+connection's name to a document; "@caller" is the document for the identity that
+runs Rota and assumes the roles.
 
-The account is asked of AWS, and so is the path of a user. --account asks
-nothing. --output text says why each action is needed.`,
+The account and users' paths are looked up in AWS. With --account, nothing is
+looked up. --output text says why each action is needed.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.policyAWS(c.Context(), o) },
 	}
 	f := c.Flags()
 	f.StringSliceVar(&o.connections, "connection", nil, "only what these aws `connections` need")
 	f.StringSliceVar(&o.secrets, "secret", nil, "only what these `secrets` need")
-	f.StringVar(&o.account, "account", "", "the `number` of the account, so that AWS is not asked")
-	f.BoolVar(&o.function, "function", false, "also what a Lambda function needs that runs Rota")
-	f.StringVar(&o.duty.Config, "function-config", "", "where the function's rota.yaml is: an `address` such as s3://bucket/rota.yaml or ssm:///rota/config; none, or a path, where it is packed with the function")
-	f.StringSliceVar(&o.duty.Masters, "master-secret", nil, "names or ARNs of `secrets` that others name as their masterarn")
-	f.StringVar(&o.duty.DeadLetters, "dead-letter-queue", "", "the `ARN` of the function's dead letter queue")
-	f.BoolVar(&o.noCreate, "no-create", false, "without what makes a secret that does not exist yet")
-	f.BoolVar(&o.noCheck, "no-check", false, "without what only rota check asks")
-	f.BoolVar(&o.statementIDs, "statement-ids", false, "with an id (Sid) in each statement")
-	f.BoolVar(&o.split, "split", false, fmt.Sprintf("split what is larger than the %d characters that a managed policy takes", aws.MaxPolicy))
-	f.StringVarP(&o.output, "output", "o", "json", "how to print: json, or text with the reasons")
+	f.StringVar(&o.account, "account", "", "the account `number`, so that AWS isn't asked")
+	f.BoolVar(&o.function, "function", false, "also what a Lambda function that runs Rota needs")
+	f.StringVar(&o.duty.Config, "function-config", "", "where the function's rota.yaml is: an `address` such as s3://bucket/rota.yaml or ssm:///rota/config; omit it, or give a path, if it's packed with the function")
+	f.StringSliceVar(&o.duty.Masters, "master-secret", nil, "names or ARNs of `secrets` that other secrets refer to as masterarn")
+	f.StringVar(&o.duty.DeadLetters, "dead-letter-queue", "", "the `ARN` of the function's dead-letter queue")
+	f.BoolVar(&o.noCreate, "no-create", false, "leave out what's only needed to create a secret that doesn't exist yet")
+	f.BoolVar(&o.noCheck, "no-check", false, "leave out what only rota check needs")
+	f.BoolVar(&o.statementIDs, "statement-ids", false, "add an id (Sid) to each statement")
+	f.BoolVar(&o.split, "split", false, fmt.Sprintf("split documents larger than the %d characters a managed policy allows", aws.MaxPolicy))
+	f.StringVarP(&o.output, "output", "o", "json", "output format: json, or text with the reasons")
 	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "text"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -80,10 +80,10 @@ func (a *app) policyAWS(ctx context.Context, o policyOptions) error {
 		return usage("--output %s: no such output (try: json, text)", o.output)
 	}
 	if o.account != "" && !accountNumber.MatchString(o.account) {
-		return usage("--account %s: no account's number (try: its twelve digits)", o.account)
+		return usage("--account %s: not an account number (try: its twelve digits)", o.account)
 	}
 	if !o.function && (o.duty.Config != "" || o.duty.DeadLetters != "" || len(o.duty.Masters) > 0) {
-		return usage("--function-config, --master-secret and --dead-letter-queue are a function's (try: --function)")
+		return usage("--function-config, --master-secret and --dead-letter-queue only apply to a function (try: --function)")
 	}
 	file, err := a.loadConfig()
 	if err != nil {
@@ -107,7 +107,7 @@ func (a *app) policyAWS(ctx context.Context, o policyOptions) error {
 	return a.printPolicies(needs, o)
 }
 
-// known refuses a name that is not there.
+// known rejects a name that doesn't exist.
 func known(what string, given, all []string) error {
 	for _, name := range given {
 		if slices.Contains(all, name) {
@@ -125,7 +125,7 @@ func known(what string, given, all []string) error {
 	return nil
 }
 
-// printPolicies prints the documents: one alone as it is, several by name.
+// printPolicies prints the documents: a single one as it is, several by name.
 func (a *app) printPolicies(all []holderNeeds, o policyOptions) error {
 	documents := map[string]aws.Policy{}
 	for _, h := range all {
@@ -141,7 +141,7 @@ func (a *app) printPolicies(all []holderNeeds, o policyOptions) error {
 				return refused(err)
 			}
 		case size > aws.MaxPolicy:
-			a.note("rota: the policy for %s has %d characters, and a managed policy takes %d (try: --split, or --secret for a part)", h.title, size, aws.MaxPolicy)
+			a.note("rota: the policy for %s has %d characters, but a managed policy allows %d (try: --split, or --secret for a part)", h.title, size, aws.MaxPolicy)
 		}
 		for i, part := range parts {
 			name := h.name
@@ -177,7 +177,7 @@ func (a *app) printNeeds(all []holderNeeds) {
 				why += " (rota check only)"
 			}
 			if n.Holder != "" {
-				why += " (" + n.Holder + " needs it, not Rota: it is in no policy here)"
+				why += " (" + n.Holder + " needs it, not Rota: it isn't in any policy here)"
 			}
 			if len(n.Condition) > 0 {
 				why += "; only where " + conditionText(n.Condition)
@@ -192,7 +192,7 @@ func (a *app) printNeeds(all []holderNeeds) {
 	}
 }
 
-// conditionText is a condition block in words.
+// conditionText puts a condition block into words.
 func conditionText(c map[string]map[string][]string) string {
 	var parts []string
 	for _, operator := range slices.Sorted(maps.Keys(c)) {

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// callerName stands for whoever runs Rota, where connections assume roles.
-	// No connection can be called so.
+	// callerName stands for the identity that runs Rota, if connections assume
+	// roles. No connection can have this name.
 	callerName = "@caller"
-	// placeTimeout bounds the first question to AWS.
+	// placeTimeout limits the first request to AWS.
 	placeTimeout = 15 * time.Second
 )
 
-// holderNeeds are what one identity needs.
+// holderNeeds is what one identity needs.
 type holderNeeds struct {
 	name  string // of the connection, or callerName
 	title string // for people
@@ -67,7 +67,7 @@ func (a *app) gatherNeeds(ctx context.Context, roles []permissionHolder, o polic
 		return nil, usage("nothing in %s uses an aws connection (try: rota validate)", a.configPath())
 	}
 	var all []holderNeeds
-	caller := holderNeeds{name: callerName, title: "whoever runs Rota"}
+	caller := holderNeeds{name: callerName, title: "the identity that runs Rota"}
 	for i, name := range names {
 		c := byName[name][0].Connection()
 		at, err := a.placeOf(ctx, c, byName[name], o)
@@ -105,8 +105,8 @@ func (a *app) gatherNeeds(ctx context.Context, roles []permissionHolder, o polic
 	return append(all, onTheWay(all)...), nil
 }
 
-// onTheWay is what roles need that are assumed on the way to another: it is
-// taken from those who need them.
+// onTheWay is what intermediate roles need in a chain of roles: it moves
+// there from the roles at the end.
 func onTheWay(all []holderNeeds) []holderNeeds {
 	var roles []holderNeeds
 	for i := range all {
@@ -127,15 +127,15 @@ func onTheWay(all []holderNeeds) []holderNeeds {
 	return roles
 }
 
-// chosen leaves out what the flags do.
+// chosen leaves out what the flags exclude.
 func chosen(needs []aws.Permission, o policyOptions) []aws.Permission {
 	return slices.DeleteFunc(needs, func(p aws.Permission) bool {
 		return o.noCreate && p.For == aws.ToCreate || o.noCheck && p.For == aws.ToCheck
 	})
 }
 
-// placeOf finds out where a connection's resources are. Where AWS can't be
-// asked, an ARN that rota.yaml gives in full tells it as well.
+// placeOf finds out where a connection's resources are. If AWS can't be
+// asked, a full ARN in rota.yaml says it too.
 func (a *app) placeOf(ctx context.Context, c *aws.Connection, roles []permissionHolder, o policyOptions) (aws.Place, error) {
 	if o.account != "" {
 		return c.PlaceIn(o.account), nil
@@ -152,10 +152,10 @@ func (a *app) placeOf(ctx context.Context, c *aws.Connection, roles []permission
 	for _, r := range roles {
 		for _, need := range r.Permissions(ctx, aws.Place{}) {
 			if account, ok := aws.AccountIn(need.Resource); ok {
-				a.note("rota: AWS can't be asked who Rota is at connection %s; account %s is taken from %s", c.Name(), account, need.Resource)
+				a.note("rota: can't ask AWS who Rota is at connection %s; took account %s from %s", c.Name(), account, need.Resource)
 				return c.PlaceIn(account), nil
 			}
 		}
 	}
-	return aws.Place{}, usage("the account of connection %s is not known: %w (try: --account 111122223333)", c.Name(), err)
+	return aws.Place{}, usage("the account of connection %s is unknown: %w (try: --account 111122223333)", c.Name(), err)
 }

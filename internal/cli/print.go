@@ -14,11 +14,11 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// The rules of what is printed: results go to stdout, one JSON document with
-// --output json; questions, progress and errors go to stderr. Colours and
-// symbols beyond ASCII are for terminals only.
+// The rules for output: results go to stdout, as one JSON document with
+// --output json. Questions, progress and errors go to stderr. Colors and
+// non-ASCII symbols are for terminals only.
 
-// style is what a stream can show.
+// style is what a stream can display.
 type style struct{ terminal, color, unicode bool }
 
 func (a *app) styleOf(w io.Writer) style {
@@ -63,7 +63,7 @@ func (a *app) paint(s style, c color, text string) string {
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
-// symbol is a mark at the beginning of a line.
+// symbol is a mark at the start of a line.
 func (s style) symbol(unicode, ascii string) string {
 	if s.unicode {
 		return unicode
@@ -84,7 +84,7 @@ func (a *app) printf(format string, args ...any) {
 	fmt.Fprintf(a.Stdout, format+"\n", args...)
 }
 
-// cell is a text in a table, with its colour.
+// cell is text in a table, with its color.
 type cell struct {
 	text  string
 	color color
@@ -98,9 +98,9 @@ func cells(texts ...string) []cell {
 	return row
 }
 
-// table prints rows under a header, in columns two blanks apart. Columns that
-// are empty throughout are left out. (Unlike text/tabwriter it does not count
-// the codes of colours as width.)
+// table prints rows under a header, in columns two spaces apart. Empty
+// columns are left out. (Unlike text/tabwriter, it doesn't count color codes
+// as width.)
 func (a *app) table(header []string, rows [][]cell) {
 	head := make([]cell, len(header))
 	for i, h := range header {
@@ -131,7 +131,7 @@ func (a *app) table(header []string, rows [][]cell) {
 	}
 }
 
-// at is a moment on the terminal's clock.
+// at is a time in the terminal's time zone.
 func at(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -139,7 +139,7 @@ func at(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// relative is a moment as seen from now.
+// relative is a time relative to now.
 func relative(t, now time.Time) string {
 	switch d := t.Sub(now); {
 	case t.IsZero():
@@ -153,8 +153,8 @@ func relative(t, now time.Time) string {
 	}
 }
 
-// rounded is a span to the unit that is shown of it, so that an hour less than
-// 30 days does not read as 29.
+// rounded rounds a duration to the unit shown, so that an hour less than 30
+// days doesn't read as 29.
 func rounded(d time.Duration) time.Duration {
 	switch {
 	case d.Round(time.Minute) < rota.Day:
@@ -166,12 +166,12 @@ func rounded(d time.Duration) time.Duration {
 	}
 }
 
-// because is a step's reason beside the step's name, which is not said twice.
+// because is a step's reason next to the step's name, which isn't repeated.
 func because(step rota.Step, reason string) string {
 	return strings.TrimPrefix(reason, string(step)+" ")
 }
 
-// when is a moment both ways.
+// when is a time in both forms.
 func when(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -179,7 +179,7 @@ func when(t, now time.Time) string {
 	return at(t) + " (" + relative(t, now) + ")"
 }
 
-// plural is a number of things: "1 secret", "3 secrets".
+// plural is a count of things: "1 secret", "3 secrets".
 func plural(n int, one string) string {
 	if n == 1 {
 		return "1 " + one

@@ -10,9 +10,9 @@ func (a *app) deactivateCommand() *cobra.Command {
 	r := api.WorkRequest{Operation: api.OpDeactivate}
 	c := &cobra.Command{
 		Use:   "deactivate NAME",
-		Short: "Deactivate the previous credential ahead of its grace",
-		Long: `Deactivates the previous credential ahead of its grace, but only if the issuer
-reports that nobody uses it. rota rollback undoes it.`,
+		Short: "Deactivate the previous credential before its grace period ends",
+		Long: `Deactivates the previous credential before its grace period ends, but only if the
+issuer reports that it's unused. rota rollback undoes it.`,
 		Args:              argCount(1, 1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -33,16 +33,16 @@ func (a *app) deleteCommand() *cobra.Command {
 	r := api.WorkRequest{Operation: api.OpDelete}
 	c := &cobra.Command{
 		Use:   "delete NAME",
-		Short: "Delete the previous credential ahead of its second grace",
-		Long: `Deletes the previous credential ahead of its second grace. It must be inactive
-already, by the policy or by rota deactivate. This can't be undone.`,
+		Short: "Delete the previous credential before its second grace period ends",
+		Long: `Deletes the previous credential before its second grace period ends. It must
+already be inactive, by policy or by rota deactivate. This can't be undone.`,
 		Args:              argCount(1, 1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Secrets = args
 			return a.work(c.Context(), r, &question{
 				tell: func(s api.SecretDoc) string {
-					return s.Secret + ": the previous credential is deleted for good; there will be no rollback\n"
+					return s.Secret + ": the previous credential is deleted for good; it can't be rolled back\n"
 				},
 				ask: "Delete it?",
 			})

@@ -10,19 +10,18 @@ func (a *app) rollbackCommand() *cobra.Command {
 	r := api.WorkRequest{Operation: api.OpRollback}
 	c := &cobra.Command{
 		Use:   "rollback NAME",
-		Short: "Put the previous credential back",
-		Long: `Undoes a rotation: reactivates the previous credential, proves that it works,
-moves the labels back, delivers it and reloads the consumers. Where the new
-credential is not promoted yet, that one is given up instead. It can be done
-until the previous credential is deleted. Afterwards no rotation begins by
-itself until rota rotate.`,
+		Short: "Undo a rotation",
+		Long: `Undoes a rotation: reactivates the previous credential, proves it works, moves the
+labels back, delivers it and reloads the consumers. If the new credential hasn't
+been promoted yet, it's discarded instead. You can roll back until the previous
+credential is deleted. Afterwards no rotation starts by itself until rota rotate.`,
 		Args:              argCount(1, 1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Secrets = args
 			return a.work(c.Context(), r, &question{
 				tell: func(s api.SecretDoc) string {
-					return s.Secret + ": the previous credential becomes the current one again, is delivered and taken up by all consumers\n"
+					return s.Secret + ": the previous credential becomes current again, is delivered, and all consumers reload it\n"
 				},
 				ask: "Roll back?",
 			})

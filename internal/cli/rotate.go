@@ -16,11 +16,11 @@ func (a *app) rotateCommand() *cobra.Command {
 	r := api.WorkRequest{Operation: api.OpRotate}
 	c := &cobra.Command{
 		Use:   "rotate NAME...",
-		Short: "Rotate secrets now, ahead of their dates",
-		Long: `Rotates secrets now, ahead of their dates and windows: creates the new
-credential, tests it, promotes it, delivers it and reloads the consumers. The
-previous one is retired by the policy, as ever. Exit code 3 if it may not be
-done now; the reason is in the output.`,
+		Short: "Rotate secrets now, regardless of dates and windows",
+		Long: `Rotates secrets now, regardless of dates and windows: creates the new credential,
+tests it, promotes it, delivers it and reloads the consumers. The previous one is
+retired by policy, as always. Exit code 3 if a rotation must not happen now; the
+reason is in the output.`,
 		Args:              argCount(1, -1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -32,7 +32,7 @@ done now; the reason is in the output.`,
 	return c
 }
 
-// tellRotation says what a rotation will mean.
+// tellRotation says what a rotation will do.
 func tellRotation(s api.SecretDoc) string {
 	if s.Error != "" {
 		return ""
@@ -43,7 +43,7 @@ func tellRotation(s api.SecretDoc) string {
 		fmt.Fprintf(&b, ", delivered to %s", plural(s.Targets, "target"))
 	}
 	if s.Reloaders > 0 {
-		fmt.Fprintf(&b, ", taken up by %s", plural(s.Reloaders, "reloader"))
+		fmt.Fprintf(&b, ", reloaded by %s", plural(s.Reloaders, "reloader"))
 	}
 	switch grace := time.Duration(s.GraceSeconds) * time.Second; {
 	case !s.Overlap:

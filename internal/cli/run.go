@@ -15,17 +15,17 @@ func (a *app) runCommand() *cobra.Command {
 	var r api.RunRequest
 	c := &cobra.Command{
 		Use:   "run",
-		Short: "Do all that is due, once",
-		Long: `Does all that is due, once: for cron, a timer or a pipeline. One failure never
-stops the others. Secrets whose time has not come are not looked at, unless
-rota.yaml was changed since. Exit code 1 if something failed, 3 if something is
-due but held; a failure that waits to be tried again counts as held.`,
+		Short: "Do everything that's due, once",
+		Long: `Does everything that's due, once: for cron, a timer or a pipeline. One failure
+never stops the others. Skips secrets that aren't due yet, unless rota.yaml has
+changed. Exit code 1 if something failed, 3 if something is due but held; a
+failure that's waiting for a retry counts as held.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.traced(c.Context(), "rota run", func(ctx context.Context) error { return a.run(ctx, r) })
 		},
 	}
-	c.Flags().BoolVar(&r.All, "all", false, "look at every secret, whether its time has come or not")
+	c.Flags().BoolVar(&r.All, "all", false, "look at every secret, due or not")
 	return c
 }
 
@@ -39,7 +39,7 @@ func (a *app) run(ctx context.Context, r api.RunRequest) error {
 		if !a.json() {
 			a.printf("%s looked at, %d not due yet", plural(len(doc.Secrets), "secret"), doc.NotDue)
 			if len(doc.Waiting) > 0 {
-				a.printf("of these still held or failed: %s (try: rota status)", strings.Join(doc.Waiting, ", "))
+				a.printf("of these, still held or failed: %s (try: rota status)", strings.Join(doc.Waiting, ", "))
 			}
 		}
 		return err

@@ -8,7 +8,7 @@ func (a *app) schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of rota.yaml, for editors",
-		Long: `Prints the JSON Schema of rota.yaml, for editors to complete and check by:
+		Long: `Prints the JSON Schema of rota.yaml, which editors use to complete and check it:
 
   rota schema > rota.schema.json`,
 		Args: noArgs, Annotations: inPlace(placeNowhere),

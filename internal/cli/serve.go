@@ -19,20 +19,20 @@ func (a *app) serveCommand() *cobra.Command {
 	var listen string
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Keep all secrets fresh, and answer the API",
-		Long: `Runs the daemon: it keeps all secrets of rota.yaml fresh by itself, and answers
-the REST API under /v1, the AWS Secrets Manager API at /, /healthz, /readyz and
+		Short: "Keep all secrets fresh, and serve the API",
+		Long: `Runs the daemon: it keeps all secrets of rota.yaml fresh by itself, and serves the
+REST API under /v1, the AWS Secrets Manager API at /, /healthz, /readyz and
 /metrics.
 
-On one machine it keeps its state in the data folder. With a PostgreSQL database
-any number of replicas share the work: give each the same --database and the same
-master key. An edited rota.yaml counts within seconds; SIGHUP has it read at
-once. SIGTERM and SIGINT end the daemon: what is in hand is finished, or handed
-back.`,
+On one machine it keeps its state in the data folder. With a PostgreSQL database,
+any number of replicas share the work: give them all the same --database and the
+same master key. Edits to rota.yaml take effect within seconds, or immediately on
+SIGHUP. SIGTERM and SIGINT stop the daemon: in-flight work is finished or
+released.`,
 		Args: noArgs, Annotations: inPlace(placeHere),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if a.logLevel == "" && a.environment["ROTA_LOG_LEVEL"] == "" {
-				a.logLevel = "info" // a daemon's log is what there is to see of it
+				a.logLevel = "info" // the log is all there is to see of a daemon
 				if err := a.start(); err != nil {
 					return err
 				}
@@ -45,7 +45,7 @@ back.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&listen, "listen", "", "the `address` and port to listen on, in place of the one in rota.yaml")
+	c.Flags().StringVar(&listen, "listen", "", "the `address` and port to listen on, instead of the one in rota.yaml")
 	return c
 }
 
@@ -82,8 +82,8 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	return nil
 }
 
-// listening tells where the daemon answers. Who collects JSON lines gets that
-// as one too.
+// listening prints where the daemon listens, as a JSON line if the log is
+// JSON lines.
 func (a *app) listening(ctx context.Context, address net.Addr) {
 	if a.logJSON {
 		a.log.InfoContext(ctx, "listening", "address", address.String())
@@ -92,8 +92,8 @@ func (a *app) listening(ctx context.Context, address net.Addr) {
 	a.note("rota: listening on %s", address)
 }
 
-// openServedStore opens the store for the daemon: on PostgreSQL by the
-// database's clock, which all replicas have in common.
+// openServedStore opens the store for the daemon: on PostgreSQL with the
+// database's clock, which all replicas share.
 func (a *app) openServedStore(ctx context.Context) (*store.DB, error) {
 	o, err := a.storeOptions(ctx)
 	if err != nil {

@@ -8,15 +8,15 @@ import (
 	"github.com/rota-dev/rota/api"
 )
 
-// serverURL is the running Rota to ask; "" for this machine.
+// serverURL is the running Rota to use; "" for this machine.
 func (a *app) serverURL() string { return cmp.Or(a.serverFlag, a.environment["ROTA_SERVER"]) }
 
-// client asks that server. That there is a token is seen here, before anything
-// is asked.
+// client is for that server. That there is a token is seen here, before
+// anything is asked.
 func (a *app) client(ctx context.Context) (*api.Client, error) {
 	o := api.Options{URL: a.serverURL(), Token: a.token(), UserAgent: "rota/" + Version}
 	if o.Token == nil {
-		return nil, usage("the server wants to know who asks (try: a key's token in ROTA_TOKEN, or --token-file)")
+		return nil, usage("the server needs a token (try: a key's token in ROTA_TOKEN, or --token-file)")
 	}
 	if _, err := o.Token(ctx); err != nil {
 		return nil, refused(err)

@@ -20,26 +20,26 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// need is what a command needs, where it works on this machine.
+// need is what a command needs when it runs on this machine.
 type need int
 
 // All but the first need rota.yaml.
 const (
-	toRead   need = iota // Rota's own store, if there is one already
+	toRead   need = iota // Rota's own store, if it exists
 	toLook               // the same
-	toAsk                // the systems too; for a store that is not there yet, an empty one stands in
-	toSwitch             // the store, which is made where there is none
+	toAsk                // the systems too; an empty store stands in for one that doesn't exist yet
+	toSwitch             // the store, created if it doesn't exist
 	toWork               // both
 )
 
-// The lease of a worker at the command line. It is prolonged by every write.
+// The lease of a worker on the command line. Every write extends it.
 const (
 	leaseTTL  = time.Minute
 	heartbeat = 10 * time.Second
 )
 
-// withOperations calls do with what carries operations out: the server, where
-// one is named, or else this process.
+// withOperations calls do with whatever carries out operations: the server,
+// if one is named, or else this process.
 func (a *app) withOperations(ctx context.Context, n need, do func(service.Operations) error) error {
 	if a.serverURL() != "" {
 		c, err := a.client(ctx)
@@ -57,7 +57,7 @@ func (a *app) withOperations(ctx context.Context, n need, do func(service.Operat
 }
 
 // openLocal reads the configuration, opens the store and wires the two, as far
-// as is needed. The function closes all of it.
+// as needed. The returned function closes everything.
 func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func(), err error) {
 	l := &service.Local{Caller: access.Local(a.actor()), Now: a.Now, Patience: leaseTTL + 5*time.Second, Tell: func(text string) { a.note("%s", text) }}
 	defer func() {
@@ -89,7 +89,7 @@ func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func()
 			return nil, nil, err
 		}
 	}
-	if n == toWork { // of a check they are findings
+	if n == toWork { // for a check they're findings
 		for _, w := range l.Wired.Warnings {
 			a.log.WarnContext(ctx, w.Text(), "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
 		}
@@ -139,8 +139,8 @@ func (a *app) loadConfig() (*config.File, error) {
 	return file, nil
 }
 
-// storeOptions say where Rota's own store is. A database has a clock of its
-// own, which all who share it go by.
+// storeOptions say where Rota's own store is. A shared database's clock
+// applies to everyone who uses it.
 func (a *app) storeOptions(ctx context.Context) (store.Options, error) {
 	dir, err := a.dataDir()
 	if err != nil {
@@ -154,7 +154,7 @@ func (a *app) storeOptions(ctx context.Context) (store.Options, error) {
 	return o, err
 }
 
-// openStore opens Rota's own store, and makes it at the first start.
+// openStore opens Rota's own store, and creates it at the first start.
 func (a *app) openStore(ctx context.Context) (*store.DB, error) {
 	o, err := a.storeOptions(ctx)
 	if err != nil {
@@ -167,8 +167,8 @@ func (a *app) openStore(ctx context.Context) (*store.DB, error) {
 	return db, nil
 }
 
-// peekStore opens Rota's own store for a command that only looks: it makes
-// none, and gives nil where there is none.
+// peekStore opens Rota's own store for a read-only command: it never
+// creates one, and returns nil if there is none.
 func (a *app) peekStore(ctx context.Context) (*store.DB, error) {
 	dir, err := a.dataDir()
 	if err != nil {
@@ -189,8 +189,8 @@ func (a *app) peekStore(ctx context.Context) (*store.DB, error) {
 	return a.openStore(ctx)
 }
 
-// lookAtStore opens Rota's own store for a check: that it can't be opened is
-// something found.
+// lookAtStore opens Rota's own store for a check: failing to open it is a
+// finding.
 func (a *app) lookAtStore(ctx context.Context, l *service.Local) {
 	found := func(detail string, err error) {
 		f := rota.Finding{OK: err == nil, Check: "own store: open", Detail: detail}
@@ -204,20 +204,20 @@ func (a *app) lookAtStore(ctx context.Context, l *service.Local) {
 		found("", err)
 		return
 	}
-	dir, _ := a.dataDir() // peekStore has asked it already
+	dir, _ := a.dataDir() // peekStore has already asked it
 	if l.DB = db; db != nil {
 		found(dir, nil)
 		return
 	}
 	if err := store.Makeable(dir); err != nil {
-		found("there is none yet, and none can be made: ", err)
+		found("there is none yet, and it can't be created: ", err)
 		return
 	}
-	found("there is none yet in "+dir+"; the first command that needs it makes it", nil)
+	found("there is none yet in "+dir+"; the first command that needs it creates it", nil)
 }
 
-// holder is this process in leases: host/process, and something random, as two
-// containers may have both in common.
+// holder names this process in leases: host/process plus something random, as
+// two containers may share both.
 func holder() string {
 	return fmt.Sprintf("%s/%d/%s", hostname(), os.Getpid(), strings.ToLower(rand.Text()[:6]))
 }

@@ -7,19 +7,19 @@ import (
 	"github.com/rota-dev/rota/internal/simulate"
 )
 
-// The documents that --output json prints, one a command, but for those of
-// package service. Names are snake_case and stay; fields may be added. Times
-// are RFC 3339. What has no value is left out.
+// The documents that --output json prints, one per command, except for those
+// in package service. Names are snake_case and never change; fields may be
+// added. Times are RFC 3339. Empty fields are left out.
 
-// errorDoc is printed on stderr where a command fails as a whole.
+// errorDoc is printed on stderr if a command fails as a whole.
 type errorDoc struct {
 	Error    string       `json:"error"`
 	Hint     string       `json:"hint,omitempty"`
 	Code     int          `json:"code"`               // the exit code
-	Problems []problemDoc `json:"problems,omitempty"` // what is wrong with rota.yaml
+	Problems []problemDoc `json:"problems,omitempty"` // what's wrong with rota.yaml
 }
 
-// problemDoc is one thing wrong with rota.yaml, or worth a warning.
+// problemDoc is one error or warning about rota.yaml.
 type problemDoc struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`
@@ -39,7 +39,7 @@ func problemDocs(problems []config.Problem) []problemDoc {
 // pathDoc is what init, backup, restore and man did.
 type pathDoc struct {
 	Path   string `json:"path"`
-	Schema string `json:"schema,omitempty"` // of init: where the file's JSON Schema is
+	Schema string `json:"schema,omitempty"` // for init: where the file's JSON Schema is
 }
 
 // validateDoc is what validate found.
@@ -52,7 +52,7 @@ type validateDoc struct {
 
 // keyDoc is what key rotate did.
 type keyDoc struct {
-	DataKeys int `json:"data_keys"` // encrypted anew
+	DataKeys int `json:"data_keys"` // re-encrypted
 }
 
 // buildDoc is what version shows.
@@ -76,5 +76,5 @@ type violationDoc struct {
 	At     time.Time `json:"at"` // in virtual time
 	What   string    `json:"what"`
 	Trace  []string  `json:"trace"`
-	Replay string    `json:"replay"` // the command that breaks the rule again
+	Replay string    `json:"replay"` // the command that reproduces it
 }

@@ -19,12 +19,12 @@ func (a *app) simulateCommand() *cobra.Command {
 	var mutant string
 	c := &cobra.Command{
 		Use:   "simulate",
-		Short: "Rotate in virtual time among faulty systems, and check the rules",
-		Long: `Lets secrets rotate in virtual time, among systems that fail, crash and answer
-stale, with people who interfere and clocks that jump, and checks after every
-step the rules that always hold. A rule that was broken is printed with its
-seed, which replays exactly. It touches nothing outside this process. Exit code
-1 if a rule was broken.`,
+		Short: "Simulate rotations in virtual time among faulty systems, and check the rules",
+		Long: `Rotates secrets in virtual time, among systems that fail, crash and return stale
+answers, with people who interfere and clocks that jump, and checks after every
+step the rules that must always hold. A broken rule is printed with its seed, which
+replays the run exactly. Touches nothing outside this process. Exit code 1 if a
+rule was broken.`,
 		Args: noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(c *cobra.Command, _ []string) error {
 			for name, n := range map[string]int{"days": o.Days, "secrets": o.Secrets, "seeds": seeds} {
@@ -45,10 +45,10 @@ seed, which replays exactly. It touches nothing outside this process. Exit code
 	}
 	f := c.Flags()
 	f.IntVar(&o.Days, "days", o.Days, "how many days of virtual time")
-	f.IntVar(&seeds, "seeds", seeds, "how many seeds, each a world of its own")
+	f.IntVar(&seeds, "seeds", seeds, "how many seeds, each a separate world")
 	f.IntVar(&o.Secrets, "secrets", o.Secrets, "how many secrets in each world")
-	f.Uint64Var(&o.Seed, "seed", o.Seed, "the first seed; alone, replays just that one")
-	f.StringVar(&mutant, "mutant", "", "plant this bug, to see it found")
+	f.Uint64Var(&o.Seed, "seed", o.Seed, "the first seed; without --seeds, replays only this one")
+	f.StringVar(&mutant, "mutant", "", "inject this bug, to see it found")
 	return c
 }
 
@@ -104,7 +104,7 @@ func (a *app) simulate(ctx context.Context, o simulate.Options, seeds int) error
 	return silently(code)
 }
 
-// replay is the command that breaks the same rule again.
+// replay is the command that reproduces the violation.
 func replay(o simulate.Options, seed uint64) string {
 	command := fmt.Sprintf("rota simulate --days %d --secrets %d --seed %d", o.Days, o.Secrets, seed)
 	if o.Mutant != "" {
@@ -113,8 +113,8 @@ func replay(o simulate.Options, seed uint64) string {
 	return command
 }
 
-// violationsOf gives the single violations of a joined error; none where
-// something else went wrong.
+// violationsOf splits a joined error into violations; none if something
+// else went wrong.
 func violationsOf(err error) []*simulate.Violation {
 	type several interface {
 		error

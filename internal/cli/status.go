@@ -17,12 +17,12 @@ import (
 func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [NAME...]",
-		Short: "How every secret stands",
-		Long: `Shows how every secret stands, as the last look at it found: ok, due, late (due
-for longer than the policy's late_after), held (due, but may not be done),
-paused, failed, or quarantined (given up after the last retry, until rota
-resume). What was begun by a worker that was stopped in the middle is due. It
-reads rota.yaml and Rota's own store, and asks no other system; rota plan does.`,
+		Short: "Show the state of every secret",
+		Long: `Shows the state of every secret as of the last look: ok, due, late (due for longer
+than the policy's late_after), held (due, but must not be done), paused, failed,
+or quarantined (given up after the last retry, until rota resume). A secret whose
+worker was stopped midway is due. Reads rota.yaml and Rota's own store, and
+contacts no other system; use rota plan for that.`,
 		ValidArgsFunction: a.completeNames,
 		RunE:              func(c *cobra.Command, args []string) error { return a.status(c.Context(), args) },
 	}
@@ -63,7 +63,7 @@ func (a *app) printStatus(doc api.StatusDoc) {
 		}
 		s.Reason = hint.Add(because(s.Next, s.Reason), s.Remedies)
 		if s.Worker != "" {
-			s.Reason = s.Worker + " is at it now; " + s.Reason
+			s.Reason = s.Worker + " is working on it now; " + s.Reason
 		}
 		row := cells(s.Secret, string(s.State), s.Credential, age, previous, string(s.Next), when(s.NextAt, doc.At), s.Reason)
 		row[1].color = stateColors[s.State]
@@ -72,10 +72,10 @@ func (a *app) printStatus(doc api.StatusDoc) {
 	a.table([]string{"SECRET", "STATE", "CREDENTIAL", "AGE", "PREVIOUS", "NEXT", "WHEN", "WHY"}, rows)
 	if doc.Frozen != "" {
 		a.printf("")
-		a.printf("%s %s (try: rota thaw)", a.paint(a.outStyle, yellow, "frozen, nothing new begins:"), doc.Frozen)
+		a.printf("%s %s (try: rota thaw)", a.paint(a.outStyle, yellow, "frozen, nothing new starts:"), doc.Frozen)
 	}
 	if len(doc.Unknown) > 0 {
 		a.printf("")
-		a.printf("remembered, but not in rota.yaml: %s", strings.Join(doc.Unknown, ", "))
+		a.printf("known from earlier, but no longer in rota.yaml: %s", strings.Join(doc.Unknown, ", "))
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
-// traced runs f, the whole of a command, and sends its traces where the OTEL_
-// variables say. Whatever is wrong with those is a warning: no rotation waits
-// for it. Without a name there is no span of the whole.
+// traced runs f, a whole command, and sends its traces where the OTEL_
+// variables say. Anything wrong with those is only a warning: no rotation
+// waits for it. Without a name, there's no span for the command as a whole.
 func (a *app) traced(ctx context.Context, name string, f func(context.Context) error) error {
 	var err error
 	if a.tracing, err = tracing.Start(ctx, Version, a.log); err != nil {
-		a.log.WarnContext(ctx, "nothing is traced", "error", err)
+		a.log.WarnContext(ctx, "tracing is off", "error", err)
 	}
 	defer func() {
 		if err := a.tracing.Stop(ctx); err != nil {
@@ -25,7 +25,7 @@ func (a *app) traced(ctx context.Context, name string, f func(context.Context) e
 	within, end := a.tracing.Command(ctx, name)
 	err = f(within)
 	if codeOf(err) == exitHeld {
-		end(nil) // as in a turn, it is no error
+		end(nil) // as in a turn, it isn't an error
 	} else {
 		end(err)
 	}

@@ -5,8 +5,8 @@ import "github.com/spf13/cobra"
 func (a *app) validateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate",
-		Short: "Check rota.yaml alone",
-		Long:  "Checks rota.yaml alone. It looks at no system, no store and no environment; rota check does.",
+		Short: "Check rota.yaml on its own",
+		Long:  "Checks rota.yaml on its own, without looking at any system, store or environment. Use rota check for that.",
 		Args:  noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(*cobra.Command, []string) error {
 			file, err := a.loadConfig()
@@ -23,7 +23,7 @@ func (a *app) validateCommand() *cobra.Command {
 			for _, w := range file.Warnings() {
 				a.printf("%s %s", a.paint(a.outStyle, yellow, "warning:"), w.Error())
 			}
-			a.printf("%s is good: %s, %s", doc.Path, plural(doc.Secrets, "secret"), plural(doc.Connections, "connection"))
+			a.printf("%s is valid: %s, %s", doc.Path, plural(doc.Secrets, "secret"), plural(doc.Connections, "connection"))
 			return nil
 		},
 	}

@@ -10,7 +10,7 @@ import (
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Which rota this is",
+		Short: "Print the version",
 		Args:  noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(*cobra.Command, []string) error {
 			b := buildDoc{Version: Version, Go: runtime.Version()}

@@ -15,10 +15,10 @@ import (
 func (a *app) versionsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "versions NAME",
-		Short: "The versions of a secret, without their values",
-		Long: `Asks the store and the issuer, and shows the versions of a secret with their
-labels, dates, credentials and states, and the credentials that the issuer has
-beside them. No value is shown.`,
+		Short: "List the versions of a secret, without values",
+		Long: `Asks the store and the issuer, and lists a secret's versions with their labels,
+dates, credentials and states, along with any other credentials at the issuer.
+Shows no values.`,
 		Args:              argCount(1, 1),
 		ValidArgsFunction: a.completeNames,
 		RunE:              func(c *cobra.Command, args []string) error { return a.versions(c.Context(), args[0]) },
@@ -53,7 +53,7 @@ func (a *app) printVersions(doc api.VersionsDoc) {
 		rows = append(rows, cells("(none)", "", when(i.CreatedAt, now), i.Credential, i.State, i.Use, "somebody else"))
 	}
 	if len(rows) == 0 {
-		a.printf("%s has no version yet (try: rota rotate %s, or rota adopt %s)", doc.Secret, doc.Secret, doc.Secret)
+		a.printf("%s has no versions yet (try: rota rotate %s, or rota adopt %s)", doc.Secret, doc.Secret, doc.Secret)
 		return
 	}
 	a.table([]string{"VERSION", "LABELS", "CREATED", "CREDENTIAL", "STATE", "USE", "MADE BY"}, rows)

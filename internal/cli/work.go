@@ -15,17 +15,17 @@ import (
 )
 
 func noWaitFlag(c *cobra.Command, noWait *bool) {
-	c.Flags().BoolVar(noWait, "no-wait", false, "exit with code 4 where another worker is at the secret, instead of waiting for it")
+	c.Flags().BoolVar(noWait, "no-wait", false, "exit with code 4 if another worker holds the secret, instead of waiting for it")
 }
 
-// question is what a person is asked before the work.
+// question is what a person is asked beforehand.
 type question struct {
-	tell func(api.SecretDoc) string // what it will mean for a secret
+	tell func(api.SecretDoc) string // what it will do to a secret
 	ask  string
 }
 
-// work does one thing to the named secrets and reports how it went. Without a
-// question nothing is asked.
+// work does one thing to the named secrets and reports how it went. It asks
+// nothing if there's no question.
 func (a *app) work(ctx context.Context, r api.WorkRequest, q *question) error {
 	return a.traced(ctx, "rota "+string(r.Operation), func(ctx context.Context) error { return a.workOn(ctx, r, q) })
 }
@@ -53,7 +53,7 @@ func (a *app) workOn(ctx context.Context, r api.WorkRequest, q *question) error 
 	})
 }
 
-// note tells a person something on the way.
+// note tells the person something along the way.
 func (a *app) note(format string, args ...any) {
 	if a.json() {
 		a.log.InfoContext(context.Background(), fmt.Sprintf(format, args...))
@@ -74,7 +74,7 @@ func codeOfWork(s api.WorkState) int {
 	return exitDone
 }
 
-// report prints how it went and gives the exit code.
+// report prints how it went and returns the exit code.
 func (a *app) report(doc api.WorkDoc) error {
 	var codes []int
 	for _, d := range doc.Secrets {
@@ -126,7 +126,7 @@ func (a *app) reportSecret(d api.WorkSecretDoc) {
 	}
 }
 
-// progress tells the steps as they are taken, on a terminal.
+// progress prints the steps as they're taken, on a terminal.
 func (a *app) progress() func(rotation.Report) {
 	if !a.errStyle.terminal || a.json() {
 		return nil

@@ -164,7 +164,7 @@ func (d *Daemon) budget(ctx context.Context) error {
 	}
 	var err error
 	if d.jobs, err = pgxpool.New(ctx, d.Database); err != nil {
-		return errors.New("queue: the database's address is none")
+		return errors.New("queue: the database's address is invalid")
 	}
 	d.Environment.Budget = store.NewSharedBudget(d.jobs)
 	return nil

@@ -162,7 +162,7 @@ func (l *Local) workTogether(ctx context.Context, list []chosen, noWait bool, do
 // takes no place from anybody meanwhile.
 func (l *Local) again(ctx context.Context, workers Workers, one []chosen, out *worked, do act) {
 	patience := cmp.Or(l.Patience, 65*time.Second)
-	l.tell("%s: another worker is at it; waiting for up to %s", out.name, patience.Truncate(time.Minute))
+	l.tell("%s: another worker holds it; waiting for up to %s", out.name, patience.Truncate(time.Minute))
 	pause, deadline := 200*time.Millisecond, time.Now().Add(patience)
 	for errors.Is(out.err, rota.ErrBusy) && time.Now().Before(deadline) {
 		if err := rota.Sleep(ctx, pause); err != nil {

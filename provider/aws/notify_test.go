@@ -34,7 +34,7 @@ func TestEventsArePublished(t *testing.T) {
 	}
 	want := `prod/site-s3: rotated
 
-A new credential has taken the place of the old one.
+A new credential has replaced the old one.
 
 older than 90 days
 

@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// audit tells how the audit's signed head comes to the places outside.
+// audit measures how the audit's signed head gets to the places outside.
 type audit struct {
 	anchored, at, failing *prometheus.GaugeVec
 }
@@ -17,13 +17,13 @@ func newAudit(r prometheus.Registerer) *audit {
 	}
 	return &audit{
 		anchored: gauges("rota_audit_anchored_entries", "Entries of the audit up to the head that this replica last anchored at a place."),
-		at:       gauges("rota_audit_anchor_last_success_timestamp_seconds", "When a place last took a head from this replica."),
-		failing:  gauges("rota_audit_anchor_failing", "1 while a place takes no head, or none can be signed for it."),
+		at:       gauges("rota_audit_anchor_last_success_timestamp_seconds", "When a place last accepted a head from this replica."),
+		failing:  gauges("rota_audit_anchor_failing", "1 while a place rejects heads, or none can be signed for it."),
 	}
 }
 
-// Anchored tells that a place took the head of so many entries, or why it did
-// not.
+// Anchored records that a place accepted the head of so many entries, or why
+// it didn't.
 func (m *Metrics) Anchored(place string, entries int64, err error) {
 	if err != nil {
 		m.audit.failing.WithLabelValues(place).Set(1)

@@ -11,7 +11,7 @@ import (
 // classes count durations by their length.
 type classes struct {
 	bounds []time.Duration
-	counts []uint64 // of those up to each bound, and over the one before
+	counts []uint64 // up to each bound, and above the one before
 	count  uint64
 	sum    time.Duration
 }

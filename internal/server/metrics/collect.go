@@ -12,48 +12,48 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
-// What a survey found, and how the schedule fares at the scrape.
+// What a survey found, and the schedule's health at the scrape.
 var (
-	surveyAt   = describe("rota_survey_timestamp_seconds", "When the secrets were last surveyed, which most of these figures are of.")
-	surveyTook = describe("rota_survey_duration_seconds", "How long that took.")
+	surveyAt   = describe("rota_survey_timestamp_seconds", "When the last survey of the secrets, the source of most of these metrics, was made.")
+	surveyTook = describe("rota_survey_duration_seconds", "How long the last survey took.")
 
-	secretsBy   = describe("rota_secrets", "Enrolled secrets, each in one state, as rota status has it.", "state")
-	pausedCount = describe("rota_paused_secrets", "Secrets that a person paused.")
-	heldCount   = describe("rota_held_secrets", "Secrets of which something is due that may not be done, by why.", "hold")
-	heldLongest = describe("rota_held_longest_seconds", "For how long the one that is held the longest is held.", "hold")
-	lateCount   = describe("rota_late_secrets", "Secrets of which something is due and not done within the policy's late_after.")
-	lateLongest = describe("rota_late_longest_seconds", "Since when the latest of them was due; 0 without any.")
-	dueCount    = describe("rota_due_secrets", "Secrets whose time has come to be looked at and that nobody is at: the queue's depth.")
-	dueLongest  = describe("rota_due_longest_seconds", "Since when the longest waiting of them was due; 0 without any, or where all are due at once.")
-	leaseCount  = describe("rota_leases_held", "Secrets that a worker is at.")
-	unsentCount = describe("rota_unsent_event_secrets", "Secrets with events that no notifier has taken yet.")
+	secretsBy   = describe("rota_secrets", "Enrolled secrets by state, each in exactly one, as in rota status.", "state")
+	pausedCount = describe("rota_paused_secrets", "Secrets that are paused.")
+	heldCount   = describe("rota_held_secrets", "Secrets with something due that must not be done, by reason.", "hold")
+	heldLongest = describe("rota_held_longest_seconds", "How long the longest-held secret has been held.", "hold")
+	lateCount   = describe("rota_late_secrets", "Secrets with something due for longer than the policy's late_after.")
+	lateLongest = describe("rota_late_longest_seconds", "Since when the most overdue of them has been due; 0 if there are none.")
+	dueCount    = describe("rota_due_secrets", "Secrets that are due and that no worker has taken yet: the depth of the queue.")
+	dueLongest  = describe("rota_due_longest_seconds", "Since when the longest-waiting of them has been due; 0 if there are none, or if all are due immediately.")
+	leaseCount  = describe("rota_leases_held", "Secrets that a worker is working on.")
+	unsentCount = describe("rota_unsent_event_secrets", "Secrets with events that no notifier has accepted yet.")
 	oldest      = describe("rota_credential_age_longest_seconds", "The age of the oldest current credential.")
-	ages        = describe("rota_credential_age_distribution_seconds", "Ages of the current credentials, as they are now: not to be used with rate.")
-	lateness    = describe("rota_late_distribution_seconds", "For how long what is late is due, as it is now: not to be used with rate.")
-	until       = describe("rota_until_rotation_distribution_seconds", "How long until the next rotations by policy, as it is now; 0 where one is due: not to be used with rate.")
+	ages        = describe("rota_credential_age_distribution_seconds", "Ages of the current credentials, as of now: don't use with rate.")
+	lateness    = describe("rota_late_distribution_seconds", "How long late secrets have been due, as of now: don't use with rate.")
+	until       = describe("rota_until_rotation_distribution_seconds", "How long until the next rotations by policy, as of now; 0 for those due: don't use with rate.")
 	earliest    = describe("rota_next_rotation_earliest_timestamp_seconds", "The date of the earliest next rotation by policy.")
 
 	frozen      = describe("rota_frozen", "1 while everything is frozen.")
-	frozenSince = describe("rota_frozen_since_timestamp_seconds", "Since when everything is frozen; only while it is.")
-	keptEvents  = describe("rota_outbox_events", "Events that wait to be sent in one message, by notifier.", "notifier")
-	keptSince   = describe("rota_outbox_oldest_timestamp_seconds", "Since when the oldest of them waits.", "notifier")
+	frozenSince = describe("rota_frozen_since_timestamp_seconds", "Since when everything has been frozen; only while it is.")
+	keptEvents  = describe("rota_outbox_events", "Events waiting to be sent in one message, by notifier.", "notifier")
+	keptSince   = describe("rota_outbox_oldest_timestamp_seconds", "Since when the oldest of them has been waiting.", "notifier")
 	auditCount  = describe("rota_audit_entries", "Entries of the audit.")
 	jobCount    = describe("rota_queue_jobs", "Jobs of the replicas' queue, by state.", "state")
 
 	secretAge    = describe("rota_credential_age_seconds", "The age of a secret's current credential.", "secret")
 	secretRotate = describe("rota_next_rotation_timestamp_seconds", "When a secret is next rotated by its policy.", "secret")
-	secretLate   = describe("rota_late_seconds", "For how long something of a secret is due that is late; 0 where it is not late.", "secret")
-	secretHeld   = describe("rota_held_seconds", "For how long something of a secret is held; only while it is.", "secret", "hold")
+	secretLate   = describe("rota_late_seconds", "How long a late secret has been due; 0 if it isn't late.", "secret")
+	secretHeld   = describe("rota_held_seconds", "How long a secret has been held; only while it is.", "secret", "hold")
 
-	lookedAt    = describe("rota_schedule_last_look_timestamp_seconds", "When this replica last looked for what is due and could.")
-	workers     = describe("rota_workers", "Places for turns on this replica.")
-	turnsInHand = describe("rota_turns_in_hand", "Turns that this replica is at.")
-	turnsWait   = describe("rota_turns_waiting", "Turns that wait for a place on this replica.")
-	cooling     = describe("rota_cooling_systems", "Outside systems that timed out too often and that this replica leaves alone for a while.")
+	lookedAt    = describe("rota_schedule_last_look_timestamp_seconds", "When this replica last looked for due work successfully.")
+	workers     = describe("rota_workers", "Worker slots on this replica.")
+	turnsInHand = describe("rota_turns_in_hand", "Turns in flight on this replica.")
+	turnsWait   = describe("rota_turns_waiting", "Turns waiting for a worker slot on this replica.")
+	cooling     = describe("rota_cooling_systems", "Outside systems whose circuit is open on this replica after too many timeouts.")
 )
 
-// Describe implements [prometheus.Collector]. Nothing is said ahead: which
-// metrics there are depends on what was found.
+// Describe implements [prometheus.Collector]. It announces nothing: which
+// metrics exist depends on what was found.
 func (s *Survey) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements [prometheus.Collector].
@@ -74,7 +74,7 @@ func (s *Survey) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// emitter gives out metrics as of a moment: ages grow between two surveys.
+// emitter emits metrics as of a given time: ages grow between two surveys.
 type emitter struct {
 	out chan<- prometheus.Metric
 	now time.Time
@@ -84,14 +84,14 @@ func (e emitter) gauge(d *prometheus.Desc, v float64, labels ...string) {
 	e.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 }
 
-// at gives a date, if there is one.
+// at emits a date, if there is one.
 func (e emitter) at(d *prometheus.Desc, t time.Time, labels ...string) {
 	if !t.IsZero() {
 		e.gauge(d, float64(t.UnixMicro())/1e6, labels...)
 	}
 }
 
-// since gives for how long something is; 0 where there is no date.
+// since emits how long something has lasted; 0 without a date.
 func (e emitter) since(d *prometheus.Desc, t time.Time, labels ...string) {
 	seconds := 0.0
 	if !t.IsZero() {
@@ -124,7 +124,7 @@ func (e emitter) totals(p *picture) {
 	e.out <- p.untilRotated.metric(until)
 }
 
-// beside gives what concerns no single secret.
+// beside emits what isn't about a single secret.
 func (e emitter) beside(p *picture) {
 	if p.frozen == nil {
 		e.gauge(frozen, 0)

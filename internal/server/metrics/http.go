@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// requests counts what the daemon answers.
+// requests counts the daemon's responses.
 type requests struct {
 	total    *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -17,10 +17,10 @@ type requests struct {
 
 func newRequests(r prometheus.Registerer) *requests {
 	q := &requests{
-		total:   counters("rota_http_requests_total", "Requests that were answered, by class of the path, method and status.", "route", "method", "code"),
-		seconds: histograms("rota_http_request_duration_seconds", "How long an answer took. Those of the route watch wait for a change.", "route"),
+		total:   counters("rota_http_requests_total", "Requests answered, by class of path, method and status.", "route", "method", "code"),
+		seconds: histograms("rota_http_request_duration_seconds", "How long responses took. Those of the watch route wait for a change.", "route"),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "rota_http_requests_in_flight", Help: "Requests that are being answered.",
+			Name: "rota_http_requests_in_flight", Help: "Requests in flight.",
 		}),
 	}
 	r.MustRegister(q.total, q.seconds, q.inFlight)
@@ -35,7 +35,7 @@ func (m *Metrics) HTTP(next http.Handler) http.Handler {
 			promhttp.InstrumentHandlerCounter(m.http.total, next, label), label))
 }
 
-// route is the class of a path: few, whatever is asked for.
+// route is the class of a path: there are few, whatever is requested.
 func route(path string) string {
 	switch {
 	case path == "/v1/events", strings.HasPrefix(path, "/v1/") && strings.HasSuffix(path, "/changes"):

@@ -1,6 +1,6 @@
-// Package metrics tells Prometheus how a daemon and its secrets fare. What a
-// metric is called and means stands in docs/monitoring.md. No metric holds a
-// value of a secret or the text of an error.
+// Package metrics exposes the health of a daemon and its secrets to
+// Prometheus. docs/monitoring.md lists every metric and what it means. No
+// metric contains a secret's value or the text of an error.
 package metrics
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics are all of one process. What happens is counted as it happens, by the
-// methods; how the secrets stand is surveyed from time to time.
+// Metrics are all metrics of one process. Its methods count events as they
+// happen; a survey updates the state of the secrets from time to time.
 type Metrics struct {
 	registry *prometheus.Registry
 	work     *work
@@ -22,11 +22,11 @@ type Metrics struct {
 	http     *requests
 }
 
-// New makes metrics of a program of that version.
+// New returns metrics for a program of that version.
 func New(version string) *Metrics {
 	registry := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "rota_build_info", Help: "1, with the program's version and that of Go.",
+		Name: "rota_build_info", Help: "1, labeled with the version of the program and of Go.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
@@ -34,18 +34,18 @@ func New(version string) *Metrics {
 	return &Metrics{registry: registry, work: newWork(registry), audit: newAudit(registry), http: newRequests(registry)}
 }
 
-// Handler answers a scrape with what is known, and asks nothing for it.
+// Handler answers a scrape from memory, without querying anything.
 func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog: scrapeLog{log}, ErrorHandling: promhttp.ContinueOnError, EnableOpenMetrics: true,
 	})
 }
 
-// scrapeLog is where promhttp writes what goes wrong.
+// scrapeLog is where promhttp writes errors.
 type scrapeLog struct{ log *slog.Logger }
 
 func (l scrapeLog) Println(v ...any) { l.log.Error("metrics", "error", v) }
 
-// durations are the buckets, in seconds, of what takes from a millisecond to
-// minutes.
+// durations are the buckets, in seconds, for anything that takes from a
+// millisecond to minutes.
 var durations = []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900}

@@ -10,31 +10,31 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// picture is how all secrets stood at a moment.
+// picture is the state of all secrets at one time.
 type picture struct {
 	at     time.Time
 	took   time.Duration
-	frozen *rotation.Halt // nil: they are not
+	frozen *rotation.Halt // nil: not frozen
 	kept   []store.Kept
 	audit  int64
 	jobs   map[string]int
 
 	states                       map[api.SecretState]int
 	holds                        map[rotation.HoldKind]int
-	heldSince                    map[rotation.HoldKind]time.Time // of those held for a reason, the longest
+	heldSince                    map[rotation.HoldKind]time.Time // the longest held, by reason
 	paused, late, due, leases    int
 	unsent                       int
-	lateSince, dueSince, issued  time.Time // the earliest of all; zero: of none
+	lateSince, dueSince, issued  time.Time // the earliest of all; zero: none
 	nextRotation                 time.Time // the earliest of all; zero: never
 	ages, lateness, untilRotated classes
 
 	perSecret int
-	secrets   []one // nil where there are more than perSecret
+	secrets   []one // nil if there are more than perSecret
 	count     int
 }
 
-// one is what is told of one secret by its name. Dates that are zero are not
-// known, or do not apply.
+// one is what's reported about one secret by name. Zero dates are unknown,
+// or don't apply.
 type one struct {
 	name                     string
 	issued, rotate, lateFrom time.Time
@@ -56,7 +56,7 @@ func newPicture(at time.Time, perSecret int) *picture {
 	return p
 }
 
-// What there is of none is told as 0.
+// States and reasons without any secret are reported as 0.
 var (
 	states = []api.SecretState{
 		api.StateOK, api.StateDue, api.StatePaused, api.StateHeld, api.StateLate, api.StateFailed, api.StateQuarantined,
@@ -84,7 +84,7 @@ func (p *picture) add(s store.Standing, policy rotation.Policy) {
 		p.due++
 		p.dueSince = earlier(p.dueSince, s.NextAt)
 	}
-	// One that was never looked at is due since no date.
+	// A secret that was never looked at has no due date.
 	if since, late := rotation.Lateness(s.Status, policy, p.at); late && !since.IsZero() {
 		o.lateFrom = since
 		p.late++
@@ -111,7 +111,7 @@ func (p *picture) add(s store.Standing, policy rotation.Policy) {
 	}
 }
 
-// earlier is the earlier of two dates, of which a zero one is none.
+// earlier is the earlier of two dates; a zero date doesn't count.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

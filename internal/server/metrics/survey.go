@@ -14,55 +14,55 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Source is what is surveyed. [store.DB] implements it.
+// Source is what's surveyed. [store.DB] implements it.
 type Source interface {
-	// Standings lists the enrolled secrets, by name, those after a name, at most
-	// limit of them.
+	// Standings lists at most limit enrolled secrets by name, starting after a
+	// name.
 	Standings(ctx context.Context, after string, limit int) ([]store.Standing, error)
-	// Frozen tells who froze everything; nil where nobody did.
+	// Frozen says who froze everything; nil if nobody did.
 	Frozen(ctx context.Context) (*rotation.Halt, error)
-	// Kept lists what is kept for the notifiers that hear of several events at
-	// once.
+	// Kept lists what's kept for notifiers that get several events in one
+	// message.
 	Kept(ctx context.Context) ([]store.Kept, error)
 	// AuditEnd is the number of the audit's last entry.
 	AuditEnd(ctx context.Context) (int64, error)
 }
 
-// SurveyOptions say what is surveyed, and how often.
+// SurveyOptions say what's surveyed, and how often.
 type SurveyOptions struct {
 	// Source has the secrets. Required.
 	Source Source
-	// Policy gives a secret's policy, as it is configured now. Required.
+	// Policy returns a secret's policy as currently configured. Required.
 	Policy func(secret string) rotation.Policy
-	// Health tells how the schedule fares. Required.
+	// Health returns the schedule's health. Required.
 	Health func() engine.Health
 	// Jobs, if any, counts the jobs of the replicas' queue, by state.
 	Jobs func(ctx context.Context) (map[string]int, error)
-	// PerSecret is how many secrets there may be for each to have metrics of its
-	// own. With more, and with 0, there are totals only.
+	// PerSecret is up to how many secrets each one has metrics of its own. With
+	// more, or with 0, there are only totals.
 	PerSecret int
-	// Every is how often all secrets are gone over, at most. Defaults to 15
+	// Every is how often all secrets are surveyed, at most. Defaults to 15
 	// seconds.
 	Every time.Duration
-	// Log hears of what fails. Required.
+	// Log gets failures. Required.
 	Log *slog.Logger
 	// Now is the clock of the dates in the store. Required.
 	Now func() time.Time
 }
 
-// Survey goes over all secrets from time to time, so that a scrape need not.
+// Survey goes through all secrets from time to time, so that a scrape doesn't have to.
 type Survey struct {
 	SurveyOptions
 	last     atomic.Pointer[picture]
 	failures prometheus.Counter
 }
 
-// Survey makes a survey of the secrets. Run starts it; what it finds stands
-// among the metrics.
+// Survey creates a survey of the secrets. Run starts it; what it finds goes
+// into the metrics.
 func (m *Metrics) Survey(o SurveyOptions) *Survey {
 	o.Every = cmp.Or(o.Every, 15*time.Second)
 	s := &Survey{SurveyOptions: o, failures: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "rota_survey_failures_total", Help: "Times that the store could not be surveyed, so that the figures before it stand.",
+		Name: "rota_survey_failures_total", Help: "Surveys that failed, which leave the earlier figures in place.",
 	})}
 	m.registry.MustRegister(s.failures, s)
 	return s
@@ -93,12 +93,12 @@ func (s *Survey) Run(ctx context.Context) error {
 	}
 }
 
-// pause is how long to wait after a survey that took so long: surveys take no
-// more than a twentieth of the time.
+// pause is how long to wait after a survey that took d: surveys use no more
+// than a twentieth of the time.
 func pause(every, took time.Duration) time.Duration { return max(every, 20*took) }
 
 const (
-	// batch is how many secrets are asked for at once.
+	// batch is how many secrets one query returns.
 	batch = 2000
 	// queryWait bounds one query: a database that hangs must not hang the survey.
 	queryWait = 30 * time.Second

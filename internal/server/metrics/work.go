@@ -14,7 +14,7 @@ import (
 )
 
 // work counts turns, their steps, the calls to outside systems, and what those
-// draw on budgets.
+// take from budgets.
 type work struct {
 	turns        *prometheus.CounterVec
 	turnSeconds  prometheus.Histogram
@@ -30,26 +30,26 @@ type work struct {
 
 func newWork(r prometheus.Registerer) *work {
 	w := &work{
-		turns: counters("rota_turns_total", "Turns at secrets that the schedule had done, by outcome.", "outcome"),
+		turns: counters("rota_turns_total", "Scheduled turns, by outcome.", "outcome"),
 		turnSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "rota_turn_duration_seconds", Help: "How long such turns took.", Buckets: durations,
+			Name: "rota_turn_duration_seconds", Help: "How long scheduled turns took.", Buckets: durations,
 		}),
 		delaySeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "rota_turn_delay_seconds", Help: "How long after its date such a turn began.",
+			Name: "rota_turn_delay_seconds", Help: "How long after its due date a scheduled turn began.",
 			Buckets: []float64{.1, .5, 1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600},
 		}),
-		steps:       counters("rota_steps_total", "Steps that were carried out, by outcome.", "step", "outcome"),
-		stepSeconds: histograms("rota_step_duration_seconds", "How long a step took.", "step"),
+		steps:       counters("rota_steps_total", "Steps carried out, by outcome.", "step", "outcome"),
+		stepSeconds: histograms("rota_step_duration_seconds", "How long steps took.", "step"),
 		calls:       counters("rota_calls_total", "Calls to outside systems, by role and operation, and by outcome.", "call", "outcome"),
-		callSeconds: histograms("rota_call_duration_seconds", "How long a call took.", "call"),
-		draws:       counters("rota_budget_calls_total", "Calls drawn on a budget: granted, or refused because their turn came too late.", "budget", "outcome"),
-		drawSeconds: histograms("rota_budget_wait_seconds", "How long a call waited for its budget.", "budget"),
+		callSeconds: histograms("rota_call_duration_seconds", "How long calls took.", "call"),
+		draws:       counters("rota_budget_calls_total", "Calls taken from a budget: granted, or refused because their turn would have come too late.", "budget", "outcome"),
+		drawSeconds: histograms("rota_budget_wait_seconds", "How long calls waited for their budget.", "budget"),
 		drawLimit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "rota_budget_limit_calls_per_second", Help: "How many calls a second a budget gives in the long run, to all replicas together.",
+			Name: "rota_budget_limit_calls_per_second", Help: "How many calls per second a budget allows in the long run, to all replicas together.",
 		}, []string{"budget"}),
 	}
 	r.MustRegister(w.turns, w.turnSeconds, w.delaySeconds, w.steps, w.stepSeconds, w.calls, w.callSeconds, w.draws, w.drawSeconds, w.drawLimit)
-	// What has not happened yet counts 0, so that the first time is seen as one more.
+	// What hasn't happened yet is reported as 0, so that the first time shows up as an increase.
 	for _, o := range outcomes {
 		w.turns.WithLabelValues(o)
 		for _, s := range steps {
@@ -67,18 +67,18 @@ func histograms(name, help string, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: durations}, labels)
 }
 
-// observing is the look at the outside that goes before the steps of a turn.
+// observing is the look at the outside before a turn's steps.
 const observing rota.Step = "observe"
 
 var steps = []rota.Step{
 	observing, rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete, rota.StepRollback,
 }
 
-// The outcomes of what is not ok are the classes of its error, and:
+// An outcome that isn't ok is the class of the error, or one of these:
 const (
 	succeeded = "ok"
-	canceled  = "canceled" // broken off, to go on later
-	busy      = "busy"     // another worker was at it, or took it over
+	canceled  = "canceled" // interrupted, to be resumed later
+	busy      = "busy"     // another worker had the secret, or took it over
 )
 
 var outcomes = []string{succeeded, string(rota.ClassWait), string(rota.ClassRegenerate), string(rota.ClassStop), canceled, busy}
@@ -104,7 +104,7 @@ func (m *Metrics) Trace(ctx context.Context, s rotation.Span) (context.Context, 
 	case s.Name == string(observing):
 		count, seconds = m.work.steps, m.work.stepSeconds
 	case !strings.Contains(s.Name, "."):
-		return ctx, func(error) {} // a turn, of which [Metrics.Turn] hears
+		return ctx, func(error) {} // a turn, which [Metrics.Turn] counts
 	}
 	begin := time.Now()
 	return ctx, func(err error) {
@@ -113,7 +113,7 @@ func (m *Metrics) Trace(ctx context.Context, s rotation.Span) (context.Context, 
 	}
 }
 
-// Turn counts a turn that the schedule had done.
+// Turn counts a scheduled turn.
 func (m *Metrics) Turn(o engine.Outcome) {
 	m.work.turns.WithLabelValues(outcome(o.Err)).Inc()
 	m.work.turnSeconds.Observe(o.DoneAt.Sub(o.BegunAt).Seconds())
@@ -122,7 +122,7 @@ func (m *Metrics) Turn(o engine.Outcome) {
 	}
 }
 
-// Budget gives a budget whose calls are counted.
+// Budget wraps a budget so that its calls are counted.
 func (m *Metrics) Budget(b rota.Budget) rota.Budget {
 	return rota.WatchBudget(b, func(key string, r rota.Rate, waited time.Duration, err error) {
 		outcome := "granted"

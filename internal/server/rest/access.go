@@ -17,8 +17,8 @@ type rulesBody struct {
 	Rules []string `json:"rules" maxItems:"1000" doc:"Such as read:shop/*."`
 }
 
-// access registers who may do what. Names of principals are one segment of the
-// path, as those of secrets are.
+// access registers the management of principals and keys. A principal's name
+// is one segment of the path, like a secret's.
 func (a *server) access() {
 	type principal struct {
 		Name string `path:"name" maxLength:"128" doc:"The principal's name, each / in it as %2F."`
@@ -31,7 +31,7 @@ func (a *server) access() {
 			list, err := a.Access.Principals(ctx, c)
 			return api.PrincipalsDoc{Principals: service.PrincipalDocs(list)}, err
 		})
-	administer(a, http.MethodGet, "get-principal", "/v1/access/principals/{name}", "One principal with his keys",
+	administer(a, http.MethodGet, "get-principal", "/v1/access/principals/{name}", "One principal with its keys",
 		func(ctx context.Context, c access.Caller, in *principal) (api.Principal, error) {
 			p, err := a.Access.Principal(ctx, c, in.Name)
 			return service.PrincipalDoc(p), err
@@ -52,26 +52,26 @@ func (a *server) access() {
 			return service.PrincipalDoc(p), err
 		})
 	}
-	withRules("create-principal", http.MethodPut, "/v1/access/principals/{name}", "Make a principal", a.Access.Create)
+	withRules("create-principal", http.MethodPut, "/v1/access/principals/{name}", "Create a principal", a.Access.Create)
 	withRules("grant", http.MethodPost, "/v1/access/principals/{name}/grant", "Add rules", a.Access.Grant)
-	withRules("revoke", http.MethodPost, "/v1/access/principals/{name}/revoke", "Take rules away", a.Access.Revoke)
+	withRules("revoke", http.MethodPost, "/v1/access/principals/{name}/revoke", "Remove rules", a.Access.Revoke)
 	for _, p := range []struct {
 		id, method, path, summary string
 		do                        func(ctx context.Context, c access.Caller, name string) error
 	}{
-		{"disable-principal", http.MethodPost, "/v1/access/principals/{name}/disable", "Refuse a principal", a.Access.Disable},
-		{"enable-principal", http.MethodPost, "/v1/access/principals/{name}/enable", "Let a principal in again", a.Access.Enable},
-		{"delete-principal", http.MethodDelete, "/v1/access/principals/{name}", "Remove a principal with all keys", a.Access.Delete},
+		{"disable-principal", http.MethodPost, "/v1/access/principals/{name}/disable", "Disable a principal", a.Access.Disable},
+		{"enable-principal", http.MethodPost, "/v1/access/principals/{name}/enable", "Enable a principal again", a.Access.Enable},
+		{"delete-principal", http.MethodDelete, "/v1/access/principals/{name}", "Delete a principal and all of its keys", a.Access.Delete},
 	} {
 		administer(a, p.method, p.id, p.path, p.summary, func(ctx context.Context, c access.Caller, in *principal) (struct{}, error) {
 			return struct{}{}, p.do(ctx, c, in.Name)
 		})
 	}
-	administer(a, http.MethodPost, "create-key", "/v1/access/principals/{name}/keys", "Make a key",
+	administer(a, http.MethodPost, "create-key", "/v1/access/principals/{name}/keys", "Create a key",
 		func(ctx context.Context, c access.Caller, in *struct {
 			Name string `path:"name" maxLength:"128" doc:"The principal's name, each / in it as %2F."`
 			Body *struct {
-				ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it ends to work; without it, never."`
+				ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When the key expires; without it, never."`
 			} `required:"false"`
 		}) (api.KeyDoc, error) {
 			var expires time.Time
@@ -88,9 +88,9 @@ func (a *server) access() {
 		id, method, path, summary string
 		do                        func(ctx context.Context, c access.Caller, id string) error
 	}{
-		{"disable-key", http.MethodPost, "/v1/access/keys/{id}/disable", "Refuse a key", a.Access.DisableKey},
-		{"enable-key", http.MethodPost, "/v1/access/keys/{id}/enable", "Take a key again", a.Access.EnableKey},
-		{"delete-key", http.MethodDelete, "/v1/access/keys/{id}", "Remove a key", a.Access.DeleteKey},
+		{"disable-key", http.MethodPost, "/v1/access/keys/{id}/disable", "Disable a key", a.Access.DisableKey},
+		{"enable-key", http.MethodPost, "/v1/access/keys/{id}/enable", "Enable a key again", a.Access.EnableKey},
+		{"delete-key", http.MethodDelete, "/v1/access/keys/{id}", "Delete a key", a.Access.DeleteKey},
 	} {
 		administer(a, k.method, k.id, k.path, k.summary, func(ctx context.Context, c access.Caller, in *key) (struct{}, error) {
 			return struct{}{}, k.do(ctx, c, in.ID)
@@ -98,8 +98,8 @@ func (a *server) access() {
 	}
 }
 
-// administer registers an operation of administrators; package access checks
-// that the caller is one.
+// administer registers an operation for administrators; package access
+// checks that the caller is one.
 func administer[I, D any](a *server, method, id, path, summary string, f func(ctx context.Context, c access.Caller, in *I) (D, error)) {
 	huma.Register(a.huma, huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"access"},

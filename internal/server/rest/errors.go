@@ -20,7 +20,7 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 )
 
-// Problem is an error as the client gets it, with what only the server needs.
+// Problem is an error as sent to the client, plus what only the server needs.
 type Problem struct {
 	api.Problem
 
@@ -35,10 +35,10 @@ func (p *Problem) Error() string  { return p.Detail }
 func (p *Problem) Unwrap() error  { return p.err }
 func (p *Problem) GetStatus() int { return p.Status }
 
-// ContentType says what kind of JSON it is.
+// ContentType returns the kind of JSON it is.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-// GetHeaders are the headers that go with it.
+// GetHeaders returns the headers to send with it.
 func (p *Problem) GetHeaders() http.Header {
 	h := http.Header{}
 	if p.Status == http.StatusUnauthorized {
@@ -50,8 +50,8 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-// huma makes its own errors, of requests that are not as described, through
-// this variable. The values that it would echo may be secrets.
+// huma creates its own errors for invalid requests through this variable.
+// The values it would echo may be secrets.
 func init() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		p := problemOf(api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: message})
@@ -64,7 +64,7 @@ func init() {
 	}
 }
 
-// problem is an error as the client gets it.
+// problem is an error as sent to the client.
 func (a *server) problem(ctx context.Context, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -98,9 +98,9 @@ func (a *server) problem(ctx context.Context, err error) *Problem {
 	return p
 }
 
-// failed is an operation's error as the client gets it. A secret that is in the
-// path and not in the configuration is not found; one that the request names
-// elsewhere is a mistake in the request.
+// failed is an operation's error as sent to the client. A secret in the path
+// that isn't configured is not found; one named elsewhere in the request is a
+// bad request.
 func (a *server) failed(ctx context.Context, op huma.Operation, err error) *Problem {
 	p := a.problem(ctx, err)
 	if usage, ok := errors.AsType[*service.UsageError](err); ok && usage.NoSecret && strings.Contains(op.Path, "{name}") {
@@ -122,7 +122,7 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // a client that has gone is no concern of the server
+	_ = json.NewEncoder(w).Encode(p) // a client that's gone doesn't concern the server
 }
 
 func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(r) }

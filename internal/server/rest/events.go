@@ -15,13 +15,13 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// beat is how often a stream says that it is alive.
+// beat is how often a stream sends a sign of life.
 const beat = 15 * time.Second
 
 type eventsInput struct {
-	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event that the client has: it goes on after it."`
+	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event the client has; the stream continues after it."`
 	After       int64  `query:"after" minimum:"0" doc:"The same, for clients that can't set the header."`
-	Secret      string `query:"secret" doc:"Only what happens to this secret."`
+	Secret      string `query:"secret" doc:"Only events of this secret."`
 }
 
 // events registers the stream and the long poll.
@@ -29,11 +29,11 @@ func (a *server) events() {
 	a.watch()
 	sse.Register(a.huma, huma.Operation{
 		OperationID: "stream-events", Method: "GET", Path: "/v1/events", Tags: []string{"audit"},
-		Summary: "What happens, as it happens: server-sent events without values",
+		Summary: "Events as they happen, as server-sent events without values",
 	}, map[string]any{"entry": api.Event{}, "heartbeat": api.Heartbeat{}}, a.stream)
 }
 
-// stream sends what the caller may know, until the client goes away, or is too
+// stream sends what the caller may know, until the client leaves or is too
 // slow.
 func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 	wait := a.Feed.Watch(in.Secret)
@@ -56,7 +56,7 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 	for {
 		entries, err := a.Feed.Since(ctx, after, 500)
 		if err != nil {
-			return // the client comes again, with the last id
+			return // the client reconnects with the last id
 		}
 		for _, e := range entries {
 			after = e.Seq
@@ -78,7 +78,7 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 		case <-ctx.Done():
 			return
 		case <-a.Feed.Over():
-			return // the client comes again, perhaps to another replica
+			return // the client reconnects, perhaps to another replica
 		case <-wait.Changed():
 		case <-alive.C:
 			if send.Data(api.Heartbeat{At: a.Now().UTC()}) != nil {
@@ -88,8 +88,8 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 	}
 }
 
-// mayHear tells whether an event is for the caller: of secrets that he may
-// list, what is done to the credential; who reads and who is refused is for
+// mayHear reports whether the caller may get an event: what's done to the
+// credentials of secrets they may list. Reads and refusals are only for
 // those who may see the audit.
 func mayHear(c access.Caller, e rotation.Entry) bool {
 	if c.Allows(access.Audit, e.Secret) {

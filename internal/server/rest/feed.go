@@ -9,13 +9,13 @@ import (
 	"github.com/rota-dev/rota/internal/store"
 )
 
-// AuditLog is where the feed hears what happens. Package store implements it.
+// AuditLog is where the feed gets events. Package store implements it.
 type AuditLog interface {
 	Audit(ctx context.Context, q store.AuditQuery) ([]store.AuditRecord, error)
 }
 
-// Feed tells everyone who waits what happens, on whichever replica: it follows
-// the audit. One query in a while serves all.
+// Feed wakes everyone who waits when something happens on any replica: it
+// follows the audit. One periodic query serves them all.
 type Feed struct {
 	log   AuditLog
 	every time.Duration
@@ -24,16 +24,16 @@ type Feed struct {
 	over  chan struct{} // closed when Run ends
 
 	mu       sync.Mutex
-	last     int64 // the newest entry's number, unknown while nobody waits
+	last     int64 // the newest entry's number; unknown while nobody waits
 	waiting  map[string]map[*Waiter]bool
 	everyone map[*Waiter]bool
 }
 
-// unknown is no entry's number.
+// unknown isn't any entry's number.
 const unknown = -1
 
-// NewFeed makes a feed that looks at the log that often while somebody waits.
-// Run follows it.
+// NewFeed creates a feed that polls the log at this interval while anyone
+// waits. Run follows it.
 func NewFeed(log AuditLog, every time.Duration, l *slog.Logger) *Feed {
 	return &Feed{
 		log: log, every: every, slog: l, poke: make(chan struct{}, 1), over: make(chan struct{}), last: unknown,
@@ -41,14 +41,14 @@ func NewFeed(log AuditLog, every time.Duration, l *slog.Logger) *Feed {
 	}
 }
 
-// Waiter is somebody who waits.
+// Waiter is one waiting request.
 type Waiter struct {
 	feed    *Feed
 	secret  string // "" for all
 	changed chan struct{}
 }
 
-// Watch waits for what happens to one secret, "" for all. Stop must be called.
+// Watch waits for events of one secret, "" for all. Stop must be called.
 func (f *Feed) Watch(secret string) *Waiter {
 	w := &Waiter{feed: f, secret: secret, changed: make(chan struct{}, 1)}
 	f.mu.Lock()
@@ -67,7 +67,7 @@ func (f *Feed) Watch(secret string) *Waiter {
 	return w
 }
 
-// Changed has something to give when something may have happened since.
+// Changed receives when something may have happened since.
 func (w *Waiter) Changed() <-chan struct{} { return w.changed }
 
 // Stop ends the waiting.
@@ -86,11 +86,11 @@ func (w *Waiter) Stop() {
 func (w *Waiter) wake() {
 	select {
 	case w.changed <- struct{}{}:
-	default: // it is to look already
+	default: // a look is already pending
 	}
 }
 
-// Poke has the feed look at once: this process has just done something.
+// Poke makes the feed look immediately: this process has just done something.
 func (f *Feed) Poke() {
 	select {
 	case f.poke <- struct{}{}:
@@ -98,7 +98,7 @@ func (f *Feed) Poke() {
 	}
 }
 
-// Over is closed when the feed has ended: who waits is to go.
+// Over is closed when the feed has ended: waiters should leave.
 func (f *Feed) Over() <-chan struct{} { return f.over }
 
 // Run follows the log until ctx ends, and returns nil. It is called once.
@@ -117,8 +117,9 @@ func (f *Feed) Run(ctx context.Context) error {
 	}
 }
 
-// start begins at the log's end. Who waits is woken to look for himself: what
-// happened between his last look and this end is not told of any more.
+// start begins at the log's end. It wakes the waiters to look for themselves,
+// because the feed won't report what happened between their last look and
+// this end.
 func (f *Feed) start(ctx context.Context) {
 	last, err := f.Last(ctx)
 	if err != nil {
@@ -137,7 +138,7 @@ func (f *Feed) failed(ctx context.Context, err error) {
 	}
 }
 
-// look wakes those whom what is new concerns.
+// look wakes the waiters that new entries concern.
 func (f *Feed) look(ctx context.Context) {
 	const batch = 1000
 	for {
@@ -167,7 +168,7 @@ func (f *Feed) look(ctx context.Context) {
 	}
 }
 
-// wakeAll wakes everyone who waits. The feed is locked.
+// wakeAll wakes all waiters. The feed is locked.
 func (f *Feed) wakeAll() {
 	for _, waiting := range f.waiting {
 		for w := range waiting {
@@ -177,7 +178,7 @@ func (f *Feed) wakeAll() {
 	f.wakeEveryone()
 }
 
-// wakeEveryone wakes those who wait for whatever secret. The feed is locked.
+// wakeEveryone wakes those who wait for all secrets. The feed is locked.
 func (f *Feed) wakeEveryone() {
 	for w := range f.everyone {
 		w.wake()
@@ -198,12 +199,12 @@ func (f *Feed) tell(entries []store.AuditRecord) {
 	}
 }
 
-// Since gives entries with a higher number, in order.
+// Since returns entries with a higher number, in order.
 func (f *Feed) Since(ctx context.Context, seq int64, limit int) ([]store.AuditRecord, error) {
 	return f.log.Audit(ctx, store.AuditQuery{After: seq, Limit: limit})
 }
 
-// Last is the newest entry's number, as far as is known.
+// Last is the newest known entry's number.
 func (f *Feed) Last(ctx context.Context) (int64, error) {
 	newest, err := f.log.Audit(ctx, store.AuditQuery{Newest: true, Limit: 1})
 	if err != nil || len(newest) == 0 {

@@ -11,16 +11,16 @@ import (
 	"github.com/rota-dev/rota/api"
 )
 
-// Answers to requests with an Idempotency-Key are kept that long, and at most
-// so many of them.
+// How long responses to requests with an Idempotency-Key are kept, and how
+// many.
 const (
 	keepAnswers = 24 * time.Hour
 	maxAnswers  = 10_000
 )
 
-// answers remembers what requests with an Idempotency-Key were answered. It is
-// of this process alone: what a rotation must not do twice, its lease and the
-// store's labels prevent.
+// answers remembers the responses to requests with an Idempotency-Key, for
+// this process only: leases and the store's labels already prevent what a
+// rotation must not do twice.
 type answers struct {
 	now func() time.Time
 
@@ -28,12 +28,12 @@ type answers struct {
 	byID map[string]*answer
 }
 
-// answer is one request's, once done is closed.
+// answer is one request's response, once done is closed.
 type answer struct {
 	request [sha256.Size]byte
 	at      time.Time
 	done    chan struct{}
-	status  int // 0 where there is none: its handler panicked
+	status  int // 0 if there is none: its handler panicked
 	header  http.Header
 	body    []byte
 }
@@ -42,7 +42,7 @@ func newAnswers(now func() time.Time) *answers {
 	return &answers{now: now, byID: map[string]*answer{}}
 }
 
-// once lets a request with a key be carried out once.
+// once carries out a request with a key only once.
 func (s *answers) once(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get("Idempotency-Key")
@@ -73,7 +73,7 @@ func (s *answers) once(next http.Handler) http.Handler {
 	})
 }
 
-// claim gives the answer of a key, and whether it is the caller's to make.
+// claim returns a key's answer, and whether the caller has to provide it.
 func (s *answers) claim(id string, request [sha256.Size]byte) (*answer, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +83,7 @@ func (s *answers) claim(id string, request [sha256.Size]byte) (*answer, bool) {
 	}
 	for other, a := range s.byID {
 		if len(s.byID) < maxAnswers && now.Sub(a.at) < keepAnswers {
-			break // the map's order is random: in time all that are too old go
+			break // the map's order is random: over time all expired ones go
 		}
 		delete(s.byID, other)
 	}
@@ -92,7 +92,7 @@ func (s *answers) claim(id string, request [sha256.Size]byte) (*answer, bool) {
 	return a, true
 }
 
-// again gives the first request's answer, once there is one.
+// again repeats the first request's response, once there is one.
 func (a *answer) again(w http.ResponseWriter, r *http.Request, request [sha256.Size]byte) {
 	if request != a.request {
 		writeProblem(w, problemOf(api.Problem{Type: api.TypeUsage, Status: http.StatusUnprocessableEntity, Detail: "this Idempotency-Key was used for another request", Hint: "a new key"}))
@@ -110,10 +110,10 @@ func (a *answer) again(w http.ResponseWriter, r *http.Request, request [sha256.S
 	maps.Copy(w.Header(), a.header)
 	w.Header().Set("Idempotency-Replayed", "true")
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) //nolint:gosec // it is JSON, as it was answered the first time; a client that has gone is no concern of the server
+	_, _ = w.Write(a.body) //nolint:gosec // it's JSON, as the first time; a client that's gone doesn't concern the server
 }
 
-// recorder keeps what is answered.
+// recorder keeps the response.
 type recorder struct {
 	http.ResponseWriter
 	status int

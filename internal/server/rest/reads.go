@@ -20,9 +20,9 @@ type named struct {
 	Conditional
 }
 
-// Conditional is a client's copy of the answer.
+// Conditional says which copy of the response the client has.
 type Conditional struct {
-	IfNoneMatch string `header:"If-None-Match" doc:"The ETag of an answer at hand: 304 where it is still the same."`
+	IfNoneMatch string `header:"If-None-Match" doc:"The ETag of an earlier response: 304 if nothing has changed."`
 }
 
 func (c Conditional) matches(tag string) bool {
@@ -40,18 +40,18 @@ func (c Conditional) matches(tag string) bool {
 type statusInput struct {
 	Conditional
 	Name  []string `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
-	After string   `query:"after" doc:"Only secrets whose names come after this one: the next of the page before."`
+	After string   `query:"after" doc:"Only secrets whose names sort after this one: next from the previous page."`
 	Limit int      `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"At most so many."`
 }
 
 type planInput struct {
 	Name  []string  `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
-	Until time.Time `query:"until" doc:"How far to look; without it, up to the next step."`
+	Until time.Time `query:"until" doc:"How far ahead to plan; without it, up to the next step."`
 }
 
 type getInput struct {
 	Name    string `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
-	Field   string `query:"field" doc:"This field alone."`
+	Field   string `query:"field" doc:"Only this field."`
 	Label   string `query:"label" doc:"The version with this label. Defaults to AWSCURRENT."`
 	Version string `query:"version" doc:"The version with this id."`
 }
@@ -60,18 +60,18 @@ type auditInput struct {
 	Conditional
 	Secret string `query:"secret" doc:"Only entries of this secret."`
 	After  int64  `query:"after" minimum:"0" doc:"Only entries with a higher number."`
-	Before int64  `query:"before" minimum:"0" doc:"Only entries with a lower number: for the page before, the first number of this one."`
+	Before int64  `query:"before" minimum:"0" doc:"Only entries with a lower number. For the previous page, pass the first number of this one."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"At most so many, the newest."`
 	Oldest bool   `query:"oldest" doc:"The oldest of those that match, not the newest."`
 }
 
-// reads registers what changes nothing.
+// reads registers read-only operations.
 func (a *server) reads() {
-	read(a, huma.Operation{OperationID: "list-secrets", Path: "/v1/secrets", Summary: "How secrets stand", Tags: []string{"secrets"}},
+	read(a, huma.Operation{OperationID: "list-secrets", Path: "/v1/secrets", Summary: "The state of secrets", Tags: []string{"secrets"}},
 		func(ctx context.Context, o service.Operations, in *statusInput) (api.StatusDoc, error) {
 			return o.Status(ctx, api.StatusRequest{Names: in.Name, After: in.After, Limit: in.Limit})
 		})
-	read(a, huma.Operation{OperationID: "get-secret", Path: "/v1/secrets/{name}", Summary: "How one secret stands", Tags: []string{"secrets"}},
+	read(a, huma.Operation{OperationID: "get-secret", Path: "/v1/secrets/{name}", Summary: "The state of one secret", Tags: []string{"secrets"}},
 		func(ctx context.Context, o service.Operations, in *named) (api.StatusSecretDoc, error) {
 			doc, err := o.Status(ctx, api.StatusRequest{Names: []string{in.Name}})
 			if err != nil {
@@ -79,22 +79,22 @@ func (a *server) reads() {
 			}
 			return doc.Secrets[0], nil
 		})
-	read(a, huma.Operation{OperationID: "describe-secrets", Path: "/v1/descriptions", Summary: "What rotating secrets would mean", Tags: []string{"secrets"}},
+	read(a, huma.Operation{OperationID: "describe-secrets", Path: "/v1/descriptions", Summary: "What rotating secrets would do", Tags: []string{"secrets"}},
 		func(ctx context.Context, o service.Operations, in *struct {
 			Conditional
 			Name []string `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
 		}) (api.SecretsDoc, error) {
 			return o.Secrets(ctx, in.Name)
 		})
-	read(a, huma.Operation{OperationID: "plan", Path: "/v1/plan", Summary: "What would happen, when and why", Tags: []string{"secrets"}},
+	read(a, huma.Operation{OperationID: "plan", Path: "/v1/plan", Summary: "What will happen, when and why", Tags: []string{"secrets"}},
 		func(ctx context.Context, o service.Operations, in *planInput) (api.PlanDoc, error) {
 			return o.Plan(ctx, api.PlanRequest{Names: in.Name, Until: in.Until})
 		})
-	read(a, huma.Operation{OperationID: "list-versions", Path: "/v1/secrets/{name}/versions", Summary: "A secret's versions, without their values", Tags: []string{"secrets"}},
+	read(a, huma.Operation{OperationID: "list-versions", Path: "/v1/secrets/{name}/versions", Summary: "A secret's versions, without values", Tags: []string{"secrets"}},
 		func(ctx context.Context, o service.Operations, in *named) (api.VersionsDoc, error) {
 			return o.Versions(ctx, in.Name)
 		})
-	read(a, huma.Operation{OperationID: "get-value", Path: "/v1/secrets/{name}/value", Summary: "A secret's value: the one answer that holds one", Tags: []string{"values"}},
+	read(a, huma.Operation{OperationID: "get-value", Path: "/v1/secrets/{name}/value", Summary: "A secret's value (the only response that contains one)", Tags: []string{"values"}},
 		func(ctx context.Context, o service.Operations, in *getInput) (api.GetDoc, error) {
 			return o.Get(ctx, api.GetRequest{Secret: in.Name, Field: in.Field, Label: rota.Label(in.Label), Version: in.Version})
 		})
@@ -102,30 +102,30 @@ func (a *server) reads() {
 		func(ctx context.Context, o service.Operations, in *auditInput) (api.HistoryDoc, error) {
 			return o.History(ctx, api.HistoryRequest{Secret: in.Secret, After: in.After, Before: in.Before, Limit: in.Limit, Oldest: in.Oldest})
 		})
-	read(a, huma.Operation{OperationID: "verify-audit", Path: "/v1/audit/verification", Summary: "Recompute the audit's chain", Tags: []string{"audit"}},
+	read(a, huma.Operation{OperationID: "verify-audit", Path: "/v1/audit/verification", Summary: "Recompute the chain of the audit", Tags: []string{"audit"}},
 		func(ctx context.Context, o service.Operations, _ *struct{}) (api.VerifyDoc, error) {
 			return o.Verify(ctx)
 		})
 }
 
-// changed tells that a secret's current version is another one.
+// changed says that a secret has a different current version.
 type changed struct {
 	Secret    string    `json:"secret"`
-	Version   string    `json:"version" doc:"The current version, to be given as version in the next request."`
+	Version   string    `json:"version" doc:"The current version. Pass it as version in the next request."`
 	ChangedAt time.Time `json:"changed_at"`
 }
 
 type changesInput struct {
 	Name    string `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
-	Version string `query:"version" doc:"The version that the client knows; without it the answer comes at once."`
-	Timeout int    `query:"timeout" minimum:"0" maximum:"300" default:"60" doc:"How many seconds to wait for a change. 304 where there was none."`
+	Version string `query:"version" doc:"The version the client has. Without it, the response is immediate."`
+	Timeout int    `query:"timeout" minimum:"0" maximum:"300" default:"60" doc:"How many seconds to wait for a change. 304 if there was none."`
 }
 
 // watch registers the long poll.
 func (a *server) watch() {
 	op := huma.Operation{
 		OperationID: "watch-secret", Method: http.MethodGet, Path: "/v1/secrets/{name}/changes", Tags: []string{"values"},
-		Summary: "Wait until a secret's current version is another one", Errors: []int{401, 403, 404, 429, 500},
+		Summary: "Wait until a secret's current version changes", Errors: []int{401, 403, 404, 429, 500},
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *changesInput) (*output[changed], error) {
 		// Before the first look, so that no change between the two is missed.

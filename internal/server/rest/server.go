@@ -1,5 +1,5 @@
-// Package rest offers what [service.Operations] can do as a REST API under /v1,
-// with a description in OpenAPI 3.1 at /v1/openapi.json.
+// Package rest serves [service.Operations] as a REST API under /v1, with an
+// OpenAPI 3.1 description at /v1/openapi.json.
 package rest
 
 import (
@@ -21,23 +21,22 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 )
 
-// Options say what the API works with. All but Log, Now and Longest are
-// required.
+// Options configure the API. All but Log, Now and Longest are required.
 type Options struct {
-	// Open gives the operations on behalf of a caller, and what to call when
-	// they are done with.
+	// Open returns the operations on behalf of a caller, and a function to
+	// call when done with them.
 	Open func(ctx context.Context, c access.Caller) (service.Operations, func(), error)
 	// Authenticate says who sent a request whose body has been read.
 	Authenticate func(r *http.Request, body []byte) (access.Caller, error)
-	// Access administers who may do what.
+	// Access manages principals and keys.
 	Access *access.Administration
-	// Feed tells what happens. Its Run must be under way.
+	// Feed reports events. Its Run must be running.
 	Feed *Feed
 	// Version is the program's.
 	Version string
-	// Longest is how long an operation may go on. Defaults to an hour.
+	// Longest is how long an operation may take. Defaults to an hour.
 	Longest time.Duration
-	// Log hears of what goes wrong inside. Defaults to nothing.
+	// Log gets internal errors. Defaults to nothing.
 	Log *slog.Logger
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
@@ -53,7 +52,7 @@ type server struct {
 	answered *answers
 }
 
-// New makes the handler of everything under /v1.
+// New creates the handler for everything under /v1.
 func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -74,7 +73,7 @@ func New(o Options) http.Handler {
 	return a.identify(a.answered.once(routed(mux, tracing.Routes(mux))))
 }
 
-// routed answers requests that no operation is for as the operations answer.
+// routed answers requests that match no operation in the same form as the operations do.
 func routed(mux *http.ServeMux, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
@@ -87,11 +86,11 @@ func routed(mux *http.ServeMux, next http.Handler) http.Handler {
 		if allow := none.header.Get("Allow"); allow != "" {
 			w.Header().Set("Allow", allow)
 		}
-		writeProblem(w, problemOf(api.Problem{Status: none.status, Detail: r.Method + " is nothing that this path takes", Hint: "/v1/openapi.json"}))
+		writeProblem(w, problemOf(api.Problem{Status: none.status, Detail: r.Method + " isn't allowed on this path", Hint: "/v1/openapi.json"}))
 	})
 }
 
-// unrouted takes what the multiplexer says of such a request.
+// unrouted captures the multiplexer's response to such a request.
 type unrouted struct {
 	header http.Header
 	status int
@@ -105,12 +104,12 @@ func (u *unrouted) Write(text []byte) (int, error) { return len(text), nil }
 func describe(version string) huma.Config {
 	c := huma.DefaultConfig("Rota", version)
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/v1/openapi", "", ""
-	c.CreateHooks = nil // no "$schema" in answers
+	c.CreateHooks = nil // no "$schema" in responses
 	c.RejectUnknownQueryParameters = true
-	c.Info.Description = "Rota rotates credentials end to end. What this API can do, the command line can, and the other way round. A secret's name is one segment of a path: prod/orders-db is prod%2Forders-db."
+	c.Info.Description = "Rota rotates credentials end to end. This API and the command line can do the same things. A secret's name is one segment of the path: prod/orders-db is prod%2Forders-db."
 	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"bearer": {Type: "http", Scheme: "bearer", Description: "A key of Rota's own (rota_…), or an id token of a trusted issuer."},
+		"bearer": {Type: "http", Scheme: "bearer", Description: "A Rota key (rota_…), or an ID token from a trusted issuer."},
 		"mtls":   {Type: "mutualTLS"},
 	}
 	c.Security = []map[string][]string{{"bearer": {}}, {"mtls": {}}}
@@ -125,8 +124,8 @@ func caller(ctx context.Context) access.Caller {
 	return c
 }
 
-// identify finds out who asks, before anything else. The description is for
-// everyone.
+// identify authenticates the caller before anything else. The description
+// is public.
 func (a *server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && (r.URL.Path == "/v1/openapi.json" || r.URL.Path == "/v1/openapi.yaml") {
@@ -148,13 +147,13 @@ func (a *server) identify(next http.Handler) http.Handler {
 	})
 }
 
-// output is an answer with a document.
+// output is a response with a document.
 type output[D any] struct {
 	ETag string `header:"ETag"`
 	Body D
 }
 
-// read registers an operation that changes nothing.
+// read registers a read-only operation.
 func read[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o service.Operations, in *I) (D, error)) {
 	op.Method = http.MethodGet
 	op.Errors = []int{401, 403, 404, 422, 429, 500}
@@ -176,13 +175,13 @@ func read[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o 
 	})
 }
 
-// notModified is an answer without a body.
+// notModified is a response without a body.
 func notModified(tag string) error {
 	return huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {tag}})
 }
 
-// write registers an operation that may change something. It goes on when the
-// client goes away.
+// write registers an operation that may change something. It continues if the
+// client disconnects.
 func write[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o service.Operations, in *I) (D, error)) {
 	if op.Method == "" {
 		op.Method = http.MethodPost
@@ -191,7 +190,7 @@ func write[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o
 	op.Errors = []int{401, 403, 404, 409, 422, 429, 500}
 	op.Parameters = append(op.Parameters, &huma.Param{
 		Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: "string", MaxLength: new(255)},
-		Description: "The same key with the same request, from the same principal within a day, gets the first answer again and does nothing.",
+		Description: "Repeating a request with the same key, from the same principal within a day, returns the first response again and does nothing.",
 	})
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*output[D], error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Longest)
@@ -209,7 +208,7 @@ func write[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o
 	})
 }
 
-// etag names what a document says, but for what changes by itself.
+// etag identifies a document's content, except for what changes by itself.
 func etag(doc any) string {
 	switch d := doc.(type) {
 	case api.StatusDoc:

@@ -28,7 +28,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-var update = flag.Bool("update", false, "write docs/openapi.json anew")
+var update = flag.Bool("update", false, "regenerate docs/openapi.json")
 
 // operations answer what a test tells them to.
 type operations struct {

@@ -11,17 +11,17 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 )
 
-// works registers what does something to secrets.
+// works registers the operations that act on secrets.
 func (a *server) works() {
 	for _, w := range []struct {
 		operation api.Operation
 		summary   string
 	}{
 		{api.OpRotate, "Rotate a secret now"},
-		{api.OpRollback, "Put the previous credential back"},
+		{api.OpRollback, "Roll back to the previous credential"},
 		{api.OpDeliver, "Deliver the current credential again"},
-		{api.OpDeactivate, "Deactivate the previous credential ahead of its grace"},
-		{api.OpDelete, "Delete the previous credential ahead of its second grace"},
+		{api.OpDeactivate, "Deactivate the previous credential before its grace period ends"},
+		{api.OpDelete, "Delete the previous credential before its second grace period ends"},
 	} {
 		write(a, huma.Operation{
 			OperationID: string(w.operation) + "-secret", Path: "/v1/secrets/{name}/" + string(w.operation),
@@ -37,7 +37,7 @@ func (a *server) works() {
 		func(ctx context.Context, o service.Operations, in *struct{ Body api.WorkRequest }) (api.WorkDoc, error) {
 			return o.Work(ctx, in.Body)
 		})
-	write(a, huma.Operation{OperationID: "run", Path: "/v1/run", Summary: "Do all that is due, once", Tags: []string{"work"}},
+	write(a, huma.Operation{OperationID: "run", Path: "/v1/run", Summary: "Do everything that's due, once", Tags: []string{"work"}},
 		func(ctx context.Context, o service.Operations, in *struct {
 			All bool `query:"all" doc:"Look at every secret, due or not."`
 		}) (api.WorkDoc, error) {
@@ -47,8 +47,8 @@ func (a *server) works() {
 		func(ctx context.Context, o service.Operations, in *struct {
 			Name string `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
 			Body struct {
-				Fields    map[string]string `json:"fields,omitempty" doc:"The credential's fields, where the store does not hold it yet."`
-				NotBefore *time.Time        `json:"not_before,omitempty" doc:"No rotation before."`
+				Fields    map[string]string `json:"fields,omitempty" doc:"The credential's fields, if the store doesn't hold it yet."`
+				NotBefore *time.Time        `json:"not_before,omitempty" doc:"Don't rotate before this time."`
 				NoWait    bool              `json:"no_wait,omitempty" doc:"Answer at once where another worker is at the secret."`
 			}
 		}) (api.WorkDoc, error) {
@@ -64,24 +64,24 @@ func (a *server) works() {
 		}) (api.CheckDoc, error) {
 			return o.Check(ctx, in.Name)
 		})
-	write(a, huma.Operation{OperationID: "alert", Path: "/v1/alert", Summary: "Tell the notifiers what is late", Tags: []string{"work"}},
+	write(a, huma.Operation{OperationID: "alert", Path: "/v1/alert", Summary: "Notify about overdue rotations", Tags: []string{"work"}},
 		func(ctx context.Context, o service.Operations, _ *struct{}) (api.AlertDoc, error) {
 			return o.Alert(ctx)
 		})
 }
 
-// controls registers the switches that stand above all policies.
+// controls registers the switches that override all policies.
 func (a *server) controls() {
 	type because struct {
-		Reason string `json:"reason,omitempty" maxLength:"500" doc:"Why, for people."`
+		Reason string `json:"reason,omitempty" maxLength:"500" doc:"The reason, for people."`
 	}
 	for _, c := range []struct {
 		action  api.ControlAction
 		summary string
 	}{
-		{api.ControlPause, "Let nothing new begin for a secret"},
+		{api.ControlPause, "Start nothing new for a secret"},
 		{api.ControlResume, "Lift a pause or a quarantine"},
-		{api.ControlDone, "Note that a person has rotated a secret"},
+		{api.ControlDone, "Record that a person has rotated a secret"},
 	} {
 		write(a, huma.Operation{
 			OperationID: string(c.action) + "-secret", Path: "/v1/secrets/{name}/" + string(c.action), Summary: c.summary, Tags: []string{"controls"},
@@ -100,9 +100,9 @@ func (a *server) controls() {
 		action  api.ControlAction
 		summary string
 	}{
-		{api.ControlFreeze, "Let nothing new begin at all"},
+		{api.ControlFreeze, "Start nothing new at all"},
 		{api.ControlThaw, "End a freeze"},
-		{api.ControlReload, "Read the configuration again"},
+		{api.ControlReload, "Reload the configuration"},
 	} {
 		write(a, huma.Operation{OperationID: string(c.action), Path: "/v1/" + string(c.action), Summary: c.summary, Tags: []string{"controls"}},
 			func(ctx context.Context, o service.Operations, in *struct {

@@ -8,7 +8,7 @@ import (
 	"github.com/rota-dev/rota/internal/store"
 )
 
-// Source is the audit, and the memory of what was sent of it.
+// Source is the audit, and the record of how much of it was sent.
 type Source interface {
 	Audit(ctx context.Context, q store.AuditQuery) ([]store.AuditRecord, error)
 	Exported(ctx context.Context, name string) (int64, error)
@@ -18,9 +18,9 @@ type Source interface {
 // batch is how many entries are sent at once.
 const batch = 500
 
-// Follow sends every entry of the audit, in order and at least once, also those
-// of before a restart, until ctx ends. changed gives a sign when there may be
-// more. While the server does not answer it tries again, ever less often.
+// Follow sends every entry of the audit, in order and at least once, including
+// those from before a restart, until ctx ends. changed signals that there may
+// be more. If the server doesn't respond, it retries with backoff.
 func Follow(ctx context.Context, c *Client, s Source, changed <-chan struct{}, log *slog.Logger) error {
 	const name = "syslog"
 	defer func() { _ = c.Close() }()
@@ -42,7 +42,7 @@ func Follow(ctx context.Context, c *Client, s Source, changed <-chan struct{}, l
 	return nil
 }
 
-// next sends the next batch and tells how many that were.
+// next sends the next batch and returns its size.
 func next(ctx context.Context, c *Client, s Source, name string) (int, error) {
 	sent, err := s.Exported(ctx, name)
 	if err != nil {

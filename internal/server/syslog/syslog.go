@@ -28,12 +28,12 @@ type Client struct {
 	dial             net.Dialer
 }
 
-// New makes a client for tcp://host:port, tls://host:port or udp://host:port.
-// It connects when there is something to send.
+// New creates a client for tcp://host:port, tls://host:port or
+// udp://host:port. It connects once there's something to send.
 func New(address string) (*Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Path != "" {
-		return nil, fmt.Errorf("syslog: %q is no address (try: tls://logs.example.org:6514)", address)
+		return nil, fmt.Errorf("syslog: %q is not an address (try: tls://logs.example.org:6514)", address)
 	}
 	c := &Client{network: u.Scheme, address: u.Host, dial: net.Dialer{Timeout: 10 * time.Second}}
 	switch u.Scheme {
@@ -41,7 +41,7 @@ func New(address string) (*Client, error) {
 		c.network, c.tls = "tcp", &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
 	case "tcp", "udp":
 	default:
-		return nil, fmt.Errorf("syslog: no way called %q (try: tls, tcp, udp)", u.Scheme)
+		return nil, fmt.Errorf("syslog: unknown protocol %q (try: tls, tcp, udp)", u.Scheme)
 	}
 	if u.Port() == "" {
 		port := "514"
@@ -56,11 +56,11 @@ func New(address string) (*Client, error) {
 	return c, nil
 }
 
-// sendTimeout bounds the sending of a batch.
+// sendTimeout limits how long sending a batch may take.
 const sendTimeout = 30 * time.Second
 
-// Send sends entries in order. After an error some may have arrived: they are
-// to be sent again, and are told apart by their numbers.
+// Send sends entries in order. After an error, some may have arrived: send
+// them all again, and the receiver recognizes duplicates by their numbers.
 func (c *Client) Send(ctx context.Context, records []store.AuditRecord) error {
 	if err := c.connect(ctx); err != nil {
 		return err
@@ -127,7 +127,7 @@ const (
 	notice   = 5
 )
 
-// message is an entry as RFC 5424 has it.
+// message is an entry in RFC 5424 form.
 func (c *Client) message(r store.AuditRecord) ([]byte, error) {
 	severity := notice
 	if r.Entry.Outcome == rotation.OutcomeDenied || r.Entry.Outcome == rotation.OutcomeFailed {

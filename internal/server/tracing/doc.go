@@ -1,5 +1,5 @@
 // Package tracing sends traces to an OpenTelemetry collector: what a rotation
-// does, the requests to the daemon, and the ids by which a log line is found
-// from its trace. What a turn is made of is told by the root package; here is
-// only how it becomes spans.
+// does, the requests to the daemon, and the ids that connect log lines to
+// traces. The root package reports what a turn consists of; this one only
+// turns that into spans.
 package tracing

@@ -11,15 +11,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Handler makes a span of each request, as a part of the trace that its
-// traceparent names. Headers and queries are not in it. What asks whether the
-// daemon is well makes none.
+// Handler creates a span for each request, as part of the trace in its
+// traceparent. Headers and queries aren't recorded. Probes get no span.
 func (t *Tracing) Handler(next http.Handler) http.Handler {
 	if t == nil {
 		return next
 	}
-	// otelhttp names its span anew at the end, by the pattern that it finds in
-	// its request; a copy of that leaves the name that Routes gave.
+	// otelhttp renames its span at the end, after the pattern in its request;
+	// passing on a copy keeps the name set by Routes.
 	named := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r.WithContext(r.Context())) })
 	return otelhttp.NewHandler(named, "", otelhttp.WithTracerProvider(t.provider), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
 		otelhttp.WithPropagators(propagation.TraceContext{}), otelhttp.WithFilter(isWork))
@@ -33,8 +32,8 @@ func isWork(r *http.Request) bool {
 	return true
 }
 
-// Routes names the span of a request by the pattern that serves it. Of a mux
-// within another, the inner one's counts.
+// Routes names a request's span after the pattern that serves it. For nested
+// muxes, the inner pattern counts.
 func Routes(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if span := trace.SpanFromContext(r.Context()); span.IsRecording() {

@@ -7,8 +7,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// LogHandler puts trace_id and span_id into the records that are made within a
-// span; with a group open, into that.
+// LogHandler adds trace_id and span_id to records logged within a span, inside
+// the open group if there is one.
 func LogHandler(to slog.Handler) slog.Handler { return logHandler{to} }
 
 type logHandler struct{ slog.Handler }

@@ -27,7 +27,7 @@ func TestTheVariablesSayWhetherSpansAreSent(t *testing.T) {
 		{name: "no exporter", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": collector, "OTEL_TRACES_EXPORTER": "none"}},
 		{name: "another exporter", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": collector, "OTEL_TRACES_EXPORTER": "zipkin"}, err: "OTEL_TRACES_EXPORTER=zipkin"},
 		{name: "gRPC", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": collector, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, err: "http/protobuf"},
-		{name: "an address without a scheme", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "user:canary@localhost:4318"}, err: "OTEL_EXPORTER_OTLP_ENDPOINT is no URL"},
+		{name: "an address without a scheme", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "user:canary@localhost:4318"}, err: "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			on, err := enabled(func(name string) string { return c.env[name] })

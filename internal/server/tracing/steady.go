@@ -8,8 +8,8 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// steady is an exporter that tells once that the collector does not answer,
-// and once that it does again.
+// steady is an exporter that logs once when the collector stops responding,
+// and once when it responds again.
 type steady struct {
 	sdk.SpanExporter
 	log  *slog.Logger
@@ -20,15 +20,15 @@ func (s *steady) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) erro
 	err := s.SpanExporter.ExportSpans(ctx, spans)
 	switch {
 	case err != nil && !s.lost.Swap(true):
-		s.log.WarnContext(ctx, "traces are not sent; the work goes on", "error", err)
+		s.log.WarnContext(ctx, "traces can't be sent; rotations continue", "error", err)
 	case err == nil && s.lost.Swap(false):
-		s.log.InfoContext(ctx, "traces are sent again")
+		s.log.InfoContext(ctx, "traces are being sent again")
 	}
-	return nil // it is told
+	return nil // it has been logged
 }
 
-// messages leaves a record's message and drops the rest: what the SDK says of
-// its variables quotes them, and they may hold the collector's token.
+// messages keeps a record's message and drops the rest: the SDK quotes its
+// variables, and they may contain the collector's token.
 type messages struct{ to slog.Handler }
 
 func (m messages) Enabled(ctx context.Context, l slog.Level) bool { return m.to.Enabled(ctx, l) }

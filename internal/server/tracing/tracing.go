@@ -13,30 +13,30 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// The attributes of a span. None of them holds a value.
+// The attributes of a span. None contains a secret's value.
 const (
 	keySecret     = attribute.Key("rota.secret")
 	keyStep       = attribute.Key("rota.step")
 	keyVersion    = attribute.Key("rota.version")
-	keyCredential = attribute.Key("rota.credential") // the issuer's public name of it
+	keyCredential = attribute.Key("rota.credential") // the issuer's public name for it
 	keyObject     = attribute.Key("rota.object")     // what a call is about
 	keyClass      = attribute.Key("error.type")      // rota's class of the error
 )
 
-// Tracing makes spans. A nil one makes none, and all of its methods may be
-// called.
+// Tracing creates spans. A nil Tracing creates none, and all of its methods
+// may be called.
 type Tracing struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
 }
 
-// New makes spans with a provider, which Stop shuts down. Programs use [Start].
+// New creates spans with a provider, which Stop shuts down. Programs use [Start].
 func New(p *sdk.TracerProvider) *Tracing {
 	return &Tracing{provider: p, tracer: p.Tracer("rota")}
 }
 
-// Tracer makes a span of each turn, step and call; nil where nothing is
-// traced.
+// Tracer creates a span for each turn, step and call; nil if tracing is
+// off.
 func (t *Tracing) Tracer() rotation.Tracer {
 	if t == nil {
 		return nil
@@ -58,7 +58,7 @@ func (t *Tracing) begin(ctx context.Context, s rotation.Span) (context.Context, 
 	return ctx, func(err error) { end(span, err) }
 }
 
-// kindOf is client for what calls another system.
+// kindOf is client for calls to another system.
 func kindOf(s rotation.Span) trace.SpanKind {
 	if s.Step == rota.StepNone && strings.Contains(s.Name, ".") {
 		return trace.SpanKindClient
@@ -75,7 +75,7 @@ func (t *Tracing) Command(ctx context.Context, name string) (context.Context, fu
 	return ctx, func(err error) { end(span, err) }
 }
 
-// end ends a span. Errors have been through the sanitiser when they come here.
+// end ends a span. Errors have already been sanitized.
 func end(span trace.Span, err error) {
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())
