@@ -96,8 +96,6 @@ func recognise(raw []byte) (event, error) {
 		return emptyEvent{}, nil
 	case r.has("SecretId", "ClientRequestToken", "Step"):
 		return r.rotation()
-	case r.has("gitlab_project_id"):
-		return nil, r.refuse("gitlab_project_id needs a GitLab connection, which this Rota does not have yet")
 	case r.has("action"):
 		return r.action()
 	case r.has("source", "detail-type"):
@@ -142,7 +140,7 @@ func into[T any](r reader) (T, error) {
 
 // rotation takes keys that it does not know: AWS adds some from time to time.
 func (r reader) rotation() (event, error) {
-	if r.has("action", "username", "gitlab_project_id", "detail-type") {
+	if r.has("action", "username", "detail-type") {
 		return nil, r.refuse("a rotation's keys and others are mixed")
 	}
 	e, err := into[rotationEvent](r)
