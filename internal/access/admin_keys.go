@@ -109,14 +109,13 @@ func (a *Administration) change(ctx context.Context, caller Caller, op, principa
 	}, entry(caller, now, op, principal, key, rotation.OutcomeSucceeded, detail))
 }
 
-// check refuses all but administrators, and records that it did. Where that
-// fails it is refused all the same.
+// check refuses all but administrators, as [Authorize] does.
 func (a *Administration) check(ctx context.Context, caller Caller, op, principal string) error {
 	if caller.Allows(Admin, "") {
 		return nil
 	}
 	denied := fmt.Errorf("%s may not administer access: %w (try: as an administrator)", caller.Principal, ErrDenied)
-	return errors.Join(denied, a.recorder.Record(ctx, entry(caller, a.now(), op, principal, "", rotation.OutcomeDenied, "")))
+	return refuse(ctx, denied, a.recorder, entry(caller, a.now(), op, principal, "", rotation.OutcomeDenied, ""))
 }
 
 func anyAdministrator(principals []Principal, now time.Time) bool {

@@ -17,7 +17,6 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/server/rest"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
-	"github.com/rota-dev/rota/rotation"
 )
 
 // handler answers everything: AWS's tools post to /, the rest has paths.
@@ -57,11 +56,9 @@ func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWri
 		}
 		c, err := d.auth.Authenticate(r, nil)
 		if err == nil {
-			if err = c.Check(may, ""); err != nil {
-				denied := c.Entry(d.DB.Now(), r.Method+" "+page, "", rotation.OutcomeDenied, "")
-				if failed := d.DB.Record(r.Context(), denied); failed != nil {
-					d.Log.ErrorContext(r.Context(), "a denied try could not be written to the audit", "error", failed)
-				}
+			err = access.Authorize(r.Context(), c, d.DB, access.Attempt{Action: may, Op: r.Method + " " + page, At: d.DB.Now()}, "")
+			if errors.Is(err, access.ErrUnrecorded) {
+				d.Log.ErrorContext(r.Context(), "audit", "error", err)
 			}
 		}
 		if err != nil {

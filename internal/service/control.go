@@ -37,14 +37,14 @@ func (l *Local) Control(ctx context.Context, r api.ControlRequest) (api.ControlD
 		if len(r.Secrets) > 0 {
 			return doc, &UsageError{Err: fmt.Errorf("%s concerns all secrets: no name is taken", r.Action)}
 		}
-		if err := l.allow(ctx, access.Admin, string(r.Action), ""); err != nil {
+		if err := l.authorize(ctx, access.Admin, string(r.Action), ""); err != nil {
 			return doc, err
 		}
 	case api.ControlPause, api.ControlResume, api.ControlDone:
 		if len(r.Secrets) == 0 {
 			return doc, &UsageError{Err: errors.New("no secret is named")}
 		}
-		if err := l.allow(ctx, access.Rotate, string(r.Action), r.Secrets...); err != nil {
+		if err := l.authorize(ctx, access.Rotate, string(r.Action), r.Secrets...); err != nil {
 			return doc, err
 		}
 		var err error

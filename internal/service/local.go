@@ -85,31 +85,18 @@ func (l *Local) rotator() *rotation.Rotator { return RotatorFor(l.Rotator, l.Cal
 
 // RotatorFor is a rotator whose entries in the audit are the caller's.
 func RotatorFor(r *rotation.Rotator, c access.Caller) *rotation.Rotator {
-	his := *r
-	his.Actor, his.From = c.Principal, c.From
-	return &his
+	theirs := *r
+	theirs.Actor, theirs.From = c.Principal, c.From
+	return &theirs
 }
 
-// allow checks that the caller may do this to every secret. A try that is
-// refused is in the audit before the answer is given.
-func (l *Local) allow(ctx context.Context, a access.Action, op string, secrets ...string) error {
-	var refused []error
-	var entries []rotation.Entry
-	for _, name := range secrets {
-		if err := l.Caller.Check(a, name); err != nil {
-			refused = append(refused, err)
-			entries = append(entries, l.Caller.Entry(l.now(), op, name, rotation.OutcomeDenied, ""))
-		}
-	}
-	if len(refused) == 0 {
-		return nil
-	}
+// authorize is [access.Authorize] for the caller.
+func (l *Local) authorize(ctx context.Context, a access.Action, op string, secrets ...string) error {
+	var audit access.Recorder
 	if l.DB != nil {
-		if err := l.DB.Record(ctx, entries...); err != nil {
-			return fmt.Errorf("a denied try could not be written to the audit: %w", err)
-		}
+		audit = l.DB
 	}
-	return refused[0]
+	return access.Authorize(ctx, l.Caller, audit, access.Attempt{Action: a, Op: op, At: l.now()}, secrets...)
 }
 
 // chosen is a secret to work on, or why it can't be.
@@ -157,7 +144,7 @@ func Nearest(name string, all []string) string {
 // which the caller may do this where none is named.
 func (l *Local) choose(ctx context.Context, a access.Action, op string, names []string) ([]chosen, error) {
 	// First, so that who may not see a name is not told whether it is there.
-	if err := l.allow(ctx, a, op, names...); err != nil {
+	if err := l.authorize(ctx, a, op, names...); err != nil {
 		return nil, err
 	}
 	wanted, err := l.pick(names)

@@ -190,7 +190,7 @@ func findVersion(ctx context.Context, secret *rotation.Secret, label rota.Label,
 // there may still be some; one that has none must be, and with Wired its store
 // is asked what it holds all the same.
 func (l *Local) History(ctx context.Context, r api.HistoryRequest) (api.HistoryDoc, error) {
-	if err := l.allow(ctx, access.Audit, "audit", r.Secret); err != nil {
+	if err := l.authorize(ctx, access.Audit, "audit", r.Secret); err != nil {
 		return api.HistoryDoc{}, err
 	}
 	if r.Limit == 0 {
@@ -260,7 +260,7 @@ func noneOf(_ context.Context, heads []anchor.Head) error {
 
 // Verify recomputes the audit's chain.
 func (l *Local) Verify(ctx context.Context) (api.VerifyDoc, error) {
-	if err := l.allow(ctx, access.Audit, "verify", ""); err != nil {
+	if err := l.authorize(ctx, access.Audit, "verify", ""); err != nil {
 		return api.VerifyDoc{}, err
 	}
 	doc, compare := api.VerifyDoc{Verified: true}, noneOf

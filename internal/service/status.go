@@ -15,7 +15,7 @@ import (
 
 // Status tells how secrets stand. It asks no system but the store.
 func (l *Local) Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc, error) {
-	if err := l.allow(ctx, access.List, "status", r.Names...); err != nil {
+	if err := l.authorize(ctx, access.List, "status", r.Names...); err != nil {
 		return api.StatusDoc{}, err
 	}
 	wanted, err := l.pick(r.Names)

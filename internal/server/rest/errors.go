@@ -82,6 +82,9 @@ func (a *server) problem(ctx context.Context, err error) *Problem {
 		p.retryAfter = int(math.Ceil(limited.RetryAfter.Seconds()))
 	case errors.Is(err, access.ErrDenied):
 		p.Type, p.Status = api.TypeDenied, http.StatusForbidden
+		if errors.Is(err, access.ErrUnrecorded) {
+			a.Log.ErrorContext(ctx, "audit", "principal", caller(ctx).Principal, "error", rota.Sanitize(err))
+		}
 	case isUsage:
 		p.Type, p.Status = api.TypeUsage, http.StatusUnprocessableEntity
 		p.Detail, p.Hint = service.SplitHint(usage.Error())

@@ -69,6 +69,9 @@ func (s *Server) explain(operation string, err error) *Error {
 	}
 	switch {
 	case errors.Is(err, access.ErrDenied):
+		if errors.Is(err, access.ErrUnrecorded) {
+			s.opts.Log.Error("audit", "operation", operation, "error", err)
+		}
 		return refuse("AccessDeniedException", "Not authorized to perform secretsmanager:"+operation+": "+err.Error())
 	case errors.Is(err, record.ErrNotFound):
 		return errNoSecret()

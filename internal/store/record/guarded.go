@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/rota-dev/rota/internal/access"
@@ -32,18 +31,10 @@ func Guard(records Records, now func() time.Time) func(access.Caller) *Guarded {
 // Caller is who uses the records.
 func (g *Guarded) Caller() access.Caller { return g.caller }
 
-// Check is nil where the caller may do this to a secret. A refusal is put down
-// under the name op.
+// Check is [access.Authorize] for the caller and one secret. op is its name in
+// the audit.
 func (g *Guarded) Check(ctx context.Context, a access.Action, op, name string) error {
-	err := g.caller.Check(a, name)
-	if err == nil {
-		return nil
-	}
-	entry := g.caller.Entry(g.now(), op, name, rotation.OutcomeDenied, "")
-	if failed := g.records.Record(context.WithoutCancel(ctx), entry); failed != nil {
-		return errors.Join(err, fmt.Errorf("put the refusal down: %w", failed))
-	}
-	return err
+	return access.Authorize(ctx, g.caller, g.records, access.Attempt{Action: a, Op: op, At: g.now()}, name)
 }
 
 // View gives a secret to a caller who may list it.
