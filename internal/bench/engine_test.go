@@ -115,13 +115,13 @@ func newStage(b *testing.B, replicas, count int) *stage {
 		s.closers = append(s.closers, func() { _ = db.Close() })
 		if i == 0 {
 			s.first = db
-			if _, err := db.Enroll(b.Context(), fingerprints); err != nil {
+			if _, err := db.Queue().Enroll(b.Context(), fingerprints); err != nil {
 				b.Fatal(err)
 			}
 		}
 		worker := s.worker(db, issuers)
 		if replicas == 0 {
-			s.services = append(s.services, engine.NewService(engine.ServiceOptions{Worker: worker, Queue: db}))
+			s.services = append(s.services, engine.NewService(engine.ServiceOptions{Worker: worker, Queue: db.Queue()}))
 			continue
 		}
 		pool, err := pgxpool.New(b.Context(), options.DSN)
@@ -132,7 +132,7 @@ func newStage(b *testing.B, replicas, count int) *stage {
 		if err := river.Migrate(b.Context(), pool); err != nil {
 			b.Fatal(err)
 		}
-		service, err := river.New(river.Options{Pool: pool, Worker: worker, Queue: db, Now: db.Now})
+		service, err := river.New(river.Options{Pool: pool, Worker: worker, Queue: db.Queue(), Now: db.Now})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -149,10 +149,10 @@ func (s *stage) postpone(first time.Time, apart time.Duration) {
 	for range 64 {
 		ended.Go(func() {
 			for i := range next {
-				lease, err := s.first.Acquire(s.b.Context(), rotation.AcquireRequest{Secret: benchName(i), Holder: "bench", TTL: time.Minute})
+				lease, err := s.first.Journal().Acquire(s.b.Context(), rotation.AcquireRequest{Secret: benchName(i), Holder: "bench", TTL: time.Minute})
 				if err == nil {
 					p := rotation.Progress{NextAt: first.Add(time.Duration(i) * apart)}
-					err = errors.Join(s.first.Save(s.b.Context(), rotation.SaveRequest{Lease: lease, Progress: p}), s.first.Release(s.b.Context(), lease))
+					err = errors.Join(s.first.Journal().Save(s.b.Context(), rotation.SaveRequest{Lease: lease, Progress: p}), s.first.Journal().Release(s.b.Context(), lease))
 				}
 				if err != nil {
 					s.b.Error(err)
@@ -181,7 +181,7 @@ func (s *stage) worker(db *store.DB, issuers []*memory.AccessKeys) *engine.Worke
 	secrets := &engine.Secrets{}
 	secrets.Replace(all, nil)
 	return engine.NewWorker(engine.WorkerOptions{
-		Rotator: &rotation.Rotator{Journal: db, Sleep: func(context.Context, time.Duration) error { return nil }},
+		Rotator: &rotation.Rotator{Journal: db.Journal(), Sleep: func(context.Context, time.Duration) error { return nil }},
 		Secrets: secrets, Limits: engine.Limits{Workers: 64}, OnOutcome: s.told,
 	})
 }

@@ -55,7 +55,7 @@ func postgresAgainstFloor(b *testing.B, concurrency int) {
 	c := newClock()
 	db := open(b, c)
 	secrets := floorSecrets(b, server, db)
-	r := &rotation.Rotator{Journal: db, Now: c.Now}
+	r := &rotation.Rotator{Journal: db.Journal(), Now: c.Now}
 	limits := engine.Limits{Workers: concurrency, PerSystem: concurrency}
 	sequential, concurrent := newFloor(b, server, 1), newFloor(b, server, concurrency)
 	password := func() string { return fmt.Sprintf("a-clear-password-%d", c.at.Load()) }

@@ -65,7 +65,7 @@ func BenchmarkRotationsSQLite(b *testing.B) {
 			Policy: rotation.Policy{RotateEvery: 90 * rota.Day},
 		})
 	}
-	r := &rotation.Rotator{Journal: db, Now: c.Now, Sleep: func(context.Context, time.Duration) error { return nil }}
+	r := &rotation.Rotator{Journal: db.Journal(), Now: c.Now, Sleep: func(context.Context, time.Duration) error { return nil }}
 	for _, s := range secrets { // issue the first
 		if _, err := r.Advance(b.Context(), s, rotation.Options{Force: rota.StepCreate}); err != nil {
 			b.Fatal(err)

@@ -47,7 +47,7 @@ func serve(b *testing.B, database, text string, fill func(*store.DB)) *served {
 		b.Fatal(err)
 	}
 	s := &served{}
-	if s.key, err = access.NewAdministration(db.Directory(), db, nil).Bootstrap(b.Context()); err != nil {
+	if s.key, err = access.NewAdministration(db.Directory(), db.Audit(), nil).Bootstrap(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	if fill != nil {

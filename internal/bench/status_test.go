@@ -36,12 +36,12 @@ func BenchmarkStatusStart(b *testing.B) {
 	for i := range 1000 {
 		name := fmt.Sprintf("bench/%04d", i)
 		fmt.Fprintf(&yaml, "  - {name: %s, issuer: {connection: db, password: {role: role_%d}}}\n", name, i)
-		lease, err := db.Acquire(b.Context(), rotation.AcquireRequest{Secret: name, Holder: "bench", TTL: time.Minute})
+		lease, err := db.Journal().Acquire(b.Context(), rotation.AcquireRequest{Secret: name, Holder: "bench", TTL: time.Minute})
 		if err != nil {
 			b.Fatal(err)
 		}
 		status := rotation.Status{LookedAt: now, Version: rota.NewVersionID(), Credential: "role", IssuedAt: now, Next: rota.StepCreate, DueAt: now.Add(rota.Day), NextAt: now.Add(rota.Day)}
-		if err := db.Save(b.Context(), rotation.SaveRequest{Lease: lease, Progress: rotation.Progress{Status: status, NextAt: status.NextAt}}); err != nil {
+		if err := db.Journal().Save(b.Context(), rotation.SaveRequest{Lease: lease, Progress: rotation.Progress{Status: status, NextAt: status.NextAt}}); err != nil {
 			b.Fatal(err)
 		}
 	}

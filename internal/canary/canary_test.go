@@ -67,7 +67,7 @@ func TestAValuePlantedInTheAuditIsFoundWhereverItGoes(t *testing.T) {
 	w.keepOpen()
 	db, err := store.Open(t.Context(), store.Options{Dir: w.path("data")})
 	w.must(err)
-	w.must(db.Record(t.Context(), rotation.Entry{At: time.Now(), Secret: "s", Step: "set", Outcome: rotation.OutcomeFailed, Detail: "refused: " + planted}))
+	w.must(db.Audit().Record(t.Context(), rotation.Entry{At: time.Now(), Secret: "s", Step: "set", Outcome: rotation.OutcomeFailed, Detail: "refused: " + planted}))
 	w.must(db.Close())
 	w.step("0", "audit")
 	w.step("0", "history", "s")

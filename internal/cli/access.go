@@ -66,7 +66,7 @@ func (a *app) withAdministration(ctx context.Context, do func(*access.Administra
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(access.NewAdministration(db.Directory(), db, db.Now)), db.Close())
+	return errors.Join(do(access.NewAdministration(db.Directory(), db.Audit(), db.Now)), db.Close())
 }
 
 func (a *app) bootstrapCommand() *cobra.Command {

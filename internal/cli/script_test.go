@@ -182,7 +182,7 @@ func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	db, err := store.Open(context.Background(), store.Options{Dir: ts.Getenv("ROTA_DATA_DIR")})
 	ts.Check(err)
-	_, err = db.Acquire(context.Background(), rotation.AcquireRequest{Secret: args[0], Holder: "somebody else", TTL: ttl})
+	_, err = db.Journal().Acquire(context.Background(), rotation.AcquireRequest{Secret: args[0], Holder: "somebody else", TTL: ttl})
 	ts.Check(err)
 	// A worker that ends gives its leases up: this one lives as long as the
 	// script.

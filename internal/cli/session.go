@@ -96,7 +96,7 @@ func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func()
 	}
 	if l.DB != nil {
 		l.Rotator = &rotation.Rotator{
-			Journal: l.DB, Now: l.Now, Holder: holder(), LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: a.log, Report: a.progress(), Trace: a.tracing.Tracer(),
+			Journal: l.DB.Journal(), Now: l.Now, Holder: holder(), LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: a.log, Report: a.progress(), Trace: a.tracing.Tracer(),
 		}
 		l.Controls = service.Switches{DB: l.DB, Wired: l.Wired, Rotator: l.Rotator}
 	}

@@ -161,12 +161,12 @@ func BenchmarkStatusOf1000Secrets(b *testing.B) {
 	for i := range 1000 {
 		name := fmt.Sprintf("s%d", i)
 		fmt.Fprintf(&config, "  - {name: %s, issuer: {connection: prod, iam_access_key: {user: u%d}}, policy: {rotate_every: 90d, deactivate_previous_after: 10d, delete_previous_after: 20d}}\n", name, i)
-		lease, err := db.Acquire(b.Context(), rotation.AcquireRequest{Secret: name, Holder: "b", TTL: time.Minute})
+		lease, err := db.Journal().Acquire(b.Context(), rotation.AcquireRequest{Secret: name, Holder: "b", TTL: time.Minute})
 		if err != nil {
 			b.Fatal(err)
 		}
 		p := rotation.Progress{Status: rotation.Status{LookedAt: noon, Version: "v", Credential: "AKIA", IssuedAt: noon, DueAt: noon.Add(90 * rota.Day)}}
-		if err := db.Save(b.Context(), rotation.SaveRequest{Lease: lease, Progress: p}); err != nil {
+		if err := db.Journal().Save(b.Context(), rotation.SaveRequest{Lease: lease, Progress: p}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -74,6 +74,7 @@ type iamScene struct {
 
 	mu     sync.Mutex
 	data   rotation.Journal // Rota's own store where a process dies, else in memory
+	db     *store.DB        // that store; nil in memory
 	folder int              // how many data folders there were
 	served credential       // what the consumers hold
 	before credential       // what those hold that have not taken up the last one
@@ -220,9 +221,8 @@ func (s *iamScene) stored(labelOrID string) (credential, map[string]any, error) 
 func (s *iamScene) journal() (rotation.Journal, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	db, onDisk := s.data.(*store.DB)
-	if onDisk && s.w.died() {
-		_ = db.Close() // as the system does with a dead process's files
+	if s.db != nil && s.w.died() {
+		_ = s.db.Close() // as the system does with a dead process's files
 		return s.openLocked()
 	}
 	if s.data == nil {
@@ -242,8 +242,8 @@ func (s *iamScene) openLocked() (rotation.Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.data = db
-	return db, nil
+	s.db, s.data = db, db.Journal()
+	return s.data, nil
 }
 
 func (s *iamScene) lose() {
@@ -256,21 +256,20 @@ func (s *iamScene) lose() {
 func (s *iamScene) closeData() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if db, onDisk := s.data.(*store.DB); onDisk {
-		_ = db.Close() // nothing is read from it any more
+	if s.db != nil {
+		_ = s.db.Close() // nothing is read from it any more
 	}
-	s.data = nil
+	s.db, s.data = nil, nil
 }
 
 // verify recomputes the audit's chain.
 func (s *iamScene) verify() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	db, onDisk := s.data.(*store.DB)
-	if !onDisk {
+	if s.db == nil {
 		return nil
 	}
-	if _, err := db.Verify(context.Background()); err != nil {
+	if _, err := s.db.Audit().Verify(context.Background()); err != nil {
 		return fmt.Errorf("the audit does not verify: %w", err)
 	}
 	return nil

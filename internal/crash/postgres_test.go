@@ -218,7 +218,13 @@ func (s *pgScene) open() (*store.DB, error) {
 	return s.db, nil
 }
 
-func (s *pgScene) journal() (rotation.Journal, error) { return s.open() }
+func (s *pgScene) journal() (rotation.Journal, error) {
+	db, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	return db.Journal(), nil
+}
 
 func (s *pgScene) lose() {}
 
@@ -391,7 +397,7 @@ func (s *pgScene) safe() error {
 	if err != nil {
 		return err
 	}
-	if _, err := db.Verify(context.Background()); err != nil {
+	if _, err := db.Audit().Verify(context.Background()); err != nil {
 		return fmt.Errorf("the audit does not verify: %w", err)
 	}
 	logins, _, err := s.stored()

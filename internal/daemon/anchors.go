@@ -48,7 +48,7 @@ func (a *anchors) run(ctx context.Context) error {
 func (a *anchors) put(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	head, err := a.d.DB.SignedHead(ctx)
+	head, err := a.d.DB.Audit().SignedHead(ctx)
 	if err != nil {
 		a.d.Log.ErrorContext(ctx, "sign the audit's head", "error", err)
 		for _, p := range a.places {

@@ -31,7 +31,7 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 	}
 	// The entry was written with the wish, as one. The journal forgets a version
 	// when the store does, the audit never.
-	before, err := d.DB.Audit(ctx, store.AuditQuery{Secret: name, Newest: true, Limit: 200})
+	before, err := d.DB.Audit().Read(ctx, store.AuditQuery{Secret: name, Newest: true, Limit: 200})
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (d *Daemon) ask(ctx context.Context, s *rotation.Secret, token string, by r
 // rotations tells how the configuration rotates secrets, for the Secrets Manager
 // endpoint.
 func (d *Daemon) rotations(ctx context.Context, names []string) (map[string]secretsmanager.Managed, error) {
-	statuses, err := d.DB.StatusesOf(ctx, names)
+	statuses, err := d.DB.Overview().StatusesOf(ctx, names)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 // entries is the whole audit.
 func (w *world) entries() []rotation.Entry {
 	w.t.Helper()
-	records, err := w.db.Audit(w.t.Context(), store.AuditQuery{Limit: 1000})
+	records, err := w.db.Audit().Read(w.t.Context(), store.AuditQuery{Limit: 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}

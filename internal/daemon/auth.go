@@ -51,7 +51,7 @@ func (d *Daemon) newAuthenticator(s config.ServerSettings) (*authn.Authenticator
 	}
 	verifier := &sigv4.Verifier{}
 	o := authn.Options{
-		Directory: d.directory, Certs: s.Certificates, Proxies: d.settings.Proxies, Limits: s.Limits, Log: d.Log, Audit: d.DB,
+		Directory: d.directory, Certs: s.Certificates, Proxies: d.settings.Proxies, Limits: s.Limits, Log: d.Log, Audit: d.DB.Audit(),
 		SigV4: func(r *http.Request, body []byte, lookup func(context.Context, string) (string, error)) (string, error) {
 			return verifier.Verify(r, body, func(ctx context.Context, id string) (sigv4.Key, error) {
 				if !access.IsKeyID(id) { // usually one of AWS's

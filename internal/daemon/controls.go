@@ -15,12 +15,12 @@ type controls struct{ d *Daemon }
 var _ service.Controls = controls{}
 
 func (c controls) Pause(ctx context.Context, secrets []string, by access.Caller, why string) error {
-	return c.d.DB.Pause(ctx, secrets, by, why)
+	return c.d.DB.Queue().Pause(ctx, secrets, by, why)
 }
 
 func (c controls) Resume(ctx context.Context, secrets []string, by access.Caller) error {
 	defer c.d.schedule.Poke()
-	return c.d.DB.Resume(ctx, secrets, by, "")
+	return c.d.DB.Queue().Resume(ctx, secrets, by, "")
 }
 
 func (c controls) Done(ctx context.Context, secret string, by access.Caller, _ string) error {
@@ -29,12 +29,12 @@ func (c controls) Done(ctx context.Context, secret string, by access.Caller, _ s
 }
 
 func (c controls) Freeze(ctx context.Context, by access.Caller, why string) error {
-	return c.d.DB.Freeze(ctx, by, why)
+	return c.d.DB.Queue().Freeze(ctx, by, why)
 }
 
 func (c controls) Thaw(ctx context.Context, by access.Caller) error {
 	defer c.d.schedule.Poke()
-	return c.d.DB.Thaw(ctx, by, "")
+	return c.d.DB.Queue().Thaw(ctx, by, "")
 }
 
 func (c controls) Reload(ctx context.Context, by access.Caller, why string) error {

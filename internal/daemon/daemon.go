@@ -144,11 +144,11 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		return nil, err
 	}
 	d.watchdog = engine.NewWatchdog(engine.WatchdogOptions{
-		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Watched: d.watched, Overdue: o.DB, Health: d.schedule.Health, Log: o.Log,
+		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Watched: d.watched, Overdue: o.DB.Queue(), Health: d.schedule.Health, Log: o.Log,
 	})
 	d.newEndpoints()
 	d.survey = d.newSurvey()
-	d.feed = rest.NewFeed(o.DB, 100*time.Millisecond, o.Log)
+	d.feed = rest.NewFeed(o.DB.Audit(), 100*time.Millisecond, o.Log)
 	if d.anchors, err = newAnchors(ctx, d); err != nil {
 		return nil, err
 	}
@@ -171,21 +171,21 @@ func (d *Daemon) budget(ctx context.Context) error {
 }
 
 func (d *Daemon) newRotator(actor string) *rotation.Rotator {
-	return &rotation.Rotator{Journal: d.DB, Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log, Trace: d.tracer()}
+	return &rotation.Rotator{Journal: d.DB.Journal(), Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log, Trace: d.tracer()}
 }
 
 // newSchedule makes the local scheduler or, if replicas share a database, one
 // replica of the queue.
 func (d *Daemon) newSchedule(ctx context.Context) error {
 	if d.Database == "" {
-		d.schedule = engine.NewService(engine.ServiceOptions{Worker: d.worker, Queue: d.DB, Log: d.Log, Now: d.DB.Now})
+		d.schedule = engine.NewService(engine.ServiceOptions{Worker: d.worker, Queue: d.DB.Queue(), Log: d.Log, Now: d.DB.Now})
 		return nil
 	}
 	if err := river.Migrate(ctx, d.jobs); err != nil {
 		return err
 	}
 	var err error
-	d.replica, err = river.New(river.Options{Pool: d.jobs, Worker: d.worker, Queue: d.DB, Log: d.Log, Now: d.DB.Now})
+	d.replica, err = river.New(river.Options{Pool: d.jobs, Worker: d.worker, Queue: d.DB.Queue(), Log: d.Log, Now: d.DB.Now})
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (d *Daemon) newSchedule(ctx context.Context) error {
 // newEndpoints makes the administration of access and the Secrets Manager
 // endpoint.
 func (d *Daemon) newEndpoints() {
-	d.admin = access.NewAdministration(d.directory, d.DB, nil)
+	d.admin = access.NewAdministration(d.directory, d.DB.Audit(), nil)
 	d.endpoint = secretsmanager.New(secretsmanager.Options{
 		Records: record.Guard(d.DB.Records(), d.DB.Now), Authenticate: d.auth.Authenticate,
 		Account: d.settings.Account, Region: d.settings.Region, Functions: d.settings.Functions,
@@ -290,7 +290,7 @@ func (d *Daemon) export(ctx context.Context) error {
 	}
 	all := d.feed.Watch("")
 	defer all.Stop()
-	return syslog.Follow(ctx, client, d.DB, all.Changed(), d.Log)
+	return syslog.Follow(ctx, client, d.DB.Audit(), all.Changed(), d.Log)
 }
 
 func (d *Daemon) close() {
@@ -313,7 +313,9 @@ func (d *Daemon) open(_ context.Context, c access.Caller) (service.Operations, f
 	if current == nil {
 		return nil, nil, fmt.Errorf("the configuration is not read yet: %w", rota.ErrBusy)
 	}
-	rewire := func(ctx context.Context) (*config.Wired, error) { return d.wire(ctx, current.file, current.fingerprints) }
+	rewire := func(ctx context.Context) (*config.Wired, error) {
+		return d.wire(ctx, current.file, current.fingerprints)
+	}
 	return &service.Local{
 		Rewire: rewire, File: current.file, Wired: current.wired, DB: d.DB, Rotator: d.rotator, Workers: d.worker, Caller: c, Controls: controls{d}, Places: d.anchors.places, Now: d.DB.Now,
 	}, release, nil

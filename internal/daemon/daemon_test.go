@@ -54,7 +54,7 @@ func TestRotateSecretStartsTheConfiguredRotationOncePerToken(t *testing.T) {
 	w.do(http.MethodPost, "/v1/secrets/app%2Fasked/rotate", nil)
 	versions := func() int {
 		created := 0
-		for _, r := range must(w.db.Audit(t.Context(), store.AuditQuery{Secret: "app/asked", Limit: 1000})) {
+		for _, r := range must(w.db.Audit().Read(t.Context(), store.AuditQuery{Secret: "app/asked", Limit: 1000})) {
 			if r.Entry.Step == "promote" && r.Entry.Outcome == "ok" {
 				created++
 			}
@@ -104,7 +104,7 @@ func TestRotateSecretIsAnsweredOnceItIsDurable(t *testing.T) {
 	eventually(t, "the system's only place is taken", func() bool { return w.scrape()["rota_turns_in_hand"] == 1 })
 	token := "7f3b7c2e-5a51-4e0b-9a53-2f1f6f1c7d10"
 	w.rotate("app/durable_b", token)
-	if p := must(w.db.Load(t.Context(), "app/durable_b")).Progress; p.Requested == nil || p.Requested.Version != token || !p.NextAt.IsZero() {
+	if p := must(w.db.Journal().Load(t.Context(), "app/durable_b")).Progress; p.Requested == nil || p.Requested.Version != token || !p.NextAt.IsZero() {
 		t.Errorf("the next process finds that %+v is asked for, due at %s", p.Requested, p.NextAt)
 	}
 	healthy(true)
@@ -227,7 +227,7 @@ func TestPausedAndFrozenSecretsWait(t *testing.T) {
 
 func TestWhoMayNot(t *testing.T) {
 	w := start(t, "", roleConfig(t, "denied", "30d"))
-	admin := access.NewAdministration(w.db.Directory(), w.db, nil)
+	admin := access.NewAdministration(w.db.Directory(), w.db.Audit(), nil)
 	root := access.Local("test")
 	if err := admin.Create(t.Context(), root, "app", access.Rule{Action: access.List, Pattern: "app/*"}); err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestWhoMayNot(t *testing.T) {
 		t.Errorf("the value through AWS's client: %v", err)
 	}
 	denied := 0
-	records, err := w.db.Audit(t.Context(), store.AuditQuery{Newest: true, Limit: 100})
+	records, err := w.db.Audit().Read(t.Context(), store.AuditQuery{Newest: true, Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

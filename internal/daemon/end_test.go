@@ -80,7 +80,7 @@ func startSlow(t *testing.T, name string) (w *world, stop func(), healthy func(b
 	text += reload + strings.ReplaceAll(first, name+"_a", name+"_b") + reload
 	w, stop = startStoppable(t, "", text, func(o *daemon.Options) { o.Limits = engine.Limits{PerSystem: 1} })
 	eventually(t, "the schedule has looked at both", func() bool {
-		all := must(w.db.Statuses(t.Context()))
+		all := must(w.db.Overview().Statuses(t.Context()))
 		return len(all) == 2 && !slices.ContainsFunc(all, func(s store.SecretStatus) bool { return s.Status.LookedAt.IsZero() || s.Holder != "" })
 	})
 	return w, stop, func(yes bool) {
@@ -108,7 +108,7 @@ func TestWhatPeopleAskForKeepsTheLimitsAndTheEnd(t *testing.T) {
 	}
 	eventually(t, "one is in hand and one waits for its place", func() bool {
 		now := w.scrape()
-		reloads := slices.ContainsFunc(must(w.db.Audit(t.Context(), store.AuditQuery{Limit: 1000})), func(r store.AuditRecord) bool { return r.Entry.Step == "reload" })
+		reloads := slices.ContainsFunc(must(w.db.Audit().Read(t.Context(), store.AuditQuery{Limit: 1000})), func(r store.AuditRecord) bool { return r.Entry.Step == "reload" })
 		return reloads && now["rota_turns_in_hand"] == 1 && now["rota_turns_waiting"] == 1
 	})
 	go stop()

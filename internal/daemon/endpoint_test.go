@@ -94,7 +94,7 @@ func TestHowTheConfigurationRotatesIsSeenThroughTheEndpoint(t *testing.T) {
 			}
 			return d.NextRotationDate != nil
 		})
-		status := must(w.db.Load(t.Context(), name)).Progress.Status
+		status := must(w.db.Journal().Load(t.Context(), name)).Progress.Status
 		if status.Version != version || !aws.ToBool(d.RotationEnabled) || d.LastRotatedDate.Sub(status.IssuedAt).Abs() >= time.Second || d.NextRotationDate.Sub(status.RotateAt).Abs() >= time.Second {
 			t.Errorf("enabled %v, last %v, next %v, the status is %+v", d.RotationEnabled, d.LastRotatedDate, d.NextRotationDate, status)
 		}

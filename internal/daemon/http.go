@@ -56,7 +56,7 @@ func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWri
 		}
 		c, err := d.auth.Authenticate(r, nil)
 		if err == nil {
-			err = access.Authorize(r.Context(), c, d.DB, access.Attempt{Action: may, Op: r.Method + " " + page, At: d.DB.Now()}, "")
+			err = access.Authorize(r.Context(), c, d.DB.Audit(), access.Attempt{Action: may, Op: r.Method + " " + page, At: d.DB.Now()}, "")
 			if errors.Is(err, access.ErrUnrecorded) {
 				d.Log.ErrorContext(r.Context(), "audit", "error", err)
 			}
@@ -85,7 +85,7 @@ func (d *Daemon) ready(w http.ResponseWriter, r *http.Request) {
 	fail := func(why string) {
 		doc["status"], doc["reason"], status = "not ready", why, http.StatusServiceUnavailable
 	}
-	if _, err := d.DB.Frozen(ctx); err != nil {
+	if _, err := d.DB.Queue().Frozen(ctx); err != nil {
 		fail("the store does not answer")
 	} else if err := d.DB.CheckMasterKey(ctx); err != nil {
 		fail("the master key of this replica does not open the store")

@@ -5,13 +5,14 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/server/metrics"
+	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
 )
 
 // newSurvey makes what counts the secrets for the metrics.
 func (d *Daemon) newSurvey() *metrics.Survey {
 	o := metrics.SurveyOptions{
-		Source: d.DB, Policy: d.policy, Health: d.schedule.Health, PerSecret: d.settings.MetricsSecrets,
+		Source: surveyed{d.DB.Overview(), d.DB.Queue(), d.DB.Audit()}, Policy: d.policy, Health: d.schedule.Health, PerSecret: d.settings.MetricsSecrets,
 		Every: d.SurveyEvery, Log: d.Log, Now: d.DB.Now,
 	}
 	if d.replica != nil {
@@ -35,4 +36,11 @@ func (d *Daemon) metricsPage() http.Handler {
 		return page
 	}
 	return d.only(access.Audit, "/metrics", func(w http.ResponseWriter, r *http.Request, _ access.Caller) { page.ServeHTTP(w, r) })
+}
+
+// surveyed is what the metrics are taken from.
+type surveyed struct {
+	store.Overview
+	store.Queue
+	store.Audit
 }

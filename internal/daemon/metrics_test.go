@@ -193,7 +193,7 @@ func TestEveryMetricThatIsNamedIsThere(t *testing.T) {
 
 func TestMetricsForThoseWithTheRightAudit(t *testing.T) {
 	w := start(t, "", roleConfig(t, "closed", "30d")+"server: {metrics: admin}\n")
-	admin := access.NewAdministration(w.db.Directory(), w.db, nil)
+	admin := access.NewAdministration(w.db.Directory(), w.db.Audit(), nil)
 	token := func(principal string, may access.Action) string {
 		root := access.Local("test")
 		if err := admin.Create(t.Context(), root, principal, access.Rule{Action: may, Pattern: "*"}); err != nil {
@@ -221,7 +221,7 @@ func TestMetricsForThoseWithTheRightAudit(t *testing.T) {
 		}
 	}
 	denied := 0
-	for _, r := range must(w.db.Audit(t.Context(), store.AuditQuery{Newest: true, Limit: 100})) {
+	for _, r := range must(w.db.Audit().Read(t.Context(), store.AuditQuery{Newest: true, Limit: 100})) {
 		if r.Entry.Actor == "lister" && r.Entry.Outcome == rotation.OutcomeDenied && r.Entry.Step == "GET /metrics" {
 			denied++
 		}

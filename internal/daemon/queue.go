@@ -35,7 +35,7 @@ func (d *Daemon) onQueue(w http.ResponseWriter, r *http.Request, c access.Caller
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	entry := c.Entry(d.DB.Now(), r.Method+" "+queuePage, "", rotation.OutcomeBegun, jobs(body))
 	entry.Object = fmt.Sprintf("%.200s", strings.TrimPrefix(r.URL.EscapedPath(), queuePage+"/api/"))
-	if err := d.DB.Record(r.Context(), entry); err != nil {
+	if err := d.DB.Audit().Record(r.Context(), entry); err != nil {
 		d.Log.ErrorContext(r.Context(), "a change of the queue could not be written to the audit, and is not done", "error", err)
 		answer(w, http.StatusServiceUnavailable, map[string]string{"message": "it could not be written to the audit, and is not done"})
 		return
@@ -46,7 +46,7 @@ func (d *Daemon) onQueue(w http.ResponseWriter, r *http.Request, c access.Caller
 	if status.status >= http.StatusBadRequest {
 		entry.Outcome, entry.Detail = rotation.OutcomeFailed, fmt.Sprintf("answered %d %s", status.status, http.StatusText(status.status))
 	}
-	if err := d.DB.Record(context.WithoutCancel(r.Context()), entry); err != nil {
+	if err := d.DB.Audit().Record(context.WithoutCancel(r.Context()), entry); err != nil {
 		d.Log.ErrorContext(r.Context(), "how a change of the queue went could not be written to the audit", "error", err)
 	}
 }

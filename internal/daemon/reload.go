@@ -124,11 +124,11 @@ func (d *Daemon) enrol(ctx context.Context, fingerprints map[string]string) (sto
 	defer release()
 	switch {
 	case before == nil:
-		return d.DB.Join(ctx, fingerprints)
+		return d.DB.Replicas().Join(ctx, fingerprints)
 	case maps.Equal(before.fingerprints, fingerprints):
-		return d.DB.Follow(ctx, fingerprints)
+		return d.DB.Replicas().Follow(ctx, fingerprints)
 	default:
-		return d.DB.Enroll(ctx, fingerprints)
+		return d.DB.Queue().Enroll(ctx, fingerprints)
 	}
 }
 
@@ -146,7 +146,7 @@ func (d *Daemon) noteBehind(ctx context.Context, e store.Enrollment) {
 func (d *Daemon) follow(ctx context.Context, fingerprints map[string]string) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
-	enrolled, err := d.DB.Follow(ctx, fingerprints)
+	enrolled, err := d.DB.Replicas().Follow(ctx, fingerprints)
 	if err != nil {
 		return err
 	}
@@ -203,5 +203,5 @@ func (d *Daemon) recordReload(ctx context.Context, by access.Caller, why string,
 	if path, err := filepath.Abs(current.file.Path); err == nil {
 		entry.Object = path
 	}
-	return d.DB.Record(context.WithoutCancel(ctx), entry)
+	return d.DB.Audit().Record(context.WithoutCancel(ctx), entry)
 }

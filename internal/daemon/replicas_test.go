@@ -30,7 +30,7 @@ func TestAnEditReadByOneOfThreeReplicasIsNotLost(t *testing.T) {
 	planned := func(days time.Duration) {
 		t.Helper()
 		eventually(t, "planned by "+days.String(), func() bool {
-			snapshot, err := first.db.Load(t.Context(), "app/spread")
+			snapshot, err := first.db.Journal().Load(t.Context(), "app/spread")
 			p := snapshot.Progress
 			return err == nil && !p.NextAt.IsZero() && p.Status.RotateAt.Equal(p.Status.IssuedAt.Add(days))
 		})

@@ -67,7 +67,7 @@ func (d *Daemon) watched(secret string) *rotation.Secret {
 // values is a fingerprint of what a file's references stand for.
 func (d *Daemon) values(ctx context.Context, file *config.File) (string, error) {
 	return file.Values(d.Environment, func(secret string) (string, error) {
-		kept, err := d.DB.Load(ctx, secret)
+		kept, err := d.DB.Journal().Load(ctx, secret)
 		return kept.Progress.Status.Version, err
 	})
 }

@@ -61,7 +61,7 @@ func startStoppable(t *testing.T, database, text string, change ...func(*daemon.
 	w.configure(text)
 	w.open(store.Options{Dir: filepath.Join(dir, "data"), DSN: database})
 	var err error
-	if w.key, err = access.NewAdministration(w.db.Directory(), w.db, nil).Bootstrap(t.Context()); err != nil {
+	if w.key, err = access.NewAdministration(w.db.Directory(), w.db.Audit(), nil).Bootstrap(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return w, w.serve(database, change...)

@@ -53,7 +53,7 @@ func Run(ctx context.Context, out io.Writer, color bool) error {
 // hour is what rota run does for a secret in one hour: nothing, unless it is
 // due. It gives the ages of a credential that was replaced.
 func (w *world) hour(ctx context.Context, p *printer, s *rotation.Secret, day int) ([]age, error) {
-	snapshot, err := w.own.Load(ctx, s.Name)
+	snapshot, err := w.own.Journal().Load(ctx, s.Name)
 	before := snapshot.Progress
 	if err != nil || before.NextAt.After(w.clock.Now()) {
 		return nil, err
@@ -88,7 +88,7 @@ func verify(ctx context.Context, w *world) error {
 	if other["bucket"] != bucket || fmt.Sprint(other["retries"]) != "3" {
 		errs = append(errs, fmt.Errorf("the secret's other fields did not survive: %v", other))
 	}
-	if _, err := w.own.Verify(ctx); err != nil {
+	if _, err := w.own.Audit().Verify(ctx); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -146,7 +146,7 @@ func (p *printer) closing(ctx context.Context, w *world, ages []age) error {
 		return err
 	}
 	p.line("  other fields of the secret %s, kept: %s", awsName, strings.Join(slices.Sorted(maps.Keys(other)), ", "))
-	verified, err := w.own.Verify(ctx)
+	verified, err := w.own.Audit().Verify(ctx)
 	if err != nil {
 		return err
 	}

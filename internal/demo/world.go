@@ -81,7 +81,7 @@ func newWorld(ctx context.Context, report func(rotation.Report)) (*world, error)
 	if w.own, err = store.Open(ctx, store.Options{Dir: filepath.Join(w.dir, "state"), Now: w.clock.Now}); err != nil {
 		return nil, err
 	}
-	w.rotator = &rotation.Rotator{Journal: w.own, Now: w.clock.Now, Sleep: w.clock.Sleep, Report: report, Actor: "demo"}
+	w.rotator = &rotation.Rotator{Journal: w.own.Journal(), Now: w.clock.Now, Sleep: w.clock.Sleep, Report: report, Actor: "demo"}
 	if err := w.awsSecret(ctx); err != nil {
 		return nil, err
 	}

@@ -157,7 +157,7 @@ func TestAtTheEndWhatIsAskedForIsFinishedOrHandedBack(t *testing.T) {
 				if _, skipped := errors.AsType[*engine.SkippedError](errs[1]); !skipped {
 					t.Errorf("what waited: %v, want it skipped", errs[1])
 				}
-				all, err := d.db.Statuses(t.Context())
+				all, err := d.db.Overview().Statuses(t.Context())
 				if err != nil || slices.ContainsFunc(all, func(s store.SecretStatus) bool { return s.Holder != "" }) {
 					t.Errorf("the lease was not given back: %v", err)
 				}

@@ -45,7 +45,7 @@ func newDaemon(t *testing.T, limits engine.Limits) *daemon {
 	if d.db, err = store.Open(t.Context(), store.Options{Dir: filepath.Join(t.TempDir(), "state")}); err != nil {
 		t.Fatal(err)
 	}
-	d.rotator = &rotation.Rotator{Journal: d.db, CallTimeout: 5 * time.Second, LeaseTTL: 2 * time.Minute}
+	d.rotator = &rotation.Rotator{Journal: d.db.Journal(), CallTimeout: 5 * time.Second, LeaseTTL: 2 * time.Minute}
 	d.worker = engine.NewWorker(engine.WorkerOptions{
 		Rotator: d.rotator, Secrets: &d.secrets, Limits: limits,
 		OnOutcome: func(o engine.Outcome) {
@@ -54,7 +54,7 @@ func newDaemon(t *testing.T, limits engine.Limits) *daemon {
 			d.turns = append(d.turns, o.Secret)
 		},
 	})
-	d.service = engine.NewService(engine.ServiceOptions{Worker: d.worker, Queue: d.db, DrainTimeout: 10 * time.Second, Every: time.Hour})
+	d.service = engine.NewService(engine.ServiceOptions{Worker: d.worker, Queue: d.db.Queue(), DrainTimeout: 10 * time.Second, Every: time.Hour})
 	return d
 }
 
@@ -72,7 +72,7 @@ func (d *daemon) configure(policy rotation.Policy, systems map[string]string, fa
 		})
 		fingerprints[name] = fmt.Sprintf("%+v", policy)
 	}
-	if _, err := d.db.Enroll(d.Context(), fingerprints); err != nil {
+	if _, err := d.db.Queue().Enroll(d.Context(), fingerprints); err != nil {
 		d.Fatal(err)
 	}
 	d.secrets.Replace(secrets, nil)
@@ -127,7 +127,7 @@ func TestTheServiceWorksWhatIsDueWhenItIsDue(t *testing.T) {
 		time.Sleep(23*time.Hour - time.Second)
 		d.want("a", "b")
 		for _, name := range []string{"a", "b"} {
-			snapshot, err := d.db.Load(t.Context(), name)
+			snapshot, err := d.db.Journal().Load(t.Context(), name)
 			p := snapshot.Progress
 			if err != nil || !p.Status.IssuedAt.Equal(p.Status.LookedAt.Truncate(0)) && time.Since(p.Status.IssuedAt) > time.Hour {
 				t.Errorf("%s was not rotated: %+v, %v", name, p.Status, err)
@@ -189,12 +189,12 @@ func TestWhatWasGivenUpIsLookedAtNowAndThen(t *testing.T) {
 		mu.Lock()
 		broken = false
 		mu.Unlock()
-		if err := d.db.Resume(t.Context(), []string{"a"}, access.Local("eve"), "mended"); err != nil {
+		if err := d.db.Queue().Resume(t.Context(), []string{"a"}, access.Local("eve"), "mended"); err != nil {
 			t.Fatal(err)
 		}
 		d.service.Poke()
 		time.Sleep(time.Second)
-		snapshot, err := d.db.Load(t.Context(), "a")
+		snapshot, err := d.db.Journal().Load(t.Context(), "a")
 		p := snapshot.Progress
 		if err != nil || p.Failure != nil || p.Status.Version == "" {
 			t.Errorf("resumed, and it was not tried again: %+v, %v", p.Status, err)
@@ -213,18 +213,18 @@ func TestPausedAndFrozenSecretsAreLeftAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		must(d.db.Pause(ctx, []string{"a"}, access.Local("eve"), ""))
+		must(d.db.Queue().Pause(ctx, []string{"a"}, access.Local("eve"), ""))
 		d.run()
 		time.Sleep(time.Minute)
 		d.want("b")
-		must(d.db.Freeze(ctx, access.Local("eve"), ""))
+		must(d.db.Queue().Freeze(ctx, access.Local("eve"), ""))
 		time.Sleep(40 * rota.Day)
 		d.want()
-		must(d.db.Thaw(ctx, access.Local("eve"), ""))
+		must(d.db.Queue().Thaw(ctx, access.Local("eve"), ""))
 		d.service.Poke()
 		time.Sleep(time.Minute)
 		d.want("b")
-		must(d.db.Resume(ctx, []string{"a"}, access.Local("eve"), ""))
+		must(d.db.Queue().Resume(ctx, []string{"a"}, access.Local("eve"), ""))
 		d.service.Poke()
 		time.Sleep(time.Minute)
 		d.want("a")
@@ -249,7 +249,7 @@ func TestAtTheEndTurnsAreFinishedOrHandedBack(t *testing.T) {
 				issuer := &slowIssuer{AccessKeys: memory.NewAccessKeys(memory.AccessKeysOptions{}), takes: tt.takes, begun: begun}
 				secret := &rotation.Secret{Name: "a", Systems: []string{"x"}, Store: d.db.Secret("a"), Issuer: issuer}
 				next := &rotation.Secret{Name: "b", Systems: []string{"x"}, Store: d.db.Secret("b"), Issuer: issuer}
-				if _, err := d.db.Enroll(t.Context(), map[string]string{"a": "", "b": ""}); err != nil {
+				if _, err := d.db.Queue().Enroll(t.Context(), map[string]string{"a": "", "b": ""}); err != nil {
 					t.Fatal(err)
 				}
 				var closed atomic.Bool
@@ -274,12 +274,12 @@ func TestAtTheEndTurnsAreFinishedOrHandedBack(t *testing.T) {
 					t.Error("the connections were not closed")
 				}
 				d.want("a")
-				snapshot, err := d.db.Load(t.Context(), "a")
+				snapshot, err := d.db.Journal().Load(t.Context(), "a")
 				p := snapshot.Progress
 				if err != nil || p.NextAt.IsZero() == tt.finished {
 					t.Errorf("to be looked at again at %v, %v", p.NextAt, err)
 				}
-				all, err := d.db.Statuses(t.Context())
+				all, err := d.db.Overview().Statuses(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}

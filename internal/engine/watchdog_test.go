@@ -52,22 +52,22 @@ func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
 				Policy: rotation.Policy{RotateEvery: 30 * rota.Day, LateAfter: time.Hour},
 			})
 		}
-		if _, err := d.db.Enroll(t.Context(), fingerprints); err != nil {
+		if _, err := d.db.Queue().Enroll(t.Context(), fingerprints); err != nil {
 			t.Fatal(err)
 		}
 		d.secrets.Replace(secrets, nil)
 		now := time.Now()
 		save := func(name string, s rotation.Status, release bool) {
 			t.Helper()
-			l, err := d.db.Acquire(t.Context(), rotation.AcquireRequest{Secret: name, Holder: "the loop", TTL: 100 * time.Hour})
+			l, err := d.db.Journal().Acquire(t.Context(), rotation.AcquireRequest{Secret: name, Holder: "the loop", TTL: 100 * time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := d.db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: rotation.Progress{Status: s}}); err != nil {
+			if err := d.db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: rotation.Progress{Status: s}}); err != nil {
 				t.Fatal(err)
 			}
 			if release {
-				if err := d.db.Release(t.Context(), l); err != nil {
+				if err := d.db.Journal().Release(t.Context(), l); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -77,7 +77,7 @@ func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
 		save("in hand", rotation.Status{LookedAt: now, BegunAt: now.Add(time.Minute)}, false)
 		save("looked at", rotation.Status{LookedAt: now, RotateAt: now.Add(30 * rota.Day)}, true)
 
-		w := engine.NewWatchdog(engine.WatchdogOptions{Rotator: d.rotator, Secrets: &d.secrets, Overdue: d.db, Watched: func(name string) *rotation.Secret {
+		w := engine.NewWatchdog(engine.WatchdogOptions{Rotator: d.rotator, Secrets: &d.secrets, Overdue: d.db.Queue(), Watched: func(name string) *rotation.Secret {
 			if name == broken.Name {
 				return broken
 			}

@@ -181,10 +181,10 @@ func (w *world) look(secret string) {
 	if counts[rota.LabelCurrent] != 1 || counts[rota.LabelPending] != 0 {
 		w.Errorf("%s: labels %v, want one %s and no %s", secret, counts, rota.LabelCurrent, rota.LabelPending)
 	}
-	if _, err := db.Verify(w.Context()); err != nil {
+	if _, err := db.Audit().Verify(w.Context()); err != nil {
 		w.Error(err)
 	}
-	all, err := db.Statuses(w.Context())
+	all, err := db.Overview().Statuses(w.Context())
 	if err != nil {
 		w.Fatal(err)
 	}

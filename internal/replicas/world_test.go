@@ -103,11 +103,11 @@ func (s scene) replica(ctx context.Context) (err error) {
 	secrets := &engine.Secrets{}
 	secrets.Replace(all, nil)
 	worker := engine.NewWorker(engine.WorkerOptions{
-		Rotator: &rotation.Rotator{Journal: db, Now: db.Now, LeaseTTL: leaseTTL, CallTimeout: 5 * time.Second},
+		Rotator: &rotation.Rotator{Journal: db.Journal(), Now: db.Now, LeaseTTL: leaseTTL, CallTimeout: 5 * time.Second},
 		Secrets: secrets, Now: db.Now, Limits: engine.Limits{Workers: 16, CoolDown: time.Second},
 	})
 	service, err := river.New(river.Options{
-		Pool: pool, Worker: worker, Queue: db, Now: db.Now, Lost: 2 * leaseTTL, DrainTimeout: 5 * time.Second,
+		Pool: pool, Worker: worker, Queue: db.Queue(), Now: db.Now, Lost: 2 * leaseTTL, DrainTimeout: 5 * time.Second,
 	})
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func newWorld(t *testing.T, secrets int, delay time.Duration) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.db.Close() })
-	if _, err := w.db.Enroll(t.Context(), fingerprints); err != nil {
+	if _, err := w.db.Queue().Enroll(t.Context(), fingerprints); err != nil {
 		t.Fatal(err)
 	}
 	pool, err := pgxpool.New(t.Context(), w.DSN)
@@ -250,7 +250,7 @@ func (w *world) until(what string, ok func() (bool, error)) {
 func (w *world) rotated(n int) {
 	w.Helper()
 	w.until(fmt.Sprintf("%d of %d are rotated", n, w.Secrets), func() (bool, error) {
-		all, err := w.db.Statuses(w.Context())
+		all, err := w.db.Overview().Statuses(w.Context())
 		done := 0
 		for _, s := range all {
 			if s.Status.Version != "" && s.Status.BegunAt.IsZero() {
@@ -267,7 +267,7 @@ func (w *world) check() {
 	w.Helper()
 	for i := range w.Secrets {
 		secret := name(i)
-		records, err := w.db.Audit(w.Context(), store.AuditQuery{Secret: secret, Limit: 1000})
+		records, err := w.db.Audit().Read(w.Context(), store.AuditQuery{Secret: secret, Limit: 1000})
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -294,7 +294,7 @@ func (w *world) check() {
 			w.Errorf("%s: the current credential does not log in: %v", secret, err)
 		}
 	}
-	if _, err := w.db.Verify(w.Context()); err != nil {
+	if _, err := w.db.Audit().Verify(w.Context()); err != nil {
 		w.Error(err)
 	}
 }

@@ -86,9 +86,9 @@ func (l *Local) checkStore(ctx context.Context) []api.FindingDoc {
 		}
 		return api.FindingDoc{Finding: f}
 	}
-	chain, err := l.DB.Verify(ctx)
+	chain, err := l.DB.Audit().Verify(ctx)
 	out := []api.FindingDoc{finding("audit", fmt.Sprintf("the chain of %d entries is whole", chain.Entries), err)}
-	statuses, err := l.DB.Statuses(ctx)
+	statuses, err := l.DB.Overview().Statuses(ctx)
 	if err != nil {
 		return append(out, finding("progress", "", err))
 	}

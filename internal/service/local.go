@@ -94,7 +94,7 @@ func RotatorFor(r *rotation.Rotator, c access.Caller) *rotation.Rotator {
 func (l *Local) authorize(ctx context.Context, a access.Action, op string, secrets ...string) error {
 	var audit access.Recorder
 	if l.DB != nil {
-		audit = l.DB
+		audit = l.DB.Audit()
 	}
 	return access.Authorize(ctx, l.Caller, audit, access.Attempt{Action: a, Op: op, At: l.now()}, secrets...)
 }

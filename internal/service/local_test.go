@@ -50,7 +50,7 @@ func operations(t *testing.T, rules ...string) (*service.Local, *store.DB) {
 		}
 		caller.Rules = append(caller.Rules, rule)
 	}
-	rotator := &rotation.Rotator{Journal: db, Now: db.Now, Holder: "test"}
+	rotator := &rotation.Rotator{Journal: db.Journal(), Now: db.Now, Holder: "test"}
 	return &service.Local{
 		File: file, Wired: wired, DB: db, Rotator: rotator, Caller: caller, Controls: service.Switches{DB: db, Wired: wired, Rotator: rotator},
 	}, db
@@ -100,7 +100,7 @@ func TestWhatIsDeniedIsInTheAuditAndTellsNothing(t *testing.T) {
 			if err := try(); !errors.Is(err, access.ErrDenied) {
 				t.Errorf("%s of %s: %v, want it denied", op, name, err)
 			}
-			last, err := db.Audit(t.Context(), store.AuditQuery{Newest: true, Limit: 1, Secret: name})
+			last, err := db.Audit().Read(t.Context(), store.AuditQuery{Newest: true, Limit: 1, Secret: name})
 			if err != nil || len(last) != 1 || last[0].Entry.Outcome != rotation.OutcomeDenied || last[0].Entry.Step != op || last[0].Entry.From != "192.0.2.7" {
 				t.Errorf("%s of %s: the audit has %+v, %v", op, name, last, err)
 			}

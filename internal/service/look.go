@@ -144,7 +144,7 @@ func (l *Local) Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error) {
 	issuerName := secret.Issuer.CredentialID(credential)
 	entry := l.Caller.Entry(l.now(), "get", r.Secret, rotation.OutcomeSucceeded, "")
 	entry.Object, entry.Version, entry.Credential = strings.Join(names, ", "), version.ID, issuerName
-	if err := l.DB.Record(ctx, entry); err != nil {
+	if err := l.DB.Audit().Record(ctx, entry); err != nil {
 		return api.GetDoc{}, fmt.Errorf("%s: nothing is shown that is not in the audit: %w", r.Secret, err)
 	}
 	return api.GetDoc{Secret: r.Secret, Version: version.ID, Labels: version.Labels, Credential: issuerName, Fields: fields}, nil
@@ -201,7 +201,7 @@ func (l *Local) History(ctx context.Context, r api.HistoryRequest) (api.HistoryD
 	}
 	doc := api.HistoryDoc{Entries: []api.EntryDoc{}}
 	if l.DB != nil {
-		records, err := l.DB.Audit(ctx, store.AuditQuery{Secret: r.Secret, After: r.After, Before: r.Before, Limit: r.Limit, Newest: !r.Oldest})
+		records, err := l.DB.Audit().Read(ctx, store.AuditQuery{Secret: r.Secret, After: r.After, Before: r.Before, Limit: r.Limit, Newest: !r.Oldest})
 		if err != nil {
 			return api.HistoryDoc{}, err
 		}
@@ -265,11 +265,11 @@ func (l *Local) Verify(ctx context.Context) (api.VerifyDoc, error) {
 	}
 	doc, compare := api.VerifyDoc{Verified: true}, noneOf
 	if l.DB != nil {
-		chain, err := l.DB.Verify(ctx)
+		chain, err := l.DB.Audit().Verify(ctx)
 		if err != nil {
 			return api.VerifyDoc{}, err
 		}
-		doc.Entries, doc.Head, compare = chain.Entries, chain.Head, l.DB.VerifyHeads
+		doc.Entries, doc.Head, compare = chain.Entries, chain.Head, l.DB.Audit().VerifyHeads
 	}
 	for _, p := range l.Places {
 		heads, err := p.Heads(ctx)

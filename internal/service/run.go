@@ -74,7 +74,7 @@ func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 	}
 	const op = "configure"
 	sum := l.File.Sum()
-	last, err := l.DB.Audit(ctx, store.AuditQuery{Secret: Configuration, Newest: true, Limit: 50})
+	last, err := l.DB.Audit().Read(ctx, store.AuditQuery{Secret: Configuration, Newest: true, Limit: 50})
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -88,7 +88,7 @@ func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 	}
 	entry := l.Caller.Entry(l.now(), op, Configuration, rotation.OutcomeSucceeded, sum)
 	entry.Object = path
-	return entry.At, l.DB.Record(ctx, entry)
+	return entry.At, l.DB.Audit().Record(ctx, entry)
 }
 
 // Alert tells the notifiers of every secret that is late.

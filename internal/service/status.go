@@ -45,15 +45,15 @@ func (l *Local) standings(ctx context.Context, doc *api.StatusDoc) (map[string]s
 	if l.DB == nil {
 		return nil, nil
 	}
-	statuses, err := l.DB.Statuses(ctx)
+	statuses, err := l.DB.Overview().Statuses(ctx)
 	if err != nil {
 		return nil, err
 	}
-	paused, err := l.DB.Paused(ctx)
+	paused, err := l.DB.Queue().Paused(ctx)
 	if err != nil {
 		return nil, err
 	}
-	frozen, err := l.DB.Frozen(ctx)
+	frozen, err := l.DB.Queue().Frozen(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func (s Switches) Pause(ctx context.Context, secrets []string, by access.Caller,
 	if err := s.remember(ctx, secrets, by); err != nil {
 		return err
 	}
-	return s.DB.Pause(ctx, secrets, by, why)
+	return s.DB.Queue().Pause(ctx, secrets, by, why)
 }
 
 // Resume implements [Controls].
@@ -38,13 +38,13 @@ func (s Switches) Resume(ctx context.Context, secrets []string, by access.Caller
 	if err := s.remember(ctx, secrets, by); err != nil {
 		return err
 	}
-	return s.DB.Resume(ctx, secrets, by, "")
+	return s.DB.Queue().Resume(ctx, secrets, by, "")
 }
 
 // remember makes the store know configured secrets that nobody has worked yet:
 // whoever holds a lease of one is remembered, and the secret with it.
 func (s Switches) remember(ctx context.Context, secrets []string, by access.Caller) error {
-	statuses, err := s.DB.Statuses(ctx)
+	statuses, err := s.DB.Overview().Statuses(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,9 +52,9 @@ func (s Switches) remember(ctx context.Context, secrets []string, by access.Call
 		if slices.ContainsFunc(statuses, func(st store.SecretStatus) bool { return st.Name == name }) {
 			continue
 		}
-		lease, err := s.DB.Acquire(ctx, rotation.AcquireRequest{Secret: name, Holder: by.Principal, TTL: time.Minute})
+		lease, err := s.DB.Journal().Acquire(ctx, rotation.AcquireRequest{Secret: name, Holder: by.Principal, TTL: time.Minute})
 		if err == nil {
-			err = s.DB.Release(ctx, lease)
+			err = s.DB.Journal().Release(ctx, lease)
 		}
 		if err != nil && !errors.Is(err, rota.ErrBusy) {
 			return fmt.Errorf("%s: %w", name, err)
@@ -74,11 +74,13 @@ func (s Switches) Done(ctx context.Context, secret string, by access.Caller, _ s
 
 // Freeze implements [Controls].
 func (s Switches) Freeze(ctx context.Context, by access.Caller, why string) error {
-	return s.DB.Freeze(ctx, by, why)
+	return s.DB.Queue().Freeze(ctx, by, why)
 }
 
 // Thaw implements [Controls].
-func (s Switches) Thaw(ctx context.Context, by access.Caller) error { return s.DB.Thaw(ctx, by, "") }
+func (s Switches) Thaw(ctx context.Context, by access.Caller) error {
+	return s.DB.Queue().Thaw(ctx, by, "")
+}
 
 // Reload implements [Controls]: nothing on this machine keeps the
 // configuration in mind.

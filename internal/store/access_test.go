@@ -19,13 +19,13 @@ import (
 // audited is a directory together with the store's audit.
 type audited struct {
 	access.Directory
-	*DB
+	Audit
 	t testing.TB
 }
 
 func (a audited) Entries() []rotation.Entry {
 	a.t.Helper()
-	records, err := a.Audit(a.t.Context(), AuditQuery{})
+	records, err := a.Audit.Read(a.t.Context(), AuditQuery{})
 	must(a.t, err)
 	var entries []rotation.Entry
 	for _, r := range records {
@@ -38,7 +38,7 @@ func TestDirectorySuite(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		accesstest.Run(t, func(t *testing.T) accesstest.Directory {
 			db := openAt(t, newDir(t), nil)
-			return audited{db.Directory(), db, t}
+			return audited{db.Directory(), db.Audit(), t}
 		})
 	})
 }
@@ -51,7 +51,7 @@ func TestAccessOnSeveralReplicas(t *testing.T) {
 		var replicas []*access.Administration
 		for range 3 {
 			db := openAt(t, dir, nil)
-			replicas = append(replicas, access.NewAdministration(db.Directory(), db, nil))
+			replicas = append(replicas, access.NewAdministration(db.Directory(), db.Audit(), nil))
 		}
 		// all asks every replica at once and counts those that did it.
 		all := func(act func(int, *access.Administration) error, refusal error) {
@@ -97,7 +97,7 @@ func TestAccessKeysAtRest(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		dir := newDir(t)
 		db := openAt(t, dir, nil)
-		admin := access.NewAdministration(db.Directory(), db, nil)
+		admin := access.NewAdministration(db.Directory(), db.Audit(), nil)
 		issued, err := admin.Bootstrap(t.Context())
 		must(t, err)
 		must(t, admin.Create(t.Context(), access.Local("root"), "other"))

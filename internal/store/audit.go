@@ -44,7 +44,7 @@ func (h head) sealed() []byte {
 
 // Record writes audit entries that belong to no lease, such as a read of a
 // value. They are durable when it returns.
-func (db *DB) Record(ctx context.Context, entries ...rotation.Entry) error {
+func (db Audit) Record(ctx context.Context, entries ...rotation.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
@@ -149,7 +149,7 @@ type AuditRecord struct {
 
 // Audit reads entries, in the chain's order unless the newest are asked for
 // first.
-func (db *DB) Audit(ctx context.Context, q AuditQuery) ([]AuditRecord, error) {
+func (db Audit) Read(ctx context.Context, q AuditQuery) ([]AuditRecord, error) {
 	if q.Limit <= 0 {
 		q.Limit = 1000
 	}
@@ -211,7 +211,7 @@ type VerifyResult struct {
 
 // Verify recomputes the whole chain from the first entry and compares its end
 // with the sealed one. What it finds wrong is a [*TamperError].
-func (db *DB) Verify(ctx context.Context) (VerifyResult, error) {
+func (db Audit) Verify(ctx context.Context) (VerifyResult, error) {
 	return verify(ctx, db.reader, db.dialect.snapshot, db.keys)
 }
 

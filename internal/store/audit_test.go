@@ -20,7 +20,7 @@ func entryNo(i int) rotation.Entry {
 func note(t testing.TB, db *DB, n int) {
 	t.Helper()
 	for i := range n {
-		must(t, db.Record(t.Context(), entryNo(i+1)))
+		must(t, db.Audit().Record(t.Context(), entryNo(i+1)))
 	}
 }
 
@@ -44,7 +44,7 @@ func TestAuditQueries(t *testing.T) {
 			{"those of a secret without any", AuditQuery{Secret: "none"}, nil},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				records, err := db.Audit(t.Context(), tt.q)
+				records, err := db.Audit().Read(t.Context(), tt.q)
 				must(t, err)
 				var got []int64
 				for _, r := range records {
@@ -64,16 +64,16 @@ func TestAuditQueries(t *testing.T) {
 func TestVerifyGivesTheChainsEnd(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
-		got, err := db.Verify(t.Context())
+		got, err := db.Audit().Verify(t.Context())
 		must(t, err)
 		if diff := cmp.Diff(VerifyResult{Head: strings.Repeat("0", 64)}, got); diff != "" {
 			t.Errorf("an empty chain (-want +got):\n%s", diff)
 		}
 		note(t, db, 3)
-		must(t, db.Record(t.Context()))
-		records, err := db.Audit(t.Context(), AuditQuery{})
+		must(t, db.Audit().Record(t.Context()))
+		records, err := db.Audit().Read(t.Context(), AuditQuery{})
 		must(t, err)
-		got, err = db.Verify(t.Context())
+		got, err = db.Audit().Verify(t.Context())
 		must(t, err)
 		if diff := cmp.Diff(VerifyResult{Entries: 3, Head: records[2].Hash}, got); diff != "" {
 			t.Errorf("three entries (-want +got):\n%s", diff)
@@ -96,7 +96,7 @@ func TestTheDatabaseRefusesToChangeTheAudit(t *testing.T) {
 				t.Errorf("%s: %v, want a refusal", query, err)
 			}
 		}
-		_, err := db.Verify(t.Context())
+		_, err := db.Audit().Verify(t.Context())
 		must(t, err)
 	})
 }
@@ -142,7 +142,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 				db := openAt(t, newDir(t), nil)
 				note(t, db, 6)
 				tamper(t, db, append([]string{`DROP TRIGGER audit_no_update`, `DROP TRIGGER audit_no_delete`, `DROP TRIGGER audit_in_order`}, tt.do...)...)
-				_, err := db.Verify(t.Context())
+				_, err := db.Audit().Verify(t.Context())
 				found, ok := errors.AsType[*TamperError](err)
 				if !ok {
 					t.Fatalf("verify: %v, want tampering at %d", err, tt.want)
@@ -175,7 +175,7 @@ func TestAChainContinuedByHandIsFound(t *testing.T) {
 			_, err = tx.exec(sqlUpdateHead, forged.seq, forged.hash[:], make([]byte, 37))
 			return err
 		}))
-		_, err := db.Verify(t.Context())
+		_, err := db.Audit().Verify(t.Context())
 		if found, ok := errors.AsType[*TamperError](err); !ok || !contains(found.Reason, "seal") {
 			t.Errorf("verify: %v, want a wrong seal", err)
 		}

@@ -22,7 +22,7 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	}
 	note := func(outcome rotation.Outcome) error {
 		// What was done is told even where the caller has just given up.
-		return db.Record(context.WithoutCancel(ctx), rotation.Entry{At: db.Now(), Actor: db.actor, Step: "backup", Object: path, Outcome: outcome})
+		return db.Audit().Record(context.WithoutCancel(ctx), rotation.Entry{At: db.Now(), Actor: db.actor, Step: "backup", Object: path, Outcome: outcome})
 	}
 	err := note(rotation.OutcomeBegun)
 	if err == nil {
@@ -38,7 +38,7 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	return nil
 }
 
-func (db *DB) backup(ctx context.Context, path string) (err error) {
+func (db *core) backup(ctx context.Context, path string) (err error) {
 	// SQLite writes into an existing file if it is empty: so it is made here,
 	// for the owner alone and never over another.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)

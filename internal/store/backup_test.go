@@ -42,7 +42,7 @@ func TestABackupRestores(t *testing.T) {
 	db, dir := filled(t)
 	backup := filepath.Join(t.TempDir(), "it's a backup.db")
 	must(t, db.Backup(t.Context(), backup))
-	entries, err := db.Audit(t.Context(), AuditQuery{Secret: "", After: 3})
+	entries, err := db.Audit().Read(t.Context(), AuditQuery{Secret: "", After: 3})
 	must(t, err)
 	if len(entries) != 2 || entries[0].Entry.Outcome != rotation.OutcomeBegun || entries[1].Entry.Outcome != rotation.OutcomeSucceeded {
 		t.Fatalf("audit %v, want the backup begun and ok", entries)
@@ -66,12 +66,12 @@ func TestABackupRestores(t *testing.T) {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	restored := openAt(t, other, nil)
-	after, err := restored.Audit(t.Context(), AuditQuery{After: 3})
+	after, err := restored.Audit().Read(t.Context(), AuditQuery{After: 3})
 	must(t, err)
 	if len(after) != 2 || after[0].Hash != entries[0].Hash || after[1].Entry.Step != "restore" {
 		t.Errorf("audit %v, want that of the backup and the restore", after)
 	}
-	verified, err := restored.Verify(t.Context())
+	verified, err := restored.Audit().Verify(t.Context())
 	must(t, err)
 	if verified.Entries != 5 {
 		t.Errorf("%d entries verified, want 5", verified.Entries)
@@ -91,7 +91,7 @@ func TestABackupNeverOverwrites(t *testing.T) {
 		if err := db.Backup(t.Context(), p); err == nil {
 			t.Errorf("a backup to %s", p)
 		}
-		last, err := db.Audit(t.Context(), AuditQuery{Newest: true, Limit: 1})
+		last, err := db.Audit().Read(t.Context(), AuditQuery{Newest: true, Limit: 1})
 		must(t, err)
 		if len(last) != 1 || last[0].Entry.Outcome != rotation.OutcomeFailed || last[0].Entry.Object != p {
 			t.Errorf("audit %v, want the failed backup", last)
@@ -166,7 +166,7 @@ func TestAnOlderStateIsMarked(t *testing.T) {
 		db := openAt(t, newDir(t), c.now)
 		enroll(t, db, "a")
 		old := acquire(t, db, "a", "before")
-		must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: old, Progress: rotation.Progress{NextAt: c.now().Add(time.Hour)}}))
+		must(t, db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: old, Progress: rotation.Progress{NextAt: c.now().Add(time.Hour)}}))
 		at, err := db.RestoredAt(t.Context())
 		must(t, err)
 		if !at.IsZero() {
@@ -180,14 +180,14 @@ func TestAnOlderStateIsMarked(t *testing.T) {
 		if got := due(t, db, c.now(), 10); len(got) != 1 {
 			t.Errorf("due: %v, want every secret", got)
 		}
-		if err := db.Save(t.Context(), rotation.SaveRequest{Lease: old}); !errors.Is(err, rota.ErrFenced) {
+		if err := db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: old}); !errors.Is(err, rota.ErrFenced) {
 			t.Errorf("a lease of before: %v, want %v", err, rota.ErrFenced)
 		}
 		l := acquire(t, db, "a", "after")
 		if l.Fence < old.Fence+restoredFences {
 			t.Errorf("fence %d, which may have been given after the backup", l.Fence)
 		}
-		_, err = db.Verify(t.Context())
+		_, err = db.Audit().Verify(t.Context())
 		must(t, err)
 	})
 }

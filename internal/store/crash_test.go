@@ -78,11 +78,11 @@ func rotateForEver(ctx context.Context, db *DB, i int) error {
 	name := fmt.Sprintf("s%d", i)
 	s := db.Secret(name)
 	for {
-		l, err := db.Acquire(ctx, rotation.AcquireRequest{Secret: name, Holder: "child", TTL: ttl})
+		l, err := db.Journal().Acquire(ctx, rotation.AcquireRequest{Secret: name, Holder: "child", TTL: ttl})
 		if err != nil {
 			return err
 		}
-		snapshot, err := db.Load(ctx, name)
+		snapshot, err := db.Journal().Load(ctx, name)
 		p := snapshot.Progress
 		if err != nil {
 			return err
@@ -90,7 +90,7 @@ func rotateForEver(ctx context.Context, db *DB, i int) error {
 		p.Rejections++ // serves as a counter here
 		n := p.Rejections
 		id := fmt.Sprintf("v%d", n)
-		if err := db.Save(ctx, rotation.SaveRequest{Lease: l, Progress: p, Entries: []rotation.Entry{{Secret: name, Version: id}}}); err != nil {
+		if err := db.Journal().Save(ctx, rotation.SaveRequest{Lease: l, Progress: p, Entries: []rotation.Entry{{Secret: name, Version: id}}}); err != nil {
 			return err
 		}
 		fmt.Println("saved", i, n)
@@ -157,7 +157,7 @@ func TestAKilledProcessLeavesAWholeStore(t *testing.T) {
 			saved, moved := killed(t, dir, 1+round*round)
 			db, err := Open(t.Context(), options(dir, nil))
 			must(t, err)
-			_, err = db.Verify(t.Context())
+			_, err = db.Audit().Verify(t.Context())
 			must(t, err)
 			if !isPostgres(dir) {
 				var verdict string
@@ -176,13 +176,13 @@ func TestAKilledProcessLeavesAWholeStore(t *testing.T) {
 
 func checkAfterKill(t *testing.T, db *DB, name string, saved, moved int) {
 	t.Helper()
-	snapshot, err := db.Load(t.Context(), name)
+	snapshot, err := db.Journal().Load(t.Context(), name)
 	p := snapshot.Progress
 	must(t, err)
 	if p.Rejections < saved {
 		t.Errorf("%s: progress %d, though %d was reported as saved", name, p.Rejections, saved)
 	}
-	entries, err := db.Audit(t.Context(), AuditQuery{Secret: name, Limit: 1 << 30})
+	entries, err := db.Audit().Read(t.Context(), AuditQuery{Secret: name, Limit: 1 << 30})
 	must(t, err)
 	for i, e := range entries {
 		if want := fmt.Sprintf("v%d", i+1); e.Entry.Version != want {

@@ -45,9 +45,14 @@ type Options struct {
 	Actor string
 }
 
-// DB is an open store. All its methods may be called at the same time from
-// several goroutines, and several processes may have the same store open.
-type DB struct {
+// DB is an open store. Its facets give access to what is in it, each to one
+// kind of thing, so that users ask for no more than they need. All methods may
+// be called at the same time from several goroutines, and several processes may
+// have the same store open.
+type DB struct{ *core }
+
+// core is what the facets of one store share.
+type core struct {
 	*database
 	actor  string
 	writer *writer
@@ -59,6 +64,37 @@ type DB struct {
 	rotating sync.Mutex
 	closed   sync.Once
 }
+
+// Journal is the progress of secrets, and their leases.
+type Journal struct{ *core }
+
+// Queue is what is due: the secrets that are enrolled, and the halts that keep
+// them from being due.
+type Queue struct{ *core }
+
+// Overview is what tables and metrics show of all secrets.
+type Overview struct{ *core }
+
+// Audit is the audit chain, and how much of it was copied to places outside.
+type Audit struct{ *core }
+
+// Replicas is which process works by which configuration.
+type Replicas struct{ *core }
+
+// Journal gives the store's journal.
+func (db *DB) Journal() Journal { return Journal{db.core} }
+
+// Queue gives the store's queue.
+func (db *DB) Queue() Queue { return Queue{db.core} }
+
+// Overview gives the store's overview.
+func (db *DB) Overview() Overview { return Overview{db.core} }
+
+// Audit gives the store's audit.
+func (db *DB) Audit() Audit { return Audit{db.core} }
+
+// Replicas gives the store's replicas.
+func (db *DB) Replicas() Replicas { return Replicas{db.core} }
 
 // Open opens the store, makes it at the first start and brings its tables up
 // to date. It refuses a folder or files that others than their owner may read
@@ -92,7 +128,7 @@ func open(ctx context.Context, o Options) (_ *DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{database: d, actor: o.Actor, keys: &keys{master: o.master()}}
+	db := &DB{&core{database: d, actor: o.Actor, keys: &keys{master: o.master()}}}
 	if db.writer, err = newWriter(ctx, d, db.keys.seal); err != nil {
 		return nil, errors.Join(err, d.connection.close(), d.close())
 	}

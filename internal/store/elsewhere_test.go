@@ -33,15 +33,15 @@ func TestWhatWasDecidedByAnotherConfigurationIsDecidedAnew(t *testing.T) {
 			t.Run(tt.name, func(t *testing.T) {
 				db := openAt(t, newDir(t), c.now)
 				enrol := func(fingerprint string) {
-					_, err := db.Enroll(t.Context(), map[string]string{"a": fingerprint})
+					_, err := db.Queue().Enroll(t.Context(), map[string]string{"a": fingerprint})
 					must(t, err)
 				}
 				enrol("old")
 				keep(t, db, "a", rotation.Progress{NextAt: c.now().Add(5 * time.Hour)})
 				enrol("new")
-				l, err := db.Acquire(t.Context(), tt.begin)
+				l, err := db.Journal().Acquire(t.Context(), tt.begin)
 				must(t, err)
-				snapshot, err := db.Load(t.Context(), "a")
+				snapshot, err := db.Journal().Load(t.Context(), "a")
 				p := snapshot.Progress
 				must(t, err)
 				if !p.NextAt.IsZero() {
@@ -51,8 +51,8 @@ func TestWhatWasDecidedByAnotherConfigurationIsDecidedAnew(t *testing.T) {
 					enrol(tt.edit)
 				}
 				later := rotation.Progress{NextAt: c.now().Add(5 * time.Hour)}
-				must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: later}))
-				must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: later, Release: true}))
+				must(t, db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: later}))
+				must(t, db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: later, Release: true}))
 				if got := len(due(t, db, c.now(), 10)) == 1; got != tt.due {
 					t.Errorf("due after it: %v, want %v", got, tt.due)
 				}
@@ -71,26 +71,26 @@ func TestWhatIsDueIsLeftToWhoHasTheEnrolledConfiguration(t *testing.T) {
 		db := openAt(t, newDir(t), c.now)
 		refused := func(want bool) {
 			t.Helper()
-			l, err := db.Acquire(t.Context(), turnBy("old", true))
+			l, err := db.Journal().Acquire(t.Context(), turnBy("old", true))
 			if errors.Is(err, rota.ErrOtherConfiguration) != want || (err == nil) == want {
 				t.Fatalf("a turn by the old configuration: %v, want it refused: %v", err, want)
 			}
 			if err == nil {
-				must(t, db.Release(t.Context(), l))
+				must(t, db.Journal().Release(t.Context(), l))
 			}
 		}
 		refused(false) // nothing is enrolled
-		_, err := db.Enroll(t.Context(), map[string]string{"a": "new"})
+		_, err := db.Queue().Enroll(t.Context(), map[string]string{"a": "new"})
 		must(t, err)
 		refused(true)
-		held, err := db.Acquire(t.Context(), turnBy("new", true))
+		held, err := db.Journal().Acquire(t.Context(), turnBy("new", true))
 		must(t, err)
 		refused(true)
-		must(t, db.Release(t.Context(), held))
+		must(t, db.Journal().Release(t.Context(), held))
 		if got := due(t, db, c.now(), 10); len(got) != 1 {
 			t.Errorf("due: %v, want it still", got)
 		}
-		_, err = db.Enroll(t.Context(), map[string]string{})
+		_, err = db.Queue().Enroll(t.Context(), map[string]string{})
 		must(t, err)
 		refused(false) // no longer configured by anybody
 	})

@@ -12,7 +12,7 @@ import (
 // overdue first. It leaves out those that are paused, and those that somebody
 // has a lease on, dead or alive, until its time is over. While all are frozen
 // there are none.
-func (db *DB) Due(ctx context.Context, q rotation.DueQuery) ([]rotation.Due, error) {
+func (db Queue) Due(ctx context.Context, q rotation.DueQuery) ([]rotation.Due, error) {
 	fail := func(err error) ([]rotation.Due, error) {
 		return nil, fmt.Errorf("secrets that are due: %w", explain(err))
 	}
@@ -40,7 +40,7 @@ func (db *DB) Due(ctx context.Context, q rotation.DueQuery) ([]rotation.Due, err
 
 // NextDue is the next time after now at which an enrolled secret that is not
 // paused will be due; zero for never.
-func (db *DB) NextDue(ctx context.Context, now time.Time) (time.Time, error) {
+func (db Queue) NextDue(ctx context.Context, now time.Time) (time.Time, error) {
 	var next int64
 	err := db.reader.QueryRowContext(ctx, sqlNextDue, micros(now)).Scan(&next)
 	if err != nil && !isNoRows(err) {
@@ -52,7 +52,7 @@ func (db *DB) NextDue(ctx context.Context, now time.Time) (time.Time, error) {
 // Overdue lists enrolled secrets of which something was due, or was begun and
 // never ended, at that time or earlier, and of which nobody was told yet; by
 // name, those after a name, at most limit of them.
-func (db *DB) Overdue(ctx context.Context, since time.Time, after string, limit int) ([]string, error) {
+func (db Queue) Overdue(ctx context.Context, since time.Time, after string, limit int) ([]string, error) {
 	names, err := db.column(ctx, sqlOverdue, micros(since), after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("secrets that may be late: %w", err)
@@ -61,7 +61,7 @@ func (db *DB) Overdue(ctx context.Context, since time.Time, after string, limit 
 }
 
 // column reads a column of texts.
-func (db *DB) column(ctx context.Context, query string, args ...any) ([]string, error) {
+func (db *core) column(ctx context.Context, query string, args ...any) ([]string, error) {
 	rows, err := db.reader.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, explain(err)

@@ -27,7 +27,7 @@ type Enrollment struct {
 // is a fingerprint of the secret's configuration: what has another one than
 // before is due at once. The configuration is in force from then on, whichever
 // was before.
-func (db *DB) Enroll(ctx context.Context, configured map[string]string) (Enrollment, error) {
+func (db Queue) Enroll(ctx context.Context, configured map[string]string) (Enrollment, error) {
 	fail := func(err error) (Enrollment, error) { return Enrollment{}, fmt.Errorf("enroll: %w", err) }
 	changed, gone, err := db.enrolmentDiff(ctx, configured)
 	if err != nil {
@@ -62,7 +62,7 @@ func (db *DB) Enroll(ctx context.Context, configured map[string]string) (Enrollm
 
 // enrolmentDiff compares what is configured with what is enrolled: as a rule
 // little or nothing has changed.
-func (db *DB) enrolmentDiff(ctx context.Context, configured map[string]string) (changed, gone []string, err error) {
+func (db *core) enrolmentDiff(ctx context.Context, configured map[string]string) (changed, gone []string, err error) {
 	rows, err := db.reader.QueryContext(ctx, sqlEnrolled)
 	if err != nil {
 		return nil, nil, explain(err)
@@ -90,7 +90,7 @@ func (db *DB) enrolmentDiff(ctx context.Context, configured map[string]string) (
 
 // enrollRows writes what concerns some secrets, given as a JSON array of names
 // with fingerprints.
-func (db *DB) enrollRows(ctx context.Context, names []string, configured map[string]string, write func(t *tx, rows string) error) error {
+func (db *core) enrollRows(ctx context.Context, names []string, configured map[string]string, write func(t *tx, rows string) error) error {
 	rows := make([][2]string, len(names))
 	for i, name := range names {
 		rows[i] = [2]string{name, configured[name]}

@@ -17,7 +17,7 @@ const everything = "(all)"
 // Pause keeps secrets from being due until they are resumed. A turn that is
 // under way goes on. Where one of the names is not known, none is paused and
 // it is [rota.ErrNotFound].
-func (db *DB) Pause(ctx context.Context, names []string, by access.Caller, why string) error {
+func (db Queue) Pause(ctx context.Context, names []string, by access.Caller, why string) error {
 	return db.halt(ctx, "pause", names, by, why, func(t *tx, name, halt string) (int64, error) {
 		return t.exec(sqlPause, name, halt)
 	})
@@ -25,21 +25,21 @@ func (db *DB) Pause(ctx context.Context, names []string, by access.Caller, why s
 
 // Resume lets secrets be due again, at once, and what was given up be tried
 // again, whether they were paused or not.
-func (db *DB) Resume(ctx context.Context, names []string, by access.Caller, why string) error {
+func (db Queue) Resume(ctx context.Context, names []string, by access.Caller, why string) error {
 	return db.halt(ctx, "resume", names, by, why, func(t *tx, name, _ string) (int64, error) {
 		return t.exec(sqlResume, name)
 	})
 }
 
 // Freeze keeps all secrets from being due until Thaw.
-func (db *DB) Freeze(ctx context.Context, by access.Caller, why string) error {
+func (db Queue) Freeze(ctx context.Context, by access.Caller, why string) error {
 	return db.halt(ctx, "freeze", []string{everything}, by, why, func(t *tx, _, halt string) (int64, error) {
 		return t.exec(sqlFreeze, halt)
 	})
 }
 
 // Thaw ends a Freeze. It is no error if nothing is frozen.
-func (db *DB) Thaw(ctx context.Context, by access.Caller, why string) error {
+func (db Queue) Thaw(ctx context.Context, by access.Caller, why string) error {
 	return db.halt(ctx, "thaw", []string{everything}, by, why, func(t *tx, _, _ string) (int64, error) {
 		_, err := t.exec(sqlThaw)
 		return 1, err
@@ -47,7 +47,7 @@ func (db *DB) Thaw(ctx context.Context, by access.Caller, why string) error {
 }
 
 // halt changes each name's halt and audits it, all or nothing.
-func (db *DB) halt(ctx context.Context, act string, names []string, by access.Caller, why string, change func(t *tx, name, halt string) (int64, error)) error {
+func (db *core) halt(ctx context.Context, act string, names []string, by access.Caller, why string, change func(t *tx, name, halt string) (int64, error)) error {
 	err := db.writer.do(ctx, haltLock, func(t *tx) error {
 		halt, err := json.Marshal(rotation.Halt{By: by.Principal, Why: why, At: t.now.UTC()})
 		if err != nil {
@@ -74,7 +74,7 @@ func (db *DB) halt(ctx context.Context, act string, names []string, by access.Ca
 }
 
 // Frozen tells who froze everything; nil where nobody did.
-func (db *DB) Frozen(ctx context.Context) (*rotation.Halt, error) {
+func (db Queue) Frozen(ctx context.Context) (*rotation.Halt, error) {
 	var text []byte
 	err := db.reads.row(ctx, db.reader, sqlFrozen, nil, &text)
 	if isNoRows(err) {
@@ -91,7 +91,7 @@ func (db *DB) Frozen(ctx context.Context) (*rotation.Halt, error) {
 }
 
 // Paused gives every paused secret, by name.
-func (db *DB) Paused(ctx context.Context) (map[string]rotation.Halt, error) {
+func (db Queue) Paused(ctx context.Context) (map[string]rotation.Halt, error) {
 	fail := func(err error) (map[string]rotation.Halt, error) {
 		return nil, fmt.Errorf("paused secrets: %w", explain(err))
 	}

@@ -27,7 +27,7 @@ func enroll(t testing.TB, db *DB, names ...string) Enrollment {
 	for _, n := range names {
 		configured[n] = n
 	}
-	e, err := db.Enroll(t.Context(), configured)
+	e, err := db.Queue().Enroll(t.Context(), configured)
 	must(t, err)
 	return e
 }
@@ -36,8 +36,8 @@ func enroll(t testing.TB, db *DB, names ...string) Enrollment {
 func keep(t testing.TB, db *DB, name string, p rotation.Progress) {
 	t.Helper()
 	l := acquire(t, db, name, "a")
-	must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: p}))
-	must(t, db.Release(t.Context(), l))
+	must(t, db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: p}))
+	must(t, db.Journal().Release(t.Context(), l))
 }
 
 // due lists what is due at a moment, by name.
@@ -46,7 +46,7 @@ func due(t testing.TB, db *DB, at time.Time, limit int) []string {
 	var all []string
 	q := rotation.DueQuery{Now: at, Limit: limit}
 	for {
-		page, err := db.Due(t.Context(), q)
+		page, err := db.Queue().Due(t.Context(), q)
 		must(t, err)
 		for _, d := range page {
 			all = append(all, d.Secret)
@@ -90,7 +90,7 @@ func TestDue(t *testing.T) {
 					}
 				})
 			}
-			next, err := db.NextDue(t.Context(), now.Add(time.Second))
+			next, err := db.Queue().NextDue(t.Context(), now.Add(time.Second))
 			must(t, err)
 			if !next.Equal(times["tomorrow"]) {
 				t.Errorf("next due at %v, want tomorrow", next)
@@ -136,7 +136,7 @@ func TestEnroll(t *testing.T) {
 			later := rotation.Progress{NextAt: c.now().Add(time.Hour)}
 			set := func(configured map[string]string, changed, gone int) {
 				t.Helper()
-				e, err := db.Enroll(t.Context(), configured)
+				e, err := db.Queue().Enroll(t.Context(), configured)
 				must(t, err)
 				if want := (Enrollment{Changed: changed, Gone: gone}); e != want {
 					t.Errorf("enrolled %+v, want %+v", e, want)
@@ -157,7 +157,7 @@ func TestEnroll(t *testing.T) {
 			if diff := cmp.Diff([]string{"b", "d", "a"}, due(t, db, c.now().Add(time.Hour), 10)); diff != "" {
 				t.Errorf("due an hour later, without the one that is gone (-want +got):\n%s", diff)
 			}
-			snapshot, err := db.Load(t.Context(), "c")
+			snapshot, err := db.Journal().Load(t.Context(), "c")
 			p := snapshot.Progress
 			must(t, err)
 			if !p.NextAt.Equal(later.NextAt) {
@@ -181,17 +181,17 @@ func TestAChangedConfigurationLiftsAQuarantine(t *testing.T) {
 				lift func(t *testing.T, db *DB)
 			}{
 				{"by another fingerprint", func(t *testing.T, db *DB) {
-					_, err := db.Enroll(t.Context(), map[string]string{"a": "other"})
+					_, err := db.Queue().Enroll(t.Context(), map[string]string{"a": "other"})
 					must(t, err)
 				}},
 				{"by a person", func(t *testing.T, db *DB) {
-					must(t, db.Resume(t.Context(), []string{"a"}, access.Local("eve"), "mended"))
+					must(t, db.Queue().Resume(t.Context(), []string{"a"}, access.Local("eve"), "mended"))
 				}},
 			} {
 				t.Run(tt.name, func(t *testing.T) {
 					db := openAt(t, newDir(t), c.now)
 					failed := func() bool {
-						snapshot, err := db.Load(t.Context(), "a")
+						snapshot, err := db.Journal().Load(t.Context(), "a")
 						p := snapshot.Progress
 						must(t, err)
 						return p.Failure != nil || p.Rejections > 0
@@ -203,8 +203,8 @@ func TestAChangedConfigurationLiftsAQuarantine(t *testing.T) {
 					if failed() {
 						t.Error("it is still remembered")
 					}
-					must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: before, Progress: quarantined}))
-					must(t, db.Release(t.Context(), before))
+					must(t, db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: before, Progress: quarantined}))
+					must(t, db.Journal().Release(t.Context(), before))
 					if failed() {
 						t.Error("a turn that was under way brought it back")
 					}
@@ -231,15 +231,15 @@ func TestPauseAndFreeze(t *testing.T) {
 				}
 			}
 			ctx := t.Context()
-			must(t, db.Pause(ctx, []string{"a"}, access.Local("eve"), "a migration"))
+			must(t, db.Queue().Pause(ctx, []string{"a"}, access.Local("eve"), "a migration"))
 			want("b")
-			if err := db.Pause(ctx, []string{"b", "nobody"}, access.Local("eve"), "typing"); !errors.Is(err, rota.ErrNotFound) {
+			if err := db.Queue().Pause(ctx, []string{"b", "nobody"}, access.Local("eve"), "typing"); !errors.Is(err, rota.ErrNotFound) {
 				t.Errorf("paused an unknown secret: %v", err)
 			}
 			want("b")
-			must(t, db.Freeze(ctx, access.Local("bob"), "an incident"))
+			must(t, db.Queue().Freeze(ctx, access.Local("bob"), "an incident"))
 			want()
-			kept, err := db.Load(ctx, "a")
+			kept, err := db.Journal().Load(ctx, "a")
 			must(t, err)
 			wantHalts := rotation.Halts{
 				Paused: &rotation.Halt{By: "eve", Why: "a migration", At: c.now()},
@@ -248,19 +248,19 @@ func TestPauseAndFreeze(t *testing.T) {
 			if diff := cmp.Diff(wantHalts, kept.Halts); diff != "" {
 				t.Errorf("halts (-want +got):\n%s", diff)
 			}
-			paused, err := db.Paused(ctx)
+			paused, err := db.Queue().Paused(ctx)
 			must(t, err)
 			if diff := cmp.Diff(map[string]rotation.Halt{"a": *wantHalts.Paused}, paused); diff != "" {
 				t.Errorf("paused (-want +got):\n%s", diff)
 			}
-			must(t, db.Thaw(ctx, access.Local("bob"), "over"))
+			must(t, db.Queue().Thaw(ctx, access.Local("bob"), "over"))
 			want("b")
-			must(t, db.Resume(ctx, []string{"a"}, access.Local("eve"), "done"))
+			must(t, db.Queue().Resume(ctx, []string{"a"}, access.Local("eve"), "done"))
 			want("a", "b")
-			if kept, err := db.Load(ctx, "a"); err != nil || kept.Halts != (rotation.Halts{}) {
+			if kept, err := db.Journal().Load(ctx, "a"); err != nil || kept.Halts != (rotation.Halts{}) {
 				t.Errorf("halts at the end: %+v, %v", kept.Halts, err)
 			}
-			records, err := db.Audit(ctx, AuditQuery{})
+			records, err := db.Audit().Read(ctx, AuditQuery{})
 			must(t, err)
 			var acts []string
 			for _, r := range records {
@@ -293,12 +293,12 @@ func TestOverdue(t *testing.T) {
 			} {
 				keep(t, db, name, p)
 			}
-			got, err := db.Overdue(t.Context(), ago, "", 10)
+			got, err := db.Queue().Overdue(t.Context(), ago, "", 10)
 			must(t, err)
 			if diff := cmp.Diff([]string{"begun", "due"}, got); diff != "" {
 				t.Errorf("overdue (-want +got):\n%s", diff)
 			}
-			if got, err = db.Overdue(t.Context(), ago, "begun", 10); err != nil || !slices.Equal(got, []string{"due"}) {
+			if got, err = db.Queue().Overdue(t.Context(), ago, "begun", 10); err != nil || !slices.Equal(got, []string{"due"}) {
 				t.Errorf("after the first: %v, %v", got, err)
 			}
 		})
@@ -333,12 +333,12 @@ func benchmarkDue(b *testing.B, db *DB, count int, settle func()) {
 		configured[fmt.Sprintf("bench/%08d", i)] = "1"
 	}
 	begin := time.Now()
-	if _, err := db.Enroll(b.Context(), configured); err != nil {
+	if _, err := db.Queue().Enroll(b.Context(), configured); err != nil {
 		b.Fatal(err)
 	}
 	enrolled := time.Since(begin)
 	begin = time.Now()
-	if e, err := db.Enroll(b.Context(), configured); err != nil || e != (Enrollment{}) {
+	if e, err := db.Queue().Enroll(b.Context(), configured); err != nil || e != (Enrollment{}) {
 		b.Fatal(e, err)
 	}
 	again := time.Since(begin)
@@ -358,7 +358,7 @@ func benchmarkDue(b *testing.B, db *DB, count int, settle func()) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for b.Loop() {
-		got, err := db.Due(context.Background(), rotation.DueQuery{Now: now, Limit: isDue + 1})
+		got, err := db.Queue().Due(context.Background(), rotation.DueQuery{Now: now, Limit: isDue + 1})
 		if err != nil || len(got) != isDue {
 			b.Fatal(len(got), err)
 		}

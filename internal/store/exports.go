@@ -7,7 +7,7 @@ import (
 
 // Exported is the number of the last audit entry that was sent to a place
 // outside, 0 for none.
-func (db *DB) Exported(ctx context.Context, name string) (int64, error) {
+func (db Audit) Exported(ctx context.Context, name string) (int64, error) {
 	var seq int64
 	err := db.reader.QueryRowContext(ctx, sqlExported, name).Scan(&seq)
 	if err != nil && !isNoRows(err) {
@@ -18,7 +18,7 @@ func (db *DB) Exported(ctx context.Context, name string) (int64, error) {
 
 // MarkExported notes that the audit was sent up to an entry. It never goes
 // back.
-func (db *DB) MarkExported(ctx context.Context, name string, seq int64) error {
+func (db Audit) MarkExported(ctx context.Context, name string, seq int64) error {
 	err := db.writer.do(ctx, "", func(t *tx) error {
 		_, err := t.exec(sqlMarkExported, name, seq)
 		return err

@@ -19,7 +19,7 @@ import (
 const signingKeyID = "audit-signing"
 
 // SignedHead is the audit's end as it is now, signed, to be anchored outside.
-func (db *DB) SignedHead(ctx context.Context) (anchor.Head, error) {
+func (db Audit) SignedHead(ctx context.Context) (anchor.Head, error) {
 	var signed anchor.Head
 	err := db.writer.do(ctx, keysLock, func(t *tx) error {
 		handle, err := db.keys.signing(t)
@@ -55,7 +55,7 @@ func (db *DB) SignedHead(ctx context.Context) (anchor.Head, error) {
 }
 
 // AuditEnd is the number of the audit's last entry, 0 for none.
-func (db *DB) AuditEnd(ctx context.Context) (int64, error) {
+func (db Audit) End(ctx context.Context) (int64, error) {
 	var end int64
 	err := db.reader.QueryRowContext(ctx, sqlAuditEnd).Scan(&end)
 	if err != nil && !isNoRows(err) {
@@ -99,7 +99,7 @@ func publicKey(private *keyset.Handle) (ed25519.PublicKey, error) {
 // now: each must be signed with this audit's key, and be in the chain. What was
 // cut off, put back to an older state or chained anew is a [*TamperError]; a
 // head that somebody else signed is [anchor.ErrForged].
-func (db *DB) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
+func (db Audit) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
 	if len(heads) == 0 {
 		return nil
 	}
@@ -126,7 +126,7 @@ func (db *DB) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
 }
 
 // holds tells whether the head's entry is in the chain with the same hash.
-func (db *DB) holds(ctx context.Context, h anchor.Head) error {
+func (db *core) holds(ctx context.Context, h anchor.Head) error {
 	if h.Seq == 0 {
 		return nil // of the empty chain: nothing is before it
 	}

@@ -19,12 +19,12 @@ func TestAnchoredHeadsFindWhatTheDatabaseAloneCannot(t *testing.T) {
 		record := func(steps ...string) {
 			t.Helper()
 			for _, step := range steps {
-				must(t, db.Record(t.Context(), rotation.Entry{At: time.Now(), Actor: "ann", Secret: "s", Step: step, Outcome: rotation.OutcomeSucceeded}))
+				must(t, db.Audit().Record(t.Context(), rotation.Entry{At: time.Now(), Actor: "ann", Secret: "s", Step: step, Outcome: rotation.OutcomeSucceeded}))
 			}
 		}
 		head := func() anchor.Head {
 			t.Helper()
-			h, err := db.SignedHead(t.Context())
+			h, err := db.Audit().SignedHead(t.Context())
 			must(t, err)
 			return h
 		}
@@ -36,11 +36,11 @@ func TestAnchoredHeadsFindWhatTheDatabaseAloneCannot(t *testing.T) {
 		if heads[0].Seq != 0 || heads[1].Seq != 2 || heads[2].Seq != 3 || heads[0].Key != heads[2].Key {
 			t.Fatalf("heads %+v", heads)
 		}
-		must(t, db.VerifyHeads(t.Context(), heads))
+		must(t, db.Audit().VerifyHeads(t.Context(), heads))
 
 		forged := heads[2]
 		forged.Hash = strings.Repeat("00", 32)
-		if err := db.VerifyHeads(t.Context(), []anchor.Head{forged}); !errors.Is(err, anchor.ErrForged) {
+		if err := db.Audit().VerifyHeads(t.Context(), []anchor.Head{forged}); !errors.Is(err, anchor.ErrForged) {
 			t.Errorf("a head with another hash: %v", err)
 		}
 
@@ -54,16 +54,16 @@ func TestAnchoredHeadsFindWhatTheDatabaseAloneCannot(t *testing.T) {
 			}
 			return resealAt(tx, 2)
 		})
-		if _, err := db.Verify(t.Context()); err != nil {
+		if _, err := db.Audit().Verify(t.Context()); err != nil {
 			t.Fatalf("the cut should not show inside: %v", err)
 		}
-		err = db.VerifyHeads(t.Context(), heads)
+		err = db.Audit().VerifyHeads(t.Context(), heads)
 		if tampered, ok := errors.AsType[*TamperError](err); !ok || tampered.Seq != 3 || !strings.Contains(tampered.Reason, "cut off") {
 			t.Errorf("after a cut: %v", err)
 		}
 		// And goes on with a history of his own.
 		record("something else")
-		err = db.VerifyHeads(t.Context(), heads)
+		err = db.Audit().VerifyHeads(t.Context(), heads)
 		if tampered, ok := errors.AsType[*TamperError](err); !ok || tampered.Seq != 3 || !strings.Contains(tampered.Reason, "anchored at") {
 			t.Errorf("after another history: %v", err)
 		}

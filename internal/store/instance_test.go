@@ -27,7 +27,7 @@ func holdLease(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	l, err := db.Acquire(ctx, rotation.AcquireRequest{Secret: "s", Holder: "child", TTL: time.Hour})
+	l, err := db.Journal().Acquire(ctx, rotation.AcquireRequest{Secret: "s", Holder: "child", TTL: time.Hour})
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func holdLease(ctx context.Context, dir string) error {
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return err
 	}
-	if err := db.Save(ctx, rotation.SaveRequest{Lease: l}); errors.Is(err, rota.ErrFenced) {
+	if err := db.Journal().Save(ctx, rotation.SaveRequest{Lease: l}); errors.Is(err, rota.ErrFenced) {
 		fmt.Println("fenced")
 	} else {
 		fmt.Println("saved", err)
@@ -91,7 +91,7 @@ func asks(holder string) rotation.AcquireRequest {
 
 func busy(t *testing.T, db *DB, holder string) {
 	t.Helper()
-	if _, err := db.Acquire(t.Context(), asks(holder)); !errors.Is(err, rota.ErrBusy) {
+	if _, err := db.Journal().Acquire(t.Context(), asks(holder)); !errors.Is(err, rota.ErrBusy) {
 		t.Fatalf("%s: %v, want %v", holder, err, rota.ErrBusy)
 	}
 }
@@ -99,7 +99,7 @@ func busy(t *testing.T, db *DB, holder string) {
 // at tells who is at secret s as the table of all secrets says.
 func at(t *testing.T, db *DB) string {
 	t.Helper()
-	all, err := db.Statuses(t.Context())
+	all, err := db.Overview().Statuses(t.Context())
 	must(t, err)
 	if len(all) != 1 {
 		t.Fatalf("%d statuses", len(all))
@@ -142,7 +142,7 @@ func TestTheLeaseOfAKilledProcessIsFreeAtOnce(t *testing.T) {
 			}
 			var winners atomic.Int32
 			parallel(t, 8, func(i int) error {
-				l, err := db.Acquire(t.Context(), asks(fmt.Sprint("b", i)))
+				l, err := db.Journal().Acquire(t.Context(), asks(fmt.Sprint("b", i)))
 				if err == nil && l.Fence <= h.fence {
 					t.Errorf("fence %d after %d", l.Fence, h.fence)
 				}
@@ -174,7 +174,7 @@ func TestAStoppedProcessKeepsItsLeaseUntilItsTimeIsOverAndIsFencedThen(t *testin
 		t.Errorf("lock files: %v, want two", files)
 	}
 	c.advance(2 * time.Hour)
-	l, err := db.Acquire(t.Context(), asks("b"))
+	l, err := db.Journal().Acquire(t.Context(), asks("b"))
 	must(t, err)
 	if l.Fence <= h.fence {
 		t.Errorf("fence %d after %d", l.Fence, h.fence)
@@ -186,7 +186,7 @@ func TestAStoppedProcessKeepsItsLeaseUntilItsTimeIsOverAndIsFencedThen(t *testin
 		t.Errorf("the one that woke up says %q", got)
 	}
 	must(t, h.cmd.Wait())
-	must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l}))
+	must(t, db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: l}))
 	if files := lockFiles(t, dir); len(files) != 1 {
 		t.Errorf("lock files after it ended: %v, want one", files)
 	}
@@ -197,7 +197,7 @@ func TestTwoStoresInOneProcessKeepEachOtherOut(t *testing.T) {
 	first, err := Open(t.Context(), options(dir, nil))
 	must(t, err)
 	second := openAt(t, dir, nil)
-	old, err := first.Acquire(t.Context(), asks("a"))
+	old, err := first.Journal().Acquire(t.Context(), asks("a"))
 	must(t, err)
 	busy(t, second, "b")
 	busy(t, first, "c")
@@ -205,7 +205,7 @@ func TestTwoStoresInOneProcessKeepEachOtherOut(t *testing.T) {
 	busy(t, second, "b")
 	must(t, first.Close())
 	must(t, first.Close())
-	l, err := second.Acquire(t.Context(), asks("b"))
+	l, err := second.Journal().Acquire(t.Context(), asks("b"))
 	must(t, err)
 	if l.Fence <= old.Fence {
 		t.Errorf("fence %d after %d", l.Fence, old.Fence)
@@ -237,7 +237,7 @@ func TestALeaseWithoutALockFile(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir, c := newDir(t), newClock()
 			first, second := openAt(t, dir, c.now), openAt(t, dir, c.now)
-			_, err := first.Acquire(t.Context(), asks("a"))
+			_, err := first.Journal().Acquire(t.Context(), asks("a"))
 			must(t, err)
 			tt.do(t, dir, first)
 			busy(t, first, "c") // to the store that gave it, it is as good as ever
@@ -245,7 +245,7 @@ func TestALeaseWithoutALockFile(t *testing.T) {
 				busy(t, second, "b")
 				c.advance(ttl)
 			}
-			_, err = second.Acquire(t.Context(), asks("b"))
+			_, err = second.Journal().Acquire(t.Context(), asks("b"))
 			must(t, err)
 		})
 	}

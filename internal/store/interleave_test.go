@@ -105,7 +105,7 @@ func TestNobodyRunsBesideTheKeysLock(t *testing.T) {
 		if beside > 0 {
 			t.Errorf("%d statements under the keys' lock had others beside them", beside)
 		}
-		verified, err := db.Verify(t.Context())
+		verified, err := db.Audit().Verify(t.Context())
 		must(t, err)
 		if verified.Entries != len(runs) {
 			t.Errorf("%d entries, want %d", verified.Entries, len(runs))

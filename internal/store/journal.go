@@ -11,8 +11,8 @@ import (
 )
 
 var (
-	_ rotation.Journal     = (*DB)(nil)
-	_ rotation.StoreKeeper = (*DB)(nil)
+	_ rotation.Journal     = Journal{}
+	_ rotation.StoreKeeper = Journal{}
 )
 
 // Acquire takes a secret's lease. A holder that has it already gets a new one,
@@ -23,7 +23,7 @@ var (
 //
 // What is merely due is refused with [rota.ErrOtherConfiguration] where another
 // configuration is enrolled.
-func (db *DB) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
+func (db Journal) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
 	fail := func(err error) (rotation.Lease, error) {
 		return rotation.Lease{}, fmt.Errorf("lease of secret %s: %w", r.Secret, err)
 	}
@@ -64,7 +64,7 @@ func (db *DB) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.
 }
 
 // Release gives a lease back.
-func (db *DB) Release(ctx context.Context, l rotation.Lease) error {
+func (db Journal) Release(ctx context.Context, l rotation.Lease) error {
 	err := db.writer.do(ctx, secretLock(l.Secret), func(t *tx) error {
 		t.later(sqlRelease, l.Secret, l.Fence, l.Holder)
 		return nil
@@ -81,7 +81,7 @@ func (db *DB) Release(ctx context.Context, l rotation.Lease) error {
 //
 // What was decided by another configuration than the enrolled one, or before a
 // person lifted a quarantine, leaves the secret due at once: it is decided anew.
-func (db *DB) Save(ctx context.Context, r rotation.SaveRequest) error {
+func (db Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	fail := func(err error) error { return fmt.Errorf("save progress of secret %s: %w", r.Lease.Secret, err) }
 	progress, err := json.Marshal(r.Progress)
 	if err != nil {
@@ -140,17 +140,17 @@ func (db *DB) Save(ctx context.Context, r rotation.SaveRequest) error {
 
 // KeepsStore implements [rotation.StoreKeeper]: a secret's versions are kept next
 // to its progress.
-func (db *DB) KeepsStore(secret string, s rota.Store) bool {
+func (db Journal) KeepsStore(secret string, s rota.Store) bool {
 	own, ok := s.(*secretStore)
-	return ok && own.db == db && own.name == secret
+	return ok && own.db.core == db.core && own.name == secret
 }
 
 // changes prepares what a Save changes in the secret's store.
-func (db *DB) changes(ctx context.Context, r rotation.SaveRequest) ([]func(*tx) error, error) {
+func (db Journal) changes(ctx context.Context, r rotation.SaveRequest) ([]func(*tx) error, error) {
 	if len(r.Changes) > 0 && len(r.Peers) > 0 {
 		return nil, errors.New("its lock is the peers' and not the secret's, which changes of the store need")
 	}
-	own := &secretStore{db: db, name: r.Lease.Secret}
+	own := &secretStore{db: &DB{db.core}, name: r.Lease.Secret}
 	all := make([]func(*tx) error, len(r.Changes))
 	for i, c := range r.Changes {
 		var err error

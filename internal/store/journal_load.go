@@ -12,7 +12,7 @@ import (
 
 // Load reads everything kept about a secret, and the status of its peers, in one
 // statement: the parts belong together even while others write.
-func (db *DB) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
+func (db Journal) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
 	args := []any{secret}
 	for _, peer := range peers {
 		args = append(args, peer)

@@ -21,9 +21,9 @@ func TestASnapshotHoldsEverythingThatIsKept(t *testing.T) {
 		must(t, db.MarkRestored(t.Context()))
 		progress := rotation.Progress{Rejections: 3, NextAt: c.now().Add(time.Hour), Status: rotation.Status{Version: "v2"}}
 		keep(t, db, "a", progress)
-		must(t, db.Pause(t.Context(), []string{"a"}, access.Local("eve"), "a migration"))
-		must(t, db.Freeze(t.Context(), access.Local("bob"), "an incident"))
-		got, err := db.Load(t.Context(), "a", "b", "never seen")
+		must(t, db.Queue().Pause(t.Context(), []string{"a"}, access.Local("eve"), "a migration"))
+		must(t, db.Queue().Freeze(t.Context(), access.Local("bob"), "an incident"))
+		got, err := db.Journal().Load(t.Context(), "a", "b", "never seen")
 		must(t, err)
 		want := rotation.Snapshot{
 			Progress: progress,
@@ -38,7 +38,7 @@ func TestASnapshotHoldsEverythingThatIsKept(t *testing.T) {
 			t.Errorf("snapshot (-want +got):\n%s", diff)
 		}
 		// A secret that nobody enrolled is subject to a freeze all the same.
-		unseen, err := db.Load(t.Context(), "never seen")
+		unseen, err := db.Journal().Load(t.Context(), "never seen")
 		must(t, err)
 		want = rotation.Snapshot{Halts: rotation.Halts{Frozen: want.Halts.Frozen}, RestoredAt: c.now()}
 		if diff := cmp.Diff(want, unseen); diff != "" {
@@ -82,7 +82,7 @@ func TestThePartsOfASnapshotBelongTogether(t *testing.T) {
 			}
 		})
 		for range 1000 {
-			got, err := db.Load(t.Context(), "a", "b")
+			got, err := db.Journal().Load(t.Context(), "a", "b")
 			must(t, err)
 			paused, frozen, changed := got.Halts.Paused != nil, got.Halts.Frozen != nil, got.Peers["b"].Version != ""
 			if paused != frozen || paused != changed {

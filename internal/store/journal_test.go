@@ -15,7 +15,7 @@ const ttl = time.Minute
 
 func acquire(t testing.TB, db *DB, secret, holder string) rotation.Lease {
 	t.Helper()
-	l, err := db.Acquire(t.Context(), rotation.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl})
+	l, err := db.Journal().Acquire(t.Context(), rotation.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl})
 	must(t, err)
 	return l
 }
@@ -60,7 +60,7 @@ func TestLeases(t *testing.T) {
 				name: "a lease that was given back is fenced and free",
 				given: func(t *testing.T, w world) rotation.Lease {
 					l := acquire(t, w.db, "s", "a")
-					must(t, w.db.Release(t.Context(), l))
+					must(t, w.db.Journal().Release(t.Context(), l))
 					return l
 				},
 				save: rota.ErrFenced,
@@ -87,7 +87,7 @@ func TestLeases(t *testing.T) {
 					old := acquire(t, w.db, "s", "a")
 					w.clock.advance(ttl)
 					l := acquire(t, w.db, "s", "c")
-					must(t, w.db.Release(t.Context(), old))
+					must(t, w.db.Journal().Release(t.Context(), old))
 					return l
 				},
 				take: rota.ErrBusy,
@@ -96,7 +96,7 @@ func TestLeases(t *testing.T) {
 				name: "fences rise after a lease was given back",
 				given: func(t *testing.T, w world) rotation.Lease {
 					old := acquire(t, w.db, "s", "a")
-					must(t, w.db.Release(t.Context(), old))
+					must(t, w.db.Journal().Release(t.Context(), old))
 					l := acquire(t, w.db, "s", "c")
 					if l.Fence <= old.Fence {
 						t.Errorf("fence %d after %d", l.Fence, old.Fence)
@@ -111,20 +111,20 @@ func TestLeases(t *testing.T) {
 				c := newClock()
 				db := openAt(t, newDir(t), c.now)
 				l := tt.given(t, world{db, c})
-				err := db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: rotation.Progress{Held: "saved"},
+				err := db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: rotation.Progress{Held: "saved"},
 					Entries: []rotation.Entry{{Secret: "s", Step: "set"}}})
 				if !errors.Is(err, tt.save) {
 					t.Errorf("save: %v, want %v", err, tt.save)
 				}
-				snapshot, err := db.Load(t.Context(), "s")
+				snapshot, err := db.Journal().Load(t.Context(), "s")
 				p := snapshot.Progress
 				must(t, err)
-				entries, err := db.Audit(t.Context(), AuditQuery{})
+				entries, err := db.Audit().Read(t.Context(), AuditQuery{})
 				must(t, err)
 				if saved := tt.save == nil; saved != (p.Held == "saved") || saved != (len(entries) == 1) {
 					t.Errorf("saved: %v; progress %v, %d audit entries", saved, p, len(entries))
 				}
-				if _, err := db.Acquire(t.Context(), rotation.AcquireRequest{Secret: "s", Holder: "b", TTL: ttl}); !errors.Is(err, tt.take) {
+				if _, err := db.Journal().Acquire(t.Context(), rotation.AcquireRequest{Secret: "s", Holder: "b", TTL: ttl}); !errors.Is(err, tt.take) {
 					t.Errorf("another holder: %v, want %v", err, tt.take)
 				}
 			})
@@ -138,7 +138,7 @@ func TestALeaseNeedsItsFields(t *testing.T) {
 		for _, r := range []rotation.AcquireRequest{
 			{Holder: "a", TTL: ttl}, {Secret: "s", TTL: ttl}, {Secret: "s", Holder: "a"}, {Secret: "s", Holder: "a", TTL: -ttl},
 		} {
-			if _, err := db.Acquire(t.Context(), r); err == nil {
+			if _, err := db.Journal().Acquire(t.Context(), r); err == nil {
 				t.Errorf("%+v was granted", r)
 			}
 		}
@@ -164,7 +164,7 @@ func TestProgressComesBackAsSaved(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		c := newClock()
 		db := openAt(t, newDir(t), c.now)
-		snapshot, err := db.Load(t.Context(), "s")
+		snapshot, err := db.Journal().Load(t.Context(), "s")
 		none := snapshot.Progress
 		must(t, err)
 		if diff := cmp.Diff(rotation.Progress{}, none); diff != "" {
@@ -172,21 +172,21 @@ func TestProgressComesBackAsSaved(t *testing.T) {
 		}
 		l := acquire(t, db, "s", "a")
 		for _, want := range []rotation.Progress{full(c.now()), {}} {
-			must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: want}))
-			snapshot, err := db.Load(t.Context(), "s")
+			must(t, db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: want}))
+			snapshot, err := db.Journal().Load(t.Context(), "s")
 			got := snapshot.Progress
 			must(t, err)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("progress (-want +got):\n%s", diff)
 			}
-			statuses, err := db.Statuses(t.Context())
+			statuses, err := db.Overview().Statuses(t.Context())
 			must(t, err)
 			if diff := cmp.Diff([]SecretStatus{{Name: "s", Status: want.Status, Failure: want.Failure, NextAt: want.NextAt, Holder: "a"}}, statuses); diff != "" {
 				t.Errorf("statuses (-want +got):\n%s", diff)
 			}
 		}
 		c.advance(2 * ttl)
-		statuses, err := db.Statuses(t.Context())
+		statuses, err := db.Overview().Statuses(t.Context())
 		must(t, err)
 		if len(statuses) != 1 || statuses[0].Holder != "" {
 			t.Errorf("a lease that ran out still names its holder: %v", statuses)
@@ -199,7 +199,7 @@ func BenchmarkStatuses(b *testing.B) {
 	db := openAt(b, newDir(b), c.now)
 	fill(b, db, 100_000, full(c.now()))
 	for b.Loop() {
-		all, err := db.Statuses(b.Context())
+		all, err := db.Overview().Statuses(b.Context())
 		must(b, err)
 		if len(all) != 100_000 {
 			b.Fatalf("%d statuses", len(all))
@@ -212,11 +212,11 @@ func fill(b testing.TB, db *DB, n int, p rotation.Progress) {
 	b.Helper()
 	for from := 0; from < n; from += 1000 {
 		parallel(b, min(1000, n-from), func(i int) error {
-			l, err := db.Acquire(b.Context(), rotation.AcquireRequest{Secret: fmt.Sprintf("prod/secret-%06d", from+i), Holder: "a", TTL: ttl})
+			l, err := db.Journal().Acquire(b.Context(), rotation.AcquireRequest{Secret: fmt.Sprintf("prod/secret-%06d", from+i), Holder: "a", TTL: ttl})
 			if err != nil {
 				return err
 			}
-			return db.Save(b.Context(), rotation.SaveRequest{Lease: l, Progress: p})
+			return db.Journal().Save(b.Context(), rotation.SaveRequest{Lease: l, Progress: p})
 		})
 	}
 }

@@ -51,7 +51,7 @@ func TestUnsentEventsOfAnOlderDatabaseAreStillKnown(t *testing.T) {
 		}
 		must(t, pool.Close())
 		db := openAt(t, dir, nil)
-		all, err := db.Standings(t.Context(), "", 10)
+		all, err := db.Overview().Standings(t.Context(), "", 10)
 		must(t, err)
 		got := map[string]bool{}
 		for _, s := range all {

@@ -60,7 +60,7 @@ func TestOpenRefuses(t *testing.T) {
 			dir := newDir(t)
 			db, err := Open(t.Context(), options(dir, nil))
 			must(t, err)
-			must(t, db.Record(t.Context(), rotation.Entry{Step: "get"}))
+			must(t, db.Audit().Record(t.Context(), rotation.Entry{Step: "get"}))
 			must(t, db.Close())
 			tt.do(t, dir)
 			db, err = Open(t.Context(), options(dir, nil))
@@ -110,7 +110,7 @@ func TestOpenAtTheSameTimeAtTheFirstStart(t *testing.T) {
 func TestAFolderWithOddCharactersInItsName(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a b?c#d%20é&mode=ro")
 	db := openAt(t, dir, nil)
-	must(t, db.Record(t.Context(), rotation.Entry{Step: "get"}))
+	must(t, db.Audit().Record(t.Context(), rotation.Entry{Step: "get"}))
 	if _, err := os.Stat(filepath.Join(dir, "rota.db")); err != nil {
 		t.Error(err)
 	}

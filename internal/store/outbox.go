@@ -118,7 +118,7 @@ type Kept struct {
 }
 
 // Kept lists what is kept for notifiers, by the notifier's name.
-func (db *DB) Kept(ctx context.Context) ([]Kept, error) {
+func (db Overview) Kept(ctx context.Context) ([]Kept, error) {
 	fail := func(err error) ([]Kept, error) { return nil, fmt.Errorf("kept events: %w", explain(err)) }
 	rows, err := db.reader.QueryContext(ctx, sqlKeptOf)
 	if err != nil {

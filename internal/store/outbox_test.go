@@ -78,7 +78,7 @@ func TestADigestIsSentOnceAndSurvivesARestart(t *testing.T) {
 		now = now.Add(48 * time.Hour)
 		flush(1)
 		var outcomes []rotation.Outcome
-		entries, err := db.Audit(t.Context(), AuditQuery{Secret: rotation.Digests, Limit: 10})
+		entries, err := db.Audit().Read(t.Context(), AuditQuery{Secret: rotation.Digests, Limit: 10})
 		must(t, err)
 		for _, e := range entries {
 			outcomes = append(outcomes, e.Entry.Outcome)
@@ -136,7 +136,7 @@ func TestWhatIsKeptForANotifierIsBounded(t *testing.T) {
 		if taken.Lost != 2 || len(taken.Events) != maxDigest || taken.Events[0].ID != "000002" {
 			t.Errorf("%d are lost, %d were given", taken.Lost, len(taken.Events))
 		}
-		entries, err := db.Audit(t.Context(), AuditQuery{Secret: rotation.Digests, Limit: 10})
+		entries, err := db.Audit().Read(t.Context(), AuditQuery{Secret: rotation.Digests, Limit: 10})
 		must(t, err)
 		if len(entries) != 1 || entries[0].Entry.Outcome != rotation.OutcomeFailed {
 			t.Errorf("the audit has %+v", entries)

@@ -20,7 +20,7 @@ func TestARestoredStoreThatIsOutdatedHandsOutNothing(t *testing.T) {
 	target := memory.NewTarget("app", memory.Options{Now: clock})
 	advance := func(db *DB, force rota.Step) rotation.Result {
 		t.Helper()
-		r := &rotation.Rotator{Journal: db, Now: clock, Sleep: func(_ context.Context, d time.Duration) error { now = now.Add(d); return nil }}
+		r := &rotation.Rotator{Journal: db.Journal(), Now: clock, Sleep: func(_ context.Context, d time.Duration) error { now = now.Add(d); return nil }}
 		s := &rotation.Secret{Name: "s", Issuer: issuer, Store: db.Secret("s"), Targets: []rota.Target{target}, Policy: rotation.Policy{RotateEvery: 30 * rota.Day}}
 		result, err := r.Advance(t.Context(), s, rotation.Options{Force: force})
 		must(t, err)
@@ -43,7 +43,7 @@ func TestARestoredStoreThatIsOutdatedHandsOutNothing(t *testing.T) {
 	if r := advance(fresh, rota.StepNone); r.Last.Hold != rotation.HoldNone {
 		t.Errorf("what was restored is in force, and yet: %s", r.Last.Reason)
 	}
-	snapshot, err := fresh.Load(t.Context(), "s")
+	snapshot, err := fresh.Journal().Load(t.Context(), "s")
 	p := snapshot.Progress
 	must(t, err)
 	if !p.ComparedAt.Equal(now) {

@@ -23,24 +23,24 @@ import (
 // lease, a lost one, and errors classed as such.
 func count(ctx context.Context, db *DB, name, holder string, until func() bool) error {
 	for !until() {
-		l, err := db.Acquire(ctx, rotation.AcquireRequest{Secret: name, Holder: holder, TTL: ttl})
+		l, err := db.Journal().Acquire(ctx, rotation.AcquireRequest{Secret: name, Holder: holder, TTL: ttl})
 		if err != nil {
 			if rota.ClassOf(err) != rota.ClassWait {
 				return err
 			}
 			continue
 		}
-		snapshot, err := db.Load(ctx, name)
+		snapshot, err := db.Journal().Load(ctx, name)
 		p := snapshot.Progress
 		if err == nil {
 			p.Rejections++ // serves as a counter here
-			err = db.Save(ctx, rotation.SaveRequest{Lease: l, Progress: p,
+			err = db.Journal().Save(ctx, rotation.SaveRequest{Lease: l, Progress: p,
 				Entries: []rotation.Entry{{Secret: name, Version: fmt.Sprintf("v%d", p.Rejections)}}})
 		}
 		if err != nil && rota.ClassOf(err) != rota.ClassWait {
 			return err
 		}
-		if err := db.Release(ctx, l); err != nil && rota.ClassOf(err) != rota.ClassWait {
+		if err := db.Journal().Release(ctx, l); err != nil && rota.ClassOf(err) != rota.ClassWait {
 			return err
 		}
 	}
@@ -51,10 +51,10 @@ func count(ctx context.Context, db *DB, name, holder string, until func() bool) 
 // the highest.
 func counted(t *testing.T, db *DB, name string) int {
 	t.Helper()
-	snapshot, err := db.Load(t.Context(), name)
+	snapshot, err := db.Journal().Load(t.Context(), name)
 	p := snapshot.Progress
 	must(t, err)
-	records, err := db.Audit(t.Context(), AuditQuery{Secret: name, Limit: 1 << 30})
+	records, err := db.Audit().Read(t.Context(), AuditQuery{Secret: name, Limit: 1 << 30})
 	must(t, err)
 	for i, r := range records {
 		if want := fmt.Sprintf("v%d", i+1); r.Entry.Version != want {
@@ -85,7 +85,7 @@ func replicas(t *testing.T, dir string, disturb func()) {
 		t.Helper()
 		first := -1
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-			snapshot, err := dbs[0].Load(t.Context(), "s0")
+			snapshot, err := dbs[0].Journal().Load(t.Context(), "s0")
 			p := snapshot.Progress
 			if err == nil && first < 0 {
 				first = p.Rejections
@@ -110,7 +110,7 @@ func replicas(t *testing.T, dir string, disturb func()) {
 		total += counted(t, dbs[i%2], fmt.Sprintf("s%d", i))
 	}
 	for _, db := range dbs {
-		verified, err := db.Verify(t.Context())
+		verified, err := db.Audit().Verify(t.Context())
 		must(t, err)
 		if verified.Entries != total {
 			t.Errorf("%d entries verified, want %d", verified.Entries, total)
@@ -158,7 +158,7 @@ func TestExactlyOneReplicaGetsALease(t *testing.T) {
 	for round := range 20 {
 		var winners atomic.Int32
 		parallel(t, 9, func(i int) error {
-			_, err := dbs[i%3].Acquire(t.Context(), rotation.AcquireRequest{Secret: fmt.Sprint(round), Holder: fmt.Sprint(i), TTL: ttl})
+			_, err := dbs[i%3].Journal().Acquire(t.Context(), rotation.AcquireRequest{Secret: fmt.Sprint(round), Holder: fmt.Sprint(i), TTL: ttl})
 			if err == nil {
 				winners.Add(1)
 			} else if !errors.Is(err, rota.ErrBusy) {
@@ -232,7 +232,7 @@ func TestTheLeaseOfAKilledReplicaIsFreeAtOnce(t *testing.T) {
 	h.signal(t, syscall.SIGKILL)
 	_ = h.cmd.Wait()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		l, err := db.Acquire(t.Context(), asks("b"))
+		l, err := db.Journal().Acquire(t.Context(), asks("b"))
 		if err == nil {
 			if l.Fence <= h.fence {
 				t.Errorf("fence %d after %d", l.Fence, h.fence)
@@ -254,7 +254,7 @@ func TestAStoppedReplicaKeepsItsLeaseAndIsFencedAfterIt(t *testing.T) {
 	db.self.(*session).grace = 0
 	busy(t, db, "b")
 	c.advance(2 * time.Hour)
-	_, err := db.Acquire(t.Context(), asks("b"))
+	_, err := db.Journal().Acquire(t.Context(), asks("b"))
 	must(t, err)
 	h.signal(t, syscall.SIGCONT)
 	_, err = io.WriteString(h.in, "save\n")

@@ -169,7 +169,7 @@ func (r records) Update(ctx context.Context, name string, change func(*record.Ch
 
 // Record adds entries to the audit.
 func (r records) Record(ctx context.Context, entries ...rotation.Entry) error {
-	return r.db.Record(ctx, entries...)
+	return r.db.Audit().Record(ctx, entries...)
 }
 
 // dataKey gives a secret's data key inside the transaction. It is made where it

@@ -31,7 +31,7 @@ func recordsFixture(t *testing.T, dir string) recordtest.Fixture {
 	return recordtest.Fixture{
 		Records: db.Records(),
 		Entries: func(secret string) (entries []rotation.Entry) {
-			found, err := db.Audit(t.Context(), AuditQuery{Secret: secret})
+			found, err := db.Audit().Read(t.Context(), AuditQuery{Secret: secret})
 			must(t, err)
 			for _, r := range found {
 				entries = append(entries, r.Entry)
@@ -277,7 +277,7 @@ func TestWhatOthersChangeIsDueAtOnce(t *testing.T) {
 					if turn != "no turn" {
 						l := acquire(t, db, "a", "w")
 						end = func() {
-							must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: rotation.Progress{NextAt: tomorrow}, Release: true}))
+							must(t, db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: rotation.Progress{NextAt: tomorrow}, Release: true}))
 						}
 					}
 					must(t, db.Records().Update(t.Context(), "a", func(c *record.Change) error {
@@ -305,7 +305,7 @@ func TestStatusesOfSomeSecrets(t *testing.T) {
 		for _, name := range []string{"a", "b", `quo"ted`, "not enrolled"} {
 			keep(t, db, name, rotation.Progress{Status: rotation.Status{Version: "of " + name}})
 		}
-		got, err := db.StatusesOf(t.Context(), []string{"a", `quo"ted`, "not enrolled", "unheard of"})
+		got, err := db.Overview().StatusesOf(t.Context(), []string{"a", `quo"ted`, "not enrolled", "unheard of"})
 		must(t, err)
 		want := map[string]rotation.Status{"a": {Version: "of a"}, `quo"ted`: {Version: `of quo"ted`}}
 		if diff := cmp.Diff(want, got); diff != "" {

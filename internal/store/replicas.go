@@ -12,18 +12,18 @@ import (
 // Join is Enroll for a replica that starts. A configuration that was in force
 // before and was replaced is not enrolled again while a living replica has the
 // one in force: this replica was merely left behind.
-func (db *DB) Join(ctx context.Context, configured map[string]string) (Enrollment, error) {
+func (db Replicas) Join(ctx context.Context, configured map[string]string) (Enrollment, error) {
 	return db.join(ctx, configured, true)
 }
 
 // Follow is for a replica that runs, whose configuration has not changed, to be
 // called now and then: it enrols it once no living replica has the one in force
 // any more, as after a rollout that was taken back.
-func (db *DB) Follow(ctx context.Context, configured map[string]string) (Enrollment, error) {
+func (db Replicas) Follow(ctx context.Context, configured map[string]string) (Enrollment, error) {
 	return db.join(ctx, configured, false)
 }
 
-func (db *DB) join(ctx context.Context, configured map[string]string, starting bool) (Enrollment, error) {
+func (db *core) join(ctx context.Context, configured map[string]string, starting bool) (Enrollment, error) {
 	mine := configurationHash(configured)
 	s, err := db.standing(ctx, mine)
 	if err != nil {
@@ -46,7 +46,7 @@ func (db *DB) join(ctx context.Context, configured map[string]string, starting b
 			return Enrollment{Behind: true}, db.register(ctx, s, mine, false)
 		}
 	}
-	return db.Enroll(ctx, configured)
+	return Queue{db}.Enroll(ctx, configured)
 }
 
 // standing is how a replica stands to the configuration in force.
@@ -57,7 +57,7 @@ type standing struct {
 	known      bool   // its configuration is or was in force
 }
 
-func (db *DB) standing(ctx context.Context, hash string) (standing, error) {
+func (db *core) standing(ctx context.Context, hash string) (standing, error) {
 	s := standing{instance: db.self.id()}
 	_, err := readFrom(ctx, db.reader)(sqlStanding, []any{s.instance, hash}, &s.inForce, &s.registered, &s.known)
 	return s, err
@@ -65,7 +65,7 @@ func (db *DB) standing(ctx context.Context, hash string) (standing, error) {
 
 // register writes down which configuration this replica has, and whether that
 // is in force from now on. The dead are forgotten.
-func (db *DB) register(ctx context.Context, s standing, hash string, inForce bool) error {
+func (db *core) register(ctx context.Context, s standing, hash string, inForce bool) error {
 	if s.registered == hash && (!inForce || s.inForce == hash) || s.instance == "" && !inForce {
 		return nil
 	}
@@ -89,7 +89,7 @@ func (db *DB) register(ctx context.Context, s standing, hash string, inForce boo
 }
 
 // replicas are other replicas that live, or may.
-func (db *DB) replicas(ctx context.Context, query string, args ...any) ([]string, error) {
+func (db *core) replicas(ctx context.Context, query string, args ...any) ([]string, error) {
 	all, err := db.column(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("replicas: %w", err)

@@ -23,7 +23,7 @@ func (f fleet) start(fingerprint string, want Enrollment) *DB {
 	if s, ok := db.self.(*session); ok {
 		s.grace = 0 // the server of these tests stays
 	}
-	e, err := db.Join(f.Context(), configured(fingerprint))
+	e, err := db.Replicas().Join(f.Context(), configured(fingerprint))
 	must(f, err)
 	if e != want {
 		f.Errorf("started with %s: %+v, want %+v", fingerprint, e, want)
@@ -33,7 +33,7 @@ func (f fleet) start(fingerprint string, want Enrollment) *DB {
 
 func (f fleet) follow(db *DB, fingerprint string, want Enrollment) {
 	f.Helper()
-	e, err := db.Follow(f.Context(), configured(fingerprint))
+	e, err := db.Replicas().Follow(f.Context(), configured(fingerprint))
 	must(f, err)
 	if e != want {
 		f.Errorf("followed with %s: %+v, want %+v", fingerprint, e, want)
@@ -42,7 +42,7 @@ func (f fleet) follow(db *DB, fingerprint string, want Enrollment) {
 
 func (f fleet) edit(db *DB, fingerprint string) {
 	f.Helper()
-	_, err := db.Enroll(f.Context(), configured(fingerprint))
+	_, err := db.Queue().Enroll(f.Context(), configured(fingerprint))
 	must(f, err)
 }
 
@@ -65,12 +65,12 @@ func (f fleet) end(db *DB) {
 // inForce checks which configuration's worker is given what is due.
 func (f fleet) inForce(db *DB, fingerprint string) {
 	f.Helper()
-	l, err := db.Acquire(f.Context(), rotation.AcquireRequest{Secret: "a", Holder: "a", TTL: ttl, Configuration: fingerprint, Due: true})
+	l, err := db.Journal().Acquire(f.Context(), rotation.AcquireRequest{Secret: "a", Holder: "a", TTL: ttl, Configuration: fingerprint, Due: true})
 	if err != nil {
 		f.Errorf("%s is not in force: %v", fingerprint, err)
 		return
 	}
-	must(f, db.Release(f.Context(), l))
+	must(f, db.Journal().Release(f.Context(), l))
 }
 
 func TestWhichConfigurationIsInForce(t *testing.T) {
@@ -162,7 +162,7 @@ func TestReplicasWithAKeeperTakeUpANewMasterKey(t *testing.T) {
 		return db
 	}
 	replica, tool := open(), open()
-	_, err := replica.Join(t.Context(), configured("x"))
+	_, err := replica.Replicas().Join(t.Context(), configured("x"))
 	must(t, err)
 	must(t, tool.RotateMasterKey(t.Context(), nil))
 	must(t, replica.CheckMasterKey(t.Context()))

@@ -34,7 +34,7 @@ func (db *DB) RotateMasterKey(ctx context.Context, report func(done, total int))
 	return nil
 }
 
-func (db *DB) rotateMasterKey(ctx context.Context, report func(done, total int)) error {
+func (db *core) rotateMasterKey(ctx context.Context, report func(done, total int)) error {
 	db.rotating.Lock()
 	defer db.rotating.Unlock()
 	if report == nil {
@@ -86,7 +86,7 @@ var ErrReplicas = errors.New("they have copies of the key file, and could not op
 
 // noCopies refuses while replicas live whose key file is not this one. SQLite's
 // are all in one folder.
-func (db *DB) noCopies(ctx context.Context) error {
+func (db *core) noCopies(ctx context.Context) error {
 	if _, ok := db.keys.master.place.(keyFileAt); !ok || db.path != "" {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (db *DB) noCopies(ctx context.Context) error {
 // addMasterKey puts a fresh key into the file, to encrypt with from now on,
 // before anything is encrypted with it. Two keys in the file are a rotation
 // that was stopped: it is gone on with.
-func (db *DB) addMasterKey(t *tx) error {
+func (db *core) addMasterKey(t *tx) error {
 	m := db.keys.master
 	if err := m.reload(t.row); err != nil {
 		return err
@@ -133,7 +133,7 @@ func (db *DB) addMasterKey(t *tx) error {
 }
 
 // countRewrapped tells how many data keys the new master key has encrypted.
-func (db *DB) countRewrapped(t *tx) (done, total int, err error) {
+func (db *core) countRewrapped(t *tx) (done, total int, err error) {
 	begins, err := db.newPrefix()
 	if err != nil {
 		return 0, 0, err
@@ -145,14 +145,14 @@ func (db *DB) countRewrapped(t *tx) (done, total int, err error) {
 	return total - old, total, err
 }
 
-func (db *DB) newPrefix() ([]byte, error) {
+func (db *core) newPrefix() ([]byte, error) {
 	handle, _ := db.keys.master.current()
 	return prefix(handle)
 }
 
 // rewrap encrypts the next batch of data keys anew and gives the last one's id
 // and their number.
-func (db *DB) rewrap(t *tx, from string) (last string, n int, err error) {
+func (db *core) rewrap(t *tx, from string) (last string, n int, err error) {
 	begins, err := db.newPrefix()
 	if err != nil {
 		return "", 0, err
@@ -180,7 +180,7 @@ func (db *DB) rewrap(t *tx, from string) (last string, n int, err error) {
 
 // dropOldMasterKeys leaves the new key alone in the file, unless something is
 // still encrypted with an old one.
-func (db *DB) dropOldMasterKeys(t *tx) (bool, error) {
+func (db *core) dropOldMasterKeys(t *tx) (bool, error) {
 	m := db.keys.master
 	if err := m.reload(t.row); err != nil {
 		return false, err

@@ -33,7 +33,7 @@ func checkMany(t testing.TB, db *DB, n int) {
 		}
 		return err
 	})
-	_, err := db.Verify(t.Context())
+	_, err := db.Audit().Verify(t.Context())
 	must(t, err)
 }
 
@@ -130,7 +130,7 @@ func TestRotatingTheMasterKeyCanBeCancelledAndResumed(t *testing.T) {
 		if masterKeys(t, dir) != 1 {
 			t.Error("the old key is still in the file")
 		}
-		entries, err := db.Audit(t.Context(), AuditQuery{})
+		entries, err := db.Audit().Read(t.Context(), AuditQuery{})
 		must(t, err)
 		if len(entries) != 2 || entries[0].Entry.Outcome != rotation.OutcomeBegun || entries[1].Entry.Outcome != rotation.OutcomeSucceeded || entries[1].Entry.Actor != "rota" {
 			t.Errorf("audit %v, want begun and ok", entries)

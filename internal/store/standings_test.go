@@ -21,17 +21,17 @@ func TestStandingsAreThoseOfEnrolledSecretsAPageAtATime(t *testing.T) {
 			for _, n := range names {
 				prints[n] = "print"
 			}
-			_, err := db.Enroll(t.Context(), prints)
+			_, err := db.Queue().Enroll(t.Context(), prints)
 			must(t, err)
 		}
 		enroll("a", "b", "c", "gone")
 		enroll("a", "b", "c")
-		must(t, db.Pause(t.Context(), []string{"b"}, access.Local("ann"), "the audit"))
+		must(t, db.Queue().Pause(t.Context(), []string{"b"}, access.Local("ann"), "the audit"))
 		save := func(name string, p rotation.Progress) {
 			t.Helper()
-			lease, err := db.Acquire(t.Context(), rotation.AcquireRequest{Secret: name, Holder: "w", TTL: time.Minute})
+			lease, err := db.Journal().Acquire(t.Context(), rotation.AcquireRequest{Secret: name, Holder: "w", TTL: time.Minute})
 			must(t, err)
-			must(t, db.Save(t.Context(), rotation.SaveRequest{Lease: lease, Progress: p}))
+			must(t, db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: lease, Progress: p}))
 		}
 		next := now.Add(time.Hour)
 		save("a", rotation.Progress{NextAt: next, Status: rotation.Status{Reason: `no event: "unsent":[{`}})
@@ -46,7 +46,7 @@ func TestStandingsAreThoseOfEnrolledSecretsAPageAtATime(t *testing.T) {
 		}
 		var got []Standing
 		for after := ""; ; after = got[len(got)-1].Name {
-			page, err := db.Standings(t.Context(), after, 2)
+			page, err := db.Overview().Standings(t.Context(), after, 2)
 			must(t, err)
 			got = append(got, page...)
 			if len(page) < 2 {
@@ -63,23 +63,23 @@ func TestWhatIsKeptAndHowLongTheAuditIs(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 		db := openAt(t, newDir(t), func() time.Time { return now })
-		if kept, err := db.Kept(t.Context()); err != nil || len(kept) != 0 {
+		if kept, err := db.Overview().Kept(t.Context()); err != nil || len(kept) != 0 {
 			t.Errorf("%v, %v, want nothing", kept, err)
 		}
-		before, err := db.AuditEnd(t.Context())
+		before, err := db.Audit().End(t.Context())
 		must(t, err)
 		for i, e := range []struct{ notifier, id string }{{"ops", "1"}, {"ops", "2"}, {"dev", "1"}} {
 			now = now.Add(time.Duration(i) * time.Minute)
 			must(t, db.Outbox().Keep(t.Context(), e.notifier, rota.Event{ID: e.id, At: now}))
 		}
-		kept, err := db.Kept(t.Context())
+		kept, err := db.Overview().Kept(t.Context())
 		must(t, err)
 		first := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 		if diff := cmp.Diff([]Kept{{"dev", 1, first.Add(3 * time.Minute)}, {"ops", 2, first}}, kept); diff != "" {
 			t.Error(diff)
 		}
-		must(t, db.Record(t.Context(), rotation.Entry{Step: "x"}, rotation.Entry{Step: "y"}))
-		if end, err := db.AuditEnd(t.Context()); err != nil || end != before+2 {
+		must(t, db.Audit().Record(t.Context(), rotation.Entry{Step: "x"}, rotation.Entry{Step: "y"}))
+		if end, err := db.Audit().End(t.Context()); err != nil || end != before+2 {
 			t.Errorf("%d entries, %v, want %d", end, err, before+2)
 		}
 	})

@@ -21,7 +21,7 @@ type SecretStatus struct {
 
 // Statuses lists every secret that is or was enrolled, or had a lease once, by
 // name.
-func (db *DB) Statuses(ctx context.Context) ([]SecretStatus, error) {
+func (db Overview) Statuses(ctx context.Context) ([]SecretStatus, error) {
 	var all []SecretStatus
 	var instances []string
 	err := db.statuses(ctx, sqlStatuses, nil, func(scan scanStatus) error {
@@ -37,7 +37,7 @@ func (db *DB) Statuses(ctx context.Context) ([]SecretStatus, error) {
 }
 
 // StatusesOf gives those of some secrets that are enrolled, by name.
-func (db *DB) StatusesOf(ctx context.Context, names []string) (map[string]rotation.Status, error) {
+func (db Overview) StatusesOf(ctx context.Context, names []string) (map[string]rotation.Status, error) {
 	fail := func(err error) (map[string]rotation.Status, error) {
 		return nil, fmt.Errorf("statuses: %w", explain(err))
 	}
@@ -83,7 +83,7 @@ type Standing struct {
 
 // Standings lists the enrolled secrets, by name, those after a name, at most
 // limit of them.
-func (db *DB) Standings(ctx context.Context, after string, limit int) ([]Standing, error) {
+func (db Overview) Standings(ctx context.Context, after string, limit int) ([]Standing, error) {
 	var all []Standing
 	var instances []string
 	err := db.statuses(ctx, sqlStandings, []any{after, limit}, func(scan scanStatus) error {
@@ -109,13 +109,13 @@ func (db *DB) Standings(ctx context.Context, after string, limit int) ([]Standin
 type scanStatus func(more ...any) (s SecretStatus, instance string, err error)
 
 // statuses calls f for each row of a query for statuses.
-func (db *DB) statuses(ctx context.Context, query string, args []any, f func(scanStatus) error) error {
+func (db *core) statuses(ctx context.Context, query string, args []any, f func(scanStatus) error) error {
 	rows, err := db.reader.QueryContext(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("statuses: %w", explain(err))
 	}
 	defer func() { _ = rows.Close() }()
-	now := micros(db.Now())
+	now := micros(db.clock.now())
 	for rows.Next() {
 		var s SecretStatus
 		err := f(func(more ...any) (SecretStatus, string, error) {
@@ -147,7 +147,7 @@ func (db *DB) statuses(ctx context.Context, query string, args []any, f func(sca
 
 // forgetDead leaves out holders that are dead. No rows may be open: asking who
 // is dead may need their connection.
-func (db *DB) forgetDead(instances []string, status func(int) *SecretStatus) {
+func (db *core) forgetDead(instances []string, status func(int) *SecretStatus) {
 	dead := map[string]bool{}
 	for i, instance := range instances {
 		s := status(i)

@@ -28,12 +28,12 @@ func TestJournalSuite(t *testing.T) {
 			dir, c := newDir(t), newClock()
 			db := openAt(t, dir, c.now)
 			return providertest.JournalFixture{
-				Journal: db,
+				Journal: db.Journal(),
 				Polling: providertest.Polling{Tick: func() { c.advance(time.Second) }},
 				Advance: c.advance,
-				Reopen:  func(t *testing.T) rotation.Journal { return openAt(t, dir, c.now) },
+				Reopen:  func(t *testing.T) rotation.Journal { return openAt(t, dir, c.now).Journal() },
 				Entries: func(t *testing.T) []rotation.Entry {
-					records, err := db.Audit(t.Context(), AuditQuery{})
+					records, err := db.Audit().Read(t.Context(), AuditQuery{})
 					must(t, err)
 					var entries []rotation.Entry
 					for _, r := range records {

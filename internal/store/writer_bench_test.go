@@ -73,7 +73,7 @@ func (db *DB) timeSaves(b *testing.B, name string, concurrent int) func(n int) t
 	leases := make([]rotation.Lease, concurrent)
 	for i := range leases {
 		var err error
-		leases[i], err = db.Acquire(b.Context(), rotation.AcquireRequest{Secret: fmt.Sprintf("%s/%d", name, i), Holder: name, TTL: time.Hour})
+		leases[i], err = db.Journal().Acquire(b.Context(), rotation.AcquireRequest{Secret: fmt.Sprintf("%s/%d", name, i), Holder: name, TTL: time.Hour})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -84,7 +84,7 @@ func (db *DB) timeSaves(b *testing.B, name string, concurrent int) func(n int) t
 		for _, l := range leases {
 			wg.Go(func() {
 				for range n {
-					if err := db.Save(b.Context(), rotation.SaveRequest{Lease: l, Entries: []rotation.Entry{{Secret: l.Secret, Step: "deliver"}}}); err != nil {
+					if err := db.Journal().Save(b.Context(), rotation.SaveRequest{Lease: l, Entries: []rotation.Entry{{Secret: l.Secret, Step: "deliver"}}}); err != nil {
 						b.Error(err)
 						return
 					}

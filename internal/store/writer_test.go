@@ -88,12 +88,12 @@ func TestOneRefusalUndoesNothingOfTheOthers(t *testing.T) {
 				t.Errorf("request %d: %v", i, err)
 			}
 		}
-		all, err := db.Audit(t.Context(), AuditQuery{})
+		all, err := db.Audit().Read(t.Context(), AuditQuery{})
 		must(t, err)
 		if len(all) != 10 {
 			t.Errorf("%d entries, want the 10 that were not refused", len(all))
 		}
-		verified, err := db.Verify(t.Context())
+		verified, err := db.Audit().Verify(t.Context())
 		must(t, err)
 		if verified.Entries != 10 {
 			t.Errorf("%d entries verified, want 10", verified.Entries)
@@ -157,7 +157,7 @@ func TestOneFailureOfTheDatabaseFailsAlone(t *testing.T) {
 		if errs[0] != nil || errs[1] == nil || errs[2] != nil {
 			t.Errorf("errors %v, want the second alone to fail", errs)
 		}
-		verified, err := db.Verify(t.Context())
+		verified, err := db.Audit().Verify(t.Context())
 		must(t, err)
 		if verified.Entries != 2 {
 			t.Errorf("%d entries, want 2", verified.Entries)
@@ -237,25 +237,25 @@ func TestConcurrentWritersOfAllKinds(t *testing.T) {
 						return err
 					}
 				}
-				l, err := db.Acquire(t.Context(), rotation.AcquireRequest{Secret: name, Holder: fmt.Sprint(i), TTL: ttl})
+				l, err := db.Journal().Acquire(t.Context(), rotation.AcquireRequest{Secret: name, Holder: fmt.Sprint(i), TTL: ttl})
 				if errors.Is(err, rota.ErrBusy) {
 					continue
 				}
 				if err != nil {
 					return err
 				}
-				err = db.Save(t.Context(), rotation.SaveRequest{Lease: l, Entries: []rotation.Entry{{Secret: name, Step: "set"}, {Secret: name, Step: "test"}}})
+				err = db.Journal().Save(t.Context(), rotation.SaveRequest{Lease: l, Entries: []rotation.Entry{{Secret: name, Step: "set"}, {Secret: name, Step: "test"}}})
 				if err != nil {
 					return err
 				}
-				if err := db.Release(t.Context(), l); err != nil {
+				if err := db.Journal().Release(t.Context(), l); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		for _, db := range stores {
-			verified, err := db.Verify(t.Context())
+			verified, err := db.Audit().Verify(t.Context())
 			must(t, err)
 			if verified.Entries == 0 || verified.Entries%2 != 0 {
 				t.Errorf("%d entries, want pairs", verified.Entries)
@@ -270,7 +270,7 @@ func TestAClosedStoreRefuses(t *testing.T) {
 		must(t, err)
 		must(t, db.Close())
 		must(t, db.Close())
-		if err := db.Record(t.Context(), rotation.Entry{Step: "get"}); !errors.Is(err, ErrClosed) {
+		if err := db.Audit().Record(t.Context(), rotation.Entry{Step: "get"}); !errors.Is(err, ErrClosed) {
 			t.Errorf("record: %v, want %v", err, ErrClosed)
 		}
 		if _, err := db.Secret("s").Describe(t.Context()); err == nil {
@@ -333,7 +333,7 @@ func benchmarkSavePutMove(b *testing.B, name string, newDir func(testing.TB) str
 			leases := make([]rotation.Lease, workers)
 			parallel(b, workers, func(i int) (err error) {
 				secret := fmt.Sprintf("s%d", i)
-				if leases[i], err = db.Acquire(b.Context(), rotation.AcquireRequest{Secret: secret, Holder: "a", TTL: ttl}); err != nil {
+				if leases[i], err = db.Journal().Acquire(b.Context(), rotation.AcquireRequest{Secret: secret, Holder: "a", TTL: ttl}); err != nil {
 					return err
 				}
 				return db.Secret(secret).Put(b.Context(), rota.PutRequest{Version: "v", Credential: credential("x"), Labels: []rota.Label{rota.LabelCurrent}})
@@ -350,7 +350,7 @@ func benchmarkSavePutMove(b *testing.B, name string, newDir func(testing.TB) str
 					l := leases[i]
 					s, id := db.Secret(l.Secret), fmt.Sprintf("v%d", n)
 					entries := []rotation.Entry{{Secret: l.Secret, Step: "create", Version: id, Outcome: rotation.OutcomeBegun}}
-					if err := db.Save(b.Context(), rotation.SaveRequest{Lease: l, Progress: p, Entries: entries}); err != nil {
+					if err := db.Journal().Save(b.Context(), rotation.SaveRequest{Lease: l, Progress: p, Entries: entries}); err != nil {
 						return err
 					}
 					if err := s.Put(b.Context(), rota.PutRequest{Version: id, Credential: credential(id), Labels: []rota.Label{rota.LabelPending}}); err != nil {

@@ -17,19 +17,19 @@ const maxWrites = 6
 
 // counted counts the durable writes to a store that commits with the journal.
 type counted struct {
-	*store.DB
+	store.Journal
 	own    rota.Store
 	writes []string
 }
 
 func (c *counted) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
 	c.writes = append(c.writes, "acquire")
-	return c.DB.Acquire(ctx, r)
+	return c.Journal.Acquire(ctx, r)
 }
 
 func (c *counted) Release(ctx context.Context, l rotation.Lease) error {
 	c.writes = append(c.writes, "release")
-	return c.DB.Release(ctx, l)
+	return c.Journal.Release(ctx, l)
 }
 
 func (c *counted) Save(ctx context.Context, r rotation.SaveRequest) error {
@@ -38,14 +38,14 @@ func (c *counted) Save(ctx context.Context, r rotation.SaveRequest) error {
 		what += " " + e.Step + ":" + string(e.Outcome)
 	}
 	c.writes = append(c.writes, what)
-	return c.DB.Save(ctx, r)
+	return c.Journal.Save(ctx, r)
 }
 
 func (c *counted) KeepsStore(secret string, s rota.Store) bool {
 	if w, ok := s.(*countedStore); ok {
 		s = w.Store
 	}
-	return c.DB.KeepsStore(secret, s)
+	return c.Journal.KeepsStore(secret, s)
 }
 
 type countedStore struct {
@@ -83,7 +83,7 @@ func TestARotationMakesFewDurableWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = db.Close() }()
-			journal := &counted{DB: db}
+			journal := &counted{Journal: db.Journal()}
 			s := &rotation.Secret{
 				Name: "prod/app", Issuer: of.issuer, Targets: of.targets, Store: &countedStore{db.Secret("prod/app"), journal},
 				Policy: rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day},

@@ -78,7 +78,7 @@ func newFleet(t testing.TB, systems map[string][]string) *fleet {
 		fingerprints[name] = ""
 	}
 	f.secrets.Replace(f.all, nil)
-	if _, err := db.Enroll(t.Context(), fingerprints); err != nil {
+	if _, err := db.Queue().Enroll(t.Context(), fingerprints); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -88,9 +88,9 @@ func newFleet(t testing.TB, systems map[string][]string) *fleet {
 func (f *fleet) replica(change func(*Options, *engine.WorkerOptions)) *Service {
 	f.Helper()
 	wo := engine.WorkerOptions{
-		Rotator: &rotation.Rotator{Journal: f.db}, Secrets: &f.secrets,
+		Rotator: &rotation.Rotator{Journal: f.db.Journal()}, Secrets: &f.secrets,
 	}
-	o := Options{Pool: f.pool, Queue: f.db, DrainTimeout: 5 * time.Second, Every: time.Second}
+	o := Options{Pool: f.pool, Queue: f.db.Queue(), DrainTimeout: 5 * time.Second, Every: time.Second}
 	if change != nil {
 		change(&o, &wo)
 	}
@@ -136,7 +136,7 @@ func until(t testing.TB, what string, within time.Duration, ok func() bool) {
 // left counts the secrets without a credential.
 func (f *fleet) left() int {
 	f.Helper()
-	all, err := f.db.Statuses(f.Context())
+	all, err := f.db.Overview().Statuses(f.Context())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestThreeReplicasRotateEachSecretOnce(t *testing.T) {
 	if len(turns) < 2 {
 		t.Errorf("turns by replica: %v, want the work distributed", turns)
 	}
-	if _, err := f.db.Verify(t.Context()); err != nil {
+	if _, err := f.db.Audit().Verify(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if n := f.count("SELECT count(*) FROM river_job WHERE kind = 'rota_turn' AND args::text LIKE '%AKIA%'"); n != 0 {
@@ -289,7 +289,7 @@ func TestAtTheEndTurnsAreHandedBack(t *testing.T) {
 	}))
 	<-begun
 	stop()
-	due, err := f.db.Due(t.Context(), rotation.DueQuery{Now: time.Now(), Limit: 10})
+	due, err := f.db.Queue().Due(t.Context(), rotation.DueQuery{Now: time.Now(), Limit: 10})
 	if err != nil || len(due) != 1 {
 		t.Fatalf("due: %v, %v, want the turn handed back", due, err)
 	}
@@ -372,7 +372,7 @@ func TestHealth(t *testing.T) {
 func TestWhatIsDueIsLeftToAReplicaWithTheConfigurationInForce(t *testing.T) {
 	f := newFleet(t, map[string][]string{"a": {"x"}})
 	f.all[0].Configuration = "old"
-	if _, err := f.db.Enroll(t.Context(), map[string]string{"a": "new"}); err != nil {
+	if _, err := f.db.Queue().Enroll(t.Context(), map[string]string{"a": "new"}); err != nil {
 		t.Fatal(err)
 	}
 	f.run(f.replica(nil))

@@ -52,7 +52,7 @@ func (s *table) Kept(context.Context) ([]store.Kept, error) {
 	return []store.Kept{{Notifier: "ops", Events: 3, Since: noon.Add(-time.Hour)}}, nil
 }
 
-func (s *table) AuditEnd(context.Context) (int64, error) { return 7, nil }
+func (s *table) End(context.Context) (int64, error) { return 7, nil }
 
 func standing(name string, s rotation.Status) store.Standing {
 	if s.LookedAt.IsZero() {

@@ -14,7 +14,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Source is what's surveyed. [store.DB] implements it.
+// Source is what's surveyed: some of the overview, the queue and the audit of a
+// store.
 type Source interface {
 	// Standings lists at most limit enrolled secrets by name, starting after a
 	// name.
@@ -24,8 +25,8 @@ type Source interface {
 	// Kept lists what's kept for notifiers that get several events in one
 	// message.
 	Kept(ctx context.Context) ([]store.Kept, error)
-	// AuditEnd is the number of the audit's last entry.
-	AuditEnd(ctx context.Context) (int64, error)
+	// End is the number of the audit's last entry.
+	End(ctx context.Context) (int64, error)
 }
 
 // SurveyOptions say what's surveyed, and how often.
@@ -119,7 +120,7 @@ func (s *Survey) look(ctx context.Context) (*picture, error) {
 		if p.kept, err = s.Source.Kept(ctx); err != nil {
 			return err
 		}
-		if p.audit, err = s.Source.AuditEnd(ctx); err == nil && s.Jobs != nil {
+		if p.audit, err = s.Source.End(ctx); err == nil && s.Jobs != nil {
 			p.jobs, err = s.Jobs(ctx)
 		}
 		return err

@@ -11,7 +11,7 @@ import (
 
 // AuditLog is where the feed gets events. Package store implements it.
 type AuditLog interface {
-	Audit(ctx context.Context, q store.AuditQuery) ([]store.AuditRecord, error)
+	Read(ctx context.Context, q store.AuditQuery) ([]store.AuditRecord, error)
 }
 
 // Feed wakes everyone who waits when something happens on any replica: it
@@ -156,7 +156,7 @@ func (f *Feed) look(ctx context.Context) {
 			f.start(ctx)
 			return
 		}
-		entries, err := f.log.Audit(ctx, store.AuditQuery{After: after, Limit: batch})
+		entries, err := f.log.Read(ctx, store.AuditQuery{After: after, Limit: batch})
 		if err != nil {
 			f.failed(ctx, err)
 			return
@@ -201,12 +201,12 @@ func (f *Feed) tell(entries []store.AuditRecord) {
 
 // Since returns entries with a higher number, in order.
 func (f *Feed) Since(ctx context.Context, seq int64, limit int) ([]store.AuditRecord, error) {
-	return f.log.Audit(ctx, store.AuditQuery{After: seq, Limit: limit})
+	return f.log.Read(ctx, store.AuditQuery{After: seq, Limit: limit})
 }
 
 // Last is the newest known entry's number.
 func (f *Feed) Last(ctx context.Context) (int64, error) {
-	newest, err := f.log.Audit(ctx, store.AuditQuery{Newest: true, Limit: 1})
+	newest, err := f.log.Read(ctx, store.AuditQuery{Newest: true, Limit: 1})
 	if err != nil || len(newest) == 0 {
 		return 0, err
 	}

@@ -58,7 +58,7 @@ func (l *logOf) add(secret, step string) {
 	l.records = append(l.records, store.AuditRecord{Seq: int64(len(l.records) + 1), Entry: rotation.Entry{Secret: secret, Step: step, Outcome: rotation.OutcomeSucceeded}})
 }
 
-func (l *logOf) Audit(_ context.Context, q store.AuditQuery) ([]store.AuditRecord, error) {
+func (l *logOf) Read(_ context.Context, q store.AuditQuery) ([]store.AuditRecord, error) {
 	l.asked.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 
 // Source is the audit, and the record of how much of it was sent.
 type Source interface {
-	Audit(ctx context.Context, q store.AuditQuery) ([]store.AuditRecord, error)
+	Read(ctx context.Context, q store.AuditQuery) ([]store.AuditRecord, error)
 	Exported(ctx context.Context, name string) (int64, error)
 	MarkExported(ctx context.Context, name string, seq int64) error
 }
@@ -48,7 +48,7 @@ func next(ctx context.Context, c *Client, s Source, name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	records, err := s.Audit(ctx, store.AuditQuery{After: sent, Limit: batch})
+	records, err := s.Read(ctx, store.AuditQuery{After: sent, Limit: batch})
 	if err != nil || len(records) == 0 {
 		return 0, err
 	}

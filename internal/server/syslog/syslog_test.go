@@ -21,7 +21,7 @@ import (
 func record(t *testing.T, db *store.DB, steps ...string) {
 	t.Helper()
 	for _, step := range steps {
-		err := db.Record(t.Context(), rotation.Entry{At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Actor: "ann", Secret: "s", Step: step, Outcome: rotation.OutcomeDenied})
+		err := db.Audit().Record(t.Context(), rotation.Entry{At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Actor: "ann", Secret: "s", Step: step, Outcome: rotation.OutcomeDenied})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestEveryEntryArrivesInOrderThoughTheServerWasAway(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- syslog.Follow(ctx, client, db, changed, slog.New(slog.DiscardHandler)) }()
+		go func() { done <- syslog.Follow(ctx, client, db.Audit(), changed, slog.New(slog.DiscardHandler)) }()
 		return func() {
 			cancel()
 			if err := <-done; err != nil {
@@ -96,7 +96,7 @@ func TestEveryEntryArrivesInOrderThoughTheServerWasAway(t *testing.T) {
 	changed <- struct{}{}
 	read(r, "three")
 	for { // until it is noted that it was sent
-		if n, err := db.Exported(t.Context(), "syslog"); err != nil || n == 3 {
+		if n, err := db.Audit().Exported(t.Context(), "syslog"); err != nil || n == 3 {
 			break
 		}
 		if t.Context().Err() != nil {
