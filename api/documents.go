@@ -145,7 +145,7 @@ type StatusSecretDoc struct {
 	NextAt           time.Time         `json:"next_at,omitzero"` // when it is due
 	Hold             rotation.HoldKind `json:"hold,omitempty"`
 	LookedAt         time.Time         `json:"looked_at,omitzero"`
-	BegunAt          time.Time         `json:"begun_at,omitzero"` // since when a turn is under way, or since when one never came to its end
+	BegunAt          time.Time         `json:"begun_at,omitzero"` // since when a turn is under way, or since when one never finished
 	Worker           string            `json:"worker,omitempty"`  // who is at it now
 	Paused           string            `json:"paused,omitempty"`  // by whom, since when and why
 }

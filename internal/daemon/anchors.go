@@ -8,14 +8,14 @@ import (
 	"github.com/rota-dev/rota/internal/store/anchor"
 )
 
-// anchors puts the audit's signed head in places outside, from time to time and
-// at the end.
+// anchors writes the audit's signed head to places outside, periodically and at
+// shutdown.
 type anchors struct {
 	d      *Daemon
 	places []anchor.Place
 
 	mu     sync.Mutex
-	failed map[string]time.Time // since when a place takes none
+	failed map[string]time.Time // since when a place has been failing
 }
 
 func newAnchors(ctx context.Context, d *Daemon) (*anchors, error) {
@@ -43,8 +43,8 @@ func (a *anchors) run(ctx context.Context) error {
 	}
 }
 
-// put anchors the head as it is now. A place that does not take it is told of
-// in the log, and stands in the metrics.
+// put anchors the current head. A place that rejects it shows up in the log
+// and the metrics.
 func (a *anchors) put(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

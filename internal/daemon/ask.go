@@ -14,14 +14,13 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// askWithin is how long a request to rotate waits for another worker's turn at
-// the secret: it has to be answered soon.
+// askWithin is how long a rotation request waits for another worker's turn: it
+// needs a quick response.
 const askWithin = 5 * time.Second
 
-// rotate notes a rotation that is asked for through the Secrets Manager
-// endpoint, and has it begun. Once it has returned, the rotation goes on
-// whatever becomes of this process. The same token again, on whichever replica,
-// is the same request.
+// rotate records a rotation requested through the Secrets Manager endpoint, and
+// starts it. Once it has returned, the rotation continues whatever happens to
+// this process. The same token on any replica is the same request.
 func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string) error {
 	const op = "RotateSecret"
 	secret, done := d.secrets.Borrow(name)
@@ -37,7 +36,7 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 	}
 	for _, r := range before {
 		if r.Entry.Step == op && r.Entry.Object == token {
-			return nil // begun, or still due
+			return nil // started, or still due
 		}
 	}
 	entry := c.Entry(d.DB.Now(), op, name, rotation.OutcomeBegun, "")
@@ -49,7 +48,7 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 	return err
 }
 
-// ask waits a little where another worker is at the secret.
+// ask waits a little if another worker holds the secret.
 func (d *Daemon) ask(ctx context.Context, s *rotation.Secret, token string, by rotation.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
@@ -68,7 +67,7 @@ func (d *Daemon) ask(ctx context.Context, s *rotation.Secret, token string, by r
 	}
 }
 
-// rotations tells how the configuration rotates secrets, for the Secrets Manager
+// rotations says how the configuration rotates secrets, for the Secrets Manager
 // endpoint.
 func (d *Daemon) rotations(ctx context.Context, names []string) (map[string]secretsmanager.Managed, error) {
 	statuses, err := d.DB.Overview().StatusesOf(ctx, names)

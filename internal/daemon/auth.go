@@ -17,7 +17,7 @@ import (
 // auth authenticates callers by the current configuration.
 type auth struct {
 	current  atomic.Pointer[authn.Authenticator]
-	settings config.ServerSettings // what current was made from
+	settings config.ServerSettings // what current was built from
 	changed  chan struct{}
 }
 
@@ -42,8 +42,8 @@ func (a *auth) run(ctx context.Context) {
 	}
 }
 
-// newAuthenticator makes an authenticator from new settings; nil if they change
-// nothing about authentication.
+// newAuthenticator builds an authenticator from new settings; nil if they
+// change nothing about authentication.
 func (d *Daemon) newAuthenticator(s config.ServerSettings) (*authn.Authenticator, error) {
 	by := d.auth.settings
 	if d.auth.current.Load() != nil && reflect.DeepEqual(s.Certificates, by.Certificates) && reflect.DeepEqual(s.Issuers, by.Issuers) && s.Limits == by.Limits {

@@ -9,7 +9,7 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 )
 
-// controls are the switches that stand above all policies.
+// controls are the switches that override all policies.
 type controls struct{ d *Daemon }
 
 var _ service.Controls = controls{}

@@ -1,6 +1,5 @@
 // Package daemon is rota serve: it keeps all secrets fresh by itself, and
-// answers the REST API, the Secrets Manager endpoint, and who asks how it
-// fares.
+// serves the REST API, the Secrets Manager endpoint, probes and metrics.
 package daemon
 
 import (
@@ -32,53 +31,52 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Options say what a daemon works with.
+// Options configure a daemon.
 type Options struct {
 	// Load reads the configuration. Required.
 	Load func() (*config.File, error)
-	// Environment is what the configuration's references are resolved with. Its
-	// OwnStore and Budget are the daemon's.
+	// Environment resolves the configuration's references. Its OwnStore and
+	// Budget are the daemon's.
 	Environment config.Environment
-	// DB is Rota's own store. Required. The daemon does not close it.
+	// DB is Rota's own store. Required. The daemon doesn't close it.
 	DB *store.DB
-	// Database is the PostgreSQL database of the store, as a URL, for the queue;
-	// "" where the store is SQLite.
+	// Database is the URL of the store's PostgreSQL database, for the queue; ""
+	// if the store is SQLite.
 	Database string
-	// Listen, if it is not "", is where to listen instead of where the
-	// configuration says.
+	// Listen, unless "", overrides the configuration's listen address.
 	Listen string
 	// Version is the program's.
 	Version string
-	// Log hears of everything. Required.
+	// Log gets everything. Required.
 	Log *slog.Logger
-	// Tracing, if any, makes the spans. The daemon does not stop it.
+	// Tracing, if any, creates the spans. The daemon doesn't stop it.
 	Tracing *tracing.Tracing
-	// Ready, if any, is called with the address once the daemon answers.
+	// Ready, if any, is called with the address once the daemon accepts requests.
 	Ready func(address net.Addr)
-	// WatchEvery is how often the configuration's file is looked at for a
-	// change. Defaults to five seconds.
+	// WatchEvery is how often the configuration file is checked for
+	// changes. Defaults to five seconds.
 	WatchEvery time.Duration
 	// SurveyEvery is how often the secrets are counted for the metrics, at most.
 	// Defaults to 15 seconds.
 	SurveyEvery time.Duration
-	// Limits bound the work that is done at once.
+	// Limits bound concurrent work.
 	Limits engine.Limits
 }
 
-// The lease of the daemon's workers. It is prolonged by every write.
+// The lease of the daemon's workers. Every write extends it.
 const (
 	leaseTTL  = time.Minute
 	heartbeat = 10 * time.Second
 )
 
-// scheduler is what finds what is due and works it.
+// scheduler finds what's due and works on it.
 type scheduler interface {
 	Run(ctx context.Context) error
 	Poke()
 	Health() engine.Health
 }
 
-// Daemon is a daemon that is set up.
+// Daemon is a daemon that has been set up.
 type Daemon struct {
 	Options
 	settings       config.ServerSettings
@@ -98,13 +96,13 @@ type Daemon struct {
 	anchors        *anchors
 	metrics        *metrics.Metrics
 	survey         *metrics.Survey
-	replica        *river.Service // the schedule where replicas share a database; nil without
+	replica        *river.Service // the schedule if replicas share a database; nil otherwise
 	jobs           *pgxpool.Pool  // of the queue; nil without one
 	queue          http.Handler   // its page
 	endQueue       func()
 }
 
-// New sets a daemon up, and enrols the configured secrets. Run starts it.
+// New sets up a daemon, and enrolls the configured secrets. Run starts it.
 func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if o.WatchEvery == 0 {
 		o.WatchEvery = 5 * time.Second
@@ -155,8 +153,8 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	return d, nil
 }
 
-// budget makes what holds the calls that accounts allow: for all replicas
-// together where they share a database.
+// budget creates the call budget per account, for all replicas together if
+// they share a database.
 func (d *Daemon) budget(ctx context.Context) error {
 	if d.Database == "" {
 		d.Environment.Budget = rota.NewLocalBudget()
@@ -174,8 +172,8 @@ func (d *Daemon) newRotator(actor string) *rotation.Rotator {
 	return &rotation.Rotator{Journal: d.DB.Journal(), Now: d.DB.Now, Actor: actor, LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: d.Log, Trace: d.tracer()}
 }
 
-// newSchedule makes the local scheduler or, if replicas share a database, one
-// replica of the queue.
+// newSchedule creates the local scheduler or, if replicas share a database,
+// one replica of the queue.
 func (d *Daemon) newSchedule(ctx context.Context) error {
 	if d.Database == "" {
 		d.schedule = engine.NewService(engine.ServiceOptions{Worker: d.worker, Queue: d.DB.Queue(), Log: d.Log, Now: d.DB.Now})
@@ -196,8 +194,7 @@ func (d *Daemon) newSchedule(ctx context.Context) error {
 	return err
 }
 
-// newEndpoints makes the administration of access and the Secrets Manager
-// endpoint.
+// newEndpoints creates access management and the Secrets Manager endpoint.
 func (d *Daemon) newEndpoints() {
 	d.admin = access.NewAdministration(d.directory, d.DB.Audit(), nil)
 	d.endpoint = secretsmanager.New(secretsmanager.Options{
@@ -207,7 +204,7 @@ func (d *Daemon) newEndpoints() {
 	})
 }
 
-// managed tells whether the configuration has a secret.
+// managed reports whether the configuration has a secret.
 func (d *Daemon) managed(name string) bool {
 	secret, done := d.secrets.Borrow(name)
 	defer done()
@@ -222,8 +219,8 @@ func (d *Daemon) onOutcome(o engine.Outcome) {
 	}
 }
 
-// Run serves until ctx ends. Then it takes no more requests and begins nothing
-// new, lets what is in hand end or hands it back, and returns nil.
+// Run serves until ctx ends. Then it stops accepting requests, starts nothing
+// new, finishes or releases in-flight work, and returns nil.
 func (d *Daemon) Run(ctx context.Context) error {
 	defer d.close()
 	server, listener, err := d.listen(ctx)
@@ -250,8 +247,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return nil
 }
 
-// everyMinute has the endpoint call the rotation functions that are due, and
-// digests sent.
+// everyMinute makes the endpoint call due rotation functions, and sends
+// digests.
 func (d *Daemon) everyMinute(ctx context.Context) error {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -268,7 +265,7 @@ func (d *Daemon) everyMinute(ctx context.Context) error {
 	}
 }
 
-// flush sends the digests whose time has come.
+// flush sends the digests that are due.
 func (d *Daemon) flush(ctx context.Context) {
 	current, release := d.acquire()
 	defer release()
@@ -311,7 +308,7 @@ func (d *Daemon) close() {
 func (d *Daemon) open(_ context.Context, c access.Caller) (service.Operations, func(), error) {
 	current, release := d.acquire()
 	if current == nil {
-		return nil, nil, fmt.Errorf("the configuration is not read yet: %w", rota.ErrBusy)
+		return nil, nil, fmt.Errorf("the configuration hasn't been read yet: %w", rota.ErrBusy)
 	}
 	rewire := func(ctx context.Context) (*config.Wired, error) {
 		return d.wire(ctx, current.file, current.fingerprints)

@@ -19,7 +19,7 @@ import (
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
 )
 
-// handler answers everything: AWS's tools post to /, the rest has paths.
+// handler serves everything: AWS tools post to /, everything else has its own path.
 func (d *Daemon) handler() http.Handler {
 	routes := rest.New(rest.Options{
 		Open: d.open, Authenticate: d.auth.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
@@ -44,11 +44,11 @@ func (d *Daemon) handler() http.Handler {
 	return d.metrics.HTTP(d.traced(mux))
 }
 
-// only lets those through who may do something with all secrets. A browser asks
-// for the key by itself: its id as the name, its secret as the password.
+// only admits callers who may do something with all secrets. A browser prompts
+// for the key: its id as the username, its secret as the password.
 //
-// As the browser sends the key by itself from then on, what changes something is
-// taken from Rota's own pages alone.
+// Because the browser sends the key by itself from then on, changes are only
+// accepted from Rota's own pages.
 func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWriter, *http.Request, access.Caller)) http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id, secret, ok := r.BasicAuth(); ok {
@@ -63,19 +63,19 @@ func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWri
 		}
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Basic realm="rota", charset="UTF-8"`)
-			answer(w, http.StatusUnauthorized, map[string]string{"status": "for those with the right " + string(may) + " only"})
+			answer(w, http.StatusUnauthorized, map[string]string{"status": "requires the permission " + string(may) + " only"})
 			return
 		}
 		next(w, r, c)
 	}))
 }
 
-// staleAfter is how long the schedule may go without a look for what is due
+// staleAfter is how long the schedule may go without looking for due work
 // before this replica counts as not ready.
 const staleAfter = 2 * time.Minute
 
-// ready tells whether this replica can do its work: its store answers and can be
-// opened, and its schedule is alive.
+// ready reports whether this replica can work: its store responds and can be
+// decrypted, and its schedule is alive.
 func (d *Daemon) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
@@ -98,7 +98,7 @@ func (d *Daemon) ready(w http.ResponseWriter, r *http.Request) {
 func answer(w http.ResponseWriter, status int, doc any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(doc) // a client that has gone is no concern of the server
+	_ = json.NewEncoder(w).Encode(doc) // a client that's gone doesn't concern the server
 }
 
 // listen opens the port.
@@ -115,7 +115,7 @@ func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error)
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(httpLog{d.Log.Handler()}, slog.LevelWarn),
-		// Requests in hand at the end are answered: they have till drain is over.
+		// In-flight requests are still answered at shutdown, within drain.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	if d.settings.CertFile == "" {
@@ -127,8 +127,8 @@ func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error)
 	return server, tls.NewListener(listener, server.TLSConfig), nil
 }
 
-// drain is how long requests in hand may go on at the end: a little longer than
-// turns, so that whoever waits for one that is broken off is told so.
+// drain is how long in-flight requests may take at shutdown: a little longer
+// than turns, so that callers waiting for an interrupted turn get an answer.
 const drain = 25 * time.Second
 
 func (d *Daemon) serve(ctx context.Context, server *http.Server, listener net.Listener) error {
@@ -142,13 +142,13 @@ func (d *Daemon) serve(ctx context.Context, server *http.Server, listener net.Li
 	soft, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if err := server.Shutdown(soft); err != nil {
-		_ = server.Close() // those that are left, such as streams, come again
+		_ = server.Close() // the rest, such as streams, reconnect
 	}
 	return nil
 }
 
-// tls is the server's side of TLS 1.2 and later, with a certificate that is
-// read again when its file changes.
+// tls is the server side of TLS 1.2 and later, with a certificate that's
+// reloaded when its file changes.
 func (d *Daemon) tls() (*tls.Config, error) {
 	pair := &keyPair{certFile: d.settings.CertFile, keyFile: d.settings.KeyFile}
 	if _, err := pair.get(); err != nil {
@@ -168,12 +168,12 @@ func (d *Daemon) tls() (*tls.Config, error) {
 	}
 	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
 	if !c.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("tls: %s holds no certificate", d.settings.ClientCAFile)
+		return nil, fmt.Errorf("tls: %s contains no certificate", d.settings.ClientCAFile)
 	}
 	return c, nil
 }
 
-// keyPair is a certificate and its key, from files that others renew.
+// keyPair is a certificate and its key, from files that something else renews.
 type keyPair struct {
 	certFile, keyFile string
 
@@ -183,8 +183,8 @@ type keyPair struct {
 	pair   *tls.Certificate
 }
 
-// get gives the newest pair that is whole. Files are looked at once a minute
-// at most.
+// get returns the newest complete pair. It checks the files once a minute at
+// most.
 func (k *keyPair) get() (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -204,7 +204,7 @@ func (k *keyPair) get() (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(k.certFile, k.keyFile)
 	if err != nil {
 		if k.pair != nil {
-			return k.pair, nil // half renewed: the old one still does
+			return k.pair, nil // half renewed: the old one still works
 		}
 		return nil, err
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// httpLog takes what net/http has to say, all of which comes as a warning, and
-// tells how much each text matters.
+// httpLog takes net/http's messages, which all come as warnings, and assigns
+// each the level it deserves.
 type httpLog struct{ slog.Handler }
 
 // Enabled leaves it to Handle, which knows the text.
@@ -16,7 +16,7 @@ func (h httpLog) Enabled(context.Context, slog.Level) bool { return true }
 func (h httpLog) Handle(ctx context.Context, r slog.Record) error {
 	switch {
 	case strings.HasPrefix(r.Message, "http: TLS handshake error"):
-		r.Level = slog.LevelDebug // whoever knocks on the port can cause them
+		r.Level = slog.LevelDebug // anyone who can reach the port can cause them
 	case strings.HasPrefix(r.Message, "http: panic serving"):
 		r.Level = slog.LevelError
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// newSurvey makes what counts the secrets for the metrics.
+// newSurvey creates the survey of the secrets for the metrics.
 func (d *Daemon) newSurvey() *metrics.Survey {
 	o := metrics.SurveyOptions{
 		Source: surveyed{d.DB.Overview(), d.DB.Queue(), d.DB.Audit()}, Policy: d.policy, Health: d.schedule.Health, PerSecret: d.settings.MetricsSecrets,
@@ -21,15 +21,15 @@ func (d *Daemon) newSurvey() *metrics.Survey {
 	return d.metrics.Survey(o)
 }
 
-// policy is a secret's as it is configured now.
+// policy is a secret's policy as currently configured.
 func (d *Daemon) policy(secret string) rotation.Policy {
 	current, release := d.acquire()
 	defer release()
 	return current.file.Policy(secret)
 }
 
-// metricsPage answers Prometheus: everyone, or those with the right to the
-// audit.
+// metricsPage answers Prometheus: anyone, or only callers with the audit
+// permission.
 func (d *Daemon) metricsPage() http.Handler {
 	page := d.metrics.Handler(d.Log)
 	if d.settings.MetricsOpen {

@@ -13,15 +13,15 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// queuePage is where administrators see the queue of the replicas.
+// queuePage is where administrators see the replicas' queue.
 const queuePage = "/admin/queue"
 
-// largestChange is how long a change of the queue may be: the ids of a thousand
-// jobs, which are all that its page takes at once, are less.
+// largestChange is the largest request that changes the queue. The ids of a
+// thousand jobs, the most the page accepts at once, fit.
 const largestChange = 256 << 10
 
-// onQueue answers the queue's page. What changes the queue is in the audit
-// before it is done, and how it went after.
+// onQueue serves the queue's page. A change to the queue is audited before
+// it's made, and its result afterwards.
 func (d *Daemon) onQueue(w http.ResponseWriter, r *http.Request, c access.Caller) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
 		d.queue.ServeHTTP(w, r)
@@ -51,7 +51,7 @@ func (d *Daemon) onQueue(w http.ResponseWriter, r *http.Request, c access.Caller
 	}
 }
 
-// jobs names the jobs that a change is about; "" where it is about none.
+// jobs names the jobs a change affects; "" if none.
 func jobs(body []byte) string {
 	var change struct {
 		IDs []json.RawMessage `json:"ids"`
@@ -71,7 +71,7 @@ func jobs(body []byte) string {
 	return fmt.Sprintf("%d jobs: %s", len(ids), list)
 }
 
-// statusWriter remembers the status of an answer.
+// statusWriter records a response's status.
 type statusWriter struct {
 	http.ResponseWriter
 	status int

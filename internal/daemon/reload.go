@@ -20,12 +20,12 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// configuration is one rota.yaml as it was read and wired.
+// configuration is one rota.yaml, read and wired.
 type configuration struct {
 	file         *config.File
 	wired        *config.Wired
 	fingerprints map[string]string // of each secret's configuration
-	values       string            // a fingerprint of what the references stood for
+	values       string            // a fingerprint of the references' values
 	since        time.Time         // when it was wired
 }
 
@@ -46,9 +46,9 @@ func (d *Daemon) serverSettings(ctx context.Context, file *config.File) (config.
 	return s, err
 }
 
-// use puts a configuration in the place of the one there is: where it is another
-// one it is enrolled, so that what changed is due at once, and whoever begins
-// something from now on begins with it.
+// use replaces the current configuration. If it differs, it's enrolled, so that
+// changed secrets are due immediately, and everything that starts from now on
+// uses it.
 func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
@@ -64,7 +64,7 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	if err != nil {
 		return err
 	}
-	values, err := d.values(ctx, file) // before: a later change is seen as one
+	values, err := d.values(ctx, file) // before reading: a later change is noticed
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 		return err
 	}
 	for name, err := range wired.Broken {
-		d.Log.ErrorContext(ctx, "a secret can't be worked", "secret", name, "error", err)
+		d.Log.ErrorContext(ctx, "a secret can't be worked on", "secret", name, "error", err)
 	}
 	for _, w := range wired.Warnings {
 		d.Log.WarnContext(ctx, w.Text(), "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
@@ -86,14 +86,14 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 		d.auth.replace(authenticator, settings)
 	}
 	if !reflect.DeepEqual(withoutAuth(settings), withoutAuth(d.settings)) {
-		d.Log.WarnContext(ctx, "what changed in server counts from the next start on", "file", file.Path)
+		d.Log.WarnContext(ctx, "changes to server take effect at the next start", "file", file.Path)
 	}
 	d.configurations.Replace(&configuration{file, wired, fingerprints, values, time.Now()}, func() {
 		if err := wired.Close(); err != nil {
 			d.Log.WarnContext(ctx, "close connections", "error", err)
 		}
 	})
-	_, release := d.acquire() // by the turns that use its secrets
+	_, release := d.acquire() // by turns that use its secrets
 	d.secrets.Replace(wired.Secrets, release)
 	if d.schedule != nil {
 		d.schedule.Poke()
@@ -116,9 +116,8 @@ func (d *Daemon) wire(ctx context.Context, file *config.File, fingerprints map[s
 	return wired, nil
 }
 
-// enrol makes a configuration the one in force, if it is another one than this
-// replica had: one that is merely wired anew must not take the place of what
-// another replica has read since.
+// enrol puts a configuration in force if it differs from what this replica
+// had: merely rewiring must not override what another replica has read since.
 func (d *Daemon) enrol(ctx context.Context, fingerprints map[string]string) (store.Enrollment, error) {
 	before, release := d.acquire()
 	defer release()
@@ -135,14 +134,14 @@ func (d *Daemon) enrol(ctx context.Context, fingerprints map[string]string) (sto
 // noteBehind logs once that this replica's configuration is not in force.
 func (d *Daemon) noteBehind(ctx context.Context, e store.Enrollment) {
 	if e.Behind && !d.behind {
-		d.Log.WarnContext(ctx, "another replica has a newer configuration: what differs is left to it",
-			"hint", "give all replicas the same rota.yaml; this one's counts once no other has the newer one")
+		d.Log.WarnContext(ctx, "another replica has a newer configuration: secrets that differ are left to it",
+			"hint", "give all replicas the same rota.yaml; this one's takes effect once no other has the newer one")
 	}
 	d.behind = e.Behind
 }
 
-// follow puts this replica's configuration in force once that is nobody's any
-// more.
+// follow puts this replica's configuration in force once no replica has the
+// one in force.
 func (d *Daemon) follow(ctx context.Context, fingerprints map[string]string) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
@@ -152,13 +151,13 @@ func (d *Daemon) follow(ctx context.Context, fingerprints map[string]string) err
 	}
 	d.noteBehind(ctx, enrolled)
 	if enrolled.Changed > 0 {
-		d.Log.InfoContext(ctx, "no replica has the configuration in force any more: this one's is", "enrolled", enrolled)
+		d.Log.InfoContext(ctx, "no replica has the configuration in force any more: this replica's is now in force", "enrolled", enrolled)
 		d.schedule.Poke()
 	}
 	return nil
 }
 
-// read reads the configuration again. What is wrong with it changes nothing.
+// read reads the configuration again. An invalid one changes nothing.
 func (d *Daemon) read(ctx context.Context) error {
 	file, err := d.Load()
 	if err != nil {
@@ -167,7 +166,7 @@ func (d *Daemon) read(ctx context.Context) error {
 	return d.use(ctx, file)
 }
 
-// Reload is for a signal: it says in the log and in the audit how it went.
+// Reload handles a signal: it logs and audits the result.
 func (d *Daemon) Reload(ctx context.Context) {
 	err := d.read(ctx)
 	if err != nil {
@@ -176,18 +175,18 @@ func (d *Daemon) Reload(ctx context.Context) {
 	d.noteReload(ctx, err)
 }
 
-const leftAsItWas = "the configuration is left as it was"
+const leftAsItWas = "the configuration is unchanged"
 
-// noteReload writes to the audit how a reload went that nobody asked for over
-// the network.
+// noteReload audits the result of a reload that wasn't requested over the
+// network.
 func (d *Daemon) noteReload(ctx context.Context, went error) {
 	if err := d.recordReload(ctx, access.Caller{Principal: d.rotator.Actor}, "", went); err != nil {
 		d.Log.ErrorContext(ctx, "a reload could not be written to the audit", "error", err)
 	}
 }
 
-// recordReload writes to the audit who had the configuration read again, and
-// what came of it: the file's hash and why, or the first that is wrong with it.
+// recordReload audits who reloaded the configuration and the result: the file's
+// hash and the reason, or the first error in it.
 func (d *Daemon) recordReload(ctx context.Context, by access.Caller, why string, went error) error {
 	current, release := d.acquire()
 	defer release()

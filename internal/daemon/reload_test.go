@@ -31,7 +31,7 @@ func (l *lines) String() string {
 
 func TestAChangeThatNeedsARestartIsToldOfAndNoOther(t *testing.T) {
 	const licence = "secrets: [{name: app/licence, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}]\n"
-	const warning = "counts from the next start on"
+	const warning = "take effect at the next start"
 	said := &lines{}
 	w := start(t, "", licence, func(o *daemon.Options) { o.Log = slog.New(slog.NewJSONHandler(said, nil)) })
 	reload := func(text string) {

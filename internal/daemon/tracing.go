@@ -7,12 +7,12 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// tracer hears of every span of the work.
+// tracer gets every span of the work.
 func (d *Daemon) tracer() rotation.Tracer {
 	return rotation.JoinTracers(d.Tracing.Tracer(), d.metrics.Trace)
 }
 
-// traced makes a span of each request, named by its route.
+// traced creates a span for each request, named after its route.
 func (d *Daemon) traced(mux *http.ServeMux) http.Handler {
 	return d.Tracing.Handler(tracing.Routes(mux))
 }

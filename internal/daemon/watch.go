@@ -9,12 +9,12 @@ import (
 )
 
 // rewireEvery is how often secrets that could not be wired are retried: a store
-// may have been out of reach.
+// may have been unreachable.
 const rewireEvery = time.Minute
 
-// watch wires anew when the configuration's file has changed, or what its
-// references stand for: a connection may log in with a secret that Rota itself
-// rotates. What is wrong is told of once.
+// watch rewires when the configuration file or the values of its references
+// have changed: a connection may log in with a secret that Rota itself
+// rotates. Errors are logged once.
 func (d *Daemon) watch(ctx context.Context) error {
 	tick := time.NewTicker(d.WatchEvery)
 	defer tick.Stop()
@@ -39,8 +39,8 @@ func (d *Daemon) watch(ctx context.Context) error {
 	}
 }
 
-// refresh puts a new configuration in place if the one there is no longer holds,
-// and tells whether the file was read again for it.
+// refresh puts a new configuration in place if the current one is outdated, and
+// reports whether it read the file again.
 func (d *Daemon) refresh(ctx context.Context) (reread bool, err error) {
 	current, release := d.acquire()
 	defer release()
@@ -57,14 +57,14 @@ func (d *Daemon) refresh(ctx context.Context) (reread bool, err error) {
 	return false, d.follow(ctx, current.fingerprints)
 }
 
-// watched is a secret that can't be worked, for an alert.
+// watched is a secret that can't be worked on, for an alert.
 func (d *Daemon) watched(secret string) *rotation.Secret {
 	current, release := d.acquire()
 	defer release()
 	return current.wired.Watched[secret]
 }
 
-// values is a fingerprint of what a file's references stand for.
+// values is a fingerprint of the values of a file's references.
 func (d *Daemon) values(ctx context.Context, file *config.File) (string, error) {
 	return file.Values(d.Environment, func(secret string) (string, error) {
 		kept, err := d.DB.Journal().Load(ctx, secret)

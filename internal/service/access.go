@@ -9,14 +9,14 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// Access is who may do what: the principals and keys of Rota's own.
-// [LocalAccess] carries changes out; [api.Client] has a server do it.
+// Access manages principals and keys. [LocalAccess] makes changes itself;
+// [api.Client] asks a server to.
 type Access interface {
 	// Principals lists all of them with their keys, sorted by name.
 	Principals(ctx context.Context) ([]api.Principal, error)
 	// ChangeAccess creates, changes or removes one principal or key.
 	ChangeAccess(ctx context.Context, c api.AccessChange) error
-	// CreateKey gives a principal one more key; a zero time is never.
+	// CreateKey creates another key for a principal; a zero time means it never expires.
 	CreateKey(ctx context.Context, principal string, expires time.Time) (api.KeyDoc, error)
 }
 
@@ -64,7 +64,7 @@ func (l LocalAccess) ChangeAccess(ctx context.Context, c api.AccessChange) error
 	case api.AccessDeleteKey:
 		return a.DeleteKey(ctx, l.Caller, c.Name)
 	}
-	return &UsageError{Err: fmt.Errorf("no change of access %q", c.Action)}
+	return &UsageError{Err: fmt.Errorf("unknown access change %q", c.Action)}
 }
 
 // CreateKey implements [Access].

@@ -14,7 +14,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// checkTimeout bounds all checks of one secret.
+// checkTimeout limits all checks of one secret.
 const checkTimeout = time.Minute
 
 // Check asks the real systems whether a rotation would work.
@@ -47,8 +47,8 @@ func (l *Local) Check(ctx context.Context, names []string) (api.CheckDoc, error)
 	return doc, nil
 }
 
-// preflight runs the checks of all secrets, several at once, and gives what
-// they found in the secrets' order.
+// preflight runs the checks of all secrets, several at once, and returns
+// the findings in the order of the secrets.
 func preflight(ctx context.Context, list []chosen) []api.FindingDoc {
 	found := make([][]rota.Finding, len(list))
 	errs := look(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
@@ -74,7 +74,7 @@ func preflight(ctx context.Context, list []chosen) []api.FindingDoc {
 	return out
 }
 
-// checkStore looks at Rota's own store.
+// checkStore checks Rota's own store.
 func (l *Local) checkStore(ctx context.Context) []api.FindingDoc {
 	if l.DB == nil || !l.Caller.Allows(access.Audit, "") {
 		return nil
@@ -93,8 +93,8 @@ func (l *Local) checkStore(ctx context.Context) []api.FindingDoc {
 		return append(out, finding("progress", "", err))
 	}
 	if unknown := l.unknown(statuses); len(unknown) > 0 {
-		f := finding("progress", "it remembers what rota.yaml does not name: "+strings.Join(unknown, ", "), nil)
-		f.OK, f.Warning, f.Hint = false, true, "put them back, if they were taken out or renamed by mistake"
+		f := finding("progress", "it still has secrets that rota.yaml no longer names: "+strings.Join(unknown, ", "), nil)
+		f.OK, f.Warning, f.Hint = false, true, "put them back, if they were removed or renamed by mistake"
 		out = append(out, f)
 	}
 	return out

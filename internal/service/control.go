@@ -10,22 +10,22 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// Controls are the switches that stand above all policies.
+// Controls are the switches that override all policies.
 type Controls interface {
-	// Pause lets nothing new begin for the secrets until Resume.
+	// Pause starts nothing new for the secrets until Resume.
 	Pause(ctx context.Context, secrets []string, by access.Caller, why string) error
-	// Resume lifts a pause, and a quarantine.
+	// Resume lifts a pause or a quarantine.
 	Resume(ctx context.Context, secrets []string, by access.Caller) error
-	// Done notes that a person has rotated the secret.
+	// Done records that a person has rotated the secret.
 	Done(ctx context.Context, secret string, by access.Caller, why string) error
-	// Freeze lets nothing new begin at all until Thaw.
+	// Freeze starts nothing new at all until Thaw.
 	Freeze(ctx context.Context, by access.Caller, why string) error
 	Thaw(ctx context.Context, by access.Caller) error
 	// Reload reads the configuration again.
 	Reload(ctx context.Context, by access.Caller, why string) error
 }
 
-// Control pauses, resumes, freezes, thaws, reloads, or notes what a person did.
+// Control pauses, resumes, freezes, thaws, reloads, or records what a person did.
 func (l *Local) Control(ctx context.Context, r api.ControlRequest) (api.ControlDoc, error) {
 	doc := api.ControlDoc{Action: r.Action, Secrets: []string{}}
 	if l.Controls == nil {
@@ -35,14 +35,14 @@ func (l *Local) Control(ctx context.Context, r api.ControlRequest) (api.ControlD
 	switch r.Action {
 	case api.ControlFreeze, api.ControlThaw, api.ControlReload:
 		if len(r.Secrets) > 0 {
-			return doc, &UsageError{Err: fmt.Errorf("%s concerns all secrets: no name is taken", r.Action)}
+			return doc, &UsageError{Err: fmt.Errorf("%s applies to all secrets and takes no names", r.Action)}
 		}
 		if err := l.authorize(ctx, access.Admin, string(r.Action), ""); err != nil {
 			return doc, err
 		}
 	case api.ControlPause, api.ControlResume, api.ControlDone:
 		if len(r.Secrets) == 0 {
-			return doc, &UsageError{Err: errors.New("no secret is named")}
+			return doc, &UsageError{Err: errors.New("no secret named")}
 		}
 		if err := l.authorize(ctx, access.Rotate, string(r.Action), r.Secrets...); err != nil {
 			return doc, err
@@ -52,7 +52,7 @@ func (l *Local) Control(ctx context.Context, r api.ControlRequest) (api.ControlD
 			return doc, err
 		}
 	default:
-		return doc, &UsageError{Err: fmt.Errorf("no control %q (try: pause, resume, done, freeze, thaw, reload)", r.Action)}
+		return doc, &UsageError{Err: fmt.Errorf("unknown control %q (try:  pause, resume, done, freeze, thaw, reload)", r.Action)}
 	}
 	switch r.Action {
 	case api.ControlFreeze:

@@ -19,32 +19,30 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Local carries operations out with a configuration and a store at hand. It is
-// for one caller, and one configuration as it is at a moment: the daemon makes
-// one for each request.
+// Local carries out operations with a local configuration and store. It serves
+// one caller with one configuration: the daemon creates one per request.
 type Local struct {
-	// File is the configuration. The audit alone can be read without.
+	// File is the configuration. Only reading the audit works without it.
 	File *config.File
-	// Wired is the same, bound to its systems. What only reads the store can
-	// do without.
+	// Wired is the same, connected to its systems. Operations that only read
+	// the store don't need it.
 	Wired *config.Wired
 	// Rewire binds the configuration to its systems anew, with the values that
 	// its references stand for by then. Without it, secrets that log in with
 	// another secret of the same operation do so with its old value.
 	Rewire func(ctx context.Context) (*config.Wired, error)
-	// DB is Rota's own store; nil where there is none yet, which only some
-	// operations can do without.
+	// DB is Rota's own store; nil if there is none yet, which only some
+	// operations allow.
 	DB *store.DB
-	// Rotator does the work; its Actor and From are replaced by the caller's.
+	// Rotator does the work; the caller's Actor and From replace its own.
 	Rotator *rotation.Rotator
-	// Caller is who asks.
+	// Caller is who's asking.
 	Caller access.Caller
-	// Opened is what opening the store found; Check tells it first.
+	// Opened is what opening the store found; Check reports it first.
 	Opened []rota.Finding
-	// Workers carry out what is asked for. Defaults to some of the operation's
-	// own.
+	// Workers carry out requests. Defaults to workers of the operation's own.
 	Workers Workers
-	// Controls pauses and freezes; nil where that can't be done.
+	// Controls pauses and freezes; nil if that isn't possible.
 	Controls Controls
 	// Places keep signed heads of the audit outside.
 	Places []anchor.Place
@@ -53,15 +51,15 @@ type Local struct {
 	// Patience is how long to wait for another worker's lease. Defaults to 65
 	// seconds.
 	Patience time.Duration
-	// Tell, if any, hears what a person should know on the way.
+	// Tell, if set, gets messages for the person along the way.
 	Tell func(text string)
 }
 
-// Workers work secrets, several at once and within their limits. [engine.Pool]
-// and [engine.Worker] do.
+// Workers work on secrets, several at once and within their limits, as
+// [engine.Pool] and [engine.Worker] do.
 type Workers interface {
-	// Each calls do with the index of every secret and gives the errors in their
-	// order; an [*engine.SkippedError] for one that was not begun.
+	// Each calls do with the index of every secret and returns the errors in
+	// that order; [*engine.SkippedError] means it wasn't started.
 	Each(ctx context.Context, secrets []*rotation.Secret, do func(ctx context.Context, i int) error) []error
 }
 
@@ -83,7 +81,7 @@ func (l *Local) tell(format string, args ...any) {
 // rotator is the rotator on behalf of the caller.
 func (l *Local) rotator() *rotation.Rotator { return RotatorFor(l.Rotator, l.Caller) }
 
-// RotatorFor is a rotator whose entries in the audit are the caller's.
+// RotatorFor is a rotator whose audit entries name the caller.
 func RotatorFor(r *rotation.Rotator, c access.Caller) *rotation.Rotator {
 	theirs := *r
 	theirs.Actor, theirs.From = c.Principal, c.From
@@ -106,8 +104,8 @@ type chosen struct {
 	err    error
 }
 
-// pick gives the named secrets in the configuration's order, each once; all
-// that the caller may see where none is named.
+// pick returns the named secrets in the order of the configuration, each
+// once; if none is named, all the caller may see.
 func (l *Local) pick(names []string) ([]string, error) {
 	all := l.File.Names()
 	for _, name := range names {
@@ -118,7 +116,7 @@ func (l *Local) pick(names []string) ([]string, error) {
 		if near := Nearest(name, l.visible(all)); near != "" {
 			hint = near
 		}
-		return nil, &UsageError{Err: fmt.Errorf("%s names no secret %q (try: %s)", l.File.Path, name, hint), NoSecret: true}
+		return nil, &UsageError{Err: fmt.Errorf("%s has no secret %q (try: %s)", l.File.Path, name, hint), NoSecret: true}
 	}
 	if len(names) == 0 {
 		return l.visible(all), nil
@@ -130,7 +128,7 @@ func (l *Local) visible(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !l.Caller.Allows(access.List, n) })
 }
 
-// Nearest is the name that a mistyped one was likely meant to be, "" for none.
+// Nearest is the name a typo was probably meant to be, "" for none.
 func Nearest(name string, all []string) string {
 	for _, n := range all {
 		if strings.HasSuffix(n, "/"+name) || strings.EqualFold(n, name) {
@@ -140,8 +138,8 @@ func Nearest(name string, all []string) string {
 	return access.Nearest(name, all)
 }
 
-// choose picks and authorises secrets and gives them as they are wired; all to
-// which the caller may do this where none is named.
+// choose picks and authorizes secrets and returns them wired; if none is
+// named, all those the caller may do this to.
 func (l *Local) choose(ctx context.Context, a access.Action, op string, names []string) ([]chosen, error) {
 	// First, so that who may not see a name is not told whether it is there.
 	if err := l.authorize(ctx, a, op, names...); err != nil {
@@ -173,16 +171,16 @@ func (l *Local) one(ctx context.Context, a access.Action, op, name string) (*rot
 	return list[0].secret, nil
 }
 
-// look calls do, which changes nothing but what people are told, with every
-// secret that could be wired. It has workers of its own: who looks why a system
-// hangs must not have to wait for it.
+// look calls a read-only do with every secret that could be wired. It has its
+// own workers: anyone investigating why a system hangs must not have to wait
+// for it.
 func look(ctx context.Context, list []chosen, do func(ctx context.Context, i int, s *rotation.Secret) error) []error {
 	return each(ctx, engine.NewPool(engine.Limits{}), list, do)
 }
 
 // each has workers call do with every secret that could be wired, several at
-// once, and gives the errors in the order of the list, those of wiring among
-// them.
+// once, and returns the errors in the order of the list, including wiring
+// errors.
 func each(ctx context.Context, workers Workers, list []chosen, do func(ctx context.Context, i int, s *rotation.Secret) error) []error {
 	out := make([]error, len(list))
 	var secrets []*rotation.Secret
@@ -210,7 +208,7 @@ func SplitHint(text string) (message, hint string) {
 	return strings.TrimSpace(text[:at]), strings.TrimSuffix(text[at+len("(try: "):], ")")
 }
 
-// Secrets tells what rotating the named secrets would mean.
+// Secrets says what rotating the named secrets would do.
 func (l *Local) Secrets(ctx context.Context, names []string) (api.SecretsDoc, error) {
 	list, err := l.choose(ctx, access.List, "list", names)
 	if err != nil {
@@ -235,5 +233,5 @@ func (l *Local) Secrets(ctx context.Context, names []string) (api.SecretsDoc, er
 	return doc, nil
 }
 
-// errNoStore is what an operation gets that can't do without a store.
+// errNoStore is the error of operations that need a store.
 var errNoStore = errors.New("there is no store yet (try: rota run)")

@@ -55,8 +55,8 @@ func describeVersion(v rota.Version) api.VersionDoc {
 	return api.VersionDoc{Version: v.ID, Labels: v.Labels, CreatedAt: v.CreatedAt, Credential: v.CredentialID, Ours: v.Ours()}
 }
 
-// versionState is what the issuer says of a version's credential. A password
-// has one value at a time: of the versions with a role's name, the issuer means
+// versionState is what the issuer says about a version's credential. A password
+// has one value at a time: of all versions with a role's name, the issuer means
 // the one whose value was set last.
 func versionState(state rotation.State, v rota.Version) (string, string) {
 	if state.Traits.IssuerChooses {
@@ -77,7 +77,7 @@ func versionState(state rotation.State, v rota.Version) (string, string) {
 	return issuerState(state, v.CredentialID)
 }
 
-// issuerState is what the issuer says of a credential.
+// issuerState is what the issuer says about a credential.
 func issuerState(state rotation.State, credential string) (string, string) {
 	if !state.Listed || credential == "" {
 		return "unknown", ""
@@ -116,12 +116,12 @@ func (l *Local) Current(ctx context.Context, name string) (api.CurrentDoc, error
 	}
 	v, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 	if !ok {
-		return api.CurrentDoc{}, fmt.Errorf("%s: it has no current version yet: %w (try: rota rotate %s, or rota adopt %s)", name, rota.ErrNotFound, name, name)
+		return api.CurrentDoc{}, fmt.Errorf("%s: there is no current version yet: %w (try: rota rotate %s, or rota adopt %s)", name, rota.ErrNotFound, name, name)
 	}
 	return api.CurrentDoc{Secret: name, Version: v.ID, ChangedAt: contents.ChangedAt}, nil
 }
 
-// Get shows a value.
+// Get returns a value.
 func (l *Local) Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error) {
 	secret, err := l.one(ctx, access.Read, "get", r.Secret)
 	if err != nil {
@@ -150,8 +150,8 @@ func (l *Local) Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error) {
 	return api.GetDoc{Secret: r.Secret, Version: version.ID, Labels: version.Labels, Credential: issuerName, Fields: fields}, nil
 }
 
-// readVersion finds a version and reads it. One that is replaced and deleted in
-// between is looked for again.
+// readVersion finds a version and reads it. If it's replaced and deleted in
+// between, it looks again.
 func readVersion(ctx context.Context, secret *rotation.Secret, label rota.Label, id string) (rota.Version, rota.Credential, error) {
 	for last := ""; ; {
 		v, err := findVersion(ctx, secret, label, id)
@@ -183,12 +183,12 @@ func findVersion(ctx context.Context, secret *rotation.Secret, label rota.Label,
 	if v, ok := rota.Find(contents.Versions, label); ok {
 		return v, nil
 	}
-	return rota.Version{}, fmt.Errorf("%s: no version is %s: %w (try: rota versions %s)", secret.Name, label, rota.ErrNotFound, secret.Name)
+	return rota.Version{}, fmt.Errorf("%s: no version has the label %s: %w (try: rota versions %s)", secret.Name, label, rota.ErrNotFound, secret.Name)
 }
 
-// History gives entries of the audit. Of a secret that is no longer configured
-// there may still be some; one that has none must be, and with Wired its store
-// is asked what it holds all the same.
+// History returns entries of the audit. A secret that's no longer configured
+// may still have some. One without any must be configured, and with Wired its
+// store is asked what it holds.
 func (l *Local) History(ctx context.Context, r api.HistoryRequest) (api.HistoryDoc, error) {
 	if err := l.authorize(ctx, access.Audit, "audit", r.Secret); err != nil {
 		return api.HistoryDoc{}, err
@@ -227,16 +227,16 @@ func (l *Local) History(ctx context.Context, r api.HistoryRequest) (api.HistoryD
 	}
 	for _, v := range versions {
 		d := describeVersion(v)
-		d.State = "unknown" // the issuer is not asked
+		d.State = "unknown" // the issuer isn't asked
 		doc.Versions = append(doc.Versions, d)
 	}
 	return doc, nil
 }
 
-// describeTimeout bounds what a history without entries asks of a store.
+// describeTimeout limits how long a history without entries asks a store.
 const describeTimeout = 30 * time.Second
 
-// storedVersions are what the secret's store has: the data folder may be new,
+// storedVersions is what the secret's store has: the data folder may be new,
 // or lost while the store lives on.
 func (l *Local) storedVersions(ctx context.Context, name string) ([]rota.Version, error) {
 	if err := l.Wired.Broken[name]; err != nil {
@@ -248,7 +248,7 @@ func (l *Local) storedVersions(ctx context.Context, name string) ([]rota.Version
 	return contents.Versions, err
 }
 
-// noneOf compares heads with the audit of a store that is not there.
+// noneOf compares heads with the audit of a store that doesn't exist.
 func noneOf(_ context.Context, heads []anchor.Head) error {
 	for _, h := range heads {
 		if h.Seq > 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// nextOnly bounds the look ahead for the next step alone.
+// nextOnly limits how far to look for just the next step.
 const nextOnly = 20 * 365 * rota.Day
 
 // Plan looks at the systems and plans.
@@ -49,9 +49,9 @@ func (l *Local) Plan(ctx context.Context, r api.PlanRequest) (api.PlanDoc, error
 	return doc, nil
 }
 
-// ahead is what lies ahead of one secret until the plan's end, or up to the
-// next step from now. Nothing at all is told as what it waits for, which may
-// come after the end, or as the reason why.
+// ahead is what happens to one secret until the plan's end, or up to its
+// next step. If nothing does, it says what the secret is waiting for,
+// possibly after the end, or why.
 func ahead(state rotation.State, policy rotation.Policy, decision rotation.Decision, doc api.PlanDoc) []rotation.Planned {
 	now := doc.From
 	var out []rotation.Planned

@@ -14,7 +14,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Run does all that is due, once.
+// Run does everything that's due, once.
 func (l *Local) Run(ctx context.Context, r api.RunRequest) (api.WorkDoc, error) {
 	list, err := l.choose(ctx, access.Rotate, "run", nil)
 	if err != nil {
@@ -60,13 +60,12 @@ func (l *Local) Run(ctx context.Context, r api.RunRequest) (api.WorkDoc, error) 
 	return doc, nil
 }
 
-// Configuration is the name in the audit under which a changed configuration
-// is noted, or that it was read again. No secret can have it.
+// Configuration is the name under which the audit records that the
+// configuration changed or was reloaded. No secret can have this name.
 const Configuration = "(configuration)"
 
-// configuredSince is since when the configuration is as it is, as far as the
-// runs of this store have seen. One that was not seen yet is noted in the
-// audit.
+// configuredSince is since when the configuration has been as it is, as far
+// as runs of this store have seen. A new one is recorded in the audit.
 func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 	path, err := filepath.Abs(l.File.Path)
 	if err != nil {
@@ -91,7 +90,7 @@ func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 	return entry.At, l.DB.Audit().Record(ctx, entry)
 }
 
-// Alert tells the notifiers of every secret that is late.
+// Alert notifies about every overdue secret.
 func (l *Local) Alert(ctx context.Context) (api.AlertDoc, error) {
 	list, err := l.choose(ctx, access.Rotate, "alert", nil)
 	if err != nil {

@@ -1,9 +1,9 @@
-// Package service is all that people and pipelines can ask of Rota, whichever
-// way they ask: the command line on the same machine, the REST API, and the
-// command line with --server, which speaks to that API.
+// Package service is everything people and pipelines can ask Rota to do,
+// through the command line on the same machine, the REST API, or the command
+// line with --server, which uses that API.
 //
-// Every operation says in its documents what it did and never holds a value,
-// but for [api.GetDoc].
+// Every operation returns documents that say what it did. None contains a
+// value, except [api.GetDoc].
 package service
 
 import (
@@ -12,44 +12,43 @@ import (
 	"github.com/rota-dev/rota/api"
 )
 
-// Operations is what can be asked. [Local] carries them out; package
-// server/rest offers them over HTTP, and [api.Client] asks for them there.
+// Operations is what Rota can be asked to do. [Local] carries it out;
+// package server/rest serves it over HTTP to [api.Client].
 //
-// Names that are not configured are a [*UsageError] before anything is done. A
-// caller who may not do one of the things asked for gets an error that is
-// access.ErrDenied, and nothing is done at all. From a server these are
-// [api.ErrUsage] and [api.ErrDenied].
+// Names that aren't configured are a [*UsageError] before anything is done. A
+// caller who may not do one of the things requested gets access.ErrDenied, and
+// nothing is done at all. From a server these are [api.ErrUsage] and
+// [api.ErrDenied].
 type Operations interface {
-	// Secrets tells what rotating each named secret would mean; all where none
-	// is named.
+	// Secrets says what rotating each named secret would do; all if none is
+	// named.
 	Secrets(ctx context.Context, names []string) (api.SecretsDoc, error)
-	// Status tells how secrets stand, as the last look found them.
+	// Status returns the state of secrets as of the last look.
 	Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc, error)
-	// Plan looks at the systems and says what would happen, when and why.
+	// Plan looks at the systems and says what will happen, when and why.
 	Plan(ctx context.Context, r api.PlanRequest) (api.PlanDoc, error)
 	// Check asks the real systems whether a rotation would work.
 	Check(ctx context.Context, names []string) (api.CheckDoc, error)
 
-	// Work does one thing to the named secrets now, several at once; a failure
-	// of one stops no other and stands in its document.
+	// Work does one thing to the named secrets now, several at once. A failure
+	// of one stops no other and is in its document.
 	Work(ctx context.Context, r api.WorkRequest) (api.WorkDoc, error)
 	// Run does all that is due, once.
 	Run(ctx context.Context, r api.RunRequest) (api.WorkDoc, error)
 	// Adopt takes over an existing credential without rotating it.
 	Adopt(ctx context.Context, r api.AdoptRequest) (api.WorkDoc, error)
-	// Control pauses, resumes, or notes that a person has done it.
+	// Control pauses, resumes, or records that a person has rotated it.
 	Control(ctx context.Context, r api.ControlRequest) (api.ControlDoc, error)
-	// Alert tells the notifiers of what is late.
+	// Alert notifies about overdue rotations.
 	Alert(ctx context.Context) (api.AlertDoc, error)
 
-	// Versions tells a secret's versions, without their values.
+	// Versions lists a secret's versions, without values.
 	Versions(ctx context.Context, name string) (api.VersionsDoc, error)
-	// Current tells a secret's current version.
+	// Current returns a secret's current version.
 	Current(ctx context.Context, name string) (api.CurrentDoc, error)
-	// Get shows a value, once who asked is in the audit.
+	// Get returns a value, once the read has been audited.
 	Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error)
-	// History gives entries of the audit, the newest of those that match, in
-	// order.
+	// History returns the newest matching entries of the audit, in order.
 	History(ctx context.Context, r api.HistoryRequest) (api.HistoryDoc, error)
 	// Verify recomputes the audit's chain.
 	Verify(ctx context.Context) (api.VerifyDoc, error)
@@ -57,10 +56,10 @@ type Operations interface {
 
 var _ Operations = (*api.Client)(nil)
 
-// UsageError is an error of the caller's: nothing was done.
+// UsageError is the caller's error: nothing was done.
 type UsageError struct {
 	Err      error
-	NoSecret bool // a name is none of the configuration's
+	NoSecret bool // a name isn't configured
 }
 
 func (e *UsageError) Error() string { return e.Err.Error() }

@@ -13,7 +13,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Status tells how secrets stand. It asks no system but the store.
+// Status returns the state of secrets. It asks only the store.
 func (l *Local) Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc, error) {
 	if err := l.authorize(ctx, access.List, "status", r.Names...); err != nil {
 		return api.StatusDoc{}, err
@@ -31,15 +31,15 @@ func (l *Local) Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc,
 	for _, name := range wanted {
 		one := statusOf(name, known[name], l.File.Policy(name), doc.At)
 		if l.Wired != nil && l.Wired.Broken[name] != nil {
-			one.State, one.Reason = api.StateFailed, "it can't be worked: "+l.Wired.Broken[name].Error()
+			one.State, one.Reason = api.StateFailed, "it can't be worked on: "+l.Wired.Broken[name].Error()
 		}
 		doc.Secrets = append(doc.Secrets, one)
 	}
 	return doc, nil
 }
 
-// standings reads the store, by secret's name, and notes in the document what
-// concerns all.
+// standings reads the store, by secret name, and adds what applies to all
+// secrets to the document.
 func (l *Local) standings(ctx context.Context, doc *api.StatusDoc) (map[string]standing, error) {
 	doc.Unknown = []string{}
 	if l.DB == nil {
@@ -72,8 +72,8 @@ func (l *Local) standings(ctx context.Context, doc *api.StatusDoc) (map[string]s
 	return out, nil
 }
 
-// page cuts one page out of all names, and says what After of the next one is.
-// Pages go by name; all at once goes by the configuration's order.
+// page returns one page of all names, and After for the next one. Pages are
+// sorted by name; a full list is in the order of the configuration.
 func page(names []string, after string, limit int) (these []string, next string) {
 	if after == "" && limit <= 0 {
 		return names, ""
@@ -90,8 +90,7 @@ func page(names []string, after string, limit int) (these []string, next string)
 	return names[:limit], names[limit-1]
 }
 
-// unknown are those that the store remembers and the configuration does not
-// name.
+// unknown are the secrets the store has but the configuration doesn't.
 func (l *Local) unknown(statuses []store.SecretStatus) []string {
 	out := []string{}
 	configured := map[string]bool{}
@@ -106,10 +105,10 @@ func (l *Local) unknown(statuses []store.SecretStatus) []string {
 	return out
 }
 
-// standing is what is known of one secret besides its configuration.
+// standing is what's known about one secret besides its configuration.
 type standing struct {
 	store.SecretStatus
-	paused *rotation.Halt // nil: it is not
+	paused *rotation.Halt // nil: it isn't
 	frozen bool
 }
 
@@ -139,20 +138,20 @@ func statusOf(name string, s standing, p rotation.Policy, now time.Time) api.Sta
 	return doc
 }
 
-// StateOf sums up how a secret stands, as [Local.Status] does.
+// StateOf sums up a secret's state, as [Local.Status] does.
 func StateOf(s store.Standing, frozen bool, p rotation.Policy, now time.Time) api.SecretState {
 	state, _ := standing{SecretStatus: s.SecretStatus, paused: s.Paused, frozen: frozen}.state(p, now)
 	return state
 }
 
-// state sums up, with the reason. What a person has to act on goes first.
+// state sums up a secret, with the reason. What a person has to act on comes first.
 func (s standing) state(p rotation.Policy, now time.Time) (api.SecretState, string) {
 	st := s.Status
 	since, late := rotation.Lateness(st, p, now)
 	stopped := !st.BegunAt.IsZero() && s.Holder == ""
 	switch {
 	case s.lifted():
-		return api.StateDue, "it was resumed and not looked at since (try: rota run)"
+		return api.StateDue, "it was resumed and hasn't been looked at since (try: rota run)"
 	case st.Hold == rotation.HoldQuarantined:
 		return api.StateQuarantined, st.Reason
 	case s.Failure != nil:
@@ -162,7 +161,7 @@ func (s standing) state(p rotation.Policy, now time.Time) (api.SecretState, stri
 	case s.paused != nil:
 		return api.StatePaused, DescribeHalt(*s.paused)
 	case st.LookedAt.IsZero() && !stopped:
-		return api.StateDue, "it was never looked at (try: rota run)"
+		return api.StateDue, "it has never been looked at (try: rota run)"
 	case stopped:
 		return api.StateDue, st.Reason
 	case st.Hold != rotation.HoldNone:
@@ -174,8 +173,8 @@ func (s standing) state(p rotation.Policy, now time.Time) (api.SecretState, stri
 	}
 }
 
-// lifted tells whether the last look found a hold that a person has lifted
-// since.
+// lifted reports whether the last look found a hold that a person has
+// lifted since.
 func (s standing) lifted() bool {
 	switch s.Status.Hold {
 	case rotation.HoldQuarantined:
@@ -188,16 +187,16 @@ func (s standing) lifted() bool {
 	return false
 }
 
-// stoppedReason tells of a turn whose worker was stopped in the middle.
+// stoppedReason describes a turn whose worker was stopped midway.
 func stoppedReason(begun time.Time, failure *rotation.Failure, reason string) string {
-	stopped := "what was begun at " + moment(begun) + " never came to its end (try: rota run)"
+	stopped := "work started at " + moment(begun) + " never finished (try: rota run)"
 	if failure != nil {
 		return reason + "; " + stopped
 	}
 	return stopped
 }
 
-// DescribeHalt says by whom, since when and why something is held back.
+// DescribeHalt says who holds something back, since when and why.
 func DescribeHalt(h rotation.Halt) string {
 	text := "by " + h.By + " since " + moment(h.At)
 	if h.Why != "" {
@@ -206,5 +205,5 @@ func DescribeHalt(h rotation.Halt) string {
 	return text
 }
 
-// moment is a time on this machine's clock.
+// moment is a time in this machine's time zone.
 func moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }

@@ -76,7 +76,7 @@ func TestTheStateOfASecret(t *testing.T) {
 
 func TestAStoppedTurnIsTold(t *testing.T) {
 	status := rotation.Status{LookedAt: noon, BegunAt: noon, Reason: "rotate when it is 90d old"}
-	const want = "what was begun at 2026-04-01 12:00 never came to its end (try: rota run)"
+	const want = "work started at 2026-04-01 12:00 never finished (try: rota run)"
 	if got := statusOf("s", standing{SecretStatus: store.SecretStatus{Status: status}}, rotation.Policy{}, noon); got.Reason != want || !got.BegunAt.Equal(noon) {
 		t.Errorf("%q since %s, want %q since %s", got.Reason, got.BegunAt, want, noon)
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Switches are the controls of a command on Rota's own machine: they are
-// written down in the store, and who works next finds them there.
+// Switches are the controls of a command on Rota's own machine: they're
+// written to the store, where the next worker finds them.
 type Switches struct {
 	DB *store.DB
-	// Wired and Rotator are needed by Done alone.
+	// Only Done needs Wired and Rotator.
 	Wired   *config.Wired
 	Rotator *rotation.Rotator
 }
@@ -41,8 +41,8 @@ func (s Switches) Resume(ctx context.Context, secrets []string, by access.Caller
 	return s.DB.Queue().Resume(ctx, secrets, by, "")
 }
 
-// remember makes the store know configured secrets that nobody has worked yet:
-// whoever holds a lease of one is remembered, and the secret with it.
+// remember makes the store aware of configured secrets that haven't been
+// worked on yet, by taking a lease on them.
 func (s Switches) remember(ctx context.Context, secrets []string, by access.Caller) error {
 	statuses, err := s.DB.Overview().Statuses(ctx)
 	if err != nil {
@@ -82,8 +82,8 @@ func (s Switches) Thaw(ctx context.Context, by access.Caller) error {
 	return s.DB.Queue().Thaw(ctx, by, "")
 }
 
-// Reload implements [Controls]: nothing on this machine keeps the
-// configuration in mind.
+// Reload implements [Controls]: nothing on this machine caches the
+// configuration.
 func (s Switches) Reload(context.Context, access.Caller, string) error {
-	return &UsageError{Err: errors.New("every command reads the configuration anew: there is nothing to reload (try: --server)")}
+	return &UsageError{Err: errors.New("every command reads the configuration itself: there is nothing to reload (try: --server)")}
 }

@@ -31,7 +31,7 @@ type act func(ctx context.Context, s *rotation.Secret) (rotation.Result, error)
 // Work does one thing to the named secrets.
 func (l *Local) Work(ctx context.Context, r api.WorkRequest) (api.WorkDoc, error) {
 	if len(r.Secrets) == 0 {
-		return api.WorkDoc{}, &UsageError{Err: errors.New("no secret is named")}
+		return api.WorkDoc{}, &UsageError{Err: errors.New("no secret named")}
 	}
 	rotator := l.rotator()
 	force := func(step rota.Step) act {
@@ -41,7 +41,7 @@ func (l *Local) Work(ctx context.Context, r api.WorkRequest) (api.WorkDoc, error
 	}
 	action := access.Rotate
 	var do act
-	var wanted func(w worked, s *rotation.Secret) rota.Step // the step that tells that the wish came true
+	var wanted func(w worked, s *rotation.Secret) rota.Step // the step that shows the request was fulfilled
 	switch r.Operation {
 	case api.OpRotate:
 		do, wanted = force(rota.StepCreate), func(worked, *rotation.Secret) rota.Step { return rota.StepPromote }
@@ -67,7 +67,7 @@ func (l *Local) Work(ctx context.Context, r api.WorkRequest) (api.WorkDoc, error
 		step := wanted(w, list[i].secret)
 		d := w.doc(step)
 		if d.State == api.WorkNothing && (step == rota.StepDeactivate || step == rota.StepDelete) && retirable(list[i].secret, w.result.Status, step) {
-			d.State = api.WorkHeld // there is something to retire, and it was not: that is a no
+			d.State = api.WorkHeld // there's something to retire, and it wasn't retired: the answer is no
 		}
 		doc.Secrets = append(doc.Secrets, d)
 	}
@@ -157,9 +157,9 @@ func (l *Local) workTogether(ctx context.Context, list []chosen, noWait bool, do
 	return out
 }
 
-// again does one thing to a secret that another worker is at: it tries until
-// that one's lease has ended, as long as one may last without a sign of life. It
-// takes no place from anybody meanwhile.
+// again does one thing to a secret that another worker holds: it retries until
+// that worker's lease has ended, for as long as a lease can last without being
+// extended. It occupies no worker slot in the meantime.
 func (l *Local) again(ctx context.Context, workers Workers, one []chosen, out *worked, do act) {
 	patience := cmp.Or(l.Patience, 65*time.Second)
 	l.tell("%s: another worker holds it; waiting for up to %s", out.name, patience.Truncate(time.Minute))
@@ -178,7 +178,7 @@ func (l *Local) again(ctx context.Context, workers Workers, one []chosen, out *w
 	}
 }
 
-// rolledBack is the step that tells that a rollback came true. Giving up a new
+// rolledBack is the step that shows a rollback succeeded. Discarding a new
 // credential ends with its deletion.
 func rolledBack(w worked, _ *rotation.Secret) rota.Step {
 	for _, d := range w.result.Done {
@@ -189,7 +189,7 @@ func rolledBack(w worked, _ *rotation.Secret) rota.Step {
 	return rota.StepRollback
 }
 
-// lastDelivery is the step that tells that a delivery came true.
+// lastDelivery is the step that shows a delivery succeeded.
 func lastDelivery(_ worked, s *rotation.Secret) rota.Step {
 	switch {
 	case s == nil:
@@ -202,8 +202,8 @@ func lastDelivery(_ worked, s *rotation.Secret) rota.Step {
 	return rota.StepNone
 }
 
-// retirable tells whether there is a previous credential that could still take
-// the step. Where setting the new one kills the old one, there is none.
+// retirable reports whether there's a previous credential that could still
+// take the step. If setting the new one kills the old one, there is none.
 func retirable(s *rotation.Secret, status rotation.Status, step rota.Step) bool {
 	if s == nil || !s.Issuer.Traits().Overlap() || status.PreviousID == "" {
 		return false
@@ -211,8 +211,8 @@ func retirable(s *rotation.Secret, status rotation.Status, step rota.Step) bool 
 	return step == rota.StepDelete || !status.PreviousOff
 }
 
-// state sums up how it went. A step of wanted tells that a wish was fulfilled,
-// whatever is held since.
+// state sums up how it went. A step in wanted shows that the request was
+// fulfilled, whatever has been held since.
 func (w worked) state(wanted rota.Step) api.WorkState {
 	took := func(step rota.Step) bool {
 		return slices.ContainsFunc(w.result.Done, func(d rotation.Decision) bool { return d.Step == step })
@@ -238,8 +238,8 @@ func (w worked) state(wanted rota.Step) api.WorkState {
 	}
 }
 
-// concerns tells whether a held step stands in the way of a wish. Who wants a
-// credential retired does not care that the next rotation is held.
+// concerns reports whether a held step stands in the way of a request. For
+// retiring a credential, it doesn't matter that the next rotation is held.
 func concerns(held, wanted rota.Step) bool {
 	if wanted == rota.StepDeactivate || wanted == rota.StepDelete {
 		return held == rota.StepDeactivate || held == rota.StepDelete

@@ -1,8 +1,8 @@
 //go:build !lambda
 
-// Package chat is a notifier that speaks to chat and paging services, such as
-// Slack, Teams, Discord, Mattermost, Telegram, PagerDuty and Opsgenie, by the
-// URLs of shoutrrr (https://shoutrrr.nickfedor.com).
+// Package chat is a notifier for chat and paging services, such as Slack,
+// Teams, Discord, Mattermost, Telegram, PagerDuty and Opsgenie, by the URLs
+// of shoutrrr (https://shoutrrr.nickfedor.com).
 package chat
 
 import (
@@ -25,18 +25,19 @@ import (
 // Config is one service.
 type Config struct {
 	Name string // the notifier's
-	// URL says which service and room, and holds the token for it:
-	// slack://hook:…@webhook, teams://…, discord://token@id. It is in no error.
+	// URL says which service and room, and contains the token for it:
+	// slack://hook:…@webhook, teams://…, discord://token@id. No error includes
+	// it.
 	URL string
-	// Timeout bounds one message. Defaults to ten seconds.
+	// Timeout limits one message. Defaults to ten seconds.
 	Timeout time.Duration
-	// Client sends the requests of those services that speak HTTP. Defaults to
-	// one of its own.
+	// Client sends the requests for services that use HTTP. Defaults to one of
+	// its own.
 	Client *http.Client
 }
 
-// maxText is what the services with the narrowest limits take: Telegram's 4096
-// characters, with room for what the library adds.
+// maxText is the tightest limit of any service, Telegram's 4096 characters,
+// minus room for what the library adds.
 const maxText = 3500
 
 type service struct {
@@ -51,7 +52,7 @@ var (
 	_ rota.Chooser  = (*service)(nil)
 )
 
-// New checks the config and gives the notifier. Nothing is sent.
+// New checks the config and returns the notifier. It sends nothing.
 func New(c Config) (rota.Notifier, error) {
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
 	if c.Client == nil {
@@ -75,8 +76,8 @@ func New(c Config) (rota.Notifier, error) {
 	return s, nil
 }
 
-// name is the service's, unless that is no plain word: then it may hold
-// anything.
+// name is the service's, unless that isn't a plain word: then it could
+// contain anything.
 func (s *service) name() string {
 	if s.kind == "" || strings.Trim(s.kind, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
 		return "a service"
@@ -87,8 +88,8 @@ func (s *service) name() string {
 // Name implements [rota.Notifier].
 func (s *service) Name() string { return s.Config.Name }
 
-// Notify sends one message. Whether a service that got it shows it twice when
-// it is sent again is the service's affair: the event's id is with it.
+// Notify sends one message, with the event's id. Whether a message that's
+// sent again appears twice is up to the service.
 func (s *service) Notify(ctx context.Context, e rota.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
@@ -101,7 +102,7 @@ func (s *service) Notify(ctx context.Context, e rota.Event) error {
 	return s.fail(err, seen)
 }
 
-// send has the library send a message, and gives what was seen of its requests.
+// send has the library send a message, and returns what was observed of its requests.
 func (s *service) send(ctx context.Context, text string, params types.Params) (*witness, error) {
 	client := *s.Client
 	seen := &witness{ctx: ctx, next: cmp.Or[http.RoundTripper](client.Transport, http.DefaultTransport)}
@@ -118,15 +119,15 @@ func (s *service) send(ctx context.Context, text string, params types.Params) (*
 	select {
 	case err := <-done:
 		if err == nil {
-			err = seen.last().err // some services take a failure for a success
+			err = seen.last().err // some services treat a failure as a success
 		}
 		return seen, err
-	case <-ctx.Done(): // what of the library takes no context ends by its own timeout
-		return seen, fmt.Errorf("no answer in time: %w", ctx.Err())
+	case <-ctx.Done(): // parts of the library that take no context end by their own timeout
+		return seen, fmt.Errorf("no response in time: %w", ctx.Err())
 	}
 }
 
-// fail gives an error without the parts of the URL.
+// fail returns an error without any part of the URL.
 func (s *service) fail(err error, seen *witness) error {
 	if err == nil {
 		return nil
@@ -141,7 +142,7 @@ func (s *service) fail(err error, seen *witness) error {
 	}
 }
 
-// secrets are all parts of a URL that may be one.
+// secrets are all parts of a URL that may be secret.
 func secrets(address string) map[string]string {
 	parts := map[string]string{"url": address}
 	add := func(text string) {

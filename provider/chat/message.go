@@ -12,13 +12,13 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// The services that are more than a text.
+// The services that take more than a text.
 const (
 	pagerDuty = "pagerduty"
 	opsgenie  = "opsgenie"
 )
 
-// message is the event as the service takes it.
+// message is the event in the form the service takes.
 func (s *service) message(e rota.Event) (string, types.Params) {
 	switch s.kind {
 	case pagerDuty:
@@ -29,8 +29,8 @@ func (s *service) message(e rota.Event) (string, types.Params) {
 	return rota.Clip(e.Text(), maxText), types.Params{"title": e.Title()}
 }
 
-// Wants implements [rota.Chooser]. PagerDuty hears of troubles and of their
-// ends, for each message to it opens an incident or closes one.
+// Wants implements [rota.Chooser]. PagerDuty only gets problems and their
+// resolutions, because each message opens or closes an incident.
 func (s *service) Wants(k rota.EventKind) bool {
 	if s.kind != pagerDuty {
 		return true
@@ -39,15 +39,15 @@ func (s *service) Wants(k rota.EventKind) bool {
 	return opens || k == rota.EventRecovered || k == rota.EventRotated
 }
 
-// severities are those of the incidents that events open at PagerDuty.
+// severities are the severities of the PagerDuty incidents that events open.
 var severities = map[rota.EventKind]string{
 	rota.EventFailed: "error", rota.EventQuarantined: "critical", rota.EventLate: "critical", rota.EventHeld: "warning",
 	rota.EventExpiring: "warning", rota.EventReminder: "warning", rota.EventDigest: "warning",
 }
 
-// page is an event for PagerDuty. A secret has two incidents at most: one for
-// its troubles, which its recovery closes, and one for what ends by itself or a
-// person has to do, which its rotation closes.
+// page is an event for PagerDuty. A secret has at most two incidents: one for
+// its problems, which its recovery closes, and one for expiry or a manual
+// rotation, which its rotation closes.
 func (s *service) page(e rota.Event) (string, types.Params) {
 	params := types.Params{"action": "trigger"}
 	key := "rota/" + e.Secret

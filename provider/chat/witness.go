@@ -19,8 +19,9 @@ const (
 	maxError  = 500      // bytes of it that are passed on
 )
 
-// witness is the transport of one message. It ends its requests with the
-// message's context, bounds the answers, and remembers how the last went.
+// witness is the transport for one message. It ends its requests with the
+// message's context, limits the responses, and remembers how the last one
+// went.
 type witness struct {
 	ctx  context.Context
 	next http.RoundTripper
@@ -63,7 +64,7 @@ func (w *witness) last() answer {
 	return w.answer
 }
 
-// class tells what may be done about a request that failed.
+// class says what can be done about a failed request.
 func (a answer) class() rota.Class {
 	if a.status == 0 {
 		return rota.ClassWait
@@ -71,7 +72,7 @@ func (a answer) class() rota.Class {
 	return rota.ClassOfStatus(a.status)
 }
 
-// bounded is an answer's body, of which only so much is read.
+// bounded is a response's body, read up to a limit.
 type bounded struct {
 	io.Reader
 	io.Closer

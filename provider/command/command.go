@@ -21,7 +21,7 @@ type Config struct {
 	// Name is the reloader's or notifier's name. Defaults to "command " and
 	// the program's base name.
 	Name string
-	// Command is the program and its arguments, handed on as they are: no
+	// Command is the program and its arguments, passed on as they are: no
 	// shell, no templates. The program is an absolute path or is looked up in
 	// PATH.
 	Command []string
@@ -29,20 +29,19 @@ type Config struct {
 	Timeout time.Duration
 	// Dir is the absolute path of its working folder. Defaults to Rota's own.
 	Dir string
-	// Env is added to its environment, and wins over what is inherited. Names
-	// that begin with ROTA_ are Rota's.
+	// Env is added to its environment and overrides inherited variables.
+	// Names that begin with ROTA_ are reserved.
 	Env map[string]string
-	// Inherit are names of variables that it inherits from Rota beside PATH,
-	// HOME, USER, LOGNAME, SHELL, LANG, LC_ALL, LC_CTYPE, TZ and TMPDIR.
-	// Nothing else is inherited, so that no credential of Rota's own gets
-	// about.
+	// Inherit names the variables it inherits from Rota besides PATH, HOME,
+	// USER, LOGNAME, SHELL, LANG, LC_ALL, LC_CTYPE, TZ and TMPDIR. Nothing
+	// else is inherited, so that none of Rota's own credentials leak.
 	Inherit []string
-	// Hidden are values, such as those of secrets in Env, that are cut out of
-	// what errors show of the program's output.
+	// Hidden are values, such as secrets in Env, that are removed from any
+	// program output shown in errors.
 	Hidden []string
 }
 
-// inherited is what every program may know.
+// inherited is what every program may see.
 var inherited = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"}
 
 const (
@@ -53,10 +52,10 @@ const (
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// NewReloader checks the config and gives the reloader. Each reload runs the
-// program with ROTA_SECRET, the secret's name, and ROTA_VERSION in its
-// environment. Exit code 0 says that the consumers run healthily on the
-// version, so the program waits for them; any other is tried again.
+// NewReloader checks the config and returns the reloader. Each reload runs
+// the program with ROTA_SECRET, the secret's name, and ROTA_VERSION in its
+// environment. Exit code 0 means that the consumers are healthy on the
+// version, so the program has to wait for them; any other is retried.
 func NewReloader(c Config) (rota.Reloader, error) {
 	r, err := newRunner(c)
 	if err != nil {
@@ -65,10 +64,10 @@ func NewReloader(c Config) (rota.Reloader, error) {
 	return &reloader{r}, nil
 }
 
-// NewNotifier checks the config and gives the notifier. Each event runs the
+// NewNotifier checks the config and returns the notifier. Each event runs the
 // program with the event as JSON on its standard input, and ROTA_EVENT, the
 // event's kind, ROTA_SECRET and ROTA_VERSION in its environment. Any exit code
-// but 0 is tried again.
+// other than 0 is retried.
 func NewNotifier(c Config) (rota.Notifier, error) {
 	r, err := newRunner(c)
 	if err != nil {
@@ -108,7 +107,7 @@ func newRunner(c Config) (*runner, error) {
 		}
 	}
 	if slices.ContainsFunc(slices.Concat(c.Command, slices.Collect(maps.Values(c.Env))), func(s string) bool { return strings.ContainsRune(s, 0) }) {
-		return refuse("an argument or a variable holds a NUL byte")
+		return refuse("an argument or a variable contains a NUL byte")
 	}
 	return &runner{config: c, grace: grace}, nil
 }
@@ -135,7 +134,7 @@ func (n *notifier) Notify(ctx context.Context, e rota.Event) error {
 // Name is the config's name.
 func (r *runner) Name() string { return r.config.Name }
 
-// Preflight tells whether the program could be started. It does not run it.
+// Preflight reports whether the program could be started. It doesn't run it.
 func (r *runner) Preflight(context.Context) []rota.Finding {
 	f := rota.Finding{OK: true, Check: "run " + r.config.Command[0]}
 	path, err := r.find()

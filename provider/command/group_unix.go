@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// ownGroup lets the program lead a process group of its own, so that it can be
+// ownGroup makes the program lead its own process group, so that it can be
 // ended with all its children.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// signalGroup asks the group to end, or ends it by force.
+// signalGroup asks the group to end, or kills it.
 func signalGroup(p *os.Process, force bool) error {
 	signal := syscall.SIGTERM
 	if force {

@@ -18,10 +18,10 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// errFolder: the working folder is none.
+// errFolder: the working folder isn't a folder.
 var errFolder = errors.New("not a folder")
 
-// errTimeout tells the program's own timeout from its caller's end.
+// errTimeout distinguishes the program's own timeout from the end of its caller's context.
 var errTimeout = errors.New("timeout")
 
 // runner runs one program, several times at once if asked to.
@@ -62,33 +62,33 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 		kill = time.AfterFunc(r.grace, func() { _ = signalGroup(cmd.Process, true) })
 		return signalGroup(cmd.Process, false)
 	}
-	// A child that outlives the program may hold on to its output: it is not
-	// waited for longer than this.
+	// A child that outlives the program may keep its output open: don't wait
+	// longer than this.
 	cmd.WaitDelay = r.grace + time.Second
 
 	started := time.Now()
 	err = cmd.Run()
 	if kill != nil { // set before Run returned, by its own goroutine that it waited for
 		kill.Stop()
-		_ = signalGroup(cmd.Process, true) // children that SIGTERM did not end
+		_ = signalGroup(cmd.Process, true) // children that SIGTERM didn't end
 	}
 	switch {
 	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil:
 		return nil
 	case ctx.Err() != nil:
-		hint := "" // somebody else ended it
+		hint := "" // something else ended it
 		if errors.Is(context.Cause(ctx), errTimeout) {
 			hint = "a longer timeout, if it needs more time"
 		}
 		return fail(rota.ClassWait, hint, fmt.Errorf("ended after %s: %w%s", time.Since(started).Round(time.Millisecond), ctx.Err(), out))
 	case errors.As(err, new(*exec.ExitError)):
 		return fail(rota.ClassWait, "", fmt.Errorf("%w%s", err, out))
-	default: // it did not start, or its input or output broke
+	default: // it didn't start, or its input or output broke
 		return fail(rota.ClassWait, "", err)
 	}
 }
 
-// hidden is what no error may show, in the shape that the sanitiser takes.
+// hidden is what no error may show, in the form the sanitizer takes.
 func (r *runner) hidden() rota.Credential {
 	fields := map[string]string{}
 	for i, value := range r.config.Hidden {
@@ -114,7 +114,7 @@ func (r *runner) environment(variables map[string]string) []string {
 	return list
 }
 
-// find is the program's path: looked up in the PATH that it will see.
+// find is the program's path, looked up in the PATH it will see.
 func (r *runner) find() (string, error) {
 	program := r.config.Command[0]
 	if filepath.IsAbs(program) {
@@ -126,7 +126,7 @@ func (r *runner) find() (string, error) {
 	}
 	for _, dir := range filepath.SplitList(path) {
 		if !filepath.IsAbs(dir) {
-			continue // whoever owns the working folder must not choose the program
+			continue // the working folder's owner must not choose the program
 		}
 		if found, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
 			return found, nil
@@ -167,13 +167,13 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is the output as an error shows it, "" where there was none.
+// String is the output as an error shows it, "" if there was none.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	text := string(t.end)
 	if _, whole, cut := strings.Cut(text, "\n"); cut && t.dropped {
-		text = whole // half a line may hold half a value, which nobody recognises
+		text = whole // half a line may contain half a value, which wouldn't be recognized
 	}
 	text = strings.TrimSpace(strings.ToValidUTF8(text, "�"))
 	if text == "" {

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// awsNames are the names that the AWS SDKs have for an access key's fields.
+// awsNames are the AWS SDKs' names for an access key's fields.
 var awsNames = map[string]string{ //nolint:gosec // names, no values
 	"access_key_id":     "aws_access_key_id",
 	"secret_access_key": "aws_secret_access_key",
 	"session_token":     awsSessionToken,
 }
 
-// awsSessionToken goes with temporary keys only: one that stayed behind would
-// make the new key fail.
+// awsSessionToken belongs to temporary keys only: a leftover one would make
+// the new key fail.
 const awsSessionToken = "aws_session_token"
 
 // mergeAWS puts values into one profile of an AWS credentials file. Other
@@ -28,9 +28,9 @@ func mergeAWS(existing []byte, profile string, values map[string]string) ([]byte
 		}
 		if value == "" || strings.ContainsRune(`#;"'`, rune(value[0])) ||
 			strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return nil, fmt.Errorf("the value of %s is empty, begins with # ; or a quote, or has blanks or other characters that an AWS credentials file can't hold", name)
+			return nil, fmt.Errorf("the value of %s is empty, begins with # ; or a quote, or contains spaces or other characters that an AWS credentials file can't represent", name)
 		}
-		lower[strings.ToLower(name)] = value // as the SDKs tell names apart
+		lower[strings.ToLower(name)] = value // as the SDKs compare names
 	}
 	values = lower
 	lines := strings.SplitAfter(string(existing), "\n")
@@ -62,7 +62,7 @@ func mergeAWS(existing []byte, profile string, values map[string]string) ([]byte
 	for _, line := range lines[begin:end] {
 		name, rest, isSetting := setting(line)
 		if !isSetting {
-			// What is indented belongs to the setting above it.
+			// Indented lines belong to the setting above them.
 			if !inOurs || !indented(line) {
 				section = append(section, line)
 			}
@@ -92,9 +92,9 @@ func mergeAWS(existing []byte, profile string, values map[string]string) ([]byte
 	return []byte(strings.Join(slices.Concat(lines[:begin], section, lines[end:]), "")), nil
 }
 
-// findProfile gives the lines of a profile, without its header; begin is -1
-// where there is no such profile. Every line is looked at: a file that the AWS
-// SDKs can't read is refused.
+// findProfile returns the lines of a profile, without its header; begin is -1
+// if there is no such profile. It checks every line: a file that the AWS SDKs
+// can't read is rejected.
 func findProfile(lines []string, profile string) (begin, end int, err error) {
 	const otherwise = ", and so not overwritten (try: correct the file, or move it away)"
 	begin, end = -1, -1
@@ -115,7 +115,7 @@ func findProfile(lines []string, profile string) (begin, end int, err error) {
 			}
 			if strings.TrimSpace(name) == profile {
 				if begin >= 0 {
-					return -1, -1, fmt.Errorf("line %d: the profile %s is there twice (try: remove one)", i+1, profile)
+					return -1, -1, fmt.Errorf("line %d: the profile %s appears twice (try: remove one)", i+1, profile)
 				}
 				begin = i + 1
 			}
@@ -143,7 +143,7 @@ func lineEnd(line string) string {
 	return "\n"
 }
 
-// setting takes "name = value" apart, the name in small letters.
+// setting splits "name = value", with the name in lower case.
 func setting(line string) (name, rest string, ok bool) {
 	trimmed := strings.TrimSpace(line)
 	if trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';' || indented(line) {

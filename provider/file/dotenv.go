@@ -9,18 +9,18 @@ import (
 	"unicode/utf8"
 )
 
-// assignment is one KEY=value of a dotenv file: where it stands, where its
-// value stands, and which key it sets.
+// assignment is one KEY=value in a dotenv file: its position, its value's
+// position, and the key it sets.
 type assignment struct {
 	key        string
-	start, end int // the whole of it, its line's end included
+	start, end int // all of it, including the line ending
 	value      [2]int
 }
 
 var (
 	dotenvKey  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	dotenvLine = regexp.MustCompile(`^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)=`)
-	// exportLine exports what was assigned before; it sets nothing.
+	// exportLine exports an earlier assignment; it sets nothing.
 	exportLine = regexp.MustCompile(`^[ \t]*export([ \t]+[A-Za-z_][A-Za-z0-9_]*)+[ \t]*(#.*)?$`)
 	plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
 )
@@ -77,15 +77,15 @@ func mergeDotenv(existing []byte, values map[string]string) ([]byte, error) {
 	return []byte(out.String()), nil
 }
 
-// quoteDotenv writes a value so that a shell and the dotenv libraries read the
-// same: bare, in single quotes, or in double quotes with \\ and \" escaped.
-// What no form gives to all of them is an error: half of the readers would get
-// another password.
+// quoteDotenv writes a value so that shells and dotenv libraries read the
+// same: bare, in single quotes, or in double quotes with \\ and \" escaped. A
+// value that they'd read differently in every form is an error: some readers
+// would get a different password.
 func quoteDotenv(value string) (string, error) {
 	const otherwise = " (try: the json format, {field|base64}, or a password without such characters)"
 	switch {
 	case !utf8.ValidString(value) || strings.ContainsAny(value, "\x00\r"):
-		return "", fmt.Errorf("the value has NUL, CR or bytes that are not UTF-8, which dotenv can't hold%s", otherwise)
+		return "", fmt.Errorf("the value contains NUL, CR or invalid UTF-8, which dotenv can't represent%s", otherwise)
 	case plainValue.MatchString(value):
 		return value, nil
 	case !strings.ContainsAny(value, `'\`):
@@ -93,7 +93,7 @@ func quoteDotenv(value string) (string, error) {
 	case !strings.ContainsAny(value, "$`"):
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`, nil
 	}
-	return "", fmt.Errorf("the value has ' or \\ beside $ or `, which shells and dotenv libraries read differently%s", otherwise)
+	return "", fmt.Errorf("the value contains ' or \\ as well as $ or `, which shells and dotenv libraries read differently%s", otherwise)
 }
 
 // readDotenv finds the assignments of a dotenv file, as a shell would.
@@ -102,11 +102,11 @@ func readDotenv(text string) ([]assignment, error) {
 		return fmt.Errorf("line %d: %s, and so not overwritten (try: correct the file, or move it away)", 1+strings.Count(text[:at], "\n"), why)
 	}
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return nil, refuse(0, "not a text in UTF-8")
+		return nil, refuse(0, "not UTF-8 text")
 	}
 	for at := 0; at < len(text); at++ {
 		if text[at] == '\r' && !strings.HasPrefix(text[at+1:], "\n") {
-			return nil, refuse(at, "a CR that ends no line")
+			return nil, refuse(at, "a CR that isn't part of a line ending")
 		}
 	}
 	var found []assignment
@@ -132,7 +132,7 @@ func readDotenv(text string) ([]assignment, error) {
 			return nil, refuse(at, why)
 		}
 		a.value[1] = end
-		// Behind the value there may be blanks and a comment.
+		// After the value there may be spaces and a comment.
 		rest := text[end:]
 		if i := strings.IndexByte(rest, '\n'); i >= 0 {
 			a.end = end + i + 1
@@ -140,9 +140,9 @@ func readDotenv(text string) ([]assignment, error) {
 			a.end = len(text)
 		}
 		if tail := strings.TrimSpace(text[end:a.end]); tail != "" && tail[0] != '#' {
-			// Several bare words: no shell takes them, many libraries do.
+			// Several bare words: no shell accepts them, many libraries do.
 			if strings.ContainsAny(tail, "'\"`\\") {
-				return nil, refuse(at, "more than one word behind KEY=")
+				return nil, refuse(at, "more than one word after KEY=")
 			}
 			a.value[1] = end + strings.Index(text[end:], tail) + len(tail)
 		}

@@ -15,7 +15,7 @@ import (
 
 // The formats of a file.
 const (
-	JSON           = "json"            // one object, a key for each value
+	JSON           = "json"            // one object, with a key for each value
 	Dotenv         = "dotenv"          // KEY=value lines, as a shell and dotenv libraries read them
 	AWSCredentials = "aws_credentials" // ~/.aws/credentials, one profile of it
 )
@@ -25,8 +25,8 @@ type Config struct {
 	// Name is the target's name. Defaults to "file " and the path.
 	Name string
 	// Path is the file's absolute path. Its folder must exist. A symbolic link
-	// in its place is refused: whoever may put one there would decide where
-	// the secret goes. Links among the folders are followed.
+	// in place of the file is rejected: anyone who could create it would
+	// decide where the secret goes. Links among the folders are followed.
 	Path string
 	// Format is [JSON], [Dotenv] or [AWSCredentials].
 	Format string
@@ -39,7 +39,7 @@ type Config struct {
 	// Mode defaults to 0600.
 	Mode fs.FileMode
 	// Owner and Group are names or numbers. They default to those of the file
-	// that is replaced, and of this process where there is none.
+	// being replaced, or of this process if there is none.
 	Owner, Group string
 }
 
@@ -47,14 +47,14 @@ type Config struct {
 type target struct {
 	config Config
 	format format
-	mu     sync.Mutex // one delivery at a time, where the system has no locks
+	mu     sync.Mutex // one delivery at a time, if the system has no locks
 }
 
-// format merges values into a file's content and keeps all else in it. Its
-// errors name lines and keys, never what is in them.
+// format merges values into a file's content and keeps everything else. Its
+// errors name lines and keys, never their content.
 type format func(existing []byte, values map[string]string) ([]byte, error)
 
-// New checks the config and gives the target. It touches no file.
+// New checks the config and returns the target. It touches no file.
 func New(c Config) (rota.Target, error) {
 	if c.Name == "" {
 		c.Name = "file " + c.Path
@@ -70,10 +70,10 @@ func New(c Config) (rota.Target, error) {
 		c.Mode = 0o600
 	}
 	if c.Mode&^fs.ModePerm != 0 {
-		return refuse("mode %#o is more than permissions (try: 0600, 0640)", uint32(c.Mode))
+		return refuse("mode %#o has more than permission bits (try: 0600, 0640)", uint32(c.Mode))
 	}
 	if c.Mode&0o002 != 0 {
-		return refuse("mode %#o lets everybody write the file (try: 0600, 0640)", uint32(c.Mode))
+		return refuse("mode %#o lets everyone write the file (try: 0600, 0640)", uint32(c.Mode))
 	}
 	if c.Profile != "" && c.Format != AWSCredentials {
 		return refuse("profile %q is for the format %s only", c.Profile, AWSCredentials)
@@ -104,8 +104,8 @@ func New(c Config) (rota.Target, error) {
 // Name is the target's name.
 func (t *target) Name() string { return t.config.Name }
 
-// Deliver merges the credential into the file. A file that holds it already,
-// with the right mode and owner, is not written again.
+// Deliver merges the credential into the file. A file that already contains
+// it, with the right mode and owner, isn't written again.
 func (t *target) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 	if err := t.deliver(ctx, r.Credential); err != nil {
 		class := rota.ClassStop
@@ -139,8 +139,7 @@ func (t *target) deliver(ctx context.Context, c rota.Credential) error {
 	return p.replace(merged)
 }
 
-// values are the credential's values under the names that the file has for
-// them.
+// values are the credential's values under the file's names for them.
 func (t *target) values(c rota.Credential) (map[string]string, error) {
 	values, err := t.config.Fields.Render(c)
 	if err != nil {
@@ -162,7 +161,7 @@ func (t *target) values(c rota.Credential) (map[string]string, error) {
 	return named, nil
 }
 
-// hint is what a person can do about an error of the file system.
+// hint is what a person can do about a file system error.
 func hint(err error) string {
 	switch {
 	case errors.Is(err, errNoFolder):

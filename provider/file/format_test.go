@@ -74,7 +74,7 @@ func TestMergeRefusesWhatItCannotRead(t *testing.T) {
 	}{
 		{"JSON: cut off", mergeJSON, one, "{\n\"a\": \"hush", "line 2: not valid JSON"},
 		{"JSON: a list", mergeJSON, one, `["hush"]`, "not a JSON object"},
-		{"JSON: a key twice", mergeJSON, one, `{"a":"hush","a":2}`, `the key "a" is there twice`},
+		{"JSON: a key twice", mergeJSON, one, `{"a":"hush","a":2}`, `the key "a" appears twice`},
 		{"JSON: bytes that are no text", mergeJSON, one, "{\"a\":\"hush\xff\"}", "not valid JSON"},
 		{"JSON: a value that is no text", mergeJSON, map[string]string{"KEY": "hush\xff"}, "", "not UTF-8"},
 		{"dotenv: a script", mergeDotenv, one, "A=1\nif true; then hush; fi\n", "line 2: not KEY=value"},
@@ -83,7 +83,7 @@ func TestMergeRefusesWhatItCannotRead(t *testing.T) {
 		{"dotenv: a quote that ends in two ways", mergeDotenv, one, `KEY='hu\'sh'` + "\n", "read differently"},
 		{"dotenv: a line that goes on", mergeDotenv, one, "A=hush\\\nKEY=x\n", "at the end of the line"},
 		{"dotenv: a file that would go on", mergeDotenv, one, "A=hush\\", "at the end of the line"},
-		{"dotenv: a CR alone", mergeDotenv, one, "A=1\r\n\rhush", "line 2: a CR that ends no line"},
+		{"dotenv: a CR alone", mergeDotenv, one, "A=1\r\n\rhush", "line 2: a CR that isn't part of a line ending"},
 		{"dotenv: words and quotes", mergeDotenv, one, "KEY=a b'hush'\n", "more than one word"},
 		{"dotenv: a key that is no name", mergeDotenv, map[string]string{"a-b": "hush"}, "", `"a-b" can't be a variable's name`},
 		{"dotenv: a value that no form holds", mergeDotenv, map[string]string{"KEY": "hush'$"}, "", "read differently"},
@@ -91,7 +91,7 @@ func TestMergeRefusesWhatItCannotRead(t *testing.T) {
 		{"AWS: a setting before any profile", aws, one, "hush = 1\n", "line 1: a setting before"},
 		{"AWS: no setting", aws, one, "[app]\nhush\n", "line 2: not name = value"},
 		{"AWS: an open header", aws, one, "[app\nhush=1\n", "line 1: not a [profile]"},
-		{"AWS: a profile twice", aws, one, "[app]\na=hush\n[app]\n", "line 3: the profile app is there twice"},
+		{"AWS: a profile twice", aws, one, "[app]\na=hush\n[app]\n", "line 3: the profile app appears twice"},
 		{"AWS: a value with a newline", aws, map[string]string{"k": "hush\n[default]"}, "", "can't hold"},
 		{"AWS: a value that is a comment", aws, map[string]string{"k": "#hush"}, "", "can't hold"},
 	} {

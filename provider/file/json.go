@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// member is one member of a JSON object, its value as it was written.
+// member is one member of a JSON object, with its value as written.
 type member struct {
 	name  string
 	value json.RawMessage
@@ -26,7 +26,7 @@ func mergeJSON(existing []byte, values map[string]string) ([]byte, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !utf8.ValidString(values[name]) || !utf8.ValidString(name) {
-			return nil, fmt.Errorf("%q is not UTF-8, which JSON can't hold (try: {field|base64})", name)
+			return nil, fmt.Errorf("%q is not UTF-8, which JSON can't represent (try: {field|base64})", name)
 		}
 		value, err := quoteJSON(values[name])
 		if err != nil {
@@ -63,7 +63,7 @@ func mergeJSON(existing []byte, values map[string]string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// quoteJSON is a JSON string without HTML's escapes.
+// quoteJSON is a JSON string without HTML escapes.
 func quoteJSON(s string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -74,8 +74,8 @@ func quoteJSON(s string) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// readObject reads a JSON object, in order; nothing for an empty file. The
-// decoder's errors show parts of the content, so they are not passed on.
+// readObject reads a JSON object in order; an empty file has no members.
+// The decoder's errors quote the content, so they aren't passed on.
 func readObject(content []byte) ([]member, error) {
 	if len(bytes.TrimSpace(content)) == 0 {
 		return nil, nil
@@ -95,7 +95,7 @@ func readObject(content []byte) ([]member, error) {
 			return nil, fmt.Errorf("not a JSON object")
 		}
 		if slices.ContainsFunc(members, func(m member) bool { return m.name == name }) {
-			return nil, fmt.Errorf("the key %q is there twice (try: remove one)", name)
+			return nil, fmt.Errorf("the key %q appears twice (try: remove one)", name)
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
@@ -106,7 +106,7 @@ func readObject(content []byte) ([]member, error) {
 	return members, nil
 }
 
-// jsonLine is the line of the first fault, 1 where it can't be told.
+// jsonLine is the line of the first error, 1 if unknown.
 func jsonLine(content []byte) int {
 	var v json.RawMessage
 	err := json.Unmarshal(content, &v)

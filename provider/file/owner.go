@@ -13,7 +13,7 @@ type owner struct{ uid, gid int }
 
 func (o owner) String() string { return fmt.Sprintf("user %d, group %d", o.uid, o.gid) }
 
-// wantedOwner is the config's owner, else that of the file that is replaced.
+// wantedOwner is the config's owner, or else the owner of the file being replaced.
 func wantedOwner(c Config, found fs.FileInfo) (owner, error) {
 	o := owner{-1, -1}
 	if found != nil {
@@ -48,7 +48,7 @@ func wantedOwner(c Config, found fs.FileInfo) (owner, error) {
 	return o, nil
 }
 
-// number is a numeric id as it stands, and a name looked up.
+// number returns a numeric id as is, and looks up a name.
 func number(s string, lookUp func(string) (string, error)) (int, error) {
 	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
 		return int(n), nil
@@ -60,13 +60,13 @@ func number(s string, lookUp func(string) (string, error)) (int, error) {
 	return strconv.Atoi(id)
 }
 
-// has tells whether the file belongs to the owner already.
+// has reports whether the file already belongs to the owner.
 func (o owner) has(f fs.FileInfo) bool {
 	is := ownerOf(f)
 	return (o.uid < 0 || o.uid == is.uid) && (o.gid < 0 || o.gid == is.gid)
 }
 
-// give makes the file the owner's, if it is not.
+// give makes the file the owner's, if it isn't already.
 func (o owner) give(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {

@@ -10,20 +10,20 @@ import (
 	"path/filepath"
 )
 
-// maxSize is more than any file of credentials has.
+// maxSize is more than any credentials file needs.
 const maxSize = 1 << 20
 
 // errNoFolder: the file's folder does not exist.
 var errNoFolder = errors.New("the folder does not exist")
 
-// place is a file in its folder, which is held open and locked: what happens
-// to the path meanwhile does not lead a write elsewhere.
+// place is a file in its folder, which is held open and locked: changes to
+// the path in the meantime can't redirect a write.
 type place struct {
 	config  Config
 	root    *os.Root
 	folder  *os.File // holds the lock
 	base    string
-	found   fs.FileInfo // nil where there is no file yet
+	found   fs.FileInfo // nil if there is no file yet
 	content []byte
 	owner   owner // wanted
 }
@@ -61,7 +61,7 @@ func openPlace(ctx context.Context, c Config) (*place, error) {
 	return p, nil
 }
 
-// close lets go of the folder and its lock.
+// close releases the folder and its lock.
 func (p *place) close() {
 	if p.folder != nil {
 		_ = p.folder.Close()
@@ -84,7 +84,7 @@ func (p *place) read() error {
 	case !found.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file", p.config.Path)
 	case found.Size() > maxSize:
-		return fmt.Errorf("%s has %d bytes: too large for a file of credentials", p.config.Path, found.Size())
+		return fmt.Errorf("%s has %d bytes: too large for a credentials file", p.config.Path, found.Size())
 	}
 	f, err := p.root.Open(p.base)
 	if err != nil {
@@ -103,16 +103,16 @@ func (p *place) read() error {
 	return err
 }
 
-// inOrder tells whether the file is there with the right mode and owner.
+// inOrder reports whether the file exists with the right mode and owner.
 func (p *place) inOrder() bool {
 	return p.found != nil && p.found.Mode().Perm() == p.config.Mode && p.owner.has(p.found)
 }
 
-// replace puts a new file in the place of the old one. Until the rename readers
-// see the old one whole, after it the new one, and so after a crash: file and
-// folder are on the disk when it returns.
+// replace replaces the file. Before the rename readers see all of the old file,
+// after it all of the new one, even after a crash: file and folder are on disk
+// when it returns.
 func (p *place) replace(content []byte) (err error) {
-	// The lock makes the name ours: what is there was left by a crash.
+	// The lock makes the name ours: an existing file was left by a crash.
 	temp := "." + p.base + ".rota-new"
 	if err := p.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -127,9 +127,9 @@ func (p *place) replace(content []byte) (err error) {
 			_ = p.root.Remove(temp)
 		}
 	}()
-	// The owner before the mode and both before the first byte: at no time may
-	// somebody read it who may not in the end. A change of owner may clear
-	// bits of the mode.
+	// The owner before the mode, and both before the first byte, so that it's
+	// never readable to anyone who can't read the final file. Changing the
+	// owner may clear mode bits.
 	if err := p.owner.give(f); err != nil {
 		return fmt.Errorf("change the owner to %s: %w", p.owner, err)
 	}

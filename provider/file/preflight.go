@@ -8,7 +8,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Preflight tells whether Deliver could write the file. It changes nothing.
+// Preflight reports whether Deliver could write the file. It changes nothing.
 func (t *target) Preflight(ctx context.Context) []rota.Finding {
 	write := rota.Finding{Check: "write " + t.config.Path}
 	failed := func(f rota.Finding, err error, otherwise string) rota.Finding {
@@ -35,7 +35,7 @@ func (t *target) Preflight(ctx context.Context) []rota.Finding {
 	if p.owner.uid >= 0 || p.owner.gid >= 0 {
 		give := rota.Finding{OK: true, Check: "give " + t.config.Path + " to " + p.owner.String()}
 		if !mayGive(p.owner) {
-			give.OK, give.Detail = false, "this user may not give files away"
+			give.OK, give.Detail = false, "this user may not change the owner of files"
 			give.Hint = "run Rota as the file's owner or as root, or leave out owner and group"
 		}
 		findings = append(findings, give)

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// lock waits until nobody else has the folder locked: another target of this
-// process that shares the file, or another process. It ends with the file's
-// close. Where the file system has no locks on folders (NFS) it does without.
+// lock waits until no other target or process has the folder locked. Closing
+// the file releases it. If the file system has no locks on folders (NFS), it
+// does without.
 func lock(ctx context.Context, folder *os.File) error {
 	const between = 5 * time.Millisecond
 	timer := time.NewTimer(0)
@@ -45,8 +45,8 @@ func ownerOf(f fs.FileInfo) owner {
 	return owner{-1, -1}
 }
 
-// writable tells, without writing, whether this process may make files in the
-// folder.
+// writable reports, without writing, whether this process may create files in
+// the folder.
 func writable(folder string) error {
 	const write, search = 2, 1
 	if err := syscall.Access(folder, write|search); err != nil {
@@ -55,7 +55,7 @@ func writable(folder string) error {
 	return nil
 }
 
-// mayGive tells whether this process may give its files to the owner.
+// mayGive reports whether this process may change its files' owner to this one.
 func mayGive(o owner) bool {
 	if os.Geteuid() == 0 {
 		return true

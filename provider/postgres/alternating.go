@@ -10,26 +10,26 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// AlternatingConfig names two login roles that are used in turn, and the group
-// role that owns what they share.
+// AlternatingConfig names two login roles that take turns, and the group role
+// that owns what they share.
 type AlternatingConfig struct {
 	Roles [2]string
 	Group string
 	Rules rota.PasswordRules
-	// Clone makes the second role where it does not exist yet, as a member of
-	// the first, which so has the first one's rights. What it creates itself
-	// belongs to it alone: a Group is better where roles create things.
+	// Clone creates the second role, if it doesn't exist yet, as a member of
+	// the first, which gives it the same privileges. What it creates belongs
+	// to it alone, so use a Group if the roles create objects.
 	Clone bool
 }
 
-// alternating rotates two roles in turn: while the new one is delivered, the
-// other stays valid.
+// alternating rotates two roles in turn: while one is delivered, the other
+// stays valid.
 type alternating struct {
 	roles
 	clone bool
 }
 
-// Alternating gives the issuer of a pair of roles.
+// Alternating returns the issuer for a pair of roles.
 func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
 	if cfg.Roles[0] == cfg.Roles[1] {
 		return nil, fmt.Errorf("%s: role %q is named twice (try: two login roles that are members of one group)", c.system(), cfg.Roles[0])
@@ -49,13 +49,13 @@ func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
 	return &alternating{roles: r, clone: cfg.Clone}, nil
 }
 
-// Traits tell that two credentials may be valid at once.
+// Traits say that two credentials may be valid at once.
 func (a *alternating) Traits() rota.Traits {
 	return rota.Traits{Kind: "PostgreSQL password", Limit: 2, TestSuccesses: testSuccesses}
 }
 
-// Create makes a new password for the role that is not taken, and touches
-// nothing.
+// Create generates a new password for the role that isn't taken, and
+// touches nothing.
 func (a *alternating) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
 	op := "choose one of roles " + a.names[0] + " and " + a.names[1]
 	if err := ctx.Err(); err != nil {
@@ -69,8 +69,8 @@ func (a *alternating) Create(ctx context.Context, r rota.CreateRequest) (rota.Cr
 	return a.generate(a.names[i])
 }
 
-// Set is that of a role, which is made first where it is to be a clone of the
-// other.
+// Set sets a role's password, after creating the role if it's to be a clone
+// of the other.
 func (a *alternating) Set(ctx context.Context, s rota.SetRequest) error {
 	if role := a.CredentialID(s.Credential); a.clone && role == a.names[1] {
 		if err := a.ensure(ctx, role); err != nil {
@@ -80,8 +80,8 @@ func (a *alternating) Set(ctx context.Context, s rota.SetRequest) error {
 	return a.roles.Set(ctx, s)
 }
 
-// ensure makes a role that can't log in yet, as a member of the first. One that
-// exists is left as it is.
+// ensure creates a role that can't log in yet, as a member of the first. An
+// existing one is left alone.
 func (a *alternating) ensure(ctx context.Context, role string) error {
 	op := "make role " + role + " with the rights of " + a.names[0]
 	return a.conn.within(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
@@ -101,7 +101,7 @@ func (a *alternating) ensure(ctx context.Context, role string) error {
 }
 
 // Deactivate ends the validity of the role's password, which can be undone.
-// Open sessions live on.
+// Open sessions continue.
 func (a *alternating) Deactivate(ctx context.Context, r rota.RetireRequest) error {
 	return a.change(ctx, "deactivate", r, func(s *state) (string, error) {
 		if s == nil || s.gone() {
@@ -121,7 +121,7 @@ func (a *alternating) Reactivate(ctx context.Context, r rota.RetireRequest) erro
 	})
 }
 
-// Delete takes the role's password away and forbids it to log in. The role
+// Delete removes the role's password and its LOGIN attribute. The role
 // itself stays: the next rotation gives it a new password.
 func (a *alternating) Delete(ctx context.Context, r rota.RetireRequest) error {
 	return a.change(ctx, "delete password of", r, func(s *state) (string, error) {
@@ -135,9 +135,9 @@ func (a *alternating) Delete(ctx context.Context, r rota.RetireRequest) error {
 	})
 }
 
-// change looks at the role, nil where there is none, and alters it as decided,
-// both under the role's lock; "" leaves it alone. A role that exists and is
-// none of the pair is never altered.
+// change reads the role (nil if there is none) and alters it as decided, both
+// under the role's lock; "" leaves it alone. It never alters a role outside
+// the pair.
 func (a *alternating) change(ctx context.Context, verb string, r rota.RetireRequest, decide func(*state) (string, error)) error {
 	role := r.CredentialID
 	op := verb + " role " + role

@@ -17,20 +17,20 @@ type query struct {
 	name, sql string
 }
 
-// Query gives a check that logs in with the new credential and runs one
-// statement that must succeed, in a transaction that can only read.
+// Query returns a check that logs in with the new credential and runs one
+// statement that must succeed, in a read-only transaction.
 func (c *Connection) Query(name, sql string) rota.Check { return &query{conn: c, name: name, sql: sql} }
 
 func (q *query) Name() string { return q.name }
 
-// Check runs the statement. A statement that fails for want of privileges is
-// of class [rota.ClassStop], a login that is refused [rota.ErrRefused].
+// Check runs the statement. Missing privileges are of class
+// [rota.ClassStop], a rejected login is [rota.ErrRefused].
 func (q *query) Check(ctx context.Context, c rota.Credential) error {
 	err := q.conn.login(ctx, c, func(ctx context.Context, conn *pgconn.PgConn) error {
 		if _, err := conn.Exec(ctx, "BEGIN READ ONLY;"+limits(ctx)).ReadAll(); err != nil {
 			return err
 		}
-		// With parameters, even none, the server takes one statement only.
+		// With the parameter protocol, even without parameters, the server only accepts one statement.
 		result := conn.ExecParams(ctx, q.sql, nil, nil, nil, nil)
 		_, err := result.Close()
 		return err
@@ -38,10 +38,10 @@ func (q *query) Check(ctx context.Context, c rota.Credential) error {
 	return q.conn.refused("check "+q.name+" as role "+c.Field(rota.FieldUsername), err, c)
 }
 
-// Preflight has the server read the statement as Rota's own role, without
-// running it, for when there is no credential yet to try it with. Whether the
-// role may do what it asks can't be known that way, and names may mean other
-// things to it; that the statement is none at all can.
+// Preflight has the server parse the statement as Rota's own role, without
+// running it, for when there's no credential yet to try it with. That can't
+// show whether the role has the privileges, and names may mean something else
+// to it; but it does catch an invalid statement.
 func (q *query) Preflight(ctx context.Context) []rota.Finding {
 	ctx, cancel := deadline(ctx)
 	defer cancel()

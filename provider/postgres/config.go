@@ -16,27 +16,27 @@ import (
 
 // Config says how Rota logs in to change roles.
 type Config struct {
-	// Host is a host name, an address, or the folder of a Unix socket. One
-	// only: the primary's, or a name that follows it.
+	// Host is a host name, an address, or the folder of a Unix socket. Only
+	// one: the primary's, or a name that follows it.
 	Host string
 	// Port defaults to 5432.
 	Port int
-	// Database is what to connect to, and what the roles must be able to
-	// connect to. Defaults to postgres.
+	// Database is the database to connect to; the roles must be able to
+	// connect to it too. Defaults to postgres.
 	Database string
-	// Username is Rota's own role, and Password its password; "" where the
+	// Username is Rota's own role, and Password its password; "" if the
 	// server asks for none.
 	Username, Password string
-	// SSLMode is disable, require, verify-ca or verify-full, as libpq means
-	// them. Defaults to verify-full, and to disable for loopback addresses
-	// and sockets.
+	// SSLMode is disable, require, verify-ca or verify-full, with libpq's
+	// meanings. Defaults to verify-full, and to disable for loopback
+	// addresses and sockets.
 	SSLMode string
-	// SSLRootCert is a file with the authorities to trust. Defaults to the
-	// system's.
+	// SSLRootCert is a file with the certificate authorities to trust.
+	// Defaults to the system's.
 	SSLRootCert string
 	// SSLCert and SSLKey are files with the client's certificate and key.
 	SSLCert, SSLKey string
-	// ConnectTimeout bounds one login. Defaults to 10 s.
+	// ConnectTimeout limits one login. Defaults to 10 s.
 	ConnectTimeout time.Duration
 }
 
@@ -46,10 +46,10 @@ const (
 	defaultConnectTimeout = 10 * time.Second
 )
 
-// maxConns is how many sessions of Rota's own a server sees at most.
+// maxConns is the maximum number of Rota's own sessions on a server.
 const maxConns = 4
 
-// withDefaults fills in what is not set.
+// withDefaults fills in unset fields.
 func (c Config) withDefaults() Config {
 	if c.Port == 0 {
 		c.Port = defaultPort
@@ -69,7 +69,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// loopback tells whether nobody but this machine sees what is sent.
+// loopback reports whether traffic stays on this machine.
 func (c Config) loopback() bool {
 	ip := net.ParseIP(c.Host)
 	return filepath.IsAbs(c.Host) || c.Host == "localhost" || ip != nil && ip.IsLoopback()
@@ -85,7 +85,7 @@ func (c Config) validate() error {
 		refuse("host %q names several hosts (try: one name that follows the primary)", c.Host)
 	}
 	if c.Port < 1 || c.Port > 65535 {
-		refuse("port %d is not within 1 and 65535", c.Port)
+		refuse("port %d is not between 1 and 65535", c.Port)
 	}
 	if c.Username == "" {
 		refuse("username is empty (try: a role with CREATEROLE for Rota itself)")
@@ -99,19 +99,19 @@ func (c Config) validate() error {
 		refuse("sslmode is %q (try: verify-full; or require, verify-ca, disable)", c.SSLMode)
 	}
 	if (c.SSLCert == "") != (c.SSLKey == "") {
-		refuse("sslcert and sslkey go together")
+		refuse("sslcert and sslkey must be set together")
 	}
 	for _, text := range []string{c.Host, c.Database, c.Username, c.Password} {
 		if strings.ContainsRune(text, 0) {
-			refuse("a setting has a NUL character")
+			refuse("a setting contains a NUL character")
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// pool gives the settings of Rota's own sessions. The password is put in after
-// parsing, so that no error of the parser can hold it, and what the process's
-// environment (PGOPTIONS and the like) says is overridden.
+// pool returns the settings of Rota's own sessions. The password is added
+// after parsing, so that the parser's errors can't contain it, and the
+// process's environment (PGOPTIONS and the like) is overridden.
 func (c Config) pool() (*pgxpool.Config, error) {
 	var b strings.Builder
 	for _, setting := range [][2]string{
@@ -132,15 +132,15 @@ func (c Config) pool() (*pgxpool.Config, error) {
 	dialer := &net.Dialer{Timeout: c.ConnectTimeout}
 	p.ConnConfig.DialFunc = dialer.DialContext
 	p.ConnConfig.RuntimeParams = map[string]string{"application_name": applicationName}
-	// One round trip a query, and no prepared statements, so that a pooler in
-	// between does no harm.
+	// One round trip per query, and no prepared statements, so that a pooler
+	// in between does no harm.
 	p.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	p.MaxConns = maxConns
 	p.MaxConnIdleTime = time.Minute
 	return p, nil
 }
 
-// parserReason is the innermost reason that pgx gives for refused settings.
+// parserReason is pgx's innermost reason for rejecting settings.
 func parserReason(err error) error {
 	for {
 		inner := errors.Unwrap(err)

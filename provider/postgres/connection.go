@@ -16,24 +16,24 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// applicationName is how Rota's sessions show in pg_stat_activity.
+// applicationName is how Rota's sessions appear in pg_stat_activity.
 const applicationName = "rota"
 
 // defaultTimeout is for callers whose context has no deadline: nothing waits
-// for ever.
+// forever.
 const defaultTimeout = 30 * time.Second
 
-// Fields of a credential beside username and password, so that targets can
-// write whole connection URLs.
+// Fields of a credential besides username and password, so that targets can
+// write complete connection URLs.
 const (
 	FieldHost     = "host"
 	FieldPort     = "port"
 	FieldDatabase = "dbname"
 )
 
-// Connection is one PostgreSQL server and the role that Rota logs in as. It is
-// made without touching the network, keeps a few sessions while they are
-// needed, and may be used from several goroutines.
+// Connection is one PostgreSQL server and the role Rota logs in as. Creating
+// it doesn't touch the network. It keeps a few sessions while they're needed,
+// and is safe for concurrent use.
 type Connection struct {
 	name string
 	cfg  Config
@@ -43,8 +43,8 @@ type Connection struct {
 	pairs    sync.Map    // by role, the last pairOf a verifier and its password
 }
 
-// New checks the settings, and reads the certificates that they name. name is
-// the connection's own, for errors. It makes no connection.
+// New checks the settings and reads the certificates they name. name is the
+// connection's, for errors. It doesn't connect.
 func New(name string, cfg Config) (*Connection, error) {
 	cfg = cfg.withDefaults()
 	c := &Connection{name: name, cfg: cfg}
@@ -61,7 +61,7 @@ func New(name string, cfg Config) (*Connection, error) {
 	return c, nil
 }
 
-// Close ends Rota's sessions. Nothing may be called afterwards.
+// Close ends Rota's sessions. Call nothing afterwards.
 func (c *Connection) Close() { c.pool.Close() }
 
 // Ping logs in as Rota's own role.
@@ -81,8 +81,8 @@ func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // limits are statements that make the server itself give up by the context's
-// deadline, waiting for locks a little earlier, so that an answer that nobody
-// waits for any more changes nothing later. They hold for one transaction.
+// deadline, and on locks a little earlier, so that nothing changes after the
+// caller has stopped waiting. They apply to one transaction.
 func limits(ctx context.Context) string {
 	left := defaultTimeout
 	if d, ok := ctx.Deadline(); ok {
@@ -94,14 +94,14 @@ func limits(ctx context.Context) string {
 		"; SET LOCAL lock_timeout = " + strconv.FormatInt(lock, 10) + ";"
 }
 
-// catalogOnly makes names in Rota's own statements mean the server's own
-// functions and operators, whatever others have put into schema public or the
-// role's search_path.
+// catalogOnly makes names in Rota's own statements refer to the server's own
+// functions and operators, whatever is in schema public or the role's
+// search_path.
 const catalogOnly = "SET LOCAL search_path = pg_catalog, pg_temp;"
 
-// run sends statements, which hold no parameters, as one transaction and in
-// one round trip. They must be idempotent: where the session turns out to have
-// died (the server was restarted since), they are sent once more.
+// run sends statements without parameters as one transaction, in one round
+// trip. They must be idempotent: if the session turns out to be dead (because
+// the server was restarted), they're sent again.
 func (c *Connection) run(ctx context.Context, op, statements string, used ...rota.Credential) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -144,8 +144,8 @@ func ask[T any](ctx context.Context, c *Connection, op string, to pgx.RowToFunc[
 	return out, nil
 }
 
-// fresh runs do with a session of the pool, and once more where that session
-// is found dead.
+// fresh runs do with a session from the pool, and again if that session
+// turns out to be dead.
 func (c *Connection) fresh(ctx context.Context, do func(*pgxpool.Conn) error) error {
 	for try := 0; ; try++ {
 		conn, err := c.pool.Acquire(ctx)
@@ -163,8 +163,8 @@ func (c *Connection) fresh(ctx context.Context, do func(*pgxpool.Conn) error) er
 }
 
 // login connects with a rotated credential, not with Rota's own role, and runs
-// do. The server must have asked for the password: where pg_hba.conf trusts
-// everybody, a login would prove nothing.
+// do. The server must have asked for the password: if pg_hba.conf trusts
+// everyone, a login proves nothing.
 func (c *Connection) login(ctx context.Context, cred rota.Credential, do func(context.Context, *pgconn.PgConn) error) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -175,7 +175,7 @@ func (c *Connection) login(ctx context.Context, cred rota.Credential, do func(co
 	conn, err := pgconn.ConnectConfig(ctx, settings)
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	if prepared := prepare(settings.Password); answered && answer.Code == codeInvalidPassword && prepared != settings.Password {
-		// pgx prepares a password a little otherwise than PostgreSQL and libpq.
+		// pgx prepares a password slightly differently from PostgreSQL and libpq.
 		settings.Password = prepared
 		conn, err = pgconn.ConnectConfig(ctx, settings)
 	}
@@ -186,7 +186,7 @@ func (c *Connection) login(ctx context.Context, cred rota.Credential, do func(co
 	return do(ctx, conn)
 }
 
-// loginError marks an error of connecting, as opposed to one of a statement.
+// loginError marks an error in connecting, as opposed to one in a statement.
 type loginError struct{ error }
 
 func (e *loginError) Unwrap() error { return e.error }

@@ -27,7 +27,7 @@ type connectionConfig struct {
 // Validate implements [provider.Validator].
 func (c *connectionConfig) Validate(v *provider.Validation) {
 	if c.SSLCert.IsSet() != c.SSLKey.IsSet() {
-		v.Problem(c.At, "", "", "sslcert and sslkey go together")
+		v.Problem(c.At, "", "", "sslcert and sslkey must be set together")
 	}
 	if c.SSLMode.Text == "disable" && (c.SSLRootCert.IsSet() || c.SSLCert.IsSet()) {
 		v.Problem(c.SSLMode.At, "sslmode", "try: sslmode: verify-full", "disable makes no use of certificates")

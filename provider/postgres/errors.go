@@ -27,8 +27,8 @@ const (
 	codeLockNotAvailable     = "55P03"
 )
 
-// failed turns what came back into a classified error whose text holds no
-// secret. What pgx gives is not kept in the chain: it can hold the whole
+// failed turns an error into a classified one whose text contains no
+// secret. pgx's error isn't kept in the chain: it can contain all of the
 // connection's settings.
 func (c *Connection) failed(op string, err error, used ...rota.Credential) error {
 	if err == nil {
@@ -41,7 +41,7 @@ func (c *Connection) failed(op string, err error, used ...rota.Credential) error
 	return &rota.Error{System: c.system(), Op: op, Class: class, Hint: hint, Err: c.plain(err, sentinel, used...)}
 }
 
-// classify says what may be done about an error of a statement, or of logging
+// classify says what can be done about an error in a statement, or in logging
 // in as Rota's own role.
 func (c *Connection) classify(err error) (class rota.Class, hint string, sentinel error) {
 	if untrusted(err) {
@@ -55,7 +55,7 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 	case strings.HasPrefix(code, "28") && isLogin(err):
 		return rota.ClassStop, fmt.Sprintf("check username and password of connection %s, and the server's pg_hba.conf", c.name), nil
 	case code == codeInvalidParameter || strings.HasPrefix(code, "28"):
-		// What passwordcheck and modules like it say to a password.
+		// What passwordcheck and similar modules return for a rejected password.
 		return rota.ClassRegenerate, "", nil
 	case code == codeInsufficientRights:
 		return rota.ClassStop, fmt.Sprintf("give %s CREATEROLE, and from PostgreSQL 16 on the role WITH ADMIN OPTION", c.cfg.Username), nil
@@ -75,7 +75,7 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 	return rota.ClassWait, "", nil
 }
 
-// unreached is what a person can do about a login that got no answer.
+// unreached is what a person can do about a login that got no response.
 func (c *Connection) unreached(err error) string {
 	if !isLogin(err) || errors.Is(err, context.Canceled) || unasked(err) {
 		return ""
@@ -83,8 +83,8 @@ func (c *Connection) unreached(err error) string {
 	return fmt.Sprintf("check host and port of connection %s, that PostgreSQL runs there, and that no firewall is on the way", c.name)
 }
 
-// untrusted tells whether the server's certificate was refused: by crypto/tls,
-// or by pgx itself for verify-ca.
+// untrusted reports whether the server's certificate was rejected, by
+// crypto/tls or, for verify-ca, by pgx itself.
 func untrusted(err error) bool {
 	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
 	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
@@ -93,8 +93,8 @@ func untrusted(err error) bool {
 	return verification || authority || host || invalid
 }
 
-// refused turns an error of a session that logged in with a rotated credential,
-// or tried to, into a classified one.
+// refused classifies an error of a session that logged in, or tried to, with a
+// rotated credential.
 func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 	if err == nil {
 		return nil
@@ -107,7 +107,7 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case answered && isLogin(err) && answer.Code == codeInvalidAuthorization && answer.Routine == "ClientAuthentication":
-		// No line of pg_hba.conf fits: that says nothing of the password.
+		// No line in pg_hba.conf matches: that says nothing about the password.
 		e.Class, e.Hint = rota.ClassStop, "a line for the role with scram-sha-256 in the server's pg_hba.conf"
 	case answered && isLogin(err) && (answer.Code == codeInvalidPassword || answer.Code == codeInvalidAuthorization):
 		e.Class, e.Hint = rota.ClassWait, ""
@@ -116,24 +116,24 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 		e.Class, e.Hint = rota.ClassStop, "GRANT CONNECT ON DATABASE "+quote(c.cfg.Database)+" TO the role or its group"
 	case unasked(err):
 		e.Class, e.Hint = rota.ClassStop, "scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf"
-		e.Err = errors.New("the server let the role in without asking for its password, so that a login proves nothing")
+		e.Err = errors.New("the server let the role in without asking for its password, so a login proves nothing")
 	case answered && answer.Code == codeReadOnly:
 		e.Hint = "a statement that only reads"
 	case answered && !isLogin(err) && e.Class != rota.ClassWait:
-		// A statement that the role may not run, or that is wrong.
+		// A statement that the role may not run, or that's wrong.
 		e.Class, e.Hint = rota.ClassStop, ""
 	}
 	return e
 }
 
-// unasked tells whether pgx gave up because the server asked for no password.
-// pgx has no type for it; the words are libpq's.
+// unasked reports whether pgx gave up because the server asked for no
+// password. pgx has no type for it; the words are libpq's.
 func unasked(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "server did not complete authentication")
 }
 
-// plain gives the error's text without what came with it. Only the context's
-// end and the sentinel can be found in its chain.
+// plain returns an error with only the text. Its chain contains only the
+// context's error and the sentinel.
 func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
 	text := err.Error()
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -160,7 +160,7 @@ func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
 	return errors.New(text)
 }
 
-// ended is the text of a call that the context ended.
+// ended is the text for a call that the context ended.
 type ended struct {
 	text  string
 	cause error

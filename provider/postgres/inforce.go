@@ -15,10 +15,10 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// InForce implements [rota.Teller] where Rota may read pg_authid, as a
-// superuser may: the role's verifier is compared with the credential's
-// password. It says nothing about pg_hba.conf, or whether the role may log in:
-// that is what Test is for.
+// InForce implements [rota.Teller] if Rota may read pg_authid, as a superuser
+// may, by comparing the role's verifier with the credential's password. It
+// says nothing about pg_hba.conf, or whether the role may log in: that's what
+// Test is for.
 func (r *roles) InForce(ctx context.Context, c rota.Credential) (inForce, known bool, err error) {
 	role := r.CredentialID(c)
 	op := "look which password role " + role + " has"
@@ -33,9 +33,9 @@ func (r *roles) InForce(ctx context.Context, c rota.Credential) (inForce, known 
 	return inForce, known, nil
 }
 
-// matches is the function of that name, without deriving keys again for a
-// verifier and a password that this process saw to belong together: those of
-// the last password that it set, or looked at.
+// matches calls the function of the same name, but doesn't derive keys again
+// for a verifier and password that this process knows to match: those it
+// last set or looked at.
 func (c *Connection) matches(role, verifier, password string) (same, known bool) {
 	pair := pairOf(verifier, password)
 	if last, ok := c.pairs.Load(role); ok && last == pair {
@@ -47,15 +47,15 @@ func (c *Connection) matches(role, verifier, password string) (same, known bool)
 	return same, known
 }
 
-// pairOf stands for a verifier, in which there is no NUL, with its password.
+// pairOf identifies a verifier, which contains no NUL, with its password.
 func pairOf(verifier, password string) [sha256.Size]byte {
 	return sha256.Sum256([]byte(verifier + "\x00" + password))
 }
 
-// authid runs a query of pg_authid in one round trip, and gives its rows as
-// text. Where Rota may not read that table allowed is false; that is asked
-// once a connection, for who is given the right later is better off with a new
-// start than everybody else with a failing query each time.
+// authid runs a query on pg_authid in one round trip, and returns its rows as
+// text. If Rota may not read that table, allowed is false. That's asked only
+// once per connection: restarting after a later grant is better than a failing
+// query every time for everyone else.
 func (c *Connection) authid(ctx context.Context, op, query string) (rows [][][]byte, allowed bool, err error) {
 	if c.noAuthid.Load() {
 		return nil, false, nil
@@ -68,13 +68,13 @@ func (c *Connection) authid(ctx context.Context, op, query string) (rows [][][]b
 	return rows, err == nil, c.failed(op, err)
 }
 
-// rows runs a query without parameters, and gives its rows as text.
+// rows runs a query without parameters, and returns its rows as text.
 func (c *Connection) rows(ctx context.Context, op, query string) ([][][]byte, error) {
 	rows, err := c.exec(ctx, query)
 	return rows, c.failed(op, err)
 }
 
-// exec runs a query as one transaction and in one round trip.
+// exec runs a query as one transaction, in one round trip.
 func (c *Connection) exec(ctx context.Context, query string) (rows [][][]byte, err error) {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
@@ -88,8 +88,8 @@ func (c *Connection) exec(ctx context.Context, query string) (rows [][][]byte, e
 	return rows, err
 }
 
-// matches compares a SCRAM verifier with a password. Another kind of verifier,
-// such as MD5, is not known.
+// matches compares a SCRAM verifier with a password. For other kinds of
+// verifier, such as MD5, the result is unknown.
 func matches(verifier, password string) (same, known bool) {
 	rest, scram := strings.CutPrefix(verifier, "SCRAM-SHA-256$")
 	head, keys, _ := strings.Cut(rest, "$")
@@ -112,5 +112,5 @@ func matches(verifier, password string) (same, known bool) {
 	return hmac.Equal(got.StoredKey, raw[1]) && hmac.Equal(got.ServerKey, raw[2]), true
 }
 
-// maxIterations bounds the work that a verifier can ask for.
+// maxIterations limits the work a verifier can demand.
 const maxIterations = 1_000_000

@@ -10,17 +10,17 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// OwnConfig names a role that changes its own password: there is nobody else to
-// log in as.
+// OwnConfig names a role that changes its own password: there's no other role
+// to log in as.
 type OwnConfig struct {
 	Role  string
 	Rules rota.PasswordRules
-	// Known gives the credentials of which one is in force.
+	// Known returns the credentials, one of which is in force.
 	Known func(context.Context) ([]rota.Credential, error)
 }
 
-// own rotates the password of the role that it logs in as. It can't list roles
-// or see sessions, and needs neither: a role has one password.
+// own rotates the password of the role it logs in as. It can't list roles or
+// see sessions, and doesn't need to: a role has one password.
 type own struct {
 	roles roles
 	known func(context.Context) ([]rota.Credential, error)
@@ -28,8 +28,8 @@ type own struct {
 
 var _ rota.Issuer = (*own)(nil)
 
-// Own gives the issuer of a role's password that is changed by the role itself.
-// Of the settings, Username and Password are not used.
+// Own returns the issuer for a password that the role changes itself. It
+// ignores the settings Username and Password.
 func Own(name string, cfg Config, o OwnConfig) (rota.Issuer, error) {
 	cfg.Username, cfg.Password = o.Role, ""
 	c, err := New(name, cfg)
@@ -50,7 +50,7 @@ func (o *own) Traits() rota.Traits {
 // CredentialID implements [rota.Issuer]: the role's name.
 func (o *own) CredentialID(c rota.Credential) string { return o.roles.CredentialID(c) }
 
-// Create implements [rota.Issuer]: it makes a new password, and touches nothing.
+// Create implements [rota.Issuer]: it generates a new password, and touches nothing.
 func (o *own) Create(context.Context, rota.CreateRequest) (rota.Credential, error) {
 	return o.roles.generate(o.roles.names[0])
 }
@@ -58,8 +58,8 @@ func (o *own) Create(context.Context, rota.CreateRequest) (rota.Credential, erro
 // Test implements [rota.Issuer].
 func (o *own) Test(ctx context.Context, r rota.TestRequest) error { return o.roles.Test(ctx, r) }
 
-// Set implements [rota.Issuer]. It logs in with the password that is in force,
-// whichever of the known ones it is; where that is the new one, it is done.
+// Set implements [rota.Issuer]. It logs in with whichever of the known
+// passwords is in force; if that's the new one, it's done.
 func (o *own) Set(ctx context.Context, s rota.SetRequest) error {
 	role := o.CredentialID(s.Credential)
 	op := "set password of role " + role + ", as that role"

@@ -15,15 +15,15 @@ type PasswordConfig struct {
 	Rules rota.PasswordRules
 }
 
-// testSuccesses is how many logins prove a new password: one, since PostgreSQL
-// checks it against the catalogue that the change was committed to.
+// testSuccesses is how many logins prove a new password: one, because
+// PostgreSQL checks it against the catalog the change was committed to.
 const testSuccesses = 1
 
-// password rotates the one password of a role: the old one is dead as soon as
-// the new one is set. Open sessions live on.
+// password rotates the one password of a role: the old one stops working as
+// soon as the new one is set. Open sessions continue.
 type password struct{ roles }
 
-// Password gives the issuer of one role's password.
+// Password returns the issuer for one role's password.
 func (c *Connection) Password(cfg PasswordConfig) (rota.Issuer, error) {
 	r, err := c.newRoles(cfg.Rules, "", cfg.Role)
 	if err != nil {
@@ -32,12 +32,12 @@ func (c *Connection) Password(cfg PasswordConfig) (rota.Issuer, error) {
 	return &password{roles: r}, nil
 }
 
-// Traits tell that there is no overlap.
+// Traits say that there is no overlap.
 func (p *password) Traits() rota.Traits {
 	return rota.Traits{Kind: "PostgreSQL password", Limit: 1, TestSuccesses: testSuccesses}
 }
 
-// Create makes a new password, and touches nothing.
+// Create generates a new password, and touches nothing.
 func (p *password) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
 	if err := ctx.Err(); err != nil {
 		return rota.Credential{}, p.conn.failed("make a password for role "+p.names[0], err)
@@ -45,8 +45,8 @@ func (p *password) Create(ctx context.Context, _ rota.CreateRequest) (rota.Crede
 	return p.generate(p.names[0])
 }
 
-// Delete is refused where the role can log in: it has one password, and setting
-// the next one is what ends it.
+// Delete is refused if the role can log in: it has one password, which ends
+// when the next one is set.
 func (p *password) Delete(ctx context.Context, r rota.RetireRequest) error {
 	op := "delete password of role " + r.CredentialID
 	var found []state

@@ -36,8 +36,8 @@ type roleFacts struct {
 	Connect     bool // it may connect to the connection's database
 }
 
-// Preflight looks whether Rota can log in where roles can be altered. It
-// changes nothing.
+// Preflight checks that Rota can log in, and that roles can be altered
+// there. It changes nothing.
 func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 	findings, _, _ := c.preflight(ctx)
 	return findings
@@ -67,8 +67,8 @@ func (c *Connection) preflight(ctx context.Context) ([]rota.Finding, adminFacts,
 	return []rota.Finding{login, c.cfg.transport(), server}, admin, true
 }
 
-// transport tells whether somebody on the way to the server could listen, or
-// answer in its place.
+// transport reports whether anyone on the network path could eavesdrop or
+// impersonate the server.
 func (c Config) transport() rota.Finding {
 	f := rota.Finding{Check: "talk to " + c.Host + " over TLS"}
 	switch {
@@ -77,10 +77,10 @@ func (c Config) transport() rota.Finding {
 	case c.loopback():
 		f.OK, f.Detail = true, "not needed: it is on this machine"
 	case c.SSLMode == "require":
-		f.Warning, f.Detail = true, "encrypted, but whoever answers is taken for the server"
+		f.Warning, f.Detail = true, "encrypted, but the server's identity isn't verified"
 		f.Hint = "sslmode: verify-full, and sslrootcert where the server's authority is not a public one"
 	default:
-		f.Warning, f.Detail = true, "not encrypted: verifiers and what checks read can be listened to"
+		f.Warning, f.Detail = true, "not encrypted: anyone on the network can read verifiers and the results of checks"
 		f.Hint = "sslmode: verify-full"
 	}
 	return f
@@ -95,15 +95,15 @@ func problem(check string, err error) rota.Finding {
 	return f
 }
 
-// Preflight looks whether the role's password can be changed and tested. It
-// changes nothing; each role sees one login that is refused.
+// Preflight checks that the role's password can be changed and tested. It
+// changes nothing; each role sees one rejected login.
 func (p *password) Preflight(ctx context.Context) []rota.Finding {
 	findings, _ := p.preflight(ctx)
 	return findings
 }
 
-// preflight looks at what both ways of rotating need; the roles that exist
-// come along.
+// preflight checks what both ways of rotating need, and returns the roles
+// that exist.
 func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 	findings, admin, ok := r.conn.preflight(ctx)
 	if !ok {
@@ -130,8 +130,8 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 	return findings, exist
 }
 
-// mayAlter applies PostgreSQL's rules on who may alter whom, which became
-// stricter with version 16.
+// mayAlter applies PostgreSQL's rules on which role may alter which, which
+// became stricter in version 16.
 func mayAlter(admin adminFacts, role roleFacts) rota.Finding {
 	f := rota.Finding{Check: "may set the password of role " + role.Name}
 	switch {
@@ -140,11 +140,11 @@ func mayAlter(admin adminFacts, role roleFacts) rota.Finding {
 	case role.Super:
 		f.Detail, f.Hint = role.Name+" is superuser, whom only a superuser may alter", "ALTER ROLE "+quote(role.Name)+" NOSUPERUSER"
 	case !admin.CreateRole:
-		f.Detail, f.Hint = admin.Name+" has not CREATEROLE", "ALTER ROLE "+quote(admin.Name)+" CREATEROLE"
+		f.Detail, f.Hint = admin.Name+" doesn't have CREATEROLE", "ALTER ROLE "+quote(admin.Name)+" CREATEROLE"
 	case admin.Version < 160000 && role.Replication:
 		f.Detail, f.Hint = role.Name+" has REPLICATION, and only a superuser may alter it before PostgreSQL 16", "ALTER ROLE "+quote(role.Name)+" NOREPLICATION"
 	case admin.Version >= 160000 && !role.Admin:
-		f.Detail, f.Hint = admin.Name+" has not ADMIN OPTION on "+role.Name, "GRANT "+quote(role.Name)+" TO "+quote(admin.Name)+" WITH ADMIN OPTION, INHERIT FALSE, SET FALSE"
+		f.Detail, f.Hint = admin.Name+" doesn't have ADMIN OPTION on "+role.Name, "GRANT "+quote(role.Name)+" TO "+quote(admin.Name)+" WITH ADMIN OPTION, INHERIT FALSE, SET FALSE"
 	default:
 		f.OK, f.Detail = true, admin.Name+" has CREATEROLE"
 	}
@@ -154,13 +154,13 @@ func mayAlter(admin adminFacts, role roleFacts) rota.Finding {
 func mayConnect(database string, role roleFacts) rota.Finding {
 	f := rota.Finding{OK: role.Connect, Check: "role " + role.Name + " may connect to database " + database}
 	if !f.OK {
-		f.Detail, f.Hint = "it has not CONNECT", "GRANT CONNECT ON DATABASE "+quote(database)+" TO "+quote(role.Name)
+		f.Detail, f.Hint = "it doesn't have CONNECT", "GRANT CONNECT ON DATABASE "+quote(database)+" TO "+quote(role.Name)
 	}
 	return f
 }
 
-// asked tries a login with a password that nobody has set: it must be refused
-// for the password's sake, or a test of the right one would prove nothing.
+// asked tries to log in with a random password: the server must reject it
+// because of the password, or testing the right one would prove nothing.
 func (r *roles) asked(ctx context.Context, role string) rota.Finding {
 	f := rota.Finding{Check: "the server asks role " + role + " for its password"}
 	err := r.conn.login(ctx, rota.NewCredential(map[string]string{
@@ -169,9 +169,9 @@ func (r *roles) asked(ctx context.Context, role string) rota.Finding {
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case answered && answer.Code == codeInvalidPassword:
-		f.OK, f.Detail = true, "a wrong one is refused"
+		f.OK, f.Detail = true, "it rejects a wrong one"
 	case err == nil || unasked(err):
-		f.Detail = "any password is taken, so that a login proves nothing"
+		f.Detail = "it accepts any password, so a login proves nothing"
 		f.Hint = "scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf"
 	case answered && answer.Code == codeInvalidAuthorization:
 		f.Detail = r.conn.plain(err, nil).Error()

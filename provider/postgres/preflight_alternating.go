@@ -11,9 +11,9 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Preflight looks whether both roles' passwords can be changed and tested, and
-// whether consumers will find the same rights with either. It changes nothing;
-// each role sees one login that is refused.
+// Preflight checks that both roles' passwords can be changed and tested, and
+// that consumers have the same privileges with either. It changes nothing;
+// each role sees one rejected login.
 func (a *alternating) Preflight(ctx context.Context) []rota.Finding {
 	findings, exist := a.preflight(ctx)
 	for _, role := range exist {
@@ -31,8 +31,8 @@ func (a *alternating) Preflight(ctx context.Context) []rota.Finding {
 	return findings
 }
 
-// inGroup looks for the group's privileges: by inheritance, or by a SET ROLE
-// at the session's beginning, which needs membership too.
+// inGroup checks for the group's privileges: through inheritance, or through
+// a SET ROLE at the start of the session, which needs membership too.
 func (a *alternating) inGroup(ctx context.Context, role string) rota.Finding {
 	f := rota.Finding{Check: "role " + role + " has the privileges of group " + a.group}
 	has, err := ask(ctx, a.conn, f.Check, pgx.RowTo[bool], `
@@ -63,7 +63,7 @@ func list(things []string) string {
 	return strings.Join(things, ", ")
 }
 
-// ownsNothing warns of what only one of the pair may alter or drop.
+// ownsNothing warns about objects that only one of the pair may alter or drop.
 func (a *alternating) ownsNothing(ctx context.Context, role string) rota.Finding {
 	f := rota.Finding{Check: "role " + role + " owns nothing itself"}
 	owned, err := ask(ctx, a.conn, f.Check, pgx.RowTo[string], `
@@ -89,9 +89,8 @@ func (a *alternating) ownsNothing(ctx context.Context, role string) rota.Finding
 	return f
 }
 
-// sameRights compares attributes, memberships and grants. Grants on what is in
-// another database are compared by object only, those on columns and functions
-// too.
+// sameRights compares attributes, memberships and grants. Grants on columns,
+// functions and objects in other databases are compared by object only.
 func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 	f := rota.Finding{Check: "roles " + a.names[0] + " and " + a.names[1] + " have the same rights"}
 	var rights [2][]string
@@ -135,8 +134,8 @@ const rightsQuery = `
 		FROM me JOIN pg_catalog.pg_shdepend d ON d.refobjid = me.oid AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'a'
 	ORDER BY 1`
 
-// oneFree tells where both roles may log in: then one of them has a password
-// that may be somebody's, and no rotation begins.
+// oneFree reports when both roles can log in: then one of them has a
+// password that something may be using, and no rotation starts.
 func (a *alternating) oneFree(ctx context.Context) rota.Finding {
 	f := rota.Finding{Check: "one of roles " + a.names[0] + " and " + a.names[1] + " is free for the next password"}
 	issued, err := a.List(ctx)
@@ -144,7 +143,7 @@ func (a *alternating) oneFree(ctx context.Context) rota.Finding {
 	case err != nil:
 		return problem(f.Check, err)
 	case len(issued) == len(a.names):
-		f.Warning, f.Detail = true, "both can log in. While the previous credential waits for its retirement that is right; otherwise somebody else set one of the passwords, and Rota takes neither role for the next one"
+		f.Warning, f.Detail = true, "both can log in. That's fine while the previous credential awaits retirement. Otherwise someone else set one of the passwords, and Rota won't use either role for the next one"
 		f.Hint = "rota status says whether a previous one waits; if none does, and nobody uses the role that is not current: ALTER ROLE … NOLOGIN PASSWORD NULL"
 	default:
 		f.OK = true
@@ -152,7 +151,7 @@ func (a *alternating) oneFree(ctx context.Context) rota.Finding {
 	return f
 }
 
-// noStandbys warns where sessions may hide from LastUsed.
+// noStandbys warns about sessions that LastUsed can't see.
 func (a *alternating) noStandbys(ctx context.Context) rota.Finding {
 	f := rota.Finding{Check: "all sessions are seen"}
 	standbys, err := ask(ctx, a.conn, f.Check, pgx.RowTo[int], "SELECT count(*)::int FROM pg_catalog.pg_stat_replication")
@@ -160,7 +159,7 @@ func (a *alternating) noStandbys(ctx context.Context) rota.Finding {
 	case err != nil:
 		return problem(f.Check, err)
 	case standbys[0] > 0:
-		f.Warning, f.Detail = true, fmt.Sprintf("%d replication connections: sessions on standbys are not seen", standbys[0])
+		f.Warning, f.Detail = true, fmt.Sprintf("%d replication connections: sessions on standbys aren't visible", standbys[0])
 		f.Hint = "a grace that is longer than any consumer keeps its old password"
 	default:
 		f.OK = true

@@ -19,18 +19,18 @@ import (
 type roles struct {
 	conn  *Connection
 	names []string
-	group string // the role that they must be members of; "" for none
+	group string // the role they must be members of; "" for none
 	rules rota.PasswordRules
 }
 
-// newRoles checks names before anything is done with them.
+// newRoles checks names before using them.
 func (c *Connection) newRoles(rules rota.PasswordRules, group string, names ...string) (roles, error) {
 	for _, name := range names {
 		if err := checkRole(name); err != nil {
 			return roles{}, fmt.Errorf("%s: %w", c.system(), err)
 		}
 		if name == c.cfg.Username {
-			return roles{}, fmt.Errorf("%s: role %s is the one that Rota logs in as, and would lock itself out (try: a connection with a role of its own)", c.system(), name)
+			return roles{}, fmt.Errorf("%s: role %s is the one Rota logs in as, so Rota would lock itself out (try: a connection with a role of its own)", c.system(), name)
 		}
 	}
 	if err := rules.Validate(); err != nil {
@@ -39,8 +39,8 @@ func (c *Connection) newRoles(rules rota.PasswordRules, group string, names ...s
 	return roles{conn: c, names: names, group: group, rules: rules}, nil
 }
 
-// maxNameLength is PostgreSQL's NAMEDATALEN - 1: it would cut a longer name
-// off, and the rest may be another role.
+// maxNameLength is PostgreSQL's NAMEDATALEN - 1: it would truncate a longer
+// name, which may then be another role's.
 const maxNameLength = 63
 
 func checkRole(name string) error {
@@ -50,9 +50,9 @@ func checkRole(name string) error {
 	case len(name) > maxNameLength:
 		return fmt.Errorf("role %s: a name has at most %d bytes", name, maxNameLength)
 	case strings.ContainsRune(name, 0):
-		return errors.New("the role's name has a NUL character")
+		return errors.New("the role's name contains a NUL character")
 	case name == "public" || name == "none" || strings.HasPrefix(name, "pg_"):
-		return fmt.Errorf("role %s: PostgreSQL keeps that name for itself", name)
+		return fmt.Errorf("role %s: PostgreSQL reserves that name", name)
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func checkRole(name string) error {
 // CredentialID is the role's name.
 func (r *roles) CredentialID(c rota.Credential) string { return c.Field(rota.FieldUsername) }
 
-// generate makes a new password for a role, and touches nothing.
+// generate generates a new password for a role, and touches nothing.
 func (r *roles) generate(role string) (rota.Credential, error) {
 	password, err := r.rules.Generate(nil)
 	if err != nil {
@@ -76,17 +76,17 @@ func (r *roles) Complete(c rota.Credential) rota.Credential {
 	return rota.NewCredential(all)
 }
 
-// ours refuses roles that the secret does not name.
+// ours rejects roles that the secret doesn't name.
 func (r *roles) ours(op, role string) error {
 	if slices.Contains(r.names, role) {
 		return nil
 	}
 	return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
-		Err:  fmt.Errorf("role %q is none of this secret's: %s", role, strings.Join(r.names, ", ")),
+		Err:  fmt.Errorf("role %q isn't one of this secret's: %s", role, strings.Join(r.names, ", ")),
 		Hint: "a stored credential whose username is one of them"}
 }
 
-// Set gives the role the password, lets it log in, and lifts an earlier end of
+// Set sets the role's password, lets it log in, and removes any earlier end of
 // its validity.
 func (r *roles) Set(ctx context.Context, s rota.SetRequest) error {
 	role := r.CredentialID(s.Credential)
@@ -103,9 +103,9 @@ func (r *roles) Set(ctx context.Context, s rota.SetRequest) error {
 	return r.conn.run(ctx, op, lockRole(role)+"ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL 'infinity'", s.Credential)
 }
 
-// lockRole makes changes of one role wait for one another until the end of the
-// transaction: PostgreSQL itself would answer "tuple concurrently updated". The
-// key is derived by the server; roles that share one only wait.
+// lockRole serializes changes to one role until the end of the transaction:
+// PostgreSQL itself would answer "tuple concurrently updated". The server
+// derives the key; roles that share one only wait for each other.
 func lockRole(role string) string {
 	return "SELECT pg_advisory_xact_lock(hashtextextended('rota role ' || " + literal(role) + ", 0));"
 }
@@ -118,9 +118,9 @@ func literal(text string) string {
 	return " E'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
 }
 
-// Test logs in with the credential, on a connection of its own, and looks
-// whether the role has what it needs: the database, the group's privileges, and
-// the tables that the other role of a pair may use.
+// Test logs in with the credential, on its own connection, and checks that the
+// role has what it needs: the database, the group's privileges, and the tables
+// that the other role of a pair may use.
 func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 	role := r.CredentialID(t.Credential)
 	op := "log in as role " + role
@@ -129,7 +129,7 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 	}
 	err := r.conn.login(ctx, t.Credential, func(ctx context.Context, conn *pgconn.PgConn) error {
 		if alone := len(r.names) == 1 && r.group == ""; alone && conn.ParameterStatus("session_authorization") == role {
-			return nil // the server said whom it let in, and there is nobody to compare rights with
+			return nil // the server said whom it let in, and there's no other role to compare privileges with
 		}
 		results, err := conn.Exec(ctx, limits(ctx)+catalogOnly+"SELECT session_user, "+r.membership()+", "+r.missing(role)).ReadAll()
 		if err != nil {
@@ -138,7 +138,7 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 		row := results[len(results)-1].Rows[0]
 		if user := string(row[0]); user != role {
 			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
-				Err: fmt.Errorf("the server took the login for role %s", user), Hint: "look into pg_ident.conf and the pooler"}
+				Err: fmt.Errorf("the server mapped the login to role %s", user), Hint: "look into pg_ident.conf and the pooler"}
 		}
 		if string(row[1]) != "t" {
 			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
@@ -155,8 +155,8 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 	return r.conn.refused(op, err, t.Credential)
 }
 
-// membership is an expression that is true where the session has the group's
-// privileges: by inheritance, or because it began with SET ROLE.
+// membership is an expression that's true if the session has the group's
+// privileges, through inheritance or because it began with SET ROLE.
 func (r *roles) membership() string {
 	if r.group == "" {
 		return "true"
@@ -166,8 +166,8 @@ func (r *roles) membership() string {
 }
 
 // missing is an expression that names what another of the roles may read or
-// write and the session may not, "" for nothing: a consumer would break on it.
-// The dependencies of the other roles are found by an index, however many
+// write but the session may not, which would break a consumer; "" for nothing.
+// The other roles' dependencies are found through an index, however many
 // tables there are.
 func (r *roles) missing(role string) string {
 	var others []string
@@ -206,19 +206,19 @@ const missingQuery = `
 	)
 	SELECT coalesce(string_agg(lack, ', ' ORDER BY lack), '') FROM lacks`
 
-// state is one role as the catalogue shows it.
+// state is one role as the catalog shows it.
 type state struct {
 	Name    string
 	Login   bool
 	Expired bool
-	// NoPassword is only known to those who may read pg_authid.
+	// NoPassword is only known if Rota may read pg_authid.
 	NoPassword bool
 }
 
-// gone tells whether the role has no credential that could log in again.
+// gone reports whether the role has no credential that could ever log in again.
 func (s state) gone() bool { return !s.Login || s.NoPassword }
 
-// states reads the roles; one that does not exist is left out.
+// states reads the roles; those that don't exist are left out.
 func (r *roles) states(ctx context.Context, op string) ([]state, error) {
 	const columns = "SELECT rolname, rolcanlogin, coalesce(rolvaliduntil < clock_timestamp(), false), "
 	names := make([]string, len(r.names))
@@ -239,8 +239,8 @@ func (r *roles) states(ctx context.Context, op string) ([]state, error) {
 
 func isTrue(text []byte) bool { return string(text) == "t" }
 
-// readStates looks whether a role has a password only where Rota may: a query
-// that names a column of pg_authid that it may not read fails as a whole.
+// readStates checks for passwords only if Rota may: a query that names a
+// column of pg_authid it can't read fails as a whole.
 func readStates(ctx context.Context, tx pgx.Tx, names []string) ([]state, error) {
 	var visible bool
 	if err := tx.QueryRow(ctx, "SELECT has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT')").Scan(&visible); err != nil {
@@ -260,9 +260,9 @@ func readStates(ctx context.Context, tx pgx.Tx, names []string) ([]state, error)
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[state])
 }
 
-// List gives the roles that can log in, or could if they were reactivated.
-// Where Rota may not read pg_authid, a role with LOGIN counts even if it never
-// got a password: make the spare one of a pair with NOLOGIN.
+// List returns the roles that can log in, or could if reactivated. If Rota may
+// not read pg_authid, a role with LOGIN counts even if it never got a
+// password: create the spare one of a pair with NOLOGIN.
 func (r *roles) List(ctx context.Context) ([]rota.Issued, error) {
 	found, err := r.states(ctx, "list roles "+strings.Join(r.names, ", "))
 	if err != nil {
@@ -277,17 +277,16 @@ func (r *roles) List(ctx context.Context) ([]rota.Issued, error) {
 	return issued, nil
 }
 
-// sessions is some open sessions of a role that look alike. Their address is
-// shown to members of pg_read_all_stats only; that they are there is shown to
-// everybody.
+// sessions is a group of similar open sessions of a role. Only members of
+// pg_read_all_stats see their address; everyone sees that they exist.
 type sessions struct {
 	Count       int
 	Address     *string
 	Application *string
 }
 
-// LastUsed looks whether the role has open sessions, on this server and now:
-// the evidence is a sample, and a session on a standby is not seen.
+// LastUsed checks whether the role has open sessions on this server right
+// now: the evidence is a sample, and sessions on standbys aren't visible.
 func (r *roles) LastUsed(ctx context.Context, credentialID string) (rota.Use, error) {
 	op := "look for sessions of role " + credentialID
 	if err := r.ours(op, credentialID); err != nil {
@@ -307,7 +306,7 @@ func (r *roles) LastUsed(ctx context.Context, credentialID string) (rota.Use, er
 	return use, nil
 }
 
-// describe names the first few places that sessions come from.
+// describe names the first few places sessions come from.
 func describe(found []sessions) string {
 	const most = 3
 	var places []string

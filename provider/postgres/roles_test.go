@@ -256,7 +256,7 @@ func TestRolesOfOthersAreNeverTouched(t *testing.T) {
 		"deactivate": d.Deactivate(t.Context(), retire),
 		"reactivate": d.Reactivate(t.Context(), retire),
 	} {
-		t.Run(op, func(t *testing.T) { wantError(t, err, rota.ClassStop, nil, other, "none of this secret's") })
+		t.Run(op, func(t *testing.T) { wantError(t, err, rota.ClassStop, nil, other, "isn't one of this secret's") })
 	}
 	err := must(admin(t, s).Password(PasswordConfig{Role: role(t, s)})).Delete(t.Context(), retire)
 	wantError(t, err, rota.ClassStop, rota.ErrConflict, other)
@@ -361,7 +361,7 @@ func TestAServerThatAsksForNoPasswordProvesNothing(t *testing.T) {
 	i := must(c.Password(PasswordConfig{Role: "trusted"}))
 	made := must(i.Create(t.Context(), rota.CreateRequest{}))
 	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassStop, nil, "proves nothing", "pg_hba.conf")
-	wantFinding(t, i, "asks role trusted for its password", false, "any password is taken")
+	wantFinding(t, i, "asks role trusted for its password", false, "it accepts any password")
 	rejected := must(c.Password(PasswordConfig{Role: "rejected"}))
 	wantFinding(t, rejected, "asks role rejected", false, "pg_hba.conf rejects")
 	err := rejected.Test(t.Context(), rota.TestRequest{Credential: must(rejected.Create(t.Context(), rota.CreateRequest{}))})

@@ -26,18 +26,18 @@ const (
 	Plain    Security = "none"     // for a server on this machine
 )
 
-// Config is a mail server, and to whom it is to send.
+// Config is a mail server and the recipients.
 type Config struct {
 	Name               string // the notifier's
 	Host               string
 	Port               int      // defaults to 587, 465 with TLS, 25 with Plain
 	Security           Security // defaults to STARTTLS
-	Username, Password string   // none where the server asks for none
+	Username, Password string   // empty if the server requires none
 	From               string
 	To                 []string
-	// RootCAs, if not nil, are the authorities to believe.
+	// RootCAs, if not nil, are the certificate authorities to trust.
 	TLSConfig *tls.Config
-	// Timeout bounds one mail. Defaults to ten seconds.
+	// Timeout limits one mail. Defaults to ten seconds.
 	Timeout time.Duration
 }
 
@@ -48,7 +48,7 @@ var (
 	_ rota.Preflighter = (*mailer)(nil)
 )
 
-// New checks the config and gives the notifier.
+// New checks the config and returns the notifier.
 func New(c Config) (rota.Notifier, error) {
 	refuse := func(format string, args ...any) (rota.Notifier, error) {
 		return nil, fmt.Errorf("smtp %s: %w", c.Name, fmt.Errorf(format, args...))
@@ -61,14 +61,14 @@ func New(c Config) (rota.Notifier, error) {
 		c.Port = map[Security]int{STARTTLS: 587, TLS: 465, Plain: 25}[c.Security]
 	}
 	if c.Security == Plain && c.Password != "" {
-		return refuse("without TLS the password could be read on its way (try: security: starttls)")
+		return refuse("without TLS the password could be read in transit (try: security: starttls)")
 	}
 	if len(c.To) == 0 {
-		return refuse("nobody to send to (try: to: [ops@example.org])")
+		return refuse("no recipients (try: to: [ops@example.org])")
 	}
 	for _, address := range append([]string{c.From}, c.To...) {
 		if _, err := netmail.ParseAddress(address); err != nil {
-			return refuse("%q is no address (try: ops@example.org)", address)
+			return refuse("%q is not an address (try: ops@example.org)", address)
 		}
 	}
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
@@ -78,8 +78,8 @@ func New(c Config) (rota.Notifier, error) {
 // Name implements [rota.Notifier].
 func (m *mailer) Name() string { return m.Config.Name }
 
-// Notify sends one mail to everybody. Its Message-ID is the event's, so that a
-// mail that is sent again can be told.
+// Notify sends one mail to all recipients. Its Message-ID is the event's, so
+// that repeated mails can be recognized.
 func (m *mailer) Notify(ctx context.Context, e rota.Event) error {
 	message := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	if err := errors.Join(message.From(m.From), message.To(m.To...)); err != nil {
@@ -118,8 +118,8 @@ func (m *mailer) Preflight(ctx context.Context) []rota.Finding {
 	if err != nil {
 		return []rota.Finding{{Check: check, Detail: m.fail("", "log in", err).Error(), Hint: "the right host, port, security, username and password"}}
 	}
-	_ = client.Close() // all that was wanted is known
-	return []rota.Finding{{OK: true, Check: check, Detail: "answers, and lets Rota in"}}
+	_ = client.Close() // everything we wanted to know is known
+	return []rota.Finding{{OK: true, Check: check, Detail: "responds, and accepts the login"}}
 }
 
 func (m *mailer) client() (*mail.Client, error) {
@@ -143,7 +143,7 @@ func (m *mailer) client() (*mail.Client, error) {
 	return mail.NewClient(m.Host, options...)
 }
 
-// fail cuts the password out of what a server may have echoed.
+// fail removes the password from what a server may have echoed.
 func (m *mailer) fail(c rota.Class, op string, err error) error {
 	return rota.Sanitize(&rota.Error{System: "smtp " + m.Config.Name, Op: op, Class: c, Err: err},
 		rota.NewCredential(map[string]string{"password": m.Password}))

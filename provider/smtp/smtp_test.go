@@ -200,7 +200,7 @@ func TestBadConfigs(t *testing.T) {
 	good := smtp.Config{Name: "ops", Host: "mail", From: "rota@example.org", To: []string{"ops@example.org"}}
 	for name, change := range map[string]func(*smtp.Config){
 		"no host":                func(c *smtp.Config) { c.Host = "" },
-		"nobody to send to":      func(c *smtp.Config) { c.To = nil },
+		"no recipients":          func(c *smtp.Config) { c.To = nil },
 		"no address":             func(c *smtp.Config) { c.To = []string{"ops"} },
 		"a sender that is none":  func(c *smtp.Config) { c.From = "x\r\ny" },
 		"a password without TLS": func(c *smtp.Config) { c.Security, c.Username, c.Password = smtp.Plain, "u", password },

@@ -26,17 +26,17 @@ import (
 type Config struct {
 	// Name is the notifier's name, such as "ops".
 	Name string
-	// URL is the address. It may hold a secret, and is in no error.
+	// URL is the address. It may contain a secret, so no error includes it.
 	URL string
-	// Keys sign. With several, each signs, so that a receiver can change over
-	// from one to the next. None at all is refused.
+	// Keys sign. With several, each signs, so that a receiver can move from
+	// one to the next. At least one is required.
 	Keys [][]byte
-	// Headers are sent beside Rota's own.
+	// Headers are sent in addition to Rota's own.
 	Headers map[string]string
-	// AllowPrivate lets it post to addresses of private networks and of this
-	// machine, and without TLS.
+	// AllowPrivate allows addresses on private networks and on this machine,
+	// and posting without TLS.
 	AllowPrivate bool
-	// Timeout bounds one request. Defaults to ten seconds.
+	// Timeout limits one request. Defaults to ten seconds.
 	Timeout time.Duration
 	// Now is the clock of the signatures. Defaults to time.Now.
 	Now func() time.Time
@@ -52,17 +52,17 @@ var (
 	_ rota.Preflighter = (*hook)(nil)
 )
 
-// New checks the config and gives the notifier.
+// New checks the config and returns the notifier.
 func New(c Config) (rota.Notifier, error) {
 	refuse := func(what, hint string) (rota.Notifier, error) {
 		return nil, fmt.Errorf("webhook %s: %s (try: %s)", c.Name, what, hint)
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return refuse("its url is no address", "https://hooks.example.org/rota")
+		return refuse("its url is not an address", "https://hooks.example.org/rota")
 	}
 	if u.Scheme == "http" && !c.AllowPrivate {
-		return refuse("without TLS anybody between can read and change the events", "https")
+		return refuse("without TLS anyone on the network path can read and change the events", "https")
 	}
 	if len(c.Keys) == 0 {
 		return refuse("no key to sign with", "rota's events are only as good as their signature: keys: [\"${file:...}\"]")
@@ -80,8 +80,8 @@ func New(c Config) (rota.Notifier, error) {
 	}
 	dialer := &net.Dialer{Timeout: c.Timeout}
 	if !c.AllowPrivate {
-		// Here, and not before the name is looked up: what a name stands for
-		// may change between the two.
+		// Here, and not before the lookup: what a name resolves to may
+		// change in between.
 		dialer.ControlContext = publicOnly
 	}
 	transport := &http.Transport{
@@ -94,11 +94,11 @@ func New(c Config) (rota.Notifier, error) {
 	}}, nil
 }
 
-// errPrivate tells that an address is none of the public internet.
-var errPrivate = errors.New("its address is of a private network or of this machine")
+// errPrivate means that an address isn't on the public internet.
+var errPrivate = errors.New("its address is on a private network or on this machine")
 
-// publicOnly refuses all connections but those to public addresses: an event's
-// receiver is somebody's word, and must not reach what only Rota can reach.
+// publicOnly only allows connections to public addresses: the receiver's URL
+// must not reach what only Rota can reach.
 func publicOnly(_ context.Context, _, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -121,7 +121,7 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
 }
 
-// Public tells whether an address is one of the public internet.
+// Public reports whether an address is on the public internet.
 func Public(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
@@ -138,8 +138,8 @@ func Public(a netip.Addr) bool {
 // Name implements [rota.Notifier].
 func (h *hook) Name() string { return h.Config.Name }
 
-// Notify posts the event. Any answer of the class 2xx takes it. What can't be
-// mended by trying again, such as 410, is of class [rota.ClassStop].
+// Notify posts the event. Any 2xx response accepts it. Errors that a retry
+// can't fix, such as 410, are of class [rota.ClassStop].
 func (h *hook) Notify(ctx context.Context, e rota.Event) error {
 	body, err := json.Marshal(webhook.Message{Schema: webhook.Schema, Event: e, Title: e.Title()})
 	if err != nil {
@@ -147,7 +147,7 @@ func (h *hook) Notify(ctx context.Context, e rota.Event) error {
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
 	if err != nil {
-		return h.fail(rota.ClassStop, errors.New("its url is no address"))
+		return h.fail(rota.ClassStop, errors.New("its url is not an address"))
 	}
 	for name, value := range h.Headers {
 		r.Header.Set(name, value)
@@ -160,7 +160,7 @@ func (h *hook) Notify(ctx context.Context, e rota.Event) error {
 		return h.fail(rota.ClassWait, unreachable(err))
 	}
 	defer func() { _ = a.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(a.Body, 64<<10)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(a.Body, 64<<10)) // so that the connection can be reused
 	switch {
 	case a.StatusCode/100 == 2:
 		return nil
@@ -170,18 +170,18 @@ func (h *hook) Notify(ctx context.Context, e rota.Event) error {
 	return h.fail(rota.ClassStop, fmt.Errorf("it answered %s", status(a)))
 }
 
-// status is the code alone: the words may be anything.
+// status is only the code: the text may be anything.
 func status(a *http.Response) string {
 	return strconv.Itoa(a.StatusCode) + " " + http.StatusText(a.StatusCode)
 }
 
-// unreachable says why there was no answer, without the address.
+// unreachable says why there was no response, without the address.
 func unreachable(err error) error {
 	if errors.Is(err, errPrivate) {
 		return fmt.Errorf("%w (try: allow_private: true, if that is meant)", errPrivate)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
+		return fmt.Errorf("no response in time: %w", context.DeadlineExceeded)
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok {
 		return fmt.Errorf("it can't be reached: %w", e.Err)
@@ -198,7 +198,7 @@ func (h *hook) fail(c rota.Class, err error) error {
 	return &rota.Error{System: "webhook " + h.Config.Name, Op: "post", Class: c, Err: err}
 }
 
-// Preflight looks whether the name can be looked up. Nothing is posted.
+// Preflight checks that the name resolves. It posts nothing.
 func (h *hook) Preflight(ctx context.Context) []rota.Finding {
 	check := "webhook " + h.Config.Name
 	u, _ := url.Parse(h.URL) // New has read it
@@ -211,5 +211,5 @@ func (h *hook) Preflight(ctx context.Context) []rota.Finding {
 			return []rota.Finding{{Check: check, Detail: errPrivate.Error(), Hint: "allow_private: true, if that is meant"}}
 		}
 	}
-	return []rota.Finding{{OK: true, Check: check, Detail: "its name is known; whether it takes events shows with the first"}}
+	return []rota.Finding{{OK: true, Check: check, Detail: "its name resolves; the first event will show whether it accepts events"}}
 }

@@ -161,7 +161,7 @@ func TestProblems(t *testing.T) {
 		kind   string
 		hint   string
 	}{
-		"no such secret": {&service.UsageError{Err: errors.New("rota.yaml names no secret x (try: y)"), NoSecret: true}, 422, api.TypeUsage, "y"},
+		"no such secret": {&service.UsageError{Err: errors.New("rota.yaml has no secret x (try: y)"), NoSecret: true}, 422, api.TypeUsage, "y"},
 		"a mistake":      {&service.UsageError{Err: errors.New("no secret x (try: y)")}, 422, api.TypeUsage, "y"},
 		"denied":         {fmt.Errorf("ann may not: %w", access.ErrDenied), 403, api.TypeDenied, ""},
 		"not there":      {fmt.Errorf("s: %w", rota.ErrNotFound), 404, api.TypeNotFound, ""},
