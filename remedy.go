@@ -143,7 +143,7 @@ func WithRemedies(err error, remedies []Remedy) error {
 // chain, and those of every branch where errors are joined.
 func RemediesOf(err error) []Remedy {
 	var out []Remedy
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it walks the chain itself, branch by branch
 	case nil:
 	case *remedied:
 		return e.remedies
