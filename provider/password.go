@@ -13,14 +13,15 @@ type PasswordRules struct {
 
 // Over are the rules, with the defaults where they leave something open.
 func (own PasswordRules) Over(defaults PasswordRules) rota.PasswordRules {
-	if !own.Length.IsSet() {
-		own.Length = defaults.Length
+	length, alphabet, exclude := own.Length, own.Alphabet, own.Exclude
+	if !length.IsSet() {
+		length = defaults.Length
 	}
-	if !own.Alphabet.IsSet() {
-		own.Alphabet = defaults.Alphabet
+	if !alphabet.IsSet() {
+		alphabet = defaults.Alphabet
 	}
-	if !own.Exclude.IsSet() {
-		own.Exclude = defaults.Exclude
+	if !exclude.IsSet() {
+		exclude = defaults.Exclude
 	}
-	return rota.PasswordRules{Length: own.Length.Number, Alphabet: own.Alphabet.Text, Exclude: own.Exclude.Text}
+	return rota.PasswordRules{Length: length.Number, Alphabet: alphabet.Text, Exclude: exclude.Text}
 }

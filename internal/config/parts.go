@@ -18,12 +18,6 @@ func (i *Issuer) facts() (provider.IssuerFacts, bool) {
 	return provider.IssuerFacts{Connection: i.Kind.kind.connection, Traits: cfg.Traits(), Fields: cfg.Fields()}, true
 }
 
-// traits are those of the issuer; zero where the file gives none.
-func (i *Issuer) traits() rota.Traits {
-	facts, _ := i.facts()
-	return facts.Traits
-}
-
 // piece is one of a secret's kinds, with what stands around it.
 type piece struct {
 	*Choice

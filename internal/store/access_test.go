@@ -25,7 +25,7 @@ type audited struct {
 
 func (a audited) Entries() []rotation.Entry {
 	a.t.Helper()
-	records, err := a.Audit.Read(a.t.Context(), AuditQuery{})
+	records, err := a.Read(a.t.Context(), AuditQuery{})
 	must(a.t, err)
 	var entries []rotation.Entry
 	for _, r := range records {

@@ -18,7 +18,6 @@ const maxWrites = 6
 // counted counts the durable writes to a store that commits with the journal.
 type counted struct {
 	store.Journal
-	own    rota.Store
 	writes []string
 }
 
