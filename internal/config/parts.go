@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
 )
 
