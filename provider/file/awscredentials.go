@@ -28,7 +28,7 @@ func mergeAWS(existing []byte, profile string, values map[string]string) ([]byte
 		}
 		if value == "" || strings.ContainsRune(`#;"'`, rune(value[0])) ||
 			strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return nil, fmt.Errorf("the value of %s is empty, begins with # ; or a quote, or contains spaces or other characters that an AWS credentials file can't represent", name)
+			return nil, fmt.Errorf("the value of %s is empty, begins with # ; or a quote, or contains spaces or other characters that an AWS credentials file can't hold", name)
 		}
 		lower[strings.ToLower(name)] = value // as the SDKs compare names
 	}

@@ -85,7 +85,7 @@ func quoteDotenv(value string) (string, error) {
 	const otherwise = " (try: the json format, {field|base64}, or a password without such characters)"
 	switch {
 	case !utf8.ValidString(value) || strings.ContainsAny(value, "\x00\r"):
-		return "", fmt.Errorf("the value contains NUL, CR or invalid UTF-8, which dotenv can't represent%s", otherwise)
+		return "", fmt.Errorf("the value contains NUL, CR or invalid UTF-8, which dotenv can't hold%s", otherwise)
 	case plainValue.MatchString(value):
 		return value, nil
 	case !strings.ContainsAny(value, `'\`):

@@ -26,7 +26,7 @@ func mergeJSON(existing []byte, values map[string]string) ([]byte, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !utf8.ValidString(values[name]) || !utf8.ValidString(name) {
-			return nil, fmt.Errorf("%q is not UTF-8, which JSON can't represent (try: {field|base64})", name)
+			return nil, fmt.Errorf("%q is not UTF-8, which JSON can't hold (try: {field|base64})", name)
 		}
 		value, err := quoteJSON(values[name])
 		if err != nil {

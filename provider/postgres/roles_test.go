@@ -95,8 +95,8 @@ func TestRolesThatCannotBeRotatedAreRefusedBeforeAnythingHappens(t *testing.T) {
 			return c.Password(PasswordConfig{Role: strings.Repeat("x", 64)})
 		}, "at most 63"},
 		{"a NUL", func() (rota.Issuer, error) { return c.Password(PasswordConfig{Role: "a\x00b"}) }, "NUL"},
-		{"PUBLIC", func() (rota.Issuer, error) { return c.Password(PasswordConfig{Role: "public"}) }, "for itself"},
-		{"a role of PostgreSQL's", func() (rota.Issuer, error) { return c.Password(PasswordConfig{Role: "pg_monitor"}) }, "for itself"},
+		{"PUBLIC", func() (rota.Issuer, error) { return c.Password(PasswordConfig{Role: "public"}) }, "reserves that name"},
+		{"a role of PostgreSQL's", func() (rota.Issuer, error) { return c.Password(PasswordConfig{Role: "pg_monitor"}) }, "reserves that name"},
 		{"Rota's own role", func() (rota.Issuer, error) { return c.Password(PasswordConfig{Role: "rota"}) }, "lock itself out"},
 		{"weak rules", func() (rota.Issuer, error) {
 			return c.Password(PasswordConfig{Role: "app", Rules: rota.PasswordRules{Length: 8}})
