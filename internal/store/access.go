@@ -85,7 +85,7 @@ func (d directory) principals(ctx context.Context) ([]access.Principal, error) {
 // made different.
 func (d directory) Update(ctx context.Context, change func(*access.Change) error, entries ...rotation.Entry) error {
 	// Before the transaction, since it is durable by itself.
-	key, err := d.db.keys.ensure(ctx, d.db, accessKeys)
+	key, err := d.db.keys.ensure(ctx, d.db.core, accessKeys)
 	if err != nil {
 		return fmt.Errorf("access keys: %w", err)
 	}

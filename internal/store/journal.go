@@ -142,7 +142,7 @@ func (db Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 // to its progress.
 func (db Journal) KeepsStore(secret string, s rota.Store) bool {
 	own, ok := s.(*secretStore)
-	return ok && own.db.core == db.core && own.name == secret
+	return ok && own.db == db.core && own.name == secret
 }
 
 // changes prepares what a Save changes in the secret's store.
@@ -150,7 +150,7 @@ func (db Journal) changes(ctx context.Context, r rotation.SaveRequest) ([]func(*
 	if len(r.Changes) > 0 && len(r.Peers) > 0 {
 		return nil, errors.New("its lock is the peers' and not the secret's, which changes of the store need")
 	}
-	own := &secretStore{db: &DB{db.core}, name: r.Lease.Secret}
+	own := &secretStore{db: db.core, name: r.Lease.Secret}
 	all := make([]func(*tx) error, len(r.Changes))
 	for i, c := range r.Changes {
 		var err error

@@ -234,7 +234,7 @@ func (k *keys) read(ctx context.Context, pool *sql.DB, secret string) (*keyset.H
 // ensure makes a secret's data key unless it is there. Only what is committed
 // gets into the cache, so that no value is ever encrypted with a key that a
 // rollback has undone.
-func (k *keys) ensure(ctx context.Context, db *DB, secret string) (tink.AEAD, error) {
+func (k *keys) ensure(ctx context.Context, db *core, secret string) (tink.AEAD, error) {
 	key, err := k.find(ctx, db.reader, secret)
 	if key != nil || err != nil {
 		return key, err

@@ -16,7 +16,7 @@ const system = "rota store"
 
 // secretStore is the store of one secret.
 type secretStore struct {
-	db   *DB
+	db   *core
 	name string
 }
 
@@ -29,7 +29,7 @@ var _ rota.Store = (*secretStore)(nil)
 // the same credential leaves its labels as they are, for they may have moved
 // on; Put with [rota.LabelCurrent] moves [rota.LabelPrevious] as Move does; and
 // [rota.LabelCurrent] can be moved but not taken off.
-func (db *DB) Secret(name string) rota.Store { return &secretStore{db: db, name: name} }
+func (db *DB) Secret(name string) rota.Store { return &secretStore{db: db.core, name: name} }
 
 func (s *secretStore) refuse(op string, err error) error {
 	return &rota.Error{System: system, Op: op + " of secret " + s.name, Class: rota.ClassStop, Err: err}
