@@ -69,7 +69,7 @@ func (a *app) entries(ctx context.Context, n need, r api.HistoryRequest) (doc ap
 }
 
 func (a *app) verifyAudit(ctx context.Context, heads []string) error {
-	var places []anchor.Place
+	var places []anchor.Destination
 	if a.serverURL() == "" {
 		var err error
 		if places, err = a.places(ctx, heads); err != nil {

@@ -34,8 +34,8 @@ receiver: a file with one head per line.`,
 
 // places are where signed heads are kept: the given files and, on this
 // machine, the places in rota.yaml, if there is one.
-func (a *app) places(ctx context.Context, files []string) ([]anchor.Place, error) {
-	var places []anchor.Place
+func (a *app) places(ctx context.Context, files []string) ([]anchor.Destination, error) {
+	var places []anchor.Destination
 	for _, path := range files {
 		if _, err := os.Stat(path); err != nil {
 			return nil, refused(err)

@@ -150,7 +150,7 @@ func (a *app) storeOptions(ctx context.Context) (store.Options, error) {
 	if o.DSN == "" {
 		o.Now = a.Now
 	}
-	o.Keeper, err = a.keeper(ctx)
+	o.Wrapper, err = a.keeper(ctx)
 	return o, err
 }
 
@@ -209,7 +209,7 @@ func (a *app) lookAtStore(ctx context.Context, l *service.Local) {
 		found(dir, nil)
 		return
 	}
-	if err := store.Makeable(dir); err != nil {
+	if err := store.CheckCreatable(dir); err != nil {
 		found("there is none yet, and it can't be created: ", err)
 		return
 	}

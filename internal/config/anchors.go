@@ -8,20 +8,20 @@ import (
 )
 
 // Anchors opens the places outside that keep the audit's signed heads.
-func (f *File) Anchors(ctx context.Context, env Environment) ([]anchor.Place, error) {
+func (f *File) Anchors(ctx context.Context, env Environment) ([]anchor.Destination, error) {
 	a := f.Document.Server.Audit
 	if a == nil {
 		return nil, nil
 	}
 	w := newWiring(f, env)
 	b := provider.NewBuild(ctx, w)
-	var places []anchor.Place
+	var places []anchor.Destination
 	for _, x := range a.Anchors {
 		switch {
 		case x.Kind.kind != nil:
 			objects, err := w.archive(ctx, x)
 			b.Fail(err)
-			places = append(places, anchor.Archive{Objects: objects})
+			places = append(places, anchor.Archive{ObjectStore: objects})
 		case x.Webhook != nil:
 			places = append(places, anchor.Webhook{URL: b.Text(x.Webhook.URL), Token: b.Text(x.Webhook.Token)})
 		default:

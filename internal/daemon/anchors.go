@@ -12,7 +12,7 @@ import (
 // shutdown.
 type anchors struct {
 	d      *Daemon
-	places []anchor.Place
+	places []anchor.Destination
 
 	mu     sync.Mutex
 	failed map[string]time.Time // since when a place has been failing

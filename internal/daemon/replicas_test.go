@@ -80,7 +80,7 @@ func TestAReplicaWhoseMasterKeyIsNotTheStoresAnyMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = elsewhere.Close() }()
-	if err := elsewhere.RotateMasterKey(t.Context(), nil); !errors.Is(err, store.ErrReplicas) || !strings.Contains(err.Error(), "1 replica ") {
+	if err := elsewhere.RotateMasterKey(t.Context(), nil); !errors.Is(err, store.ErrReplicasRunning) || !strings.Contains(err.Error(), "1 replica ") {
 		t.Fatalf("rotated under a replica: %v", err)
 	}
 	// A replica that nobody knows of, as one of an older version.

@@ -45,7 +45,7 @@ type Local struct {
 	// Controls pauses and freezes; nil if that isn't possible.
 	Controls Controls
 	// Places keep signed heads of the audit outside.
-	Places []anchor.Place
+	Places []anchor.Destination
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 	// Patience is how long to wait for another worker's lease. Defaults to 65

@@ -139,7 +139,7 @@ func statusOf(name string, s standing, p rotation.Policy, now time.Time) api.Sta
 }
 
 // StateOf sums up a secret's state, as [Local.Status] does.
-func StateOf(s store.Standing, frozen bool, p rotation.Policy, now time.Time) api.SecretState {
+func StateOf(s store.EnrolledSecret, frozen bool, p rotation.Policy, now time.Time) api.SecretState {
 	state, _ := standing{SecretStatus: s.SecretStatus, paused: s.Paused, frozen: frozen}.state(p, now)
 	return state
 }

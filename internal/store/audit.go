@@ -37,8 +37,8 @@ func (h head) next(entry []byte) head {
 
 func (h head) number() []byte { return binary.BigEndian.AppendUint64(nil, uint64(h.seq)) }
 
-// sealed is what the head's seal is made over.
-func (h head) sealed() []byte {
+// sealInput is what the head's seal is made over.
+func (h head) sealInput() []byte {
 	return append(append([]byte("rota audit head\x00"), h.number()...), h.hash[:]...)
 }
 
@@ -75,12 +75,12 @@ func (t *tx) writeAudit() error {
 	if len(t.entries) == 0 {
 		return nil
 	}
-	h, err := t.readHead(t.w.dialect.forUpdate)
+	h, err := t.readHead(t.committer.dialect.forUpdate)
 	if err != nil {
 		return err
 	}
 	for rest := t.entries; len(rest) > 0; {
-		n := perInsert(len(rest))
+		n := insertSize(len(rest))
 		query := strings.Builder{}
 		query.WriteString(sqlInsertAudit)
 		var args []any
@@ -92,21 +92,21 @@ func (t *tx) writeAudit() error {
 			fmt.Fprintf(&query, "($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3)
 			args = append(args, h.seq, string(text), bytes.Clone(h.hash[:]))
 		}
-		t.later(query.String(), args...)
+		t.enqueue(query.String(), args...)
 		rest = rest[n:]
 	}
-	seal, err := t.w.seal(h)
+	seal, err := t.committer.seal(h)
 	if err != nil {
 		return err
 	}
-	t.later(sqlUpdateHead, h.seq, h.hash[:], seal)
+	t.enqueue(sqlUpdateHead, h.seq, h.hash[:], seal)
 	return nil
 }
 
-// perInsert is how many of so many entries go into the next statement. There are
+// insertSize is how many of so many entries go into the next statement. There are
 // few lengths, so that all are soon prepared: to prepare one takes a round trip,
 // while everybody waits for the chain's end.
-func perInsert(entries int) int {
+func insertSize(entries int) int {
 	for _, n := range []int{64, 16, 4} {
 		if entries >= n {
 			return n

@@ -184,7 +184,7 @@ func TestAnOlderStateIsMarked(t *testing.T) {
 			t.Errorf("a lease of before: %v, want %v", err, rota.ErrFenced)
 		}
 		l := acquire(t, db, "a", "after")
-		if l.Fence < old.Fence+restoredFences {
+		if l.Fence < old.Fence+restoredFenceGap {
 			t.Errorf("fence %d, which may have been given after the backup", l.Fence)
 		}
 		_, err = db.Audit().Verify(t.Context())

@@ -18,30 +18,30 @@ const maxAttempts = 6
 // process stand to each other as two processes do.
 type committer struct {
 	*writer
-	conn *sql.Conn  // nil while there is no connection
-	next []*request // to begin the next batch with: somebody else had their locks
-	turn bool       // it has the process's turn at the audit's end
+	conn     *sql.Conn  // nil while there is no connection
+	deferred []*request // to begin the next batch with: somebody else had their locks
+	hasTurn  bool       // it has the process's turn at the audit's end
 }
 
-func (l *committer) loop() {
+func (c *committer) loop() {
 	for {
-		if len(l.next) > 0 {
-			first := l.next[0]
-			l.next = l.next[1:]
-			l.batch(first)
+		if len(c.deferred) > 0 {
+			first := c.deferred[0]
+			c.deferred = c.deferred[1:]
+			c.batch(first)
 			continue
 		}
 		select {
-		case <-l.closing:
+		case <-c.closing:
 			return
-		case r := <-l.queue:
-			l.batch(r)
+		case r := <-c.queue:
+			c.batch(r)
 		}
 	}
 }
 
-// done is a request that was run, and its refusal if it was refused.
-type done struct {
+// outcome is a request that was run, and its refusal if it was refused.
+type outcome struct {
 	r       *request
 	refusal error
 }
@@ -50,100 +50,100 @@ type done struct {
 // once. Where the database itself fails, nobody's work is known to be in: the
 // whole is rolled back and each request tried alone, so that one that can't be
 // done fails alone.
-func (l *committer) batch(first *request) {
-	t, err := l.begin(first.lock)
+func (c *committer) batch(first *request) {
+	t, err := c.begin(first.lock)
 	if err != nil {
-		l.give(first, err)
-		if l.conn == nil {
-			l.giveWaiting(err)
+		c.reply(first, err)
+		if c.conn == nil {
+			c.failWaiting(err)
 		}
 		return
 	}
-	batch, err := l.run(t, first)
+	batch, err := c.run(t, first)
 	if err == nil {
 		err = t.commit()
 	}
 	if err == nil {
 		for _, d := range batch {
-			d.r.answer <- d.refusal
+			d.r.result <- d.refusal
 		}
 		return
 	}
-	lost := l.lost()
+	lost := c.lost()
 	t.rollback()
-	final := errors.Is(err, ErrUnknown) || len(batch) == 1 && !lost && !again(err) && !errors.Is(err, errHalfDone)
+	final := errors.Is(err, ErrUnknown) || len(batch) == 1 && !lost && !isRetryable(err) && !errors.Is(err, errPartialWrite)
 	for _, d := range batch {
 		if final {
-			d.r.answer <- err
+			d.r.result <- err
 			continue
 		}
 		var refusal error
-		refusal, err = l.alone(d.r)
-		final = err != nil && l.conn == nil // nobody gets through now
-		d.r.answer <- errors.Join(refusal, err)
+		refusal, err = c.retryAlone(d.r)
+		final = err != nil && c.conn == nil // nobody gets through now
+		d.r.result <- errors.Join(refusal, err)
 	}
 }
 
 // run carries out the first request, and then those that are waiting, until
 // nobody is. What goes into the audit waits for its turn at the audit's end, and
 // until then others may join: the longer the wait, the more share the commit.
-func (l *committer) run(t *tx, first *request) ([]done, error) {
-	var batch []done
+func (c *committer) run(t *tx, first *request) ([]outcome, error) {
+	var batch []outcome
 	for turn := []*request{first}; ; {
 		carried, rest, err := t.interleave(turn)
 		batch = append(batch, carried...)
 		if err != nil {
-			l.next = append(rest, l.next...)
+			c.deferred = append(rest, c.deferred...)
 			return batch, err
 		}
-		if turn, err = l.enter(t, maxBatch-len(batch)); err != nil {
+		if turn, err = c.admit(t, maxBatch-len(batch)); err != nil {
 			return batch, err
 		}
 		if len(turn) > 0 {
 			continue
 		}
-		if len(t.entries) == 0 || l.takeTurn(maxBatch-len(batch)) {
+		if len(t.entries) == 0 || c.acquireTurn(maxBatch-len(batch)) {
 			return batch, nil
 		}
 	}
 }
 
-// takeTurn waits for the turn at the audit's end. It is false where a request
+// acquireTurn waits for the turn at the audit's end. It is false where a request
 // came first, and now waits in next; no more than that many may.
-func (l *committer) takeTurn(most int) bool {
-	if l.turn {
+func (c *committer) acquireTurn(most int) bool {
+	if c.hasTurn {
 		return true
 	}
 	var queue chan *request
-	if most > len(l.next) {
-		queue = l.queue
+	if most > len(c.deferred) {
+		queue = c.queue
 	}
 	select {
-	case l.turns <- struct{}{}:
-		l.turn = true
+	case c.auditTurn <- struct{}{}:
+		c.hasTurn = true
 	case r := <-queue:
-		l.next = append(l.next, r)
+		c.deferred = append(c.deferred, r)
 	}
-	return l.turn
+	return c.hasTurn
 }
 
-// giveTurn gives the turn back, if it was had.
-func (l *committer) giveTurn() {
-	if l.turn {
-		l.turn = false
-		<-l.turns
+// releaseTurn gives the turn back, if it was had.
+func (c *committer) releaseTurn() {
+	if c.hasTurn {
+		c.hasTurn = false
+		<-c.auditTurn
 	}
 }
 
-// enter gives the requests that are waiting and may join the transaction. Those
+// admit gives the requests that are waiting and may join the transaction. Those
 // whose lock another process has begin the next one.
-func (l *committer) enter(t *tx, most int) ([]*request, error) {
+func (c *committer) admit(t *tx, most int) ([]*request, error) {
 	if most <= 0 {
 		return nil, nil
 	}
-	asking := l.next
-	l.next = nil
-	for r := l.waiting(); r != nil; r = l.waiting() {
+	asking := c.deferred
+	c.deferred = nil
+	for r := c.poll(); r != nil; r = c.poll() {
 		asking = append(asking, r)
 		if len(asking) >= most {
 			break
@@ -156,9 +156,9 @@ func (l *committer) enter(t *tx, most int) ([]*request, error) {
 	for i, r := range asking {
 		locks[i] = r.lock
 	}
-	free, err := l.connection.enter(t, locks)
+	free, err := c.connection.tryLocks(t, locks)
 	if err != nil {
-		l.next = asking
+		c.deferred = asking
 		return nil, err
 	}
 	var entered []*request
@@ -166,55 +166,55 @@ func (l *committer) enter(t *tx, most int) ([]*request, error) {
 		if free[i] {
 			entered = append(entered, r)
 		} else {
-			l.next = append(l.next, r)
+			c.deferred = append(c.deferred, r)
 		}
 	}
 	return entered, nil
 }
 
-// waiting is a request that is waiting now, or nil.
-func (l *committer) waiting() *request {
+// poll is a request that is waiting now, or nil.
+func (c *committer) poll() *request {
 	select {
-	case r := <-l.queue:
+	case r := <-c.queue:
 		return r
 	default:
 		return nil
 	}
 }
 
-// give answers a request that was not taken, if its caller still waits.
-func (l *committer) give(r *request, err error) {
+// reply answers a request that was not taken, if its caller still waits.
+func (c *committer) reply(r *request, err error) {
 	if r.taken.CompareAndSwap(false, true) {
-		r.answer <- err
+		r.result <- err
 	}
 }
 
-// giveWaiting answers all who wait while the database is not to be reached:
+// failWaiting answers all who wait while the database is not to be reached:
 // they have waited as long as the first.
-func (l *committer) giveWaiting(err error) {
-	for _, r := range l.next {
-		l.give(r, err)
+func (c *committer) failWaiting(err error) {
+	for _, r := range c.deferred {
+		c.reply(r, err)
 	}
-	l.next = nil
-	for r := l.waiting(); r != nil; r = l.waiting() {
-		l.give(r, err)
+	c.deferred = nil
+	for r := c.poll(); r != nil; r = c.poll() {
+		c.reply(r, err)
 	}
 }
 
-// alone carries out one request, several times where that may help.
-func (l *committer) alone(r *request) (refusal, err error) {
+// retryAlone carries out one request, several times where that may help.
+func (c *committer) retryAlone(r *request) (refusal, err error) {
 	for attempt := 1; ; attempt++ {
 		var lost bool
-		refusal, lost, err = l.once(r)
-		if err == nil || attempt == maxAttempts || !lost && !again(err) {
+		refusal, lost, err = c.runAlone(r)
+		if err == nil || attempt == maxAttempts || !lost && !isRetryable(err) {
 			return refusal, err
 		}
 		time.Sleep(time.Duration(attempt*attempt) * 10 * time.Millisecond)
 	}
 }
 
-func (l *committer) once(r *request) (refusal error, lost bool, err error) {
-	t, err := l.begin(r.lock)
+func (c *committer) runAlone(r *request) (refusal error, lost bool, err error) {
+	t, err := c.begin(r.lock)
 	if err != nil {
 		return nil, false, err
 	}
@@ -225,30 +225,30 @@ func (l *committer) once(r *request) (refusal error, lost bool, err error) {
 	if err == nil {
 		return refusal, false, nil
 	}
-	lost = l.lost()
+	lost = c.lost()
 	t.rollback()
-	if errors.Is(err, errHalfDone) {
+	if errors.Is(err, errPartialWrite) {
 		return refusal, false, nil
 	}
 	return nil, lost, err
 }
 
 // begin begins a transaction, on a new connection where the old one is lost.
-func (l *committer) begin(lock string) (*tx, error) {
+func (c *committer) begin(lock string) (*tx, error) {
 	for attempt := 1; ; attempt++ {
-		if l.conn == nil {
-			conn, err := l.connection.connect(l.ctx)
+		if c.conn == nil {
+			conn, err := c.connection.connect(c.ctx)
 			if err != nil {
 				return nil, err
 			}
-			l.conn = conn
+			c.conn = conn
 		}
-		t := &tx{w: l}
-		err := l.connection.begin(t, lock)
+		t := &tx{committer: c}
+		err := c.connection.begin(t, lock)
 		if err == nil {
 			return t, nil
 		}
-		lost := l.lost()
+		lost := c.lost()
 		t.rollback()
 		if !lost || attempt == maxAttempts {
 			return nil, err
@@ -257,12 +257,12 @@ func (l *committer) begin(lock string) (*tx, error) {
 }
 
 // lost tells whether there is no connection that can be used.
-func (l *committer) lost() bool { return l.conn == nil || closed(l.conn) }
+func (c *committer) lost() bool { return c.conn == nil || connClosed(c.conn) }
 
 // disconnect gives the connection up.
-func (l *committer) disconnect() {
-	if l.conn != nil {
-		_ = l.conn.Close()
-		l.conn = nil
+func (c *committer) disconnect() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+		c.conn = nil
 	}
 }

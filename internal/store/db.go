@@ -33,7 +33,7 @@ type Options struct {
 	KeyFile string
 	// Keeper, if any, encrypts the master key, which then lies in the database
 	// rather than in a file. The master key of a key file is taken over.
-	Keeper Wrapper
+	Wrapper Wrapper
 	// ManualMigrations makes Open refuse a database whose tables are older than
 	// this program, with [ErrPending], rather than bring them up to date.
 	ManualMigrations bool
@@ -102,13 +102,13 @@ func (db *DB) Replicas() Replicas { return Replicas{db.core} }
 func Open(ctx context.Context, o Options) (*DB, error) {
 	db, err := open(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", o.place(), err)
+		return nil, fmt.Errorf("open store %s: %w", o.location(), err)
 	}
 	return db, nil
 }
 
-// place tells where the store is, without a password.
-func (o Options) place() string {
+// location tells where the store is, without a password.
+func (o Options) location() string {
 	if o.DSN == "" {
 		return o.Dir
 	}
@@ -121,7 +121,7 @@ func (o Options) place() string {
 
 func open(ctx context.Context, o Options) (_ *DB, err error) {
 	o = o.withDefaults()
-	if o.KeyFile == "" && o.Keeper == nil {
+	if o.KeyFile == "" && o.Wrapper == nil {
 		return nil, errors.New("no folder given")
 	}
 	d, err := o.connect(ctx)
@@ -149,10 +149,10 @@ func (o Options) withDefaults() Options {
 }
 
 func (o Options) master() *master {
-	if o.Keeper != nil {
-		return &master{place: kept{o.Keeper, keyFileAt(o.KeyFile)}}
+	if o.Wrapper != nil {
+		return &master{storage: wrappedStorage{o.Wrapper, keyFileStorage(o.KeyFile)}}
 	}
-	return &master{place: keyFileAt(o.KeyFile)}
+	return &master{storage: keyFileStorage(o.KeyFile)}
 }
 
 func (o Options) connect(ctx context.Context) (*database, error) {
@@ -183,10 +183,10 @@ func (db *DB) Close() error {
 	return err
 }
 
-// prepare makes the folder and an empty database file, for the owner alone,
+// prepareFiles makes the folder and an empty database file, for the owner alone,
 // and checks the rights of what is there. SQLite gives its own files the
 // database's rights.
-func prepare(dir, path string) error {
+func prepareFiles(dir, path string) error {
 	if err := prepareFolder(dir); err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func prepare(dir, path string) error {
 		return err
 	}
 	for _, p := range []string{path, path + "-wal", path + "-shm"} {
-		if err := private(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := checkPrivate(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -212,11 +212,11 @@ func prepareFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return private(dir)
+	return checkPrivate(dir)
 }
 
-// private refuses a file or folder that others than its owner have rights on.
-func private(path string) error {
+// checkPrivate refuses a file or folder that others than its owner have rights on.
+func checkPrivate(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err

@@ -17,16 +17,16 @@ type database struct {
 	path       string     // SQLite's file; "" for PostgreSQL
 	reader     *sql.DB    // cannot write
 	connection connection // the writer's
-	self       liveness
+	liveness   liveness
 	dialect    dialect
 	clock      *timeSource
 	committers int // how many connections write; 0 for one
 	// patience is how long one statement of the writer may take; 0 for any time.
-	patience time.Duration
+	statementTimeout time.Duration
 }
 
 // close closes all but what the writer closes.
-func (d *database) close() error { return errors.Join(d.reader.Close(), d.self.close()) }
+func (d *database) close() error { return errors.Join(d.reader.Close(), d.liveness.close()) }
 
 // dialect are the SQL that the two say differently.
 type dialect struct {
@@ -47,17 +47,17 @@ type connection interface {
 	// enter takes more locks, and tells of each whether it has it, or another
 	// process. It does not wait: whoever has a lock and waits for another may
 	// wait for ever.
-	enter(t *tx, locks []string) ([]bool, error)
+	tryLocks(t *tx, locks []string) ([]bool, error)
 	// run runs statements one after the other, in one round trip where the
 	// database is elsewhere. It gives each of their rows to scan, or notes how
 	// many rows they changed.
 	run(ctx context.Context, conn *sql.Conn, all []*statement) error
 	// share takes one more lock, waiting for it, together with others that share
 	// it. Only for the keys' lock, whose holders wait for no other.
-	share(t *tx, name string) error
+	lockShared(t *tx, name string) error
 	// settle tells what became of a transaction whose COMMIT got no answer: nil
 	// where it is in, [ErrUnknown] where nobody can tell, else it was undone.
-	settle(ctx context.Context, t *tx) error
+	resolveCommit(ctx context.Context, t *tx) error
 	close() error
 }
 
@@ -75,25 +75,25 @@ type liveness interface {
 // timeSource is the store's time. With PostgreSQL it is the server's, so that
 // replicas whose clocks differ agree on when a lease ends.
 type timeSource struct {
-	given  func() time.Time // nil where the database's own counts
-	offset atomic.Int64     // of the database's clock against this machine's, as last seen
+	override func() time.Time // nil where the database's own counts
+	offset   atomic.Int64     // of the database's clock against this machine's, as last seen
 }
 
 func (c *timeSource) now() time.Time {
-	if c.given != nil {
-		return c.given()
+	if c.override != nil {
+		return c.override()
 	}
 	return time.Now().Add(time.Duration(c.offset.Load()))
 }
 
-// saw notes the database's time, read just now.
-func (c *timeSource) saw(now time.Time) { c.offset.Store(int64(time.Until(now))) }
+// observe notes the database's time, read just now.
+func (c *timeSource) observe(now time.Time) { c.offset.Store(int64(time.Until(now))) }
 
 // Names of locks that are no secret's. A secret's lock is secretLock's.
 const (
 	keysLock   = "keys"   // the master key, and making data keys
 	accessLock = "access" // principals and access keys
-	enrolLock  = "enrol"  // what is configured, and by which replica
+	enrollLock = "enrol"  // what is configured, and by which replica
 	haltLock   = "halt"
 )
 

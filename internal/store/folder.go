@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 )
 
-// Makeable tells, without writing, whether [Open] could make a store in a data
+// CheckCreatable tells, without writing, whether [Open] could make a store in a data
 // folder that has none: the folder, or the nearest one above it that exists,
 // must be one that this process may write to.
-func Makeable(dir string) error {
+func CheckCreatable(dir string) error {
 	const hint = "(try: another data folder, or let this user write to that one)"
-	err := private(dir)
+	err := checkPrivate(dir)
 	for err != nil && errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
 		dir = filepath.Dir(dir)
 		_, err = os.Stat(dir)

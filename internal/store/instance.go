@@ -30,23 +30,23 @@ func newInstance(dataDir string) (*instance, error) {
 	if err := os.Mkdir(in.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	if err := private(in.dir); err != nil {
+	if err := checkPrivate(in.dir); err != nil {
 		return nil, err
 	}
 	for in.file == nil {
-		if err := in.take(); errors.Is(err, errors.ErrUnsupported) {
+		if err := in.create(); errors.Is(err, errors.ErrUnsupported) {
 			return in, nil // a file system without locks: leases end with their time
 		} else if err != nil {
 			return nil, err
 		}
 	}
-	in.sweep()
+	in.removeStale()
 	return in, nil
 }
 
-// take makes a lock file and holds it. Another process may find the file
+// create makes a lock file and holds it. Another process may find the file
 // before it is locked, and remove it as a dead one's: then file stays nil.
-func (in *instance) take() (err error) {
+func (in *instance) create() (err error) {
 	id := rand.Text()
 	f, err := os.OpenFile(in.path(id), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -67,8 +67,8 @@ func (in *instance) take() (err error) {
 
 func (in *instance) id() string { return in.name }
 
-// sweep removes the lock files of the dead.
-func (in *instance) sweep() {
+// removeStale removes the lock files of the dead.
+func (in *instance) removeStale() {
 	entries, err := os.ReadDir(in.dir)
 	if err != nil {
 		return // they do no harm

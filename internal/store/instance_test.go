@@ -219,7 +219,7 @@ func TestALeaseWithoutALockFile(t *testing.T) {
 		busy bool
 	}{
 		{name: "that was removed is free", do: func(t *testing.T, dir string, db *DB) {
-			must(t, os.Remove(filepath.Join(dir, holdersDir, db.self.id())))
+			must(t, os.Remove(filepath.Join(dir, holdersDir, db.liveness.id())))
 		}},
 		{name: "of an older program lasts its time", busy: true, do: func(t *testing.T, _ string, db *DB) {
 			must(t, db.writer.do(t.Context(), "", func(tx *tx) error {

@@ -42,10 +42,10 @@ type coroutine struct {
 }
 
 func (t *tx) newCoroutine(r *request) *coroutine {
-	c := &coroutine{request: r, tx: &tx{w: t.w, now: t.now}}
+	c := &coroutine{request: r, tx: &tx{committer: t.committer, now: t.now}}
 	// The second result, stop, is not needed: every request is run to its end.
 	c.resume, _ = iter.Pull(func(wait func([]*statement) bool) {
-		c.tx.ask = func(statements []*statement) error {
+		c.tx.submit = func(statements []*statement) error {
 			if c.failure == nil {
 				wait(statements)
 			}
@@ -65,7 +65,7 @@ func (c *coroutine) abort(err error) {
 // interleave carries requests out side by side in t. It returns those that it
 // began, each with its refusal. When the database fails, it also returns the
 // requests that it had not begun, and the failure.
-func (t *tx) interleave(requests []*request) (begun []done, waiting []*request, failure error) {
+func (t *tx) interleave(requests []*request) (begun []outcome, waiting []*request, failure error) {
 	var running []*coroutine
 	held := map[string]bool{} // the locks of those that run
 	waiting = requests
@@ -88,9 +88,9 @@ func (t *tx) interleave(requests []*request) (begun []done, waiting []*request, 
 				return false
 			}
 			delete(held, c.request.lock)
-			refusal, err := c.tx.judge(c.refusal)
-			begun = append(begun, done{c.request, refusal})
-			t.take(c.tx)
+			refusal, err := c.tx.classify(c.refusal)
+			begun = append(begun, outcome{c.request, refusal})
+			t.absorb(c.tx)
 			if failure == nil {
 				failure = err
 			}
@@ -103,7 +103,7 @@ func (t *tx) interleave(requests []*request) (begun []done, waiting []*request, 
 		if failure != nil {
 			for _, c := range running {
 				c.abort(failure)
-				begun = append(begun, done{r: c.request})
+				begun = append(begun, outcome{r: c.request})
 			}
 			return begun, waiting, failure
 		}

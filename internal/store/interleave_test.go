@@ -20,7 +20,7 @@ func inOneBatchUnder(t *testing.T, w *writer, locks []string, runs ...func(*tx) 
 		}
 		errs = make([]error, len(runs))
 		within := *tx
-		within.ask = nil // as the transaction itself, which has no other request now
+		within.submit = nil // as the transaction itself, which has no other request now
 		batch, rest, err := within.interleave(requests)
 		if err != nil || len(batch) != len(runs) || len(rest) != 0 {
 			return fmt.Errorf("%d of %d carried out, %d left: %w", len(batch), len(runs), len(rest), err)
@@ -32,7 +32,7 @@ func inOneBatchUnder(t *testing.T, w *writer, locks []string, runs ...func(*tx) 
 				}
 			}
 		}
-		tx.waiting, tx.entries = within.waiting, within.entries
+		tx.pending, tx.entries = within.pending, within.entries
 		return nil
 	}))
 	return errs
@@ -55,7 +55,7 @@ func TestRequestsWithOneLockComeOneAfterTheOther(t *testing.T) {
 				if i%2 == 0 {
 					_, err = tx.exec(sqlTouchSecret, name, n+1, "abcdef")
 				} else {
-					tx.later(sqlTouchSecret, name, n+1, "abcdef")
+					tx.enqueue(sqlTouchSecret, name, n+1, "abcdef")
 				}
 				return err
 			})

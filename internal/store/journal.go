@@ -34,7 +34,7 @@ func (db Journal) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotat
 	err := db.writer.do(ctx, secretLock(r.Secret), func(t *tx) error {
 		expires := micros(t.now.Add(r.TTL))
 		lease.Expires = fromMicros(expires)
-		args := []any{r.Secret, r.Holder, expires, db.self.id(), r.Configuration}
+		args := []any{r.Secret, r.Holder, expires, db.liveness.id(), r.Configuration}
 		query := sqlAcquireFree
 		if r.Due {
 			query = sqlAcquireDue
@@ -51,7 +51,7 @@ func (db Journal) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotat
 		if r.Due && r.Configuration != "" && enrolled != "" && enrolled != r.Configuration {
 			return rota.ErrOtherConfiguration
 		}
-		if !db.self.dead(instance) {
+		if !db.liveness.dead(instance) {
 			return fmt.Errorf("%w: %s, until %s", rota.ErrBusy, holder, fromMicros(until).Format("2006-01-02 15:04:05Z"))
 		}
 		_, err = t.row(sqlAcquire, args, &lease.Fence)
@@ -66,7 +66,7 @@ func (db Journal) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotat
 // Release gives a lease back.
 func (db Journal) Release(ctx context.Context, l rotation.Lease) error {
 	err := db.writer.do(ctx, secretLock(l.Secret), func(t *tx) error {
-		t.later(sqlRelease, l.Secret, l.Fence, l.Holder)
+		t.enqueue(sqlRelease, l.Secret, l.Fence, l.Holder)
 		return nil
 	})
 	if err != nil {

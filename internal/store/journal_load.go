@@ -78,7 +78,7 @@ func (r *snapshotRow) addTo(s *rotation.Snapshot, secret string, isPeer bool) er
 		return err
 	}
 	if r.lifted > 0 {
-		forget(&s.Progress)
+		clearFailures(&s.Progress)
 	}
 	return decode(r.paused, &s.Halts.Paused)
 }

@@ -54,12 +54,12 @@ func TestThePartsOfASnapshotBelongTogether(t *testing.T) {
 		enroll(t, db, "a", "b")
 		flip := func(halt, status string) error {
 			return db.writer.do(t.Context(), haltLock, func(t *tx) error {
-				t.later(sqlPause, "a", halt)
-				t.later(`UPDATE progress SET status = $1 WHERE secret = 'b'`, status)
+				t.enqueue(sqlPause, "a", halt)
+				t.enqueue(`UPDATE progress SET status = $1 WHERE secret = 'b'`, status)
 				if halt == "" {
-					t.later(sqlThaw)
+					t.enqueue(sqlThaw)
 				} else {
-					t.later(sqlFreeze, halt)
+					t.enqueue(sqlFreeze, halt)
 				}
 				return nil
 			})

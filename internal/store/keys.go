@@ -54,12 +54,12 @@ func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 // setUp opens the keys at start, inside a write transaction. At the very first
 // start it makes them.
 func (k *keys) setUp(t *tx) error {
-	if err := k.placed(t); err != nil {
+	if err := k.checkStorage(t); err != nil {
 		return err
 	}
 	err := k.master.reload(t.row)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = k.master.takeOver(t)
+		err = k.master.importKeyFile(t)
 	}
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !missing {
@@ -71,7 +71,7 @@ func (k *keys) setUp(t *tx) error {
 		return err
 	}
 	if found && missing {
-		return fmt.Errorf("%s is missing, and the database is encrypted with it (try: put it back from where you keep it; a new one can't open the database)", k.master.place.name())
+		return fmt.Errorf("%s is missing, and the database is encrypted with it (try: put it back from where you keep it; a new one can't open the database)", k.master.storage.name())
 	}
 	if found {
 		return k.openAudit(t.row, wrapped)
@@ -95,7 +95,7 @@ func (k *keys) setUp(t *tx) error {
 			return err
 		}
 	}
-	if wrapped, err = k.make(t, auditKeyID, mac.HMACSHA256Tag256KeyTemplate()); err != nil {
+	if wrapped, err = k.create(t, auditKeyID, mac.HMACSHA256Tag256KeyTemplate()); err != nil {
 		return err
 	}
 	if err := k.openAudit(t.row, wrapped); err != nil {
@@ -110,9 +110,9 @@ func (k *keys) setUp(t *tx) error {
 	return err
 }
 
-// placed refuses a key file where the database holds its master key itself.
-func (k *keys) placed(t *tx) error {
-	if _, ok := k.master.place.(keyFileAt); !ok {
+// checkStorage refuses a key file where the database holds its master key itself.
+func (k *keys) checkStorage(t *tx) error {
+	if _, ok := k.master.storage.(keyFileStorage); !ok {
 		return nil
 	}
 	var wrapped []byte
@@ -123,10 +123,10 @@ func (k *keys) placed(t *tx) error {
 	return err
 }
 
-// make generates a data key and stores it, encrypted. While it does so, the
+// create generates a data key and stores it, encrypted. While it does so, the
 // master key can't be rotated.
-func (k *keys) make(t *tx, id string, template *tinkpb.KeyTemplate) ([]byte, error) {
-	if err := t.w.connection.share(t, keysLock); err != nil {
+func (k *keys) create(t *tx, id string, template *tinkpb.KeyTemplate) ([]byte, error) {
+	if err := t.committer.connection.lockShared(t, keysLock); err != nil {
 		return nil, err
 	}
 	handle, err := keyset.NewHandle(template)
@@ -142,7 +142,7 @@ func (k *keys) make(t *tx, id string, template *tinkpb.KeyTemplate) ([]byte, err
 		return nil, err
 	}
 	if id != auditKeyID {
-		if err := k.fits(t); err != nil {
+		if err := k.checkMaster(t); err != nil {
 			return nil, err
 		}
 	}
@@ -150,9 +150,9 @@ func (k *keys) make(t *tx, id string, template *tinkpb.KeyTemplate) ([]byte, err
 	return wrapped, err
 }
 
-// fits checks that the master key is this database's: its file may have been
+// checkMaster checks that the master key is this database's: its file may have been
 // exchanged while the store was open.
-func (k *keys) fits(t *tx) error {
+func (k *keys) checkMaster(t *tx) error {
 	var wrapped []byte
 	if _, err := t.row(sqlDataKey, []any{auditKeyID}, &wrapped); err != nil {
 		return err
@@ -182,8 +182,8 @@ func (k *keys) openAudit(row rowReader, wrapped []byte) error {
 	return err
 }
 
-func (k *keys) seal(h head) ([]byte, error)         { return k.audit.ComputeMAC(h.sealed()) }
-func (k *keys) checkSeal(h head, seal []byte) error { return k.audit.VerifyMAC(seal, h.sealed()) }
+func (k *keys) seal(h head) ([]byte, error)         { return k.audit.ComputeMAC(h.sealInput()) }
+func (k *keys) checkSeal(h head, seal []byte) error { return k.audit.VerifyMAC(seal, h.sealInput()) }
 
 // find is the data key of a secret, nil where it has none yet.
 func (k *keys) find(ctx context.Context, pool *sql.DB, secret string) (tink.AEAD, error) {
@@ -252,7 +252,7 @@ func (k *keys) ensure(ctx context.Context, db *core, secret string) (tink.AEAD, 
 		if found {
 			return errNoDataKey
 		}
-		_, err = k.make(t, dataKeyID(secret), aead.AES256GCMKeyTemplate())
+		_, err = k.create(t, dataKeyID(secret), aead.AES256GCMKeyTemplate())
 		return err
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 // It is written under the keys' lock alone, so that several processes agree on
 // it.
 type master struct {
-	place place
+	storage keysetStorage
 
 	loading sync.Mutex // while it is opened anew
 	mu      sync.Mutex
@@ -29,8 +29,8 @@ type master struct {
 	aead    tink.AEAD
 }
 
-// place is where the keyset lies.
-type place interface {
+// keysetStorage is where the keyset lies.
+type keysetStorage interface {
 	// load reads the keyset as it is stored; where there is none, it is
 	// [fs.ErrNotExist].
 	load(row rowReader) ([]byte, error)
@@ -85,7 +85,7 @@ func (m *master) reload(row rowReader) error {
 		known := m.stored()
 		// Without a lock: whoever reads inside a transaction waits for the
 		// others in it.
-		stored, err := m.place.load(row)
+		stored, err := m.storage.load(row)
 		if err != nil || known != nil && bytes.Equal(stored, known) {
 			return err
 		}
@@ -103,7 +103,7 @@ func (m *master) replace(known, stored []byte) (done bool, err error) {
 	if !bytes.Equal(m.stored(), known) {
 		return false, nil
 	}
-	handle, err := m.place.open(stored)
+	handle, err := m.storage.open(stored)
 	if err != nil {
 		return false, err
 	}
@@ -120,7 +120,7 @@ func (m *master) stored() []byte {
 func (m *master) use(raw []byte, handle *keyset.Handle) error {
 	primitive, err := aead.New(handle)
 	if err != nil {
-		return fmt.Errorf("%s: %w", m.place.name(), err)
+		return fmt.Errorf("%s: %w", m.storage.name(), err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -130,7 +130,7 @@ func (m *master) use(raw []byte, handle *keyset.Handle) error {
 
 // write replaces the keyset.
 func (m *master) write(t *tx, handle *keyset.Handle) error {
-	raw, err := m.place.save(t, handle)
+	raw, err := m.storage.save(t, handle)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (m *master) unwrap(row rowReader, wrapped []byte, id string) ([]byte, error
 	}
 	_, a = m.current()
 	if plain, err = a.Decrypt(wrapped, associated("data key", id)); err != nil {
-		return nil, fmt.Errorf("%s does not open the data key %q (try: %s)", m.place.name(), id, m.place.hint())
+		return nil, fmt.Errorf("%s does not open the data key %q (try: %s)", m.storage.name(), id, m.storage.hint())
 	}
 	return plain, nil
 }
@@ -186,9 +186,9 @@ func (db *DB) CheckMasterKey(ctx context.Context) error {
 	return nil
 }
 
-// prefix is how everything that the keyset's primary key encrypts begins: Tink's
+// keyPrefix is how everything that the keyset's primary key encrypts begins: Tink's
 // 1 and the key's id, the highest byte first.
-func prefix(handle *keyset.Handle) ([]byte, error) {
+func keyPrefix(handle *keyset.Handle) ([]byte, error) {
 	primary, err := handle.Primary()
 	if err != nil {
 		return nil, err

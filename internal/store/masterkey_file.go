@@ -11,15 +11,15 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
 
-// keyFileAt is the master key in a file of its own, in clear, for its owner
+// keyFileStorage is the master key in a file of its own, in clear, for its owner
 // alone.
-type keyFileAt string
+type keyFileStorage string
 
-func (p keyFileAt) name() string { return "key file " + string(p) }
-func (p keyFileAt) hint() string { return "put back the key file that belongs to this database" }
+func (p keyFileStorage) name() string { return "key file " + string(p) }
+func (p keyFileStorage) hint() string { return "put back the key file that belongs to this database" }
 
-func (p keyFileAt) load(row rowReader) ([]byte, error) {
-	if err := private(string(p)); err != nil {
+func (p keyFileStorage) load(row rowReader) ([]byte, error) {
+	if err := checkPrivate(string(p)); err != nil {
 		return nil, err
 	}
 	raw, err := os.ReadFile(string(p))
@@ -31,7 +31,7 @@ func (p keyFileAt) load(row rowReader) ([]byte, error) {
 
 var errUnreadable = errors.New("not readable")
 
-func (p keyFileAt) open(stored []byte) (*keyset.Handle, error) {
+func (p keyFileStorage) open(stored []byte) (*keyset.Handle, error) {
 	handle, err := decodeKeyset(stored)
 	if err != nil {
 		return nil, fmt.Errorf("master key %s is %w (try: %s)", string(p), err, p.hint())
@@ -41,7 +41,7 @@ func (p keyFileAt) open(stored []byte) (*keyset.Handle, error) {
 
 // save replaces the file: after a crash it is the old one or the new one,
 // whole.
-func (p keyFileAt) save(_ *tx, handle *keyset.Handle) ([]byte, error) {
+func (p keyFileStorage) save(_ *tx, handle *keyset.Handle) ([]byte, error) {
 	plain, err := encodeKeyset(handle)
 	if err == nil {
 		err = replaceFile(string(p), plain)

@@ -46,7 +46,7 @@ func (m *mask) Unwrap(ctx context.Context, wrapped []byte) ([]byte, error) {
 
 func keptBy(dir string, keeper Wrapper) Options {
 	o := options(dir, nil)
-	o.Keeper = keeper
+	o.Wrapper = keeper
 	return o
 }
 

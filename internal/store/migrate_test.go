@@ -23,7 +23,7 @@ func migrateTo(t *testing.T, dir string, version int64) *sql.DB {
 		pool = openPostgres(config, 1, `SELECT 1`)
 	} else {
 		path := filepath.Join(dir, databaseFile)
-		must(t, prepare(dir, path))
+		must(t, prepareFiles(dir, path))
 		var err error
 		pool, err = openSQLite(path, 1)
 		must(t, err)
@@ -51,7 +51,7 @@ func TestUnsentEventsOfAnOlderDatabaseAreStillKnown(t *testing.T) {
 		}
 		must(t, pool.Close())
 		db := openAt(t, dir, nil)
-		all, err := db.Overview().Standings(t.Context(), "", 10)
+		all, err := db.Overview().Enrolled(t.Context(), "", 10)
 		must(t, err)
 		got := map[string]bool{}
 		for _, s := range all {

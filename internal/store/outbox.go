@@ -19,8 +19,8 @@ const (
 	// maxDigest bounds how many events go into one message; what is more goes
 	// into the next.
 	maxDigest = 1000
-	// maxKept bounds how many events wait for one notifier.
-	maxKept = 10_000
+	// maxBacklog bounds how many events wait for one notifier.
+	maxBacklog = 10_000
 )
 
 // Keep implements [rota.Outbox].
@@ -30,7 +30,7 @@ func (o outbox) Keep(ctx context.Context, notifier string, e rota.Event) error {
 		return err
 	}
 	err = o.db.writer.do(ctx, "", func(t *tx) error {
-		_, err := t.exec(sqlKeepEvent, notifier, e.ID, micros(t.now), string(text))
+		_, err := t.exec(sqlInsertEvent, notifier, e.ID, micros(t.now), string(text))
 		return err
 	})
 	if err != nil {
@@ -55,12 +55,12 @@ func (o outbox) Take(ctx context.Context, r rotation.TakeRequest) (rotation.Take
 
 func (o outbox) take(t *tx, r rotation.TakeRequest) (rotation.Taken, error) {
 	var taken rotation.Taken
-	kept, err := t.count(sqlCountKept, r.Notifier)
+	kept, err := t.count(sqlCountEvents, r.Notifier)
 	if err != nil || kept == 0 {
 		return taken, err
 	}
-	if taken.Lost = max(0, kept-maxKept); taken.Lost > 0 {
-		t.later(sqlDropOldest, r.Notifier, taken.Lost)
+	if taken.Lost = max(0, kept-maxBacklog); taken.Lost > 0 {
+		t.enqueue(sqlDropOldest, r.Notifier, taken.Lost)
 		lost := rotation.Entry{
 			At: t.now, Actor: "rota", Secret: rotation.Digests, Step: "notify", Object: r.Notifier, Outcome: rotation.OutcomeFailed,
 			Detail: fmt.Sprintf("%d events were given up: nothing could be sent for long", taken.Lost),
@@ -69,7 +69,7 @@ func (o outbox) take(t *tx, r rotation.TakeRequest) (rotation.Taken, error) {
 			return taken, err
 		}
 	}
-	err = t.rows(sqlKeptEvents, []any{r.Notifier, micros(t.now), maxDigest}, func(row scanner) error {
+	err = t.rows(sqlPendingEvents, []any{r.Notifier, micros(t.now), maxDigest}, func(row scanner) error {
 		var at int64
 		var text string
 		var e rota.Event
@@ -91,7 +91,7 @@ func (o outbox) take(t *tx, r rotation.TakeRequest) (rotation.Taken, error) {
 	}
 	until := micros(t.now.Add(r.For))
 	for _, e := range taken.Events {
-		t.later(sqlTakeEvent, r.Notifier, e.ID, until)
+		t.enqueue(sqlClaimEvent, r.Notifier, e.ID, until)
 	}
 	return taken, nil
 }
@@ -100,7 +100,7 @@ func (o outbox) take(t *tx, r rotation.TakeRequest) (rotation.Taken, error) {
 func (o outbox) Settle(ctx context.Context, r rotation.SettleRequest) error {
 	err := o.db.writer.do(ctx, "", func(t *tx) error {
 		for _, id := range r.IDs {
-			t.later(sqlDropEvent, r.Notifier, id)
+			t.enqueue(sqlDropEvent, r.Notifier, id)
 		}
 		return t.append([]rotation.Entry{r.Entry})
 	})
@@ -110,24 +110,24 @@ func (o outbox) Settle(ctx context.Context, r rotation.SettleRequest) error {
 	return nil
 }
 
-// Kept is what waits for one notifier.
-type Kept struct {
+// OutboxBacklog is what waits for one notifier.
+type OutboxBacklog struct {
 	Notifier string
 	Events   int
 	Since    time.Time // the oldest
 }
 
-// Kept lists what is kept for notifiers, by the notifier's name.
-func (db Overview) Kept(ctx context.Context) ([]Kept, error) {
-	fail := func(err error) ([]Kept, error) { return nil, fmt.Errorf("kept events: %w", explain(err)) }
-	rows, err := db.reader.QueryContext(ctx, sqlKeptOf)
+// OutboxBacklog lists what is kept for notifiers, by the notifier's name.
+func (db Overview) OutboxBacklog(ctx context.Context) ([]OutboxBacklog, error) {
+	fail := func(err error) ([]OutboxBacklog, error) { return nil, fmt.Errorf("kept events: %w", explain(err)) }
+	rows, err := db.reader.QueryContext(ctx, sqlBacklog)
 	if err != nil {
 		return fail(err)
 	}
 	defer func() { _ = rows.Close() }()
-	var all []Kept
+	var all []OutboxBacklog
 	for rows.Next() {
-		var k Kept
+		var k OutboxBacklog
 		var since int64
 		if err := rows.Scan(&k.Notifier, &k.Events, &since); err != nil {
 			return fail(err)

@@ -126,8 +126,8 @@ func TestWhatIsKeptForANotifierIsBounded(t *testing.T) {
 		now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 		db := openAt(t, newDir(t), func() time.Time { return now })
 		must(t, db.writer.do(t.Context(), "", func(tx *tx) error {
-			for i := range maxKept + 2 {
-				tx.later(sqlKeepEvent, "ops", fmt.Sprintf("%06d", i), micros(now), `{"id":"`+fmt.Sprintf("%06d", i)+`"}`)
+			for i := range maxBacklog + 2 {
+				tx.enqueue(sqlInsertEvent, "ops", fmt.Sprintf("%06d", i), micros(now), `{"id":"`+fmt.Sprintf("%06d", i)+`"}`)
 			}
 			return nil
 		}))

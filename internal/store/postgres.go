@@ -19,12 +19,12 @@ const (
 	// postgresCommitters is how many connections of one process write: the server
 	// works for one of them while another waits for this process or the disk.
 	postgresCommitters = 2
-	// connectWait is how long a write waits for a server that can't be reached,
+	// connectTimeout is how long a write waits for a server that can't be reached,
 	// such as one that restarts.
-	connectWait = 10 * time.Second
-	// patience is how long a statement of the writer may take. The server ends
+	connectTimeout = 10 * time.Second
+	// statementTimeout is how long a statement of the writer may take. The server ends
 	// it before that; a server that hangs doesn't.
-	patience = 40 * time.Second
+	statementTimeout = 40 * time.Second
 )
 
 // Settings of all connections, so that nothing waits for ever, and of those
@@ -43,9 +43,9 @@ func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
 		return nil, err
 	}
 	writers := openPostgres(config, postgresCommitters, sqlWriterSettings)
-	c := &timeSource{given: o.Now}
-	link := &postgresConnection{pool: writers, clock: c}
-	conn, err := link.connect(ctx)
+	c := &timeSource{override: o.Now}
+	connection := &postgresConnection{pool: writers, clock: c}
+	conn, err := connection.connect(ctx)
 	if err != nil {
 		return nil, errors.Join(err, writers.Close())
 	}
@@ -53,14 +53,14 @@ func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
 		return nil, errors.Join(err, writers.Close())
 	}
 	d := &database{
-		name: serverName(config), connection: link, clock: c, committers: postgresCommitters, patience: patience,
+		name: serverName(config), connection: connection, clock: c, committers: postgresCommitters, statementTimeout: statementTimeout,
 		dialect: dialect{
 			array: "json_array_elements(CAST($1 AS json))", forUpdate: " FOR UPDATE",
 			snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 		},
 		reader: openPostgres(config, postgresReaders, sqlReaderSettings),
 	}
-	if d.self, err = newSession(ctx, config, d.reader); err != nil {
+	if d.liveness, err = newSession(ctx, config, d.reader); err != nil {
 		return nil, errors.Join(err, writers.Close(), d.reader.Close())
 	}
 	return d, nil
@@ -72,8 +72,8 @@ func parseDSN(dsn string) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, errors.New("the database's address can't be read (try: postgres://user@host:5432/database?sslmode=verify-full)")
 	}
-	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectWait {
-		config.ConnectTimeout = connectWait / 2
+	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectTimeout {
+		config.ConnectTimeout = connectTimeout / 2
 	}
 	// A server that is gone without a word is noticed within half a minute.
 	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4}}
@@ -102,8 +102,8 @@ func openPostgres(config *pgx.ConnConfig, conns int, settings string) *sql.DB {
 	return pool
 }
 
-// closed tells whether a connection to PostgreSQL is lost. SQLite's never is.
-func closed(conn *sql.Conn) bool {
+// connClosed tells whether a connection to PostgreSQL is lost. SQLite's never is.
+func connClosed(conn *sql.Conn) bool {
 	lost := false
 	err := conn.Raw(func(driver any) error {
 		if c, ok := driver.(*stdlib.Conn); ok {

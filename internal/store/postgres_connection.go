@@ -21,8 +21,8 @@ import (
 // could not be found out whether what was written is in.
 var ErrUnknown = errors.New("the connection was lost during the commit, and it is not known whether it was done (try: look at what is stored before trying again)")
 
-// settleWait is how long a commit without an answer is asked for.
-const settleWait = time.Minute
+// resolveTimeout is how long a commit without an answer is asked for.
+const resolveTimeout = time.Minute
 
 // postgresConnection writes to a server, at the same time as other processes do. What
 // they must not do at the same time is kept apart by advisory locks, which end
@@ -32,16 +32,16 @@ type postgresConnection struct {
 	clock *timeSource
 }
 
-func (l *postgresConnection) close() error { return l.pool.Close() }
+func (p *postgresConnection) close() error { return p.pool.Close() }
 
-func (l *postgresConnection) connect(ctx context.Context) (*sql.Conn, error) {
-	end := time.Now().Add(connectWait)
+func (p *postgresConnection) connect(ctx context.Context) (*sql.Conn, error) {
+	end := time.Now().Add(connectTimeout)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		conn, err := l.pool.Conn(ctx)
+		conn, err := p.pool.Conn(ctx)
 		if err == nil {
 			return conn, nil
 		}
-		if ctx.Err() != nil || !mayRecover(err) || time.Now().Add(wait).After(end) {
+		if ctx.Err() != nil || !isTransient(err) || time.Now().Add(wait).After(end) {
 			return nil, explain(err)
 		}
 		if err := rota.Sleep(ctx, wait); err != nil {
@@ -52,13 +52,13 @@ func (l *postgresConnection) connect(ctx context.Context) (*sql.Conn, error) {
 
 // begin does all in one round trip. The transaction's id is what settle asks
 // for.
-func (l *postgresConnection) begin(t *tx, lock string) error {
+func (p *postgresConnection) begin(t *tx, lock string) error {
 	query := `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;`
 	if lock != "" {
 		query += fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d);`, lockNumber("lock", lock))
 	}
 	query += `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, pg_current_xact_id()::text`
-	results, err := t.simple(query)
+	results, err := t.simpleQuery(query)
 	if err != nil {
 		return err
 	}
@@ -68,10 +68,10 @@ func (l *postgresConnection) begin(t *tx, lock string) error {
 		return &dbError{err}
 	}
 	t.id = string(last[1])
-	l.clock.saw(fromMicros(us))
+	p.clock.observe(fromMicros(us))
 	t.now = fromMicros(us)
-	if l.clock.given != nil {
-		t.now = l.clock.given()
+	if p.clock.override != nil {
+		t.now = p.clock.override()
 	}
 	return nil
 }
@@ -80,8 +80,8 @@ func (l *postgresConnection) begin(t *tx, lock string) error {
 // whether it is had, in their order.
 const sqlTryLocks = `SELECT pg_try_advisory_xact_lock(number) FROM unnest(CAST($1 AS bigint[])) AS number`
 
-// enter does all in one round trip.
-func (l *postgresConnection) enter(t *tx, locks []string) ([]bool, error) {
+// tryLocks does all in one round trip.
+func (p *postgresConnection) tryLocks(t *tx, locks []string) ([]bool, error) {
 	free := slices.Repeat([]bool{true}, len(locks))
 	var numbers []int64
 	var asked []int
@@ -102,23 +102,23 @@ func (l *postgresConnection) enter(t *tx, locks []string) ([]bool, error) {
 	})
 }
 
-func (l *postgresConnection) share(t *tx, name string) error {
+func (p *postgresConnection) lockShared(t *tx, name string) error {
 	_, err := t.exec(`SELECT pg_advisory_xact_lock_shared($1)`, lockNumber("lock", name))
 	return err
 }
 
 // run sends all statements at once, and then reads the answers. pgx prepares
 // each that it sees for the first time.
-func (l *postgresConnection) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
+func (p *postgresConnection) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
 	batch := &pgx.Batch{}
 	for _, s := range all {
 		batch.Queue(s.query, s.args...)
 	}
-	return onPostgres(conn, func(c *pgx.Conn) (err error) {
+	return withPgxConn(conn, func(c *pgx.Conn) (err error) {
 		results := c.SendBatch(ctx, batch)
 		defer func() { err = cmp.Or(err, results.Close()) }()
 		for _, s := range all {
-			if err := answer(results, s); err != nil {
+			if err := readResult(results, s); err != nil {
 				return err
 			}
 		}
@@ -126,8 +126,8 @@ func (l *postgresConnection) run(ctx context.Context, conn *sql.Conn, all []*sta
 	})
 }
 
-// answer reads what became of the next statement.
-func answer(results pgx.BatchResults, s *statement) error {
+// readResult reads what became of the next statement.
+func readResult(results pgx.BatchResults, s *statement) error {
 	if s.scan == nil {
 		tag, err := results.Exec()
 		s.changed = tag.RowsAffected()
@@ -146,11 +146,11 @@ func answer(results pgx.BatchResults, s *statement) error {
 	return rows.Err()
 }
 
-// simple runs several statements that take no parameters in one round trip.
-func (t *tx) simple(query string) (results []*pgconn.Result, err error) {
-	ctx, cancel := t.w.deadline()
+// simpleQuery runs several statements that take no parameters in one round trip.
+func (t *tx) simpleQuery(query string) (results []*pgconn.Result, err error) {
+	ctx, cancel := t.committer.deadline()
 	defer cancel()
-	err = onPostgres(t.w.conn, func(c *pgx.Conn) (err error) {
+	err = withPgxConn(t.committer.conn, func(c *pgx.Conn) (err error) {
 		results, err = c.PgConn().Exec(ctx, query).ReadAll()
 		return err
 	})
@@ -160,8 +160,8 @@ func (t *tx) simple(query string) (results []*pgconn.Result, err error) {
 	return results, nil
 }
 
-// onPostgres gives pgx's own connection, which can do more than [sql.Conn].
-func onPostgres(conn *sql.Conn, do func(*pgx.Conn) error) error {
+// withPgxConn gives pgx's own connection, which can do more than [sql.Conn].
+func withPgxConn(conn *sql.Conn, do func(*pgx.Conn) error) error {
 	return conn.Raw(func(driver any) error {
 		c, ok := driver.(*stdlib.Conn)
 		if !ok {
@@ -171,22 +171,22 @@ func onPostgres(conn *sql.Conn, do func(*pgx.Conn) error) error {
 	})
 }
 
-// settle asks the server, once it can be reached, what became of the
+// resolveCommit asks the server, once it can be reached, what became of the
 // transaction. A server that doesn't know its id yet is one that was put in
 // place of the other without it.
-func (l *postgresConnection) settle(ctx context.Context, t *tx) error {
+func (p *postgresConnection) resolveCommit(ctx context.Context, t *tx) error {
 	// Others may wait for the writer to close; what is in doubt is worth it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
 	defer cancel()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		var status sql.NullString
-		err := l.pool.QueryRowContext(ctx, `SELECT pg_xact_status(CAST($1 AS xid8))`, t.id).Scan(&status)
+		err := p.pool.QueryRowContext(ctx, `SELECT pg_xact_status(CAST($1 AS xid8))`, t.id).Scan(&status)
 		switch {
 		case err == nil && status.String == "committed":
 			return nil
 		case err == nil && status.String == "aborted", pgCode(err) == "22023":
-			return &dbError{errUndone}
-		case err == nil && !status.Valid, err != nil && !mayRecover(err):
+			return &dbError{errRolledBack}
+		case err == nil && !status.Valid, err != nil && !isTransient(err):
 			return ErrUnknown
 		}
 		if rota.Sleep(ctx, wait) != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// errUndone is a transaction that the server undid when the connection to it
+// errRolledBack is a transaction that the server undid when the connection to it
 // was lost. It is tried again.
-var errUndone = &rota.Error{Class: rota.ClassWait, Err: errors.New("the connection was lost, and nothing was written"), Hint: "try again"}
+var errRolledBack = &rota.Error{Class: rota.ClassWait, Err: errors.New("the connection was lost, and nothing was written"), Hint: "try again"}
 
 // pgCode is PostgreSQL's code of an error, "" where it is none of
 // PostgreSQL's.
@@ -24,19 +24,19 @@ func pgCode(err error) string {
 	return ""
 }
 
-// again tells whether the database threw a transaction out for the sake of
+// isRetryable tells whether the database threw a transaction out for the sake of
 // another, so that it may well succeed now. SQLite never does.
-func again(err error) bool {
+func isRetryable(err error) bool {
 	switch pgCode(err) {
 	case "40001", "40P01": // serialization failure, deadlock
 		return true
 	}
-	return errors.Is(err, errUndone)
+	return errors.Is(err, errRolledBack)
 }
 
-// mayRecover tells whether a server that could not be reached may be reached
+// isTransient tells whether a server that could not be reached may be reached
 // later without anybody's doing.
-func mayRecover(err error) bool {
+func isTransient(err error) bool {
 	c := pgCode(err)
 	switch {
 	case c == "":
@@ -50,20 +50,20 @@ func mayRecover(err error) bool {
 // explain adds what a person can do to the database's errors, and classes
 // those that pass.
 func explain(err error) error {
-	if err == nil || code(err) != 0 {
+	if err == nil || sqliteCode(err) != 0 {
 		return explainSQLite(err)
 	}
 	if e, ok := errors.AsType[*rota.Error](err); ok && e != nil {
 		return err
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok && pgCode(err) == "" {
-		return waiting(err, "see that the server runs and can be reached from here")
+		return transient(err, "see that the server runs and can be reached from here")
 	}
 	c := pgCode(err)
 	switch {
 	case c == "":
 		if pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
-			return waiting(err, "see that the server runs and can be reached from here")
+			return transient(err, "see that the server runs and can be reached from here")
 		}
 		return err
 	case strings.HasPrefix(c, "28"):
@@ -73,19 +73,19 @@ func explain(err error) error {
 	case c == "42501":
 		return fmt.Errorf("%w (try: let a role that may make tables run rota migrate, and grant this one SELECT, INSERT, UPDATE and DELETE)", err)
 	case c == "25006":
-		return waiting(err, "the address of the primary, or target_session_attrs=read-write: this server is a standby")
+		return transient(err, "the address of the primary, or target_session_attrs=read-write: this server is a standby")
 	case c == "53100":
-		return waiting(err, "free some space on the database's disk")
+		return transient(err, "free some space on the database's disk")
 	case c == "55P03":
-		return waiting(err, "another replica is writing to the same secret: try again later")
+		return transient(err, "another replica is writing to the same secret: try again later")
 	case c == "53300":
-		return waiting(err, "a higher max_connections, or fewer replicas")
+		return transient(err, "a higher max_connections, or fewer replicas")
 	case strings.HasPrefix(c, "57"), strings.HasPrefix(c, "08"), c == "40001", c == "40P01":
-		return waiting(err, "again in a moment")
+		return transient(err, "again in a moment")
 	}
 	return err
 }
 
-func waiting(err error, hint string) error {
+func transient(err error, hint string) error {
 	return &rota.Error{Class: rota.ClassWait, Err: err, Hint: hint}
 }

@@ -41,9 +41,9 @@ type session struct {
 	stop   context.CancelFunc
 	ended  chan struct{}
 
-	mu   sync.Mutex
-	held bool
-	back time.Time // when it was had again; zero where it was never lost
+	mu         sync.Mutex
+	held       bool
+	regainedAt time.Time // when it was had again; zero where it was never lost
 }
 
 func newSession(ctx context.Context, config *pgx.ConnConfig, reader *sql.DB) (*session, error) {
@@ -53,7 +53,7 @@ func newSession(ctx context.Context, config *pgx.ConnConfig, reader *sql.DB) (*s
 		return nil, explain(err)
 	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	go s.keep(ctx, conn)
+	go s.maintain(ctx, conn)
 	return s, nil
 }
 
@@ -73,21 +73,21 @@ func (s *session) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// keep watches the connection and replaces it whenever it is lost, until the
+// maintain watches the connection and replaces it whenever it is lost, until the
 // store is closed.
-func (s *session) keep(ctx context.Context, conn *pgx.Conn) {
+func (s *session) maintain(ctx context.Context, conn *pgx.Conn) {
 	defer close(s.ended)
 	for {
 		for s.alive(ctx, conn) {
 		}
-		s.set(false)
+		s.setHeld(false)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		_ = conn.Close(end) // gives the lock up, if it is still there
 		cancel()
 		if conn = s.reconnect(ctx); conn == nil {
 			return
 		}
-		s.set(true)
+		s.setHeld(true)
 	}
 }
 
@@ -116,11 +116,11 @@ func (s *session) reconnect(ctx context.Context) *pgx.Conn {
 	}
 }
 
-func (s *session) set(held bool) {
+func (s *session) setHeld(held bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held = held
-	s.back = time.Now()
+	s.regainedAt = time.Now()
 }
 
 func (s *session) id() string {
@@ -139,7 +139,7 @@ func (s *session) dead(id string) bool {
 		return false
 	}
 	s.mu.Lock()
-	settled := s.held && (s.back.IsZero() || time.Since(s.back) > s.grace)
+	settled := s.held && (s.regainedAt.IsZero() || time.Since(s.regainedAt) > s.grace)
 	s.mu.Unlock()
 	if !settled {
 		return false

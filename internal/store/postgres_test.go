@@ -194,15 +194,15 @@ func TestTheClockIsTheServers(t *testing.T) {
 func TestALostCommitIsSettled(t *testing.T) {
 	config, err := parseDSN(options(newPostgresDir(t), nil).DSN)
 	must(t, err)
-	link := &postgresConnection{pool: openPostgres(config, 2, sqlWriterSettings), clock: &timeSource{}}
-	t.Cleanup(func() { must(t, link.close()) })
+	conn := &postgresConnection{pool: openPostgres(config, 2, sqlWriterSettings), clock: &timeSource{}}
+	t.Cleanup(func() { must(t, conn.close()) })
 	id := func(query string) string {
 		var id string
-		must(t, link.pool.QueryRowContext(t.Context(), query).Scan(&id))
+		must(t, conn.pool.QueryRowContext(t.Context(), query).Scan(&id))
 		return id
 	}
 	committed := id(`SELECT pg_current_xact_id()::text`)
-	undone, err := link.pool.BeginTx(t.Context(), nil)
+	undone, err := conn.pool.BeginTx(t.Context(), nil)
 	must(t, err)
 	var aborted string
 	must(t, undone.QueryRowContext(t.Context(), `SELECT pg_current_xact_id()::text`).Scan(&aborted))
@@ -212,11 +212,11 @@ func TestALostCommitIsSettled(t *testing.T) {
 		want     error
 	}{
 		{"that was done", committed, nil},
-		{"that was undone", aborted, errUndone},
-		{"that the server does not know yet", id(`SELECT (pg_current_xact_id()::text::bigint + 1000000)::text`), errUndone},
+		{"that was undone", aborted, errRolledBack},
+		{"that the server does not know yet", id(`SELECT (pg_current_xact_id()::text::bigint + 1000000)::text`), errRolledBack},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := link.settle(t.Context(), &tx{id: tt.id}); !errors.Is(err, tt.want) {
+			if err := conn.resolveCommit(t.Context(), &tx{id: tt.id}); !errors.Is(err, tt.want) {
 				t.Errorf("%v, want %v", err, tt.want)
 			}
 		})
@@ -227,7 +227,7 @@ func TestTheLeaseOfAKilledReplicaIsFreeAtOnce(t *testing.T) {
 	dir := newPostgresDir(t)
 	h := startHolder(t, dir)
 	db := openAt(t, dir, nil)
-	db.self.(*session).grace = 0 // the server was started just now
+	db.liveness.(*session).grace = 0 // the server was started just now
 	busy(t, db, "b")
 	h.signal(t, syscall.SIGKILL)
 	_ = h.cmd.Wait()
@@ -251,7 +251,7 @@ func TestAStoppedReplicaKeepsItsLeaseAndIsFencedAfterIt(t *testing.T) {
 	h := startHolder(t, dir)
 	h.signal(t, syscall.SIGSTOP)
 	db := openAt(t, dir, c.now)
-	db.self.(*session).grace = 0
+	db.liveness.(*session).grace = 0
 	busy(t, db, "b")
 	c.advance(2 * time.Hour)
 	_, err := db.Journal().Acquire(t.Context(), asks("b"))
@@ -267,26 +267,26 @@ func TestAStoppedReplicaKeepsItsLeaseAndIsFencedAfterIt(t *testing.T) {
 func TestALostSessionComesBackAndNobodyCountsAsDeadMeanwhile(t *testing.T) {
 	dir := newPostgresDir(t)
 	db, other := openAt(t, dir, nil), openAt(t, dir, nil)
-	db.self.(*session).grace, other.self.(*session).grace = 0, time.Hour
-	name := db.self.id()
+	db.liveness.(*session).grace, other.liveness.(*session).grace = 0, time.Hour
+	name := db.liveness.id()
 	end := fmt.Sprintf(`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
 		AND (classid::bigint << 32) | objid::bigint = %d`, lockNumber("instance", name))
 	_, err := other.reader.ExecContext(t.Context(), end)
 	must(t, err)
 	server.Get(t).Exec(t, fmt.Sprintf(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' AND query LIKE '%%pg_advisory_lock%%' AND pid <> pg_backend_pid()`, databaseOf(t, dir)))
-	if other.self.dead(name) {
+	if other.liveness.dead(name) {
 		t.Error("the living counts as dead for one that was just cut off itself, or whose server just started")
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if db.self.id() == name && other.self.id() != "" {
+		if db.liveness.id() == name && other.liveness.id() != "" {
 			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("the session does not come back")
 		}
 	}
-	other.self.(*session).grace = 0
-	if other.self.dead(name) {
+	other.liveness.(*session).grace = 0
+	if other.liveness.dead(name) {
 		t.Error("the one that is back counts as dead")
 	}
 }

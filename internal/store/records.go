@@ -23,7 +23,7 @@ func (db *DB) Records() record.Records { return records{db} }
 
 type records struct{ db *DB }
 
-func failRecord(name string, err error) error {
+func recordError(name string, err error) error {
 	if errors.Is(err, record.ErrNotFound) {
 		return err
 	}
@@ -34,17 +34,17 @@ func failRecord(name string, err error) error {
 func (r records) View(ctx context.Context, name string) (record.Record, error) {
 	stmt, err := r.db.reads.prepare(ctx, r.db.reader, sqlRecord) //nolint:sqlclosecheck // it is kept for the next call
 	if err != nil {
-		return record.Record{}, failRecord(name, explain(err))
+		return record.Record{}, recordError(name, explain(err))
 	}
 	rows, err := stmt.QueryContext(ctx, name)
 	if err != nil {
-		return record.Record{}, failRecord(name, explain(err))
+		return record.Record{}, recordError(name, explain(err))
 	}
 	found, err := scanRecords(rows)
 	if err != nil {
-		return record.Record{}, failRecord(name, explain(err))
+		return record.Record{}, recordError(name, explain(err))
 	}
-	if len(found) == 0 || found[0].Gone(r.db.Now()) {
+	if len(found) == 0 || found[0].Expired(r.db.Now()) {
 		return record.Record{}, record.ErrNotFound
 	}
 	return found[0], nil
@@ -61,18 +61,18 @@ func (r records) Value(ctx context.Context, name, version string, entries ...rot
 		return record.Value{}, record.ErrNotFound
 	}
 	if err != nil {
-		return record.Value{}, failRecord(name, explain(err))
+		return record.Value{}, recordError(name, explain(err))
 	}
 	key, err := r.db.keys.find(ctx, r.db.reader, name)
 	if err == nil && key == nil {
 		err = errNoDataKey
 	}
 	if err != nil {
-		return record.Value{}, failRecord(name, err)
+		return record.Value{}, recordError(name, err)
 	}
 	value, err := openValue(key, name, version, sealed)
 	if err != nil {
-		return record.Value{}, failRecord(name, err)
+		return record.Value{}, recordError(name, err)
 	}
 	today := micros(record.Day(now))
 	if len(entries) == 0 && accessed >= today {
@@ -84,27 +84,27 @@ func (r records) Value(ctx context.Context, name, version string, entries ...rot
 	}
 	err = r.db.writer.do(ctx, lock, func(t *tx) error {
 		if accessed < today {
-			t.later(sqlVersionAccess, name, version, today)
-			t.later(sqlSecretAccess, name, today)
+			t.enqueue(sqlVersionAccess, name, version, today)
+			t.enqueue(sqlSecretAccess, name, today)
 		}
 		return t.append(entries)
 	})
 	if err != nil {
-		return record.Value{}, failRecord(name, err)
+		return record.Value{}, recordError(name, err)
 	}
 	return value, nil
 }
 
-// afterAll is behind every name.
-const afterAll = "\U0010ffff"
+// afterEveryName is behind every name.
+const afterEveryName = "\U0010ffff"
 
 // List reads one page, in one query.
 func (r records) List(ctx context.Context, p record.Page) ([]record.Record, error) {
 	name, at := p.After.Name, micros(p.After.At)
-	if p.After == (record.Mark{}) {
+	if p.After == (record.Cursor{}) {
 		at = -1
 		if p.Descending {
-			name, at = afterAll, math.MaxInt64
+			name, at = afterEveryName, math.MaxInt64
 		}
 	}
 	rows, err := r.db.reader.QueryContext(ctx, sqlRecords(p), micros(r.db.Now()), name, at, p.Limit)
@@ -144,10 +144,10 @@ func (r records) Due(ctx context.Context, limit int) ([]string, error) {
 func (r records) Update(ctx context.Context, name string, change func(*record.Change) error, entries ...rotation.Entry) error {
 	found, err := r.db.keys.find(ctx, r.db.reader, name)
 	if err != nil {
-		return failRecord(name, err)
+		return recordError(name, err)
 	}
 	return r.db.writer.do(ctx, secretLock(name), func(t *tx) error {
-		u := update{tx: t, keys: r.db.keys, name: name, key: found}
+		u := recordUpdate{tx: t, keys: r.db.keys, name: name, key: found}
 		if err := u.read(); err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func (r records) Update(ctx context.Context, name string, change func(*record.Ch
 		if err := change(c); err != nil {
 			return err
 		}
-		if c.Remove || u.gone {
+		if c.Remove || u.expired {
 			u.remove()
 		}
 		if !c.Remove {
@@ -185,7 +185,7 @@ func (k *keys) dataKey(t *tx, secret string, make bool) (tink.AEAD, error) {
 		if !make {
 			return nil, errNoDataKey
 		}
-		if wrapped, err = k.make(t, dataKeyID(secret), aead.AES256GCMKeyTemplate()); err != nil {
+		if wrapped, err = k.create(t, dataKeyID(secret), aead.AES256GCMKeyTemplate()); err != nil {
 			return nil, err
 		}
 	}

@@ -9,39 +9,39 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// update is one change of a record inside a transaction.
-type update struct {
-	tx     *tx
-	keys   *keys
-	name   string
-	key    tink.AEAD // nil until it is needed, where it is not cached
-	before record.Record
-	exists bool
-	gone   bool // there is one whose recovery window is over, to be removed
+// recordUpdate is one change of a record inside a transaction.
+type recordUpdate struct {
+	tx      *tx
+	keys    *keys
+	name    string
+	key     tink.AEAD // nil until it is needed, where it is not cached
+	before  record.Record
+	exists  bool
+	expired bool // there is one whose recovery window is over, to be removed
 }
 
 // read reads the record. One that is gone does not exist.
-func (u *update) read() error {
+func (u *recordUpdate) read() error {
 	var err error
 	if u.before, u.exists, err = u.tx.record(u.name); err != nil {
 		return err
 	}
-	u.gone = u.exists && u.before.Gone(u.tx.now)
-	u.exists = u.exists && !u.gone
+	u.expired = u.exists && u.before.Expired(u.tx.now)
+	u.exists = u.exists && !u.expired
 	if !u.exists {
 		u.before = record.Record{Name: u.name}
 	}
 	return nil
 }
 
-func (u *update) remove() {
+func (u *recordUpdate) remove() {
 	for _, query := range []string{sqlDeleteLabels, sqlDeleteVersions, sqlDeleteSecret} {
-		u.tx.later(query, u.name)
+		u.tx.enqueue(query, u.name)
 	}
 }
 
 // dataKey opens the secret's data key, and makes it for a new secret.
-func (u *update) dataKey() (tink.AEAD, error) {
+func (u *recordUpdate) dataKey() (tink.AEAD, error) {
 	var err error
 	if u.key == nil {
 		u.key, err = u.keys.dataKey(u.tx, u.name, !u.exists)
@@ -50,7 +50,7 @@ func (u *update) dataKey() (tink.AEAD, error) {
 }
 
 // value reads and decrypts a version.
-func (u *update) value(version string) (record.Value, error) {
+func (u *recordUpdate) value(version string) (record.Value, error) {
 	var sealed []byte
 	found, err := u.tx.row(sqlValue, []any{u.name, version}, &sealed)
 	if err != nil {
@@ -61,18 +61,18 @@ func (u *update) value(version string) (record.Value, error) {
 	}
 	key, err := u.dataKey()
 	if err != nil {
-		return record.Value{}, failRecord(u.name, err)
+		return record.Value{}, recordError(u.name, err)
 	}
 	v, err := openValue(key, u.name, version, sealed)
 	if err != nil {
-		return record.Value{}, failRecord(u.name, err)
+		return record.Value{}, recordError(u.name, err)
 	}
 	return v, nil
 }
 
 // write writes the record: first the secret, then versions and labels as they
 // refer to one another.
-func (u *update) write(c *record.Change) error {
+func (u *recordUpdate) write(c *record.Change) error {
 	if _, err := u.dataKey(); err != nil { // every secret has one, with a value or without
 		return err
 	}
@@ -83,26 +83,26 @@ func (u *update) write(c *record.Change) error {
 	if c.Suffix == "" {
 		c.Suffix = newSuffix()
 	}
-	u.tx.later(sqlPutRecord, u.name, c.Suffix, micros(c.CreatedAt), micros(c.ChangedAt), micros(c.AccessedAt),
+	u.tx.enqueue(sqlPutRecord, u.name, c.Suffix, micros(c.CreatedAt), micros(c.ChangedAt), micros(c.AccessedAt),
 		micros(c.DeleteAt), micros(c.DueAt()), text)
 	for _, v := range c.Versions {
-		if err := u.writeVersion(v, c.Written()); err != nil {
+		if err := u.writeVersion(v, c.NewValues()); err != nil {
 			return err
 		}
 	}
 	if u.writeLabels(c) || c.DeleteAt.IsZero() != u.before.DeleteAt.IsZero() {
-		u.tx.later(sqlLookAgain, u.name)
+		u.tx.enqueue(sqlMarkDue, u.name)
 	}
 	for _, v := range u.before.Versions {
 		if u.exists && c.Version(v.ID) == nil {
-			u.tx.later(sqlDeleteVersion, u.name, v.ID)
+			u.tx.enqueue(sqlDeleteVersion, u.name, v.ID)
 		}
 	}
 	return nil
 }
 
 // writeVersion writes a version that is new, or whose value was put.
-func (u *update) writeVersion(v record.Version, put map[string]record.Value) error {
+func (u *recordUpdate) writeVersion(v record.Version, put map[string]record.Value) error {
 	sealed := []byte{}
 	value, written := put[v.ID]
 	known := u.before.Version(v.ID) != nil
@@ -119,33 +119,33 @@ func (u *update) writeVersion(v record.Version, put map[string]record.Value) err
 		}
 	}
 	if known {
-		u.tx.later(sqlUpdateVersion, u.name, v.ID, sealed)
+		u.tx.enqueue(sqlUpdateVersion, u.name, v.ID, sealed)
 		return nil
 	}
-	u.tx.later(sqlInsertVersion, u.name, v.ID, sealed, micros(v.CreatedAt))
+	u.tx.enqueue(sqlInsertVersion, u.name, v.ID, sealed, micros(v.CreatedAt))
 	return nil
 }
 
 // writeLabels tells whether one of those was moved that say where a rotation
 // stands.
-func (u *update) writeLabels(c *record.Change) (stands bool) {
+func (u *recordUpdate) writeLabels(c *record.Change) (stands bool) {
 	had, has := holders(u.before), holders(c.Record)
 	for label := range had {
 		if has[label] == "" {
-			u.tx.later(sqlDropLabel, u.name, label)
-			stands = stands || isStanding(label)
+			u.tx.enqueue(sqlDropLabel, u.name, label)
+			stands = stands || isStagingLabel(label)
 		}
 	}
 	for label, version := range has {
 		if had[label] != version {
-			u.tx.later(sqlSetLabel, u.name, label, version)
-			stands = stands || isStanding(label)
+			u.tx.enqueue(sqlSetLabel, u.name, label, version)
+			stands = stands || isStagingLabel(label)
 		}
 	}
 	return stands
 }
 
-func isStanding(label string) bool {
+func isStagingLabel(label string) bool {
 	return slices.Contains([]rota.Label{rota.LabelCurrent, rota.LabelPrevious, rota.LabelPending}, rota.Label(label))
 }
 

@@ -25,7 +25,7 @@ func (db Replicas) Follow(ctx context.Context, configured map[string]string) (En
 
 func (db *core) join(ctx context.Context, configured map[string]string, starting bool) (Enrollment, error) {
 	mine := configurationHash(configured)
-	s, err := db.standing(ctx, mine)
+	s, err := db.replicaState(ctx, mine)
 	if err != nil {
 		return Enrollment{}, fmt.Errorf("which configuration is in force: %w", err)
 	}
@@ -35,10 +35,10 @@ func (db *core) join(ctx context.Context, configured map[string]string, starting
 		if !starting {
 			return Enrollment{}, nil
 		}
-	case s.inForce == mine && s.registered == mine && !starting:
+	case s.active == mine && s.registered == mine && !starting:
 		return Enrollment{}, nil
-	case s.inForce != mine && s.known:
-		living, err := db.replicas(ctx, sqlReplicasWith, s.instance, s.inForce)
+	case s.active != mine && s.wasActive:
+		living, err := db.liveReplicas(ctx, sqlReplicasWith, s.instance, s.active)
 		if err != nil {
 			return Enrollment{}, err
 		}
@@ -49,52 +49,52 @@ func (db *core) join(ctx context.Context, configured map[string]string, starting
 	return Queue{db}.Enroll(ctx, configured)
 }
 
-// standing is how a replica stands to the configuration in force.
-type standing struct {
+// replicaState is how a replica stands to the configuration in force.
+type replicaState struct {
 	instance   string // the replica's own; "" while others could not tell that it lives
-	inForce    string // "" where none was ever enrolled
+	active     string // "" where none was ever enrolled
 	registered string // what the replica is known to have; "" for nothing
-	known      bool   // its configuration is or was in force
+	wasActive  bool   // its configuration is or was in force
 }
 
-func (db *core) standing(ctx context.Context, hash string) (standing, error) {
-	s := standing{instance: db.self.id()}
-	_, err := readFrom(ctx, db.reader)(sqlStanding, []any{s.instance, hash}, &s.inForce, &s.registered, &s.known)
+func (db *core) replicaState(ctx context.Context, hash string) (replicaState, error) {
+	s := replicaState{instance: db.liveness.id()}
+	_, err := readFrom(ctx, db.reader)(sqlReplicaState, []any{s.instance, hash}, &s.active, &s.registered, &s.wasActive)
 	return s, err
 }
 
 // register writes down which configuration this replica has, and whether that
 // is in force from now on. The dead are forgotten.
-func (db *core) register(ctx context.Context, s standing, hash string, inForce bool) error {
-	if s.registered == hash && (!inForce || s.inForce == hash) || s.instance == "" && !inForce {
+func (db *core) register(ctx context.Context, s replicaState, hash string, inForce bool) error {
+	if s.registered == hash && (!inForce || s.active == hash) || s.instance == "" && !inForce {
 		return nil
 	}
-	all, err := db.column(ctx, sqlReplicas, s.instance)
+	all, err := db.readStrings(ctx, sqlReplicas, s.instance)
 	if err != nil {
 		return fmt.Errorf("replicas: %w", err)
 	}
-	dead := slices.DeleteFunc(all, func(instance string) bool { return !db.self.dead(instance) })
-	return db.writer.do(ctx, enrolLock, func(t *tx) error {
+	dead := slices.DeleteFunc(all, func(instance string) bool { return !db.liveness.dead(instance) })
+	return db.writer.do(ctx, enrollLock, func(t *tx) error {
 		for _, instance := range dead {
-			t.later(sqlForgetReplica, instance)
+			t.enqueue(sqlForgetReplica, instance)
 		}
 		if s.instance != "" {
-			t.later(sqlRegister, s.instance, hash)
+			t.enqueue(sqlRegister, s.instance, hash)
 		}
 		if inForce {
-			t.later(sqlPutInForce, hash)
+			t.enqueue(sqlActivate, hash)
 		}
 		return nil
 	})
 }
 
-// replicas are other replicas that live, or may.
-func (db *core) replicas(ctx context.Context, query string, args ...any) ([]string, error) {
-	all, err := db.column(ctx, query, args...)
+// liveReplicas are other replicas that live, or may.
+func (db *core) liveReplicas(ctx context.Context, query string, args ...any) ([]string, error) {
+	all, err := db.readStrings(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("replicas: %w", err)
 	}
-	return slices.DeleteFunc(all, db.self.dead), nil
+	return slices.DeleteFunc(all, db.liveness.dead), nil
 }
 
 // configurationHash names a configuration by all its secrets' fingerprints.

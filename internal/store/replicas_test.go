@@ -20,7 +20,7 @@ func configured(fingerprint string) map[string]string { return map[string]string
 func (f fleet) start(fingerprint string, want Enrollment) *DB {
 	f.Helper()
 	db := openAt(f, f.dir, nil)
-	if s, ok := db.self.(*session); ok {
+	if s, ok := db.liveness.(*session); ok {
 		s.grace = 0 // the server of these tests stays
 	}
 	e, err := db.Replicas().Join(f.Context(), configured(fingerprint))
@@ -49,13 +49,13 @@ func (f fleet) edit(db *DB, fingerprint string) {
 // end closes a replica, and waits until others can tell.
 func (f fleet) end(db *DB) {
 	f.Helper()
-	id := db.self.id()
+	id := db.liveness.id()
 	must(f, db.Close())
 	other := openAt(f, f.dir, nil)
-	if s, ok := other.self.(*session); ok {
+	if s, ok := other.liveness.(*session); ok {
 		s.grace = 0
 	}
-	for deadline := time.Now().Add(30 * time.Second); !other.self.dead(id); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !other.liveness.dead(id); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.Fatal("a replica that was closed still counts as alive")
 		}
@@ -141,7 +141,7 @@ func TestTheMasterKeyIsNotRotatedUnderReplicasWithCopiesOfIt(t *testing.T) {
 	tool := openAt(t, f.dir, nil)
 	refused := func(says string) {
 		t.Helper()
-		if err := tool.RotateMasterKey(t.Context(), nil); !errors.Is(err, ErrReplicas) || !contains(err.Error(), says) {
+		if err := tool.RotateMasterKey(t.Context(), nil); !errors.Is(err, ErrReplicasRunning) || !contains(err.Error(), says) {
 			t.Errorf("rotated under replicas: %v, want it refused: %s", err, says)
 		}
 	}

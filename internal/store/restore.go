@@ -12,9 +12,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// restoredFences is what is added to the fences of a restored database, so that
+// restoredFenceGap is what is added to the fences of a restored database, so that
 // none is given twice that was given between the backup and its restoring.
-const restoredFences = 1_000_000_000
+const restoredFenceGap = 1_000_000_000
 
 // Restore puts a backup into the data folder of a store on SQLite, which holds
 // its key file, unless a keeper has the key, and no database. It does so only if
@@ -22,7 +22,7 @@ const restoredFences = 1_000_000_000
 // database is marked as [DB.MarkRestored] does.
 func Restore(ctx context.Context, backupPath string, o Options) error {
 	if err := restore(ctx, backupPath, o.withDefaults()); err != nil {
-		return fmt.Errorf("restore %s to %s: %w", backupPath, o.place(), err)
+		return fmt.Errorf("restore %s to %s: %w", backupPath, o.location(), err)
 	}
 	return nil
 }
@@ -33,7 +33,7 @@ func restore(ctx context.Context, backupPath string, o Options) (err error) {
 	}
 	dir := o.Dir
 	path := filepath.Join(dir, databaseFile)
-	if err := private(dir); err != nil {
+	if err := checkPrivate(dir); err != nil {
 		return hintMissing(err, "make the folder with mode 0700 and put the backup's key file in it as "+keyFile)
 	}
 	for _, p := range []string{path, path + "-wal"} {
@@ -53,10 +53,10 @@ func restore(ctx context.Context, backupPath string, o Options) (err error) {
 		}
 	}()
 	k := &keys{master: o.master()}
-	if err := check(ctx, next, k); err != nil {
+	if err := checkBackup(ctx, next, k); err != nil {
 		return err
 	}
-	if err := mark(ctx, next, k, o); err != nil {
+	if err := markBackup(ctx, next, k, o); err != nil {
 		return err
 	}
 	// A link, unlike a rename, never replaces a database that was made in the
@@ -74,8 +74,8 @@ func hintMissing(err error, hint string) error {
 	return err
 }
 
-// check opens a database that nobody writes to.
-func check(ctx context.Context, path string, k *keys) (err error) {
+// checkBackup opens a database that nobody writes to.
+func checkBackup(ctx context.Context, path string, k *keys) (err error) {
 	pool, err := openSQLite(path, 1, "query_only(1)")
 	if err != nil {
 		return err
@@ -103,18 +103,18 @@ func check(ctx context.Context, path string, k *keys) (err error) {
 	return err
 }
 
-// mark brings the tables of a backup up to date and marks it as restored.
-func mark(ctx context.Context, path string, k *keys, o Options) error {
+// markBackup brings the tables of a backup up to date and marks it as restored.
+func markBackup(ctx context.Context, path string, k *keys, o Options) error {
 	if err := migrateSQLite(ctx, path, false); err != nil {
 		return err
 	}
-	link, err := newSQLiteConnection(path, &timeSource{given: o.Now})
+	connection, err := newSQLiteConnection(path, &timeSource{override: o.Now})
 	if err != nil {
 		return err
 	}
-	w, err := newWriter(ctx, &database{connection: link}, k.seal)
+	w, err := newWriter(ctx, &database{connection: connection}, k.seal)
 	if err != nil {
-		return errors.Join(err, link.close())
+		return errors.Join(err, connection.close())
 	}
 	return errors.Join(w.do(ctx, "", markRestored(o.Actor)), w.close())
 }
@@ -134,13 +134,13 @@ func (db *DB) MarkRestored(ctx context.Context) error {
 
 func markRestored(actor string) func(*tx) error {
 	return func(t *tx) error {
-		if _, err := t.exec(sqlForgetLeases, restoredFences); err != nil {
+		if _, err := t.exec(sqlVoidLeases, restoredFenceGap); err != nil {
 			return err
 		}
 		if _, err := t.exec(sqlPutRestored, micros(t.now)); err != nil {
 			return err
 		}
-		return t.append([]rotation.Entry{{At: t.now, Actor: actor, Secret: everything, Step: "restore", Outcome: rotation.OutcomeSucceeded}})
+		return t.append([]rotation.Entry{{At: t.now, Actor: actor, Secret: allSecrets, Step: "restore", Outcome: rotation.OutcomeSucceeded}})
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// lockWait is how long a write waits for another process that is writing.
-const lockWait = 10 * time.Second
+// busyTimeout is how long a write waits for another process that is writing.
+const busyTimeout = 10 * time.Second
 
 // readers bounds the connections that read. Each has a cache of its own.
 const readers = 4
@@ -34,24 +34,24 @@ const (
 // start and bringing the tables up to date.
 func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
 	path := filepath.Join(o.Dir, databaseFile)
-	if err := prepare(o.Dir, path); err != nil {
+	if err := prepareFiles(o.Dir, path); err != nil {
 		return nil, err
 	}
 	if err := migrateSQLite(ctx, path, o.ManualMigrations); err != nil {
 		return nil, err
 	}
-	d := &database{name: o.Dir, path: path, dialect: dialect{array: "json_each($1)"}, clock: &timeSource{given: o.Now}}
-	if d.self, err = newInstance(o.Dir); err != nil {
+	d := &database{name: o.Dir, path: path, dialect: dialect{array: "json_each($1)"}, clock: &timeSource{override: o.Now}}
+	if d.liveness, err = newInstance(o.Dir); err != nil {
 		return nil, err
 	}
 	if d.reader, err = openSQLite(path, readers, "query_only(1)"); err != nil {
-		return nil, errors.Join(err, d.self.close())
+		return nil, errors.Join(err, d.liveness.close())
 	}
-	link, err := newSQLiteConnection(path, d.clock)
+	connection, err := newSQLiteConnection(path, d.clock)
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	d.connection = link
+	d.connection = connection
 	return d, nil
 }
 
@@ -63,7 +63,7 @@ func openSQLite(path string, conns int, pragmas ...string) (*sql.DB, error) {
 		return nil, err
 	}
 	q := url.Values{"_pragma": append([]string{
-		fmt.Sprintf("busy_timeout(%d)", lockWait.Milliseconds()),
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"synchronous(FULL)", "foreign_keys(1)", "secure_delete(1)", "trusted_schema(0)",
 	}, pragmas...)}
 	dsn := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: q.Encode()}
@@ -92,62 +92,62 @@ func newSQLiteConnection(path string, c *timeSource) (*sqliteConnection, error) 
 	return &sqliteConnection{pool: pool, clock: c, stmts: map[string]*sql.Stmt{}}, nil
 }
 
-func (l *sqliteConnection) connect(ctx context.Context) (*sql.Conn, error) {
-	l.forget()
-	conn, err := l.pool.Conn(ctx)
+func (c *sqliteConnection) connect(ctx context.Context) (*sql.Conn, error) {
+	c.closeStatements()
+	conn, err := c.pool.Conn(ctx)
 	return conn, explain(err)
 }
 
-// forget drops what was prepared on the connection.
-func (l *sqliteConnection) forget() {
-	for _, stmt := range l.stmts {
+// closeStatements drops what was prepared on the connection.
+func (c *sqliteConnection) closeStatements() {
+	for _, stmt := range c.stmts {
 		_ = stmt.Close()
 	}
-	clear(l.stmts)
+	clear(c.stmts)
 }
 
-func (l *sqliteConnection) begin(t *tx, _ string) error {
+func (c *sqliteConnection) begin(t *tx, _ string) error {
 	if _, err := t.exec(sqlBeginImmediate); err != nil {
 		return err
 	}
-	t.now = l.clock.now() // after the wait for the lock
+	t.now = c.clock.now() // after the wait for the lock
 	return nil
 }
 
-func (l *sqliteConnection) enter(_ *tx, locks []string) ([]bool, error) {
+func (c *sqliteConnection) tryLocks(_ *tx, locks []string) ([]bool, error) {
 	return slices.Repeat([]bool{true}, len(locks)), nil
 }
 
-func (l *sqliteConnection) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
+func (c *sqliteConnection) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
 	for _, s := range all {
-		if err := l.one(ctx, conn, s); err != nil {
+		if err := c.one(ctx, conn, s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *sqliteConnection) one(ctx context.Context, conn *sql.Conn, s *statement) (err error) {
+func (c *sqliteConnection) one(ctx context.Context, conn *sql.Conn, s *statement) (err error) {
 	if s.scan != nil {
-		return l.query(ctx, conn, s)
+		return c.query(ctx, conn, s)
 	}
-	s.changed, err = l.exec(ctx, conn, s)
+	s.changed, err = c.exec(ctx, conn, s)
 	return err
 }
 
-func (l *sqliteConnection) prepare(ctx context.Context, conn *sql.Conn, query string) (*sql.Stmt, error) {
-	if stmt, ok := l.stmts[query]; ok {
+func (c *sqliteConnection) prepare(ctx context.Context, conn *sql.Conn, query string) (*sql.Stmt, error) {
+	if stmt, ok := c.stmts[query]; ok {
 		return stmt, nil
 	}
 	stmt, err := conn.PrepareContext(ctx, query)
 	if err == nil {
-		l.stmts[query] = stmt
+		c.stmts[query] = stmt
 	}
 	return stmt, err
 }
 
-func (l *sqliteConnection) exec(ctx context.Context, conn *sql.Conn, s *statement) (int64, error) {
-	stmt, err := l.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
+func (c *sqliteConnection) exec(ctx context.Context, conn *sql.Conn, s *statement) (int64, error) {
+	stmt, err := c.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
 	if err != nil {
 		return 0, err
 	}
@@ -158,8 +158,8 @@ func (l *sqliteConnection) exec(ctx context.Context, conn *sql.Conn, s *statemen
 	return result.RowsAffected()
 }
 
-func (l *sqliteConnection) query(ctx context.Context, conn *sql.Conn, s *statement) error {
-	stmt, err := l.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
+func (c *sqliteConnection) query(ctx context.Context, conn *sql.Conn, s *statement) error {
+	stmt, err := c.prepare(ctx, conn, s.query) //nolint:sqlclosecheck // it is kept for the next call
 	if err != nil {
 		return err
 	}
@@ -176,14 +176,14 @@ func (l *sqliteConnection) query(ctx context.Context, conn *sql.Conn, s *stateme
 	return rows.Err()
 }
 
-func (l *sqliteConnection) share(*tx, string) error { return nil }
+func (c *sqliteConnection) lockShared(*tx, string) error { return nil }
 
-// settle is never asked: a COMMIT in this process has an answer.
-func (l *sqliteConnection) settle(context.Context, *tx) error { return ErrUnknown }
+// resolveCommit is never asked: a COMMIT in this process has an answer.
+func (c *sqliteConnection) resolveCommit(context.Context, *tx) error { return ErrUnknown }
 
-func (l *sqliteConnection) close() error {
-	l.forget()
-	return l.pool.Close()
+func (c *sqliteConnection) close() error {
+	c.closeStatements()
+	return c.pool.Close()
 }
 
 // migrateSQLite brings the database's tables up to this program's. Two
@@ -197,7 +197,7 @@ func migrateSQLite(ctx context.Context, path string, manual bool) error {
 	defer func() { _ = pool.Close() }()
 	for attempt := 1; ; attempt++ {
 		err := migrate(ctx, goose.DialectSQLite3, pool, "migrations/sqlite", manual)
-		if err == nil || attempt == 10 || errors.Is(err, errNewer) || !retryable(err) {
+		if err == nil || attempt == 10 || errors.Is(err, errNewer) || !isMigrationRace(err) {
 			return explain(err)
 		}
 		if err := rota.Sleep(ctx, time.Duration(attempt)*50*time.Millisecond); err != nil {
@@ -206,17 +206,17 @@ func migrateSQLite(ctx context.Context, path string, manual bool) error {
 	}
 }
 
-// code is SQLite's primary result code, 0 where err is none of SQLite's.
-func code(err error) int {
+// sqliteCode is SQLite's primary result code, 0 where err is none of SQLite's.
+func sqliteCode(err error) int {
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code() & 0xff
 	}
 	return 0
 }
 
-// retryable tells what a race between two starting processes gives.
-func retryable(err error) bool {
-	switch code(err) {
+// isMigrationRace tells what a race between two starting processes gives.
+func isMigrationRace(err error) bool {
+	switch sqliteCode(err) {
 	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_SCHEMA:
 		return true
 	}
@@ -226,7 +226,7 @@ func retryable(err error) bool {
 // explainSQLite adds what a person can do to SQLite's errors.
 func explainSQLite(err error) error {
 	var hint string
-	switch code(err) {
+	switch sqliteCode(err) {
 	case sqlite3.SQLITE_FULL:
 		hint = "the disk is full: free some space"
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:

@@ -9,25 +9,25 @@ import (
 // statements are queries that were prepared once, for reads so frequent that
 // parsing their SQL would be half of the work. They end with their pool.
 type statements struct {
-	mu    sync.Mutex
-	known map[string]*sql.Stmt
+	mu       sync.Mutex
+	prepared map[string]*sql.Stmt
 }
 
 // prepare gives the statement of a query.
 func (s *statements) prepare(ctx context.Context, pool *sql.DB, query string) (*sql.Stmt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stmt, ok := s.known[query]; ok {
+	if stmt, ok := s.prepared[query]; ok {
 		return stmt, nil
 	}
 	stmt, err := pool.PrepareContext(ctx, query) //nolint:sqlclosecheck // it is kept for the next call
 	if err != nil {
 		return nil, err
 	}
-	if s.known == nil {
-		s.known = map[string]*sql.Stmt{}
+	if s.prepared == nil {
+		s.prepared = map[string]*sql.Stmt{}
 	}
-	s.known[query] = stmt
+	s.prepared[query] = stmt
 	return stmt, nil
 }
 

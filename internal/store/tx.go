@@ -11,14 +11,14 @@ import (
 // has begun is finished, for cancelling one caller must not interrupt the
 // others.
 type tx struct {
-	w       *committer
-	now     time.Time
-	id      string       // PostgreSQL's, to ask for it after a COMMIT without an answer
-	entries [][]byte     // audit entries that go into the chain at the commit
-	waiting []*statement // to be run before the next one
-	wrote   bool         // something was changed, or is about to be
+	committer *committer
+	now       time.Time
+	id        string       // PostgreSQL's, to ask for it after a COMMIT without an answer
+	entries   [][]byte     // audit entries that go into the chain at the commit
+	pending   []*statement // to be run before the next one
+	wrote     bool         // something was changed, or is about to be
 	// ask, if not nil, has statements run together with those of other requests.
-	ask func([]*statement) error
+	submit func([]*statement) error
 }
 
 // statement is SQL with its parameters.
@@ -32,54 +32,54 @@ type statement struct {
 // scanner is a row to be read.
 type scanner interface{ Scan(dest ...any) error }
 
-// errHalfDone is a request that was refused after it had written something.
+// errPartialWrite is a request that was refused after it had written something.
 // Nearly all look first and write then, so that a savepoint for each would be
 // work for nothing: the transaction is rolled back, and its requests tried
 // alone.
-var errHalfDone = errors.New("refused after something was written")
+var errPartialWrite = errors.New("refused after something was written")
 
 // attempt runs one request, with nobody beside it. A refusal is the request's
 // own answer; with a failure the transaction must be rolled back.
-func (t *tx) attempt(r *request) (refusal, failure error) { return t.judge(r.run(t)) }
+func (t *tx) attempt(r *request) (refusal, failure error) { return t.classify(r.run(t)) }
 
-// judge tells a refusal of the one request that was run in t from a failure.
-func (t *tx) judge(refusal error) (_, failure error) {
+// classify tells a refusal of the one request that was run in t from a failure.
+func (t *tx) classify(refusal error) (_, failure error) {
 	if _, ok := errors.AsType[*dbError](refusal); ok {
 		return nil, refusal
 	}
 	if refusal != nil {
 		t.entries = nil
 		if t.wrote {
-			return refusal, errHalfDone
+			return refusal, errPartialWrite
 		}
 	}
 	return refusal, nil
 }
 
-// take takes over what a request that has ended left to be written.
-func (t *tx) take(ended *tx) {
-	t.waiting = append(t.waiting, ended.waiting...)
+// absorb takes over what a request that has ended left to be written.
+func (t *tx) absorb(ended *tx) {
+	t.pending = append(t.pending, ended.pending...)
 	t.entries = append(t.entries, ended.entries...)
 }
 
 // commit makes it durable. Where the connection is lost meanwhile, it finds
 // out what became of it.
 func (t *tx) commit() error {
-	err := t.end()
-	if err != nil && t.w.lost() {
-		t.w.disconnect()
-		return t.w.connection.settle(t.w.ctx, t)
+	err := t.writeAndCommit()
+	if err != nil && t.committer.lost() {
+		t.committer.disconnect()
+		return t.committer.connection.resolveCommit(t.committer.ctx, t)
 	}
 	return err
 }
 
-// end writes the audit and commits. One committer of a process at a time waits for
+// writeAndCommit writes the audit and commits. One committer of a process at a time waits for
 // the audit's end, and holds nothing up there that others of it wait for.
-func (t *tx) end() error {
+func (t *tx) writeAndCommit() error {
 	if len(t.entries) > 0 {
-		t.w.takeTurn(0)
+		t.committer.acquireTurn(0)
 	}
-	defer t.w.giveTurn()
+	defer t.committer.releaseTurn()
 	if err := t.writeAudit(); err != nil {
 		return err
 	}
@@ -90,12 +90,12 @@ func (t *tx) end() error {
 // rollback may find that the database has rolled back by itself; then its
 // error says only that.
 func (t *tx) rollback() {
-	t.waiting = nil
-	if !t.w.lost() {
+	t.pending = nil
+	if !t.committer.lost() {
 		_, _ = t.exec(sqlRollback)
 	}
-	if t.w.lost() {
-		t.w.disconnect()
+	if t.committer.lost() {
+		t.committer.disconnect()
 	}
 }
 
@@ -105,37 +105,37 @@ type dbError struct{ err error }
 func (e *dbError) Error() string { return "database: " + e.err.Error() }
 func (e *dbError) Unwrap() error { return e.err }
 
-// later is a statement whose effect nobody asks for: it is run together with
+// enqueue is a statement whose effect nobody asks for: it is run together with
 // the next one, or with the commit. That it failed shows there, and fails the
 // transaction.
-func (t *tx) later(query string, args ...any) {
+func (t *tx) enqueue(query string, args ...any) {
 	t.wrote = true
-	t.waiting = append(t.waiting, &statement{query: query, args: args})
+	t.pending = append(t.pending, &statement{query: query, args: args})
 }
 
 // run runs a statement after those that wait.
 func (t *tx) run(s *statement) error {
-	if t.ask == nil {
+	if t.submit == nil {
 		return t.send([]*statement{s})
 	}
-	return t.ask(t.after(s))
+	return t.submit(t.withPending(s))
 }
 
 // send runs statements after those that wait.
 func (t *tx) send(asked []*statement) error {
-	all := t.after(asked...)
-	ctx, cancel := t.w.deadline()
+	all := t.withPending(asked...)
+	ctx, cancel := t.committer.deadline()
 	defer cancel()
-	if err := t.w.connection.run(ctx, t.w.conn, all); err != nil {
+	if err := t.committer.connection.run(ctx, t.committer.conn, all); err != nil {
 		return &dbError{explain(err)}
 	}
 	return nil
 }
 
-// after puts statements behind those that wait, and gives all of them to be run.
-func (t *tx) after(asked ...*statement) []*statement {
-	all := slices.Concat(t.waiting, asked)
-	t.waiting = nil
+// withPending puts statements behind those that wait, and gives all of them to be run.
+func (t *tx) withPending(asked ...*statement) []*statement {
+	all := slices.Concat(t.pending, asked)
+	t.pending = nil
 	return all
 }
 

@@ -156,11 +156,11 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (func(*tx) err
 			}
 			return nil
 		}
-		t.later(sqlTouchSecret, s.name, micros(t.now), newSuffix())
+		t.enqueue(sqlTouchSecret, s.name, micros(t.now), newSuffix())
 		if found { // announced through the endpoint, without a value
-			t.later(sqlUpdateVersion, s.name, r.Version, value)
+			t.enqueue(sqlUpdateVersion, s.name, r.Version, value)
 		} else {
-			t.later(sqlInsertVersion, s.name, r.Version, value, micros(t.now))
+			t.enqueue(sqlInsertVersion, s.name, r.Version, value, micros(t.now))
 		}
 		for _, l := range labels {
 			holder := ""
@@ -171,7 +171,7 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (func(*tx) err
 			}
 			t.label(s.name, l, holder, r.Version)
 		}
-		t.later(sqlDropUnlabeled, s.name)
+		t.enqueue(sqlDropUnlabeled, s.name)
 		return nil
 	}, nil
 }
@@ -216,9 +216,9 @@ func (s *secretStore) move(r rota.MoveRequest) (op string, run func(*tx) error, 
 		if r.To != "" && found == 0 {
 			return s.refuse(op, rota.ErrNotFound)
 		}
-		t.later(sqlTouchSecret, s.name, micros(t.now), newSuffix())
+		t.enqueue(sqlTouchSecret, s.name, micros(t.now), newSuffix())
 		t.label(s.name, r.Label, holder, r.To)
-		t.later(sqlDropUnlabeled, s.name)
+		t.enqueue(sqlDropUnlabeled, s.name)
 		return nil
 	}, nil
 }
@@ -234,11 +234,11 @@ func (t *tx) holder(secret string, l rota.Label) (string, error) {
 // Previous follows Current.
 func (t *tx) label(secret string, l rota.Label, holder, to string) {
 	if to == "" {
-		t.later(sqlDropLabel, secret, string(l))
+		t.enqueue(sqlDropLabel, secret, string(l))
 	} else {
-		t.later(sqlSetLabel, secret, string(l), to)
+		t.enqueue(sqlSetLabel, secret, string(l), to)
 	}
 	if l == rota.LabelCurrent && holder != "" && holder != to {
-		t.later(sqlSetLabel, secret, string(rota.LabelPrevious), holder)
+		t.enqueue(sqlSetLabel, secret, string(rota.LabelPrevious), holder)
 	}
 }

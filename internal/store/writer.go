@@ -15,15 +15,15 @@ var ErrClosed = errors.New("the store is closed")
 // arrive while commits are under way share the next one: the disk is asked to
 // flush once for all of them, and they are answered after that.
 type writer struct {
-	connection connection
-	dialect    dialect
-	patience   time.Duration              // how long a statement may take, 0 for any time
-	seal       func(head) ([]byte, error) // of the audit's end
+	connection       connection
+	dialect          dialect
+	statementTimeout time.Duration              // how long a statement may take, 0 for any time
+	seal             func(head) ([]byte, error) // of the audit's end
 
 	queue      chan *request // unbuffered: what was not taken is still its caller's
 	closing    chan struct{}
 	committers []*committer
-	turns      chan struct{}   // holds the committer whose turn it is at the audit's end
+	auditTurn  chan struct{}   // holds the committer whose turn it is at the audit's end
 	ended      sync.WaitGroup  // of the committers
 	ctx        context.Context // ends with the writer; bounds waiting for the server
 	stop       context.CancelFunc
@@ -35,27 +35,27 @@ type request struct {
 	lock   string
 	run    func(*tx) error
 	taken  atomic.Bool // by the writer, or by its caller who gave up
-	answer chan error
+	result chan error
 }
 
 func newWriter(ctx context.Context, d *database, seal func(head) ([]byte, error)) (*writer, error) {
 	w := &writer{
-		connection: d.connection, dialect: d.dialect, patience: d.patience, seal: seal,
-		queue: make(chan *request), closing: make(chan struct{}), turns: make(chan struct{}, 1),
+		connection: d.connection, dialect: d.dialect, statementTimeout: d.statementTimeout, seal: seal,
+		queue: make(chan *request), closing: make(chan struct{}), auditTurn: make(chan struct{}, 1),
 	}
 	for range max(d.committers, 1) {
 		conn, err := d.connection.connect(ctx)
 		if err != nil {
-			for _, l := range w.committers {
-				l.disconnect()
+			for _, c := range w.committers {
+				c.disconnect()
 			}
 			return nil, err
 		}
 		w.committers = append(w.committers, &committer{writer: w, conn: conn})
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
-	for _, l := range w.committers {
-		w.ended.Go(l.loop)
+	for _, c := range w.committers {
+		w.ended.Go(c.loop)
 	}
 	return w, nil
 }
@@ -71,7 +71,7 @@ func (w *writer) do(ctx context.Context, lock string, run func(*tx) error) error
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r := &request{lock: lock, run: run, answer: make(chan error, 1)}
+	r := &request{lock: lock, run: run, result: make(chan error, 1)}
 	select {
 	case w.queue <- r:
 	case <-w.closing:
@@ -80,7 +80,7 @@ func (w *writer) do(ctx context.Context, lock string, run func(*tx) error) error
 		return ctx.Err()
 	}
 	select {
-	case err := <-r.answer:
+	case err := <-r.result:
 		return err
 	case <-ctx.Done():
 		if r.taken.CompareAndSwap(false, true) {
@@ -88,7 +88,7 @@ func (w *writer) do(ctx context.Context, lock string, run func(*tx) error) error
 		}
 		// It is being carried out: wait for the commit rather than leave
 		// the caller in doubt.
-		return <-r.answer
+		return <-r.result
 	}
 }
 
@@ -98,16 +98,16 @@ func (w *writer) close() error {
 	close(w.closing)
 	w.stop()
 	w.ended.Wait()
-	for _, l := range w.committers {
-		l.disconnect()
+	for _, c := range w.committers {
+		c.disconnect()
 	}
 	return w.connection.close()
 }
 
 // deadline bounds one statement, for a server that hangs ends none.
 func (w *writer) deadline() (context.Context, context.CancelFunc) {
-	if w.patience == 0 {
+	if w.statementTimeout == 0 {
 		return context.Background(), func() {}
 	}
-	return context.WithTimeout(context.Background(), w.patience)
+	return context.WithTimeout(context.Background(), w.statementTimeout)
 }

@@ -105,14 +105,14 @@ func (db *DB) replaceWriter(b *testing.B, dsn string, conns int, loop func(*comm
 	if err := db.writer.close(); err != nil {
 		b.Fatal(err)
 	}
-	link := &postgresConnection{pool: openPostgres(config, conns, sqlWriterSettings), clock: db.clock}
+	writerConn := &postgresConnection{pool: openPostgres(config, conns, sqlWriterSettings), clock: db.clock}
 	w := &writer{
-		connection: link, dialect: db.dialect, patience: patience, seal: db.keys.seal,
-		queue: make(chan *request), closing: make(chan struct{}), turns: make(chan struct{}, 1),
+		connection: writerConn, dialect: db.dialect, statementTimeout: statementTimeout, seal: db.keys.seal,
+		queue: make(chan *request), closing: make(chan struct{}), auditTurn: make(chan struct{}, 1),
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	for range conns {
-		conn, err := link.connect(b.Context())
+		conn, err := writerConn.connect(b.Context())
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -131,8 +131,8 @@ func (l *committer) plainLoop() {
 			return
 		case r := <-l.queue:
 			if r.taken.CompareAndSwap(false, true) {
-				refusal, err := l.alone(r)
-				r.answer <- errors.Join(refusal, err)
+				refusal, err := l.retryAlone(r)
+				r.result <- errors.Join(refusal, err)
 			}
 		}
 	}
@@ -143,8 +143,8 @@ func (l *committer) plainLoop() {
 func (l *committer) sequentialLoop() {
 	for {
 		var first *request
-		if len(l.next) > 0 {
-			first, l.next = l.next[0], l.next[1:]
+		if len(l.deferred) > 0 {
+			first, l.deferred = l.deferred[0], l.deferred[1:]
 		} else {
 			select {
 			case <-l.closing:
@@ -161,11 +161,11 @@ func (l *committer) sequentialLoop() {
 				}
 			}
 			if err == nil {
-				batch, err = l.enter(t, maxBatch-len(all))
+				batch, err = l.admit(t, maxBatch-len(all))
 				all = append(all, batch...)
 			}
-			if err == nil && len(batch) == 0 && !l.takeTurn(maxBatch-len(all)) {
-				if batch, err = l.enter(t, maxBatch-len(all)); len(batch) == 0 {
+			if err == nil && len(batch) == 0 && !l.acquireTurn(maxBatch-len(all)) {
+				if batch, err = l.admit(t, maxBatch-len(all)); len(batch) == 0 {
 					break
 				}
 				all = append(all, batch...)
@@ -175,7 +175,7 @@ func (l *committer) sequentialLoop() {
 			err = t.commit()
 		}
 		for _, r := range all {
-			r.answer <- err
+			r.result <- err
 		}
 	}
 }

@@ -112,7 +112,7 @@ func TestARefusalAfterAWriteUndoesThatWriteAlone(t *testing.T) {
 				_, err := tx.exec(sqlTouchSecret, secret, 1, "abcdef")
 				return err
 			}},
-			{"later", func(tx *tx, secret string) error { tx.later(sqlTouchSecret, secret, 1, "abcdef"); return nil }},
+			{"later", func(tx *tx, secret string) error { tx.enqueue(sqlTouchSecret, secret, 1, "abcdef"); return nil }},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				var runs []func(*tx) error

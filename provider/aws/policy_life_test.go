@@ -243,7 +243,7 @@ func TestLeastPolicyOfAnchors(t *testing.T) {
 			least := NewPolicy(c.Archive("heads", "rota-audit/").Permissions(t.Context(), c.PlaceIn("")), false)
 			without(&least, lacks)
 			attach(least, NewPolicy(c.CallerPermissions(), false))
-			place := anchor.Archive{Objects: c.Archive("heads", "rota-audit/")}
+			place := anchor.Archive{ObjectStore: c.Archive("heads", "rota-audit/")}
 			err := place.Put(t.Context(), anchor.Head{Seq: 1})
 			if err == nil {
 				_, err = place.Heads(t.Context())

@@ -26,18 +26,18 @@ var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // table is a store's status table.
 type table struct {
-	rows   []store.Standing
+	rows   []store.EnrolledSecret
 	frozen *rotation.Halt
 	asked  atomic.Int64
 	sick   atomic.Bool
 }
 
-func (s *table) Standings(_ context.Context, after string, limit int) ([]store.Standing, error) {
+func (s *table) Enrolled(_ context.Context, after string, limit int) ([]store.EnrolledSecret, error) {
 	s.asked.Add(1)
 	if s.sick.Load() {
 		return nil, errors.New("sick")
 	}
-	var found []store.Standing
+	var found []store.EnrolledSecret
 	for _, r := range s.rows {
 		if r.Name > after && len(found) < limit {
 			found = append(found, r)
@@ -48,17 +48,17 @@ func (s *table) Standings(_ context.Context, after string, limit int) ([]store.S
 
 func (s *table) Frozen(context.Context) (*rotation.Halt, error) { return s.frozen, nil }
 
-func (s *table) Kept(context.Context) ([]store.Kept, error) {
-	return []store.Kept{{Notifier: "ops", Events: 3, Since: noon.Add(-time.Hour)}}, nil
+func (s *table) OutboxBacklog(context.Context) ([]store.OutboxBacklog, error) {
+	return []store.OutboxBacklog{{Notifier: "ops", Events: 3, Since: noon.Add(-time.Hour)}}, nil
 }
 
 func (s *table) End(context.Context) (int64, error) { return 7, nil }
 
-func standing(name string, s rotation.Status) store.Standing {
+func standing(name string, s rotation.Status) store.EnrolledSecret {
 	if s.LookedAt.IsZero() {
 		s.LookedAt = noon.Add(-time.Minute)
 	}
-	return store.Standing{SecretStatus: store.SecretStatus{Name: name, Status: s, NextAt: noon.Add(time.Hour)}}
+	return store.EnrolledSecret{SecretStatus: store.SecretStatus{Name: name, Status: s, NextAt: noon.Add(time.Hour)}}
 }
 
 // mixed are secrets of many states.
@@ -72,7 +72,7 @@ func mixed() *table {
 	gone := standing("app/quarantined", rotation.Status{IssuedAt: noon.Add(-400 * rota.Day), Hold: rotation.HoldQuarantined, DueAt: noon.Add(-time.Hour)})
 	worked := standing("app/worked", rotation.Status{})
 	worked.NextAt, worked.Holder = noon.Add(-time.Hour), "somebody"
-	return &table{rows: []store.Standing{fresh, late, due, paused, gone, worked}}
+	return &table{rows: []store.EnrolledSecret{fresh, late, due, paused, gone, worked}}
 }
 
 // survey looks once and gives what a scrape answers.

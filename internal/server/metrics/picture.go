@@ -15,7 +15,7 @@ type picture struct {
 	at     time.Time
 	took   time.Duration
 	frozen *rotation.Halt // nil: not frozen
-	kept   []store.Kept
+	kept   []store.OutboxBacklog
 	audit  int64
 	jobs   map[string]int
 
@@ -68,7 +68,7 @@ var (
 )
 
 // add counts one more secret.
-func (p *picture) add(s store.Standing, policy rotation.Policy) {
+func (p *picture) add(s store.EnrolledSecret, policy rotation.Policy) {
 	o := one{name: s.Name, issued: s.Status.IssuedAt, rotate: s.Status.RotateAt}
 	p.count++
 	p.states[service.StateOf(s, p.frozen != nil, policy, p.at)]++

@@ -17,14 +17,14 @@ import (
 // Source is what's surveyed: some of the overview, the queue and the audit of a
 // store.
 type Source interface {
-	// Standings lists at most limit enrolled secrets by name, starting after a
+	// Enrolled lists at most limit enrolled secrets by name, starting after a
 	// name.
-	Standings(ctx context.Context, after string, limit int) ([]store.Standing, error)
+	Enrolled(ctx context.Context, after string, limit int) ([]store.EnrolledSecret, error)
 	// Frozen says who froze everything; nil if nobody did.
 	Frozen(ctx context.Context) (*rotation.Halt, error)
-	// Kept lists what's kept for notifiers that get several events in one
+	// OutboxBacklog lists what's kept for notifiers that get several events in one
 	// message.
-	Kept(ctx context.Context) ([]store.Kept, error)
+	OutboxBacklog(ctx context.Context) ([]store.OutboxBacklog, error)
 	// End is the number of the audit's last entry.
 	End(ctx context.Context) (int64, error)
 }
@@ -117,7 +117,7 @@ func (s *Survey) look(ctx context.Context) (*picture, error) {
 		if p.frozen, err = s.Source.Frozen(ctx); err != nil {
 			return err
 		}
-		if p.kept, err = s.Source.Kept(ctx); err != nil {
+		if p.kept, err = s.Source.OutboxBacklog(ctx); err != nil {
 			return err
 		}
 		if p.audit, err = s.Source.End(ctx); err == nil && s.Jobs != nil {
@@ -126,9 +126,9 @@ func (s *Survey) look(ctx context.Context) (*picture, error) {
 		return err
 	})
 	for after, more := "", true; err == nil && more; {
-		var rows []store.Standing
+		var rows []store.EnrolledSecret
 		err = ask(func(ctx context.Context) (err error) {
-			rows, err = s.Source.Standings(ctx, after, batch)
+			rows, err = s.Source.Enrolled(ctx, after, batch)
 			return err
 		})
 		for _, row := range rows {

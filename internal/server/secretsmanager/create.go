@@ -50,7 +50,7 @@ func describe(r *record.Record, description, key, kind *string) {
 func createSecret(ctx context.Context, s *Server, g *record.Guarded, in *createSecretRequest) (*secretAnswer, error) {
 	suffix := s.pick(alphanumeric, 6)
 	var out secretAnswer
-	act := record.Act{Action: access.Write, Op: "create secret"}
+	act := record.Operation{Action: access.Write, Op: "create secret"}
 	if in.given() {
 		act.Version = in.ClientRequestToken
 	}
@@ -114,7 +114,7 @@ func (r *updateSecretRequest) check() error {
 func updateSecret(ctx context.Context, s *Server, g *record.Guarded, in *updateSecretRequest) (*secretAnswer, error) {
 	t := s.target(in.SecretID)
 	var out secretAnswer
-	act := record.Act{Action: access.Write, Op: "update"}
+	act := record.Operation{Action: access.Write, Op: "update"}
 	if in.given() {
 		act.Version = in.ClientRequestToken
 	}

@@ -62,7 +62,7 @@ func deleteSecret(ctx context.Context, s *Server, g *record.Guarded, in *deleteS
 		return nil, errManagedDeletion()
 	}
 	var out secretAnswer
-	err := g.Update(ctx, t.name, record.Act{Action: access.Remove, Op: "remove", Detail: detail}, func(c *record.Change) error {
+	err := g.Update(ctx, t.name, record.Operation{Action: access.Remove, Op: "remove", Detail: detail}, func(c *record.Change) error {
 		there := c.Exists && t.check(c.Record) == nil
 		switch {
 		case !there && in.ForceDeleteWithoutRecovery:
@@ -92,7 +92,7 @@ func deleteSecret(ctx context.Context, s *Server, g *record.Guarded, in *deleteS
 func restoreSecret(ctx context.Context, s *Server, g *record.Guarded, in *secretRequest) (*secretAnswer, error) {
 	t := s.target(in.SecretID)
 	var out secretAnswer
-	err := g.Update(ctx, t.name, record.Act{Action: access.Remove, Op: "restore"}, func(c *record.Change) error {
+	err := g.Update(ctx, t.name, record.Operation{Action: access.Remove, Op: "restore"}, func(c *record.Change) error {
 		if !c.Exists {
 			return errNoSecret()
 		}

@@ -40,7 +40,7 @@ func getSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *getSe
 func (s *Server) value(ctx context.Context, g *record.Guarded, secretID, id, label string) (*secretValue, error) {
 	t := s.target(secretID)
 	var version *record.Version
-	r, v, err := g.Pick(ctx, t.name, func(r record.Record) (string, error) {
+	r, v, err := g.ReadVersion(ctx, t.name, func(r record.Record) (string, error) {
 		if err := t.use(r); err != nil {
 			return "", err
 		}

@@ -105,11 +105,11 @@ func scan(ctx context.Context, s *Server, g *record.Guarded, q search) (found []
 				continue
 			}
 			if len(found) == q.limit {
-				return found, q.mark(q.by.Mark(found[len(found)-1])), nil
+				return found, q.mark(q.by.Cursor(found[len(found)-1])), nil
 			}
 			found = append(found, r)
 		}
-		if next == (record.Mark{}) {
+		if next == (record.Cursor{}) {
 			return found, "", nil
 		}
 		if p.After = next; scanned >= maxScan {
@@ -126,7 +126,7 @@ type listToken struct {
 	Name       string       `json:"n"`
 }
 
-func (q search) mark(m record.Mark) string {
+func (q search) mark(m record.Cursor) string {
 	t := listToken{By: q.by, Descending: q.descending, Name: m.Name}
 	if !m.At.IsZero() {
 		t.At = m.At.UnixNano()
@@ -135,13 +135,13 @@ func (q search) mark(m record.Mark) string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-func (q search) readToken() (record.Mark, error) {
+func (q search) readToken() (record.Cursor, error) {
 	var t listToken
 	text, err := base64.RawURLEncoding.DecodeString(q.token)
 	if err != nil || json.Unmarshal(text, &t) != nil || t.Name == "" || t.By != q.by || t.Descending != q.descending {
-		return record.Mark{}, errBadToken()
+		return record.Cursor{}, errBadToken()
 	}
-	m := record.Mark{Name: t.Name}
+	m := record.Cursor{Name: t.Name}
 	if t.At != 0 {
 		m.At = time.Unix(0, t.At).UTC()
 	}

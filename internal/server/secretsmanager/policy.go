@@ -131,7 +131,7 @@ func putResourcePolicy(ctx context.Context, s *Server, g *record.Guarded, in *pu
 func (s *Server) setPolicy(ctx context.Context, g *record.Guarded, secretID, policy string) (*policyAnswer, error) {
 	t := s.target(secretID)
 	var out policyAnswer
-	err := g.Update(ctx, t.name, record.Act{Action: access.Write, Op: "policy"}, func(c *record.Change) error {
+	err := g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "policy"}, func(c *record.Change) error {
 		if err := t.change(c); err != nil {
 			return err
 		}

@@ -110,7 +110,7 @@ func (r *putSecretValueRequest) check() error {
 func putSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *putSecretValueRequest) (*secretAnswer, error) {
 	t := s.target(in.SecretID)
 	var out secretAnswer
-	act := record.Act{Action: access.Write, Op: "put", Version: in.ClientRequestToken}
+	act := record.Operation{Action: access.Write, Op: "put", Version: in.ClientRequestToken}
 	err := g.Update(ctx, t.name, act, func(c *record.Change) error {
 		if err := t.change(c); err != nil {
 			return err

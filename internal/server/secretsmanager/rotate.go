@@ -44,7 +44,7 @@ func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateS
 	var j job
 	var again *job // a former rotation that is not complete
 	var out secretAnswer
-	err := g.Update(ctx, t.name, record.Act{Action: access.Rotate, Op: rotateOp, Version: in.ClientRequestToken}, func(c *record.Change) error {
+	err := g.Update(ctx, t.name, record.Operation{Action: access.Rotate, Op: rotateOp, Version: in.ClientRequestToken}, func(c *record.Change) error {
 		again = nil
 		if err := t.change(c); err != nil {
 			return err
@@ -86,7 +86,7 @@ func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateS
 // rotateManaged starts the rotation of a secret that Rota's configuration
 // rotates.
 func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t target, in *rotateSecretRequest) (*secretAnswer, error) {
-	r, err := g.Look(ctx, access.Rotate, rotateOp, t.name)
+	r, err := g.ViewFor(ctx, access.Rotate, rotateOp, t.name)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t target,
 	if in.RotationLambdaARN != nil || in.RotationRules != nil || !in.immediately() {
 		return nil, errManaged()
 	}
-	if err := g.Note(ctx, rotateOp, t.name, rotation.OutcomeBegun, "", "asked for by RotateSecret"); err != nil {
+	if err := g.Audit(ctx, rotateOp, t.name, rotation.OutcomeBegun, "", "asked for by RotateSecret"); err != nil {
 		return nil, err
 	}
 	err = s.opts.Rotate(ctx, g.Caller(), t.name, in.ClientRequestToken)
@@ -153,7 +153,7 @@ func cancelRotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *s
 		return nil, errManaged()
 	}
 	var out secretAnswer
-	err := g.Update(ctx, t.name, record.Act{Action: access.Rotate, Op: "cancel rotation"}, func(c *record.Change) error {
+	err := g.Update(ctx, t.name, record.Operation{Action: access.Rotate, Op: "cancel rotation"}, func(c *record.Change) error {
 		if err := t.change(c); err != nil {
 			return err
 		}

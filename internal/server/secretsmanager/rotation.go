@@ -119,7 +119,7 @@ func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 	if err == nil && !j.test {
 		err = j.promoted(ctx, g)
 	}
-	act := record.Act{Action: access.Rotate, Op: rotateOp, Version: j.token}
+	act := record.Operation{Action: access.Rotate, Op: rotateOp, Version: j.token}
 	if err != nil {
 		act.Outcome, act.Detail = rotation.OutcomeFailed, err.Error()
 		s.opts.Log.Warn("rotation failed", "secret", j.name, "version", j.token, "error", err)
@@ -133,7 +133,7 @@ func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 // promoted is nil where the new version is the current one, as the last step
 // has to leave it.
 func (j job) promoted(ctx context.Context, g *record.Guarded) error {
-	r, err := g.Look(ctx, access.Rotate, rotateOp, j.name)
+	r, err := g.ViewFor(ctx, access.Rotate, rotateOp, j.name)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (r *updateSecretVersionStageRequest) check() error {
 func updateSecretVersionStage(ctx context.Context, s *Server, g *record.Guarded, in *updateSecretVersionStageRequest) (*secretAnswer, error) {
 	t := s.target(in.SecretID)
 	var out secretAnswer
-	act := record.Act{Action: access.Write, Op: "label", Version: in.MoveToVersionID, Detail: in.VersionStage}
+	act := record.Operation{Action: access.Write, Op: "label", Version: in.MoveToVersionID, Detail: in.VersionStage}
 	err := g.Update(ctx, t.name, act, func(c *record.Change) error {
 		if err := t.change(c); err != nil {
 			return err

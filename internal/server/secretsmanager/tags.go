@@ -54,7 +54,7 @@ func (r *tagResourceRequest) check() error {
 
 func tagResource(ctx context.Context, s *Server, g *record.Guarded, in *tagResourceRequest) (nothing, error) {
 	t := s.target(in.SecretID)
-	return nothing{}, g.Update(ctx, t.name, record.Act{Action: access.Write, Op: "tag"}, func(c *record.Change) error {
+	return nothing{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "tag"}, func(c *record.Change) error {
 		if err := t.change(c); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (r *untagResourceRequest) check() error {
 
 func untagResource(ctx context.Context, s *Server, g *record.Guarded, in *untagResourceRequest) (nothing, error) {
 	t := s.target(in.SecretID)
-	return nothing{}, g.Update(ctx, t.name, record.Act{Action: access.Write, Op: "untag"}, func(c *record.Change) error {
+	return nothing{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "untag"}, func(c *record.Change) error {
 		if err := t.change(c); err != nil {
 			return err
 		}

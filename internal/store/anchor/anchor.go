@@ -21,26 +21,26 @@ type Head struct {
 	Signature string    `json:"signature"` // of Signed, hexadecimal
 }
 
-// Signed is the bytes that the signature is of: a version's tag, then number,
+// SigningInput is the bytes that the signature is of: a version's tag, then number,
 // hash and time, each after a newline.
-func (h Head) Signed() []byte {
+func (h Head) SigningInput() []byte {
 	return fmt.Appendf(nil, "rota audit head 1\n%d\n%s\n%s", h.Seq, h.Hash, h.At.UTC().Format(time.RFC3339Nano))
 }
 
 // ErrForged tells that a head was not signed with the key that was expected.
 var ErrForged = errors.New("not signed with this audit's key")
 
-// Check proves that the head was signed with the key.
-func (h Head) Check(key ed25519.PublicKey) error {
+// Verify proves that the head was signed with the key.
+func (h Head) Verify(key ed25519.PublicKey) error {
 	signature, err := hex.DecodeString(h.Signature)
-	if err != nil || h.Key != hex.EncodeToString(key) || !ed25519.Verify(key, h.Signed(), signature) {
+	if err != nil || h.Key != hex.EncodeToString(key) || !ed25519.Verify(key, h.SigningInput(), signature) {
 		return fmt.Errorf("head of entry %d: %w", h.Seq, ErrForged)
 	}
 	return nil
 }
 
-// Place keeps heads. Its methods may be called at the same time.
-type Place interface {
+// Destination keeps heads. Its methods may be called at the same time.
+type Destination interface {
 	// Name is for people, such as "file /mnt/heads".
 	Name() string
 	// Put keeps a head, durably. The same head again is no error.

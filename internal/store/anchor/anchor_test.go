@@ -25,7 +25,7 @@ func sign(t *testing.T, key ed25519.PrivateKey, seq int64) anchor.Head {
 		Seq: seq, Hash: strings.Repeat("ab", 32), At: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC),
 		Key: hex.EncodeToString(key.Public().(ed25519.PublicKey)),
 	}
-	h.Signature = hex.EncodeToString(ed25519.Sign(key, h.Signed()))
+	h.Signature = hex.EncodeToString(ed25519.Sign(key, h.SigningInput()))
 	return h
 }
 
@@ -45,7 +45,7 @@ func TestAHeadIsGoodOnlyAsItWasSigned(t *testing.T) {
 	borrowed := other
 	borrowed.Key = good.Key
 	public := key.Public().(ed25519.PublicKey)
-	if err := good.Check(public); err != nil {
+	if err := good.Verify(public); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*anchor.Head){
@@ -59,7 +59,7 @@ func TestAHeadIsGoodOnlyAsItWasSigned(t *testing.T) {
 	} {
 		h := good
 		change(&h)
-		if err := h.Check(public); !errors.Is(err, anchor.ErrForged) {
+		if err := h.Verify(public); !errors.Is(err, anchor.ErrForged) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Objects keeps small files by their names, as a bucket does.
-type Objects interface {
+// ObjectStore keeps small files by their names, as a bucket does.
+type ObjectStore interface {
 	// Name is for people, such as "s3 heads/rota-audit/".
 	Name() string
 	// Put keeps a file, durably. Putting the same again is no error.
@@ -19,9 +19,9 @@ type Objects interface {
 
 // Archive is a place that gets one file for each head. Where files are locked
 // once they are there, nobody can take one away.
-type Archive struct{ Objects }
+type Archive struct{ ObjectStore }
 
-var _ Place = Archive{}
+var _ Destination = Archive{}
 
 // Put writes a file whose name sorts by the entry's number.
 func (p Archive) Put(ctx context.Context, h Head) error {
@@ -29,7 +29,7 @@ func (p Archive) Put(ctx context.Context, h Head) error {
 	if err != nil {
 		return err
 	}
-	return p.Objects.Put(ctx, fmt.Sprintf("%019d.json", h.Seq), body)
+	return p.ObjectStore.Put(ctx, fmt.Sprintf("%019d.json", h.Seq), body)
 }
 
 // Heads reads all files.

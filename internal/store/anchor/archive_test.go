@@ -23,7 +23,7 @@ func TestABucketKeepsHeads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	place := anchor.Archive{Objects: c.Archive("heads", "rota-audit/")}
+	place := anchor.Archive{ObjectStore: c.Archive("heads", "rota-audit/")}
 	h := sign(t, newKey(t), 12)
 	if err := place.Put(t.Context(), h); err == nil {
 		t.Fatal("a bucket that is not there took a head")

@@ -15,7 +15,7 @@ import (
 // File is a file that a line of JSON is added to for each head.
 type File struct{ Path string }
 
-var _ Place = File{}
+var _ Destination = File{}
 
 // Name names the file.
 func (f File) Name() string { return "file " + f.Path }

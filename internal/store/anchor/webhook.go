@@ -17,7 +17,7 @@ type Webhook struct {
 	Client *http.Client
 }
 
-var _ Place = Webhook{}
+var _ Destination = Webhook{}
 
 // Name says only that it is a webhook: an address may hold a secret.
 func (w Webhook) Name() string { return "webhook" }

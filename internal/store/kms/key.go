@@ -38,7 +38,7 @@ type Key struct {
 
 type keeper struct {
 	*secrets.Keeper
-	name, needs string
+	name, permissions string
 }
 
 // Open opens the key with this address, one of
@@ -102,7 +102,7 @@ func schemes() []string {
 // Wrap encrypts with the first key.
 func (k *Key) Wrap(ctx context.Context, plain []byte) ([]byte, error) {
 	first := k.keepers[0]
-	wrapped, err := inTime(ctx, func() ([]byte, error) { return first.Encrypt(ctx, plain) })
+	wrapped, err := withContext(ctx, func() ([]byte, error) { return first.Encrypt(ctx, plain) })
 	return wrapped, first.explain("encrypt", err)
 }
 
@@ -110,7 +110,7 @@ func (k *Key) Wrap(ctx context.Context, plain []byte) ([]byte, error) {
 func (k *Key) Unwrap(ctx context.Context, wrapped []byte) ([]byte, error) {
 	var first error
 	for _, one := range k.keepers {
-		plain, err := inTime(ctx, func() ([]byte, error) { return one.Decrypt(ctx, wrapped) })
+		plain, err := withContext(ctx, func() ([]byte, error) { return one.Decrypt(ctx, wrapped) })
 		if err == nil {
 			return plain, nil
 		}
@@ -124,21 +124,21 @@ func (k *Key) Unwrap(ctx context.Context, wrapped []byte) ([]byte, error) {
 // Close frees the connections. It does not wait long for a service that does
 // not answer.
 func (k *Key) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	var errs []error
 	for _, one := range k.keepers {
-		_, err := inTime(ctx, func() ([]byte, error) { return nil, one.Close() })
+		_, err := withContext(ctx, func() ([]byte, error) { return nil, one.Close() })
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-const closeWait = 2 * time.Second
+const closeTimeout = 2 * time.Second
 
-// inTime gives up when the context ends, for Vault's client knows none, and
+// withContext gives up when the context ends, for Vault's client knows none, and
 // turns that client's panics at odd answers into errors.
-func inTime(ctx context.Context, call func() ([]byte, error)) ([]byte, error) {
+func withContext(ctx context.Context, call func() ([]byte, error)) ([]byte, error) {
 	type answer struct {
 		bytes []byte
 		err   error
@@ -176,5 +176,5 @@ func (k keeper) explain(op string, err error) error {
 	if k.ErrorAs(err, &aws) && strings.Contains(aws.ErrorCode(), "AccessDenied") {
 		class = rota.ClassStop
 	}
-	return &rota.Error{System: k.name, Op: op, Class: class, Err: err, Hint: k.needs}
+	return &rota.Error{System: k.name, Op: op, Class: class, Err: err, Hint: k.permissions}
 }

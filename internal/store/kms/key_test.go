@@ -50,7 +50,7 @@ func localKey(t testing.TB) string {
 // reads it after opening the store anew and after rotating the master key.
 func roundTrip(t *testing.T, address string) {
 	t.Helper()
-	o := store.Options{Dir: filepath.Join(t.TempDir(), "data"), Keeper: openKey(t, address)}
+	o := store.Options{Dir: filepath.Join(t.TempDir(), "data"), Wrapper: openKey(t, address)}
 	want := rota.NewCredential(map[string]string{rota.FieldPassword: "one"})
 	for round := range 3 {
 		db, err := store.Open(t.Context(), o)
@@ -197,7 +197,7 @@ func TestMovingToAnotherKey(t *testing.T) {
 	old, next := localKey(t), localKey(t)
 	o := store.Options{Dir: filepath.Join(t.TempDir(), "data")}
 	open := func(k *kms.Key) (*store.DB, error) {
-		o.Keeper = k
+		o.Wrapper = k
 		return store.Open(t.Context(), o)
 	}
 	db, err := open(openKey(t, old))

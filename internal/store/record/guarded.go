@@ -39,22 +39,22 @@ func (g *Guarded) Check(ctx context.Context, a access.Action, op, name string) e
 
 // View gives a secret to a caller who may list it.
 func (g *Guarded) View(ctx context.Context, name string) (Record, error) {
-	return g.Look(ctx, access.List, "view", name)
+	return g.ViewFor(ctx, access.List, "view", name)
 }
 
-// Look gives a secret to a caller who may do something else with it that
+// ViewFor gives a secret to a caller who may do something else with it that
 // needs to see it.
-func (g *Guarded) Look(ctx context.Context, a access.Action, op, name string) (Record, error) {
+func (g *Guarded) ViewFor(ctx context.Context, a access.Action, op, name string) (Record, error) {
 	if err := g.Check(ctx, a, op, name); err != nil {
 		return Record{}, err
 	}
 	return g.records.View(ctx, name)
 }
 
-// Pick gives a version's content to a caller who may read it. Which version it
+// ReadVersion gives a version's content to a caller who may read it. Which version it
 // is, choose says, which sees the record; a caller who may read need not have
 // the right to list.
-func (g *Guarded) Pick(ctx context.Context, name string, choose func(Record) (version string, err error)) (Record, Value, error) {
+func (g *Guarded) ReadVersion(ctx context.Context, name string, choose func(Record) (version string, err error)) (Record, Value, error) {
 	if err := g.Check(ctx, access.Read, "get", name); err != nil {
 		return Record{}, Value{}, err
 	}
@@ -81,14 +81,14 @@ func (g *Guarded) Pick(ctx context.Context, name string, choose func(Record) (ve
 // List gives those secrets of a page that the caller may list, and where to go
 // on, zero at the end. A page may be shorter than its limit, or empty, and yet
 // not be the last.
-func (g *Guarded) List(ctx context.Context, p Page) ([]Record, Mark, error) {
+func (g *Guarded) List(ctx context.Context, p Page) ([]Record, Cursor, error) {
 	all, err := g.records.List(ctx, p)
 	if err != nil {
-		return nil, Mark{}, err
+		return nil, Cursor{}, err
 	}
-	var next Mark
+	var next Cursor
 	if len(all) == p.Limit && p.Limit > 0 {
-		next = p.By.Mark(all[len(all)-1])
+		next = p.By.Cursor(all[len(all)-1])
 	}
 	var found []Record
 	for _, r := range all {
@@ -99,8 +99,8 @@ func (g *Guarded) List(ctx context.Context, p Page) ([]Record, Mark, error) {
 	return found, next, nil
 }
 
-// Act is what a change is called, and what it takes.
-type Act struct {
+// Operation is what a change is called, and what it takes.
+type Operation struct {
 	Action  access.Action    // that the caller must be allowed
 	Op      string           // for the audit: "put", "label", "tag", …
 	Version string           // that it is about, if any
@@ -109,7 +109,7 @@ type Act struct {
 }
 
 // Update changes a secret.
-func (g *Guarded) Update(ctx context.Context, name string, act Act, change func(*Change) error) error {
+func (g *Guarded) Update(ctx context.Context, name string, act Operation, change func(*Change) error) error {
 	if err := g.Check(ctx, act.Action, act.Op, name); err != nil {
 		return err
 	}
@@ -118,9 +118,9 @@ func (g *Guarded) Update(ctx context.Context, name string, act Act, change func(
 	return g.records.Update(ctx, name, change, entry)
 }
 
-// Note puts down how something went that the caller may do and that is no
+// Audit puts down how something went that the caller may do and that is no
 // change of the record.
-func (g *Guarded) Note(ctx context.Context, op, name string, o rotation.Outcome, version, detail string) error {
+func (g *Guarded) Audit(ctx context.Context, op, name string, o rotation.Outcome, version, detail string) error {
 	entry := g.caller.Entry(g.now(), op, name, o, detail)
 	entry.Version = version
 	return g.records.Record(ctx, entry)

@@ -29,11 +29,11 @@ func TestWhatACallerMayDo(t *testing.T) {
 	calls := map[string]func(*testing.T, *record.Guarded) error{
 		"view": func(t *testing.T, g *record.Guarded) error { _, err := g.View(t.Context(), "prod/a"); return err },
 		"read": func(t *testing.T, g *record.Guarded) error {
-			_, _, err := g.Pick(t.Context(), "prod/a", first)
+			_, _, err := g.ReadVersion(t.Context(), "prod/a", first)
 			return err
 		},
 		"put": func(t *testing.T, g *record.Guarded) error {
-			act := record.Act{Action: access.Write, Op: "put"}
+			act := record.Operation{Action: access.Write, Op: "put"}
 			return g.Update(t.Context(), "prod/a", act, func(*record.Change) error { return nil })
 		},
 		"due": func(t *testing.T, g *record.Guarded) error { _, err := g.Due(t.Context(), 1); return err },
@@ -117,7 +117,7 @@ func TestAListShowsWhatTheCallerMayList(t *testing.T) {
 		for _, r := range page {
 			got = append(got, r.Name)
 		}
-		if next == (record.Mark{}) {
+		if next == (record.Cursor{}) {
 			break
 		}
 		p.After = next
@@ -136,7 +136,7 @@ func TestWithoutTheEntryThereIsNoValue(t *testing.T) {
 	m := &record.Memory{}
 	fill(t, m, "a")
 	g := record.Guard(broken{m}, nil)(access.Local("me"))
-	_, v, err := g.Pick(t.Context(), "a", func(record.Record) (string, error) { return "v", nil })
+	_, v, err := g.ReadVersion(t.Context(), "a", func(record.Record) (string, error) { return "v", nil })
 	if !errors.Is(err, errDisk) || !v.IsZero() {
 		t.Errorf("a value was read, or %v", err)
 	}
@@ -183,11 +183,11 @@ func TestAVersionThatIsReplacedWhileItIsReadIsLookedForAgain(t *testing.T) {
 	reader := caller(access.Rule{Action: access.Read, Pattern: "*"})
 	latest := func(r record.Record) (string, error) { return r.Versions[0].ID, nil }
 	g := record.Guard(&replaced{times: 3, current: "v"}, nil)(reader)
-	if _, v, err := g.Pick(t.Context(), "a", latest); err != nil || *v.Text != "v'''" {
+	if _, v, err := g.ReadVersion(t.Context(), "a", latest); err != nil || *v.Text != "v'''" {
 		t.Errorf("got %v, %v", v, err)
 	}
 	gone := func(record.Record) (string, error) { return "of old", nil }
-	if _, _, err := g.Pick(t.Context(), "a", gone); !errors.Is(err, record.ErrNotFound) {
+	if _, _, err := g.ReadVersion(t.Context(), "a", gone); !errors.Is(err, record.ErrNotFound) {
 		t.Errorf("a version that is not there: %v", err)
 	}
 }

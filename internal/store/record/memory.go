@@ -52,7 +52,7 @@ func (m *Memory) find(name string, stale bool) *content {
 	if stale {
 		c = r.before
 	}
-	if c == nil || c.record.Gone(m.clock()) {
+	if c == nil || c.record.Expired(m.clock()) {
 		return nil
 	}
 	return c
@@ -85,13 +85,13 @@ func (m *Memory) value(name, version string, stale bool, entries []rotation.Entr
 	}
 	m.entries = append(m.entries, entries...)
 	if now := m.find(name, false); now != nil {
-		now.accessed(version, Day(m.clock())) // no write: nothing else shows it
+		now.touch(version, Day(m.clock())) // no write: nothing else shows it
 	}
 	return c.values[version], nil
 }
 
-// accessed notes the day. The records given out are copies.
-func (c *content) accessed(version string, day time.Time) {
+// touch notes the day. The records given out are copies.
+func (c *content) touch(version string, day time.Time) {
 	c.record.AccessedAt = day
 	if v := c.record.Version(version); v != nil {
 		v.AccessedAt = day
@@ -109,12 +109,12 @@ func (m *Memory) list(p Page, stale bool) []Record {
 	var found []Record
 	for name, r := range m.rows {
 		c := m.find(name, stale && r == m.last)
-		if c != nil && (p.After == (Mark{}) || p.before(p.After, p.By.Mark(c.record))) {
+		if c != nil && (p.After == (Cursor{}) || p.before(p.After, p.By.Cursor(c.record))) {
 			found = append(found, c.record)
 		}
 	}
 	slices.SortFunc(found, func(a, b Record) int {
-		if p.before(p.By.Mark(a), p.By.Mark(b)) {
+		if p.before(p.By.Cursor(a), p.By.Cursor(b)) {
 			return -1
 		}
 		return 1
@@ -126,7 +126,7 @@ func (m *Memory) list(p Page, stale bool) []Record {
 	return found
 }
 
-func (p Page) before(a, b Mark) bool {
+func (p Page) before(a, b Cursor) bool {
 	if p.Descending {
 		a, b = b, a
 	}
@@ -138,16 +138,16 @@ func (m *Memory) Due(_ context.Context, limit int) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.clock()
-	var due []Mark
+	var due []Cursor
 	for name, r := range m.rows {
 		if r.now == nil {
 			continue
 		}
 		if at := r.now.record.DueAt(); !at.IsZero() && !at.After(now) {
-			due = append(due, Mark{at, name})
+			due = append(due, Cursor{at, name})
 		}
 	}
-	slices.SortFunc(due, Mark.Compare)
+	slices.SortFunc(due, Cursor.Compare)
 	var names []string
 	for _, d := range due[:min(limit, len(due))] {
 		names = append(names, d.Name)

@@ -128,19 +128,19 @@ const (
 type Page struct {
 	By         Order
 	Descending bool
-	After      Mark // where the page before ended; zero for the first
+	After      Cursor // where the page before ended; zero for the first
 	Limit      int
 }
 
-// Mark is a place in a list. At counts only where the order is by a time.
-type Mark struct {
+// Cursor is a place in a list. At counts only where the order is by a time.
+type Cursor struct {
 	At   time.Time
 	Name string
 }
 
-// Mark is where the record stands in an order.
-func (o Order) Mark(r Record) Mark {
-	m := Mark{Name: r.Name}
+// Cursor is where the record stands in an order.
+func (o Order) Cursor(r Record) Cursor {
+	m := Cursor{Name: r.Name}
 	switch o {
 	case ByCreation:
 		m.At = r.CreatedAt
@@ -153,7 +153,7 @@ func (o Order) Mark(r Record) Mark {
 }
 
 // Compare says which mark comes first when ascending.
-func (m Mark) Compare(other Mark) int {
+func (m Cursor) Compare(other Cursor) int {
 	return cmp.Or(m.At.Compare(other.At), strings.Compare(m.Name, other.Name))
 }
 
@@ -166,8 +166,8 @@ func (r Record) DueAt() time.Time {
 	return r.Rotation.NextAt
 }
 
-// Gone tells whether the recovery window is over.
-func (r Record) Gone(now time.Time) bool { return !r.DeleteAt.IsZero() && !now.Before(r.DeleteAt) }
+// Expired tells whether the recovery window is over.
+func (r Record) Expired(now time.Time) bool { return !r.DeleteAt.IsZero() && !now.Before(r.DeleteAt) }
 
 // Clone is a copy that shares nothing with the record.
 func (r Record) Clone() Record {
@@ -237,5 +237,5 @@ func NewChange(r Record, exists bool, now time.Time, value func(version string) 
 	return &Change{Record: r, Exists: exists, Now: now, value: value}
 }
 
-// Written gives, for implementations of [Records], the values that were put.
-func (c *Change) Written() map[string]Value { return c.put }
+// NewValues gives, for implementations of [Records], the values that were put.
+func (c *Change) NewValues() map[string]Value { return c.put }

@@ -403,7 +403,7 @@ func listAll(t *testing.T, f Fixture, p record.Page) (names []string) {
 		if len(page) < p.Limit || len(names) > 100 {
 			return names
 		}
-		p.After = p.By.Mark(page[len(page)-1])
+		p.After = p.By.Cursor(page[len(page)-1])
 	}
 }
 

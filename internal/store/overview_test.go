@@ -39,14 +39,14 @@ func TestStandingsAreThoseOfEnrolledSecretsAPageAtATime(t *testing.T) {
 		save("c", rotation.Progress{Unsent: []rotation.Unsent{{Notifier: "ops", Event: event}}})
 
 		paused := &rotation.Halt{By: "ann", Why: "the audit", At: now}
-		want := []Standing{
+		want := []EnrolledSecret{
 			{SecretStatus: SecretStatus{Name: "a", Status: rotation.Status{Reason: `no event: "unsent":[{`}, NextAt: next, Holder: "w"}},
 			{SecretStatus: SecretStatus{Name: "b"}, Paused: paused},
 			{SecretStatus: SecretStatus{Name: "c", Holder: "w"}, Unsent: true},
 		}
-		var got []Standing
+		var got []EnrolledSecret
 		for after := ""; ; after = got[len(got)-1].Name {
-			page, err := db.Overview().Standings(t.Context(), after, 2)
+			page, err := db.Overview().Enrolled(t.Context(), after, 2)
 			must(t, err)
 			got = append(got, page...)
 			if len(page) < 2 {
@@ -63,7 +63,7 @@ func TestWhatIsKeptAndHowLongTheAuditIs(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 		db := openAt(t, newDir(t), func() time.Time { return now })
-		if kept, err := db.Overview().Kept(t.Context()); err != nil || len(kept) != 0 {
+		if kept, err := db.Overview().OutboxBacklog(t.Context()); err != nil || len(kept) != 0 {
 			t.Errorf("%v, %v, want nothing", kept, err)
 		}
 		before, err := db.Audit().End(t.Context())
@@ -72,10 +72,10 @@ func TestWhatIsKeptAndHowLongTheAuditIs(t *testing.T) {
 			now = now.Add(time.Duration(i) * time.Minute)
 			must(t, db.Outbox().Keep(t.Context(), e.notifier, rota.Event{ID: e.id, At: now}))
 		}
-		kept, err := db.Overview().Kept(t.Context())
+		kept, err := db.Overview().OutboxBacklog(t.Context())
 		must(t, err)
 		first := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
-		if diff := cmp.Diff([]Kept{{"dev", 1, first.Add(3 * time.Minute)}, {"ops", 2, first}}, kept); diff != "" {
+		if diff := cmp.Diff([]OutboxBacklog{{"dev", 1, first.Add(3 * time.Minute)}, {"ops", 2, first}}, kept); diff != "" {
 			t.Error(diff)
 		}
 		must(t, db.Audit().Record(t.Context(), rotation.Entry{Step: "x"}, rotation.Entry{Step: "y"}))

@@ -27,14 +27,14 @@ const (
 
 	// What somebody else changed is looked at at once. A turn in hand may have
 	// looked before: its end does not put the next one off.
-	sqlLookAgain = `UPDATE progress SET next_at = 0, lifted = fence WHERE secret = $1 AND enrolled = 1`
+	sqlMarkDue = `UPDATE progress SET next_at = 0, lifted = fence WHERE secret = $1 AND enrolled = 1`
 
 	// What is in force, what this replica is known to have, and whether its
 	// configuration ever was in force.
-	sqlStanding = `SELECT coalesce((SELECT hash FROM configurations ORDER BY number DESC LIMIT 1), ''),
+	sqlReplicaState = `SELECT coalesce((SELECT hash FROM configurations ORDER BY number DESC LIMIT 1), ''),
 		coalesce((SELECT configuration FROM replicas WHERE instance = $1), ''),
 		EXISTS (SELECT 1 FROM configurations WHERE hash = $2)`
-	sqlPutInForce = `INSERT INTO configurations (hash, number)
+	sqlActivate = `INSERT INTO configurations (hash, number)
 		SELECT CAST($1 AS TEXT), coalesce(max(number), 0) + 1 FROM configurations WHERE true
 		ON CONFLICT (hash) DO UPDATE SET number = excluded.number`
 	sqlRegister      = `INSERT INTO replicas (instance, configuration) VALUES ($1, $2) ON CONFLICT (instance) DO UPDATE SET configuration = excluded.configuration`

@@ -19,36 +19,38 @@ type Wrapper interface {
 	Unwrap(ctx context.Context, wrapped []byte) ([]byte, error)
 }
 
-// remote is a Wrapper as Tink's envelope encryption calls it: it makes a key for
+// wrapperAEAD is a Wrapper as Tink's envelope encryption calls it: it makes a key for
 // each time, and has that encrypted.
-type remote struct{ Wrapper }
+type wrapperAEAD struct{ Wrapper }
 
-func (r remote) EncryptWithContext(ctx context.Context, plain, _ []byte) ([]byte, error) {
+func (r wrapperAEAD) EncryptWithContext(ctx context.Context, plain, _ []byte) ([]byte, error) {
 	return r.Wrap(ctx, plain)
 }
 
-func (r remote) DecryptWithContext(ctx context.Context, wrapped, _ []byte) ([]byte, error) {
+func (r wrapperAEAD) DecryptWithContext(ctx context.Context, wrapped, _ []byte) ([]byte, error) {
 	return r.Unwrap(ctx, wrapped)
 }
 
-func (p kept) envelope() (tink.AEADWithContext, error) {
-	return aead.NewKMSEnvelopeAEADWithContext(aead.AES256GCMKeyTemplate(), remote{p.keeper})
+func (p wrappedStorage) envelope() (tink.AEADWithContext, error) {
+	return aead.NewKMSEnvelopeAEADWithContext(aead.AES256GCMKeyTemplate(), wrapperAEAD{p.wrapper})
 }
 
-// wrapWait bounds one call to a keeper.
-const wrapWait = 15 * time.Second
+// wrapTimeout bounds one call to a keeper.
+const wrapTimeout = 15 * time.Second
 
-// kept is the master key in the database, encrypted by a keeper. The keeper is
+// wrappedStorage is the master key in the database, encrypted by a keeper. The keeper is
 // asked at the start and when the key was rotated: in between, it may be away.
-type kept struct {
-	keeper Wrapper
-	file   keyFileAt // whose master key is taken over, where there is one
+type wrappedStorage struct {
+	wrapper Wrapper
+	file    keyFileStorage // whose master key is taken over, where there is one
 }
 
-func (p kept) name() string { return "the master key in the database" }
-func (p kept) hint() string { return "name the keeper's key that this database was made with" }
+func (p wrappedStorage) name() string { return "the master key in the database" }
+func (p wrappedStorage) hint() string {
+	return "name the keeper's key that this database was made with"
+}
 
-func (p kept) load(row rowReader) ([]byte, error) {
+func (p wrappedStorage) load(row rowReader) ([]byte, error) {
 	var wrapped []byte
 	found, err := row(sqlMasterKey, nil, &wrapped)
 	if err == nil && !found {
@@ -57,8 +59,8 @@ func (p kept) load(row rowReader) ([]byte, error) {
 	return wrapped, err
 }
 
-func (p kept) open(stored []byte) (*keyset.Handle, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), wrapWait)
+func (p wrappedStorage) open(stored []byte) (*keyset.Handle, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), wrapTimeout)
 	defer cancel()
 	envelope, err := p.envelope()
 	if err != nil {
@@ -75,10 +77,10 @@ func (p kept) open(stored []byte) (*keyset.Handle, error) {
 	return handle, nil
 }
 
-// takeOver gives the keeper the master key of the key file, where there is one.
+// importKeyFile gives the keeper the master key of the key file, where there is one.
 // The file can go then.
-func (m *master) takeOver(t *tx) error {
-	p, ok := m.place.(kept)
+func (m *master) importKeyFile(t *tx) error {
+	p, ok := m.storage.(wrappedStorage)
 	if !ok || p.file == "" {
 		return fs.ErrNotExist
 	}
@@ -93,8 +95,8 @@ func (m *master) takeOver(t *tx) error {
 	return m.write(t, handle)
 }
 
-func (p kept) save(t *tx, handle *keyset.Handle) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), wrapWait)
+func (p wrappedStorage) save(t *tx, handle *keyset.Handle) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), wrapTimeout)
 	defer cancel()
 	plain, err := encodeKeyset(handle)
 	if err != nil {

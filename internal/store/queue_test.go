@@ -138,7 +138,7 @@ func TestEnroll(t *testing.T) {
 				t.Helper()
 				e, err := db.Queue().Enroll(t.Context(), configured)
 				must(t, err)
-				if want := (Enrollment{Changed: changed, Gone: gone}); e != want {
+				if want := (Enrollment{Changed: changed, Removed: gone}); e != want {
 					t.Errorf("enrolled %+v, want %+v", e, want)
 				}
 			}

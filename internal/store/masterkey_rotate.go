@@ -22,7 +22,7 @@ const rotateMasterKey = "rotate master key"
 // finishes the work. Other processes that can read the new key take it up by
 // themselves. Backups made before need the key file of their time.
 //
-// With a key file and replicas on PostgreSQL, it is refused with [ErrReplicas]
+// With a key file and replicas on PostgreSQL, it is refused with [ErrReplicasRunning]
 // while others of them live: they have copies of the file.
 //
 // report, if not nil, hears how many data keys are done, first before any and
@@ -40,7 +40,7 @@ func (db *core) rotateMasterKey(ctx context.Context, report func(done, total int
 	if report == nil {
 		report = func(int, int) {}
 	}
-	if err := db.noCopies(ctx); err != nil {
+	if err := db.refuseWithReplicas(ctx); err != nil {
 		return err
 	}
 	if err := db.writer.do(ctx, keysLock, db.addMasterKey); err != nil {
@@ -81,23 +81,23 @@ func (db *core) rotateMasterKey(ctx context.Context, report func(done, total int
 	return nil
 }
 
-// ErrReplicas tells that replicas live that could not take up a new master key.
-var ErrReplicas = errors.New("they have copies of the key file, and could not open the store any more (try: stop all replicas, rotate, copy the new key file to each, start them; or keep the master key in a key management service, --master-key)")
+// ErrReplicasRunning tells that replicas live that could not take up a new master key.
+var ErrReplicasRunning = errors.New("they have copies of the key file, and could not open the store any more (try: stop all replicas, rotate, copy the new key file to each, start them; or keep the master key in a key management service, --master-key)")
 
-// noCopies refuses while replicas live whose key file is not this one. SQLite's
+// refuseWithReplicas refuses while replicas live whose key file is not this one. SQLite's
 // are all in one folder.
-func (db *core) noCopies(ctx context.Context) error {
-	if _, ok := db.keys.master.place.(keyFileAt); !ok || db.path != "" {
+func (db *core) refuseWithReplicas(ctx context.Context) error {
+	if _, ok := db.keys.master.storage.(keyFileStorage); !ok || db.path != "" {
 		return nil
 	}
-	living, err := db.replicas(ctx, sqlReplicas, db.self.id())
+	living, err := db.liveReplicas(ctx, sqlReplicas, db.liveness.id())
 	if err != nil || len(living) == 0 {
 		return err
 	}
 	if len(living) == 1 {
-		return fmt.Errorf("1 replica of rota serve is running: %w", ErrReplicas)
+		return fmt.Errorf("1 replica of rota serve is running: %w", ErrReplicasRunning)
 	}
-	return fmt.Errorf("%d replicas of rota serve are running: %w", len(living), ErrReplicas)
+	return fmt.Errorf("%d replicas of rota serve are running: %w", len(living), ErrReplicasRunning)
 }
 
 // addMasterKey puts a fresh key into the file, to encrypt with from now on,
@@ -108,7 +108,7 @@ func (db *core) addMasterKey(t *tx) error {
 	if err := m.reload(t.row); err != nil {
 		return err
 	}
-	if err := db.keys.fits(t); err != nil {
+	if err := db.keys.checkMaster(t); err != nil {
 		return err
 	}
 	handle, _ := m.current()
@@ -134,7 +134,7 @@ func (db *core) addMasterKey(t *tx) error {
 
 // countRewrapped tells how many data keys the new master key has encrypted.
 func (db *core) countRewrapped(t *tx) (done, total int, err error) {
-	begins, err := db.newPrefix()
+	begins, err := db.primaryPrefix()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -145,15 +145,15 @@ func (db *core) countRewrapped(t *tx) (done, total int, err error) {
 	return total - old, total, err
 }
 
-func (db *core) newPrefix() ([]byte, error) {
+func (db *core) primaryPrefix() ([]byte, error) {
 	handle, _ := db.keys.master.current()
-	return prefix(handle)
+	return keyPrefix(handle)
 }
 
 // rewrap encrypts the next batch of data keys anew and gives the last one's id
 // and their number.
 func (db *core) rewrap(t *tx, from string) (last string, n int, err error) {
-	begins, err := db.newPrefix()
+	begins, err := db.primaryPrefix()
 	if err != nil {
 		return "", 0, err
 	}
@@ -216,16 +216,16 @@ func (db *core) dropOldMasterKeys(t *tx) (bool, error) {
 	return true, m.write(t, handle)
 }
 
-// dataKey is a row of data_keys.
-type dataKey struct {
+// wrappedKey is a row of data_keys.
+type wrappedKey struct {
 	id      string
 	wrapped []byte
 }
 
-func (t *tx) dataKeys(query string, args ...any) ([]dataKey, error) {
-	var all []dataKey
+func (t *tx) dataKeys(query string, args ...any) ([]wrappedKey, error) {
+	var all []wrappedKey
 	err := t.rows(query, args, func(row scanner) error {
-		var k dataKey
+		var k wrappedKey
 		err := row.Scan(&k.id, &k.wrapped)
 		all = append(all, k)
 		return err

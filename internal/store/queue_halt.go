@@ -10,9 +10,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// everything is the secret's name under which the audit has what concerns all.
+// allSecrets is the secret's name under which the audit has what concerns all.
 // No secret can have it.
-const everything = "(all)"
+const allSecrets = "(all)"
 
 // Pause keeps secrets from being due until they are resumed. A turn that is
 // under way goes on. Where one of the names is not known, none is paused and
@@ -33,14 +33,14 @@ func (db Queue) Resume(ctx context.Context, names []string, by access.Caller, wh
 
 // Freeze keeps all secrets from being due until Thaw.
 func (db Queue) Freeze(ctx context.Context, by access.Caller, why string) error {
-	return db.halt(ctx, "freeze", []string{everything}, by, why, func(t *tx, _, halt string) (int64, error) {
+	return db.halt(ctx, "freeze", []string{allSecrets}, by, why, func(t *tx, _, halt string) (int64, error) {
 		return t.exec(sqlFreeze, halt)
 	})
 }
 
 // Thaw ends a Freeze. It is no error if nothing is frozen.
 func (db Queue) Thaw(ctx context.Context, by access.Caller, why string) error {
-	return db.halt(ctx, "thaw", []string{everything}, by, why, func(t *tx, _, _ string) (int64, error) {
+	return db.halt(ctx, "thaw", []string{allSecrets}, by, why, func(t *tx, _, _ string) (int64, error) {
 		_, err := t.exec(sqlThaw)
 		return 1, err
 	})

@@ -24,8 +24,8 @@ const (
 	sqlGiveBudget = `UPDATE budgets SET tokens = tokens + $2 WHERE key = $1`
 )
 
-// budgetWait bounds one statement.
-const budgetWait = 10 * time.Second
+// budgetTimeout bounds one statement.
+const budgetTimeout = 10 * time.Second
 
 // NewSharedBudget makes a budget that all replicas share, in the database of the
 // store, whose tables must be up to date. Of those who ask at the same time, one
@@ -43,17 +43,17 @@ type sharedBudget struct {
 
 // budgetQueue is who asks for one key.
 type budgetQueue struct {
-	waiting []*budgetAsk
-	asking  bool // somebody asks the database
+	waiting []*budgetRequest
+	busy    bool // somebody asks the database
 }
 
-// budgetAsk is one call that wants to be made.
-type budgetAsk struct {
+// budgetRequest is one call that wants to be made.
+type budgetRequest struct {
 	ctx    context.Context
-	answer chan budgetAnswer
+	result chan budgetResult
 }
 
-type budgetAnswer struct {
+type budgetResult struct {
 	wait time.Duration // until the call may be made
 	err  error
 }
@@ -62,11 +62,11 @@ func (b *sharedBudget) Take(ctx context.Context, key string, r rota.Rate) error 
 	if r.PerSecond <= 0 || r.Burst < 1 {
 		return rota.OverBudget(key, errors.New("it gives nothing"))
 	}
-	ask := &budgetAsk{ctx: ctx, answer: make(chan budgetAnswer, 1)}
-	b.ask(key, r, ask)
-	var answer budgetAnswer
+	ask := &budgetRequest{ctx: ctx, result: make(chan budgetResult, 1)}
+	b.enqueue(key, r, ask)
+	var answer budgetResult
 	select {
-	case answer = <-ask.answer:
+	case answer = <-ask.result:
 	case <-ctx.Done():
 		return rota.OverBudget(key, context.Cause(ctx))
 	}
@@ -83,8 +83,8 @@ func (b *sharedBudget) Take(ctx context.Context, key string, r rota.Rate) error 
 	}
 }
 
-// ask queues a call, and sees to it that somebody asks the database.
-func (b *sharedBudget) ask(key string, r rota.Rate, ask *budgetAsk) {
+// enqueue queues a call, and sees to it that somebody asks the database.
+func (b *sharedBudget) enqueue(key string, r rota.Rate, ask *budgetRequest) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	q := b.keys[key]
@@ -93,8 +93,8 @@ func (b *sharedBudget) ask(key string, r rota.Rate, ask *budgetAsk) {
 		b.keys[key] = q
 	}
 	q.waiting = append(q.waiting, ask)
-	if !q.asking {
-		q.asking = true
+	if !q.busy {
+		q.busy = true
 		go b.serve(key, r, q)
 	}
 }
@@ -105,24 +105,24 @@ func (b *sharedBudget) serve(key string, r rota.Rate, q *budgetQueue) {
 		b.mu.Lock()
 		asks := q.waiting
 		q.waiting = nil
-		q.asking = len(asks) > 0
+		q.busy = len(asks) > 0
 		b.mu.Unlock()
 		if len(asks) == 0 {
 			return
 		}
-		b.serveAll(key, r, asks)
+		b.takeTokens(key, r, asks)
 	}
 }
 
-// serveAll takes a token for each call, and tells each when its turn is. What
+// takeTokens takes a token for each call, and tells each when its turn is. What
 // would come too late for a call is given back.
-func (b *sharedBudget) serveAll(key string, r rota.Rate, asks []*budgetAsk) {
-	ctx, cancel := context.WithTimeout(context.Background(), budgetWait)
+func (b *sharedBudget) takeTokens(key string, r rota.Rate, asks []*budgetRequest) {
+	ctx, cancel := context.WithTimeout(context.Background(), budgetTimeout)
 	defer cancel()
 	var left float64
 	if err := b.pool.QueryRow(ctx, sqlTakeBudget, key, r.Burst, r.PerSecond, len(asks)).Scan(&left); err != nil {
 		for _, a := range asks {
-			a.answer <- budgetAnswer{err: fmt.Errorf("ask the database: %w", err)}
+			a.result <- budgetResult{err: fmt.Errorf("ask the database: %w", err)}
 		}
 		return
 	}
@@ -133,11 +133,11 @@ func (b *sharedBudget) serveAll(key string, r rota.Rate, asks []*budgetAsk) {
 		deadline, bounded := a.ctx.Deadline()
 		if a.ctx.Err() != nil || bounded && time.Until(deadline) < wait {
 			back++
-			a.answer <- budgetAnswer{err: fmt.Errorf("its turn is in %s, after the call's deadline", wait.Round(time.Millisecond))}
+			a.result <- budgetResult{err: fmt.Errorf("its turn is in %s, after the call's deadline", wait.Round(time.Millisecond))}
 			continue
 		}
 		next--
-		a.answer <- budgetAnswer{wait: wait}
+		a.result <- budgetResult{wait: wait}
 	}
 	if back > 0 {
 		// If this fails, calls are made a little later than they could be.

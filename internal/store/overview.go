@@ -32,7 +32,7 @@ func (db Overview) Statuses(ctx context.Context) ([]SecretStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.forgetDead(instances, func(i int) *SecretStatus { return &all[i] })
+	db.dropDeadHolders(instances, func(i int) *SecretStatus { return &all[i] })
 	return all, nil
 }
 
@@ -73,21 +73,21 @@ func (db Overview) StatusesOf(ctx context.Context, names []string) (map[string]r
 	return all, nil
 }
 
-// Standing is how an enrolled secret stands: its line of the table, and what
+// EnrolledSecret is how an enrolled secret stands: its line of the table, and what
 // stands beside it.
-type Standing struct {
+type EnrolledSecret struct {
 	SecretStatus
 	Paused *rotation.Halt // nil: it is not
 	Unsent bool           // some event waits for a notifier to take it
 }
 
-// Standings lists the enrolled secrets, by name, those after a name, at most
+// Enrolled lists the enrolled secrets, by name, those after a name, at most
 // limit of them.
-func (db Overview) Standings(ctx context.Context, after string, limit int) ([]Standing, error) {
-	var all []Standing
+func (db Overview) Enrolled(ctx context.Context, after string, limit int) ([]EnrolledSecret, error) {
+	var all []EnrolledSecret
 	var instances []string
-	err := db.statuses(ctx, sqlStandings, []any{after, limit}, func(scan scanStatus) error {
-		var s Standing
+	err := db.statuses(ctx, sqlEnrolledStatuses, []any{after, limit}, func(scan scanStatus) error {
+		var s EnrolledSecret
 		var paused string
 		var instance string
 		var err error
@@ -100,7 +100,7 @@ func (db Overview) Standings(ctx context.Context, after string, limit int) ([]St
 	if err != nil {
 		return nil, err
 	}
-	db.forgetDead(instances, func(i int) *SecretStatus { return &all[i].SecretStatus })
+	db.dropDeadHolders(instances, func(i int) *SecretStatus { return &all[i].SecretStatus })
 	return all, nil
 }
 
@@ -145,9 +145,9 @@ func (db *core) statuses(ctx context.Context, query string, args []any, f func(s
 	return nil
 }
 
-// forgetDead leaves out holders that are dead. No rows may be open: asking who
+// dropDeadHolders leaves out holders that are dead. No rows may be open: asking who
 // is dead may need their connection.
-func (db *core) forgetDead(instances []string, status func(int) *SecretStatus) {
+func (db *core) dropDeadHolders(instances []string, status func(int) *SecretStatus) {
 	dead := map[string]bool{}
 	for i, instance := range instances {
 		s := status(i)
@@ -155,7 +155,7 @@ func (db *core) forgetDead(instances []string, status func(int) *SecretStatus) {
 			continue
 		}
 		if _, asked := dead[instance]; !asked {
-			dead[instance] = db.self.dead(instance)
+			dead[instance] = db.liveness.dead(instance)
 		}
 		if dead[instance] {
 			s.Holder = ""

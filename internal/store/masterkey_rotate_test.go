@@ -39,7 +39,7 @@ func checkMany(t testing.TB, db *DB, n int) {
 
 func masterKeys(t testing.TB, dir string) int {
 	t.Helper()
-	m := &master{place: keyFileAt(filepath.Join(dir, keyFile))}
+	m := &master{storage: keyFileStorage(filepath.Join(dir, keyFile))}
 	must(t, m.reload(nil))
 	return m.handle.Len()
 }

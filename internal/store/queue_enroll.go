@@ -17,7 +17,7 @@ type Enrollment struct {
 	// once, and what was given up is tried again.
 	Changed int
 	// Gone are no longer configured. What is known of them is kept.
-	Gone int
+	Removed int
 	// Behind tells that nothing was changed, as another configuration is in
 	// force that a living replica has.
 	Behind bool
@@ -29,13 +29,13 @@ type Enrollment struct {
 // was before.
 func (db Queue) Enroll(ctx context.Context, configured map[string]string) (Enrollment, error) {
 	fail := func(err error) (Enrollment, error) { return Enrollment{}, fmt.Errorf("enroll: %w", err) }
-	changed, gone, err := db.enrolmentDiff(ctx, configured)
+	changed, gone, err := db.enrollmentDiff(ctx, configured)
 	if err != nil {
 		return fail(err)
 	}
 	for names := range slices.Chunk(changed, enrollPerCommit) {
 		if err := db.enrollRows(ctx, names, configured, func(t *tx, rows string) error {
-			_, err := t.exec(fmt.Sprintf(sqlEnroll, t.w.dialect.array), rows, micros(t.now))
+			_, err := t.exec(fmt.Sprintf(sqlEnroll, t.committer.dialect.array), rows, micros(t.now))
 			return err
 		}); err != nil {
 			return fail(err)
@@ -43,26 +43,26 @@ func (db Queue) Enroll(ctx context.Context, configured map[string]string) (Enrol
 	}
 	for names := range slices.Chunk(gone, enrollPerCommit) {
 		if err := db.enrollRows(ctx, names, configured, func(t *tx, rows string) error {
-			_, err := t.exec(fmt.Sprintf(sqlUnenroll, t.w.dialect.array), rows)
+			_, err := t.exec(fmt.Sprintf(sqlUnenroll, t.committer.dialect.array), rows)
 			return err
 		}); err != nil {
 			return fail(err)
 		}
 	}
 	mine := configurationHash(configured)
-	s, err := db.standing(ctx, mine)
+	s, err := db.replicaState(ctx, mine)
 	if err != nil {
 		return fail(err)
 	}
 	if err := db.register(ctx, s, mine, true); err != nil {
 		return fail(err)
 	}
-	return Enrollment{Changed: len(changed), Gone: len(gone)}, nil
+	return Enrollment{Changed: len(changed), Removed: len(gone)}, nil
 }
 
-// enrolmentDiff compares what is configured with what is enrolled: as a rule
+// enrollmentDiff compares what is configured with what is enrolled: as a rule
 // little or nothing has changed.
-func (db *core) enrolmentDiff(ctx context.Context, configured map[string]string) (changed, gone []string, err error) {
+func (db *core) enrollmentDiff(ctx context.Context, configured map[string]string) (changed, gone []string, err error) {
 	rows, err := db.reader.QueryContext(ctx, sqlEnrolled)
 	if err != nil {
 		return nil, nil, explain(err)
@@ -99,5 +99,5 @@ func (db *core) enrollRows(ctx context.Context, names []string, configured map[s
 	if err != nil {
 		return err
 	}
-	return db.writer.do(ctx, enrolLock, func(t *tx) error { return write(t, string(text)) })
+	return db.writer.do(ctx, enrollLock, func(t *tx) error { return write(t, string(text)) })
 }

@@ -77,8 +77,8 @@ func rulesText(rules []access.Rule) (string, error) {
 	return string(text), err
 }
 
-// flag is a truth as the database holds it.
-func flag(b bool) int {
+// boolInt is a truth as the database holds it.
+func boolInt(b bool) int {
 	if b {
 		return 1
 	}

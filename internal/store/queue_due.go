@@ -53,15 +53,15 @@ func (db Queue) NextDue(ctx context.Context, now time.Time) (time.Time, error) {
 // never ended, at that time or earlier, and of which nobody was told yet; by
 // name, those after a name, at most limit of them.
 func (db Queue) Overdue(ctx context.Context, since time.Time, after string, limit int) ([]string, error) {
-	names, err := db.column(ctx, sqlOverdue, micros(since), after, limit)
+	names, err := db.readStrings(ctx, sqlOverdue, micros(since), after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("secrets that may be late: %w", err)
 	}
 	return names, nil
 }
 
-// column reads a column of texts.
-func (db *core) column(ctx context.Context, query string, args ...any) ([]string, error) {
+// readStrings reads a column of texts.
+func (db *core) readStrings(ctx context.Context, query string, args ...any) ([]string, error) {
 	rows, err := db.reader.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, explain(err)
@@ -94,10 +94,10 @@ func overdueFrom(p rotation.Progress) int64 {
 	return micros(first)
 }
 
-// forget drops the failures that stand in the way of another try, once a
+// clearFailures drops the failures that stand in the way of another try, once a
 // person has changed something, and the date of the next look: whoever saves
 // this without a look leaves the secret due.
-func forget(p *rotation.Progress) {
+func clearFailures(p *rotation.Progress) {
 	p.NextAt = time.Time{}
 	p.Failure = nil
 	p.Rejections, p.RejectedAt = 0, time.Time{}

@@ -40,7 +40,7 @@ func (db Audit) SignedHead(ctx context.Context) (anchor.Head, error) {
 			return err
 		}
 		h := anchor.Head{Seq: end.seq, Hash: hex.EncodeToString(end.hash[:]), At: t.now.UTC(), Key: hex.EncodeToString(public)}
-		proof, err := signer.Sign(h.Signed())
+		proof, err := signer.Sign(h.SigningInput())
 		if err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func (k *keys) signing(t *tx) (*keyset.Handle, error) {
 		return nil, err
 	}
 	if !found {
-		if wrapped, err = k.make(t, signingKeyID, signature.ED25519KeyWithoutPrefixTemplate()); err != nil {
+		if wrapped, err = k.create(t, signingKeyID, signature.ED25519KeyWithoutPrefixTemplate()); err != nil {
 			return nil, err
 		}
 	}
@@ -112,21 +112,21 @@ func (db Audit) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
 		return err
 	}
 	for _, h := range heads {
-		if err := h.Check(key); err != nil {
+		if err := h.Verify(key); err != nil {
 			return err
 		}
 		if h.Seq > now.Seq {
 			return &TamperError{Seq: now.Seq + 1, Reason: fmt.Sprintf("it and what follows were cut off: the head of entry %d was anchored at %s", h.Seq, h.At.UTC().Format("2006-01-02 15:04:05Z"))}
 		}
-		if err := db.holds(ctx, h); err != nil {
+		if err := db.containsHead(ctx, h); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// holds tells whether the head's entry is in the chain with the same hash.
-func (db *core) holds(ctx context.Context, h anchor.Head) error {
+// containsHead tells whether the head's entry is in the chain with the same hash.
+func (db *core) containsHead(ctx context.Context, h anchor.Head) error {
 	if h.Seq == 0 {
 		return nil // of the empty chain: nothing is before it
 	}

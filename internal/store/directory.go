@@ -15,9 +15,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// accessKeys is the name under which the data key lies that encrypts the
+// accessKeysID is the name under which the data key lies that encrypts the
 // secrets of access keys. No secret can have it.
-const accessKeys = "(access keys)"
+const accessKeysID = "(access keys)"
 
 // Directory gives the principals and access keys that may log in to Rota.
 // Their secrets are encrypted as values are: the database alone opens nothing.
@@ -43,7 +43,7 @@ func (d directory) Login(ctx context.Context, keyID string) (access.Login, error
 	if err != nil {
 		return fail(err)
 	}
-	key, err := d.db.keys.find(ctx, d.db.reader, accessKeys)
+	key, err := d.db.keys.find(ctx, d.db.reader, accessKeysID)
 	if err == nil && key == nil {
 		err = errNoDataKey
 	}
@@ -85,7 +85,7 @@ func (d directory) principals(ctx context.Context) ([]access.Principal, error) {
 // made different.
 func (d directory) Update(ctx context.Context, change func(*access.Change) error, entries ...rotation.Entry) error {
 	// Before the transaction, since it is durable by itself.
-	key, err := d.db.keys.ensure(ctx, d.db.core, accessKeys)
+	key, err := d.db.keys.ensure(ctx, d.db.core, accessKeysID)
 	if err != nil {
 		return fmt.Errorf("access keys: %w", err)
 	}
@@ -109,7 +109,7 @@ func (d directory) Update(ctx context.Context, change func(*access.Change) error
 func (d directory) Used(ctx context.Context, at map[string]time.Time) error {
 	err := d.db.writer.do(ctx, accessLock, func(t *tx) error {
 		for _, id := range slices.Sorted(maps.Keys(at)) {
-			t.later(sqlUseAccessKey, id, micros(at[id]))
+			t.enqueue(sqlUseAccessKey, id, micros(at[id]))
 		}
 		return nil
 	})
@@ -150,10 +150,10 @@ func (t *tx) writePrincipals(key tink.AEAD, before []access.Principal, c *access
 		}
 	}
 	for id := range gone {
-		t.later(sqlDeleteAccessKey, id)
+		t.enqueue(sqlDeleteAccessKey, id)
 	}
 	for name := range had {
-		t.later(sqlDeletePrincipal, name)
+		t.enqueue(sqlDeletePrincipal, name)
 	}
 	return nil
 }
@@ -166,7 +166,7 @@ func (t *tx) putPrincipal(old, p access.Principal) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(sqlPutPrincipal, p.Name, rules, flag(p.Disabled), micros(p.CreatedAt))
+	_, err = t.exec(sqlPutPrincipal, p.Name, rules, boolInt(p.Disabled), micros(p.CreatedAt))
 	return err
 }
 
@@ -174,7 +174,7 @@ func (t *tx) updateAccessKey(old, k access.Key) error {
 	if old.Disabled == k.Disabled && old.ExpiresAt.Equal(k.ExpiresAt) {
 		return nil
 	}
-	_, err := t.exec(sqlUpdateAccessKey, k.ID, flag(k.Disabled), micros(k.ExpiresAt))
+	_, err := t.exec(sqlUpdateAccessKey, k.ID, boolInt(k.Disabled), micros(k.ExpiresAt))
 	return err
 }
 
@@ -186,6 +186,6 @@ func (t *tx) insertAccessKey(key tink.AEAD, principal string, k access.Key, s ac
 	if err != nil {
 		return fmt.Errorf("access key %s: %w", k.ID, err)
 	}
-	_, err = t.exec(sqlInsertAccessKey, k.ID, principal, sealed, flag(k.Disabled), micros(k.CreatedAt), micros(k.ExpiresAt))
+	_, err = t.exec(sqlInsertAccessKey, k.ID, principal, sealed, boolInt(k.Disabled), micros(k.CreatedAt), micros(k.ExpiresAt))
 	return err
 }
