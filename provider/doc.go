@@ -38,14 +38,15 @@
 //	type tokenConfig struct {
 //		At    provider.Pos      `json:"-"`
 //		App   provider.Text     `json:"app" jsonschema:"The application's name."`
-//		Scope []provider.Plain  `json:"scope,omitzero" enum:"read,write" jsonschema:"What the token may do. Defaults to read."`
-//		TTL   provider.Duration `json:"ttl,omitzero" jsonschema:"How long a token lives. Defaults to 30d."`
+//		Scope []provider.Plain  `json:"scope,omitzero" enum:"read,write" default:"read" jsonschema:"What the token may do."`
+//		TTL   provider.Duration `json:"ttl,omitzero" default:"30d" jsonschema:"How long a token lives."`
 //	}
 //
 // The json tag names the key; omitzero marks what may be left out. The
 // jsonschema tag is the description, which the JSON Schema and the docs show.
 // A field At, if there is one, is where the mapping stands. More tags:
 //
+//	default:"10s"  what applies if the key is left out, for people
 //	enum:"a,b"     the texts that are taken
 //	min, max       the numbers that are taken
 //	empty:"true"   the text may be empty

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/rota-dev/rota"
@@ -18,6 +19,9 @@ type Provider struct {
 	// Doc is the provider's page below docs/providers, without its extension.
 	// Defaults to Name.
 	Doc string
+	// Example is a whole rota.yaml that uses the provider: the shortest that
+	// shows what it's for. rota providers and its page show it.
+	Example string
 
 	Connections []Connection
 	Issuers     []Issuer
@@ -28,6 +32,9 @@ type Provider struct {
 	Notifiers   []Notifier
 	Archives    []Archive
 }
+
+// Page is the provider's page below docs/providers, without its extension.
+func (p Provider) Page() string { return cmp.Or(p.Doc, p.Name) }
 
 // Kind is what every kind has, whatever its role.
 type Kind struct {
@@ -69,7 +76,10 @@ type Issuer struct {
 	Evidence rota.Evidence
 	// Reversible means that a credential can be deactivated and reactivated.
 	Reversible bool
-	New        func() IssuerConfig
+	// Varies says which of its traits depend on its configuration, for people:
+	// "a session lives as long as duration says". "" for none.
+	Varies string
+	New    func() IssuerConfig
 }
 
 // IssuerConfig is an issuer's part of rota.yaml. It may also be a [Validator]

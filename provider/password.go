@@ -6,8 +6,8 @@ import "github.com/rota-dev/rota"
 // them in their configuration.
 type PasswordRules struct {
 	At       Pos   `json:"-"`
-	Length   Int   `json:"length,omitzero" min:"8" max:"1024" jsonschema:"How many characters. Defaults to 32."`
-	Alphabet Plain `json:"alphabet,omitzero" jsonschema:"The characters to choose from. Defaults to letters, digits and characters that neither URLs nor shells mind."`
+	Length   Int   `json:"length,omitzero" min:"8" max:"1024" default:"32" jsonschema:"How many characters."`
+	Alphabet Plain `json:"alphabet,omitzero" default:"letters, digits and characters that neither URLs nor shells mind" jsonschema:"The characters to choose from."`
 	Exclude  Plain `json:"exclude,omitzero" empty:"true" jsonschema:"Characters to leave out of the alphabet."`
 }
 

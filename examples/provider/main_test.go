@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -38,5 +39,23 @@ func TestATokenIsRotated(t *testing.T) {
 	}
 	if server.Running("storefront") == "" {
 		t.Error("the app was not restarted")
+	}
+}
+
+// rota providers describes Parcel, and its example is a good rota.yaml.
+func TestParcelIsDescribed(t *testing.T) {
+	options := app.Options{Providers: append(app.Providers(), parcel.Provider())}
+	example := filepath.Join(t.TempDir(), "rota.yaml")
+	if err := os.WriteFile(example, []byte(parcel.Provider().Example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"providers", "parcel"}, {"validate", "-c", example}} {
+		var out bytes.Buffer
+		if code := app.Run(t.Context(), options, args, nil, strings.NewReader(""), &out, &out); code != 0 {
+			t.Errorf("rota %s: code %d\n%s", strings.Join(args, " "), code, out.String())
+		}
+		if args[0] == "providers" && !strings.Contains(out.String(), "issuer parcel_token:") {
+			t.Errorf("rota providers parcel says\n%s", out.String())
+		}
 	}
 }

@@ -167,6 +167,9 @@ func (c *Catalog) refineStruct(s *jsonschema.Schema, t reflect.Type) error {
 		} else if err := c.refine(s.Properties[f.key], f.typ, f.tag); err != nil {
 			return err
 		}
+		if byDefault := f.tag.Get("default"); byDefault != "" {
+			s.Properties[f.key].Description += " Defaults to " + byDefault + "."
+		}
 		if f.group != "" {
 			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{f.key}})
 		}

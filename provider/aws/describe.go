@@ -11,8 +11,9 @@ const ConnectionKind = "aws"
 // Provider describes what rota.yaml can name of AWS.
 func Provider() provider.Provider {
 	return provider.Provider{
-		Name:   "aws",
-		System: "Amazon Web Services",
+		Name:    "aws",
+		System:  "Amazon Web Services",
+		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
 				Key: ConnectionKind, Summary: "An AWS account and region. Without keys the SDK's usual credential chain is used.",
@@ -34,8 +35,8 @@ func Provider() provider.Provider {
 					Key: "assume_role", Summary: "Sessions of an IAM role (connection: aws): keys that end by themselves and are renewed in time.",
 					Example: "{role_arn: arn:aws:iam::111122223333:role/deploy, duration: 1h}",
 				},
-				Connection: ConnectionKind,
-				New:        func() provider.IssuerConfig { return new(assumeRoleConfig) },
+				Connection: ConnectionKind, Varies: "duration is the lifetime, and thereby how often a session is renewed",
+				New: func() provider.IssuerConfig { return new(assumeRoleConfig) },
 			},
 		},
 		Stores: []provider.Store{{
@@ -77,3 +78,25 @@ func Provider() provider.Provider {
 		}},
 	}
 }
+
+// example is a rota.yaml for rota providers and the docs.
+const example = `connections:
+  prod: {aws: {region: eu-central-1}}
+  ops: {sns: {connection: prod, topic_arn: "arn:aws:sns:eu-central-1:111122223333:rotations"}}
+defaults:
+  notify: [ops]
+server:
+  audit: {anchors: [{s3: {connection: prod, bucket: example-audit}}]}
+secrets:
+  - name: prod/files
+    issuer: {connection: prod, iam_access_key: {user: files}}
+    store: {connection: prod, secrets_manager: {name: prod/files, fields: {id: access_key_id, key: secret_access_key}}}
+    test: {s3_bucket: example-files}
+    targets:
+      - {name: jobs, ssm_parameter: {connection: prod, name: /prod/jobs/files}}
+    policy: {rotate_every: 90d, deactivate_previous_after: 10d, delete_previous_after: 20d}
+  - name: prod/deploy
+    issuer: {connection: prod, assume_role: {role_arn: "arn:aws:iam::111122223333:role/deploy", duration: 1h}}
+    targets:
+      - {name: runner, file: {path: /etc/deploy/aws, format: aws_credentials}}
+`

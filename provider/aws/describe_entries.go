@@ -78,9 +78,9 @@ type parameterConfig struct {
 	At         provider.Pos              `json:"-"`
 	Connection provider.ConnectionName   `json:"connection" kind:"aws" jsonschema:"The aws connection to log in with."`
 	Name       provider.Text             `json:"name" jsonschema:"The parameter's name, such as /prod/app/db."`
-	Type       provider.Plain            `json:"type,omitzero" enum:"SecureString,String" jsonschema:"The parameter's type. Defaults to SecureString."`
-	KeyID      provider.Text             `json:"key_id,omitzero" jsonschema:"The KMS key that encrypts it. Defaults to aws/ssm."`
-	Tier       provider.Plain            `json:"tier,omitzero" enum:"Standard,Advanced,Intelligent-Tiering" jsonschema:"Standard takes 4 KB, Advanced 8 KB. Defaults to the account's."`
+	Type       provider.Plain            `json:"type,omitzero" enum:"SecureString,String" default:"SecureString" jsonschema:"The parameter's type."`
+	KeyID      provider.Text             `json:"key_id,omitzero" default:"aws/ssm" jsonschema:"The KMS key that encrypts it."`
+	Tier       provider.Plain            `json:"tier,omitzero" enum:"Standard,Advanced,Intelligent-Tiering" default:"the account's" jsonschema:"Standard takes 4 KB, Advanced 8 KB."`
 	Field      provider.Plain            `json:"field,omitzero" jsonschema:"The one field, or the template of fields, that the parameter holds. Without it, a JSON object."`
 	Fields     map[string]provider.Plain `json:"fields,omitzero" jsonschema:"The names in the JSON object, each with the credential's field or a template."`
 }

@@ -62,8 +62,8 @@ func UserOf(config any) (user string, ok bool) {
 type assumeRoleConfig struct {
 	At                provider.Pos             `json:"-"`
 	RoleARN           provider.Text            `json:"role_arn" jsonschema:"The role."`
-	Duration          provider.Duration        `json:"duration,omitzero" jsonschema:"How long a session lives, 15m to 12h; 1h at most with a chain, or where the connection is a role itself. Defaults to 1h."`
-	SessionName       provider.Text            `json:"session_name,omitzero" jsonschema:"The session's name, seen in CloudTrail. Defaults to rota."`
+	Duration          provider.Duration        `json:"duration,omitzero" default:"1h" jsonschema:"How long a session lives, 15m to 12h; 1h at most with a chain, or where the connection is a role itself."`
+	SessionName       provider.Text            `json:"session_name,omitzero" default:"rota" jsonschema:"The session's name, seen in CloudTrail."`
 	ExternalID        provider.Text            `json:"external_id,omitzero" jsonschema:"The external id that the role's trust policy asks for."`
 	Policy            provider.Plain           `json:"policy,omitzero" jsonschema:"A session policy in JSON: the session may do what both it and the role allow."`
 	PolicyARNs        []provider.Text          `json:"policy_arns,omitzero" jsonschema:"Managed policies, as session policies."`

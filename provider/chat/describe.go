@@ -8,9 +8,9 @@ import (
 // Provider describes what rota.yaml can name of chat and paging services.
 func Provider() provider.Provider {
 	return provider.Provider{
-		Name:   "chat",
-		System: "Chat and paging",
-		Doc:    "notifications",
+		Name:    "chat",
+		System:  "Chat and paging",
+		Example: example,
 		Notifiers: []provider.Notifier{{
 			Kind: provider.Kind{
 				Key: "chat", Summary: "A chat or paging service: Slack, Teams, Discord, PagerDuty and many more.",
@@ -25,8 +25,16 @@ func Provider() provider.Provider {
 type notifierConfig struct {
 	At      provider.Pos      `json:"-"`
 	URL     provider.Text     `json:"url" secret:"true" jsonschema:"The service's shoutrrr URL: a reference such as ${file:/run/secrets/slack}, for it holds a token."`
-	Timeout provider.Duration `json:"timeout,omitzero" jsonschema:"How long one message may take. Defaults to 10s."`
+	Timeout provider.Duration `json:"timeout,omitzero" default:"10s" jsonschema:"How long one message may take."`
 }
 
 // Notifier implements [provider.NotifierConfig].
 func (c *notifierConfig) Notifier(b *provider.Build) (rota.Notifier, error) { return c.build(b) }
+
+// example is a rota.yaml for rota providers and the docs.
+const example = `connections:
+  slack: {chat: {url: "${file:/run/secrets/slack}"}}
+defaults:
+  notify: [{connection: slack, events: [failed, quarantined, late, recovered]}]
+secrets: []
+`

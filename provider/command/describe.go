@@ -13,8 +13,9 @@ import (
 // Provider describes what rota.yaml can name of this machine's programs.
 func Provider() provider.Provider {
 	return provider.Provider{
-		Name:   "command",
-		System: "Commands",
+		Name:    "command",
+		System:  "Commands",
+		Example: example,
 		Reloaders: []provider.Reloader{{
 			Kind: provider.Kind{
 				Key: "command", Summary: "A command of this machine. It must end with 0 once the consumers run well.",
@@ -37,7 +38,7 @@ func Provider() provider.Provider {
 type programConfig struct {
 	At      provider.Pos             `json:"-"`
 	Run     []provider.Plain         `json:"run" jsonschema:"The program and its arguments. No shell is used, and no ${…} reference is taken."`
-	Timeout provider.Duration        `json:"timeout,omitzero" jsonschema:"How long it may run. Defaults to 10m."`
+	Timeout provider.Duration        `json:"timeout,omitzero" default:"10m" jsonschema:"How long it may run."`
 	Dir     provider.Text            `json:"dir,omitzero" jsonschema:"The folder to run it in."`
 	Env     map[string]provider.Text `json:"env,omitzero" empty:"true" jsonschema:"More variables for its environment."`
 }
@@ -92,3 +93,18 @@ func (c *programConfig) settings(b *provider.Build) (Config, error) {
 	}
 	return cfg, b.Err()
 }
+
+// example is a rota.yaml for rota providers and the docs.
+const example = `connections:
+  app-db: {postgres: {host: db.internal, username: rota_admin, password: "${file:/run/secrets/db}"}}
+  pager: {command: {run: [/usr/local/bin/page-on-call], timeout: 30s}}
+secrets:
+  - name: prod/orders-db
+    issuer: {connection: app-db, password: {role: orders}}
+    targets:
+      - {name: app, file: {path: /etc/orders/db.env, format: dotenv}}
+    reload:
+      - {name: orders, command: {run: [systemctl, restart, orders]}}
+    notify: [{connection: pager, events: [failed, quarantined, late]}]
+    policy: {rotate_every: 30d}
+`

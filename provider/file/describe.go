@@ -14,8 +14,9 @@ import (
 // Provider describes what rota.yaml can name of this machine's files.
 func Provider() provider.Provider {
 	return provider.Provider{
-		Name:   "file",
-		System: "Files",
+		Name:    "file",
+		System:  "Files",
+		Example: example,
 		Targets: []provider.Target{{
 			Kind: provider.Kind{
 				Key: "file", Summary: "A file of this machine.",
@@ -32,9 +33,9 @@ type targetConfig struct {
 	At      provider.Pos              `json:"-"`
 	Path    provider.Text             `json:"path" jsonschema:"The file's absolute path."`
 	Format  provider.Plain            `json:"format" enum:"dotenv,json,aws_credentials" jsonschema:"How it is written."`
-	Profile provider.Plain            `json:"profile,omitzero" jsonschema:"The profile in an AWS credentials file. Defaults to default."`
+	Profile provider.Plain            `json:"profile,omitzero" default:"default" jsonschema:"The profile in an AWS credentials file."`
 	Fields  map[string]provider.Plain `json:"fields,omitzero" jsonschema:"The names in the file, each with the credential's field or a template."`
-	Mode    provider.Mode             `json:"mode,omitzero" jsonschema:"The file's permissions, in quotes. Defaults to \"0600\"."`
+	Mode    provider.Mode             `json:"mode,omitzero" default:"\"0600\"" jsonschema:"The file's permissions, in quotes."`
 	Owner   provider.Plain            `json:"owner,omitzero" jsonschema:"The file's owner, by name or number in quotes."`
 	Group   provider.Plain            `json:"group,omitzero" jsonschema:"The file's group, by name or number in quotes."`
 }
@@ -97,3 +98,14 @@ func (c *targetConfig) Target(b *provider.Build) (rota.Target, error) {
 	}
 	return New(cfg)
 }
+
+// example is a rota.yaml for rota providers and the docs.
+const example = `connections:
+  app-db: {postgres: {host: db.internal, username: rota_admin, password: "${file:/run/secrets/db}"}}
+secrets:
+  - name: prod/orders-db
+    issuer: {connection: app-db, password: {role: orders}}
+    targets:
+      - {name: app, file: {path: /etc/orders/db.env, format: dotenv, fields: {DB_USER: username, DB_PASSWORD: password}, mode: "0640", group: orders}}
+    policy: {rotate_every: 30d}
+`

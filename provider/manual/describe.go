@@ -8,14 +8,16 @@ import (
 // Provider describes what rota.yaml can name of what only people can rotate.
 func Provider() provider.Provider {
 	return provider.Provider{
-		Name:   "manual",
-		System: "People",
+		Name:    "manual",
+		System:  "People",
+		Example: example,
 		Issuers: []provider.Issuer{{
 			Kind: provider.Kind{
 				Key: "manual", Summary: "What only a person can rotate: Rota reminds, and rota done notes that it was done.",
 				Example: "{what: licence key}",
 			},
-			New: func() provider.IssuerConfig { return new(issuerConfig) },
+			Varies: "what names the credential",
+			New:    func() provider.IssuerConfig { return new(issuerConfig) },
 		}},
 	}
 }
@@ -27,7 +29,7 @@ type issuerConfig struct {
 }
 
 // Traits implements [provider.IssuerConfig].
-func (c *issuerConfig) Traits() rota.Traits { return Issuer{}.Traits() }
+func (c *issuerConfig) Traits() rota.Traits { return Issuer{What: c.What.Text}.Traits() }
 
 // Fields implements [provider.IssuerConfig]: Rota doesn't know the credential.
 func (c *issuerConfig) Fields() provider.Fields { return provider.Fields{} }
@@ -36,3 +38,11 @@ func (c *issuerConfig) Fields() provider.Fields { return provider.Fields{} }
 func (c *issuerConfig) Issuer(*provider.Build) (rota.Issuer, error) {
 	return Issuer{What: c.What.Text}, nil
 }
+
+// example is a rota.yaml for rota providers and the docs.
+const example = `secrets:
+  - name: prod/erp-licence
+    owner: erp-team@example.org
+    issuer: {manual: {what: licence key}}
+    policy: {rotate_every: 365d, warn_before: 30d}
+`

@@ -11,8 +11,9 @@ const kindPostgres = "postgres"
 // Provider describes what rota.yaml can name of PostgreSQL.
 func Provider() provider.Provider {
 	return provider.Provider{
-		Name:   "postgres",
-		System: "PostgreSQL",
+		Name:    "postgres",
+		System:  "PostgreSQL",
+		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
 				Key: kindPostgres, Summary: "A PostgreSQL database and the role that may change other roles' passwords.",
@@ -48,3 +49,18 @@ func Provider() provider.Provider {
 		}},
 	}
 }
+
+// example is a rota.yaml for rota providers and the docs.
+const example = `connections:
+  app-db:
+    postgres: {host: db.internal, database: app, username: rota_admin, password: "${file:/run/secrets/db}"}
+secrets:
+  - name: prod/reports-db
+    issuer: {connection: app-db, password: {role: reports}}
+    test: {query: "SELECT 1"}
+    policy: {rotate_every: 30d}
+  - name: prod/orders-db
+    issuer: {connection: app-db, alternating: {roles: [orders_a, orders_b], group: orders}}
+    test: {query: "SELECT count(*) FROM orders"}
+    policy: {rotate_every: 30d, deactivate_previous_after: 7d, delete_previous_after: 14d}
+`

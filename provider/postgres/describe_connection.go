@@ -13,15 +13,15 @@ import (
 type connectionConfig struct {
 	At             provider.Pos      `json:"-"`
 	Host           provider.Text     `json:"host" jsonschema:"A host name, an address, or the folder of a Unix socket."`
-	Port           provider.Int      `json:"port,omitzero" min:"1" max:"65535" jsonschema:"The port. Defaults to 5432."`
-	Database       provider.Text     `json:"database,omitzero" jsonschema:"The database. Defaults to postgres."`
+	Port           provider.Int      `json:"port,omitzero" min:"1" max:"65535" default:"5432" jsonschema:"The port."`
+	Database       provider.Text     `json:"database,omitzero" default:"postgres" jsonschema:"The database."`
 	Username       provider.Text     `json:"username" jsonschema:"The role that Rota logs in as."`
 	Password       provider.Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/db}."`
-	SSLMode        provider.Plain    `json:"sslmode,omitzero" enum:"disable,require,verify-ca,verify-full" jsonschema:"How TLS is used, as in libpq. Defaults to verify-full, and to disable on loopback addresses and sockets."`
+	SSLMode        provider.Plain    `json:"sslmode,omitzero" enum:"disable,require,verify-ca,verify-full" default:"verify-full, and to disable on loopback addresses and sockets" jsonschema:"How TLS is used, as in libpq."`
 	SSLRootCert    provider.Text     `json:"sslrootcert,omitzero" jsonschema:"The file with the certificates to trust."`
 	SSLCert        provider.Text     `json:"sslcert,omitzero" jsonschema:"The file with the client's certificate."`
 	SSLKey         provider.Text     `json:"sslkey,omitzero" jsonschema:"The file with the client's key."`
-	ConnectTimeout provider.Duration `json:"connect_timeout,omitzero" jsonschema:"How long logging in may take. Defaults to 10s."`
+	ConnectTimeout provider.Duration `json:"connect_timeout,omitzero" default:"10s" jsonschema:"How long logging in may take."`
 }
 
 // Validate implements [provider.Validator].

@@ -8,9 +8,9 @@ import (
 // Provider describes what rota.yaml can name of mail.
 func Provider() provider.Provider {
 	return provider.Provider{
-		Name:   "smtp",
-		System: "Mail",
-		Doc:    "notifications",
+		Name:    "smtp",
+		System:  "Mail",
+		Example: example,
 		Notifiers: []provider.Notifier{{
 			Kind: provider.Kind{
 				Key: "smtp", Summary: "A mail server, and to whom events are sent.",
@@ -25,13 +25,13 @@ func Provider() provider.Provider {
 type notifierConfig struct {
 	At       provider.Pos      `json:"-"`
 	Host     provider.Text     `json:"host" jsonschema:"The mail server."`
-	Port     provider.Int      `json:"port,omitzero" min:"1" max:"65535" jsonschema:"The port. Defaults to 587, or 465 with security: tls."`
-	Security provider.Plain    `json:"security,omitzero" enum:"starttls,tls,none" jsonschema:"How the connection is protected. Defaults to starttls, without which nothing is sent."`
+	Port     provider.Int      `json:"port,omitzero" min:"1" max:"65535" default:"587, or 465 with security: tls" jsonschema:"The port."`
+	Security provider.Plain    `json:"security,omitzero" enum:"starttls,tls,none" default:"starttls, without which nothing is sent" jsonschema:"How the connection is protected."`
 	Username provider.Text     `json:"username,omitzero" jsonschema:"The name to log in with."`
 	Password provider.Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/smtp}."`
 	From     provider.Plain    `json:"from" jsonschema:"The sender, such as Rota <rota@example.org>."`
 	To       []provider.Plain  `json:"to" jsonschema:"Everybody who gets the mails."`
-	Timeout  provider.Duration `json:"timeout,omitzero" jsonschema:"How long one mail may take. Defaults to 10s."`
+	Timeout  provider.Duration `json:"timeout,omitzero" default:"10s" jsonschema:"How long one mail may take."`
 }
 
 // Validate implements [provider.Validator].
@@ -55,3 +55,12 @@ func (c *notifierConfig) Notifier(b *provider.Build) (rota.Notifier, error) {
 	}
 	return New(cfg)
 }
+
+// example is a rota.yaml for rota providers and the docs.
+const example = `connections:
+  mail:
+    smtp: {host: mail.example.org, username: rota, password: "${file:/run/secrets/smtp}", from: rota@example.org, to: [team@example.org]}
+defaults:
+  notify: [{connection: mail, digest: 24h}]
+secrets: []
+`

@@ -11,9 +11,9 @@ import (
 // Provider describes what rota.yaml can name of webhooks.
 func Provider() provider.Provider {
 	return provider.Provider{
-		Name:   "webhook",
-		System: "Webhooks",
-		Doc:    "notifications",
+		Name:    "webhook",
+		System:  "Webhooks",
+		Example: example,
 		Notifiers: []provider.Notifier{{
 			Kind: provider.Kind{
 				Key: "webhook", Summary: "An address that events are posted to as JSON, signed.",
@@ -31,7 +31,7 @@ type notifierConfig struct {
 	Keys         []provider.Text          `json:"keys" secret:"true" jsonschema:"The keys that sign: references such as ${file:/run/secrets/hook}. With two, receivers can change over."`
 	Headers      map[string]provider.Text `json:"headers,omitzero" jsonschema:"More headers."`
 	AllowPrivate provider.Bool            `json:"allow_private,omitzero" jsonschema:"Lets it post to addresses of private networks and of this machine, and without TLS."`
-	Timeout      provider.Duration        `json:"timeout,omitzero" jsonschema:"How long one request may take. Defaults to 10s."`
+	Timeout      provider.Duration        `json:"timeout,omitzero" default:"10s" jsonschema:"How long one request may take."`
 }
 
 // Validate implements [provider.Validator].
@@ -61,3 +61,11 @@ func (c *notifierConfig) Notifier(b *provider.Build) (rota.Notifier, error) {
 	}
 	return New(cfg)
 }
+
+// example is a rota.yaml for rota providers and the docs.
+const example = `connections:
+  hook: {webhook: {url: https://hooks.example.org/rota, keys: ["${file:/run/secrets/hook}"]}}
+defaults:
+  notify: [hook]
+secrets: []
+`

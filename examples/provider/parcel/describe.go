@@ -18,8 +18,9 @@ const kindParcel = "parcel"
 // here.
 func Provider() provider.Provider {
 	return provider.Provider{
-		Name:   "parcel",
-		System: "Parcel",
+		Name:    "parcel",
+		System:  "Parcel",
+		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
 				Key: kindParcel, Summary: "A Parcel service, and an administrator's token for it.",
@@ -166,7 +167,7 @@ type appConfig struct {
 	At         provider.Pos            `json:"-"`
 	Connection provider.ConnectionName `json:"connection" kind:"parcel" jsonschema:"The name of a parcel connection."`
 	App        provider.Text           `json:"app" jsonschema:"The app's name."`
-	Timeout    provider.Duration       `json:"timeout,omitzero" jsonschema:"How long a restart may take. Defaults to 5m."`
+	Timeout    provider.Duration       `json:"timeout,omitzero" default:"5m" jsonschema:"How long a restart may take."`
 }
 
 // Reloader implements [provider.ReloaderConfig].
@@ -177,3 +178,16 @@ func (c *appConfig) Reloader(b *provider.Build) (rota.Reloader, error) {
 	}
 	return &App{Reloader: b.Name, Client: client, App: app, Timeout: c.Timeout.Length}, nil
 }
+
+// example is a rota.yaml for rota providers. A test validates it.
+const example = `connections:
+  parcel: {parcel: {url: https://parcel.example.com, token: "${file:/run/secrets/parcel}"}}
+secrets:
+  - name: shop/parcel
+    issuer: {connection: parcel, parcel_token: {account: shop}}
+    targets:
+      - {name: settings, parcel_setting: {connection: parcel, account: shop, setting: api_token, field: token}}
+    reload:
+      - {name: storefront, parcel_app: {connection: parcel, app: storefront}}
+    policy: {rotate_every: 30d, deactivate_previous_after: 3d, delete_previous_after: 6d}
+`

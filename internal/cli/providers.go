@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rota-dev/rota/internal/config"
+)
+
+func (a *app) providersCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "providers [NAME]",
+		Short: "List the systems Rota works with, and what it can do there",
+		Long: `Lists the systems this rota works with, the roles each one can play, and its keys
+in rota.yaml. For issuers it says whether the previous credential stays valid
+beside the new one (overlap), what the issuer can say about a credential's use,
+and what a rollback does.
+
+With NAME, it shows a provider's keys in rota.yaml with their types and defaults,
+and an example. A text can hold references such as
+${env:NAME}; a plain text can't.`,
+		Args: argCount(0, 1), Annotations: inPlace(placeNowhere),
+		ValidArgsFunction: a.completeProviders,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return a.providers()
+			}
+			return a.provider(args[0])
+		},
+	}
+}
+
+func (a *app) completeProviders(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, p := range a.catalog.Describe() {
+		if len(args) == 0 {
+			names = append(names, p.Name+"\t"+p.System)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// providersDoc is all providers.
+type providersDoc struct {
+	Providers []config.ProviderDescription `json:"providers"`
+}
+
+func (a *app) providers() error {
+	all := a.catalog.Describe()
+	if a.json() {
+		return a.document(providersDoc{Providers: all})
+	}
+	var rows [][]cell
+	for _, p := range all {
+		for _, k := range p.Kinds {
+			row := []string{p.Name, p.System, k.Role, k.Key, "", "", ""}
+			if i := k.Issuer; i != nil && !i.Manual {
+				row[4], row[5], row[6] = yesOrNo(i.Overlap), i.Evidence, i.Undo
+			}
+			rows = append(rows, cells(row...))
+		}
+	}
+	a.table([]string{"PROVIDER", "SYSTEM", "ROLE", "KEY", "OVERLAP", "EVIDENCE OF USE", "UNDO"}, rows)
+	return nil
+}
+
+// provider shows one provider.
+func (a *app) provider(name string) error {
+	var names []string
+	for _, p := range a.catalog.Describe() {
+		if p.Name == name {
+			if a.json() {
+				return a.document(p)
+			}
+			a.printProvider(p)
+			return nil
+		}
+		names = append(names, p.Name)
+	}
+	return known("provider", []string{name}, names)
+}
+
+func (a *app) printProvider(p config.ProviderDescription) {
+	a.printf("%s", a.paint(a.outStyle, bold, p.System+" ("+p.Name+")"))
+	for _, k := range p.Kinds {
+		a.printf("")
+		a.printf("%s %s", a.paint(a.outStyle, bold, k.Role+" "+k.Key+":"), k.Summary)
+		if k.Issuer != nil {
+			a.printf("  %s", behavior(*k.Issuer))
+		}
+		var rows [][]cell
+		for _, key := range k.Keys {
+			rows = append(rows, keyRow(k, key))
+		}
+		a.table([]string{"  KEY", "TYPE", "DEFAULT", "REQUIRED", "DESCRIPTION"}, rows)
+	}
+	if p.Example == "" {
+		return
+	}
+	a.printf("")
+	a.printf("%s", a.paint(a.outStyle, bold, "example:"))
+	for line := range strings.Lines(p.Example) {
+		a.printf("  %s", strings.TrimRight(line, "\n"))
+	}
+}
+
+// behavior is an issuer's in one line.
+func behavior(i config.IssuerDescription) string {
+	if i.Manual {
+		return "a person rotates it; depends on rota.yaml: " + i.Varies
+	}
+	parts := []string{"overlap: " + yesOrNo(i.Overlap)}
+	if i.Limit > 1 {
+		parts[0] += fmt.Sprintf(", at most %d at once", i.Limit)
+	}
+	if i.Lifetime != "" {
+		parts = append(parts, "expires after: "+i.Lifetime)
+	}
+	parts = append(parts, "evidence of use: "+i.Evidence, "undo: "+i.Undo)
+	if len(i.Fields) > 0 {
+		parts = append(parts, "fields: "+strings.Join(i.Fields, ", "))
+	}
+	if i.Varies != "" {
+		parts = append(parts, "depends on rota.yaml: "+i.Varies)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// keyRow is one key of a kind's part of rota.yaml.
+func keyRow(k config.KindDescription, key config.KeyDescription) []cell {
+	name := key.Key
+	if name == "" {
+		name = k.Key // the kind is a single value
+	}
+	about := key.Description
+	if len(key.Values) > 0 {
+		about += " One of: " + strings.Join(key.Values, ", ") + "."
+	}
+	required := ""
+	if key.Required {
+		required = "yes"
+	}
+	return cells("  "+name, key.Type, key.Default, required, about)
+}
+
+func yesOrNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}

@@ -1,0 +1,229 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// ProviderDescription is a provider as people and programs see it: what rota
+// providers shows, and what the docs' tables are compared with.
+type ProviderDescription struct {
+	Name    string            `json:"name"`
+	System  string            `json:"system"`
+	Page    string            `json:"-"` // below docs/providers, without the extension
+	Kinds   []KindDescription `json:"kinds"`
+	Example string            `json:"example,omitempty"` // a whole rota.yaml
+}
+
+// KindDescription is one described kind.
+type KindDescription struct {
+	Role       string             `json:"role"`
+	Key        string             `json:"key"` // in rota.yaml
+	Summary    string             `json:"summary"`
+	Connection string             `json:"connection,omitempty"` // the kind of connection that stands beside it
+	Issuer     *IssuerDescription `json:"issuer,omitempty"`     // of an issuer
+	Keys       []KeyDescription   `json:"keys"`                 // what its part of rota.yaml consists of
+	Example    string             `json:"example,omitempty"`    // what stands after the key, in flow style
+}
+
+// IssuerDescription is how an issuer behaves, with its configuration's defaults.
+type IssuerDescription struct {
+	Credential string   `json:"credential"`
+	Fields     []string `json:"fields,omitempty"` // of each credential
+	// Overlap means that the previous credential stays valid beside the current
+	// one; Limit is how many there can be, 0 for any number.
+	Overlap  bool   `json:"overlap"`
+	Limit    int    `json:"limit,omitempty"`
+	Lifetime string `json:"lifetime,omitempty"` // of credentials that expire by themselves
+	Manual   bool   `json:"manual,omitempty"`   // only a person can rotate it
+	// Evidence is what it can say about use: recorded, sampled or none.
+	Evidence string `json:"evidence"`
+	// Reversible means that a deactivated credential can be reactivated; Undo is
+	// what a rollback does.
+	Reversible bool   `json:"reversible"`
+	Undo       string `json:"undo"`
+	// Varies is which of this depends on the configuration.
+	Varies string `json:"varies,omitempty"`
+}
+
+// KeyDescription is one key of a kind's part of rota.yaml. The key of a value
+// within a mapping is preceded by the mapping's and a dot; that of a kind which
+// is a single value is "".
+type KeyDescription struct {
+	Key         string   `json:"key"`
+	Type        string   `json:"type"`
+	Values      []string `json:"values,omitempty"` // the texts that are allowed
+	Default     string   `json:"default,omitempty"`
+	Required    bool     `json:"required"`
+	Description string   `json:"description"`
+}
+
+// The roles, as descriptions name them.
+const (
+	RoleConnection = string(roleConnection)
+	RoleIssuer     = string(roleIssuer)
+	RoleStore      = string(roleStore)
+	RoleCheck      = string(roleCheck)
+	RoleTarget     = string(roleTarget)
+	RoleReloader   = string(roleReloader)
+	RoleNotifier   = "notifier"
+	RoleArchive    = string(roleArchive)
+)
+
+// Describe is all providers of the catalog, in their order.
+func (c *Catalog) Describe() []ProviderDescription {
+	var all []ProviderDescription
+	for _, p := range c.providers {
+		all = append(all, c.describe(p))
+	}
+	return all
+}
+
+func (c *Catalog) describe(p provider.Provider) ProviderDescription {
+	d := ProviderDescription{Name: p.Name, System: p.System, Page: p.Page(), Example: p.Example}
+	add := func(role string, k provider.Kind, connection string, config any) *KindDescription {
+		d.Kinds = append(d.Kinds, KindDescription{
+			Role: role, Key: k.Key, Summary: k.Summary, Connection: connection, Example: k.Example, Keys: c.describeKeys(reflect.TypeOf(config).Elem()),
+		})
+		return &d.Kinds[len(d.Kinds)-1]
+	}
+	for _, k := range p.Connections {
+		add(RoleConnection, k.Kind, "", k.New())
+	}
+	for _, k := range p.Issuers {
+		config := k.New()
+		add(RoleIssuer, k.Kind, k.Connection, config).Issuer = describeIssuer(k, config)
+	}
+	for _, k := range p.Stores {
+		add(RoleStore, k.Kind, k.Connection, k.New())
+	}
+	for _, k := range p.Checks {
+		add(RoleCheck, k.Kind, k.Connection, k.New())
+	}
+	for _, k := range p.Targets {
+		add(RoleTarget, k.Kind, "", k.New())
+	}
+	for _, k := range p.Reloaders {
+		add(RoleReloader, k.Kind, "", k.New())
+	}
+	for _, k := range p.Notifiers {
+		add(RoleNotifier, k.Kind, "", k.New())
+	}
+	for _, k := range p.Archives {
+		add(RoleArchive, k.Kind, "", k.New())
+	}
+	return d
+}
+
+func describeIssuer(k provider.Issuer, config provider.IssuerConfig) *IssuerDescription {
+	t := config.Traits()
+	d := &IssuerDescription{
+		Credential: t.Kind, Fields: config.Fields().All, Overlap: t.Overlap(), Limit: t.Limit,
+		Manual:   t.Manual,
+		Evidence: string(k.Evidence), Reversible: k.Reversible, Undo: undo(t, k.Reversible), Varies: k.Varies,
+	}
+	if k.Evidence == rota.EvidenceUnknown {
+		d.Evidence = "none"
+	}
+	if t.Lifetime > 0 {
+		d.Lifetime = rota.FormatDuration(t.Lifetime)
+	}
+	return d
+}
+
+// undo is what a rollback does.
+func undo(t rota.Traits, reversible bool) string {
+	switch {
+	case t.Manual:
+		return "none"
+	case t.Lifetime > 0:
+		return "back to the previous one until it expires"
+	case reversible:
+		return "reactivates the previous one"
+	case !t.IssuerChooses:
+		return "sets the previous value again"
+	}
+	return "none"
+}
+
+// describeKeys are the keys of a struct of a kind, as the schema has them.
+func (c *Catalog) describeKeys(t reflect.Type) []KeyDescription {
+	if leaf, ok := leafOf(t); ok {
+		return []KeyDescription{{Type: typeName(leaf, ""), Required: true}}
+	}
+	keys := []KeyDescription{}
+	for _, f := range c.fields(t) {
+		k := KeyDescription{
+			Key: f.key, Type: typeName(f.typ, f.tag), Required: f.required,
+			Default: f.tag.Get("default"), Description: f.tag.Get("jsonschema"),
+		}
+		if values := f.tag.Get("enum"); values != "" {
+			k.Values = strings.Split(values, ",")
+		}
+		keys = append(keys, k)
+		if inner, ok := mappingOf(f.typ); ok {
+			for _, nested := range c.describeKeys(inner) {
+				nested.Key = f.key + "." + nested.Key
+				keys = append(keys, nested)
+			}
+		}
+	}
+	return keys
+}
+
+// mappingOf is the struct that a type is, or holds in a list or a map.
+func mappingOf(t reflect.Type) (reflect.Type, bool) {
+	if _, leaf := leafNames[t]; leaf {
+		return nil, false
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return mappingOf(t.Elem())
+	case reflect.Struct:
+		return t, true
+	}
+	return nil, false
+}
+
+// leafNames are the leaves in people's words, one and several.
+var leafNames = map[reflect.Type][2]string{
+	reflect.TypeFor[Text]():                    {"text", "texts"},
+	reflect.TypeFor[Plain]():                   {"plain text", "plain texts"},
+	reflect.TypeFor[provider.ConnectionName](): {"connection", "connections"},
+	reflect.TypeFor[Name]():                    {"secret", "secrets"},
+	reflect.TypeFor[Duration]():                {"duration", "durations"},
+	reflect.TypeFor[Int]():                     {"number", "numbers"},
+	reflect.TypeFor[provider.Mode]():           {"file mode", "file modes"},
+	reflect.TypeFor[Bool]():                    {"true or false", "true or false"},
+}
+
+// typeName is a type in people's words: "list of texts".
+func typeName(t reflect.Type, tag reflect.StructTag) string {
+	if names, ok := leafNames[t]; ok {
+		if kind := tag.Get("kind"); kind != "" {
+			return kind + " " + names[0]
+		}
+		return names[0]
+	}
+	several := func() string {
+		if names, ok := leafNames[t.Elem()]; ok {
+			return names[1]
+		}
+		return "mappings"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeName(t.Elem(), tag)
+	case reflect.Slice:
+		return "list of " + several()
+	case reflect.Array:
+		return fmt.Sprintf("list of %d %s", t.Len(), several())
+	case reflect.Map:
+		return "map of " + several()
+	}
+	return "mapping"
+}
