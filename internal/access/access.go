@@ -27,7 +27,7 @@ const (
 	Remove   Action = "remove"   // delete and restore the secret itself
 	Audit    Action = "audit"    // read and verify the audit
 	Admin    Action = "admin"    // all of these, and access, freezing and reloading
-	Anything Action = "anything" // not for rules: any action at all, to list what concerns the caller
+	Any Action = "anything" // not for rules: any action at all, to list what concerns the caller
 )
 
 // Rule allows an action on the secrets whose names match a pattern. In a
@@ -62,7 +62,7 @@ var ErrDenied = errors.New("not allowed")
 // Allows tells whether the caller may do this to a secret; "" is Rota itself.
 func (c Caller) Allows(a Action, secret string) bool {
 	for _, r := range c.Rules {
-		if (r.Action == a || r.Action == Admin || a == Anything) && Match(r.Pattern, secret) {
+		if (r.Action == a || r.Action == Admin || a == Any) && Match(r.Pattern, secret) {
 			return true
 		}
 	}

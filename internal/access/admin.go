@@ -64,7 +64,7 @@ func (a *Administration) Bootstrap(ctx context.Context) (Issued, error) {
 
 // Principals lists all of them with their keys, in order of their names.
 func (a *Administration) Principals(ctx context.Context, caller Caller) ([]Principal, error) {
-	if err := a.check(ctx, caller, "list principals", ""); err != nil {
+	if err := a.authorize(ctx, caller, "list principals", ""); err != nil {
 		return nil, err
 	}
 	return a.directory.Principals(ctx)
@@ -72,7 +72,7 @@ func (a *Administration) Principals(ctx context.Context, caller Caller) ([]Princ
 
 // Principal gives one with his keys, or [rota.ErrNotFound].
 func (a *Administration) Principal(ctx context.Context, caller Caller, name string) (Principal, error) {
-	if err := a.check(ctx, caller, "show principal", name); err != nil {
+	if err := a.authorize(ctx, caller, "show principal", name); err != nil {
 		return Principal{}, err
 	}
 	all, err := a.directory.Principals(ctx)
@@ -91,11 +91,11 @@ func (a *Administration) Create(ctx context.Context, caller Caller, name string,
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	rules, err := tidy(rules)
+	rules, err := normalizeRules(rules)
 	if err != nil {
 		return err
 	}
-	return a.change(ctx, caller, "create principal", name, "", describe(rules), func(c *Change) error {
+	return a.change(ctx, caller, "create principal", name, "", joinRules(rules), func(c *Change) error {
 		if _, err := c.Find(name); err == nil {
 			return fmt.Errorf("principal %q %w (try: rota access grant)", name, ErrExists)
 		}
@@ -109,12 +109,12 @@ func (a *Administration) Grant(ctx context.Context, caller Caller, name string, 
 	if err := ValidateRules(rules); err != nil {
 		return err
 	}
-	return a.change(ctx, caller, "grant", name, "", describe(rules), func(c *Change) error {
+	return a.change(ctx, caller, "grant", name, "", joinRules(rules), func(c *Change) error {
 		p, err := c.Find(name)
 		if err != nil {
 			return err
 		}
-		p.Rules, err = tidy(append(p.Rules, rules...))
+		p.Rules, err = normalizeRules(append(p.Rules, rules...))
 		return err
 	})
 }
@@ -125,7 +125,7 @@ func (a *Administration) Revoke(ctx context.Context, caller Caller, name string,
 	if len(rules) == 0 {
 		return errors.New("no rule is given (try: rota access show, for those that the principal has)")
 	}
-	return a.change(ctx, caller, "revoke", name, "", describe(rules), func(c *Change) error {
+	return a.change(ctx, caller, "revoke", name, "", joinRules(rules), func(c *Change) error {
 		p, err := c.Find(name)
 		if err != nil {
 			return err
@@ -133,7 +133,7 @@ func (a *Administration) Revoke(ctx context.Context, caller Caller, name string,
 		for _, r := range rules {
 			i := slices.Index(p.Rules, r)
 			if i < 0 {
-				return notFound("rule", r.String(), texts(p.Rules))
+				return notFound("rule", r.String(), ruleTexts(p.Rules))
 			}
 			p.Rules = slices.Delete(p.Rules, i, i+1)
 		}
@@ -172,8 +172,8 @@ func (a *Administration) Delete(ctx context.Context, caller Caller, name string)
 	})
 }
 
-// tidy validates rules, and gives them sorted, each once.
-func tidy(rules []Rule) ([]Rule, error) {
+// normalizeRules validates rules, and gives them sorted, each once.
+func normalizeRules(rules []Rule) ([]Rule, error) {
 	for _, r := range rules {
 		if err := r.Validate(); err != nil {
 			return nil, err

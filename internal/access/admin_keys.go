@@ -93,7 +93,7 @@ func newIssued(principal string, now, expires time.Time) Issued {
 // change carries out a change by an administrator, unless it takes away the
 // last one.
 func (a *Administration) change(ctx context.Context, caller Caller, op, principal, key, detail string, change func(*Change) error) error {
-	if err := a.check(ctx, caller, op, principal); err != nil {
+	if err := a.authorize(ctx, caller, op, principal); err != nil {
 		return err
 	}
 	now := a.now()
@@ -109,8 +109,8 @@ func (a *Administration) change(ctx context.Context, caller Caller, op, principa
 	}, entry(caller, now, op, principal, key, rotation.OutcomeSucceeded, detail))
 }
 
-// check refuses all but administrators, as [Authorize] does.
-func (a *Administration) check(ctx context.Context, caller Caller, op, principal string) error {
+// authorize refuses all but administrators, as [Authorize] does.
+func (a *Administration) authorize(ctx context.Context, caller Caller, op, principal string) error {
 	if caller.Allows(Admin, "") {
 		return nil
 	}
@@ -119,7 +119,7 @@ func (a *Administration) check(ctx context.Context, caller Caller, op, principal
 }
 
 func anyAdministrator(principals []Principal, now time.Time) bool {
-	return slices.ContainsFunc(principals, func(p Principal) bool { return p.administers(now) })
+	return slices.ContainsFunc(principals, func(p Principal) bool { return p.isAdministrator(now) })
 }
 
 // entry names the principal as the object, and a key as the credential.
@@ -129,7 +129,7 @@ func entry(caller Caller, now time.Time, op, principal, key string, o rotation.O
 	return e
 }
 
-func texts(rules []Rule) []string {
+func ruleTexts(rules []Rule) []string {
 	all := make([]string, len(rules))
 	for i, r := range rules {
 		all[i] = r.String()
@@ -137,4 +137,4 @@ func texts(rules []Rule) []string {
 	return all
 }
 
-func describe(rules []Rule) string { return strings.Join(texts(rules), " ") }
+func joinRules(rules []Rule) string { return strings.Join(ruleTexts(rules), " ") }

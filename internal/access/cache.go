@@ -13,15 +13,15 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// CacheLife is how long a replica goes on with what it knows of a key: a key
+// CacheTTL is how long a replica goes on with what it knows of a key: a key
 // that was disabled on one replica works on the others for this long at most.
 // On the replica that disabled it, it stops at once.
-const CacheLife = 5 * time.Second
+const CacheTTL = 5 * time.Second
 
-// cachedLogins bounds the memory, some hundred bytes each.
-const cachedLogins = 10_000
+// maxCachedLogins bounds the memory, some hundred bytes each.
+const maxCachedLogins = 10_000
 
-// Cache is a [Directory] that remembers logins for [CacheLife], so that a busy
+// Cache is a [Directory] that remembers logins for [CacheTTL], so that a busy
 // caller costs no query. Keys that are not there are asked for each time.
 type Cache struct {
 	Directory
@@ -37,7 +37,7 @@ type cached struct {
 
 // NewCache puts a cache before a directory. now defaults to time.Now.
 func NewCache(d Directory, now func() time.Time) (*Cache, error) {
-	logins, err := lru.New[string, cached](cachedLogins)
+	logins, err := lru.New[string, cached](maxCachedLogins)
 	if err != nil {
 		return nil, fmt.Errorf("cache of keys: %w", err)
 	}
@@ -61,7 +61,7 @@ func (c *Cache) Login(ctx context.Context, keyID string) (Login, error) {
 	if err != nil {
 		return Login{}, err
 	}
-	c.logins.Add(keyID, cached{login: login, until: asked.Add(CacheLife)})
+	c.logins.Add(keyID, cached{login: login, until: asked.Add(CacheTTL)})
 	if c.generation.Load() != generation {
 		c.logins.Remove(keyID)
 	}

@@ -63,10 +63,10 @@ func TestCache(t *testing.T) {
 	if err := elsewhere.DisableKey(t.Context(), root, issued.Key.ID); err != nil {
 		t.Fatal(err)
 	}
-	if now = start.Add(access.CacheLife - 1); login().Key.Disabled {
+	if now = start.Add(access.CacheTTL - 1); login().Key.Disabled {
 		t.Error("nothing was remembered")
 	}
-	if now = start.Add(access.CacheLife); !login().Key.Disabled {
+	if now = start.Add(access.CacheTTL); !login().Key.Disabled {
 		t.Error("a key that was disabled elsewhere works for longer than CacheLife")
 	}
 
@@ -117,7 +117,7 @@ func TestCacheIsNoRefugeFromADatabaseThatIsDown(t *testing.T) {
 	if _, err := here.Login(t.Context(), issued.Key.ID); err != nil {
 		t.Errorf("within CacheLife: %v", err)
 	}
-	now = start.Add(access.CacheLife)
+	now = start.Add(access.CacheTTL)
 	if _, err := here.Login(t.Context(), issued.Key.ID); !errors.Is(err, below.failing) {
 		t.Errorf("after CacheLife: %v", err)
 	}

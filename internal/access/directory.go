@@ -30,7 +30,7 @@ type Directory interface {
 	Update(ctx context.Context, change func(*Change) error, entries ...rotation.Entry) error
 	// Used notes when keys were last used. Keys that are gone are left out; a
 	// time before the one that is noted changes nothing.
-	Used(ctx context.Context, at map[string]time.Time) error
+	MarkUsed(ctx context.Context, at map[string]time.Time) error
 }
 
 // Recorder adds entries to the audit, durably.

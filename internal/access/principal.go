@@ -31,9 +31,9 @@ func (k Key) Usable(now time.Time) bool {
 	return !k.Disabled && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt))
 }
 
-// administers tells whether the principal can log in at this time and do
+// isAdministrator tells whether the principal can log in at this time and do
 // anything at all to Rota.
-func (p Principal) administers(now time.Time) bool {
+func (p Principal) isAdministrator(now time.Time) bool {
 	return !p.Disabled && Caller{Rules: p.Rules}.Allows(Admin, "") &&
 		slices.ContainsFunc(p.Keys, func(k Key) bool { return k.Usable(now) })
 }

@@ -16,8 +16,8 @@ var actions = []string{
 	string(Retire), string(Remove), string(Audit), string(Admin),
 }
 
-// otherWords are what the actions are called elsewhere.
-var otherWords = map[string]Action{
+// actionAliases are what the actions are called elsewhere.
+var actionAliases = map[string]Action{
 	"get": Read, "view": Read, "see": List, "describe": List,
 	"put": Write, "create": Write, "update": Write, "set": Write,
 	"delete": Remove, "restore": Remove, "destroy": Remove,
@@ -83,7 +83,7 @@ func checkPattern(pattern string) error {
 
 func suggestAction(word string) string {
 	word = strings.ToLower(strings.TrimSpace(word))
-	if a, ok := otherWords[word]; ok {
+	if a, ok := actionAliases[word]; ok {
 		return fmt.Sprintf("did you mean %q?", a)
 	}
 	if near := Nearest(word, actions); near != "" {

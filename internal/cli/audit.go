@@ -80,7 +80,7 @@ func (a *app) verifyAudit(ctx context.Context, heads []string) error {
 	}
 	return a.withOperations(ctx, toRead, func(o service.Operations) error {
 		if local, ok := o.(*service.Local); ok {
-			local.Places = places
+			local.Anchors = places
 		}
 		doc, err := o.Verify(ctx)
 		if err != nil {

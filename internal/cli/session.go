@@ -59,7 +59,7 @@ func (a *app) withOperations(ctx context.Context, n need, do func(service.Operat
 // openLocal reads the configuration, opens the store and wires the two, as far
 // as needed. The returned function closes everything.
 func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func(), err error) {
-	l := &service.Local{Caller: access.Local(a.actor()), Now: a.Now, Patience: leaseTTL + 5*time.Second, Tell: func(text string) { a.note("%s", text) }}
+	l := &service.Local{Caller: access.Local(a.actor()), Now: a.Now, LeaseWait: leaseTTL + 5*time.Second, Message: func(text string) { a.note("%s", text) }}
 	defer func() {
 		if err != nil {
 			a.closeLocal(ctx, l)
@@ -98,7 +98,7 @@ func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func()
 		l.Rotator = &rotation.Rotator{
 			Journal: l.DB.Journal(), Now: l.Now, Holder: holder(), LeaseTTL: leaseTTL, Heartbeat: heartbeat, Log: a.log, Report: a.progress(), Trace: a.tracing.Tracer(),
 		}
-		l.Controls = service.Switches{DB: l.DB, Wired: l.Wired, Rotator: l.Rotator}
+		l.Controls = service.StoreControls{DB: l.DB, Wired: l.Wired, Rotator: l.Rotator}
 	}
 	return l, func() { a.closeLocal(ctx, l) }, nil
 }
@@ -197,7 +197,7 @@ func (a *app) lookAtStore(ctx context.Context, l *service.Local) {
 		if err != nil {
 			f.Detail, f.Hint = service.SplitHint(detail + err.Error())
 		}
-		l.Opened = append(l.Opened, f)
+		l.StoreFindings = append(l.StoreFindings, f)
 	}
 	db, err := a.peekStore(ctx)
 	if err != nil {

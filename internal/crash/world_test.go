@@ -241,7 +241,7 @@ func (w *world) work(ctx context.Context, p *process, ask command) (outcome, err
 			return outcome{}, err
 		}
 		before := snapshot.Progress
-		seen := map[string]engine.Seen{secretName: {LookedAt: before.Status.LookedAt, NextAt: before.NextAt}}
+		seen := map[string]engine.LastLook{secretName: {LookedAt: before.Status.LookedAt, NextAt: before.NextAt}}
 		if !engine.Schedule(w.clock(), time.Time{}, seen)(&rotation.Secret{Name: secretName}) {
 			w.tell("not due before %s", before.NextAt)
 			return outcome{hold: before.Status.Hold, failure: before.Failure}, nil

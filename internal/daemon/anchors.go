@@ -15,14 +15,14 @@ type anchors struct {
 	places []anchor.Destination
 
 	mu     sync.Mutex
-	failed map[string]time.Time // since when a place has been failing
+	failingSince map[string]time.Time // since when a place has been failing
 }
 
 func newAnchors(ctx context.Context, d *Daemon) (*anchors, error) {
 	current, release := d.acquire()
 	defer release()
 	places, err := current.file.Anchors(ctx, d.Environment)
-	return &anchors{d: d, places: places, failed: map[string]time.Time{}}, err
+	return &anchors{d: d, places: places, failingSince: map[string]time.Time{}}, err
 }
 
 func (a *anchors) run(ctx context.Context) error {
@@ -60,11 +60,11 @@ func (a *anchors) put(ctx context.Context) {
 		err := p.Put(ctx, head)
 		a.d.metrics.Anchored(p.Name(), head.Seq, err)
 		a.mu.Lock()
-		switch since, was := a.failed[p.Name()]; {
+		switch since, was := a.failingSince[p.Name()]; {
 		case err == nil:
-			delete(a.failed, p.Name())
+			delete(a.failingSince, p.Name())
 		case !was:
-			a.failed[p.Name()] = time.Now()
+			a.failingSince[p.Name()] = time.Now()
 			a.d.Log.ErrorContext(ctx, "anchor the audit's head", "place", p.Name(), "error", err)
 		default:
 			a.d.Log.ErrorContext(ctx, "anchor the audit's head", "place", p.Name(), "since", since, "error", err)

@@ -38,7 +38,7 @@ func (c controls) Thaw(ctx context.Context, by access.Caller) error {
 }
 
 func (c controls) Reload(ctx context.Context, by access.Caller, why string) error {
-	went := c.d.read(ctx)
+	went := c.d.reload(ctx)
 	if err := c.d.recordReload(ctx, by, why, went); err != nil {
 		return errors.Join(went, fmt.Errorf("the reload could not be written to the audit: %w", err))
 	}

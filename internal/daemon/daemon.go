@@ -80,7 +80,7 @@ type scheduler interface {
 type Daemon struct {
 	Options
 	settings       config.ServerSettings
-	changing       sync.Mutex // held while another configuration is put in place
+	reloadMu       sync.Mutex // held while another configuration is put in place
 	behind         bool       // another replica's configuration is in force; changing is held
 	configurations engine.Generations[*configuration]
 	secrets        *engine.Secrets // of the current one
@@ -114,7 +114,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 			d.close()
 		}
 	}()
-	if err := d.budget(ctx); err != nil {
+	if err := d.newBudget(ctx); err != nil {
 		return nil, err
 	}
 	d.Environment.Budget = d.metrics.Budget(d.Environment.Budget)
@@ -128,7 +128,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if d.directory, err = access.NewCache(d.DB.Directory(), nil); err != nil {
 		return nil, err
 	}
-	if err := d.use(ctx, file); err != nil {
+	if err := d.apply(ctx, file); err != nil {
 		return nil, err
 	}
 	if at, err := o.DB.RestoredAt(ctx); err != nil {
@@ -142,7 +142,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		return nil, err
 	}
 	d.watchdog = engine.NewWatchdog(engine.WatchdogOptions{
-		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Watched: d.watched, Overdue: o.DB.Queue(), Health: d.schedule.Health, Log: o.Log,
+		Rotator: d.newRotator("rota serve, watchdog"), Secrets: d.secrets, Unwired: d.unwired, Overdue: o.DB.Queue(), Health: d.schedule.Health, Log: o.Log,
 	})
 	d.newEndpoints()
 	d.survey = d.newSurvey()
@@ -153,9 +153,9 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	return d, nil
 }
 
-// budget creates the call budget per account, for all replicas together if
+// newBudget creates the call budget per account, for all replicas together if
 // they share a database.
-func (d *Daemon) budget(ctx context.Context) error {
+func (d *Daemon) newBudget(ctx context.Context) error {
 	if d.Database == "" {
 		d.Environment.Budget = rota.NewLocalBudget()
 		return nil
@@ -304,8 +304,8 @@ func (d *Daemon) close() {
 	d.configurations.End()
 }
 
-// open returns the operations for one caller, on the current configuration.
-func (d *Daemon) open(_ context.Context, c access.Caller) (service.Operations, func(), error) {
+// operations returns the operations for one caller, on the current configuration.
+func (d *Daemon) operations(_ context.Context, c access.Caller) (service.Operations, func(), error) {
 	current, release := d.acquire()
 	if current == nil {
 		return nil, nil, fmt.Errorf("the configuration hasn't been read yet: %w", rota.ErrBusy)
@@ -314,6 +314,6 @@ func (d *Daemon) open(_ context.Context, c access.Caller) (service.Operations, f
 		return d.wire(ctx, current.file, current.fingerprints)
 	}
 	return &service.Local{
-		Rewire: rewire, File: current.file, Wired: current.wired, DB: d.DB, Rotator: d.rotator, Workers: d.worker, Caller: c, Controls: controls{d}, Places: d.anchors.places, Now: d.DB.Now,
+		Rewire: rewire, File: current.file, Wired: current.wired, DB: d.DB, Rotator: d.rotator, Workers: d.worker, Caller: c, Controls: controls{d}, Anchors: d.anchors.places, Now: d.DB.Now,
 	}, release, nil
 }

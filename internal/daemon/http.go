@@ -22,34 +22,34 @@ import (
 // handler serves everything: AWS tools post to /, everything else has its own path.
 func (d *Daemon) handler() http.Handler {
 	routes := rest.New(rest.Options{
-		Open: d.open, Authenticate: d.auth.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
+		Open: d.operations, Authenticate: d.auth.Authenticate, Access: d.admin, Feed: d.feed, Version: d.Version, Log: d.Log, Now: d.DB.Now,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", routes)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]string{"status": "ok"})
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", d.ready)
 	mux.Handle("GET /metrics", d.metricsPage())
 	if d.queue != nil {
-		mux.Handle(queuePage+"/", d.only(access.Admin, queuePage, d.onQueue))
+		mux.Handle(queuePage+"/", d.requirePermission(access.Admin, queuePage, d.serveQueue))
 	}
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost || secretsmanager.Is(r) {
+		if r.Method == http.MethodPost || secretsmanager.IsRequest(r) {
 			d.endpoint.ServeHTTP(w, r)
 			return
 		}
-		answer(w, http.StatusOK, map[string]string{"service": "rota", "version": d.Version, "api": "/v1/openapi.json"})
+		writeJSON(w, http.StatusOK, map[string]string{"service": "rota", "version": d.Version, "api": "/v1/openapi.json"})
 	})
 	return d.metrics.HTTP(d.traced(mux))
 }
 
-// only admits callers who may do something with all secrets. A browser prompts
+// requirePermission admits callers who may do something with all secrets. A browser prompts
 // for the key: its id as the username, its secret as the password.
 //
 // Because the browser sends the key by itself from then on, changes are only
 // accepted from Rota's own pages.
-func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWriter, *http.Request, access.Caller)) http.Handler {
+func (d *Daemon) requirePermission(may access.Action, page string, next func(http.ResponseWriter, *http.Request, access.Caller)) http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id, secret, ok := r.BasicAuth(); ok {
 			r.Header.Set("Authorization", "Bearer rota_"+id+"_"+secret)
@@ -63,7 +63,7 @@ func (d *Daemon) only(may access.Action, page string, next func(http.ResponseWri
 		}
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Basic realm="rota", charset="UTF-8"`)
-			answer(w, http.StatusUnauthorized, map[string]string{"status": "requires the permission " + string(may) + " only"})
+			writeJSON(w, http.StatusUnauthorized, map[string]string{"status": "requires the permission " + string(may) + " only"})
 			return
 		}
 		next(w, r, c)
@@ -92,10 +92,10 @@ func (d *Daemon) ready(w http.ResponseWriter, r *http.Request) {
 	} else if health.Stale(d.DB.Now(), staleAfter) {
 		fail("nothing has looked for what is due")
 	}
-	answer(w, status, doc)
+	writeJSON(w, status, doc)
 }
 
-func answer(w http.ResponseWriter, status int, doc any) {
+func writeJSON(w http.ResponseWriter, status int, doc any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(doc) // a client that's gone doesn't concern the server
@@ -127,9 +127,9 @@ func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error)
 	return server, tls.NewListener(listener, server.TLSConfig), nil
 }
 
-// drain is how long in-flight requests may take at shutdown: a little longer
+// drainTimeout is how long in-flight requests may take at shutdown: a little longer
 // than turns, so that callers waiting for an interrupted turn get an answer.
-const drain = 25 * time.Second
+const drainTimeout = 25 * time.Second
 
 func (d *Daemon) serve(ctx context.Context, server *http.Server, listener net.Listener) error {
 	ended := make(chan error, 1)
@@ -139,7 +139,7 @@ func (d *Daemon) serve(ctx context.Context, server *http.Server, listener net.Li
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	soft, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	soft, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	if err := server.Shutdown(soft); err != nil {
 		_ = server.Close() // the rest, such as streams, reconnect
@@ -178,8 +178,8 @@ type keyPair struct {
 	certFile, keyFile string
 
 	mu     sync.Mutex
-	looked time.Time
-	read   time.Time // the newer of the files' times when they were read
+	checkedAt time.Time
+	modTime   time.Time // the newer of the files' times when they were read
 	pair   *tls.Certificate
 }
 
@@ -188,17 +188,17 @@ type keyPair struct {
 func (k *keyPair) get() (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.pair != nil && time.Since(k.looked) < time.Minute {
+	if k.pair != nil && time.Since(k.checkedAt) < time.Minute {
 		return k.pair, nil
 	}
-	k.looked = time.Now()
+	k.checkedAt = time.Now()
 	var newest time.Time
 	for _, path := range []string{k.certFile, k.keyFile} {
 		if info, err := os.Stat(path); err == nil && info.ModTime().After(newest) {
 			newest = info.ModTime()
 		}
 	}
-	if k.pair != nil && !newest.After(k.read) {
+	if k.pair != nil && !newest.After(k.modTime) {
 		return k.pair, nil
 	}
 	pair, err := tls.LoadX509KeyPair(k.certFile, k.keyFile)
@@ -208,6 +208,6 @@ func (k *keyPair) get() (*tls.Certificate, error) {
 		}
 		return nil, err
 	}
-	k.pair, k.read = &pair, newest
+	k.pair, k.modTime = &pair, newest
 	return k.pair, nil
 }

@@ -12,7 +12,7 @@ import (
 // newSurvey creates the survey of the secrets for the metrics.
 func (d *Daemon) newSurvey() *metrics.Survey {
 	o := metrics.SurveyOptions{
-		Source: surveyed{d.DB.Overview(), d.DB.Queue(), d.DB.Audit()}, Policy: d.policy, Health: d.schedule.Health, PerSecret: d.settings.MetricsSecrets,
+		Source: surveySource{d.DB.Overview(), d.DB.Queue(), d.DB.Audit()}, Policy: d.policy, Health: d.schedule.Health, PerSecret: d.settings.MetricsSecrets,
 		Every: d.SurveyEvery, Log: d.Log, Now: d.DB.Now,
 	}
 	if d.replica != nil {
@@ -35,11 +35,11 @@ func (d *Daemon) metricsPage() http.Handler {
 	if d.settings.MetricsOpen {
 		return page
 	}
-	return d.only(access.Audit, "/metrics", func(w http.ResponseWriter, r *http.Request, _ access.Caller) { page.ServeHTTP(w, r) })
+	return d.requirePermission(access.Audit, "/metrics", func(w http.ResponseWriter, r *http.Request, _ access.Caller) { page.ServeHTTP(w, r) })
 }
 
-// surveyed is what the metrics are taken from.
-type surveyed struct {
+// surveySource is what the metrics are taken from.
+type surveySource struct {
 	store.Overview
 	store.Queue
 	store.Audit

@@ -20,16 +20,16 @@ const queuePage = "/admin/queue"
 // thousand jobs, the most the page accepts at once, fit.
 const largestChange = 256 << 10
 
-// onQueue serves the queue's page. A change to the queue is audited before
+// serveQueue serves the queue's page. A change to the queue is audited before
 // it's made, and its result afterwards.
-func (d *Daemon) onQueue(w http.ResponseWriter, r *http.Request, c access.Caller) {
+func (d *Daemon) serveQueue(w http.ResponseWriter, r *http.Request, c access.Caller) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
 		d.queue.ServeHTTP(w, r)
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestChange))
 	if err != nil {
-		answer(w, http.StatusRequestEntityTooLarge, map[string]string{"message": "the body can't be read, or is too large"})
+		writeJSON(w, http.StatusRequestEntityTooLarge, map[string]string{"message": "the body can't be read, or is too large"})
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -37,7 +37,7 @@ func (d *Daemon) onQueue(w http.ResponseWriter, r *http.Request, c access.Caller
 	entry.Object = fmt.Sprintf("%.200s", strings.TrimPrefix(r.URL.EscapedPath(), queuePage+"/api/"))
 	if err := d.DB.Audit().Record(r.Context(), entry); err != nil {
 		d.Log.ErrorContext(r.Context(), "a change of the queue could not be written to the audit, and is not done", "error", err)
-		answer(w, http.StatusServiceUnavailable, map[string]string{"message": "it could not be written to the audit, and is not done"})
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"message": "it could not be written to the audit, and is not done"})
 		return
 	}
 	status := &statusWriter{ResponseWriter: w, status: http.StatusOK}

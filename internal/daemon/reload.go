@@ -46,12 +46,12 @@ func (d *Daemon) serverSettings(ctx context.Context, file *config.File) (config.
 	return s, err
 }
 
-// use replaces the current configuration. If it differs, it's enrolled, so that
+// apply replaces the current configuration. If it differs, it's enrolled, so that
 // changed secrets are due immediately, and everything that starts from now on
 // uses it.
-func (d *Daemon) use(ctx context.Context, file *config.File) error {
-	d.changing.Lock()
-	defer d.changing.Unlock()
+func (d *Daemon) apply(ctx context.Context, file *config.File) error {
+	d.reloadMu.Lock()
+	defer d.reloadMu.Unlock()
 	settings, err := d.serverSettings(ctx, file)
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 	for _, w := range wired.Warnings {
 		d.Log.WarnContext(ctx, w.Text(), "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
 	}
-	enrolled, err := d.enrol(ctx, fingerprints)
+	enrolled, err := d.enroll(ctx, fingerprints)
 	if err != nil {
 		return errors.Join(err, wired.Close())
 	}
@@ -99,7 +99,7 @@ func (d *Daemon) use(ctx context.Context, file *config.File) error {
 		d.schedule.Poke()
 	}
 	d.Log.InfoContext(ctx, "configuration", "file", file.Path, "secrets", len(fingerprints), "enrolled", enrolled)
-	d.noteBehind(ctx, enrolled)
+	d.logBehind(ctx, enrolled)
 	return nil
 }
 
@@ -116,9 +116,9 @@ func (d *Daemon) wire(ctx context.Context, file *config.File, fingerprints map[s
 	return wired, nil
 }
 
-// enrol puts a configuration in force if it differs from what this replica
+// enroll puts a configuration in force if it differs from what this replica
 // had: merely rewiring must not override what another replica has read since.
-func (d *Daemon) enrol(ctx context.Context, fingerprints map[string]string) (store.Enrollment, error) {
+func (d *Daemon) enroll(ctx context.Context, fingerprints map[string]string) (store.Enrollment, error) {
 	before, release := d.acquire()
 	defer release()
 	switch {
@@ -131,8 +131,8 @@ func (d *Daemon) enrol(ctx context.Context, fingerprints map[string]string) (sto
 	}
 }
 
-// noteBehind logs once that this replica's configuration is not in force.
-func (d *Daemon) noteBehind(ctx context.Context, e store.Enrollment) {
+// logBehind logs once that this replica's configuration is not in force.
+func (d *Daemon) logBehind(ctx context.Context, e store.Enrollment) {
 	if e.Behind && !d.behind {
 		d.Log.WarnContext(ctx, "another replica has a newer configuration: secrets that differ are left to it",
 			"hint", "give all replicas the same rota.yaml; this one's takes effect once no other has the newer one")
@@ -143,13 +143,13 @@ func (d *Daemon) noteBehind(ctx context.Context, e store.Enrollment) {
 // follow puts this replica's configuration in force once no replica has the
 // one in force.
 func (d *Daemon) follow(ctx context.Context, fingerprints map[string]string) error {
-	d.changing.Lock()
-	defer d.changing.Unlock()
+	d.reloadMu.Lock()
+	defer d.reloadMu.Unlock()
 	enrolled, err := d.DB.Replicas().Follow(ctx, fingerprints)
 	if err != nil {
 		return err
 	}
-	d.noteBehind(ctx, enrolled)
+	d.logBehind(ctx, enrolled)
 	if enrolled.Changed > 0 {
 		d.Log.InfoContext(ctx, "no replica has the configuration in force any more: this replica's is now in force", "enrolled", enrolled)
 		d.schedule.Poke()
@@ -157,29 +157,29 @@ func (d *Daemon) follow(ctx context.Context, fingerprints map[string]string) err
 	return nil
 }
 
-// read reads the configuration again. An invalid one changes nothing.
-func (d *Daemon) read(ctx context.Context) error {
+// reload reads the configuration again. An invalid one changes nothing.
+func (d *Daemon) reload(ctx context.Context) error {
 	file, err := d.Load()
 	if err != nil {
 		return err
 	}
-	return d.use(ctx, file)
+	return d.apply(ctx, file)
 }
 
 // Reload handles a signal: it logs and audits the result.
 func (d *Daemon) Reload(ctx context.Context) {
-	err := d.read(ctx)
+	err := d.reload(ctx)
 	if err != nil {
-		d.Log.ErrorContext(ctx, leftAsItWas, "error", err)
+		d.Log.ErrorContext(ctx, unchangedMessage, "error", err)
 	}
-	d.noteReload(ctx, err)
+	d.auditReload(ctx, err)
 }
 
-const leftAsItWas = "the configuration is unchanged"
+const unchangedMessage = "the configuration is unchanged"
 
-// noteReload audits the result of a reload that wasn't requested over the
+// auditReload audits the result of a reload that wasn't requested over the
 // network.
-func (d *Daemon) noteReload(ctx context.Context, went error) {
+func (d *Daemon) auditReload(ctx context.Context, went error) {
 	if err := d.recordReload(ctx, access.Caller{Principal: d.rotator.Actor}, "", went); err != nil {
 		d.Log.ErrorContext(ctx, "a reload could not be written to the audit", "error", err)
 	}

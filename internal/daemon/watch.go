@@ -29,11 +29,11 @@ func (d *Daemon) watch(ctx context.Context) error {
 		if err == nil {
 			told = ""
 			if reread {
-				d.noteReload(ctx, nil)
+				d.auditReload(ctx, nil)
 			}
 		} else if text := err.Error(); text != told && ctx.Err() == nil {
-			d.Log.ErrorContext(ctx, leftAsItWas, "error", err)
-			d.noteReload(ctx, err)
+			d.Log.ErrorContext(ctx, unchangedMessage, "error", err)
+			d.auditReload(ctx, err)
 			told = text
 		}
 	}
@@ -45,20 +45,20 @@ func (d *Daemon) refresh(ctx context.Context) (reread bool, err error) {
 	current, release := d.acquire()
 	defer release()
 	if !current.file.Unchanged() {
-		return true, d.read(ctx)
+		return true, d.reload(ctx)
 	}
 	values, err := d.values(ctx, current.file)
 	if err != nil {
 		return false, err
 	}
 	if values != current.values || len(current.wired.Broken) > 0 && time.Since(current.since) > rewireEvery {
-		return false, d.use(ctx, current.file)
+		return false, d.apply(ctx, current.file)
 	}
 	return false, d.follow(ctx, current.fingerprints)
 }
 
-// watched is a secret that can't be worked on, for an alert.
-func (d *Daemon) watched(secret string) *rotation.Secret {
+// unwired is a secret that can't be worked on, for an alert.
+func (d *Daemon) unwired(secret string) *rotation.Secret {
 	current, release := d.acquire()
 	defer release()
 	return current.wired.Watched[secret]

@@ -28,7 +28,7 @@ type Outcome struct {
 	Due bool
 	// DueAt, BegunAt and DoneAt are since when it was due, zero for at once,
 	// and when its turn began and ended; set by the schedulers.
-	DueAt, BegunAt, DoneAt time.Time
+	DueAt, StartedAt, EndedAt time.Time
 
 	Result rotation.Result
 	// Err is the error of the step that failed; a [*SkippedError] where the

@@ -172,14 +172,14 @@ func TestWhatIsDue(t *testing.T) {
 	configured := now.Add(-48 * time.Hour)
 	for _, c := range []struct {
 		name string
-		seen map[string]engine.Seen
+		seen map[string]engine.LastLook
 		want bool
 	}{
 		{"never looked at", nil, true},
-		{"its time has come", map[string]engine.Seen{"s0": {LookedAt: now.Add(-time.Hour), NextAt: now}}, true},
-		{"its time is yet to come", map[string]engine.Seen{"s0": {LookedAt: now.Add(-time.Hour), NextAt: now.Add(time.Second)}}, false},
-		{"to be looked at at once", map[string]engine.Seen{"s0": {LookedAt: now.Add(-time.Hour)}}, true},
-		{"the configuration was changed since", map[string]engine.Seen{"s0": {LookedAt: now.Add(-72 * time.Hour), NextAt: now.Add(time.Hour)}}, true},
+		{"its time has come", map[string]engine.LastLook{"s0": {LookedAt: now.Add(-time.Hour), NextAt: now}}, true},
+		{"its time is yet to come", map[string]engine.LastLook{"s0": {LookedAt: now.Add(-time.Hour), NextAt: now.Add(time.Second)}}, false},
+		{"to be looked at at once", map[string]engine.LastLook{"s0": {LookedAt: now.Add(-time.Hour)}}, true},
+		{"the configuration was changed since", map[string]engine.LastLook{"s0": {LookedAt: now.Add(-72 * time.Hour), NextAt: now.Add(time.Hour)}}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := engine.Schedule(now, configured, c.seen)(secretsOn("db")[0]); got != c.want {

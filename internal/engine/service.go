@@ -52,13 +52,13 @@ type Service struct {
 	poke chan struct{}
 
 	mu     sync.Mutex
-	taken  map[string]bool // waiting or in hand, by name
+	queued  map[string]bool // waiting or in hand, by name
 	health Health
 }
 
 // NewService makes a scheduler. Run starts it.
 func NewService(o ServiceOptions) *Service {
-	return &Service{ServiceOptions: o.withDefaults(), poke: make(chan struct{}, 1), taken: map[string]bool{}}
+	return &Service{ServiceOptions: o.withDefaults(), poke: make(chan struct{}, 1), queued: map[string]bool{}}
 }
 
 // Poke has the service look for what is due at once: the configuration was
@@ -108,7 +108,7 @@ func (s *Service) scan(ctx, work context.Context) error {
 	err := EachDue(ctx, s.Queue, s.Now(), s.Batch, func(batch []rotation.Due) error {
 		due += len(batch)
 		for _, d := range batch {
-			s.offer(work, d)
+			s.enqueue(work, d)
 		}
 		return nil
 	})
@@ -126,7 +126,7 @@ func (s *Service) scan(ctx, work context.Context) error {
 func EachDue(ctx context.Context, q Queue, now time.Time, size int, f func([]rotation.Due) error) error {
 	query := rotation.DueQuery{Now: now, Limit: size}
 	for {
-		batch, err := dueWithin(ctx, q, query)
+		batch, err := queryDue(ctx, q, query)
 		if err != nil {
 			return err
 		}
@@ -142,11 +142,11 @@ func EachDue(ctx context.Context, q Queue, now time.Time, size int, f func([]rot
 	}
 }
 
-// queryWait bounds one query: a database that hangs must not hang the loop.
-const queryWait = 30 * time.Second
+// queryTimeout bounds one query: a database that hangs must not hang the loop.
+const queryTimeout = 30 * time.Second
 
-func dueWithin(ctx context.Context, q Queue, query rotation.DueQuery) ([]rotation.Due, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryWait)
+func queryDue(ctx context.Context, q Queue, query rotation.DueQuery) ([]rotation.Due, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	return q.Due(ctx, query)
 }
@@ -165,23 +165,23 @@ func (s *Service) sleep(ctx context.Context, scanned error, took time.Duration) 
 	return max(wait, 10*took, 10*time.Millisecond)
 }
 
-// offer queues a turn at a secret, unless there is one already.
-func (s *Service) offer(work context.Context, d rotation.Due) {
+// enqueue queues a turn at a secret, unless there is one already.
+func (s *Service) enqueue(work context.Context, d rotation.Due) {
 	secret, returned := s.Worker.secrets.Borrow(d.Secret)
 	returned() // only its systems are of interest as long as it waits
 	if secret == nil {
 		return
 	}
 	s.mu.Lock()
-	if s.taken[d.Secret] {
+	if s.queued[d.Secret] {
 		s.mu.Unlock()
 		return
 	}
-	s.taken[d.Secret] = true
+	s.queued[d.Secret] = true
 	s.mu.Unlock()
-	s.Worker.queue(work, secret, false, d.NextAt, func(result rotation.Result) {
+	s.Worker.enqueue(work, secret, false, d.NextAt, func(result rotation.Result) {
 		s.mu.Lock()
-		delete(s.taken, d.Secret)
+		delete(s.queued, d.Secret)
 		s.mu.Unlock()
 		if at := result.Status.NextAt; !at.IsZero() && at.Before(s.Now().Add(s.Every)) && at.After(s.Now()) {
 			s.Poke() // it comes again before the timer
@@ -189,9 +189,9 @@ func (s *Service) offer(work context.Context, d rotation.Due) {
 	})
 }
 
-// queue has a turn done when there is room, with the secret as it is configured
+// enqueue has a turn done when there is room, with the secret as it is configured
 // by then.
-func (w *Worker) queue(ctx context.Context, s *rotation.Secret, interactive bool, due time.Time, end func(rotation.Result)) {
+func (w *Worker) enqueue(ctx context.Context, s *rotation.Secret, interactive bool, due time.Time, end func(rotation.Result)) {
 	var result rotation.Result
 	var begin time.Time
 	w.pool.add(&turn{secret: s, ctx: ctx, interactive: interactive, do: func(ctx context.Context) error {
@@ -205,7 +205,7 @@ func (w *Worker) queue(ctx context.Context, s *rotation.Secret, interactive bool
 		result, err = w.rotator.Advance(ctx, secret, rotation.Options{Due: true})
 		return err
 	}, end: func(err error) {
-		w.tell(ctx, s.Name, due, begin, result, err)
+		w.reportTurn(ctx, s.Name, due, begin, result, err)
 		end(result)
 	}})
 }

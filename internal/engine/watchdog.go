@@ -28,7 +28,7 @@ type WatchdogOptions struct {
 	Secrets *Secrets
 	// Watched, if any, gives a secret that is configured but can't be worked, with
 	// its name, policy and notifiers alone; nil where there is none.
-	Watched func(secret string) *rotation.Secret
+	Unwired func(secret string) *rotation.Secret
 	// Overdue tells what may be late. Required.
 	Overdue Overdue
 	// Health, if any, tells how the loop fares that it watches.
@@ -52,7 +52,7 @@ type Watchdog struct {
 	WatchdogOptions
 
 	mu   sync.Mutex
-	told map[string]rotation.Status // as it was when the alert was raised
+	alerted map[string]rotation.Status // as it was when the alert was raised
 }
 
 // NewWatchdog makes a watchdog. Run starts it.
@@ -65,7 +65,7 @@ func NewWatchdog(o WatchdogOptions) *Watchdog {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Watchdog{WatchdogOptions: o, told: map[string]rotation.Status{}}
+	return &Watchdog{WatchdogOptions: o, alerted: map[string]rotation.Status{}}
 }
 
 // Run watches until ctx ends, and returns nil.
@@ -77,13 +77,13 @@ func (w *Watchdog) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			w.Look(ctx)
+			w.Check(ctx)
 		}
 	}
 }
 
-// Look raises the alerts that are due now, once.
-func (w *Watchdog) Look(ctx context.Context) {
+// Check raises the alerts that are due now, once.
+func (w *Watchdog) Check(ctx context.Context) {
 	if w.Health != nil {
 		if h := w.Health(); h.Stale(w.Now(), w.LoopStale) {
 			w.Log.ErrorContext(ctx, "nothing looks for what is due", "last", h.LastScan, "error", h.Error)
@@ -117,8 +117,8 @@ func (w *Watchdog) alert(ctx context.Context, names []string) {
 	for _, name := range names {
 		secret, done := w.Secrets.Borrow(name)
 		defer done()
-		if secret == nil && w.Watched != nil {
-			secret = w.Watched(name)
+		if secret == nil && w.Unwired != nil {
+			secret = w.Unwired(name)
 		}
 		if secret != nil {
 			secrets = append(secrets, secret)
@@ -143,7 +143,7 @@ func (w *Watchdog) alertOne(ctx context.Context, s *rotation.Secret) error {
 	}
 	p := snapshot.Progress
 	w.mu.Lock()
-	before, known := w.told[s.Name]
+	before, known := w.alerted[s.Name]
 	w.mu.Unlock()
 	if known && reflect.DeepEqual(before, p.Status) {
 		return nil
@@ -152,10 +152,10 @@ func (w *Watchdog) alertOne(ctx context.Context, s *rotation.Secret) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if late && err == nil {
-		w.told[s.Name] = p.Status
+		w.alerted[s.Name] = p.Status
 		w.Log.WarnContext(ctx, "late", "secret", s.Name, "due", p.Status.DueAt, "reason", p.Status.Reason)
 	} else {
-		delete(w.told, s.Name)
+		delete(w.alerted, s.Name)
 	}
 	return err
 }

@@ -77,7 +77,7 @@ func TestTheWatchdogAlertsOnceWhateverTheLoopDoes(t *testing.T) {
 		save("in hand", rotation.Status{LookedAt: now, BegunAt: now.Add(time.Minute)}, false)
 		save("looked at", rotation.Status{LookedAt: now, RotateAt: now.Add(30 * rota.Day)}, true)
 
-		w := engine.NewWatchdog(engine.WatchdogOptions{Rotator: d.rotator, Secrets: &d.secrets, Overdue: d.db.Queue(), Watched: func(name string) *rotation.Secret {
+		w := engine.NewWatchdog(engine.WatchdogOptions{Rotator: d.rotator, Secrets: &d.secrets, Overdue: d.db.Queue(), Unwired: func(name string) *rotation.Secret {
 			if name == broken.Name {
 				return broken
 			}

@@ -29,8 +29,8 @@ type Queue interface {
 	NextDue(ctx context.Context, now time.Time) (time.Time, error)
 }
 
-// Act is what one turn does with a secret.
-type Act func(ctx context.Context, s *rotation.Secret) (rotation.Result, error)
+// TurnFunc is what one turn does with a secret.
+type TurnFunc func(ctx context.Context, s *rotation.Secret) (rotation.Result, error)
 
 // Worker carries out turns: the schedulers' own, and those that a person asks
 // for. All of a process share its pool.
@@ -83,11 +83,11 @@ func (w *Worker) Each(ctx context.Context, secrets []*rotation.Secret, do func(c
 
 // Do has a person's wish for one configured secret carried out, as
 // [Worker.Each] does. [ErrUnknown] tells that the secret is not configured.
-func (w *Worker) Do(ctx context.Context, name string, act Act) (rotation.Result, error) {
+func (w *Worker) Do(ctx context.Context, name string, act TurnFunc) (rotation.Result, error) {
 	secret, done := w.secrets.Borrow(name)
 	defer done()
 	if secret == nil {
-		return rotation.Result{Secret: name}, unknown(name)
+		return rotation.Result{Secret: name}, unknownSecret(name)
 	}
 	var result rotation.Result
 	errs := w.Each(ctx, []*rotation.Secret{secret}, func(ctx context.Context, _ int) error {
@@ -98,13 +98,13 @@ func (w *Worker) Do(ctx context.Context, name string, act Act) (rotation.Result,
 	return result, errs[0]
 }
 
-// Begin has all that is due for a secret done soon, as something that was asked
+// StartTurn has all that is due for a secret done soon, as something that was asked
 // for, and does not wait for it. What is not begun is still due.
-func (w *Worker) Begin(ctx context.Context, name string) {
+func (w *Worker) StartTurn(ctx context.Context, name string) {
 	secret, returned := w.secrets.Borrow(name)
 	returned() // only its systems are of interest as long as it waits
 	if secret != nil {
-		w.queue(context.WithoutCancel(ctx), secret, true, w.now(), func(rotation.Result) {})
+		w.enqueue(context.WithoutCancel(ctx), secret, true, w.now(), func(rotation.Result) {})
 	}
 }
 
@@ -115,7 +115,7 @@ func (w *Worker) Advance(ctx context.Context, name string, due time.Time) (rotat
 	secret, done := w.secrets.Borrow(name)
 	defer done()
 	if secret == nil {
-		return rotation.Result{Secret: name}, unknown(name)
+		return rotation.Result{Secret: name}, unknownSecret(name)
 	}
 	begin := w.now()
 	var result rotation.Result
@@ -124,17 +124,17 @@ func (w *Worker) Advance(ctx context.Context, name string, due time.Time) (rotat
 		result, err = w.rotator.Advance(ctx, secret, rotation.Options{Due: true})
 		return err
 	})
-	w.tell(ctx, name, due, begin, result, err)
+	w.reportTurn(ctx, name, due, begin, result, err)
 	return result, err
 }
 
-func unknown(name string) error {
+func unknownSecret(name string) error {
 	return fmt.Errorf("%s: %w (try: rota validate)", name, ErrUnknown)
 }
 
-// tell reports a turn. One that never began, or that met another worker, is
+// reportTurn reports a turn. One that never began, or that met another worker, is
 // told to nobody: it will come again.
-func (w *Worker) tell(ctx context.Context, name string, due, begin time.Time, result rotation.Result, err error) {
+func (w *Worker) reportTurn(ctx context.Context, name string, due, begin time.Time, result rotation.Result, err error) {
 	_, noRoom := errors.AsType[*NoRoomError](err)
 	_, skipped := errors.AsType[*SkippedError](err)
 	if noRoom || skipped || errors.Is(err, ErrUnknown) {
@@ -143,7 +143,7 @@ func (w *Worker) tell(ctx context.Context, name string, due, begin time.Time, re
 	if err != nil && !errors.Is(err, rota.ErrBusy) {
 		w.log.WarnContext(ctx, "turn", "secret", name, "error", err)
 	}
-	w.onOutcome(Outcome{Secret: name, Due: true, DueAt: due, BegunAt: begin, DoneAt: w.now(), Result: result, Err: err})
+	w.onOutcome(Outcome{Secret: name, Due: true, DueAt: due, StartedAt: begin, EndedAt: w.now(), Result: result, Err: err})
 }
 
 // Load tells how much there is to do now.

@@ -78,8 +78,8 @@ func (m *metrics) result(r rotation.Result, now time.Time) {
 	}
 }
 
-// left counts the secrets that a sweep had no time for.
-func (m *metrics) left(n int) { m.add("", "Left", float64(n)) }
+// skipped counts the secrets that a sweep had no time for.
+func (m *metrics) skipped(n int) { m.add("", "Left", float64(n)) }
 
 // flush writes the lines.
 func (m *metrics) flush() {

@@ -62,7 +62,7 @@ var steps = map[string]rota.Step{
 // actions are what a lifecycle event may ask for.
 var actions = map[string]rota.Step{"create": rota.StepCreate, "deactivate": rota.StepDeactivate, "delete": rota.StepDelete}
 
-const known = `known are a step of Secrets Manager's rotation (SecretId, ClientRequestToken, Step), {"action": "create", "deactivate" or "delete", "username": …} with "secret" and "after_days" where wanted, ` +
+const eventForms = `known are a step of Secrets Manager's rotation (SecretId, ClientRequestToken, Step), {"action": "create", "deactivate" or "delete", "username": …} with "secret" and "after_days" where wanted, ` +
 	`{"action": "run"}, a schedule's event, and none at all where IAM_USER_NAME is set`
 
 // eventError is an event that asks for nothing that Rota knows. It names the
@@ -77,11 +77,11 @@ func (e *eventError) Error() string {
 	if len(e.keys) > 0 {
 		seen = "the keys " + strings.Join(e.keys, ", ")
 	}
-	return fmt.Sprintf("this event asks for nothing that Rota knows: %s; it has %s (try: %s)", e.reason, seen, known)
+	return fmt.Sprintf("this event asks for nothing that Rota knows: %s; it has %s (try: %s)", e.reason, seen, eventForms)
 }
 
-// recognise finds out by its keys what an event asks for.
-func recognise(raw []byte) (event, error) {
+// parseEvent finds out by its keys what an event asks for.
+func parseEvent(raw []byte) (event, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
 		return emptyEvent{}, nil
@@ -90,7 +90,7 @@ func recognise(raw []byte) (event, error) {
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return nil, &eventError{reason: "it is no JSON object"}
 	}
-	r := reader{raw: raw, keys: slices.Sorted(maps.Keys(fields))}
+	r := eventReader{raw: raw, keys: slices.Sorted(maps.Keys(fields))}
 	switch {
 	case len(fields) == 0:
 		return emptyEvent{}, nil
@@ -104,22 +104,22 @@ func recognise(raw []byte) (event, error) {
 	return nil, r.refuse("none of its keys says what to do")
 }
 
-// reader reads one event.
-type reader struct {
+// eventReader reads one event.
+type eventReader struct {
 	raw  []byte
 	keys []string
 }
 
-func (r reader) has(any ...string) bool {
+func (r eventReader) has(any ...string) bool {
 	return slices.ContainsFunc(any, func(k string) bool { return slices.Contains(r.keys, k) })
 }
 
-func (r reader) refuse(format string, args ...any) error {
+func (r eventReader) refuse(format string, args ...any) error {
 	return &eventError{keys: r.keys, reason: fmt.Sprintf(format, args...)}
 }
 
-// only refuses keys that a person's own event must not have: they are mistakes.
-func (r reader) only(allowed ...string) error {
+// allowOnly refuses keys that a person's own event must not have: they are mistakes.
+func (r eventReader) allowOnly(allowed ...string) error {
 	for _, k := range r.keys {
 		if !slices.Contains(allowed, k) {
 			return r.refuse("the key %s does not belong there", k)
@@ -128,9 +128,9 @@ func (r reader) only(allowed ...string) error {
 	return nil
 }
 
-// into decodes the event. What JSON says of a wrong value is left out: it may
+// decodeInto decodes the event. What JSON says of a wrong value is left out: it may
 // quote it.
-func into[T any](r reader) (T, error) {
+func decodeInto[T any](r eventReader) (T, error) {
 	var e T
 	if err := json.Unmarshal(r.raw, &e); err != nil {
 		return e, r.refuse("the value of a key is of the wrong type")
@@ -139,11 +139,11 @@ func into[T any](r reader) (T, error) {
 }
 
 // rotation takes keys that it does not know: AWS adds some from time to time.
-func (r reader) rotation() (event, error) {
+func (r eventReader) rotation() (event, error) {
 	if r.has("action", "username", "detail-type") {
 		return nil, r.refuse("a rotation's keys and others are mixed")
 	}
-	e, err := into[rotationEvent](r)
+	e, err := decodeInto[rotationEvent](r)
 	switch _, known := steps[e.Step]; {
 	case err != nil:
 		return nil, err
@@ -155,13 +155,13 @@ func (r reader) rotation() (event, error) {
 	return e, nil
 }
 
-func (r reader) action() (event, error) {
-	e, err := into[lifecycleEvent](r)
+func (r eventReader) action() (event, error) {
+	e, err := decodeInto[lifecycleEvent](r)
 	if err != nil {
 		return nil, err
 	}
 	if e.Action == "run" {
-		if err := r.only("action", "secret"); err != nil {
+		if err := r.allowOnly("action", "secret"); err != nil {
 			return nil, err
 		}
 		return sweepEvent{Action: e.Action, Secret: e.Secret}, nil
@@ -169,7 +169,7 @@ func (r reader) action() (event, error) {
 	if _, ok := actions[e.Action]; !ok {
 		return nil, r.refuse("its action is none of create, deactivate, delete and run")
 	}
-	if err := r.only("action", "username", "secret", "after_days"); err != nil {
+	if err := r.allowOnly("action", "username", "secret", "after_days"); err != nil {
 		return nil, err
 	}
 	if e.Username == "" {
@@ -183,8 +183,8 @@ func (r reader) action() (event, error) {
 
 // schedule takes what EventBridge's rules and EventBridge Scheduler send where
 // they are given no input of their own.
-func (r reader) schedule() (event, error) {
-	e, err := into[struct {
+func (r eventReader) schedule() (event, error) {
+	e, err := decodeInto[struct {
 		sweepEvent
 		Source string `json:"source"`
 		Type   string `json:"detail-type"`

@@ -43,7 +43,7 @@ func TestEventShapes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := recognise(raw)
+			got, err := parseEvent(raw)
 			if strings.HasPrefix(name, "refused") {
 				checkRefused(t, raw, got, err)
 				return
@@ -84,7 +84,7 @@ func FuzzRecognise(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		e, err := recognise(raw)
+		e, err := parseEvent(raw)
 		if (e == nil) == (err == nil) {
 			t.Fatalf("%v, %v: neither or both", e, err)
 		}
@@ -108,7 +108,7 @@ func TestIntentsFitIntoATag(t *testing.T) {
 	if diff := cmp.Diff(intents, got); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := encodeIntents(append(intents, intents[0], intents[0])); rota.ClassOf(err) != rota.ClassStop || len(text) > maxTag {
+	if _, err := encodeIntents(append(intents, intents[0], intents[0])); rota.ClassOf(err) != rota.ClassStop || len(text) > maxTagValue {
 		t.Errorf("more than a tag takes: %v", err)
 	}
 	for _, bad := range []string{"x", "a:b:c:d", "v:1:2", "@"} {

@@ -85,10 +85,10 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (any, error) 
 }
 
 func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) {
-	if h.refused != nil {
-		return nil, h.refused
+	if h.settingsErr != nil {
+		return nil, h.settingsErr
 	}
-	e, err := recognise(raw)
+	e, err := parseEvent(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -107,9 +107,9 @@ func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) 
 	defer inv.end()
 	switch e := e.(type) {
 	case rotationEvent:
-		return inv.telling(ctx, e.SecretID, func() (any, error) { return inv.rotate(ctx, e) })
+		return inv.notifying(ctx, e.SecretID, func() (any, error) { return inv.rotate(ctx, e) })
 	case lifecycleEvent:
-		return inv.telling(ctx, cmp.Or(e.Secret, e.Username), func() (any, error) { return inv.lifecycle(ctx, e) })
+		return inv.notifying(ctx, cmp.Or(e.Secret, e.Username), func() (any, error) { return inv.lifecycle(ctx, e) })
 	case sweepEvent:
 		if h.settings.user == "" || e.Action != "" {
 			return inv.sweep(ctx, e)
@@ -118,7 +118,7 @@ func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) 
 	if h.settings.user == "" {
 		return nil, &eventError{reason: "it is empty, and the environment names no user"}
 	}
-	return inv.telling(ctx, cmp.Or(h.settings.secret, h.settings.user), func() (any, error) { return inv.single(ctx) })
+	return inv.notifying(ctx, cmp.Or(h.settings.secret, h.settings.user), func() (any, error) { return inv.rotateSingle(ctx) })
 }
 
 // typeOf is the error's type for Lambda, by which alarms and logs are filtered.

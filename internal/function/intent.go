@@ -18,24 +18,24 @@ import (
 // Unix seconds.
 const intentTag = "rota:intent"
 
-// maxTag is how many characters a tag's value has at most.
-const maxTag = 256
+// maxTagValue is how many characters a tag's value has at most.
+const maxTagValue = 256
 
-var plainID = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
+var taggableID = regexp.MustCompile(`^[A-Za-z0-9._-]*$`)
 
 // encodeIntents writes intents so that a tag takes them.
 func encodeIntents(intents []rotation.Intent) (string, error) {
 	texts := make([]string, len(intents))
 	for i, in := range intents {
 		for _, id := range append(slices.Clone(in.Known), in.Version) {
-			if !plainID.MatchString(id) {
+			if !taggableID.MatchString(id) {
 				return "", fmt.Errorf("an intent with the id %q can't be kept in a tag", id)
 			}
 		}
 		texts[i] = fmt.Sprintf("%s:%d:%d:%s", in.Version, in.At.Unix(), in.Until.Add(time.Second-1).Unix(), strings.Join(in.Known, "+"))
 	}
 	text := strings.Join(texts, "@")
-	if len(text) > maxTag {
+	if len(text) > maxTagValue {
 		return "", &rota.Error{Op: "keep what is about to be done in the tag " + intentTag, Class: rota.ClassStop,
 			Err:  fmt.Errorf("%d calls whose answers were lost are more than it takes", len(intents)-1),
 			Hint: "look at the user's access keys, delete those that nobody uses, and remove the tag"}

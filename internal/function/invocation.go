@@ -36,7 +36,7 @@ type Handler struct {
 	settings   settings
 	catalog    *config.Catalog
 	connection *aws.Connection // the function's own, once made
-	refused    error           // what is wrong with the settings
+	settingsErr    error           // what is wrong with the settings
 	cursor     string          // where the next sweep begins: the secret that was left
 }
 
@@ -44,7 +44,7 @@ type Handler struct {
 func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 	inv := &invocation{Handler: h, id: id}
 	inv.metrics = newMetrics(h.settings.namespace, h.Metrics, h.Now)
-	inv.journal = &journal{now: h.Now, log: h.Log, told: inv.metrics.entry, secrets: map[string]*kept{}}
+	inv.journal = &journal{now: h.Now, log: h.Log, onEntry: inv.metrics.entry, secrets: map[string]*secretProgress{}}
 	if h.connection == nil {
 		c, err := aws.New(ctx, "function", aws.Config{Endpoint: h.settings.endpoint})
 		if err != nil {
@@ -56,11 +56,11 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 	if h.settings.topic != "" {
 		inv.topics = append(inv.topics, inv.aws.Topic(h.settings.topic))
 	}
-	if !h.settings.configured() {
+	if !h.settings.hasConfig() {
 		return inv, nil
 	}
 	var err error
-	if inv.file, err = load(ctx, h.catalog, h.settings, inv.aws); err != nil {
+	if inv.file, err = loadConfig(ctx, h.catalog, h.settings, inv.aws); err != nil {
 		return nil, err
 	}
 	if inv.wired, err = inv.file.Wire(ctx, config.Environment{LookupEnv: h.LookupEnv}); err != nil {
@@ -76,7 +76,7 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 		return true
 	})
 	for _, s := range inv.wired.Secrets {
-		inv.join(s, "")
+		inv.register(s, "")
 	}
 	return inv, nil
 }
@@ -88,10 +88,10 @@ func (inv *invocation) end() {
 	inv.metrics.flush()
 }
 
-// join tells the journal of a secret, and the owner's topics of what happens to
+// register tells the journal of a secret, and the owner's topics of what happens to
 // it: that of the function, and the secret's own, "" for none. An own topic is
 // that of the only secret of the invocation.
-func (inv *invocation) join(s *rotation.Secret, own string) {
+func (inv *invocation) register(s *rotation.Secret, own string) {
 	if own != "" && own != inv.settings.topic {
 		inv.topics = append(inv.topics, inv.aws.Topic(own))
 	}
@@ -103,16 +103,16 @@ func (inv *invocation) join(s *rotation.Secret, own string) {
 	inv.journal.add(s)
 }
 
-// telling does what an event asks of one secret. What fails before a turn could
+// notifying does what an event asks of one secret. What fails before a turn could
 // tell of it, the owner hears of all the same.
-func (inv *invocation) telling(ctx context.Context, secret string, do func() (any, error)) (any, error) {
+func (inv *invocation) notifying(ctx context.Context, secret string, do func() (any, error)) (any, error) {
 	out, err := do()
-	if err == nil || inv.journal.troubled() {
+	if err == nil || inv.journal.reported() {
 		return out, err
 	}
 	inv.metrics.add(secret, "StepsFailed", 1)
 	e := rota.Event{ID: cmp.Or(inv.id, uuid.NewString()), Kind: rota.EventFailed, Secret: secret, At: inv.Now().UTC(), Reason: err.Error()}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin*3/4) // the time may be over
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerMargin*3/4) // the time may be over
 	defer cancel()
 	for _, topic := range inv.topics {
 		if told := topic.Notify(ctx, e); told != nil {
@@ -142,9 +142,9 @@ func (inv *invocation) rotator() *rotation.Rotator {
 // version is the id of the version that this invocation makes.
 func (inv *invocation) version() string { return rota.VersionPrefix + inv.id }
 
-// configured is the secret of rota.yaml that is kept in that entry of Secrets
+// configuredSecret is the secret of rota.yaml that is kept in that entry of Secrets
 // Manager, nil where there is none.
-func (inv *invocation) configured(id string) (*rotation.Secret, error) {
+func (inv *invocation) configuredSecret(id string) (*rotation.Secret, error) {
 	if inv.wired == nil {
 		return nil, nil
 	}
@@ -175,20 +175,20 @@ func firstBroken(w *config.Wired) error {
 	return w.Broken[slices.Min(names)]
 }
 
-// byEvents is a policy under which nothing happens by itself: events say when.
-func (s settings) byEvents() rotation.Policy {
+// eventPolicy is a policy under which nothing happens by itself: events say when.
+func (s settings) eventPolicy() rotation.Policy {
 	const never = 100 * 365 * rota.Day
 	return rotation.Policy{DeactivatePreviousAfter: never, DeletePreviousAfter: 2 * never, UnusedFor: cmp.Or(s.unusedFor, 7*rota.Day)}
 }
 
-// beforeCreate is a policy under which the previous credential stays until the
+// retireFirstPolicy is a policy under which the previous credential stays until the
 // next is made.
-func (s settings) beforeCreate() rotation.Policy {
+func (s settings) retireFirstPolicy() rotation.Policy {
 	return rotation.Policy{Retire: rotation.RetireBeforeCreate, UnusedFor: s.unusedFor}
 }
 
-// margin is what is left of an invocation's time for its answer.
-const margin = 2 * time.Second
+// answerMargin is what is left of an invocation's time for its answer.
+const answerMargin = 2 * time.Second
 
 // withMargin ends a little before Lambda would end the process, so that what was
 // begun is written down and the answer given.
@@ -197,5 +197,5 @@ func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadline(ctx, deadline.Add(-min(margin, time.Until(deadline)/5)))
+	return context.WithDeadline(ctx, deadline.Add(-min(answerMargin, time.Until(deadline)/5)))
 }

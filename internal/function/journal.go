@@ -20,14 +20,14 @@ import (
 type journal struct {
 	now  func() time.Time
 	log  *slog.Logger
-	told func(rotation.Entry) // hears of every entry, for the metrics
+	onEntry func(rotation.Entry) // hears of every entry, for the metrics
 
 	mu      sync.Mutex
-	secrets map[string]*kept
+	secrets map[string]*secretProgress
 }
 
-// kept is what there is of one secret.
-type kept struct {
+// secretProgress is what there is of one secret.
+type secretProgress struct {
 	tags     aws.Tagger // nil where the store has none
 	busy     bool
 	fence    int64
@@ -43,11 +43,11 @@ func (j *journal) add(s *rotation.Secret) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	tags, _ := s.Store.(aws.Tagger)
-	j.secrets[s.Name] = &kept{tags: tags}
+	j.secrets[s.Name] = &secretProgress{tags: tags}
 }
 
-// troubled tells whether a turn told of a hold or a failure.
-func (j *journal) troubled() bool {
+// reported tells whether a turn told of a hold or a failure.
+func (j *journal) reported() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, k := range j.secrets {
@@ -58,12 +58,12 @@ func (j *journal) troubled() bool {
 	return false
 }
 
-func (j *journal) of(secret string) *kept {
+func (j *journal) secret(secret string) *secretProgress {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	k := j.secrets[secret]
 	if k == nil {
-		k = &kept{}
+		k = &secretProgress{}
 		j.secrets[secret] = k
 	}
 	return k
@@ -71,7 +71,7 @@ func (j *journal) of(secret string) *kept {
 
 // Acquire implements [rota.Journal].
 func (j *journal) Acquire(_ context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
-	k := j.of(r.Secret)
+	k := j.secret(r.Secret)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if k.busy {
@@ -84,7 +84,7 @@ func (j *journal) Acquire(_ context.Context, r rotation.AcquireRequest) (rotatio
 
 // Release implements [rota.Journal].
 func (j *journal) Release(_ context.Context, l rotation.Lease) error {
-	k := j.of(l.Secret)
+	k := j.secret(l.Secret)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if k.fence == l.Fence {
@@ -98,7 +98,7 @@ func (j *journal) Release(_ context.Context, l rotation.Lease) error {
 // its journal is never restored, and its secrets have no peers: apart_from needs
 // a database that all of them share.
 func (j *journal) Load(ctx context.Context, secret string, _ ...string) (rotation.Snapshot, error) {
-	k := j.of(secret)
+	k := j.secret(secret)
 	j.mu.Lock()
 	loaded, tags := k.loaded, k.tags
 	j.mu.Unlock()
@@ -125,7 +125,7 @@ func (j *journal) Load(ctx context.Context, secret string, _ ...string) (rotatio
 // Save implements [rota.Journal]: the tag first, and only then does the call go
 // out that it is about.
 func (j *journal) Save(ctx context.Context, r rotation.SaveRequest) error {
-	k := j.of(r.Lease.Secret)
+	k := j.secret(r.Lease.Secret)
 	j.mu.Lock()
 	lost, before, tags := k.fence != r.Lease.Fence || !k.busy, k.intents, k.tags
 	j.mu.Unlock()
@@ -137,14 +137,14 @@ func (j *journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 		return err
 	}
 	if intents != before {
-		if err := keepTag(ctx, tags, intents); err != nil {
+		if err := writeIntentTag(ctx, tags, intents); err != nil {
 			return fmt.Errorf("keep what is about to be done: %w", err)
 		}
 	}
 	for _, e := range r.Entries {
 		j.log.InfoContext(ctx, "audit", "step", e.Step, "outcome", e.Outcome, "secret", e.Secret, "version", e.Version,
 			"credential", e.Credential, "object", e.Object, "actor", e.Actor, "detail", e.Detail)
-		j.told(e)
+		j.onEntry(e)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -153,9 +153,9 @@ func (j *journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	return nil
 }
 
-// keepTag writes the tag, or removes it. A store without tags has no issuer that
+// writeIntentTag writes the tag, or removes it. A store without tags has no issuer that
 // chooses values: it never comes here with one.
-func keepTag(ctx context.Context, tags aws.Tagger, intents string) error {
+func writeIntentTag(ctx context.Context, tags aws.Tagger, intents string) error {
 	switch {
 	case tags == nil:
 		return &rota.Error{Class: rota.ClassStop, Hint: "a store in Secrets Manager", Err: fmt.Errorf("the secret's store has no tags")}

@@ -41,22 +41,22 @@ func (inv *invocation) lifecycle(ctx context.Context, e lifecycleEvent) (any, er
 	if id == "" && e.Username == inv.settings.user {
 		id = inv.settings.secret
 	}
-	s, err := inv.ofUser(ctx, e.Username, cmp.Or(id, e.Username), inv.settings.byEvents())
+	s, err := inv.secretOfUser(ctx, e.Username, cmp.Or(id, e.Username), inv.settings.eventPolicy())
 	if err != nil {
 		return nil, err
 	}
-	return inv.force(ctx, s, actions[e.Action], e.AfterDays)
+	return inv.forceStep(ctx, s, actions[e.Action], e.AfterDays)
 }
 
-// ofUser is the secret with a user's access key: as the configuration has it,
+// secretOfUser is the secret with a user's access key: as the configuration has it,
 // else one of that name, which is created where it does not exist.
-func (inv *invocation) ofUser(ctx context.Context, user, id string, policy rotation.Policy) (*rotation.Secret, error) {
-	s, err := inv.configured(id)
+func (inv *invocation) secretOfUser(ctx context.Context, user, id string, policy rotation.Policy) (*rotation.Secret, error) {
+	s, err := inv.configuredSecret(id)
 	if err != nil {
 		return nil, err
 	}
 	if s != nil {
-		return s, inv.isOf(s, user)
+		return s, inv.checkUser(s, user)
 	}
 	entry, err := inv.aws.Entry(ctx, id)
 	if errors.Is(err, rota.ErrNotFound) {
@@ -76,12 +76,12 @@ func (inv *invocation) ofUser(ctx context.Context, user, id string, policy rotat
 		Name: entry.Name, Policy: policy, Issuer: inv.aws.AccessKeys(aws.AccessKeysConfig{User: user}),
 		Store: inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields}),
 	}
-	inv.join(s, entry.Tags[topicTag])
+	inv.register(s, entry.Tags[topicTag])
 	return s, nil
 }
 
-// isOf refuses a secret of the configuration that is for another user.
-func (inv *invocation) isOf(s *rotation.Secret, user string) error {
+// checkUser refuses a secret of the configuration that is for another user.
+func (inv *invocation) checkUser(s *rotation.Secret, user string) error {
 	_, issuer := inv.file.Issuer(s.Name)
 	if its, ok := aws.UserOf(issuer); !ok || its != "" && its != user {
 		return &configError{fmt.Errorf("secret %s of the configuration is not the access key of user %s", s.Name, user)}
@@ -89,9 +89,9 @@ func (inv *invocation) isOf(s *rotation.Secret, user string) error {
 	return nil
 }
 
-// force has a step taken ahead of the policy's dates, and comes back when it is
+// forceStep has a step taken ahead of the policy's dates, and comes back when it is
 // done or held. With afterDays it does nothing before that many have passed.
-func (inv *invocation) force(ctx context.Context, s *rotation.Secret, step rota.Step, afterDays *int) (any, error) {
+func (inv *invocation) forceStep(ctx context.Context, s *rotation.Secret, step rota.Step, afterDays *int) (any, error) {
 	rotator := inv.rotator()
 	state, seen, err := rotator.Observe(ctx, s)
 	if err != nil {
@@ -99,11 +99,11 @@ func (inv *invocation) force(ctx context.Context, s *rotation.Secret, step rota.
 	}
 	if afterDays != nil {
 		if why := tooEarly(state, step, *afterDays, inv.Now()); why != "" {
-			return answer{Secret: s.Name, Reason: why}, nil
+			return output{Secret: s.Name, Reason: why}, nil
 		}
 	}
 	if made, ok := rota.FindID(state.Contents.Versions, inv.version()); ok && step == rota.StepCreate && !made.Has(rota.LabelPending) {
-		return answer{Secret: s.Name, Version: made.ID, Reason: "this event made it before"}, nil
+		return output{Secret: s.Name, Version: made.ID, Reason: "this event made it before"}, nil
 	}
 	if step == rota.StepCreate && seen.Hold == rotation.HoldNotAdopted && inv.settings.adopt {
 		if _, err := rotator.Adopt(ctx, s, rotation.AdoptOptions{}); err != nil {
@@ -115,14 +115,14 @@ func (inv *invocation) force(ctx context.Context, s *rotation.Secret, step rota.
 	switch last := result.Last; {
 	case err != nil:
 		return nil, err
-	case last.Hold != rotation.HoldNone && !slices.ContainsFunc(result.Done, is(wanted(step))):
+	case last.Hold != rotation.HoldNone && !slices.ContainsFunc(result.Done, isStep(finalStep(step))):
 		return nil, &heldError{s.Name, last}
 	case len(result.Done) == 0 && step != rota.StepCreate:
-		return answer{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
-	case step == rota.StepCreate && !slices.ContainsFunc(result.Done, is(rota.StepPromote)):
+		return output{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
+	case step == rota.StepCreate && !slices.ContainsFunc(result.Done, isStep(rota.StepPromote)):
 		return nil, fmt.Errorf("%s: %s: %w", s.Name, last.Reason, &rota.Error{Class: rota.ClassWait, Err: errors.New("not done yet"), Hint: "the same event again, later"})
 	}
-	return answer{Secret: s.Name, Version: result.Status.Version, Done: stepsDone(result.Done)}, nil
+	return output{Secret: s.Name, Version: result.Status.Version, Done: stepOutputs(result.Done)}, nil
 }
 
 // patience is how long an event waits in one go for what a lost answer left to
@@ -148,14 +148,14 @@ func tooEarly(state rotation.State, step rota.Step, days int, now time.Time) str
 	return fmt.Sprintf("%s on %s, and after_days is %d", what, since.UTC().Format(time.DateOnly), days)
 }
 
-// wanted is the step after which what was asked for is done.
-func wanted(step rota.Step) rota.Step {
+// finalStep is the step after which what was asked for is done.
+func finalStep(step rota.Step) rota.Step {
 	if step == rota.StepCreate {
 		return rota.StepPromote
 	}
 	return step
 }
 
-func is(step rota.Step) func(rotation.Decision) bool {
+func isStep(step rota.Step) func(rotation.Decision) bool {
 	return func(d rotation.Decision) bool { return d.Step == step }
 }

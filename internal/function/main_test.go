@@ -98,7 +98,7 @@ func stepEvent(arn, token, step string) string {
 var protocol = []string{"createSecret", "setSecret", "testSecret", "finishSecret"}
 
 // succeed invokes and fails the test on an error.
-func succeed(t *testing.T, f *runtimetest.Function, event string) runtimetest.Answer {
+func succeed(t *testing.T, f *runtimetest.Function, event string) runtimetest.Response {
 	t.Helper()
 	a := f.Invoke(event)
 	if err := a.Err(); err != nil {

@@ -9,26 +9,26 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// answer is what the function gives back: names and reasons, never a value.
-type answer struct {
+// output is what the function gives back: names and reasons, never a value.
+type output struct {
 	Secret  string `json:"secret,omitempty"`
 	Version string `json:"version,omitempty"`
-	Done    []done `json:"done,omitempty"`
+	Done    []stepOutput `json:"done,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 }
 
-// done is a step that was taken.
-type done struct {
+// stepOutput is a step that was taken.
+type stepOutput struct {
 	Step       rota.Step `json:"step"`
 	Version    string    `json:"version,omitempty"`
 	Credential string    `json:"credential,omitempty"` // the issuer's public name
 	Reason     string    `json:"reason,omitempty"`
 }
 
-func stepsDone(decisions []rotation.Decision) []done {
-	var all []done
+func stepOutputs(decisions []rotation.Decision) []stepOutput {
+	var all []stepOutput
 	for _, d := range decisions {
-		all = append(all, done{d.Step, d.Version, d.Credential, d.Reason})
+		all = append(all, stepOutput{d.Step, d.Version, d.Credential, d.Reason})
 	}
 	return all
 }
@@ -44,11 +44,11 @@ func (inv *invocation) rotate(ctx context.Context, e rotationEvent) (any, error)
 		return nil, &rota.Error{Op: e.Step, Class: rota.ClassStop, Hint: "aws secretsmanager rotate-secret, which turns it on",
 			Err: fmt.Errorf("rotation of secret %s is not turned on", entry.Name)}
 	}
-	s, err := inv.described(ctx, e.SecretID)
+	s, err := inv.secretOfEntry(ctx, e.SecretID)
 	if err != nil {
 		return nil, err
 	}
 	result, err := inv.rotator().Drive(ctx, s, rotation.DriveRequest{Step: steps[e.Step], Version: e.ClientRequestToken, Adopt: inv.settings.adopt})
 	inv.metrics.result(result, inv.Now())
-	return answer{Secret: result.Secret, Version: result.Last.Version, Done: stepsDone(result.Done), Reason: result.Last.Reason}, err
+	return output{Secret: result.Secret, Version: result.Last.Version, Done: stepOutputs(result.Done), Reason: result.Last.Reason}, err
 }

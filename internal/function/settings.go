@@ -88,7 +88,7 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 	if s.secret != "" && s.user == "" {
 		errs = append(errs, errors.New("SECRET_NAME without a user (try: IAM_USER_NAME)"))
 	}
-	if s.user != "" && s.configured() {
+	if s.user != "" && s.hasConfig() {
 		errs = append(errs, errors.New("IAM_USER_NAME is for a function that looks after one user, and a configuration is there too (try: one of them)"))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -97,8 +97,8 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 	return s, nil
 }
 
-// configured tells whether there is a rota.yaml.
-func (s settings) configured() bool { return s.config != "" || s.configYAML != "" }
+// hasConfig tells whether there is a rota.yaml.
+func (s settings) hasConfig() bool { return s.config != "" || s.configYAML != "" }
 
 // configError is what only a change of the function's settings mends.
 type configError struct{ error }

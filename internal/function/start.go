@@ -30,7 +30,7 @@ func Start(ctx context.Context, providers []provider.Provider, stdout, stderr io
 	h, err := New(Options{Providers: providers, Log: log, Metrics: stdout})
 	if err != nil {
 		refused := fmt.Errorf("the function's settings: %w", err)
-		h = &Handler{Options: Options{Log: log}, refused: refused}
+		h = &Handler{Options: Options{Log: log}, settingsErr: refused}
 	}
 	// The runtime repeats each error, which the log has, as plain text by way of
 	// the package log, and so by the default logger.

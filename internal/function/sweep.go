@@ -14,8 +14,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// swept is what a sweep did.
-type swept struct {
+// sweepOutput is what a sweep did.
+type sweepOutput struct {
 	Secrets int               `json:"secrets"`
 	Done    map[string]string `json:"done,omitempty"` // the last reason, by secrets for which something was done
 	Held    map[string]string `json:"held,omitempty"`
@@ -23,10 +23,10 @@ type swept struct {
 }
 
 const (
-	// workers is how many secrets a sweep looks after at once.
-	workers = 4
-	// enough is the time that a secret's turn should have before it is begun.
-	enough = 30 * time.Second
+	// sweepWorkers is how many secrets a sweep looks after at once.
+	sweepWorkers = 4
+	// minTurnTime is the time that a secret's turn should have before it is begun.
+	minTurnTime = 30 * time.Second
 )
 
 // sweep does what is due for all secrets of the configuration, or for one,
@@ -35,11 +35,11 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 	if inv.wired == nil {
 		return nil, &configError{errors.New("there is no configuration whose secrets could be due (try: ROTA_CONFIG=s3://bucket/rota.yaml)")}
 	}
-	secrets, err := inv.toSweep(e)
+	secrets, err := inv.sweepOrder(e)
 	if err != nil {
 		return nil, err
 	}
-	out := swept{Secrets: len(secrets), Done: map[string]string{}, Held: map[string]string{}}
+	out := sweepOutput{Secrets: len(secrets), Done: map[string]string{}, Held: map[string]string{}}
 	var errs []error
 	if e.Secret == "" {
 		for _, name := range slices.Sorted(maps.Keys(inv.wired.Broken)) {
@@ -50,7 +50,7 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 	queue := make(chan *rotation.Secret)
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	for range min(workers, len(secrets)) {
+	for range min(sweepWorkers, len(secrets)) {
 		group.Go(func() {
 			for s := range queue {
 				result, err := inv.rotator().Advance(ctx, s, rotation.Options{})
@@ -87,7 +87,7 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 	inv.cursor = ""
 	if len(out.Left) > 0 {
 		inv.cursor = out.Left[0]
-		inv.metrics.left(len(out.Left))
+		inv.metrics.skipped(len(out.Left))
 		inv.Log.WarnContext(ctx, "no time for all secrets", "left", len(out.Left), "of", len(secrets))
 		if len(out.Left) == len(secrets) {
 			errs = append(errs, &rota.Error{Op: "sweep", Class: rota.ClassWait, Hint: "a longer timeout of the function", Err: errors.New("there was not the time for a single secret")})
@@ -100,13 +100,13 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 // where the function never has that much, a third of what there was.
 func timeLeft(ctx context.Context, begun time.Time) bool {
 	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) > min(enough, deadline.Sub(begun)/3)
+	return !ok || time.Until(deadline) > min(minTurnTime, deadline.Sub(begun)/3)
 }
 
-// toSweep are the secrets in the order of this sweep. It begins with the one
+// sweepOrder are the secrets in the order of this sweep. It begins with the one
 // that the last sweep left; a process that knows of none begins elsewhere each
 // time, so that none waits for ever behind the others.
-func (inv *invocation) toSweep(e sweepEvent) ([]*rotation.Secret, error) {
+func (inv *invocation) sweepOrder(e sweepEvent) ([]*rotation.Secret, error) {
 	all := slices.Clone(inv.wired.Secrets)
 	if e.Secret != "" {
 		if s, ok := inv.wired.ByName[e.Secret]; ok {

@@ -107,7 +107,7 @@ func (s scene) replica(ctx context.Context) (err error) {
 		Secrets: secrets, Now: db.Now, Limits: engine.Limits{Workers: 16, CoolDown: time.Second},
 	})
 	service, err := river.New(river.Options{
-		Pool: pool, Worker: worker, Queue: db.Queue(), Now: db.Now, Lost: 2 * leaseTTL, DrainTimeout: 5 * time.Second,
+		Pool: pool, Worker: worker, Queue: db.Queue(), Now: db.Now, LostAfter: 2 * leaseTTL, DrainTimeout: 5 * time.Second,
 	})
 	if err != nil {
 		return err

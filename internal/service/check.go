@@ -24,7 +24,7 @@ func (l *Local) Check(ctx context.Context, names []string) (api.CheckDoc, error)
 		return api.CheckDoc{}, err
 	}
 	var findings []api.FindingDoc
-	for _, f := range l.Opened {
+	for _, f := range l.StoreFindings {
 		findings = append(findings, api.FindingDoc{Finding: f})
 	}
 	findings = append(findings, l.checkStore(ctx)...)
@@ -51,7 +51,7 @@ func (l *Local) Check(ctx context.Context, names []string) (api.CheckDoc, error)
 // the findings in the order of the secrets.
 func preflight(ctx context.Context, list []chosen) []api.FindingDoc {
 	found := make([][]rota.Finding, len(list))
-	errs := look(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
+	errs := readEach(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
 		found[i] = rotation.Preflight(ctx, s)

@@ -48,7 +48,7 @@ func (l *Local) Control(ctx context.Context, r api.ControlRequest) (api.ControlD
 			return doc, err
 		}
 		var err error
-		if doc.Secrets, err = l.pick(r.Secrets); err != nil {
+		if doc.Secrets, err = l.resolveNames(r.Secrets); err != nil {
 			return doc, err
 		}
 	default:

@@ -39,20 +39,20 @@ type Local struct {
 	// Caller is who's asking.
 	Caller access.Caller
 	// Opened is what opening the store found; Check reports it first.
-	Opened []rota.Finding
+	StoreFindings []rota.Finding
 	// Workers carry out requests. Defaults to workers of the operation's own.
 	Workers Workers
 	// Controls pauses and freezes; nil if that isn't possible.
 	Controls Controls
 	// Places keep signed heads of the audit outside.
-	Places []anchor.Destination
+	Anchors []anchor.Destination
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 	// Patience is how long to wait for another worker's lease. Defaults to 65
 	// seconds.
-	Patience time.Duration
+	LeaseWait time.Duration
 	// Tell, if set, gets messages for the person along the way.
-	Tell func(text string)
+	Message func(text string)
 }
 
 // Workers work on secrets, several at once and within their limits, as
@@ -72,9 +72,9 @@ func (l *Local) now() time.Time {
 	return l.Now()
 }
 
-func (l *Local) tell(format string, args ...any) {
-	if l.Tell != nil {
-		l.Tell(fmt.Sprintf(format, args...))
+func (l *Local) message(format string, args ...any) {
+	if l.Message != nil {
+		l.Message(fmt.Sprintf(format, args...))
 	}
 }
 
@@ -104,9 +104,9 @@ type chosen struct {
 	err    error
 }
 
-// pick returns the named secrets in the order of the configuration, each
+// resolveNames returns the named secrets in the order of the configuration, each
 // once; if none is named, all the caller may see.
-func (l *Local) pick(names []string) ([]string, error) {
+func (l *Local) resolveNames(names []string) ([]string, error) {
 	all := l.File.Names()
 	for _, name := range names {
 		if slices.Contains(all, name) {
@@ -145,7 +145,7 @@ func (l *Local) choose(ctx context.Context, a access.Action, op string, names []
 	if err := l.authorize(ctx, a, op, names...); err != nil {
 		return nil, err
 	}
-	wanted, err := l.pick(names)
+	wanted, err := l.resolveNames(names)
 	if err != nil {
 		return nil, err
 	}
@@ -159,8 +159,8 @@ func (l *Local) choose(ctx context.Context, a access.Action, op string, names []
 	return out, nil
 }
 
-// one is choose for one secret that must be wired.
-func (l *Local) one(ctx context.Context, a access.Action, op, name string) (*rotation.Secret, error) {
+// chooseOne is choose for one secret that must be wired.
+func (l *Local) chooseOne(ctx context.Context, a access.Action, op, name string) (*rotation.Secret, error) {
 	list, err := l.choose(ctx, a, op, []string{name})
 	if err != nil {
 		return nil, err
@@ -171,10 +171,10 @@ func (l *Local) one(ctx context.Context, a access.Action, op, name string) (*rot
 	return list[0].secret, nil
 }
 
-// look calls a read-only do with every secret that could be wired. It has its
+// readEach calls a read-only do with every secret that could be wired. It has its
 // own workers: anyone investigating why a system hangs must not have to wait
 // for it.
-func look(ctx context.Context, list []chosen, do func(ctx context.Context, i int, s *rotation.Secret) error) []error {
+func readEach(ctx context.Context, list []chosen, do func(ctx context.Context, i int, s *rotation.Secret) error) []error {
 	return each(ctx, engine.NewPool(engine.Limits{}), list, do)
 }
 

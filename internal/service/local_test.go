@@ -52,7 +52,7 @@ func operations(t *testing.T, rules ...string) (*service.Local, *store.DB) {
 	}
 	rotator := &rotation.Rotator{Journal: db.Journal(), Now: db.Now, Holder: "test"}
 	return &service.Local{
-		File: file, Wired: wired, DB: db, Rotator: rotator, Caller: caller, Controls: service.Switches{DB: db, Wired: wired, Rotator: rotator},
+		File: file, Wired: wired, DB: db, Rotator: rotator, Caller: caller, Controls: service.StoreControls{DB: db, Wired: wired, Rotator: rotator},
 	}, db
 }
 

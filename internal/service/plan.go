@@ -11,8 +11,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// nextOnly limits how far to look for just the next step.
-const nextOnly = 20 * 365 * rota.Day
+// planHorizon limits how far to look for just the next step.
+const planHorizon = 20 * 365 * rota.Day
 
 // Plan looks at the systems and plans.
 func (l *Local) Plan(ctx context.Context, r api.PlanRequest) (api.PlanDoc, error) {
@@ -21,12 +21,12 @@ func (l *Local) Plan(ctx context.Context, r api.PlanRequest) (api.PlanDoc, error
 		return api.PlanDoc{}, err
 	}
 	doc := api.PlanDoc{From: l.now(), Until: r.Until, Secrets: make([]api.PlanSecretDoc, len(list))}
-	errs := look(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
+	errs := readEach(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		state, decision, err := l.rotator().Observe(ctx, s)
 		if err != nil {
 			return err
 		}
-		for _, p := range ahead(state, s.Policy, decision, doc) {
+		for _, p := range stepsAhead(state, s.Policy, decision, doc) {
 			step := plannedDoc(p)
 			if !doc.Until.IsZero() && step.At.After(doc.Until) {
 				doc.Secrets[i].Next = &step
@@ -49,14 +49,14 @@ func (l *Local) Plan(ctx context.Context, r api.PlanRequest) (api.PlanDoc, error
 	return doc, nil
 }
 
-// ahead is what happens to one secret until the plan's end, or up to its
+// stepsAhead is what happens to one secret until the plan's end, or up to its
 // next step. If nothing does, it says what the secret is waiting for,
 // possibly after the end, or why.
-func ahead(state rotation.State, policy rotation.Policy, decision rotation.Decision, doc api.PlanDoc) []rotation.Planned {
+func stepsAhead(state rotation.State, policy rotation.Policy, decision rotation.Decision, doc api.PlanDoc) []rotation.Planned {
 	now := doc.From
 	var out []rotation.Planned
 	if doc.Until.IsZero() {
-		for p := range rotation.Project(state, policy, now, now.Add(nextOnly)) {
+		for p := range rotation.Project(state, policy, now, now.Add(planHorizon)) {
 			if len(out) > 0 && p.At.After(now) && out[len(out)-1].At.After(now) {
 				break
 			}

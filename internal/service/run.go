@@ -20,15 +20,15 @@ func (l *Local) Run(ctx context.Context, r api.RunRequest) (api.WorkDoc, error) 
 	if err != nil {
 		return api.WorkDoc{}, err
 	}
-	known, err := l.standings(ctx, &api.StatusDoc{})
+	known, err := l.secretStates(ctx, &api.StatusDoc{})
 	if err != nil {
 		return api.WorkDoc{}, err
 	}
-	seen := map[string]engine.Seen{}
+	seen := map[string]engine.LastLook{}
 	for name, s := range known {
-		seen[name] = engine.Seen{LookedAt: s.Status.LookedAt, NextAt: s.NextAt}
+		seen[name] = engine.LastLook{LookedAt: s.Status.LookedAt, NextAt: s.NextAt}
 		if s.lifted() {
-			seen[name] = engine.Seen{}
+			seen[name] = engine.LastLook{}
 		}
 	}
 	due := func(*rotation.Secret) bool { return true }
@@ -97,7 +97,7 @@ func (l *Local) Alert(ctx context.Context) (api.AlertDoc, error) {
 		return api.AlertDoc{}, err
 	}
 	late := make([]bool, len(list))
-	errs := look(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
+	errs := readEach(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		var err error
 		late[i], err = l.rotator().Alert(ctx, s)
 		return err

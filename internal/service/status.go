@@ -18,12 +18,12 @@ func (l *Local) Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc,
 	if err := l.authorize(ctx, access.List, "status", r.Names...); err != nil {
 		return api.StatusDoc{}, err
 	}
-	wanted, err := l.pick(r.Names)
+	wanted, err := l.resolveNames(r.Names)
 	if err != nil {
 		return api.StatusDoc{}, err
 	}
 	doc := api.StatusDoc{At: l.now(), Secrets: []api.StatusSecretDoc{}}
-	known, err := l.standings(ctx, &doc)
+	known, err := l.secretStates(ctx, &doc)
 	if err != nil {
 		return api.StatusDoc{}, err
 	}
@@ -38,9 +38,9 @@ func (l *Local) Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc,
 	return doc, nil
 }
 
-// standings reads the store, by secret name, and adds what applies to all
+// secretStates reads the store, by secret name, and adds what applies to all
 // secrets to the document.
-func (l *Local) standings(ctx context.Context, doc *api.StatusDoc) (map[string]standing, error) {
+func (l *Local) secretStates(ctx context.Context, doc *api.StatusDoc) (map[string]secretState, error) {
 	doc.Unknown = []string{}
 	if l.DB == nil {
 		return nil, nil
@@ -61,9 +61,9 @@ func (l *Local) standings(ctx context.Context, doc *api.StatusDoc) (map[string]s
 		doc.Frozen = DescribeHalt(*frozen)
 	}
 	doc.Unknown = l.unknown(statuses)
-	out := make(map[string]standing, len(statuses))
+	out := make(map[string]secretState, len(statuses))
 	for _, s := range statuses {
-		one := standing{SecretStatus: s, frozen: frozen != nil}
+		one := secretState{SecretStatus: s, frozen: frozen != nil}
 		if h, ok := paused[s.Name]; ok {
 			one.paused = &h
 		}
@@ -105,14 +105,14 @@ func (l *Local) unknown(statuses []store.SecretStatus) []string {
 	return out
 }
 
-// standing is what's known about one secret besides its configuration.
-type standing struct {
+// secretState is what's known about one secret besides its configuration.
+type secretState struct {
 	store.SecretStatus
 	paused *rotation.Halt // nil: it isn't
 	frozen bool
 }
 
-func statusOf(name string, s standing, p rotation.Policy, now time.Time) api.StatusSecretDoc {
+func statusOf(name string, s secretState, p rotation.Policy, now time.Time) api.StatusSecretDoc {
 	st := s.Status
 	doc := api.StatusSecretDoc{
 		Secret: name, Reason: st.Reason, Remedies: st.Remedies, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt, ExpiresAt: st.ExpiresAt,
@@ -140,12 +140,12 @@ func statusOf(name string, s standing, p rotation.Policy, now time.Time) api.Sta
 
 // StateOf sums up a secret's state, as [Local.Status] does.
 func StateOf(s store.EnrolledSecret, frozen bool, p rotation.Policy, now time.Time) api.SecretState {
-	state, _ := standing{SecretStatus: s.SecretStatus, paused: s.Paused, frozen: frozen}.state(p, now)
+	state, _ := secretState{SecretStatus: s.SecretStatus, paused: s.Paused, frozen: frozen}.state(p, now)
 	return state
 }
 
 // state sums up a secret, with the reason. What a person has to act on comes first.
-func (s standing) state(p rotation.Policy, now time.Time) (api.SecretState, string) {
+func (s secretState) state(p rotation.Policy, now time.Time) (api.SecretState, string) {
 	st := s.Status
 	since, late := rotation.Lateness(st, p, now)
 	stopped := !st.BegunAt.IsZero() && s.Holder == ""
@@ -155,9 +155,9 @@ func (s standing) state(p rotation.Policy, now time.Time) (api.SecretState, stri
 	case st.Hold == rotation.HoldQuarantined:
 		return api.StateQuarantined, st.Reason
 	case s.Failure != nil:
-		return api.StateFailed, fmt.Sprintf("%s failed (%d times, last %s): %s", s.Failure.Step, s.Failure.Attempts, moment(s.Failure.At), s.Failure.Error)
+		return api.StateFailed, fmt.Sprintf("%s failed (%d times, last %s): %s", s.Failure.Step, s.Failure.Attempts, localTime(s.Failure.At), s.Failure.Error)
 	case late && !since.IsZero():
-		return api.StateLate, "since " + moment(since) + ": " + st.Reason
+		return api.StateLate, "since " + localTime(since) + ": " + st.Reason
 	case s.paused != nil:
 		return api.StatePaused, DescribeHalt(*s.paused)
 	case st.LookedAt.IsZero() && !stopped:
@@ -175,7 +175,7 @@ func (s standing) state(p rotation.Policy, now time.Time) (api.SecretState, stri
 
 // lifted reports whether the last look found a hold that a person has
 // lifted since.
-func (s standing) lifted() bool {
+func (s secretState) lifted() bool {
 	switch s.Status.Hold {
 	case rotation.HoldQuarantined:
 		return s.NextAt.IsZero() && s.Status.BegunAt.IsZero()
@@ -189,7 +189,7 @@ func (s standing) lifted() bool {
 
 // stoppedReason describes a turn whose worker was stopped midway.
 func stoppedReason(begun time.Time, failure *rotation.Failure, reason string) string {
-	stopped := "work started at " + moment(begun) + " never finished (try: rota run)"
+	stopped := "work started at " + localTime(begun) + " never finished (try: rota run)"
 	if failure != nil {
 		return reason + "; " + stopped
 	}
@@ -198,12 +198,12 @@ func stoppedReason(begun time.Time, failure *rotation.Failure, reason string) st
 
 // DescribeHalt says who holds something back, since when and why.
 func DescribeHalt(h rotation.Halt) string {
-	text := "by " + h.By + " since " + moment(h.At)
+	text := "by " + h.By + " since " + localTime(h.At)
 	if h.Why != "" {
 		text += ": " + h.Why
 	}
 	return text
 }
 
-// moment is a time in this machine's time zone.
-func moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
+// localTime is a time in this machine's time zone.
+func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }

@@ -18,15 +18,15 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// worked is how it went for one secret.
-type worked struct {
+// outcome is how it went for one secret.
+type outcome struct {
 	name   string
 	result rotation.Result
 	err    error
 }
 
-// act is one operation on one secret.
-type act func(ctx context.Context, s *rotation.Secret) (rotation.Result, error)
+// operation is one operation on one secret.
+type operation func(ctx context.Context, s *rotation.Secret) (rotation.Result, error)
 
 // Work does one thing to the named secrets.
 func (l *Local) Work(ctx context.Context, r api.WorkRequest) (api.WorkDoc, error) {
@@ -34,27 +34,27 @@ func (l *Local) Work(ctx context.Context, r api.WorkRequest) (api.WorkDoc, error
 		return api.WorkDoc{}, &UsageError{Err: errors.New("no secret named")}
 	}
 	rotator := l.rotator()
-	force := func(step rota.Step) act {
+	force := func(step rota.Step) operation {
 		return func(ctx context.Context, s *rotation.Secret) (rotation.Result, error) {
 			return rotator.Advance(ctx, s, rotation.Options{Force: step})
 		}
 	}
 	action := access.Rotate
-	var do act
-	var wanted func(w worked, s *rotation.Secret) rota.Step // the step that shows the request was fulfilled
+	var do operation
+	var wanted func(w outcome, s *rotation.Secret) rota.Step // the step that shows the request was fulfilled
 	switch r.Operation {
 	case api.OpRotate:
-		do, wanted = force(rota.StepCreate), func(worked, *rotation.Secret) rota.Step { return rota.StepPromote }
+		do, wanted = force(rota.StepCreate), func(outcome, *rotation.Secret) rota.Step { return rota.StepPromote }
 	case api.OpRollback:
 		do, wanted = rotator.Rollback, rolledBack
 	case api.OpDeliver:
 		do, wanted = rotator.Redeliver, lastDelivery
 	case api.OpDeactivate:
 		action = access.Retire
-		do, wanted = force(rota.StepDeactivate), func(worked, *rotation.Secret) rota.Step { return rota.StepDeactivate }
+		do, wanted = force(rota.StepDeactivate), func(outcome, *rotation.Secret) rota.Step { return rota.StepDeactivate }
 	case api.OpDelete:
 		action = access.Retire
-		do, wanted = force(rota.StepDelete), func(worked, *rotation.Secret) rota.Step { return rota.StepDelete }
+		do, wanted = force(rota.StepDelete), func(outcome, *rotation.Secret) rota.Step { return rota.StepDelete }
 	default:
 		return api.WorkDoc{}, &UsageError{Err: fmt.Errorf("no operation %q (try: rotate, rollback, deliver, deactivate, delete)", r.Operation)}
 	}
@@ -92,38 +92,38 @@ func (l *Local) Adopt(ctx context.Context, r api.AdoptRequest) (api.WorkDoc, err
 
 // work does one thing to every chosen secret. A secret that logs in with
 // another's value comes after that one, with the new value.
-func (l *Local) work(ctx context.Context, list []chosen, noWait bool, do act) []worked {
+func (l *Local) work(ctx context.Context, list []chosen, noWait bool, do operation) []outcome {
 	var names []string
 	place := map[string]int{}
 	for i, c := range list {
 		names, place[c.name] = append(names, c.name), i
 	}
-	out := make([]worked, len(list))
+	out := make([]outcome, len(list))
 	for n, wave := range l.File.Waves(names) {
 		if n > 0 {
-			end := l.renew(ctx, list, wave, place)
+			end := l.rewireWave(ctx, list, wave, place)
 			defer end()
 		}
 		var now []chosen
 		for _, name := range wave {
 			now = append(now, list[place[name]])
 		}
-		for i, w := range l.workTogether(ctx, now, noWait, do) {
+		for i, w := range l.workWave(ctx, now, noWait, do) {
 			out[place[wave[i]]] = w
 		}
 	}
 	return out
 }
 
-// renew has the secrets of a wave log in with what the waves before it made.
+// rewireWave has the secrets of a wave log in with what the waves before it made.
 // Where that fails they keep what they have. The function closes what it opened.
-func (l *Local) renew(ctx context.Context, list []chosen, wave []string, place map[string]int) func() {
+func (l *Local) rewireWave(ctx context.Context, list []chosen, wave []string, place map[string]int) func() {
 	if l.Rewire == nil {
 		return func() {}
 	}
 	wired, err := l.Rewire(ctx)
 	if err != nil {
-		l.tell("the new values can't be read: %v", err)
+		l.message("the new values can't be read: %v", err)
 		return func() {}
 	}
 	for _, name := range wave {
@@ -133,14 +133,14 @@ func (l *Local) renew(ctx context.Context, list []chosen, wave []string, place m
 	return func() { _ = wired.Close() }
 }
 
-// workTogether does one thing to every chosen secret, several at once. Where
+// workWave does one thing to every chosen secret, several at once. Where
 // another worker is at one, it comes again later, unless noWait is set.
-func (l *Local) workTogether(ctx context.Context, list []chosen, noWait bool, do act) []worked {
+func (l *Local) workWave(ctx context.Context, list []chosen, noWait bool, do operation) []outcome {
 	workers := l.Workers
 	if workers == nil {
 		workers = engine.NewPool(engine.Limits{})
 	}
-	out := make([]worked, len(list))
+	out := make([]outcome, len(list))
 	var later sync.WaitGroup
 	errs := each(ctx, workers, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		var err error
@@ -150,19 +150,19 @@ func (l *Local) workTogether(ctx context.Context, list []chosen, noWait bool, do
 	for i, err := range errs {
 		out[i].name, out[i].err = list[i].name, err
 		if errors.Is(err, rota.ErrBusy) && !noWait {
-			later.Go(func() { l.again(ctx, workers, list[i:i+1], &out[i], do) })
+			later.Go(func() { l.retryWhileBusy(ctx, workers, list[i:i+1], &out[i], do) })
 		}
 	}
 	later.Wait()
 	return out
 }
 
-// again does one thing to a secret that another worker holds: it retries until
+// retryWhileBusy does one thing to a secret that another worker holds: it retries until
 // that worker's lease has ended, for as long as a lease can last without being
 // extended. It occupies no worker slot in the meantime.
-func (l *Local) again(ctx context.Context, workers Workers, one []chosen, out *worked, do act) {
-	patience := cmp.Or(l.Patience, 65*time.Second)
-	l.tell("%s: another worker holds it; waiting for up to %s", out.name, patience.Truncate(time.Minute))
+func (l *Local) retryWhileBusy(ctx context.Context, workers Workers, one []chosen, out *outcome, do operation) {
+	patience := cmp.Or(l.LeaseWait, 65*time.Second)
+	l.message("%s: another worker holds it; waiting for up to %s", out.name, patience.Truncate(time.Minute))
 	pause, deadline := 200*time.Millisecond, time.Now().Add(patience)
 	for errors.Is(out.err, rota.ErrBusy) && time.Now().Before(deadline) {
 		if err := rota.Sleep(ctx, pause); err != nil {
@@ -180,7 +180,7 @@ func (l *Local) again(ctx context.Context, workers Workers, one []chosen, out *w
 
 // rolledBack is the step that shows a rollback succeeded. Discarding a new
 // credential ends with its deletion.
-func rolledBack(w worked, _ *rotation.Secret) rota.Step {
+func rolledBack(w outcome, _ *rotation.Secret) rota.Step {
 	for _, d := range w.result.Done {
 		if d.Step == rota.StepDelete || d.Step == rota.StepRollback {
 			return d.Step
@@ -190,7 +190,7 @@ func rolledBack(w worked, _ *rotation.Secret) rota.Step {
 }
 
 // lastDelivery is the step that shows a delivery succeeded.
-func lastDelivery(_ worked, s *rotation.Secret) rota.Step {
+func lastDelivery(_ outcome, s *rotation.Secret) rota.Step {
 	switch {
 	case s == nil:
 		return rota.StepNone
@@ -213,7 +213,7 @@ func retirable(s *rotation.Secret, status rotation.Status, step rota.Step) bool 
 
 // state sums up how it went. A step in wanted shows that the request was
 // fulfilled, whatever has been held since.
-func (w worked) state(wanted rota.Step) api.WorkState {
+func (w outcome) state(wanted rota.Step) api.WorkState {
 	took := func(step rota.Step) bool {
 		return slices.ContainsFunc(w.result.Done, func(d rotation.Decision) bool { return d.Step == step })
 	}
@@ -229,7 +229,7 @@ func (w worked) state(wanted rota.Step) api.WorkState {
 		return api.WorkFailed
 	case wanted != rota.StepNone && took(wanted):
 		return api.WorkDone
-	case w.result.Last.Hold != rotation.HoldNone && concerns(w.result.Last.Next, wanted):
+	case w.result.Last.Hold != rotation.HoldNone && blocks(w.result.Last.Next, wanted):
 		return api.WorkHeld
 	case len(w.result.Done) > 0:
 		return api.WorkDone
@@ -238,16 +238,16 @@ func (w worked) state(wanted rota.Step) api.WorkState {
 	}
 }
 
-// concerns reports whether a held step stands in the way of a request. For
+// blocks reports whether a held step stands in the way of a request. For
 // retiring a credential, it doesn't matter that the next rotation is held.
-func concerns(held, wanted rota.Step) bool {
+func blocks(held, wanted rota.Step) bool {
 	if wanted == rota.StepDeactivate || wanted == rota.StepDelete {
 		return held == rota.StepDeactivate || held == rota.StepDelete
 	}
 	return true
 }
 
-func (w worked) doc(wanted rota.Step) api.WorkSecretDoc {
+func (w outcome) doc(wanted rota.Step) api.WorkSecretDoc {
 	last := w.result.Last
 	doc := api.WorkSecretDoc{Secret: w.name, State: w.state(wanted), Done: []api.StepDoc{}, Hold: last.Hold}
 	for _, d := range w.result.Done {

@@ -105,8 +105,8 @@ func (d directory) Update(ctx context.Context, change func(*access.Change) error
 	})
 }
 
-// Used notes last uses.
-func (d directory) Used(ctx context.Context, at map[string]time.Time) error {
+// MarkUsed notes last uses.
+func (d directory) MarkUsed(ctx context.Context, at map[string]time.Time) error {
 	err := d.db.writer.do(ctx, accessLock, func(t *tx) error {
 		for _, id := range slices.Sorted(maps.Keys(at)) {
 			t.enqueue(sqlUseAccessKey, id, micros(at[id]))

@@ -25,7 +25,7 @@ func Run(t *testing.T, open func(*testing.T) Directory) {
 	for name, test := range map[string]func(*testing.T, Directory){
 		"an empty directory":                        empty,
 		"what is put is read back":                  readBack,
-		"a change and its entries are one":          oneWhole,
+		"a change and its entries are one":          atomicChange,
 		"a deleted key or principal is gone":        deleted,
 		"secrets stay through other changes":        secretsStay,
 		"of many first administrators there is one": bootstrap,
@@ -85,7 +85,7 @@ func empty(t *testing.T, d Directory) {
 		t.Errorf("Login of no key: %v, want ErrNotFound", err)
 	}
 	same(t, "principals", principals(t, d), []access.Principal(nil))
-	if err := d.Used(t.Context(), map[string]time.Time{key(0).ID: start}); err != nil {
+	if err := d.MarkUsed(t.Context(), map[string]time.Time{key(0).ID: start}); err != nil {
 		t.Errorf("Used of no key: %v", err)
 	}
 }
@@ -124,7 +124,7 @@ func readBack(t *testing.T, d Directory) {
 	same(t, "the login's principal", login.Principal, owner)
 }
 
-func oneWhole(t *testing.T, d Directory) {
+func atomicChange(t *testing.T, d Directory) {
 	fault := errors.New("refused")
 	err := d.Update(t.Context(), func(c *access.Change) error {
 		c.Principals = append(c.Principals, access.Principal{Name: "a", CreatedAt: start})
@@ -262,7 +262,7 @@ func used(t *testing.T, d Directory) {
 		return nil
 	})
 	for _, at := range []time.Time{start, start.Add(2 * time.Hour), start.Add(time.Hour)} {
-		if err := d.Used(t.Context(), map[string]time.Time{key(0).ID: at, key(5).ID: at}); err != nil {
+		if err := d.MarkUsed(t.Context(), map[string]time.Time{key(0).ID: at, key(5).ID: at}); err != nil {
 			t.Fatal(err)
 		}
 	}

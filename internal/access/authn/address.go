@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// From is the address that a request comes from; not valid where there is none,
+// ClientAddress is the address that a request comes from; not valid where there is none,
 // as over a socket file. X-Forwarded-For counts as far as configured proxies
 // wrote it: from the right, up to the first address that is none of theirs.
-func (a *Authenticator) From(r *http.Request) netip.Addr {
+func (a *Authenticator) ClientAddress(r *http.Request) netip.Addr {
 	from, ok := parseAddress(r.RemoteAddr)
 	if !ok || !a.trusts(from) {
 		return from
@@ -29,7 +29,7 @@ func (a *Authenticator) From(r *http.Request) netip.Addr {
 }
 
 func (a *Authenticator) trusts(proxy netip.Addr) bool {
-	return slices.ContainsFunc(a.o.Proxies, func(p netip.Prefix) bool { return p.Contains(proxy) })
+	return slices.ContainsFunc(a.opts.Proxies, func(p netip.Prefix) bool { return p.Contains(proxy) })
 }
 
 // parseAddress reads an address, with a port or without.

@@ -20,9 +20,9 @@ import (
 // be signed and the length of time that a signature is good are its affair.
 type SigV4 func(r *http.Request, body []byte, lookup func(ctx context.Context, keyID string) (secret string, err error)) (keyID string, err error)
 
-// Tokens verifies id tokens. An error is [access.ErrUnavailable] where it can't
+// TokenVerifier verifies id tokens. An error is [access.ErrUnavailable] where it can't
 // tell.
-type Tokens interface {
+type TokenVerifier interface {
 	Verify(ctx context.Context, token string) (access.Caller, error)
 }
 
@@ -31,7 +31,7 @@ type Tokens interface {
 type Options struct {
 	Directory access.Directory // the [access.Cache]
 	SigV4     SigV4
-	Tokens    Tokens
+	Tokens    TokenVerifier
 	Certs     []CertBinding
 	// Proxies are those whose X-Forwarded-For is believed. Defaults to none.
 	Proxies []netip.Prefix
@@ -45,13 +45,13 @@ type Options struct {
 
 // Authenticator tells callers. Its methods may be called at the same time.
 type Authenticator struct {
-	o        Options
+	opts        Options
 	limits   *limiter
-	refusals *refusals
-	uses     uses
+	failures *failureLog
+	uses     keyUses
 	// unknown stands in for the secret of a key that is not there, so that
 	// refusing it takes as long.
-	unknown access.Secret
+	dummySecret access.Secret
 }
 
 // New makes an authenticator. Run must be running for last uses to be noted.
@@ -74,11 +74,11 @@ func New(o Options) (*Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	refusals, err := newRefusals(o)
+	refusals, err := newFailureLog(o)
 	if err != nil {
 		return nil, err
 	}
-	return &Authenticator{o: o, limits: limits, refusals: refusals, unknown: access.GenerateSecret()}, nil
+	return &Authenticator{opts: o, limits: limits, failures: refusals, dummySecret: access.GenerateSecret()}, nil
 }
 
 // Authenticate tells who sent the request. body is what was read of its body:
@@ -92,29 +92,29 @@ func New(o Options) (*Authenticator, error) {
 // those who answer in AWS's words: it gets the same for a key that is not there
 // as for a wrong secret.
 func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Caller, error) {
-	from := a.From(r)
+	from := a.ClientAddress(r)
 	if err := a.limits.address(from); err != nil {
 		return access.Caller{}, err
 	}
-	caller, err := a.prove(r, body)
+	caller, err := a.authenticate(r, body)
 	switch {
 	case err == nil:
 	case r.Context().Err() != nil:
 		return access.Caller{}, r.Context().Err()
 	case errors.Is(err, access.ErrUnavailable):
-		a.o.Log.ErrorContext(r.Context(), "who asks can't be checked", "from", from, "error", err)
+		a.opts.Log.ErrorContext(r.Context(), "who asks can't be checked", "from", from, "error", err)
 		return access.Caller{}, access.ErrUnavailable
 	default:
 		if !errors.Is(err, errNoCredentials) { // that guesses nothing
 			a.limits.failed(from)
 		}
-		a.o.Log.InfoContext(r.Context(), "authentication failed", "from", from, "reason", err)
-		claimed := unknown
+		a.opts.Log.InfoContext(r.Context(), "authentication failed", "from", from, "reason", err)
+		claimed := unknownPrincipal
 		if c, ok := errors.AsType[*claimError](err); ok {
 			claimed = c.claimed
 		}
-		a.refusals.note(r, from, claimed, err)
-		return access.Caller{}, &refusal{err}
+		a.failures.record(r, from, claimed, err)
+		return access.Caller{}, &failure{err}
 	}
 	if from.IsValid() {
 		caller.From = from.String()
@@ -125,17 +125,17 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 	return caller, nil
 }
 
-// refusal is why somebody was not let in. Its text does not say it.
-type refusal struct{ reason error }
+// failure is why somebody was not let in. Its text does not say it.
+type failure struct{ reason error }
 
-func (r *refusal) Error() string   { return access.ErrUnauthenticated.Error() }
-func (r *refusal) Unwrap() []error { return []error{access.ErrUnauthenticated, r.reason} }
+func (r *failure) Error() string   { return access.ErrUnauthenticated.Error() }
+func (r *failure) Unwrap() []error { return []error{access.ErrUnauthenticated, r.reason} }
 
 var errNoCredentials = errors.New("neither Authorization nor a verified client certificate")
 
-// prove takes the one way that the request chose: an Authorization that is
+// authenticate takes the one way that the request chose: an Authorization that is
 // wrong is not made good by a certificate.
-func (a *Authenticator) prove(r *http.Request, body []byte) (access.Caller, error) {
+func (a *Authenticator) authenticate(r *http.Request, body []byte) (access.Caller, error) {
 	switch headers := r.Header.Values("Authorization"); len(headers) {
 	case 0:
 		return a.certificate(r.TLS)
@@ -154,31 +154,31 @@ func (a *Authenticator) prove(r *http.Request, body []byte) (access.Caller, erro
 }
 
 func (a *Authenticator) signature(r *http.Request, body []byte) (access.Caller, error) {
-	if a.o.SigV4 == nil {
+	if a.opts.SigV4 == nil {
 		return access.Caller{}, errors.New("signatures are not let in")
 	}
 	var login *access.Login
-	id, err := a.o.SigV4(r, body, func(ctx context.Context, id string) (string, error) {
+	id, err := a.opts.SigV4(r, body, func(ctx context.Context, id string) (string, error) {
 		var secret access.Secret
 		var err error
 		login, secret, err = a.login(ctx, id)
 		return secret.Reveal(), err
 	})
 	if err != nil {
-		return access.Caller{}, claim(id, fmt.Errorf("signature: %w", err))
+		return access.Caller{}, withClaim(id, fmt.Errorf("signature: %w", err))
 	}
 	if login == nil || login.Key.ID != id {
-		return access.Caller{}, claim(id, errors.New("signature: there is no such key"))
+		return access.Caller{}, withClaim(id, errors.New("signature: there is no such key"))
 	}
 	return a.keyCaller(*login, "sigv4")
 }
 
 func (a *Authenticator) bearer(ctx context.Context, token string) (access.Caller, error) {
 	if !access.IsToken(token) {
-		if a.o.Tokens == nil {
+		if a.opts.Tokens == nil {
 			return access.Caller{}, errors.New("id tokens are not let in")
 		}
-		return a.o.Tokens.Verify(ctx, token)
+		return a.opts.Tokens.Verify(ctx, token)
 	}
 	id, given, ok := access.ParseToken(token)
 	if !ok {
@@ -189,7 +189,7 @@ func (a *Authenticator) bearer(ctx context.Context, token string) (access.Caller
 		return access.Caller{}, err
 	}
 	if same := secret.Equal(given); login == nil || !same {
-		return access.Caller{}, claim(id, fmt.Errorf("key %s: there is no such key, or its secret is another", id))
+		return access.Caller{}, withClaim(id, fmt.Errorf("key %s: there is no such key, or its secret is another", id))
 	}
 	return a.keyCaller(*login, "token")
 }
@@ -198,14 +198,14 @@ func (a *Authenticator) bearer(ctx context.Context, token string) (access.Caller
 // and a secret that nobody has.
 func (a *Authenticator) login(ctx context.Context, id string) (*access.Login, access.Secret, error) {
 	if !access.IsKeyID(id) {
-		return nil, a.unknown, nil
+		return nil, a.dummySecret, nil
 	}
-	login, err := a.o.Directory.Login(ctx, id)
+	login, err := a.opts.Directory.Login(ctx, id)
 	if errors.Is(err, rota.ErrNotFound) {
-		return nil, a.unknown, nil
+		return nil, a.dummySecret, nil
 	}
 	if err != nil {
-		return nil, a.unknown, fmt.Errorf("%w: %w", access.ErrUnavailable, err)
+		return nil, a.dummySecret, fmt.Errorf("%w: %w", access.ErrUnavailable, err)
 	}
 	return &login, login.Secret, nil
 }
@@ -213,7 +213,7 @@ func (a *Authenticator) login(ctx context.Context, id string) (*access.Login, ac
 // keyCaller comes after the secret is proven, so that only its holder could
 // tell a disabled key from one that is not there.
 func (a *Authenticator) keyCaller(l access.Login, method string) (access.Caller, error) {
-	now := a.o.Now()
+	now := a.opts.Now()
 	var refused error
 	switch {
 	case l.Key.Disabled:
@@ -224,8 +224,8 @@ func (a *Authenticator) keyCaller(l access.Login, method string) (access.Caller,
 		refused = fmt.Errorf("principal %s is disabled", l.Principal.Name)
 	}
 	if refused != nil {
-		return access.Caller{}, claim(l.Key.ID, refused)
+		return access.Caller{}, withClaim(l.Key.ID, refused)
 	}
-	a.uses.note(l.Key, now)
+	a.uses.record(l.Key, now)
 	return access.Caller{Principal: l.Principal.Name, Rules: l.Principal.Rules, Method: method}, nil
 }

@@ -299,7 +299,7 @@ func (c *countUses) Used(ctx context.Context, at map[string]time.Time) error {
 		return c.failing
 	}
 	c.written += len(at)
-	return c.Directory.Used(ctx, at)
+	return c.Directory.MarkUsed(ctx, at)
 }
 
 func TestRunWritesUsesWhenItEnds(t *testing.T) {

@@ -41,9 +41,9 @@ func (b CertBinding) fields() []certField {
 }
 
 type certField struct {
-	place   string
+	placeholder   string
 	pattern string
-	of      func(*x509.Certificate) []string
+	values      func(*x509.Certificate) []string
 }
 
 // Validate refuses what can't be meant so.
@@ -51,7 +51,7 @@ func (b CertBinding) Validate() error {
 	var places []string
 	for _, f := range b.fields() {
 		if f.pattern != "" {
-			places = append(places, f.place)
+			places = append(places, f.placeholder)
 		}
 	}
 	if len(places) == 0 {
@@ -70,25 +70,25 @@ func (b CertBinding) match(cert *x509.Certificate) (map[string]string, bool) {
 		if f.pattern == "" {
 			continue
 		}
-		for _, v := range f.of(cert) {
-			if _, found := values[f.place]; !found && v != "" && access.Match(f.pattern, v) {
-				values[f.place] = v
+		for _, v := range f.values(cert) {
+			if _, found := values[f.placeholder]; !found && v != "" && access.Match(f.pattern, v) {
+				values[f.placeholder] = v
 			}
 		}
-		if _, found := values[f.place]; !found {
+		if _, found := values[f.placeholder]; !found {
 			return nil, false
 		}
 	}
 	return values, len(values) > 0
 }
 
-func (b CertBinding) name() access.Template {
+func (b CertBinding) principalTemplate() access.Template {
 	if b.Principal != "" {
 		return b.Principal
 	}
 	for _, f := range b.fields() {
 		if f.pattern != "" {
-			return access.Template("{" + f.place + "}")
+			return access.Template("{" + f.placeholder + "}")
 		}
 	}
 	return ""
@@ -101,18 +101,18 @@ func (a *Authenticator) certificate(state *tls.ConnectionState) (access.Caller, 
 		return access.Caller{}, errNoCredentials
 	}
 	cert := state.VerifiedChains[0][0]
-	if now := a.o.Now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
+	if now := a.opts.Now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
 		return access.Caller{}, errors.New("the client certificate is not valid at this time")
 	}
 	caller := access.Caller{Method: "mtls"}
-	for _, b := range a.o.Certs {
+	for _, b := range a.opts.Certs {
 		values, ok := b.match(cert)
 		if !ok {
 			continue
 		}
 		value := func(place string) (string, bool) { v, ok := values[place]; return v, ok }
 		if caller.Principal == "" {
-			name, err := b.name().Fill(value)
+			name, err := b.principalTemplate().Fill(value)
 			if err != nil {
 				return access.Caller{}, err
 			}

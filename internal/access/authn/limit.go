@@ -35,43 +35,43 @@ type Limits struct {
 // has as many as he likes of those within.
 type limiter struct {
 	now        func() time.Time
-	principals *table[string]
-	addresses  *table[netip.Prefix]
-	failures   *table[netip.Prefix]
+	principals *bucketTable[string]
+	addresses  *bucketTable[netip.Prefix]
+	failures   *bucketTable[netip.Prefix]
 }
 
 func newLimiter(l Limits, now func() time.Time) (*limiter, error) {
 	if l.Tracked == 0 {
 		l.Tracked = 20_000
 	}
-	principals, err := newTable[string]("principal", l.Principal, Rate{200, 1000}, l.Tracked)
+	principals, err := newBucketTable[string]("principal", l.Principal, Rate{200, 1000}, l.Tracked)
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := newTable[netip.Prefix]("address", l.Address, Rate{500, 2000}, l.Tracked)
+	addresses, err := newBucketTable[netip.Prefix]("address", l.Address, Rate{500, 2000}, l.Tracked)
 	if err != nil {
 		return nil, err
 	}
-	failures, err := newTable[netip.Prefix]("failures", l.Failures, Rate{0.2, 20}, l.Tracked)
+	failures, err := newBucketTable[netip.Prefix]("failures", l.Failures, Rate{0.2, 20}, l.Tracked)
 	if err != nil {
 		return nil, err
 	}
 	return &limiter{now: now, principals: principals, addresses: addresses, failures: failures}, nil
 }
 
-func (l *limiter) principal(name string) error { return take(l.principals.of(name), l.now()) }
+func (l *limiter) principal(name string) error { return take(l.principals.bucket(name), l.now()) }
 
 // address takes one request of an address, unless it failed too often lately.
 func (l *limiter) address(from netip.Addr) error {
 	now, network := l.now(), network(from)
-	if b := l.failures.of(network); b.TokensAt(now) < 1 {
+	if b := l.failures.bucket(network); b.TokensAt(now) < 1 {
 		missing := (1 - b.TokensAt(now)) / float64(b.Limit())
 		return &access.LimitError{RetryAfter: time.Duration(missing * float64(time.Second))}
 	}
-	return take(l.addresses.of(network), now)
+	return take(l.addresses.bucket(network), now)
 }
 
-func (l *limiter) failed(from netip.Addr) { l.failures.of(network(from)).AllowN(l.now(), 1) }
+func (l *limiter) failed(from netip.Addr) { l.failures.bucket(network(from)).AllowN(l.now(), 1) }
 
 func take(b *rate.Limiter, now time.Time) error {
 	r := b.ReserveN(now, 1)
@@ -92,13 +92,13 @@ func network(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// table is a bucket each for the keys that were seen last.
-type table[K comparable] struct {
+// bucketTable is a bucket each for the keys that were seen last.
+type bucketTable[K comparable] struct {
 	rate    Rate
 	buckets *lru.Cache[K, *rate.Limiter]
 }
 
-func newTable[K comparable](name string, r, standard Rate, size int) (*table[K], error) {
+func newBucketTable[K comparable](name string, r, standard Rate, size int) (*bucketTable[K], error) {
 	if r == (Rate{}) {
 		r = standard
 	}
@@ -109,10 +109,10 @@ func newTable[K comparable](name string, r, standard Rate, size int) (*table[K],
 	if err != nil {
 		return nil, fmt.Errorf("limit %s: %w", name, err)
 	}
-	return &table[K]{rate: r, buckets: buckets}, nil
+	return &bucketTable[K]{rate: r, buckets: buckets}, nil
 }
 
-func (t *table[K]) of(key K) *rate.Limiter {
+func (t *bucketTable[K]) bucket(key K) *rate.Limiter {
 	if b, ok := t.buckets.Get(key); ok {
 		return b
 	}

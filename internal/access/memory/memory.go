@@ -85,8 +85,8 @@ func (d *Directory) Update(ctx context.Context, change func(*access.Change) erro
 	return nil
 }
 
-// Used notes when keys were last used.
-func (d *Directory) Used(ctx context.Context, at map[string]time.Time) error {
+// MarkUsed notes when keys were last used.
+func (d *Directory) MarkUsed(ctx context.Context, at map[string]time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -25,19 +25,19 @@ func (c claims) values(name string) []string {
 	if list, isList := value.([]any); isList {
 		var all []string
 		for _, v := range list {
-			if s, isText := text(v); isText {
+			if s, isText := claimText(v); isText {
 				all = append(all, s)
 			}
 		}
 		return all
 	}
-	if s, isText := text(value); isText {
+	if s, isText := claimText(value); isText {
 		return []string{s}
 	}
 	return nil
 }
 
-func text(value any) (string, bool) {
+func claimText(value any) (string, bool) {
 	switch v := value.(type) {
 	case string:
 		return v, true
@@ -52,8 +52,8 @@ func text(value any) (string, bool) {
 	return "", false
 }
 
-// single is a claim's value where it has just one: for templates.
-func (c claims) single(name string) (string, bool) {
+// singleValue is a claim's value where it has just one: for templates.
+func (c claims) singleValue(name string) (string, bool) {
 	if v := c.values(name); len(v) == 1 {
 		return v[0], true
 	}
@@ -85,13 +85,13 @@ func (i Issuer) bind(c claims) (access.Caller, error) {
 			if name == "" {
 				name = "{sub}"
 			}
-			filled, err := name.Fill(c.single)
+			filled, err := name.Fill(c.singleValue)
 			if err != nil {
 				return access.Caller{}, err
 			}
 			caller.Principal = "oidc:" + i.Name + ":" + filled
 		}
-		rules, err := access.FillRules(b.Rules, c.single)
+		rules, err := access.FillRules(b.Rules, c.singleValue)
 		if err != nil {
 			return access.Caller{}, err
 		}

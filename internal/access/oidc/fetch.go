@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	fetchDeadline = 5 * time.Second // for discovery and keys together
+	fetchTimeout = 5 * time.Second // for discovery and keys together
 	maxDocument   = 1 << 20
 	minRSABits    = 2048
 )
@@ -55,7 +55,7 @@ func newFetcher(i Issuer) (*fetcher, error) {
 }
 
 func redirect(r *http.Request, via []*http.Request) error {
-	if len(via) >= 3 || !secure(r.URL) {
+	if len(via) >= 3 || !isSecure(r.URL) {
 		return errors.New("redirected too often, or away from HTTPS")
 	}
 	return nil
@@ -63,7 +63,7 @@ func redirect(r *http.Request, via []*http.Request) error {
 
 // keys fetches the public keys that can verify tokens; all others are left out.
 func (f *fetcher) keys(ctx context.Context) ([]jose.JSONWebKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchDeadline)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	address := f.issuer.JWKS
 	if address == "" {
@@ -81,7 +81,7 @@ func (f *fetcher) keys(ctx context.Context) ([]jose.JSONWebKey, error) {
 	var usable []jose.JSONWebKey
 	for _, raw := range set.Keys {
 		var k jose.JSONWebKey
-		if err := k.UnmarshalJSON(raw); err == nil && verifies(k) {
+		if err := k.UnmarshalJSON(raw); err == nil && isUsable(k) {
 			usable = append(usable, k) // one of a kind that is not known spoils no others
 		}
 	}
@@ -104,7 +104,7 @@ func (f *fetcher) discover(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%s is of issuer %q, not %q (try: that url, to the letter)", at, document.Issuer, f.issuer.URL)
 	}
 	u, err := url.Parse(document.JWKS)
-	if err != nil || u.Host == "" || !secure(u) {
+	if err != nil || u.Host == "" || !isSecure(u) {
 		return "", fmt.Errorf("%s: its jwks_uri is not the address of a page over HTTPS", at)
 	}
 	return document.JWKS, nil
@@ -144,9 +144,9 @@ func (f *fetcher) get(ctx context.Context, address string, into any) error {
 	return nil
 }
 
-// verifies tells the public keys that are strong enough and meant for
+// isUsable tells the public keys that are strong enough and meant for
 // signatures. Never a symmetric one: who can verify with it can sign with it.
-func verifies(k jose.JSONWebKey) bool {
+func isUsable(k jose.JSONWebKey) bool {
 	if k.Use != "" && k.Use != "sig" {
 		return false
 	}

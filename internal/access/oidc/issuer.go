@@ -87,9 +87,9 @@ func (i Issuer) validate() error {
 	return nil
 }
 
-// shared are providers that give a token to anybody, and the claims of which
+// publicIssuers are providers that give a token to anybody, and the claims of which
 // one must say whose it is.
-var shared = map[string][]string{
+var publicIssuers = map[string][]string{
 	"https://token.actions.githubusercontent.com": {"sub", "repository", "repository_id", "repository_owner", "repository_owner_id"},
 	"https://gitlab.com":                          {"sub", "project_path", "project_id", "namespace_path", "namespace_id", "user_login", "user_id"},
 	"https://accounts.google.com":                 {"sub", "email", "hd"},
@@ -104,7 +104,7 @@ func (b Binding) validate(url string) error {
 			return fmt.Errorf("claim %q: a pattern of * alone, or none, says nothing (try: the beginning of the value, such as shop/*)", name)
 		}
 	}
-	if who, ok := shared[strings.TrimSuffix(url, "/")]; ok && !slices.ContainsFunc(who, func(claim string) bool {
+	if who, ok := publicIssuers[strings.TrimSuffix(url, "/")]; ok && !slices.ContainsFunc(who, func(claim string) bool {
 		pattern, has := b.Claims[claim]
 		for _, label := range []string{"project_path:", "repo:", "repository_owner:"} {
 			pattern = strings.TrimPrefix(pattern, label) // with which "sub" begins
@@ -125,13 +125,13 @@ func checkURL(field, text string) error {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("%s is not the address of an identity provider (try: https://gitlab.example.com)", field)
 	}
-	if !secure(u) {
+	if !isSecure(u) {
 		return fmt.Errorf("%s: %s is not HTTPS (try: https://%s)", field, text, u.Host)
 	}
 	return nil
 }
 
-func secure(u *url.URL) bool {
+func isSecure(u *url.URL) bool {
 	if u.Scheme == "https" {
 		return true
 	}

@@ -16,11 +16,11 @@ const (
 	// refreshAfter is how old keys are fetched anew, beside the requests: a key
 	// that the provider took back is refused after that.
 	refreshAfter = 10 * time.Minute
-	// keepFor is how long known keys go on working while the provider is down.
-	keepFor = 24 * time.Hour
-	// betweenFetches is the least time from one fetch to the next, so that made
+	// maxKeyAge is how long known keys go on working while the provider is down.
+	maxKeyAge = 24 * time.Hour
+	// minFetchInterval is the least time from one fetch to the next, so that made
 	// up tokens can't have the provider asked without end.
-	betweenFetches = 10 * time.Second
+	minFetchInterval = 10 * time.Second
 )
 
 // keySet remembers a provider's keys.
@@ -33,16 +33,16 @@ type keySet struct {
 	mu        sync.Mutex
 	keys      []jose.JSONWebKey
 	fetchedAt time.Time
-	triedAt   time.Time
-	running   chan struct{} // closed when the fetch under way ends; nil while there is none
+	attemptedAt   time.Time
+	inFlight   chan struct{} // closed when the fetch under way ends; nil while there is none
 }
 
 // find gives the keys that a token may be signed with: those of that id, or
 // all where the token names none. None is no error: the provider has no such
 // key. [access.ErrUnavailable] where the provider's keys can't be had.
 func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
-	keys, age := s.look(id)
-	if len(keys) > 0 && age < keepFor {
+	keys, age := s.lookup(id)
+	if len(keys) > 0 && age < maxKeyAge {
 		if age >= refreshAfter {
 			s.refresh(ctx)
 		}
@@ -55,14 +55,14 @@ func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 			return nil, ctx.Err()
 		}
 	}
-	keys, age = s.look(id)
-	if age >= keepFor {
+	keys, age = s.lookup(id)
+	if age >= maxKeyAge {
 		return nil, fmt.Errorf("the keys of issuer %q can't be had: %w", s.issuer, access.ErrUnavailable)
 	}
 	return keys, nil
 }
 
-func (s *keySet) look(id string) (found []jose.JSONWebKey, age time.Duration) {
+func (s *keySet) lookup(id string) (found []jose.JSONWebKey, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.keys {
@@ -71,7 +71,7 @@ func (s *keySet) look(id string) (found []jose.JSONWebKey, age time.Duration) {
 		}
 	}
 	if s.fetchedAt.IsZero() {
-		return nil, keepFor
+		return nil, maxKeyAge
 	}
 	return found, s.now().Sub(s.fetchedAt)
 }
@@ -82,15 +82,15 @@ func (s *keySet) look(id string) (found []jose.JSONWebKey, age time.Duration) {
 func (s *keySet) refresh(ctx context.Context) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running != nil {
-		return s.running
+	if s.inFlight != nil {
+		return s.inFlight
 	}
-	if now := s.now(); !s.triedAt.IsZero() && now.Sub(s.triedAt) < betweenFetches {
+	if now := s.now(); !s.attemptedAt.IsZero() && now.Sub(s.attemptedAt) < minFetchInterval {
 		return nil
 	}
-	s.triedAt = s.now()
+	s.attemptedAt = s.now()
 	done := make(chan struct{})
-	s.running = done
+	s.inFlight = done
 	ctx = context.WithoutCancel(ctx)
 	go func() {
 		defer close(done)
@@ -100,7 +100,7 @@ func (s *keySet) refresh(ctx context.Context) <-chan struct{} {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.running = nil
+		s.inFlight = nil
 		if err == nil {
 			s.keys, s.fetchedAt = keys, s.now()
 		}

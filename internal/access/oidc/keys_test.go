@@ -20,7 +20,7 @@ import (
 func asked(p *oidctest.Provider) int {
 	p.Lock()
 	defer p.Unlock()
-	return p.Requests
+	return p.KeyRequests
 }
 
 func setDown(p *oidctest.Provider, down bool) {
@@ -87,7 +87,7 @@ func TestMadeUpKeysAskTheProviderSeldom(t *testing.T) {
 		t.Fatal(err)
 	}
 	stranger := oidctest.NewKey(t, "unknown", jose.ES256)
-	token := oidctest.SignWith(t, stranger, p.Fill(forever(good(nil))))
+	token := oidctest.SignWith(t, stranger, p.WithIssuer(forever(good(nil))))
 	for _, after := range []time.Duration{time.Second, 11 * time.Second, 12 * time.Second, 22 * time.Second} {
 		c.set(after)
 		var all sync.WaitGroup
@@ -150,12 +150,12 @@ func TestHowKeysAreFetched(t *testing.T) {
 		in     bool
 	}{
 		{"by discovery", func(*oidctest.Provider, *oidc.Issuer) {}, true},
-		{"where the configuration says", func(p *oidctest.Provider, i *oidc.Issuer) { p.Claimed, i.JWKS = "other", p.URL+"/keys" }, true},
+		{"where the configuration says", func(p *oidctest.Provider, i *oidc.Issuer) { p.ClaimedIssuer, i.JWKS = "other", p.URL+"/keys" }, true},
 		{"with a token, as Kubernetes wants", func(p *oidctest.Provider, i *oidc.Issuer) { p.Bearer, i.TokenFile = "service-account", tokenFile }, true},
 		{"without the token that is wanted", func(p *oidctest.Provider, _ *oidc.Issuer) { p.Bearer = "service-account" }, false},
 		{"with a token file that is not there", func(_ *oidctest.Provider, i *oidc.Issuer) { i.TokenFile = tokenFile + ".no" }, false},
-		{"discovery of another issuer", func(p *oidctest.Provider, _ *oidc.Issuer) { p.Claimed = "https://other.example.com" }, false},
-		{"keys over HTTP", func(p *oidctest.Provider, _ *oidc.Issuer) { p.KeysAt = "http://keys.example.com/" }, false},
+		{"discovery of another issuer", func(p *oidctest.Provider, _ *oidc.Issuer) { p.ClaimedIssuer = "https://other.example.com" }, false},
+		{"keys over HTTP", func(p *oidctest.Provider, _ *oidc.Issuer) { p.JWKSURL = "http://keys.example.com/" }, false},
 		{"a certificate that nobody vouches for", func(_ *oidctest.Provider, i *oidc.Issuer) { i.CAFile = "" }, false},
 		{"no page there", func(p *oidctest.Provider, i *oidc.Issuer) { i.JWKS = p.URL + "/nothing" }, false},
 	} {
@@ -228,7 +228,7 @@ func TestTwoIssuersAreNotOne(t *testing.T) {
 	if err != nil || caller.Principal != "oidc:other:shop/api" {
 		t.Errorf("the second issuer's token: %+v, %v", caller, err)
 	}
-	forged := oidctest.SignWith(t, second.Keys()[0], first.Fill(good(nil)))
+	forged := oidctest.SignWith(t, second.Keys()[0], first.WithIssuer(good(nil)))
 	if caller, err := v.Verify(t.Context(), forged); err == nil {
 		t.Errorf("one issuer's key proves the other's token: %+v", caller)
 	}

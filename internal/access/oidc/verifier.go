@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// skew is how far the provider's clock and Rota's may be apart.
-	skew = 30 * time.Second
+	// clockSkew is how far the provider's clock and Rota's may be apart.
+	clockSkew = 30 * time.Second
 	// maxToken bounds a token, in bytes.
 	maxToken = 16 << 10
 )
@@ -30,11 +30,11 @@ var algorithms = []jose.SignatureAlgorithm{
 // Verifier takes id tokens for callers. Its methods may be called at the same
 // time.
 type Verifier struct {
-	issuers map[string]*trusted // by URL
+	issuers map[string]*trustedIssuer // by URL
 	now     func() time.Time
 }
 
-type trusted struct {
+type trustedIssuer struct {
 	Issuer
 	keys *keySet
 }
@@ -54,7 +54,7 @@ func NewVerifier(issuers []Issuer, o Options) (*Verifier, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	v := &Verifier{issuers: map[string]*trusted{}, now: o.Now}
+	v := &Verifier{issuers: map[string]*trustedIssuer{}, now: o.Now}
 	var names []string
 	for _, i := range issuers {
 		if err := i.Validate(); err != nil {
@@ -68,7 +68,7 @@ func NewVerifier(issuers []Issuer, o Options) (*Verifier, error) {
 			return nil, err
 		}
 		names = append(names, i.Name)
-		v.issuers[i.URL] = &trusted{Issuer: i, keys: &keySet{issuer: i.Name, fetch: f.keys, now: o.Now, log: o.Log}}
+		v.issuers[i.URL] = &trustedIssuer{Issuer: i, keys: &keySet{issuer: i.Name, fetch: f.keys, now: o.Now, log: o.Log}}
 	}
 	return v, nil
 }
@@ -102,7 +102,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (access.Caller, err
 }
 
 // verify checks the signature first, then what the token says.
-func (t *trusted) verify(ctx context.Context, token *jwt.JSONWebToken, now time.Time) (claims, error) {
+func (t *trustedIssuer) verify(ctx context.Context, token *jwt.JSONWebToken, now time.Time) (claims, error) {
 	header := token.Headers[0]
 	keys, err := t.keys.find(ctx, header.KeyID)
 	if err != nil {
@@ -121,7 +121,7 @@ func (t *trusted) verify(ctx context.Context, token *jwt.JSONWebToken, now time.
 			return nil, errors.New("it has no time at which it expires")
 		}
 		expected := jwt.Expected{Issuer: t.URL, AnyAudience: jwt.Audience{t.Audience}, Time: now}
-		if err := standard.ValidateWithLeeway(expected, skew); err != nil {
+		if err := standard.ValidateWithLeeway(expected, clockSkew); err != nil {
 			return nil, err
 		}
 		return all, nil

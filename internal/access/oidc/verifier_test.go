@@ -144,7 +144,7 @@ func TestForgedTokens(t *testing.T) {
 	if _, err := v.Verify(t.Context(), p.Sign(t, good(nil))); err != nil {
 		t.Fatal(err) // and the keys are known now
 	}
-	claims := p.Fill(good(nil))
+	claims := p.WithIssuer(good(nil))
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +180,7 @@ func TestForgedTokens(t *testing.T) {
 	}
 	whole := p.Sign(t, good(nil))
 	parts := strings.Split(whole, ".")
-	other, err := json.Marshal(p.Fill(good(map[string]any{"project_path": "shop/prod"})))
+	other, err := json.Marshal(p.WithIssuer(good(map[string]any{"project_path": "shop/prod"})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,19 +222,19 @@ func TestKeysThatVerifyNothing(t *testing.T) {
 	p := oidctest.New(t)
 	shared := []byte(strings.Repeat("k", 32))
 	encryption := oidctest.NewKey(t, "enc", jose.RS256)
-	p.Extra = []jose.JSONWebKey{
+	p.ExtraKeys = []jose.JSONWebKey{
 		{Key: shared, KeyID: "shared", Algorithm: "HS256", Use: "sig"},
 		{Key: encryption.Private.Public(), KeyID: "enc", Use: "enc"},
 	}
 	v := verifier(t, &clock{}, trusting(p))
-	if _, err := v.Verify(t.Context(), oidctest.SignWith(t, encryption, p.Fill(good(nil)))); err == nil {
+	if _, err := v.Verify(t.Context(), oidctest.SignWith(t, encryption, p.WithIssuer(good(nil)))); err == nil {
 		t.Error("a key for encryption verifies")
 	}
 	if _, err := v.Verify(t.Context(), p.Sign(t, good(nil))); err != nil {
 		t.Errorf("the good key beside them: %v", err)
 	}
 	p.SetKeys()
-	if _, err := verifier(t, &clock{}, trusting(p)).Verify(t.Context(), oidctest.SignWith(t, encryption, p.Fill(good(nil)))); !errors.Is(err, access.ErrUnavailable) {
+	if _, err := verifier(t, &clock{}, trusting(p)).Verify(t.Context(), oidctest.SignWith(t, encryption, p.WithIssuer(good(nil)))); !errors.Is(err, access.ErrUnavailable) {
 		t.Errorf("no usable key at all: %v, want ErrUnavailable", err)
 	}
 }
@@ -245,7 +245,7 @@ func TestATokenWithoutAKeysIDIsTriedWithAll(t *testing.T) {
 	second := oidctest.NewKey(t, "second", jose.ES256)
 	p.SetKeys(p.Keys()[0], second)
 	second.ID = ""
-	if _, err := verifier(t, &clock{}, trusting(p)).Verify(t.Context(), oidctest.SignWith(t, second, p.Fill(good(nil)))); err != nil {
+	if _, err := verifier(t, &clock{}, trusting(p)).Verify(t.Context(), oidctest.SignWith(t, second, p.WithIssuer(good(nil)))); err != nil {
 		t.Error(err)
 	}
 }

@@ -25,7 +25,7 @@ type turnArgs struct {
 	Fence int64 `json:"fence" river:"unique"`
 	// Instead is the job in whose place this one is, whose worker took it and
 	// never began; 0 as a rule.
-	Instead int64     `json:"instead,omitempty" river:"unique"`
+	Replaces int64     `json:"instead,omitempty" river:"unique"`
 	Due     time.Time `json:"due,omitzero"`
 }
 
@@ -45,29 +45,29 @@ func (turnArgs) InsertOpts() river.InsertOpts {
 	}
 }
 
-// turns is the worker of turnArgs.
-type turns struct {
+// turnWorker is the worker of turnArgs.
+type turnWorker struct {
 	river.WorkerDefaults[turnArgs]
 	worker  *engine.Worker
-	longest time.Duration
+	maxDuration time.Duration
 }
 
 // Timeout is longer than any turn: a turn that is broken off is begun again,
 // and would never end.
-func (t *turns) Timeout(*river.Job[turnArgs]) time.Duration { return t.longest }
+func (t *turnWorker) Timeout(*river.Job[turnArgs]) time.Duration { return t.maxDuration }
 
 // Work does the turn, unless the secret's systems have no room: then the job is
 // put off, for it must take no place from others.
-func (t *turns) Work(ctx context.Context, job *river.Job[turnArgs]) error {
+func (t *turnWorker) Work(ctx context.Context, job *river.Job[turnArgs]) error {
 	_, err := t.worker.Advance(ctx, job.Args.Secret, job.Args.Due)
 	if full, ok := errors.AsType[*engine.NoRoomError](err); ok {
-		return river.JobSnooze(full.After + putOff(snoozes(job.JobRow)))
+		return river.JobSnooze(full.After + snoozeDelay(snoozes(job.JobRow)))
 	}
 	if _, skipped := errors.AsType[*engine.SkippedError](err); skipped {
 		return river.JobSnooze(0) // this replica is stopping
 	}
-	if n := snoozes(job.JobRow); errors.Is(err, rota.ErrOtherConfiguration) || errors.Is(err, engine.ErrUnknown) && n < unknownTries {
-		return river.JobSnooze(putOff(n)) // for a replica that has the configuration that is in force
+	if n := snoozes(job.JobRow); errors.Is(err, rota.ErrOtherConfiguration) || errors.Is(err, engine.ErrUnknown) && n < maxUnknownSnoozes {
+		return river.JobSnooze(snoozeDelay(n)) // for a replica that has the configuration that is in force
 	}
 	switch {
 	case errors.Is(err, engine.ErrUnknown), errors.Is(err, rota.ErrBusy), errors.Is(err, rota.ErrFenced), errors.Is(err, context.Canceled):
@@ -78,10 +78,10 @@ func (t *turns) Work(ctx context.Context, job *river.Job[turnArgs]) error {
 	return nil
 }
 
-// unknownTries is how often a job is put off that no replica knew the secret of:
+// maxUnknownSnoozes is how often a job is put off that no replica knew the secret of:
 // some of them may not have read the new configuration yet. After that the
 // secret is still due, and becomes another job.
-const unknownTries = 8
+const maxUnknownSnoozes = 8
 
 // snoozes is how often River has put a job off.
 func snoozes(job *rivertype.JobRow) int {
@@ -94,9 +94,9 @@ func snoozes(job *rivertype.JobRow) int {
 	return m.Snoozes
 }
 
-// putOff is how long a job waits that found no room for the nth time: a random
+// snoozeDelay is how long a job waits that found no room for the nth time: a random
 // time, so that not all come again at once.
-func putOff(n int) time.Duration {
+func snoozeDelay(n int) time.Duration {
 	most := 250 * time.Millisecond << min(max(n, 0), 5)
 	return most/2 + rand.N(most/2) //nolint:gosec // no secret
 }

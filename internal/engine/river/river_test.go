@@ -237,7 +237,7 @@ func (h hanging) Test(ctx context.Context, r rota.TestRequest) error {
 
 func TestAJobWhoseWorkerDiedBeforeItBeganIsReplaced(t *testing.T) {
 	f := newFleet(t, map[string][]string{"a": nil})
-	s := f.replica(func(o *Options, _ *engine.WorkerOptions) { o.Lost = time.Minute })
+	s := f.replica(func(o *Options, _ *engine.WorkerOptions) { o.LostAfter = time.Minute })
 	if err := s.scan(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestAJobWhoseWorkerDiedBeforeItBeganIsReplaced(t *testing.T) {
 		{"the other job is lost too", true, "2 minutes", 3},
 	} {
 		if tt.forget {
-			s.enqueued = recent{}
+			s.enqueued = recentJobs{}
 		}
 		if tt.taken != "" {
 			if _, err := f.pool.Exec(t.Context(), `UPDATE river_job SET state = 'running', attempted_at = now() - $1::interval, attempt = 1

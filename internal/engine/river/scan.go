@@ -13,20 +13,20 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// recent is what this replica enqueued or saw enqueued lately, so that a queue
+// recentJobs is what this replica enqueued or saw enqueued lately, so that a queue
 // that is long is not offered all of it again and again.
-type recent map[string]remembered
+type recentJobs map[string]recentJob
 
-type remembered struct {
+type recentJob struct {
 	fence int64
 	at    time.Time
 }
 
-// remember is how long. It bounds how late a job is found out that got lost.
-const remember = time.Minute
+// rememberFor is how long. It bounds how late a job is found out that got lost.
+const rememberFor = time.Minute
 
-// errElsewhere ends a look that finds what another replica has enqueued.
-var errElsewhere = errors.New("another replica enqueues what is due")
+// errLeaderActive ends a look that finds what another replica has enqueued.
+var errLeaderActive = errors.New("another replica enqueues what is due")
 
 // scan enqueues all that is due for so long, and is not enqueued yet. Where that
 // is for so long that the leader should have done it, it ends with the first
@@ -34,7 +34,7 @@ var errElsewhere = errors.New("another replica enqueues what is due")
 // it.
 func (s *Service) scan(ctx context.Context, behind time.Duration) error {
 	for name, r := range s.enqueued {
-		if time.Since(r.at) > remember {
+		if time.Since(r.at) > rememberFor {
 			delete(s.enqueued, name)
 		}
 	}
@@ -43,11 +43,11 @@ func (s *Service) scan(ctx context.Context, behind time.Duration) error {
 		due += len(found)
 		offered, made, err := s.enqueue(ctx, found)
 		if err == nil && behind > 0 && offered > 0 && made == 0 {
-			return errElsewhere
+			return errLeaderActive
 		}
 		return err
 	})
-	if errors.Is(err, errElsewhere) {
+	if errors.Is(err, errLeaderActive) {
 		err = nil
 	}
 	s.mu.Lock()
@@ -72,7 +72,7 @@ func (s *Service) enqueue(ctx context.Context, found []rotation.Due) (offered, m
 	offered = len(args)
 	// A job whose worker died before it began stands in the way of the next
 	// one; so may that one's.
-	for range maxLost {
+	for range maxReplacements {
 		if len(args) == 0 {
 			break
 		}
@@ -86,37 +86,37 @@ func (s *Service) enqueue(ctx context.Context, found []rotation.Due) (offered, m
 		}
 		var again []turnArgs
 		for i, r := range inserted {
-			if r.UniqueSkippedAsDuplicate && s.lost(r.Job) {
+			if r.UniqueSkippedAsDuplicate && s.isLost(r.Job) {
 				a := args[i]
-				a.Instead = r.Job.ID
+				a.Replaces = r.Job.ID
 				again = append(again, a)
 				continue
 			}
 			if !r.UniqueSkippedAsDuplicate {
 				made++
 			}
-			s.enqueued[args[i].Secret] = remembered{args[i].Fence, time.Now()}
+			s.enqueued[args[i].Secret] = recentJob{args[i].Fence, time.Now()}
 		}
 		args = again
 	}
 	return offered, made, nil
 }
 
-// insertWait bounds one statement.
-const insertWait = 30 * time.Second
+// insertTimeout bounds one statement.
+const insertTimeout = 30 * time.Second
 
 func (s *Service) insert(ctx context.Context, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, insertWait)
+	ctx, cancel := context.WithTimeout(ctx, insertTimeout)
 	defer cancel()
 	return s.client.InsertMany(ctx, params)
 }
 
-// maxLost is how many lost jobs of one turn are replaced. Then the secret waits
+// maxReplacements is how many lost jobs of one turn are replaced. Then the secret waits
 // until River finds the first of them stuck.
-const maxLost = 10
+const maxReplacements = 10
 
-// lost tells a job that a worker took long ago. Had that one begun, the fence
+// isLost tells a job that a worker took long ago. Had that one begun, the fence
 // would be another, and so the job.
-func (s *Service) lost(job *rivertype.JobRow) bool {
-	return job.State == rivertype.JobStateRunning && job.AttemptedAt != nil && time.Since(*job.AttemptedAt) > s.Lost
+func (s *Service) isLost(job *rivertype.JobRow) bool {
+	return job.State == rivertype.JobStateRunning && job.AttemptedAt != nil && time.Since(*job.AttemptedAt) > s.LostAfter
 }

@@ -34,10 +34,10 @@ type Options struct {
 	// Every is how often the leader looks for what is due. Defaults to a second.
 	Every time.Duration
 	// Longest is longer than any turn takes. Defaults to an hour.
-	Longest time.Duration
+	MaxTurn time.Duration
 	// Lost is after how long a job that a worker took, but that never began, is
 	// given to another. Longer than the lease. Defaults to two minutes.
-	Lost time.Duration
+	LostAfter time.Duration
 	// DrainTimeout is how long turns in hand may go on when the service is to end.
 	// Defaults to 20 seconds.
 	DrainTimeout time.Duration
@@ -50,8 +50,8 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	o.Slots = cmp.Or(o.Slots, 8*o.Worker.Load().Workers)
 	o.Every = cmp.Or(o.Every, time.Second)
-	o.Longest = cmp.Or(o.Longest, time.Hour)
-	o.Lost = cmp.Or(o.Lost, 2*time.Minute)
+	o.MaxTurn = cmp.Or(o.MaxTurn, time.Hour)
+	o.LostAfter = cmp.Or(o.LostAfter, 2*time.Minute)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 20*time.Second)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -65,10 +65,10 @@ func (o Options) withDefaults() Options {
 // batch is how many secrets are asked for, and enqueued, at once.
 const batch = 1000
 
-// ownScan is how often a replica looks that does not lead, for after a leader's
+// followerScan is how often a replica looks that does not lead, for after a leader's
 // death there is none for a while. It looks for what the leader should have
 // found, so that not all enqueue the same: what is due for as long as ownScan.
-const ownScan = 5 * time.Second
+const followerScan = 5 * time.Second
 
 // Service is one replica.
 type Service struct {
@@ -76,7 +76,7 @@ type Service struct {
 	client *river.Client[pgx.Tx]
 	poke   chan struct{}
 
-	enqueued recent // the Run loop's own
+	enqueued recentJobs // the Run loop's own
 
 	mu     sync.Mutex
 	health engine.Health
@@ -85,9 +85,9 @@ type Service struct {
 // New makes a replica. Run starts it.
 func New(o Options) (*Service, error) {
 	o = o.withDefaults()
-	s := &Service{Options: o, poke: make(chan struct{}, 1), enqueued: recent{}}
+	s := &Service{Options: o, poke: make(chan struct{}, 1), enqueued: recentJobs{}}
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &turns{worker: o.Worker, longest: o.Longest}); err != nil {
+	if err := river.AddWorkerSafely(workers, &turnWorker{worker: o.Worker, maxDuration: o.MaxTurn}); err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
@@ -103,8 +103,8 @@ func New(o Options) (*Service, error) {
 			&river.PeriodicJobOpts{RunOnStart: true},
 		)},
 		MaxAttempts:          1,
-		JobTimeout:           o.Longest,
-		RescueStuckJobsAfter: o.Longest + time.Minute,
+		JobTimeout:           o.MaxTurn,
+		RescueStuckJobsAfter: o.MaxTurn + time.Minute,
 		// The audit is the record; these are for who looks at the queue.
 		CompletedJobRetentionPeriod: 10 * time.Minute,
 		CancelledJobRetentionPeriod: 24 * time.Hour,
@@ -163,21 +163,21 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			continue
 		case <-timer.C:
-			behind = ownScan
+			behind = followerScan
 		case <-s.poke:
 			behind = 0
 		}
 		if err := s.scan(ctx, behind); err != nil && ctx.Err() == nil {
 			s.Log.ErrorContext(ctx, "look for what is due", "error", err)
 		}
-		timer.Reset(ownScan/2 + rand.N(ownScan)) //nolint:gosec // no secret
+		timer.Reset(followerScan/2 + rand.N(followerScan)) //nolint:gosec // no secret
 	}
 	return s.stop(context.WithoutCancel(ctx))
 }
 
-// breakOff is how long turns may take to end once they are broken off: they
+// cancelTimeout is how long turns may take to end once they are broken off: they
 // still write down how far they came.
-const breakOff = 30 * time.Second
+const cancelTimeout = 30 * time.Second
 
 func (s *Service) stop(ctx context.Context) error {
 	s.Worker.Close()
@@ -190,7 +190,7 @@ func (s *Service) stop(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	hard, cancel := context.WithTimeout(ctx, breakOff)
+	hard, cancel := context.WithTimeout(ctx, cancelTimeout)
 	defer cancel()
 	if err := s.client.StopAndCancel(hard); err != nil {
 		return fmt.Errorf("stop the queue's workers: %w", err)

@@ -51,11 +51,11 @@ func Deploy(t testing.TB, env []string, command ...string) *Function {
 }
 
 // Invoke hands over one event and gives the answer.
-func (f *Function) Invoke(payload string) Answer { return f.InvokeAs("", payload) }
+func (f *Function) Invoke(payload string) Response { return f.InvokeAs("", payload) }
 
 // InvokeAs is Invoke with a request's id: Lambda repeats it where it tries an
 // event again.
-func (f *Function) InvokeAs(id, payload string) Answer {
+func (f *Function) InvokeAs(id, payload string) Response {
 	f.t.Helper()
 	if f.proc == nil {
 		f.start()
@@ -103,7 +103,7 @@ func (f *Function) Kill() {
 	_ = f.proc.cmd.Process.Kill()
 	<-f.proc.ended
 	f.proc.server.mu.Lock()
-	wall := f.proc.server.taken.Sub(f.proc.begun)
+	wall := f.proc.server.firstPoll.Sub(f.proc.begun)
 	f.proc.server.mu.Unlock()
 	f.proc.server.close()
 	state := f.proc.cmd.ProcessState

@@ -20,8 +20,8 @@ import (
 // version is the first part of every path of the runtime API.
 const version = "/2018-06-01/runtime/"
 
-// Answer is what came of an invocation.
-type Answer struct {
+// Response is what came of an invocation.
+type Response struct {
 	// Payload is the function's answer, nil where it failed.
 	Payload json.RawMessage
 	// ErrorType and ErrorMessage are of a failure; "" where there was none.
@@ -30,7 +30,7 @@ type Answer struct {
 }
 
 // Err is the failure, nil where there was none.
-func (a Answer) Err() error {
+func (a Response) Err() error {
 	if a.ErrorType == "" {
 		return nil
 	}
@@ -42,7 +42,7 @@ type invocation struct {
 	id       string
 	payload  []byte
 	deadline time.Time
-	answered chan Answer
+	answered chan Response
 }
 
 // server is the runtime API of one process.
@@ -50,11 +50,11 @@ type server struct {
 	http     *http.Server
 	address  string
 	pending  chan *invocation
-	failed   chan Answer // at the start
+	failed   chan Response // at the start
 	done     chan struct{}
 	mu       sync.Mutex
-	under    map[string]*invocation // by request id
-	taken    time.Time              // when the process first asked for an event
+	inFlight    map[string]*invocation // by request id
+	firstPoll    time.Time              // when the process first asked for an event
 	function string                 // ARN
 }
 
@@ -64,8 +64,8 @@ func newServer(functionARN string) (*server, error) {
 		return nil, err
 	}
 	s := &server{
-		address: listener.Addr().String(), pending: make(chan *invocation), failed: make(chan Answer, 1),
-		done: make(chan struct{}), under: map[string]*invocation{}, function: functionARN,
+		address: listener.Addr().String(), pending: make(chan *invocation), failed: make(chan Response, 1),
+		done: make(chan struct{}), inFlight: map[string]*invocation{}, function: functionARN,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+version+"invocation/next", s.next)
@@ -85,8 +85,8 @@ func (s *server) close() {
 // next waits for an event, as long as it takes.
 func (s *server) next(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	if s.taken.IsZero() {
-		s.taken = time.Now()
+	if s.firstPoll.IsZero() {
+		s.firstPoll = time.Now()
 	}
 	s.mu.Unlock()
 	select {
@@ -94,7 +94,7 @@ func (s *server) next(w http.ResponseWriter, r *http.Request) {
 	case <-s.done:
 	case inv := <-s.pending:
 		s.mu.Lock()
-		s.under[inv.id] = inv
+		s.inFlight[inv.id] = inv
 		s.mu.Unlock()
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
@@ -109,19 +109,19 @@ func (s *server) next(w http.ResponseWriter, r *http.Request) {
 func (s *server) respond(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil || r.Trailer.Get("Lambda-Runtime-Function-Error-Type") != "" {
-		s.settle(w, r, Answer{ErrorType: "Function.ResponseError", ErrorMessage: "the response ended early"})
+		s.reply(w, r, Response{ErrorType: "Function.ResponseError", ErrorMessage: "the response ended early"})
 		return
 	}
-	s.settle(w, r, Answer{Payload: body})
+	s.reply(w, r, Response{Payload: body})
 }
 
-func (s *server) fail(w http.ResponseWriter, r *http.Request) { s.settle(w, r, failure(r)) }
+func (s *server) fail(w http.ResponseWriter, r *http.Request) { s.reply(w, r, failure(r)) }
 
 // failure reads a report of an error.
-func failure(r *http.Request) Answer {
-	var a Answer
+func failure(r *http.Request) Response {
+	var a Response
 	if err := json.NewDecoder(r.Body).Decode(&a); err != nil || a.ErrorType == "" {
-		a = Answer{ErrorType: "Function.Unknown", ErrorMessage: "the report of the error is unreadable"}
+		a = Response{ErrorType: "Function.Unknown", ErrorMessage: "the report of the error is unreadable"}
 	}
 	return a
 }
@@ -134,10 +134,10 @@ func (s *server) initFailed(w http.ResponseWriter, r *http.Request) {
 	accepted(w)
 }
 
-func (s *server) settle(w http.ResponseWriter, r *http.Request, a Answer) {
+func (s *server) reply(w http.ResponseWriter, r *http.Request, a Response) {
 	s.mu.Lock()
-	inv := s.under[r.PathValue("id")]
-	delete(s.under, r.PathValue("id"))
+	inv := s.inFlight[r.PathValue("id")]
+	delete(s.inFlight, r.PathValue("id"))
 	s.mu.Unlock()
 	if inv == nil {
 		w.WriteHeader(http.StatusForbidden)
@@ -155,8 +155,8 @@ func accepted(w http.ResponseWriter) {
 
 // invoke hands an event over and waits for what comes of it, until the process
 // ends or its time is over.
-func (s *server) invoke(payload []byte, id string, timeout time.Duration, ended <-chan struct{}) (Answer, bool) {
-	inv := &invocation{id: id, payload: payload, deadline: time.Now().Add(timeout), answered: make(chan Answer, 1)}
+func (s *server) invoke(payload []byte, id string, timeout time.Duration, ended <-chan struct{}) (Response, bool) {
+	inv := &invocation{id: id, payload: payload, deadline: time.Now().Add(timeout), answered: make(chan Response, 1)}
 	if inv.id == "" {
 		inv.id = uuid.NewString()
 	}
@@ -176,9 +176,9 @@ func (s *server) invoke(payload []byte, id string, timeout time.Duration, ended 
 				return a, false
 			default:
 			}
-			return Answer{ErrorType: "Runtime.ExitError", ErrorMessage: "RequestId: " + inv.id + " Error: Runtime exited"}, false
+			return Response{ErrorType: "Runtime.ExitError", ErrorMessage: "RequestId: " + inv.id + " Error: Runtime exited"}, false
 		case <-out:
-			return Answer{ErrorType: "Sandbox.Timedout", ErrorMessage: "Task timed out after " + strings.TrimSuffix(timeout.String(), "0s")}, false
+			return Response{ErrorType: "Sandbox.Timedout", ErrorMessage: "Task timed out after " + strings.TrimSuffix(timeout.String(), "0s")}, false
 		}
 	}
 }

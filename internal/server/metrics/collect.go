@@ -35,8 +35,8 @@ var (
 
 	frozen      = describe("rota_frozen", "1 while everything is frozen.")
 	frozenSince = describe("rota_frozen_since_timestamp_seconds", "Since when everything has been frozen; only while it is.")
-	keptEvents  = describe("rota_outbox_events", "Events waiting to be sent in one message, by notifier.", "notifier")
-	keptSince   = describe("rota_outbox_oldest_timestamp_seconds", "Since when the oldest of them has been waiting.", "notifier")
+	outboxEvents  = describe("rota_outbox_events", "Events waiting to be sent in one message, by notifier.", "notifier")
+	outboxSince   = describe("rota_outbox_oldest_timestamp_seconds", "Since when the oldest of them has been waiting.", "notifier")
 	auditCount  = describe("rota_audit_entries", "Entries of the audit.")
 	jobCount    = describe("rota_queue_jobs", "Jobs of the replicas' queue, by state.", "state")
 
@@ -47,9 +47,9 @@ var (
 
 	lookedAt    = describe("rota_schedule_last_look_timestamp_seconds", "When this replica last looked for due work successfully.")
 	workers     = describe("rota_workers", "Worker slots on this replica.")
-	turnsInHand = describe("rota_turns_in_hand", "Turns in flight on this replica.")
+	turnsInFlight = describe("rota_turns_in_hand", "Turns in flight on this replica.")
 	turnsWait   = describe("rota_turns_waiting", "Turns waiting for a worker slot on this replica.")
-	cooling     = describe("rota_cooling_systems", "Outside systems whose circuit is open on this replica after too many timeouts.")
+	openCircuits     = describe("rota_cooling_systems", "Outside systems whose circuit is open on this replica after too many timeouts.")
 )
 
 // Describe implements [prometheus.Collector]. It announces nothing: which
@@ -62,12 +62,12 @@ func (s *Survey) Collect(out chan<- prometheus.Metric) {
 	health := s.Health()
 	e.at(lookedAt, health.LastScan)
 	e.gauge(workers, float64(health.Workers))
-	e.gauge(turnsInHand, float64(health.Busy))
+	e.gauge(turnsInFlight, float64(health.Busy))
 	e.gauge(turnsWait, float64(health.Waiting))
-	e.gauge(cooling, float64(len(health.OpenCircuits)))
+	e.gauge(openCircuits, float64(len(health.OpenCircuits)))
 	if p := s.last.Load(); p != nil {
 		e.totals(p)
-		e.beside(p)
+		e.global(p)
 		for _, o := range p.secrets {
 			e.secret(o)
 		}
@@ -100,7 +100,7 @@ func (e emitter) since(d *prometheus.Desc, t time.Time, labels ...string) {
 	e.gauge(d, seconds, labels...)
 }
 
-func (e emitter) totals(p *picture) {
+func (e emitter) totals(p *snapshot) {
 	e.at(surveyAt, p.at)
 	e.gauge(surveyTook, p.took.Seconds())
 	for s, n := range p.states {
@@ -124,17 +124,17 @@ func (e emitter) totals(p *picture) {
 	e.out <- p.untilRotated.metric(until)
 }
 
-// beside emits what isn't about a single secret.
-func (e emitter) beside(p *picture) {
+// global emits what isn't about a single secret.
+func (e emitter) global(p *snapshot) {
 	if p.frozen == nil {
 		e.gauge(frozen, 0)
 	} else {
 		e.gauge(frozen, 1)
 		e.at(frozenSince, p.frozen.At)
 	}
-	for _, k := range p.kept {
-		e.gauge(keptEvents, float64(k.Events), k.Notifier)
-		e.at(keptSince, k.Since, k.Notifier)
+	for _, k := range p.outbox {
+		e.gauge(outboxEvents, float64(k.Events), k.Notifier)
+		e.at(outboxSince, k.Since, k.Notifier)
 	}
 	e.gauge(auditCount, float64(p.audit))
 	for state, n := range p.jobs {
@@ -142,7 +142,7 @@ func (e emitter) beside(p *picture) {
 	}
 }
 
-func (e emitter) secret(o one) {
+func (e emitter) secret(o secretMetrics) {
 	if !o.issued.IsZero() {
 		e.since(secretAge, o.issued, o.name)
 	}

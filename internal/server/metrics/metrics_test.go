@@ -88,7 +88,7 @@ func survey(t *testing.T, source *table, change func(*SurveyOptions)) (*Metrics,
 		change(&o)
 	}
 	s := m.Survey(o)
-	p, err := s.look(t.Context())
+	p, err := s.survey(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,8 +263,8 @@ func TestStepsAndCallsAreCountedByOutcome(t *testing.T) {
 		}
 		end(e.err)
 	}
-	m.Turn(engine.Outcome{Secret: "a", DueAt: noon, BegunAt: noon.Add(2 * time.Second), DoneAt: noon.Add(5 * time.Second)})
-	m.Turn(engine.Outcome{Secret: "a", BegunAt: noon, DoneAt: noon, Err: rota.ErrBusy})
+	m.Turn(engine.Outcome{Secret: "a", DueAt: noon, StartedAt: noon.Add(2 * time.Second), EndedAt: noon.Add(5 * time.Second)})
+	m.Turn(engine.Outcome{Secret: "a", StartedAt: noon, EndedAt: noon, Err: rota.ErrBusy})
 	got := scrape(t, m)
 	has(t, got,
 		`rota_steps_total{outcome="ok",step="observe"} 1`, `rota_steps_total{outcome="ok",step="create"} 1`, `rota_steps_total{outcome="stop",step="create"} 1`,

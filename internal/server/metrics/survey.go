@@ -54,7 +54,7 @@ type SurveyOptions struct {
 // Survey goes through all secrets from time to time, so that a scrape doesn't have to.
 type Survey struct {
 	SurveyOptions
-	last     atomic.Pointer[picture]
+	last     atomic.Pointer[snapshot]
 	failures prometheus.Counter
 }
 
@@ -80,7 +80,7 @@ func (s *Survey) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		begin := time.Now()
-		p, err := s.look(ctx)
+		p, err := s.survey(ctx)
 		took := time.Since(begin)
 		switch {
 		case err == nil:
@@ -101,15 +101,15 @@ func pause(every, took time.Duration) time.Duration { return max(every, 20*took)
 const (
 	// batch is how many secrets one query returns.
 	batch = 2000
-	// queryWait bounds one query: a database that hangs must not hang the survey.
-	queryWait = 30 * time.Second
+	// queryTimeout bounds one query: a database that hangs must not hang the survey.
+	queryTimeout = 30 * time.Second
 )
 
-// look takes a picture.
-func (s *Survey) look(ctx context.Context) (*picture, error) {
-	p := newPicture(s.Now(), s.PerSecret)
+// survey takes a picture.
+func (s *Survey) survey(ctx context.Context) (*snapshot, error) {
+	p := newSnapshot(s.Now(), s.PerSecret)
 	ask := func(f func(ctx context.Context) error) error {
-		ctx, cancel := context.WithTimeout(ctx, queryWait)
+		ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 		defer cancel()
 		return f(ctx)
 	}
@@ -117,7 +117,7 @@ func (s *Survey) look(ctx context.Context) (*picture, error) {
 		if p.frozen, err = s.Source.Frozen(ctx); err != nil {
 			return err
 		}
-		if p.kept, err = s.Source.OutboxBacklog(ctx); err != nil {
+		if p.outbox, err = s.Source.OutboxBacklog(ctx); err != nil {
 			return err
 		}
 		if p.audit, err = s.Source.End(ctx); err == nil && s.Jobs != nil {

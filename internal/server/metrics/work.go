@@ -23,9 +23,9 @@ type work struct {
 	stepSeconds  *prometheus.HistogramVec
 	calls        *prometheus.CounterVec
 	callSeconds  *prometheus.HistogramVec
-	draws        *prometheus.CounterVec
-	drawSeconds  *prometheus.HistogramVec
-	drawLimit    *prometheus.GaugeVec
+	budgetCalls        *prometheus.CounterVec
+	budgetSeconds  *prometheus.HistogramVec
+	budgetLimit    *prometheus.GaugeVec
 }
 
 func newWork(r prometheus.Registerer) *work {
@@ -42,13 +42,13 @@ func newWork(r prometheus.Registerer) *work {
 		stepSeconds: histograms("rota_step_duration_seconds", "How long steps took.", "step"),
 		calls:       counters("rota_calls_total", "Calls to outside systems, by role and operation, and by outcome.", "call", "outcome"),
 		callSeconds: histograms("rota_call_duration_seconds", "How long calls took.", "call"),
-		draws:       counters("rota_budget_calls_total", "Calls taken from a budget: granted, or refused because their turn would have come too late.", "budget", "outcome"),
-		drawSeconds: histograms("rota_budget_wait_seconds", "How long calls waited for their budget.", "budget"),
-		drawLimit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		budgetCalls:       counters("rota_budget_calls_total", "Calls taken from a budget: granted, or refused because their turn would have come too late.", "budget", "outcome"),
+		budgetSeconds: histograms("rota_budget_wait_seconds", "How long calls waited for their budget.", "budget"),
+		budgetLimit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "rota_budget_limit_calls_per_second", Help: "How many calls per second a budget allows in the long run, to all replicas together.",
 		}, []string{"budget"}),
 	}
-	r.MustRegister(w.turns, w.turnSeconds, w.delaySeconds, w.steps, w.stepSeconds, w.calls, w.callSeconds, w.draws, w.drawSeconds, w.drawLimit)
+	r.MustRegister(w.turns, w.turnSeconds, w.delaySeconds, w.steps, w.stepSeconds, w.calls, w.callSeconds, w.budgetCalls, w.budgetSeconds, w.budgetLimit)
 	// What hasn't happened yet is reported as 0, so that the first time shows up as an increase.
 	for _, o := range outcomes {
 		w.turns.WithLabelValues(o)
@@ -116,9 +116,9 @@ func (m *Metrics) Trace(ctx context.Context, s rotation.Span) (context.Context, 
 // Turn counts a scheduled turn.
 func (m *Metrics) Turn(o engine.Outcome) {
 	m.work.turns.WithLabelValues(outcome(o.Err)).Inc()
-	m.work.turnSeconds.Observe(o.DoneAt.Sub(o.BegunAt).Seconds())
+	m.work.turnSeconds.Observe(o.EndedAt.Sub(o.StartedAt).Seconds())
 	if !o.DueAt.IsZero() {
-		m.work.delaySeconds.Observe(max(0, o.BegunAt.Sub(o.DueAt)).Seconds())
+		m.work.delaySeconds.Observe(max(0, o.StartedAt.Sub(o.DueAt)).Seconds())
 	}
 }
 
@@ -129,8 +129,8 @@ func (m *Metrics) Budget(b rota.Budget) rota.Budget {
 		if err != nil {
 			outcome = "refused"
 		}
-		m.work.draws.WithLabelValues(key, outcome).Inc()
-		m.work.drawSeconds.WithLabelValues(key).Observe(waited.Seconds())
-		m.work.drawLimit.WithLabelValues(key).Set(r.PerSecond)
+		m.work.budgetCalls.WithLabelValues(key, outcome).Inc()
+		m.work.budgetSeconds.WithLabelValues(key).Observe(waited.Seconds())
+		m.work.budgetLimit.WithLabelValues(key).Set(r.PerSecond)
 	})
 }

@@ -17,9 +17,9 @@ type rulesBody struct {
 	Rules []string `json:"rules" maxItems:"1000" doc:"Such as read:shop/*."`
 }
 
-// access registers the management of principals and keys. A principal's name
+// accessRoutes registers the management of principals and keys. A principal's name
 // is one segment of the path, like a secret's.
-func (a *server) access() {
+func (a *server) accessRoutes() {
 	type principal struct {
 		Name string `path:"name" maxLength:"128" doc:"The principal's name, each / in it as %2F."`
 	}

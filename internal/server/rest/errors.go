@@ -130,4 +130,4 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 
 func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(r) }
 
-func replay(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
+func bodyOf(body []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }

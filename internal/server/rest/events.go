@@ -15,8 +15,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// beat is how often a stream sends a sign of life.
-const beat = 15 * time.Second
+// heartbeatInterval is how often a stream sends a sign of life.
+const heartbeatInterval = 15 * time.Second
 
 type eventsInput struct {
 	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event the client has; the stream continues after it."`
@@ -24,9 +24,9 @@ type eventsInput struct {
 	Secret      string `query:"secret" doc:"Only events of this secret."`
 }
 
-// events registers the stream and the long poll.
-func (a *server) events() {
-	a.watch()
+// eventRoutes registers the stream and the long poll.
+func (a *server) eventRoutes() {
+	a.watchRoute()
 	sse.Register(a.huma, huma.Operation{
 		OperationID: "stream-events", Method: "GET", Path: "/v1/events", Tags: []string{"audit"},
 		Summary: "Events as they happen, as server-sent events without values",
@@ -48,7 +48,7 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 			return
 		}
 	}
-	alive := time.NewTicker(beat)
+	alive := time.NewTicker(heartbeatInterval)
 	defer alive.Stop()
 	if send.Data(api.Heartbeat{At: a.Now().UTC()}) != nil {
 		return
@@ -60,7 +60,7 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 		}
 		for _, e := range entries {
 			after = e.Seq
-			if !mayHear(caller(ctx), e.Entry) || in.Secret != "" && e.Entry.Secret != in.Secret {
+			if !maySee(caller(ctx), e.Entry) || in.Secret != "" && e.Entry.Secret != in.Secret {
 				continue
 			}
 			event := api.Event{
@@ -77,7 +77,7 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-a.Feed.Over():
+		case <-a.Feed.Done():
 			return // the client reconnects, perhaps to another replica
 		case <-wait.Changed():
 		case <-alive.C:
@@ -88,10 +88,10 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 	}
 }
 
-// mayHear reports whether the caller may get an event: what's done to the
+// maySee reports whether the caller may get an event: what's done to the
 // credentials of secrets they may list. Reads and refusals are only for
 // those who may see the audit.
-func mayHear(c access.Caller, e rotation.Entry) bool {
+func maySee(c access.Caller, e rotation.Entry) bool {
 	if c.Allows(access.Audit, e.Secret) {
 		return true
 	}

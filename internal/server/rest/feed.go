@@ -19,9 +19,9 @@ type AuditLog interface {
 type Feed struct {
 	log   AuditLog
 	every time.Duration
-	slog  *slog.Logger
+	logger  *slog.Logger
 	poke  chan struct{}
-	over  chan struct{} // closed when Run ends
+	done  chan struct{} // closed when Run ends
 
 	mu       sync.Mutex
 	last     int64 // the newest entry's number; unknown while nobody waits
@@ -36,7 +36,7 @@ const unknown = -1
 // waits. Run follows it.
 func NewFeed(log AuditLog, every time.Duration, l *slog.Logger) *Feed {
 	return &Feed{
-		log: log, every: every, slog: l, poke: make(chan struct{}, 1), over: make(chan struct{}), last: unknown,
+		log: log, every: every, logger: l, poke: make(chan struct{}, 1), done: make(chan struct{}), last: unknown,
 		waiting: map[string]map[*Waiter]bool{}, everyone: map[*Waiter]bool{},
 	}
 }
@@ -98,12 +98,12 @@ func (f *Feed) Poke() {
 	}
 }
 
-// Over is closed when the feed has ended: waiters should leave.
-func (f *Feed) Over() <-chan struct{} { return f.over }
+// Done is closed when the feed has ended: waiters should leave.
+func (f *Feed) Done() <-chan struct{} { return f.done }
 
 // Run follows the log until ctx ends, and returns nil. It is called once.
 func (f *Feed) Run(ctx context.Context) error {
-	defer close(f.over)
+	defer close(f.done)
 	tick := time.NewTicker(f.every)
 	defer tick.Stop()
 	for {
@@ -113,7 +113,7 @@ func (f *Feed) Run(ctx context.Context) error {
 		case <-tick.C:
 		case <-f.poke:
 		}
-		f.look(ctx)
+		f.poll(ctx)
 	}
 }
 
@@ -134,12 +134,12 @@ func (f *Feed) start(ctx context.Context) {
 
 func (f *Feed) failed(ctx context.Context, err error) {
 	if ctx.Err() == nil {
-		f.slog.WarnContext(ctx, "follow the audit", "error", err)
+		f.logger.WarnContext(ctx, "follow the audit", "error", err)
 	}
 }
 
-// look wakes the waiters that new entries concern.
-func (f *Feed) look(ctx context.Context) {
+// poll wakes the waiters that new entries concern.
+func (f *Feed) poll(ctx context.Context) {
 	const batch = 1000
 	for {
 		f.mu.Lock()
@@ -161,7 +161,7 @@ func (f *Feed) look(ctx context.Context) {
 			f.failed(ctx, err)
 			return
 		}
-		f.tell(entries)
+		f.notify(entries)
 		if len(entries) < batch {
 			return
 		}
@@ -185,7 +185,7 @@ func (f *Feed) wakeEveryone() {
 	}
 }
 
-func (f *Feed) tell(entries []store.AuditRecord) {
+func (f *Feed) notify(entries []store.AuditRecord) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range entries {

@@ -14,22 +14,22 @@ import (
 // How long responses to requests with an Idempotency-Key are kept, and how
 // many.
 const (
-	keepAnswers = 24 * time.Hour
-	maxAnswers  = 10_000
+	responseTTL = 24 * time.Hour
+	maxResponses  = 10_000
 )
 
-// answers remembers the responses to requests with an Idempotency-Key, for
+// responseCache remembers the responses to requests with an Idempotency-Key, for
 // this process only: leases and the store's labels already prevent what a
 // rotation must not do twice.
-type answers struct {
+type responseCache struct {
 	now func() time.Time
 
 	mu   sync.Mutex
-	byID map[string]*answer
+	byKey map[string]*cachedResponse
 }
 
-// answer is one request's response, once done is closed.
-type answer struct {
+// cachedResponse is one request's response, once done is closed.
+type cachedResponse struct {
 	request [sha256.Size]byte
 	at      time.Time
 	done    chan struct{}
@@ -38,12 +38,12 @@ type answer struct {
 	body    []byte
 }
 
-func newAnswers(now func() time.Time) *answers {
-	return &answers{now: now, byID: map[string]*answer{}}
+func newResponseCache(now func() time.Time) *responseCache {
+	return &responseCache{now: now, byKey: map[string]*cachedResponse{}}
 }
 
 // once carries out a request with a key only once.
-func (s *answers) once(next http.Handler) http.Handler {
+func (s *responseCache) once(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get("Idempotency-Key")
 		if key == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -59,11 +59,11 @@ func (s *answers) once(next http.Handler) http.Handler {
 			writeProblem(w, problemOf(api.Problem{Status: http.StatusBadRequest, Detail: "the body can't be read"}))
 			return
 		}
-		r.Body = replay(body)
+		r.Body = bodyOf(body)
 		request := sha256.Sum256([]byte(r.Method + " " + r.URL.RequestURI() + "\n" + string(body)))
 		a, first := s.claim(caller(r.Context()).Principal+"\n"+key, request)
 		if !first {
-			a.again(w, r, request)
+			a.replay(w, r, request)
 			return
 		}
 		defer close(a.done)
@@ -74,26 +74,26 @@ func (s *answers) once(next http.Handler) http.Handler {
 }
 
 // claim returns a key's answer, and whether the caller has to provide it.
-func (s *answers) claim(id string, request [sha256.Size]byte) (*answer, bool) {
+func (s *responseCache) claim(id string, request [sha256.Size]byte) (*cachedResponse, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	if a, ok := s.byID[id]; ok && now.Sub(a.at) < keepAnswers {
+	if a, ok := s.byKey[id]; ok && now.Sub(a.at) < responseTTL {
 		return a, false
 	}
-	for other, a := range s.byID {
-		if len(s.byID) < maxAnswers && now.Sub(a.at) < keepAnswers {
+	for other, a := range s.byKey {
+		if len(s.byKey) < maxResponses && now.Sub(a.at) < responseTTL {
 			break // the map's order is random: over time all expired ones go
 		}
-		delete(s.byID, other)
+		delete(s.byKey, other)
 	}
-	a := &answer{request: request, at: now, done: make(chan struct{})}
-	s.byID[id] = a
+	a := &cachedResponse{request: request, at: now, done: make(chan struct{})}
+	s.byKey[id] = a
 	return a, true
 }
 
-// again repeats the first request's response, once there is one.
-func (a *answer) again(w http.ResponseWriter, r *http.Request, request [sha256.Size]byte) {
+// replay repeats the first request's response, once there is one.
+func (a *cachedResponse) replay(w http.ResponseWriter, r *http.Request, request [sha256.Size]byte) {
 	if request != a.request {
 		writeProblem(w, problemOf(api.Problem{Type: api.TypeUsage, Status: http.StatusUnprocessableEntity, Detail: "this Idempotency-Key was used for another request", Hint: "a new key"}))
 		return

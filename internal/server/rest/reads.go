@@ -14,8 +14,8 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 )
 
-// named is a secret in the path.
-type named struct {
+// secretInput is a secret in the path.
+type secretInput struct {
 	Name string `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
 	Conditional
 }
@@ -65,14 +65,14 @@ type auditInput struct {
 	Oldest bool   `query:"oldest" doc:"The oldest of those that match, not the newest."`
 }
 
-// reads registers read-only operations.
-func (a *server) reads() {
+// readRoutes registers read-only operations.
+func (a *server) readRoutes() {
 	read(a, huma.Operation{OperationID: "list-secrets", Path: "/v1/secrets", Summary: "The state of secrets", Tags: []string{"secrets"}},
 		func(ctx context.Context, o service.Operations, in *statusInput) (api.StatusDoc, error) {
 			return o.Status(ctx, api.StatusRequest{Names: in.Name, After: in.After, Limit: in.Limit})
 		})
 	read(a, huma.Operation{OperationID: "get-secret", Path: "/v1/secrets/{name}", Summary: "The state of one secret", Tags: []string{"secrets"}},
-		func(ctx context.Context, o service.Operations, in *named) (api.StatusSecretDoc, error) {
+		func(ctx context.Context, o service.Operations, in *secretInput) (api.StatusSecretDoc, error) {
 			doc, err := o.Status(ctx, api.StatusRequest{Names: []string{in.Name}})
 			if err != nil {
 				return api.StatusSecretDoc{}, err
@@ -91,7 +91,7 @@ func (a *server) reads() {
 			return o.Plan(ctx, api.PlanRequest{Names: in.Name, Until: in.Until})
 		})
 	read(a, huma.Operation{OperationID: "list-versions", Path: "/v1/secrets/{name}/versions", Summary: "A secret's versions, without values", Tags: []string{"secrets"}},
-		func(ctx context.Context, o service.Operations, in *named) (api.VersionsDoc, error) {
+		func(ctx context.Context, o service.Operations, in *secretInput) (api.VersionsDoc, error) {
 			return o.Versions(ctx, in.Name)
 		})
 	read(a, huma.Operation{OperationID: "get-value", Path: "/v1/secrets/{name}/value", Summary: "A secret's value (the only response that contains one)", Tags: []string{"values"}},
@@ -108,8 +108,8 @@ func (a *server) reads() {
 		})
 }
 
-// changed says that a secret has a different current version.
-type changed struct {
+// versionChange says that a secret has a different current version.
+type versionChange struct {
 	Secret    string    `json:"secret"`
 	Version   string    `json:"version" doc:"The current version. Pass it as version in the next request."`
 	ChangedAt time.Time `json:"changed_at"`
@@ -121,13 +121,13 @@ type changesInput struct {
 	Timeout int    `query:"timeout" minimum:"0" maximum:"300" default:"60" doc:"How many seconds to wait for a change. 304 if there was none."`
 }
 
-// watch registers the long poll.
-func (a *server) watch() {
+// watchRoute registers the long poll.
+func (a *server) watchRoute() {
 	op := huma.Operation{
 		OperationID: "watch-secret", Method: http.MethodGet, Path: "/v1/secrets/{name}/changes", Tags: []string{"values"},
 		Summary: "Wait until a secret's current version changes", Errors: []int{401, 403, 404, 429, 500},
 	}
-	huma.Register(a.huma, op, func(ctx context.Context, in *changesInput) (*output[changed], error) {
+	huma.Register(a.huma, op, func(ctx context.Context, in *changesInput) (*output[versionChange], error) {
 		// Before the first look, so that no change between the two is missed.
 		wait := a.Feed.Watch(in.Name)
 		defer wait.Stop()
@@ -139,14 +139,14 @@ func (a *server) watch() {
 				return nil, a.failed(ctx, op, err)
 			}
 			if now.Version != in.Version || in.Version == "" {
-				return &output[changed]{Body: now}, nil
+				return &output[versionChange]{Body: now}, nil
 			}
 			select {
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			case <-end.C:
 				return nil, notModified("")
-			case <-a.Feed.Over():
+			case <-a.Feed.Done():
 				return nil, notModified("")
 			case <-wait.Changed():
 			}
@@ -154,12 +154,12 @@ func (a *server) watch() {
 	})
 }
 
-func (a *server) current(ctx context.Context, name string) (changed, error) {
+func (a *server) current(ctx context.Context, name string) (versionChange, error) {
 	o, done, err := a.Open(ctx, caller(ctx))
 	if err != nil {
-		return changed{}, err
+		return versionChange{}, err
 	}
 	defer done()
 	doc, err := o.Current(ctx, name)
-	return changed{Secret: name, Version: doc.Version, ChangedAt: doc.ChangedAt}, err
+	return versionChange{Secret: name, Version: doc.Version, ChangedAt: doc.ChangedAt}, err
 }

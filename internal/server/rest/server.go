@@ -35,7 +35,7 @@ type Options struct {
 	// Version is the program's.
 	Version string
 	// Longest is how long an operation may take. Defaults to an hour.
-	Longest time.Duration
+	Timeout time.Duration
 	// Log gets internal errors. Defaults to nothing.
 	Log *slog.Logger
 	// Now is the clock. Defaults to time.Now.
@@ -49,7 +49,7 @@ const maxBody = 1 << 20
 type server struct {
 	Options
 	huma     huma.API
-	answered *answers
+	responses *responseCache
 }
 
 // New creates the handler for everything under /v1.
@@ -60,21 +60,21 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Longest == 0 {
-		o.Longest = time.Hour
+	if o.Timeout == 0 {
+		o.Timeout = time.Hour
 	}
 	mux := http.NewServeMux()
-	a := &server{Options: o, huma: humago.New(mux, describe(o.Version)), answered: newAnswers(o.Now)}
-	a.reads()
-	a.works()
-	a.controls()
-	a.events()
-	a.access()
-	return a.identify(a.answered.once(routed(mux, tracing.Routes(mux))))
+	a := &server{Options: o, huma: humago.New(mux, describe(o.Version)), responses: newResponseCache(o.Now)}
+	a.readRoutes()
+	a.workRoutes()
+	a.controlRoutes()
+	a.eventRoutes()
+	a.accessRoutes()
+	return a.authenticate(a.responses.once(unmatchedAsProblem(mux, tracing.Routes(mux))))
 }
 
-// routed answers requests that match no operation in the same form as the operations do.
-func routed(mux *http.ServeMux, next http.Handler) http.Handler {
+// unmatchedAsProblem answers requests that match no operation in the same form as the operations do.
+func unmatchedAsProblem(mux *http.ServeMux, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
 		if pattern != "" {
@@ -124,9 +124,9 @@ func caller(ctx context.Context) access.Caller {
 	return c
 }
 
-// identify authenticates the caller before anything else. The description
+// authenticate authenticates the caller before anything else. The description
 // is public.
-func (a *server) identify(next http.Handler) http.Handler {
+func (a *server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && (r.URL.Path == "/v1/openapi.json" || r.URL.Path == "/v1/openapi.yaml") {
 			next.ServeHTTP(w, r)
@@ -193,7 +193,7 @@ func write[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o
 		Description: "Repeating a request with the same key, from the same principal within a day, returns the first response again and does nothing.",
 	})
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*output[D], error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Longest)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Timeout)
 		defer cancel()
 		operations, done, err := a.Open(ctx, caller(ctx))
 		if err != nil {
@@ -237,6 +237,6 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, errors.New("the body can't be read")
 	}
-	r.Body = replay(body)
+	r.Body = bodyOf(body)
 	return body, nil
 }

@@ -290,24 +290,24 @@ func TestTheFeedWakesWhomItConcerns(t *testing.T) {
 	f.Poke()
 	<-b.Changed()
 	cancel()
-	<-f.Over()
+	<-f.Done()
 }
 
 func TestAFeedThatNobodyWaitsForAsksNothing(t *testing.T) {
 	log := &logOf{}
 	f := NewFeed(log, time.Hour, slog.New(slog.DiscardHandler))
-	f.look(t.Context())
-	f.look(t.Context())
+	f.poll(t.Context())
+	f.poll(t.Context())
 	if n := log.asked.Load(); n != 0 {
 		t.Errorf("it asked %d times", n)
 	}
 	w := f.Watch("a")
 	log.add("a", "create")
-	f.look(t.Context())
+	f.poll(t.Context())
 	<-w.Changed() // it may have missed what happened before the first look
 	w.Stop()
 	before := log.asked.Load()
-	f.look(t.Context())
+	f.poll(t.Context())
 	if n := log.asked.Load() - before; n != 0 {
 		t.Errorf("once nobody waits any more it asked %d times", n)
 	}
@@ -325,10 +325,10 @@ func TestWhoMayHear(t *testing.T) {
 		{rotation.Entry{Secret: "app/x", Step: "get"}, false, true},
 		{rotation.Entry{Secret: "app/x", Step: "rotate", Outcome: rotation.OutcomeDenied}, false, true},
 	} {
-		if got := mayHear(lister, c.entry); got != c.lister {
+		if got := maySee(lister, c.entry); got != c.lister {
 			t.Errorf("%+v: who may list hears: %t", c.entry, got)
 		}
-		if got := mayHear(auditor, c.entry); got != c.auditor {
+		if got := maySee(auditor, c.entry); got != c.auditor {
 			t.Errorf("%+v: who may audit hears: %t", c.entry, got)
 		}
 	}

@@ -22,8 +22,8 @@ type request[T any] interface {
 	check() error
 }
 
-// on reads an operation's parameters, checks them and runs it.
-func on[T any, P request[T], R any](run func(ctx context.Context, s *Server, g *record.Guarded, in P) (R, error)) operation {
+// handle reads an operation's parameters, checks them and runs it.
+func handle[T any, P request[T], R any](run func(ctx context.Context, s *Server, g *record.Guarded, in P) (R, error)) operation {
 	members := membersOf(reflect.TypeFor[T]())
 	return func(ctx context.Context, s *Server, g *record.Guarded, body []byte) (any, error) {
 		in := P(new(T))
@@ -57,7 +57,7 @@ func membersOf(t reflect.Type) []string {
 // none in another case. Members that are not known are passed over, as by AWS:
 // newer clients send them.
 func decode(body []byte, members []string, into any) error {
-	if !utf8.Valid(body) || halfCharacter(body) {
+	if !utf8.Valid(body) || hasLoneSurrogate(body) {
 		return errSerialization("The request body is not well-formed text.")
 	}
 	if err := checkMembers(body, members); err != nil {
@@ -112,20 +112,20 @@ func checkMembers(body []byte, members []string) error {
 	return nil
 }
 
-// halfCharacter tells whether a text has half of a surrogate pair escaped,
+// hasLoneSurrogate tells whether a text has half of a surrogate pair escaped,
 // which the decoder would silently replace: in a secret's value, of all things.
-func halfCharacter(body []byte) bool {
+func hasLoneSurrogate(body []byte) bool {
 	for i := 0; i < len(body); i++ {
 		if body[i] != '\\' {
 			continue
 		}
 		i++ // at what is escaped
 		switch {
-		case !surrogate(body, i, "89aAbB"):
-			if surrogate(body, i, "cCdDeEfF") {
+		case !isSurrogate(body, i, "89aAbB"):
+			if isSurrogate(body, i, "cCdDeEfF") {
 				return true
 			}
-		case i+5 < len(body) && body[i+5] == '\\' && surrogate(body, i+6, "cCdDeEfF"):
+		case i+5 < len(body) && body[i+5] == '\\' && isSurrogate(body, i+6, "cCdDeEfF"):
 			i += 10
 		default:
 			return true
@@ -134,7 +134,7 @@ func halfCharacter(body []byte) bool {
 	return false
 }
 
-// surrogate tells whether at i there is uD, then one of the digits.
-func surrogate(body []byte, i int, digits string) bool {
+// isSurrogate tells whether at i there is uD, then one of the digits.
+func isSurrogate(body []byte, i int, digits string) bool {
 	return i+2 < len(body) && body[i] == 'u' && (body[i+1] == 'd' || body[i+1] == 'D') && strings.IndexByte(digits, body[i+2]) >= 0
 }

@@ -49,8 +49,8 @@ func (r *deleteSecretRequest) days() int {
 // succeeds.
 var errNothingToDelete = errors.New("nothing to delete")
 
-func deleteSecret(ctx context.Context, s *Server, g *record.Guarded, in *deleteSecretRequest) (*secretAnswer, error) {
-	t := s.target(in.SecretID)
+func deleteSecret(ctx context.Context, s *Server, g *record.Guarded, in *deleteSecretRequest) (*secretOutput, error) {
+	t := s.parseID(in.SecretID)
 	detail := fmt.Sprintf("can be restored for %d days", in.days())
 	if in.ForceDeleteWithoutRecovery {
 		detail = "for good"
@@ -61,25 +61,25 @@ func deleteSecret(ctx context.Context, s *Server, g *record.Guarded, in *deleteS
 		}
 		return nil, errManagedDeletion()
 	}
-	var out secretAnswer
+	var out secretOutput
 	err := g.Update(ctx, t.name, record.Operation{Action: access.Remove, Op: "remove", Detail: detail}, func(c *record.Change) error {
-		there := c.Exists && t.check(c.Record) == nil
+		there := c.Exists && t.match(c.Record) == nil
 		switch {
 		case !there && in.ForceDeleteWithoutRecovery:
-			out = secretAnswer{ARN: s.arnPrefix + t.name, Name: t.name, DeletionDate: epoch{c.Now}}
+			out = secretOutput{ARN: s.arnPrefix + t.name, Name: t.name, DeletionDate: epoch{c.Now}}
 			return errNothingToDelete
 		case !there:
 			return errNoSecret()
 		case in.ForceDeleteWithoutRecovery:
 			c.Remove = true
-			out = s.answer(c.Record)
+			out = s.output(c.Record)
 			out.DeletionDate = epoch{c.Now}
 			return nil
 		case !c.DeleteAt.IsZero():
 			return errInvalidRequest("You can't perform this operation on the secret because it was already scheduled for deletion.")
 		}
 		c.ChangedAt, c.DeletedAt, c.DeleteAt = c.Now, c.Now, c.Now.AddDate(0, 0, in.days())
-		out = s.answer(c.Record)
+		out = s.output(c.Record)
 		out.DeletionDate = epoch{c.DeleteAt}
 		return nil
 	})
@@ -89,16 +89,16 @@ func deleteSecret(ctx context.Context, s *Server, g *record.Guarded, in *deleteS
 	return &out, err
 }
 
-func restoreSecret(ctx context.Context, s *Server, g *record.Guarded, in *secretRequest) (*secretAnswer, error) {
-	t := s.target(in.SecretID)
-	var out secretAnswer
+func restoreSecret(ctx context.Context, s *Server, g *record.Guarded, in *secretRequest) (*secretOutput, error) {
+	t := s.parseID(in.SecretID)
+	var out secretOutput
 	err := g.Update(ctx, t.name, record.Operation{Action: access.Remove, Op: "restore"}, func(c *record.Change) error {
 		if !c.Exists {
 			return errNoSecret()
 		}
 		c.ChangedAt, c.DeletedAt, c.DeleteAt = c.Now, time.Time{}, time.Time{}
-		out = s.answer(c.Record)
-		return t.check(c.Record)
+		out = s.output(c.Record)
+		return t.match(c.Record)
 	})
 	return &out, err
 }

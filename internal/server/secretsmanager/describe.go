@@ -37,7 +37,7 @@ func (s *Server) entry(r record.Record, managed map[string]Managed) secretEntry 
 		e.Tags = append(e.Tags, tag(t))
 	}
 	if m, ok := managed[r.Name]; ok {
-		m.show(&e)
+		m.apply(&e)
 		return e
 	}
 	if r.Rotation == (record.Rotation{}) {
@@ -59,15 +59,15 @@ type description struct {
 }
 
 func describeSecret(ctx context.Context, s *Server, g *record.Guarded, in *secretRequest) (*description, error) {
-	t := s.target(in.SecretID)
+	t := s.parseID(in.SecretID)
 	r, err := g.View(ctx, t.name)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.check(r); err != nil {
+	if err := t.match(r); err != nil {
 		return nil, err
 	}
-	managed, err := s.managedOf(ctx, r)
+	managed, err := s.managedSecrets(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ type listSecretVersionIDsRequest struct {
 }
 
 func (r *listSecretVersionIDsRequest) check() error {
-	return all(checkSecretID(r.SecretID), within("maxResults", r.MaxResults, 1, maxPage), length("nextToken", r.NextToken, 0, maxToken))
+	return firstError(checkSecretID(r.SecretID), checkRange("maxResults", r.MaxResults, 1, maxPage), checkLength("nextToken", r.NextToken, 0, maxToken))
 }
 
 type versionEntry struct {
@@ -103,12 +103,12 @@ type versionList struct {
 // listSecretVersionIDs lists the versions that have a value, in order of
 // creation. The token is the last version that the page before showed.
 func listSecretVersionIDs(ctx context.Context, s *Server, g *record.Guarded, in *listSecretVersionIDsRequest) (*versionList, error) {
-	t := s.target(in.SecretID)
+	t := s.parseID(in.SecretID)
 	r, err := g.View(ctx, t.name)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.check(r); err != nil {
+	if err := t.match(r); err != nil {
 		return nil, err
 	}
 	limit := maxPage
@@ -117,7 +117,7 @@ func listSecretVersionIDs(ctx context.Context, s *Server, g *record.Guarded, in 
 	}
 	from := 0
 	if in.NextToken != "" {
-		if from, err = readPosition(in.NextToken); err != nil {
+		if from, err = decodePosition(in.NextToken); err != nil {
 			return nil, err
 		}
 	}
@@ -131,7 +131,7 @@ func listSecretVersionIDs(ctx context.Context, s *Server, g *record.Guarded, in 
 			continue
 		}
 		if len(out.Versions) == limit {
-			out.NextToken = position(i)
+			out.NextToken = encodePosition(i)
 			break
 		}
 		out.Versions = append(out.Versions, versionEntry{v.ID, v.Labels, epoch{v.CreatedAt}, epoch{v.AccessedAt}, []string{key}})

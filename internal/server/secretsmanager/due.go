@@ -22,7 +22,7 @@ func (s *Server) RotateDue(ctx context.Context) error {
 	}
 	var errs []error
 	for _, name := range names {
-		if err := s.due(ctx, g, name); err != nil && !errors.Is(err, errNotDue) {
+		if err := s.startDue(ctx, g, name); err != nil && !errors.Is(err, errNotDue) {
 			errs = append(errs, fmt.Errorf("secret %s: %w", name, err))
 		}
 	}
@@ -32,9 +32,9 @@ func (s *Server) RotateDue(ctx context.Context) error {
 // errNotDue ends a change that somebody else has made in the meantime.
 var errNotDue = errors.New("not due")
 
-func (s *Server) due(ctx context.Context, g *record.Guarded, name string) error {
+func (s *Server) startDue(ctx context.Context, g *record.Guarded, name string) error {
 	if s.isManaged(name) {
-		return s.dueManaged(ctx, g, name)
+		return s.cancelManaged(ctx, g, name)
 	}
 	if _, err := g.View(ctx, name); errors.Is(err, record.ErrNotFound) {
 		act := record.Operation{Action: access.Remove, Op: "remove", Detail: "the recovery window is over"}
@@ -59,7 +59,7 @@ func (s *Server) due(ctx context.Context, g *record.Guarded, name string) error 
 		}
 		if p := pending(&c.Record); p != nil {
 			j = s.newJob(c.Record, p.ID)
-			c.Rotation.NextAt = c.Now.Add(lease)
+			c.Rotation.NextAt = c.Now.Add(jobLease)
 			return nil
 		}
 		j = s.newJob(c.Record, token)
@@ -75,9 +75,9 @@ func (s *Server) due(ctx context.Context, g *record.Guarded, name string) error 
 	return nil
 }
 
-// dueManaged ends what was set up before Rota's configuration had the secret:
+// cancelManaged ends what was set up before Rota's configuration had the secret:
 // a function's schedule, or a deletion.
-func (s *Server) dueManaged(ctx context.Context, g *record.Guarded, name string) error {
+func (s *Server) cancelManaged(ctx context.Context, g *record.Guarded, name string) error {
 	act := record.Operation{Action: access.Rotate, Op: "cancel rotation", Detail: "Rota's configuration rotates the secret now"}
 	return g.Update(ctx, name, act, func(c *record.Change) error {
 		switch {

@@ -19,26 +19,26 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-func refuse(code, message string) *Error {
+func newError(code, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: code, Message: message}
 }
 
-func errInvalidParameter(message string) *Error { return refuse("InvalidParameterException", message) }
-func errInvalidRequest(message string) *Error   { return refuse("InvalidRequestException", message) }
-func errNotFound(message string) *Error         { return refuse("ResourceNotFoundException", message) }
-func errLimit(message string) *Error            { return refuse("LimitExceededException", message) }
-func errSerialization(message string) *Error    { return refuse("SerializationException", message) }
-func errValidation(message string) *Error       { return refuse("ValidationException", message) }
+func errInvalidParameter(message string) *Error { return newError("InvalidParameterException", message) }
+func errInvalidRequest(message string) *Error   { return newError("InvalidRequestException", message) }
+func errNotFound(message string) *Error         { return newError("ResourceNotFoundException", message) }
+func errLimit(message string) *Error            { return newError("LimitExceededException", message) }
+func errSerialization(message string) *Error    { return newError("SerializationException", message) }
+func errValidation(message string) *Error       { return newError("ValidationException", message) }
 
-func errThrottled() *Error { return refuse("ThrottlingException", "Rate exceeded") }
+func errThrottled() *Error { return newError("ThrottlingException", "Rate exceeded") }
 
 func errNoSecret() *Error { return errNotFound("Secrets Manager can't find the specified secret.") }
 
 func errUnknownOperation(name string) *Error {
 	if name == "" {
-		return refuse("UnknownOperationException", "There is no Secrets Manager operation in the request's X-Amz-Target.")
+		return newError("UnknownOperationException", "There is no Secrets Manager operation in the request's X-Amz-Target.")
 	}
-	return refuse("UnknownOperationException", "The operation "+name+" is not known.")
+	return newError("UnknownOperationException", "The operation "+name+" is not known.")
 }
 
 // signatureCodes are AWS's names for what package sigv4 refuses.
@@ -63,7 +63,7 @@ func (s *Server) explain(operation string, err error) *Error {
 	if wrong, ok := errors.AsType[*sigv4.Error](err); ok {
 		for _, known := range signatureCodes {
 			if errors.Is(wrong, known.kind) {
-				return refuse(known.code, wrong.Message)
+				return newError(known.code, wrong.Message)
 			}
 		}
 	}
@@ -72,11 +72,11 @@ func (s *Server) explain(operation string, err error) *Error {
 		if errors.Is(err, access.ErrUnrecorded) {
 			s.opts.Log.Error("audit", "operation", operation, "error", err)
 		}
-		return refuse("AccessDeniedException", "Not authorized to perform secretsmanager:"+operation+": "+err.Error())
+		return newError("AccessDeniedException", "Not authorized to perform secretsmanager:"+operation+": "+err.Error())
 	case errors.Is(err, record.ErrNotFound):
 		return errNoSecret()
 	case errors.Is(err, access.ErrUnauthenticated):
-		return refuse("UnrecognizedClientException", "The security token included in the request is invalid: "+access.ErrUnauthenticated.Error())
+		return newError("UnrecognizedClientException", "The security token included in the request is invalid: "+access.ErrUnauthenticated.Error())
 	case errors.Is(err, access.ErrLimited):
 		return errThrottled()
 	case errors.Is(err, access.ErrUnavailable):

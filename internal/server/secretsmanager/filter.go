@@ -39,7 +39,7 @@ func checkFilters(filters []filter) error {
 	return nil
 }
 
-func (s *Server) passes(r record.Record, filters []filter) bool {
+func (s *Server) matchesAll(r record.Record, filters []filter) bool {
 	return !slices.ContainsFunc(filters, func(f filter) bool {
 		return !slices.ContainsFunc(f.Values, func(value string) bool {
 			want, negated := strings.CutPrefix(value, "!")

@@ -16,7 +16,7 @@ type getSecretValueRequest struct {
 }
 
 func (r *getSecretValueRequest) check() error {
-	return all(checkSecretID(r.SecretID), checkVersionID("versionId", r.VersionID), length("versionStage", r.VersionStage, 0, 256))
+	return firstError(checkSecretID(r.SecretID), checkVersionID("versionId", r.VersionID), checkLength("versionStage", r.VersionStage, 0, 256))
 }
 
 // secretValue is the answer of GetSecretValue, and an entry of
@@ -38,10 +38,10 @@ func getSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *getSe
 // value reads a version found by id, by label or by both; the current one
 // without either.
 func (s *Server) value(ctx context.Context, g *record.Guarded, secretID, id, label string) (*secretValue, error) {
-	t := s.target(secretID)
+	t := s.parseID(secretID)
 	var version *record.Version
 	r, v, err := g.ReadVersion(ctx, t.name, func(r record.Record) (string, error) {
-		if err := t.use(r); err != nil {
+		if err := t.checkUsable(r); err != nil {
 			return "", err
 		}
 		var err error
@@ -118,7 +118,7 @@ func (r *batchGetSecretValueRequest) check() error {
 			return err
 		}
 	}
-	return all(checkFilters(r.Filters), within("maxResults", r.MaxResults, 1, maxBatch), length("nextToken", r.NextToken, 0, maxToken))
+	return firstError(checkFilters(r.Filters), checkRange("maxResults", r.MaxResults, 1, maxBatch), checkLength("nextToken", r.NextToken, 0, maxToken))
 }
 
 type batchError struct {
@@ -127,14 +127,14 @@ type batchError struct {
 	Message   string
 }
 
-type batchAnswer struct {
+type batchOutput struct {
 	SecretValues []*secretValue
 	Errors       []batchError
 	NextToken    string `json:",omitempty"`
 }
 
-func batchGetSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *batchGetSecretValueRequest) (*batchAnswer, error) {
-	out := &batchAnswer{SecretValues: []*secretValue{}, Errors: []batchError{}}
+func batchGetSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *batchGetSecretValueRequest) (*batchOutput, error) {
+	out := &batchOutput{SecretValues: []*secretValue{}, Errors: []batchError{}}
 	ids := in.SecretIDList
 	if len(in.Filters) > 0 {
 		limit := maxBatch

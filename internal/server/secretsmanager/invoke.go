@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// stepLimit is the longest that a Lambda function runs.
-const stepLimit = 15 * time.Minute
+// stepTimeout is the longest that a Lambda function runs.
+const stepTimeout = 15 * time.Minute
 
 // invoke makes Lambda's Invoke call. What the function answers is not kept: it
 // may hold a value.
@@ -25,7 +25,7 @@ func (s *Server) invoke(ctx context.Context, j job, step string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, j.url, bytes.NewReader(event))
 	if err != nil {

@@ -40,7 +40,7 @@ func (r *listSecretsRequest) check() error {
 	if r.SortOrder != "" && r.SortOrder != "asc" && r.SortOrder != "desc" {
 		return violation("sortOrder", "Member must satisfy enum value set: [asc, desc]")
 	}
-	return all(checkFilters(r.Filters), within("maxResults", r.MaxResults, 1, maxPage), length("nextToken", r.NextToken, 0, maxToken))
+	return firstError(checkFilters(r.Filters), checkRange("maxResults", r.MaxResults, 1, maxPage), checkLength("nextToken", r.NextToken, 0, maxToken))
 }
 
 type listEntry struct {
@@ -55,7 +55,7 @@ type secretList struct {
 
 func listSecrets(ctx context.Context, s *Server, g *record.Guarded, in *listSecretsRequest) (*secretList, error) {
 	q := search{
-		filters: in.Filters, planned: in.IncludePlannedDeletion, by: orders[in.SortBy],
+		filters: in.Filters, includeDeleted: in.IncludePlannedDeletion, by: orders[in.SortBy],
 		descending: in.SortOrder == "desc", limit: maxPage, token: in.NextToken,
 	}
 	if in.MaxResults != nil {
@@ -65,7 +65,7 @@ func listSecrets(ctx context.Context, s *Server, g *record.Guarded, in *listSecr
 	if err != nil {
 		return nil, err
 	}
-	managed, err := s.managedOf(ctx, found...)
+	managed, err := s.managedSecrets(ctx, found...)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func listSecrets(ctx context.Context, s *Server, g *record.Guarded, in *listSecr
 // search says which secrets are wanted.
 type search struct {
 	filters    []filter
-	planned    bool // those that are to be deleted, too
+	includeDeleted    bool // those that are to be deleted, too
 	by         record.Order
 	descending bool
 	limit      int
@@ -101,11 +101,11 @@ func scan(ctx context.Context, s *Server, g *record.Guarded, q search) (found []
 			return nil, "", err
 		}
 		for _, r := range page {
-			if (!q.planned && !r.DeleteAt.IsZero()) || !s.passes(r, q.filters) {
+			if (!q.includeDeleted && !r.DeleteAt.IsZero()) || !s.matchesAll(r, q.filters) {
 				continue
 			}
 			if len(found) == q.limit {
-				return found, q.mark(q.by.Cursor(found[len(found)-1])), nil
+				return found, q.nextToken(q.by.Cursor(found[len(found)-1])), nil
 			}
 			found = append(found, r)
 		}
@@ -113,7 +113,7 @@ func scan(ctx context.Context, s *Server, g *record.Guarded, q search) (found []
 			return found, "", nil
 		}
 		if p.After = next; scanned >= maxScan {
-			return found, q.mark(next), nil
+			return found, q.nextToken(next), nil
 		}
 	}
 }
@@ -126,7 +126,7 @@ type listToken struct {
 	Name       string       `json:"n"`
 }
 
-func (q search) mark(m record.Cursor) string {
+func (q search) nextToken(m record.Cursor) string {
 	t := listToken{By: q.by, Descending: q.descending, Name: m.Name}
 	if !m.At.IsZero() {
 		t.At = m.At.UnixNano()
@@ -148,13 +148,13 @@ func (q search) readToken() (record.Cursor, error) {
 	return m, nil
 }
 
-// position and readPosition are the token of a list that can be counted.
-func position(i int) string {
+// encodePosition and readPosition are the token of a list that can be counted.
+func encodePosition(i int) string {
 	text, _ := json.Marshal(i) // a number always marshals
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-func readPosition(token string) (int, error) {
+func decodePosition(token string) (int, error) {
 	var i int
 	text, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil || json.Unmarshal(text, &i) != nil || i < 0 {
@@ -164,5 +164,5 @@ func readPosition(token string) (int, error) {
 }
 
 func errBadToken() *Error {
-	return refuse("InvalidNextTokenException", "The NextToken value is invalid.")
+	return newError("InvalidNextTokenException", "The NextToken value is invalid.")
 }

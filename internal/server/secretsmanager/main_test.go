@@ -104,7 +104,7 @@ func (e *env) as(id, secret, token string) *sm.Client {
 }
 
 // do makes a call without the network.
-func (e *env) do(operation, body string) secretsmanager.Answer {
+func (e *env) do(operation, body string) secretsmanager.Response {
 	return e.server.Do(e.t.Context(), access.Local("me"), operation, []byte(body))
 }
 

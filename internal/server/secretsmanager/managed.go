@@ -35,10 +35,10 @@ func checkManagedLabel(r *record.Record, label string) error {
 	if label == string(rota.LabelAdopted) || strings.HasPrefix(label, string(rota.LabelMade(""))) {
 		return errInvalidRequest("Rota itself marks versions with the staging label " + label + " while its configuration rotates the secret.")
 	}
-	if !stands(label) {
+	if !isStagingLabel(label) {
 		return nil
 	}
-	if v := r.Holder(label); v != nil && isRotas(*v) {
+	if v := r.Holder(label); v != nil && isOwnVersion(*v) {
 		return errInvalidRequest("Rota's configuration rotates this secret, and " + label + " is on version " + v.ID + ", which is Rota's own. Use the commands rota rotate and rota rollback.")
 	}
 	return nil
@@ -46,19 +46,19 @@ func checkManagedLabel(r *record.Record, label string) error {
 
 // checkManagedToken refuses an id by which Rota would take a version for its own.
 func checkManagedToken(token string) error {
-	if isRotas(record.Version{ID: token}) {
+	if isOwnVersion(record.Version{ID: token}) {
 		return errInvalidParameter("The ClientRequestToken is like the ids of Rota's own versions of this secret. Give another one.")
 	}
 	return nil
 }
 
-// stands tells whether a label says how far a rotation is.
-func stands(label string) bool {
+// isStagingLabel tells whether a label says how far a rotation is.
+func isStagingLabel(label string) bool {
 	return slices.Contains([]string{labelCurrent, labelPrevious, labelPending}, label)
 }
 
-// isRotas tells whether Rota made or adopted a version.
-func isRotas(v record.Version) bool {
+// isOwnVersion tells whether Rota made or adopted a version.
+func isOwnVersion(v record.Version) bool {
 	version := rota.Version{ID: v.ID}
 	for _, label := range v.Labels {
 		version.Labels = append(version.Labels, rota.Label(label))
@@ -66,9 +66,9 @@ func isRotas(v record.Version) bool {
 	return version.Ours()
 }
 
-// managedOf tells how Rota rotates those of the secrets that its configuration
+// managedSecrets tells how Rota rotates those of the secrets that its configuration
 // has, by name.
-func (s *Server) managedOf(ctx context.Context, secrets ...record.Record) (map[string]Managed, error) {
+func (s *Server) managedSecrets(ctx context.Context, secrets ...record.Record) (map[string]Managed, error) {
 	var names []string
 	for _, r := range secrets {
 		if s.isManaged(r.Name) {
@@ -81,9 +81,9 @@ func (s *Server) managedOf(ctx context.Context, secrets ...record.Record) (map[s
 	return s.opts.Rotations(ctx, names)
 }
 
-// show fills in what DescribeSecret and ListSecrets tell of rotation. What a
+// apply fills in what DescribeSecret and ListSecrets tell of rotation. What a
 // function once did with the secret counts no more.
-func (m Managed) show(e *secretEntry) {
+func (m Managed) apply(e *secretEntry) {
 	enabled := true
 	e.RotationEnabled, e.RotationLambdaARN, e.RotationRules = &enabled, "", nil
 	e.LastRotatedDate, e.NextRotationDate = epoch{m.RotatedAt}, epoch{m.NextAt}

@@ -8,33 +8,33 @@ import (
 
 // operations are all of the API.
 var operations = map[string]operation{
-	"BatchGetSecretValue":      on(batchGetSecretValue),
-	"CancelRotateSecret":       on(cancelRotateSecret),
-	"CreateSecret":             on(createSecret),
-	"DeleteResourcePolicy":     on(deleteResourcePolicy),
-	"DeleteSecret":             on(deleteSecret),
-	"DescribeSecret":           on(describeSecret),
-	"GetRandomPassword":        on(getRandomPassword),
-	"GetResourcePolicy":        on(getResourcePolicy),
-	"GetSecretValue":           on(getSecretValue),
-	"ListResourcePolicies":     on(listResourcePolicies),
-	"ListSecretVersionIds":     on(listSecretVersionIDs),
-	"ListSecrets":              on(listSecrets),
-	"PutResourcePolicy":        on(putResourcePolicy),
-	"PutSecretValue":           on(putSecretValue),
-	"RestoreSecret":            on(restoreSecret),
-	"RotateSecret":             on(rotateSecret),
-	"TagResource":              on(tagResource),
-	"UntagResource":            on(untagResource),
-	"UpdateSecret":             on(updateSecret),
-	"UpdateSecretVersionStage": on(updateSecretVersionStage),
-	"ValidateResourcePolicy":   on(validateResourcePolicy),
+	"BatchGetSecretValue":      handle(batchGetSecretValue),
+	"CancelRotateSecret":       handle(cancelRotateSecret),
+	"CreateSecret":             handle(createSecret),
+	"DeleteResourcePolicy":     handle(deleteResourcePolicy),
+	"DeleteSecret":             handle(deleteSecret),
+	"DescribeSecret":           handle(describeSecret),
+	"GetRandomPassword":        handle(getRandomPassword),
+	"GetResourcePolicy":        handle(getResourcePolicy),
+	"GetSecretValue":           handle(getSecretValue),
+	"ListResourcePolicies":     handle(listResourcePolicies),
+	"ListSecretVersionIds":     handle(listSecretVersionIDs),
+	"ListSecrets":              handle(listSecrets),
+	"PutResourcePolicy":        handle(putResourcePolicy),
+	"PutSecretValue":           handle(putSecretValue),
+	"RestoreSecret":            handle(restoreSecret),
+	"RotateSecret":             handle(rotateSecret),
+	"TagResource":              handle(tagResource),
+	"UntagResource":            handle(untagResource),
+	"UpdateSecret":             handle(updateSecret),
+	"UpdateSecretVersionStage": handle(updateSecretVersionStage),
+	"ValidateResourcePolicy":   handle(validateResourcePolicy),
 
-	"AssociateCrossAccountReplica":    on(noReplication),
-	"DisassociateCrossAccountReplica": on(noReplication),
-	"RemoveRegionsFromReplication":    on(noReplication),
-	"ReplicateSecretToRegions":        on(noReplication),
-	"StopReplicationToReplica":        on(noReplication),
+	"AssociateCrossAccountReplica":    handle(noReplication),
+	"DisassociateCrossAccountReplica": handle(noReplication),
+	"RemoveRegionsFromReplication":    handle(noReplication),
+	"ReplicateSecretToRegions":        handle(noReplication),
+	"StopReplicationToReplica":        handle(noReplication),
 }
 
 // secretRequest is the parameters of operations that take nothing but a secret.
@@ -44,8 +44,8 @@ type secretRequest struct {
 
 func (r *secretRequest) check() error { return checkSecretID(r.SecretID) }
 
-// secretAnswer is what most operations answer with.
-type secretAnswer struct {
+// secretOutput is what most operations answer with.
+type secretOutput struct {
 	ARN           string
 	Name          string
 	VersionID     string   `json:"VersionId,omitempty"`
@@ -53,15 +53,15 @@ type secretAnswer struct {
 	DeletionDate  epoch    `json:",omitzero"`
 }
 
-func (s *Server) answer(r record.Record) secretAnswer {
-	return secretAnswer{ARN: s.ARN(r), Name: r.Name}
+func (s *Server) output(r record.Record) secretOutput {
+	return secretOutput{ARN: s.ARN(r), Name: r.Name}
 }
 
-// nothing is the answer of operations that have none.
-type nothing struct{}
+// emptyOutput is the answer of operations that have none.
+type emptyOutput struct{}
 
-func noReplication(context.Context, *Server, *record.Guarded, *secretRequest) (nothing, error) {
-	return nothing{}, errReplication()
+func noReplication(context.Context, *Server, *record.Guarded, *secretRequest) (emptyOutput, error) {
+	return emptyOutput{}, errReplication()
 }
 
 func errReplication() *Error {

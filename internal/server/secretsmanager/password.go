@@ -25,7 +25,7 @@ type getRandomPasswordRequest struct {
 }
 
 func (r *getRandomPasswordRequest) check() error {
-	return all(within("passwordLength", r.PasswordLength, 1, maxPassword), length("excludeCharacters", r.ExcludeCharacters, 0, maxPassword))
+	return firstError(checkRange("passwordLength", r.PasswordLength, 1, maxPassword), checkLength("excludeCharacters", r.ExcludeCharacters, 0, maxPassword))
 }
 
 // types are the alphabets to take from, without what is excluded.
@@ -70,13 +70,13 @@ func getRandomPassword(_ context.Context, s *Server, _ *record.Guarded, in *getR
 		return nil, errInvalidParameter("Password length is too short based on the required types.")
 	}
 	alphabet := strings.Join(types, "")
-	password := []byte(s.pick(alphabet, n))
+	password := []byte(s.randomString(alphabet, n))
 	// A password that lacks a type is made anew rather than mended, so that all
 	// that have each are equally likely; only a short one may need many tries,
 	// and is mended in the end.
 	for tries := 0; each && !hasEach(password, types); tries++ {
-		if password = []byte(s.pick(alphabet, n)); tries == 1000 {
-			s.mend(password, types)
+		if password = []byte(s.randomString(alphabet, n)); tries == 1000 {
+			s.forceEach(password, types)
 		}
 	}
 	return &randomPassword{string(password)}, nil
@@ -91,13 +91,13 @@ func hasEach(password []byte, types []string) bool {
 	return true
 }
 
-// mend puts one character of each type at places of its own.
-func (s *Server) mend(password []byte, types []string) {
+// forceEach puts one character of each type at places of its own.
+func (s *Server) forceEach(password []byte, types []string) {
 	for i, t := range types {
-		password[i] = t[s.below(len(t))]
+		password[i] = t[s.randomBelow(len(t))]
 	}
 	for i := min(len(password), 256) - 1; i > 0; i-- {
-		j := s.below(i + 1)
+		j := s.randomBelow(i + 1)
 		password[i], password[j] = password[j], password[i]
 	}
 }

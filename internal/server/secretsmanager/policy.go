@@ -29,7 +29,7 @@ type policyStatement struct {
 // parsePolicy checks a policy's form, and tells whether it lets everybody in.
 func parsePolicy(text string) (public bool, err error) {
 	bad := func(message string) error {
-		return refuse("MalformedPolicyDocumentException", "This resource policy contains a syntax error: "+message)
+		return newError("MalformedPolicyDocumentException", "This resource policy contains a syntax error: "+message)
 	}
 	var document struct {
 		Version   string
@@ -73,11 +73,11 @@ func (st policyStatement) public() bool {
 	if st.NotPrincipal != nil {
 		return true
 	}
-	return anybody(st.Principal)
+	return isPublicPrincipal(st.Principal)
 }
 
-// anybody tells whether a principal is "*", or has it among others.
-func anybody(principal json.RawMessage) bool {
+// isPublicPrincipal tells whether a principal is "*", or has it among others.
+func isPublicPrincipal(principal json.RawMessage) bool {
 	var one string
 	if json.Unmarshal(principal, &one) == nil {
 		return one == "*"
@@ -90,7 +90,7 @@ func anybody(principal json.RawMessage) bool {
 	if json.Unmarshal(principal, &kinds) != nil {
 		return false
 	}
-	return anybody(kinds["AWS"])
+	return isPublicPrincipal(kinds["AWS"])
 }
 
 func checkPolicyName(name *string) error {
@@ -100,7 +100,7 @@ func checkPolicyName(name *string) error {
 	return nil
 }
 
-type policyAnswer struct {
+type policyOutput struct {
 	ARN            string
 	Name           string
 	ResourcePolicy string `json:",omitempty"`
@@ -114,29 +114,29 @@ type putResourcePolicyRequest struct {
 }
 
 func (r *putResourcePolicyRequest) check() error {
-	return all(checkSecretID(r.SecretID), length("resourcePolicy", r.ResourcePolicy, 1, maxPolicy), checkPolicyName(r.PolicyName))
+	return firstError(checkSecretID(r.SecretID), checkLength("resourcePolicy", r.ResourcePolicy, 1, maxPolicy), checkPolicyName(r.PolicyName))
 }
 
-func putResourcePolicy(ctx context.Context, s *Server, g *record.Guarded, in *putResourcePolicyRequest) (*policyAnswer, error) {
+func putResourcePolicy(ctx context.Context, s *Server, g *record.Guarded, in *putResourcePolicyRequest) (*policyOutput, error) {
 	public, err := parsePolicy(in.ResourcePolicy)
 	if err != nil {
 		return nil, err
 	}
 	if public && in.BlockPublicPolicy {
-		return nil, refuse("PublicPolicyException", "The resource policy allows broad access to the secret, and BlockPublicPolicy refuses that.")
+		return nil, newError("PublicPolicyException", "The resource policy allows broad access to the secret, and BlockPublicPolicy refuses that.")
 	}
 	return s.setPolicy(ctx, g, in.SecretID, in.ResourcePolicy)
 }
 
-func (s *Server) setPolicy(ctx context.Context, g *record.Guarded, secretID, policy string) (*policyAnswer, error) {
-	t := s.target(secretID)
-	var out policyAnswer
+func (s *Server) setPolicy(ctx context.Context, g *record.Guarded, secretID, policy string) (*policyOutput, error) {
+	t := s.parseID(secretID)
+	var out policyOutput
 	err := g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "policy"}, func(c *record.Change) error {
-		if err := t.change(c); err != nil {
+		if err := t.checkChangeable(c); err != nil {
 			return err
 		}
 		c.Policy, c.ChangedAt = policy, c.Now
-		out = policyAnswer{ARN: s.ARN(c.Record), Name: c.Name}
+		out = policyOutput{ARN: s.ARN(c.Record), Name: c.Name}
 		return nil
 	})
 	return &out, err
@@ -148,20 +148,20 @@ type resourcePolicyRequest struct {
 }
 
 func (r *resourcePolicyRequest) check() error {
-	return all(checkSecretID(r.SecretID), checkPolicyName(r.PolicyName))
+	return firstError(checkSecretID(r.SecretID), checkPolicyName(r.PolicyName))
 }
 
-func deleteResourcePolicy(ctx context.Context, s *Server, g *record.Guarded, in *resourcePolicyRequest) (*policyAnswer, error) {
+func deleteResourcePolicy(ctx context.Context, s *Server, g *record.Guarded, in *resourcePolicyRequest) (*policyOutput, error) {
 	return s.setPolicy(ctx, g, in.SecretID, "")
 }
 
-func getResourcePolicy(ctx context.Context, s *Server, g *record.Guarded, in *resourcePolicyRequest) (*policyAnswer, error) {
-	t := s.target(in.SecretID)
+func getResourcePolicy(ctx context.Context, s *Server, g *record.Guarded, in *resourcePolicyRequest) (*policyOutput, error) {
+	t := s.parseID(in.SecretID)
 	r, err := g.View(ctx, t.name)
 	if err != nil {
 		return nil, err
 	}
-	return &policyAnswer{ARN: s.ARN(r), Name: r.Name, ResourcePolicy: r.Policy}, t.use(r)
+	return &policyOutput{ARN: s.ARN(r), Name: r.Name, ResourcePolicy: r.Policy}, t.checkUsable(r)
 }
 
 type policySummary struct{ PolicyName string }
@@ -178,11 +178,11 @@ func (r *listResourcePoliciesRequest) check() error {
 	if r.NextToken != "" {
 		return errBadToken()
 	}
-	return all(checkSecretID(r.SecretID), within("maxResults", r.MaxResults, 1, maxPage))
+	return firstError(checkSecretID(r.SecretID), checkRange("maxResults", r.MaxResults, 1, maxPage))
 }
 
 func listResourcePolicies(ctx context.Context, s *Server, g *record.Guarded, in *listResourcePoliciesRequest) (*policyList, error) {
-	t := s.target(in.SecretID)
+	t := s.parseID(in.SecretID)
 	r, err := g.View(ctx, t.name)
 	if err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func listResourcePolicies(ctx context.Context, s *Server, g *record.Guarded, in 
 	if r.Policy != "" {
 		out.ResourcePolicies = append(out.ResourcePolicies, policySummary{defaultPolicy})
 	}
-	return out, t.use(r)
+	return out, t.checkUsable(r)
 }
 
 type validateResourcePolicyRequest struct {
@@ -205,7 +205,7 @@ func (r *validateResourcePolicyRequest) check() error {
 			return err
 		}
 	}
-	return length("resourcePolicy", r.ResourcePolicy, 1, maxPolicy)
+	return checkLength("resourcePolicy", r.ResourcePolicy, 1, maxPolicy)
 }
 
 type validationError struct{ CheckName, ErrorMessage string }
@@ -217,12 +217,12 @@ type policyValidation struct {
 
 func validateResourcePolicy(ctx context.Context, s *Server, g *record.Guarded, in *validateResourcePolicyRequest) (*policyValidation, error) {
 	if in.SecretID != nil {
-		t := s.target(*in.SecretID)
+		t := s.parseID(*in.SecretID)
 		r, err := g.View(ctx, t.name)
 		if err != nil {
 			return nil, err
 		}
-		if err := t.use(r); err != nil {
+		if err := t.checkUsable(r); err != nil {
 			return nil, err
 		}
 	}

@@ -21,7 +21,7 @@ type content struct {
 	SecretBinary       []byte
 }
 
-func (c *content) given() bool { return c.SecretString != nil || c.SecretBinary != nil }
+func (c *content) hasValue() bool { return c.SecretString != nil || c.SecretBinary != nil }
 
 func (c *content) value() record.Value {
 	return record.Value{Text: c.SecretString, Binary: c.SecretBinary}
@@ -46,9 +46,9 @@ func (c *content) check() error {
 	return checkRequestToken(c.ClientRequestToken)
 }
 
-// add makes a new version of the value, or fills the one that a rotation
+// addVersion makes a new version of the value, or fills the one that a rotation
 // announced.
-func (c *content) add(change *record.Change, s *Server) error {
+func (c *content) addVersion(change *record.Change, s *Server) error {
 	if s.isManaged(change.Name) {
 		if err := checkManagedToken(c.ClientRequestToken); err != nil {
 			return err
@@ -56,7 +56,7 @@ func (c *content) add(change *record.Change, s *Server) error {
 	}
 	if old := change.Version(c.ClientRequestToken); old != nil {
 		if !old.Empty {
-			return refuse("ResourceExistsException", "You can't use ClientRequestToken "+old.ID+" because that value is already in use for a version of secret "+s.ARN(change.Record)+".")
+			return newError("ResourceExistsException", "You can't use ClientRequestToken "+old.ID+" because that value is already in use for a version of secret "+s.ARN(change.Record)+".")
 		}
 		old.Empty = false
 	} else if err := announce(change, c.ClientRequestToken); err != nil {
@@ -90,7 +90,7 @@ type putSecretValueRequest struct {
 }
 
 func (r *putSecretValueRequest) check() error {
-	if err := all(checkSecretID(r.SecretID), r.content.check()); err != nil {
+	if err := firstError(checkSecretID(r.SecretID), r.content.check()); err != nil {
 		return err
 	}
 	if r.VersionStages != nil && len(r.VersionStages) == 0 {
@@ -107,12 +107,12 @@ func (r *putSecretValueRequest) check() error {
 	return nil
 }
 
-func putSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *putSecretValueRequest) (*secretAnswer, error) {
-	t := s.target(in.SecretID)
-	var out secretAnswer
+func putSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *putSecretValueRequest) (*secretOutput, error) {
+	t := s.parseID(in.SecretID)
+	var out secretOutput
 	act := record.Operation{Action: access.Write, Op: "put", Version: in.ClientRequestToken}
 	err := g.Update(ctx, t.name, act, func(c *record.Change) error {
-		if err := t.change(c); err != nil {
+		if err := t.checkChangeable(c); err != nil {
 			return err
 		}
 		if again, err := repeated(c, &in.content); err != nil {
@@ -122,7 +122,7 @@ func putSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *putSe
 				return err
 			}
 		}
-		out = s.answer(c.Record)
+		out = s.output(c.Record)
 		out.VersionID, out.VersionStages = in.ClientRequestToken, slices.Clone(c.Version(in.ClientRequestToken).Labels)
 		return nil
 	})
@@ -154,7 +154,7 @@ func (r *putSecretValueRequest) put(c *record.Change, s *Server) error {
 			}
 		}
 	}
-	if err := r.add(c, s); err != nil {
+	if err := r.addVersion(c, s); err != nil {
 		return err
 	}
 	labels := r.VersionStages

@@ -22,7 +22,7 @@ type rotateSecretRequest struct {
 }
 
 func (r *rotateSecretRequest) check() error {
-	err := all(checkSecretID(r.SecretID), checkRequestToken(r.ClientRequestToken), optional("rotationLambdaARN", r.RotationLambdaARN, 0, 2048))
+	err := firstError(checkSecretID(r.SecretID), checkRequestToken(r.ClientRequestToken), checkOptionalLength("rotationLambdaARN", r.RotationLambdaARN, 0, 2048))
 	if err == nil && r.RotationRules != nil {
 		err = r.RotationRules.check()
 	}
@@ -36,23 +36,23 @@ func (r *rotateSecretRequest) immediately() bool {
 	return r.RotateImmediately == nil || *r.RotateImmediately
 }
 
-func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateSecretRequest) (*secretAnswer, error) {
-	t := s.target(in.SecretID)
+func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateSecretRequest) (*secretOutput, error) {
+	t := s.parseID(in.SecretID)
 	if s.isManaged(t.name) {
 		return s.rotateManaged(ctx, g, t, in)
 	}
 	var j job
 	var again *job // a former rotation that is not complete
-	var out secretAnswer
+	var out secretOutput
 	err := g.Update(ctx, t.name, record.Operation{Action: access.Rotate, Op: rotateOp, Version: in.ClientRequestToken}, func(c *record.Change) error {
 		again = nil
-		if err := t.change(c); err != nil {
+		if err := t.checkChangeable(c); err != nil {
 			return err
 		}
 		if err := in.configure(c, s); err != nil {
 			return err
 		}
-		out = s.answer(c.Record)
+		out = s.output(c.Record)
 		out.VersionID = in.ClientRequestToken
 		j = s.newJob(c.Record, in.ClientRequestToken)
 		if v := c.Version(in.ClientRequestToken); v != nil && (slices.Contains(v.Labels, labelPending) || slices.Contains(v.Labels, labelCurrent)) {
@@ -85,12 +85,12 @@ func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateS
 
 // rotateManaged starts the rotation of a secret that Rota's configuration
 // rotates.
-func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t target, in *rotateSecretRequest) (*secretAnswer, error) {
+func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t secretRef, in *rotateSecretRequest) (*secretOutput, error) {
 	r, err := g.ViewFor(ctx, access.Rotate, rotateOp, t.name)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.use(r); err != nil {
+	if err := t.checkUsable(r); err != nil {
 		return nil, err
 	}
 	if in.RotationLambdaARN != nil || in.RotationRules != nil || !in.immediately() {
@@ -106,7 +106,7 @@ func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t target,
 	if err != nil {
 		return nil, err
 	}
-	out := s.answer(r)
+	out := s.output(r)
 	out.VersionID = in.ClientRequestToken
 	return &out, nil
 }
@@ -144,20 +144,20 @@ func pending(r *record.Record) *record.Version {
 	return v
 }
 
-func cancelRotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *secretRequest) (*secretAnswer, error) {
-	t := s.target(in.SecretID)
+func cancelRotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *secretRequest) (*secretOutput, error) {
+	t := s.parseID(in.SecretID)
 	if s.isManaged(t.name) {
 		if err := g.Check(ctx, access.Rotate, "cancel rotation", t.name); err != nil {
 			return nil, err
 		}
 		return nil, errManaged()
 	}
-	var out secretAnswer
+	var out secretOutput
 	err := g.Update(ctx, t.name, record.Operation{Action: access.Rotate, Op: "cancel rotation"}, func(c *record.Change) error {
-		if err := t.change(c); err != nil {
+		if err := t.checkChangeable(c); err != nil {
 			return err
 		}
-		out = s.answer(c.Record)
+		out = s.output(c.Record)
 		if v := pending(&c.Record); v != nil {
 			out.VersionID = v.ID
 		}

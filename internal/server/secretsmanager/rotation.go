@@ -20,17 +20,17 @@ const rotateOp = "rotate"
 var noTime time.Time
 
 const (
-	attempts = 5 // of each step
-	// lease is how long a rotation under way is left alone. After it whoever
+	maxAttempts = 5 // of each step
+	// jobLease is how long a rotation under way is left alone. After it whoever
 	// looks for rotations that are due takes it up again, for it may have
 	// been stopped with its process.
-	lease = 90 * time.Minute
+	jobLease = 90 * time.Minute
 	// retryAfter is when a rotation that failed is tried again.
 	retryAfter = time.Hour
 )
 
 // The steps that a function is called with, in their order.
-var steps = []string{"createSecret", "setSecret", "testSecret", "finishSecret"}
+var stepNames = []string{"createSecret", "setSecret", "testSecret", "finishSecret"}
 
 // job is one rotation by a function.
 type job struct {
@@ -45,14 +45,14 @@ func (s *Server) newJob(r record.Record, token string) job {
 // begin announces the new version, without a value.
 func (j job) begin(c *record.Change) error {
 	if c.Version(j.token) != nil {
-		return refuse("ResourceExistsException", "You can't use ClientRequestToken "+j.token+" because that value is already in use for a version of the secret.")
+		return newError("ResourceExistsException", "You can't use ClientRequestToken "+j.token+" because that value is already in use for a version of the secret.")
 	}
 	if err := announce(c, j.token); err != nil {
 		return err
 	}
 	attach(c, labelPending, j.token)
 	if !j.test {
-		c.Rotation.NextAt = c.Now.Add(lease)
+		c.Rotation.NextAt = c.Now.Add(jobLease)
 	}
 	c.ChangedAt = c.Now
 	return checkLabelQuota(c.Record)
@@ -75,7 +75,7 @@ func (r *rotations) start(s *Server, g *record.Guarded, j job) {
 	if r.running[j.name] != nil || r.ctx.Err() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, lease)
+	ctx, cancel := context.WithTimeout(r.ctx, jobLease)
 	if r.running == nil {
 		r.running = map[string]context.CancelFunc{}
 	}
@@ -109,7 +109,7 @@ func (s *Server) Wait() { s.rotations.all.Wait() }
 
 // run carries out a job and notes how it went.
 func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
-	err := s.steps(ctx, j)
+	err := s.runSteps(ctx, j)
 	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return // cancelled, or to be taken up again after the next start
 	}
@@ -117,7 +117,7 @@ func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	if err == nil && !j.test {
-		err = j.promoted(ctx, g)
+		err = j.checkPromoted(ctx, g)
 	}
 	act := record.Operation{Action: access.Rotate, Op: rotateOp, Version: j.token}
 	if err != nil {
@@ -130,9 +130,9 @@ func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 	}
 }
 
-// promoted is nil where the new version is the current one, as the last step
+// checkPromoted is nil where the new version is the current one, as the last step
 // has to leave it.
-func (j job) promoted(ctx context.Context, g *record.Guarded) error {
+func (j job) checkPromoted(ctx context.Context, g *record.Guarded) error {
 	r, err := g.ViewFor(ctx, access.Rotate, rotateOp, j.name)
 	if err != nil {
 		return err
@@ -161,11 +161,11 @@ func (j job) end(c *record.Change, failed error) error {
 	return nil
 }
 
-// steps calls the function with each step until it succeeds.
-func (s *Server) steps(ctx context.Context, j job) error {
-	todo := steps
+// runSteps calls the function with each step until it succeeds.
+func (s *Server) runSteps(ctx context.Context, j job) error {
+	todo := stepNames
 	if j.test {
-		todo = steps[2:3]
+		todo = stepNames[2:3]
 	}
 	for _, step := range todo {
 		wait := s.opts.Retry
@@ -174,7 +174,7 @@ func (s *Server) steps(ctx context.Context, j job) error {
 			if err == nil {
 				break
 			}
-			if attempt == attempts || ctx.Err() != nil {
+			if attempt == maxAttempts || ctx.Err() != nil {
 				return fmt.Errorf("step %s: %w", step, err)
 			}
 			if rota.Sleep(ctx, wait) != nil {

@@ -109,8 +109,8 @@ func New(o Options) *Server {
 // targetPrefix is what the header X-Amz-Target begins with.
 const targetPrefix = "secretsmanager."
 
-// Is tells whether a request is one for Secrets Manager, by its header.
-func Is(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("X-Amz-Target"), targetPrefix) }
+// IsRequest tells whether a request is one for Secrets Manager, by its header.
+func IsRequest(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("X-Amz-Target"), targetPrefix) }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -124,24 +124,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.Body) // a client that has gone is no concern of the server
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) Answer {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) Response {
 	operation, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
 	if !ok || r.Method != http.MethodPost {
-		return Failure(errUnknownOperation(operation))
+		return ErrorResponse(errUnknownOperation(operation))
 	}
 	body, err := readBody(w, r)
 	if err != nil {
-		return Failure(s.explain(operation, err))
+		return ErrorResponse(s.explain(operation, err))
 	}
 	caller, err := s.opts.Authenticate(r, body)
 	if errors.Is(err, access.ErrUnauthenticated) && r.Header.Get("Authorization") == "" {
-		return Failure(refuse("MissingAuthenticationTokenException", "Missing Authentication Token"))
+		return ErrorResponse(newError("MissingAuthenticationTokenException", "Missing Authentication Token"))
 	}
 	if err != nil {
-		return Failure(s.explain(operation, err))
+		return ErrorResponse(s.explain(operation, err))
 	}
 	if s.opts.Throttle != nil && s.opts.Throttle(caller, operation) {
-		return Failure(errThrottled())
+		return ErrorResponse(errThrottled())
 	}
 	return s.Do(r.Context(), caller, operation, body)
 }
@@ -166,42 +166,42 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// Answer is what a call is answered with.
-type Answer struct {
+// Response is what a call is answered with.
+type Response struct {
 	Status int
 	Body   []byte // JSON
 	Code   string // of the error; "" for success
 }
 
-// Failure is the answer that an error becomes.
-func Failure(e *Error) Answer {
+// ErrorResponse is the answer that an error becomes.
+func ErrorResponse(e *Error) Response {
 	body, _ := json.Marshal(map[string]string{"__type": e.Code, "Message": e.Message}) // strings always marshal
-	return Answer{Status: e.Status, Body: body, Code: e.Code}
+	return Response{Status: e.Status, Body: body, Code: e.Code}
 }
 
 // Do carries out one call on behalf of a caller who is known: for servers that
 // read and authenticate requests themselves.
-func (s *Server) Do(ctx context.Context, c access.Caller, operation string, body []byte) Answer {
+func (s *Server) Do(ctx context.Context, c access.Caller, operation string, body []byte) Response {
 	run, ok := operations[operation]
 	if !ok {
-		return Failure(errUnknownOperation(operation))
+		return ErrorResponse(errUnknownOperation(operation))
 	}
 	trace.SpanFromContext(ctx).SetName(targetPrefix + operation)
 	result, err := run(ctx, s, s.opts.Records(c), body)
 	if err != nil {
-		return Failure(s.explain(operation, err))
+		return ErrorResponse(s.explain(operation, err))
 	}
 	out, err := json.Marshal(result)
 	if err != nil {
-		return Failure(s.explain(operation, err))
+		return ErrorResponse(s.explain(operation, err))
 	}
-	return Answer{Status: http.StatusOK, Body: out}
+	return Response{Status: http.StatusOK, Body: out}
 }
 
 // newUUID is a random id, version 4.
 func (s *Server) newUUID() string {
 	var b [16]byte
-	s.random(b[:])
+	s.readRandom(b[:])
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	h := hex.EncodeToString(b[:])

@@ -18,16 +18,16 @@ func (r *updateSecretVersionStageRequest) check() error {
 	if r.RemoveFromVersionID == "" && r.MoveToVersionID == "" {
 		return errInvalidParameter("You must provide MoveToVersionId, RemoveFromVersionId or both.")
 	}
-	return all(checkSecretID(r.SecretID), checkLabel(r.VersionStage),
+	return firstError(checkSecretID(r.SecretID), checkLabel(r.VersionStage),
 		checkVersionID("removeFromVersionId", r.RemoveFromVersionID), checkVersionID("moveToVersionId", r.MoveToVersionID))
 }
 
-func updateSecretVersionStage(ctx context.Context, s *Server, g *record.Guarded, in *updateSecretVersionStageRequest) (*secretAnswer, error) {
-	t := s.target(in.SecretID)
-	var out secretAnswer
+func updateSecretVersionStage(ctx context.Context, s *Server, g *record.Guarded, in *updateSecretVersionStageRequest) (*secretOutput, error) {
+	t := s.parseID(in.SecretID)
+	var out secretOutput
 	act := record.Operation{Action: access.Write, Op: "label", Version: in.MoveToVersionID, Detail: in.VersionStage}
 	err := g.Update(ctx, t.name, act, func(c *record.Change) error {
-		if err := t.change(c); err != nil {
+		if err := t.checkChangeable(c); err != nil {
 			return err
 		}
 		if err := in.checkMove(&c.Record); err != nil {
@@ -44,7 +44,7 @@ func updateSecretVersionStage(ctx context.Context, s *Server, g *record.Guarded,
 			attach(c, in.VersionStage, in.MoveToVersionID)
 		}
 		c.ChangedAt = c.Now
-		out = s.answer(c.Record)
+		out = s.output(c.Record)
 		return checkLabelQuota(c.Record)
 	})
 	return &out, err

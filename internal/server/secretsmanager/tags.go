@@ -15,7 +15,7 @@ type tag struct{ Key, Value string }
 
 func checkTags(tags []tag) error {
 	for _, t := range tags {
-		if err := all(length("tags.key", t.Key, 1, 128), length("tags.value", t.Value, 0, 256)); err != nil {
+		if err := firstError(checkLength("tags.key", t.Key, 1, 128), checkLength("tags.value", t.Value, 0, 256)); err != nil {
 			return err
 		}
 		if strings.HasPrefix(strings.ToLower(t.Key), "aws:") {
@@ -49,13 +49,13 @@ func (r *tagResourceRequest) check() error {
 	if r.Tags == nil {
 		return violation("tags", "Member must not be null")
 	}
-	return all(checkSecretID(r.SecretID), checkTags(r.Tags))
+	return firstError(checkSecretID(r.SecretID), checkTags(r.Tags))
 }
 
-func tagResource(ctx context.Context, s *Server, g *record.Guarded, in *tagResourceRequest) (nothing, error) {
-	t := s.target(in.SecretID)
-	return nothing{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "tag"}, func(c *record.Change) error {
-		if err := t.change(c); err != nil {
+func tagResource(ctx context.Context, s *Server, g *record.Guarded, in *tagResourceRequest) (emptyOutput, error) {
+	t := s.parseID(in.SecretID)
+	return emptyOutput{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "tag"}, func(c *record.Change) error {
+		if err := t.checkChangeable(c); err != nil {
 			return err
 		}
 		c.ChangedAt = c.Now
@@ -73,17 +73,17 @@ func (r *untagResourceRequest) check() error {
 		return violation("tagKeys", "Member must not be null")
 	}
 	for _, key := range r.TagKeys {
-		if err := length("tagKeys", key, 1, 128); err != nil {
+		if err := checkLength("tagKeys", key, 1, 128); err != nil {
 			return err
 		}
 	}
 	return checkSecretID(r.SecretID)
 }
 
-func untagResource(ctx context.Context, s *Server, g *record.Guarded, in *untagResourceRequest) (nothing, error) {
-	t := s.target(in.SecretID)
-	return nothing{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "untag"}, func(c *record.Change) error {
-		if err := t.change(c); err != nil {
+func untagResource(ctx context.Context, s *Server, g *record.Guarded, in *untagResourceRequest) (emptyOutput, error) {
+	t := s.parseID(in.SecretID)
+	return emptyOutput{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "untag"}, func(c *record.Change) error {
+		if err := t.checkChangeable(c); err != nil {
 			return err
 		}
 		had := len(c.Tags)

@@ -82,7 +82,7 @@ func canonicalQuery(raw string, presigned bool) string {
 		if presigned && name == "X-Amz-Signature" {
 			continue
 		}
-		pairs = append(pairs, recode(name)+"="+recode(value))
+		pairs = append(pairs, normalizeEscapes(name)+"="+normalizeEscapes(value))
 	}
 	slices.SortFunc(pairs, func(a, b string) int {
 		nameA, valueA, _ := strings.Cut(a, "=")
@@ -95,9 +95,9 @@ func canonicalQuery(raw string, presigned bool) string {
 	return strings.Join(pairs, "&")
 }
 
-// recode brings a query's part to AWS's one way of escaping. What is not well
+// normalizeEscapes brings a query's part to AWS's one way of escaping. What is not well
 // escaped is taken as it stands; its signature will not match.
-func recode(s string) string {
+func normalizeEscapes(s string) string {
 	plain, err := url.QueryUnescape(s)
 	if err != nil {
 		return s

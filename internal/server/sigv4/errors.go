@@ -22,10 +22,10 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 func (e *Error) Unwrap() error { return e.Kind }
 
-func fail(kind error, message string) error { return &Error{Kind: kind, Message: message} }
+func newError(kind error, message string) error { return &Error{Kind: kind, Message: message} }
 
 // UnknownKey is what whoever looks keys up answers for one that there is not,
 // or that is not active, or whose session token is another.
 func UnknownKey() error {
-	return fail(ErrUnknownKey, "The security token included in the request is invalid.")
+	return newError(ErrUnknownKey, "The security token included in the request is invalid.")
 }

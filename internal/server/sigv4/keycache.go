@@ -24,8 +24,8 @@ type signingKey struct {
 	key    []byte
 }
 
-// signing gives the key that signs within the signature's scope.
-func (c *keyCache) signing(s Signature, secret string) []byte {
+// derive gives the key that signs within the signature's scope.
+func (c *keyCache) derive(s Signature, secret string) []byte {
 	at := scopedKey{s.KeyID, s.Day, s.Region, s.Service}
 	sum := sha256.Sum256([]byte(secret))
 	c.mu.Lock()

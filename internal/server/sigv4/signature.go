@@ -12,7 +12,7 @@ import (
 const (
 	algorithm   = "AWS4-HMAC-SHA256"
 	scopeEnd    = "aws4_request"
-	stampLayout = "20060102T150405Z"
+	timestampLayout = "20060102T150405Z"
 
 	// maxHeaders bounds the signed headers that are read of a request.
 	maxHeaders = 100
@@ -27,7 +27,7 @@ type Signature struct {
 
 	headers   []string // lower case, as signed
 	signature [sha256.Size]byte
-	stamp     string // X-Amz-Date
+	timestamp     string // X-Amz-Date
 	expires   string // X-Amz-Expires, of a presigned request
 	presigned bool
 }
@@ -41,14 +41,14 @@ func Parse(r *http.Request) (Signature, error) {
 	if strings.Contains(r.URL.RawQuery, "X-Amz-Signature=") {
 		return parseQuery(r)
 	}
-	return Signature{}, fail(ErrMissing, "Request is missing Authentication Token")
+	return Signature{}, newError(ErrMissing, "Request is missing Authentication Token")
 }
 
 func parseHeader(r *http.Request, header string) (Signature, error) {
-	s := Signature{stamp: r.Header.Get("X-Amz-Date"), Token: r.Header.Get("X-Amz-Security-Token")}
+	s := Signature{timestamp: r.Header.Get("X-Amz-Date"), Token: r.Header.Get("X-Amz-Security-Token")}
 	rest, ok := strings.CutPrefix(header, algorithm+" ")
 	if !ok {
-		return s, incomplete()
+		return s, incompleteError()
 	}
 	var scope, headers, signature string
 	for part := range strings.SplitSeq(rest, ",") {
@@ -68,11 +68,11 @@ func parseHeader(r *http.Request, header string) (Signature, error) {
 func parseQuery(r *http.Request) (Signature, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	s := Signature{
-		stamp: query.Get("X-Amz-Date"), Token: query.Get("X-Amz-Security-Token"),
+		timestamp: query.Get("X-Amz-Date"), Token: query.Get("X-Amz-Security-Token"),
 		expires: query.Get("X-Amz-Expires"), presigned: true,
 	}
 	if err != nil || query.Get("X-Amz-Algorithm") != algorithm {
-		return s, incomplete()
+		return s, incompleteError()
 	}
 	return s, s.fill(query.Get("X-Amz-Credential"), query.Get("X-Amz-SignedHeaders"), query.Get("X-Amz-Signature"))
 }
@@ -81,26 +81,26 @@ func parseQuery(r *http.Request) (Signature, error) {
 func (s *Signature) fill(credential, headers, signature string) error {
 	scope := strings.Split(credential, "/")
 	if len(scope) != 5 || scope[4] != scopeEnd {
-		return incomplete()
+		return incompleteError()
 	}
 	s.KeyID, s.Day, s.Region, s.Service = scope[0], scope[1], scope[2], scope[3]
 	if strings.Count(headers, ";") >= maxHeaders {
-		return incomplete()
+		return incompleteError()
 	}
 	s.headers = strings.Split(headers, ";")
 	n, err := hex.Decode(s.signature[:], []byte(signature[:min(len(signature), 2*len(s.signature))]))
 	if s.KeyID == "" || headers == "" || err != nil || n != len(s.signature) || len(signature) != 2*n {
-		return incomplete()
+		return incompleteError()
 	}
 	return nil
 }
 
-func incomplete() error {
-	return fail(ErrIncomplete, "The Authorization header does not have the form of "+algorithm+".")
+func incompleteError() error {
+	return newError(ErrIncomplete, "The Authorization header does not have the form of "+algorithm+".")
 }
 
 func (s Signature) scope() string {
 	return s.Day + "/" + s.Region + "/" + s.Service + "/" + scopeEnd
 }
 
-func (s Signature) signs(header string) bool { return slices.Contains(s.headers, header) }
+func (s Signature) isSigned(header string) bool { return slices.Contains(s.headers, header) }

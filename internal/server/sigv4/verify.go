@@ -67,26 +67,26 @@ func (v *Verifier) Verify(r *http.Request, body []byte, find func(ctx context.Co
 // service, and that the host and every x-amz- header is signed.
 func (v *Verifier) CheckForm(r *http.Request, s Signature) error {
 	if s.presigned && !v.Presigned {
-		return fail(ErrMissing, "Presigned requests are not taken; sign the header.")
+		return newError(ErrMissing, "Presigned requests are not taken; sign the header.")
 	}
 	if v.Service != "" && s.Service != v.Service {
-		return fail(ErrMismatch, "Credential should be scoped to correct service: '"+v.Service+"'.")
+		return newError(ErrMismatch, "Credential should be scoped to correct service: '"+v.Service+"'.")
 	}
-	if !s.signs("host") {
-		return fail(ErrMismatch, "'Host' must be a 'SignedHeader' in the AWS Authorization.")
+	if !s.isSigned("host") {
+		return newError(ErrMismatch, "'Host' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	for name := range r.Header {
-		if len(name) > 6 && strings.EqualFold(name[:6], "x-amz-") && !s.signs(strings.ToLower(name)) {
-			return fail(ErrMismatch, "There were headers present in the request which were not signed: "+strings.ToLower(name))
+		if len(name) > 6 && strings.EqualFold(name[:6], "x-amz-") && !s.isSigned(strings.ToLower(name)) {
+			return newError(ErrMismatch, "There were headers present in the request which were not signed: "+strings.ToLower(name))
 		}
 	}
 	return v.checkTime(s)
 }
 
 func (v *Verifier) checkTime(s Signature) error {
-	stamp, err := time.Parse(stampLayout, s.stamp)
-	if err != nil || len(s.Day) != len("20060102") || !strings.HasPrefix(s.stamp, s.Day) {
-		return fail(ErrMismatch, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP")
+	stamp, err := time.Parse(timestampLayout, s.timestamp)
+	if err != nil || len(s.Day) != len("20060102") || !strings.HasPrefix(s.timestamp, s.Day) {
+		return newError(ErrMismatch, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP")
 	}
 	now, skew := time.Now, DefaultSkew
 	if v.Now != nil {
@@ -100,14 +100,14 @@ func (v *Verifier) checkTime(s Signature) error {
 		seconds, err := strconv.Atoi(s.expires)
 		limit = time.Duration(seconds) * time.Second
 		if err != nil || seconds < 1 || seconds > int(maxExpires/time.Second) {
-			return fail(ErrIncomplete, "X-Amz-Expires must be from 1 to 604800 seconds.")
+			return newError(ErrIncomplete, "X-Amz-Expires must be from 1 to 604800 seconds.")
 		}
 	}
 	if age > limit {
-		return fail(ErrSkewed, "Signature expired: "+s.stamp+" is now too old.")
+		return newError(ErrSkewed, "Signature expired: "+s.timestamp+" is now too old.")
 	}
 	if age < -skew {
-		return fail(ErrSkewed, "Signature not yet current: "+s.stamp+" is still later than now.")
+		return newError(ErrSkewed, "Signature not yet current: "+s.timestamp+" is still later than now.")
 	}
 	return nil
 }
@@ -123,10 +123,10 @@ func (v *Verifier) Check(r *http.Request, body []byte, s Signature, key Key) err
 	}
 	request := sha256.Sum256(s.canonical(r, payload))
 	text := make([]byte, 0, 256)
-	text = append(text, algorithm+"\n"+s.stamp+"\n"+s.scope()+"\n"...)
+	text = append(text, algorithm+"\n"+s.timestamp+"\n"+s.scope()+"\n"...)
 	text = hex.AppendEncode(text, request[:])
-	if !hmac.Equal(sign(v.keys.signing(s, key.Secret), text), s.signature[:]) {
-		return fail(ErrMismatch, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
+	if !hmac.Equal(sign(v.keys.derive(s, key.Secret), text), s.signature[:]) {
+		return newError(ErrMismatch, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func payloadHash(r *http.Request, body []byte, s Signature) (string, error) {
 	sum := sha256.Sum256(body)
 	payload := hex.EncodeToString(sum[:])
 	if sent != "" && sent != payload {
-		return "", fail(ErrPayload, "The provided 'x-amz-content-sha256' header does not match what was computed.")
+		return "", newError(ErrPayload, "The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}
 	return payload, nil
 }

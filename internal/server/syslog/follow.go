@@ -26,7 +26,7 @@ func Follow(ctx context.Context, c *Client, s Source, changed <-chan struct{}, l
 	defer func() { _ = c.Close() }()
 	pause := time.Second
 	for ctx.Err() == nil {
-		n, err := next(ctx, c, s, name)
+		n, err := sendNext(ctx, c, s, name)
 		switch {
 		case err != nil:
 			if ctx.Err() == nil {
@@ -42,8 +42,8 @@ func Follow(ctx context.Context, c *Client, s Source, changed <-chan struct{}, l
 	return nil
 }
 
-// next sends the next batch and returns its size.
-func next(ctx context.Context, c *Client, s Source, name string) (int, error) {
+// sendNext sends the next batch and returns its size.
+func sendNext(ctx context.Context, c *Client, s Source, name string) (int, error) {
 	sent, err := s.Exported(ctx, name)
 	if err != nil {
 		return 0, err

@@ -19,8 +19,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// stopWithin is how long sending the last spans may take.
-const stopWithin = 5 * time.Second
+// stopTimeout is how long sending the last spans may take.
+const stopTimeout = 5 * time.Second
 
 // Start sets up tracing from the process's OTEL_* variables. Without an
 // endpoint, or if they disable it, it returns nil, which traces nothing. A
@@ -32,7 +32,7 @@ func Start(ctx context.Context, version string, log *slog.Logger) (*Tracing, err
 		return nil, err
 	}
 	// The SDK's messages would otherwise go to stderr in its own format.
-	otel.SetLogger(logr.FromSlogHandler(messages{log.Handler()}))
+	otel.SetLogger(logr.FromSlogHandler(messageOnly{log.Handler()}))
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces", "error", err) }))
 	about, err := resource.New(ctx, resource.WithAttributes(semconv.ServiceName("rota"), semconv.ServiceVersion(version)),
 		resource.WithHost(), resource.WithTelemetrySDK(), resource.WithFromEnv())
@@ -43,7 +43,7 @@ func Start(ctx context.Context, version string, log *slog.Logger) (*Tracing, err
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w (try: docs/tracing.md tells the OTEL_ variables)", err)
 	}
-	return New(sdk.NewTracerProvider(sdk.WithResource(about), sdk.WithBatcher(&steady{SpanExporter: exporter, log: log}))), nil
+	return New(sdk.NewTracerProvider(sdk.WithResource(about), sdk.WithBatcher(&loggedExporter{SpanExporter: exporter, log: log}))), nil
 }
 
 // enabled reports whether the variables ask for spans to be exported. Errors
@@ -81,7 +81,7 @@ func (t *Tracing) Stop(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := t.provider.Shutdown(ctx); err != nil {
 		return fmt.Errorf("traces: the last ones weren't sent: %w", err)

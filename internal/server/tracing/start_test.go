@@ -70,7 +70,7 @@ func (m *moody) ExportSpans(context.Context, []sdk.ReadOnlySpan) error { return 
 func TestALostCollectorIsToldOfOnceAndOnceWhenItIsBack(t *testing.T) {
 	var out bytes.Buffer
 	m := &moody{}
-	s := &steady{SpanExporter: m, log: slog.New(slog.NewTextHandler(&out, nil))}
+	s := &loggedExporter{SpanExporter: m, log: slog.New(slog.NewTextHandler(&out, nil))}
 	for _, err := range []error{nil, errors.New("refused"), errors.New("refused"), nil, nil} {
 		m.err = err
 		if err := s.ExportSpans(t.Context(), nil); err != nil {

@@ -8,15 +8,15 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// steady is an exporter that logs once when the collector stops responding,
+// loggedExporter is an exporter that logs once when the collector stops responding,
 // and once when it responds again.
-type steady struct {
+type loggedExporter struct {
 	sdk.SpanExporter
 	log  *slog.Logger
 	lost atomic.Bool
 }
 
-func (s *steady) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+func (s *loggedExporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	err := s.SpanExporter.ExportSpans(ctx, spans)
 	switch {
 	case err != nil && !s.lost.Swap(true):
@@ -27,16 +27,16 @@ func (s *steady) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) erro
 	return nil // it has been logged
 }
 
-// messages keeps a record's message and drops the rest: the SDK quotes its
+// messageOnly keeps a record's message and drops the rest: the SDK quotes its
 // variables, and they may contain the collector's token.
-type messages struct{ to slog.Handler }
+type messageOnly struct{ to slog.Handler }
 
-func (m messages) Enabled(ctx context.Context, l slog.Level) bool { return m.to.Enabled(ctx, l) }
+func (m messageOnly) Enabled(ctx context.Context, l slog.Level) bool { return m.to.Enabled(ctx, l) }
 
-func (m messages) Handle(ctx context.Context, r slog.Record) error {
+func (m messageOnly) Handle(ctx context.Context, r slog.Record) error {
 	return m.to.Handle(ctx, slog.NewRecord(r.Time, r.Level, "traces: "+r.Message, r.PC))
 }
 
-func (m messages) WithAttrs([]slog.Attr) slog.Handler { return m }
+func (m messageOnly) WithAttrs([]slog.Attr) slog.Handler { return m }
 
-func (m messages) WithGroup(string) slog.Handler { return m }
+func (m messageOnly) WithGroup(string) slog.Handler { return m }

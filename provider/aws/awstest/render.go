@@ -79,7 +79,7 @@ func (s *Server) render(x *exchange, e *apiError) reply {
 	id := s.newUUID()
 	switch x.service {
 	case "secretsmanager", "ssm":
-		answer := secretsmanager.Failure(&secretsmanager.Error{Status: e.Status, Code: e.Code, Message: e.Message})
+		answer := secretsmanager.ErrorResponse(&secretsmanager.Error{Status: e.Status, Code: e.Code, Message: e.Message})
 		return reply{status: answer.Status, code: answer.Code, body: answer.Body, header: jsonHeader(id)}
 	case "s3":
 		answer := reply{status: e.Status, code: e.Code, header: map[string]string{"X-Amz-Request-Id": id}}

@@ -31,11 +31,11 @@ type Provider struct {
 
 	sync.Mutex
 	Down     bool   // answers 503
-	Claimed  string // the issuer that discovery names, if not URL
-	KeysAt   string // the address of the keys that discovery names, if not its own
+	ClaimedIssuer  string // the issuer that discovery names, if not URL
+	JWKSURL   string // the address of the keys that discovery names, if not its own
 	Bearer   string // the token to be shown, if any
-	Requests int    // for keys
-	Extra    []jose.JSONWebKey
+	KeyRequests int    // for keys
+	ExtraKeys    []jose.JSONWebKey
 	keys     []Key
 }
 
@@ -101,11 +101,11 @@ func (p *Provider) Keys() []Key {
 // provider unless given.
 func (p *Provider) Sign(t testing.TB, claims map[string]any) string {
 	t.Helper()
-	return SignWith(t, p.Keys()[0], p.Fill(claims))
+	return SignWith(t, p.Keys()[0], p.WithIssuer(claims))
 }
 
-// Fill adds "iss" to the claims unless it is there.
-func (p *Provider) Fill(claims map[string]any) map[string]any {
+// WithIssuer adds "iss" to the claims unless it is there.
+func (p *Provider) WithIssuer(claims map[string]any) map[string]any {
 	all := map[string]any{"iss": p.URL}
 	maps.Copy(all, claims)
 	return all
@@ -143,16 +143,16 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
 		document := map[string]string{"issuer": p.URL, "jwks_uri": p.URL + "/keys"}
-		if p.Claimed != "" {
-			document["issuer"] = p.Claimed
+		if p.ClaimedIssuer != "" {
+			document["issuer"] = p.ClaimedIssuer
 		}
-		if p.KeysAt != "" {
-			document["jwks_uri"] = p.KeysAt
+		if p.JWKSURL != "" {
+			document["jwks_uri"] = p.JWKSURL
 		}
 		answer = document
 	case "/keys":
-		p.Requests++
-		set := jose.JSONWebKeySet{Keys: p.Extra}
+		p.KeyRequests++
+		set := jose.JSONWebKeySet{Keys: p.ExtraKeys}
 		for _, k := range p.keys {
 			set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.Private.Public(), KeyID: k.ID, Algorithm: string(k.Algorithm), Use: "sig"})
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// classes count durations by their length.
-type classes struct {
+// distribution count durations by their length.
+type distribution struct {
 	bounds []time.Duration
 	counts []uint64 // up to each bound, and above the one before
 	count  uint64
@@ -22,11 +22,11 @@ var (
 	untilBounds = []time.Duration{0, time.Hour, 6 * time.Hour, rota.Day, 7 * rota.Day, 30 * rota.Day, 90 * rota.Day, 180 * rota.Day, 365 * rota.Day}
 )
 
-func newClasses(bounds []time.Duration) classes {
-	return classes{bounds: bounds, counts: make([]uint64, len(bounds))}
+func newDistribution(bounds []time.Duration) distribution {
+	return distribution{bounds: bounds, counts: make([]uint64, len(bounds))}
 }
 
-func (c *classes) add(d time.Duration) {
+func (c *distribution) add(d time.Duration) {
 	c.count++
 	c.sum += d
 	for i, bound := range c.bounds {
@@ -38,7 +38,7 @@ func (c *classes) add(d time.Duration) {
 }
 
 // metric gives the classes as a histogram.
-func (c *classes) metric(desc *prometheus.Desc) prometheus.Metric {
+func (c *distribution) metric(desc *prometheus.Desc) prometheus.Metric {
 	cumulative, below := make(map[float64]uint64, len(c.bounds)), uint64(0)
 	for i, bound := range c.bounds {
 		below += c.counts[i]

@@ -19,7 +19,7 @@ import (
 
 // Versions asks the store and the issuer for a secret's versions.
 func (l *Local) Versions(ctx context.Context, name string) (api.VersionsDoc, error) {
-	secret, err := l.one(ctx, access.List, "versions", name)
+	secret, err := l.chooseOne(ctx, access.List, "versions", name)
 	if err != nil {
 		return api.VersionsDoc{}, err
 	}
@@ -94,7 +94,7 @@ func issuerState(state rotation.State, credential string) (string, string) {
 	use := ""
 	switch {
 	case !issued.Use.At.IsZero():
-		use = "last used " + moment(issued.Use.At)
+		use = "last used " + localTime(issued.Use.At)
 		if issued.Use.Detail != "" {
 			use += " from " + issued.Use.Detail
 		}
@@ -106,7 +106,7 @@ func issuerState(state rotation.State, credential string) (string, string) {
 
 // Current asks the store for a secret's current version.
 func (l *Local) Current(ctx context.Context, name string) (api.CurrentDoc, error) {
-	secret, err := l.one(ctx, access.List, "current", name)
+	secret, err := l.chooseOne(ctx, access.List, "current", name)
 	if err != nil {
 		return api.CurrentDoc{}, err
 	}
@@ -123,7 +123,7 @@ func (l *Local) Current(ctx context.Context, name string) (api.CurrentDoc, error
 
 // Get returns a value.
 func (l *Local) Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error) {
-	secret, err := l.one(ctx, access.Read, "get", r.Secret)
+	secret, err := l.chooseOne(ctx, access.Read, "get", r.Secret)
 	if err != nil {
 		return api.GetDoc{}, err
 	}
@@ -215,7 +215,7 @@ func (l *Local) History(ctx context.Context, r api.HistoryRequest) (api.HistoryD
 	if len(doc.Entries) > 0 || l.File == nil || r.Secret == "" || r.After != 0 || r.Before != 0 {
 		return doc, nil
 	}
-	if _, err := l.pick([]string{r.Secret}); err != nil {
+	if _, err := l.resolveNames([]string{r.Secret}); err != nil {
 		return api.HistoryDoc{}, err
 	}
 	if l.Wired == nil {
@@ -248,8 +248,8 @@ func (l *Local) storedVersions(ctx context.Context, name string) ([]rota.Version
 	return contents.Versions, err
 }
 
-// noneOf compares heads with the audit of a store that doesn't exist.
-func noneOf(_ context.Context, heads []anchor.Head) error {
+// verifyWithoutStore compares heads with the audit of a store that doesn't exist.
+func verifyWithoutStore(_ context.Context, heads []anchor.Head) error {
 	for _, h := range heads {
 		if h.Seq > 0 {
 			return &store.TamperError{Seq: 1, Reason: fmt.Sprintf("there is no store, but the head of entry %d was anchored at %s", h.Seq, h.At.UTC().Format("2006-01-02 15:04:05Z"))}
@@ -263,7 +263,7 @@ func (l *Local) Verify(ctx context.Context) (api.VerifyDoc, error) {
 	if err := l.authorize(ctx, access.Audit, "verify", ""); err != nil {
 		return api.VerifyDoc{}, err
 	}
-	doc, compare := api.VerifyDoc{Verified: true}, noneOf
+	doc, compare := api.VerifyDoc{Verified: true}, verifyWithoutStore
 	if l.DB != nil {
 		chain, err := l.DB.Audit().Verify(ctx)
 		if err != nil {
@@ -271,7 +271,7 @@ func (l *Local) Verify(ctx context.Context) (api.VerifyDoc, error) {
 		}
 		doc.Entries, doc.Head, compare = chain.Entries, chain.Head, l.DB.Audit().VerifyHeads
 	}
-	for _, p := range l.Places {
+	for _, p := range l.Anchors {
 		heads, err := p.Heads(ctx)
 		if errors.Is(err, anchor.ErrWriteOnly) {
 			continue

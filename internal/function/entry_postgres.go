@@ -24,10 +24,10 @@ const cloneSuffix = "_clone"
 // With masterarn Rota logs in as the master, and two users alternate, as there;
 // without it the user changes its own password.
 func (inv *invocation) postgres(ctx context.Context, s *rotation.Secret, entry aws.Entry) error {
-	if err := missing(entry, "host", "username"); err != nil {
+	if err := requireFields(entry, "host", "username"); err != nil {
 		return err
 	}
-	cfg, err := inv.database(entry)
+	cfg, err := inv.connectionConfig(entry)
 	if err != nil {
 		return err
 	}
@@ -38,13 +38,13 @@ func (inv *invocation) postgres(ctx context.Context, s *rotation.Secret, entry a
 	s.Store = inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields})
 	user, master := entry.Values.Field("username"), entry.Values.Field("masterarn")
 	if master == "" {
-		if err := missing(entry, "password"); err != nil {
+		if err := requireFields(entry, "password"); err != nil {
 			return err
 		}
-		s.Issuer, err = postgres.Own(entry.Name, cfg, postgres.OwnConfig{Role: user, Rules: inv.settings.rules, Known: stored(s.Store)})
-		return wrong(err)
+		s.Issuer, err = postgres.Own(entry.Name, cfg, postgres.OwnConfig{Role: user, Rules: inv.settings.rules, Known: storedCredentials(s.Store)})
+		return asConfigError(err)
 	}
-	if err := inv.asMaster(ctx, &cfg, master); err != nil {
+	if err := inv.loginAsMaster(ctx, &cfg, master); err != nil {
 		return err
 	}
 	c, err := postgres.New(entry.Name, cfg)
@@ -61,18 +61,18 @@ func (inv *invocation) postgres(ctx context.Context, s *rotation.Secret, entry a
 	default:
 		err = fmt.Errorf("secret %s: the tag %s is none of single and alternating", entry.Name, rolesTag)
 	}
-	return wrong(err)
+	return asConfigError(err)
 }
 
-func wrong(err error) error {
+func asConfigError(err error) error {
 	if err == nil {
 		return nil
 	}
 	return &configError{err}
 }
 
-// database is where the entry's user logs in.
-func (inv *invocation) database(entry aws.Entry) (postgres.Config, error) {
+// connectionConfig is where the entry's user logs in.
+func (inv *invocation) connectionConfig(entry aws.Entry) (postgres.Config, error) {
 	v := entry.Values
 	cfg := postgres.Config{
 		Host: v.Field("host"), Database: v.Field("dbname"),
@@ -91,13 +91,13 @@ func (inv *invocation) database(entry aws.Entry) (postgres.Config, error) {
 	return cfg, nil
 }
 
-// asMaster has Rota log in with the master's secret.
-func (inv *invocation) asMaster(ctx context.Context, cfg *postgres.Config, id string) error {
+// loginAsMaster has Rota log in with the master's secret.
+func (inv *invocation) loginAsMaster(ctx context.Context, cfg *postgres.Config, id string) error {
 	master, err := inv.aws.Entry(ctx, id)
 	if err != nil {
 		return fmt.Errorf("the master's secret: %w", err)
 	}
-	if err := missing(master, "username", "password"); err != nil {
+	if err := requireFields(master, "username", "password"); err != nil {
 		return fmt.Errorf("the master's secret: %w", err)
 	}
 	if host := master.Values.Field("host"); host != "" && host != cfg.Host {
@@ -107,9 +107,9 @@ func (inv *invocation) asMaster(ctx context.Context, cfg *postgres.Config, id st
 	return nil
 }
 
-// stored are the credentials that a store holds, the likeliest to be in force
+// storedCredentials are the credentials that a store holds, the likeliest to be in force
 // first.
-func stored(store rota.Store) func(context.Context) ([]rota.Credential, error) {
+func storedCredentials(store rota.Store) func(context.Context) ([]rota.Credential, error) {
 	return func(ctx context.Context) ([]rota.Credential, error) {
 		contents, err := store.Describe(ctx)
 		if err != nil {

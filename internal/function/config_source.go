@@ -11,11 +11,11 @@ import (
 	"github.com/rota-dev/rota/provider/aws"
 )
 
-// load reads the configuration from where the environment says it is. It is read
+// loadConfig reads the configuration from where the environment says it is. It is read
 // anew for each invocation, so that an edit counts at once. A place that does not
 // answer for now is no mistake of the settings.
-func load(ctx context.Context, known *config.Catalog, s settings, c *aws.Connection) (*config.File, error) {
-	file, err := read(ctx, known, s, c)
+func loadConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.Connection) (*config.File, error) {
+	file, err := readConfig(ctx, known, s, c)
 	if failed, ok := errors.AsType[*rota.Error](err); ok && failed.Class == rota.ClassWait {
 		return nil, err
 	}
@@ -25,10 +25,10 @@ func load(ctx context.Context, known *config.Catalog, s settings, c *aws.Connect
 	return file, nil
 }
 
-// places are those of a configuration outside the zip.
-const places = "(try: s3://bucket/rota.yaml, ssm:///rota/config, or a file in the zip)"
+// configLocations are those of a configuration outside the zip.
+const configLocations = "(try: s3://bucket/rota.yaml, ssm:///rota/config, or a file in the zip)"
 
-func read(ctx context.Context, known *config.Catalog, s settings, c *aws.Connection) (*config.File, error) {
+func readConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.Connection) (*config.File, error) {
 	if s.configYAML != "" {
 		return known.Parse("ROTA_CONFIG_YAML", []byte(s.configYAML))
 	}
@@ -40,7 +40,7 @@ func read(ctx context.Context, known *config.Catalog, s settings, c *aws.Connect
 	case "s3":
 		bucket, key, _ := strings.Cut(place, "/")
 		if bucket == "" || key == "" {
-			return nil, fmt.Errorf("ROTA_CONFIG names no object: %s %s", s.config, places)
+			return nil, fmt.Errorf("ROTA_CONFIG names no object: %s %s", s.config, configLocations)
 		}
 		data, err := c.Object(ctx, bucket, key)
 		if err != nil {
@@ -49,7 +49,7 @@ func read(ctx context.Context, known *config.Catalog, s settings, c *aws.Connect
 		return known.Parse(s.config, data)
 	case "ssm":
 		if strings.Trim(place, "/") == "" {
-			return nil, fmt.Errorf("ROTA_CONFIG names no parameter: %s %s", s.config, places)
+			return nil, fmt.Errorf("ROTA_CONFIG names no parameter: %s %s", s.config, configLocations)
 		}
 		text, err := c.ParameterText(ctx, place)
 		if err != nil {
@@ -57,5 +57,5 @@ func read(ctx context.Context, known *config.Catalog, s settings, c *aws.Connect
 		}
 		return known.Parse(s.config, []byte(text))
 	}
-	return nil, fmt.Errorf("ROTA_CONFIG begins with %s:// %s", scheme, places)
+	return nil, fmt.Errorf("ROTA_CONFIG begins with %s:// %s", scheme, configLocations)
 }

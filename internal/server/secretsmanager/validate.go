@@ -32,8 +32,8 @@ func (e epoch) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(out, ".%03d", ms%1000), nil
 }
 
-// length checks a parameter's length in characters.
-func length(name, value string, low, high int) error {
+// checkLength checks a parameter's length in characters.
+func checkLength(name, value string, low, high int) error {
 	n := utf8.RuneCountInString(value)
 	if n < low {
 		return violation(name, fmt.Sprintf("Member must have length greater than or equal to %d", low))
@@ -44,16 +44,16 @@ func length(name, value string, low, high int) error {
 	return nil
 }
 
-// optional is length for a parameter that may be missing.
-func optional(name string, value *string, low, high int) error {
+// checkOptionalLength is length for a parameter that may be missing.
+func checkOptionalLength(name string, value *string, low, high int) error {
 	if value == nil {
 		return nil
 	}
-	return length(name, *value, low, high)
+	return checkLength(name, *value, low, high)
 }
 
-// within checks a number that may be missing.
-func within(name string, value *int64, low, high int64) error {
+// checkRange checks a number that may be missing.
+func checkRange(name string, value *int64, low, high int64) error {
 	if value == nil {
 		return nil
 	}
@@ -70,8 +70,8 @@ func violation(name, constraint string) error {
 	return errValidation("1 validation error detected: Value at '" + name + "' failed to satisfy constraint: " + constraint)
 }
 
-// all gives the first error.
-func all(errs ...error) error {
+// firstError gives the first error.
+func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err
@@ -84,18 +84,18 @@ func checkSecretID(id string) error {
 	if id == "" {
 		return errInvalidParameter("You must provide a SecretId.")
 	}
-	if err := length("secretId", id, 1, maxSecretID); err != nil {
+	if err := checkLength("secretId", id, 1, maxSecretID); err != nil {
 		return err
 	}
 	if strings.HasPrefix(id, "arn:") {
-		return printable("secretId", id)
+		return checkPrintable("secretId", id)
 	}
 	return checkCharacters(id)
 }
 
-// printable refuses control characters in what names something: no database
+// checkPrintable refuses control characters in what names something: no database
 // and no log takes all of them.
-func printable(name, value string) error {
+func checkPrintable(name, value string) error {
 	if strings.ContainsFunc(value, unicode.IsControl) {
 		return violation(name, "Member must not hold control characters")
 	}
@@ -105,7 +105,7 @@ func printable(name, value string) error {
 var validName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-]+$`)
 
 func checkName(name string) error {
-	if err := length("name", name, 1, maxName); err != nil {
+	if err := checkLength("name", name, 1, maxName); err != nil {
 		return err
 	}
 	return checkCharacters(name)
@@ -123,19 +123,19 @@ func checkRequestToken(token string) error {
 	if n := len(token); n < 32 || n > 64 {
 		return errInvalidParameter("You must provide a ClientRequestToken value, and it must be 32-64 characters long.")
 	}
-	return printable("clientRequestToken", token)
+	return checkPrintable("clientRequestToken", token)
 }
 
 func checkVersionID(name, id string) error {
 	if id == "" {
 		return nil
 	}
-	return all(length(name, id, 32, 64), printable(name, id))
+	return firstError(checkLength(name, id, 32, 64), checkPrintable(name, id))
 }
 
 func checkLabel(label string) error {
 	if n := utf8.RuneCountInString(label); n < 1 || n > 256 {
 		return errInvalidParameter("A staging label must have 1 to 256 characters.")
 	}
-	return printable("versionStage", label)
+	return checkPrintable("versionStage", label)
 }

@@ -11,23 +11,23 @@ import (
 )
 
 const (
-	// useGrain is how exactly the last use of a key is known: each key costs
+	// useGranularity is how exactly the last use of a key is known: each key costs
 	// one write for each of these, however busy it is.
-	useGrain = time.Hour
+	useGranularity = time.Hour
 	// flushEvery is how often what was noted is written.
 	flushEvery    = time.Minute
-	flushDeadline = 10 * time.Second
+	flushTimeout = 10 * time.Second
 )
 
-// uses collects when keys were used, until they are written.
-type uses struct {
+// keyUses collects when keys were used, until they are written.
+type keyUses struct {
 	mu      sync.Mutex
 	pending map[string]time.Time
 	written map[string]time.Time // in this hour
 }
 
-func (u *uses) note(k access.Key, now time.Time) {
-	hour := now.UTC().Truncate(useGrain)
+func (u *keyUses) record(k access.Key, now time.Time) {
+	hour := now.UTC().Truncate(useGranularity)
 	if !k.UsedAt.Before(hour) {
 		return
 	}
@@ -44,7 +44,7 @@ func (u *uses) note(k access.Key, now time.Time) {
 
 // flush writes what was noted. What could not be written is kept for the next
 // time.
-func (u *uses) flush(ctx context.Context, d access.Directory, now time.Time) error {
+func (u *keyUses) flush(ctx context.Context, d access.Directory, now time.Time) error {
 	u.mu.Lock()
 	pending := u.pending
 	u.pending = nil
@@ -52,7 +52,7 @@ func (u *uses) flush(ctx context.Context, d access.Directory, now time.Time) err
 	if len(pending) == 0 {
 		return nil
 	}
-	err := d.Used(ctx, pending)
+	err := d.MarkUsed(ctx, pending)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if err != nil {
@@ -60,7 +60,7 @@ func (u *uses) flush(ctx context.Context, d access.Directory, now time.Time) err
 		u.pending = pending
 		return fmt.Errorf("note the last uses of keys: %w", err)
 	}
-	hour := now.UTC().Truncate(useGrain)
+	hour := now.UTC().Truncate(useGranularity)
 	maps.DeleteFunc(u.written, func(_ string, at time.Time) bool { return !at.Equal(hour) })
 	if u.written == nil {
 		u.written = map[string]time.Time{}
@@ -71,9 +71,9 @@ func (u *uses) flush(ctx context.Context, d access.Directory, now time.Time) err
 
 // Flush writes now when keys were last used.
 func (a *Authenticator) Flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, flushDeadline)
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	return a.uses.flush(ctx, a.o.Directory, a.o.Now())
+	return a.uses.flush(ctx, a.opts.Directory, a.opts.Now())
 }
 
 // Run writes once a minute when keys were last used, and a last time when the
@@ -89,7 +89,7 @@ func (a *Authenticator) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := a.Flush(context.WithoutCancel(ctx)); err != nil {
-			a.o.Log.WarnContext(ctx, "last uses are not written yet", "error", err)
+			a.opts.Log.WarnContext(ctx, "last uses are not written yet", "error", err)
 		}
 		if over {
 			return

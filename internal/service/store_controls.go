@@ -14,36 +14,36 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Switches are the controls of a command on Rota's own machine: they're
+// StoreControls are the controls of a command on Rota's own machine: they're
 // written to the store, where the next worker finds them.
-type Switches struct {
+type StoreControls struct {
 	DB *store.DB
 	// Only Done needs Wired and Rotator.
 	Wired   *config.Wired
 	Rotator *rotation.Rotator
 }
 
-var _ Controls = Switches{}
+var _ Controls = StoreControls{}
 
 // Pause implements [Controls].
-func (s Switches) Pause(ctx context.Context, secrets []string, by access.Caller, why string) error {
-	if err := s.remember(ctx, secrets, by); err != nil {
+func (s StoreControls) Pause(ctx context.Context, secrets []string, by access.Caller, why string) error {
+	if err := s.ensureKnown(ctx, secrets, by); err != nil {
 		return err
 	}
 	return s.DB.Queue().Pause(ctx, secrets, by, why)
 }
 
 // Resume implements [Controls].
-func (s Switches) Resume(ctx context.Context, secrets []string, by access.Caller) error {
-	if err := s.remember(ctx, secrets, by); err != nil {
+func (s StoreControls) Resume(ctx context.Context, secrets []string, by access.Caller) error {
+	if err := s.ensureKnown(ctx, secrets, by); err != nil {
 		return err
 	}
 	return s.DB.Queue().Resume(ctx, secrets, by, "")
 }
 
-// remember makes the store aware of configured secrets that haven't been
+// ensureKnown makes the store aware of configured secrets that haven't been
 // worked on yet, by taking a lease on them.
-func (s Switches) remember(ctx context.Context, secrets []string, by access.Caller) error {
+func (s StoreControls) ensureKnown(ctx context.Context, secrets []string, by access.Caller) error {
 	statuses, err := s.DB.Overview().Statuses(ctx)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (s Switches) remember(ctx context.Context, secrets []string, by access.Call
 }
 
 // Done implements [Controls].
-func (s Switches) Done(ctx context.Context, secret string, by access.Caller, _ string) error {
+func (s StoreControls) Done(ctx context.Context, secret string, by access.Caller, _ string) error {
 	if err := s.Wired.Broken[secret]; err != nil {
 		return &UsageError{Err: err}
 	}
@@ -73,17 +73,17 @@ func (s Switches) Done(ctx context.Context, secret string, by access.Caller, _ s
 }
 
 // Freeze implements [Controls].
-func (s Switches) Freeze(ctx context.Context, by access.Caller, why string) error {
+func (s StoreControls) Freeze(ctx context.Context, by access.Caller, why string) error {
 	return s.DB.Queue().Freeze(ctx, by, why)
 }
 
 // Thaw implements [Controls].
-func (s Switches) Thaw(ctx context.Context, by access.Caller) error {
+func (s StoreControls) Thaw(ctx context.Context, by access.Caller) error {
 	return s.DB.Queue().Thaw(ctx, by, "")
 }
 
 // Reload implements [Controls]: nothing on this machine caches the
 // configuration.
-func (s Switches) Reload(context.Context, access.Caller, string) error {
+func (s StoreControls) Reload(context.Context, access.Caller, string) error {
 	return &UsageError{Err: errors.New("every command reads the configuration itself: there is nothing to reload (try: --server)")}
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// picture is the state of all secrets at one time.
-type picture struct {
+// snapshot is the state of all secrets at one time.
+type snapshot struct {
 	at     time.Time
 	took   time.Duration
 	frozen *rotation.Halt // nil: not frozen
-	kept   []store.OutboxBacklog
+	outbox   []store.OutboxBacklog
 	audit  int64
 	jobs   map[string]int
 
@@ -26,26 +26,26 @@ type picture struct {
 	unsent                       int
 	lateSince, dueSince, issued  time.Time // the earliest of all; zero: none
 	nextRotation                 time.Time // the earliest of all; zero: never
-	ages, lateness, untilRotated classes
+	ages, lateness, untilRotated distribution
 
 	perSecret int
-	secrets   []one // nil if there are more than perSecret
+	secrets   []secretMetrics // nil if there are more than perSecret
 	count     int
 }
 
-// one is what's reported about one secret by name. Zero dates are unknown,
+// secretMetrics is what's reported about one secret by name. Zero dates are unknown,
 // or don't apply.
-type one struct {
+type secretMetrics struct {
 	name                     string
 	issued, rotate, lateFrom time.Time
 	hold                     rotation.HoldKind
 	heldFrom                 time.Time
 }
 
-func newPicture(at time.Time, perSecret int) *picture {
-	p := &picture{
+func newSnapshot(at time.Time, perSecret int) *snapshot {
+	p := &snapshot{
 		at: at, states: map[api.SecretState]int{}, holds: map[rotation.HoldKind]int{}, heldSince: map[rotation.HoldKind]time.Time{},
-		ages: newClasses(ageBounds), lateness: newClasses(lateBounds), untilRotated: newClasses(untilBounds), perSecret: perSecret,
+		ages: newDistribution(ageBounds), lateness: newDistribution(lateBounds), untilRotated: newDistribution(untilBounds), perSecret: perSecret,
 	}
 	for _, s := range states {
 		p.states[s] = 0
@@ -68,8 +68,8 @@ var (
 )
 
 // add counts one more secret.
-func (p *picture) add(s store.EnrolledSecret, policy rotation.Policy) {
-	o := one{name: s.Name, issued: s.Status.IssuedAt, rotate: s.Status.RotateAt}
+func (p *snapshot) add(s store.EnrolledSecret, policy rotation.Policy) {
+	o := secretMetrics{name: s.Name, issued: s.Status.IssuedAt, rotate: s.Status.RotateAt}
 	p.count++
 	p.states[service.StateOf(s, p.frozen != nil, policy, p.at)]++
 	if s.Paused != nil {

@@ -20,14 +20,14 @@ import (
 // claimant in a while, and of all together so many at once and one every so
 // often, whoever tries.
 const (
-	refusalEvery   = time.Minute
-	refusalsAtOnce = 100
-	refusalsEach   = 6 * time.Second
-	claimantsKept  = 4096
+	claimantInterval   = time.Minute
+	auditBurst = 100
+	auditInterval   = 6 * time.Second
+	maxClaimants  = 4096
 )
 
-// unknown is who acts where nobody is named.
-const unknown = "unknown"
+// unknownPrincipal is who acts where nobody is named.
+const unknownPrincipal = "unknown"
 
 // claimError is a refusal of a request that says whose it is, without proof.
 type claimError struct {
@@ -37,9 +37,9 @@ type claimError struct {
 
 func (e *claimError) Unwrap() error { return e.error }
 
-// claim has a refusal name the key that was shown. What has not the form of a
+// withClaim has a refusal name the key that was shown. What has not the form of a
 // key's id may be anything, a secret too.
-func claim(keyID string, err error) error {
+func withClaim(keyID string, err error) error {
 	if !access.IsKeyID(keyID) {
 		return err
 	}
@@ -52,36 +52,36 @@ type claimant struct {
 	name    string
 }
 
-// told is the last entry about a claimant.
-type told struct {
+// lastEntry is the last entry about a claimant.
+type lastEntry struct {
 	at   time.Time
-	left int // how many were left out since
+	suppressed int // how many were left out since
 }
 
-// refusals writes failed authentications to the audit, so few of them that a
+// failureLog writes failed authentications to the audit, so few of them that a
 // flood does not fill it. What is left out is counted in the next entry.
-type refusals struct {
+type failureLog struct {
 	audit access.Recorder // nil: none are written
 	now   func() time.Time
 	log   *slog.Logger
 
 	mu   sync.Mutex
-	all  *rate.Limiter
-	left int // how many were left out for want of all
-	told *lru.Cache[claimant, *told]
+	limit  *rate.Limiter
+	suppressed int // how many were left out for want of all
+	recent *lru.Cache[claimant, *lastEntry]
 }
 
-func newRefusals(o Options) (*refusals, error) {
-	kept, err := lru.New[claimant, *told](claimantsKept)
+func newFailureLog(o Options) (*failureLog, error) {
+	kept, err := lru.New[claimant, *lastEntry](maxClaimants)
 	if err != nil {
 		return nil, fmt.Errorf("refusals: %w", err)
 	}
-	return &refusals{audit: o.Audit, now: o.Now, log: o.Log, all: rate.NewLimiter(rate.Every(refusalsEach), refusalsAtOnce), told: kept}, nil
+	return &failureLog{audit: o.Audit, now: o.Now, log: o.Log, limit: rate.NewLimiter(rate.Every(auditInterval), auditBurst), recent: kept}, nil
 }
 
-// note writes a refusal down, unless it is one too many. The request is refused
+// record writes a refusal down, unless it is one too many. The request is refused
 // either way.
-func (r *refusals) note(req *http.Request, from netip.Addr, claimed string, reason error) {
+func (r *failureLog) record(req *http.Request, from netip.Addr, claimed string, reason error) {
 	if r.audit == nil {
 		return
 	}
@@ -103,27 +103,27 @@ func (r *refusals) note(req *http.Request, from netip.Addr, claimed string, reas
 }
 
 // detail is what an entry says, and whether there is to be one.
-func (r *refusals) detail(c claimant, reason error) (string, bool) {
+func (r *failureLog) detail(c claimant, reason error) (string, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	before, found := r.told.Get(c)
-	if found && now.Sub(before.at) < refusalEvery {
-		before.left++
+	before, found := r.recent.Get(c)
+	if found && now.Sub(before.at) < claimantInterval {
+		before.suppressed++
 		return "", false
 	}
-	if !r.all.AllowN(now, 1) {
-		r.left++
+	if !r.limit.AllowN(now, 1) {
+		r.suppressed++
 		return "", false
 	}
 	text := fmt.Sprintf("%.300s", reason)
-	if found && before.left > 0 {
-		text += fmt.Sprintf("; %d more since the entry before are left out", before.left)
+	if found && before.suppressed > 0 {
+		text += fmt.Sprintf("; %d more since the entry before are left out", before.suppressed)
 	}
-	if r.left > 0 {
-		text += fmt.Sprintf("; %d of all addresses are left out", r.left)
+	if r.suppressed > 0 {
+		text += fmt.Sprintf("; %d of all addresses are left out", r.suppressed)
 	}
-	r.left = 0
-	r.told.Add(c, &told{at: now})
+	r.suppressed = 0
+	r.recent.Add(c, &lastEntry{at: now})
 	return text, true
 }

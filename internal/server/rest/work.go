@@ -11,8 +11,8 @@ import (
 	"github.com/rota-dev/rota/internal/service"
 )
 
-// works registers the operations that act on secrets.
-func (a *server) works() {
+// workRoutes registers the operations that act on secrets.
+func (a *server) workRoutes() {
 	for _, w := range []struct {
 		operation api.Operation
 		summary   string
@@ -70,8 +70,8 @@ func (a *server) works() {
 		})
 }
 
-// controls registers the switches that override all policies.
-func (a *server) controls() {
+// controlRoutes registers the switches that override all policies.
+func (a *server) controlRoutes() {
 	type because struct {
 		Reason string `json:"reason,omitempty" maxLength:"500" doc:"The reason, for people."`
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// askWithin is how long a rotation request waits for another worker's turn: it
+// requestTimeout is how long a rotation request waits for another worker's turn: it
 // needs a quick response.
-const askWithin = 5 * time.Second
+const requestTimeout = 5 * time.Second
 
 // rotate records a rotation requested through the Secrets Manager endpoint, and
 // starts it. Once it has returned, the rotation continues whatever happens to
@@ -41,16 +41,16 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 	}
 	entry := c.Entry(d.DB.Now(), op, name, rotation.OutcomeBegun, "")
 	entry.Object = token
-	err = d.ask(ctx, secret, token, entry)
+	err = d.requestRotation(ctx, secret, token, entry)
 	if err == nil || errors.Is(err, rota.ErrConflict) {
-		d.worker.Begin(ctx, name) // or go on with the other one
+		d.worker.StartTurn(ctx, name) // or go on with the other one
 	}
 	return err
 }
 
-// ask waits a little if another worker holds the secret.
-func (d *Daemon) ask(ctx context.Context, s *rotation.Secret, token string, by rotation.Entry) error {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
+// requestRotation waits a little if another worker holds the secret.
+func (d *Daemon) requestRotation(ctx context.Context, s *rotation.Secret, token string, by rotation.Entry) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

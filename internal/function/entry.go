@@ -21,17 +21,17 @@ const (
 	topicTag     = "rota:topic" // the ARN of the owner's topic
 )
 
-// described is the secret that is kept in an entry of Secrets Manager: as the
+// secretOfEntry is the secret that is kept in an entry of Secrets Manager: as the
 // configuration has it, else as the entry describes itself.
-func (inv *invocation) described(ctx context.Context, id string) (*rotation.Secret, error) {
-	if s, err := inv.configured(id); s != nil || err != nil {
+func (inv *invocation) secretOfEntry(ctx context.Context, id string) (*rotation.Secret, error) {
+	if s, err := inv.configuredSecret(id); s != nil || err != nil {
 		return s, err
 	}
 	entry, err := inv.aws.Entry(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	s := &rotation.Secret{Name: entry.Name, Policy: inv.settings.beforeCreate()}
+	s := &rotation.Secret{Name: entry.Name, Policy: inv.settings.retireFirstPolicy()}
 	switch engine := entry.Values.Field("engine"); {
 	case engine == "postgres" || engine == "postgresql" || engine == "aurora-postgresql":
 		err = inv.postgres(ctx, s, entry)
@@ -45,7 +45,7 @@ func (inv *invocation) described(ctx context.Context, id string) (*rotation.Secr
 	if err != nil {
 		return nil, err
 	}
-	inv.join(s, entry.Tags[topicTag])
+	inv.register(s, entry.Tags[topicTag])
 	return s, nil
 }
 
@@ -66,8 +66,8 @@ func (inv *invocation) accessKeys(s *rotation.Secret, entry aws.Entry) error {
 	return nil
 }
 
-// pairs are the names that the two fields of an access key go by.
-var pairs = [][2]string{
+// accessKeyFieldPairs are the names that the two fields of an access key go by.
+var accessKeyFieldPairs = [][2]string{
 	{"AccessKey", "SecretKey"},
 	{rota.FieldAccessKeyID, rota.FieldSecretAccessKey},
 	{"AccessKeyId", "SecretAccessKey"},
@@ -90,8 +90,8 @@ func (inv *invocation) fields(entry aws.Entry) (rota.FieldMap, error) {
 	case id != "" && id == secret:
 		return rota.FieldMap{}, &configError{fmt.Errorf("secret %s: the tags %s and %s name the same field (try: two names)", entry.Name, accessKeyTag, secretKeyTag)}
 	case id == "":
-		id, secret = pairs[0][0], pairs[0][1]
-		for _, p := range pairs {
+		id, secret = accessKeyFieldPairs[0][0], accessKeyFieldPairs[0][1]
+		for _, p := range accessKeyFieldPairs {
 			if entry.Values.Field(p[0]) != "" && entry.Values.Field(p[1]) != "" {
 				id, secret = p[0], p[1]
 				break
@@ -101,8 +101,8 @@ func (inv *invocation) fields(entry aws.Entry) (rota.FieldMap, error) {
 	return rota.ParseFieldMap(map[string]string{id: rota.FieldAccessKeyID, secret: rota.FieldSecretAccessKey}, nil)
 }
 
-// missing names the fields that an entry lacks.
-func missing(entry aws.Entry, names ...string) error {
+// requireFields names the fields that an entry lacks.
+func requireFields(entry aws.Entry, names ...string) error {
 	var lacks []string
 	for _, n := range names {
 		if entry.Values.Field(n) == "" {
