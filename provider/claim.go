@@ -14,8 +14,8 @@ type Claim struct {
 	Name string
 	// Connection is the one it is reached through; "" for what needs none.
 	Connection string
-	// Scope is the account or server it belongs to, in the words of
-	// [Identifier]. "" means the connection's.
+	// Scope is the account or server it belongs to, as [Identifier] spells it,
+	// where the name itself says so. "" means the connection's.
 	Scope string
 	// Shown is how people are shown it: Kind, and the name where that's no
 	// secret. Defaults to Kind.
@@ -38,6 +38,7 @@ type Known struct {
 
 	text   func(Text) (string, bool)
 	config func(connection string) any
+	opened func(connection string) any
 }
 
 // NewKnown makes a Known. text gives a text's value, and false where it's not
@@ -55,6 +56,24 @@ func (k *Known) Config(connection string) any {
 		return nil
 	}
 	return k.config(connection)
+}
+
+// WithOpened is the Known of a configuration whose connections are open: opened
+// gives a connection as its kind made it, or nil.
+func (k *Known) WithOpened(opened func(connection string) any) *Known {
+	with := *k
+	with.opened = opened
+	return &with
+}
+
+// Opened is the opened connection of this name; nil while only rota.yaml is
+// known, or if it can't be opened. It's for what the connection finds on the
+// machine, such as a region from the environment. Ask nothing outside.
+func (k *Known) Opened(connection string) any {
+	if k.opened == nil {
+		return nil
+	}
+	return k.opened(connection)
 }
 
 // Claim is the claim on a thing whose name stands in a text. It's false where

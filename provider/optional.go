@@ -29,11 +29,18 @@ type Scoper interface {
 }
 
 // Identifier is implemented by opened connections that can find out which
-// account or server they reach.
+// account or server they reach. Rota asks only if another secret claims
+// something of the same name through another connection.
 type Identifier interface {
-	// Identity names it, in the words that a [Claim]'s Scope uses. It's the
-	// same for every connection that reaches the same account or server, and
-	// "" where the system won't say.
+	// Identity names the account or server, spelled as in a [Claim]'s Scope. It's
+	// the same for every connection that reaches the same one, and differs for
+	// two that merely look alike, such as a server and a copy of it. What can
+	// change while the account or server stays the same, such as the time a
+	// server was started, may be part of it: two answers that differ count only
+	// if they were given at about the same time.
+	//
+	// It's "" where the system has nothing that identifies it. It changes nothing
+	// outside, honors the context's deadline, and may be called concurrently.
 	Identity(ctx context.Context) (string, error)
 }
 

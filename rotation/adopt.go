@@ -60,6 +60,9 @@ func (w *turn) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
 	if err := w.observe(ctx); err != nil {
 		return err
 	}
+	if err := w.refuseRivals(); err != nil {
+		return err
+	}
 	current, stored := rota.Find(w.state.Contents.Versions, rota.LabelCurrent)
 	if pending, ok := rota.Find(w.state.Contents.Versions, rota.LabelPending); ok && pending.ID != current.ID {
 		if pending.Ours() && !w.progress.Versions[pending.ID].touched(w.s.Issuer.Traits()) {

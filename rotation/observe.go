@@ -35,6 +35,9 @@ func (w *turn) observe(ctx context.Context) error {
 		Lists: lists, Listed: previous.Listed, Issued: previous.Issued,
 		CanDeactivate: canDeactivate, Force: w.force, Chain: w.chain, Driver: w.driver, IdleLooks: w.idleLooks,
 	}
+	if w.s.Rivals != nil {
+		w.state.Rivals = w.s.Rivals(ctx).Found
+	}
 	for _, t := range w.s.Targets {
 		w.state.Targets = append(w.state.Targets, t.Name())
 	}

@@ -55,4 +55,5 @@ const (
 	HoldFrozen        HoldKind = "frozen"
 	HoldManual        HoldKind = "to be rotated by a person"
 	HoldOutdated      HoldKind = "restored from an old backup"
+	HoldRival         HoldKind = "claimed by another secret"
 )

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -69,6 +70,8 @@ func (v *view) refuseDriver() error {
 		return stop("the step create first", "version %s has no value yet", version.ID)
 	case !version.Empty && !version.Ours():
 		return stop(fresh, "the value of version %s was not put there by Rota", version.ID)
+	case len(v.Rivals) > 0 && (version.Empty || r.Step != rota.StepCreate) && v.begins(Decision{Step: r.Step, Version: r.Version}):
+		return &rota.Error{Op: string(r.Step), Class: rota.ClassStop, Err: errors.New(v.Rivals[0].Reason), Remedies: v.Rivals[0].Remedies}
 	case version.Empty && r.Step == rota.StepCreate && v.foreignCurrent() && !r.Adopt:
 		return stop("rota adopt "+v.Secret, "the current credential %s was not made by Rota", v.current.CredentialID)
 	case r.Step == rota.StepPromote && v.overtaken(version):

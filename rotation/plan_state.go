@@ -30,6 +30,8 @@ type State struct {
 	Halts Halts
 	// Neighbors are the secrets that this one is kept apart from.
 	Peers []Peer
+	// Rivals are the secrets that change the same thing outside.
+	Rivals []Rival
 
 	// Outdated is when the store was restored from a backup, where its current
 	// credential was replaced since; zero otherwise.

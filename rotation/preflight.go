@@ -26,6 +26,9 @@ func Preflight(ctx context.Context, s *Secret) []rota.Finding {
 	look("issuer", s.Issuer)
 	h := readHeld(ctx, s)
 	add("issuer", s.preflightPlaces(ctx, h)...)
+	if s.Rivals != nil {
+		add("claims", preflightRivals(s.Rivals(ctx))...)
+	}
 	look("store", s.Store)
 	for _, c := range s.Checks {
 		add("test "+c.Name(), h.preflightTest(ctx, c)...)

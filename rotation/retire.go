@@ -144,6 +144,9 @@ func (w *turn) beginRollback(ctx context.Context) error {
 	if !previous.Ours() {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous version %s is not Rota's", previous.ID), Hint: "rota versions " + w.s.Name}
 	}
+	if err := w.refuseRivals(); err != nil {
+		return err
+	}
 	if err := w.list(ctx); err != nil {
 		return err
 	}

@@ -161,6 +161,9 @@ func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
 		if err := w.observe(ctx); err != nil {
 			return err
 		}
+		if err := w.refuseRivals(); err != nil {
+			return err
+		}
 		current, ok := findCredential(w.state.Contents.Versions, rota.LabelCurrent)
 		if !ok {
 			return fmt.Errorf("there is no current credential to deliver (try: rota rotate %s)", s.Name)

@@ -1,6 +1,10 @@
 package rotation
 
-import "github.com/rota-dev/rota"
+import (
+	"context"
+
+	"github.com/rota-dev/rota"
+)
 
 // Secret is a named thing that Rota keeps fresh, wired to the systems that it
 // lives in. Everything in it is bound to this one secret.
@@ -22,4 +26,8 @@ type Secret struct {
 	// as it is enrolled in a journal that several workers share; "" where there
 	// is none.
 	Configuration string
+	// Rivals finds out which other secrets change the same thing outside, where
+	// only the outside can tell; nil if there can't be any. It's asked at every
+	// look, must be cheap, and gives what it knows if a system doesn't answer.
+	Rivals func(ctx context.Context) Rivals
 }

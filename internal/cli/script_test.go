@@ -38,6 +38,7 @@ import (
 //	token FILE NAME      puts the token in the last stdout into a file and a variable
 //	json PATH VALUE      the last stdout is one JSON document, with this value
 //	sql STATEMENT        runs a statement as PostgreSQL's superuser
+//	copysql STATEMENT    the same on a copy of that server
 //	login ROLE FILE      logs in to PostgreSQL with the password in the file
 
 func TestMain(m *testing.M) {
@@ -87,14 +88,20 @@ func TestScripts(t *testing.T) { testscript.Run(t, params("testdata/script")) }
 
 func TestScriptsOnPostgreSQL(t *testing.T) {
 	server := testenv.Postgres(t, testenv.PostgresOptions{})
+	restored := testenv.Postgres(t, testenv.PostgresOptions{}) // a copy: both are made from the same files
 	p := params("testdata/script/postgres")
 	p.Setup = func(e *testscript.Env) error {
 		e.Setenv("DB_HOST", server.Host)
 		e.Setenv("DB_PORT", strconv.Itoa(server.Port))
+		e.Setenv("DB_SOCKET", server.Socket)
+		e.Setenv("COPY_PORT", strconv.Itoa(restored.Port))
 		return setUp(e)
 	}
 	p.Cmds["sql"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(query(server.DSN(), args[0]))
+	}
+	p.Cmds["copysql"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(query(restored.DSN(), args[0]))
 	}
 	p.Cmds["login"] = func(ts *testscript.TestScript, neg bool, args []string) {
 		c, err := pgx.ParseConfig(server.DSN())

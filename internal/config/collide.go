@@ -14,9 +14,20 @@ type claim struct {
 	path   Path
 }
 
-// claims lists what a secret changes outside. text gives a text's value, and
-// false where it is not known (yet).
-func (d *Document) claims(s *Secret, text func(Text) (string, bool)) []claim {
+// claims are all claims so far, by every name that the claimed thing has.
+type claims struct {
+	document *Document
+	text     func(Text) (string, bool)   // a text's value, and whether it's known (yet)
+	opened   func(connection string) any // nil while only the file is known
+	taken    map[string][]claim
+}
+
+func (t *claims) known(connection string) *provider.Known {
+	return provider.NewKnown(connection, t.text, t.document.connectionConfig).WithOpened(t.opened)
+}
+
+// of lists what a secret changes outside.
+func (t *claims) of(s *Secret) []claim {
 	var claims []claim
 	for _, p := range s.pieces() {
 		claimer, ok := p.config.(provider.Claimer)
@@ -27,7 +38,7 @@ func (d *Document) claims(s *Secret, text func(Text) (string, bool)) []claim {
 		if p.kind.role == roleTarget {
 			at, target = at.Key("targets").Item(p.name), p.name
 		}
-		for _, c := range claimer.Claims(provider.NewKnown(p.connection.Text, text, d.connectionConfig)) {
+		for _, c := range claimer.Claims(t.known(p.connection.Text)) {
 			if c.Shown == "" {
 				c.Shown = c.Kind
 			}
@@ -44,27 +55,27 @@ func (d *Document) connectionConfig(name string) any {
 	return nil
 }
 
-// claims are all claims so far, by every name that the claimed thing has.
-type claims struct {
-	document *Document
-	text     func(Text) (string, bool)
-	taken    map[string][]claim
-}
-
 // ids are the names that a thing has: within its account or server where that
 // is known, and by the connection that it is reached through.
 func (t *claims) ids(c claim) []string {
-	id := func(how, where string) string { return strings.Join([]string{c.Kind, how, where, c.Name}, "\x00") }
 	if c.Scope != "" {
-		return []string{id("scope", c.Scope)}
+		return []string{c.within(c.Scope)}
 	}
-	ids := []string{id("connection", c.Connection)}
+	ids := []string{strings.Join([]string{c.thing(), "connection", c.Connection}, "\x00")}
 	if s, ok := t.document.connectionConfig(c.Connection).(provider.Scoper); ok {
-		if scope := s.Scope(provider.NewKnown("", t.text, t.document.connectionConfig)); scope != "" {
-			ids = append(ids, id("scope", scope))
+		if scope := s.Scope(t.known("")); scope != "" {
+			ids = append(ids, c.within(scope))
 		}
 	}
 	return ids
+}
+
+// thing is what's claimed, in whichever account or server.
+func (c claim) thing() string { return c.Kind + "\x00" + c.Name }
+
+// within names the claimed thing within an account or server.
+func (c claim) within(scope string) string {
+	return strings.Join([]string{c.thing(), "scope", scope}, "\x00")
 }
 
 // take notes a claim. It gives the claim that it gets into the way of, and how;
@@ -110,7 +121,7 @@ func (c claim) clash(other claim) (how string, clash bool) {
 func (v *validator) collisions() {
 	all := claims{document: v.doc, text: Text.Literal, taken: map[string][]claim{}}
 	for _, s := range v.doc.Secrets {
-		for _, c := range v.doc.claims(s, Text.Literal) {
+		for _, c := range all.of(s) {
 			other, how := all.take(c)
 			switch {
 			case other == nil:

@@ -6,15 +6,20 @@ import (
 )
 
 // collisions finds the secrets whose references turned out to name the same
-// thing. Which of them is right can't be known: all of them are broken.
+// thing. Which of them is right can't be known: all of them are broken. Where
+// only the outside world knows, each of them learns it before it changes
+// anything.
 func (w *wiring) collisions(ctx context.Context, out *Wired) {
 	text := func(t Text) (string, bool) {
 		value, err := w.Resolve(ctx, t)
 		return value, err == nil
 	}
-	all := claims{document: &w.file.Document, text: text, taken: map[string][]claim{}}
+	opened := func(connection string) any { return w.opened[connection].value }
+	all := claims{document: &w.file.Document, text: text, opened: opened, taken: map[string][]claim{}}
+	rivals := newRivalry(w)
 	for _, s := range w.file.Document.Secrets {
-		for _, c := range w.file.Document.claims(s, text) {
+		for _, c := range all.of(s) {
+			rivals.add(c, all.ids(c))
 			other, how := all.take(c)
 			if other == nil {
 				continue
@@ -26,4 +31,10 @@ func (w *wiring) collisions(ctx context.Context, out *Wired) {
 			}
 		}
 	}
+	for _, s := range w.file.Document.Secrets {
+		if rivals.has(s.Name.Text) {
+			out.ByName[s.Name.Text].Rivals = rivals.of(s.Name.Text)
+		}
+	}
+	w.closers = append(w.closers, rivals.identities.end)
 }

@@ -113,6 +113,7 @@ func configOf(n int) string {
 }
 
 type sweptAnswer struct {
+	Held    map[string]string
 	Secrets int
 	Done    map[string]string
 	Left    []string

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -139,7 +140,7 @@ func (e *env) connect(t testing.TB, cfg Config) *Connection {
 	if cfg.Region == "" {
 		cfg.Region = region
 	}
-	cfg.Endpoint = e.endpoint
+	cfg.Endpoint = cmp.Or(cfg.Endpoint, e.endpoint)
 	if cfg.Budget == nil {
 		cfg.Budget = unlimited{} // the budget has tests of its own
 	}

@@ -71,6 +71,8 @@ type Connection struct {
 	chain  []string // the roles that are assumed on the way to it
 	budget *budget
 
+	endpoint string // of the emulator that plays AWS, "" for AWS itself
+
 	externalID string        // that goes with the role
 	patience   time.Duration // the most to wait between two tries of anything
 
@@ -147,6 +149,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		region:     loaded.Region,
 		role:       cfg.RoleARN,
 		chain:      cfg.Chain,
+		endpoint:   awssdk.ToString(loaded.BaseEndpoint),
 		externalID: cfg.ExternalID,
 		patience:   backoff,
 		budget:     calls,

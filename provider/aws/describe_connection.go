@@ -1,7 +1,11 @@
 package aws
 
 import (
+	"net"
+	"net/url"
 	"strings"
+
+	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"github.com/rota-dev/rota/provider"
 )
@@ -78,22 +82,52 @@ func (c *connectionConfig) Scope(k *provider.Known) string {
 		}
 		login = append(login, text)
 	}
-	if account, ok := AccountIn(login[2]); ok {
-		return accountScope(account, login[1])
+	if role, err := awsarn.Parse(login[2]); err == nil && role.AccountID != "" {
+		return accountScope(role.Partition, role.AccountID, login[1])
 	}
 	return strings.Join(login, "\x00")
 }
 
-// accountScope is an account as claims have it, at AWS itself or at an
-// emulator.
-func accountScope(account, endpoint string) string {
-	return "account\x00" + account + "\x00" + endpoint
+// accountScope is an account as claims have it: in one of AWS's partitions,
+// whose accounts have nothing to do with each other, or at the emulator that
+// plays AWS at that address.
+func accountScope(partition, account, endpoint string) string {
+	return strings.Join([]string{"account", partition, account, emulator(endpoint)}, "\x00")
 }
 
-// regionIn is a connection's region as far as rota.yaml says.
+// emulator is an address in one spelling. All names of this machine are one as
+// long as the port is the same; which other addresses are, can't be told.
+func emulator(endpoint string) string {
+	u, err := url.Parse(strings.ToLower(strings.TrimRight(endpoint, "/")))
+	if err != nil || u.Host == "" {
+		return endpoint
+	}
+	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsLoopback() {
+		u.Host = strings.TrimSuffix("localhost:"+u.Port(), ":")
+	}
+	return u.String()
+}
+
+// regionIn is a connection's region: what rota.yaml says, or else what the SDK
+// found, once the connection is open.
 func regionIn(k *provider.Known, connection string) string {
+	if c, ok := k.Opened(connection).(*Connection); ok {
+		return c.region
+	}
 	if c, ok := k.Config(connection).(*connectionConfig); ok {
 		text, _ := k.Text(c.Region)
+		return text
+	}
+	return ""
+}
+
+// endpointIn is a connection's endpoint, likewise; "" for AWS itself.
+func endpointIn(k *provider.Known, connection string) string {
+	if c, ok := k.Opened(connection).(*Connection); ok {
+		return c.endpoint
+	}
+	if c, ok := k.Config(connection).(*connectionConfig); ok {
+		text, _ := k.Text(c.Endpoint)
 		return text
 	}
 	return ""

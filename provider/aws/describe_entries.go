@@ -55,11 +55,7 @@ func regional(k *provider.Known, c provider.Claim, service, before string) provi
 	if one, ok := strings.CutPrefix(name, "/"); ok && service == "ssm" && !strings.Contains(one, "/") {
 		name = one // only the names of a hierarchy begin with a slash
 	}
-	endpoint := ""
-	if on, ok := k.Config(c.Connection).(*connectionConfig); ok {
-		endpoint, _ = k.Text(on.Endpoint)
-	}
-	c.Name, c.Scope = parts[3]+"\x00"+name, accountScope(parts[4], endpoint)
+	c.Name, c.Scope = parts[3]+"\x00"+name, accountScope(parts[1], parts[4], endpointIn(k, c.Connection))
 	return c
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // maxSkew is how far the clocks may be apart before preflight warns. AWS
@@ -43,6 +44,23 @@ func (c *Connection) identity(ctx context.Context) (identity, error) {
 	c.mu.Unlock()
 	c.budget.learn(fresh.account)
 	return fresh, nil
+}
+
+var _ provider.Identifier = (*Connection)(nil)
+
+// Identity implements [provider.Identifier]: the account, as STS names it to
+// whoever the connection is at the end of its chain of roles. It takes no
+// permission, and is asked once for the life of the connection.
+func (c *Connection) Identity(ctx context.Context) (string, error) {
+	me, err := c.identity(ctx)
+	if err != nil {
+		return "", c.fail("get caller identity", err)
+	}
+	who, err := awsarn.Parse(me.arn)
+	if err != nil {
+		return "", c.fail("get caller identity", errUnreadable)
+	}
+	return accountScope(who.Partition, me.account, c.endpoint), nil
 }
 
 // whoIs asks STS whose credentials a client has.

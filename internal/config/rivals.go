@@ -1,0 +1,161 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/rotation"
+)
+
+// rivalry is which secrets may turn out to change the same thing: it has the
+// same name in both claims, and the file doesn't say whether their connections
+// reach the same account or server.
+type rivalry struct {
+	wiring     *wiring
+	identities *identities
+	things     map[string][]contender // by what's claimed
+	secrets    map[string][]contender // by the secret's name
+}
+
+// contender is a claim that may be contested.
+type contender struct {
+	claim
+	ids []string // what the thing is called as far as the file says
+}
+
+func newRivalry(w *wiring) *rivalry {
+	return &rivalry{wiring: w, identities: newIdentities(), things: map[string][]contender{}, secrets: map[string][]contender{}}
+}
+
+func (r *rivalry) add(c claim, ids []string) {
+	if c.Scope == "" && !r.answers(c.Connection) {
+		return
+	}
+	x := contender{c, ids}
+	r.things[c.thing()] = append(r.things[c.thing()], x)
+	r.secrets[c.secret] = append(r.secrets[c.secret], x)
+}
+
+// answers reports whether a connection can say what it reaches, or could if it
+// were open.
+func (r *rivalry) answers(connection string) bool {
+	opened, tried := r.wiring.opened[connection]
+	_, identifies := opened.value.(provider.Identifier)
+	return tried && (identifies || opened.err != nil)
+}
+
+// pair is a secret's claim and another that may be on the same thing.
+type pair struct {
+	mine, theirs contender
+	how          string // they exclude each other, if that's not clear
+}
+
+// pairs are those of one secret, in the order of the file.
+func (r *rivalry) pairs(secret string) []pair {
+	var out []pair
+	for _, mine := range r.secrets[secret] {
+		for _, theirs := range r.things[mine.thing()] {
+			how, clash := mine.clash(theirs.claim)
+			evident := mine.Scope != "" && theirs.Scope != "" || slices.ContainsFunc(mine.ids, func(id string) bool { return slices.Contains(theirs.ids, id) })
+			if clash && !evident {
+				out = append(out, pair{mine, theirs, how})
+			}
+		}
+	}
+	return out
+}
+
+func (r *rivalry) has(secret string) bool { return len(r.pairs(secret)) > 0 }
+
+// of finds out which other secrets change the same as one of the secrets, for
+// [rotation.Secret].Rivals.
+func (r *rivalry) of(secret string) func(context.Context) rotation.Rivals {
+	pairs := r.pairs(secret)
+	return func(ctx context.Context) rotation.Rivals {
+		ask := map[string]provider.Identifier{}
+		for _, p := range pairs {
+			for _, c := range []contender{p.mine, p.theirs} {
+				if i, ok := r.wiring.opened[c.Connection].value.(provider.Identifier); ok && c.Scope == "" {
+					ask[c.Connection] = i
+				}
+			}
+		}
+		r.identities.ask(ctx, ask, time.Time{})
+		if since := r.apart(pairs); !since.IsZero() {
+			r.identities.ask(ctx, ask, since)
+		}
+		return r.compare(pairs)
+	}
+}
+
+// reaches is what a contender's connection is known to reach.
+func (r *rivalry) reaches(c contender) identity {
+	if c.Scope != "" {
+		return identity{scope: c.Scope}
+	}
+	if err := r.wiring.opened[c.Connection].err; err != nil {
+		return identity{err: err}
+	}
+	known := r.identities.of(c.Connection)
+	if known.scope == "" && known.err == nil {
+		known.err = fmt.Errorf("connection %s: no answer in %s: %w", c.Connection, identifyWithin, context.DeadlineExceeded)
+	}
+	return known
+}
+
+// apart is since when answers would count that differ now, but were given too far
+// apart: a server may have been restarted in between. It's zero if all of them
+// count.
+func (r *rivalry) apart(pairs []pair) time.Time {
+	var since time.Time
+	for _, p := range pairs {
+		mine, theirs := r.reaches(p.mine), r.reaches(p.theirs)
+		if mine.at.IsZero() || theirs.at.IsZero() || mine.scope == theirs.scope || mine.at.Sub(theirs.at).Abs() <= identifyTogether {
+			continue
+		}
+		for _, at := range []time.Time{mine.at, theirs.at} {
+			if at = at.Add(-identifyTogether); at.After(since) {
+				since = at
+			}
+		}
+	}
+	return since
+}
+
+// compare judges by what is known by now.
+func (r *rivalry) compare(pairs []pair) rotation.Rivals {
+	var out rotation.Rivals
+	for _, p := range pairs {
+		mine, theirs := r.reaches(p.mine), r.reaches(p.theirs)
+		rival := rotation.Rival{Secret: p.theirs.secret}
+		shared := func(id string) bool {
+			return slices.Contains(p.theirs.ids, id) || theirs.scope != "" && id == p.theirs.within(theirs.scope)
+		}
+		switch ids := p.mine.ids; {
+		case slices.ContainsFunc(ids, shared), mine.scope != "" && shared(p.mine.within(mine.scope)):
+			rival.Reason = fmt.Sprintf("%s (%s) is that of secret %s too (%s)%s: connections %s and %s reach the same %s",
+				p.mine.Shown, r.at(p.mine), p.theirs.secret, r.at(p.theirs), p.how, p.mine.Connection, p.theirs.Connection, "account or server")
+			rival.Remedies = rota.Configure("secrets", fmt.Sprintf("keep one secret for it: remove %s (%s) or %s (%s)", p.mine.secret, r.at(p.mine), p.theirs.secret, r.at(p.theirs)))
+			out.Found = append(out.Found, rival)
+		case mine.scope == "" || theirs.scope == "":
+			unknown, err := p.mine, mine.err
+			if mine.scope != "" {
+				unknown, err = p.theirs, theirs.err
+			}
+			rival.Reason = fmt.Sprintf("whether %s (%s) is that of secret %s too (%s) isn't known: %s", p.mine.Shown, r.at(p.mine), p.theirs.secret, r.at(p.theirs), err)
+			rival.Remedies = rota.RemediesOf(err)
+			if len(rival.Remedies) == 0 {
+				rival.Remedies = rota.Outside(fmt.Sprintf("make sure that %s and %s are two accounts or servers, or let connection %s log in", p.mine.Connection, p.theirs.Connection, unknown.Connection))
+			}
+			out.Unknown = append(out.Unknown, rival)
+		}
+	}
+	return out
+}
+
+// at is where the file makes a claim.
+func (r *rivalry) at(c contender) string { return fmt.Sprintf("%s:%d", r.wiring.file.Path, c.At.Line) }

@@ -1,0 +1,79 @@
+package rotation
+
+import (
+	"errors"
+
+	"github.com/rota-dev/rota"
+)
+
+// Rivals are other secrets that change the same thing outside as this one, such
+// as the same database role through another connection. If both rotated it, each
+// would break what the other has made.
+type Rivals struct {
+	Found []Rival
+	// Unknown are those of which it can't be told for now, because a system
+	// doesn't say which account or server it is. They hold nothing back.
+	Unknown []Rival
+}
+
+// Rival is one of them.
+type Rival struct {
+	Secret string
+	// Reason says what both change, where rota.yaml says so, and how that's
+	// known; for people.
+	Reason   string
+	Remedies []rota.Remedy
+}
+
+// guardRivals holds back what another secret would undo. What has begun is
+// finished: consumers may already depend on it.
+func guardRivals(v *view, d Decision) (Decision, bool) {
+	if len(v.Rivals) == 0 || !v.begins(d) {
+		return Decision{}, false
+	}
+	r := v.Rivals[0]
+	return v.hold(HoldRival, d.Step, d.Due, v.now.Add(holdRecheck), r.Remedies, "%s", r.Reason)
+}
+
+// begins reports whether a step changes something that nothing begun depends on.
+func (v *view) begins(d Decision) bool {
+	pending := v.hasPending && d.Version == v.pending.ID
+	switch d.Step {
+	case rota.StepCreate, StepAdopt:
+		return true
+	case rota.StepSet:
+		return pending && !v.Traits.IssuerChooses && v.Progress.Versions[d.Version].SetBegunAt.IsZero()
+	case rota.StepDeliver, rota.StepReload:
+		return v.current.Has(rota.LabelServed) // something was added to rota.yaml since
+	case rota.StepDeactivate, rota.StepDelete:
+		return !pending
+	}
+	return false
+}
+
+// refuseRivals is the error of what a person asks for while another secret
+// changes the same.
+func (w *turn) refuseRivals() error {
+	if len(w.state.Rivals) == 0 {
+		return nil
+	}
+	r := w.state.Rivals[0]
+	return &rota.Error{Class: rota.ClassStop, Err: errors.New(r.Reason), Remedies: r.Remedies}
+}
+
+// preflightRivals are the findings about other secrets that may change the same;
+// none if there can't be any.
+func preflightRivals(r Rivals) []rota.Finding {
+	const check = "no other secret changes the same"
+	var out []rota.Finding
+	for _, x := range r.Found {
+		out = append(out, rota.Finding{Check: check, Detail: x.Reason, Hint: rota.Hint(x.Remedies)})
+	}
+	for _, x := range r.Unknown {
+		out = append(out, rota.Finding{Warning: true, Check: check, Detail: x.Reason, Hint: rota.Hint(x.Remedies)})
+	}
+	if len(out) == 0 {
+		out = append(out, rota.Finding{OK: true, Check: check})
+	}
+	return out
+}
