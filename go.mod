@@ -169,7 +169,7 @@ require (
 	golang.org/x/sys v0.49.0
 	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/protobuf v1.36.12
-	modernc.org/libc v1.73.4 // indirect
+	modernc.org/libc v1.73.4
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.11.0 // indirect
 	riverqueue.com/riverui v0.15.0

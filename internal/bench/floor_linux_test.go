@@ -94,6 +94,7 @@ func postgresAgainstFloor(b *testing.B, concurrency int) {
 	b.ReportMetric(each(ours.cpu.own), "rota-ms")
 	b.ReportMetric(each(ours.cpu.server), "server-ms")
 	b.ReportMetric(each(loop.cpu.own+loop.cpu.server), "bare-ms")
+	b.ReportMetric(each(proven.cpu.own+proven.cpu.server), "with-login-ms")
 }
 
 // BenchmarkPostgresParts is the processor time of what a rotation asks of the
@@ -113,6 +114,7 @@ func BenchmarkPostgresParts(b *testing.B) {
 		do   func() error
 	}{
 		{"bare", func() error { return bare.alter(ctx, "floor_bench_00", "a-clear-password", false) }},
+		{"bare with a login", func() error { return bare.alter(ctx, "floor_bench_00", "a-clear-password", true) }},
 		{"set", func() error { return issuer.Set(ctx, rota.SetRequest{Credential: cred}) }},
 		{"test", func() error { return issuer.Test(ctx, rota.TestRequest{Credential: cred}) }},
 		{"list", func() error { _, err := issuer.(rota.Lister).List(ctx); return err }},

@@ -58,6 +58,7 @@ func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
 // openSQLite opens a pool of at most conns connections. WAL lets readers read
 // while one writes; synchronous=FULL makes a commit survive a power cut.
 func openSQLite(path string, conns int, pragmas ...string) (*sql.DB, error) {
+	smallStatementJournals()
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err

@@ -46,8 +46,11 @@ const (
 	defaultConnectTimeout = 10 * time.Second
 )
 
-// maxConns is the maximum number of Rota's own sessions on a server.
-const maxConns = 4
+// maxConns is the maximum number of Rota's own sessions on a server. Each
+// rotation in flight uses at most one, so how many there are is decided by
+// limits.per_system; with fewer sessions than rotations, the latter would wait
+// for each other.
+const maxConns = 16
 
 // withDefaults fills in unset fields.
 func (c Config) withDefaults() Config {
