@@ -7,7 +7,7 @@ import "github.com/rota-dev/rota"
 type PasswordRules struct {
 	At       Pos   `json:"-"`
 	Length   Int   `json:"length,omitzero" min:"8" max:"1024" default:"32" jsonschema:"How many characters."`
-	Alphabet Plain `json:"alphabet,omitzero" default:"letters, digits and characters that neither URLs nor shells mind" jsonschema:"The characters to choose from."`
+	Alphabet Plain `json:"alphabet,omitzero" default:"letters, digits and a few symbols that are safe in URLs and shells" jsonschema:"The characters to choose from."`
 	Exclude  Plain `json:"exclude,omitzero" empty:"true" jsonschema:"Characters to leave out of the alphabet."`
 }
 

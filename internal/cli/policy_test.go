@@ -13,7 +13,7 @@ import (
 	"github.com/rota-dev/rota/provider/aws"
 )
 
-// TestPolicyInTheDocumentsIsTheCommandsOutput holds docs/aws.md to what rota
+// TestPolicyInTheDocumentsIsTheCommandsOutput holds docs/providers/aws.md to what rota
 // prints for its own example.
 func TestPolicyInTheDocumentsIsTheCommandsOutput(t *testing.T) {
 	const example = `
@@ -29,12 +29,12 @@ secrets:
     store: {connection: prod, secrets_manager: {name: prod/binary-leancms-s3, fields: {access-id: access_key_id, secret-key: secret_access_key}}}
 `
 	out, _ := policyOf(t, example)
-	document, err := os.ReadFile("../../docs/aws.md")
+	document, err := os.ReadFile("../../docs/providers/aws.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := "<!-- rota policy aws --account 111122223333 -->\n```json\n" + out + "```\n"; !strings.Contains(string(document), want) {
-		t.Errorf("docs/aws.md does not hold what the command prints now:\n%s", want)
+		t.Errorf("docs/providers/aws.md does not hold what the command prints now:\n%s", want)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 )
 
 // Every key of rota.yaml stands as code in docs/configuration.md, in a section
-// that is named after it or after a key that it lies in.
+// that is named after it or after a key that it lies in. Those of the providers'
+// kinds stand on the providers' pages: see TestDocumentsShowWhatProvidersDescribe.
 func TestEveryKeyIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
@@ -30,6 +31,10 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 			sections[heading] = append(sections[heading], word.FindAllString(c, -1)...)
 		}
 	}
+	places := map[string]role{ // the keys below which kinds stand
+		"connections": roleConnection, "issuer": roleIssuer, "store": roleStore, "test": roleCheck,
+		"targets": roleTarget, "reload": roleReloader, "anchors": roleArchive,
+	}
 	var visit func(path []string, s *jsonschema.Schema)
 	visit = func(path []string, s *jsonschema.Schema) {
 		if s == nil {
@@ -41,6 +46,9 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 			visit(path, one)
 		}
 		for key, property := range s.Properties {
+			if len(path) > 0 && slices.ContainsFunc(builtin.kinds[places[path[len(path)-1]]], func(k *kind) bool { return k.Key == key }) {
+				continue
+			}
 			path := append(slices.Clone(path), key)
 			_, own := sections[key]
 			if !own && !slices.ContainsFunc(path, func(p string) bool { return slices.Contains(sections[p], key) }) {
@@ -67,6 +75,11 @@ func TestExamplesInTheDocumentsAreGood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pages, err := filepath.Glob(providerPages + "/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents = append(documents, pages...)
 	example := regexp.MustCompile("(?ms)^```yaml\n((?:connections|defaults|server|access|secrets):\n.*?)^```")
 	found := 0
 	for _, path := range append(documents, "../../README.md") {

@@ -16,7 +16,7 @@ import (
 
 const schemaFile = "../../docs/rota.schema.json"
 
-//go:generate go test -trimpath -run TestTheSchemaFileIsUpToDate -update .
+//go:generate go test -trimpath -run "TestTheSchemaFileIsUpToDate|TestDocumentsShowWhatProvidersDescribe" -update .
 
 func TestTheSchemaFileIsUpToDate(t *testing.T) {
 	want, err := builtin.Schema()
@@ -33,7 +33,7 @@ func TestTheSchemaFileIsUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is old (try: go generate ./config):\n%s", schemaFile, diff)
+		t.Errorf("%s is old (try: go generate ./internal/config):\n%s", schemaFile, diff)
 	}
 }
 

@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: ConnectionKind, Summary: "An AWS account and region. Without keys the SDK's usual credential chain is used.",
+				Key: ConnectionKind, Summary: "An AWS account and region. Without keys, Rota logs in with the SDK's default credential chain.",
 				Example: "{region: eu-central-1}",
 			},
 			New: func() provider.ConnectionConfig { return new(connectionConfig) },
@@ -32,7 +32,7 @@ func Provider() provider.Provider {
 			},
 			{
 				Kind: provider.Kind{
-					Key: "assume_role", Summary: "Sessions of an IAM role (connection: aws): keys that end by themselves and are renewed in time.",
+					Key: "assume_role", Summary: "Sessions of an IAM role (connection: aws): keys that expire by themselves and are renewed in time.",
 					Example: "{role_arn: arn:aws:iam::111122223333:role/deploy, duration: 1h}",
 				},
 				Connection: ConnectionKind, Varies: "duration is the lifetime, and thereby how often a session is renewed",
@@ -41,7 +41,7 @@ func Provider() provider.Provider {
 		},
 		Stores: []provider.Store{{
 			Kind: provider.Kind{
-				Key: "secrets_manager", Summary: "An entry of AWS Secrets Manager (connection: aws).",
+				Key: "secrets_manager", Summary: "An entry in AWS Secrets Manager (connection: aws).",
 				Example: "{name: prod/ci, fields: {id: access_key_id, key: secret_access_key}}",
 			},
 			Connection: ConnectionKind,
@@ -57,21 +57,21 @@ func Provider() provider.Provider {
 		}},
 		Targets: []provider.Target{{
 			Kind: provider.Kind{
-				Key: "ssm_parameter", Summary: "A parameter of AWS SSM Parameter Store.",
+				Key: "ssm_parameter", Summary: "A parameter in AWS SSM Parameter Store.",
 				Example: "{connection: prod, name: /prod/app/db, field: secret_access_key}",
 			},
 			New: func() provider.TargetConfig { return new(parameterConfig) },
 		}},
 		Notifiers: []provider.Notifier{{
 			Kind: provider.Kind{
-				Key: "sns", Summary: "An SNS topic that hears what happened.",
+				Key: "sns", Summary: "An SNS topic that events are published to.",
 				Example: "{connection: prod, topic_arn: arn:aws:sns:eu-central-1:111122223333:rotations}",
 			},
 			New: func() provider.NotifierConfig { return new(topicConfig) },
 		}},
 		Archives: []provider.Archive{{
 			Kind: provider.Kind{
-				Key: "s3", Summary: "A bucket that gets an object for each head, best with object lock.",
+				Key: "s3", Summary: "An S3 bucket that keeps the audit's signed heads, one object each, best with object lock.",
 				Example: "{connection: prod, bucket: audit}",
 			},
 			New: func() provider.ArchiveConfig { return new(archiveConfig) },

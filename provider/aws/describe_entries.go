@@ -13,7 +13,7 @@ type secretsManagerConfig struct {
 	At       provider.Pos              `json:"-"`
 	Name     provider.Text             `json:"name" jsonschema:"The entry's name or ARN."`
 	Fields   map[string]provider.Plain `json:"fields,omitzero" jsonschema:"The entry's JSON keys, each with the credential's field or a template such as postgres://{username}:{password|url}@db/app. Other keys of the entry are kept."`
-	KMSKeyID provider.Text             `json:"kms_key_id,omitzero" jsonschema:"The KMS key, if Rota creates the entry."`
+	KMSKeyID provider.Text             `json:"kms_key_id,omitzero" jsonschema:"The KMS key to encrypt it with, if Rota creates the entry."`
 	Tags     map[string]provider.Text  `json:"tags,omitzero" empty:"true" jsonschema:"Tags, if Rota creates the entry."`
 }
 

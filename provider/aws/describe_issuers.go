@@ -62,14 +62,14 @@ func UserOf(config any) (user string, ok bool) {
 type assumeRoleConfig struct {
 	At                provider.Pos             `json:"-"`
 	RoleARN           provider.Text            `json:"role_arn" jsonschema:"The role."`
-	Duration          provider.Duration        `json:"duration,omitzero" default:"1h" jsonschema:"How long a session lives, 15m to 12h; 1h at most with a chain, or where the connection is a role itself."`
-	SessionName       provider.Text            `json:"session_name,omitzero" default:"rota" jsonschema:"The session's name, seen in CloudTrail."`
-	ExternalID        provider.Text            `json:"external_id,omitzero" jsonschema:"The external id that the role's trust policy asks for."`
-	Policy            provider.Plain           `json:"policy,omitzero" jsonschema:"A session policy in JSON: the session may do what both it and the role allow."`
+	Duration          provider.Duration        `json:"duration,omitzero" default:"1h" jsonschema:"How long a session lives, 15m to 12h. At most 1h with a chain, or if the connection itself assumes a role."`
+	SessionName       provider.Text            `json:"session_name,omitzero" default:"rota" jsonschema:"The session's name, as CloudTrail shows it."`
+	ExternalID        provider.Text            `json:"external_id,omitzero" jsonschema:"The external ID that the role's trust policy requires."`
+	Policy            provider.Plain           `json:"policy,omitzero" jsonschema:"A session policy in JSON. The session can do what both it and the role allow."`
 	PolicyARNs        []provider.Text          `json:"policy_arns,omitzero" jsonschema:"Managed policies, as session policies."`
 	Tags              map[string]provider.Text `json:"tags,omitzero" empty:"true" jsonschema:"Session tags."`
-	TransitiveTagKeys []provider.Plain         `json:"transitive_tag_keys,omitzero" jsonschema:"The tags that go on to the sessions of roles that are assumed with this one."`
-	Chain             []provider.Text          `json:"chain,omitzero" jsonschema:"Roles to assume on the way, each with the credentials of the one before."`
+	TransitiveTagKeys []provider.Plain         `json:"transitive_tag_keys,omitzero" jsonschema:"The tags that are passed on to sessions of roles assumed with this one."`
+	Chain             []provider.Text          `json:"chain,omitzero" jsonschema:"Roles to assume along the way, each with the credentials of the one before."`
 }
 
 // Traits implements [provider.IssuerConfig].

@@ -24,8 +24,8 @@ func Provider() provider.Provider {
 // notifierConfig is a service that shoutrrr knows.
 type notifierConfig struct {
 	At      provider.Pos      `json:"-"`
-	URL     provider.Text     `json:"url" secret:"true" jsonschema:"The service's shoutrrr URL: a reference such as ${file:/run/secrets/slack}, for it holds a token."`
-	Timeout provider.Duration `json:"timeout,omitzero" default:"10s" jsonschema:"How long one message may take."`
+	URL     provider.Text     `json:"url" secret:"true" jsonschema:"The service's shoutrrr URL. It contains a token, so give it as a reference such as ${file:/run/secrets/slack}."`
+	Timeout provider.Duration `json:"timeout,omitzero" default:"10s" jsonschema:"The timeout for sending a message."`
 }
 
 // Notifier implements [provider.NotifierConfig].

@@ -18,14 +18,14 @@ func Provider() provider.Provider {
 		Example: example,
 		Reloaders: []provider.Reloader{{
 			Kind: provider.Kind{
-				Key: "command", Summary: "A command of this machine. It must end with 0 once the consumers run well.",
+				Key: "command", Summary: "A command on this machine that exits with 0 once the consumers are healthy.",
 				Example: "{run: [systemctl, reload, app]}",
 			},
 			New: func() provider.ReloaderConfig { return new(programConfig) },
 		}},
 		Notifiers: []provider.Notifier{{
 			Kind: provider.Kind{
-				Key: "command", Summary: "A command that hears what happened; the event comes as JSON on its standard input.",
+				Key: "command", Summary: "A command that gets events as JSON on its standard input.",
 				Example: "{run: [/usr/local/bin/tell]}",
 			},
 			New: func() provider.NotifierConfig { return new(programConfig) },
@@ -37,10 +37,10 @@ func Provider() provider.Provider {
 // since other people of the machine can read them.
 type programConfig struct {
 	At      provider.Pos             `json:"-"`
-	Run     []provider.Plain         `json:"run" jsonschema:"The program and its arguments. No shell is used, and no ${…} reference is taken."`
-	Timeout provider.Duration        `json:"timeout,omitzero" default:"10m" jsonschema:"How long it may run."`
+	Run     []provider.Plain         `json:"run" jsonschema:"The program and its arguments. No shell is involved, and they can't contain ${…} references."`
+	Timeout provider.Duration        `json:"timeout,omitzero" default:"10m" jsonschema:"How long it can run."`
 	Dir     provider.Text            `json:"dir,omitzero" jsonschema:"The folder to run it in."`
-	Env     map[string]provider.Text `json:"env,omitzero" empty:"true" jsonschema:"More variables for its environment."`
+	Env     map[string]provider.Text `json:"env,omitzero" empty:"true" jsonschema:"Additional environment variables."`
 }
 
 // Validate implements [provider.Validator].

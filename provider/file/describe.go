@@ -19,7 +19,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Targets: []provider.Target{{
 			Kind: provider.Kind{
-				Key: "file", Summary: "A file of this machine.",
+				Key: "file", Summary: "A file on this machine.",
 				Example: "{path: /etc/app/credentials.env, format: dotenv}",
 			},
 			Platform: provider.PlatformMachine,
@@ -32,7 +32,7 @@ func Provider() provider.Provider {
 type targetConfig struct {
 	At      provider.Pos              `json:"-"`
 	Path    provider.Text             `json:"path" jsonschema:"The file's absolute path."`
-	Format  provider.Plain            `json:"format" enum:"dotenv,json,aws_credentials" jsonschema:"How it is written."`
+	Format  provider.Plain            `json:"format" enum:"dotenv,json,aws_credentials" jsonschema:"The file's format."`
 	Profile provider.Plain            `json:"profile,omitzero" default:"default" jsonschema:"The profile in an AWS credentials file."`
 	Fields  map[string]provider.Plain `json:"fields,omitzero" jsonschema:"The names in the file, each with the credential's field or a template."`
 	Mode    provider.Mode             `json:"mode,omitzero" default:"\"0600\"" jsonschema:"The file's permissions, in quotes."`

@@ -13,7 +13,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Issuers: []provider.Issuer{{
 			Kind: provider.Kind{
-				Key: "manual", Summary: "What only a person can rotate: Rota reminds, and rota done notes that it was done.",
+				Key: "manual", Summary: "A credential only a person can rotate. Rota sends reminders, and rota done records the rotation.",
 				Example: "{what: licence key}",
 			},
 			Varies: "what names the credential",
@@ -25,7 +25,7 @@ func Provider() provider.Provider {
 // issuerConfig is what no program can rotate.
 type issuerConfig struct {
 	At   provider.Pos   `json:"-"`
-	What provider.Plain `json:"what" jsonschema:"What it is, for people, such as a licence key."`
+	What provider.Plain `json:"what" jsonschema:"What it is, in words for people, such as a licence key."`
 }
 
 // Traits implements [provider.IssuerConfig].

@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindPostgres, Summary: "A PostgreSQL database and the role that may change other roles' passwords.",
+				Key: kindPostgres, Summary: "A PostgreSQL database, and a role that can change other roles' passwords.",
 				Example: `{host: db.internal, username: rota, password: "${file:/run/secrets/db}"}`,
 			},
 			New: func() provider.ConnectionConfig { return new(connectionConfig) },
@@ -24,7 +24,7 @@ func Provider() provider.Provider {
 		Issuers: []provider.Issuer{
 			{
 				Kind: provider.Kind{
-					Key: "password", Summary: "The password of one database role (connection: postgres). The old one is dead as soon as the new one is set.",
+					Key: "password", Summary: "The password of one database role (connection: postgres). The old one stops working as soon as the new one is set.",
 					Example: "{role: orders}",
 				},
 				Connection: kindPostgres, Evidence: rota.EvidenceSampled,
@@ -32,7 +32,7 @@ func Provider() provider.Provider {
 			},
 			{
 				Kind: provider.Kind{
-					Key: "alternating", Summary: "The passwords of two database roles in turn (connection: postgres), so that the other stays valid.",
+					Key: "alternating", Summary: "The passwords of two database roles in turn (connection: postgres), so that one always stays valid.",
 					Example: "{roles: [orders_a, orders_b]}",
 				},
 				Connection: kindPostgres, Evidence: rota.EvidenceSampled, Reversible: true,

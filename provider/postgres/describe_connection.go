@@ -17,11 +17,11 @@ type connectionConfig struct {
 	Database       provider.Text     `json:"database,omitzero" default:"postgres" jsonschema:"The database."`
 	Username       provider.Text     `json:"username" jsonschema:"The role that Rota logs in as."`
 	Password       provider.Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/db}."`
-	SSLMode        provider.Plain    `json:"sslmode,omitzero" enum:"disable,require,verify-ca,verify-full" default:"verify-full, and to disable on loopback addresses and sockets" jsonschema:"How TLS is used, as in libpq."`
+	SSLMode        provider.Plain    `json:"sslmode,omitzero" enum:"disable,require,verify-ca,verify-full" default:"verify-full, and to disable on loopback addresses and sockets" jsonschema:"How TLS is used, as in libpq's sslmode."`
 	SSLRootCert    provider.Text     `json:"sslrootcert,omitzero" jsonschema:"The file with the certificates to trust."`
 	SSLCert        provider.Text     `json:"sslcert,omitzero" jsonschema:"The file with the client's certificate."`
 	SSLKey         provider.Text     `json:"sslkey,omitzero" jsonschema:"The file with the client's key."`
-	ConnectTimeout provider.Duration `json:"connect_timeout,omitzero" default:"10s" jsonschema:"How long logging in may take."`
+	ConnectTimeout provider.Duration `json:"connect_timeout,omitzero" default:"10s" jsonschema:"The timeout for logging in."`
 }
 
 // Validate implements [provider.Validator].

@@ -47,8 +47,8 @@ func (c *passwordConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
 // alternatingConfig is two database roles whose passwords change in turn.
 type alternatingConfig struct {
 	provider.PasswordRules
-	Roles [2]provider.Text `json:"roles" jsonschema:"The two roles, with the same rights."`
-	Group provider.Text    `json:"group,omitzero" jsonschema:"The role that both are members of, and that owns what they own."`
+	Roles [2]provider.Text `json:"roles" jsonschema:"The two roles, with the same privileges."`
+	Group provider.Text    `json:"group,omitzero" jsonschema:"The role that both are members of, and that owns what they create."`
 }
 
 // Traits implements [provider.IssuerConfig].

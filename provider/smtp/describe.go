@@ -13,7 +13,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Notifiers: []provider.Notifier{{
 			Kind: provider.Kind{
-				Key: "smtp", Summary: "A mail server, and to whom events are sent.",
+				Key: "smtp", Summary: "A mail server, and the recipients of events.",
 				Example: "{host: mail.example.org, from: rota@example.org, to: [ops@example.org]}",
 			},
 			New: func() provider.NotifierConfig { return new(notifierConfig) },
@@ -26,12 +26,12 @@ type notifierConfig struct {
 	At       provider.Pos      `json:"-"`
 	Host     provider.Text     `json:"host" jsonschema:"The mail server."`
 	Port     provider.Int      `json:"port,omitzero" min:"1" max:"65535" default:"587, or 465 with security: tls" jsonschema:"The port."`
-	Security provider.Plain    `json:"security,omitzero" enum:"starttls,tls,none" default:"starttls, without which nothing is sent" jsonschema:"How the connection is protected."`
-	Username provider.Text     `json:"username,omitzero" jsonschema:"The name to log in with."`
+	Security provider.Plain    `json:"security,omitzero" enum:"starttls,tls,none" default:"starttls" jsonschema:"How the connection is secured. With starttls, nothing is sent to a server that doesn't offer it."`
+	Username provider.Text     `json:"username,omitzero" jsonschema:"The user to log in as."`
 	Password provider.Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/smtp}."`
 	From     provider.Plain    `json:"from" jsonschema:"The sender, such as Rota <rota@example.org>."`
-	To       []provider.Plain  `json:"to" jsonschema:"Everybody who gets the mails."`
-	Timeout  provider.Duration `json:"timeout,omitzero" default:"10s" jsonschema:"How long one mail may take."`
+	To       []provider.Plain  `json:"to" jsonschema:"The recipients."`
+	Timeout  provider.Duration `json:"timeout,omitzero" default:"10s" jsonschema:"The timeout for sending a mail."`
 }
 
 // Validate implements [provider.Validator].

@@ -16,7 +16,7 @@ func Provider() provider.Provider {
 		Example: example,
 		Notifiers: []provider.Notifier{{
 			Kind: provider.Kind{
-				Key: "webhook", Summary: "An address that events are posted to as JSON, signed.",
+				Key: "webhook", Summary: "A URL that events are posted to as signed JSON.",
 				Example: `{url: https://ops.example.org/rota, keys: ["${file:/run/secrets/hook}"]}`,
 			},
 			New: func() provider.NotifierConfig { return new(notifierConfig) },
@@ -27,11 +27,11 @@ func Provider() provider.Provider {
 // notifierConfig is an address.
 type notifierConfig struct {
 	At           provider.Pos             `json:"-"`
-	URL          provider.Text            `json:"url" jsonschema:"The address."`
-	Keys         []provider.Text          `json:"keys" secret:"true" jsonschema:"The keys that sign: references such as ${file:/run/secrets/hook}. With two, receivers can change over."`
-	Headers      map[string]provider.Text `json:"headers,omitzero" jsonschema:"More headers."`
-	AllowPrivate provider.Bool            `json:"allow_private,omitzero" jsonschema:"Lets it post to addresses of private networks and of this machine, and without TLS."`
-	Timeout      provider.Duration        `json:"timeout,omitzero" default:"10s" jsonschema:"How long one request may take."`
+	URL          provider.Text            `json:"url" jsonschema:"The URL."`
+	Keys         []provider.Text          `json:"keys" secret:"true" jsonschema:"One or two signing keys, as references such as ${file:/run/secrets/hook}. With two, receivers can switch from one to the other."`
+	Headers      map[string]provider.Text `json:"headers,omitzero" jsonschema:"Additional headers."`
+	AllowPrivate provider.Bool            `json:"allow_private,omitzero" jsonschema:"Allows addresses of private networks and of this machine, and requests without TLS."`
+	Timeout      provider.Duration        `json:"timeout,omitzero" default:"10s" jsonschema:"The timeout of a request."`
 }
 
 // Validate implements [provider.Validator].
