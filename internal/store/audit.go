@@ -17,14 +17,14 @@ import (
 )
 
 // head is the end of the audit chain: the last entry's number and hash. The
-// zero head is that of an empty chain.
+// zero value is the head of an empty chain.
 type head struct {
 	seq  int64
 	hash [sha256.Size]byte
 }
 
-// next is the head after an entry: SHA-256 over the hash before, the entry's
-// number in eight bytes, the highest first, and its JSON as it is stored.
+// next is the head after another entry: SHA-256 over the previous hash, the
+// entry's number as eight bytes, big-endian, and the entry's stored JSON.
 func (h head) next(entry []byte) head {
 	n := head{seq: h.seq + 1}
 	d := sha256.New()
@@ -37,12 +37,12 @@ func (h head) next(entry []byte) head {
 
 func (h head) number() []byte { return binary.BigEndian.AppendUint64(nil, uint64(h.seq)) }
 
-// sealInput is what the head's seal is made over.
+// sealInput is what the head's seal is computed over.
 func (h head) sealInput() []byte {
 	return append(append([]byte("rota audit head\x00"), h.number()...), h.hash[:]...)
 }
 
-// Record writes audit entries that belong to no lease, such as a read of a
+// Record writes audit entries that don't belong to a lease, such as a read of a
 // value. They are durable when it returns.
 func (db Audit) Record(ctx context.Context, entries ...rotation.Entry) error {
 	if len(entries) == 0 {
@@ -54,7 +54,7 @@ func (db Audit) Record(ctx context.Context, entries ...rotation.Entry) error {
 	return nil
 }
 
-// append adds entries to the chain, at the commit.
+// append queues entries for the chain; the commit writes them.
 func (t *tx) append(entries []rotation.Entry) error {
 	for _, e := range entries {
 		e.At = e.At.UTC()
@@ -67,10 +67,10 @@ func (t *tx) append(entries []rotation.Entry) error {
 	return nil
 }
 
-// writeAudit chains the transaction's entries, and seals the chain's new end;
-// all is written together with the commit. The end is the one thing that all
-// processes write: its lock is taken last of all, for as long as the commit
-// takes.
+// writeAudit chains the transaction's entries and seals the new end of the
+// chain, all in the same round trip as the commit. The end is the one row that
+// every process writes, so its lock is taken last and held only for the
+// duration of the commit.
 func (t *tx) writeAudit() error {
 	if len(t.entries) == 0 {
 		return nil
@@ -103,9 +103,9 @@ func (t *tx) writeAudit() error {
 	return nil
 }
 
-// insertSize is how many of so many entries go into the next statement. There are
-// few lengths, so that all are soon prepared: to prepare one takes a round trip,
-// while everybody waits for the chain's end.
+// insertSize is how many of the remaining entries go into the next INSERT.
+// There are only a few sizes, so that all of them are soon prepared: preparing
+// one costs a round trip while everyone waits for the end of the chain.
 func insertSize(entries int) int {
 	for _, n := range []int{64, 16, 4} {
 		if entries >= n {
@@ -115,8 +115,8 @@ func insertSize(entries int) int {
 	return 1
 }
 
-// readHead reads the chain's end, and keeps others from writing it if lock says
-// so, in the database's words.
+// readHead reads the end of the chain. lock is a locking clause in the
+// database's dialect, "" for none.
 func (t *tx) readHead(lock string) (head, error) {
 	var h head
 	var hash, seal []byte
@@ -136,19 +136,18 @@ type AuditQuery struct {
 	Secret string // "" for all
 	After  int64  // only entries with a higher number
 	Before int64  // only entries with a lower number; 0 for no bound
-	Newest bool   // the newest first
+	Newest bool   // newest first
 	Limit  int    // defaults to 1000
 }
 
-// AuditRecord is an entry with its place in the chain.
+// AuditRecord is an entry with its position in the chain.
 type AuditRecord struct {
 	Seq   int64          `json:"seq"`
 	Entry rotation.Entry `json:"entry"`
 	Hash  string         `json:"hash"` // hexadecimal
 }
 
-// Audit reads entries, in the chain's order unless the newest are asked for
-// first.
+// Read returns entries in the chain's order, or newest first.
 func (db Audit) Read(ctx context.Context, q AuditQuery) ([]AuditRecord, error) {
 	if q.Limit <= 0 {
 		q.Limit = 1000
@@ -180,7 +179,7 @@ func (db Audit) Read(ctx context.Context, q AuditQuery) ([]AuditRecord, error) {
 			return nil, fmt.Errorf("audit: %w", explain(err))
 		}
 		if err := json.Unmarshal([]byte(text), &r.Entry); err != nil {
-			return nil, &TamperError{Seq: r.Seq, Reason: "the entry is not readable"}
+			return nil, &TamperError{Seq: r.Seq, Reason: "the entry can't be parsed"}
 		}
 		r.Hash = hex.EncodeToString(hash)
 		out = append(out, r)
@@ -191,9 +190,9 @@ func (db Audit) Read(ctx context.Context, q AuditQuery) ([]AuditRecord, error) {
 	return out, nil
 }
 
-// TamperError says that the audit was changed behind Rota's back.
+// TamperError means that the audit was changed behind Rota's back.
 type TamperError struct {
-	Seq    int64 // the first number that is wrong; one past the last where only the seal is
+	Seq    int64 // the first number that is wrong; one past the last if only the seal is
 	Reason string
 }
 
@@ -201,22 +200,22 @@ func (e *TamperError) Error() string {
 	return fmt.Sprintf("audit entry %d: %s: the audit was tampered with (try: compare with a backup)", e.Seq, e.Reason)
 }
 
-// VerifyResult is what a good chain ends with. Whoever notes it elsewhere can
-// tell later that the whole database was not put back to an older state, which
-// nothing inside it can tell.
+// VerifyResult is what an intact chain ends with. Someone who records it
+// elsewhere can later tell whether the whole database was replaced by an older
+// state, which nothing inside the database can show.
 type VerifyResult struct {
 	Entries int    `json:"entries"`
 	Head    string `json:"head"` // the last entry's hash, hexadecimal
 }
 
 // Verify recomputes the whole chain from the first entry and compares its end
-// with the sealed one. What it finds wrong is a [*TamperError].
+// with the sealed one. A mismatch is a [*TamperError].
 func (db Audit) Verify(ctx context.Context) (VerifyResult, error) {
 	return verify(ctx, db.reader, db.dialect.snapshot, db.keys)
 }
 
-// verify reads within one transaction, so that entries being added don't look
-// like tampering.
+// verify reads in one transaction, so that entries being added don't look like
+// tampering.
 func verify(ctx context.Context, pool *sql.DB, snapshot *sql.TxOptions, keys *keys) (VerifyResult, error) {
 	fail := func(err error) (VerifyResult, error) {
 		if _, ok := errors.AsType[*TamperError](err); !ok {
@@ -243,10 +242,10 @@ func verify(ctx context.Context, pool *sql.DB, snapshot *sql.TxOptions, keys *ke
 		}
 		next := h.next(text)
 		if seq != next.seq {
-			return fail(&TamperError{Seq: next.seq, Reason: "it is missing"})
+			return fail(&TamperError{Seq: next.seq, Reason: "the entry is missing"})
 		}
 		if !bytes.Equal(hash, next.hash[:]) {
-			return fail(&TamperError{Seq: seq, Reason: "its hash does not follow from it and the entry before"})
+			return fail(&TamperError{Seq: seq, Reason: "its hash doesn't follow from the entry and its predecessor"})
 		}
 		h = next
 	}
@@ -268,13 +267,13 @@ func verify(ctx context.Context, pool *sql.DB, snapshot *sql.TxOptions, keys *ke
 		return fail(&TamperError{Seq: min(h.seq, end.seq) + 1, Reason: "the seal on the chain's end is wrong"})
 	}
 	if end.seq > h.seq {
-		return fail(&TamperError{Seq: h.seq + 1, Reason: "it and what follows were cut off"})
+		return fail(&TamperError{Seq: h.seq + 1, Reason: "this entry and everything after it were cut off"})
 	}
 	if end.seq < h.seq {
-		return fail(&TamperError{Seq: end.seq + 1, Reason: "it is beyond the sealed end"})
+		return fail(&TamperError{Seq: end.seq + 1, Reason: "the entry is beyond the sealed end"})
 	}
 	if end.hash != h.hash {
-		return fail(&TamperError{Seq: h.seq, Reason: "its hash is not the sealed one"})
+		return fail(&TamperError{Seq: h.seq, Reason: "its hash differs from the sealed one"})
 	}
 	return VerifyResult{Entries: int(h.seq), Head: hex.EncodeToString(h.hash[:])}, nil
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Exported is the number of the last audit entry that was sent to a place
-// outside, 0 for none.
+// Exported is the number of the last audit entry sent to a destination, 0 for
+// none.
 func (db Audit) Exported(ctx context.Context, name string) (int64, error) {
 	var seq int64
 	err := db.reader.QueryRowContext(ctx, sqlExported, name).Scan(&seq)
@@ -16,8 +16,8 @@ func (db Audit) Exported(ctx context.Context, name string) (int64, error) {
 	return seq, nil
 }
 
-// MarkExported notes that the audit was sent up to an entry. It never goes
-// back.
+// MarkExported records that the audit was sent up to an entry. The number never
+// decreases.
 func (db Audit) MarkExported(ctx context.Context, name string, seq int64) error {
 	err := db.writer.do(ctx, "", func(t *tx) error {
 		_, err := t.exec(sqlMarkExported, name, seq)

@@ -14,11 +14,11 @@ import (
 	"github.com/rota-dev/rota/internal/store/anchor"
 )
 
-// signingKeyID names the key that signs heads for places outside. Unlike the
-// seal, its signatures can be checked by anybody.
+// signingKeyID names the key that signs heads for anchoring. Unlike the seal,
+// its signatures can be verified by anyone.
 const signingKeyID = "audit-signing"
 
-// SignedHead is the audit's end as it is now, signed, to be anchored outside.
+// SignedHead returns the audit's current end, signed, for anchoring elsewhere.
 func (db Audit) SignedHead(ctx context.Context) (anchor.Head, error) {
 	var signed anchor.Head
 	err := db.writer.do(ctx, keysLock, func(t *tx) error {
@@ -30,7 +30,7 @@ func (db Audit) SignedHead(ctx context.Context) (anchor.Head, error) {
 		if err != nil {
 			return err
 		}
-		// Not locked: whoever waits for the turn at the end must not hold it.
+		// Not locked: someone waiting for the turn at the end must not hold it.
 		end, err := t.readHead("")
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func (db Audit) SignedHead(ctx context.Context) (anchor.Head, error) {
 	return signed, nil
 }
 
-// AuditEnd is the number of the audit's last entry, 0 for none.
+// End is the number of the audit's last entry, 0 for none.
 func (db Audit) End(ctx context.Context) (int64, error) {
 	var end int64
 	err := db.reader.QueryRowContext(ctx, sqlAuditEnd).Scan(&end)
@@ -64,7 +64,7 @@ func (db Audit) End(ctx context.Context) (int64, error) {
 	return end, nil
 }
 
-// signing opens the signing key, and makes it when it is first needed.
+// signing opens the signing key, creating it on first use.
 func (k *keys) signing(t *tx) (*keyset.Handle, error) {
 	var wrapped []byte
 	found, err := t.row(sqlDataKey, []any{signingKeyID}, &wrapped)
@@ -95,10 +95,10 @@ func publicKey(private *keyset.Handle) (ed25519.PublicKey, error) {
 	return key.KeyBytes(), nil
 }
 
-// VerifyHeads compares heads that were anchored outside with the chain as it is
-// now: each must be signed with this audit's key, and be in the chain. What was
-// cut off, put back to an older state or chained anew is a [*TamperError]; a
-// head that somebody else signed is [anchor.ErrForged].
+// VerifyHeads compares anchored heads with the current chain: each must be
+// signed with this audit's key and be in the chain. If entries were cut off,
+// replaced by an older state or rechained, the error is a [*TamperError]; for a
+// head that someone else signed it is [anchor.ErrForged].
 func (db Audit) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
 	if len(heads) == 0 {
 		return nil
@@ -116,7 +116,7 @@ func (db Audit) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
 			return err
 		}
 		if h.Seq > now.Seq {
-			return &TamperError{Seq: now.Seq + 1, Reason: fmt.Sprintf("it and what follows were cut off: the head of entry %d was anchored at %s", h.Seq, h.At.UTC().Format("2006-01-02 15:04:05Z"))}
+			return &TamperError{Seq: now.Seq + 1, Reason: fmt.Sprintf("this entry and everything after it were cut off: the head of entry %d was anchored at %s", h.Seq, h.At.UTC().Format("2006-01-02 15:04:05Z"))}
 		}
 		if err := db.containsHead(ctx, h); err != nil {
 			return err
@@ -125,20 +125,20 @@ func (db Audit) VerifyHeads(ctx context.Context, heads []anchor.Head) error {
 	return nil
 }
 
-// containsHead tells whether the head's entry is in the chain with the same hash.
+// containsHead checks that the head's entry is in the chain with the same hash.
 func (db *core) containsHead(ctx context.Context, h anchor.Head) error {
 	if h.Seq == 0 {
-		return nil // of the empty chain: nothing is before it
+		return nil // of the empty chain: nothing precedes it
 	}
 	var hash []byte
 	err := db.reader.QueryRowContext(ctx, sqlAuditHash, h.Seq).Scan(&hash)
 	switch {
 	case isNoRows(err):
-		return &TamperError{Seq: h.Seq, Reason: "it is missing"}
+		return &TamperError{Seq: h.Seq, Reason: "the entry is missing"}
 	case err != nil:
 		return fmt.Errorf("verify the anchored heads: %w", err)
 	case hex.EncodeToString(hash) != h.Hash:
-		return &TamperError{Seq: h.Seq, Reason: "its hash is not the one that was anchored at " + h.At.UTC().Format("2006-01-02 15:04:05Z")}
+		return &TamperError{Seq: h.Seq, Reason: "its hash differs from the one anchored at " + h.At.UTC().Format("2006-01-02 15:04:05Z")}
 	}
 	return nil
 }

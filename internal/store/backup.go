@@ -11,17 +11,17 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Backup writes a consistent copy of the database to a new file, while work
-// goes on. The key file is not in it: keep a copy of that apart, and one for
-// each time that the master key was rotated, for a backup needs the key file
-// of its time. Whoever has both has every value. A store on PostgreSQL is backed
-// up with PostgreSQL's own tools.
+// Backup writes a consistent copy of the database to a new file without
+// stopping work. The copy doesn't include the key file. Keep a copy of that
+// somewhere else, one for each rotation of the master key: a backup needs the
+// key file from its own time, and anyone who has both has every value. Back up
+// a store on PostgreSQL with PostgreSQL's own tools.
 func (db *DB) Backup(ctx context.Context, path string) error {
 	if db.path == "" {
 		return fmt.Errorf("back up %s: a store on PostgreSQL is backed up with PostgreSQL's own tools (try: pg_dump --format=custom --file=%s)", db.name, path)
 	}
 	note := func(outcome rotation.Outcome) error {
-		// What was done is told even where the caller has just given up.
+		// The result is audited even if the caller has just given up.
 		return db.Audit().Record(context.WithoutCancel(ctx), rotation.Entry{At: db.Now(), Actor: db.actor, Step: "backup", Object: path, Outcome: outcome})
 	}
 	err := note(rotation.OutcomeBegun)
@@ -39,8 +39,8 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 }
 
 func (db *core) backup(ctx context.Context, path string) (err error) {
-	// SQLite writes into an existing file if it is empty: so it is made here,
-	// for the owner alone and never over another.
+	// SQLite writes into an existing file if it's empty. Creating it here makes
+	// it private to its owner and never overwrites another.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

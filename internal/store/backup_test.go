@@ -110,16 +110,16 @@ func TestRestoreRefuses(t *testing.T) {
 	}{
 		{"a folder with a database", func(t *testing.T, _, dir string) {
 			must(t, os.WriteFile(filepath.Join(dir, databaseFile), nil, 0o600))
-		}, "rota.db is there already (try: another folder)"},
+		}, "rota.db already exists (try: another folder)"},
 		{"a folder without the key file", func(t *testing.T, _, dir string) {
 			must(t, os.Remove(filepath.Join(dir, keyFile)))
-		}, "(try: put the key file of the backup's time into the folder first)"},
+		}, "(try: put the key file from the backup's time into the folder first)"},
 		{"another store's key file", func(t *testing.T, _, dir string) {
 			_, other := filled(t)
 			raw, err := os.ReadFile(filepath.Join(other, keyFile))
 			must(t, err)
 			must(t, os.WriteFile(filepath.Join(dir, keyFile), raw, 0o600))
-		}, "does not open the data key"},
+		}, "doesn't decrypt the data key"},
 		{"a folder that is open to others", func(t *testing.T, _, dir string) {
 			must(t, os.Chmod(dir, 0o755))
 		}, "chmod 700"},
@@ -128,7 +128,7 @@ func TestRestoreRefuses(t *testing.T) {
 			must(t, err)
 			_, err = pool.ExecContext(t.Context(), `DROP TRIGGER audit_no_delete; DELETE FROM audit WHERE seq = 2`)
 			must(t, errors.Join(err, pool.Close()))
-		}, "audit entry 2: it is missing"},
+		}, "audit entry 2: the entry is missing"},
 		{"a backup cut short", func(t *testing.T, backup, _ string) {
 			must(t, os.Truncate(backup, 8192))
 		}, "damaged"},

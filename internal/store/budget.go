@@ -13,8 +13,9 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// The clock is the database's: those of the replicas differ. A statement may
-// have waited for another's, so it is read when the row is its own.
+// The clock is the database's, because those of the replicas differ. A
+// statement may have waited for another's, so the clock is read once the row is
+// locked.
 const (
 	sqlTakeBudget = `INSERT INTO budgets AS b (key, tokens, refilled_at) VALUES ($1, $2::float8 - $4, clock_timestamp())
 		ON CONFLICT (key) DO UPDATE SET
@@ -24,12 +25,12 @@ const (
 	sqlGiveBudget = `UPDATE budgets SET tokens = tokens + $2 WHERE key = $1`
 )
 
-// budgetTimeout bounds one statement.
+// budgetTimeout limits one statement.
 const budgetTimeout = 10 * time.Second
 
-// NewSharedBudget makes a budget that all replicas share, in the database of the
-// store, whose tables must be up to date. Of those who ask at the same time, one
-// asks the database for all.
+// NewSharedBudget returns a budget that all replicas share, in the store's
+// database, whose schema must be up to date. Concurrent callers share one
+// query.
 func NewSharedBudget(pool *pgxpool.Pool) rota.Budget {
 	return &sharedBudget{pool: pool, keys: map[string]*budgetQueue{}}
 }
@@ -41,13 +42,13 @@ type sharedBudget struct {
 	keys map[string]*budgetQueue
 }
 
-// budgetQueue is who asks for one key.
+// budgetQueue is the callers waiting for one key.
 type budgetQueue struct {
 	waiting []*budgetRequest
-	busy    bool // somebody asks the database
+	busy    bool // a query is in flight
 }
 
-// budgetRequest is one call that wants to be made.
+// budgetRequest is one call that asks for a token.
 type budgetRequest struct {
 	ctx    context.Context
 	result chan budgetResult
@@ -60,7 +61,7 @@ type budgetResult struct {
 
 func (b *sharedBudget) Take(ctx context.Context, key string, r rota.Rate) error {
 	if r.PerSecond <= 0 || r.Burst < 1 {
-		return rota.OverBudget(key, errors.New("it gives nothing"))
+		return rota.OverBudget(key, errors.New("its rate is zero"))
 	}
 	ask := &budgetRequest{ctx: ctx, result: make(chan budgetResult, 1)}
 	b.enqueue(key, r, ask)
@@ -83,7 +84,7 @@ func (b *sharedBudget) Take(ctx context.Context, key string, r rota.Rate) error 
 	}
 }
 
-// enqueue queues a call, and sees to it that somebody asks the database.
+// enqueue queues a call, and starts a query if none is in flight.
 func (b *sharedBudget) enqueue(key string, r rota.Rate, ask *budgetRequest) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,7 +100,7 @@ func (b *sharedBudget) enqueue(key string, r rota.Rate, ask *budgetRequest) {
 	}
 }
 
-// serve asks for all that wait, again and again until nobody does.
+// serve queries for everyone who's waiting, until nobody is.
 func (b *sharedBudget) serve(key string, r rota.Rate, q *budgetQueue) {
 	for {
 		b.mu.Lock()
@@ -114,8 +115,8 @@ func (b *sharedBudget) serve(key string, r rota.Rate, q *budgetQueue) {
 	}
 }
 
-// takeTokens takes a token for each call, and tells each when its turn is. What
-// would come too late for a call is given back.
+// takeTokens takes a token for each call, and tells each how long to wait.
+// Tokens that would come too late for their call are given back.
 func (b *sharedBudget) takeTokens(key string, r rota.Rate, asks []*budgetRequest) {
 	ctx, cancel := context.WithTimeout(context.Background(), budgetTimeout)
 	defer cancel()
@@ -126,7 +127,7 @@ func (b *sharedBudget) takeTokens(key string, r rota.Rate, asks []*budgetRequest
 		}
 		return
 	}
-	next := left + float64(len(asks)) - 1 // the tokens once the first of these is served
+	next := left + float64(len(asks)) - 1 // the tokens left once the first of these is served
 	back := 0
 	for _, a := range asks {
 		wait := time.Duration(math.Max(0, -next/r.PerSecond) * float64(time.Second))
@@ -140,7 +141,7 @@ func (b *sharedBudget) takeTokens(key string, r rota.Rate, asks []*budgetRequest
 		a.result <- budgetResult{wait: wait}
 	}
 	if back > 0 {
-		// If this fails, calls are made a little later than they could be.
+		// If this fails, calls are made a little later than necessary.
 		_, _ = b.pool.Exec(ctx, sqlGiveBudget, key, back)
 	}
 }

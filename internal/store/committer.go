@@ -10,17 +10,17 @@ import (
 // the first of them waits.
 const maxBatch = 512
 
-// maxAttempts bounds how often a request is tried that the database threw out
-// for the sake of another, or whose connection was lost.
+// maxAttempts bounds how often a request is retried after the database aborted
+// it in favor of another, or after the connection was lost.
 const maxAttempts = 6
 
-// committer carries out requests on one connection, in one goroutine. Two committers of a
-// process stand to each other as two processes do.
+// committer carries out requests on one connection, in one goroutine. Two
+// committers in one process see each other as two processes would.
 type committer struct {
 	*writer
 	conn     *sql.Conn  // nil while there is no connection
-	deferred []*request // to begin the next batch with: somebody else had their locks
-	hasTurn  bool       // it has the process's turn at the audit's end
+	deferred []*request // start the next batch with these: their locks were taken
+	hasTurn  bool       // holds the process's turn at the end of the audit
 }
 
 func (c *committer) loop() {
@@ -40,16 +40,16 @@ func (c *committer) loop() {
 	}
 }
 
-// outcome is a request that was run, and its refusal if it was refused.
+// outcome is a request that ran, and its refusal if it was refused.
 type outcome struct {
 	r       *request
 	refusal error
 }
 
-// batch carries out the first request and all that are waiting, and commits
-// once. Where the database itself fails, nobody's work is known to be in: the
-// whole is rolled back and each request tried alone, so that one that can't be
-// done fails alone.
+// batch carries out the first request and every waiting one, and commits once.
+// If the database itself fails, no request is known to be committed: the batch
+// is rolled back and each request is retried alone, so that a request that
+// can't succeed fails alone.
 func (c *committer) batch(first *request) {
 	t, err := c.begin(first.lock)
 	if err != nil {
@@ -84,9 +84,10 @@ func (c *committer) batch(first *request) {
 	}
 }
 
-// run carries out the first request, and then those that are waiting, until
-// nobody is. What goes into the audit waits for its turn at the audit's end, and
-// until then others may join: the longer the wait, the more share the commit.
+// run carries out the first request, then those that arrive meanwhile, until
+// none are waiting. Requests that write to the audit also wait for the turn at
+// its end, and more requests can join until then: the longer the wait, the more
+// of them share the commit.
 func (c *committer) run(t *tx, first *request) ([]outcome, error) {
 	var batch []outcome
 	for turn := []*request{first}; ; {
@@ -108,8 +109,9 @@ func (c *committer) run(t *tx, first *request) ([]outcome, error) {
 	}
 }
 
-// acquireTurn waits for the turn at the audit's end. It is false where a request
-// came first, and now waits in next; no more than that many may.
+// acquireTurn waits for the turn at the end of the audit. It returns false if a
+// request arrived first, which then waits in deferred; at most so many requests
+// may.
 func (c *committer) acquireTurn(most int) bool {
 	if c.hasTurn {
 		return true
@@ -127,7 +129,7 @@ func (c *committer) acquireTurn(most int) bool {
 	return c.hasTurn
 }
 
-// releaseTurn gives the turn back, if it was had.
+// releaseTurn gives the turn back, if this committer has it.
 func (c *committer) releaseTurn() {
 	if c.hasTurn {
 		c.hasTurn = false
@@ -135,8 +137,8 @@ func (c *committer) releaseTurn() {
 	}
 }
 
-// admit gives the requests that are waiting and may join the transaction. Those
-// whose lock another process has begin the next one.
+// admit returns the waiting requests that can join the transaction. Those whose
+// lock another process holds start the next one.
 func (c *committer) admit(t *tx, most int) ([]*request, error) {
 	if most <= 0 {
 		return nil, nil
@@ -172,7 +174,7 @@ func (c *committer) admit(t *tx, most int) ([]*request, error) {
 	return entered, nil
 }
 
-// poll is a request that is waiting now, or nil.
+// poll returns a request that is waiting now, or nil.
 func (c *committer) poll() *request {
 	select {
 	case r := <-c.queue:
@@ -182,14 +184,15 @@ func (c *committer) poll() *request {
 	}
 }
 
-// reply answers a request that was not taken, if its caller still waits.
+// reply answers a request that hasn't been taken, if its caller is still
+// waiting.
 func (c *committer) reply(r *request, err error) {
 	if r.taken.CompareAndSwap(false, true) {
 		r.result <- err
 	}
 }
 
-// failWaiting answers all who wait while the database is not to be reached:
+// failWaiting fails everyone who is waiting while the database is unreachable:
 // they have waited as long as the first.
 func (c *committer) failWaiting(err error) {
 	for _, r := range c.deferred {
@@ -201,7 +204,7 @@ func (c *committer) failWaiting(err error) {
 	}
 }
 
-// retryAlone carries out one request, several times where that may help.
+// retryAlone carries out one request, several times if that can help.
 func (c *committer) retryAlone(r *request) (refusal, err error) {
 	for attempt := 1; ; attempt++ {
 		var lost bool
@@ -233,7 +236,7 @@ func (c *committer) runAlone(r *request) (refusal error, lost bool, err error) {
 	return nil, lost, err
 }
 
-// begin begins a transaction, on a new connection where the old one is lost.
+// begin starts a transaction, on a new connection if the old one was lost.
 func (c *committer) begin(lock string) (*tx, error) {
 	for attempt := 1; ; attempt++ {
 		if c.conn == nil {
@@ -256,10 +259,10 @@ func (c *committer) begin(lock string) (*tx, error) {
 	}
 }
 
-// lost tells whether there is no connection that can be used.
+// lost reports whether there is no usable connection.
 func (c *committer) lost() bool { return c.conn == nil || connClosed(c.conn) }
 
-// disconnect gives the connection up.
+// disconnect drops the connection.
 func (c *committer) disconnect() {
 	if c.conn != nil {
 		_ = c.conn.Close()

@@ -248,7 +248,7 @@ func TestAFolderThatCantBeWrittenFailsClearly(t *testing.T) {
 			if err == nil {
 				t.Fatal("it was opened")
 			}
-			if want := "(try: let this user write to the data folder and the files in it)"; !contains(string(out), want) {
+			if want := "(try: make the data folder and its files writable for this user)"; !contains(string(out), want) {
 				t.Errorf("it says %q, want %q", out, want)
 			}
 		})

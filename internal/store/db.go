@@ -12,43 +12,43 @@ import (
 	"time"
 )
 
-// The names of the files in the data folder.
+// The files in the data folder.
 const (
 	databaseFile = "rota.db"
 	keyFile      = "rota.key"
 )
 
-// Options says where the store lies.
+// Options say where the store is and how to open it.
 type Options struct {
-	// Dir is the data folder, which holds the database, unless there is a DSN,
-	// and the key file. It is made where it is missing.
+	// Dir is the data folder. It holds the key file and, without a DSN, the
+	// database. Open creates it if it's missing.
 	Dir string
-	// DSN is the address of a PostgreSQL database, such as
-	// postgres://rota@db.example:5432/rota?sslmode=verify-full, which any number
-	// of processes on any number of machines share. They must reach the server
-	// itself, or through a pooler that gives each connection a session of its
-	// own. Defaults to SQLite in Dir.
+	// DSN is the URL of a PostgreSQL database, such as
+	// postgres://rota@db.example:5432/rota?sslmode=verify-full. Any number of
+	// processes on any number of machines can share it. They must connect to
+	// the server directly or through a pooler that gives each connection a
+	// session of its own. Defaults to SQLite in Dir.
 	DSN string
-	// KeyFile is the file of the master key. Defaults to rota.key in Dir.
+	// KeyFile is the file with the master key. Defaults to rota.key in Dir.
 	KeyFile string
-	// Keeper, if any, encrypts the master key, which then lies in the database
-	// rather than in a file. The master key of a key file is taken over.
+	// Wrapper, if set, encrypts the master key, which is then stored in the
+	// database instead of a file. An existing key file's master key is
+	// imported.
 	Wrapper Wrapper
-	// ManualMigrations makes Open refuse a database whose tables are older than
-	// this program, with [ErrPending], rather than bring them up to date.
+	// ManualMigrations makes Open refuse a database whose schema is older than
+	// this program, with [ErrPending], instead of migrating it.
 	ManualMigrations bool
-	// Now is the clock. Defaults to time.Now on SQLite and to the server's clock
-	// on PostgreSQL.
+	// Now is the clock. Defaults to time.Now on SQLite, and to the server's
+	// clock on PostgreSQL.
 	Now func() time.Time
 	// Actor is named in the audit entries of what the store does by itself,
 	// such as rotating the master key. Defaults to "rota".
 	Actor string
 }
 
-// DB is an open store. Its facets give access to what is in it, each to one
-// kind of thing, so that users ask for no more than they need. All methods may
-// be called at the same time from several goroutines, and several processes may
-// have the same store open.
+// DB is an open store. Its facets each give access to one kind of thing, so
+// that users depend on no more than they need. All methods are safe for
+// concurrent use, and several processes can have the same store open.
 type DB struct{ *core }
 
 // core is what the facets of one store share.
@@ -59,46 +59,41 @@ type core struct {
 	keys   *keys
 	reads  statements
 
-	// rotating keeps two rotations of the master key apart: were they to share
-	// a commit, one could drop the old key before the other's work is on disk.
+	// rotating serializes rotations of the master key. If two of them shared a
+	// commit, one could drop the old key before the other's work is on disk.
 	rotating sync.Mutex
 	closed   sync.Once
 }
 
-// Journal is the progress of secrets, and their leases.
+// Journal holds the progress of secrets, and their leases.
 type Journal struct{ *core }
 
-// Queue is what is due: the secrets that are enrolled, and the halts that keep
-// them from being due.
+// Queue knows what is due: the enrolled secrets, and the halts that keep them
+// from being due.
 type Queue struct{ *core }
 
-// Overview is what tables and metrics show of all secrets.
+// Overview is what tables and metrics show about all secrets.
 type Overview struct{ *core }
 
-// Audit is the audit chain, and how much of it was copied to places outside.
+// Audit is the audit chain, and how much of it has been copied elsewhere.
 type Audit struct{ *core }
 
-// Replicas is which process works by which configuration.
+// Replicas knows which process runs which configuration.
 type Replicas struct{ *core }
 
-// Journal gives the store's journal.
 func (db *DB) Journal() Journal { return Journal{db.core} }
 
-// Queue gives the store's queue.
 func (db *DB) Queue() Queue { return Queue{db.core} }
 
-// Overview gives the store's overview.
 func (db *DB) Overview() Overview { return Overview{db.core} }
 
-// Audit gives the store's audit.
 func (db *DB) Audit() Audit { return Audit{db.core} }
 
-// Replicas gives the store's replicas.
 func (db *DB) Replicas() Replicas { return Replicas{db.core} }
 
-// Open opens the store, makes it at the first start and brings its tables up
-// to date. It refuses a folder or files that others than their owner may read
-// or write, and a key file that is missing or does not fit.
+// Open opens the store. It creates it on first use and migrates its schema. It
+// refuses a folder or files that anyone but their owner can access, and a key
+// file that's missing or belongs to another database.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	db, err := open(ctx, o)
 	if err != nil {
@@ -107,7 +102,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return db, nil
 }
 
-// location tells where the store is, without a password.
+// location says where the store is, without a password.
 func (o Options) location() string {
 	if o.DSN == "" {
 		return o.Dir
@@ -122,7 +117,7 @@ func (o Options) location() string {
 func open(ctx context.Context, o Options) (_ *DB, err error) {
 	o = o.withDefaults()
 	if o.KeyFile == "" && o.Wrapper == nil {
-		return nil, errors.New("no folder given")
+		return nil, errors.New("no data folder given")
 	}
 	d, err := o.connect(ctx)
 	if err != nil {
@@ -158,7 +153,7 @@ func (o Options) master() *master {
 func (o Options) connect(ctx context.Context) (*database, error) {
 	if o.DSN == "" {
 		if o.Dir == "" {
-			return nil, errors.New("no folder given")
+			return nil, errors.New("no data folder given")
 		}
 		return connectSQLite(ctx, o)
 	}
@@ -170,29 +165,29 @@ func (o Options) connect(ctx context.Context) (*database, error) {
 	return connectPostgres(ctx, o)
 }
 
-// Now is the store's time: with PostgreSQL the server's, as last seen, so that
-// all replicas have the same.
+// Now is the store's time. On PostgreSQL that's the server's, as last seen, so
+// that all replicas agree.
 func (db *DB) Now() time.Time { return db.clock.now() }
 
-// Close waits for the writes in hand and closes the store. All further
-// requests fail, writes with [ErrClosed]. Leases that were not given back are
-// free. Closing again is no error.
+// Close waits for in-flight writes and closes the store. Further requests fail,
+// writes with [ErrClosed]. Leases that weren't released become free. Closing
+// again is a no-op.
 func (db *DB) Close() error {
 	var err error
 	db.closed.Do(func() { err = errors.Join(db.writer.close(), db.close()) })
 	return err
 }
 
-// prepareFiles makes the folder and an empty database file, for the owner alone,
-// and checks the rights of what is there. SQLite gives its own files the
-// database's rights.
+// prepareFiles creates the folder and an empty database file, private to the
+// owner, and checks the permissions of existing files. SQLite gives its other
+// files the database's permissions.
 func prepareFiles(dir, path string) error {
 	if err := prepareFolder(dir); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w (try: let this user write to the data folder and the files in it)", err)
+		return fmt.Errorf("%w (try: make the data folder and its files writable for this user)", err)
 	}
 	if err != nil {
 		return err
@@ -215,19 +210,20 @@ func prepareFolder(dir string) error {
 	return checkPrivate(dir)
 }
 
-// checkPrivate refuses a file or folder that others than its owner have rights on.
+// checkPrivate refuses a file or folder that anyone but its owner has
+// permissions on.
 func checkPrivate(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	// Windows keeps rights elsewhere: the mode says nothing there.
+	// Windows keeps permissions elsewhere; the mode means nothing there.
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		want := "600"
 		if info.IsDir() {
 			want = "700"
 		}
-		return fmt.Errorf("%s is open to others than its owner (mode %04o) (try: chmod %s %s)", path, mode, want, path)
+		return fmt.Errorf("%s is accessible to others than its owner (mode %04o) (try: chmod %s %s)", path, mode, want, path)
 	}
 	return nil
 }

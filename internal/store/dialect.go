@@ -10,73 +10,74 @@ import (
 	"time"
 )
 
-// database is an open SQLite or PostgreSQL, with all that the two do
-// differently. Everything else of the store is one code for both.
+// database is an open SQLite or PostgreSQL database, with everything that
+// differs between the two. The rest of the store is the same code for both.
 type database struct {
-	name       string     // for errors: the data folder, or where the server is
+	name       string     // for errors: the data folder, or the server's address
 	path       string     // SQLite's file; "" for PostgreSQL
-	reader     *sql.DB    // cannot write
+	reader     *sql.DB    // read-only
 	connection connection // the writer's
 	liveness   liveness
 	dialect    dialect
 	clock      *timeSource
-	committers int // how many connections write; 0 for one
-	// patience is how long one statement of the writer may take; 0 for any time.
+	committers int // how many connections write; 0 means one
+	// statementTimeout limits each statement of the writer; 0 means no limit.
 	statementTimeout time.Duration
 }
 
-// close closes all but what the writer closes.
+// close closes everything but what the writer closes.
 func (d *database) close() error { return errors.Join(d.reader.Close(), d.liveness.close()) }
 
-// dialect are the SQL that the two say differently.
+// dialect is the SQL that differs between the two.
 type dialect struct {
 	array     string         // the table, with a column "value", of the JSON array $1
-	forUpdate string         // what a SELECT ends with, to lock the row that it reads
-	snapshot  *sql.TxOptions // of a transaction that sees one state from its begin to its end
+	forUpdate string         // suffix of a SELECT that locks the row it reads
+	snapshot  *sql.TxOptions // of a transaction that sees one snapshot throughout
 }
 
-// connection is the writer's way to the database. Its methods are called by one
-// goroutine at a time.
+// connection is how the writer talks to the database. Its methods are called by
+// one goroutine at a time.
 type connection interface {
-	// connect gives the connection that writes. Where the server can't be
-	// reached, it tries for a while.
+	// connect returns a connection that can write. If the server is
+	// unreachable, it retries for a while.
 	connect(ctx context.Context) (*sql.Conn, error)
-	// begin begins a transaction, waits for the lock of that name, "" for none,
-	// and then notes the time.
+	// begin starts a transaction, waits for the named lock ("" for none) and
+	// then notes the time.
 	begin(t *tx, lock string) error
-	// enter takes more locks, and tells of each whether it has it, or another
-	// process. It does not wait: whoever has a lock and waits for another may
-	// wait for ever.
+	// tryLocks takes more locks, and reports for each whether it got it or
+	// another process has it. It never waits: someone who holds a lock and
+	// waits for another can deadlock.
 	tryLocks(t *tx, locks []string) ([]bool, error)
-	// run runs statements one after the other, in one round trip where the
-	// database is elsewhere. It gives each of their rows to scan, or notes how
-	// many rows they changed.
+	// run runs statements in order, in one round trip if the database is
+	// remote. It scans each statement's rows, or records how many rows it
+	// changed.
 	run(ctx context.Context, conn *sql.Conn, all []*statement) error
-	// share takes one more lock, waiting for it, together with others that share
-	// it. Only for the keys' lock, whose holders wait for no other.
+	// lockShared takes one more lock in shared mode, waiting for it. Only for
+	// the keys' lock, whose holders never wait for another.
 	lockShared(t *tx, name string) error
-	// settle tells what became of a transaction whose COMMIT got no answer: nil
-	// where it is in, [ErrUnknown] where nobody can tell, else it was undone.
+	// resolveCommit finds out what happened to a transaction whose COMMIT got
+	// no response: nil if it was committed, [ErrUnknown] if that can't be
+	// determined, any other error if it was rolled back.
 	resolveCommit(ctx context.Context, t *tx) error
 	close() error
 }
 
-// liveness tells the living from the dead among the processes that have the
-// store open.
+// liveness tells which of the processes that have the store open are still
+// alive.
 type liveness interface {
-	// id is this process's; "" while others could not tell that it lives.
+	// id is this process's id; "" while others couldn't tell that it's alive.
 	id() string
-	// dead tells whether the process with that id is certain to be dead, or has
-	// closed the store. In doubt it lives: its leases end with their time.
+	// dead reports whether the process with that id is certainly dead, or has
+	// closed the store. If in doubt it counts as alive, and its leases expire.
 	dead(id string) bool
 	close() error
 }
 
-// timeSource is the store's time. With PostgreSQL it is the server's, so that
-// replicas whose clocks differ agree on when a lease ends.
+// timeSource is the store's clock. On PostgreSQL it follows the server's, so
+// that replicas whose clocks differ agree on when a lease expires.
 type timeSource struct {
-	override func() time.Time // nil where the database's own counts
-	offset   atomic.Int64     // of the database's clock against this machine's, as last seen
+	override func() time.Time // nil to follow the database's clock
+	offset   atomic.Int64     // between the database's clock and this machine's, as last seen
 }
 
 func (c *timeSource) now() time.Time {
@@ -86,18 +87,18 @@ func (c *timeSource) now() time.Time {
 	return time.Now().Add(time.Duration(c.offset.Load()))
 }
 
-// observe notes the database's time, read just now.
+// observe records the database's time, read just now.
 func (c *timeSource) observe(now time.Time) { c.offset.Store(int64(time.Until(now))) }
 
-// Names of locks that are no secret's. A secret's lock is secretLock's.
+// Locks that don't belong to a secret. A secret's lock is secretLock's.
 const (
-	keysLock   = "keys"   // the master key, and making data keys
+	keysLock   = "keys"   // the master key, and creating data keys
 	accessLock = "access" // principals and access keys
 	enrollLock = "enrol"  // what is configured, and by which replica
 	haltLock   = "halt"
 )
 
-// secretLock is the lock under which a secret is read and written.
+// secretLock is the lock for reading and writing a secret.
 func secretLock(secret string) string { return "secret/" + secret }
 
 // lockNumber is a lock's number in PostgreSQL.

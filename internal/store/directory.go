@@ -15,12 +15,13 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// accessKeysID is the name under which the data key lies that encrypts the
-// secrets of access keys. No secret can have it.
+// accessKeysID names the data key that encrypts the secrets of access keys. No
+// secret can have this name.
 const accessKeysID = "(access keys)"
 
-// Directory gives the principals and access keys that may log in to Rota.
-// Their secrets are encrypted as values are: the database alone opens nothing.
+// Directory returns the principals and access keys that can log in to Rota.
+// Their secrets are encrypted the way values are, so the database alone gives
+// nothing away.
 func (db *DB) Directory() access.Directory { return directory{db} }
 
 type directory struct{ db *DB }
@@ -52,12 +53,12 @@ func (d directory) Login(ctx context.Context, keyID string) (access.Login, error
 	}
 	secret, err := key.Decrypt(sealed, associated("access key", p.Name, keyID))
 	if err != nil {
-		return fail(errors.New("its stored secret is not the one that was put: the database is damaged or was tampered with (try: restore a backup)"))
+		return fail(errors.New("its stored secret fails authentication: the database is damaged or was tampered with (try: restore a backup)"))
 	}
 	return access.Login{Key: row.key(), Secret: access.NewSecret(string(secret)), Principal: p}, nil
 }
 
-// Principals reads all of them, in one query.
+// Principals reads all principals in one query.
 func (d directory) Principals(ctx context.Context) ([]access.Principal, error) {
 	all, err := d.principals(ctx)
 	if err != nil {
@@ -81,10 +82,10 @@ func (d directory) principals(ctx context.Context) ([]access.Principal, error) {
 	return all, rows.Err()
 }
 
-// Update reads all principals under the write lock, and writes what the change
-// made different.
+// Update reads all principals under the write lock, and writes the ones that
+// change altered.
 func (d directory) Update(ctx context.Context, change func(*access.Change) error, entries ...rotation.Entry) error {
-	// Before the transaction, since it is durable by itself.
+	// Creating the key is a commit of its own, so it comes first.
 	key, err := d.db.keys.ensure(ctx, d.db.core, accessKeysID)
 	if err != nil {
 		return fmt.Errorf("access keys: %w", err)
@@ -105,7 +106,7 @@ func (d directory) Update(ctx context.Context, change func(*access.Change) error
 	})
 }
 
-// MarkUsed notes last uses.
+// MarkUsed records when keys were last used.
 func (d directory) MarkUsed(ctx context.Context, at map[string]time.Time) error {
 	err := d.db.writer.do(ctx, accessLock, func(t *tx) error {
 		for _, id := range slices.Sorted(maps.Keys(at)) {
@@ -119,8 +120,8 @@ func (d directory) MarkUsed(ctx context.Context, at map[string]time.Time) error 
 	return nil
 }
 
-// writePrincipals writes the difference: first what is put, then what is gone,
-// keys before their principals.
+// writePrincipals writes the difference: first inserts and updates, then
+// deletions, and keys before their principals.
 func (t *tx) writePrincipals(key tink.AEAD, before []access.Principal, c *access.Change) error {
 	had := map[string]access.Principal{}
 	gone := map[string]access.Key{}

@@ -1,6 +1,6 @@
 package store
 
-// The SQL of principals and their keys.
+// SQL for principals and their keys.
 const (
 	sqlPrincipals = `SELECT p.name, p.rules, p.disabled, p.created_at, k.id, k.disabled, k.created_at, k.expires_at, k.used_at
 		FROM principals p LEFT JOIN access_keys k ON k.principal = p.name

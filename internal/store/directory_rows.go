@@ -8,7 +8,7 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// principalRow is a principal with one of its keys, or none.
+// principalRow is a principal with at most one of its keys.
 type principalRow struct {
 	name, rules     string
 	disabled        int
@@ -19,7 +19,7 @@ type principalRow struct {
 	expires, usedAt sql.NullInt64
 }
 
-// fields are what to scan into, in the order of the queries.
+// fields are the scan targets, in the order of the queries.
 func (r *principalRow) fields() []any {
 	return []any{&r.name, &r.rules, &r.disabled, &r.created, &r.keyID, &r.keyDisabled, &r.keyCreated, &r.expires, &r.usedAt}
 }
@@ -27,7 +27,7 @@ func (r *principalRow) fields() []any {
 func (r *principalRow) principal() (access.Principal, error) {
 	p := access.Principal{Name: r.name, Disabled: r.disabled != 0, CreatedAt: fromMicros(r.created)}
 	if err := json.Unmarshal([]byte(r.rules), &p.Rules); err != nil {
-		return access.Principal{}, fmt.Errorf("the rules of principal %q are not readable: the database is damaged (try: restore a backup)", r.name)
+		return access.Principal{}, fmt.Errorf("the rules of principal %q can't be parsed: the database is damaged (try: restore a backup)", r.name)
 	}
 	return p, nil
 }
@@ -39,8 +39,8 @@ func (r *principalRow) key() access.Key {
 	}
 }
 
-// addPrincipal reads one row into the list of principals, which is in order of names
-// and key ids.
+// addPrincipal reads one row into the list of principals, which is sorted by
+// name and key id.
 func addPrincipal(all []access.Principal, row scanner) ([]access.Principal, error) {
 	var r principalRow
 	if err := row.Scan(r.fields()...); err != nil {
@@ -60,7 +60,7 @@ func addPrincipal(all []access.Principal, row scanner) ([]access.Principal, erro
 	return all, nil
 }
 
-// principals reads all of them inside the transaction.
+// principals reads all principals inside the transaction.
 func (t *tx) principals() (all []access.Principal, err error) {
 	err = t.rows(sqlPrincipals, nil, func(row scanner) (err error) {
 		all, err = addPrincipal(all, row)
@@ -77,7 +77,6 @@ func rulesText(rules []access.Rule) (string, error) {
 	return string(text), err
 }
 
-// boolInt is a truth as the database holds it.
 func boolInt(b bool) int {
 	if b {
 		return 1

@@ -11,8 +11,9 @@ import (
 
 const hasLocks = true
 
-// lockFile locks an open file without waiting, for itself or shared, and tells
-// whether it did. The lock is the open file's: it ends when that is closed.
+// lockFile locks an open file without waiting, exclusively or shared, and
+// reports whether it succeeded. The lock belongs to the open file and ends when
+// that is closed.
 func lockFile(f *os.File, exclusive bool) (bool, error) {
 	how := syscall.LOCK_SH
 	if exclusive {

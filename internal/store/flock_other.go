@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// This system has no locks that end with their process: leases end with their
-// time.
+// This system has no locks that end with their process, so leases simply
+// expire.
 const hasLocks = false
 
 func lockFile(*os.File, bool) (bool, error) { return false, errors.ErrUnsupported }

@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 )
 
-// CheckCreatable tells, without writing, whether [Open] could make a store in a data
-// folder that has none: the folder, or the nearest one above it that exists,
-// must be one that this process may write to.
+// CheckCreatable reports, without writing, whether [Open] could create a store
+// in an empty or missing data folder: the folder, or its nearest existing
+// parent, must be writable for this process.
 func CheckCreatable(dir string) error {
-	const hint = "(try: another data folder, or let this user write to that one)"
+	const hint = "(try: another data folder, or make this one writable for this user)"
 	err := checkPrivate(dir)
 	for err != nil && errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
 		dir = filepath.Dir(dir)

@@ -43,7 +43,7 @@ func TestMakeableBelowAFolderThatMayOnlyBeRead(t *testing.T) {
 	if happens := os.Mkdir(filepath.Join(folder, "a"), 0o700); (said == nil) != (happens == nil) {
 		t.Errorf("it says %v, and what happens is %v", said, happens)
 	}
-	if said != nil && !strings.Contains(said.Error(), "let this user write") {
+	if said != nil && !strings.Contains(said.Error(), "writable for this user") {
 		t.Errorf("no hint: %v", said)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// writable tells, without writing, whether this process may make files in the
-// folder.
+// writable reports, without writing, whether this process can create files in
+// the folder.
 func writable(folder string) error {
 	const write, search = 2, 1
 	if err := syscall.Access(folder, write|search); err != nil {

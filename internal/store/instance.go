@@ -8,20 +8,20 @@ import (
 	"path/filepath"
 )
 
-// holdersDir holds one lock file for each open store, by its id.
+// holdersDir has one lock file for each open store, named by its id.
 const holdersDir = "holders"
 
-// instance is one open store, told from all others by a file that it holds a
-// lock on. The kernel drops the lock when the process dies, however it dies,
-// and tells so in other containers that share the folder too, where process
-// ids say nothing. A process that is merely stopped keeps it.
+// instance is one open store, identified by a file that it holds a lock on. The
+// kernel drops the lock when the process dies, however it dies, and other
+// containers that share the folder can see that too, where process ids mean
+// nothing. A process that is merely stopped keeps its lock.
 type instance struct {
 	dir  string
-	name string   // "" where this system has no such locks
-	file *os.File // nil where there is no id
+	name string   // "" if this system has no such locks
+	file *os.File // nil without an id
 }
 
-// newInstance makes a lock file and holds it, and removes those of the dead.
+// newInstance creates and locks a lock file, and removes stale ones.
 func newInstance(dataDir string) (*instance, error) {
 	in := &instance{dir: filepath.Join(dataDir, holdersDir)}
 	if !hasLocks {
@@ -35,7 +35,7 @@ func newInstance(dataDir string) (*instance, error) {
 	}
 	for in.file == nil {
 		if err := in.create(); errors.Is(err, errors.ErrUnsupported) {
-			return in, nil // a file system without locks: leases end with their time
+			return in, nil // a file system without locks: leases expire
 		} else if err != nil {
 			return nil, err
 		}
@@ -44,8 +44,8 @@ func newInstance(dataDir string) (*instance, error) {
 	return in, nil
 }
 
-// create makes a lock file and holds it. Another process may find the file
-// before it is locked, and remove it as a dead one's: then file stays nil.
+// create creates a lock file and locks it. Another process may find the file
+// before it is locked and remove it as stale; file then stays nil.
 func (in *instance) create() (err error) {
 	id := rand.Text()
 	f, err := os.OpenFile(in.path(id), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -61,17 +61,17 @@ func (in *instance) create() (err error) {
 			return nil
 		}
 	}
-	_ = os.Remove(in.path(id)) // at worst the next sweep does it
+	_ = os.Remove(in.path(id)) // at worst the next sweep removes it
 	return errors.Join(err, f.Close())
 }
 
 func (in *instance) id() string { return in.name }
 
-// removeStale removes the lock files of the dead.
+// removeStale removes the lock files of dead processes.
 func (in *instance) removeStale() {
 	entries, err := os.ReadDir(in.dir)
 	if err != nil {
-		return // they do no harm
+		return // they're harmless
 	}
 	for _, e := range entries {
 		if e.Name() != in.name {
@@ -80,9 +80,9 @@ func (in *instance) removeStale() {
 	}
 }
 
-// dead tells whether the process of another open store is certain to be dead,
-// or has closed it. Its file goes, for which no file says the same. In doubt
-// it lives: its leases end with their time.
+// dead reports whether the process of another open store is certainly dead, or
+// has closed it. It removes that process's file; an absent file means the same.
+// If in doubt the process counts as alive, and its leases expire.
 func (in *instance) dead(id string) bool {
 	if id == "" || id == in.name || in.file == nil {
 		return false
@@ -92,7 +92,8 @@ func (in *instance) dead(id string) bool {
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	defer func() { _ = f.Close() }()
-	// Shared, so that two who ask at once don't take each other for it.
+	// Shared, so that two concurrent checks don't mistake each other for the
+	// owner.
 	free, err := lockFile(f, false)
 	if err != nil || !free {
 		return false
@@ -101,7 +102,7 @@ func (in *instance) dead(id string) bool {
 	return true
 }
 
-// close gives the lock up, and with it all leases that were not given back.
+// close drops the lock, and with it all leases that weren't released.
 func (in *instance) close() error {
 	if in.file == nil {
 		return nil
@@ -113,6 +114,6 @@ func (in *instance) close() error {
 	return errors.Join(err, in.file.Close())
 }
 
-// path is where an id's file is. An id comes from the database: its base
-// alone counts.
+// path is the file for an id. Ids come from the database, so only the base name
+// counts.
 func (in *instance) path(id string) string { return filepath.Join(in.dir, filepath.Base(id)) }

@@ -7,28 +7,29 @@ import (
 
 // Interleaving is what makes a large group commit fast.
 //
-// A group commit carries out many requests in one transaction and flushes the
-// disk once for all of them. That leaves the round trips: a request asks the
-// database something, waits for the answer, and asks again. One request after
-// another, a transaction of 64 requests waits 64 times as often as a transaction
-// of one, and the audit's single chain is locked meanwhile.
+// A group commit carries out many requests in one transaction and syncs the
+// disk once for all of them. That leaves the round trips: a request queries the
+// database, waits for the result, and queries again. One request after another,
+// a transaction of 64 requests waits 64 times as often as a transaction of one,
+// and meanwhile it holds the lock on the audit's single chain.
 //
-// So each request runs as a coroutine. It runs until it needs an answer; then the
-// next one runs. Once all of them wait, their statements go to the database in
-// one round trip, and everyone continues with their answer. A transaction takes
-// as many round trips as its longest request, however many share it.
+// So each request runs as a coroutine. It runs until it needs a result; then
+// the next one runs. Once all of them wait, their statements go to the database
+// in one round trip, and each continues with its result. A transaction takes as
+// many round trips as its longest request, however many share it.
 //
-// Saves a second on PostgreSQL with durable commits, medians of 7 interleaved
-// rounds on 2 cores, by `go test -run '^$' -bench Writers -benchtime 7x ./internal/store`:
+// Saves per second on PostgreSQL with durable commits, medians of 7 interleaved
+// rounds on 2 cores, by `go test -run '^$' -bench Writers -benchtime 7x
+// ./internal/store`:
 //
-//	at a time   interleaved   group commit, one after another   one transaction each
-//	        1           240                               250                    230
-//	       16         2,000                             1,550                    330
-//	       64         5,300                             2,600                    400
+//	concurrent   interleaved   group commit, one after another   one transaction each
+//	         1           240                               250                    230
+//	        16         2,000                             1,550                    330
+//	        64         5,300                             2,600                    400
 //
-// Interleaving is as safe as other processes are that write at the same time:
-// requests with the same lock run one after another, and a request with the keys'
-// lock runs alone.
+// Interleaved requests are isolated from each other the way processes are:
+// requests with the same lock run one after another, and a request with the
+// keys' lock runs alone.
 
 // coroutine is a request that shares a transaction with others.
 type coroutine struct {
@@ -36,14 +37,14 @@ type coroutine struct {
 	tx      *tx   // its own view: what it has written, and the statements still to send
 	refusal error // what the request returned
 	failure error // the database failed: every further statement gets this
-	// resume runs the request until it needs answers to the statements it
-	// returns. It is false once the request has ended.
+	// resume runs the request until it needs the results of the statements it
+	// returns. The bool is false once the request has ended.
 	resume func() (statements []*statement, running bool)
 }
 
 func (t *tx) newCoroutine(r *request) *coroutine {
 	c := &coroutine{request: r, tx: &tx{committer: t.committer, now: t.now}}
-	// The second result, stop, is not needed: every request is run to its end.
+	// The second result, stop, isn't needed: every request runs to its end.
 	c.resume, _ = iter.Pull(func(wait func([]*statement) bool) {
 		c.tx.submit = func(statements []*statement) error {
 			if c.failure == nil {
@@ -56,18 +57,18 @@ func (t *tx) newCoroutine(r *request) *coroutine {
 	return c
 }
 
-// abort lets the request run to its end, with err for an answer to everything.
+// abort lets the request run to its end; all of its statements fail with err.
 func (c *coroutine) abort(err error) {
 	c.failure = err
 	c.resume()
 }
 
-// interleave carries requests out side by side in t. It returns those that it
-// began, each with its refusal. When the database fails, it also returns the
-// requests that it had not begun, and the failure.
+// interleave carries out requests side by side in t. It returns the ones it
+// began, each with its refusal. If the database fails, it also returns the
+// requests it hadn't begun, and the failure.
 func (t *tx) interleave(requests []*request) (begun []outcome, waiting []*request, failure error) {
 	var running []*coroutine
-	held := map[string]bool{} // the locks of those that run
+	held := map[string]bool{} // locks of the running requests
 	waiting = requests
 	for len(waiting)+len(running) > 0 {
 		var starting []*request
@@ -111,12 +112,13 @@ func (t *tx) interleave(requests []*request) (begun []outcome, waiting []*reques
 	return begun, nil, nil
 }
 
-// startable splits requests into those that can start beside the ones that run,
+// startable splits requests into those that can start beside the running ones,
 // and those that must wait for a lock. It adds the locks of the former to held.
 func startable(requests []*request, running int, held map[string]bool) (start, wait []*request) {
 	for i, r := range requests {
 		if held[keysLock] || r.lock == keysLock && running+len(start) > 0 {
-			// Nobody overtakes a request for the keys' lock, or it would never run.
+			// Nothing overtakes a request for the keys' lock, or that one might
+			// never run.
 			return start, append(wait, requests[i:]...)
 		}
 		if held[r.lock] {

@@ -15,14 +15,15 @@ var (
 	_ rotation.StoreKeeper = Journal{}
 )
 
-// Acquire takes a secret's lease. A holder that has it already gets a new one,
-// and its old one is lost. A lease is free when its time is over, and at once
-// when the process of its holder is dead. What that one had sent outside may
-// still arrive, as after a lost reply. A process that only hangs keeps its
-// lease until the time is over, and is fenced if it comes back later.
+// Acquire takes a secret's lease. If the holder already has it, they get a new
+// one, and the old one is lost. A lease becomes free when it expires, and
+// immediately if the holder's process is dead. Calls that such a process had
+// sent to outside systems may still arrive, as after a lost response. A process
+// that merely hangs keeps its lease until it expires, and is fenced if it comes
+// back later.
 //
-// What is merely due is refused with [rota.ErrOtherConfiguration] where another
-// configuration is enrolled.
+// Acquiring a lease for due work fails with [rota.ErrOtherConfiguration] if a
+// different configuration is enrolled.
 func (db Journal) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
 	fail := func(err error) (rotation.Lease, error) {
 		return rotation.Lease{}, fmt.Errorf("lease of secret %s: %w", r.Secret, err)
@@ -75,12 +76,13 @@ func (db Journal) Release(ctx context.Context, l rotation.Lease) error {
 	return nil
 }
 
-// Save writes progress and its audit entries in one transaction, and gives the
-// lease back with them if asked. A lease that has run out is still good while
-// nobody else took the secret.
+// Save writes progress and its audit entries in one transaction, and releases
+// the lease with them if requested. An expired lease is still valid while
+// nobody else has taken the secret.
 //
-// What was decided by another configuration than the enrolled one, or before a
-// person lifted a quarantine, leaves the secret due at once: it is decided anew.
+// Progress that was decided under a configuration other than the enrolled one,
+// or before a person lifted a quarantine, leaves the secret due immediately, so
+// that it's decided again.
 func (db Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	fail := func(err error) error { return fmt.Errorf("save progress of secret %s: %w", r.Lease.Secret, err) }
 	progress, err := json.Marshal(r.Progress)
@@ -99,7 +101,7 @@ func (db Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	}
 	next := micros(r.Progress.NextAt)
 	if next != 0 && r.Progress.NextAt.After(fromMicros(next)) {
-		next++ // rounded up, for it must not be due too early
+		next++ // rounded up, so that it isn't due too early
 	}
 	changes, err := db.changes(ctx, r)
 	if err != nil {
@@ -138,8 +140,8 @@ func (db Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	return nil
 }
 
-// KeepsStore implements [rotation.StoreKeeper]: a secret's versions are kept next
-// to its progress.
+// KeepsStore implements [rotation.StoreKeeper]: a secret's versions are stored
+// next to its progress.
 func (db Journal) KeepsStore(secret string, s rota.Store) bool {
 	own, ok := s.(*secretStore)
 	return ok && own.db == db.core && own.name == secret
@@ -148,7 +150,7 @@ func (db Journal) KeepsStore(secret string, s rota.Store) bool {
 // changes prepares what a Save changes in the secret's store.
 func (db Journal) changes(ctx context.Context, r rotation.SaveRequest) ([]func(*tx) error, error) {
 	if len(r.Changes) > 0 && len(r.Peers) > 0 {
-		return nil, errors.New("its lock is the peers' and not the secret's, which changes of the store need")
+		return nil, errors.New("a save that compares peers can't change the store, which needs the secret's own lock")
 	}
 	own := &secretStore{db: db.core, name: r.Lease.Secret}
 	all := make([]func(*tx) error, len(r.Changes))

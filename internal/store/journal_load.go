@@ -10,8 +10,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Load reads everything kept about a secret, and the status of its peers, in one
-// statement: the parts belong together even while others write.
+// Load reads everything kept about a secret, and the status of its peers, in
+// one statement, so that the parts are consistent even while others write.
 func (db Journal) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
 	args := []any{secret}
 	for _, peer := range peers {
@@ -31,9 +31,8 @@ func (db Journal) Load(ctx context.Context, secret string, peers ...string) (rot
 	return s, nil
 }
 
-// loadQuery asks for a secret and that many peers. The first row is what
-// concerns all secrets; then comes a row for each of these secrets that the
-// store knows.
+// loadQuery reads a secret and that many peers. The first row applies to all
+// secrets; then comes one row for each of these secrets that the store knows.
 func loadQuery(peers int) string {
 	var names strings.Builder
 	for i := range peers {
@@ -45,9 +44,9 @@ func loadQuery(peers int) string {
 // snapshotRow is one row of [sqlLoad].
 type snapshotRow struct {
 	secret           string // "" in the first row
-	progress, status []byte // JSON; progress of the secret alone
+	progress, status []byte // JSON; progress for the secret itself only
 	lifted           int64
-	paused, frozen   []byte // JSON; empty for neither
+	paused, frozen   []byte // JSON; empty if neither
 	restoredAt       int64
 }
 
@@ -55,7 +54,7 @@ func (r *snapshotRow) scan(row scanner) error {
 	return row.Scan(&r.secret, &r.progress, &r.status, &r.lifted, &r.paused, &r.frozen, &r.restoredAt)
 }
 
-// addTo puts what the row says into the snapshot of a secret.
+// addTo adds the row to the snapshot of a secret.
 func (r *snapshotRow) addTo(s *rotation.Snapshot, secret string, isPeer bool) error {
 	if r.secret == "" {
 		s.RestoredAt = fromMicros(r.restoredAt)
@@ -83,7 +82,7 @@ func (r *snapshotRow) addTo(s *rotation.Snapshot, secret string, isPeer bool) er
 	return decode(r.paused, &s.Halts.Paused)
 }
 
-// decode reads JSON from a column that is empty where there is nothing.
+// decode parses JSON from a column that may be empty.
 func decode(text []byte, into any) error {
 	if len(text) == 0 {
 		return nil

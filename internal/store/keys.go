@@ -20,9 +20,9 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// keys are the data keys: each encrypts the values of one secret, lies in the
-// database encrypted with the master key, and never changes. One more seals
-// the audit's end.
+// keys are the data keys. Each encrypts the values of one secret, is stored in
+// the database encrypted with the master key, and never changes. One more seals
+// the end of the audit.
 type keys struct {
 	master *master
 	audit  tink.MAC
@@ -31,16 +31,16 @@ type keys struct {
 	cache map[string]tink.AEAD // by secret
 }
 
-// maxCachedKeys bounds the memory that opened data keys take, some 3 KB each.
+// maxCachedKeys bounds the memory for opened data keys, about 3 KB each.
 const maxCachedKeys = 10_000
 
-// auditKeyID names the key that seals the audit's end.
+// auditKeyID names the key that seals the end of the audit.
 const auditKeyID = "audit"
 
 func dataKeyID(secret string) string { return "secret/" + secret }
 
-// associated names what a ciphertext belongs to, so that it opens nowhere
-// else: each part after its length.
+// associated is the associated data that binds a ciphertext to its place: each
+// part, prefixed with its length.
 func associated(parts ...string) []byte {
 	var data []byte
 	for _, p := range parts {
@@ -51,8 +51,8 @@ func associated(parts ...string) []byte {
 
 func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
-// setUp opens the keys at start, inside a write transaction. At the very first
-// start it makes them.
+// setUp opens the keys at startup, inside a write transaction. On first use it
+// creates them.
 func (k *keys) setUp(t *tx) error {
 	if err := k.checkStorage(t); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (k *keys) setUp(t *tx) error {
 		return err
 	}
 	if found && missing {
-		return fmt.Errorf("%s is missing, and the database is encrypted with it (try: put it back from where you keep it; a new one can't open the database)", k.master.storage.name())
+		return fmt.Errorf("%s is missing, and the database is encrypted with it (try: restore it from your backup; a new key can't open the database)", k.master.storage.name())
 	}
 	if found {
 		return k.openAudit(t.row, wrapped)
@@ -110,7 +110,7 @@ func (k *keys) setUp(t *tx) error {
 	return err
 }
 
-// checkStorage refuses a key file where the database holds its master key itself.
+// checkStorage refuses a key file if the database itself holds the master key.
 func (k *keys) checkStorage(t *tx) error {
 	if _, ok := k.master.storage.(keyFileStorage); !ok {
 		return nil
@@ -118,13 +118,13 @@ func (k *keys) checkStorage(t *tx) error {
 	var wrapped []byte
 	found, err := t.row(sqlMasterKey, nil, &wrapped)
 	if found {
-		return errors.New("the master key lies in the database, encrypted by a keeper's (try: name the keeper's key that this database was made with)")
+		return errors.New("the master key is in the database, encrypted with a key management service's key (try: name the key that this database was created with)")
 	}
 	return err
 }
 
-// create generates a data key and stores it, encrypted. While it does so, the
-// master key can't be rotated.
+// create generates a data key and stores it encrypted. The master key can't be
+// rotated meanwhile.
 func (k *keys) create(t *tx, id string, template *tinkpb.KeyTemplate) ([]byte, error) {
 	if err := t.committer.connection.lockShared(t, keysLock); err != nil {
 		return nil, err
@@ -150,8 +150,8 @@ func (k *keys) create(t *tx, id string, template *tinkpb.KeyTemplate) ([]byte, e
 	return wrapped, err
 }
 
-// checkMaster checks that the master key is this database's: its file may have been
-// exchanged while the store was open.
+// checkMaster checks that the master key belongs to this database: its file may
+// have been replaced while the store was open.
 func (k *keys) checkMaster(t *tx) error {
 	var wrapped []byte
 	if _, err := t.row(sqlDataKey, []any{auditKeyID}, &wrapped); err != nil {
@@ -168,7 +168,7 @@ func (k *keys) open(row rowReader, wrapped []byte, id string) (*keyset.Handle, e
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewBinaryReader(bytes.NewReader(plain)))
 	if err != nil {
-		return nil, fmt.Errorf("data key %q is not readable", id)
+		return nil, fmt.Errorf("data key %q can't be parsed", id)
 	}
 	return handle, nil
 }
@@ -185,7 +185,7 @@ func (k *keys) openAudit(row rowReader, wrapped []byte) error {
 func (k *keys) seal(h head) ([]byte, error)         { return k.audit.ComputeMAC(h.sealInput()) }
 func (k *keys) checkSeal(h head, seal []byte) error { return k.audit.VerifyMAC(seal, h.sealInput()) }
 
-// find is the data key of a secret, nil where it has none yet.
+// find returns a secret's data key, nil if it has none yet.
 func (k *keys) find(ctx context.Context, pool *sql.DB, secret string) (tink.AEAD, error) {
 	k.mu.Lock()
 	key, ok := k.cache[secret]
@@ -193,8 +193,8 @@ func (k *keys) find(ctx context.Context, pool *sql.DB, secret string) (tink.AEAD
 	if ok {
 		return key, nil
 	}
-	// Twice: the master key may be rotated between reading the row and
-	// opening it.
+	// Two attempts: the master key may be rotated between reading the row and
+	// decrypting it.
 	handle, err := k.read(ctx, pool, secret)
 	if err != nil {
 		handle, err = k.read(ctx, pool, secret)
@@ -214,13 +214,13 @@ func (k *keys) find(ctx context.Context, pool *sql.DB, secret string) (tink.AEAD
 		if len(k.cache) < maxCachedKeys {
 			break
 		}
-		delete(k.cache, other) // any: it is opened again when needed
+		delete(k.cache, other) // any will do: it's opened again when needed
 	}
 	k.cache[secret] = key
 	return key, nil
 }
 
-// read opens the data key of a secret, nil where it has none yet.
+// read opens a secret's data key, nil if it has none yet.
 func (k *keys) read(ctx context.Context, pool *sql.DB, secret string) (*keyset.Handle, error) {
 	row := readFrom(ctx, pool)
 	var wrapped []byte
@@ -231,9 +231,9 @@ func (k *keys) read(ctx context.Context, pool *sql.DB, secret string) (*keyset.H
 	return k.open(row, wrapped, dataKeyID(secret))
 }
 
-// ensure makes a secret's data key unless it is there. Only what is committed
-// gets into the cache, so that no value is ever encrypted with a key that a
-// rollback has undone.
+// ensure creates a secret's data key if there is none. Only committed keys are
+// cached, so that no value is ever encrypted with a key that a rollback has
+// undone.
 func (k *keys) ensure(ctx context.Context, db *core, secret string) (tink.AEAD, error) {
 	key, err := k.find(ctx, db.reader, secret)
 	if key != nil || err != nil {
@@ -276,8 +276,8 @@ func encrypt(key tink.AEAD, secret, version string, c rota.Credential) ([]byte, 
 	return key.Encrypt(plain, associated("version", secret, version))
 }
 
-// decrypt is the reverse. It fails for a value that was changed, or that
-// belongs to another version or secret.
+// decrypt is the reverse. It fails if the value was changed, or belongs to
+// another version or secret.
 func decrypt(key tink.AEAD, secret, version string, value []byte) (rota.Credential, error) {
 	v, err := openValue(key, secret, version, value)
 	if err != nil {
@@ -285,7 +285,7 @@ func decrypt(key tink.AEAD, secret, version string, value []byte) (rota.Credenti
 	}
 	var fields map[string]string
 	if v.Text == nil || json.Unmarshal([]byte(*v.Text), &fields) != nil || len(fields) == 0 {
-		return rota.Credential{}, errors.New("the stored value is no JSON object of text fields (try: put one)")
+		return rota.Credential{}, errors.New("the stored value isn't a JSON object of text fields (try: put one)")
 	}
 	return rota.NewCredential(fields), nil
 }

@@ -14,41 +14,39 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// master is the master key: a Tink keyset, whose primary key encrypts the data
-// keys. It holds two keys only while it is being rotated.
+// master is the master key: a Tink keyset whose primary key encrypts the data
+// keys. It contains two keys only while it is being rotated.
 //
-// It is written under the keys' lock alone, so that several processes agree on
-// it.
+// It is written only under the keys' lock, so that processes agree on it.
 type master struct {
 	storage keysetStorage
 
-	loading sync.Mutex // while it is opened anew
+	loading sync.Mutex // held while the keyset is reloaded
 	mu      sync.Mutex
 	raw     []byte
 	handle  *keyset.Handle
 	aead    tink.AEAD
 }
 
-// keysetStorage is where the keyset lies.
+// keysetStorage is where the keyset is stored.
 type keysetStorage interface {
-	// load reads the keyset as it is stored; where there is none, it is
-	// [fs.ErrNotExist].
+	// load reads the keyset as stored; [fs.ErrNotExist] if there is none.
 	load(row rowReader) ([]byte, error)
-	// open makes a keyset of what was stored.
+	// open parses a stored keyset.
 	open(stored []byte) (*keyset.Handle, error)
-	// save replaces the keyset, and gives it as it is stored.
+	// save replaces the keyset, and returns it as stored.
 	save(t *tx, handle *keyset.Handle) ([]byte, error)
-	// name is what errors call it, and hint what a person can do where it is
-	// missing or another than the database's.
+	// name is for errors, and hint says what a person can do if the keyset is
+	// missing or isn't the database's.
 	name() string
 	hint() string
 }
 
-// rowReader reads one row, inside a transaction or outside of any, and tells
-// whether there was one.
+// rowReader reads one row, inside or outside a transaction, and reports whether
+// there was one.
 type rowReader func(query string, args []any, dest ...any) (bool, error)
 
-// readFrom reads outside of any transaction.
+// readFrom reads outside any transaction.
 func readFrom(ctx context.Context, pool *sql.DB) rowReader {
 	return func(query string, args []any, dest ...any) (bool, error) {
 		err := pool.QueryRowContext(ctx, query, args...).Scan(dest...)
@@ -59,17 +57,17 @@ func readFrom(ctx context.Context, pool *sql.DB) rowReader {
 	}
 }
 
-// newMasterKeyset makes a keyset of one fresh AES-256-GCM key.
+// newMasterKeyset creates a keyset with one fresh AES-256-GCM key.
 func newMasterKeyset() (*keyset.Handle, error) { return keyset.NewHandle(aead.AES256GCMKeyTemplate()) }
 
-// encodeKeyset gives the keyset in clear, as JSON.
+// encodeKeyset returns the keyset in plaintext, as JSON.
 func encodeKeyset(handle *keyset.Handle) ([]byte, error) {
 	var buf bytes.Buffer
 	err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&buf))
 	return buf.Bytes(), err
 }
 
-// decodeKeyset is the reverse. Its error says nothing of what it read.
+// decodeKeyset is the reverse. Its error reveals nothing about what it read.
 func decodeKeyset(plain []byte) (*keyset.Handle, error) {
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(plain)))
 	if err != nil {
@@ -78,13 +76,13 @@ func decodeKeyset(plain []byte) (*keyset.Handle, error) {
 	return handle, nil
 }
 
-// reload reads the keyset if what is stored has changed. A missing one is
-// [fs.ErrNotExist].
+// reload reads the keyset if the stored one has changed; [fs.ErrNotExist] if
+// it's missing.
 func (m *master) reload(row rowReader) error {
 	for {
 		known := m.stored()
-		// Without a lock: whoever reads inside a transaction waits for the
-		// others in it.
+		// Without a lock: a reader inside a transaction may have to wait for
+		// the other requests in it.
 		stored, err := m.storage.load(row)
 		if err != nil || known != nil && bytes.Equal(stored, known) {
 			return err
@@ -95,8 +93,8 @@ func (m *master) reload(row rowReader) error {
 	}
 }
 
-// replace opens the stored keyset, unless another than the known one was taken
-// up meanwhile.
+// replace opens the stored keyset, unless the known one has been replaced in
+// the meantime.
 func (m *master) replace(known, stored []byte) (done bool, err error) {
 	m.loading.Lock()
 	defer m.loading.Unlock()
@@ -110,7 +108,7 @@ func (m *master) replace(known, stored []byte) (done bool, err error) {
 	return true, m.use(stored, handle)
 }
 
-// stored is the keyset in use, as it was stored; nil before the first.
+// stored is the keyset in use, as stored; nil before the first.
 func (m *master) stored() []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -137,15 +135,15 @@ func (m *master) write(t *tx, handle *keyset.Handle) error {
 	return m.use(raw, handle)
 }
 
-// current is the keyset and its primitive, to be used without the lock.
+// current returns the keyset and its primitive, for use without the lock.
 func (m *master) current() (*keyset.Handle, tink.AEAD) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.handle, m.aead
 }
 
-// wrap encrypts a data key. It looks at what is stored first: another process
-// may have rotated it. The keys' lock is held.
+// wrap encrypts a data key. It checks the stored keyset first, because another
+// process may have rotated it. The keys' lock is held.
 func (m *master) wrap(t *tx, plain []byte, id string) ([]byte, error) {
 	if err := m.reload(t.row); err != nil {
 		return nil, err
@@ -154,8 +152,8 @@ func (m *master) wrap(t *tx, plain []byte, id string) ([]byte, error) {
 	return a.Encrypt(plain, associated("data key", id))
 }
 
-// unwrap decrypts a data key. Where the key that it needs is not known, a newer
-// one may be stored.
+// unwrap decrypts a data key. If it needs an unknown key, a newer keyset may
+// have been stored.
 func (m *master) unwrap(row rowReader, wrapped []byte, id string) ([]byte, error) {
 	_, a := m.current()
 	plain, err := a.Decrypt(wrapped, associated("data key", id))
@@ -167,13 +165,13 @@ func (m *master) unwrap(row rowReader, wrapped []byte, id string) ([]byte, error
 	}
 	_, a = m.current()
 	if plain, err = a.Decrypt(wrapped, associated("data key", id)); err != nil {
-		return nil, fmt.Errorf("%s does not open the data key %q (try: %s)", m.storage.name(), id, m.storage.hint())
+		return nil, fmt.Errorf("%s doesn't decrypt the data key %q (try: %s)", m.storage.name(), id, m.storage.hint())
 	}
 	return plain, nil
 }
 
-// CheckMasterKey tells whether the master key still opens the store. Another
-// process may have rotated it, and have left this one with the old one.
+// CheckMasterKey checks that the master key still opens the store. Another
+// process may have rotated it and left this one with the old key.
 func (db *DB) CheckMasterKey(ctx context.Context) error {
 	var wrapped []byte
 	row := readFrom(ctx, db.reader)
@@ -186,8 +184,8 @@ func (db *DB) CheckMasterKey(ctx context.Context) error {
 	return nil
 }
 
-// keyPrefix is how everything that the keyset's primary key encrypts begins: Tink's
-// 1 and the key's id, the highest byte first.
+// keyPrefix is how everything that the keyset's primary key encrypts begins:
+// Tink's version byte 1 and the key's id, big-endian.
 func keyPrefix(handle *keyset.Handle) ([]byte, error) {
 	primary, err := handle.Primary()
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
 
-// keyFileStorage is the master key in a file of its own, in clear, for its owner
-// alone.
+// keyFileStorage is a master key in a file of its own, in plaintext, readable
+// by its owner only.
 type keyFileStorage string
 
 func (p keyFileStorage) name() string { return "key file " + string(p) }
-func (p keyFileStorage) hint() string { return "put back the key file that belongs to this database" }
+func (p keyFileStorage) hint() string { return "restore the key file that belongs to this database" }
 
 func (p keyFileStorage) load(row rowReader) ([]byte, error) {
 	if err := checkPrivate(string(p)); err != nil {
@@ -39,8 +39,8 @@ func (p keyFileStorage) open(stored []byte) (*keyset.Handle, error) {
 	return handle, nil
 }
 
-// save replaces the file: after a crash it is the old one or the new one,
-// whole.
+// save replaces the file atomically: after a crash it's either the old or the
+// new one, complete.
 func (p keyFileStorage) save(_ *tx, handle *keyset.Handle) ([]byte, error) {
 	plain, err := encodeKeyset(handle)
 	if err == nil {
@@ -71,7 +71,7 @@ func replaceFile(path string, content []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// syncDir makes new names in a folder survive a power cut.
+// syncDir makes renames in a folder survive a power failure.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

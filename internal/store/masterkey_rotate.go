@@ -10,23 +10,24 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
 
-// rewrapBatch is how many data keys are encrypted anew in one transaction.
+// rewrapBatch is how many data keys are re-encrypted in one transaction.
 const rewrapBatch = 200
 
-// rotateMasterKey is the act's name in the audit.
+// rotateMasterKey is the operation's name in the audit.
 const rotateMasterKey = "rotate master key"
 
-// RotateMasterKey makes a new master key, encrypts every data key with it and
-// takes the old one out of the key file, or out of what the keeper encrypts. Values stay as they are. Stopped
-// anywhere, the store works on, with both keys, and the next call
-// finishes the work. Other processes that can read the new key take it up by
-// themselves. Backups made before need the key file of their time.
+// RotateMasterKey creates a new master key, re-encrypts every data key with it
+// and removes the old one. Values stay as they are. If interrupted, the store
+// keeps working with both keys, and the next call finishes the job. Other
+// processes that can read the new key pick it up by themselves. Earlier backups
+// need the key file from their time.
 //
-// With a key file and replicas on PostgreSQL, it is refused with [ErrReplicasRunning]
-// while others of them live: they have copies of the file.
+// With a key file and replicas on PostgreSQL, it is refused with
+// [ErrReplicasRunning] while other replicas are alive: they have copies of the
+// file.
 //
-// report, if not nil, hears how many data keys are done, first before any and
-// last when all are.
+// report, if not nil, is called with the number of data keys done, first before
+// any and last when all are.
 func (db *DB) RotateMasterKey(ctx context.Context, report func(done, total int)) error {
 	if err := db.rotateMasterKey(ctx, report); err != nil {
 		return fmt.Errorf("rotate the master key of %s: %w", db.name, err)
@@ -46,7 +47,7 @@ func (db *core) rotateMasterKey(ctx context.Context, report func(done, total int
 	if err := db.writer.do(ctx, keysLock, db.addMasterKey); err != nil {
 		return err
 	}
-	// More than one round only where another process got in between.
+	// More than one round only if another process interferes.
 	for finished := false; !finished; {
 		var done, total int
 		err := db.writer.do(ctx, keysLock, func(t *tx) (err error) {
@@ -81,11 +82,12 @@ func (db *core) rotateMasterKey(ctx context.Context, report func(done, total int
 	return nil
 }
 
-// ErrReplicasRunning tells that replicas live that could not take up a new master key.
-var ErrReplicasRunning = errors.New("they have copies of the key file, and could not open the store any more (try: stop all replicas, rotate, copy the new key file to each, start them; or keep the master key in a key management service, --master-key)")
+// ErrReplicasRunning means that live replicas couldn't pick up a new master
+// key.
+var ErrReplicasRunning = errors.New("they have copies of the key file and could no longer open the store (try: stop all replicas, rotate, copy the new key file to each, start them; or keep the master key in a key management service, --master-key)")
 
-// refuseWithReplicas refuses while replicas live whose key file is not this one. SQLite's
-// are all in one folder.
+// refuseWithReplicas refuses while replicas are alive that have a key file of
+// their own. SQLite's replicas share one folder.
 func (db *core) refuseWithReplicas(ctx context.Context) error {
 	if _, ok := db.keys.master.storage.(keyFileStorage); !ok || db.path != "" {
 		return nil
@@ -100,9 +102,9 @@ func (db *core) refuseWithReplicas(ctx context.Context) error {
 	return fmt.Errorf("%d replicas of rota serve are running: %w", len(living), ErrReplicasRunning)
 }
 
-// addMasterKey puts a fresh key into the file, to encrypt with from now on,
-// before anything is encrypted with it. Two keys in the file are a rotation
-// that was stopped: it is gone on with.
+// addMasterKey adds a new primary key to the keyset before anything is
+// encrypted with it. If there are already two keys, an interrupted rotation is
+// continued.
 func (db *core) addMasterKey(t *tx) error {
 	m := db.keys.master
 	if err := m.reload(t.row); err != nil {
@@ -132,7 +134,7 @@ func (db *core) addMasterKey(t *tx) error {
 	return t.append([]rotation.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rotation.OutcomeBegun}})
 }
 
-// countRewrapped tells how many data keys the new master key has encrypted.
+// countRewrapped counts the data keys encrypted with the new master key.
 func (db *core) countRewrapped(t *tx) (done, total int, err error) {
 	begins, err := db.primaryPrefix()
 	if err != nil {
@@ -150,8 +152,8 @@ func (db *core) primaryPrefix() ([]byte, error) {
 	return keyPrefix(handle)
 }
 
-// rewrap encrypts the next batch of data keys anew and gives the last one's id
-// and their number.
+// rewrap re-encrypts the next batch of data keys. It returns the last one's id
+// and the batch's size.
 func (db *core) rewrap(t *tx, from string) (last string, n int, err error) {
 	begins, err := db.primaryPrefix()
 	if err != nil {
@@ -178,8 +180,8 @@ func (db *core) rewrap(t *tx, from string) (last string, n int, err error) {
 	return last, len(batch), nil
 }
 
-// dropOldMasterKeys leaves the new key alone in the file, unless something is
-// still encrypted with an old one.
+// dropOldMasterKeys removes all but the new key, unless something is still
+// encrypted with an old one.
 func (db *core) dropOldMasterKeys(t *tx) (bool, error) {
 	m := db.keys.master
 	if err := m.reload(t.row); err != nil {

@@ -150,10 +150,10 @@ func TestAKeyFileExchangedWhileOpenIsNotUsed(t *testing.T) {
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(dir, keyFile), wrong, 0o600))
 		err = db.Secret("new").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("x"), Labels: []rota.Label{rota.LabelCurrent}})
-		if err == nil || !contains(err.Error(), "does not open the data key") {
+		if err == nil || !contains(err.Error(), "doesn't decrypt the data key") {
 			t.Errorf("put of a new secret: %v", err)
 		}
-		if err := db.RotateMasterKey(t.Context(), nil); err == nil || !contains(err.Error(), "does not open the data key") {
+		if err := db.RotateMasterKey(t.Context(), nil); err == nil || !contains(err.Error(), "doesn't decrypt the data key") {
 			t.Errorf("rotate the master key: %v", err)
 		}
 		must(t, os.WriteFile(filepath.Join(dir, keyFile), right, 0o600))

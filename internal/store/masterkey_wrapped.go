@@ -11,16 +11,16 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// Wrapper encrypts and decrypts with a key that never leaves its keeper, such
-// as a cloud's key management service. Both are called from several goroutines
-// at the same time; what is encrypted has less than 100 bytes.
+// Wrapper encrypts and decrypts with a key that never leaves its service, such
+// as a cloud's key management service. Both methods must be safe for concurrent
+// use. The plaintexts are shorter than 100 bytes.
 type Wrapper interface {
 	Wrap(ctx context.Context, plain []byte) ([]byte, error)
 	Unwrap(ctx context.Context, wrapped []byte) ([]byte, error)
 }
 
-// wrapperAEAD is a Wrapper as Tink's envelope encryption calls it: it makes a key for
-// each time, and has that encrypted.
+// wrapperAEAD adapts a Wrapper to Tink's envelope encryption, which generates a
+// key per message and wraps that.
 type wrapperAEAD struct{ Wrapper }
 
 func (r wrapperAEAD) EncryptWithContext(ctx context.Context, plain, _ []byte) ([]byte, error) {
@@ -35,19 +35,20 @@ func (p wrappedStorage) envelope() (tink.AEADWithContext, error) {
 	return aead.NewKMSEnvelopeAEADWithContext(aead.AES256GCMKeyTemplate(), wrapperAEAD{p.wrapper})
 }
 
-// wrapTimeout bounds one call to a keeper.
+// wrapTimeout limits one call to a Wrapper.
 const wrapTimeout = 15 * time.Second
 
-// wrappedStorage is the master key in the database, encrypted by a keeper. The keeper is
-// asked at the start and when the key was rotated: in between, it may be away.
+// wrappedStorage is a master key in the database, encrypted by a Wrapper. The
+// Wrapper is called at startup and after a rotation of the key; in between, its
+// service may be down.
 type wrappedStorage struct {
 	wrapper Wrapper
-	file    keyFileStorage // whose master key is taken over, where there is one
+	file    keyFileStorage // whose master key is imported, if there is one
 }
 
 func (p wrappedStorage) name() string { return "the master key in the database" }
 func (p wrappedStorage) hint() string {
-	return "name the keeper's key that this database was made with"
+	return "name the key management service's key that this database was created with"
 }
 
 func (p wrappedStorage) load(row rowReader) ([]byte, error) {
@@ -77,8 +78,8 @@ func (p wrappedStorage) open(stored []byte) (*keyset.Handle, error) {
 	return handle, nil
 }
 
-// importKeyFile gives the keeper the master key of the key file, where there is one.
-// The file can go then.
+// importKeyFile moves the key file's master key, if there is one, into the
+// database. The file can then be deleted.
 func (m *master) importKeyFile(t *tx) error {
 	p, ok := m.storage.(wrappedStorage)
 	if !ok || p.file == "" {

@@ -2,7 +2,7 @@ package store
 
 import "time"
 
-// micros is a time as the database holds it, 0 for none.
+// micros is a time as stored, 0 for none.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

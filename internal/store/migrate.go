@@ -14,14 +14,14 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-var errNewer = errors.New("the database was made by a newer version of Rota")
+var errNewer = errors.New("the database was created by a newer version of Rota")
 
-// ErrPending says that the tables are older than this program, and that it may
-// not change them by itself.
-var ErrPending = errors.New("the database's tables are older than this program")
+// ErrPending means that the schema is older than this program, which isn't
+// allowed to migrate it.
+var ErrPending = errors.New("the database's schema is older than this program")
 
-// Migrate brings the tables up to this program's, making a new database where
-// there is none. Several processes may call it at the same time.
+// Migrate brings the schema up to date, creating a new database if there is
+// none. Several processes may call it at the same time.
 func Migrate(ctx context.Context, o Options) error {
 	o.ManualMigrations = false
 	db, err := Open(ctx, o)
@@ -31,8 +31,8 @@ func Migrate(ctx context.Context, o Options) error {
 	return db.Close()
 }
 
-// migrate does so over an open connection, or where that is manual, refuses
-// tables that are too old.
+// migrate does so over an open connection or, with manual, refuses a schema
+// that's too old.
 func migrate(ctx context.Context, dialect goose.Dialect, pool *sql.DB, folder string, manual bool) error {
 	files, err := fs.Sub(migrations, folder)
 	if err != nil {
@@ -48,9 +48,9 @@ func migrate(ctx context.Context, dialect goose.Dialect, pool *sql.DB, folder st
 	}
 	switch {
 	case have > want:
-		return fmt.Errorf("%w: its tables are number %d, this program knows %d (try: install the newer version)", errNewer, have, want)
+		return fmt.Errorf("%w: its schema is version %d, this program knows %d (try: install the newer version)", errNewer, have, want)
 	case have < want && manual:
-		return fmt.Errorf("%w: they are number %d, it needs %d (try: rota migrate)", ErrPending, have, want)
+		return fmt.Errorf("%w: the schema is version %d, this program needs %d (try: rota migrate)", ErrPending, have, want)
 	case have == want:
 		return nil
 	}

@@ -36,10 +36,10 @@ func TestOpenRefuses(t *testing.T) {
 			raw, err := os.ReadFile(filepath.Join(other, "rota.key"))
 			must(t, err)
 			must(t, os.WriteFile(filepath.Join(dir, "rota.key"), raw, 0o600))
-		}, "does not open the data key"},
+		}, "doesn't decrypt the data key"},
 		{"an empty key file", func(t *testing.T, dir string) {
 			must(t, os.Truncate(filepath.Join(dir, "rota.key"), 0))
-		}, "is not readable (try: put back the key file"},
+		}, "is not readable (try: restore the key file"},
 		{"a database that is none", func(t *testing.T, dir string) {
 			must(t, os.WriteFile(filepath.Join(dir, "rota.db"), []byte("this is no database at all, though long enough for a header of one; this is no database at all, really"), 0o600))
 		}, "the database is damaged"},
@@ -48,7 +48,7 @@ func TestOpenRefuses(t *testing.T) {
 			must(t, err)
 			_, err = pool.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`)
 			must(t, errors.Join(err, pool.Close()))
-		}, "was made by a newer version of Rota"},
+		}, "was created by a newer version of Rota"},
 		{"a store whose seal was removed", func(t *testing.T, dir string) {
 			pool, err := openSQLite(filepath.Join(dir, "rota.db"), 1)
 			must(t, err)

@@ -10,20 +10,20 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Outbox keeps events that notifiers hear of several at once.
+// Outbox stores events for notifiers that get several in one message.
 func (db *DB) Outbox() rotation.Outbox { return outbox{db} }
 
 type outbox struct{ db *DB }
 
 const (
-	// maxDigest bounds how many events go into one message; what is more goes
-	// into the next.
+	// maxDigest bounds how many events go into one message; the rest go into
+	// the next.
 	maxDigest = 1000
 	// maxBacklog bounds how many events wait for one notifier.
 	maxBacklog = 10_000
 )
 
-// Keep implements [rota.Outbox].
+// Keep implements [rotation.Outbox].
 func (o outbox) Keep(ctx context.Context, notifier string, e rota.Event) error {
 	text, err := json.Marshal(e)
 	if err != nil {
@@ -39,8 +39,8 @@ func (o outbox) Keep(ctx context.Context, notifier string, e rota.Event) error {
 	return nil
 }
 
-// Take implements [rota.Outbox]. Of more than maxKept events the oldest are
-// given up, which the audit says.
+// Take implements [rotation.Outbox]. Beyond maxBacklog events the oldest are
+// dropped, and the audit says so.
 func (o outbox) Take(ctx context.Context, r rotation.TakeRequest) (rotation.Taken, error) {
 	var taken rotation.Taken
 	err := o.db.writer.do(ctx, "outbox "+r.Notifier, func(t *tx) (err error) {
@@ -63,7 +63,7 @@ func (o outbox) take(t *tx, r rotation.TakeRequest) (rotation.Taken, error) {
 		t.enqueue(sqlDropOldest, r.Notifier, taken.Lost)
 		lost := rotation.Entry{
 			At: t.now, Actor: "rota", Secret: rotation.Digests, Step: "notify", Object: r.Notifier, Outcome: rotation.OutcomeFailed,
-			Detail: fmt.Sprintf("%d events were given up: nothing could be sent for long", taken.Lost),
+			Detail: fmt.Sprintf("%d events were dropped: nothing could be sent for too long", taken.Lost),
 		}
 		if err := t.append([]rotation.Entry{lost}); err != nil {
 			return taken, err
@@ -96,7 +96,7 @@ func (o outbox) take(t *tx, r rotation.TakeRequest) (rotation.Taken, error) {
 	return taken, nil
 }
 
-// Settle implements [rota.Outbox].
+// Settle implements [rotation.Outbox].
 func (o outbox) Settle(ctx context.Context, r rotation.SettleRequest) error {
 	err := o.db.writer.do(ctx, "", func(t *tx) error {
 		for _, id := range r.IDs {
@@ -105,19 +105,20 @@ func (o outbox) Settle(ctx context.Context, r rotation.SettleRequest) error {
 		return t.append([]rotation.Entry{r.Entry})
 	})
 	if err != nil {
-		return fmt.Errorf("note what became of events for %s: %w", r.Notifier, err)
+		return fmt.Errorf("record the result for the events of %s: %w", r.Notifier, err)
 	}
 	return nil
 }
 
-// OutboxBacklog is what waits for one notifier.
+// OutboxBacklog is what's waiting for one notifier.
 type OutboxBacklog struct {
 	Notifier string
 	Events   int
 	Since    time.Time // the oldest
 }
 
-// OutboxBacklog lists what is kept for notifiers, by the notifier's name.
+// OutboxBacklog lists the events waiting for notifiers, sorted by the
+// notifier's name.
 func (db Overview) OutboxBacklog(ctx context.Context) ([]OutboxBacklog, error) {
 	fail := func(err error) ([]OutboxBacklog, error) { return nil, fmt.Errorf("kept events: %w", explain(err)) }
 	rows, err := db.reader.QueryContext(ctx, sqlBacklog)

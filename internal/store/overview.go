@@ -10,17 +10,17 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// SecretStatus is a line of the table of all secrets.
+// SecretStatus is one secret's row in the status table.
 type SecretStatus struct {
 	Name    string            `json:"name"`
 	Status  rotation.Status   `json:"status,omitzero"`
 	Failure *rotation.Failure `json:"failure,omitempty"`
-	NextAt  time.Time         `json:"next_at,omitzero"` // when it is looked at again; zero: at once
-	Holder  string            `json:"holder,omitempty"` // who is at it now
+	NextAt  time.Time         `json:"next_at,omitzero"` // when its next turn is; zero: immediately
+	Holder  string            `json:"holder,omitempty"` // who is working on it now
 }
 
-// Statuses lists every secret that is or was enrolled, or had a lease once, by
-// name.
+// Statuses lists every secret that is or was enrolled, or ever had a lease,
+// sorted by name.
 func (db Overview) Statuses(ctx context.Context) ([]SecretStatus, error) {
 	var all []SecretStatus
 	var instances []string
@@ -36,7 +36,7 @@ func (db Overview) Statuses(ctx context.Context) ([]SecretStatus, error) {
 	return all, nil
 }
 
-// StatusesOf gives those of some secrets that are enrolled, by name.
+// StatusesOf returns the statuses of those secrets that are enrolled, by name.
 func (db Overview) StatusesOf(ctx context.Context, names []string) (map[string]rotation.Status, error) {
 	fail := func(err error) (map[string]rotation.Status, error) {
 		return nil, fmt.Errorf("statuses: %w", explain(err))
@@ -73,16 +73,15 @@ func (db Overview) StatusesOf(ctx context.Context, names []string) (map[string]r
 	return all, nil
 }
 
-// EnrolledSecret is how an enrolled secret stands: its line of the table, and what
-// stands beside it.
+// EnrolledSecret is an enrolled secret's status and what affects it.
 type EnrolledSecret struct {
 	SecretStatus
-	Paused *rotation.Halt // nil: it is not
-	Unsent bool           // some event waits for a notifier to take it
+	Paused *rotation.Halt // nil if it isn't paused
+	Unsent bool           // an event hasn't been accepted by its notifier yet
 }
 
-// Enrolled lists the enrolled secrets, by name, those after a name, at most
-// limit of them.
+// Enrolled lists at most limit enrolled secrets that sort after a name, in
+// order.
 func (db Overview) Enrolled(ctx context.Context, after string, limit int) ([]EnrolledSecret, error) {
 	var all []EnrolledSecret
 	var instances []string
@@ -104,11 +103,11 @@ func (db Overview) Enrolled(ctx context.Context, after string, limit int) ([]Enr
 	return all, nil
 }
 
-// scanStatus scans the row at hand: the columns of a status, and whatever the
-// query has after them. The instance is the holder's.
+// scanStatus scans the current row: the columns of a status, and whatever
+// columns the query has after them. The instance is the holder's.
 type scanStatus func(more ...any) (s SecretStatus, instance string, err error)
 
-// statuses calls f for each row of a query for statuses.
+// statuses calls f for each row of a status query.
 func (db *core) statuses(ctx context.Context, query string, args []any, f func(scanStatus) error) error {
 	rows, err := db.reader.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -145,8 +144,8 @@ func (db *core) statuses(ctx context.Context, query string, args []any, f func(s
 	return nil
 }
 
-// dropDeadHolders leaves out holders that are dead. No rows may be open: asking who
-// is dead may need their connection.
+// dropDeadHolders clears holders that are dead. No rows may be open, because
+// checking who's dead may need their connection.
 func (db *core) dropDeadHolders(instances []string, status func(int) *SecretStatus) {
 	dead := map[string]bool{}
 	for i, instance := range instances {

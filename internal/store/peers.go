@@ -8,13 +8,13 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// peersLock keeps apart, in all processes, whoever looks at other secrets
-// before writing one's own: of two who look at each other the second one sees
-// what the first one wrote. Its own row is safe by the fence.
+// peersLock serializes, across processes, saves that look at other secrets
+// before writing their own: of two that look at each other, the second sees
+// what the first wrote. Each secret's own row is protected by its fence.
 const peersLock = "neighbors"
 
-// checkPeers is [rota.ErrPeer] where a secret does not stand any more as it was
-// seen.
+// checkPeers fails with [rota.ErrPeer] if a secret's status has changed since
+// it was seen.
 func (t *tx) checkPeers(seen []rotation.Peer) error {
 	for _, n := range seen {
 		var text []byte

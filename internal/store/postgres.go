@@ -14,29 +14,29 @@ import (
 )
 
 const (
-	// postgresReaders bounds the connections of one process that read.
+	// postgresReaders bounds one process's read connections.
 	postgresReaders = 8
-	// postgresCommitters is how many connections of one process write: the server
-	// works for one of them while another waits for this process or the disk.
+	// postgresCommitters is how many connections of one process write: the
+	// server works for one of them while the other waits for this process or
+	// the disk.
 	postgresCommitters = 2
-	// connectTimeout is how long a write waits for a server that can't be reached,
-	// such as one that restarts.
+	// connectTimeout is how long a write waits for an unreachable server, such
+	// as one that is restarting.
 	connectTimeout = 10 * time.Second
-	// statementTimeout is how long a statement of the writer may take. The server ends
-	// it before that; a server that hangs doesn't.
+	// statementTimeout limits one statement of the writer. The server ends it
+	// earlier, unless the server itself hangs.
 	statementTimeout = 40 * time.Second
 )
 
-// Settings of all connections, so that nothing waits for ever, and of those
-// that write. A commit is durable whatever the server's default says.
+// Settings of all connections, so that nothing waits forever, and of those that
+// write. Commits are durable whatever the server's default is.
 const (
 	sqlReaderSettings = `SET default_transaction_read_only = on; SET lock_timeout = '10s'`
 	sqlWriterSettings = `SET lock_timeout = '10s'; SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';
 		SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`
 )
 
-// connectPostgres opens the database that the DSN names and brings its tables
-// up to date.
+// connectPostgres opens the DSN's database and migrates its schema.
 func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
 	config, err := parseDSN(o.DSN)
 	if err != nil {
@@ -66,16 +66,17 @@ func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
 	return d, nil
 }
 
-// parseDSN reads a DSN. The parser's errors may quote its password.
+// parseDSN parses a DSN. The parser's own errors may quote the password.
 func parseDSN(dsn string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, errors.New("the database's address can't be read (try: postgres://user@host:5432/database?sslmode=verify-full)")
+		return nil, errors.New("the database's URL can't be parsed (try: postgres://user@host:5432/database?sslmode=verify-full)")
 	}
 	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectTimeout {
 		config.ConnectTimeout = connectTimeout / 2
 	}
-	// A server that is gone without a word is noticed within half a minute.
+	// A server that disappears without closing the connection is noticed within
+	// half a minute.
 	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4}}
 	config.DialFunc = dialer.DialContext
 	if config.RuntimeParams["application_name"] == "" {
@@ -84,13 +85,12 @@ func parseDSN(dsn string) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-// serverName tells where the database is, without a password.
+// serverName says where the database is, without a password.
 func serverName(c *pgx.ConnConfig) string {
 	return fmt.Sprintf("postgres %s:%d/%s", c.Host, c.Port, c.Database)
 }
 
-// openPostgres opens a pool of at most conns connections with settings of
-// their own.
+// openPostgres opens a pool of at most conns connections with these settings.
 func openPostgres(config *pgx.ConnConfig, conns int, settings string) *sql.DB {
 	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.PgConn().Exec(ctx, settings).ReadAll()
@@ -102,7 +102,8 @@ func openPostgres(config *pgx.ConnConfig, conns int, settings string) *sql.DB {
 	return pool
 }
 
-// connClosed tells whether a connection to PostgreSQL is lost. SQLite's never is.
+// connClosed reports whether a PostgreSQL connection is lost. SQLite's never
+// is.
 func connClosed(conn *sql.Conn) bool {
 	lost := false
 	err := conn.Raw(func(driver any) error {
@@ -114,9 +115,9 @@ func connClosed(conn *sql.Conn) bool {
 	return err != nil || lost
 }
 
-// migratePostgres migrates under a lock, so that replicas that start at the
-// same time do it one after the other. A lock of the session, for a migration
-// has its own transactions.
+// migratePostgres migrates under a lock, so that replicas starting at the same
+// time do it one after another. It's a session-level lock, because a migration
+// has transactions of its own.
 func migratePostgres(ctx context.Context, config *pgx.ConnConfig, manual bool) (err error) {
 	pool := openPostgres(config, 2, `SET lock_timeout = '5min'`)
 	defer func() { err = errors.Join(err, pool.Close()) }()

@@ -17,16 +17,16 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// ErrUnknown says that the connection was lost during a commit, and that it
-// could not be found out whether what was written is in.
-var ErrUnknown = errors.New("the connection was lost during the commit, and it is not known whether it was done (try: look at what is stored before trying again)")
+// ErrUnknown means that the connection was lost during a commit, and that it
+// couldn't be determined whether the commit succeeded.
+var ErrUnknown = errors.New("the connection was lost during the commit, and it's unknown whether it succeeded (try: check what is stored before retrying)")
 
-// resolveTimeout is how long a commit without an answer is asked for.
+// resolveTimeout is how long to ask about a commit without a response.
 const resolveTimeout = time.Minute
 
-// postgresConnection writes to a server, at the same time as other processes do. What
-// they must not do at the same time is kept apart by advisory locks, which end
-// with the transaction.
+// postgresConnection writes to a server that other processes write to at the
+// same time. Conflicting work is kept apart by advisory locks, which end with
+// the transaction.
 type postgresConnection struct {
 	pool  *sql.DB
 	clock *timeSource
@@ -50,8 +50,7 @@ func (p *postgresConnection) connect(ctx context.Context) (*sql.Conn, error) {
 	}
 }
 
-// begin does all in one round trip. The transaction's id is what settle asks
-// for.
+// begin takes a single round trip. resolveCommit needs the transaction's id.
 func (p *postgresConnection) begin(t *tx, lock string) error {
 	query := `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;`
 	if lock != "" {
@@ -76,11 +75,11 @@ func (p *postgresConnection) begin(t *tx, lock string) error {
 	return nil
 }
 
-// sqlTryLocks takes those of the given locks that are free, and tells of each
-// whether it is had, in their order.
+// sqlTryLocks takes the locks that are free, and reports for each, in order,
+// whether it got it.
 const sqlTryLocks = `SELECT pg_try_advisory_xact_lock(number) FROM unnest(CAST($1 AS bigint[])) AS number`
 
-// tryLocks does all in one round trip.
+// tryLocks takes a single round trip.
 func (p *postgresConnection) tryLocks(t *tx, locks []string) ([]bool, error) {
 	free := slices.Repeat([]bool{true}, len(locks))
 	var numbers []int64
@@ -107,8 +106,8 @@ func (p *postgresConnection) lockShared(t *tx, name string) error {
 	return err
 }
 
-// run sends all statements at once, and then reads the answers. pgx prepares
-// each that it sees for the first time.
+// run sends all statements at once, and then reads the results. pgx prepares
+// each statement the first time it sees it.
 func (p *postgresConnection) run(ctx context.Context, conn *sql.Conn, all []*statement) error {
 	batch := &pgx.Batch{}
 	for _, s := range all {
@@ -126,7 +125,7 @@ func (p *postgresConnection) run(ctx context.Context, conn *sql.Conn, all []*sta
 	})
 }
 
-// readResult reads what became of the next statement.
+// readResult reads the next statement's result.
 func readResult(results pgx.BatchResults, s *statement) error {
 	if s.scan == nil {
 		tag, err := results.Exec()
@@ -146,7 +145,7 @@ func readResult(results pgx.BatchResults, s *statement) error {
 	return rows.Err()
 }
 
-// simpleQuery runs several statements that take no parameters in one round trip.
+// simpleQuery runs several statements without parameters in one round trip.
 func (t *tx) simpleQuery(query string) (results []*pgconn.Result, err error) {
 	ctx, cancel := t.committer.deadline()
 	defer cancel()
@@ -160,7 +159,7 @@ func (t *tx) simpleQuery(query string) (results []*pgconn.Result, err error) {
 	return results, nil
 }
 
-// withPgxConn gives pgx's own connection, which can do more than [sql.Conn].
+// withPgxConn passes pgx's own connection, which can do more than [sql.Conn].
 func withPgxConn(conn *sql.Conn, do func(*pgx.Conn) error) error {
 	return conn.Raw(func(driver any) error {
 		c, ok := driver.(*stdlib.Conn)
@@ -171,11 +170,12 @@ func withPgxConn(conn *sql.Conn, do func(*pgx.Conn) error) error {
 	})
 }
 
-// resolveCommit asks the server, once it can be reached, what became of the
-// transaction. A server that doesn't know its id yet is one that was put in
-// place of the other without it.
+// resolveCommit asks the server, once it's reachable, what happened to the
+// transaction. A server that doesn't know its id yet has taken over from one
+// that did, without the transaction.
 func (p *postgresConnection) resolveCommit(ctx context.Context, t *tx) error {
-	// Others may wait for the writer to close; what is in doubt is worth it.
+	// Others may be waiting for the writer to close; resolving the doubt is
+	// worth it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
 	defer cancel()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {

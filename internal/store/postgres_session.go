@@ -15,24 +15,24 @@ import (
 )
 
 const (
-	// sessionGrace is how long a server has been up, or could be reached again,
-	// before a session that isn't there means a dead process: the living come
-	// back within that time.
+	// sessionGrace is how long a server must have been up, or reachable again,
+	// before a missing session means a dead process: live processes reconnect
+	// within that time.
 	sessionGrace = 5 * time.Second
-	// sessionCheck is how often a session is asked for a sign of life.
+	// sessionCheck is how often a session is pinged.
 	sessionCheck = 5 * time.Second
 )
 
 // The server notices within half a minute that this machine is gone.
 const sqlSessionSettings = `SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET lock_timeout = '10s'`
 
-// session tells others that this process lives: it keeps one connection open
-// for an advisory lock, which the server drops when the process is dead. A
-// process that is merely stopped keeps it.
+// session shows others that this process is alive: it keeps one connection open
+// for an advisory lock, which the server drops when the process dies. A process
+// that's merely stopped keeps it.
 //
-// Where the connection is lost though the process lives, others may take its
-// leases over before they end, and its writes are fenced, as if it had hung.
-// Leases that it takes until it has the lock again last their time.
+// If the connection is lost while the process lives, others may take over its
+// leases before they expire, and its writes are fenced, as if it had hung.
+// Leases that it takes before it has the lock again last until they expire.
 type session struct {
 	config *pgx.ConnConfig
 	reader *sql.DB
@@ -43,7 +43,7 @@ type session struct {
 
 	mu         sync.Mutex
 	held       bool
-	regainedAt time.Time // when it was had again; zero where it was never lost
+	regainedAt time.Time // when the lock was regained; zero if it was never lost
 }
 
 func newSession(ctx context.Context, config *pgx.ConnConfig, reader *sql.DB) (*session, error) {
@@ -57,8 +57,8 @@ func newSession(ctx context.Context, config *pgx.ConnConfig, reader *sql.DB) (*s
 	return s, nil
 }
 
-// connect opens a connection and takes the lock. It may still have to wait for
-// the server to give up the connection before.
+// connect opens a connection and takes the lock. It may have to wait for the
+// server to drop the previous connection.
 func (s *session) connect(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -73,8 +73,8 @@ func (s *session) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// maintain watches the connection and replaces it whenever it is lost, until the
-// store is closed.
+// maintain watches the connection and replaces it whenever it is lost, until
+// the store is closed.
 func (s *session) maintain(ctx context.Context, conn *pgx.Conn) {
 	defer close(s.ended)
 	for {
@@ -82,7 +82,7 @@ func (s *session) maintain(ctx context.Context, conn *pgx.Conn) {
 		}
 		s.setHeld(false)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		_ = conn.Close(end) // gives the lock up, if it is still there
+		_ = conn.Close(end) // drops the lock, if it's still held
 		cancel()
 		if conn = s.reconnect(ctx); conn == nil {
 			return
@@ -91,11 +91,11 @@ func (s *session) maintain(ctx context.Context, conn *pgx.Conn) {
 	}
 }
 
-// alive waits for a while, and tells whether the connection still works. That
-// it is closed shows at once.
+// alive waits for a while, and reports whether the connection still works. A
+// closed connection is noticed immediately.
 func (s *session) alive(ctx context.Context, conn *pgx.Conn) bool {
 	wait, cancel := context.WithTimeout(ctx, sessionCheck)
-	_ = conn.PgConn().WaitForNotification(wait) // nobody notifies: it ends with the time or the connection
+	_ = conn.PgConn().WaitForNotification(wait) // there are no notifications: it ends with the timeout or the connection
 	cancel()
 	if ctx.Err() != nil || conn.IsClosed() {
 		return false
@@ -132,8 +132,8 @@ func (s *session) id() string {
 	return s.name
 }
 
-// dead tries the other's lock. Just after the server could not be reached,
-// nobody counts as dead: others may not be back yet.
+// dead tries the other process's lock. Right after the server was unreachable,
+// nobody counts as dead, because others may not have reconnected yet.
 func (s *session) dead(id string) bool {
 	if id == "" || id == s.name {
 		return false
@@ -147,7 +147,8 @@ func (s *session) dead(id string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	var free bool
-	// Shared, so that two who ask at once don't take each other for it.
+	// Shared, so that two concurrent checks don't mistake each other for the
+	// owner.
 	err := s.reader.QueryRowContext(ctx, `SELECT pg_postmaster_start_time() <= clock_timestamp() - make_interval(secs => $1)
 		AND pg_try_advisory_xact_lock_shared($2)`, s.grace.Seconds(), lockNumber("instance", id)).Scan(&free)
 	return err == nil && free

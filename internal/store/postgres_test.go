@@ -306,11 +306,11 @@ func TestOpenOnPostgreSQLRefuses(t *testing.T) {
 		want string
 		is   error
 	}{
-		{"tables of a newer program", options(dir, nil), "was made by a newer version of Rota", errNewer},
+		{"tables of a newer program", options(dir, nil), "was created by a newer version of Rota", errNewer},
 		{"tables that a person is to make", empty, "(try: rota migrate)", ErrPending},
-		{"an address that can't be read", Options{Dir: newDir(t), DSN: "postgres://u:s3cr3tpw@h:port/db"}, "the database's address can't be read", nil},
+		{"an address that can't be read", Options{Dir: newDir(t), DSN: "postgres://u:s3cr3tpw@h:port/db"}, "the database's URL can't be parsed", nil},
 		{"a database that is not there", Options{Dir: newDir(t), DSN: server.Get(t).DatabaseDSN("nosuch")}, "(try: createdb)", nil},
-		{"a place without a key", Options{DSN: options(dir, nil).DSN}, "no folder given", nil},
+		{"a place without a key", Options{DSN: options(dir, nil).DSN}, "no data folder given", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Open(t.Context(), tt.o)

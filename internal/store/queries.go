@@ -1,8 +1,8 @@
 package store
 
-// All SQL beside the migrations stands here, with $n for parameters and in the
-// words that SQLite and PostgreSQL share. Only the files that are named after
-// one of the two speak its dialect.
+// All SQL except migrations is in these files, with $n for parameters and in
+// the subset that SQLite and PostgreSQL share. Only files named after one of
+// the two use its dialect.
 //
 //nolint:gosec // SQL, no credentials
 const (
@@ -16,7 +16,8 @@ const (
 	sqlTouchSecret   = `INSERT INTO secrets (name, changed_at, created_at, suffix) VALUES ($1, $2, $2, $3) ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at`
 	sqlInsertVersion = `INSERT INTO versions (secret, id, value, created_at) VALUES ($1, $2, $3, $4)`
 	sqlLabelHolder   = `SELECT version FROM labels WHERE secret = $1 AND label = $2`
-	// Who carries the label, and whether there is the version that is to.
+	// The label's current holder, and whether the version that will carry it
+	// exists.
 	sqlBeforeMove    = `SELECT coalesce((SELECT version FROM labels WHERE secret = $1 AND label = $2), ''), (SELECT count(*) FROM versions WHERE secret = $1 AND id = $3)`
 	sqlSetLabel      = `INSERT INTO labels (secret, label, version) VALUES ($1, $2, $3) ON CONFLICT (secret, label) DO UPDATE SET version = excluded.version`
 	sqlDropLabel     = `DELETE FROM labels WHERE secret = $1 AND label = $2`
@@ -37,7 +38,7 @@ const (
 	sqlAcquireFree   = sqlTakeLease + sqlWhereFree + ` RETURNING fence`
 	sqlAcquireDue    = sqlTakeLease + sqlWhereFree + ` AND NOT ` + sqlOtherConfiguration + ` RETURNING fence`
 	sqlWhereFree     = ` WHERE (progress.holder IN ('', excluded.holder) OR progress.expires_at <= $6)`
-	// Another configuration is enrolled than the holder's.
+	// A configuration other than the holder's is enrolled.
 	sqlOtherConfiguration = `(progress.enrolled = 1 AND $5 <> '' AND progress.fingerprint <> $5)`
 	sqlTakeLease          = `INSERT INTO progress (secret, fence, holder, expires_at, instance) VALUES ($1, 1, $2, $3, $4) ON CONFLICT (secret) DO UPDATE SET fence = progress.fence + 1, holder = excluded.holder, expires_at = excluded.expires_at, instance = excluded.instance, lifted = CASE WHEN ` + sqlOtherConfiguration + ` THEN progress.fence + 1 ELSE progress.lifted END`
 	sqlLease              = `SELECT holder, expires_at, instance, CASE WHEN enrolled = 1 THEN fingerprint ELSE '' END FROM progress WHERE secret = $1`

@@ -8,10 +8,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Due lists the secrets that are enrolled and whose time has come, the longest
-// overdue first. It leaves out those that are paused, and those that somebody
-// has a lease on, dead or alive, until its time is over. While all are frozen
-// there are none.
+// Due lists the enrolled secrets whose time has come, longest overdue first. It
+// leaves out paused secrets, and secrets with an unexpired lease, whether its
+// holder is dead or alive. While everything is frozen there are none.
 func (db Queue) Due(ctx context.Context, q rotation.DueQuery) ([]rotation.Due, error) {
 	fail := func(err error) ([]rotation.Due, error) {
 		return nil, fmt.Errorf("secrets that are due: %w", explain(err))
@@ -38,29 +37,30 @@ func (db Queue) Due(ctx context.Context, q rotation.DueQuery) ([]rotation.Due, e
 	return due, nil
 }
 
-// NextDue is the next time after now at which an enrolled secret that is not
-// paused will be due; zero for never.
+// NextDue is the next time after now at which an enrolled, unpaused secret
+// becomes due; zero for never.
 func (db Queue) NextDue(ctx context.Context, now time.Time) (time.Time, error) {
 	var next int64
 	err := db.reader.QueryRowContext(ctx, sqlNextDue, micros(now)).Scan(&next)
 	if err != nil && !isNoRows(err) {
-		return time.Time{}, fmt.Errorf("when a secret is due next: %w", explain(err))
+		return time.Time{}, fmt.Errorf("next due secret: %w", explain(err))
 	}
 	return fromMicros(next), nil
 }
 
-// Overdue lists enrolled secrets of which something was due, or was begun and
-// never ended, at that time or earlier, and of which nobody was told yet; by
-// name, those after a name, at most limit of them.
+// Overdue lists enrolled secrets with something that was due, or started and
+// never finished, at that time or earlier, and that nobody has been notified
+// about yet. It returns at most limit names that sort after the given one, in
+// order.
 func (db Queue) Overdue(ctx context.Context, since time.Time, after string, limit int) ([]string, error) {
 	names, err := db.readStrings(ctx, sqlOverdue, micros(since), after, limit)
 	if err != nil {
-		return nil, fmt.Errorf("secrets that may be late: %w", err)
+		return nil, fmt.Errorf("overdue secrets: %w", err)
 	}
 	return names, nil
 }
 
-// readStrings reads a column of texts.
+// readStrings reads a single text column.
 func (db *core) readStrings(ctx context.Context, query string, args ...any) ([]string, error) {
 	rows, err := db.reader.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -78,9 +78,9 @@ func (db *core) readStrings(ctx context.Context, query string, args ...any) ([]s
 	return all, explain(rows.Err())
 }
 
-// overdueFrom is since when something is due, or will be, that nobody was told
-// of as late; 0 where there is nothing of that kind. It goes by the dates that
-// [rota.Lateness] goes by.
+// overdueFrom is since when something that nobody has been notified about has
+// been due, or when it will be; 0 if there's nothing. It uses the same dates as
+// [rotation.Lateness].
 func overdueFrom(p rotation.Progress) int64 {
 	var first time.Time
 	for _, t := range []time.Time{p.Status.DueAt, p.Status.RotateAt, p.Status.BegunAt} {
@@ -94,9 +94,9 @@ func overdueFrom(p rotation.Progress) int64 {
 	return micros(first)
 }
 
-// clearFailures drops the failures that stand in the way of another try, once a
-// person has changed something, and the date of the next look: whoever saves
-// this without a look leaves the secret due.
+// clearFailures forgets failures that block another attempt, after a person
+// changed something, and the date of the next turn. Saving this progress
+// without a new look leaves the secret due.
 func clearFailures(p *rotation.Progress) {
 	p.NextAt = time.Time{}
 	p.Failure = nil

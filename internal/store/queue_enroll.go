@@ -8,25 +8,26 @@ import (
 	"slices"
 )
 
-// enrollPerCommit bounds how long other writes wait behind an enrolment.
+// enrollPerCommit bounds how long other writes wait behind an enrollment.
 const enrollPerCommit = 5000
 
 // Enrollment is what an Enroll changed.
 type Enrollment struct {
-	// Changed are new, or configured otherwise than before: they are due at
-	// once, and what was given up is tried again.
+	// Changed counts secrets that are new or whose configuration changed. They
+	// are due immediately, and steps that had been given up are retried.
 	Changed int
-	// Gone are no longer configured. What is known of them is kept.
+	// Removed counts secrets that are no longer configured. Their records are
+	// kept.
 	Removed int
-	// Behind tells that nothing was changed, as another configuration is in
-	// force that a living replica has.
+	// Behind means that nothing was changed, because another configuration is
+	// active and a live replica runs it.
 	Behind bool
 }
 
-// Enroll makes the given secrets, by name, those that are configured. A value
-// is a fingerprint of the secret's configuration: what has another one than
-// before is due at once. The configuration is in force from then on, whichever
-// was before.
+// Enroll makes these the configured secrets. The map's values are fingerprints
+// of each secret's configuration: a secret with a new fingerprint is due
+// immediately. This configuration is the active one from now on, whichever was
+// before.
 func (db Queue) Enroll(ctx context.Context, configured map[string]string) (Enrollment, error) {
 	fail := func(err error) (Enrollment, error) { return Enrollment{}, fmt.Errorf("enroll: %w", err) }
 	changed, gone, err := db.enrollmentDiff(ctx, configured)
@@ -60,7 +61,7 @@ func (db Queue) Enroll(ctx context.Context, configured map[string]string) (Enrol
 	return Enrollment{Changed: len(changed), Removed: len(gone)}, nil
 }
 
-// enrollmentDiff compares what is configured with what is enrolled: as a rule
+// enrollmentDiff compares what is configured with what is enrolled. Usually
 // little or nothing has changed.
 func (db *core) enrollmentDiff(ctx context.Context, configured map[string]string) (changed, gone []string, err error) {
 	rows, err := db.reader.QueryContext(ctx, sqlEnrolled)
@@ -88,8 +89,8 @@ func (db *core) enrollmentDiff(ctx context.Context, configured map[string]string
 	return slices.Sorted(maps.Keys(missing)), gone, nil
 }
 
-// enrollRows writes what concerns some secrets, given as a JSON array of names
-// with fingerprints.
+// enrollRows writes a batch of secrets, passed as a JSON array of names and
+// fingerprints.
 func (db *core) enrollRows(ctx context.Context, names []string, configured map[string]string, write func(t *tx, rows string) error) error {
 	rows := make([][2]string, len(names))
 	for i, name := range names {

@@ -10,21 +10,20 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// allSecrets is the secret's name under which the audit has what concerns all.
-// No secret can have it.
+// allSecrets stands for all secrets in the audit. No secret can have this name.
 const allSecrets = "(all)"
 
-// Pause keeps secrets from being due until they are resumed. A turn that is
-// under way goes on. Where one of the names is not known, none is paused and
-// it is [rota.ErrNotFound].
+// Pause keeps secrets from being due until they are resumed. A turn in flight
+// continues. If one of the names is unknown, none is paused and the error is
+// [rota.ErrNotFound].
 func (db Queue) Pause(ctx context.Context, names []string, by access.Caller, why string) error {
 	return db.halt(ctx, "pause", names, by, why, func(t *tx, name, halt string) (int64, error) {
 		return t.exec(sqlPause, name, halt)
 	})
 }
 
-// Resume lets secrets be due again, at once, and what was given up be tried
-// again, whether they were paused or not.
+// Resume makes secrets due again, immediately, and retries what had been given
+// up, whether or not they were paused.
 func (db Queue) Resume(ctx context.Context, names []string, by access.Caller, why string) error {
 	return db.halt(ctx, "resume", names, by, why, func(t *tx, name, _ string) (int64, error) {
 		return t.exec(sqlResume, name)
@@ -38,7 +37,7 @@ func (db Queue) Freeze(ctx context.Context, by access.Caller, why string) error 
 	})
 }
 
-// Thaw ends a Freeze. It is no error if nothing is frozen.
+// Thaw ends a Freeze. Without one it's a no-op.
 func (db Queue) Thaw(ctx context.Context, by access.Caller, why string) error {
 	return db.halt(ctx, "thaw", []string{allSecrets}, by, why, func(t *tx, _, _ string) (int64, error) {
 		_, err := t.exec(sqlThaw)
@@ -73,7 +72,7 @@ func (db *core) halt(ctx context.Context, act string, names []string, by access.
 	return nil
 }
 
-// Frozen tells who froze everything; nil where nobody did.
+// Frozen returns who froze everything; nil if nobody did.
 func (db Queue) Frozen(ctx context.Context) (*rotation.Halt, error) {
 	var text []byte
 	err := db.reads.row(ctx, db.reader, sqlFrozen, nil, &text)
@@ -90,7 +89,7 @@ func (db Queue) Frozen(ctx context.Context) (*rotation.Halt, error) {
 	return h, nil
 }
 
-// Paused gives every paused secret, by name.
+// Paused returns every paused secret, by name.
 func (db Queue) Paused(ctx context.Context) (map[string]rotation.Halt, error) {
 	fail := func(err error) (map[string]rotation.Halt, error) {
 		return nil, fmt.Errorf("paused secrets: %w", explain(err))

@@ -1,7 +1,7 @@
 package store
 
-// The SQL of what the engine asks. The conditions of the first two are those
-// of partial indexes, word for word.
+// SQL for the engine's queries. The conditions of the first two match those of
+// partial indexes, word for word.
 const (
 	sqlDue = `SELECT secret, next_at, fence FROM progress
 		WHERE enrolled = 1 AND paused = '' AND next_at <= $1 AND expires_at <= $2 AND (next_at, secret) > ($3, $4)
@@ -15,22 +15,23 @@ const (
 		ORDER BY secret LIMIT $3`
 
 	sqlEnrolled = `SELECT secret, fingerprint FROM progress WHERE enrolled = 1`
-	// The rows come as one JSON text, [[name, fingerprint], …]: thousands of
-	// parameters would be slow to bind. %s is the dialect's table of an array.
+	// The rows are passed as one JSON text, [[name, fingerprint], …], because
+	// binding thousands of parameters would be slow. %s is the dialect's table
+	// of an array.
 	sqlEnroll = `INSERT INTO progress (secret, fence, holder, expires_at, enrolled, fingerprint, overdue_from)
 		SELECT value ->> 0, 0, '', 0, 1, value ->> 1, $2 FROM %s WHERE true
 		ON CONFLICT (secret) DO UPDATE SET enrolled = 1, fingerprint = excluded.fingerprint, next_at = 0, lifted = progress.fence`
 	sqlUnenroll = `UPDATE progress SET enrolled = 0 WHERE secret IN (SELECT value ->> 0 FROM %s)`
 
-	// The rows come as [[name], …].
+	// The rows are passed as [[name], …].
 	sqlStatusesOf = `SELECT secret, status FROM progress WHERE enrolled = 1 AND secret IN (SELECT value ->> 0 FROM %s)`
 
-	// What somebody else changed is looked at at once. A turn in hand may have
-	// looked before: its end does not put the next one off.
+	// Makes a secret due after a change by someone else. A turn in flight may
+	// have looked before the change, so its end doesn't postpone the next one.
 	sqlMarkDue = `UPDATE progress SET next_at = 0, lifted = fence WHERE secret = $1 AND enrolled = 1`
 
-	// What is in force, what this replica is known to have, and whether its
-	// configuration ever was in force.
+	// The active configuration, the one this replica registered, and whether
+	// its configuration was ever active.
 	sqlReplicaState = `SELECT coalesce((SELECT hash FROM configurations ORDER BY number DESC LIMIT 1), ''),
 		coalesce((SELECT configuration FROM replicas WHERE instance = $1), ''),
 		EXISTS (SELECT 1 FROM configurations WHERE hash = $2)`

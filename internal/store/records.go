@@ -14,11 +14,11 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Records gives the store's secrets with all that the Secrets Manager endpoint
-// shows of them. They are the secrets of [DB.Secret]: a credential that was put
-// there is the JSON object of its fields here, and a text that is such an
-// object is a credential there. As Rota puts or moves something, it deletes the
-// versions without a label; until then they are kept.
+// Records returns the store's secrets with everything the Secrets Manager
+// endpoint shows about them. They are the same secrets as [DB.Secret]'s: a
+// credential stored there is the JSON object of its fields here, and text that
+// is such an object is a credential there. When Rota puts or moves something,
+// it deletes the versions without a label; until then they are kept.
 func (db *DB) Records() record.Records { return records{db} }
 
 type records struct{ db *DB }
@@ -30,7 +30,7 @@ func recordError(name string, err error) error {
 	return fmt.Errorf("%s: secret %s: %w", system, name, err)
 }
 
-// View reads a secret, in one query.
+// View reads a secret in one query.
 func (r records) View(ctx context.Context, name string) (record.Record, error) {
 	stmt, err := r.db.reads.prepare(ctx, r.db.reader, sqlRecord) //nolint:sqlclosecheck // it is kept for the next call
 	if err != nil {
@@ -50,8 +50,8 @@ func (r records) View(ctx context.Context, name string) (record.Record, error) {
 	return found[0], nil
 }
 
-// Value reads and decrypts a version, in one query. The days of access are
-// written when they change, with the entries.
+// Value reads and decrypts a version in one query. The days of access are
+// written, together with the entries, when they change.
 func (r records) Value(ctx context.Context, name, version string, entries ...rotation.Entry) (record.Value, error) {
 	now := r.db.Now()
 	var sealed []byte
@@ -95,10 +95,10 @@ func (r records) Value(ctx context.Context, name, version string, entries ...rot
 	return value, nil
 }
 
-// afterEveryName is behind every name.
+// afterEveryName sorts after every name.
 const afterEveryName = "\U0010ffff"
 
-// List reads one page, in one query.
+// List reads one page in one query.
 func (r records) List(ctx context.Context, p record.Page) ([]record.Record, error) {
 	name, at := p.After.Name, micros(p.After.At)
 	if p.After == (record.Cursor{}) {
@@ -139,8 +139,7 @@ func (r records) Due(ctx context.Context, limit int) ([]string, error) {
 	return names, nil
 }
 
-// Update reads the secret under the write lock, and writes what the change made
-// different.
+// Update reads the secret under the write lock, and writes what change altered.
 func (r records) Update(ctx context.Context, name string, change func(*record.Change) error, entries ...rotation.Entry) error {
 	found, err := r.db.keys.find(ctx, r.db.reader, name)
 	if err != nil {
@@ -172,9 +171,9 @@ func (r records) Record(ctx context.Context, entries ...rotation.Entry) error {
 	return r.db.Audit().Record(ctx, entries...)
 }
 
-// dataKey gives a secret's data key inside the transaction. It is made where it
-// is missing, together with the secret, and gets into no cache: the transaction
-// may be undone.
+// dataKey returns a secret's data key inside the transaction. A missing one is
+// created together with the secret. It isn't cached, because the transaction
+// may be rolled back.
 func (k *keys) dataKey(t *tx, secret string, make bool) (tink.AEAD, error) {
 	var wrapped []byte
 	found, err := t.row(sqlDataKey, []any{dataKeyID(secret)}, &wrapped)

@@ -6,8 +6,8 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// The SQL of records. A secret whose recovery window is over is gone, but for
-// those who remove it.
+// SQL for records. A secret whose recovery window is over no longer exists,
+// except for what removes it.
 //
 //nolint:gosec // SQL, no credentials
 const (
@@ -37,15 +37,15 @@ const (
 	sqlVersionAccess  = `UPDATE versions SET accessed_at = $3 WHERE secret = $1 AND id = $2 AND accessed_at < $3`
 )
 
-// orderColumns are what lists are sorted by, before names.
+// orderColumns are the sort columns, which come before names.
 var orderColumns = map[record.Order]string{
 	record.ByCreation: "created_at",
 	record.ByChange:   "changed_at",
 	record.ByAccess:   "accessed_at",
 }
 
-// sqlRecords is the query of a page: $1 is the time now, $2 and $3 are the name
-// and the time of the mark, $4 is the limit.
+// sqlRecords is the query for a page: $1 is the current time, $2 and $3 are the
+// cursor's name and time, $4 is the limit.
 func sqlRecords(p record.Page) string {
 	direction, after := "", ">"
 	if p.Descending {

@@ -9,7 +9,7 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// details is what of a record lies in one column, as JSON.
+// details is the part of a record stored in one column, as JSON.
 type details struct {
 	Description string          `json:"description,omitempty"`
 	KMSKeyID    string          `json:"kms_key_id,omitempty"`
@@ -25,8 +25,8 @@ func detailsOf(r record.Record) (string, error) {
 	return string(text), err
 }
 
-// recordScan gathers the rows of one record or several: one row for each label
-// of each version.
+// recordScan collects the rows of one or more records: one row per label per
+// version.
 type recordScan struct{ found []record.Record }
 
 func (s *recordScan) row(row scanner) error {
@@ -43,7 +43,7 @@ func (s *recordScan) row(row scanner) error {
 	if n := len(s.found); n == 0 || s.found[n-1].Name != name {
 		var d details
 		if err := json.Unmarshal(text, &d); err != nil {
-			return fmt.Errorf("the details of secret %s are not readable: the database is damaged (try: restore a backup)", name)
+			return fmt.Errorf("the details of secret %s can't be parsed: the database is damaged (try: restore a backup)", name)
 		}
 		s.found = append(s.found, record.Record{
 			Name: name, Suffix: suffix, Description: d.Description, KMSKeyID: d.KMSKeyID, Type: d.Type, Tags: d.Tags,
@@ -78,8 +78,8 @@ func scanRecords(rows *sql.Rows) ([]record.Record, error) {
 	return s.found, rows.Err()
 }
 
-// record reads a secret inside the transaction, gone or not, and tells whether
-// there is one.
+// record reads a secret inside the transaction, expired or not, and reports
+// whether there is one.
 func (t *tx) record(name string) (record.Record, bool, error) {
 	var s recordScan
 	if err := t.rows(sqlRecord, []any{name}, s.row); err != nil || len(s.found) == 0 {

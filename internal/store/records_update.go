@@ -14,13 +14,13 @@ type recordUpdate struct {
 	tx      *tx
 	keys    *keys
 	name    string
-	key     tink.AEAD // nil until it is needed, where it is not cached
+	key     tink.AEAD // nil until needed, unless it was cached
 	before  record.Record
 	exists  bool
 	expired bool // there is one whose recovery window is over, to be removed
 }
 
-// read reads the record. One that is gone does not exist.
+// read reads the record. An expired one doesn't exist.
 func (u *recordUpdate) read() error {
 	var err error
 	if u.before, u.exists, err = u.tx.record(u.name); err != nil {
@@ -40,7 +40,7 @@ func (u *recordUpdate) remove() {
 	}
 }
 
-// dataKey opens the secret's data key, and makes it for a new secret.
+// dataKey opens the secret's data key, creating it for a new secret.
 func (u *recordUpdate) dataKey() (tink.AEAD, error) {
 	var err error
 	if u.key == nil {
@@ -70,10 +70,10 @@ func (u *recordUpdate) value(version string) (record.Value, error) {
 	return v, nil
 }
 
-// write writes the record: first the secret, then versions and labels as they
-// refer to one another.
+// write writes the record: first the secret, then versions and labels, because
+// they refer to one another.
 func (u *recordUpdate) write(c *record.Change) error {
-	if _, err := u.dataKey(); err != nil { // every secret has one, with a value or without
+	if _, err := u.dataKey(); err != nil { // every secret has one, with or without a value
 		return err
 	}
 	text, err := detailsOf(c.Record)
@@ -101,7 +101,7 @@ func (u *recordUpdate) write(c *record.Change) error {
 	return nil
 }
 
-// writeVersion writes a version that is new, or whose value was put.
+// writeVersion writes a version that is new or has a new value.
 func (u *recordUpdate) writeVersion(v record.Version, put map[string]record.Value) error {
 	sealed := []byte{}
 	value, written := put[v.ID]
@@ -126,8 +126,7 @@ func (u *recordUpdate) writeVersion(v record.Version, put map[string]record.Valu
 	return nil
 }
 
-// writeLabels tells whether one of those was moved that say where a rotation
-// stands.
+// writeLabels reports whether a label that tracks a rotation was moved.
 func (u *recordUpdate) writeLabels(c *record.Change) (stands bool) {
 	had, has := holders(u.before), holders(c.Record)
 	for label := range had {

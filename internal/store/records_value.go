@@ -10,16 +10,16 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// What an encrypted value begins with. One that Rota itself has put is the JSON
-// object of its fields, and begins with none of these.
+// The first byte of an encrypted value's plaintext. A value stored by Rota
+// itself is the JSON object of its fields and begins with neither.
 const (
 	textMark   = 't'
 	binaryMark = 'b'
 )
 
-var errTampered = errors.New("the stored value is not the one that was put: the database is damaged or was tampered with (try: restore a backup)")
+var errTampered = errors.New("the stored value fails authentication: the database is damaged or was tampered with (try: restore a backup)")
 
-// newSuffix is the six random characters at the end of a secret's ARN.
+// newSuffix returns the six random characters at the end of a secret's ARN.
 func newSuffix() string { return strings.ToLower(rand.Text()[:6]) }
 
 // sealValue encrypts a value for one version of one secret.
@@ -31,7 +31,7 @@ func sealValue(key tink.AEAD, secret, version string, v record.Value) ([]byte, e
 	return key.Encrypt(plain, associated("version", secret, version))
 }
 
-// openValue is the reverse. A credential's fields are shown as text.
+// openValue is the reverse. A credential's fields are returned as text.
 func openValue(key tink.AEAD, secret, version string, value []byte) (record.Value, error) {
 	plain, err := key.Decrypt(value, associated("version", secret, version))
 	if err != nil || len(plain) == 0 {

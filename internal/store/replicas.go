@@ -9,16 +9,16 @@ import (
 	"slices"
 )
 
-// Join is Enroll for a replica that starts. A configuration that was in force
-// before and was replaced is not enrolled again while a living replica has the
-// one in force: this replica was merely left behind.
+// Join is Enroll for a replica that starts. A configuration that used to be
+// active is not enrolled again while a live replica has the active one: this
+// replica was merely left behind.
 func (db Replicas) Join(ctx context.Context, configured map[string]string) (Enrollment, error) {
 	return db.join(ctx, configured, true)
 }
 
-// Follow is for a replica that runs, whose configuration has not changed, to be
-// called now and then: it enrols it once no living replica has the one in force
-// any more, as after a rollout that was taken back.
+// Follow is called now and then by a running replica whose configuration hasn't
+// changed. It enrolls that configuration once no live replica has the active
+// one any more, as after a rollout that was rolled back.
 func (db Replicas) Follow(ctx context.Context, configured map[string]string) (Enrollment, error) {
 	return db.join(ctx, configured, false)
 }
@@ -27,11 +27,12 @@ func (db *core) join(ctx context.Context, configured map[string]string, starting
 	mine := configurationHash(configured)
 	s, err := db.replicaState(ctx, mine)
 	if err != nil {
-		return Enrollment{}, fmt.Errorf("which configuration is in force: %w", err)
+		return Enrollment{}, fmt.Errorf("active configuration: %w", err)
 	}
 	switch {
 	case s.instance == "":
-		// Nobody can tell who lives, for the moment or on this system at all.
+		// Nobody can tell which processes are alive, at the moment or on this
+		// system at all.
 		if !starting {
 			return Enrollment{}, nil
 		}
@@ -49,12 +50,12 @@ func (db *core) join(ctx context.Context, configured map[string]string, starting
 	return Queue{db}.Enroll(ctx, configured)
 }
 
-// replicaState is how a replica stands to the configuration in force.
+// replicaState is how a replica relates to the active configuration.
 type replicaState struct {
-	instance   string // the replica's own; "" while others could not tell that it lives
-	active     string // "" where none was ever enrolled
-	registered string // what the replica is known to have; "" for nothing
-	wasActive  bool   // its configuration is or was in force
+	instance   string // the replica's own; "" while others couldn't tell that it's alive
+	active     string // "" if none was ever enrolled
+	registered string // what the replica last registered; "" for nothing
+	wasActive  bool   // its configuration is or was active
 }
 
 func (db *core) replicaState(ctx context.Context, hash string) (replicaState, error) {
@@ -63,8 +64,8 @@ func (db *core) replicaState(ctx context.Context, hash string) (replicaState, er
 	return s, err
 }
 
-// register writes down which configuration this replica has, and whether that
-// is in force from now on. The dead are forgotten.
+// register records which configuration this replica has, and whether it becomes
+// the active one. Dead replicas are removed.
 func (db *core) register(ctx context.Context, s replicaState, hash string, inForce bool) error {
 	if s.registered == hash && (!inForce || s.active == hash) || s.instance == "" && !inForce {
 		return nil
@@ -88,7 +89,7 @@ func (db *core) register(ctx context.Context, s replicaState, hash string, inFor
 	})
 }
 
-// liveReplicas are other replicas that live, or may.
+// liveReplicas are the other replicas that are alive, or may be.
 func (db *core) liveReplicas(ctx context.Context, query string, args ...any) ([]string, error) {
 	all, err := db.readStrings(ctx, query, args...)
 	if err != nil {
@@ -97,7 +98,8 @@ func (db *core) liveReplicas(ctx context.Context, query string, args ...any) ([]
 	return slices.DeleteFunc(all, db.liveness.dead), nil
 }
 
-// configurationHash names a configuration by all its secrets' fingerprints.
+// configurationHash identifies a configuration by the fingerprints of all its
+// secrets.
 func configurationHash(configured map[string]string) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(configured)) {

@@ -12,14 +12,14 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// restoredFenceGap is what is added to the fences of a restored database, so that
-// none is given twice that was given between the backup and its restoring.
+// restoredFenceGap is added to the fences of a restored database, so that no
+// fence issued between the backup and the restore is issued again.
 const restoredFenceGap = 1_000_000_000
 
-// Restore puts a backup into the data folder of a store on SQLite, which holds
-// its key file, unless a keeper has the key, and no database. It does so only if
-// the backup is whole, the key opens it and its audit verifies. The restored
-// database is marked as [DB.MarkRestored] does.
+// Restore installs a backup in the data folder of a store on SQLite. The folder
+// must contain its key file, unless a Wrapper protects the key, and no
+// database. Restore succeeds only if the backup is intact, the key opens it and
+// its audit verifies. It marks the restored database as [DB.MarkRestored] does.
 func Restore(ctx context.Context, backupPath string, o Options) error {
 	if err := restore(ctx, backupPath, o.withDefaults()); err != nil {
 		return fmt.Errorf("restore %s to %s: %w", backupPath, o.location(), err)
@@ -29,16 +29,16 @@ func Restore(ctx context.Context, backupPath string, o Options) error {
 
 func restore(ctx context.Context, backupPath string, o Options) (err error) {
 	if o.DSN != "" {
-		return errors.New("a store on PostgreSQL is restored with PostgreSQL's own tools (try: pg_restore)")
+		return errors.New("restore a store on PostgreSQL with PostgreSQL's own tools (try: pg_restore)")
 	}
 	dir := o.Dir
 	path := filepath.Join(dir, databaseFile)
 	if err := checkPrivate(dir); err != nil {
-		return hintMissing(err, "make the folder with mode 0700 and put the backup's key file in it as "+keyFile)
+		return hintMissing(err, "create the folder with mode 0700 and put the backup's key file in it as "+keyFile)
 	}
 	for _, p := range []string{path, path + "-wal"} {
 		if _, err := os.Lstat(p); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(fmt.Errorf("%s is there already (try: another folder)", p), err)
+			return errors.Join(fmt.Errorf("%s already exists (try: another folder)", p), err)
 		}
 	}
 	next := path + ".restore"
@@ -59,7 +59,7 @@ func restore(ctx context.Context, backupPath string, o Options) (err error) {
 	if err := markBackup(ctx, next, k, o); err != nil {
 		return err
 	}
-	// A link, unlike a rename, never replaces a database that was made in the
+	// Unlike a rename, a link never replaces a database that was created in the
 	// meantime.
 	if err := os.Link(next, path); err != nil {
 		return err
@@ -94,7 +94,7 @@ func checkBackup(ctx context.Context, path string, k *keys) (err error) {
 	}
 	row := readFrom(ctx, pool)
 	if err := k.master.reload(row); err != nil {
-		return hintMissing(err, "put the key file of the backup's time into the folder first")
+		return hintMissing(err, "put the key file from the backup's time into the folder first")
 	}
 	if err := k.openAudit(row, wrapped); err != nil {
 		return err
@@ -103,7 +103,7 @@ func checkBackup(ctx context.Context, path string, k *keys) (err error) {
 	return err
 }
 
-// markBackup brings the tables of a backup up to date and marks it as restored.
+// markBackup migrates a backup and marks it as restored.
 func markBackup(ctx context.Context, path string, k *keys, o Options) error {
 	if err := migrateSQLite(ctx, path, false); err != nil {
 		return err
@@ -119,12 +119,12 @@ func markBackup(ctx context.Context, path string, k *keys, o Options) error {
 	return errors.Join(w.do(ctx, "", markRestored(o.Actor)), w.close())
 }
 
-// MarkRestored says that the database was put back to an older state, as a
-// restored backup is: what was done since is known to issuers, stores and
-// targets alone. All leases are void, fences go on from higher numbers, and
-// every secret is due, so that the next turn of each compares what it remembers
-// with what is outside before it does anything. [Restore] does it by itself;
-// after another tool put a backup back, call it before anybody works on.
+// MarkRestored records that the database was replaced by an older state, such
+// as a restored backup: only issuers, stores and targets know what has happened
+// since. All leases become void, fences continue from higher numbers, and every
+// secret is due, so that each secret's next turn compares its records with the
+// outside world before doing anything. [Restore] does this by itself. After
+// restoring with another tool, call it before anything uses the store.
 func (db *DB) MarkRestored(ctx context.Context) error {
 	if err := db.writer.do(ctx, "", markRestored(db.actor)); err != nil {
 		return fmt.Errorf("mark %s as restored: %w", db.name, err)
@@ -144,8 +144,8 @@ func markRestored(actor string) func(*tx) error {
 	}
 }
 
-// RestoredAt is when the database was last put back to an older state; zero for
-// never. Whatever was last looked at before that is out of date.
+// RestoredAt is when the database was last replaced by an older state; zero for
+// never. Anything last looked at before then is out of date.
 func (db *DB) RestoredAt(ctx context.Context) (time.Time, error) {
 	var at int64
 	if _, err := readFrom(ctx, db.reader)(sqlRestored, nil, &at); err != nil {

@@ -17,21 +17,21 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// busyTimeout is how long a write waits for another process that is writing.
+// busyTimeout is how long a write waits for another process that's writing.
 const busyTimeout = 10 * time.Second
 
-// readers bounds the connections that read. Each has a cache of its own.
+// readers bounds the read connections. Each has a cache of its own.
 const readers = 4
 
-// What only SQLite understands.
+// SQL that only SQLite understands.
 const (
 	sqlBeginImmediate = `BEGIN IMMEDIATE`
 	sqlVacuumInto     = `VACUUM INTO $1`
 	sqlIntegrityCheck = `PRAGMA integrity_check`
 )
 
-// connectSQLite opens the database in a data folder, making both at the first
-// start and bringing the tables up to date.
+// connectSQLite opens the database in a data folder, creating both on first
+// use, and migrates its schema.
 func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
 	path := filepath.Join(o.Dir, databaseFile)
 	if err := prepareFiles(o.Dir, path); err != nil {
@@ -56,7 +56,7 @@ func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
 }
 
 // openSQLite opens a pool of at most conns connections. WAL lets readers read
-// while one writes; synchronous=FULL makes a commit survive a power cut.
+// during a write; synchronous=FULL makes commits survive a power failure.
 func openSQLite(path string, conns int, pragmas ...string) (*sql.DB, error) {
 	smallStatementJournals()
 	abs, err := filepath.Abs(path)
@@ -77,12 +77,12 @@ func openSQLite(path string, conns int, pragmas ...string) (*sql.DB, error) {
 	return pool, nil
 }
 
-// sqliteConnection writes to a file. Its one lock is the database's own, which a
-// transaction has from its begin.
+// sqliteConnection writes to a file. Its only lock is the database's own, which
+// a transaction holds from the start.
 type sqliteConnection struct {
 	pool  *sql.DB
 	clock *timeSource
-	stmts map[string]*sql.Stmt // prepared on the one connection
+	stmts map[string]*sql.Stmt // prepared on the single connection
 }
 
 func newSQLiteConnection(path string, c *timeSource) (*sqliteConnection, error) {
@@ -99,7 +99,7 @@ func (c *sqliteConnection) connect(ctx context.Context) (*sql.Conn, error) {
 	return conn, explain(err)
 }
 
-// closeStatements drops what was prepared on the connection.
+// closeStatements closes the statements prepared on the connection.
 func (c *sqliteConnection) closeStatements() {
 	for _, stmt := range c.stmts {
 		_ = stmt.Close()
@@ -111,7 +111,7 @@ func (c *sqliteConnection) begin(t *tx, _ string) error {
 	if _, err := t.exec(sqlBeginImmediate); err != nil {
 		return err
 	}
-	t.now = c.clock.now() // after the wait for the lock
+	t.now = c.clock.now() // after waiting for the lock
 	return nil
 }
 
@@ -179,7 +179,7 @@ func (c *sqliteConnection) query(ctx context.Context, conn *sql.Conn, s *stateme
 
 func (c *sqliteConnection) lockShared(*tx, string) error { return nil }
 
-// resolveCommit is never asked: a COMMIT in this process has an answer.
+// resolveCommit is never called: a COMMIT in this process always returns.
 func (c *sqliteConnection) resolveCommit(context.Context, *tx) error { return ErrUnknown }
 
 func (c *sqliteConnection) close() error {
@@ -187,9 +187,9 @@ func (c *sqliteConnection) close() error {
 	return c.pool.Close()
 }
 
-// migrateSQLite brings the database's tables up to this program's. Two
-// processes may start at once: the one that comes second fails on tables that
-// the first has just made, looks again and finds nothing left to do.
+// migrateSQLite migrates the schema. Two processes may start at once: the
+// slower one fails on tables that the faster one has just created, retries, and
+// finds nothing left to do.
 func migrateSQLite(ctx context.Context, path string, manual bool) error {
 	pool, err := openSQLite(path, 1, "journal_mode(WAL)")
 	if err != nil {
@@ -207,7 +207,7 @@ func migrateSQLite(ctx context.Context, path string, manual bool) error {
 	}
 }
 
-// sqliteCode is SQLite's primary result code, 0 where err is none of SQLite's.
+// sqliteCode is SQLite's primary result code, 0 if err isn't one of SQLite's.
 func sqliteCode(err error) int {
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code() & 0xff
@@ -215,7 +215,8 @@ func sqliteCode(err error) int {
 	return 0
 }
 
-// isMigrationRace tells what a race between two starting processes gives.
+// isMigrationRace reports whether two processes starting at once can cause this
+// error.
 func isMigrationRace(err error) bool {
 	switch sqliteCode(err) {
 	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_SCHEMA:
@@ -231,9 +232,9 @@ func explainSQLite(err error) error {
 	case sqlite3.SQLITE_FULL:
 		hint = "the disk is full: free some space"
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
-		hint = "let this user write to the data folder and the files in it"
+		hint = "make the data folder and its files writable for this user"
 	case sqlite3.SQLITE_IOERR:
-		hint = "look for a full or failing disk"
+		hint = "check for a full or failing disk"
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		hint = "the database is damaged: restore a backup"
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:

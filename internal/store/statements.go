@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// statements are queries that were prepared once, for reads so frequent that
-// parsing their SQL would be half of the work. They end with their pool.
+// statements caches prepared statements for reads so frequent that parsing
+// their SQL would be half the work. They end with their pool.
 type statements struct {
 	mu       sync.Mutex
 	prepared map[string]*sql.Stmt
 }
 
-// prepare gives the statement of a query.
+// prepare returns the statement for a query.
 func (s *statements) prepare(ctx context.Context, pool *sql.DB, query string) (*sql.Stmt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *statements) row(ctx context.Context, pool *sql.DB, query string, args [
 	return stmt.QueryRowContext(ctx, args...).Scan(dest...)
 }
 
-// rows reads any number of rows, each with scan.
+// rows passes each row to scan.
 func (s *statements) rows(ctx context.Context, pool *sql.DB, query string, args []any, scan func(scanner) error) error {
 	stmt, err := s.prepare(ctx, pool, query) //nolint:sqlclosecheck // it is kept for the next call
 	if err != nil {

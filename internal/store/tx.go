@@ -7,17 +7,18 @@ import (
 	"time"
 )
 
-// tx is the transaction in hand. Its statements take no caller's context: what
-// has begun is finished, for cancelling one caller must not interrupt the
-// others.
+// tx is the current transaction. Its statements don't use a caller's context:
+// what has started is finished, because canceling one caller must not interrupt
+// the others.
 type tx struct {
 	committer *committer
 	now       time.Time
-	id        string       // PostgreSQL's, to ask for it after a COMMIT without an answer
-	entries   [][]byte     // audit entries that go into the chain at the commit
-	pending   []*statement // to be run before the next one
+	id        string       // PostgreSQL's, to ask about a COMMIT without a response
+	entries   [][]byte     // audit entries that the commit appends to the chain
+	pending   []*statement // to run before the next statement
 	wrote     bool         // something was changed, or is about to be
-	// ask, if not nil, has statements run together with those of other requests.
+	// submit, if not nil, runs statements together with those of other
+	// requests.
 	submit func([]*statement) error
 }
 
@@ -25,24 +26,24 @@ type tx struct {
 type statement struct {
 	query   string
 	args    []any
-	scan    func(scanner) error // gets each row; nil where there are none
-	changed int64               // how many rows it changed, once it was run without scan
+	scan    func(scanner) error // gets each row; nil if there are none
+	changed int64               // how many rows it changed, once it ran without scan
 }
 
-// scanner is a row to be read.
+// scanner is a row to read.
 type scanner interface{ Scan(dest ...any) error }
 
 // errPartialWrite is a request that was refused after it had written something.
-// Nearly all look first and write then, so that a savepoint for each would be
-// work for nothing: the transaction is rolled back, and its requests tried
-// alone.
-var errPartialWrite = errors.New("refused after something was written")
+// Nearly all requests read first and write last, so a savepoint for each would
+// be wasted effort: instead the transaction is rolled back, and its requests
+// are retried alone.
+var errPartialWrite = errors.New("refused after a partial write")
 
-// attempt runs one request, with nobody beside it. A refusal is the request's
-// own answer; with a failure the transaction must be rolled back.
+// attempt runs one request alone. A refusal is the request's own result; after
+// a failure the transaction must be rolled back.
 func (t *tx) attempt(r *request) (refusal, failure error) { return t.classify(r.run(t)) }
 
-// classify tells a refusal of the one request that was run in t from a failure.
+// classify separates a refusal by the request that ran in t from a failure.
 func (t *tx) classify(refusal error) (_, failure error) {
 	if _, ok := errors.AsType[*dbError](refusal); ok {
 		return nil, refusal
@@ -56,14 +57,14 @@ func (t *tx) classify(refusal error) (_, failure error) {
 	return refusal, nil
 }
 
-// absorb takes over what a request that has ended left to be written.
+// absorb takes over the writes that a finished request left pending.
 func (t *tx) absorb(ended *tx) {
 	t.pending = append(t.pending, ended.pending...)
 	t.entries = append(t.entries, ended.entries...)
 }
 
-// commit makes it durable. Where the connection is lost meanwhile, it finds
-// out what became of it.
+// commit makes the transaction durable. If the connection is lost in the
+// process, it finds out what happened.
 func (t *tx) commit() error {
 	err := t.writeAndCommit()
 	if err != nil && t.committer.lost() {
@@ -73,8 +74,9 @@ func (t *tx) commit() error {
 	return err
 }
 
-// writeAndCommit writes the audit and commits. One committer of a process at a time waits for
-// the audit's end, and holds nothing up there that others of it wait for.
+// writeAndCommit writes the audit and commits. Only one committer per process
+// waits for the end of the audit at a time, and it holds nothing there that
+// other committers wait for.
 func (t *tx) writeAndCommit() error {
 	if len(t.entries) > 0 {
 		t.committer.acquireTurn(0)
@@ -87,8 +89,7 @@ func (t *tx) writeAndCommit() error {
 	return err
 }
 
-// rollback may find that the database has rolled back by itself; then its
-// error says only that.
+// rollback ignores errors: the database may have rolled back by itself.
 func (t *tx) rollback() {
 	t.pending = nil
 	if !t.committer.lost() {
@@ -99,21 +100,21 @@ func (t *tx) rollback() {
 	}
 }
 
-// dbError is a statement that failed, as against a request that is refused.
+// dbError is a statement that failed, as opposed to a request that was refused.
 type dbError struct{ err error }
 
 func (e *dbError) Error() string { return "database: " + e.err.Error() }
 func (e *dbError) Unwrap() error { return e.err }
 
-// enqueue is a statement whose effect nobody asks for: it is run together with
-// the next one, or with the commit. That it failed shows there, and fails the
-// transaction.
+// enqueue queues a statement whose result nobody needs: it runs together with
+// the next statement or with the commit. If it fails, that one fails, and with
+// it the transaction.
 func (t *tx) enqueue(query string, args ...any) {
 	t.wrote = true
 	t.pending = append(t.pending, &statement{query: query, args: args})
 }
 
-// run runs a statement after those that wait.
+// run runs a statement after the pending ones.
 func (t *tx) run(s *statement) error {
 	if t.submit == nil {
 		return t.send([]*statement{s})
@@ -121,7 +122,7 @@ func (t *tx) run(s *statement) error {
 	return t.submit(t.withPending(s))
 }
 
-// send runs statements after those that wait.
+// send runs statements after the pending ones.
 func (t *tx) send(asked []*statement) error {
 	all := t.withPending(asked...)
 	ctx, cancel := t.committer.deadline()
@@ -132,14 +133,14 @@ func (t *tx) send(asked []*statement) error {
 	return nil
 }
 
-// withPending puts statements behind those that wait, and gives all of them to be run.
+// withPending returns the pending statements followed by these.
 func (t *tx) withPending(asked ...*statement) []*statement {
 	all := slices.Concat(t.pending, asked)
 	t.pending = nil
 	return all
 }
 
-// exec runs a statement and gives the number of rows that it changed.
+// exec runs a statement and returns the number of rows it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
 	s := &statement{query: query, args: args}
 	err := t.run(s)
@@ -147,7 +148,7 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	return s.changed, err
 }
 
-// row reads one row into dest and tells whether there was one.
+// row reads one row into dest and reports whether there was one.
 func (t *tx) row(query string, args []any, dest ...any) (bool, error) {
 	found := false
 	err := t.rows(query, args, func(row scanner) error {
@@ -160,7 +161,7 @@ func (t *tx) row(query string, args []any, dest ...any) (bool, error) {
 	return found && err == nil, err
 }
 
-// rows reads any number of rows, each with scan.
+// rows passes each row to scan.
 func (t *tx) rows(query string, args []any, scan func(scanner) error) error {
 	return t.run(&statement{query: query, args: args, scan: scan})
 }

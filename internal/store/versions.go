@@ -22,13 +22,13 @@ type secretStore struct {
 
 var _ rota.Store = (*secretStore)(nil)
 
-// Secret gives the store of one secret. Each version's value is encrypted; a
+// Secret returns the store of one secret. Each version's value is encrypted. A
 // version that loses its last label is deleted together with its value.
 //
-// Beyond what [rota.Store] says: a Put of a version that is there already with
-// the same credential leaves its labels as they are, for they may have moved
-// on; Put with [rota.LabelCurrent] moves [rota.LabelPrevious] as Move does; and
-// [rota.LabelCurrent] can be moved but not taken off.
+// Beyond what [rota.Store] says: putting an existing version with the same
+// credential leaves its labels alone, because they may have moved on; Put with
+// [rota.LabelCurrent] moves [rota.LabelPrevious], as Move does; and
+// [rota.LabelCurrent] can be moved but not removed.
 func (db *DB) Secret(name string) rota.Store { return &secretStore{db: db.core, name: name} }
 
 func (s *secretStore) refuse(op string, err error) error {
@@ -43,7 +43,7 @@ func (s *secretStore) fail(op string, err error) error {
 	return fmt.Errorf("%s: %s of secret %s: %w", system, op, s.name, err)
 }
 
-// Describe lists the labelled versions, the oldest first.
+// Describe lists the labeled versions, oldest first.
 func (s *secretStore) Describe(ctx context.Context) (rota.Contents, error) {
 	c, err := s.describe(ctx)
 	return c, s.fail("describe versions", err)
@@ -117,7 +117,7 @@ func (s *secretStore) Put(ctx context.Context, r rota.PutRequest) error {
 	return s.fail("put version "+r.Version, s.db.writer.do(ctx, secretLock(s.name), put))
 }
 
-// put prepares a version's storing for a transaction that has the secret's lock.
+// put prepares storing a version, for a transaction that has the secret's lock.
 func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (func(*tx) error, error) {
 	op := "put version " + r.Version
 	if s.name == "" || r.Version == "" || r.Credential.IsZero() || len(r.Labels) == 0 || slices.Contains(r.Labels, "") {
@@ -136,7 +136,7 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (func(*tx) err
 	if err != nil {
 		return nil, s.fail(op, err)
 	}
-	// Current first: it moves Previous, which may be asked for as well.
+	// Current first: it moves Previous, which may also have been requested.
 	labels := slices.Clone(r.Labels)
 	slices.SortStableFunc(labels, func(a, b rota.Label) int { return isCurrent(b) - isCurrent(a) })
 
@@ -152,7 +152,7 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (func(*tx) err
 				return s.refuse(op, err)
 			}
 			if !c.Equal(r.Credential) {
-				return s.refuse(op, fmt.Errorf("it exists with another credential: %w", rota.ErrConflict))
+				return s.refuse(op, fmt.Errorf("it already exists with a different credential: %w", rota.ErrConflict))
 			}
 			return nil
 		}
@@ -164,7 +164,7 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (func(*tx) err
 		}
 		for _, l := range labels {
 			holder := ""
-			if l == rota.LabelCurrent { // for Previous follows it
+			if l == rota.LabelCurrent { // because Previous follows it
 				if holder, err = t.holder(s.name, l); err != nil {
 					return err
 				}
@@ -192,7 +192,7 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 	return s.fail(op, s.db.writer.do(ctx, secretLock(s.name), move))
 }
 
-// move prepares a label's move for a transaction that has the secret's lock.
+// move prepares moving a label, for a transaction that has the secret's lock.
 func (s *secretStore) move(r rota.MoveRequest) (op string, run func(*tx) error, err error) {
 	op = fmt.Sprintf("move %s from %q to %q", r.Label, r.From, r.To)
 	if s.name == "" || r.Label == "" {
@@ -230,8 +230,8 @@ func (t *tx) holder(secret string, l rota.Label) (string, error) {
 	return version, err
 }
 
-// label puts a label, that holder carries, on another version, "" for none.
-// Previous follows Current.
+// label moves a label from holder to another version, "" for none. Previous
+// follows Current.
 func (t *tx) label(secret string, l rota.Label, holder, to string) {
 	if to == "" {
 		t.enqueue(sqlDropLabel, secret, string(l))

@@ -8,29 +8,29 @@ import (
 	"time"
 )
 
-// ErrClosed is what a request gets after Close.
+// ErrClosed is returned for requests after Close.
 var ErrClosed = errors.New("the store is closed")
 
-// writer carries out all writes of this process, through its committers. Requests that
-// arrive while commits are under way share the next one: the disk is asked to
-// flush once for all of them, and they are answered after that.
+// writer carries out all writes of this process, through its committers.
+// Requests that arrive during a commit share the next one, so that the disk is
+// synced once for all of them. They get their results after that.
 type writer struct {
 	connection       connection
 	dialect          dialect
-	statementTimeout time.Duration              // how long a statement may take, 0 for any time
-	seal             func(head) ([]byte, error) // of the audit's end
+	statementTimeout time.Duration              // per statement, 0 for no limit
+	seal             func(head) ([]byte, error) // seals the end of the audit
 
-	queue      chan *request // unbuffered: what was not taken is still its caller's
+	queue      chan *request // unbuffered: a request that wasn't received still belongs to its caller
 	closing    chan struct{}
 	committers []*committer
-	auditTurn  chan struct{}   // holds the committer whose turn it is at the audit's end
-	ended      sync.WaitGroup  // of the committers
-	ctx        context.Context // ends with the writer; bounds waiting for the server
+	auditTurn  chan struct{}   // held by the committer whose turn it is at the end of the audit
+	ended      sync.WaitGroup  // the committers
+	ctx        context.Context // ends with the writer; limits waiting for the server
 	stop       context.CancelFunc
 }
 
-// request is a function to run in a transaction. It may run a second time,
-// after a rollback: all that it does in memory must bear that.
+// request is a function to run in a transaction. It may run again after a
+// rollback, so whatever it does in memory must tolerate that.
 type request struct {
 	lock   string
 	run    func(*tx) error
@@ -60,13 +60,13 @@ func newWriter(ctx context.Context, d *database, seal func(head) ([]byte, error)
 	return w, nil
 }
 
-// do runs the function in a transaction of its own as far as anyone can see:
-// an error undoes all it did and nothing else. When do returns nil, it is on
-// disk; when the context ends first, nothing was done.
+// do runs the function as if in a transaction of its own: an error undoes
+// everything it did and nothing else. If do returns nil, the changes are on
+// disk; if the context ends first, nothing was done.
 //
-// The lock keeps other processes out of what the function reads and then
-// writes: nobody else runs one with the same lock at the same time. It is ""
-// where one statement does it all, or where nothing is read.
+// The lock protects what the function reads before it writes from other
+// processes: no other function with the same lock runs at the same time. It is
+// "" if a single statement does everything, or if nothing is read.
 func (w *writer) do(ctx context.Context, lock string, run func(*tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -86,13 +86,13 @@ func (w *writer) do(ctx context.Context, lock string, run func(*tx) error) error
 		if r.taken.CompareAndSwap(false, true) {
 			return ctx.Err()
 		}
-		// It is being carried out: wait for the commit rather than leave
-		// the caller in doubt.
+		// It's being carried out: wait for the commit rather than leave the
+		// caller in doubt.
 		return <-r.result
 	}
 }
 
-// close lets the transactions in hand end and refuses all others. It is called
+// close finishes in-flight transactions and refuses further ones. It is called
 // once.
 func (w *writer) close() error {
 	close(w.closing)
@@ -104,7 +104,7 @@ func (w *writer) close() error {
 	return w.connection.close()
 }
 
-// deadline bounds one statement, for a server that hangs ends none.
+// deadline limits one statement, because a server that hangs won't end it.
 func (w *writer) deadline() (context.Context, context.CancelFunc) {
 	if w.statementTimeout == 0 {
 		return context.Background(), func() {}

@@ -6,19 +6,19 @@ import (
 	"fmt"
 )
 
-// ObjectStore keeps small files by their names, as a bucket does.
+// ObjectStore stores small files by name, as a bucket does.
 type ObjectStore interface {
 	// Name is for people, such as "s3 heads/rota-audit/".
 	Name() string
-	// Put keeps a file, durably. Putting the same again is no error.
+	// Put stores a file durably. Storing the same file again is a no-op.
 	Put(ctx context.Context, name string, content []byte) error
-	// List gives all names, sorted.
+	// List returns all names, sorted.
 	List(ctx context.Context) ([]string, error)
 	Get(ctx context.Context, name string) ([]byte, error)
 }
 
-// Archive is a place that gets one file for each head. Where files are locked
-// once they are there, nobody can take one away.
+// Archive writes one file per head. With object lock enabled, nobody can remove
+// one.
 type Archive struct{ ObjectStore }
 
 var _ Destination = Archive{}

@@ -12,15 +12,14 @@ import (
 	"path/filepath"
 )
 
-// File is a file that a line of JSON is added to for each head.
+// File appends a line of JSON to a file for each head.
 type File struct{ Path string }
 
 var _ Destination = File{}
 
-// Name names the file.
 func (f File) Name() string { return "file " + f.Path }
 
-// Put adds a line and flushes it to the disk.
+// Put appends a line and syncs it to disk.
 func (f File) Put(_ context.Context, h Head) (err error) {
 	line, err := json.Marshal(h)
 	if err != nil {
@@ -34,15 +33,15 @@ func (f File) Put(_ context.Context, h Head) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	// One write: lines of several replicas don't mix.
+	// A single write, so that lines from several replicas don't interleave.
 	if _, err := file.Write(append(line, '\n')); err != nil {
 		return err
 	}
 	return file.Sync()
 }
 
-// Heads reads the file. One that is not there holds none; a last line without
-// its end, as after a crash, is passed over.
+// Heads reads the file. A missing file has no heads. An incomplete last line,
+// as after a crash, is ignored.
 func (f File) Heads(context.Context) ([]Head, error) {
 	text, err := os.ReadFile(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,7 +54,7 @@ func (f File) Heads(context.Context) ([]Head, error) {
 	return read(text[:end+1], f.Path)
 }
 
-// read reads one head a line.
+// read parses one head per line.
 func read(text []byte, where string) ([]Head, error) {
 	var heads []Head
 	lines := bufio.NewScanner(bytes.NewReader(text))

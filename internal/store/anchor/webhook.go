@@ -9,20 +9,20 @@ import (
 	"net/http"
 )
 
-// Webhook is an address that each head is posted to, as JSON.
+// Webhook posts each head to a URL, as JSON.
 type Webhook struct {
 	URL   string
-	Token string // a bearer token; "" for none
+	Token string // bearer token; "" for none
 	// Client sends the requests. Defaults to http.DefaultClient.
 	Client *http.Client
 }
 
 var _ Destination = Webhook{}
 
-// Name says only that it is a webhook: an address may hold a secret.
+// Name leaves out the URL, which may contain a secret.
 func (w Webhook) Name() string { return "webhook" }
 
-// Put posts a head. Any answer of the class 2xx means that it is kept.
+// Put posts a head. Any 2xx response means that it was stored.
 func (w Webhook) Put(ctx context.Context, h Head) error {
 	body, err := json.Marshal(h)
 	if err != nil {
@@ -30,7 +30,7 @@ func (w Webhook) Put(ctx context.Context, h Head) error {
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("webhook: its address is none")
+		return fmt.Errorf("webhook: the URL is invalid")
 	}
 	r.Header.Set("Content-Type", "application/json")
 	if w.Token != "" {
@@ -42,15 +42,15 @@ func (w Webhook) Put(ctx context.Context, h Head) error {
 	}
 	answer, err := client.Do(r)
 	if err != nil {
-		return fmt.Errorf("webhook: it could not be reached")
+		return fmt.Errorf("webhook: unreachable")
 	}
 	defer func() { _ = answer.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 4<<10))
 	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("webhook: it answered %s", answer.Status)
+		return fmt.Errorf("webhook: answered %s", answer.Status)
 	}
 	return nil
 }
 
-// Heads is [ErrWriteOnly].
+// Heads always returns [ErrWriteOnly].
 func (w Webhook) Heads(context.Context) ([]Head, error) { return nil, ErrWriteOnly }

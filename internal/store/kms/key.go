@@ -21,19 +21,18 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// services are the services by the scheme of their addresses, with an example
-// and what the process must be allowed to do.
+// services maps URL schemes to an example and to the permissions that the
+// process needs.
 var services = map[string]struct{ example, needs string }{
-	"awskms":        {"awskms:///alias/rota?region=eu-central-1", "see that the key exists in that region, and that this identity may kms:Encrypt and kms:Decrypt with it"},
-	"gcpkms":        {"gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K", "see that the key exists, and give this identity roles/cloudkms.cryptoKeyEncrypterDecrypter on it"},
-	"azurekeyvault": {"azurekeyvault://NAME.vault.azure.net/keys/KEY", "see that the key exists, and give this identity the role Key Vault Crypto User on it"},
-	"hashivault":    {"hashivault://KEY?engine=transit", "see VAULT_ADDR, VAULT_TOKEN, and that the token's policy allows transit/encrypt and transit/decrypt with the key"},
+	"awskms":        {"awskms:///alias/rota?region=eu-central-1", "check that the key exists in that region, and that this identity has kms:Encrypt and kms:Decrypt on it"},
+	"gcpkms":        {"gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K", "check that the key exists, and grant this identity roles/cloudkms.cryptoKeyEncrypterDecrypter on it"},
+	"azurekeyvault": {"azurekeyvault://NAME.vault.azure.net/keys/KEY", "check that the key exists, and grant this identity the role Key Vault Crypto User on it"},
+	"hashivault":    {"hashivault://KEY?engine=transit", "check VAULT_ADDR, VAULT_TOKEN, and that the token's policy allows transit/encrypt and transit/decrypt with the key"},
 }
 
-// Key is a key that never leaves its service. It may be used from several
-// goroutines at the same time.
+// Key is a key that never leaves its service. It is safe for concurrent use.
 type Key struct {
-	keepers []keeper // the first encrypts, the others decrypt what they once encrypted
+	keepers []keeper // the first encrypts; the others decrypt what they encrypted earlier
 }
 
 type keeper struct {
@@ -41,17 +40,17 @@ type keeper struct {
 	name, permissions string
 }
 
-// Open opens the key with this address, one of
+// Open opens the key with this URL, one of
 //
 //	awskms:///alias/rota?region=eu-central-1
 //	gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K
 //	azurekeyvault://NAME.vault.azure.net/keys/KEY
 //	hashivault://KEY?engine=transit
 //
-// as https://gocloud.dev/howto/secrets/ describes them; the credentials are
-// those that the service's own tools find. Older keys only decrypt: to move to
-// another key, open it with the one before, rotate the master key, and leave the
-// one before out from then on. No service is called yet.
+// as described at https://gocloud.dev/howto/secrets/. Credentials are found the
+// way the service's own tools find them. Older keys only decrypt: to move to
+// another key, open it together with the previous one, rotate the master key,
+// and leave out the previous one from then on. Open doesn't call any service.
 func Open(ctx context.Context, address string, older ...string) (*Key, error) {
 	k := &Key{}
 	for _, a := range append([]string{address}, older...) {
@@ -67,23 +66,23 @@ func Open(ctx context.Context, address string, older ...string) (*Key, error) {
 func openKeeper(ctx context.Context, address string) (keeper, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return keeper{}, fmt.Errorf("the address of the keeper's key can't be read (try: %s)", services["awskms"].example)
+		return keeper{}, fmt.Errorf("the master key's URL can't be parsed (try: %s)", services["awskms"].example)
 	}
 	if !secrets.DefaultURLMux().ValidKeeperScheme(u.Scheme) {
-		return keeper{}, fmt.Errorf("no keeper of keys is called %q (try: one of %s)", u.Scheme, strings.Join(schemes(), ", "))
+		return keeper{}, fmt.Errorf("no key management service has the scheme %q (try: one of %s)", u.Scheme, strings.Join(schemes(), ", "))
 	}
 	service := services[u.Scheme]
 	name := u.Scheme
-	if service.example != "" { // the address of another holds the key itself
+	if service.example != "" { // other schemes contain the key itself
 		name += " " + strings.TrimPrefix(path.Join(u.Host, u.Path), "/")
 		if path.Join(u.Host, u.Path) == "" {
-			return keeper{}, fmt.Errorf("the address %s: names no key (try: %s)", u.Scheme, service.example)
+			return keeper{}, fmt.Errorf("the URL %s: names no key (try: %s)", u.Scheme, service.example)
 		}
 	}
 	opened, err := secrets.OpenKeeper(ctx, address)
 	if err != nil {
 		if service.example == "" {
-			err = errors.New("its address can't be read")
+			err = errors.New("its URL can't be parsed")
 		}
 		return keeper{}, &rota.Error{System: name, Op: "open the key", Class: rota.ClassStop, Err: err, Hint: service.example}
 	}
@@ -106,7 +105,7 @@ func (k *Key) Wrap(ctx context.Context, plain []byte) ([]byte, error) {
 	return wrapped, first.explain("encrypt", err)
 }
 
-// Unwrap decrypts with the key that encrypted it.
+// Unwrap decrypts with whichever key encrypted it.
 func (k *Key) Unwrap(ctx context.Context, wrapped []byte) ([]byte, error) {
 	var first error
 	for _, one := range k.keepers {
@@ -121,8 +120,8 @@ func (k *Key) Unwrap(ctx context.Context, wrapped []byte) ([]byte, error) {
 	return nil, first
 }
 
-// Close frees the connections. It does not wait long for a service that does
-// not answer.
+// Close closes the connections. It doesn't wait long for a service that doesn't
+// respond.
 func (k *Key) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
@@ -136,8 +135,8 @@ func (k *Key) Close() error {
 
 const closeTimeout = 2 * time.Second
 
-// withContext gives up when the context ends, for Vault's client knows none, and
-// turns that client's panics at odd answers into errors.
+// withContext gives up when the context ends, which Vault's client ignores, and
+// turns that client's panics on unexpected responses into errors.
 func withContext(ctx context.Context, call func() ([]byte, error)) ([]byte, error) {
 	type answer struct {
 		bytes []byte
@@ -148,7 +147,7 @@ func withContext(ctx context.Context, call func() ([]byte, error)) ([]byte, erro
 		var a answer
 		defer func() {
 			if recover() != nil {
-				a = answer{err: errors.New("the answer makes no sense")}
+				a = answer{err: errors.New("unexpected response")}
 			}
 			answered <- a
 		}()
@@ -162,7 +161,7 @@ func withContext(ctx context.Context, call func() ([]byte, error)) ([]byte, erro
 	}
 }
 
-// explain classes a service's error and says what to look at.
+// explain classifies a service's error and says what to check.
 func (k keeper) explain(op string, err error) error {
 	if err == nil {
 		return nil

@@ -147,8 +147,8 @@ func TestVaultTransit(t *testing.T) {
 	t.Setenv("VAULT_TOKEN", "t0ken")
 	roundTrip(t, "hashivault://rota")
 	for _, tt := range []struct{ name, key, want string }{
-		{"a key that the policy does not allow", "other", "(try: see VAULT_ADDR"},
-		{"an answer without what was asked for", "odd", "the answer makes no sense"},
+		{"a key that the policy does not allow", "other", "(try: check VAULT_ADDR"},
+		{"an answer without what was asked for", "odd", "unexpected response"},
 		{"no answer", "slow", "deadline exceeded"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -171,14 +171,14 @@ func TestOpeningAzureKeyVaultCallsNobody(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", filepath.Join(t.TempDir(), "none.json"))
 	for _, tt := range []struct{ name, address, want string }{
-		{"no address", "", "no keeper of keys is called"},
+		{"no address", "", "no key management service has the scheme"},
 		{"a service that nobody knows", "keepass://x", "(try: one of awskms:, azurekeyvault:, gcpkms:, hashivault:)"},
 		{"an address without a key", "awskms://?region=x", "names no key (try: awskms:///alias/rota?region=eu-central-1)"},
 		{"an address with an odd option", "hashivault://rota?moter=transit", "(try: hashivault://KEY?engine=transit)"},
-		{"what is no address", "awskms://%zz", "can't be read (try: awskms:"},
+		{"what is no address", "awskms://%zz", "can't be parsed (try: awskms:"},
 		{"Google without credentials", "gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k", "(try: gcpkms://projects/P/"},
 		{"Azure without a vault", "azurekeyvault://example.com/keys/k", "(try: azurekeyvault://NAME.vault.azure.net/keys/KEY)"},
-		{"a local key that is none", "base64key://c2VjcmV0IGtleQ==", "its address can't be read"},
+		{"a local key that is none", "base64key://c2VjcmV0IGtleQ==", "its URL can't be parsed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("VAULT_ADDR", "http://127.0.0.1:1")

@@ -10,17 +10,17 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Guarded are records as one caller may use them: what the caller may not do is
-// refused, and every refusal, every reading of a value and every change is in
-// the audit before the answer. An error of a refusal is [access.ErrDenied].
+// Guarded gives one caller access to records. It refuses what the caller isn't
+// allowed to do, and audits every refusal, every read of a value and every
+// change before it returns. Refusals wrap [access.ErrDenied].
 type Guarded struct {
 	records Records
 	caller  access.Caller
 	now     func() time.Time
 }
 
-// Guard gives the way in to records: the only one that a server is given. now
-// is the clock of the audit entries; nil is time.Now.
+// Guard returns the only way in to records that a server gets. now is the clock
+// of the audit entries; nil means time.Now.
 func Guard(records Records, now func() time.Time) func(access.Caller) *Guarded {
 	if now == nil {
 		now = time.Now
@@ -31,19 +31,19 @@ func Guard(records Records, now func() time.Time) func(access.Caller) *Guarded {
 // Caller is who uses the records.
 func (g *Guarded) Caller() access.Caller { return g.caller }
 
-// Check is [access.Authorize] for the caller and one secret. op is its name in
-// the audit.
+// Check is [access.Authorize] for the caller and one secret. op is the
+// operation's name in the audit.
 func (g *Guarded) Check(ctx context.Context, a access.Action, op, name string) error {
 	return access.Authorize(ctx, g.caller, g.records, access.Attempt{Action: a, Op: op, At: g.now()}, name)
 }
 
-// View gives a secret to a caller who may list it.
+// View returns a secret to a caller who may list it.
 func (g *Guarded) View(ctx context.Context, name string) (Record, error) {
 	return g.ViewFor(ctx, access.List, "view", name)
 }
 
-// ViewFor gives a secret to a caller who may do something else with it that
-// needs to see it.
+// ViewFor returns a secret to a caller who may take another action that needs
+// to see it.
 func (g *Guarded) ViewFor(ctx context.Context, a access.Action, op, name string) (Record, error) {
 	if err := g.Check(ctx, a, op, name); err != nil {
 		return Record{}, err
@@ -51,9 +51,9 @@ func (g *Guarded) ViewFor(ctx context.Context, a access.Action, op, name string)
 	return g.records.View(ctx, name)
 }
 
-// ReadVersion gives a version's content to a caller who may read it. Which version it
-// is, choose says, which sees the record; a caller who may read need not have
-// the right to list.
+// ReadVersion returns a version's value to a caller who may read it. choose
+// sees the record and picks the version; the caller doesn't need permission to
+// list.
 func (g *Guarded) ReadVersion(ctx context.Context, name string, choose func(Record) (version string, err error)) (Record, Value, error) {
 	if err := g.Check(ctx, access.Read, "get", name); err != nil {
 		return Record{}, Value{}, err
@@ -71,16 +71,16 @@ func (g *Guarded) ReadVersion(ctx context.Context, name string, choose func(Reco
 		entry.Version = version
 		v, err := g.records.Value(ctx, name, version, entry)
 		if errors.Is(err, ErrNotFound) && version != last {
-			last = version // it was replaced, and deleted, in between: look again
+			last = version // it was replaced and deleted in between: look again
 			continue
 		}
 		return r, v, err
 	}
 }
 
-// List gives those secrets of a page that the caller may list, and where to go
-// on, zero at the end. A page may be shorter than its limit, or empty, and yet
-// not be the last.
+// List returns the secrets of a page that the caller may list, and the cursor
+// of the next page, zero at the end. A page can have fewer secrets than its
+// limit, or none, without being the last.
 func (g *Guarded) List(ctx context.Context, p Page) ([]Record, Cursor, error) {
 	all, err := g.records.List(ctx, p)
 	if err != nil {
@@ -99,13 +99,13 @@ func (g *Guarded) List(ctx context.Context, p Page) ([]Record, Cursor, error) {
 	return found, next, nil
 }
 
-// Operation is what a change is called, and what it takes.
+// Operation describes a change.
 type Operation struct {
-	Action  access.Action    // that the caller must be allowed
+	Action  access.Action    // the permission that it needs
 	Op      string           // for the audit: "put", "label", "tag", …
-	Version string           // that it is about, if any
+	Version string           // that it concerns, if any
 	Detail  string           // for the audit; never a value
-	Outcome rotation.Outcome // for the audit. Defaults to rota.Succeeded
+	Outcome rotation.Outcome // for the audit. Defaults to rotation.OutcomeSucceeded
 }
 
 // Update changes a secret.
@@ -118,16 +118,16 @@ func (g *Guarded) Update(ctx context.Context, name string, act Operation, change
 	return g.records.Update(ctx, name, change, entry)
 }
 
-// Audit puts down how something went that the caller may do and that is no
-// change of the record.
+// Audit records the outcome of an authorized operation that doesn't change the
+// record.
 func (g *Guarded) Audit(ctx context.Context, op, name string, o rotation.Outcome, version, detail string) error {
 	entry := g.caller.Entry(g.now(), op, name, o, detail)
 	entry.Version = version
 	return g.records.Record(ctx, entry)
 }
 
-// Due lists the secrets that there is something to do with, to a caller who
-// may do everything.
+// Due lists the secrets with something to do, for a caller with all
+// permissions.
 func (g *Guarded) Due(ctx context.Context, limit int) ([]string, error) {
 	if err := g.Check(ctx, access.Admin, "due", ""); err != nil {
 		return nil, err

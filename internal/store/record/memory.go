@@ -11,20 +11,20 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Memory is [Records] in memory: for tests, and for who keeps nothing. The zero
-// value is ready.
+// Memory is [Records] in memory: for tests, and where nothing needs to be kept.
+// The zero value is ready to use.
 type Memory struct {
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 
 	mu      sync.Mutex
 	rows    map[string]*row
-	last    *row // the one written last
+	last    *row // the most recently written
 	entries []rotation.Entry
 }
 
 // row is one secret now and before its last write. What they point to is never
-// changed in place, so that a change that failed leaves no trace.
+// modified in place, so that a failed change leaves no trace.
 type row struct{ now, before *content }
 
 type content struct {
@@ -41,7 +41,7 @@ func (m *Memory) clock() time.Time {
 	return m.Now().UTC()
 }
 
-// find is the secret's content, nil where there is none or it is gone. The
+// find returns a secret's content, nil if there's none or it has expired. The
 // caller holds the mutex.
 func (m *Memory) find(name string, stale bool) *content {
 	r := m.rows[name]
@@ -58,7 +58,7 @@ func (m *Memory) find(name string, stale bool) *content {
 	return c
 }
 
-// View gives a secret.
+// View returns a secret.
 func (m *Memory) View(_ context.Context, name string) (Record, error) { return m.view(name, false) }
 
 func (m *Memory) view(name string, stale bool) (Record, error) {
@@ -71,7 +71,7 @@ func (m *Memory) view(name string, stale bool) (Record, error) {
 	return c.record.Clone(), nil
 }
 
-// Value gives a version's content and notes the day.
+// Value returns a version's value and records the day of access.
 func (m *Memory) Value(_ context.Context, name, version string, entries ...rotation.Entry) (Value, error) {
 	return m.value(name, version, false, entries)
 }
@@ -85,12 +85,12 @@ func (m *Memory) value(name, version string, stale bool, entries []rotation.Entr
 	}
 	m.entries = append(m.entries, entries...)
 	if now := m.find(name, false); now != nil {
-		now.touch(version, Day(m.clock())) // no write: nothing else shows it
+		now.touch(version, Day(m.clock())) // not a write: nothing else shows it
 	}
 	return c.values[version], nil
 }
 
-// touch notes the day. The records given out are copies.
+// touch records the day. Records that were handed out are copies.
 func (c *content) touch(version string, day time.Time) {
 	c.record.AccessedAt = day
 	if v := c.record.Version(version); v != nil {
@@ -98,11 +98,11 @@ func (c *content) touch(version string, day time.Time) {
 	}
 }
 
-// List gives the secrets of one page.
+// List returns one page of secrets.
 func (m *Memory) List(_ context.Context, p Page) ([]Record, error) { return m.list(p, false), nil }
 
-// list is the page, with the row written last as it was before where it is
-// stale.
+// list returns a page; if stale, the most recently written row appears as it
+// was before.
 func (m *Memory) list(p Page, stale bool) []Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -133,7 +133,7 @@ func (p Page) before(a, b Cursor) bool {
 	return a.Compare(b) < 0
 }
 
-// Due lists the secrets that there is something to do with.
+// Due lists the secrets with something to do.
 func (m *Memory) Due(_ context.Context, limit int) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -216,22 +216,22 @@ func (m *Memory) Record(_ context.Context, entries ...rotation.Entry) error {
 	return nil
 }
 
-// Entries is the audit so far, those of a secret or, for "", all.
+// Entries returns the audit so far, of one secret or, for "", of all.
 func (m *Memory) Entries(secret string) []rotation.Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(m.entries), func(e rotation.Entry) bool { return secret != "" && e.Secret != secret })
 }
 
-// Names are the names of all secrets that are there, sorted.
+// Names returns the names of all existing secrets, sorted.
 func (m *Memory) Names() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.DeleteFunc(slices.SortedFunc(maps.Keys(m.rows), strings.Compare), func(name string) bool { return m.find(name, false) == nil })
 }
 
-// Stale is the same secrets, read as they were before each one's last write:
-// what an eventually consistent answer may show. Writes through it are writes.
+// Stale returns the same secrets as they were before each one's last write, as
+// an eventually consistent read might. Writes through it take effect.
 func (m *Memory) Stale() Records { return stale{m} }
 
 type stale struct{ *Memory }

@@ -1,6 +1,7 @@
-// Package record is what a store knows of a secret beyond its credentials: all
-// that the Secrets Manager endpoint shows. It has the types, the interface and
-// an implementation in memory; package store implements it in its database.
+// Package record is what a store knows about a secret besides its credentials:
+// everything the Secrets Manager endpoint shows. It has the types, the
+// interface and an in-memory implementation; package store implements it in its
+// database.
 package record
 
 import (
@@ -22,19 +23,19 @@ type Record struct {
 	Suffix      string // the six random characters of its ARN
 	Description string
 	KMSKeyID    string
-	Type        string // as CreateSecret was told; "" as a rule
+	Type        string // as given to CreateSecret; usually ""
 	Tags        []Tag
 	Policy      string // the resource policy, JSON; "" for none
 	Rotation    Rotation
 	CreatedAt   time.Time
 	ChangedAt   time.Time
 	AccessedAt  time.Time // a day
-	DeletedAt   time.Time // when deletion was asked for; zero unless it was
+	DeletedAt   time.Time // when deletion was requested; zero if it wasn't
 	DeleteAt    time.Time // when the recovery window ends
 	Versions    []Version // in order of creation
 }
 
-// Tag is a name with a value.
+// Tag is a key with a value.
 type Tag struct{ Key, Value string }
 
 // Rotation is what RotateSecret set up.
@@ -54,7 +55,7 @@ type Version struct {
 	CreatedAt  time.Time
 	AccessedAt time.Time // a day
 	Labels     []string
-	Empty      bool // announced by a rotation, not put yet
+	Empty      bool // announced by a rotation, without a value yet
 }
 
 // Value is a version's content: text or bytes, never both.
@@ -63,7 +64,7 @@ type Value struct {
 	Binary []byte
 }
 
-// IsZero tells whether there is no content at all.
+// IsZero reports whether there's no content at all.
 func (v Value) IsZero() bool { return v.Text == nil && v.Binary == nil }
 
 // Equal compares contents in constant time.
@@ -77,7 +78,7 @@ func (v Value) Equal(other Value) bool {
 	return subtle.ConstantTimeCompare(v.Binary, other.Binary) == 1
 }
 
-// String tells that there is a value and never which.
+// String says that there is a value, but not what it is.
 func (v Value) String() string { return "[redacted]" }
 
 // GoString is String, for %#v.
@@ -86,37 +87,36 @@ func (v Value) GoString() string { return v.String() }
 // LogValue is String, for log/slog.
 func (v Value) LogValue() slog.Value { return slog.StringValue(v.String()) }
 
-// ErrNotFound tells that a secret or a version is not there.
+// ErrNotFound means that a secret or a version doesn't exist.
 var ErrNotFound = errors.New("not found")
 
-// Records are all the secrets of a store. All methods may be called at the same
-// time; what was reported as done is durable.
+// Records are all secrets of a store. All methods must be safe for concurrent
+// use, and whatever they report as done is durable.
 type Records interface {
-	// View gives a secret, or [ErrNotFound]. One whose recovery window is over
-	// is gone.
+	// View returns a secret, or [ErrNotFound]. After its recovery window, a
+	// deleted secret no longer exists.
 	View(ctx context.Context, name string) (Record, error)
-	// Value gives a version's content, or [ErrNotFound]. The entries are
-	// durable before it answers.
+	// Value returns a version's content, or [ErrNotFound]. The entries are
+	// durable before it returns.
 	Value(ctx context.Context, name, version string, entries ...rotation.Entry) (Value, error)
-	// List gives the secrets of one page.
+	// List returns one page of secrets.
 	List(ctx context.Context, p Page) ([]Record, error)
-	// Due lists the names of the secrets that there is something to do with
-	// by now: to rotate, or to remove as their recovery window is over. The
-	// longest overdue come first, at most limit of them.
+	// Due lists the names of secrets with something to do by now: a rotation,
+	// or a removal after the recovery window. It returns at most limit names,
+	// longest overdue first.
 	Due(ctx context.Context, limit int) ([]string, error)
-	// Update runs change on the secret's record and writes down, as one, what
-	// it did and the entries. An error of change undoes all and is given back
-	// as it is. change may be run again after a lost race: it must do nothing
-	// else.
+	// Update runs change on the secret's record and writes the result and the
+	// entries atomically. An error from change undoes everything and is
+	// returned unchanged. change may run again after losing a race, so it must
+	// have no other effects.
 	Update(ctx context.Context, name string, change func(*Change) error, entries ...rotation.Entry) error
 	// Record adds entries to the audit, durably.
 	Record(ctx context.Context, entries ...rotation.Entry) error
 }
 
-// Order is what a list is sorted by. Where it is equal, names decide.
+// Order is what a list is sorted by. Ties are broken by name.
 type Order int
 
-// The orders.
 const (
 	ByName Order = iota
 	ByCreation
@@ -124,21 +124,21 @@ const (
 	ByAccess
 )
 
-// Page says which part of a list is wanted.
+// Page selects part of a list.
 type Page struct {
 	By         Order
 	Descending bool
-	After      Cursor // where the page before ended; zero for the first
+	After      Cursor // where the previous page ended; zero for the first
 	Limit      int
 }
 
-// Cursor is a place in a list. At counts only where the order is by a time.
+// Cursor is a position in a list. At only counts if the order is by a time.
 type Cursor struct {
 	At   time.Time
 	Name string
 }
 
-// Cursor is where the record stands in an order.
+// Cursor is the record's position in an order.
 func (o Order) Cursor(r Record) Cursor {
 	m := Cursor{Name: r.Name}
 	switch o {
@@ -152,13 +152,12 @@ func (o Order) Cursor(r Record) Cursor {
 	return m
 }
 
-// Compare says which mark comes first when ascending.
+// Compare says which cursor comes first in ascending order.
 func (m Cursor) Compare(other Cursor) int {
 	return cmp.Or(m.At.Compare(other.At), strings.Compare(m.Name, other.Name))
 }
 
-// DueAt is when there is something to do with the record by itself, zero for
-// never.
+// DueAt is when the record next needs something done, zero for never.
 func (r Record) DueAt() time.Time {
 	if !r.DeleteAt.IsZero() {
 		return r.DeleteAt
@@ -166,10 +165,10 @@ func (r Record) DueAt() time.Time {
 	return r.Rotation.NextAt
 }
 
-// Expired tells whether the recovery window is over.
+// Expired reports whether the recovery window is over.
 func (r Record) Expired(now time.Time) bool { return !r.DeleteAt.IsZero() && !now.Before(r.DeleteAt) }
 
-// Clone is a copy that shares nothing with the record.
+// Clone returns a deep copy.
 func (r Record) Clone() Record {
 	r.Tags = slices.Clone(r.Tags)
 	r.Versions = slices.Clone(r.Versions)
@@ -179,7 +178,7 @@ func (r Record) Clone() Record {
 	return r
 }
 
-// Version finds a version by its id; nil where there is none.
+// Version finds a version by its id; nil if there's none.
 func (r *Record) Version(id string) *Version {
 	i := slices.IndexFunc(r.Versions, func(v Version) bool { return v.ID == id })
 	if i < 0 {
@@ -188,7 +187,7 @@ func (r *Record) Version(id string) *Version {
 	return &r.Versions[i]
 }
 
-// Holder finds the version that carries a label; nil where there is none.
+// Holder finds the version that carries a label; nil if there's none.
 func (r *Record) Holder(label string) *Version {
 	i := slices.IndexFunc(r.Versions, func(v Version) bool { return slices.Contains(v.Labels, label) })
 	if i < 0 {
@@ -197,14 +196,14 @@ func (r *Record) Holder(label string) *Version {
 	return &r.Versions[i]
 }
 
-// Day is the day that a time lies on, as the access dates have it.
+// Day is the day of a time, as access dates have it.
 func Day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
-// Change is a record being changed. Exists tells whether it was there; where it
-// was not, it is made unless the change fails. Remove deletes it with all its
-// versions, and is no error where it was not there. A version that is taken
-// out of Versions loses its value; Put gives one. Whether a version is Empty
-// follows from that alone.
+// Change is a record being changed. Exists says whether it existed before; if
+// not, it is created unless the change fails. Remove deletes it with all its
+// versions, and is a no-op if it doesn't exist. A version removed from Versions
+// loses its value; Put sets one. Whether a version is Empty follows from that
+// alone.
 type Change struct {
 	Record
 	Exists bool
@@ -215,7 +214,7 @@ type Change struct {
 	put   map[string]Value
 }
 
-// Value gives the content of one of the versions, or [ErrNotFound].
+// Value returns the content of one of the versions, or [ErrNotFound].
 func (c *Change) Value(version string) (Value, error) {
 	if v, ok := c.put[version]; ok {
 		return v, nil
@@ -223,7 +222,7 @@ func (c *Change) Value(version string) (Value, error) {
 	return c.value(version)
 }
 
-// Put gives a version its content.
+// Put sets a version's content.
 func (c *Change) Put(version string, v Value) {
 	if c.put == nil {
 		c.put = map[string]Value{}
@@ -237,5 +236,5 @@ func NewChange(r Record, exists bool, now time.Time, value func(version string) 
 	return &Change{Record: r, Exists: exists, Now: now, value: value}
 }
 
-// NewValues gives, for implementations of [Records], the values that were put.
+// NewValues is for implementations of [Records]: the values that were put.
 func (c *Change) NewValues() map[string]Value { return c.put }

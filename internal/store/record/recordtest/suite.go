@@ -1,5 +1,5 @@
-// Package recordtest is the conformance suite of record.Records: every
-// implementation passes it.
+// Package recordtest is the conformance suite for record.Records, which every
+// implementation passes.
 package recordtest
 
 import (
@@ -21,32 +21,32 @@ import (
 // Fixture is one empty set of records.
 type Fixture struct {
 	Records record.Records
-	// Entries gives the audit so far, of one secret.
+	// Entries returns the audit so far, of one secret.
 	Entries func(secret string) []rotation.Entry
-	// Advance moves the records' clock, which only it moves.
+	// Advance moves the records' clock, which nothing else moves.
 	Advance func(time.Duration)
 }
 
-// Start is when a fixture's clock begins: whole microseconds.
+// Start is when a fixture's clock starts, in whole microseconds.
 var Start = time.Date(2026, 3, 1, 10, 30, 0, 0, time.UTC)
 
-// Run checks an implementation. open makes a fixture for one test.
+// Run checks an implementation. open creates a fixture for one test.
 func Run(t *testing.T, open func(t *testing.T) Fixture) {
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, Fixture)
 	}{
-		{"what is put is found", roundTrip},
-		{"values of all kinds come back as they were", values},
-		{"a change that fails changes nothing", failure},
-		{"a version that is taken out loses its value", removal},
-		{"a removed secret is gone, and can be made anew", remove},
-		{"a version can wait for its value", empty},
-		{"a secret is gone when its window is over", window},
-		{"a reading notes the day and the entry", reading},
-		{"pages in every order have each secret once", pages},
-		{"what is due comes, the longest overdue first", due},
-		{"of many changes at once none is lost", race},
+		{"a stored record is found", roundTrip},
+		{"values of all kinds round-trip", values},
+		{"a failed change has no effect", failure},
+		{"a removed version loses its value", removal},
+		{"a removed secret is gone and can be created again", remove},
+		{"a version can exist without a value", empty},
+		{"a secret is gone after its recovery window", window},
+		{"a read records the day and the entry", reading},
+		{"pages in every order contain each secret once", pages},
+		{"due secrets are listed, longest overdue first", due},
+		{"concurrent changes are never lost", race},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
@@ -54,7 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 
 func text(s string) record.Value { return record.Value{Text: &s} }
 
-// create makes a secret with one version per label.
+// create creates a secret with one version per label.
 func create(t testing.TB, f Fixture, name string, labels ...string) {
 	t.Helper()
 	err := f.Records.Update(t.Context(), name, func(c *record.Change) error {
@@ -125,12 +125,12 @@ func roundTrip(t *testing.T, f Fixture) {
 	same(t, want, view(t, f, "prod/app"))
 	same(t, []rotation.Entry{entry}, f.Entries("prod/app"))
 
-	// And all of it can be changed and taken back.
+	// All of it can also be changed and removed.
 	want.Description, want.Tags, want.Policy, want.Rotation = "", nil, "", record.Rotation{}
 	want.Versions[0].Labels, want.Versions[1].Labels = []string{"mine"}, []string{"AWSCURRENT"}
 	err = f.Records.Update(t.Context(), "prod/app", func(c *record.Change) error {
 		if !c.Exists {
-			t.Error("it should be there")
+			t.Error("the secret should exist")
 		}
 		c.Record = want.Clone()
 		return nil
@@ -171,7 +171,7 @@ func values(t *testing.T, f Fixture) {
 			err = f.Records.Update(t.Context(), name, func(c *record.Change) error {
 				old, err := c.Value("v")
 				if !old.Equal(v) {
-					t.Error("a change sees another value")
+					t.Error("a change sees a different value")
 				}
 				return err
 			})
@@ -193,7 +193,7 @@ func failure(t *testing.T, f Fixture) {
 			return failed
 		}, rotation.Entry{At: Start, Actor: "me", Secret: name, Step: "put"})
 		if !errors.Is(err, failed) {
-			t.Errorf("error %v, want the change's own", err)
+			t.Errorf("error %v, want the error from change", err)
 		}
 	}
 	same(t, before, view(t, f, "a"))
@@ -229,13 +229,13 @@ func removal(t *testing.T, f Fixture) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = f.Records.Value(t.Context(), "a", "version-AWSPREVIOUS") // the old value is not back
+	_, err = f.Records.Value(t.Context(), "a", "version-AWSPREVIOUS") // the old value must not be back
 	wantMissing(t, err)
 }
 
 func remove(t *testing.T, f Fixture) {
 	create(t, f, "a", "AWSCURRENT")
-	for range 2 { // the second time there is nothing
+	for range 2 { // the second time it's a no-op
 		err := f.Records.Update(t.Context(), "a", func(c *record.Change) error {
 			c.Remove = true
 			return nil
@@ -250,7 +250,7 @@ func remove(t *testing.T, f Fixture) {
 	}
 	create(t, f, "a", "AWSPENDING")
 	if r := view(t, f, "a"); len(r.Versions) != 1 || r.Versions[0].ID != "version-AWSPENDING" {
-		t.Errorf("made anew: %+v", r)
+		t.Errorf("created again: %+v", r)
 	}
 }
 
@@ -277,11 +277,11 @@ func empty(t *testing.T, f Fixture) {
 		}
 		c.Put("new", text("x"))
 		if v, err := c.Value("new"); err != nil || !v.Equal(text("x")) {
-			t.Errorf("what was put is not seen: %v", err)
+			t.Errorf("the new value isn't visible: %v", err)
 		}
 	})
 	if v := view(t, f, "a").Versions; v[1].Empty {
-		t.Error("it is still empty")
+		t.Error("the version is still empty")
 	}
 	if v, err := f.Records.Value(t.Context(), "a", "new"); err != nil || !v.Equal(text("x")) {
 		t.Errorf("value: %v", err)
@@ -310,7 +310,7 @@ func window(t *testing.T, f Fixture) {
 	}
 	create(t, f, "a", "AWSPENDING")
 	if r := view(t, f, "a"); len(r.Versions) != 1 || !r.DeleteAt.IsZero() {
-		t.Errorf("made anew: %+v", r)
+		t.Errorf("created again: %+v", r)
 	}
 }
 
@@ -328,7 +328,7 @@ func reading(t *testing.T, f Fixture) {
 		t.Errorf("accessed: %+v", r)
 	}
 	if n := len(f.Entries("a")); n != 2 {
-		t.Errorf("%d entries, want one for each reading", n)
+		t.Errorf("%d entries, want one for each read", n)
 	}
 	f.Advance(24 * time.Hour)
 	if _, err := f.Records.Value(t.Context(), "a", "version-AWSPREVIOUS"); err != nil {
@@ -339,14 +339,14 @@ func reading(t *testing.T, f Fixture) {
 		t.Errorf("accessed a day later: %+v", r)
 	}
 	if !r.ChangedAt.Equal(Start) {
-		t.Errorf("a reading changed the secret's date to %v", r.ChangedAt)
+		t.Errorf("a read changed the secret's date to %v", r.ChangedAt)
 	}
 }
 
 func pages(t *testing.T, f Fixture) {
 	names := []string{"d", "a", "c", "B", "e/1", "b", "ä"}
 	for i, name := range names {
-		if i%2 == 0 { // two are made at the same time
+		if i%2 == 0 { // two are created at the same time
 			f.Advance(time.Second)
 		}
 		create(t, f, name, "AWSCURRENT")
