@@ -1,8 +1,8 @@
-// Package access says who may do what: principals with their keys, the rules
-// that they are given, how these are administered, and the caller that a
-// request turns out to come from. It decides and speaks to no network: package
-// authn finds out who asks, package oidc asks identity providers, and package
-// store keeps principals and keys.
+// Package access decides who may do what: principals with their keys, the rules
+// granted to them, their administration, and the caller that a request turns
+// out to come from. It makes decisions and uses no network. Package authn
+// authenticates requests, package oidc talks to identity providers, and package
+// store stores principals and keys.
 package access
 
 import (
@@ -14,20 +14,20 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Action is what somebody wants to do to a secret, or to Rota itself.
+// Action is what a caller wants to do to a secret, or to Rota itself.
 type Action string
 
 // The actions. Admin includes all others.
 const (
-	List     Action = "list"     // see that it is there: name, dates, labels, state
-	Read     Action = "read"     // read its value
-	Write    Action = "write"    // put values, labels, tags and descriptions
-	Rotate   Action = "rotate"   // rotate, roll back, adopt, deliver, pause, resume
-	Retire   Action = "retire"   // deactivate and delete credentials
-	Remove   Action = "remove"   // delete and restore the secret itself
-	Audit    Action = "audit"    // read and verify the audit
-	Admin    Action = "admin"    // all of these, and access, freezing and reloading
-	Any Action = "anything" // not for rules: any action at all, to list what concerns the caller
+	List   Action = "list"     // see that it exists: name, dates, labels, state
+	Read   Action = "read"     // read its value
+	Write  Action = "write"    // put values, labels, tags and descriptions
+	Rotate Action = "rotate"   // rotate, roll back, adopt, deliver, pause, resume
+	Retire Action = "retire"   // deactivate and delete credentials
+	Remove Action = "remove"   // delete and restore the secret itself
+	Audit  Action = "audit"    // read and verify the audit
+	Admin  Action = "admin"    // all of these, plus access, freezing and reloading
+	Any    Action = "anything" // not for rules: any action at all, to list what concerns the caller
 )
 
 // Rule allows an action on the secrets whose names match a pattern. In a
@@ -38,28 +38,29 @@ type Rule struct {
 	Pattern string `json:"pattern"`
 }
 
-// Caller is who asks, once it is proven who that is.
+// Caller is who sent a request, once authenticated.
 type Caller struct {
-	// Principal is the name that the audit has, such as "app/orders" or
+	// Principal is the name in the audit, such as "app/orders" or
 	// "oidc:gitlab:project_path:shop/api".
 	Principal string
 	Rules     []Rule
-	// Method is how it was proven: "sigv4", "token", "oidc", "mtls", "local".
+	// Method is how the caller authenticated: "sigv4", "token", "oidc", "mtls",
+	// "local".
 	Method string
-	// From is the address that asked, without a port; "" on the same machine.
+	// From is the client's address, without a port; "" on the same machine.
 	From string
 }
 
-// Local is who has the machine: the command line with the data folder at hand.
-// It may do everything.
+// Local is whoever controls the machine: the command line with access to the
+// data folder. They may do everything.
 func Local(actor string) Caller {
 	return Caller{Principal: actor, Method: "local", Rules: []Rule{{Action: Admin, Pattern: "*"}}}
 }
 
-// ErrDenied is what a caller gets who may not.
+// ErrDenied means that the caller isn't allowed to do this.
 var ErrDenied = errors.New("not allowed")
 
-// Allows tells whether the caller may do this to a secret; "" is Rota itself.
+// Allows reports whether the caller may do this to a secret; "" is Rota itself.
 func (c Caller) Allows(a Action, secret string) bool {
 	for _, r := range c.Rules {
 		if (r.Action == a || r.Action == Admin || a == Any) && Match(r.Pattern, secret) {
@@ -69,7 +70,8 @@ func (c Caller) Allows(a Action, secret string) bool {
 	return false
 }
 
-// Check is nil where the caller may, else an error that is [ErrDenied].
+// Check returns nil if the caller may do this, and otherwise an error that
+// wraps [ErrDenied].
 func (c Caller) Check(a Action, secret string) error {
 	if c.Allows(a, secret) {
 		return nil
@@ -77,12 +79,12 @@ func (c Caller) Check(a Action, secret string) error {
 	return fmt.Errorf("%s may not %s %q: %w", c.Principal, a, secret, ErrDenied)
 }
 
-// Entry is the audit entry of what the caller did, or was refused.
+// Entry is the audit entry for what the caller did or was denied.
 func (c Caller) Entry(at time.Time, op, secret string, o rotation.Outcome, detail string) rotation.Entry {
 	return rotation.Entry{At: at.UTC(), Actor: c.Principal, From: c.From, Secret: secret, Step: op, Outcome: o, Detail: detail}
 }
 
-// Match tells whether a name matches a pattern with "*" for any characters.
+// Match reports whether a name matches a pattern with "*" for any characters.
 func Match(pattern, name string) bool {
 	first, rest, wild := strings.Cut(pattern, "*")
 	if !strings.HasPrefix(name, first) {

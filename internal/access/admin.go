@@ -11,17 +11,18 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Administration is what administrators do with principals and keys. Each call checks
-// the caller and leaves an audit entry, whose Object is the principal or key:
-// a change together with its entry or not at all, a refusal too.
+// Administration manages principals and keys on behalf of administrators. Each
+// call checks the caller and writes an audit entry whose Object is the
+// principal or key. A change and its entry are atomic; refusals are audited
+// too.
 type Administration struct {
 	directory Directory
 	recorder  Recorder
 	now       func() time.Time
 }
 
-// NewAdministration makes one over a directory: the [Cache] that the daemon asks,
-// so that a change counts there at once. now defaults to time.Now.
+// NewAdministration manages a directory. Pass the [Cache] that the daemon uses,
+// so that changes take effect there immediately. now defaults to time.Now.
 func NewAdministration(d Directory, r Recorder, now func() time.Time) *Administration {
 	if now == nil {
 		now = time.Now
@@ -29,21 +30,21 @@ func NewAdministration(d Directory, r Recorder, now func() time.Time) *Administr
 	return &Administration{directory: d, recorder: r, now: now}
 }
 
-// FirstAdministrator is the principal that [Administration.Bootstrap] makes.
+// FirstAdministrator is the principal that [Administration.Bootstrap] creates.
 const FirstAdministrator = "admin"
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
-	// ErrExists: there is a principal of that name already, or any at all
-	// where the first is to be made.
+	// ErrExists: a principal of that name exists, or, for a bootstrap, any
+	// principal at all.
 	ErrExists = errors.New("exists already")
-	// ErrLastAdministrator: nobody would be left who may do anything.
-	ErrLastAdministrator = errors.New("nobody would be left to administer Rota (try: make another administrator with a key first)")
+	// ErrLastAdministrator: nobody could administer Rota any more.
+	ErrLastAdministrator = errors.New("no administrator would be left (try: create another administrator with a key first)")
 )
 
-// Bootstrap makes the first administrator and gives his key. It works while
-// there is no principal at all, and so once: of several who try at the same
-// time one gets a key, the others [ErrExists].
+// Bootstrap creates the first administrator and returns their key. It works
+// only while there are no principals, and so only once: of several concurrent
+// callers one gets a key, and the others get [ErrExists].
 func (a *Administration) Bootstrap(ctx context.Context) (Issued, error) {
 	caller := Caller{Principal: "bootstrap", Method: "local"}
 	now := a.now()
@@ -62,7 +63,7 @@ func (a *Administration) Bootstrap(ctx context.Context) (Issued, error) {
 	return issued, nil
 }
 
-// Principals lists all of them with their keys, in order of their names.
+// Principals lists all principals with their keys, sorted by name.
 func (a *Administration) Principals(ctx context.Context, caller Caller) ([]Principal, error) {
 	if err := a.authorize(ctx, caller, "list principals", ""); err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (a *Administration) Principals(ctx context.Context, caller Caller) ([]Princ
 	return a.directory.Principals(ctx)
 }
 
-// Principal gives one with his keys, or [rota.ErrNotFound].
+// Principal returns one principal with their keys, or [rota.ErrNotFound].
 func (a *Administration) Principal(ctx context.Context, caller Caller, name string) (Principal, error) {
 	if err := a.authorize(ctx, caller, "show principal", name); err != nil {
 		return Principal{}, err
@@ -86,7 +87,7 @@ func (a *Administration) Principal(ctx context.Context, caller Caller, name stri
 	return *p, nil
 }
 
-// Create makes a principal, with rules or without. It has no key yet.
+// Create creates a principal, with or without rules. It doesn't have a key yet.
 func (a *Administration) Create(ctx context.Context, caller Caller, name string, rules ...Rule) error {
 	if err := CheckName(name); err != nil {
 		return err
@@ -104,7 +105,7 @@ func (a *Administration) Create(ctx context.Context, caller Caller, name string,
 	})
 }
 
-// Grant adds rules to a principal. Those that it has are left.
+// Grant adds rules to a principal. It keeps existing ones.
 func (a *Administration) Grant(ctx context.Context, caller Caller, name string, rules ...Rule) error {
 	if err := ValidateRules(rules); err != nil {
 		return err
@@ -119,11 +120,11 @@ func (a *Administration) Grant(ctx context.Context, caller Caller, name string, 
 	})
 }
 
-// Revoke takes rules from a principal. One that it does not have is
-// [rota.ErrNotFound], and nothing is changed.
+// Revoke removes rules from a principal. If the principal doesn't have one of
+// them, the error is [rota.ErrNotFound] and nothing changes.
 func (a *Administration) Revoke(ctx context.Context, caller Caller, name string, rules ...Rule) error {
 	if len(rules) == 0 {
-		return errors.New("no rule is given (try: rota access show, for those that the principal has)")
+		return errors.New("no rule given (try: rota access show lists the principal's rules)")
 	}
 	return a.change(ctx, caller, "revoke", name, "", joinRules(rules), func(c *Change) error {
 		p, err := c.Find(name)
@@ -141,7 +142,8 @@ func (a *Administration) Revoke(ctx context.Context, caller Caller, name string,
 	})
 }
 
-// Disable refuses a principal with all its keys, until [Administration.Enable].
+// Disable denies access to a principal and all its keys, until
+// [Administration.Enable].
 func (a *Administration) Disable(ctx context.Context, caller Caller, name string) error {
 	return a.setDisabled(ctx, caller, "disable principal", name, true)
 }
@@ -161,7 +163,7 @@ func (a *Administration) setDisabled(ctx context.Context, caller Caller, op, nam
 	})
 }
 
-// Delete removes a principal with all its keys.
+// Delete deletes a principal and all its keys.
 func (a *Administration) Delete(ctx context.Context, caller Caller, name string) error {
 	return a.change(ctx, caller, "delete principal", name, "", "", func(c *Change) error {
 		if _, err := c.Find(name); err != nil {
@@ -172,7 +174,8 @@ func (a *Administration) Delete(ctx context.Context, caller Caller, name string)
 	})
 }
 
-// normalizeRules validates rules, and gives them sorted, each once.
+// normalizeRules validates rules, and returns them sorted and without
+// duplicates.
 func normalizeRules(rules []Rule) ([]Rule, error) {
 	for _, r := range rules {
 		if err := r.Validate(); err != nil {

@@ -11,12 +11,12 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// CreateKey gives a principal a key, one more. Its secret is in the answer and
-// never shown again. It ends to work at expires; zero is never.
+// CreateKey creates another key for a principal. Its secret is returned once
+// and never shown again. The key expires at the given time; zero means never.
 func (a *Administration) CreateKey(ctx context.Context, caller Caller, principal string, expires time.Time) (Issued, error) {
 	now := a.now()
 	if !expires.IsZero() && !expires.After(now) {
-		return Issued{}, fmt.Errorf("the key would have expired at %s already (try: a later time)", expires.UTC().Format(time.RFC3339))
+		return Issued{}, fmt.Errorf("the expiry date %s is in the past (try: a later time)", expires.UTC().Format(time.RFC3339))
 	}
 	issued := newIssued(principal, now, expires)
 	var detail string
@@ -36,7 +36,7 @@ func (a *Administration) CreateKey(ctx context.Context, caller Caller, principal
 	return issued, nil
 }
 
-// DisableKey refuses a key until [Administration.EnableKey].
+// DisableKey disables a key until [Administration.EnableKey].
 func (a *Administration) DisableKey(ctx context.Context, caller Caller, id string) error {
 	return a.setKeyDisabled(ctx, caller, "disable key", id, true)
 }
@@ -59,7 +59,7 @@ func (a *Administration) setKeyDisabled(ctx context.Context, caller Caller, op, 
 	})
 }
 
-// DeleteKey removes a key.
+// DeleteKey deletes a key.
 func (a *Administration) DeleteKey(ctx context.Context, caller Caller, id string) error {
 	if err := checkKeyID(id); err != nil {
 		return err
@@ -73,11 +73,11 @@ func (a *Administration) DeleteKey(ctx context.Context, caller Caller, id string
 	})
 }
 
-// checkKeyID also keeps a token that was given in place of an id out of the
+// checkKeyID also keeps a token that was passed instead of an id out of the
 // audit and of errors.
 func checkKeyID(id string) error {
 	if !IsKeyID(id) {
-		return errors.New("that is no key's id (try: the 20 characters that begin with ROTA; rota access list has them)")
+		return errors.New("that isn't a key id (try: the 20 characters that begin with ROTA; rota access list shows them)")
 	}
 	return nil
 }
@@ -90,8 +90,8 @@ func newIssued(principal string, now, expires time.Time) Issued {
 	return Issued{Principal: principal, Key: k, Secret: GenerateSecret()}
 }
 
-// change carries out a change by an administrator, unless it takes away the
-// last one.
+// change carries out an administrator's change, unless it removes the last
+// administrator.
 func (a *Administration) change(ctx context.Context, caller Caller, op, principal, key, detail string, change func(*Change) error) error {
 	if err := a.authorize(ctx, caller, op, principal); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (a *Administration) change(ctx context.Context, caller Caller, op, principa
 	}, entry(caller, now, op, principal, key, rotation.OutcomeSucceeded, detail))
 }
 
-// authorize refuses all but administrators, as [Authorize] does.
+// authorize denies everyone but administrators, as [Authorize] does.
 func (a *Administration) authorize(ctx context.Context, caller Caller, op, principal string) error {
 	if caller.Allows(Admin, "") {
 		return nil

@@ -157,15 +157,15 @@ func TestRefusedInput(t *testing.T) {
 		want string
 	}{
 		"a name that is taken":         {a.Create(ctx, root, "admin"), "exists already"},
-		"a name of another kind":       {a.Create(ctx, root, "oidc:gitlab:x"), "is no name"},
+		"a name of another kind":       {a.Create(ctx, root, "oidc:gitlab:x"), "is not a valid name"},
 		"a wrong rule":                 {a.Create(ctx, root, "x", access.Rule{Action: "raed", Pattern: "*"}), `did you mean "read"?`},
-		"granting nothing":             {a.Grant(ctx, root, "admin"), "no rule is given"},
-		"revoking nothing":             {a.Revoke(ctx, root, "admin"), "no rule is given"},
+		"granting nothing":             {a.Grant(ctx, root, "admin"), "no rule given"},
+		"revoking nothing":             {a.Revoke(ctx, root, "admin"), "no rule given"},
 		"revoking what is not there":   {a.Revoke(ctx, root, "admin", access.Rule{Action: access.Admin, Pattern: "x"}), `did you mean "admin:*"?`},
 		"a mistyped principal":         {a.Disable(ctx, root, "admni"), `did you mean "admin"?`},
 		"a key that is not there":      {a.DeleteKey(ctx, root, "ROTAAAAAAAAAAAAAAAAA"), "not found"},
-		"a token in place of its id":   {a.DeleteKey(ctx, root, issued.Token()), "no key's id"},
-		"a key that has expired":       {second(a.CreateKey(ctx, root, "admin", start)), "already"},
+		"a token in place of its id":   {a.DeleteKey(ctx, root, issued.Token()), "isn't a key id"},
+		"a key that has expired":       {second(a.CreateKey(ctx, root, "admin", start)), "in the past"},
 		"a key of nobody":              {second(a.CreateKey(ctx, root, "nobody-there", time.Time{})), "not found"},
 		"a second first administrator": {second(a.Bootstrap(ctx)), "exists already"},
 	} {

@@ -9,22 +9,22 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// ErrUnrecorded means that a refusal is not in the audit. The caller is refused
-// all the same.
+// ErrUnrecorded means that a refusal could not be audited. The caller is
+// refused anyway.
 var ErrUnrecorded = errors.New("the refusal could not be written to the audit")
 
 // Attempt is what a caller is about to do, for [Authorize].
 type Attempt struct {
-	Action Action    // the right that it takes
+	Action Action    // the permission that it needs
 	Op     string    // its name in the audit
 	At     time.Time // now
 }
 
-// Authorize checks that the caller may make the attempt on each of the secrets;
-// "" is Rota itself. Every operation is authorized here: a refusal is in the audit
-// before it is returned. The error is [ErrDenied], and [ErrUnrecorded] too if the
-// audit didn't take the refusal. A nil recorder records nothing: for a machine
-// that has no store yet.
+// Authorize checks that the caller may do this to each of the secrets; "" is
+// Rota itself. Every operation is authorized here, and a refusal is audited
+// before it is returned. The error wraps [ErrDenied], and also [ErrUnrecorded]
+// if the refusal could not be audited. A nil recorder records nothing: for a
+// machine that has no store yet.
 func Authorize(ctx context.Context, c Caller, to Recorder, a Attempt, secrets ...string) error {
 	var denied error
 	var entries []rotation.Entry
@@ -44,7 +44,7 @@ func Authorize(ctx context.Context, c Caller, to Recorder, a Attempt, secrets ..
 	return refuse(ctx, denied, to, entries...)
 }
 
-// refuse records a refusal, even if the caller is gone by now, and returns it.
+// refuse records a refusal, even if the caller has gone away, and returns it.
 func refuse(ctx context.Context, denied error, to Recorder, entries ...rotation.Entry) error {
 	if to == nil {
 		return denied

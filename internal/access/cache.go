@@ -13,21 +13,21 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// CacheTTL is how long a replica goes on with what it knows of a key: a key
-// that was disabled on one replica works on the others for this long at most.
-// On the replica that disabled it, it stops at once.
+// CacheTTL is how long a replica trusts what it knows about a key. A key that
+// was disabled on one replica works on the others for at most this long; on the
+// replica that disabled it, it stops working immediately.
 const CacheTTL = 5 * time.Second
 
-// maxCachedLogins bounds the memory, some hundred bytes each.
+// maxCachedLogins bounds memory, at a few hundred bytes each.
 const maxCachedLogins = 10_000
 
-// Cache is a [Directory] that remembers logins for [CacheTTL], so that a busy
-// caller costs no query. Keys that are not there are asked for each time.
+// Cache is a [Directory] that caches logins for [CacheTTL], so that a busy
+// caller costs no queries. Unknown keys are not cached.
 type Cache struct {
 	Directory
 	now        func() time.Time
 	logins     *lru.Cache[string, cached]
-	generation atomic.Int64 // of the principals: an answer from before a change is not kept
+	generation atomic.Int64 // of the principals: a result from before a change is not cached
 }
 
 type cached struct {
@@ -35,7 +35,7 @@ type cached struct {
 	until time.Time
 }
 
-// NewCache puts a cache before a directory. now defaults to time.Now.
+// NewCache caches a directory. now defaults to time.Now.
 func NewCache(d Directory, now func() time.Time) (*Cache, error) {
 	logins, err := lru.New[string, cached](maxCachedLogins)
 	if err != nil {
@@ -47,7 +47,7 @@ func NewCache(d Directory, now func() time.Time) (*Cache, error) {
 	return &Cache{Directory: d, now: now, logins: logins}, nil
 }
 
-// Login gives a key from memory, or from the directory.
+// Login returns a key from the cache or the directory.
 func (c *Cache) Login(ctx context.Context, keyID string) (Login, error) {
 	generation := c.generation.Load()
 	asked := c.now()
@@ -68,10 +68,10 @@ func (c *Cache) Login(ctx context.Context, keyID string) (Login, error) {
 	return login, nil
 }
 
-// Update changes the directory and forgets all logins.
+// Update changes the directory and clears the cache.
 func (c *Cache) Update(ctx context.Context, change func(*Change) error, entries ...rotation.Entry) error {
 	err := c.Directory.Update(ctx, change, entries...)
-	// Also after an error: it may have come after the commit.
+	// Even after an error, which may have come after the commit.
 	c.generation.Add(1)
 	c.logins.Purge()
 	return err

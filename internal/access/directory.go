@@ -8,28 +8,30 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Login is what a key proves: whose it is, and the secret to check it with.
+// Login is a key with its principal, and the secret to check it with.
 type Login struct {
 	Key       Key
 	Secret    Secret
 	Principal Principal // without its keys
 }
 
-// Directory keeps principals and keys. All methods may be called at the same
-// time; what was reported as done is durable. Secrets lie in it encrypted.
+// Directory stores principals and keys. All methods must be safe for concurrent
+// use, and whatever they report as done is durable. Secrets are encrypted at
+// rest.
 type Directory interface {
-	// Login gives a key by its id, or [rota.ErrNotFound]. Whether it is disabled or
-	// has expired is for the caller to see.
+	// Login returns a key by its id, or [rota.ErrNotFound]. Callers check
+	// whether it is disabled or has expired.
 	Login(ctx context.Context, keyID string) (Login, error)
-	// Principals gives all of them with their keys, in order of their names.
+	// Principals returns all principals with their keys, sorted by name.
 	Principals(ctx context.Context) ([]Principal, error)
-	// Update runs change on all principals and writes down, as one, what it did
-	// and the entries. An error of change undoes all and is given back as it
-	// is. No two changes run at the same time, on any replica. change may be
-	// run again after a lost race: it must do nothing else.
+	// Update runs change on all principals and writes the result and the
+	// entries atomically. An error from change undoes everything and is
+	// returned unchanged. No two changes run at the same time, on any replica.
+	// change may run again after losing a race, so it must have no other
+	// effects.
 	Update(ctx context.Context, change func(*Change) error, entries ...rotation.Entry) error
-	// Used notes when keys were last used. Keys that are gone are left out; a
-	// time before the one that is noted changes nothing.
+	// MarkUsed records when keys were last used. It ignores unknown keys, and
+	// times before the recorded one.
 	MarkUsed(ctx context.Context, at map[string]time.Time) error
 }
 
@@ -38,14 +40,14 @@ type Recorder interface {
 	Record(ctx context.Context, entries ...rotation.Entry) error
 }
 
-// Change is the principals being changed, in order of their names.
+// Change is the principals being changed, sorted by name.
 type Change struct {
 	Principals []Principal
 
 	secrets map[string]Secret
 }
 
-// NewChange is for implementations of [Directory]: it copies the principals.
+// NewChange is for implementations of [Directory]. It copies the principals.
 func NewChange(principals []Principal) *Change {
 	c := &Change{}
 	for _, p := range principals {
@@ -54,10 +56,10 @@ func NewChange(principals []Principal) *Change {
 	return c
 }
 
-// Secrets gives, for implementations of [Directory], the new keys' secrets.
+// Secrets is for implementations of [Directory]: the new keys' secrets.
 func (c *Change) Secrets() map[string]Secret { return c.secrets }
 
-// Find gives the principal of that name to change, or [rota.ErrNotFound].
+// Find returns the named principal for changing, or [rota.ErrNotFound].
 func (c *Change) Find(name string) (*Principal, error) {
 	i := slices.IndexFunc(c.Principals, func(p Principal) bool { return p.Name == name })
 	if i < 0 {
@@ -66,7 +68,7 @@ func (c *Change) Find(name string) (*Principal, error) {
 	return &c.Principals[i], nil
 }
 
-// FindKey gives a key to change and whose it is, or [rota.ErrNotFound].
+// FindKey returns a key for changing and its principal, or [rota.ErrNotFound].
 func (c *Change) FindKey(id string) (*Principal, *Key, error) {
 	for i := range c.Principals {
 		p := &c.Principals[i]
@@ -79,7 +81,7 @@ func (c *Change) FindKey(id string) (*Principal, *Key, error) {
 	return nil, nil, notFound("key", id, nil)
 }
 
-// AddKey gives a principal a new key.
+// AddKey adds a new key to a principal.
 func (c *Change) AddKey(p *Principal, k Key, s Secret) {
 	p.Keys = append(p.Keys, k)
 	if c.secrets == nil {

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Errors of a request that is let in no further. They say nothing of why: that
-// is in Rota's own log.
+// Errors of a request that isn't authenticated. They don't say why: that's in
+// Rota's own log.
 var (
-	// ErrUnauthenticated: it is not proven who asks.
-	ErrUnauthenticated = errors.New("not authenticated (try: a key or token that is valid, and the right clock)")
-	// ErrUnavailable: what is needed to tell who asks can't be had now.
-	ErrUnavailable = errors.New("who asks can't be checked now (try: again in a few seconds)")
-	// ErrLimited: too many requests; as a rule it is a [*LimitError].
+	// ErrUnauthenticated: the caller's identity isn't proven.
+	ErrUnauthenticated = errors.New("not authenticated (try: a valid key or token, and a correct clock)")
+	// ErrUnavailable: authentication depends on something that's unavailable.
+	ErrUnavailable = errors.New("callers can't be authenticated at the moment (try: again in a few seconds)")
+	// ErrLimited: too many requests; usually a [*LimitError].
 	ErrLimited = errors.New("too many requests")
 )
 
-// LimitError is [ErrLimited] with the time after which to ask again.
+// LimitError is [ErrLimited] with the time after which to retry.
 type LimitError struct{ RetryAfter time.Duration }
 
 func (e *LimitError) Error() string {

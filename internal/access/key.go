@@ -11,9 +11,9 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// The parts of a key. Id and secret are what AWS's tools take for a key; the
-// bearer token is both of them in one word, so that there is one kind of key,
-// kept, listed and disabled in one place.
+// The parts of a key. Id and secret are what AWS's tools expect of an access
+// key; the bearer token combines both. So there's only one kind of key to
+// store, list and disable.
 const (
 	keyIDPrefix   = "ROTA"
 	keyIDLength   = 20
@@ -24,13 +24,13 @@ const (
 	secretBytes   = 25 // 200 bits, 40 characters of base32
 )
 
-// base32 needs no quoting anywhere, and a double click takes all of it.
+// Base32 needs no quoting anywhere, and a double click selects all of it.
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 var keyID = regexp.MustCompile(`^ROTA[A-Z2-7]{16}$`)
 
-// Secret is the secret part of a key: a credential of one field, which never
-// prints.
+// Secret is the secret part of a key: a credential with a single field, which
+// is never printed.
 type Secret struct{ rota.Credential }
 
 const secretField = "secret"
@@ -40,32 +40,31 @@ func NewSecret(value string) Secret {
 	return Secret{rota.NewCredential(map[string]string{secretField: value})}
 }
 
-// Reveal is the secret itself: for storing it, encrypted, and for verifying.
+// Reveal returns the secret itself, to store it encrypted or to verify with it.
 func (s Secret) Reveal() string { return s.Field(secretField) }
 
-// Equal compares in a time that does not depend on where the two differ.
+// Equal compares in constant time.
 func (s Secret) Equal(other string) bool {
 	mine, theirs := sha256.Sum256([]byte(s.Reveal())), sha256.Sum256([]byte(other))
 	return subtle.ConstantTimeCompare(mine[:], theirs[:]) == 1
 }
 
-// newKeyID makes an id.
 func newKeyID() string { return keyIDPrefix + random(idRandomBytes) }
 
-// GenerateSecret makes a secret of 200 random bits.
+// GenerateSecret generates a secret with 200 random bits.
 func GenerateSecret() Secret { return NewSecret(random(secretBytes)) }
 
 func random(n int) string {
 	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails: it ends the program instead
+	_, _ = rand.Read(b) // never fails: it crashes the program instead
 	return encoding.EncodeToString(b)
 }
 
-// IsKeyID tells whether a text has the form of a key's id.
+// IsKeyID reports whether a text looks like a key's id.
 func IsKeyID(s string) bool { return keyID.MatchString(s) }
 
-// ParseToken takes a bearer token, rota_<id>_<secret>, apart. It says nothing
-// about whether there is such a key.
+// ParseToken splits a bearer token, rota_<id>_<secret>. It doesn't check
+// whether the key exists.
 func ParseToken(token string) (id, secret string, ok bool) {
 	rest, found := strings.CutPrefix(token, tokenPrefix)
 	if !found || len(token) != tokenLength || rest[keyIDLength] != '_' || !IsKeyID(rest[:keyIDLength]) {
@@ -74,15 +73,15 @@ func ParseToken(token string) (id, secret string, ok bool) {
 	return rest[:keyIDLength], rest[keyIDLength+1:], true
 }
 
-// IsToken tells whether a text claims to be a token of Rota's.
+// IsToken reports whether a text claims to be one of Rota's tokens.
 func IsToken(s string) bool { return strings.HasPrefix(s, tokenPrefix) }
 
-// Issued is a new key together with its secret, which is shown this once.
+// Issued is a new key with its secret, which is shown only this once.
 type Issued struct {
 	Principal string
 	Key       Key
 	Secret    Secret
 }
 
-// Token is the key in one word, for "Authorization: Bearer".
+// Token is the key as one word, for "Authorization: Bearer".
 func (i Issued) Token() string { return tokenPrefix + i.Key.ID + "_" + i.Secret.Reveal() }

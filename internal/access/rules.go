@@ -10,13 +10,13 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// actions are those that a rule may have.
+// actions are the ones that a rule can have.
 var actions = []string{
 	string(List), string(Read), string(Write), string(Rotate),
 	string(Retire), string(Remove), string(Audit), string(Admin),
 }
 
-// actionAliases are what the actions are called elsewhere.
+// actionAliases are what people call the actions elsewhere.
 var actionAliases = map[string]Action{
 	"get": Read, "view": Read, "see": List, "describe": List,
 	"put": Write, "create": Write, "update": Write, "set": Write,
@@ -25,10 +25,10 @@ var actionAliases = map[string]Action{
 	"all": Admin, "*": Admin, "sudo": Admin, "root": Admin, "owner": Admin, "log": Audit, "logs": Audit,
 }
 
-// Validate refuses a rule that can't be meant so.
+// Validate rejects a rule that can't be intended.
 func (r Rule) Validate() error {
 	if !slices.Contains(actions, string(r.Action)) {
-		return fmt.Errorf("%q is no action (%s)", r.Action, suggestAction(string(r.Action)))
+		return fmt.Errorf("%q is not an action (%s)", r.Action, suggestAction(string(r.Action)))
 	}
 	if err := checkPattern(r.Pattern); err != nil {
 		return fmt.Errorf("rule %s: %w", r, err)
@@ -36,24 +36,24 @@ func (r Rule) Validate() error {
 	return nil
 }
 
-// String is the rule as [ParseRule] reads it.
+// String is the rule in the form that [ParseRule] reads.
 func (r Rule) String() string { return string(r.Action) + ":" + r.Pattern }
 
-// ParseRule reads a rule as people write it: the action, ":" and the pattern,
-// such as "read:shop/*". Whoever takes the rule validates it: the pattern of a
-// binding is a [Template], that of others is not.
+// ParseRule parses a rule as people write it: the action, ":" and the pattern,
+// such as "read:shop/*". The caller validates it, because the pattern of a
+// binding is a [Template], and that of other rules isn't.
 func ParseRule(s string) (Rule, error) {
 	action, pattern, found := strings.Cut(s, ":")
 	if !found {
-		return Rule{}, fmt.Errorf("%q is no rule (try: an action, a colon and a pattern of names, such as read:shop/*)", s)
+		return Rule{}, fmt.Errorf("%q is not a rule (try: an action, a colon and a pattern for names, such as read:shop/*)", s)
 	}
 	return Rule{Action: Action(action), Pattern: pattern}, nil
 }
 
-// ValidateRules refuses the first rule that is wrong, or none at all.
+// ValidateRules rejects the first invalid rule, or an empty list.
 func ValidateRules(rules []Rule) error {
 	if len(rules) == 0 {
-		return errors.New("no rule is given, and nothing is allowed without one (try: read:shop/*)")
+		return errors.New("no rule given, and nothing is allowed without one (try: read:shop/*)")
 	}
 	for _, r := range rules {
 		if err := r.Validate(); err != nil {
@@ -66,17 +66,17 @@ func ValidateRules(rules []Rule) error {
 func checkPattern(pattern string) error {
 	switch {
 	case pattern == "":
-		return errors.New("its pattern of names is empty (try: * for all)")
+		return errors.New("its pattern is empty (try: * for all)")
 	case len(pattern) > 512:
 		return errors.New("its pattern is longer than 512 characters")
 	case strings.ContainsFunc(pattern, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
-		return errors.New("its pattern holds a blank or a character that can't be seen (try: leave it out)")
+		return errors.New("its pattern contains whitespace or an unprintable character (try: leave it out)")
 	case strings.Contains(pattern, "**"):
-		return fmt.Errorf("one * stands for any characters, / included (did you mean %q?)", strings.ReplaceAll(pattern, "**", "*"))
+		return fmt.Errorf("a single * matches any characters, including / (did you mean %q?)", strings.ReplaceAll(pattern, "**", "*"))
 	case strings.HasPrefix(pattern, "/"):
-		return fmt.Errorf("names do not begin with / (did you mean %q?)", strings.TrimLeft(pattern, "/"))
+		return fmt.Errorf("names don't begin with / (did you mean %q?)", strings.TrimLeft(pattern, "/"))
 	case strings.ContainsAny(pattern, "?[]^$|(),;"):
-		return errors.New("only * is special in a pattern, and names have none of ? [ ] { } ^ $ | ( ) , ; (try: one rule for each pattern)")
+		return errors.New("only * is special in a pattern, and names can't contain ? [ ] { } ^ $ | ( ) , ; (try: one rule for each pattern)")
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func suggestAction(word string) string {
 	return "try: " + strings.Join(actions, ", ")
 }
 
-// notFound is [rota.ErrNotFound] with the nearest of the known names.
+// notFound is [rota.ErrNotFound] with the closest known name.
 func notFound(what, name string, known []string) error {
 	if near := Nearest(name, known); near != "" {
 		return fmt.Errorf("%s %q: %w (did you mean %q?)", what, name, rota.ErrNotFound, near)
@@ -100,8 +100,8 @@ func notFound(what, name string, known []string) error {
 	return fmt.Errorf("%s %q: %w (try: rota access list)", what, name, rota.ErrNotFound)
 }
 
-// Nearest is the known word that a mistyped one was likely meant to be, ""
-// where none is near.
+// Nearest returns the known word that a mistyped one was probably meant to be,
+// "" if none is close.
 func Nearest(word string, known []string) string {
 	best, nearest := len(word)/3+2, ""
 	for _, k := range known {
@@ -112,8 +112,8 @@ func Nearest(word string, known []string) string {
 	return nearest
 }
 
-// distance is how many letters must be put in, left out or changed to make b
-// of a (Levenshtein's). Long words are not compared.
+// distance is the Levenshtein distance: how many insertions, deletions and
+// substitutions turn a into b. Long words are not compared.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return max(len(a), len(b))

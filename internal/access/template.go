@@ -7,19 +7,20 @@ import (
 	"unicode"
 )
 
-// Template is a text with places such as {project_path}, which what was proven
-// of a caller fills: the claims of a token, the names in a certificate.
+// Template is a text with placeholders such as {project_path}, which are filled
+// from a caller's verified attributes: a token's claims, or the names in a
+// certificate.
 type Template string
 
-// maxFilled bounds a filled template, in bytes.
+// maxFilled is the maximum size of a filled template, in bytes.
 const maxFilled = 512
 
-// Validate refuses a template whose braces don't pair, and where names is not
-// nil, places that are none of them.
+// Validate rejects a template with unbalanced braces and, unless names is nil,
+// unknown placeholders.
 func (t Template) Validate(names []string) error {
 	_, err := t.fill(func(name string) (string, error) {
 		if name == "" {
-			return "", fmt.Errorf("template %q has an empty place {}", t)
+			return "", fmt.Errorf("template %q has an empty placeholder {}", t)
 		}
 		for _, n := range names {
 			if n == name {
@@ -30,31 +31,32 @@ func (t Template) Validate(names []string) error {
 			return "x", nil
 		}
 		if near := Nearest(name, names); near != "" {
-			return "", fmt.Errorf("template %q: nothing is called {%s} (did you mean {%s}?)", t, name, near)
+			return "", fmt.Errorf("template %q: unknown placeholder {%s} (did you mean {%s}?)", t, name, near)
 		}
-		return "", fmt.Errorf("template %q: nothing is called {%s} (try: {%s})", t, name, strings.Join(names, "}, {"))
+		return "", fmt.Errorf("template %q: unknown placeholder {%s} (try: {%s})", t, name, strings.Join(names, "}, {"))
 	})
 	return err
 }
 
-// Fill puts values into the places. It refuses a value that is missing, empty
-// or has blanks, unprintable characters, "*" or a brace in it: what a stranger
-// chose must not widen a pattern of names, nor break a line of the audit.
+// Fill substitutes values for the placeholders. It rejects a value that is
+// missing or empty, or that contains whitespace, unprintable characters, "*" or
+// a brace: a value that a stranger chose must not widen a pattern or break a
+// line of the audit.
 func (t Template) Fill(value func(name string) (string, bool)) (string, error) {
 	filled, err := t.fill(func(name string) (string, error) {
 		v, ok := value(name)
 		if !ok || v == "" {
-			return "", fmt.Errorf("there is no %s to fill template %q with", name, t)
+			return "", fmt.Errorf("no value for %s in template %q", name, t)
 		}
 		if strings.ContainsFunc(v, func(r rune) bool {
 			return unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune("*{}", r)
 		}) {
-			return "", fmt.Errorf("%s has a character that template %q may not be filled with", name, t)
+			return "", fmt.Errorf("the value of %s has a character that isn't allowed in template %q", name, t)
 		}
 		return v, nil
 	})
 	if err == nil && len(filled) > maxFilled {
-		return "", fmt.Errorf("template %q, filled, is longer than %d bytes", t, maxFilled)
+		return "", fmt.Errorf("template %q is longer than %d bytes once filled in", t, maxFilled)
 	}
 	return filled, err
 }
@@ -84,10 +86,10 @@ func (t Template) fill(value func(name string) (string, error)) (string, error) 
 	}
 }
 
-var errUnpaired = errors.New("a { or } has no partner (try: {project_path})")
+var errUnpaired = errors.New("unbalanced { or } (try: {project_path})")
 
-// ValidateTemplates checks rules whose patterns are templates. For names see
-// [Template.Validate].
+// ValidateTemplates validates rules whose patterns are templates. For names,
+// see [Template.Validate].
 func ValidateTemplates(rules []Rule, names []string) error {
 	filled := make([]Rule, 0, len(rules))
 	for _, r := range rules {
@@ -103,7 +105,7 @@ func ValidateTemplates(rules []Rule, names []string) error {
 	return ValidateRules(filled)
 }
 
-// FillRules fills the patterns of rules.
+// FillRules fills in the patterns of rules.
 func FillRules(rules []Rule, value func(name string) (string, bool)) ([]Rule, error) {
 	filled := make([]Rule, 0, len(rules))
 	for _, r := range rules {

@@ -1,5 +1,5 @@
-// Package accesstest is the conformance suite that every [access.Directory]
-// passes.
+// Package accesstest is the conformance suite for [access.Directory], which
+// every implementation passes.
 package accesstest
 
 import (
@@ -19,20 +19,20 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Run runs the suite. open gives an empty directory that is also the recorder
+// Run runs the suite. open returns an empty directory that is also the recorder
 // of its audit.
 func Run(t *testing.T, open func(*testing.T) Directory) {
 	for name, test := range map[string]func(*testing.T, Directory){
-		"an empty directory":                        empty,
-		"what is put is read back":                  readBack,
-		"a change and its entries are one":          atomicChange,
-		"a deleted key or principal is gone":        deleted,
-		"secrets stay through other changes":        secretsStay,
-		"of many first administrators there is one": bootstrap,
-		"no change is lost":                         concurrent,
-		"the last use only goes forward":            used,
-		"an ended context changes nothing":          ended,
-		"random administration":                     random,
+		"an empty directory":                             empty,
+		"stored principals are read back":                readBack,
+		"a change and its entries are atomic":            atomicChange,
+		"a deleted key or principal is gone":             deleted,
+		"secrets survive other changes":                  secretsStay,
+		"concurrent bootstraps create one administrator": bootstrap,
+		"no change is lost":                              concurrent,
+		"the last use only goes forward":                 used,
+		"a canceled context changes nothing":             ended,
+		"random administration":                          random,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -45,7 +45,7 @@ func Run(t *testing.T, open func(*testing.T) Directory) {
 type Directory interface {
 	access.Directory
 	access.Recorder
-	// Entries is the audit, the oldest first.
+	// Entries returns the audit, oldest first.
 	Entries() []rotation.Entry
 }
 
@@ -116,7 +116,7 @@ func readBack(t *testing.T, d Directory) {
 		t.Fatal(err)
 	}
 	if !login.Secret.Equal("secret of " + disabled.ID) {
-		t.Error("Login gives another secret than was put")
+		t.Error("Login returns a different secret than was stored")
 	}
 	same(t, "the login's key", login.Key, disabled)
 	owner := want[1].Clone()
@@ -132,7 +132,7 @@ func atomicChange(t *testing.T, d Directory) {
 		return fault
 	}, rotation.Entry{At: start, Actor: "me", Step: "refused"})
 	if !errors.Is(err, fault) {
-		t.Errorf("Update: %v, want the change's own error", err)
+		t.Errorf("Update: %v, want the error from change", err)
 	}
 	same(t, "principals after a refusal", principals(t, d), []access.Principal(nil))
 	if _, err := d.Login(t.Context(), key(0).ID); !errors.Is(err, rota.ErrNotFound) {
@@ -161,7 +161,7 @@ func deleted(t *testing.T, d Directory) {
 		t.Errorf("Login of a deleted key: %v, want ErrNotFound", err)
 	}
 	if login, err := d.Login(t.Context(), key(1).ID); err != nil || !login.Secret.Equal("one") {
-		t.Errorf("Login of the other key: %v, and its secret is another", err)
+		t.Errorf("Login of the other key: %v, or a different secret", err)
 	}
 	put(t, d, func(c *access.Change) error { c.Principals = nil; return nil })
 	if _, err := d.Login(t.Context(), key(1).ID); !errors.Is(err, rota.ErrNotFound) {
@@ -185,10 +185,10 @@ func secretsStay(t *testing.T, d Directory) {
 	for n, secret := range []string{"zero", "one"} {
 		login, err := d.Login(t.Context(), key(n).ID)
 		if err != nil || !login.Secret.Equal(secret) {
-			t.Errorf("key %d: %v, or another secret", n, err)
+			t.Errorf("key %d: %v, or a different secret", n, err)
 		}
 		if !login.Principal.Disabled || login.Key.Disabled != (n == 0) {
-			t.Errorf("key %d: the change of its principal or of itself is not there: %+v", n, login)
+			t.Errorf("key %d: a change to it or its principal is missing: %+v", n, login)
 		}
 	}
 }
@@ -203,7 +203,7 @@ func bootstrap(t *testing.T, d Directory) {
 			case err == nil:
 				made.Add(1)
 				if login, err := d.Login(t.Context(), issued.Key.ID); err != nil || !login.Secret.Equal(issued.Secret.Reveal()) {
-					t.Errorf("the first administrator's key does not work: %v", err)
+					t.Errorf("the first administrator's key doesn't work: %v", err)
 				}
 			case errors.Is(err, access.ErrExists):
 				refused.Add(1)
@@ -249,7 +249,7 @@ func concurrent(t *testing.T, d Directory) {
 		rules += len(p.Rules)
 	}
 	if rules != 1 {
-		t.Errorf("%d changes saw all the others', want the last one alone", rules)
+		t.Errorf("%d changes saw all the others, want only the last one", rules)
 	}
 }
 

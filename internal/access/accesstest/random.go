@@ -13,9 +13,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// random does the same acts on the directory and on one in memory, and compares
-// what each answers and what is there at the end. Some way to log in as an
-// administrator is always left.
+// random performs the same operations on the directory and on one in memory,
+// and compares the results and the final state. A way to log in as an
+// administrator always remains.
 func random(t *testing.T, d Directory) {
 	rapid.Check(t, func(rt *rapid.T) {
 		put(t, d, func(c *access.Change) error { c.Principals = nil; return nil })
@@ -60,7 +60,7 @@ func random(t *testing.T, d Directory) {
 				func(a *access.Administration) error { return a.DisableKey(t.Context(), root, id) },
 				func(a *access.Administration) error { return a.EnableKey(t.Context(), root, id) },
 				func(a *access.Administration) error { return a.DeleteKey(t.Context(), root, id) },
-				nil, // a new key has a random id: it is made once and copied
+				nil, // a new key has a random id: it's created once and copied
 			}).Draw(rt, "act")
 			if act == nil {
 				newKey(t, rt, mine, copied, name)
@@ -77,7 +77,7 @@ func random(t *testing.T, d Directory) {
 			return !p.Disabled && access.Caller{Rules: p.Rules}.Allows(access.Admin, "") &&
 				slices.ContainsFunc(p.Keys, func(k access.Key) bool { return k.Usable(start) })
 		}) {
-			rt.Fatalf("nobody is left to administer: %+v", got)
+			rt.Fatalf("no administrator is left: %+v", got)
 		}
 	})
 }

@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// ClientAddress is the address that a request comes from; not valid where there is none,
-// as over a socket file. X-Forwarded-For counts as far as configured proxies
-// wrote it: from the right, up to the first address that is none of theirs.
+// ClientAddress is the address that a request comes from; invalid if there is
+// none, as over a Unix socket. X-Forwarded-For counts only as far as trusted
+// proxies wrote it: from the right, up to the first address that isn't a
+// proxy's.
 func (a *Authenticator) ClientAddress(r *http.Request) netip.Addr {
 	from, ok := parseAddress(r.RemoteAddr)
 	if !ok || !a.trusts(from) {
@@ -32,7 +33,7 @@ func (a *Authenticator) trusts(proxy netip.Addr) bool {
 	return slices.ContainsFunc(a.opts.Proxies, func(p netip.Prefix) bool { return p.Contains(proxy) })
 }
 
-// parseAddress reads an address, with a port or without.
+// parseAddress parses an address with or without a port.
 func parseAddress(s string) (netip.Addr, bool) {
 	if withPort, err := netip.ParseAddrPort(s); err == nil {
 		return withPort.Addr().Unmap().WithZone(""), true

@@ -14,47 +14,48 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// SigV4 verifies AWS's signature of a request with that body, and gives the id
-// of the key that it was made with. It asks lookup for the key's secret once it
-// knows the id, and gives back lookup's error. The clock, the headers that must
-// be signed and the length of time that a signature is good are its affair.
+// SigV4 verifies a request's AWS signature, given the body, and returns the id
+// of the key that signed it. Once it knows the id, it calls lookup for the
+// key's secret, and returns lookup's error. It handles the clock, the headers
+// that must be signed and how long a signature is valid.
 type SigV4 func(r *http.Request, body []byte, lookup func(ctx context.Context, keyID string) (secret string, err error)) (keyID string, err error)
 
-// TokenVerifier verifies id tokens. An error is [access.ErrUnavailable] where it can't
-// tell.
+// TokenVerifier verifies ID tokens. An error wraps [access.ErrUnavailable] if a
+// token can't be verified at the moment.
 type TokenVerifier interface {
 	Verify(ctx context.Context, token string) (access.Caller, error)
 }
 
-// Options are an authenticator's. Directory is required; what is nil of the
-// rest lets nobody in that way.
+// Options configure an authenticator. Directory is required. A nil method is
+// disabled.
 type Options struct {
 	Directory access.Directory // the [access.Cache]
 	SigV4     SigV4
 	Tokens    TokenVerifier
 	Certs     []CertBinding
-	// Proxies are those whose X-Forwarded-For is believed. Defaults to none.
+	// Proxies are the ones whose X-Forwarded-For is trusted. Defaults to none.
 	Proxies []netip.Prefix
-	Limits  Limits           // what is zero has its default
+	Limits  Limits           // zero fields have their defaults
 	Now     func() time.Time // defaults to time.Now
-	// Audit, if any, gets an entry of failed authentications: of each address and
-	// key one a minute at most, and few of all together.
+	// Audit, if any, gets entries for failed authentications: at most one a
+	// minute per address and key, with an overall limit.
 	Audit access.Recorder
 	Log   *slog.Logger // defaults to slog.Default
 }
 
-// Authenticator tells callers. Its methods may be called at the same time.
+// Authenticator authenticates callers. Its methods are safe for concurrent use.
 type Authenticator struct {
-	opts        Options
+	opts     Options
 	limits   *limiter
 	failures *failureLog
 	uses     keyUses
-	// unknown stands in for the secret of a key that is not there, so that
-	// refusing it takes as long.
+	// dummySecret replaces the secret of an unknown key, so that refusing it
+	// takes as long.
 	dummySecret access.Secret
 }
 
-// New makes an authenticator. Run must be running for last uses to be noted.
+// New creates an authenticator. Run must be running for last uses to be
+// recorded.
 func New(o Options) (*Authenticator, error) {
 	if o.Directory == nil {
 		return nil, errors.New("authenticator: no directory given")
@@ -81,16 +82,16 @@ func New(o Options) (*Authenticator, error) {
 	return &Authenticator{opts: o, limits: limits, failures: refusals, dummySecret: access.GenerateSecret()}, nil
 }
 
-// Authenticate tells who sent the request. body is what was read of its body:
-// SigV4 signs it, nothing else needs it.
+// Authenticate returns who sent the request. body is the request's body, which
+// SigV4 covers with its signature.
 //
-// The error is [access.ErrLimited] for one who asked too often,
-// [access.ErrUnavailable] where it can't be told now, the context's where that
-// ended, and for all others [access.ErrUnauthenticated], with the same text
-// whatever was wrong. What it was is in the log and in the audit, without
-// anything secret. The errors of SigV4 can be found in it with errors.As, for
-// those who answer in AWS's words: it gets the same for a key that is not there
-// as for a wrong secret.
+// The error is [access.ErrLimited] for a caller over their rate limit,
+// [access.ErrUnavailable] if authentication isn't possible at the moment, the
+// context's error if that ended, and otherwise [access.ErrUnauthenticated],
+// with the same text whatever was wrong. The reason is in the log and in the
+// audit, without secrets. errors.As finds SigV4's own error in it, for servers
+// that answer with AWS's codes; an unknown key and a wrong secret look the same
+// there.
 func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Caller, error) {
 	from := a.ClientAddress(r)
 	if err := a.limits.address(from); err != nil {
@@ -102,10 +103,10 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 	case r.Context().Err() != nil:
 		return access.Caller{}, r.Context().Err()
 	case errors.Is(err, access.ErrUnavailable):
-		a.opts.Log.ErrorContext(r.Context(), "who asks can't be checked", "from", from, "error", err)
+		a.opts.Log.ErrorContext(r.Context(), "callers can't be authenticated", "from", from, "error", err)
 		return access.Caller{}, access.ErrUnavailable
 	default:
-		if !errors.Is(err, errNoCredentials) { // that guesses nothing
+		if !errors.Is(err, errNoCredentials) { // that isn't a guess
 			a.limits.failed(from)
 		}
 		a.opts.Log.InfoContext(r.Context(), "authentication failed", "from", from, "reason", err)
@@ -125,16 +126,16 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 	return caller, nil
 }
 
-// failure is why somebody was not let in. Its text does not say it.
+// failure is why authentication failed. Its text doesn't say.
 type failure struct{ reason error }
 
 func (r *failure) Error() string   { return access.ErrUnauthenticated.Error() }
 func (r *failure) Unwrap() []error { return []error{access.ErrUnauthenticated, r.reason} }
 
-var errNoCredentials = errors.New("neither Authorization nor a verified client certificate")
+var errNoCredentials = errors.New("neither an Authorization header nor a verified client certificate")
 
-// authenticate takes the one way that the request chose: an Authorization that is
-// wrong is not made good by a certificate.
+// authenticate uses the one method that the request chose: a certificate
+// doesn't make up for an invalid Authorization header.
 func (a *Authenticator) authenticate(r *http.Request, body []byte) (access.Caller, error) {
 	switch headers := r.Header.Values("Authorization"); len(headers) {
 	case 0:
@@ -147,7 +148,7 @@ func (a *Authenticator) authenticate(r *http.Request, body []byte) (access.Calle
 		case strings.EqualFold(scheme, "Bearer"):
 			return a.bearer(r.Context(), strings.TrimSpace(rest))
 		}
-		return access.Caller{}, errors.New("an Authorization of another kind than AWS4-HMAC-SHA256 and Bearer")
+		return access.Caller{}, errors.New("the Authorization scheme is neither AWS4-HMAC-SHA256 nor Bearer")
 	default:
 		return access.Caller{}, errors.New("several Authorization headers")
 	}
@@ -155,7 +156,7 @@ func (a *Authenticator) authenticate(r *http.Request, body []byte) (access.Calle
 
 func (a *Authenticator) signature(r *http.Request, body []byte) (access.Caller, error) {
 	if a.opts.SigV4 == nil {
-		return access.Caller{}, errors.New("signatures are not let in")
+		return access.Caller{}, errors.New("signatures are not accepted")
 	}
 	var login *access.Login
 	id, err := a.opts.SigV4(r, body, func(ctx context.Context, id string) (string, error) {
@@ -168,7 +169,7 @@ func (a *Authenticator) signature(r *http.Request, body []byte) (access.Caller, 
 		return access.Caller{}, withClaim(id, fmt.Errorf("signature: %w", err))
 	}
 	if login == nil || login.Key.ID != id {
-		return access.Caller{}, withClaim(id, errors.New("signature: there is no such key"))
+		return access.Caller{}, withClaim(id, errors.New("signature: no such key"))
 	}
 	return a.keyCaller(*login, "sigv4")
 }
@@ -176,26 +177,26 @@ func (a *Authenticator) signature(r *http.Request, body []byte) (access.Caller, 
 func (a *Authenticator) bearer(ctx context.Context, token string) (access.Caller, error) {
 	if !access.IsToken(token) {
 		if a.opts.Tokens == nil {
-			return access.Caller{}, errors.New("id tokens are not let in")
+			return access.Caller{}, errors.New("ID tokens are not accepted")
 		}
 		return a.opts.Tokens.Verify(ctx, token)
 	}
 	id, given, ok := access.ParseToken(token)
 	if !ok {
-		return access.Caller{}, errors.New("a token of Rota's that is cut off or mistyped")
+		return access.Caller{}, errors.New("a truncated or mistyped Rota token")
 	}
 	login, secret, err := a.login(ctx, id)
 	if err != nil {
 		return access.Caller{}, err
 	}
 	if same := secret.Equal(given); login == nil || !same {
-		return access.Caller{}, withClaim(id, fmt.Errorf("key %s: there is no such key, or its secret is another", id))
+		return access.Caller{}, withClaim(id, fmt.Errorf("key %s: no such key, or a different secret", id))
 	}
 	return a.keyCaller(*login, "token")
 }
 
-// login gives a key with its secret. For one that is not there, it gives nil
-// and a secret that nobody has.
+// login returns a key with its secret. For an unknown key, it returns nil and a
+// secret that nobody has.
 func (a *Authenticator) login(ctx context.Context, id string) (*access.Login, access.Secret, error) {
 	if !access.IsKeyID(id) {
 		return nil, a.dummySecret, nil
@@ -210,8 +211,8 @@ func (a *Authenticator) login(ctx context.Context, id string) (*access.Login, ac
 	return &login, login.Secret, nil
 }
 
-// keyCaller comes after the secret is proven, so that only its holder could
-// tell a disabled key from one that is not there.
+// keyCaller runs after the secret is verified, so that only its holder can tell
+// a disabled key from an unknown one.
 func (a *Authenticator) keyCaller(l access.Login, method string) (access.Caller, error) {
 	now := a.opts.Now()
 	var refused error

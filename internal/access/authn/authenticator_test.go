@@ -294,7 +294,7 @@ type countUses struct {
 	failing error
 }
 
-func (c *countUses) Used(ctx context.Context, at map[string]time.Time) error {
+func (c *countUses) MarkUsed(ctx context.Context, at map[string]time.Time) error {
 	if c.failing != nil {
 		return c.failing
 	}

@@ -9,23 +9,22 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// CertBinding gives rules to client certificates. All fields that are given
-// must match, each a pattern with "*" for any characters. A certificate that
-// matches several bindings has the first one's principal and the rules of all.
+// CertBinding grants rules to client certificates. Every field that is set must
+// match; each is a pattern with "*" for any characters. A certificate that
+// matches several bindings gets the first one's principal and the rules of all.
 type CertBinding struct {
 	CommonName   string // of the subject
 	Organization string // one of the subject's
-	DNS          string // one of the alternative names
-	URI          string // one of the alternative names, such as a SPIFFE id
-	// Principal names the caller in the audit, after "mtls:". Of its places
-	// {cn}, {o}, {dns} and {uri} each is the value that the field above matched.
-	// Defaults to the first that is given of uri, dns, cn and o.
+	DNS          string // one of the subject alternative names
+	URI          string // one of the subject alternative names, such as a SPIFFE ID
+	// Principal names the caller in the audit, after "mtls:". Its placeholders
+	// {cn}, {o}, {dns} and {uri} stand for the values that the fields above
+	// matched. Defaults to the first field that is set of uri, dns, cn and o.
 	Principal access.Template
 	Rules     []access.Rule // their patterns are templates too
 }
 
-// fields are the parts that a certificate is matched by, in the order of how
-// well they tell one from another.
+// fields are the parts of a certificate to match, most distinctive first.
 func (b CertBinding) fields() []certField {
 	return []certField{
 		{"uri", b.URI, func(c *x509.Certificate) (all []string) {
@@ -41,12 +40,12 @@ func (b CertBinding) fields() []certField {
 }
 
 type certField struct {
-	placeholder   string
-	pattern string
+	placeholder string
+	pattern     string
 	values      func(*x509.Certificate) []string
 }
 
-// Validate refuses what can't be meant so.
+// Validate rejects bindings that can't be intended.
 func (b CertBinding) Validate() error {
 	var places []string
 	for _, f := range b.fields() {
@@ -55,7 +54,7 @@ func (b CertBinding) Validate() error {
 		}
 	}
 	if len(places) == 0 {
-		return errors.New("it says nothing of the certificate (try: dns: orders.shop.internal)")
+		return errors.New("it matches no part of the certificate (try: dns: orders.shop.internal)")
 	}
 	if err := b.Principal.Validate(places); err != nil {
 		return err
@@ -63,7 +62,7 @@ func (b CertBinding) Validate() error {
 	return access.ValidateTemplates(b.Rules, places)
 }
 
-// match gives what the fields matched.
+// match returns what the fields matched.
 func (b CertBinding) match(cert *x509.Certificate) (map[string]string, bool) {
 	values := map[string]string{}
 	for _, f := range b.fields() {
@@ -94,8 +93,9 @@ func (b CertBinding) principalTemplate() access.Template {
 	return ""
 }
 
-// certificate gives the caller of a certificate that the TLS handshake has
-// verified. A connection may outlive it, so that its end is looked at again.
+// certificate returns the caller of a certificate that the TLS handshake
+// verified. A connection may outlive its certificate, so the expiry is checked
+// again.
 func (a *Authenticator) certificate(state *tls.ConnectionState) (access.Caller, error) {
 	if state == nil || len(state.VerifiedChains) == 0 || len(state.VerifiedChains[0]) == 0 {
 		return access.Caller{}, errNoCredentials

@@ -183,10 +183,10 @@ func TestCertBindingValidate(t *testing.T) {
 		want    string
 	}{
 		{"as it should be", authn.CertBinding{DNS: "*.internal", Principal: "{dns}", Rules: rules}, ""},
-		{"no pattern", authn.CertBinding{Rules: rules}, "says nothing of the certificate"},
-		{"no rules", authn.CertBinding{DNS: "a"}, "no rule is given"},
-		{"a place that is not matched", authn.CertBinding{DNS: "a", Principal: "{uri}", Rules: rules}, "nothing is called {uri}"},
-		{"a place that is not matched, in a rule", authn.CertBinding{DNS: "a", Rules: []access.Rule{{Action: access.Read, Pattern: "{cn}/*"}}}, "nothing is called {cn}"},
+		{"no pattern", authn.CertBinding{Rules: rules}, "matches no part of the certificate"},
+		{"no rules", authn.CertBinding{DNS: "a"}, "no rule given"},
+		{"a place that is not matched", authn.CertBinding{DNS: "a", Principal: "{uri}", Rules: rules}, "unknown placeholder {uri}"},
+		{"a place that is not matched, in a rule", authn.CertBinding{DNS: "a", Rules: []access.Rule{{Action: access.Read, Pattern: "{cn}/*"}}}, "unknown placeholder {cn}"},
 	} {
 		if err := c.binding.Validate(); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)

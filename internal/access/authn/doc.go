@@ -1,5 +1,4 @@
-// Package authn tells who sent an HTTP request: from an access key as a
-// signature or a bearer token, an id token, or a client certificate. It also
-// holds back those who ask too often. What a caller may do is in package
-// access.
+// Package authn finds out who sent an HTTP request, from an access key used as
+// a signature or bearer token, an ID token, or a client certificate. It also
+// rate-limits callers. What a caller may do is in package access.
 package authn

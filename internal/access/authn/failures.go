@@ -16,20 +16,19 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// How many failed authentications become entries of the audit: one of each
-// claimant in a while, and of all together so many at once and one every so
-// often, whoever tries.
+// How many failed authentications are audited: at most one per claimant and
+// interval, and overall a burst and then one per interval, whoever is trying.
 const (
-	claimantInterval   = time.Minute
-	auditBurst = 100
-	auditInterval   = 6 * time.Second
-	maxClaimants  = 4096
+	claimantInterval = time.Minute
+	auditBurst       = 100
+	auditInterval    = 6 * time.Second
+	maxClaimants     = 4096
 )
 
-// unknownPrincipal is who acts where nobody is named.
+// unknownPrincipal is the actor if nobody is named.
 const unknownPrincipal = "unknown"
 
-// claimError is a refusal of a request that says whose it is, without proof.
+// claimError is a failure of a request that claims an identity without proof.
 type claimError struct {
 	claimed string
 	error
@@ -37,8 +36,8 @@ type claimError struct {
 
 func (e *claimError) Unwrap() error { return e.error }
 
-// withClaim has a refusal name the key that was shown. What has not the form of a
-// key's id may be anything, a secret too.
+// withClaim adds the presented key to a failure. Anything that doesn't look
+// like a key id could be anything, including a secret.
 func withClaim(keyID string, err error) error {
 	if !access.IsKeyID(keyID) {
 		return err
@@ -46,29 +45,29 @@ func withClaim(keyID string, err error) error {
 	return &claimError{keyID, err}
 }
 
-// claimant is where a refused request comes from and who it claims to be.
+// claimant is where a failed request came from and who it claimed to be.
 type claimant struct {
 	network netip.Prefix
 	name    string
 }
 
-// lastEntry is the last entry about a claimant.
+// lastEntry is the latest entry about a claimant.
 type lastEntry struct {
-	at   time.Time
-	suppressed int // how many were left out since
+	at         time.Time
+	suppressed int // how many have been suppressed since
 }
 
-// failureLog writes failed authentications to the audit, so few of them that a
-// flood does not fill it. What is left out is counted in the next entry.
+// failureLog writes failed authentications to the audit, few enough that a
+// flood doesn't fill it. The next entry says how many were suppressed.
 type failureLog struct {
 	audit access.Recorder // nil: none are written
 	now   func() time.Time
 	log   *slog.Logger
 
-	mu   sync.Mutex
-	limit  *rate.Limiter
-	suppressed int // how many were left out for want of all
-	recent *lru.Cache[claimant, *lastEntry]
+	mu         sync.Mutex
+	limit      *rate.Limiter
+	suppressed int // how many the overall limit suppressed
+	recent     *lru.Cache[claimant, *lastEntry]
 }
 
 func newFailureLog(o Options) (*failureLog, error) {
@@ -79,8 +78,8 @@ func newFailureLog(o Options) (*failureLog, error) {
 	return &failureLog{audit: o.Audit, now: o.Now, log: o.Log, limit: rate.NewLimiter(rate.Every(auditInterval), auditBurst), recent: kept}, nil
 }
 
-// record writes a refusal down, unless it is one too many. The request is refused
-// either way.
+// record audits a failure unless it's over the limit. The request fails either
+// way.
 func (r *failureLog) record(req *http.Request, from netip.Addr, claimed string, reason error) {
 	if r.audit == nil {
 		return
@@ -102,7 +101,7 @@ func (r *failureLog) record(req *http.Request, from netip.Addr, claimed string, 
 	}
 }
 
-// detail is what an entry says, and whether there is to be one.
+// detail is an entry's text, and whether to write one.
 func (r *failureLog) detail(c claimant, reason error) (string, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,10 +117,10 @@ func (r *failureLog) detail(c claimant, reason error) (string, bool) {
 	}
 	text := fmt.Sprintf("%.300s", reason)
 	if found && before.suppressed > 0 {
-		text += fmt.Sprintf("; %d more since the entry before are left out", before.suppressed)
+		text += fmt.Sprintf("; %d more since the previous entry were suppressed", before.suppressed)
 	}
 	if r.suppressed > 0 {
-		text += fmt.Sprintf("; %d of all addresses are left out", r.suppressed)
+		text += fmt.Sprintf("; %d from all addresses were suppressed", r.suppressed)
 	}
 	r.suppressed = 0
 	r.recent.Add(c, &lastEntry{at: now})

@@ -61,9 +61,9 @@ func TestAFailedAuthenticationIsInTheAudit(t *testing.T) {
 		actor   string
 		detail  string
 	}{
-		{"nothing shown", request(""), "unknown", "neither Authorization"},
-		{"a wrong secret", request("Bearer rota_" + id + "_" + wrong), id, "its secret is another"},
-		{"a token cut off", request("Bearer " + w.key.Token()[:60]), "unknown", "cut off"},
+		{"nothing shown", request(""), "unknown", "neither an Authorization"},
+		{"a wrong secret", request("Bearer rota_" + id + "_" + wrong), id, "or a different secret"},
+		{"a token cut off", request("Bearer " + w.key.Token()[:60]), "unknown", "truncated"},
 		{"a token of another audience", request("Bearer " + otherAudience), "unknown", "aud"},
 		{"a signature of a wrong secret", w.signed(t, id, wrong), id, "signature"},
 		{"a secret in the place of the id", w.signed(t, secret, secret), "unknown", "signature"},
@@ -113,7 +113,7 @@ func TestAFloodOfFailuresDoesNotFillTheAudit(t *testing.T) {
 		}
 		w.later(time.Minute)
 		w.refused(t, request("Bearer rota_wrong"))
-		if len(audit.entries) != 3 || !strings.HasSuffix(audit.entries[2].Detail, "; 50 more since the entry before are left out") {
+		if len(audit.entries) != 3 || !strings.HasSuffix(audit.entries[2].Detail, "; 50 more since the previous entry were suppressed") {
 			t.Errorf("a minute later: %+v", audit.entries[2:])
 		}
 	})
@@ -130,7 +130,7 @@ func TestAFloodOfFailuresDoesNotFillTheAudit(t *testing.T) {
 		}
 		w.later(6 * time.Second)
 		w.refused(t, request("Bearer rota_wrong"))
-		if n := len(audit.entries); n != 101 || !strings.HasSuffix(audit.entries[100].Detail, "; 900 of all addresses are left out") {
+		if n := len(audit.entries); n != 101 || !strings.HasSuffix(audit.entries[100].Detail, "; 900 from all addresses were suppressed") {
 			t.Errorf("later there are %d: %+v", n, audit.entries[100:])
 		}
 	})

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// useGranularity is how exactly the last use of a key is known: each key costs
-	// one write for each of these, however busy it is.
+	// useGranularity is how precisely the last use of a key is recorded: each
+	// key costs one write per interval, however busy it is.
 	useGranularity = time.Hour
-	// flushEvery is how often what was noted is written.
-	flushEvery    = time.Minute
+	// flushEvery is how often recorded uses are written.
+	flushEvery   = time.Minute
 	flushTimeout = 10 * time.Second
 )
 
-// keyUses collects when keys were used, until they are written.
+// keyUses collects when keys were used, until that is written.
 type keyUses struct {
 	mu      sync.Mutex
 	pending map[string]time.Time
@@ -42,8 +42,8 @@ func (u *keyUses) record(k access.Key, now time.Time) {
 	u.pending[k.ID] = hour
 }
 
-// flush writes what was noted. What could not be written is kept for the next
-// time.
+// flush writes the recorded uses. Those that couldn't be written are kept for
+// the next time.
 func (u *keyUses) flush(ctx context.Context, d access.Directory, now time.Time) error {
 	u.mu.Lock()
 	pending := u.pending
@@ -58,7 +58,7 @@ func (u *keyUses) flush(ctx context.Context, d access.Directory, now time.Time) 
 	if err != nil {
 		maps.Copy(pending, u.pending) // the later ones win
 		u.pending = pending
-		return fmt.Errorf("note the last uses of keys: %w", err)
+		return fmt.Errorf("record the last uses of keys: %w", err)
 	}
 	hour := now.UTC().Truncate(useGranularity)
 	maps.DeleteFunc(u.written, func(_ string, at time.Time) bool { return !at.Equal(hour) })
@@ -69,7 +69,7 @@ func (u *keyUses) flush(ctx context.Context, d access.Directory, now time.Time) 
 	return nil
 }
 
-// Flush writes now when keys were last used.
+// Flush writes when keys were last used.
 func (a *Authenticator) Flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
@@ -77,7 +77,7 @@ func (a *Authenticator) Flush(ctx context.Context) error {
 }
 
 // Run writes once a minute when keys were last used, and a last time when the
-// context ends. It returns then.
+// context ends. Then it returns.
 func (a *Authenticator) Run(ctx context.Context) {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
@@ -89,7 +89,7 @@ func (a *Authenticator) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := a.Flush(context.WithoutCancel(ctx)); err != nil {
-			a.opts.Log.WarnContext(ctx, "last uses are not written yet", "error", err)
+			a.opts.Log.WarnContext(ctx, "the last uses of keys could not be written yet", "error", err)
 		}
 		if over {
 			return

@@ -11,28 +11,27 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// Rate is a token bucket: how often a second in the long run, and how often at
-// once.
+// Rate is a token bucket: requests per second in the long run, and at once.
 type Rate struct {
 	PerSecond float64
 	Burst     int
 }
 
-// Limits are how often one may ask, on each replica.
+// Limits are the rate limits of each replica.
 type Limits struct {
 	Principal Rate // requests of one principal. Defaults to 200/s, 1,000 at once
 	Address   Rate // requests from one address. Defaults to 500/s, 2,000 at once
-	// Failures are failed authentications from one address; beyond them it is
-	// let in no more for a while, whatever it shows. Defaults to 0.2/s, 20 at
-	// once.
+	// Failures are failed authentications from one address. Beyond the limit
+	// the address is refused for a while, whatever it sends. Defaults to 0.2/s,
+	// 20 at once.
 	Failures Rate
-	// Tracked is how many addresses and principals are remembered; those that
-	// were not seen for longest are forgotten. Defaults to 20,000 of each.
+	// Tracked is how many addresses and principals are tracked; the least
+	// recently seen are dropped. Defaults to 20,000 of each.
 	Tracked int
 }
 
-// limiter holds back who asks too often. Of IPv6 a /64 is one address: anybody
-// has as many as he likes of those within.
+// limiter enforces rate limits. An IPv6 /64 counts as one address, because
+// anyone who has one can use all of its addresses.
 type limiter struct {
 	now        func() time.Time
 	principals *bucketTable[string]
@@ -61,7 +60,7 @@ func newLimiter(l Limits, now func() time.Time) (*limiter, error) {
 
 func (l *limiter) principal(name string) error { return take(l.principals.bucket(name), l.now()) }
 
-// address takes one request of an address, unless it failed too often lately.
+// address takes one token for an address, unless it failed too often lately.
 func (l *limiter) address(from netip.Addr) error {
 	now, network := l.now(), network(from)
 	if b := l.failures.bucket(network); b.TokensAt(now) < 1 {
@@ -88,11 +87,11 @@ func network(a netip.Addr) netip.Prefix {
 	if a.Is6() {
 		bits = 64
 	}
-	p, _ := a.Prefix(bits) // no address has the zero prefix: all of them together
+	p, _ := a.Prefix(bits) // an invalid address has the zero prefix: all of them together
 	return p
 }
 
-// bucketTable is a bucket each for the keys that were seen last.
+// bucketTable has a bucket for each of the most recently seen keys.
 type bucketTable[K comparable] struct {
 	rate    Rate
 	buckets *lru.Cache[K, *rate.Limiter]
@@ -103,7 +102,7 @@ func newBucketTable[K comparable](name string, r, standard Rate, size int) (*buc
 		r = standard
 	}
 	if r.PerSecond <= 0 || r.Burst < 1 || size < 1 {
-		return nil, fmt.Errorf("limit %s: %v a second, %d at once, of %d tracked (try: more than none of each)", name, r.PerSecond, r.Burst, size)
+		return nil, fmt.Errorf("limit %s: %v per second, %d at once, %d tracked (try: values above 0)", name, r.PerSecond, r.Burst, size)
 	}
 	buckets, err := lru.New[K, *rate.Limiter](size)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package memory keeps principals, keys and the audit of them in memory, for
-// tests. What it keeps ends with the process.
+// Package memory keeps principals, keys and their audit in memory, for tests.
+// Everything is lost when the process ends.
 package memory
 
 import (
@@ -16,7 +16,7 @@ import (
 )
 
 // Directory is an [access.Directory] and an [access.Recorder]. The zero value
-// is an empty one.
+// is empty.
 type Directory struct {
 	mu         sync.Mutex
 	principals []access.Principal
@@ -29,7 +29,7 @@ var (
 	_ access.Recorder  = (*Directory)(nil)
 )
 
-// Login gives a key by its id.
+// Login returns a key by its id.
 func (d *Directory) Login(ctx context.Context, keyID string) (access.Login, error) {
 	if err := ctx.Err(); err != nil {
 		return access.Login{}, err
@@ -48,7 +48,7 @@ func (d *Directory) Login(ctx context.Context, keyID string) (access.Login, erro
 	return access.Login{}, fmt.Errorf("key %s: %w", keyID, rota.ErrNotFound)
 }
 
-// Principals gives all principals.
+// Principals returns all principals.
 func (d *Directory) Principals(ctx context.Context) ([]access.Principal, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (d *Directory) Update(ctx context.Context, change func(*access.Change) erro
 	return nil
 }
 
-// MarkUsed notes when keys were last used.
+// MarkUsed records when keys were last used.
 func (d *Directory) MarkUsed(ctx context.Context, at map[string]time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (d *Directory) Record(ctx context.Context, entries ...rotation.Entry) error
 	return nil
 }
 
-// Entries gives the audit, the oldest first.
+// Entries returns the audit, oldest first.
 func (d *Directory) Entries() []rotation.Entry {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -12,9 +12,9 @@ import (
 // claims are what a verified token says.
 type claims map[string]any
 
-// values are a claim's values as text: one, or each of a list; nil where there
-// is no such claim. "a/b" is claim b inside of claim a, unless there is a claim
-// of just that name.
+// values returns a claim's values as text: a single one, or each of a list; nil
+// if there's no such claim. "a/b" is claim b inside claim a, unless there is a
+// claim with exactly that name.
 func (c claims) values(name string) []string {
 	value, ok := c[name]
 	if outer, inner, nested := strings.Cut(name, "/"); !ok && nested {
@@ -44,7 +44,8 @@ func claimText(value any) (string, bool) {
 	case bool:
 		return strconv.FormatBool(v), true
 	case float64:
-		// Beyond 2^53 two numbers in the token can be one and the same here.
+		// Beyond 2^53, different numbers in tokens can be indistinguishable
+		// here.
 		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
 			return strconv.FormatFloat(v, 'f', -1, 64), true
 		}
@@ -52,7 +53,7 @@ func claimText(value any) (string, bool) {
 	return "", false
 }
 
-// singleValue is a claim's value where it has just one: for templates.
+// singleValue returns a claim's value if it has exactly one, for templates.
 func (c claims) singleValue(name string) (string, bool) {
 	if v := c.values(name); len(v) == 1 {
 		return v[0], true
@@ -73,7 +74,7 @@ func (b Binding) matches(c claims) bool {
 	return len(b.Claims) > 0
 }
 
-// bind gives the caller whom the bindings make of the claims.
+// bind returns the caller that the bindings derive from the claims.
 func (i Issuer) bind(c claims) (access.Caller, error) {
 	caller := access.Caller{Method: "oidc"}
 	for _, b := range i.Bindings {

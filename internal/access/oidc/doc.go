@@ -1,5 +1,5 @@
-// Package oidc takes id tokens of an identity provider for callers: of GitLab
-// and GitHub jobs, of Kubernetes service accounts, or of people. It fetches the
-// provider's keys and verifies tokens; whether a caller may do a thing is in
-// package access.
+// Package oidc authenticates callers by ID tokens from an identity provider:
+// GitLab and GitHub jobs, Kubernetes service accounts, or people. It fetches
+// the provider's keys and verifies tokens. What a caller may do is in package
+// access.
 package oidc

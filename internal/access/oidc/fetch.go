@@ -23,8 +23,8 @@ import (
 
 const (
 	fetchTimeout = 5 * time.Second // for discovery and keys together
-	maxDocument   = 1 << 20
-	minRSABits    = 2048
+	maxDocument  = 1 << 20
+	minRSABits   = 2048
 )
 
 // fetcher gets a provider's keys over the network.
@@ -36,7 +36,7 @@ type fetcher struct {
 func newFetcher(i Issuer) (*fetcher, error) {
 	transport, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
-		return nil, errors.New("the default HTTP transport was exchanged")
+		return nil, errors.New("the default HTTP transport has been replaced")
 	}
 	transport = transport.Clone()
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -61,7 +61,7 @@ func redirect(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// keys fetches the public keys that can verify tokens; all others are left out.
+// keys fetches the public keys that can verify tokens, and ignores all others.
 func (f *fetcher) keys(ctx context.Context) ([]jose.JSONWebKey, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -82,7 +82,7 @@ func (f *fetcher) keys(ctx context.Context) ([]jose.JSONWebKey, error) {
 	for _, raw := range set.Keys {
 		var k jose.JSONWebKey
 		if err := k.UnmarshalJSON(raw); err == nil && isUsable(k) {
-			usable = append(usable, k) // one of a kind that is not known spoils no others
+			usable = append(usable, k) // a key of an unknown kind doesn't affect the others
 		}
 	}
 	if len(usable) == 0 {
@@ -101,11 +101,11 @@ func (f *fetcher) discover(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if document.Issuer != f.issuer.URL {
-		return "", fmt.Errorf("%s is of issuer %q, not %q (try: that url, to the letter)", at, document.Issuer, f.issuer.URL)
+		return "", fmt.Errorf("%s names issuer %q, not %q (try: exactly that url)", at, document.Issuer, f.issuer.URL)
 	}
 	u, err := url.Parse(document.JWKS)
 	if err != nil || u.Host == "" || !isSecure(u) {
-		return "", fmt.Errorf("%s: its jwks_uri is not the address of a page over HTTPS", at)
+		return "", fmt.Errorf("%s: its jwks_uri is not an HTTPS URL", at)
 	}
 	return document.JWKS, nil
 }
@@ -139,13 +139,13 @@ func (f *fetcher) get(ctx context.Context, address string, into any) error {
 		return fmt.Errorf("%s is larger than %d bytes", address, maxDocument)
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return fmt.Errorf("%s is not what was expected: %w", address, err)
+		return fmt.Errorf("%s: unexpected content: %w", address, err)
 	}
 	return nil
 }
 
-// isUsable tells the public keys that are strong enough and meant for
-// signatures. Never a symmetric one: who can verify with it can sign with it.
+// isUsable accepts public keys that are strong enough and meant for signatures.
+// Never a symmetric key: whoever can verify with it can sign with it.
 func isUsable(k jose.JSONWebKey) bool {
 	if k.Use != "" && k.Use != "sig" {
 		return false

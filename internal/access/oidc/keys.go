@@ -13,33 +13,34 @@ import (
 )
 
 const (
-	// refreshAfter is how old keys are fetched anew, beside the requests: a key
-	// that the provider took back is refused after that.
+	// refreshAfter is the age at which keys are refetched in the background:
+	// after that, a key that the provider revoked is refused.
 	refreshAfter = 10 * time.Minute
-	// maxKeyAge is how long known keys go on working while the provider is down.
+	// maxKeyAge is how long known keys keep working while the provider is down.
 	maxKeyAge = 24 * time.Hour
-	// minFetchInterval is the least time from one fetch to the next, so that made
-	// up tokens can't have the provider asked without end.
+	// minFetchInterval is the minimum time between fetches, so that forged
+	// tokens can't cause endless requests to the provider.
 	minFetchInterval = 10 * time.Second
 )
 
-// keySet remembers a provider's keys.
+// keySet caches a provider's keys.
 type keySet struct {
 	issuer string
 	fetch  func(context.Context) ([]jose.JSONWebKey, error)
 	now    func() time.Time
 	log    *slog.Logger
 
-	mu        sync.Mutex
-	keys      []jose.JSONWebKey
-	fetchedAt time.Time
-	attemptedAt   time.Time
-	inFlight   chan struct{} // closed when the fetch under way ends; nil while there is none
+	mu          sync.Mutex
+	keys        []jose.JSONWebKey
+	fetchedAt   time.Time
+	attemptedAt time.Time
+	inFlight    chan struct{} // closed when the current fetch ends; nil if there is none
 }
 
-// find gives the keys that a token may be signed with: those of that id, or
-// all where the token names none. None is no error: the provider has no such
-// key. [access.ErrUnavailable] where the provider's keys can't be had.
+// find returns the keys that may have signed a token: those with that id, or
+// all if the token names none. An empty result isn't an error: the provider has
+// no such key. The error is [access.ErrUnavailable] if the provider's keys
+// can't be fetched.
 func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
 	keys, age := s.lookup(id)
 	if len(keys) > 0 && age < maxKeyAge {
@@ -57,7 +58,7 @@ func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 	}
 	keys, age = s.lookup(id)
 	if age >= maxKeyAge {
-		return nil, fmt.Errorf("the keys of issuer %q can't be had: %w", s.issuer, access.ErrUnavailable)
+		return nil, fmt.Errorf("the keys of issuer %q are unavailable: %w", s.issuer, access.ErrUnavailable)
 	}
 	return keys, nil
 }
@@ -76,8 +77,8 @@ func (s *keySet) lookup(id string) (found []jose.JSONWebKey, age time.Duration) 
 	return found, s.now().Sub(s.fetchedAt)
 }
 
-// refresh starts a fetch, or joins the one under way; nil where the last one
-// was too short ago. The fetch has its own deadline and outlives the request:
+// refresh starts a fetch, or joins the one in flight; nil if the last one was
+// too recent. The fetch has its own deadline and outlives the request, because
 // others wait for it too.
 func (s *keySet) refresh(ctx context.Context) <-chan struct{} {
 	s.mu.Lock()

@@ -183,7 +183,7 @@ func TestIssuerValidate(t *testing.T) {
 	}{
 		{"as it should be", func(*oidc.Issuer) {}, ""},
 		{"this machine without TLS", func(i *oidc.Issuer) { i.URL = "http://127.0.0.1:8080" }, ""},
-		{"no name", func(i *oidc.Issuer) { i.Name = "" }, "its name"},
+		{"no name", func(i *oidc.Issuer) { i.Name = "" }, "invalid name"},
 		{"HTTP", func(i *oidc.Issuer) { i.URL = "http://gitlab.example.com" }, "try: https://gitlab.example.com"},
 		{"HTTP that looks like this machine", func(i *oidc.Issuer) { i.URL = "http://127.0.0.1.evil.example" }, "is not HTTPS"},
 		{"no address", func(i *oidc.Issuer) { i.URL = "gitlab" }, "try: https://"},
@@ -192,16 +192,16 @@ func TestIssuerValidate(t *testing.T) {
 		{"any audience", func(i *oidc.Issuer) { i.Audience = "*" }, "audience"},
 		{"no bindings", func(i *oidc.Issuer) { i.Bindings = nil }, "no binding"},
 		{"no claims", func(i *oidc.Issuer) { i.Bindings[0].Claims = nil }, "every token"},
-		{"a claim of a star", func(i *oidc.Issuer) { i.Bindings[0].Claims = map[string]string{"sub": "*"} }, "says nothing"},
-		{"no rules", func(i *oidc.Issuer) { i.Bindings[0].Rules = nil }, "no rule is given"},
+		{"a claim of a star", func(i *oidc.Issuer) { i.Bindings[0].Claims = map[string]string{"sub": "*"} }, "matches anything"},
+		{"no rules", func(i *oidc.Issuer) { i.Bindings[0].Rules = nil }, "no rule given"},
 		{"a mistyped action", func(i *oidc.Issuer) { i.Bindings[0].Rules = []access.Rule{{Action: "rotat", Pattern: "*"}} }, `did you mean "rotate"?`},
-		{"a brace too few", func(i *oidc.Issuer) { i.Bindings[0].Principal = "{sub" }, "no partner"},
+		{"a brace too few", func(i *oidc.Issuer) { i.Bindings[0].Principal = "{sub" }, "unbalanced { or }"},
 		{"everybody at gitlab.com", func(i *oidc.Issuer) {
 			i.URL, i.Bindings[0].Claims = "https://gitlab.com", map[string]string{"ref_protected": "true", "project_path": "*/api"}
-		}, "anybody can have a token"},
+		}, "anyone can get a token"},
 		{"everybody at GitHub", func(i *oidc.Issuer) {
 			i.URL, i.Bindings[0].Claims = "https://token.actions.githubusercontent.com", map[string]string{"sub": "repo:*"}
-		}, "anybody can have a token"},
+		}, "anyone can get a token"},
 		{"somebody at GitHub", func(i *oidc.Issuer) {
 			i.URL, i.Bindings[0].Claims = "https://token.actions.githubusercontent.com", map[string]string{"repository": "shop/*"}
 		}, ""},

@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// clockSkew is how far the provider's clock and Rota's may be apart.
+	// clockSkew is how far the provider's clock and Rota's may differ.
 	clockSkew = 30 * time.Second
-	// maxToken bounds a token, in bytes.
+	// maxToken is a token's maximum size, in bytes.
 	maxToken = 16 << 10
 )
 
-// algorithms are those of public keys. "none" and the symmetric ones, whose
-// verifying key signs as well, are not among them.
+// algorithms are the asymmetric ones. "none" isn't among them, nor are
+// symmetric ones, whose verification key can also sign.
 var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.EdDSA,
 }
 
-// Verifier takes id tokens for callers. Its methods may be called at the same
-// time.
+// Verifier authenticates callers by ID tokens. Its methods are safe for
+// concurrent use.
 type Verifier struct {
 	issuers map[string]*trustedIssuer // by URL
 	now     func() time.Time
@@ -39,14 +39,15 @@ type trustedIssuer struct {
 	keys *keySet
 }
 
-// Options are a verifier's.
+// Options configure a verifier.
 type Options struct {
 	Now func() time.Time // defaults to time.Now
 	Log *slog.Logger     // defaults to slog.Default
 }
 
-// NewVerifier makes a verifier of these issuers' tokens. It asks nobody yet:
-// a provider that is down at the start is asked again with the first token.
+// NewVerifier creates a verifier for these issuers' tokens. It makes no
+// requests yet: a provider that's down at startup is asked again with the first
+// token.
 func NewVerifier(issuers []Issuer, o Options) (*Verifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -61,7 +62,7 @@ func NewVerifier(issuers []Issuer, o Options) (*Verifier, error) {
 			return nil, err
 		}
 		if v.issuers[i.URL] != nil || slices.Contains(names, i.Name) {
-			return nil, fmt.Errorf("issuer %q: its name or url is another's already (try: one issuer with all the bindings)", i.Name)
+			return nil, fmt.Errorf("issuer %q: its name or url is already used by another (try: one issuer with all the bindings)", i.Name)
 		}
 		f, err := newFetcher(i)
 		if err != nil {
@@ -73,22 +74,23 @@ func NewVerifier(issuers []Issuer, o Options) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify gives the caller that a token proves, without the address. An error
-// is [access.ErrUnavailable] where the provider's keys can't be had; all others
-// mean that the token proves nobody. Its text is for Rota's own log.
+// Verify returns the caller that a token proves, without the address. The error
+// wraps [access.ErrUnavailable] if the provider's keys are unavailable; any
+// other error means that the token proves nothing. Its text is for Rota's own
+// log.
 func (v *Verifier) Verify(ctx context.Context, token string) (access.Caller, error) {
 	if len(token) > maxToken {
 		return access.Caller{}, errors.New("the token is too long")
 	}
 	parsed, err := jwt.ParseSigned(token, algorithms)
 	if err != nil || len(parsed.Headers) != 1 {
-		return access.Caller{}, errors.New("the token is no JWT with an algorithm that is let in")
+		return access.Caller{}, errors.New("the token is not a JWT with an accepted algorithm")
 	}
 	var unproven struct {
 		Issuer string `json:"iss"`
 	}
 	if err := parsed.UnsafeClaimsWithoutVerification(&unproven); err != nil {
-		return access.Caller{}, errors.New("the token's claims are not readable")
+		return access.Caller{}, errors.New("the token's claims can't be parsed")
 	}
 	i := v.issuers[unproven.Issuer]
 	if i == nil {
@@ -101,7 +103,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (access.Caller, err
 	return i.bind(c)
 }
 
-// verify checks the signature first, then what the token says.
+// verify checks the signature first, then the claims.
 func (t *trustedIssuer) verify(ctx context.Context, token *jwt.JSONWebToken, now time.Time) (claims, error) {
 	header := token.Headers[0]
 	keys, err := t.keys.find(ctx, header.KeyID)
@@ -118,7 +120,7 @@ func (t *trustedIssuer) verify(ctx context.Context, token *jwt.JSONWebToken, now
 			continue
 		}
 		if standard.Expiry == nil {
-			return nil, errors.New("it has no time at which it expires")
+			return nil, errors.New("it has no expiry")
 		}
 		expected := jwt.Expected{Issuer: t.URL, AnyAudience: jwt.Audience{t.Audience}, Time: now}
 		if err := standard.ValidateWithLeeway(expected, clockSkew); err != nil {
@@ -126,5 +128,5 @@ func (t *trustedIssuer) verify(ctx context.Context, token *jwt.JSONWebToken, now
 		}
 		return all, nil
 	}
-	return nil, errors.New("no key of the issuer's verifies its signature")
+	return nil, errors.New("none of the issuer's keys verifies its signature")
 }

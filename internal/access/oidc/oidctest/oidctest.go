@@ -1,5 +1,5 @@
 // Package oidctest is an identity provider for tests: a real HTTPS server with
-// discovery and keys, which signs what it is told to.
+// discovery and keys, which signs whatever it is told to.
 package oidctest
 
 import (
@@ -24,19 +24,20 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// Provider is an identity provider. What is set under Lock counts at once.
+// Provider is an identity provider. Fields set under Lock take effect
+// immediately.
 type Provider struct {
 	URL    string
 	CAFile string // its certificate, PEM
 
 	sync.Mutex
-	Down     bool   // answers 503
-	ClaimedIssuer  string // the issuer that discovery names, if not URL
-	JWKSURL   string // the address of the keys that discovery names, if not its own
-	Bearer   string // the token to be shown, if any
-	KeyRequests int    // for keys
-	ExtraKeys    []jose.JSONWebKey
-	keys     []Key
+	Down          bool   // answers 503
+	ClaimedIssuer string // the issuer in the discovery document, if not URL
+	JWKSURL       string // the keys' URL in the discovery document, if not its own
+	Bearer        string // the bearer token that it requires, if any
+	KeyRequests   int    // for keys
+	ExtraKeys     []jose.JSONWebKey
+	keys          []Key
 }
 
 // Key is a key that signs.
@@ -62,7 +63,7 @@ func New(t testing.TB) *Provider {
 	return p
 }
 
-// NewKey makes a key for an algorithm.
+// NewKey creates a key for an algorithm.
 func NewKey(t testing.TB, id string, algorithm jose.SignatureAlgorithm) Key {
 	t.Helper()
 	var private crypto.Signer
@@ -83,35 +84,35 @@ func NewKey(t testing.TB, id string, algorithm jose.SignatureAlgorithm) Key {
 	return Key{ID: id, Algorithm: algorithm, Private: private}
 }
 
-// SetKeys exchanges the provider's keys. The first of them signs.
+// SetKeys replaces the provider's keys. The first one signs.
 func (p *Provider) SetKeys(keys ...Key) {
 	p.Lock()
 	defer p.Unlock()
 	p.keys = keys
 }
 
-// Keys are the provider's keys.
+// Keys returns the provider's keys.
 func (p *Provider) Keys() []Key {
 	p.Lock()
 	defer p.Unlock()
 	return p.keys
 }
 
-// Sign makes a token of the claims with the provider's first key. "iss" is the
-// provider unless given.
+// Sign creates a token from the claims with the provider's first key. "iss"
+// defaults to the provider.
 func (p *Provider) Sign(t testing.TB, claims map[string]any) string {
 	t.Helper()
 	return SignWith(t, p.Keys()[0], p.WithIssuer(claims))
 }
 
-// WithIssuer adds "iss" to the claims unless it is there.
+// WithIssuer adds "iss" to the claims unless it is set.
 func (p *Provider) WithIssuer(claims map[string]any) map[string]any {
 	all := map[string]any{"iss": p.URL}
 	maps.Copy(all, claims)
 	return all
 }
 
-// SignWith makes a token with any key.
+// SignWith creates a token with any key.
 func SignWith(t testing.TB, k Key, claims map[string]any) string {
 	t.Helper()
 	signer, err := jose.NewSigner(
@@ -127,7 +128,7 @@ func SignWith(t testing.TB, k Key, claims map[string]any) string {
 	return token
 }
 
-// ServeHTTP answers discovery at the usual place and the keys at /keys.
+// ServeHTTP serves discovery at the well-known path and the keys at /keys.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.Lock()
 	defer p.Unlock()
