@@ -99,7 +99,7 @@ func TestAKeeperTakesTheKeyFileOver(t *testing.T) {
 		dir, keeper := newDir(t), &mask{key: 7}
 		putMany(t, openAt(t, dir, nil), 3)
 		checkMany(t, openKept(t, dir, keeper), 3)
-		if _, err := Open(t.Context(), options(dir, nil)); err == nil || !contains(err.Error(), "(try: name the key management service's key") {
+		if _, err := Open(t.Context(), options(dir, nil)); err == nil || !contains(err.Error(), "(try: name the key") {
 			t.Errorf("open with the key file: %v", err)
 		}
 		must(t, os.Remove(filepath.Join(dir, keyFile)))

@@ -29,7 +29,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a key file that the group may read", chmod("rota.key", 0o640), "(try: chmod 600 "},
 		{"a key file that is gone", func(t *testing.T, dir string) {
 			must(t, os.Remove(filepath.Join(dir, "rota.key")))
-		}, "is missing, and the database is encrypted with it (try: put it back"},
+		}, "is missing, and the database is encrypted with it (try: restore it"},
 		{"another store's key file", func(t *testing.T, dir string) {
 			other := newDir(t)
 			openAt(t, other, nil)
