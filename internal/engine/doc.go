@@ -1,8 +1,8 @@
-// Package engine works many secrets at once: what is due is done when it is
-// due, by bounded workers, with bulkheads by outside system, so that a sick
-// system delays only the secrets that need it. Here live the pool of workers, a
-// single run over all that is due, the local scheduler, and the watchdog that
-// tells of what is late; folder river has the scheduler of many replicas. Not
-// here: what is done to one secret (package rota), and what is known of each
-// (package store).
+// Package engine works on many secrets at once: it does what is due when it is
+// due, with a bounded number of workers and a bulkhead per outside system, so
+// that a slow system delays only the secrets that need it. It contains the
+// worker pool, a single run over everything that's due, the local scheduler,
+// and the watchdog that alerts about overdue secrets. Subpackage river has the
+// scheduler for several replicas. What is done to one secret is in package
+// rotation, and what is known about each, in package store.
 package engine

@@ -7,42 +7,41 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Options say what a run works on, and within which bounds.
+// Options configure a run.
 type Options struct {
 	// Rotator does the work. Required.
 	Rotator *rotation.Rotator
-	// Secrets are the secrets to look at, in the order of the outcomes.
+	// Secrets are the secrets to consider, in the order of the outcomes.
 	Secrets []*rotation.Secret
-	// Due tells whether a secret should be looked at now. Defaults to all of
+	// Due reports whether a secret should be worked on now. Defaults to all of
 	// them. See [Schedule].
 	Due func(*rotation.Secret) bool
 	// Limits bound the run.
 	Limits
 }
 
-// Outcome is how a run went for one secret.
+// Outcome is the result of a turn.
 type Outcome struct {
 	Secret string
-	// Due tells that the secret was to be looked at; if not, nothing else is
-	// set.
+	// Due means that the secret was worked on; if not, nothing else is set.
 	Due bool
-	// DueAt, BegunAt and DoneAt are since when it was due, zero for at once,
-	// and when its turn began and ended; set by the schedulers.
+	// DueAt is since when it was due, zero for immediately; StartedAt and
+	// EndedAt are the start and end of its turn. Set by the schedulers.
 	DueAt, StartedAt, EndedAt time.Time
 
 	Result rotation.Result
-	// Err is the error of the step that failed; a [*SkippedError] where the
-	// secret was not begun.
+	// Err is the error of the step that failed; a [*SkippedError] if the turn
+	// never started.
 	Err error
 }
 
-// Run does all that is due, once. The outcomes stand in the order of the
-// secrets. A failure is in its secret's outcome and stops no other. When ctx
-// ends, what is in hand is finished or handed back, and the rest is skipped.
+// Run does everything that's due, once. Outcomes are in the order of the
+// secrets. A failure is in its secret's outcome and affects no other. When ctx
+// ends, in-flight work is finished or released, and the rest is skipped.
 func Run(ctx context.Context, o Options) []Outcome {
 	outcomes := make([]Outcome, len(o.Secrets))
 	var due []*rotation.Secret
-	var place []int // in outcomes, of each that is due
+	var place []int // indexes of outcomes, by index of due
 	for i, s := range o.Secrets {
 		outcomes[i].Secret = s.Name
 		if o.Due == nil || o.Due(s) {

@@ -11,22 +11,23 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// ServiceOptions say how the local scheduler runs.
+// ServiceOptions configure the local scheduler.
 type ServiceOptions struct {
-	// Worker carries out the turns. Required. The service closes it at its end.
+	// Worker carries out the turns. Required. The service closes it when it
+	// ends.
 	Worker *Worker
-	// Queue tells what is due. Required.
+	// Queue says what is due. Required.
 	Queue Queue
-	// Every is the longest time between two looks for what is due. It bounds how
-	// late a change by another process is seen. Defaults to 5 seconds.
+	// Every is the maximum time between two scans for due secrets. It bounds
+	// how late a change by another process is noticed. Defaults to 5 seconds.
 	Every time.Duration
-	// Batch is how many secrets one query asks for. Defaults to 1000.
+	// Batch is how many secrets one query returns. Defaults to 1000.
 	Batch int
-	// DrainTimeout is how long turns in hand may go on when the service is to end.
-	// After that they are broken off, and go on at the next start. Defaults to
-	// 20 seconds.
+	// DrainTimeout is how long in-flight turns may continue at shutdown. After
+	// that they are canceled, and continue at the next start. Defaults to 20
+	// seconds.
 	DrainTimeout time.Duration
-	// Log hears of what fails. Defaults to nothing.
+	// Log gets failures. Defaults to nothing.
 	Log *slog.Logger
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
@@ -46,31 +47,31 @@ func (o ServiceOptions) withDefaults() ServiceOptions {
 }
 
 // Service is the local scheduler: one process, or several on one data folder,
-// that work what is due when it is due.
+// that work on what is due when it is due.
 type Service struct {
 	ServiceOptions
 	poke chan struct{}
 
 	mu     sync.Mutex
-	queued  map[string]bool // waiting or in hand, by name
+	queued map[string]bool // waiting or in flight, by name
 	health Health
 }
 
-// NewService makes a scheduler. Run starts it.
+// NewService creates a scheduler. Run starts it.
 func NewService(o ServiceOptions) *Service {
 	return &Service{ServiceOptions: o.withDefaults(), poke: make(chan struct{}, 1), queued: map[string]bool{}}
 }
 
-// Poke has the service look for what is due at once: the configuration was
-// changed, or a person asked for something.
+// Poke makes the service scan immediately: the configuration has changed, or a
+// person requested something.
 func (s *Service) Poke() {
 	select {
 	case s.poke <- struct{}{}:
-	default: // a look is to come already
+	default: // a scan is already pending
 	}
 }
 
-// Health tells how the service fares.
+// Health returns the service's health.
 func (s *Service) Health() Health {
 	s.mu.Lock()
 	h := s.health
@@ -79,9 +80,9 @@ func (s *Service) Health() Health {
 	return h
 }
 
-// Run works what is due until ctx ends. Then it begins nothing new, lets what
-// is in hand end within DrainTimeout, breaks off the rest, which hands it back, and
-// returns nil.
+// Run works on what is due until ctx ends. Then it starts nothing new, lets
+// in-flight turns finish within DrainTimeout, cancels the rest, which releases
+// their leases, and returns nil.
 func (s *Service) Run(ctx context.Context) error {
 	work := context.WithoutCancel(ctx)
 	timer := time.NewTimer(0)
@@ -102,7 +103,7 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// scan queues all that is due and not queued yet.
+// scan queues everything that's due and not queued yet.
 func (s *Service) scan(ctx, work context.Context) error {
 	due := 0
 	err := EachDue(ctx, s.Queue, s.Now(), s.Batch, func(batch []rotation.Due) error {
@@ -122,7 +123,7 @@ func (s *Service) scan(ctx, work context.Context) error {
 	return nil
 }
 
-// EachDue calls f with all that is due at a moment, a batch at a time.
+// EachDue calls f with everything that's due at a time, in batches.
 func EachDue(ctx context.Context, q Queue, now time.Time, size int, f func([]rotation.Due) error) error {
 	query := rotation.DueQuery{Now: now, Limit: size}
 	for {
@@ -142,7 +143,8 @@ func EachDue(ctx context.Context, q Queue, now time.Time, size int, f func([]rot
 	}
 }
 
-// queryTimeout bounds one query: a database that hangs must not hang the loop.
+// queryTimeout limits one query, so that a hanging database doesn't hang the
+// loop.
 const queryTimeout = 30 * time.Second
 
 func queryDue(ctx context.Context, q Queue, query rotation.DueQuery) ([]rotation.Due, error) {
@@ -151,8 +153,8 @@ func queryDue(ctx context.Context, q Queue, query rotation.DueQuery) ([]rotation
 	return q.Due(ctx, query)
 }
 
-// sleep is how long until the next look: till something is due, but no longer
-// than Every, and never so short that looking is all that is done.
+// sleep is how long to wait until the next scan: until something is due, but at
+// most Every, and long enough that scans don't use up all the time.
 func (s *Service) sleep(ctx context.Context, scanned error, took time.Duration) time.Duration {
 	wait := s.Every
 	if scanned != nil {
@@ -165,10 +167,10 @@ func (s *Service) sleep(ctx context.Context, scanned error, took time.Duration) 
 	return max(wait, 10*took, 10*time.Millisecond)
 }
 
-// enqueue queues a turn at a secret, unless there is one already.
+// enqueue queues a turn for a secret, unless there is one already.
 func (s *Service) enqueue(work context.Context, d rotation.Due) {
 	secret, returned := s.Worker.secrets.Borrow(d.Secret)
-	returned() // only its systems are of interest as long as it waits
+	returned() // while it waits, only its systems matter
 	if secret == nil {
 		return
 	}
@@ -184,13 +186,13 @@ func (s *Service) enqueue(work context.Context, d rotation.Due) {
 		delete(s.queued, d.Secret)
 		s.mu.Unlock()
 		if at := result.Status.NextAt; !at.IsZero() && at.Before(s.Now().Add(s.Every)) && at.After(s.Now()) {
-			s.Poke() // it comes again before the timer
+			s.Poke() // it's due again before the timer fires
 		}
 	})
 }
 
-// enqueue has a turn done when there is room, with the secret as it is configured
-// by then.
+// enqueue runs a turn once there is room, with the secret as it's configured by
+// then.
 func (w *Worker) enqueue(ctx context.Context, s *rotation.Secret, interactive bool, due time.Time, end func(rotation.Result)) {
 	var result rotation.Result
 	var begin time.Time

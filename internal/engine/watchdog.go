@@ -11,51 +11,52 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Overdue lists what may be late. Package store implements it.
+// Overdue lists what may be overdue. Package store implements it.
 type Overdue interface {
-	// Overdue lists enrolled secrets of which something was due, or was begun
-	// and never ended, at that time or earlier, and of which nobody was told
-	// yet; by name, those after a name, at most limit of them.
+	// Overdue lists enrolled secrets with something that was due, or started
+	// and never finished, at that time or earlier, and that nobody has been
+	// notified about yet. It returns at most limit names that sort after the
+	// given one, in order.
 	Overdue(ctx context.Context, since time.Time, after string, limit int) ([]string, error)
 }
 
-// WatchdogOptions say how the watchdog runs.
+// WatchdogOptions configure the watchdog.
 type WatchdogOptions struct {
-	// Rotator raises the alerts. Required; one of its own, so that nothing that
-	// holds the loop's holds it too.
+	// Rotator raises the alerts. Required. It must not be the loop's, so that
+	// whatever blocks that one doesn't block this one.
 	Rotator *rotation.Rotator
-	// Secrets are those that are configured now. Required.
+	// Secrets are the currently configured secrets. Required.
 	Secrets *Secrets
-	// Watched, if any, gives a secret that is configured but can't be worked, with
-	// its name, policy and notifiers alone; nil where there is none.
+	// Unwired, if set, returns a secret that is configured but can't be worked
+	// on, with only its name, policy and notifiers; nil if there is none.
 	Unwired func(secret string) *rotation.Secret
-	// Overdue tells what may be late. Required.
+	// Overdue says what may be overdue. Required.
 	Overdue Overdue
-	// Health, if any, tells how the loop fares that it watches.
+	// Health, if set, returns the health of the loop to watch.
 	Health func() Health
-	// Every is how often it looks. Defaults to a minute.
+	// Every is how often to check. Defaults to a minute.
 	Every time.Duration
-	// LoopStale is after how long without a look for what is due the loop counts
-	// as dead. Defaults to two minutes.
+	// LoopStale is how long the loop may go without a scan before it counts as
+	// dead. Defaults to two minutes.
 	LoopStale time.Duration
-	// Limits bound how many alerts are raised at once.
+	// Limits bound concurrent alerts.
 	Limits Limits
-	// Log hears of what is late and of a loop that is dead. Defaults to nothing.
+	// Log gets overdue secrets and a dead loop. Defaults to nothing.
 	Log *slog.Logger
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 }
 
-// Watchdog raises alerts for what is late, in a loop and on a timer of its own:
-// what keeps a scheduler from its work must not keep the alert back.
+// Watchdog raises alerts for overdue secrets, in a loop and on a timer of its
+// own: what keeps a scheduler from its work must not hold back the alert.
 type Watchdog struct {
 	WatchdogOptions
 
-	mu   sync.Mutex
-	alerted map[string]rotation.Status // as it was when the alert was raised
+	mu      sync.Mutex
+	alerted map[string]rotation.Status // the status for which the alert was raised
 }
 
-// NewWatchdog makes a watchdog. Run starts it.
+// NewWatchdog creates a watchdog. Run starts it.
 func NewWatchdog(o WatchdogOptions) *Watchdog {
 	o.Every = cmp.Or(o.Every, time.Minute)
 	o.LoopStale = cmp.Or(o.LoopStale, 2*time.Minute)
@@ -111,7 +112,7 @@ func (w *Watchdog) Check(ctx context.Context) {
 	}
 }
 
-// alert raises the alerts of a batch, beside one another.
+// alert raises the alerts of a batch, concurrently.
 func (w *Watchdog) alert(ctx context.Context, names []string) {
 	var secrets []*rotation.Secret
 	for _, name := range names {
@@ -134,8 +135,9 @@ func (w *Watchdog) alert(ctx context.Context, names []string) {
 	}
 }
 
-// alertOne raises one secret's alert, unless this watchdog did so for the same
-// state: while another worker holds the lease, nothing else remembers it.
+// alertOne raises one secret's alert, unless this watchdog already did so for
+// the same status: while another worker holds the lease, nothing else records
+// it.
 func (w *Watchdog) alertOne(ctx context.Context, s *rotation.Secret) error {
 	snapshot, err := w.Rotator.Journal.Load(ctx, s.Name)
 	if err != nil {

@@ -11,29 +11,29 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// ErrUnknown tells that no such secret is configured, or that it could not be
+// ErrUnknown means that no such secret is configured, or that it couldn't be
 // wired.
 var ErrUnknown = errors.New("not configured here")
 
-// errStopping is why turns in hand are broken off at the end.
+// errStopping is why in-flight turns are canceled at shutdown.
 var errStopping = errors.New("the daemon is stopping")
 
-// Queue tells what is due. Package store implements it.
+// Queue says what is due. Package store implements it.
 type Queue interface {
-	// Due lists the secrets that are enrolled and whose time has come, the
-	// longest overdue first. It leaves out those that are paused and those
-	// that somebody has a lease on; while all are frozen there are none.
+	// Due lists the enrolled secrets whose time has come, longest overdue
+	// first. It leaves out paused secrets and those with an unexpired lease.
+	// While everything is frozen there are none.
 	Due(ctx context.Context, q rotation.DueQuery) ([]rotation.Due, error)
-	// NextDue is the next time after now at which an enrolled secret will be
+	// NextDue is the next time after now at which an enrolled secret becomes
 	// due; zero for never.
 	NextDue(ctx context.Context, now time.Time) (time.Time, error)
 }
 
-// TurnFunc is what one turn does with a secret.
+// TurnFunc is what one turn does to a secret.
 type TurnFunc func(ctx context.Context, s *rotation.Secret) (rotation.Result, error)
 
-// Worker carries out turns: the schedulers' own, and those that a person asks
-// for. All of a process share its pool.
+// Worker carries out turns: the schedulers', and those that people request. All
+// turns of a process share its pool.
 type Worker struct {
 	rotator   *rotation.Rotator
 	secrets   *Secrets
@@ -43,24 +43,24 @@ type Worker struct {
 	now       func() time.Time
 }
 
-// WorkerOptions say what a Worker works with.
+// WorkerOptions configure a Worker.
 type WorkerOptions struct {
 	// Rotator does the work. Required.
 	Rotator *rotation.Rotator
-	// Secrets are those that are configured now. Required.
+	// Secrets are the currently configured secrets. Required.
 	Secrets *Secrets
-	// Limits bound what is done at once.
+	// Limits bound concurrent work.
 	Limits Limits
-	// Log hears of turns that failed. Defaults to nothing.
+	// Log gets failed turns. Defaults to nothing.
 	Log *slog.Logger
-	// OnOutcome, if any, is called after every turn, for metrics. It must not
+	// OnOutcome, if set, is called after every turn, for metrics. It must not
 	// block.
 	OnOutcome func(Outcome)
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 }
 
-// NewWorker makes a Worker with an open pool.
+// NewWorker creates a Worker with an open pool.
 func NewWorker(o WorkerOptions) *Worker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -74,15 +74,15 @@ func NewWorker(o WorkerOptions) *Worker {
 	return &Worker{rotator: o.Rotator, secrets: o.Secrets, pool: NewPool(o.Limits), log: o.Log, onOutcome: o.OnOutcome, now: o.Now}
 }
 
-// Each has a person's wish for some secrets carried out here and now, as
-// [Pool.Each] does, beside what the schedulers do and within the same limits.
-// The secrets are the caller's to keep wired until then.
+// Each carries out a person's request for some secrets here and now, as
+// [Pool.Each] does, alongside the schedulers and within the same limits. The
+// caller must keep the secrets wired until then.
 func (w *Worker) Each(ctx context.Context, secrets []*rotation.Secret, do func(ctx context.Context, i int) error) []error {
 	return w.pool.Each(ctx, secrets, do)
 }
 
-// Do has a person's wish for one configured secret carried out, as
-// [Worker.Each] does. [ErrUnknown] tells that the secret is not configured.
+// Do carries out a person's request for one configured secret, as [Worker.Each]
+// does. The error is [ErrUnknown] if it isn't configured.
 func (w *Worker) Do(ctx context.Context, name string, act TurnFunc) (rotation.Result, error) {
 	secret, done := w.secrets.Borrow(name)
 	defer done()
@@ -98,19 +98,19 @@ func (w *Worker) Do(ctx context.Context, name string, act TurnFunc) (rotation.Re
 	return result, errs[0]
 }
 
-// StartTurn has all that is due for a secret done soon, as something that was asked
-// for, and does not wait for it. What is not begun is still due.
+// StartTurn starts a turn for a secret soon, with the priority of a request,
+// and doesn't wait for it. If the turn never starts, the secret is still due.
 func (w *Worker) StartTurn(ctx context.Context, name string) {
 	secret, returned := w.secrets.Borrow(name)
-	returned() // only its systems are of interest as long as it waits
+	returned() // while it waits, only its systems matter
 	if secret != nil {
 		w.enqueue(context.WithoutCancel(ctx), secret, true, w.now(), func(rotation.Result) {})
 	}
 }
 
-// Advance does all that is due for a secret now, when there is room: with a
-// [*NoRoomError] where the secret's systems have none. [ErrUnknown] tells that
-// the secret is not configured.
+// Advance does everything that's due for a secret, once there is room; if there
+// is none at its systems, the error is a [*NoRoomError]. It is [ErrUnknown] if
+// the secret isn't configured.
 func (w *Worker) Advance(ctx context.Context, name string, due time.Time) (rotation.Result, error) {
 	secret, done := w.secrets.Borrow(name)
 	defer done()
@@ -132,8 +132,8 @@ func unknownSecret(name string) error {
 	return fmt.Errorf("%s: %w (try: rota validate)", name, ErrUnknown)
 }
 
-// reportTurn reports a turn. One that never began, or that met another worker, is
-// told to nobody: it will come again.
+// reportTurn reports a turn. One that never started, or that ran into another
+// worker, isn't reported: it will be retried.
 func (w *Worker) reportTurn(ctx context.Context, name string, due, begin time.Time, result rotation.Result, err error) {
 	_, noRoom := errors.AsType[*NoRoomError](err)
 	_, skipped := errors.AsType[*SkippedError](err)
@@ -146,31 +146,31 @@ func (w *Worker) reportTurn(ctx context.Context, name string, due, begin time.Ti
 	w.onOutcome(Outcome{Secret: name, Due: true, DueAt: due, StartedAt: begin, EndedAt: w.now(), Result: result, Err: err})
 }
 
-// Load tells how much there is to do now.
+// Load returns how busy the worker is.
 func (w *Worker) Load() Load { return w.pool.Load() }
 
-// Close begins nothing new.
+// Close starts nothing new.
 func (w *Worker) Close() { w.pool.Close(errStopping) }
 
-// Drain waits for the turns in flight, whoever asked for them, after Close.
-// Those that take longer than that are broken off, and go on at the next start
-// or on another replica.
+// Drain waits for in-flight turns, whoever requested them, after Close. Turns
+// that take longer than this are canceled, and continue at the next start or on
+// another replica.
 func (w *Worker) Drain(within time.Duration) {
 	late := time.AfterFunc(within, w.pool.Cancel)
 	defer late.Stop()
 	w.pool.Wait()
 }
 
-// Health is how a scheduler fares.
+// Health is a scheduler's health.
 type Health struct {
-	LastScan time.Time `json:"last_scan,omitzero"` // when it last looked for what is due and could
-	Error    string    `json:"error,omitempty"`    // why the latest look failed; "" if it did not
-	Due      int       `json:"due"`                // secrets found due at the last look
+	LastScan time.Time `json:"last_scan,omitzero"` // when it last scanned for due secrets successfully
+	Error    string    `json:"error,omitempty"`    // why the latest scan failed; "" if it didn't
+	Due      int       `json:"due"`                // secrets found due by the last scan
 	Load
 }
 
-// Stale tells that a scheduler has not looked for what is due for a while: it
-// hangs, or its database does.
+// Stale reports whether a scheduler hasn't scanned for due secrets for a while:
+// it hangs, or its database does.
 func (h Health) Stale(now time.Time, after time.Duration) bool {
 	return h.LastScan.IsZero() || now.Sub(h.LastScan) > after
 }

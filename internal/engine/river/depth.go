@@ -8,8 +8,8 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 )
 
-// Jobs counts the jobs of all replicas that are not finished, by River's word
-// for their state.
+// Jobs counts the unfinished jobs of all replicas, by River's name for their
+// state.
 func (s *Service) Jobs(ctx context.Context) (map[string]int, error) {
 	executor := riverpgxv5.New(s.Pool).GetExecutor()
 	counts := map[string]int{}

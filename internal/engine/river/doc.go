@@ -1,12 +1,13 @@
-// Package river distributes turns over the replicas of the daemon: the leader
-// has what is due enqueued as jobs, and the workers of all replicas carry them
-// out, within the same limits and by the same code as the local scheduler's.
+// Package river distributes turns over the daemon's replicas. The leader
+// enqueues a job for each due secret, and the workers of all replicas carry
+// them out, within the same limits and with the same code as the local
+// scheduler.
 //
-// A job says only that a secret seems to be due. The row of the secret is the
-// truth, and its lease and fence keep two workers apart: a job that is done
-// twice, late or never does no harm. So jobs are never retried: when to try
-// again is in the row.
+// A job only says that a secret seems to be due. The truth is the secret's row,
+// whose lease and fence keep two workers apart, so a job that runs twice, late
+// or never does no harm. That's why jobs are never retried: the row says when
+// to try again.
 //
-// Here live the queue's jobs, its client and its page; not here: what a turn
-// does, and who may see the page.
+// This package contains the queue's jobs, its client and its page, but not what
+// a turn does or who may see the page.
 package river

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 )
 
-// warnings lets through what is a warning or worse.
+// warnings passes on warnings and errors only.
 type warnings struct{ slog.Handler }
 
 func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {

@@ -13,8 +13,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// recentJobs is what this replica enqueued or saw enqueued lately, so that a queue
-// that is long is not offered all of it again and again.
+// recentJobs are the jobs that this replica enqueued or saw enqueued lately, so
+// that a long queue isn't offered again and again.
 type recentJobs map[string]recentJob
 
 type recentJob struct {
@@ -22,15 +22,15 @@ type recentJob struct {
 	at    time.Time
 }
 
-// rememberFor is how long. It bounds how late a job is found out that got lost.
+// rememberFor bounds how late a lost job is noticed.
 const rememberFor = time.Minute
 
-// errLeaderActive ends a look that finds what another replica has enqueued.
+// errLeaderActive ends a scan that finds what another replica has enqueued.
 var errLeaderActive = errors.New("another replica enqueues what is due")
 
-// scan enqueues all that is due for so long, and is not enqueued yet. Where that
-// is for so long that the leader should have done it, it ends with the first
-// batch that the leader did: the queue is long, and there is somebody to fill
+// scan enqueues everything that has been due for this long and isn't enqueued
+// yet. If the leader should have done it by then, the scan ends with the first
+// batch that the leader did enqueue: the queue is long, and someone is filling
 // it.
 func (s *Service) scan(ctx context.Context, behind time.Duration) error {
 	for name, r := range s.enqueued {
@@ -60,8 +60,8 @@ func (s *Service) scan(ctx context.Context, behind time.Duration) error {
 	return nil
 }
 
-// enqueue makes a job of each that has none. It tells of how many it was not
-// known that they have one, and how many of these had none.
+// enqueue creates a job for each secret that has none. It returns how many
+// weren't known to have a job, and how many of these had none.
 func (s *Service) enqueue(ctx context.Context, found []rotation.Due) (offered, made int, err error) {
 	var args []turnArgs
 	for _, d := range found {
@@ -70,8 +70,8 @@ func (s *Service) enqueue(ctx context.Context, found []rotation.Due) (offered, m
 		}
 	}
 	offered = len(args)
-	// A job whose worker died before it began stands in the way of the next
-	// one; so may that one's.
+	// A job whose worker died before it started blocks the next one, whose
+	// worker may die as well.
 	for range maxReplacements {
 		if len(args) == 0 {
 			break
@@ -102,7 +102,7 @@ func (s *Service) enqueue(ctx context.Context, found []rotation.Due) (offered, m
 	return offered, made, nil
 }
 
-// insertTimeout bounds one statement.
+// insertTimeout limits one statement.
 const insertTimeout = 30 * time.Second
 
 func (s *Service) insert(ctx context.Context, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error) {
@@ -111,12 +111,12 @@ func (s *Service) insert(ctx context.Context, params []river.InsertManyParams) (
 	return s.client.InsertMany(ctx, params)
 }
 
-// maxReplacements is how many lost jobs of one turn are replaced. Then the secret waits
-// until River finds the first of them stuck.
+// maxReplacements is how many lost jobs of one turn are replaced. After that
+// the secret waits until River rescues the first of them.
 const maxReplacements = 10
 
-// isLost tells a job that a worker took long ago. Had that one begun, the fence
-// would be another, and so the job.
+// isLost reports whether a worker took the job long ago and never started. If
+// it had started, the fence would be different, and so would the job.
 func (s *Service) isLost(job *rivertype.JobRow) bool {
 	return job.State == rivertype.JobStateRunning && job.AttemptedAt != nil && time.Since(*job.AttemptedAt) > s.LostAfter
 }

@@ -18,30 +18,31 @@ import (
 	"github.com/rota-dev/rota/internal/engine"
 )
 
-// Options say how a replica works.
+// Options configure a replica.
 type Options struct {
-	// Pool are connections to the database of the store, for the jobs alone.
-	// Required.
+	// Pool connects to the store's database, for jobs only. Required.
 	Pool *pgxpool.Pool
-	// Worker carries out the turns. Required. The service closes it at its end.
+	// Worker carries out the turns. Required. The service closes it when it
+	// ends.
 	Worker *engine.Worker
-	// Queue tells what is due. Required.
+	// Queue says what is due. Required.
 	Queue engine.Queue
-	// Slots is how many jobs this replica takes at once, those included that
-	// wait for a slow system or for a worker's place. Defaults to eight times
-	// the worker's places.
+	// Slots is how many jobs this replica takes at once, including those
+	// waiting for a slow system or for a worker slot. Defaults to eight times
+	// the worker slots.
 	Slots int
-	// Every is how often the leader looks for what is due. Defaults to a second.
+	// Every is how often the leader scans for due secrets. Defaults to a
+	// second.
 	Every time.Duration
-	// Longest is longer than any turn takes. Defaults to an hour.
+	// MaxTurn is longer than any turn takes. Defaults to an hour.
 	MaxTurn time.Duration
-	// Lost is after how long a job that a worker took, but that never began, is
-	// given to another. Longer than the lease. Defaults to two minutes.
+	// LostAfter is how long a job may be taken without starting before it is
+	// replaced. It must be longer than the lease. Defaults to two minutes.
 	LostAfter time.Duration
-	// DrainTimeout is how long turns in hand may go on when the service is to end.
+	// DrainTimeout is how long in-flight turns may continue at shutdown.
 	// Defaults to 20 seconds.
 	DrainTimeout time.Duration
-	// Log hears of what fails. Defaults to nothing.
+	// Log gets failures. Defaults to nothing.
 	Log *slog.Logger
 	// Now is the clock that decides what is due. Defaults to time.Now.
 	Now func() time.Time
@@ -62,12 +63,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// batch is how many secrets are asked for, and enqueued, at once.
+// batch is how many secrets are read, and enqueued, at once.
 const batch = 1000
 
-// followerScan is how often a replica looks that does not lead, for after a leader's
-// death there is none for a while. It looks for what the leader should have
-// found, so that not all enqueue the same: what is due for as long as ownScan.
+// followerScan is how often a replica that isn't the leader scans, because
+// there is none for a while after a leader's death. It looks for what the
+// leader should have found, so that replicas don't all enqueue the same:
+// secrets that have been due for at least this long.
 const followerScan = 5 * time.Second
 
 // Service is one replica.
@@ -76,13 +78,13 @@ type Service struct {
 	client *river.Client[pgx.Tx]
 	poke   chan struct{}
 
-	enqueued recentJobs // the Run loop's own
+	enqueued recentJobs // used by the Run loop only
 
 	mu     sync.Mutex
 	health engine.Health
 }
 
-// New makes a replica. Run starts it.
+// New creates a replica. Run starts it.
 func New(o Options) (*Service, error) {
 	o = o.withDefaults()
 	s := &Service{Options: o, poke: make(chan struct{}, 1), enqueued: recentJobs{}}
@@ -91,21 +93,21 @@ func New(o Options) (*Service, error) {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
-		Logger:  slog.New(warnings{o.Log.Handler()}), // its own doings are no news of a rotation
+		Logger:  slog.New(warnings{o.Log.Handler()}), // its own activity doesn't matter to a rotation
 		Queues:  map[string]river.QueueConfig{turnQueue: {MaxWorkers: o.Slots}},
 		Workers: workers,
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(
 			river.PeriodicInterval(o.Every),
-			func() (river.JobArgs, *river.InsertOpts) { // called on the leader alone
+			func() (river.JobArgs, *river.InsertOpts) { // called on the leader only
 				s.Poke()
-				return nil, nil // the look makes the jobs
+				return nil, nil // the scan creates the jobs
 			},
 			&river.PeriodicJobOpts{RunOnStart: true},
 		)},
 		MaxAttempts:          1,
 		JobTimeout:           o.MaxTurn,
 		RescueStuckJobsAfter: o.MaxTurn + time.Minute,
-		// The audit is the record; these are for who looks at the queue.
+		// The audit is the record; these are for people looking at the queue.
 		CompletedJobRetentionPeriod: 10 * time.Minute,
 		CancelledJobRetentionPeriod: 24 * time.Hour,
 		DiscardedJobRetentionPeriod: 24 * time.Hour,
@@ -117,8 +119,7 @@ func New(o Options) (*Service, error) {
 	return s, nil
 }
 
-// Migrate brings the queue's tables up to date. It belongs to the moment at
-// which the store's are.
+// Migrate migrates the queue's schema. Call it when the store's is migrated.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	m, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -130,16 +131,16 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// Poke has this replica look for what is due at once: the configuration was
-// changed, or a person asked for something.
+// Poke makes this replica scan immediately: the configuration has changed, or a
+// person requested something.
 func (s *Service) Poke() {
 	select {
 	case s.poke <- struct{}{}:
-	default: // a look is to come already
+	default: // a scan is already pending
 	}
 }
 
-// Health tells how this replica fares.
+// Health returns this replica's health.
 func (s *Service) Health() engine.Health {
 	s.mu.Lock()
 	h := s.health
@@ -148,9 +149,9 @@ func (s *Service) Health() engine.Health {
 	return h
 }
 
-// Run takes part in the work until ctx ends. Then it takes nothing new, lets
-// what is in hand end within DrainTimeout, what people asked for too, and breaks off
-// the rest, which hands it back to the other replicas.
+// Run takes part in the work until ctx ends. Then it takes no new jobs, lets
+// in-flight work, requests included, finish within DrainTimeout, and cancels
+// the rest, which releases it to the other replicas.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("queue: %w", err)
@@ -175,14 +176,14 @@ func (s *Service) Run(ctx context.Context) error {
 	return s.stop(context.WithoutCancel(ctx))
 }
 
-// cancelTimeout is how long turns may take to end once they are broken off: they
-// still write down how far they came.
+// cancelTimeout is how long turns may take to end once canceled: they still
+// record how far they got.
 const cancelTimeout = 30 * time.Second
 
 func (s *Service) stop(ctx context.Context) error {
 	s.Worker.Close()
 	var all sync.WaitGroup
-	all.Go(func() { s.Worker.Drain(s.DrainTimeout) }) // what people asked for is no job
+	all.Go(func() { s.Worker.Drain(s.DrainTimeout) }) // requests are not jobs
 	defer all.Wait()
 	soft, cancel := context.WithTimeout(ctx, s.DrainTimeout)
 	defer cancel()

@@ -8,10 +8,10 @@ import (
 	"riverqueue.com/riverui"
 )
 
-// UI is the page of the queue, to be mounted under a prefix such as
-// "/admin/queue", without its end stripped off. It lets whoever sees it cancel
-// jobs and pause queues: it must be shown to administrators only. What it has
-// running in the background ends with ctx.
+// UI is the queue's page, to be mounted under a prefix such as "/admin/queue"
+// without stripping it. Anyone who can see it can cancel jobs and pause queues,
+// so it must be shown to administrators only. Its background work ends with
+// ctx.
 func (s *Service) UI(ctx context.Context, prefix string) (http.Handler, error) {
 	handler, err := riverui.NewHandler(&riverui.HandlerOpts{
 		Endpoints: riverui.NewEndpoints(s.client, nil), Logger: s.Log, Prefix: prefix,

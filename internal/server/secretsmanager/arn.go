@@ -9,16 +9,16 @@ import (
 
 var arnSuffix = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
 
-// ARN is the full ARN of a secret.
+// ARN is a secret's full ARN.
 func (s *Server) ARN(r record.Record) string { return s.arnPrefix + r.Name + "-" + r.Suffix }
 
-// secretRef is what a SecretId names: a name, and the suffix that the secret must
-// have, "" for any.
+// secretRef is what a SecretId refers to: a name, and the suffix that the
+// secret must have, "" for any.
 type secretRef struct{ name, suffix string }
 
-// parseID reads a SecretId: a name, a full ARN, which must match as a whole, or
+// parseID parses a SecretId: a name, a full ARN, which must match exactly, or
 // an ARN without the six random characters. An ARN whose name ends in a hyphen
-// and six characters is taken for a full one, as AWS warns.
+// and six characters is treated as a full one, as AWS warns.
 func (s *Server) parseID(id string) secretRef {
 	rest, isARN := strings.CutPrefix(id, s.arnPrefix)
 	switch {
@@ -30,11 +30,11 @@ func (s *Server) parseID(id string) secretRef {
 	return secretRef{name: rest}
 }
 
-// Name is the name of the secret that a SecretId means, whether there is one or
-// not.
+// Name is the name of the secret that a SecretId refers to, whether or not it
+// exists.
 func (s *Server) Name(id string) string { return s.parseID(id).name }
 
-// match refuses a secret that the target does not mean.
+// match refuses a secret other than the one referred to.
 func (t secretRef) match(r record.Record) error {
 	if t.suffix != "" && t.suffix != r.Suffix {
 		return errNoSecret()
@@ -42,7 +42,7 @@ func (t secretRef) match(r record.Record) error {
 	return nil
 }
 
-// checkUsable is check for what can't be done to a secret that is to be deleted.
+// checkUsable also refuses a secret that is scheduled for deletion.
 func (t secretRef) checkUsable(r record.Record) error {
 	if err := t.match(r); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (t secretRef) checkUsable(r record.Record) error {
 	return nil
 }
 
-// checkChangeable is use for a change of the record.
+// checkChangeable is checkUsable for a change.
 func (t secretRef) checkChangeable(c *record.Change) error {
 	if !c.Exists {
 		return errNoSecret()

@@ -34,7 +34,7 @@ func checkDetails(description, key, kind *string) error {
 	return firstError(checkOptionalLength("description", description, 0, maxDescription), checkOptionalLength("kmsKeyId", key, 0, maxKMSKey), checkOptionalLength("type", kind, 0, maxType))
 }
 
-// setDetails takes over what a request says beside the value.
+// setDetails applies what a request says besides the value.
 func setDetails(r *record.Record, description, key, kind *string) {
 	if description != nil {
 		r.Description = *description
@@ -81,8 +81,8 @@ func createSecret(ctx context.Context, s *Server, g *record.Guarded, in *createS
 	return &out, err
 }
 
-// checkRepeated is nil for a creation of a secret that is there where it is the same
-// request once more: the same token with the same value.
+// checkRepeated returns nil if the creation of an existing secret repeats the
+// same request: the same token with the same value.
 func (r *createSecretRequest) checkRepeated(c *record.Change) error {
 	if !c.DeleteAt.IsZero() {
 		return errInvalidRequest("You can't create this secret because a secret with this name is already scheduled for deletion.")

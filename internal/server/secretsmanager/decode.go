@@ -16,13 +16,13 @@ import (
 // operation carries out one call.
 type operation func(ctx context.Context, s *Server, g *record.Guarded, body []byte) (any, error)
 
-// request is the parameters of an operation. check looks at them alone.
+// request is an operation's parameters. check validates them by themselves.
 type request[T any] interface {
 	*T
 	check() error
 }
 
-// handle reads an operation's parameters, checks them and runs it.
+// handle decodes an operation's parameters, validates them and runs it.
 func handle[T any, P request[T], R any](run func(ctx context.Context, s *Server, g *record.Guarded, in P) (R, error)) operation {
 	members := membersOf(reflect.TypeFor[T]())
 	return func(ctx context.Context, s *Server, g *record.Guarded, body []byte) (any, error) {
@@ -37,7 +37,7 @@ func handle[T any, P request[T], R any](run func(ctx context.Context, s *Server,
 	}
 }
 
-// membersOf are the names of a request's parameters.
+// membersOf returns the names of a request's parameters.
 func membersOf(t reflect.Type) []string {
 	var names []string
 	for _, f := range reflect.VisibleFields(t) {
@@ -53,9 +53,9 @@ func membersOf(t reflect.Type) []string {
 	return names
 }
 
-// decode reads a body strictly: one object, well-formed text, no member twice,
-// none in another case. Members that are not known are passed over, as by AWS:
-// newer clients send them.
+// decode parses a body strictly: a single object, well-formed text, no
+// duplicate members, and none in a different case. Unknown members are ignored,
+// as AWS does, because newer clients send them.
 func decode(body []byte, members []string, into any) error {
 	if !utf8.Valid(body) || hasLoneSurrogate(body) {
 		return errSerialization("The request body is not well-formed text.")
@@ -67,13 +67,13 @@ func decode(body []byte, members []string, into any) error {
 		if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return errSerialization(strings.ToUpper(e.Value[:1]) + e.Value[1:] + " can not be converted to what " + e.Field + " should be.")
 		}
-		return errSerialization("The request body is not the JSON it should be.")
+		return errSerialization("The request body is not the expected JSON.")
 	}
 	return nil
 }
 
 func checkMembers(body []byte, members []string) error {
-	bad := errSerialization("The request body is not the JSON object it should be.")
+	bad := errSerialization("The request body is not the expected JSON object.")
 	d := json.NewDecoder(bytes.NewReader(body))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return bad
@@ -112,14 +112,14 @@ func checkMembers(body []byte, members []string) error {
 	return nil
 }
 
-// hasLoneSurrogate tells whether a text has half of a surrogate pair escaped,
-// which the decoder would silently replace: in a secret's value, of all things.
+// hasLoneSurrogate reports whether a text escapes half of a surrogate pair,
+// which the decoder would silently replace, even in a secret's value.
 func hasLoneSurrogate(body []byte) bool {
 	for i := 0; i < len(body); i++ {
 		if body[i] != '\\' {
 			continue
 		}
-		i++ // at what is escaped
+		i++ // at the escaped character
 		switch {
 		case !isSurrogate(body, i, "89aAbB"):
 			if isSurrogate(body, i, "cCdDeEfF") {
@@ -134,7 +134,8 @@ func hasLoneSurrogate(body []byte) bool {
 	return false
 }
 
-// isSurrogate tells whether at i there is uD, then one of the digits.
+// isSurrogate reports whether there is a uD at i, followed by one of the
+// digits.
 func isSurrogate(body []byte, i int, digits string) bool {
 	return i+2 < len(body) && body[i] == 'u' && (body[i+1] == 'd' || body[i+1] == 'D') && strings.IndexByte(digits, body[i+2]) >= 0
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// The days of a recovery window.
+// Recovery windows, in days.
 const (
 	minRecovery = 7
-	maxRecovery = 30 // the default, too
+	maxRecovery = 30 // also the default
 )
 
 type deleteSecretRequest struct {
@@ -45,7 +45,7 @@ func (r *deleteSecretRequest) days() int {
 	return int(*r.RecoveryWindowInDays)
 }
 
-// errNothingToDelete ends the forced deletion of what is not there, which
+// errNothingToDelete ends the forced deletion of a nonexistent secret, which
 // succeeds.
 var errNothingToDelete = errors.New("nothing to delete")
 

@@ -6,8 +6,8 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// secretEntry is what DescribeSecret and ListSecrets have in common. What has
-// no value is left out.
+// secretEntry is what DescribeSecret and ListSecrets have in common. Members
+// without a value are omitted.
 type secretEntry struct {
 	ARN               string
 	Name              string
@@ -26,7 +26,8 @@ type secretEntry struct {
 	Tags              []tag          `json:",omitempty"`
 }
 
-// entry shows a record. managed are those that Rota itself rotates, by name.
+// entry shows a record. managed has the secrets that Rota itself rotates, by
+// name.
 func (s *Server) entry(r record.Record, managed map[string]Managed) secretEntry {
 	e := secretEntry{
 		ARN: s.ARN(r), Name: r.Name, Type: r.Type, Description: r.Description, KMSKeyID: r.KMSKeyID,
@@ -101,7 +102,7 @@ type versionList struct {
 }
 
 // listSecretVersionIDs lists the versions that have a value, in order of
-// creation. The token is the last version that the page before showed.
+// creation. The token is the index of the next version.
 func listSecretVersionIDs(ctx context.Context, s *Server, g *record.Guarded, in *listSecretVersionIDsRequest) (*versionList, error) {
 	t := s.parseID(in.SecretID)
 	r, err := g.View(ctx, t.name)

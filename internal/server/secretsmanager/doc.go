@@ -1,6 +1,6 @@
-// Package secretsmanager is AWS Secrets Manager's API over Rota's records: what
-// AWS's SDKs, its command line and everybody else who speaks to Secrets
-// Manager can be pointed at. Here live the protocol and AWS's rules on names,
-// versions, labels, dates and errors; not here: who may do what and the audit
-// (package record), and proving who calls (Options.Authenticate).
+// Package secretsmanager serves AWS Secrets Manager's API on Rota's records,
+// for AWS's SDKs, its command line and anything else that talks to Secrets
+// Manager. It contains the protocol and AWS's rules for names, versions,
+// labels, dates and errors. Permissions and the audit are in package record;
+// authentication is Options.Authenticate's job.
 package secretsmanager

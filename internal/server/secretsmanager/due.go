@@ -10,10 +10,10 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// RotateDue starts the rotations that are due by their schedules or were left
-// undone, and removes the secrets whose recovery window is over. It does not
-// wait for the rotations. The daemon calls it every minute or so; several may
-// at the same time.
+// RotateDue starts rotations that are due by their schedules or were
+// interrupted, and removes the secrets whose recovery window is over. It
+// doesn't wait for the rotations. The daemon calls it every minute or so;
+// concurrent calls are safe.
 func (s *Server) RotateDue(ctx context.Context) error {
 	g := s.opts.Records(access.Local("rota"))
 	names, err := g.Due(ctx, maxPage)
@@ -29,7 +29,7 @@ func (s *Server) RotateDue(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// errNotDue ends a change that somebody else has made in the meantime.
+// errNotDue ends a change that someone else has made in the meantime.
 var errNotDue = errors.New("not due")
 
 func (s *Server) startDue(ctx context.Context, g *record.Guarded, name string) error {
@@ -75,14 +75,14 @@ func (s *Server) startDue(ctx context.Context, g *record.Guarded, name string) e
 	return nil
 }
 
-// cancelManaged ends what was set up before Rota's configuration had the secret:
-// a function's schedule, or a deletion.
+// cancelManaged cancels what was set up before Rota's configuration had the
+// secret: a function's schedule, or a deletion.
 func (s *Server) cancelManaged(ctx context.Context, g *record.Guarded, name string) error {
 	act := record.Operation{Action: access.Rotate, Op: "cancel rotation", Detail: "Rota's configuration rotates the secret now"}
 	return g.Update(ctx, name, act, func(c *record.Change) error {
 		switch {
 		case !c.Exists:
-			return errors.New("its recovery window is over, but the configuration rotates it: it is not removed (try: take it out of rota.yaml)")
+			return errors.New("its recovery window is over, but it isn't removed because the configuration rotates it (try: take it out of rota.yaml)")
 		case !c.DeleteAt.IsZero() || c.Rotation.NextAt.IsZero():
 			return errNotDue
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// Error is an error in AWS's words.
+// Error is an error with AWS's code and message.
 type Error struct {
 	Status  int
 	Code    string
@@ -23,12 +23,14 @@ func newError(code, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: code, Message: message}
 }
 
-func errInvalidParameter(message string) *Error { return newError("InvalidParameterException", message) }
-func errInvalidRequest(message string) *Error   { return newError("InvalidRequestException", message) }
-func errNotFound(message string) *Error         { return newError("ResourceNotFoundException", message) }
-func errLimit(message string) *Error            { return newError("LimitExceededException", message) }
-func errSerialization(message string) *Error    { return newError("SerializationException", message) }
-func errValidation(message string) *Error       { return newError("ValidationException", message) }
+func errInvalidParameter(message string) *Error {
+	return newError("InvalidParameterException", message)
+}
+func errInvalidRequest(message string) *Error { return newError("InvalidRequestException", message) }
+func errNotFound(message string) *Error       { return newError("ResourceNotFoundException", message) }
+func errLimit(message string) *Error          { return newError("LimitExceededException", message) }
+func errSerialization(message string) *Error  { return newError("SerializationException", message) }
+func errValidation(message string) *Error     { return newError("ValidationException", message) }
 
 func errThrottled() *Error { return newError("ThrottlingException", "Rate exceeded") }
 
@@ -41,7 +43,7 @@ func errUnknownOperation(name string) *Error {
 	return newError("UnknownOperationException", "The operation "+name+" is not known.")
 }
 
-// signatureCodes are AWS's names for what package sigv4 refuses.
+// signatureCodes are AWS's codes for package sigv4's errors.
 var signatureCodes = []struct {
 	kind error
 	code string
@@ -54,8 +56,8 @@ var signatureCodes = []struct {
 	{sigv4.ErrUnknownKey, "UnrecognizedClientException"},
 }
 
-// explain turns any error into one of AWS's. What it can't explain is the
-// service's own fault: the client hears no more than that, the log all.
+// explain turns any error into one of AWS's. Anything unknown is the service's
+// own fault: the client learns only that, and the details are logged.
 func (s *Server) explain(operation string, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

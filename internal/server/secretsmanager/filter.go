@@ -8,8 +8,8 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// filter is one filter of a list: a secret passes if any of the values matches,
-// and a list of filters lets through what passes each.
+// filter is one filter of a list. A secret passes if any of the values matches,
+// and must pass every filter.
 type filter struct {
 	Key    string
 	Values []string
@@ -48,8 +48,8 @@ func (s *Server) matchesAll(r record.Record, filters []filter) bool {
 	})
 }
 
-// matches compares by prefix, descriptions without regard to case. "all" looks
-// for each of the words anywhere, without regard to case.
+// matches compares by prefix, and descriptions case-insensitively. "all"
+// searches for each word anywhere, case-insensitively.
 func (s *Server) matches(r record.Record, key, want string) bool {
 	hasTag := func(match func(t record.Tag) bool) bool { return slices.ContainsFunc(r.Tags, match) }
 	switch key {
@@ -63,7 +63,7 @@ func (s *Server) matches(r record.Record, key, want string) bool {
 		return hasTag(func(t record.Tag) bool { return strings.HasPrefix(t.Value, want) })
 	case "primary-region":
 		return strings.HasPrefix(s.opts.Region, want)
-	case "owning-service": // no secret is another service's
+	case "owning-service": // no secret belongs to another service
 		return want == ""
 	}
 	for word := range strings.FieldsSeq(strings.ToLower(want)) {

@@ -19,7 +19,7 @@ func (r *getSecretValueRequest) check() error {
 	return firstError(checkSecretID(r.SecretID), checkVersionID("versionId", r.VersionID), checkLength("versionStage", r.VersionStage, 0, 256))
 }
 
-// secretValue is the answer of GetSecretValue, and an entry of
+// secretValue is GetSecretValue's response, and an entry of
 // BatchGetSecretValue's.
 type secretValue struct {
 	ARN           string
@@ -35,8 +35,8 @@ func getSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *getSe
 	return s.value(ctx, g, in.SecretID, in.VersionID, in.VersionStage)
 }
 
-// value reads a version found by id, by label or by both; the current one
-// without either.
+// value reads a version found by id, by label or by both; without either, the
+// current one.
 func (s *Server) value(ctx context.Context, g *record.Guarded, secretID, id, label string) (*secretValue, error) {
 	t := s.parseID(secretID)
 	var version *record.Version
@@ -63,7 +63,7 @@ func (s *Server) value(ctx context.Context, g *record.Guarded, secretID, id, lab
 	}, nil
 }
 
-// find is the version for GetSecretValue, which must have a value.
+// find returns the version for GetSecretValue, which must have a value.
 func find(r *record.Record, id, label string) (*record.Version, error) {
 	if id == "" && label == "" {
 		label = labelCurrent
@@ -151,7 +151,7 @@ func batchGetSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *
 		}
 	}
 	values, errs := make([]*secretValue, len(ids)), make([]error, len(ids))
-	var reads sync.WaitGroup // at once, so that their audit entries share a commit
+	var reads sync.WaitGroup // concurrently, so that their audit entries share a commit
 	for i, id := range ids {
 		reads.Go(func() { values[i], errs[i] = s.value(ctx, g, id, "", "") })
 	}

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// stepTimeout is the longest that a Lambda function runs.
+// stepTimeout is the longest that a Lambda function can run.
 const stepTimeout = 15 * time.Minute
 
-// invoke makes Lambda's Invoke call. What the function answers is not kept: it
-// may hold a value.
+// invoke makes Lambda's Invoke call. The function's response isn't kept,
+// because it may contain a value.
 func (s *Server) invoke(ctx context.Context, j job, step string) error {
 	event, err := json.Marshal(struct {
 		SecretID           string `json:"SecretId"`
@@ -29,7 +29,7 @@ func (s *Server) invoke(ctx context.Context, j job, step string) error {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, j.url, bytes.NewReader(event))
 	if err != nil {
-		return errors.New("the function's URL is none (try: correct it in the configuration)")
+		return errors.New("the function's URL is invalid (try: correct it in the configuration)")
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Amz-Invocation-Type", "RequestResponse")

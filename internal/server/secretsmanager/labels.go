@@ -6,19 +6,19 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// The labels that mean something to the service itself.
+// The labels that the service itself interprets.
 const (
 	labelCurrent  = "AWSCURRENT"
 	labelPrevious = "AWSPREVIOUS"
 	labelPending  = "AWSPENDING"
 )
 
-// maxLabels is how many labels all versions of a secret may have together.
+// maxLabels is how many labels all of a secret's versions can have together.
 const maxLabels = 20
 
-// attach moves a label to a version that is there. AWSPREVIOUS goes to the
-// version that AWSCURRENT is taken from, and a secret that rotates has been
-// rotated then, by whoever did it.
+// attach moves a label to an existing version. AWSPREVIOUS moves to the version
+// that AWSCURRENT is taken from. If rotation is enabled, that counts as a
+// rotation, whoever did it.
 func attach(c *record.Change, label, id string) {
 	from := c.Holder(label)
 	if from != nil && from.ID == id {
@@ -54,7 +54,7 @@ func checkLabelQuota(r record.Record) error {
 	return nil
 }
 
-// stages maps the versions that have labels to them.
+// stages maps labeled versions to their labels.
 func stages(r record.Record) map[string][]string {
 	stages := map[string][]string{}
 	for _, v := range r.Versions {

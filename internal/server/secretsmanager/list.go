@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	maxPage = 100 // and the default
-	// maxScan bounds how many secrets one call looks at, where filters or the
-	// caller's rights let few of them through. The page is short then.
+	maxPage = 100 // also the default
+	// maxScan bounds how many secrets one call looks at if filters or the
+	// caller's permissions let few of them through. The page is then short.
 	maxScan = 5000
 )
 
@@ -78,16 +78,16 @@ func listSecrets(ctx context.Context, s *Server, g *record.Guarded, in *listSecr
 
 // search says which secrets are wanted.
 type search struct {
-	filters    []filter
-	includeDeleted    bool // those that are to be deleted, too
-	by         record.Order
-	descending bool
-	limit      int
-	token      string // of the page before
+	filters        []filter
+	includeDeleted bool // also those scheduled for deletion
+	by             record.Order
+	descending     bool
+	limit          int
+	token          string // of the previous page
 }
 
-// scan gives one page of the secrets that are searched for and the next page's
-// token, "" at the end.
+// scan returns one page of the matching secrets and the next page's token, ""
+// at the end.
 func scan(ctx context.Context, s *Server, g *record.Guarded, q search) (found []record.Record, token string, err error) {
 	p := record.Page{By: q.by, Descending: q.descending, Limit: maxPage}
 	if q.token != "" {
@@ -118,11 +118,11 @@ func scan(ctx context.Context, s *Server, g *record.Guarded, q search) (found []
 	}
 }
 
-// listToken is where a list goes on, and of which list it is.
+// listToken is where a list continues, and which list it is.
 type listToken struct {
 	By         record.Order `json:"b,omitempty"`
 	Descending bool         `json:"d,omitempty"`
-	At         int64        `json:"a,omitempty"` // unix nanoseconds, 0 for no time
+	At         int64        `json:"a,omitempty"` // Unix nanoseconds, 0 for no time
 	Name       string       `json:"n"`
 }
 
@@ -148,7 +148,7 @@ func (q search) readToken() (record.Cursor, error) {
 	return m, nil
 }
 
-// encodePosition and readPosition are the token of a list that can be counted.
+// encodePosition and decodePosition handle the token of a list with indexes.
 func encodePosition(i int) string {
 	text, _ := json.Marshal(i) // a number always marshals
 	return base64.RawURLEncoding.EncodeToString(text)

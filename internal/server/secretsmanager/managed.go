@@ -10,30 +10,30 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// Managed is how Rota rotates a secret that its configuration has.
+// Managed is how Rota rotates a secret from its configuration.
 type Managed struct {
-	RotatedAt time.Time     // since when the current credential exists; zero: not known
-	NextAt    time.Time     // the next rotation by the policy; zero for none
-	Every     time.Duration // the period, where the policy has one
+	RotatedAt time.Time     // when the current credential was created; zero if unknown
+	NextAt    time.Time     // the next rotation by policy; zero for none
+	Every     time.Duration // the period, if the policy has one
 }
 
-// isManaged tells whether Rota's own configuration rotates a secret.
+// isManaged reports whether Rota's configuration rotates a secret.
 func (s *Server) isManaged(name string) bool { return s.opts.Managed != nil && s.opts.Managed(name) }
 
 func errManaged() *Error {
-	return errInvalidRequest("Rota's configuration says how and when this secret is rotated, and has to be changed instead.")
+	return errInvalidRequest("Rota's configuration says how and when this secret is rotated. Change that instead.")
 }
 
 func errManagedDeletion() *Error {
-	return errInvalidRequest("Rota's configuration rotates this secret, so that it can't be deleted. Take it out of rota.yaml first.")
+	return errInvalidRequest("This secret can't be deleted because Rota's configuration rotates it. Take it out of rota.yaml first.")
 }
 
-// checkManagedLabel refuses to take from a version that Rota made or adopted
-// what tells Rota where it stands with it. From another's version everything
-// may be taken: that is how a person tidies up.
+// checkManagedLabel refuses to remove labels that track a rotation from a
+// version that Rota created or adopted. Labels can be removed from any other
+// version: that's how a person cleans up.
 func checkManagedLabel(r *record.Record, label string) error {
 	if label == string(rota.LabelAdopted) || strings.HasPrefix(label, string(rota.LabelMade(""))) {
-		return errInvalidRequest("Rota itself marks versions with the staging label " + label + " while its configuration rotates the secret.")
+		return errInvalidRequest("While Rota's configuration rotates the secret, only Rota itself sets the staging label " + label + ".")
 	}
 	if !isStagingLabel(label) {
 		return nil
@@ -44,20 +44,21 @@ func checkManagedLabel(r *record.Record, label string) error {
 	return nil
 }
 
-// checkManagedToken refuses an id by which Rota would take a version for its own.
+// checkManagedToken refuses an id that would make Rota mistake a version for
+// its own.
 func checkManagedToken(token string) error {
 	if isOwnVersion(record.Version{ID: token}) {
-		return errInvalidParameter("The ClientRequestToken is like the ids of Rota's own versions of this secret. Give another one.")
+		return errInvalidParameter("The ClientRequestToken looks like the ids of Rota's own versions of this secret. Use a different one.")
 	}
 	return nil
 }
 
-// isStagingLabel tells whether a label says how far a rotation is.
+// isStagingLabel reports whether a label tracks the progress of a rotation.
 func isStagingLabel(label string) bool {
 	return slices.Contains([]string{labelCurrent, labelPrevious, labelPending}, label)
 }
 
-// isOwnVersion tells whether Rota made or adopted a version.
+// isOwnVersion reports whether Rota created or adopted a version.
 func isOwnVersion(v record.Version) bool {
 	version := rota.Version{ID: v.ID}
 	for _, label := range v.Labels {
@@ -66,8 +67,8 @@ func isOwnVersion(v record.Version) bool {
 	return version.Ours()
 }
 
-// managedSecrets tells how Rota rotates those of the secrets that its configuration
-// has, by name.
+// managedSecrets returns how Rota rotates those of the secrets that are in its
+// configuration, by name.
 func (s *Server) managedSecrets(ctx context.Context, secrets ...record.Record) (map[string]Managed, error) {
 	var names []string
 	for _, r := range secrets {
@@ -81,8 +82,8 @@ func (s *Server) managedSecrets(ctx context.Context, secrets ...record.Record) (
 	return s.opts.Rotations(ctx, names)
 }
 
-// apply fills in what DescribeSecret and ListSecrets tell of rotation. What a
-// function once did with the secret counts no more.
+// apply sets what DescribeSecret and ListSecrets say about rotation. What a
+// function once did with the secret no longer counts.
 func (m Managed) apply(e *secretEntry) {
 	enabled := true
 	e.RotationEnabled, e.RotationLambdaARN, e.RotationRules = &enabled, "", nil

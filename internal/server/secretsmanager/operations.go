@@ -6,7 +6,7 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// operations are all of the API.
+// operations are all operations of the API.
 var operations = map[string]operation{
 	"BatchGetSecretValue":      handle(batchGetSecretValue),
 	"CancelRotateSecret":       handle(cancelRotateSecret),
@@ -37,14 +37,14 @@ var operations = map[string]operation{
 	"StopReplicationToReplica":        handle(noReplication),
 }
 
-// secretRequest is the parameters of operations that take nothing but a secret.
+// secretRequest is the parameters of operations that take only a secret.
 type secretRequest struct {
 	SecretID string `json:"SecretId"`
 }
 
 func (r *secretRequest) check() error { return checkSecretID(r.SecretID) }
 
-// secretOutput is what most operations answer with.
+// secretOutput is the response of most operations.
 type secretOutput struct {
 	ARN           string
 	Name          string
@@ -57,7 +57,7 @@ func (s *Server) output(r record.Record) secretOutput {
 	return secretOutput{ARN: s.ARN(r), Name: r.Name}
 }
 
-// emptyOutput is the answer of operations that have none.
+// emptyOutput is the response of operations that have none.
 type emptyOutput struct{}
 
 func noReplication(context.Context, *Server, *record.Guarded, *secretRequest) (emptyOutput, error) {
@@ -65,5 +65,5 @@ func noReplication(context.Context, *Server, *record.Guarded, *secretRequest) (e
 }
 
 func errReplication() *Error {
-	return errInvalidRequest("Rota does not replicate secrets to other regions or accounts: each of its replicas serves all secrets.")
+	return errInvalidRequest("Rota doesn't replicate secrets to other regions or accounts: each of its replicas serves all secrets.")
 }

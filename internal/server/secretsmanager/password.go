@@ -28,7 +28,7 @@ func (r *getRandomPasswordRequest) check() error {
 	return firstError(checkRange("passwordLength", r.PasswordLength, 1, maxPassword), checkLength("excludeCharacters", r.ExcludeCharacters, 0, maxPassword))
 }
 
-// types are the alphabets to take from, without what is excluded.
+// types returns the character sets to pick from, without excluded characters.
 func (r *getRandomPasswordRequest) types() []string {
 	var types []string
 	for _, t := range []struct {
@@ -63,7 +63,7 @@ func getRandomPassword(_ context.Context, s *Server, _ *record.Guarded, in *getR
 	}
 	types := in.types()
 	if len(types) == 0 {
-		return nil, errInvalidParameter("The excluded characters leave none to make a password of.")
+		return nil, errInvalidParameter("The excluded characters leave nothing to generate a password from.")
 	}
 	each := in.RequireEachIncludedType == nil || *in.RequireEachIncludedType
 	if each && n < len(types) {
@@ -71,9 +71,9 @@ func getRandomPassword(_ context.Context, s *Server, _ *record.Guarded, in *getR
 	}
 	alphabet := strings.Join(types, "")
 	password := []byte(s.randomString(alphabet, n))
-	// A password that lacks a type is made anew rather than mended, so that all
-	// that have each are equally likely; only a short one may need many tries,
-	// and is mended in the end.
+	// A password that lacks a type is regenerated rather than patched, so that
+	// all passwords with every type are equally likely. Only a short one can
+	// take many attempts, and is patched in the end.
 	for tries := 0; each && !hasEach(password, types); tries++ {
 		if password = []byte(s.randomString(alphabet, n)); tries == 1000 {
 			s.forceEach(password, types)
@@ -91,7 +91,7 @@ func hasEach(password []byte, types []string) bool {
 	return true
 }
 
-// forceEach puts one character of each type at places of its own.
+// forceEach puts one character of each type at distinct positions.
 func (s *Server) forceEach(password []byte, types []string) {
 	for i, t := range types {
 		password[i] = t[s.randomBelow(len(t))]

@@ -13,10 +13,11 @@ import (
 
 const (
 	maxPolicy     = 20480
-	defaultPolicy = "default" // the name of the one policy that can be set
+	defaultPolicy = "default" // the name of the only policy that can be set
 )
 
-// policyStatement is what of a statement tells whether a policy is public.
+// policyStatement is the part of a statement that says whether a policy is
+// public.
 type policyStatement struct {
 	Effect       string
 	Principal    json.RawMessage
@@ -26,7 +27,8 @@ type policyStatement struct {
 	Condition    json.RawMessage
 }
 
-// parsePolicy checks a policy's form, and tells whether it lets everybody in.
+// parsePolicy validates a policy's syntax, and reports whether it grants access
+// to everyone.
 func parsePolicy(text string) (public bool, err error) {
 	bad := func(message string) error {
 		return newError("MalformedPolicyDocumentException", "This resource policy contains a syntax error: "+message)
@@ -40,7 +42,7 @@ func parsePolicy(text string) (public bool, err error) {
 		return false, bad("it is not a JSON object.")
 	}
 	if document.Version != "" && document.Version != "2012-10-17" && document.Version != "2008-10-17" {
-		return false, bad("its Version is none.")
+		return false, bad("its Version is unknown.")
 	}
 	var statements []policyStatement
 	if bytes.HasPrefix(bytes.TrimSpace(document.Statement), []byte("{")) {
@@ -76,7 +78,7 @@ func (st policyStatement) public() bool {
 	return isPublicPrincipal(st.Principal)
 }
 
-// isPublicPrincipal tells whether a principal is "*", or has it among others.
+// isPublicPrincipal reports whether a principal is "*", or includes it.
 func isPublicPrincipal(principal json.RawMessage) bool {
 	var one string
 	if json.Unmarshal(principal, &one) == nil {

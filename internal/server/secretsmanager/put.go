@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	maxVersions = 100 // a secret, as long as older ones can be removed
+	maxVersions = 100 // per secret, as long as older ones can be removed
 	minAge      = 24 * time.Hour
 )
 
-// content is the parameters that hold a value and the id that it gets.
+// content is the parameters that contain a value and the id for it.
 type content struct {
 	ClientRequestToken string
 	SecretString       *string
@@ -46,7 +46,7 @@ func (c *content) check() error {
 	return checkRequestToken(c.ClientRequestToken)
 }
 
-// addVersion makes a new version of the value, or fills the one that a rotation
+// addVersion adds a version with the value, or fills the one that a rotation
 // announced.
 func (c *content) addVersion(change *record.Change, s *Server) error {
 	if s.isManaged(change.Name) {
@@ -66,8 +66,8 @@ func (c *content) addVersion(change *record.Change, s *Server) error {
 	return nil
 }
 
-// announce adds a version without a value, and removes the oldest without a
-// label where the quota leaves no room.
+// announce adds a version without a value. If the quota leaves no room, it
+// removes the oldest unlabeled version.
 func announce(c *record.Change, id string) error {
 	if len(c.Versions) >= maxVersions {
 		i := slices.IndexFunc(c.Versions, func(v record.Version) bool {
@@ -129,8 +129,8 @@ func putSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *putSe
 	return &out, err
 }
 
-// repeated tells whether the request was carried out before: its token is that
-// of a version with the same value.
+// repeated reports whether the request was already carried out: a version with
+// its token has the same value.
 func repeated(c *record.Change, in *content) (bool, error) {
 	v := c.Version(in.ClientRequestToken)
 	if v == nil || v.Empty {
@@ -146,7 +146,7 @@ func repeated(c *record.Change, in *content) (bool, error) {
 func (r *putSecretValueRequest) put(c *record.Change, s *Server) error {
 	if s.isManaged(c.Name) {
 		for _, label := range r.VersionStages {
-			if label == labelCurrent { // which is noticed, and adopted or taken back
+			if label == labelCurrent { // noticed by Rota, which adopts it or moves it back
 				continue
 			}
 			if err := checkManagedLabel(&c.Record, label); err != nil {
@@ -161,7 +161,7 @@ func (r *putSecretValueRequest) put(c *record.Change, s *Server) error {
 	if len(labels) == 0 {
 		labels = []string{labelCurrent}
 	}
-	if c.Holder(labelCurrent) == nil { // the first version of a secret is current whatever is asked
+	if c.Holder(labelCurrent) == nil { // a secret's first version is always current
 		labels = append(slices.Clone(labels), labelCurrent)
 	}
 	for _, label := range labels {

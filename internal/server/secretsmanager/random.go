@@ -4,15 +4,16 @@ import "io"
 
 const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-// readRandom fills b. Without random numbers there is no going on, as with
-// crypto/rand itself.
+// readRandom fills b. Like crypto/rand itself, it crashes if there are no
+// random numbers.
 func (s *Server) readRandom(b []byte) {
 	if _, err := io.ReadFull(s.opts.Random, b); err != nil {
 		panic("secretsmanager: no random numbers: " + err.Error())
 	}
 }
 
-// randomBelow is a random number from 0 to n-1, n at most 256, each as likely.
+// randomBelow is a uniformly distributed random number from 0 to n-1, with n at
+// most 256.
 func (s *Server) randomBelow(n int) int {
 	var b [1]byte
 	limit := 256 - 256%n
@@ -24,7 +25,7 @@ func (s *Server) randomBelow(n int) int {
 	}
 }
 
-// randomString makes a string of n characters of an alphabet.
+// randomString returns n random characters from an alphabet.
 func (s *Server) randomString(alphabet string, n int) string {
 	out := make([]byte, n)
 	for i := range out {

@@ -42,7 +42,7 @@ func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateS
 		return s.rotateManaged(ctx, g, t, in)
 	}
 	var j job
-	var again *job // a former rotation that is not complete
+	var again *job // an earlier rotation that is not complete
 	var out secretOutput
 	err := g.Update(ctx, t.name, record.Operation{Action: access.Rotate, Op: rotateOp, Version: in.ClientRequestToken}, func(c *record.Change) error {
 		again = nil
@@ -59,7 +59,7 @@ func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateS
 			if slices.Contains(v.Labels, labelCurrent) {
 				j = job{}
 			}
-			return nil // the same request once more
+			return nil // the same request again
 		}
 		if p := pending(&c.Record); p != nil {
 			former := s.newJob(c.Record, p.ID)
@@ -96,7 +96,7 @@ func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t secretR
 	if in.RotationLambdaARN != nil || in.RotationRules != nil || !in.immediately() {
 		return nil, errManaged()
 	}
-	if err := g.Audit(ctx, rotateOp, t.name, rotation.OutcomeBegun, "", "asked for by RotateSecret"); err != nil {
+	if err := g.Audit(ctx, rotateOp, t.name, rotation.OutcomeBegun, "", "requested by RotateSecret"); err != nil {
 		return nil, err
 	}
 	err = s.opts.Rotate(ctx, g.Caller(), t.name, in.ClientRequestToken)
@@ -115,8 +115,8 @@ func errIncomplete() *Error {
 	return errInvalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
 }
 
-// configure takes over what the request says of the rotation, and checks that
-// there is a function to rotate with.
+// configure applies the request's rotation settings, and checks that there is a
+// function to rotate with.
 func (r *rotateSecretRequest) configure(c *record.Change, s *Server) error {
 	if r.RotationLambdaARN != nil && *r.RotationLambdaARN != "" {
 		c.Rotation.FunctionARN = *r.RotationLambdaARN
@@ -135,7 +135,7 @@ func (r *rotateSecretRequest) configure(c *record.Change, s *Server) error {
 	return nil
 }
 
-// pending is the version of a rotation that is not complete, nil for none.
+// pending returns the version of an incomplete rotation, nil for none.
 func pending(r *record.Record) *record.Version {
 	v := r.Holder(labelPending)
 	if v == nil || slices.Contains(v.Labels, labelCurrent) {

@@ -14,28 +14,28 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// rotateOp is what rotations are called in the audit.
+// rotateOp is a rotation's name in the audit.
 const rotateOp = "rotate"
 
 var noTime time.Time
 
 const (
-	maxAttempts = 5 // of each step
-	// jobLease is how long a rotation under way is left alone. After it whoever
-	// looks for rotations that are due takes it up again, for it may have
-	// been stopped with its process.
+	maxAttempts = 5 // per step
+	// jobLease is how long a rotation in progress is left alone. After that,
+	// whoever looks for due rotations resumes it, because its process may have
+	// stopped.
 	jobLease = 90 * time.Minute
-	// retryAfter is when a rotation that failed is tried again.
+	// retryAfter is how long after a failure a rotation is retried.
 	retryAfter = time.Hour
 )
 
-// The steps that a function is called with, in their order.
+// The steps that a function is called with, in order.
 var stepNames = []string{"createSecret", "setSecret", "testSecret", "finishSecret"}
 
 // job is one rotation by a function.
 type job struct {
 	name, arn, token, url string
-	test                  bool // call testSecret alone, then remove the version
+	test                  bool // call only testSecret, then remove the version
 }
 
 func (s *Server) newJob(r record.Record, token string) job {
@@ -58,7 +58,7 @@ func (j job) begin(c *record.Change) error {
 	return checkLabelQuota(c.Record)
 }
 
-// rotations are those that are under way in this process, one a secret.
+// rotations are those in progress in this process, at most one per secret.
 type rotations struct {
 	ctx  context.Context
 	stop context.CancelFunc
@@ -68,7 +68,7 @@ type rotations struct {
 	all     sync.WaitGroup
 }
 
-// start runs a job in the background, unless the secret has one.
+// start runs a job in the background, unless the secret already has one.
 func (r *rotations) start(s *Server, g *record.Guarded, j job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,23 +97,23 @@ func (r *rotations) cancel(name string) {
 	}
 }
 
-// Close stops the rotations that are under way and waits until they have
-// stopped. They go on after the next start.
+// Close stops the rotations in progress and waits for them to stop. They resume
+// after the next start.
 func (s *Server) Close() {
 	s.rotations.stop()
 	s.Wait()
 }
 
-// Wait waits until no rotation is under way.
+// Wait waits until no rotation is in progress.
 func (s *Server) Wait() { s.rotations.all.Wait() }
 
-// run carries out a job and notes how it went.
+// run carries out a job and records the result.
 func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 	err := s.runSteps(ctx, j)
 	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return // cancelled, or to be taken up again after the next start
+		return // canceled, or to be resumed after the next start
 	}
-	// What was done is noted even where the time for doing it is over.
+	// The result is recorded even if the job ran out of time.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	if err == nil && !j.test {
@@ -126,24 +126,24 @@ func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 	}
 	failed := g.Update(ctx, j.name, act, func(c *record.Change) error { return j.end(c, err) })
 	if failed != nil && !errors.Is(failed, record.ErrNotFound) {
-		s.opts.Log.Error("the end of a rotation can't be noted", "secret", j.name, "version", j.token, "error", failed)
+		s.opts.Log.Error("the end of a rotation can't be recorded", "secret", j.name, "version", j.token, "error", failed)
 	}
 }
 
-// checkPromoted is nil where the new version is the current one, as the last step
-// has to leave it.
+// checkPromoted returns nil if the new version is current, as the last step
+// must leave it.
 func (j job) checkPromoted(ctx context.Context, g *record.Guarded) error {
 	r, err := g.ViewFor(ctx, access.Rotate, rotateOp, j.name)
 	if err != nil {
 		return err
 	}
 	if v := r.Holder(labelCurrent); v == nil || v.ID != j.token {
-		return errors.New("the rotation function reported success and left AWSCURRENT on another version (try: look at its finishSecret)")
+		return errors.New("the rotation function reported success but left AWSCURRENT on another version (try: look at its finishSecret)")
 	}
 	return nil
 }
 
-// end notes in the record how the job went.
+// end records the job's result.
 func (j job) end(c *record.Change, failed error) error {
 	switch {
 	case !c.Exists:

@@ -12,7 +12,7 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// rotationRules is when a secret is rotated by itself.
+// rotationRules say when a secret is rotated automatically.
 type rotationRules struct {
 	AutomaticallyAfterDays int64  `json:",omitempty"`
 	Duration               string `json:",omitempty"`
@@ -54,7 +54,7 @@ func (r rotationRules) check() error {
 	return nil
 }
 
-// hours is the window's length, 0 where none is set.
+// hours is the window's length, 0 if none is set.
 func (r rotationRules) hours() (int, bool) {
 	if r.Duration == "" {
 		return 0, true
@@ -78,7 +78,7 @@ var (
 func parseSchedule(text string) (expression, error) {
 	bad := errInvalidParameter("The ScheduleExpression must be rate(4 hours) to rate(999 days), or cron(0 hour day month weekday *).")
 	if m := rateForm.FindStringSubmatch(text); m != nil {
-		n, _ := strconv.Atoi(m[1]) // digits, by the pattern
+		n, _ := strconv.Atoi(m[1]) // the pattern allows digits only
 		every := time.Duration(n) * time.Hour
 		if strings.HasPrefix(m[2], "day") {
 			every = time.Duration(n) * day
@@ -106,8 +106,8 @@ func parseSchedule(text string) (expression, error) {
 
 var weekday = regexp.MustCompile(`(^|[,-])([1-7])(L?)`)
 
-// weekdays turns AWS's numbers of weekdays, 1 for Sunday to 7, into cron's 0 to
-// 6, and its 6L, the month's last Friday, into 5#L.
+// weekdays converts AWS's weekdays, 1 for Sunday to 7, into cron's 0 to 6, and
+// its 6L, the last Friday of the month, into 5#L.
 func weekdays(field string) string {
 	return weekday.ReplaceAllStringFunc(field, func(part string) string {
 		m := weekday.FindStringSubmatch(part)
@@ -119,9 +119,9 @@ func weekdays(field string) string {
 	})
 }
 
-// next is when a rotation is due after the one at last: when its window opens.
-// Zero where there is no schedule. Windows open on the hour; those of rates in
-// days at midnight.
+// next is when the rotation after the last one is due: when its window opens.
+// Zero without a schedule. Windows open on the hour, or, for rates in days, at
+// midnight.
 func next(r record.Rotation, last time.Time) time.Time {
 	last = last.UTC()
 	if r.AfterDays > 0 {
@@ -132,7 +132,7 @@ func next(r record.Rotation, last time.Time) time.Time {
 	}
 	e, err := parseSchedule(r.Schedule)
 	switch {
-	case err != nil: // it was checked when it was set
+	case err != nil: // it was validated when it was set
 		return time.Time{}
 	case e.cron != nil:
 		return e.cron.Next(last)
@@ -142,8 +142,8 @@ func next(r record.Rotation, last time.Time) time.Time {
 	return last.Add(e.every).Truncate(time.Hour)
 }
 
-// windowEnd is by when the next rotation is done: at the window's end, by
-// default that of the day, or an hour for a rate in hours.
+// windowEnd is when the next rotation is done at the latest: the end of the
+// window, which defaults to that day, or to an hour for a rate in hours.
 func windowEnd(r record.Rotation) time.Time {
 	if hours, _ := rulesOf(r).hours(); hours > 0 {
 		return r.NextAt.Add(time.Duration(hours) * time.Hour)

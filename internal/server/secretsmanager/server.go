@@ -19,66 +19,63 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// maxBody is the largest request body that is read, in bytes. A value of 64 KiB
-// whose every character is escaped fits.
+// maxBody is the largest accepted request body, in bytes. It fits a 64 KiB
+// value in which every character is escaped.
 const maxBody = 512 << 10
 
 // Options configure New.
 type Options struct {
-	// Records gives a caller's way in to the secrets; see [record.Guard].
+	// Records returns a caller's access to the secrets; see [record.Guard].
 	Records func(access.Caller) *record.Guarded
-	// Authenticate says who sent a request. The body has been read. Errors that
-	// wrap one of package sigv4's or of package access's get AWS's names; an
-	// [*Error] is sent as it is.
+	// Authenticate returns who sent a request whose body has been read. Errors
+	// that wrap one of package sigv4's or package access's get AWS's codes; an
+	// [*Error] is sent unchanged.
 	Authenticate func(r *http.Request, body []byte) (access.Caller, error)
-	// Throttle, if any, says whether a call is one too many.
+	// Throttle, if set, reports whether to reject a call as one too many.
 	Throttle func(c access.Caller, operation string) bool
 
 	// Account is the twelve-digit account number in ARNs. Defaults to
 	// 000000000000.
 	Account string
-	// Region goes into the ARNs. Defaults to us-east-1.
+	// Region is the region in ARNs. Defaults to us-east-1.
 	Region string
 
-	// Managed, if any, tells which secrets are rotated by Rota's own
-	// configuration.
+	// Managed, if set, reports which secrets Rota's own configuration rotates.
 	Managed func(name string) bool
-	// Rotate starts the rotation of a managed secret, whose new version will have
-	// the token as its id. It has to return soon, and once it is durable that the
-	// rotation goes on by itself; a token that it knows is the same request.
-	// [rota.ErrConflict] and [rota.ErrBusy] tell that another rotation is under
-	// way. Required with Managed.
+	// Rotate starts the rotation of a managed secret, whose new version gets
+	// the token as its id. It must return soon, and only once it's durable that
+	// the rotation will continue by itself. A known token is the same request.
+	// The error is [rota.ErrConflict] or [rota.ErrBusy] if another rotation is
+	// in progress. Required with Managed.
 	Rotate func(ctx context.Context, c access.Caller, name, token string) error
-	// Rotations tells how managed secrets are rotated, a page of them at most,
-	// for DescribeSecret and ListSecrets. Required with Managed.
+	// Rotations returns how managed secrets are rotated, at most a page of
+	// them, for DescribeSecret and ListSecrets. Required with Managed.
 	Rotations func(ctx context.Context, names []string) (map[string]Managed, error)
-	// Functions are the rotation functions: for the ARN that a secret names,
-	// the URL that takes Lambda's Invoke call.
+	// Functions maps the ARNs of rotation functions to the URLs that accept
+	// Lambda's Invoke call.
 	Functions map[string]string
 	// Client calls the functions. Defaults to http.DefaultClient.
 	Client *http.Client
-	// Retry is the first wait after a function failed; it doubles with each of
-	// the attempts. Defaults to two seconds.
+	// Retry is the delay after a function's first failure; it doubles with each
+	// attempt. Defaults to two seconds.
 	Retry time.Duration
 
-	// Now is the clock of what no record tells the time of. Defaults to
-	// time.Now.
+	// Now is the clock for what isn't dated by a record. Defaults to time.Now.
 	Now func() time.Time
-	// Random is where ids and passwords come from. Defaults to crypto/rand.
+	// Random is the source of ids and passwords. Defaults to crypto/rand.
 	Random io.Reader
-	// Log hears of what goes wrong inside. Defaults to slog.Default.
+	// Log gets internal errors. Defaults to slog.Default.
 	Log *slog.Logger
 }
 
-// Server answers Secrets Manager's API. Its methods may be called at the same
-// time.
+// Server serves Secrets Manager's API. Its methods are safe for concurrent use.
 type Server struct {
 	opts      Options
 	arnPrefix string
 	rotations rotations
 }
 
-// New makes a server. Close ends the rotations that it has under way.
+// New creates a server. Close stops its rotations.
 func New(o Options) *Server {
 	if o.Account == "" {
 		o.Account = "000000000000"
@@ -106,11 +103,13 @@ func New(o Options) *Server {
 	return s
 }
 
-// targetPrefix is what the header X-Amz-Target begins with.
+// targetPrefix is the prefix of the X-Amz-Target header.
 const targetPrefix = "secretsmanager."
 
-// IsRequest tells whether a request is one for Secrets Manager, by its header.
-func IsRequest(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("X-Amz-Target"), targetPrefix) }
+// IsRequest reports whether a request is for Secrets Manager, by its header.
+func IsRequest(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
+}
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -121,7 +120,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
 	w.WriteHeader(a.Status)
-	_, _ = w.Write(a.Body) // a client that has gone is no concern of the server
+	_, _ = w.Write(a.Body) // a client that's gone doesn't concern the server
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) Response {
@@ -146,8 +145,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) Response {
 	return s.Do(r.Context(), caller, operation, body)
 }
 
-// readBody reads the whole body, once, without growing a buffer where its
-// length is known.
+// readBody reads the whole body at once, without growing a buffer if its length
+// is known.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if n := r.ContentLength; n >= 0 && n <= maxBody {
 		body := make([]byte, n)
@@ -166,21 +165,21 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// Response is what a call is answered with.
+// Response is the response to a call.
 type Response struct {
 	Status int
 	Body   []byte // JSON
-	Code   string // of the error; "" for success
+	Code   string // the error's code; "" for success
 }
 
-// ErrorResponse is the answer that an error becomes.
+// ErrorResponse is the response for an error.
 func ErrorResponse(e *Error) Response {
 	body, _ := json.Marshal(map[string]string{"__type": e.Code, "Message": e.Message}) // strings always marshal
 	return Response{Status: e.Status, Body: body, Code: e.Code}
 }
 
-// Do carries out one call on behalf of a caller who is known: for servers that
-// read and authenticate requests themselves.
+// Do carries out one call for a known caller, for servers that read and
+// authenticate requests themselves.
 func (s *Server) Do(ctx context.Context, c access.Caller, operation string, body []byte) Response {
 	run, ok := operations[operation]
 	if !ok {
@@ -198,7 +197,7 @@ func (s *Server) Do(ctx context.Context, c access.Caller, operation string, body
 	return Response{Status: http.StatusOK, Body: out}
 }
 
-// newUUID is a random id, version 4.
+// newUUID returns a random UUID, version 4.
 func (s *Server) newUUID() string {
 	var b [16]byte
 	s.readRandom(b[:])

@@ -50,7 +50,7 @@ func updateSecretVersionStage(ctx context.Context, s *Server, g *record.Guarded,
 	return &out, err
 }
 
-// checkMove holds the rules of UpdateSecretVersionStage. RemoveFromVersionId is
+// checkMove applies UpdateSecretVersionStage's rules. RemoveFromVersionId is
 // its compare-and-swap: it must name the version that has the label.
 func (r *updateSecretVersionStageRequest) checkMove(secret *record.Record) error {
 	label, from, to := r.VersionStage, r.RemoveFromVersionID, r.MoveToVersionID

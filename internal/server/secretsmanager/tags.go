@@ -19,13 +19,13 @@ func checkTags(tags []tag) error {
 			return err
 		}
 		if strings.HasPrefix(strings.ToLower(t.Key), "aws:") {
-			return errInvalidParameter("Tag keys that begin with aws: are AWS's own.")
+			return errInvalidParameter("Tag keys that begin with aws: are reserved for AWS.")
 		}
 	}
 	return nil
 }
 
-// addTags adds tags or gives those of the same key a new value.
+// addTags adds tags, or replaces the values of existing ones.
 func addTags(r *record.Record, tags []tag) error {
 	for _, t := range tags {
 		if i := slices.IndexFunc(r.Tags, func(old record.Tag) bool { return old.Key == t.Key }); i >= 0 {

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits that the API's model sets, in characters but for the value's, which is
+// Limits from the API's model, in characters, except for the value's, which is
 // in bytes.
 const (
 	maxName        = 512
@@ -22,7 +22,7 @@ const (
 	maxToken       = 4096 // NextToken
 )
 
-// epoch is a date of the JSON protocol: seconds since 1970, to the millisecond.
+// epoch is a date in the JSON protocol: seconds since 1970, to the millisecond.
 type epoch struct{ time.Time }
 
 // MarshalJSON writes the date as a number.
@@ -44,7 +44,7 @@ func checkLength(name, value string, low, high int) error {
 	return nil
 }
 
-// checkOptionalLength is length for a parameter that may be missing.
+// checkOptionalLength is checkLength for an optional parameter.
 func checkOptionalLength(name string, value *string, low, high int) error {
 	if value == nil {
 		return nil
@@ -52,7 +52,7 @@ func checkOptionalLength(name string, value *string, low, high int) error {
 	return checkLength(name, *value, low, high)
 }
 
-// checkRange checks a number that may be missing.
+// checkRange checks an optional number.
 func checkRange(name string, value *int64, low, high int64) error {
 	if value == nil {
 		return nil
@@ -70,7 +70,7 @@ func violation(name, constraint string) error {
 	return errValidation("1 validation error detected: Value at '" + name + "' failed to satisfy constraint: " + constraint)
 }
 
-// firstError gives the first error.
+// firstError returns the first error.
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -93,8 +93,8 @@ func checkSecretID(id string) error {
 	return checkCharacters(id)
 }
 
-// checkPrintable refuses control characters in what names something: no database
-// and no log takes all of them.
+// checkPrintable refuses control characters in names: not every database and
+// log accepts all of them.
 func checkPrintable(name, value string) error {
 	if strings.ContainsFunc(value, unicode.IsControl) {
 		return violation(name, "Member must not hold control characters")

@@ -34,7 +34,7 @@ func (s Signature) canonical(r *http.Request, payload string) []byte {
 	return append(out, payload...)
 }
 
-// canonicalPath is the path, which all services but S3 encode once more.
+// canonicalPath is the path, which all services except S3 encode a second time.
 func canonicalPath(u *url.URL, service string) string {
 	path := u.EscapedPath()
 	switch {
@@ -70,8 +70,8 @@ func appendHeader(out []byte, r *http.Request, name string) []byte {
 	return out
 }
 
-// canonicalQuery sorts the parameters; that of a presigned request is without
-// the signature.
+// canonicalQuery sorts the parameters; a presigned request's excludes the
+// signature.
 func canonicalQuery(raw string, presigned bool) string {
 	if raw == "" {
 		return ""
@@ -95,8 +95,8 @@ func canonicalQuery(raw string, presigned bool) string {
 	return strings.Join(pairs, "&")
 }
 
-// normalizeEscapes brings a query's part to AWS's one way of escaping. What is not well
-// escaped is taken as it stands; its signature will not match.
+// normalizeEscapes converts part of a query to AWS's canonical escaping.
+// Invalid escapes are left alone; their signature won't match.
 func normalizeEscapes(s string) string {
 	plain, err := url.QueryUnescape(s)
 	if err != nil {

@@ -2,18 +2,18 @@ package sigv4
 
 import "errors"
 
-// What is wrong with a signature. The errors of this package wrap one of them.
+// Kinds of invalid signatures. Errors of this package wrap one of them.
 var (
 	ErrMissing    = errors.New("the request is not signed")
-	ErrIncomplete = errors.New("the signature has not the right form")
+	ErrIncomplete = errors.New("the signature is malformed")
 	ErrMismatch   = errors.New("the signature is wrong")
 	ErrSkewed     = errors.New("the signature's time is too far from now")
 	ErrUnknownKey = errors.New("the key is not valid")
-	ErrPayload    = errors.New("the body is not the one that was announced")
+	ErrPayload    = errors.New("the body doesn't match its announced hash")
 )
 
-// Error says what is wrong in AWS's words. It never holds a secret, and never
-// the signature that would have been right.
+// Error is an error with AWS's message. It never contains a secret, or the
+// signature that would have been correct.
 type Error struct {
 	Kind    error // one of the errors above
 	Message string
@@ -24,8 +24,8 @@ func (e *Error) Unwrap() error { return e.Kind }
 
 func newError(kind error, message string) error { return &Error{Kind: kind, Message: message} }
 
-// UnknownKey is what whoever looks keys up answers for one that there is not,
-// or that is not active, or whose session token is another.
+// UnknownKey is the error to return from a key lookup if the key doesn't exist,
+// isn't active, or belongs to a different session token.
 func UnknownKey() error {
 	return newError(ErrUnknownKey, "The security token included in the request is invalid.")
 }

@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// maxCachedKeys bounds the signing keys that are kept, some 300 bytes each.
+// maxCachedKeys bounds the cached signing keys, about 300 bytes each.
 const maxCachedKeys = 4096
 
-// keyCache keeps the keys that are derived from a secret for a day, region and
-// service: deriving one costs more than all the rest of a verification.
+// keyCache caches the keys derived from a secret for a day, region and service:
+// deriving one costs more than the rest of a verification.
 type keyCache struct {
 	mu   sync.Mutex
 	keys map[scopedKey]signingKey
@@ -20,11 +20,11 @@ type keyCache struct {
 type scopedKey struct{ id, day, region, service string }
 
 type signingKey struct {
-	secret [sha256.Size]byte // a hash: the key is good for this secret only
+	secret [sha256.Size]byte // a hash: the key is valid for this secret only
 	key    []byte
 }
 
-// derive gives the key that signs within the signature's scope.
+// derive returns the signing key for the signature's scope.
 func (c *keyCache) derive(s Signature, secret string) []byte {
 	at := scopedKey{s.KeyID, s.Day, s.Region, s.Service}
 	sum := sha256.Sum256([]byte(secret))
@@ -47,7 +47,7 @@ func (c *keyCache) derive(s Signature, secret string) []byte {
 		if len(c.keys) < maxCachedKeys {
 			break
 		}
-		delete(c.keys, other) // any: it is derived again when needed
+		delete(c.keys, other) // any will do: it's derived again when needed
 	}
 	c.keys[at] = signingKey{sum, key}
 	return key

@@ -10,30 +10,30 @@ import (
 )
 
 const (
-	algorithm   = "AWS4-HMAC-SHA256"
-	scopeEnd    = "aws4_request"
+	algorithm       = "AWS4-HMAC-SHA256"
+	scopeEnd        = "aws4_request"
 	timestampLayout = "20060102T150405Z"
 
-	// maxHeaders bounds the signed headers that are read of a request.
+	// maxHeaders bounds the number of signed headers.
 	maxHeaders = 100
 )
 
-// Signature is what a request says about its own signature. Nothing of it is
-// proven before [Verifier.Check].
+// Signature is what a request says about its own signature. None of it is
+// verified before [Verifier.Check].
 type Signature struct {
 	KeyID                string
 	Day, Region, Service string // the scope; Day as YYYYMMDD
-	Token                string // the session token, "" for none
+	Token                string // session token, "" for none
 
-	headers   []string // lower case, as signed
+	headers   []string // lowercase, as signed
 	signature [sha256.Size]byte
-	timestamp     string // X-Amz-Date
+	timestamp string // X-Amz-Date
 	expires   string // X-Amz-Expires, of a presigned request
 	presigned bool
 }
 
-// Parse reads the Authorization header, or the query of a presigned request.
-// What it can tell is returned together with an error too, for the log.
+// Parse reads the Authorization header, or a presigned request's query. If
+// there is an error, it still returns what it could parse, for the log.
 func Parse(r *http.Request) (Signature, error) {
 	if header := r.Header.Get("Authorization"); header != "" {
 		return parseHeader(r, header)
@@ -77,7 +77,7 @@ func parseQuery(r *http.Request) (Signature, error) {
 	return s, s.fill(query.Get("X-Amz-Credential"), query.Get("X-Amz-SignedHeaders"), query.Get("X-Amz-Signature"))
 }
 
-// fill reads the three parts that both forms have.
+// fill parses the three parts that both forms have.
 func (s *Signature) fill(credential, headers, signature string) error {
 	scope := strings.Split(credential, "/")
 	if len(scope) != 5 || scope[4] != scopeEnd {
@@ -96,7 +96,7 @@ func (s *Signature) fill(credential, headers, signature string) error {
 }
 
 func incompleteError() error {
-	return newError(ErrIncomplete, "The Authorization header does not have the form of "+algorithm+".")
+	return newError(ErrIncomplete, "The Authorization header is not valid for "+algorithm+".")
 }
 
 func (s Signature) scope() string {

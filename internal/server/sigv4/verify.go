@@ -17,37 +17,37 @@ const (
 
 	// DefaultSkew is how far a signature's time may be from now.
 	DefaultSkew = 5 * time.Minute
-	// maxExpires is how long a presigned request may be good, as at AWS.
+	// maxExpires is how long a presigned request may be valid, as at AWS.
 	maxExpires = 7 * 24 * time.Hour
 )
 
-// Key is the secret half of an access key.
+// Key is the secret part of an access key.
 type Key struct {
 	Secret string
 	Token  string // the session token that goes with it; "" for a long-lived key
 }
 
-// Verifier checks signatures. The zero value is ready; its methods may be
-// called at the same time.
+// Verifier checks signatures. The zero value is ready to use; its methods are
+// safe for concurrent use.
 type Verifier struct {
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
-	// Skew is how far a signature's time may be from now, either way.
+	// Skew is how far a signature's time may be from now, in either direction.
 	// Defaults to DefaultSkew.
 	Skew time.Duration
 	// Service is the service that a signature must be for. Defaults to any.
 	Service string
-	// Presigned lets in requests that are signed in their query. Whoever sees
-	// such an address may use it until it expires, so it defaults to no.
+	// Presigned accepts requests that are signed in their query. Defaults to
+	// false, because anyone who sees such a URL can use it until it expires.
 	Presigned bool
 
 	keys keyCache
 }
 
-// Verify reads a request's signature, finds its key and checks it. The body is
-// the whole request's body, which the caller has read. It gives the key's id,
-// and an [*Error] where the request is not good. An error of find is given
-// back as it is; [UnknownKey] is the one for a key that is not there.
+// Verify reads a request's signature, looks up its key and checks it. body is
+// the whole body, which the caller has read. It returns the key's id, and an
+// [*Error] if the request is invalid. find's error is returned unchanged; it
+// should be [UnknownKey] for a key that doesn't exist.
 func (v *Verifier) Verify(r *http.Request, body []byte, find func(ctx context.Context, keyID string) (Key, error)) (string, error) {
 	s, err := Parse(r)
 	if err != nil {
@@ -63,11 +63,11 @@ func (v *Verifier) Verify(r *http.Request, body []byte, find func(ctx context.Co
 	return s.KeyID, v.Check(r, body, s, key)
 }
 
-// CheckForm checks all that can be checked without the key: the time, the
-// service, and that the host and every x-amz- header is signed.
+// CheckForm checks everything that doesn't need the key: the time, the service,
+// and that the host and every x-amz- header are signed.
 func (v *Verifier) CheckForm(r *http.Request, s Signature) error {
 	if s.presigned && !v.Presigned {
-		return newError(ErrMissing, "Presigned requests are not taken; sign the header.")
+		return newError(ErrMissing, "Presigned requests are not accepted; sign the headers instead.")
 	}
 	if v.Service != "" && s.Service != v.Service {
 		return newError(ErrMismatch, "Credential should be scoped to correct service: '"+v.Service+"'.")
@@ -131,9 +131,8 @@ func (v *Verifier) Check(r *http.Request, body []byte, s Signature, key Key) err
 	return nil
 }
 
-// payloadHash is the hash of the body as the canonical request has it. What
-// the header X-Amz-Content-Sha256 says must be true; S3 alone has bodies that
-// are not signed.
+// payloadHash is the body's hash in the canonical request.
+// X-Amz-Content-Sha256, if present, must match; only S3 has unsigned bodies.
 func payloadHash(r *http.Request, body []byte, s Signature) (string, error) {
 	sent := r.Header.Get("X-Amz-Content-Sha256")
 	if s.Service == "s3" && (sent == unsigned || s.presigned) {
