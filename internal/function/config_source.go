@@ -11,9 +11,9 @@ import (
 	"github.com/rota-dev/rota/provider/aws"
 )
 
-// loadConfig reads the configuration from where the environment says it is. It is read
-// anew for each invocation, so that an edit counts at once. A place that does not
-// answer for now is no mistake of the settings.
+// loadConfig reads the configuration from where the environment says it is.
+// Each invocation reads it again, so that an edit takes effect immediately. A
+// location that's temporarily unavailable isn't an error in the settings.
 func loadConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.Connection) (*config.File, error) {
 	file, err := readConfig(ctx, known, s, c)
 	if failed, ok := errors.AsType[*rota.Error](err); ok && failed.Class == rota.ClassWait {
@@ -25,7 +25,7 @@ func loadConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.C
 	return file, nil
 }
 
-// configLocations are those of a configuration outside the zip.
+// configLocations are examples of locations outside the zip.
 const configLocations = "(try: s3://bucket/rota.yaml, ssm:///rota/config, or a file in the zip)"
 
 func readConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.Connection) (*config.File, error) {
@@ -57,5 +57,5 @@ func readConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.C
 		}
 		return known.Parse(s.config, []byte(text))
 	}
-	return nil, fmt.Errorf("ROTA_CONFIG begins with %s:// %s", scheme, configLocations)
+	return nil, fmt.Errorf("ROTA_CONFIG has the unknown scheme %s:// %s", scheme, configLocations)
 }

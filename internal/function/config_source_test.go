@@ -70,7 +70,7 @@ func TestNoPlaceOfAConfiguration(t *testing.T) {
 	c := newCloud(t)
 	c.Allow(identity, "s3:*", "ssm:*")
 	for place, part := range map[string]string{
-		"gs://bucket/rota.yaml":         "ROTA_CONFIG begins with gs://",
+		"gs://bucket/rota.yaml":         "ROTA_CONFIG has the unknown scheme gs://",
 		"s3://bucket":                   "names no object: s3://bucket (try: s3://bucket/rota.yaml",
 		"s3:///rota.yaml":               "names no object",
 		"ssm://":                        "names no parameter",

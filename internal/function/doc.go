@@ -1,5 +1,6 @@
-// Package function is Rota as a Lambda function: it recognises by the event what
-// is asked, carries it out with the heart, and answers errors so that Lambda's
-// alarms and retries work. It keeps nothing between invocations: what it must
-// remember is in the secret's labels and tags. It decides nothing about when.
+// Package function is Rota as a Lambda function: it recognizes by the event
+// what is requested, carries it out with package rotation, and returns errors
+// so that Lambda's alarms and retries work. It keeps no state between
+// invocations; whatever must persist is in the secret's labels and tags. It
+// doesn't decide when something is due.
 package function

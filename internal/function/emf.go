@@ -12,8 +12,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// metrics are what an invocation tells CloudWatch, in its embedded metric
-// format: a line of JSON for each secret, on standard output.
+// metrics collects what an invocation reports to CloudWatch in its embedded
+// metric format: one line of JSON per secret, on standard output.
 type metrics struct {
 	namespace string
 	out       io.Writer
@@ -23,7 +23,7 @@ type metrics struct {
 	secrets map[string]map[string]float64
 }
 
-// unitOf names every metric, with its unit.
+// unitOf lists every metric, with its unit.
 var unitOf = map[string]string{
 	"Rotations": "Count", "Deactivated": "Count", "Deleted": "Count", "StepsFailed": "Count",
 	"Held": "Count", "NotNotified": "Count", "Left": "Count", "Age": "Seconds",
@@ -44,7 +44,7 @@ func (m *metrics) add(secret, name string, n float64) {
 	values[name] += n
 }
 
-// entry counts an entry of the audit.
+// entry counts an audit entry.
 func (m *metrics) entry(e rotation.Entry) {
 	switch {
 	case e.Outcome == rotation.OutcomeFailed && e.Step == "notify":
@@ -61,7 +61,8 @@ func (m *metrics) entry(e rotation.Entry) {
 	}
 }
 
-// result counts how a turn ended: a hold, and how old the current credential is.
+// result counts the end of a turn: whether it's held, and the age of the
+// current credential.
 func (m *metrics) result(r rotation.Result, now time.Time) {
 	if r.Secret == "" {
 		return

@@ -12,17 +12,17 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Tags of a secret that say how it is rotated, where its value does not.
+// Tags that say how a secret is rotated if its value doesn't.
 const (
 	userTag      = "rota:iam-user"
 	accessKeyTag = "rota:access-key-field"
 	secretKeyTag = "rota:secret-key-field"
 	rolesTag     = "rota:users" // single or alternating
-	topicTag     = "rota:topic" // the ARN of the owner's topic
+	topicTag     = "rota:topic" // ARN of the owner's topic
 )
 
-// secretOfEntry is the secret that is kept in an entry of Secrets Manager: as the
-// configuration has it, else as the entry describes itself.
+// secretOfEntry returns the secret stored in an entry of Secrets Manager, as
+// the configuration defines it or else as the entry describes itself.
 func (inv *invocation) secretOfEntry(ctx context.Context, id string) (*rotation.Secret, error) {
 	if s, err := inv.configuredSecret(id); s != nil || err != nil {
 		return s, err
@@ -36,9 +36,9 @@ func (inv *invocation) secretOfEntry(ctx context.Context, id string) (*rotation.
 	case engine == "postgres" || engine == "postgresql" || engine == "aurora-postgresql":
 		err = inv.postgres(ctx, s, entry)
 	case engine == "mysql" || engine == "mariadb" || engine == "aurora-mysql":
-		err = &configError{fmt.Errorf("secret %s: engine %s is not known to this Rota yet: only postgres", entry.Name, engine)}
+		err = &configError{fmt.Errorf("secret %s: engine %s is not supported yet, only postgres", entry.Name, engine)}
 	case engine != "":
-		err = &configError{fmt.Errorf("secret %s: its engine is none that Rota knows (try: postgres)", entry.Name)}
+		err = &configError{fmt.Errorf("secret %s: unknown engine (try: postgres)", entry.Name)}
 	default:
 		err = inv.accessKeys(s, entry)
 	}
@@ -49,12 +49,12 @@ func (inv *invocation) secretOfEntry(ctx context.Context, id string) (*rotation.
 	return s, nil
 }
 
-// accessKeys describes the access key of an IAM user. The user is named by a
-// tag, by the environment, or by the entry's field username.
+// accessKeys describes the access key of an IAM user, who is named by a tag,
+// the environment, or the entry's field username.
 func (inv *invocation) accessKeys(s *rotation.Secret, entry aws.Entry) error {
 	user := cmp.Or(entry.Tags[userTag], inv.settings.user, entry.Values.Field(rota.FieldUsername))
 	if user == "" {
-		return &configError{fmt.Errorf("secret %s says neither whose access key it holds nor which database it is for (try: the tag %s with the IAM user's name, a field engine, or an entry in rota.yaml)",
+		return &configError{fmt.Errorf("secret %s says neither whose access key it contains nor which database it is for (try: the tag %s with the IAM user's name, a field engine, or an entry in rota.yaml)",
 			entry.Name, userTag)}
 	}
 	fields, err := inv.fields(entry)
@@ -66,7 +66,7 @@ func (inv *invocation) accessKeys(s *rotation.Secret, entry aws.Entry) error {
 	return nil
 }
 
-// accessKeyFieldPairs are the names that the two fields of an access key go by.
+// accessKeyFieldPairs are common names for the two fields of an access key.
 var accessKeyFieldPairs = [][2]string{
 	{"AccessKey", "SecretKey"},
 	{rota.FieldAccessKeyID, rota.FieldSecretAccessKey},
@@ -79,14 +79,14 @@ var accessKeyFieldPairs = [][2]string{
 	{"accessKeyId", "secretAccessKey"},
 }
 
-// fields are the names of the access key's fields: those that a tag or the
-// environment gives, else a usual pair that is there, else the first.
+// fields returns the names of the access key's fields: those from a tag or the
+// environment, else a common pair that exists, else the first pair.
 func (inv *invocation) fields(entry aws.Entry) (rota.FieldMap, error) {
 	id := cmp.Or(entry.Tags[accessKeyTag], inv.settings.accessKeyField)
 	secret := cmp.Or(entry.Tags[secretKeyTag], inv.settings.secretKeyField)
 	switch {
 	case (id == "") != (secret == ""):
-		return rota.FieldMap{}, &configError{fmt.Errorf("secret %s: the tags %s and %s go together", entry.Name, accessKeyTag, secretKeyTag)}
+		return rota.FieldMap{}, &configError{fmt.Errorf("secret %s: the tags %s and %s must be set together", entry.Name, accessKeyTag, secretKeyTag)}
 	case id != "" && id == secret:
 		return rota.FieldMap{}, &configError{fmt.Errorf("secret %s: the tags %s and %s name the same field (try: two names)", entry.Name, accessKeyTag, secretKeyTag)}
 	case id == "":

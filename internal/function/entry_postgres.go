@@ -14,15 +14,15 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// cloneSuffix tells the second of two alternating users, as in AWS's own
+// cloneSuffix marks the second of two alternating users, as in AWS's own
 // rotation functions.
 const cloneSuffix = "_clone"
 
 // postgres describes a database user by the fields of AWS's own rotation
 // functions: engine, host, port, username, password, dbname, ssl, masterarn.
 //
-// With masterarn Rota logs in as the master, and two users alternate, as there;
-// without it the user changes its own password.
+// With masterarn Rota logs in as the master and alternates between two users,
+// as they do; without it the user changes their own password.
 func (inv *invocation) postgres(ctx context.Context, s *rotation.Secret, entry aws.Entry) error {
 	if err := requireFields(entry, "host", "username"); err != nil {
 		return err
@@ -59,7 +59,7 @@ func (inv *invocation) postgres(ctx context.Context, s *rotation.Secret, entry a
 		first := strings.TrimSuffix(user, cloneSuffix)
 		s.Issuer, err = c.Alternating(postgres.AlternatingConfig{Roles: [2]string{first, first + cloneSuffix}, Clone: true, Rules: inv.settings.rules})
 	default:
-		err = fmt.Errorf("secret %s: the tag %s is none of single and alternating", entry.Name, rolesTag)
+		err = fmt.Errorf("secret %s: the tag %s is neither single nor alternating", entry.Name, rolesTag)
 	}
 	return asConfigError(err)
 }
@@ -81,7 +81,7 @@ func (inv *invocation) connectionConfig(entry aws.Entry) (postgres.Config, error
 	if text := v.Field("port"); text != "" {
 		port, err := strconv.Atoi(text)
 		if err != nil {
-			return cfg, &configError{fmt.Errorf("secret %s: its port is no number", entry.Name)}
+			return cfg, &configError{fmt.Errorf("secret %s: its port is not a number", entry.Name)}
 		}
 		cfg.Port = port
 	}
@@ -91,7 +91,7 @@ func (inv *invocation) connectionConfig(entry aws.Entry) (postgres.Config, error
 	return cfg, nil
 }
 
-// loginAsMaster has Rota log in with the master's secret.
+// loginAsMaster makes Rota log in with the master's secret.
 func (inv *invocation) loginAsMaster(ctx context.Context, cfg *postgres.Config, id string) error {
 	master, err := inv.aws.Entry(ctx, id)
 	if err != nil {
@@ -107,7 +107,7 @@ func (inv *invocation) loginAsMaster(ctx context.Context, cfg *postgres.Config, 
 	return nil
 }
 
-// storedCredentials are the credentials that a store holds, the likeliest to be in force
+// storedCredentials returns the credentials in a store, likeliest to be valid
 // first.
 func storedCredentials(store rota.Store) func(context.Context) ([]rota.Credential, error) {
 	return func(ctx context.Context) ([]rota.Credential, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// event is what an invocation asks for: one of the types below.
+// event is what an invocation requests: one of the types below.
 type event interface{ kind() string }
 
 // rotationEvent is a step of Secrets Manager's own rotation.
@@ -20,22 +20,22 @@ type rotationEvent struct {
 	SecretID           string `json:"SecretId"`
 	ClientRequestToken string
 	Step               string
-	RotationToken      string // proves whose rotation it is, in another account
+	RotationToken      string // proves whose rotation it is, across accounts
 }
 
-// lifecycleEvent is one act on the access keys of a user.
+// lifecycleEvent requests one step for a user's access keys.
 type lifecycleEvent struct {
 	Action   string `json:"action"`
 	Username string `json:"username"`
 	Secret   string `json:"secret"` // defaults to Username
-	// AfterDays is how many days, by the calendar in UTC, must have passed: since
-	// the current key was made, for a deletion since the previous one was switched
-	// off. Before that there is nothing to do. So a schedule can ask every day,
-	// and what failed or was held is tried again on the next.
+	// AfterDays is how many calendar days, in UTC, must have passed since the
+	// current key was created, or, for a deletion, since the previous one was
+	// deactivated. Before that the event is a no-op. So a schedule can send it
+	// every day, and whatever failed or was held is retried the next day.
 	AfterDays *int `json:"after_days"`
 }
 
-// sweepEvent asks for all that is due, of one secret or of all.
+// sweepEvent requests everything that's due, for one secret or all.
 type sweepEvent struct {
 	Action string    `json:"action"`
 	Secret string    `json:"secret"`
@@ -43,7 +43,7 @@ type sweepEvent struct {
 	Time   time.Time `json:"time"` // when it was due
 }
 
-// emptyEvent asks for what the environment says.
+// emptyEvent requests what the environment says.
 type emptyEvent struct{}
 
 func (rotationEvent) kind() string  { return "rotation" }
@@ -51,7 +51,7 @@ func (lifecycleEvent) kind() string { return "lifecycle" }
 func (sweepEvent) kind() string     { return "sweep" }
 func (emptyEvent) kind() string     { return "empty" }
 
-// steps are those of Secrets Manager's protocol.
+// steps are the steps of Secrets Manager's protocol.
 var steps = map[string]rota.Step{
 	"createSecret": rota.StepCreate,
 	"setSecret":    rota.StepSet,
@@ -59,28 +59,28 @@ var steps = map[string]rota.Step{
 	"finishSecret": rota.StepPromote,
 }
 
-// actions are what a lifecycle event may ask for.
+// actions are what a lifecycle event can request.
 var actions = map[string]rota.Step{"create": rota.StepCreate, "deactivate": rota.StepDeactivate, "delete": rota.StepDelete}
 
 const eventForms = `known are a step of Secrets Manager's rotation (SecretId, ClientRequestToken, Step), {"action": "create", "deactivate" or "delete", "username": …} with "secret" and "after_days" where wanted, ` +
 	`{"action": "run"}, a schedule's event, and none at all where IAM_USER_NAME is set`
 
-// eventError is an event that asks for nothing that Rota knows. It names the
-// event's keys, never its values.
+// eventError is an unrecognized event. It names the event's keys, never its
+// values.
 type eventError struct {
 	keys   []string
 	reason string
 }
 
 func (e *eventError) Error() string {
-	seen := "no key"
+	seen := "no keys"
 	if len(e.keys) > 0 {
 		seen = "the keys " + strings.Join(e.keys, ", ")
 	}
-	return fmt.Sprintf("this event asks for nothing that Rota knows: %s; it has %s (try: %s)", e.reason, seen, eventForms)
+	return fmt.Sprintf("unrecognized event: %s; it has %s (try: %s)", e.reason, seen, eventForms)
 }
 
-// parseEvent finds out by its keys what an event asks for.
+// parseEvent recognizes by its keys what an event requests.
 func parseEvent(raw []byte) (event, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
@@ -88,7 +88,7 @@ func parseEvent(raw []byte) (event, error) {
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &fields); err != nil {
-		return nil, &eventError{reason: "it is no JSON object"}
+		return nil, &eventError{reason: "it is not a JSON object"}
 	}
 	r := eventReader{raw: raw, keys: slices.Sorted(maps.Keys(fields))}
 	switch {
@@ -118,39 +118,39 @@ func (r eventReader) refuse(format string, args ...any) error {
 	return &eventError{keys: r.keys, reason: fmt.Sprintf(format, args...)}
 }
 
-// allowOnly refuses keys that a person's own event must not have: they are mistakes.
+// allowOnly refuses unknown keys in a person's own event: they are mistakes.
 func (r eventReader) allowOnly(allowed ...string) error {
 	for _, k := range r.keys {
 		if !slices.Contains(allowed, k) {
-			return r.refuse("the key %s does not belong there", k)
+			return r.refuse("unexpected key %s", k)
 		}
 	}
 	return nil
 }
 
-// decodeInto decodes the event. What JSON says of a wrong value is left out: it may
-// quote it.
+// decodeInto decodes the event. It drops JSON's error about a wrong value,
+// which may quote it.
 func decodeInto[T any](r eventReader) (T, error) {
 	var e T
 	if err := json.Unmarshal(r.raw, &e); err != nil {
-		return e, r.refuse("the value of a key is of the wrong type")
+		return e, r.refuse("a key's value has the wrong type")
 	}
 	return e, nil
 }
 
-// rotation takes keys that it does not know: AWS adds some from time to time.
+// rotation ignores unknown keys: AWS adds some from time to time.
 func (r eventReader) rotation() (event, error) {
 	if r.has("action", "username", "detail-type") {
-		return nil, r.refuse("a rotation's keys and others are mixed")
+		return nil, r.refuse("it mixes a rotation's keys with others")
 	}
 	e, err := decodeInto[rotationEvent](r)
 	switch _, known := steps[e.Step]; {
 	case err != nil:
 		return nil, err
 	case e.SecretID == "" || e.ClientRequestToken == "" || e.Step == "":
-		return nil, r.refuse("a rotation has SecretId, ClientRequestToken and Step")
+		return nil, r.refuse("a rotation needs SecretId, ClientRequestToken and Step")
 	case !known:
-		return nil, r.refuse("its Step is none of createSecret, setSecret, testSecret and finishSecret")
+		return nil, r.refuse("its Step is not createSecret, setSecret, testSecret or finishSecret")
 	}
 	return e, nil
 }
@@ -167,22 +167,22 @@ func (r eventReader) action() (event, error) {
 		return sweepEvent{Action: e.Action, Secret: e.Secret}, nil
 	}
 	if _, ok := actions[e.Action]; !ok {
-		return nil, r.refuse("its action is none of create, deactivate, delete and run")
+		return nil, r.refuse("its action is not create, deactivate, delete or run")
 	}
 	if err := r.allowOnly("action", "username", "secret", "after_days"); err != nil {
 		return nil, err
 	}
 	if e.Username == "" {
-		return nil, r.refuse("an action has a username")
+		return nil, r.refuse("an action needs a username")
 	}
 	if e.AfterDays != nil && *e.AfterDays < 0 {
-		return nil, r.refuse("after_days is less than 0")
+		return nil, r.refuse("after_days is negative")
 	}
 	return e, nil
 }
 
-// schedule takes what EventBridge's rules and EventBridge Scheduler send where
-// they are given no input of their own.
+// schedule accepts what EventBridge's rules and EventBridge Scheduler send
+// without a custom input.
 func (r eventReader) schedule() (event, error) {
 	e, err := decodeInto[struct {
 		sweepEvent
@@ -193,7 +193,7 @@ func (r eventReader) schedule() (event, error) {
 	case err != nil:
 		return nil, err
 	case (e.Source != "aws.events" && e.Source != "aws.scheduler") || e.Type != "Scheduled Event":
-		return nil, r.refuse("it is an event of AWS, and none of a schedule")
+		return nil, r.refuse("it is an AWS event, but not a schedule's")
 	}
 	return sweepEvent{ID: e.ID, Time: e.Time}, nil
 }

@@ -129,7 +129,7 @@ func TestSettings(t *testing.T) {
 		{"two configurations", map[string]string{"ROTA_CONFIG": "rota.yaml", "ROTA_CONFIG_YAML": "secrets: []"}, "both set"},
 		{"a user and a configuration", map[string]string{"IAM_USER_NAME": "cms", "ROTA_CONFIG": "rota.yaml"}, "one of them"},
 		{"a secret without a user", map[string]string{"SECRET_NAME": "prod/cms"}, "IAM_USER_NAME"},
-		{"half a pair of fields", map[string]string{"ROTA_ACCESS_KEY_FIELD": "id"}, "go together"},
+		{"half a pair of fields", map[string]string{"ROTA_ACCESS_KEY_FIELD": "id"}, "must be set together"},
 		{"a bad span", map[string]string{"ROTA_UNUSED_FOR": "soon"}, "ROTA_UNUSED_FOR"},
 		{"a bad truth", map[string]string{"ROTA_ADOPT": "perhaps"}, "ROTA_ADOPT"},
 		{"a bad length", map[string]string{"PASSWORD_LENGTH": "3"}, "PASSWORD_LENGTH"},

@@ -19,25 +19,25 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Options are what a handler needs of the world.
+// Options connect a handler to the outside world.
 type Options struct {
-	// Providers are what the configuration can name. Defaults to
+	// Providers are what the configuration can use. Defaults to
 	// [providers.List].
 	Providers []provider.Provider
-	// LookupEnv looks settings up. Defaults to os.LookupEnv.
+	// LookupEnv looks up settings. Defaults to os.LookupEnv.
 	LookupEnv func(string) (string, bool)
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 	// Sleep waits. Defaults to rota.Sleep.
 	Sleep func(context.Context, time.Duration) error
-	// Log hears of every step. Defaults to nothing.
+	// Log gets every step. Defaults to nothing.
 	Log *slog.Logger
-	// Metrics gets lines of CloudWatch's embedded metric format. Defaults to
+	// Metrics gets lines in CloudWatch's embedded metric format. Defaults to
 	// nothing.
 	Metrics io.Writer
 }
 
-// New reads the settings and makes a handler. It calls nothing outside.
+// New reads the settings and creates a handler. It makes no calls.
 func New(o Options) (*Handler, error) {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
@@ -68,10 +68,10 @@ func New(o Options) (*Handler, error) {
 	return &Handler{Options: o, settings: s, catalog: catalog}, nil
 }
 
-// Handle carries out one event. Its answer holds no value, nor does the error,
-// which is one of Lambda's with a type of its own: InvalidEvent,
-// InvalidConfiguration, Held, or by what helps, RotationStopped (a person),
-// RotationRetryable (time) and ValueRejected (another rotation).
+// Handle carries out one event. Neither its result nor its error contains a
+// value. The error has a Lambda error type: InvalidEvent, InvalidConfiguration,
+// Held, or, by what helps, RotationStopped (a person), RotationRetryable (time)
+// and ValueRejected (another rotation).
 func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (any, error) {
 	ctx, cancel := withMargin(ctx)
 	defer cancel()
@@ -98,7 +98,7 @@ func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) 
 		id = lc.AwsRequestID
 	}
 	if s, ok := e.(sweepEvent); ok && s.ID != "" {
-		id = s.ID // the same, however often the event is delivered
+		id = s.ID // the same for every delivery of the event
 	}
 	inv, err := h.begin(ctx, id)
 	if err != nil {
@@ -121,7 +121,7 @@ func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) 
 	return inv.notifying(ctx, cmp.Or(h.settings.secret, h.settings.user), func() (any, error) { return inv.rotateSingle(ctx) })
 }
 
-// typeOf is the error's type for Lambda, by which alarms and logs are filtered.
+// typeOf is the error's type for Lambda, by which alarms and logs can filter.
 func typeOf(err error) string {
 	if _, ok := errors.AsType[*eventError](err); ok {
 		return "InvalidEvent"
@@ -141,8 +141,8 @@ func typeOf(err error) string {
 	return "RotationRetryable"
 }
 
-// WithRequestID gives an invocation the id of Lambda's request, which what it
-// makes is named after, so that a repetition finds it.
+// WithRequestID sets the id of Lambda's request. What the invocation creates is
+// named after it, so that a repeated invocation finds it.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: id})
 }

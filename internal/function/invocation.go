@@ -15,32 +15,32 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// invocation is one call of the function: what it needs is made when it is first
-// needed, and closed at its end.
+// invocation is one call of the function. It creates what it needs on first
+// use, and closes that at the end.
 type invocation struct {
 	*Handler
-	id      string // names what this invocation makes: the same when it is repeated
+	id      string // names what this invocation creates; the same when it's repeated
 	aws     *aws.Connection
 	file    *config.File
 	wired   *config.Wired
 	journal *journal
 	metrics *metrics
-	topics  []rota.Notifier // who hears of a failure that no turn tells of
+	topics  []rota.Notifier // notified about failures that no turn reports
 	closers []func()
 }
 
-// Handler is what recognises events and carries them out. It may be called by
-// one goroutine at a time, as Lambda does.
+// Handler recognizes events and carries them out. It is for one goroutine at a
+// time, like Lambda itself.
 type Handler struct {
 	Options
-	settings   settings
-	catalog    *config.Catalog
-	connection *aws.Connection // the function's own, once made
-	settingsErr    error           // what is wrong with the settings
-	cursor     string          // where the next sweep begins: the secret that was left
+	settings    settings
+	catalog     *config.Catalog
+	connection  *aws.Connection // the function's own, once created
+	settingsErr error           // what is wrong with the settings
+	cursor      string          // where the next sweep starts: the first secret that was skipped
 }
 
-// begin makes an invocation's parts, the configuration included.
+// begin sets up an invocation, including the configuration.
 func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 	inv := &invocation{Handler: h, id: id}
 	inv.metrics = newMetrics(h.settings.namespace, h.Metrics, h.Now)
@@ -72,7 +72,7 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 			return false
 		}
 		delete(inv.wired.ByName, s.Name)
-		inv.wired.Broken[s.Name] = fmt.Errorf("%s: apart_from needs a database, in which one secret's rotation sees another's (try: rota serve, or blackouts)", s.Name)
+		inv.wired.Broken[s.Name] = fmt.Errorf("%s: apart_from needs a database in which rotations see each other (try: rota serve, or blackouts)", s.Name)
 		return true
 	})
 	for _, s := range inv.wired.Secrets {
@@ -88,9 +88,9 @@ func (inv *invocation) end() {
 	inv.metrics.flush()
 }
 
-// register tells the journal of a secret, and the owner's topics of what happens to
-// it: that of the function, and the secret's own, "" for none. An own topic is
-// that of the only secret of the invocation.
+// register adds a secret to the journal, and the owner's topics to its
+// notifiers: the function's topic and the secret's own, "" for none. An own
+// topic belongs to the only secret of the invocation.
 func (inv *invocation) register(s *rotation.Secret, own string) {
 	if own != "" && own != inv.settings.topic {
 		inv.topics = append(inv.topics, inv.aws.Topic(own))
@@ -103,8 +103,8 @@ func (inv *invocation) register(s *rotation.Secret, own string) {
 	inv.journal.add(s)
 }
 
-// notifying does what an event asks of one secret. What fails before a turn could
-// tell of it, the owner hears of all the same.
+// notifying carries out a request for one secret. The owner also hears about
+// failures that happen before a turn could report them.
 func (inv *invocation) notifying(ctx context.Context, secret string, do func() (any, error)) (any, error) {
 	out, err := do()
 	if err == nil || inv.journal.reported() {
@@ -112,19 +112,19 @@ func (inv *invocation) notifying(ctx context.Context, secret string, do func() (
 	}
 	inv.metrics.add(secret, "StepsFailed", 1)
 	e := rota.Event{ID: cmp.Or(inv.id, uuid.NewString()), Kind: rota.EventFailed, Secret: secret, At: inv.Now().UTC(), Reason: err.Error()}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerMargin*3/4) // the time may be over
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerMargin*3/4) // time may have run out
 	defer cancel()
 	for _, topic := range inv.topics {
 		if told := topic.Notify(ctx, e); told != nil {
 			inv.metrics.add(secret, "NotNotified", 1)
-			inv.Log.WarnContext(ctx, "the owner could not be told", "secret", secret, "topic", topic.Name(), "error", told)
+			inv.Log.WarnContext(ctx, "the owner could not be notified", "secret", secret, "topic", topic.Name(), "error", told)
 		}
 	}
 	return out, err
 }
 
-// rotator carries out steps. What it makes first is named after the invocation,
-// so that a repetition of the same event finds it.
+// rotator returns the rotator. The first version that it creates is named after
+// the invocation, so that a repeated event finds it.
 func (inv *invocation) rotator() *rotation.Rotator {
 	first := true
 	return &rotation.Rotator{
@@ -139,11 +139,11 @@ func (inv *invocation) rotator() *rotation.Rotator {
 	}
 }
 
-// version is the id of the version that this invocation makes.
+// version is the id of the version that this invocation creates.
 func (inv *invocation) version() string { return rota.VersionPrefix + inv.id }
 
-// configuredSecret is the secret of rota.yaml that is kept in that entry of Secrets
-// Manager, nil where there is none.
+// configuredSecret returns the secret in rota.yaml that's stored in this entry
+// of Secrets Manager, nil if there is none.
 func (inv *invocation) configuredSecret(id string) (*rotation.Secret, error) {
 	if inv.wired == nil {
 		return nil, nil
@@ -157,14 +157,14 @@ func (inv *invocation) configuredSecret(id string) (*rotation.Secret, error) {
 	switch len(found) {
 	case 0:
 		if len(inv.wired.Broken) > 0 {
-			// It may be one of those that could not be wired.
-			return nil, &configError{fmt.Errorf("no secret of the configuration is kept in %s, and some can't be used: %w", id, firstBroken(inv.wired))}
+			// It may be one of those that couldn't be wired.
+			return nil, &configError{fmt.Errorf("no configured secret is stored in %s, and some can't be used: %w", id, firstBroken(inv.wired))}
 		}
 		return nil, nil
 	case 1:
 		return found[0], nil
 	}
-	return nil, &configError{fmt.Errorf("secrets %s and %s of the configuration are both kept in %s", found[0].Name, found[1].Name, id)}
+	return nil, &configError{fmt.Errorf("the configured secrets %s and %s are both stored in %s", found[0].Name, found[1].Name, id)}
 }
 
 func firstBroken(w *config.Wired) error {
@@ -175,23 +175,24 @@ func firstBroken(w *config.Wired) error {
 	return w.Broken[slices.Min(names)]
 }
 
-// eventPolicy is a policy under which nothing happens by itself: events say when.
+// eventPolicy is a policy under which nothing happens by itself: events say
+// when.
 func (s settings) eventPolicy() rotation.Policy {
 	const never = 100 * 365 * rota.Day
 	return rotation.Policy{DeactivatePreviousAfter: never, DeletePreviousAfter: 2 * never, UnusedFor: cmp.Or(s.unusedFor, 7*rota.Day)}
 }
 
-// retireFirstPolicy is a policy under which the previous credential stays until the
-// next is made.
+// retireFirstPolicy is a policy under which the previous credential stays until
+// the next one is created.
 func (s settings) retireFirstPolicy() rotation.Policy {
 	return rotation.Policy{Retire: rotation.RetireBeforeCreate, UnusedFor: s.unusedFor}
 }
 
-// answerMargin is what is left of an invocation's time for its answer.
+// answerMargin is the part of an invocation's time reserved for its response.
 const answerMargin = 2 * time.Second
 
-// withMargin ends a little before Lambda would end the process, so that what was
-// begun is written down and the answer given.
+// withMargin ends a little before Lambda would kill the process, so that
+// in-flight work is recorded and the response sent.
 func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

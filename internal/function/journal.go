@@ -13,32 +13,32 @@ import (
 )
 
 // journal is the progress of one invocation, in memory. What must outlive it is
-// in the store: milestones are labels, and the intents, which nothing else can
-// tell, a tag. Its leases hold within this process; across processes the labels'
-// compare-and-swap decides, and one invocation at a time is the function's
-// reserved concurrency.
+// in the store: milestones are labels, and intents, which nothing else can
+// show, are in a tag. Its leases hold within this process; across processes,
+// the labels' compare-and-swap decides, and the function's reserved concurrency
+// allows one invocation at a time.
 type journal struct {
-	now  func() time.Time
-	log  *slog.Logger
-	onEntry func(rotation.Entry) // hears of every entry, for the metrics
+	now     func() time.Time
+	log     *slog.Logger
+	onEntry func(rotation.Entry) // gets every entry, for the metrics
 
 	mu      sync.Mutex
 	secrets map[string]*secretProgress
 }
 
-// secretProgress is what there is of one secret.
+// secretProgress is what's known about one secret.
 type secretProgress struct {
-	tags     aws.Tagger // nil where the store has none
+	tags     aws.Tagger // nil if the store has none
 	busy     bool
 	fence    int64
 	loaded   bool
-	intents  string // as the tag has them
+	intents  string // as stored in the tag
 	progress rotation.Progress
 }
 
 var _ rotation.Journal = (*journal)(nil)
 
-// add tells the journal of a secret.
+// add adds a secret to the journal.
 func (j *journal) add(s *rotation.Secret) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -46,7 +46,7 @@ func (j *journal) add(s *rotation.Secret) {
 	j.secrets[s.Name] = &secretProgress{tags: tags}
 }
 
-// reported tells whether a turn told of a hold or a failure.
+// reported reports whether a turn has sent an event about a hold or a failure.
 func (j *journal) reported() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -69,7 +69,7 @@ func (j *journal) secret(secret string) *secretProgress {
 	return k
 }
 
-// Acquire implements [rota.Journal].
+// Acquire implements [rotation.Journal].
 func (j *journal) Acquire(_ context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
 	k := j.secret(r.Secret)
 	j.mu.Lock()
@@ -82,7 +82,7 @@ func (j *journal) Acquire(_ context.Context, r rotation.AcquireRequest) (rotatio
 	return rotation.Lease{Secret: r.Secret, Holder: r.Holder, Fence: k.fence, TTL: r.TTL, Expires: j.now().Add(r.TTL)}, nil
 }
 
-// Release implements [rota.Journal].
+// Release implements [rotation.Journal].
 func (j *journal) Release(_ context.Context, l rotation.Lease) error {
 	k := j.secret(l.Secret)
 	j.mu.Lock()
@@ -93,10 +93,10 @@ func (j *journal) Release(_ context.Context, l rotation.Lease) error {
 	return nil
 }
 
-// Load implements [rotation.Journal]. Only the holder of the lease calls it, or
-// someone who looks and changes nothing. Nobody can pause a function's secret,
-// its journal is never restored, and its secrets have no peers: apart_from needs
-// a database that all of them share.
+// Load implements [rotation.Journal]. It is called by the lease's holder, or
+// for a read-only look. Nobody can pause a function's secret, its journal is
+// never restored, and its secrets have no peers: apart_from needs a database
+// that all of them share.
 func (j *journal) Load(ctx context.Context, secret string, _ ...string) (rotation.Snapshot, error) {
 	k := j.secret(secret)
 	j.mu.Lock()
@@ -122,8 +122,8 @@ func (j *journal) Load(ctx context.Context, secret string, _ ...string) (rotatio
 	return rotation.Snapshot{Progress: k.progress}, nil
 }
 
-// Save implements [rota.Journal]: the tag first, and only then does the call go
-// out that it is about.
+// Save implements [rotation.Journal]. It writes the tag first; only then is the
+// call made that the intent is about.
 func (j *journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	k := j.secret(r.Lease.Secret)
 	j.mu.Lock()
@@ -138,7 +138,7 @@ func (j *journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	}
 	if intents != before {
 		if err := writeIntentTag(ctx, tags, intents); err != nil {
-			return fmt.Errorf("keep what is about to be done: %w", err)
+			return fmt.Errorf("store the intent: %w", err)
 		}
 	}
 	for _, e := range r.Entries {
@@ -153,12 +153,12 @@ func (j *journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	return nil
 }
 
-// writeIntentTag writes the tag, or removes it. A store without tags has no issuer that
-// chooses values: it never comes here with one.
+// writeIntentTag writes the tag, or removes it. A store without tags never gets
+// here with an intent, because it has no issuer that chooses values.
 func writeIntentTag(ctx context.Context, tags aws.Tagger, intents string) error {
 	switch {
 	case tags == nil:
-		return &rota.Error{Class: rota.ClassStop, Hint: "a store in Secrets Manager", Err: fmt.Errorf("the secret's store has no tags")}
+		return &rota.Error{Class: rota.ClassStop, Hint: "use a store in Secrets Manager", Err: fmt.Errorf("the secret's store has no tags")}
 	case intents == "":
 		return tags.RemoveTag(ctx, intentTag)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// heldError is what is asked for and may not be done.
+// heldError is a request that may not be carried out.
 type heldError struct {
 	secret string
 	d      rotation.Decision
@@ -27,15 +27,15 @@ func (e *heldError) Error() string {
 	return text
 }
 
-// withoutCommands leaves out Rota's own actions: who sends events has no command
-// line and no rota.yaml, and each event says what is to be done.
+// withoutCommands leaves out Rota's own actions: whoever sends events has no
+// command line and no rota.yaml, and each event says what to do.
 func withoutCommands(remedies []rota.Remedy) []rota.Remedy {
 	return slices.DeleteFunc(slices.Clone(remedies), func(r rota.Remedy) bool {
 		return r.Action != rota.RemedyOutside && r.Action != rota.RemedyWait
 	})
 }
 
-// lifecycle carries out one act on the access keys of a user.
+// lifecycle carries out one step for a user's access keys.
 func (inv *invocation) lifecycle(ctx context.Context, e lifecycleEvent) (any, error) {
 	id := e.Secret
 	if id == "" && e.Username == inv.settings.user {
@@ -48,8 +48,8 @@ func (inv *invocation) lifecycle(ctx context.Context, e lifecycleEvent) (any, er
 	return inv.forceStep(ctx, s, actions[e.Action], e.AfterDays)
 }
 
-// secretOfUser is the secret with a user's access key: as the configuration has it,
-// else one of that name, which is created where it does not exist.
+// secretOfUser returns the secret with a user's access key: the configured one,
+// else one of that name, which is created if it doesn't exist.
 func (inv *invocation) secretOfUser(ctx context.Context, user, id string, policy rotation.Policy) (*rotation.Secret, error) {
 	s, err := inv.configuredSecret(id)
 	if err != nil {
@@ -66,7 +66,7 @@ func (inv *invocation) secretOfUser(ctx context.Context, user, id string, policy
 		return nil, err
 	}
 	if tagged := entry.Tags[userTag]; tagged != "" && tagged != user {
-		return nil, &configError{fmt.Errorf("secret %s is for user %s, as its tag %s says, and not for %s", entry.Name, tagged, userTag, user)}
+		return nil, &configError{fmt.Errorf("secret %s is for user %s, according to its tag %s, and not for %s", entry.Name, tagged, userTag, user)}
 	}
 	fields, err := inv.fields(entry)
 	if err != nil {
@@ -80,17 +80,17 @@ func (inv *invocation) secretOfUser(ctx context.Context, user, id string, policy
 	return s, nil
 }
 
-// checkUser refuses a secret of the configuration that is for another user.
+// checkUser refuses a configured secret of a different user.
 func (inv *invocation) checkUser(s *rotation.Secret, user string) error {
 	_, issuer := inv.file.Issuer(s.Name)
 	if its, ok := aws.UserOf(issuer); !ok || its != "" && its != user {
-		return &configError{fmt.Errorf("secret %s of the configuration is not the access key of user %s", s.Name, user)}
+		return &configError{fmt.Errorf("the configured secret %s is not the access key of user %s", s.Name, user)}
 	}
 	return nil
 }
 
-// forceStep has a step taken ahead of the policy's dates, and comes back when it is
-// done or held. With afterDays it does nothing before that many have passed.
+// forceStep takes a step ahead of the policy's dates, and returns once it is
+// done or held. With afterDays, it's a no-op until that many days have passed.
 func (inv *invocation) forceStep(ctx context.Context, s *rotation.Secret, step rota.Step, afterDays *int) (any, error) {
 	rotator := inv.rotator()
 	state, seen, err := rotator.Observe(ctx, s)
@@ -103,7 +103,7 @@ func (inv *invocation) forceStep(ctx context.Context, s *rotation.Secret, step r
 		}
 	}
 	if made, ok := rota.FindID(state.Contents.Versions, inv.version()); ok && step == rota.StepCreate && !made.Has(rota.LabelPending) {
-		return output{Secret: s.Name, Version: made.ID, Reason: "this event made it before"}, nil
+		return output{Secret: s.Name, Version: made.ID, Reason: "this event already created it"}, nil
 	}
 	if step == rota.StepCreate && seen.Hold == rotation.HoldNotAdopted && inv.settings.adopt {
 		if _, err := rotator.Adopt(ctx, s, rotation.AdoptOptions{}); err != nil {
@@ -120,27 +120,27 @@ func (inv *invocation) forceStep(ctx context.Context, s *rotation.Secret, step r
 	case len(result.Done) == 0 && step != rota.StepCreate:
 		return output{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
 	case step == rota.StepCreate && !slices.ContainsFunc(result.Done, isStep(rota.StepPromote)):
-		return nil, fmt.Errorf("%s: %s: %w", s.Name, last.Reason, &rota.Error{Class: rota.ClassWait, Err: errors.New("not done yet"), Hint: "the same event again, later"})
+		return nil, fmt.Errorf("%s: %s: %w", s.Name, last.Reason, &rota.Error{Class: rota.ClassWait, Err: errors.New("not done yet"), Hint: "send the same event again later"})
 	}
 	return output{Secret: s.Name, Version: result.Status.Version, Done: stepOutputs(result.Done)}, nil
 }
 
-// patience is how long an event waits in one go for what a lost answer left to
-// show at the issuer, if there is the time for it.
+// patience is how long an event waits, if there's time, for the effect of a
+// lost response to show up at the issuer.
 const patience = time.Minute
 
-// tooEarly says why a step is not to be taken yet, "" where it is. A key that
-// was never made is not too young to be made.
+// tooEarly says why a step isn't due yet, "" if it is. A key that doesn't exist
+// isn't too young to be created.
 func tooEarly(state rotation.State, step rota.Step, days int, now time.Time) string {
-	since, what := time.Time{}, "the current key was made"
+	since, what := time.Time{}, "the current key was created"
 	if current, ok := rota.Find(state.Contents.Versions, rota.LabelCurrent); ok {
 		since = current.CreatedAt
 	}
 	if step == rota.StepDelete {
 		if _, off := rota.Find(state.Contents.Versions, rota.LabelDeactivated); !off {
-			return "the previous key, if there is one, is not switched off yet"
+			return "the previous key, if there is one, hasn't been deactivated yet"
 		}
-		since, what = state.Contents.ChangedAt, "the previous key was switched off"
+		since, what = state.Contents.ChangedAt, "the previous key was deactivated"
 	}
 	if since.IsZero() || now.UTC().Truncate(rota.Day).Sub(since.UTC().Truncate(rota.Day)) >= time.Duration(days)*rota.Day {
 		return ""
@@ -148,7 +148,7 @@ func tooEarly(state rotation.State, step rota.Step, days int, now time.Time) str
 	return fmt.Sprintf("%s on %s, and after_days is %d", what, since.UTC().Format(time.DateOnly), days)
 }
 
-// finalStep is the step after which what was asked for is done.
+// finalStep is the step that fulfills the request.
 func finalStep(step rota.Step) rota.Step {
 	if step == rota.StepCreate {
 		return rota.StepPromote

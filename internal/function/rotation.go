@@ -9,12 +9,12 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// output is what the function gives back: names and reasons, never a value.
+// output is the function's result: names and reasons, never a value.
 type output struct {
-	Secret  string `json:"secret,omitempty"`
-	Version string `json:"version,omitempty"`
+	Secret  string       `json:"secret,omitempty"`
+	Version string       `json:"version,omitempty"`
 	Done    []stepOutput `json:"done,omitempty"`
-	Reason  string `json:"reason,omitempty"`
+	Reason  string       `json:"reason,omitempty"`
 }
 
 // stepOutput is a step that was taken.

@@ -10,7 +10,7 @@ import (
 	"github.com/rota-dev/rota/provider/aws"
 )
 
-// settings are what the environment says. Nothing in them is a secret.
+// settings come from the environment. None of them is a secret.
 type settings struct {
 	config     string // ROTA_CONFIG: a path, s3://bucket/key or ssm:///name
 	configYAML string // ROTA_CONFIG_YAML: the configuration itself
@@ -34,7 +34,7 @@ type settings struct {
 
 const defaultNamespace = "Rota"
 
-// readSettings reads the environment. All that is wrong is said at once.
+// readSettings reads the environment, and reports all errors at once.
 func readSettings(lookup func(string) (string, bool)) (settings, error) {
 	get := func(name string) string {
 		value, _ := lookup(name)
@@ -53,7 +53,7 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 		s.namespace = defaultNamespace
 	}
 	var errs []error
-	refuse := func(name, hint string) { errs = append(errs, fmt.Errorf("%s can't be read (try: %s)", name, hint)) }
+	refuse := func(name, hint string) { errs = append(errs, fmt.Errorf("%s is invalid (try: %s)", name, hint)) }
 	var err error
 	if text := get("ROTA_UNUSED_FOR"); text != "" {
 		if s.unusedFor, err = rota.ParseDuration(text); err != nil || s.unusedFor <= 0 {
@@ -77,19 +77,19 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 		errs = append(errs, errors.New("ROTA_CONFIG and ROTA_CONFIG_YAML are both set (try: one of them)"))
 	}
 	if (s.accessKeyField == "") != (s.secretKeyField == "") {
-		errs = append(errs, errors.New("ROTA_ACCESS_KEY_FIELD and ROTA_SECRET_KEY_FIELD go together"))
+		errs = append(errs, errors.New("ROTA_ACCESS_KEY_FIELD and ROTA_SECRET_KEY_FIELD must be set together"))
 	}
 	if s.accessKeyField != "" && s.accessKeyField == s.secretKeyField {
 		errs = append(errs, errors.New("ROTA_ACCESS_KEY_FIELD and ROTA_SECRET_KEY_FIELD name the same field (try: two names)"))
 	}
 	if s.topic != "" && !aws.IsTopic(s.topic) {
-		errs = append(errs, errors.New("SNS_TOPIC_ARN is no topic's ARN (try: arn:aws:sns:eu-central-1:111122223333:rotations)"))
+		errs = append(errs, errors.New("SNS_TOPIC_ARN is not a topic's ARN (try: arn:aws:sns:eu-central-1:111122223333:rotations)"))
 	}
 	if s.secret != "" && s.user == "" {
 		errs = append(errs, errors.New("SECRET_NAME without a user (try: IAM_USER_NAME)"))
 	}
 	if s.user != "" && s.hasConfig() {
-		errs = append(errs, errors.New("IAM_USER_NAME is for a function that looks after one user, and a configuration is there too (try: one of them)"))
+		errs = append(errs, errors.New("IAM_USER_NAME is for a function that serves one user, but there is also a configuration (try: one of them)"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return settings{}, &configError{err}
@@ -97,10 +97,11 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 	return s, nil
 }
 
-// hasConfig tells whether there is a rota.yaml.
+// hasConfig reports whether there is a rota.yaml.
 func (s settings) hasConfig() bool { return s.config != "" || s.configYAML != "" }
 
-// configError is what only a change of the function's settings mends.
+// configError is an error that only a change of the function's settings can
+// fix.
 type configError struct{ error }
 
 func (e *configError) Unwrap() error { return e.error }

@@ -5,8 +5,8 @@ import (
 	"context"
 )
 
-// rotateSingle does all at once for the one user that the environment names: retire
-// the previous key, create and store the next.
+// rotateSingle does everything at once for the only user, named by the
+// environment: it retires the previous key, then creates and stores the next.
 func (inv *invocation) rotateSingle(ctx context.Context) (any, error) {
 	user := inv.settings.user
 	s, err := inv.secretOfUser(ctx, user, cmp.Or(inv.settings.secret, user), inv.settings.retireFirstPolicy())

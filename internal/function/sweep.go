@@ -14,26 +14,26 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// sweepOutput is what a sweep did.
+// sweepOutput is the result of a sweep.
 type sweepOutput struct {
 	Secrets int               `json:"secrets"`
 	Done    map[string]string `json:"done,omitempty"` // the last reason, by secrets for which something was done
 	Held    map[string]string `json:"held,omitempty"`
-	Left    []string          `json:"left,omitempty"` // for the next sweep: there was no more time
+	Left    []string          `json:"left,omitempty"` // for the next sweep, because time ran out
 }
 
 const (
-	// sweepWorkers is how many secrets a sweep looks after at once.
+	// sweepWorkers is how many secrets a sweep works on at once.
 	sweepWorkers = 4
-	// minTurnTime is the time that a secret's turn should have before it is begun.
+	// minTurnTime is the time that must be left to start a secret's turn.
 	minTurnTime = 30 * time.Second
 )
 
-// sweep does what is due for all secrets of the configuration, or for one,
-// within the time that remains. One that fails stops no other.
+// sweep does what is due for all configured secrets, or for one, in the
+// remaining time. A failure of one affects no other.
 func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 	if inv.wired == nil {
-		return nil, &configError{errors.New("there is no configuration whose secrets could be due (try: ROTA_CONFIG=s3://bucket/rota.yaml)")}
+		return nil, &configError{errors.New("there is no configuration (try: ROTA_CONFIG=s3://bucket/rota.yaml)")}
 	}
 	secrets, err := inv.sweepOrder(e)
 	if err != nil {
@@ -58,7 +58,7 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 				inv.metrics.result(result, inv.Now())
 				switch {
 				case err != nil && rota.ClassOf(err) == rota.ClassWait && !timeLeft(ctx, begun):
-					out.Left = append(out.Left, s.Name) // its turn was cut short, and goes on from there
+					out.Left = append(out.Left, s.Name) // its turn was cut short, and continues from there
 				case err != nil:
 					errs = append(errs, err)
 				case result.Last.Hold != rotation.HoldNone:
@@ -88,24 +88,24 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 	if len(out.Left) > 0 {
 		inv.cursor = out.Left[0]
 		inv.metrics.skipped(len(out.Left))
-		inv.Log.WarnContext(ctx, "no time for all secrets", "left", len(out.Left), "of", len(secrets))
+		inv.Log.WarnContext(ctx, "not enough time for all secrets", "left", len(out.Left), "of", len(secrets))
 		if len(out.Left) == len(secrets) {
-			errs = append(errs, &rota.Error{Op: "sweep", Class: rota.ClassWait, Hint: "a longer timeout of the function", Err: errors.New("there was not the time for a single secret")})
+			errs = append(errs, &rota.Error{Op: "sweep", Class: rota.ClassWait, Hint: "raise the function's timeout", Err: errors.New("there wasn't enough time for a single secret")})
 		}
 	}
 	return out, errors.Join(errs...)
 }
 
-// timeLeft tells whether another secret may be begun: there is enough time, or,
-// where the function never has that much, a third of what there was.
+// timeLeft reports whether another secret can be started: there's enough time,
+// or, if the function never has that much, a third of what there was.
 func timeLeft(ctx context.Context, begun time.Time) bool {
 	deadline, ok := ctx.Deadline()
 	return !ok || time.Until(deadline) > min(minTurnTime, deadline.Sub(begun)/3)
 }
 
-// sweepOrder are the secrets in the order of this sweep. It begins with the one
-// that the last sweep left; a process that knows of none begins elsewhere each
-// time, so that none waits for ever behind the others.
+// sweepOrder returns the secrets in the order of this sweep. It starts with the
+// first one that the last sweep skipped; a process that doesn't know starts
+// elsewhere each time, so that none waits forever behind the others.
 func (inv *invocation) sweepOrder(e sweepEvent) ([]*rotation.Secret, error) {
 	all := slices.Clone(inv.wired.Secrets)
 	if e.Secret != "" {

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Function is a deployed function. Its process lives from one invocation to the
-// next, as in Lambda, unless it ends or is killed.
+// Function is a deployed function. As in Lambda, its process lives from one
+// invocation to the next, unless it exits or is killed.
 type Function struct {
 	t       testing.TB
 	command []string
 	env     []string
-	// Timeout is how long one invocation may take. Defaults to a minute.
+	// Timeout is how long one invocation can take. Defaults to a minute.
 	Timeout time.Duration
 
 	output lockedBuffer
@@ -25,10 +25,10 @@ type Function struct {
 	usage  []Usage
 }
 
-// Usage is what a process took of the machine.
+// Usage is the resources that a process used.
 type Usage struct {
 	CPU    time.Duration // user and system
-	MaxRSS int64         // bytes; 0 for one that ended by itself
+	MaxRSS int64         // bytes; 0 if it exited by itself
 	Wall   time.Duration // from the start to the first request for an event
 }
 
@@ -39,22 +39,22 @@ type process struct {
 	ended  chan struct{}
 }
 
-// ARN is every function's name in these tests.
+// ARN is every function's ARN in these tests.
 const ARN = "arn:aws:lambda:eu-central-1:123456789012:function:rota"
 
-// Deploy makes a function of a program and its environment, "NAME=value". The
-// process sees nothing else of the test's environment but PATH and HOME.
+// Deploy creates a function from a program and its environment, "NAME=value".
+// The process inherits nothing else from the test but PATH and HOME.
 func Deploy(t testing.TB, env []string, command ...string) *Function {
 	f := &Function{t: t, command: command, env: env, Timeout: time.Minute}
 	t.Cleanup(f.Kill)
 	return f
 }
 
-// Invoke hands over one event and gives the answer.
+// Invoke sends one event and returns the response.
 func (f *Function) Invoke(payload string) Response { return f.InvokeAs("", payload) }
 
-// InvokeAs is Invoke with a request's id: Lambda repeats it where it tries an
-// event again.
+// InvokeAs is Invoke with a request id. Lambda repeats the id when it retries
+// an event.
 func (f *Function) InvokeAs(id, payload string) Response {
 	f.t.Helper()
 	if f.proc == nil {
@@ -93,8 +93,8 @@ func (f *Function) start() {
 	f.proc = p
 }
 
-// Kill ends the process, as Lambda does with one that is idle or out of time.
-// The next invocation starts another.
+// Kill ends the process, as Lambda does when it's idle or out of time. The next
+// invocation starts another.
 func (f *Function) Kill() {
 	if f.proc == nil {
 		return
@@ -111,9 +111,8 @@ func (f *Function) Kill() {
 	f.proc = nil
 }
 
-// maxRSS is the most memory of a running process, in bytes, 0 where it can't be
-// told. What wait4 tells would not do: it counts the process that forked too,
-// the test.
+// maxRSS is a running process's peak memory, in bytes; 0 if unknown. What wait4
+// reports doesn't work: it includes the process that forked, which is the test.
 func maxRSS(pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -125,10 +124,11 @@ func maxRSS(pid int) int64 {
 	return kib << 10
 }
 
-// Usage is what each process took that has ended, in their order.
+// Usage returns the usage of each process that has ended, in order.
 func (f *Function) Usage() []Usage { return f.usage }
 
-// Output is all that the function's processes wrote to stdout and stderr.
+// Output is everything that the function's processes wrote to stdout and
+// stderr.
 func (f *Function) Output() string { return f.output.String() }
 
 type lockedBuffer struct {

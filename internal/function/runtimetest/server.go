@@ -1,7 +1,7 @@
-// Package runtimetest plays Lambda for tests: its runtime API on the wire, and
-// the life of a function's process, which is started for the first invocation,
-// kept for the next ones, and killed when its time is over. It is imported by
-// tests only.
+// Package runtimetest simulates Lambda for tests: its runtime API on the wire,
+// and the life of a function's process, which is started for the first
+// invocation, reused for the next ones, and killed on a timeout. Only tests
+// import it.
 package runtimetest
 
 import (
@@ -20,16 +20,16 @@ import (
 // version is the first part of every path of the runtime API.
 const version = "/2018-06-01/runtime/"
 
-// Response is what came of an invocation.
+// Response is an invocation's result.
 type Response struct {
-	// Payload is the function's answer, nil where it failed.
+	// Payload is the function's result, nil if it failed.
 	Payload json.RawMessage
-	// ErrorType and ErrorMessage are of a failure; "" where there was none.
+	// ErrorType and ErrorMessage describe a failure; "" if there was none.
 	ErrorType    string `json:"errorType"`
 	ErrorMessage string `json:"errorMessage"`
 }
 
-// Err is the failure, nil where there was none.
+// Err returns the failure, nil if there was none.
 func (a Response) Err() error {
 	if a.ErrorType == "" {
 		return nil
@@ -37,7 +37,7 @@ func (a Response) Err() error {
 	return fmt.Errorf("%s: %s", a.ErrorType, a.ErrorMessage)
 }
 
-// invocation is one event on its way.
+// invocation is one event being processed.
 type invocation struct {
 	id       string
 	payload  []byte
@@ -47,15 +47,15 @@ type invocation struct {
 
 // server is the runtime API of one process.
 type server struct {
-	http     *http.Server
-	address  string
-	pending  chan *invocation
-	failed   chan Response // at the start
-	done     chan struct{}
-	mu       sync.Mutex
-	inFlight    map[string]*invocation // by request id
-	firstPoll    time.Time              // when the process first asked for an event
-	function string                 // ARN
+	http      *http.Server
+	address   string
+	pending   chan *invocation
+	failed    chan Response // at startup
+	done      chan struct{}
+	mu        sync.Mutex
+	inFlight  map[string]*invocation // by request id
+	firstPoll time.Time              // when the process first asked for an event
+	function  string                 // ARN
 }
 
 func newServer(functionARN string) (*server, error) {
@@ -82,7 +82,7 @@ func (s *server) close() {
 	_ = s.http.Close()
 }
 
-// next waits for an event, as long as it takes.
+// next waits for an event, however long it takes.
 func (s *server) next(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	if s.firstPoll.IsZero() {
@@ -117,7 +117,7 @@ func (s *server) respond(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) fail(w http.ResponseWriter, r *http.Request) { s.reply(w, r, failure(r)) }
 
-// failure reads a report of an error.
+// failure parses an error report.
 func failure(r *http.Request) Response {
 	var a Response
 	if err := json.NewDecoder(r.Body).Decode(&a); err != nil || a.ErrorType == "" {
@@ -153,8 +153,8 @@ func accepted(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, `{"status":"OK"}`)
 }
 
-// invoke hands an event over and waits for what comes of it, until the process
-// ends or its time is over.
+// invoke sends an event and waits for the response, until the process ends or
+// the time is up.
 func (s *server) invoke(payload []byte, id string, timeout time.Duration, ended <-chan struct{}) (Response, bool) {
 	inv := &invocation{id: id, payload: payload, deadline: time.Now().Add(timeout), answered: make(chan Response, 1)}
 	if inv.id == "" {
@@ -172,7 +172,7 @@ func (s *server) invoke(payload []byte, id string, timeout time.Duration, ended 
 			return a, false
 		case <-ended:
 			select {
-			case a := <-inv.answered: // it answered, and ended then
+			case a := <-inv.answered: // it responded, then exited
 				return a, false
 			default:
 			}
