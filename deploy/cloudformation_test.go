@@ -51,7 +51,8 @@ func newCloud(t *testing.T) *cloud {
 	return &cloud{t: t, aws: testenv.VenvProgram(t, "aws"), url: testenv.Moto(t).URL, dir: t.TempDir()}
 }
 
-// run gives the command's output; answer, unless nil, gets it as JSON.
+// run runs a command and decodes its JSON output into answer, unless that is
+// nil.
 func (c *cloud) run(answer any, args ...string) {
 	c.t.Helper()
 	cmd := exec.CommandContext(c.t.Context(), c.aws, args...)
@@ -73,8 +74,8 @@ func (c *cloud) run(answer any, args ...string) {
 	}
 }
 
-// deploy packages a template, with a package of no content, and makes a stack
-// of it.
+// deploy packages a template, with an empty package, and creates a stack from
+// it.
 func (c *cloud) deploy(stack, template string, parameters ...string) map[string]string {
 	c.t.Helper()
 	text, err := os.ReadFile(template)
@@ -83,14 +84,15 @@ func (c *cloud) deploy(stack, template string, parameters ...string) map[string]
 	}
 	const code = "Code: ../../dist/rota-lambda-arm64.zip"
 	replaced := strings.Replace(string(text), code, "Code: "+c.bootstrap(), 1)
-	// moto makes no entries of Secrets Manager, and so has no name for one.
+	// moto doesn't create Secrets Manager entries, and so has no name for one.
 	replaced = strings.Replace(replaced, "Resource: !Ref Secret\n", "Resource: arn:aws:secretsmanager:eu-central-1:123456789012:secret:cms-AbCdEf\n", 1)
 	source, packaged := filepath.Join(c.dir, "in.yaml"), filepath.Join(c.dir, "out.yaml")
 	if err := os.WriteFile(source, []byte(replaced), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
 	c.run(nil, "cloudformation", "package", "--template-file", source, "--s3-bucket", "packages", "--output-template-file", packaged)
-	// Not `deploy`: moto keeps no exports of a stack that comes of a change set.
+	// Not `deploy`: moto drops the exports of a stack created from a change
+	// set.
 	args := []string{"cloudformation", "create-stack", "--template-body", "file://" + packaged, "--stack-name", stack, "--capabilities", "CAPABILITY_NAMED_IAM"}
 	if len(parameters) > 0 {
 		args = append(args, "--parameters")
@@ -140,8 +142,8 @@ func errorOf(errs ...error) error {
 	return nil
 }
 
-// moto makes users, roles, policies, topics, queues, logs and the function;
-// Secrets Manager's entries and EventBridge's schedules it leaves out of stacks.
+// moto creates users, roles, policies, topics, queues, logs and the function;
+// it ignores Secrets Manager entries and EventBridge schedules in stacks.
 func TestTheTemplatesDeploy(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -164,7 +166,7 @@ func TestTheTemplatesDeploy(t *testing.T) {
 	var keys struct{ AccessKeyMetadata []any }
 	c.run(&keys, "iam", "list-access-keys", "--user-name", "cms")
 	if len(keys.AccessKeyMetadata) != 0 {
-		t.Errorf("the stack made %d keys: Rota makes them", len(keys.AccessKeyMetadata))
+		t.Errorf("the stack created %d keys; Rota must create them", len(keys.AccessKeyMetadata))
 	}
 	var policies struct{ PolicyNames []string }
 	c.run(&policies, "iam", "list-role-policies", "--role-name", function["FunctionRole"])
@@ -187,6 +189,6 @@ func TestTheTemplatesDeploy(t *testing.T) {
 		}
 	}
 	if got := policy.PolicyDocument.Statement[0].Resource; got != account["UserArn"] {
-		t.Errorf("keys may be made for %s, not only for %s", got, account["UserArn"])
+		t.Errorf("keys can be created for %s, not only for %s", got, account["UserArn"])
 	}
 }

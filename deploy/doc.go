@@ -1,4 +1,4 @@
-// Package deploy holds what sets Rota up: Terraform modules, CloudFormation
-// templates, a dashboard and alert rules. Its tests read, check and, as far as an
-// imitation of AWS reaches, deploy them.
+// Package deploy has what it takes to deploy Rota: Terraform modules,
+// CloudFormation templates, a dashboard and alert rules. Its tests validate
+// them and, as far as a fake AWS allows, deploy them.
 package deploy

@@ -27,13 +27,13 @@ func TestTheDashboardsQueriesParse(t *testing.T) {
 	if err := json.Unmarshal(text, &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	// What Grafana puts in their place.
+	// What Grafana substitutes for them.
 	variables := strings.NewReplacer("$__rate_interval", "5m", "$job", "rota")
 	p := parser.NewParser(parser.Options{})
 	ids, queries, rows := map[int]bool{}, 0, 0
 	for _, panel := range dashboard.Panels {
 		if ids[panel.ID] || panel.Title == "" || panel.GridPos.X+panel.GridPos.W > 24 {
-			t.Errorf("panel %d, %q: its id is another's too, it has no title, or it is too far to the right", panel.ID, panel.Title)
+			t.Errorf("panel %d, %q: duplicate id, no title, or too far to the right", panel.ID, panel.Title)
 		}
 		ids[panel.ID] = true
 		if panel.Type == "row" {
@@ -48,7 +48,7 @@ func TestTheDashboardsQueriesParse(t *testing.T) {
 				t.Errorf("%q: %s: %v", panel.Title, target.Expr, err)
 			}
 			if !strings.Contains(expr, `job=~"rota"`) || strings.Contains(expr, "$") {
-				t.Errorf("%q: %s: it does not ask for the chosen job, or has another variable", panel.Title, target.Expr)
+				t.Errorf("%q: %s: it doesn't select the chosen job, or uses another variable", panel.Title, target.Expr)
 			}
 		}
 	}

@@ -52,8 +52,8 @@ func TestEveryAlertSaysWhatItMeansAndWhatToDo(t *testing.T) {
 	}
 }
 
-// Each alert with series of two hours for which it is to fire, and some for
-// which it is not. A day of the tests begins at 0.
+// For each alert, series of two hours for which it must fire, and some for
+// which it must not. The tests' time starts at 0.
 var alerts = map[string]struct {
 	fires, quiet map[string]string
 	at           time.Duration // defaults to two hours
@@ -163,7 +163,8 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 	}
 }
 
-// firing is how many alerts an expression gives on series, one figure a minute.
+// firing is how many alerts an expression raises for series with one sample a
+// minute.
 func firing(t *testing.T, expr, series string, at time.Duration) int {
 	t.Helper()
 	storage := promqltest.LoadedStorage(t, "load 1m\n"+series)

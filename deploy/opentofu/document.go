@@ -6,7 +6,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// statement is one of an IAM policy.
+// statement is a statement of an IAM policy.
 type statement struct {
 	Sid       string `json:",omitempty"`
 	Effect    string

@@ -181,8 +181,8 @@ func (p *provider) CloseEphemeralResource(context.Context, *tfprotov6.CloseEphem
 	return &tfprotov6.CloseEphemeralResourceResponse{}, nil
 }
 
-// change reads a value of a kind, has f change its attributes, and writes it.
-// Null, which is nothing, stays null.
+// change decodes a value of a kind, lets f change its attributes, and encodes
+// it. Null stays null.
 func (k kind) change(in *tfprotov6.DynamicValue, f func(map[string]cty.Value) error) (*tfprotov6.DynamicValue, error) {
 	of := k.valueType()
 	v, err := msgpack.Unmarshal(in.MsgPack, of)
@@ -201,8 +201,8 @@ func encode(v cty.Value, of cty.Type) (*tfprotov6.DynamicValue, error) {
 	return &tfprotov6.DynamicValue{MsgPack: out}, err
 }
 
-// fill gives each attribute that is open the value of the kind's "known", in
-// the order there.
+// fill sets each unknown attribute to its value in the kind's "known", in that
+// order.
 func (k kind) fill(attributes map[string]cty.Value) error {
 	known, diags := hcl.ExprMap(k.Known)
 	if diags.HasErrors() {

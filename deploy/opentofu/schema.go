@@ -33,7 +33,7 @@ type nested struct {
 	Nested     []nested          `hcl:"nested,block"`
 }
 
-// kinds are all, by their names.
+// kinds are all kinds, by name.
 type kinds struct {
 	Resources []kind `hcl:"resource,block"`
 	Data      []kind `hcl:"data,block"`
@@ -46,7 +46,7 @@ func readKinds() (kinds, error) {
 	return k, err
 }
 
-// types are what an attribute's first word stands for.
+// types maps an attribute's first word to its type.
 var types = map[string]struct {
 	wire  tftypes.Type
 	value cty.Type
@@ -58,7 +58,7 @@ var types = map[string]struct {
 	"map":     {tftypes.Map{ElementType: tftypes.String}, cty.Map(cty.String)},
 }
 
-// is tells whether an attribute has a property beside its type.
+// is reports whether an attribute has a property besides its type.
 func is(attribute, property string) bool {
 	return slices.Contains(strings.Fields(attribute)[1:], property)
 }
@@ -79,7 +79,7 @@ func valueType(attributes map[string]string, blocks []nested) cty.Type {
 
 func (k kind) valueType() cty.Type { return valueType(k.Attributes, k.Nested) }
 
-// schema is a kind's on the wire.
+// schema is a kind's schema on the wire.
 func (k kind) schema() (*tfprotov6.Schema, error) {
 	block, err := wireBlock(k.Name, k.Attributes, k.Nested)
 	return &tfprotov6.Schema{Block: block}, err
@@ -91,7 +91,7 @@ func wireBlock(of string, attributes map[string]string, blocks []nested) (*tfpro
 		a := attributes[name]
 		known, ok := types[typeWord(a)]
 		if !ok {
-			return nil, fmt.Errorf("%s: %s is of no type: %s", of, name, a)
+			return nil, fmt.Errorf("%s: %s has no type: %s", of, name, a)
 		}
 		block.Attributes = append(block.Attributes, &tfprotov6.SchemaAttribute{
 			Name: name, Type: known.wire, Required: is(a, "required"), Optional: !is(a, "required") && !is(a, "computed") || is(a, "optional"),

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// database are the variables of the example with one.
+// database is the variables of the example with a database.
 var database = []string{"-var", `subnet_ids=["subnet-1","subnet-2"]`, "-var", `security_group_ids=["sg-1"]`}
 
 func TestTheModulesAreFormattedAndValid(t *testing.T) {
@@ -24,7 +24,7 @@ func TestTheModulesAreFormattedAndValid(t *testing.T) {
 	}
 }
 
-// TestTheStandInFindsMistakes has it refuse what the provider would.
+// TestTheStandInFindsMistakes checks that it refuses what the provider would.
 func TestTheStandInFindsMistakes(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"a misspelt argument": {`resource "aws_sns_topic" "a" { nam = "a" }`, "Unsupported argument"},
@@ -80,7 +80,7 @@ func TestAServiceAccount(t *testing.T) {
 	w.unchanged()
 }
 
-// unchanged fails the test where a second plan would change anything.
+// unchanged fails the test if a second plan would change anything.
 func (w *workspace) unchanged(args ...string) {
 	w.t.Helper()
 	if stdout, stderr, code := w.tofu(append([]string{"plan", "-detailed-exitcode", "-input=false"}, args...)...); code != 0 {
@@ -88,8 +88,8 @@ func (w *workspace) unchanged(args ...string) {
 	}
 }
 
-// TestRotasNoteIsNoDrift has the function's note on a secret, which it makes
-// and takes off by itself, be no reason for a change.
+// TestRotasNoteIsNoDrift checks that the function's tag on a secret, which it
+// adds and removes by itself, doesn't count as drift.
 func TestRotasNoteIsNoDrift(t *testing.T) {
 	w := open(t, "examples/service-account", "")
 	w.apply()
@@ -114,7 +114,7 @@ func TestRotasNoteIsNoDrift(t *testing.T) {
 }
 
 // TestNoValueInTheStateOrThePlan looks for a database's first password, which
-// an ephemeral resource makes and write-only arguments hand on.
+// an ephemeral resource generates and write-only arguments pass on.
 func TestNoValueInTheStateOrThePlan(t *testing.T) {
 	const value = "made-up-by-the-stand-in"
 	if !strings.Contains(string(schemas), value) {
@@ -146,7 +146,7 @@ func TestNoValueInTheStateOrThePlan(t *testing.T) {
 	w.unchanged(database...)
 }
 
-// root is a root module with a function and a service account, and more
+// root is a root module with a function and a service account, with additional
 // arguments for each.
 func root(function, account string) string {
 	return fmt.Sprintf(`

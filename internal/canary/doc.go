@@ -1,5 +1,5 @@
-// Package canary holds tests alone: they play the lives of secrets with the
-// real program, let every kind of step fail, and then look for every secret
-// value that there was in everything that Rota wrote. The values that rota get
-// shows and that targets hold are meant to be there and are left out.
+// Package canary contains only tests. They play the lives of secrets with the
+// real program, make every kind of step fail, and then search everything Rota
+// wrote for every secret value that ever existed. Values that rota get shows
+// and that targets hold are meant to be there and are excluded.
 package canary

@@ -1,7 +1,7 @@
-// Package crash holds the crash matrix, in tests alone: a whole life of a
-// credential is played once to learn its outside calls, and then once for each
-// call and each way in which it can go wrong. After that the next runs are
-// played as cron would start them, and it is checked that they end with a
-// working credential and nothing left over. What a single part does on its own
-// is tested where the part lives.
+// Package crash contains the crash matrix, as tests only. It plays a
+// credential's whole life once to record the calls to outside systems, and then
+// once for each call and each way in which it can fail. After that it plays
+// further runs, as cron would start them, and checks that they end with a
+// working credential and no leftovers. Individual parts are tested where they
+// live.
 package crash

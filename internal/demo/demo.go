@@ -12,11 +12,11 @@ import (
 )
 
 // lastDay is when the demo ends: after the second rotation and the deletion of
-// what it replaced.
+// the credential that it replaced.
 const lastDay = 201
 
-// Run plays the demo and writes what happens. It fails if anything did not go
-// as Rota promises.
+// Run plays the demo and prints what happens. It fails if anything deviates
+// from what Rota promises.
 func Run(ctx context.Context, out io.Writer, color bool) error {
 	p := &printer{out: out, color: color}
 	w, err := newWorld(ctx, p.step)
@@ -50,8 +50,8 @@ func Run(ctx context.Context, out io.Writer, color bool) error {
 	return verify(ctx, w)
 }
 
-// hour is what rota run does for a secret in one hour: nothing, unless it is
-// due. It gives the ages of a credential that was replaced.
+// hour is what rota run does for a secret in one hour: nothing, unless it's
+// due. It returns the ages of a replaced credential.
 func (w *world) hour(ctx context.Context, p *printer, s *rotation.Secret, day int) ([]age, error) {
 	snapshot, err := w.own.Journal().Load(ctx, s.Name)
 	before := snapshot.Progress
@@ -70,7 +70,7 @@ func (w *world) hour(ctx context.Context, p *printer, s *rotation.Secret, day in
 	return []age{{s.Name, day, before.Status.IssuedAt, now, res.Status.IssuedAt}}, nil
 }
 
-// verify is what the demo promises, looked up in the systems themselves.
+// verify checks the demo's promises in the systems themselves.
 func verify(ctx context.Context, w *world) error {
 	var errs []error
 	for _, a := range w.apps {

@@ -15,7 +15,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// printer writes the demo's story. A day and a secret are named once, before
+// printer prints the demo's story. A day and a secret are printed once, before
 // their first step.
 type printer struct {
 	out    io.Writer
@@ -37,18 +37,18 @@ func (p *printer) paint(code, text string) string {
 func (p *printer) line(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
 func (p *printer) opening(w *world) {
-	p.line("%s", p.paint("1", "Two credentials, 201 days: the real rotation on embedded parts, with a clock that runs fast"))
+	p.line("%s", p.paint("1", "Two credentials, 201 days: real rotations on embedded parts, with a fast clock"))
 	p.line("")
 	p.line("  AWS        in memory, at %s: IAM, STS, S3, Secrets Manager, SNS, through AWS's own SDK", w.aws.URL())
-	p.line("  database   in memory, with the roles %s and %s, used in turn", roleA, roleB)
+	p.line("  database   in memory, with the roles %s and %s, used alternately", roleA, roleB)
 	p.line("  own store  SQLite, encrypted, in %s", w.dir)
 	p.line("  policy     rotate every 90 days; 10 days later deactivate the previous one, 10 days after that delete it")
-	p.line("  consumers  two applications that log in every day with what they were given")
+	p.line("  consumers  two applications that log in every day with the credential they were given")
 	p.line("")
 	p.line("A scheduler calls Rota every hour. This is what it does:")
 }
 
-// turn remembers where in the story the next step belongs.
+// turn records where in the story the next step belongs.
 func (p *printer) turn(day int, at time.Time, secret string) {
 	p.day, p.at, p.secret, p.named = day, at, secret, false
 }
@@ -70,7 +70,7 @@ func (p *printer) step(r rotation.Report) {
 	p.line("  %-10s %s  %s", r.Decision.Step, mark, reason)
 }
 
-// state shows the labels, the issuer's keys and what was notified, as the
+// state prints the labels, the issuer's keys and the notifications, as the
 // systems themselves have them.
 func (p *printer) state(ctx context.Context, w *world, s *rotation.Secret) error {
 	st, _, err := w.rotator.Observe(ctx, s)
@@ -113,7 +113,7 @@ func (p *printer) state(ctx context.Context, w *world, s *rotation.Secret) error
 	return nil
 }
 
-// age is how old a credential was when it was replaced, and after.
+// age is how old a credential was when it was replaced, and afterwards.
 type age struct {
 	secret      string
 	day         int
@@ -155,10 +155,10 @@ func (p *printer) closing(ctx context.Context, w *world, ages []age) error {
 	p.line("%s", p.paint("1", "With your own credentials"))
 	p.line(`
   bin/rota init                 # writes rota.yaml: name your IAM user or database role in it
-  bin/rota check                # may Rota do all it must? changes nothing
+  bin/rota check                # does Rota have the permissions it needs? changes nothing
   bin/rota plan --for 120d      # what will happen, and why
   bin/rota rotate NAME          # the first rotation
-  bin/rota run                  # all that is due: call it from cron or a pipeline
+  bin/rota run                  # everything that's due: run it from cron or a pipeline
 
   README.md takes you there in five minutes.`)
 	return nil
@@ -171,7 +171,7 @@ func days(d time.Duration) string {
 	return rota.FormatDuration(d)
 }
 
-// otherFields are the fields of the AWS secret that are not the credential's.
+// otherFields are the fields of the AWS secret that aren't the credential's.
 func otherFields(w *world) (map[string]any, error) {
 	text, ok := w.aws.SecretText(awsName, string(rota.LabelCurrent))
 	if !ok {

@@ -28,7 +28,7 @@ const (
 	startDay = "2026-01-01T09:00:00Z"
 )
 
-// clock is virtual time: it stands still until somebody moves it.
+// clock is virtual time: it stands still until someone advances it.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -53,7 +53,7 @@ func (c *clock) Sleep(_ context.Context, d time.Duration) error {
 	return nil
 }
 
-// world is everything that the demo runs on.
+// world is everything the demo runs on.
 type world struct {
 	clock   *clock
 	dir     string
@@ -99,15 +99,15 @@ func (w *world) close() {
 	_ = os.RemoveAll(w.dir)
 }
 
-// policy is the one of both secrets: 90, 100 and 110 days.
+// policy is the policy of both secrets: 90, 100 and 110 days.
 var policy = rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day}
 
-// awsSecret is an IAM user's access key in a secret that holds other fields
-// too, copied to a file that an application reads.
+// awsSecret is an IAM user's access key in a secret that also has other fields,
+// copied to a file that an application reads.
 func (w *world) awsSecret(ctx context.Context) error {
 	w.aws.CreateUser(user)
 	w.aws.CreateBucket(bucket, user)
-	w.aws.SetPropagation(2) // a new key is refused at first, as in AWS
+	w.aws.SetPropagation(2) // a new key is refused at first, as at AWS
 	w.topic = w.aws.CreateTopic("rotations")
 	if _, _, err := w.aws.CreateSecret(awsName, `{"bucket": "`+bucket+`", "endpoint": "https://s3.eu-central-1.amazonaws.com", "retries": 3}`); err != nil {
 		return err
@@ -141,8 +141,7 @@ func (w *world) awsSecret(ctx context.Context) error {
 	return nil
 }
 
-// databaseSecret is the password of two alternating roles, in Rota's own
-// store.
+// databaseSecret is the password of two alternating roles, in Rota's own store.
 func (w *world) databaseSecret() {
 	w.db = memory.NewAlternating(roleA, roleB, memory.RolesOptions{Options: memory.Options{System: "in-memory-database", Now: w.clock.Now}})
 	own := w.own.Secret(dbName)
@@ -160,8 +159,8 @@ func (w *world) databaseSecret() {
 	})
 }
 
-// app is a consumer: it logs in every day with the value that it read when it
-// was last reloaded.
+// app is a consumer: it logs in every day with the value it read when it was
+// last reloaded.
 type app struct {
 	name             string
 	read             func() (rota.Credential, error)
@@ -172,7 +171,7 @@ type app struct {
 
 func (a *app) Name() string { return a.name }
 
-// Reload is the application's restart: it reads its credential anew, and is
+// Reload restarts the application: it reads its credential again, and is
 // healthy once it has logged in.
 func (a *app) Reload(context.Context, rota.ReloadRequest) error {
 	c, err := a.read()
@@ -183,7 +182,7 @@ func (a *app) Reload(context.Context, rota.ReloadRequest) error {
 	return a.try()
 }
 
-// try logs in, several times if need be: IAM refuses a new key now and then at
+// try logs in, several times if necessary: IAM sometimes refuses a new key at
 // first.
 func (a *app) try() (err error) {
 	for range 5 {
@@ -194,7 +193,7 @@ func (a *app) try() (err error) {
 	return err
 }
 
-// work is a day of the application.
+// work is one day of the application.
 func (a *app) work() {
 	if a.held.IsZero() {
 		return

@@ -1,5 +1,5 @@
-// Package hint says remedies as commands, for the command line, logs and the
-// texts that the API answers with. What a remedy is, package rota says.
+// Package hint phrases remedies as commands, for the command line, logs and the
+// API's texts. What a remedy is, package rota defines.
 package hint
 
 import (
@@ -9,11 +9,11 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Of says remedies as commands, the recommended one first: "rota resume prod/app,
-// or …". It is "" for none.
+// Of phrases remedies as commands, recommended one first: "rota resume
+// prod/app, or …". It is "" if there are none.
 func Of(remedies []rota.Remedy) string { return rota.HintBy(remedies, command) }
 
-// Add is a text with its hint behind it: "what is wrong (try: …)".
+// Add appends the hint to a text: "what is wrong (try: …)".
 func Add(text string, remedies []rota.Remedy) string {
 	if h := Of(remedies); h != "" {
 		return text + " (try: " + h + ")"
@@ -24,7 +24,7 @@ func Add(text string, remedies []rota.Remedy) string {
 // Text is an error's text with its hint.
 func Text(err error) string { return Add(err.Error(), rota.RemediesOf(err)) }
 
-// Attr has errors in a log say their hints, for [slog.HandlerOptions].
+// Attr adds hints to errors in a log, for [slog.HandlerOptions].
 func Attr(_ []string, a slog.Attr) slog.Attr {
 	if err, ok := a.Value.Any().(error); ok && a.Value.Kind() == slog.KindAny && err != nil {
 		a.Value = slog.StringValue(Text(err))
@@ -32,7 +32,7 @@ func Attr(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// command says one remedy.
+// command phrases one remedy.
 func command(r rota.Remedy) string {
 	words := []string{"rota"}
 	switch r.Action {

@@ -1,5 +1,5 @@
-// Package kill holds tests alone: they kill the real program with SIGKILL at
-// random moments while it rotates real PostgreSQL roles, and look whether
-// anybody is locked out after the next run. Where inside a call a fault may
-// strike is the crash matrix's matter, not theirs.
+// Package kill contains only tests. They kill the real program with SIGKILL at
+// random moments while it rotates real PostgreSQL roles, and check that nobody
+// is locked out after the next run. Faults inside individual calls are the
+// crash matrix's job.
 package kill

@@ -1,5 +1,5 @@
-// Package proposal writes a rota.yaml for the access keys that were found in
-// AWS accounts. What was found, and where to look, is the command's.
+// Package proposal writes a rota.yaml for access keys found in AWS accounts.
+// Finding them is the command's job.
 package proposal
 
 import (
@@ -16,21 +16,21 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Proposal is a rota.yaml that a person is to look through.
+// Proposal is a rota.yaml for a person to review.
 type Proposal struct {
-	// Catalog is what the file is checked by.
+	// Catalog validates the file.
 	Catalog *config.Catalog
-	// Head are lines of comment at the top.
+	// Head is comment lines at the top.
 	Head []string
-	// From is the file whose connections are taken over; nil for none.
+	// From is the file whose connections are reused; nil for none.
 	From *config.File
-	// Connections are those that the secrets use.
+	// Connections are the ones that the secrets use.
 	Connections []Connection
 	Secrets     []Secret
 }
 
-// Connection is an aws connection. What From says of one of its name
-// goes before the other fields.
+// Connection is an aws connection. If From has one of that name, it takes
+// precedence over the other fields.
 type Connection struct {
 	Name, Region, RoleARN, ExternalID string
 }
@@ -38,18 +38,18 @@ type Connection struct {
 // Secret is an access key of an IAM user.
 type Secret struct {
 	Name, Connection, User string
-	// Comment are lines above it.
+	// Comment is comment lines above it.
 	Comment []string
-	// Entry is the entry of Secrets Manager that holds the key, with the names
-	// that its id and secret have there. Without both names it is left out.
+	// Entry is the entry of Secrets Manager that contains the key, with the
+	// names of the fields for its id and secret. It is omitted unless both
+	// names are set.
 	Entry, IDField, SecretField string
-	// EntryConnection is the connection that the entry is at. Defaults to
-	// Connection.
+	// EntryConnection is the connection for the entry. Defaults to Connection.
 	EntryConnection string
 }
 
-// YAML writes the proposal, as a file that Rota takes: it is checked as any
-// other. No connection's secret key is copied, only references to one.
+// YAML writes the proposal and validates it like any other file. It copies no
+// connection's secret key, only references to one.
 func (p Proposal) YAML() ([]byte, error) {
 	connections := mapping()
 	for _, c := range p.Connections {
@@ -70,13 +70,13 @@ func (p Proposal) YAML() ([]byte, error) {
 		return nil, err
 	}
 	if _, err := p.Catalog.Parse("the proposal", out.Bytes()); err != nil {
-		return nil, fmt.Errorf("the proposal would be no good rota.yaml: %w", err)
+		return nil, fmt.Errorf("the proposal is not a valid rota.yaml: %w", err)
 	}
 	return out.Bytes(), nil
 }
 
-// copied are the fields of an aws connection that a proposal takes over; keyed
-// are those that it takes over where the secret ones are references.
+// copied are the fields of an aws connection that a proposal reuses; keyed are
+// reused if the secret ones are references.
 var (
 	copied = []string{"region", "profile", "role_arn", "external_id", "session_name", "endpoint"}
 	keyed  = []string{"access_key_id", "secret_access_key", "session_token"}
@@ -95,7 +95,7 @@ func (p Proposal) connection(c Connection) *yaml.Node {
 	return fields
 }
 
-// connectionFields are an aws connection's fields as the file writes them.
+// connectionFields returns an aws connection's fields as the file has them.
 func connectionFields(f *config.File, name string) *yaml.Node {
 	fields := mapping()
 	var document struct {
@@ -103,8 +103,8 @@ func connectionFields(f *config.File, name string) *yaml.Node {
 			AWS map[string]string `yaml:"aws"`
 		} `yaml:"connections"`
 	}
-	// The file was read before: only other kinds of connections can fail here,
-	// and what was read of aws stays.
+	// The file has been read before, so only other kinds of connections can
+	// fail here, and the aws fields decoded so far remain.
 	_ = yaml.Unmarshal(f.Source(), &document)
 	written := document.Connections[name].AWS
 	keys := copied
@@ -132,11 +132,11 @@ func (s Secret) node() *yaml.Node {
 	return n
 }
 
-// Literal tells whether the file takes a text as it is, and not as a
+// Literal reports whether the file takes a text literally, and not as a
 // reference.
 func Literal(text string) bool { return text != "" && !strings.Contains(text, "${") }
 
-// comment is lines of comment, without anything that could end one.
+// comment returns comment lines without anything that could end them.
 func comment(lines []string) string {
 	clean := make([]string, len(lines))
 	for i, line := range lines {
@@ -156,7 +156,7 @@ func text(s string) *yaml.Node {
 	return n
 }
 
-// mapping is a mapping of keys and values in turn.
+// mapping is a mapping of alternating keys and values.
 func mapping(content ...*yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: yaml.MappingNode, Content: content}
 }
@@ -165,7 +165,7 @@ func pair(key string, value *yaml.Node) *yaml.Node { return mapping(text(key), v
 
 func add(m *yaml.Node, key, value *yaml.Node) { m.Content = append(m.Content, key, value) }
 
-// flow writes a mapping on one line.
+// flow puts a mapping on one line.
 func flow(n *yaml.Node) *yaml.Node {
 	n.Style = yaml.FlowStyle
 	return n

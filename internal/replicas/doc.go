@@ -1,4 +1,4 @@
-// Package replicas holds the tests of several daemons on one PostgreSQL: in one
-// process and in several, some of which are killed, stopped or cut off, and on a
-// server that is restarted. What the roles and the audit saw decides.
+// Package replicas tests several daemons on one PostgreSQL, in one process and
+// in several, while some are killed, stopped or cut off and the server
+// restarts. The verdict is what the roles and the audit saw.
 package replicas

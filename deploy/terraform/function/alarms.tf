@@ -1,22 +1,22 @@
 locals {
-  # What may happen in none of the periods, but for silence.
+  # Metrics that must be zero in every period, except for silence.
   alarms = {
     errors = {
-      description = "A call of ${var.name} failed: something was not rotated, or not retired. Its log says what."
+      description = "An invocation of ${var.name} failed: something wasn't rotated or retired. See its log."
       periods     = 1
       namespace   = "AWS/Lambda"
       metric      = "Errors"
       dimensions  = { FunctionName = var.name }
     }
     throttles = {
-      description = "Calls of ${var.name} were turned away for an hour: there are too many for one at a time."
+      description = "Invocations of ${var.name} were throttled for an hour: there are too many for one at a time."
       periods     = 12
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = { FunctionName = var.name }
     }
     dead-letters = {
-      description = "Calls of ${var.name} failed for good and wait in ${aws_sqs_queue.dead_letters.name}."
+      description = "Invocations of ${var.name} failed permanently and are in ${aws_sqs_queue.dead_letters.name}."
       periods     = 1
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
@@ -44,12 +44,12 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   tags                = var.tags
 }
 
-# Nothing else tells that the schedule itself has stopped.
+# Nothing else shows that the schedule itself has stopped.
 resource "aws_cloudwatch_metric_alarm" "silence" {
   count = var.schedule == null ? 0 : 1
 
   alarm_name          = "${var.name}-silence"
-  alarm_description   = "${var.name} was not called for a day: nothing is kept fresh."
+  alarm_description   = "${var.name} wasn't invoked for a day: nothing is rotated."
   namespace           = "AWS/Lambda"
   metric_name         = "Invocations"
   dimensions          = { FunctionName = var.name }

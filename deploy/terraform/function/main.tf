@@ -6,7 +6,7 @@ locals {
   account   = data.aws_caller_identity.this.account_id
   partition = data.aws_partition.this.partition
   region    = data.aws_region.this.region
-  # Known before the function is, so that the role can be given it.
+  # Known before the function exists, so that the role can refer to it.
   function_arn = "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${var.name}"
   own_config   = var.config != null
   location     = local.own_config ? "ssm://${aws_ssm_parameter.config[0].name}" : var.config_location
@@ -16,7 +16,7 @@ resource "aws_ssm_parameter" "config" {
   count = local.own_config ? 1 : 0
 
   name        = "/rota/${var.name}/rota.yaml"
-  description = "What ${var.name} keeps fresh"
+  description = "The rota.yaml of ${var.name}"
   type        = "SecureString"
   key_id      = var.kms_key_arn
   tier        = "Intelligent-Tiering"
@@ -31,7 +31,7 @@ resource "aws_cloudwatch_log_group" "this" {
   tags              = var.tags
 }
 
-# Where calls end up that failed for good: what was asked, no value.
+# Receives invocations that failed permanently: the request, without values.
 resource "aws_sqs_queue" "dead_letters" {
   name                      = "${var.name}-dead-letters"
   message_retention_seconds = 1209600
@@ -41,8 +41,8 @@ resource "aws_sqs_queue" "dead_letters" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_272:The package is built by its user, who may add a code signing configuration.
-  #checkov:skip=CKV_AWS_117:Only databases need a network of yours; see vpc.
+  #checkov:skip=CKV_AWS_272:Users build the package themselves and can add a code signing configuration.
+  #checkov:skip=CKV_AWS_117:Only databases need your VPC; see vpc.
   function_name    = var.name
   description      = "Rota: rotates credentials end to end"
   role             = aws_iam_role.function.arn
@@ -55,7 +55,7 @@ resource "aws_lambda_function" "this" {
   memory_size      = var.memory
   kms_key_arn      = var.kms_key_arn
 
-  # One at a time: there is no database in which two could agree.
+  # One at a time: there is no database for two to coordinate in.
   reserved_concurrent_executions = 1
 
   environment {
@@ -88,7 +88,7 @@ resource "aws_lambda_function_event_invoke_config" "this" {
   maximum_event_age_in_seconds = 21600
 }
 
-# Secrets Manager calls the function where a secret names it for its rotation.
+# Secrets Manager invokes the function for secrets that name it for their rotation.
 resource "aws_lambda_permission" "secrets_manager" {
   statement_id   = "SecretsManager"
   function_name  = aws_lambda_function.this.function_name
@@ -98,11 +98,11 @@ resource "aws_lambda_permission" "secrets_manager" {
 }
 
 resource "aws_scheduler_schedule" "sweep" {
-  #checkov:skip=CKV_AWS_297:The event holds no more than an action; the key is the user's choice.
+  #checkov:skip=CKV_AWS_297:The event contains only an action; the key is the user's choice.
   count = var.schedule == null ? 0 : 1
 
   name                = "${var.name}-run"
-  description         = "Has ${var.name} do what is due"
+  description         = "Makes ${var.name} do what is due"
   schedule_expression = var.schedule
   kms_key_arn         = var.kms_key_arn
 

@@ -4,21 +4,21 @@ output "function_name" {
 }
 
 output "function_arn" {
-  description = "For rotation_lambda_arn of a secret, and for schedules."
+  description = "For a secret's rotation_lambda_arn, and for schedules."
   value       = aws_lambda_function.this.arn
 }
 
 output "role_name" {
-  description = "The function's role, to give it more rights."
+  description = "The function's role, for granting it more permissions."
   value       = aws_iam_role.function.name
 }
 
 output "scheduler_role_arn" {
-  description = "The role by which schedules call the function."
+  description = "The role with which schedules invoke the function."
   value       = aws_iam_role.scheduler.arn
 }
 
 output "dead_letter_queue_arn" {
-  description = "Where calls that failed for good wait."
+  description = "The queue of invocations that failed permanently."
   value       = aws_sqs_queue.dead_letters.arn
 }

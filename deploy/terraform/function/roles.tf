@@ -15,7 +15,7 @@ resource "aws_iam_role" "function" {
   tags                 = var.tags
 }
 
-# What every such function needs: its own log, its own queue, its own file.
+# What every such function needs: its own log, queue and file.
 data "aws_iam_policy_document" "function" {
   statement {
     sid       = "Log"
@@ -59,7 +59,7 @@ resource "aws_iam_role_policy" "given" {
   policy = each.value
 }
 
-# Network interfaces have no names before they exist, so AWS's own policy it is.
+# Network interfaces have no names before they exist, hence AWS's own policy.
 resource "aws_iam_role_policy_attachment" "network" {
   count = var.vpc == null ? 0 : 1
 

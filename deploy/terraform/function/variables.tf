@@ -5,52 +5,52 @@ variable "name" {
 }
 
 variable "package" {
-  description = "The zip that `make lambda` wrote for the architecture."
+  description = "The zip that `make lambda` built for the architecture."
   type        = string
 }
 
 variable "architecture" {
-  description = "arm64 or x86_64, as the package."
+  description = "arm64 or x86_64, matching the package."
   type        = string
   default     = "arm64"
   validation {
     condition     = contains(["arm64", "x86_64"], var.architecture)
-    error_message = "The architecture is arm64 or x86_64."
+    error_message = "The architecture must be arm64 or x86_64."
   }
 }
 
 variable "config" {
-  description = "The text of rota.yaml, at most 8 KiB; it holds references, never values. It is kept as an SSM parameter. Null for service accounts alone, or with config_location."
+  description = "The text of rota.yaml, at most 8 KiB. It contains references, never values, and is stored as an SSM parameter. Null if there are only service accounts, or with config_location."
   type        = string
   default     = null
 }
 
 variable "config_location" {
-  description = "Where the function finds rota.yaml instead: s3://bucket/key, ssm:///name, or a path in the package. Its right to read it belongs in policies."
+  description = "Where the function finds rota.yaml instead: s3://bucket/key, ssm:///name, or a path in the package. Grant it permission to read that in policies."
   type        = string
   default     = null
 }
 
 variable "policies" {
-  description = "What the function may do, by a name: policy documents as `rota policy aws --function` prints them."
+  description = "What the function may do, by name: policy documents as printed by `rota policy aws --function`."
   type        = map(string)
   default     = {}
 }
 
 variable "schedule" {
-  description = "How often all that is due is done, as EventBridge Scheduler writes it. Null for never: then lifecycle events or Secrets Manager call the function."
+  description = "How often to do everything that's due, in EventBridge Scheduler's syntax. Null for never: then lifecycle events or Secrets Manager invoke the function."
   type        = string
   default     = "rate(1 hour)"
 }
 
 variable "environment" {
-  description = "More environment variables. No value of a secret belongs here."
+  description = "Additional environment variables. Never put a secret's value here."
   type        = map(string)
   default     = {}
 }
 
 variable "vpc" {
-  description = "The network from which databases are reached; without it the function has none of yours."
+  description = "The VPC from which to reach databases; without it the function isn't attached to one."
   type = object({
     subnet_ids         = list(string)
     security_group_ids = list(string)
@@ -59,7 +59,7 @@ variable "vpc" {
 }
 
 variable "timeout" {
-  description = "How long one call may last, in seconds. What is not done by then goes on with the next."
+  description = "How long one invocation can take, in seconds. The next one continues what isn't done by then."
   type        = number
   default     = 300
 }
@@ -71,31 +71,31 @@ variable "memory" {
 }
 
 variable "log_retention_days" {
-  description = "How long the log is kept."
+  description = "How long to keep the log."
   type        = number
   default     = 365
 }
 
 variable "kms_key_arn" {
-  description = "The key for the log, the queue and the parameter. Null for AWS's own keys."
+  description = "The key for the log, the queue and the parameter. Null for AWS-owned keys."
   type        = string
   default     = null
 }
 
 variable "permissions_boundary" {
-  description = "The boundary of the roles, as an ARN."
+  description = "The roles' permissions boundary, as an ARN."
   type        = string
   default     = null
 }
 
 variable "alarm_actions" {
-  description = "Who hears of alarms: ARNs of SNS topics."
+  description = "Where to send alarms: ARNs of SNS topics."
   type        = list(string)
   default     = []
 }
 
 variable "tags" {
-  description = "Tags of everything."
+  description = "Tags for everything."
   type        = map(string)
   default     = {}
 }

@@ -1,32 +1,32 @@
 locals {
   secret_name = coalesce(var.secret_name, var.name)
-  # What is asked every day, and after how many days there is something to do.
+  # The daily events, and after how many days they do something.
   schedules = var.rotate_by != "schedules" ? {} : {
     create     = { after = var.rotate_every_days, says = "a new key" }
-    deactivate = { after = var.deactivate_previous_after_days, says = "the previous key is switched off, if nobody uses it" }
+    deactivate = { after = var.deactivate_previous_after_days, says = "the previous key is deactivated if nobody uses it" }
     delete     = { after = var.delete_previous_after_days, says = "the previous key is deleted" }
   }
   event = { username = aws_iam_user.this.name, secret = aws_secretsmanager_secret.this.name }
 }
 
 resource "aws_iam_user" "this" {
-  #checkov:skip=CKV_AWS_273:This module is for programs that can do with nothing better than a key.
+  #checkov:skip=CKV_AWS_273:This module is for programs that can't use anything better than a key.
   name                 = var.name
   path                 = var.path
   permissions_boundary = var.permissions_boundary
-  force_destroy        = true # its keys are Rota's, and unknown to Terraform
+  force_destroy        = true # its keys belong to Rota and are unknown to Terraform
   tags                 = var.tags
 
   lifecycle {
     precondition {
       condition     = var.rotate_by != "schedules" || var.deactivate_previous_after_days + var.delete_previous_after_days < var.rotate_every_days
-      error_message = "The previous key must be deleted before the next rotation: a user has two keys at most."
+      error_message = "The previous key must be deleted before the next rotation: a user can have at most two keys."
     }
   }
 }
 
 resource "aws_iam_user_policy_attachment" "this" {
-  #checkov:skip=CKV_AWS_40:A service account of one program: a group of one says no more.
+  #checkov:skip=CKV_AWS_40:A service account for one program: a group of one adds nothing.
   for_each = var.policy_arns
 
   user       = aws_iam_user.this.name
@@ -34,7 +34,7 @@ resource "aws_iam_user_policy_attachment" "this" {
 }
 
 resource "aws_iam_user_policy" "this" {
-  #checkov:skip=CKV_AWS_40:A service account of one program: a group of one says no more.
+  #checkov:skip=CKV_AWS_40:A service account for one program: a group of one adds nothing.
   count = var.policy == null ? 0 : 1
 
   name   = "service-account"
@@ -42,8 +42,8 @@ resource "aws_iam_user_policy" "this" {
   policy = var.policy
 }
 
-# The entry alone: its value is Rota's, so there is no version here and nothing
-# of it in the state.
+# Only the entry: its value belongs to Rota, so there is no version here and
+# nothing of it in the state.
 resource "aws_secretsmanager_secret" "this" {
   name                    = local.secret_name
   description             = "Access key of the IAM user ${var.name}, kept fresh by Rota"
@@ -52,7 +52,7 @@ resource "aws_secretsmanager_secret" "this" {
   tags                    = merge(var.tags, { "rota:iam-user" = var.name, "rota:topic" = aws_sns_topic.this.arn })
 
   lifecycle {
-    ignore_changes = [tags["rota:intent"]] # Rota's note of a key that it is making
+    ignore_changes = [tags["rota:intent"]] # Rota's record of a key that it's creating
   }
 }
 

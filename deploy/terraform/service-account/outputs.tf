@@ -4,11 +4,11 @@ output "user_arn" {
 }
 
 output "secret_arn" {
-  description = "The secret, for whoever reads the key."
+  description = "The secret, for consumers of the key."
   value       = aws_secretsmanager_secret.this.arn
 }
 
 output "topic_arn" {
-  description = "The topic, to subscribe more."
+  description = "The topic, for more subscriptions."
   value       = aws_sns_topic.this.arn
 }

@@ -1,8 +1,8 @@
-# Each asks every day, and the event says from which day on there is something to
-# do: so what failed, or was held since somebody uses the old key, is done on a
-# later day. Lambda itself tries a failed event for some minutes only.
+# Each sends an event every day, which says from which day on there's something to
+# do. So whatever failed, or was held because the old key is still in use, is done
+# on a later day. Lambda itself retries a failed event only for some minutes.
 resource "aws_scheduler_schedule" "this" {
-  #checkov:skip=CKV_AWS_297:The event holds names; the key is the user's choice.
+  #checkov:skip=CKV_AWS_297:The event contains only names; the key is the user's choice.
   for_each = local.schedules
 
   name                = "${var.name}-${each.key}"
@@ -26,7 +26,7 @@ resource "aws_scheduler_schedule" "this" {
   }
 }
 
-# The first key, made by the function: neither this state nor a plan holds it.
+# The first key, created by the function: it's in neither the state nor a plan.
 resource "aws_lambda_invocation" "first_key" {
   count = var.first_key && var.rotate_by != "none" ? 1 : 0
 
@@ -35,7 +35,7 @@ resource "aws_lambda_invocation" "first_key" {
   depends_on    = [aws_iam_role_policy.function]
 
   lifecycle {
-    ignore_changes = [input] # a renamed secret is no reason for a new key
+    ignore_changes = [input] # renaming the secret doesn't require a new key
   }
 }
 

@@ -1,10 +1,10 @@
 variable "name" {
-  description = "The IAM user's name, and the secret's where secret_name is not given."
+  description = "The IAM user's name, and the secret's unless secret_name is set."
   type        = string
 }
 
 variable "function" {
-  description = "The outputs of the module function."
+  description = "The outputs of the function module."
   type = object({
     function_name         = string
     function_arn          = string
@@ -21,19 +21,19 @@ variable "path" {
 }
 
 variable "policy_arns" {
-  description = "What the user may do: managed policies."
+  description = "The user's permissions: managed policies."
   type        = set(string)
   default     = []
 }
 
 variable "policy" {
-  description = "What the user may do: a policy document."
+  description = "The user's permissions: a policy document."
   type        = string
   default     = null
 }
 
 variable "permissions_boundary" {
-  description = "The user's boundary, as an ARN."
+  description = "The user's permissions boundary, as an ARN."
   type        = string
   default     = null
 }
@@ -45,24 +45,24 @@ variable "secret_name" {
 }
 
 variable "kms_key_arn" {
-  description = "The key of the secret and of the topic. Null for AWS's own key for the secret."
+  description = "The key for the secret and the topic. Null for the AWS managed key for the secret."
   type        = string
   default     = null
 }
 
 variable "recovery_window_days" {
-  description = "How long a deleted secret can be had back: 7 to 30 days, 0 for not at all."
+  description = "How long a deleted secret can be restored: 7 to 30 days, or 0 for not at all."
   type        = number
   default     = 30
 }
 
 variable "rotate_by" {
-  description = "schedules: a new key every rotate_every_days, the previous one inactive and deleted later. secrets_manager: Secrets Manager calls the function, which retires the previous key before it makes the next. none: a rota.yaml names this user."
+  description = "schedules: a new key every rotate_every_days; the previous one is deactivated, and deleted later. secrets_manager: Secrets Manager invokes the function, which retires the previous key before it creates the next. none: a rota.yaml names this user."
   type        = string
   default     = "schedules"
   validation {
     condition     = contains(["schedules", "secrets_manager", "none"], var.rotate_by)
-    error_message = "rotate_by is schedules, secrets_manager or none."
+    error_message = "rotate_by must be schedules, secrets_manager or none."
   }
 }
 
@@ -72,36 +72,36 @@ variable "rotate_every_days" {
   default     = 90
   validation {
     condition     = var.rotate_every_days >= 1 && var.rotate_every_days <= 1000
-    error_message = "rotate_every_days is 1 to 1000."
+    error_message = "rotate_every_days must be 1 to 1000."
   }
 }
 
 variable "deactivate_previous_after_days" {
-  description = "How long after a rotation the previous key is switched off, with schedules."
+  description = "How long after a rotation to deactivate the previous key, with schedules."
   type        = number
   default     = 10
 }
 
 variable "delete_previous_after_days" {
-  description = "How long after that it is deleted, with schedules."
+  description = "How long after that to delete it, with schedules."
   type        = number
   default     = 10
 }
 
 variable "first_key" {
-  description = "Have the function make the first key now. Terraform never sees it."
+  description = "Have the function create the first key now. Terraform never sees it."
   type        = bool
   default     = true
 }
 
 variable "emails" {
-  description = "Who is written to at each change. Each has to confirm once."
+  description = "Email addresses to notify of each change. Each has to confirm once."
   type        = set(string)
   default     = []
 }
 
 variable "tags" {
-  description = "Tags of everything."
+  description = "Tags for everything."
   type        = map(string)
   default     = {}
 }

@@ -199,7 +199,7 @@ func TestWhatWasSetUpBeforeRotaManagesASecretEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.clock.Add(2 * time.Hour)
-	if err := e.server.RotateDue(t.Context()); err == nil || !strings.Contains(err.Error(), "not removed") {
+	if err := e.server.RotateDue(t.Context()); err == nil || !strings.Contains(err.Error(), "isn't removed") {
 		t.Errorf("a managed secret whose window is over: %v", err)
 	}
 }

@@ -1,5 +1,5 @@
-# A PostgreSQL password that Secrets Manager has the function rotate. Neither the
-# first password nor a later one is in the state.
+# A PostgreSQL password that the function rotates for Secrets Manager. No password,
+# not even the first, is in the state.
 terraform {
   required_version = ">= 1.11"
   required_providers {
@@ -20,18 +20,18 @@ variable "subnet_ids" {
 }
 
 variable "security_group_ids" {
-  description = "Such as let the function reach the database, and Secrets Manager's endpoint."
+  description = "Security groups that let the function reach the database and Secrets Manager's endpoint."
   type        = list(string)
 }
 
 module "rota" {
   source = "../../function"
 
-  # Made by: make lambda WITH=global-bundle.pem, with the authorities of RDS from
+  # Built with: make lambda WITH=global-bundle.pem, with RDS's certificate authorities from
   # https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem
   package     = "${path.module}/../../../../dist/rota-lambda-arm64.zip"
   environment = { PGSSLROOTCERT = "/var/task/global-bundle.pem" }
-  schedule    = null # Secrets Manager calls
+  schedule    = null # Secrets Manager invokes it
   vpc         = { subnet_ids = var.subnet_ids, security_group_ids = var.security_group_ids }
   policies    = { orders = data.aws_iam_policy_document.orders.json }
 }
@@ -57,10 +57,10 @@ resource "aws_db_subnet_group" "orders" {
 }
 
 resource "aws_db_instance" "orders" {
-  #checkov:skip=CKV_AWS_353:An example of rotation, not of insights.
-  #checkov:skip=CKV_AWS_118:An example of rotation, not of monitoring.
-  #checkov:skip=CKV_AWS_161:Who can log in with IAM needs no password, and no rotation.
-  #checkov:skip=CKV2_AWS_30:An example of rotation, not of logging.
+  #checkov:skip=CKV_AWS_353:This example is about rotation, not insights.
+  #checkov:skip=CKV_AWS_118:This example is about rotation, not monitoring.
+  #checkov:skip=CKV_AWS_161:IAM logins need no password, and no rotation.
+  #checkov:skip=CKV2_AWS_30:This example is about rotation, not logging.
   identifier                      = "orders"
   engine                          = "postgres"
   engine_version                  = "17"
@@ -69,7 +69,7 @@ resource "aws_db_instance" "orders" {
   db_name                         = "orders"
   username                        = "orders"
   password_wo                     = ephemeral.aws_secretsmanager_random_password.first.random_password
-  password_wo_version             = 1 # never raised: from then on the password is Rota's
+  password_wo_version             = 1 # never raised: the password belongs to Rota from then on
   db_subnet_group_name            = aws_db_subnet_group.orders.name
   vpc_security_group_ids          = var.security_group_ids
   storage_encrypted               = true
@@ -82,7 +82,7 @@ resource "aws_db_instance" "orders" {
 }
 
 resource "aws_secretsmanager_secret" "orders" {
-  #checkov:skip=CKV_AWS_149:With the AWS managed key, as most are.
+  #checkov:skip=CKV_AWS_149:The AWS managed key will do.
   name = "prod/orders-db"
 }
 

@@ -17,7 +17,7 @@ module "rota" {
   source = "../../function"
 
   package  = "${path.module}/../../../../dist/rota-lambda-arm64.zip"
-  schedule = null # the service accounts bring theirs
+  schedule = null # the service accounts have their own
 }
 
 module "cms" {
