@@ -14,7 +14,7 @@ type anchors struct {
 	d      *Daemon
 	places []anchor.Destination
 
-	mu     sync.Mutex
+	mu           sync.Mutex
 	failingSince map[string]time.Time // since when a place has been failing
 }
 

@@ -177,10 +177,10 @@ func (d *Daemon) tls() (*tls.Config, error) {
 type keyPair struct {
 	certFile, keyFile string
 
-	mu     sync.Mutex
+	mu        sync.Mutex
 	checkedAt time.Time
 	modTime   time.Time // the newer of the files' times when they were read
-	pair   *tls.Certificate
+	pair      *tls.Certificate
 }
 
 // get returns the newest complete pair. It checks the files once a minute at

@@ -33,23 +33,23 @@ var (
 	until       = describe("rota_until_rotation_distribution_seconds", "How long until the next rotations by policy, as of now; 0 for those due: don't use with rate.")
 	earliest    = describe("rota_next_rotation_earliest_timestamp_seconds", "The date of the earliest next rotation by policy.")
 
-	frozen      = describe("rota_frozen", "1 while everything is frozen.")
-	frozenSince = describe("rota_frozen_since_timestamp_seconds", "Since when everything has been frozen; only while it is.")
-	outboxEvents  = describe("rota_outbox_events", "Events waiting to be sent in one message, by notifier.", "notifier")
-	outboxSince   = describe("rota_outbox_oldest_timestamp_seconds", "Since when the oldest of them has been waiting.", "notifier")
-	auditCount  = describe("rota_audit_entries", "Entries of the audit.")
-	jobCount    = describe("rota_queue_jobs", "Jobs of the replicas' queue, by state.", "state")
+	frozen       = describe("rota_frozen", "1 while everything is frozen.")
+	frozenSince  = describe("rota_frozen_since_timestamp_seconds", "Since when everything has been frozen; only while it is.")
+	outboxEvents = describe("rota_outbox_events", "Events waiting to be sent in one message, by notifier.", "notifier")
+	outboxSince  = describe("rota_outbox_oldest_timestamp_seconds", "Since when the oldest of them has been waiting.", "notifier")
+	auditCount   = describe("rota_audit_entries", "Entries of the audit.")
+	jobCount     = describe("rota_queue_jobs", "Jobs of the replicas' queue, by state.", "state")
 
 	secretAge    = describe("rota_credential_age_seconds", "The age of a secret's current credential.", "secret")
 	secretRotate = describe("rota_next_rotation_timestamp_seconds", "When a secret is next rotated by its policy.", "secret")
 	secretLate   = describe("rota_late_seconds", "How long a late secret has been due; 0 if it isn't late.", "secret")
 	secretHeld   = describe("rota_held_seconds", "How long a secret has been held; only while it is.", "secret", "hold")
 
-	lookedAt    = describe("rota_schedule_last_look_timestamp_seconds", "When this replica last looked for due work successfully.")
-	workers     = describe("rota_workers", "Worker slots on this replica.")
+	lookedAt      = describe("rota_schedule_last_look_timestamp_seconds", "When this replica last looked for due work successfully.")
+	workers       = describe("rota_workers", "Worker slots on this replica.")
 	turnsInFlight = describe("rota_turns_in_hand", "Turns in flight on this replica.")
-	turnsWait   = describe("rota_turns_waiting", "Turns waiting for a worker slot on this replica.")
-	openCircuits     = describe("rota_cooling_systems", "Outside systems whose circuit is open on this replica after too many timeouts.")
+	turnsWait     = describe("rota_turns_waiting", "Turns waiting for a worker slot on this replica.")
+	openCircuits  = describe("rota_cooling_systems", "Outside systems whose circuit is open on this replica after too many timeouts.")
 )
 
 // Describe implements [prometheus.Collector]. It announces nothing: which

@@ -15,7 +15,7 @@ type snapshot struct {
 	at     time.Time
 	took   time.Duration
 	frozen *rotation.Halt // nil: not frozen
-	outbox   []store.OutboxBacklog
+	outbox []store.OutboxBacklog
 	audit  int64
 	jobs   map[string]int
 

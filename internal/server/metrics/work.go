@@ -16,16 +16,16 @@ import (
 // work counts turns, their steps, the calls to outside systems, and what those
 // take from budgets.
 type work struct {
-	turns        *prometheus.CounterVec
-	turnSeconds  prometheus.Histogram
-	delaySeconds prometheus.Histogram
-	steps        *prometheus.CounterVec
-	stepSeconds  *prometheus.HistogramVec
-	calls        *prometheus.CounterVec
-	callSeconds  *prometheus.HistogramVec
-	budgetCalls        *prometheus.CounterVec
-	budgetSeconds  *prometheus.HistogramVec
-	budgetLimit    *prometheus.GaugeVec
+	turns         *prometheus.CounterVec
+	turnSeconds   prometheus.Histogram
+	delaySeconds  prometheus.Histogram
+	steps         *prometheus.CounterVec
+	stepSeconds   *prometheus.HistogramVec
+	calls         *prometheus.CounterVec
+	callSeconds   *prometheus.HistogramVec
+	budgetCalls   *prometheus.CounterVec
+	budgetSeconds *prometheus.HistogramVec
+	budgetLimit   *prometheus.GaugeVec
 }
 
 func newWork(r prometheus.Registerer) *work {
@@ -38,11 +38,11 @@ func newWork(r prometheus.Registerer) *work {
 			Name: "rota_turn_delay_seconds", Help: "How long after its due date a scheduled turn began.",
 			Buckets: []float64{.1, .5, 1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600},
 		}),
-		steps:       counters("rota_steps_total", "Steps carried out, by outcome.", "step", "outcome"),
-		stepSeconds: histograms("rota_step_duration_seconds", "How long steps took.", "step"),
-		calls:       counters("rota_calls_total", "Calls to outside systems, by role and operation, and by outcome.", "call", "outcome"),
-		callSeconds: histograms("rota_call_duration_seconds", "How long calls took.", "call"),
-		budgetCalls:       counters("rota_budget_calls_total", "Calls taken from a budget: granted, or refused because their turn would have come too late.", "budget", "outcome"),
+		steps:         counters("rota_steps_total", "Steps carried out, by outcome.", "step", "outcome"),
+		stepSeconds:   histograms("rota_step_duration_seconds", "How long steps took.", "step"),
+		calls:         counters("rota_calls_total", "Calls to outside systems, by role and operation, and by outcome.", "call", "outcome"),
+		callSeconds:   histograms("rota_call_duration_seconds", "How long calls took.", "call"),
+		budgetCalls:   counters("rota_budget_calls_total", "Calls taken from a budget: granted, or refused because their turn would have come too late.", "budget", "outcome"),
 		budgetSeconds: histograms("rota_budget_wait_seconds", "How long calls waited for their budget.", "budget"),
 		budgetLimit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "rota_budget_limit_calls_per_second", Help: "How many calls per second a budget allows in the long run, to all replicas together.",

@@ -17,11 +17,11 @@ type AuditLog interface {
 // Feed wakes everyone who waits when something happens on any replica: it
 // follows the audit. One periodic query serves them all.
 type Feed struct {
-	log   AuditLog
-	every time.Duration
-	logger  *slog.Logger
-	poke  chan struct{}
-	done  chan struct{} // closed when Run ends
+	log    AuditLog
+	every  time.Duration
+	logger *slog.Logger
+	poke   chan struct{}
+	done   chan struct{} // closed when Run ends
 
 	mu       sync.Mutex
 	last     int64 // the newest entry's number; unknown while nobody waits

@@ -14,8 +14,8 @@ import (
 // How long responses to requests with an Idempotency-Key are kept, and how
 // many.
 const (
-	responseTTL = 24 * time.Hour
-	maxResponses  = 10_000
+	responseTTL  = 24 * time.Hour
+	maxResponses = 10_000
 )
 
 // responseCache remembers the responses to requests with an Idempotency-Key, for
@@ -24,7 +24,7 @@ const (
 type responseCache struct {
 	now func() time.Time
 
-	mu   sync.Mutex
+	mu    sync.Mutex
 	byKey map[string]*cachedResponse
 }
 

@@ -48,7 +48,7 @@ const maxBody = 1 << 20
 // server is one handler's state.
 type server struct {
 	Options
-	huma     huma.API
+	huma      huma.API
 	responses *responseCache
 }
 
