@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -52,7 +55,7 @@ const silence = time.Minute
 // It returns nil when ctx ends, and an error at once if the server refuses the
 // request or there is no token.
 func (c *Client) Follow(ctx context.Context, secret string, after int64, each func(NumberedEvent) error) error {
-	pause := time.Second
+	pause := &backoff.ExponentialBackOff{InitialInterval: time.Second, Multiplier: 2, RandomizationFactor: 0.5, MaxInterval: 30 * time.Second}
 	for {
 		began := time.Now()
 		err := c.follow(ctx, secret, &after, each)
@@ -65,14 +68,11 @@ func (c *Client) Follow(ctx context.Context, secret string, after int64, each fu
 			return err
 		}
 		if time.Since(began) > silence {
-			pause = time.Second
+			pause.Reset()
 		}
-		select {
-		case <-ctx.Done():
+		if rota.Sleep(ctx, pause.NextBackOff()) != nil {
 			return nil
-		case <-time.After(pause):
 		}
-		pause = min(2*pause, 30*time.Second)
 	}
 }
 

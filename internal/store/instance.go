@@ -6,6 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"github.com/gofrs/flock"
 )
 
 // holdersDir has one lock file for each open store, named by its id.
@@ -17,15 +21,15 @@ const holdersDir = "holders"
 // nothing. A process that is merely stopped keeps its lock.
 type instance struct {
 	dir  string
-	name string   // "" if this system has no such locks
-	file *os.File // nil without an id
+	name string       // "" if this system has no such locks
+	lock *flock.Flock // nil without an id
 }
 
 // newInstance creates and locks a lock file, and removes stale ones.
 func newInstance(dataDir string) (*instance, error) {
 	in := &instance{dir: filepath.Join(dataDir, holdersDir)}
-	if !hasLocks {
-		return in, nil
+	if runtime.GOOS == "windows" {
+		return in, nil // a file that's open can't be removed: leases expire
 	}
 	if err := os.Mkdir(in.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
@@ -33,9 +37,9 @@ func newInstance(dataDir string) (*instance, error) {
 	if err := checkPrivate(in.dir); err != nil {
 		return nil, err
 	}
-	for in.file == nil {
-		if err := in.create(); errors.Is(err, errors.ErrUnsupported) {
-			return in, nil // a file system without locks: leases expire
+	for in.lock == nil {
+		if err := in.create(); errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK) {
+			return in, nil // a system or file system without locks: leases expire
 		} else if err != nil {
 			return nil, err
 		}
@@ -45,24 +49,21 @@ func newInstance(dataDir string) (*instance, error) {
 }
 
 // create creates a lock file and locks it. Another process may find the file
-// before it is locked and remove it as stale; file then stays nil.
-func (in *instance) create() (err error) {
+// before it is locked and remove it as stale; lock then stays nil.
+func (in *instance) create() error {
 	id := rand.Text()
-	f, err := os.OpenFile(in.path(id), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	held, err := lockFile(f, true)
+	lock := flock.New(in.path(id), flock.SetFlag(os.O_RDWR|os.O_CREATE|os.O_EXCL), flock.SetPermissions(0o600))
+	held, err := lock.TryLock()
 	if held {
-		mine, statErr := f.Stat()
+		mine, statErr := lock.Stat()
 		there, lstatErr := os.Lstat(in.path(id))
 		if statErr == nil && lstatErr == nil && os.SameFile(mine, there) {
-			in.name, in.file = id, f
+			in.name, in.lock = id, lock
 			return nil
 		}
 	}
 	_ = os.Remove(in.path(id)) // at worst the next sweep removes it
-	return errors.Join(err, f.Close())
+	return errors.Join(err, lock.Close())
 }
 
 func (in *instance) id() string { return in.name }
@@ -84,19 +85,16 @@ func (in *instance) removeStale() {
 // has closed it. It removes that process's file; an absent file means the same.
 // If in doubt the process counts as alive, and its leases expire.
 func (in *instance) dead(id string) bool {
-	if id == "" || id == in.name || in.file == nil {
+	if id == "" || id == in.name || in.lock == nil {
 		return false
 	}
-	f, err := os.OpenFile(in.path(id), os.O_RDWR, 0)
-	if err != nil {
-		return errors.Is(err, fs.ErrNotExist)
-	}
-	defer func() { _ = f.Close() }()
+	lock := flock.New(in.path(id), flock.SetFlag(os.O_RDWR))
+	defer func() { _ = lock.Close() }()
 	// Shared, so that two concurrent checks don't mistake each other for the
 	// owner.
-	free, err := lockFile(f, false)
+	free, err := lock.TryRLock()
 	if err != nil || !free {
-		return false
+		return errors.Is(err, fs.ErrNotExist)
 	}
 	_ = os.Remove(in.path(id))
 	return true
@@ -104,14 +102,14 @@ func (in *instance) dead(id string) bool {
 
 // close drops the lock, and with it all leases that weren't released.
 func (in *instance) close() error {
-	if in.file == nil {
+	if in.lock == nil {
 		return nil
 	}
 	err := os.Remove(in.path(in.name))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, in.file.Close())
+	return errors.Join(err, in.lock.Close())
 }
 
 // path is the file for an id. Ids come from the database, so only the base name

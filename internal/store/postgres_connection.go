@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -34,13 +35,20 @@ type postgresConnection struct {
 
 func (p *postgresConnection) close() error { return p.pool.Close() }
 
+// reconnectBackoff is how long to wait between attempts to reach the server.
+// It's random, so that not all replicas come back at once.
+func reconnectBackoff() *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{InitialInterval: 20 * time.Millisecond, Multiplier: 2, RandomizationFactor: 0.5, MaxInterval: time.Second}
+}
+
 func (p *postgresConnection) connect(ctx context.Context) (*sql.Conn, error) {
 	end := time.Now().Add(connectTimeout)
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+	for again := reconnectBackoff(); ; {
 		conn, err := p.pool.Conn(ctx)
 		if err == nil {
 			return conn, nil
 		}
+		wait := again.NextBackOff()
 		if ctx.Err() != nil || !isTransient(err) || time.Now().Add(wait).After(end) {
 			return nil, explain(err)
 		}
@@ -178,7 +186,7 @@ func (p *postgresConnection) resolveCommit(ctx context.Context, t *tx) error {
 	// worth it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
 	defer cancel()
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+	for again := reconnectBackoff(); ; {
 		var status sql.NullString
 		err := p.pool.QueryRowContext(ctx, `SELECT pg_xact_status(CAST($1 AS xid8))`, t.id).Scan(&status)
 		switch {
@@ -189,7 +197,7 @@ func (p *postgresConnection) resolveCommit(ctx context.Context, t *tx) error {
 		case err == nil && !status.Valid, err != nil && !isTransient(err):
 			return ErrUnknown
 		}
-		if rota.Sleep(ctx, wait) != nil {
+		if rota.Sleep(ctx, again.NextBackOff()) != nil {
 			return ErrUnknown
 		}
 	}

@@ -106,8 +106,8 @@ func (s *session) alive(ctx context.Context, conn *pgx.Conn) bool {
 }
 
 func (s *session) reconnect(ctx context.Context) *pgx.Conn {
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		if rota.Sleep(ctx, wait) != nil {
+	for again := reconnectBackoff(); ; {
+		if rota.Sleep(ctx, again.NextBackOff()) != nil {
 			return nil
 		}
 		if conn, err := s.connect(ctx); err == nil {

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/rota-dev/rota/internal/store"
 )
 
@@ -24,18 +26,18 @@ const batch = 500
 func Follow(ctx context.Context, c *Client, s Source, changed <-chan struct{}, log *slog.Logger) error {
 	const name = "syslog"
 	defer func() { _ = c.Close() }()
-	pause := time.Second
+	pause := &backoff.ExponentialBackOff{InitialInterval: time.Second, Multiplier: 2, RandomizationFactor: 0.5, MaxInterval: 5 * time.Minute}
 	for ctx.Err() == nil {
 		n, err := sendNext(ctx, c, s, name)
 		switch {
 		case err != nil:
+			again := pause.NextBackOff()
 			if ctx.Err() == nil {
-				log.ErrorContext(ctx, "send the audit", "error", err, "again_in", pause)
+				log.ErrorContext(ctx, "send the audit", "error", err, "again_in", again.Round(time.Millisecond))
 			}
-			wait(ctx, nil, pause)
-			pause = min(2*pause, 5*time.Minute)
+			wait(ctx, nil, again)
 		case n < batch:
-			pause = time.Second
+			pause.Reset()
 			wait(ctx, changed, time.Minute)
 		}
 	}
