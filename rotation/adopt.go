@@ -4,190 +4,221 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/rota-dev/rota"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // AdoptOptions says what is taken over.
 type AdoptOptions struct {
-	// Credential is the one in use, where the store does not hold it yet; the
-	// zero value takes the store's AWSCURRENT.
+	// Credential is the one in use, if the store doesn't hold it yet; the zero
+	// value takes the store's AWSCURRENT.
 	Credential rota.Credential
 	// NotBefore puts the first rotation off; zero leaves it to the policy.
 	NotBefore time.Time
 }
 
 // Adopt takes over an existing credential without rotating it: it must log in,
-// and be active at the issuer where that can list. From then on Rota plans for
-// it as for one that it made. Nothing is delivered and nothing reloaded. What
-// is Rota's already is left as it is, with [rota.ErrAdopted].
+// and be active at the issuer if that can list. From then on Rota plans for it as
+// for one that it made. Nothing is delivered and nothing reloaded. A credential
+// that is Rota's already is left as it is, with [rota.ErrAdopted].
 func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result, error) {
-	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
-		d := Decision{Step: StepAdopt, Reason: "asked for by a person"}
-		err := w.adopt(ctx, &d, o)
+	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
+		a := &adoption{turn: t, AdoptOptions: o}
+		err := a.adopt(ctx)
 		if errors.Is(err, rota.ErrAdopted) {
 			return err
 		}
-		w.noteOutcome(d, "", err)
+		d := a.decision()
+		t.ledger.noteOutcome(d, "", err)
 		if err != nil {
 			return fmt.Errorf("adopt: %w", err)
 		}
-		w.progress.NotBefore, w.progress.Failure, w.progress.Held = o.NotBefore, nil, HoldNone
-		w.progress.RolledBackAt = time.Time{}
-		w.event(rota.EventAdopted, d.Version, d.Credential, "an existing credential was taken over, without rotating it")
-		w.result.Done = append(w.result.Done, d)
-		return w.lookAgain(ctx)
+		p := &t.ledger.progress
+		p.NotBefore, p.Failure, p.Held, p.RolledBackAt = o.NotBefore, nil, HoldNone, time.Time{}
+		t.ledger.event(rota.EventAdopted, d.Version, d.Credential, "an existing credential was taken over, without rotating it")
+		t.result.Done = append(t.result.Done, d)
+		return t.lookAgain(ctx)
 	})
 }
 
-// lookAgain plans once, without acting, so that the status is true.
-func (w *turn) lookAgain(ctx context.Context) error {
-	err := w.observe(ctx)
-	if err == nil {
-		err = w.list(ctx)
+// adoption is an Adopt under way.
+type adoption struct {
+	*turn
+	AdoptOptions
+	credential   rota.Credential // to be taken over
+	credentialID string
+	version      string // the one that holds it, or will
+}
+
+// adopt checks everything first, then stores and labels.
+func (a *adoption) adopt(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		a.observe,
+		a.checkNoRivals,
+		a.checkNoRotation,
+		a.choose,
+		a.checkNamed,
+		a.checkLogin,
+		a.checkActive,
+		a.store,
+		a.label,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		w.result.Last = w.Plan(w.state, w.s.Policy, w.Now())
+	return nil
+}
+
+func (a *adoption) decision() Decision {
+	return Decision{Step: StepAdopt, Version: a.version, Credential: a.credentialID, Reason: "asked for by a person"}
+}
+
+// refuseAdoption is the error of an adoption that must not be.
+func refuseAdoption(hint, format string, args ...any) error {
+	return &rota.Error{Class: rota.ClassStop, Hint: hint, Err: fmt.Errorf(format, args...)}
+}
+
+func (a *adoption) checkNoRivals(context.Context) error { return a.refuseRivals() }
+
+// checkNoRotation refuses while a rotation is under way. A new credential that
+// was never set is known to nobody but the store, and is dropped instead.
+func (a *adoption) checkNoRotation(ctx context.Context) error {
+	pending, ok := a.seen.find(rota.LabelPending)
+	if !ok || pending.ID == a.seen.holder(rota.LabelCurrent) {
+		return nil
 	}
-	w.conclude(err)
+	if !pending.Ours() || a.ledger.version(pending.ID).touched(a.s.Issuer.Traits()) {
+		return refuseAdoption("rota run, or rota rollback "+a.s.Name, "a rotation is under way: version %s is AWSPENDING", pending.ID)
+	}
+	drop := Decision{Step: rota.StepDelete, Version: pending.ID, Credential: pending.CredentialID, Reason: "another credential is adopted"}
+	if err := a.ledger.writeAhead(ctx, drop); err != nil {
+		return err
+	}
+	if err := a.outside.changeStore(ctx, unlabeling(pending)...); err != nil {
+		return err
+	}
+	return a.observe(ctx)
+}
+
+// choose takes the credential that was handed in, or else the store's current
+// one.
+func (a *adoption) choose(ctx context.Context) error {
+	current, stored := a.seen.find(rota.LabelCurrent)
+	a.credential = a.Credential
+	if completer, ok := a.s.Issuer.(rota.Completer); ok && !a.credential.IsZero() {
+		a.credential = completer.Complete(a.credential)
+	}
+	switch {
+	case !a.credential.IsZero():
+		a.ledger.redact(a.credential)
+		return a.checkNew(ctx, current)
+	case !stored:
+		return refuseAdoption("give the credential on standard input: rota adopt "+a.s.Name+" --from -", "the store holds no current credential")
+	case current.Ours() && !a.isPutOff():
+		return refuseAdoption("", "version %s is already Rota's, and adopting it again puts no rotation off", current.ID)
+	case current.Ours():
+		return fmt.Errorf("version %s is %w", current.ID, rota.ErrAdopted)
+	}
+	var err error
+	a.credential, err = a.outside.get(ctx, current.ID)
 	return err
 }
 
-func (w *turn) adopt(ctx context.Context, d *Decision, o AdoptOptions) error {
-	stop := func(hint, format string, args ...any) error {
-		return &rota.Error{Class: rota.ClassStop, Hint: hint, Err: fmt.Errorf(format, args...)}
-	}
-	if err := w.observe(ctx); err != nil {
-		return err
-	}
-	if err := w.refuseRivals(); err != nil {
-		return err
-	}
-	current, stored := rota.Find(w.state.Contents.Versions, rota.LabelCurrent)
-	if pending, ok := rota.Find(w.state.Contents.Versions, rota.LabelPending); ok && pending.ID != current.ID {
-		if pending.Ours() && !w.progress.Versions[pending.ID].touched(w.s.Issuer.Traits()) {
-			// It was never set: nobody but the store knows it.
-			if err := w.writeAhead(ctx, Decision{Step: rota.StepDelete, Version: pending.ID, Credential: pending.CredentialID, Reason: "another credential is adopted"}); err != nil {
-				return err
-			}
-			for _, c := range unlabeling(pending) {
-				if err := w.changeStore(ctx, c); err != nil {
-					return err
-				}
-			}
-			return w.adopt(ctx, d, o)
-		}
-		return stop("rota run, or rota rollback "+w.s.Name, "a rotation is under way: version %s is AWSPENDING", pending.ID)
-	}
-	c := o.Credential
-	if completer, ok := w.s.Issuer.(rota.Completer); ok && !c.IsZero() {
-		c = completer.Complete(c)
-	}
-	switch {
-	case !c.IsZero():
-		w.redact(c)
-		if err := w.adopted(ctx, current, c, o); err != nil {
-			return err
-		}
-	case !stored:
-		return stop("give the credential on standard input: rota adopt "+w.s.Name+" --from -", "the store holds no current credential")
-	case current.Ours() && !w.putOff(o):
-		return stop("", "version %s is already Rota's, and adopting it again puts no rotation off", current.ID)
-	case current.Ours():
-		return fmt.Errorf("version %s is %w", current.ID, rota.ErrAdopted)
-	default:
-		var err error
-		if c, err = w.get(ctx, current.ID); err != nil {
-			return err
-		}
-	}
-	d.Version, d.Credential = current.ID, w.s.Issuer.CredentialID(c)
-	if d.Credential == "" {
-		return stop("look at the fields of the store in rota.yaml", "the credential has only the fields %v, which do not name it", c.Names())
-	}
-	if err := w.call(ctx, "issuer.test", d.Credential, func(ctx context.Context) error { return w.s.Issuer.Test(ctx, rota.TestRequest{Credential: c}) }); err != nil {
-		return fmt.Errorf("log in with it: %w", err)
-	}
-	if err := w.list(ctx); err != nil {
-		return err
-	}
-	v := newView(w.state, w.s.Policy, w.Now())
-	if i, ok := v.issued(d.Credential); v.Lists && (!ok || !i.Active) {
-		return stop("", "%s is not active at the issuer", d.Credential)
-	}
-	if !o.Credential.IsZero() {
-		if err := w.putAdopted(ctx, d, current, c); err != nil {
-			return err
-		}
-	}
-	return w.labelAdopted(ctx, d)
-}
-
-// adopted is [rota.ErrAdopted] where the store's current version, which is Rota's
-// and in service, holds just this credential.
-func (w *turn) adopted(ctx context.Context, current rota.Version, c rota.Credential, o AdoptOptions) error {
-	if !current.Ours() || !current.Has(rota.LabelServed) || current.CredentialID != w.s.Issuer.CredentialID(c) || !w.putOff(o) {
+// checkNew is [rota.ErrAdopted] if the store's current version, which is Rota's
+// and in service, holds just the credential that was handed in.
+func (a *adoption) checkNew(ctx context.Context, current rota.Version) error {
+	if !current.Ours() || !current.Has(rota.LabelServed) || !a.isPutOff() {
 		return nil
 	}
-	held, err := w.get(ctx, current.ID)
-	if err != nil || !held.Equal(c) {
-		return err
+	same, err := a.isHeldBy(ctx, current)
+	if same {
+		err = fmt.Errorf("version %s is %w", current.ID, rota.ErrAdopted)
 	}
-	return fmt.Errorf("version %s is %w", current.ID, rota.ErrAdopted)
+	return err
 }
 
-// putOff tells whether the first rotation is put off already as is asked for.
-func (w *turn) putOff(o AdoptOptions) bool {
-	return o.NotBefore.IsZero() || o.NotBefore.Equal(w.progress.NotBefore)
+// isPutOff reports whether the first rotation is already put off as asked.
+func (a *adoption) isPutOff() bool {
+	return a.NotBefore.IsZero() || a.NotBefore.Equal(a.ledger.progress.NotBefore)
 }
 
-// putAdopted stores a credential that the store did not hold. A current one
-// that holds another credential is not overwritten unless it is a foreign one.
-func (w *turn) putAdopted(ctx context.Context, d *Decision, current rota.Version, c rota.Credential) error {
-	if current.ID != "" && current.CredentialID == d.Credential {
-		held, err := w.get(ctx, current.ID)
-		if err != nil {
-			return err
-		}
-		if held.Equal(c) {
-			return nil
-		}
+// isHeldBy reports whether the version holds just this credential.
+func (a *adoption) isHeldBy(ctx context.Context, v rota.Version) (bool, error) {
+	if v.ID == "" || v.CredentialID != a.s.Issuer.CredentialID(a.credential) {
+		return false, nil
 	}
-	d.Version = w.NewID()
-	if err := w.writeAhead(ctx, *d); err != nil {
-		return err
-	}
-	return w.retry(ctx, 3, "store.put", d.Version, func(ctx context.Context) error {
-		return w.s.Store.Put(ctx, rota.PutRequest{Version: d.Version, Credential: c, Labels: []rota.Label{rota.LabelPending}})
-	})
+	held, err := a.outside.get(ctx, v.ID)
+	return err == nil && held.Equal(a.credential), err
 }
 
-// labelAdopted marks the version as Rota's from now on, current and served.
-func (w *turn) labelAdopted(ctx context.Context, d *Decision) error {
-	if err := w.writeAhead(ctx, *d); err != nil {
+func (a *adoption) checkNamed(context.Context) error {
+	a.version = a.seen.holder(rota.LabelCurrent)
+	if a.credentialID = a.s.Issuer.CredentialID(a.credential); a.credentialID == "" {
+		return refuseAdoption("look at the fields of the store in rota.yaml", "the credential has only the fields %v, which do not name it", a.credential.Names())
+	}
+	return nil
+}
+
+func (a *adoption) checkLogin(ctx context.Context) error {
+	if err := a.outside.logIn(ctx, 1, a.credential); err != nil {
+		return fmt.Errorf("log in with it: %w", err)
+	}
+	return nil
+}
+
+func (a *adoption) checkActive(ctx context.Context) error {
+	if err := a.list(ctx); err != nil {
 		return err
 	}
-	if err := w.observe(ctx); err != nil {
+	if i, ok := a.seen.issuedAs(a.credentialID); a.seen.listed && (!ok || !i.Active) {
+		return refuseAdoption("", "%s is not active at the issuer", a.credentialID)
+	}
+	return nil
+}
+
+// store puts a credential that was handed in, unless the current version holds
+// it already.
+func (a *adoption) store(ctx context.Context) error {
+	if a.Credential.IsZero() {
+		return nil
+	}
+	current, _ := a.seen.find(rota.LabelCurrent)
+	if held, err := a.isHeldBy(ctx, current); held || err != nil {
+		return err
+	}
+	a.version = a.NewID()
+	if err := a.ledger.writeAhead(ctx, a.decision()); err != nil {
+		return err
+	}
+	return a.outside.put(ctx, 3, a.version, a.credential)
+}
+
+// label marks the version as Rota's from now on, current and served.
+func (a *adoption) label(ctx context.Context) error {
+	if err := a.ledger.writeAhead(ctx, a.decision()); err != nil {
+		return err
+	}
+	if err := a.observe(ctx); err != nil {
 		return err
 	}
 	for _, l := range []rota.Label{rota.LabelAdopted, rota.LabelCurrent, rota.LabelServed} {
-		holder, _ := rota.Find(w.state.Contents.Versions, l)
-		if holder.ID == d.Version {
-			continue
+		if holder := a.seen.holder(l); holder != a.version {
+			if err := a.outside.move(ctx, l, holder, a.version); err != nil {
+				return err
+			}
 		}
-		if err := w.move(ctx, l, holder.ID, d.Version); err != nil {
+	}
+	if a.seen.holder(rota.LabelPending) == a.version {
+		if err := a.outside.move(ctx, rota.LabelPending, a.version, ""); err != nil {
 			return err
 		}
 	}
-	if v, ok := rota.FindID(w.state.Contents.Versions, d.Version); ok && v.Has(rota.LabelPending) {
-		if err := w.move(ctx, rota.LabelPending, d.Version, ""); err != nil {
-			return err
-		}
-	}
-	now := w.Now()
-	w.update(d.Version, func(vp *VersionProgress) {
-		vp.CredentialID, vp.PromotedAt, vp.ServedAt = d.Credential, now, now
-		vp.Delivered, vp.Reloaded = allAt(w.state.Targets, now), allAt(w.state.Reloaders, now)
+	now := a.Now()
+	a.ledger.update(a.version, func(vp *VersionProgress) {
+		vp.CredentialID, vp.PromotedAt, vp.ServedAt = a.credentialID, now, now
+		vp.Delivered, vp.Reloaded = allAt(a.s.targetNames(), now), allAt(a.s.reloaderNames(), now)
 	})
 	return nil
 }

@@ -25,9 +25,9 @@ type StoreKeeper interface {
 	KeepsStore(secret string, s rota.Store) bool
 }
 
-func (w *turn) keepsStore() bool {
-	keeper, ok := w.Journal.(StoreKeeper)
-	return ok && keeper.KeepsStore(w.s.Name, w.s.Store)
+func (l *ledger) keepsStore() bool {
+	keeper, ok := l.Journal.(StoreKeeper)
+	return ok && keeper.KeepsStore(l.s.Name, l.s.Store)
 }
 
 func putChange(version string, c rota.Credential, labels ...rota.Label) StoreChange {
@@ -38,61 +38,74 @@ func moveChange(l rota.Label, from, to string) StoreChange {
 	return StoreChange{Move: &rota.MoveRequest{Label: l, From: from, To: to}}
 }
 
-// begin writes down a step whose only effect is in the secret's store. Where
-// that store commits with the journal, the entry waits for the effect's commit.
-func (w *turn) begin(ctx context.Context, d Decision) error {
-	if !w.keepsStore() || w.peersAtSave != nil {
-		return w.writeAhead(ctx, d)
+// begin writes down a step whose only effect is in the secret's store. If that
+// store commits with the journal, the entry waits for the effect's commit.
+func (l *ledger) begin(ctx context.Context, d Decision) error {
+	if !l.keepsStore() || l.peersAtSave != nil {
+		return l.writeAhead(ctx, d)
 	}
-	w.entry(d, "", OutcomeBegun, d.Reason)
-	w.markInFlight()
+	l.enter(d, "", OutcomeBegun, d.Reason)
+	l.markInFlight()
 	return nil
 }
 
-// change carries out what a step changes in the store, and notes its outcome.
-// What is to be remembered when it went well is noted by done. Where the store
-// commits with the journal, all of it is one commit, or none of it happened.
-func (w *turn) change(ctx context.Context, d Decision, done func(), changes ...StoreChange) error {
-	if w.keepsStore() {
-		return w.commit(ctx, d, done, changes)
-	}
-	var err error
-	for _, c := range changes {
-		if err = w.changeStore(ctx, c); err != nil {
-			break
+// mark returns a function that takes back everything noted since.
+func (l *ledger) mark() (undo func()) {
+	progress, entries := l.progress, len(l.entries)
+	progress.Versions = maps.Clone(progress.Versions)
+	return func() { l.progress, l.entries = progress, l.entries[:entries] }
+}
+
+// change carries out what a step changes in the store, and notes its outcome;
+// succeeded notes what to remember if it went well. If the store commits with
+// the journal, all of that is one commit: where it fails, nothing happened.
+func (t *turn) change(ctx context.Context, d Decision, succeeded func(), changes ...StoreChange) error {
+	if !t.ledger.keepsStore() {
+		err := t.outside.changeStore(ctx, changes...)
+		t.ledger.noteOutcome(d, "", err)
+		if err == nil {
+			succeeded()
 		}
+		return err
 	}
-	w.noteOutcome(d, "", err)
-	if err == nil {
-		done()
+	undo := t.ledger.mark()
+	t.ledger.noteOutcome(d, "", nil)
+	succeeded()
+	err := t.outside.commit(ctx, changes)
+	if err != nil {
+		undo()
+		t.ledger.noteOutcome(d, "", err)
 	}
 	return err
 }
 
-func (w *turn) commit(ctx context.Context, d Decision, done func(), changes []StoreChange) error {
-	before, noted := w.progress, len(w.entries)
-	before.Versions = maps.Clone(before.Versions)
-	w.noteOutcome(d, "", nil)
-	done()
+// commit writes the changes with everything else that isn't durable yet. It
+// renews the lease by itself; to renew it before would write down a success
+// ahead of the change.
+func (o *outside) commit(ctx context.Context, changes []StoreChange) error {
 	name, object := changes[0].describe()
-	err := w.retry(ctx, 4, name, object, func(ctx context.Context) error { return w.write(ctx, false, changes...) })
-	if err == nil {
-		return nil
-	}
-	w.progress, w.entries = before, w.entries[:noted]
-	err = changes[0].failed(err)
-	w.noteOutcome(d, "", err)
-	return err
+	return changes[0].failed(o.repeat(ctx, 4, func(ctx context.Context) error {
+		return o.traced(ctx, Span{Name: name, Object: object}, func(ctx context.Context) error {
+			return o.ledger.write(ctx, false, changes...)
+		})
+	}))
 }
 
-func (w *turn) changeStore(ctx context.Context, c StoreChange) error {
-	name, object := c.describe()
-	return c.failed(w.retry(ctx, 4, name, object, func(ctx context.Context) error {
-		if c.Put != nil {
-			return w.s.Store.Put(ctx, *c.Put)
+// changeStore makes the changes one after the other, up to the first that fails.
+func (o *outside) changeStore(ctx context.Context, changes ...StoreChange) error {
+	for _, c := range changes {
+		name, object := c.describe()
+		err := o.retry(ctx, 4, name, object, func(ctx context.Context) error {
+			if c.Put != nil {
+				return o.s.Store.Put(ctx, *c.Put)
+			}
+			return o.s.Store.Move(ctx, *c.Move)
+		})
+		if err != nil {
+			return c.failed(err)
 		}
-		return w.s.Store.Move(ctx, *c.Move)
-	}))
+	}
+	return nil
 }
 
 // describe names the change as a [Span] does.
@@ -120,25 +133,25 @@ func (c StoreChange) failed(err error) error {
 	return fmt.Errorf("move %s: %w", c.Move.Label, err)
 }
 
-// later leaves a label's move to the next commit, which belongs to the next step
-// or ends the turn. Until then [turn.foresee] shows it to the planner.
-func (w *turn) later(l rota.Label, from, to string) {
-	w.deferred = append(w.deferred, moveChange(l, from, to))
+// moveLater leaves a label's move to the next commit, which belongs to the next
+// step or ends the turn. Until then [ledger.foresee] shows it to the planner.
+func (l *ledger) moveLater(label rota.Label, from, to string) {
+	l.deferred = append(l.deferred, moveChange(label, from, to))
 }
 
-// foresee puts the labels as the next commit will.
-func (w *turn) foresee(versions []rota.Version) {
-	for _, c := range w.deferred {
+// foresee puts the labels where the next commit will.
+func (l *ledger) foresee(versions []rota.Version) {
+	for _, c := range l.deferred {
 		relabel(versions, c.Move.Label, c.Move.To)
 	}
 }
 
-// overtaken drops the moves that were left to a commit where somebody else has
-// moved those labels: the planner sees what is missing, and moves them anew.
-func (w *turn) overtaken(err error) bool {
-	if len(w.deferred) == 0 || !errors.Is(err, rota.ErrConflict) && !errors.Is(err, rota.ErrNotFound) {
+// overtaken drops the deferred moves if someone else moved those labels in the
+// meantime: the planner sees what is missing, and moves them again.
+func (l *ledger) overtaken(err error) bool {
+	if len(l.deferred) == 0 || !errors.Is(err, rota.ErrConflict) && !errors.Is(err, rota.ErrNotFound) {
 		return false
 	}
-	w.deferred = nil
+	l.deferred = nil
 	return true
 }

@@ -3,7 +3,16 @@ package rotation
 import (
 	"context"
 	"fmt"
+	"time"
 )
+
+// constraints are what limits a turn from elsewhere: they come from the journal
+// and aren't the turn's to change.
+type constraints struct {
+	halts      Halts
+	restoredAt time.Time // when the journal was last put back to an older state
+	peers      []Peer
+}
 
 // snapshot reads everything that the journal keeps about a secret.
 func (r *Rotator) snapshot(ctx context.Context, s *Secret) (Snapshot, error) {
@@ -20,30 +29,29 @@ func (r *Rotator) snapshot(ctx context.Context, s *Secret) (Snapshot, error) {
 	return snapshot, nil
 }
 
-// load starts a turn from what the journal keeps: the secret's progress, and
-// the constraints that come from elsewhere.
-func (w *turn) load(ctx context.Context) error {
-	snapshot, err := w.snapshot(ctx, w.s)
+// load starts a turn from what the journal keeps.
+func (l *ledger) load(ctx context.Context) error {
+	snapshot, err := l.snapshot(ctx, l.s)
 	if err != nil {
 		return err
 	}
-	w.progress, w.halts, w.restoredAt = snapshot.Progress, snapshot.Halts, snapshot.RestoredAt
-	w.peers = w.s.peersIn(snapshot)
+	l.progress = snapshot.Progress
+	l.constraints = constraints{halts: snapshot.Halts, restoredAt: snapshot.RestoredAt, peers: l.s.peersIn(snapshot)}
 	return nil
 }
 
 // reloadPeers reads the peers again in the middle of a turn, whose own progress
 // is ahead of the journal's.
-func (w *turn) reloadPeers(ctx context.Context) error {
-	snapshot, err := w.snapshot(ctx, w.s)
+func (l *ledger) reloadPeers(ctx context.Context) error {
+	snapshot, err := l.snapshot(ctx, l.s)
 	if err != nil {
 		return err
 	}
-	w.peers = w.s.peersIn(snapshot)
+	l.constraints.peers = l.s.peersIn(snapshot)
 	return nil
 }
 
-// peersIn gives the state of each secret that this one is kept apart from.
+// peersIn gives the status of each secret that this one is kept apart from.
 func (s *Secret) peersIn(snapshot Snapshot) []Peer {
 	var peers []Peer
 	for _, a := range s.Policy.ApartFrom {

@@ -10,30 +10,30 @@ import (
 
 // Drive carries out one step of a rotation that is led from outside, with the
 // same lease, intents, proofs and audit as Advance. A step that was done before
-// is no error and does nothing; a version that is current already is done
-// altogether. A version that does not carry AWSPENDING, or has no value where
-// the step needs one, is an error of class [rota.ClassStop].
+// does nothing and is no error; a version that is already current is done
+// altogether. A version that doesn't carry AWSPENDING, or has no value where the
+// step needs one, is an error of class [rota.ClassStop].
 //
-// Create makes room first: orphans of lost answers go, and where the issuer is
+// Create makes room first: orphans of lost answers go, and if the issuer is
 // full, the previous credential, if it is Rota's and proven unused. Promote
-// proves the credential once more, unless this journal knows that it was
-// tested, and serves targets and reloaders. What only time can bring is waited
-// for until ctx ends.
-func (r *Rotator) Drive(ctx context.Context, s *Secret, request DriveRequest) (Result, error) {
-	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
-		w.driver, w.patience = &Driving{DriveRequest: request}, forever
-		err := w.act(ctx)
+// proves the credential once more, unless this journal knows that it was tested,
+// and serves targets and reloaders. Drive waits until ctx ends for what only
+// time can bring.
+func (r *Rotator) Drive(ctx context.Context, s *Secret, step DriveRequest) (Result, error) {
+	asked := request{driver: &Driving{DriveRequest: step}, patience: forever}
+	return r.withTurn(ctx, s, asked, func(ctx context.Context, t *turn) error {
+		err := t.act(ctx)
 		if err == nil {
-			err = w.undriven(w.result.Last)
+			err = t.notDriven(t.result.Last)
 		}
-		w.conclude(err)
+		t.conclude(err)
 		return err
 	})
 }
 
-// undriven is why a driver did not get its step: the driver must hear of a hold
-// or a wait as of an error, or it would go on to the next step.
-func (w *turn) undriven(d Decision) error {
+// notDriven is why a driver didn't get its step: it must hear of a hold or a
+// wait as an error, or it would go on to the next step.
+func (t *turn) notDriven(d Decision) error {
 	var err error
 	switch {
 	case d.Hold != HoldNone:
@@ -43,36 +43,36 @@ func (w *turn) undriven(d Decision) error {
 	default:
 		return nil
 	}
-	return w.failed(Decision{Step: w.driver.Step, Version: w.driver.Version}, err)
+	driver := t.asked.driver
+	return t.failed(Decision{Step: driver.Step, Version: driver.Version}, err)
 }
 
 // takeOver adopts the current credential, which must log in.
-func (w *turn) takeOver(ctx context.Context, d Decision) error {
-	if err := w.currentLogsIn(ctx); err != nil {
+func (t *turn) takeOver(ctx context.Context, d Decision) error {
+	if err := t.currentLogsIn(ctx); err != nil {
 		return fmt.Errorf("adopt: log in with the current credential: %w", err)
 	}
-	if err := w.writeAhead(ctx, d); err != nil {
+	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
 	}
-	holder, _ := rota.Find(w.state.Contents.Versions, rota.LabelAdopted)
-	err := w.move(ctx, rota.LabelAdopted, holder.ID, d.Version)
-	w.noteOutcome(d, "", err)
+	err := t.outside.move(ctx, rota.LabelAdopted, t.seen.holder(rota.LabelAdopted), d.Version)
+	t.ledger.noteOutcome(d, "", err)
 	if err != nil {
 		return fmt.Errorf("adopt: %w", err)
 	}
-	w.event(rota.EventAdopted, d.Version, d.Credential, d.Reason)
+	t.ledger.event(rota.EventAdopted, d.Version, d.Credential, d.Reason)
 	return nil
 }
 
 // rehearse is a test before anything is made: the current credential must log
-// in, and the issuer find nothing amiss.
-func (w *turn) rehearse(ctx context.Context, d Decision) error {
+// in, and the issuer's preflight must find no problem.
+func (t *turn) rehearse(ctx context.Context, d Decision) error {
 	var errs []error
-	if _, ok := findCredential(w.state.Contents.Versions, rota.LabelCurrent); ok {
-		errs = append(errs, w.currentLogsIn(ctx))
+	if _, ok := t.seen.credential(rota.LabelCurrent); ok {
+		errs = append(errs, t.currentLogsIn(ctx))
 	}
-	if p, ok := w.s.Issuer.(rota.Preflighter); ok {
-		err := w.call(ctx, "issuer.preflight", "", func(ctx context.Context) error {
+	if p, ok := t.s.Issuer.(rota.Preflighter); ok {
+		err := t.outside.call(ctx, "issuer.preflight", "", func(ctx context.Context) error {
 			for _, f := range p.Preflight(ctx) {
 				if !f.OK && !f.Warning {
 					errs = append(errs, &rota.Error{Op: f.Check, Class: rota.ClassStop, Hint: f.Hint, Err: errors.New(f.Detail)})
@@ -83,6 +83,6 @@ func (w *turn) rehearse(ctx context.Context, d Decision) error {
 		errs = append(errs, err)
 	}
 	err := errors.Join(errs...)
-	w.noteOutcome(d, "", err)
+	t.ledger.noteOutcome(d, "", err)
 	return err
 }

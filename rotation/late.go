@@ -45,10 +45,10 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 		e.Remedies = []rota.Remedy{{Action: rota.RemedyRun}}
 	}
 	e.At = r.Now().UTC() // the ID is the due date's, so that two watchdogs tell of one event
-	_, err = r.withWork(ctx, s, func(_ context.Context, w *turn) error {
-		if !w.progress.toldLate(due) { // else another watchdog was faster
-			w.progress.LateNotified = due
-			w.raise(e)
+	_, err = r.withTurn(ctx, s, request{}, func(_ context.Context, t *turn) error {
+		if !t.ledger.progress.toldLate(due) { // else another watchdog was faster
+			t.ledger.progress.LateNotified = due
+			t.ledger.raise(e)
 		}
 		return nil
 	})

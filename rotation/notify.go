@@ -34,31 +34,31 @@ func newEvent(secret string, kind rota.EventKind, version, credential, reason st
 }
 
 // event keeps an event for every notifier of the secret.
-func (w *turn) event(kind rota.EventKind, version, credential, reason string, remedies ...rota.Remedy) {
-	e := newEvent(w.s.Name, kind, version, credential, reason, w.Now())
+func (l *ledger) event(kind rota.EventKind, version, credential, reason string, remedies ...rota.Remedy) {
+	e := newEvent(l.s.Name, kind, version, credential, reason, l.Now())
 	e.Remedies = remedies
-	w.raise(e)
+	l.raise(e)
 }
 
 // raise keeps an event next to the progress that it tells of, so that it is not
 // lost before it is sent.
-func (w *turn) raise(e rota.Event) {
-	for _, n := range w.s.Notifiers {
+func (l *ledger) raise(e rota.Event) {
+	for _, n := range l.s.Notifiers {
 		if wants(n, e.Kind) {
-			w.progress.Unsent = append(w.progress.Unsent, Unsent{Notifier: n.Name(), Event: e})
-			w.bound(n.Name())
+			l.progress.Unsent = append(l.progress.Unsent, Unsent{Notifier: n.Name(), Event: e})
+			l.bound(n.Name())
 		}
 	}
 	switch e.Kind {
 	case rota.EventHeld, rota.EventFailed, rota.EventQuarantined, rota.EventLate:
-		w.progress.Trouble = e.Kind
+		l.progress.Trouble = e.Kind
 	}
 }
 
 // bound gives up a notifier's oldest event where there are too many.
-func (w *turn) bound(notifier string) {
+func (l *ledger) bound(notifier string) {
 	var its []int
-	for i, u := range w.progress.Unsent {
+	for i, u := range l.progress.Unsent {
 		if u.Notifier == notifier {
 			its = append(its, i)
 		}
@@ -66,13 +66,13 @@ func (w *turn) bound(notifier string) {
 	if len(its) <= maxUnsent {
 		return
 	}
-	oldest := w.progress.Unsent[its[0]]
-	next := &w.progress.Unsent[its[1]]
+	oldest := l.progress.Unsent[its[0]]
+	next := &l.progress.Unsent[its[1]]
 	next.Attempts, next.RetryAt = oldest.Attempts, oldest.RetryAt
-	w.progress.Unsent = slices.Delete(w.progress.Unsent, its[0], its[0]+1)
+	l.progress.Unsent = slices.Delete(l.progress.Unsent, its[0], its[0]+1)
 	e := oldest.Event
-	w.Log.Error("event given up: its notifier takes none", "secret", w.s.Name, "notifier", notifier, "event", e.ID, "kind", e.Kind, "at", e.At)
-	w.noteOutcome(Decision{Step: StepNotify, Version: e.Version, Credential: e.Credential}, notifier,
+	l.Log.Error("event given up: its notifier takes none", "secret", l.s.Name, "notifier", notifier, "event", e.ID, "kind", e.Kind, "at", e.At)
+	l.noteOutcome(Decision{Step: StepNotify, Version: e.Version, Credential: e.Credential}, notifier,
 		fmt.Errorf("event %s (%s, %s) was given up: %d more wait for it to take any", e.ID, e.Kind, stamp(e.At), maxUnsent))
 }
 
@@ -107,16 +107,16 @@ type mail struct {
 
 // mails are the unsent events by their notifiers. What is for one that is no
 // longer configured is left out.
-func (w *turn) mails() []*mail {
+func (t *turn) mails() []*mail {
 	var all []*mail
 	of := map[string]*mail{}
-	for _, n := range w.s.Notifiers {
+	for _, n := range t.s.Notifiers {
 		if of[n.Name()] == nil {
 			of[n.Name()] = &mail{to: n}
 			all = append(all, of[n.Name()])
 		}
 	}
-	for _, u := range w.progress.Unsent {
+	for _, u := range t.ledger.progress.Unsent {
 		if m := of[u.Notifier]; m != nil {
 			m.events = append(m.events, u)
 		}
@@ -126,39 +126,39 @@ func (w *turn) mails() []*mail {
 
 // notify sends what is unsent: each notifier gets its events in their order, and
 // none waits for another. What fails is tried again later, ever less often.
-func (w *turn) notify(ctx context.Context) {
-	if len(w.progress.Unsent) == 0 {
+func (t *turn) notify(ctx context.Context) {
+	if len(t.ledger.progress.Unsent) == 0 {
 		return
 	}
-	if err := w.keep(ctx); err != nil {
-		w.Log.WarnContext(ctx, "notify", "secret", w.s.Name, "error", err)
+	if err := t.ledger.keep(ctx); err != nil {
+		t.Log.WarnContext(ctx, "notify", "secret", t.s.Name, "error", err)
 		return // who has the lease now has the events too
 	}
-	all := w.mails()
+	all := t.mails()
 	due := slices.DeleteFunc(slices.Clone(all), func(m *mail) bool {
-		return w.requested == rota.StepNone && w.Now().Before(m.events[0].RetryAt) // a person may have mended it
+		return t.asked.step == rota.StepNone && t.Now().Before(m.events[0].RetryAt) // a person may have mended it
 	})
-	w.send(ctx, due)
-	w.progress.Unsent = nil
+	t.send(ctx, due)
+	t.ledger.progress.Unsent = nil
 	for _, m := range all {
-		w.sent(ctx, m)
+		t.sent(ctx, m)
 	}
-	if err := w.write(context.WithoutCancel(ctx), true); err != nil {
-		w.Log.WarnContext(ctx, "notify", "secret", w.s.Name, "error", err)
+	if err := t.ledger.write(context.WithoutCancel(ctx), true); err != nil {
+		t.Log.WarnContext(ctx, "notify", "secret", t.s.Name, "error", err)
 	}
 }
 
 // send sends all at once.
-func (w *turn) send(ctx context.Context, all []*mail) {
-	ctx, cancel := context.WithTimeout(ctx, min(notifyTimeout, w.CallTimeout))
+func (t *turn) send(ctx context.Context, all []*mail) {
+	ctx, cancel := context.WithTimeout(ctx, min(notifyTimeout, t.CallTimeout))
 	defer cancel()
 	if len(all) == 1 {
-		w.sendOne(ctx, all[0])
+		t.sendOne(ctx, all[0])
 		return
 	}
 	var group sync.WaitGroup
 	for _, m := range all {
-		group.Go(func() { w.sendOne(ctx, m) })
+		group.Go(func() { t.sendOne(ctx, m) })
 	}
 	group.Wait()
 }
@@ -166,13 +166,13 @@ func (w *turn) send(ctx context.Context, all []*mail) {
 // sendOne sends a notifier's events until one is not taken, or the lease may be
 // over: somebody else sends them then. It changes nothing else: others run
 // beside it.
-func (w *turn) sendOne(ctx context.Context, m *mail) {
+func (t *turn) sendOne(ctx context.Context, m *mail) {
 	for _, u := range m.events {
-		if w.Now().Sub(w.leasedAt) >= w.LeaseTTL {
+		if t.Now().Sub(t.ledger.leasedAt) >= t.LeaseTTL {
 			return
 		}
 		span := Span{Name: "notifier.notify", Version: u.Event.Version, Credential: u.Event.Credential, Object: u.Notifier}
-		m.err = w.traced(ctx, span, func(ctx context.Context) error { return m.to.Notify(ctx, u.Event) })
+		m.err = t.outside.traced(ctx, span, func(ctx context.Context) error { return m.to.Notify(ctx, u.Event) })
 		if m.err != nil {
 			return
 		}
@@ -182,9 +182,9 @@ func (w *turn) sendOne(ctx context.Context, m *mail) {
 
 // sent notes what became of a notifier's events, and keeps those that it did not
 // take.
-func (w *turn) sent(ctx context.Context, m *mail) {
+func (t *turn) sent(ctx context.Context, m *mail) {
 	note := func(u Unsent, err error) {
-		w.noteOutcome(Decision{Step: StepNotify, Version: u.Event.Version, Credential: u.Event.Credential}, u.Notifier, err)
+		t.ledger.noteOutcome(Decision{Step: StepNotify, Version: u.Event.Version, Credential: u.Event.Credential}, u.Notifier, err)
 	}
 	for _, u := range m.events[:m.taken] {
 		note(u, nil)
@@ -194,10 +194,10 @@ func (w *turn) sent(ctx context.Context, m *mail) {
 		first := &left[0]
 		note(*first, m.err)
 		first.Attempts++
-		first.RetryAt = w.Now().Add(notifyBackoff(m.err, first.Attempts))
-		w.Log.WarnContext(ctx, "notify", "secret", w.s.Name, "notifier", first.Notifier, "error", rota.Sanitize(m.err, w.redactions...))
+		first.RetryAt = t.Now().Add(notifyBackoff(m.err, first.Attempts))
+		t.Log.WarnContext(ctx, "notify", "secret", t.s.Name, "notifier", first.Notifier, "error", t.ledger.clean(m.err))
 	}
-	w.progress.Unsent = append(w.progress.Unsent, left...)
+	t.ledger.progress.Unsent = append(t.ledger.progress.Unsent, left...)
 }
 
 // notifyBackoff is how long to wait after a notifier failed: as long as it says

@@ -54,7 +54,7 @@ var Scheduled = Chain{
 		ruleRotate,
 	},
 	idle:   idleOverTime,
-	guards: []guard{guardHalts, guardRivals, guardFailure},
+	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest},
 }
 
 // Lifecycle is the chain of an event that asks for one act and keeps no memory

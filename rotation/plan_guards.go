@@ -44,6 +44,18 @@ func guardHalts(v *view, d Decision) (Decision, bool) {
 	return Decision{}, false
 }
 
+// guardRequest leaves what is due after a retirement that a person asked for to
+// the next turn. A deactivation that is asked for again deletes nothing.
+func guardRequest(v *view, d Decision) (Decision, bool) {
+	retirement := v.Requested == rota.StepDeactivate || v.Requested == rota.StepDelete
+	done := v.Force == rota.StepNone && retirement
+	repeated := v.Requested == rota.StepDeactivate && d.Step == rota.StepDelete && v.hasPrevious && d.Version == v.previous.ID
+	if d.Step == rota.StepNone || !done && !repeated {
+		return Decision{}, false
+	}
+	return Decision{Next: d.Step, Due: d.Due, At: v.now, Reason: d.Reason}, true
+}
+
 func because(h *Halt) string {
 	if h.Why == "" {
 		return ""

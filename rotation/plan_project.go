@@ -138,7 +138,7 @@ func assume(st State, d Decision, now time.Time, n int) State {
 		st.Contents.Versions = slices.DeleteFunc(st.Contents.Versions, func(v rota.Version) bool { return v.ID == d.Version })
 		delete(st.Progress.Versions, d.Version)
 	}
-	if d.Step == lastServing(st) {
+	if d.Step == lastServing(len(st.Targets), len(st.Reloaders)) {
 		relabel(st.Contents.Versions, rota.LabelServed, d.Version)
 		note(d.Version, func(vp *VersionProgress) { vp.ServedAt = now })
 	}

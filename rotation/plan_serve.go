@@ -27,17 +27,17 @@ func ruleServe(v *view) (Decision, bool) {
 		return v.do(rota.StepReload, v.current, since, "%d of %d consumers have not taken it up yet", len(missing), len(v.Reloaders))
 	}
 	if vp.ServedAt.IsZero() || !v.current.Has(rota.LabelServed) {
-		return v.do(lastServing(v.State), v.current, since, "mark the current credential as served")
+		return v.do(lastServing(len(v.Targets), len(v.Reloaders)), v.current, since, "mark the current credential as served")
 	}
 	return Decision{}, false
 }
 
 // lastServing is the step after which a credential counts as served.
-func lastServing(st State) rota.Step {
+func lastServing(targets, reloaders int) rota.Step {
 	switch {
-	case len(st.Reloaders) > 0:
+	case reloaders > 0:
 		return rota.StepReload
-	case len(st.Targets) > 0:
+	case targets > 0:
 		return rota.StepDeliver
 	default:
 		return rota.StepPromote

@@ -39,7 +39,8 @@ type State struct {
 
 	// Force is the step that a person asked for now: Create, Deactivate or
 	// Delete ahead of the policy's dates, never ahead of the proof of non-use.
-	Force rota.Step
+	// Requested is the same step, and stays when it was taken in this turn.
+	Force, Requested rota.Step
 
 	// Chain is the way of running that the turn was begun with; the zero value is
 	// [Scheduled]. Driver is what a rotation's driver asks for, nil where none

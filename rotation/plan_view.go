@@ -41,11 +41,15 @@ func findCredential(versions []rota.Version, l rota.Label) (rota.Version, bool) 
 
 // issued is the issuer's entry for a credential.
 func (v *view) issued(credentialID string) (rota.Issued, bool) {
-	i := slices.IndexFunc(v.Issued, func(c rota.Issued) bool { return c.ID == credentialID })
+	return findIssued(v.Issued, credentialID)
+}
+
+func findIssued(issued []rota.Issued, credentialID string) (rota.Issued, bool) {
+	i := slices.IndexFunc(issued, func(c rota.Issued) bool { return c.ID == credentialID })
 	if i < 0 {
 		return rota.Issued{}, false
 	}
-	return v.Issued[i], true
+	return issued[i], true
 }
 
 // unlisted tells that the issuer could list but has not been asked yet.

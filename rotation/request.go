@@ -4,110 +4,134 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/rota-dev/rota"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
-// RotationRequest is a new credential that was asked for by somebody who does not wait for
-// it.
+// request is what somebody wants from a turn.
+type request struct {
+	due bool // nothing: it is merely due
+	// step is what a person asked for, all through the turn. force is the same
+	// step until it was taken: what was asked for is not done twice.
+	step, force rota.Step
+	// recorded says that step came from a [RotationRequest].
+	recorded bool
+	chain    Chain
+	driver   *Driving // of a driven rotation, else nil
+	// patience is how long the turn may wait in one go.
+	patience time.Duration
+}
+
+// taken says that a step was taken, which may be the one asked for.
+func (q *request) taken(step rota.Step) {
+	if step == q.force || step == rota.StepPromote && q.force == rota.StepCreate {
+		q.force = rota.StepNone
+	}
+}
+
+// RotationRequest asks for a new credential on behalf of somebody who doesn't
+// wait for it.
 type RotationRequest struct {
-	Version string    `json:"version"` // the id that its version is to have
+	Version string    `json:"version"` // the id of the version to be made
 	At      time.Time `json:"at"`
 }
 
-// Request notes durably that a new credential is wanted, and who asked, as one. It
-// makes none: the secret is due at once, and whichever turn comes next makes it,
-// ahead of the policy's date, as a version with this id, or with another where
-// an answer of the issuer's got lost. A version that is wanted already, or
-// there, is not noted again.
+// Request records durably, as one commit with the entry saying who asked, that a
+// new credential is wanted. It doesn't make one: the secret becomes due at once,
+// and the next turn makes the credential ahead of the policy's date, as a
+// version with this id, or with another id if the issuer's answer got lost.
+// Asking again for a version that is already wanted, or exists, changes nothing.
 //
-// [rota.ErrConflict] tells that another rotation is not complete, and [rota.ErrBusy] that
-// another worker is at the secret.
+// [rota.ErrConflict] means that another rotation isn't complete, and
+// [rota.ErrBusy] that another worker has the secret.
 func (r *Rotator) Request(ctx context.Context, s *Secret, version string, by Entry) error {
-	_, err := r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
-		_, known := w.progress.Versions[version]
-		if a := w.progress.Requested; known || a != nil && a.Version == version {
+	_, err := r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
+		p := &t.ledger.progress
+		_, known := p.Versions[version]
+		if a := p.Requested; known || a != nil && a.Version == version {
 			return nil
 		}
-		if err := w.observe(ctx); err != nil {
+		if err := t.observe(ctx); err != nil {
 			return err
 		}
-		versions := w.state.Contents.Versions
-		if _, there := rota.FindID(versions, version); there {
+		if _, there := t.seen.version(version); there {
 			return nil
 		}
-		other, under := rota.Find(versions, rota.LabelPending)
-		if a := w.progress.Requested; a != nil {
-			other, under = rota.Version{ID: a.Version}, true
+		other, underWay := t.seen.find(rota.LabelPending)
+		if a := p.Requested; a != nil {
+			other, underWay = rota.Version{ID: a.Version}, true
 		}
-		if under && !other.Has(rota.LabelCurrent) {
+		if underWay && !other.Has(rota.LabelCurrent) {
 			return fmt.Errorf("the rotation to version %s is not complete: %w", other.ID, rota.ErrConflict)
 		}
-		w.progress.Requested = &RotationRequest{Version: version, At: w.Now()}
-		w.progress.Rollback = nil // a person wants a new one instead
-		w.progress.NextAt = time.Time{}
-		w.entries = append(w.entries, by)
+		p.Requested = &RotationRequest{Version: version, At: t.Now()}
+		p.Rollback = nil // a person wants a new one instead
+		p.NextAt = time.Time{}
+		t.ledger.entries = append(t.ledger.entries, by)
 		return nil
 	})
 	return err
 }
 
-// takeRequest makes a wish that was noted this turn's.
-func (w *turn) takeRequest() {
-	if w.progress.Requested != nil && w.requested == rota.StepNone {
-		w.force, w.requested, w.fromRequest = rota.StepCreate, rota.StepCreate, true
+// takeRequest makes a recorded request this turn's own.
+func (t *turn) takeRequest() {
+	if t.ledger.progress.Requested != nil && t.asked.step == rota.StepNone {
+		t.asked.step, t.asked.force, t.asked.recorded = rota.StepCreate, rota.StepCreate, true
 	}
 }
 
-// endFulfilledRequest ends a wish whose version is there: it is finished as any other.
-func (w *turn) endFulfilledRequest() {
-	if w.progress.Requested == nil {
+// endFulfilledRequest ends a recorded request once its version exists. From then
+// on that version is finished like any other.
+func (t *turn) endFulfilledRequest() {
+	a := t.ledger.progress.Requested
+	if a == nil {
 		return
 	}
-	if _, there := rota.FindID(w.state.Contents.Versions, w.progress.Requested.Version); !there {
+	if _, there := t.seen.version(a.Version); !there {
 		return
 	}
-	w.progress.Requested = nil
-	if w.fromRequest {
-		w.force, w.requested = rota.StepNone, rota.StepNone
+	t.ledger.progress.Requested = nil
+	if t.asked.recorded {
+		t.asked.step, t.asked.force = rota.StepNone, rota.StepNone
 	}
-	w.state.Progress, w.state.Force = w.progress, w.force
 }
 
-// requestedVersion is the id that a new version is to have; "" for any. One whose answer
-// got lost may still leave traces, which must not be taken for the next one's.
-func (w *turn) requestedVersion() string {
-	if w.progress.Requested == nil {
+// requestedVersion is the id that was asked for, "" for any. A version whose
+// answer got lost may still leave traces, which must not be mistaken for those of
+// the next call.
+func (p Progress) requestedVersion() string {
+	if p.Requested == nil {
 		return ""
 	}
-	for _, i := range w.progress.Intents {
-		if i.Version == w.progress.Requested.Version {
+	for _, i := range p.Intents {
+		if i.Version == p.Requested.Version {
 			return ""
 		}
 	}
-	return w.progress.Requested.Version
+	return p.Requested.Version
 }
 
-// settleRequest keeps a wish as long as it may still come true by itself: the turn was
-// broken off, something has to be waited for, or what failed is tried again.
-// Else it is over, and where it was refused the audit tells why.
-func (w *turn) settleRequest(d Decision, err error) {
-	a := w.progress.Requested
-	if a == nil || w.requested != rota.StepCreate {
+// settleRequest ends a recorded request that this turn fulfilled, or that can't
+// be fulfilled without a person. If it was refused, the audit says why.
+func (t *turn) settleRequest(d Decision, err error) {
+	p := &t.ledger.progress
+	if p.Requested == nil || t.asked.step != rota.StepCreate {
 		return
 	}
-	refused := Decision{Step: rota.StepCreate, Version: a.Version, Credential: d.Credential}
-	f := w.progress.Failure
+	refused := Decision{Step: rota.StepCreate, Version: p.Requested.Version, Credential: d.Credential}
 	switch {
-	case w.force == rota.StepNone: // done
-	case errors.Is(err, context.Canceled), errors.Is(err, rota.ErrFenced), err == nil && d.Hold == HoldNone:
-		return
-	case err != nil && rota.ClassOf(err) == rota.ClassWait && f != nil && f.Attempts < w.s.Policy.WithDefaults().MaxAttempts:
-		return
+	case t.asked.force == rota.StepNone: // fulfilled
+	case errors.Is(err, context.Canceled), errors.Is(err, rota.ErrFenced):
+		return // interrupted
+	case err == nil && d.Hold == HoldNone:
+		return // something has to be waited for
+	case err != nil && rota.ClassOf(err) == rota.ClassWait && p.Failure != nil && p.Failure.Attempts < t.s.Policy.WithDefaults().MaxAttempts:
+		return // to be retried
 	case err != nil:
-		w.entry(refused, "", OutcomeFailed, "what was asked for is given up: "+rota.Sanitize(err, w.redactions...).Error())
+		t.ledger.enter(refused, "", OutcomeFailed, "what was asked for is given up: "+t.ledger.clean(err).Error())
 	default:
-		w.entry(refused, "", OutcomeFailed, "what was asked for is refused: "+d.Reason)
+		t.ledger.enter(refused, "", OutcomeFailed, "what was asked for is refused: "+d.Reason)
 	}
-	w.progress.Requested = nil
+	p.Requested = nil
 }

@@ -53,11 +53,11 @@ func (v *view) begins(d Decision) bool {
 
 // refuseRivals is the error of what a person asks for while another secret
 // changes the same.
-func (w *turn) refuseRivals() error {
-	if len(w.state.Rivals) == 0 {
+func (t *turn) refuseRivals() error {
+	if len(t.seen.rivals) == 0 {
 		return nil
 	}
-	r := w.state.Rivals[0]
+	r := t.seen.rivals[0]
 	return &rota.Error{Class: rota.ClassStop, Err: errors.New(r.Reason), Remedies: r.Remedies}
 }
 

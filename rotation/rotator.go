@@ -122,84 +122,71 @@ func (r *Rotator) withDefaults() *Rotator {
 	return &c
 }
 
-// Advance does all that is due for a secret now, step by step, until there is
-// something to wait for. It takes the secret's lease first, and looks at the
-// outside afresh before it acts.
+// Advance does everything that is due for a secret now, step by step, until
+// there is something to wait for. It takes the secret's lease first, and looks
+// at the outside systems afresh before each step.
 //
 // The error is that of the step that failed, with the secret's name; a hold is
-// no error. [rota.ErrBusy] and [rota.ErrFenced] tell that another worker has the secret.
+// no error. [rota.ErrBusy] and [rota.ErrFenced] mean that another worker has the
+// secret.
 func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, error) {
-	w := &turn{Rotator: r.withDefaults(), s: s, due: o.Due, result: Result{Secret: s.Name}}
-	return w.run(ctx, func(ctx context.Context, w *turn) error {
-		w.force, w.requested, w.chain, w.patience = o.Force, o.Force, o.Chain, o.Patience
-		w.takeRequest()
+	asked := request{due: o.Due, step: o.Force, force: o.Force, chain: o.Chain, patience: o.Patience}
+	return r.withTurn(ctx, s, asked, func(ctx context.Context, t *turn) error {
+		t.takeRequest()
 		if o.Force == rota.StepCreate {
-			w.progress.Rollback = nil // a person wants a new one instead
+			t.ledger.progress.Rollback = nil // a person wants a new one instead
 		}
-		return w.advance(ctx)
+		return t.advance(ctx)
 	})
 }
 
 // Rollback puts the previous credential back in the place of the current one,
-// delivers it and reloads the consumers. Where a new credential is not yet
-// promoted, that one is given up instead. It is an error if the previous
-// credential is no longer there.
+// delivers it and reloads the consumers. If a new credential isn't promoted yet,
+// that one is given up instead. It is an error if the previous credential is no
+// longer there.
 func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
-	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
-		w.progress.Requested = nil // a person wants the old one instead
-		if err := w.beginRollback(ctx); err != nil {
+	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
+		t.ledger.progress.Requested = nil // a person wants the old one instead
+		if err := t.beginRollback(ctx); err != nil {
 			return err
 		}
-		return w.advance(ctx)
+		return t.advance(ctx)
 	})
 }
 
 // Redeliver delivers the current credential to every target and reloads the
 // consumers again.
 func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
-	return r.withWork(ctx, s, func(ctx context.Context, w *turn) error {
-		if err := w.observe(ctx); err != nil {
+	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
+		if err := t.observe(ctx); err != nil {
 			return err
 		}
-		if err := w.refuseRivals(); err != nil {
+		if err := t.refuseRivals(); err != nil {
 			return err
 		}
-		current, ok := findCredential(w.state.Contents.Versions, rota.LabelCurrent)
+		current, ok := t.seen.credential(rota.LabelCurrent)
 		if !ok {
 			return fmt.Errorf("there is no current credential to deliver (try: rota rotate %s)", s.Name)
 		}
-		w.update(current.ID, func(vp *VersionProgress) { vp.Delivered, vp.Reloaded = nil, nil })
-		if f := w.progress.stepFailure(); f != nil && (f.Step == rota.StepDeliver || f.Step == rota.StepReload) {
-			w.progress.Failure = nil // a person asks for it anew, even where it was given up
+		t.ledger.update(current.ID, func(vp *VersionProgress) { vp.Delivered, vp.Reloaded = nil, nil })
+		if f := t.ledger.progress.stepFailure(); f != nil && (f.Step == rota.StepDeliver || f.Step == rota.StepReload) {
+			t.ledger.progress.Failure = nil // a person asks for it again, even after it was given up
 		}
-		return w.advance(ctx)
+		return t.advance(ctx)
 	})
 }
 
 // Observe looks at a secret without changing anything, and plans.
 func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, error) {
-	w := &turn{Rotator: r.withDefaults(), s: s}
-	if err := w.traced(ctx, Span{Name: "observe"}, w.look); err != nil {
+	t := r.newTurn(s, request{})
+	err := t.outside.traced(ctx, Span{Name: "observe"}, func(ctx context.Context) error {
+		if err := t.ledger.load(ctx); err != nil {
+			return err
+		}
+		return t.named(t.look(ctx))
+	})
+	if err != nil {
 		return State{}, Decision{}, err
 	}
-	return w.state, w.Plan(w.state, s.Policy, w.Now()), nil
-}
-
-func (w *turn) look(ctx context.Context) error {
-	if err := w.load(ctx); err != nil {
-		return err
-	}
-	err := w.observe(ctx)
-	if err == nil {
-		err = w.list(ctx)
-	}
-	return w.fail(err)
-}
-
-// advance plans and acts until there is something to wait for, and remembers
-// what it found.
-func (w *turn) advance(ctx context.Context) error {
-	err := w.act(ctx)
-	w.conclude(err)
-	return err
+	return t.state(), t.plan(), nil
 }

@@ -31,3 +31,17 @@ type Secret struct {
 	// look, must be cheap, and gives what it knows if a system doesn't answer.
 	Rivals func(ctx context.Context) Rivals
 }
+
+// targetNames are the names of its targets, in the order of delivery.
+func (s *Secret) targetNames() []string { return namesOf(s.Targets) }
+
+// reloaderNames are the names of its reloaders, in the order of reloading.
+func (s *Secret) reloaderNames() []string { return namesOf(s.Reloaders) }
+
+func namesOf[T interface{ Name() string }](all []T) []string {
+	var names []string
+	for _, one := range all {
+		names = append(names, one.Name())
+	}
+	return names
+}

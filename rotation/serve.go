@@ -4,83 +4,86 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/rota-dev/rota"
 	"maps"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
-// deliver writes the current credential to every target that does not have it
-// yet. One that fails does not stop the others.
-func (w *turn) deliver(ctx context.Context, d Decision) error {
-	c, err := w.get(ctx, d.Version)
+// deliver writes the current credential to every target that doesn't have it
+// yet. If one fails, the others are still written.
+func (t *turn) deliver(ctx context.Context, d Decision) error {
+	c, err := t.outside.get(ctx, d.Version)
 	if err != nil {
 		return err
 	}
-	due := missing(w.state.Targets, w.progress.Versions[d.Version].Delivered)
-	if err := w.writeAhead(ctx, d, due...); err != nil {
+	due := missing(t.s.targetNames(), t.ledger.version(d.Version).Delivered)
+	if err := t.ledger.writeAhead(ctx, d, due...); err != nil {
 		return err
 	}
 	var errs []error
-	for _, t := range w.s.Targets {
-		if !w.progress.Versions[d.Version].Delivered[t.Name()].IsZero() {
+	for _, target := range t.s.Targets {
+		name := target.Name()
+		if !t.ledger.version(d.Version).Delivered[name].IsZero() {
 			continue
 		}
-		err := w.retry(ctx, 3, "target.deliver", t.Name(), func(ctx context.Context) error {
-			return t.Deliver(ctx, rota.DeliverRequest{Secret: w.s.Name, Version: d.Version, Credential: c})
+		err := t.outside.retry(ctx, 3, "target.deliver", name, func(ctx context.Context) error {
+			return target.Deliver(ctx, rota.DeliverRequest{Secret: t.s.Name, Version: d.Version, Credential: c})
 		})
-		w.noteOutcome(d, t.Name(), err)
+		t.ledger.noteOutcome(d, name, err)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("deliver to %s: %w", t.Name(), err))
+			errs = append(errs, fmt.Errorf("deliver to %s: %w", name, err))
 			continue
 		}
-		w.update(d.Version, func(vp *VersionProgress) { vp.Delivered = noted(vp.Delivered, t.Name(), w.Now()) })
+		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Delivered = noted(vp.Delivered, name, t.Now()) })
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if lastServing(w.state) == rota.StepDeliver {
-		return w.markServed(ctx, d.Version)
+	if t.s.lastServing() == rota.StepDeliver {
+		return t.markServed(ctx, d.Version)
 	}
 	return nil
 }
 
-// reload makes the consumers take up the current credential, one reloader
-// after the other, and waits for each. What a failed reloader would follow is
-// not reloaded: the consumers that still run are left alone.
-func (w *turn) reload(ctx context.Context, d Decision) error {
+// reload makes the consumers pick up the current credential, one reloader after
+// the other, and waits for each. If one fails, those after it aren't reloaded:
+// the consumers that still run are left alone.
+func (t *turn) reload(ctx context.Context, d Decision) error {
 	// A reloader's program may print the value that it finds at a target: the
-	// sanitiser must know it.
-	if _, err := w.get(ctx, d.Version); err != nil {
+	// redactor must know it.
+	if _, err := t.outside.get(ctx, d.Version); err != nil {
 		return err
 	}
-	if len(missing(w.state.Reloaders, w.progress.Versions[d.Version].Reloaded)) == 0 {
-		// Only the mark is missing, which is an effect of its own.
-		if err := w.writeAhead(ctx, d); err != nil {
+	if len(missing(t.s.reloaderNames(), t.ledger.version(d.Version).Reloaded)) == 0 {
+		// Only the label is missing, which is an effect of its own.
+		if err := t.ledger.writeAhead(ctx, d); err != nil {
 			return err
 		}
 	}
-	for _, r := range w.s.Reloaders {
-		if !w.progress.Versions[d.Version].Reloaded[r.Name()].IsZero() {
+	for _, r := range t.s.Reloaders {
+		name := r.Name()
+		if !t.ledger.version(d.Version).Reloaded[name].IsZero() {
 			continue
 		}
-		if err := w.writeAhead(ctx, d, r.Name()); err != nil {
+		if err := t.ledger.writeAhead(ctx, d, name); err != nil {
 			return err
 		}
-		if err := w.keep(ctx); err != nil {
+		if err := t.ledger.keep(ctx); err != nil {
 			return err
 		}
-		err := w.traced(ctx, Span{Name: "reloader.reload", Object: r.Name()}, func(ctx context.Context) error {
-			return w.alive(ctx, func(ctx context.Context) error {
-				return r.Reload(ctx, rota.ReloadRequest{Secret: w.s.Name, Version: d.Version})
+		err := t.outside.traced(ctx, Span{Name: "reloader.reload", Object: name}, func(ctx context.Context) error {
+			return t.ledger.keepDuring(ctx, func(ctx context.Context) error {
+				return r.Reload(ctx, rota.ReloadRequest{Secret: t.s.Name, Version: d.Version})
 			})
 		})
-		w.noteOutcome(d, r.Name(), err)
+		t.ledger.noteOutcome(d, name, err)
 		if err != nil {
-			return fmt.Errorf("reload %s: %w", r.Name(), err)
+			return fmt.Errorf("reload %s: %w", name, err)
 		}
-		w.update(d.Version, func(vp *VersionProgress) { vp.Reloaded = noted(vp.Reloaded, r.Name(), w.Now()) })
+		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Reloaded = noted(vp.Reloaded, name, t.Now()) })
 	}
-	return w.markServed(ctx, d.Version)
+	return t.markServed(ctx, d.Version)
 }
 
 // noted adds a name to a copy: the map may be shared with a saved progress.
@@ -91,39 +94,4 @@ func noted(m map[string]time.Time, name string, at time.Time) map[string]time.Ti
 	}
 	m[name] = at
 	return m
-}
-
-// alive runs f and prolongs the lease while it runs. If the lease is lost, f's
-// context ends.
-func (w *turn) alive(ctx context.Context, f func(context.Context) error) error {
-	if w.Heartbeat <= 0 {
-		return f(ctx)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	progress := w.progress
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(w.Heartbeat)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				if err := w.Journal.Save(ctx, SaveRequest{Lease: w.lease, Progress: progress}); errors.Is(err, rota.ErrFenced) {
-					cancel(err)
-					return
-				}
-			}
-		}
-	}()
-	err := f(ctx)
-	lost := context.Cause(ctx)
-	cancel(nil)
-	<-stopped
-	if errors.Is(lost, rota.ErrFenced) {
-		return rota.ErrFenced
-	}
-	return err
 }

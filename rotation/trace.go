@@ -50,12 +50,3 @@ func JoinTracers(tracers ...Tracer) Tracer {
 func untraced(ctx context.Context, _ Span) (context.Context, func(error)) {
 	return ctx, func(error) {}
 }
-
-// traced runs f within a span of the secret.
-func (w *turn) traced(ctx context.Context, s Span, f func(context.Context) error) error {
-	s.Secret = w.s.Name
-	ctx, end := w.Trace(ctx, s)
-	err := f(ctx)
-	end(rota.Sanitize(err, w.redactions...))
-	return err
-}

@@ -112,6 +112,52 @@ func TestARotationMakesFewDurableWrites(t *testing.T) {
 	}
 }
 
+// slowIssuer takes more than half a lease's time to make a credential.
+type slowIssuer struct {
+	rota.Issuer
+	now *time.Time
+}
+
+func (s slowIssuer) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	*s.now = s.now.Add(70 * time.Second)
+	return s.Issuer.Create(ctx, r)
+}
+
+// early finds saves that call a new credential stored and don't store it.
+type early struct {
+	store.Journal
+	found []rotation.Entry
+}
+
+func (e *early) Save(ctx context.Context, r rotation.SaveRequest) error {
+	for _, entry := range r.Entries {
+		if entry.Step == string(rota.StepCreate) && entry.Outcome == rotation.OutcomeSucceeded && len(r.Changes) == 0 {
+			e.found = append(e.found, entry)
+		}
+	}
+	return e.Journal.Save(ctx, r)
+}
+
+func TestASuccessIsNotWrittenAheadOfItsChange(t *testing.T) {
+	now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	db, err := store.Open(t.Context(), store.Options{Dir: filepath.Join(t.TempDir(), "state"), Now: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	journal := &early{Journal: db.Journal()}
+	issuer := memory.NewPassword("app", memory.RolesOptions{Options: memory.Options{Now: clock}})
+	s := &rotation.Secret{Name: "prod/app", Issuer: slowIssuer{issuer, &now}, Store: db.Secret("prod/app"), Policy: rotation.Policy{RotateEvery: 90 * rota.Day}}
+	r := &rotation.Rotator{Journal: journal, Now: clock, Sleep: func(context.Context, time.Duration) error { return nil }}
+	if _, err := r.Advance(t.Context(), s, rotation.Options{Force: rota.StepCreate}); err != nil {
+		t.Fatal(err)
+	}
+	if len(journal.found) > 0 {
+		t.Errorf("a success was durable before what it is about: %+v", journal.found)
+	}
+}
+
 func contents(t *testing.T, s rota.Store) rota.Contents {
 	t.Helper()
 	c, err := s.Describe(t.Context())

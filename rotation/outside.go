@@ -1,0 +1,152 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// outside calls the secret's systems. Every call has a deadline, a span, and a
+// lease that outlasts it.
+type outside struct {
+	*Rotator
+	s      *Secret
+	ledger *ledger
+}
+
+// call runs f with the deadline of one call. The name and the object are those
+// of its [Span].
+func (o *outside) call(ctx context.Context, name, object string, f func(context.Context) error) error {
+	if err := o.ledger.keep(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.CallTimeout)
+	defer cancel()
+	return o.traced(ctx, Span{Name: name, Object: object}, f)
+}
+
+// retry makes up to n calls, until one succeeds or fails with a class other
+// than Wait.
+func (o *outside) retry(ctx context.Context, n int, name, object string, f func(context.Context) error) error {
+	return o.repeat(ctx, n, func(ctx context.Context) error { return o.call(ctx, name, object, f) })
+}
+
+func (o *outside) repeat(ctx context.Context, n int, call func(context.Context) error) error {
+	backoff := 250 * time.Millisecond
+	for {
+		err := call(ctx)
+		if n--; err == nil || n <= 0 || rota.ClassOf(err) != rota.ClassWait || errors.Is(err, rota.ErrFenced) || errors.Is(err, rota.ErrNotFound) {
+			return err
+		}
+		if sleepErr := o.Sleep(ctx, backoff); sleepErr != nil {
+			return err
+		}
+		backoff *= 2
+	}
+}
+
+// traced runs f within a span of the secret.
+func (o *outside) traced(ctx context.Context, s Span, f func(context.Context) error) error {
+	s.Secret = o.s.Name
+	ctx, end := o.Trace(ctx, s)
+	err := f(ctx)
+	end(o.ledger.clean(err))
+	return err
+}
+
+// get reads a version's credential and remembers the value for the redactor.
+func (o *outside) get(ctx context.Context, version string) (rota.Credential, error) {
+	var c rota.Credential
+	err := o.retry(ctx, 3, "store.get", version, func(ctx context.Context) (err error) {
+		c, err = o.s.Store.Get(ctx, rota.GetRequest{Version: version})
+		return err
+	})
+	o.ledger.redact(c)
+	return c, err
+}
+
+func (o *outside) put(ctx context.Context, tries int, version string, c rota.Credential) error {
+	return o.retry(ctx, tries, "store.put", version, func(ctx context.Context) error {
+		return o.s.Store.Put(ctx, rota.PutRequest{Version: version, Credential: c, Labels: []rota.Label{rota.LabelPending}})
+	})
+}
+
+func (o *outside) move(ctx context.Context, l rota.Label, from, to string) error {
+	return o.retry(ctx, 4, "store.move", string(l), func(ctx context.Context) error {
+		return o.s.Store.Move(ctx, rota.MoveRequest{Label: l, From: from, To: to})
+	})
+}
+
+// logIn logs in with a credential, trying up to n times.
+func (o *outside) logIn(ctx context.Context, n int, c rota.Credential) error {
+	return o.retry(ctx, n, "issuer.test", o.s.Issuer.CredentialID(c), func(ctx context.Context) error {
+		return o.s.Issuer.Test(ctx, rota.TestRequest{Credential: c})
+	})
+}
+
+// prove logs in until that worked several times in a row, then runs the user's
+// own checks. It waits longer after each refusal, because issuers are
+// eventually consistent.
+func (o *outside) prove(ctx context.Context, c rota.Credential) error {
+	need := o.s.Issuer.Traits().TestSuccesses
+	if need == 0 {
+		need = 3
+	}
+	const refusals = 8
+	backoff := 500 * time.Millisecond
+	for row, failures := 0, 0; row < need; {
+		err := o.logIn(ctx, 1, c)
+		if err == nil {
+			row++
+			continue
+		}
+		row = 0
+		if failures++; failures >= refusals || rota.ClassOf(err) != rota.ClassWait || errors.Is(err, rota.ErrFenced) {
+			return fmt.Errorf("log in: %w", err)
+		}
+		if sleepErr := o.Sleep(ctx, backoff); sleepErr != nil {
+			return fmt.Errorf("log in: %w", err)
+		}
+		backoff = min(2*backoff, 10*time.Second)
+	}
+	for _, check := range o.s.Checks {
+		if err := o.retry(ctx, 4, "check", check.Name(), func(ctx context.Context) error { return check.Check(ctx, c) }); err != nil {
+			return fmt.Errorf("check %s: %w", check.Name(), err)
+		}
+	}
+	return nil
+}
+
+// isAccepted reports whether the issuer takes the credential of a version. It
+// says no only after being refused that many times in a row.
+func (o *outside) isAccepted(ctx context.Context, version string, refusals int) (bool, error) {
+	c, err := o.get(ctx, version)
+	if err != nil {
+		return false, err
+	}
+	err = o.logIn(ctx, refusals, c)
+	if errors.Is(err, rota.ErrRefused) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// isInForce asks whether a credential is in force, without a login if the issuer
+// can tell. [rota.ErrRefused] means no.
+func (o *outside) isInForce(ctx context.Context, c rota.Credential) error {
+	if teller, ok := o.s.Issuer.(rota.Teller); ok {
+		inForce, known, err := teller.InForce(ctx, c)
+		switch {
+		case err != nil:
+			return err
+		case known && !inForce:
+			return rota.ErrRefused
+		case known:
+			return nil
+		}
+	}
+	return o.s.Issuer.Test(ctx, rota.TestRequest{Credential: c})
+}

@@ -1,0 +1,76 @@
+package rotation
+
+import (
+	"maps"
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// forget drops what is remembered of versions that the store no longer has.
+// Intents go once the store has the answer, since whatever is issued after that
+// isn't theirs, and when they are too old to leave traces.
+func (l *ledger) forget(contents rota.Contents) {
+	now, p := l.Now(), &l.progress
+	maps.DeleteFunc(p.Versions, func(id string, _ VersionProgress) bool {
+		if _, kept := rota.FindID(contents.Versions, id); kept {
+			return false
+		}
+		for _, i := range p.Intents {
+			if i.Version == id {
+				return false
+			}
+		}
+		return true
+	})
+	var intents []Intent
+	for _, i := range p.Intents {
+		if !hasValue(contents.Versions, i.Version) && now.Sub(i.Until) < rota.Day {
+			intents = append(intents, i)
+		}
+	}
+	p.Intents = intents
+	if rb := p.Rollback; rb != nil {
+		if _, kept := rota.FindID(contents.Versions, rb.To); !kept {
+			p.Rollback = nil
+			l.event(rota.EventFailed, rb.To, "", "the rollback was given up: the version to go back to is gone")
+		}
+	}
+}
+
+// rebuild fills in, from the store's labels and dates, what isn't remembered:
+// the data folder was lost, or another machine did the last rotation. The date
+// is that of the secret's last change, which is never too early.
+//
+// It also finds labels moved by a process that died before it could write that
+// down. What nobody was notified of yet becomes an event now.
+func (l *ledger) rebuild(contents rota.Contents, requested rota.Step) {
+	versions := l.progress.Versions
+	if v, ok := rota.Find(contents.Versions, rota.LabelCurrent); ok && v.Has(rota.LabelServed) && versions[v.ID].ServedAt.IsZero() {
+		if versions[v.ID].inFlight() {
+			l.rotated(v.ID, v.CredentialID, requested)
+		}
+		l.update(v.ID, func(vp *VersionProgress) {
+			vp.PromotedAt, vp.ServedAt = contents.ChangedAt, contents.ChangedAt
+			vp.Delivered = allAt(l.s.targetNames(), contents.ChangedAt)
+			vp.Reloaded = allAt(l.s.reloaderNames(), contents.ChangedAt)
+		})
+	}
+	if v, ok := rota.Find(contents.Versions, rota.LabelDeactivated); ok && versions[v.ID].DeactivatedAt.IsZero() {
+		if versions[v.ID].inFlight() {
+			l.event(rota.EventDeactivated, v.ID, v.CredentialID, "its grace is over and nobody uses it")
+		}
+		l.update(v.ID, func(vp *VersionProgress) { vp.DeactivatedAt = contents.ChangedAt })
+	}
+}
+
+func allAt(names []string, at time.Time) map[string]time.Time {
+	if len(names) == 0 {
+		return nil
+	}
+	m := make(map[string]time.Time, len(names))
+	for _, n := range names {
+		m[n] = at
+	}
+	return m
+}
