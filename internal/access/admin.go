@@ -65,7 +65,7 @@ func (a *Administration) Bootstrap(ctx context.Context) (Issued, error) {
 
 // Principals lists all principals with their keys, sorted by name.
 func (a *Administration) Principals(ctx context.Context, caller Caller) ([]Principal, error) {
-	if err := a.authorize(ctx, caller, "list principals", ""); err != nil {
+	if err := a.authorize(ctx, caller, rotation.OpListPrincipals, ""); err != nil {
 		return nil, err
 	}
 	return a.directory.Principals(ctx)
@@ -73,7 +73,7 @@ func (a *Administration) Principals(ctx context.Context, caller Caller) ([]Princ
 
 // Principal returns one principal with their keys, or [rota.ErrNotFound].
 func (a *Administration) Principal(ctx context.Context, caller Caller, name string) (Principal, error) {
-	if err := a.authorize(ctx, caller, "show principal", name); err != nil {
+	if err := a.authorize(ctx, caller, rotation.OpShowPrincipal, name); err != nil {
 		return Principal{}, err
 	}
 	all, err := a.directory.Principals(ctx)
@@ -96,7 +96,7 @@ func (a *Administration) Create(ctx context.Context, caller Caller, name string,
 	if err != nil {
 		return err
 	}
-	return a.change(ctx, caller, "create principal", name, "", joinRules(rules), func(c *Change) error {
+	return a.change(ctx, caller, rotation.OpCreatePrincipal, name, "", joinRules(rules), func(c *Change) error {
 		if _, err := c.Find(name); err == nil {
 			return fmt.Errorf("principal %q %w (try: rota access grant)", name, ErrExists)
 		}
@@ -110,7 +110,7 @@ func (a *Administration) Grant(ctx context.Context, caller Caller, name string, 
 	if err := ValidateRules(rules); err != nil {
 		return err
 	}
-	return a.change(ctx, caller, "grant", name, "", joinRules(rules), func(c *Change) error {
+	return a.change(ctx, caller, rotation.OpGrant, name, "", joinRules(rules), func(c *Change) error {
 		p, err := c.Find(name)
 		if err != nil {
 			return err
@@ -126,7 +126,7 @@ func (a *Administration) Revoke(ctx context.Context, caller Caller, name string,
 	if len(rules) == 0 {
 		return errors.New("no rule given (try: rota access show lists the principal's rules)")
 	}
-	return a.change(ctx, caller, "revoke", name, "", joinRules(rules), func(c *Change) error {
+	return a.change(ctx, caller, rotation.OpRevoke, name, "", joinRules(rules), func(c *Change) error {
 		p, err := c.Find(name)
 		if err != nil {
 			return err
@@ -145,12 +145,12 @@ func (a *Administration) Revoke(ctx context.Context, caller Caller, name string,
 // Disable denies access to a principal and all its keys, until
 // [Administration.Enable].
 func (a *Administration) Disable(ctx context.Context, caller Caller, name string) error {
-	return a.setDisabled(ctx, caller, "disable principal", name, true)
+	return a.setDisabled(ctx, caller, rotation.OpDisablePrincipal, name, true)
 }
 
 // Enable is the reverse of [Administration.Disable].
 func (a *Administration) Enable(ctx context.Context, caller Caller, name string) error {
-	return a.setDisabled(ctx, caller, "enable principal", name, false)
+	return a.setDisabled(ctx, caller, rotation.OpEnablePrincipal, name, false)
 }
 
 func (a *Administration) setDisabled(ctx context.Context, caller Caller, op, name string, disabled bool) error {
@@ -165,7 +165,7 @@ func (a *Administration) setDisabled(ctx context.Context, caller Caller, op, nam
 
 // Delete deletes a principal and all its keys.
 func (a *Administration) Delete(ctx context.Context, caller Caller, name string) error {
-	return a.change(ctx, caller, "delete principal", name, "", "", func(c *Change) error {
+	return a.change(ctx, caller, rotation.OpDeletePrincipal, name, "", "", func(c *Change) error {
 		if _, err := c.Find(name); err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func (a *Administration) CreateKey(ctx context.Context, caller Caller, principal
 	if !expires.IsZero() {
 		detail = "expires " + expires.UTC().Format(time.RFC3339)
 	}
-	err := a.change(ctx, caller, "create key", principal, issued.Key.ID, detail, func(c *Change) error {
+	err := a.change(ctx, caller, rotation.OpCreateKey, principal, issued.Key.ID, detail, func(c *Change) error {
 		p, err := c.Find(principal)
 		if err == nil {
 			c.AddKey(p, issued.Key, issued.Secret)
@@ -38,12 +38,12 @@ func (a *Administration) CreateKey(ctx context.Context, caller Caller, principal
 
 // DisableKey disables a key until [Administration.EnableKey].
 func (a *Administration) DisableKey(ctx context.Context, caller Caller, id string) error {
-	return a.setKeyDisabled(ctx, caller, "disable key", id, true)
+	return a.setKeyDisabled(ctx, caller, rotation.OpDisableKey, id, true)
 }
 
 // EnableKey is the reverse of [Administration.DisableKey].
 func (a *Administration) EnableKey(ctx context.Context, caller Caller, id string) error {
-	return a.setKeyDisabled(ctx, caller, "enable key", id, false)
+	return a.setKeyDisabled(ctx, caller, rotation.OpEnableKey, id, false)
 }
 
 func (a *Administration) setKeyDisabled(ctx context.Context, caller Caller, op, id string, disabled bool) error {
@@ -64,7 +64,7 @@ func (a *Administration) DeleteKey(ctx context.Context, caller Caller, id string
 	if err := checkKeyID(id); err != nil {
 		return err
 	}
-	return a.change(ctx, caller, "delete key", "", id, "", func(c *Change) error {
+	return a.change(ctx, caller, rotation.OpDeleteKey, "", id, "", func(c *Change) error {
 		p, _, err := c.FindKey(id)
 		if err == nil {
 			p.Keys = slices.DeleteFunc(p.Keys, func(k Key) bool { return k.ID == id })

@@ -22,7 +22,7 @@ const requestTimeout = 5 * time.Second
 // starts it. Once it has returned, the rotation continues whatever happens to
 // this process. The same token on any replica is the same request.
 func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string) error {
-	const op = "RotateSecret"
+	const op = rotation.OpRotateSecret
 	secret, done := d.secrets.Borrow(name)
 	defer done()
 	if secret == nil {

@@ -47,7 +47,7 @@ func (m *metrics) add(secret, name string, n float64) {
 // entry counts an audit entry.
 func (m *metrics) entry(e rotation.Entry) {
 	switch {
-	case e.Outcome == rotation.OutcomeFailed && e.Step == "notify":
+	case e.Outcome == rotation.OutcomeFailed && e.Step == string(rotation.StepNotify):
 		m.add(e.Secret, "NotNotified", 1)
 	case e.Outcome == rotation.OutcomeFailed:
 		m.add(e.Secret, "StepsFailed", 1)

@@ -19,7 +19,7 @@ const checkTimeout = time.Minute
 
 // Check asks the real systems whether a rotation would work.
 func (l *Local) Check(ctx context.Context, names []string) (api.CheckDoc, error) {
-	list, err := l.choose(ctx, access.Rotate, "check", names)
+	list, err := l.choose(ctx, access.Rotate, rotation.OpCheck, names)
 	if err != nil {
 		return api.CheckDoc{}, err
 	}

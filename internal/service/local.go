@@ -210,7 +210,7 @@ func SplitHint(text string) (message, hint string) {
 
 // Secrets says what rotating the named secrets would do.
 func (l *Local) Secrets(ctx context.Context, names []string) (api.SecretsDoc, error) {
-	list, err := l.choose(ctx, access.List, "list", names)
+	list, err := l.choose(ctx, access.List, rotation.OpList, names)
 	if err != nil {
 		return api.SecretsDoc{}, err
 	}

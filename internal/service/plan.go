@@ -16,7 +16,7 @@ const planHorizon = 20 * 365 * rota.Day
 
 // Plan looks at the systems and plans.
 func (l *Local) Plan(ctx context.Context, r api.PlanRequest) (api.PlanDoc, error) {
-	list, err := l.choose(ctx, access.List, "plan", r.Names)
+	list, err := l.choose(ctx, access.List, rotation.OpPlan, r.Names)
 	if err != nil {
 		return api.PlanDoc{}, err
 	}

@@ -19,7 +19,7 @@ import (
 
 // Versions asks the store and the issuer for a secret's versions.
 func (l *Local) Versions(ctx context.Context, name string) (api.VersionsDoc, error) {
-	secret, err := l.chooseOne(ctx, access.List, "versions", name)
+	secret, err := l.chooseOne(ctx, access.List, rotation.OpVersions, name)
 	if err != nil {
 		return api.VersionsDoc{}, err
 	}
@@ -106,7 +106,7 @@ func issuerState(state rotation.State, credential string) (string, string) {
 
 // Current asks the store for a secret's current version.
 func (l *Local) Current(ctx context.Context, name string) (api.CurrentDoc, error) {
-	secret, err := l.chooseOne(ctx, access.List, "current", name)
+	secret, err := l.chooseOne(ctx, access.List, rotation.OpCurrent, name)
 	if err != nil {
 		return api.CurrentDoc{}, err
 	}
@@ -123,7 +123,7 @@ func (l *Local) Current(ctx context.Context, name string) (api.CurrentDoc, error
 
 // Get returns a value.
 func (l *Local) Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error) {
-	secret, err := l.chooseOne(ctx, access.Read, "get", r.Secret)
+	secret, err := l.chooseOne(ctx, access.Read, rotation.OpGet, r.Secret)
 	if err != nil {
 		return api.GetDoc{}, err
 	}
@@ -142,7 +142,7 @@ func (l *Local) Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error) {
 		names, fields = []string{r.Field}, map[string]string{r.Field: fields[r.Field]}
 	}
 	issuerName := secret.Issuer.CredentialID(credential)
-	entry := l.Caller.Entry(l.now(), "get", r.Secret, rotation.OutcomeSucceeded, "")
+	entry := l.Caller.Entry(l.now(), rotation.OpGet, r.Secret, rotation.OutcomeSucceeded, "")
 	entry.Object, entry.Version, entry.Credential = strings.Join(names, ", "), version.ID, issuerName
 	if err := l.DB.Audit().Record(ctx, entry); err != nil {
 		return api.GetDoc{}, fmt.Errorf("%s: nothing is shown that is not in the audit: %w", r.Secret, err)
@@ -190,7 +190,7 @@ func findVersion(ctx context.Context, secret *rotation.Secret, label rota.Label,
 // may still have some. One without any must be configured, and with Wired its
 // store is asked what it holds.
 func (l *Local) History(ctx context.Context, r api.HistoryRequest) (api.HistoryDoc, error) {
-	if err := l.authorize(ctx, access.Audit, "audit", r.Secret); err != nil {
+	if err := l.authorize(ctx, access.Audit, rotation.OpAudit, r.Secret); err != nil {
 		return api.HistoryDoc{}, err
 	}
 	if r.Limit == 0 {
@@ -260,7 +260,7 @@ func verifyWithoutStore(_ context.Context, heads []anchor.Head) error {
 
 // Verify recomputes the audit's chain.
 func (l *Local) Verify(ctx context.Context) (api.VerifyDoc, error) {
-	if err := l.authorize(ctx, access.Audit, "verify", ""); err != nil {
+	if err := l.authorize(ctx, access.Audit, rotation.OpVerify, ""); err != nil {
 		return api.VerifyDoc{}, err
 	}
 	doc, compare := api.VerifyDoc{Verified: true}, verifyWithoutStore

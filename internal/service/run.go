@@ -16,7 +16,7 @@ import (
 
 // Run does everything that's due, once.
 func (l *Local) Run(ctx context.Context, r api.RunRequest) (api.WorkDoc, error) {
-	list, err := l.choose(ctx, access.Rotate, "run", nil)
+	list, err := l.choose(ctx, access.Rotate, rotation.OpRun, nil)
 	if err != nil {
 		return api.WorkDoc{}, err
 	}
@@ -71,7 +71,7 @@ func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	const op = "configure"
+	const op = rotation.OpConfigure
 	sum := l.File.Sum()
 	last, err := l.DB.Audit().Read(ctx, store.AuditQuery{Secret: Configuration, Newest: true, Limit: 50})
 	if err != nil {
@@ -92,7 +92,7 @@ func (l *Local) configuredSince(ctx context.Context) (time.Time, error) {
 
 // Alert notifies about every overdue secret.
 func (l *Local) Alert(ctx context.Context) (api.AlertDoc, error) {
-	list, err := l.choose(ctx, access.Rotate, "alert", nil)
+	list, err := l.choose(ctx, access.Rotate, rotation.OpAlert, nil)
 	if err != nil {
 		return api.AlertDoc{}, err
 	}

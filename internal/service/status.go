@@ -15,7 +15,7 @@ import (
 
 // Status returns the state of secrets. It asks only the store.
 func (l *Local) Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc, error) {
-	if err := l.authorize(ctx, access.List, "status", r.Names...); err != nil {
+	if err := l.authorize(ctx, access.List, rotation.OpStatus, r.Names...); err != nil {
 		return api.StatusDoc{}, err
 	}
 	wanted, err := l.resolveNames(r.Names)

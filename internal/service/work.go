@@ -76,7 +76,7 @@ func (l *Local) Work(ctx context.Context, r api.WorkRequest) (api.WorkDoc, error
 
 // Adopt takes over an existing credential.
 func (l *Local) Adopt(ctx context.Context, r api.AdoptRequest) (api.WorkDoc, error) {
-	list, err := l.choose(ctx, access.Rotate, "adopt", []string{r.Secret})
+	list, err := l.choose(ctx, access.Rotate, string(rotation.StepAdopt), []string{r.Secret})
 	if err != nil {
 		return api.WorkDoc{}, err
 	}

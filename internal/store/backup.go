@@ -22,7 +22,7 @@ func (db *DB) Backup(ctx context.Context, path string) error {
 	}
 	note := func(outcome rotation.Outcome) error {
 		// The result is audited even if the caller has just given up.
-		return db.Audit().Record(context.WithoutCancel(ctx), rotation.Entry{At: db.Now(), Actor: db.actor, Step: "backup", Object: path, Outcome: outcome})
+		return db.Audit().Record(context.WithoutCancel(ctx), rotation.Entry{At: db.Now(), Actor: db.actor, Step: rotation.OpBackup, Object: path, Outcome: outcome})
 	}
 	err := note(rotation.OutcomeBegun)
 	if err == nil {

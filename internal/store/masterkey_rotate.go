@@ -13,9 +13,6 @@ import (
 // rewrapBatch is how many data keys are re-encrypted in one transaction.
 const rewrapBatch = 200
 
-// rotateMasterKey is the operation's name in the audit.
-const rotateMasterKey = "rotate master key"
-
 // RotateMasterKey creates a new master key, re-encrypts every data key with it
 // and removes the old one. Values stay as they are. If interrupted, the store
 // keeps working with both keys, and the next call finishes the job. Other
@@ -131,7 +128,7 @@ func (db *core) addMasterKey(t *tx) error {
 	if err := m.write(t, handle); err != nil {
 		return err
 	}
-	return t.append([]rotation.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rotation.OutcomeBegun}})
+	return t.append([]rotation.Entry{{At: t.now, Actor: db.actor, Step: rotation.OpRotateMasterKey, Outcome: rotation.OutcomeBegun}})
 }
 
 // countRewrapped counts the data keys encrypted with the new master key.
@@ -212,7 +209,7 @@ func (db *core) dropOldMasterKeys(t *tx) (bool, error) {
 	if handle, err = manager.Handle(); err != nil {
 		return false, err
 	}
-	if err := t.append([]rotation.Entry{{At: t.now, Actor: db.actor, Step: rotateMasterKey, Outcome: rotation.OutcomeSucceeded}}); err != nil {
+	if err := t.append([]rotation.Entry{{At: t.now, Actor: db.actor, Step: rotation.OpRotateMasterKey, Outcome: rotation.OutcomeSucceeded}}); err != nil {
 		return false, err
 	}
 	return true, m.write(t, handle)

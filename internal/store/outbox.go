@@ -62,7 +62,7 @@ func (o outbox) take(t *tx, r rotation.TakeRequest) (rotation.Taken, error) {
 	if taken.Lost = max(0, kept-maxBacklog); taken.Lost > 0 {
 		t.enqueue(sqlDropOldest, r.Notifier, taken.Lost)
 		lost := rotation.Entry{
-			At: t.now, Actor: "rota", Secret: rotation.Digests, Step: "notify", Object: r.Notifier, Outcome: rotation.OutcomeFailed,
+			At: t.now, Actor: "rota", Secret: rotation.Digests, Step: string(rotation.StepNotify), Object: r.Notifier, Outcome: rotation.OutcomeFailed,
 			Detail: fmt.Sprintf("%d events were dropped: nothing could be sent for too long", taken.Lost),
 		}
 		if err := t.append([]rotation.Entry{lost}); err != nil {

@@ -140,7 +140,7 @@ func markRestored(actor string) func(*tx) error {
 		if _, err := t.exec(sqlPutRestored, micros(t.now)); err != nil {
 			return err
 		}
-		return t.append([]rotation.Entry{{At: t.now, Actor: actor, Secret: allSecrets, Step: "restore", Outcome: rotation.OutcomeSucceeded}})
+		return t.append([]rotation.Entry{{At: t.now, Actor: actor, Secret: allSecrets, Step: rotation.OpRestore, Outcome: rotation.OutcomeSucceeded}})
 	}
 }
 

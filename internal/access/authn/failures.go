@@ -92,7 +92,7 @@ func (r *failureLog) record(req *http.Request, from netip.Addr, claimed string, 
 	if from.IsValid() {
 		who.From = from.String()
 	}
-	entry := who.Entry(r.now(), "authenticate", "", rotation.OutcomeDenied, detail)
+	entry := who.Entry(r.now(), rotation.OpAuthenticate, "", rotation.OutcomeDenied, detail)
 	entry.Object = fmt.Sprintf("%.200s", req.Method+" "+req.URL.EscapedPath())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), 10*time.Second)
 	defer cancel()

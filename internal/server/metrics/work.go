@@ -67,11 +67,8 @@ func histograms(name, help string, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: durations}, labels)
 }
 
-// observing is the look at the outside before a turn's steps.
-const observing rota.Step = "observe"
-
 var steps = []rota.Step{
-	observing, rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete, rota.StepRollback,
+	rotation.StepObserve, rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete, rota.StepRollback,
 }
 
 // An outcome that isn't ok is the class of the error, or one of these:
@@ -101,7 +98,7 @@ func (m *Metrics) Trace(ctx context.Context, s rotation.Span) (context.Context, 
 	switch {
 	case s.Step != rota.StepNone:
 		count, seconds, name = m.work.steps, m.work.stepSeconds, string(s.Step)
-	case s.Name == string(observing):
+	case s.Name == string(rotation.StepObserve):
 		count, seconds = m.work.steps, m.work.stepSeconds
 	case !strings.Contains(s.Name, "."):
 		return ctx, func(error) {} // a turn, which [Metrics.Turn] counts

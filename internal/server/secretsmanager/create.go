@@ -5,6 +5,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 type createSecretRequest struct {
@@ -50,7 +51,7 @@ func setDetails(r *record.Record, description, key, kind *string) {
 func createSecret(ctx context.Context, s *Server, g *record.Guarded, in *createSecretRequest) (*secretOutput, error) {
 	suffix := s.randomString(alphanumeric, 6)
 	var out secretOutput
-	act := record.Operation{Action: access.Write, Op: "create secret"}
+	act := record.Operation{Action: access.Write, Op: rotation.OpCreateSecret}
 	if in.hasValue() {
 		act.Version = in.ClientRequestToken
 	}
@@ -114,7 +115,7 @@ func (r *updateSecretRequest) check() error {
 func updateSecret(ctx context.Context, s *Server, g *record.Guarded, in *updateSecretRequest) (*secretOutput, error) {
 	t := s.parseID(in.SecretID)
 	var out secretOutput
-	act := record.Operation{Action: access.Write, Op: "update"}
+	act := record.Operation{Action: access.Write, Op: rotation.OpUpdate}
 	if in.hasValue() {
 		act.Version = in.ClientRequestToken
 	}

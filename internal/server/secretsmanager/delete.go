@@ -8,6 +8,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Recovery windows, in days.
@@ -56,13 +57,13 @@ func deleteSecret(ctx context.Context, s *Server, g *record.Guarded, in *deleteS
 		detail = "for good"
 	}
 	if s.isManaged(t.name) {
-		if err := g.Check(ctx, access.Remove, "remove", t.name); err != nil {
+		if err := g.Check(ctx, access.Remove, rotation.OpRemove, t.name); err != nil {
 			return nil, err
 		}
 		return nil, errManagedDeletion()
 	}
 	var out secretOutput
-	err := g.Update(ctx, t.name, record.Operation{Action: access.Remove, Op: "remove", Detail: detail}, func(c *record.Change) error {
+	err := g.Update(ctx, t.name, record.Operation{Action: access.Remove, Op: rotation.OpRemove, Detail: detail}, func(c *record.Change) error {
 		there := c.Exists && t.match(c.Record) == nil
 		switch {
 		case !there && in.ForceDeleteWithoutRecovery:
@@ -92,7 +93,7 @@ func deleteSecret(ctx context.Context, s *Server, g *record.Guarded, in *deleteS
 func restoreSecret(ctx context.Context, s *Server, g *record.Guarded, in *secretRequest) (*secretOutput, error) {
 	t := s.parseID(in.SecretID)
 	var out secretOutput
-	err := g.Update(ctx, t.name, record.Operation{Action: access.Remove, Op: "restore"}, func(c *record.Change) error {
+	err := g.Update(ctx, t.name, record.Operation{Action: access.Remove, Op: rotation.OpRestore}, func(c *record.Change) error {
 		if !c.Exists {
 			return errNoSecret()
 		}

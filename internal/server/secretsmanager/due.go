@@ -37,7 +37,7 @@ func (s *Server) startDue(ctx context.Context, g *record.Guarded, name string) e
 		return s.cancelManaged(ctx, g, name)
 	}
 	if _, err := g.View(ctx, name); errors.Is(err, record.ErrNotFound) {
-		act := record.Operation{Action: access.Remove, Op: "remove", Detail: "the recovery window is over"}
+		act := record.Operation{Action: access.Remove, Op: rotation.OpRemove, Detail: "the recovery window is over"}
 		return g.Update(ctx, name, act, func(c *record.Change) error {
 			if c.Exists {
 				return errNotDue
@@ -48,7 +48,7 @@ func (s *Server) startDue(ctx context.Context, g *record.Guarded, name string) e
 	}
 	token := s.newUUID()
 	var j job
-	err := g.Update(ctx, name, record.Operation{Action: access.Rotate, Op: rotateOp, Detail: "due"}, func(c *record.Change) error {
+	err := g.Update(ctx, name, record.Operation{Action: access.Rotate, Op: rotation.OpRotate, Detail: "due"}, func(c *record.Change) error {
 		if !c.Exists || c.Rotation.NextAt.IsZero() || c.Rotation.NextAt.After(c.Now) || !c.DeleteAt.IsZero() {
 			return errNotDue
 		}
@@ -69,7 +69,7 @@ func (s *Server) startDue(ctx context.Context, g *record.Guarded, name string) e
 		return err
 	}
 	if j.name == "" {
-		return g.Audit(ctx, rotateOp, name, rotation.OutcomeFailed, "", "its rotation function is not in the configuration")
+		return g.Audit(ctx, rotation.OpRotate, name, rotation.OutcomeFailed, "", "its rotation function is not in the configuration")
 	}
 	s.rotations.start(s, g, j)
 	return nil
@@ -78,7 +78,7 @@ func (s *Server) startDue(ctx context.Context, g *record.Guarded, name string) e
 // cancelManaged cancels what was set up before Rota's configuration had the
 // secret: a function's schedule, or a deletion.
 func (s *Server) cancelManaged(ctx context.Context, g *record.Guarded, name string) error {
-	act := record.Operation{Action: access.Rotate, Op: "cancel rotation", Detail: "Rota's configuration rotates the secret now"}
+	act := record.Operation{Action: access.Rotate, Op: rotation.OpCancelRotation, Detail: "Rota's configuration rotates the secret now"}
 	return g.Update(ctx, name, act, func(c *record.Change) error {
 		switch {
 		case !c.Exists:

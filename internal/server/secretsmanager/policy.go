@@ -9,6 +9,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 const (
@@ -133,7 +134,7 @@ func putResourcePolicy(ctx context.Context, s *Server, g *record.Guarded, in *pu
 func (s *Server) setPolicy(ctx context.Context, g *record.Guarded, secretID, policy string) (*policyOutput, error) {
 	t := s.parseID(secretID)
 	var out policyOutput
-	err := g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "policy"}, func(c *record.Change) error {
+	err := g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: rotation.OpPolicy}, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {
 			return err
 		}

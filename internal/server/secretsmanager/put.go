@@ -7,6 +7,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 const (
@@ -110,7 +111,7 @@ func (r *putSecretValueRequest) check() error {
 func putSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *putSecretValueRequest) (*secretOutput, error) {
 	t := s.parseID(in.SecretID)
 	var out secretOutput
-	act := record.Operation{Action: access.Write, Op: "put", Version: in.ClientRequestToken}
+	act := record.Operation{Action: access.Write, Op: rotation.OpPut, Version: in.ClientRequestToken}
 	err := g.Update(ctx, t.name, act, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {
 			return err

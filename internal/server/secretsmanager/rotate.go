@@ -44,7 +44,7 @@ func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateS
 	var j job
 	var again *job // an earlier rotation that is not complete
 	var out secretOutput
-	err := g.Update(ctx, t.name, record.Operation{Action: access.Rotate, Op: rotateOp, Version: in.ClientRequestToken}, func(c *record.Change) error {
+	err := g.Update(ctx, t.name, record.Operation{Action: access.Rotate, Op: rotation.OpRotate, Version: in.ClientRequestToken}, func(c *record.Change) error {
 		again = nil
 		if err := t.checkChangeable(c); err != nil {
 			return err
@@ -86,7 +86,7 @@ func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateS
 // rotateManaged starts the rotation of a secret that Rota's configuration
 // rotates.
 func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t secretRef, in *rotateSecretRequest) (*secretOutput, error) {
-	r, err := g.ViewFor(ctx, access.Rotate, rotateOp, t.name)
+	r, err := g.ViewFor(ctx, access.Rotate, rotation.OpRotate, t.name)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t secretR
 	if in.RotationLambdaARN != nil || in.RotationRules != nil || !in.immediately() {
 		return nil, errManaged()
 	}
-	if err := g.Audit(ctx, rotateOp, t.name, rotation.OutcomeBegun, "", "requested by RotateSecret"); err != nil {
+	if err := g.Audit(ctx, rotation.OpRotate, t.name, rotation.OutcomeBegun, "", "requested by RotateSecret"); err != nil {
 		return nil, err
 	}
 	err = s.opts.Rotate(ctx, g.Caller(), t.name, in.ClientRequestToken)
@@ -147,13 +147,13 @@ func pending(r *record.Record) *record.Version {
 func cancelRotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *secretRequest) (*secretOutput, error) {
 	t := s.parseID(in.SecretID)
 	if s.isManaged(t.name) {
-		if err := g.Check(ctx, access.Rotate, "cancel rotation", t.name); err != nil {
+		if err := g.Check(ctx, access.Rotate, rotation.OpCancelRotation, t.name); err != nil {
 			return nil, err
 		}
 		return nil, errManaged()
 	}
 	var out secretOutput
-	err := g.Update(ctx, t.name, record.Operation{Action: access.Rotate, Op: "cancel rotation"}, func(c *record.Change) error {
+	err := g.Update(ctx, t.name, record.Operation{Action: access.Rotate, Op: rotation.OpCancelRotation}, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {
 			return err
 		}

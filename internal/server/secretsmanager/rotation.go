@@ -14,9 +14,6 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// rotateOp is a rotation's name in the audit.
-const rotateOp = "rotate"
-
 var noTime time.Time
 
 const (
@@ -119,7 +116,7 @@ func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 	if err == nil && !j.test {
 		err = j.checkPromoted(ctx, g)
 	}
-	act := record.Operation{Action: access.Rotate, Op: rotateOp, Version: j.token}
+	act := record.Operation{Action: access.Rotate, Op: rotation.OpRotate, Version: j.token}
 	if err != nil {
 		act.Outcome, act.Detail = rotation.OutcomeFailed, err.Error()
 		s.opts.Log.Warn("rotation failed", "secret", j.name, "version", j.token, "error", err)
@@ -133,7 +130,7 @@ func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 // checkPromoted returns nil if the new version is current, as the last step
 // must leave it.
 func (j job) checkPromoted(ctx context.Context, g *record.Guarded) error {
-	r, err := g.ViewFor(ctx, access.Rotate, rotateOp, j.name)
+	r, err := g.ViewFor(ctx, access.Rotate, rotation.OpRotate, j.name)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 type updateSecretVersionStageRequest struct {
@@ -25,7 +26,7 @@ func (r *updateSecretVersionStageRequest) check() error {
 func updateSecretVersionStage(ctx context.Context, s *Server, g *record.Guarded, in *updateSecretVersionStageRequest) (*secretOutput, error) {
 	t := s.parseID(in.SecretID)
 	var out secretOutput
-	act := record.Operation{Action: access.Write, Op: "label", Version: in.MoveToVersionID, Detail: in.VersionStage}
+	act := record.Operation{Action: access.Write, Op: rotation.OpLabel, Version: in.MoveToVersionID, Detail: in.VersionStage}
 	err := g.Update(ctx, t.name, act, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {
 			return err

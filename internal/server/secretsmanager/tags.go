@@ -7,6 +7,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
+	"github.com/rota-dev/rota/rotation"
 )
 
 const maxTags = 50
@@ -54,7 +55,7 @@ func (r *tagResourceRequest) check() error {
 
 func tagResource(ctx context.Context, s *Server, g *record.Guarded, in *tagResourceRequest) (emptyOutput, error) {
 	t := s.parseID(in.SecretID)
-	return emptyOutput{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "tag"}, func(c *record.Change) error {
+	return emptyOutput{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: rotation.OpTag}, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {
 			return err
 		}
@@ -82,7 +83,7 @@ func (r *untagResourceRequest) check() error {
 
 func untagResource(ctx context.Context, s *Server, g *record.Guarded, in *untagResourceRequest) (emptyOutput, error) {
 	t := s.parseID(in.SecretID)
-	return emptyOutput{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: "untag"}, func(c *record.Change) error {
+	return emptyOutput{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: rotation.OpUntag}, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {
 			return err
 		}

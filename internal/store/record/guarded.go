@@ -55,7 +55,7 @@ func (g *Guarded) ViewFor(ctx context.Context, a access.Action, op, name string)
 // sees the record and picks the version; the caller doesn't need permission to
 // list.
 func (g *Guarded) ReadVersion(ctx context.Context, name string, choose func(Record) (version string, err error)) (Record, Value, error) {
-	if err := g.Check(ctx, access.Read, "get", name); err != nil {
+	if err := g.Check(ctx, access.Read, rotation.OpGet, name); err != nil {
 		return Record{}, Value{}, err
 	}
 	for last := ""; ; {
@@ -67,7 +67,7 @@ func (g *Guarded) ReadVersion(ctx context.Context, name string, choose func(Reco
 		if err != nil {
 			return Record{}, Value{}, err
 		}
-		entry := g.caller.Entry(g.now(), "get", name, rotation.OutcomeSucceeded, "")
+		entry := g.caller.Entry(g.now(), rotation.OpGet, name, rotation.OutcomeSucceeded, "")
 		entry.Version = version
 		v, err := g.records.Value(ctx, name, version, entry)
 		if errors.Is(err, ErrNotFound) && version != last {
