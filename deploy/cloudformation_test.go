@@ -24,7 +24,7 @@ func TestTheTemplatesAreValid(t *testing.T) {
 	}
 }
 
-func TestNoValueComesIntoATemplate(t *testing.T) {
+func TestTemplatesContainNoValues(t *testing.T) {
 	for _, template := range templates {
 		text, err := os.ReadFile(template)
 		if err != nil {

@@ -30,7 +30,7 @@ func administration(t *testing.T) (*access.Administration, *memory.Directory, ac
 
 var root = access.Local("root")
 
-func TestOnlyAnAdministratorAdministers(t *testing.T) {
+func TestOnlyAdministratorsAdminister(t *testing.T) {
 	t.Parallel()
 	a, d, issued := administration(t)
 	before, _ := d.Principals(t.Context())
@@ -100,7 +100,7 @@ func TestTheLastAdministratorStays(t *testing.T) {
 			if err := way(a, first); !errors.Is(err, access.ErrLastAdministrator) {
 				t.Fatalf("alone: %v, want ErrLastAdministrator", err)
 			}
-			// One without a key, and one whose key has expired, can't log in.
+			// Principals without a key, or whose key has expired, can't log in.
 			if err := a.Create(t.Context(), root, "second", root.Rules...); err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +122,7 @@ func TestTheLastAdministratorStays(t *testing.T) {
 	}
 }
 
-func TestAdministrationLeavesEntries(t *testing.T) {
+func TestAdministrationIsAudited(t *testing.T) {
 	t.Parallel()
 	a, d, _ := administration(t)
 	caller := access.Caller{Principal: "anna", From: "192.0.2.7", Rules: root.Rules}

@@ -26,7 +26,7 @@ func (l *auditLog) Record(ctx context.Context, entries ...rotation.Entry) error 
 	return l.err
 }
 
-func TestARefusalIsInTheAuditBeforeItIsReturned(t *testing.T) {
+func TestARefusalIsAuditedBeforeItIsReturned(t *testing.T) {
 	caller := access.Caller{Principal: "app/orders", From: "192.0.2.7", Rules: []access.Rule{{Action: access.Read, Pattern: "prod/*"}}}
 	attempt := access.Attempt{Action: access.Read, Op: "get", At: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)}
 	refused := func(secret string) rotation.Entry {

@@ -11,7 +11,7 @@ import (
 	"github.com/rota-dev/rota/internal/access/memory"
 )
 
-// counting counts the logins that reach it, and may do something in between.
+// counting counts the logins that reach it, and can do something in between.
 type counting struct {
 	*memory.Directory
 	logins  atomic.Int32
@@ -78,7 +78,7 @@ func TestCache(t *testing.T) {
 	}
 }
 
-func TestCacheKeepsNoAnswerFromBeforeAChange(t *testing.T) {
+func TestCacheDropsResultsFromBeforeAChange(t *testing.T) {
 	t.Parallel()
 	_, d, issued := administration(t)
 	below := &counting{Directory: d}
@@ -86,7 +86,7 @@ func TestCacheKeepsNoAnswerFromBeforeAChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	below.meddle = func() { // while the answer is on its way
+	below.meddle = func() { // while the result is on its way
 		below.meddle = nil
 		if err := here.Update(t.Context(), func(c *access.Change) error { c.Principals[0].Disabled = true; return nil }); err != nil {
 			t.Error(err)
@@ -101,7 +101,7 @@ func TestCacheKeepsNoAnswerFromBeforeAChange(t *testing.T) {
 	}
 }
 
-func TestCacheIsNoRefugeFromADatabaseThatIsDown(t *testing.T) {
+func TestCacheDoesNotHideADatabaseOutage(t *testing.T) {
 	t.Parallel()
 	_, d, issued := administration(t)
 	now := start

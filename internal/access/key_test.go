@@ -13,7 +13,7 @@ import (
 	"github.com/rota-dev/rota/internal/access/memory"
 )
 
-func TestAKeyHasAWSsForm(t *testing.T) {
+func TestAKeyLooksLikeAWSs(t *testing.T) {
 	t.Parallel()
 	d := &memory.Directory{}
 	issued, err := access.NewAdministration(d, d, nil).Bootstrap(t.Context())

@@ -11,7 +11,7 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// reference is Match said another way.
+// reference is Match, implemented differently.
 func reference(pattern, name string) bool {
 	parts := strings.Split(pattern, "*")
 	for i := range parts {
@@ -20,7 +20,7 @@ func reference(pattern, name string) bool {
 	return regexp.MustCompile(`(?s)\A` + strings.Join(parts, ".*") + `\z`).MatchString(name)
 }
 
-func TestMatchIsWhatItsPatternSays(t *testing.T) {
+func TestMatchAgreesWithTheReference(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		pattern := rapid.StringOfN(rapid.SampledFrom([]rune("ab/*.")), 0, 8, -1).Draw(t, "pattern")
@@ -31,7 +31,7 @@ func TestMatchIsWhatItsPatternSays(t *testing.T) {
 	})
 }
 
-func TestWhatFillsTheStarsMatches(t *testing.T) {
+func TestAnythingInPlaceOfStarsMatches(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		parts := rapid.SliceOfN(rapid.StringMatching(`[a-z/]{0,4}`), 1, 5).Draw(t, "parts")

@@ -103,7 +103,7 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-func TestAFilledRuleHasNoMoreStarsThanItsTemplate(t *testing.T) {
+func TestFillingATemplateAddsNoStars(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		v := rapid.String().Draw(t, "value")

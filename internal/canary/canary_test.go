@@ -14,7 +14,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-func TestNoValueShowsAnywhere(t *testing.T) {
+func TestNoValueLeaks(t *testing.T) {
 	l := newLedger()
 	t.Run("life", func(t *testing.T) {
 		var mu sync.Mutex
@@ -57,7 +57,7 @@ func TestNoValueShowsAnywhere(t *testing.T) {
 	t.Logf("count: canary: %d values in %d forms, %d outputs, %d MB scanned, %d hits", len(l.values), forms, len(l.outputs), size>>20, len(hits))
 }
 
-func TestAValuePlantedInTheAuditIsFoundWhereverItGoes(t *testing.T) {
+func TestAPlantedValueIsFoundEverywhere(t *testing.T) {
 	const planted = "planted-canary-5Rt8Yu2Io"
 	w := newWorld(t, newLedger())
 	w.secret("the planted value", planted)

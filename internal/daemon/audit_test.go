@@ -48,7 +48,7 @@ func (w *world) send(method, path, body string) (status int, answer string) {
 	return a.StatusCode, string(text)
 }
 
-func TestWhatAPersonAskedForHasTheAddressInTheAudit(t *testing.T) {
+func TestRequestsAreAuditedWithTheAddress(t *testing.T) {
 	w := start(t, "", roleConfig(t, "asked_from", "2s")+`
   - {name: app/licence, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}
 `)
@@ -93,7 +93,7 @@ func TestWhatAPersonAskedForHasTheAddressInTheAudit(t *testing.T) {
 	}
 }
 
-func TestEveryReloadIsInTheAudit(t *testing.T) {
+func TestEveryReloadIsAudited(t *testing.T) {
 	text := roleConfig(t, "reloaded", "30d")
 	w := start(t, "", text)
 	reloads := func() (out []rotation.Entry) {
@@ -132,7 +132,7 @@ func TestEveryReloadIsInTheAudit(t *testing.T) {
 	})
 }
 
-func TestAChangeOfTheQueueIsInTheAudit(t *testing.T) {
+func TestAChangeOfTheQueueIsAudited(t *testing.T) {
 	w := start(t, server.Get(t).NewDatabase(t), "secrets: [{name: app/licence, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}]\n")
 	eventually(t, "the queue is there", func() bool {
 		status, _ := w.send(http.MethodGet, "/admin/queue/api/queues/rota_turns", "")
@@ -162,8 +162,8 @@ func TestAChangeOfTheQueueIsInTheAudit(t *testing.T) {
 	}
 }
 
-// One place asks who it is, whatever door is taken.
-func TestWhoIsNotLetInIsInTheAuditWhateverDoorIsTaken(t *testing.T) {
+// A single place authenticates, whichever endpoint is used.
+func TestFailedAuthenticationsAreAuditedOnEveryEndpoint(t *testing.T) {
 	w := start(t, server.Get(t).NewDatabase(t), "server: {metrics: admin}\nsecrets: [{name: app/licence, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}]\n")
 	ids := map[string]string{}
 	for n, door := range []string{"/v1/secrets", "/metrics", "/admin/queue/", "/"} {

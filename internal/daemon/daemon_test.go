@@ -27,7 +27,8 @@ func TestARoleIsKeptFreshUnattendedAndReadWithAWSsOwnClient(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			role := "fresh_" + strings.ToLower(name)
 			w := start(t, database(t), roleConfig(t, role, "2s"))
-			// The first is for a person to begin: somebody may use the old one.
+			// A person must start the first rotation: someone may be using the
+			// old credential.
 			var done api.WorkDoc
 			w.do(http.MethodPost, "/v1/secrets/app%2F"+role+"/rotate", &done)
 			if len(done.Secrets) != 1 || done.Secrets[0].State != api.WorkDone {
@@ -68,7 +69,7 @@ func TestRotateSecretStartsTheConfiguredRotationOncePerToken(t *testing.T) {
 		}
 	}
 	eventually(t, "it is rotated", func() bool { return versions() == 2 })
-	w.do(http.MethodPost, "/v1/secrets/app%2Fasked/deliver", nil) // waits for the lease, so that all is over
+	w.do(http.MethodPost, "/v1/secrets/app%2Fasked/deliver", nil) // waits for the lease, so that everything is finished
 	if out := w.rotate("app/asked", *token); *out.Name != "app/asked" {
 		t.Errorf("asked once more, the answer is %+v", out)
 	}
@@ -80,7 +81,7 @@ func TestRotateSecretStartsTheConfiguredRotationOncePerToken(t *testing.T) {
 	}
 }
 
-// rotate asks for a rotation with AWS's own client.
+// rotate requests a rotation with AWS's own client.
 func (w *world) rotate(name, token string) *secretsmanager.RotateSecretOutput {
 	w.t.Helper()
 	out, err := w.secretsManager().RotateSecret(w.t.Context(), &secretsmanager.RotateSecretInput{SecretId: &name, ClientRequestToken: &token})
@@ -115,7 +116,7 @@ func TestRotateSecretIsAnsweredOnceItIsDurable(t *testing.T) {
 	})
 }
 
-func TestAnEditedFileCountsAtOnceAndAWrongOneChangesNothing(t *testing.T) {
+func TestAnEditTakesEffectImmediatelyAndAnInvalidOneChangesNothing(t *testing.T) {
 	text := roleConfig(t, "edited", "30d")
 	w := start(t, "", text)
 	w.do(http.MethodPost, "/v1/secrets/app%2Fedited/rotate", nil)
@@ -131,7 +132,7 @@ func TestAnEditedFileCountsAtOnceAndAWrongOneChangesNothing(t *testing.T) {
 	})
 }
 
-func TestWhoIsLetInFollowsTheFile(t *testing.T) {
+func TestAuthenticationFollowsTheFile(t *testing.T) {
 	text := roleConfig(t, "limited", "30d")
 	w := start(t, "", text)
 	limited := func() bool { // one of three in a row is refused
@@ -225,7 +226,7 @@ func TestPausedAndFrozenSecretsWait(t *testing.T) {
 	})
 }
 
-func TestWhoMayNot(t *testing.T) {
+func TestPermissions(t *testing.T) {
 	w := start(t, "", roleConfig(t, "denied", "30d"))
 	admin := access.NewAdministration(w.db.Directory(), w.db.Audit(), nil)
 	root := access.Local("test")
@@ -286,7 +287,7 @@ func TestTheQueuesPageIsForAdministrators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Sec-Fetch-Site", "cross-site") // a link from elsewhere
+		r.Header.Set("Sec-Fetch-Site", "cross-site") // a link from another site
 		if c.user != "" {
 			r.SetBasicAuth(c.user, c.password)
 		}
@@ -300,7 +301,7 @@ func TestTheQueuesPageIsForAdministrators(t *testing.T) {
 			t.Errorf("%s: %s: %.200s", name, a.Status, body)
 		}
 	}
-	// A page of somebody else's has the browser send the key along.
+	// A page on another site makes the browser send the key along.
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/admin/queue/api/jobs/delete", strings.NewReader(`{"ids":["1"]}`))
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"github.com/rota-dev/rota/internal/store"
 )
 
-func TestAtTheEndRequestsAreAnsweredAndStreamsEnd(t *testing.T) {
+func TestAtShutdownRequestsAreAnsweredAndStreamsEnd(t *testing.T) {
 	w, stop := startStoppable(t, "", roleConfig(t, "ending", "30d")+`    reload: [{name: slow, command: {run: [/bin/sh, -c, "sleep 2"]}}]
 `)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/v1/events", http.NoBody)
@@ -38,7 +38,7 @@ func TestAtTheEndRequestsAreAnsweredAndStreamsEnd(t *testing.T) {
 		defer close(answered)
 		w.do(http.MethodPost, "/v1/secrets/app%2Fending/rotate", &done)
 	}()
-	for lines.Scan() && !strings.Contains(lines.Text(), `"step":"reload"`) { // it is under way
+	for lines.Scan() && !strings.Contains(lines.Text(), `"step":"reload"`) { // it's in flight
 	}
 	begin := time.Now()
 	go stop()
@@ -53,7 +53,7 @@ func TestAtTheEndRequestsAreAnsweredAndStreamsEnd(t *testing.T) {
 	}
 }
 
-func TestReadyAndTheEnd(t *testing.T) {
+func TestReadinessAndShutdown(t *testing.T) {
 	w := start(t, "", roleConfig(t, "ready", "30d"))
 	eventually(t, "ready", func() bool { return w.do(http.MethodGet, "/readyz", nil).StatusCode == http.StatusOK })
 	if err := w.db.Close(); err != nil {
@@ -68,8 +68,8 @@ func TestReadyAndTheEnd(t *testing.T) {
 }
 
 // startSlow runs a daemon with the secrets app/NAME_a and app/NAME_b, one at a
-// time on one system, whose consumers take them up while healthy(true) holds. The
-// schedule has looked at both and waits for somebody to ask for the first.
+// time on one system, whose consumers pick them up while healthy(true) holds.
+// The schedule has looked at both and waits for someone to request the first.
 func startSlow(t *testing.T, name string) (w *world, stop func(), healthy func(bool)) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "go on")
@@ -94,9 +94,9 @@ func startSlow(t *testing.T, name string) (w *world, stop func(), healthy func(b
 	}
 }
 
-// Two requests at once go through the places of the system that they share, and
-// at the end the one in hand is finished and the other is not begun.
-func TestWhatPeopleAskForKeepsTheLimitsAndTheEnd(t *testing.T) {
+// Two concurrent requests share the slots of one system. At the end, the one in
+// flight is finished and the other never starts.
+func TestRequestsRespectLimitsAndShutdown(t *testing.T) {
 	w, stop, healthy := startSlow(t, "limit")
 	answers := make(chan api.WorkSecretDoc, 2)
 	for _, name := range []string{"a", "b"} {

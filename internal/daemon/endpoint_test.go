@@ -20,15 +20,15 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// onStores runs a test on either of Rota's own stores, with a name for the role
-// and the address of the database, "" for SQLite.
+// onStores runs a test on both of Rota's own stores, with a name for the role
+// and the database's URL, "" for SQLite.
 func onStores(t *testing.T, f func(t *testing.T, role, database string)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) { f(t, "sqlite", "") })
 	t.Run("PostgreSQL", func(t *testing.T) { f(t, "postgresql", server.Get(t).NewDatabase(t)) })
 }
 
-func TestWhatSomebodyElsePutsIsFoundAtOnce(t *testing.T) {
+func TestValuesPutByOthersAreNoticedImmediately(t *testing.T) {
 	onStores(t, func(t *testing.T, role, database string) {
 		told := filepath.Join(t.TempDir(), "events")
 		text := roleConfig(t, "put_"+role, "30d")
@@ -67,7 +67,7 @@ func TestWhatSomebodyElsePutsIsFoundAtOnce(t *testing.T) {
 			t.Errorf("the event is %+v, %v", e, err)
 		}
 
-		// Taken back, it is well again.
+		// Once moved back, it's healthy again.
 		if _, err := w.secretsManager().UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
 			SecretId: &name, VersionStage: aws.String("AWSCURRENT"), RemoveFromVersionId: put.VersionId, MoveToVersionId: &before,
 		}); err != nil {
@@ -77,7 +77,7 @@ func TestWhatSomebodyElsePutsIsFoundAtOnce(t *testing.T) {
 	})
 }
 
-func TestHowTheConfigurationRotatesIsSeenThroughTheEndpoint(t *testing.T) {
+func TestTheEndpointShowsHowTheConfigurationRotates(t *testing.T) {
 	onStores(t, func(t *testing.T, role, database string) {
 		w := start(t, database, roleConfig(t, "seen_"+role, "30d"))
 		name := "app/seen_" + role
@@ -108,7 +108,7 @@ func TestHowTheConfigurationRotatesIsSeenThroughTheEndpoint(t *testing.T) {
 	})
 }
 
-func TestWhoIsNotLetInHearsItInAWSsWords(t *testing.T) {
+func TestAuthenticationErrorsUseAWSsCodes(t *testing.T) {
 	w := start(t, "", "secrets: []\n")
 	id, secret := w.key.Key.ID, w.key.Secret.Reveal()
 	for _, test := range []struct {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestWhatNetHTTPSaysHasALevel(t *testing.T) {
+func TestNetHTTPsMessagesGetALevel(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, text string

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// A thousand readers at once, while a secret is rotated again and again: no
-// read is empty, torn, or older than what was current when it began.
+// A thousand concurrent readers while a secret is rotated over and over: no
+// read is empty, torn, or older than what was current when it started.
 func TestAThousandReadersWhileRotationsRun(t *testing.T) {
 	const readers, rotations = 1000, 12
 	w := start(t, "", roleConfig(t, "load", "30d")+"access: {limits: {principal: {per_second: 100000, burst: 100000}, address: {per_second: 100000, burst: 100000}}}\n")
@@ -43,7 +43,7 @@ func TestAThousandReadersWhileRotationsRun(t *testing.T) {
 	}
 
 	var (
-		generations sync.Map // of versions, in order of their promotion, once that is over
+		generations sync.Map // of versions, in order of promotion, once finished
 		values      sync.Map // of versions: the first that was read
 		promoted    atomic.Int64
 		reads       atomic.Int64

@@ -20,7 +20,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// scrape reads /metrics: figures by series, as they stand on the page.
+// scrape reads /metrics: values by series, as on the page.
 func (w *world) scrape() map[string]float64 {
 	w.t.Helper()
 	r := must(http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+"/metrics", http.NoBody))
@@ -52,8 +52,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// watched starts a daemon that has all there is to be measured: an anchor that
-// works and one that does not, a digest, and a rotated secret.
+// watched starts a daemon with everything there is to measure: a working anchor
+// and a failing one, a digest, and a rotated secret.
 func watched(t *testing.T, database, role string) *world {
 	t.Helper()
 	heads := filepath.Join(t.TempDir(), "heads")
@@ -81,7 +81,7 @@ func TestARotationShowsInTheMetrics(t *testing.T) {
 			role := "measured_" + strings.ToLower(name)
 			begin := time.Now()
 			w := watched(t, database(t), role)
-			w.do(http.MethodPost, "/v1/secrets/app%2F"+role+"/resume", nil) // the schedule looks at it at once
+			w.do(http.MethodPost, "/v1/secrets/app%2F"+role+"/resume", nil) // the schedule looks at it immediately
 			var got map[string]float64
 			eventually(t, "the survey has the secret", func() bool {
 				got = w.scrape()
@@ -140,12 +140,12 @@ func TestARotationShowsInTheMetrics(t *testing.T) {
 	}
 }
 
-// namedMetric are the metrics that are named in a text.
+// namedMetric finds the metrics named in a text.
 var namedMetric = regexp.MustCompile(`\brota_[a-z_]+[a-z]\b`)
 
-// What rules, dashboard and document name must be there; and what is there must
-// be in the document.
-func TestEveryMetricThatIsNamedIsThere(t *testing.T) {
+// Metrics named by rules, dashboard and document must exist, and existing ones
+// must be in the document.
+func TestEveryNamedMetricExists(t *testing.T) {
 	w := watched(t, server.Get(t).NewDatabase(t), "named")
 	w.do(http.MethodPost, "/v1/secrets/app%2Fnamed/pause", nil)
 	w.do(http.MethodPost, "/v1/freeze", nil)
@@ -161,7 +161,7 @@ func TestEveryMetricThatIsNamedIsThere(t *testing.T) {
 		}
 		return there["rota_frozen_since_timestamp_seconds"] && there["rota_outbox_events"] && there["rota_credential_age_seconds"]
 	})
-	// What takes an account with a limit, and a secret that is held.
+	// Needs an account with a limit, and a held secret.
 	there["rota_budget_calls_total"], there["rota_budget_wait_seconds"], there["rota_budget_limit_calls_per_second"] = true, true, true
 	there["rota_held_seconds"] = true
 
@@ -191,7 +191,7 @@ func TestEveryMetricThatIsNamedIsThere(t *testing.T) {
 	}
 }
 
-func TestMetricsForThoseWithTheRightAudit(t *testing.T) {
+func TestMetricsRequireTheAuditPermission(t *testing.T) {
 	w := start(t, "", roleConfig(t, "closed", "30d")+"server: {metrics: admin}\n")
 	admin := access.NewAdministration(w.db.Directory(), w.db.Audit(), nil)
 	token := func(principal string, may access.Action) string {

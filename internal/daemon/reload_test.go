@@ -11,7 +11,7 @@ import (
 	"github.com/rota-dev/rota/internal/daemon"
 )
 
-// lines takes what the daemon's log says.
+// lines captures the daemon's log.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -29,7 +29,7 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-func TestAChangeThatNeedsARestartIsToldOfAndNoOther(t *testing.T) {
+func TestOnlyChangesThatNeedARestartAreReported(t *testing.T) {
 	const licence = "secrets: [{name: app/licence, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}]\n"
 	const warning = "take effect at the next start"
 	said := &lines{}

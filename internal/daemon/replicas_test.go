@@ -16,7 +16,7 @@ import (
 	"github.com/rota-dev/rota/internal/store"
 )
 
-// lagging never sees by itself that its rota.yaml was edited.
+// lagging never notices by itself that its rota.yaml was edited.
 func lagging(o *daemon.Options) { o.WatchEvery = time.Hour }
 
 func TestAnEditReadByOneOfThreeReplicasIsNotLost(t *testing.T) {
@@ -26,7 +26,7 @@ func TestAnEditReadByOneOfThreeReplicasIsNotLost(t *testing.T) {
 	first := start(t, database, text, lagging)
 	second := first.replica(database, text, lagging)
 	first.replica(database, text, lagging)
-	// planned waits until the last look went by a policy, and is to be kept.
+	// planned waits until the last look used this policy.
 	planned := func(days time.Duration) {
 		t.Helper()
 		eventually(t, "planned by "+days.String(), func() bool {
@@ -48,17 +48,17 @@ func TestAnEditReadByOneOfThreeReplicasIsNotLost(t *testing.T) {
 		ask(first, "/v1/reload")
 		planned(time.Duration(80-10*i) * rota.Day)
 	}
-	// A person's wish is carried out by whichever replica is asked; what comes
-	// after it is decided by the policy in force.
+	// Whichever replica gets a person's request carries it out; what follows is
+	// decided by the active policy.
 	ask(second, "/v1/secrets/app%2Fspread/rotate")
 	planned(60 * rota.Day)
-	// The others read what is in force already: nothing changes.
+	// The others have already read the active configuration: nothing changes.
 	second.configure(every("60d"))
 	ask(second, "/v1/reload")
 	planned(60 * rota.Day)
 }
 
-func TestAReplicaWhoseMasterKeyIsNotTheStoresAnyMore(t *testing.T) {
+func TestAReplicaWithAnOutdatedMasterKey(t *testing.T) {
 	database := server.Get(t).NewDatabase(t)
 	w := start(t, database, roleConfig(t, "rekeyed", "90d"), lagging)
 	ready := func() (status int, reason string) {
@@ -83,7 +83,7 @@ func TestAReplicaWhoseMasterKeyIsNotTheStoresAnyMore(t *testing.T) {
 	if err := elsewhere.RotateMasterKey(t.Context(), nil); !errors.Is(err, store.ErrReplicasRunning) || !strings.Contains(err.Error(), "1 replica ") {
 		t.Fatalf("rotated under a replica: %v", err)
 	}
-	// A replica that nobody knows of, as one of an older version.
+	// A replica that nobody knows about, such as one of an older version.
 	conn, err := pgx.Connect(t.Context(), database)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
-func TestARotationThatWasAskedForIsPartOfTheRequest(t *testing.T) {
+func TestARequestedRotationIsPartOfTheRequestsTrace(t *testing.T) {
 	spans := tracetest.NewInMemoryExporter()
 	tr := tracing.New(sdk.NewTracerProvider(sdk.WithSyncer(spans)))
 	w := start(t, "", roleConfig(t, "traced", "30d"), func(o *daemon.Options) { o.Tracing = tr })
@@ -26,7 +26,8 @@ func TestARotationThatWasAskedForIsPartOfTheRequest(t *testing.T) {
 	if request.SpanKind != trace.SpanKindServer {
 		t.Errorf("the request's span is of kind %s", request.SpanKind)
 	}
-	// There may be a turn before it, which found the schedule's at the secret.
+	// There may be an earlier turn, which found the schedule's working on the
+	// secret.
 	turns := map[trace.SpanID]bool{}
 	for _, s := range spans.GetSpans() {
 		if s.Name == "turn" && s.Parent.SpanID() == request.SpanContext.SpanID() {
@@ -38,7 +39,7 @@ func TestARotationThatWasAskedForIsPartOfTheRequest(t *testing.T) {
 	}
 }
 
-// named finds a span that has ended; nil for none.
+// named finds an ended span; nil if there is none.
 func named(spans *tracetest.InMemoryExporter, name string) *tracetest.SpanStub {
 	for _, s := range spans.GetSpans() {
 		if s.Name == name {

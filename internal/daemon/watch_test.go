@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A connection logs in with a secret that Rota rotates itself. Nobody has to
-// have the configuration read again: neither when the secret gets its first
-// credential, nor when it gets the next.
+// A connection logs in with a secret that Rota itself rotates. Nobody has to
+// reload the configuration, neither when the secret gets its first credential
+// nor when it gets the next.
 func TestAConnectionFollowsTheSecretThatItLogsInWith(t *testing.T) {
 	pg := server.Get(t)
 	pg.Exec(t, "CREATE ROLE follows_admin LOGIN CREATEROLE PASSWORD 'first'")
@@ -44,7 +44,8 @@ secrets:
 		if !rotated("admin") {
 			t.Fatalf("rotation %d of the login failed", n)
 		}
-		// What the pool has logged in before the rotation must not hide it.
+		// Connections that the pool opened before the rotation must not mask
+		// it.
 		pg.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'follows_admin'")
 		eventually(t, "the connection logs in with the new password", func() bool { return rotated("follows") })
 	}

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// world is a daemon with its store, and a key of the first administrator.
+// world is a daemon with its store and a key of the first administrator.
 type world struct {
 	t    *testing.T
 	file string // of the configuration
@@ -53,7 +53,8 @@ func start(t *testing.T, database, text string, change ...func(*daemon.Options))
 	return w
 }
 
-// startStoppable is start, with what stops the daemon before that.
+// start runs a daemon until the test ends. database is "" for SQLite; change
+// adjusts its options.
 func startStoppable(t *testing.T, database, text string, change ...func(*daemon.Options)) (*world, func()) {
 	t.Helper()
 	dir := t.TempDir()

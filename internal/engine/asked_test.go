@@ -18,7 +18,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-func TestWhatIsAskedForGoesAheadOfWhatIsDueWithinTheLimits(t *testing.T) {
+func TestRequestsGoAheadOfDueWorkWithinTheLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := engine.NewPool(engine.Limits{PerSystem: 1})
 		var mu sync.Mutex
@@ -52,7 +52,7 @@ func TestWhatIsAskedForGoesAheadOfWhatIsDueWithinTheLimits(t *testing.T) {
 	})
 }
 
-func TestWhatIsAskedForIsSkippedWhereTheSystemHangs(t *testing.T) {
+func TestRequestsAreSkippedIfTheSystemHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := engine.NewPool(engine.Limits{PerSystem: 1, MaxTimeouts: 2, CoolDown: time.Minute})
 		hung := errors.Join(errors.New("no answer"), context.DeadlineExceeded)
@@ -71,7 +71,7 @@ func TestWhatIsAskedForIsSkippedWhereTheSystemHangs(t *testing.T) {
 		if !errors.Is(errs[0], hung) || errs[2] != nil {
 			t.Errorf("got %v, want the first to time out and the last to be done", errs)
 		}
-		again := p.Each(t.Context(), secretsOn("db"), hang) // while it is left alone
+		again := p.Each(t.Context(), secretsOn("db"), hang) // while its circuit is open
 		for _, err := range []error{errs[1], again[0]} {
 			if skipped, ok := errors.AsType[*engine.SkippedError](err); !ok || skipped.System != "db" || !errors.Is(err, hung) {
 				t.Errorf("got %v, want it skipped for db", err)
@@ -87,7 +87,7 @@ func TestWhatIsAskedForIsSkippedWhereTheSystemHangs(t *testing.T) {
 	})
 }
 
-func TestWhoDoesNotWaitAnyMoreTakesNoPlace(t *testing.T) {
+func TestAnAbandonedRequestOccupiesNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := engine.NewPool(engine.Limits{PerSystem: 1})
 		goOn := make(chan struct{})
@@ -111,7 +111,7 @@ func TestWhoDoesNotWaitAnyMoreTakesNoPlace(t *testing.T) {
 	})
 }
 
-func TestAtTheEndWhatIsAskedForIsFinishedOrHandedBack(t *testing.T) {
+func TestAtShutdownRequestsAreFinishedOrReleased(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		takes time.Duration

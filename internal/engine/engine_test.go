@@ -28,7 +28,7 @@ func secretsOn(systems ...string) []*rotation.Secret {
 	return out
 }
 
-func TestASecretIsBegunOnlyWhenAllItsSystemsHaveRoom(t *testing.T) {
+func TestATurnStartsOnlyWhenAllItsSystemsHaveRoom(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := []string{"a", "b", "c", "a b", "b c", "a a", ""}
 		secrets := secretsOn(rapid.SliceOfN(rapid.SampledFrom(names), 0, 60).Draw(t, "systems")...)
@@ -71,7 +71,7 @@ func TestASecretIsBegunOnlyWhenAllItsSystemsHaveRoom(t *testing.T) {
 
 func TestOneHungSystemDelaysNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// Every tenth secret is at a database that answers nothing for a
+		// Every tenth secret is at a database that doesn't respond for a
 		// minute; there are more of them than workers.
 		var systems []string
 		for i := range 300 {
@@ -95,7 +95,8 @@ func TestOneHungSystemDelaysNobodyElse(t *testing.T) {
 			last.Store(int64(time.Since(start)))
 			return nil
 		})
-		// All four workers were taken by the hung system until patience ended.
+		// All four workers were taken by the hung system until patience ran
+		// out.
 		if got := time.Duration(last.Load()); got > 2*time.Second+time.Second {
 			t.Errorf("the healthy secrets took %s, want them done while the hung ones wait", got)
 		}
@@ -112,7 +113,7 @@ func TestOneHungSystemDelaysNobodyElse(t *testing.T) {
 				}
 			}
 		}
-		// Four were in hand, and up to two more when the third of them timed
+		// Four were in flight, and up to two more when the third of them timed
 		// out.
 		if skipped < 24 || skipped > 26 {
 			t.Errorf("%d were skipped, want the 24 to 26 that were not begun by the third timeout", skipped)
@@ -120,7 +121,7 @@ func TestOneHungSystemDelaysNobodyElse(t *testing.T) {
 	})
 }
 
-func TestAnAnswerEndsARowOfTimeouts(t *testing.T) {
+func TestAnAnswerResetsTheTimeoutCount(t *testing.T) {
 	secrets := secretsOn("db", "db", "db", "db", "db", "db")
 	errs := engine.Each(t.Context(), engine.Limits{PerSystem: 1, MaxTimeouts: 2}, secrets, func(_ context.Context, i int) error {
 		if i%2 == 0 {
@@ -150,7 +151,7 @@ func TestOnlyTheSystemThatTimedOutIsBlamed(t *testing.T) {
 	}
 }
 
-func TestWhenTheRunIsEndedTheRestIsSkipped(t *testing.T) {
+func TestWhenARunEndsTheRestIsSkipped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	secrets := secretsOn("db", "db", "db")
 	errs := engine.Each(ctx, engine.Limits{PerSystem: 1}, secrets, func(context.Context, int) error {

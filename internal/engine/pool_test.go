@@ -17,7 +17,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-func TestASystemThatHungIsProbedAndComesBack(t *testing.T) {
+func TestAHungSystemIsProbedAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := engine.NewPool(engine.Limits{PerSystem: 1, MaxTimeouts: 2, CoolDown: time.Minute})
 		start := time.Now()
@@ -43,9 +43,9 @@ func TestASystemThatHungIsProbedAndComesBack(t *testing.T) {
 			t.Errorf("cooling (-want +got):\n%s", diff)
 		}
 		ended.Wait()
-		// Two time out; a probe a minute later does too, and one two minutes
-		// after that. Four minutes after that one the system answers, and all
-		// the rest goes at once.
+		// Two time out; so do a probe a minute later and one two minutes after
+		// that. Four minutes after that the system responds, and all the rest
+		// runs immediately.
 		want := []time.Duration{0, time.Second, 62 * time.Second, 183 * time.Second, 424 * time.Second, 424 * time.Second}
 		if diff := cmp.Diff(want, begun); diff != "" {
 			t.Errorf("begun (-want +got):\n%s", diff)
@@ -88,7 +88,7 @@ func TestHungSystemsTakeNothingFromOthers(t *testing.T) {
 		for i := range 200 {
 			again(&rotation.Secret{Name: fmt.Sprint("w", i), Systems: []string{fmt.Sprint("w", i)}})
 		}
-		time.Sleep(10 * time.Minute) // until all that hang were found out
+		time.Sleep(10 * time.Minute) // until all that hang are detected
 		before := healthy.Load()
 		time.Sleep(10 * time.Minute)
 		got := float64(healthy.Load()-before) / (600 * 4 * 100)
@@ -175,7 +175,7 @@ func TestEveryTurnEndsOnceWhateverHappens(outer *testing.T) {
 	})
 }
 
-func TestAClosedPoolEndsWhatWaits(t *testing.T) {
+func TestAClosedPoolEndsWaitingTurns(t *testing.T) {
 	p := engine.NewPool(engine.Limits{PerSystem: 1})
 	secrets := secretsOn("db", "db", "db")
 	inHand, goOn := make(chan struct{}), make(chan struct{})

@@ -15,7 +15,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// fleet is n secrets, each at a database of its own, on one clock.
+// fleet is n secrets, each at its own database, on one clock.
 func fleet(n int, faults func(i int) memory.Faults) ([]*rotation.Secret, *rotation.Rotator) {
 	now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
@@ -57,7 +57,7 @@ func TestOneFailureStopsNoOther(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotDueIsNotLookedAt(t *testing.T) {
+func TestSecretsThatAreNotDueAreSkipped(t *testing.T) {
 	secrets, rotator := fleet(3, nil)
 	outcomes := engine.Run(t.Context(), engine.Options{
 		Rotator: rotator, Secrets: secrets,
@@ -70,9 +70,9 @@ func TestWhatIsNotDueIsNotLookedAt(t *testing.T) {
 	}
 }
 
-// BenchmarkOneHungOf300 measures the rate of 299 healthy secrets beside one
-// whose database takes calls and answers none, against 299 healthy ones alone.
-// The ratio is that of the two rates; 1 means that nobody is delayed.
+// BenchmarkOneHungOf300 measures the rate of 299 healthy secrets next to one
+// whose database accepts calls and never responds, against 299 healthy ones
+// alone. The ratio is that of the two rates; 1 means that nobody is delayed.
 func BenchmarkOneHungOf300(b *testing.B) {
 	const healthy = 299
 	latency := 10 * time.Millisecond

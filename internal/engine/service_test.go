@@ -22,7 +22,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// daemon is a local scheduler on a store of its own, on the bubble's clock.
+// daemon is a local scheduler with a store of its own, on the bubble's clock.
 type daemon struct {
 	*testing.T
 	db      *store.DB
@@ -34,10 +34,10 @@ type daemon struct {
 	issuers map[string]rota.Issuer
 
 	mu    sync.Mutex
-	turns []string // that came to an end, by name
+	turns []string // finished turns, by name
 }
 
-// newDaemon makes a daemon; run starts it.
+// newDaemon creates a daemon; run starts it.
 func newDaemon(t *testing.T, limits engine.Limits) *daemon {
 	t.Helper()
 	d := &daemon{T: t, issuers: map[string]rota.Issuer{}}
@@ -94,7 +94,7 @@ func (d *daemon) run() {
 	})
 }
 
-// done gives the turns since the last call, sorted.
+// done returns the turns since the last call, sorted.
 func (d *daemon) done() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -113,7 +113,7 @@ func (d *daemon) want(turns ...string) {
 
 var monthly = rotation.Policy{RotateEvery: 30 * rota.Day, DeactivatePreviousAfter: 2 * rota.Day, DeletePreviousAfter: 2 * rota.Day}
 
-func TestTheServiceWorksWhatIsDueWhenItIsDue(t *testing.T) {
+func TestTheServiceDoesWhatIsDueWhenItIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDaemon(t, engine.Limits{})
 		d.configure(monthly, map[string]string{"a": "x", "b": "y"}, nil)
@@ -121,7 +121,7 @@ func TestTheServiceWorksWhatIsDueWhenItIsDue(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		d.want("a", "b")
 		time.Sleep(time.Hour + time.Second)
-		d.want("a", "b") // a look whether the outside is as it was left
+		d.want("a", "b") // a check whether the outside is still as it was left
 		time.Sleep(29 * rota.Day)
 		d.want()
 		time.Sleep(23*time.Hour - time.Second)
@@ -139,7 +139,7 @@ func TestTheServiceWorksWhatIsDueWhenItIsDue(t *testing.T) {
 	})
 }
 
-func TestAChangedConfigurationCountsAtOnce(t *testing.T) {
+func TestAChangedConfigurationTakesEffectImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDaemon(t, engine.Limits{})
 		d.configure(monthly, map[string]string{"a": "x"}, nil)
@@ -160,7 +160,7 @@ func TestAChangedConfigurationCountsAtOnce(t *testing.T) {
 	})
 }
 
-func TestWhatWasGivenUpIsLookedAtNowAndThen(t *testing.T) {
+func TestQuarantinedSecretsAreCheckedNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDaemon(t, engine.Limits{})
 		denied := &rota.Error{System: "x", Class: rota.ClassStop, Err: errors.New("denied")}
@@ -231,7 +231,7 @@ func TestPausedAndFrozenSecretsAreLeftAlone(t *testing.T) {
 	})
 }
 
-func TestAtTheEndTurnsAreFinishedOrHandedBack(t *testing.T) {
+func TestAtShutdownTurnsAreFinishedOrReleased(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		takes    time.Duration // one call
@@ -296,7 +296,7 @@ func TestAtTheEndTurnsAreFinishedOrHandedBack(t *testing.T) {
 	}
 }
 
-// slowIssuer takes its time to test the first login.
+// slowIssuer takes a while to test the first login.
 type slowIssuer struct {
 	*memory.AccessKeys
 	takes time.Duration

@@ -76,7 +76,7 @@ func checkRefused(t *testing.T, raw []byte, got event, err error) {
 	}
 }
 
-func FuzzRecognise(f *testing.F) {
+func FuzzParseEvent(f *testing.F) {
 	files, _ := filepath.Glob("testdata/events/*.json")
 	for _, file := range files {
 		if raw, err := os.ReadFile(file); err == nil {

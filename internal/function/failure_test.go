@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestTheOwnerHearsOfEveryFailure has events fail before any turn begins.
-func TestTheOwnerHearsOfEveryFailure(t *testing.T) {
+// TestTheOwnerIsNotifiedOfEveryFailure has events fail before any turn begins.
+func TestTheOwnerIsNotifiedOfEveryFailure(t *testing.T) {
 	for name, event := range map[string]string{
 		"a user that is not there":   `{"action": "create", "username": "nobody"}`,
 		"a secret that is not there": stepEvent("nothing", "6b29fc40-ca47-4067-b31d-00dd010662da", "createSecret"),

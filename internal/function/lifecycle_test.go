@@ -78,7 +78,7 @@ func TestOneUserAtOnce(t *testing.T) {
 	}
 }
 
-func TestAnEventThatFitsNothing(t *testing.T) {
+func TestUnrecognizedEvents(t *testing.T) {
 	c := newCloud(t, passwordOf("db"))
 	refuse(t, c.deploy(), `{}`, "InvalidEvent", "the environment names no user")
 	refuse(t, c.deploy(), `{"username": "cms", "gitlab_project_id": 1}`, "InvalidEvent", "gitlab_project_id")
@@ -128,7 +128,7 @@ func sweep(t *testing.T, f *runtimetest.Function) sweptAnswer {
 	return out
 }
 
-func TestASweepGoesOnWhereTimeEnded(t *testing.T) {
+func TestASweepContinuesWhereTimeRanOut(t *testing.T) {
 	const n = 12
 	var entries []string
 	for i := range n {
@@ -192,7 +192,7 @@ func TestAConfigurationInTheEnvironment(t *testing.T) {
 	refuse(t, f, `{"action": "create", "username": "other", "secret": "s0"}`, "InvalidConfiguration", "not the access key of user other")
 }
 
-func TestKeptApartNeedsADatabase(t *testing.T) {
+func TestApartFromNeedsADatabase(t *testing.T) {
 	var entries []string
 	for i := range 3 {
 		entries = append(entries, accessKeyOf(fmt.Sprintf("u%d", i), fmt.Sprintf("s%d", i), ""))

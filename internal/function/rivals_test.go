@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestWhatTwoSecretsChangeIsLeftAlone(t *testing.T) {
+func TestCredentialsOfTwoSecretsAreLeftAlone(t *testing.T) {
 	c := newCloudWith(t, `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]}`)
 	c.CreateUser("other")
 	role := c.CreateRole("rota", "iam:*", "secretsmanager:*", "sts:*")

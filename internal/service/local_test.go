@@ -24,8 +24,7 @@ secrets:
   - {name: other/c, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}
 `
 
-// operations gives what carries operations out over a new store, for a caller
-// with these rules.
+// operations returns operations on a new store, for a caller with these rules.
 func operations(t *testing.T, rules ...string) (*service.Local, *store.DB) {
 	t.Helper()
 	file, err := config.MustCatalog(providers.List()...).Parse("rota.yaml", []byte(licences))
@@ -56,7 +55,7 @@ func operations(t *testing.T, rules ...string) (*service.Local, *store.DB) {
 	}, db
 }
 
-func TestWhoMayLessSeesLess(t *testing.T) {
+func TestFewerPermissionsShowLess(t *testing.T) {
 	t.Parallel()
 	l, _ := operations(t, "list:shop/*", "rotate:shop/b")
 	status, err := l.Status(t.Context(), api.StatusRequest{})
@@ -77,8 +76,8 @@ func TestWhoMayLessSeesLess(t *testing.T) {
 	}
 }
 
-// A name that is not there, and one that may not be seen, look the same.
-func TestWhatIsDeniedIsInTheAuditAndTellsNothing(t *testing.T) {
+// A name that doesn't exist and one that the caller can't see look the same.
+func TestDenialsAreAuditedAndRevealNothing(t *testing.T) {
 	t.Parallel()
 	l, db := operations(t, "list:shop/*")
 	for _, name := range []string{"other/c", "other/none"} {
@@ -111,7 +110,7 @@ func TestWhatIsDeniedIsInTheAuditAndTellsNothing(t *testing.T) {
 	}
 }
 
-func TestSwitchesOfSecretsThatNobodyHasWorked(t *testing.T) {
+func TestStoreControlsOnSecretsWithoutATurn(t *testing.T) {
 	t.Parallel()
 	l, _ := operations(t, "admin:*")
 	state := func() []api.SecretState {

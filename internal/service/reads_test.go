@@ -9,7 +9,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-func TestHintsAreTakenApart(t *testing.T) {
+func TestSplitHint(t *testing.T) {
 	for _, c := range []struct{ text, message, hint string }{
 		{"denied (try: ask somebody)", "denied", "ask somebody"},
 		{"denied (try: a (b))", "denied", "a (b)"},
@@ -22,7 +22,7 @@ func TestHintsAreTakenApart(t *testing.T) {
 	}
 }
 
-func TestAMistypedNameIsRecognised(t *testing.T) {
+func TestAMistypedNameIsRecognized(t *testing.T) {
 	all := []string{"prod/orders-db", "prod/cms-s3", "dev/cms-s3"}
 	for _, c := range []struct{ name, want string }{
 		{"orders-db", "prod/orders-db"},
@@ -36,8 +36,8 @@ func TestAMistypedNameIsRecognised(t *testing.T) {
 	}
 }
 
-// Of a password only one version's is in force, whatever the issuer says of
-// the role.
+// Only one version of a password is valid, whatever the issuer says about the
+// role.
 func TestTheStatesOfVersionsOfOneRole(t *testing.T) {
 	set := rotation.VersionProgress{SetAt: noon}
 	restored := rotation.VersionProgress{SetAt: noon, RestoredAt: noon}

@@ -74,7 +74,7 @@ func TestTheStateOfASecret(t *testing.T) {
 	}
 }
 
-func TestAStoppedTurnIsTold(t *testing.T) {
+func TestAnInterruptedTurnIsReported(t *testing.T) {
 	status := rotation.Status{LookedAt: noon, BegunAt: noon, Reason: "rotate when it is 90d old"}
 	const want = "work started at 2026-04-01 12:00 never finished (try: rota run)"
 	if got := statusOf("s", secretState{SecretStatus: store.SecretStatus{Status: status}}, rotation.Policy{}, noon); got.Reason != want || !got.BegunAt.Equal(noon) {

@@ -44,8 +44,8 @@ func TestAnchoredHeadsFindWhatTheDatabaseAloneCannot(t *testing.T) {
 			t.Errorf("a head with another hash: %v", err)
 		}
 
-		// Whoever has the database and its keys cuts off the end and seals it
-		// anew: nothing inside tells.
+		// Someone with the database and its keys truncates the audit and
+		// reseals it: nothing inside the database shows that.
 		rewrite(t, db, func(tx *tx) error {
 			for _, statement := range []string{"DROP TRIGGER audit_no_delete", "DELETE FROM audit WHERE seq > 2"} {
 				if _, err := tx.exec(inWordsOf(db, statement)); err != nil {
@@ -61,7 +61,7 @@ func TestAnchoredHeadsFindWhatTheDatabaseAloneCannot(t *testing.T) {
 		if tampered, ok := errors.AsType[*TamperError](err); !ok || tampered.Seq != 3 || !strings.Contains(tampered.Reason, "cut off") {
 			t.Errorf("after a cut: %v", err)
 		}
-		// And goes on with a history of his own.
+		// And continues with a forged history.
 		record("something else")
 		err = db.Audit().VerifyHeads(t.Context(), heads)
 		if tampered, ok := errors.AsType[*TamperError](err); !ok || tampered.Seq != 3 || !strings.Contains(tampered.Reason, "anchored at") {
@@ -76,7 +76,7 @@ func rewrite(t *testing.T, db *DB, f func(*tx) error) {
 	must(t, db.writer.do(t.Context(), "", f))
 }
 
-// resealAt seals the chain's end at an entry.
+// resealAt seals the end of the chain at an entry.
 func resealAt(t *tx, seq int64) error {
 	var hash []byte
 	if _, err := t.row(sqlAuditHash, []any{seq}, &hash); err != nil {

@@ -61,7 +61,7 @@ func TestAuditQueries(t *testing.T) {
 	})
 }
 
-func TestVerifyGivesTheChainsEnd(t *testing.T) {
+func TestVerifyReturnsTheEndOfTheChain(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
 		got, err := db.Audit().Verify(t.Context())
@@ -101,8 +101,8 @@ func TestTheDatabaseRefusesToChangeTheAudit(t *testing.T) {
 	})
 }
 
-// tamper runs statements as somebody would who has the database file, but not
-// the key.
+// tamper runs statements as someone with the database file but without the key
+// could.
 func tamper(t testing.TB, db *DB, statements ...string) {
 	t.Helper()
 	must(t, db.writer.do(t.Context(), "", func(tx *tx) error {
@@ -158,11 +158,12 @@ func TestVerifyFindsTampering(t *testing.T) {
 	})
 }
 
-func TestAChainContinuedByHandIsFound(t *testing.T) {
+func TestAForgedContinuationIsDetected(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
 		note(t, db, 3)
-		// A forger who computes the hashes right still lacks the key of the seal.
+		// A forger who computes the hashes correctly still lacks the seal's
+		// key.
 		must(t, db.writer.do(t.Context(), "", func(tx *tx) error {
 			h, err := tx.readHead("")
 			if err != nil {
@@ -182,7 +183,7 @@ func TestAChainContinuedByHandIsFound(t *testing.T) {
 	})
 }
 
-func TestValuesOpenOnlyWhereTheyBelong(t *testing.T) {
+func TestValuesDecryptOnlyInTheirOwnVersion(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		for _, tt := range []struct {
 			name string

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// onBoth runs a test on SQLite and on PostgreSQL. newDir gives the data folder
-// of a new store.
+// onBoth runs a test on SQLite and on PostgreSQL. newDir returns the data
+// folder of a new store.
 func onBoth(t *testing.T, run func(t *testing.T, newDir func(testing.TB) string)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) { run(t, newDir) })
@@ -18,8 +18,8 @@ func onBoth(t *testing.T, run func(t *testing.T, newDir func(testing.TB) string)
 
 func newDir(t testing.TB) string { return filepath.Join(t.TempDir(), "data") }
 
-// dirAt is the data folder of a store in that database. The address lies beside
-// the folder, where options and other processes find it.
+// dirAt is the data folder of a store in that database. The URL is stored next
+// to the folder, where options and other processes find it.
 func dirAt(t testing.TB, dsn string) string {
 	t.Helper()
 	dir := newDir(t)
@@ -27,7 +27,7 @@ func dirAt(t testing.TB, dsn string) string {
 	return dir
 }
 
-// options open the store whose data folder that is.
+// options open the store with that data folder.
 func options(dir string, now func() time.Time) Options {
 	dsn, _ := os.ReadFile(dir + ".dsn") // there is none for SQLite
 	return Options{Dir: dir, DSN: string(dsn), Now: now}
@@ -35,8 +35,7 @@ func options(dir string, now func() time.Time) Options {
 
 func isPostgres(dir string) bool { return options(dir, nil).DSN != "" }
 
-// inWordsOf puts a statement of the tests, which is in SQLite's words, into the
-// words of the store's database.
+// inWordsOf translates a test's statement from SQLite's dialect to the store's.
 func inWordsOf(db *DB, statement string) string {
 	if _, ok := db.connection.(*postgresConnection); !ok {
 		return statement

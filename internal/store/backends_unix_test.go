@@ -8,10 +8,10 @@ import (
 	"github.com/rota-dev/rota/internal/testenv"
 )
 
-// server is the PostgreSQL of all tests that don't stop it.
+// server is the PostgreSQL server of all tests that don't stop it.
 var server testenv.SharedPostgres
 
-// newPostgresDir is the data folder of a store in a new database.
+// newPostgresDir returns the data folder of a store in a new database.
 func newPostgresDir(t testing.TB) string {
 	t.Helper()
 	return dirAt(t, server.Get(t).NewDatabase(t))

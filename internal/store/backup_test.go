@@ -13,7 +13,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// copyFiles makes another data folder of the named files.
+// copyFiles creates another data folder from the named files.
 func copyFiles(t testing.TB, from string, names ...string) string {
 	t.Helper()
 	to := newDir(t)
@@ -160,7 +160,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-func TestAnOlderStateIsMarked(t *testing.T) {
+func TestARestoredStateIsMarked(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		c := newClock()
 		db := openAt(t, newDir(t), c.now)
@@ -192,7 +192,7 @@ func TestAnOlderStateIsMarked(t *testing.T) {
 	})
 }
 
-func TestAStoreOnPostgreSQLIsBackedUpWithItsOwnTools(t *testing.T) {
+func TestPostgreSQLStoresAreBackedUpWithTheirOwnTools(t *testing.T) {
 	dir := newPostgresDir(t)
 	db := openAt(t, dir, nil)
 	path := filepath.Join(t.TempDir(), "backup")

@@ -11,12 +11,12 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// sharedDatabase gives pools of two replicas on one database with a store's
-// tables.
+// sharedDatabase returns the pools of two replicas on one database with a
+// store's schema.
 func sharedDatabase(t testing.TB) [2]*pgxpool.Pool {
 	t.Helper()
 	dsn := server.Get(t).NewDatabase(t)
-	openAt(t, dirAt(t, dsn), nil) // for the tables
+	openAt(t, dirAt(t, dsn), nil) // for the schema
 	var pools [2]*pgxpool.Pool
 	for i := range pools {
 		var err error
@@ -50,7 +50,7 @@ func TestReplicasShareABudget(t *testing.T) {
 	}
 }
 
-func TestWhatComesTooLateIsGivenBack(t *testing.T) {
+func TestTokensTooLateForTheirCallAreGivenBack(t *testing.T) {
 	pools := sharedDatabase(t)
 	b, r := NewSharedBudget(pools[0]), rota.Rate{PerSecond: 0.001, Burst: 1}
 	must(t, b.Take(t.Context(), "k", r))

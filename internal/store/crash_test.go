@@ -21,7 +21,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// The test binary runs itself as another process, which does as this variable
+// The test binary runs itself as another process, which does what this variable
 // says: "write DIR", "open DIR" or "hold DIR".
 const childEnv = "ROTA_STORE_TEST_CHILD"
 
@@ -51,8 +51,8 @@ func TestMain(m *testing.M) {
 
 const crashWorkers = 4
 
-// writeUntilKilled does rotations as fast as it can, and the master key's as
-// well. It says on standard output what was reported as done.
+// writeUntilKilled rotates as fast as it can, including the master key. It
+// prints what was reported as done.
 func writeUntilKilled(ctx context.Context, dir string) error {
 	db, err := Open(ctx, options(dir, nil))
 	if err != nil {
@@ -112,8 +112,8 @@ func rotateForEver(ctx context.Context, db *DB, i int) error {
 	}
 }
 
-// killed runs a writing child, kills it after so many lines and gives the
-// highest number that it reported of each worker.
+// killed runs a writing child, kills it after so many lines and returns the
+// highest number that each worker reported.
 func killed(t *testing.T, dir string, after int) (saved, moved [crashWorkers]int) {
 	t.Helper()
 	self, err := os.Executable()
@@ -150,7 +150,7 @@ func killed(t *testing.T, dir string, after int) (saved, moved [crashWorkers]int
 	return saved, moved
 }
 
-func TestAKilledProcessLeavesAWholeStore(t *testing.T) {
+func TestAKilledProcessLeavesAnIntactStore(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		dir := newDir(t)
 		for round := range 25 {
@@ -228,7 +228,7 @@ func TestAFolderThatCantBeWrittenFailsClearly(t *testing.T) {
 			must(t, err)
 			cmd := exec.CommandContext(t.Context(), self)
 			if os.Geteuid() == 0 {
-				// Nothing is read-only to root: let somebody else try.
+				// Nothing is read-only to root, so use another user.
 				const nobody = 65534
 				raw, err := os.ReadFile(self)
 				must(t, err)

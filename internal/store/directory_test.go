@@ -43,8 +43,8 @@ func TestDirectorySuite(t *testing.T) {
 	})
 }
 
-// Of several replicas that make the first administrator one does; and of two
-// administrators who remove each other, one stays.
+// If several replicas bootstrap, one creates the first administrator; if two
+// administrators remove each other, one stays.
 func TestAccessOnSeveralReplicas(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		dir := newDir(t)
@@ -53,7 +53,7 @@ func TestAccessOnSeveralReplicas(t *testing.T) {
 			db := openAt(t, dir, nil)
 			replicas = append(replicas, access.NewAdministration(db.Directory(), db.Audit(), nil))
 		}
-		// all asks every replica at once and counts those that did it.
+		// all calls every replica concurrently and counts the successes.
 		all := func(act func(int, *access.Administration) error, refusal error) {
 			t.Helper()
 			var did atomic.Int32
@@ -91,8 +91,8 @@ func TestAccessOnSeveralReplicas(t *testing.T) {
 	})
 }
 
-// A stolen database is of no use, nor is a key in it that was moved to
-// somebody else; and a new master key changes nothing for those who log in.
+// A stolen database is useless, and so is a key moved to another principal in
+// it. A new master key doesn't affect logins.
 func TestAccessKeysAtRest(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		dir := newDir(t)

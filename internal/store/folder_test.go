@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestMakeable(t *testing.T) {
+func TestCheckCreatable(t *testing.T) {
 	open := filepath.Join(t.TempDir(), "open")
 	must(t, os.Mkdir(open, 0o700))
 	wide := filepath.Join(t.TempDir(), "wide")
@@ -34,9 +34,9 @@ func TestMakeable(t *testing.T) {
 	}
 }
 
-// Whom rights do not bind may write there all the same: what is said must be
-// what happens.
-func TestMakeableBelowAFolderThatMayOnlyBeRead(t *testing.T) {
+// A user who isn't bound by permissions can write there anyway: the check must
+// agree with what happens.
+func TestCheckCreatableBelowAReadOnlyFolder(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "read-only")
 	must(t, os.Mkdir(folder, 0o500))
 	said := CheckCreatable(filepath.Join(folder, "a", "b"))

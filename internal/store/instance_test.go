@@ -21,7 +21,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// holdLease takes a lease, says so, and saves with it when told to.
+// holdLease takes a lease, reports that, and saves with it when told to.
 func holdLease(ctx context.Context, dir string) error {
 	db, err := Open(ctx, options(dir, nil))
 	if err != nil {
@@ -43,7 +43,7 @@ func holdLease(ctx context.Context, dir string) error {
 	return db.Close()
 }
 
-// holder is another process that has the lease of secret s, for an hour.
+// holder is another process that holds secret s's lease for an hour.
 type holder struct {
 	cmd   *exec.Cmd
 	in    io.Writer
@@ -96,7 +96,7 @@ func busy(t *testing.T, db *DB, holder string) {
 	}
 }
 
-// at tells who is at secret s as the table of all secrets says.
+// at returns who is working on secret s, according to the status table.
 func at(t *testing.T, db *DB) string {
 	t.Helper()
 	all, err := db.Overview().Statuses(t.Context())
@@ -163,7 +163,7 @@ func TestTheLeaseOfAKilledProcessIsFreeAtOnce(t *testing.T) {
 	}
 }
 
-func TestAStoppedProcessKeepsItsLeaseUntilItsTimeIsOverAndIsFencedThen(t *testing.T) {
+func TestAStoppedProcessKeepsItsLeaseUntilItExpiresAndIsThenFenced(t *testing.T) {
 	dir, c := newDir(t), newClock()
 	c.at = time.Now()
 	h := startHolder(t, dir)

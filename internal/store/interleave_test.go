@@ -9,7 +9,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// inOneBatchUnder is inOneBatch with a lock for each of the calls.
+// inOneBatchUnder is inOneBatch with a lock for each call.
 func inOneBatchUnder(t *testing.T, w *writer, locks []string, runs ...func(*tx) error) []error {
 	t.Helper()
 	requests := make([]*request, len(runs))
@@ -20,7 +20,7 @@ func inOneBatchUnder(t *testing.T, w *writer, locks []string, runs ...func(*tx) 
 		}
 		errs = make([]error, len(runs))
 		within := *tx
-		within.submit = nil // as the transaction itself, which has no other request now
+		within.submit = nil // like the transaction itself, which has no other request now
 		batch, rest, err := within.interleave(requests)
 		if err != nil || len(batch) != len(runs) || len(rest) != 0 {
 			return fmt.Errorf("%d of %d carried out, %d left: %w", len(batch), len(runs), len(rest), err)
@@ -38,7 +38,7 @@ func inOneBatchUnder(t *testing.T, w *writer, locks []string, runs ...func(*tx) 
 	return errs
 }
 
-func TestRequestsWithOneLockComeOneAfterTheOther(t *testing.T) {
+func TestRequestsWithTheSameLockRunOneAfterAnother(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
 		const each = 10
@@ -75,7 +75,7 @@ func TestRequestsWithOneLockComeOneAfterTheOther(t *testing.T) {
 	})
 }
 
-func TestNobodyRunsBesideTheKeysLock(t *testing.T) {
+func TestTheKeysLockIsExclusive(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
 		running, beside := 0, 0
@@ -113,7 +113,7 @@ func TestNobodyRunsBesideTheKeysLock(t *testing.T) {
 	})
 }
 
-func TestEveryRequestEntersInItsTurn(t *testing.T) {
+func TestRequestsStartInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		locks := rapid.SliceOf(rapid.SampledFrom([]string{"", keysLock, secretLock("a"), secretLock("b")})).Draw(t, "locks")
 		var rest []*request
@@ -124,7 +124,7 @@ func TestEveryRequestEntersInItsTurn(t *testing.T) {
 			rest = append(rest, r)
 		}
 		held := map[string]bool{}
-		last := map[string]int{} // the last of each lock that began
+		last := map[string]int{} // the last of each lock that started
 		var running []*request
 		for len(rest)+len(running) > 0 {
 			var begun []*request

@@ -11,7 +11,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-func TestASnapshotHoldsEverythingThatIsKept(t *testing.T) {
+func TestASnapshotHasEverythingKeptAboutASecret(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		c := newClock()
 		db := openAt(t, newDir(t), c.now)
@@ -37,7 +37,7 @@ func TestASnapshotHoldsEverythingThatIsKept(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("snapshot (-want +got):\n%s", diff)
 		}
-		// A secret that nobody enrolled is subject to a freeze all the same.
+		// A freeze also applies to a secret that isn't enrolled.
 		unseen, err := db.Journal().Load(t.Context(), "never seen")
 		must(t, err)
 		want = rotation.Snapshot{Halts: rotation.Halts{Frozen: want.Halts.Frozen}, RestoredAt: c.now()}
@@ -47,8 +47,8 @@ func TestASnapshotHoldsEverythingThatIsKept(t *testing.T) {
 	})
 }
 
-// A load that took two reads would see one half of a transaction sooner or later.
-func TestThePartsOfASnapshotBelongTogether(t *testing.T) {
+// A load with two reads would eventually see half a transaction.
+func TestASnapshotIsConsistent(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
 		enroll(t, db, "a", "b")

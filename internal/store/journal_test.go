@@ -28,9 +28,9 @@ func TestLeases(t *testing.T) {
 		}
 		tests := []struct {
 			name  string
-			given func(t *testing.T, w world) rotation.Lease // the lease that is tried
-			save  error                                      // what saving with it gives
-			take  error                                      // what another holder's try gives then
+			given func(t *testing.T, w world) rotation.Lease // the lease to try
+			save  error                                      // the result of saving with it
+			take  error                                      // the result of another holder's attempt after that
 		}{
 			{
 				name:  "a fresh lease saves and keeps others out",

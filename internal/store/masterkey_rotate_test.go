@@ -12,8 +12,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// allFiles is everything that a data folder may hold, a half-written key file
-// included.
+// allFiles is everything that a data folder can contain, including a
+// half-written key file.
 var allFiles = []string{databaseFile, databaseFile + "-wal", databaseFile + "-shm", keyFile, keyFile + ".new"}
 
 func putMany(t testing.TB, db *DB, n int) {
@@ -44,7 +44,7 @@ func masterKeys(t testing.TB, dir string) int {
 	return m.handle.Len()
 }
 
-func TestTheMasterKeyRotatesAndGoesOnAfterAKillAnywhere(t *testing.T) {
+func TestMasterKeyRotationSurvivesAKillAnywhere(t *testing.T) {
 	const secrets = 2*rewrapBatch + 50
 	dir := newDir(t)
 	db := openAt(t, dir, nil)
@@ -53,7 +53,7 @@ func TestTheMasterKeyRotatesAndGoesOnAfterAKillAnywhere(t *testing.T) {
 	before, err := os.ReadFile(filepath.Join(dir, keyFile))
 	must(t, err)
 
-	// What a kill would leave, at each stage: copies of the files.
+	// What a kill would leave at each stage: copies of the files.
 	var killed []string
 	must(t, db.RotateMasterKey(t.Context(), func(done, total int) {
 		if total != secrets+1 {
@@ -77,7 +77,7 @@ func TestTheMasterKeyRotatesAndGoesOnAfterAKillAnywhere(t *testing.T) {
 		t.Error("the key is the old one")
 	}
 
-	// The old key file opens nothing any more.
+	// The old key file no longer decrypts anything.
 	now := copyFiles(t, dir, allFiles...)
 	raw, err := os.ReadFile(filepath.Join(old, keyFile))
 	must(t, err)
@@ -138,7 +138,7 @@ func TestRotatingTheMasterKeyCanBeCancelledAndResumed(t *testing.T) {
 	})
 }
 
-func TestAKeyFileExchangedWhileOpenIsNotUsed(t *testing.T) {
+func TestAKeyFileReplacedWhileOpenIsNotUsed(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		dir, other := newDir(t), newDir(t)
 		db := openAt(t, dir, nil)
@@ -162,7 +162,7 @@ func TestAKeyFileExchangedWhileOpenIsNotUsed(t *testing.T) {
 	})
 }
 
-func TestOtherProcessesWorkOnWhileTheMasterKeyRotates(t *testing.T) {
+func TestOtherProcessesKeepWorkingDuringMasterKeyRotation(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		dir := newDir(t)
 		db, other := openAt(t, dir, nil), openAt(t, dir, nil)
@@ -170,7 +170,8 @@ func TestOtherProcessesWorkOnWhileTheMasterKeyRotates(t *testing.T) {
 		n := 20
 		for range 3 {
 			must(t, db.RotateMasterKey(t.Context(), func(int, int) {
-				// The other process makes a data key, with what it knows.
+				// The other process creates a data key with its outdated
+				// knowledge.
 				must(t, other.Secret(fmt.Sprintf("s%d", n)).Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential(fmt.Sprint(n)), Labels: []rota.Label{rota.LabelCurrent}}))
 				n++
 			}))

@@ -12,7 +12,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// mask is a keeper whose key is one byte.
+// mask is a Wrapper whose key is one byte.
 type mask struct {
 	key   byte
 	away  atomic.Bool
@@ -58,7 +58,7 @@ func openKept(t testing.TB, dir string, keeper Wrapper) *DB {
 	return db
 }
 
-func TestAKeeperHasTheMasterKey(t *testing.T) {
+func TestAWrapperProtectsTheMasterKey(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		dir, keeper := newDir(t), &mask{key: 7}
 		db, other := openKept(t, dir, keeper), openKept(t, dir, keeper)
@@ -81,7 +81,7 @@ func TestAKeeperHasTheMasterKey(t *testing.T) {
 			}
 		}
 		keeper.away.Store(true)
-		checkMany(t, db, 6) // what is open works on
+		checkMany(t, db, 6) // an open store keeps working
 		if err := db.RotateMasterKey(t.Context(), nil); !errors.Is(err, errAway) {
 			t.Errorf("rotate the master key without the keeper: %v", err)
 		}
@@ -94,7 +94,7 @@ func TestAKeeperHasTheMasterKey(t *testing.T) {
 	})
 }
 
-func TestAKeeperTakesTheKeyFileOver(t *testing.T) {
+func TestAWrapperImportsTheKeyFile(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		dir, keeper := newDir(t), &mask{key: 7}
 		putMany(t, openAt(t, dir, nil), 3)
@@ -107,7 +107,7 @@ func TestAKeeperTakesTheKeyFileOver(t *testing.T) {
 	})
 }
 
-func TestTheMasterKeyLiesEncryptedInTheDatabase(t *testing.T) {
+func TestTheMasterKeyIsEncryptedInTheDatabase(t *testing.T) {
 	db := openKept(t, newDir(t), &mask{key: 7})
 	var wrapped []byte
 	must(t, db.reader.QueryRowContext(t.Context(), sqlMasterKey).Scan(&wrapped))

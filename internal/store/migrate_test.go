@@ -10,7 +10,7 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// migrateTo makes the database of a store as an older program left it.
+// migrateTo creates a store's database as an older program left it.
 func migrateTo(t *testing.T, dir string, version int64) *sql.DB {
 	t.Helper()
 	must(t, prepareFolder(dir))

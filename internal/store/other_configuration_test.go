@@ -9,12 +9,12 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// turnBy is a request for a turn by a configuration, that is enrolled or not.
+// turnBy requests a turn for a configuration, enrolled or not.
 func turnBy(configuration string, isDue bool) rotation.AcquireRequest {
 	return rotation.AcquireRequest{Secret: "a", Holder: "by " + configuration, TTL: ttl, Configuration: configuration, Due: isDue}
 }
 
-func TestWhatWasDecidedByAnotherConfigurationIsDecidedAnew(t *testing.T) {
+func TestDecisionsOfAnotherConfigurationAreMadeAgain(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		c := newClock()
 		for _, tt := range []struct {
@@ -65,7 +65,7 @@ func TestWhatWasDecidedByAnotherConfigurationIsDecidedAnew(t *testing.T) {
 	})
 }
 
-func TestWhatIsDueIsLeftToWhoHasTheEnrolledConfiguration(t *testing.T) {
+func TestDueWorkIsLeftToReplicasWithTheEnrolledConfiguration(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		c := newClock()
 		db := openAt(t, newDir(t), c.now)
@@ -92,6 +92,6 @@ func TestWhatIsDueIsLeftToWhoHasTheEnrolledConfiguration(t *testing.T) {
 		}
 		_, err = db.Queue().Enroll(t.Context(), map[string]string{})
 		must(t, err)
-		refused(false) // no longer configured by anybody
+		refused(false) // no longer configured anywhere
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// receiver takes events, or does not.
+// receiver accepts events, or rejects them.
 type receiver struct {
 	got  []rota.Event
 	sick bool
@@ -48,7 +48,7 @@ func TestADigestIsSentOnceAndSurvivesARestart(t *testing.T) {
 			}
 		}
 		flush(0)
-		for i, id := range []string{"a", "b", "a"} { // one is told twice
+		for i, id := range []string{"a", "b", "a"} { // one is reported twice
 			must(t, digest().Notify(t.Context(), rota.Event{ID: id, Kind: rota.EventHeld, Secret: "s" + id, At: now.Add(time.Duration(i) * time.Second)}))
 			now = now.Add(time.Hour)
 		}
@@ -121,7 +121,7 @@ func TestADigestIsSentByOneOfSeveralProcesses(t *testing.T) {
 	})
 }
 
-func TestWhatIsKeptForANotifierIsBounded(t *testing.T) {
+func TestTheOutboxIsBounded(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 		db := openAt(t, newDir(t), func() time.Time { return now })

@@ -11,7 +11,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-func TestStandingsAreThoseOfEnrolledSecretsAPageAtATime(t *testing.T) {
+func TestEnrolledSecretsAreListedInPages(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 		db := openAt(t, newDir(t), func() time.Time { return now })
@@ -59,7 +59,7 @@ func TestStandingsAreThoseOfEnrolledSecretsAPageAtATime(t *testing.T) {
 	})
 }
 
-func TestWhatIsKeptAndHowLongTheAuditIs(t *testing.T) {
+func TestOutboxBacklogAndAuditLength(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 		db := openAt(t, newDir(t), func() time.Time { return now })

@@ -18,9 +18,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// count is a worker that counts in a secret's progress, each time under a lease,
-// with an audit entry that names the number. It bears what passes: a busy
-// lease, a lost one, and errors classed as such.
+// count is a worker that counts in a secret's progress, each time under a
+// lease, with an audit entry that names the number. It tolerates transient
+// errors: a busy lease, a lost one, and errors classified as such.
 func count(ctx context.Context, db *DB, name, holder string, until func() bool) error {
 	for !until() {
 		l, err := db.Journal().Acquire(ctx, rotation.AcquireRequest{Secret: name, Holder: holder, TTL: ttl})
@@ -47,8 +47,8 @@ func count(ctx context.Context, db *DB, name, holder string, until func() bool) 
 	return nil
 }
 
-// counted checks that every number has one audit entry, in order, and gives
-// the highest.
+// counted checks that every number has exactly one audit entry, in order, and
+// returns the highest.
 func counted(t *testing.T, db *DB, name string) int {
 	t.Helper()
 	snapshot, err := db.Journal().Load(t.Context(), name)
@@ -68,7 +68,7 @@ func counted(t *testing.T, db *DB, name string) int {
 }
 
 // replicas counts in four secrets from two replicas, four workers each, while
-// disturb does its worst, and checks that nothing was lost or done twice.
+// disturb interferes, and checks that nothing was lost or done twice.
 func replicas(t *testing.T, dir string, disturb func()) {
 	t.Helper()
 	dbs := []*DB{openAt(t, dir, nil), openAt(t, dir, nil)}
@@ -80,7 +80,7 @@ func replicas(t *testing.T, dir string, disturb func()) {
 			errs[i] = count(t.Context(), dbs[i%2], fmt.Sprintf("s%d", i/4), fmt.Sprint("holder ", i), stop.Load)
 		})
 	}
-	// advances waits until another five are counted.
+	// advances waits until five more are counted.
 	advances := func() {
 		t.Helper()
 		first := -1
@@ -122,12 +122,12 @@ func TestReplicasLoseNoUpdate(t *testing.T) {
 	replicas(t, newPostgresDir(t), func() {})
 }
 
-func TestReplicasSurviveThatTheirConnectionsAreEnded(t *testing.T) {
+func TestReplicasSurviveTerminatedConnections(t *testing.T) {
 	dir := newPostgresDir(t)
 	replicas(t, dir, func() {
 		for range 10 {
 			server.Get(t).Exec(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rota' AND datname = '`+databaseOf(t, dir)+`'`)
-			time.Sleep(20 * time.Millisecond) // for work to get under way again
+			time.Sleep(20 * time.Millisecond) // for work to get going again
 		}
 	})
 }
@@ -144,7 +144,7 @@ func TestReplicasSurviveARestartOfTheServer(t *testing.T) {
 	replicas(t, dirAt(t, own.NewDatabase(t)), func() { own.Restart(t) })
 }
 
-func TestAWriteWaitsForAServerThatIsAway(t *testing.T) {
+func TestAWriteWaitsForAnUnreachableServer(t *testing.T) {
 	own := testenv.Postgres(t, testenv.PostgresOptions{})
 	db := openAt(t, dirAt(t, own.NewDatabase(t)), nil)
 	note(t, db, 1)
@@ -183,7 +183,7 @@ func TestTheClockIsTheServers(t *testing.T) {
 			t.Errorf("%s is %v off the server's", name, d)
 		}
 	}
-	// A clock that goes wrong is put right by the next write.
+	// The next write corrects a clock that is wrong.
 	db.clock.offset.Store(int64(time.Hour))
 	note(t, db, 1)
 	if d := time.Duration(db.clock.offset.Load()).Abs(); d > 30*time.Second {
@@ -191,7 +191,7 @@ func TestTheClockIsTheServers(t *testing.T) {
 	}
 }
 
-func TestALostCommitIsSettled(t *testing.T) {
+func TestALostCommitIsResolved(t *testing.T) {
 	config, err := parseDSN(options(newPostgresDir(t), nil).DSN)
 	must(t, err)
 	conn := &postgresConnection{pool: openPostgres(config, 2, sqlWriterSettings), clock: &timeSource{}}
@@ -227,7 +227,7 @@ func TestTheLeaseOfAKilledReplicaIsFreeAtOnce(t *testing.T) {
 	dir := newPostgresDir(t)
 	h := startHolder(t, dir)
 	db := openAt(t, dir, nil)
-	db.liveness.(*session).grace = 0 // the server was started just now
+	db.liveness.(*session).grace = 0 // the server was only just started
 	busy(t, db, "b")
 	h.signal(t, syscall.SIGKILL)
 	_ = h.cmd.Wait()
@@ -264,7 +264,7 @@ func TestAStoppedReplicaKeepsItsLeaseAndIsFencedAfterIt(t *testing.T) {
 	}
 }
 
-func TestALostSessionComesBackAndNobodyCountsAsDeadMeanwhile(t *testing.T) {
+func TestALostSessionIsRegainedAndNobodyCountsAsDeadMeanwhile(t *testing.T) {
 	dir := newPostgresDir(t)
 	db, other := openAt(t, dir, nil), openAt(t, dir, nil)
 	db.liveness.(*session).grace, other.liveness.(*session).grace = 0, time.Hour

@@ -20,7 +20,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// enroll makes secrets configured, each with the name as its fingerprint.
+// enroll makes secrets configured, each with its name as its fingerprint.
 func enroll(t testing.TB, db *DB, names ...string) Enrollment {
 	t.Helper()
 	configured := map[string]string{}
@@ -40,7 +40,7 @@ func keep(t testing.TB, db *DB, name string, p rotation.Progress) {
 	must(t, db.Journal().Release(t.Context(), l))
 }
 
-// due lists what is due at a moment, by name.
+// due lists what is due at a time, by name.
 func due(t testing.TB, db *DB, at time.Time, limit int) []string {
 	t.Helper()
 	var all []string
@@ -305,10 +305,10 @@ func TestOverdue(t *testing.T) {
 	})
 }
 
-// BenchmarkDue1M measures, among a million enrolled secrets of which a thousand
-// are due, how long it takes to find these, to enroll all of them, and to enroll
-// them again, as every start does. MiB is the memory that all of this took from
-// the system at most. With ROTA_BENCH_SECRETS there are as many as it says.
+// BenchmarkDue1M measures, with a million enrolled secrets of which a thousand
+// are due, how long it takes to find those, to enroll everything, and to enroll
+// it again, as every start does. MiB is the peak memory for all of this.
+// ROTA_BENCH_SECRETS changes the number of secrets.
 func BenchmarkDue1M(b *testing.B) {
 	count := 1_000_000
 	if n, err := strconv.Atoi(os.Getenv("ROTA_BENCH_SECRETS")); err == nil {

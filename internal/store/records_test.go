@@ -139,7 +139,7 @@ func TestAValueOpensInItsOwnVersionOnly(t *testing.T) {
 	})
 }
 
-func TestAReadingWritesTheDayOnce(t *testing.T) {
+func TestAReadWritesTheDayOnce(t *testing.T) {
 	c := newClock()
 	db := openAt(t, newDir(t), c.now)
 	putText(t, db, "a", "v", "x")
@@ -170,7 +170,7 @@ func BenchmarkReadRecord(b *testing.B) {
 	putText(b, db, "a", "v", `{"username":"app","password":"hush"}`)
 	entry := rotation.Entry{Actor: "me", Secret: "a", Step: "get", Outcome: rotation.OutcomeSucceeded}
 	b.ReportAllocs()
-	b.SetParallelism(50) // as many requests at once share their commits
+	b.SetParallelism(50) // concurrent requests share commits
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if _, err := db.Records().View(b.Context(), "a"); err != nil {
@@ -206,7 +206,7 @@ func TestRecordsAreListedByIndex(t *testing.T) {
 	}
 }
 
-// plan is how SQLite carries out a query.
+// plan is how SQLite executes a query.
 func plan(t *testing.T, db *DB, query string, args ...any) string {
 	t.Helper()
 	rows, err := db.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
@@ -249,7 +249,7 @@ func TestSecretsOfAnOlderDatabaseGetARecord(t *testing.T) {
 	}
 }
 
-func TestWhatOthersChangeIsDueAtOnce(t *testing.T) {
+func TestChangesByOthersAreDueImmediately(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		c := newClock()
 		tomorrow := c.now().Add(24 * time.Hour)

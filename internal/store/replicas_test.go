@@ -8,7 +8,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// fleet is replicas of one store.
+// fleet is several replicas of one store.
 type fleet struct {
 	*testing.T
 	dir string
@@ -46,7 +46,7 @@ func (f fleet) edit(db *DB, fingerprint string) {
 	must(f, err)
 }
 
-// end closes a replica, and waits until others can tell.
+// end closes a replica, and waits until others notice.
 func (f fleet) end(db *DB) {
 	f.Helper()
 	id := db.liveness.id()
@@ -62,7 +62,7 @@ func (f fleet) end(db *DB) {
 	}
 }
 
-// inForce checks which configuration's worker is given what is due.
+// inForce checks which configuration's worker gets due secrets.
 func (f fleet) inForce(db *DB, fingerprint string) {
 	f.Helper()
 	l, err := db.Journal().Acquire(f.Context(), rotation.AcquireRequest{Secret: "a", Holder: "a", TTL: ttl, Configuration: fingerprint, Due: true})
@@ -73,7 +73,7 @@ func (f fleet) inForce(db *DB, fingerprint string) {
 	must(f, db.Journal().Release(f.Context(), l))
 }
 
-func TestWhichConfigurationIsInForce(t *testing.T) {
+func TestWhichConfigurationIsActive(t *testing.T) {
 	changed, behind := Enrollment{Changed: 1}, Enrollment{Behind: true}
 	for _, tt := range []struct {
 		name string
@@ -136,7 +136,7 @@ func TestWhichConfigurationIsInForce(t *testing.T) {
 func TestTheMasterKeyIsNotRotatedUnderReplicasWithCopiesOfIt(t *testing.T) {
 	f := fleet{t, newPostgresDir(t)}
 	a := f.start("x", Enrollment{Changed: 1})
-	must(t, a.RotateMasterKey(t.Context(), nil)) // alone, it takes up the new one itself
+	must(t, a.RotateMasterKey(t.Context(), nil)) // alone, it picks up the new one itself
 	b, c := f.start("x", Enrollment{}), f.start("x", Enrollment{})
 	tool := openAt(t, f.dir, nil)
 	refused := func(says string) {
@@ -153,7 +153,7 @@ func TestTheMasterKeyIsNotRotatedUnderReplicasWithCopiesOfIt(t *testing.T) {
 	must(t, tool.RotateMasterKey(t.Context(), nil))
 }
 
-func TestReplicasWithAKeeperTakeUpANewMasterKey(t *testing.T) {
+func TestReplicasWithAWrapperPickUpANewMasterKey(t *testing.T) {
 	dir, keeper := newPostgresDir(t), &mask{key: 7}
 	open := func() *DB {
 		db, err := Open(t.Context(), keptBy(dir, keeper))

@@ -11,9 +11,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// A password that was rotated after the backup is dead in what was restored:
-// nobody is handed it, and a person's rotation mends it.
-func TestARestoredStoreThatIsOutdatedHandsOutNothing(t *testing.T) {
+// The restored store has a password that was rotated after the backup and no
+// longer works: nobody gets it, and a person's rotation fixes that.
+func TestAnOutdatedRestoredStoreHandsOutNothing(t *testing.T) {
 	now := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
 	issuer := memory.NewPassword("app", memory.RolesOptions{Options: memory.Options{Now: clock}})

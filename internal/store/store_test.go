@@ -18,7 +18,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// clock is a fake clock that several goroutines may read.
+// clock is a fake clock for several goroutines.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -57,7 +57,7 @@ func credential(value string) rota.Credential {
 	return rota.NewCredential(map[string]string{rota.FieldUsername: "app", rota.FieldPassword: value})
 }
 
-// labels is who carries which label, and which versions there are.
+// labels returns who carries which label, and which versions exist.
 func labels(t testing.TB, s rota.Store) map[string][]rota.Label {
 	t.Helper()
 	c, err := s.Describe(t.Context())
@@ -90,7 +90,7 @@ func TestVersions(t *testing.T) {
 			do    any
 			want  map[string][]rota.Label
 			err   error
-			fails bool // with an error of no particular kind
+			fails bool // with an unclassified error
 		}{
 			{name: "a put makes a version with its label",
 				do: two, want: map[string][]rota.Label{"v2": {rota.LabelPending}}},
@@ -191,7 +191,7 @@ func TestVersions(t *testing.T) {
 	})
 }
 
-func TestGetGivesWhatWasPutAndNotFoundForTheRest(t *testing.T) {
+func TestGetReturnsStoredVersionsAndNotFoundOtherwise(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		dir := newDir(t)
 		db := openAt(t, dir, nil)
@@ -217,7 +217,7 @@ func TestGetGivesWhatWasPutAndNotFoundForTheRest(t *testing.T) {
 	})
 }
 
-func TestDescribeTellsTimes(t *testing.T) {
+func TestDescribeReturnsTimes(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		c := newClock()
 		db := openAt(t, newDir(t), c.now)

@@ -12,7 +12,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// maxWrites is how many durable writes a rotation may make in Rota's own store.
+// maxWrites is how many durable writes a rotation can make in Rota's own store.
 const maxWrites = 6
 
 // counted counts the durable writes to a store that commits with the journal.

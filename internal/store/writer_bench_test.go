@@ -67,8 +67,8 @@ func compareWriters(b *testing.B, dsn string, concurrent int) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// timeSaves leases so many secrets and gives a function that saves each of them
-// n times, all at once, and says how long that took.
+// timeSaves leases so many secrets and returns a function that saves each of
+// them n times, concurrently, and returns how long that took.
 func (db *DB) timeSaves(b *testing.B, name string, concurrent int) func(n int) time.Duration {
 	leases := make([]rotation.Lease, concurrent)
 	for i := range leases {
@@ -96,7 +96,7 @@ func (db *DB) timeSaves(b *testing.B, name string, concurrent int) func(n int) t
 	}
 }
 
-// replaceWriter has a store write in another way, on so many connections.
+// replaceWriter makes a store write in a different way, on so many connections.
 func (db *DB) replaceWriter(b *testing.B, dsn string, conns int, loop func(*committer)) {
 	config, err := parseDSN(dsn)
 	if err != nil {
@@ -138,8 +138,8 @@ func (l *committer) plainLoop() {
 	}
 }
 
-// sequentialLoop gives the requests that wait one transaction, in which they run
-// one after another, each with its round trips. It knows no refusals.
+// sequentialLoop runs the waiting requests in one transaction, one after
+// another, each with its own round trips. It doesn't handle refusals.
 func (l *committer) sequentialLoop() {
 	for {
 		var first *request

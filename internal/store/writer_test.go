@@ -14,7 +14,7 @@ import (
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
 
-// parallel runs n calls at the same time.
+// parallel runs n calls concurrently.
 func parallel(t testing.TB, n int, call func(i int) error) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -28,7 +28,8 @@ func parallel(t testing.TB, n int, call func(i int) error) {
 
 var errNo = errors.New("refused")
 
-// holdUp keeps all committers of a writer busy, each until its function is called.
+// holdUp keeps all of a writer's committers busy, each until its function is
+// called.
 func holdUp(t *testing.T, w *writer) (release []func()) {
 	t.Helper()
 	busy := make(chan struct{}, len(w.committers))
@@ -45,8 +46,8 @@ func holdUp(t *testing.T, w *writer) (release []func()) {
 	return release
 }
 
-// inOneBatch runs the calls so that one commit carries them all: while first
-// requests hold the writer up, they queue.
+// inOneBatch runs the calls so that one commit carries them all: they queue
+// while other requests keep the writer busy.
 func inOneBatch(t *testing.T, w *writer, runs ...func(*tx) error) []error {
 	t.Helper()
 	release := holdUp(t, w)
@@ -70,7 +71,7 @@ func inOneBatch(t *testing.T, w *writer, runs ...func(*tx) error) []error {
 	return errs
 }
 
-func TestOneRefusalUndoesNothingOfTheOthers(t *testing.T) {
+func TestARefusalDoesNotUndoOtherRequests(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
 		entry := func(name string) []rotation.Entry { return []rotation.Entry{{Secret: name, Step: "get"}} }
@@ -139,13 +140,13 @@ func TestARefusalAfterAWriteUndoesThatWriteAlone(t *testing.T) {
 	})
 }
 
-func TestOneFailureOfTheDatabaseFailsAlone(t *testing.T) {
+func TestADatabaseFailureFailsOnlyItsRequest(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
 		errs := inOneBatch(t, db.writer,
 			func(tx *tx) error { return tx.append([]rotation.Entry{{Secret: "a"}}) },
 			func(tx *tx) error {
-				// A rollback in the middle, as a full disk causes it.
+				// A rollback in the middle, as a full disk causes.
 				if _, err := tx.exec(sqlRollback); err != nil {
 					return err
 				}
@@ -165,13 +166,13 @@ func TestOneFailureOfTheDatabaseFailsAlone(t *testing.T) {
 	})
 }
 
-func TestACancelledRequestIsDoneWholeOrNotAtAll(t *testing.T) {
+func TestACanceledRequestIsAtomic(t *testing.T) {
 	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
 		db := openAt(t, newDir(t), nil)
 		s := db.Secret("s")
 		must(t, s.Put(t.Context(), rota.PutRequest{Version: "v0", Credential: credential("0"), Labels: []rota.Label{rota.LabelCurrent}}))
 
-		// Waiting behind another: gives up at once and never happens.
+		// Waiting behind another: gives up immediately and never happens.
 		release := holdUp(t, db.writer)
 		ctx, cancel := context.WithCancel(t.Context())
 		waiting := make(chan error)
@@ -186,7 +187,7 @@ func TestACancelledRequestIsDoneWholeOrNotAtAll(t *testing.T) {
 			r()
 		}
 
-		// Being carried out: is finished, and its caller told so.
+		// In progress: is finished, and its caller gets the result.
 		ctx, cancel = context.WithCancel(t.Context())
 		defer cancel()
 		err := db.writer.do(ctx, "", func(tx *tx) error {
@@ -279,7 +280,7 @@ func TestAClosedStoreRefuses(t *testing.T) {
 	})
 }
 
-func TestAFullDiskFailsClearlyAndLeavesNoHalfWork(t *testing.T) {
+func TestAFullDiskFailsClearlyAndLeavesNoPartialWrites(t *testing.T) {
 	db := openAt(t, newDir(t), nil)
 	limit := func(pages int) {
 		t.Helper()

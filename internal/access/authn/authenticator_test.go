@@ -33,7 +33,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 const body = `{"SecretId":"shop/db"}`
 
 // world is a directory with one principal and one key, and an authenticator
-// with all ways in.
+// with all methods.
 type world struct {
 	*authn.Authenticator
 	directory *memory.Directory
@@ -146,8 +146,8 @@ func TestWaysIn(t *testing.T) {
 	}
 }
 
-// All that is wrong gets one and the same answer.
-func TestWhoIsNotLetIn(t *testing.T) {
+// Every failure gets the same response.
+func TestWhoIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	id, secret := w.key.Key.ID, w.key.Secret.Reveal()
@@ -192,7 +192,7 @@ func TestWhoIsNotLetIn(t *testing.T) {
 	}
 }
 
-func TestAKeyThatEnded(t *testing.T) {
+func TestDisabledAndExpiredKeys(t *testing.T) {
 	t.Parallel()
 	ends := map[string]func(*testing.T, *world) error{
 		"disabled":                  func(t *testing.T, w *world) error { return w.admin.DisableKey(t.Context(), root, w.key.Key.ID) },
@@ -233,7 +233,7 @@ func (broken) Login(context.Context, string) (access.Login, error) {
 	return access.Login{}, errors.New("connection refused")
 }
 
-func TestWhatIsDownIsNoRefusal(t *testing.T) {
+func TestAnOutageIsNotARefusal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *authn.Options) {
 		o.Directory, o.Limits.Failures = broken{}, authn.Rate{PerSecond: 0.001, Burst: 1}

@@ -99,7 +99,7 @@ func TestClientCertificates(t *testing.T) {
 		name          string
 		cert          *tls.Certificate
 		authorization string
-		want          string // "" for not let in
+		want          string // "" for not accepted
 	}{
 		{"a URI", ours.client(t, &x509.Certificate{URIs: []*url.URL{spiffe}}), "", "mtls mtls:spiffe://shop/ns/orders read:*"},
 		{"a DNS name, in templates", ours.client(t, &x509.Certificate{DNSNames: []string{"x.example.com", "db.shop.internal"}}), "", "mtls mtls:host-db.shop.internal read:host/db.shop.internal"},
@@ -146,7 +146,7 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-func TestACertificateThatIsNotVerifiedOrOver(t *testing.T) {
+func TestUnverifiedAndExpiredCertificates(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t)
 	cert, _ := certificate(t, &x509.Certificate{DNSNames: []string{"a.shop.internal"}}, ours)

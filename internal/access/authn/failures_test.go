@@ -19,7 +19,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// recorder is an audit in memory, of one goroutine.
+// recorder is an in-memory audit for one goroutine.
 type recorder struct{ entries []rotation.Entry }
 
 func (r *recorder) Record(_ context.Context, entries ...rotation.Entry) error {
@@ -27,7 +27,7 @@ func (r *recorder) Record(_ context.Context, entries ...rotation.Entry) error {
 	return nil
 }
 
-// audited is a world with an audit, in which failing shuts nobody out.
+// audited is a world with an audit, in which failures don't lock anyone out.
 func audited(t *testing.T) (*world, *recorder) {
 	t.Helper()
 	audit := &recorder{}
@@ -45,7 +45,7 @@ func (w *world) refused(t *testing.T, r *http.Request) {
 	}
 }
 
-func TestAFailedAuthenticationIsInTheAudit(t *testing.T) {
+func TestAFailedAuthenticationIsAudited(t *testing.T) {
 	t.Parallel()
 	w, audit := audited(t)
 	id, secret := w.key.Key.ID, w.key.Secret.Reveal()
@@ -86,7 +86,7 @@ func TestAFailedAuthenticationIsInTheAudit(t *testing.T) {
 	}
 }
 
-func TestWhoIsLetInIsNoRefusalInTheAudit(t *testing.T) {
+func TestASuccessfulAuthenticationIsNotAuditedAsAFailure(t *testing.T) {
 	t.Parallel()
 	w, audit := audited(t)
 	if _, err := w.Authenticate(request("Bearer "+w.key.Token()), nil); err != nil || len(audit.entries) != 0 {

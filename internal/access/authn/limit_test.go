@@ -55,7 +55,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestWhoGuessesIsShutOutWithARightKeyToo(t *testing.T) {
+func TestAGuesserIsLockedOutEvenWithTheRightKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *authn.Options) { o.Limits.Failures = authn.Rate{PerSecond: 1, Burst: 3} })
 	for n := range 3 {
@@ -72,7 +72,7 @@ func TestWhoGuessesIsShutOutWithARightKeyToo(t *testing.T) {
 	}
 }
 
-func TestNoCredentialsAreNoGuess(t *testing.T) {
+func TestMissingCredentialsAreNotAGuess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *authn.Options) { o.Limits.Failures = authn.Rate{PerSecond: 1, Burst: 1} })
 	for range 5 {
@@ -82,7 +82,7 @@ func TestNoCredentialsAreNoGuess(t *testing.T) {
 	}
 }
 
-func TestOfIPv6ANetworkIsOneAddress(t *testing.T) {
+func TestAnIPv6NetworkCountsAsOneAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *authn.Options) { o.Limits.Address = authn.Rate{PerSecond: 1, Burst: 2} })
 	from := func(addr string) error {

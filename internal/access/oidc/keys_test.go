@@ -29,7 +29,7 @@ func setDown(p *oidctest.Provider, down bool) {
 	p.Down = down
 }
 
-// eventually polls, since keys are refreshed beside the requests.
+// eventually polls, because keys are refreshed in the background.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
@@ -64,7 +64,7 @@ func TestRotatedKeys(t *testing.T) {
 	}
 }
 
-func TestAKeyThatWasTakenBackEndsByItself(t *testing.T) {
+func TestARevokedKeyStopsWorking(t *testing.T) {
 	t.Parallel()
 	p := oidctest.New(t)
 	c := &clock{}
@@ -78,7 +78,7 @@ func TestAKeyThatWasTakenBackEndsByItself(t *testing.T) {
 	eventually(t, "the old key is refused", func() bool { _, err := v.Verify(t.Context(), old); return err != nil })
 }
 
-func TestMadeUpKeysAskTheProviderSeldom(t *testing.T) {
+func TestForgedKeysRarelyCauseFetches(t *testing.T) {
 	t.Parallel()
 	p := oidctest.New(t)
 	c := &clock{}
@@ -218,7 +218,7 @@ func TestIssuerValidate(t *testing.T) {
 	}
 }
 
-func TestTwoIssuersAreNotOne(t *testing.T) {
+func TestIssuersAreDistinguished(t *testing.T) {
 	t.Parallel()
 	first, second := oidctest.New(t), oidctest.New(t)
 	a, b := trusting(first), trusting(second)

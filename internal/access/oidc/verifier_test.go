@@ -51,8 +51,8 @@ func verifier(t testing.TB, c *clock, issuers ...oidc.Issuer) *oidc.Verifier {
 	return v
 }
 
-// good are the claims of a token that is let in, with some exchanged; nil takes
-// one away.
+// good is the claims of a token that is accepted, with some replaced; nil
+// removes one.
 func good(change map[string]any) map[string]any {
 	claims := map[string]any{
 		"aud": audience, "sub": "project_path:shop/api:ref_type:branch:ref:main",
@@ -67,7 +67,7 @@ func good(change map[string]any) map[string]any {
 	return claims
 }
 
-func TestAGoodTokenIsLetIn(t *testing.T) {
+func TestAValidTokenIsAccepted(t *testing.T) {
 	t.Parallel()
 	for _, algorithm := range []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.EdDSA} {
 		t.Run(string(algorithm), func(t *testing.T) {
@@ -215,8 +215,8 @@ func TestForgedTokens(t *testing.T) {
 	}
 }
 
-// A provider that publishes a symmetric or a weak key is not to be believed
-// with it.
+// A provider that publishes a symmetric or weak key must not be trusted with
+// it.
 func TestKeysThatVerifyNothing(t *testing.T) {
 	t.Parallel()
 	p := oidctest.New(t)
@@ -239,7 +239,7 @@ func TestKeysThatVerifyNothing(t *testing.T) {
 	}
 }
 
-func TestATokenWithoutAKeysIDIsTriedWithAll(t *testing.T) {
+func TestATokenWithoutAKeyIDIsTriedWithAllKeys(t *testing.T) {
 	t.Parallel()
 	p := oidctest.New(t)
 	second := oidctest.NewKey(t, "second", jose.ES256)
@@ -260,8 +260,8 @@ func FuzzVerify(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		caller, err := v.Verify(t.Context(), token)
-		// Signatures of RSA are of one form only, so nothing but the token
-		// itself is let in; base64 may end in other bits.
+		// RSA signatures have exactly one form, so only the token itself is
+		// accepted; base64 may end in different bits.
 		if err == nil && !strings.HasPrefix(token, whole[:len(whole)-1]) {
 			t.Errorf("%q is let in as %+v", token, caller)
 		}

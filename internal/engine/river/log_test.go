@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestOfRiversLogOnlyWarningsAreKept(t *testing.T) {
+func TestOnlyWarningsOfRiversLogAreKept(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(warnings{slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	for _, l := range []*slog.Logger{log, log.With("queue", "turns"), log.WithGroup("river")} {

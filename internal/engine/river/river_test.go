@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// database gives a pool on a database of the test's own, with the queue's
-// tables.
+// database returns a pool on a database of the test's own, with the queue's
+// schema.
 func database(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), server.Get(t).NewDatabase(t))
@@ -43,7 +43,7 @@ func database(t testing.TB) *pgxpool.Pool {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	for range 2 { // the second time there is nothing to do
+	for range 2 { // the second time it's a no-op
 		if err := Migrate(t.Context(), pool); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func database(t testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-// fleet is secrets on in-memory issuers, on a store that all replicas share.
+// fleet is secrets on in-memory issuers, in a store that all replicas share.
 type fleet struct {
 	testing.TB
 	db      *store.DB
@@ -84,7 +84,7 @@ func newFleet(t testing.TB, systems map[string][]string) *fleet {
 	return f
 }
 
-// replica makes one more replica.
+// replica creates another replica.
 func (f *fleet) replica(change func(*Options, *engine.WorkerOptions)) *Service {
 	f.Helper()
 	wo := engine.WorkerOptions{
@@ -102,7 +102,7 @@ func (f *fleet) replica(change func(*Options, *engine.WorkerOptions)) *Service {
 	return s
 }
 
-// run starts a replica and gives what stops it.
+// run starts a replica and returns a function that stops it.
 func (f *fleet) run(s *Service) func() {
 	f.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -220,7 +220,7 @@ func TestAHungSystemDelaysNobodyElse(t *testing.T) {
 	until(t, "the hung ones have a credential too", time.Minute, func() bool { return f.left() == 0 })
 }
 
-// hanging answers nothing until it may go on.
+// hanging doesn't respond until released.
 type hanging struct {
 	*memory.AccessKeys
 	goOn chan struct{}
@@ -235,7 +235,7 @@ func (h hanging) Test(ctx context.Context, r rota.TestRequest) error {
 	}
 }
 
-func TestAJobWhoseWorkerDiedBeforeItBeganIsReplaced(t *testing.T) {
+func TestAJobWhoseWorkerDiedBeforeStartingIsReplaced(t *testing.T) {
 	f := newFleet(t, map[string][]string{"a": nil})
 	s := f.replica(func(o *Options, _ *engine.WorkerOptions) { o.LostAfter = time.Minute })
 	if err := s.scan(t.Context(), 0); err != nil {
@@ -275,7 +275,7 @@ func TestAJobWhoseWorkerDiedBeforeItBeganIsReplaced(t *testing.T) {
 	until(t, "it has a credential", 30*time.Second, func() bool { return f.left() == 0 })
 }
 
-func TestAtTheEndTurnsAreHandedBack(t *testing.T) {
+func TestAtShutdownTurnsAreReleased(t *testing.T) {
 	f := newFleet(t, map[string][]string{"a": {"x"}})
 	begun := make(chan struct{})
 	f.all[0].Issuer = hanging{f.issuers["a"], nil}
@@ -301,7 +301,7 @@ func TestAtTheEndTurnsAreHandedBack(t *testing.T) {
 	}
 }
 
-func TestAFailedTurnIsNotTriedAgainByTheQueue(t *testing.T) {
+func TestTheQueueDoesNotRetryFailedTurns(t *testing.T) {
 	f := newFleet(t, map[string][]string{"a": {"x"}})
 	calls := make(chan struct{}, 10)
 	f.all[0].Issuer = memory.NewAccessKeys(memory.AccessKeysOptions{Options: memory.Options{Faults: func(c memory.Call) memory.Fault {
@@ -369,7 +369,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-func TestWhatIsDueIsLeftToAReplicaWithTheConfigurationInForce(t *testing.T) {
+func TestDueWorkIsLeftToAReplicaWithTheActiveConfiguration(t *testing.T) {
 	f := newFleet(t, map[string][]string{"a": {"x"}})
 	f.all[0].Configuration = "old"
 	if _, err := f.db.Queue().Enroll(t.Context(), map[string]string{"a": "new"}); err != nil {

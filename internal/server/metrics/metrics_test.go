@@ -61,7 +61,7 @@ func standing(name string, s rotation.Status) store.EnrolledSecret {
 	return store.EnrolledSecret{SecretStatus: store.SecretStatus{Name: name, Status: s, NextAt: noon.Add(time.Hour)}}
 }
 
-// mixed are secrets of many states.
+// mixed is secrets in many states.
 func mixed() *table {
 	fresh := standing("app/fresh", rotation.Status{IssuedAt: noon.Add(-10 * rota.Day), RotateAt: noon.Add(80 * rota.Day)})
 	late := standing("app/late", rotation.Status{IssuedAt: noon.Add(-100 * rota.Day), RotateAt: noon.Add(-10 * rota.Day), DueAt: noon.Add(-10 * rota.Day), Hold: rotation.HoldInUse})
@@ -75,7 +75,7 @@ func mixed() *table {
 	return &table{rows: []store.EnrolledSecret{fresh, late, due, paused, gone, worked}}
 }
 
-// survey looks once and gives what a scrape answers.
+// survey runs once and returns a scrape's response.
 func survey(t *testing.T, source *table, change func(*SurveyOptions)) (*Metrics, string) {
 	t.Helper()
 	m := New("test")
@@ -106,7 +106,7 @@ func scrape(t *testing.T, m *Metrics) string {
 	return w.Body.String()
 }
 
-// has checks that a scrape has lines, each whole.
+// has checks that a scrape contains these complete lines.
 func has(t *testing.T, scraped string, lines ...string) {
 	t.Helper()
 	all := map[string]bool{}
@@ -128,7 +128,7 @@ func has(t *testing.T, scraped string, lines ...string) {
 	}
 }
 
-func TestSecretsAreCountedAsTheyStand(t *testing.T) {
+func TestSecretsAreCountedByState(t *testing.T) {
 	_, got := survey(t, mixed(), nil)
 	has(t, got,
 		`rota_secrets{state="ok"} 2`, `rota_secrets{state="late"} 1`, `rota_secrets{state="due"} 1`,
@@ -148,7 +148,7 @@ func TestSecretsAreCountedAsTheyStand(t *testing.T) {
 		fmt.Sprintf(`rota_schedule_last_look_timestamp_seconds %v`, float64(noon.Unix())),
 		fmt.Sprintf(`rota_survey_timestamp_seconds %v`, float64(noon.Unix())),
 		fmt.Sprintf(`rota_outbox_oldest_timestamp_seconds{notifier="ops"} %v`, float64(noon.Add(-time.Hour).Unix())),
-		// each by its name
+		// each by name
 		`rota_credential_age_seconds{secret="app/fresh"} 864000`,
 		fmt.Sprintf(`rota_next_rotation_timestamp_seconds{secret="app/fresh"} %v`, float64(noon.Add(80*rota.Day).Unix())),
 		`rota_late_seconds{secret="app/late"} 864000`, `rota_late_seconds{secret="app/fresh"} 0`,
@@ -165,7 +165,7 @@ func TestWhileFrozenNothingIsDue(t *testing.T) {
 
 func TestManySecretsHaveTotalsOnly(t *testing.T) {
 	source := &table{}
-	for i := range 2*batch + 1 { // more than one query gives
+	for i := range 2*batch + 1 { // more than one query returns
 		source.rows = append(source.rows, standing(fmt.Sprintf("app/%06d", i), rotation.Status{IssuedAt: noon.Add(-rota.Day)}))
 	}
 	total := fmt.Sprintf(`rota_secrets{state="ok"} %d`, len(source.rows))
@@ -205,7 +205,7 @@ func TestASurveyTakesATwentiethOfTheTimeAtMost(t *testing.T) {
 	}
 }
 
-func TestAScrapeAsksNothingAndOldFiguresStandWhileTheStoreIsSick(t *testing.T) {
+func TestAScrapeMakesNoQueriesAndKeepsOldFiguresDuringAnOutage(t *testing.T) {
 	source := mixed()
 	m := New("test")
 	s := m.Survey(SurveyOptions{

@@ -30,9 +30,9 @@ import (
 
 var update = flag.Bool("update", false, "regenerate docs/openapi.json")
 
-// operations answer what a test tells them to.
+// operations do what a test tells them to.
 type operations struct {
-	service.Operations // what no test calls
+	service.Operations // whatever no test calls
 	status             func() (api.StatusDoc, error)
 	work               func(api.WorkRequest) (api.WorkDoc, error)
 }
@@ -72,7 +72,7 @@ func (l *logOf) Read(_ context.Context, q store.AuditQuery) ([]store.AuditRecord
 	return out[:min(len(out), q.Limit)], nil
 }
 
-// handler is the API over some operations. Who sends "X-Who" is that principal.
+// handler is the API for some operations. "X-Who" names the principal.
 func handler(t testing.TB, o operations) http.Handler {
 	t.Helper()
 	directory := &memory.Directory{}
@@ -107,7 +107,7 @@ func ask(h http.Handler, method, path, body string, header ...string) *httptest.
 	return w
 }
 
-func TestWhatNoOperationIsForIsAProblemToo(t *testing.T) {
+func TestUnknownRoutesReturnProblems(t *testing.T) {
 	h := handler(t, operations{})
 	for _, c := range []struct {
 		method, path string
@@ -192,7 +192,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreNotAsDescribedEchoNoValue(t *testing.T) {
+func TestInvalidBodiesAreNotEchoed(t *testing.T) {
 	h := handler(t, operations{})
 	for _, body := range []string{
 		`{"fields": {"password": 5}}`, `{"fields": "hunter2"}`, `{"fields": {"password": "x"}, "filds": "hunter2"}`,
@@ -262,7 +262,7 @@ func TestAKeyedRequestIsCarriedOutOnce(t *testing.T) {
 	}
 }
 
-func TestTheFeedWakesWhomItConcerns(t *testing.T) {
+func TestTheFeedWakesThoseConcerned(t *testing.T) {
 	log := &logOf{}
 	log.add("a", "create")
 	f := NewFeed(log, time.Hour, slog.New(slog.DiscardHandler))
@@ -293,7 +293,7 @@ func TestTheFeedWakesWhomItConcerns(t *testing.T) {
 	<-f.Done()
 }
 
-func TestAFeedThatNobodyWaitsForAsksNothing(t *testing.T) {
+func TestAnIdleFeedMakesNoQueries(t *testing.T) {
 	log := &logOf{}
 	f := NewFeed(log, time.Hour, slog.New(slog.DiscardHandler))
 	f.poll(t.Context())
@@ -313,7 +313,7 @@ func TestAFeedThatNobodyWaitsForAsksNothing(t *testing.T) {
 	}
 }
 
-func TestWhoMayHear(t *testing.T) {
+func TestWhoMaySeeEvents(t *testing.T) {
 	lister := access.Caller{Rules: []access.Rule{{Action: access.List, Pattern: "app/*"}}}
 	auditor := access.Caller{Rules: []access.Rule{{Action: access.Audit, Pattern: "*"}}}
 	for _, c := range []struct {
@@ -334,7 +334,7 @@ func TestWhoMayHear(t *testing.T) {
 	}
 }
 
-// Whatever is sent, the API answers, with JSON, and never a 500.
+// Whatever is sent, the API responds with JSON and never with a 500.
 func FuzzRequests(f *testing.F) {
 	h := handler(f, operations{
 		status: func() (api.StatusDoc, error) {

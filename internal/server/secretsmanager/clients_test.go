@@ -15,8 +15,8 @@ import (
 	"github.com/rota-dev/rota/internal/testenv"
 )
 
-// program runs one of other people's programs against the server and gives what
-// it prints. Nothing of the machine's own AWS configuration reaches it.
+// program runs a third-party program against the server and returns its output.
+// None of the machine's own AWS configuration reaches it.
 func (e *env) program(name string, args ...string) (string, error) {
 	e.t.Helper()
 	path := testenv.VenvProgram(e.t, name)

@@ -15,7 +15,7 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// operations are the bodies that the fuzzer begins with.
+// operations are the bodies that the fuzzer starts with.
 var operations = map[string]string{
 	"BatchGetSecretValue":             `{"Filters":[{"Key":"all","Values":["!a b"]}],"MaxResults":3}`,
 	"CancelRotateSecret":              `{"SecretId":"a"}`,
@@ -45,8 +45,8 @@ var operations = map[string]string{
 	"StopReplicationToReplica":        `{"SecretId":"a"}`,
 }
 
-// FuzzCall feeds every operation any JSON: it may refuse, and must not fail,
-// nor break what always holds of labels.
+// FuzzCall sends arbitrary JSON to every operation: it may be refused, but must
+// not fail, nor break the invariants of labels.
 func FuzzCall(f *testing.F) {
 	for _, name := range slices.Sorted(maps.Keys(operations)) {
 		f.Add(name, operations[name])
@@ -96,8 +96,8 @@ func TestEveryOperationIsFuzzed(t *testing.T) {
 	}
 }
 
-// BenchmarkGetSecretValue is a whole request over memory but for HTTP itself:
-// the signature, the JSON, the rights and the audit entry.
+// BenchmarkGetSecretValue is a whole request in memory, except for HTTP itself:
+// the signature, the JSON, the permissions and the audit entry.
 func BenchmarkGetSecretValue(b *testing.B) {
 	e := start(b, secretsmanager.Options{})
 	e.create("prod/app", `{"username":"app","password":"hush"}`)
@@ -114,8 +114,8 @@ func BenchmarkGetSecretValue(b *testing.B) {
 	}
 }
 
-// BenchmarkGetSecretValueOnSQLite is the same with the real store, many
-// requests at once.
+// BenchmarkGetSecretValueOnSQLite is the same with the real store and
+// concurrent requests.
 func BenchmarkGetSecretValueOnSQLite(b *testing.B) {
 	db, err := store.Open(b.Context(), store.Options{Dir: b.TempDir() + "/data"})
 	if err != nil {

@@ -49,7 +49,7 @@ func (c *clock) Add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// env is a server that a test speaks to as one caller.
+// env is a server that a test talks to as one caller.
 type env struct {
 	t       testing.TB
 	clock   *clock
@@ -59,8 +59,8 @@ type env struct {
 	client  *sm.Client
 }
 
-// start serves over memory, or the records given, to who may do everything, or
-// what the rules allow.
+// start serves in-memory records, or the given ones, to a caller with all
+// permissions, or with these rules.
 func start(t testing.TB, o secretsmanager.Options, rules ...access.Rule) *env {
 	t.Helper()
 	e := &env{t: t, clock: newClock()}
@@ -108,14 +108,14 @@ func (e *env) do(operation, body string) secretsmanager.Response {
 	return e.server.Do(e.t.Context(), access.Local("me"), operation, []byte(body))
 }
 
-// create makes a secret and gives its ARN and the version's id.
+// create creates a secret and returns its ARN and the version's id.
 func (e *env) create(name, text string) (arn, version string) {
 	e.t.Helper()
 	out := must[*sm.CreateSecretOutput](e.t)(e.client.CreateSecret(e.t.Context(), &sm.CreateSecretInput{Name: &name, SecretString: &text}))
 	return *out.ARN, *out.VersionId
 }
 
-// code is the AWS error code of an error, "" for nil and "?" for another's.
+// code is an error's AWS code, "" for nil and "?" for other errors.
 func code(err error) string {
 	if err == nil {
 		return ""

@@ -49,7 +49,7 @@ const (
 	ours2 = "rota-00000000000000000000000000000002"
 )
 
-func TestWhatRotaManagesIsNotDeleted(t *testing.T) {
+func TestManagedSecretsAreNotDeleted(t *testing.T) {
 	for name, in := range map[string]*sm.DeleteSecretInput{
 		"with a recovery window": {},
 		"for good":               {ForceDeleteWithoutRecovery: aws.Bool(true)},
@@ -101,7 +101,7 @@ func TestRotasOwnVersionsKeepTheirLabels(t *testing.T) {
 	wantCode(t, move("BLUE", other, ours1), "")
 	wantCode(t, move("AWSCURRENT", ours1, other), "InvalidRequestException")
 
-	// What a person put comes first, as at AWS, and can be taken back.
+	// A value that a person puts wins, as at AWS, and can be rolled back.
 	current, err := foreign()
 	wantCode(t, err, "")
 	wantCode(t, move("AWSCURRENT", current, ours1), "")
@@ -161,7 +161,7 @@ func TestHowRotaRotatesIsShown(t *testing.T) {
 	}
 }
 
-func TestWhatWasSetUpBeforeRotaManagesASecretEnds(t *testing.T) {
+func TestEarlierSettingsEndWhenRotaManagesASecret(t *testing.T) {
 	e, f := startRotating(t, secretsmanager.Options{Managed: func(name string) bool { return name == "a" }})
 	arn, _ := e.create("a", "old")
 	e.create("b", "old")
@@ -177,13 +177,13 @@ func TestWhatWasSetUpBeforeRotaManagesASecretEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.server.Wait()
-	f.wantCalls(fourSteps...) // for b alone
+	f.wantCalls(fourSteps...) // for b only
 	r := must[record.Record](t)(e.records.View(t.Context(), "a"))
 	if r.Rotation.Enabled || !r.DueAt().IsZero() {
 		t.Errorf("%s has the rotation %+v", arn, r.Rotation)
 	}
 
-	// A deletion that was planned before is not carried out.
+	// A deletion that was scheduled before is not carried out.
 	if err := e.records.Update(t.Context(), "a", func(c *record.Change) error {
 		c.DeletedAt, c.DeleteAt = c.Now, c.Now.Add(time.Hour)
 		return nil

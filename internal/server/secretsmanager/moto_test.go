@@ -21,8 +21,8 @@ const (
 	third  = "33333333-3333-3333-3333-333333333333"
 )
 
-// sameCalls are made one after the other, of moto and of Rota. Where moto is
-// known to differ from AWS's documentation, differs says how.
+// sameCalls are made in order, to moto and to Rota. If moto is known to differ
+// from AWS's documentation, differs says how.
 var sameCalls = []struct {
 	name    string
 	call    func(context.Context, *sm.Client) (any, error)
@@ -159,7 +159,7 @@ var (
 	suffix = regexp.MustCompile(`:\d{12}:secret:([a-z/]+)-[A-Za-z0-9]{6}`)
 )
 
-// normal is an answer in a form that can be compared.
+// normal is a response in a comparable form.
 func normal(t *testing.T, out any, err error) string {
 	t.Helper()
 	if err != nil {
@@ -187,7 +187,7 @@ func normal(t *testing.T, out any, err error) string {
 	return suffix.ReplaceAllString(date.ReplaceAllString(string(text), "DATE"), "::secret:$1-SUFFIX")
 }
 
-func TestRotaAnswersAsMotoWhereMotoIsRight(t *testing.T) {
+func TestRotaRespondsLikeMotoWhereMotoIsRight(t *testing.T) {
 	ours := start(t, secretsmanager.Options{}).client
 	theirs := (&env{url: testenv.Moto(t).URL}).as("AKIAANYBODY000000000", "anything", "")
 	for _, c := range sameCalls {

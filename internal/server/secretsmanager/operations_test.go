@@ -67,7 +67,7 @@ func TestRandomPasswords(t *testing.T) {
 		name  string
 		in    sm.GetRandomPasswordInput
 		long  int
-		each  []string // one character of each at least
+		each  []string // at least one character of each
 		never string
 		code  string
 	}{
@@ -101,7 +101,7 @@ func TestRandomPasswords(t *testing.T) {
 	}
 }
 
-func TestResourcePoliciesAreKept(t *testing.T) {
+func TestResourcePoliciesAreStored(t *testing.T) {
 	e := start(t, secretsmanager.Options{})
 	arn, _ := e.create("a", "x")
 	id := aws.String("a")
@@ -284,7 +284,7 @@ func TestADeletedSecretIsRemovedWhenItsWindowIsOver(t *testing.T) {
 	}
 }
 
-func TestATokenMakesARequestTheSameOne(t *testing.T) {
+func TestATokenIdentifiesARequest(t *testing.T) {
 	e := start(t, secretsmanager.Options{})
 	token := uuid.NewString()
 	create := func(value string) string {

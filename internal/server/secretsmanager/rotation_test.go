@@ -170,7 +170,7 @@ func TestAFunctionRotatesInFourSteps(t *testing.T) {
 		t.Errorf("next rotation %v, want by %v", d.NextRotationDate, want)
 	}
 
-	// The same request again does nothing; without the ARN it rotates anew.
+	// The same request again is a no-op; without the ARN it rotates again.
 	_, err = f.rotate(&sm.RotateSecretInput{ClientRequestToken: &token})
 	wantCode(t, err, "")
 	f.wantCalls()
@@ -178,7 +178,7 @@ func TestAFunctionRotatesInFourSteps(t *testing.T) {
 	wantCode(t, err, "")
 	f.wantCalls(fourSteps...)
 
-	// And by itself, when it is due.
+	// And automatically, when it's due.
 	for _, wait := range []time.Duration{9 * 24 * time.Hour, 14 * time.Hour} { // midnight of the tenth day
 		if err := e.server.RotateDue(t.Context()); err != nil {
 			t.Fatal(err)
@@ -205,7 +205,7 @@ func TestAFunctionRotatesInFourSteps(t *testing.T) {
 	f.wantCalls()
 }
 
-func TestAStepThatFailsIsTriedAgain(t *testing.T) {
+func TestAFailedStepIsRetried(t *testing.T) {
 	for _, failure := range []string{"status", "function"} {
 		t.Run(failure, func(t *testing.T) {
 			e, f := startRotating(t, secretsmanager.Options{})
@@ -223,7 +223,7 @@ func TestAStepThatFailsIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestARotationThatFailsIsReattempted(t *testing.T) {
+func TestAFailedRotationIsRetried(t *testing.T) {
 	e, f := startRotating(t, secretsmanager.Options{})
 	_, old := e.create("a", "old")
 	f.fail = func(step string, _ int) string {
@@ -246,14 +246,14 @@ func TestARotationThatFailsIsReattempted(t *testing.T) {
 	}
 	f.fail = nil
 	_, err = f.rotate(&sm.RotateSecretInput{})
-	wantCode(t, err, "InvalidRequestException") // and yet the former one is taken up again
+	wantCode(t, err, "InvalidRequestException") // and the earlier one is resumed anyway
 	f.wantCalls(fourSteps...)
 	if got := f.current(); got != "new "+token {
 		t.Errorf("current value %s", got)
 	}
 }
 
-func TestARotationCutOffIsTakenUpWhenItIsDue(t *testing.T) {
+func TestAnInterruptedRotationResumesWhenDue(t *testing.T) {
 	e, f := startRotating(t, secretsmanager.Options{})
 	e.create("a", "old")
 	f.fail = func(string, int) string { return "status" }
@@ -291,7 +291,7 @@ func TestAFunctionThatPromotesNothingHasFailed(t *testing.T) {
 	}
 }
 
-func TestNotAtOnceMeansTheTestAlone(t *testing.T) {
+func TestNotImmediatelyMeansOnlyTheTestStep(t *testing.T) {
 	e, f := startRotating(t, secretsmanager.Options{})
 	_, old := e.create("a", "old")
 	_, err := f.rotate(&sm.RotateSecretInput{RotationLambdaARN: aws.String(functionARN), RotateImmediately: aws.Bool(false), RotationRules: &types.RotationRulesType{ScheduleExpression: aws.String("cron(0 8 1 * ? *)"), Duration: aws.String("2h")}})
@@ -306,7 +306,7 @@ func TestNotAtOnceMeansTheTestAlone(t *testing.T) {
 	}
 }
 
-func TestRotaRotatesWhatItManages(t *testing.T) {
+func TestRotaRotatesManagedSecrets(t *testing.T) {
 	type call struct{ Principal, Name, Token string }
 	var calls []call
 	e, f := startRotating(t, secretsmanager.Options{

@@ -12,7 +12,7 @@ func TestSchedules(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		rules rotationRules
-		next  string // "" where the rules are refused
+		next  string // "" if the rules are refused
 		end   string
 	}{
 		{"after days", rotationRules{AutomaticallyAfterDays: 30}, "2026-04-03T00:00", "2026-04-03T23:59"},

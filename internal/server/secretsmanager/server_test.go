@@ -17,7 +17,7 @@ import (
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
 )
 
-func TestWhoCallsMustBeProven(t *testing.T) {
+func TestCallersMustAuthenticate(t *testing.T) {
 	e := start(t, secretsmanager.Options{})
 	for _, test := range []struct{ name, id, secret, token, want string }{
 		{"the right key", keyID, keySecret, "", ""},
@@ -32,7 +32,7 @@ func TestWhoCallsMustBeProven(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoCallIsRefused(t *testing.T) {
+func TestInvalidCallsAreRefused(t *testing.T) {
 	e := start(t, secretsmanager.Options{})
 	for _, test := range []struct {
 		name, method, target, authorization, body string
@@ -71,7 +71,7 @@ func TestWhatIsNoCallIsRefused(t *testing.T) {
 	}
 }
 
-func TestACallTooManyIsThrottled(t *testing.T) {
+func TestExcessCallsAreThrottled(t *testing.T) {
 	e := start(t, secretsmanager.Options{Throttle: func(c access.Caller, operation string) bool {
 		return c.Principal == "app/test" && operation == "ListSecrets"
 	}})
@@ -81,7 +81,7 @@ func TestACallTooManyIsThrottled(t *testing.T) {
 	wantCode(t, err, "")
 }
 
-func TestWhyACallerIsNotLetIn(t *testing.T) {
+func TestAuthenticationErrors(t *testing.T) {
 	for _, test := range []struct {
 		err    error
 		status int
@@ -154,7 +154,7 @@ func TestJSONIsReadStrictly(t *testing.T) {
 	}
 }
 
-func TestWhoMayNotIsDenied(t *testing.T) {
+func TestUnauthorizedCallersAreDenied(t *testing.T) {
 	e := start(t, secretsmanager.Options{}, access.Rule{Action: access.Read, Pattern: "prod/*"}, access.Rule{Action: access.List, Pattern: "test/*"})
 	for _, name := range []string{"prod/a", "test/a"} {
 		if a := e.do("CreateSecret", `{"Name":"`+name+`","SecretString":"x","ClientRequestToken":"`+strings.Repeat("1", 32)+`"}`); a.Code != "" {
@@ -172,7 +172,7 @@ func TestWhoMayNotIsDenied(t *testing.T) {
 	wantCode(t, err, "AccessDeniedException")
 	missing := "prod/missing"
 	_, err = e.client.DescribeSecret(t.Context(), &sm.DescribeSecretInput{SecretId: &missing})
-	wantCode(t, err, "AccessDeniedException") // whether it is there is not told
+	wantCode(t, err, "AccessDeniedException") // doesn't reveal whether it exists
 	list := must[*sm.ListSecretsOutput](t)(e.client.ListSecrets(t.Context(), &sm.ListSecretsInput{}))
 	if len(list.SecretList) != 1 || *list.SecretList[0].Name != test {
 		t.Errorf("listed %v", list.SecretList)

@@ -31,7 +31,7 @@ func find(_ context.Context, id string) (sigv4.Key, error) {
 	return sigv4.Key{Secret: credentials.SecretAccessKey}, nil
 }
 
-// signed is a request that AWS's own signer signed at a time.
+// signed is a request signed by AWS's own signer at a time.
 func signed(t testing.TB, c aws.Credentials, body string, at time.Time) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://rota.example/", strings.NewReader(body))
@@ -44,7 +44,7 @@ func signed(t testing.TB, c aws.Credentials, body string, at time.Time) *http.Re
 	return r
 }
 
-func TestWhatIsSignedIsWhatIsTaken(t *testing.T) {
+func TestOnlyWhatWasSignedIsAccepted(t *testing.T) {
 	const body = `{"SecretId":"prod/app"}`
 	session := credentials
 	session.SessionToken = "token"
@@ -115,7 +115,7 @@ func TestWhatIsSignedIsWhatIsTaken(t *testing.T) {
 	}
 }
 
-func TestASessionTokenIsTakenWithItsKey(t *testing.T) {
+func TestASessionTokenIsAcceptedOnlyWithItsKey(t *testing.T) {
 	c := credentials
 	c.SessionToken = "token"
 	r := signed(t, c, "{}", noon)
@@ -128,7 +128,7 @@ func TestASessionTokenIsTakenWithItsKey(t *testing.T) {
 	}
 }
 
-func TestAKeyWhoseSecretChangedIsNotTakenFromTheCache(t *testing.T) {
+func TestAChangedSecretIsNotTakenFromTheCache(t *testing.T) {
 	r := signed(t, credentials, "{}", noon)
 	v := &sigv4.Verifier{Now: func() time.Time { return noon }}
 	secret := credentials.SecretAccessKey
@@ -142,7 +142,7 @@ func TestAKeyWhoseSecretChangedIsNotTakenFromTheCache(t *testing.T) {
 	}
 }
 
-func TestPresignedRequestsAreTakenWhereTheyAreWanted(t *testing.T) {
+func TestPresignedRequestsAreAcceptedIfEnabled(t *testing.T) {
 	const body = `{"SecretId":"a"}`
 	sum := sha256.Sum256([]byte(body))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://rota.example/?X-Amz-Expires=60", http.NoBody)
@@ -171,8 +171,8 @@ func TestPresignedRequestsAreTakenWhereTheyAreWanted(t *testing.T) {
 	check("expired", v, body, sigv4.ErrSkewed)
 }
 
-// FuzzVerify feeds requests that nobody signed: none may pass, and none may
-// stop the program.
+// FuzzVerify sends requests that nobody signed: none may pass, and none may
+// crash the program.
 func FuzzVerify(f *testing.F) {
 	f.Add("AWS4-HMAC-SHA256 Credential=ROTAEXAMPLE/20260504/r/s/aws4_request, SignedHeaders=host;x-amz-date, Signature="+strings.Repeat("0", 64), "20260504T120000Z", "", "{}")
 	f.Add("", "", "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a/b/c/d/aws4_request&X-Amz-Signature=00&X-Amz-SignedHeaders=host&X-Amz-Expires=1", "")

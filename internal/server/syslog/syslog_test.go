@@ -39,7 +39,7 @@ func frame(r *bufio.Reader) (string, error) {
 	return string(text), err
 }
 
-func TestEveryEntryArrivesInOrderThoughTheServerWasAway(t *testing.T) {
+func TestEveryEntryArrivesInOrderDespiteAnOutage(t *testing.T) {
 	db, err := store.Open(t.Context(), store.Options{Dir: filepath.Join(t.TempDir(), "data")})
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestEveryEntryArrivesInOrderThoughTheServerWasAway(t *testing.T) {
 	record(t, db, "three")
 	changed <- struct{}{}
 	read(r, "three")
-	for { // until it is noted that it was sent
+	for { // until it's recorded as sent
 		if n, err := db.Audit().Exported(t.Context(), "syslog"); err != nil || n == 3 {
 			break
 		}

@@ -43,7 +43,7 @@ func TestTheVariablesSayWhetherSpansAreSent(t *testing.T) {
 	}
 }
 
-func TestABadVariableIsToldOfWithoutWhatItHolds(t *testing.T) {
+func TestAnInvalidVariableIsReportedWithoutItsValue(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "canary-token")
 	var out bytes.Buffer
@@ -67,7 +67,7 @@ type moody struct {
 
 func (m *moody) ExportSpans(context.Context, []sdk.ReadOnlySpan) error { return m.err }
 
-func TestALostCollectorIsToldOfOnceAndOnceWhenItIsBack(t *testing.T) {
+func TestACollectorOutageIsLoggedOnceAndItsEndOnce(t *testing.T) {
 	var out bytes.Buffer
 	m := &moody{}
 	s := &loggedExporter{SpanExporter: m, log: slog.New(slog.NewTextHandler(&out, nil))}

@@ -34,7 +34,7 @@ func recorder() (*tracing.Tracing, *tracetest.InMemoryExporter) {
 	return tracing.New(sdk.NewTracerProvider(sdk.WithSyncer(spans))), spans
 }
 
-// tree writes spans as lines, each below the one that it is part of.
+// tree prints spans as lines, each below its parent.
 func tree(spans tracetest.SpanStubs) string {
 	children := map[trace.SpanID]tracetest.SpanStubs{}
 	for _, s := range spans {
@@ -140,7 +140,7 @@ func TestTheSpansOfAFailureSayWhatFailedWithoutTheValue(t *testing.T) {
 	holdsNo(t, got, b.value(t))
 }
 
-// holdsNo looks for texts in all that is known of the spans.
+// holdsNo searches everything known about the spans for texts.
 func holdsNo(t *testing.T, spans tracetest.SpanStubs, texts ...string) {
 	t.Helper()
 	whole, err := json.Marshal(spans)
@@ -154,7 +154,7 @@ func holdsNo(t *testing.T, spans tracetest.SpanStubs, texts ...string) {
 	}
 }
 
-// golden compares with a file of testdata; ROTA_UPDATE_GOLDEN writes it anew.
+// golden compares with a file in testdata; ROTA_UPDATE_GOLDEN rewrites it.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".txt")
@@ -258,7 +258,7 @@ func TestLogLinesWithinASpanCarryItsIDs(t *testing.T) {
 	}
 }
 
-// stuck is an exporter whose collector never answers.
+// stuck is an exporter whose collector never responds.
 type stuck struct{}
 
 func (stuck) ExportSpans(ctx context.Context, _ []sdk.ReadOnlySpan) error {
@@ -280,6 +280,6 @@ func TestStopWaitsForFiveSecondsAtMost(t *testing.T) {
 		if took := time.Since(begun); took != 5*time.Second {
 			t.Errorf("it took %s", took)
 		}
-		time.Sleep(time.Minute) // virtual: what is stuck gives up
+		time.Sleep(time.Minute) // virtual: the stuck exporter gives up
 	})
 }

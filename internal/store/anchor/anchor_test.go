@@ -77,7 +77,7 @@ func TestAFileKeepsHeads(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A crash in the middle of a line loses that line alone.
+	// A crash in the middle of a line loses only that line.
 	half, err := os.OpenFile(f.Path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

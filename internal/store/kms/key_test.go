@@ -38,7 +38,7 @@ func openKey(t testing.TB, address string, older ...string) *kms.Key {
 	return k
 }
 
-// localKey is the address of a key in this process.
+// localKey is the URL of a key in this process.
 func localKey(t testing.TB) string {
 	t.Helper()
 	key, err := localsecrets.NewRandomKey()
@@ -46,8 +46,8 @@ func localKey(t testing.TB) string {
 	return "base64key://" + base64.URLEncoding.EncodeToString(key[:])
 }
 
-// roundTrip keeps a value in a store whose master key that key encrypts, and
-// reads it after opening the store anew and after rotating the master key.
+// roundTrip stores a value in a store whose master key this key encrypts, and
+// reads it after reopening the store and after rotating the master key.
 func roundTrip(t *testing.T, address string) {
 	t.Helper()
 	o := store.Options{Dir: filepath.Join(t.TempDir(), "data"), Wrapper: openKey(t, address)}
@@ -95,9 +95,9 @@ func TestAWSKMS(t *testing.T) {
 	})
 }
 
-// transit is a small imitation of Vault's Transit engine, after
+// transit is a minimal fake of Vault's Transit engine, after
 // https://developer.hashicorp.com/vault/api-docs/secret/transit: encrypt and
-// decrypt of one key, whose ciphertexts are the plaintexts with a prefix.
+// decrypt with one key, whose ciphertexts are the plaintexts with a prefix.
 func transit(t testing.TB) *httptest.Server {
 	t.Helper()
 	const prefix = "vault:v1:"
@@ -164,7 +164,7 @@ func TestVaultTransit(t *testing.T) {
 	}
 }
 
-func TestOpeningAzureKeyVaultCallsNobody(t *testing.T) {
+func TestOpeningAzureKeyVaultMakesNoCalls(t *testing.T) {
 	openKey(t, "azurekeyvault://rota.vault.azure.net/keys/master")
 }
 

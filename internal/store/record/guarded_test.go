@@ -17,13 +17,13 @@ func caller(rules ...access.Rule) access.Caller {
 	return access.Caller{Principal: "app/orders", Method: "sigv4", From: "192.0.2.7", Rules: rules}
 }
 
-// outcome is what a call did: the error's kind, and the audit entries.
+// outcome is what a call did: the kind of error, and the audit entries.
 type outcome struct {
 	denied  bool
 	entries []string // step and outcome
 }
 
-func TestWhatACallerMayDo(t *testing.T) {
+func TestWhatACallerIsAllowed(t *testing.T) {
 	now := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	first := func(record.Record) (string, error) { return "v", nil }
 	calls := map[string]func(*testing.T, *record.Guarded) error{
@@ -127,12 +127,12 @@ func TestAListShowsWhatTheCallerMayList(t *testing.T) {
 	}
 }
 
-// broken records refuse to put anything down.
+// broken records refuse to write anything.
 type broken struct{ record.Records }
 
 var errDisk = errors.New("disk full")
 
-func TestWithoutTheEntryThereIsNoValue(t *testing.T) {
+func TestNoValueWithoutAnAuditEntry(t *testing.T) {
 	m := &record.Memory{}
 	fill(t, m, "a")
 	g := record.Guard(broken{m}, nil)(access.Local("me"))
@@ -155,8 +155,8 @@ func (broken) Value(context.Context, string, string, ...rotation.Entry) (record.
 	return record.Value{}, errDisk
 }
 
-// replaced is a secret whose current version is replaced, and the old one
-// deleted, each time between a look at it and the reading of the value.
+// replaced is a secret whose current version is replaced and the old one
+// deleted, each time between viewing it and reading the value.
 type replaced struct {
 	record.Records
 	times   int
@@ -179,7 +179,7 @@ func (r *replaced) Value(_ context.Context, _, version string, _ ...rotation.Ent
 	return record.Value{Text: &version}, nil
 }
 
-func TestAVersionThatIsReplacedWhileItIsReadIsLookedForAgain(t *testing.T) {
+func TestAVersionReplacedDuringAReadIsLookedUpAgain(t *testing.T) {
 	reader := caller(access.Rule{Action: access.Read, Pattern: "*"})
 	latest := func(r record.Record) (string, error) { return r.Versions[0].ID, nil }
 	g := record.Guard(&replaced{times: 3, current: "v"}, nil)(reader)
