@@ -40,8 +40,8 @@ func TestBadSettingsAreRefusedBeforeAnything(t *testing.T) {
 		want string
 	}{
 		"one name for both fields": {"ROTA_ACCESS_KEY_FIELD=a ROTA_SECRET_KEY_FIELD=a", "the same field"},
-		"no topic's ARN":           {"SNS_TOPIC_ARN=owner", "no topic's ARN"},
-		"another service's ARN":    {"SNS_TOPIC_ARN=arn:aws:sqs:eu-central-1:123456789012:owner", "no topic's ARN"},
+		"no topic's ARN":           {"SNS_TOPIC_ARN=owner", "not a topic's ARN"},
+		"another service's ARN":    {"SNS_TOPIC_ARN=arn:aws:sqs:eu-central-1:123456789012:owner", "not a topic's ARN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cloud := newCloud(t)
