@@ -44,9 +44,9 @@ secrets:
     targets: [{name: aws, file: {path: %[3]s/targets/torn.ini, format: aws_credentials}}]
 `
 
-// wire notes all that goes over it but for the bodies that are meant to hold
-// values: those of Secrets Manager, and IAM's answer to CreateAccessKey, whose
-// keys it learns.
+// wire records everything that goes over it except for bodies that are meant to
+// contain values: those of Secrets Manager, and IAM's response to
+// CreateAccessKey, from which it learns the keys.
 type wire struct {
 	next http.Handler
 
@@ -171,7 +171,7 @@ func playAWS(t *testing.T, l *ledger) {
 	w.step("013", "delete", "shop")
 	w.step("013", "run", "--all")
 
-	// Adopted ones, and attempts to.
+	// Adoptions, successful and not.
 	w.step("01", "adopt", "stored")
 	w.stepWith(`{"access_key_id": "`+givenID+`", "secret_access_key": "`+givenKey+`x"}`, "1", "adopt", "given", "--from", "-")
 	w.stepWith(`{"access_key_id": "`+givenID+`", "secret_access_key": "`+givenKey+`"}`, "01", "adopt", "given", "--from", "-")

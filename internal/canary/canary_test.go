@@ -33,8 +33,8 @@ func TestNoValueLeaks(t *testing.T) {
 	for _, h := range hits {
 		t.Errorf("%s (%s) is in %s", h.what, h.form, h.where)
 	}
-	// The same scan finds the values where they are meant to be, and finds
-	// that something had to be cut out elsewhere.
+	// The same scan finds the values where they are meant to be, and finds that
+	// something had to be cut out elsewhere.
 	found, _, _ := l.scanIn(l.shown)
 	values := map[string]bool{}
 	for _, h := range found {

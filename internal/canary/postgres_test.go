@@ -74,7 +74,7 @@ func playPostgres(t *testing.T, l *ledger) {
 	w.file("in/token", token, 0o600)
 	w.file("targets/torn.json", `{"password": "`+torn+`", oops`, 0o600)
 	w.file("targets/torn.env", "PW='"+torn+"\nA B C "+torn+"\n", 0o600)
-	// The superuser's own statements hold passwords in clear: they are not
+	// The superuser's own statements contain plaintext passwords: they aren't
 	// Rota's, and are kept out of the log.
 	server.Exec(t, "ALTER ROLE postgres SET log_statement = 'none'", "ALTER ROLE postgres SET log_min_duration_statement = -1",
 		"ALTER ROLE postgres SET log_min_error_statement = 'panic'", "ALTER ROLE postgres SET log_min_messages = 'panic'")
@@ -93,7 +93,7 @@ func playPostgres(t *testing.T, l *ledger) {
 	// Every kind of failure, and then the same with the cause gone.
 	w.fails("page", true)
 	w.step("1", "check")
-	w.step("013", "rotate", "app") // the folder of a target is missing
+	w.step("013", "rotate", "app") // a target's folder is missing
 	w.keepOpen()
 	w.fails("app", true)
 	w.must(os.Mkdir(w.path("targets/new"), 0o700))
@@ -123,7 +123,7 @@ func playPostgres(t *testing.T, l *ledger) {
 	}
 	w.step("013", "rotate", "pair")
 
-	// Adopted ones, and attempts to.
+	// Adoptions, successful and not.
 	w.stepWith(`{"username": "legacy", "password": "`+refused+`"}`, "1", "adopt", "legacy", "--from", "-")
 	w.stepWith(`{"username": "legacy", "password": "`+refused+`"`, "2", "adopt", "legacy", "--from", "-")
 	w.stepWith(`{"username": "legacy", "password": ["`+refused+`"]}`, "2", "adopt", "legacy", "--from", "-")

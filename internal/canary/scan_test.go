@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// forms are the ways in which a value may show, by their names. Those that
-// look like another one are left out.
+// forms are the ways in which a value may appear, by name. Duplicates are left
+// out.
 func forms(value string) map[string]string {
 	out := map[string]string{"as it is": value}
 	add := func(name, form string) {
@@ -25,8 +25,8 @@ func forms(value string) map[string]string {
 			out[name] = form
 		}
 	}
-	// Within a longer text base64 looks different at each of three offsets:
-	// what no neighbour changes is looked for.
+	// Within a longer text, base64 looks different at each of three offsets:
+	// the scan looks for the part that its neighbors don't affect.
 	for offset := range 3 {
 		bits := 8 * (offset + len(value))
 		for _, alphabet := range []struct {
@@ -66,7 +66,7 @@ func lowerEscapes(text string) string {
 	return b.String()
 }
 
-// ledger is what is known to be secret, and everything that Rota wrote.
+// ledger is everything known to be secret, and everything that Rota wrote.
 type ledger struct {
 	values  map[string]string // value → what it is
 	outputs []output
@@ -81,7 +81,7 @@ type output struct {
 
 func newLedger() *ledger { return &ledger{values: map[string]string{}} }
 
-// secret notes a value.
+// secret records a value.
 func (l *ledger) secret(what, value string) {
 	if _, known := l.values[value]; !known && value != "" {
 		l.values[value] = what
@@ -92,7 +92,7 @@ func (l *ledger) wrote(name string, content []byte) {
 	l.outputs = append(l.outputs, output{name: name, content: content})
 }
 
-// add takes in another ledger.
+// add merges another ledger.
 func (l *ledger) add(other *ledger) {
 	for value, what := range other.values {
 		l.secret(what, value)
@@ -137,7 +137,7 @@ func TestTheScannerFindsAPlantedValue(t *testing.T) {
 			t.Errorf("there is no form %q", want)
 		}
 	}
-	// The same, encoded by others and amid other text.
+	// The same, encoded by others and inside other text.
 	for i := range 6 {
 		neighbours := strings.Repeat("x", i) + value + "tail"
 		plants["std base64 "+fmt.Sprint(i)] = base64.StdEncoding.EncodeToString([]byte(neighbours))

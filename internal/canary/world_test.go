@@ -24,8 +24,8 @@ var program string
 
 func TestMain(m *testing.M) { os.Exit(testenv.MainWithProgram(m, &program)) }
 
-// world is one data folder, one rota.yaml and all that is written while
-// commands run.
+// world is one data folder, one rota.yaml and everything written while commands
+// run.
 type world struct {
 	*testing.T
 	*ledger
@@ -34,8 +34,8 @@ type world struct {
 	codes   map[int]int
 }
 
-// newWorld makes these folders: in, what Rota reads; targets, what it delivers
-// to; spy, what its children see; tmp, its temporary folder; and data.
+// newWorld creates these folders: in, what Rota reads; targets, what it
+// delivers to; spy, what its children see; tmp, its temporary folder; and data.
 func newWorld(t *testing.T, l *ledger, secrets ...string) *world {
 	w := &world{T: t, ledger: l, dir: t.TempDir(), secrets: secrets, codes: map[int]int{}}
 	for _, name := range []string{"in", "targets", "spy", "tmp"} {
@@ -45,8 +45,8 @@ func newWorld(t *testing.T, l *ledger, secrets ...string) *world {
 	return w
 }
 
-// spyScript is reloader and notifier. It writes down all that it can see of
-// itself and of Rota. While the file spy/fail-NAME is there it fails, after
+// spyScript is reloader and notifier. It records everything it can see of
+// itself and of Rota. While the file spy/fail-NAME exists it fails, after
 // printing its environment, its arguments and, as careless consumers do, the
 // file that they read.
 const spyScript = `#!/bin/sh
@@ -87,7 +87,8 @@ func (w *world) fails(name string, yes bool) {
 	w.must(os.Remove(w.path("in", "fail-"+name)))
 }
 
-// run runs a command, gives what it prints and its code, and takes no note.
+// run runs a command and returns its output and exit code, without recording
+// them.
 func (w *world) run(stdin string, args ...string) (stdout, stderr []byte, code int) {
 	w.Helper()
 	cmd := exec.Command(program, args...)
@@ -107,8 +108,8 @@ func (w *world) run(stdin string, args ...string) (stdout, stderr []byte, code i
 	return out.Bytes(), errs.Bytes(), code
 }
 
-// step runs a command with the most talkative log, notes all that it prints,
-// and looks what new values there are. It must end with one of the codes.
+// step runs a command with the most verbose log, records its output, and
+// collects new values. It must exit with one of the codes.
 func (w *world) step(codes string, args ...string) { w.Helper(); w.stepWith("", codes, args...) }
 
 func (w *world) stepWith(stdin, codes string, args ...string) {
@@ -123,10 +124,10 @@ func (w *world) stepWith(stdin, codes string, args ...string) {
 	}
 }
 
-// changing are the commands after which there may be new values.
+// changing are the commands after which there can be new values.
 var changing = []string{"rotate", "run", "rollback", "adopt"}
 
-// collect notes the values that rota get shows after a command.
+// collect records the values that rota get shows after a command.
 func (w *world) collect(args []string) {
 	w.Helper()
 	if !slices.Contains(changing, args[0]) {
@@ -154,9 +155,9 @@ func (w *world) collect(args []string) {
 	}
 }
 
-// gather notes what lies in folders: Rota's data, its temporary files and what
-// its children saw. A value is meant for those children whose environment the
-// configuration gives it to.
+// gather records the contents of folders: Rota's data, its temporary files and
+// what its children saw. A value is meant for those children whose environment
+// the configuration adds it to.
 func (w *world) gather(meant string) {
 	w.Helper()
 	for _, folder := range []string{"data", "tmp", "spy"} {
@@ -183,7 +184,7 @@ func (w *world) gather(meant string) {
 	}
 }
 
-// everyCommand runs all that only looks.
+// everyCommand runs all read-only commands.
 func (w *world) everyCommand() {
 	w.Helper()
 	for _, args := range [][]string{
@@ -208,8 +209,8 @@ func (w *world) keepOpen() {
 	w.Cleanup(func() { w.must(db.Close()) })
 }
 
-// brokenConfigurations tries what is wrong in rota.yaml, next to a password
-// that stands in clear.
+// brokenConfigurations tries invalid versions of rota.yaml, next to a plaintext
+// password.
 func (w *world) brokenConfigurations(password string) {
 	w.Helper()
 	for name, text := range map[string]string{
@@ -229,7 +230,7 @@ func (w *world) brokenConfigurations(password string) {
 	}
 }
 
-// looksAsIfItWorked tells whether there was enough to look through.
+// looksAsIfItWorked reports whether there was enough to search.
 func (w *world) looksAsIfItWorked(log []byte) {
 	w.Helper()
 	for _, want := range []string{"ALTER ROLE", "SCRAM-SHA-256$", "permission denied"} {

@@ -10,7 +10,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// call is one outside call, named so that it is known again in another world.
+// call is one outside call, named so that it can be recognized in another
+// world.
 type call struct {
 	system string // "iam", "secretsmanager", "journal", "target", …
 	op     string
@@ -19,12 +20,12 @@ type call struct {
 
 func (c call) String() string { return strings.TrimSpace(c.system + " " + c.op + " " + c.about) }
 
-// local tells the calls that no vendor's service answers.
+// local reports the calls that no vendor's service answers.
 func (c call) local() bool {
 	return slices.Contains([]string{"journal", "store", "target", "reloader"}, c.system)
 }
 
-// reads tells the calls whose answers may be older than the last write.
+// reads reports the calls whose results may be older than the last write.
 func (c call) reads() bool {
 	switch c.system {
 	case "postgres":
@@ -35,7 +36,7 @@ func (c call) reads() bool {
 	return false
 }
 
-// kind is how a call goes wrong.
+// kind is how a call fails.
 type kind string
 
 const (
@@ -50,7 +51,7 @@ const (
 	stale       kind = "answers stale"
 )
 
-// kinds are the ways in which a call can go wrong.
+// kinds are the ways in which a call can fail.
 func kinds(c call) []kind {
 	all := []kind{failsBefore, replyLost, dies, slow, repeated}
 	if !c.local() {
@@ -67,17 +68,17 @@ func kinds(c call) []kind {
 
 // plan is the one fault of a cell.
 type plan struct {
-	bug     func(*rotation.Rotator) // planted, to see that the matrix finds it; nil for none
+	bug     func(*rotation.Rotator) // planted, to verify that the matrix finds it; nil for none
 	at      int                     // the call's number in the life; -1 for no fault
 	step    string
-	timeout time.Duration // of each call, where the kind is slow
+	timeout time.Duration // of each call, if the kind is slow
 	call    call
 	kind    kind
-	lose    bool // the data folder is lost after the run that the fault struck
+	lose    bool // the data folder is lost after the run with the fault
 }
 
 var (
-	// errElsewhere: another call than the recorded one was struck.
+	// errElsewhere: a different call than the recorded one failed.
 	errElsewhere = errors.New("the life went otherwise than when it was recorded")
 
 	errDown = errors.New("injected: the connection was reset")

@@ -33,7 +33,7 @@ var policy = rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter
 
 func TestIAMKeysThroughEveryFault(t *testing.T) {
 	t.Parallel()
-	matrix(t, "IAM keys", 384, // which wait for the SDK's backoff, most of the time
+	matrix(t, "IAM keys", 384, // which wait for the SDK's backoff most of the time
 		life{name: "a key from its first issue", build: newIAM, loses: true, steps: []step{
 			{name: "day 0", done: isIssued},
 			{name: "day 90", after: 90 * rota.Day, done: isRotated},
@@ -52,8 +52,8 @@ func TestIAMKeysThroughEveryFault(t *testing.T) {
 	)
 }
 
-// isOurs is seen at the version, which look gives in the place of the key's id
-// while it is not Rota's.
+// isOurs is seen at the version, which look returns instead of the key's id
+// while it isn't Rota's.
 func isOurs(m moment) error {
 	if m.current == m.before {
 		return errors.New("the key is not adopted")
@@ -62,7 +62,7 @@ func isOurs(m moment) error {
 }
 
 // iamScene is an IAM user, its secret in Secrets Manager, a file that gets the
-// key, and consumers that read the file when they are told to.
+// key, and consumers that read the file when told to.
 type iamScene struct {
 	w      *world
 	aws    *awstest.Server
@@ -70,18 +70,18 @@ type iamScene struct {
 	dir    string
 	path   string
 	extra  map[string]any // what else is in the secret
-	others map[string]any // everything foreign, as it was at first
+	others map[string]any // everything foreign, as it was initially
 
 	mu     sync.Mutex
-	data   rotation.Journal // Rota's own store where a process dies, else in memory
+	data   rotation.Journal // Rota's own store if a process dies, else in memory
 	db     *store.DB        // that store; nil in memory
-	folder int              // how many data folders there were
+	folder int              // how many data folders there have been
 	served credential       // what the consumers hold
-	before credential       // what those hold that have not taken up the last one
-	until  time.Time        // as long as that must work
+	before credential       // what consumers hold that haven't picked up the last one
+	until  time.Time        // how long that must work
 }
 
-// credential is a key in the secret's own words.
+// credential is a key in the secret's own format.
 type credential struct {
 	ID     string `json:"access-id"`
 	Secret string `json:"secret-key"`
@@ -116,7 +116,7 @@ func newIAMScene(t testing.TB, w *world) *iamScene {
 	return s
 }
 
-// newAdopted has a key that somebody made, in a secret with other fields.
+// newAdopted has a key that a person created, in a secret with other fields.
 func newAdopted(t testing.TB, w *world) scene {
 	s := newIAMScene(t, w)
 	id, secret, err := s.aws.CreateAccessKey(iamUser)
@@ -136,7 +136,7 @@ func newAdopted(t testing.TB, w *world) scene {
 	return s
 }
 
-// foreign is all that is none of Rota's business.
+// foreign is everything that isn't Rota's business.
 func (s *iamScene) foreign() map[string]any {
 	text, _ := s.aws.SecretText(otherName, "AWSCURRENT")
 	return map[string]any{"keys": fmt.Sprint(s.aws.Keys(otherUser)), "labels": fmt.Sprint(s.aws.Labels(otherName)), "text": text}
@@ -171,7 +171,7 @@ func (s *iamScene) secret(p *process) (*rotation.Secret, error) {
 	}, nil
 }
 
-// reload lets the consumers read the file.
+// reload makes the consumers read the file.
 func (s *iamScene) reload() error {
 	c, err := s.file()
 	if err == nil {
@@ -185,7 +185,7 @@ func (s *iamScene) reload() error {
 	return err
 }
 
-// file is the key that the target holds.
+// file is the key in the target.
 func (s *iamScene) file() (credential, error) {
 	text, err := os.ReadFile(s.path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -202,7 +202,7 @@ func (s *iamScene) file() (credential, error) {
 	return credential(c), err
 }
 
-// stored is the key of a version, zero where there is none.
+// stored is a version's key, zero if there is none.
 func (s *iamScene) stored(labelOrID string) (credential, map[string]any, error) {
 	text, ok := s.aws.SecretText(secretName, labelOrID)
 	if !ok {
@@ -308,7 +308,7 @@ func (s *iamScene) instant() error {
 	return nil
 }
 
-// look takes the ids of keys; of a key that is not Rota's the version's id.
+// look uses the keys' ids, or for a key that isn't Rota's, the version's id.
 func (s *iamScene) look() (moment, error) {
 	var m moment
 	labels := s.aws.Labels(secretName)
@@ -343,7 +343,7 @@ func (s *iamScene) safe() error {
 	if err != nil {
 		return err
 	}
-	if current.ID != "" && s.w.struck { // before, Valid says enough
+	if current.ID != "" && s.w.struck { // before that, Valid is enough
 		if err := s.logIn(current); err != nil {
 			return fmt.Errorf("AWSCURRENT holds %s, which cannot log in: %w", current.ID, err)
 		}
@@ -359,7 +359,7 @@ func (s *iamScene) safe() error {
 	return nil
 }
 
-// logIn logs in over the wire, several times, as a new key is not known
+// logIn logs in over the wire, several times, because a new key isn't known
 // everywhere at once.
 func (s *iamScene) logIn(c credential) error {
 	s.aws.SetFaults(nil)
@@ -426,8 +426,8 @@ func (s *iamScene) ours(labels map[string]string, label string) bool {
 	return strings.HasPrefix(v, "rota-") || labels["ROTA_ADOPTED"] == v
 }
 
-// mayHold: a key whose intent was lost is somebody else's, as far as can be
-// known. It is left alone, and waited for where its place is needed.
+// mayHold: a key whose intent was lost belongs to someone else, as far as
+// anyone can know. It's left alone, and waited for if its slot is needed.
 func (s *iamScene) mayHold(k rotation.HoldKind, missing error) (string, bool) {
 	_, orphan := errors.AsType[orphanError](missing)
 	switch {
@@ -441,13 +441,13 @@ func (s *iamScene) mayHold(k rotation.HoldKind, missing error) (string, bool) {
 	return "", false
 }
 
-// twice tells that the plan makes a call arrive twice. Of two keys, Rota knows
-// the one that it was answered.
+// twice reports whether the plan makes a call arrive twice. Of two keys, Rota
+// knows the one in the response.
 func (s *iamScene) twice(action string) bool {
 	return s.w.plan.kind == repeated && s.w.plan.call.op == action
 }
 
-// orphanError names a key that no version of the store holds.
+// orphanError names a key that no version of the store has.
 type orphanError string
 
 func (e orphanError) Error() string { return string(e) + " is an orphan" }

@@ -16,7 +16,7 @@ type life struct {
 	name  string
 	build func(t testing.TB, w *world) scene
 	steps []step
-	// loses tells that the store is not in the data folder, which may then be
+	// loses means that the store isn't in the data folder, which can then be
 	// lost.
 	loses bool
 }
@@ -24,27 +24,27 @@ type life struct {
 // command is what a person, or cron, asks a process to do.
 type command func(context.Context, *rotation.Rotator, *rotation.Secret) (rotation.Result, error)
 
-// step is one moment of a life: a run of cron's, or a person's command.
+// step is one moment of a life: a run by cron, or a person's command.
 type step struct {
 	name  string
-	after time.Duration // since the step before
+	after time.Duration // since the previous step
 	// ask is the person's command; nil for cron's rota run.
 	ask command
-	// grace tells that the step may come a grace later where it is no longer
-	// known when that began.
+	// grace means that the step may come a grace period later if it's no longer
+	// known when that started.
 	grace bool
-	// done tells what is still missing.
+	// done returns what is still missing.
 	done func(m moment) error
 }
 
-// moment is what the store and the issuer hold, in the shape that goals need.
+// moment is what the store and the issuer have, in the form that goals need.
 type moment struct {
 	current, previous string // the issuer's names or the versions' ids, "" for none
 	previousState     string // "active", "inactive" or "gone"
-	previousRole      string // the role that the previous version is about
-	previousForeign   bool   // AWSPREVIOUS is on a version that is not Rota's
-	before            string // the current one when the step began
-	prior             string // the previous one when the step began
+	previousRole      string // the previous version's role
+	previousForeign   bool   // AWSPREVIOUS is on a version that isn't Rota's
+	before            string // the current one when the step started
+	prior             string // the previous one when the step started
 	priorGone         bool   // that one is no longer at the issuer
 }
 
@@ -95,7 +95,7 @@ func isRolledBack(m moment) error {
 	return nil
 }
 
-// play plays the life until the fault strikes, then the runs that follow.
+// play plays the life until the fault happens, then the runs that follow.
 func (w *world) play() verdict {
 	for _, s := range w.life.steps {
 		w.pass(s.after)
@@ -124,11 +124,11 @@ func (w *world) play() verdict {
 	return verdict{}
 }
 
-// patience is how long recovery may take.
+// patience is how long recovery can take.
 const patience = 48 * time.Hour
 
-// recover plays the runs that cron starts after the one that the fault struck:
-// one at once, as a person would, and then one an hour.
+// recover plays the runs that cron starts after the one with the fault: one
+// immediately, as a person would, and then one an hour.
 func (w *world) recover(s step) verdict {
 	var last outcome
 	var missing error
@@ -159,8 +159,8 @@ func (w *world) recover(s step) verdict {
 		return verdict{held: held}
 	}
 	if last.hold == rotation.HoldNone && last.err == nil && s.grace {
-		// Not knowing since when it is served or inactive, Rota waits for both
-		// graces once more.
+		// Because it doesn't know since when it has been served or inactive,
+		// Rota waits for both grace periods again.
 		for range 2 {
 			w.tell("a grace later")
 			w.pass(10 * rota.Day)
@@ -173,8 +173,8 @@ func (w *world) recover(s step) verdict {
 		rota.FormatDuration(patience), missing, last.hold, last.failure, last.err)}
 }
 
-// reached tells what is still missing after a step: its goal, and all that
-// must be true whenever nothing is under way.
+// reached returns what is still missing after a step: its goal, and everything
+// that must be true whenever nothing is in flight.
 func (w *world) reached(s step) error {
 	return errors.Join(w.goal(s), w.scene.settled())
 }

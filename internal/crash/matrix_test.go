@@ -16,11 +16,12 @@ import (
 	"time"
 )
 
-// only plays the cells whose names contain a text, with their stories.
+// only plays only the cells whose names contain a text, and prints their
+// stories.
 var only = flag.String("cell", "", "play only the cells whose name contains this, and tell what happens")
 
 func TestMain(m *testing.M) {
-	// The machine's own AWS configuration stays out.
+	// Ignores the machine's own AWS configuration.
 	nowhere := filepath.Join(os.TempDir(), "nowhere")
 	for name, value := range map[string]string{
 		"AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere, "AWS_EC2_METADATA_DISABLED": "true",
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// cell is one call of a life going wrong in one way.
+// cell is one call of a life failing in one way.
 type cell struct {
 	life life
 	plan plan
@@ -50,12 +51,13 @@ func (c cell) String() string {
 
 // verdict is how a cell ended.
 type verdict struct {
-	held  string // the accepted hold that it ended with, "" where it went on
-	later bool   // it went on, a grace later
+	held  string // the accepted hold it ended with, "" if it continued
+	later bool   // it continued a grace period later
 	err   error
 }
 
-// matrix plays every cell of some lives, some at once, and prints the counts.
+// matrix plays every cell of some lives, several concurrently, and prints the
+// counts.
 func matrix(t *testing.T, name string, atOnce int, lives ...life) {
 	t.Helper()
 	var cells []cell
@@ -115,7 +117,7 @@ func matrix(t *testing.T, name string, atOnce int, lives ...life) {
 	t.Logf("count: crash matrix, %s: %d calls × up to %d kinds = %d cells, %d rotated on (%d of them a grace later), %d held", name, calls, len(kinds), len(cells), on.Load(), later, total)
 }
 
-// playSafely turns a panic into a cell that failed, with its name.
+// playSafely turns a panic into a failed cell with its name.
 func playSafely(t *testing.T, c cell) (v verdict) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -125,7 +127,7 @@ func playSafely(t *testing.T, c cell) (v verdict) {
 	began := time.Now()
 	w := newWorld(t, c.life, c.plan)
 	defer func() { w.close() }()
-	// On a busy machine another call may be too slow as well: once more.
+	// On a busy machine another call may be too slow as well: retry once.
 	for v = w.play(); c.plan.kind == slow && errors.Is(v.err, errElsewhere) && c.plan.timeout < time.Minute; v = w.play() {
 		w.close()
 		c.plan.timeout *= 2
@@ -137,7 +139,7 @@ func playSafely(t *testing.T, c cell) (v verdict) {
 	return v
 }
 
-// record plays a life without faults and gives its calls, and the step that
+// record plays a life without faults and returns its calls, and the step that
 // each belongs to.
 func record(t *testing.T, l life) ([]call, []string) {
 	t.Helper()

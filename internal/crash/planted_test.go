@@ -9,7 +9,7 @@ import (
 )
 
 // TestTheMatrixFindsPlantedBugs plays single cells with a Rotator that has a
-// bug, from the run on that follows the fault, and wants each to be found.
+// bug, starting with the run after the fault, and expects each bug to be found.
 func TestTheMatrixFindsPlantedBugs(t *testing.T) {
 	planner := func(change func(*rotation.State)) func(*rotation.Rotator) {
 		return func(r *rotation.Rotator) {

@@ -67,7 +67,7 @@ type database struct {
 	server *testenv.PostgresServer
 	rota   *postgres.Connection
 	super  *pgxpool.Pool
-	other  string // the verifier of a role that is none of Rota's business
+	other  string // the verifier of a role that isn't Rota's business
 }
 
 func newDatabase(t *testing.T) *database {
@@ -77,7 +77,7 @@ func newDatabase(t *testing.T) *database {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.super.Close)
-	// Two matrices share the server: the one that comes second finds them.
+	// Two matrices share the server: the second one finds them.
 	d.exec(t, `DO $$ BEGIN
 		PERFORM pg_advisory_xact_lock(1);
 		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rota_admin') THEN
@@ -106,7 +106,8 @@ func (d *database) exec(t testing.TB, statements ...string) {
 	}
 }
 
-// verifier is a role's, "" for none, and whether it can log in with it.
+// verifier is a role's verifier, "" for none, and whether the role can log in
+// with it.
 func (d *database) verifier(role string) (verifier string, open bool, err error) {
 	err = d.super.QueryRow(context.Background(), `SELECT coalesce(rolpassword, ''), rolcanlogin AND coalesce(rolvaliduntil > clock_timestamp(), true)
 		FROM pg_authid WHERE rolname = $1`, role).Scan(&verifier, &open)
@@ -127,9 +128,9 @@ type pgScene struct {
 	mu     sync.Mutex
 	db     *store.DB
 	served login           // what the consumers hold
-	before login           // what those hold that have not taken up the last one
-	until  time.Time       // as long as that must work, where there is an overlap
-	gap    bool            // a password was set and is not yet served
+	before login           // what consumers hold that haven't picked up the last one
+	until  time.Time       // how long that must work, if there is an overlap
+	gap    bool            // a password was set and isn't served yet
 	proven map[string]bool // by verifier and password
 }
 
@@ -198,7 +199,7 @@ func (s *pgScene) secret(p *process) (*rotation.Secret, error) {
 	return secret, nil
 }
 
-// open opens the store anew where the process that had it open has died.
+// open reopens the store if the process that had it open has died.
 func (s *pgScene) open() (*store.DB, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -230,7 +231,7 @@ func (s *pgScene) lose() {}
 
 func (s *pgScene) mayHold(rotation.HoldKind, error) (string, bool) { return "", false }
 
-// mayGap notes that a password was set, which kills the role's old one.
+// mayGap records that a password was set, which invalidates the role's old one.
 func (s *pgScene) mayGap() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -285,7 +286,8 @@ func (s *pgScene) stored() (map[rota.Label]login, map[rota.Label]rota.Version, e
 	return logins, versions, nil
 }
 
-// valid tells whether the server would let somebody in, as its catalogue says.
+// valid reports whether the server would accept a login, according to its
+// catalog.
 func (s *pgScene) valid(l login) (bool, error) {
 	verifier, open, err := s.d.verifier(l.Username)
 	if err != nil || !open || verifier == "" {
@@ -302,7 +304,7 @@ func (s *pgScene) valid(l login) (bool, error) {
 	return proven, nil
 }
 
-// fits tells whether a password belongs to a verifier of the form
+// fits reports whether a password matches a verifier of the form
 // SCRAM-SHA-256$4096:salt$StoredKey:ServerKey (RFC 5803).
 func fits(verifier, password string) bool {
 	parts := strings.FieldsFunc(verifier, func(r rune) bool { return r == '$' || r == ':' })
@@ -352,7 +354,7 @@ func (s *pgScene) instant() error {
 			return fmt.Errorf("%s holds a login of %s that does not work", name, l.Username)
 		}
 	}
-	// Whatever happens, what is in force is in the store.
+	// Whatever happens, the valid password is in the store.
 	if served.Username != "" && !works["AWSCURRENT"] && !works["AWSPENDING"] && !works["AWSPREVIOUS"] {
 		return errors.New("none of the store's versions logs in")
 	}

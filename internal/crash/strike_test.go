@@ -13,14 +13,14 @@ import (
 type effect struct {
 	fails    bool // before it acts
 	throttle bool // before it acts, with the code for that
-	lost     bool // the reply
+	lost     bool // the response
 	dies     bool // the process, after the call acted
 	slow     bool
 	repeat   bool
 	stale    bool
 }
 
-// strike counts a call and says what goes wrong with it.
+// strike counts a call and returns how it fails.
 func (w *world) strike(c call) effect {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -82,7 +82,7 @@ func (w *world) hit(c call) effect {
 	return effect{}
 }
 
-// kill ends a process: nothing that it does from now on has an effect.
+// kill ends a process: nothing it does from now on has an effect.
 func (p *process) kill() {
 	p.w.mu.Lock()
 	p.dead = true
@@ -97,7 +97,7 @@ func (w *world) current() *process {
 	return w.process
 }
 
-// wire is the effect on a call that comes over the wire to the in-memory AWS.
+// wire is the effect on a call over the wire to the in-memory AWS.
 func (w *world) wire(c awstest.Call) awstest.Fault {
 	named := call{c.Service, c.Action, about(c)}
 	e := w.strike(named)
@@ -128,7 +128,7 @@ func (w *world) wire(c awstest.Call) awstest.Fault {
 	return f
 }
 
-// about tells calls of one action apart where that helps a reader.
+// about distinguishes calls of one action where that helps a reader.
 func about(c awstest.Call) string {
 	if c.Action == "UpdateSecretVersionStage" || c.Action == "PutSecretValue" {
 		return c.Detail
@@ -155,14 +155,14 @@ var begins = map[string][]string{
 	"reload":     {"reload"},
 }
 
-// check looks, after an effect, at what must be true at every instant.
+// check checks, after an effect, what must be true at every instant.
 func (w *world) check(c call) {
 	if begins[c.op] != nil {
 		w.breaks(w.scene.instant())
 	}
 }
 
-// audited checks that an effect is in the audit before it is made.
+// audited checks that an effect is audited before it happens.
 func (w *world) audited(p *process, c call) {
 	steps := begins[c.op]
 	if steps == nil || p == nil {
@@ -176,7 +176,7 @@ func (w *world) audited(p *process, c call) {
 	w.wrong = fmt.Errorf("%s came without an audit entry before it; begun were %v", c, p.begun)
 }
 
-// do is the effect on a call that goes through a wrapper.
+// do is the effect on a call through a wrapper.
 func (p *process) do(ctx context.Context, c call, act func(context.Context, effect) error) error {
 	w := p.w
 	e := w.strike(c)
@@ -191,7 +191,7 @@ func (p *process) do(ctx context.Context, c call, act func(context.Context, effe
 		if _, bounded := ctx.Deadline(); !bounded {
 			w.pass(10 * time.Minute) // longer than a lease
 		} else {
-			<-ctx.Done() // and acts when its caller has gone
+			<-ctx.Done() // and acts when its caller is gone
 			err := act(context.WithoutCancel(ctx), e)
 			w.check(c)
 			w.tell("the slow call acted: %v", err)

@@ -15,33 +15,34 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// scene is the outside of one life: its systems, and what must be true of them.
+// scene is the outside world of one life: its systems, and what must be true of
+// them.
 type scene interface {
-	// secret connects to the systems anew, as a new process does.
+	// secret reconnects to the systems, as a new process does.
 	secret(p *process) (*rotation.Secret, error)
-	// journal is the data folder's, opened anew.
+	// journal is the data folder's, reopened.
 	journal() (rotation.Journal, error)
 	// lose loses the data folder.
 	lose()
 	// instant is what must be true after every single call.
 	instant() error
-	// safe is what must be true even where a hold ends the life.
+	// safe is what must be true even if a hold ends the life.
 	safe() error
-	// settled is what must be true whenever nothing is under way.
+	// settled is what must be true whenever nothing is in flight.
 	settled() error
 	// look is what the goals of the steps are about.
 	look() (moment, error)
-	// mayHold tells how a life may end whose data folder was lost: held, or
-	// with something missing that can't be known any more.
+	// mayHold says how a life may end whose data folder was lost: held, or with
+	// something missing that can't be known any more.
 	mayHold(k rotation.HoldKind, missing error) (string, bool)
 	close()
 }
 
-// secretName is what Rota calls the secret of every life.
+// secretName is Rota's name for the secret of every life.
 const secretName = "prod/cms"
 
-// memoryDisk is a folder in memory, "" where there is none: a process is killed
-// here, never the machine, so that waiting for a disk would prove nothing.
+// memoryDisk is a folder in memory, "" if there is none: only processes are
+// killed here, never the machine, so waiting for a disk would prove nothing.
 func memoryDisk() string {
 	const dir = "/dev/shm"
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
@@ -61,18 +62,18 @@ type world struct {
 	mu      sync.Mutex
 	now     time.Time
 	ids     int
-	calls   []call // until the fault strikes
+	calls   []call // until the fault happens
 	stepOf  []string
 	step    string
 	struck  bool
-	down    bool   // all calls of vendors fail till the run ends
-	slowed  string // the system and op that are throttled till the run ends
+	down    bool   // all vendor calls fail until the run ends
+	slowed  string // the system and op that are throttled until the run ends
 	process *process
-	wrong   error // the first thing that must never be
+	wrong   error // the first violation
 	log     []string
-	start   moment // when the step began
+	start   moment // when the step started
 	deaths  int
-	reborn  int // deaths after which the store was opened anew
+	reborn  int // deaths after which the store was reopened
 }
 
 // process is one run of Rota.
@@ -80,7 +81,7 @@ type process struct {
 	w      *world
 	cancel context.CancelFunc
 	dead   bool     // guarded by world.mu
-	begun  []string // the steps that the audit says this process began
+	begun  []string // the steps that, according to the audit, this process started
 }
 
 func newWorld(t testing.TB, l life, p plan) *world {
@@ -141,7 +142,7 @@ func (w *world) broken() error {
 	return w.wrong
 }
 
-// breaks remembers the first thing that must never be.
+// breaks records the first violation.
 func (w *world) breaks(err error) {
 	if err == nil {
 		return
@@ -154,7 +155,7 @@ func (w *world) breaks(err error) {
 	}
 }
 
-// begin notes how things are as a step begins.
+// begin records the state as a step starts.
 func (w *world) begin(s step) {
 	w.tell("== %s", s.name)
 	m, err := w.scene.look()
@@ -164,14 +165,14 @@ func (w *world) begin(s step) {
 	w.start, w.step = m, s.name
 }
 
-// moment is how things are now, and how they were when the step began.
+// moment is the state now, and when the step started.
 func (w *world) moment() (moment, error) {
 	m, err := w.scene.look()
 	m.before, m.prior = w.start.current, w.start.previous
 	return m, err
 }
 
-// died tells, once for each death, that a process has died.
+// died reports, once per death, that a process has died.
 func (w *world) died() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -192,7 +193,8 @@ type outcome struct {
 	err     error
 }
 
-// callTimeout is real time. Only the call that is to be slow may meet it.
+// callTimeout is real time. Only the call that is meant to be slow should
+// exceed it.
 func (w *world) callTimeout() time.Duration {
 	if w.plan.kind == slow && w.plan.step == w.step {
 		return w.plan.timeout
@@ -203,7 +205,7 @@ func (w *world) callTimeout() time.Duration {
 // slowTimeout is long enough for a healthy call on a busy machine.
 const slowTimeout = 3 * time.Second
 
-// run is one run of Rota, a process of its own: cron's where ask is nil.
+// run is one run of Rota, in a process of its own: cron's if ask is nil.
 func (w *world) run(ask command) outcome {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{w: w, cancel: cancel}
@@ -219,8 +221,8 @@ func (w *world) run(ask command) outcome {
 	return out
 }
 
-// ended waits for the calls that are still under way, as the next run begins
-// long after them.
+// ended waits for the calls that are still in flight, because the next run
+// starts long after them.
 func (w *world) ended(cancel context.CancelFunc) {
 	cancel()
 	w.late.Wait()
@@ -235,7 +237,7 @@ func (w *world) work(ctx context.Context, p *process, ask command) (outcome, err
 		return outcome{}, err
 	}
 	if ask == nil {
-		// As rota run does: by what the last look left behind.
+		// As rota run does: by what the last look left.
 		snapshot, err := journal.Load(context.WithoutCancel(ctx), secretName)
 		if err != nil {
 			return outcome{}, err

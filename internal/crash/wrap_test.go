@@ -8,7 +8,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// wrappedJournal strikes the journal's calls and reads the audit along.
+// wrappedJournal makes the journal's calls fail and reads the audit along the
+// way.
 type wrappedJournal struct {
 	p     *process
 	inner rotation.Journal
@@ -57,14 +58,14 @@ func (j *wrappedJournal) noteBegun(entries []rotation.Entry) {
 }
 
 // KeepsStore looks through the wrappers, so that their changes share commits as
-// they do without.
+// they do without them.
 func (j *wrappedJournal) KeepsStore(secret string, s rota.Store) bool {
 	keeper, ok := j.inner.(rotation.StoreKeeper)
 	wrapped, is := s.(*wrappedStore)
 	return ok && is && keeper.KeepsStore(secret, wrapped.inner)
 }
 
-// changed checks what a save changed in the store, as if it had come alone.
+// changed checks what a save changed in the store, as if it had come by itself.
 func (j *wrappedJournal) changed(changes []rotation.StoreChange) {
 	for _, c := range changes {
 		op := "move"
@@ -76,7 +77,7 @@ func (j *wrappedJournal) changed(changes []rotation.StoreChange) {
 	}
 }
 
-// wrappedTarget strikes a target's calls.
+// wrappedTarget makes a target's calls fail.
 type wrappedTarget struct {
 	p *process
 	rota.Target
@@ -86,7 +87,7 @@ func (t *wrappedTarget) Deliver(ctx context.Context, r rota.DeliverRequest) erro
 	return t.p.do(ctx, call{"target", "deliver", ""}, func(ctx context.Context, _ effect) error { return t.Target.Deliver(ctx, r) })
 }
 
-// reloader lets the consumers take up what the target holds.
+// reloader makes the consumers pick up what the target has.
 type reloader struct {
 	p    *process
 	load func() error
@@ -98,7 +99,8 @@ func (r *reloader) Reload(ctx context.Context, _ rota.ReloadRequest) error {
 	return r.p.do(ctx, call{"reloader", "reload", ""}, func(context.Context, effect) error { return r.load() })
 }
 
-// wrappedStore strikes the calls of a store that is not reached over a wire.
+// wrappedStore makes the calls of a store fail that isn't reached over the
+// wire.
 type wrappedStore struct {
 	p     *process
 	inner rota.Store
@@ -135,21 +137,21 @@ type issuer interface {
 	rota.UseReporter
 }
 
-// wrappedIssuer strikes an issuer's calls.
+// wrappedIssuer makes an issuer's calls fail.
 type wrappedIssuer struct {
 	p     *process
 	inner issuer
 	past  *past
-	gap   func() // hears of every password that is set
+	gap   func() // gets every password that is set
 }
 
-// past is what the issuer's list was before the last write.
+// past is the issuer's list before the last write.
 type past struct{ issued []rota.Issued }
 
 func (i *wrappedIssuer) Traits() rota.Traits                   { return i.inner.Traits() }
 func (i *wrappedIssuer) CredentialID(c rota.Credential) string { return i.inner.CredentialID(c) }
 
-// Create touches nothing outside.
+// Create doesn't touch the outside.
 func (i *wrappedIssuer) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
 	return i.inner.Create(ctx, r)
 }
@@ -200,7 +202,7 @@ func (i *wrappedIssuer) LastUsed(ctx context.Context, id string) (u rota.Use, er
 	return u, err
 }
 
-// wrappedDeactivator is a wrappedIssuer that can switch credentials off.
+// wrappedDeactivator is a wrappedIssuer that can deactivate credentials.
 type wrappedDeactivator struct {
 	*wrappedIssuer
 	off rota.Deactivator

@@ -20,15 +20,15 @@ import (
 )
 
 const (
-	kills    = 110 // at least so many
-	inHand   = 40  // of which at least so many hit a rotation in hand
+	kills    = 110 // at least this many
+	inHand   = 40  // of which at least this many hit a rotation in flight
 	patience = 10 * time.Minute
 )
 
 // tally counts what the kills hit.
 type tally struct {
 	kills, inHand, recoveries int
-	last                      map[string]int // kills by the step that was begun last
+	last                      map[string]int // kills by the step that had started last
 }
 
 func TestNobodyIsLockedOutByAKill(t *testing.T) {
@@ -80,12 +80,12 @@ func TestNobodyIsLockedOutByAKill(t *testing.T) {
 	t.Logf("count: kill -9: %d kills, %d hit a rotation in hand, %d recoveries, 0 lockouts", n.kills, n.inHand, n.recoveries)
 }
 
-// victim is a command that is killed at moments of its whole length.
+// victim is a command that is killed at random moments over its whole duration.
 type victim struct {
 	secret  string
 	args    []string
-	prepare func() // nil where nothing is to be done first
-	// How long it takes to its first effect, and to its end.
+	prepare func() // nil if nothing needs to be done first
+	// The time until its first effect, and until it ends.
 	lead, length time.Duration
 }
 
@@ -95,7 +95,7 @@ func (v *victim) ready() {
 	}
 }
 
-// age waits until rota run rotates the single role's password.
+// age waits until rota run would rotate the single role's password.
 func (w *world) age() {
 	for _, e := range slices.Backward(w.history(single)) {
 		if e.Step == string(rota.StepCreate) {
@@ -105,15 +105,15 @@ func (w *world) age() {
 	}
 }
 
-// almostRetire comes to the run that deactivates and deletes the pair's
-// previous credential: before it is the third look, two have seen no use.
+// almostRetire gets to the run that deactivates and deletes the pair's previous
+// credential: two looks have seen no use, and this is the third.
 func (w *world) almostRetire() {
 	w.retire()
 	w.rota(done, "rotate", pair, "--yes")
 	w.rota(doneOrHeld, "run", "--all")
 }
 
-// retire runs until the previous credential of the pair is gone.
+// retire runs until the pair's previous credential is gone.
 func (w *world) retire() {
 	w.Helper()
 	for range 10 {
@@ -125,8 +125,8 @@ func (w *world) retire() {
 	w.Fatalf("the previous credential is not retired:\n%s", w.rota(done, "plan", pair))
 }
 
-// measure finds out how long a command takes that is not killed, and how long
-// it takes to its first effect.
+// measure finds out how long an undisturbed command takes, and how long until
+// its first effect.
 func (w *world) measure(v *victim) {
 	w.Helper()
 	for range 2 {
@@ -144,14 +144,14 @@ func (w *world) measure(v *victim) {
 	w.Logf("rota %s takes %s, %s of it to its first effect", strings.Join(v.args, " "), v.length, v.lead)
 }
 
-// moment is when to kill: anywhere from half-way to the first effect to the
+// moment is when to kill: anywhere from halfway to the first effect until the
 // end. Before that there is little to break.
 func (v *victim) moment(random *rand.Rand) time.Duration {
 	first := v.lead / 2
 	return first + time.Duration(random.Int64N(int64(v.length-first)))
 }
 
-// round kills a command, and now and then its recovery too, and looks how
+// round kills a command, and sometimes its recovery too, and checks how
 // consumers fare.
 func (w *world) round(n *tally, v *victim, random *rand.Rand) {
 	w.Helper()
@@ -182,8 +182,8 @@ func (w *world) round(n *tally, v *victim, random *rand.Rand) {
 	n.recoveries++
 }
 
-// note finds out what a kill hit, from what the audit tells since the killed
-// command was started.
+// note finds out what a kill hit, from what the audit says since the killed
+// command started.
 func (n *tally) note(history []rotation.Entry, started time.Time) {
 	last, open := "none", false
 	for _, e := range history {
@@ -214,8 +214,8 @@ func (n *tally) steps() string {
 	return b.String()
 }
 
-// meanwhile looks at the time between a kill and the recovery: what the pair's
-// consumers hold is good even then.
+// meanwhile checks the time between a kill and the recovery: what the pair's
+// consumers hold works even then.
 func (w *world) meanwhile(secret string) {
 	w.Helper()
 	fields := w.delivered(secret)
@@ -229,7 +229,7 @@ func (w *world) meanwhile(secret string) {
 	}
 }
 
-// check looks at what must be true whenever no command is under way.
+// check checks what must be true whenever no command is running.
 func (w *world) check(secret string) {
 	w.Helper()
 	stored := w.stored(secret)

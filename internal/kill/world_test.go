@@ -28,14 +28,14 @@ var program string
 
 func TestMain(m *testing.M) { os.Exit(testenv.MainWithProgram(m, &program)) }
 
-// The two secrets: one role, whose old password dies with the new one's
-// setting, and a pair that overlaps.
+// The two secrets: one role, whose old password stops working once the new one
+// is set, and a pair that overlaps.
 const (
 	single = "app-db"
 	pair   = "orders-db"
 )
 
-// singleAge is how old the single role's password grows.
+// singleAge is how old the single role's password gets.
 const singleAge = 2 * time.Second
 
 const configuration = `
@@ -54,7 +54,7 @@ secrets:
     policy: {deactivate_previous_after: 0s, delete_previous_after: 0s, unused_for: 1ms}
 `
 
-// world is one server, one data folder and what rota is told.
+// world is one server, one data folder and rota's arguments.
 type world struct {
 	*testing.T
 	server *testenv.PostgresServer
@@ -90,8 +90,8 @@ func (w *world) command(output *bytes.Buffer, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// rota runs a command that must end with one of the codes, and gives what it
-// prints.
+// rota runs a command that must exit with one of the codes, and returns its
+// output.
 func (w *world) rota(codes []int, args ...string) []byte {
 	w.Helper()
 	var output bytes.Buffer
@@ -102,19 +102,19 @@ func (w *world) rota(codes []int, args ...string) []byte {
 	return output.Bytes()
 }
 
-// The codes that rota ends with.
+// rota's exit codes.
 var (
 	done       = []int{0}
 	doneOrHeld = []int{0, 3}
 )
 
-// strike runs a command and kills it after a while, and tells whether that
-// came before its end.
+// strike runs a command and kills it after a while, and reports whether that
+// was before it ended.
 func (w *world) strike(after time.Duration, args ...string) bool {
 	w.Helper()
 	var output bytes.Buffer
 	cmd := w.command(&output, args...)
-	// A reloader's command may live on and hold the output open.
+	// A reloader's command may outlive it and keep the output open.
 	cmd.WaitDelay = time.Millisecond
 	if err := cmd.Start(); err != nil {
 		w.Fatal(err)
@@ -133,7 +133,7 @@ func (w *world) strike(after time.Duration, args ...string) bool {
 	}
 }
 
-// read decodes what a command prints as JSON.
+// read decodes a command's output as JSON.
 func read[T any](w *world, args ...string) T {
 	w.Helper()
 	var doc T
@@ -144,7 +144,7 @@ func read[T any](w *world, args ...string) T {
 	return doc
 }
 
-// history gives the newest entries of a secret, in their order.
+// history returns a secret's newest entries, in order.
 func (w *world) history(secret string) []rotation.Entry {
 	w.Helper()
 	return read[struct {
@@ -152,7 +152,7 @@ func (w *world) history(secret string) []rotation.Entry {
 	}](w, "history", secret, "--limit", "60").Entries
 }
 
-// open gives Rota's own store, of which this process is one more user.
+// open opens Rota's own store; this process is just another user of it.
 func (w *world) open() *store.DB {
 	w.Helper()
 	db, err := store.Open(w.Context(), store.Options{Dir: filepath.Join(w.dir, "data")})
@@ -162,8 +162,7 @@ func (w *world) open() *store.DB {
 	return db
 }
 
-// look finds labels where they must not be, a lease that was left, and an
-// audit that was torn.
+// look finds labels where they must not be, leftover leases, and a torn audit.
 func (w *world) look(secret string) {
 	w.Helper()
 	db := w.open()
@@ -195,7 +194,7 @@ func (w *world) look(secret string) {
 	}
 }
 
-// retiring tells whether the pair's previous credential is still to be
+// retiring reports whether the pair's previous credential is still to be
 // deactivated and deleted.
 func (w *world) retiring() bool {
 	w.Helper()
@@ -217,8 +216,7 @@ func (w *world) stored(secret string) map[string]string {
 	}](w, "get", secret).Fields
 }
 
-// delivered is the credential that the file target holds; nil where there is
-// none yet.
+// delivered is the credential in the file target; nil if there is none yet.
 func (w *world) delivered(secret string) map[string]string {
 	w.Helper()
 	text, err := os.ReadFile(filepath.Join(w.dir, secret+".json"))

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// proxy forwards connections until it is cut: then it takes and holds
-// everything, and forwards nothing, as a network does that drops packets.
+// proxy forwards connections until it is cut: then it accepts and holds
+// everything, and forwards nothing, like a network that drops packets.
 type proxy struct {
 	port int
 
 	mu      sync.Mutex
-	open    chan struct{} // closed while the line is whole
+	open    chan struct{} // closed while the link is up
 	conns   []net.Conn
 	stopped bool
 }
@@ -80,14 +80,14 @@ func (p *proxy) forward(to, from net.Conn) {
 	}
 }
 
-// cut holds back all that is sent from now on.
+// cut holds back everything sent from now on.
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open = make(chan struct{})
 }
 
-// mend lets through what was held back, and all that follows.
+// mend lets through what was held back, and everything that follows.
 func (p *proxy) mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -55,14 +55,14 @@ func process(text string) error {
 	return s.replica(ctx)
 }
 
-// scene is all that a replica must know.
+// scene is everything a replica must know.
 type scene struct {
 	DSN     string // of the store
-	Host    string // of the server whose roles are rotated
+	Host    string // the server whose roles are rotated
 	Port    int
 	KeyFile string
 	Secrets int
-	Delay   time.Duration // that each step takes at least
+	Delay   time.Duration // the minimum time that each step takes
 }
 
 const (
@@ -115,7 +115,7 @@ func (s scene) replica(ctx context.Context) (err error) {
 	return service.Run(ctx)
 }
 
-// slowly lets every test of a login take its time, so that turns are in hand
+// slowly makes every test of a login take a while, so that turns are in flight
 // when something happens.
 type slowly struct {
 	rota.Issuer
@@ -131,7 +131,7 @@ func (s slowly) Test(ctx context.Context, r rota.TestRequest) error {
 	}
 }
 
-// List lets the issuer still be asked for what exists.
+// List still passes through to the issuer.
 func (s slowly) List(ctx context.Context) ([]rota.Issued, error) {
 	return s.Issuer.(rota.Lister).List(ctx)
 }
@@ -179,7 +179,7 @@ func newWorld(t *testing.T, secrets int, delay time.Duration) *world {
 	return w
 }
 
-// through gives the scene with the store behind another port.
+// through returns the scene with the store behind another port.
 func (s scene) through(t testing.TB, port int) scene {
 	t.Helper()
 	u, err := url.Parse(s.DSN)
@@ -191,7 +191,7 @@ func (s scene) through(t testing.TB, port int) scene {
 	return s
 }
 
-// run starts a replica in this process and gives what stops it.
+// run starts a replica in this process and returns a function that stops it.
 func (w *world) run(s scene) func() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -206,7 +206,7 @@ func (w *world) run(s scene) func() {
 	return stop
 }
 
-// start starts a replica as a process of its own.
+// start starts a replica as a separate process.
 func (w *world) start(s scene) *exec.Cmd {
 	w.Helper()
 	text, err := json.Marshal(s)
@@ -226,7 +226,7 @@ func (w *world) start(s scene) *exec.Cmd {
 	return cmd
 }
 
-// until polls. What can't be told for the moment counts as no.
+// until polls. Unknown, at the moment, counts as no.
 func (w *world) until(what string, ok func() (bool, error)) {
 	w.Helper()
 	const within = 2 * time.Minute
@@ -246,7 +246,8 @@ func (w *world) until(what string, ok func() (bool, error)) {
 	}
 }
 
-// rotated waits until n secrets at least are rotated, and nobody is at them.
+// rotated waits until at least n secrets are rotated, and nobody is working on
+// them.
 func (w *world) rotated(n int) {
 	w.Helper()
 	w.until(fmt.Sprintf("%d of %d are rotated", n, w.Secrets), func() (bool, error) {
@@ -261,8 +262,8 @@ func (w *world) rotated(n int) {
 	})
 }
 
-// check looks at what the roles and the audit saw: each secret was rotated
-// once, its credential logs in, and nobody else's write got through.
+// check checks what the roles and the audit saw: each secret was rotated once,
+// its credential logs in, and no other write got through.
 func (w *world) check() {
 	w.Helper()
 	for i := range w.Secrets {
