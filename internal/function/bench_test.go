@@ -12,8 +12,8 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
-// BenchmarkColdStart measures what one process of the function takes from its
-// start to the end of a rotation's four steps, beside the same function in
+// BenchmarkColdStart measures what one process of the function uses from its
+// start to the end of a rotation's four steps, next to the same function in
 // Python with boto3: processor time, memory, and the time until it first asks
 // for an event.
 func BenchmarkColdStart(b *testing.B) {
@@ -47,7 +47,7 @@ func coldStart(b *testing.B, command ...string) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		env := slices.DeleteFunc(s.Env(s.RootCredentials()), func(v string) bool { return strings.HasSuffix(v, "=") }) // boto3 takes an empty profile for a name
+		env := slices.DeleteFunc(s.Env(s.RootCredentials()), func(v string) bool { return strings.HasSuffix(v, "=") }) // boto3 takes an empty profile as a name
 		f := runtimetest.Deploy(b, append(env, "AWS_DEFAULT_REGION="+s.Region(), "IAM_USER_NAME="+user), command...)
 		for _, step := range protocol {
 			if err := f.Invoke(stepEvent(arn, token, step)).Err(); err != nil {

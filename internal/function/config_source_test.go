@@ -7,10 +7,10 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
-// source is a place of rota.yaml outside the function: one that may be empty,
-// closed or out of order.
+// source is a location of rota.yaml outside the function, which can be empty,
+// inaccessible or unavailable.
 type source struct {
-	name, place, missing string // the place's address, and one where nothing is
+	name, place, missing string // the location's URL, and one where nothing exists
 	action               string // that reads it
 	put                  func(c *cloud, text string)
 }
@@ -22,8 +22,8 @@ var sources = []source{
 		func(c *cloud, text string) { c.putParameter("/rota/config", "SecureString", text) }},
 }
 
-// TestAConfigurationFromAWS has the same process find the configuration wrong
-// in each way, and then right: it is read anew each time.
+// TestAConfigurationFromAWS makes the same process find the configuration
+// invalid in each way, and then valid: each invocation reads it again.
 func TestAConfigurationFromAWS(t *testing.T) {
 	const run = `{"action": "run"}`
 	for _, s := range sources {

@@ -10,10 +10,10 @@ import (
 	"github.com/rota-dev/rota/internal/testenv"
 )
 
-// TestAStrikeAtAnyCallOfAPostgresRotation is TestAStrikeAtAnyCall for a user who
-// changes its own password, and for two users who alternate under a master. In
-// the end the current value logs in, nothing is pending, and each step may be
-// asked for again.
+// TestAStrikeAtAnyCallOfAPostgresRotation is TestAStrikeAtAnyCall for a user
+// who changes their own password, and for two users who alternate under a
+// master. In the end the current value logs in, nothing is pending, and each
+// step can be requested again.
 func TestAStrikeAtAnyCallOfAPostgresRotation(t *testing.T) {
 	server := testenv.Postgres(t, testenv.PostgresOptions{})
 	dsn, err := url.Parse(server.NewDatabase(t))
@@ -27,8 +27,8 @@ func TestAStrikeAtAnyCallOfAPostgresRotation(t *testing.T) {
 	for _, scenario := range []struct {
 		name        string
 		alternating bool
-		before      int      // rotations that are over when the strike comes
-		reading     []string // how calls go wrong that only read
+		before      int      // rotations that have finished when the fault happens
+		reading     []string // how read-only calls fail
 	}{
 		{"a user changes its own password", false, 0, []string{diesBefore}},
 		{"the second of two users is made", true, 0, []string{diesBefore}},
@@ -76,8 +76,8 @@ func TestAStrikeAtAnyCallOfAPostgresRotation(t *testing.T) {
 	}
 }
 
-// steps insists on each step of a rotation. Where two users alternate, what was
-// handed out works after each.
+// steps insists on each step of a rotation. If two users alternate, whatever
+// was handed out works after each step.
 func (p *played) steps(d *database, arn string, alternating bool) (token string) {
 	p.t.Helper()
 	token = p.announce("db/app")

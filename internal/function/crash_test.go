@@ -14,7 +14,8 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
-// strike is what happens at the n-th call to AWS of an invocation or of several.
+// strike is what happens at the n-th call to AWS, of one invocation or of
+// several.
 type strike struct {
 	at   int
 	kind string
@@ -26,7 +27,7 @@ const (
 	replyLost  = "the reply is lost"
 )
 
-// played is a function that runs in the test's process, over a clock of its
+// played is a function that runs in the test's process, with a clock of its
 // own: each invocation has a new handler, as in a new process.
 type played struct {
 	*cloud
@@ -58,8 +59,8 @@ func playWith(t *testing.T, env map[string]string, policies ...string) *played {
 	s.CreateUser(user)
 	p.cloud = &cloud{t: t, Server: s}
 	id, secret := newIdentity(t, s, policies)
-	// Each imitation makes the same keys in the same order, so that what the first
-	// of several sets holds for those that run beside one another.
+	// Each fake creates the same keys in the same order, so that what the first
+	// of several concurrent sets holds for the others.
 	if os.Getenv("AWS_SECRET_ACCESS_KEY") != secret {
 		t.Setenv("AWS_ACCESS_KEY_ID", id)
 		t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
@@ -87,7 +88,7 @@ func (p *played) fault(c awstest.Call) awstest.Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now = p.now.Add(10 * time.Millisecond)
-	if p.dead { // whatever the dead process would still send has no effect; this one is not tried again
+	if p.dead { // whatever the dead process might still send has no effect; this one is not retried
 		return awstest.Fault{FailBefore: "AccessDenied"}
 	}
 	if p.calls = append(p.calls, c.Action); len(p.calls) != p.plan.at || p.struck {
@@ -171,8 +172,8 @@ func (p *played) month() {
 }
 
 // TestAStrikeAtAnyCall plays a rotation once for each call to AWS and each way
-// it can go wrong. In the end the secret is rotated, both its credentials work,
-// and no key is left over.
+// it can fail. In the end the secret is rotated, both its credentials work, and
+// no key is left over.
 func TestAStrikeAtAnyCall(t *testing.T) {
 	for _, scenario := range []struct {
 		name    string
@@ -203,9 +204,9 @@ func TestAStrikeAtAnyCall(t *testing.T) {
 	}
 }
 
-// strikeEach plays once without a strike, for the calls that there are, and
-// then once for each call and each way it can go wrong. What only reads leaves
-// nothing behind, and goes wrong in the given ways alone.
+// strikeEach plays once without a fault, to record the calls, and then once for
+// each call and each way it can fail. Read-only calls leave nothing behind, and
+// fail only in the given ways.
 func strikeEach(t *testing.T, run func(*testing.T, strike) (calls []string), reading ...string) {
 	calls := run(t, strike{})
 	if len(calls) < 10 {
@@ -229,7 +230,7 @@ func reads(action string) bool {
 	return strings.HasPrefix(action, "Get") || strings.HasPrefix(action, "List") || strings.HasPrefix(action, "Describe")
 }
 
-// check looks at what must hold after a rotation.
+// check checks what must hold after a rotation.
 func (p *played) check(token string) {
 	p.t.Helper()
 	labels := p.Labels("prod/cms")

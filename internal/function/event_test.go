@@ -15,8 +15,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// TestEventShapes reads every recorded event: those that begin with "refused"
-// must be refused.
+// TestEventShapes reads every recorded event: those whose names begin with
+// "refused" must be refused.
 func TestEventShapes(t *testing.T) {
 	want := map[string]event{
 		"rotation": rotationEvent{SecretID: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:prod/cms-a1b2c3",

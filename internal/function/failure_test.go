@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestTheOwnerIsNotifiedOfEveryFailure has events fail before any turn begins.
+// TestTheOwnerIsNotifiedOfEveryFailure makes events fail before any turn
+// starts.
 func TestTheOwnerIsNotifiedOfEveryFailure(t *testing.T) {
 	for name, event := range map[string]string{
 		"a user that is not there":   `{"action": "create", "username": "nobody"}`,

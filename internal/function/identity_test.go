@@ -13,20 +13,21 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
-// identity is the IAM user as whom the function works in these tests. It may do
-// what rota policy aws prints for the test's own secrets and nothing else.
+// identity is the IAM user that the function runs as in these tests. It has
+// exactly the permissions that rota policy aws prints for the test's own
+// secrets.
 const identity = "rota-function"
 
-// accessKeyOf is rota.yaml's entry of a user's access key, kept in an entry of
-// Secrets Manager of that name. more are further keys.
+// accessKeyOf is rota.yaml's entry for a user's access key, stored in a Secrets
+// Manager entry of that name. more is further keys.
 func accessKeyOf(user, secret, more string) string {
 	return fmt.Sprintf("  - {name: %[2]s, issuer: {connection: aws, iam_access_key: {user: %[1]s}}, store: {connection: aws, secrets_manager: {name: %[2]s}}%[3]s}\n", user, secret, more)
 }
 
-// told has the owner told of what happens to a secret.
+// told notifies the owner about a secret.
 const told = ", notify: [owner]"
 
-// passwordOf is the entry of the password of the database user that the secret
+// passwordOf is the entry for the password of the database user that the secret
 // is named after.
 func passwordOf(secret string) string {
 	return fmt.Sprintf("  - {name: %[1]s, issuer: {connection: db, password: {role: %[2]s}}, store: {connection: aws, secrets_manager: {name: %[1]s}}}\n", secret, path.Base(secret))
@@ -36,7 +37,7 @@ func passwordOf(secret string) string {
 var printed sync.Map
 
 // policyFor is what rota policy aws prints for a function with these entries,
-// and nothing for none.
+// or nothing without any.
 func policyFor(t *testing.T, entries ...string) []string {
 	t.Helper()
 	return policyWith(t, entries)
@@ -89,13 +90,14 @@ func printPolicy(config string, env []string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// The place of both imitations of AWS.
+// The region of both AWS fakes.
 const (
 	awsRegion  = "eu-central-1"
 	awsAccount = "123456789012"
 )
 
-// newIdentity makes the function's user with these policies, and gives its key.
+// newIdentity creates the function's user with these policies, and returns its
+// key.
 func newIdentity(t *testing.T, s *awstest.Server, policies []string) (id, secret string) {
 	t.Helper()
 	if s.Account() != awsAccount || s.Region() != awsRegion {

@@ -102,7 +102,7 @@ defaults: {policy: {rotate_every: 90d, deactivate_previous_after: 10d, delete_pr
 secrets:
 `
 
-// configOf is a configuration of that many users.
+// configOf is a configuration for that many users.
 func configOf(n int) string {
 	var b strings.Builder
 	b.WriteString(sweepConfig)
@@ -149,7 +149,7 @@ func TestASweepContinuesWhereTimeRanOut(t *testing.T) {
 		t.Fatalf("done %v, left %v: want some of each within so little time", first.Done, first.Left)
 	}
 	served := func(i int) bool { return c.Labels(fmt.Sprintf("s%d", i))["ROTA_SERVED"] != "" }
-	for deadline := time.Now().Add(time.Minute); ; { // what was cut short waits for the issuer's list first
+	for deadline := time.Now().Add(time.Minute); ; { // the turn that was cut short waits for the issuer's list first
 		sweep(t, f)
 		left := 0
 		for i := range n {

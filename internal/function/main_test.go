@@ -25,8 +25,8 @@ var program string
 
 func TestMain(m *testing.M) { os.Exit(testenv.MainWithProgram(m, &program)) }
 
-// cloud is an imitation of AWS with one user and the function that looks after
-// the user's secret.
+// cloud is a fake AWS with one user and the function that rotates the user's
+// secret.
 type cloud struct {
 	t *testing.T
 	*awstest.Server
@@ -35,8 +35,8 @@ type cloud struct {
 
 const user = "cms"
 
-// newCloud is a cloud whose function looks after the secrets of these entries of
-// a rota.yaml.
+// newCloud is a cloud whose function rotates the secrets of these entries of a
+// rota.yaml.
 func newCloud(t *testing.T, entries ...string) *cloud {
 	t.Helper()
 	return newCloudWith(t, policyFor(t, entries...)...)
@@ -54,12 +54,12 @@ func newCloudWith(t *testing.T, policies ...string) *cloud {
 	return &cloud{t: t, Server: s, env: s.Env(newIdentity(t, s, policies))}
 }
 
-// deploy makes the function with more variables.
+// deploy creates the function with additional variables.
 func (c *cloud) deploy(env ...string) *runtimetest.Function {
 	return runtimetest.Deploy(c.t, slices.Concat(c.env, env), program)
 }
 
-// given makes a secret with a first key of the user's, as a person would.
+// given creates a secret with the user's first key, as a person would.
 func (c *cloud) given(name string) (arn, keyID string) {
 	c.t.Helper()
 	id, secret, err := c.CreateAccessKey(user)
@@ -73,7 +73,7 @@ func (c *cloud) given(name string) (arn, keyID string) {
 	return arn, id
 }
 
-// pair reads the credential of a version, by a label.
+// pair reads a version's credential, by label.
 func (c *cloud) pair(name, label string) (id, secret string) {
 	text, _ := c.SecretText(name, label)
 	var v struct{ AccessKey, SecretKey, Note string }
@@ -107,8 +107,8 @@ func succeed(t *testing.T, f *runtimetest.Function, event string) runtimetest.Re
 	return a
 }
 
-// refuse invokes and fails the test unless that type of error is answered, with
-// that in its message.
+// refuse invokes and fails the test unless the response is that type of error,
+// with that in its message.
 func refuse(t *testing.T, f *runtimetest.Function, event, errorType, part string) {
 	t.Helper()
 	a := f.Invoke(event)
@@ -133,16 +133,16 @@ func (c *cloud) tag(secret, key, value string) {
 	}
 }
 
-// as is a client's configuration with a key.
+// as is a client configuration with a key.
 func (c *cloud) as(id, secret string) aws.Config {
 	url := c.URL()
 	return aws.Config{Region: c.Region(), BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
 }
 
-// secrets is Secrets Manager as an administrator has it.
+// secrets is Secrets Manager as an administrator sees it.
 func (c *cloud) secrets() *secretsmanager.Client {
 	return secretsmanager.NewFromConfig(c.as(c.RootCredentials()))
 }
 
-// iam is IAM as an administrator has it.
+// iam is IAM as an administrator sees it.
 func (c *cloud) iam() *iam.Client { return iam.NewFromConfig(c.as(c.RootCredentials())) }

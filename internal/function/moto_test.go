@@ -28,24 +28,23 @@ import (
 	"github.com/rota-dev/rota/internal/testenv"
 )
 
-// moto is an imitation of AWS by other people that enforces policies, with the
-// function deployed: its RotateSecret makes the version, and calls the real
-// program with the four steps.
+// moto is a third-party fake of AWS that enforces policies, with the function
+// deployed: its RotateSecret creates the version, and calls the real program
+// with the four steps.
 type moto struct {
 	t       *testing.T
 	url     string
-	admin   []string // the environment of one who may do everything
+	admin   []string // an environment with all permissions
 	users   *iam.Client
 	secrets *secretsmanager.Client
-	quiet   bool // RotateSecret makes the version, and the test asks for the steps
+	quiet   bool // RotateSecret creates the version, and the test requests the steps
 	*runtimetest.Function
 }
 
-// onMoto starts one whose function may do what rota policy aws prints for these
-// entries of a rota.yaml, and nothing else. env is more of the function's.
-//
-// moto judges by actions alone, and dates Rota's own test of a key as its last
-// use.
+// onMoto starts one whose function has exactly the permissions that rota policy
+// aws prints for these entries of a rota.yaml. env is additional environment
+// for the function. moto judges by actions alone, and counts Rota's own test of
+// a key as its last use.
 func onMoto(t *testing.T, entries []string, env ...string) *moto {
 	t.Helper()
 	m := &moto{t: t}
@@ -83,11 +82,11 @@ func (m *moto) login(id, secret string) []string {
 	return []string{"AWS_ENDPOINT_URL=" + m.url, "AWS_REGION=" + awsRegion, "AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + secret}
 }
 
-// listed are the resources of a printed statement. moto takes the question marks
-// in a secret's ARN for a broken regular expression.
+// listed are the resources of a printed statement. moto mistakes the question
+// marks in a secret's ARN for a broken regular expression.
 var listed = regexp.MustCompile(`"Resource": \[[^]]*\]`)
 
-// motoUser makes a user with policies, and gives its key.
+// motoUser creates a user with policies, and returns its key.
 func motoUser(t *testing.T, users *iam.Client, name string, policies ...string) (id, secret string) {
 	t.Helper()
 	if _, err := users.CreateUser(t.Context(), &iam.CreateUserInput{UserName: &name}); err != nil {
@@ -107,7 +106,7 @@ func motoUser(t *testing.T, users *iam.Client, name string, policies ...string) 
 	return *key.AccessKey.AccessKeyId, *key.AccessKey.SecretAccessKey
 }
 
-// user makes a user without a key.
+// user creates a user without a key.
 func (m *moto) user(name string) {
 	m.t.Helper()
 	if _, err := m.users.CreateUser(m.t.Context(), &iam.CreateUserInput{UserName: &name}); err != nil {
@@ -115,7 +114,7 @@ func (m *moto) user(name string) {
 	}
 }
 
-// put makes an entry of Secrets Manager.
+// put creates a Secrets Manager entry.
 func (m *moto) put(name string, fields map[string]any) (arn string) {
 	m.t.Helper()
 	text, err := json.Marshal(fields)
@@ -129,7 +128,7 @@ func (m *moto) put(name string, fields map[string]any) (arn string) {
 	return *out.ARN
 }
 
-// value is the current version of an entry.
+// value is an entry's current version.
 func (m *moto) value(name string) (fields map[string]any) {
 	m.t.Helper()
 	out, err := m.secrets.GetSecretValue(m.t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &name, VersionStage: aws.String("AWSCURRENT")})
@@ -142,8 +141,8 @@ func (m *moto) value(name string) (fields map[string]any) {
 	return fields
 }
 
-// serves gives the id of the key in an entry. It has to be that user's, and to
-// log in.
+// serves returns the id of the key in an entry. It must be that user's, and
+// must log in.
 func (m *moto) serves(name, user string) (id string) {
 	m.t.Helper()
 	v := m.value(name)
@@ -156,7 +155,7 @@ func (m *moto) serves(name, user string) (id string) {
 	return id
 }
 
-// keys are the ids of a user's.
+// keys are the ids of a user's keys.
 func (m *moto) keys(user string) (all []string) {
 	m.t.Helper()
 	out, err := m.users.ListAccessKeys(m.t.Context(), &iam.ListAccessKeysInput{UserName: &user})
@@ -169,8 +168,8 @@ func (m *moto) keys(user string) (all []string) {
 	return all
 }
 
-// function makes the function at moto, which never looks into it, and gives its
-// ARN.
+// function creates the function at moto, which never looks inside it, and
+// returns its ARN.
 func (m *moto) function() string {
 	m.t.Helper()
 	role, err := m.users.CreateRole(m.t.Context(), &iam.CreateRoleInput{RoleName: aws.String("rota"), AssumeRolePolicyDocument: aws.String(
@@ -205,7 +204,7 @@ func (m *moto) function() string {
 	return made.FunctionArn
 }
 
-// rotate has Secrets Manager lead a rotation.
+// rotate makes Secrets Manager drive a rotation.
 func (m *moto) rotate(name, function string) {
 	m.t.Helper()
 	_, err := m.secrets.RotateSecret(m.t.Context(), &secretsmanager.RotateSecretInput{
@@ -216,7 +215,7 @@ func (m *moto) rotate(name, function string) {
 	}
 }
 
-// labels are the versions that carry the labels of an entry.
+// labels are the versions that carry an entry's labels.
 func (m *moto) labels(name string) map[string]string {
 	m.t.Helper()
 	out, err := m.secrets.DescribeSecret(m.t.Context(), &secretsmanager.DescribeSecretInput{SecretId: &name})
@@ -232,8 +231,8 @@ func (m *moto) labels(name string) map[string]string {
 	return all
 }
 
-// TestMotosStepsInAnyOrder asks for the steps out of order, with a foreign
-// token, again and again, and each in a process of its own.
+// TestMotosStepsInAnyOrder requests the steps out of order, with a foreign
+// token, repeatedly, and each in a process of its own.
 func TestMotosStepsInAnyOrder(t *testing.T) {
 	m := onMoto(t, []string{accessKeyOf(user, "prod/cms", "")})
 	first, firstSecret := motoUser(t, m.users, user)
@@ -356,7 +355,8 @@ func TestMotoRotatesAPostgresPassword(t *testing.T) {
 func TestMotoRefusesWhatIsNotGranted(t *testing.T) {
 	m := onMoto(t, nil)
 	m.user(user)
-	// moto's refusal is none of Secrets Manager's, so that the type does not matter.
+	// moto's refusal isn't one of Secrets Manager's, so the type doesn't
+	// matter.
 	if err := m.Invoke(`{"username": "cms", "action": "create"}`).Err(); err == nil || !strings.Contains(err.Error(), "status 403") {
 		t.Errorf("it says %v", err)
 	}
@@ -365,9 +365,10 @@ func TestMotoRefusesWhatIsNotGranted(t *testing.T) {
 	}
 }
 
-// TestMotosLeftOverRotation begins a rotation, takes AWSPENDING off its version
-// after the first step, and has Secrets Manager lead another: its key is in
-// nobody's way of working, but in the next one's place until a person deletes it.
+// TestMotosLeftOverRotation starts a rotation, removes AWSPENDING from its
+// version after the first step, and makes Secrets Manager drive another: the
+// first one's key harms nobody, but occupies the slot of the next one until a
+// person deletes it.
 func TestMotosLeftOverRotation(t *testing.T) {
 	m := onMoto(t, []string{accessKeyOf(user, "prod/cms", "")})
 	first, firstSecret := motoUser(t, m.users, user)
@@ -377,7 +378,7 @@ func TestMotosLeftOverRotation(t *testing.T) {
 	m.rotate("prod/cms", function)
 	succeed(t, m.Function, stepEvent(arn, m.labels("prod/cms")["AWSPENDING"], "createSecret"))
 	m.Kill()
-	m.rotate("prod/cms", function) // moto takes the label off
+	m.rotate("prod/cms", function) // moto removes the label
 	token := m.labels("prod/cms")["AWSPENDING"]
 	refuse(t, m.Function, stepEvent(arn, token, "createSecret"), "RotationRetryable", "all 2 places are taken")
 	if current := m.serves("prod/cms", user); current != first {

@@ -14,7 +14,7 @@ import (
 	"github.com/rota-dev/rota/internal/testenv"
 )
 
-// database is a real PostgreSQL that asks for passwords, with a user app and a
+// database is a real PostgreSQL with password authentication, a user app and a
 // master, and their secrets.
 type database struct {
 	*cloud
@@ -22,8 +22,8 @@ type database struct {
 	dbname string
 }
 
-// newDatabase makes one whose function looks after the secret db/app. args are
-// more of rota policy aws.
+// newDatabase creates one whose function rotates the secret db/app. args are
+// additional arguments of rota policy aws.
 func newDatabase(t *testing.T, args ...string) *database {
 	t.Helper()
 	server := testenv.Postgres(t, testenv.PostgresOptions{})
@@ -38,7 +38,7 @@ func newDatabase(t *testing.T, args ...string) *database {
 	return d
 }
 
-// secret makes an entry as AWS's own templates have it, with more fields.
+// secret creates an entry as AWS's own templates do, with additional fields.
 func (d *database) secret(name, username, password, more string) string {
 	d.t.Helper()
 	arn, _, err := d.CreateSecret(name, fmt.Sprintf(`{"engine":"postgres","host":%q,"port":%d,"username":%q,"password":%q,"dbname":%q,"note":"kept"%s}`,

@@ -17,7 +17,7 @@ func TestTheFourSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, step := range protocol {
-		for range 2 { // each step may be asked for again
+		for range 2 { // each step can be requested again
 			succeed(t, f, stepEvent(arn, token, step))
 		}
 	}
@@ -49,7 +49,7 @@ func TestTheFourSteps(t *testing.T) {
 	} else if !strings.Contains(out, `"Rotations":1`) || !strings.Contains(out, `"Namespace":"Rota"`) {
 		t.Errorf("no metric of the rotation:\n%s", out)
 	}
-	for _, step := range protocol { // of a version that is current already, nothing is left to do
+	for _, step := range protocol { // nothing is left to do for a version that's already current
 		succeed(t, f, stepEvent(arn, token, step))
 	}
 }
@@ -108,13 +108,13 @@ func TestStepsOutOfOrder(t *testing.T) {
 	refuse(t, f, stepEvent(arn, uuid.NewString(), "createSecret"), "RotationStopped", "has no version")
 	refuse(t, f, stepEvent(arn, token, "setSecret"), "RotationStopped", "has no value yet")
 	refuse(t, f, stepEvent(arn, token, "finishSecret"), "RotationStopped", "has no value yet")
-	succeed(t, f, stepEvent(arn, token, "testSecret")) // a rehearsal, as when rotation is configured and not begun
+	succeed(t, f, stepEvent(arn, token, "testSecret")) // a rehearsal, as when rotation is configured but not started
 	if n := len(c.Keys(user)); n != 1 {
 		t.Errorf("%d keys, want 1: nothing was created", n)
 	}
 	succeed(t, f, stepEvent(arn, token, "createSecret"))
 	old := c.Labels("prod/cms")["AWSCURRENT"]
-	succeed(t, f, stepEvent(arn, token, "finishSecret")) // proves what it did not see proven
+	succeed(t, f, stepEvent(arn, token, "finishSecret")) // proves what it hasn't seen proven
 	refuse(t, f, stepEvent(arn, old, "createSecret"), "RotationStopped", "does not carry AWSPENDING")
 	c.serves("prod/cms", "AWSCURRENT")
 }
@@ -122,7 +122,7 @@ func TestStepsOutOfOrder(t *testing.T) {
 func TestAnotherRotationsVersionIsLeftAlone(t *testing.T) {
 	c := newCloud(t, accessKeyOf(user, "prod/cms", ""))
 	arn, first := c.given("prod/cms")
-	if _, _, err := c.CreateAccessKey(user); err != nil { // somebody's
+	if _, _, err := c.CreateAccessKey(user); err != nil { // someone else's
 		t.Fatal(err)
 	}
 	f := c.deploy("IAM_USER_NAME="+user, "ROTA_ADOPT=false")

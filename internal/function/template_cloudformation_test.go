@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// stack is a template of CloudFormation, resolved with parameters.
+// stack is a CloudFormation template, resolved with parameters.
 type stack struct {
 	t          *testing.T
 	name       string
@@ -48,7 +48,7 @@ type cfnOutput struct {
 	} `yaml:"Export"`
 }
 
-// absent is what !Ref AWS::NoValue stands for: the property is left out.
+// absent is what !Ref AWS::NoValue stands for: the property is omitted.
 type absent struct{}
 
 func newStack(t *testing.T, name, template string, parameters, imports map[string]string) *stack {
@@ -73,7 +73,7 @@ func newStack(t *testing.T, name, template string, parameters, imports map[strin
 	return s
 }
 
-// exports are the stack's, by their names.
+// exports are the stack's exports, by name.
 func (s *stack) exports() map[string]string {
 	all := map[string]string{}
 	for _, o := range s.template.Outputs {
@@ -84,8 +84,7 @@ func (s *stack) exports() map[string]string {
 	return all
 }
 
-// resources decodes the resources of a type that the stack makes, in the order
-// of their names.
+// resources decodes the stack's resources of one type, sorted by name.
 func resources[T any](s *stack, kind string) (all []T) {
 	s.t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(s.template.Resources)) {
@@ -127,7 +126,8 @@ func (s *stack) text(n *yaml.Node) string {
 	return text
 }
 
-// value is a node with its functions resolved: text, a truth, a list or a map.
+// value is a node with its functions resolved: text, a boolean, a list or a
+// map.
 func (s *stack) value(n *yaml.Node) any {
 	s.t.Helper()
 	switch n.Tag {
@@ -232,8 +232,7 @@ func (s *stack) resource(name string) cfnResource {
 	return r
 }
 
-// named is the name that a resource has: its own, or one that CloudFormation
-// makes up.
+// named is a resource's name: its own, or one that CloudFormation generates.
 func (s *stack) named(name string) string {
 	r := s.resource(name)
 	properties := s.fields(&r.Properties)

@@ -33,7 +33,7 @@ func leastFor(in installed, kmsKey string) granted {
 
 // TestTheTemplatesGrantTheLeast compares what the templates let the function's
 // role do with what rota policy aws prints for the same secrets: nothing is
-// missing, and nothing but the function's log is there besides.
+// missing, and there's nothing extra but the function's log.
 func TestTheTemplatesGrantTheLeast(t *testing.T) {
 	function := func(t *testing.T, more map[string]cty.Value) *plan {
 		variables := map[string]cty.Value{"package": cty.StringVal("rota.zip")}
@@ -53,7 +53,8 @@ func TestTheTemplatesGrantTheLeast(t *testing.T) {
 		"Terraform's function with a configuration": func(t *testing.T) granted {
 			own := function(t, map[string]cty.Value{"config": cty.StringVal("secrets: []")})
 			g := leastFor(installed{user: user, path: "/", secret: "s", topic: "owner"}, "")
-			// The secrets' own part is what people are told to give: the printed one.
+			// The secrets' own part is what people are told to grant: the
+			// printed policy.
 			rest, err := printPolicy(g.config, nil, "--account", awsAccount, "--no-create")
 			if err != nil {
 				t.Fatal(err)
@@ -88,8 +89,8 @@ func TestTheTemplatesGrantTheLeast(t *testing.T) {
 	}
 }
 
-// allowed are the actions of policies, each with what it is allowed on, but
-// those of the function's own log.
+// allowed are the actions in policies, each with its resources, except those on
+// the function's own log.
 func allowed(t *testing.T, policies ...string) []string {
 	t.Helper()
 	var all []string

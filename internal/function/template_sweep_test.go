@@ -19,7 +19,7 @@ import (
 )
 
 // TestTheTemplatesSweepDoesWhatIsDue plays what the function's own schedule
-// sends, with the configuration where the template has it.
+// sends, with the configuration where the template puts it.
 func TestTheTemplatesSweepDoesWhatIsDue(t *testing.T) {
 	swept := func(t *testing.T, c *cloud, env map[string]string, events []scheduled) {
 		t.Helper()
@@ -70,8 +70,8 @@ func (c *cloud) putParameter(name, kind, text string) {
 	}
 }
 
-// TestTheModulesRotationBySecretsManager plays Secrets Manager's own rotation of
-// a service account that Terraform made.
+// TestTheModulesRotationBySecretsManager plays Secrets Manager's own rotation
+// of a service account created by Terraform.
 func TestTheModulesRotationBySecretsManager(t *testing.T) {
 	function := terraform(t, "function", map[string]cty.Value{"package": cty.StringVal("rota.zip"), "schedule": cty.NullVal(cty.String)}, nil)
 	account := terraform(t, "service-account", map[string]cty.Value{
@@ -91,7 +91,7 @@ func TestTheModulesRotationBySecretsManager(t *testing.T) {
 	c.serves(in.secret, "AWSPREVIOUS")
 }
 
-// rotated has Secrets Manager rotate a secret, with a process for each step.
+// rotated makes Secrets Manager rotate a secret, with a process for each step.
 func rotated(t *testing.T, c *cloud, f *runtimetest.Function, name string) (token string) {
 	t.Helper()
 	token, err := c.AnnounceVersion(name)
@@ -106,8 +106,8 @@ func rotated(t *testing.T, c *cloud, f *runtimetest.Function, name string) (toke
 	return token
 }
 
-// TestTheExamplesDatabase rotates the database password of the example, with a
-// real PostgreSQL in the place of RDS.
+// TestTheExamplesDatabase rotates the example's database password, with a real
+// PostgreSQL in place of RDS.
 func TestTheExamplesDatabase(t *testing.T) {
 	server := testenv.Postgres(t, testenv.PostgresOptions{})
 	list := cty.ListVal([]cty.Value{cty.StringVal("one")})
@@ -128,7 +128,7 @@ func TestTheExamplesDatabase(t *testing.T) {
 	if bundle := env["PGSSLROOTCERT"]; bundle != "/var/task/global-bundle.pem" {
 		t.Errorf("the authorities of RDS are in %q", bundle)
 	}
-	delete(env, "PGSSLROOTCERT") // the server in the place of RDS is on this machine
+	delete(env, "PGSSLROOTCERT") // the server in place of RDS is on this machine
 	f := c.deploy(variables(env)...)
 	for range 2 {
 		token := rotated(t, c, f, name)

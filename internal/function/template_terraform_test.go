@@ -17,23 +17,23 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// plan is a module of Terraform whose expressions are evaluated with its
-// variables, and with what only AWS would know made up.
+// plan is a Terraform module whose expressions are evaluated with its
+// variables, and with made-up values for what only AWS would know.
 type plan struct {
 	t      *testing.T
 	folder string
 	blocks []*hclsyntax.Block
-	made   map[string]map[string]cty.Value // further attributes, by resources' types
+	made   map[string]map[string]cty.Value // further attributes, by resource type
 
 	known   map[string]map[string]cty.Value // by root and name: "local", "aws_iam_user", …
 	data    map[string]map[string]cty.Value
 	modules map[string]*plan
-	count   int             // of the values that are known
+	count   int             // of the known values
 	unknown hcl.Diagnostics // what could not be evaluated
 }
 
-// terraform evaluates a module below deploy/terraform. made are attributes that
-// resources have of themselves, by the resources' types, beside their ARNs.
+// terraform evaluates a module in deploy/terraform. made are attributes that
+// resources have by themselves, by resource type, besides their ARNs.
 func terraform(t *testing.T, folder string, variables map[string]cty.Value, made map[string]map[string]cty.Value) *plan {
 	t.Helper()
 	p := &plan{t: t, folder: filepath.Join("..", "..", "deploy", "terraform", folder), made: made, modules: map[string]*plan{}, data: map[string]map[string]cty.Value{}}
@@ -50,7 +50,8 @@ func terraform(t *testing.T, folder string, variables map[string]cty.Value, made
 		p.blocks = append(p.blocks, file.Body.(*hclsyntax.Body).Blocks...)
 	}
 	p.known = map[string]map[string]cty.Value{"local": {}, "module": {}, "output": {}, "var": p.given(variables)}
-	// What refers to what is not sorted: all is evaluated until no more is known.
+	// References aren't sorted: everything is evaluated until no more becomes
+	// known.
 	for last := -1; p.count > last; {
 		last, p.count, p.unknown = p.count, 0, nil
 		for _, b := range p.blocks {
@@ -123,7 +124,7 @@ func (p *plan) call(b *hclsyntax.Block) {
 	}
 }
 
-// module is one that this one calls.
+// module is a module that this one calls.
 func (p *plan) module(name string) *plan {
 	p.t.Helper()
 	if p.modules[name] == nil {
@@ -132,7 +133,8 @@ func (p *plan) module(name string) *plan {
 	return p.modules[name]
 }
 
-// keep keeps what a block comes to: an object, or with count or for_each several.
+// keep stores what a block evaluates to: an object, or several with count or
+// for_each.
 func (p *plan) keep(where map[string]map[string]cty.Value, b *hclsyntax.Block) {
 	kind, name := b.Labels[0], b.Labels[1]
 	if where[kind] == nil {
@@ -178,8 +180,7 @@ func (p *plan) object(kind string, body *hclsyntax.Body, scope *hcl.EvalContext)
 	return cty.ObjectVal(fields)
 }
 
-// attributes are those of a block that are known, and the blocks in it, by
-// their types.
+// attributes are a block's known attributes, and the blocks in it, by type.
 func (p *plan) attributes(body *hclsyntax.Body, scope *hcl.EvalContext) map[string]cty.Value {
 	fields := map[string]cty.Value{}
 	for name, a := range body.Attributes {
@@ -234,8 +235,8 @@ func (p *plan) scope() *hcl.EvalContext {
 	return c
 }
 
-// computed are a resource's attributes that AWS gives, once there is what they
-// are made of.
+// computed are a resource's attributes that AWS sets, once what they derive
+// from is known.
 func computed(kind string, fields map[string]cty.Value) map[string]cty.Value {
 	switch kind {
 	case "aws_caller_identity":
@@ -273,7 +274,7 @@ func texts(pairs ...string) map[string]cty.Value {
 }
 
 // find is the value at a path such as "aws_lambda_function.this.environment".
-// It fails the test where that is not known.
+// It fails the test if that is unknown.
 func (p *plan) find(path string) cty.Value {
 	p.t.Helper()
 	parts := strings.Split(path, ".")

@@ -18,7 +18,7 @@ import (
 	"github.com/rota-dev/rota/internal/function/runtimetest"
 )
 
-// installed is what a template makes, as far as the function meets it.
+// installed is what a template creates, as far as the function is concerned.
 type installed struct {
 	env        map[string]string // the function's
 	policies   []string          // of its role
@@ -26,15 +26,15 @@ type installed struct {
 	secret     string
 	tags       map[string]string // of the secret
 	topic      string            // its name
-	first      string            // the event that makes the first key
+	first      string            // the event that creates the first key
 	events     []scheduled
 }
 
-// scheduled is what a schedule sends the function.
+// scheduled is what a schedule sends to the function.
 type scheduled struct{ every, input string }
 
-// grants is a policy document as people write it: where there may be several,
-// there may be one.
+// grants is a policy document as people write it: a list can also be a single
+// value.
 type grants struct {
 	Statement []struct {
 		Sid, Effect      string
@@ -63,8 +63,9 @@ func (m *oneOrMore) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(m))
 }
 
-// arnOf is what AWS names a resource, by Terraform's name of its type; "" for
-// types that are not met here. Nobody knows the end of a secret's ARN before.
+// arnOf is the name that AWS gives a resource, by its Terraform type; "" for
+// types that don't occur here. Nobody knows the end of a secret's ARN in
+// advance.
 func arnOf(kind, path, name string) string {
 	place := awsRegion + ":" + awsAccount + ":"
 	prefix, ok := map[string]string{
@@ -82,7 +83,7 @@ func arnOf(kind, path, name string) string {
 	return "arn:aws:" + prefix + name
 }
 
-// document is what Terraform makes of the statements of a policy document.
+// document is what Terraform makes of a policy document's statements.
 func document(statements cty.Value) string {
 	var all []map[string]any
 	for it := statements.ElementIterator(); it.Next(); {
@@ -119,7 +120,7 @@ func onCloudFormation(t *testing.T) installed {
 	}
 	in.topic = resources[struct{ TopicName string }](account, "AWS::SNS::Topic")[0].TopicName
 	in.events = account.schedules()
-	in.first = in.event(t, "create") // as docs/aws.md has people send it
+	in.first = in.event(t, "create") // as docs/aws.md tells people to send it
 	return in
 }
 
@@ -129,7 +130,7 @@ func (s *stack) environment() map[string]string {
 	}](s, "AWS::Lambda::Function")[0].Environment.Variables
 }
 
-// rolePolicies are what the stack has the function's role be allowed.
+// rolePolicies are the policies that the stack gives the function's role.
 func (s *stack) rolePolicies() (all []string) {
 	type inline struct{ PolicyDocument grants }
 	if role, ok := s.template.Resources["FunctionRole"]; ok {
@@ -170,7 +171,7 @@ func (in installed) event(t *testing.T, action string) string {
 	return ""
 }
 
-// onTerraform is the example of a function and a service account.
+// onTerraform is the example with a function and a service account.
 func onTerraform(t *testing.T) installed {
 	t.Helper()
 	example := terraform(t, "examples/service-account", nil, nil)
@@ -196,7 +197,7 @@ func (p *plan) environment() map[string]string {
 	return p.texts("aws_lambda_function.this.environment.variables")
 }
 
-// rolePolicies are what the module has the function's role be allowed.
+// rolePolicies are the policies that the module gives the function's role.
 func (p *plan) rolePolicies() []string {
 	p.t.Helper()
 	all := []string{p.text("aws_iam_role_policy.function.policy")}
@@ -208,7 +209,7 @@ func (p *plan) rolePolicies() []string {
 	return all
 }
 
-// install makes at an imitation of AWS what a template makes, and the function.
+// install creates, at a fake AWS, what a template creates, and the function.
 func install(t *testing.T, in installed) (*cloud, *runtimetest.Function) {
 	t.Helper()
 	c := newCloudWith(t, in.policies...)
@@ -216,7 +217,7 @@ func install(t *testing.T, in installed) (*cloud, *runtimetest.Function) {
 	return c, c.deploy(variables(in.env)...)
 }
 
-// make makes the user, the entry and the topic.
+// make creates the user, the entry and the topic.
 func (in installed) make(c *cloud) {
 	c.t.Helper()
 	if _, err := c.iam().CreateUser(c.t.Context(), &iam.CreateUserInput{UserName: &in.user, Path: &in.path}); err != nil {
@@ -242,9 +243,9 @@ func variables(env map[string]string) (all []string) {
 var serviceAccounts = map[string]func(*testing.T) installed{"CloudFormation": onCloudFormation, "Terraform": onTerraform}
 
 // TestTheTemplatesSchedulesKeepAKeyFresh plays what the templates' schedules
-// send, for two hundred days, with the rights, the environment and the tags that
-// the templates give. Somebody uses the first key until day 104, so that what is
-// due on day 100 has to wait.
+// send, for two hundred days, with the permissions, the environment and the
+// tags from the templates. Someone uses the first key until day 104, so that
+// what is due on day 100 has to wait.
 func TestTheTemplatesSchedulesKeepAKeyFresh(t *testing.T) {
 	for name, template := range serviceAccounts {
 		t.Run(name, func(t *testing.T) {
@@ -294,7 +295,7 @@ func TestTheTemplatesSchedulesKeepAKeyFresh(t *testing.T) {
 	}
 }
 
-// states are those of a user's keys.
+// states are the states of a user's keys.
 func (c *cloud) states(user string) (all []string) {
 	for _, k := range c.Keys(user) {
 		all = append(all, k.Status)
@@ -302,14 +303,14 @@ func (c *cloud) states(user string) (all []string) {
 	return all
 }
 
-// TestTheTemplatesFirstKey has the real program make it, and Secrets Manager
-// lead a rotation by the entry's tags alone.
+// TestTheTemplatesFirstKey makes the real program create it, and Secrets
+// Manager drive a rotation by the entry's tags alone.
 func TestTheTemplatesFirstKey(t *testing.T) {
 	for name, template := range serviceAccounts {
 		t.Run(name, func(t *testing.T) {
 			in := template(t)
 			c, f := install(t, in)
-			for range 2 { // the schedule may have been quicker
+			for range 2 { // the schedule may have been faster
 				succeed(t, f, in.first)
 			}
 			c.serves(in.secret, "AWSCURRENT")
