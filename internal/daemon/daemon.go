@@ -81,7 +81,7 @@ type Daemon struct {
 	Options
 	settings       config.ServerSettings
 	reloadMu       sync.Mutex // held while another configuration is put in place
-	behind         bool       // another replica's configuration is in force; changing is held
+	behind         bool       // another replica's configuration is active; guarded by reloadMu
 	configurations engine.Generations[*configuration]
 	secrets        *engine.Secrets // of the current one
 	rotator        *rotation.Rotator

@@ -28,8 +28,8 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 	if secret == nil {
 		return fmt.Errorf("%s: %w", name, engine.ErrUnknown)
 	}
-	// The entry was written with the wish, as one. The journal forgets a version
-	// when the store does, the audit never.
+	// The request and its audit entry were written atomically. The journal forgets
+	// a version when the store does; the audit never does.
 	before, err := d.DB.Audit().Read(ctx, store.AuditQuery{Secret: name, Newest: true, Limit: 200})
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 	entry.Object = token
 	err = d.requestRotation(ctx, secret, token, entry)
 	if err == nil || errors.Is(err, rota.ErrConflict) {
-		d.worker.StartTurn(ctx, name) // or go on with the other one
+		d.worker.StartTurn(ctx, name) // or continue with the other one
 	}
 	return err
 }

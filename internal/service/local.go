@@ -27,9 +27,9 @@ type Local struct {
 	// Wired is the same, connected to its systems. Operations that only read
 	// the store don't need it.
 	Wired *config.Wired
-	// Rewire binds the configuration to its systems anew, with the values that
-	// its references stand for by then. Without it, secrets that log in with
-	// another secret of the same operation do so with its old value.
+	// Rewire binds the configuration to its systems again, with the current
+	// values of its references. Without it, secrets that log in with another
+	// secret of the same operation do so with its old value.
 	Rewire func(ctx context.Context) (*config.Wired, error)
 	// DB is Rota's own store; nil if there is none yet, which only some
 	// operations allow.
@@ -141,7 +141,7 @@ func Nearest(name string, all []string) string {
 // choose picks and authorizes secrets and returns them wired; if none is
 // named, all those the caller may do this to.
 func (l *Local) choose(ctx context.Context, a access.Action, op string, names []string) ([]chosen, error) {
-	// First, so that who may not see a name is not told whether it is there.
+	// First, so that callers who can't see a name don't learn whether it exists.
 	if err := l.authorize(ctx, a, op, names...); err != nil {
 		return nil, err
 	}

@@ -115,8 +115,9 @@ func (l *Local) work(ctx context.Context, list []chosen, noWait bool, do operati
 	return out
 }
 
-// rewireWave has the secrets of a wave log in with what the waves before it made.
-// Where that fails they keep what they have. The function closes what it opened.
+// rewireWave makes the secrets of a wave log in with the values that earlier
+// waves created. If that fails, they keep their old ones. The returned function
+// closes what it opened.
 func (l *Local) rewireWave(ctx context.Context, list []chosen, wave []string, place map[string]int) func() {
 	if l.Rewire == nil {
 		return func() {}
@@ -133,8 +134,8 @@ func (l *Local) rewireWave(ctx context.Context, list []chosen, wave []string, pl
 	return func() { _ = wired.Close() }
 }
 
-// workWave does one thing to every chosen secret, several at once. Where
-// another worker is at one, it comes again later, unless noWait is set.
+// workWave does one thing to every chosen secret, several at once. If another
+// worker has one of them, it is retried later, unless noWait is set.
 func (l *Local) workWave(ctx context.Context, list []chosen, noWait bool, do operation) []outcome {
 	workers := l.Workers
 	if workers == nil {

@@ -90,7 +90,7 @@ func publicKey(private *keyset.Handle) (ed25519.PublicKey, error) {
 	}
 	key, ok := entry.Key().(*ed25519key.PublicKey)
 	if !ok {
-		return nil, errors.New("the key that signs heads is no Ed25519 key")
+		return nil, errors.New("the key that signs heads is not an Ed25519 key")
 	}
 	return key.KeyBytes(), nil
 }

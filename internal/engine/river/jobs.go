@@ -71,7 +71,7 @@ func (t *turnWorker) Work(ctx context.Context, job *river.Job[turnArgs]) error {
 	}
 	switch {
 	case errors.Is(err, engine.ErrUnknown), errors.Is(err, rota.ErrBusy), errors.Is(err, rota.ErrFenced), errors.Is(err, context.Canceled):
-		return nil // somebody else does it, or it's still due and becomes another job
+		return nil // someone else does it, or it's still due and becomes another job
 	case err != nil:
 		return river.JobCancel(err) // it's in the row and in the log; this is for people looking at the queue
 	}

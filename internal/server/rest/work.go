@@ -28,7 +28,7 @@ func (a *server) workRoutes() {
 			Summary: w.summary, Tags: []string{"work"},
 		}, func(ctx context.Context, o service.Operations, in *struct {
 			Name   string `path:"name" maxLength:"512" doc:"The secret's name, each / in it as %2F."`
-			NoWait bool   `query:"no_wait" doc:"Answer at once where another worker is at the secret."`
+			NoWait bool   `query:"no_wait" doc:"Respond immediately if another worker has the secret."`
 		}) (api.WorkDoc, error) {
 			return o.Work(ctx, api.WorkRequest{Operation: w.operation, Secrets: []string{in.Name}, NoWait: in.NoWait})
 		})
@@ -49,7 +49,7 @@ func (a *server) workRoutes() {
 			Body struct {
 				Fields    map[string]string `json:"fields,omitempty" doc:"The credential's fields, if the store doesn't hold it yet."`
 				NotBefore *time.Time        `json:"not_before,omitempty" doc:"Don't rotate before this time."`
-				NoWait    bool              `json:"no_wait,omitempty" doc:"Answer at once where another worker is at the secret."`
+				NoWait    bool              `json:"no_wait,omitempty" doc:"Respond immediately if another worker has the secret."`
 			}
 		}) (api.WorkDoc, error) {
 			r := api.AdoptRequest{Secret: in.Name, Fields: in.Body.Fields, NoWait: in.Body.NoWait}
