@@ -39,7 +39,7 @@ func (t *turn) notDriven(d Decision) error {
 	case d.Hold != HoldNone:
 		err = &rota.Error{Op: "make room for the next credential", Class: rota.ClassWait, Err: fmt.Errorf("%s: %w", d.Reason, rota.ErrLimit)}
 	case !d.At.IsZero():
-		err = &rota.Error{Op: "wait", Class: rota.ClassWait, Err: fmt.Errorf("%s, and there is not the time for it now", d.Reason)}
+		err = &rota.Error{Op: "wait", Class: rota.ClassWait, Err: fmt.Errorf("%s, and there isn't enough time for that now", d.Reason)}
 	default:
 		return nil
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Outcome tells how an effect went.
+// Outcome is how an effect went.
 type Outcome string
 
 // The outcomes of an audit entry. Begun is written before the effect.
@@ -24,7 +24,7 @@ type Entry struct {
 	Actor      string    `json:"actor"`
 	From       string    `json:"from,omitempty"` // the address that asked, where it came over the network
 	Secret     string    `json:"secret"`
-	Step       string    `json:"step"`             // a Step, or another act such as "adopt", "get", "notify"
+	Step       string    `json:"step"`             // a [rota.Step], or an operation such as [OpGet]
 	Object     string    `json:"object,omitempty"` // the target, reloader or notifier concerned
 	Version    string    `json:"version,omitempty"`
 	Credential string    `json:"credential,omitempty"`
@@ -32,14 +32,13 @@ type Entry struct {
 	Detail     string    `json:"detail,omitempty"`
 }
 
-// Steps of a turn that are none of a credential's way.
+// Steps of a turn that aren't part of a credential's life.
 const (
-	// StepObserve is the name under which a failure to look at the outside is
-	// kept.
+	// StepObserve stands for the look outside before any step, when that fails.
 	StepObserve rota.Step = "observe"
-	// StepAdopt takes over a credential that somebody else made.
+	// StepAdopt takes over a credential that Rota didn't make.
 	StepAdopt rota.Step = "adopt"
-	// StepDone notes that a person has rotated what no program can.
+	// StepDone notes that a person rotated what no program can.
 	StepDone rota.Step = "done"
 	// StepNotify sends an event to a notifier.
 	StepNotify rota.Step = "notify"

@@ -15,10 +15,10 @@ type Journal interface {
 	// can tell that the holder's process is dead may free it at once. The
 	// lease's fence is higher than any before.
 	//
-	// A journal in which configurations are enrolled refuses with [rota.ErrOtherConfiguration]
-	// what is merely due by another one. Whatever else is done by another one,
-	// and all that was begun before the secret's was replaced, leaves the secret
-	// due at once, whatever its Save says.
+	// A journal in which configurations are enrolled refuses work that is merely
+	// due to any other configuration, with [rota.ErrOtherConfiguration]. Other
+	// turns with another configuration, and those that began before the secret's
+	// was replaced, leave the secret due at once, whatever their Save says.
 	Acquire(ctx context.Context, r AcquireRequest) (Lease, error)
 	// Release gives the lease back. Releasing a lost lease is no error.
 	Release(ctx context.Context, l Lease) error
@@ -26,21 +26,21 @@ type Journal interface {
 	// is to be kept apart from. It is one read: the parts of a [Snapshot] were
 	// all true at the same moment. What was never saved is zero.
 	Load(ctx context.Context, secret string, peers ...string) (Snapshot, error)
-	// Save writes progress and audit entries as one, durably, and prolongs the
-	// lease, or gives it back; with a lease that was lost it writes nothing and
-	// is [rota.ErrFenced].
+	// Save writes progress and audit entries in one durable commit, and renews the
+	// lease, or gives it back. With a lost lease it writes nothing and returns
+	// [rota.ErrFenced].
 	Save(ctx context.Context, r SaveRequest) error
 }
 
 // Snapshot is everything a journal keeps about one secret, as of one moment.
 type Snapshot struct {
 	Progress Progress
-	// Halts say whether a person paused the secret or froze everything. A
-	// journal that can't be told so leaves them zero.
+	// Halts say whether a person paused the secret or froze everything. A journal
+	// that has no such thing leaves them zero.
 	Halts Halts
-	// RestoredAt is when the journal was last put back to an older state, as
-	// from a backup; zero for never. Only issuers, stores and targets know what
-	// was done since.
+	// RestoredAt is when the journal was last put back to an older state, such as
+	// from a backup; zero for never. Only issuers, stores and targets know what was
+	// done in between.
 	RestoredAt time.Time
 	// Peers is the status of each secret that was asked for, by name. A peer
 	// that was never saved is missing.
@@ -54,7 +54,7 @@ type AcquireRequest struct {
 	TTL    time.Duration
 	// Configuration is that of the holder's [Secret]; "" for whichever.
 	Configuration string
-	// Due tells that nobody asked for it: it is merely due.
+	// Due means that nobody asked: the secret is merely due.
 	Due bool
 }
 
@@ -73,16 +73,15 @@ type SaveRequest struct {
 	Lease    Lease
 	Progress Progress
 	Entries  []Entry
-	// Changes are carried out in the secret's store in the same commit, in their
-	// order, by a journal that is a [StoreKeeper]; others get none. Where one is
-	// refused, as by [rota.ErrConflict], nothing at all is written.
+	// Changes are made to the secret's store in the same commit, in order, by a
+	// journal that is a [StoreKeeper]; others get none. If one is refused, such as
+	// with [rota.ErrConflict], nothing at all is written.
 	Changes []StoreChange
-	// Release gives the lease back with it, as one: a turn's last Save.
+	// Release gives the lease back in the same commit: a turn's last Save.
 	Release bool
-	// Neighbors are other secrets as they stood when this was decided. Where one
-	// of them stands otherwise by now, nothing is written, and it is
-	// [rota.ErrPeer]: of two such Saves that concern each other, one comes first,
-	// and the other one sees it.
+	// Peers are other secrets as they were when this was decided. If one of them
+	// has changed, nothing is written, and Save returns [rota.ErrPeer]: of two such
+	// Saves that concern each other, one comes first, and the other one sees it.
 	Peers []Peer
 }
 
@@ -95,56 +94,54 @@ type Progress struct {
 	// Intents are the calls to Create, by an issuer that chooses the value,
 	// whose traces may still show up.
 	Intents []Intent `json:"intents,omitempty"`
-	// Failure is the last failure of the step in hand, or of the look at the
-	// outside that comes before any step; nil after a success.
-	//
-	// Behind is the step's, while Failure is that of the look.
+	// Failure is the last failure of the current step, or of the look outside that
+	// comes before any step; nil after a success. While it is that of the look,
+	// StepFailure keeps the step's.
 	Failure     *Failure `json:"failure,omitempty"`
 	StepFailure *Failure `json:"behind,omitempty"`
-	// Rollback is the rollback in hand, nil where there is none.
+	// Rollback is the rollback under way, nil for none.
 	Rollback *RollbackIntent `json:"rollback,omitempty"`
 	// Rejections counts the new credentials given up since the last promotion,
 	// the last of them at RejectedAt.
 	Rejections int       `json:"rejections,omitempty"`
 	RejectedAt time.Time `json:"rejected_at,omitzero"`
-	// RolledBackAt is when the last rotation was undone; nothing rotates by
-	// itself until a person starts the next.
+	// RolledBackAt is when the last rotation was undone. Nothing rotates by itself
+	// until a person starts the next one.
 	RolledBackAt time.Time `json:"rolled_back_at,omitzero"`
 	// DoneAt is when a person last said to have rotated it, for secrets that no
 	// program can rotate, and RemindedAt when a person was last reminded.
 	DoneAt     time.Time `json:"done_at,omitzero"`
 	RemindedAt time.Time `json:"reminded_at,omitzero"`
-	// ExpiryNotified is the end of a credential that was last told of.
+	// ExpiryNotified is the expiry that was last notified.
 	ExpiryNotified time.Time `json:"expiry_notified,omitzero"`
 	// ComparedAt is when the store was last compared with the issuer after it had
 	// been restored.
 	ComparedAt time.Time `json:"compared_at,omitzero"`
-	// Asked is a new credential that somebody wants and that is not made yet; nil
-	// where there is none.
+	// Requested is the request for a new credential that isn't made yet, nil for
+	// none.
 	Requested *RotationRequest `json:"asked,omitempty"`
 	// NotBefore puts the next rotation off.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	// Held is the hold that was last notified.
 	Held HoldKind `json:"held,omitempty"`
-	// Trouble is the kind of the last event that told of a trouble which is not
-	// over yet.
+	// Trouble is the kind of the last event about trouble that isn't over yet.
 	Trouble rota.EventKind `json:"trouble,omitempty"`
 	// LateNotified is the due date whose lateness was last notified.
 	LateNotified time.Time `json:"late_notified,omitzero"`
-	// Unsent are events that no notifier has taken yet.
+	// Unsent are events that their notifiers haven't accepted yet.
 	Unsent []Unsent `json:"unsent,omitempty"`
-	// NextAt is when the secret should be looked at again; zero means at every
-	// chance: nobody looked yet, a turn was begun and did not come to its end, or
-	// the last look found nothing to wait for. The planner's own word for the
-	// last is a [Decision] whose At is zero: no date will change it, but what
-	// somebody does outside may, and that only a look can tell.
+	// NextAt is when to look at the secret again; zero means at the next
+	// opportunity: nobody has looked yet, a turn began and never finished, or
+	// something new was requested. (A [Decision] whose At is zero is another thing:
+	// no date will change it, though somebody outside may, so it is looked at once a
+	// day.)
 	NextAt time.Time `json:"next_at,omitzero"`
 	// Status is a copy of what the last look found, for tables.
 	Status Status `json:"status,omitzero"`
 }
 
-// stepFailure is the failure of the step in hand, nil where there is none: that
-// the outside could not be seen is none of a step.
+// stepFailure is the failure of the current step, nil for none. A look outside
+// that failed isn't one.
 func (p Progress) stepFailure() *Failure {
 	if p.Failure != nil && p.Failure.Step == StepObserve {
 		return p.StepFailure
@@ -171,14 +168,14 @@ type VersionProgress struct {
 	QuietSamples  int                  `json:"quiet_samples,omitempty"` // looks without use since
 }
 
-// touched tells whether the issuer may know the version's credential: it chose
-// it, or setting it was begun.
+// touched reports whether the issuer may know the version's credential: it chose
+// it, or setting it began.
 func (vp VersionProgress) touched(t rota.Traits) bool {
 	return t.IssuerChooses || !vp.SetBegunAt.IsZero()
 }
 
-// inFlight tells that this journal followed the version's way: what it lacks was
-// done just now, and is not a past that was lost.
+// inFlight reports whether this journal followed the version's rotation: what it
+// lacks was done just now, and isn't a past that was lost.
 func (vp VersionProgress) inFlight() bool { return !vp.TestedAt.IsZero() || !vp.PromotedAt.IsZero() }
 
 // Intent is written before a call to Create whose answer may get lost.
@@ -189,16 +186,16 @@ type Intent struct {
 	Known   []string  `json:"known"` // the ids that the issuer listed before the call
 }
 
-// Covers tells whether a credential that the issuer lists may be a trace of the
-// intent's call: it was not there before, and was made while the call ran.
-// Clocks may differ by two minutes.
+// Covers reports whether a credential that the issuer lists may be a trace of the
+// intent's call: it wasn't there before, and was created while the call was
+// running. Clocks may differ by two minutes.
 func (i Intent) Covers(issued rota.Issued) bool {
 	const skew = 2 * time.Minute
 	return !slices.Contains(i.Known, issued.ID) &&
 		!issued.CreatedAt.Before(i.At.Add(-skew)) && !issued.CreatedAt.After(i.Until.Add(skew))
 }
 
-// RollbackIntent is a rollback that has begun.
+// RollbackIntent is a rollback under way.
 type RollbackIntent struct {
 	From string    `json:"from"` // the version that was current
 	To   string    `json:"to"`   // the version to be current again

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Lateness tells since when something is due that was not done within the
-// policy's LateAfter, judging by what the last look left behind, and by what a
-// turn began that never came to its end. A secret that was never looked at is
-// late.
+// Lateness reports whether something is overdue by more than the policy's
+// LateAfter, and since when it was due. It judges by the status that the last look
+// left behind, and by turns that began and never finished. A secret that has
+// never been looked at is late.
 func Lateness(s Status, p Policy, now time.Time) (due time.Time, late bool) {
 	if s.LookedAt.IsZero() {
 		return time.Time{}, true
@@ -26,9 +26,9 @@ func Lateness(s Status, p Policy, now time.Time) (due time.Time, late bool) {
 	return due, late
 }
 
-// Alert raises a [rota.EventLate] event, once, for a secret whose due step was not done
-// in time. It is to be called from outside the loop that does the steps, and
-// speaks to no issuer, store or target. It tells whether the secret is late.
+// Alert raises a [rota.EventLate] event, once, for a secret whose due step wasn't
+// taken in time, and reports whether the secret is late. Call it from outside the
+// loop that takes the steps. It talks to no issuer, store or target.
 func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 	r = r.withDefaults()
 	snapshot, err := r.snapshot(ctx, s)
@@ -37,45 +37,45 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 	}
 	p := snapshot.Progress
 	due, late := Lateness(p.Status, s.Policy, r.Now())
-	if !late || p.toldLate(due) {
+	if !late || p.lateNotified(due) {
 		return late, nil
 	}
 	e := newEvent(s.Name, rota.EventLate, p.Status.Version, p.Status.Credential, lateReason(p.Status, due), due)
 	if e.Remedies = p.Status.Remedies; due.IsZero() || due.Equal(p.Status.BegunAt) {
 		e.Remedies = []rota.Remedy{{Action: rota.RemedyRun}}
 	}
-	e.At = r.Now().UTC() // the ID is the due date's, so that two watchdogs tell of one event
+	e.At = r.Now().UTC() // the ID is the due date's, so two watchdogs raise the same event
 	_, err = r.withTurn(ctx, s, request{}, func(_ context.Context, t *turn) error {
-		if !t.ledger.progress.toldLate(due) { // else another watchdog was faster
+		if !t.ledger.progress.lateNotified(due) { // else another watchdog was quicker
 			t.ledger.progress.LateNotified = due
 			t.ledger.raise(e)
 		}
 		return nil
 	})
 	if errors.Is(err, rota.ErrBusy) {
-		err = r.tell(ctx, s, e) // the loop that is late holds the lease
+		err = r.notifyNow(ctx, s, e) // the loop that is late holds the lease
 	}
 	return true, err
 }
 
-// toldLate tells whether this lateness was told of. What was never looked at is
-// due at no date.
-func (p Progress) toldLate(due time.Time) bool {
+// lateNotified reports whether this lateness was already notified. A secret that
+// has never been looked at has no due date.
+func (p Progress) lateNotified(due time.Time) bool {
 	return p.LateNotified.Equal(due) && (!due.IsZero() || p.Trouble == rota.EventLate)
 }
 
 func lateReason(s Status, due time.Time) string {
 	switch {
 	case due.IsZero():
-		return "it was never looked at"
+		return "it has never been looked at"
 	case due.Equal(s.BegunAt):
-		return fmt.Sprintf("what was begun at %s never came to its end", stamp(due))
+		return fmt.Sprintf("what began at %s never finished", stamp(due))
 	}
-	return fmt.Sprintf("%s is due since %s: %s", cmp.Or(s.Next, StepObserve), stamp(due), s.Reason)
+	return fmt.Sprintf("%s has been due since %s: %s", cmp.Or(s.Next, StepObserve), stamp(due), s.Reason)
 }
 
-// tell sends an event at once, without a lease: nothing remembers it.
-func (r *Rotator) tell(ctx context.Context, s *Secret, e rota.Event) error {
+// notifyNow sends an event at once, without a lease: nothing remembers it.
+func (r *Rotator) notifyNow(ctx context.Context, s *Secret, e rota.Event) error {
 	var errs []error
 	for _, n := range s.Notifiers {
 		if !wants(n, e.Kind) {

@@ -18,8 +18,8 @@ func Renewal(life time.Duration) time.Duration { return life - max(life/3, EndMa
 
 // ForLifetime fits a policy to credentials that end by themselves after a
 // while; 0 leaves it as it is. They are renewed in time whatever windows,
-// blackouts and neighbours say, nothing is to be retired, and what is late or
-// about to end is told while there is still time.
+// blackouts and peers say, nothing has to be retired, and whatever is late or about
+// to expire is notified while there is still time.
 func (p Policy) ForLifetime(life time.Duration) Policy {
 	if life == 0 {
 		return p

@@ -180,7 +180,7 @@ func TestARollbackToWhatHasEndedIsRefused(t *testing.T) {
 	b.now = b.now.Add(40 * time.Minute)
 	b.advance(t, rotation.Options{})
 	b.now = b.now.Add(16 * time.Minute)
-	if _, err := b.rotator.Rollback(t.Context(), b.secret); err == nil || !strings.Contains(err.Error(), "has ended by itself") {
+	if _, err := b.rotator.Rollback(t.Context(), b.secret); err == nil || !strings.Contains(err.Error(), "has expired") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -13,18 +13,18 @@ import (
 )
 
 // maxUnsent bounds the events of a secret that are kept for a notifier that
-// takes none.
+// accepts none.
 const maxUnsent = 100
 
-// notifyTimeout bounds what is sent at the end of a turn, to all notifiers: the
-// lease and places at the secret's systems are held meanwhile.
+// notifyTimeout bounds the sending to all notifiers at the end of a turn, which
+// still holds the lease and worker slots of the secret's systems.
 const notifyTimeout = 10 * time.Second
 
 // maxBackoff is the longest time between two tries to send an event.
 const maxBackoff = 6 * time.Hour
 
-// newEvent makes an event. Its ID follows from what it says, so that the same
-// event has the same one whoever tells of it.
+// newEvent makes an event. Its ID follows from its content, so the same event has
+// the same ID whoever raises it.
 func newEvent(secret string, kind rota.EventKind, version, credential, reason string, now time.Time) rota.Event {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %d", secret, kind, version, credential, now.UnixNano()))
 	return rota.Event{
@@ -40,13 +40,13 @@ func (l *ledger) event(kind rota.EventKind, version, credential, reason string, 
 	l.raise(e)
 }
 
-// raise keeps an event next to the progress that it tells of, so that it is not
-// lost before it is sent.
+// raise keeps an event next to the progress it is about, so it isn't lost before
+// it is sent.
 func (l *ledger) raise(e rota.Event) {
 	for _, n := range l.s.Notifiers {
 		if wants(n, e.Kind) {
 			l.progress.Unsent = append(l.progress.Unsent, Unsent{Notifier: n.Name(), Event: e})
-			l.bound(n.Name())
+			l.dropOldest(n.Name())
 		}
 	}
 	switch e.Kind {
@@ -55,8 +55,8 @@ func (l *ledger) raise(e rota.Event) {
 	}
 }
 
-// bound gives up a notifier's oldest event where there are too many.
-func (l *ledger) bound(notifier string) {
+// dropOldest drops a notifier's oldest event if there are too many.
+func (l *ledger) dropOldest(notifier string) {
 	var its []int
 	for i, u := range l.progress.Unsent {
 		if u.Notifier == notifier {
@@ -71,13 +71,12 @@ func (l *ledger) bound(notifier string) {
 	next.Attempts, next.RetryAt = oldest.Attempts, oldest.RetryAt
 	l.progress.Unsent = slices.Delete(l.progress.Unsent, its[0], its[0]+1)
 	e := oldest.Event
-	l.Log.Error("event given up: its notifier takes none", "secret", l.s.Name, "notifier", notifier, "event", e.ID, "kind", e.Kind, "at", e.At)
+	l.Log.Error("event dropped: its notifier accepts none", "secret", l.s.Name, "notifier", notifier, "event", e.ID, "kind", e.Kind, "at", e.At)
 	l.noteOutcome(Decision{Step: StepNotify, Version: e.Version, Credential: e.Credential}, notifier,
-		fmt.Errorf("event %s (%s, %s) was given up: %d more wait for it to take any", e.ID, e.Kind, stamp(e.At), maxUnsent))
+		fmt.Errorf("event %s (%s, %s) was dropped: %d newer ones are waiting for this notifier", e.ID, e.Kind, stamp(e.At), maxUnsent))
 }
 
-// wakeAt is when the secret should be looked at again, or an event of it be
-// sent.
+// wakeAt is when to look at the secret again, or to send an event of its.
 func (p Progress) wakeAt(now time.Time) time.Time {
 	next := p.NextAt
 	seen := map[string]bool{}
@@ -97,22 +96,22 @@ func (p Progress) wakeAt(now time.Time) time.Time {
 	return next
 }
 
-// mail is what one notifier is to get.
-type mail struct {
-	to     rota.Notifier
-	events []Unsent
-	taken  int   // how many of them it took
-	err    error // why it took no more
+// delivery is the sending of one notifier's events.
+type delivery struct {
+	to       rota.Notifier
+	events   []Unsent
+	accepted int   // how many of them were
+	err      error // why the next one wasn't
 }
 
-// mails are the unsent events by their notifiers. What is for one that is no
-// longer configured is left out.
-func (t *turn) mails() []*mail {
-	var all []*mail
-	of := map[string]*mail{}
+// deliveries are the unsent events by notifier. Those of a notifier that is no
+// longer configured are dropped.
+func (t *turn) deliveries() []*delivery {
+	var all []*delivery
+	of := map[string]*delivery{}
 	for _, n := range t.s.Notifiers {
 		if of[n.Name()] == nil {
-			of[n.Name()] = &mail{to: n}
+			of[n.Name()] = &delivery{to: n}
 			all = append(all, of[n.Name()])
 		}
 	}
@@ -121,22 +120,22 @@ func (t *turn) mails() []*mail {
 			m.events = append(m.events, u)
 		}
 	}
-	return slices.DeleteFunc(all, func(m *mail) bool { return len(m.events) == 0 })
+	return slices.DeleteFunc(all, func(m *delivery) bool { return len(m.events) == 0 })
 }
 
-// notify sends what is unsent: each notifier gets its events in their order, and
-// none waits for another. What fails is tried again later, ever less often.
+// notify sends the unsent events. Each notifier gets its own in order, and none
+// waits for another. Failures are retried later, with backoff.
 func (t *turn) notify(ctx context.Context) {
 	if len(t.ledger.progress.Unsent) == 0 {
 		return
 	}
 	if err := t.ledger.keep(ctx); err != nil {
 		t.Log.WarnContext(ctx, "notify", "secret", t.s.Name, "error", err)
-		return // who has the lease now has the events too
+		return // whoever has the lease now has the events too
 	}
-	all := t.mails()
-	due := slices.DeleteFunc(slices.Clone(all), func(m *mail) bool {
-		return t.asked.step == rota.StepNone && t.Now().Before(m.events[0].RetryAt) // a person may have mended it
+	all := t.deliveries()
+	due := slices.DeleteFunc(slices.Clone(all), func(m *delivery) bool {
+		return t.asked.step == rota.StepNone && t.Now().Before(m.events[0].RetryAt) // a person may have fixed it
 	})
 	t.send(ctx, due)
 	t.ledger.progress.Unsent = nil
@@ -148,8 +147,8 @@ func (t *turn) notify(ctx context.Context) {
 	}
 }
 
-// send sends all at once.
-func (t *turn) send(ctx context.Context, all []*mail) {
+// send sends to all of them concurrently.
+func (t *turn) send(ctx context.Context, all []*delivery) {
 	ctx, cancel := context.WithTimeout(ctx, min(notifyTimeout, t.CallTimeout))
 	defer cancel()
 	if len(all) == 1 {
@@ -163,10 +162,10 @@ func (t *turn) send(ctx context.Context, all []*mail) {
 	group.Wait()
 }
 
-// sendOne sends a notifier's events until one is not taken, or the lease may be
-// over: somebody else sends them then. It changes nothing else: others run
-// beside it.
-func (t *turn) sendOne(ctx context.Context, m *mail) {
+// sendOne sends a notifier's events until one isn't accepted, or until the lease
+// may have expired and another worker sends them. It runs concurrently with
+// others, so it changes nothing but its own delivery.
+func (t *turn) sendOne(ctx context.Context, m *delivery) {
 	for _, u := range m.events {
 		if t.Now().Sub(t.ledger.leasedAt) >= t.LeaseTTL {
 			return
@@ -176,21 +175,21 @@ func (t *turn) sendOne(ctx context.Context, m *mail) {
 		if m.err != nil {
 			return
 		}
-		m.taken++
+		m.accepted++
 	}
 }
 
-// sent notes what became of a notifier's events, and keeps those that it did not
-// take.
-func (t *turn) sent(ctx context.Context, m *mail) {
+// sent notes what became of a notifier's events, and keeps those it didn't
+// accept.
+func (t *turn) sent(ctx context.Context, m *delivery) {
 	note := func(u Unsent, err error) {
 		t.ledger.noteOutcome(Decision{Step: StepNotify, Version: u.Event.Version, Credential: u.Event.Credential}, u.Notifier, err)
 	}
-	for _, u := range m.events[:m.taken] {
+	for _, u := range m.events[:m.accepted] {
 		note(u, nil)
 	}
-	left := m.events[m.taken:]
-	if m.err != nil && ctx.Err() == nil { // a turn that was ended is not the notifier's fault
+	left := m.events[m.accepted:]
+	if m.err != nil && ctx.Err() == nil { // an interrupted turn isn't the notifier's fault
 		first := &left[0]
 		note(*first, m.err)
 		first.Attempts++
@@ -200,8 +199,9 @@ func (t *turn) sent(ctx context.Context, m *mail) {
 	t.ledger.progress.Unsent = append(t.ledger.progress.Unsent, left...)
 }
 
-// notifyBackoff is how long to wait after a notifier failed: as long as it says
-// itself, an hour at least where only a person can mend it, and ever longer.
+// notifyBackoff is how long to wait after a notifier failed: longer each time, at
+// least as long as the notifier asks for, and at least an hour if only a person
+// can fix it.
 func notifyBackoff(err error, attempts int) time.Duration {
 	wait := failureBackoff(rota.ClassWait, attempts)
 	if rota.ClassOf(err) == rota.ClassStop {

@@ -30,9 +30,9 @@ func (t *turn) failed(d Decision, err error) error {
 	p.Failure = f
 	switch {
 	case step != StepObserve && f.Attempts == t.s.Policy.WithDefaults().MaxAttempts: // a look changes nothing, and is never given up
-		resume := rota.Remedy{Action: rota.RemedyResume, Secret: t.s.Name, Text: "once it is mended"}
+		resume := rota.Remedy{Action: rota.RemedyResume, Secret: t.s.Name, Text: "once it's fixed"}
 		t.ledger.event(rota.EventQuarantined, d.Version, d.Credential,
-			fmt.Sprintf("%s failed %d times and is not tried any more, the last time: %s", step, f.Attempts, f.Error), append(slices.Clip(f.Remedies), resume)...)
+			fmt.Sprintf("%s failed %d times and won't be retried; the last error: %s", step, f.Attempts, f.Error), append(slices.Clip(f.Remedies), resume)...)
 		p.Held = HoldQuarantined // so it isn't notified again
 	case f.Attempts == 1:
 		t.ledger.event(rota.EventFailed, d.Version, d.Credential, string(step)+" failed: "+f.Error, f.Remedies...)
@@ -151,6 +151,15 @@ func (t *turn) nextAt(s Status, err error) time.Time {
 	return s.NextAt
 }
 
+// recoveredFrom says, for people, what a secret no longer is after that kind of
+// trouble.
+func recoveredFrom(trouble rota.EventKind) string {
+	if trouble == rota.EventFailed {
+		return "failing"
+	}
+	return string(trouble)
+}
+
 // notifyHold raises an event when a hold begins, and when trouble is over. For
 // what always waits for a person there are reminders instead.
 func (l *ledger) notifyHold(d Decision, s Status) {
@@ -165,6 +174,6 @@ func (l *ledger) notifyHold(d Decision, s Status) {
 	p.Held = d.Hold
 	if over := p.Trouble; over != "" && d.Hold == HoldNone && p.Failure == nil {
 		p.Trouble = ""
-		l.event(rota.EventRecovered, s.Version, s.Credential, "what was "+string(over)+" is well again")
+		l.event(rota.EventRecovered, s.Version, s.Credential, "it is no longer "+recoveredFrom(over))
 	}
 }

@@ -20,13 +20,13 @@ func ruleFirst(v *view) (Decision, bool) {
 	case v.Force == rota.StepCreate && (!full || !v.Traits.IssuerChooses):
 		return v.create(v.now, "the first credential, asked for by a person")
 	case v.Force == rota.StepCreate:
-		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), append([]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}, v.strangers()...), "all %d places are taken, and Rota made none of what is there: %s",
+		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), append([]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}, v.strangers()...), "all %d places are taken, and Rota created none of these: %s",
 			v.Traits.Limit, names(v.Issued))
 	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0:
 		return v.create(v.now, "the first credential")
 	}
 	return v.hold(HoldNeverIssued, rota.StepCreate, v.now, v.now.Add(holdRecheck),
-		[]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "to keep it"), v.remedy(rota.RemedyRotate, "to issue the first")}, "the store holds no credential yet, but the issuer may have one that somebody uses")
+		[]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "to keep it"), v.remedy(rota.RemedyRotate, "to issue the first")}, "the store holds no credential yet, but the issuer may have one that someone uses")
 }
 
 // ruleRotate creates the next credential when the current one is old enough
@@ -44,7 +44,7 @@ func ruleRotate(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	if v.rolledBack() && !forced {
-		when := "once what was wrong is mended"
+		when := "once the cause is fixed"
 		if v.retirable() {
 			when += fmt.Sprintf(" and %s, which was given up, is retired by the policy or by rota deactivate and rota delete", v.previous.CredentialID)
 		}
@@ -88,12 +88,12 @@ const maxRejections = 4
 func (v *view) create(due time.Time, reason string) (Decision, bool) {
 	if !v.Progress.RolledBackAt.IsZero() && v.Force != rota.StepCreate && v.Traits.Lifetime == 0 {
 		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck),
-			[]rota.Remedy{v.remedy(rota.RemedyRotate, "once what was wrong is mended")}, "the last rotation was rolled back")
+			[]rota.Remedy{v.remedy(rota.RemedyRotate, "once the cause is fixed")}, "the last rotation was rolled back")
 	}
 	if n := v.Progress.Rejections; n > 0 && v.Force != rota.StepCreate {
 		retry := v.Progress.RejectedAt.Add(retryWithin(v.Traits, rejectionBackoff(n)))
 		if n >= maxRejections {
-			return v.hold(HoldQuarantined, rota.StepCreate, due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyRotate, "once rota history says what was wrong and it is mended")}, "%d new credentials in a row did not work", n)
+			return v.hold(HoldQuarantined, rota.StepCreate, due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyRotate, "once the cause, which rota history shows, is fixed")}, "%d new credentials in a row did not work", n)
 		}
 		if v.now.Before(retry) {
 			return v.hold(HoldRetrying, rota.StepCreate, due, retry, nil, "the last new credential did not work")
@@ -107,7 +107,7 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 		return observe, true
 	}
 	if !v.Traits.Overlap() && v.hasCurrent {
-		reason += "; the old one stops working as the new one is set, so consumers cannot log in anew until they take it up"
+		reason += "; the old one stops working when the new one is set, so consumers can't log in until they pick it up"
 	}
 	return Decision{Step: rota.StepCreate, Due: due, Reason: reason}, true
 }
@@ -161,11 +161,11 @@ func (v *view) keepApart() bool {
 		end := n.IssuedAt.Add(n.By)
 		switch {
 		case !n.BegunAt.IsZero():
-			v.wait(rota.StepCreate, v.now.Add(5*time.Minute), n.Secret+" is being rotated, and is to be kept "+rota.FormatDuration(n.By)+" apart")
+			v.wait(rota.StepCreate, v.now.Add(5*time.Minute), n.Secret+" is being rotated, and the two must be "+rota.FormatDuration(n.By)+" apart")
 		case !n.IssuedAt.IsZero() && v.now.Before(end):
-			v.wait(rota.StepCreate, v.policy.open(end), n.Secret+" was rotated at "+stamp(n.IssuedAt)+", and is to be kept "+rota.FormatDuration(n.By)+" apart")
+			v.wait(rota.StepCreate, v.policy.open(end), n.Secret+" was rotated at "+stamp(n.IssuedAt)+", and the two must be "+rota.FormatDuration(n.By)+" apart")
 		case !n.RotateAt.IsZero() && !v.now.Before(n.RotateAt) && v.now.Before(n.RotateAt.Add(n.By)) && n.Secret < v.Secret:
-			v.wait(rota.StepCreate, v.now.Add(5*time.Minute), n.Secret+" is due as well and goes first, and is to be kept "+rota.FormatDuration(n.By)+" apart")
+			v.wait(rota.StepCreate, v.now.Add(5*time.Minute), n.Secret+" is due as well and goes first, and the two must be "+rota.FormatDuration(n.By)+" apart")
 		default:
 			continue
 		}
@@ -179,7 +179,7 @@ func (v *view) keepApart() bool {
 func (v *view) old(due time.Time) string {
 	reason := fmt.Sprintf("it is %s old, the policy says %s", rota.FormatDuration(v.now.Sub(v.issuedAt())), rota.FormatDuration(v.policy.RotateEvery))
 	if v.policy.RotateAt != nil {
-		reason = "its time by the schedule " + v.policy.RotateAt.Spec + " has come"
+		reason = "it is due by the schedule " + v.policy.RotateAt.Spec
 	}
 	if w := v.policy.Window; w != nil && w.missed(due, v.now) {
 		reason += "; the window of " + stamp(due) + " was missed, so this one catches up"
@@ -200,5 +200,5 @@ func (v *view) putOff(due time.Time) string {
 	if by == "" {
 		return ""
 	}
-	return ", put off from " + stamp(ripe) + " by " + by
+	return ", postponed from " + stamp(ripe) + " by " + by
 }

@@ -11,7 +11,7 @@ import (
 func ruleOwnership(v *view) (Decision, bool) {
 	if v.hasPending && !v.pending.Ours() {
 		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
-			[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbUnlabel, Object: v.pending.ID, Text: "finish it, or take AWSPENDING off that version"}}, "version %s is AWSPENDING and not Rota's: another rotation is under way or was left", v.pending.ID)
+			[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbUnlabel, Object: v.pending.ID, Text: "finish it, or take AWSPENDING off that version"}}, "version %s is AWSPENDING and not Rota's: another rotation is under way or was abandoned", v.pending.ID)
 	}
 	if v.hasCurrent && !v.current.Ours() && !v.replaceable() {
 		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(rota.LabelCurrent) && vp.Rejected != "" {
@@ -19,7 +19,7 @@ func ruleOwnership(v *view) (Decision, bool) {
 		}
 		if v.hasPrevious && v.previous.Ours() {
 			return v.hold(HoldForeignChange, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
-				v.takenOver(), "AWSCURRENT was changed by somebody else: version %s is not Rota's", v.current.ID)
+				v.takenOver(), "AWSCURRENT was changed by someone else: version %s is not Rota's", v.current.ID)
 		}
 		return v.hold(HoldNotAdopted, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
 			v.takenOver(), "the current credential was not made by Rota")

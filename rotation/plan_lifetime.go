@@ -52,14 +52,14 @@ func (v *view) retireEnded() (Decision, bool) {
 	end = end.Add(EndMargin)
 	switch over := !v.now.Before(end); {
 	case over && v.previous.Ours():
-		return v.do(rota.StepDelete, v.previous, end, "%s has ended by itself", v.previous.CredentialID)
+		return v.do(rota.StepDelete, v.previous, end, "%s has expired", v.previous.CredentialID)
 	case over:
 		return Decision{}, false
 	}
 	if v.Force == rota.StepDeactivate || v.Force == rota.StepDelete {
-		return v.hold(HoldStillActive, v.Force, v.now, end, rota.Outside("revoke all sessions of its role at the issuer"), "the previous credential %s cannot be switched off: it ends by itself at %s",
+		return v.hold(HoldStillActive, v.Force, v.now, end, rota.Outside("revoke all sessions of its role at the issuer"), "the previous credential %s can't be deactivated: it expires by itself at %s",
 			v.previous.CredentialID, stamp(end))
 	}
-	v.wait(rota.StepDelete, end, "drop the previous credential "+v.previous.CredentialID+", which ends by itself")
+	v.wait(rota.StepDelete, end, "drop the previous credential "+v.previous.CredentialID+", which expires by itself")
 	return Decision{}, false
 }

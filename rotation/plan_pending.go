@@ -16,7 +16,7 @@ func rulePending(v *view) (Decision, bool) {
 		return v.discard(vp)
 	}
 	if v.ended(v.pending) {
-		return v.do(rota.StepDelete, v.pending, v.pending.CreatedAt, "give up the new credential: it has ended, or nearly so, before it was in use")
+		return v.do(rota.StepDelete, v.pending, v.pending.CreatedAt, "give up the new credential: it expired, or nearly did, before it was in use")
 	}
 	if vp.SetAt.IsZero() && !v.Traits.IssuerChooses {
 		return v.do(rota.StepSet, v.pending, v.pending.CreatedAt, "make the new credential valid at the issuer")
@@ -71,9 +71,9 @@ func ruleOrphans(v *view) (Decision, bool) {
 		}
 		orphan := rota.Version{CredentialID: c.ID}
 		if c.Active && v.CanDeactivate {
-			return v.do(rota.StepDeactivate, orphan, intent.At, "%s is an orphan: Rota made it, and the answer was lost", c.ID)
+			return v.do(rota.StepDeactivate, orphan, intent.At, "%s is an orphan: Rota created it, but the response was lost", c.ID)
 		}
-		return v.do(rota.StepDelete, orphan, intent.At, "%s is an orphan: Rota made it, and the answer was lost", c.ID)
+		return v.do(rota.StepDelete, orphan, intent.At, "%s is an orphan: Rota created it, but the response was lost", c.ID)
 	}
 	return Decision{}, false
 }

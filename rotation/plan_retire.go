@@ -45,13 +45,13 @@ func ruleRetire(v *view) (Decision, bool) {
 	}
 	deleteAt := v.deleteAt()
 	if v.now.Before(deleteAt) && v.Force != rota.StepDelete {
-		v.wait(rota.StepDelete, deleteAt, "delete the previous credential "+v.previous.CredentialID+" when its second grace is over")
+		v.wait(rota.StepDelete, deleteAt, "delete the previous credential "+v.previous.CredentialID+" when its second grace period is over")
 		return Decision{}, false
 	}
 	if !v.previous.Ours() {
 		return v.foreignPrevious(rota.StepDelete, deleteAt)
 	}
-	return v.do(rota.StepDelete, v.previous, deleteAt, "inactive since %s, and its second grace is over", stamp(v.offSince()))
+	return v.do(rota.StepDelete, v.previous, deleteAt, "inactive since %s, and its second grace period is over", stamp(v.offSince()))
 }
 
 // offAt is when the previous credential is to be deactivated, whatever the
@@ -97,7 +97,7 @@ func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, b
 		return v.hold(HoldStillActive, rota.StepDelete, at, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyDeactivate, "first")}, "the previous credential %s is still active", v.previous.CredentialID)
 	}
 	if v.now.Before(at) && v.Force != rota.StepDeactivate {
-		when := "its grace is over"
+		when := "its grace period is over"
 		if v.policy.Retire == RetireBeforeCreate {
 			when = "the next rotation is due"
 		}
@@ -119,5 +119,5 @@ func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, b
 			return d, true
 		}
 	}
-	return v.do(rota.StepDeactivate, v.previous, at, "its grace is over and nobody uses it")
+	return v.do(rota.StepDeactivate, v.previous, at, "its grace period is over and nobody uses it")
 }

@@ -52,7 +52,7 @@ func TestPlanSchedules(t *testing.T) {
 		{name: "a schedule says when", state: served(), policy: policy(func(p *rotation.Policy) { p.RotateEvery, p.RotateAt = 0, monthly }), now: at(1),
 			next: rota.StepCreate, at: time.Date(2026, 2, 1, 2, 0, 0, 0, time.UTC), reason: "0 3 1 * *"},
 		{name: "a schedule's time has come", state: served(), policy: policy(func(p *rotation.Policy) { p.RotateEvery, p.RotateAt = 0, monthly }), now: at(40),
-			step: rota.StepCreate, reason: "has come"},
+			step: rota.StepCreate, reason: "due by the schedule"},
 		{name: "a blackout is waited for", state: served(), policy: policy(func(p *rotation.Policy) {
 			p.Blackouts = []rotation.Blackout{{From: at(89), Until: at(95), Why: "year's end"}}
 		}), now: at(91), next: rota.StepCreate, at: at(95)},
@@ -62,7 +62,7 @@ func TestPlanSchedules(t *testing.T) {
 		}), now: at(95), next: rota.StepCreate, at: time.Date(2026, 4, 13, 9, 0, 0, 0, time.UTC)},
 		{name: "blackouts that follow one another", state: served(), policy: policy(func(p *rotation.Policy) {
 			p.Blackouts = []rotation.Blackout{{From: at(95), Until: at(97), Why: "audit"}, {From: at(89), Until: at(95)}, {From: at(98), Until: at(99)}}
-		}), now: at(91), next: rota.StepCreate, at: at(97), reason: "put off from 2026-04-01 09:00 UTC by the blackout from 2026-03-31 09:00 UTC until 2026-04-06 09:00 UTC, then the blackout from 2026-04-06 09:00 UTC until 2026-04-08 09:00 UTC (audit)"},
+		}), now: at(91), next: rota.StepCreate, at: at(97), reason: "postponed from 2026-04-01 09:00 UTC by the blackout from 2026-03-31 09:00 UTC until 2026-04-06 09:00 UTC, then the blackout from 2026-04-06 09:00 UTC until 2026-04-08 09:00 UTC (audit)"},
 		{name: "a blackout that is to come is named as soon as it puts off", state: served(), policy: policy(func(p *rotation.Policy) {
 			p.Blackouts = []rotation.Blackout{{From: at(89), Until: at(95), Why: "year's end"}}
 		}), now: at(1), next: rota.StepCreate, at: at(95), reason: "(year's end)"},
@@ -75,7 +75,7 @@ func TestPlanSchedules(t *testing.T) {
 			now: at(90).Add(210 * time.Minute), step: rota.StepCreate, reason: "the window of 2026-04-01 09:00 UTC was missed"},
 		{name: "a neighbor that was just rotated", state: with(func(s *rotation.State) {
 			s.Peers = []rotation.Peer{{Apart: apart, IssuedAt: at(90).Add(-time.Hour)}}
-		}), policy: policy90, now: at(90), next: rota.StepCreate, at: at(90).Add(11 * time.Hour), reason: "kept 12h apart"},
+		}), policy: policy90, now: at(90), next: rota.StepCreate, at: at(90).Add(11 * time.Hour), reason: "must be 12h apart"},
 		{name: "a neighbor that is being rotated", state: with(func(s *rotation.State) {
 			s.Peers = []rotation.Peer{{Apart: apart, BegunAt: at(90)}}
 		}), policy: policy90, now: at(90), next: rota.StepCreate, at: at(90).Add(5 * time.Minute), reason: "being rotated"},

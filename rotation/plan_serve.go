@@ -24,7 +24,7 @@ func ruleServe(v *view) (Decision, bool) {
 		return v.do(rota.StepDeliver, v.current, since, "%d of %d targets do not have it yet", len(missing), len(v.Targets))
 	}
 	if missing := missing(v.Reloaders, vp.Reloaded); len(missing) > 0 {
-		return v.do(rota.StepReload, v.current, since, "%d of %d consumers have not taken it up yet", len(missing), len(v.Reloaders))
+		return v.do(rota.StepReload, v.current, since, "%d of %d consumers haven't picked it up yet", len(missing), len(v.Reloaders))
 	}
 	if vp.ServedAt.IsZero() || !v.current.Has(rota.LabelServed) {
 		return v.do(lastServing(len(v.Targets), len(v.Reloaders)), v.current, since, "mark the current credential as served")

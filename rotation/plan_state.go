@@ -6,8 +6,8 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// State is all that the planner may know of a secret: what the store and the
-// issuer told when they were last asked, and what Rota remembers.
+// State is everything the planner may know about a secret: what the store and the
+// issuer said when last asked, and what Rota remembers.
 type State struct {
 	Secret    string
 	Owner     string // who has to act where no program can
@@ -18,17 +18,17 @@ type State struct {
 	// Contents is the store's; its versions' CredentialID are filled in.
 	Contents rota.Contents
 
-	// Lists tells that the issuer can list, Listed that Issued is its answer.
+	// Lists means that the issuer can list, Listed that Issued is its answer.
 	Lists, Listed bool
 	Issued        []rota.Issued
-	// CanDeactivate tells that the issuer's credentials can be switched off.
+	// CanDeactivate means that the issuer's credentials can be switched off.
 	CanDeactivate bool
 
 	Progress Progress
 
-	// Halts are a person's words that nothing new is to begin.
+	// Halts say that a person stopped anything new from beginning.
 	Halts Halts
-	// Neighbors are the secrets that this one is kept apart from.
+	// Peers are the secrets that this one is kept apart from.
 	Peers []Peer
 	// Rivals are the secrets that change the same thing outside.
 	Rivals []Rival
@@ -42,9 +42,9 @@ type State struct {
 	// Requested is the same step, and stays when it was taken in this turn.
 	Force, Requested rota.Step
 
-	// Chain is the way of running that the turn was begun with; the zero value is
-	// [Scheduled]. Driver is what a rotation's driver asks for, nil where none
-	// does; its chain comes before.
+	// Chain is the one that the turn began with; the zero value is [Scheduled].
+	// Driver is what a rotation's driver asks for, nil if there is none; its own
+	// chain takes precedence.
 	Chain  Chain
 	Driver *Driving
 	// IdleLooks is how many looks in a row of this turn found the previous

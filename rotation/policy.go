@@ -12,7 +12,7 @@ type RetireStyle string
 
 // The styles.
 const (
-	// RetireAfterGrace retires the previous credential when its grace is over.
+	// RetireAfterGrace retires the previous credential when its grace period is over.
 	RetireAfterGrace RetireStyle = "after_grace"
 	// RetireBeforeCreate keeps it until the next rotation is due, and retires it
 	// just before the next is created.
@@ -51,8 +51,8 @@ type Policy struct {
 	Blackouts []Blackout
 	// ApartFrom are secrets that must not be rotated at about the same time.
 	ApartFrom []Apart
-	// WarnBefore is how long before a credential expires, or a person has to
-	// rotate it, that is told. Defaults to 14 days.
+	// WarnBefore is how far ahead to warn of an expiry, or of a rotation that a
+	// person has to do. Defaults to 14 days.
 	WarnBefore time.Duration
 	// MaxAttempts is how often a failing step is tried before only a person
 	// can lift it. Defaults to 20, which is more than two days of trying.

@@ -33,7 +33,7 @@ func (l *ledger) forget(contents rota.Contents) {
 	if rb := p.Rollback; rb != nil {
 		if _, kept := rota.FindID(contents.Versions, rb.To); !kept {
 			p.Rollback = nil
-			l.event(rota.EventFailed, rb.To, "", "the rollback was given up: the version to go back to is gone")
+			l.event(rota.EventFailed, rb.To, "", "the rollback was abandoned: the version to go back to is gone")
 		}
 	}
 }
@@ -58,7 +58,7 @@ func (l *ledger) rebuild(contents rota.Contents, requested rota.Step) {
 	}
 	if v, ok := rota.Find(contents.Versions, rota.LabelDeactivated); ok && versions[v.ID].DeactivatedAt.IsZero() {
 		if versions[v.ID].inFlight() {
-			l.event(rota.EventDeactivated, v.ID, v.CredentialID, "its grace is over and nobody uses it")
+			l.event(rota.EventDeactivated, v.ID, v.CredentialID, "its grace period is over and nobody uses it")
 		}
 		l.update(v.ID, func(vp *VersionProgress) { vp.DeactivatedAt = contents.ChangedAt })
 	}

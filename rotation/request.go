@@ -129,9 +129,9 @@ func (t *turn) settleRequest(d Decision, err error) {
 	case err != nil && rota.ClassOf(err) == rota.ClassWait && p.Failure != nil && p.Failure.Attempts < t.s.Policy.WithDefaults().MaxAttempts:
 		return // to be retried
 	case err != nil:
-		t.ledger.enter(refused, "", OutcomeFailed, "what was asked for is given up: "+t.ledger.clean(err).Error())
+		t.ledger.enter(refused, "", OutcomeFailed, "the request was abandoned: "+t.ledger.clean(err).Error())
 	default:
-		t.ledger.enter(refused, "", OutcomeFailed, "what was asked for is refused: "+d.Reason)
+		t.ledger.enter(refused, "", OutcomeFailed, "the request was refused: "+d.Reason)
 	}
 	p.Requested = nil
 }

@@ -114,7 +114,7 @@ func TestAWishThatCannotComeTrueIsOverAndTheAuditSaysWhy(t *testing.T) {
 		want  string
 	}{
 		{"there is no place for it", 1, nil, "refused: hold: the previous credential"},
-		{"the issuer denies it", 40, &rota.Error{Class: rota.ClassStop, Err: errors.New("denied")}, "given up: "},
+		{"the issuer denies it", 40, &rota.Error{Class: rota.ClassStop, Err: errors.New("denied")}, "abandoned: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t)

@@ -30,7 +30,7 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	}
 	previous, hasPrevious := t.seen.credential(rota.LabelPrevious)
 	if !hasCurrent || !hasPrevious {
-		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: errors.New("there is no previous credential any more: it was deleted, or there never was one"),
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: errors.New("there is no previous credential: it was deleted, or there never was one"),
 			Hint: "rota rotate " + t.s.Name}
 	}
 	if !previous.Ours() {
@@ -44,7 +44,7 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	}
 	v := newView(t.state(), t.s.Policy, t.Now())
 	if v.ended(previous) {
-		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s has ended by itself, or nearly so", previous.CredentialID), Hint: "rota rotate " + t.s.Name}
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s has expired, or is about to", previous.CredentialID), Hint: "rota rotate " + t.s.Name}
 	}
 	if _, there := v.issued(previous.CredentialID); v.Lists && v.retirable() && !there {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Hint: "rota rotate " + t.s.Name}

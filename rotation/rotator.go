@@ -28,24 +28,24 @@ type Rotator struct {
 	Holder string
 	// Actor is who acts, for the audit. Defaults to "rota".
 	Actor string
-	// From is the address that the actor asked from, for the audit; "" on the
-	// same machine, and for what is done by itself.
+	// From is the address the actor's request came from, for the audit; "" on the
+	// same machine, and for what Rota does by itself.
 	From string
-	// CallTimeout bounds one call to an outside system, but for reloads, whose
-	// deadline is their own. Defaults to 30 seconds.
+	// CallTimeout bounds one call to an outside system, except for reloads, which
+	// have their own deadline. Defaults to 30 seconds.
 	CallTimeout time.Duration
-	// LeaseTTL is how long a lease outlives its last write. Defaults to two
+	// LeaseTTL is how long a lease lasts after its last write. Defaults to two
 	// minutes.
 	LeaseTTL time.Duration
-	// Heartbeat is how often the lease is prolonged during a reload. Defaults
-	// to never, which suits a virtual clock.
+	// Heartbeat is how often the lease is renewed during a reload. Defaults to
+	// never, which suits a virtual clock.
 	Heartbeat time.Duration
-	// Log hears of every step. Defaults to nothing.
+	// Log gets every step. Defaults to discarding them.
 	Log *slog.Logger
-	// Report, if any, is called as each step begins and ends, for progress on
+	// Report, if any, is called as each step begins and ends, to show progress on
 	// a terminal.
 	Report func(Report)
-	// Trace, if any, hears of turns, steps and outside calls.
+	// Trace, if any, gets turns, steps and outside calls.
 	Trace Tracer
 }
 
@@ -57,20 +57,19 @@ type Report struct {
 	Err      error
 }
 
-// Options are a person's wishes for one Advance.
+// Options say what is asked of one Advance.
 type Options struct {
 	// Force is a step to take ahead of the policy's dates: Create, Deactivate
 	// or Delete.
 	Force rota.Step
-	// Due tells that nobody wished for it: it is left alone, with
-	// [rota.ErrOtherConfiguration], where another configuration of the secret is in force.
+	// Due means that nobody asked: the secret is merely due. It is left alone, with
+	// [rota.ErrOtherConfiguration], if another configuration of it is in force.
 	Due bool
 	// Chain is what to plan by; the zero value is [Scheduled].
 	Chain Chain
-	// Patience is how long the turn may wait in one go, within the deadline of
-	// its context, for what time alone brings, before a new credential that was
-	// asked for by Force is made. For those who can't come back later; zero is
-	// never.
+	// Patience is how long the turn may wait in one go, within its context's
+	// deadline, for what only time can bring, before it makes the credential that
+	// Force asks for. It is for callers that can't come back later; zero is never.
 	Patience time.Duration
 }
 

@@ -106,7 +106,7 @@ func (w *Window) String() string {
 	return fmt.Sprintf("cron %q for %s in %s", w.Spec, rota.FormatDuration(w.For), w.Zone)
 }
 
-// Blackout is a span in which nothing begins that need not: no rotation by the
+// Blackout is a span in which nothing begins that can wait: no rotation by the
 // policy and no retirement. What has begun is finished.
 type Blackout struct {
 	From, Until time.Time
@@ -122,14 +122,14 @@ func (b Blackout) String() string {
 	return name
 }
 
-// Apart says that a secret is not to be rotated within By of another one, as
-// for a pair of which one must work at every moment.
+// Apart says that a secret must not be rotated within By of another one, such as
+// in a pair of which one must always work.
 type Apart struct {
 	Secret string
 	By     time.Duration
 }
 
-// Peer is how a secret stands that another is to be kept apart from.
+// Peer is the state of a secret that another one is kept apart from.
 type Peer struct {
 	Apart
 	IssuedAt time.Time // since when its credential exists
@@ -137,9 +137,9 @@ type Peer struct {
 	BegunAt  time.Time // when a turn at it began; zero where none is under way
 }
 
-// SameAs tells whether the secret is still where the neighbor was seen.
-func (n Peer) SameAs(s Status) bool {
-	return n.IssuedAt.Equal(s.IssuedAt) && n.RotateAt.Equal(s.RotateAt) && n.BegunAt.Equal(s.BegunAt)
+// SameAs reports whether the secret is still as the peer was seen.
+func (p Peer) SameAs(s Status) bool {
+	return p.IssuedAt.Equal(s.IssuedAt) && p.RotateAt.Equal(s.RotateAt) && p.BegunAt.Equal(s.BegunAt)
 }
 
 // open is the first moment at or after t at which the window is open and no

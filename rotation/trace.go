@@ -5,11 +5,11 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Span is a part of the work, from its begin to its end: a turn, a step of it,
-// or a call to an outside system. It names things and holds no value.
+// Span is a piece of work from beginning to end: a turn, a step of it, or a call
+// to an outside system. It names things and holds no value.
 type Span struct {
-	// Name is "turn", "observe", a step as "step.create", or a call as
-	// "store.get": the role that is called and what it is to do.
+	// Name is "turn", "observe", a step such as "step.create", or a call such as
+	// "store.get": the role that is called, and the method.
 	Name   string
 	Secret string
 	Step   rota.Step // of a step
@@ -21,13 +21,13 @@ type Span struct {
 	Object string
 }
 
-// Tracer hears of every span as it begins. What it gives is the context for all
-// that happens within, and what is called with how the span ended; the error
-// holds no value. A Tracer is called from several goroutines and must not block.
+// Tracer is called as each span begins. It returns the context for everything
+// within, and a function that is called with the span's error when it ends; the
+// error holds no value. A Tracer is called concurrently and must not block.
 type Tracer func(ctx context.Context, s Span) (context.Context, func(error))
 
-// JoinTracers is one Tracer for several: the first is outermost. Those that are
-// nil are left out; without any other it is nil.
+// JoinTracers is one Tracer for several, the first outermost. It skips nil ones,
+// and is nil if there is no other.
 func JoinTracers(tracers ...Tracer) Tracer {
 	var joined Tracer
 	for _, t := range tracers {

@@ -22,7 +22,7 @@ func (t *turn) warn(s Status, now time.Time) {
 		return
 	}
 	p.ExpiryNotified = b.expiry
-	t.ledger.event(rota.EventExpiring, s.Version, s.Credential, fmt.Sprintf("it ends by itself at %s", stamp(b.expiry)))
+	t.ledger.event(rota.EventExpiring, s.Version, s.Credential, fmt.Sprintf("it expires at %s", stamp(b.expiry)))
 }
 
 // remind reminds a person shortly before something is due, when it is, and every
@@ -45,7 +45,7 @@ func (l *ledger) remind(s Status, now time.Time, before time.Duration) {
 func (r *Rotator) Done(ctx context.Context, s *Secret) (Result, error) {
 	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
 		if !s.Issuer.Traits().Manual {
-			return &rota.Error{Op: "done", Class: rota.ClassStop, Hint: "rota rotate " + s.Name, Err: fmt.Errorf("it is rotated by Rota itself, nothing is to be done by a person: %w", rota.ErrConflict)}
+			return &rota.Error{Op: "done", Class: rota.ClassStop, Hint: "rota rotate " + s.Name, Err: fmt.Errorf("Rota rotates it itself, so there is nothing for a person to do: %w", rota.ErrConflict)}
 		}
 		d := Decision{Step: StepDone, Reason: "a person has rotated it"}
 		p := &t.ledger.progress
