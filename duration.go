@@ -18,7 +18,7 @@ const maxDuration = 36500 * Day
 // of [time.ParseDuration]. Signs and anything over 100 years are rejected.
 func ParseDuration(s string) (time.Duration, error) {
 	bad := func(why string) (time.Duration, error) {
-		return 0, fmt.Errorf("duration %q: %s (try: 90d, 2w, 12h, 30m)", s, why)
+		return 0, WithRemedies(fmt.Errorf("duration %q: %s", s, why), Configure("", "90d, 2w, 12h, 30m"))
 	}
 	rest := strings.TrimSpace(s)
 	if rest == "" {

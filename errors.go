@@ -56,7 +56,6 @@ type Error struct {
 	System string // the connection's or system's name, such as "postgres app-db"
 	Op     string // what was attempted, such as "create access key for user ci"
 	Class  Class
-	Hint   string // what a person can do; "" where nothing
 	// Remedies are what a person can do; none if nothing helps. They aren't
 	// part of the text.
 	Remedies []Remedy
@@ -74,9 +73,6 @@ func (e *Error) Error() string {
 		b.WriteString(e.Op + ": ")
 	}
 	fmt.Fprintf(&b, "%v", e.Err)
-	if e.Hint != "" {
-		b.WriteString(" (try: " + e.Hint + ")")
-	}
 	return b.String()
 }
 

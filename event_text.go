@@ -37,10 +37,7 @@ func (e Event) Title() string {
 
 // Why is the reason, and what a person can do about it.
 func (e Event) Why() string {
-	if hint := Hint(e.Remedies); hint != "" {
-		return e.Reason + " (try: " + hint + ")"
-	}
-	return e.Reason
+	return WithHint(e.Reason, e.Remedies, Remedy.String)
 }
 
 // Text is the event for people: several lines of plain text.

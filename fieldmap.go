@@ -2,6 +2,7 @@ package rota
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -45,15 +46,15 @@ func ParseFieldMap(m map[string]string, known []string) (FieldMap, error) {
 	fm := FieldMap{entries: make(map[string]template, len(m))}
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		if name == "" {
-			return FieldMap{}, fmt.Errorf("fields: a name is empty")
+			return FieldMap{}, errors.New("a name is empty")
 		}
 		t, err := parseTemplate(m[name])
 		if err != nil {
-			return FieldMap{}, fmt.Errorf("fields: %s: %w", name, err)
+			return FieldMap{}, fmt.Errorf("%s: %w", name, err)
 		}
 		for _, p := range t {
 			if p.field != "" && known != nil && !slices.Contains(known, p.field) {
-				return FieldMap{}, fmt.Errorf("fields: %s: no field %q in the credential (try: %s)", name, p.field, strings.Join(known, ", "))
+				return FieldMap{}, WithRemedies(fmt.Errorf("%s: no field %q in the credential", name, p.field), Configure("", strings.Join(known, ", ")))
 			}
 		}
 		fm.entries[name] = t
@@ -63,7 +64,7 @@ func ParseFieldMap(m map[string]string, known []string) (FieldMap, error) {
 
 func parseTemplate(s string) (template, error) {
 	if s == "" {
-		return nil, fmt.Errorf("empty (try: a field's name, or a template with {field})")
+		return nil, WithRemedies(errors.New("empty"), Configure("", "a field's name, or a template with {field}"))
 	}
 	if !strings.ContainsAny(s, "{}") {
 		return template{{field: s}}, nil
@@ -76,18 +77,18 @@ func parseTemplate(s string) (template, error) {
 			literal.WriteByte(s[0])
 			s = s[2:]
 		case s[0] == '}':
-			return nil, fmt.Errorf("a } without its { (try: }} for the character itself)")
+			return nil, WithRemedies(errors.New("a } without its {"), Configure("", "}} for the character itself"))
 		case s[0] == '{':
 			inside, after, found := strings.Cut(s[1:], "}")
 			if !found {
-				return nil, fmt.Errorf("a { without its } (try: {{ for the character itself)")
+				return nil, WithRemedies(errors.New("a { without its }"), Configure("", "{{ for the character itself"))
 			}
 			field, filter, filtered := strings.Cut(inside, "|")
 			if field == "" || strings.ContainsAny(field, "{ \t\r\n") {
 				return nil, fmt.Errorf("{%s} names no field", inside)
 			}
 			if _, ok := filters[filter]; filtered && !ok {
-				return nil, fmt.Errorf("{%s}: no filter %q (try: %s)", inside, filter, strings.Join(slices.Sorted(maps.Keys(filters)), ", "))
+				return nil, WithRemedies(fmt.Errorf("{%s}: no filter %q", inside, filter), Configure("", strings.Join(slices.Sorted(maps.Keys(filters)), ", ")))
 			}
 			if literal.Len() > 0 {
 				t = append(t, part{literal: literal.String()})

@@ -55,7 +55,7 @@ func TestFieldMapRefusesWhatItCannotRender(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			_, err := rota.ParseFieldMap(map[string]string{"name": text}, key.Names())
-			if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "fields: name: ") {
+			if err == nil || !strings.Contains(rota.WithHint(err.Error(), rota.RemediesOf(err), rota.Remedy.String), want) || !strings.HasPrefix(err.Error(), "name: ") {
 				t.Errorf("error %v, want one with %q", err, want)
 			}
 		})
@@ -125,7 +125,7 @@ func FuzzParseFieldMap(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, text string) {
 		m, err := rota.ParseFieldMap(map[string]string{name: text}, nil)
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), "fields: ") {
+			if !strings.HasPrefix(err.Error(), name+": ") && name != "" {
 				t.Errorf("error %v", err)
 			}
 			return

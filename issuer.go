@@ -127,6 +127,8 @@ type Use struct {
 	Evidence Evidence  `json:"evidence,omitempty"`
 	At       time.Time `json:"at,omitzero"`      // last use; zero means never seen
 	Detail   string    `json:"detail,omitempty"` // such as "s3 in eu-central-1"
+	// Remedies are what a person can do so that the use can be known.
+	Remedies []Remedy `json:"remedies,omitempty"`
 }
 
 // UseReporter is implemented by issuers that can say when a credential was
@@ -167,7 +169,6 @@ type Finding struct {
 	Warning bool   `json:"warning,omitempty"` // not OK, but nothing fails because of it
 	Check   string `json:"check"`             // what was checked: "list access keys of user ci"
 	Detail  string `json:"detail,omitempty"`  // what was found
-	Hint    string `json:"hint,omitempty"`    // what to do about it
 	// Remedies are what a person can do about it.
 	Remedies []Remedy `json:"remedies,omitempty"`
 }

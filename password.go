@@ -80,7 +80,7 @@ func (r PasswordRules) Bits() float64 {
 func (r PasswordRules) Generate(random io.Reader) (string, error) {
 	p, err := r.plan()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("password: %w", err)
 	}
 	if random == nil {
 		random = rand.Reader
@@ -110,7 +110,7 @@ func (r PasswordRules) plan() (passwordPlan, error) {
 		p.length = DefaultPasswordLength
 	}
 	if p.length < minPasswordLength || p.length > maxPasswordLength {
-		return p, fmt.Errorf("password: length %d is not between %d and %d (try: %d)", r.Length, minPasswordLength, maxPasswordLength, DefaultPasswordLength)
+		return p, WithRemedies(fmt.Errorf("length %d is not between %d and %d", r.Length, minPasswordLength, maxPasswordLength), Configure("", fmt.Sprintf("%d", DefaultPasswordLength)))
 	}
 	if p.alphabet == "" {
 		p.alphabet = PasswordAlphabet
@@ -118,10 +118,10 @@ func (r PasswordRules) plan() (passwordPlan, error) {
 	seen := [128]bool{}
 	for _, c := range p.alphabet {
 		if c <= ' ' || c > '~' {
-			return p, fmt.Errorf("password: alphabet: %q is not a printable ASCII character (try: leave out blanks, control characters and letters with accents)", c)
+			return p, WithRemedies(fmt.Errorf("alphabet: %q is not a printable ASCII character", c), Configure("", "leave out blanks, control characters and letters with accents"))
 		}
 		if seen[c] {
-			return p, fmt.Errorf("password: alphabet: %q appears twice, which would make it more likely than the others", c)
+			return p, fmt.Errorf("alphabet: %q appears twice, which would make it more likely than the others", c)
 		}
 		seen[c] = true
 	}
@@ -132,14 +132,13 @@ func (r PasswordRules) plan() (passwordPlan, error) {
 		return c
 	}, p.alphabet)
 	if len(p.alphabet) < 2 {
-		return p, fmt.Errorf("password: %d characters are left after exclude (try: a larger alphabet, or exclude fewer)", len(p.alphabet))
+		return p, WithRemedies(fmt.Errorf("%d characters are left after exclude", len(p.alphabet)), Configure("", "a larger alphabet, or exclude fewer"))
 	}
 	if err := p.requireClasses(r.Require); err != nil {
 		return p, err
 	}
 	if bits := p.bits(); bits < minPasswordBits {
-		return p, fmt.Errorf("password: %d characters out of %d give %.0f bits, fewer than %d (try: length %d)",
-			p.length, len(p.alphabet), math.Floor(max(bits, 0)), minPasswordBits, p.enough())
+		return p, WithRemedies(fmt.Errorf("%d characters out of %d give %.0f bits, fewer than %d", p.length, len(p.alphabet), math.Floor(max(bits, 0)), minPasswordBits), Configure("", fmt.Sprintf("length %d", p.enough())))
 	}
 	return p, nil
 }
@@ -157,10 +156,10 @@ func (p *passwordPlan) requireClasses(require []CharacterClass) error {
 		switch class {
 		case CharLower, CharUpper, CharDigit, CharSymbol:
 		default:
-			return fmt.Errorf("password: require: no class %q (try: lower, upper, digit, symbol)", class)
+			return WithRemedies(fmt.Errorf("require: no class %q", class), Configure("", "lower, upper, digit, symbol"))
 		}
 		if p.count(class) == 0 {
-			return fmt.Errorf("password: require: the alphabet has no %s character (try: add one to the alphabet, or take %s out of require)", class, class)
+			return WithRemedies(fmt.Errorf("require: the alphabet has no %s character", class), Configure("", fmt.Sprintf("add one to the alphabet, or take %s out of require", class)))
 		}
 		if !slices.Contains(p.require, class) {
 			p.require = append(p.require, class)

@@ -3,6 +3,7 @@ package rota
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -51,6 +52,7 @@ const (
 	RemedyRun        RemedyAction = "run"  // have Rota look again now
 	RemedyWait       RemedyAction = "wait" // time alone ends it
 
+	RemedyCorrect   RemedyAction = "correct"   // what was given was probably meant to be Value
 	RemedyCommand   RemedyAction = "command"   // run this command, or the same one with these arguments
 	RemedyConfigure RemedyAction = "configure" // change this key in rota.yaml
 	RemedyOutside   RemedyAction = "outside"   // do this at the outside system, or on the machine
@@ -72,6 +74,8 @@ func (r Remedy) String() string {
 	switch r.Action {
 	case RemedyCommand, RemedyConfigure, RemedyOutside, RemedyWait:
 		return cmp.Or(r.Text, phrase(string(r.Verb), r.Object), phrase(r.Key, r.Value), string(r.Action))
+	case RemedyCorrect:
+		return fmt.Sprintf("did you mean %q?", r.Value)
 	case RemedyAdoptGiven:
 		return phrase("adopt", r.Secret, cmp.Or(r.Text, "with the one in use"))
 	case RemedyRollBack:
@@ -96,6 +100,19 @@ func HintBy(remedies []Remedy, say func(Remedy) string) string {
 	return strings.Join(texts, ", or ")
 }
 
+// WithHint is a text with what a person can do behind it, each remedy said by the
+// given function: "what is wrong (try: …)", or "what is wrong (did you mean …?)".
+func WithHint(text string, remedies []Remedy, say func(Remedy) string) string {
+	hint := HintBy(remedies, say)
+	switch {
+	case hint == "":
+		return text
+	case remedies[0].Action == RemedyCorrect:
+		return text + " (" + hint + ")"
+	}
+	return text + " (try: " + hint + ")"
+}
+
 // Outside is the remedy to do what the text says, at the outside system or on
 // the machine; nil for "".
 func Outside(text string) []Remedy { return said(RemedyOutside, text) }
@@ -114,6 +131,9 @@ func Configure(key, text string) []Remedy {
 	}
 	return remedies
 }
+
+// Correct is the remedy for a mistyped word: the one that was probably meant.
+func Correct(value string) []Remedy { return []Remedy{{Action: RemedyCorrect, Value: value}} }
 
 func said(action RemedyAction, text string) []Remedy {
 	if text == "" {
@@ -140,7 +160,8 @@ func WithRemedies(err error, remedies []Remedy) error {
 }
 
 // RemediesOf are the remedies that an error carries: the outermost ones of its
-// chain, and those of every branch where errors are joined.
+// chain, and those of every branch where errors are joined. An error type carries
+// its own by a method Remedies() []Remedy.
 func RemediesOf(err error) []Remedy {
 	var out []Remedy
 	switch e := err.(type) { //nolint:errorlint // it walks the chain itself, branch by branch
@@ -154,6 +175,11 @@ func RemediesOf(err error) []Remedy {
 		return RemediesOf(e.Err)
 	case *sanitized:
 		return e.remedies
+	case interface{ Remedies() []Remedy }:
+		if remedies := e.Remedies(); len(remedies) > 0 {
+			return remedies
+		}
+		return RemediesOf(errors.Unwrap(err))
 	case interface{ Unwrap() []error }:
 		for _, branch := range e.Unwrap() {
 			for _, r := range RemediesOf(branch) {

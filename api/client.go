@@ -81,7 +81,7 @@ func New(o Options) (*Client, error) {
 	if len(o.CA) > 0 {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(o.CA) {
-			return nil, errors.New("there is no certificate of an authority (try: a file in PEM)")
+			return nil, rota.WithRemedies(errors.New("there is no certificate of an authority"), rota.Outside("a file in PEM"))
 		}
 	}
 	if o.Token == nil && len(config.Certificates) == 0 && config.GetClientCertificate == nil {
@@ -111,16 +111,18 @@ func New(o Options) (*Client, error) {
 // parseURL accepts what leads to a server without giving the token away. The
 // parser's errors are left out: they quote what may hold a password.
 func parseURL(text string) (*url.URL, error) {
-	const hint = "(try: https://rota.example.com)"
+	refuse := func(why, hint string) (*url.URL, error) {
+		return nil, rota.WithRemedies(errors.New(why), rota.Command(hint))
+	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, fmt.Errorf("the server's address is no URL %s", hint)
+		return refuse("the server's address is no URL", "https://rota.example.com")
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("the server's address has more than a host and a path %s", hint)
+		return refuse("the server's address has more than a host and a path", "https://rota.example.com")
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		return nil, fmt.Errorf("%s is another machine: without TLS anybody between could read the token and what is answered (try: https)", u.Host)
+		return refuse(u.Host+" is another machine: without TLS anybody between could read the token and what is answered", "https")
 	}
 	return u, nil
 }
@@ -173,7 +175,7 @@ func (c *Client) exchange(ctx context.Context, method, path string, query url.Va
 		return nil
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(doc); err != nil {
-		return fmt.Errorf("ask %s: its answer is not what was expected: %w (try: the same version of rota there and here)", c.base.Host, err)
+		return rota.WithRemedies(fmt.Errorf("ask %s: its answer is not what was expected: %w", c.base.Host, err), rota.Outside("the same version of rota there and here"))
 	}
 	return nil
 }
@@ -219,7 +221,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 			err = inner.Err // without the address, which holds secrets' names
 		}
 		err = rota.Sanitize(err, rota.NewCredential(map[string]string{"token": token}))
-		return nil, fmt.Errorf("ask %s: %w (try: is rota serve up there, and the address right?)", c.base.Host, err)
+		return nil, rota.WithRemedies(fmt.Errorf("ask %s: %w", c.base.Host, err), rota.Outside("is rota serve up there, and the address right?"))
 	}
 	return resp, nil
 }

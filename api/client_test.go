@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota/api"
+	"github.com/rota-dev/rota/internal/hint"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,7 +104,7 @@ func TestErrorsComeBackAsTheSame(t *testing.T) {
 				_ = json.NewEncoder(w).Encode(c.problem)
 			})
 			_, err := asked.Verify(t.Context())
-			if err == nil || !c.want(err) || err.Error() != c.text {
+			if err == nil || !c.want(err) || hint.Text(err) != c.text {
 				t.Errorf("%v, want %s", err, c.text)
 			}
 		})
@@ -120,7 +121,7 @@ func TestAnAnswerThatIsNotRotasIsToldSo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := answering(t, h).Verify(t.Context())
-			if err == nil || !strings.Contains(err.Error(), "(try: ") || strings.Contains(err.Error(), token) {
+			if err == nil || !strings.Contains(hint.Text(err), "(try: ") || strings.Contains(err.Error(), token) {
 				t.Errorf("%v", err)
 			}
 		})

@@ -29,7 +29,10 @@ type SecretDoc struct {
 	GraceSeconds int64    `json:"grace_seconds,omitempty"`
 	Fields       []string `json:"fields,omitempty"` // that the issuer's credentials have
 	Error        string   `json:"error,omitempty"`  // why it can't be worked on
-	Hint         string   `json:"hint,omitempty"`
+	// Remedies are what a person can do about it, the recommended one first, and
+	// Hint the same as text.
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
+	Hint     string        `json:"hint,omitempty"`
 }
 
 // CheckDoc is what a check found.
@@ -44,6 +47,7 @@ type CheckDoc struct {
 type FindingDoc struct {
 	Secret string `json:"secret,omitempty"`
 	rota.Finding
+	Hint string `json:"hint,omitempty"` // the remedies, as text
 }
 
 // PlanDoc is what a plan foresees.
@@ -59,7 +63,10 @@ type PlanSecretDoc struct {
 	Steps  []StepDoc `json:"steps"`
 	Next   *StepDoc  `json:"next,omitempty"` // where no step lies before Until: the first after it
 	Error  string    `json:"error,omitempty"`
-	Hint   string    `json:"hint,omitempty"`
+	// Remedies are what a person can do about it, the recommended one first, and
+	// Hint the same as text.
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
+	Hint     string        `json:"hint,omitempty"`
 }
 
 // StepDoc is a step that was done, or will be. With Hold, it is due but may
@@ -171,6 +178,8 @@ type HistoryDoc struct {
 	// secret's store has all the same; VersionsError is why they are not known.
 	Versions      []VersionDoc `json:"versions,omitempty"`
 	VersionsError string       `json:"versions_error,omitempty"`
+	// Remedies are what a person can do about VersionsError.
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
 }
 
 // EntryDoc is an entry with its place in the chain.
@@ -247,8 +256,9 @@ type AlertDoc struct {
 
 // AlertFailure is a secret whose lateness could not be told.
 type AlertFailure struct {
-	Secret string `json:"secret"`
-	Error  string `json:"error"`
+	Secret   string        `json:"secret"`
+	Error    string        `json:"error"`
+	Remedies []rota.Remedy `json:"remedies,omitempty"` // what a person can do about it
 }
 
 // ControlDoc tells which secrets a control was done to.

@@ -35,7 +35,7 @@ type Error struct {
 	RetryAfter time.Duration
 }
 
-// Error is the problem's detail with its fields and hint.
+// Error is the problem's detail with its fields.
 func (e *Error) Error() string {
 	text := cmp.Or(e.Detail, e.Title, strings.ToLower(http.StatusText(e.Status)))
 	if !e.noSecret() { // the detail says that already
@@ -43,14 +43,18 @@ func (e *Error) Error() string {
 			text += "; " + f.Field + ": " + f.Detail
 		}
 	}
-	hint := e.Hint
-	if e.Status == http.StatusTooManyRequests && e.RetryAfter > 0 {
-		hint = "again in " + e.RetryAfter.String()
-	}
-	if hint != "" {
-		text += " (try: " + hint + ")"
-	}
 	return text
+}
+
+// Remedies are what a person can do about it, for [rota.RemediesOf].
+func (e *Error) Remedies() []rota.Remedy {
+	switch {
+	case e.Status == http.StatusTooManyRequests && e.RetryAfter > 0:
+		return []rota.Remedy{{Action: rota.RemedyWait, Text: "again in " + e.RetryAfter.String()}}
+	case len(e.Problem.Remedies) > 0:
+		return e.Problem.Remedies
+	}
+	return rota.Outside(e.Hint)
 }
 
 // Is reports whether the problem is of the kind that target stands for. A
@@ -92,7 +96,7 @@ func (c *Client) refusal(resp *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	e := &Error{}
 	if err != nil || json.Unmarshal(text, &e.Problem) != nil || e.Status == 0 {
-		return fmt.Errorf("ask %s: it answered %s, and not as Rota does (try: look at the server's address)", c.base.Host, resp.Status)
+		return rota.WithRemedies(fmt.Errorf("ask %s: it answered %s, and not as Rota does", c.base.Host, resp.Status), rota.Outside("look at the server's address"))
 	}
 	e.Detail = strings.TrimSpace(e.Detail)
 	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // 0 if it doesn't say

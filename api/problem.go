@@ -1,5 +1,7 @@
 package api
 
+import "github.com/rota-dev/rota"
+
 // Problem is what the server answers when it refuses a request or fails, in
 // the format of RFC 9457 (application/problem+json).
 type Problem struct {
@@ -9,6 +11,8 @@ type Problem struct {
 	Status int    `json:"status" doc:"The HTTP status."`
 	Detail string `json:"detail,omitempty" doc:"What is wrong."`
 	Hint   string `json:"hint,omitempty" doc:"What to do about it."`
+	// Remedies are the same as values, the recommended one first.
+	Remedies []rota.Remedy `json:"remedies,omitempty" doc:"What to do about it, as values: the recommended one first."`
 	// Errors are what is wrong with single fields. They hold no values.
 	Errors []FieldError `json:"errors,omitempty" doc:"What is wrong with single fields."`
 }

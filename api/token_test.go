@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota/api"
+	"github.com/rota-dev/rota/internal/hint"
 )
 
 func TestATokenThatIsReplacedIsPickedUp(t *testing.T) {
@@ -102,7 +103,7 @@ func TestAClientCertificateSaysWhoAsks(t *testing.T) {
 	if _, err := c.Verify(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := api.New(api.Options{URL: server.URL, Token: api.StaticToken("x"), CA: []byte("none")}); err == nil || !strings.Contains(err.Error(), "PEM") {
+	if _, err := api.New(api.Options{URL: server.URL, Token: api.StaticToken("x"), CA: []byte("none")}); err == nil || !strings.Contains(hint.Text(err), "PEM") {
 		t.Errorf("an authority that is none: %v", err)
 	}
 	c, err = api.New(api.Options{URL: server.URL, Token: api.StaticToken("x")})

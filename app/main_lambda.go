@@ -17,7 +17,7 @@ import (
 // the daemon: half the size, and half the memory.
 func Main(o Options) {
 	if !function.InLambda() {
-		fmt.Fprintln(os.Stderr, "rota: this program was built for AWS Lambda, and runs nowhere else (try: make build)")
+		fmt.Fprintln(os.Stderr, "rota: this program was built for AWS Lambda, and runs nowhere else; make build builds one for this machine")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

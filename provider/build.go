@@ -94,7 +94,9 @@ func (b *Build) TextMap(m map[string]Text) map[string]string {
 // Fields is a field map, which was checked with the file.
 func (b *Build) Fields(m map[string]Plain) rota.FieldMap {
 	fields, err := rota.ParseFieldMap(PlainTexts(m), nil)
-	b.Fail(err)
+	if err != nil {
+		b.Fail(fmt.Errorf("fields: %w", err))
+	}
 	return fields
 }
 

@@ -74,7 +74,7 @@
 //
 //	func (c *tokenConfig) Validate(v *provider.Validation) {
 //		if c.TTL.IsSet() && c.TTL.Length < time.Hour {
-//			v.Problem(c.TTL.At, "ttl", "try: 1d", "Vend makes no token for less than an hour")
+//			v.Problem(c.TTL.At, "ttl", "1d", "Vend makes no token for less than an hour")
 //		}
 //	}
 //

@@ -28,7 +28,7 @@ func (p *Plain) Read(n Node) {
 	}
 	p.At = n.Pos()
 	if NamesReference(s) {
-		n.Problem("try: write the text itself", "takes no ${…} reference")
+		n.Problem("write the text itself", "takes no ${…} reference")
 		return
 	}
 	if n.oneOf(s) {
@@ -101,7 +101,7 @@ func (s *Name) Read(n Node) {
 	}
 	s.At = n.Pos()
 	if !GoodName(text) {
-		n.Problem("try: prod/orders-db; letters, digits and _ + = . @ -, in parts with / between them, not beginning with - or ., at most 512", "not a secret's name")
+		n.Problem("prod/orders-db; letters, digits and _ + = . @ -, in parts with / between them, not beginning with - or ., at most 512", "not a secret's name")
 		return
 	}
 	s.Text = text
@@ -123,12 +123,12 @@ func (l *Duration) Read(n Node) {
 	}
 	l.At = n.Pos()
 	if n.YAML.ShortTag() != "!!str" {
-		n.Problem("try: 90d, 12h, 30m, 0s", "expected a duration with a unit, found %s", n.Describe())
+		n.Problem("90d, 12h, 30m, 0s", "expected a duration with a unit, found %s", n.Describe())
 		return
 	}
 	length, err := rota.ParseDuration(n.YAML.Value)
 	if err != nil {
-		n.Problem("", "%v", err)
+		n.problem(rota.RemediesOf(err), "%v", err)
 		return
 	}
 	l.Length = length
@@ -182,7 +182,7 @@ func (b *Bool) Read(n Node) {
 	}
 	b.At = n.Pos()
 	if n.YAML.ShortTag() != "!!bool" {
-		n.Problem("try: true, false", "expected true or false, found %s", n.Describe())
+		n.Problem("true, false", "expected true or false, found %s", n.Describe())
 		return
 	}
 	b.Yes = strings.EqualFold(n.YAML.Value, "true")
@@ -207,7 +207,7 @@ func (m *Mode) Read(n Node) {
 	}
 	m.At = n.Pos()
 	if n.YAML.ShortTag() != "!!str" || !FileMode.MatchString(n.YAML.Value) {
-		n.Problem(`try: mode: "0600", in quotes`, "expected permissions in octal")
+		n.Problem(`mode: "0600", in quotes`, "expected permissions in octal")
 		return
 	}
 	m.Text = n.YAML.Value

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rota-dev/rota"
 )
 
 // Leaf is a value of rota.yaml that's neither a mapping nor a list. It reads
@@ -27,16 +29,21 @@ type Node struct {
 type Sink interface {
 	Problem(p Problem)
 	Warning(p Problem)
-	// Suggest makes the hint for a word that's none of the known ones.
-	Suggest(word string, known []string) string
+	// Suggest makes the remedies for a word that's none of the known ones.
+	Suggest(word string, known []string) []rota.Remedy
 }
 
 // Pos is where the value stands.
 func (n Node) Pos() Pos { return Pos{Line: max(n.YAML.Line, 1), Column: max(n.YAML.Column, 1)} }
 
-// Problem reports what's wrong with the value.
+// Problem reports what's wrong with the value. hint is what to write instead,
+// such as "90d", or "".
 func (n Node) Problem(hint, format string, args ...any) {
-	n.Sink.Problem(Problem{At: n.Pos(), Path: n.Path, Message: fmt.Sprintf(format, args...), Hint: hint})
+	n.problem(rota.Configure(n.Path.String(), hint), format, args...)
+}
+
+func (n Node) problem(remedies []rota.Remedy, format string, args ...any) {
+	n.Sink.Problem(Problem{At: n.Pos(), Path: n.Path, Message: fmt.Sprintf(format, args...), Remedies: remedies})
 }
 
 // Describe says what the value is, never what it holds.
@@ -80,7 +87,7 @@ func (n Node) Text() (string, bool) {
 		return "", false
 	}
 	if n.YAML.ShortTag() != "!!str" {
-		n.Problem("try: quotes around it", "expected a text, found %s", n.Describe())
+		n.Problem("quotes around it", "expected a text, found %s", n.Describe())
 		return "", false
 	}
 	if n.YAML.Value == "" && n.Tag.Get("empty") == "" {
@@ -104,6 +111,6 @@ func (n Node) oneOf(text string) bool {
 	if slices.Contains(words, text) {
 		return true
 	}
-	n.Problem(n.Sink.Suggest(text, words), "%q is not known", text)
+	n.problem(n.Sink.Suggest(text, words), "%q is not known", text)
 	return false
 }

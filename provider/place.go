@@ -1,6 +1,10 @@
 package provider
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/rota-dev/rota"
+)
 
 // Pos is a place in rota.yaml; lines and columns count from 1. The zero Pos is
 // that of a value that the file does not give.
@@ -38,5 +42,7 @@ type Problem struct {
 	At      Pos
 	Path    Path
 	Message string // what's wrong, without the path
-	Hint    string // "did you mean …" or "try: …"; "" where there's nothing to suggest
+	// Remedies are what to write instead, or what else to do; none if there's
+	// nothing to suggest.
+	Remedies []rota.Remedy
 }

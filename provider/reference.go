@@ -59,7 +59,7 @@ func parseReferences(s string) ([]*piece, *malformed) {
 		literal.WriteString(before)
 		inside, rest, closed := strings.Cut(after, "}")
 		if !closed {
-			return nil, &malformed{"a ${ without its }", "try: $${ for the characters themselves"}
+			return nil, &malformed{"a ${ without its }", "$${ for the characters themselves"}
 		}
 		ref, wrong := parseReference(inside)
 		if wrong != nil {
@@ -83,22 +83,22 @@ func parseReference(inside string) (Reference, *malformed) {
 	switch ReferenceKind(kind) {
 	case RefEnv:
 		if name == "" || strings.ContainsAny(name, "=$ \t\r\n\x00") {
-			return Reference{}, &malformed{"${env:…} needs a variable's name", "try: ${env:DB_PASSWORD}"}
+			return Reference{}, &malformed{"${env:…} needs a variable's name", "${env:DB_PASSWORD}"}
 		}
 		return Reference{Kind: RefEnv, Name: name}, nil
 	case RefFile:
 		if name == "" || strings.ContainsAny(name, "$\r\n\x00") {
-			return Reference{}, &malformed{"${file:…} needs a path", "try: ${file:/run/secrets/db}"}
+			return Reference{}, &malformed{"${file:…} needs a path", "${file:/run/secrets/db}"}
 		}
 		return Reference{Kind: RefFile, Name: name}, nil
 	case RefSecret:
 		secret, field, ok := strings.Cut(name, "#")
 		if !ok || !GoodName(secret) || field == "" || strings.ContainsAny(field, "# \t\r\n") {
-			return Reference{}, &malformed{"${secret:…} needs a secret's name and a field", "try: ${secret:prod/orders-db#password}"}
+			return Reference{}, &malformed{"${secret:…} needs a secret's name and a field", "${secret:prod/orders-db#password}"}
 		}
 		return Reference{Kind: RefSecret, Name: secret, Field: field}, nil
 	}
-	return Reference{}, &malformed{"a ${ that is no reference", "try: ${env:NAME}, ${file:/path}, ${secret:name#field}, or $${ for the characters themselves"}
+	return Reference{}, &malformed{"a ${ that is no reference", "${env:NAME}, ${file:/path}, ${secret:name#field}, or $${ for the characters themselves"}
 }
 
 // NamesReference reports whether a text, as rota.yaml has it, holds a

@@ -1,6 +1,10 @@
 package provider
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/rota-dev/rota"
+)
 
 // Text is a value that may hold references: ${env:X}, ${file:/run/x},
 // ${secret:name#field}. As it may be a password, it never prints itself.
@@ -74,6 +78,6 @@ func (t *Text) Read(n Node) {
 	}
 	t.pieces = pieces
 	if literal, plain := t.Literal(); n.Tag.Get("secret") == "true" && plain && literal != "" {
-		n.Sink.Warning(Problem{At: t.At, Path: t.Path, Message: "a secret's value stands in the file itself", Hint: "try: ${env:NAME} or ${file:/path}"})
+		n.Sink.Warning(Problem{At: t.At, Path: t.Path, Message: "a secret's value stands in the file itself", Remedies: rota.Configure(t.Path.String(), "${env:NAME} or ${file:/path}")})
 	}
 }

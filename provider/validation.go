@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/rota-dev/rota"
 )
@@ -40,8 +39,14 @@ func NewValidation(path Path, at Pos, report func(Problem)) *Validation {
 
 // Problem reports what's wrong with a key of the kind's mapping, or with all of
 // it where key is "". At is where; where the file doesn't give that, the
-// mapping. hint is such as "try: /etc/app", or "".
+// mapping. hint is what to write instead, such as "/etc/app", or "".
 func (v *Validation) Problem(at Pos, key, hint, format string, args ...any) {
+	v.Error(at, key, rota.WithRemedies(fmt.Errorf(format, args...), rota.Configure("", hint)))
+}
+
+// Error is Problem for an error, with the remedies that it carries. Those that
+// change the configuration are about the key, unless they name another.
+func (v *Validation) Error(at Pos, key string, err error) {
 	if !at.IsSet() {
 		at = v.At
 	}
@@ -49,24 +54,17 @@ func (v *Validation) Problem(at Pos, key, hint, format string, args ...any) {
 	if key != "" {
 		path = path.Key(key)
 	}
-	v.report(Problem{At: at, Path: path, Message: fmt.Sprintf(format, args...), Hint: hint})
+	v.report(Problem{At: at, Path: path, Message: err.Error(), Remedies: rota.RemediesOf(err)})
 }
 
 // SettingError is one thing wrong with a setting, by its key in rota.yaml.
 type SettingError struct {
 	Key     string
 	Message string
-	Hint    string // "try: …", or ""
 }
 
-// Error is key: message (hint).
-func (e *SettingError) Error() string {
-	text := e.Key + ": " + e.Message
-	if e.Hint != "" {
-		text += " (" + e.Hint + ")"
-	}
-	return text
-}
+// Error is key: message.
+func (e *SettingError) Error() string { return e.Key + ": " + e.Message }
 
 // Settings reports every [SettingError] of a joined error where its key stands
 // in the file.
@@ -81,10 +79,10 @@ func (v *Validation) Settings(err error, places map[string]Pos) {
 		return
 	}
 	if e, ok := errors.AsType[*SettingError](err); ok {
-		v.Problem(places[e.Key], e.Key, e.Hint, "%s", e.Message)
+		v.Error(places[e.Key], e.Key, rota.WithRemedies(errors.New(e.Message), rota.RemediesOf(err)))
 		return
 	}
-	v.Problem(v.At, "", "", "%v", err)
+	v.Error(v.At, "", err)
 }
 
 // FieldMap checks a map of outside names to the credential's fields or
@@ -94,7 +92,7 @@ func (v *Validation) FieldMap(key string, m map[string]Plain) bool {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		f := m[name]
 		if _, err := rota.ParseFieldMap(map[string]string{name: f.Text}, v.Issuer.Fields.All); err != nil {
-			v.Problem(f.At, key, "", "%s", strings.TrimPrefix(err.Error(), "fields: "))
+			v.Error(f.At, key, err)
 			good = false
 		}
 	}
@@ -114,7 +112,7 @@ func (v *Validation) KeepsLogin(at Pos, key string, m map[string]Plain) {
 	}
 	for _, field := range v.Issuer.Fields.Login {
 		if !slices.Contains(fields.Readable(), field) {
-			v.Problem(at, key, "try: fields: {"+field+": "+field+"} among the others", "%s is in no entry of its own, so that Rota could not read it back", field)
+			v.Problem(at, key, "fields: {"+field+": "+field+"} among the others", "%s is in no entry of its own, so that Rota could not read it back", field)
 		}
 	}
 }
@@ -126,6 +124,6 @@ func (v *Validation) Password(own PasswordRules) {
 		return
 	}
 	if err := own.Over(v.Passwords).Validate(); err != nil {
-		v.Problem(Pos{}, "", "", "%s", strings.TrimPrefix(err.Error(), "password: "))
+		v.Error(Pos{}, "", err)
 	}
 }

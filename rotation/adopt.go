@@ -77,7 +77,7 @@ func (a *adoption) decision() Decision {
 
 // refuseAdoption is the error of an adoption that must not be.
 func refuseAdoption(hint, format string, args ...any) error {
-	return &rota.Error{Class: rota.ClassStop, Hint: hint, Err: fmt.Errorf(format, args...)}
+	return &rota.Error{Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: fmt.Errorf(format, args...)}
 }
 
 func (a *adoption) checkNoRivals(context.Context) error { return a.refuseRivals() }

@@ -75,7 +75,7 @@ func (t *turn) rehearse(ctx context.Context, d Decision) error {
 		err := t.outside.call(ctx, "issuer.preflight", "", func(ctx context.Context) error {
 			for _, f := range p.Preflight(ctx) {
 				if !f.OK && !f.Warning {
-					errs = append(errs, &rota.Error{Op: f.Check, Class: rota.ClassStop, Hint: f.Hint, Err: errors.New(f.Detail)})
+					errs = append(errs, &rota.Error{Op: f.Check, Class: rota.ClassStop, Remedies: f.Remedies, Err: errors.New(f.Detail)})
 				}
 			}
 			return nil

@@ -162,7 +162,7 @@ func (l *ledger) markInFlight() {
 // noteOutcome notes how an effect went, for the next save.
 func (l *ledger) noteOutcome(d Decision, object string, err error) {
 	if err != nil {
-		l.enter(d, object, OutcomeFailed, l.clean(err).Error())
+		l.enter(d, object, OutcomeFailed, l.explain(err))
 		return
 	}
 	l.enter(d, object, OutcomeSucceeded, "")
@@ -200,3 +200,10 @@ func (r *redactor) redact(c rota.Credential) {
 
 // clean is the error without any of the values.
 func (r *redactor) clean(err error) error { return rota.Sanitize(err, r.values...) }
+
+// explain is an error as the audit has it: without values, and with what a
+// person can do about it.
+func (r *redactor) explain(err error) string {
+	err = r.clean(err)
+	return rota.WithHint(err.Error(), rota.RemediesOf(err), rota.Remedy.String)
+}

@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -42,19 +41,19 @@ func (p Policy) ForLifetime(life time.Duration) Policy {
 // in use, or has no meaning for one that ends by itself.
 func (p Policy) validateLifetime(t rota.Traits) []error {
 	var errs []error
-	refuse := func(key, format string, args ...any) {
-		errs = append(errs, &PolicyError{Key: key, Text: fmt.Sprintf(format, args...)})
+	refuse := func(key, hint, format string, args ...any) {
+		errs = append(errs, impossible(key, hint, format, args...))
 	}
 	if latest := t.Lifetime - EndMargin; p.RotateEvery > latest {
-		refuse("rotate_every", "rotate_every (%s) is longer than the %s that a %s of %s may grow old, %s before its end (try: %s, or a longer duration)",
-			rota.FormatDuration(p.RotateEvery), rota.FormatDuration(latest), t.Kind, rota.FormatDuration(t.Lifetime), rota.FormatDuration(EndMargin), rota.FormatDuration(Renewal(t.Lifetime)))
+		refuse("rotate_every", rota.FormatDuration(Renewal(t.Lifetime))+", or a longer duration", "rotate_every (%s) is longer than the %s that a %s of %s may grow old, %s before its end",
+			rota.FormatDuration(p.RotateEvery), rota.FormatDuration(latest), t.Kind, rota.FormatDuration(t.Lifetime), rota.FormatDuration(EndMargin))
 	}
 	for _, wait := range []struct {
 		name  string
 		given bool
 	}{{"rotate_at", p.RotateAt != nil}, {"window", p.Window != nil}, {"blackouts", len(p.Blackouts) > 0}, {"apart_from", len(p.ApartFrom) > 0}} {
 		if wait.given {
-			refuse(wait.name, "%s would let a %s end before its successor is made (try: rotate_every: %s)", wait.name, t.Kind, rota.FormatDuration(Renewal(t.Lifetime)))
+			refuse(wait.name, "rotate_every: "+rota.FormatDuration(Renewal(t.Lifetime)), "%s would let a %s end before its successor is made", wait.name, t.Kind)
 		}
 	}
 	for _, grace := range []struct {
@@ -65,7 +64,7 @@ func (p Policy) validateLifetime(t rota.Traits) []error {
 		{"delete_previous_after", p.DeletePreviousAfter > 0}, {"unused_for", p.UnusedFor > 0},
 	} {
 		if grace.given {
-			refuse(grace.name, "%s has no meaning: a %s ends by itself and can't be retired before (try: leave it out)", grace.name, t.Kind)
+			refuse(grace.name, "leave it out", "%s has no meaning: a %s ends by itself and can't be retired before", grace.name, t.Kind)
 		}
 	}
 	return errs

@@ -160,7 +160,8 @@ func (t *turn) use(ctx context.Context, reporter rota.UseReporter, id string) ro
 		return err
 	})
 	if err != nil {
-		return rota.Use{Detail: "the issuer (its answer: " + t.ledger.clean(err).Error() + ")"}
+		err = t.ledger.clean(err)
+		return rota.Use{Detail: "the issuer (its answer: " + err.Error() + ")", Remedies: rota.RemediesOf(err)}
 	}
 	return u
 }

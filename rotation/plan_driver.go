@@ -52,7 +52,7 @@ func (v *view) announced() rota.Version {
 func (v *view) refuseDriver() error {
 	r := v.Driver
 	stop := func(hint, format string, args ...any) error {
-		return &rota.Error{Op: string(r.Step), Class: rota.ClassStop, Hint: hint, Err: fmt.Errorf(format, args...)}
+		return &rota.Error{Op: string(r.Step), Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: fmt.Errorf(format, args...)}
 	}
 	const fresh = "start a new rotation; its own version then carries AWSPENDING"
 	switch version := v.announced(); {

@@ -2,7 +2,6 @@ package rotation
 
 import (
 	"errors"
-	"fmt"
 	"github.com/rota-dev/rota"
 	"time"
 )
@@ -98,8 +97,8 @@ func (e *PolicyError) Error() string { return e.Text }
 // The errors that it joins are of type [*PolicyError].
 func (p Policy) Validate(t rota.Traits) error {
 	var errs []error
-	refuse := func(key, format string, args ...any) {
-		errs = append(errs, &PolicyError{Key: key, Text: fmt.Sprintf(format, args...)})
+	refuse := func(key, hint, format string, args ...any) {
+		errs = append(errs, impossible(key, hint, format, args...))
 	}
 	for _, d := range []struct {
 		name  string
@@ -114,34 +113,34 @@ func (p Policy) Validate(t rota.Traits) error {
 		{"warn_before", p.WarnBefore},
 	} {
 		if d.value < 0 {
-			refuse(d.name, "%s is negative", d.name)
+			refuse(d.name, "", "%s is negative", d.name)
 		}
 	}
 	if p.Retire != RetireAfterGrace && p.Retire != RetireBeforeCreate && p.Retire != "" {
-		refuse("retire_previous", "retire_previous is %q (try: after_grace, before_create)", p.Retire)
+		refuse("retire_previous", "after_grace, before_create", "retire_previous is %q", p.Retire)
 	}
 	if p.RotateEvery > 0 && p.RotateAt != nil {
-		refuse("rotate_at", "rotate_at and rotate_every both say when to rotate (try: one of them)")
+		refuse("rotate_at", "one of them", "rotate_at and rotate_every both say when to rotate")
 	}
 	if p.Window != nil && !p.Rotates() {
-		refuse("window", "a window without rotate_every never opens for anything (try: rotate_every: 90d)")
+		refuse("window", "rotate_every: 90d", "a window without rotate_every never opens for anything")
 	}
 	if p.RotateEvery > 0 && p.Jitter >= p.RotateEvery {
-		refuse("jitter", "jitter (%s) must be shorter than rotate_every (%s)", rota.FormatDuration(p.Jitter), rota.FormatDuration(p.RotateEvery))
+		refuse("jitter", "", "jitter (%s) must be shorter than rotate_every (%s)", rota.FormatDuration(p.Jitter), rota.FormatDuration(p.RotateEvery))
 	}
 	if t.Lifetime > 0 {
 		return errors.Join(append(errs, p.validateLifetime(t)...)...)
 	}
 	for _, a := range p.ApartFrom {
 		if a.By <= 0 {
-			refuse("apart_from", "apart_from %s: by is missing (try: by: 12h)", a.Secret)
+			refuse("apart_from", "by: 12h", "apart_from %s: by is missing", a.Secret)
 		}
 	}
 	if !t.Overlap() || p.Retire == RetireBeforeCreate {
 		return errors.Join(errs...)
 	}
 	if p.DeletePreviousAfter < p.DeactivatePreviousAfter {
-		refuse("delete_previous_after", "delete_previous_after (%s) is before deactivate_previous_after (%s)",
+		refuse("delete_previous_after", "", "delete_previous_after (%s) is before deactivate_previous_after (%s)",
 			rota.FormatDuration(p.DeletePreviousAfter), rota.FormatDuration(p.DeactivatePreviousAfter))
 	}
 	if every := p.RotateEvery - p.Jitter; every > 0 && p.DeletePreviousAfter >= every {
@@ -149,7 +148,7 @@ func (p Policy) Validate(t rota.Traits) error {
 		if p.DeletePreviousAfter < p.RotateEvery {
 			jitter = " less its jitter"
 		}
-		refuse("delete_previous_after", "delete_previous_after (%s) must be shorter than rotate_every (%s)%s, or the previous %s still takes a place when the next is due (try: a shorter delete_previous_after, or retire_previous: before_create)",
+		refuse("delete_previous_after", "a shorter delete_previous_after, or retire_previous: before_create", "delete_previous_after (%s) must be shorter than rotate_every (%s)%s, or the previous %s still takes a place when the next is due",
 			rota.FormatDuration(p.DeletePreviousAfter), rota.FormatDuration(p.RotateEvery), jitter, t.Kind)
 	}
 	return errors.Join(errs...)

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -202,7 +203,7 @@ func TestPolicyValidateRefusesWhatIsImpossible(t *testing.T) {
 				t.Fatalf("error %v, want %v", err, c.want)
 			}
 			for _, part := range c.want {
-				if !strings.Contains(err.Error(), part) {
+				if !strings.Contains(hint.Text(err), part) {
 					t.Errorf("error %q, want one with %q", err, part)
 				}
 			}

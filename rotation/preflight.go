@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"github.com/rota-dev/rota"
-	"strings"
 )
 
 // Preflight runs every check that the secret's systems offer, and the user's
@@ -43,19 +42,18 @@ func Preflight(ctx context.Context, s *Secret) []rota.Finding {
 		look("notify "+n.Name(), n)
 	}
 	if err := s.Policy.Validate(s.Issuer.Traits()); err != nil {
-		detail, hint, _ := strings.Cut(err.Error(), " (try: ")
-		out = append(out, rota.Finding{Check: "policy", Detail: detail, Hint: strings.TrimSuffix(hint, ")")})
+		out = append(out, rota.Finding{Check: "policy", Detail: err.Error(), Remedies: rota.RemediesOf(err)})
 	}
 	if !s.Issuer.Traits().Overlap() {
 		out = append(out, rota.Finding{
 			OK: false, Warning: true, Check: "overlap",
-			Detail: fmt.Sprintf("a %s has no overlap: from set until consumers have taken up the new one, new logins with the old one fail", s.Issuer.Traits().Kind),
-			Hint:   "alternate between two users, so that the other one stays valid",
+			Detail:   fmt.Sprintf("a %s has no overlap: from set until consumers have taken up the new one, new logins with the old one fail", s.Issuer.Traits().Kind),
+			Remedies: rota.Outside("alternate between two users, so that the other one stays valid"),
 		})
 	}
 	for i := range out {
-		if !out[i].OK && out[i].Hint == "" {
-			out[i].Hint = "rota check again in some minutes; if it stays so, look into that system's own log"
+		if !out[i].OK && len(out[i].Remedies) == 0 {
+			out[i].Remedies = rota.Outside("rota check again in some minutes; if it stays so, look into that system's own log")
 		}
 	}
 	return out

@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +48,7 @@ func (h held) preflightTest(ctx context.Context, c rota.Check) []rota.Finding {
 	f := rota.Finding{Check: "with the current credential"}
 	switch {
 	case h.err != nil:
-		f.Warning, f.Detail, f.Hint = true, "not tried: the store could not be read", "mend what the check of the store says"
+		f.Warning, f.Detail, f.Remedies = true, "not tried: the store could not be read", rota.Outside("mend what the check of the store says")
 		return []rota.Finding{f}
 	case h.current.IsZero():
 		var findings []rota.Finding
@@ -61,11 +60,13 @@ func (h held) preflightTest(ctx context.Context, c rota.Check) []rota.Finding {
 	}
 	f.Check += " " + h.id
 	if err := rota.Sanitize(c.Check(ctx, h.current), h.current); err != nil {
-		f.Detail = err.Error()
+		f.Detail, f.Remedies = err.Error(), rota.RemediesOf(err)
 		if e, ok := errors.AsType[*rota.Error](err); ok {
-			f.Detail, f.Hint = fmt.Sprint(e.Err), e.Hint
+			f.Detail = fmt.Sprint(e.Err)
 		}
-		f.Hint = cmp.Or(f.Hint, "correct the test, or let the credential do what it asks: a new one that fails it is given up")
+		if len(f.Remedies) == 0 {
+			f.Remedies = rota.Outside("correct the test, or let the credential do what it asks: a new one that fails it is given up")
+		}
 		return []rota.Finding{f}
 	}
 	f.OK = true
@@ -102,11 +103,11 @@ func (s *Secret) preflightPlaces(ctx context.Context, h held) []rota.Finding {
 	const unused = "delete by hand the one that nobody uses"
 	switch inStore := slices.ContainsFunc(issued, func(i rota.Issued) bool { return i.ID == h.id }); {
 	case known > 0 && len(foreign) == 1 && slices.Contains(h.ours, h.id):
-		f.Hint = "delete it by hand when nobody uses it"
+		f.Remedies = rota.Outside("delete it by hand when nobody uses it")
 	case inStore && !slices.Contains(h.ours, h.id):
-		f.Hint = fmt.Sprintf("rota adopt %s for %s, which the store holds, and %s", s.Name, h.id, unused)
+		f.Remedies = rota.Outside(fmt.Sprintf("rota adopt %s for %s, which the store holds, and %s", s.Name, h.id, unused))
 	default:
-		f.Hint = fmt.Sprintf("rota adopt %s --from - for the one in use, and %s", s.Name, unused)
+		f.Remedies = rota.Outside(fmt.Sprintf("rota adopt %s --from - for the one in use, and %s", s.Name, unused))
 	}
 	return []rota.Finding{f}
 }

@@ -19,7 +19,7 @@ func finding(t *testing.T, s *rotation.Secret, check string) rota.Finding {
 		if strings.HasPrefix(f.Check, check) {
 			found = &f
 		}
-		if !f.OK && f.Hint == "" {
+		if !f.OK && rota.Hint(f.Remedies) == "" {
 			t.Errorf("no hint: %+v", f)
 		}
 	}
@@ -68,7 +68,7 @@ func TestPreflightSaysWhoseKeysTakeThePlaces(t *testing.T) {
 			b := newBench(t)
 			test.given(t, b)
 			f := finding(t, b.secret, place)
-			if f.OK != test.ok || f.Warning || !strings.HasPrefix(f.Hint, test.hint) || test.hint == "" && f.Hint != "" {
+			if f.OK != test.ok || f.Warning || !strings.HasPrefix(rota.Hint(f.Remedies), test.hint) || test.hint == "" && rota.Hint(f.Remedies) != "" {
 				t.Errorf("%+v, want OK %t and hint %q", f, test.ok, test.hint)
 			}
 			for _, part := range test.detail {
@@ -122,7 +122,7 @@ func TestPreflightTriesTheUsersTestsWithTheCurrentCredential(t *testing.T) {
 func TestAnImpossiblePolicyHasAHintOfItsOwn(t *testing.T) {
 	b := newBench(t)
 	b.secret.Policy.DeletePreviousAfter = 100 * rota.Day
-	if f := finding(t, b.secret, "policy"); strings.Contains(f.Detail, "try:") || !strings.Contains(f.Hint, "before_create") {
+	if f := finding(t, b.secret, "policy"); strings.Contains(f.Detail, "try:") || !strings.Contains(rota.Hint(f.Remedies), "before_create") {
 		t.Errorf("%+v", f)
 	}
 }

@@ -44,6 +44,6 @@ func (t *turn) probe(ctx context.Context, d Decision, pending rota.Credential) e
 	}
 	return &rota.Error{
 		Op: "see which credential is in force", Class: rota.ClassStop, Err: fmt.Errorf("none of the credentials in the store logs in: someone changed it outside Rota: %w", rota.ErrConflict),
-		Hint: "rota adopt " + t.s.Name + " --from - to keep the one in force, or rota rotate " + t.s.Name + " to replace it",
+		Remedies: rota.Outside("rota adopt " + t.s.Name + " --from - to keep the one in force, or rota rotate " + t.s.Name + " to replace it"),
 	}
 }

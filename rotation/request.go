@@ -129,7 +129,7 @@ func (t *turn) settleRequest(d Decision, err error) {
 	case err != nil && rota.ClassOf(err) == rota.ClassWait && p.Failure != nil && p.Failure.Attempts < t.s.Policy.WithDefaults().MaxAttempts:
 		return // to be retried
 	case err != nil:
-		t.ledger.enter(refused, "", OutcomeFailed, "the request was abandoned: "+t.ledger.clean(err).Error())
+		t.ledger.enter(refused, "", OutcomeFailed, "the request was abandoned: "+t.ledger.explain(err))
 	default:
 		t.ledger.enter(refused, "", OutcomeFailed, "the request was refused: "+d.Reason)
 	}

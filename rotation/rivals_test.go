@@ -96,7 +96,7 @@ func TestWhatIsNotKnownHoldsNothingBack(t *testing.T) {
 	if got := steps(b.advance(t, rotation.Options{})); got != "create test promote deliver reload" {
 		t.Errorf("it did %q", got)
 	}
-	if f := findingsOn(t, b, "claims"); len(f) != 1 || !f[0].Warning || f[0].Hint != "keep one of them" {
+	if f := findingsOn(t, b, "claims"); len(f) != 1 || !f[0].Warning || rota.Hint(f[0].Remedies) != "keep one of them" {
 		t.Errorf("check says %+v", f)
 	}
 	b.rival(true)

@@ -31,10 +31,10 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	previous, hasPrevious := t.seen.credential(rota.LabelPrevious)
 	if !hasCurrent || !hasPrevious {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: errors.New("there is no previous credential: it was deleted, or there never was one"),
-			Hint: "rota rotate " + t.s.Name}
+			Remedies: rota.Outside("rota rotate " + t.s.Name)}
 	}
 	if !previous.Ours() {
-		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous version %s is not Rota's", previous.ID), Hint: "rota versions " + t.s.Name}
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous version %s is not Rota's", previous.ID), Remedies: rota.Outside("rota versions " + t.s.Name)}
 	}
 	if err := t.refuseRivals(); err != nil {
 		return err
@@ -44,10 +44,10 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	}
 	v := newView(t.state(), t.s.Policy, t.Now())
 	if v.ended(previous) {
-		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s has expired, or is about to", previous.CredentialID), Hint: "rota rotate " + t.s.Name}
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s has expired, or is about to", previous.CredentialID), Remedies: rota.Outside("rota rotate " + t.s.Name)}
 	}
 	if _, there := v.issued(previous.CredentialID); v.Lists && v.retirable() && !there {
-		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Hint: "rota rotate " + t.s.Name}
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Remedies: rota.Outside("rota rotate " + t.s.Name)}
 	}
 	p.Rollback = &RollbackIntent{From: current.ID, To: previous.ID, At: t.Now()}
 	t.ledger.markInFlight()

@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -165,7 +166,7 @@ func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
 		}
 		current, ok := t.seen.credential(rota.LabelCurrent)
 		if !ok {
-			return fmt.Errorf("there is no current credential to deliver (try: rota rotate %s)", s.Name)
+			return rota.WithRemedies(errors.New("there is no current credential to deliver"), rota.Command(fmt.Sprintf("rota rotate %s", s.Name)))
 		}
 		t.ledger.update(current.ID, func(vp *VersionProgress) { vp.Delivered, vp.Reloaded = nil, nil })
 		if f := t.ledger.progress.stepFailure(); f != nil && (f.Step == rota.StepDeliver || f.Step == rota.StepReload) {

@@ -25,9 +25,9 @@ type Window struct {
 	For time.Duration
 }
 
-// impossible is what is wrong with one key of a schedule.
-func impossible(key, format string, args ...any) error {
-	return &PolicyError{Key: key, Text: fmt.Sprintf(format, args...)}
+// impossible is a [PolicyError], with what to write instead as its remedy.
+func impossible(key, hint, format string, args ...any) error {
+	return rota.WithRemedies(&PolicyError{Key: key, Text: fmt.Sprintf(format, args...)}, rota.Configure(key, hint))
 }
 
 // ParseCron reads five cron fields and an IANA time zone ("" for UTC). A moment
@@ -36,18 +36,18 @@ func impossible(key, format string, args ...any) error {
 func ParseCron(spec, zone string) (*Cron, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "Local" {
-		return nil, impossible("timezone", "time zone %q: not known (try: Europe/Berlin, UTC)", zone)
+		return nil, impossible("timezone", "Europe/Berlin, UTC", "time zone %q: not known", zone)
 	}
 	if strings.ContainsAny(spec, "@=") {
-		return nil, impossible("cron", "cron %q: five fields are needed, without a zone or an interval (try: 0 9 * * MON-FRI)", spec)
+		return nil, impossible("cron", "0 9 * * MON-FRI", "cron %q: five fields are needed, without a zone or an interval", spec)
 	}
 	schedule, err := cron.ParseStandard(spec)
 	if err != nil {
-		return nil, impossible("cron", "cron %q: %v (try: 0 9 * * MON-FRI)", spec, err)
+		return nil, impossible("cron", "0 9 * * MON-FRI", "cron %q: %v", spec, err)
 	}
 	c := &Cron{schedule: schedule, Zone: location, Spec: spec}
 	if _, ok := c.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); !ok {
-		return nil, impossible("cron", "cron %q never comes", spec)
+		return nil, impossible("cron", "", "cron %q never comes", spec)
 	}
 	return c, nil
 }
@@ -72,7 +72,7 @@ func ParseWindow(spec string, open time.Duration, zone string) (*Window, error) 
 		return nil, err
 	}
 	if open <= 0 || open > 31*rota.Day {
-		return nil, impossible("for", "window is open for %s: must be more than nothing and at most 31d", rota.FormatDuration(open))
+		return nil, impossible("for", "", "window is open for %s: must be more than nothing and at most 31d", rota.FormatDuration(open))
 	}
 	return &Window{Cron: *opens, For: open}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/provider/manual"
 	"github.com/rota-dev/rota/provider/memory"
 	"github.com/rota-dev/rota/rotation"
@@ -59,7 +60,7 @@ func TestAPersonIsRemindedUntilItIsDone(t *testing.T) {
 func TestDoneIsForPersonsOnly(t *testing.T) {
 	b := newBench(t)
 	b.advance(t, rotation.Options{})
-	if _, err := b.rotator.Done(t.Context(), b.secret); err == nil || !strings.Contains(err.Error(), "rota rotate") {
+	if _, err := b.rotator.Done(t.Context(), b.secret); err == nil || !strings.Contains(hint.Text(err), "rota rotate") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -48,7 +48,7 @@ func NewReceiver(keys ...string) (*Receiver, error) {
 			return nil, err
 		}
 		if len(key) < MinKey {
-			return nil, fmt.Errorf("webhook: a key is shorter than %d bytes (try: openssl rand -base64 32)", MinKey)
+			return nil, rota.WithRemedies(fmt.Errorf("webhook: a key is shorter than %d bytes", MinKey), rota.Outside("openssl rand -base64 32"))
 		}
 		r.keys = append(r.keys, key)
 	}

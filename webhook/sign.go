@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // The headers of a signed message.
@@ -87,7 +89,7 @@ func ParseKey(text string) ([]byte, error) {
 	}
 	key, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return nil, errors.New("webhook: a key that begins with whsec_ goes on in base64 (try: openssl rand -base64 32)")
+		return nil, rota.WithRemedies(errors.New("webhook: a key that begins with whsec_ goes on in base64"), rota.Outside("openssl rand -base64 32"))
 	}
 	return key, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -39,7 +40,7 @@ var (
 	// principal at all.
 	ErrExists = errors.New("exists already")
 	// ErrLastAdministrator: nobody could administer Rota any more.
-	ErrLastAdministrator = errors.New("no administrator would be left (try: create another administrator with a key first)")
+	ErrLastAdministrator = rota.WithRemedies(errors.New("no administrator would be left"), rota.Outside("create another administrator with a key first"))
 )
 
 // Bootstrap creates the first administrator and returns their key. It works
@@ -51,7 +52,7 @@ func (a *Administration) Bootstrap(ctx context.Context) (Issued, error) {
 	issued := newIssued(FirstAdministrator, now, time.Time{})
 	err := a.directory.Update(ctx, func(c *Change) error {
 		if len(c.Principals) > 0 {
-			return fmt.Errorf("the first administrator: a principal %w (try: a key of an administrator; or on Rota's machine, rota access create-key)", ErrExists)
+			return rota.WithRemedies(fmt.Errorf("the first administrator: a principal %w", ErrExists), rota.Outside("a key of an administrator; or on Rota's machine, rota access create-key"))
 		}
 		c.Principals = []Principal{{Name: FirstAdministrator, Rules: Local("").Rules, CreatedAt: now.UTC()}}
 		c.AddKey(&c.Principals[0], issued.Key, issued.Secret)
@@ -98,7 +99,7 @@ func (a *Administration) Create(ctx context.Context, caller Caller, name string,
 	}
 	return a.change(ctx, caller, rotation.OpCreatePrincipal, name, "", joinRules(rules), func(c *Change) error {
 		if _, err := c.Find(name); err == nil {
-			return fmt.Errorf("principal %q %w (try: rota access grant)", name, ErrExists)
+			return rota.WithRemedies(fmt.Errorf("principal %q %w", name, ErrExists), rota.Command("rota access grant"))
 		}
 		c.Principals = append(c.Principals, Principal{Name: name, Rules: rules, CreatedAt: a.now().UTC()})
 		return nil
@@ -124,7 +125,7 @@ func (a *Administration) Grant(ctx context.Context, caller Caller, name string, 
 // them, the error is [rota.ErrNotFound] and nothing changes.
 func (a *Administration) Revoke(ctx context.Context, caller Caller, name string, rules ...Rule) error {
 	if len(rules) == 0 {
-		return errors.New("no rule given (try: rota access show lists the principal's rules)")
+		return rota.WithRemedies(errors.New("no rule given"), rota.Command("rota access show lists the principal's rules"))
 	}
 	return a.change(ctx, caller, rotation.OpRevoke, name, "", joinRules(rules), func(c *Change) error {
 		p, err := c.Find(name)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -16,7 +17,7 @@ import (
 func (a *Administration) CreateKey(ctx context.Context, caller Caller, principal string, expires time.Time) (Issued, error) {
 	now := a.now()
 	if !expires.IsZero() && !expires.After(now) {
-		return Issued{}, fmt.Errorf("the expiry date %s is in the past (try: a later time)", expires.UTC().Format(time.RFC3339))
+		return Issued{}, rota.WithRemedies(fmt.Errorf("the expiry date %s is in the past", expires.UTC().Format(time.RFC3339)), rota.Outside("a later time"))
 	}
 	issued := newIssued(principal, now, expires)
 	var detail string
@@ -77,7 +78,7 @@ func (a *Administration) DeleteKey(ctx context.Context, caller Caller, id string
 // audit and of errors.
 func checkKeyID(id string) error {
 	if !IsKeyID(id) {
-		return errors.New("that isn't a key id (try: the 20 characters that begin with ROTA; rota access list shows them)")
+		return rota.WithRemedies(errors.New("that isn't a key id"), rota.Outside("the 20 characters that begin with ROTA; rota access list shows them"))
 	}
 	return nil
 }
@@ -114,7 +115,7 @@ func (a *Administration) authorize(ctx context.Context, caller Caller, op, princ
 	if caller.Allows(Admin, "") {
 		return nil
 	}
-	denied := fmt.Errorf("%s may not administer access: %w (try: as an administrator)", caller.Principal, ErrDenied)
+	denied := rota.WithRemedies(fmt.Errorf("%s may not administer access: %w", caller.Principal, ErrDenied), rota.Outside("as an administrator"))
 	return refuse(ctx, denied, a.recorder, entry(caller, a.now(), op, principal, "", rotation.OutcomeDenied, ""))
 }
 

@@ -2,17 +2,18 @@ package access
 
 import (
 	"errors"
-	"fmt"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // Errors of a request that isn't authenticated. They don't say why: that's in
 // Rota's own log.
 var (
 	// ErrUnauthenticated: the caller's identity isn't proven.
-	ErrUnauthenticated = errors.New("not authenticated (try: a valid key or token, and a correct clock)")
+	ErrUnauthenticated = rota.WithRemedies(errors.New("not authenticated"), rota.Outside("a valid key or token, and a correct clock"))
 	// ErrUnavailable: authentication depends on something that's unavailable.
-	ErrUnavailable = errors.New("callers can't be authenticated at the moment (try: again in a few seconds)")
+	ErrUnavailable = rota.WithRemedies(errors.New("callers can't be authenticated at the moment"), rota.Outside("again in a few seconds"))
 	// ErrLimited: too many requests; usually a [*LimitError].
 	ErrLimited = errors.New("too many requests")
 )
@@ -21,7 +22,7 @@ var (
 type LimitError struct{ RetryAfter time.Duration }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("%v (try: again in %s)", ErrLimited, e.RetryAfter.Round(time.Millisecond))
+	return ErrLimited.Error() + ": the next is let in after " + e.RetryAfter.Round(time.Millisecond).String()
 }
 
 func (e *LimitError) Unwrap() error { return ErrLimited }

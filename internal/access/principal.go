@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // Principal is a person or program known to Rota itself, with their keys.
@@ -52,5 +54,5 @@ func CheckName(name string) error {
 	if principalName.MatchString(name) {
 		return nil
 	}
-	return fmt.Errorf("%q is not a valid name for a principal (try: up to 128 letters, digits and . _ @ / -, such as app/orders)", name)
+	return rota.WithRemedies(fmt.Errorf("%q is not a valid name for a principal", name), rota.Outside("up to 128 letters, digits and . _ @ / -, such as app/orders"))
 }

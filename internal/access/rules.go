@@ -28,7 +28,7 @@ var actionAliases = map[string]Action{
 // Validate rejects a rule that can't be intended.
 func (r Rule) Validate() error {
 	if !slices.Contains(actions, string(r.Action)) {
-		return fmt.Errorf("%q is not an action (%s)", r.Action, suggestAction(string(r.Action)))
+		return rota.WithRemedies(fmt.Errorf("%q is not an action", r.Action), suggestAction(string(r.Action)))
 	}
 	if err := checkPattern(r.Pattern); err != nil {
 		return fmt.Errorf("rule %s: %w", r, err)
@@ -45,7 +45,7 @@ func (r Rule) String() string { return string(r.Action) + ":" + r.Pattern }
 func ParseRule(s string) (Rule, error) {
 	action, pattern, found := strings.Cut(s, ":")
 	if !found {
-		return Rule{}, fmt.Errorf("%q is not a rule (try: an action, a colon and a pattern for names, such as read:shop/*)", s)
+		return Rule{}, rota.WithRemedies(fmt.Errorf("%q is not a rule", s), rota.Outside("an action, a colon and a pattern for names, such as read:shop/*"))
 	}
 	return Rule{Action: Action(action), Pattern: pattern}, nil
 }
@@ -53,7 +53,7 @@ func ParseRule(s string) (Rule, error) {
 // ValidateRules rejects the first invalid rule, or an empty list.
 func ValidateRules(rules []Rule) error {
 	if len(rules) == 0 {
-		return errors.New("no rule given, and nothing is allowed without one (try: read:shop/*)")
+		return rota.WithRemedies(errors.New("no rule given, and nothing is allowed without one"), rota.Outside("read:shop/*"))
 	}
 	for _, r := range rules {
 		if err := r.Validate(); err != nil {
@@ -66,38 +66,38 @@ func ValidateRules(rules []Rule) error {
 func checkPattern(pattern string) error {
 	switch {
 	case pattern == "":
-		return errors.New("its pattern is empty (try: * for all)")
+		return rota.WithRemedies(errors.New("its pattern is empty"), rota.Outside("* for all"))
 	case len(pattern) > 512:
 		return errors.New("its pattern is longer than 512 characters")
 	case strings.ContainsFunc(pattern, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
-		return errors.New("its pattern contains whitespace or an unprintable character (try: leave it out)")
+		return rota.WithRemedies(errors.New("its pattern contains whitespace or an unprintable character"), rota.Outside("leave it out"))
 	case strings.Contains(pattern, "**"):
-		return fmt.Errorf("a single * matches any characters, including / (did you mean %q?)", strings.ReplaceAll(pattern, "**", "*"))
+		return rota.WithRemedies(errors.New("a single * matches any characters, including /"), rota.Correct(strings.ReplaceAll(pattern, "**", "*")))
 	case strings.HasPrefix(pattern, "/"):
-		return fmt.Errorf("names don't begin with / (did you mean %q?)", strings.TrimLeft(pattern, "/"))
+		return rota.WithRemedies(errors.New("names don't begin with /"), rota.Correct(strings.TrimLeft(pattern, "/")))
 	case strings.ContainsAny(pattern, "?[]^$|(),;"):
-		return errors.New("only * is special in a pattern, and names can't contain ? [ ] { } ^ $ | ( ) , ; (try: one rule for each pattern)")
+		return rota.WithRemedies(errors.New("only * is special in a pattern, and names can't contain ? [ ] { } ^ $ | ( ) , ;"), rota.Outside("one rule for each pattern"))
 	}
 	return nil
 }
 
-func suggestAction(word string) string {
+func suggestAction(word string) []rota.Remedy {
 	word = strings.ToLower(strings.TrimSpace(word))
 	if a, ok := actionAliases[word]; ok {
-		return fmt.Sprintf("did you mean %q?", a)
+		return rota.Correct(string(a))
 	}
 	if near := Nearest(word, actions); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
+		return rota.Correct(near)
 	}
-	return "try: " + strings.Join(actions, ", ")
+	return rota.Outside(strings.Join(actions, ", "))
 }
 
 // notFound is [rota.ErrNotFound] with the closest known name.
 func notFound(what, name string, known []string) error {
 	if near := Nearest(name, known); near != "" {
-		return fmt.Errorf("%s %q: %w (did you mean %q?)", what, name, rota.ErrNotFound, near)
+		return rota.WithRemedies(fmt.Errorf("%s %q: %w", what, name, rota.ErrNotFound), rota.Correct(near))
 	}
-	return fmt.Errorf("%s %q: %w (try: rota access list)", what, name, rota.ErrNotFound)
+	return rota.WithRemedies(fmt.Errorf("%s %q: %w", what, name, rota.ErrNotFound), rota.Command("rota access list"))
 }
 
 // Nearest returns the known word that a mistyped one was probably meant to be,

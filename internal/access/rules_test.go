@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/hint"
 )
 
 func TestRulesAsPeopleWriteThem(t *testing.T) {
@@ -46,7 +47,7 @@ func TestRulesAsPeopleWriteThem(t *testing.T) {
 				}
 				return
 			}
-			if err == nil || !strings.Contains(err.Error(), c.err) {
+			if err == nil || !strings.Contains(hint.Text(err), c.err) {
 				t.Errorf("ParseRule(%q): %v, want an error with %q", c.text, err, c.err)
 			}
 		})
@@ -88,7 +89,7 @@ func TestTemplate(t *testing.T) {
 			t.Parallel()
 			got, err := access.Template(c.template).Fill(value)
 			if c.err != "" {
-				if err == nil || !strings.Contains(err.Error(), c.err) {
+				if err == nil || !strings.Contains(hint.Text(err), c.err) {
 					t.Fatalf("Fill: %q, %v; want an error with %q", got, err, c.err)
 				}
 				return
@@ -98,7 +99,7 @@ func TestTemplate(t *testing.T) {
 			}
 		})
 	}
-	if err := access.Template("{cm}").Validate([]string{"cn", "dns"}); err == nil || !strings.Contains(err.Error(), "did you mean {cn}?") {
+	if err := access.Template("{cm}").Validate([]string{"cn", "dns"}); err == nil || !strings.Contains(hint.Text(err), `did you mean "{cn}"?`) {
 		t.Errorf("a mistyped place: %v", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/rota-dev/rota"
 )
 
 // Template is a text with placeholders such as {project_path}, which are filled
@@ -31,9 +33,9 @@ func (t Template) Validate(names []string) error {
 			return "x", nil
 		}
 		if near := Nearest(name, names); near != "" {
-			return "", fmt.Errorf("template %q: unknown placeholder {%s} (did you mean {%s}?)", t, name, near)
+			return "", rota.WithRemedies(fmt.Errorf("template %q: unknown placeholder {%s}", t, name), rota.Correct("{"+near+"}"))
 		}
-		return "", fmt.Errorf("template %q: unknown placeholder {%s} (try: {%s})", t, name, strings.Join(names, "}, {"))
+		return "", rota.WithRemedies(fmt.Errorf("template %q: unknown placeholder {%s}", t, name), rota.Outside(fmt.Sprintf("{%s}", strings.Join(names, "}, {"))))
 	})
 	return err
 }
@@ -86,7 +88,7 @@ func (t Template) fill(value func(name string) (string, error)) (string, error) 
 	}
 }
 
-var errUnpaired = errors.New("unbalanced { or } (try: {project_path})")
+var errUnpaired = rota.WithRemedies(errors.New("unbalanced { or }"), rota.Outside("{project_path}"))
 
 // ValidateTemplates validates rules whose patterns are templates. For names,
 // see [Template.Validate].

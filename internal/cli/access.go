@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota/api"
+	"github.com/rota-dev/rota/internal/hint"
 
 	"github.com/spf13/cobra"
 
@@ -189,7 +190,7 @@ func (a *app) accessListCommand() *cobra.Command {
 
 func (a *app) printPrincipals(principals []api.Principal) {
 	if len(principals) == 0 {
-		a.printf("there are no principals yet (try: rota access bootstrap)")
+		a.printf("%s", hint.Add("there are no principals yet", rota.Command("rota access bootstrap")))
 		return
 	}
 	state := func(disabled bool) cell {

@@ -64,7 +64,7 @@ func (a *app) adoptRequest(ctx context.Context, name, from, notBefore string) (a
 	var err error
 	if notBefore != "" {
 		if r.NotBefore, err = time.ParseInLocation(time.DateOnly, notBefore, time.Local); err != nil {
-			return r, usage("--not-before %s: not a day (try: 2027-03-31)", notBefore)
+			return r, rota.WithRemedies(usage("--not-before %s: not a day", notBefore), rota.Command("2027-03-31"))
 		}
 	}
 	if from != "" {
@@ -107,24 +107,26 @@ func (a *app) readCredential(ctx context.Context, name, from string) (map[string
 
 // parseCredential reads a JSON object of strings.
 func parseCredential(text []byte) (map[string]string, error) {
-	const hint = `(try: {"username": "...", "password": "..."})`
+	refuse := func(format string, args ...any) (map[string]string, error) {
+		return nil, rota.WithRemedies(fmt.Errorf(format, args...), rota.Outside(`{"username": "...", "password": "..."}`))
+	}
 	var values map[string]any
 	if err := json.Unmarshal(text, &values); err != nil {
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return nil, fmt.Errorf("the credential is no JSON, from byte %d on %s", syntax.Offset, hint)
+			return refuse("the credential is no JSON, from byte %d on", syntax.Offset)
 		}
-		return nil, fmt.Errorf("the credential is no JSON object %s", hint)
+		return refuse("the credential is no JSON object")
 	}
 	fields := map[string]string{}
 	for name, value := range values {
 		text, ok := value.(string)
 		if !ok || text == "" || name == "" {
-			return nil, fmt.Errorf("the credential's field %q is no text, or empty %s", name, hint)
+			return refuse("the credential's field %q is no text, or empty", name)
 		}
 		fields[name] = text
 	}
 	if len(fields) == 0 {
-		return nil, fmt.Errorf("the credential has no fields %s", hint)
+		return refuse("the credential has no fields")
 	}
 	return fields, nil
 }

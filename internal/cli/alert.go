@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/service"
 )
 
@@ -42,7 +43,7 @@ func (a *app) alert(ctx context.Context) error {
 			a.printf("%s %s", a.paint(a.outStyle, red, "late:"), name)
 		}
 		for _, e := range doc.Errors {
-			fmt.Fprintln(a.Stderr, a.paint(a.errStyle, red, "rota:")+" "+e.Error)
+			fmt.Fprintln(a.Stderr, a.paint(a.errStyle, red, "rota:")+" "+hint.Add(e.Error, e.Remedies))
 		}
 		a.printf("%s, %d late", plural(doc.Secrets, "secret"), len(doc.Late))
 		return silently(code)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/user"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/server/tracing"
@@ -117,7 +119,7 @@ func (a *app) start() error {
 	if a.output != "table" && a.output != "json" {
 		given := a.output
 		a.output = "table"
-		return usage("--output %s: no such output (try: table, json)", given)
+		return rota.WithRemedies(usage("--output %s: no such output", given), rota.Command("table, json"))
 	}
 	if err := a.startLog(); err != nil {
 		return err
@@ -151,7 +153,7 @@ func (a *app) dataDir() (string, error) {
 	if home := a.environment["HOME"]; home != "" {
 		return filepath.Join(home, ".local", "state", "rota"), nil
 	}
-	return "", usage("no folder for Rota's own store (try: --data-dir, or ROTA_DATA_DIR)")
+	return "", rota.WithRemedies(usage("no folder for Rota's own store"), rota.Command("--data-dir, or ROTA_DATA_DIR"))
 }
 
 // actor is the name the audit records.
@@ -186,11 +188,11 @@ func noArgs(c *cobra.Command, args []string) error {
 			for i := range near {
 				near[i] = c.CommandPath() + " " + near[i]
 			}
-			return usage("%s (try: %s)", text, strings.Join(near, ", "))
+			return rota.WithRemedies(usage("%s", text), rota.Command(strings.Join(near, ", ")))
 		}
-		return usage("%s (try: %s --help)", text, c.CommandPath())
+		return rota.WithRemedies(usage("%s", text), rota.Command(fmt.Sprintf("%s --help", c.CommandPath())))
 	}
-	return usage("%s takes no argument %q (try: %s --help)", c.CommandPath(), args[0], c.CommandPath())
+	return rota.WithRemedies(usage("%s takes no argument %q", c.CommandPath(), args[0]), rota.Command(fmt.Sprintf("%s --help", c.CommandPath())))
 }
 
 // flagError says what's wrong with a flag, and which one was probably meant.
@@ -200,17 +202,17 @@ func flagError(c *cobra.Command, err error) error {
 		c.Flags().VisitAll(func(f *pflag.Flag) { all = append(all, f.Name) })
 		name, _, _ := strings.Cut(unknown.GetSpecifiedName(), "=")
 		if near := access.Nearest(name, all); near != "" && unknown.GetSpecifiedShortnames() == "" {
-			return usage("%w (try: --%s, or %s --help)", err, near, c.CommandPath())
+			return rota.WithRemedies(usage("%w", err), rota.Command(fmt.Sprintf("--%s, or %s --help", near, c.CommandPath())))
 		}
 	}
-	return usage("%w (try: %s --help)", err, c.CommandPath())
+	return rota.WithRemedies(usage("%w", err), rota.Command(fmt.Sprintf("%s --help", c.CommandPath())))
 }
 
 // argCount requires between low and high arguments; a negative high means no limit.
 func argCount(low, high int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < low || (high >= 0 && len(args) > high) {
-			return usage("%s: %d arguments given (try: %s)", c.CommandPath(), len(args), c.UseLine())
+			return rota.WithRemedies(usage("%s: %d arguments given", c.CommandPath(), len(args)), rota.Command(c.UseLine()))
 		}
 		return nil
 	}

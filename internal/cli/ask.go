@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/rota-dev/rota"
 )
 
 // confirm asks a person before something that can't simply be undone. Without
@@ -18,7 +20,7 @@ func (a *app) confirm(ctx context.Context, explanation, question string) error {
 		return nil
 	}
 	if !a.asks() {
-		return usage("there's no terminal to ask on: %q (try: --yes)", question)
+		return rota.WithRemedies(usage("there's no terminal to ask on: %q", question), rota.Command("--yes"))
 	}
 	fmt.Fprint(a.Stderr, explanation)
 	fmt.Fprintf(a.Stderr, "%s [y/N] ", question)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
 
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func (a *app) verifyAudit(ctx context.Context, heads []string) error {
 			return err
 		}
 	} else if len(heads) > 0 {
-		return usage("--heads compares with the store on this machine; a server compares with the heads kept according to its rota.yaml (try: on the server's machine, or without --heads)")
+		return rota.WithRemedies(usage("--heads compares with the store on this machine; a server compares with the heads kept according to its rota.yaml"), rota.Command("on the server's machine, or without --heads"))
 	}
 	return a.withOperations(ctx, toRead, func(o service.Operations) error {
 		if local, ok := o.(*service.Local); ok {

@@ -67,7 +67,7 @@ func (a *app) reportFinding(f api.FindingDoc) {
 		line += ": " + f.Detail
 	}
 	a.printf("%s", line)
-	if f.Hint != "" && !f.OK {
-		a.printf("     try: %s", f.Hint)
+	if !f.OK {
+		a.tryLine("     ", f.Remedies)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/url"
 	"strings"
+
+	"github.com/rota-dev/rota"
 )
 
 // databaseURL is the PostgreSQL database of Rota's own store; "" for SQLite in
@@ -20,7 +22,7 @@ func (a *app) checkDatabase() error {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return usage("the database's address isn't a PostgreSQL URL (try: postgres://rota@db.example:5432/rota?sslmode=verify-full)")
+		return rota.WithRemedies(usage("the database's address isn't a PostgreSQL URL"), rota.Command("postgres://rota@db.example:5432/rota?sslmode=verify-full"))
 	}
 	if a.databaseFlag == "" {
 		return nil
@@ -30,7 +32,7 @@ func (a *app) checkDatabase() error {
 		inUser = inUser || strings.HasSuffix(strings.ToLower(name), "password")
 	}
 	if inUser {
-		return usage("--database: other users on this machine can read a password there (try: the environment, ROTA_DATABASE or PGPASSWORD; or a file, PGPASSFILE)")
+		return rota.WithRemedies(usage("--database: other users on this machine can read a password there"), rota.Command("the environment, ROTA_DATABASE or PGPASSWORD; or a file, PGPASSFILE"))
 	}
 	return nil
 }

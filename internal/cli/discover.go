@@ -72,7 +72,7 @@ func (a *app) discoverAWS(ctx context.Context, o discoverOptions) error {
 	var err error
 	switch {
 	case o.output != "table" && o.output != "json" && o.output != "csv":
-		return usage("--output %s: no such output (try: table, json, csv)", o.output)
+		return rota.WithRemedies(usage("--output %s: no such output", o.output), rota.Command("table, json, csv"))
 	case len(o.connections) > 0 && len(o.roles) > 0:
 		return usage("--connection and --role-arn can't be combined")
 	case o.externalID != "" && len(o.roles) == 0:
@@ -82,11 +82,11 @@ func (a *app) discoverAWS(ctx context.Context, o discoverOptions) error {
 		a.output = o.output // errors too
 	}
 	if o.limit, err = rota.ParseDuration(o.maxAge); err != nil || o.limit <= 0 {
-		return usage("--max-age %s: not an age (try: 90d)", o.maxAge)
+		return rota.WithRemedies(usage("--max-age %s: not an age", o.maxAge), rota.Command("90d"))
 	}
 	if o.write != "" && o.write != "-" {
 		if _, err := os.Lstat(o.write); err == nil {
-			return usage("%s already exists and is never overwritten (try: another name, and copy what you want)", o.write)
+			return rota.WithRemedies(usage("%s already exists and is never overwritten", o.write), rota.Command("another name, and copy what you want"))
 		}
 	}
 	file, connections, accounts, err := a.discoverSources(ctx, o)
@@ -135,7 +135,7 @@ func (a *app) discoverSources(ctx context.Context, o discoverOptions) (*config.F
 	case err != nil:
 		return nil, nil, nil, refused(err)
 	case o.region != "":
-		return nil, nil, nil, usage("--region: the connections of %s have their own (try: --role-arn, or --connection)", file.Path)
+		return nil, nil, nil, rota.WithRemedies(usage("--region: the connections of %s have their own", file.Path), rota.Command("--role-arn, or --connection"))
 	}
 	opened, failed := file.Connections(ctx, config.Environment{LookupEnv: a.lookupEnv}, aws.ConnectionKind, o.connections)
 	var connections []*aws.Connection
@@ -155,7 +155,7 @@ func (a *app) discoverSources(ctx context.Context, o discoverOptions) (*config.F
 		return nil, nil, nil, err
 	}
 	if len(names) == 0 {
-		return nil, nil, nil, usage("%s has no aws connection (try: --role-arn)", file.Path)
+		return nil, nil, nil, rota.WithRemedies(usage("%s has no aws connection", file.Path), rota.Command("--role-arn"))
 	}
 	return file, connections, accounts, nil
 }
@@ -167,7 +167,7 @@ func roleConnections(ctx context.Context, o discoverOptions) ([]*aws.Connection,
 	for _, arn := range o.roles {
 		number, ok := aws.AccountIn(arn)
 		if !ok || !strings.Contains(arn, ":role/") {
-			return nil, usage("--role-arn %s: not the ARN of a role (try: arn:aws:iam::111122223333:role/rota)", arn)
+			return nil, rota.WithRemedies(usage("--role-arn %s: not the ARN of a role", arn), rota.Command("arn:aws:iam::111122223333:role/rota"))
 		}
 		name := "account-" + number
 		if taken[name]++; taken[name] > 1 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/provider/aws"
 )
@@ -208,10 +209,10 @@ func (x account) doc() discoveredAccount {
 		d.ConsoleOnly = &n
 	}
 	if x.err != nil {
-		d.Error, d.Hint = service.SplitHint(x.err.Error())
+		d.Error, d.Hint, d.Remedies = service.Describe(x.err)
 	}
 	for _, p := range x.problems {
-		d.Problems = append(d.Problems, p.Error())
+		d.Problems = append(d.Problems, hint.Text(p))
 	}
 	return d
 }
@@ -227,16 +228,17 @@ type discoverDoc struct {
 }
 
 type discoveredAccount struct {
-	Account     string    `json:"account,omitempty"` // missing if it couldn't be asked
-	Connections []string  `json:"connections"`
-	Users       int       `json:"users"`
-	WithoutKeys int       `json:"without_keys"`           // users without an access key
-	ConsoleOnly *int      `json:"console_only,omitempty"` // those of them with a password; missing if unknown
-	RootKeys    *bool     `json:"root_keys,omitempty"`    // missing where not known
-	ReportAt    time.Time `json:"report_at,omitzero"`     // when IAM generated the credential report; missing if none was used
-	Error       string    `json:"error,omitempty"`
-	Hint        string    `json:"hint,omitempty"`
-	Problems    []string  `json:"problems,omitempty"` // what couldn't be determined
+	Account     string        `json:"account,omitempty"` // missing if it couldn't be asked
+	Connections []string      `json:"connections"`
+	Users       int           `json:"users"`
+	WithoutKeys int           `json:"without_keys"`           // users without an access key
+	ConsoleOnly *int          `json:"console_only,omitempty"` // those of them with a password; missing if unknown
+	RootKeys    *bool         `json:"root_keys,omitempty"`    // missing where not known
+	ReportAt    time.Time     `json:"report_at,omitzero"`     // when IAM generated the credential report; missing if none was used
+	Error       string        `json:"error,omitempty"`
+	Hint        string        `json:"hint,omitempty"`
+	Remedies    []rota.Remedy `json:"remedies,omitempty"`
+	Problems    []string      `json:"problems,omitempty"` // what couldn't be determined
 }
 
 type discoveredKey struct {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 )
 
 // printDiscovered prints the keys, with the accounts' summaries on stderr if
@@ -46,7 +47,7 @@ func (a *app) discoverTable(doc discoverDoc) {
 		if x.Error == "" {
 			a.printf("%s", x.summary())
 			if x.RootKeys != nil && *x.RootKeys {
-				a.printf("%s", a.paint(a.outStyle, red, "account "+x.Account+": the root user has an access key, which no program should use (try: delete it)"))
+				a.printf("%s", a.paint(a.outStyle, red, hint.Add("account "+x.Account+": the root user has an access key, which no program should use", rota.Outside("delete it"))))
 			}
 		}
 		a.tellProblems(x)
@@ -56,11 +57,7 @@ func (a *app) discoverTable(doc discoverDoc) {
 // tellProblems prints on stderr what couldn't be determined.
 func (a *app) tellProblems(x discoveredAccount) {
 	if x.Error != "" {
-		text := x.Error
-		if x.Hint != "" {
-			text += " (try: " + x.Hint + ")"
-		}
-		a.note("rota: connection %s: %s", strings.Join(x.Connections, ", "), text)
+		a.note("rota: connection %s: %s", strings.Join(x.Connections, ", "), hint.Add(x.Error, x.Remedies))
 	}
 	for _, p := range x.Problems {
 		a.note("rota: account %s: %s", x.Account, p)

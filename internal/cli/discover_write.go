@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/proposal"
 	"github.com/rota-dev/rota/provider/aws"
@@ -38,7 +39,7 @@ func (a *app) propose(file *config.File, connections []*aws.Connection, doc disc
 	}
 	err = writeNew(o.write, text)
 	if errors.Is(err, fs.ErrExist) {
-		return usage("%s already exists and is never overwritten (try: another name, and copy what you want)", o.write)
+		return rota.WithRemedies(usage("%s already exists and is never overwritten", o.write), rota.Command("another name, and copy what you want"))
 	}
 	if err != nil {
 		return refused(err)

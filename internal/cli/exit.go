@@ -12,6 +12,7 @@ import (
 	"github.com/rota-dev/rota/api"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/service"
 )
 
@@ -103,7 +104,7 @@ func (a *app) exit(err error) int {
 	}
 	if a.json() {
 		doc := errorDoc{Code: code}
-		doc.Error, doc.Hint = service.SplitHint(err.Error())
+		doc.Error, doc.Hint, doc.Remedies = service.Describe(err)
 		if problems, ok := errors.AsType[config.Errors](err); ok {
 			doc.Problems = problemDocs(problems)
 		}
@@ -111,7 +112,7 @@ func (a *app) exit(err error) int {
 		fmt.Fprintln(a.Stderr, string(text))
 		return code
 	}
-	fmt.Fprintln(a.Stderr, a.paint(a.errStyle, red, "rota:")+" "+err.Error())
+	fmt.Fprintln(a.Stderr, a.paint(a.errStyle, red, "rota:")+" "+hint.Text(err))
 	return code
 }
 

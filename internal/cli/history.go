@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
+	"github.com/rota-dev/rota/internal/hint"
 
 	"github.com/spf13/cobra"
 
@@ -64,9 +66,9 @@ func (a *app) printNoHistory(name string, doc api.HistoryDoc) error {
 	said := fmt.Sprintf("no history of %s %s; ", name, place)
 	switch {
 	case doc.VersionsError != "":
-		a.printf("%sand its store can't be asked for versions: %s", said, doc.VersionsError)
+		a.printf("%sand its store can't be asked for versions: %s", said, hint.Add(doc.VersionsError, doc.Remedies))
 	case len(doc.Versions) == 0:
-		a.printf("%sits store has no versions either (try: rota plan %s)", said, name)
+		a.printf("%s", hint.Add(said+"its store has no versions either", rota.Command("rota plan "+name)))
 	default:
 		a.printf("%sversions in the store:", said)
 		var rows [][]cell

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/config"
 )
 
@@ -29,7 +30,7 @@ editors use to complete and check it. Never overwrites a file.`,
 			}
 			err = writeNew(path, []byte(config.Starter()))
 			if errors.Is(err, fs.ErrExist) {
-				return usage("%s already exists (try: rota init another.yaml)", path)
+				return rota.WithRemedies(usage("%s already exists", path), rota.Command("rota init another.yaml"))
 			}
 			if err != nil {
 				return refused(err)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"log/slog"
 
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/server/tracing"
 )
 
@@ -16,13 +18,13 @@ func (a *app) startLog() error {
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(given)); err != nil {
-		return usage("%s %s: no such level (try: debug, info, warn, error)", name, given)
+		return rota.WithRemedies(usage("%s %s: no such level", name, given), rota.Command("debug, info, warn, error"))
 	}
 	given = a.logFormat
 	if text := a.environment["ROTA_LOG_FORMAT"]; given == "" && text != "" {
 		format, given = "ROTA_LOG_FORMAT", text
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: hint.Attr}
 	var h slog.Handler
 	switch {
 	case given == "json" || given == "" && a.json():
@@ -30,7 +32,7 @@ func (a *app) startLog() error {
 	case given == "text" || given == "":
 		h, a.logJSON = slog.NewTextHandler(a.Stderr, options), false
 	default:
-		return usage("%s %s: no such format (try: text, json)", format, given)
+		return rota.WithRemedies(usage("%s %s: no such format", format, given), rota.Command("text, json"))
 	}
 	a.log = slog.New(tracing.LogHandler(h))
 	return nil

@@ -1,6 +1,10 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/rota-dev/rota"
+)
 
 // Where a command can run, other than on this machine's own configuration
 // and store. It's an annotation of the command, under the key place.
@@ -26,14 +30,14 @@ func (a *app) checkPlace(c *cobra.Command) error {
 	server := a.serverURL()
 	switch {
 	case where == placeServer && server == "":
-		return usage("%s needs a running server (try: --server https://rota.example.com, or ROTA_SERVER)", c.CommandPath())
+		return rota.WithRemedies(usage("%s needs a running server", c.CommandPath()), rota.Command("--server https://rota.example.com, or ROTA_SERVER"))
 	case server == "" || where == "" || where == placeServer:
 		return nil
 	case where == placeNowhere && a.serverFlag == "":
 		return nil
 	case where == placeNowhere:
-		return usage("%s doesn't use a server (try: without --server)", c.CommandPath())
+		return rota.WithRemedies(usage("%s doesn't use a server", c.CommandPath()), rota.Command("without --server"))
 	default:
-		return usage("%s only works on the machine with Rota's own store, not over the network (try: there, without --server and ROTA_SERVER)", c.CommandPath())
+		return rota.WithRemedies(usage("%s only works on the machine with Rota's own store, not over the network", c.CommandPath()), rota.Command("there, without --server and ROTA_SERVER"))
 	}
 }

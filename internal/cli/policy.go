@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/provider/aws"
 )
 
@@ -77,13 +79,13 @@ var accountNumber = regexp.MustCompile(`^[0-9]{12}$`)
 
 func (a *app) policyAWS(ctx context.Context, o policyOptions) error {
 	if o.output != "json" && o.output != "text" {
-		return usage("--output %s: no such output (try: json, text)", o.output)
+		return rota.WithRemedies(usage("--output %s: no such output", o.output), rota.Command("json, text"))
 	}
 	if o.account != "" && !accountNumber.MatchString(o.account) {
-		return usage("--account %s: not an account number (try: its twelve digits)", o.account)
+		return rota.WithRemedies(usage("--account %s: not an account number", o.account), rota.Command("its twelve digits"))
 	}
 	if !o.function && (o.duty.Config != "" || o.duty.DeadLetters != "" || len(o.duty.Masters) > 0) {
-		return usage("--function-config, --master-secret and --dead-letter-queue only apply to a function (try: --function)")
+		return rota.WithRemedies(usage("--function-config, --master-secret and --dead-letter-queue only apply to a function"), rota.Command("--function"))
 	}
 	file, err := a.loadConfig()
 	if err != nil {
@@ -113,14 +115,11 @@ func known(what string, given, all []string) error {
 		if slices.Contains(all, name) {
 			continue
 		}
-		hint := strings.Join(all, ", ")
+		remedies := rota.Command(strings.Join(all, ", "))
 		if near := access.Nearest(name, all); near != "" {
-			hint = near
+			remedies = rota.Correct(near)
 		}
-		if hint == "" {
-			return usage("no %s %s in rota.yaml", what, name)
-		}
-		return usage("no %s %s in rota.yaml (try: %s)", what, name, hint)
+		return rota.WithRemedies(usage("no %s %s in rota.yaml", what, name), remedies)
 	}
 	return nil
 }
@@ -141,7 +140,7 @@ func (a *app) printPolicies(all []holderNeeds, o policyOptions) error {
 				return refused(err)
 			}
 		case size > aws.MaxPolicy:
-			a.note("rota: the policy for %s has %d characters, but a managed policy allows %d (try: --split, or --secret for a part)", h.title, size, aws.MaxPolicy)
+			a.note("%s", hint.Add(fmt.Sprintf("rota: the policy for %s has %d characters, but a managed policy allows %d", h.title, size, aws.MaxPolicy), rota.Command("--split, or --secret for a part")))
 		}
 		for i, part := range parts {
 			name := h.name

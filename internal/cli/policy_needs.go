@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/provider/aws"
 )
@@ -64,7 +65,7 @@ func (a *app) gatherNeeds(ctx context.Context, roles []permissionHolder, o polic
 		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(o.connections, n) })
 	}
 	if len(names) == 0 {
-		return nil, usage("nothing in %s uses an aws connection (try: rota validate)", a.configPath())
+		return nil, rota.WithRemedies(usage("nothing in %s uses an aws connection", a.configPath()), rota.Command("rota validate"))
 	}
 	var all []holderNeeds
 	caller := holderNeeds{name: callerName, title: "the identity that runs Rota"}
@@ -157,5 +158,5 @@ func (a *app) placeOf(ctx context.Context, c *aws.Connection, roles []permission
 			}
 		}
 	}
-	return aws.Place{}, usage("the account of connection %s is unknown: %w (try: --account 111122223333)", c.Name(), err)
+	return aws.Place{}, rota.WithRemedies(usage("the account of connection %s is unknown: %w", c.Name(), err), rota.Command("--account 111122223333"))
 }

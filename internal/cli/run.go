@@ -4,7 +4,9 @@ import (
 	"context"
 	"strings"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
+	"github.com/rota-dev/rota/internal/hint"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +41,7 @@ func (a *app) run(ctx context.Context, r api.RunRequest) error {
 		if !a.json() {
 			a.printf("%s looked at, %d not due yet", plural(len(doc.Secrets), "secret"), doc.NotDue)
 			if len(doc.Waiting) > 0 {
-				a.printf("of these, still held or failed: %s (try: rota status)", strings.Join(doc.Waiting, ", "))
+				a.printf("%s", hint.Add("of these, still held or failed: "+strings.Join(doc.Waiting, ", "), rota.Command("rota status")))
 			}
 		}
 		return err

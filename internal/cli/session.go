@@ -14,6 +14,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/provider/memory"
@@ -91,7 +92,7 @@ func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func()
 	}
 	if n == toWork { // for a check they're findings
 		for _, w := range l.Wired.Warnings {
-			a.log.WarnContext(ctx, w.Text(), "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
+			a.log.WarnContext(ctx, w.Text(), "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", hint.Of(w.Remedies))
 		}
 	}
 	if l.DB != nil {
@@ -179,7 +180,7 @@ func (a *app) peekStore(ctx context.Context) (*store.DB, error) {
 			return a.openStore(ctx)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "rota.key")); errors.Is(err, fs.ErrNotExist) {
-			return nil, usage("%s has no rota.key, without which the database can't be read (try: put it there; for a database that is new, rota migrate makes one)", dir)
+			return nil, rota.WithRemedies(usage("%s has no rota.key, without which the database can't be read", dir), rota.Command("put it there; for a database that is new, rota migrate makes one"))
 		}
 		return a.openStore(ctx)
 	}
@@ -195,7 +196,7 @@ func (a *app) lookAtStore(ctx context.Context, l *service.Local) {
 	found := func(detail string, err error) {
 		f := rota.Finding{OK: err == nil, Check: "own store: open", Detail: detail}
 		if err != nil {
-			f.Detail, f.Hint = service.SplitHint(detail + err.Error())
+			f.Detail, f.Remedies = detail+err.Error(), rota.RemediesOf(err)
 		}
 		l.StoreFindings = append(l.StoreFindings, f)
 	}

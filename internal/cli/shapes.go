@@ -3,7 +3,9 @@ package cli
 import (
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/simulate"
 )
 
@@ -13,25 +15,27 @@ import (
 
 // errorDoc is printed on stderr if a command fails as a whole.
 type errorDoc struct {
-	Error    string       `json:"error"`
-	Hint     string       `json:"hint,omitempty"`
-	Code     int          `json:"code"`               // the exit code
-	Problems []problemDoc `json:"problems,omitempty"` // what's wrong with rota.yaml
+	Error    string        `json:"error"`
+	Hint     string        `json:"hint,omitempty"`
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
+	Code     int           `json:"code"`               // the exit code
+	Problems []problemDoc  `json:"problems,omitempty"` // what's wrong with rota.yaml
 }
 
 // problemDoc is one error or warning about rota.yaml.
 type problemDoc struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`
-	Column  int    `json:"column"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
+	File     string        `json:"file"`
+	Line     int           `json:"line"`
+	Column   int           `json:"column"`
+	Message  string        `json:"message"`
+	Hint     string        `json:"hint,omitempty"`
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
 }
 
 func problemDocs(problems []config.Problem) []problemDoc {
 	out := []problemDoc{}
 	for _, p := range problems {
-		out = append(out, problemDoc{File: p.File, Line: p.Line, Column: p.Column, Message: p.Text(), Hint: p.Hint})
+		out = append(out, problemDoc{File: p.File, Line: p.Line, Column: p.Column, Message: p.Text(), Hint: hint.Of(p.Remedies), Remedies: p.Remedies})
 	}
 	return out
 }

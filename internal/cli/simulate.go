@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/simulate"
 )
 
@@ -37,7 +38,7 @@ rule was broken.`,
 			}
 			names := mutantNames()
 			if mutant != "" && !slices.Contains(names, mutant) {
-				return usage("--mutant %s: no such bug (try: %s)", mutant, strings.Join(names, ", "))
+				return rota.WithRemedies(usage("--mutant %s: no such bug", mutant), rota.Command(strings.Join(names, ", ")))
 			}
 			o.Mutant = mutant
 			return a.simulate(c.Context(), o, seeds)

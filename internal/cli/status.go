@@ -72,7 +72,7 @@ func (a *app) printStatus(doc api.StatusDoc) {
 	a.table([]string{"SECRET", "STATE", "CREDENTIAL", "AGE", "PREVIOUS", "NEXT", "WHEN", "WHY"}, rows)
 	if doc.Frozen != "" {
 		a.printf("")
-		a.printf("%s %s (try: rota thaw)", a.paint(a.outStyle, yellow, "frozen, nothing new starts:"), doc.Frozen)
+		a.printf("%s %s", a.paint(a.outStyle, yellow, "frozen, nothing new starts:"), hint.Add(doc.Frozen, []rota.Remedy{{Action: rota.RemedyThaw}}))
 	}
 	if len(doc.Unknown) > 0 {
 		a.printf("")

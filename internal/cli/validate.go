@@ -1,6 +1,10 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/rota-dev/rota/internal/hint"
+)
 
 func (a *app) validateCommand() *cobra.Command {
 	return &cobra.Command{
@@ -21,7 +25,7 @@ func (a *app) validateCommand() *cobra.Command {
 				return a.document(doc)
 			}
 			for _, w := range file.Warnings() {
-				a.printf("%s %s", a.paint(a.outStyle, yellow, "warning:"), w.Error())
+				a.printf("%s %s", a.paint(a.outStyle, yellow, "warning:"), hint.Add(w.Error(), w.Remedies))
 			}
 			a.printf("%s is valid: %s, %s", doc.Path, plural(doc.Secrets, "secret"), plural(doc.Connections, "connection"))
 			return nil

@@ -62,6 +62,13 @@ func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.Stderr, format+"\n", args...)
 }
 
+// tryLine prints what to do about an error, on a line of its own.
+func (a *app) tryLine(indent string, remedies []rota.Remedy) {
+	if line := hint.Line(remedies); line != "" {
+		a.printf("%s%s", indent, line)
+	}
+}
+
 func codeOfWork(s api.WorkState) int {
 	switch s {
 	case api.WorkFailed, api.WorkSkipped:
@@ -112,9 +119,7 @@ func (a *app) reportSecret(d api.WorkSecretDoc) {
 	switch {
 	case d.Error != "":
 		a.printf("  %s", d.Error)
-		if d.Hint != "" {
-			a.printf("  try: %s", d.Hint)
-		}
+		a.tryLine("  ", d.Remedies)
 	case d.Hold != rotation.HoldNone:
 		a.printf("  %s", hint.Add(d.Reason, d.Remedies))
 	case !d.NextAt.IsZero():

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/rota-dev/rota/internal/hint"
 )
 
 var update = flag.Bool("update", false, "write the golden files and the schema anew")
@@ -36,7 +38,7 @@ func TestBadFilesAreRefusedWithPositionAndHint(t *testing.T) {
 			if err == nil {
 				t.Fatal("taken, want errors")
 			}
-			got := err.Error() + "\n"
+			got := hint.Text(err) + "\n"
 			if *update {
 				archive.Files[1].Data = []byte(got)
 				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {

@@ -126,9 +126,9 @@ func (v *validator) collisions() {
 			switch {
 			case other == nil:
 			case c.Form != "":
-				v.add(c.At, c.path, "try: another "+c.Kind+", or another part of it", "%s is that of secret %q on line %d%s", c.Shown, other.secret, other.At.Line, how)
+				v.add(c.At, c.path, "another "+c.Kind+", or another part of it", "%s is that of secret %q on line %d%s", c.Shown, other.secret, other.At.Line, how)
 			default:
-				v.add(c.At, c.path, "try: one secret for both", "%s is that of secret %q on line %d", c.Shown, other.secret, other.At.Line)
+				v.add(c.At, c.path, "one secret for both", "%s is that of secret %q on line %d", c.Shown, other.secret, other.At.Line)
 			}
 		}
 	}

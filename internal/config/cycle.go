@@ -22,20 +22,20 @@ func (v *validator) references() {
 			s, ok := secrets[ref.Name]
 			if !ok {
 				if !v.isBad(Path{"secrets"}.Item(ref.Name)) {
-					v.add(t.At, t.Path, suggest(ref.Name, sortedNames(secrets)), "no secret %q in this file", ref.Name)
+					v.suggest(t.At, t.Path, suggest(ref.Name, sortedNames(secrets)), "no secret %q in this file", ref.Name)
 				}
 				continue
 			}
 			facts, known := s.Issuer.facts()
 			if known && !slices.Contains(facts.Fields.All, ref.Field) {
-				v.add(t.At, t.Path, suggest(ref.Field, facts.Fields.All), "the credential of %q has no field %q", ref.Name, ref.Field)
+				v.suggest(t.At, t.Path, suggest(ref.Field, facts.Fields.All), "the credential of %q has no field %q", ref.Name, ref.Field)
 			}
 		}
 	}
 	graph := v.doc.needs()
 	for _, s := range v.doc.Secrets {
 		if way := cycle(s.Name.Text, graph); way != nil && s.Name.Text == slices.Min(way) {
-			v.add(s.Name.At, s.path(), "try: another login for the connection", "needs itself: %s", strings.Join(append(way, s.Name.Text), " → "))
+			v.add(s.Name.At, s.path(), "another login for the connection", "needs itself: %s", strings.Join(append(way, s.Name.Text), " → "))
 		}
 	}
 }

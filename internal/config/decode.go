@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
 )
 
@@ -46,9 +47,9 @@ func (d *decoder) problem(n *yaml.Node, path Path, hint, format string, args ...
 // sink is the decoder as the leaves see it.
 type sink struct{ *decoder }
 
-func (s sink) Problem(p provider.Problem)                 { s.report(p) }
-func (s sink) Warning(p provider.Problem)                 { s.warnings.report(p) }
-func (s sink) Suggest(word string, known []string) string { return suggest(word, known) }
+func (s sink) Problem(p provider.Problem)                        { s.report(p) }
+func (s sink) Warning(p provider.Problem)                        { s.warnings.report(p) }
+func (s sink) Suggest(word string, known []string) []rota.Remedy { return suggest(word, known) }
 
 // node is what a leaf reads itself from.
 func (d *decoder) node(n *yaml.Node, path Path, tag reflect.StructTag) provider.Node {
@@ -58,7 +59,7 @@ func (d *decoder) node(n *yaml.Node, path Path, tag reflect.StructTag) provider.
 // value decodes a node into v.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path Path, tag reflect.StructTag) {
 	if n.Kind == yaml.AliasNode {
-		d.problem(n, orTop(path), "try: write the value out, or quote a text that begins with *", "aliases are not taken")
+		d.problem(n, orTop(path), "write the value out, or quote a text that begins with *", "aliases are not taken")
 		return
 	}
 	switch l := v.Addr().Interface().(type) {
@@ -188,7 +189,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path Path) {
 		case len(have) == 0:
 			d.problem(n, orTop(path), "", "needs %s", oneOf(groups[g]))
 		case len(have) > 1:
-			d.problem(n, orTop(path), "try: keep one", "%s exclude each other", strings.Join(have, " and "))
+			d.problem(n, orTop(path), "keep one", "%s exclude each other", strings.Join(have, " and "))
 		}
 	}
 }
@@ -215,11 +216,11 @@ func (d *decoder) unknown(key *yaml.Node, path Path, fields []field) {
 	for _, f := range fields {
 		known = append(known, f.key)
 	}
-	hint := suggest(key.Value, known)
+	remedies := suggest(key.Value, known)
 	if strings.Contains(key.Value, ":") {
-		hint = "try: a blank after the colon"
+		remedies = rota.Configure("", "a blank after the colon")
 	}
-	d.problem(key, orTop(path), hint, "unknown key %s", showKey(key.Value))
+	d.suggest(at(key), orTop(path), remedies, "unknown key %s", showKey(key.Value))
 }
 
 // table decodes into a map from names to values.
@@ -227,7 +228,7 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, path Path, tag reflect.St
 	v.Set(reflect.MakeMap(v.Type()))
 	d.pairs(n, path, func(key, value *yaml.Node) {
 		if key.ShortTag() != "!!str" || key.Value == "" {
-			d.problem(key, path, "try: quotes around it", "a name must be a text, found %s", describe(key))
+			d.problem(key, path, "quotes around it", "a name must be a text, found %s", describe(key))
 			return
 		}
 		element := reflect.New(v.Type().Elem()).Elem()

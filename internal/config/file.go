@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -39,7 +40,7 @@ type File struct {
 func (c *Catalog) Load(path string) (*File, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("config %s: %w (try: rota init)", path, os.ErrNotExist)
+		return nil, rota.WithRemedies(fmt.Errorf("config %s: %w", path, os.ErrNotExist), rota.Command("rota init"))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
@@ -75,14 +76,14 @@ func (c *Catalog) Parse(path string, data []byte) (*File, error) {
 func (d *decoder) document(data []byte) *yaml.Node {
 	start := Pos{Line: 1, Column: 1}
 	if len(data) > maxSize {
-		d.add(start, nil, "try: several files, each with a data folder of its own", "the file is larger than %d MiB", maxSize>>20)
+		d.add(start, nil, "several files, each with a data folder of its own", "the file is larger than %d MiB", maxSize>>20)
 		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var n, more yaml.Node
 	switch err := decoder.Decode(&n); {
 	case errors.Is(err, io.EOF):
-		d.add(start, nil, "try: rota init", "the file is empty")
+		d.suggest(start, nil, rota.Command("rota init"), "the file is empty")
 		return nil
 	case err != nil:
 		d.syntax(err, data)
@@ -90,14 +91,14 @@ func (d *decoder) document(data []byte) *yaml.Node {
 	}
 	switch err := decoder.Decode(&more); {
 	case err == nil:
-		d.problem(&more, nil, "try: one file a document", "a second document begins here")
+		d.problem(&more, nil, "one file a document", "a second document begins here")
 		return nil
 	case !errors.Is(err, io.EOF):
 		d.syntax(err, data)
 		return nil
 	}
 	if n.Kind != yaml.DocumentNode || len(n.Content) != 1 || n.Content[0].ShortTag() == "!!null" {
-		d.add(start, nil, "try: rota init", "the file is empty")
+		d.suggest(start, nil, rota.Command("rota init"), "the file is empty")
 		return nil
 	}
 	return n.Content[0]
@@ -118,13 +119,13 @@ func (d *decoder) syntax(err error, data []byte) {
 		}
 	}
 	if m := unknownAnchor.FindStringSubmatch(message); m != nil {
-		message, hint = "an alias of nothing", "try: quote a text that begins with *"
+		message, hint = "an alias of nothing", "quote a text that begins with *"
 		before, _, _ := bytes.Cut(data, []byte("*"+m[1]))
 		place.Line = 1 + bytes.Count(before, []byte("\n"))
 		place.Column = len(before) - bytes.LastIndexByte(before, '\n')
 	}
 	if strings.Contains(message, "cannot start any token") {
-		hint = "try: blanks in place of tabs; quotes around a text that begins with @, % or a backtick"
+		hint = "blanks in place of tabs; quotes around a text that begins with @, % or a backtick"
 	}
 	d.add(place, nil, hint, "not YAML: %s", message)
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/rota-dev/rota/internal/hint"
 )
 
 func TestASecretWrittenIntoTheFileIsWarnedOf(t *testing.T) {
@@ -25,7 +27,7 @@ secrets: []
 	}
 	var got []string
 	for _, w := range f.Warnings() {
-		got = append(got, w.Error())
+		got = append(got, hint.Add(w.Error(), w.Remedies))
 	}
 	want := []string{
 		"rota.yaml:3:54: connections.a.aws.secret_access_key: a secret's value stands in the file itself (try: ${env:NAME} or ${file:/path})",
@@ -62,7 +64,7 @@ func TestADocumentNeverPrintsItsTexts(t *testing.T) {
 
 func TestAMissingFileSaysHowToMakeOne(t *testing.T) {
 	_, err := builtin.Load(filepath.Join(t.TempDir(), "rota.yaml"))
-	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "(try: rota init)") {
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(hint.Text(err), "(try: rota init)") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -42,7 +43,7 @@ secrets:
   - {name: x, issuer: {connection: a, assume_role: {role_arn: "arn:aws:iam::111122223333:role/x", duration: 2h}}}
 `))
 	want := `rota.yaml:4:109: secrets[x].issuer.assume_role.duration: more than the 1h that AWS gives where a role is assumed with another role's credentials, as by connection "a" (try: 1h, or a connection without role_arn)`
-	if err == nil || err.Error() != want {
+	if err == nil || hint.Text(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

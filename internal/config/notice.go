@@ -83,7 +83,7 @@ func (v *validator) notify(all []Notice, path Path) {
 		}
 		v.reference(p.Connection, path, v.catalog.notifiers()...)
 		if p.Digest.IsSet() && p.Digest.Length < rota.Day/1440 {
-			v.add(p.Digest.At, path.Key("digest"), "try: 24h", "must be a minute at least")
+			v.add(p.Digest.At, path.Key("digest"), "24h", "must be a minute at least")
 		}
 	}
 }

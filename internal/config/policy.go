@@ -79,7 +79,7 @@ func (v *validator) policy(s *Secret, traits rota.Traits) {
 		p.DeactivatePreviousAfter, p.DeletePreviousAfter = merged.DeactivatePreviousAfter.Length, merged.DeletePreviousAfter.Length
 	}
 	for _, err := range unjoin(p.Validate(traits)) {
-		v.add(merged.position(err, s), path, "", "%v", err)
+		v.fail(merged.position(err, s), path, err)
 	}
 	if traits.Lifetime > 0 {
 		p = p.ForLifetime(traits.Lifetime)
@@ -107,7 +107,7 @@ func (v *validator) pace(s *Secret, p rotation.Policy, at Pos) {
 	if !at.IsSet() {
 		at = s.Store.At
 	}
-	v.add(at, s.path().Key("policy"), "try: a longer duration or rotate_every, or no store, for Rota's own",
+	v.add(at, s.path().Key("policy"), "a longer duration or rotate_every, or no store, for Rota's own",
 		"a new one every %s is more than %s", rota.FormatDuration(p.RotateEvery), why)
 }
 

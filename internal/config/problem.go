@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
 )
 
@@ -16,7 +17,9 @@ type Problem struct {
 	Pos
 	Path    Path   // the value that it is about; empty for the file as a whole
 	Message string // what is wrong, without the path
-	Hint    string // "did you mean …" or "try: …"; "" where nothing
+	// Remedies are what to write instead, or what else to do; none if there's
+	// nothing to suggest.
+	Remedies []rota.Remedy
 }
 
 // Text is path.to.key: message.
@@ -27,13 +30,9 @@ func (p Problem) Text() string {
 	return p.Path.String() + ": " + p.Message
 }
 
-// Error is file:line:column: path.to.key: message (hint).
+// Error is file:line:column: path.to.key: message.
 func (p Problem) Error() string {
-	s := fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text())
-	if p.Hint != "" {
-		s += " (" + p.Hint + ")"
-	}
-	return s
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text())
 }
 
 // Errors is everything that is wrong with a file, sorted by line.
@@ -48,6 +47,15 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Unwrap gives the problems one by one, each with its remedies.
+func (e Errors) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i, p := range e {
+		errs[i] = rota.WithRemedies(p, p.Remedies)
+	}
+	return errs
+}
+
 // problems collects what is wrong with one file.
 type problems struct {
 	file string
@@ -55,8 +63,27 @@ type problems struct {
 	said map[string]bool
 }
 
+// add reports what's wrong with a value, and what to write instead ("" for
+// nothing to suggest).
 func (p *problems) add(at Pos, path Path, hint, format string, args ...any) {
-	problem := Problem{File: p.file, Pos: at, Path: path, Message: fmt.Sprintf(format, args...), Hint: hint}
+	p.suggest(at, path, rota.Configure("", hint), format, args...)
+}
+
+// fail is add for an error, with the remedies that it carries.
+func (p *problems) fail(at Pos, path Path, err error) {
+	p.suggest(at, path, rota.RemediesOf(err), "%v", err)
+}
+
+// suggest is add with what to do as values. Changes to the configuration are
+// about the value itself, unless they name another key.
+func (p *problems) suggest(at Pos, path Path, remedies []rota.Remedy, format string, args ...any) {
+	remedies = slices.Clone(remedies)
+	for i, r := range remedies {
+		if r.Key == "" && (r.Action == rota.RemedyConfigure || r.Action == rota.RemedyCorrect) {
+			remedies[i].Key = path.String()
+		}
+	}
+	problem := Problem{File: p.file, Pos: at, Path: path, Message: fmt.Sprintf(format, args...), Remedies: remedies}
 	text := problem.Error()
 	if p.said[text] {
 		return
@@ -69,7 +96,7 @@ func (p *problems) add(at Pos, path Path, hint, format string, args ...any) {
 }
 
 // report is add for a provider's problem.
-func (p *problems) report(x provider.Problem) { p.add(x.At, x.Path, x.Hint, "%s", x.Message) }
+func (p *problems) report(x provider.Problem) { p.suggest(x.At, x.Path, x.Remedies, "%s", x.Message) }
 
 // bad are the paths of the problems so far, and all paths that lead to them.
 func (p *problems) bad() map[string]bool {

@@ -14,49 +14,48 @@ import (
 // Resolve implements [provider.Source].
 func (w *wiring) Resolve(ctx context.Context, t Text) (string, error) {
 	return t.Expand(func(ref provider.Reference) (string, error) {
-		value, hint, err := w.lookUp(ctx, ref, t)
+		value, err := w.lookUp(ctx, ref, t)
 		if err != nil {
-			return "", fmt.Errorf("%s:%d:%d: %s: %s %w%s", w.file.Path, t.At.Line, t.At.Column, t.Path, ref, err, hint)
+			return "", fmt.Errorf("%s:%d:%d: %s: %s %w", w.file.Path, t.At.Line, t.At.Column, t.Path, ref, err)
 		}
 		return value, nil
 	})
 }
 
 // lookUp gives the value of one reference, or an error that goes on after the
-// reference's text, and a hint.
-func (w *wiring) lookUp(ctx context.Context, ref provider.Reference, t Text) (value, hint string, err error) {
+// reference's text.
+func (w *wiring) lookUp(ctx context.Context, ref provider.Reference, t Text) (string, error) {
 	if ref.Kind == provider.RefSecret {
-		value, err := w.lookUpSecret(ctx, ref)
-		return value, "", err
+		return w.lookUpSecret(ctx, ref)
 	}
 	return w.lookUpPlain(ref, t)
 }
 
 // lookUpPlain is lookUp for what needs no store: variables and files.
-func (w *wiring) lookUpPlain(ref provider.Reference, t Text) (value, hint string, err error) {
+func (w *wiring) lookUpPlain(ref provider.Reference, t Text) (string, error) {
 	if ref.Kind == provider.RefFile {
 		return w.lookUpFile(ref, t)
 	}
 	value, ok := w.env.LookupEnv(ref.Name)
 	if !ok {
-		return "", " (try: export " + ref.Name + "=…)", errors.New("is not set")
+		return "", rota.WithRemedies(errors.New("is not set"), rota.Outside("export "+ref.Name+"=…"))
 	}
 	return notEmpty(value)
 }
 
-func notEmpty(value string) (string, string, error) {
+func notEmpty(value string) (string, error) {
 	switch {
 	case value == "":
-		return "", "", errors.New("is empty")
+		return "", errors.New("is empty")
 	case strings.ContainsRune(value, 0):
-		return "", "", errors.New("has a zero byte in it")
+		return "", errors.New("has a zero byte in it")
 	}
-	return value, "", nil
+	return value, nil
 }
 
 // lookUpFile reads a file and cuts off the newline at its end. One that others
 // may read is warned of, not refused: container engines mount secrets so.
-func (w *wiring) lookUpFile(ref provider.Reference, t Text) (value, hint string, err error) {
+func (w *wiring) lookUpFile(ref provider.Reference, t Text) (string, error) {
 	path := ref.Name
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(w.file.folder(), path)
@@ -64,9 +63,9 @@ func (w *wiring) lookUpFile(ref provider.Reference, t Text) (value, hint string,
 	data, mode, err := w.env.ReadFile(path)
 	switch {
 	case err != nil:
-		return "", "", fmt.Errorf("can't be read: %w", err)
+		return "", fmt.Errorf("can't be read: %w", err)
 	case mode&0o077 != 0:
-		w.warnings.add(t.At, t.Path, "try: chmod 600 on the file; mode 0400 for a container's secret", "%s is open to others: mode %#o", ref, mode.Perm())
+		w.warnings.suggest(t.At, t.Path, rota.Outside("chmod 600 on the file; mode 0400 for a container's secret"), "%s is open to others: mode %#o", ref, mode.Perm())
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	return notEmpty(text)
@@ -78,8 +77,7 @@ func (w *wiring) lookUpSecret(ctx context.Context, ref provider.Reference) (stri
 	if err != nil {
 		return "", fmt.Errorf("can't be read: %w", err)
 	}
-	value, _, err := notEmpty(c.Field(ref.Field))
-	return value, err
+	return notEmpty(c.Field(ref.Field))
 }
 
 // errNoCurrent is a secret that has no value yet.
@@ -103,7 +101,7 @@ func (w *wiring) current(ctx context.Context, name string) (rota.Credential, err
 			}
 			version, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 			if !ok {
-				return rota.Credential{}, fmt.Errorf("%s %w (try: rota adopt %s, or rota rotate %s)", name, errNoCurrent, name, name)
+				return rota.Credential{}, rota.WithRemedies(fmt.Errorf("%s %w", name, errNoCurrent), rota.Command(fmt.Sprintf("rota adopt %s, or rota rotate %s", name, name)))
 			}
 			return store.Get(ctx, rota.GetRequest{Version: version.ID})
 		}

@@ -37,14 +37,14 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rotation.Policy) bool
 	if w := merged.Window; w != nil {
 		var err error
 		if p.Window, err = rotation.ParseWindow(w.Cron.Text, w.For.Length, w.Timezone.Text); err != nil {
-			v.add(place(err, w.At, w.Cron.At, w.Timezone.At, w.For.At), where(own.Window == w).Key("window"), "", "%v", err)
+			v.fail(place(err, w.At, w.Cron.At, w.Timezone.At, w.For.At), where(own.Window == w).Key("window"), err)
 			good = false
 		}
 	}
 	if c := merged.RotateAt; c != nil {
 		var err error
 		if p.RotateAt, err = rotation.ParseCron(c.Cron.Text, c.Timezone.Text); err != nil {
-			v.add(place(err, c.At, c.Cron.At, c.Timezone.At, c.At), where(own.RotateAt == c).Key("rotate_at"), "", "%v", err)
+			v.fail(place(err, c.At, c.Cron.At, c.Timezone.At, c.At), where(own.RotateAt == c).Key("rotate_at"), err)
 			good = false
 		}
 	}
@@ -54,7 +54,7 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rotation.Policy) bool
 		}
 		blackout, at, err := b.span()
 		if err != nil {
-			v.add(at, where(own.Blackouts != nil).Key("blackouts"), "", "%v", err)
+			v.fail(at, where(own.Blackouts != nil).Key("blackouts"), err)
 			good = false
 		}
 		p.Blackouts = append(p.Blackouts, blackout)
@@ -65,10 +65,10 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rotation.Policy) bool
 		}
 		path := where(own.ApartFrom != nil).Key("apart_from")
 		if names := v.names(); !contains(names, a.Secret.Text) {
-			v.add(a.Secret.At, path, suggest(a.Secret.Text, names), "no secret %q", a.Secret.Text)
+			v.suggest(a.Secret.At, path, suggest(a.Secret.Text, names), "no secret %q", a.Secret.Text)
 			good = false
 		} else if a.Secret.Text == s.Name.Text && own.ApartFrom != nil {
-			v.add(a.Secret.At, path, "try: another secret", "a secret can't be kept apart from itself")
+			v.add(a.Secret.At, path, "another secret", "a secret can't be kept apart from itself")
 			good = false
 		}
 		if a.Secret.Text != s.Name.Text { // the defaults name all of a group
@@ -122,7 +122,7 @@ func place(err error, whole, cron, zone, length Pos) Pos {
 func (b *Blackout) span() (rotation.Blackout, Pos, error) {
 	zone, err := time.LoadLocation(b.Timezone.Text)
 	if err != nil || b.Timezone.Text == "Local" {
-		return rotation.Blackout{}, b.Timezone.At, fmt.Errorf("time zone %q: not known (try: Europe/Berlin, UTC)", b.Timezone.Text)
+		return rotation.Blackout{}, b.Timezone.At, rota.WithRemedies(fmt.Errorf("time zone %q: not known", b.Timezone.Text), rota.Configure("", "Europe/Berlin, UTC"))
 	}
 	from, _, err := moment(b.From.Text, zone)
 	if err != nil {
@@ -149,5 +149,5 @@ func moment(text string, zone *time.Location) (at time.Time, day bool, err error
 	if at, err = time.ParseInLocation("2006-01-02T15:04", text, zone); err == nil {
 		return at, false, nil
 	}
-	return time.Time{}, false, fmt.Errorf("%q is neither a day nor a moment (try: 2026-12-20, 2026-12-20T18:00)", text)
+	return time.Time{}, false, rota.WithRemedies(fmt.Errorf("%q is neither a day nor a moment", text), rota.Configure("", "2026-12-20, 2026-12-20T18:00"))
 }

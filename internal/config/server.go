@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/access/authn"
 	"github.com/rota-dev/rota/internal/access/oidc"
@@ -121,7 +122,7 @@ func (c *Certificate) binding() authn.CertBinding {
 // error where the file would be one with it.
 func (s *ServerSettings) ListenOn(address string) error {
 	if problem, hint := listenProblem(address, s.CertFile != "" || len(s.Proxies) > 0); problem != "" {
-		return fmt.Errorf("listen: %s (try: %s)", problem, hint)
+		return rota.WithRemedies(fmt.Errorf("listen: %s", problem), rota.Configure("", hint))
 	}
 	s.Listen = address
 	return nil
@@ -145,16 +146,16 @@ func (v *validator) server() {
 	s := v.doc.Server
 	if s.Listen.IsSet() {
 		if problem, hint := listenProblem(s.Listen.Text, s.TLS != nil || len(s.Proxies) > 0); problem != "" {
-			v.add(s.Listen.At, Path{"server", "listen"}, "try: "+hint, "%s", problem)
+			v.add(s.Listen.At, Path{"server", "listen"}, hint, "%s", problem)
 		}
 	}
 	for _, p := range s.Proxies {
 		if _, err := netip.ParsePrefix(p.Text); err != nil && p.Text != "" {
-			v.add(p.At, Path{"server", "trusted_proxies"}, "try: 10.0.0.0/8", "%q is no network", p.Text)
+			v.add(p.At, Path{"server", "trusted_proxies"}, "10.0.0.0/8", "%q is no network", p.Text)
 		}
 	}
 	if e := s.SecretsManager; e != nil && e.Account.IsSet() && (len(e.Account.Text) != 12 || strings.Trim(e.Account.Text, "0123456789") != "") {
-		v.add(e.Account.At, Path{"server", "secrets_manager", "account"}, `try: "000000000000"`, "must be twelve digits")
+		v.add(e.Account.At, Path{"server", "secrets_manager", "account"}, `"000000000000"`, "must be twelve digits")
 	}
 	if a := s.Audit; a != nil {
 		for _, x := range a.Anchors {
@@ -163,7 +164,7 @@ func (v *validator) server() {
 			}
 		}
 		if _, _, ok := strings.Cut(a.Syslog.Text, "://"); a.Syslog.IsSet() && !ok {
-			v.add(a.Syslog.At, Path{"server", "audit", "syslog"}, "try: tls://logs.example.org:6514", "%q is no address", a.Syslog.Text)
+			v.add(a.Syslog.At, Path{"server", "audit", "syslog"}, "tls://logs.example.org:6514", "%q is no address", a.Syslog.Text)
 		}
 	}
 	v.access()
@@ -177,7 +178,7 @@ func (v *validator) access() {
 				err = rule.Validate()
 			}
 			if err != nil && t.Text != "" {
-				v.add(t.At, path, "", "%v", err)
+				v.fail(t.At, path, err)
 			}
 		}
 	}
@@ -193,7 +194,7 @@ func (v *validator) access() {
 			}
 		}
 		if err := i.issuer().Validate(); err != nil && len(v.list) == before {
-			v.add(i.At, path, "", "%v", err)
+			v.fail(i.At, path, err)
 		}
 	}
 	for n, c := range v.doc.Access.Certificates {
@@ -204,10 +205,10 @@ func (v *validator) access() {
 		before := len(v.list)
 		check(c.Rules, path.Key("rules"))
 		if err := c.binding().Validate(); err != nil && len(v.list) == before {
-			v.add(c.At, path, "", "%v", err)
+			v.fail(c.At, path, err)
 		}
 		if v.doc.Server.TLS == nil || !v.doc.Server.TLS.ClientCA.IsSet() {
-			v.add(c.At, path, "try: server: {tls: {client_ca: ...}}", "without a client_ca no client's certificate is believed")
+			v.add(c.At, path, "server: {tls: {client_ca: ...}}", "without a client_ca no client's certificate is believed")
 		}
 	}
 }

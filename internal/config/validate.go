@@ -50,7 +50,7 @@ func (s *Secret) path() Path { return Path{"secrets"}.Item(s.Name.Text) }
 
 func (v *validator) connection(name string, c *Connection) {
 	if !connectionName.MatchString(name) {
-		v.add(c.At, Path{"connections"}, "try: letters, digits, _ and -, at most 64", "not a connection's name")
+		v.add(c.At, Path{"connections"}, "letters, digits, _ and -, at most 64", "not a connection's name")
 		return
 	}
 	v.choice(&c.Kind, provider.IssuerFacts{}, "")
@@ -91,7 +91,7 @@ func (v *validator) reference(name Plain, path Path, kinds ...string) {
 	}
 	c, ok := v.doc.Connections[name.Text]
 	if !ok && !v.isBad(Path{"connections", name.Text}) {
-		v.add(name.At, path, suggest(name.Text, v.ofKind(kinds)), "no connection %q", name.Text)
+		v.suggest(name.At, path, suggest(name.Text, v.ofKind(kinds)), "no connection %q", name.Text)
 	}
 	if c == nil || c.Kind.kind == nil {
 		return
@@ -99,7 +99,7 @@ func (v *validator) reference(name Plain, path Path, kinds ...string) {
 	if !slices.Contains(kinds, c.Kind.Key()) {
 		hint := ""
 		if fitting := v.ofKind(kinds); len(fitting) > 0 {
-			hint = "try: " + strings.Join(fitting, ", ")
+			hint = strings.Join(fitting, ", ")
 		}
 		v.add(name.At, path, hint, "connection %q is of kind %s, not %s", name.Text, c.Kind.Key(), strings.Join(kinds, " or "))
 	}
@@ -123,6 +123,6 @@ func (v *validator) defaultRules() {
 		return
 	}
 	if err := d.Over(PasswordRules{}).Validate(); err != nil {
-		v.add(d.At, defaultPasswords, "", "%s", strings.TrimPrefix(err.Error(), "password: "))
+		v.fail(d.At, defaultPasswords, err)
 	}
 }

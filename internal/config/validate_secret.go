@@ -17,7 +17,7 @@ func (v *validator) secret(s *Secret) {
 	at := path.Key("issuer")
 	switch needed, given := facts.Connection, s.Issuer.Connection; {
 	case needed != "" && !given.IsSet():
-		v.add(s.Issuer.At, at, suggest("", v.ofKind([]string{needed})), "connection is missing")
+		v.suggest(s.Issuer.At, at, suggest("", v.ofKind([]string{needed})), "connection is missing")
 	case needed == "" && given.IsSet():
 		v.add(given.At, at.Key("connection"), "", "%s needs none", s.Issuer.Kind.Key())
 	case needed != "":
@@ -66,7 +66,7 @@ func (v *validator) manual(s *Secret) {
 		name  string
 	}{{s.Store != nil, "store"}, {len(s.Test) > 0, "test"}, {len(s.Target) > 0, "targets"}, {len(s.Reload) > 0, "reload"}} {
 		if part.given {
-			v.add(s.Issuer.Kind.at, s.path().Key(part.name), "try: leave it out", "Rota does not know the credential that a person rotates")
+			v.add(s.Issuer.Kind.at, s.path().Key(part.name), "leave it out", "Rota does not know the credential that a person rotates")
 		}
 	}
 }
@@ -85,7 +85,7 @@ func (v *validator) check(c *Choice, issuer provider.IssuerFacts, connection str
 		}
 		hint := ""
 		if len(fitting) > 0 {
-			hint = "try: " + strings.Join(fitting, ", ")
+			hint = strings.Join(fitting, ", ")
 		}
 		at := c.at
 		v.add(at, c.path, hint, "needs %s, and the issuer makes %s", c.kind.needs, article(issuer.Traits.Kind))

@@ -37,7 +37,7 @@ func (f *File) Values(env Environment, version func(secret string) (string, erro
 			fmt.Fprintf(h, "%s %q\n", ref, now)
 			continue
 		}
-		value, _, err := w.lookUpPlain(ref, Text{})
+		value, err := w.lookUpPlain(ref, Text{})
 		fmt.Fprintf(h, "%s %q %t\n", ref, value, err == nil)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

@@ -169,7 +169,7 @@ func (w *wiring) secret(ctx context.Context, s *Secret) (*rotation.Secret, error
 		notifier, err := w.notice(ctx, x)
 		switch {
 		case errors.Is(err, errNoCurrent):
-			w.warnings.add(x.At, s.path().Key("notify"), "try: rotate or adopt that secret", "%q hears of nothing yet: %v", x.Parts.Connection.Text, err)
+			w.warnings.add(x.At, s.path().Key("notify"), "rotate or adopt that secret", "%q hears of nothing yet: %v", x.Parts.Connection.Text, err)
 		case err != nil:
 			keep(err)
 		default:
@@ -228,7 +228,7 @@ func (w *wiring) store(ctx context.Context, s *Secret) (rota.Store, error) {
 		if own := w.env.OwnStore(s.Name.Text); own != nil {
 			return own, nil
 		}
-		return nil, errors.New("has no store, and Rota's own is not open here (try: store: {connection: …, secrets_manager: {name: …}})")
+		return nil, rota.WithRemedies(errors.New("has no store, and Rota's own is not open here"), rota.Configure("", "store: {connection: …, secrets_manager: {name: …}}"))
 	})
 }
 

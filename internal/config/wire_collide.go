@@ -3,6 +3,8 @@ package config
 import (
 	"context"
 	"fmt"
+
+	"github.com/rota-dev/rota"
 )
 
 // collisions finds the secrets whose references turned out to name the same
@@ -26,7 +28,7 @@ func (w *wiring) collisions(ctx context.Context, out *Wired) {
 			}
 			for _, pair := range [][2]string{{c.secret, other.secret}, {other.secret, c.secret}} {
 				if _, known := out.Broken[pair[0]]; !known {
-					out.Broken[pair[0]] = fmt.Errorf("secret %s: %s is that of secret %s too%s (try: one secret for both)", pair[0], c.Shown, pair[1], how)
+					out.Broken[pair[0]] = rota.WithRemedies(fmt.Errorf("secret %s: %s is that of secret %s too%s", pair[0], c.Shown, pair[1], how), rota.Configure("", "one secret for both"))
 				}
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -258,7 +259,7 @@ func TestOneBrokenSecretStopsNoOther(t *testing.T) {
 				t.Errorf("broken (-want +got):\n%s", diff)
 			}
 			for name, part := range c.want {
-				text := fmt.Sprint(wired.Broken[name])
+				text := hint.Text(wired.Broken[name])
 				if !strings.Contains(text, part) || !strings.HasPrefix(text, "secret "+name+": ") || strings.Contains(text, "hunter2") {
 					t.Errorf("%s: error %q, want one with %q", name, text, part)
 				}

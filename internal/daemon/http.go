@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/server/rest"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
@@ -106,7 +107,7 @@ func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error)
 	var network net.ListenConfig
 	listener, err := network.Listen(ctx, "tcp", d.settings.Listen)
 	if err != nil {
-		return nil, nil, fmt.Errorf("listen: %w (try: another address, server: {listen: ...})", err)
+		return nil, nil, rota.WithRemedies(fmt.Errorf("listen: %w", err), rota.Outside("another address, server: {listen: ...}"))
 	}
 	server := &http.Server{
 		Handler:           d.handler(),
@@ -152,7 +153,7 @@ func (d *Daemon) serve(ctx context.Context, server *http.Server, listener net.Li
 func (d *Daemon) tls() (*tls.Config, error) {
 	pair := &keyPair{certFile: d.settings.CertFile, keyFile: d.settings.KeyFile}
 	if _, err := pair.get(); err != nil {
-		return nil, fmt.Errorf("tls: %w (try: server: {tls: {cert: ..., key: ...}})", err)
+		return nil, rota.WithRemedies(fmt.Errorf("tls: %w", err), rota.Outside("server: {tls: {cert: ..., key: ...}}"))
 	}
 	c := &tls.Config{
 		MinVersion:     tls.VersionTLS12,

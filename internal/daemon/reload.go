@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota/api"
+	"github.com/rota-dev/rota/internal/hint"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
@@ -76,7 +77,7 @@ func (d *Daemon) apply(ctx context.Context, file *config.File) error {
 		d.Log.ErrorContext(ctx, "a secret can't be worked on", "secret", name, "error", err)
 	}
 	for _, w := range wired.Warnings {
-		d.Log.WarnContext(ctx, w.Text(), "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", w.Hint)
+		d.Log.WarnContext(ctx, w.Text(), "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "hint", hint.Of(w.Remedies))
 	}
 	enrolled, err := d.enroll(ctx, fingerprints)
 	if err != nil {
@@ -196,7 +197,7 @@ func (d *Daemon) recordReload(ctx context.Context, by access.Caller, why string,
 	}
 	if went != nil {
 		outcome = rotation.OutcomeFailed
-		detail, _, _ = strings.Cut(rota.Sanitize(went).Error(), "\n")
+		detail, _, _ = strings.Cut(hint.Text(rota.Sanitize(went)), "\n")
 	}
 	entry := by.Entry(d.DB.Now(), string(api.ControlReload), service.Configuration, outcome, detail)
 	if path, err := filepath.Abs(current.file.Path); err == nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -65,7 +66,7 @@ func (p *printer) step(r rotation.Report) {
 	mark := p.paint("32", "ok")
 	reason := r.Decision.Reason
 	if r.Err != nil {
-		mark, reason = p.paint("31", "failed"), r.Err.Error()
+		mark, reason = p.paint("31", "failed"), hint.Text(r.Err)
 	}
 	p.line("  %-10s %s  %s", r.Decision.Step, mark, reason)
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -116,7 +117,7 @@ func (s *Service) scan(ctx, work context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.health.Error = err.Error()
+		s.health.Error = hint.Text(err)
 		return err
 	}
 	s.health.LastScan, s.health.Error, s.health.Due = s.Now(), "", due

@@ -129,7 +129,7 @@ func (w *Worker) Advance(ctx context.Context, name string, due time.Time) (rotat
 }
 
 func unknownSecret(name string) error {
-	return fmt.Errorf("%s: %w (try: rota validate)", name, ErrUnknown)
+	return rota.WithRemedies(fmt.Errorf("%s: %w", name, ErrUnknown), rota.Command("rota validate"))
 }
 
 // reportTurn reports a turn. One that never started, or that ran into another

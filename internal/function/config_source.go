@@ -26,7 +26,7 @@ func loadConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.C
 }
 
 // configLocations are examples of locations outside the zip.
-const configLocations = "(try: s3://bucket/rota.yaml, ssm:///rota/config, or a file in the zip)"
+const configLocations = "s3://bucket/rota.yaml, ssm:///rota/config, or a file in the zip"
 
 func readConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.Connection) (*config.File, error) {
 	if s.configYAML != "" {
@@ -40,7 +40,7 @@ func readConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.C
 	case "s3":
 		bucket, key, _ := strings.Cut(place, "/")
 		if bucket == "" || key == "" {
-			return nil, fmt.Errorf("ROTA_CONFIG names no object: %s %s", s.config, configLocations)
+			return nil, rota.WithRemedies(fmt.Errorf("ROTA_CONFIG names no object: %s", s.config), rota.Outside(configLocations))
 		}
 		data, err := c.Object(ctx, bucket, key)
 		if err != nil {
@@ -49,7 +49,7 @@ func readConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.C
 		return known.Parse(s.config, data)
 	case "ssm":
 		if strings.Trim(place, "/") == "" {
-			return nil, fmt.Errorf("ROTA_CONFIG names no parameter: %s %s", s.config, configLocations)
+			return nil, rota.WithRemedies(fmt.Errorf("ROTA_CONFIG names no parameter: %s", s.config), rota.Outside(configLocations))
 		}
 		text, err := c.ParameterText(ctx, place)
 		if err != nil {
@@ -57,5 +57,5 @@ func readConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.C
 		}
 		return known.Parse(s.config, []byte(text))
 	}
-	return nil, fmt.Errorf("ROTA_CONFIG has the unknown scheme %s:// %s", scheme, configLocations)
+	return nil, rota.WithRemedies(fmt.Errorf("ROTA_CONFIG has the unknown scheme %s://", scheme), rota.Outside(configLocations))
 }

@@ -38,7 +38,7 @@ func (inv *invocation) secretOfEntry(ctx context.Context, id string) (*rotation.
 	case engine == "mysql" || engine == "mariadb" || engine == "aurora-mysql":
 		err = &configError{fmt.Errorf("secret %s: engine %s is not supported yet, only postgres", entry.Name, engine)}
 	case engine != "":
-		err = &configError{fmt.Errorf("secret %s: unknown engine (try: postgres)", entry.Name)}
+		err = &configError{rota.WithRemedies(fmt.Errorf("secret %s: unknown engine", entry.Name), rota.Outside("postgres"))}
 	default:
 		err = inv.accessKeys(s, entry)
 	}
@@ -54,8 +54,7 @@ func (inv *invocation) secretOfEntry(ctx context.Context, id string) (*rotation.
 func (inv *invocation) accessKeys(s *rotation.Secret, entry aws.Entry) error {
 	user := cmp.Or(entry.Tags[userTag], inv.settings.user, entry.Values.Field(rota.FieldUsername))
 	if user == "" {
-		return &configError{fmt.Errorf("secret %s says neither whose access key it contains nor which database it is for (try: the tag %s with the IAM user's name, a field engine, or an entry in rota.yaml)",
-			entry.Name, userTag)}
+		return &configError{rota.WithRemedies(fmt.Errorf("secret %s says neither whose access key it contains nor which database it is for", entry.Name), rota.Outside(fmt.Sprintf("the tag %s with the IAM user's name, a field engine, or an entry in rota.yaml", userTag)))}
 	}
 	fields, err := inv.fields(entry)
 	if err != nil {
@@ -88,7 +87,7 @@ func (inv *invocation) fields(entry aws.Entry) (rota.FieldMap, error) {
 	case (id == "") != (secret == ""):
 		return rota.FieldMap{}, &configError{fmt.Errorf("secret %s: the tags %s and %s must be set together", entry.Name, accessKeyTag, secretKeyTag)}
 	case id != "" && id == secret:
-		return rota.FieldMap{}, &configError{fmt.Errorf("secret %s: the tags %s and %s name the same field (try: two names)", entry.Name, accessKeyTag, secretKeyTag)}
+		return rota.FieldMap{}, &configError{rota.WithRemedies(fmt.Errorf("secret %s: the tags %s and %s name the same field", entry.Name, accessKeyTag, secretKeyTag), rota.Outside("two names"))}
 	case id == "":
 		id, secret = accessKeyFieldPairs[0][0], accessKeyFieldPairs[0][1]
 		for _, p := range accessKeyFieldPairs {

@@ -77,7 +77,7 @@ func (e *eventError) Error() string {
 	if len(e.keys) > 0 {
 		seen = "the keys " + strings.Join(e.keys, ", ")
 	}
-	return fmt.Sprintf("unrecognized event: %s; it has %s (try: %s)", e.reason, seen, eventForms)
+	return fmt.Sprintf("unrecognized event: %s; it has %s", e.reason, seen)
 }
 
 // parseEvent recognizes by its keys what an event requests.
@@ -88,7 +88,7 @@ func parseEvent(raw []byte) (event, error) {
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &fields); err != nil {
-		return nil, &eventError{reason: "it is not a JSON object"}
+		return nil, rota.WithRemedies(&eventError{reason: "it is not a JSON object"}, rota.Outside(eventForms))
 	}
 	r := eventReader{raw: raw, keys: slices.Sorted(maps.Keys(fields))}
 	switch {
@@ -115,7 +115,7 @@ func (r eventReader) has(any ...string) bool {
 }
 
 func (r eventReader) refuse(format string, args ...any) error {
-	return &eventError{keys: r.keys, reason: fmt.Sprintf(format, args...)}
+	return rota.WithRemedies(&eventError{keys: r.keys, reason: fmt.Sprintf(format, args...)}, rota.Outside(eventForms))
 }
 
 // allowOnly refuses unknown keys in a person's own event: they are mistakes.

@@ -77,7 +77,7 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (any, error) 
 	defer cancel()
 	out, err := h.handle(ctx, raw)
 	if err != nil {
-		typed := messages.InvokeResponse_Error{Type: typeOf(err), Message: err.Error()}
+		typed := messages.InvokeResponse_Error{Type: typeOf(err), Message: rota.WithHint(err.Error(), rota.RemediesOf(err), rota.Remedy.String)}
 		h.Log.ErrorContext(ctx, "failed", "type", typed.Type, "error", typed.Message)
 		return nil, typed
 	}
@@ -116,7 +116,7 @@ func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) 
 		}
 	}
 	if h.settings.user == "" {
-		return nil, &eventError{reason: "it is empty, and the environment names no user"}
+		return nil, rota.WithRemedies(&eventError{reason: "it is empty, and the environment names no user"}, rota.Outside(eventForms))
 	}
 	return inv.notifying(ctx, cmp.Or(h.settings.secret, h.settings.user), func() (any, error) { return inv.rotateSingle(ctx) })
 }

@@ -36,8 +36,8 @@ func encodeIntents(intents []rotation.Intent) (string, error) {
 	text := strings.Join(texts, "@")
 	if len(text) > maxTagValue {
 		return "", &rota.Error{Op: "store the intent in the tag " + intentTag, Class: rota.ClassStop,
-			Err:  fmt.Errorf("it has no room for %d calls whose responses were lost", len(intents)-1),
-			Hint: "check the user's access keys, delete the unused ones, and remove the tag"}
+			Err:      fmt.Errorf("it has no room for %d calls whose responses were lost", len(intents)-1),
+			Remedies: rota.Outside("check the user's access keys, delete the unused ones, and remove the tag")}
 	}
 	return text, nil
 }
@@ -51,12 +51,12 @@ func decodeIntents(text string) ([]rotation.Intent, error) {
 	for _, part := range strings.Split(text, "@") {
 		fields := strings.Split(part, ":")
 		if len(fields) != 4 {
-			return nil, fmt.Errorf("the tag %s is malformed (try: check the user's access keys, and remove the tag)", intentTag)
+			return nil, rota.WithRemedies(fmt.Errorf("the tag %s is malformed", intentTag), rota.Outside("check the user's access keys, and remove the tag"))
 		}
 		at, errAt := strconv.ParseInt(fields[1], 10, 64)
 		until, errUntil := strconv.ParseInt(fields[2], 10, 64)
 		if errAt != nil || errUntil != nil {
-			return nil, fmt.Errorf("the tag %s is malformed (try: check the user's access keys, and remove the tag)", intentTag)
+			return nil, rota.WithRemedies(fmt.Errorf("the tag %s is malformed", intentTag), rota.Outside("check the user's access keys, and remove the tag"))
 		}
 		in := rotation.Intent{Version: fields[0], At: time.Unix(at, 0).UTC(), Until: time.Unix(until, 0).UTC()}
 		if fields[3] != "" {

@@ -72,7 +72,7 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 			return false
 		}
 		delete(inv.wired.ByName, s.Name)
-		inv.wired.Broken[s.Name] = fmt.Errorf("%s: apart_from needs a database in which rotations see each other (try: rota serve, or blackouts)", s.Name)
+		inv.wired.Broken[s.Name] = rota.WithRemedies(fmt.Errorf("%s: apart_from needs a database in which rotations see each other", s.Name), rota.Command("rota serve, or blackouts"))
 		return true
 	})
 	for _, s := range inv.wired.Secrets {
@@ -111,7 +111,7 @@ func (inv *invocation) notifying(ctx context.Context, secret string, do func() (
 		return out, err
 	}
 	inv.metrics.add(secret, "StepsFailed", 1)
-	e := rota.Event{ID: cmp.Or(inv.id, uuid.NewString()), Kind: rota.EventFailed, Secret: secret, At: inv.Now().UTC(), Reason: err.Error()}
+	e := rota.Event{ID: cmp.Or(inv.id, uuid.NewString()), Kind: rota.EventFailed, Secret: secret, At: inv.Now().UTC(), Reason: err.Error(), Remedies: rota.RemediesOf(err)}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerMargin*3/4) // time may have run out
 	defer cancel()
 	for _, topic := range inv.topics {

@@ -158,7 +158,7 @@ func (j *journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 func writeIntentTag(ctx context.Context, tags aws.Tagger, intents string) error {
 	switch {
 	case tags == nil:
-		return &rota.Error{Class: rota.ClassStop, Hint: "use a store in Secrets Manager", Err: fmt.Errorf("the secret's store has no tags")}
+		return &rota.Error{Class: rota.ClassStop, Remedies: rota.Outside("use a store in Secrets Manager"), Err: fmt.Errorf("the secret's store has no tags")}
 	case intents == "":
 		return tags.RemoveTag(ctx, intentTag)
 	}

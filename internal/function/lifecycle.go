@@ -20,11 +20,7 @@ type heldError struct {
 }
 
 func (e *heldError) Error() string {
-	text := e.secret + ": " + e.d.Reason
-	if h := rota.Hint(withoutCommands(e.d.Remedies)); h != "" {
-		text += " (try: " + h + ")"
-	}
-	return text
+	return e.secret + ": " + e.d.Reason
 }
 
 // withoutCommands leaves out Rota's own actions: whoever sends events has no
@@ -116,11 +112,11 @@ func (inv *invocation) forceStep(ctx context.Context, s *rotation.Secret, step r
 	case err != nil:
 		return nil, err
 	case last.Hold != rotation.HoldNone && !slices.ContainsFunc(result.Done, isStep(finalStep(step))):
-		return nil, &heldError{s.Name, last}
+		return nil, rota.WithRemedies(&heldError{s.Name, last}, withoutCommands(last.Remedies))
 	case len(result.Done) == 0 && step != rota.StepCreate:
 		return output{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
 	case step == rota.StepCreate && !slices.ContainsFunc(result.Done, isStep(rota.StepPromote)):
-		return nil, fmt.Errorf("%s: %s: %w", s.Name, last.Reason, &rota.Error{Class: rota.ClassWait, Err: errors.New("not done yet"), Hint: "send the same event again later"})
+		return nil, fmt.Errorf("%s: %s: %w", s.Name, last.Reason, &rota.Error{Class: rota.ClassWait, Err: errors.New("not done yet"), Remedies: rota.Outside("send the same event again later")})
 	}
 	return output{Secret: s.Name, Version: result.Status.Version, Done: stepOutputs(result.Done)}, nil
 }

@@ -41,7 +41,7 @@ func (inv *invocation) rotate(ctx context.Context, e rotationEvent) (any, error)
 		return nil, err
 	}
 	if !entry.Rotates {
-		return nil, &rota.Error{Op: e.Step, Class: rota.ClassStop, Hint: "aws secretsmanager rotate-secret, which turns it on",
+		return nil, &rota.Error{Op: e.Step, Class: rota.ClassStop, Remedies: rota.Outside("aws secretsmanager rotate-secret, which turns it on"),
 			Err: fmt.Errorf("rotation of secret %s is not turned on", entry.Name)}
 	}
 	s, err := inv.secretOfEntry(ctx, e.SecretID)

@@ -53,7 +53,9 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 		s.namespace = defaultNamespace
 	}
 	var errs []error
-	refuse := func(name, hint string) { errs = append(errs, fmt.Errorf("%s is invalid (try: %s)", name, hint)) }
+	refuse := func(name, hint string) {
+		errs = append(errs, rota.WithRemedies(fmt.Errorf("%s is invalid", name), rota.Outside(hint)))
+	}
 	var err error
 	if text := get("ROTA_UNUSED_FOR"); text != "" {
 		if s.unusedFor, err = rota.ParseDuration(text); err != nil || s.unusedFor <= 0 {
@@ -74,22 +76,22 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 		errs = append(errs, fmt.Errorf("PASSWORD_LENGTH and EXCLUDE_CHARACTERS: %w", err))
 	}
 	if s.config != "" && s.configYAML != "" {
-		errs = append(errs, errors.New("ROTA_CONFIG and ROTA_CONFIG_YAML are both set (try: one of them)"))
+		errs = append(errs, rota.WithRemedies(errors.New("ROTA_CONFIG and ROTA_CONFIG_YAML are both set"), rota.Outside("one of them")))
 	}
 	if (s.accessKeyField == "") != (s.secretKeyField == "") {
 		errs = append(errs, errors.New("ROTA_ACCESS_KEY_FIELD and ROTA_SECRET_KEY_FIELD must be set together"))
 	}
 	if s.accessKeyField != "" && s.accessKeyField == s.secretKeyField {
-		errs = append(errs, errors.New("ROTA_ACCESS_KEY_FIELD and ROTA_SECRET_KEY_FIELD name the same field (try: two names)"))
+		errs = append(errs, rota.WithRemedies(errors.New("ROTA_ACCESS_KEY_FIELD and ROTA_SECRET_KEY_FIELD name the same field"), rota.Outside("two names")))
 	}
 	if s.topic != "" && !aws.IsTopic(s.topic) {
-		errs = append(errs, errors.New("SNS_TOPIC_ARN is not a topic's ARN (try: arn:aws:sns:eu-central-1:111122223333:rotations)"))
+		errs = append(errs, rota.WithRemedies(errors.New("SNS_TOPIC_ARN is not a topic's ARN"), rota.Outside("arn:aws:sns:eu-central-1:111122223333:rotations")))
 	}
 	if s.secret != "" && s.user == "" {
-		errs = append(errs, errors.New("SECRET_NAME without a user (try: IAM_USER_NAME)"))
+		errs = append(errs, rota.WithRemedies(errors.New("SECRET_NAME without a user"), rota.Outside("IAM_USER_NAME")))
 	}
 	if s.user != "" && s.hasConfig() {
-		errs = append(errs, errors.New("IAM_USER_NAME is for a function that serves one user, but there is also a configuration (try: one of them)"))
+		errs = append(errs, rota.WithRemedies(errors.New("IAM_USER_NAME is for a function that serves one user, but there is also a configuration"), rota.Outside("one of them")))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return settings{}, &configError{err}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/provider"
 )
 
@@ -24,7 +25,7 @@ func InLambda() bool { return os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" }
 func Start(ctx context.Context, providers []provider.Provider, stdout, stderr io.Writer) {
 	var level slog.Level
 	levelErr := level.UnmarshalText([]byte(os.Getenv("ROTA_LOG_LEVEL")))
-	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: hint.Attr}))
 	if text := os.Getenv("ROTA_LOG_LEVEL"); text != "" && levelErr != nil {
 		log.Warn("ROTA_LOG_LEVEL is not debug, info, warn or error: using info")
 	}

@@ -33,7 +33,7 @@ const (
 // remaining time. A failure of one affects no other.
 func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 	if inv.wired == nil {
-		return nil, &configError{errors.New("there is no configuration (try: ROTA_CONFIG=s3://bucket/rota.yaml)")}
+		return nil, &configError{rota.WithRemedies(errors.New("there is no configuration"), rota.Outside("ROTA_CONFIG=s3://bucket/rota.yaml"))}
 	}
 	secrets, err := inv.sweepOrder(e)
 	if err != nil {
@@ -90,7 +90,7 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 		inv.metrics.skipped(len(out.Left))
 		inv.Log.WarnContext(ctx, "not enough time for all secrets", "left", len(out.Left), "of", len(secrets))
 		if len(out.Left) == len(secrets) {
-			errs = append(errs, &rota.Error{Op: "sweep", Class: rota.ClassWait, Hint: "raise the function's timeout", Err: errors.New("there wasn't enough time for a single secret")})
+			errs = append(errs, &rota.Error{Op: "sweep", Class: rota.ClassWait, Remedies: rota.Outside("raise the function's timeout"), Err: errors.New("there wasn't enough time for a single secret")})
 		}
 	}
 	return out, errors.Join(errs...)
@@ -112,7 +112,7 @@ func (inv *invocation) sweepOrder(e sweepEvent) ([]*rotation.Secret, error) {
 		if s, ok := inv.wired.ByName[e.Secret]; ok {
 			return []*rotation.Secret{s}, nil
 		}
-		return nil, &configError{fmt.Errorf("the configuration has no usable secret %s (try: %s)", e.Secret, strings.Join(slices.Sorted(maps.Keys(inv.wired.ByName)), ", "))}
+		return nil, &configError{rota.WithRemedies(fmt.Errorf("the configuration has no usable secret %s", e.Secret), rota.Outside(strings.Join(slices.Sorted(maps.Keys(inv.wired.ByName)), ", ")))}
 	}
 	if len(all) == 0 {
 		return nil, nil

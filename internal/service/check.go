@@ -11,6 +11,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -30,11 +31,12 @@ func (l *Local) Check(ctx context.Context, names []string) (api.CheckDoc, error)
 	findings = append(findings, l.checkStore(ctx)...)
 	for _, w := range slices.Concat(l.File.Warnings(), l.Wired.Warnings) {
 		findings = append(findings, api.FindingDoc{Finding: rota.Finding{
-			Warning: true, Check: fmt.Sprintf("%s:%d", w.File, w.Line), Detail: w.Text(), Hint: strings.TrimPrefix(w.Hint, "try: "),
+			Warning: true, Check: fmt.Sprintf("%s:%d", w.File, w.Line), Detail: w.Text(), Remedies: w.Remedies,
 		}})
 	}
 	doc := api.CheckDoc{Findings: append(findings, preflight(ctx, list)...)}
-	for _, f := range doc.Findings {
+	for i, f := range doc.Findings {
+		doc.Findings[i].Hint = hint.Of(f.Remedies)
 		switch {
 		case f.OK:
 		case f.Warning:
@@ -64,7 +66,7 @@ func preflight(ctx context.Context, list []chosen) []api.FindingDoc {
 			if c.err != nil {
 				f.Check = "configuration"
 			}
-			f.Detail, f.Hint = SplitHint(errs[i].Error())
+			f.Detail, f.Remedies = errs[i].Error(), rota.RemediesOf(errs[i])
 			found[i] = []rota.Finding{f}
 		}
 		for _, f := range found[i] {
@@ -82,7 +84,7 @@ func (l *Local) checkStore(ctx context.Context) []api.FindingDoc {
 	finding := func(check, detail string, err error) api.FindingDoc {
 		f := rota.Finding{OK: err == nil, Check: "own store: " + check, Detail: detail}
 		if err != nil {
-			f.Detail, f.Hint = SplitHint(err.Error())
+			f.Detail, f.Remedies = err.Error(), rota.RemediesOf(err)
 		}
 		return api.FindingDoc{Finding: f}
 	}
@@ -94,7 +96,7 @@ func (l *Local) checkStore(ctx context.Context) []api.FindingDoc {
 	}
 	if unknown := l.unknown(statuses); len(unknown) > 0 {
 		f := finding("progress", "it still has secrets that rota.yaml no longer names: "+strings.Join(unknown, ", "), nil)
-		f.OK, f.Warning, f.Hint = false, true, "put them back, if they were removed or renamed by mistake"
+		f.OK, f.Warning, f.Remedies = false, true, rota.Configure("secrets", "put them back, if they were removed or renamed by mistake")
 		out = append(out, f)
 	}
 	return out

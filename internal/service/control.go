@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
 
 	"github.com/rota-dev/rota/internal/access"
@@ -52,7 +53,7 @@ func (l *Local) Control(ctx context.Context, r api.ControlRequest) (api.ControlD
 			return doc, err
 		}
 	default:
-		return doc, &UsageError{Err: fmt.Errorf("unknown control %q (try:  pause, resume, done, freeze, thaw, reload)", r.Action)}
+		return doc, &UsageError{Err: rota.WithRemedies(fmt.Errorf("unknown control %q", r.Action), rota.Outside(" pause, resume, done, freeze, thaw, reload"))}
 	}
 	switch r.Action {
 	case api.ControlFreeze:

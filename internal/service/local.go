@@ -14,6 +14,7 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/store/anchor"
 	"github.com/rota-dev/rota/rotation"
@@ -112,11 +113,11 @@ func (l *Local) resolveNames(names []string) ([]string, error) {
 		if slices.Contains(all, name) {
 			continue
 		}
-		hint := "rota status"
+		remedies := rota.Command("rota status")
 		if near := Nearest(name, l.visible(all)); near != "" {
-			hint = near
+			remedies = rota.Correct(near)
 		}
-		return nil, &UsageError{Err: fmt.Errorf("%s has no secret %q (try: %s)", l.File.Path, name, hint), NoSecret: true}
+		return nil, &UsageError{Err: rota.WithRemedies(fmt.Errorf("%s has no secret %q", l.File.Path, name), remedies), NoSecret: true}
 	}
 	if len(names) == 0 {
 		return l.visible(all), nil
@@ -199,13 +200,11 @@ func each(ctx context.Context, workers Workers, list []chosen, do func(ctx conte
 	return out
 }
 
-// SplitHint takes the "(try: …)" at the end of an error's text apart.
-func SplitHint(text string) (message, hint string) {
-	at := strings.LastIndex(text, "(try: ")
-	if at < 0 || !strings.HasSuffix(text, ")") {
-		return text, ""
-	}
-	return strings.TrimSpace(text[:at]), strings.TrimSuffix(text[at+len("(try: "):], ")")
+// Describe is an error as documents have it: what's wrong, and what to do about
+// it as a hint and as values.
+func Describe(err error) (text, said string, remedies []rota.Remedy) {
+	remedies = rota.RemediesOf(err)
+	return err.Error(), hint.Of(remedies), remedies
 }
 
 // Secrets says what rotating the named secrets would do.
@@ -218,7 +217,7 @@ func (l *Local) Secrets(ctx context.Context, names []string) (api.SecretsDoc, er
 	for _, c := range list {
 		d := api.SecretDoc{Secret: c.name, Fields: l.File.IssuerFields(c.name)}
 		if c.err != nil {
-			d.Error, d.Hint = SplitHint(c.err.Error())
+			d.Error, d.Hint, d.Remedies = Describe(c.err)
 			doc.Secrets = append(doc.Secrets, d)
 			continue
 		}
@@ -234,4 +233,4 @@ func (l *Local) Secrets(ctx context.Context, names []string) (api.SecretsDoc, er
 }
 
 // errNoStore is the error of operations that need a store.
-var errNoStore = errors.New("there is no store yet (try: rota run)")
+var errNoStore = rota.WithRemedies(errors.New("there is no store yet"), rota.Command("rota run"))

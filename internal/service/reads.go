@@ -116,7 +116,7 @@ func (l *Local) Current(ctx context.Context, name string) (api.CurrentDoc, error
 	}
 	v, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 	if !ok {
-		return api.CurrentDoc{}, fmt.Errorf("%s: there is no current version yet: %w (try: rota rotate %s, or rota adopt %s)", name, rota.ErrNotFound, name, name)
+		return api.CurrentDoc{}, rota.WithRemedies(fmt.Errorf("%s: there is no current version yet: %w", name, rota.ErrNotFound), rota.Command(fmt.Sprintf("rota rotate %s, or rota adopt %s", name, name)))
 	}
 	return api.CurrentDoc{Secret: name, Version: v.ID, ChangedAt: contents.ChangedAt}, nil
 }
@@ -137,7 +137,7 @@ func (l *Local) Get(ctx context.Context, r api.GetRequest) (api.GetDoc, error) {
 	names, fields := credential.Names(), credential.Fields()
 	if r.Field != "" {
 		if !slices.Contains(names, r.Field) {
-			return api.GetDoc{}, &UsageError{Err: fmt.Errorf("%s has no field %q (try: %s)", r.Secret, r.Field, strings.Join(names, ", "))}
+			return api.GetDoc{}, &UsageError{Err: rota.WithRemedies(fmt.Errorf("%s has no field %q", r.Secret, r.Field), rota.Outside(strings.Join(names, ", ")))}
 		}
 		names, fields = []string{r.Field}, map[string]string{r.Field: fields[r.Field]}
 	}
@@ -178,12 +178,12 @@ func findVersion(ctx context.Context, secret *rotation.Secret, label rota.Label,
 		if v, ok := rota.FindID(contents.Versions, id); ok {
 			return v, nil
 		}
-		return rota.Version{}, fmt.Errorf("%s: no version %s: %w (try: rota versions %s)", secret.Name, id, rota.ErrNotFound, secret.Name)
+		return rota.Version{}, rota.WithRemedies(fmt.Errorf("%s: no version %s: %w", secret.Name, id, rota.ErrNotFound), rota.Command(fmt.Sprintf("rota versions %s", secret.Name)))
 	}
 	if v, ok := rota.Find(contents.Versions, label); ok {
 		return v, nil
 	}
-	return rota.Version{}, fmt.Errorf("%s: no version has the label %s: %w (try: rota versions %s)", secret.Name, label, rota.ErrNotFound, secret.Name)
+	return rota.Version{}, rota.WithRemedies(fmt.Errorf("%s: no version has the label %s: %w", secret.Name, label, rota.ErrNotFound), rota.Command(fmt.Sprintf("rota versions %s", secret.Name)))
 }
 
 // History returns entries of the audit. A secret that's no longer configured
@@ -223,7 +223,7 @@ func (l *Local) History(ctx context.Context, r api.HistoryRequest) (api.HistoryD
 	}
 	versions, err := l.storedVersions(ctx, r.Secret)
 	if err != nil {
-		doc.VersionsError = err.Error()
+		doc.VersionsError, doc.Remedies = err.Error(), rota.RemediesOf(err)
 	}
 	for _, v := range versions {
 		d := describeVersion(v)

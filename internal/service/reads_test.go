@@ -9,19 +9,6 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-func TestSplitHint(t *testing.T) {
-	for _, c := range []struct{ text, message, hint string }{
-		{"denied (try: ask somebody)", "denied", "ask somebody"},
-		{"denied (try: a (b))", "denied", "a (b)"},
-		{"denied (try: a), then more", "denied (try: a), then more", ""},
-		{"denied", "denied", ""},
-	} {
-		if message, hint := SplitHint(c.text); message != c.message || hint != c.hint {
-			t.Errorf("%q is %q and %q, want %q and %q", c.text, message, hint, c.message, c.hint)
-		}
-	}
-}
-
 func TestAMistypedNameIsRecognized(t *testing.T) {
 	all := []string{"prod/orders-db", "prod/cms-s3", "dev/cms-s3"}
 	for _, c := range []struct{ name, want string }{

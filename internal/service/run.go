@@ -108,7 +108,7 @@ func (l *Local) Alert(ctx context.Context) (api.AlertDoc, error) {
 			doc.Late = append(doc.Late, c.name)
 		}
 		if errs[i] != nil {
-			doc.Errors = append(doc.Errors, api.AlertFailure{Secret: c.name, Error: errs[i].Error()})
+			doc.Errors = append(doc.Errors, api.AlertFailure{Secret: c.name, Error: errs[i].Error(), Remedies: rota.RemediesOf(errs[i])})
 		}
 	}
 	return doc, nil

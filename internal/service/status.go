@@ -8,6 +8,7 @@ import (
 
 	"github.com/rota-dev/rota/api"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
@@ -32,6 +33,7 @@ func (l *Local) Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc,
 		one := statusOf(name, known[name], l.File.Policy(name), doc.At)
 		if l.Wired != nil && l.Wired.Broken[name] != nil {
 			one.State, one.Reason = api.StateFailed, "it can't be worked on: "+l.Wired.Broken[name].Error()
+			one.Remedies = rota.RemediesOf(l.Wired.Broken[name])
 		}
 		doc.Secrets = append(doc.Secrets, one)
 	}
@@ -113,21 +115,23 @@ type secretState struct {
 }
 
 func statusOf(name string, s secretState, p rotation.Policy, now time.Time) api.StatusSecretDoc {
+	s.Name = name
 	st := s.Status
 	doc := api.StatusSecretDoc{
-		Secret: name, Reason: st.Reason, Remedies: st.Remedies, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt, ExpiresAt: st.ExpiresAt,
+		Secret: name, Credential: st.Credential, Version: st.Version, IssuedAt: st.IssuedAt, ExpiresAt: st.ExpiresAt,
 		Previous: st.PreviousID, PreviousInactive: st.PreviousOff, Next: st.Next, NextAt: st.DueAt, Hold: st.Hold,
 		LookedAt: st.LookedAt, BegunAt: st.BegunAt, Worker: s.Holder,
 	}
 	if !st.IssuedAt.IsZero() {
 		doc.AgeSeconds = int64(now.Sub(st.IssuedAt).Seconds())
 	}
-	doc.State, doc.Reason = s.state(p, now)
-	if s.lifted() || !st.BegunAt.IsZero() && s.Holder == "" {
-		doc.Remedies = nil // they are of the last look, which no longer counts
-	}
-	if !st.BegunAt.IsZero() && s.Holder == "" {
-		doc.Reason = stoppedReason(st.BegunAt, s.Failure, doc.Reason)
+	doc.State, doc.Reason, doc.Remedies = s.state(p, now)
+	if !st.BegunAt.IsZero() && s.Holder == "" { // its worker was stopped midway
+		stopped := "work started at " + localTime(st.BegunAt) + " never finished"
+		if s.Failure != nil {
+			stopped = doc.Reason + "; " + stopped
+		}
+		doc.Reason, doc.Remedies = stopped, lookAgain
 	}
 	if s.paused != nil {
 		doc.Paused = DescribeHalt(*s.paused)
@@ -140,36 +144,36 @@ func statusOf(name string, s secretState, p rotation.Policy, now time.Time) api.
 
 // StateOf sums up a secret's state, as [Local.Status] does.
 func StateOf(s store.EnrolledSecret, frozen bool, p rotation.Policy, now time.Time) api.SecretState {
-	state, _ := secretState{SecretStatus: s.SecretStatus, paused: s.Paused, frozen: frozen}.state(p, now)
+	state, _, _ := secretState{SecretStatus: s.SecretStatus, paused: s.Paused, frozen: frozen}.state(p, now)
 	return state
 }
 
 // state sums up a secret, with the reason. What a person has to act on comes first.
-func (s secretState) state(p rotation.Policy, now time.Time) (api.SecretState, string) {
+func (s secretState) state(p rotation.Policy, now time.Time) (api.SecretState, string, []rota.Remedy) {
 	st := s.Status
 	since, late := rotation.Lateness(st, p, now)
 	stopped := !st.BegunAt.IsZero() && s.Holder == ""
 	switch {
 	case s.lifted():
-		return api.StateDue, "it was resumed and hasn't been looked at since (try: rota run)"
+		return api.StateDue, "it was resumed and hasn't been looked at since", lookAgain
 	case st.Hold == rotation.HoldQuarantined:
-		return api.StateQuarantined, st.Reason
+		return api.StateQuarantined, st.Reason, st.Remedies
 	case s.Failure != nil:
-		return api.StateFailed, fmt.Sprintf("%s failed (%d times, last %s): %s", s.Failure.Step, s.Failure.Attempts, localTime(s.Failure.At), s.Failure.Error)
+		return api.StateFailed, fmt.Sprintf("%s failed (%d times, last %s): %s", s.Failure.Step, s.Failure.Attempts, localTime(s.Failure.At), s.Failure.Error), s.Failure.Remedies
 	case late && !since.IsZero():
-		return api.StateLate, "since " + localTime(since) + ": " + st.Reason
+		return api.StateLate, "since " + localTime(since) + ": " + st.Reason, st.Remedies
 	case s.paused != nil:
-		return api.StatePaused, DescribeHalt(*s.paused)
+		return api.StatePaused, DescribeHalt(*s.paused), []rota.Remedy{{Action: rota.RemedyResume, Secret: s.Name}}
 	case st.LookedAt.IsZero() && !stopped:
-		return api.StateDue, "it has never been looked at (try: rota run)"
+		return api.StateDue, "it has never been looked at", lookAgain
 	case stopped:
-		return api.StateDue, st.Reason
+		return api.StateDue, st.Reason, st.Remedies
 	case st.Hold != rotation.HoldNone:
-		return api.StateHeld, st.Reason
+		return api.StateHeld, st.Reason, st.Remedies
 	case !st.DueAt.IsZero() && !st.DueAt.After(now):
-		return api.StateDue, st.Reason
+		return api.StateDue, st.Reason, st.Remedies
 	default:
-		return api.StateOK, st.Reason
+		return api.StateOK, st.Reason, st.Remedies
 	}
 }
 
@@ -187,15 +191,6 @@ func (s secretState) lifted() bool {
 	return false
 }
 
-// stoppedReason describes a turn whose worker was stopped midway.
-func stoppedReason(begun time.Time, failure *rotation.Failure, reason string) string {
-	stopped := "work started at " + localTime(begun) + " never finished (try: rota run)"
-	if failure != nil {
-		return reason + "; " + stopped
-	}
-	return stopped
-}
-
 // DescribeHalt says who holds something back, since when and why.
 func DescribeHalt(h rotation.Halt) string {
 	text := "by " + h.By + " since " + localTime(h.At)
@@ -207,3 +202,6 @@ func DescribeHalt(h rotation.Halt) string {
 
 // localTime is a time in this machine's time zone.
 func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
+
+// lookAgain is the remedy for a secret that only waits to be looked at.
+var lookAgain = []rota.Remedy{{Action: rota.RemedyRun}}

@@ -76,12 +76,12 @@ func TestTheStateOfASecret(t *testing.T) {
 
 func TestAnInterruptedTurnIsReported(t *testing.T) {
 	status := rotation.Status{LookedAt: noon, BegunAt: noon, Reason: "rotate when it is 90d old"}
-	const want = "work started at 2026-04-01 12:00 never finished (try: rota run)"
-	if got := statusOf("s", secretState{SecretStatus: store.SecretStatus{Status: status}}, rotation.Policy{}, noon); got.Reason != want || !got.BegunAt.Equal(noon) {
+	const want = "work started at 2026-04-01 12:00 never finished"
+	if got := statusOf("s", secretState{SecretStatus: store.SecretStatus{Status: status}}, rotation.Policy{}, noon); got.Reason != want || !got.BegunAt.Equal(noon) || rota.Hint(got.Remedies) != "run" {
 		t.Errorf("%q since %s, want %q since %s", got.Reason, got.BegunAt, want, noon)
 	}
 	failed := secretState{SecretStatus: store.SecretStatus{Status: status, Failure: &rotation.Failure{Step: rota.StepTest, Attempts: 2, Error: "refused", At: noon}}}
-	if got := statusOf("s", failed, rotation.Policy{}, noon).Reason; !strings.HasPrefix(got, "test failed") || !strings.HasSuffix(got, "; "+want) {
-		t.Errorf("with a failure: %q", got)
+	if got := statusOf("s", failed, rotation.Policy{}, noon); !strings.HasPrefix(got.Reason, "test failed") || !strings.HasSuffix(got.Reason, "; "+want) || rota.Hint(got.Remedies) != "run" {
+		t.Errorf("with a failure: %q, %v", got.Reason, got.Remedies)
 	}
 }

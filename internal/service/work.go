@@ -56,7 +56,7 @@ func (l *Local) Work(ctx context.Context, r api.WorkRequest) (api.WorkDoc, error
 		action = access.Retire
 		do, wanted = force(rota.StepDelete), func(outcome, *rotation.Secret) rota.Step { return rota.StepDelete }
 	default:
-		return api.WorkDoc{}, &UsageError{Err: fmt.Errorf("no operation %q (try: rotate, rollback, deliver, deactivate, delete)", r.Operation)}
+		return api.WorkDoc{}, &UsageError{Err: rota.WithRemedies(fmt.Errorf("no operation %q", r.Operation), rota.Outside("rotate, rollback, deliver, deactivate, delete"))}
 	}
 	list, err := l.choose(ctx, action, string(r.Operation), r.Secrets)
 	if err != nil {
@@ -255,7 +255,7 @@ func (w outcome) doc(wanted rota.Step) api.WorkSecretDoc {
 		doc.Done = append(doc.Done, api.StepDoc{Step: d.Step, Version: d.Version, Credential: d.Credential, Reason: d.Reason})
 	}
 	if w.err != nil {
-		doc.Error, doc.Hint = SplitHint(w.err.Error())
+		doc.Error, doc.Hint, doc.Remedies = Describe(w.err)
 		doc.Error = strings.TrimPrefix(strings.TrimPrefix(doc.Error, "secret "), w.name+": ")
 		if doc.State == api.WorkNothing {
 			doc.Reason, doc.Error = strings.TrimPrefix(doc.Error, "adopt: "), ""

@@ -115,8 +115,8 @@ type Violation struct {
 
 // Error tells the violation with its trace.
 func (v *Violation) Error() string {
-	return fmt.Sprintf("seed %d: rule %d broken for %s at %s: %s\n  %s\n(try: rota simulate --seed %d)",
-		v.Seed, v.Rule, v.Secret, v.At.Format("2006-01-02 15:04:05"), v.What, strings.Join(v.Trace, "\n  "), v.Seed)
+	return fmt.Sprintf("seed %d: rule %d broken for %s at %s: %s\n  %s",
+		v.Seed, v.Rule, v.Secret, v.At.Format("2006-01-02 15:04:05"), v.What, strings.Join(v.Trace, "\n  "))
 }
 
 // Run simulates one seed. The error is a [*Violation], a context's error, or a

@@ -13,6 +13,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -197,8 +198,11 @@ type TamperError struct {
 }
 
 func (e *TamperError) Error() string {
-	return fmt.Sprintf("audit entry %d: %s: the audit was tampered with (try: compare with a backup)", e.Seq, e.Reason)
+	return fmt.Sprintf("audit entry %d: %s: the audit was tampered with", e.Seq, e.Reason)
 }
+
+// Remedies are what a person can do about it.
+func (e *TamperError) Remedies() []rota.Remedy { return rota.Outside("compare with a backup") }
 
 // VerifyResult is what an intact chain ends with. Someone who records it
 // elsewhere can later tell whether the whole database was replaced by an older

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -18,7 +19,7 @@ import (
 // a store on PostgreSQL with PostgreSQL's own tools.
 func (db *DB) Backup(ctx context.Context, path string) error {
 	if db.path == "" {
-		return fmt.Errorf("back up %s: a store on PostgreSQL is backed up with PostgreSQL's own tools (try: pg_dump --format=custom --file=%s)", db.name, path)
+		return rota.WithRemedies(fmt.Errorf("back up %s: a store on PostgreSQL is backed up with PostgreSQL's own tools", db.name), rota.Outside(fmt.Sprintf("pg_dump --format=custom --file=%s", path)))
 	}
 	note := func(outcome rotation.Outcome) error {
 		// The result is audited even if the caller has just given up.

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // The files in the data folder.
@@ -187,7 +189,7 @@ func prepareFiles(dir, path string) error {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w (try: make the data folder and its files writable for this user)", err)
+		return rota.WithRemedies(err, rota.Outside("make the data folder and its files writable for this user"))
 	}
 	if err != nil {
 		return err
@@ -223,7 +225,7 @@ func checkPrivate(path string) error {
 		if info.IsDir() {
 			want = "700"
 		}
-		return fmt.Errorf("%s is accessible to others than its owner (mode %04o) (try: chmod %s %s)", path, mode, want, path)
+		return rota.WithRemedies(fmt.Errorf("%s is accessible to others than its owner (mode %04o)", path, mode), rota.Outside(fmt.Sprintf("chmod %s %s", want, path)))
 	}
 	return nil
 }

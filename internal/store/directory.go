@@ -53,7 +53,7 @@ func (d directory) Login(ctx context.Context, keyID string) (access.Login, error
 	}
 	secret, err := key.Decrypt(sealed, associated("access key", p.Name, keyID))
 	if err != nil {
-		return fail(errors.New("its stored secret fails authentication: the database is damaged or was tampered with (try: restore a backup)"))
+		return fail(rota.WithRemedies(errors.New("its stored secret fails authentication: the database is damaged or was tampered with"), rota.Outside("restore a backup")))
 	}
 	return access.Login{Key: row.key(), Secret: access.NewSecret(string(secret)), Principal: p}, nil
 }

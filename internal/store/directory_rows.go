@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 )
 
@@ -27,7 +28,7 @@ func (r *principalRow) fields() []any {
 func (r *principalRow) principal() (access.Principal, error) {
 	p := access.Principal{Name: r.name, Disabled: r.disabled != 0, CreatedAt: fromMicros(r.created)}
 	if err := json.Unmarshal([]byte(r.rules), &p.Rules); err != nil {
-		return access.Principal{}, fmt.Errorf("the rules of principal %q can't be parsed: the database is damaged (try: restore a backup)", r.name)
+		return access.Principal{}, rota.WithRemedies(fmt.Errorf("the rules of principal %q can't be parsed: the database is damaged", r.name), rota.Outside("restore a backup"))
 	}
 	return p, nil
 }

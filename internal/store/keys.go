@@ -71,7 +71,7 @@ func (k *keys) setUp(t *tx) error {
 		return err
 	}
 	if found && missing {
-		return fmt.Errorf("%s is missing, and the database is encrypted with it (try: restore it from your backup; a new key can't open the database)", k.master.storage.name())
+		return rota.WithRemedies(fmt.Errorf("%s is missing, and the database is encrypted with it", k.master.storage.name()), rota.Outside("restore it from your backup; a new key can't open the database"))
 	}
 	if found {
 		return k.openAudit(t.row, wrapped)
@@ -118,7 +118,7 @@ func (k *keys) checkStorage(t *tx) error {
 	var wrapped []byte
 	found, err := t.row(sqlMasterKey, nil, &wrapped)
 	if found {
-		return errors.New("the master key is in the database, encrypted with a key management service's key (try: name the key that this database was created with)")
+		return rota.WithRemedies(errors.New("the master key is in the database, encrypted with a key management service's key"), rota.Outside("name the key that this database was created with"))
 	}
 	return err
 }
@@ -265,7 +265,7 @@ func (k *keys) ensure(ctx context.Context, db *core, secret string) (tink.AEAD, 
 	return key, err
 }
 
-var errNoDataKey = errors.New("its data key is missing: the database is damaged (try: restore a backup)")
+var errNoDataKey = rota.WithRemedies(errors.New("its data key is missing: the database is damaged"), rota.Outside("restore a backup"))
 
 // encrypt seals a credential for one version of one secret.
 func encrypt(key tink.AEAD, secret, version string, c rota.Credential) ([]byte, error) {
@@ -285,7 +285,7 @@ func decrypt(key tink.AEAD, secret, version string, value []byte) (rota.Credenti
 	}
 	var fields map[string]string
 	if v.Text == nil || json.Unmarshal([]byte(*v.Text), &fields) != nil || len(fields) == 0 {
-		return rota.Credential{}, errors.New("the stored value isn't a JSON object of text fields (try: put one)")
+		return rota.Credential{}, rota.WithRemedies(errors.New("the stored value isn't a JSON object of text fields"), rota.Outside("put one"))
 	}
 	return rota.NewCredential(fields), nil
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/rota-dev/rota"
 )
 
 // master is the master key: a Tink keyset whose primary key encrypts the data
@@ -165,7 +167,7 @@ func (m *master) unwrap(row rowReader, wrapped []byte, id string) ([]byte, error
 	}
 	_, a = m.current()
 	if plain, err = a.Decrypt(wrapped, associated("data key", id)); err != nil {
-		return nil, fmt.Errorf("%s doesn't decrypt the data key %q (try: %s)", m.storage.name(), id, m.storage.hint())
+		return nil, rota.WithRemedies(fmt.Errorf("%s doesn't decrypt the data key %q", m.storage.name(), id), rota.Outside(m.storage.hint()))
 	}
 	return plain, nil
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/tink-crypto/tink-go/v2/keyset"
+
+	"github.com/rota-dev/rota"
 )
 
 // keyFileStorage is a master key in a file of its own, in plaintext, readable
@@ -34,7 +36,7 @@ var errUnreadable = errors.New("not readable")
 func (p keyFileStorage) open(stored []byte) (*keyset.Handle, error) {
 	handle, err := decodeKeyset(stored)
 	if err != nil {
-		return nil, fmt.Errorf("master key %s is %w (try: %s)", string(p), err, p.hint())
+		return nil, rota.WithRemedies(fmt.Errorf("master key %s is %w", string(p), err), rota.Outside(p.hint()))
 	}
 	return handle, nil
 }

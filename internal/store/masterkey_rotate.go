@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
@@ -81,7 +82,7 @@ func (db *core) rotateMasterKey(ctx context.Context, report func(done, total int
 
 // ErrReplicasRunning means that live replicas couldn't pick up a new master
 // key.
-var ErrReplicasRunning = errors.New("they have copies of the key file and could no longer open the store (try: stop all replicas, rotate, copy the new key file to each, start them; or keep the master key in a key management service, --master-key)")
+var ErrReplicasRunning = rota.WithRemedies(errors.New("they have copies of the key file and could no longer open the store"), rota.Outside("stop all replicas, rotate, copy the new key file to each, start them; or keep the master key in a key management service, --master-key"))
 
 // refuseWithReplicas refuses while replicas are alive that have a key file of
 // their own. SQLite's replicas share one folder.

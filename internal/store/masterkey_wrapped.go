@@ -9,6 +9,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/rota-dev/rota"
 )
 
 // Wrapper encrypts and decrypts with a key that never leaves its service, such
@@ -73,7 +75,7 @@ func (p wrappedStorage) open(stored []byte) (*keyset.Handle, error) {
 	}
 	handle, err := decodeKeyset(plain)
 	if err != nil {
-		return nil, fmt.Errorf("%s is %w (try: %s)", p.name(), err, p.hint())
+		return nil, rota.WithRemedies(fmt.Errorf("%s is %w", p.name(), err), rota.Outside(p.hint()))
 	}
 	return handle, nil
 }

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/rota-dev/rota"
 )
 
 //go:embed migrations
@@ -48,9 +50,9 @@ func migrate(ctx context.Context, dialect goose.Dialect, pool *sql.DB, folder st
 	}
 	switch {
 	case have > want:
-		return fmt.Errorf("%w: its schema is version %d, this program knows %d (try: install the newer version)", errNewer, have, want)
+		return rota.WithRemedies(fmt.Errorf("%w: its schema is version %d, this program knows %d", errNewer, have, want), rota.Outside("install the newer version"))
 	case have < want && manual:
-		return fmt.Errorf("%w: the schema is version %d, this program needs %d (try: rota migrate)", ErrPending, have, want)
+		return rota.WithRemedies(fmt.Errorf("%w: the schema is version %d, this program needs %d", ErrPending, have, want), rota.Command("rota migrate"))
 	case have == want:
 		return nil
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+
+	"github.com/rota-dev/rota"
 )
 
 const (
@@ -70,7 +72,7 @@ func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
 func parseDSN(dsn string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, errors.New("the database's URL can't be parsed (try: postgres://user@host:5432/database?sslmode=verify-full)")
+		return nil, rota.WithRemedies(errors.New("the database's URL can't be parsed"), rota.Outside("postgres://user@host:5432/database?sslmode=verify-full"))
 	}
 	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectTimeout {
 		config.ConnectTimeout = connectTimeout / 2

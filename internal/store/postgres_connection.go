@@ -20,7 +20,7 @@ import (
 
 // ErrUnknown means that the connection was lost during a commit, and that it
 // couldn't be determined whether the commit succeeded.
-var ErrUnknown = errors.New("the connection was lost during the commit, and it's unknown whether it succeeded (try: check what is stored before retrying)")
+var ErrUnknown = rota.WithRemedies(errors.New("the connection was lost during the commit, and it's unknown whether it succeeded"), rota.Outside("check what is stored before retrying"))
 
 // resolveTimeout is how long to ask about a commit without a response.
 const resolveTimeout = time.Minute

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,7 +12,7 @@ import (
 
 // errRolledBack is a transaction that the server rolled back when its
 // connection was lost. It is retried.
-var errRolledBack = &rota.Error{Class: rota.ClassWait, Err: errors.New("the connection was lost, and nothing was written"), Hint: "try again"}
+var errRolledBack = &rota.Error{Class: rota.ClassWait, Err: errors.New("the connection was lost, and nothing was written"), Remedies: rota.Outside("try again")}
 
 // pgCode is an error's PostgreSQL code, "" if it isn't PostgreSQL's.
 func pgCode(err error) string {
@@ -66,11 +65,11 @@ func explain(err error) error {
 		}
 		return err
 	case strings.HasPrefix(c, "28"):
-		return fmt.Errorf("%w (try: another user or password in the database's URL)", err)
+		return rota.WithRemedies(err, rota.Outside("another user or password in the database's URL"))
 	case c == "3D000":
-		return fmt.Errorf("%w (try: createdb)", err)
+		return rota.WithRemedies(err, rota.Outside("createdb"))
 	case c == "42501":
-		return fmt.Errorf("%w (try: run rota migrate as a role that can create tables, and grant this one SELECT, INSERT, UPDATE and DELETE)", err)
+		return rota.WithRemedies(err, rota.Outside("run rota migrate as a role that can create tables, and grant this one SELECT, INSERT, UPDATE and DELETE"))
 	case c == "25006":
 		return transient(err, "use the primary's address, or target_session_attrs=read-write: this server is a standby")
 	case c == "53100":
@@ -86,5 +85,5 @@ func explain(err error) error {
 }
 
 func transient(err error, hint string) error {
-	return &rota.Error{Class: rota.ClassWait, Err: err, Hint: hint}
+	return &rota.Error{Class: rota.ClassWait, Err: err, Remedies: rota.Outside(hint)}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
@@ -43,7 +44,7 @@ func (s *recordScan) row(row scanner) error {
 	if n := len(s.found); n == 0 || s.found[n-1].Name != name {
 		var d details
 		if err := json.Unmarshal(text, &d); err != nil {
-			return fmt.Errorf("the details of secret %s can't be parsed: the database is damaged (try: restore a backup)", name)
+			return rota.WithRemedies(fmt.Errorf("the details of secret %s can't be parsed: the database is damaged", name), rota.Outside("restore a backup"))
 		}
 		s.found = append(s.found, record.Record{
 			Name: name, Suffix: suffix, Description: d.Description, KMSKeyID: d.KMSKeyID, Type: d.Type, Tags: d.Tags,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tink-crypto/tink-go/v2/tink"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
@@ -17,7 +18,7 @@ const (
 	binaryMark = 'b'
 )
 
-var errTampered = errors.New("the stored value fails authentication: the database is damaged or was tampered with (try: restore a backup)")
+var errTampered = rota.WithRemedies(errors.New("the stored value fails authentication: the database is damaged or was tampered with"), rota.Outside("restore a backup"))
 
 // newSuffix returns the six random characters at the end of a secret's ARN.
 func newSuffix() string { return strings.ToLower(rand.Text()[:6]) }

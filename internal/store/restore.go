@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -29,7 +30,7 @@ func Restore(ctx context.Context, backupPath string, o Options) error {
 
 func restore(ctx context.Context, backupPath string, o Options) (err error) {
 	if o.DSN != "" {
-		return errors.New("restore a store on PostgreSQL with PostgreSQL's own tools (try: pg_restore)")
+		return rota.WithRemedies(errors.New("restore a store on PostgreSQL with PostgreSQL's own tools"), rota.Outside("pg_restore"))
 	}
 	dir := o.Dir
 	path := filepath.Join(dir, databaseFile)
@@ -38,7 +39,7 @@ func restore(ctx context.Context, backupPath string, o Options) (err error) {
 	}
 	for _, p := range []string{path, path + "-wal"} {
 		if _, err := os.Lstat(p); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(fmt.Errorf("%s already exists (try: another folder)", p), err)
+			return errors.Join(rota.WithRemedies(fmt.Errorf("%s already exists", p), rota.Outside("another folder")), err)
 		}
 	}
 	next := path + ".restore"
@@ -69,7 +70,7 @@ func restore(ctx context.Context, backupPath string, o Options) (err error) {
 
 func hintMissing(err error, hint string) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w (try: %s)", err, hint)
+		return rota.WithRemedies(err, rota.Outside(hint))
 	}
 	return err
 }
@@ -86,7 +87,7 @@ func checkBackup(ctx context.Context, path string, k *keys) (err error) {
 		return explain(err)
 	}
 	if verdict != "ok" {
-		return fmt.Errorf("the backup is damaged: %s (try: another backup)", verdict)
+		return rota.WithRemedies(fmt.Errorf("the backup is damaged: %s", verdict), rota.Outside("another backup"))
 	}
 	var wrapped []byte
 	if err := pool.QueryRowContext(ctx, sqlDataKey, auditKeyID).Scan(&wrapped); err != nil {

@@ -242,5 +242,5 @@ func explainSQLite(err error) error {
 	default:
 		return err
 	}
-	return fmt.Errorf("%w (try: %s)", err, hint)
+	return rota.WithRemedies(err, rota.Outside(hint))
 }

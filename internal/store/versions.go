@@ -125,7 +125,7 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (func(*tx) err
 	}
 	for name, value := range r.Credential.Fields() {
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			return nil, s.refuse(op, fmt.Errorf("field %q is not UTF-8 text (try: encode it in base64)", name))
+			return nil, s.refuse(op, rota.WithRemedies(fmt.Errorf("field %q is not UTF-8 text", name), rota.Outside("encode it in base64")))
 		}
 	}
 	key, err := s.db.keys.ensure(ctx, s.db, s.name)

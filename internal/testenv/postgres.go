@@ -5,6 +5,7 @@ package testenv
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -117,7 +118,7 @@ func (s *SharedPostgres) Stop() {
 func StartPostgres(o PostgresOptions) (*PostgresServer, error) {
 	s := &PostgresServer{Host: "127.0.0.1", options: o, bin: findPostgres()}
 	if s.bin == "" {
-		return nil, fmt.Errorf("no PostgreSQL here (try: apt-get install postgresql)")
+		return nil, errors.New("no PostgreSQL here; apt-get install postgresql installs it")
 	}
 	var err error
 	if s.owner, err = postgresOwner(); err != nil {

@@ -4,6 +4,7 @@ package testenv
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -134,7 +135,7 @@ func postgresOwner() (*syscall.Credential, error) {
 		}
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	}
-	return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no user postgres or nobody (try: run the tests as another user)")
+	return nil, errors.New("PostgreSQL doesn't run as root, and there's no user postgres or nobody: run the tests as another user")
 }
 
 // findPostgres gives the folder of the newest server's programs, "" where

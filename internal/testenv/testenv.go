@@ -14,9 +14,9 @@ import (
 func Missing(t testing.TB, what, how string) {
 	t.Helper()
 	if os.Getenv("ROTA_REQUIRE") == "all" {
-		t.Fatalf("%s is missing, and ROTA_REQUIRE=all allows no skip (try: %s)", what, how)
+		t.Fatalf("%s is missing, and ROTA_REQUIRE=all allows no skip: %s", what, how)
 	}
-	t.Skipf("%s is missing (try: %s)", what, how)
+	t.Skipf("%s is missing: %s", what, how)
 }
 
 // FreePort gives a port of 127.0.0.1 that nobody listens on.

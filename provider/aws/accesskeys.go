@@ -137,10 +137,10 @@ func (c *Connection) failLogin(op string, err error) error {
 	e.System, e.Op = c.system(), op
 	a, answered := errors.AsType[*answer](e.Err)
 	if answered && isExpired(a.code) {
-		e.Class, e.Hint, a.is = rota.ClassStop, "", rota.ErrRefused
+		e.Class, e.Remedies, a.is = rota.ClassStop, nil, rota.ErrRefused
 	}
 	if answered && isUnknownKey(a.code) && !isSkew(a.code, a.message) {
-		e.Class, e.Hint, a.is = rota.ClassWait, "", rota.ErrRefused
+		e.Class, e.Remedies, a.is = rota.ClassWait, nil, rota.ErrRefused
 	}
 	return e
 }
@@ -258,7 +258,7 @@ func (k *accessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 		}
 		if key.Active {
 			// Of class wait, because the list may lag behind a deactivation.
-			return &rota.Error{System: k.connection.system(), Op: op, Class: rota.ClassWait, Hint: "deactivate it first",
+			return &rota.Error{System: k.connection.system(), Op: op, Class: rota.ClassWait, Remedies: rota.Outside("deactivate it first"),
 				Err: fmt.Errorf("the key is active: %w", rota.ErrConflict)}
 		}
 		_, err := k.connection.iam.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: &k.user, AccessKeyId: &r.CredentialID})

@@ -40,7 +40,7 @@ func (k *accessKeys) preflightUser(ctx context.Context, me identity) (string, ro
 	switch {
 	case isDenied(codeOf(err)): // rotation does without it
 		return guess, rota.Finding{Warning: true, Check: check, Detail: "Rota may not look at it",
-			Hint: "allow iam:GetUser on " + guess + " to Rota; only this check needs it"}
+			Remedies: rota.Outside("allow iam:GetUser on " + guess + " to Rota; only this check needs it")}
 	case err != nil:
 		return guess, k.failed(check, k.connection.fail("get user "+k.user, err))
 	case out.User == nil:
@@ -49,7 +49,7 @@ func (k *accessKeys) preflightUser(ctx context.Context, me identity) (string, ro
 	arn := awssdk.ToString(out.User.Arn)
 	if strings.EqualFold(arn, me.arn) {
 		return arn, rota.Finding{Warning: true, Check: check, Detail: "Rota itself uses a key of this user",
-			Hint: "another identity for Rota: with this one it would retire the key that it works with"}
+			Remedies: rota.Outside("another identity for Rota: with this one it would retire the key that it works with")}
 	}
 	return arn, rota.Finding{OK: true, Check: check, Detail: arn}
 }
@@ -59,7 +59,7 @@ func (k *accessKeys) preflightUser(ctx context.Context, me identity) (string, ro
 func (k *accessKeys) failed(check string, err error) rota.Finding {
 	f := failed(check, err)
 	if errors.Is(err, rota.ErrNotFound) {
-		f.Hint = "aws iam create-user --user-name " + k.user + ", or the right user in rota.yaml"
+		f.Remedies = rota.Outside("aws iam create-user --user-name " + k.user + ", or the right user in rota.yaml")
 	}
 	return f
 }

@@ -220,7 +220,7 @@ func TestDeniedNamesTheMissingAction(t *testing.T) {
 		k := asPoor.AccessKeys(AccessKeysConfig{User: poor.user})
 		_, err := k.Create(t.Context(), rota.CreateRequest{})
 		refusal(t, err, rota.ClassStop, nil)
-		if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(r.Hint, "iam:CreateAccessKey") {
+		if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(rota.Hint(r.Remedies), "iam:CreateAccessKey") {
 			t.Errorf("the hint lacks the action: %v", err)
 		}
 	})
@@ -253,7 +253,7 @@ func TestAccessKeysPreflight(t *testing.T) {
 		}
 		ghost := e.AccessKeys(AccessKeysConfig{User: "ghost"}).(*accessKeys)
 		findings := ghost.Preflight(t.Context())
-		if f := finding(t, findings, "user ghost"); f.OK || f.Warning || !strings.Contains(f.Hint, "create-user --user-name ghost") {
+		if f := finding(t, findings, "user ghost"); f.OK || f.Warning || !strings.Contains(rota.Hint(f.Remedies), "create-user --user-name ghost") {
 			t.Errorf("no such user, and preflight says %+v", f)
 		}
 		if last := findings[len(findings)-1]; last.Check != "user ghost" {

@@ -145,9 +145,9 @@ func (a *assumedRole) refused(op, arn string, err error) error {
 	e := classify(err)
 	e.System, e.Op = a.connection.system(), op
 	if code := codeOf(err); isDenied(code) {
-		e.Hint = "allow sts:AssumeRole on " + arn + " to who assumes it, and name them in the role's trust policy, with the external_id that it asks for"
+		e.Remedies = rota.Outside("allow sts:AssumeRole on " + arn + " to who assumes it, and name them in the role's trust policy, with the external_id that it asks for")
 	} else if code == "ValidationError" && strings.Contains(err.Error(), "DurationSeconds") {
-		e.Hint = "a shorter duration, or aws iam update-role --role-name " + arn[strings.LastIndexByte(arn, '/')+1:] + " --max-session-duration; one hour is the most where a role is assumed with another role's credentials"
+		e.Remedies = rota.Outside("a shorter duration, or aws iam update-role --role-name " + arn[strings.LastIndexByte(arn, '/')+1:] + " --max-session-duration; one hour is the most where a role is assumed with another role's credentials")
 	}
 	return e
 }

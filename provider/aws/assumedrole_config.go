@@ -49,23 +49,23 @@ func (c AssumedRoleConfig) Validate() error {
 	var errs []error
 	refuse := func(key, hint, format string, args ...any) { errs = append(errs, wrong(key, hint, format, args...)) }
 	if c.RoleARN != "" && !roleARN.MatchString(c.RoleARN) {
-		refuse("role_arn", "try: arn:aws:iam::111122223333:role/deploy", "not a role's ARN")
+		refuse("role_arn", "arn:aws:iam::111122223333:role/deploy", "not a role's ARN")
 	}
 	for _, arn := range c.Chain {
 		if arn != "" && !roleARN.MatchString(arn) {
-			refuse("chain", "try: arn:aws:iam::111122223333:role/hub", "not a role's ARN")
+			refuse("chain", "arn:aws:iam::111122223333:role/hub", "not a role's ARN")
 		}
 	}
 	switch d := c.Duration; {
 	case d != 0 && (d < ShortSession || d > LongSession):
-		refuse("duration", "try: 1h", "%s is not between %s and %s", rota.FormatDuration(d), rota.FormatDuration(ShortSession), rota.FormatDuration(LongSession))
+		refuse("duration", "1h", "%s is not between %s and %s", rota.FormatDuration(d), rota.FormatDuration(ShortSession), rota.FormatDuration(LongSession))
 	case d%time.Second != 0:
-		refuse("duration", "try: 1h", "STS counts whole seconds")
+		refuse("duration", "1h", "STS counts whole seconds")
 	case len(c.Chain) > 0 && d > ChainedSession:
 		errs = append(errs, chained(d))
 	}
 	if c.SessionName != "" && !roleSessionName.MatchString(c.SessionName) {
-		refuse("session_name", "try: rota", "must be 2 to 64 letters, digits and _+=,.@-")
+		refuse("session_name", "rota", "must be 2 to 64 letters, digits and _+=,.@-")
 	}
 	if c.ExternalID != "" && (len(c.ExternalID) < 2 || len(c.ExternalID) > maxExternalID || !roleExternalID.MatchString(c.ExternalID)) {
 		refuse("external_id", "", "must be 2 to %d letters, digits and _+=,.@:/-", maxExternalID)
@@ -75,7 +75,7 @@ func (c AssumedRoleConfig) Validate() error {
 
 // wrong is what is wrong with one key.
 func wrong(key, hint, format string, args ...any) error {
-	return &provider.SettingError{Key: key, Hint: hint, Message: fmt.Sprintf(format, args...)}
+	return rota.WithRemedies(&provider.SettingError{Key: key, Message: fmt.Sprintf(format, args...)}, rota.Configure(key, hint))
 }
 
 // validateRights is Validate for policies and tags.
@@ -85,10 +85,10 @@ func (c AssumedRoleConfig) validateRights() []error {
 	if c.Policy != "" {
 		var policy map[string]any
 		if json.Unmarshal([]byte(c.Policy), &policy) != nil || policy["Statement"] == nil {
-			refuse("policy", `try: {"Version":"2012-10-17","Statement":[…]}`, `not an IAM policy in JSON`)
+			refuse("policy", `{"Version":"2012-10-17","Statement":[…]}`, `not an IAM policy in JSON`)
 		}
 		if utf8.RuneCountInString(c.Policy) > maxSessionPolicy {
-			refuse("policy", "try: policy_arns", "longer than %d characters", maxSessionPolicy)
+			refuse("policy", "policy_arns", "longer than %d characters", maxSessionPolicy)
 		}
 	}
 	if len(c.PolicyARNs) > maxPolicyARNs {
@@ -96,7 +96,7 @@ func (c AssumedRoleConfig) validateRights() []error {
 	}
 	for _, arn := range c.PolicyARNs {
 		if arn != "" && !policyARN.MatchString(arn) {
-			refuse("policy_arns", "try: arn:aws:iam::aws:policy/ReadOnlyAccess", "not a managed policy's ARN")
+			refuse("policy_arns", "arn:aws:iam::aws:policy/ReadOnlyAccess", "not a managed policy's ARN")
 		}
 	}
 	if len(c.Tags) > maxTags {
@@ -119,7 +119,7 @@ func (c AssumedRoleConfig) validateRights() []error {
 }
 
 func chained(d time.Duration) error {
-	return wrong("duration", "try: duration: 1h, or no chain and no role_arn of the connection",
+	return wrong("duration", "duration: 1h, or no chain and no role_arn of the connection",
 		"%s is more than the %s that AWS gives where a role is assumed with another role's credentials",
 		rota.FormatDuration(d), rota.FormatDuration(ChainedSession))
 }

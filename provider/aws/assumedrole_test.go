@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/provider/aws/awstest"
 	"github.com/rota-dev/rota/provider/providertest"
 )
@@ -142,10 +143,10 @@ func TestWhatTheRoleAsksForIsSent(t *testing.T) {
 				}
 				return
 			}
-			if refused, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(refused.Hint, c.want) || refused.Class != rota.ClassStop {
+			if refused, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(rota.Hint(refused.Remedies), c.want) || refused.Class != rota.ClassStop {
 				t.Errorf("got %v, want a hint with %q", err, c.want)
 			}
-			if f.OK || !strings.Contains(f.Hint, c.want) {
+			if f.OK || !strings.Contains(rota.Hint(f.Remedies), c.want) {
 				t.Errorf("preflight says %+v", f)
 			}
 		})
@@ -157,13 +158,13 @@ func TestALongSessionOfAChainIsRefusedByAWS(t *testing.T) {
 	e.server.CreateRole("rota", "sts:AssumeRole")
 	spoke := e.role(t, "spoke")
 	role := e.connect(t, Config{AccessKeyID: e.id, SecretAccessKey: e.secret, RoleARN: "arn:aws:iam::111122223333:role/rota"})
-	if _, err := role.AssumedRole(AssumedRoleConfig{RoleARN: spoke, Duration: 2 * time.Hour}); err == nil || !strings.Contains(err.Error(), "try: duration: 1h") {
+	if _, err := role.AssumedRole(AssumedRoleConfig{RoleARN: spoke, Duration: 2 * time.Hour}); err == nil || !strings.Contains(hint.Text(err), "try: duration: 1h") {
 		t.Errorf("two hours over a role were taken: %v", err)
 	}
 	// A role that Rota got by where it runs shows only when AWS refuses.
 	role.role = ""
 	_, err := role.sessions(t, AssumedRoleConfig{RoleARN: spoke, Duration: 2 * time.Hour}).Create(t.Context(), rota.CreateRequest{})
-	if refused, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(refused.Hint, "one hour is the most") {
+	if refused, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(rota.Hint(refused.Remedies), "one hour is the most") {
 		t.Errorf("got %v", err)
 	}
 }

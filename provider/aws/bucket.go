@@ -50,7 +50,7 @@ func (b *bucketCheck) check(ctx context.Context, c rota.Credential) error {
 	status, _ := httpOf(err)
 	if status == http.StatusForbidden || status == http.StatusUnauthorized { // HEAD answers no code
 		e.Class, e.Err = rota.ClassWait, fmt.Errorf("%w: %w", rota.ErrRefused, e.Err)
-		e.Hint = "allow s3:ListBucket on arn:aws:s3:::" + b.bucket + " to the user, if it is still refused after some minutes"
+		e.Remedies = rota.Outside("allow s3:ListBucket on arn:aws:s3:::" + b.bucket + " to the user, if it is still refused after some minutes")
 	}
 	return e
 }

@@ -57,7 +57,7 @@ func TestPermissionsAreSimulated(t *testing.T) {
 	want := []rota.Finding{
 		{OK: true, Check: "may iam:CreateAccessKey"},
 		{Check: "may iam:DeleteAccessKey", Detail: "IAM's policy simulator says implicitDeny",
-			Hint: "allow iam:DeleteAccessKey on arn:aws:iam::111122223333:user/ci to arn:aws:iam::111122223333:role/rota; rota policy aws prints it all"},
+			Remedies: rota.Outside("allow iam:DeleteAccessKey on arn:aws:iam::111122223333:user/ci to arn:aws:iam::111122223333:role/rota; rota policy aws prints it all")},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -163,7 +163,7 @@ func TestWhoIsNoUserAndNoRoleIsNamed(t *testing.T) {
 	})
 	const arn = "arn:aws:sts::111122223333:federated-user/ann"
 	got := c.permissions(t.Context(), identity{arn: arn}, []Permission{{Resource: "*", Action: "iam:CreateAccessKey"}})
-	if len(got) != 1 || !got[0].Warning || !strings.Contains(got[0].Hint, arn+" may do iam:CreateAccessKey") || strings.Contains(got[0].Hint, "Simulate") {
+	if len(got) != 1 || !got[0].Warning || !strings.Contains(rota.Hint(got[0].Remedies), arn+" may do iam:CreateAccessKey") || strings.Contains(rota.Hint(got[0].Remedies), "Simulate") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -98,10 +98,10 @@ func New(ctx context.Context, name string, cfg Config) (*Connection, error) {
 // connect is New over any HTTP client, and with any patience between attempts.
 func connect(ctx context.Context, name string, cfg Config, client config.HTTPClient, backoff time.Duration) (*Connection, error) {
 	if (cfg.AccessKeyID == "") != (cfg.SecretAccessKey == "") {
-		return nil, fmt.Errorf("aws %s: access key id and secret access key go together (try: set both or neither)", name)
+		return nil, rota.WithRemedies(fmt.Errorf("aws %s: access key id and secret access key go together", name), rota.Configure("", "set both or neither"))
 	}
 	if cfg.RoleARN == "" && (cfg.ExternalID != "" || cfg.SessionName != "" || len(cfg.Chain) > 0) {
-		return nil, fmt.Errorf("aws %s: an external id, a session name or a chain without a role (try: role_arn)", name)
+		return nil, rota.WithRemedies(fmt.Errorf("aws %s: an external id, a session name or a chain without a role", name), rota.Configure("", "role_arn"))
 	}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(client),
@@ -130,7 +130,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		return nil, fmt.Errorf("aws %s: %w", name, err)
 	}
 	if loaded.Region == "" {
-		return nil, fmt.Errorf("aws %s: no region (try: region: eu-central-1, or AWS_REGION)", name)
+		return nil, rota.WithRemedies(fmt.Errorf("aws %s: no region", name), rota.Configure("", "region: eu-central-1, or AWS_REGION"))
 	}
 	calls := &budget{Budget: cfg.Budget, connection: name, region: loaded.Region, role: cfg.RoleARN, credentials: loaded.Credentials}
 	if cfg.Budget == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
@@ -30,7 +31,7 @@ func TestConfigIsCheckedBeforeAnyCall(t *testing.T) {
 		{"a profile that does not exist", Config{Region: region, Profile: "nobody"}, "nobody"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := New(t.Context(), "main", c.cfg); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "aws main") {
+			if _, err := New(t.Context(), "main", c.cfg); err == nil || !strings.Contains(hint.Text(err), c.want) || !strings.Contains(err.Error(), "aws main") {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -59,14 +60,14 @@ func TestAssumedRole(t *testing.T) {
 	if f := finding(t, k.Preflight(t.Context()), "who Rota is"); f.Detail != "arn:aws:sts::111122223333:assumed-role/rota/night, logged in by the access key of the connection in rota.yaml and the role "+arn {
 		t.Errorf("%+v", f)
 	}
-	if f := finding(t, k.Preflight(t.Context()), "permissions"); !f.Warning || !strings.Contains(f.Hint, arn) {
+	if f := finding(t, k.Preflight(t.Context()), "permissions"); !f.Warning || !strings.Contains(rota.Hint(f.Remedies), arn) {
 		t.Errorf("no policy simulator, and preflight says %+v", f)
 	}
 
 	ghost := e.connect(t, Config{AccessKeyID: e.id, SecretAccessKey: e.secret, RoleARN: arn + "-ghost"})
 	_, err = ghost.AccessKeys(AccessKeysConfig{User: user}).(*accessKeys).List(t.Context())
 	refusal(t, err, rota.ClassStop, nil)
-	if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(r.Hint, "sts:AssumeRole") {
+	if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(rota.Hint(r.Remedies), "sts:AssumeRole") {
 		t.Errorf("the hint does not name the call that was denied: %v", err)
 	}
 }

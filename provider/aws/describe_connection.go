@@ -34,18 +34,18 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 		v.Problem(c.SessionToken.At, "session_token", "", "belongs to an access_key_id")
 	}
 	if c.Profile.IsSet() && c.AccessKeyID.IsSet() {
-		v.Problem(c.Profile.At, "", "try: keep one", "profile and access_key_id exclude each other")
+		v.Problem(c.Profile.At, "", "keep one", "profile and access_key_id exclude each other")
 	}
 	if c.RoleARN.IsSet() {
 		return
 	}
 	for key, t := range map[string]provider.Text{"external_id": c.ExternalID, "session_name": c.SessionName} {
 		if t.IsSet() {
-			v.Problem(t.At, key, "try: role_arn", "belongs to a role_arn")
+			v.Problem(t.At, key, "role_arn", "belongs to a role_arn")
 		}
 	}
 	if len(c.Chain) > 0 {
-		v.Problem(c.Chain[0].At, "chain", "try: role_arn", "belongs to a role_arn")
+		v.Problem(c.Chain[0].At, "chain", "role_arn", "belongs to a role_arn")
 	}
 }
 

@@ -85,14 +85,14 @@ type parameterConfig struct {
 func (c *parameterConfig) Validate(v *provider.Validation) {
 	if name, plain := c.Name.Literal(); plain && name != "" {
 		if err := ValidateParameterName(name); err != nil {
-			v.Problem(c.Name.At, "name", "", "%v", err)
+			v.Error(c.Name.At, "name", err)
 		}
 	}
 	if c.Field.IsSet() && len(c.Fields) > 0 {
-		v.Problem(c.Field.At, "", "try: keep one", "field and fields exclude each other")
+		v.Problem(c.Field.At, "", "keep one", "field and fields exclude each other")
 	}
 	if c.KeyID.IsSet() && c.Type.Text == "String" {
-		v.Problem(c.KeyID.At, "key_id", "try: type: SecureString", "a String is not encrypted")
+		v.Problem(c.KeyID.At, "key_id", "type: SecureString", "a String is not encrypted")
 	}
 	if c.Field.Text != "" {
 		v.FieldMap("", map[string]provider.Plain{"field": c.Field})

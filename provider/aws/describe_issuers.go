@@ -100,7 +100,7 @@ func (c *assumeRoleConfig) Validate(v *provider.Validation) {
 	}
 	v.Settings(c.settings(func(t provider.Text) string { text, _ := t.Literal(); return text }).Validate(), places)
 	if on, ok := v.Connection.(*connectionConfig); ok && on.RoleARN.IsSet() && c.Duration.Length > ChainedSession && len(c.Chain) == 0 {
-		v.Problem(c.Duration.At, "duration", "try: 1h, or a connection without role_arn",
+		v.Problem(c.Duration.At, "duration", "1h, or a connection without role_arn",
 			"more than the 1h that AWS gives where a role is assumed with another role's credentials, as by connection %q", v.ConnectionName)
 	}
 }

@@ -30,7 +30,7 @@ type topicConfig struct {
 // Validate implements [provider.Validator].
 func (c *topicConfig) Validate(v *provider.Validation) {
 	if arn, plain := c.TopicARN.Literal(); plain && arn != "" && !IsTopic(arn) {
-		v.Problem(c.TopicARN.At, "topic_arn", "try: arn:aws:sns:eu-central-1:111122223333:rotations", "not a topic's ARN")
+		v.Problem(c.TopicARN.At, "topic_arn", "arn:aws:sns:eu-central-1:111122223333:rotations", "not a topic's ARN")
 	}
 }
 

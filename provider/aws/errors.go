@@ -35,7 +35,7 @@ func (c *Connection) fail(op string, err error) error {
 
 // refuse is an error of Rota's own making that only a person can mend.
 func (c *Connection) refuse(op, hint string, err error) error {
-	return &rota.Error{System: c.system(), Op: op, Class: rota.ClassStop, Hint: hint, Err: err}
+	return &rota.Error{System: c.system(), Op: op, Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: err}
 }
 
 // answer is AWS's refusal in its own words. It keeps nothing of the request
@@ -70,7 +70,7 @@ func classify(err error) *rota.Error {
 	status, requestID := httpOf(err)
 	api, isAPI := errors.AsType[smithy.APIError](err)
 	if !isAPI {
-		return &rota.Error{Class: rota.ClassWait, Hint: hintOf(err), Err: withoutBody(err, status, requestID)}
+		return &rota.Error{Class: rota.ClassWait, Remedies: rota.Outside(hintOf(err)), Err: withoutBody(err, status, requestID)}
 	}
 	a := &answer{code: oneLine(api.ErrorCode()), message: oneLine(api.ErrorMessage()), requestID: requestID}
 	e := &rota.Error{Class: rota.ClassStop, Err: a}
@@ -84,19 +84,19 @@ func classify(err error) *rota.Error {
 		strings.HasPrefix(code, "Internal"):
 		e.Class = rota.ClassWait
 	case isSkew(code, a.message):
-		e.Hint = "set this machine's clock: AWS takes a signature for five minutes only"
+		e.Remedies = rota.Outside("set this machine's clock: AWS takes a signature for five minutes only")
 	case isDenied(code):
-		e.Hint = "allow " + action + " to Rota's identity (policy, permissions boundary, service control policy, the key's policy)"
+		e.Remedies = rota.Outside("allow " + action + " to Rota's identity (policy, permissions boundary, service control policy, the key's policy)")
 	case isExpired(code):
-		e.Hint = "renew the credentials that Rota itself uses at AWS: they have expired"
+		e.Remedies = rota.Outside("renew the credentials that Rota itself uses at AWS: they have expired")
 	case isUnknownKey(code):
-		e.Hint = "check the credentials that Rota itself uses at AWS: " + action + " was called with a key that is wrong, inactive or deleted"
+		e.Remedies = rota.Outside("check the credentials that Rota itself uses at AWS: " + action + " was called with a key that is wrong, inactive or deleted")
 	case code == "NoSuchEntity", code == "ResourceNotFoundException", code == "NotFound", code == "NotFoundException", code == "NoSuchBucket", code == "ParameterNotFound":
 		a.is = rota.ErrNotFound
 	case code == "DecryptionFailure", code == "EncryptionFailure":
-		e.Hint = "check that the KMS key exists and is enabled, and that Rota may use it (kms:Decrypt, kms:GenerateDataKey)"
+		e.Remedies = rota.Outside("check that the KMS key exists and is enabled, and that Rota may use it (kms:Decrypt, kms:GenerateDataKey)")
 	case isDeleted(code, a.message):
-		e.Hint = "aws secretsmanager restore-secret, or another secret: this one is scheduled for deletion"
+		e.Remedies = rota.Outside("aws secretsmanager restore-secret, or another secret: this one is scheduled for deletion")
 	}
 	return e
 }
@@ -263,9 +263,9 @@ func oneLine(s string) string {
 
 // failed is the finding that an error makes.
 func failed(check string, err error) rota.Finding {
-	f := rota.Finding{Check: check, Detail: err.Error()}
+	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
 	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail, f.Hint = fmt.Sprint(e.Err), e.Hint
+		f.Detail = fmt.Sprint(e.Err)
 	}
 	return f
 }

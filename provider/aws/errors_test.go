@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
@@ -58,8 +59,8 @@ func TestErrorsAreClassified(t *testing.T) {
 			if r.System != "aws main" || r.Op == "" {
 				t.Errorf("it does not say where: %+v", r)
 			}
-			if !strings.Contains(r.Hint, c.hint) || (c.hint == "") != (r.Hint == "") {
-				t.Errorf("hint %q, want one with %q", r.Hint, c.hint)
+			if !strings.Contains(rota.Hint(r.Remedies), c.hint) || (c.hint == "") != (rota.Hint(r.Remedies) == "") {
+				t.Errorf("hint %q, want one with %q", rota.Hint(r.Remedies), c.hint)
 			}
 			if text := err.Error(); !strings.Contains(text, c.code) || !strings.Contains(text, "(request ") {
 				t.Errorf("AWS's code or the request's id is lost: %s", text)
@@ -85,7 +86,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 	_, err = c.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(t.Context())
 	refusal(t, err, rota.ClassWait, nil)
-	if text := err.Error(); !strings.Contains(text, "refused") || !strings.Contains(text, "(try: check that this machine reaches AWS") {
+	if text := hint.Text(err); !strings.Contains(text, "refused") || !strings.Contains(text, "(try: check that this machine reaches AWS") {
 		t.Errorf("it does not say why, or what to do: %v", err)
 	}
 
@@ -103,7 +104,7 @@ func TestNoCredentials(t *testing.T) {
 	}
 	_, err = c.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(t.Context())
 	refusal(t, err, rota.ClassWait, nil)
-	if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(r.Hint, "AWS_ACCESS_KEY_ID") {
+	if r, ok := errors.AsType[*rota.Error](err); !ok || !strings.Contains(rota.Hint(r.Remedies), "AWS_ACCESS_KEY_ID") {
 		t.Errorf("no hint: %v", err)
 	}
 }
@@ -133,7 +134,7 @@ func TestTheEndOfTheCredentialChainIsNamed(t *testing.T) {
 				_, err = conn.SecretsManager(SecretsManagerConfig{Name: "x"}).Describe(t.Context())
 				refusal(t, err, rota.ClassWait, nil)
 				for _, part := range []string{"no credentials were found", "environment", "container", c.want, "try: ", "AWS_ACCESS_KEY_ID"} {
-					if !strings.Contains(err.Error(), part) {
+					if !strings.Contains(hint.Text(err), part) {
 						t.Errorf("%q is missing: %v", part, err)
 					}
 				}

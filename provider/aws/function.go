@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/rota-dev/rota"
 )
 
 // Function is what a Lambda function that runs Rota needs beside what its
@@ -34,14 +36,14 @@ func (f Function) Permissions(at Place) ([]Permission, error) {
 		case scheme == "ssm" && name != "":
 			need.Action, need.Resource = "ssm:GetParameter", at.arn("ssm", "parameter/"+name)
 		default:
-			return nil, fmt.Errorf("%s: no place of a configuration (try: s3://bucket/rota.yaml, or ssm:///rota/config)", f.Config)
+			return nil, rota.WithRemedies(fmt.Errorf("%s: no place of a configuration", f.Config), rota.Outside("s3://bucket/rota.yaml, or ssm:///rota/config"))
 		}
 		needs = append(needs, need)
 	}
 	for _, id := range f.Masters {
 		master := &secretStore{cfg: SecretsManagerConfig{Name: id}}
 		if service := serviceOf(id); service != "secretsmanager" && (service != "" || master.exists()) {
-			return nil, fmt.Errorf("%s: no secret (try: a secret's name, or its ARN arn:aws:secretsmanager:…)", id)
+			return nil, rota.WithRemedies(fmt.Errorf("%s: no secret", id), rota.Outside("a secret's name, or its ARN arn:aws:secretsmanager:…"))
 		}
 		needs = append(needs, Permission{ID: "ReadMasters", Resource: master.resource(at)}.each(
 			reason{"secretsmanager:DescribeSecret", "sees which version of the master's secret is current"},
@@ -49,7 +51,7 @@ func (f Function) Permissions(at Place) ([]Permission, error) {
 	}
 	if f.DeadLetters != "" {
 		if serviceOf(f.DeadLetters) != "sqs" {
-			return nil, fmt.Errorf("%s: no ARN of a queue (try: arn:aws:sqs:eu-central-1:111122223333:rota-failed)", f.DeadLetters)
+			return nil, rota.WithRemedies(fmt.Errorf("%s: no ARN of a queue", f.DeadLetters), rota.Outside("arn:aws:sqs:eu-central-1:111122223333:rota-failed"))
 		}
 		needs = append(needs, Permission{ID: "SendDeadLetters", Action: "sqs:SendMessage", Resource: f.DeadLetters,
 			Why: "keeps a call that failed to the end"})

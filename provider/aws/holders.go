@@ -11,6 +11,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/rota-dev/rota"
 )
 
 // maxBatch is how many secrets BatchGetSecretValue takes.
@@ -186,7 +188,7 @@ func (u *unread) problems() []error {
 		if n := len(secrets) - 1; n > 0 {
 			what += fmt.Sprintf(" and %d more", n)
 		}
-		all = append(all, fmt.Errorf("%s: %s could not be read: %s (try: allow secretsmanager:GetSecretValue and kms:Decrypt, or do without --search-secrets)", u.c.system(), what, why))
+		all = append(all, rota.WithRemedies(fmt.Errorf("%s: %s could not be read: %s", u.c.system(), what, why), rota.Outside("allow secretsmanager:GetSecretValue and kms:Decrypt, or do without --search-secrets")))
 	}
 	return all
 }

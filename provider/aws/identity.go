@@ -133,8 +133,8 @@ func (c *Connection) preflightIdentity(ctx context.Context) (identity, []rota.Fi
 	if me.skew.Abs() > maxSkew {
 		findings = append(findings, rota.Finding{
 			Warning: true, Check: "clock",
-			Detail: fmt.Sprintf("this machine's clock is %s away from AWS's", rota.FormatDuration(me.skew.Abs())),
-			Hint:   "synchronize the clock (NTP): AWS refuses signatures that are five minutes off",
+			Detail:   fmt.Sprintf("this machine's clock is %s away from AWS's", rota.FormatDuration(me.skew.Abs())),
+			Remedies: rota.Outside("synchronize the clock (NTP): AWS refuses signatures that are five minutes off"),
 		})
 	} else {
 		findings = append(findings, rota.Finding{OK: true, Check: "clock", Detail: "agrees with AWS's"})

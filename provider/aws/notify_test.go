@@ -57,7 +57,7 @@ Event:      e-1
 	}
 	ghost := e.Topic(arn + "x")
 	refusal(t, ghost.Notify(t.Context(), event), rota.ClassStop, rota.ErrNotFound)
-	if f := finding(t, ghost.(rota.Preflighter).Preflight(t.Context()), "topic"); f.OK || f.Warning || !strings.Contains(f.Hint, "aws sns create-topic --name ") {
+	if f := finding(t, ghost.(rota.Preflighter).Preflight(t.Context()), "topic"); f.OK || f.Warning || !strings.Contains(rota.Hint(f.Remedies), "aws sns create-topic --name ") {
 		t.Errorf("no such topic, and preflight says %+v", f)
 	}
 }

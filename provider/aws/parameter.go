@@ -51,11 +51,11 @@ func ValidateParameterName(name string) error {
 	first, _, _ := strings.Cut(strings.TrimPrefix(strings.ToLower(name), "/"), "/")
 	switch {
 	case !parameterName.MatchString(name), strings.Contains(name, "/") && name[0] != '/':
-		return errors.New("not a parameter's name: letters, digits and _.-, in parts that each begin with / (try: /prod/app/db)")
+		return rota.WithRemedies(errors.New("not a parameter's name: letters, digits and _.-, in parts that each begin with /"), rota.Configure("", "/prod/app/db"))
 	case len(name) > maxLength || strings.Count(name, "/") > maxLevels:
 		return fmt.Errorf("longer than %d characters, or more than %d levels deep", maxLength, maxLevels)
 	case strings.HasPrefix(first, "aws"), strings.HasPrefix(first, "ssm"):
-		return errors.New("names that begin with aws or ssm are AWS's own (try: /prod/app/db)")
+		return rota.WithRemedies(errors.New("names that begin with aws or ssm are AWS's own"), rota.Configure("", "/prod/app/db"))
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (p *parameter) deliver(ctx context.Context, c rota.Credential) error {
 	}
 	if !p.holds(written, text) {
 		return &rota.Error{System: p.connection.system(), Op: p.op("read back"), Class: rota.ClassWait, Err: errors.New("it does not hold what was written"),
-			Hint: "see who else writes it"}
+			Remedies: rota.Outside("see who else writes it")}
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (p *parameter) Preflight(ctx context.Context) []rota.Finding {
 	case err != nil:
 		return append(findings, failed(f.Check, err))
 	case now != nil && string(now.Type) != p.cfg.Type:
-		f = rota.Finding{Warning: true, Check: f.Check, Detail: fmt.Sprintf("is a %s and becomes a %s", now.Type, p.cfg.Type), Hint: "type: " + string(now.Type) + ", if its readers need that"}
+		f = rota.Finding{Warning: true, Check: f.Check, Detail: fmt.Sprintf("is a %s and becomes a %s", now.Type, p.cfg.Type), Remedies: rota.Outside("type: " + string(now.Type) + ", if its readers need that")}
 	case now != nil:
 		f.Detail = fmt.Sprintf("a %s, in version %d", now.Type, now.Version)
 	}

@@ -108,7 +108,7 @@ func TestWhatAParameterCantHoldIsRefusedBeforeAnyCall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.cfg.Name = newParameter()
 			err := e.Parameter(c.cfg).Deliver(t.Context(), rota.DeliverRequest{Credential: c.credential})
-			if refused, ok := errors.AsType[*rota.Error](err); !ok || refused.Class != rota.ClassStop || !strings.Contains(refused.Hint, c.want) {
+			if refused, ok := errors.AsType[*rota.Error](err); !ok || refused.Class != rota.ClassStop || !strings.Contains(rota.Hint(refused.Remedies), c.want) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -152,11 +152,11 @@ func TestPreflightOfAParameter(t *testing.T) {
 	if f := of(e.Connection, ""); !f.OK || !strings.Contains(f.Detail, "version 1") {
 		t.Errorf("after: %+v", f)
 	}
-	if f := of(e.Connection, "String"); !f.Warning || !strings.Contains(f.Hint, "SecureString") {
+	if f := of(e.Connection, "String"); !f.Warning || !strings.Contains(rota.Hint(f.Remedies), "SecureString") {
 		t.Errorf("of another type: %+v", f)
 	}
 	poor := e.connect(t, Config{AccessKeyID: e.id, SecretAccessKey: e.secret, RoleARN: e.server.CreateRole("poor", "ssm:PutParameter")})
-	if f := of(poor, ""); f.OK || f.Warning || !strings.Contains(f.Hint, "ssm:GetParameter") {
+	if f := of(poor, ""); f.OK || f.Warning || !strings.Contains(rota.Hint(f.Remedies), "ssm:GetParameter") {
 		t.Errorf("without the right to read it back: %+v", f)
 	}
 }

@@ -29,7 +29,7 @@ func (s *secretStore) Preflight(ctx context.Context) []rota.Finding {
 	if out == nil {
 		if s.exists() {
 			return append(findings, rota.Finding{Check: check, Detail: "does not exist",
-				Hint: "the ARN of a secret that exists, or a name, which Rota can create"})
+				Remedies: rota.Outside("the ARN of a secret that exists, or a name, which Rota can create")})
 		}
 		findings = append(findings, rota.Finding{OK: true, Check: check, Detail: "does not exist yet; Rota creates it with the first credential"})
 		return append(findings, s.connection.permissions(ctx, me, s.Permissions(ctx, at))...)
@@ -49,17 +49,17 @@ func (s *secretStore) preflightOwner(out *secretsmanager.DescribeSecretOutput) [
 	if awssdk.ToBool(out.RotationEnabled) {
 		findings = append(findings, rota.Finding{
 			Check: "nobody else rotates secret " + s.cfg.Name, Detail: "AWS's own rotation is on: " + awssdk.ToString(out.RotationLambdaARN),
-			Hint: "aws secretsmanager cancel-rotate-secret --secret-id " + s.cfg.Name + ", or leave this secret to AWS",
+			Remedies: rota.Outside("aws secretsmanager cancel-rotate-secret --secret-id " + s.cfg.Name + ", or leave this secret to AWS"),
 		})
 	}
 	if owner := awssdk.ToString(out.OwningService); owner != "" {
 		findings = append(findings, rota.Finding{
-			Check: "nobody else owns secret " + s.cfg.Name, Detail: "it belongs to the AWS service " + owner, Hint: "a secret of your own",
+			Check: "nobody else owns secret " + s.cfg.Name, Detail: "it belongs to the AWS service " + owner, Remedies: rota.Outside("a secret of your own"),
 		})
 	}
 	if primary := awssdk.ToString(out.PrimaryRegion); primary != "" && primary != s.connection.region {
 		findings = append(findings, rota.Finding{
-			Check: "secret " + s.cfg.Name + " can be written", Detail: "it is a replica of the one in " + primary, Hint: "region: " + primary,
+			Check: "secret " + s.cfg.Name + " can be written", Detail: "it is a replica of the one in " + primary, Remedies: rota.Outside("region: " + primary),
 		})
 	}
 	return findings
@@ -77,8 +77,8 @@ func (s *secretStore) preflightLabels(ctx context.Context, out *secretsmanager.D
 		return rota.Finding{
 			Check:  check,
 			Detail: fmt.Sprintf("AWSPENDING is on version %s, which Rota did not make, since %s", pending.ID, pending.CreatedAt.Format(time.RFC3339)),
-			Hint: fmt.Sprintf("let whoever makes it finish; if nobody does: aws secretsmanager update-secret-version-stage --secret-id %s --version-stage AWSPENDING --remove-from-version-id %s",
-				s.cfg.Name, pending.ID),
+			Remedies: rota.Outside(fmt.Sprintf("let whoever makes it finish; if nobody does: aws secretsmanager update-secret-version-stage --secret-id %s --version-stage AWSPENDING --remove-from-version-id %s",
+				s.cfg.Name, pending.ID)),
 		}
 	}
 	return rota.Finding{OK: true, Check: check, Detail: fmt.Sprintf("%d versions with labels, AWSCURRENT on %s", len(contents.Versions), named(holder(out, rota.LabelCurrent)))}
@@ -112,7 +112,7 @@ func (s *secretStore) preflightValue(ctx context.Context, current string) rota.F
 	if len(lacks) > 0 {
 		return rota.Finding{
 			Warning: true, Check: check, Detail: "a JSON object, but nothing in it is " + strings.Join(lacks, ", "),
-			Hint: "check the names under fields; the first rotation adds those that are not there",
+			Remedies: rota.Outside("check the names under fields; the first rotation adds those that are not there"),
 		}
 	}
 	return rota.Finding{OK: true, Check: check, Detail: fmt.Sprintf("a JSON object; the credential's fields are %s", strings.Join(has, ", "))}

@@ -33,8 +33,8 @@ func (c *Connection) permissions(ctx context.Context, me identity, needs []Permi
 		}
 		return []rota.Finding{{
 			Warning: true, Check: "permissions",
-			Detail: "whether Rota may do all it needs can't be told without changing anything: " + why,
-			Hint:   hint + "see to it yourself that " + cmp.Or(source, me.arn) + " may do " + strings.Join(actions, ", "),
+			Detail:   "whether Rota may do all it needs can't be told without changing anything: " + why,
+			Remedies: rota.Outside(hint + "see to it yourself that " + cmp.Or(source, me.arn) + " may do " + strings.Join(actions, ", ")),
 		}}
 	}
 	if source == "" {
@@ -91,7 +91,7 @@ func found(s Statement, source string, result types.EvaluationResult) rota.Findi
 	}
 	f := rota.Finding{
 		Check: "may " + action, Detail: "IAM's policy simulator says " + string(result.EvalDecision),
-		Hint: "allow " + action + " on " + strings.Join(s.Resource, ", ") + " to " + source + "; rota policy aws prints it all",
+		Remedies: rota.Outside("allow " + action + " on " + strings.Join(s.Resource, ", ") + " to " + source + "; rota policy aws prints it all"),
 	}
 	if strings.HasPrefix(action, "kms:") {
 		f.Warning = true

@@ -60,7 +60,7 @@ func (c *Connection) preflightLogin(ctx context.Context) []rota.Finding {
 	}
 	return []rota.Finding{{
 		Warning: true, Check: "Rota's own login",
-		Detail: "by the long-lived key " + own.AccessKeyID + ", from " + source(own),
-		Hint:   "a role that Rota gets by where it runs: IRSA or EKS Pod Identity, an ECS task role, an instance profile, or IAM Roles Anywhere",
+		Detail:   "by the long-lived key " + own.AccessKeyID + ", from " + source(own),
+		Remedies: rota.Outside("a role that Rota gets by where it runs: IRSA or EKS Pod Identity, an ECS task role, an instance profile, or IAM Roles Anywhere"),
 	}}
 }

@@ -197,7 +197,7 @@ func TestALongLivedKeyOfRotasOwnIsWarnedOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := finding(t, e.connect(t, c.cfg).AccessKeys(AccessKeysConfig{User: user}).(rota.Preflighter).Preflight(t.Context()), "Rota's own login")
-			if !f.Warning || !strings.Contains(f.Detail, e.id) || !strings.Contains(f.Detail, c.from) || !strings.Contains(f.Hint, "IRSA") {
+			if !f.Warning || !strings.Contains(f.Detail, e.id) || !strings.Contains(f.Detail, c.from) || !strings.Contains(rota.Hint(f.Remedies), "IRSA") {
 				t.Errorf("it says %+v", f)
 			}
 		})

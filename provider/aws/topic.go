@@ -84,11 +84,11 @@ func (t *topic) Preflight(ctx context.Context) []rota.Finding {
 	switch {
 	case isDenied(codeOf(err)): // publishing does without it
 		findings = append(findings, rota.Finding{Warning: true, Check: check, Detail: "Rota may not look at it",
-			Hint: "allow sns:GetTopicAttributes to Rota for this check"})
+			Remedies: rota.Outside("allow sns:GetTopicAttributes to Rota for this check")})
 	case err != nil:
 		f := failed(check, t.connection.fail("look at topic "+t.arn, err))
-		if f.Hint == "" {
-			f.Hint = "the right topic_arn in rota.yaml, or: aws sns create-topic --name " + t.arn[strings.LastIndexByte(t.arn, ':')+1:]
+		if rota.Hint(f.Remedies) == "" {
+			f.Remedies = rota.Outside("the right topic_arn in rota.yaml, or: aws sns create-topic --name " + t.arn[strings.LastIndexByte(t.arn, ':')+1:])
 		}
 		return append(findings, f)
 	default:

@@ -13,5 +13,5 @@ import (
 )
 
 func (c *notifierConfig) build(b *provider.Build) (rota.Notifier, error) {
-	return nil, fmt.Errorf("connection %s: chat is not in the build for Lambda (try: webhook or sns, or the whole program as bootstrap)", b.Name)
+	return nil, rota.WithRemedies(fmt.Errorf("connection %s: chat is not in the build for Lambda", b.Name), rota.Configure("", "webhook or sns, or the whole program as bootstrap"))
 }

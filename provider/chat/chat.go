@@ -61,7 +61,7 @@ func New(c Config) (rota.Notifier, error) {
 	s := &service{Config: c, set: map[string]bool{}, secrets: rota.NewCredential(secrets(c.URL))}
 	kind, _, ok := strings.Cut(c.URL, "://")
 	if !ok {
-		return nil, fmt.Errorf("chat %s: its url names no service (try: slack://hook:TOKEN@webhook)", c.Name)
+		return nil, rota.WithRemedies(fmt.Errorf("chat %s: its url names no service", c.Name), rota.Configure("", "slack://hook:TOKEN@webhook"))
 	}
 	s.kind, _, _ = strings.Cut(kind, "+")
 	if u, err := url.Parse(c.URL); err == nil {
@@ -71,7 +71,7 @@ func New(c Config) (rota.Notifier, error) {
 	}
 	sender, err := shoutrrr.CreateSenderWithOptions(types.SenderOptions{HTTPClient: c.Client, Timeout: c.Timeout}, c.URL)
 	if err != nil || sender == nil {
-		return nil, fmt.Errorf("chat %s: not a url for %s (try: https://shoutrrr.nickfedor.com has the form for each service)", c.Name, s.name())
+		return nil, rota.WithRemedies(fmt.Errorf("chat %s: not a url for %s", c.Name, s.name()), rota.Configure("", "https://shoutrrr.nickfedor.com has the form for each service"))
 	}
 	return s, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/provider/chat"
 )
 
@@ -73,7 +74,7 @@ func TestServices(t *testing.T) {
 
 func TestURLsThatAreNone(t *testing.T) {
 	for _, url := range []string{"", "hunter2", "nothing://hunter2", "slack://hunter2", "hunter2 hunter2://x"} {
-		if _, err := chat.New(chat.Config{Name: "ops", URL: url}); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "(try: ") {
+		if _, err := chat.New(chat.Config{Name: "ops", URL: url}); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(hint.Text(err), "(try: ") {
 			t.Errorf("%q: %v", url, err)
 		}
 	}

@@ -77,37 +77,37 @@ func NewNotifier(c Config) (rota.Notifier, error) {
 }
 
 func newRunner(c Config) (*runner, error) {
-	refuse := func(format string, args ...any) (*runner, error) {
-		return nil, fmt.Errorf("%s: %w", cmp.Or(c.Name, "command"), fmt.Errorf(format, args...))
+	refuse := func(hint, format string, args ...any) (*runner, error) {
+		return nil, fmt.Errorf("%s: %w", cmp.Or(c.Name, "command"), rota.WithRemedies(fmt.Errorf(format, args...), rota.Configure("", hint)))
 	}
 	if len(c.Command) == 0 || c.Command[0] == "" {
-		return refuse("no program to run (try: command: [systemctl, reload, app])")
+		return refuse("command: [systemctl, reload, app]", "no program to run")
 	}
 	c.Name = cmp.Or(c.Name, "command "+filepath.Base(c.Command[0]))
 	if program := c.Command[0]; strings.ContainsRune(program, filepath.Separator) && !filepath.IsAbs(program) {
-		return refuse("program %q is neither a name nor an absolute path", program)
+		return refuse("", "program %q is neither a name nor an absolute path", program)
 	}
 	if c.Dir != "" && !filepath.IsAbs(c.Dir) {
-		return refuse("working folder %q is not an absolute path", c.Dir)
+		return refuse("", "working folder %q is not an absolute path", c.Dir)
 	}
 	if c.Timeout < 0 {
-		return refuse("timeout %s is negative", c.Timeout)
+		return refuse("", "timeout %s is negative", c.Timeout)
 	}
 	if c.Timeout == 0 {
 		c.Timeout = defaultTimeout
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
 		if !variable.MatchString(name) || strings.HasPrefix(name, "ROTA_") {
-			return refuse("environment variable %q: not a name, or one of Rota's own (try: letters, digits and _)", name)
+			return refuse("letters, digits and _", "environment variable %q: not a name, or one of Rota's own", name)
 		}
 	}
 	for _, name := range c.Inherit {
 		if !variable.MatchString(name) || strings.HasPrefix(name, "ROTA_") {
-			return refuse("inherited variable %q: not a name, or one of Rota's own (try: letters, digits and _)", name)
+			return refuse("letters, digits and _", "inherited variable %q: not a name, or one of Rota's own", name)
 		}
 	}
 	if slices.ContainsFunc(slices.Concat(c.Command, slices.Collect(maps.Values(c.Env))), func(s string) bool { return strings.ContainsRune(s, 0) }) {
-		return refuse("an argument or a variable contains a NUL byte")
+		return refuse("", "an argument or a variable contains a NUL byte")
 	}
 	return &runner{config: c, grace: grace}, nil
 }
@@ -143,9 +143,9 @@ func (r *runner) Preflight(context.Context) []rota.Finding {
 		err = r.folder()
 	}
 	if err != nil {
-		f.OK, f.Detail, f.Hint = false, err.Error(), "install the program where Rota runs, or correct its path"
+		f.OK, f.Detail, f.Remedies = false, err.Error(), rota.Outside("install the program where Rota runs, or correct its path")
 		if errors.Is(err, errFolder) {
-			f.Hint = "create the working folder, or correct its path"
+			f.Remedies = rota.Outside("create the working folder, or correct its path")
 		}
 	}
 	return []rota.Finding{f}

@@ -249,13 +249,13 @@ func TestOnlyItsOwnTimeoutMayBeTooShort(t *testing.T) {
 		cancel()
 	}()
 	err = r.Reload(ctx, rota.ReloadRequest{Secret: "s", Version: "v"})
-	if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), hint) || rota.ClassOf(err) != rota.ClassWait {
+	if !errors.Is(err, context.Canceled) || strings.Contains(rota.Hint(rota.RemediesOf(err)), hint) || rota.ClassOf(err) != rota.ClassWait {
 		t.Errorf("the caller cancelled: %v", err)
 	}
 
 	c = shell(t, `exec sleep 600`)
 	c.Timeout = 50 * time.Millisecond
-	if err := reload(t, c); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), hint) {
+	if err := reload(t, c); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(rota.Hint(rota.RemediesOf(err)), hint) {
 		t.Errorf("its own timeout ended it: %v", err)
 	}
 }
@@ -304,7 +304,7 @@ func TestPreflightFindsWhatCannotRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := r.(rota.Preflighter).Preflight(t.Context())
-			if len(f) != 1 || f[0].OK || f[0].Hint == "" || f[0].Detail == "" {
+			if len(f) != 1 || f[0].OK || rota.Hint(f[0].Remedies) == "" || f[0].Detail == "" {
 				t.Errorf("preflight finds %+v", f)
 			}
 			if err := r.Reload(t.Context(), rota.ReloadRequest{Secret: "s"}); err == nil || rota.ClassOf(err) != rota.ClassStop {

@@ -46,19 +46,19 @@ type programConfig struct {
 // Validate implements [provider.Validator].
 func (c *programConfig) Validate(v *provider.Validation) {
 	if len(c.Run) == 0 {
-		v.Problem(c.At, "run", "try: run: [systemctl, reload, app]", "is empty")
+		v.Problem(c.At, "run", "run: [systemctl, reload, app]", "is empty")
 	} else if program := c.Run[0]; strings.Contains(program.Text, "/") && !filepath.IsAbs(program.Text) {
-		v.Problem(program.At, "run", "try: /usr/local/bin/reload", "the program is neither a name nor an absolute path")
+		v.Problem(program.At, "run", "/usr/local/bin/reload", "the program is neither a name nor an absolute path")
 	}
 	if c.Timeout.IsSet() && c.Timeout.Length == 0 {
-		v.Problem(c.Timeout.At, "timeout", "try: 5m", "must be more than nothing")
+		v.Problem(c.Timeout.At, "timeout", "5m", "must be more than nothing")
 	}
 	if dir, plain := c.Dir.Literal(); plain && dir != "" && !filepath.IsAbs(dir) {
-		v.Problem(c.Dir.At, "dir", "try: /srv/app", "must be absolute")
+		v.Problem(c.Dir.At, "dir", "/srv/app", "must be absolute")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
 		if !variable.MatchString(name) || strings.HasPrefix(name, "ROTA_") {
-			v.Problem(c.Env[name].At, "env", "try: letters, digits and _; names with ROTA_ are Rota's own", "not a variable's name")
+			v.Problem(c.Env[name].At, "env", "letters, digits and _; names with ROTA_ are Rota's own", "not a variable's name")
 		}
 	}
 }

@@ -35,7 +35,7 @@ type runner struct {
 // after the grace.
 func (r *runner) run(ctx context.Context, op string, variables map[string]string, input []byte) error {
 	fail := func(class rota.Class, hint string, err error) error {
-		return rota.Sanitize(&rota.Error{System: r.config.Name, Op: op, Class: class, Hint: hint, Err: err}, r.hidden())
+		return rota.Sanitize(&rota.Error{System: r.config.Name, Op: op, Class: class, Remedies: rota.Outside(hint), Err: err}, r.hidden())
 	}
 	path, err := r.find()
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/rota-dev/rota"
 )
 
 // awsNames are the AWS SDKs' names for an access key's fields.
@@ -24,7 +26,7 @@ func mergeAWS(existing []byte, profile string, values map[string]string) ([]byte
 	lower := make(map[string]string, len(values))
 	for name, value := range values {
 		if name == "" || strings.ContainsAny(name, " \t\r\n=[]#;") {
-			return nil, fmt.Errorf("%q can't be a setting of an AWS credentials file (try: aws_access_key_id, aws_secret_access_key)", name)
+			return nil, rota.WithRemedies(fmt.Errorf("%q can't be a setting of an AWS credentials file", name), rota.Outside("aws_access_key_id, aws_secret_access_key"))
 		}
 		if value == "" || strings.ContainsRune(`#;"'`, rune(value[0])) ||
 			strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -96,7 +98,9 @@ func mergeAWS(existing []byte, profile string, values map[string]string) ([]byte
 // if there is no such profile. It checks every line: a file that the AWS SDKs
 // can't read is rejected.
 func findProfile(lines []string, profile string) (begin, end int, err error) {
-	const otherwise = ", and so not overwritten (try: correct the file, or move it away)"
+	refuse := func(i int, why string) (int, int, error) {
+		return -1, -1, rota.WithRemedies(fmt.Errorf("line %d: %s, and so not overwritten", i+1, why), rota.Outside("correct the file, or move it away"))
+	}
 	begin, end = -1, -1
 	inSection := false
 	for i, line := range lines {
@@ -107,7 +111,7 @@ func findProfile(lines []string, profile string) (begin, end int, err error) {
 			name, tail, closed := strings.Cut(trimmed[1:], "]")
 			tail = strings.TrimSpace(tail)
 			if !closed || (tail != "" && tail[0] != '#' && tail[0] != ';') {
-				return -1, -1, fmt.Errorf("line %d: not a [profile]%s", i+1, otherwise)
+				return refuse(i, "not a [profile]")
 			}
 			inSection = true
 			if begin >= 0 && end < 0 {
@@ -115,14 +119,14 @@ func findProfile(lines []string, profile string) (begin, end int, err error) {
 			}
 			if strings.TrimSpace(name) == profile {
 				if begin >= 0 {
-					return -1, -1, fmt.Errorf("line %d: the profile %s appears twice (try: remove one)", i+1, profile)
+					return -1, -1, rota.WithRemedies(fmt.Errorf("line %d: the profile %s appears twice", i+1, profile), rota.Outside("remove one"))
 				}
 				begin = i + 1
 			}
 		case !inSection:
-			return -1, -1, fmt.Errorf("line %d: a setting before the first [profile]%s", i+1, otherwise)
+			return refuse(i, "a setting before the first [profile]")
 		case !strings.Contains(trimmed, "=") && !indented(line):
-			return -1, -1, fmt.Errorf("line %d: not name = value%s", i+1, otherwise)
+			return refuse(i, "not name = value")
 		}
 	}
 	if begin >= 0 && end < 0 {

@@ -44,16 +44,16 @@ type targetConfig struct {
 func (c *targetConfig) Validate(v *provider.Validation) {
 	v.FieldMap("fields", c.Fields)
 	if place, plain := c.Path.Literal(); plain && place != "" && !filepath.IsAbs(place) {
-		v.Problem(c.Path.At, "path", "try: /etc/app/credentials.env", "must be absolute")
+		v.Problem(c.Path.At, "path", "/etc/app/credentials.env", "must be absolute")
 	}
 	if c.Profile.IsSet() && c.Format.Text != "" && c.Format.Text != AWSCredentials {
-		v.Problem(c.Profile.At, "profile", "try: format: aws_credentials", "belongs to the format aws_credentials")
+		v.Problem(c.Profile.At, "profile", "format: aws_credentials", "belongs to the format aws_credentials")
 	}
 	if c.Format.Text == AWSCredentials && !slices.Contains(v.Issuer.Fields.All, rota.FieldAccessKeyID) {
-		v.Problem(c.Format.At, "format", "try: dotenv, json", "aws_credentials needs an access key, and the issuer makes a %s", v.Issuer.Traits.Kind)
+		v.Problem(c.Format.At, "format", "dotenv, json", "aws_credentials needs an access key, and the issuer makes a %s", v.Issuer.Traits.Kind)
 	}
 	if c.Mode.IsSet() && c.Mode.Perm()&0o007 != 0 {
-		v.Problem(c.Mode.At, "mode", `try: "0600", or "0640" with a group`, "%q lets everyone of the machine at the credential", c.Mode.Text)
+		v.Problem(c.Mode.At, "mode", `"0600", or "0640" with a group`, "%q lets everyone of the machine at the credential", c.Mode.Text)
 	}
 }
 

@@ -1,12 +1,15 @@
 package file
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/rota-dev/rota"
 )
 
 // assignment is one KEY=value in a dotenv file: its position, its value's
@@ -36,7 +39,7 @@ func mergeDotenv(existing []byte, values map[string]string) ([]byte, error) {
 	quoted := make(map[string]string, len(values))
 	for key, value := range values {
 		if !dotenvKey.MatchString(key) {
-			return nil, fmt.Errorf("%q can't be a variable's name (try: fields with names such as DB_PASSWORD)", key)
+			return nil, rota.WithRemedies(fmt.Errorf("%q can't be a variable's name", key), rota.Outside("fields with names such as DB_PASSWORD"))
 		}
 		if quoted[key], err = quoteDotenv(value); err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
@@ -82,10 +85,12 @@ func mergeDotenv(existing []byte, values map[string]string) ([]byte, error) {
 // value that they'd read differently in every form is an error: some readers
 // would get a different password.
 func quoteDotenv(value string) (string, error) {
-	const otherwise = " (try: the json format, {field|base64}, or a password without such characters)"
+	refuse := func(why string) (string, error) {
+		return "", rota.WithRemedies(errors.New("the value contains "+why), rota.Configure("", "the json format, {field|base64}, or a password without such characters"))
+	}
 	switch {
 	case !utf8.ValidString(value) || strings.ContainsAny(value, "\x00\r"):
-		return "", fmt.Errorf("the value contains NUL, CR or invalid UTF-8, which dotenv can't hold%s", otherwise)
+		return refuse("NUL, CR or invalid UTF-8, which dotenv can't hold")
 	case plainValue.MatchString(value):
 		return value, nil
 	case !strings.ContainsAny(value, `'\`):
@@ -93,13 +98,13 @@ func quoteDotenv(value string) (string, error) {
 	case !strings.ContainsAny(value, "$`"):
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`, nil
 	}
-	return "", fmt.Errorf("the value contains ' or \\ as well as $ or `, which shells and dotenv libraries read differently%s", otherwise)
+	return refuse("' or \\ as well as $ or `, which shells and dotenv libraries read differently")
 }
 
 // readDotenv finds the assignments of a dotenv file, as a shell would.
 func readDotenv(text string) ([]assignment, error) {
 	refuse := func(at int, why string) error {
-		return fmt.Errorf("line %d: %s, and so not overwritten (try: correct the file, or move it away)", 1+strings.Count(text[:at], "\n"), why)
+		return rota.WithRemedies(fmt.Errorf("line %d: %s, and so not overwritten", 1+strings.Count(text[:at], "\n"), why), rota.Outside("correct the file, or move it away"))
 	}
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		return nil, refuse(0, "not UTF-8 text")

@@ -59,24 +59,24 @@ func New(c Config) (rota.Target, error) {
 	if c.Name == "" {
 		c.Name = "file " + c.Path
 	}
-	refuse := func(f string, args ...any) (rota.Target, error) {
-		return nil, fmt.Errorf("%s: %w", c.Name, fmt.Errorf(f, args...))
+	refuse := func(hint, format string, args ...any) (rota.Target, error) {
+		return nil, fmt.Errorf("%s: %w", c.Name, rota.WithRemedies(fmt.Errorf(format, args...), rota.Configure("", hint)))
 	}
 	if c.Path == "" || !filepath.IsAbs(c.Path) || strings.HasSuffix(c.Path, "/") || strings.ContainsRune(c.Path, 0) {
-		return refuse("path %q is not the absolute path of a file (try: /etc/app/credentials.json)", c.Path)
+		return refuse("/etc/app/credentials.json", "path %q is not the absolute path of a file", c.Path)
 	}
 	c.Path = filepath.Clean(c.Path)
 	if c.Mode == 0 {
 		c.Mode = 0o600
 	}
 	if c.Mode&^fs.ModePerm != 0 {
-		return refuse("mode %#o has more than permission bits (try: 0600, 0640)", uint32(c.Mode))
+		return refuse("0600, 0640", "mode %#o has more than permission bits", uint32(c.Mode))
 	}
 	if c.Mode&0o002 != 0 {
-		return refuse("mode %#o lets everyone write the file (try: 0600, 0640)", uint32(c.Mode))
+		return refuse("0600, 0640", "mode %#o lets everyone write the file", uint32(c.Mode))
 	}
 	if c.Profile != "" && c.Format != AWSCredentials {
-		return refuse("profile %q is for the format %s only", c.Profile, AWSCredentials)
+		return refuse("", "profile %q is for the format %s only", c.Profile, AWSCredentials)
 	}
 	t := &target{config: c}
 	switch c.Format {
@@ -90,13 +90,13 @@ func New(c Config) (rota.Target, error) {
 			profile = "default"
 		}
 		if strings.ContainsAny(profile, "[]\r\n") || strings.TrimSpace(profile) != profile {
-			return refuse("profile %q can't be written in an AWS credentials file", profile)
+			return refuse("", "profile %q can't be written in an AWS credentials file", profile)
 		}
 		t.format = func(existing []byte, values map[string]string) ([]byte, error) {
 			return mergeAWS(existing, profile, values)
 		}
 	default:
-		return refuse("format %q is not known (try: %s, %s, %s)", c.Format, JSON, Dotenv, AWSCredentials)
+		return refuse(fmt.Sprintf("%s, %s, %s", JSON, Dotenv, AWSCredentials), "format %q is not known", c.Format)
 	}
 	return t, nil
 }
@@ -112,7 +112,7 @@ func (t *target) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			class = rota.ClassWait
 		}
-		return rota.Sanitize(&rota.Error{System: t.config.Name, Op: "deliver " + r.Secret, Class: class, Err: err, Hint: hint(err)}, r.Credential)
+		return rota.Sanitize(&rota.Error{System: t.config.Name, Op: "deliver " + r.Secret, Class: class, Err: err, Remedies: rota.Outside(hint(err))}, r.Credential)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/provider/file"
 	"github.com/rota-dev/rota/provider/providertest"
 )
@@ -189,7 +190,7 @@ func TestWhatCannotBeReplacedIsLeftAlone(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := deliver(t, file.Config{Path: c.path, Format: file.JSON})
-			if err == nil || !strings.Contains(err.Error(), c.want) {
+			if err == nil || !strings.Contains(hint.Text(err), c.want) {
 				t.Errorf("want an error with %q, got %v", c.want, err)
 			}
 			if class := rota.ClassOf(err); class != rota.ClassStop {
@@ -200,7 +201,7 @@ func TestWhatCannotBeReplacedIsLeftAlone(t *testing.T) {
 			}
 			target, _ := file.New(file.Config{Path: c.path, Format: file.JSON})
 			for _, f := range target.(rota.Preflighter).Preflight(t.Context()) {
-				if !f.OK && f.Hint != "" {
+				if !f.OK && rota.Hint(f.Remedies) != "" {
 					return
 				}
 			}
@@ -310,13 +311,13 @@ func refusals(t *testing.T, dir string) {
 		{file.Config{Path: dir + "/open/sealed.json", Format: file.JSON}, "permission denied"},
 		{file.Config{Path: dir + "/open/new.json", Format: file.JSON, Owner: "0"}, "user 0"},
 	} {
-		if err := deliver(t, c.config); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := deliver(t, c.config); err == nil || !strings.Contains(hint.Text(err), c.want) {
 			t.Errorf("%s: want an error with %q, got %v", c.config.Path, c.want, err)
 		}
 		target, _ := file.New(c.config)
 		bad := false
 		for _, f := range target.(rota.Preflighter).Preflight(t.Context()) {
-			bad = bad || !f.OK && f.Hint != ""
+			bad = bad || !f.OK && rota.Hint(f.Remedies) != ""
 		}
 		if !bad {
 			t.Errorf("%s: preflight finds all in order", c.config.Path)

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/rota-dev/rota"
 )
 
 // member is one member of a JSON object, with its value as written.
@@ -26,7 +28,7 @@ func mergeJSON(existing []byte, values map[string]string) ([]byte, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !utf8.ValidString(values[name]) || !utf8.ValidString(name) {
-			return nil, fmt.Errorf("%q is not UTF-8, which JSON can't hold (try: {field|base64})", name)
+			return nil, rota.WithRemedies(fmt.Errorf("%q is not UTF-8, which JSON can't hold", name), rota.Outside("{field|base64}"))
 		}
 		value, err := quoteJSON(values[name])
 		if err != nil {
@@ -81,11 +83,11 @@ func readObject(content []byte) ([]member, error) {
 		return nil, nil
 	}
 	if !utf8.Valid(content) || !json.Valid(content) {
-		return nil, fmt.Errorf("line %d: not valid JSON, and so not overwritten (try: correct the file, or move it away)", jsonLine(content))
+		return nil, rota.WithRemedies(fmt.Errorf("line %d: not valid JSON, and so not overwritten", jsonLine(content)), rota.Outside("correct the file, or move it away"))
 	}
 	d := json.NewDecoder(bytes.NewReader(content))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		return nil, fmt.Errorf("not a JSON object, and so not overwritten (try: correct the file, or move it away)")
+		return nil, rota.WithRemedies(errors.New("not a JSON object, and so not overwritten"), rota.Outside("correct the file, or move it away"))
 	}
 	var members []member
 	for d.More() {
@@ -95,7 +97,7 @@ func readObject(content []byte) ([]member, error) {
 			return nil, fmt.Errorf("not a JSON object")
 		}
 		if slices.ContainsFunc(members, func(m member) bool { return m.name == name }) {
-			return nil, fmt.Errorf("the key %q appears twice (try: remove one)", name)
+			return nil, rota.WithRemedies(fmt.Errorf("the key %q appears twice", name), rota.Outside("remove one"))
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/rota-dev/rota"
 )
 
 // maxSize is more than any credentials file needs.
@@ -80,7 +82,7 @@ func (p *place) read() error {
 	}
 	switch {
 	case found.Mode()&fs.ModeSymlink != 0:
-		return fmt.Errorf("%s is a symbolic link, which is not followed (try: the path that it points to)", p.config.Path)
+		return rota.WithRemedies(fmt.Errorf("%s is a symbolic link, which is not followed", p.config.Path), rota.Outside("the path that it points to"))
 	case !found.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file", p.config.Path)
 	case found.Size() > maxSize:

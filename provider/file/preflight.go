@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -12,9 +13,9 @@ import (
 func (t *target) Preflight(ctx context.Context) []rota.Finding {
 	write := rota.Finding{Check: "write " + t.config.Path}
 	failed := func(f rota.Finding, err error, otherwise string) rota.Finding {
-		f.Detail, f.Hint = err.Error(), hint(err)
-		if f.Hint == "" {
-			f.Hint = otherwise
+		f.Detail, f.Remedies = err.Error(), rota.RemediesOf(err)
+		if text := cmp.Or(hint(err), otherwise); len(f.Remedies) == 0 {
+			f.Remedies = rota.Outside(text)
 		}
 		return f
 	}
@@ -36,7 +37,7 @@ func (t *target) Preflight(ctx context.Context) []rota.Finding {
 		give := rota.Finding{OK: true, Check: "give " + t.config.Path + " to " + p.owner.String()}
 		if !mayGive(p.owner) {
 			give.OK, give.Detail = false, "this user may not change the owner of files"
-			give.Hint = "run Rota as the file's owner or as root, or leave out owner and group"
+			give.Remedies = rota.Outside("run Rota as the file's owner or as root, or leave out owner and group")
 		}
 		findings = append(findings, give)
 	}

@@ -91,7 +91,7 @@ func (a *AccessKeys) Create(ctx context.Context, _ rota.CreateRequest) (rota.Cre
 		if len(a.existing()) >= a.traits.Limit {
 			a.limitHits++
 			return &rota.Error{System: a.opts.System, Op: "create access key for user " + a.user, Class: rota.ClassStop,
-				Hint: "delete a key that nobody uses", Err: rota.ErrLimit}
+				Remedies: rota.Outside("delete a key that nobody uses"), Err: rota.ErrLimit}
 		}
 		made = a.add(false)
 		return nil
@@ -169,7 +169,7 @@ func (a *AccessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 		}
 		if k.active {
 			return &rota.Error{System: a.opts.System, Op: "delete access key " + k.id, Class: rota.ClassStop,
-				Hint: "deactivate it first", Err: fmt.Errorf("it is active: %w", rota.ErrConflict)}
+				Remedies: rota.Outside("deactivate it first"), Err: fmt.Errorf("it is active: %w", rota.ErrConflict)}
 		}
 		a.remember()
 		k.gone, k.goneAt = true, a.opts.Now()

@@ -32,7 +32,7 @@ type alternating struct {
 // Alternating returns the issuer for a pair of roles.
 func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
 	if cfg.Roles[0] == cfg.Roles[1] {
-		return nil, fmt.Errorf("%s: role %q is named twice (try: two login roles that are members of one group)", c.system(), cfg.Roles[0])
+		return nil, rota.WithRemedies(fmt.Errorf("%s: role %q is named twice", c.system(), cfg.Roles[0]), rota.Configure("", "two login roles that are members of one group"))
 	}
 	if cfg.Group != "" {
 		if err := checkRole(cfg.Group); err != nil {
@@ -40,7 +40,7 @@ func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
 		}
 	}
 	if slices.Contains(cfg.Roles[:], cfg.Group) {
-		return nil, fmt.Errorf("%s: role %s can't be its own group (try: a role without LOGIN that owns the tables)", c.system(), cfg.Group)
+		return nil, rota.WithRemedies(fmt.Errorf("%s: role %s can't be its own group", c.system(), cfg.Group), rota.Configure("", "a role without LOGIN that owns the tables"))
 	}
 	r, err := c.newRoles(cfg.Rules, cfg.Group, cfg.Roles[:]...)
 	if err != nil {
@@ -64,7 +64,7 @@ func (a *alternating) Create(ctx context.Context, r rota.CreateRequest) (rota.Cr
 	i := slices.IndexFunc(a.names, func(name string) bool { return !slices.Contains(r.Taken, name) })
 	if i < 0 {
 		return rota.Credential{}, &rota.Error{System: a.conn.system(), Op: op, Class: rota.ClassStop,
-			Err: fmt.Errorf("%w: both are taken", rota.ErrLimit), Hint: "retire the previous credential first"}
+			Err: fmt.Errorf("%w: both are taken", rota.ErrLimit), Remedies: rota.Outside("retire the previous credential first")}
 	}
 	return a.generate(a.names[i])
 }

@@ -60,10 +60,10 @@ func (q *query) Preflight(ctx context.Context) []rota.Finding {
 	case err == nil:
 		f.OK = true
 	case answered && !isLogin(err):
-		f.Detail, f.Hint = q.conn.plain(err, nil).Error(), "correct the query"
+		f.Detail, f.Remedies = q.conn.plain(err, nil).Error(), rota.Outside("correct the query")
 		if answer.Code != codeSyntax {
 			f.Warning = true
-			f.Hint = "correct the query, unless the new credential's role finds there what " + q.conn.cfg.Username + " does not"
+			f.Remedies = rota.Outside("correct the query, unless the new credential's role finds there what " + q.conn.cfg.Username + " does not")
 		}
 	default:
 		return []rota.Finding{problem(f.Check, q.conn.failed(f.Check, err))}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rota-dev/rota"
 )
 
 // Config says how Rota logs in to change roles.
@@ -80,33 +82,35 @@ func (c Config) loopback() bool {
 
 func (c Config) validate() error {
 	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	refuse := func(hint, format string, args ...any) {
+		errs = append(errs, rota.WithRemedies(fmt.Errorf(format, args...), rota.Configure("", hint)))
+	}
 	if c.Host == "" {
-		refuse("host is empty (try: db.example.org)")
+		refuse("db.example.org", "host is empty")
 	}
 	if strings.Contains(c.Host, ",") {
-		refuse("host %q names several hosts (try: one name that follows the primary)", c.Host)
+		refuse("one name that follows the primary", "host %q names several hosts", c.Host)
 	}
 	if c.Port < 1 || c.Port > 65535 {
-		refuse("port %d is not between 1 and 65535", c.Port)
+		refuse("", "port %d is not between 1 and 65535", c.Port)
 	}
 	if c.Username == "" {
-		refuse("username is empty (try: a role with CREATEROLE for Rota itself)")
+		refuse("a role with CREATEROLE for Rota itself", "username is empty")
 	}
 	if c.ConnectTimeout < 0 {
-		refuse("connect timeout %s is negative", c.ConnectTimeout)
+		refuse("", "connect timeout %s is negative", c.ConnectTimeout)
 	}
 	switch c.SSLMode {
 	case "disable", "require", "verify-ca", "verify-full":
 	default:
-		refuse("sslmode is %q (try: verify-full; or require, verify-ca, disable)", c.SSLMode)
+		refuse("verify-full; or require, verify-ca, disable", "sslmode is %q", c.SSLMode)
 	}
 	if (c.SSLCert == "") != (c.SSLKey == "") {
-		refuse("sslcert and sslkey must be set together")
+		refuse("", "sslcert and sslkey must be set together")
 	}
 	for _, text := range []string{c.Host, c.Database, c.Username, c.Password} {
 		if strings.ContainsRune(text, 0) {
-			refuse("a setting contains a NUL character")
+			refuse("", "a setting contains a NUL character")
 		}
 	}
 	return errors.Join(errs...)

@@ -30,7 +30,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 		v.Problem(c.At, "", "", "sslcert and sslkey must be set together")
 	}
 	if c.SSLMode.Text == "disable" && (c.SSLRootCert.IsSet() || c.SSLCert.IsSet()) {
-		v.Problem(c.SSLMode.At, "sslmode", "try: sslmode: verify-full", "disable makes no use of certificates")
+		v.Problem(c.SSLMode.At, "sslmode", "sslmode: verify-full", "disable makes no use of certificates")
 	}
 }
 

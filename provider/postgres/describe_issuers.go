@@ -62,7 +62,7 @@ func (c *alternatingConfig) Validate(v *provider.Validation) {
 	first, one := c.Roles[0].Literal()
 	second, two := c.Roles[1].Literal()
 	if one && two && first != "" && first == second {
-		v.Problem(c.Roles[1].At, "roles", "try: a second role with the same rights", "both are the same role")
+		v.Problem(c.Roles[1].At, "roles", "a second role with the same rights", "both are the same role")
 	}
 	notOurs(v, c.Roles[:]...)
 	v.Password(c.PasswordRules)
@@ -109,7 +109,7 @@ func notOurs(v *provider.Validation, roles ...provider.Text) {
 	}
 	for _, role := range roles {
 		if name, known := role.Literal(); known && name == own {
-			v.Problem(role.At, "", "try: an administering role for the connection alone", "%q is the role that Rota itself logs in as", name)
+			v.Problem(role.At, "", "an administering role for the connection alone", "%q is the role that Rota itself logs in as", name)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (c *Connection) failed(op string, err error, used ...rota.Credential) error
 		return err
 	}
 	class, hint, sentinel := c.classify(err)
-	return &rota.Error{System: c.system(), Op: op, Class: class, Hint: hint, Err: c.plain(err, sentinel, used...)}
+	return &rota.Error{System: c.system(), Op: op, Class: class, Remedies: rota.Outside(hint), Err: c.plain(err, sentinel, used...)}
 }
 
 // classify says what can be done about an error in a statement, or in logging
@@ -103,25 +103,26 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 		return err
 	}
 	e := &rota.Error{System: c.system(), Op: op, Err: c.plain(err, nil, cred)}
-	e.Class, e.Hint, _ = c.classify(err)
+	class, hint, _ := c.classify(err)
+	e.Class, e.Remedies = class, rota.Outside(hint)
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case answered && isLogin(err) && answer.Code == codeInvalidAuthorization && answer.Routine == "ClientAuthentication":
 		// No line in pg_hba.conf matches: that says nothing about the password.
-		e.Class, e.Hint = rota.ClassStop, "a line for the role with scram-sha-256 in the server's pg_hba.conf"
+		e.Class, e.Remedies = rota.ClassStop, rota.Outside("a line for the role with scram-sha-256 in the server's pg_hba.conf")
 	case answered && isLogin(err) && (answer.Code == codeInvalidPassword || answer.Code == codeInvalidAuthorization):
-		e.Class, e.Hint = rota.ClassWait, ""
+		e.Class, e.Remedies = rota.ClassWait, nil
 		e.Err = c.plain(err, rota.ErrRefused, cred)
 	case answered && isLogin(err) && answer.Code == codeInsufficientRights:
-		e.Class, e.Hint = rota.ClassStop, "GRANT CONNECT ON DATABASE "+quote(c.cfg.Database)+" TO the role or its group"
+		e.Class, e.Remedies = rota.ClassStop, rota.Outside("GRANT CONNECT ON DATABASE "+quote(c.cfg.Database)+" TO the role or its group")
 	case unasked(err):
-		e.Class, e.Hint = rota.ClassStop, "scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf"
+		e.Class, e.Remedies = rota.ClassStop, rota.Outside("scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf")
 		e.Err = errors.New("the server let the role in without asking for its password, so a login proves nothing")
 	case answered && answer.Code == codeReadOnly:
-		e.Hint = "a statement that only reads"
+		e.Remedies = rota.Outside("a statement that only reads")
 	case answered && !isLogin(err) && e.Class != rota.ClassWait:
 		// A statement that the role may not run, or that's wrong.
-		e.Class, e.Hint = rota.ClassStop, ""
+		e.Class, e.Remedies = rota.ClassStop, nil
 	}
 	return e
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/testenv"
 )
 
@@ -129,7 +130,7 @@ func wantError(t testing.TB, err error, class rota.Class, sentinel error, words 
 		t.Errorf("want %q in the chain of: %v", sentinel, err)
 	}
 	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
+		if !strings.Contains(hint.Text(err), word) {
 			t.Errorf("no %q in: %v", word, err)
 		}
 	}

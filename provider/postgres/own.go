@@ -36,8 +36,11 @@ func Own(name string, cfg Config, o OwnConfig) (rota.Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkRole(o.Role), o.Rules.Validate()); err != nil {
+	if err := checkRole(o.Role); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
+	}
+	if err := o.Rules.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: password: %w", c.system(), err)
 	}
 	return &own{roles: roles{conn: c, names: []string{o.Role}, rules: o.Rules}, known: o.Known}, nil
 }
@@ -97,7 +100,7 @@ func (o *own) Set(ctx context.Context, s rota.SetRequest) error {
 		}
 	}
 	return &rota.Error{System: o.roles.conn.system(), Op: op, Class: rota.ClassStop, Err: errors.New("none of the stored passwords logs in"),
-		Hint: "a masterarn in the secret, with a role that may change others' passwords, or the right password in the secret"}
+		Remedies: rota.Outside("a masterarn in the secret, with a role that may change others' passwords, or the right password in the secret")}
 }
 
 // Delete implements [rota.Issuer]: a role's only password is never deleted.
@@ -116,7 +119,7 @@ func (o *own) Preflight(ctx context.Context) []rota.Finding {
 			return []rota.Finding{f}
 		}
 	}
-	f.Detail, f.Hint = "none of the stored passwords logs in", "the right password in the secret, or a masterarn"
+	f.Detail, f.Remedies = "none of the stored passwords logs in", rota.Outside("the right password in the secret, or a masterarn")
 	if err != nil {
 		f.Detail = rota.Sanitize(err, known...).Error()
 	}

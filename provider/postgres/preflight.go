@@ -60,9 +60,9 @@ func (c *Connection) preflight(ctx context.Context) ([]rota.Finding, adminFacts,
 	server := rota.Finding{OK: true, Check: "take changes of roles", Detail: "a primary that knows SCRAM-SHA-256"}
 	switch {
 	case admin.Version < minVersion:
-		server = rota.Finding{Check: server.Check, Detail: "PostgreSQL " + admin.Shown + " does not know SCRAM-SHA-256", Hint: "PostgreSQL 10 or newer"}
+		server = rota.Finding{Check: server.Check, Detail: "PostgreSQL " + admin.Shown + " does not know SCRAM-SHA-256", Remedies: rota.Outside("PostgreSQL 10 or newer")}
 	case admin.Standby:
-		server = rota.Finding{Check: server.Check, Detail: "this server is a standby and can't be written to", Hint: "the primary's host"}
+		server = rota.Finding{Check: server.Check, Detail: "this server is a standby and can't be written to", Remedies: rota.Outside("the primary's host")}
 	}
 	return []rota.Finding{login, c.cfg.transport(), server}, admin, true
 }
@@ -78,19 +78,19 @@ func (c Config) transport() rota.Finding {
 		f.OK, f.Detail = true, "not needed: it is on this machine"
 	case c.SSLMode == "require":
 		f.Warning, f.Detail = true, "encrypted, but the server's identity isn't verified"
-		f.Hint = "sslmode: verify-full, and sslrootcert where the server's authority is not a public one"
+		f.Remedies = rota.Outside("sslmode: verify-full, and sslrootcert where the server's authority is not a public one")
 	default:
 		f.Warning, f.Detail = true, "not encrypted: anyone on the network can read verifiers and the results of checks"
-		f.Hint = "sslmode: verify-full"
+		f.Remedies = rota.Outside("sslmode: verify-full")
 	}
 	return f
 }
 
-// problem is a finding that failed with an error; its hint is told apart.
+// problem is a finding that failed with an error.
 func problem(check string, err error) rota.Finding {
-	f := rota.Finding{Check: check, Detail: err.Error()}
+	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
 	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail, f.Hint = e.Err.Error(), e.Hint
+		f.Detail = e.Err.Error()
 	}
 	return f
 }
@@ -121,7 +121,7 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 	for _, name := range r.names {
 		i := slices.IndexFunc(found, func(f roleFacts) bool { return f.Name == name })
 		if i < 0 {
-			findings = append(findings, rota.Finding{Check: "find role " + name, Detail: "it does not exist", Hint: "CREATE ROLE " + quote(name) + " NOLOGIN"})
+			findings = append(findings, rota.Finding{Check: "find role " + name, Detail: "it does not exist", Remedies: rota.Outside("CREATE ROLE " + quote(name) + " NOLOGIN")})
 			continue
 		}
 		exist = append(exist, name)
@@ -138,13 +138,13 @@ func mayAlter(admin adminFacts, role roleFacts) rota.Finding {
 	case admin.Super:
 		f.OK, f.Detail = true, admin.Name+" is superuser"
 	case role.Super:
-		f.Detail, f.Hint = role.Name+" is superuser, whom only a superuser may alter", "ALTER ROLE "+quote(role.Name)+" NOSUPERUSER"
+		f.Detail, f.Remedies = role.Name+" is superuser, whom only a superuser may alter", rota.Outside("ALTER ROLE "+quote(role.Name)+" NOSUPERUSER")
 	case !admin.CreateRole:
-		f.Detail, f.Hint = admin.Name+" doesn't have CREATEROLE", "ALTER ROLE "+quote(admin.Name)+" CREATEROLE"
+		f.Detail, f.Remedies = admin.Name+" doesn't have CREATEROLE", rota.Outside("ALTER ROLE "+quote(admin.Name)+" CREATEROLE")
 	case admin.Version < 160000 && role.Replication:
-		f.Detail, f.Hint = role.Name+" has REPLICATION, and only a superuser may alter it before PostgreSQL 16", "ALTER ROLE "+quote(role.Name)+" NOREPLICATION"
+		f.Detail, f.Remedies = role.Name+" has REPLICATION, and only a superuser may alter it before PostgreSQL 16", rota.Outside("ALTER ROLE "+quote(role.Name)+" NOREPLICATION")
 	case admin.Version >= 160000 && !role.Admin:
-		f.Detail, f.Hint = admin.Name+" doesn't have ADMIN OPTION on "+role.Name, "GRANT "+quote(role.Name)+" TO "+quote(admin.Name)+" WITH ADMIN OPTION, INHERIT FALSE, SET FALSE"
+		f.Detail, f.Remedies = admin.Name+" doesn't have ADMIN OPTION on "+role.Name, rota.Outside("GRANT "+quote(role.Name)+" TO "+quote(admin.Name)+" WITH ADMIN OPTION, INHERIT FALSE, SET FALSE")
 	default:
 		f.OK, f.Detail = true, admin.Name+" has CREATEROLE"
 	}
@@ -154,7 +154,7 @@ func mayAlter(admin adminFacts, role roleFacts) rota.Finding {
 func mayConnect(database string, role roleFacts) rota.Finding {
 	f := rota.Finding{OK: role.Connect, Check: "role " + role.Name + " may connect to database " + database}
 	if !f.OK {
-		f.Detail, f.Hint = "it doesn't have CONNECT", "GRANT CONNECT ON DATABASE "+quote(database)+" TO "+quote(role.Name)
+		f.Detail, f.Remedies = "it doesn't have CONNECT", rota.Outside("GRANT CONNECT ON DATABASE "+quote(database)+" TO "+quote(role.Name))
 	}
 	return f
 }
@@ -172,10 +172,10 @@ func (r *roles) asked(ctx context.Context, role string) rota.Finding {
 		f.OK, f.Detail = true, "it rejects a wrong one"
 	case err == nil || unasked(err):
 		f.Detail = "it accepts any password, so a login proves nothing"
-		f.Hint = "scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf"
+		f.Remedies = rota.Outside("scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf")
 	case answered && answer.Code == codeInvalidAuthorization:
 		f.Detail = r.conn.plain(err, nil).Error()
-		f.Hint = "a line for the role with scram-sha-256 in the server's pg_hba.conf"
+		f.Remedies = rota.Outside("a line for the role with scram-sha-256 in the server's pg_hba.conf")
 	default:
 		return problem(f.Check, r.conn.failed(f.Check, err))
 	}

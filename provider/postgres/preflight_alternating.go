@@ -44,9 +44,9 @@ func (a *alternating) inGroup(ctx context.Context, role string) rota.Finding {
 	case err != nil:
 		return problem(f.Check, err)
 	case len(has) == 0:
-		f.Detail, f.Hint = "the group does not exist", "CREATE ROLE "+quote(a.group)+" NOLOGIN"
+		f.Detail, f.Remedies = "the group does not exist", rota.Outside("CREATE ROLE "+quote(a.group)+" NOLOGIN")
 	case !has[0]:
-		f.Detail, f.Hint = "it is not a member that inherits them", "GRANT "+quote(a.group)+" TO "+quote(role)
+		f.Detail, f.Remedies = "it is not a member that inherits them", rota.Outside("GRANT "+quote(a.group)+" TO "+quote(role))
 	default:
 		f.OK = true
 	}
@@ -79,9 +79,9 @@ func (a *alternating) ownsNothing(ctx context.Context, role string) rota.Finding
 		return problem(f.Check, err)
 	case len(owned) > 0:
 		f.Warning, f.Detail = true, "it owns "+list(owned)+", which the other role can't alter"
-		f.Hint = "make a group role that both are members of and that owns it, and name it as group"
+		f.Remedies = rota.Outside("make a group role that both are members of and that owns it, and name it as group")
 		if a.group != "" {
-			f.Hint = fmt.Sprintf("REASSIGN OWNED BY %s TO %s; ALTER ROLE %[1]s SET ROLE %[2]s", quote(role), quote(a.group))
+			f.Remedies = rota.Outside(fmt.Sprintf("REASSIGN OWNED BY %s TO %s; ALTER ROLE %[1]s SET ROLE %[2]s", quote(role), quote(a.group)))
 		}
 	default:
 		f.OK = true
@@ -114,7 +114,7 @@ func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 	}
 	f.OK, f.Detail = len(differences) == 0, strings.Join(differences, "; ")
 	if !f.OK {
-		f.Hint = "grant to a group that both are members of what both need, and revoke it from the roles"
+		f.Remedies = rota.Outside("grant to a group that both are members of what both need, and revoke it from the roles")
 	}
 	return f
 }
@@ -144,7 +144,7 @@ func (a *alternating) oneFree(ctx context.Context) rota.Finding {
 		return problem(f.Check, err)
 	case len(issued) == len(a.names):
 		f.Warning, f.Detail = true, "both can log in. That's fine while the previous credential awaits retirement. Otherwise someone else set one of the passwords, and Rota won't use either role for the next one"
-		f.Hint = "rota status says whether a previous one waits; if none does, and nobody uses the role that is not current: ALTER ROLE … NOLOGIN PASSWORD NULL"
+		f.Remedies = rota.Outside("rota status says whether a previous one waits; if none does, and nobody uses the role that is not current: ALTER ROLE … NOLOGIN PASSWORD NULL")
 	default:
 		f.OK = true
 	}
@@ -160,7 +160,7 @@ func (a *alternating) noStandbys(ctx context.Context) rota.Finding {
 		return problem(f.Check, err)
 	case standbys[0] > 0:
 		f.Warning, f.Detail = true, fmt.Sprintf("%d replication connections: sessions on standbys aren't visible", standbys[0])
-		f.Hint = "a grace that is longer than any consumer keeps its old password"
+		f.Remedies = rota.Outside("a grace that is longer than any consumer keeps its old password")
 	default:
 		f.OK = true
 	}

@@ -25,7 +25,7 @@ func wantFinding(t *testing.T, of any, check string, good bool, detail string) r
 	all := findings(t, of)
 	for _, f := range all {
 		if strings.Contains(f.Check, check) {
-			if f.OK != good || !strings.Contains(f.Detail, detail) || (!good && f.Hint == "") {
+			if f.OK != good || !strings.Contains(f.Detail, detail) || (!good && rota.Hint(f.Remedies) == "") {
 				t.Errorf("want OK %t and %q: %+v", good, detail, f)
 			}
 			return f
@@ -148,7 +148,7 @@ func TestPreflightOfAServerThatDoesNotAnswerSaysWhatToDo(t *testing.T) {
 		"query": nowhere.Query("q", "SELECT 1"),
 	} {
 		f := findings(t, part)[0]
-		if f.OK || !strings.Contains(f.Detail, "refused") || !strings.Contains(f.Hint, "check host and port of connection app-db") {
+		if f.OK || !strings.Contains(f.Detail, "refused") || !strings.Contains(rota.Hint(f.Remedies), "check host and port of connection app-db") {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
@@ -171,7 +171,7 @@ func TestWhoMayAlterWhomDependsOnTheVersion(t *testing.T) {
 		{"ADMIN OPTION alone is not enough", adminFacts{Version: 170000}, roleFacts{Admin: true}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if f := mayAlter(test.admin, test.role); f.OK != test.want || (f.OK == (f.Hint != "")) {
+			if f := mayAlter(test.admin, test.role); f.OK != test.want || (f.OK == (rota.Hint(f.Remedies) != "")) {
 				t.Errorf("%+v", f)
 			}
 		})

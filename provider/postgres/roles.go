@@ -30,11 +30,11 @@ func (c *Connection) newRoles(rules rota.PasswordRules, group string, names ...s
 			return roles{}, fmt.Errorf("%s: %w", c.system(), err)
 		}
 		if name == c.cfg.Username {
-			return roles{}, fmt.Errorf("%s: role %s is the one Rota logs in as, so Rota would lock itself out (try: a connection with a role of its own)", c.system(), name)
+			return roles{}, rota.WithRemedies(fmt.Errorf("%s: role %s is the one Rota logs in as, so Rota would lock itself out", c.system(), name), rota.Configure("", "a connection with a role of its own"))
 		}
 	}
 	if err := rules.Validate(); err != nil {
-		return roles{}, fmt.Errorf("%s: role %s: %w", c.system(), names[0], err)
+		return roles{}, fmt.Errorf("%s: role %s: password: %w", c.system(), names[0], err)
 	}
 	return roles{conn: c, names: names, group: group, rules: rules}, nil
 }
@@ -82,8 +82,8 @@ func (r *roles) ours(op, role string) error {
 		return nil
 	}
 	return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
-		Err:  fmt.Errorf("role %q isn't one of this secret's: %s", role, strings.Join(r.names, ", ")),
-		Hint: "a stored credential whose username is one of them"}
+		Err:      fmt.Errorf("role %q isn't one of this secret's: %s", role, strings.Join(r.names, ", ")),
+		Remedies: rota.Outside("a stored credential whose username is one of them")}
 }
 
 // Set sets the role's password, lets it log in, and removes any earlier end of
@@ -138,17 +138,17 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 		row := results[len(results)-1].Rows[0]
 		if user := string(row[0]); user != role {
 			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
-				Err: fmt.Errorf("the server mapped the login to role %s", user), Hint: "look into pg_ident.conf and the pooler"}
+				Err: fmt.Errorf("the server mapped the login to role %s", user), Remedies: rota.Outside("look into pg_ident.conf and the pooler")}
 		}
 		if string(row[1]) != "t" {
 			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
-				Err:  fmt.Errorf("it logs in but has not the privileges of group %s", r.group),
-				Hint: "GRANT " + quote(r.group) + " TO " + quote(role)}
+				Err:      fmt.Errorf("it logs in but has not the privileges of group %s", r.group),
+				Remedies: rota.Outside("GRANT " + quote(r.group) + " TO " + quote(role))}
 		}
 		if missing := string(row[2]); missing != "" {
 			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
-				Err:  fmt.Errorf("it logs in but lacks what the other role has: %s", missing),
-				Hint: "grant it to group " + r.group + ", and make the group the owner"}
+				Err:      fmt.Errorf("it logs in but lacks what the other role has: %s", missing),
+				Remedies: rota.Outside("grant it to group " + r.group + ", and make the group the owner")}
 		}
 		return nil
 	})

@@ -20,7 +20,7 @@ func TestPreflightTellsWhoMayListen(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := Config{Host: test.host, SSLMode: test.mode}.transport()
-			if f.OK != test.ok || f.Warning == test.ok || f.Detail == "" || (f.Hint == "") != test.ok {
+			if f.OK != test.ok || f.Warning == test.ok || f.Detail == "" || (rota.Hint(f.Remedies) == "") != test.ok {
 				t.Errorf("%+v", f)
 			}
 		})

@@ -235,7 +235,7 @@ func testList(t *testing.T, i *issuer) {
 		if x.ID == "" {
 			t.Error("the list has a credential without id")
 		}
-		if x.Use != (rota.Use{}) {
+		if x.Use.Evidence != "" || !x.Use.At.IsZero() || x.Use.Detail != "" {
 			t.Errorf("the list fills in the use of %s", x.ID)
 		}
 	}

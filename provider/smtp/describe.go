@@ -37,7 +37,7 @@ type notifierConfig struct {
 // Validate implements [provider.Validator].
 func (c *notifierConfig) Validate(v *provider.Validation) {
 	if len(c.To) == 0 {
-		v.Problem(c.At, "", "try: to: [ops@example.org]", "no recipients")
+		v.Problem(c.At, "", "to: [ops@example.org]", "no recipients")
 	}
 }
 

@@ -50,25 +50,25 @@ var (
 
 // New checks the config and returns the notifier.
 func New(c Config) (rota.Notifier, error) {
-	refuse := func(format string, args ...any) (rota.Notifier, error) {
-		return nil, fmt.Errorf("smtp %s: %w", c.Name, fmt.Errorf(format, args...))
+	refuse := func(hint, format string, args ...any) (rota.Notifier, error) {
+		return nil, rota.WithRemedies(fmt.Errorf("smtp %s: %w", c.Name, fmt.Errorf(format, args...)), rota.Configure("", hint))
 	}
 	c.Security = cmp.Or(c.Security, STARTTLS)
 	if c.Host == "" {
-		return refuse("no host given")
+		return refuse("", "no host given")
 	}
 	if c.Port == 0 {
 		c.Port = map[Security]int{STARTTLS: 587, TLS: 465, Plain: 25}[c.Security]
 	}
 	if c.Security == Plain && c.Password != "" {
-		return refuse("without TLS the password could be read in transit (try: security: starttls)")
+		return refuse("security: starttls", "without TLS the password could be read in transit")
 	}
 	if len(c.To) == 0 {
-		return refuse("no recipients (try: to: [ops@example.org])")
+		return refuse("to: [ops@example.org]", "no recipients")
 	}
 	for _, address := range append([]string{c.From}, c.To...) {
 		if _, err := netmail.ParseAddress(address); err != nil {
-			return refuse("%q is not an address (try: ops@example.org)", address)
+			return refuse("ops@example.org", "%q is not an address", address)
 		}
 	}
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
@@ -116,7 +116,7 @@ func (m *mailer) Preflight(ctx context.Context) []rota.Finding {
 		err = client.DialWithContext(ctx)
 	}
 	if err != nil {
-		return []rota.Finding{{Check: check, Detail: m.fail("", "log in", err).Error(), Hint: "the right host, port, security, username and password"}}
+		return []rota.Finding{{Check: check, Detail: m.fail("", "log in", err).Error(), Remedies: rota.Outside("the right host, port, security, username and password")}}
 	}
 	_ = client.Close() // everything we wanted to know is known
 	return []rota.Finding{{OK: true, Check: check, Detail: "responds, and accepts the login"}}

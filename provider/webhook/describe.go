@@ -37,10 +37,10 @@ type notifierConfig struct {
 // Validate implements [provider.Validator].
 func (c *notifierConfig) Validate(v *provider.Validation) {
 	if u, plain := c.URL.Literal(); plain && strings.HasPrefix(u, "http://") && !c.AllowPrivate.Yes {
-		v.Problem(c.URL.At, "url", "try: https, or allow_private: true inside of a network of your own", "without TLS anyone on the network path can read and change the events")
+		v.Problem(c.URL.At, "url", "https, or allow_private: true inside of a network of your own", "without TLS anyone on the network path can read and change the events")
 	}
 	if len(c.Keys) == 0 {
-		v.Problem(c.At, "", `try: keys: ["${file:/run/secrets/hook}"]`, "no key to sign with")
+		v.Problem(c.At, "", `keys: ["${file:/run/secrets/hook}"]`, "no key to sign with")
 	}
 }
 

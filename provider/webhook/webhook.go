@@ -55,7 +55,7 @@ var (
 // New checks the config and returns the notifier.
 func New(c Config) (rota.Notifier, error) {
 	refuse := func(what, hint string) (rota.Notifier, error) {
-		return nil, fmt.Errorf("webhook %s: %s (try: %s)", c.Name, what, hint)
+		return nil, rota.WithRemedies(fmt.Errorf("webhook %s: %s", c.Name, what), rota.Configure("", hint))
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -178,7 +178,7 @@ func status(a *http.Response) string {
 // unreachable says why there was no response, without the address.
 func unreachable(err error) error {
 	if errors.Is(err, errPrivate) {
-		return fmt.Errorf("%w (try: allow_private: true, if that is meant)", errPrivate)
+		return rota.WithRemedies(errPrivate, rota.Configure("", "allow_private: true, if that is meant"))
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("no response in time: %w", context.DeadlineExceeded)
@@ -204,11 +204,11 @@ func (h *hook) Preflight(ctx context.Context) []rota.Finding {
 	u, _ := url.Parse(h.URL) // New has read it
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
 	if err != nil {
-		return []rota.Finding{{Check: check, Detail: "its name can't be looked up", Hint: "the right url"}}
+		return []rota.Finding{{Check: check, Detail: "its name can't be looked up", Remedies: rota.Outside("the right url")}}
 	}
 	for _, a := range addresses {
 		if !h.AllowPrivate && !Public(a) {
-			return []rota.Finding{{Check: check, Detail: errPrivate.Error(), Hint: "allow_private: true, if that is meant"}}
+			return []rota.Finding{{Check: check, Detail: errPrivate.Error(), Remedies: rota.Outside("allow_private: true, if that is meant")}}
 		}
 	}
 	return []rota.Finding{{OK: true, Check: check, Detail: "its name resolves; the first event will show whether it accepts events"}}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	hooks "github.com/rota-dev/rota/provider/webhook"
 	"github.com/rota-dev/rota/webhook"
 )
@@ -108,11 +109,11 @@ func TestPrivateAddressesAreRefusedWhenTheyAreDialled(t *testing.T) {
 	// localhost is a name: what it stands for is known only once it is looked up.
 	url := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 	n := hook(t, url, func(c *hooks.Config) { c.AllowPrivate = false })
-	if err := n.Notify(t.Context(), event); err == nil || !strings.Contains(err.Error(), "allow_private") {
+	if err := n.Notify(t.Context(), event); err == nil || !strings.Contains(hint.Text(err), "allow_private") {
 		t.Errorf("got %v", err)
 	}
 	findings := n.(rota.Preflighter).Preflight(t.Context())
-	if len(findings) != 1 || findings[0].OK || !strings.Contains(findings[0].Hint, "allow_private") {
+	if len(findings) != 1 || findings[0].OK || !strings.Contains(rota.Hint(findings[0].Remedies), "allow_private") {
 		t.Errorf("check says %+v", findings)
 	}
 }
@@ -138,7 +139,7 @@ func TestBadConfigs(t *testing.T) {
 		"no key":      {URL: "https://hooks.example.org/hunter2"},
 		"a short key": {URL: "https://hooks.example.org/hunter2", Keys: [][]byte{[]byte("short")}},
 	} {
-		if _, err := hooks.New(c); err == nil || !strings.Contains(err.Error(), "(try: ") || strings.Contains(err.Error(), "hunter2") {
+		if _, err := hooks.New(c); err == nil || !strings.Contains(hint.Text(err), "(try: ") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -64,7 +64,7 @@ type connectionConfig struct {
 // Validate implements [provider.Validator].
 func (c *connectionConfig) Validate(v *provider.Validation) {
 	if u, plain := c.URL.Literal(); plain && u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://127.0.0.1:") {
-		v.Problem(c.URL.At, "url", "try: https://…", "without TLS anyone on the way can read the token")
+		v.Problem(c.URL.At, "url", "https://…", "without TLS anyone on the way can read the token")
 	}
 }
 

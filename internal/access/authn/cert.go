@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 )
 
@@ -54,7 +55,7 @@ func (b CertBinding) Validate() error {
 		}
 	}
 	if len(places) == 0 {
-		return errors.New("it matches no part of the certificate (try: dns: orders.shop.internal)")
+		return rota.WithRemedies(errors.New("it matches no part of the certificate"), rota.Configure("", "dns: orders.shop.internal"))
 	}
 	if err := b.Principal.Validate(places); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 )
 
@@ -102,7 +103,7 @@ func newBucketTable[K comparable](name string, r, standard Rate, size int) (*buc
 		r = standard
 	}
 	if r.PerSecond <= 0 || r.Burst < 1 || size < 1 {
-		return nil, fmt.Errorf("limit %s: %v per second, %d at once, %d tracked (try: values above 0)", name, r.PerSecond, r.Burst, size)
+		return nil, rota.WithRemedies(fmt.Errorf("limit %s: %v per second, %d at once, %d tracked", name, r.PerSecond, r.Burst, size), rota.Configure("", "values above 0"))
 	}
 	buckets, err := lru.New[K, *rate.Limiter](size)
 	if err != nil {

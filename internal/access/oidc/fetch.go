@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/rota-dev/rota"
 )
 
 const (
@@ -47,7 +49,7 @@ func newFetcher(i Issuer) (*fetcher, error) {
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("issuer %q: no certificate in CA file %s (try: a file in PEM form)", i.Name, i.CAFile)
+			return nil, rota.WithRemedies(fmt.Errorf("issuer %q: no certificate in CA file %s", i.Name, i.CAFile), rota.Configure("", "a file in PEM form"))
 		}
 		transport.TLSClientConfig.RootCAs = pool
 	}
@@ -86,7 +88,7 @@ func (f *fetcher) keys(ctx context.Context) ([]jose.JSONWebKey, error) {
 		}
 	}
 	if len(usable) == 0 {
-		return nil, fmt.Errorf("%s has no key that can verify tokens (try: RSA of %d bits, P-256, P-384 or Ed25519)", address, minRSABits)
+		return nil, rota.WithRemedies(fmt.Errorf("%s has no key that can verify tokens", address), rota.Configure("", fmt.Sprintf("RSA of %d bits, P-256, P-384 or Ed25519", minRSABits)))
 	}
 	return usable, nil
 }
@@ -101,7 +103,7 @@ func (f *fetcher) discover(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if document.Issuer != f.issuer.URL {
-		return "", fmt.Errorf("%s names issuer %q, not %q (try: exactly that url)", at, document.Issuer, f.issuer.URL)
+		return "", rota.WithRemedies(fmt.Errorf("%s names issuer %q, not %q", at, document.Issuer, f.issuer.URL), rota.Configure("", "exactly that url"))
 	}
 	u, err := url.Parse(document.JWKS)
 	if err != nil || u.Host == "" || !isSecure(u) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 )
 
@@ -67,7 +68,7 @@ func (i Issuer) Validate() error {
 
 func (i Issuer) validate() error {
 	if !issuerName.MatchString(i.Name) {
-		return errors.New("invalid name (try: up to 32 lowercase letters, digits, _ and -, such as gitlab)")
+		return rota.WithRemedies(errors.New("invalid name"), rota.Configure("", "up to 32 lowercase letters, digits, _ and -, such as gitlab"))
 	}
 	if err := checkURL("url", i.URL); err != nil {
 		return err
@@ -78,10 +79,10 @@ func (i Issuer) validate() error {
 		}
 	}
 	if strings.TrimSpace(i.Audience) != i.Audience || i.Audience == "" || strings.Contains(i.Audience, "*") {
-		return errors.New("its audience is missing or not plain text: tokens issued for others would be accepted (try: audience: https://rota.example.com)")
+		return rota.WithRemedies(errors.New("its audience is missing or not plain text: tokens issued for others would be accepted"), rota.Configure("", "audience: https://rota.example.com"))
 	}
 	if len(i.Bindings) == 0 {
-		return errors.New("it has no bindings, so no token would be accepted (try: bindings, each with claims and rules)")
+		return rota.WithRemedies(errors.New("it has no bindings, so no token would be accepted"), rota.Configure("", "bindings, each with claims and rules"))
 	}
 	for n, b := range i.Bindings {
 		if err := b.validate(i.URL); err != nil {
@@ -101,11 +102,11 @@ var publicIssuers = map[string][]string{
 
 func (b Binding) validate(url string) error {
 	if len(b.Claims) == 0 {
-		return errors.New("it has no claims: every token of the issuer would be accepted (try: claims: {project_path: shop/api})")
+		return rota.WithRemedies(errors.New("it has no claims: every token of the issuer would be accepted"), rota.Configure("", "claims: {project_path: shop/api}"))
 	}
 	for name, pattern := range b.Claims {
 		if name == "" || strings.Trim(pattern, "*") == "" {
-			return fmt.Errorf("claim %q: an empty pattern, or one of only *, matches anything (try: a prefix of the value, such as shop/*)", name)
+			return rota.WithRemedies(fmt.Errorf("claim %q: an empty pattern, or one of only *, matches anything", name), rota.Configure("", "a prefix of the value, such as shop/*"))
 		}
 	}
 	if who, ok := publicIssuers[strings.TrimSuffix(url, "/")]; ok && !slices.ContainsFunc(who, func(claim string) bool {
@@ -115,7 +116,7 @@ func (b Binding) validate(url string) error {
 		}
 		return has && !strings.HasPrefix(pattern, "*")
 	}) {
-		return fmt.Errorf("anyone can get a token from %s, and no claim says whose it must be (try: one of %s, with a pattern that doesn't begin with *)", url, strings.Join(who, ", "))
+		return rota.WithRemedies(fmt.Errorf("anyone can get a token from %s, and no claim says whose it must be", url), rota.Configure("", fmt.Sprintf("one of %s, with a pattern that doesn't begin with *", strings.Join(who, ", "))))
 	}
 	if err := b.Principal.Validate(nil); err != nil {
 		return err
@@ -127,10 +128,10 @@ func (b Binding) validate(url string) error {
 func checkURL(field, text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("%s is not the URL of an identity provider (try: https://gitlab.example.com)", field)
+		return rota.WithRemedies(fmt.Errorf("%s is not the URL of an identity provider", field), rota.Configure("", "https://gitlab.example.com"))
 	}
 	if !isSecure(u) {
-		return fmt.Errorf("%s: %s is not HTTPS (try: https://%s)", field, text, u.Host)
+		return rota.WithRemedies(fmt.Errorf("%s: %s is not HTTPS", field, text), rota.Configure("", fmt.Sprintf("https://%s", u.Host)))
 	}
 	return nil
 }

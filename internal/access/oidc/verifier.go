@@ -11,6 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 )
 
@@ -62,7 +63,7 @@ func NewVerifier(issuers []Issuer, o Options) (*Verifier, error) {
 			return nil, err
 		}
 		if v.issuers[i.URL] != nil || slices.Contains(names, i.Name) {
-			return nil, fmt.Errorf("issuer %q: its name or url is already used by another (try: one issuer with all the bindings)", i.Name)
+			return nil, rota.WithRemedies(fmt.Errorf("issuer %q: its name or url is already used by another", i.Name), rota.Configure("", "one issuer with all the bindings"))
 		}
 		f, err := newFetcher(i)
 		if err != nil {

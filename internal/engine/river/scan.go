@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -53,7 +54,7 @@ func (s *Service) scan(ctx context.Context, behind time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.health.Error = err.Error()
+		s.health.Error = hint.Text(err)
 		return err
 	}
 	s.health.LastScan, s.health.Error, s.health.Due = s.Now(), "", due

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
 
 	"github.com/rota-dev/rota/internal/service"
@@ -51,7 +52,7 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 // The example of a problem in docs/api.md is the API's answer.
 func TestTheExampleOfAProblemIsTrue(t *testing.T) {
 	h := handler(t, operations{status: func() (api.StatusDoc, error) {
-		return api.StatusDoc{}, &service.UsageError{Err: errors.New(`rota.yaml has no secret "prod/ordrs-db" (try: prod/orders-db)`), NoSecret: true}
+		return api.StatusDoc{}, &service.UsageError{Err: rota.WithRemedies(errors.New(`rota.yaml has no secret "prod/ordrs-db"`), rota.Correct("prod/orders-db")), NoSecret: true}
 	}})
 	w := ask(h, http.MethodGet, "/v1/secrets/prod%2Fordrs-db", "")
 	if got := strings.TrimSpace(w.Body.String()); w.Code != http.StatusNotFound || !strings.Contains(documented(t), "\n"+got+"\n") {

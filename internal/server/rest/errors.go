@@ -69,14 +69,15 @@ func (a *server) problem(ctx context.Context, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	detail, hint := service.SplitHint(err.Error())
-	p := problemOf(api.Problem{Type: api.TypeFailed, Status: http.StatusInternalServerError, Detail: detail, Hint: hint})
+	p := problemOf(api.Problem{Type: api.TypeFailed, Status: http.StatusInternalServerError})
+	p.Detail, p.Hint, p.Remedies = service.Describe(err)
 	p.err = err
 	usage, isUsage := errors.AsType[*service.UsageError](err)
 	limited, isLimited := errors.AsType[*access.LimitError](err)
 	switch {
 	case errors.Is(err, access.ErrUnauthenticated):
-		p = problemOf(api.Problem{Type: "about:blank", Status: http.StatusUnauthorized, Detail: access.ErrUnauthenticated.Error()})
+		p = problemOf(api.Problem{Type: "about:blank", Status: http.StatusUnauthorized})
+		p.Detail, p.Hint, p.Remedies = service.Describe(access.ErrUnauthenticated)
 	case isLimited:
 		p = problemOf(api.Problem{Type: api.TypeLimited, Status: http.StatusTooManyRequests, Detail: "too many requests"})
 		p.retryAfter = int(math.Ceil(limited.RetryAfter.Seconds()))
@@ -87,7 +88,7 @@ func (a *server) problem(ctx context.Context, err error) *Problem {
 		}
 	case isUsage:
 		p.Type, p.Status = api.TypeUsage, http.StatusUnprocessableEntity
-		p.Detail, p.Hint = service.SplitHint(usage.Error())
+		p.Detail, p.Hint, p.Remedies = service.Describe(usage)
 	case errors.Is(err, rota.ErrNotFound):
 		p.Type, p.Status = api.TypeNotFound, http.StatusNotFound
 	case errors.Is(err, rota.ErrBusy), errors.Is(err, rota.ErrFenced):

@@ -144,7 +144,7 @@ func TestTheDescriptionIsUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("docs/openapi.json is not what the API says of itself (try: go generate ./internal/server/rest)")
+		t.Errorf("docs/openapi.json is not what the API says of itself: go generate ./internal/server/rest")
 	}
 	if !strings.Contains(got, `"openapi": "3.1.0"`) {
 		t.Error("it is not OpenAPI 3.1")
@@ -161,13 +161,13 @@ func TestProblems(t *testing.T) {
 		kind   string
 		hint   string
 	}{
-		"no such secret": {&service.UsageError{Err: errors.New("rota.yaml has no secret x (try: y)"), NoSecret: true}, 422, api.TypeUsage, "y"},
-		"a mistake":      {&service.UsageError{Err: errors.New("no secret x (try: y)")}, 422, api.TypeUsage, "y"},
+		"no such secret": {&service.UsageError{Err: rota.WithRemedies(errors.New("rota.yaml has no secret x"), rota.Outside("y")), NoSecret: true}, 422, api.TypeUsage, "y"},
+		"a mistake":      {&service.UsageError{Err: rota.WithRemedies(errors.New("no secret x"), rota.Outside("y"))}, 422, api.TypeUsage, "y"},
 		"denied":         {fmt.Errorf("ann may not: %w", access.ErrDenied), 403, api.TypeDenied, ""},
 		"not there":      {fmt.Errorf("s: %w", rota.ErrNotFound), 404, api.TypeNotFound, ""},
 		"busy":           {fmt.Errorf("s: %w", rota.ErrBusy), 409, api.TypeBusy, ""},
 		"no fit":         {fmt.Errorf("s: it is rotated by Rota itself: %w", rota.ErrConflict), 409, api.TypeConflict, ""},
-		"anything else":  {errors.New("the disk is full (try: free some space)"), 500, api.TypeFailed, "free some space"},
+		"anything else":  {rota.WithRemedies(errors.New("the disk is full"), rota.Outside("free some space")), 500, api.TypeFailed, "free some space"},
 	} {
 		h := handler(t, operations{status: func() (api.StatusDoc, error) { return api.StatusDoc{}, c.err }})
 		w := ask(h, http.MethodGet, "/v1/secrets", "")

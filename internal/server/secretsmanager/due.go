@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
 	"github.com/rota-dev/rota/rotation"
@@ -82,7 +83,7 @@ func (s *Server) cancelManaged(ctx context.Context, g *record.Guarded, name stri
 	return g.Update(ctx, name, act, func(c *record.Change) error {
 		switch {
 		case !c.Exists:
-			return errors.New("its recovery window is over, but it isn't removed because the configuration rotates it (try: take it out of rota.yaml)")
+			return rota.WithRemedies(errors.New("its recovery window is over, but it isn't removed because the configuration rotates it"), rota.Outside("take it out of rota.yaml"))
 		case !c.DeleteAt.IsZero() || c.Rotation.NextAt.IsZero():
 			return errNotDue
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/server/sigv4"
 	"github.com/rota-dev/rota/internal/store/record"
 )
@@ -74,15 +75,15 @@ func (s *Server) explain(operation string, err error) *Error {
 		if errors.Is(err, access.ErrUnrecorded) {
 			s.opts.Log.Error("audit", "operation", operation, "error", err)
 		}
-		return newError("AccessDeniedException", "Not authorized to perform secretsmanager:"+operation+": "+err.Error())
+		return newError("AccessDeniedException", "Not authorized to perform secretsmanager:"+operation+": "+hint.Text(err))
 	case errors.Is(err, record.ErrNotFound):
 		return errNoSecret()
 	case errors.Is(err, access.ErrUnauthenticated):
-		return newError("UnrecognizedClientException", "The security token included in the request is invalid: "+access.ErrUnauthenticated.Error())
+		return newError("UnrecognizedClientException", "The security token included in the request is invalid: "+hint.Text(access.ErrUnauthenticated))
 	case errors.Is(err, access.ErrLimited):
 		return errThrottled()
 	case errors.Is(err, access.ErrUnavailable):
-		return &Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: access.ErrUnavailable.Error()}
+		return &Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: hint.Text(access.ErrUnavailable)}
 	}
 	if !errors.Is(err, context.Canceled) {
 		s.opts.Log.Error("secrets manager call failed", "operation", operation, "error", err)

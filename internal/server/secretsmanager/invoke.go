@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // stepTimeout is the longest that a Lambda function can run.
@@ -29,7 +31,7 @@ func (s *Server) invoke(ctx context.Context, j job, step string) error {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, j.url, bytes.NewReader(event))
 	if err != nil {
-		return errors.New("the function's URL is invalid (try: correct it in the configuration)")
+		return rota.WithRemedies(errors.New("the function's URL is invalid"), rota.Outside("correct it in the configuration"))
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Amz-Invocation-Type", "RequestResponse")
@@ -54,5 +56,5 @@ func (s *Server) invoke(ctx context.Context, j job, step string) error {
 	if json.Unmarshal(body, &failure) != nil || failure.ErrorType == "" || len(failure.ErrorType) > 100 {
 		failure.ErrorType = resp.Header.Get("X-Amz-Function-Error")
 	}
-	return fmt.Errorf("the rotation function failed: %s (try: look at the function's log)", failure.ErrorType)
+	return rota.WithRemedies(fmt.Errorf("the rotation function failed: %s", failure.ErrorType), rota.Outside("look at the function's log"))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/store/record"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -118,7 +119,7 @@ func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 	}
 	act := record.Operation{Action: access.Rotate, Op: rotation.OpRotate, Version: j.token}
 	if err != nil {
-		act.Outcome, act.Detail = rotation.OutcomeFailed, err.Error()
+		act.Outcome, act.Detail = rotation.OutcomeFailed, hint.Text(err)
 		s.opts.Log.Warn("rotation failed", "secret", j.name, "version", j.token, "error", err)
 	}
 	failed := g.Update(ctx, j.name, act, func(c *record.Change) error { return j.end(c, err) })
@@ -135,7 +136,7 @@ func (j job) checkPromoted(ctx context.Context, g *record.Guarded) error {
 		return err
 	}
 	if v := r.Holder(labelCurrent); v == nil || v.ID != j.token {
-		return errors.New("the rotation function reported success but left AWSCURRENT on another version (try: look at its finishSecret)")
+		return rota.WithRemedies(errors.New("the rotation function reported success but left AWSCURRENT on another version"), rota.Outside("look at its finishSecret"))
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -33,7 +34,7 @@ type Client struct {
 func New(address string) (*Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Path != "" {
-		return nil, fmt.Errorf("syslog: %q is not an address (try: tls://logs.example.org:6514)", address)
+		return nil, rota.WithRemedies(fmt.Errorf("syslog: %q is not an address", address), rota.Outside("tls://logs.example.org:6514"))
 	}
 	c := &Client{network: u.Scheme, address: u.Host, dial: net.Dialer{Timeout: 10 * time.Second}}
 	switch u.Scheme {
@@ -41,7 +42,7 @@ func New(address string) (*Client, error) {
 		c.network, c.tls = "tcp", &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
 	case "tcp", "udp":
 	default:
-		return nil, fmt.Errorf("syslog: unknown protocol %q (try: tls, tcp, udp)", u.Scheme)
+		return nil, rota.WithRemedies(fmt.Errorf("syslog: unknown protocol %q", u.Scheme), rota.Outside("tls, tcp, udp"))
 	}
 	if u.Port() == "" {
 		port := "514"

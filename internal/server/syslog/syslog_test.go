@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/server/syslog"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
@@ -124,7 +125,7 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"logs:514", "http://logs", "tcp://", "tcp://logs/x"} {
-		if _, err := syslog.New(bad); err == nil || !strings.Contains(err.Error(), "try: ") {
+		if _, err := syslog.New(bad); err == nil || !strings.Contains(hint.Text(err), "try: ") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}

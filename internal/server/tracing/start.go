@@ -17,6 +17,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/rota-dev/rota"
 )
 
 // stopTimeout is how long sending the last spans may take.
@@ -41,7 +43,7 @@ func Start(ctx context.Context, version string, log *slog.Logger) (*Tracing, err
 	}
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("traces: %w (try: docs/tracing.md tells the OTEL_ variables)", err)
+		return nil, rota.WithRemedies(fmt.Errorf("traces: %w", err), rota.Configure("", "docs/tracing.md tells the OTEL_ variables"))
 	}
 	return New(sdk.NewTracerProvider(sdk.WithResource(about), sdk.WithBatcher(&loggedExporter{SpanExporter: exporter, log: log}))), nil
 }
@@ -62,13 +64,13 @@ func enabled(getenv func(string) string) (bool, error) {
 		case "none":
 			return false, nil
 		default:
-			return false, fmt.Errorf("traces: OTEL_TRACES_EXPORTER=%s: no such exporter (try: otlp, none)", e)
+			return false, rota.WithRemedies(fmt.Errorf("traces: OTEL_TRACES_EXPORTER=%s: no such exporter", e), rota.Configure("", "otlp, none"))
 		}
 		if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return false, fmt.Errorf("traces: %s is not a URL (try: http://localhost:4318)", name)
+			return false, rota.WithRemedies(fmt.Errorf("traces: %s is not a URL", name), rota.Configure("", "http://localhost:4318"))
 		}
 		if cmp.Or(getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), getenv("OTEL_EXPORTER_OTLP_PROTOCOL")) == "grpc" {
-			return false, errors.New("traces: OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not supported (try: http/protobuf, and the collector's port 4318)")
+			return false, rota.WithRemedies(errors.New("traces: OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not supported"), rota.Configure("", "http/protobuf, and the collector's port 4318"))
 		}
 		return true, nil
 	}

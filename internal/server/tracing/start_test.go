@@ -10,6 +10,8 @@ import (
 
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/rota-dev/rota/internal/hint"
 )
 
 func TestTheVariablesSayWhetherSpansAreSent(t *testing.T) {
@@ -34,7 +36,7 @@ func TestTheVariablesSayWhetherSpansAreSent(t *testing.T) {
 			switch {
 			case on != c.on:
 				t.Errorf("enabled is %t", on)
-			case (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err):
+			case (err != nil) != (c.err != "") || err != nil && !strings.Contains(hint.Text(err), c.err):
 				t.Errorf("the error is %v, want one with %q", err, c.err)
 			case err != nil && strings.Contains(err.Error(), "canary"):
 				t.Errorf("the error quotes the address: %v", err)

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -78,7 +79,7 @@ func (t *Tracing) Command(ctx context.Context, name string) (context.Context, fu
 // end ends a span. Errors have already been sanitized.
 func end(span trace.Span, err error) {
 	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
+		span.SetStatus(codes.Error, hint.Text(err))
 		span.SetAttributes(keyClass.String(string(rota.ClassOf(err))))
 	}
 	span.End()

@@ -66,17 +66,17 @@ func Open(ctx context.Context, address string, older ...string) (*Key, error) {
 func openKeeper(ctx context.Context, address string) (keeper, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return keeper{}, fmt.Errorf("the master key's URL can't be parsed (try: %s)", services["awskms"].example)
+		return keeper{}, rota.WithRemedies(errors.New("the master key's URL can't be parsed"), rota.Outside(services["awskms"].example))
 	}
 	if !secrets.DefaultURLMux().ValidKeeperScheme(u.Scheme) {
-		return keeper{}, fmt.Errorf("no key management service has the scheme %q (try: one of %s)", u.Scheme, strings.Join(schemes(), ", "))
+		return keeper{}, rota.WithRemedies(fmt.Errorf("no key management service has the scheme %q", u.Scheme), rota.Outside(fmt.Sprintf("one of %s", strings.Join(schemes(), ", "))))
 	}
 	service := services[u.Scheme]
 	name := u.Scheme
 	if service.example != "" { // other schemes contain the key itself
 		name += " " + strings.TrimPrefix(path.Join(u.Host, u.Path), "/")
 		if path.Join(u.Host, u.Path) == "" {
-			return keeper{}, fmt.Errorf("the URL %s: names no key (try: %s)", u.Scheme, service.example)
+			return keeper{}, rota.WithRemedies(fmt.Errorf("the URL %s: names no key", u.Scheme), rota.Outside(service.example))
 		}
 	}
 	opened, err := secrets.OpenKeeper(ctx, address)
@@ -84,7 +84,7 @@ func openKeeper(ctx context.Context, address string) (keeper, error) {
 		if service.example == "" {
 			err = errors.New("its URL can't be parsed")
 		}
-		return keeper{}, &rota.Error{System: name, Op: "open the key", Class: rota.ClassStop, Err: err, Hint: service.example}
+		return keeper{}, &rota.Error{System: name, Op: "open the key", Class: rota.ClassStop, Err: err, Remedies: rota.Outside(service.example)}
 	}
 	return keeper{opened, name, service.needs}, nil
 }
@@ -175,5 +175,5 @@ func (k keeper) explain(op string, err error) error {
 	if k.ErrorAs(err, &aws) && strings.Contains(aws.ErrorCode(), "AccessDenied") {
 		class = rota.ClassStop
 	}
-	return &rota.Error{System: k.name, Op: op, Class: class, Err: err, Hint: k.permissions}
+	return &rota.Error{System: k.name, Op: op, Class: class, Err: err, Remedies: rota.Outside(k.permissions)}
 }

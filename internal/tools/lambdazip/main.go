@@ -23,7 +23,7 @@ func main() {
 
 func run(args []string) (err error) {
 	if len(args) < 2 {
-		return errors.New("give the zip to write, the program, and what else goes in (try: lambdazip dist/rota-lambda-arm64.zip dist/lambda-arm64/bootstrap rota.yaml)")
+		return errors.New("usage: lambdazip dist/rota-lambda-arm64.zip dist/lambda-arm64/bootstrap rota.yaml: the zip to write, the program, and what else goes in")
 	}
 	out, err := os.Create(args[0]) //nolint:gosec // the paths are the Makefile's own
 	if err != nil {
