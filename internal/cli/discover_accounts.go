@@ -6,8 +6,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/config"
@@ -77,16 +78,12 @@ func places(ctx context.Context, connections []*aws.Connection) []placed {
 
 // inParallel does n things, a few at a time.
 func inParallel(n int, do func(i int)) {
-	var wg sync.WaitGroup
-	turn := make(chan struct{}, atOnce)
+	var all errgroup.Group
+	all.SetLimit(atOnce)
 	for i := range n {
-		turn <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-turn }()
-			do(i)
-		})
+		all.Go(func() error { do(i); return nil })
 	}
-	wg.Wait()
+	_ = all.Wait()
 }
 
 // lookAtAccount lists the keys through the first connection that's allowed to,

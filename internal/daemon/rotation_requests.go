@@ -52,19 +52,7 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 func (d *Daemon) requestRotation(ctx context.Context, s *rotation.Secret, token string, by rotation.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := d.rotator.Request(ctx, s, token, by)
-		if !errors.Is(err, rota.ErrBusy) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-tick.C:
-		}
-	}
+	return engine.WhileBusy(ctx, requestTimeout, func(ctx context.Context) error { return d.rotator.Request(ctx, s, token, by) })
 }
 
 // rotations says how the configuration rotates secrets, for the Secrets Manager

@@ -56,8 +56,7 @@ type Watchdog struct {
 	alerted map[string]rotation.Status // the status for which the alert was raised
 }
 
-// NewWatchdog creates a watchdog. Run starts it.
-func NewWatchdog(o WatchdogOptions) *Watchdog {
+func (o WatchdogOptions) withDefaults() WatchdogOptions {
 	o.Every = cmp.Or(o.Every, time.Minute)
 	o.LoopStale = cmp.Or(o.LoopStale, 2*time.Minute)
 	if o.Log == nil {
@@ -66,7 +65,12 @@ func NewWatchdog(o WatchdogOptions) *Watchdog {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Watchdog{WatchdogOptions: o, alerted: map[string]rotation.Status{}}
+	return o
+}
+
+// NewWatchdog creates a watchdog. Run starts it.
+func NewWatchdog(o WatchdogOptions) *Watchdog {
+	return &Watchdog{WatchdogOptions: o.withDefaults(), alerted: map[string]rotation.Status{}}
 }
 
 // Run watches until ctx ends, and returns nil.

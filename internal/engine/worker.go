@@ -60,8 +60,7 @@ type WorkerOptions struct {
 	Now func() time.Time
 }
 
-// NewWorker creates a Worker with an open pool.
-func NewWorker(o WorkerOptions) *Worker {
+func (o WorkerOptions) withDefaults() WorkerOptions {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -71,6 +70,12 @@ func NewWorker(o WorkerOptions) *Worker {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	return o
+}
+
+// NewWorker creates a Worker with an open pool.
+func NewWorker(o WorkerOptions) *Worker {
+	o = o.withDefaults()
 	return &Worker{rotator: o.Rotator, secrets: o.Secrets, pool: NewPool(o.Limits), log: o.Log, onOutcome: o.OnOutcome, now: o.Now}
 }
 

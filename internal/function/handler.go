@@ -37,8 +37,7 @@ type Options struct {
 	Metrics io.Writer
 }
 
-// New reads the settings and creates a handler. It makes no calls.
-func New(o Options) (*Handler, error) {
+func (o Options) withDefaults() Options {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
@@ -57,6 +56,12 @@ func New(o Options) (*Handler, error) {
 	if o.Providers == nil {
 		o.Providers = providers.List()
 	}
+	return o
+}
+
+// New reads the settings and creates a handler. It makes no calls.
+func New(o Options) (*Handler, error) {
+	o = o.withDefaults()
 	catalog, err := config.NewCatalog(o.Providers...)
 	if err != nil {
 		return nil, err

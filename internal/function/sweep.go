@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -47,30 +49,9 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 		}
 	}
 	begun := time.Now()
-	queue := make(chan *rotation.Secret)
 	var mu sync.Mutex
-	var group sync.WaitGroup
-	for range min(sweepWorkers, len(secrets)) {
-		group.Go(func() {
-			for s := range queue {
-				result, err := inv.rotator().Advance(ctx, s, rotation.Options{})
-				mu.Lock()
-				inv.metrics.result(result, inv.Now())
-				switch {
-				case err != nil && rota.ClassOf(err) == rota.ClassWait && !timeLeft(ctx, begun):
-					out.Left = append(out.Left, s.Name) // its turn was cut short, and continues from there
-				case err != nil:
-					errs = append(errs, err)
-				case result.Last.Hold != rotation.HoldNone:
-					out.Held[s.Name] = result.Last.Reason
-				}
-				if len(result.Done) > 0 {
-					out.Done[s.Name] = result.Done[len(result.Done)-1].Reason
-				}
-				mu.Unlock()
-			}
-		})
-	}
+	var turns errgroup.Group
+	turns.SetLimit(sweepWorkers)
 	for i, s := range secrets {
 		if !timeLeft(ctx, begun) {
 			mu.Lock()
@@ -80,10 +61,26 @@ func (inv *invocation) sweep(ctx context.Context, e sweepEvent) (any, error) {
 			mu.Unlock()
 			break
 		}
-		queue <- s
+		turns.Go(func() error {
+			result, err := inv.rotator().Advance(ctx, s, rotation.Options{})
+			mu.Lock()
+			defer mu.Unlock()
+			inv.metrics.result(result, inv.Now())
+			switch {
+			case err != nil && rota.ClassOf(err) == rota.ClassWait && !timeLeft(ctx, begun):
+				out.Left = append(out.Left, s.Name) // its turn was cut short, and continues from there
+			case err != nil:
+				errs = append(errs, err)
+			case result.Last.Hold != rotation.HoldNone:
+				out.Held[s.Name] = result.Last.Reason
+			}
+			if len(result.Done) > 0 {
+				out.Done[s.Name] = result.Done[len(result.Done)-1].Reason
+			}
+			return nil // one that fails stops no other
+		})
 	}
-	close(queue)
-	group.Wait()
+	_ = turns.Wait()
 	inv.cursor = ""
 	if len(out.Left) > 0 {
 		inv.cursor = out.Left[0]

@@ -164,19 +164,13 @@ func (l *Local) workWave(ctx context.Context, list []chosen, noWait bool, do ope
 func (l *Local) retryWhileBusy(ctx context.Context, workers Workers, one []chosen, out *outcome, do operation) {
 	patience := cmp.Or(l.LeaseWait, 65*time.Second)
 	l.message("%s: another worker holds it; waiting for up to %s", out.name, patience.Truncate(time.Minute))
-	pause, deadline := 200*time.Millisecond, time.Now().Add(patience)
-	for errors.Is(out.err, rota.ErrBusy) && time.Now().Before(deadline) {
-		if err := rota.Sleep(ctx, pause); err != nil {
-			out.err = fmt.Errorf("%s: %w", out.name, err)
-			return
-		}
-		pause = min(2*pause, 2*time.Second)
-		out.err = each(ctx, workers, one, func(ctx context.Context, _ int, s *rotation.Secret) error {
+	out.err = engine.WhileBusy(ctx, patience, func(ctx context.Context) error {
+		return each(ctx, workers, one, func(ctx context.Context, _ int, s *rotation.Secret) error {
 			var err error
 			out.result, err = do(ctx, s)
 			return err
 		})[0]
-	}
+	})
 }
 
 // rolledBack is the step that shows a rollback succeeded. Discarding a new

@@ -52,8 +52,7 @@ type server struct {
 	responses *responseCache
 }
 
-// New creates the handler for everything under /v1.
-func New(o Options) http.Handler {
+func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -63,6 +62,12 @@ func New(o Options) http.Handler {
 	if o.Timeout == 0 {
 		o.Timeout = time.Hour
 	}
+	return o
+}
+
+// New creates the handler for everything under /v1.
+func New(o Options) http.Handler {
+	o = o.withDefaults()
 	mux := http.NewServeMux()
 	a := &server{Options: o, huma: humago.New(mux, describe(o.Version)), responses: newResponseCache(o.Now)}
 	a.readRoutes()
