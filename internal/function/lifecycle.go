@@ -111,11 +111,11 @@ func (inv *invocation) forceStep(ctx context.Context, s *rotation.Secret, step r
 	switch last := result.Last; {
 	case err != nil:
 		return nil, err
-	case last.Hold != rotation.HoldNone && !slices.ContainsFunc(result.Done, isStep(finalStep(step))):
+	case last.Hold != rotation.HoldNone && !result.Fulfilled(step):
 		return nil, rota.WithRemedies(&heldError{s.Name, last}, withoutCommands(last.Remedies))
 	case len(result.Done) == 0 && step != rota.StepCreate:
 		return output{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
-	case step == rota.StepCreate && !slices.ContainsFunc(result.Done, isStep(rota.StepPromote)):
+	case step == rota.StepCreate && !result.Fulfilled(step):
 		return nil, fmt.Errorf("%s: %s: %w", s.Name, last.Reason, &rota.Error{Class: rota.ClassWait, Err: errors.New("not done yet"), Remedies: rota.Outside("send the same event again later")})
 	}
 	return output{Secret: s.Name, Version: result.Status.Version, Done: stepOutputs(result.Done)}, nil
@@ -142,16 +142,4 @@ func tooEarly(state rotation.State, step rota.Step, days int, now time.Time) str
 		return ""
 	}
 	return fmt.Sprintf("%s on %s, and after_days is %d", what, since.UTC().Format(time.DateOnly), days)
-}
-
-// finalStep is the step that fulfills the request.
-func finalStep(step rota.Step) rota.Step {
-	if step == rota.StepCreate {
-		return rota.StepPromote
-	}
-	return step
-}
-
-func isStep(step rota.Step) func(rotation.Decision) bool {
-	return func(d rotation.Decision) bool { return d.Step == step }
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,17 +43,17 @@ func (l *Local) Work(ctx context.Context, r api.WorkRequest) (api.WorkDoc, error
 	var wanted func(w outcome, s *rotation.Secret) rota.Step // the step that shows the request was fulfilled
 	switch r.Operation {
 	case api.OpRotate:
-		do, wanted = force(rota.StepCreate), func(outcome, *rotation.Secret) rota.Step { return rota.StepPromote }
+		do, wanted = force(rota.StepCreate), final(rota.StepCreate)
 	case api.OpRollback:
 		do, wanted = rotator.Rollback, rolledBack
 	case api.OpDeliver:
 		do, wanted = rotator.Redeliver, lastDelivery
 	case api.OpDeactivate:
 		action = access.Retire
-		do, wanted = force(rota.StepDeactivate), func(outcome, *rotation.Secret) rota.Step { return rota.StepDeactivate }
+		do, wanted = force(rota.StepDeactivate), final(rota.StepDeactivate)
 	case api.OpDelete:
 		action = access.Retire
-		do, wanted = force(rota.StepDelete), func(outcome, *rotation.Secret) rota.Step { return rota.StepDelete }
+		do, wanted = force(rota.StepDelete), final(rota.StepDelete)
 	default:
 		return api.WorkDoc{}, &UsageError{Err: rota.WithRemedies(fmt.Errorf("no operation %q", r.Operation), rota.Outside("rotate, rollback, deliver, deactivate, delete"))}
 	}
@@ -173,6 +172,11 @@ func (l *Local) retryWhileBusy(ctx context.Context, workers Workers, one []chose
 	})
 }
 
+// final is the step that shows that a forced step succeeded.
+func final(forced rota.Step) func(outcome, *rotation.Secret) rota.Step {
+	return func(outcome, *rotation.Secret) rota.Step { return rotation.FinalStep(forced) }
+}
+
 // rolledBack is the step that shows a rollback succeeded. Discarding a new
 // credential ends with its deletion.
 func rolledBack(w outcome, _ *rotation.Secret) rota.Step {
@@ -209,9 +213,6 @@ func retirable(s *rotation.Secret, status rotation.Status, step rota.Step) bool 
 // state sums up how it went. A step in wanted shows that the request was
 // fulfilled, whatever has been held since.
 func (w outcome) state(wanted rota.Step) api.WorkState {
-	took := func(step rota.Step) bool {
-		return slices.ContainsFunc(w.result.Done, func(d rotation.Decision) bool { return d.Step == step })
-	}
 	_, skipped := errors.AsType[*engine.SkippedError](w.err)
 	switch {
 	case skipped:
@@ -222,7 +223,7 @@ func (w outcome) state(wanted rota.Step) api.WorkState {
 		return api.WorkBusy
 	case w.err != nil:
 		return api.WorkFailed
-	case wanted != rota.StepNone && took(wanted):
+	case wanted != rota.StepNone && w.result.Took(wanted):
 		return api.WorkDone
 	case w.result.Last.Hold != rotation.HoldNone && blocks(w.result.Last.Next, wanted):
 		return api.WorkHeld
