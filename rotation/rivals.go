@@ -67,10 +67,10 @@ func preflightRivals(r Rivals) []rota.Finding {
 	const check = "no other secret changes the same"
 	var out []rota.Finding
 	for _, x := range r.Found {
-		out = append(out, rota.Finding{Check: check, Detail: x.Reason, Remedies: rota.Outside(rota.Hint(x.Remedies))})
+		out = append(out, rota.Finding{Check: check, Detail: x.Reason, Remedies: x.Remedies})
 	}
 	for _, x := range r.Unknown {
-		out = append(out, rota.Finding{Warning: true, Check: check, Detail: x.Reason, Remedies: rota.Outside(rota.Hint(x.Remedies))})
+		out = append(out, rota.Finding{Warning: true, Check: check, Detail: x.Reason, Remedies: x.Remedies})
 	}
 	if len(out) == 0 {
 		out = append(out, rota.Finding{OK: true, Check: check})
