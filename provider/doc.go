@@ -96,6 +96,17 @@
 // Traits and Fields before anything is made; they may depend on its values, as
 // the lifetime of a session does.
 //
+// # Permissions
+//
+// What a constructor returns may be a [Permitter]: it names the permissions that
+// its connection's login needs, in the system's words, and why. The connection's
+// kind then has a [Policy], which writes them down as the system expects:
+//
+//	rota policy vend
+//
+// A kind of connection over which existing credentials can be listed offers a
+// [Discovery], and has the command rota discover vend.
+//
 // # Claims
 //
 // What may be changed for one secret only is claimed, in the outside world's

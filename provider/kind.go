@@ -55,6 +55,12 @@ type Connection struct {
 	// New makes an empty configuration: a pointer to a struct whose fields are
 	// tagged as package documentation says.
 	New func() ConnectionConfig
+	// Policy says what Rota must be allowed over such connections, where the
+	// system can express that. It's made anew for each use; nil for none.
+	Policy func() Policy
+	// Discovery lists the credentials that exist over such connections. It's
+	// made anew for each use; nil for none.
+	Discovery func() Discovery
 }
 
 // ConnectionConfig is a connection's part of rota.yaml. It may also be a

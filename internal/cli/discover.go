@@ -2,182 +2,217 @@ package cli
 
 import (
 	"context"
+	"encoding/csv"
 	"errors"
-	"fmt"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/config"
-	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/internal/hint"
+	"github.com/rota-dev/rota/internal/proposal"
+	"github.com/rota-dev/rota/provider"
 )
 
+// discoverCommand has a subcommand for each kind of connection over which
+// credentials can be listed.
 func (a *app) discoverCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "discover", Short: "List the credentials in a system", Args: noArgs, Annotations: inPlace(placeNowhere),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.discoverAWSCommand())
+	for _, p := range a.catalog.Providers() {
+		for _, k := range p.Connections {
+			if k.Discovery != nil {
+				c.AddCommand(a.discoverIn(k.Key, k.Discovery()))
+			}
+		}
+	}
 	return c
 }
 
-// discoverOptions are the flags of rota discover aws.
+// discoverOptions are the flags that every rota discover has.
 type discoverOptions struct {
-	connections, roles []string
-	externalID, region string
-	maxAge             string
-	limit              time.Duration // maxAge
-	searchSecrets      bool
-	write, output      string
+	connections   []string
+	write, output string
 }
 
-func (a *app) discoverAWSCommand() *cobra.Command {
+// discoverIn is rota discover KEY.
+func (a *app) discoverIn(key string, d provider.Discovery) *cobra.Command {
 	var o discoverOptions
 	c := &cobra.Command{
-		Use:   "aws",
-		Short: "List IAM users' access keys: age, last use, what holds them, which are overdue",
-		Long: `Lists the access keys of all IAM users: how old they are, when, where and by which
-service they were last used, and which secret of rota.yaml manages them. Active
-keys older than --max-age come first. Covers the accounts of all aws connections
-in rota.yaml, or only those given with --connection or --role-arn; without
-rota.yaml, the account that the AWS CLI would use. A failure in one account stops
-no other, but makes the exit code 1.
-
-With --search-secrets it also READS THE VALUE OF EVERY SECRET in Secrets Manager
-that it's allowed to read, to find the ids of the keys in them. The values are
-compared in memory and kept nowhere; each read is an entry in CloudTrail.
-
-With --write FILE it proposes a rota.yaml for the keys that nothing manages yet.
-It never changes an existing file, or anything in AWS.`,
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.discoverAWS(c.Context(), o) },
+		Use: key, Short: d.Summary, Long: d.Help, Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.discover(c.Context(), key, d, o) },
 	}
 	f := c.Flags()
-	f.StringSliceVar(&o.connections, "connection", nil, "only these aws `connections` of rota.yaml")
-	f.StringSliceVar(&o.roles, "role-arn", nil, "assume these `roles` instead of using rota.yaml's connections")
-	f.StringVar(&o.externalID, "external-id", "", "the external `id` for --role-arn")
-	f.StringVar(&o.region, "region", "", "the `region` for --role-arn, or without rota.yaml (default AWS_REGION)")
-	f.StringVar(&o.maxAge, "max-age", "90d", "the maximum `age` of an active key")
-	f.BoolVar(&o.searchSecrets, "search-secrets", false, "read the values in Secrets Manager, to find what holds the keys")
+	f.StringSliceVar(&o.connections, "connection", nil, "only these "+key+" `connections` of rota.yaml")
 	f.StringVar(&o.write, "write", "", "write a proposed rota.yaml to a new `file`, or - for standard output")
 	f.StringVarP(&o.output, "output", "o", "table", "output format: table, json or csv")
+	addOptions(f, d.Options)
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "csv"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
-func (a *app) discoverAWS(ctx context.Context, o discoverOptions) error {
-	var err error
-	switch {
-	case o.output != "table" && o.output != "json" && o.output != "csv":
+func (a *app) discover(ctx context.Context, key string, d provider.Discovery, o discoverOptions) error {
+	if !slices.Contains([]string{"table", "json", "csv"}, o.output) {
 		return rota.WithRemedies(usage("--output %s: no such output", o.output), rota.Command("table, json, csv"))
-	case len(o.connections) > 0 && len(o.roles) > 0:
-		return usage("--connection and --role-arn can't be combined")
-	case o.externalID != "" && len(o.roles) == 0:
-		return usage("--external-id requires --role-arn")
 	}
 	if o.output == "json" {
 		a.output = o.output // errors too
 	}
-	if o.limit, err = rota.ParseDuration(o.maxAge); err != nil || o.limit <= 0 {
-		return rota.WithRemedies(usage("--max-age %s: not an age", o.maxAge), rota.Command("90d"))
+	elsewhere := d.Elsewhere != nil && d.Elsewhere()
+	if elsewhere && len(o.connections) > 0 {
+		return usage("--connection can't be combined with flags that say where to look instead of rota.yaml")
+	}
+	if d.Validate != nil {
+		if err := d.Validate(); err != nil {
+			return refused(err)
+		}
 	}
 	if o.write != "" && o.write != "-" {
 		if _, err := os.Lstat(o.write); err == nil {
-			return rota.WithRemedies(usage("%s already exists and is never overwritten", o.write), rota.Command("another name, and copy what you want"))
+			return neverOverwritten(o.write)
 		}
 	}
-	file, connections, accounts, err := a.discoverSources(ctx, o)
-	if err != nil {
-		return err
+	r := provider.DiscoveryRequest{Now: a.Now()}
+	if !elsewhere {
+		var err error
+		if r.File, err = a.discoveryFile(ctx, key, o); err != nil {
+			return err
+		}
 	}
-	accounts = append(accounts, a.lookAtAccounts(ctx, connections, o)...)
+	found, err := d.Discover(ctx, r)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	doc := a.discovered(ctx, file, accounts, o)
-	switch o.write {
-	case "":
-		err = a.printDiscovered(doc, o)
-	case "-":
-		for _, x := range doc.Accounts {
-			a.tellProblems(x)
-		}
-		err = a.propose(file, connections, doc, o)
-	default:
-		err = errors.Join(a.printDiscovered(doc, o), a.propose(file, connections, doc, o))
+	if err != nil {
+		return refused(err)
+	}
+	for _, problem := range found.Problems {
+		a.noteError(problem)
+	}
+	if o.write != "-" {
+		err = a.printDiscovered(found, o)
+	}
+	if o.write != "" {
+		err = errors.Join(err, a.propose(key, found.Proposal, o))
 	}
 	if err != nil {
 		return err
 	}
-	for _, x := range doc.Accounts {
-		if x.Error != "" || len(x.Problems) > 0 {
-			return silently(exitFailed)
-		}
+	if len(found.Problems) > 0 {
+		return silently(exitFailed)
 	}
 	return nil
 }
 
-// discoverSources opens the connections to search. Those that can't be
-// opened become failed accounts. The file is nil if none is used.
-func (a *app) discoverSources(ctx context.Context, o discoverOptions) (*config.File, []*aws.Connection, []account, error) {
-	if len(o.roles) > 0 {
-		connections, err := roleConnections(ctx, o)
-		return nil, connections, nil, err
-	}
+// discoveryFile is what rota.yaml says; nil if there is none and nothing asks
+// for it.
+func (a *app) discoveryFile(ctx context.Context, key string, o discoverOptions) (*provider.DiscoveryFile, error) {
 	file, err := a.catalog.Load(a.configPath())
 	switch {
 	case errors.Is(err, os.ErrNotExist) && a.configFlag == "" && len(o.connections) == 0:
-		c, err := aws.New(ctx, "aws", aws.Config{Region: o.region})
-		return nil, []*aws.Connection{c}, nil, refused(err)
+		return nil, nil
 	case err != nil:
-		return nil, nil, nil, refused(err)
-	case o.region != "":
-		return nil, nil, nil, rota.WithRemedies(usage("--region: the connections of %s have their own", file.Path), rota.Command("--role-arn, or --connection"))
+		return nil, refused(err)
 	}
-	opened, failed := file.Connections(ctx, config.Environment{LookupEnv: a.lookupEnv}, aws.ConnectionKind, o.connections)
-	var connections []*aws.Connection
-	for _, c := range opened {
-		connections = append(connections, c.(*aws.Connection))
+	env := config.Environment{LookupEnv: a.lookupEnv}
+	opened, failed := file.Connections(ctx, env, key, o.connections)
+	all := file.ConnectionNames(key)
+	if err := known(key+" connection", o.connections, all); err != nil {
+		return nil, err
 	}
-	var names []string
-	var accounts []account
-	for _, c := range connections {
-		names = append(names, c.Name())
+	if len(all) == 0 {
+		return nil, usage("%s has no connection of kind %s", file.Path, key)
 	}
-	for name, err := range failed {
-		names = append(names, name)
-		accounts = append(accounts, account{connections: []string{name}, err: err})
-	}
-	if err := known("aws connection", o.connections, names); err != nil {
-		return nil, nil, nil, err
-	}
-	if len(names) == 0 {
-		return nil, nil, nil, rota.WithRemedies(usage("%s has no aws connection", file.Path), rota.Command("--role-arn"))
-	}
-	return file, connections, accounts, nil
+	return &provider.DiscoveryFile{
+		Path: file.Path, Connections: opened, Failed: failed, Secrets: file.Names(), Written: file.Written,
+		Pieces: func() []provider.Piece {
+			pieces, _ := file.Pieces(ctx, env, key, nil) // validate and check report what can't be made
+			return pieces
+		},
+	}, nil
 }
 
-// roleConnections are connections named after their roles' accounts.
-func roleConnections(ctx context.Context, o discoverOptions) ([]*aws.Connection, error) {
-	var connections []*aws.Connection
-	taken := map[string]int{}
-	for _, arn := range o.roles {
-		number, ok := aws.AccountIn(arn)
-		if !ok || !strings.Contains(arn, ":role/") {
-			return nil, rota.WithRemedies(usage("--role-arn %s: not the ARN of a role", arn), rota.Command("arn:aws:iam::111122223333:role/rota"))
-		}
-		name := "account-" + number
-		if taken[name]++; taken[name] > 1 {
-			name = fmt.Sprintf("%s-%d", name, taken[name])
-		}
-		c, err := aws.New(ctx, name, aws.Config{Region: o.region, RoleARN: arn, ExternalID: o.externalID})
-		if err != nil {
-			return nil, refused(err)
-		}
-		connections = append(connections, c)
+// printDiscovered prints what was found.
+func (a *app) printDiscovered(found provider.Discovered, o discoverOptions) error {
+	switch o.output {
+	case "json":
+		return a.document(found.Document)
+	case "csv":
+		return a.printCSV(found.CSV)
 	}
-	return connections, nil
+	var rows [][]cell
+	for _, words := range found.Rows {
+		row := make([]cell, len(words))
+		for i, w := range words {
+			row[i] = cell{w.Text, markColors[w.Mark]}
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) > 0 {
+		a.table(found.Header, rows)
+		a.printf("")
+	}
+	for _, w := range found.Summary {
+		a.printf("%s", a.paint(a.outStyle, markColors[w.Mark], hint.Add(w.Text, w.Remedies)))
+	}
+	return nil
+}
+
+var markColors = map[provider.Mark]color{provider.MarkStrong: bold, provider.MarkAlarm: red}
+
+func (a *app) printCSV(rows [][]string) error {
+	w := csv.NewWriter(a.Stdout)
+	for _, row := range rows {
+		for i := range row {
+			row[i] = harmless(row[i])
+		}
+	}
+	return w.WriteAll(rows)
+}
+
+// harmless keeps spreadsheets from treating text as a formula: a user may be
+// called =cmd.
+func harmless(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}
+
+func neverOverwritten(path string) error {
+	return rota.WithRemedies(usage("%s already exists and is never overwritten", path), rota.Command("another name, and copy what you want"))
+}
+
+// propose writes a rota.yaml for what nothing manages.
+func (a *app) propose(key string, p provider.Proposal, o discoverOptions) error {
+	if len(p.Secrets) == 0 {
+		a.note("rota: nothing to propose: rota.yaml manages everything that was found")
+		return nil
+	}
+	text, err := proposal.YAML(a.catalog, key, p)
+	if err != nil {
+		return err
+	}
+	if p.LeftOut != nil {
+		a.noteError(p.LeftOut)
+	}
+	if o.write == "-" {
+		_, err := a.Stdout.Write(text)
+		return err
+	}
+	err = writeNew(o.write, text)
+	if errors.Is(err, fs.ErrExist) {
+		return neverOverwritten(o.write)
+	}
+	if err != nil {
+		return refused(err)
+	}
+	a.note("wrote %s, with %s. Next: review it, then run rota validate and rota check -c %s", o.write, plural(len(p.Secrets), "secret"), o.write)
+	return nil
 }

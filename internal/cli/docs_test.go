@@ -9,6 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/internal/providers"
 )
 
 // codeSpan is a piece of code in a line of Markdown.
@@ -41,7 +44,9 @@ func TestEveryCommandAndFlagIsDocumented(t *testing.T) {
 		whole := regexp.MustCompile(`--` + regexp.QuoteMeta(flag) + `([^a-z-]|$)`)
 		return slices.ContainsFunc(rows, whole.MatchString)
 	}
-	root := newApp(Program{}).rootCommand()
+	a := newApp(Program{})
+	a.catalog = config.MustCatalog(providers.List()...)
+	root := a.rootCommand()
 	root.PersistentFlags().VisitAll(func(f *pflag.Flag) {
 		if !named([]string{document}, f.Name) {
 			t.Errorf("docs/cli.md: --%s is not there", f.Name)

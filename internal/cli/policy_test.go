@@ -11,6 +11,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/cli"
 	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/provider/postgres"
 )
 
 // TestPolicyInTheDocumentsIsTheCommandsOutput holds docs/providers/aws.md to what rota
@@ -35,6 +36,27 @@ secrets:
 	}
 	if want := "<!-- rota policy aws --account 111122223333 -->\n```json\n" + out + "```\n"; !strings.Contains(string(document), want) {
 		t.Errorf("docs/providers/aws.md does not hold what the command prints now:\n%s", want)
+	}
+}
+
+// TestGrantsInTheDocumentsAreTheCommandsOutput holds docs/providers/postgres.md to
+// what rota prints for the provider's example.
+func TestGrantsInTheDocumentsAreTheCommandsOutput(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rota.yaml")
+	example := strings.ReplaceAll(postgres.Provider().Example, "${file:/run/secrets/db}", "${env:DB}")
+	if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := cli.Run(t.Context(), []string{"policy", "postgres", "-c", path}, []string{"DB=x"}, strings.NewReader(""), &stdout, &stderr); code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr.String())
+	}
+	document, err := os.ReadFile("../../docs/providers/postgres.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "<!-- rota policy postgres -->\n```sql\n" + stdout.String() + "```\n"; !strings.Contains(string(document), want) {
+		t.Errorf("docs/providers/postgres.md does not hold what the command prints now:\n%s", want)
 	}
 }
 

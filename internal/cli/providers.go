@@ -1,12 +1,18 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
+	"github.com/rota-dev/rota/provider"
 )
 
 func (a *app) providersCommand() *cobra.Command {
@@ -19,15 +25,15 @@ beside the new one (overlap), what the issuer can say about a credential's use,
 and what a rollback does.
 
 With NAME, it shows a provider's keys in rota.yaml with their types and defaults,
-and an example. A text can hold references such as
+an example, and the permissions that the example needs. A text can hold references such as
 ${env:NAME}; a plain text can't.`,
 		Args: argCount(0, 1), Annotations: inPlace(placeNowhere),
 		ValidArgsFunction: a.completeProviders,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return a.providers()
 			}
-			return a.provider(args[0])
+			return a.provider(c.Context(), args[0])
 		},
 	}
 }
@@ -67,22 +73,30 @@ func (a *app) providers() error {
 }
 
 // provider shows one provider.
-func (a *app) provider(name string) error {
+func (a *app) provider(ctx context.Context, name string) error {
 	var names []string
 	for _, p := range a.catalog.Describe() {
 		if p.Name == name {
-			if a.json() {
-				return a.document(p)
+			grants, err := a.exampleGrants(ctx, p)
+			if err != nil { // such as a profile in the environment that doesn't exist
+				a.noteError(fmt.Errorf("the example's permissions are unknown: %w", err))
 			}
-			a.printProvider(p)
+			if a.json() {
+				return a.document(providerDoc{ProviderDescription: p, Permissions: permissionDocs(grants)})
+			}
+			a.printProvider(p, grants)
 			return nil
 		}
 		names = append(names, p.Name)
 	}
-	return known("provider", []string{name}, names)
+	remedies := rota.Command(strings.Join(names, ", "))
+	if near := access.Nearest(name, names); near != "" {
+		remedies = rota.Correct(near)
+	}
+	return rota.WithRemedies(usage("no provider %s", name), remedies)
 }
 
-func (a *app) printProvider(p config.ProviderDescription) {
+func (a *app) printProvider(p config.ProviderDescription, grants []provider.Grant) {
 	a.printf("%s", a.paint(a.outStyle, bold, p.System+" ("+p.Name+")"))
 	for _, k := range p.Kinds {
 		a.printf("")
@@ -104,6 +118,74 @@ func (a *app) printProvider(p config.ProviderDescription) {
 	for line := range strings.Lines(p.Example) {
 		a.printf("  %s", strings.TrimRight(line, "\n"))
 	}
+	for _, g := range grants {
+		a.printf("")
+		a.printf("%s", a.paint(a.outStyle, bold, "permissions of the example, for "+g.Title+":"))
+		rows := grantRows(g)
+		for _, row := range rows {
+			row[0].text = "  " + row[0].text
+		}
+		a.table([]string{"  ACTION", "RESOURCE", "WHY"}, rows)
+	}
+}
+
+// providerDoc is one provider.
+type providerDoc struct {
+	config.ProviderDescription
+	Permissions []permissionDoc `json:"permissions"` // that the example needs
+}
+
+type permissionDoc struct {
+	Action   string `json:"action"`
+	Resource string `json:"resource,omitempty"`
+	Why      string `json:"why"`
+	For      string `json:"for,omitempty"` // create, check or option; missing for every rotation
+}
+
+func permissionDocs(grants []provider.Grant) []permissionDoc {
+	docs := []permissionDoc{}
+	for _, g := range grants {
+		for _, p := range g.Permissions {
+			docs = append(docs, permissionDoc{Action: p.Action, Resource: p.Resource, Why: p.Why, For: string(p.For)})
+		}
+	}
+	return docs
+}
+
+// exampleGrants are what a provider's example needs to be allowed, for those of
+// its connections whose system can express that. Nothing is looked up outside,
+// and each reference in the example stands for some value.
+func (a *app) exampleGrants(ctx context.Context, p config.ProviderDescription) ([]provider.Grant, error) {
+	at := slices.IndexFunc(a.Providers, func(q provider.Provider) bool { return q.Name == p.Name })
+	var grants []provider.Grant
+	for _, k := range a.Providers[at].Connections {
+		if k.Policy == nil || p.Example == "" {
+			continue
+		}
+		policy := k.Policy()
+		for _, o := range policy.Options {
+			if value, ok := o.Value.(*string); ok && o.Example != "" {
+				*value = o.Example
+			}
+		}
+		file, err := a.catalog.Parse("the example", []byte(p.Example))
+		if err != nil {
+			return nil, err
+		}
+		pieces, err := file.Pieces(ctx, config.Environment{
+			LookupEnv: func(string) (string, bool) { return "example", true },
+			ReadFile:  func(string) ([]byte, fs.FileMode, error) { return []byte("example"), 0o600, nil },
+		}, k.Key, nil)
+		if err != nil {
+			return nil, err
+		}
+		more, err := grantsOf(ctx, policy, provider.PolicyRequest{Connections: connectionsOf(pieces), Pieces: pieces, Note: func(error) {}})
+		if err != nil {
+			return nil, err
+		}
+		grants = append(grants, more...)
+	}
+	return grants, nil
 }
 
 // behavior is an issuer's in one line.

@@ -36,21 +36,25 @@ func (w *wiring) archive(ctx context.Context, x *Anchor) (provider.Objects, erro
 }
 
 // archives are the audit's anchors that are made over connections.
-func (w *wiring) archives(ctx context.Context, over func(names []string) bool) ([]Piece, error) {
+func (w *wiring) archives(ctx context.Context, over func(names []string) []string) ([]provider.Piece, error) {
 	audit := w.file.Document.Server.Audit
 	if audit == nil {
 		return nil, nil
 	}
-	var all []Piece
+	var all []provider.Piece
 	for _, x := range audit.Anchors {
-		if x.Kind.kind == nil || !over((piece{Choice: &x.Kind}).connections()) {
+		if x.Kind.kind == nil {
+			continue
+		}
+		connections := over((piece{Choice: &x.Kind}).connections())
+		if len(connections) == 0 {
 			continue
 		}
 		made, err := w.archive(ctx, x)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, Piece{Made: made})
+		all = append(all, provider.Piece{Connections: connections, Made: made})
 	}
 	return all, nil
 }

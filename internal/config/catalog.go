@@ -104,6 +104,15 @@ func MustCatalog(providers ...provider.Provider) *Catalog {
 // Providers are those of the catalog, in their order.
 func (c *Catalog) Providers() []provider.Provider { return slices.Clone(c.providers) }
 
+// keys are those of the kinds of a role.
+func (c *Catalog) keys(in role) []string {
+	var keys []string
+	for _, k := range c.kinds[in] {
+		keys = append(keys, k.Key)
+	}
+	return keys
+}
+
 // notifiers are the keys of the notifiers' kinds.
 func (c *Catalog) notifiers() []string {
 	var keys []string

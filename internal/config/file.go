@@ -168,8 +168,5 @@ func (f *File) IssuerFields(name string) []string {
 	return nil
 }
 
-// Source is the file as it was read.
-func (f *File) Source() []byte { return f.data }
-
 // folder is where relative paths start.
 func (f *File) folder() string { return filepath.Dir(f.Path) }

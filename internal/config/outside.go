@@ -6,31 +6,24 @@ import (
 	"fmt"
 	"slices"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/rota-dev/rota/provider"
 )
-
-// Piece is what a provider made of one of a secret's kinds: an issuer, a store,
-// a check, a target, a reloader or a notifier.
-type Piece struct {
-	// Secret is the secret's name, "" for the server's own.
-	Secret string
-	// Made is what the kind's constructor returned.
-	Made any
-}
 
 // Pieces are all that works over connections of one kind for the named secrets,
 // or for all secrets and the server where no name is given. They are made as for
 // [File.Wire], but nothing of other systems is: what only those need may be
 // missing.
-func (f *File) Pieces(ctx context.Context, env Environment, connection string, names []string) ([]Piece, error) {
+func (f *File) Pieces(ctx context.Context, env Environment, connection string, names []string) ([]provider.Piece, error) {
 	w := newWiring(f, env)
-	over := func(names []string) bool {
-		return slices.ContainsFunc(names, func(name string) bool {
+	over := func(names []string) []string {
+		return slices.DeleteFunc(f.Document.with(names), func(name string) bool {
 			c := f.Document.Connections[name]
-			return c != nil && c.Kind.Key() == connection
+			return c == nil || c.Kind.Key() != connection
 		})
 	}
-	var all []Piece
+	var all []provider.Piece
 	var errs []error
 	for _, s := range f.Document.Secrets {
 		if len(names) > 0 && !slices.Contains(names, s.Name.Text) {
@@ -52,18 +45,19 @@ func (f *File) Pieces(ctx context.Context, env Environment, connection string, n
 
 // pieces are those of one secret, in the order issuer, store, checks,
 // targets, reloaders, notifiers.
-func (w *wiring) pieces(ctx context.Context, s *Secret, over func(names []string) bool) ([]Piece, error) {
-	var all []Piece
+func (w *wiring) pieces(ctx context.Context, s *Secret, over func(names []string) []string) ([]provider.Piece, error) {
+	var all []provider.Piece
 	var errs []error
+	var connections []string // of the piece at hand
 	keep := func(made any, err error) {
 		if err != nil {
 			errs = append(errs, err)
 			return
 		}
-		all = append(all, Piece{Secret: s.Name.Text, Made: made})
+		all = append(all, provider.Piece{Secret: s.Name.Text, Connections: connections, Made: made})
 	}
 	for _, p := range s.pieces() {
-		if !over(p.connections()) {
+		if connections = over(p.connections()); len(connections) == 0 {
 			continue
 		}
 		b := w.build(ctx, s, p)
@@ -82,7 +76,7 @@ func (w *wiring) pieces(ctx context.Context, s *Secret, over func(names []string
 	}
 	for _, x := range w.file.Document.notices(s) {
 		name := x.Parts.Connection.Text
-		if over(w.file.Document.with([]string{name})) {
+		if connections = over([]string{name}); len(connections) > 0 {
 			keep(w.notifier(ctx, name))
 		}
 	}
@@ -107,4 +101,29 @@ func (f *File) Connections(ctx context.Context, env Environment, kind string, na
 		opened = append(opened, c)
 	}
 	return opened, failed
+}
+
+// ConnectionNames are the names of the file's connections of one kind, sorted.
+func (f *File) ConnectionNames(kind string) []string {
+	return slices.DeleteFunc(sortedNames(f.Document.Connections), func(name string) bool {
+		return f.Document.Connections[name].Kind.Key() != kind
+	})
+}
+
+// Written are the keys of a connection whose values are texts, as the file
+// writes them, references included.
+func (f *File) Written(connection string) map[string]string {
+	var document struct {
+		Connections map[string]map[string]map[string]yaml.Node `yaml:"connections"`
+	}
+	_ = yaml.Unmarshal(f.data, &document) // it was decoded before
+	written := map[string]string{}
+	for _, keys := range document.Connections[connection] {
+		for key, value := range keys {
+			if value.Kind == yaml.ScalarNode {
+				written[key] = value.Value
+			}
+		}
+	}
+	return written
 }

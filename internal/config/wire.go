@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
@@ -228,7 +229,7 @@ func (w *wiring) store(ctx context.Context, s *Secret) (rota.Store, error) {
 		if own := w.env.OwnStore(s.Name.Text); own != nil {
 			return own, nil
 		}
-		return nil, rota.WithRemedies(errors.New("has no store, and Rota's own is not open here"), rota.Configure("", "store: {connection: …, secrets_manager: {name: …}}"))
+		return nil, rota.WithRemedies(errors.New("has no store, and Rota's own is not open here"), rota.Configure("", "store: {connection: …, "+strings.Join(w.file.catalog.keys(roleStore), " or ")+": …}"))
 	})
 }
 

@@ -8,41 +8,41 @@ import (
 
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/providers"
+	"github.com/rota-dev/rota/provider"
 )
 
 var builtin = config.MustCatalog(providers.List()...)
 
-func TestProposalTakesConnectionsOverWithoutTheirSecrets(t *testing.T) {
-	from, err := builtin.Parse("rota.yaml", []byte(`
-connections:
-  main:
-    aws: {region: eu-central-1, role_arn: "arn:aws:iam::111122223333:role/rota", external_id: "7", access_key_id: "${env:ID}", secret_access_key: plain-text-secret, session_token: "${file:/run/token}"}
-  ref:
-    aws: {region: eu-central-1, access_key_id: "${env:ID}", secret_access_key: "${env:SECRET}"}
-  db: {postgres: {host: db, port: 5432, username: rota}}
-secrets:
-  - {name: one, issuer: {manual: {what: a licence}}, policy: {rotate_every: 90d}}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := Proposal{
-		Catalog: builtin,
-		Head:    []string{"Two\nlines"}, From: from, Connections: []Connection{{Name: "main"}, {Name: "ref"}, {Name: "new", Region: "eu-west-1", RoleARN: "arn:aws:iam::444455556666:role/a"}},
-		Secrets: []Secret{
-			{Name: "main/a", Connection: "main", User: "a", Comment: []string{"made\x1b[31m 2026\u2028x: y"}},
-			{Name: "b", Connection: "new", User: "1", Entry: "prod/b", IDField: "the id", SecretField: "key: secret"},
+func TestProposalIsWrittenAsRotaTakesIt(t *testing.T) {
+	key := func(key string, value any) provider.ProposedKey { return provider.ProposedKey{Key: key, Value: value} }
+	keys := func(k ...provider.ProposedKey) []provider.ProposedKey { return k }
+	text, err := YAML(builtin, "aws", provider.Proposal{
+		Connections: []provider.ProposedConnection{
+			{Name: "main", Keys: keys(key("region", "eu-central-1"), key("external_id", "7"), key("role_arn", "arn:aws:iam::111122223333:role/rota"))},
+			{Name: "new", Keys: keys(key("region", "eu-west-1"), key("access_key_id", "${env:ID}"), key("secret_access_key", "${env:SECRET}"))},
 		},
-	}
-	text, err := p.YAML()
+		Policy: keys(key("rotate_every", "90d"), key("deactivate_previous_after", "10d"), key("delete_previous_after", "20d")),
+		Secrets: []provider.ProposedSecret{
+			{
+				Name: "main/a", Comment: []string{"made\x1b[31m 2026\u2028x: y"},
+				Issuer: provider.ProposedPart{Connection: "main", Kind: "iam_access_key", Keys: keys(key("user", "a"))},
+			},
+			{
+				Name:   "b",
+				Issuer: provider.ProposedPart{Connection: "new", Kind: "iam_access_key", Keys: keys(key("user", "1"))},
+				Store: provider.ProposedPart{Connection: "new", Kind: "secrets_manager", Keys: keys(key("name", "prod/b"),
+					key("fields", keys(key("the id", "access_key_id"), key("key: secret", "secret_access_key"))))},
+			},
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `# Two lines
+	want := `# Proposed by rota discover aws. Review it, then run rota validate, rota check,
+# and rota adopt NAME for each secret, as its comment says. Nothing is rotated before that.
 connections:
-  main: {aws: {region: eu-central-1, role_arn: 'arn:aws:iam::111122223333:role/rota', external_id: "7"}}
-  ref: {aws: {region: eu-central-1, access_key_id: '${env:ID}', secret_access_key: '${env:SECRET}'}}
-  new: {aws: {region: eu-west-1, role_arn: 'arn:aws:iam::444455556666:role/a'}}
+  main: {aws: {region: eu-central-1, external_id: "7", role_arn: 'arn:aws:iam::111122223333:role/rota'}}
+  new: {aws: {region: eu-west-1, access_key_id: '${env:ID}', secret_access_key: '${env:SECRET}'}}
 defaults:
   policy: {rotate_every: 90d, deactivate_previous_after: 10d, delete_previous_after: 20d}
 secrets:
@@ -59,7 +59,9 @@ secrets:
 }
 
 func TestProposalThatWouldBeNoGoodFileIsAnError(t *testing.T) {
-	_, err := Proposal{Catalog: builtin, Secrets: []Secret{{Name: "a", Connection: "nowhere", User: "a"}}}.YAML()
+	_, err := YAML(builtin, "aws", provider.Proposal{Secrets: []provider.ProposedSecret{
+		{Name: "a", Issuer: provider.ProposedPart{Connection: "nowhere", Kind: "iam_access_key", Keys: []provider.ProposedKey{{Key: "user", Value: "a"}}}},
+	}})
 	if err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("got %v", err)
 	}

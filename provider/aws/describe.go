@@ -19,7 +19,8 @@ func Provider() provider.Provider {
 				Key: ConnectionKind, Summary: "An AWS account and region. Without keys, Rota logs in with the SDK's default credential chain.",
 				Example: "{region: eu-central-1}",
 			},
-			New: func() provider.ConnectionConfig { return new(connectionConfig) },
+			New:    func() provider.ConnectionConfig { return new(connectionConfig) },
+			Policy: policy, Discovery: discovery,
 		}},
 		Issuers: []provider.Issuer{
 			{

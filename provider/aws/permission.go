@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/rota-dev/rota/provider"
 )
 
 // Permission is an action that somebody must be allowed on a resource, and why.
@@ -24,22 +26,17 @@ type Permission struct {
 	// Why is a line for people.
 	Why string
 	// For is when it is needed. The zero value is every rotation.
-	For Occasion
+	For provider.Occasion
 	// Holder says who else than Rota needs it: the ARN of a role on the way to
 	// another, or words. Empty means Rota.
 	Holder string
 }
 
-// Occasion is when a permission is needed.
-type Occasion string
-
 const (
-	// ToRotate is every rotation.
-	ToRotate Occasion = ""
 	// ToCreate is the first rotation of a secret that does not exist yet.
-	ToCreate Occasion = "create"
+	ToCreate = provider.OccasionCreate
 	// ToCheck is rota check alone.
-	ToCheck Occasion = "check"
+	ToCheck = provider.OccasionCheck
 )
 
 // reason is an action and why it is needed, in words that go on after "Rota".

@@ -90,12 +90,14 @@ func sameCondition(a, b map[string]map[string][]string) bool {
 }
 
 // JSON is the document as people read it.
-func (p Policy) JSON() ([]byte, error) {
+func (p Policy) JSON() ([]byte, error) { return indented(p) }
+
+func indented(v any) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	if err := e.Encode(p); err != nil {
+	if err := e.Encode(v); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil

@@ -19,7 +19,8 @@ func Provider() provider.Provider {
 				Key: kindPostgres, Summary: "A PostgreSQL database, and a role that can change other roles' passwords.",
 				Example: `{host: db.internal, username: rota, password: "${file:/run/secrets/db}"}`,
 			},
-			New: func() provider.ConnectionConfig { return new(connectionConfig) },
+			New:    func() provider.ConnectionConfig { return new(connectionConfig) },
+			Policy: policy,
 		}},
 		Issuers: []provider.Issuer{
 			{

@@ -1,9 +1,10 @@
-package cli
+package aws
 
 import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -11,10 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/config"
-	"github.com/rota-dev/rota/internal/hint"
-	"github.com/rota-dev/rota/internal/service"
-	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/provider"
 )
 
 // atOnce is how many accounts are searched at the same time.
@@ -24,7 +22,7 @@ const atOnce = 4
 type account struct {
 	number      string   // "" if it couldn't be asked
 	connections []string // that lead to it; the first one listed the keys
-	inventory   aws.Inventory
+	inventory   Inventory
 	holders     []holding
 	problems    []error
 	err         error // why nothing was found
@@ -32,14 +30,14 @@ type account struct {
 
 // holding is a secret that holds a key, and the connection that found it.
 type holding struct {
-	aws.Holder
+	Holder
 	connection string
 }
 
 // lookAtAccounts searches each account once, however many connections lead to
 // it, and Secrets Manager through each of them.
-func (a *app) lookAtAccounts(ctx context.Context, connections []*aws.Connection, o discoverOptions) []account {
-	byNumber := map[string][]*aws.Connection{}
+func lookAtAccounts(ctx context.Context, connections []*Connection, search bool) []account {
+	byNumber := map[string][]*Connection{}
 	var order []string
 	var accounts []account
 	for i, at := range places(ctx, connections) {
@@ -54,18 +52,18 @@ func (a *app) lookAtAccounts(ctx context.Context, connections []*aws.Connection,
 		byNumber[at.Account] = append(byNumber[at.Account], c)
 	}
 	found := make([]account, len(order))
-	inParallel(len(order), func(i int) { found[i] = lookAtAccount(ctx, order[i], byNumber[order[i]], o.searchSecrets) })
+	inParallel(len(order), func(i int) { found[i] = lookAtAccount(ctx, order[i], byNumber[order[i]], search) })
 	return append(accounts, found...)
 }
 
 type placed struct {
-	aws.Place
+	Place
 	err error
 }
 
 // places asks where the connections lead. A role's account is known without
 // asking, but this finds roles that can't be assumed.
-func places(ctx context.Context, connections []*aws.Connection) []placed {
+func places(ctx context.Context, connections []*Connection) []placed {
 	out := make([]placed, len(connections))
 	inParallel(len(connections), func(i int) {
 		out[i].Place, out[i].err = connections[i].Place(ctx)
@@ -88,7 +86,7 @@ func inParallel(n int, do func(i int)) {
 
 // lookAtAccount lists the keys through the first connection that's allowed to,
 // and searches the secrets of all of them.
-func lookAtAccount(ctx context.Context, number string, connections []*aws.Connection, search bool) account {
+func lookAtAccount(ctx context.Context, number string, connections []*Connection, search bool) account {
 	x := account{number: number}
 	for _, c := range connections {
 		x.connections = append(x.connections, c.Name())
@@ -128,7 +126,7 @@ func lookAtAccount(ctx context.Context, number string, connections []*aws.Connec
 
 // managed are the secrets of rota.yaml that rotate an IAM user's keys, by
 // account and user.
-func (a *app) managed(ctx context.Context, file *config.File, accounts []account) map[[2]string]string {
+func managed(ctx context.Context, file *provider.DiscoveryFile, accounts []account) map[[2]string]string {
 	out := map[[2]string]string{}
 	if file == nil {
 		return out
@@ -139,28 +137,29 @@ func (a *app) managed(ctx context.Context, file *config.File, accounts []account
 			numbers[name] = x.number
 		}
 	}
-	// What can't be resolved is left out; validate and check report it.
-	holders, _ := permissionHolders(ctx, file, config.Environment{LookupEnv: a.lookupEnv}, nil)
-	for _, r := range holders {
-		keys, ok := r.PermissionHolder.(interface{ User() string })
+	for _, p := range file.Pieces() {
+		keys, ok := p.Made.(*accessKeys)
 		if !ok {
 			continue
 		}
-		c := r.Connection()
+		c := keys.Connection()
 		if _, asked := numbers[c.Name()]; !asked { // not one of those to search, but perhaps the same account
 			at, _ := c.Place(ctx)
 			numbers[c.Name()] = at.Account
 		}
-		out[[2]string{numbers[c.Name()], strings.ToLower(keys.User())}] = r.secret
+		out[[2]string{numbers[c.Name()], strings.ToLower(keys.User())}] = p.Secret
 	}
 	return out
 }
 
 // discovered combines what was found, overdue keys first.
-func (a *app) discovered(ctx context.Context, file *config.File, accounts []account, o discoverOptions) discoverDoc {
-	now := a.Now()
-	managed := a.managed(ctx, file, accounts)
+func (o *discoverOptions) discovered(ctx context.Context, r provider.DiscoveryRequest, accounts []account) discoverDoc {
+	now := r.Now
+	managed := managed(ctx, r.File, accounts)
 	doc := discoverDoc{At: now.UTC(), MaxAge: rota.FormatDuration(o.limit), Keys: []discoveredKey{}}
+	slices.SortFunc(accounts, func(a, b account) int {
+		return cmp.Or(cmp.Compare(a.number, b.number), slices.Compare(a.connections, b.connections))
+	})
 	for _, x := range accounts {
 		doc.Accounts = append(doc.Accounts, x.doc())
 		for _, k := range x.inventory.Keys {
@@ -181,9 +180,6 @@ func (a *app) discovered(ctx context.Context, file *config.File, accounts []acco
 			doc.Keys = append(doc.Keys, key)
 		}
 	}
-	slices.SortFunc(doc.Accounts, func(a, b discoveredAccount) int {
-		return cmp.Or(cmp.Compare(a.Account, b.Account), slices.Compare(a.Connections, b.Connections))
-	})
 	slices.SortFunc(doc.Keys, func(a, b discoveredKey) int {
 		if a.Overdue != b.Overdue {
 			if a.Overdue {
@@ -206,12 +202,31 @@ func (x account) doc() discoveredAccount {
 		d.ConsoleOnly = &n
 	}
 	if x.err != nil {
-		d.Error, d.Hint, d.Remedies = service.Describe(x.err)
+		d.Error, d.Remedies = x.err.Error(), rota.RemediesOf(x.err)
+		d.Hint = rota.Hint(d.Remedies)
 	}
 	for _, p := range x.problems {
-		d.Problems = append(d.Problems, hint.Text(p))
+		text := p.Error()
+		if hint := rota.Hint(rota.RemediesOf(p)); hint != "" {
+			text += " (try: " + hint + ")"
+		}
+		d.Problems = append(d.Problems, text)
 	}
 	return d
+}
+
+// problemsOf are what couldn't be found out, for people.
+func problemsOf(accounts []account) []error {
+	var all []error
+	for _, x := range accounts {
+		if x.err != nil {
+			all = append(all, fmt.Errorf("connection %s: %w", strings.Join(x.connections, ", "), x.err))
+		}
+		for _, p := range x.problems {
+			all = append(all, fmt.Errorf("account %s: %w", x.number, p))
+		}
+	}
+	return all
 }
 
 // The document of rota discover aws.

@@ -1,67 +1,37 @@
-package cli
+package aws
 
 import (
-	"encoding/csv"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/hint"
+	"github.com/rota-dev/rota/provider"
 )
 
-// printDiscovered prints the keys, with the accounts' summaries on stderr if
-// stdout is for programs.
-func (a *app) printDiscovered(doc discoverDoc, o discoverOptions) error {
-	if o.output != "table" {
-		for _, x := range doc.Accounts {
-			a.tellProblems(x)
-		}
-	}
-	switch o.output {
-	case "json":
-		return a.document(doc)
-	case "csv":
-		return a.discoverCSV(doc)
-	}
-	a.discoverTable(doc)
-	return nil
-}
-
-func (a *app) discoverTable(doc discoverDoc) {
-	var rows [][]cell
+// table is the keys, for people.
+func (doc discoverDoc) table() (header []string, rows [][]provider.Words, summary []provider.Words) {
 	users := map[[2]string]bool{}
 	for _, k := range doc.Keys {
 		users[[2]string{k.Account, k.User}] = true
-		row := cells(k.Account, k.User, k.KeyID, k.status(), fmt.Sprintf("%dd", k.AgeDays), k.lastUse(doc.At), strings.Join(k.holders(), ", "), k.Managed, k.overdue())
-		row[8].color = red
-		rows = append(rows, row)
-	}
-	if len(rows) > 0 {
-		a.table([]string{"ACCOUNT", "USER", "KEY", "STATUS", "AGE", "LAST USED", "HELD BY", "MANAGED", "OVERDUE"}, rows)
-		a.printf("")
-	}
-	a.printf("%s", a.paint(a.outStyle, bold, fmt.Sprintf("%s of %s, %d overdue (active and older than %s)", plural(len(doc.Keys), "key"), plural(len(users), "user"), doc.Overdue, doc.MaxAge)))
-	for _, x := range doc.Accounts {
-		if x.Error == "" {
-			a.printf("%s", x.summary())
-			if x.RootKeys != nil && *x.RootKeys {
-				a.printf("%s", a.paint(a.outStyle, red, hint.Add("account "+x.Account+": the root user has an access key, which no program should use", rota.Outside("delete it"))))
-			}
+		var row []provider.Words
+		for _, text := range []string{k.Account, k.User, k.KeyID, k.status(), fmt.Sprintf("%dd", k.AgeDays), k.lastUse(doc.At), strings.Join(k.holders(), ", "), k.Managed} {
+			row = append(row, provider.Words{Text: text})
 		}
-		a.tellProblems(x)
+		rows = append(rows, append(row, provider.Words{Text: k.overdue(), Mark: provider.MarkAlarm}))
 	}
-}
-
-// tellProblems prints on stderr what couldn't be determined.
-func (a *app) tellProblems(x discoveredAccount) {
-	if x.Error != "" {
-		a.note("rota: connection %s: %s", strings.Join(x.Connections, ", "), hint.Add(x.Error, x.Remedies))
+	summary = []provider.Words{{Mark: provider.MarkStrong, Text: fmt.Sprintf("%s of %s, %d overdue (active and older than %s)", plural(len(doc.Keys), "key"), plural(len(users), "user"), doc.Overdue, doc.MaxAge)}}
+	for _, x := range doc.Accounts {
+		if x.Error != "" {
+			continue
+		}
+		summary = append(summary, provider.Words{Text: x.summary()})
+		if x.RootKeys != nil && *x.RootKeys {
+			summary = append(summary, provider.Words{Mark: provider.MarkAlarm, Text: "account " + x.Account + ": the root user has an access key, which no program should use", Remedies: rota.Outside("delete it")})
+		}
 	}
-	for _, p := range x.Problems {
-		a.note("rota: account %s: %s", x.Account, p)
-	}
+	return []string{"ACCOUNT", "USER", "KEY", "STATUS", "AGE", "LAST USED", "HELD BY", "MANAGED", "OVERDUE"}, rows, summary
 }
 
 // summary is what there is to say about an account besides its keys.
@@ -128,8 +98,8 @@ func (k discoveredKey) holders() []string {
 	return names
 }
 
-func (a *app) discoverCSV(doc discoverDoc) error {
-	w := csv.NewWriter(a.Stdout)
+// csv is the keys, for spreadsheets.
+func (doc discoverDoc) csv() [][]string {
 	rows := [][]string{{"account", "connection", "user", "key_id", "status", "created", "age_days", "last_used", "last_used_service", "last_used_region", "held_by", "managed", "overdue"}}
 	for _, k := range doc.Keys {
 		used := ""
@@ -139,23 +109,31 @@ func (a *app) discoverCSV(doc discoverDoc) error {
 		case !k.LastUsed.IsZero():
 			used = k.LastUsed.Format(time.RFC3339)
 		}
-		row := []string{
+		rows = append(rows, []string{
 			k.Account, k.Connection, k.User, k.KeyID, k.status(), k.Created.Format(time.RFC3339), strconv.Itoa(k.AgeDays), used, k.Service, k.Region,
 			strings.Join(k.holders(), ", "), k.Managed, strconv.FormatBool(k.Overdue),
-		}
-		for i := range row {
-			row[i] = harmless(row[i])
-		}
-		rows = append(rows, row)
+		})
 	}
-	return w.WriteAll(rows)
+	return rows
 }
 
-// harmless keeps spreadsheets from treating text as a formula: a user may be
-// called =cmd.
-func harmless(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
+// plural is a count of things: "1 key", "3 keys".
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	return text
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// rounded rounds a duration to the unit shown, so that an hour less than 30
+// days doesn't read as 29.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d.Round(time.Minute) < rota.Day:
+		return d.Round(time.Minute)
+	case d.Round(time.Hour) < 2*rota.Day:
+		return d.Round(time.Hour)
+	default:
+		return d.Round(rota.Day)
+	}
 }
