@@ -54,7 +54,7 @@ func TestValuesPutByOthersAreNoticedImmediately(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "it is held", func() bool { return state().State == api.StateHeld })
-		if reason := state().Reason; !strings.Contains(reason, *put.VersionId) || !strings.Contains(reason, "changed by somebody else") {
+		if reason := state().Reason; !strings.Contains(reason, *put.VersionId) || !strings.Contains(reason, "changed by someone else") {
 			t.Errorf("held: %s", reason)
 		}
 		eventually(t, "an event goes out", func() bool {

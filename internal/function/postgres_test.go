@@ -105,7 +105,7 @@ func TestAPostgresUserChangesItsOwnPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	succeed(t, f, stepEvent(arn, token, "createSecret"))
-	refuse(t, f, stepEvent(arn, token, "setSecret"), "RotationStopped", "somebody changed it outside")
+	refuse(t, f, stepEvent(arn, token, "setSecret"), "RotationStopped", "someone changed it outside Rota")
 }
 
 func TestAMasterChangesAPostgresPassword(t *testing.T) {
