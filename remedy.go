@@ -25,9 +25,13 @@ type Remedy struct {
 	Value string `json:"value,omitempty"`
 	// Verb is what to do to Object at the outside system, with RemedyOutside,
 	// where it can be said exactly. Object is the issuer's name of a credential,
-	// or a version's id.
+	// a version's id, or what a permission allows.
 	Verb   RemedyVerb `json:"verb,omitempty"`
 	Object string     `json:"object,omitempty"`
+	// Then is the action of Rota's own that has to follow, on Secret, where
+	// the first one alone doesn't end the hold: a step that was given up isn't
+	// tried again until a person resumes it. "" where nothing has to.
+	Then RemedyAction `json:"then,omitempty"`
 	// Text is for people. With RemedyConfigure, RemedyCommand and RemedyOutside
 	// it says all there is to do. With Rota's own actions it says when or what
 	// for ("once it's fixed", "to keep it"), and may be empty.
@@ -61,16 +65,21 @@ const (
 // RemedyVerb is what a person does to one object at the outside system.
 type RemedyVerb string
 
-// The verbs.
+// The verbs. What takes a credential away is meant for one that nobody uses: a
+// person looks first.
 const (
 	VerbReactivate RemedyVerb = "reactivate" // the credential at the issuer
-	VerbDelete     RemedyVerb = "delete"     // the credential at the issuer
+	VerbDelete     RemedyVerb = "delete"     // the credential at the issuer; of a role, its password and its login
 	VerbDeactivate RemedyVerb = "deactivate" // the credential at the issuer
-	VerbUnlabel    RemedyVerb = "unlabel"    // take AWSPENDING off the version in the store
+	VerbUnlabel    RemedyVerb = "unlabel"    // take the label that isn't Rota's off the version in the store
+	VerbGrant      RemedyVerb = "grant"      // Rota's own login the permission to do what Object says
 )
 
 // String says it in a few words and names no command: "rotate prod/app".
 func (r Remedy) String() string {
+	if r.Then != "" {
+		return r.First().String() + ", then " + phrase(string(r.Then), r.Secret)
+	}
 	switch r.Action {
 	case RemedyCommand, RemedyConfigure, RemedyOutside, RemedyWait:
 		return cmp.Or(r.Text, phrase(string(r.Verb), r.Object), phrase(r.Key, r.Value), string(r.Action))
@@ -82,6 +91,17 @@ func (r Remedy) String() string {
 		return phrase("roll back", r.Secret, r.Text)
 	}
 	return phrase(string(r.Action), r.Secret, r.Text)
+}
+
+// First is the remedy without what has to follow it.
+func (r Remedy) First() Remedy {
+	r.Then = ""
+	return r
+}
+
+// Next is what has to follow the remedy; false where nothing has to.
+func (r Remedy) Next() (Remedy, bool) {
+	return Remedy{Action: r.Then, Secret: r.Secret}, r.Then != ""
 }
 
 func phrase(words ...string) string {

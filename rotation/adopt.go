@@ -76,8 +76,8 @@ func (a *adoption) decision() Decision {
 }
 
 // refuseAdoption is the error of an adoption that must not be.
-func refuseAdoption(hint, format string, args ...any) error {
-	return &rota.Error{Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: fmt.Errorf(format, args...)}
+func refuseAdoption(remedies []rota.Remedy, format string, args ...any) error {
+	return &rota.Error{Class: rota.ClassStop, Remedies: remedies, Err: fmt.Errorf(format, args...)}
 }
 
 func (a *adoption) checkNoRivals(context.Context) error { return a.refuseRivals() }
@@ -90,7 +90,7 @@ func (a *adoption) checkNoRotation(ctx context.Context) error {
 		return nil
 	}
 	if !pending.Ours() || a.ledger.version(pending.ID).touched(a.s.Issuer.Traits()) {
-		return refuseAdoption("rota run, or rota rollback "+a.s.Name, "a rotation is under way: version %s is AWSPENDING", pending.ID)
+		return refuseAdoption([]rota.Remedy{{Action: rota.RemedyRollBack, Secret: a.s.Name}, {Action: rota.RemedyRun}}, "a rotation is under way: version %s is AWSPENDING", pending.ID)
 	}
 	drop := Decision{Step: rota.StepDelete, Version: pending.ID, Credential: pending.CredentialID, Reason: "another credential is adopted"}
 	if err := a.ledger.writeAhead(ctx, drop); err != nil {
@@ -115,9 +115,9 @@ func (a *adoption) choose(ctx context.Context) error {
 		a.ledger.redact(a.credential)
 		return a.checkNew(ctx, current)
 	case !stored:
-		return refuseAdoption("give the credential on standard input: rota adopt "+a.s.Name+" --from -", "the store holds no current credential")
+		return refuseAdoption(handedIn(a.s.Name), "the store holds no current credential")
 	case current.Ours() && !a.isPutOff():
-		return refuseAdoption("", "version %s is already Rota's, and adopting it again puts no rotation off", current.ID)
+		return refuseAdoption(nil, "version %s is already Rota's, and adopting it again puts no rotation off", current.ID)
 	case current.Ours():
 		return fmt.Errorf("version %s is %w", current.ID, rota.ErrAdopted)
 	}
@@ -156,13 +156,16 @@ func (a *adoption) isHeldBy(ctx context.Context, v rota.Version) (bool, error) {
 func (a *adoption) checkNamed(context.Context) error {
 	a.version = a.seen.holder(rota.LabelCurrent)
 	if a.credentialID = a.s.Issuer.CredentialID(a.credential); a.credentialID == "" {
-		return refuseAdoption("look at the fields of the store in rota.yaml", "the credential has only the fields %v, which do not name it", a.credential.Names())
+		return refuseAdoption(handedIn(a.s.Name), "the credential has only the fields %v, which do not name it", a.credential.Names())
 	}
 	return nil
 }
 
 func (a *adoption) checkLogin(ctx context.Context) error {
 	if err := a.outside.logIn(ctx, 1, a.credential); err != nil {
+		if errors.Is(err, rota.ErrRefused) && a.list(ctx) == nil {
+			err = rota.WithRemedies(err, a.view().notInForce(a.credentialID))
+		}
 		return fmt.Errorf("log in with it: %w", err)
 	}
 	return nil
@@ -173,7 +176,7 @@ func (a *adoption) checkActive(ctx context.Context) error {
 		return err
 	}
 	if i, ok := a.seen.issuedAs(a.credentialID); a.seen.listed && (!ok || !i.Active) {
-		return refuseAdoption("", "%s is not active at the issuer", a.credentialID)
+		return refuseAdoption(a.view().notInForce(a.credentialID), "%s is not active at the issuer", a.credentialID)
 	}
 	return nil
 }

@@ -63,6 +63,8 @@ func (v *view) overtakesFailure(d Decision) bool {
 	case rota.StepDelete:
 		over = !v.hasPending && (!v.retirable() || !v.off())
 		early = !over && v.deleteAt().After(v.now)
+	case rota.StepDeliver, rota.StepReload:
+		over = !v.hasPending && (!v.hasCurrent || !v.Progress.Versions[v.current.ID].ServedAt.IsZero())
 	default:
 		over = !v.hasPending
 	}

@@ -105,6 +105,8 @@ type Progress struct {
 	// the last of them at RejectedAt.
 	Rejections int       `json:"rejections,omitempty"`
 	RejectedAt time.Time `json:"rejected_at,omitzero"`
+	// RejectedFor are what a person can do about why the last one was given up.
+	RejectedFor []rota.Remedy `json:"rejected_for,omitempty"`
 	// RolledBackAt is when the last rotation was undone. Nothing rotates by itself
 	// until a person starts the next one.
 	RolledBackAt time.Time `json:"rolled_back_at,omitzero"`
@@ -161,6 +163,7 @@ type VersionProgress struct {
 	Delivered     map[string]time.Time `json:"delivered,omitempty"`
 	Reloaded      map[string]time.Time `json:"reloaded,omitempty"`
 	ServedAt      time.Time            `json:"served_at,omitzero"`
+	PutBackAt     time.Time            `json:"put_back_at,omitzero"` // when somebody made it current again, behind Rota's back
 	DeactivatedAt time.Time            `json:"deactivated_at,omitzero"`
 	Rejected      string               `json:"rejected,omitempty"`      // why it was given up before promotion
 	RestoredAt    time.Time            `json:"restored_at,omitzero"`    // when the current credential was in force again after a rejection
@@ -210,6 +213,8 @@ type Failure struct {
 	At       time.Time  `json:"at"`
 	Attempts int        `json:"attempts"`
 	RetryAt  time.Time  `json:"retry_at"`
+	// Refused tells that the issuer refused the current credential as well.
+	Refused bool `json:"refused,omitempty"`
 	// Remedies are what a person can do about it.
 	Remedies []rota.Remedy `json:"remedies,omitempty"`
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -30,9 +29,8 @@ func (t *turn) failed(d Decision, err error) error {
 	p.Failure = f
 	switch {
 	case step != StepObserve && f.Attempts == t.s.Policy.WithDefaults().MaxAttempts: // a look changes nothing, and is never given up
-		resume := rota.Remedy{Action: rota.RemedyResume, Secret: t.s.Name, Text: "once it's fixed"}
 		t.ledger.event(rota.EventQuarantined, d.Version, d.Credential,
-			fmt.Sprintf("%s failed %d times and won't be retried; the last error: %s", step, f.Attempts, f.Error), append(slices.Clip(f.Remedies), resume)...)
+			fmt.Sprintf("%s failed %d times and won't be retried; the last error: %s", step, f.Attempts, f.Error), resumed(t.s.Name, f.Remedies)...)
 		p.Held = HoldQuarantined // so it isn't notified again
 	case f.Attempts == 1:
 		t.ledger.event(rota.EventFailed, d.Version, d.Credential, string(step)+" failed: "+f.Error, f.Remedies...)
@@ -47,6 +45,7 @@ func (t *turn) failed(d Decision, err error) error {
 // if it was of the same step.
 func failureAfter(before *Failure, step rota.Step, err error, traits rota.Traits, now time.Time) *Failure {
 	f := &Failure{Step: step, Class: rota.ClassOf(err), Error: err.Error(), Remedies: rota.RemediesOf(err), At: now, Attempts: 1}
+	f.Refused = step == rota.StepReload && errors.Is(err, rota.ErrRefused)
 	if before != nil && before.Step == step {
 		f.Attempts = before.Attempts + 1
 	}
@@ -82,7 +81,7 @@ func (f *Failure) rejects(traits rota.Traits) bool {
 func (l *ledger) reject(version string, f *Failure) {
 	l.update(version, func(vp *VersionProgress) { vp.Rejected = string(f.Step) + " failed: " + f.Error })
 	l.progress.Rejections++
-	l.progress.RejectedAt = f.At
+	l.progress.RejectedAt, l.progress.RejectedFor = f.At, f.Remedies
 	if f.Class == rota.ClassRegenerate {
 		l.progress.RejectedAt = time.Time{} // another value may work at once
 	}
@@ -93,7 +92,10 @@ func (l *ledger) reject(version string, f *Failure) {
 func (t *turn) succeeded(d Decision) {
 	p := &t.ledger.progress
 	t.result.Done = append(t.result.Done, d)
-	t.asked.taken(d.Step)
+	v, _ := t.seen.version(d.Version)
+	if onlyMarked := d.Step == rota.StepPromote && v.Has(rota.LabelCurrent) && !v.Has(rota.LabelPending); !onlyMarked {
+		t.asked.taken(d.Step) // to mark a version as served is nobody's rotation
+	}
 	if d.Step == rota.StepCreate {
 		p.Requested = nil
 	}

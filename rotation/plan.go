@@ -46,6 +46,7 @@ var Scheduled = Chain{
 		ruleRollback,
 		ruleOwnership,
 		rulePending,
+		ruleServable,
 		ruleServe,
 		ruleOrphans,
 		ruleFirst,

@@ -25,8 +25,19 @@ func ruleFirst(v *view) (Decision, bool) {
 	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0:
 		return v.create(v.now, "the first credential")
 	}
-	return v.hold(HoldNeverIssued, rota.StepCreate, v.now, v.now.Add(holdRecheck),
-		[]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "to keep it"), v.remedy(rota.RemedyRotate, "to issue the first")}, "the store holds no credential yet, but the issuer may have one that someone uses")
+	remedies := []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "to keep it")}
+	if full && v.Traits.IssuerChooses {
+		remedies = append(remedies, v.strangers()...)
+	} else {
+		remedies = append(remedies, v.remedy(rota.RemedyRotate, "to issue the first"))
+	}
+	if broken, there := rota.Find(v.Contents.Versions, rota.LabelCurrent); there {
+		if v.hasPrevious && v.previous.Ours() {
+			remedies = append([]rota.Remedy{v.remedy(rota.RemedyRollBack, "to the previous one")}, remedies...)
+		}
+		return v.hold(HoldNeverIssued, rota.StepCreate, v.now, v.now.Add(holdRecheck), remedies, "version %s, which is AWSCURRENT, does not say which credential it is", broken.ID)
+	}
+	return v.hold(HoldNeverIssued, rota.StepCreate, v.now, v.now.Add(holdRecheck), remedies, "the store holds no credential yet, but the issuer may have one that someone uses")
 }
 
 // ruleRotate creates the next credential when the current one is old enough
@@ -44,17 +55,9 @@ func ruleRotate(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	if v.rolledBack() && !forced {
-		when := "once the cause is fixed"
-		if v.retirable() {
-			when += fmt.Sprintf(" and %s, which was given up, is retired by the policy or by rota deactivate and rota delete", v.previous.CredentialID)
-		}
-		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck),
-			[]rota.Remedy{v.remedy(rota.RemedyRotate, when)}, "the last rotation was rolled back")
+		return v.holdRolledBack(due)
 	}
 	if v.retirable() && v.Traits.Lifetime == 0 {
-		if forced && v.gone() {
-			return v.do(rota.StepDelete, v.previous, v.now, "the next is asked for, and it is not at the issuer any more")
-		}
 		return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck),
 			v.makeRoom(), "the previous credential %s is not yet retired", v.previous.CredentialID)
 	}
@@ -74,6 +77,22 @@ func ruleRotate(v *view) (Decision, bool) {
 	return v.create(due, v.old(due))
 }
 
+// holdRolledBack waits for a person after a rollback. What was given up may have
+// to go first.
+func (v *view) holdRolledBack(due time.Time) (Decision, bool) {
+	graceOver := v.Progress.Versions[v.current.ID].ServedAt.Add(v.policy.DeactivatePreviousAfter)
+	if v.retirable() && (v.policy.Retire != RetireBeforeCreate || v.now.Before(graceOver) || !v.previous.Ours()) {
+		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck), v.makeRoom(),
+			"the last rotation was rolled back, and %s, which was given up, is not yet retired", v.previous.CredentialID)
+	}
+	if !v.retirable() && v.isFull() {
+		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck), v.strangers(),
+			"the last rotation was rolled back, and all %d places are taken: %s", v.Traits.Limit, names(v.Issued))
+	}
+	return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck),
+		[]rota.Remedy{v.remedy(rota.RemedyRotate, "once the cause is fixed")}, "the last rotation was rolled back")
+}
+
 // full holds where every place at the issuer is taken.
 func (v *view) full(due time.Time) (Decision, bool) {
 	return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck), v.strangers(), "all %d places are taken: %s; what is not in the store is not Rota's to delete",
@@ -87,13 +106,12 @@ const maxRejections = 4
 // create decides on a new credential, unless the last ones were given up.
 func (v *view) create(due time.Time, reason string) (Decision, bool) {
 	if !v.Progress.RolledBackAt.IsZero() && v.Force != rota.StepCreate && v.Traits.Lifetime == 0 {
-		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck),
-			[]rota.Remedy{v.remedy(rota.RemedyRotate, "once the cause is fixed")}, "the last rotation was rolled back")
+		return v.holdRolledBack(due)
 	}
 	if n := v.Progress.Rejections; n > 0 && v.Force != rota.StepCreate {
 		retry := v.Progress.RejectedAt.Add(retryWithin(v.Traits, rejectionBackoff(n)))
 		if n >= maxRejections {
-			return v.hold(HoldQuarantined, rota.StepCreate, due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyRotate, "once the cause, which rota history shows, is fixed")}, "%d new credentials in a row did not work", n)
+			return v.hold(HoldQuarantined, rota.StepCreate, due, v.now.Add(holdRecheck), resumed(v.Secret, v.Progress.RejectedFor), "%d new credentials in a row did not work", n)
 		}
 		if v.now.Before(retry) {
 			return v.hold(HoldRetrying, rota.StepCreate, due, retry, nil, "the last new credential did not work")

@@ -13,6 +13,9 @@ func ruleOwnership(v *view) (Decision, bool) {
 		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
 			[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbUnlabel, Object: v.pending.ID, Text: "finish it, or take AWSPENDING off that version"}}, "version %s is AWSPENDING and not Rota's: another rotation is under way or was abandoned", v.pending.ID)
 	}
+	if v.hasCurrent && !v.current.Ours() && v.asksReplacement() && v.unlisted() {
+		return observe, true // whether anybody can still be using it
+	}
 	if v.hasCurrent && !v.current.Ours() && !v.replaceable() {
 		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(rota.LabelCurrent) && vp.Rejected != "" {
 			return v.discard(vp) // it is Rota's own, and in the way of an adoption
@@ -25,6 +28,17 @@ func ruleOwnership(v *view) (Decision, bool) {
 			v.takenOver(), "the current credential was not made by Rota")
 	}
 	return Decision{}, false
+}
+
+// ruleServable looks at the issuer once consumers could not be served: nobody
+// takes up a credential that somebody switched off meanwhile, however often it
+// is tried.
+func ruleServable(v *view) (Decision, bool) {
+	f := v.Progress.stepFailure()
+	if !v.hasCurrent || v.hasPending || f == nil || f.Step != rota.StepDeliver && f.Step != rota.StepReload {
+		return Decision{}, false
+	}
+	return ruleCurrentAtIssuer(v)
 }
 
 // ruleCurrentAtIssuer stops when the credential that consumers hold is not

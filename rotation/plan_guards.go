@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"slices"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -19,7 +18,7 @@ func guardFailure(v *view, d Decision) (Decision, bool) {
 	}
 	switch {
 	case f.Attempts >= v.policy.MaxAttempts:
-		return v.hold(HoldQuarantined, d.Step, due, v.now.Add(holdRecheck), append(slices.Clip(f.Remedies), v.remedy(rota.RemedyRotate, "once it's fixed")), "%s failed %d times; the last error: %s",
+		return v.hold(HoldQuarantined, d.Step, due, v.now.Add(holdRecheck), resumed(v.Secret, f.Remedies), "%s failed %d times; the last error: %s",
 			d.Step, f.Attempts, f.Error)
 	case v.now.Before(f.RetryAt):
 		return v.hold(HoldRetrying, d.Step, due, f.RetryAt, f.Remedies, "%s failed (%d of %d) and will be retried at %s: %s",

@@ -35,13 +35,19 @@ func (v *view) mustRenew() bool {
 	return !v.now.Before(at)
 }
 
+// asksReplacement tells that a person asks for another credential in the place of
+// the current one, or asked when the new one was made.
+func (v *view) asksReplacement() bool {
+	asked := v.hasPending && v.pending.Ours() && v.Progress.Versions[v.pending.ID].Base == v.current.ID
+	return v.Force == rota.StepCreate || asked
+}
+
 // replaceable tells that a current credential that is not Rota's may be replaced,
-// since a person asks for it, or asked when the new one was made: it can't be
-// adopted once it has ended by itself, and nothing is taken from those who hold
+// since a person asks for it: it can't be adopted once it has ended by itself or
+// is not active at the issuer any more, and nothing is taken from those who hold
 // it.
 func (v *view) replaceable() bool {
-	asked := v.hasPending && v.pending.Ours() && v.Progress.Versions[v.pending.ID].Base == v.current.ID
-	return v.Traits.Lifetime > 0 && (v.Force == rota.StepCreate || asked)
+	return v.asksReplacement() && (v.Traits.Lifetime > 0 || v.dead(v.current))
 }
 
 // retireEnded drops the previous version once its credential has ended by

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/rota-dev/rota"
@@ -15,9 +16,102 @@ func (v *view) remedy(a rota.RemedyAction, text string) rota.Remedy {
 }
 
 // takenOver are the remedies for a current credential that Rota did not make.
-// Where the entry holds only half of it, it has to be handed in.
+// Where the entry holds only half of it, it has to be handed in. A rotation that
+// was under way has to be given up first.
 func (v *view) takenOver() []rota.Remedy {
+	if v.hasPending && v.pending.ID != v.current.ID && v.Progress.Versions[v.pending.ID].touched(v.Traits) {
+		return []rota.Remedy{v.remedy(rota.RemedyRollBack, "to give up the one that was on its way")}
+	}
 	return []rota.Remedy{v.remedy(rota.RemedyAdopt, ""), v.remedy(rota.RemedyAdoptGiven, "where the entry does not hold all of it")}
+}
+
+// resumed are the remedies of what was given up: it is tried again once a person
+// says that the cause is gone.
+func resumed(secret string, causes []rota.Remedy) []rota.Remedy {
+	if len(causes) == 0 {
+		return []rota.Remedy{{Action: rota.RemedyResume, Secret: secret, Text: "once it's fixed"}}
+	}
+	out := slices.Clone(causes)
+	for i, r := range out {
+		if r.Action == rota.RemedyOutside || r.Action == rota.RemedyConfigure || r.Action == rota.RemedyCommand {
+			out[i].Secret, out[i].Then = secret, rota.RemedyResume
+		}
+	}
+	return out
+}
+
+// handedIn is the remedy where the store does not hold what is to be adopted.
+func handedIn(secret string) []rota.Remedy {
+	return []rota.Remedy{{Action: rota.RemedyAdoptGiven, Secret: secret, Text: "with the one in use"}}
+}
+
+// notInForce are the remedies for a credential of the store that is not Rota's
+// and that the issuer refuses: another one is in use, or none is.
+func (v *view) notInForce(credentialID string) []rota.Remedy {
+	if v.Traits.Lifetime > 0 {
+		return []rota.Remedy{v.remedy(rota.RemedyRotate, "to replace it")}
+	}
+	c, there := v.issued(credentialID)
+	if !v.Lists || there && c.Active {
+		return handedIn(v.Secret)
+	}
+	out := append(handedIn(v.Secret), v.remedy(rota.RemedyRotate, "to replace it"))
+	if previous, there := v.issued(v.previous.CredentialID); v.hasPrevious && v.previous.Ours() && there && previous.Active {
+		out = append(handedIn(v.Secret), v.remedy(rota.RemedyRollBack, "to the previous one, which is active"))
+	}
+	if there {
+		out = append([]rota.Remedy{v.reactivate(credentialID)}, out...)
+	}
+	return out
+}
+
+// workingAgain are the remedies for a current credential that the issuer refuses
+// while the previous one is still there.
+func workingAgain(secret string) []rota.Remedy {
+	return []rota.Remedy{
+		{Action: rota.RemedyRollBack, Secret: secret},
+		{Action: rota.RemedyAdoptGiven, Secret: secret, Text: "with the one in force"},
+	}
+}
+
+// rotateInstead is the remedy where there is no credential to go back to.
+func rotateInstead(secret string) []rota.Remedy {
+	return []rota.Remedy{{Action: rota.RemedyRotate, Secret: secret, Text: "instead"}}
+}
+
+// refusedRollback are the remedies where the credential to go back to is refused,
+// or gone. A new one needs its place.
+func (v *view) refusedRollback() []rota.Remedy {
+	var out []rota.Remedy
+	if c, there := v.issued(v.current.CredentialID); there && !c.Active {
+		out = append(out, v.reactivate(c.ID))
+	}
+	if !v.retirable() || v.gone() {
+		out = append(out, rotateInstead(v.Secret)...)
+	}
+	return append(out, rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "with the one in force"})
+}
+
+func (v *view) reactivate(credentialID string) rota.Remedy {
+	return rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbReactivate, Object: credentialID, Text: "reactivate it there"}
+}
+
+// refusedCurrent are the remedies for a current credential that consumers can't
+// take up, since the issuer refuses it.
+func (v *view) refusedCurrent() []rota.Remedy {
+	given := rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "with the one in force"}
+	if v.Traits.Overlap() && v.Traits.Lifetime == 0 && v.retirable() && v.previous.Ours() && !v.off() {
+		return []rota.Remedy{v.remedy(rota.RemedyRollBack, ""), given}
+	}
+	return []rota.Remedy{v.remedy(rota.RemedyRotate, "to replace it"), given}
+}
+
+// unknownUse are the remedies where the issuer does not say whether the previous
+// credential is used: to let it, or to switch it off in its place.
+func (v *view) unknownUse(u rota.Use) []rota.Remedy {
+	id := v.previous.CredentialID
+	return append(slices.Clone(u.Remedies),
+		rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbDeactivate, Object: id, Text: "deactivate " + id + " by hand when nobody uses it"})
 }
 
 // currentDead are the remedies for a current credential that is not active at
@@ -26,7 +120,7 @@ func (v *view) takenOver() []rota.Remedy {
 func (v *view) currentDead() []rota.Remedy {
 	var out []rota.Remedy
 	if _, there := v.issued(v.current.CredentialID); there {
-		out = append(out, rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbReactivate, Object: v.current.CredentialID, Text: "reactivate it there"})
+		out = append(out, v.reactivate(v.current.CredentialID))
 	}
 	previous, there := v.issued(v.previous.CredentialID)
 	switch kept := v.hasPrevious && v.previous.Ours() && there && v.retirable(); {
@@ -46,13 +140,13 @@ func (v *view) isFull() bool { return v.Lists && v.Traits.Limit > 1 && len(v.Iss
 // strangers are the remedies where credentials that Rota knows nothing of take
 // all places: to switch off or delete one of them, an inactive one first.
 func (v *view) strangers() []rota.Remedy {
-	verb, text := rota.VerbDelete, "delete "
+	text := "delete "
 	if !v.Traits.IssuerChooses { // the names stay, as those of database roles do
-		verb, text = rota.VerbDeactivate, "take the password and the login off "
+		text = "take the password and the login off "
 	}
 	var idle, active []rota.Remedy
 	for _, c := range v.Issued {
-		r := rota.Remedy{Action: rota.RemedyOutside, Verb: verb, Object: c.ID, Text: text + c.ID + " if nobody uses it"}
+		r := rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbDelete, Object: c.ID, Text: text + c.ID + " if nobody uses it"}
 		switch known := v.knows(c.ID); {
 		case known:
 		case c.Active:
@@ -64,32 +158,46 @@ func (v *view) strangers() []rota.Remedy {
 	return append(idle, active...)
 }
 
-// knows tells that a version of the store holds the credential, or that it is
-// about to.
+// knows tells that a version of the store which is in service, or is on its way
+// there or back, holds the credential. One that only a milestone is left on was
+// pushed out by somebody, and Rota retires it no more.
 func (v *view) knows(credentialID string) bool {
-	for _, version := range v.Contents.Versions {
-		if version.CredentialID == credentialID && len(version.Labels) > 0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(v.Contents.Versions, func(version rota.Version) bool {
+		return version.CredentialID == credentialID && (version.Has(rota.LabelCurrent) || version.Has(rota.LabelPending) || version.Has(rota.LabelPrevious))
+	})
 }
 
 // makeRoom are the remedies where the previous credential takes the place of the
 // next.
 func (v *view) makeRoom() []rota.Remedy {
+	if !v.previous.Ours() {
+		return v.byHand()
+	}
+	if f := v.Progress.stepFailure(); f != nil && (f.Step == rota.StepDeactivate || f.Step == rota.StepDelete) {
+		switch { // what fails is not to be waited for
+		case f.Attempts >= v.policy.MaxAttempts:
+			return resumed(v.Secret, f.Remedies)
+		case len(f.Remedies) > 0:
+			return f.Remedies
+		}
+	}
 	wait := rota.Remedy{Action: rota.RemedyWait, Secret: v.Secret, Text: "wait for its grace"}
 	if v.off() {
 		return []rota.Remedy{wait, v.remedy(rota.RemedyDelete, "")}
 	}
-	return []rota.Remedy{wait, v.remedy(rota.RemedyDeactivate, "and delete it then")}
+	return []rota.Remedy{wait, {Action: rota.RemedyDeactivate, Secret: v.Secret, Then: rota.RemedyDelete}}
+}
+
+// byHand is the remedy for a previous credential that Rota did not make.
+func (v *view) byHand() []rota.Remedy {
+	return []rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbDelete, Object: v.previous.CredentialID, Text: "delete it by hand when nobody uses it"}}
 }
 
 // gone tells that the previous credential is not at the issuer any more, so that
 // its version only stands in the way of the next.
 func (v *view) gone() bool {
 	_, there := v.issued(v.previous.CredentialID)
-	return v.Listed && !there && v.Traits.IssuerChooses && v.previous.Ours() && !v.now.Before(v.consistentAt())
+	return v.Listed && !there && v.previous.Ours() && !v.now.Before(v.consistentAt())
 }
 
 // names are the issuer's names of credentials, for people.

@@ -39,6 +39,9 @@ func ruleRetire(v *view) (Decision, bool) {
 	if v.unlisted() {
 		return observe, true
 	}
+	if v.Force == rota.StepCreate && v.gone() {
+		return v.do(rota.StepDelete, v.previous, v.now, "the next is asked for, and it is not at the issuer any more")
+	}
 	if !v.off() {
 		c, listed := v.issued(v.previous.CredentialID)
 		return v.deactivate(c, listed, v.offAt())
@@ -87,7 +90,7 @@ func (v *view) deleteAt() time.Time {
 
 func (v *view) foreignPrevious(next rota.Step, due time.Time) (Decision, bool) {
 	return v.hold(HoldNotAdopted, next, due, v.now.Add(holdRecheck),
-		[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbDelete, Object: v.previous.CredentialID, Text: "delete it by hand when nobody uses it"}}, "the previous credential %s was not made by Rota, so Rota does not retire it", v.previous.CredentialID)
+		v.byHand(), "the previous credential %s was not made by Rota, so Rota does not retire it", v.previous.CredentialID)
 }
 
 // deactivate decides on the previous credential, which is active as far as is

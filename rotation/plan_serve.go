@@ -12,7 +12,8 @@ func ruleServe(v *view) (Decision, bool) {
 	if !v.hasCurrent {
 		return Decision{}, false
 	}
-	if v.Force == rota.StepCreate && !v.Traits.Overlap() {
+	f := v.Progress.stepFailure()
+	if v.Force == rota.StepCreate && (!v.Traits.Overlap() || !v.current.Ours() || v.dead(v.current) || f != nil && f.Refused) {
 		return Decision{}, false // a person replaces it, perhaps because consumers can't use it
 	}
 	if v.mustRenew() {

@@ -24,7 +24,7 @@ func (v *view) proveUnused(u rota.Use, due time.Time) (Decision, bool) {
 	case rota.EvidenceSampled:
 		return v.idle(v, u, due)
 	default:
-		return v.hold(HoldInUse, rota.StepDeactivate, due, v.now.Add(holdRecheck), u.Remedies, "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
+		return v.hold(HoldInUse, rota.StepDeactivate, due, v.now.Add(holdRecheck), v.unknownUse(u), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
 	}
 }
 

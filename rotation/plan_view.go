@@ -52,6 +52,13 @@ func findIssued(issued []rota.Issued, credentialID string) (rota.Issued, bool) {
 	return issued[i], true
 }
 
+// dead tells that the issuer's list, which is not to be doubted any more, has a
+// version's credential no longer, or as inactive.
+func (v *view) dead(version rota.Version) bool {
+	c, there := v.issued(version.CredentialID)
+	return v.Listed && (!there || !c.Active) && !v.now.Before(version.CreatedAt.Add(v.Traits.ConsistencyDelay))
+}
+
 // unlisted tells that the issuer could list but has not been asked yet.
 func (v *view) unlisted() bool { return v.Lists && !v.Listed }
 

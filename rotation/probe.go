@@ -44,6 +44,9 @@ func (t *turn) probe(ctx context.Context, d Decision, pending rota.Credential) e
 	}
 	return &rota.Error{
 		Op: "see which credential is in force", Class: rota.ClassStop, Err: fmt.Errorf("none of the credentials in the store logs in: someone changed it outside Rota: %w", rota.ErrConflict),
-		Remedies: rota.Outside("rota adopt " + t.s.Name + " --from - to keep the one in force, or rota rotate " + t.s.Name + " to replace it"),
+		Remedies: []rota.Remedy{
+			{Action: rota.RemedyAdoptGiven, Secret: t.s.Name, Text: "to keep the one in force"},
+			{Action: rota.RemedyRotate, Secret: t.s.Name, Text: "to replace it"},
+		},
 	}
 }

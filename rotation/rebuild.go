@@ -46,7 +46,17 @@ func (l *ledger) forget(contents rota.Contents) {
 // down. What nobody was notified of yet becomes an event now.
 func (l *ledger) rebuild(contents rota.Contents, requested rota.Step) {
 	versions := l.progress.Versions
-	if v, ok := rota.Find(contents.Versions, rota.LabelCurrent); ok && v.Has(rota.LabelServed) && versions[v.ID].ServedAt.IsZero() {
+	if v, ok := rota.Find(contents.Versions, rota.LabelCurrent); ok && l.isPutBack(contents, v) {
+		// What is remembered is of its earlier life; consumers may hold its
+		// successor by now.
+		l.update(v.ID, func(vp *VersionProgress) {
+			vp.PutBackAt, vp.PromotedAt, vp.ServedAt, vp.DeactivatedAt = l.Now(), l.Now(), time.Time{}, time.Time{}
+			vp.Delivered, vp.Reloaded = nil, nil
+			vp.QuietSince, vp.QuietSamples = time.Time{}, 0
+		})
+		versions = l.progress.Versions
+	}
+	if v, ok := rota.Find(contents.Versions, rota.LabelCurrent); ok && v.Has(rota.LabelServed) && versions[v.ID].ServedAt.IsZero() && versions[v.ID].PutBackAt.IsZero() {
 		if versions[v.ID].inFlight() {
 			l.rotated(v.ID, v.CredentialID, requested)
 		}
@@ -62,6 +72,18 @@ func (l *ledger) rebuild(contents rota.Contents, requested rota.Step) {
 		}
 		l.update(v.ID, func(vp *VersionProgress) { vp.DeactivatedAt = contents.ChangedAt })
 	}
+}
+
+// isPutBack reports whether somebody made a version current again behind Rota's
+// back: it isn't marked as served any more, or the previous one came after it.
+func (l *ledger) isPutBack(contents rota.Contents, current rota.Version) bool {
+	vp := l.version(current.ID)
+	if vp.ServedAt.IsZero() {
+		return false
+	}
+	previous, ok := rota.Find(contents.Versions, rota.LabelPrevious)
+	after := maxTime(previous.CreatedAt, l.version(previous.ID).PromotedAt).After(vp.PromotedAt)
+	return !current.Has(rota.LabelServed) || ok && after
 }
 
 func allAt(names []string, at time.Time) map[string]time.Time {

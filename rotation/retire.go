@@ -15,6 +15,9 @@ func (t *turn) deactivate(ctx context.Context, d Decision) error {
 	isPrevious := hasPrevious && d.Version == previous.ID
 	if isPrevious {
 		if err := t.currentLogsIn(ctx); err != nil {
+			if errors.Is(err, rota.ErrRefused) {
+				err = rota.WithRemedies(err, workingAgain(t.s.Name))
+			}
 			return fmt.Errorf("the current credential must log in before the previous one is deactivated: %w", err)
 		}
 	}

@@ -31,10 +31,10 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	previous, hasPrevious := t.seen.credential(rota.LabelPrevious)
 	if !hasCurrent || !hasPrevious {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: errors.New("there is no previous credential: it was deleted, or there never was one"),
-			Remedies: rota.Outside("rota rotate " + t.s.Name)}
+			Remedies: rotateInstead(t.s.Name)}
 	}
 	if !previous.Ours() {
-		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous version %s is not Rota's", previous.ID), Remedies: rota.Outside("rota versions " + t.s.Name)}
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous version %s is not Rota's", previous.ID), Remedies: rotateInstead(t.s.Name)}
 	}
 	if err := t.refuseRivals(); err != nil {
 		return err
@@ -44,10 +44,10 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	}
 	v := newView(t.state(), t.s.Policy, t.Now())
 	if v.ended(previous) {
-		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s has expired, or is about to", previous.CredentialID), Remedies: rota.Outside("rota rotate " + t.s.Name)}
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s has expired, or is about to", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
 	}
 	if _, there := v.issued(previous.CredentialID); v.Lists && v.retirable() && !there {
-		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Remedies: rota.Outside("rota rotate " + t.s.Name)}
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
 	}
 	p.Rollback = &RollbackIntent{From: current.ID, To: previous.ID, At: t.Now()}
 	t.ledger.markInFlight()
@@ -70,6 +70,9 @@ func (t *turn) rollback(ctx context.Context, d Decision) error {
 		err = t.moveBack(ctx, to)
 	}
 	t.ledger.noteOutcome(d, "", err)
+	if (errors.Is(err, rota.ErrRefused) || errors.Is(err, rota.ErrNotFound)) && t.list(ctx) == nil {
+		err = rota.WithRemedies(err, t.view().refusedRollback())
+	}
 	if err != nil {
 		return fmt.Errorf("rollback: %w", err)
 	}

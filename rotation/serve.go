@@ -77,6 +77,9 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 				return r.Reload(ctx, rota.ReloadRequest{Secret: t.s.Name, Version: d.Version})
 			})
 		})
+		if err != nil {
+			err = t.refusedToo(ctx, err)
+		}
 		t.ledger.noteOutcome(d, name, err)
 		if err != nil {
 			return fmt.Errorf("reload %s: %w", name, err)
@@ -84,6 +87,19 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Reloaded = noted(vp.Reloaded, name, t.Now()) })
 	}
 	return t.markServed(ctx, d.Version)
+}
+
+// refusedToo adds to a failed reload that the issuer refuses the current
+// credential, if it does: then no consumer could ever pick it up.
+func (t *turn) refusedToo(ctx context.Context, failed error) error {
+	if errors.Is(failed, rota.ErrFenced) {
+		return failed
+	}
+	err := t.currentLogsIn(ctx)
+	if !errors.Is(err, rota.ErrRefused) {
+		return failed
+	}
+	return rota.WithRemedies(fmt.Errorf("%w; and the current credential is refused: %w", failed, err), t.view().refusedCurrent())
 }
 
 // noted adds a name to a copy: the map may be shared with a saved progress.

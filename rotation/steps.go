@@ -191,8 +191,11 @@ func (t *turn) promote(ctx context.Context, d Decision) error {
 // promoted remembers a promotion.
 func (l *ledger) promoted(version, before string, hadCurrent bool) {
 	l.update(version, func(vp *VersionProgress) { vp.PromotedAt = l.Now() })
-	l.progress.Rejections, l.progress.RejectedAt, l.progress.NotBefore = 0, time.Time{}, time.Time{}
+	l.progress.Rejections, l.progress.RejectedAt, l.progress.RejectedFor, l.progress.NotBefore = 0, time.Time{}, nil, time.Time{}
 	l.progress.RolledBackAt = time.Time{}
+	if f := l.progress.Failure; f != nil && (f.Step == rota.StepDeliver || f.Step == rota.StepReload) {
+		l.progress.Failure = nil // it was of the one before
+	}
 	if hadCurrent {
 		// A new life begins for it: what was noted when it was itself a
 		// previous one, before a rollback, no longer counts.
@@ -240,7 +243,7 @@ func (t *turn) markServed(ctx context.Context, version string) error {
 		}
 	}
 	if vp := t.ledger.version(version); vp.ServedAt.IsZero() {
-		t.ledger.update(version, func(vp *VersionProgress) { vp.ServedAt = t.Now() })
+		t.ledger.update(version, func(vp *VersionProgress) { vp.ServedAt, vp.PutBackAt = t.Now(), time.Time{} })
 		t.ledger.rotated(version, vp.CredentialID, t.asked.step)
 	}
 	return nil

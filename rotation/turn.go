@@ -85,6 +85,9 @@ func (t *turn) state() State {
 	}
 }
 
+// view is what was seen last, as the planner sees it.
+func (t *turn) view() *view { return newView(t.state(), t.s.Policy, t.Now()) }
+
 // plan decides on what was seen last.
 func (t *turn) plan() Decision {
 	st, now := t.state(), t.Now()

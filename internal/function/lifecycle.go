@@ -26,9 +26,13 @@ func (e *heldError) Error() string {
 // withoutCommands leaves out Rota's own actions: whoever sends events has no
 // command line and no rota.yaml, and each event says what to do.
 func withoutCommands(remedies []rota.Remedy) []rota.Remedy {
-	return slices.DeleteFunc(slices.Clone(remedies), func(r rota.Remedy) bool {
-		return r.Action != rota.RemedyOutside && r.Action != rota.RemedyWait
-	})
+	var out []rota.Remedy
+	for _, r := range remedies {
+		if r.Action == rota.RemedyOutside || r.Action == rota.RemedyWait {
+			out = append(out, r.First())
+		}
+	}
+	return out
 }
 
 // lifecycle carries out one step for a user's access keys.

@@ -65,6 +65,9 @@ func Attr(_ []string, a slog.Attr) slog.Attr {
 
 // command says one remedy.
 func command(r rota.Remedy) string {
+	if next, more := r.Next(); more {
+		return command(r.First()) + ", then " + command(next)
+	}
 	words := []string{"rota"}
 	switch r.Action {
 	case rota.RemedyCommand, rota.RemedyConfigure, rota.RemedyCorrect, rota.RemedyOutside, rota.RemedyWait:

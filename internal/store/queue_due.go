@@ -100,5 +100,5 @@ func overdueFrom(p rotation.Progress) int64 {
 func clearFailures(p *rotation.Progress) {
 	p.NextAt = time.Time{}
 	p.Failure = nil
-	p.Rejections, p.RejectedAt = 0, time.Time{}
+	p.Rejections, p.RejectedAt, p.RejectedFor = 0, time.Time{}, nil
 }

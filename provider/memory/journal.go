@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
@@ -21,6 +22,7 @@ type Journal struct {
 type journaled struct {
 	lease    rotation.Lease // Holder "" where nobody has it; Fence is the highest ever
 	progress rotation.Progress
+	halts    rotation.Halts
 }
 
 // NewJournal makes an empty journal.
@@ -67,13 +69,13 @@ func (j *Journal) Release(ctx context.Context, l rotation.Lease) error {
 	})
 }
 
-// Load gives a copy of everything kept about the secret. Nobody can pause a
-// secret here, and nothing is ever restored.
+// Load gives a copy of everything kept about the secret. Nothing is ever
+// restored here.
 func (j *Journal) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
 	var snapshot rotation.Snapshot
 	err := j.do(ctx, "journal.load", func(Fault) error {
 		if s := j.secrets[secret]; s != nil {
-			snapshot.Progress = clone(s.progress)
+			snapshot.Progress, snapshot.Halts = clone(s.progress), s.halts
 		}
 		for _, peer := range peers {
 			if s := j.secrets[peer]; s != nil {
@@ -142,6 +144,26 @@ func (j *Journal) Progress(secret string) rotation.Progress {
 	return rotation.Progress{}
 }
 
+// Pause has nothing new begun for a secret that was saved before, until Resume.
+func (j *Journal) Pause(secret string, h rotation.Halt) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s := j.secrets[secret]; s != nil {
+		s.halts.Paused = &h
+	}
+}
+
+// Resume lifts a pause, and has what was given up tried again.
+func (j *Journal) Resume(secret string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s := j.secrets[secret]; s != nil {
+		p := &s.progress
+		s.halts.Paused, p.Failure, p.NextAt = nil, nil, time.Time{}
+		p.Rejections, p.RejectedAt, p.RejectedFor = 0, time.Time{}, nil
+	}
+}
+
 // Reset loses everything, fences and audit too, as the loss of Rota's data
 // folder does.
 func (j *Journal) Reset() {
@@ -157,6 +179,7 @@ func clone(p rotation.Progress) rotation.Progress {
 		v.Delivered, v.Reloaded = maps.Clone(v.Delivered), maps.Clone(v.Reloaded)
 		p.Versions[id] = v
 	}
+	p.RejectedFor = slices.Clone(p.RejectedFor)
 	if p.Requested != nil {
 		asked := *p.Requested
 		p.Requested = &asked
