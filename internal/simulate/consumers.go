@@ -86,8 +86,8 @@ func (s *subject) takeUp(c *consumer) {
 			version, credential = got.Version, got.Credential
 		}
 	}
-	if !ok {
-		return
+	if !ok || s.truth.broken[version] {
+		return // who finds half a credential keeps what it has
 	}
 	s.checkWhole(version, credential)
 	changed := c.version != version

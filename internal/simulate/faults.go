@@ -43,6 +43,10 @@ func (s *subject) fault(c memory.Call) memory.Fault {
 	if k.dead {
 		s.violate(6, "%s called %s after it had crashed", k.holder, c.Op)
 	}
+	if s.denied[c.Op] {
+		s.w.result.Faults["denied"]++
+		return memory.Fault{Before: denial(c)}
+	}
 	if !s.w.faulty(s.now) {
 		return memory.Fault{}
 	}
@@ -65,6 +69,7 @@ func (s *subject) fault(c memory.Call) memory.Fault {
 func (s *subject) struck(kind string, c memory.Call, f memory.Fault) memory.Fault {
 	s.w.result.Faults[kind]++
 	s.note("fault", c.Op, kind)
+	s.truth.disturbedAt = s.now
 	return f
 }
 
@@ -108,7 +113,7 @@ func (s *subject) strike(c memory.Call) memory.Fault {
 	case n < 22:
 		return s.struck("error", c, memory.Fault{Before: s.wait503(c)})
 	case n < 26 || (n < 50 && c.Op == "issuer.last_used"):
-		return s.struck("denied", c, memory.Fault{Before: &rota.Error{System: c.System, Op: c.Op, Class: rota.ClassStop, Err: errors.New("access denied")}})
+		return s.struck("denied", c, memory.Fault{Before: denial(c)})
 	case n < 44:
 		return s.struck("lost reply", c, memory.Fault{After: lost})
 	case n < 54:
@@ -152,6 +157,7 @@ func (s *subject) late(c memory.Call) memory.Fault {
 			if made, err := s.keys.Create(ctx, rota.CreateRequest{}); err == nil {
 				s.truth.mine[s.issuer.CredentialID(made)] = true
 				s.note("late create", s.issuer.CredentialID(made), "")
+				s.truth.disturbedAt = s.now
 			}
 		})
 	}

@@ -19,6 +19,7 @@ type hooks struct {
 	journal  func(rotation.Journal) rotation.Journal
 	alert    func(rotation.Journal) rotation.Journal
 	reloader func(rota.Reloader) rota.Reloader
+	answer   func([]rota.Remedy) []rota.Remedy // what a failed command names
 }
 
 type planner = func(rotation.State, rotation.Policy, time.Time) rotation.Decision
@@ -35,6 +36,9 @@ func (h *hooks) wrapStore(s rota.Store) rota.Store               { return wrap(h
 func (h *hooks) wrapJournal(j rotation.Journal) rotation.Journal { return wrap(h.journal, j) }
 func (h *hooks) wrapAlert(j rotation.Journal) rotation.Journal   { return wrap(h.alert, j) }
 func (h *hooks) wrapReloader(r rota.Reloader) rota.Reloader      { return wrap(h.reloader, r) }
+
+// said are the remedies that a failed command names.
+func (h *hooks) said(err error) []rota.Remedy { return wrap(h.answer, rota.RemediesOf(err)) }
 
 func wrap[T any](f func(T) T, x T) T {
 	if f == nil {
@@ -54,7 +58,7 @@ type Mutant struct {
 
 // Mutants are all of them, by rule.
 func Mutants() []Mutant {
-	return slices.Concat(plannerMutants(), systemMutants())
+	return slices.Concat(plannerMutants(), systemMutants(), remedyMutants())
 }
 
 func findMutant(name string) (Mutant, bool) {

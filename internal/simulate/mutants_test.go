@@ -15,6 +15,7 @@ func TestEveryPlantedBugIsFoundByItsRule(t *testing.T) {
 	for _, m := range Mutants() {
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
+			others := map[int]int{}
 			for seed := range uint64(mutantSeeds) {
 				_, err := Run(t.Context(), Options{Seed: seed, Mutant: m.Name})
 				v, broken := errors.AsType[*Violation](err)
@@ -24,13 +25,14 @@ func TestEveryPlantedBugIsFoundByItsRule(t *testing.T) {
 				if !broken {
 					continue
 				}
-				found.Add(1)
 				if v.Rule != m.Rule {
-					t.Errorf("%s was found by rule %d, want rule %d: %v", m.Name, v.Rule, m.Rule, v)
+					others[v.Rule]++ // what follows from the bug may be seen first
+					continue
 				}
+				found.Add(1)
 				return
 			}
-			t.Errorf("%s was not found within %d seeds", m.Name, mutantSeeds)
+			t.Errorf("%s was not found by rule %d within %d seeds, but by rules %v", m.Name, m.Rule, mutantSeeds, others)
 		})
 	}
 }

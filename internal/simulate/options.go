@@ -52,6 +52,10 @@ type Result struct {
 	RollBacks int            `json:"roll_backs"`
 	Faults    map[string]int `json:"faults"` // by kind
 	People    map[string]int `json:"people"` // what people did, by kind
+	// Remedies are those that the obedient operator followed, by what they are,
+	// and WaysOut how often that ended a hold or a failure.
+	Remedies map[string]int `json:"remedies"`
+	WaysOut  int            `json:"ways_out"`
 }
 
 func (r *Result) add(o Result) {
@@ -68,6 +72,8 @@ func (r *Result) add(o Result) {
 	r.RollBacks += o.RollBacks
 	r.Faults = sum(r.Faults, o.Faults)
 	r.People = sum(r.People, o.People)
+	r.Remedies = sum(r.Remedies, o.Remedies)
+	r.WaysOut += o.WaysOut
 }
 
 func sum(a, b map[string]int) map[string]int {
@@ -89,6 +95,7 @@ func (r Result) String() string {
 	fmt.Fprintf(&b, "%d crashes, %d leases taken over\n", r.Crashes, r.Takeovers)
 	fmt.Fprintf(&b, "faults: %s\n", counts(r.Faults))
 	fmt.Fprintf(&b, "people: %s\n", counts(r.People))
+	fmt.Fprintf(&b, "remedies followed: %s; %d times they led out\n", counts(r.Remedies), r.WaysOut)
 	return b.String()
 }
 
@@ -106,7 +113,7 @@ func counts(m map[string]int) string {
 // Violation is a rule that was broken. The same options break it again.
 type Violation struct {
 	Seed   uint64
-	Rule   int // 1 to 14, as docs/reliability.md numbers them
+	Rule   int // 1 to 15, as docs/reliability.md numbers them
 	Secret string
 	At     time.Time
 	What   string

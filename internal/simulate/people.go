@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -14,6 +15,9 @@ import (
 type people struct {
 	versions int
 	resets   int
+	blows    int             // dead ends that they made since the last time that all was well
+	meddled  bool            // they moved labels, so that a version may have been pushed out
+	made     rota.Credential // what was last made by hand
 }
 
 // startPeople puts the first doings of people on the calendar.
@@ -29,6 +33,9 @@ func (s *subject) startPeople() {
 func (s *subject) did(what string) {
 	s.w.result.People[what]++
 	s.note(what, "", "")
+	if !s.operator.busy {
+		s.truth.disturbedAt = s.now
+	}
 }
 
 // disturb is one random thing that people do.
@@ -39,10 +46,10 @@ func (s *subject) disturb(context.Context) {
 	}
 	command := func(name string, force rota.Step) {
 		s.turnAt(s.now, name, func(ctx context.Context) {
-			_ = s.command(ctx, name, force) // what is planned may fail, as any command may
+			_, _ = s.command(ctx, name, force) // what is planned may fail, as any command may
 		})
 	}
-	switch n := s.rng.IntN(20); {
+	switch n := s.rng.IntN(23); {
 	case n < 3:
 		s.turnAt(s.now, "lose", s.loseFolder)
 	case n < 6:
@@ -69,13 +76,15 @@ func (s *subject) disturb(context.Context) {
 		})
 	case n < 19:
 		s.turnAt(s.now, "foreign pending", func(context.Context) { s.plantPending() })
+	case n < 22:
+		s.turnAt(s.now, "dead end", func(context.Context) { s.deadEnd() })
 	default:
 		s.turnAt(s.now, "password", func(context.Context) { s.changePassword() })
 	}
 }
 
 // command is a person's command, as the command line carries it out.
-func (s *subject) command(ctx context.Context, name string, force rota.Step) error {
+func (s *subject) command(ctx context.Context, name string, force rota.Step) (rotation.Result, error) {
 	s.did(name)
 	if force == rota.StepCreate {
 		s.wish()
@@ -91,18 +100,20 @@ func (s *subject) command(ctx context.Context, name string, force rota.Step) err
 	if force != rota.StepDeliver {
 		s.excuse(s.idOf(rota.LabelPrevious))
 	}
-	_, err, crashed := s.work(ctx, name, force, func(r *rotation.Rotator) (rotation.Result, error) {
+	res, err, crashed := s.work(ctx, name, force, func(r *rotation.Rotator) (rotation.Result, error) {
 		switch force {
 		case rota.StepRollback:
 			s.w.result.RollBacks++
 			return r.Rollback(ctx, s.secret)
 		case rota.StepDeliver:
 			return r.Redeliver(ctx, s.secret)
-		case rota.StepNone:
-			return r.Adopt(ctx, s.secret, rotation.AdoptOptions{})
 		}
 		return r.Advance(ctx, s.secret, rotation.Options{Force: force})
 	})
+	return res, orCrashed(name, err, crashed)
+}
+
+func orCrashed(name string, err error, crashed bool) error {
 	if crashed {
 		return fmt.Errorf("%s: crashed", name)
 	}
@@ -158,7 +169,8 @@ func (s *subject) plantKey() {
 		return
 	}
 	s.did("foreign key")
-	s.note("made by hand", s.issuer.CredentialID(s.keys.Plant()), "")
+	s.people.made = s.keys.Plant()
+	s.note("made by hand", s.issuer.CredentialID(s.people.made), "")
 }
 
 // doubtful tells whether a lost answer is about: a key that appears then cannot
@@ -177,14 +189,19 @@ func (s *subject) doubtful() bool {
 // place for one.
 func (s *subject) newByHand() rota.Credential {
 	s.people.versions++
+	password := fmt.Sprintf("made by hand %s %d", s.name, s.people.versions)
 	switch {
 	case s.keys != nil && len(s.keys.Keys()) < s.traits.Limit && !s.doubtful():
-		return s.keys.Plant()
+		s.people.made = s.keys.Plant()
 	case s.pass != nil:
 		s.truth.personPassword = true
-		return s.pass.Plant("app", fmt.Sprintf("made by hand %s %d", s.name, s.people.versions))
+		s.people.made = s.pass.Plant("app", password)
+	case s.alt != nil && s.operator.busy:
+		s.people.made = s.alt.Plant(cmp.Or(s.idOf(rota.LabelCurrent), "app_a"), password)
+	default:
+		return rota.Credential{}
 	}
-	return rota.Credential{}
+	return s.people.made
 }
 
 // putByHand puts a version as AWSCURRENT and hands it to everyone, as a person
@@ -194,22 +211,35 @@ func (s *subject) putByHand(c rota.Credential) {
 		return
 	}
 	s.did("foreign version")
+	id := s.personVersion()
+	s.put(id, c)
+	t := &s.truth
+	t.promoted[s.issuer.CredentialID(c)] = true
+	s.logsIn(c) // it is known everywhere from now on
+	s.handOut(id, c)
+	t.served, t.servedAt, t.gap, t.personBroke = id, s.now, false, false
+}
+
+func (s *subject) personVersion() string {
+	s.people.versions++
+	return fmt.Sprintf("person-%d", s.people.versions)
+}
+
+// put stores a version as AWSCURRENT, and tells nobody.
+func (s *subject) put(id string, c rota.Credential) {
 	t := &s.truth
 	pushed := s.idOf(rota.LabelPrevious)
-	s.people.versions++
-	id := fmt.Sprintf("person-%d", s.people.versions)
 	t.foreign[id], t.createdAt[id], t.personAt = true, s.now, s.now
 	s.store.Plant(id, c, rota.LabelCurrent)
 	s.note("put by hand", id, s.issuer.CredentialID(c))
-	if pushed != "" && !s.labelled(pushed) {
-		t.abandoned[pushed] = true
-	}
+	s.abandon(pushed)
 	t.current, _, _ = s.store.Read(rota.LabelCurrent)
 	t.pending, _, _ = s.store.Read(rota.LabelPending)
-	t.promoted[s.issuer.CredentialID(c)] = true
-	for range 6 {
-		s.issuer.Login(c) // until it is known everywhere
-	}
+}
+
+// handOut gives a credential to everybody who uses the secret.
+func (s *subject) handOut(id string, c rota.Credential) {
+	t := &s.truth
 	for i, target := range s.targets {
 		_ = target.Deliver(context.Background(), rota.DeliverRequest{Secret: s.name, Version: id, Credential: c})
 		t.delivered[i] = id
@@ -220,15 +250,13 @@ func (s *subject) putByHand(c rota.Credential) {
 	for _, consumer := range s.consumers {
 		s.takeUp(consumer)
 	}
-	t.served, t.servedAt, t.gap, t.personBroke = id, s.now, false, false
 }
 
 // plantPending leaves a rotation of somebody else's half done.
 func (s *subject) plantPending() {
 	if t := &s.truth; t.pending == "" && t.current != "" {
 		s.did("foreign pending")
-		s.people.versions++
-		id := fmt.Sprintf("person-%d", s.people.versions)
+		id := s.personVersion()
 		t.foreign[id], t.pending = true, id
 		s.store.Plant(id, rota.Credential{}, rota.LabelPending)
 	}
@@ -241,119 +269,23 @@ func (s *subject) changePassword() {
 	}
 	s.did("foreign password")
 	s.people.versions++
-	s.pass.Plant("app", fmt.Sprintf("made by hand %s %d", s.name, s.people.versions))
+	s.people.made = s.pass.Plant("app", fmt.Sprintf("made by hand %s %d", s.name, s.people.versions))
 	s.truth.personPassword, s.truth.personBroke = true, true
 }
 
-// putPasswordBack undoes changePassword.
-func (s *subject) putPasswordBack() {
-	_, c, _ := s.store.Read(rota.LabelCurrent)
-	s.did("password put back")
-	s.pass.Plant("app", proof(c))
-	for range 6 {
-		s.issuer.Login(c) // until it is known everywhere
+// mendOwn is what people mend without being told to by Rota, as those who use the
+// secret complain: a password that was changed outside. It tells whether the
+// answer is to be acted on.
+func (s *subject) mendOwn(ctx context.Context) bool {
+	if !s.truth.personBroke {
+		return false
 	}
-	s.truth.personPassword, s.truth.personBroke = false, false
-}
-
-// look is a person's look at what Rota says: they do what it hints at.
-func (s *subject) look(ctx context.Context) {
-	s.turnAt(s.now.Add(s.during(6*time.Hour, rota.Day)), "look", s.look)
-	if s.chance(0.3) || s.w.upAt(s.now).After(s.now) {
-		return
-	}
-	switch s.truth.progress.Status.Hold {
-	case rotation.HoldQuarantined:
-		if s.truth.personBroke {
-			s.putPasswordBack() // a reload that fails because of it is in the way of all else
-		}
-		_ = s.command(ctx, "rotate", rota.StepCreate)
-	case rotation.HoldNeverIssued, rotation.HoldRolledBack, rotation.HoldNotAtIssuer:
-		// A refused wish leaves the hold as it was.
-		if _ = s.command(ctx, "rotate", rota.StepCreate); s.truth.progress.Status.Hold != rotation.HoldNone {
-			s.tidy(ctx)
-		}
-	case rotation.HoldNotAdopted, rotation.HoldForeignChange:
-		s.settleForeign(ctx)
-	case rotation.HoldNoFreeSlot:
-		s.tidy(ctx)
-	default:
-		if s.truth.personBroke {
-			_ = s.command(ctx, "rotate", rota.StepCreate)
-		}
-	}
-}
-
-// settleForeign takes over what somebody else put into the store, or takes it
-// away where it is half done.
-func (s *subject) settleForeign(ctx context.Context) {
-	t := &s.truth
-	if t.foreign[t.pending] {
-		s.did("took a foreign pending away")
-		_ = s.store.Move(ctx, rota.MoveRequest{Label: rota.LabelPending, From: t.pending})
-		return
-	}
-	if !t.foreign[t.current] {
-		s.tidyPrevious(ctx) // it is the previous one that Rota does not retire
-		return
-	}
-	err := s.command(ctx, "adopt", rota.StepNone)
-	if err == nil {
-		t.personPassword = false
-		return
-	}
-	if _, adopted, ok := s.store.Read(rota.LabelAdopted); ok && s.idOf(rota.LabelPrevious) == s.issuer.CredentialID(adopted) {
-		s.tidyPrevious(ctx)
-	}
-	if s.temp != nil {
-		_ = s.command(ctx, "rotate", rota.StepCreate) // what has ended can't be adopted
-	}
-	if t.pending != "" && !s.w.faulty(s.now) {
-		_ = s.command(ctx, "rollback", rota.StepRollback) // as the error says
-	}
+	_, s.operator.answer = s.carryOut(ctx, rota.Remedy{Action: rota.RemedyRotate, Secret: s.name})
+	s.operator.began, s.operator.actedAt = s.now, s.now
+	return s.operator.answer != nil
 }
 
 func (s *subject) versionOf(l rota.Label) string {
 	version, _, _ := s.store.Read(l)
 	return version
-}
-
-// tidyPrevious retires by hand a previous credential that is not Rota's.
-func (s *subject) tidyPrevious(ctx context.Context) {
-	version, c, _ := s.store.Read(rota.LabelPrevious)
-	s.did("retired a foreign previous")
-	id := s.issuer.CredentialID(c)
-	s.excuse(id)
-	if s.keys != nil && id != s.idOf(rota.LabelCurrent) {
-		_ = s.keys.Deactivate(ctx, rota.RetireRequest{CredentialID: id})
-		_ = s.keys.Delete(ctx, rota.RetireRequest{CredentialID: id})
-	}
-	for _, l := range []rota.Label{rota.LabelAdopted, rota.LabelDeactivated, rota.LabelPrevious} {
-		if s.versionOf(l) == version {
-			_ = s.store.Move(ctx, rota.MoveRequest{Label: l, From: version})
-		}
-	}
-}
-
-// tidy deletes by hand what the issuer has and the store does not know, to make
-// a place.
-func (s *subject) tidy(ctx context.Context) {
-	off, ok := s.issuer.(rota.Deactivator)
-	if !ok {
-		return
-	}
-	for _, l := range []rota.Label{rota.LabelServed, rota.LabelDeactivated, rota.LabelAdopted} {
-		if version, c, ok := s.store.Read(l); ok && !s.labelled(s.issuer.CredentialID(c)) {
-			_ = s.store.Move(ctx, rota.MoveRequest{Label: l, From: version})
-		}
-	}
-	for _, i := range s.issuer.Keys() {
-		if s.labelled(i.ID) {
-			continue
-		}
-		s.did("deleted a foreign key")
-		s.excuse(i.ID)
-		_ = off.Deactivate(ctx, rota.RetireRequest{CredentialID: i.ID})
-		_ = s.issuer.Delete(ctx, rota.RetireRequest{CredentialID: i.ID})
-	}
 }

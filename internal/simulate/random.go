@@ -16,7 +16,8 @@ import (
 // consumers.
 func newSubject(w *world, i int, rng *rand.Rand) *subject {
 	s := &subject{w: w, i: i, name: fmt.Sprintf("secret-%d", i), rng: rng, now: start.Add(time.Duration(i) * time.Second)}
-	s.truth = newTruth()
+	s.truth, s.denied = newTruth(), map[string]bool{}
+	s.operator.choosy = s.chance(0.5)
 	o := memory.Options{Now: s.clock, Faults: s.fault, Wait: s.wait, Observe: s.effect}
 	s.journal = memory.NewJournal(o)
 	s.store = memory.NewStore(o)
@@ -46,6 +47,7 @@ func newSubject(w *world, i int, rng *rand.Rand) *subject {
 	s.addConsumers()
 	s.startSickness()
 	s.startPeople()
+	s.startDeadEnds()
 	s.startTurns()
 	s.startQuietChecks()
 	return s
@@ -81,6 +83,7 @@ func (s *subject) randomIssuer(o memory.Options) {
 // accept is a server's password policy that dislikes one password in ten.
 func (s *subject) accept(password string) error {
 	if s.worker != nil && strings.ContainsAny(password[:1], "ABCDEF") {
+		s.truth.disturbedAt = s.now
 		return errors.New("the password is too weak: " + password)
 	}
 	return nil

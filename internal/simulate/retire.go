@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -47,6 +48,10 @@ func (s *subject) checkMine(id, what string) bool {
 func (s *subject) labelled(id string) bool {
 	return slices.ContainsFunc([]rota.Label{rota.LabelCurrent, rota.LabelPending, rota.LabelPrevious},
 		func(l rota.Label) bool { return s.idOf(l) == id })
+}
+
+func (s *subject) exists(id string) bool {
+	return slices.ContainsFunc(s.issuer.Keys(), func(i rota.Issued) bool { return i.ID == id })
 }
 
 func (s *subject) active(id string) bool {
@@ -106,6 +111,9 @@ func (s *subject) checkDelete(id string) {
 	if s.traits.Lifetime > 0 && id != s.idOf(rota.LabelPrevious) {
 		return // a new one that is given up: there is no call that would end it
 	}
+	if !s.exists(id) {
+		return // a person was quicker
+	}
 	if s.active(id) {
 		s.violate(4, "%s would be deleted while it is active", id)
 		return
@@ -121,6 +129,9 @@ func (s *subject) checkDelete(id string) {
 // dueAt is when the current credential is to be rotated; false where there is
 // none.
 func (s *subject) dueAt() (time.Time, bool) {
+	if s.idOf(rota.LabelCurrent) == "" {
+		return time.Time{}, false
+	}
 	if _, c, ok := s.store.Read(rota.LabelCurrent); ok && s.temp != nil {
 		return c.ExpiresAt().Add(s.policy.RotateEvery - s.traits.Lifetime), true
 	}
@@ -151,7 +162,7 @@ func (s *subject) checkIssuer(k *worker, e memory.Effect) {
 // checkIntent is rule 2 where the issuer chooses: an intent is durable, and
 // no earlier lost answer is still about.
 func (s *subject) checkIntent(id string) {
-	if !slices.ContainsFunc(s.truth.progress.Intents, func(i rotation.Intent) bool { return !i.Until.Before(s.rotaClock()) }) {
+	if !slices.ContainsFunc(s.truth.progress.Intents, func(i rotation.Intent) bool { return !i.Until.Add(2 * time.Minute).Before(s.rotaClock()) }) {
 		s.violate(2, "%s was made without a durable intent", id)
 	}
 	if orphans := s.orphans(id); len(orphans) > 0 {
@@ -167,7 +178,7 @@ func (s *subject) orphans(but string) []string {
 	}
 	var out []string
 	for _, i := range s.issuer.Keys() {
-		if i.ID != but && s.truth.mine[i.ID] && !s.truth.abandoned[i.ID] && !s.labelled(i.ID) {
+		if i.ID != but && s.truth.mine[i.ID] && !s.truth.abandoned[i.ID] && !s.labelled(i.ID) && !(s.people.meddled && s.truth.promoted[i.ID]) {
 			out = append(out, i.ID)
 		}
 	}
@@ -207,13 +218,21 @@ func (s *subject) checkStore(k *worker, e memory.Effect) {
 		if !ok || k.command == "adopt" || k.command == "rollback" || k.hasBegun("", "rollback") {
 			return
 		}
-		if t.foreign[t.current] && t.current != t.given {
+		if t.foreign[t.current] && t.current != t.given && !s.isDead(t.current) {
 			s.violate(3, "AWSCURRENT was taken off version %s, which a person put", t.current)
 		}
 		if _, c, _ := s.store.Read(rota.LabelCurrent); !t.proven[proof(c)] {
 			s.violate(4, "version %s was promoted without a test", version)
 		}
 	}
+}
+
+// isDead tells that a person's version holds no credential, or one that is not
+// active at the issuer: to replace it takes nothing from anybody.
+func (s *subject) isDead(version string) bool {
+	c, err := s.store.Get(context.Background(), rota.GetRequest{Version: version})
+	id := s.issuer.CredentialID(c)
+	return err == nil && (id == "" || s.keys != nil && !s.active(id))
 }
 
 // checkPut is rule 10: a new version does not push another one aside.

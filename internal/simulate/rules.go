@@ -46,6 +46,10 @@ type truth struct {
 	personPassword bool // the password in force is one that a person set
 	personBroke    bool // a person locked the consumers out
 	personAt       time.Time
+	broken         map[string]bool // versions that hold half a credential
+	disturbedAt    time.Time       // when a fault last struck, or a person did something of their own
+	savedAt        time.Time       // when progress was last saved
+	workedAt       time.Time       // when a turn last ended
 
 	progress    rotation.Progress // what is durable; its maps are not to be read
 	nextAt      time.Time
@@ -61,7 +65,7 @@ type truth struct {
 }
 
 func newTruth() truth {
-	return truth{mine: map[string]bool{}, promoted: map[string]bool{}, foreign: map[string]bool{}, streak: map[string]int{},
+	return truth{broken: map[string]bool{}, mine: map[string]bool{}, promoted: map[string]bool{}, foreign: map[string]bool{}, streak: map[string]int{},
 		proven: map[string]bool{}, usedAt: map[string]time.Time{}, createdAt: map[string]time.Time{},
 		offAt: map[string]time.Time{}, forcedOff: map[string]bool{}, abandoned: map[string]bool{}}
 }
@@ -146,6 +150,7 @@ func (s *subject) follow(e memory.Effect) {
 		t.offAt[e.ID] = s.now
 	case "issuer.reactivate":
 		delete(t.offAt, e.ID)
+		s.letIn(e.ID)
 	case "target.deliver":
 		i := slices.IndexFunc(s.targets, func(x *memory.Target) bool { return x.Name() == e.System })
 		t.delivered[i] = e.ID
@@ -157,8 +162,11 @@ func (s *subject) follow(e memory.Effect) {
 func (s *subject) followMove(e memory.Effect) {
 	t := &s.truth
 	if version, ok := isLabel(e.ID, rota.LabelServed); ok && version != "" {
-		t.served, t.servedAt, t.gap, t.personBroke = version, s.now, false, t.personPassword
-		s.w.result.Rotations++
+		if version != t.served {
+			t.servedAt = s.now
+			s.w.result.Rotations++
+		}
+		t.served, t.gap, t.personBroke = version, false, t.personPassword
 	}
 	if version, ok := isLabel(e.ID, rota.LabelAdopted); ok && version != "" {
 		delete(t.foreign, version)
@@ -171,7 +179,9 @@ func (s *subject) followMove(e memory.Effect) {
 		t.currentSince = s.now
 		_, c, _ := s.store.Read(rota.LabelCurrent)
 		t.promoted[s.issuer.CredentialID(c)] = true
-		delete(t.forcedOff, proof(c))
+		if s.logsIn(c) {
+			delete(t.forcedOff, proof(c))
+		}
 	}
 }
 
@@ -196,7 +206,7 @@ func (s *subject) checkAlways() {
 
 // checkWhole is rule 10 for what a consumer reads: no field may be missing.
 func (s *subject) checkWhole(version string, c rota.Credential) {
-	if s.issuer.CredentialID(c) == "" || proof(c) == "" {
+	if !s.truth.broken[version] && (s.issuer.CredentialID(c) == "" || proof(c) == "") {
 		s.violate(10, "version %s is read with the fields %v only", version, c.Names())
 	}
 }
@@ -278,6 +288,7 @@ func (s *subject) checkTries(d rotation.Decision, err error) {
 // checkTurn is what must hold when a turn is over.
 func (s *subject) checkTurn(k *worker, res rotation.Result, err error) {
 	if err == nil {
+		s.checkRemedied(res.Last)
 		if res.Last.Hold != rotation.HoldNone {
 			s.note("hold", string(res.Last.Hold), res.Last.Reason)
 			s.w.result.Holds++

@@ -46,6 +46,8 @@ type subject struct {
 
 	consumers []*consumer
 	people    people
+	operator  operator
+	denied    map[string]bool // calls that Rota's login may not make
 	sickness  sickness
 
 	worker  *worker // whose call it is; nil: a person's or nobody's

@@ -142,6 +142,7 @@ func (s *subject) work(ctx context.Context, command string, force rota.Step, f f
 		Holder: k.holder, CallTimeout: callTimeout, LeaseTTL: leaseTTL, Report: s.report,
 		Sleep: func(_ context.Context, d time.Duration) error { s.spend(d); return nil },
 	})
+	s.truth.workedAt = s.now
 	s.checkTurn(k, res, err)
 	s.plan()
 	return res, err, false
@@ -235,7 +236,7 @@ func (l *ledger) Save(ctx context.Context, r rotation.SaveRequest) error {
 
 // durable is called after something of the worker's was written down.
 func (s *subject) durable(k *worker, r rotation.SaveRequest) {
-	s.truth.progress, s.truth.nextAt = r.Progress, r.Progress.NextAt
+	s.truth.progress, s.truth.nextAt, s.truth.savedAt = r.Progress, r.Progress.NextAt, s.now
 	// Once the previous credential is gone, people can lift what it held.
 	hold, previous := r.Progress.Status.Hold, s.versionOf(rota.LabelPrevious) != ""
 	if hold != s.truth.hold || s.truth.hadPrevious && !previous {

@@ -42,7 +42,7 @@ const quietDays = 16
 
 func newWorld(o Options) (*world, error) {
 	w := &world{options: o, end: start.AddDate(0, 0, o.Days)}
-	w.result = Result{Seeds: 1, Secrets: o.Secrets, Days: o.Days, Faults: map[string]int{}, People: map[string]int{}}
+	w.result = Result{Seeds: 1, Secrets: o.Secrets, Days: o.Days, Faults: map[string]int{}, People: map[string]int{}, Remedies: map[string]int{}}
 	w.hooks = hooks{plan: rotation.Plan}
 	if o.Mutant != "" {
 		m, ok := findMutant(o.Mutant)

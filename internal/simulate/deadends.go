@@ -1,0 +1,212 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
+)
+
+// startDeadEnds has people do the worst just before each quiet phase: what they
+// leave behind, only the remedies can lead out of.
+func (s *subject) startDeadEnds() {
+	for _, p := range s.w.phases {
+		if s.chance(0.7) && s.w.options.Faults > 0 {
+			s.turnAt(p.to.Add(-time.Minute), "dead end", func(context.Context) { s.deadEnd() })
+		}
+	}
+}
+
+// deadEnd is one thing that people do outside of Rota from which a secret does not
+// recover by itself.
+func (s *subject) deadEnd() {
+	ends := []func(){s.denySomething, s.halve, s.pause, s.takeLabelOff, s.moveCurrentBack, s.takeForeignAway}
+	if s.keys != nil || s.alt != nil {
+		ends = append(ends, s.deactivateAll, s.deleteAll, s.deactivateAll, s.deleteAll, s.deactivateCurrent, s.deleteCurrent, s.deletePending)
+	}
+	if s.alt != nil {
+		ends = append(ends, s.turnOnPeer, s.turnOnPeer, s.turnOnPeer, s.changeRole)
+	}
+	s.people.blows++
+	ends[s.rng.IntN(len(ends))]()
+}
+
+func (s *subject) deactivateAll() {
+	s.did("deactivated all")
+	for _, i := range s.issuer.Keys() {
+		s.switchOff(i.ID)
+	}
+}
+
+func (s *subject) deleteAll() {
+	s.did("deleted all")
+	for _, i := range s.issuer.Keys() {
+		s.remove(i.ID)
+	}
+}
+
+func (s *subject) deactivateCurrent() {
+	s.did("deactivated the current")
+	s.switchOff(s.idOf(rota.LabelCurrent))
+}
+
+func (s *subject) deleteCurrent() {
+	s.did("deleted the current")
+	s.remove(s.idOf(rota.LabelCurrent))
+}
+
+func (s *subject) deletePending() {
+	s.did("deleted the pending")
+	s.remove(s.idOf(rota.LabelPending))
+}
+
+func (s *subject) switchOff(id string) {
+	s.lockOut(id)
+	if off, ok := s.issuer.(rota.Deactivator); ok {
+		_ = off.Deactivate(context.Background(), rota.RetireRequest{CredentialID: id}) // it may not be there
+	}
+}
+
+func (s *subject) remove(id string) {
+	s.switchOff(id)
+	_ = s.issuer.Delete(context.Background(), rota.RetireRequest{CredentialID: id})
+}
+
+// lockOut notes that a person takes a credential away from those who hold it, or
+// are yet to take it up.
+func (s *subject) lockOut(id string) {
+	s.excuse(id)
+	for _, l := range []rota.Label{rota.LabelCurrent, rota.LabelPending, rota.LabelPrevious} {
+		if _, c, ok := s.store.Read(l); ok && id != "" && s.issuer.CredentialID(c) == id {
+			s.truth.forcedOff[proof(c)] = true
+		}
+	}
+	for _, t := range s.targets {
+		if d, ok := t.Current(); ok && s.issuer.CredentialID(d.Credential) == id {
+			s.truth.forcedOff[proof(d.Credential)] = true
+		}
+	}
+}
+
+// turnOnPeer gives the role that is not the current one a password, by hand: then
+// both of the pair log in, and Rota knows nothing of one of them.
+func (s *subject) turnOnPeer() {
+	for _, name := range []string{"app_a", "app_b"} {
+		if name != s.idOf(rota.LabelCurrent) && name != s.idOf(rota.LabelPending) {
+			s.did("turned a role on")
+			s.plantRole(name)
+			return
+		}
+	}
+}
+
+// changeRole changes the password of the current role by hand.
+func (s *subject) changeRole() {
+	if id := s.idOf(rota.LabelCurrent); id != "" {
+		s.did("changed a role's password")
+		s.truth.personBroke = true
+		s.plantRole(id)
+	}
+}
+
+func (s *subject) plantRole(name string) {
+	s.lockOut(name)
+	s.people.versions++
+	s.people.made = s.alt.Plant(name, fmt.Sprintf("made by hand %s %d", s.name, s.people.versions))
+}
+
+// halve loses a field of the current version, as who edits an entry by hand may:
+// what is left is half a key.
+func (s *subject) halve() {
+	t := &s.truth
+	_, c, ok := s.store.Read(rota.LabelCurrent)
+	if !ok || t.foreign[t.current] {
+		return
+	}
+	s.did("half a key put")
+	s.people.meddled = true
+	fields := c.Fields()
+	lost := []string{rota.FieldAccessKeyID, rota.FieldSecretAccessKey, rota.FieldUsername, rota.FieldPassword}
+	for i := s.rng.IntN(2); i < len(lost); i += 2 {
+		delete(fields, lost[i])
+	}
+	id := s.personVersion()
+	t.broken[id] = true
+	if !t.foreign[t.current] {
+		s.people.made = c
+	}
+	s.put(id, rota.NewCredential(fields))
+}
+
+// moveCurrentBack puts AWSCURRENT back by hand, without telling Rota.
+func (s *subject) moveCurrentBack() {
+	from, to := s.versionOf(rota.LabelCurrent), s.versionOf(rota.LabelPrevious)
+	if from == "" || to == "" || s.journal.Progress(s.name).Versions[to].ServedAt.IsZero() {
+		return // where the data folder is lost, nothing tells that from a rollback of Rota's
+	}
+	s.did("label moved")
+	s.people.meddled = true
+	_, c, _ := s.store.Read(rota.LabelPrevious)
+	if !s.logsIn(c) {
+		s.lockOut(s.issuer.CredentialID(c))
+	}
+	_ = s.store.Move(context.Background(), rota.MoveRequest{Label: rota.LabelCurrent, From: from, To: to})
+}
+
+// takeLabelOff takes a label off by hand that Rota needs.
+func (s *subject) takeLabelOff() {
+	l := []rota.Label{rota.LabelPending, rota.LabelPrevious, rota.LabelServed}[s.rng.IntN(3)]
+	version, c, ok := s.store.Read(l)
+	if !ok {
+		return
+	}
+	s.did("label taken off")
+	s.people.meddled = true
+	_ = s.store.Move(context.Background(), rota.MoveRequest{Label: l, From: version})
+	s.abandon(s.issuer.CredentialID(c))
+}
+
+// abandon notes that a person took a credential out of Rota's sight.
+func (s *subject) abandon(id string) {
+	if id != "" && !s.labelled(id) {
+		s.truth.abandoned[id] = true
+	}
+}
+
+// takeForeignAway rotates by hand, and deletes what it put.
+func (s *subject) takeForeignAway() {
+	c := s.newByHand()
+	s.putByHand(c)
+	if id := s.issuer.CredentialID(c); s.keys != nil && id != "" {
+		s.did("deleted a foreign current")
+		s.remove(id)
+	}
+}
+
+// pause has nothing new begun.
+func (s *subject) pause() {
+	s.did("pause")
+	s.journal.Pause(s.name, rotation.Halt{By: "somebody", At: s.now})
+}
+
+// permissions are the calls that a login of Rota's may lose the permission for.
+var permissions = []string{"issuer.list", "issuer.create", "issuer.last_used", "issuer.deactivate", "issuer.delete", "issuer.test", "issuer.set",
+	"store.describe", "store.get", "store.put", "store.move", "target.deliver", "check.check"}
+
+// denySomething takes a permission away until a person grants it again.
+func (s *subject) denySomething() {
+	op := permissions[s.rng.IntN(len(permissions))]
+	s.did("denied")
+	s.note("denied", op, "")
+	s.denied[op] = true
+}
+
+// denial is the answer to a call that Rota may not make.
+func denial(c memory.Call) error {
+	return &rota.Error{System: c.System, Op: c.Op, Class: rota.ClassStop, Err: errors.New("access denied"),
+		Remedies: []rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbGrant, Object: c.Op}}}
+}

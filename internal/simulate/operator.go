@@ -1,0 +1,330 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
+)
+
+// operator is a person who does exactly what a remedy says, in Rota or at the
+// outside system, and knows nothing else: they see the remedies of a held or
+// failed secret, as values, and never the texts.
+type operator struct {
+	// choosy ones take any of the alternatives, others what is recommended.
+	choosy bool
+	// seen are the states at which a remedy was followed, since the last one
+	// that was no hold, and followed how many that took; to wait is none.
+	seen     []string
+	followed int
+	// answer is what the last command said, where it was refused, and again a
+	// command to give once more, since what its answer said was done outside.
+	answer *situation
+	again  *situation
+	// atRest tells that the way came by a hold that a person asked for, from where
+	// it is counted anew.
+	atRest bool
+	// actedAt is when the last remedy was followed; its effect shows in a turn
+	// that ends after it.
+	actedAt time.Time
+	// waiting is the state that is being waited out, since waitingSince.
+	waiting      string
+	waitingSince time.Time
+	restUntil    time.Time // told that time alone ends it
+	began        time.Time // when they began to carry out the last remedy
+	busy         bool      // what is done just now is theirs
+}
+
+// enough is how many remedies must suffice, from any hold.
+const enough = 3
+
+// situation is what a person is told: what is wrong, and what can be done.
+type situation struct {
+	what     string
+	remedies []rota.Remedy
+	// command is what was refused, where this is its answer: it is given again
+	// once what the answer says was done outside.
+	command rota.Remedy
+}
+
+// state identifies a situation: the same hold with other remedies is another
+// one, for there something was achieved.
+func (x situation) state() string {
+	state := x.what
+	for _, r := range x.remedies {
+		state += fmt.Sprintf("; %s %s %s %s %s %s", r.Action, r.Verb, r.Object, r.Key, r.Value, r.Then)
+	}
+	return state
+}
+
+// look is a person's look at what Rota says, several times a day.
+func (s *subject) look(ctx context.Context) {
+	next := s.during(6*time.Hour, rota.Day)
+	if len(s.operator.seen) > 0 {
+		next = s.during(time.Hour, 4*time.Hour) // they are at it
+	}
+	s.turnAt(s.now.Add(next), "look", s.look)
+	if s.w.upAt(s.now).After(s.now) || s.w.faulty(s.now) && s.chance(0.3) {
+		return
+	}
+	s.operator.busy = true
+	defer func() { s.operator.busy = false }()
+	for range enough + 1 {
+		if !s.obey(ctx) || s.w.broken != nil {
+			return
+		}
+	}
+}
+
+// obey follows one remedy. It tells whether there is an answer to act on at once.
+func (s *subject) obey(ctx context.Context) (more bool) {
+	o := &s.operator
+	if s.truth.workedAt.Before(o.actedAt) || s.now.Before(o.restUntil) {
+		return false // what was done does not show yet
+	}
+	if s.disturbedSince(o.began) {
+		o.begin() // what others do is not for the remedies to foresee
+	}
+	x, held := s.situation()
+	if !held {
+		if len(o.seen) > 0 {
+			s.w.result.WaysOut++
+		}
+		o.begin()
+		s.people.blows = 0
+		return s.mendOwn(ctx)
+	}
+	state := x.state()
+	switch {
+	case state == o.waiting && !s.waitedTooLong(x):
+		if !o.choosy || s.chance(0.7) {
+			return false
+		}
+	case state != o.waiting && o.waiting != "":
+		o.seen, o.waiting = append(o.seen, o.waiting), ""
+	}
+	if hold := s.truth.progress.Status.Hold; len(o.seen) > 0 && o.answer == nil && (hold == rotation.HoldRolledBack || hold == rotation.HoldPaused) {
+		if !o.atRest { // what was wrong is over; that this holds was asked for
+			o.followed, o.atRest = 0, true
+		}
+	}
+	switch {
+	case slices.Contains(o.seen, state):
+		s.violate(15, "following the remedies led back to where they began: %s", state)
+	case o.followed >= enough*max(s.people.blows, 1):
+		s.violate(15, "%d remedies did not lead out: %s", o.followed, state)
+	}
+	if s.w.broken != nil {
+		return false
+	}
+	return s.follow15(ctx, x)
+}
+
+// begin forgets what was tried.
+func (o *operator) begin() {
+	o.seen, o.followed, o.answer, o.again, o.waiting, o.atRest = nil, 0, nil, nil, "", false
+}
+
+// situation is what the secret's status names, or what the last command did.
+func (s *subject) situation() (situation, bool) {
+	for _, x := range []*situation{s.operator.answer, s.operator.again} {
+		if x != nil {
+			return *x, true
+		}
+	}
+	p := s.truth.progress
+	st := p.Status
+	if len(st.Remedies) > 0 && (st.Hold != rotation.HoldNone || p.Failure != nil) {
+		what := string(st.Hold)
+		if st.Hold == rotation.HoldNone {
+			what = "failed: " + string(p.Failure.Step)
+		}
+		return situation{what: what, remedies: st.Remedies}, true
+	}
+	if f := p.Failure; f != nil && len(f.Remedies) == 0 && f.Attempts > 3 && !s.disturbedSince(f.At.Add(-time.Hour)) && !s.disturbedSince(s.now.Add(-rota.Day)) {
+		s.violate(15, "%s failed %d times without a fault, and names no remedy: %s", f.Step, f.Attempts, f.Error)
+	}
+	return situation{}, false
+}
+
+// checkRemedied is rule 15 for a hold: where not time alone ends it, it names a
+// remedy.
+func (s *subject) checkRemedied(d rotation.Decision) {
+	if d.Hold == rotation.HoldNone || d.Hold == rotation.HoldInUse || d.Hold == rotation.HoldRetrying || len(d.Remedies) > 0 {
+		return
+	}
+	s.violate(15, "a hold names no remedy: %s", d.Reason)
+}
+
+// disturbedSince tells whether a fault struck, or a person did something of their
+// own, since then.
+func (s *subject) disturbedSince(at time.Time) bool { return !s.truth.disturbedAt.Before(at) }
+
+// waitedTooLong is rule 15 for what is to be waited for.
+func (s *subject) waitedTooLong(x situation) bool {
+	p := s.policy.WithDefaults()
+	if s.now.Sub(s.operator.waitingSince) > p.RotateEvery+p.DeletePreviousAfter+2*p.UnusedFor+30*rota.Day && !s.disturbedSince(s.operator.waitingSince) {
+		s.violate(15, "waiting ended nothing: %s", x.state())
+	}
+	return false
+}
+
+// follow15 follows the recommended remedy, or another one, and checks that
+// nobody who uses the current credential is locked out by it.
+func (s *subject) follow15(ctx context.Context, x situation) (more bool) {
+	o := &s.operator
+	remedies := slices.Clone(x.remedies)
+	if o.choosy {
+		s.rng.Shuffle(len(remedies), func(i, j int) { remedies[i], remedies[j] = remedies[j], remedies[i] })
+	}
+	for _, r := range remedies {
+		logins := s.logins(r)
+		o.began = s.now
+		var done outcome
+		done, o.answer = s.carryOut(ctx, r.First())
+		if next, then := r.Next(); then && done == carriedOut && o.answer == nil {
+			done, o.answer = s.carryOut(ctx, next)
+		}
+		switch done {
+		case impossible:
+			continue
+		case rests: // time alone ends it, and ends what was tried before
+			o.restUntil = s.now.Add(s.during(rota.Day, 3*rota.Day))
+			o.begin()
+			return false
+		case waits:
+			if o.waiting != x.state() {
+				o.waiting, o.waitingSince = x.state(), s.now
+			}
+			return false
+		}
+		if o.answer != nil {
+			o.answer.command = r
+		}
+		s.w.result.Remedies[remedyKind(r)]++
+		s.checkLogins(r, logins)
+		o.seen, o.actedAt, o.again = append(o.seen, x.state()), s.now, nil
+		if o.followed++; x.command.Action != "" && r.Action == rota.RemedyOutside {
+			o.again = &situation{what: "again", remedies: []rota.Remedy{x.command}}
+		}
+		if r.Verb == rota.VerbGrant {
+			o.seen, o.followed = nil, 0 // a permission is a fault of its own: what it was in the way of begins now
+		}
+		return o.answer != nil
+	}
+	s.violate(15, "none of the remedies can be carried out: %s", x.state())
+	return false
+}
+
+func remedyKind(r rota.Remedy) string {
+	if r.Verb != "" {
+		return string(r.Verb)
+	}
+	return string(r.Action)
+}
+
+// outcome is how it went to do what a remedy says.
+type outcome int
+
+const (
+	impossible outcome = iota // there is nothing that it could mean here
+	waits                     // it says to wait, or has to wait until nobody uses something
+	rests                     // it was refused until some time has passed
+	carriedOut
+)
+
+// carryOut does exactly what a remedy says, and gives what was answered where
+// that was a refusal.
+func (s *subject) carryOut(ctx context.Context, r rota.Remedy) (outcome, *situation) {
+	s.note("remedy", r.String(), "")
+	switch r.Action {
+	case rota.RemedyWait:
+		return waits, nil
+	case rota.RemedyRun:
+		s.turnAt(s.now.Add(time.Second), "again", s.again)
+		return carriedOut, nil
+	case rota.RemedyResume:
+		s.journal.Resume(s.name)
+		s.truth.progress, s.truth.fails = s.journal.Progress(s.name), 0
+		s.turnAt(s.now.Add(time.Second), "again", s.again)
+		return carriedOut, nil
+	case rota.RemedyAdoptGiven:
+		c, known := s.inUse()
+		if !known {
+			return impossible, nil
+		}
+		return s.ordered(r, func() (rotation.Result, error) { return s.adopt(ctx, c) })
+	case rota.RemedyAdopt:
+		return s.ordered(r, func() (rotation.Result, error) { return s.adopt(ctx, rota.Credential{}) })
+	case rota.RemedyOutside:
+		return s.atOutside(ctx, r), nil
+	}
+	steps := map[rota.RemedyAction]rota.Step{rota.RemedyRotate: rota.StepCreate, rota.RemedyRollBack: rota.StepRollback,
+		rota.RemedyDeliver: rota.StepDeliver, rota.RemedyDeactivate: rota.StepDeactivate, rota.RemedyDelete: rota.StepDelete}
+	step, known := steps[r.Action]
+	if !known {
+		return impossible, nil
+	}
+	return s.ordered(r, func() (rotation.Result, error) { return s.command(ctx, string(r.Action), step) })
+}
+
+// ordered gives a command, and reads what it says.
+func (s *subject) ordered(r rota.Remedy, command func() (rotation.Result, error)) (outcome, *situation) {
+	res, err := command()
+	what := "refused: " + string(r.Action)
+	switch last := res.Last; {
+	case errors.Is(err, rota.ErrBusy), errors.Is(err, rota.ErrFenced), err == nil && last.Hold == rotation.HoldNone:
+		return carriedOut, nil
+	case err != nil:
+		if remedies := s.w.hooks.said(err); len(remedies) > 0 {
+			return carriedOut, &situation{what: what + ": " + string(last.Step), remedies: remedies}
+		}
+	case len(res.Done) > 0: // what remains is for the next look
+	case len(last.Remedies) > 0:
+		return carriedOut, &situation{what: what + ": " + string(last.Hold), remedies: last.Remedies}
+	default:
+		return rests, nil
+	}
+	return carriedOut, nil
+}
+
+// atOutside does something at the issuer or in the store.
+func (s *subject) atOutside(ctx context.Context, r rota.Remedy) outcome {
+	off, _ := s.issuer.(rota.Deactivator)
+	object := rota.RetireRequest{CredentialID: r.Object}
+	switch r.Verb {
+	case rota.VerbGrant:
+		delete(s.denied, r.Object)
+		return carriedOut
+	case rota.VerbUnlabel:
+		if s.versionOf(rota.LabelPending) == r.Object {
+			_ = s.store.Move(ctx, rota.MoveRequest{Label: rota.LabelPending, From: r.Object})
+		}
+		return carriedOut
+	case rota.VerbReactivate:
+		if off == nil || off.Reactivate(ctx, object) != nil {
+			return impossible
+		}
+		return carriedOut
+	case rota.VerbDeactivate, rota.VerbDelete:
+		if r.Object == s.idOf(rota.LabelCurrent) && s.isUsed(r.Object) && !s.disturbedSince(s.truth.savedAt) {
+			s.violate(15, "the remedy is to %s %s, which is in use", r.Verb, r.Object)
+		}
+		if off == nil {
+			return impossible
+		}
+		if s.isUsed(r.Object) {
+			return waits
+		}
+		_ = off.Deactivate(ctx, object) // it may be gone already
+		if r.Verb == rota.VerbDelete {
+			_ = s.issuer.Delete(ctx, object)
+		}
+		return carriedOut
+	}
+	return impossible
+}
