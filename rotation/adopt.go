@@ -27,6 +27,10 @@ func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result,
 		a := &adoption{turn: t, AdoptOptions: o}
 		err := a.adopt(ctx)
 		if errors.Is(err, rota.ErrAdopted) {
+			if p := &t.ledger.progress; p.Rejections > 0 || p.Rollback != nil { // a person says which one is in force
+				p.liftRejections()
+				p.Rollback, p.Failure, p.NextAt = nil, nil, time.Time{}
+			}
 			return err
 		}
 		d := a.decision()
@@ -35,7 +39,8 @@ func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result,
 			return fmt.Errorf("adopt: %w", err)
 		}
 		p := &t.ledger.progress
-		p.NotBefore, p.Failure, p.Held, p.RolledBackAt = o.NotBefore, nil, HoldNone, time.Time{}
+		p.liftRejections()
+		p.NotBefore, p.Failure, p.Held, p.RolledBackAt, p.Rollback = o.NotBefore, nil, HoldNone, time.Time{}, nil
 		t.ledger.event(rota.EventAdopted, d.Version, d.Credential, "an existing credential was taken over, without rotating it")
 		t.result.Done = append(t.result.Done, d)
 		return t.lookAgain(ctx)

@@ -142,8 +142,13 @@ type Progress struct {
 	Status Status `json:"status,omitzero"`
 }
 
-// stepFailure is the failure of the current step, nil for none. A look outside
-// that failed isn't one.
+// liftRejections forgets that new credentials were given up.
+func (p *Progress) liftRejections() {
+	p.Rejections, p.RejectedAt, p.RejectedFor = 0, time.Time{}, nil
+}
+
+// stepFailure is the failure of the step in hand, nil if there is none: failing
+// to observe the outside isn't a failure of a step.
 func (p Progress) stepFailure() *Failure {
 	if p.Failure != nil && p.Failure.Step == StepObserve {
 		return p.StepFailure

@@ -49,8 +49,9 @@ func (l *ledger) rebuild(contents rota.Contents, requested rota.Step) {
 	if v, ok := rota.Find(contents.Versions, rota.LabelCurrent); ok && l.isPutBack(contents, v) {
 		// What is remembered is of its earlier life; consumers may hold its
 		// successor by now.
+		at := maxTime(l.Now(), l.lastSeen(contents)) // the store's clock may be ahead of ours
 		l.update(v.ID, func(vp *VersionProgress) {
-			vp.PutBackAt, vp.PromotedAt, vp.ServedAt, vp.DeactivatedAt = l.Now(), l.Now(), time.Time{}, time.Time{}
+			vp.PutBackAt, vp.PromotedAt, vp.ServedAt, vp.DeactivatedAt = at, at, time.Time{}, time.Time{}
 			vp.Delivered, vp.Reloaded = nil, nil
 			vp.QuietSince, vp.QuietSamples = time.Time{}, 0
 		})
@@ -81,9 +82,14 @@ func (l *ledger) isPutBack(contents rota.Contents, current rota.Version) bool {
 	if vp.ServedAt.IsZero() {
 		return false
 	}
-	previous, ok := rota.Find(contents.Versions, rota.LabelPrevious)
-	after := maxTime(previous.CreatedAt, l.version(previous.ID).PromotedAt).After(vp.PromotedAt)
-	return !current.Has(rota.LabelServed) || ok && after
+	return !current.Has(rota.LabelServed) || l.lastSeen(contents).After(vp.PromotedAt)
+}
+
+// lastSeen is when the previous version is known to have been current, at the
+// earliest; zero if there is none.
+func (l *ledger) lastSeen(contents rota.Contents) time.Time {
+	previous, _ := rota.Find(contents.Versions, rota.LabelPrevious)
+	return maxTime(previous.CreatedAt, l.version(previous.ID).PromotedAt)
 }
 
 func allAt(names []string, at time.Time) map[string]time.Time {

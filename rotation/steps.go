@@ -191,8 +191,8 @@ func (t *turn) promote(ctx context.Context, d Decision) error {
 // promoted remembers a promotion.
 func (l *ledger) promoted(version, before string, hadCurrent bool) {
 	l.update(version, func(vp *VersionProgress) { vp.PromotedAt = l.Now() })
-	l.progress.Rejections, l.progress.RejectedAt, l.progress.RejectedFor, l.progress.NotBefore = 0, time.Time{}, nil, time.Time{}
-	l.progress.RolledBackAt = time.Time{}
+	l.progress.liftRejections()
+	l.progress.NotBefore, l.progress.RolledBackAt = time.Time{}, time.Time{}
 	if f := l.progress.Failure; f != nil && (f.Step == rota.StepDeliver || f.Step == rota.StepReload) {
 		l.progress.Failure = nil // it was of the one before
 	}

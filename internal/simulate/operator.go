@@ -95,7 +95,9 @@ func (s *subject) obey(ctx context.Context) (more bool) {
 			s.w.result.WaysOut++
 		}
 		o.begin()
-		s.people.blows = 0
+		if !s.disturbedSince(s.truth.workedAt) {
+			s.people.blows = 0 // a turn has seen that all is well
+		}
 		return s.mendOwn(ctx)
 	}
 	state := x.state()
