@@ -86,10 +86,14 @@ func (l *ledger) isPutBack(contents rota.Contents, current rota.Version) bool {
 }
 
 // lastSeen is when the previous version is known to have been current, at the
-// earliest; zero if there is none.
+// earliest; zero if that isn't known. Somebody else's is known by the store's
+// clock alone, which may differ from ours.
 func (l *ledger) lastSeen(contents rota.Contents) time.Time {
-	previous, _ := rota.Find(contents.Versions, rota.LabelPrevious)
-	return maxTime(previous.CreatedAt, l.version(previous.ID).PromotedAt)
+	previous, ok := rota.Find(contents.Versions, rota.LabelPrevious)
+	if ok && !previous.Ours() {
+		return previous.CreatedAt.Add(-2 * time.Minute)
+	}
+	return l.version(previous.ID).PromotedAt
 }
 
 func allAt(names []string, at time.Time) map[string]time.Time {
