@@ -40,5 +40,8 @@
 //	12  each change is preceded by an entry, in the same turn, that it begins
 //	    (rules.go); the chain is tested with the store
 //	13  an alert from outside tells of every secret that is overdue (settled.go)
+//	15  every hold that not time alone ends names a remedy; an obedient operator,
+//	    who sees nothing else, is out after three, never comes back to where they
+//	    were, and locks nobody out (operator.go, deadends.go)
 //	14  not here: bad input is tested in config and in the commands
 package simulate
