@@ -54,8 +54,11 @@ var (
 // a secret's value.
 type Error struct {
 	System string // the connection's or system's name, such as "postgres app-db"
-	Op     string // what was attempted, such as "create access key for user ci"
-	Class  Class
+	// Connection is the name of rota.yaml's connection that was used; "" for
+	// none. The circuit breaker goes by it.
+	Connection string
+	Op         string // what was attempted, such as "create access key for user ci"
+	Class      Class
 	// Remedies are what a person can do; none if nothing helps. They aren't
 	// part of the text.
 	Remedies []Remedy
@@ -106,7 +109,7 @@ func (s *sanitized) Is(target error) bool { return errors.Is(s.err, target) }
 func (s *sanitized) As(target any) bool {
 	if e, ok := target.(**Error); ok {
 		if inner, found := errors.AsType[*Error](s.err); found {
-			*e = &Error{System: inner.System, Class: inner.Class, RetryAfter: inner.RetryAfter, Remedies: s.remedies, Err: errors.New(s.text)}
+			*e = &Error{System: inner.System, Connection: inner.Connection, Class: inner.Class, RetryAfter: inner.RetryAfter, Remedies: s.remedies, Err: errors.New(s.text)}
 			return true
 		}
 	}

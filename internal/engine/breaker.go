@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -98,9 +97,9 @@ func isTimeout(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// culprit finds the system that timed out: the only one, or the one that the
-// error names ("aws prod-aws" names prod-aws). It returns nil if that's unclear:
-// a healthy system must not suffer for another.
+// culprit finds the system that timed out: the only one, or the one whose
+// connection the error names. It returns nil if that's unclear: a healthy system
+// must not suffer for another.
 func culprit(needed []*system, err error) *system {
 	if len(needed) == 1 {
 		return needed[0]
@@ -110,7 +109,7 @@ func culprit(needed []*system, err error) *system {
 		return nil
 	}
 	for _, s := range needed {
-		if named.System == s.name || strings.HasSuffix(named.System, " "+s.name) {
+		if named.Connection == s.name {
 			return s
 		}
 	}

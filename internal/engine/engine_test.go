@@ -142,7 +142,7 @@ func TestOnlyTheSystemThatTimedOutIsBlamed(t *testing.T) {
 	engine.Each(t.Context(), engine.Limits{Workers: 1, PerSystem: 1, MaxTimeouts: 3}, secrets, func(_ context.Context, i int) error {
 		begun = append(begun, i)
 		if i < 3 {
-			return &rota.Error{System: "postgres db", Op: "log in", Err: context.DeadlineExceeded}
+			return &rota.Error{System: "postgres db", Connection: "db", Op: "log in", Err: context.DeadlineExceeded}
 		}
 		return nil
 	})

@@ -258,7 +258,7 @@ func (k *accessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 		}
 		if key.Active {
 			// Of class wait, because the list may lag behind a deactivation.
-			return &rota.Error{System: k.connection.system(), Op: op, Class: rota.ClassWait, Remedies: rota.Outside("deactivate it first"),
+			return &rota.Error{System: k.connection.system(), Connection: k.connection.name, Op: op, Class: rota.ClassWait, Remedies: rota.Outside("deactivate it first"),
 				Err: fmt.Errorf("the key is active: %w", rota.ErrConflict)}
 		}
 		_, err := k.connection.iam.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: &k.user, AccessKeyId: &r.CredentialID})

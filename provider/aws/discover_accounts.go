@@ -206,11 +206,7 @@ func (x account) doc() discoveredAccount {
 		d.Hint = rota.Hint(d.Remedies)
 	}
 	for _, p := range x.problems {
-		text := p.Error()
-		if hint := rota.Hint(rota.RemediesOf(p)); hint != "" {
-			text += " (try: " + hint + ")"
-		}
-		d.Problems = append(d.Problems, text)
+		d.Problems = append(d.Problems, rota.WithHint(p.Error(), rota.RemediesOf(p), rota.Remedy.String))
 	}
 	return d
 }

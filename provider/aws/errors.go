@@ -35,7 +35,7 @@ func (c *Connection) fail(op string, err error) error {
 
 // refuse is an error of Rota's own making that only a person can mend.
 func (c *Connection) refuse(op, hint string, err error) error {
-	return &rota.Error{System: c.system(), Op: op, Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: err}
+	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: err}
 }
 
 // answer is AWS's refusal in its own words. It keeps nothing of the request

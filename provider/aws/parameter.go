@@ -124,7 +124,7 @@ func (p *parameter) deliver(ctx context.Context, c rota.Credential) error {
 		return err
 	}
 	if !p.holds(written, text) {
-		return &rota.Error{System: p.connection.system(), Op: p.op("read back"), Class: rota.ClassWait, Err: errors.New("it does not hold what was written"),
+		return &rota.Error{System: p.connection.system(), Connection: p.connection.name, Op: p.op("read back"), Class: rota.ClassWait, Err: errors.New("it does not hold what was written"),
 			Remedies: rota.Outside("see who else writes it")}
 	}
 	return nil

@@ -172,7 +172,7 @@ func (s *secretStore) dates(ctx context.Context, ids []string, announced string)
 	}
 	for _, id := range ids {
 		if _, ok := known[id]; !ok && id != announced { // a version of unknown age must not look old
-			return nil, &rota.Error{System: s.connection.system(), Op: s.op("list versions of"), Class: rota.ClassWait,
+			return nil, &rota.Error{System: s.connection.system(), Connection: s.connection.name, Op: s.op("list versions of"), Class: rota.ClassWait,
 				Err: fmt.Errorf("the date of version %s is not listed yet", id)}
 		}
 	}

@@ -63,7 +63,7 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) error {
 	}
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing { // created just now, or deleted: the next try sees
 		e := classify(err)
-		return &rota.Error{System: s.connection.system(), Op: op, Class: rota.ClassWait, Err: e.Err}
+		return &rota.Error{System: s.connection.system(), Connection: s.connection.name, Op: op, Class: rota.ClassWait, Err: e.Err}
 	}
 	return s.connection.fail(op, err)
 }

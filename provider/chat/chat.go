@@ -137,7 +137,7 @@ func (s *service) fail(err error, seen *witness) error {
 	}
 	last := seen.last()
 	return &rota.Error{
-		System: "chat " + s.Config.Name, Op: "send to " + s.name(), Class: last.class(), RetryAfter: last.after,
+		System: "chat " + s.Config.Name, Connection: s.Config.Name, Op: "send to " + s.name(), Class: last.class(), RetryAfter: last.after,
 		Err: rota.Sanitize(err, s.secrets),
 	}
 }

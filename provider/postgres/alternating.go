@@ -63,7 +63,7 @@ func (a *alternating) Create(ctx context.Context, r rota.CreateRequest) (rota.Cr
 	}
 	i := slices.IndexFunc(a.names, func(name string) bool { return !slices.Contains(r.Taken, name) })
 	if i < 0 {
-		return rota.Credential{}, &rota.Error{System: a.conn.system(), Op: op, Class: rota.ClassStop,
+		return rota.Credential{}, &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop,
 			Err: fmt.Errorf("%w: both are taken", rota.ErrLimit), Remedies: rota.Outside("retire the previous credential first")}
 	}
 	return a.generate(a.names[i])
@@ -158,7 +158,7 @@ func (a *alternating) change(ctx context.Context, verb string, r rota.RetireRequ
 		}
 		clause, err := decide(now)
 		if err != nil {
-			return &rota.Error{System: a.conn.system(), Op: op, Class: rota.ClassStop, Err: err}
+			return &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: err}
 		}
 		if clause == "" {
 			return nil

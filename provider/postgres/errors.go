@@ -38,7 +38,7 @@ func (c *Connection) failed(op string, err error, used ...rota.Credential) error
 		return err
 	}
 	class, hint, sentinel := c.classify(err)
-	return &rota.Error{System: c.system(), Op: op, Class: class, Remedies: rota.Outside(hint), Err: c.plain(err, sentinel, used...)}
+	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: class, Remedies: rota.Outside(hint), Err: c.plain(err, sentinel, used...)}
 }
 
 // classify says what can be done about an error in a statement, or in logging
@@ -102,7 +102,7 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 	if _, ok := errors.AsType[*rota.Error](err); ok {
 		return err
 	}
-	e := &rota.Error{System: c.system(), Op: op, Err: c.plain(err, nil, cred)}
+	e := &rota.Error{System: c.system(), Connection: c.name, Op: op, Err: c.plain(err, nil, cred)}
 	class, hint, _ := c.classify(err)
 	e.Class, e.Remedies = class, rota.Outside(hint)
 	answer, answered := errors.AsType[*pgconn.PgError](err)

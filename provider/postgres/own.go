@@ -71,7 +71,7 @@ func (o *own) Set(ctx context.Context, s rota.SetRequest) error {
 	}
 	hash, err := verifier(s.Credential.Field(rota.FieldPassword))
 	if err != nil {
-		return &rota.Error{System: o.roles.conn.system(), Op: op, Class: rota.ClassRegenerate, Err: err}
+		return &rota.Error{System: o.roles.conn.system(), Connection: o.roles.conn.name, Op: op, Class: rota.ClassRegenerate, Err: err}
 	}
 	err = o.roles.Test(ctx, rota.TestRequest(s))
 	if !errors.Is(err, rota.ErrRefused) {
@@ -99,13 +99,13 @@ func (o *own) Set(ctx context.Context, s rota.SetRequest) error {
 			return err
 		}
 	}
-	return &rota.Error{System: o.roles.conn.system(), Op: op, Class: rota.ClassStop, Err: errors.New("none of the stored passwords logs in"),
+	return &rota.Error{System: o.roles.conn.system(), Connection: o.roles.conn.name, Op: op, Class: rota.ClassStop, Err: errors.New("none of the stored passwords logs in"),
 		Remedies: rota.Outside("a masterarn in the secret, with a role that may change others' passwords, or the right password in the secret")}
 }
 
 // Delete implements [rota.Issuer]: a role's only password is never deleted.
 func (o *own) Delete(_ context.Context, r rota.RetireRequest) error {
-	return &rota.Error{System: o.roles.conn.system(), Op: "delete password of role " + r.CredentialID, Class: rota.ClassStop,
+	return &rota.Error{System: o.roles.conn.system(), Connection: o.roles.conn.name, Op: "delete password of role " + r.CredentialID, Class: rota.ClassStop,
 		Err: fmt.Errorf("%w: a role's only password is not deleted; the next one replaces it", rota.ErrConflict)}
 }
 

@@ -58,6 +58,6 @@ func (p *password) Delete(ctx context.Context, r rota.RetireRequest) error {
 	if err != nil || len(found) == 0 || found[0].gone() {
 		return err
 	}
-	return &rota.Error{System: p.conn.system(), Op: op, Class: rota.ClassStop,
+	return &rota.Error{System: p.conn.system(), Connection: p.conn.name, Op: op, Class: rota.ClassStop,
 		Err: fmt.Errorf("%w: a role's only password is not deleted; the next one replaces it", rota.ErrConflict)}
 }

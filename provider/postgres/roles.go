@@ -81,7 +81,7 @@ func (r *roles) ours(op, role string) error {
 	if slices.Contains(r.names, role) {
 		return nil
 	}
-	return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
+	return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassStop,
 		Err:      fmt.Errorf("role %q isn't one of this secret's: %s", role, strings.Join(r.names, ", ")),
 		Remedies: rota.Outside("a stored credential whose username is one of them")}
 }
@@ -97,7 +97,7 @@ func (r *roles) Set(ctx context.Context, s rota.SetRequest) error {
 	password := s.Credential.Field(rota.FieldPassword)
 	hash, err := verifier(password)
 	if err != nil {
-		return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassRegenerate, Err: err}
+		return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassRegenerate, Err: err}
 	}
 	r.conn.pairs.Store(role, pairOf(hash, password))
 	return r.conn.run(ctx, op, lockRole(role)+"ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL 'infinity'", s.Credential)
@@ -137,16 +137,16 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 		}
 		row := results[len(results)-1].Rows[0]
 		if user := string(row[0]); user != role {
-			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
+			return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassStop,
 				Err: fmt.Errorf("the server mapped the login to role %s", user), Remedies: rota.Outside("look into pg_ident.conf and the pooler")}
 		}
 		if string(row[1]) != "t" {
-			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
+			return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassStop,
 				Err:      fmt.Errorf("it logs in but has not the privileges of group %s", r.group),
 				Remedies: rota.Outside("GRANT " + quote(r.group) + " TO " + quote(role))}
 		}
 		if missing := string(row[2]); missing != "" {
-			return &rota.Error{System: r.conn.system(), Op: op, Class: rota.ClassStop,
+			return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassStop,
 				Err:      fmt.Errorf("it logs in but lacks what the other role has: %s", missing),
 				Remedies: rota.Outside("grant it to group " + r.group + ", and make the group the owner")}
 		}

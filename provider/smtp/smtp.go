@@ -145,7 +145,7 @@ func (m *mailer) client() (*mail.Client, error) {
 
 // fail removes the password from what a server may have echoed.
 func (m *mailer) fail(c rota.Class, op string, err error) error {
-	return rota.Sanitize(&rota.Error{System: "smtp " + m.Config.Name, Op: op, Class: c, Err: err},
+	return rota.Sanitize(&rota.Error{System: "smtp " + m.Config.Name, Connection: m.Config.Name, Op: op, Class: c, Err: err},
 		rota.NewCredential(map[string]string{"password": m.Password}))
 }
 

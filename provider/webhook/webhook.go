@@ -195,7 +195,7 @@ func unreachable(err error) error {
 }
 
 func (h *hook) fail(c rota.Class, err error) error {
-	return &rota.Error{System: "webhook " + h.Config.Name, Op: "post", Class: c, Err: err}
+	return &rota.Error{System: "webhook " + h.Config.Name, Connection: h.Config.Name, Op: "post", Class: c, Err: err}
 }
 
 // Preflight checks that the name resolves. It posts nothing.

@@ -37,7 +37,7 @@ const maxAnswer = 1 << 20
 
 // Sentences that errors begin with say what was tried. They never hold a value.
 func (c *Client) fail(op string, class rota.Class, err error) error {
-	return &rota.Error{System: "parcel " + c.name, Op: op, Class: class, Err: err}
+	return &rota.Error{System: "parcel " + c.name, Connection: c.name, Op: op, Class: class, Err: err}
 }
 
 // do sends a request as the administrator, or with another token. A 404 is
