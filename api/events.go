@@ -71,7 +71,7 @@ func (c *Client) Follow(ctx context.Context, secret string, after int64, each fu
 			pause.Reset()
 		}
 		if rota.Sleep(ctx, pause.NextBackOff()) != nil {
-			return nil
+			return nil //nolint:nilerr // only the context ends a pause early, and the caller ended it
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (l *ledger) remind(s Status, now time.Time, before time.Duration) {
 func (r *Rotator) Done(ctx context.Context, s *Secret) (Result, error) {
 	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
 		if !s.Issuer.Traits().Manual {
-			return &rota.Error{Op: "done", Class: rota.ClassStop, Remedies: rota.Outside("rota rotate " + s.Name), Err: fmt.Errorf("Rota rotates it itself, so there is nothing for a person to do: %w", rota.ErrConflict)}
+			return &rota.Error{Op: "done", Class: rota.ClassStop, Remedies: rota.Outside("rota rotate " + s.Name), Err: fmt.Errorf("there is nothing for a person to do, because Rota rotates it itself: %w", rota.ErrConflict)}
 		}
 		d := Decision{Step: StepDone, Reason: "a person has rotated it"}
 		p := &t.ledger.progress
