@@ -10,24 +10,24 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Rate is how much a budget allows.
+// Rate is how many calls a budget allows.
 type Rate struct {
 	PerSecond float64
-	Burst     int // how many may be taken at once after a pause
+	Burst     int // calls allowed at once after a pause
 }
 
-// Budget limits the calls to whatever an outside system limits. Everything that
-// uses the same key shares its budget: all secrets of a process, and all
-// replicas if the budget is in a database.
+// Budget rate-limits calls to an outside system. Callers that use the same key
+// share a budget: every secret in the process, and every replica if the budget
+// is kept in a database.
 type Budget interface {
-	// Take waits until one call may be made. If ctx ends, or would end, before that,
-	// it fails immediately with an error of class [ClassWait]. key names the account
-	// and the operation, such as "aws 111122223333 iam"; all callers give a key the
-	// same rate.
+	// Take blocks until one call is allowed. If ctx is done, or its deadline
+	// would pass first, it fails immediately with an error of class [ClassWait].
+	// key names the account and the operation, such as "aws 111122223333 iam".
+	// All callers must pass the same rate for a key.
 	Take(ctx context.Context, key string, r Rate) error
 }
 
-// NewLocalBudget returns a budget that belongs to this process alone.
+// NewLocalBudget returns a budget that only this process uses.
 func NewLocalBudget() Budget { return &localBudget{buckets: map[string]*rate.Limiter{}} }
 
 type localBudget struct {
@@ -49,8 +49,8 @@ func (b *localBudget) Take(ctx context.Context, key string, r Rate) error {
 	return nil
 }
 
-// OverBudget is the error of a budget whose turn doesn't come in time. It
-// doesn't count as a timeout: the outside system was never asked.
+// OverBudget returns the error for a call that the budget didn't allow in time.
+// It doesn't count as a timeout, because the outside system was never called.
 func OverBudget(key string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errors.New(err.Error())
@@ -58,8 +58,8 @@ func OverBudget(key string, err error) error {
 	return &Error{Op: fmt.Sprintf("wait for the call budget %q", key), Class: ClassWait, Err: err}
 }
 
-// WatchBudget returns a budget that reports every call taken from b: how long
-// it waited, at which rate, and whether it was refused. told must not block.
+// WatchBudget wraps b and passes every Take to told: its key and rate, how long
+// it waited, and its error if it was refused. told must not block.
 func WatchBudget(b Budget, told func(key string, r Rate, waited time.Duration, err error)) Budget {
 	return watchedBudget{b, told}
 }

@@ -17,7 +17,7 @@ func TestALocalBudgetGivesItsRate(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// The first second's worth is free.
+		// The initial burst doesn't wait.
 		if took := time.Since(begin); took < 9*time.Second-time.Millisecond || took > 10*time.Second {
 			t.Errorf("ten seconds' worth of calls took %s", took)
 		}

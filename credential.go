@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Field names that several issuers share. Issuers choose the others themselves.
+// Field names that several issuers share. Issuers define any others themselves.
 const (
 	FieldAccessKeyID     = "access_key_id"
 	FieldSecretAccessKey = "secret_access_key"
@@ -28,13 +28,13 @@ const redacted = "[redacted]"
 // prints its values: every way of formatting it shows only the field names.
 // Use [Credential.Field] and [Credential.Fields] to get values.
 type Credential struct {
-	// A function, because fmt can't call methods on a value in another
-	// struct's unexported field: it would print a map, or what a pointer
-	// points to.
+	// hidden is a function because fmt can't call methods on a value in
+	// another struct's unexported field: it would print a map, or what a
+	// pointer points to.
 	hidden func() map[string]string
 }
 
-// NewCredential copies fields into a credential.
+// NewCredential returns a credential with a copy of fields.
 func NewCredential(fields map[string]string) Credential {
 	if len(fields) == 0 {
 		return Credential{}
@@ -50,20 +50,21 @@ func (c Credential) fields() map[string]string {
 	return c.hidden()
 }
 
-// Field is the value of one field, "" if there is none.
+// Field returns the value of one field, or "" if the credential doesn't have it.
 func (c Credential) Field(name string) string { return c.fields()[name] }
 
-// Fields is a copy of all values: for providers that pass them on, never for
-// a log or an error.
+// Fields returns a copy of all fields and values. It's for providers that pass
+// them on; never put them in a log or an error.
 func (c Credential) Fields() map[string]string { return maps.Clone(c.fields()) }
 
-// Names are the field names, sorted.
+// Names returns the field names, sorted.
 func (c Credential) Names() []string { return slices.Sorted(maps.Keys(c.fields())) }
 
 // IsZero reports whether the credential has no fields.
 func (c Credential) IsZero() bool { return len(c.fields()) == 0 }
 
-// ExpiresAt is when the credential says it expires, zero if it doesn't say.
+// ExpiresAt returns the time in [FieldExpiration], or the zero time if the
+// credential has none.
 func (c Credential) ExpiresAt() time.Time {
 	end, err := time.Parse(time.RFC3339, c.Field(FieldExpiration))
 	if err != nil {
@@ -72,7 +73,8 @@ func (c Credential) ExpiresAt() time.Time {
 	return end.UTC()
 }
 
-// Equal compares all fields, with values in constant time.
+// Equal reports whether both credentials have the same fields and values. It
+// compares values in constant time.
 func (c Credential) Equal(other Credential) bool {
 	mine, theirs := c.fields(), other.fields()
 	if len(mine) != len(theirs) {
@@ -92,14 +94,15 @@ func (c Credential) Equal(other Credential) bool {
 // String returns the field names, never the values.
 func (c Credential) String() string { return fmt.Sprintf("credential%v %s", c.Names(), redacted) }
 
-// GoString is String, for %#v.
+// GoString returns the same as String, for %#v.
 func (c Credential) GoString() string { return c.String() }
 
-// Format is String for every verb.
+// Format writes the same as String, whatever the verb.
 func (c Credential) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
 
-// LogValue is String, for log/slog.
+// LogValue returns the same as String, for log/slog.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// MarshalJSON never writes values: it returns the redacted text.
+// MarshalJSON returns the same as String, as a JSON string, so values are never
+// marshaled.
 func (c Credential) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) }

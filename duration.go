@@ -13,7 +13,7 @@ const Day = 24 * time.Hour
 // maxDuration is the longest duration ParseDuration accepts: 100 years.
 const maxDuration = 36500 * Day
 
-// ParseDuration reads a policy's duration: numbers with units, such as "90d",
+// ParseDuration parses a policy's duration: numbers with units, such as "90d",
 // "2w", "1d12h" or "45m". A day is always 24 hours; the other units are those
 // of [time.ParseDuration]. Signs and anything over 100 years are rejected.
 func ParseDuration(s string) (time.Duration, error) {
@@ -59,8 +59,8 @@ func ParseDuration(s string) (time.Duration, error) {
 	return total, nil
 }
 
-// FormatDuration writes a duration as ParseDuration reads it, in days, hours
-// and minutes, leaving out units too small to matter.
+// FormatDuration formats a duration the way ParseDuration reads it, in days,
+// hours and minutes, leaving out units too small to matter.
 func FormatDuration(d time.Duration) string {
 	if d < 0 {
 		return "-" + FormatDuration(-d)

@@ -23,7 +23,7 @@ func TestParseDurationReadsWeeksDaysAndTheUsualUnits(t *testing.T) {
 		"0":           0,
 		"0s":          0,
 		"0d":          0,
-		" 10d\n":      10 * rota.Day, //nolint:gocritic // blanks around it are the case
+		" 10d\n":      10 * rota.Day, //nolint:gocritic // the surrounding blanks are what's tested
 		"36500d":      36500 * rota.Day,
 		"0w0d0h":      0,
 		"1d1000000us": rota.Day + time.Second,

@@ -13,26 +13,26 @@ type Class string
 
 // The classes of errors.
 const (
-	// Wait: wait and try again; throttled, not yet consistent, timed out.
-	// Every error without a class is treated so.
+	// ClassWait means that a retry might succeed: throttled, not yet
+	// consistent, timed out. It's the default for errors without a class.
 	ClassWait Class = "wait"
-	// Regenerate: this value will never be taken, another may; a password
-	// that the server's policy rejects.
+	// ClassRegenerate means that this value will never be accepted but another
+	// one might be, such as a password that the server's policy rejects.
 	ClassRegenerate Class = "regenerate"
-	// Stop: trying again changes nothing until a person acts; denied,
+	// ClassStop means that retrying won't help until a person acts: denied,
 	// conflict, not found.
 	ClassStop Class = "stop"
 )
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
-	// ErrNotFound: the store has no such version, or the version has no
-	// value; the issuer has no such credential.
+	// ErrNotFound: the store has no such version, the version has no value, or
+	// the issuer has no such credential.
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: a compare-and-swap found a different state than expected.
 	ErrConflict = errors.New("conflict")
-	// ErrRefused: the issuer refused the credential at login: wrong,
-	// inactive, or not yet known everywhere.
+	// ErrRefused: the issuer refused a login with the credential, because it's
+	// wrong, inactive, or hasn't propagated everywhere yet.
 	ErrRefused = errors.New("credential refused")
 	// ErrLimit: the issuer's limit on credentials is reached.
 	ErrLimit = errors.New("limit reached")
@@ -50,16 +50,16 @@ var (
 	ErrOtherConfiguration = fmt.Errorf("a different configuration of it is in force: %w", ErrBusy)
 )
 
-// Error is an outside system's answer, classified. Its text never contains
-// a secret's value.
+// Error is a classified error from an outside system. Its text never contains a
+// secret's value.
 type Error struct {
 	System string // the connection's or system's name, such as "postgres app-db"
-	// Connection is the name of rota.yaml's connection that was used; "" for
-	// none. The circuit breaker goes by it.
+	// Connection is the name of the connection in rota.yaml that was used, ""
+	// if none was. Circuit breakers are kept per connection.
 	Connection string
 	Op         string // what was attempted, such as "create access key for user ci"
 	Class      Class
-	// Remedies are what a person can do; none if nothing helps. They aren't
+	// Remedies are what a person can do about it, if anything. They aren't
 	// part of the text.
 	Remedies []Remedy
 	Err      error
@@ -81,8 +81,9 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// ClassOf is the class of the first classified error in the chain; without one,
-// [ClassStop] for a conflict and [ClassWait] for anything else.
+// ClassOf returns the class of the first classified error in the chain. If there
+// is none, it returns [ClassStop] for a conflict and [ClassWait] for anything
+// else.
 func ClassOf(err error) Class {
 	if e, ok := errors.AsType[*Error](err); ok && e.Class != "" {
 		return e.Class
@@ -93,7 +94,7 @@ func ClassOf(err error) Class {
 	return ClassWait
 }
 
-// sanitized is an error whose text contained a secret's value.
+// sanitized is an error from whose text Sanitize removed a secret's value.
 type sanitized struct {
 	text     string
 	err      error
@@ -117,7 +118,7 @@ func (s *sanitized) As(target any) bool {
 }
 
 // Sanitize returns err with every value of the credentials removed from its
-// text, whether plain or in a common encoding. Fields of fewer than four
+// text, whether plain or in a common encoding. Values shorter than four
 // characters stay: they aren't secrets.
 func Sanitize(err error, credentials ...Credential) error {
 	if err == nil {
@@ -145,8 +146,8 @@ func Sanitize(err error, credentials ...Credential) error {
 	return &sanitized{text: text, err: err, remedies: remedies}
 }
 
-// publicError reports the fields that name a credential, or say where it's valid,
-// rather than prove it.
+// publicError reports whether a field only identifies a credential or says where
+// it's valid, so that an error can show it.
 func publicError(field string) bool {
 	switch field {
 	case FieldAccessKeyID, FieldUsername, "host", "port", "dbname":

@@ -18,7 +18,7 @@ const (
 
 	// StepRollback makes the previous credential current again.
 	StepRollback Step = "rollback"
-	// None: nothing to do now.
+	// StepNone means that there's nothing to do now.
 	StepNone Step = ""
 )
 
@@ -32,7 +32,7 @@ const (
 	EventDeactivated EventKind = "deactivated"
 	EventDeleted     EventKind = "deleted"
 	EventDiscarded   EventKind = "discarded" // a new credential was discarded, or an orphan removed
-	EventHeld        EventKind = "held"      // due, but must not be done; Reason says why
+	EventHeld        EventKind = "held"      // due, but blocked; Reason says why
 	EventFailed      EventKind = "failed"
 	EventRolledBack  EventKind = "rolled back"
 	EventLate        EventKind = "late"
@@ -44,12 +44,12 @@ const (
 	EventDigest      EventKind = "digest"        // several events in one message
 )
 
-// EventKinds are all kinds a notifier can subscribe to.
+// EventKinds lists every kind that a notifier can subscribe to.
 var EventKinds = []EventKind{
 	EventRotated, EventAdopted, EventDeactivated, EventDeleted, EventDiscarded, EventHeld, EventFailed, EventQuarantined, EventRecovered, EventRolledBack, EventLate, EventExpiring, EventReminder,
 }
 
-// Event is what notifiers get. It contains no secret's value.
+// Event is what a [Notifier] receives. It never contains a secret's value.
 type Event struct {
 	ID         string    `json:"id"`
 	Kind       EventKind `json:"kind"`

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// sentences say what the kinds mean. Every notifier that people read shows them.
+// sentences explains each kind. Every notifier whose output people read shows
+// them.
 var sentences = map[EventKind]string{
 	EventRotated:     "A new credential has replaced the old one.",
 	EventAdopted:     "Rota has taken over this credential and will keep it fresh from now on.",
@@ -24,10 +25,10 @@ var sentences = map[EventKind]string{
 	EventDigest:      "This is what happened since the last message.",
 }
 
-// Sentence says what the kind means, "" for an unknown kind.
+// Sentence explains the kind in one sentence. It's "" for an unknown kind.
 func (k EventKind) Sentence() string { return sentences[k] }
 
-// Title is the event in a few words, on one line.
+// Title returns the event in a few words, on one line.
 func (e Event) Title() string {
 	if e.Kind == EventDigest {
 		return fmt.Sprintf("Rota: %d events", len(e.Events))
@@ -35,12 +36,12 @@ func (e Event) Title() string {
 	return fmt.Sprintf("Rota: %s %s", e.Secret, e.Kind)
 }
 
-// Why is the reason, and what a person can do about it.
+// Why returns the reason, and what a person can do about it.
 func (e Event) Why() string {
 	return WithHint(e.Reason, e.Remedies, Remedy.String)
 }
 
-// Text is the event for people: several lines of plain text.
+// Text returns the event as several lines of plain text for people to read.
 func (e Event) Text() string {
 	var b strings.Builder
 	if e.Kind == EventDigest {
@@ -78,8 +79,8 @@ func (e Event) digest(b *strings.Builder) {
 	}
 }
 
-// Clip shortens a text that exceeds a number of bytes, if possible after a
-// whole line, and says so.
+// Clip shortens a text that is longer than most bytes and adds a note that it
+// did. It cuts at the end of a line if it can.
 func Clip(text string, most int) string {
 	const cut = "… (cut: too long for one message)\n"
 	if len(text) <= most {

@@ -27,7 +27,8 @@ type part struct {
 	filter  string
 }
 
-// filters are what may follow a field's name and a bar.
+// filters are the functions that can follow a field's name and a bar, as in
+// {password|url}.
 var filters = map[string]func(string) string{
 	"url":    escapeURL,
 	"base64": func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
@@ -37,8 +38,8 @@ var filters = map[string]func(string) string{
 // text fits anywhere in a URL.
 func escapeURL(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
-// ParseFieldMap reads a map of outside names to fields or templates. known are
-// the fields of the issuer's credentials; nil accepts any.
+// ParseFieldMap parses a map from outside names to fields or templates. known
+// lists the fields of the issuer's credentials; nil accepts any.
 func ParseFieldMap(m map[string]string, known []string) (FieldMap, error) {
 	if len(m) == 0 {
 		return FieldMap{}, nil
@@ -107,8 +108,8 @@ func parseTemplate(s string) (template, error) {
 	return t, nil
 }
 
-// Render returns the values under their outside names. A field the
-// credential lacks is an error.
+// Render returns the values under their outside names. It fails if the
+// credential lacks a field that the map uses.
 func (m FieldMap) Render(c Credential) (map[string]string, error) {
 	if m.entries == nil {
 		return c.Fields(), nil
@@ -135,9 +136,9 @@ func (m FieldMap) Render(c Credential) (map[string]string, error) {
 	return out, nil
 }
 
-// Read is the inverse: it makes the credential from the values under their
-// outside names. Only entries that are a single field can be read back; names
-// not in the map are ignored.
+// Read is the inverse of Render: it builds a credential from the values under
+// their outside names. Only entries that are a single field can be read back;
+// names not in the map are ignored.
 func (m FieldMap) Read(values map[string]string) Credential {
 	if m.entries == nil {
 		return NewCredential(values)
@@ -152,8 +153,8 @@ func (m FieldMap) Read(values map[string]string) Credential {
 	return NewCredential(fields)
 }
 
-// Readable are the fields that Read returns, sorted; nil for the zero map,
-// which returns all.
+// Readable returns the fields that Read can return, sorted. It returns nil for
+// the zero map, with which Read returns all of them.
 func (m FieldMap) Readable() []string {
 	var fields []string
 	for _, t := range m.entries {
@@ -165,5 +166,5 @@ func (m FieldMap) Readable() []string {
 	return slices.Compact(fields)
 }
 
-// Names are the outside names, sorted; nil for the zero map.
+// Names returns the outside names, sorted, or nil for the zero map.
 func (m FieldMap) Names() []string { return slices.Sorted(maps.Keys(m.entries)) }

@@ -130,7 +130,7 @@ func FuzzParseFieldMap(f *testing.F) {
 			}
 			return
 		}
-		// The credential has every field that the template can name.
+		// The credential has every field that the template names.
 		fields := map[string]string{text: "v"}
 		for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '{' || r == '}' || r == '|' }) {
 			fields[word] = "v"

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ClassOfStatus is the class of an unsuccessful HTTP response: [ClassWait] if it
-// may succeed later, otherwise [ClassStop], as for 410.
+// ClassOfStatus returns the class of an unsuccessful HTTP response: [ClassWait]
+// if a retry might succeed, [ClassStop] otherwise, including for 410.
 func ClassOfStatus(code int) Class {
 	switch {
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= http.StatusInternalServerError:
@@ -16,8 +16,8 @@ func ClassOfStatus(code int) Class {
 	return ClassStop
 }
 
-// RetryAfter reads the Retry-After header: seconds, or a date. It's 0 if
-// there is none.
+// RetryAfter parses the value of a Retry-After header, either seconds or a date.
+// It returns 0 if the value is neither, and for a date that has passed.
 func RetryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second

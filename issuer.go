@@ -5,69 +5,70 @@ import (
 	"time"
 )
 
-// Issuer is where a credential is valid: it's created, tested and retired
-// there. An Issuer is bound to one secret: one IAM user, one database role
-// or pair.
+// Issuer is the system where a credential is created, tested and retired, and
+// where it's valid. An Issuer is bound to one secret: one IAM user, one database
+// role or pair of roles.
 //
-// All methods may be called concurrently, honor the context's deadline, are
-// idempotent unless they say otherwise, and return errors that [ClassOf] can
+// All methods must be safe to call concurrently, honor the context's deadline,
+// be idempotent unless they say otherwise, and return errors that [ClassOf] can
 // classify and that contain no secret's value.
 type Issuer interface {
-	// Traits are the issuer's properties. They never change.
+	// Traits returns the issuer's properties. They never change.
 	Traits() Traits
 
-	// CredentialID is the issuer's public name of a credential: an access
-	// key's id, a role's name. It may be logged. "" if the credential lacks
-	// the field.
+	// CredentialID returns the issuer's public name for a credential, such as
+	// an access key's id or a role's name, or "" if the credential lacks the
+	// field. It may be logged.
 	CredentialID(c Credential) string
 
 	// Create creates a new credential. If the issuer chooses the value
-	// ([Traits].IssuerChooses), this calls the outside system, isn't
-	// idempotent, and is never retried by the implementation: after any error,
-	// the caller uses [Lister] to find out what happened. If Rota chooses, it
-	// generates a value and touches nothing outside.
+	// ([Traits].IssuerChooses), Create calls the outside system and isn't
+	// idempotent, so the implementation must never retry it: after any error,
+	// the caller uses [Lister] to find out what happened. If Rota chooses the
+	// value, Create only generates it and changes nothing outside.
 	Create(ctx context.Context, r CreateRequest) (Credential, error)
 
-	// Set makes the credential valid at the issuer. It's a no-op if the
-	// issuer chose it. A value that the issuer's rules reject is an error of
-	// class [ClassRegenerate].
+	// Set makes the credential valid at the issuer. It's a no-op if the issuer
+	// chose the value. If the issuer's rules reject the value, Set returns an
+	// error of class [ClassRegenerate].
 	Set(ctx context.Context, r SetRequest) error
 
-	// Test logs in with the credential, once. A rejected credential is
-	// [ErrRefused]; if it can't tell (timeout, no connection), any other
-	// error.
+	// Test logs in with the credential, once. It returns [ErrRefused] if the
+	// issuer rejects the credential, and any other error if it can't tell
+	// (timeout, no connection).
 	Test(ctx context.Context, r TestRequest) error
 
-	// Delete removes a credential for good. A credential that's already gone
-	// isn't an error. An active one is [ErrConflict] if the issuer knows the
-	// difference.
+	// Delete removes a credential for good. Deleting one that's already gone
+	// isn't an error. Deleting one that's still active is [ErrConflict] if the
+	// issuer distinguishes active from inactive.
 	Delete(ctx context.Context, r RetireRequest) error
 }
 
 // Traits are the properties of an issuer that the planner needs.
 type Traits struct {
-	// Kind is what the issuer issues, in words for people: "IAM access key",
+	// Kind is what people call this kind of credential: "IAM access key",
 	// "PostgreSQL password".
 	Kind string `json:"kind"`
-	// IssuerChooses means that the issuer chooses the value and returns it
-	// only once, at creation.
+	// IssuerChooses means that the issuer chooses the value and returns it only
+	// once, at creation.
 	IssuerChooses bool `json:"issuer_chooses"`
-	// Limit is how many credentials, active or inactive, may exist at once.
-	// With 1 there is no overlap: setting the new one kills the old one.
+	// Limit is how many credentials, active or inactive, can exist at once.
+	// With 1 there is no overlap: setting the new one invalidates the old one.
 	// 0 means no limit.
 	Limit int `json:"limit"`
-	// TestSuccesses is how many logins in a row prove a new credential.
-	// Defaults to 3.
+	// TestSuccesses is how many logins in a row prove that a new credential
+	// works. Defaults to 3.
 	TestSuccesses int `json:"test_successes"`
 	// Settle is how long after a call of unknown outcome the issuer's list
 	// can be trusted to show what it did. Defaults to 0.
 	ConsistencyDelay time.Duration `json:"settle"`
-	// Lifetime is the longest a credential lives: it expires at the time in its
-	// field [FieldExpiration], and can't be deactivated or deleted before that.
-	// The issuer's Delete does nothing. 0 if credentials live until they're
-	// deleted.
+	// Lifetime is the longest that a credential lasts. It expires at the time
+	// in its field [FieldExpiration] and can't be deactivated or deleted before
+	// that, so the issuer's Delete is a no-op. 0 means that credentials last
+	// until they're deleted.
 	Lifetime time.Duration `json:"lifetime,omitzero"`
-	// Manual means that only a person can rotate it: Rota sends reminders.
+	// Manual means that only a person can rotate the credential. Rota sends
+	// reminders.
 	Manual bool `json:"manual,omitempty"`
 }
 
@@ -75,10 +76,10 @@ type Traits struct {
 // current one.
 func (t Traits) Overlap() bool { return t.Limit != 1 }
 
-// CreateRequest is what Create may need to know.
+// CreateRequest is the input of [Issuer].Create.
 type CreateRequest struct {
-	// Taken are the ids of the credentials in the store's versions. An issuer
-	// with a fixed set of names picks another.
+	// Taken lists the ids of the credentials in the store's versions. An issuer
+	// with a fixed set of names picks one that isn't taken.
 	Taken []string
 }
 
@@ -102,39 +103,41 @@ type Issued struct {
 
 // Lister is implemented by issuers that can list what they issued.
 type Lister interface {
-	// List returns every existing credential of the user or role, whoever
+	// List returns every credential that exists for the user or role, whoever
 	// created it. It may lag behind by [Traits].Settle. Use is left empty.
 	List(ctx context.Context) ([]Issued, error)
 }
 
-// Evidence is how much an issuer can say about use.
+// Evidence is how much an issuer knows about a credential's use.
 type Evidence string
 
 // The kinds of evidence, from none to good. The zero value means "don't know",
 // which counts as in use.
 const (
-	// Unknown: the issuer can't tell. Counts as in use.
+	// EvidenceUnknown means that the issuer can't tell, which counts as in use.
 	EvidenceUnknown Evidence = ""
-	// Sampled: the issuer only knows whether it's in use right now. It takes
-	// several looks over the policy's quiet time.
+	// EvidenceSampled means that the issuer only knows whether the credential
+	// is in use right now, so Rota samples it several times over the policy's
+	// quiet time.
 	EvidenceSampled Evidence = "sampled"
-	// Recorded: the issuer records the last use.
+	// EvidenceRecorded means that the issuer records the last use.
 	EvidenceRecorded Evidence = "recorded"
 )
 
-// Use is what an issuer reports about the use of a credential.
+// Use is an issuer's report on the use of a credential.
 type Use struct {
 	Evidence Evidence  `json:"evidence,omitempty"`
 	At       time.Time `json:"at,omitzero"`      // last use; zero means never seen
 	Detail   string    `json:"detail,omitempty"` // such as "s3 in eu-central-1"
-	// Remedies are what a person can do so that the use can be known.
+	// Remedies are what a person can do to make the use known.
 	Remedies []Remedy `json:"remedies,omitempty"`
 }
 
 // UseReporter is implemented by issuers that can say when a credential was
 // last used.
 type UseReporter interface {
-	// LastUsed reports on one credential. An error means "in use".
+	// LastUsed reports when one credential was last used. An error counts as
+	// "in use".
 	LastUsed(ctx context.Context, credentialID string) (Use, error)
 }
 
@@ -146,24 +149,25 @@ type Teller interface {
 	InForce(ctx context.Context, c Credential) (inForce, known bool, err error)
 }
 
-// Completer is implemented by issuers whose credentials have fields a person
-// needn't know, such as a database's host.
+// Completer is implemented by issuers whose credentials have fields that a person
+// doesn't have to supply, such as a database's host.
 type Completer interface {
-	// Complete adds the fields a credential lacks, and changes none.
+	// Complete adds the fields that c lacks and changes none that it has.
 	Complete(c Credential) Credential
 }
 
 // Deactivator is implemented by issuers whose credentials can be deactivated
 // and reactivated.
 type Deactivator interface {
-	// Deactivate makes logins with the credential fail. One that's already
-	// inactive isn't an error; one that's gone is [ErrNotFound].
+	// Deactivate makes logins with the credential fail. Deactivating one that's
+	// already inactive isn't an error; if it's gone, that's [ErrNotFound].
 	Deactivate(ctx context.Context, r RetireRequest) error
-	// Reactivate undoes Deactivate. One that's gone is [ErrNotFound].
+	// Reactivate undoes Deactivate. If the credential is gone, it returns
+	// [ErrNotFound].
 	Reactivate(ctx context.Context, r RetireRequest) error
 }
 
-// Finding is one line of a preflight check.
+// Finding is the result of one preflight check.
 type Finding struct {
 	OK      bool   `json:"ok"`
 	Warning bool   `json:"warning,omitempty"` // not OK, but nothing fails because of it

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// redactValue removes a value from a text, in every form programs usually write
-// it: a reloader's program that fails may print the file it reads.
+// redactValue removes a value from a text, in every form that programs commonly
+// print. For example, a reload command that fails might print the file it reads.
 func redactValue(text, value string) string {
 	if len(value) < 4 {
-		return text // not a secret, and common by chance
+		return text // not a secret, and likely to appear by chance
 	}
 	for _, form := range renderings(value) {
 		text = strings.ReplaceAll(text, form, redacted)
@@ -21,8 +21,8 @@ func redactValue(text, value string) string {
 	return text
 }
 
-// renderings are the usual ways to write a value. Base64 and hexadecimal
-// are only for values long enough not to occur by chance.
+// renderings returns the usual ways to print a value. Base64 and hexadecimal are
+// included only for values long enough not to appear by chance.
 func renderings(value string) []string {
 	inner := func(quoted string) string { return quoted[1 : len(quoted)-1] }
 	asJSON, _ := json.Marshal(value) // a string: it can't fail
@@ -32,8 +32,9 @@ func renderings(value string) []string {
 	}
 	asHex := hex.EncodeToString([]byte(value))
 	forms = append(forms, asHex, strings.ToUpper(asHex))
-	// Within other text, base64 looks different at each of three offsets;
-	// the characters that neighboring bytes change at either end stay.
+	// If the value is part of a longer encoded text, its base64 depends on
+	// which of three offsets it starts at. The characters at either end that
+	// also encode neighboring bytes stay.
 	for offset := range 3 {
 		bits := 8 * (offset + len(value))
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {

@@ -8,33 +8,33 @@ import (
 	"strings"
 )
 
-// A Remedy is one thing a person can do to end a hold or a failure. Where there
-// are several they are alternatives, the recommended one first. Each leads on by
-// itself: once it's done, either the hold is over or the next one names what
-// remains.
+// A Remedy is one thing a person can do to end a hold or a failure. If there are
+// several, they're alternatives, with the recommended one first. Each one
+// suffices by itself: once it's done, either the hold is over or a new remedy
+// says what's left to do.
 //
-// It says what to do, never how: the command line turns it into a command,
-// the API exposes it, and a web page can make it a button.
+// A remedy says what to do, never how. The command line turns it into a command,
+// the API exposes it as a value, and a web page can show it as a button.
 type Remedy struct {
 	Action RemedyAction `json:"action"`
-	// Secret is the one that Rota's own actions are about.
+	// Secret is the secret that one of Rota's own actions applies to.
 	Secret string `json:"secret,omitempty"`
-	// Key is the key of rota.yaml to change, with RemedyConfigure, and Value
-	// what to set it to where one value is the answer.
+	// Key is the key in rota.yaml to change, with RemedyConfigure. Value is what
+	// to set it to, if there's exactly one answer.
 	Key   string `json:"key,omitempty"`
 	Value string `json:"value,omitempty"`
 	// Verb is what to do to Object at the outside system, with RemedyOutside,
-	// where it can be said exactly. Object is the issuer's name of a credential,
-	// a version's id, or what a permission allows.
+	// if it can be said that precisely. Object is the issuer's name for a
+	// credential, a version's id, or what a permission allows.
 	Verb   RemedyVerb `json:"verb,omitempty"`
 	Object string     `json:"object,omitempty"`
-	// Then is the action of Rota's own that has to follow, on Secret, where
-	// the first one alone doesn't end the hold: a step that was given up isn't
-	// tried again until a person resumes it. "" where nothing has to.
+	// Then is the Rota action that has to follow, on Secret, if the first one
+	// alone doesn't end the hold. For example, a quarantined step isn't retried
+	// until a person resumes it. "" if nothing has to follow.
 	Then RemedyAction `json:"then,omitempty"`
 	// Text is for people. With RemedyConfigure, RemedyCommand and RemedyOutside
-	// it says all there is to do. With Rota's own actions it says when or what
-	// for ("once it's fixed", "to keep it"), and may be empty.
+	// it's the complete instruction. With Rota's own actions it adds when or why
+	// ("once it's fixed", "to keep it"), and can be empty.
 	Text string `json:"text,omitempty"`
 }
 
@@ -44,7 +44,7 @@ type RemedyAction string
 // The actions.
 const (
 	RemedyAdopt      RemedyAction = "adopt"       // take over the store's current credential
-	RemedyAdoptGiven RemedyAction = "adopt given" // take over a credential that the person hands in
+	RemedyAdoptGiven RemedyAction = "adopt given" // take over a credential that the person provides
 	RemedyRotate     RemedyAction = "rotate"
 	RemedyRollBack   RemedyAction = "rollback"
 	RemedyDeliver    RemedyAction = "deliver"
@@ -52,12 +52,12 @@ const (
 	RemedyDelete     RemedyAction = "delete"     // the previous credential
 	RemedyResume     RemedyAction = "resume"
 	RemedyThaw       RemedyAction = "thaw"
-	RemedyDone       RemedyAction = "done" // say that a person rotated it
-	RemedyRun        RemedyAction = "run"  // have Rota look again now
-	RemedyWait       RemedyAction = "wait" // time alone ends it
+	RemedyDone       RemedyAction = "done" // record that a person rotated it
+	RemedyRun        RemedyAction = "run"  // have Rota check again now
+	RemedyWait       RemedyAction = "wait" // it ends by itself with time
 
-	RemedyCorrect   RemedyAction = "correct"   // what was given was probably meant to be Value
-	RemedyCommand   RemedyAction = "command"   // run this command, or the same one with these arguments
+	RemedyCorrect   RemedyAction = "correct"   // a typo: Value was probably meant
+	RemedyCommand   RemedyAction = "command"   // run this command, or the same command again with these arguments
 	RemedyConfigure RemedyAction = "configure" // change this key in rota.yaml
 	RemedyOutside   RemedyAction = "outside"   // do this at the outside system, or on the machine
 )
@@ -65,17 +65,18 @@ const (
 // RemedyVerb is what a person does to one object at the outside system.
 type RemedyVerb string
 
-// The verbs. What takes a credential away is meant for one that nobody uses: a
-// person looks first.
+// The verbs. Those that take a credential away are for one that's no longer in
+// use: a person has to check first.
 const (
 	VerbReactivate RemedyVerb = "reactivate" // the credential at the issuer
-	VerbDelete     RemedyVerb = "delete"     // the credential at the issuer; of a role, its password and its login
+	VerbDelete     RemedyVerb = "delete"     // the credential at the issuer; for a role, its password and its login
 	VerbDeactivate RemedyVerb = "deactivate" // the credential at the issuer
-	VerbUnlabel    RemedyVerb = "unlabel"    // take the label that isn't Rota's off the version in the store
-	VerbGrant      RemedyVerb = "grant"      // Rota's own login the permission to do what Object says
+	VerbUnlabel    RemedyVerb = "unlabel"    // remove the label that isn't Rota's from the version in the store
+	VerbGrant      RemedyVerb = "grant"      // give Rota's own login the permission to do what Object says
 )
 
-// String says it in a few words and names no command: "rotate prod/app".
+// String describes the remedy in a few words without naming a command, such as
+// "rotate prod/app".
 func (r Remedy) String() string {
 	if r.Then != "" {
 		return r.First().String() + ", then " + phrase(string(r.Then), r.Secret)
@@ -93,13 +94,14 @@ func (r Remedy) String() string {
 	return phrase(string(r.Action), r.Secret, r.Text)
 }
 
-// First is the remedy without what has to follow it.
+// First returns the remedy without the action that has to follow it.
 func (r Remedy) First() Remedy {
 	r.Then = ""
 	return r
 }
 
-// Next is what has to follow the remedy; false where nothing has to.
+// Next returns the action that has to follow the remedy, and false if there is
+// none.
 func (r Remedy) Next() (Remedy, bool) {
 	return Remedy{Action: r.Then, Secret: r.Secret}, r.Then != ""
 }
@@ -108,10 +110,11 @@ func phrase(words ...string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
-// Hint says the remedies in one phrase, the recommended one first; "" for none.
+// Hint joins the remedies into one phrase, the recommended one first. It returns
+// "" if there are none.
 func Hint(remedies []Remedy) string { return HintBy(remedies, Remedy.String) }
 
-// HintBy is Hint with each remedy said by the given function.
+// HintBy is Hint with say to describe each remedy.
 func HintBy(remedies []Remedy, say func(Remedy) string) string {
 	texts := make([]string, len(remedies))
 	for i, r := range remedies {
@@ -120,8 +123,8 @@ func HintBy(remedies []Remedy, say func(Remedy) string) string {
 	return strings.Join(texts, ", or ")
 }
 
-// WithHint is a text with what a person can do behind it, each remedy said by the
-// given function: "what is wrong (try: …)", or "what is wrong (did you mean …?)".
+// WithHint appends the remedies to a text, using say to describe each one: "what
+// is wrong (try: …)", or "what is wrong (did you mean …?)".
 func WithHint(text string, remedies []Remedy, say func(Remedy) string) string {
 	hint := HintBy(remedies, say)
 	switch {
@@ -133,17 +136,17 @@ func WithHint(text string, remedies []Remedy, say func(Remedy) string) string {
 	return text + " (try: " + hint + ")"
 }
 
-// Outside is the remedy to do what the text says, at the outside system or on
-// the machine; nil for "".
+// Outside returns the remedy to do what the text says at the outside system or on
+// the machine, or nil for "".
 func Outside(text string) []Remedy { return said(RemedyOutside, text) }
 
-// Command is the remedy to run the command, or the same one with what the text
-// says; nil for "".
+// Command returns the remedy to run the command, or the same command again with
+// the arguments in the text. It returns nil for "".
 func Command(text string) []Remedy { return said(RemedyCommand, text) }
 
-// Configure is the remedy to change the key in rota.yaml as the text says; nil
-// for "". Where the caller doesn't know the key's name it is "", and whoever
-// reads the file fills it in.
+// Configure returns the remedy to change a key in rota.yaml as the text says, or
+// nil if the text is "". A caller that doesn't know the key's name passes "", and
+// the code that reads the file fills it in.
 func Configure(key, text string) []Remedy {
 	remedies := said(RemedyConfigure, text)
 	for i := range remedies {
@@ -152,7 +155,8 @@ func Configure(key, text string) []Remedy {
 	return remedies
 }
 
-// Correct is the remedy for a mistyped word: the one that was probably meant.
+// Correct returns the remedy for a mistyped word. value is what was probably
+// meant.
 func Correct(value string) []Remedy { return []Remedy{{Action: RemedyCorrect, Value: value}} }
 
 func said(action RemedyAction, text string) []Remedy {
@@ -162,7 +166,7 @@ func said(action RemedyAction, text string) []Remedy {
 	return []Remedy{{Action: action, Text: text}}
 }
 
-// remedied is an error with what a person can do about it.
+// remedied is an error that carries remedies.
 type remedied struct {
 	error
 	remedies []Remedy
@@ -170,8 +174,8 @@ type remedied struct {
 
 func (e *remedied) Unwrap() error { return e.error }
 
-// WithRemedies adds what a person can do about an error, which isn't part of
-// its text. It returns nil for nil.
+// WithRemedies attaches remedies to an error without changing its text. It
+// returns nil if err is nil.
 func WithRemedies(err error, remedies []Remedy) error {
 	if err == nil || len(remedies) == 0 {
 		return err
@@ -179,9 +183,9 @@ func WithRemedies(err error, remedies []Remedy) error {
 	return &remedied{err, remedies}
 }
 
-// RemediesOf are the remedies that an error carries: the outermost ones of its
-// chain, and those of every branch where errors are joined. An error type carries
-// its own by a method Remedies() []Remedy.
+// RemediesOf returns the remedies that an error carries: the outermost ones in
+// its chain, and those of every branch if errors are joined. An error type can
+// carry its own by having a method Remedies() []Remedy.
 func RemediesOf(err error) []Remedy {
 	var out []Remedy
 	switch e := err.(type) { //nolint:errorlint // it walks the chain itself, branch by branch

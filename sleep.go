@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Sleep waits for d, or until ctx ends, and then returns its error. It's how a
+// Sleep waits for d. If ctx is done first, it returns ctx's error. It's how a
 // rotation.Rotator waits by default.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

@@ -5,40 +5,41 @@ import (
 	"time"
 )
 
-// Store is the system of record: the versions of one secret with their
+// Store is the system of record: it keeps the versions of one secret and their
 // labels. A Store is bound to one secret.
 //
-// A label is on one version at most. All methods may be called concurrently
-// and honor the context's deadline. Once a method has returned without an
-// error, its effect is durable.
+// A label is on at most one version. All methods must be safe to call
+// concurrently and honor the context's deadline. Once a method has returned
+// without an error, its effect is durable.
 //
-// The holder of the secret's lease reads its own writes and those of earlier
+// The holder of the secret's lease must read its own writes and those of earlier
 // holders: once Put or Move has returned, Describe and Get show its effect. The
-// planner relies on that. A store whose reads can briefly lag, as Secrets
-// Manager's may, keeps stale answers harmless. Put of an existing id and Move
-// to where the label already is aren't errors, and Move compares on the server.
-// So a step planned on stale state either has no further effect or is
-// [ErrConflict], and never takes a label from a version that the answer didn't
-// show. ChangedAt may be late, never early.
+// planner relies on that. A store whose reads can briefly lag, like Secrets
+// Manager's, must keep stale reads harmless. Put of an existing id and Move to
+// where the label already is aren't errors, and Move compares on the server. So
+// a step planned on stale state either has no further effect or returns
+// [ErrConflict], and never takes a label from a version that Describe didn't
+// show. ChangedAt can be late, never early.
 type Store interface {
 	// Describe lists the versions that carry a label. A secret that doesn't
 	// exist yet has no versions, which isn't an error.
 	Describe(ctx context.Context) (Contents, error)
 
-	// Get reads the credential of one version. A version that doesn't exist,
-	// or has no value yet, is [ErrNotFound].
+	// Get returns the credential of one version. If the version doesn't exist
+	// or has no value yet, it returns [ErrNotFound].
 	Get(ctx context.Context, r GetRequest) (Credential, error)
 
 	// Put stores a new version and puts the labels on it, usually [LabelPending],
-	// removing them from the versions that had them; it never promotes unless
-	// [LabelCurrent] is among them. The same id with the same credential isn't an
-	// error; with a different credential it's [ErrConflict].
+	// removing them from the versions that had them. It never promotes unless
+	// [LabelCurrent] is among them. Putting the same id again isn't an error if
+	// the credential is the same; if it's different, Put returns [ErrConflict].
 	Put(ctx context.Context, r PutRequest) error
 
-	// Move moves a label from one version to another by compare-and-swap: it's
-	// [ErrConflict] unless From carries it ("" for no version), and not an error
-	// if To already carries it. If To is "", the label is removed. Moving
-	// [LabelCurrent] also moves [LabelPrevious] to the version that was current.
+	// Move moves a label from one version to another by compare-and-swap: it
+	// returns [ErrConflict] unless From carries the label ("" if no version
+	// does). It's not an error if To already carries it. If To is "", the label
+	// is removed. Moving [LabelCurrent] also moves [LabelPrevious] to the
+	// version that was current.
 	Move(ctx context.Context, r MoveRequest) error
 }
 

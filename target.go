@@ -2,14 +2,14 @@ package rota
 
 import "context"
 
-// Target is a place that gets a copy of the current credential: a file, a
-// variable, a row. All methods may be called concurrently.
+// Target is a place that receives a copy of the current credential: a file, a
+// variable, a row. All methods must be safe to call concurrently.
 type Target interface {
-	// Name is unique among a secret's targets, and stable: progress is kept
-	// under it.
+	// Name returns a name that's unique among a secret's targets and never
+	// changes: progress is recorded under it.
 	Name() string
-	// Deliver writes the credential. It is idempotent, and readers see either
-	// the whole old value or the whole new one.
+	// Deliver writes the credential. It's idempotent and atomic: readers see
+	// either the whole old value or the whole new one.
 	Deliver(ctx context.Context, r DeliverRequest) error
 }
 
@@ -22,11 +22,12 @@ type DeliverRequest struct {
 
 // Reloader makes consumers switch to the new value, and waits for them.
 type Reloader interface {
-	// Name is unique among a secret's reloaders, and stable.
+	// Name returns a name that's unique among a secret's reloaders and never
+	// changes.
 	Name() string
 	// Reload returns nil once the consumers are healthy and running with the
-	// version. It may be called again for the same version after a crash. It
-	// has its own deadline, as long as its consumers need.
+	// version. It can be called again for the same version after a crash. It
+	// sets its own deadline, as long as its consumers need.
 	Reload(ctx context.Context, r ReloadRequest) error
 }
 
@@ -40,23 +41,22 @@ type ReloadRequest struct {
 // reachable, a query that must run.
 type Check interface {
 	Name() string
-	// Check uses the credential once. Errors are classified like an
-	// issuer's.
+	// Check uses the credential once. Errors are classified like an issuer's.
 	Check(ctx context.Context, c Credential) error
 }
 
-// Notifier gets notified of what happened.
+// Notifier sends events to people or other systems.
 type Notifier interface {
-	// Name is unique among a secret's notifiers, and stable: unsent events are
-	// kept under it.
+	// Name returns a name that's unique among a secret's notifiers and never
+	// changes: unsent events are kept under it.
 	Name() string
-	// Notify sends one event. It may be called again with the same event (same
-	// ID) after a failure, and concurrently. Errors are classified like an
-	// issuer's; whatever their class, it's called again.
+	// Notify sends one event. It can be called concurrently, and again with the
+	// same event (same ID) after a failure. Errors are classified like an
+	// issuer's, but Notify is retried whatever the class.
 	Notify(ctx context.Context, e Event) error
 }
 
-// Chooser is implemented by notifiers that don't want every event.
+// Chooser is implemented by notifiers that only want some kinds of events.
 type Chooser interface {
 	Wants(k EventKind) bool
 }

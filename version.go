@@ -8,9 +8,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Label is a staging label on a version. The first three are Secrets
-// Manager's own; those that begin with ROTA_ are Rota's milestones, kept in the
-// store so that they survive the loss of Rota's data folder.
+// Label is a staging label on a version. Labels that begin with AWS are Secrets
+// Manager's own. Those that begin with ROTA_ are Rota's milestones, kept in the
+// store so that they survive the loss of Rota's data directory.
 type Label string
 
 // The labels that Rota reads and moves.
@@ -25,57 +25,57 @@ const (
 	// LabelDeactivated is on the previous version once its credential is inactive.
 	LabelDeactivated Label = "ROTA_DEACTIVATED"
 	// LabelAdopted is on a version whose credential Rota didn't create but was
-	// told to take over.
+	// asked to take over.
 	LabelAdopted Label = "ROTA_ADOPTED"
 )
 
-// madePrefix begins the labels that mark versions whose credential Rota created
-// but whose id came from elsewhere, as in a rotation by Secrets Manager.
+// madePrefix is the prefix of the labels that mark versions whose credential Rota
+// created but whose id came from elsewhere, as in a rotation by Secrets Manager.
 const madePrefix = "ROTA_MADE_"
 
-// LabelMade is the label that marks the version with this id as Rota's, if its id
-// doesn't say so. Each version has its own, so that none takes it from another.
+// LabelMade returns the label that marks a version as Rota's if its id doesn't
+// say so. Each version has its own, so that none takes it from another.
 func LabelMade(version string) Label { return Label(madePrefix + version) }
 
-// Labels is every label that Rota moves, except those of [LabelMade].
+// Labels returns every label that Rota moves, except those from [LabelMade].
 func Labels() []Label {
 	return []Label{LabelPending, LabelCurrent, LabelPrevious, LabelServed, LabelDeactivated, LabelAdopted}
 }
 
-// Version is a credential in a store, without its value.
+// Version is one version of a secret in a store, without its value.
 type Version struct {
 	ID        string    `json:"id"`
 	Labels    []Label   `json:"labels"`
 	CreatedAt time.Time `json:"created_at"`
 
-	// CredentialID is the issuer's public name of the credential, such as an
-	// access key's id or a role's name. Stores leave it empty; observation
-	// fills it in, or NoCredential if the value contains none.
+	// CredentialID is the issuer's public name for the credential, such as an
+	// access key's id or a role's name. Stores leave it empty. The Rotator fills
+	// it in, with NoCredential if the value contains no credential.
 	CredentialID string `json:"credential_id,omitempty"`
-	// Empty means that the version was announced and has no value yet, as at
-	// the start of Secrets Manager's own rotation. Observation fills it in.
+	// Empty means that the version was announced but has no value yet, as at
+	// the start of Secrets Manager's own rotation. The Rotator fills it in.
 	Empty bool `json:"empty,omitempty"`
-	// ExpiresAt is when the credential expires, zero if it doesn't. It's
-	// filled in like CredentialID.
+	// ExpiresAt is when the credential expires, zero if it doesn't. The Rotator
+	// fills it in.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
-// NoCredential stands in for the credential's name in a version whose value
-// was read and contains none, only other fields of the user's.
+// NoCredential is the CredentialID of a version whose value was read but
+// contains no credential, only the user's own fields.
 const NoCredential = "(none)"
 
-// VersionPrefix begins the ids of versions that Rota created.
+// VersionPrefix is the prefix of the ids of versions that Rota created.
 const VersionPrefix = "rota-"
 
-// NewVersionID is an id that says Rota created the version: 41 characters,
-// within the 32 to 64 that Secrets Manager accepts.
+// NewVersionID returns a new id that marks the version as Rota's. It has 41
+// characters, within the 32 to 64 that Secrets Manager accepts.
 func NewVersionID() string { return VersionPrefix + uuid.NewString() }
 
 // Has reports whether the version carries the label.
 func (v Version) Has(l Label) bool { return slices.Contains(v.Labels, l) }
 
-// Ours reports whether Rota created or adopted the version's credential.
-// Rota changes and deletes no other.
+// Ours reports whether Rota created or adopted the version's credential. Rota
+// never changes or deletes any other.
 func (v Version) Ours() bool {
 	return strings.HasPrefix(v.ID, VersionPrefix) || v.Has(LabelAdopted) || v.Has(LabelMade(v.ID))
 }
