@@ -7,7 +7,7 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Anchors opens the places outside that keep the audit's signed heads.
+// Anchors opens the outside places that keep signed heads of the audit log.
 func (f *File) Anchors(ctx context.Context, env Environment) ([]anchor.Destination, error) {
 	a := f.Document.Server.Audit
 	if a == nil {
@@ -35,7 +35,7 @@ func (w *wiring) archive(ctx context.Context, x *Anchor) (provider.Objects, erro
 	return x.Kind.config.(provider.ArchiveConfig).Archive(provider.NewBuild(ctx, w))
 }
 
-// archives are the audit's anchors that are made over connections.
+// archives returns the audit log's anchors that work over connections.
 func (w *wiring) archives(ctx context.Context, over func(names []string) []string) ([]provider.Piece, error) {
 	audit := w.file.Document.Server.Audit
 	if audit == nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// TestOneOfAPairIsEnough has both keep apart where one names the other, and the
-// other count as changed with it.
+// TestOneOfAPairIsEnough checks that if one of two secrets names the other,
+// both keep apart, and both count as changed.
 func TestOneOfAPairIsEnough(t *testing.T) {
 	read := func(policy string) (*File, map[string]string) {
 		t.Helper()

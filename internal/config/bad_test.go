@@ -15,9 +15,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files and the schema anew")
 
-// Each file of testdata/bad is a txtar archive: the comment says what is wrong
-// in a sentence, rota.yaml is the file, errors what is said about it. The
-// marker BASE in rota.yaml stands for the good parts of testdata/base.yaml.
+// Each file in testdata/bad is a txtar archive. Its comment says in one
+// sentence what is wrong, rota.yaml is the input, and errors holds the expected
+// messages. The marker BASE in rota.yaml stands for the valid parts in
+// testdata/base.yaml.
 func TestBadFilesAreRefusedWithPositionAndHint(t *testing.T) {
 	base, err := os.ReadFile("testdata/base.yaml")
 	if err != nil {

@@ -5,11 +5,11 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// builtin is the catalog of Rota's own providers.
+// builtin is the catalog of the built-in providers.
 var builtin = MustCatalog(providers.List()...)
 
-// text is a text at a path of keys in a connection of the file, whatever the
-// kind.
+// text returns the text at a key path in one of the file's connections,
+// whatever its kind.
 func (f *File) text(connection, key string) Text {
 	for _, t := range textsOf(f.Document.Connections[connection].Kind.config) {
 		if t.IsSet() && t.Path[len(t.Path)-1] == key {

@@ -7,18 +7,18 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Catalog is what a file can name: the kinds of all providers, in their order.
-// It can't be changed and may be used from several goroutines.
+// Catalog holds the kinds that a file can name: those of all providers, in
+// order. It's immutable and safe for concurrent use.
 type Catalog struct {
 	providers []provider.Provider
 	kinds     map[role][]*kind
 }
 
-// role is where in the file a kind stands.
+// role is where a kind can appear in the file.
 type role string
 
 const (
-	roleConnection role = "connection" // notifiers stand among the connections
+	roleConnection role = "connection" // notifiers appear among the connections
 	roleIssuer     role = "issuer"
 	roleStore      role = "store"
 	roleCheck      role = "check"
@@ -27,20 +27,21 @@ const (
 	roleArchive    role = "archive"
 )
 
-// kind is one described kind, whatever its role.
+// kind is one kind, in any role.
 type kind struct {
 	role role
 	provider.Kind
 	provider   string            // the provider's name
-	connection string            // the kind of connection that it needs beside it, "" for none
-	make       func() any        // an empty configuration
-	notifier   bool              // of a connection: it hears of events, and nothing logs in with it
+	connection string            // the kind of connection it needs, "" for none
+	make       func() any        // returns an empty configuration
+	notifier   bool              // of a connection: it receives events, and nothing logs in with it
 	needs      string            // of a check: what it tests
 	platform   provider.Platform // of a target
 }
 
-// NewCatalog is the catalog of these providers. It's an error where two kinds
-// of one role have the same key, or two providers the same name.
+// NewCatalog makes the catalog of these providers. It returns an error if two
+// kinds with the same role have the same key, or two providers have the same
+// name.
 func NewCatalog(providers ...provider.Provider) (*Catalog, error) {
 	c := &Catalog{providers: providers, kinds: map[role][]*kind{}}
 	var err error
@@ -92,7 +93,7 @@ func NewCatalog(providers ...provider.Provider) (*Catalog, error) {
 	return c, nil
 }
 
-// MustCatalog is NewCatalog for providers that are known to get on.
+// MustCatalog is NewCatalog for providers that are known not to conflict.
 func MustCatalog(providers ...provider.Provider) *Catalog {
 	c, err := NewCatalog(providers...)
 	if err != nil {
@@ -101,10 +102,10 @@ func MustCatalog(providers ...provider.Provider) *Catalog {
 	return c
 }
 
-// Providers are those of the catalog, in their order.
+// Providers returns the catalog's providers, in order.
 func (c *Catalog) Providers() []provider.Provider { return slices.Clone(c.providers) }
 
-// keys are those of the kinds of a role.
+// keys returns the keys of a role's kinds.
 func (c *Catalog) keys(in role) []string {
 	var keys []string
 	for _, k := range c.kinds[in] {
@@ -113,7 +114,7 @@ func (c *Catalog) keys(in role) []string {
 	return keys
 }
 
-// notifiers are the keys of the notifiers' kinds.
+// notifiers returns the keys of the notifier kinds.
 func (c *Catalog) notifiers() []string {
 	var keys []string
 	for _, k := range c.kinds[roleConnection] {
@@ -124,16 +125,16 @@ func (c *Catalog) notifiers() []string {
 	return keys
 }
 
-// Choice is one of the kinds of a role, with its configuration. The tag kinds
-// of a field says which role's.
+// Choice is one of the kinds of a role, with its configuration. The field's
+// kinds tag names the role.
 type Choice struct {
-	kind   *kind // nil where the file gives none
-	config any   // what kind.make made, filled from the file
+	kind   *kind // nil if the file has none
+	config any   // made by kind.make, filled from the file
 	at     Pos   // of the kind's mapping
 	path   Path
 }
 
-// Key is the kind's key, "" for none.
+// Key returns the kind's key, or "" if there is none.
 func (c *Choice) Key() string {
 	if c.kind == nil {
 		return ""
@@ -141,5 +142,5 @@ func (c *Choice) Key() string {
 	return c.kind.Key
 }
 
-// Config is the kind's configuration; nil for none.
+// Config returns the kind's configuration, or nil if there is none.
 func (c *Choice) Config() any { return c.config }

@@ -6,19 +6,19 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// claim is what one of a secret's kinds changes outside.
+// claim is an outside resource that one of a secret's kinds changes.
 type claim struct {
 	provider.Claim
 	secret string
-	target string // the target's name, "" for another role
+	target string // the target's name, "" in any other role
 	path   Path
 }
 
-// claims are all claims so far, by every name that the claimed thing has.
+// claims holds all claims so far, by every name of the claimed resource.
 type claims struct {
 	document *Document
-	text     func(Text) (string, bool)   // a text's value, and whether it's known (yet)
-	opened   func(connection string) any // nil while only the file is known
+	text     func(Text) (string, bool)   // a text's value, and whether it's known yet
+	opened   func(connection string) any // returns nil while only the file is known
 	taken    map[string][]claim
 }
 
@@ -26,7 +26,7 @@ func (t *claims) known(connection string) *provider.Known {
 	return provider.NewKnown(connection, t.text, t.document.connectionConfig).WithOpened(t.opened)
 }
 
-// of lists what a secret changes outside.
+// of lists the outside resources a secret changes.
 func (t *claims) of(s *Secret) []claim {
 	var claims []claim
 	for _, p := range s.pieces() {
@@ -55,8 +55,8 @@ func (d *Document) connectionConfig(name string) any {
 	return nil
 }
 
-// ids are the names that a thing has: within its account or server where that
-// is known, and by the connection that it is reached through.
+// ids returns the names of a resource: within its account or server if that's
+// known, and by the connection that reaches it.
 func (t *claims) ids(c claim) []string {
 	if c.Scope != "" {
 		return []string{c.within(c.Scope)}
@@ -70,16 +70,16 @@ func (t *claims) ids(c claim) []string {
 	return ids
 }
 
-// thing is what's claimed, in whichever account or server.
+// thing identifies the claimed resource, regardless of account or server.
 func (c claim) thing() string { return c.Kind + "\x00" + c.Name }
 
-// within names the claimed thing within an account or server.
+// within identifies the claimed resource within an account or server.
 func (c claim) within(scope string) string {
 	return strings.Join([]string{c.thing(), "scope", scope}, "\x00")
 }
 
-// take notes a claim. It gives the claim that it gets into the way of, and how;
-// nil for none.
+// take records a claim. If it conflicts with an earlier one, take returns that
+// one and says how; otherwise other is nil.
 func (t *claims) take(c claim) (other *claim, how string) {
 	ids := t.ids(c)
 	for _, id := range ids {
@@ -95,8 +95,8 @@ func (t *claims) take(c claim) (other *claim, how string) {
 	return nil, ""
 }
 
-// clash tells whether two claims on one thing exclude each other, and how if
-// that is not by itself clear.
+// clash reports whether two claims on one resource exclude each other, and how,
+// if that isn't obvious.
 func (c claim) clash(other claim) (how string, clash bool) {
 	if c.Form == "" || other.Form == "" {
 		return "", c.secret != other.secret
@@ -117,7 +117,7 @@ func (c claim) clash(other claim) (how string, clash bool) {
 	return "", false
 }
 
-// collisions refuses two secrets that change the same thing.
+// collisions rejects two secrets that change the same resource.
 func (v *validator) collisions() {
 	all := claims{document: v.doc, text: Text.Literal, taken: map[string][]claim{}}
 	for _, s := range v.doc.Secrets {

@@ -7,8 +7,8 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// references checks the ${secret:name#field} of all texts: they name a secret
-// of the file and one of its fields, and no secret needs itself.
+// references checks every ${secret:name#field}: it must name a secret in the
+// file and one of its fields, and no secret can depend on itself.
 func (v *validator) references() {
 	secrets := map[string]*Secret{}
 	for _, s := range v.doc.Secrets {
@@ -40,14 +40,14 @@ func (v *validator) references() {
 	}
 }
 
-// needs are, by secret, the secrets whose values must be known before it can be
-// worked: those that its issuer, store, checks, targets and reloaders refer to,
-// and those that their connections log in with.
+// needs maps each secret to the secrets whose values must be known before it
+// can be rotated: those its issuer, store, checks, targets and reloaders refer
+// to, and those their connections log in with.
 //
-// Its notifiers are left out. A failed notification stops nothing, and so
-// neither does a notifier that waits for the first value of a secret: that
-// secret is made without it. The password of the mail server that all
-// notifications go through can itself be rotated.
+// Notifiers don't count. A failed notification stops nothing, so a notifier
+// that is still waiting for the first value of a secret doesn't either: that
+// secret is created without it. This lets Rota rotate the password of the mail
+// server that sends all notifications.
 func (d *Document) needs() map[string][]string {
 	graph := make(map[string][]string, len(d.Secrets))
 	for _, s := range d.Secrets {
@@ -71,7 +71,7 @@ func (d *Document) needs() map[string][]string {
 	return graph
 }
 
-// cycle is a way from a secret back to itself, or nil.
+// cycle returns a path from a secret back to itself, or nil.
 func cycle(start string, needs map[string][]string) []string {
 	seen := map[string]bool{}
 	var walk func(name string) []string
@@ -93,9 +93,9 @@ func cycle(start string, needs map[string][]string) []string {
 	return walk(start)
 }
 
-// Waves puts secrets into an order: each is in a later wave than all that it
-// needs the values of, directly or by way of secrets that are not among them.
-// Within a wave the order is that of the names.
+// Waves orders secrets by dependency: each secret is in a later wave than every
+// secret whose value it needs, directly or through secrets that aren't in
+// names. Within a wave they're sorted by name.
 func (f *File) Waves(names []string) [][]string {
 	graph := f.Document.needs()
 	depth := map[string]int{}
@@ -104,7 +104,7 @@ func (f *File) Waves(names []string) [][]string {
 		if d, ok := depth[name]; ok {
 			return d
 		}
-		depth[name] = 0 // a file with a cycle is refused; this ends all the same
+		depth[name] = 0 // validation rejects cycles; this guards against infinite recursion anyway
 		most := 0
 		for _, next := range graph[name] {
 			below := of(next)

@@ -14,24 +14,24 @@ import (
 )
 
 // decoder fills the file's types from YAML nodes, so that every problem has a
-// position. The types' json tags name the keys, for it and for the schema
-// alike; "omitzero" marks the keys that may be left out. More tags:
+// position. The types' json tags name the keys for both the decoder and the
+// schema; "omitzero" marks optional keys. Other tags:
 //
-//	oneof:"g"      exactly one of the struct's fields with this tag must be there
-//	enum:"a,b"     the texts that are taken
-//	min, max       the numbers that are taken
-//	empty:"true"   the text may be empty
+//	oneof:"g"      exactly one of the struct's fields with this tag must be set
+//	enum:"a,b"     the allowed texts
+//	min, max       the range of allowed numbers
+//	empty:"true"   the text can be empty
 //	secret:"true"  a literal value deserves a warning
 //	kind:"x"       of a ConnectionName: the kind of connection
-//	kinds:"x"      of a Choice: one of the kinds of this role must be there
+//	kinds:"x"      of a Choice: one of the kinds of this role must be set
 type decoder struct {
 	problems
 	warnings problems
 	catalog  *Catalog
 }
 
-// part is a value of the file that may be written in more than one shape. It
-// reads itself.
+// part is a value that can be written in more than one shape. It decodes
+// itself.
 type part interface {
 	read(d *decoder, n *yaml.Node, path Path, tag reflect.StructTag)
 }
@@ -44,14 +44,14 @@ func (d *decoder) problem(n *yaml.Node, path Path, hint, format string, args ...
 	d.add(at(n), path, hint, format, args...)
 }
 
-// sink is the decoder as the leaves see it.
+// sink is the leaves' view of the decoder.
 type sink struct{ *decoder }
 
 func (s sink) Problem(p provider.Problem)                        { s.report(p) }
 func (s sink) Warning(p provider.Problem)                        { s.warnings.report(p) }
 func (s sink) Suggest(word string, known []string) []rota.Remedy { return suggest(word, known) }
 
-// node is what a leaf reads itself from.
+// node returns the input a leaf decodes itself from.
 func (d *decoder) node(n *yaml.Node, path Path, tag reflect.StructTag) provider.Node {
 	return provider.Node{YAML: n, Path: path, Tag: tag, Sink: sink{d}}
 }
@@ -109,7 +109,7 @@ func (d *decoder) elements(n *yaml.Node, v reflect.Value, path Path, tag reflect
 	}
 }
 
-// label names an element of a list: by its name where it has one.
+// label names a list element, by its own name if it has one.
 func label(n *yaml.Node, i int) string {
 	if n.Kind == yaml.MappingNode {
 		for k := 0; k+1 < len(n.Content); k += 2 {
@@ -121,7 +121,8 @@ func label(n *yaml.Node, i int) string {
 	return fmt.Sprint(i)
 }
 
-// pairs walks a mapping's keys, refusing those that are no text or come twice.
+// pairs iterates over a mapping, rejecting keys that aren't texts or are
+// duplicates.
 func (d *decoder) pairs(n *yaml.Node, path Path, do func(key, value *yaml.Node)) bool {
 	if n.Kind != yaml.MappingNode || n.ShortTag() != "!!map" {
 		d.problem(n, orTop(path), "", "expected a mapping, found %s", describe(n))
@@ -194,8 +195,8 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path Path) {
 	}
 }
 
-// choose decodes one of the kinds that there are. Of two the first counts; that
-// they exclude each other is reported with the mapping.
+// choose decodes one of the possible kinds. If there are two, the first wins;
+// the conflict itself is reported with the mapping.
 func (d *decoder) choose(c *Choice, k *kind, n *yaml.Node, path Path) {
 	config := k.make()
 	d.value(n, reflect.ValueOf(config).Elem(), path, "")
@@ -235,7 +236,7 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, path Path, tag reflect.St
 		d.value(value, element, join(path, key.Value), tag)
 		if named, ok := element.Interface().(*Connection); ok {
 			if named == nil {
-				return // said already
+				return // already reported
 			}
 			named.At = at(key)
 		}
@@ -245,8 +246,8 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, path Path, tag reflect.St
 
 var keyLike = regexp.MustCompile(`^[A-Za-z0-9_./@+=-]{1,64}`)
 
-// showKey quotes a key. What may be a value that slipped into the key, as in
-// "password:hunter2", is cut off.
+// showKey quotes a key. It cuts off anything that could be a value that slipped
+// into the key, as in "password:hunter2".
 func showKey(key string) string {
 	shown := keyLike.FindString(key)
 	if shown != key {
@@ -262,7 +263,7 @@ func join(path Path, key string) Path {
 	return path.Key(key)
 }
 
-// top is the path of problems with the outermost mapping.
+// top is the path for problems with the outermost mapping.
 var top = Path{"the file"}
 
 func orTop(path Path) Path {

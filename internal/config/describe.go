@@ -9,60 +9,61 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// ProviderDescription is a provider as people and programs see it: what rota
-// providers shows, and what the docs' tables are compared with.
+// ProviderDescription describes a provider to people and programs: rota
+// providers prints it, and the docs' tables are checked against it.
 type ProviderDescription struct {
 	Name    string            `json:"name"`
 	System  string            `json:"system"`
-	Page    string            `json:"-"` // below docs/providers, without the extension
+	Page    string            `json:"-"` // under docs/providers, without the extension
 	Kinds   []KindDescription `json:"kinds"`
-	Example string            `json:"example,omitempty"` // a whole rota.yaml
+	Example string            `json:"example,omitempty"` // a complete rota.yaml
 }
 
-// KindDescription is one described kind.
+// KindDescription describes one kind.
 type KindDescription struct {
 	Role       string             `json:"role"`
 	Key        string             `json:"key"` // in rota.yaml
 	Summary    string             `json:"summary"`
-	Connection string             `json:"connection,omitempty"` // the kind of connection that stands beside it
-	Issuer     *IssuerDescription `json:"issuer,omitempty"`     // of an issuer
-	Keys       []KeyDescription   `json:"keys"`                 // what its part of rota.yaml consists of
-	Example    string             `json:"example,omitempty"`    // what stands after the key, in flow style
+	Connection string             `json:"connection,omitempty"` // the kind of connection it goes with
+	Issuer     *IssuerDescription `json:"issuer,omitempty"`     // issuers only
+	Keys       []KeyDescription   `json:"keys"`                 // the keys of its configuration
+	Example    string             `json:"example,omitempty"`    // the value of Key, in flow style
 }
 
-// IssuerDescription is how an issuer behaves, with its configuration's defaults.
+// IssuerDescription describes how an issuer behaves with the default
+// configuration.
 type IssuerDescription struct {
 	Credential string   `json:"credential"`
 	Fields     []string `json:"fields,omitempty"` // of each credential
-	// Overlap means that the previous credential stays valid beside the current
-	// one; Limit is how many there can be, 0 for any number.
+	// Overlap means that the previous credential stays valid alongside the
+	// current one; Limit is how many can exist at once, 0 for no limit.
 	Overlap  bool   `json:"overlap"`
 	Limit    int    `json:"limit,omitempty"`
-	Lifetime string `json:"lifetime,omitempty"` // of credentials that expire by themselves
+	Lifetime string `json:"lifetime,omitempty"` // of credentials that expire on their own
 	Manual   bool   `json:"manual,omitempty"`   // only a person can rotate it
-	// Evidence is what it can say about use: recorded, sampled or none.
+	// Evidence is what it can report about use: recorded, sampled or none.
 	Evidence string `json:"evidence"`
-	// Reversible means that a deactivated credential can be reactivated; Undo is
-	// what a rollback does.
+	// Reversible means that a deactivated credential can be reactivated. Undo
+	// is what a rollback does.
 	Reversible bool   `json:"reversible"`
 	Undo       string `json:"undo"`
-	// Varies is which of this depends on the configuration.
+	// Varies says which of these depend on the configuration.
 	Varies string `json:"varies,omitempty"`
 }
 
-// KeyDescription is one key of a kind's part of rota.yaml. The key of a value
-// within a mapping is preceded by the mapping's and a dot; that of a kind which
-// is a single value is "".
+// KeyDescription describes one key of a kind's configuration. A nested key is
+// prefixed with its parent's and a dot. The key of a kind that is a single
+// value is "".
 type KeyDescription struct {
 	Key         string   `json:"key"`
 	Type        string   `json:"type"`
-	Values      []string `json:"values,omitempty"` // the texts that are allowed
+	Values      []string `json:"values,omitempty"` // the allowed texts
 	Default     string   `json:"default,omitempty"`
 	Required    bool     `json:"required"`
 	Description string   `json:"description"`
 }
 
-// The roles, as descriptions name them.
+// The roles, as named in descriptions.
 const (
 	RoleConnection = string(roleConnection)
 	RoleIssuer     = string(roleIssuer)
@@ -74,7 +75,7 @@ const (
 	RoleArchive    = string(roleArchive)
 )
 
-// Describe is all providers of the catalog, in their order.
+// Describe returns all providers of the catalog, in order.
 func (c *Catalog) Describe() []ProviderDescription {
 	var all []ProviderDescription
 	for _, p := range c.providers {
@@ -135,7 +136,7 @@ func describeIssuer(k provider.Issuer, config provider.IssuerConfig) *IssuerDesc
 	return d
 }
 
-// undo is what a rollback does.
+// undo says what a rollback does.
 func undo(t rota.Traits, reversible bool) string {
 	switch {
 	case t.Manual:
@@ -150,7 +151,7 @@ func undo(t rota.Traits, reversible bool) string {
 	return "none"
 }
 
-// describeKeys are the keys of a struct of a kind, as the schema has them.
+// describeKeys returns the keys of a kind's struct, as in the schema.
 func (c *Catalog) describeKeys(t reflect.Type) []KeyDescription {
 	if leaf, ok := leafOf(t); ok {
 		return []KeyDescription{{Type: typeName(leaf, ""), Required: true}}
@@ -175,7 +176,7 @@ func (c *Catalog) describeKeys(t reflect.Type) []KeyDescription {
 	return keys
 }
 
-// mappingOf is the struct that a type is, or holds in a list or a map.
+// mappingOf returns the struct that a type is, or is a list or map of.
 func mappingOf(t reflect.Type) (reflect.Type, bool) {
 	if _, leaf := leafNames[t]; leaf {
 		return nil, false
@@ -189,7 +190,8 @@ func mappingOf(t reflect.Type) (reflect.Type, bool) {
 	return nil, false
 }
 
-// leafNames are the leaves in people's words, one and several.
+// leafNames are the human-readable names of the leaf types, singular and
+// plural.
 var leafNames = map[reflect.Type][2]string{
 	reflect.TypeFor[Text]():                    {"text", "texts"},
 	reflect.TypeFor[Plain]():                   {"plain text", "plain texts"},
@@ -201,7 +203,7 @@ var leafNames = map[reflect.Type][2]string{
 	reflect.TypeFor[Bool]():                    {"true or false", "true or false"},
 }
 
-// typeName is a type in people's words: "list of texts".
+// typeName returns a type's human-readable name, such as "list of texts".
 func typeName(t reflect.Type, tag reflect.StructTag) string {
 	if names, ok := leafNames[t]; ok {
 		if kind := tag.Get("kind"); kind != "" {

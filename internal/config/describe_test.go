@@ -11,8 +11,8 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// wiredExample is a provider's example, parsed and wired, with a value in place
-// of each reference.
+// wiredExample parses and wires a provider's example, with a value substituted
+// for each reference.
 func wiredExample(t *testing.T, d ProviderDescription) (*File, *Wired) {
 	t.Helper()
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -46,7 +46,7 @@ func wiredExample(t *testing.T, d ProviderDescription) (*File, *Wired) {
 	return file, wired
 }
 
-// Every provider's example is a good rota.yaml that uses all of its kinds, and
+// Every provider's example is a valid rota.yaml that uses all of its kinds, and
 // so is each kind's own example.
 func TestExamplesOfProvidersAreGood(t *testing.T) {
 	for _, d := range builtin.Describe() {
@@ -69,7 +69,7 @@ func TestExamplesOfProvidersAreGood(t *testing.T) {
 	}
 }
 
-// kindsIn are the roles and keys of all kinds in a file.
+// kindsIn returns the roles and keys of all kinds in a file.
 func kindsIn(f *File) []string {
 	var all []string
 	for _, c := range f.Document.Connections {
@@ -95,7 +95,8 @@ func kindsIn(f *File) []string {
 	return all
 }
 
-// What a provider says of an issuer is what the issuer can do.
+// What a provider's description says about an issuer matches what the issuer
+// can do.
 func TestDescriptionsOfIssuersAreTrue(t *testing.T) {
 	for _, d := range builtin.Describe() {
 		if !slices.ContainsFunc(d.Kinds, func(k KindDescription) bool { return k.Role == RoleIssuer }) {

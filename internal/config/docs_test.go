@@ -12,16 +12,17 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// Every key of rota.yaml stands as code in docs/configuration.md, in a section
-// that is named after it or after a key that it lies in. Those of the providers'
-// kinds stand on the providers' pages: see TestDocumentsShowWhatProvidersDescribe.
+// Every key of rota.yaml appears as code in docs/configuration.md, in a section
+// named after the key or after one of its parents. The keys of the providers'
+// kinds are on the providers' pages: see
+// TestDocumentsShowWhatProvidersDescribe.
 func TestEveryKeyIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	code, word := regexp.MustCompile("`[^`]+`"), regexp.MustCompile(`\w+`)
-	sections := map[string][]string{} // the words of their code, by heading
+	sections := map[string][]string{} // the words formatted as code, by heading
 	heading := ""
 	for line := range strings.Lines(string(text)) {
 		if name, ok := strings.CutPrefix(line, "## "); ok {
@@ -31,7 +32,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 			sections[heading] = append(sections[heading], word.FindAllString(c, -1)...)
 		}
 	}
-	places := map[string]role{ // the keys below which kinds stand
+	places := map[string]role{ // the keys that contain kinds
 		"connections": roleConnection, "issuer": roleIssuer, "store": roleStore, "test": roleCheck,
 		"targets": roleTarget, "reload": roleReloader, "anchors": roleArchive,
 	}
@@ -68,8 +69,8 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	visit(nil, &s)
 }
 
-// Every example of a rota.yaml in the documents is a good one. Pieces that
-// begin within a section, such as a policy, stand in no file by themselves.
+// Every example rota.yaml in the docs is valid. Snippets that start inside a
+// section, such as a policy, aren't complete files and are left out.
 func TestExamplesInTheDocumentsAreGood(t *testing.T) {
 	documents, err := filepath.Glob("../../docs/*.md")
 	if err != nil {

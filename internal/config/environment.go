@@ -11,23 +11,23 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// maxValue bounds what a reference may stand for.
+// maxValue is the largest value a reference can have, in bytes.
 const maxValue = 64 << 10
 
-// Environment is what wiring needs of the world.
+// Environment is what wiring needs from the outside.
 type Environment struct {
-	// OwnStore gives Rota's own store of a secret. It must be set where a
-	// secret of the file has no store.
+	// OwnStore returns Rota's own store of a secret. It must be set if any
+	// secret in the file has no store.
 	OwnStore func(name string) rota.Store
-	// LookupEnv looks ${env:…} up. Defaults to [os.LookupEnv].
+	// LookupEnv resolves ${env:…}. Defaults to [os.LookupEnv].
 	LookupEnv func(name string) (string, bool)
-	// ReadFile reads ${file:…}, and says what permissions the file has.
-	// Defaults to the files of this machine.
+	// ReadFile reads ${file:…}, and returns the file's permissions too.
+	// Defaults to reading local files.
 	ReadFile func(path string) ([]byte, fs.FileMode, error)
-	// Outbox keeps events for digests. Without it a digest takes none.
+	// Outbox keeps events for digests. Without it, digests accept no events.
 	Outbox rotation.Outbox
-	// Budget holds the calls that accounts allow. Defaults to one for each
-	// connection.
+	// Budget limits the calls to each account. By default, each connection has
+	// its own.
 	Budget rota.Budget
 }
 

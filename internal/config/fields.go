@@ -12,12 +12,12 @@ type field struct {
 	typ      reflect.Type
 	required bool
 	group    string // the one-of group
-	kind     *kind  // one that the Choice at index may hold; nil for any other field
+	kind     *kind  // a kind that the Choice at index can hold; nil for any other field
 	tag      reflect.StructTag
 }
 
-// fields lists the keys of a struct, those of embedded structs and of the kinds
-// that it may hold included.
+// fields lists the keys of a struct, including those of embedded structs and of
+// the kinds it can hold.
 func (c *Catalog) fields(t reflect.Type) []field {
 	var fields []field
 	for _, f := range reflect.VisibleFields(t) {

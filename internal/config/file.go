@@ -19,24 +19,24 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// maxSize bounds a file: some hundred thousand secrets. More is taken for a
-// mistake, or for an attack on the parser.
+// maxSize is the largest file accepted, enough for several hundred thousand
+// secrets. Anything larger is probably a mistake, or an attack on the parser.
 const maxSize = 16 << 20
 
-// File is a rota.yaml that was read and found good.
+// File is a rota.yaml that has been read and validated.
 type File struct {
 	Path     string
 	Document Document
 
 	data       []byte
 	warnings   []Problem
-	policies   map[string]rotation.Policy // by secret's name, merged with the defaults
-	references []provider.Reference       // of all texts, each once
+	policies   map[string]rotation.Policy // by secret name, merged with the defaults
+	references []provider.Reference       // of all texts, deduplicated
 	catalog    *Catalog
 }
 
-// Load reads a file of what this catalog has and checks it alone: nothing outside it is looked at.
-// What is wrong with it comes as [Errors], all at once.
+// Load reads and validates a file that uses this catalog's kinds. It looks at
+// nothing outside the file. It returns all problems at once, as [Errors].
 func (c *Catalog) Load(path string) (*File, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -53,8 +53,8 @@ func (c *Catalog) Load(path string) (*File, error) {
 	return c.Parse(path, data)
 }
 
-// Parse is Load for a file's content. The path stands in the errors, and
-// relative paths in ${file:…} start from its folder.
+// Parse is Load for a file's content. The path appears in errors, and relative
+// paths in ${file:…} are relative to its folder.
 func (c *Catalog) Parse(path string, data []byte) (*File, error) {
 	d := &decoder{catalog: c, problems: problems{file: path}, warnings: problems{file: path}}
 	f := &File{Path: path, data: data, catalog: c}
@@ -72,7 +72,7 @@ func (c *Catalog) Parse(path string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// document gives the one document's node.
+// document returns the root node of the only document.
 func (d *decoder) document(data []byte) *yaml.Node {
 	start := Pos{Line: 1, Column: 1}
 	if len(data) > maxSize {
@@ -108,8 +108,8 @@ var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
 var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 
-// syntax turns the parser's error into a problem with a position. The names of
-// anchors are left out: they may be passwords that begin with a star.
+// syntax turns the parser's error into a problem with a position. It omits
+// anchor names, which might be passwords that start with an asterisk.
 func (d *decoder) syntax(err error, data []byte) {
 	place, message, hint := Pos{Line: 1, Column: 1}, err.Error(), ""
 	if m := syntaxError.FindStringSubmatch(message); m != nil {
@@ -130,10 +130,10 @@ func (d *decoder) syntax(err error, data []byte) {
 	d.add(place, nil, hint, "not YAML: %s", message)
 }
 
-// Warnings are what may be a mistake or a risk, but is no error.
+// Warnings returns possible mistakes and risks that aren't errors.
 func (f *File) Warnings() []Problem { return f.warnings }
 
-// Names are the secrets' names, in the file's order.
+// Names returns the names of the secrets, in the file's order.
 func (f *File) Names() []string {
 	names := make([]string, len(f.Document.Secrets))
 	for i, s := range f.Document.Secrets {
@@ -142,12 +142,12 @@ func (f *File) Names() []string {
 	return names
 }
 
-// Policy is a secret's policy, merged over the defaults; the zero Policy for a
-// secret that the file does not have.
+// Policy returns a secret's policy, merged over the defaults, or the zero
+// Policy if the file has no such secret.
 func (f *File) Policy(name string) rotation.Policy { return f.policies[name] }
 
-// Issuer is the kind of a secret's issuer and its configuration, as its provider
-// made it; "" for a secret that the file does not have.
+// Issuer returns the kind of a secret's issuer and its configuration, of the
+// type its provider defines. The kind is "" if the file has no such secret.
 func (f *File) Issuer(name string) (kind string, config any) {
 	for _, s := range f.Document.Secrets {
 		if s.Name.Text == name {
@@ -157,7 +157,7 @@ func (f *File) Issuer(name string) (kind string, config any) {
 	return "", nil
 }
 
-// IssuerFields are the fields that a secret's credentials are adopted with.
+// IssuerFields returns the fields needed to adopt a credential of the secret.
 func (f *File) IssuerFields(name string) []string {
 	for _, s := range f.Document.Secrets {
 		if s.Name.Text == name {
@@ -168,5 +168,5 @@ func (f *File) IssuerFields(name string) []string {
 	return nil
 }
 
-// folder is where relative paths start.
+// folder is the base of relative paths.
 func (f *File) folder() string { return filepath.Dir(f.Path) }

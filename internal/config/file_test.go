@@ -77,7 +77,7 @@ func TestATooLargeFileIsRefusedUnread(t *testing.T) {
 	}
 }
 
-// The largest file with the most problems is still answered at once.
+// The largest file with the most problems is still answered quickly.
 func TestTenThousandsOfProblemsAreAllReported(t *testing.T) {
 	_, err := builtin.Parse("rota.yaml", []byte("secrets: ["+strings.Repeat("{zz: 1},", 20_000)+"]"))
 	problems, ok := errors.AsType[Errors](err)
@@ -96,7 +96,7 @@ func TestTheStarterHasNoWarnings(t *testing.T) {
 	}
 }
 
-// Which targets of two secrets may share a file.
+// Which targets of two secrets can share a file.
 func TestTargetsMayShareAFile(t *testing.T) {
 	for name, c := range map[string]struct {
 		first, second string

@@ -8,9 +8,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Fingerprints are short texts, by secret's name, that change when what the
-// file says of a secret does: of itself, of the connections that it uses, or of
-// the defaults. References count as they are written, not with their values.
+// Fingerprints returns a short text for each secret, by name, that changes
+// whenever the file's settings for it change: its own, those of its
+// connections, or the defaults. References count as written, not by value.
 func (f *File) Fingerprints() (map[string]string, error) {
 	var d struct {
 		Connections map[string]yaml.Node
@@ -21,7 +21,7 @@ func (f *File) Fingerprints() (map[string]string, error) {
 		return nil, fmt.Errorf("config %s: %w", f.Path, err)
 	}
 	text := func(n yaml.Node) string {
-		out, _ := yaml.Marshal(&n) // it was just read
+		out, _ := yaml.Marshal(&n) // it was just parsed
 		return string(out)
 	}
 	defaults := text(d.Defaults)
@@ -37,15 +37,15 @@ func (f *File) Fingerprints() (map[string]string, error) {
 			fmt.Fprintf(h, " %q %q", name, connections[name])
 		}
 		if apart := f.policies[s.Name.Text].ApartFrom; len(apart) > 0 {
-			fmt.Fprintf(h, " apart %v", apart) // another's entry may have named this one
+			fmt.Fprintf(h, " apart %v", apart) // another secret's entry can have named this one
 		}
 		out[s.Name.Text] = hex.EncodeToString(h.Sum(nil)[:12])
 	}
 	return out, nil
 }
 
-// uses are the connections of a secret, its notifiers' and those that they log
-// in with included, sorted.
+// uses returns the connections a secret uses, sorted. This includes its
+// notifiers, and the connections that other connections log in with.
 func (f *File) uses(s *Secret) []string {
 	used := f.Document.systems(s)
 	for _, x := range f.Document.notices(s) {

@@ -10,8 +10,8 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// Whatever the bytes, there is no panic, every problem has a position, and
-// what the decoder takes the schema takes too.
+// For any input, there is no panic, every problem has a position, and the
+// schema accepts whatever the decoder accepts.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(Starter()))
 	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/base.yaml"} {

@@ -10,38 +10,39 @@ import (
 )
 
 const (
-	// identifyWithin bounds how long a connection is asked which account or server
-	// it reaches, and how long a turn waits for all of them.
+	// identifyWithin limits how long a connection has to say which account or
+	// server it reaches, and how long a turn waits for all of them.
 	identifyWithin = 5 * time.Second
-	// identifyAgain is how long a connection that gave no answer isn't asked.
+	// identifyAgain is how long to wait before asking a connection that didn't
+	// answer again.
 	identifyAgain = time.Minute
-	// identifyTogether is how far apart two answers may be given so that a
-	// difference between them counts.
+	// identifyTogether is how close together two answers must be for a
+	// difference between them to count.
 	identifyTogether = time.Minute
-	// identifyAtOnce is how many connections are asked at the same time.
+	// identifyAtOnce is how many connections are asked concurrently.
 	identifyAtOnce = 16
 )
 
-// identities are what the connections of one configuration say they reach. Each
-// is asked when that first matters, once unless it gives no answer, and by one
-// question at a time. A connection that hangs is a matter of its own: it delays a
-// turn at most once a minute, by five seconds.
+// identities holds what the connections of one configuration say they reach.
+// Each is asked when that first matters, one question at a time, and only once
+// unless it fails to answer. Connections are asked independently: one that
+// hangs delays a turn at most once a minute, by five seconds.
 type identities struct {
-	life   context.Context // of the questions: the configuration's
+	life   context.Context // of the questions; it ends with the configuration
 	cancel context.CancelFunc
 	asking sync.WaitGroup
 	slots  chan struct{}
 
 	mu    sync.Mutex
-	known map[string]*identity // by the connection's name
+	known map[string]*identity // by connection name
 }
 
 // identity is what one connection reaches.
 type identity struct {
-	scope string        // "" if it's not known
-	err   error         // why not
-	at    time.Time     // when the answer was given
-	done  chan struct{} // closed with the answer to the question in flight; nil if there's none
+	scope string        // "" if unknown
+	err   error         // why scope is unknown
+	at    time.Time     // when the answer arrived
+	done  chan struct{} // closed when the in-flight question is answered; nil if there is none
 }
 
 func newIdentities() *identities {
@@ -50,16 +51,16 @@ func newIdentities() *identities {
 	return i
 }
 
-// end breaks off what is being asked, and waits until nothing uses a connection.
+// end cancels in-flight questions, and waits until nothing uses a connection.
 func (i *identities) end() {
 	i.mu.Lock()
 	i.cancel()
-	i.mu.Unlock() // from here on nothing is asked
+	i.mu.Unlock() // nothing is asked from here on
 	i.asking.Wait()
 }
 
-// ask asks those of the connections that haven't answered since then, and waits
-// for them for a while.
+// ask asks the connections that haven't answered since the given time, and
+// waits a while for their answers.
 func (i *identities) ask(ctx context.Context, connections map[string]provider.Identifier, since time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, identifyWithin)
 	defer cancel()
@@ -78,8 +79,9 @@ func (i *identities) ask(ctx context.Context, connections map[string]provider.Id
 	}
 }
 
-// begin asks a connection unless its answer will do, and gives what is closed
-// when it has answered; nil if there's nothing to wait for.
+// begin asks a connection, unless its last answer is recent enough. It returns
+// a channel that is closed once the connection has answered, or nil if there's
+// nothing to wait for.
 func (i *identities) begin(name string, c provider.Identifier, since time.Time) <-chan struct{} {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -110,8 +112,8 @@ func (i *identities) begin(name string, c provider.Identifier, since time.Time) 
 	return done
 }
 
-// errUnidentified is why nothing is known of a system that has nothing which
-// identifies it.
+// errUnidentified explains why a system's identity is unknown if it has nothing
+// that identifies it.
 var errUnidentified = errors.New("it has nothing that identifies it")
 
 func (i *identities) question(c provider.Identifier) (string, error) {
@@ -130,7 +132,7 @@ func (i *identities) question(c provider.Identifier) (string, error) {
 	return scope, err
 }
 
-// of is what's known of a connection by now.
+// of returns what is known about a connection so far.
 func (i *identities) of(connection string) identity {
 	i.mu.Lock()
 	defer i.mu.Unlock()

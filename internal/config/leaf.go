@@ -2,7 +2,7 @@ package config
 
 import "github.com/rota-dev/rota/provider"
 
-// The leaves of the file, which providers' parts of it are made of too.
+// The leaf types of the file, which providers' configurations also use.
 type (
 	Pos      = provider.Pos
 	Path     = provider.Path
@@ -14,8 +14,8 @@ type (
 	Bool     = provider.Bool
 )
 
-// PasswordRules say how a password is made.
+// PasswordRules say how to generate a password.
 type PasswordRules = provider.PasswordRules
 
-// GoodName reports whether a text can be a secret's name.
+// GoodName reports whether a text is a valid name for a secret.
 func GoodName(name string) bool { return provider.GoodName(name) }

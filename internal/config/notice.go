@@ -9,13 +9,14 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// Notice is a connection that hears what happened: its name, or what of it.
+// Notice is a connection that receives events: just its name, or also which
+// events.
 type Notice struct {
 	At    Pos
 	Parts NoticeParts
 }
 
-// NoticeParts say who hears of what.
+// NoticeParts say who receives which events.
 type NoticeParts struct {
 	At         Pos      `json:"-"`
 	Connection Plain    `json:"connection" jsonschema:"The connection that hears of it."`
@@ -33,7 +34,7 @@ func (x *Notice) read(d *decoder, n *yaml.Node, path Path, tag reflect.StructTag
 	x.Parts.Connection.Read(d.node(n, path, tag))
 }
 
-// concerns tells whether a secret's events are for it.
+// concerns reports whether the notice covers a secret's events.
 func (x *Notice) concerns(secret string) bool {
 	if len(x.Parts.Secrets) == 0 {
 		return true
@@ -54,7 +55,7 @@ func (x *Notice) kinds() []rota.EventKind {
 	return kinds
 }
 
-// notices are those that concern a secret.
+// notices returns the notices that cover a secret.
 func (d *Document) notices(s *Secret) []Notice {
 	all := d.Defaults.Notify
 	if s.Notify != nil {
@@ -69,7 +70,7 @@ func (d *Document) notices(s *Secret) []Notice {
 	return out
 }
 
-// notify checks who is to hear of what.
+// notify validates who receives which events.
 func (v *validator) notify(all []Notice, path Path) {
 	seen := map[string]bool{}
 	for _, x := range all {

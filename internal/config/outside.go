@@ -11,10 +11,10 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Pieces are all that works over connections of one kind for the named secrets,
-// or for all secrets and the server where no name is given. They are made as for
-// [File.Wire], but nothing of other systems is: what only those need may be
-// missing.
+// Pieces returns everything that works over connections of one kind, for the
+// named secrets, or for all secrets and the server if no names are given. They
+// are made as in [File.Wire]. Nothing of other systems is made, so values that
+// only those need can be missing.
 func (f *File) Pieces(ctx context.Context, env Environment, connection string, names []string) ([]provider.Piece, error) {
 	w := newWiring(f, env)
 	over := func(names []string) []string {
@@ -43,12 +43,12 @@ func (f *File) Pieces(ctx context.Context, env Environment, connection string, n
 	return all, errors.Join(errs...)
 }
 
-// pieces are those of one secret, in the order issuer, store, checks,
+// pieces returns those of one secret, in the order issuer, store, checks,
 // targets, reloaders, notifiers.
 func (w *wiring) pieces(ctx context.Context, s *Secret, over func(names []string) []string) ([]provider.Piece, error) {
 	var all []provider.Piece
 	var errs []error
-	var connections []string // of the piece at hand
+	var connections []string // of the current piece
 	keep := func(made any, err error) {
 		if err != nil {
 			errs = append(errs, err)
@@ -83,9 +83,9 @@ func (w *wiring) pieces(ctx context.Context, s *Secret, over func(names []string
 	return all, errors.Join(errs...)
 }
 
-// Connections are the file's connections of one kind with these names, or all
-// of them, opened and sorted by name. One that can't be opened goes into the
-// errors, by name.
+// Connections opens the file's connections of one kind with these names, or all
+// of them, and returns them sorted by name. If one can't be opened, its error
+// is in failed, by name.
 func (f *File) Connections(ctx context.Context, env Environment, kind string, names []string) (opened []any, failed map[string]error) {
 	w := newWiring(f, env)
 	failed = map[string]error{}
@@ -103,15 +103,16 @@ func (f *File) Connections(ctx context.Context, env Environment, kind string, na
 	return opened, failed
 }
 
-// ConnectionNames are the names of the file's connections of one kind, sorted.
+// ConnectionNames returns the names of the file's connections of one kind,
+// sorted.
 func (f *File) ConnectionNames(kind string) []string {
 	return slices.DeleteFunc(sortedNames(f.Document.Connections), func(name string) bool {
 		return f.Document.Connections[name].Kind.Key() != kind
 	})
 }
 
-// Written are the keys of a connection whose values are texts, as the file
-// writes them, references included.
+// Written returns the keys of a connection that have text values, exactly as
+// written in the file, with references unresolved.
 func (f *File) Written(connection string) map[string]string {
 	var document struct {
 		Connections map[string]map[string]map[string]yaml.Node `yaml:"connections"`

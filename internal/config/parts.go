@@ -7,8 +7,8 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// facts are what is known of the secret's issuer before it is wired; false
-// where the file gives none.
+// facts returns what is known about the secret's issuer before it is wired, or
+// false if the file doesn't configure one.
 func (i *Issuer) facts() (provider.IssuerFacts, bool) {
 	cfg, ok := i.Kind.config.(provider.IssuerConfig)
 	if !ok {
@@ -17,15 +17,15 @@ func (i *Issuer) facts() (provider.IssuerFacts, bool) {
 	return provider.IssuerFacts{Connection: i.Kind.kind.connection, Traits: cfg.Traits(), Fields: cfg.Fields()}, true
 }
 
-// piece is one of a secret's kinds, with what stands around it.
+// piece is one of a secret's kinds, with its context.
 type piece struct {
 	*Choice
-	name       string // of a target or a reloader; a check's is made up
-	connection Plain  // the one that stands beside it, or beside its secret's issuer
+	name       string // of a target or a reloader; generated for a check
+	connection Plain  // the connection next to it, or next to its secret's issuer
 }
 
-// pieces are a secret's kinds but for its notifiers: the issuer, the store, the
-// checks, the targets and the reloaders.
+// pieces returns all of a secret's kinds except its notifiers: the issuer, the
+// store, the checks, the targets and the reloaders.
 func (s *Secret) pieces() []piece {
 	var all []piece
 	add := func(c *Choice, name string, connection Plain) {
@@ -57,7 +57,7 @@ func (s *Secret) pieces() []piece {
 
 func checkName(c *Check, i int) string { return fmt.Sprintf("%s %d", c.Kind.Key(), i+1) }
 
-// connections are those that a piece logs in with.
+// connections returns the connections a piece logs in with.
 func (p piece) connections() []string {
 	var names []string
 	if p.kind.connection != "" && p.connection.Text != "" {
@@ -69,10 +69,10 @@ func (p piece) connections() []string {
 	return names
 }
 
-// with adds the connections that these connections log in with themselves, and
-// sorts them.
+// with adds the connections that these connections themselves log in with, and
+// sorts the result.
 func (d *Document) with(names []string) []string {
-	for i := 0; i < len(names); i++ { // names grows
+	for i := 0; i < len(names); i++ { // names grows as the loop runs
 		c := d.Connections[names[i]]
 		if c == nil {
 			continue
@@ -87,8 +87,8 @@ func (d *Document) with(names []string) []string {
 	return slices.Compact(names)
 }
 
-// systems are the connections that a secret's steps speak to. Notifiers are
-// left out: what they delay is no step.
+// systems returns the connections that a secret's steps call. It leaves out
+// notifiers, because they never delay a step.
 func (d *Document) systems(s *Secret) []string {
 	var names []string
 	for _, p := range s.pieces() {

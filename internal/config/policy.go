@@ -9,7 +9,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// merge puts a policy over the defaults, key by key.
+// merge overlays a policy on the defaults, key by key.
 func (p Policy) merge(over *Policy) Policy {
 	if over == nil {
 		return p
@@ -42,7 +42,7 @@ func (p Policy) merge(over *Policy) Policy {
 	if over.ApartFrom != nil {
 		p.ApartFrom = over.ApartFrom
 	}
-	// The two say the same: the secret's own word counts.
+	// These two keys set the same thing, so the secret's own setting wins.
 	switch {
 	case over.RotateAt != nil && !over.RotateEvery.IsSet():
 		p.RotateAt, p.RotateEvery = over.RotateAt, Duration{}
@@ -54,7 +54,7 @@ func (p Policy) merge(over *Policy) Policy {
 	return p
 }
 
-// policy merges, checks and keeps the policy of a secret.
+// policy merges, validates and stores the policy of a secret.
 func (v *validator) policy(s *Secret, traits rota.Traits) {
 	path := s.path().Key("policy")
 	if v.isBad(Path{"defaults", "policy"}) || v.isBad(path) {
@@ -91,7 +91,8 @@ func (v *validator) policy(s *Secret, traits rota.Traits) {
 	v.policies[s.Name.Text] = p
 }
 
-// pace refuses more versions than the secret's store bears.
+// pace rejects a policy that makes more versions than the secret's store can
+// take.
 func (v *validator) pace(s *Secret, p rotation.Policy, at Pos) {
 	if s.Store == nil || p.RotateEvery == 0 {
 		return
@@ -111,8 +112,8 @@ func (v *validator) pace(s *Secret, p rotation.Policy, at Pos) {
 		"a new one every %s is more than %s", rota.FormatDuration(p.RotateEvery), why)
 }
 
-// forTraits leaves out of the defaults what they say of credentials that live
-// for months, where the issuer's end by themselves within hours.
+// forTraits drops the defaults meant for credentials that live for months if
+// the issuer's credentials expire on their own within hours.
 func (p Policy) forTraits(t rota.Traits) Policy {
 	if t.Lifetime == 0 {
 		return p
@@ -120,10 +121,10 @@ func (p Policy) forTraits(t rota.Traits) Policy {
 	return Policy{At: p.At, MaxAttempts: p.MaxAttempts}
 }
 
-// graces are those of the file. Where it gives none, a ninth of rotate_every to
-// the deactivation, ten days at most, and as long again to the deletion: 90,
-// 100 and 110 days. A rotation can be undone as long as they last, so that none
-// is no good default.
+// graces returns the file's grace periods. By default, deactivation comes a
+// ninth of rotate_every after the rotation, ten days at most, and deletion the
+// same time after that: 90, 100 and 110 days. A rotation can only be undone
+// during the grace periods, so zero would be a bad default.
 func (p Policy) graces() (deactivate, remove time.Duration) {
 	deactivate, remove = p.DeactivatePreviousAfter.Length, p.DeletePreviousAfter.Length
 	switch off, gone := p.DeactivatePreviousAfter.IsSet(), p.DeletePreviousAfter.IsSet(); {
@@ -141,8 +142,8 @@ func (p Policy) graces() (deactivate, remove time.Duration) {
 	return deactivate, remove
 }
 
-// position is that of the key that an error is about, or else of the secret's
-// policy, or of its name.
+// position returns the position of the key that an error is about, or else of
+// the secret's policy, or of its name.
 func (p Policy) position(err error, s *Secret) Pos {
 	places := map[string]Pos{
 		"rotate_every":              p.RotateEvery.At,
@@ -170,7 +171,7 @@ func (p Policy) position(err error, s *Secret) Pos {
 	return s.Name.At
 }
 
-// unjoin gives the single errors of [errors.Join].
+// unjoin returns the individual errors of [errors.Join].
 func unjoin(err error) []error {
 	if err == nil {
 		return nil

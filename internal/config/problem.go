@@ -15,14 +15,14 @@ import (
 type Problem struct {
 	File string
 	Pos
-	Path    Path   // the value that it is about; empty for the file as a whole
+	Path    Path   // the value at fault; empty for the file as a whole
 	Message string // what is wrong, without the path
-	// Remedies are what to write instead, or what else to do; none if there's
-	// nothing to suggest.
+	// Remedies are what to write instead, or what else to do. They're empty if
+	// there's nothing to suggest.
 	Remedies []rota.Remedy
 }
 
-// Text is path.to.key: message.
+// Text returns path.to.key: message.
 func (p Problem) Text() string {
 	if len(p.Path) == 0 {
 		return p.Message
@@ -30,7 +30,7 @@ func (p Problem) Text() string {
 	return p.Path.String() + ": " + p.Message
 }
 
-// Error is file:line:column: path.to.key: message.
+// Error returns file:line:column: path.to.key: message.
 func (p Problem) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text())
 }
@@ -38,7 +38,7 @@ func (p Problem) Error() string {
 // Errors is everything that is wrong with a file, sorted by line.
 type Errors []Problem
 
-// Error is one problem a line.
+// Error returns one problem per line.
 func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, p := range e {
@@ -47,7 +47,7 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap gives the problems one by one, each with its remedies.
+// Unwrap returns the individual problems, each with its remedies.
 func (e Errors) Unwrap() []error {
 	errs := make([]error, len(e))
 	for i, p := range e {
@@ -56,26 +56,26 @@ func (e Errors) Unwrap() []error {
 	return errs
 }
 
-// problems collects what is wrong with one file.
+// problems collects everything wrong with one file.
 type problems struct {
 	file string
 	list []Problem
 	said map[string]bool
 }
 
-// add reports what's wrong with a value, and what to write instead ("" for
-// nothing to suggest).
+// add reports a problem with a value. hint says what to write instead, or is ""
+// if there's nothing to suggest.
 func (p *problems) add(at Pos, path Path, hint, format string, args ...any) {
 	p.suggest(at, path, rota.Configure("", hint), format, args...)
 }
 
-// fail is add for an error, with the remedies that it carries.
+// fail is add for an error, including its remedies.
 func (p *problems) fail(at Pos, path Path, err error) {
 	p.suggest(at, path, rota.RemediesOf(err), "%v", err)
 }
 
-// suggest is add with what to do as values. Changes to the configuration are
-// about the value itself, unless they name another key.
+// suggest is add with remedies. A remedy that changes the configuration applies
+// to the value itself, unless it names another key.
 func (p *problems) suggest(at Pos, path Path, remedies []rota.Remedy, format string, args ...any) {
 	remedies = slices.Clone(remedies)
 	for i, r := range remedies {
@@ -98,7 +98,7 @@ func (p *problems) suggest(at Pos, path Path, remedies []rota.Remedy, format str
 // report is add for a provider's problem.
 func (p *problems) report(x provider.Problem) { p.suggest(x.At, x.Path, x.Remedies, "%s", x.Message) }
 
-// bad are the paths of the problems so far, and all paths that lead to them.
+// bad returns the paths of the problems so far, and all of their parents.
 func (p *problems) bad() map[string]bool {
 	bad := map[string]bool{}
 	for _, x := range p.list {
@@ -109,7 +109,7 @@ func (p *problems) bad() map[string]bool {
 	return bad
 }
 
-// sorted gives the problems by line and column.
+// sorted returns the problems by line and column.
 func (p *problems) sorted() []Problem {
 	slices.SortStableFunc(p.list, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Text(), b.Text()))

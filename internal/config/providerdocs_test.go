@@ -12,20 +12,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The documents hold blocks that come from the providers' descriptions:
+// The docs contain blocks generated from the providers' descriptions:
 //
 //	<!-- rota providers: keys -->
 //	…
 //	<!-- end -->
 //
-// go generate writes them anew. On the page of a provider, roles, example and
-// keys are about that provider; systems and kinds are tables of all.
+// go generate rewrites them. On a provider's page, the roles, example and keys
+// blocks are about that provider; systems and kinds are tables of all
+// providers.
 var docBlock = regexp.MustCompile(`(?s)<!-- rota providers: (\w+) -->\n.*?<!-- end -->`)
 
 const providerPages = "../../docs/providers"
 
-// Every provider has its page, with all that its description says, and so do
-// the tables of all providers.
+// Every provider has a page with everything its description says, and is listed
+// in the tables of all providers.
 func TestDocumentsShowWhatProvidersDescribe(t *testing.T) {
 	all := builtin.Describe()
 	compareBlocks(t, "../../README.md", []string{"systems"}, func(string) string { return systemsTable(all, "docs/providers/") })
@@ -59,8 +60,8 @@ func TestDocumentsShowWhatProvidersDescribe(t *testing.T) {
 	}
 }
 
-// compareBlocks compares the blocks of a document with what they should be, or
-// writes them with -update.
+// compareBlocks compares a document's blocks with what they should be, or
+// rewrites them with -update.
 func compareBlocks(t *testing.T, path string, want []string, render func(block string) string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -86,7 +87,7 @@ func compareBlocks(t *testing.T, path string, want []string, render func(block s
 	}
 }
 
-// table is a table in Markdown.
+// table renders a table in Markdown.
 func table(header []string, rows [][]string) string {
 	lines := []string{"| " + strings.Join(header, " | ") + " |", "|" + strings.Repeat(" --- |", len(header))}
 	for _, row := range rows {
@@ -104,7 +105,7 @@ func table(header []string, rows [][]string) string {
 
 func code(text string) string { return "`" + text + "`" }
 
-// systemsTable is a row for each provider, with its keys by role.
+// systemsTable has a row for each provider, with its keys by role.
 func systemsTable(all []ProviderDescription, folder string) string {
 	roles := []string{RoleIssuer, RoleStore, RoleTarget, RoleReloader, RoleNotifier}
 	var rows [][]string
@@ -124,7 +125,7 @@ func systemsTable(all []ProviderDescription, folder string) string {
 	return table([]string{"system", "rotates", "stores", "delivers to", "reloads", "notifies"}, rows)
 }
 
-// issuersTable is how the issuers behave.
+// issuersTable shows how the issuers behave.
 func issuersTable(all []ProviderDescription) string {
 	var rows [][]string
 	for _, d := range all {
@@ -144,7 +145,7 @@ func yes(is bool) string {
 	return "no"
 }
 
-// rolesTable is what a provider can do.
+// rolesTable shows what a provider can do.
 func rolesTable(d ProviderDescription) string {
 	var rows [][]string
 	for _, k := range d.Kinds {
@@ -153,7 +154,7 @@ func rolesTable(d ProviderDescription) string {
 	return table([]string{"role", "key", "what it is"}, rows)
 }
 
-// keysTables are the keys of each of a provider's kinds.
+// keysTables lists the keys of each of a provider's kinds.
 func keysTables(d ProviderDescription) string {
 	var parts []string
 	for _, k := range d.Kinds {

@@ -22,8 +22,8 @@ func (w *wiring) Resolve(ctx context.Context, t Text) (string, error) {
 	})
 }
 
-// lookUp gives the value of one reference, or an error that goes on after the
-// reference's text.
+// lookUp returns the value of one reference. Its error's text continues after
+// the reference's own text.
 func (w *wiring) lookUp(ctx context.Context, ref provider.Reference, t Text) (string, error) {
 	if ref.Kind == provider.RefSecret {
 		return w.lookUpSecret(ctx, ref)
@@ -31,7 +31,7 @@ func (w *wiring) lookUp(ctx context.Context, ref provider.Reference, t Text) (st
 	return w.lookUpPlain(ref, t)
 }
 
-// lookUpPlain is lookUp for what needs no store: variables and files.
+// lookUpPlain is lookUp for references that need no store: variables and files.
 func (w *wiring) lookUpPlain(ref provider.Reference, t Text) (string, error) {
 	if ref.Kind == provider.RefFile {
 		return w.lookUpFile(ref, t)
@@ -53,8 +53,9 @@ func notEmpty(value string) (string, error) {
 	return value, nil
 }
 
-// lookUpFile reads a file and cuts off the newline at its end. One that others
-// may read is warned of, not refused: container engines mount secrets so.
+// lookUpFile reads a file and trims the trailing newline. A file that others
+// can read gets a warning rather than an error, because container engines mount
+// secrets that way.
 func (w *wiring) lookUpFile(ref provider.Reference, t Text) (string, error) {
 	path := ref.Name
 	if !filepath.IsAbs(path) {
@@ -80,11 +81,11 @@ func (w *wiring) lookUpSecret(ctx context.Context, ref provider.Reference) (stri
 	return notEmpty(c.Field(ref.Field))
 }
 
-// errNoCurrent is a secret that has no value yet.
+// errNoCurrent means that a secret has no value yet.
 var errNoCurrent = errors.New("has no current version")
 
-// current is the current credential of a secret of the file, from its store.
-// It is read once.
+// current returns the current credential of a secret in the file. It is read
+// from the secret's store once and then cached.
 func (w *wiring) current(ctx context.Context, name string) (rota.Credential, error) {
 	return once(w.credentials, name, func() (rota.Credential, error) {
 		for _, s := range w.file.Document.Secrets {
@@ -105,6 +106,6 @@ func (w *wiring) current(ctx context.Context, name string) (rota.Credential, err
 			}
 			return store.Get(ctx, rota.GetRequest{Version: version.ID})
 		}
-		return rota.Credential{}, fmt.Errorf("%s: %w", name, rota.ErrNotFound) // refused when the file was checked
+		return rota.Credential{}, fmt.Errorf("%s: %w", name, rota.ErrNotFound) // already rejected by validation
 	})
 }

@@ -11,20 +11,20 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// rivalry is which secrets may turn out to change the same thing: it has the
-// same name in both claims, and the file doesn't say whether their connections
-// reach the same account or server.
+// rivalry finds secrets that might change the same resource: the resource has
+// the same name in both claims, and the file doesn't say whether their
+// connections reach the same account or server.
 type rivalry struct {
 	wiring     *wiring
 	identities *identities
-	things     map[string][]contender // by what's claimed
-	secrets    map[string][]contender // by the secret's name
+	things     map[string][]contender // by claimed resource
+	secrets    map[string][]contender // by secret name
 }
 
-// contender is a claim that may be contested.
+// contender is a claim that might be contested.
 type contender struct {
 	claim
-	ids []string // what the thing is called as far as the file says
+	ids []string // what the resource is called, as far as the file says
 }
 
 func newRivalry(w *wiring) *rivalry {
@@ -48,13 +48,13 @@ func (r *rivalry) answers(connection string) bool {
 	return tried && (identifies || opened.err != nil)
 }
 
-// pair is a secret's claim and another that may be on the same thing.
+// pair is a secret's claim and another that might be on the same resource.
 type pair struct {
 	mine, theirs contender
-	how          string // they exclude each other, if that's not clear
+	how          string // how they exclude each other, if that isn't obvious
 }
 
-// pairs are those of one secret, in the order of the file.
+// pairs returns the pairs of one secret, in the file's order.
 func (r *rivalry) pairs(secret string) []pair {
 	var out []pair
 	for _, mine := range r.secrets[secret] {
@@ -71,8 +71,8 @@ func (r *rivalry) pairs(secret string) []pair {
 
 func (r *rivalry) has(secret string) bool { return len(r.pairs(secret)) > 0 }
 
-// of finds out which other secrets change the same as one of the secrets, for
-// [rotation.Secret].Rivals.
+// of returns a function that finds out which other secrets change the same
+// resources as this one, for [rotation.Secret].Rivals.
 func (r *rivalry) of(secret string) func(context.Context) rotation.Rivals {
 	pairs := r.pairs(secret)
 	return func(ctx context.Context) rotation.Rivals {
@@ -92,7 +92,7 @@ func (r *rivalry) of(secret string) func(context.Context) rotation.Rivals {
 	}
 }
 
-// reaches is what a contender's connection is known to reach.
+// reaches returns what a contender's connection is known to reach.
 func (r *rivalry) reaches(c contender) identity {
 	if c.Scope != "" {
 		return identity{scope: c.Scope}
@@ -107,9 +107,9 @@ func (r *rivalry) reaches(c contender) identity {
 	return known
 }
 
-// apart is since when answers would count that differ now, but were given too far
-// apart: a server may have been restarted in between. It's zero if all of them
-// count.
+// apart covers answers that differ but were given too far apart to count,
+// because a server might have restarted in between. It returns the time since
+// which answers would count, or zero if all of them do.
 func (r *rivalry) apart(pairs []pair) time.Time {
 	var since time.Time
 	for _, p := range pairs {
@@ -126,7 +126,7 @@ func (r *rivalry) apart(pairs []pair) time.Time {
 	return since
 }
 
-// compare judges by what is known by now.
+// compare decides based on what is known so far.
 func (r *rivalry) compare(pairs []pair) rotation.Rivals {
 	var out rotation.Rivals
 	for _, p := range pairs {
@@ -157,5 +157,5 @@ func (r *rivalry) compare(pairs []pair) rotation.Rivals {
 	return out
 }
 
-// at is where the file makes a claim.
+// at returns the claim's position in the file.
 func (r *rivalry) at(c contender) string { return fmt.Sprintf("%s:%d", r.wiring.file.Path, c.At.Line) }

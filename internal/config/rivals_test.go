@@ -16,10 +16,10 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// cabinets are made-up systems that say which one they are.
+// cabinets are fake systems that can identify themselves.
 type cabinets struct {
 	mu    sync.Mutex
-	asked map[string]int                                   // how often, by address
+	asked map[string]int                                   // number of calls, by address
 	says  map[string]func(context.Context) (string, error) // by address
 }
 
@@ -35,7 +35,7 @@ func (c *cabinets) fail(address string, err error) {
 	c.says[address] = func(context.Context) (string, error) { return "", err }
 }
 
-// hang has a cabinet answer nothing at all.
+// hang makes a cabinet never answer.
 func (c *cabinets) hang(address string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,7 +48,8 @@ func (c *cabinets) count(address string) int {
 	return c.asked[address]
 }
 
-// drawerConfig is an issuer's, whose drawer only one secret may change.
+// drawerConfig is the configuration of an issuer. Only one secret can change
+// each drawer.
 type drawerConfig struct {
 	At     provider.Pos  `json:"-"`
 	Drawer provider.Text `json:"drawer"`
@@ -66,7 +67,7 @@ func (c *drawerConfig) Claims(k *provider.Known) []provider.Claim {
 	return []provider.Claim{claim}
 }
 
-// cabinetConfig is a connection's.
+// cabinetConfig is the configuration of a connection.
 type cabinetConfig struct {
 	At      provider.Pos  `json:"-"`
 	Address provider.Text `json:"address"`
@@ -90,7 +91,8 @@ func (c *cabinet) Identity(ctx context.Context) (string, error) {
 	return says(ctx)
 }
 
-// wireCabinets wires a file with a secret for each drawer, "name: address drawer".
+// wireCabinets wires a file with a secret for each drawer, "name: address
+// drawer".
 func wireCabinets(t *testing.T, all *cabinets, secrets ...string) *Wired {
 	t.Helper()
 	catalog := MustCatalog(provider.Provider{
@@ -122,7 +124,7 @@ func wireCabinets(t *testing.T, all *cabinets, secrets ...string) *Wired {
 	return w
 }
 
-// found are the secrets that a secret's rivals are known to be, and unknown.
+// found lists a secret's rivals, with a question mark after uncertain ones.
 func found(t *testing.T, w *Wired, secret string) string {
 	t.Helper()
 	if w.ByName[secret].Rivals == nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// jitter is the file's, or a ninetieth of rotate_every, one day at most: so
-// that a fleet with one policy is not rotated in one moment.
+// jitter is the value in the file, or a ninetieth of rotate_every, one day at
+// most. It keeps a fleet with one policy from rotating all at once.
 func (p Policy) jitter() time.Duration {
 	if p.Jitter.IsSet() {
 		return p.Jitter.Length
@@ -20,8 +20,7 @@ func (p Policy) jitter() time.Duration {
 	return min(p.RotateEvery.Length/90, rota.Day)
 }
 
-// schedules reads what says when, and tells what is wrong with it where it
-// stands.
+// schedules parses the schedule, and reports each problem at its position.
 func (v *validator) schedules(s *Secret, merged Policy, p *rotation.Policy) bool {
 	good := true
 	where := func(own bool) Path {
@@ -71,15 +70,14 @@ func (v *validator) schedules(s *Secret, merged Policy, p *rotation.Policy) bool
 			v.add(a.Secret.At, path, "another secret", "a secret can't be kept apart from itself")
 			good = false
 		}
-		if a.Secret.Text != s.Name.Text { // the defaults name all of a group
+		if a.Secret.Text != s.Name.Text { // the defaults name every secret in a group
 			p.ApartFrom = append(p.ApartFrom, rotation.Apart{Secret: a.Secret.Text, By: a.By.Length})
 		}
 	}
 	return good
 }
 
-// keepApart has both of a pair keep away from each other where one of them names
-// the other.
+// keepApart makes both secrets of a pair keep apart if either names the other.
 func keepApart(policies map[string]rotation.Policy) {
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
 		for _, a := range policies[name].ApartFrom {
@@ -101,7 +99,7 @@ func (v *validator) names() []string {
 	return names
 }
 
-// place is where the key of a schedule stands that an error is about.
+// place returns the position of the schedule key that an error is about.
 func place(err error, whole, cron, zone, length Pos) Pos {
 	wrong, ok := errors.AsType[*rotation.PolicyError](err)
 	if !ok {
@@ -118,7 +116,7 @@ func place(err error, whole, cron, zone, length Pos) Pos {
 	return whole
 }
 
-// span reads a blackout, or says where it is wrong.
+// span parses a blackout, or returns the position of the problem.
 func (b *Blackout) span() (rotation.Blackout, Pos, error) {
 	zone, err := time.LoadLocation(b.Timezone.Text)
 	if err != nil || b.Timezone.Text == "Local" {
@@ -133,7 +131,7 @@ func (b *Blackout) span() (rotation.Blackout, Pos, error) {
 		return rotation.Blackout{}, b.Until.At, err
 	}
 	if day {
-		until = until.AddDate(0, 0, 1) // the whole of the last day
+		until = until.AddDate(0, 0, 1) // through the end of the last day
 	}
 	if !until.After(from) {
 		return rotation.Blackout{}, b.Until.At, fmt.Errorf("until %s is not after from %s", b.Until.Text, b.From.Text)
@@ -141,7 +139,7 @@ func (b *Blackout) span() (rotation.Blackout, Pos, error) {
 	return rotation.Blackout{From: from.UTC(), Until: until.UTC(), Why: b.Why.Text}, Pos{}, nil
 }
 
-// moment reads a day, or a moment of one.
+// moment parses a day, or a time on a day.
 func moment(text string, zone *time.Location) (at time.Time, day bool, err error) {
 	if at, err = time.ParseInLocation(time.DateOnly, text, zone); err == nil {
 		return at, true, nil

@@ -11,12 +11,14 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// durationPattern is what [rota.ParseDuration] takes, near enough for editors.
+// durationPattern approximates what [rota.ParseDuration] accepts, well enough
+// for editors.
 const durationPattern = `^\s*([0-9]+w)?([0-9]+d)?([0-9.]+(ns|us|µs|μs|ms|s|m|h)|0)*\s*$`
 
-// Schema is the JSON Schema of rota.yaml, generated from the types that the
-// file is decoded into, for editors to complete and check by. It takes every
-// file that [Load] takes; Load refuses more, such as unknown connections.
+// Schema returns the JSON Schema of rota.yaml, which editors use to complete
+// and check it. It's generated from the types that the file is decoded into. It
+// accepts every file that [Catalog.Load] accepts; Load rejects more, such as
+// unknown connections.
 func (c *Catalog) Schema() ([]byte, error) {
 	s, err := c.schemaFor(reflect.TypeFor[Document]())
 	if err != nil {
@@ -33,7 +35,7 @@ func (c *Catalog) Schema() ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// leafSchemas are the leaves', before their tags are looked at.
+// leafSchemas returns the leaf types' schemas, before their tags are applied.
 func leafSchemas() map[reflect.Type]*jsonschema.Schema {
 	text := func() *jsonschema.Schema { return &jsonschema.Schema{Type: "string"} }
 	return map[reflect.Type]*jsonschema.Schema{
@@ -48,7 +50,8 @@ func leafSchemas() map[reflect.Type]*jsonschema.Schema {
 	}
 }
 
-// schemaFor is the schema of a type of the file, with what its tags say.
+// schemaFor returns the schema of one of the file's types, with its tags
+// applied.
 func (c *Catalog) schemaFor(t reflect.Type) (*jsonschema.Schema, error) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -60,8 +63,8 @@ func (c *Catalog) schemaFor(t reflect.Type) (*jsonschema.Schema, error) {
 		return s, nil
 	}
 	var err error
-	// What is written in more than one shape, or holds one of the kinds, is put
-	// together here; the generator would not know it.
+	// Values with several shapes, or that hold one of the kinds, are assembled
+	// here because the generator doesn't know about them.
 	special := func(t reflect.Type, make func() (*jsonschema.Schema, error)) {
 		if err == nil {
 			types[t], err = make()
@@ -87,7 +90,7 @@ func (c *Catalog) schemaFor(t reflect.Type) (*jsonschema.Schema, error) {
 	return s, c.refine(s, t, "")
 }
 
-// leafOf is the leaf that a type is, or embeds as all of its value.
+// leafOf returns the leaf that a type is, or embeds as its entire value.
 func leafOf(t reflect.Type) (reflect.Type, bool) {
 	if _, ok := leafSchemas()[t]; ok {
 		return t, true
@@ -103,7 +106,7 @@ func leafOf(t reflect.Type) (reflect.Type, bool) {
 	return nil, false
 }
 
-// checksSchema is one check or a list of them.
+// checksSchema is the schema of one check or a list of them.
 func (c *Catalog) checksSchema() (*jsonschema.Schema, error) {
 	one, err := c.schemaFor(reflect.TypeFor[Check]())
 	if err != nil {
@@ -112,7 +115,8 @@ func (c *Catalog) checksSchema() (*jsonschema.Schema, error) {
 	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{one, {Type: "array", Items: one.CloneSchemas()}}}, nil
 }
 
-// noticeSchema is a connection's name, or what it is to hear of.
+// noticeSchema is the schema of a connection's name, or of a mapping that
+// selects events.
 func (c *Catalog) noticeSchema() (*jsonschema.Schema, error) {
 	parts, err := c.schemaFor(reflect.TypeFor[NoticeParts]())
 	if err != nil {
@@ -121,8 +125,8 @@ func (c *Catalog) noticeSchema() (*jsonschema.Schema, error) {
 	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string", MinLength: new(1)}, parts}}, nil
 }
 
-// refine adds what the tags say and the generator does not know, and takes
-// away the nulls that it allows and the decoder refuses.
+// refine adds what the tags specify and the generator doesn't know. It also
+// removes the nulls that the generator allows but the decoder rejects.
 func (c *Catalog) refine(s *jsonschema.Schema, t reflect.Type, tag reflect.StructTag) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -146,14 +150,14 @@ func (c *Catalog) refine(s *jsonschema.Schema, t reflect.Type, tag reflect.Struc
 		}
 	case reflect.Struct:
 		if s.Properties == nil || len(s.OneOf) > 0 {
-			return nil // put together already
+			return nil // already assembled
 		}
 		return c.refineStruct(s, t)
 	}
 	return nil
 }
 
-// refineStruct is refine for a struct, which may hold one of the kinds.
+// refineStruct is refine for a struct, which can hold one of the kinds.
 func (c *Catalog) refineStruct(s *jsonschema.Schema, t reflect.Type) error {
 	for _, f := range c.fields(t) {
 		if f.kind != nil {

@@ -54,7 +54,7 @@ func resolved(t testing.TB) *jsonschema.Resolved {
 	return r
 }
 
-// instance is a YAML text as the schema sees it.
+// instance parses a YAML text into the form the schema validates.
 func instance(t testing.TB, data []byte) any {
 	t.Helper()
 	var v any
@@ -108,8 +108,8 @@ func TestTheSchemaRefusesWhatIsWrongInShape(t *testing.T) {
 	}
 }
 
-// Every object of the schema is offered to the decoder, each with all its keys
-// and with one key too many: the decoder must know the former and only them.
+// For every object in the schema, this test gives the decoder all of its keys,
+// and then one more. The decoder must accept exactly the schema's keys.
 func TestDecoderAndSchemaKnowTheSameKeys(t *testing.T) {
 	text, err := builtin.Schema()
 	if err != nil {
@@ -157,7 +157,7 @@ func TestDecoderAndSchemaKnowTheSameKeys(t *testing.T) {
 	if keys < 70 {
 		t.Errorf("walked %d keys, want at least 70", keys)
 	}
-	// The other way round: what the types have is what was walked.
+	// Conversely, every key of the types was visited.
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(s.Properties)), []string{"access", "connections", "defaults", "secrets", "server"}); diff != "" {
 		t.Error(diff)
 	}

@@ -16,23 +16,23 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// DefaultListen is where rota serve listens unless told otherwise.
+// DefaultListen is the address rota serve listens on by default.
 const DefaultListen = "127.0.0.1:8470"
 
-// defaultMetricsSecrets bounds how much Prometheus has to keep.
+// defaultMetricsSecrets limits how many time series Prometheus has to keep.
 const defaultMetricsSecrets = 10_000
 
-// ServerSettings are what rota serve needs of the file, with all references
-// resolved.
+// ServerSettings are the parts of the file that rota serve needs, with all
+// references resolved.
 type ServerSettings struct {
 	Listen            string
-	CertFile, KeyFile string // both or none
+	CertFile, KeyFile string // both or neither
 	ClientCAFile      string
 	Proxies           []netip.Prefix
 	Region, Account   string
 	Functions         map[string]string
 	MetricsOpen       bool
-	MetricsSecrets    int // how many there may be for each to have metrics of its own
+	MetricsSecrets    int // the largest number of secrets for which each gets its own metrics
 	Issuers           []oidc.Issuer
 	Certificates      []authn.CertBinding
 	Limits            authn.Limits
@@ -40,7 +40,7 @@ type ServerSettings struct {
 	Syslog            string
 }
 
-// Server resolves the parts of the file that are the daemon's own.
+// Server resolves the parts of the file that configure the daemon.
 func (f *File) Server(ctx context.Context, env Environment) (ServerSettings, error) {
 	r := provider.NewBuild(ctx, newWiring(f, env))
 	d := f.Document
@@ -59,7 +59,7 @@ func (f *File) Server(ctx context.Context, env Environment) (ServerSettings, err
 		s.CertFile, s.KeyFile, s.ClientCAFile = r.Text(t.Cert), r.Text(t.Key), r.Text(t.ClientCA)
 	}
 	for _, p := range d.Server.Proxies {
-		s.Proxies = append(s.Proxies, netip.MustParsePrefix(p.Text)) // checked with the file
+		s.Proxies = append(s.Proxies, netip.MustParsePrefix(p.Text)) // validated with the file
 	}
 	if e := d.Server.SecretsManager; e != nil {
 		s.Region, s.Account, s.Functions = e.Region.Text, e.Account.Text, r.TextMap(e.Functions)
@@ -87,7 +87,8 @@ func (r *Rate) rate() authn.Rate {
 	return authn.Rate{PerSecond: float64(r.PerSecond.Number), Burst: r.Burst.Number}
 }
 
-// rules are the texts' rules; what is none is left out, as validation says.
+// rules parses the texts as rules. It skips invalid ones, which validation
+// reports.
 func rules(texts []Plain) []access.Rule {
 	var out []access.Rule
 	for _, t := range texts {
@@ -118,8 +119,8 @@ func (c *Certificate) binding() authn.CertBinding {
 	}
 }
 
-// ListenOn has the server listen there instead of where the file says. It is an
-// error where the file would be one with it.
+// ListenOn overrides the address to listen on. It returns an error if the
+// address would be an error in the file.
 func (s *ServerSettings) ListenOn(address string) error {
 	if problem, hint := listenProblem(address, s.CertFile != "" || len(s.Proxies) > 0); problem != "" {
 		return rota.WithRemedies(fmt.Errorf("listen: %s", problem), rota.Configure("", hint))
@@ -128,7 +129,8 @@ func (s *ServerSettings) ListenOn(address string) error {
 	return nil
 }
 
-// listenProblem is what is wrong with an address to listen on, "" for nothing.
+// listenProblem says what is wrong with an address to listen on, or "" if it's
+// fine.
 func listenProblem(address string, private bool) (problem, hint string) {
 	at, err := netip.ParseAddrPort(address)
 	switch {
@@ -141,7 +143,7 @@ func listenProblem(address string, private bool) (problem, hint string) {
 	return "", ""
 }
 
-// server checks the daemon's own parts of the file.
+// server validates the parts of the file that configure the daemon.
 func (v *validator) server() {
 	s := v.doc.Server
 	if s.Listen.IsSet() {

@@ -5,5 +5,5 @@ import _ "embed"
 //go:embed starter.yaml
 var starter string
 
-// Starter is the commented file that rota init writes. It is valid as it is.
+// Starter returns the commented file that rota init writes. It is valid as is.
 func Starter() string { return starter }

@@ -9,8 +9,8 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// suggest makes the remedies for a word that's none of the known ones: the
-// nearest of them, or all of them if none is near.
+// suggest makes the remedies for an unknown word: the closest known word, or
+// all of them if none is close.
 func suggest(word string, known []string) []rota.Remedy {
 	if nearest := access.Nearest(word, known); nearest != "" {
 		return rota.Correct(nearest)
@@ -18,7 +18,7 @@ func suggest(word string, known []string) []rota.Remedy {
 	return rota.Configure("", strings.Join(known, ", "))
 }
 
-// sortedNames are the keys of a map, sorted, for hints.
+// sortedNames returns a map's keys, sorted, for use in hints.
 func sortedNames[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
 }

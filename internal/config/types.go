@@ -6,7 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Document is rota.yaml.
+// Document is the whole of rota.yaml.
 type Document struct {
 	At          Pos                    `json:"-"`
 	Connections map[string]*Connection `json:"connections,omitzero" jsonschema:"How to log in to outside systems, by names of your choice."`
@@ -16,13 +16,13 @@ type Document struct {
 	Secrets     []*Secret              `json:"secrets" jsonschema:"The secrets that Rota keeps fresh."`
 }
 
-// Connection is how to log in to one outside system, or who hears of events.
+// Connection is how to log in to one outside system, or a notifier.
 type Connection struct {
 	At   Pos    `json:"-"`
 	Kind Choice `json:"-" kinds:"connection"`
 }
 
-// Defaults hold for every secret that does not say otherwise.
+// Defaults apply to every secret that doesn't override them.
 type Defaults struct {
 	At       Pos           `json:"-"`
 	Policy   Policy        `json:"policy,omitzero" jsonschema:"When secrets are rotated. A secret's own policy is merged over it, key by key."`
@@ -31,7 +31,8 @@ type Defaults struct {
 	Advice   Plain         `json:"advice,omitzero" enum:"on,off" jsonschema:"Whether rota check says how targets could do without a key. Defaults to on."`
 }
 
-// Policy says when a secret is rotated and its previous credential retired.
+// Policy says when to rotate a secret and when to retire its previous
+// credential.
 type Policy struct {
 	At                      Pos         `json:"-"`
 	RotateEvery             Duration    `json:"rotate_every,omitzero" jsonschema:"How old a credential may grow, such as 90d. 0s means never by itself."`
@@ -57,14 +58,14 @@ type Window struct {
 	Timezone Plain    `json:"timezone,omitzero" jsonschema:"The time zone of the cron fields, such as Europe/Berlin. Defaults to UTC."`
 }
 
-// Cron is moments that recur.
+// Cron is a recurring point in time.
 type Cron struct {
 	At       Pos   `json:"-"`
 	Cron     Plain `json:"cron" jsonschema:"When, in five cron fields: minute, hour, day of month, month, day of week."`
 	Timezone Plain `json:"timezone,omitzero" jsonschema:"The time zone of the cron fields, such as Europe/Berlin. Defaults to UTC."`
 }
 
-// Blackout is a span of time.
+// Blackout is a span of time without rotations.
 type Blackout struct {
 	At       Pos   `json:"-"`
 	From     Plain `json:"from" jsonschema:"Its first day, such as 2026-12-20, or a moment, such as 2026-12-20T18:00, in quotes."`
@@ -73,7 +74,8 @@ type Blackout struct {
 	Why      Plain `json:"why,omitzero" jsonschema:"Why, for people."`
 }
 
-// Apart names a secret to be kept apart from.
+// Apart names another secret whose rotations must be kept apart from this
+// one's.
 type Apart struct {
 	At     Pos      `json:"-"`
 	Secret Plain    `json:"secret" jsonschema:"The other secret."`

@@ -1,6 +1,6 @@
 package config
 
-// Secret is one thing that Rota keeps fresh.
+// Secret is one credential that Rota rotates.
 type Secret struct {
 	At     Pos       `json:"-"`
 	Name   Name      `json:"name" jsonschema:"The secret's name: letters, digits and / _ + = . @ -"`
@@ -15,34 +15,34 @@ type Secret struct {
 	Advice Plain     `json:"advice,omitzero" enum:"on,off" jsonschema:"Whether rota check says how the targets could do without a key. Defaults to on."`
 }
 
-// Issuer is where the credential is valid.
+// Issuer is the system that issues the credential and accepts it.
 type Issuer struct {
 	At         Pos    `json:"-"`
 	Connection Plain  `json:"connection,omitzero" jsonschema:"The connection to log in with."`
 	Kind       Choice `json:"-" kinds:"issuer"`
 }
 
-// Store is where the credential is kept.
+// Store is where the credential's versions are kept.
 type Store struct {
 	At         Pos    `json:"-"`
 	Connection Plain  `json:"connection" jsonschema:"The connection to log in with."`
 	Kind       Choice `json:"-" kinds:"store"`
 }
 
-// Check is the user's own test of a new credential.
+// Check is a user-defined test of a new credential.
 type Check struct {
 	At   Pos    `json:"-"`
 	Kind Choice `json:"-" kinds:"check"`
 }
 
-// Target is a place that gets a copy of the current credential.
+// Target is a place that receives a copy of the current credential.
 type Target struct {
 	At   Pos    `json:"-"`
 	Name Plain  `json:"name" jsonschema:"A name of your choice, for the progress and the log."`
 	Kind Choice `json:"-" kinds:"target"`
 }
 
-// Reload is what makes consumers take up the new credential.
+// Reload makes consumers pick up the new credential.
 type Reload struct {
 	At   Pos    `json:"-"`
 	Name Plain  `json:"name" jsonschema:"A name of your choice, for the progress and the log."`

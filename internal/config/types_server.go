@@ -1,6 +1,6 @@
 package config
 
-// Server is how rota serve listens.
+// Server configures rota serve.
 type Server struct {
 	At             Pos            `json:"-"`
 	Listen         Plain          `json:"listen,omitzero" jsonschema:"The address and port to listen on. Defaults to 127.0.0.1:8470. Others than this machine's own need tls."`
@@ -12,7 +12,7 @@ type Server struct {
 	Audit          *AuditSettings `json:"audit,omitzero" jsonschema:"Where the audit's head is anchored and its entries are sent."`
 }
 
-// ServerTLS is a certificate with its key.
+// ServerTLS is a certificate and its key.
 type ServerTLS struct {
 	At       Pos  `json:"-"`
 	Cert     Text `json:"cert" jsonschema:"The file with the certificate, and those that it was signed with. Read again when it changes."`
@@ -28,7 +28,7 @@ type Endpoint struct {
 	Functions map[string]Text `json:"functions,omitzero" jsonschema:"Rotation functions: for each ARN the URL that takes Lambda's Invoke call."`
 }
 
-// Access is who may do what, besides the principals in Rota's own store.
+// Access grants permissions, in addition to the principals in Rota's own store.
 type Access struct {
 	At           Pos            `json:"-"`
 	Issuers      []*OIDCIssuer  `json:"issuers,omitzero" jsonschema:"Identity providers whose tokens are believed."`
@@ -36,14 +36,14 @@ type Access struct {
 	Limits       *Limits        `json:"limits,omitzero" jsonschema:"How often one may ask, on each replica."`
 }
 
-// Limits are how often one may ask.
+// Limits are the rate limits on requests.
 type Limits struct {
 	At        Pos   `json:"-"`
 	Principal *Rate `json:"principal,omitzero" jsonschema:"Requests of one principal. Defaults to 200 a second, 1000 at once."`
 	Address   *Rate `json:"address,omitzero" jsonschema:"Requests from one address. Defaults to 500 a second, 2000 at once."`
 }
 
-// Rate is how often a second in the long run, and how often at once.
+// Rate is a sustained number of requests per second, and a burst size.
 type Rate struct {
 	At        Pos `json:"-"`
 	PerSecond Int `json:"per_second" min:"1" max:"1000000" jsonschema:"How often a second in the long run."`
@@ -62,7 +62,7 @@ type OIDCIssuer struct {
 	TokenFile Plain          `json:"token_file,omitzero" jsonschema:"The file with the token that it asks for before it gives its keys."`
 }
 
-// OIDCBinding gives rules to tokens.
+// OIDCBinding grants rules to tokens.
 type OIDCBinding struct {
 	At        Pos              `json:"-"`
 	Claims    map[string]Plain `json:"claims" jsonschema:"Patterns of claims that must all match; * stands for any characters."`
@@ -70,7 +70,7 @@ type OIDCBinding struct {
 	Rules     []Plain          `json:"rules" jsonschema:"What they may do, such as read:shop/*."`
 }
 
-// Certificate gives rules to client certificates.
+// Certificate grants rules to client certificates.
 type Certificate struct {
 	At           Pos     `json:"-"`
 	CommonName   Plain   `json:"common_name,omitzero" jsonschema:"A pattern of the subject's common name."`
@@ -81,7 +81,7 @@ type Certificate struct {
 	Rules        []Plain `json:"rules" jsonschema:"What they may do, such as read:shop/*."`
 }
 
-// AuditSettings say where the audit goes besides the database.
+// AuditSettings say where the audit log goes besides the database.
 type AuditSettings struct {
 	At          Pos       `json:"-"`
 	AnchorEvery Duration  `json:"anchor_every,omitzero" jsonschema:"How often the chain's signed head is anchored. Defaults to 1h."`
@@ -89,7 +89,7 @@ type AuditSettings struct {
 	Syslog      Plain     `json:"syslog,omitzero" jsonschema:"Where every entry is sent as RFC 5424: tcp://host:6514, udp://host:514 or tls://host:6514."`
 }
 
-// Anchor is a place outside that keeps signed heads.
+// Anchor is an outside place that keeps signed heads of the audit log.
 type Anchor struct {
 	At      Pos         `json:"-"`
 	File    Plain       `json:"file,omitzero" oneof:"kind" jsonschema:"A file that a line is added to, best on another machine's disk."`
@@ -97,7 +97,7 @@ type Anchor struct {
 	Kind    Choice      `json:"-" kinds:"archive"`
 }
 
-// AnchorHook is an address.
+// AnchorHook is an HTTP endpoint that receives signed heads.
 type AnchorHook struct {
 	At    Pos  `json:"-"`
 	URL   Text `json:"url" jsonschema:"The address."`

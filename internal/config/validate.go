@@ -12,9 +12,8 @@ import (
 
 var connectionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// validator checks what the parts of a file say about one another. Parts that
-// could not be decoded are passed over: what is wrong with them is said
-// already.
+// validator cross-checks the parts of a file. It skips parts that failed to
+// decode, since those were already reported.
 type validator struct {
 	*decoder
 	doc      *Document
@@ -45,7 +44,7 @@ func (v *validator) document() {
 	v.references()
 }
 
-// path is where the secret stands in the file.
+// path is the secret's path in the file.
 func (s *Secret) path() Path { return Path{"secrets"}.Item(s.Name.Text) }
 
 func (v *validator) connection(name string, c *Connection) {
@@ -56,8 +55,8 @@ func (v *validator) connection(name string, c *Connection) {
 	v.choice(&c.Kind, provider.IssuerFacts{}, "")
 }
 
-// choice has a kind check its own configuration, and checks the connections that
-// it names.
+// choice has a kind validate its own configuration, and checks the connections
+// the configuration names.
 func (v *validator) choice(c *Choice, issuer provider.IssuerFacts, connection string) {
 	if c.kind == nil {
 		return
@@ -84,7 +83,8 @@ func (v *validator) choice(c *Choice, issuer provider.IssuerFacts, connection st
 	checks.Validate(x)
 }
 
-// reference finds a connection of the kinds wanted.
+// reference checks that a name refers to a connection of one of the wanted
+// kinds.
 func (v *validator) reference(name Plain, path Path, kinds ...string) {
 	if name.Text == "" {
 		return
@@ -105,7 +105,7 @@ func (v *validator) reference(name Plain, path Path, kinds ...string) {
 	}
 }
 
-// ofKind are the names of the connections of such kinds.
+// ofKind returns the names of the connections of these kinds.
 func (v *validator) ofKind(kinds []string) []string {
 	return slices.DeleteFunc(sortedNames(v.doc.Connections), func(name string) bool {
 		c := v.doc.Connections[name]
@@ -115,8 +115,8 @@ func (v *validator) ofKind(kinds []string) []string {
 
 var defaultPasswords = Path{"defaults", "password"}
 
-// defaultRules checks the default password rules alone, so that one mistake in
-// them is one problem and not one a secret.
+// defaultRules checks the default password rules on their own, so that a
+// mistake there is reported once and not once per secret.
 func (v *validator) defaultRules() {
 	d := v.doc.Defaults.Password
 	if v.isBad(defaultPasswords) {

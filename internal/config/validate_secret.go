@@ -59,7 +59,7 @@ func (v *validator) secret(s *Secret) {
 	v.policy(s, facts.Traits)
 }
 
-// manual refuses what only a program can do.
+// manual rejects settings that only work for automatic rotation.
 func (v *validator) manual(s *Secret) {
 	for _, part := range []struct {
 		given bool
@@ -71,7 +71,8 @@ func (v *validator) manual(s *Secret) {
 	}
 }
 
-// check refuses a check that tests another credential than the issuer's.
+// check rejects a check that tests a different kind of credential than the
+// issuer's.
 func (v *validator) check(c *Choice, issuer provider.IssuerFacts, connection string) {
 	if c.kind == nil {
 		return
@@ -102,7 +103,7 @@ func article(noun string) string {
 	return "a " + noun
 }
 
-// once notes where a name stands, and refuses it where it stood before.
+// once records where a name first appears, and rejects duplicates.
 func (v *validator) once(lines map[string]Pos, name Plain, path Path) {
 	if first, twice := lines[name.Text]; twice {
 		v.add(name.At, path, "", "the name %q is already on line %d", name.Text, first.Line)

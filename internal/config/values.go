@@ -12,19 +12,19 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Unchanged tells whether the file on disk still holds what was read.
+// Unchanged reports whether the file on disk is still the one that was read.
 func (f *File) Unchanged() bool {
 	data, err := os.ReadFile(f.Path)
 	return err == nil && bytes.Equal(data, f.data)
 }
 
-// Sum is the hash of what was read, such as sha256:9f86….
+// Sum returns the hash of the file as read, such as sha256:9f86….
 func (f *File) Sum() string { return fmt.Sprintf("sha256:%x", sha256.Sum256(f.data)) }
 
-// Values is a fingerprint of what the file's references stand for now. Once it
-// is another one, what was wired holds values that are no longer so: a password
-// in a file was changed, or a secret that a connection logs in with was
-// rotated. version gives the current version of a secret, "" for none.
+// Values returns a fingerprint of the current values of the file's references.
+// When it changes, the wired values are out of date: someone changed a password
+// in a file, or a secret that a connection logs in with was rotated. version
+// returns a secret's current version, or "" if it has none.
 func (f *File) Values(env Environment, version func(secret string) (string, error)) (string, error) {
 	w := newWiring(f, env)
 	h := sha256.New()
@@ -43,7 +43,8 @@ func (f *File) Values(env Environment, version func(secret string) (string, erro
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// distinct are the references of all texts, each once, in order.
+// distinct returns the references of all texts, in order and without
+// duplicates.
 func distinct(texts []Text) []provider.Reference {
 	var all []provider.Reference
 	for _, t := range texts {

@@ -6,8 +6,8 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// walk visits every leaf of a configuration: what's said about it is known
-// without the configuration having to list it.
+// walk visits every leaf of a configuration, so that a configuration doesn't
+// have to list them.
 func walk(config any, visit func(leaf any)) {
 	if config != nil {
 		walkValue(reflect.ValueOf(config), visit)
@@ -21,7 +21,7 @@ func walkValue(v reflect.Value, visit func(leaf any)) {
 			walkValue(v.Elem(), visit)
 		}
 	case reflect.Struct:
-		if v.CanInterface() { // an embedded struct that isn't exported can't, and is no leaf
+		if v.CanInterface() { // an unexported embedded struct can't, and isn't a leaf
 			switch leaf := v.Interface().(type) {
 			case provider.Text, provider.ConnectionName:
 				visit(leaf)
@@ -47,7 +47,7 @@ func walkValue(v reflect.Value, visit func(leaf any)) {
 	}
 }
 
-// textsOf are the texts of a configuration.
+// textsOf returns the texts of a configuration.
 func textsOf(config any) []Text {
 	var texts []Text
 	walk(config, func(leaf any) {
@@ -58,7 +58,7 @@ func textsOf(config any) []Text {
 	return texts
 }
 
-// connectionsOf are the connections that a configuration names.
+// connectionsOf returns the connections that a configuration names.
 func connectionsOf(config any) []provider.ConnectionName {
 	var names []provider.ConnectionName
 	walk(config, func(leaf any) {

@@ -21,7 +21,7 @@ secrets:
   - {name: other, issuer: {connection: root, password: {role: other}}}
 `))
 	if err != nil {
-		t.Fatal(err) // the notifier of app may log in with app
+		t.Fatal(err) // app's notifier can log in with app
 	}
 	for name, c := range map[string]struct {
 		names []string

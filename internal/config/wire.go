@@ -15,31 +15,31 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Wired is a file's secrets, bound to their systems.
+// Wired is a file's secrets, connected to their systems.
 type Wired struct {
-	// Secrets are those that could be wired, in the file's order.
+	// Secrets are the ones that could be wired, in the file's order.
 	Secrets []*rotation.Secret
-	// ByName holds the same.
+	// ByName holds the same secrets, by name.
 	ByName map[string]*rotation.Secret
-	// Broken says why the other secrets could not be wired. One that is broken
-	// stops no other.
+	// Broken says why each of the other secrets could not be wired. One broken
+	// secret doesn't stop the others.
 	Broken map[string]error
-	// Watched are the broken ones with what is needed to raise an alert for them:
-	// name, policy and those notifiers that could be wired.
+	// Watched holds the broken secrets with just enough to alert about them:
+	// name, policy, and the notifiers that could be wired.
 	Watched map[string]*rotation.Secret
-	// Notifiers are those that the secrets use, by their connection's name.
+	// Notifiers are the ones the secrets use, by connection name.
 	Notifiers map[string]rota.Notifier
-	// Digesters are the notifiers among them that gather events: their Flush is
-	// to be called from time to time.
+	// Digesters are those notifiers that batch events. Call their Flush
+	// periodically.
 	Digesters []*rotation.Digester
-	// Warnings are what is a risk but no error, such as a password file that a
-	// group may read.
+	// Warnings are risks that aren't errors, such as a group-readable password
+	// file.
 	Warnings []Problem
 
 	closers []func()
 }
 
-// Close ends all connections. It may be called again.
+// Close closes all connections. It's safe to call more than once.
 func (w *Wired) Close() error {
 	for _, end := range slices.Backward(w.closers) {
 		end()
@@ -48,15 +48,14 @@ func (w *Wired) Close() error {
 	return nil
 }
 
-// wiring is the making of a Wired. Everything is made when it is first needed,
-// and once.
+// wiring builds a Wired. Each object is made lazily, and only once.
 type wiring struct {
 	file        *File
 	env         Environment
 	warnings    problems
 	opened      map[string]memo[any] // connections, by name
 	notifiers   map[string]memo[rota.Notifier]
-	digesters   map[string]*rotation.Digester // by their names
+	digesters   map[string]*rotation.Digester // by name
 	stores      map[string]memo[rota.Store]
 	credentials map[string]memo[rota.Credential]
 	closers     []func()
@@ -67,7 +66,7 @@ type memo[T any] struct {
 	err   error
 }
 
-// once makes a thing when it is first asked for.
+// once makes a value on first use and memoizes it.
 func once[T any](made map[string]memo[T], name string, make func() (T, error)) (T, error) {
 	m, ok := made[name]
 	if !ok {
@@ -90,12 +89,12 @@ func newWiring(f *File, env Environment) *wiring {
 	}
 }
 
-// Wire makes the providers' objects and resolves the references that they
-// need. It calls no outside system, but for ${secret:…}, which reads the other
-// secret's store. Values are read now: who wants later ones wires again.
+// Wire makes the providers' objects and resolves the references they need. It
+// calls no outside system, except that ${secret:…} reads the other secret's
+// store. Values are read now; to pick up later ones, wire again.
 //
-// What is wrong with one secret goes to Broken; the error is for what concerns
-// all.
+// A problem with one secret goes into Broken. The returned error is for
+// problems that affect all of them.
 func (f *File) Wire(ctx context.Context, env Environment) (*Wired, error) {
 	w := newWiring(f, env)
 	out := &Wired{ByName: map[string]*rotation.Secret{}, Broken: map[string]error{}, Watched: map[string]*rotation.Secret{}, Notifiers: map[string]rota.Notifier{}}
@@ -132,8 +131,8 @@ func (f *File) Wire(ctx context.Context, env Environment) (*Wired, error) {
 	return out, nil
 }
 
-// secret wires one secret. All that is wrong with it is said at once; it has then
-// what could be wired all the same.
+// secret wires one secret. It reports everything wrong with it at once, and
+// still returns whatever could be wired.
 func (w *wiring) secret(ctx context.Context, s *Secret) (*rotation.Secret, error) {
 	var errs []error
 	keep := func(err error) {
@@ -180,7 +179,7 @@ func (w *wiring) secret(ctx context.Context, s *Secret) (*rotation.Secret, error
 	return out, errors.Join(errs...)
 }
 
-// build is what the constructor of one of a secret's kinds is given.
+// build returns the input for the constructor of one of a secret's kinds.
 func (w *wiring) build(ctx context.Context, s *Secret, p piece) *provider.Build {
 	b := provider.NewBuild(ctx, w)
 	b.Name, b.Connection = p.name, p.connection.Text
@@ -195,13 +194,13 @@ func (w *wiring) build(ctx context.Context, s *Secret, p piece) *provider.Build 
 // Budget implements [provider.Source].
 func (w *wiring) Budget() rota.Budget { return w.env.Budget }
 
-// Open implements [provider.Source]: the connection is made when it is first
-// needed, and once.
+// Open implements [provider.Source]. It makes the connection on first use, and
+// only once.
 func (w *wiring) Open(ctx context.Context, name string) (any, error) {
 	return once(w.opened, name, func() (any, error) {
 		cfg, ok := w.file.Document.connectionConfig(name).(provider.ConnectionConfig)
 		if !ok {
-			return nil, fmt.Errorf("connection %s: %w", name, rota.ErrNotFound) // refused when the file was checked
+			return nil, fmt.Errorf("connection %s: %w", name, rota.ErrNotFound) // already rejected by validation
 		}
 		b := provider.NewBuild(ctx, w)
 		b.Name = name
@@ -233,8 +232,8 @@ func (w *wiring) store(ctx context.Context, s *Secret) (rota.Store, error) {
 	})
 }
 
-// notice makes the notifier of one entry under notify. Entries that say the
-// same share one.
+// notice makes the notifier for one entry under notify. Identical entries share
+// one.
 func (w *wiring) notice(ctx context.Context, x Notice) (rota.Notifier, error) {
 	n, err := w.notifier(ctx, x.Parts.Connection.Text)
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// collisions finds the secrets whose references turned out to name the same
-// thing. Which of them is right can't be known: all of them are broken. Where
-// only the outside world knows, each of them learns it before it changes
-// anything.
+// collisions finds secrets whose resolved references turn out to name the same
+// resource. There's no way to know which one is right, so all of them are
+// broken. If only the outside systems can tell, each of the secrets finds out
+// before it changes anything.
 func (w *wiring) collisions(ctx context.Context, out *Wired) {
 	text := func(t Text) (string, bool) {
 		value, err := w.Resolve(ctx, t)

@@ -42,7 +42,7 @@ func (s fakeStore) Get(_ context.Context, r rota.GetRequest) (rota.Credential, e
 	return s.current, nil
 }
 
-// world is an environment for tests: variables, files and own stores.
+// world is an environment for tests, with variables, files and own stores.
 type world struct {
 	env    map[string]string
 	files  map[string]string
@@ -75,7 +75,8 @@ func (w *world) environment() Environment {
 	}
 }
 
-// awsFiles keeps the machine's own AWS settings out, and offers profile p.
+// awsFiles isolates the test from the machine's AWS settings, and provides a
+// profile p.
 func awsFiles(t *testing.T) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "aws")
@@ -163,7 +164,7 @@ func TestPoliciesAreMergedKeyByKey(t *testing.T) {
 	}
 }
 
-// What the kinds say of themselves must be what the issuers they make say.
+// Each kind's declared facts must match those of the issuers it makes.
 func TestTheIssuersAreAsTheirKindsSay(t *testing.T) {
 	wired := wireEverything(t, goodWorld())
 	f, err := builtin.Load("testdata/good/everything.yaml")
@@ -192,7 +193,7 @@ func TestTheIssuersAreAsTheirKindsSay(t *testing.T) {
 			t.Errorf("%s: the kind says its evidence is %q", key, described[key].Evidence)
 		}
 		if issuer.Traits().IssuerChooses || issuer.Traits().Manual {
-			continue // its Create calls the outside
+			continue // its Create calls an outside system
 		}
 		c, err := issuer.Create(t.Context(), rota.CreateRequest{})
 		if err != nil {
@@ -239,7 +240,7 @@ func TestReferencesAreResolved(t *testing.T) {
 func TestOneBrokenSecretStopsNoOther(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*world)
-		want   map[string]string // what the error of each broken secret has in it
+		want   map[string]string // substrings of each broken secret's error
 	}{
 		"a variable is not set": {func(w *world) { delete(w.env, "CMS_USER") },
 			map[string]string{"prod/s3": `everything.yaml:62:59: secrets[prod/s3].issuer.iam_access_key.user: ${env:CMS_USER} is not set (try: export CMS_USER=…)`}},
