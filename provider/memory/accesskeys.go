@@ -16,12 +16,12 @@ type AccessKeysOptions struct {
 	User string // defaults to "ci"
 	// Limit defaults to 2, as in IAM.
 	Limit int
-	// Settle is what [rota.Traits] says. Defaults to ListLag.
+	// Settle sets the field of [rota.Traits]. Defaults to ListLag.
 	Settle time.Duration
-	// TestSuccesses is what [rota.Traits] says. Defaults to 3.
+	// TestSuccesses sets the field of [rota.Traits]. Defaults to 3.
 	TestSuccesses int
-	// RefusedLogins is how many logins with a new key are refused before it
-	// is known everywhere.
+	// RefusedLogins is how many logins with a new key fail before it has
+	// propagated everywhere.
 	RefusedLogins int
 	// ListLag is how long a list takes to show a change.
 	ListLag time.Duration
@@ -29,9 +29,9 @@ type AccessKeysOptions struct {
 	UseLag time.Duration
 }
 
-// AccessKeys issues access keys of one user as IAM does: it chooses the values
-// and answers each once, two may exist, they are active or inactive, their last
-// use is recorded, and what changes is seen everywhere only after a while.
+// AccessKeys issues access keys of one user as IAM does. It chooses the values
+// and returns each only once, two can exist, each is active or inactive, their
+// last use is recorded, and changes are eventually consistent.
 type AccessKeys struct {
 	part
 	user      string
@@ -48,14 +48,14 @@ type accessKey struct {
 	foreign    bool
 	createdAt  time.Time
 	active     bool
-	changedAt  time.Time // when active changed last
+	changedAt  time.Time // when active last changed
 	gone       bool
 	goneAt     time.Time
 	logins     int
-	uses       []time.Time // the last that LastUsed shows already, and all after it
+	uses       []time.Time // the last use that LastUsed shows by now, and all later ones
 }
 
-// NewAccessKeys makes the issuer of a user without keys.
+// NewAccessKeys makes the issuer for a user that has no keys.
 func NewAccessKeys(o AccessKeysOptions) *AccessKeys {
 	if o.User == "" {
 		o.User = "ci"
@@ -75,15 +75,16 @@ func NewAccessKeys(o AccessKeysOptions) *AccessKeys {
 	return a
 }
 
-// Traits are those of the options.
+// Traits returns the traits set by the options.
 func (a *AccessKeys) Traits() rota.Traits { return a.traits }
 
-// CredentialID is the access key's id.
+// CredentialID returns the access key's id.
 func (a *AccessKeys) CredentialID(c rota.Credential) string {
 	return c.Field(rota.FieldAccessKeyID)
 }
 
-// Create makes an active key. [rota.ErrLimit] where there are enough.
+// Create makes an active key, or returns [rota.ErrLimit] if the limit is
+// reached.
 func (a *AccessKeys) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
 	var made rota.Credential
 	err := a.do(ctx, "issuer.create", func(Fault) error {
@@ -102,7 +103,7 @@ func (a *AccessKeys) Create(ctx context.Context, _ rota.CreateRequest) (rota.Cre
 	return made, nil
 }
 
-// add makes a key. The lock is held.
+// add makes a key. The caller holds the lock.
 func (a *AccessKeys) add(foreign bool) rota.Credential {
 	a.remember()
 	a.count++
@@ -120,12 +121,12 @@ func (a *AccessKeys) add(foreign bool) rota.Credential {
 	return rota.NewCredential(map[string]string{rota.FieldAccessKeyID: k.id, rota.FieldSecretAccessKey: k.secret})
 }
 
-// Set has nothing to do: the issuer chose the key.
+// Set is a no-op: the issuer chose the key.
 func (a *AccessKeys) Set(ctx context.Context, _ rota.SetRequest) error {
 	return a.do(ctx, "issuer.set", func(Fault) error { return nil })
 }
 
-// Test logs in with the key; that counts as a use.
+// Test logs in with the key, which counts as a use.
 func (a *AccessKeys) Test(ctx context.Context, r rota.TestRequest) error {
 	return a.do(ctx, "issuer.test", func(Fault) error {
 		id := a.CredentialID(r.Credential)
@@ -136,7 +137,7 @@ func (a *AccessKeys) Test(ctx context.Context, r rota.TestRequest) error {
 	})
 }
 
-// login tells whether the key lets in. The lock is held.
+// login reports whether the key logs in. The caller holds the lock.
 func (a *AccessKeys) login(id, secret string) bool {
 	k := a.find(id)
 	if k == nil || !k.active || k.secret != secret {
@@ -149,7 +150,8 @@ func (a *AccessKeys) login(id, secret string) bool {
 	return true
 }
 
-// shown are the key's uses without those before the last that is known by now.
+// shown returns the key's uses, without those before the last one that is
+// visible by now.
 func (a *AccessKeys) shown(k *accessKey) []time.Time {
 	known := a.opts.Now().Add(-a.options.UseLag)
 	for i := len(k.uses) - 1; i > 0; i-- {
@@ -160,7 +162,8 @@ func (a *AccessKeys) shown(k *accessKey) []time.Time {
 	return k.uses
 }
 
-// Delete removes an inactive key. An active one is [rota.ErrConflict].
+// Delete removes an inactive key. It returns [rota.ErrConflict] if the key is
+// active.
 func (a *AccessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 	return a.do(ctx, "issuer.delete", func(Fault) error {
 		k := a.find(r.CredentialID)
@@ -181,7 +184,7 @@ func (a *AccessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 	})
 }
 
-// List gives the user's keys as they were [AccessKeysOptions].ListLag ago.
+// List returns the user's keys as of [AccessKeysOptions].ListLag ago.
 func (a *AccessKeys) List(ctx context.Context) ([]rota.Issued, error) {
 	var list []rota.Issued
 	err := a.do(ctx, "issuer.list", func(f Fault) error {
@@ -198,7 +201,7 @@ func (a *AccessKeys) List(ctx context.Context) ([]rota.Issued, error) {
 	return list, nil
 }
 
-// LastUsed reports the key's last use, as far as it is known by now.
+// LastUsed reports the key's last use, as far as it's visible by now.
 func (a *AccessKeys) LastUsed(ctx context.Context, credentialID string) (rota.Use, error) {
 	var use rota.Use
 	err := a.do(ctx, "issuer.last_used", func(Fault) error {
@@ -219,12 +222,12 @@ func (a *AccessKeys) LastUsed(ctx context.Context, credentialID string) (rota.Us
 	return use, nil
 }
 
-// Deactivate switches the key off.
+// Deactivate disables the key.
 func (a *AccessKeys) Deactivate(ctx context.Context, r rota.RetireRequest) error {
 	return a.do(ctx, "issuer.deactivate", func(Fault) error { return a.turn(r.CredentialID, false) })
 }
 
-// Reactivate switches the key on again.
+// Reactivate enables the key again.
 func (a *AccessKeys) Reactivate(ctx context.Context, r rota.RetireRequest) error {
 	return a.do(ctx, "issuer.reactivate", func(Fault) error { return a.turn(r.CredentialID, true) })
 }
@@ -258,7 +261,7 @@ func (a *AccessKeys) find(id string) *accessKey {
 
 func (a *AccessKeys) existing() []rota.Issued { return a.list(0) }
 
-// list is how the keys were a while ago. The lock is held.
+// list returns the keys as of a while ago. The caller holds the lock.
 func (a *AccessKeys) list(ago time.Duration) []rota.Issued {
 	at := a.opts.Now().Add(-ago)
 	list := make([]rota.Issued, 0, len(a.keys))
@@ -275,18 +278,18 @@ func (a *AccessKeys) list(ago time.Duration) []rota.Issued {
 	return list
 }
 
-// remember keeps the state before a write, for stale lists.
+// remember saves the state before a write, for stale lists.
 func (a *AccessKeys) remember() { a.before = a.existing() }
 
-// Plant makes a key that Rota knows nothing of, whatever the limit says and
-// without a fault. It is active.
+// Plant makes an active key that Rota doesn't know about. It ignores the limit
+// and injects no faults.
 func (a *AccessKeys) Plant() rota.Credential {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.add(true)
 }
 
-// Foreign tells whether the key was planted.
+// Foreign reports whether the key was planted.
 func (a *AccessKeys) Foreign(id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -294,15 +297,15 @@ func (a *AccessKeys) Foreign(id string) bool {
 	return k != nil && k.foreign
 }
 
-// Login is a consumer's login with the credential; it tells whether it
-// succeeded.
+// Login simulates a consumer logging in with the credential, and reports
+// whether it succeeded.
 func (a *AccessKeys) Login(c rota.Credential) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.login(a.CredentialID(c), c.Field(rota.FieldSecretAccessKey))
 }
 
-// Use is Login by a consumer that is known to hold the key's secret.
+// Use is Login for a consumer that is known to hold the key's secret.
 func (a *AccessKeys) Use(keyID string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -310,14 +313,14 @@ func (a *AccessKeys) Use(keyID string) bool {
 	return k != nil && a.login(keyID, k.secret)
 }
 
-// Keys are the keys that really exist now, whatever a list says.
+// Keys returns the keys that actually exist now, however stale a list is.
 func (a *AccessKeys) Keys() []rota.Issued {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.existing()
 }
 
-// LimitHits is how many calls ran into the limit.
+// LimitHits returns how many calls hit the limit.
 func (a *AccessKeys) LimitHits() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

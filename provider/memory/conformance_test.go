@@ -33,7 +33,7 @@ func (c *clock) Now() time.Time          { return c.now }
 func (c *clock) Advance(d time.Duration) { c.now = c.now.Add(d) }
 func (c *clock) Tick()                   { c.Advance(time.Second) }
 
-// faulty gives options with virtual time, and the hook that injects faults.
+// faulty returns options with virtual time, and the hook that injects faults.
 // kind is "issuer", "store" and so on.
 func faulty(kind string) (memory.Options, *clock, providertest.Inject) {
 	injector, clock := &memory.Injector{}, newClock()

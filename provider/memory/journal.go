@@ -11,8 +11,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Journal keeps progress, leases and the audit of any number of secrets. It
-// outlives the crashes that faults simulate, as a disk does.
+// Journal keeps the progress, leases and audit log of any number of secrets.
+// Like a disk, it survives the crashes that faults simulate.
 type Journal struct {
 	part
 	secrets map[string]*journaled
@@ -20,7 +20,7 @@ type Journal struct {
 }
 
 type journaled struct {
-	lease    rotation.Lease // Holder "" where nobody has it; Fence is the highest ever
+	lease    rotation.Lease // Holder is "" if nobody holds it; Fence is the highest ever issued
 	progress rotation.Progress
 	halts    rotation.Halts
 }
@@ -32,7 +32,7 @@ func NewJournal(o Options) *Journal {
 	return j
 }
 
-// Acquire takes the lease. A holder that has it already gets it anew, with a
+// Acquire takes the lease. A holder that already has it gets it again, with a
 // higher fence.
 func (j *Journal) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
 	var lease rotation.Lease
@@ -59,7 +59,7 @@ func (j *Journal) Acquire(ctx context.Context, r rotation.AcquireRequest) (rotat
 	return lease, nil
 }
 
-// Release gives the lease back.
+// Release gives up the lease.
 func (j *Journal) Release(ctx context.Context, l rotation.Lease) error {
 	return j.do(ctx, "journal.release", func(Fault) error {
 		if s := j.secrets[l.Secret]; s != nil && s.lease.Fence == l.Fence && s.lease.Holder == l.Holder {
@@ -69,8 +69,8 @@ func (j *Journal) Release(ctx context.Context, l rotation.Lease) error {
 	})
 }
 
-// Load gives a copy of everything kept about the secret. Nothing is ever
-// restored here.
+// Load returns a copy of everything stored about the secret. This journal is
+// never restored from a backup.
 func (j *Journal) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
 	var snapshot rotation.Snapshot
 	err := j.do(ctx, "journal.load", func(Fault) error {
@@ -93,9 +93,8 @@ func (j *Journal) Load(ctx context.Context, secret string, peers ...string) (rot
 	return snapshot, nil
 }
 
-// Save keeps a copy of the progress, and the entries, and prolongs the lease, or
-// gives it back.
-// A lease that ran out is lost, whether somebody took it or not.
+// Save stores a copy of the progress and the entries, and extends the lease or
+// releases it. An expired lease is lost, even if nobody else has taken it.
 func (j *Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	return j.do(ctx, "journal.save", func(Fault) error {
 		s, now := j.secrets[r.Lease.Secret], j.opts.Now()
@@ -127,14 +126,14 @@ func (j *Journal) refuse(op string, err error) error {
 	return &rota.Error{System: j.opts.System, Op: op, Class: rota.ClassStop, Err: err}
 }
 
-// Entries is the audit so far, in order.
+// Entries returns the audit log so far, in order.
 func (j *Journal) Entries() []rotation.Entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.entries)
 }
 
-// Progress is a secret's progress, without a fault.
+// Progress returns a secret's progress, without faults.
 func (j *Journal) Progress(secret string) rotation.Progress {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -144,7 +143,8 @@ func (j *Journal) Progress(secret string) rotation.Progress {
 	return rotation.Progress{}
 }
 
-// Pause has nothing new begun for a secret that was saved before, until Resume.
+// Pause stops anything new from starting, until Resume, for a secret that has
+// been saved before.
 func (j *Journal) Pause(secret string, h rotation.Halt) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -153,7 +153,8 @@ func (j *Journal) Pause(secret string, h rotation.Halt) {
 	}
 }
 
-// Resume lifts a pause, and has what was given up tried again.
+// Resume lifts a pause, and clears failures so that what was given up is
+// retried.
 func (j *Journal) Resume(secret string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -164,15 +165,16 @@ func (j *Journal) Resume(secret string) {
 	}
 }
 
-// Reset loses everything, fences and audit too, as the loss of Rota's data
-// folder does.
+// Reset erases everything, including fences and the audit log, as losing Rota's
+// data folder would.
 func (j *Journal) Reset() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.secrets, j.entries = map[string]*journaled{}, nil
 }
 
-// clone copies a progress with everything that can be changed through it.
+// clone copies a progress deeply enough that changes to the copy don't affect
+// the original.
 func clone(p rotation.Progress) rotation.Progress {
 	p.Versions = maps.Clone(p.Versions)
 	for id, v := range p.Versions {

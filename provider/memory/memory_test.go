@@ -14,7 +14,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// crashes runs call and gives the crash that it ended with, if any.
+// crashes runs call and returns the crash that ended it, if any.
 func crashes(call func()) (crash memory.Crash, crashed bool) {
 	defer func() { crash, crashed = recover().(memory.Crash) }()
 	call()
@@ -103,7 +103,7 @@ func TestAccessKeysLagBehind(t *testing.T) {
 	if got := list(); got != "active" {
 		t.Errorf("a minute later it is %s", got)
 	}
-	// A key in steady use is shown as used an hour ago, not as never used.
+	// A key in constant use shows as used an hour ago, not as never used.
 	for range 90 {
 		clock.Advance(time.Minute)
 		keys.Use(id)
@@ -170,7 +170,7 @@ func TestAVersionWithoutValueIsFilledInOnce(t *testing.T) {
 	s := memory.NewStore(memory.Options{})
 	c := rota.NewCredential(map[string]string{"password": "first"})
 	s.Plant("v0", c, rota.LabelCurrent)
-	s.Plant("v1", rota.Credential{}, rota.LabelPending) // as Secrets Manager's own rotation begins
+	s.Plant("v1", rota.Credential{}, rota.LabelPending) // as the first step of Secrets Manager's own rotation
 	if _, err := s.Get(t.Context(), rota.GetRequest{Version: "v1"}); !errors.Is(err, rota.ErrNotFound) {
 		t.Errorf("get: %v", err)
 	}
@@ -295,7 +295,7 @@ func TestDelayIsSpentBeforeTheCallActs(t *testing.T) {
 	}
 }
 
-// BenchmarkRotation makes the calls of one whole rotation of an access key.
+// BenchmarkRotation makes all calls of one access key rotation.
 func BenchmarkRotation(b *testing.B) {
 	clock := newClock()
 	o := memory.Options{Now: clock.Now, Faults: func(memory.Call) memory.Fault { return memory.Fault{} }}

@@ -10,7 +10,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Options are common to all parts. The zero Options are good: real time, no
+// Options are common to all parts. The zero value means real time and no
 // faults.
 type Options struct {
 	// System is the outside system's name, in errors and for [Faults].
@@ -20,21 +20,21 @@ type Options struct {
 	Now func() time.Time
 	// Faults defaults to none.
 	Faults Faults
-	// Wait spends a [Fault].Delay before the call acts: it advances a virtual
-	// clock, or waits for the context's end. Its error fails the call.
+	// Wait spends a [Fault].Delay before the call acts, by advancing a virtual
+	// clock or waiting for the context to end. Its error fails the call.
 	// Defaults to not waiting.
 	Wait func(ctx context.Context, d time.Duration) error
-	// Observe hears of every change, right after it was made and before the
-	// call answers or crashes, with no lock held.
+	// Observe is called for every change, right after the change and before the
+	// call returns or crashes, with no lock held.
 	Observe func(Effect)
 }
 
-// part is what all parts have in common: a lock, a clock, faults.
+// part is what all parts have in common: a lock, a clock and faults.
 type part struct {
 	opts  Options
 	mu    sync.Mutex
 	calls map[string]int
-	made  []string // the ids that the running call changed
+	made  []string // the ids changed by the running call
 	wrong error    // the first broken invariant
 }
 
@@ -49,15 +49,16 @@ func (p *part) init(o Options, system string) {
 	p.calls = map[string]int{}
 }
 
-// Calls is how often a method was called, by the names of [Call].
+// Calls returns how often a method was called. op is named as in [Call].
 func (p *part) Calls(op string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.calls[op]
 }
 
-// do runs one call with its fault: act, which holds the lock, once, twice or
-// not at all. The fault is handed to act for what only act can do.
+// do runs one call with its fault: it runs act, with the lock held, once, twice
+// or not at all. act gets the fault too, for the effects that only it can
+// simulate.
 func (p *part) do(ctx context.Context, op string, act func(Fault) error) error {
 	if err := ctx.Err(); err != nil {
 		return p.fail(op, rota.ClassWait, err)
@@ -95,7 +96,7 @@ func (p *part) do(ctx context.Context, op string, act func(Fault) error) error {
 	return err
 }
 
-// act gives the ids that the call changed, where somebody observes them.
+// act returns the ids that the call changed, if anyone observes them.
 func (p *part) act(f Fault, act func(Fault) error) ([]string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,27 +113,27 @@ func (p *part) act(f Fault, act func(Fault) error) ([]string, error) {
 	return made, err
 }
 
-// fail is an error of this part, classified.
+// fail returns an error of this part with its class.
 func (p *part) fail(op string, class rota.Class, err error) error {
 	return &rota.Error{System: p.opts.System, Op: op, Class: class, Err: err}
 }
 
-// broke remembers the first broken invariant. The lock is held.
+// broke records the first broken invariant. The caller holds the lock.
 func (p *part) broke(err error) {
 	if p.wrong == nil {
 		p.wrong = err
 	}
 }
 
-// Invariant is nil, or what a write broke first that must never break.
+// Invariant returns the first invariant that a write broke, or nil.
 func (p *part) Invariant() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.wrong
 }
 
-// value is the n-th value of a sequence that differs by seed: 40 characters
-// that repeat from run to run. They are for tests and protect nothing.
+// value returns the n-th value of the sequence for a seed: 40 characters that
+// are the same on every run. They are for tests and protect nothing.
 func value(seed string, n int) string {
 	sum := sha256.Sum256([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
 	sum = sha256.Sum256(append(sum[:], seed...))

@@ -12,17 +12,17 @@ import (
 // RolesOptions configure [NewPassword] and [NewAlternating].
 type RolesOptions struct {
 	Options
-	// Accept is the server's password policy: its error is what the server
-	// says to a password that it rejects. Defaults to taking any.
+	// Accept is the server's password policy. It returns the server's error for
+	// a password it rejects. Defaults to accepting any.
 	Accept func(password string) error
-	// RefusedLogins is how many logins with a new password are refused before
-	// it is known everywhere, as on a replica.
+	// RefusedLogins is how many logins with a new password fail before it has
+	// reached every replica.
 	RefusedLogins int
-	// TestSuccesses is what [rota.Traits] says. Defaults to 3.
+	// TestSuccesses sets the field of [rota.Traits]. Defaults to 3.
 	TestSuccesses int
 }
 
-// roles are the roles of a database server that one secret uses.
+// roles are the database roles that one secret uses.
 type roles struct {
 	part
 	options RolesOptions
@@ -33,7 +33,7 @@ type roles struct {
 	count   int
 }
 
-// role has at most one password. Without one it does not count as issued.
+// role has at most one password. Without one, it doesn't count as issued.
 type role struct {
 	password string
 	login    bool
@@ -54,14 +54,14 @@ func (d *roles) init(o RolesOptions, kind string, names ...string) {
 	}
 }
 
-// Traits are those of the options.
+// Traits returns the traits set by the options.
 func (d *roles) Traits() rota.Traits { return d.traits }
 
-// CredentialID is the role's name.
+// CredentialID returns the role's name.
 func (d *roles) CredentialID(c rota.Credential) string { return c.Field(rota.FieldUsername) }
 
-// Create chooses a password for a role that is not taken, and touches nothing.
-// A single role is never taken.
+// Create chooses a password for a role that isn't taken, and changes nothing on
+// the server. A single role is never taken.
 func (d *roles) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
 	var made rota.Credential
 	err := d.do(ctx, "issuer.create", func(Fault) error {
@@ -84,8 +84,8 @@ func (d *roles) Create(ctx context.Context, r rota.CreateRequest) (rota.Credenti
 	return made, nil
 }
 
-// Set gives the role the password and lets it log in. What the policy does not
-// take is of class [rota.ClassRegenerate].
+// Set gives the role the password and lets it log in. If the policy rejects the
+// password, the error's class is [rota.ClassRegenerate].
 func (d *roles) Set(ctx context.Context, r rota.SetRequest) error {
 	return d.do(ctx, "issuer.set", func(Fault) error {
 		name, password := d.CredentialID(r.Credential), r.Credential.Field(rota.FieldPassword)
@@ -108,7 +108,7 @@ func (d *roles) Set(ctx context.Context, r rota.SetRequest) error {
 	})
 }
 
-// Test logs in, once.
+// Test logs in once.
 func (d *roles) Test(ctx context.Context, r rota.TestRequest) error {
 	return d.do(ctx, "issuer.test", func(Fault) error {
 		if !d.login(r.Credential) {
@@ -118,7 +118,7 @@ func (d *roles) Test(ctx context.Context, r rota.TestRequest) error {
 	})
 }
 
-// login tells whether the credential lets in. The lock is held.
+// login reports whether the credential logs in. The caller holds the lock.
 func (d *roles) login(c rota.Credential) bool {
 	role := d.roles[d.CredentialID(c)]
 	if role == nil || !role.login || role.password == "" || role.password != c.Field(rota.FieldPassword) {
@@ -128,8 +128,8 @@ func (d *roles) login(c rota.Credential) bool {
 	return role.logins > d.options.RefusedLogins
 }
 
-// Delete takes a role's password away for good. A role that may log in is
-// [rota.ErrConflict].
+// Delete removes a role's password permanently. It returns [rota.ErrConflict]
+// if the role can still log in.
 func (d *roles) Delete(ctx context.Context, r rota.RetireRequest) error {
 	return d.do(ctx, "issuer.delete", func(Fault) error {
 		role := d.roles[r.CredentialID]
@@ -146,7 +146,7 @@ func (d *roles) Delete(ctx context.Context, r rota.RetireRequest) error {
 	})
 }
 
-// closed is the role without its password; open sessions live on.
+// closed returns the role without its password. Open sessions survive.
 func (r *role) closed() role { return role{sessions: r.sessions} }
 
 func (d *roles) refuse(op string, class rota.Class, err error) error {
@@ -165,23 +165,24 @@ func (d *roles) existing() []rota.Issued {
 	return list
 }
 
-// Login is a consumer's login with the credential; it tells whether it
-// succeeded.
+// Login simulates a consumer logging in with the credential, and reports
+// whether it succeeded.
 func (d *roles) Login(c rota.Credential) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.login(c)
 }
 
-// Keys are the roles that really have a password now, whatever a list says.
+// Keys returns the roles that actually have a password now, however stale a
+// list is.
 func (d *roles) Keys() []rota.Issued {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.existing()
 }
 
-// Plant sets a role's password as an administrator would, without a fault, and
-// gives the credential. A role that is none of the issuer's is left alone.
+// Plant sets a role's password as an administrator would, without faults, and
+// returns the credential. It ignores a role that isn't one of the issuer's.
 func (d *roles) Plant(name, password string) rota.Credential {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -192,29 +193,29 @@ func (d *roles) Plant(name, password string) rota.Credential {
 	return rota.NewCredential(map[string]string{rota.FieldUsername: name, rota.FieldPassword: password})
 }
 
-// Password issues the password of one database role: Rota chooses it, and
-// setting the new one kills the old one.
+// Password issues the password of one database role. Rota chooses the password,
+// and setting the new one invalidates the old one.
 type Password struct{ roles }
 
-// NewPassword makes the issuer of a role without a password.
+// NewPassword makes the issuer for a role that has no password yet.
 func NewPassword(role string, o RolesOptions) *Password {
 	p := &Password{}
 	p.init(o, "database password", role)
 	return p
 }
 
-// Alternating issues passwords of two database roles in turn, so that the
-// previous one stays valid beside the current.
+// Alternating issues passwords for two database roles in turn, so the previous
+// one stays valid alongside the current one.
 type Alternating struct{ roles }
 
-// NewAlternating makes the issuer of two roles without passwords.
+// NewAlternating makes the issuer for two roles that have no passwords yet.
 func NewAlternating(a, b string, o RolesOptions) *Alternating {
 	alt := &Alternating{}
 	alt.init(o, "database password, alternating roles", a, b)
 	return alt
 }
 
-// List gives the roles that have a password.
+// List returns the roles that have a password.
 func (a *Alternating) List(ctx context.Context) ([]rota.Issued, error) {
 	var list []rota.Issued
 	err := a.do(ctx, "issuer.list", func(f Fault) error {
@@ -230,7 +231,7 @@ func (a *Alternating) List(ctx context.Context) ([]rota.Issued, error) {
 	return list, nil
 }
 
-// LastUsed tells whether the role has open sessions right now.
+// LastUsed reports whether the role has open sessions right now.
 func (a *Alternating) LastUsed(ctx context.Context, credentialID string) (rota.Use, error) {
 	var use rota.Use
 	err := a.do(ctx, "issuer.last_used", func(Fault) error {
@@ -250,12 +251,12 @@ func (a *Alternating) LastUsed(ctx context.Context, credentialID string) (rota.U
 	return use, nil
 }
 
-// Deactivate makes logins of the role fail; open sessions live on.
+// Deactivate makes the role's logins fail. Open sessions survive.
 func (a *Alternating) Deactivate(ctx context.Context, r rota.RetireRequest) error {
 	return a.do(ctx, "issuer.deactivate", func(Fault) error { return a.turn(r.CredentialID, false) })
 }
 
-// Reactivate lets the role log in again, with the password that it had.
+// Reactivate lets the role log in again with its former password.
 func (a *Alternating) Reactivate(ctx context.Context, r rota.RetireRequest) error {
 	return a.do(ctx, "issuer.reactivate", func(Fault) error { return a.turn(r.CredentialID, true) })
 }
@@ -273,7 +274,8 @@ func (a *Alternating) turn(name string, on bool) error {
 	return nil
 }
 
-// Connect is a consumer's login that stays; it tells whether it succeeded.
+// Connect simulates a consumer opening a session, and reports whether it
+// succeeded.
 func (a *Alternating) Connect(c rota.Credential) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

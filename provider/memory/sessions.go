@@ -12,15 +12,15 @@ import (
 // SessionsOptions configure [NewSessions].
 type SessionsOptions struct {
 	Options
-	// Lifetime is how long a session's key lives. Defaults to an hour.
+	// Lifetime is how long a session's key is valid. Defaults to an hour.
 	Lifetime time.Duration
-	// RefusedLogins is how many logins with a new key are refused before it is
-	// known everywhere.
+	// RefusedLogins is how many logins with a new key fail before it has
+	// propagated everywhere.
 	RefusedLogins int
 }
 
-// Sessions issues the temporary keys of one role as STS does: it chooses the
-// values, answers each once, lists none, and each ends by itself.
+// Sessions issues the temporary keys of one role as STS does. It chooses the
+// values, returns each only once, can't list them, and each expires on its own.
 type Sessions struct {
 	part
 	options SessionsOptions
@@ -34,7 +34,7 @@ type session struct {
 	logins        int
 }
 
-// NewSessions makes the issuer of a role's sessions.
+// NewSessions makes the issuer for a role's sessions.
 func NewSessions(o SessionsOptions) *Sessions {
 	if o.Lifetime == 0 {
 		o.Lifetime = time.Hour
@@ -44,15 +44,15 @@ func NewSessions(o SessionsOptions) *Sessions {
 	return s
 }
 
-// Traits are those of the options.
+// Traits returns the traits set by the options.
 func (s *Sessions) Traits() rota.Traits {
 	return rota.Traits{Kind: "session key", IssuerChooses: true, TestSuccesses: 3, Lifetime: s.options.Lifetime}
 }
 
-// CredentialID is the key's id.
+// CredentialID returns the key's id.
 func (s *Sessions) CredentialID(c rota.Credential) string { return c.Field(rota.FieldAccessKeyID) }
 
-// Create makes a key that lives for the options' lifetime.
+// Create makes a key that expires after the options' lifetime.
 func (s *Sessions) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
 	var made rota.Credential
 	err := s.do(ctx, "issuer.create", func(Fault) error {
@@ -77,13 +77,13 @@ func (s *Sessions) Create(ctx context.Context, _ rota.CreateRequest) (rota.Crede
 	return made, nil
 }
 
-// living are the keys that have not ended. The lock is held.
+// living returns the keys that haven't expired. The caller holds the lock.
 func (s *Sessions) living() []*session {
 	now := s.opts.Now()
 	return slices.DeleteFunc(s.keys, func(k *session) bool { return !now.Before(k.ends) })
 }
 
-// Set has nothing to do: the issuer chose the key.
+// Set is a no-op: the issuer chose the key.
 func (s *Sessions) Set(ctx context.Context, _ rota.SetRequest) error {
 	return s.do(ctx, "issuer.set", func(Fault) error { return nil })
 }
@@ -98,7 +98,7 @@ func (s *Sessions) Test(ctx context.Context, r rota.TestRequest) error {
 	})
 }
 
-// login tells whether the key lets in. The lock is held.
+// login reports whether the key logs in. The caller holds the lock.
 func (s *Sessions) login(c rota.Credential) bool {
 	s.keys = s.living()
 	i := slices.IndexFunc(s.keys, func(k *session) bool { return k.id == s.CredentialID(c) })
@@ -109,20 +109,20 @@ func (s *Sessions) login(c rota.Credential) bool {
 	return s.keys[i].logins > s.options.RefusedLogins
 }
 
-// Delete does nothing: a session ends by itself.
+// Delete is a no-op: sessions expire on their own.
 func (s *Sessions) Delete(ctx context.Context, _ rota.RetireRequest) error {
 	return s.do(ctx, "issuer.delete", func(Fault) error { return nil })
 }
 
-// Login is a consumer's login with the credential; it tells whether it
-// succeeded.
+// Login simulates a consumer logging in with the credential, and reports
+// whether it succeeded.
 func (s *Sessions) Login(c rota.Credential) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.login(c)
 }
 
-// Keys are the keys that have not ended.
+// Keys returns the keys that haven't expired.
 func (s *Sessions) Keys() []rota.Issued {
 	s.mu.Lock()
 	defer s.mu.Unlock()

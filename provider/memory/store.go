@@ -9,15 +9,15 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// keepVersions is how many versions a store keeps, as Secrets Manager does:
-// beyond it the oldest that lost all labels go.
+// keepVersions is how many versions a store keeps, as in Secrets Manager.
+// Beyond that, the oldest versions without labels are dropped.
 const keepVersions = 100
 
 // Store keeps the versions of one secret with exactly the labels that
 // [rota.Store] promises.
 type Store struct {
 	part
-	versions  []*storedVersion // by age
+	versions  []*storedVersion // oldest first
 	holders   map[rota.Label]*storedVersion
 	changedAt time.Time
 	before    rota.Contents // before the last write
@@ -25,19 +25,19 @@ type Store struct {
 
 type storedVersion struct {
 	id         string
-	credential rota.Credential // zero: no value yet
+	credential rota.Credential // zero if the version has no value yet
 	labels     []rota.Label
 	createdAt  time.Time
 }
 
-// NewStore makes the store of a secret that does not exist yet.
+// NewStore makes the store for a secret that doesn't exist yet.
 func NewStore(o Options) *Store {
 	s := &Store{holders: map[rota.Label]*storedVersion{}}
 	s.init(o, "memory store")
 	return s
 }
 
-// Describe lists the versions that carry a label, the oldest first.
+// Describe lists the versions that have a label, oldest first.
 func (s *Store) Describe(ctx context.Context) (rota.Contents, error) {
 	var c rota.Contents
 	err := s.do(ctx, "store.describe", func(f Fault) error {
@@ -53,7 +53,8 @@ func (s *Store) Describe(ctx context.Context) (rota.Contents, error) {
 	return c, nil
 }
 
-// contents is a copy of what is there. The lock is held.
+// contents returns a copy of the versions and labels. The caller holds the
+// lock.
 func (s *Store) contents() rota.Contents {
 	c := rota.Contents{ChangedAt: s.changedAt}
 	for _, v := range s.versions {
@@ -86,10 +87,10 @@ func (s *Store) Get(ctx context.Context, r rota.GetRequest) (rota.Credential, er
 	return c, nil
 }
 
-// Put stores a version and puts the labels on it. With [rota.LabelCurrent] among
-// them, [rota.LabelPrevious] goes to the version that had been current. A version
-// that is there already with the same credential is left with the labels it
-// has: they may have moved on, and a late repeat must not move them back.
+// Put stores a version with these labels. If they include [rota.LabelCurrent],
+// [rota.LabelPrevious] moves to the version that was current. If the version
+// already exists with the same credential, its labels stay as they are: they
+// could have moved on since, and a late retry must not move them back.
 func (s *Store) Put(ctx context.Context, r rota.PutRequest) error {
 	return s.do(ctx, "store.put", func(Fault) error {
 		refuse := func(err error) error {
@@ -110,8 +111,8 @@ func (s *Store) Put(ctx context.Context, r rota.PutRequest) error {
 	})
 }
 
-// put writes a version; v is it if it is there without a value. The lock is
-// held.
+// put writes a version. v is the existing version, if it exists without a
+// value. The caller holds the lock.
 func (s *Store) put(v *storedVersion, id string, c rota.Credential, labels []rota.Label) {
 	s.remember()
 	if v == nil {
@@ -125,8 +126,8 @@ func (s *Store) put(v *storedVersion, id string, c rota.Credential, labels []rot
 	s.changed(id)
 }
 
-// Move moves a label by compare-and-swap. [rota.LabelCurrent] can be moved to a
-// version with a value only, and can't be taken off.
+// Move moves a label by compare-and-swap. [rota.LabelCurrent] can only be moved
+// to a version with a value, and can't be removed.
 func (s *Store) Move(ctx context.Context, r rota.MoveRequest) error {
 	return s.do(ctx, "store.move", func(Fault) error {
 		refuse := func(err error) error {
@@ -159,14 +160,15 @@ func (s *Store) Move(ctx context.Context, r rota.MoveRequest) error {
 	})
 }
 
-// remember keeps the state before a write, for faults that ask for it.
+// remember saves the state before a write, for faults that ask for it.
 func (s *Store) remember() {
 	if s.opts.Faults != nil {
 		s.before = s.contents()
 	}
 }
 
-// label puts a label on a version, nil for none. The lock is held.
+// label moves a label to a version, or removes it if the version is nil. The
+// caller holds the lock.
 func (s *Store) label(l rota.Label, to *storedVersion) {
 	from := s.holders[l]
 	if from == to {
@@ -185,8 +187,8 @@ func (s *Store) label(l rota.Label, to *storedVersion) {
 	}
 }
 
-// changed ends a write: it notes it, drops what is too old and checks what
-// must always hold. The lock is held.
+// changed completes a write: it records the effect, drops versions that are too
+// old and checks the invariants. The caller holds the lock.
 func (s *Store) changed(what string) {
 	s.changedAt = s.opts.Now()
 	s.made = append(s.made, what)
@@ -217,17 +219,17 @@ func (s *Store) find(id string) *storedVersion {
 	return nil
 }
 
-// Plant puts a version as somebody else than Rota would, without a fault. A
-// zero credential makes a version without a value, as Secrets Manager's own
-// rotation does.
+// Plant adds a version as someone other than Rota would, without faults. A zero
+// credential makes a version without a value, as Secrets Manager's own rotation
+// does.
 func (s *Store) Plant(id string, c rota.Credential, labels ...rota.Label) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(s.find(id), id, c, labels)
 }
 
-// Read gives what a consumer reads: the version and credential that carry the
-// label, without a fault. false where none does.
+// Read returns what a consumer reads: the id and credential of the version with
+// the label, without faults. It returns false if no version has the label.
 func (s *Store) Read(l rota.Label) (string, rota.Credential, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

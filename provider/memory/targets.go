@@ -14,17 +14,17 @@ type Target struct {
 	history []rota.DeliverRequest
 }
 
-// NewTarget makes a target that nothing was delivered to.
+// NewTarget makes a target that has received nothing yet.
 func NewTarget(name string, o Options) *Target {
 	t := &Target{name: name}
 	t.init(o, "memory target")
 	return t
 }
 
-// Name is the target's name.
+// Name returns the target's name.
 func (t *Target) Name() string { return t.name }
 
-// Deliver keeps the credential; what is there already changes nothing.
+// Deliver keeps the credential. Delivering the same one again changes nothing.
 func (t *Target) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 	return t.do(ctx, "target.deliver", func(Fault) error {
 		if n := len(t.history); n > 0 {
@@ -38,7 +38,7 @@ func (t *Target) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 	})
 }
 
-// Current is what readers of the target see; false where nothing was
+// Current returns what readers of the target see, or false if nothing has been
 // delivered yet.
 func (t *Target) Current() (rota.DeliverRequest, bool) {
 	t.mu.Lock()
@@ -49,14 +49,14 @@ func (t *Target) Current() (rota.DeliverRequest, bool) {
 	return t.history[len(t.history)-1], true
 }
 
-// History is everything that was delivered, in order, repeats left out.
+// History returns every delivery in order, without repeats.
 func (t *Target) History() []rota.DeliverRequest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.history)
 }
 
-// Reloader lets consumers take up a version.
+// Reloader makes consumers pick up a version.
 type Reloader struct {
 	part
 	name    string
@@ -64,18 +64,18 @@ type Reloader struct {
 	history []rota.ReloadRequest
 }
 
-// NewReloader makes a reloader that calls reload, or nothing where it is nil.
-// One reload runs at a time, and reload must not call the reloader.
+// NewReloader makes a reloader that calls reload, or does nothing if reload is
+// nil. Reloads run one at a time, and reload must not call the reloader.
 func NewReloader(name string, reload func(rota.ReloadRequest) error, o Options) *Reloader {
 	r := &Reloader{name: name, reload: reload}
 	r.init(o, "memory reloader")
 	return r
 }
 
-// Name is the reloader's name.
+// Name returns the reloader's name.
 func (r *Reloader) Name() string { return r.name }
 
-// Reload lets the consumers take up the version.
+// Reload makes the consumers pick up the version.
 func (r *Reloader) Reload(ctx context.Context, q rota.ReloadRequest) error {
 	return r.do(ctx, "reloader.reload", func(Fault) error {
 		if r.reload != nil {
@@ -89,28 +89,28 @@ func (r *Reloader) Reload(ctx context.Context, q rota.ReloadRequest) error {
 	})
 }
 
-// History is every reload that succeeded, in order, repeats included.
+// History returns every successful reload in order, including repeats.
 func (r *Reloader) History() []rota.ReloadRequest {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.history)
 }
 
-// Notifier keeps the events that it hears of.
+// Notifier keeps the events that it receives.
 type Notifier struct {
 	part
 	name   string
 	events []rota.Event
 }
 
-// NewNotifier makes a notifier that heard of nothing yet.
+// NewNotifier makes a notifier that has received no events yet.
 func NewNotifier(name string, o Options) *Notifier {
 	n := &Notifier{name: name}
 	n.init(o, "memory notifier")
 	return n
 }
 
-// Name is the notifier's name.
+// Name returns the notifier's name.
 func (n *Notifier) Name() string { return n.name }
 
 // Notify keeps the event.
@@ -122,28 +122,28 @@ func (n *Notifier) Notify(ctx context.Context, e rota.Event) error {
 	})
 }
 
-// Events are the events in order, repeats included.
+// Events returns the events in order, including repeats.
 func (n *Notifier) Events() []rota.Event {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.events)
 }
 
-// Check is a user's own test.
+// Check is a user-defined test.
 type Check struct {
 	part
 	name  string
 	check func(rota.Credential) error
 }
 
-// NewCheck makes a check that calls check; nil for one that always passes.
+// NewCheck makes a check that calls check, or always passes if check is nil.
 func NewCheck(name string, check func(rota.Credential) error, o Options) *Check {
 	c := &Check{name: name, check: check}
 	c.init(o, "memory check")
 	return c
 }
 
-// Name is the check's name.
+// Name returns the check's name.
 func (c *Check) Name() string { return c.name }
 
 // Check uses the credential once.
