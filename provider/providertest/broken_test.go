@@ -16,8 +16,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// broken are implementations that break one promise each, with the case that
-// must find it. What passes here is a hole in a suite.
+// broken are implementations that each break one promise, with the case that
+// must catch it. If one passes, its suite has a hole.
 var broken = []struct {
 	name  string
 	found string // the case that fails
@@ -194,8 +194,8 @@ var broken = []struct {
 	})},
 }
 
-// TestTheSuitesFindWhatIsBroken runs this program again for each broken
-// implementation, since a suite that finds something fails its test.
+// TestTheSuitesFindWhatIsBroken runs this test binary again for each broken
+// implementation, because a suite that finds a problem fails its test.
 func TestTheSuitesFindWhatIsBroken(t *testing.T) {
 	const variable = "ROTA_TEST_BROKEN"
 	if name := os.Getenv(variable); name != "" {
@@ -226,7 +226,7 @@ func TestTheSuitesFindWhatIsBroken(t *testing.T) {
 	}
 }
 
-// parts gives options with virtual time and faults.
+// parts returns options with virtual time and faults.
 func parts(kind string) (memory.Options, func(time.Duration), providertest.Inject) {
 	now, injector := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), &memory.Injector{}
 	unavailable := errors.New("unavailable")
@@ -240,7 +240,8 @@ func parts(kind string) (memory.Options, func(time.Duration), providertest.Injec
 		}
 }
 
-// patient ends soon: a broken one will not get better.
+// patient polls on virtual time, so that waiting for a broken implementation
+// costs nothing.
 func patient(advance func(time.Duration)) providertest.Polling {
 	return providertest.Polling{Tick: func() { advance(time.Second) }}
 }

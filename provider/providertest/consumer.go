@@ -14,12 +14,13 @@ import (
 type ReloaderFixture struct {
 	Reloader rota.Reloader
 	Polling
-	// Inject makes the reloader's system fail; nil where it can't.
+	// Inject makes the reloader's system fail; nil if it can't.
 	Inject Inject
-	// Running gives the version that the consumers run on, "" for none yet;
-	// nil where that can't be told.
+	// Running returns the version that the consumers run on, "" if none yet;
+	// nil if there's no way to know.
 	Running func() (string, error)
-	// Sicken lets consumers fall ill at the next reload; nil where it can't.
+	// Sicken makes consumers become unhealthy at the next reload; nil if it
+	// can't.
 	Sicken func()
 }
 
@@ -31,8 +32,8 @@ const (
 	newer = "rota-00000000-0000-4000-8000-000000000002"
 )
 
-// Reloader runs the suite of [rota.Reloader]. fixture is called once a case,
-// and once before them to find out which cases apply.
+// Reloader runs the suite for [rota.Reloader]. fixture is called once per case,
+// and once before all of them to find out which cases apply.
 func Reloader(t *testing.T, fixture func(t *testing.T) ReloaderFixture) {
 	cases := []conformance[*reloader]{
 		{"the name is stable", func(t *testing.T, r *reloader) { named(t, r.Reloader.Name) }, nil},
@@ -55,15 +56,15 @@ func (r *reloader) preflight() bool { return is[rota.Preflighter](r.Reloader) }
 
 func (r *reloader) canFail(kind FaultKind) bool { return r.Inject.can(kind, "reload") }
 
-// reload gives the call that reloads a version.
+// reload returns the call that reloads a version.
 func (r *reloader) reload(version string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return r.Reloader.Reload(ctx, rota.ReloadRequest{Secret: "test/secret", Version: version})
 	}
 }
 
-// runs checks what the consumers run on. Reload returned, so they do already:
-// no waiting.
+// runs checks which version the consumers run on. It doesn't wait, because
+// Reload returns only once they run on it.
 func (r *reloader) runs(t *testing.T, version string) {
 	t.Helper()
 	if r.Running == nil {
@@ -116,7 +117,7 @@ func testReloadFaults(t *testing.T, r *reloader, kind FaultKind) {
 	r.runs(t, older)
 }
 
-// again makes a call that goes wrong, and then once more.
+// again makes a call that fails, and then repeats it.
 func again(t *testing.T, op string, inject Inject, kind FaultKind, call func(context.Context) error) {
 	t.Helper()
 	if !inject.can(kind, op) {
@@ -130,21 +131,21 @@ func again(t *testing.T, op string, inject Inject, kind FaultKind, call func(con
 	}
 }
 
-// NotifierFixture is a notifier that heard of nothing yet.
+// NotifierFixture is a notifier that has received no events yet.
 type NotifierFixture struct {
 	Notifier rota.Notifier
 	Polling
-	// Inject makes the notifier's system fail; nil where it can't.
+	// Inject makes the notifier's system fail; nil if it can't.
 	Inject Inject
-	// Heard tells whether somebody at the other end heard of the event; nil
-	// where that can't be told.
+	// Heard reports whether the event arrived at the other end; nil if there's
+	// no way to know.
 	Heard func(e rota.Event) (bool, error)
 }
 
 type notifier struct{ NotifierFixture }
 
-// Notifier runs the suite of [rota.Notifier]. fixture is called once a case,
-// and once before them to find out which cases apply.
+// Notifier runs the suite for [rota.Notifier]. fixture is called once per case,
+// and once before all of them to find out which cases apply.
 func Notifier(t *testing.T, fixture func(t *testing.T) NotifierFixture) {
 	cases := []conformance[*notifier]{
 		{"the name is stable", func(t *testing.T, n *notifier) { named(t, n.Notifier.Name) }, nil},
@@ -168,14 +169,14 @@ func (n *notifier) preflight() bool { return is[rota.Preflighter](n.Notifier) }
 
 func (n *notifier) canFail(kind FaultKind) bool { return n.Inject.can(kind, "notify") }
 
-// event is the n-th of a row of events.
+// event returns the n-th of a series of events.
 func event(n int, kind rota.EventKind) rota.Event {
 	return rota.Event{ID: fmt.Sprintf("0190a000-0000-7000-8000-00000000%04d", n), Kind: kind, Secret: "test/secret",
 		Version: "rota-00000000-0000-4000-8000-000000000001", Credential: "AKIAIOSFODNN7EXAMPLE",
 		At: time.Date(2026, 3, 1, 12, 0, n, 0, time.UTC), Reason: `It is "due" <since> 90 days & more: ünïcode too.`}
 }
 
-// notify gives the call that tells of an event.
+// notify returns the call that sends an event.
 func (n *notifier) notify(e rota.Event) func(context.Context) error {
 	return func(ctx context.Context) error { return n.Notifier.Notify(ctx, e) }
 }
@@ -187,7 +188,7 @@ func (n *notifier) mustNotify(t *testing.T, e rota.Event) {
 	}
 }
 
-// heard waits until somebody at the other end heard of the event.
+// heard waits until the event arrives at the other end.
 func (n *notifier) heard(t *testing.T, e rota.Event) {
 	t.Helper()
 	if n.Heard == nil {

@@ -1,8 +1,8 @@
 // Package providertest holds the conformance suites that every issuer, store,
-// journal, target, reloader and notifier passes. Each suite goes through the
-// contract in the interface's comment line by line, over a fixture that the
-// provider's own test makes: a fresh outside system for each case, and, where
-// it can, a hook that makes the system fail. A case that does not apply to an
-// implementation is left out. What is peculiar to one system is
-// tested beside that system.
+// journal, target, reloader and notifier must pass. Each suite checks the
+// contract in the interface's doc comment line by line. It runs against a
+// fixture that the provider's own test makes: a fresh outside system for each
+// case and, if possible, a hook that makes the system fail. Cases that don't
+// apply to an implementation are left out. Behavior specific to one system is
+// tested next to that system.
 package providertest

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// fill gives every field below p a value that is not zero, always the same, so
-// that a field that was added since is tested too.
+// fill sets every field below p to a nonzero value, always the same one. It
+// covers fields added later automatically.
 func fill(p any) {
 	f := filler{open: map[reflect.Type]int{}}
 	f.value(reflect.ValueOf(p).Elem())
 }
 
-// filler knows the structs that it is inside of: one that can hold its like is
-// filled with one, and that with none.
+// filler tracks the structs it is inside of, to end recursion: a struct that
+// can contain its own type is filled with one more level, which stays empty.
 type filler struct {
 	n    int
 	open map[reflect.Type]int
@@ -66,8 +66,8 @@ func (f *filler) value(v reflect.Value) {
 	}
 }
 
-// scramble changes everything that p leads to, in place: whoever shares a map,
-// a list or a pointer with it will notice.
+// scramble changes everything reachable from p in place, so that anyone who
+// shares a map, a list or a pointer with it will notice.
 func scramble(p any) {
 	scrambleValue(reflect.ValueOf(p).Elem())
 }
@@ -98,7 +98,7 @@ func scrambleValue(v reflect.Value) {
 		for _, key := range v.MapKeys() {
 			value := reflect.New(v.Type().Elem()).Elem()
 			value.Set(v.MapIndex(key))
-			scrambleValue(value) // maps and lists inside are shared, and scrambled
+			scrambleValue(value) // maps and lists inside are shared, so scramble them too
 			v.SetMapIndex(key, reflect.Value{})
 		}
 	}

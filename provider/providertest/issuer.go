@@ -11,43 +11,42 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// IssuerFixture is an issuer over a fresh user or role that has no credential
-// that the fixture knows of.
+// IssuerFixture is an issuer for a fresh user or role that has no credentials
+// the fixture knows about.
 type IssuerFixture struct {
 	Issuer rota.Issuer
 	Polling
-	// Inject makes the issuer's system fail; nil where it can't.
+	// Inject makes the issuer's system fail; nil if it can't.
 	Inject Inject
-	// PublicFields are the credential's fields that errors may show, beside
-	// the one that is the credential's id.
+	// PublicFields are the fields of a credential that errors can show, in
+	// addition to the credential's id.
 	PublicFields []string
-	// Wrong gives a credential with the same id that was never issued.
-	// Defaults to changing the last character of every field but the public.
+	// Wrong returns a credential with the same id that was never issued.
+	// Defaults to changing the last character of every field that isn't public.
 	Wrong func(rota.Credential) rota.Credential
-	// Rejected gives a credential that the issuer's rules reject at Set; nil
-	// where it has no rules.
+	// Rejected returns a credential that the issuer's rules reject at Set; nil
+	// if it has no rules.
 	Rejected func(rota.Credential) rota.Credential
-	// UnknownID is an id that the issuer never gave; "" leaves those cases
-	// out.
+	// UnknownID is an id that the issuer never issued; "" skips those cases.
 	UnknownID string
-	// Use lets a consumer use the credential so that LastUsed will show it
-	// soon, and keeps it in use until the test ends; nil where it can't.
+	// Use makes a consumer use the credential so that LastUsed will show it
+	// soon, and keeps it in use until the test ends; nil if it can't.
 	Use func(t *testing.T, c rota.Credential)
-	// Expire lets the time pass after which the credentials made so far have
-	// ended by themselves; nil where they do not, or time can't be told to pass.
+	// Expire waits until the credentials made so far have expired on their own;
+	// nil if they never do, or if time can't be advanced.
 	Expire func(t *testing.T)
 }
 
-// issuer is one case's issuer, with what was made in the case.
+// issuer is one case's issuer, with the credentials made in the case.
 type issuer struct {
 	IssuerFixture
 	mu   sync.Mutex
 	made []rota.Credential
 }
 
-// Issuer runs the suite of [rota.Issuer] and of the optional interfaces that
-// the fixture's issuer has. fixture is called once a case, and once before
-// them to find out which cases apply.
+// Issuer runs the suite for [rota.Issuer] and for those optional interfaces
+// that the fixture's issuer has. fixture is called once per case, and once
+// before all of them to find out which cases apply.
 func Issuer(t *testing.T, fixture func(t *testing.T) IssuerFixture) {
 	suite(t, func(t *testing.T) *issuer { return &issuer{IssuerFixture: fixture(t)} }, []conformance[*issuer]{
 		{"traits are complete and never change", testTraits, nil},
@@ -86,12 +85,12 @@ func (i *issuer) lister() bool      { return is[rota.Lister](i.Issuer) }
 func (i *issuer) reporter() bool    { return is[rota.UseReporter](i.Issuer) }
 func (i *issuer) preflight() bool   { return is[rota.Preflighter](i.Issuer) }
 
-// canFail tells whether the calls after create can go wrong in this way.
+// canFail reports whether the calls after create can fail in this way.
 func (i *issuer) canFail(kind FaultKind) bool {
 	return i.Inject.can(kind, "set", "deactivate", "reactivate", "delete")
 }
 
-// seen checks that an error holds no value of any credential of the case.
+// seen checks that an error contains no value of any of the case's credentials.
 func (i *issuer) seen(t *testing.T, err error, also ...rota.Credential) error {
 	t.Helper()
 	i.mu.Lock()
@@ -102,7 +101,7 @@ func (i *issuer) seen(t *testing.T, err error, also ...rota.Credential) error {
 	return err
 }
 
-// public are the fields of a credential that may be shown.
+// public returns a credential's public fields.
 func (i *issuer) public(c rota.Credential) []string {
 	public := slices.Clone(i.PublicFields)
 	for name, value := range c.Fields() {
@@ -121,7 +120,7 @@ func (i *issuer) taken() []string {
 	return ids
 }
 
-// create makes a credential that is not set yet.
+// create makes a credential that isn't set yet.
 func (i *issuer) create(t *testing.T) rota.Credential {
 	t.Helper()
 	c, err := i.Issuer.Create(t.Context(), rota.CreateRequest{Taken: i.taken()})
@@ -153,8 +152,8 @@ func (i *issuer) test(t *testing.T, c rota.Credential) error {
 	return i.seen(t, i.Issuer.Test(t.Context(), rota.TestRequest{Credential: c}), c)
 }
 
-// works waits until the credential logs in as often in a row as the traits
-// ask.
+// works waits until the credential logs in as many times in a row as the traits
+// require.
 func (i *issuer) works(t *testing.T, c rota.Credential) {
 	t.Helper()
 	wanted := i.Issuer.Traits().TestSuccesses
@@ -171,7 +170,7 @@ func (i *issuer) works(t *testing.T, c rota.Credential) {
 	})
 }
 
-// refused waits until the credential is refused, with the right error.
+// refused waits until the credential is refused with the right error.
 func (i *issuer) refused(t *testing.T, c rota.Credential) {
 	t.Helper()
 	i.until(t, "being refused with "+i.Issuer.CredentialID(c), func() error {
@@ -186,8 +185,8 @@ func (i *issuer) refused(t *testing.T, c rota.Credential) {
 	})
 }
 
-// listed waits until the list shows the credential as wanted; "gone" for not
-// at all.
+// listed waits until the list shows the credential in the wanted state; "gone"
+// means that it isn't listed.
 func (i *issuer) listed(t *testing.T, id, wanted string) {
 	t.Helper()
 	lister, ok := i.Issuer.(rota.Lister)

@@ -127,9 +127,9 @@ func testRejected(t *testing.T, i *issuer) {
 	i.works(t, c)
 }
 
-// testLife goes the whole way of one credential, beside another that must not
-// be touched by it. With one credential only, its successor's set ends its
-// life.
+// testLife takes one credential through its whole life, next to another that
+// must stay untouched. If only one credential can exist, setting its successor
+// ends its life.
 func testLife(t *testing.T, i *issuer) {
 	other := i.valid(t)
 	c := i.valid(t)
@@ -191,7 +191,7 @@ func testExpiry(t *testing.T, i *issuer) {
 	i.valid(t)
 }
 
-// notFound checks that what is gone can't be switched.
+// notFound checks that a deleted credential can't be switched.
 func (i *issuer) notFound(t *testing.T, id string) {
 	t.Helper()
 	d, ok := i.Issuer.(rota.Deactivator)

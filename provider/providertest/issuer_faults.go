@@ -13,10 +13,10 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// crowd is how many goroutines do the same at once.
+// crowd is how many goroutines make the same call concurrently.
 const crowd = 8
 
-// together runs the same in several goroutines and gives their errors.
+// together runs do in n goroutines and returns their errors.
 func together(n int, do func(n int) error) []error {
 	errs := make([]error, n)
 	start := make(chan struct{})
@@ -130,7 +130,7 @@ func testIssuerContext(t *testing.T, i *issuer) {
 		}, rota.ErrNotFound)
 	}
 	if chooses || i.Issuer.Traits().Overlap() {
-		i.works(t, c) // what was given up did nothing
+		i.works(t, c) // the canceled call changed nothing
 	}
 }
 
@@ -144,7 +144,7 @@ func testIssuerPreflight(t *testing.T, i *issuer) {
 	i.works(t, c)
 }
 
-// ids are the ids that the issuer lists, nil where it has no list.
+// ids returns the ids that the issuer lists, or nil if it can't list.
 func (i *issuer) ids(t *testing.T) []string {
 	t.Helper()
 	lister, ok := i.Issuer.(rota.Lister)
@@ -163,7 +163,7 @@ func (i *issuer) ids(t *testing.T) []string {
 	return ids
 }
 
-// steps runs a credential's way, each step through try, which is told the
+// steps takes a credential through its life, calling try for each step with the
 // method's name.
 func (i *issuer) steps(t *testing.T, try func(op string, call func() error)) {
 	t.Helper()
@@ -256,7 +256,7 @@ func (i *issuer) discard(t *testing.T, c rota.Credential) {
 func testIssuerLostReply(t *testing.T, i *issuer) {
 	i.steps(t, func(op string, call func() error) {
 		t.Helper()
-		// An implementation may look for itself and find that it was done.
+		// An implementation can check on its own and find that the call succeeded.
 		if i.Inject(op, LoseReply) {
 			_ = i.seen(t, call())
 		}

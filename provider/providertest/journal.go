@@ -19,22 +19,22 @@ import (
 type JournalFixture struct {
 	Journal rotation.Journal
 	Polling
-	// Inject makes the journal fail; nil where it can't.
+	// Inject makes the journal fail; nil if it can't.
 	Inject Inject
-	// Advance lets the journal's clock go on; nil where its clock is the real
-	// one. Leases are then awaited, which takes seconds.
+	// Advance advances the journal's clock; nil if it uses the real one. The
+	// suite then waits for leases to expire, which takes seconds.
 	Advance func(time.Duration)
-	// Reopen gives the same journal anew, as after a restart; nil where that
-	// says nothing.
+	// Reopen opens the same journal again, as after a restart; nil if that
+	// proves nothing.
 	Reopen func(t *testing.T) rotation.Journal
-	// Entries gives the audit so far, in order; nil where it can't be read.
+	// Entries returns the audit log so far, in order; nil if it can't be read.
 	Entries func(t *testing.T) []rotation.Entry
 }
 
 type journal struct{ JournalFixture }
 
-// Journal runs the suite of [rota.Journal]. fixture is called once a case,
-// and once before them to find out which cases apply.
+// Journal runs the suite for [rotation.Journal]. fixture is called once per
+// case, and once before all of them to find out which cases apply.
 func Journal(t *testing.T, fixture func(t *testing.T) JournalFixture) {
 	suite(t, func(t *testing.T) *journal { return &journal{fixture(t)} }, []conformance[*journal]{
 		{"a secret without progress loads as zero", testLoadZero, nil},
@@ -62,7 +62,7 @@ func (j *journal) hasClock() bool { return j.Advance != nil }
 func (j *journal) readable() bool { return j.Entries != nil }
 func (j *journal) reopens() bool  { return j.Reopen != nil }
 
-// canFail tells whether a rotation's calls can go wrong in this way.
+// canFail reports whether a rotation's calls can fail in this way.
 func (j *journal) canFail(kind FaultKind) bool {
 	return j.Inject.can(kind, "acquire", "save", "load")
 }
@@ -111,7 +111,7 @@ func (j *journal) load(t *testing.T, secret string) rotation.Progress {
 	return snapshot.Progress
 }
 
-// loads compares progress; an empty map or list is as good as none.
+// loads compares progress. Empty maps and lists count as nil.
 func (j *journal) loads(t *testing.T, secret string, want rotation.Progress) {
 	t.Helper()
 	if diff := cmp.Diff(want, j.load(t, secret), cmpopts.EquateEmpty()); diff != "" {
@@ -119,7 +119,7 @@ func (j *journal) loads(t *testing.T, secret string, want rotation.Progress) {
 	}
 }
 
-// testLoadPeers asks for peers in every combination that matters: some, one that
+// testLoadPeers asks for peers in every relevant combination: some, one that
 // was never saved, the secret itself, and none.
 func testLoadPeers(t *testing.T, j *journal) {
 	day := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -151,7 +151,7 @@ func testLoadPeers(t *testing.T, j *journal) {
 				expected[name] = s
 			}
 		}
-		for name, s := range got.Peers { // a peer without a status may be there or not
+		for name, s := range got.Peers { // a peer without a status can be present or absent
 			if cmp.Equal(s, rotation.Status{}) {
 				delete(got.Peers, name)
 			}
@@ -162,14 +162,14 @@ func testLoadPeers(t *testing.T, j *journal) {
 	}
 }
 
-// entry is the n-th of a row of entries.
+// entry returns the n-th of a series of entries.
 func entry(secret string, n int) rotation.Entry {
 	return rotation.Entry{At: time.Date(2026, 3, 1, 12, 0, n, 0, time.UTC), Actor: "test", Secret: secret,
 		Step: string(rota.StepDeliver), Object: fmt.Sprintf("target %d", n), Version: "rota-1", Credential: "AKIA1",
 		Outcome: rotation.OutcomeSucceeded, Detail: "it's \"quoted\"\nand on two lines"}
 }
 
-// audited checks the audit of the secrets that the case used.
+// audited checks the audit log of the secrets that the case used.
 func (j *journal) audited(t *testing.T, want ...rotation.Entry) {
 	t.Helper()
 	if j.Entries == nil {
@@ -217,9 +217,9 @@ func testLease(t *testing.T, j *journal) {
 	}
 	j.busy(t, "s", "b")
 	j.release(t, again)
-	j.release(t, again) // what is released already is no error
+	j.release(t, again) // releasing twice is no error
 	other := j.acquire(t, "s", "b", ttl)
-	j.release(t, again) // a lost lease frees nobody else's
+	j.release(t, again) // a lost lease doesn't release anyone else's
 	j.busy(t, "s", "a")
 	j.save(t, other, rotation.Progress{})
 }
@@ -314,7 +314,7 @@ func testSaveReleases(t *testing.T, j *journal) {
 		t.Errorf("a last save with a lease that was given back: want %q, got %v", rota.ErrFenced, err)
 	}
 	j.loads(t, "s", kept)
-	j.busy(t, "s", "a") // nobody else's lease was freed
+	j.busy(t, "s", "a") // no one else's lease was released
 	j.save(t, other, rotation.Progress{})
 }
 
@@ -407,7 +407,7 @@ func testJournalContext(t *testing.T, j *journal) {
 	}, rota.ErrFenced)
 	j.loads(t, "s", kept)
 	j.audited(t, entry("s", 1))
-	j.acquire(t, "free", "c", ttl) // what was given up took nothing
+	j.acquire(t, "free", "c", ttl) // the canceled call acquired nothing
 }
 
 func testJournalFaults(t *testing.T, j *journal, kind FaultKind) {
@@ -438,7 +438,7 @@ func testJournalFaults(t *testing.T, j *journal, kind FaultKind) {
 	})
 	j.loads(t, "s", full)
 	if j.Entries != nil {
-		// After a lost reply the entry may be there twice, but never half.
+		// After a lost reply the entry can be there twice, but never partially.
 		got := j.Entries(t)
 		if n := len(slices.Compact(slices.Clone(got))); n != 1 {
 			t.Errorf("%d different entries, want 1: %v", n, got)

@@ -10,13 +10,13 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// testNeighbors has several secrets begin at once that are to be kept apart from
-// one another: each was decided on while none had begun.
+// testNeighbors starts several secrets at once that must be kept apart: each
+// start was decided on before any of the others had begun.
 func testNeighbors(t *testing.T, j *journal) {
 	const all = 4
 	journals := []rotation.Journal{j.Journal}
 	if j.Reopen != nil {
-		journals = append(journals, j.Reopen(t)) // as another process has it
+		journals = append(journals, j.Reopen(t)) // as opened by another process
 	}
 	var names []string
 	for i := range all {
@@ -60,7 +60,7 @@ func testNeighbors(t *testing.T, j *journal) {
 	}
 	j.audited(t, want...)
 	for i, err := range errs {
-		if err != nil { // the lease is still good, and says what is seen now
+		if err != nil { // the lease is still valid: a save based on the current state succeeds
 			j.save(t, leases[i], rotation.Progress{})
 		}
 	}

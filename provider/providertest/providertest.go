@@ -11,56 +11,55 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// FaultKind is how the next call goes wrong.
+// FaultKind is how the next call fails.
 type FaultKind string
 
-// The kinds of faults that a fixture's Inject may be asked for.
+// The kinds of faults that a fixture's Inject can be asked for.
 const (
-	// FailBefore: the outside answers an error (throttled, 5xx, connection
-	// refused) and does nothing.
+	// FailBefore: the outside system returns an error (throttled, 5xx,
+	// connection refused) and does nothing.
 	FailBefore FaultKind = "fails before it acts"
-	// LoseReply: the outside does it, and the caller gets an error.
+	// LoseReply: the outside system acts, but the caller gets an error.
 	LoseReply FaultKind = "acts, and its reply is lost"
-	// Repeat: the outside is asked twice, as by a client that sends again, and
-	// the caller gets the second answer.
+	// Repeat: the outside system gets the request twice, as when a client
+	// retries, and the caller gets the second answer.
 	Repeat FaultKind = "acts twice"
-	// Hang: the outside never answers, until the caller gives up.
+	// Hang: the outside system doesn't answer before the caller gives up.
 	Hang FaultKind = "hangs"
 )
 
-// Inject makes the next call of a method go wrong. op is the method's name in
-// small letters: "create", "set", "test", "delete", "list", "deactivate",
-// "reactivate", "describe", "get", "put", "move", "acquire", "save",
-// "deliver", "reload", "notify". It is false where the fixture can't do that;
-// the case is then left out.
+// Inject makes the next call of a method fail. op is the method's name in lower
+// case: "create", "set", "test", "delete", "list", "deactivate", "reactivate",
+// "describe", "get", "put", "move", "acquire", "save", "deliver", "reload",
+// "notify". It returns false if the fixture can't do that; the case is then
+// left out.
 type Inject func(op string, kind FaultKind) bool
 
-// can tells whether one of the methods at least can be made to go wrong, and
-// makes it so.
+// can reports whether at least one of the methods can be made to fail, and
+// makes it do so.
 func (f Inject) can(kind FaultKind, ops ...string) bool {
 	return f != nil && slices.ContainsFunc(ops, func(op string) bool { return f(op, kind) })
 }
 
-// conformance is one case of a suite. S is what the suite's cases work on.
+// conformance is one case of a suite. S is what the suite's cases test.
 type conformance[S any] struct {
 	name string
 	run  func(*testing.T, S)
-	// needs tells whether the case applies to an implementation and whether
-	// its fixture is up to it; nil where that is always so. It may damage the
-	// fixture.
+	// needs reports whether the case applies to an implementation and whether
+	// its fixture supports it; nil means always. It can damage the fixture.
 	needs func(S) bool
 }
 
-// faulty is a case whose calls go wrong in one way.
+// faulty makes a case whose calls fail in one way.
 func faulty[S interface{ canFail(kind FaultKind) bool }](name string, kind FaultKind, run func(*testing.T, S, FaultKind)) conformance[S] {
 	return conformance[S]{name,
 		func(t *testing.T, s S) { run(t, s, kind) },
 		func(s S) bool { return s.canFail(kind) }}
 }
 
-// suite runs the cases, each on a fixture of its own. What a case needs is
-// asked of one more fixture, made first for nothing else. A case that does not
-// apply is no test at all: it is neither skipped nor passed.
+// suite runs the cases, each on its own fixture. It makes one extra fixture
+// first, only to find out which cases apply. A case that doesn't apply is left
+// out entirely: it is neither skipped nor passed.
 func suite[S any](t *testing.T, fixture func(*testing.T) S, cases []conformance[S]) {
 	t.Helper()
 	probe := fixture(t)
@@ -73,11 +72,12 @@ func suite[S any](t *testing.T, fixture func(*testing.T) S, cases []conformance[
 	}
 }
 
-// Polling says how to wait for what an outside system shows only after a while.
+// Polling says how to wait for changes that an outside system shows with a
+// delay.
 type Polling struct {
 	// Timeout defaults to 10 s.
 	Timeout time.Duration
-	// Tick, if any, is called between two looks instead of waiting: it
+	// Tick, if set, is called between two attempts instead of waiting. It
 	// advances a fake clock.
 	Tick func()
 }
@@ -85,7 +85,7 @@ type Polling struct {
 // looks is how often a fake clock is advanced before the case fails.
 const looks = 1000
 
-// until looks again and again until ok holds.
+// until retries until ok returns nil.
 func (p Polling) until(t *testing.T, what string, ok func() error) {
 	t.Helper()
 	timeout := p.Timeout
@@ -113,12 +113,12 @@ func (p Polling) until(t *testing.T, what string, ok func() error) {
 	}
 }
 
-// patience is how long a call may take after its context has ended.
+// patience is how long a call can take to return after its context has ended.
 const patience = 5 * time.Second
 
-// honours checks that a call gives up when its context ends. The error must be
-// one of its own, and none of the wrong ones: a call that was given up has
-// found out nothing.
+// honours checks that a call gives up when its context ends. Its error must not
+// be any of the wrong ones: a call that gave up can't claim to have found
+// anything out.
 func honours(t *testing.T, what string, inject Inject, op string, call func(context.Context) error, wrong ...error) {
 	t.Helper()
 	check := func(t *testing.T, ctx context.Context) {
@@ -149,8 +149,8 @@ func honours(t *testing.T, what string, inject Inject, op string, call func(cont
 		defer cancel()
 		check(t, ctx)
 	})
-	// This is no subtest: if one were left out by its name, the next call would
-	// hang instead.
+	// This isn't a subtest: if -run filtered it out, the next call would hang
+	// instead.
 	if inject.can(Hang, op) {
 		what += " while the other side hangs"
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -159,8 +159,8 @@ func honours(t *testing.T, what string, inject Inject, op string, call func(cont
 	}
 }
 
-// safe fails the test if the error's text holds a value of the credentials.
-// public are the fields that may be shown.
+// safe fails the test if the error's text contains a value of the credentials.
+// public are the fields that it can show.
 func safe(t testing.TB, err error, public []string, credentials ...rota.Credential) {
 	t.Helper()
 	if err == nil {
@@ -177,7 +177,7 @@ func safe(t testing.TB, err error, public []string, credentials ...rota.Credenti
 	}
 }
 
-// named checks what all names promise.
+// named checks the contract of Name, which all parts share.
 func named(t *testing.T, name func() string) {
 	t.Helper()
 	first := name()
@@ -189,14 +189,14 @@ func named(t *testing.T, name func() string) {
 	}
 }
 
-// is tells whether a part has an optional interface.
+// is reports whether a part implements an optional interface.
 func is[Optional any](part any) bool {
 	_, ok := part.(Optional)
 	return ok
 }
 
-// preflight checks the preflight of a part that has one, where everything is
-// in order.
+// preflight checks that the preflight of a part, if it has one, finds no
+// problem in a healthy system.
 func preflight(t *testing.T, part any) {
 	t.Helper()
 	p := part.(rota.Preflighter)
@@ -219,7 +219,8 @@ func preflight(t *testing.T, part any) {
 	}
 }
 
-// sample is the n-th of a row of credentials that differ in every field.
+// sample returns the n-th of a series of credentials that differ in every
+// field.
 func sample(n int) rota.Credential {
 	letter := string(rune('A' + n%26))
 	return rota.NewCredential(map[string]string{

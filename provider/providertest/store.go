@@ -13,18 +13,18 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// StoreFixture is a store bound to a fresh secret, which does not exist yet or
-// has one version that is current.
+// StoreFixture is a store for a fresh secret, which either doesn't exist yet or
+// has a single, current version.
 type StoreFixture struct {
 	Store rota.Store
 	Polling
-	// Inject makes the store fail; nil where it can't.
+	// Inject makes the store fail; nil if it can't.
 	Inject Inject
-	// Reopen gives the same secret's store anew, as after a restart; nil where
-	// that says nothing.
+	// Reopen opens the same secret's store again, as after a restart; nil if
+	// that proves nothing.
 	Reopen func(t *testing.T) rota.Store
-	// Credential gives the n-th of a row of credentials, all different.
-	// Defaults to access keys.
+	// Credential returns the n-th of a series of distinct credentials. Defaults
+	// to access keys.
 	Credential func(n int) rota.Credential
 	// Writes is how many writes the random case makes. Defaults to 60.
 	Writes int
@@ -36,8 +36,8 @@ type store struct {
 	made []rota.Credential
 }
 
-// Store runs the suite of [rota.Store]. fixture is called once a case,
-// and once before them to find out which cases apply.
+// Store runs the suite for [rota.Store]. fixture is called once per case, and
+// once before all of them to find out which cases apply.
 func Store(t *testing.T, fixture func(t *testing.T) StoreFixture) {
 	suite(t, func(t *testing.T) *store {
 		f := fixture(t)
@@ -74,7 +74,7 @@ func Store(t *testing.T, fixture func(t *testing.T) StoreFixture) {
 func (s *store) reopens() bool   { return s.Reopen != nil }
 func (s *store) preflight() bool { return is[rota.Preflighter](s.Store) }
 
-// canFail tells whether a rotation's calls can go wrong in this way.
+// canFail reports whether a rotation's calls can fail in this way.
 func (s *store) canFail(kind FaultKind) bool {
 	return s.Inject.can(kind, "put", "get", "move", "describe")
 }
@@ -91,7 +91,7 @@ func (s *store) credential() rota.Credential {
 	return c
 }
 
-// put stores a new version with the labels and gives its id.
+// put stores a new version with the labels and returns its id.
 func (s *store) put(t *testing.T, labels ...rota.Label) (string, rota.Credential) {
 	t.Helper()
 	id, c := rota.NewVersionID(), s.credential()
@@ -114,7 +114,7 @@ func (s *store) mustMove(t *testing.T, l rota.Label, from, to string) {
 	}
 }
 
-// promoted puts a version and makes it the current one, as a rotation does.
+// promoted puts a version and makes it current, as a rotation does.
 func (s *store) promoted(t *testing.T) (string, rota.Credential) {
 	t.Helper()
 	id, c := s.put(t, rota.LabelPending)
@@ -148,8 +148,8 @@ func (s *store) describe(t *testing.T) rota.Contents {
 	return c
 }
 
-// holder is the version that carries the label, "" for none; more than one is
-// a failure.
+// holder returns the version that has the label, or "" if none does. The test
+// fails if there's more than one.
 func (s *store) holder(t *testing.T, l rota.Label) string {
 	t.Helper()
 	return s.holders(t)[l]
@@ -169,8 +169,8 @@ func (s *store) holders(t *testing.T) map[rota.Label]string {
 	return holders
 }
 
-// has waits until the labels are where they should be, "" for nowhere. Labels
-// that are not named may be anywhere.
+// has waits until the labels are on the versions wanted, "" for none. Other
+// labels can be anywhere.
 func (s *store) has(t *testing.T, want map[rota.Label]string) {
 	t.Helper()
 	s.until(t, "the labels", func() error {
@@ -273,7 +273,7 @@ func testUnlabelled(t *testing.T, s *store) {
 	if _, found := rota.FindID(s.describe(t).Versions, id); found {
 		t.Error("it is still described")
 	}
-	s.mustMove(t, rota.LabelPending, id, "") // where no version has it, "" is the holder already
+	s.mustMove(t, rota.LabelPending, id, "") // "" is the right from-version if no version has the label
 }
 
 func testPromote(t *testing.T, s *store) {
@@ -291,7 +291,7 @@ func testPromote(t *testing.T, s *store) {
 	s.reads(t, third, c3)
 	s.reads(t, second, c2)
 
-	// A rollback is a move like any other.
+	// A rollback is an ordinary move.
 	s.mustMove(t, rota.LabelCurrent, third, second)
 	s.has(t, map[rota.Label]string{rota.LabelCurrent: second, rota.LabelPrevious: third})
 	s.reads(t, second, c2)

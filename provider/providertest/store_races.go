@@ -12,8 +12,8 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// testStoreModel makes random writes and compares the labels with those of the
-// plainest model: a map.
+// testStoreModel makes random writes and compares the labels with the simplest
+// possible model: a map.
 func testStoreModel(t *testing.T, s *store) {
 	s.promoted(t)
 	seed := rand.Uint64()
@@ -32,8 +32,8 @@ func testStoreModel(t *testing.T, s *store) {
 	for range s.Writes {
 		var what string
 		if r.IntN(3) == 0 {
-			// Current is left to Move: what Put does with it beside the label
-			// itself is the store's own affair.
+			// Only Move sets the current label here. What else Put does when it
+			// sets that label is up to the store.
 			labels := []rota.Label{rota.LabelPending}
 			for _, l := range []rota.Label{rota.LabelServed, rota.LabelAdopted} {
 				if r.IntN(4) == 0 {
@@ -58,7 +58,7 @@ func testStoreModel(t *testing.T, s *store) {
 				from = model[l]
 			}
 			if l == rota.LabelCurrent && to == "" {
-				continue // whether a secret may be left without current is the store's own affair
+				continue // whether a secret can be left without a current version is up to the store
 			}
 			what = fmt.Sprintf("move %s from %q to %q", l, from, to)
 			var want error
@@ -89,7 +89,7 @@ func testStoreModel(t *testing.T, s *store) {
 
 func testMoveRace(t *testing.T, s *store) {
 	current, _ := s.promoted(t)
-	// Each candidate needs a label of its own to exist for sure.
+	// Each candidate needs its own label to be sure to exist.
 	var candidates []string
 	for _, l := range []rota.Label{rota.LabelPending, rota.LabelServed, rota.LabelDeactivated, rota.LabelAdopted} {
 		id, _ := s.put(t, l)
@@ -157,7 +157,7 @@ func testStoreReaders(t *testing.T, s *store) {
 	second, c2 := s.promoted(t)
 	const rounds = 20
 	errs := together(4, func(n int) error {
-		if n == 0 { // the one writer
+		if n == 0 { // the only writer
 			from, to := second, first
 			for range rounds {
 				if err := s.Store.Move(t.Context(), rota.MoveRequest{Label: rota.LabelCurrent, From: from, To: to}); err != nil {
@@ -193,7 +193,7 @@ func testStoreReaders(t *testing.T, s *store) {
 	}
 }
 
-// testStoreFaults makes a rotation's calls, each of which goes wrong once.
+// testStoreFaults makes a rotation's calls, each of which fails once.
 func testStoreFaults(t *testing.T, s *store, kind FaultKind) {
 	first, c1 := s.promoted(t)
 	try := func(op string, call func() error) {

@@ -9,28 +9,28 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// TargetFixture is a target that nothing was delivered to by Rota yet.
+// TargetFixture is a target that Rota hasn't delivered to yet.
 type TargetFixture struct {
 	Target rota.Target
 	Polling
-	// Inject makes the target's system fail; nil where it can't.
+	// Inject makes the target's system fail; nil if it can't.
 	Inject Inject
-	// Credential gives the n-th of a row of credentials, all different.
-	// Defaults to access keys.
+	// Credential returns the n-th of a series of distinct credentials. Defaults
+	// to access keys.
 	Credential func(n int) rota.Credential
-	// Read gives what a reader of the target sees now, all at once; false
-	// where there is nothing yet. It may be called from several goroutines.
-	// nil where the target can't be read.
+	// Read returns what a reader of the target sees now, as a consistent whole,
+	// or false if there is nothing yet. It can be called concurrently. nil if
+	// the target can't be read.
 	Read func() (rota.Credential, bool, error)
-	// Writes is how often the target's system was written; nil where that
-	// can't be told.
+	// Writes returns how often the target's system was written to; nil if
+	// there's no way to know.
 	Writes func() int
 }
 
 type target struct{ TargetFixture }
 
-// Target runs the suite of [rota.Target]. fixture is called once a case,
-// and once before them to find out which cases apply.
+// Target runs the suite for [rota.Target]. fixture is called once per case, and
+// once before all of them to find out which cases apply.
 func Target(t *testing.T, fixture func(t *testing.T) TargetFixture) {
 	suite(t, func(t *testing.T) *target {
 		f := fixture(t)
@@ -58,7 +58,7 @@ func (x *target) preflight() bool { return is[rota.Preflighter](x.Target) }
 
 func (x *target) canFail(kind FaultKind) bool { return x.Inject.can(kind, "deliver") }
 
-// request is the n-th delivery.
+// request returns the n-th delivery.
 func (x *target) request(n int) rota.DeliverRequest {
 	return rota.DeliverRequest{Secret: "test/secret", Version: fmt.Sprintf("rota-00000000-0000-4000-8000-00000000%04d", n), Credential: x.Credential(n)}
 }
