@@ -6,10 +6,10 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Outcome is how an effect went.
+// Outcome is the result of an operation.
 type Outcome string
 
-// The outcomes of an audit entry. Begun is written before the effect.
+// The outcomes of an audit entry. OutcomeBegun is written before the operation.
 const (
 	OutcomeBegun     Outcome = "begun"
 	OutcomeSucceeded Outcome = "ok"
@@ -17,12 +17,12 @@ const (
 	OutcomeDenied    Outcome = "denied"
 )
 
-// Entry is one entry of the audit: who did what to which secret, and how it
-// went. It holds no value.
+// Entry is one entry of the audit log: who did what to which secret, and with
+// what result. It never contains a secret's value.
 type Entry struct {
 	At         time.Time `json:"at"`
 	Actor      string    `json:"actor"`
-	From       string    `json:"from,omitempty"` // the address that asked, where it came over the network
+	From       string    `json:"from,omitempty"` // the caller's address, if the request came over the network
 	Secret     string    `json:"secret"`
 	Step       string    `json:"step"`             // a [rota.Step], or an operation such as [OpGet]
 	Object     string    `json:"object,omitempty"` // the target, reloader or notifier concerned
@@ -34,11 +34,13 @@ type Entry struct {
 
 // Steps of a turn that aren't part of a credential's life.
 const (
-	// StepObserve stands for the look outside before any step, when that fails.
+	// StepObserve is the observation of the outside systems that comes before
+	// any step. It's recorded if it fails.
 	StepObserve rota.Step = "observe"
 	// StepAdopt takes over a credential that Rota didn't make.
 	StepAdopt rota.Step = "adopt"
-	// StepDone notes that a person rotated what no program can.
+	// StepDone records that a person rotated a credential that only a person can
+	// rotate.
 	StepDone rota.Step = "done"
 	// StepNotify sends an event to a notifier.
 	StepNotify rota.Step = "notify"

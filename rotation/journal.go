@@ -7,40 +7,41 @@ import (
 	"time"
 )
 
-// Journal keeps the progress of secrets and the audit. Progress is written
-// ahead: what a step is about to do is durable before it is done.
+// Journal keeps the progress of secrets and the audit log. Progress is written
+// ahead: what a step is about to do is durable before the step does it.
 type Journal interface {
-	// Acquire takes the secret's lease for the holder, or fails with
-	// [rota.ErrBusy] while another holder's lease has not run out; a journal that
-	// can tell that the holder's process is dead may free it at once. The
-	// lease's fence is higher than any before.
+	// Acquire takes the secret's lease for the holder. It fails with
+	// [rota.ErrBusy] while another holder's lease hasn't expired. A journal that
+	// can detect that the holder's process is dead may free its lease
+	// immediately. Each lease's fence is higher than any before it.
 	//
-	// A journal in which configurations are enrolled refuses work that is merely
-	// due to any other configuration, with [rota.ErrOtherConfiguration]. Other
-	// turns with another configuration, and those that began before the secret's
-	// was replaced, leave the secret due at once, whatever their Save says.
+	// A journal in which configurations are enrolled returns
+	// [rota.ErrOtherConfiguration] for work that is merely due if the holder has
+	// a different configuration of the secret. Any other turn with a different
+	// configuration, or one that began before the secret's configuration was
+	// replaced, leaves the secret due immediately, whatever its Save says.
 	Acquire(ctx context.Context, r AcquireRequest) (Lease, error)
-	// Release gives the lease back. Releasing a lost lease is no error.
+	// Release gives the lease back. Releasing a lost lease isn't an error.
 	Release(ctx context.Context, l Lease) error
 	// Load reads everything kept about a secret, and the status of the peers it
-	// is to be kept apart from. It is one read: the parts of a [Snapshot] were
-	// all true at the same moment. What was never saved is zero.
+	// has to be kept apart from. It's one consistent read: all parts of the
+	// [Snapshot] are from the same moment. Anything never saved is zero.
 	Load(ctx context.Context, secret string, peers ...string) (Snapshot, error)
-	// Save writes progress and audit entries in one durable commit, and renews the
-	// lease, or gives it back. With a lost lease it writes nothing and returns
-	// [rota.ErrFenced].
+	// Save writes progress and audit entries in one durable commit, and renews
+	// the lease or gives it back. If the lease was lost, it writes nothing and
+	// returns [rota.ErrFenced].
 	Save(ctx context.Context, r SaveRequest) error
 }
 
 // Snapshot is everything a journal keeps about one secret, as of one moment.
 type Snapshot struct {
 	Progress Progress
-	// Halts say whether a person paused the secret or froze everything. A journal
-	// that has no such thing leaves them zero.
+	// Halts say whether a person paused the secret or froze everything. A
+	// journal that doesn't support halts leaves them zero.
 	Halts Halts
-	// RestoredAt is when the journal was last put back to an older state, such as
-	// from a backup; zero for never. Only issuers, stores and targets know what was
-	// done in between.
+	// RestoredAt is when the journal was last reverted to an older state, for
+	// example restored from a backup; zero for never. Only issuers, stores and
+	// targets know what was done in between.
 	RestoredAt time.Time
 	// Peers is the status of each secret that was asked for, by name. A peer
 	// that was never saved is missing.
@@ -52,14 +53,15 @@ type AcquireRequest struct {
 	Secret string
 	Holder string
 	TTL    time.Duration
-	// Configuration is that of the holder's [Secret]; "" for whichever.
+	// Configuration is the one of the holder's [Secret]; "" for any.
 	Configuration string
-	// Due means that nobody asked: the secret is merely due.
+	// Due means that the secret is merely due, without a request from a person
+	// or a driver.
 	Due bool
 }
 
-// Lease is the right to work on a secret, until Expires or until somebody with
-// a higher fence takes over.
+// Lease is the right to work on a secret until Expires, or until a holder with a
+// higher fence takes over.
 type Lease struct {
 	Secret  string
 	Holder  string
@@ -73,82 +75,83 @@ type SaveRequest struct {
 	Lease    Lease
 	Progress Progress
 	Entries  []Entry
-	// Changes are made to the secret's store in the same commit, in order, by a
-	// journal that is a [StoreKeeper]; others get none. If one is refused, such as
-	// with [rota.ErrConflict], nothing at all is written.
+	// Changes are applied to the secret's store in the same commit, in order, if
+	// the journal is a [StoreKeeper]; other journals get none. If one is
+	// refused, for example with [rota.ErrConflict], nothing is written.
 	Changes []StoreChange
 	// Release gives the lease back in the same commit: a turn's last Save.
 	Release bool
 	// Peers are other secrets as they were when this was decided. If one of them
-	// has changed, nothing is written, and Save returns [rota.ErrPeer]: of two such
-	// Saves that concern each other, one comes first, and the other one sees it.
+	// has changed, nothing is written and Save returns [rota.ErrPeer]. Two Saves
+	// that are each other's peers are serialized, so the second sees the first.
 	Peers []Peer
 }
 
-// Progress is what Rota remembers of a secret between steps. It is an aid, not
-// the truth: what the store and the issuer can tell wins over it, and a lost
+// Progress is what Rota remembers about a secret between steps. It isn't the
+// source of truth: what the store and the issuer say takes precedence, and a lost
 // Progress is rebuilt from them.
 type Progress struct {
-	// Versions holds what was done for each version that the store still has.
+	// Versions records what was done for each version that the store still has.
 	Versions map[string]VersionProgress `json:"versions,omitempty"`
-	// Intents are the calls to Create, by an issuer that chooses the value,
-	// whose traces may still show up.
+	// Intents are calls to Create, of an issuer that chooses the value, whose
+	// effects might still show up.
 	Intents []Intent `json:"intents,omitempty"`
-	// Failure is the last failure of the current step, or of the look outside that
-	// comes before any step; nil after a success. While it is that of the look,
-	// StepFailure keeps the step's.
+	// Failure is the last failure of the current step, or of the observation
+	// that comes before any step; nil after a success. While it's the failure of
+	// an observation, StepFailure keeps the step's.
 	Failure     *Failure `json:"failure,omitempty"`
 	StepFailure *Failure `json:"behind,omitempty"`
-	// Rollback is the rollback under way, nil for none.
+	// Rollback is the rollback in progress, nil if there is none.
 	Rollback *RollbackIntent `json:"rollback,omitempty"`
 	// Rejections counts the new credentials given up since the last promotion,
 	// the last of them at RejectedAt.
 	Rejections int       `json:"rejections,omitempty"`
 	RejectedAt time.Time `json:"rejected_at,omitzero"`
-	// RejectedFor are what a person can do about why the last one was given up.
+	// RejectedFor are the remedies for the reason the last one was given up.
 	RejectedFor []rota.Remedy `json:"rejected_for,omitempty"`
 	// RolledBackAt is when the last rotation was undone. Nothing rotates by itself
 	// until a person starts the next one.
 	RolledBackAt time.Time `json:"rolled_back_at,omitzero"`
-	// DoneAt is when a person last said to have rotated it, for secrets that no
-	// program can rotate, and RemindedAt when a person was last reminded.
+	// DoneAt is when a person last reported having rotated it, for secrets that
+	// only a person can rotate. RemindedAt is when they were last reminded.
 	DoneAt     time.Time `json:"done_at,omitzero"`
 	RemindedAt time.Time `json:"reminded_at,omitzero"`
-	// ExpiryNotified is the expiry that was last notified.
+	// ExpiryNotified is the last expiry date that notifiers were warned of.
 	ExpiryNotified time.Time `json:"expiry_notified,omitzero"`
-	// ComparedAt is when the store was last compared with the issuer after it had
-	// been restored.
+	// ComparedAt is when the store was last compared with the issuer after being
+	// restored.
 	ComparedAt time.Time `json:"compared_at,omitzero"`
-	// Requested is the request for a new credential that isn't made yet, nil for
-	// none.
+	// Requested is the request for a new credential that hasn't been made yet,
+	// nil if there is none.
 	Requested *RotationRequest `json:"asked,omitempty"`
-	// NotBefore puts the next rotation off.
+	// NotBefore postpones the next rotation.
 	NotBefore time.Time `json:"not_before,omitzero"`
-	// Held is the hold that was last notified.
+	// Held is the last hold that notifiers were told about.
 	Held HoldKind `json:"held,omitempty"`
 	// Trouble is the kind of the last event about trouble that isn't over yet.
 	Trouble rota.EventKind `json:"trouble,omitempty"`
-	// LateNotified is the due date whose lateness was last notified.
+	// LateNotified is the due date of the last lateness that notifiers were told
+	// about.
 	LateNotified time.Time `json:"late_notified,omitzero"`
 	// Unsent are events that their notifiers haven't accepted yet.
 	Unsent []Unsent `json:"unsent,omitempty"`
-	// NextAt is when to look at the secret again; zero means at the next
-	// opportunity: nobody has looked yet, a turn began and never finished, or
-	// something new was requested. (A [Decision] whose At is zero is another thing:
-	// no date will change it, though somebody outside may, so it is looked at once a
-	// day.)
+	// NextAt is when to look at the secret again. Zero means at the next
+	// opportunity, because it has never had a turn, a turn began and never
+	// finished, or something new was requested. (In [Decision].At, by contrast,
+	// zero means that time won't change the decision. An outside change might,
+	// so Rota looks once a day.)
 	NextAt time.Time `json:"next_at,omitzero"`
 	// Status is a copy of what the last look found, for tables.
 	Status Status `json:"status,omitzero"`
 }
 
-// liftRejections forgets that new credentials were given up.
+// liftRejections clears the record of new credentials given up.
 func (p *Progress) liftRejections() {
 	p.Rejections, p.RejectedAt, p.RejectedFor = 0, time.Time{}, nil
 }
 
-// stepFailure is the failure of the step in hand, nil if there is none: failing
-// to observe the outside isn't a failure of a step.
+// stepFailure returns the failure of the current step, nil if there is none.
+// Failing to observe the outside systems isn't a failure of a step.
 func (p Progress) stepFailure() *Failure {
 	if p.Failure != nil && p.Failure.Step == StepObserve {
 		return p.StepFailure
@@ -159,7 +162,7 @@ func (p Progress) stepFailure() *Failure {
 // VersionProgress is what was done for one version.
 type VersionProgress struct {
 	CredentialID  string               `json:"credential_id,omitempty"`
-	ExpiresAt     time.Time            `json:"expires_at,omitzero"` // when it ends by itself
+	ExpiresAt     time.Time            `json:"expires_at,omitzero"` // when it expires
 	Base          string               `json:"base,omitempty"`      // the version that was current when this one was put
 	SetBegunAt    time.Time            `json:"set_begun_at,omitzero"`
 	SetAt         time.Time            `json:"set_at,omitzero"`
@@ -239,7 +242,7 @@ type Status struct {
 	Version     string    `json:"version,omitempty"`    // the current version
 	Credential  string    `json:"credential,omitempty"` // its issuer's name
 	IssuedAt    time.Time `json:"issued_at,omitzero"`   // since when it exists
-	ExpiresAt   time.Time `json:"expires_at,omitzero"`  // when it ends by itself
+	ExpiresAt   time.Time `json:"expires_at,omitzero"`  // when it expires
 	PreviousID  string    `json:"previous,omitempty"`   // the issuer's name of the previous one
 	PreviousOff bool      `json:"previous_inactive,omitempty"`
 	RotateAt    time.Time `json:"rotate_at,omitzero"` // the next rotation by policy

@@ -10,9 +10,9 @@ import (
 )
 
 // Lateness reports whether something is overdue by more than the policy's
-// LateAfter, and since when it was due. It judges by the status that the last look
-// left behind, and by turns that began and never finished. A secret that has
-// never been looked at is late.
+// LateAfter, and when it was due. It goes by the status that the last turn left
+// behind, and by turns that began and never finished. A secret that has never had
+// a turn is late.
 func Lateness(s Status, p Policy, now time.Time) (due time.Time, late bool) {
 	if s.LookedAt.IsZero() {
 		return time.Time{}, true
@@ -46,7 +46,7 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 	}
 	e.At = r.Now().UTC() // the ID is the due date's, so two watchdogs raise the same event
 	_, err = r.withTurn(ctx, s, request{}, func(_ context.Context, t *turn) error {
-		if !t.ledger.progress.lateNotified(due) { // else another watchdog was quicker
+		if !t.ledger.progress.lateNotified(due) { // otherwise another watchdog was faster
 			t.ledger.progress.LateNotified = due
 			t.ledger.raise(e)
 		}
@@ -58,8 +58,8 @@ func (r *Rotator) Alert(ctx context.Context, s *Secret) (bool, error) {
 	return true, err
 }
 
-// lateNotified reports whether this lateness was already notified. A secret that
-// has never been looked at has no due date.
+// lateNotified reports whether notifiers already know about this lateness. A
+// secret that has never had a turn has no due date.
 func (p Progress) lateNotified(due time.Time) bool {
 	return p.LateNotified.Equal(due) && (!due.IsZero() || p.Trouble == rota.EventLate)
 }
@@ -74,7 +74,7 @@ func lateReason(s Status, due time.Time) string {
 	return fmt.Sprintf("%s has been due since %s: %s", cmp.Or(s.Next, StepObserve), stamp(due), s.Reason)
 }
 
-// notifyNow sends an event at once, without a lease: nothing remembers it.
+// notifyNow sends an event immediately and without a lease. Nothing records it.
 func (r *Rotator) notifyNow(ctx context.Context, s *Secret, e rota.Event) error {
 	var errs []error
 	for _, n := range s.Notifiers {

@@ -6,19 +6,19 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// EndMargin is how long before the end of a credential that ends by itself its
-// successor is made at the latest: clocks differ, and consumers need time to
-// take the new one up.
+// EndMargin is the latest that the successor of an expiring credential is
+// created, as a time before the expiry: clocks differ, and consumers need time to
+// pick up the new one.
 const EndMargin = 5 * time.Minute
 
-// Renewal is how old a credential that ends by itself grows where the policy
-// does not say: a third of its life is left, and [EndMargin] at least.
+// Renewal returns the age at which an expiring credential is renewed if the policy
+// doesn't say: when a third of its lifetime is left, and at least [EndMargin].
 func Renewal(life time.Duration) time.Duration { return life - max(life/3, EndMargin) }
 
-// ForLifetime fits a policy to credentials that end by themselves after a
-// while; 0 leaves it as it is. They are renewed in time whatever windows,
-// blackouts and peers say, nothing has to be retired, and whatever is late or about
-// to expire is notified while there is still time.
+// ForLifetime adapts a policy to credentials that expire after life; 0 leaves it
+// unchanged. Expiring credentials are renewed in time whatever windows, blackouts
+// and peers say, they don't have to be retired, and warnings about lateness and
+// expiry are sent while there's still time to act.
 func (p Policy) ForLifetime(life time.Duration) Policy {
 	if life == 0 {
 		return p
@@ -37,8 +37,8 @@ func (p Policy) ForLifetime(life time.Duration) Policy {
 	return p
 }
 
-// validateLifetime says what would let a credential end before its successor is
-// in use, or has no meaning for one that ends by itself.
+// validateLifetime returns errors for settings that would let a credential expire
+// before its successor is in use, or that don't apply to credentials that expire.
 func (p Policy) validateLifetime(t rota.Traits) []error {
 	var errs []error
 	refuse := func(key, hint, format string, args ...any) {
@@ -70,7 +70,7 @@ func (p Policy) validateLifetime(t rota.Traits) []error {
 	return errs
 }
 
-// sooner is the lesser of two durations of which the first may not be set.
+// sooner returns the shorter of two durations, ignoring the first if it's 0.
 func sooner(set, most time.Duration) time.Duration {
 	if set == 0 {
 		return most

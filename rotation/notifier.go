@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Only is a notifier that hears of some kinds alone.
+// Only wraps a notifier so that it receives only events of the given kinds.
 func Only(n rota.Notifier, kinds ...rota.EventKind) rota.Notifier {
 	return &chosenOnly{Notifier: n, kinds: kinds}
 }
@@ -23,7 +23,7 @@ type chosenOnly struct {
 	kinds []rota.EventKind
 }
 
-// Name tells it from the same notifier with other kinds.
+// Name includes the kinds, to distinguish it from the same notifier with others.
 func (c *chosenOnly) Name() string {
 	names := make([]string, len(c.kinds))
 	for i, k := range c.kinds {
@@ -37,55 +37,55 @@ func (c *chosenOnly) Wants(k rota.EventKind) bool {
 	return slices.Contains(c.kinds, k) && wants(c.Notifier, k)
 }
 
-// Preflight implements [rota.Preflighter] where the notifier does.
+// Preflight runs the notifier's checks, if it has any.
 func (c *chosenOnly) Preflight(ctx context.Context) []rota.Finding {
 	return preflightOf(ctx, c.Notifier)
 }
 
-// Outbox keeps events for notifiers that hear of several at once, until they
-// are sent. Package store implements it. What was kept is durable.
+// Outbox keeps events for notifiers that send several in one message, until
+// they're sent. Kept events are durable. Package store implements it.
 type Outbox interface {
-	// Keep keeps an event. The same event again, by its ID, is no error.
+	// Keep keeps an event. Keeping one with the same ID again isn't an error.
 	Keep(ctx context.Context, notifier string, e rota.Event) error
-	// Take gives a notifier's events to be sent, and none as long as the oldest
-	// is not old enough.
+	// Take returns a notifier's events to send, or none if the oldest isn't old
+	// enough yet.
 	Take(ctx context.Context, r TakeRequest) (Taken, error)
-	// Settle removes events that were sent, and writes to the audit what became
-	// of them, as one.
+	// Settle removes events that were sent and writes the outcome to the audit
+	// log, atomically.
 	Settle(ctx context.Context, r SettleRequest) error
 }
 
 // TakeRequest asks for the events of a notifier.
 type TakeRequest struct {
 	Notifier string
-	// KeptBy is when the oldest must have been kept, or earlier.
+	// KeptBy is the latest time at which the oldest must have been kept.
 	KeptBy time.Time
-	// For is how long nobody else is given them.
+	// For is how long no other caller is given these events.
 	For time.Duration
 }
 
-// Taken are events to be sent, the oldest first.
+// Taken are events to send, the oldest first.
 type Taken struct {
 	Events []rota.Event
 	Since  time.Time // when the oldest was kept
-	// Lost is how many older ones were given up, because there were too many.
+	// Lost is how many older events were dropped because there were too many.
 	Lost int
 }
 
-// SettleRequest says what became of events.
+// SettleRequest reports the outcome of sending events.
 type SettleRequest struct {
 	Notifier string
-	IDs      []string // of those that were sent
+	IDs      []string // of the events that were sent
 	Entry    Entry
 }
 
-// Digests is the name in the audit under which sent digests are noted. No secret
-// can have it.
+// Digests stands in for a secret's name in the audit entries about digests. No
+// secret can have that name.
 const Digests = "(digests)"
 
-// Digester is a notifier that gathers events, and sends them in one message
-// when the oldest has waited for Every. Flush does that: it is to be called
-// from time to time. It may be called by several processes.
+// Digester is a notifier that collects events and sends them in one message once
+// the oldest has waited for Every. Call Flush regularly to send what's due.
+// Several processes can call it.
 type Digester struct {
 	Notifier rota.Notifier
 	Every    time.Duration
@@ -99,7 +99,7 @@ type Digester struct {
 
 var _ rota.Notifier = (*Digester)(nil)
 
-// Name tells it from the same notifier without a digest.
+// Name includes Every, to distinguish it from the same notifier without digests.
 func (d *Digester) Name() string {
 	return fmt.Sprintf("%s every %s", d.Notifier.Name(), rota.FormatDuration(d.Every))
 }
@@ -107,7 +107,7 @@ func (d *Digester) Name() string {
 // Wants implements [rota.Chooser].
 func (d *Digester) Wants(k rota.EventKind) bool { return wants(d.Notifier, k) }
 
-// Notify keeps the event.
+// Notify keeps the event in the Outbox.
 func (d *Digester) Notify(ctx context.Context, e rota.Event) error {
 	if d.Outbox == nil {
 		return errNoOutbox
@@ -115,11 +115,11 @@ func (d *Digester) Notify(ctx context.Context, e rota.Event) error {
 	return d.Outbox.Keep(ctx, d.Name(), e)
 }
 
-// Preflight implements [rota.Preflighter] where the notifier does.
+// Preflight runs the notifier's checks, if it has any.
 func (d *Digester) Preflight(ctx context.Context) []rota.Finding { return preflightOf(ctx, d.Notifier) }
 
-// Flush sends what is kept, if it is time. What is not taken is kept on and
-// tried again, ever less often.
+// Flush sends the kept events if a digest is due. If the notifier doesn't accept
+// it, the events are kept and retried with backoff.
 func (d *Digester) Flush(ctx context.Context) error {
 	if d.Outbox == nil {
 		return errNoOutbox
@@ -162,8 +162,8 @@ func (d *Digester) send(ctx context.Context, digest rota.Event) error {
 	return d.Notifier.Notify(ctx, digest)
 }
 
-// settle writes down what became of a digest, also when ctx has ended: a digest
-// that was taken is not to be sent again.
+// settle records the outcome of a digest even if ctx is done: a digest that was
+// accepted must not be sent again.
 func (d *Digester) settle(ctx context.Context, digest rota.Event, ids []string, o Outcome, detail string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyTimeout)
 	defer cancel()
@@ -173,8 +173,8 @@ func (d *Digester) settle(ctx context.Context, digest rota.Event, ids []string, 
 	}})
 }
 
-// digestOf is one event for several. Its ID follows from theirs: what is sent
-// again is the same.
+// digestOf combines several events into one. Its ID is derived from theirs, so a
+// retry has the same ID.
 func digestOf(t Taken, now time.Time) rota.Event {
 	h := sha256.New()
 	for _, e := range t.Events {

@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// maxUnsent bounds the events of a secret that are kept for a notifier that
-// accepts none.
+// maxUnsent is how many of a secret's events are kept for a notifier that accepts
+// none.
 const maxUnsent = 100
 
-// notifyTimeout bounds the sending to all notifiers at the end of a turn, which
-// still holds the lease and worker slots of the secret's systems.
+// notifyTimeout bounds how long a turn spends on all notifiers at its end, while
+// it still holds the lease and the worker slots of the secret's systems.
 const notifyTimeout = 10 * time.Second
 
-// maxBackoff is the longest time between two tries to send an event.
+// maxBackoff is the longest wait between two attempts to send an event.
 const maxBackoff = 6 * time.Hour
 
-// newEvent makes an event. Its ID follows from its content, so the same event has
-// the same ID whoever raises it.
+// newEvent returns an event whose ID is derived from its content, so the same
+// event has the same ID whoever raises it.
 func newEvent(secret string, kind rota.EventKind, version, credential, reason string, now time.Time) rota.Event {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %d", secret, kind, version, credential, now.UnixNano()))
 	return rota.Event{
@@ -40,8 +40,8 @@ func (l *ledger) event(kind rota.EventKind, version, credential, reason string, 
 	l.raise(e)
 }
 
-// raise keeps an event next to the progress it is about, so it isn't lost before
-// it is sent.
+// raise keeps an event with the progress it's about, so it can't get lost before
+// it's sent.
 func (l *ledger) raise(e rota.Event) {
 	for _, n := range l.s.Notifiers {
 		if wants(n, e.Kind) {
@@ -76,7 +76,7 @@ func (l *ledger) dropOldest(notifier string) {
 		fmt.Errorf("event %s (%s, %s) was dropped: %d newer ones are waiting for this notifier", e.ID, e.Kind, stamp(e.At), maxUnsent))
 }
 
-// wakeAt is when to look at the secret again, or to send an event of its.
+// wakeAt returns when to look at the secret again or to send one of its events.
 func (p Progress) wakeAt(now time.Time) time.Time {
 	next := p.NextAt
 	seen := map[string]bool{}
@@ -104,8 +104,8 @@ type delivery struct {
 	err      error // why the next one wasn't
 }
 
-// deliveries are the unsent events by notifier. Those of a notifier that is no
-// longer configured are dropped.
+// deliveries returns the unsent events by notifier. Events for a notifier that's
+// no longer configured are dropped.
 func (t *turn) deliveries() []*delivery {
 	var all []*delivery
 	of := map[string]*delivery{}
@@ -179,7 +179,7 @@ func (t *turn) sendOne(ctx context.Context, m *delivery) {
 	}
 }
 
-// sent notes what became of a notifier's events, and keeps those it didn't
+// sent records the outcome of a notifier's events and keeps those it didn't
 // accept.
 func (t *turn) sent(ctx context.Context, m *delivery) {
 	note := func(u Unsent, err error) {
@@ -199,9 +199,9 @@ func (t *turn) sent(ctx context.Context, m *delivery) {
 	t.ledger.progress.Unsent = append(t.ledger.progress.Unsent, left...)
 }
 
-// notifyBackoff is how long to wait after a notifier failed: longer each time, at
-// least as long as the notifier asks for, and at least an hour if only a person
-// can fix it.
+// notifyBackoff returns how long to wait after a notifier failed: longer each
+// time, at least as long as the notifier asks for, and at least an hour if only a
+// person can fix it.
 func notifyBackoff(err error, attempts int) time.Duration {
 	wait := failureBackoff(rota.ClassWait, attempts)
 	if rota.ClassOf(err) == rota.ClassStop {

@@ -7,37 +7,37 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Rule decides what is to be done, or leaves that to the next rule of its chain.
-// It is pure: all that it knows is in the view.
+// Rule decides what to do, or leaves the decision to the next rule of its chain.
+// It's pure: everything it knows is in the view.
 type Rule func(*view) (Decision, bool)
 
-// Chain is a way of running Rota: rules in the order in which they are asked.
-// The first with something to say decides. When none has, the earliest moment at
-// which one of them will is the decision.
+// Chain is a list of rules for one way of running Rota. Rules are tried in order,
+// and the first one that applies decides. If none does, the decision is to wait
+// until the earliest time at which one will.
 //
-// All chains are made of the same rules. They differ in what they leave out, and
-// in how they prove that a credential is not used where the issuer only shows
+// All chains are built from the same rules. They differ in which ones they leave
+// out, and in how they prove that a credential is unused if the issuer only shows
 // who is logged in right now.
 type Chain struct {
-	// Name is the way of running, for people.
+	// Name describes the chain to people.
 	Name  string
 	rules []Rule
-	// idle judges an issuer's answer that shows this moment alone.
+	// idle judges evidence that only covers this moment.
 	idle proof
-	// guards may hold back what a rule decided.
+	// guards can hold back what a rule decided.
 	guards []guard
 }
 
-// proof holds until looks of one moment each prove that the previous credential
-// is not used.
+// proof holds until enough momentary samples prove that the previous credential
+// is unused.
 type proof func(v *view, u rota.Use, due time.Time) (Decision, bool)
 
-// guard puts a hold in the place of a step that must not be taken now.
+// guard replaces a step that must not be taken now with a hold.
 type guard func(v *view, d Decision) (Decision, bool)
 
-// Scheduled is the chain of whoever comes back later: the daemon, a sweep, the
-// command line. Looks are remembered in the journal, over the policy's
-// UnusedFor.
+// Scheduled is the chain for callers that come back later: the daemon, a sweep,
+// the command line. Samples of use are remembered in the journal over the
+// policy's UnusedFor.
 var Scheduled = Chain{
 	Name: "scheduled",
 	rules: []Rule{
@@ -58,13 +58,14 @@ var Scheduled = Chain{
 	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest},
 }
 
-// Lifecycle is the chain of an event that asks for one act and keeps no memory
-// between runs: as [Scheduled], but several looks within one turn must do.
+// Lifecycle is the chain for an event that asks for one action and keeps no state
+// between runs. It's [Scheduled], except that several samples within one turn
+// have to suffice.
 var Lifecycle = Chain{Name: "lifecycle event", rules: Scheduled.rules, idle: idleNow, guards: Scheduled.guards}
 
-// The four chains of a rotation that is led from outside, as by Secrets Manager.
-// Each takes the one step that the driver asks for, and what must come before
-// it. The driver itself retries, and stops what is to be stopped.
+// The four chains of a rotation that is driven from outside, as by Secrets
+// Manager. Each takes the one step that the driver asks for, and whatever has to
+// come before it. Retrying and stopping are up to the driver.
 var (
 	// DriverCreate makes room at the issuer, then makes the announced version.
 	DriverCreate = Chain{Name: "driver: create", idle: idleNow, rules: []Rule{
@@ -73,20 +74,20 @@ var (
 	// DriverSet makes the announced version valid.
 	DriverSet = Chain{Name: "driver: set", idle: idleNow, rules: []Rule{ruleDriverDone, ruleDriver}}
 	// DriverTest logs in with the announced version, or rehearses with the
-	// current one where nothing is created yet.
+	// current one if nothing has been created yet.
 	DriverTest = Chain{Name: "driver: test", idle: idleNow, rules: []Rule{ruleDriverDone, ruleRehearse, ruleDriver}}
-	// DriverPromote promotes what is tested, and serves it.
+	// DriverPromote promotes the tested version and serves it.
 	DriverPromote = Chain{Name: "driver: promote", idle: idleNow, rules: []Rule{ruleProveFirst, ruleDriver, ruleServe, ruleDriverDone}}
 )
 
-// Plan decides what is to be done for a secret now, by the chain that the state
-// is to be planned by. It is pure: the same state, policy and moment give the
-// same decision.
+// Plan decides what to do for a secret now, using the state's [Chain]. It's pure:
+// the same state, policy and time give the same decision.
 func Plan(st State, p Policy, now time.Time) Decision {
 	return st.chain().plan(newView(st, p, now))
 }
 
-// chain is that of the driver's step, or the one that the turn was begun with.
+// chain returns the chain of the driver's step, or else the one that the turn
+// began with.
 func (st State) chain() Chain {
 	switch {
 	case st.Driver == nil && st.Chain.rules == nil:
@@ -111,7 +112,7 @@ func (c Chain) plan(v *view) Decision {
 	return v.waits[0]
 }
 
-// guarded is the decision, or what the first guard with an objection says.
+// guarded returns the hold of the first guard that objects, or else the decision.
 func (c Chain) guarded(v *view, d Decision) Decision {
 	for _, guard := range c.guards {
 		if held, holds := guard(v, d); holds {

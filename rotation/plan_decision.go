@@ -6,36 +6,34 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Decision is what is to be done now, or when to look again, and why.
+// Decision is what to do now, or when to look again, and why.
 type Decision struct {
-	// Step is what to do now; None to wait.
+	// Step is what to do now; [rota.StepNone] to wait.
 	Step rota.Step `json:"step,omitempty"`
-	// Version is the version concerned, Credential the issuer's name of its
-	// credential. An orphan has no version.
+	// Version is the version that Step applies to, and Credential the issuer's
+	// name for its credential. An orphan has no version.
 	Version    string `json:"version,omitempty"`
 	Credential string `json:"credential,omitempty"`
 	// Reason is one sentence for people.
 	Reason string `json:"reason"`
 	// Remedies are what a person can do to end a hold, the recommended one
-	// first; none where only time does.
+	// first. There are none if it just takes time.
 	Remedies []rota.Remedy `json:"remedies,omitempty"`
-	// Due is since when Next, or Step, is due, or when it will be; zero for
-	// never.
+	// Due is when Step or Next became or will become due; zero for never.
 	Due time.Time `json:"due,omitzero"`
-	// At is when to look again, where Step is None; zero for never: no date
-	// changes this decision. ([Progress].NextAt is another thing: there zero is
-	// at once.)
+	// At is when to look again if there's no Step. Zero means never, because
+	// time won't change this decision. (In [Progress].NextAt, by contrast, zero
+	// means immediately.)
 	At time.Time `json:"at,omitzero"`
-	// Next is the step that is waited for, where Step is None.
+	// Next is the step being waited for if there's no Step.
 	Next rota.Step `json:"next,omitempty"`
-	// Hold tells that Next is due but may not be done, and why.
+	// Hold, if set, means that Next is due but blocked, and why.
 	Hold HoldKind `json:"hold,omitempty"`
-	// Observe asks for the issuer's list, without which nothing can be
-	// decided.
+	// Observe asks for the issuer's list, which is needed to decide.
 	Observe bool `json:"observe,omitempty"`
 }
 
-// HoldKind is why something that is due may not be done.
+// HoldKind is why something that is due is blocked.
 type HoldKind string
 
 // The kinds of holds.
@@ -50,7 +48,7 @@ const (
 	HoldNotAtIssuer   HoldKind = "current not active at the issuer"
 	HoldRolledBack    HoldKind = "rolled back"
 	HoldRetrying      HoldKind = "waiting to try again"
-	HoldQuarantined   HoldKind = "quarantined" // given up after the last retry, until a person or a change of the configuration lifts it
+	HoldQuarantined   HoldKind = "quarantined" // given up after the last retry, until a person resumes it or the configuration changes
 	HoldPaused        HoldKind = "paused"
 	HoldFrozen        HoldKind = "frozen"
 	HoldManual        HoldKind = "to be rotated by a person"

@@ -8,23 +8,24 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// DriveRequest is one step that is asked for by whoever leads the rotation from
-// outside, as Secrets Manager does at its own.
+// DriveRequest is one step requested by an outside driver of the rotation, such
+// as Secrets Manager.
 type DriveRequest struct {
-	// Step is Create, Set, Test or Promote.
+	// Step is create, set, test or promote.
 	Step rota.Step
-	// Version is the id of the version that the driver has announced, with
-	// AWSPENDING and perhaps without a value.
+	// Version is the id of the version that the driver has announced. It
+	// carries AWSPENDING and might have no value yet.
 	Version string
-	// Adopt takes the current credential over before the first Create, where
-	// Rota did not make it: it must log in. Without it that is an error.
+	// Adopt takes over the current credential before the first create if Rota
+	// didn't make it. The credential must be able to log in. Without Adopt, a
+	// credential that Rota didn't make is an error.
 	Adopt bool
 }
 
-// Driving is a driver's request as far as one turn has got with it.
+// Driving is a driver's request and one turn's progress with it.
 type Driving struct {
 	DriveRequest
-	Taken []rota.Step // by this turn, in their order
+	Taken []rota.Step // by this turn, in order
 }
 
 func (d *Driving) chain() Chain {
@@ -41,14 +42,15 @@ func (d *Driving) chain() Chain {
 
 func (d *Driving) took(step rota.Step) bool { return slices.Contains(d.Taken, step) }
 
-// announced is the version that the driver means.
+// announced returns the version that the driver announced.
 func (v *view) announced() rota.Version {
 	version, _ := rota.FindID(v.Contents.Versions, v.Driver.Version)
 	return version
 }
 
-// refuseDriver says why a driver must not get what it asks for: another
-// rotation's version is left alone, and so is what only a person can rotate.
+// refuseDriver returns an error if a driver's request must be refused: for
+// example, for another rotation's version, or for a credential that only a
+// person can rotate.
 func (v *view) refuseDriver() error {
 	r := v.Driver
 	stop := func(hint, format string, args ...any) error {
@@ -83,14 +85,15 @@ func (v *view) refuseDriver() error {
 
 func (v *view) foreignCurrent() bool { return v.hasCurrent && !v.current.Ours() }
 
-// overtaken tells that another version was made current since this one was put.
+// overtaken reports whether another version was made current since this one was
+// put.
 func (v *view) overtaken(version rota.Version) bool {
 	current, _ := rota.Find(v.Contents.Versions, rota.LabelCurrent)
 	base := v.Progress.Versions[version.ID].Base
 	return base != "" && base != current.ID
 }
 
-// ruleDriverDone ends a driver's step that nothing is left to do for.
+// ruleDriverDone ends a driver's step once nothing is left to do.
 func ruleDriverDone(v *view) (Decision, bool) {
 	version := v.announced()
 	done := v.Driver.took(v.Driver.Step) || version.Has(rota.LabelCurrent)
@@ -98,7 +101,7 @@ func ruleDriverDone(v *view) (Decision, bool) {
 	case rota.StepCreate:
 		done = done || !version.Empty
 	case rota.StepSet:
-		done = done || v.Traits.IssuerChooses // it is valid since it was made
+		done = done || v.Traits.IssuerChooses // it was valid from the start
 	case rota.StepPromote:
 		done = true // the last rule of its chain
 	}
@@ -114,8 +117,8 @@ func ruleDriver(v *view) (Decision, bool) {
 	return Decision{Step: v.Driver.Step, Version: version.ID, Credential: version.CredentialID, Reason: "asked for by the rotation's driver"}, true
 }
 
-// ruleTakeOver adopts the current credential, which somebody else made: whoever
-// attaches a rotation to a secret means the credential in it.
+// ruleTakeOver adopts a current credential that Rota didn't make: attaching a
+// rotation to a secret implies handing over the credential in it.
 func ruleTakeOver(v *view) (Decision, bool) {
 	if !v.foreignCurrent() || v.Driver.took(StepAdopt) {
 		return Decision{}, false
@@ -123,8 +126,8 @@ func ruleTakeOver(v *view) (Decision, bool) {
 	return Decision{Step: StepAdopt, Version: v.current.ID, Credential: v.current.CredentialID, Reason: "a rotation was begun for the secret that holds it"}, true
 }
 
-// ruleRehearse is what a test means where there is nothing to test yet: Secrets
-// Manager asks for it when rotation is configured and not begun.
+// ruleRehearse tests the current credential if there's nothing new to test yet.
+// Secrets Manager asks for that when rotation is configured but not started.
 func ruleRehearse(v *view) (Decision, bool) {
 	version := v.announced()
 	if !version.Empty {
@@ -133,7 +136,7 @@ func ruleRehearse(v *view) (Decision, bool) {
 	return Decision{Step: rota.StepTest, Version: version.ID, Reason: "nothing is created yet: a rehearsal with the current credential"}, true
 }
 
-// ruleProveFirst tests again what this journal did not see tested.
+// ruleProveFirst tests a version again if this journal has no record of a test.
 func ruleProveFirst(v *view) (Decision, bool) {
 	version := v.announced()
 	if version.Has(rota.LabelCurrent) || v.Driver.took(rota.StepPromote) || !v.Progress.Versions[version.ID].TestedAt.IsZero() {
@@ -142,14 +145,15 @@ func ruleProveFirst(v *view) (Decision, bool) {
 	return Decision{Step: rota.StepTest, Version: version.ID, Credential: version.CredentialID, Reason: "asked for by the rotation's driver"}, true
 }
 
-// ruleConsistent waits until every call of unknown outcome shows in the list.
+// ruleConsistent waits until the issuer's list shows the effect of every call of
+// unknown outcome.
 func ruleConsistent(v *view) (Decision, bool) {
 	at := v.consistentAt()
 	return Decision{Next: rota.StepCreate, At: at, Reason: "waiting until the issuer's list shows what the last call did"}, v.now.Before(at)
 }
 
-// ruleRoom retires the previous credential where it is in the way of the next:
-// the issuer is full, or the next is to have its name.
+// ruleRoom retires the previous credential if it blocks the next one, because
+// the issuer is full or the next one will reuse its name.
 func ruleRoom(v *view) (Decision, bool) {
 	if v.unlisted() {
 		return observe, true
@@ -165,7 +169,7 @@ func ruleRoom(v *view) (Decision, bool) {
 	return Decision{}, false
 }
 
-// retireNow is the retirement just before the next is created.
+// retireNow retires the previous credential just before the next one is created.
 func (v *view) retireNow() (Decision, bool) {
 	if !v.previous.Ours() {
 		return v.foreignPrevious(rota.StepDeactivate, v.now)

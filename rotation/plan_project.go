@@ -11,7 +11,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Planned is one decision on the way ahead.
+// Planned is one future decision of a projection.
 type Planned struct {
 	At       time.Time `json:"at"`
 	Decision Decision  `json:"decision"`
@@ -20,11 +20,11 @@ type Planned struct {
 // maxPlanned bounds a projection.
 const maxPlanned = 10_000
 
-// Project tells what will be done until a moment, if every step succeeds, the
-// previous credentials go out of use in time and nobody else changes anything.
-// A hold is among it at the moment it begins, and then taken for lifted where
-// time lifts it; one that only a person can lift ends it. It is as pure as
-// [Plan], and plans no further than it is asked.
+// Project returns what will be done until a given time, assuming that every step
+// succeeds, previous credentials go out of use in time and nothing else changes.
+// It includes each hold when the hold begins. It assumes that a hold that ends
+// with time has ended, and stops at one that only a person can end. Like [Plan],
+// it's pure. It plans lazily, only as far as the caller iterates.
 func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
 	return func(yield func(Planned) bool) {
 		st.Progress.Versions = maps.Clone(st.Progress.Versions)
@@ -63,7 +63,7 @@ func maxTime(a, b time.Time) time.Time {
 	return b
 }
 
-// liftUse takes the credentials of previous versions for unused from now on.
+// liftUse marks all credentials as unused from now on.
 func liftUse(st State) State {
 	st.Issued = slices.Clone(st.Issued)
 	for i := range st.Issued {
@@ -73,7 +73,7 @@ func liftUse(st State) State {
 	return st
 }
 
-// assume is the state after a step that succeeded.
+// assume returns the state after a step, assuming that it succeeded.
 func assume(st State, d Decision, now time.Time, n int) State {
 	st.Force, st.Progress.Failure = rota.StepNone, nil
 	st.Contents.Versions = slices.Clone(st.Contents.Versions)
@@ -146,11 +146,11 @@ func assume(st State, d Decision, now time.Time, n int) State {
 	return st
 }
 
-// nextPrefix begins the ids of versions that are only foreseen.
+// nextPrefix is the prefix of the ids of projected versions.
 const nextPrefix = rota.VersionPrefix + "next-"
 
-// forget drops the foreseen versions that nothing points at any more, or far
-// years would be slow to reach.
+// forget drops projected versions that no label points to any more. Otherwise
+// projecting years ahead would be slow.
 func forget(st *State) {
 	st.Contents.Versions = slices.DeleteFunc(st.Contents.Versions, func(v rota.Version) bool {
 		gone := len(v.Labels) == 0 && strings.HasPrefix(v.ID, nextPrefix)
@@ -161,8 +161,8 @@ func forget(st *State) {
 	})
 }
 
-// issue adds what the issuer will list: a key of its own, or the role whose
-// password it is.
+// issue adds the credential to the issuer's list, unless it's already there, as a
+// role whose password changes is.
 func issue(st *State, credential string, now time.Time) {
 	for _, c := range st.Issued {
 		if c.ID == credential {
@@ -172,8 +172,8 @@ func issue(st *State, credential string, now time.Time) {
 	st.Issued = append(st.Issued, rota.Issued{ID: credential, Active: true, CreatedAt: now, Use: rota.Use{Evidence: rota.EvidenceRecorded}})
 }
 
-// nextCredential names the credential to come: a role that was there before,
-// or a key that does not exist yet.
+// nextCredential returns the next credential's name: an existing role, or a
+// placeholder for a key that doesn't exist yet.
 func nextCredential(st State, n int) string {
 	if !st.Traits.Overlap() {
 		if current, ok := rota.Find(st.Contents.Versions, rota.LabelCurrent); ok {
@@ -183,7 +183,7 @@ func nextCredential(st State, n int) string {
 	return fmt.Sprintf("(new %d)", n)
 }
 
-// relabel moves a label to a version, "" for none.
+// relabel moves a label to a version, or removes it if to is "".
 func relabel(versions []rota.Version, l rota.Label, to string) {
 	for i := range versions {
 		v := &versions[i]

@@ -11,57 +11,59 @@ type RetireStyle string
 
 // The styles.
 const (
-	// RetireAfterGrace retires the previous credential when its grace period is over.
+	// RetireAfterGrace retires the previous credential when its grace period
+	// ends.
 	RetireAfterGrace RetireStyle = "after_grace"
-	// RetireBeforeCreate keeps it until the next rotation is due, and retires it
-	// just before the next is created.
+	// RetireBeforeCreate keeps the previous credential until the next rotation
+	// is due, and retires it just before the next one is created.
 	RetireBeforeCreate RetireStyle = "before_create"
 )
 
-// Policy says when a secret is rotated and its previous credential retired.
-// All durations are counted by Rota's clock, in UTC.
+// Policy says when a secret is rotated and when its previous credential is
+// retired. All durations are measured by Rota's clock, in UTC.
 type Policy struct {
-	// RotateEvery is how old a credential may grow. 0 means never by itself,
-	// unless RotateAt says when.
+	// RotateEvery is the maximum age of a credential. 0 means that Rota doesn't
+	// rotate it by itself, unless RotateAt is set.
 	RotateEvery time.Duration
-	// RotateAt, if any, is when to rotate, in place of RotateEvery.
+	// RotateAt, if set, is the schedule to rotate on, instead of RotateEvery.
 	RotateAt *Cron
-	// Jitter spreads the rotations of a fleet: each secret has its own share of
-	// it, by which it is rotated before RotateEvery is over, or after RotateAt
-	// or the opening of its window.
+	// Jitter spreads the rotations of a fleet. Each secret has its own fixed
+	// part of it, by which it's rotated before RotateEvery is over, or after
+	// RotateAt or after its window opens.
 	Jitter time.Duration
-	// Retire defaults to AfterGrace.
+	// Retire defaults to [RetireAfterGrace].
 	Retire RetireStyle
-	// DeactivatePreviousAfter counts from when the successor was delivered
-	// and its consumers reloaded.
+	// DeactivatePreviousAfter is the grace period, counted from when the new
+	// credential was delivered and its consumers reloaded.
 	DeactivatePreviousAfter time.Duration
-	// DeletePreviousAfter counts from the same moment; between the
-	// deactivation and the deletion lies at least the difference of the two.
+	// DeletePreviousAfter counts from the same time. Between deactivation and
+	// deletion, at least the difference of the two passes.
 	DeletePreviousAfter time.Duration
 	// UnusedFor is how long the issuer must have seen no use of the previous
-	// credential before it is deactivated. Defaults to seven days, or
-	// DeactivatePreviousAfter where that is shorter, but not less than a day:
-	// what issuers report lags by hours.
+	// credential before it's deactivated. Defaults to seven days; with
+	// [RetireAfterGrace], to DeactivatePreviousAfter if that's shorter, but no
+	// less than a day, because issuers' reports lag by hours.
 	UnusedFor time.Duration
-	// Window, if any, is when rotations may begin and previous credentials be
-	// deactivated. What has begun is finished outside it too.
+	// Window, if set, is when rotations can begin and previous credentials can
+	// be deactivated. In-flight work is finished even outside it.
 	Window *Window
-	// Blackouts are spans in which nothing begins that need not.
+	// Blackouts are periods in which nothing starts that can wait.
 	Blackouts []Blackout
-	// ApartFrom are secrets that must not be rotated at about the same time.
+	// ApartFrom lists secrets that must not be rotated at about the same time.
 	ApartFrom []Apart
 	// WarnBefore is how far ahead to warn of an expiry, or of a rotation that a
 	// person has to do. Defaults to 14 days.
 	WarnBefore time.Duration
-	// MaxAttempts is how often a failing step is tried before only a person
-	// can lift it. Defaults to 20, which is more than two days of trying.
+	// MaxAttempts is how often a failing step is tried before it's quarantined
+	// until a person acts. Defaults to 20, which is more than two days of
+	// retries.
 	MaxAttempts int
-	// LateAfter is how long what is due may wait before it counts as late.
+	// LateAfter is how long something can be overdue before it counts as late.
 	// Defaults to 24 hours.
 	LateAfter time.Duration
 }
 
-// WithDefaults fills in what is not set.
+// WithDefaults returns the policy with the defaults filled in.
 func (p Policy) WithDefaults() Policy {
 	if p.Retire == "" {
 		p.Retire = RetireAfterGrace
@@ -84,16 +86,16 @@ func (p Policy) WithDefaults() Policy {
 	return p
 }
 
-// PolicyError is one thing that makes a policy impossible.
+// PolicyError is one thing that makes a policy invalid.
 type PolicyError struct {
-	Key  string // the policy's key in rota.yaml that it is about
+	Key  string // the policy's key in rota.yaml that's wrong
 	Text string
 }
 
-// Error is the text.
+// Error returns the text.
 func (e *PolicyError) Error() string { return e.Text }
 
-// Validate says what makes a policy impossible for an issuer with such traits.
+// Validate returns what makes the policy invalid for an issuer with these traits.
 // The errors that it joins are of type [*PolicyError].
 func (p Policy) Validate(t rota.Traits) error {
 	var errs []error
@@ -154,5 +156,5 @@ func (p Policy) Validate(t rota.Traits) error {
 	return errors.Join(errs...)
 }
 
-// Rotates tells whether the policy rotates anything by itself.
+// Rotates reports whether the policy rotates anything by itself.
 func (p Policy) Rotates() bool { return p.RotateEvery > 0 || p.RotateAt != nil }

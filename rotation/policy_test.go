@@ -179,7 +179,7 @@ func TestPolicyValidateRefusesWhatIsImpossible(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy rotation.Policy
 		traits rota.Traits
-		want   []string // in the error, none for no error
+		want   []string // in the error; none for no error
 	}{
 		"90, 100, 110":                        {days(90, 10, 20), pair, nil},
 		"never by itself":                     {days(0, 10, 20), pair, nil},

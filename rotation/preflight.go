@@ -6,9 +6,9 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Preflight runs every check that the secret's systems offer, and the user's
-// own tests with the current credential, where the store holds one. It changes
-// nothing. Every finding that is not OK has a hint.
+// Preflight runs every check that the secret's systems offer, and the user's own
+// tests with the current credential if the store holds one. It changes nothing.
+// Every finding that isn't OK has a remedy.
 func Preflight(ctx context.Context, s *Secret) []rota.Finding {
 	var out []rota.Finding
 	add := func(what string, findings ...rota.Finding) {

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// held is what the store holds, for the checks that need it.
+// held is what the store holds, as far as the checks need it.
 type held struct {
-	current rota.Credential // zero where there is none
-	id      string          // the issuer's name of the current one
-	ours    []string        // the names of those that Rota made or adopted
-	err     error           // why the store could not be read
+	current rota.Credential // zero if there is none
+	id      string          // the issuer's name for the current one
+	ours    []string        // the names of the ones that Rota made or adopted
+	err     error           // why the store couldn't be read
 }
 
 func readHeld(ctx context.Context, s *Secret) held {
@@ -26,7 +26,7 @@ func readHeld(ctx context.Context, s *Secret) held {
 	for _, v := range contents.Versions {
 		c, err := s.Store.Get(ctx, rota.GetRequest{Version: v.ID})
 		if errors.Is(err, rota.ErrNotFound) {
-			continue // a version without a value: nobody's credential yet
+			continue // a version without a value has no credential yet
 		}
 		if err != nil {
 			return held{err: err}
@@ -42,8 +42,8 @@ func readHeld(ctx context.Context, s *Secret) held {
 	return h
 }
 
-// preflightTest runs a user's own test with the current credential. Where there
-// is none, the test can only say what it knows without.
+// preflightTest runs a user's own test with the current credential. If there is
+// none, it only runs the test's own preflight checks.
 func (h held) preflightTest(ctx context.Context, c rota.Check) []rota.Finding {
 	f := rota.Finding{Check: "with the current credential"}
 	switch {
@@ -73,8 +73,8 @@ func (h held) preflightTest(ctx context.Context, c rota.Check) []rota.Finding {
 	return []rota.Finding{f}
 }
 
-// preflightPlaces finds the issuer's places taken by what Rota may not delete:
-// no rotation ever would find one free.
+// preflightPlaces checks whether credentials that Rota must not delete take all
+// of the issuer's places, so that no rotation could ever succeed.
 func (s *Secret) preflightPlaces(ctx context.Context, h held) []rota.Finding {
 	traits := s.Issuer.Traits()
 	lister, lists := s.Issuer.(rota.Lister)
@@ -83,7 +83,7 @@ func (s *Secret) preflightPlaces(ctx context.Context, h held) []rota.Finding {
 	}
 	issued, err := lister.List(ctx)
 	if err != nil || len(issued) < traits.Limit {
-		return nil // of an error the issuer's own check tells
+		return nil // the issuer's own check reports the error
 	}
 	f := rota.Finding{Check: "a place for the next " + traits.Kind}
 	var foreign []string
@@ -112,7 +112,7 @@ func (s *Secret) preflightPlaces(ctx context.Context, h held) []rota.Finding {
 	return []rota.Finding{f}
 }
 
-// described is a credential with what is known of its use.
+// described describes a credential and what's known about its use.
 func (s *Secret) described(ctx context.Context, i rota.Issued) string {
 	state := "inactive"
 	if i.Active {

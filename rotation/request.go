@@ -9,42 +9,44 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// request is what somebody wants from a turn.
+// request is what the caller wants from a turn.
 type request struct {
-	due bool // nothing: it is merely due
-	// step is what a person asked for, all through the turn. force is the same
-	// step until it was taken: what was asked for is not done twice.
+	due bool // nothing was requested: the secret is merely due
+	// step is what a person asked for, throughout the turn. force is the same
+	// step until it has been taken, so that it isn't taken twice.
 	step, force rota.Step
-	// recorded says that step came from a [RotationRequest].
+	// recorded means that step came from a [RotationRequest].
 	recorded bool
 	chain    Chain
-	driver   *Driving // of a driven rotation, else nil
-	// patience is how long the turn may wait in one go.
+	driver   *Driving // nil unless a driver asked
+	// patience is how long the turn can wait in one go.
 	patience time.Duration
 }
 
-// taken says that a step was taken, which may be the one asked for.
+// taken records that a step was taken, and clears force if it was the one asked
+// for.
 func (q *request) taken(step rota.Step) {
 	if step == q.force || step == rota.StepPromote && q.force == rota.StepCreate {
 		q.force = rota.StepNone
 	}
 }
 
-// RotationRequest asks for a new credential on behalf of somebody who doesn't
+// RotationRequest asks for a new credential on behalf of a caller that doesn't
 // wait for it.
 type RotationRequest struct {
 	Version string    `json:"version"` // the id of the version to be made
 	At      time.Time `json:"at"`
 }
 
-// Request records durably, as one commit with the entry saying who asked, that a
-// new credential is wanted. It doesn't make one: the secret becomes due at once,
-// and the next turn makes the credential ahead of the policy's date, as a
-// version with this id, or with another id if the issuer's answer got lost.
-// Asking again for a version that is already wanted, or exists, changes nothing.
+// Request records a request for a new credential durably, in one commit with the
+// audit entry that says who asked. It doesn't create the credential itself: the
+// secret becomes due immediately, and the next turn creates the credential ahead
+// of the policy's date. Its version has the given id, or another one if the
+// issuer's answer got lost. Requesting a version that's already requested or
+// already exists is a no-op.
 //
-// [rota.ErrConflict] means that another rotation isn't complete, and
-// [rota.ErrBusy] that another worker has the secret.
+// Request returns [rota.ErrConflict] if another rotation isn't complete, and
+// [rota.ErrBusy] if another worker has the secret.
 func (r *Rotator) Request(ctx context.Context, s *Secret, version string, by Entry) error {
 	_, err := r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
 		p := &t.ledger.progress
@@ -74,7 +76,7 @@ func (r *Rotator) Request(ctx context.Context, s *Secret, version string, by Ent
 	return err
 }
 
-// takeRequest makes a recorded request this turn's own.
+// takeRequest makes a recorded request this turn's request.
 func (t *turn) takeRequest() {
 	if t.ledger.progress.Requested != nil && t.asked.step == rota.StepNone {
 		t.asked.step, t.asked.force, t.asked.recorded = rota.StepCreate, rota.StepCreate, true
@@ -82,7 +84,7 @@ func (t *turn) takeRequest() {
 }
 
 // endFulfilledRequest ends a recorded request once its version exists. From then
-// on that version is finished like any other.
+// on, that version is completed like any other.
 func (t *turn) endFulfilledRequest() {
 	a := t.ledger.progress.Requested
 	if a == nil {
@@ -97,9 +99,9 @@ func (t *turn) endFulfilledRequest() {
 	}
 }
 
-// requestedVersion is the id that was asked for, "" for any. A version whose
-// answer got lost may still leave traces, which must not be mistaken for those of
-// the next call.
+// requestedVersion returns the requested version id, or "" for any. If a call to
+// Create for that id has no known outcome, its effects might still show up, so
+// the next call gets a different id to tell them apart.
 func (p Progress) requestedVersion() string {
 	if p.Requested == nil {
 		return ""

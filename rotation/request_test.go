@@ -48,8 +48,8 @@ func TestWhatWasAskedForComesTrueOnceWhereverTheProcessDied(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		op   string // the call in which the process dies
-		ask  bool   // it dies while the wish is noted, otherwise in the turn after
-		lost bool   // the issuer may have made one that nobody knows
+		ask  bool   // it dies while recording the request, otherwise in the turn after that
+		lost bool   // the issuer might have made a credential that Rota doesn't know about
 	}{
 		{"before the wish is durable", "store.describe", true, false},
 		{"once the wish is durable", "journal.save", true, false},
@@ -83,7 +83,7 @@ func TestWhatWasAskedForComesTrueOnceWhereverTheProcessDied(t *testing.T) {
 				crash(t, func() { b.advance(t, rotation.Options{}) })
 			}
 			b.now = b.now.Add(5 * time.Minute)
-			if err := b.ask(t, token); err != nil { // whoever asked tries again
+			if err := b.ask(t, token); err != nil { // the caller retries
 				t.Fatal(err)
 			}
 			for range 3 {
@@ -98,7 +98,7 @@ func TestWhatWasAskedForComesTrueOnceWhereverTheProcessDied(t *testing.T) {
 			if len(made) != 2 || b.wishes() != 1 || b.progress(t).Requested != nil {
 				t.Errorf("promoted %v after %d wishes, want one more than the first: %+v", made, b.wishes(), b.progress(t).Requested)
 			}
-			// What the issuer may have made unseen must not be taken for the answer.
+			// A credential that the issuer made unseen must not count as the answer.
 			if len(made) == 2 && (made[1] == token) == test.lost {
 				t.Errorf("the version is %s", made[1])
 			}
@@ -109,7 +109,7 @@ func TestWhatWasAskedForComesTrueOnceWhereverTheProcessDied(t *testing.T) {
 func TestAWishThatCannotComeTrueIsOverAndTheAuditSaysWhy(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		days  int // since the last rotation: its predecessor still takes a place
+		days  int // since the last rotation; the previous credential still takes a place
 		fault *rota.Error
 		want  string
 	}{

@@ -11,28 +11,29 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Cron is moments that recur by a cron expression.
+// Cron is a recurring schedule given by a cron expression.
 type Cron struct {
 	schedule cron.Schedule
 	Zone     *time.Location
 	Spec     string
 }
 
-// Window is a recurring span of time: it opens by a cron expression and stays
-// open for a while.
+// Window is a recurring period of time. It opens on a cron schedule and stays
+// open for For.
 type Window struct {
 	Cron
 	For time.Duration
 }
 
-// impossible is a [PolicyError], with what to write instead as its remedy.
+// impossible returns a [PolicyError] whose remedy is what to write instead.
 func impossible(key, hint, format string, args ...any) error {
 	return rota.WithRemedies(&PolicyError{Key: key, Text: fmt.Sprintf(format, args...)}, rota.Configure(key, hint))
 }
 
-// ParseCron reads five cron fields and an IANA time zone ("" for UTC). A moment
-// that a change of the clocks skips comes right after the change, and one that
-// comes twice is taken once. Its error is a [*PolicyError].
+// ParseCron parses five cron fields and an IANA time zone ("" for UTC). If a
+// daylight saving change skips a scheduled time, the schedule fires right after
+// the change; if a time occurs twice, it fires once. Errors are of type
+// [*PolicyError].
 func ParseCron(spec, zone string) (*Cron, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "Local" {
@@ -52,9 +53,9 @@ func ParseCron(spec, zone string) (*Cron, error) {
 	return c, nil
 }
 
-// Next is the first moment after t; false where there is none. The schedule
-// looks some years ahead and then gives up; between two leap days there may be
-// eight.
+// Next returns the first scheduled time after t, or false if there is none. The
+// cron library only searches a few years ahead, but leap days can be eight years
+// apart.
 func (c *Cron) Next(t time.Time) (time.Time, bool) {
 	for _, years := range []int{0, 4, 8} {
 		if n := c.schedule.Next(t.In(c.Zone).AddDate(years, 0, 0)); !n.IsZero() {
@@ -64,8 +65,8 @@ func (c *Cron) Next(t time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// ParseWindow reads a window: five cron fields, how long it stays open, and an
-// IANA time zone ("" for UTC). Its error is a [*PolicyError].
+// ParseWindow parses a window: five cron fields, how long it stays open, and an
+// IANA time zone ("" for UTC). Errors are of type [*PolicyError].
 func ParseWindow(spec string, open time.Duration, zone string) (*Window, error) {
 	opens, err := ParseCron(spec, zone)
 	if err != nil {
@@ -77,13 +78,13 @@ func ParseWindow(spec string, open time.Duration, zone string) (*Window, error) 
 	return &Window{Cron: *opens, For: open}, nil
 }
 
-// Open is the first moment at or after t at which the window is open: t itself
-// where it is open now, and for no window at all.
+// Open returns the first time at or after t at which the window is open. That's t
+// itself if the window is open then, or if w is nil.
 func (w *Window) Open(t time.Time) time.Time {
 	if w == nil {
 		return t
 	}
-	// An opening in the span (t - For, t] keeps the window open now.
+	// If the window opened in (t - For, t], it's still open.
 	opening, ok := w.Next(t.Add(-w.For))
 	if !ok {
 		return t.AddDate(100, 0, 0)
@@ -94,8 +95,8 @@ func (w *Window) Open(t time.Time) time.Time {
 	return t
 }
 
-// missed tells whether the window that was open at due is over, and another one
-// is open now.
+// missed reports whether the window that was open at due has closed and a later
+// one is open now.
 func (w *Window) missed(due, now time.Time) bool {
 	opening, ok := w.Next(now.Add(-w.For))
 	return ok && opening.After(due) && !opening.After(now)
@@ -106,14 +107,14 @@ func (w *Window) String() string {
 	return fmt.Sprintf("cron %q for %s in %s", w.Spec, rota.FormatDuration(w.For), w.Zone)
 }
 
-// Blackout is a span in which nothing begins that can wait: no rotation by the
-// policy and no retirement. What has begun is finished.
+// Blackout is a period in which nothing starts that can wait: no rotation by the
+// policy and no retirement. In-flight work is finished.
 type Blackout struct {
 	From, Until time.Time
 	Why         string
 }
 
-// String names the blackout for people: when it is, and why.
+// String describes the blackout for people: when it is, and why.
 func (b Blackout) String() string {
 	name := "the blackout from " + stamp(b.From) + " until " + stamp(b.Until)
 	if b.Why != "" {
@@ -122,8 +123,8 @@ func (b Blackout) String() string {
 	return name
 }
 
-// Apart says that a secret must not be rotated within By of another one, such as
-// in a pair of which one must always work.
+// Apart says that a secret must not be rotated within By of another one, for
+// example because one of the two must always work.
 type Apart struct {
 	Secret string
 	By     time.Duration
@@ -132,18 +133,18 @@ type Apart struct {
 // Peer is the state of a secret that another one is kept apart from.
 type Peer struct {
 	Apart
-	IssuedAt time.Time // since when its credential exists
+	IssuedAt time.Time // when its credential was issued
 	RotateAt time.Time // its next rotation by policy
-	BegunAt  time.Time // when a turn at it began; zero where none is under way
+	BegunAt  time.Time // when its current turn began; zero if there is none
 }
 
-// SameAs reports whether the secret is still as the peer was seen.
+// SameAs reports whether the peer's status is still the same as when it was read.
 func (p Peer) SameAs(s Status) bool {
 	return p.IssuedAt.Equal(s.IssuedAt) && p.RotateAt.Equal(s.RotateAt) && p.BegunAt.Equal(s.BegunAt)
 }
 
-// open is the first moment at or after t at which the window is open and no
-// blackout is on.
+// open returns the first time at or after t at which the window is open and there
+// is no blackout.
 func (p Policy) open(t time.Time) time.Time {
 	for range 1000 {
 		at := p.Window.Open(t)
@@ -157,10 +158,11 @@ func (p Policy) open(t time.Time) time.Time {
 		}
 		t = at
 	}
-	return t.AddDate(100, 0, 0) // the blackouts leave nothing of the window
+	return t.AddDate(100, 0, 0) // the blackouts cover the whole window
 }
 
-// closed says what must be over before anything may begin again, for people.
+// closed describes, for people, what work is waiting for: the window to open or
+// blackouts to end.
 func (p Policy) closed(now, open time.Time) string {
 	if p.Window.Open(now).Equal(open) {
 		return "the window opens"
@@ -168,8 +170,8 @@ func (p Policy) closed(now, open time.Time) string {
 	return p.blackouts(now, open) + " is over"
 }
 
-// blackouts names those that are on between two moments, in their order; "" for
-// none.
+// blackouts describes the blackouts between two times, in order. It returns "" if
+// there are none.
 func (p Policy) blackouts(from, until time.Time) string {
 	on := slices.DeleteFunc(slices.Clone(p.Blackouts), func(b Blackout) bool { return !b.From.Before(until) || !from.Before(b.Until) })
 	slices.SortStableFunc(on, func(a, b Blackout) int { return a.From.Compare(b.From) })
@@ -180,8 +182,8 @@ func (p Policy) blackouts(from, until time.Time) string {
 	return strings.Join(names, ", then ")
 }
 
-// ripe is when a credential that exists since a moment grows too old, whatever
-// the window and the blackouts say; false for never.
+// ripe returns when a credential issued at since becomes too old, ignoring the
+// window and the blackouts, or false for never.
 func (p Policy) ripe(secret string, since, notBefore time.Time) (time.Time, bool) {
 	var at time.Time
 	switch share := spread(secret, p.Jitter); {
@@ -199,8 +201,7 @@ func (p Policy) ripe(secret string, since, notBefore time.Time) (time.Time, bool
 	return maxTime(at, notBefore), true
 }
 
-// due is when a secret is to be rotated whose credential exists since a moment;
-// false for never.
+// due returns when to rotate a credential issued at since, or false for never.
 func (p Policy) due(secret string, since, notBefore time.Time) (time.Time, bool) {
 	at, ever := p.ripe(secret, since, notBefore)
 	if !ever {
@@ -208,13 +209,14 @@ func (p Policy) due(secret string, since, notBefore time.Time) (time.Time, bool)
 	}
 	opening := p.open(at)
 	if p.Window != nil && opening.After(at) {
-		// Not the whole fleet in the moment in which the window opens.
+		// Don't rotate the whole fleet the moment the window opens.
 		opening = p.open(opening.Add(spread(secret, min(p.Jitter, p.Window.For/2))))
 	}
 	return opening, true
 }
 
-// spread is a secret's own share of a span, always the same.
+// spread returns a secret's own part of a duration, always the same one for the
+// same secret.
 func spread(secret string, of time.Duration) time.Duration {
 	if of <= 0 {
 		return 0
@@ -224,7 +226,7 @@ func spread(secret string, of time.Duration) time.Duration {
 	return time.Duration(float64(of) * (float64(h.Sum64()>>11) / (1 << 53)))
 }
 
-// when says when the policy rotates, for people.
+// when describes, for people, when the policy rotates.
 func (p Policy) when() string {
 	if p.RotateAt != nil {
 		return fmt.Sprintf("rotate by the schedule %q in %s", p.RotateAt.Spec, p.RotateAt.Zone)

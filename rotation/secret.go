@@ -6,14 +6,15 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Secret is a named thing that Rota keeps fresh, wired to the systems that it
+// Secret is a named credential that Rota keeps fresh, wired to the systems it
 // lives in. Everything in it is bound to this one secret.
 type Secret struct {
 	Name string
-	// Owner is who has to act where no program can; "" where nobody is named.
+	// Owner is who has to act if Rota can't; "" if the configuration doesn't
+	// name one.
 	Owner string
-	// Systems are the names of the outside systems that the secret's steps
-	// speak to: what one of them delays must not delay secrets without it.
+	// Systems are the names of the outside systems that the secret's steps call.
+	// If one of them is slow, secrets that don't use it must not be delayed.
 	Systems   []string
 	Issuer    rota.Issuer
 	Store     rota.Store
@@ -22,20 +23,20 @@ type Secret struct {
 	Reloaders []rota.Reloader
 	Notifiers []rota.Notifier
 	Policy    Policy
-	// Configuration is a fingerprint of the configuration that it was wired by,
-	// as it is enrolled in a journal that several workers share; "" where there
-	// is none.
+	// Configuration is a fingerprint of the configuration it was wired from, as
+	// enrolled in a journal that several workers share; "" if there is none.
 	Configuration string
-	// Rivals finds out which other secrets change the same thing outside, where
-	// only the outside can tell; nil if there can't be any. It's asked at every
-	// look, must be cheap, and gives what it knows if a system doesn't answer.
+	// Rivals finds the other secrets that change the same credentials outside,
+	// if only the outside systems can tell; nil if there can't be any. It's
+	// called at every observation, so it must be cheap. If a system doesn't
+	// answer, it returns what it already knows.
 	Rivals func(ctx context.Context) Rivals
 }
 
-// targetNames are the names of its targets, in the order of delivery.
+// targetNames returns the names of its targets, in order of delivery.
 func (s *Secret) targetNames() []string { return namesOf(s.Targets) }
 
-// reloaderNames are the names of its reloaders, in the order of reloading.
+// reloaderNames returns the names of its reloaders, in order of reloading.
 func (s *Secret) reloaderNames() []string { return namesOf(s.Reloaders) }
 
 func namesOf[T interface{ Name() string }](all []T) []string {

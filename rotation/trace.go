@@ -5,29 +5,30 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Span is a piece of work from beginning to end: a turn, a step of it, or a call
-// to an outside system. It names things and holds no value.
+// Span is a unit of work: a turn, one of its steps, or a call to an outside
+// system. It only contains names, never a secret's value.
 type Span struct {
 	// Name is "turn", "observe", a step such as "step.create", or a call such as
-	// "store.get": the role that is called, and the method.
+	// "store.get" (the role and the method that's called).
 	Name   string
 	Secret string
-	Step   rota.Step // of a step
-	// Version and Credential are those that a step is about, where they are
-	// known when it begins.
+	Step   rota.Step // for a step
+	// Version and Credential are the ones that a step acts on, if they're known
+	// when it begins.
 	Version, Credential string
-	// Object is what a call is about: the target's, reloader's, check's or
-	// notifier's name, a version, a label, or the issuer's name of a credential.
+	// Object is what a call acts on: the name of a target, reloader, check or
+	// notifier, a version, a label, or the issuer's name for a credential.
 	Object string
 }
 
-// Tracer is called as each span begins. It returns the context for everything
-// within, and a function that is called with the span's error when it ends; the
-// error holds no value. A Tracer is called concurrently and must not block.
+// Tracer is called when a span begins. It returns the context for everything in
+// the span, and a function to call with the span's error when it ends. The error
+// never contains a secret's value. A Tracer must be safe to call concurrently and
+// must not block.
 type Tracer func(ctx context.Context, s Span) (context.Context, func(error))
 
-// JoinTracers is one Tracer for several, the first outermost. It skips nil ones,
-// and is nil if there is no other.
+// JoinTracers combines several Tracers into one, the first outermost. It skips nil
+// ones and returns nil if there are no others.
 func JoinTracers(tracers ...Tracer) Tracer {
 	var joined Tracer
 	for _, t := range tracers {

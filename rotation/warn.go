@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// remindAgain is how often a person is reminded of what is overdue.
+// remindAgain is how often to repeat the reminder for an overdue rotation.
 const remindAgain = 7 * rota.Day
 
-// warn notifies ahead of a credential that expires by itself, or of what a
-// person has to do.
+// warn notifies ahead of an expiry, or of a rotation that a person has to do.
 func (t *turn) warn(s Status, now time.Time) {
 	if t.s.Issuer.Traits().Manual {
 		t.ledger.remind(s, now, t.s.Policy.WithDefaults().WarnBefore)
@@ -25,8 +24,8 @@ func (t *turn) warn(s Status, now time.Time) {
 	t.ledger.event(rota.EventExpiring, s.Version, s.Credential, fmt.Sprintf("it expires at %s", stamp(b.expiry)))
 }
 
-// remind reminds a person shortly before something is due, when it is, and every
-// week after that.
+// remind sends a reminder shortly before a rotation is due, when it's due, and
+// every week after that.
 func (l *ledger) remind(s Status, now time.Time, before time.Duration) {
 	if s.DueAt.IsZero() || now.Before(s.DueAt.Add(-before)) {
 		return
@@ -41,7 +40,7 @@ func (l *ledger) remind(s Status, now time.Time, before time.Duration) {
 	}
 }
 
-// Done notes that a person has rotated a secret that no program can rotate.
+// Done records that a person has rotated a secret that only a person can rotate.
 func (r *Rotator) Done(ctx context.Context, s *Secret) (Result, error) {
 	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
 		if !s.Issuer.Traits().Manual {

@@ -38,7 +38,7 @@ func TestAPersonIsRemindedUntilItIsDone(t *testing.T) {
 	if _, err := b.rotator.Done(t.Context(), b.secret); err != nil {
 		t.Fatal(err)
 	}
-	for range 110 { // to day 110: 14 days before, when due, and a week after that
+	for range 110 { // until day 110: 14 days ahead, when due, and a week later
 		b.days(1)
 		b.advance(t, rotation.Options{})
 	}
@@ -130,7 +130,7 @@ func TestPairedSecretsAreKeptApart(t *testing.T) {
 		t.Fatalf("did %q, %v", steps(first), err)
 	}
 	if _, err := a.rotator.Advance(t.Context(), b.secret, rotation.Options{}); err != nil {
-		t.Fatal(err) // the first credential of all is no rotation: nothing to keep apart
+		t.Fatal(err) // the very first credential isn't a rotation, so there's nothing to keep apart
 	}
 	a.days(90)
 	both := map[string]string{}
