@@ -8,37 +8,38 @@ import (
 	"github.com/rota-dev/rota/internal/server/sigv4"
 )
 
-// caller is who signed a request.
+// caller is the principal that signed a request.
 type caller struct {
 	key     *accessKey
-	user    string   // "" unless an IAM user
-	arn, id string   // as GetCallerIdentity shows them
-	root    bool     // may do everything
+	user    string   // "" if not an IAM user
+	arn, id string   // as in GetCallerIdentity
+	root    bool     // can do everything
 	actions []string // a role's rights
 }
 
-// newKey is the eventual consistency of one new access key.
+// newKey tracks the eventual consistency of a new access key.
 type newKey struct {
-	calls     int // calls seen with it
+	calls     int // calls made with it so far
 	failFirst int
 }
 
 const (
-	unsureCalls = 10 // how many calls after the first refusals may be refused again
+	unsureCalls = 10 // how many calls after the first refusals can still be refused
 	unsureOneIn = 5
 )
 
-// SetPropagation makes access keys that are created from now on eventually
-// consistent: the first newKeyFailsFor calls with such a key are refused as
-// if it did not exist, and of the ten calls after those, each is refused with
-// a chance of one in five. 0, the default, makes new keys valid at once.
+// SetPropagation makes access keys created from now on eventually consistent.
+// The first newKeyFailsFor calls with such a key fail as if it didn't exist,
+// and each of the next ten calls fails with a probability of one in five. 0,
+// the default, makes new keys valid immediately.
 func (s *Server) SetPropagation(newKeyFailsFor int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failNew = newKeyFailsFor
 }
 
-// authenticate finds the key that signed the request and checks the signature.
+// authenticate finds the key that signed the request and verifies the
+// signature.
 func (s *Server) authenticate(x *exchange) (*caller, *apiError) {
 	unknown := fail(403, codeUnknown, "The security token included in the request is invalid.")
 	if x.service == "s3" {
@@ -58,7 +59,7 @@ func (s *Server) authenticate(x *exchange) (*caller, *apiError) {
 	return who, nil
 }
 
-// lookup finds the holder of a key id and the session token that goes with it.
+// lookup returns the owner of a key id and the corresponding session token.
 func (s *Server) lookup(keyID string) (who *caller, token string) {
 	if keyID == s.rootKey.id {
 		return &caller{key: &s.rootKey, arn: "arn:aws:iam::" + s.account + ":root", id: s.account, root: true}, ""
@@ -77,7 +78,7 @@ func (s *Server) lookup(keyID string) (who *caller, token string) {
 	return &caller{key: key, user: u.name, arn: u.arn, id: u.id, actions: s.rights[u.name]}, ""
 }
 
-// notYet counts a call with a new key and says whether it is refused.
+// notYet counts a call with a new key and reports whether to refuse it.
 func (s *Server) notYet(keyID string) bool {
 	k := s.newKeys[keyID]
 	if k == nil {
@@ -94,8 +95,8 @@ func (s *Server) notYet(keyID string) bool {
 	return false
 }
 
-// authorize checks that the caller may do what the request asks. Buckets have
-// a list of readers of their own.
+// authorize checks that the caller can do what the request asks. Buckets have
+// their own lists of readers.
 func (s *Server) authorize(x *exchange) *apiError {
 	if x.service == "secretsmanager" && x.action == "CreateSecret" && len(x.args.Tags) > 0 {
 		const tag = "secretsmanager:TagResource"
@@ -107,7 +108,8 @@ func (s *Server) authorize(x *exchange) *apiError {
 	return s.may(x, x.service+":"+x.action, permission, resource)
 }
 
-// may checks an action, which policies know as the permission, on a resource.
+// may checks an action on a resource. Policies name the action by its
+// permission.
 func (s *Server) may(x *exchange, action, permission, resource string) *apiError {
 	switch {
 	case s.permits(s.principal(x.caller), permission, resource, x.query.Get("prefix")):
@@ -122,15 +124,16 @@ func (s *Server) may(x *exchange, action, permission, resource string) *apiError
 	return fail(403, codeDenied, "User: "+x.caller.arn+" is not authorized to perform: "+permission)
 }
 
-// allows matches an action against patterns such as "iam:*AccessKey*" or "*",
-// without regard to case, as IAM does.
+// allows matches an action against patterns such as "iam:*AccessKey*" or "*".
+// Like IAM, it ignores case.
 func allows(patterns []string, action string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		return matches(strings.ToLower(pattern), strings.ToLower(action))
 	})
 }
 
-// matches is IAM's wildcard match: * for any run of characters, ? for one.
+// matches implements IAM's wildcards: * matches any run of characters, ?
+// exactly one.
 func matches(pattern, s string) bool {
 	star, mark := -1, 0
 	p, i := 0, 0
@@ -158,8 +161,8 @@ type use struct {
 	service, region string
 }
 
-// recordUse notes that a user's key was used. An attempt that is then denied
-// counts: AWS tells of the last request made with the key.
+// recordUse records a use of a user's key. Denied requests count too: AWS
+// reports the last request made with the key, whatever its outcome.
 func (s *Server) recordUse(x *exchange) {
 	if x.caller.user != "" {
 		s.addUse(x.auth.KeyID, use{at: s.now(), service: x.service, region: x.auth.Region})
@@ -171,8 +174,9 @@ func (s *Server) addUse(keyID string, u use) {
 	s.uses[keyID] = uses
 }
 
-// reported drops what a newer, already reported use hides, and returns the rest:
-// the last reported use, if any, and those that the lag still holds back.
+// reported drops uses superseded by a newer, already reported use. It returns
+// the rest: the last reported use, if any, and those that the lag still holds
+// back.
 func (s *Server) reported(keyID string) []use {
 	uses := s.uses[keyID]
 	now := s.now()
@@ -182,7 +186,7 @@ func (s *Server) reported(keyID string) []use {
 	return uses
 }
 
-// lastUse is the last use that is reported by now.
+// lastUse returns the last use that is reported by now.
 func (s *Server) lastUse(keyID string) (use, bool) {
 	uses := s.reported(keyID)
 	if len(uses) == 0 || uses[0].at.Add(s.lag).After(s.now()) {

@@ -73,7 +73,7 @@ func status(active bool) string {
 	return "Inactive"
 }
 
-// keyOf finds the user and the key that an update or a deletion is about.
+// keyOf finds the user and key for an update or a deletion.
 func (s *Server) keyOf(x *exchange) (*user, int, *apiError) {
 	u, e := s.user(x)
 	if e != nil {
@@ -115,8 +115,8 @@ func (s *Server) getAccessKeyLastUsed(x *exchange) (any, *apiError) {
 	id := x.form.Get("AccessKeyId")
 	u := s.users.get(s.owners[id], x.stale)
 	if u == nil || u.key(id) == nil {
-		// The action has no error of its own: AWS does not tell a key that does
-		// not exist from one that is none of the caller's business.
+		// The action has no error of its own: AWS doesn't distinguish between a
+		// key that doesn't exist and one the caller has no access to.
 		return nil, fail(403, codeDenied, "User: "+x.caller.arn+" is not authorized to perform: iam:GetAccessKeyLastUsed on resource: access key "+id)
 	}
 	type lastUsed struct {

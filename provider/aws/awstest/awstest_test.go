@@ -19,7 +19,7 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
-// clock is a clock that a test moves.
+// clock is a clock that a test advances.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -49,8 +49,8 @@ func start(t testing.TB, opts awstest.Options) *awstest.Server {
 	return s
 }
 
-// clients are SDK clients of one caller, without retries, so that each test
-// sees the server's own answers.
+// clients are one caller's SDK clients. They don't retry, so each test sees the
+// server's own answers.
 type clients struct {
 	iam     *iam.Client
 	sts     *sts.Client
@@ -87,8 +87,8 @@ func asUser(t testing.TB, s *awstest.Server, user string) (c clients, keyID stri
 	return as(s, id, secret, ""), id
 }
 
-// code is the AWS error code of an error, "" for nil and "?" for one that is
-// not AWS's.
+// code returns the AWS error code of an error, "" for nil and "?" for an error
+// not from AWS.
 func code(err error) string {
 	if err == nil {
 		return ""

@@ -6,13 +6,13 @@ import "time"
 type Call struct {
 	N        int       // 1 for the first call
 	Time     time.Time // by Options.Now
-	Service  string    // "iam", "sts", "sns", "secretsmanager", "ssm", "s3"; "" if the request told none
+	Service  string    // "iam", "sts", "sns", "secretsmanager", "ssm", "s3"; "" if the request didn't say
 	Action   string    // "CreateAccessKey", "PutSecretValue", "HeadBucket", …
-	KeyID    string    // the access key id of the caller, whether it was valid or not
-	Resource string    // name of the user, role, topic, secret, parameter or bucket; "" if the call is about none
-	Detail   string    // IAM: the access key id it is about; Secrets Manager: staging labels, comma-separated; S3: object key
-	Version  string    // Secrets Manager: the version id or token it is about
-	Error    string    // error code answered; "" for success and while the call is under way
+	KeyID    string    // the caller's access key id, whether or not it was valid
+	Resource string    // name of the user, role, topic, secret, parameter or bucket; "" if none
+	Detail   string    // IAM: the access key id; Secrets Manager: staging labels, comma-separated; S3: object key
+	Version  string    // Secrets Manager: the version id or token
+	Error    string    // error code returned; "" for success and while the call is in flight
 	Dropped  bool      // the connection was cut without a reply
 }
 
@@ -27,15 +27,15 @@ func (s *Server) Calls() []Call {
 	return calls
 }
 
-// ResetCalls forgets the record of calls and counts from 1 again.
+// ResetCalls clears the record of calls and restarts the numbering at 1.
 func (s *Server) ResetCalls() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = nil
 }
 
-// record notes the arrival of a call; settle notes its end. In between only
-// Calls reads it.
+// record adds a call's record when it arrives, and settle completes it. In
+// between, only Calls reads it.
 func (s *Server) record(x *exchange) *Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *Server) settle(call *Call, code string, dropped bool) {
 	call.Dropped = dropped
 }
 
-// describe is the record of the call, with names where the request has ARNs.
+// describe returns the record of the call, with ARNs replaced by names.
 func (s *Server) describe(x *exchange) Call {
 	call := Call{Service: x.service, Action: x.action, KeyID: x.auth.KeyID}
 	switch x.service {

@@ -12,7 +12,7 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
-// A test loses the answer to CreateAccessKey, and finds the orphaned key.
+// This test loses the answer to CreateAccessKey, and finds the orphaned key.
 func Example() {
 	ctx := context.Background()
 	server, err := awstest.New(awstest.Options{})

@@ -6,37 +6,37 @@ import (
 	"time"
 )
 
-// Fault says what goes wrong with one call. The zero value lets it be.
+// Fault says what goes wrong with one call. The zero value means nothing does.
 //
 // The order is: Delay, then FailBefore or the action itself (twice with
 // Repeat), then After, then the reply: none with DropReply, FailAfter's error,
-// or the true one. FailBefore with DropReply is a request that got lost.
+// or the real one. FailBefore with DropReply simulates a lost request.
 type Fault struct {
 	// FailBefore is an AWS error code ("ServiceFailure", "Throttling",
 	// "AccessDenied", "InternalServiceError") that is answered without acting.
 	FailBefore string
-	// FailAfter is an AWS error code that is answered after acting.
+	// FailAfter is an AWS error code to return after acting.
 	FailAfter string
-	// Status is the HTTP status of FailBefore and FailAfter. Defaults to the
-	// one AWS gives with the code.
+	// Status is the HTTP status for FailBefore and FailAfter. Defaults to the
+	// one AWS uses for the code.
 	Status int
 	// DropReply cuts the connection instead of replying.
 	DropReply bool
-	// Repeat acts twice, like a request that the network doubled, and answers
-	// with the second's reply.
+	// Repeat acts twice, as if the network had duplicated the request, and
+	// returns the second reply.
 	Repeat bool
-	// Delay is real time that passes before the call acts. The call acts even if
-	// the client has gone by then.
+	// Delay is how long, in real time, the call waits before it acts. It acts
+	// even if the client has gone by then.
 	Delay time.Duration
-	// Stale makes a list, describe or get call answer from the state before the
-	// last write to that resource. Other calls ignore it.
+	// Stale makes a list, describe or get call return the state before the last
+	// write to that resource. Other calls ignore it.
 	Stale bool
-	// After is called when the call has acted (or was refused) and before the
-	// reply is sent; tests use it to stop the client at that very moment.
+	// After is called once the call has acted (or was refused), before the
+	// reply is sent. Tests use it to stop the client at exactly that point.
 	After func()
 }
 
-// SetFaults sets the function that is asked once for each call, before it
+// SetFaults sets the function that is called once for each call, before it
 // acts; nil means no faults. It is called for one call at a time and must not
 // wait for another call to this server.
 func (s *Server) SetFaults(f func(Call) Fault) {
@@ -54,7 +54,7 @@ func (s *Server) fault(call Call) Fault {
 	return s.faults(call)
 }
 
-// wait lets d of real time pass. False means that the server was closed.
+// wait waits for d of real time. It returns false if the server was closed.
 func (s *Server) wait(d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -80,7 +80,7 @@ func (f Fault) err(service, code string) *apiError {
 	return &apiError{Code: code, Status: status, Message: "injected fault: " + code}
 }
 
-// statusOf is the HTTP status that AWS gives with an error code. (Secrets
+// statusOf returns the HTTP status that AWS uses for an error code. (Secrets
 // Manager's client errors are all 400.)
 func statusOf(code string) int {
 	switch {

@@ -21,8 +21,8 @@ func TestFaultsAroundCreateAccessKey(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		fault  awstest.Fault
-		want   string // error code, "EOF" for a cut connection
-		keys   int    // that exist afterwards
+		want   string // error code, or "EOF" for a cut connection
+		keys   int    // the number of keys afterwards
 		status int
 	}{
 		{"no fault", awstest.Fault{}, "", 1, 0},
@@ -138,7 +138,7 @@ func TestStaleReadsShowTheStateBeforeTheLastWrite(t *testing.T) {
 		t.Errorf("stale keys %+v, want the first only", keys)
 	}
 	_, err = root.iam.GetUser(t.Context(), &iam.GetUserInput{UserName: aws.String("other")})
-	wantCode(t, err, "NoSuchEntity") // its only write was its creation
+	wantCode(t, err, "NoSuchEntity") // its only write was its creation, so a stale read doesn't see it
 	users := must[*iam.ListUsersOutput](t)(root.iam.ListUsers(t.Context(), &iam.ListUsersInput{})).Users
 	if len(users) != 2 {
 		t.Errorf("%d stale users, want 2: the last write was to the keys of one", len(users))
@@ -151,7 +151,7 @@ func TestStaleReadsShowTheStateBeforeTheLastWrite(t *testing.T) {
 	if len(topics) != 0 {
 		t.Errorf("stale topics %v, want none", topics)
 	}
-	// A write is never stale: the limit counts the true keys.
+	// A write is never stale: the limit counts the keys that actually exist.
 	_, err = root.iam.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: aws.String("app")})
 	wantCode(t, err, "LimitExceeded")
 

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// RootCredentials is the static key of an administrator, who may do everything.
-// It is valid from the start, always, and is no IAM user's.
+// RootCredentials returns the static key of an administrator who can do
+// everything. It is always valid and doesn't belong to an IAM user.
 func (s *Server) RootCredentials() (id, secret string) { return s.rootKey.id, s.rootKey.secret }
 
-// CreateUser makes an IAM user without keys, unless there is one of that name.
+// CreateUser makes an IAM user without keys, unless the user already exists.
 func (s *Server) CreateUser(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -21,8 +21,8 @@ func (s *Server) CreateUser(name string) {
 	}
 }
 
-// SetConsole gives a user a password or takes it away. Nobody can log in with
-// it; the credential report tells.
+// SetConsole gives a user a password or removes it. No one can log in with it,
+// but the credential report shows it.
 func (s *Server) SetConsole(user string, password bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,8 +33,9 @@ func (s *Server) SetConsole(user string, password bool) {
 	}
 }
 
-// CreateAccessKey makes an active key for a user, valid at once whatever
-// SetPropagation says. A user that has two keys, or is not there, is an error.
+// CreateAccessKey makes an active key for a user. It is valid immediately,
+// regardless of SetPropagation. It returns an error if the user doesn't exist
+// or already has two keys.
 func (s *Server) CreateAccessKey(user string) (id, secret string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,16 +51,17 @@ func (s *Server) CreateAccessKey(user string) (id, secret string, err error) {
 	return k.id, k.secret, nil
 }
 
-// Allow lets a user do actions such as "iam:*AccessKey*", "secretsmanager:*" or
-// "*", beside what it may already. The user need not exist yet.
+// Allow lets a user perform actions such as "iam:*AccessKey*",
+// "secretsmanager:*" or "*", in addition to their existing rights. The user
+// doesn't have to exist yet.
 func (s *Server) Allow(user string, actions ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rights[user] = append(slices.Clone(s.rights[user]), actions...)
 }
 
-// CreateRole makes a role with these rights and returns its ARN. Whoever may
-// call sts:AssumeRole may assume it.
+// CreateRole makes a role with these rights and returns its ARN. Anyone allowed
+// to call sts:AssumeRole can assume it.
 func (s *Server) CreateRole(name string, allowActions ...string) (arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,19 +70,19 @@ func (s *Server) CreateRole(name string, allowActions ...string) (arn string) {
 	return r.arn
 }
 
-// Key is what there is to know of an access key but the secret.
+// Key is the state of an access key, without its secret.
 type Key struct {
 	ID      string
 	Status  string // "Active" or "Inactive"
 	Created time.Time
-	// LastUsed, Service and Region tell of the last use as GetAccessKeyLastUsed
-	// would by now; zero if it would tell of none.
+	// LastUsed, Service and Region describe the last use as
+	// GetAccessKeyLastUsed would by now. They're zero if it would report none.
 	LastUsed time.Time
 	Service  string
 	Region   string
 }
 
-// Keys are the access keys of a user, in order of creation; none if there is no
+// Keys returns a user's access keys in creation order, or none if there is no
 // such user.
 func (s *Server) Keys(user string) []Key {
 	s.mu.Lock()
@@ -99,8 +101,9 @@ func (s *Server) Keys(user string) []Key {
 	return keys
 }
 
-// Valid says whether a key is active and this is its secret: what a call
-// signed with it would find, without the call and without counting as a use.
+// Valid reports whether a key is active and has this secret. It gives the
+// answer that a call signed with the key would get, but without counting as a
+// use.
 func (s *Server) Valid(id, secret string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,8 +111,8 @@ func (s *Server) Valid(id, secret string) bool {
 	return who != nil && who.key.active && subtle.ConstantTimeCompare([]byte(who.key.secret), []byte(secret)) == 1
 }
 
-// SetLastUsed makes a use of a key the only one on record; a zero time makes it
-// a key that was never used.
+// SetLastUsed replaces the record of a key's uses with a single use. A zero
+// time makes it a key that was never used.
 func (s *Server) SetLastUsed(keyID string, at time.Time, service, region string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,16 +122,17 @@ func (s *Server) SetLastUsed(keyID string, at time.Time, service, region string)
 	}
 }
 
-// SetLastUsedLag makes the last use of a key known only after this time, by
-// Options.Now. Defaults to 0; at AWS it is hours.
+// SetLastUsedLag sets how long it takes, by Options.Now, until a use of a key
+// is reported. Defaults to 0; on AWS it is hours.
 func (s *Server) SetLastUsedLag(lag time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lag = lag
 }
 
-// CreateBucket makes an S3 bucket that these users, beside those whom Allow
-// lets, may read. A bucket of that name gets new readers and keeps its objects.
+// CreateBucket makes an S3 bucket that these users can read, in addition to
+// those whom Allow lets. If the bucket exists, its readers are replaced and its
+// objects kept.
 func (s *Server) CreateBucket(name string, readers ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,14 +143,14 @@ func (s *Server) CreateBucket(name string, readers ...string) {
 	s.buckets.put(name, b)
 }
 
-// CreateTopic makes an SNS topic, or finds it, and returns its ARN.
+// CreateTopic makes an SNS topic, unless it exists, and returns its ARN.
 func (s *Server) CreateTopic(name string) (arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.addTopic(name, map[string]string{}).arn
 }
 
-// Published are the messages that a topic got, oldest first.
+// Published returns the messages published to a topic, oldest first.
 func (s *Server) Published(topicARN string) []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,9 +165,8 @@ func (s *Server) Published(topicARN string) []Message {
 	return messages
 }
 
-// Subscribe calls deliver for every message that is published to a topic from
-// now on, before the publisher gets its answer and possibly from several
-// goroutines at once.
+// Subscribe calls deliver for every message published to a topic from now on,
+// before the publisher gets its answer. Calls can be concurrent.
 func (s *Server) Subscribe(topicARN string, deliver func(Message)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// FuzzRequest feeds raw requests, whose signatures never match: the parser and
-// the refusal must stand anything.
+// FuzzRequest sends raw requests, whose signatures never match: parsing and
+// rejecting them must withstand anything.
 func FuzzRequest(f *testing.F) {
 	f.Add("POST / HTTP/1.1\r\nHost: x\r\n\r\nAction=ListUsers")
 	f.Add("POST / HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 Credential=A/20260101/r/iam/aws4_request, SignedHeaders=host, Signature=" + strings.Repeat("0", 64) + "\r\nContent-Length: 16\r\n\r\nAction=ListUsers")
@@ -27,7 +27,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
 		if err != nil {
-			return // it is not HTTP, and never gets to the server
+			return // it isn't HTTP, and never reaches the server
 		}
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
@@ -38,9 +38,9 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// FuzzSignedRequest signs whatever it is given with the root key, so that it
-// gets past the check and to the actions. Only the server itself may be at
-// fault for a status of 500.
+// FuzzSignedRequest signs its input with the root key, so that it passes
+// authentication and reaches the actions. A status of 500 always means a bug in
+// the server.
 func FuzzSignedRequest(f *testing.F) {
 	f.Add("iam", "", "/", "Action=CreateUser&UserName=app")
 	f.Add("iam", "", "/", "Action=ListUsers&MaxItems=1&Marker=YXQ6MQ")
@@ -52,7 +52,8 @@ func FuzzSignedRequest(f *testing.F) {
 	f.Add("secretsmanager", "ListSecrets", "/", `{"MaxResults":1,"Filters":[{"Key":"all","Values":["!x"]}],"SortOrder":"desc"}`)
 	f.Add("s3", "", "/data/a%20b?list-type=2&prefix=%", "x")
 	f.Fuzz(func(t *testing.T, service, action, target, body string) {
-		// A server each, so that a finding does not hang on what went before.
+		// A fresh server each time, so that a finding doesn't depend on earlier
+		// inputs.
 		s := newServer(Options{})
 		s.CreateBucket("data")
 		s.CreateUser("app")
@@ -65,7 +66,7 @@ func FuzzSignedRequest(f *testing.F) {
 		}
 		if service == "s3" {
 			if r, err = http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+target, http.NoBody); err != nil {
-				return // it is not a URL, so nobody can ask for it
+				return // it isn't a URL, so no one can request it
 			}
 			body = ""
 		}
@@ -97,7 +98,7 @@ func signAt(s *Server, r *http.Request, service string, body []byte, at time.Tim
 	}
 }
 
-// FuzzWildcard holds the matcher against what is true of every pattern.
+// FuzzWildcard checks properties of the matcher that hold for every pattern.
 func FuzzWildcard(f *testing.F) {
 	f.Add("iam:*Access*", "iam:CreateAccessKey")
 	f.Add("a?c*", "abc")
@@ -166,7 +167,7 @@ func TestAnOldSignatureIsRefused(t *testing.T) {
 	}
 }
 
-// BenchmarkCall is the server's own part of a call, without HTTP.
+// BenchmarkCall measures the server's own work in a call, without HTTP.
 func BenchmarkCall(b *testing.B) {
 	s := newServer(Options{})
 	if _, _, err := s.CreateSecret("a", "x"); err != nil {

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-const maxKeys = 2 // access keys a user may have, active or not
+const maxKeys = 2 // access keys per user, active or not
 
-// user is an IAM user. Rows of the table are never changed in place.
+// user is an IAM user. Table rows are never changed in place.
 type user struct {
 	name, path, arn, id string
 	created             time.Time
-	keys                []accessKey // in order of creation
+	keys                []accessKey // in creation order
 	console             bool        // has a password
 }
 
@@ -32,7 +32,7 @@ func (u *user) key(id string) *accessKey {
 	return nil
 }
 
-// with returns a copy of the user with other keys.
+// with returns a copy of the user with different keys.
 func (u *user) with(keys []accessKey) *user {
 	c := *u
 	c.keys = keys
@@ -145,7 +145,7 @@ func (s *Server) listUsers(x *exchange) (any, *apiError) {
 	return result, nil
 }
 
-// user finds the user that a request names, or the caller if it names none.
+// user returns the user that a request names, or the caller if it names none.
 func (s *Server) user(x *exchange) (*user, *apiError) {
 	name := x.form.Get("UserName")
 	if name == "" {
@@ -163,7 +163,7 @@ func (s *Server) user(x *exchange) (*user, *apiError) {
 
 func isRead(action string) bool { return action == "GetUser" || action == "ListAccessKeys" }
 
-// paging reads MaxItems (1 to 1000, by default 100) and Marker.
+// paging reads MaxItems (1 to 1000, default 100) and Marker.
 func paging(x *exchange) (limit, after int, e *apiError) {
 	limit = 100
 	if text := x.form.Get("MaxItems"); text != "" {
@@ -180,7 +180,7 @@ func paging(x *exchange) (limit, after int, e *apiError) {
 	return limit, after, nil
 }
 
-// marker writes a position in a list as an opaque token; position reads it.
+// marker encodes a position in a list as an opaque token; position decodes it.
 func marker(at int) string {
 	if at == 0 {
 		return ""

@@ -36,7 +36,7 @@ func TestAnAccessKeysLife(t *testing.T) {
 		UserName: app, AccessKeyId: first.AccessKeyId, Status: iamtypes.StatusTypeInactive,
 	}))
 	_, err := create()
-	wantCode(t, err, "LimitExceeded") // inactive keys count
+	wantCode(t, err, "LimitExceeded") // inactive keys count too
 	want := []awstest.Key{
 		{ID: *first.AccessKeyId, Status: "Inactive", Created: clock.Now().Add(-time.Hour)},
 		{ID: *second.AccessKeyId, Status: "Active", Created: clock.Now()},
@@ -137,7 +137,7 @@ func TestListsComeInPages(t *testing.T) {
 		for _, u := range page.Users {
 			got = append(got, *u.UserName)
 		}
-		if len(got) == 3 { // deleting what was listed must not skip what was not
+		if len(got) == 3 { // deleting a listed user must not skip an unlisted one
 			must[*iam.DeleteUserOutput](t)(root.iam.DeleteUser(t.Context(), &iam.DeleteUserInput{UserName: aws.String("user-1")}))
 		}
 	}

@@ -11,8 +11,8 @@ const (
 	secret64 = alphanum + "+/"
 )
 
-// pick makes a string of n characters of an alphabet from the seeded source.
-// The caller holds the mutex, here and below.
+// pick returns a random string of n characters from an alphabet, using the
+// seeded source. The caller holds the mutex, here and below.
 func (s *Server) pick(alphabet string, n int) string {
 	out := make([]byte, n)
 	for i := range out {
@@ -21,7 +21,7 @@ func (s *Server) pick(alphabet string, n int) string {
 	return string(out)
 }
 
-// newID is a unique id of AWS's form: four letters that tell the kind, then 16
+// newID returns a unique id in AWS's format: four letters for the kind, then 16
 // characters.
 func (s *Server) newID(prefix string) string { return prefix + s.pick(upper32, 16) }
 

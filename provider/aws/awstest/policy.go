@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// statement is one of an attached policy's.
+// statement is one statement of an attached policy.
 type statement struct {
 	Effect           string
 	Action, Resource []string
@@ -16,10 +16,10 @@ type statement struct {
 }
 
 // AttachPolicy lets a user or a role, named by its ARN, do what a policy
-// document allows, resource by resource, beside what it may already. The
-// document has lists throughout, allows only, and knows no condition but
-// StringEquals of s3:prefix; what else it holds is an error, and so is a
-// principal that does not exist.
+// document allows, resource by resource, in addition to its existing rights.
+// The document must use lists throughout, can only allow, and supports no
+// condition except StringEquals on s3:prefix. Anything else in it is an error,
+// and so is a principal that doesn't exist.
 func (s *Server) AttachPolicy(principalARN, document string) error {
 	var policy struct{ Statement []statement }
 	if err := json.Unmarshal([]byte(document), &policy); err != nil {
@@ -44,14 +44,14 @@ func (s *Server) AttachPolicy(principalARN, document string) error {
 	return nil
 }
 
-// DetachPolicies takes all policies off a user or a role.
+// DetachPolicies removes all policies from a user or a role.
 func (s *Server) DetachPolicies(principalARN string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.policies, principalARN)
 }
 
-// permits tells whether an attached policy of the principal allows an action
+// permits reports whether an attached policy of the principal allows an action
 // on a resource.
 func (s *Server) permits(principalARN, action, resource, prefix string) bool {
 	return slices.ContainsFunc(s.policies[principalARN], func(st statement) bool {
@@ -62,7 +62,7 @@ func (s *Server) permits(principalARN, action, resource, prefix string) bool {
 	})
 }
 
-// principal is whose policies hold for the caller.
+// principal returns the ARN whose policies apply to the caller.
 func (s *Server) principal(c *caller) string {
 	if sess := s.sessions[c.key.id]; sess != nil {
 		return sess.role.arn
@@ -70,8 +70,8 @@ func (s *Server) principal(c *caller) string {
 	return c.arn
 }
 
-// target is the action that a call is authorised as, and the ARN of what it is
-// about, as far as the action is authorised by resource.
+// target returns the action that a call is authorized as, and the ARN of its
+// resource, if the action is authorized by resource.
 func (s *Server) target(x *exchange) (action, resource string) {
 	action = x.service + ":" + x.action
 	switch x.service {
@@ -118,8 +118,8 @@ func (s *Server) iamTarget(x *exchange) string {
 	return "arn:aws:iam::" + s.account + ":user/" + name
 }
 
-// secretTarget is a secret's ARN. AWS makes up the random characters of one
-// that does not exist.
+// secretTarget returns a secret's ARN. If the secret doesn't exist, AWS makes
+// up the random characters.
 func (s *Server) secretTarget(x *exchange) string {
 	if x.action == "ListSecrets" || x.action == "BatchGetSecretValue" {
 		return "*"

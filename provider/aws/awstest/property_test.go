@@ -14,8 +14,8 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
-// TestLabelsStaySoundWhateverIsCalled drives one secret at random and checks
-// what AWS promises of labels after each call.
+// TestLabelsStaySoundWhateverIsCalled makes random calls on one secret and,
+// after each, checks AWS's guarantees about labels.
 func TestLabelsStaySoundWhateverIsCalled(t *testing.T) {
 	s := start(t, awstest.Options{})
 	n := 0
@@ -62,7 +62,7 @@ func checkLabels(rt *rapid.T, before, after map[string]string, failed error) {
 }
 
 // TestAUserNeverHasMoreThanTwoKeys also checks that a key is valid exactly
-// while it is there and active.
+// while it exists and is active.
 func TestAUserNeverHasMoreThanTwoKeys(t *testing.T) {
 	s := start(t, awstest.Options{})
 	n := 0

@@ -12,7 +12,7 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
-// race makes the same call many times at once and counts the answers by code.
+// race makes the same call n times concurrently and counts the answers by code.
 func race(n int, call func() error) map[string]int {
 	var (
 		all    sync.WaitGroup
@@ -53,7 +53,7 @@ func TestOfManyRacersOneMovesTheLabel(t *testing.T) {
 	first := s.Labels(v.id)["AWSCURRENT"]
 	got := race(16, func() error {
 		id := uuid.NewString()
-		if err := v.put(id, id, id); err != nil { // a label of its own
+		if err := v.put(id, id, id); err != nil { // each version has its own label
 			return err
 		}
 		return v.move("AWSCURRENT", first, id)

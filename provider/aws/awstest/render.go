@@ -11,8 +11,8 @@ import (
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
 )
 
-// Error codes of authentication, as the query services name them; failureLocked
-// translates them for the others.
+// Error codes of authentication, as the query services name them. failureLocked
+// translates them for the other services.
 const (
 	codeMissing    = "MissingAuthenticationToken"
 	codeIncomplete = "IncompleteSignature"
@@ -22,8 +22,8 @@ const (
 	codeDenied     = "AccessDenied"
 )
 
-// dialects is how each service names the errors that all services share, where
-// it differs from the query services.
+// dialects maps errors common to all services to each service's own code, if it
+// differs from the query services'.
 var dialects = map[string]map[string]string{
 	"secretsmanager": {
 		codeMissing:    "MissingAuthenticationTokenException",
@@ -63,13 +63,14 @@ func (s *Server) failure(x *exchange, e *apiError) reply {
 	return s.render(x, e)
 }
 
-// failureLocked renders an error of the server's own, in the service's words.
+// failureLocked renders one of the server's own errors with the service's
+// codes.
 func (s *Server) failureLocked(x *exchange, e *apiError) reply {
 	if code := dialects[x.service][e.Code]; code != "" {
 		e = fail(e.Status, code, e.Message)
 	}
 	if (x.service == "secretsmanager" || x.service == "ssm") && e.Status < http.StatusInternalServerError {
-		e = fail(http.StatusBadRequest, e.Code, e.Message) // the one status of its client errors
+		e = fail(http.StatusBadRequest, e.Code, e.Message) // the status of all its client errors
 	}
 	return s.render(x, e)
 }
@@ -84,7 +85,7 @@ func (s *Server) render(x *exchange, e *apiError) reply {
 	case "s3":
 		answer := reply{status: e.Status, code: e.Code, header: map[string]string{"X-Amz-Request-Id": id}}
 		if x.http.Method == http.MethodHead {
-			return answer // a reply to HEAD has no body, so the code is lost, as with AWS
+			return answer // as with AWS, a reply to HEAD has no body, so the code is lost
 		}
 		answer.header["Content-Type"] = "application/xml"
 		answer.body = fmt.Appendf(nil, "%s<Error><Code>%s</Code><Message>%s</Message><RequestId>%s</RequestId></Error>",
@@ -100,8 +101,8 @@ func (s *Server) render(x *exchange, e *apiError) reply {
 	return reply{status: e.Status, code: e.Code, body: body, header: xmlHeader(id)}
 }
 
-// success writes a result of the query services: a struct for encoding/xml, nil
-// for actions without a result.
+// success writes a result of the query services: a struct for encoding/xml, or
+// nil for actions without a result.
 func (s *Server) success(x *exchange, result any) reply {
 	id := s.newUUID()
 	var out bytes.Buffer
@@ -126,9 +127,9 @@ func xmlHeader(id string) map[string]string {
 
 func escape(s string) string {
 	var out strings.Builder
-	_ = xml.EscapeText(&out, []byte(s)) // a strings.Builder takes everything
+	_ = xml.EscapeText(&out, []byte(s)) // a strings.Builder never fails
 	return out.String()
 }
 
-// iso is a date of the query services: whole seconds, UTC.
+// iso formats a date for the query services: whole seconds, UTC.
 func iso(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

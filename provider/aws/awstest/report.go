@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// reportLife is how long a credential report is given again before it is made
-// anew.
+// reportLife is how long a credential report is reused before a new one is
+// generated.
 const reportLife = 4 * time.Hour
 
 // report is a credential report.
@@ -18,8 +18,8 @@ type report struct {
 	content []byte
 }
 
-// accountSummary tells that the root, whose key is the administrator's of
-// tests, has none.
+// accountSummary says that the root user has no access keys, although tests use
+// one as their administrator's key.
 var accountSummary = struct {
 	Entries []summaryEntry `xml:"SummaryMap>entry"`
 }{[]summaryEntry{{"AccountAccessKeysPresent", 0}}}
@@ -29,8 +29,8 @@ type summaryEntry struct {
 	Value int    `xml:"value"`
 }
 
-// generateCredentialReport makes a report, which is complete when it is asked
-// for the next time.
+// generateCredentialReport starts a report, which is complete by the next
+// request.
 func (s *Server) generateCredentialReport() any {
 	state := "COMPLETE"
 	if s.report == nil || s.now().Sub(s.report.made) >= reportLife {
@@ -52,7 +52,7 @@ func (s *Server) getCredentialReport() (any, *apiError) {
 	}, nil
 }
 
-// reportContent is the report's text, as AWS documents its columns.
+// reportContent returns the report's text, with the columns documented by AWS.
 func (s *Server) reportContent() []byte {
 	var out bytes.Buffer
 	w := csv.NewWriter(&out)
@@ -81,7 +81,7 @@ func (s *Server) reportContent() []byte {
 		}
 		rows = append(rows, append(row, "false", "N/A", "false", "N/A"))
 	}
-	_ = w.WriteAll(rows) // a bytes.Buffer takes everything
+	_ = w.WriteAll(rows) // a bytes.Buffer never fails
 	return out.Bytes()
 }
 

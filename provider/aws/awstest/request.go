@@ -9,7 +9,7 @@ import (
 	"github.com/rota-dev/rota/internal/server/sigv4"
 )
 
-// exchange is one request on its way through the server.
+// exchange is one request in progress.
 type exchange struct {
 	service, action string
 	auth            sigv4.Signature
@@ -23,10 +23,10 @@ type exchange struct {
 
 	caller *caller // after authentication
 	stale  bool
-	then   []func() // to be called when the call has acted, without the mutex
+	then   []func() // called without the mutex after the call has acted
 }
 
-// apiError is an AWS error answer.
+// apiError is an AWS error response.
 type apiError struct {
 	Code, Message string
 	Status        int
@@ -40,8 +40,8 @@ func unknownAction(x *exchange) *apiError {
 	return fail(400, "InvalidAction", "Could not find operation "+x.action+" for this service.")
 }
 
-// parseRequest reads what service and action a request is for. It never fails:
-// what is wrong is kept in err, so that the call can be recorded and refused.
+// parseRequest determines the service and action of a request. It never fails:
+// problems go into err, so that the call can be recorded and refused.
 func parseRequest(r *http.Request, body []byte) *exchange {
 	x := &exchange{http: r, body: body}
 	x.auth, x.err = parseSignature(r)
@@ -49,10 +49,10 @@ func parseRequest(r *http.Request, body []byte) *exchange {
 	switch target := r.Header.Get("X-Amz-Target"); {
 	case strings.HasPrefix(target, "secretsmanager."):
 		x.service, x.action = "secretsmanager", strings.TrimPrefix(target, "secretsmanager.")
-		_ = json.Unmarshal(body, &x.args) // what is wrong with it the service says
+		_ = json.Unmarshal(body, &x.args) // the service reports errors
 	case strings.HasPrefix(target, ssmTarget):
 		x.service, x.action = "ssm", strings.TrimPrefix(target, ssmTarget)
-		_ = json.Unmarshal(body, &x.args) // what is wrong with it the service says
+		_ = json.Unmarshal(body, &x.args) // the service reports errors
 	case x.service == "s3":
 		x.parseS3()
 	case x.service == "secretsmanager": // without an operation

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// bucket is an S3 bucket. Its rows are never changed in place.
+// bucket is an S3 bucket. Table rows are never changed in place.
 type bucket struct {
 	name    string
-	readers []string // users who may read
+	readers []string // users who can read
 	objects map[string]object
 }
 
@@ -27,12 +27,12 @@ type object struct {
 }
 
 func (o object) etag() string {
-	sum := md5.Sum(o.body) //nolint:gosec // what S3 uses for the ETag; nothing rests on its strength
+	sum := md5.Sum(o.body) //nolint:gosec // S3 uses it for the ETag; no security depends on it
 	return `"` + hex.EncodeToString(sum[:]) + `"`
 }
 
-// parseS3 reads the bucket and the object of a path-style request, and names
-// the action.
+// parseS3 determines the bucket, the object and the action of a path-style
+// request.
 func (x *exchange) parseS3() {
 	x.bucket, x.object, _ = strings.Cut(strings.TrimPrefix(x.http.URL.Path, "/"), "/")
 	query, err := url.ParseQuery(x.http.URL.RawQuery)
@@ -61,7 +61,8 @@ func (x *exchange) parseS3() {
 	}
 }
 
-// reads says whether the caller is among the bucket's readers and only reads.
+// reads reports whether the caller is one of the bucket's readers and the
+// request only reads.
 func (s *Server) reads(x *exchange) bool {
 	b := s.buckets.get(x.bucket, false)
 	switch x.action {
@@ -89,7 +90,7 @@ func (s *Server) s3(x *exchange) reply {
 		}
 		header["Etag"], header["Content-Type"] = o.etag(), o.kind
 		header["Last-Modified"] = o.modified.Format(http.TimeFormat)
-		answer.body = o.body // net/http leaves it out of the reply to HEAD
+		answer.body = o.body // net/http omits it for HEAD
 	case "PutObject":
 		o := object{body: x.body, kind: x.http.Header.Get("Content-Type"), modified: s.now()}
 		if o.kind == "" {

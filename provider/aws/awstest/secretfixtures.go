@@ -15,8 +15,8 @@ const (
 	labelPending = "AWSPENDING"
 )
 
-// CreateSecret makes a secret whose first version has this text, and returns
-// its ARN and the version's id.
+// CreateSecret makes a secret whose first version has this text. It returns the
+// secret's ARN and the version's id.
 func (s *Server) CreateSecret(name, text string) (arn, versionID string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,10 +31,10 @@ func (s *Server) CreateSecret(name, text string) (arn, versionID string, err err
 	return out.ARN, out.VersionID, nil
 }
 
-// AnnounceVersion does what AWS's own rotation does first: it turns rotation on
-// and makes a version labelled AWSPENDING that has no value yet. The token is
-// its id. As with AWS, an AWSPENDING on another version than the current one
-// is an error.
+// AnnounceVersion performs the first step of AWS's own rotation: it turns
+// rotation on and makes a version labeled AWSPENDING that has no value yet. The
+// token is the version's id. As on AWS, it's an error if a version other than
+// the current one has AWSPENDING.
 func (s *Server) AnnounceVersion(name string) (token string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,8 +68,8 @@ type Secret struct {
 	Tags        map[string]string
 	Created     time.Time
 	Changed     time.Time
-	Deleted     time.Time // when its deletion was asked for; zero if it was not
-	Versions    []Version // in order of creation, with the deprecated ones
+	Deleted     time.Time // when deletion was requested; zero if it wasn't
+	Versions    []Version // in creation order, including deprecated ones
 }
 
 // Version is the state of a version, without its value.
@@ -80,7 +80,7 @@ type Version struct {
 	HasValue bool
 }
 
-// Secret returns the state of a secret by name, and whether there is one.
+// Secret returns the state of a secret by name, and whether it exists.
 func (s *Server) Secret(name string) (Secret, bool) {
 	r, err := s.secrets.records.View(context.Background(), name)
 	if err != nil {
@@ -99,7 +99,8 @@ func (s *Server) Secret(name string) (Secret, bool) {
 	return state, true
 }
 
-// Labels maps the labels of a secret to version ids; empty if there is none.
+// Labels maps the labels of a secret to version ids. It's empty if the secret
+// doesn't exist.
 func (s *Server) Labels(name string) map[string]string {
 	state, _ := s.Secret(name)
 	labels := map[string]string{}
@@ -111,8 +112,8 @@ func (s *Server) Labels(name string) map[string]string {
 	return labels
 }
 
-// SecretText returns the text of a version, found by label or id, without the
-// call and without counting as an access.
+// SecretText returns the text of a version, found by label or id, without
+// making a call or counting as an access.
 func (s *Server) SecretText(name, labelOrID string) (text string, ok bool) {
 	var found record.Value
 	_ = s.secrets.records.Update(context.Background(), name, func(c *record.Change) error {
@@ -121,7 +122,7 @@ func (s *Server) SecretText(name, labelOrID string) (text string, ok bool) {
 			v = c.Version(labelOrID)
 		}
 		if v != nil {
-			found, _ = c.Value(v.ID) // none is as good as no version
+			found, _ = c.Value(v.ID) // no value counts as no version
 		}
 		return errLooked
 	})
@@ -131,5 +132,5 @@ func (s *Server) SecretText(name, labelOrID string) (text string, ok bool) {
 	return *found.Text, true
 }
 
-// errLooked ends a change that was to change nothing.
+// errLooked aborts an update that was only meant to read.
 var errLooked = errors.New("only looked")

@@ -13,8 +13,8 @@ import (
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
-// secrets is the account's Secrets Manager: the house's one implementation,
-// over records in memory.
+// secrets is the account's Secrets Manager: Rota's own implementation, on
+// in-memory records.
 type secrets struct {
 	records *record.Memory
 	now     *secretsmanager.Server
@@ -30,8 +30,7 @@ func newSecrets(s *Server) secrets {
 	return secrets{records: records, now: fresh, stale: secretsmanager.New(options)}
 }
 
-// seeded reads from the server's source of random numbers. The caller holds the
-// mutex.
+// seeded reads from the server's random source. The caller holds the mutex.
 type seeded struct{ s *Server }
 
 func (r seeded) Read(b []byte) (int, error) {
@@ -43,7 +42,7 @@ func (r seeded) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// secretArgs are the parameters that the record of a call shows.
+// secretArgs are the parameters shown in a call's record.
 type secretArgs struct {
 	Name                string
 	SecretID            string `json:"SecretId"`
@@ -56,7 +55,7 @@ type secretArgs struct {
 	Tags                []struct{}
 }
 
-// about is the version and the labels for the record of the call.
+// about returns the version and labels for the call's record.
 func (r secretArgs) about() (version, labels string) {
 	labels = strings.Join(r.VersionStages, ",")
 	if r.VersionStage != "" {
@@ -70,12 +69,11 @@ func (r secretArgs) about() (version, labels string) {
 	return "", labels
 }
 
-// staleReads are the operations that an eventually consistent answer can be
-// given to.
+// staleReads are the operations that can return an eventually consistent
+// answer.
 var staleReads = []string{"BatchGetSecretValue", "DescribeSecret", "GetResourcePolicy", "GetSecretValue", "ListSecretVersionIds", "ListSecrets"}
 
-// secretsManager carries out a call. That the caller may make it has been
-// checked.
+// secretsManager handles a call that has already been authorized.
 func (s *Server) secretsManager(x *exchange) reply {
 	server := s.secrets.now
 	if x.stale && slices.Contains(staleReads, x.action) {
@@ -85,7 +83,7 @@ func (s *Server) secretsManager(x *exchange) reply {
 	return reply{status: answer.Status, header: jsonHeader(s.newUUID()), body: answer.Body, code: answer.Code}
 }
 
-// callSecrets carries out a call of the server's own.
+// callSecrets makes a call on behalf of the server itself.
 func (s *Server) callSecrets(operation string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/rota-dev/rota/provider/aws/awstest"
 )
 
-// vault is one secret as a test drives it through the SDK.
+// vault is one secret, accessed through the SDK.
 type vault struct {
 	t      testing.TB
 	s      *awstest.Server
@@ -75,8 +75,8 @@ func TestARotationMovesTheLabels(t *testing.T) {
 	wantCode(t, v.put(second, "second", "AWSPENDING"), "")
 	v.wantLabels(map[string]string{"AWSCURRENT": first, "AWSPENDING": second})
 
-	wantCode(t, v.move("AWSCURRENT", "", second), "InvalidParameterException")     // must say from where
-	wantCode(t, v.move("AWSCURRENT", second, second), "InvalidParameterException") // and rightly
+	wantCode(t, v.move("AWSCURRENT", "", second), "InvalidParameterException")     // the from-version is required
+	wantCode(t, v.move("AWSCURRENT", second, second), "InvalidParameterException") // and must be correct
 	v.wantLabels(map[string]string{"AWSCURRENT": first, "AWSPENDING": second})
 
 	clock.Add(time.Minute)
@@ -86,15 +86,15 @@ func TestARotationMovesTheLabels(t *testing.T) {
 		t.Errorf("changed %v, want the move's time %v", state.Changed, clock.Now())
 	}
 	wantCode(t, v.move("AWSCURRENT", first, second), "InvalidParameterException") // a stale compare-and-swap
-	wantCode(t, v.move("AWSCURRENT", "", second), "")                             // it is there already
+	wantCode(t, v.move("AWSCURRENT", "", second), "")                             // already there
 	wantCode(t, v.move("AWSPENDING", second, ""), "")
-	wantCode(t, v.move("AWSCURRENT", second, ""), "InvalidParameterException") // never removed
+	wantCode(t, v.move("AWSCURRENT", second, ""), "InvalidParameterException") // can't be removed
 	v.wantLabels(map[string]string{"AWSCURRENT": second, "AWSPREVIOUS": first})
 
 	third := uuid.NewString()
-	wantCode(t, v.put(third, "third"), "") // without labels it is current at once
+	wantCode(t, v.put(third, "third"), "") // without labels it becomes current immediately
 	v.wantLabels(map[string]string{"AWSCURRENT": third, "AWSPREVIOUS": second})
-	wantCode(t, v.move("AWSCURRENT", third, second), "") // back again
+	wantCode(t, v.move("AWSCURRENT", third, second), "") // and back
 	v.wantLabels(map[string]string{"AWSCURRENT": second, "AWSPREVIOUS": third})
 	for label, want := range map[string]string{"AWSCURRENT": "second", "AWSPREVIOUS": "third"} {
 		if got := must[string](t)(v.get(label)); got != want {
@@ -105,7 +105,7 @@ func TestARotationMovesTheLabels(t *testing.T) {
 	wantCode(t, err, "ResourceNotFoundException")
 	wantCode(t, v.move("AWSPENDING", "", uuid.NewString()), "ResourceNotFoundException")
 	wantCode(t, v.move("AWSPENDING", "", ""), "InvalidParameterException")
-	wantCode(t, v.move("AWSPENDING", second, third), "InvalidParameterException") // nobody has it
+	wantCode(t, v.move("AWSPENDING", second, third), "InvalidParameterException") // no version has it
 }
 
 func TestATokenIsTheVersion(t *testing.T) {
@@ -136,7 +136,7 @@ func TestASecretHasAtMostTwentyLabels(t *testing.T) {
 	for i := range labels {
 		labels[i] = fmt.Sprint("label-", i)
 	}
-	wantCode(t, v.put(uuid.NewString(), "x", labels...), "LimitExceededException") // AWSCURRENT is there too
+	wantCode(t, v.put(uuid.NewString(), "x", labels...), "LimitExceededException") // AWSCURRENT counts too
 	token := uuid.NewString()
 	wantCode(t, v.put(token, "x", labels[:19]...), "")
 	wantCode(t, v.move("one more", "", token), "LimitExceededException")
@@ -331,7 +331,7 @@ func TestASecretIsDeletedAfterItsWindow(t *testing.T) {
 	_, err = v.client.DescribeSecret(t.Context(), &sm.DescribeSecretInput{SecretId: &v.id})
 	wantCode(t, err, "ResourceNotFoundException")
 	must[*sm.CreateSecretOutput](t)(v.client.CreateSecret(t.Context(), &sm.CreateSecretInput{Name: &v.id}))
-	for range 2 { // forcing is done at once, and once more for nothing
+	for range 2 { // deletion is immediate when forced, and forcing it again is a no-op
 		must[*sm.DeleteSecretOutput](t)(remove(&sm.DeleteSecretInput{ForceDeleteWithoutRecovery: aws.Bool(true)}))
 	}
 	_, err = v.client.DescribeSecret(t.Context(), &sm.DescribeSecretInput{SecretId: &v.id})

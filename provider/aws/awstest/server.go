@@ -14,29 +14,29 @@ import (
 	"time"
 )
 
-// maxBody is the largest request body that is read, in bytes.
+// maxBody is the largest request body that is accepted, in bytes.
 const maxBody = 16 << 20
 
-// headerTimeout is how long a client may take over a request's header.
+// headerTimeout is how long a client can take to send a request's header.
 const headerTimeout = time.Minute
 
 // Options configure New.
 type Options struct {
-	// Now is the clock behind every date the server gives and every expiry it
-	// simulates. It is called from many goroutines. Signatures are checked
-	// against the machine's own clock, because the SDK signs by that one.
-	// Defaults to time.Now.
+	// Now is the clock behind every date the server returns and every expiry it
+	// simulates. It is called concurrently. Signatures are checked against the
+	// machine's own clock, because that's what the SDK signs with. Defaults to
+	// time.Now.
 	Now func() time.Time
 	// Account is the twelve-digit account number. Defaults to 111122223333.
 	Account string
 	// Region goes into the ARNs. Defaults to eu-central-1.
 	Region string
-	// Seed makes ids, keys and random refusals repeatable. Defaults to 0, which
-	// is a seed like any other.
+	// Seed makes ids, keys and random refusals reproducible. Defaults to 0,
+	// which is an ordinary seed.
 	Seed int64
 }
 
-// Server is one AWS account. Its methods may be called from many goroutines.
+// Server is one AWS account. Its methods are safe for concurrent use.
 type Server struct {
 	account, region string
 	clock           func() time.Time
@@ -46,16 +46,16 @@ type Server struct {
 	done     chan struct{}
 	serving  sync.WaitGroup
 
-	faultMu sync.Mutex // serialises the asking, so that a fault function may count
+	faultMu sync.Mutex // serializes calls to faults, so that a fault function can keep count
 	faults  func(Call) Fault
 
-	mu       sync.Mutex // guards all that follows
+	mu       sync.Mutex // guards all fields below
 	rand     *rand.Rand
 	calls    []*Call
 	rootKey  accessKey
 	users    table[user]
 	roles    map[string]*role
-	owners   map[string]string // access key id -> user name; a row's keys tell whether it still exists
+	owners   map[string]string // access key id -> user name; the user's row says whether the key still exists
 	uses     map[string][]use  // access key id -> uses, oldest first
 	lag      time.Duration     // how long a use stays unreported
 	sessions map[string]*session
@@ -66,7 +66,7 @@ type Server struct {
 	report   *report
 	topics   table[topic]
 	params   table[parameter]
-	secrets  secrets // has locks of its own
+	secrets  secrets // has its own locks
 	buckets  table[bucket]
 }
 
@@ -80,8 +80,8 @@ func New(opts Options) (*Server, error) {
 	}
 	s.listener = listener
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: headerTimeout, ErrorLog: log.New(io.Discard, "", 0)}
-	// Serve always ends with an error; after Close it is ErrServerClosed, and
-	// before it the clients see the broken listener themselves.
+	// Serve always returns an error: ErrServerClosed after Close. Before that,
+	// clients notice the broken listener themselves.
 	s.serving.Go(func() { _ = s.http.Serve(listener) })
 	return s, nil
 }
@@ -93,7 +93,7 @@ func newServer(opts Options) *Server {
 		region:   opts.Region,
 		clock:    opts.Now,
 		done:     make(chan struct{}),
-		rand:     rand.New(rand.NewPCG(uint64(opts.Seed), 0x617773)), //nolint:gosec // a seed must give the same answers again
+		rand:     rand.New(rand.NewPCG(uint64(opts.Seed), 0x617773)), //nolint:gosec // the same seed must give the same answers
 		roles:    map[string]*role{},
 		owners:   map[string]string{},
 		uses:     map[string][]use{},
@@ -116,18 +116,17 @@ func newServer(opts Options) *Server {
 	return s
 }
 
-// URL is the address to give to the SDK as its base endpoint, without a
-// trailing slash.
+// URL returns the base endpoint for the SDK, without a trailing slash.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Region is the region of the server's ARNs.
+// Region returns the region in the server's ARNs.
 func (s *Server) Region() string { return s.region }
 
-// Account is the account number of the server's ARNs.
+// Account returns the account number in the server's ARNs.
 func (s *Server) Account() string { return s.account }
 
-// Env are environment variables ("NAME=value") that make an AWS SDK or tool talk
-// to this server with this key; the secret is in them.
+// Env returns environment variables ("NAME=value") that point an AWS SDK or
+// tool at this server with this key. They include the secret.
 func (s *Server) Env(id, secret string) []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + s.URL(),
@@ -142,8 +141,8 @@ func (s *Server) Env(id, secret string) []string {
 	}
 }
 
-// Close cuts all connections and ends the server. Calls that wait in a fault's
-// delay are dropped. It may be called twice.
+// Close cuts all connections and stops the server. It drops calls that are
+// waiting out a fault's delay. It's safe to call twice.
 func (s *Server) Close() {
 	s.mu.Lock()
 	select {
@@ -152,17 +151,17 @@ func (s *Server) Close() {
 		close(s.done)
 	}
 	s.mu.Unlock()
-	_ = s.http.Close() // closes the listener; its error changes nothing for the caller
+	_ = s.http.Close() // closes the listener; the caller can't act on its error
 	s.serving.Wait()
 }
 
-// clockStep is how precise AWS's JSON dates are.
+// clockStep is the precision of AWS's JSON dates.
 const clockStep = time.Millisecond
 
-// now is the server's clock in UTC.
+// now returns the server's time in UTC.
 func (s *Server) now() time.Time { return s.clock().UTC().Truncate(clockStep) }
 
-// reply is one answer, ready to be written.
+// reply is a complete answer.
 type reply struct {
 	status int
 	header map[string]string
@@ -170,8 +169,8 @@ type reply struct {
 	code   string // error code; "" for success
 }
 
-// ServeHTTP answers one request of any service. It lets a test mount the
-// server behind a listener of its own.
+// ServeHTTP answers one request to any service. It lets a test put the server
+// behind its own listener.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -204,7 +203,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.write(w, answer)
 }
 
-// answer acts, as far as the fault lets it, and says what to reply.
+// answer acts, unless the fault prevents it, and returns the reply.
 func (s *Server) answer(x *exchange, fault Fault) reply {
 	if fault.FailBefore != "" {
 		return s.failure(x, fault.err(x.service, fault.FailBefore))
@@ -219,7 +218,7 @@ func (s *Server) answer(x *exchange, fault Fault) reply {
 	return answer
 }
 
-// act checks who calls and does what the call asks, under the one mutex.
+// act authenticates and performs the call, holding the mutex throughout.
 func (s *Server) act(x *exchange, stale bool) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -260,7 +259,7 @@ func (s *Server) act(x *exchange, stale bool) reply {
 	return s.success(x, result)
 }
 
-// admit finds out who calls, and whether they may.
+// admit identifies the caller and checks their permissions.
 func (s *Server) admit(x *exchange) *apiError {
 	caller, e := s.authenticate(x)
 	if e != nil {
@@ -277,14 +276,14 @@ func (s *Server) write(w http.ResponseWriter, answer reply) {
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer.body)))
 	w.WriteHeader(answer.status)
-	_, _ = w.Write(answer.body) // a client that has gone is no concern of the server
+	_, _ = w.Write(answer.body) // the server doesn't care if the client has gone
 }
 
 // cut closes the connection without a reply, so that the client sees EOF.
 func cut(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return // not a connection, as with a recorder: nothing is written
+		return // not a connection, as with a recorder; write nothing
 	}
 	_ = conn.Close()
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/rota-dev/rota/internal/server/sigv4"
 )
 
-// maxSkew is how far a signature's time may be from the machine's clock.
+// maxSkew is how far a signature's time can be from the machine's clock.
 const maxSkew = 15 * time.Minute
 
-// verifier checks the signatures for all servers: its cache of derived keys is
-// worth sharing.
+// verifier checks the signatures for all servers, so that they share its cache
+// of derived keys.
 var verifier = sigv4.Verifier{Skew: maxSkew}
 
-// parseSignature reads and checks all that needs no key. What can be told (the
-// key id, the service) is returned with an error too, for the record of the
-// call.
+// parseSignature reads the signature and checks everything that needs no key.
+// Even with an error, it returns what it could parse (the key id, the service)
+// for the call's record.
 func parseSignature(r *http.Request) (sigv4.Signature, *apiError) {
 	s, err := sigv4.Parse(r)
 	if err == nil {
@@ -26,8 +26,8 @@ func parseSignature(r *http.Request) (sigv4.Signature, *apiError) {
 	return s, signatureError(s.Service, err)
 }
 
-// signatureError is an error of package sigv4 as the query services and S3 name
-// it; nil for nil.
+// signatureError translates an error of package sigv4 into the code of the
+// query services or S3; nil stays nil.
 func signatureError(service string, err error) *apiError {
 	switch {
 	case err == nil:

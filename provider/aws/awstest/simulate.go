@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// simulatePrincipalPolicy tells what Allow, CreateRole or AttachPolicy let a user or a role
-// do. The rights to read a bucket are the bucket's and not
-// seen here, as AWS does not see them unless it is given the bucket's policy.
+// simulatePrincipalPolicy reports what Allow, CreateRole or AttachPolicy let a
+// user or a role do. It ignores a bucket's list of readers, just as AWS ignores
+// a bucket policy that isn't passed in.
 func (s *Server) simulatePrincipalPolicy(x *exchange) (any, *apiError) {
 	arn := x.form.Get("PolicySourceArn")
 	rights, ok := s.rightsOf(arn)
@@ -43,7 +43,7 @@ func (s *Server) simulatePrincipalPolicy(x *exchange) (any, *apiError) {
 	return result, nil
 }
 
-// rightsOf finds what the user or the role of an ARN may do.
+// rightsOf returns what the user or role with this ARN can do.
 func (s *Server) rightsOf(arn string) (actions []string, ok bool) {
 	name := afterLast(arn, "/")
 	if u := s.users.get(name, false); u != nil && u.arn == arn {

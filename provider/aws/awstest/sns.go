@@ -23,7 +23,7 @@ type topic struct {
 	subscribers []func(Message)
 }
 
-// Message is what was published to a topic.
+// Message is a message published to a topic.
 type Message struct {
 	ID         string
 	TopicARN   string
@@ -42,7 +42,7 @@ func (s *Server) sns(x *exchange) (any, *apiError) {
 		if t != nil {
 			s.topics.put(t.name, nil)
 		}
-		return nil, nil // deleting a topic that is not there succeeds
+		return nil, nil // deleting a topic that doesn't exist succeeds
 	case "GetTopicAttributes":
 		return s.getTopicAttributes(x)
 	case "ListTopics":
@@ -57,7 +57,7 @@ func (s *Server) topicARN(name string) string {
 	return "arn:aws:sns:" + s.region + ":" + s.account + ":" + name
 }
 
-// topic finds the topic of a request; it must be named by its whole ARN.
+// topic returns the topic of a request, which must name it by its full ARN.
 func (s *Server) topic(x *exchange) (*topic, *apiError) {
 	arn := x.form.Get("TopicArn")
 	if arn == "" {
@@ -87,7 +87,7 @@ func (s *Server) createTopic(x *exchange) (any, *apiError) {
 	return topicResult{s.addTopic(name, entries(x, "Attributes")).arn}, nil
 }
 
-// addTopic makes a topic, or finds the one of that name.
+// addTopic makes a topic, or returns the existing one of that name.
 func (s *Server) addTopic(name string, attributes map[string]string) *topic {
 	t := s.topics.get(name, false)
 	if t == nil {
@@ -183,7 +183,7 @@ func (s *Server) publish(x *exchange) (any, *apiError) {
 		m.Attributes[name] = value
 	}
 	m.ID = s.newUUID()
-	// Publishing is no write to the topic's own state, so the row stays.
+	// Publishing doesn't change the topic's own state, so the row stays.
 	t.published = append(t.published, m)
 	for _, deliver := range t.subscribers {
 		x.then = append(x.then, func() { deliver(m) })
@@ -193,8 +193,9 @@ func (s *Server) publish(x *exchange) (any, *apiError) {
 	}{m.ID}, nil
 }
 
-// validSubject holds AWS's rule: ASCII text that begins with a letter, number
-// or punctuation mark, without control characters, up to 100 characters.
+// validSubject implements AWS's rule: up to 100 characters of ASCII text that
+// starts with a letter, number or punctuation mark and has no control
+// characters.
 func validSubject(subject string) bool {
 	return subject != "" && len(subject) <= maxSubject && subject[0] != ' ' &&
 		!slices.ContainsFunc([]byte(subject), func(c byte) bool { return c < ' ' || c > '~' })

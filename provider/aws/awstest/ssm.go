@@ -9,8 +9,8 @@ import (
 
 const ssmTarget = "AmazonSSM."
 
-// parameter is a parameter of SSM Parameter Store. Rows of the table are never
-// changed in place.
+// parameter is a parameter in SSM Parameter Store. Table rows are never changed
+// in place.
 type parameter struct {
 	name, kind, value, tier string
 	version                 int64
@@ -21,7 +21,7 @@ const maxParameterName = 1011
 
 var parameterName = regexp.MustCompile(`^[a-zA-Z0-9_.\-/]+$`)
 
-// tierSizes are how long a value may be, in bytes.
+// tierSizes are the maximum sizes of a value, in bytes.
 var tierSizes = map[string]int{"": 4096, "Standard": 4096, "Advanced": 8192, "Intelligent-Tiering": 8192}
 
 func (s *Server) ssm(x *exchange) reply {
@@ -100,7 +100,7 @@ func (s *Server) getParameter(x *exchange) (any, *apiError) {
 	}
 	value := p.value
 	if p.kind == "SecureString" && !in.WithDecryption {
-		value = "AQICAHh" // what is encrypted says nothing
+		value = "AQICAHh" // an opaque ciphertext
 	}
 	type parameter struct {
 		Name, Type, Value, ARN string

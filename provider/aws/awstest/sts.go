@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// Trust is who may assume a role, and for how long.
+// Trust says who can assume a role, and for how long.
 type Trust struct {
-	// ExternalID is what callers must say. Defaults to nothing.
+	// ExternalID is the external ID that callers must send. Defaults to none.
 	ExternalID string
-	// WebIdentityToken is the only token that AssumeRoleWithWebIdentity takes.
-	// Defaults to none: nobody assumes the role that way.
+	// WebIdentityToken is the only token that AssumeRoleWithWebIdentity
+	// accepts. By default, no one can assume the role that way.
 	WebIdentityToken string
 	// MaxSession is the longest session. Defaults to 12 hours.
 	MaxSession time.Duration
 }
 
-// role is an IAM role that may be assumed by whoever may call sts:AssumeRole.
+// role is an IAM role that anyone allowed to call sts:AssumeRole can assume.
 type role struct {
 	name, arn, id string
 	actions       []string
 	trust         Trust
 }
 
-// Trust sets who may assume a role that CreateRole made.
+// Trust sets who can assume a role made by CreateRole.
 func (s *Server) Trust(name string, t Trust) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,7 +33,7 @@ func (s *Server) Trust(name string, t Trust) {
 	}
 }
 
-// session is what AssumeRole gave out.
+// session is a session issued by AssumeRole.
 type session struct {
 	role    *role
 	key     accessKey
@@ -61,9 +61,9 @@ func (s *Server) sts(x *exchange) (any, *apiError) {
 var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 
 const (
-	// actionWebIdentity is the one call that nobody signs: the token is the proof.
+	// actionWebIdentity is the only unsigned call: the token is the proof.
 	actionWebIdentity = "AssumeRoleWithWebIdentity"
-	// chainedSession is the longest session that a session may ask for.
+	// chainedSession is the longest session that another session can request.
 	chainedSession = time.Hour
 )
 

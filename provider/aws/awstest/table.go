@@ -1,23 +1,23 @@
 package awstest
 
-// table holds one kind of resource by name, in order of creation, each with
-// its state before its last write. Rows are replaced as a whole and never
-// changed in place, so that a failed action leaves no trace and the former
-// state is simply the former row. The zero value is ready.
+// table holds resources of one kind by name, in creation order, each with its
+// state before its last write. Rows are replaced as a whole and never changed
+// in place, so a failed action leaves no trace and the previous state is simply
+// the previous row. The zero value is ready to use.
 type table[T any] struct {
 	rows  map[string]*row[T]
-	order []*row[T] // by seq; holds deleted rows too, for stale reads
-	last  *row[T]   // the one written last
+	order []*row[T] // by seq; includes deleted rows, for stale reads
+	last  *row[T]   // the last one written
 	seq   int
 }
 
 type row[T any] struct {
 	name        string
 	seq         int
-	now, before *T // nil: absent
+	now, before *T // nil if absent
 }
 
-// get returns the row of that name, or nil.
+// get returns the row with that name, or nil.
 func (t *table[T]) get(name string, stale bool) *T {
 	r := t.rows[name]
 	switch {
@@ -29,13 +29,13 @@ func (t *table[T]) get(name string, stale bool) *T {
 	return r.now
 }
 
-// put sets the row of that name; nil deletes it.
+// put sets the row with that name; nil deletes it.
 func (t *table[T]) put(name string, v *T) {
 	if t.rows == nil {
 		t.rows = map[string]*row[T]{}
 	}
 	r := t.rows[name]
-	if r == nil || (r.now == nil && v != nil) { // new, or made again: last in the order
+	if r == nil || (r.now == nil && v != nil) { // new, or recreated: goes to the end of the order
 		t.seq++
 		r = &row[T]{name: name, seq: t.seq}
 		t.rows[name] = r
@@ -45,9 +45,10 @@ func (t *table[T]) put(name string, v *T) {
 	t.last = r
 }
 
-// page returns up to limit rows that keep accepts, after the position that a
-// former page ended with (0 at first), and the position to go on from, or 0
-// at the end. A stale page shows the row written last as it was before.
+// page returns up to limit rows that keep accepts, starting after the position
+// where the previous page ended (0 at first), and the position to continue
+// from, or 0 at the end. A stale page shows the last written row as it was
+// before the write.
 func (t *table[T]) page(after, limit int, stale bool, keep func(*T) bool) (found []*T, next int) {
 	for _, r := range t.order {
 		v := r.now
