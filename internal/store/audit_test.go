@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -92,7 +93,7 @@ func TestTheDatabaseRefusesToChangeTheAudit(t *testing.T) {
 			`INSERT OR REPLACE INTO audit (seq, entry, hash) VALUES (2, '{}', x'00')`,
 		} {
 			err := db.writer.do(t.Context(), "", func(tx *tx) error { _, err := tx.exec(inWordsOf(db, query)); return err })
-			if err == nil || !contains(err.Error(), "the audit is append-only") {
+			if err == nil || !contains(hint.Text(err), "the audit is append-only") {
 				t.Errorf("%s: %v, want a refusal", query, err)
 			}
 		}
@@ -150,7 +151,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 				if found.Seq != tt.want {
 					t.Errorf("found at %d: %v, want at %d", found.Seq, err, tt.want)
 				}
-				if !contains(err.Error(), fmt.Sprint(tt.want)) {
+				if !contains(hint.Text(err), fmt.Sprint(tt.want)) {
 					t.Errorf("%q does not say where", err)
 				}
 			})
@@ -214,7 +215,7 @@ func TestValuesDecryptOnlyInTheirOwnVersion(t *testing.T) {
 				if err == nil {
 					t.Errorf("got %v, want an error", c)
 				}
-				if err != nil && contains(err.Error(), "sv1") {
+				if err != nil && contains(hint.Text(err), "sv1") {
 					t.Errorf("%q holds a value", err)
 				}
 			})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -148,7 +149,7 @@ func TestRestoreRefuses(t *testing.T) {
 			was, err := os.ReadDir(dir)
 			must(t, err)
 			err = Restore(t.Context(), backup, Options{Dir: dir})
-			if err == nil || !contains(err.Error(), tt.want) {
+			if err == nil || !contains(hint.Text(err), tt.want) {
 				t.Errorf("error %v, want %q in it", err, tt.want)
 			}
 			is, err := os.ReadDir(dir)
@@ -196,10 +197,10 @@ func TestPostgreSQLStoresAreBackedUpWithTheirOwnTools(t *testing.T) {
 	dir := newPostgresDir(t)
 	db := openAt(t, dir, nil)
 	path := filepath.Join(t.TempDir(), "backup")
-	if err := db.Backup(t.Context(), path); err == nil || !contains(err.Error(), "(try: pg_dump") {
+	if err := db.Backup(t.Context(), path); err == nil || !contains(hint.Text(err), "(try: pg_dump") {
 		t.Errorf("backup: %v", err)
 	}
-	if err := Restore(t.Context(), path, options(dir, nil)); err == nil || !contains(err.Error(), "(try: pg_restore)") {
+	if err := Restore(t.Context(), path, options(dir, nil)); err == nil || !contains(hint.Text(err), "(try: pg_restore)") {
 		t.Errorf("restore: %v", err)
 	}
 }

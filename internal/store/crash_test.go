@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -44,7 +45,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	if err != nil {
-		fmt.Println("error", err)
+		fmt.Println("error", hint.Text(err))
 		os.Exit(1)
 	}
 }
@@ -144,7 +145,7 @@ func killed(t *testing.T, dir string, after int) (saved, moved [crashWorkers]int
 			must(t, cmd.Process.Kill())
 		}
 	}
-	if err := cmd.Wait(); err == nil || !contains(err.Error(), "killed") {
+	if err := cmd.Wait(); err == nil || !contains(hint.Text(err), "killed") {
 		t.Fatalf("the child ended with %v", err)
 	}
 	return saved, moved

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/access/accesstest"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -117,7 +118,7 @@ func TestAccessKeysAtRest(t *testing.T) {
 			_, err := tx.exec(`UPDATE access_keys SET principal = 'other'`)
 			return err
 		}))
-		if _, err := db.Directory().Login(t.Context(), issued.Key.ID); err == nil || !strings.Contains(err.Error(), "tampered") {
+		if _, err := db.Directory().Login(t.Context(), issued.Key.ID); err == nil || !strings.Contains(hint.Text(err), "tampered") {
 			t.Errorf("a key that was moved to somebody else: %v", err)
 		}
 

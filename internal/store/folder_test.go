@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rota-dev/rota/internal/hint"
 )
 
 func TestCheckCreatable(t *testing.T) {
@@ -24,7 +26,7 @@ func TestCheckCreatable(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := CheckCreatable(tt.dir)
-			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(hint.Text(err), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
@@ -43,7 +45,7 @@ func TestCheckCreatableBelowAReadOnlyFolder(t *testing.T) {
 	if happens := os.Mkdir(filepath.Join(folder, "a"), 0o700); (said == nil) != (happens == nil) {
 		t.Errorf("it says %v, and what happens is %v", said, happens)
 	}
-	if said != nil && !strings.Contains(said.Error(), "writable for this user") {
+	if said != nil && !strings.Contains(hint.Text(said), "writable for this user") {
 		t.Errorf("no hint: %v", said)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -150,10 +151,10 @@ func TestAKeyFileReplacedWhileOpenIsNotUsed(t *testing.T) {
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(dir, keyFile), wrong, 0o600))
 		err = db.Secret("new").Put(t.Context(), rota.PutRequest{Version: "v1", Credential: credential("x"), Labels: []rota.Label{rota.LabelCurrent}})
-		if err == nil || !contains(err.Error(), "doesn't decrypt the data key") {
+		if err == nil || !contains(hint.Text(err), "doesn't decrypt the data key") {
 			t.Errorf("put of a new secret: %v", err)
 		}
-		if err := db.RotateMasterKey(t.Context(), nil); err == nil || !contains(err.Error(), "doesn't decrypt the data key") {
+		if err := db.RotateMasterKey(t.Context(), nil); err == nil || !contains(hint.Text(err), "doesn't decrypt the data key") {
 			t.Errorf("rotate the master key: %v", err)
 		}
 		must(t, os.WriteFile(filepath.Join(dir, keyFile), right, 0o600))

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 )
 
 // mask is a Wrapper whose key is one byte.
@@ -99,7 +100,7 @@ func TestAWrapperImportsTheKeyFile(t *testing.T) {
 		dir, keeper := newDir(t), &mask{key: 7}
 		putMany(t, openAt(t, dir, nil), 3)
 		checkMany(t, openKept(t, dir, keeper), 3)
-		if _, err := Open(t.Context(), options(dir, nil)); err == nil || !contains(err.Error(), "(try: name the key") {
+		if _, err := Open(t.Context(), options(dir, nil)); err == nil || !contains(hint.Text(err), "(try: name the key") {
 			t.Errorf("open with the key file: %v", err)
 		}
 		must(t, os.Remove(filepath.Join(dir, keyFile)))

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -67,7 +68,7 @@ func TestOpenRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatal(errors.Join(errors.New("it was opened"), db.Close()))
 			}
-			if !contains(err.Error(), tt.want) {
+			if !contains(hint.Text(err), tt.want) {
 				t.Errorf("error %q, want %q in it", err, tt.want)
 			}
 		})

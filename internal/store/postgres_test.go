@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -314,7 +315,7 @@ func TestOpenOnPostgreSQLRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Open(t.Context(), tt.o)
-			if err == nil || !contains(err.Error(), tt.want) || contains(err.Error(), "s3cr3tpw") || tt.is != nil && !errors.Is(err, tt.is) {
+			if err == nil || !contains(hint.Text(err), tt.want) || contains(hint.Text(err), "s3cr3tpw") || tt.is != nil && !errors.Is(err, tt.is) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})

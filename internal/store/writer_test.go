@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -299,7 +300,7 @@ func TestAFullDiskFailsClearlyAndLeavesNoPartialWrites(t *testing.T) {
 	for ; full == nil && n < 1000; n++ {
 		full = put(n)
 	}
-	if full == nil || !contains(full.Error(), "the disk is full: free some space") {
+	if full == nil || !contains(hint.Text(full), "the disk is full: free some space") {
 		t.Fatalf("after %d puts: %v, want a hint to free space", n, full)
 	}
 	parallel(t, 8, func(i int) error {

@@ -18,6 +18,7 @@ import (
 	"gocloud.dev/secrets/localsecrets"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/store/kms"
 	"github.com/rota-dev/rota/internal/testenv"
@@ -89,7 +90,7 @@ func TestAWSKMS(t *testing.T) {
 	}
 	t.Run("that is not there", func(t *testing.T) {
 		_, err := openKey(t, "awskms:///alias/other"+where).Wrap(t.Context(), []byte("x"))
-		if rota.ClassOf(err) != rota.ClassStop || !strings.Contains(err.Error(), "kms:Encrypt") {
+		if rota.ClassOf(err) != rota.ClassStop || !strings.Contains(hint.Text(err), "kms:Encrypt") {
 			t.Errorf("%v, want a stop that names the rights", err)
 		}
 	})
@@ -157,7 +158,7 @@ func TestVaultTransit(t *testing.T) {
 			k, err := kms.Open(ctx, "hashivault://"+tt.key)
 			must(t, err)
 			_, err = k.Wrap(ctx, []byte("x"))
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
+			if err == nil || !strings.Contains(hint.Text(err), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
@@ -186,7 +187,7 @@ func TestOpenRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatal(errors.Join(errors.New("it was opened"), k.Close()))
 			}
-			if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "c2VjcmV0IGtleQ") {
+			if !strings.Contains(hint.Text(err), tt.want) || strings.Contains(hint.Text(err), "c2VjcmV0IGtleQ") {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
