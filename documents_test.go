@@ -62,17 +62,46 @@ func prefixes(path string) func(yield func(string, string) bool) {
 	}
 }
 
-// Every package stands in the map. A provider's page takes the place of a row.
+// Every package stands in the map. The providers of the list share a row, and
+// so do the fakes of their systems.
 func TestEveryPackageIsOnTheMap(t *testing.T) {
-	text := document(t, "ARCHITECTURE.md")
+	text, list := document(t, "ARCHITECTURE.md"), document(t, "internal/providers/providers.go")
 	for folder := range foldersWithGo(t) {
-		if name, ok := strings.CutPrefix(folder, "provider/"); ok {
-			if _, err := os.Stat(filepath.Join("docs", "providers", name+".md")); err == nil {
-				continue
-			}
+		if row := sharedRow(folder, list); !strings.Contains(text, "`"+row+"`") {
+			t.Errorf("ARCHITECTURE.md: package %s is not there, it needs a row %s", folder, row)
 		}
-		if !strings.Contains(text, "`"+folder+"`") {
-			t.Errorf("ARCHITECTURE.md: package %s is not there", folder)
+	}
+}
+
+// sharedRow is the row of the map that a package is in: its own, or that of all
+// providers in the list, or of their fakes.
+func sharedRow(folder, list string) string {
+	name, inside := strings.CutPrefix(folder, "provider/")
+	system, rest, _ := strings.Cut(name, "/")
+	if !inside || !strings.Contains(list, "/provider/"+system+"\"") {
+		return folder
+	}
+	switch rest {
+	case "":
+		return "provider/<system>"
+	case system + "test":
+		return "provider/<system>/<system>test"
+	}
+	return folder
+}
+
+func TestOnlyProvidersOfTheListShareARow(t *testing.T) {
+	const list = `	"example.com/provider/mail"`
+	for folder, want := range map[string]string{
+		"provider/mail":          "provider/<system>",
+		"provider/mail/mailtest": "provider/<system>/<system>test",
+		"provider/mail/wire":     "provider/mail/wire",
+		"provider/memory":        "provider/memory",
+		"provider":               "provider",
+		"internal/mail":          "internal/mail",
+	} {
+		if got := sharedRow(folder, list); got != want {
+			t.Errorf("%s: row %s, want %s", folder, got, want)
 		}
 	}
 }
@@ -108,7 +137,7 @@ func foldersWithGo(t *testing.T) map[string]bool {
 		switch name := entry.Name(); {
 		case err != nil:
 			return err
-		case entry.IsDir() && (name == "testdata" || len(name) > 1 && strings.HasPrefix(name, ".")):
+		case entry.IsDir() && (name == "testdata" || name == "bin" || name == "dist" || len(name) > 1 && strings.HasPrefix(name, ".")):
 			return filepath.SkipDir
 		case filepath.Ext(name) == ".go" && filepath.Dir(path) != ".":
 			folders[filepath.ToSlash(filepath.Dir(path))] = true
