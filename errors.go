@@ -38,14 +38,14 @@ var (
 	ErrLimit = errors.New("limit reached")
 	// ErrFenced: the lease was lost; another worker has the secret.
 	ErrFenced = errors.New("lease lost to another worker")
-	// ErrNeighbor: a secret to be kept apart from does not stand any more as it
-	// did when this was decided.
+	// ErrPeer: a secret to be kept apart from is no longer in the state it was in
+	// when this was decided.
 	ErrPeer = errors.New("a secret to be kept apart from moved meanwhile")
 	// ErrAdopted: the credential to adopt is already Rota's.
 	ErrAdopted = errors.New("already Rota's: nothing was done")
 	// ErrBusy: another worker holds the secret's lease.
 	ErrBusy = errors.New("another worker holds it")
-	// ErrElsewhere: a different configuration of the secret is in force, so
+	// ErrOtherConfiguration: a different configuration of the secret is in force, so
 	// whatever is due is left to a worker that has it. It's an ErrBusy.
 	ErrOtherConfiguration = fmt.Errorf("a different configuration of it is in force: %w", ErrBusy)
 )

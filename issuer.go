@@ -59,8 +59,8 @@ type Traits struct {
 	// TestSuccesses is how many logins in a row prove that a new credential
 	// works. Defaults to 3.
 	TestSuccesses int `json:"test_successes"`
-	// Settle is how long after a call of unknown outcome the issuer's list
-	// can be trusted to show what it did. Defaults to 0.
+	// ConsistencyDelay is how long after a call of unknown outcome the
+	// issuer's list can be trusted to show what it did. Defaults to 0.
 	ConsistencyDelay time.Duration `json:"settle"`
 	// Lifetime is the longest that a credential lasts. It expires at the time
 	// in its field [FieldExpiration] and can't be deactivated or deleted before
@@ -104,7 +104,7 @@ type Issued struct {
 // Lister is implemented by issuers that can list what they issued.
 type Lister interface {
 	// List returns every credential that exists for the user or role, whoever
-	// created it. It may lag behind by [Traits].Settle. Use is left empty.
+	// created it. It may lag behind by [Traits].ConsistencyDelay. Use is left empty.
 	List(ctx context.Context) ([]Issued, error)
 }
 

@@ -106,7 +106,7 @@ func TestWhatWasAskedForComesTrueOnceWhereverTheProcessDied(t *testing.T) {
 	}
 }
 
-func TestAWishThatCannotComeTrueIsOverAndTheAuditSaysWhy(t *testing.T) {
+func TestARequestThatCannotComeTrueIsOverAndTheAuditSaysWhy(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		days  int // since the last rotation; the previous credential still takes a place
@@ -146,7 +146,7 @@ func TestAWishThatCannotComeTrueIsOverAndTheAuditSaysWhy(t *testing.T) {
 	}
 }
 
-func TestAWishIsTriedAgainWhereWaitingMayHelp(t *testing.T) {
+func TestARequestIsTriedAgainWhereWaitingMayHelp(t *testing.T) {
 	b := newBench(t)
 	b.advance(t, rotation.Options{})
 	b.days(40)
@@ -200,7 +200,7 @@ func TestOneRotationIsAskedForAtATime(t *testing.T) {
 	}
 }
 
-func TestARollbackEndsAWish(t *testing.T) {
+func TestARollbackEndsARequest(t *testing.T) {
 	b := newBench(t)
 	b.advance(t, rotation.Options{})
 	b.days(90)
@@ -219,7 +219,7 @@ func TestARollbackEndsAWish(t *testing.T) {
 
 // What was tried ahead of its date, for a wish that is over, is due no more, and
 // no failure of today's.
-func TestAFailureEndsWithTheWishThatItWasFor(t *testing.T) {
+func TestAFailureEndsWithTheRequestThatItWasFor(t *testing.T) {
 	b := newBench(t)
 	b.secret.Policy = rotation.Policy{RotateEvery: 90 * rota.Day, Retire: rotation.RetireBeforeCreate}
 	b.advance(t, rotation.Options{})

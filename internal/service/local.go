@@ -39,7 +39,7 @@ type Local struct {
 	Rotator *rotation.Rotator
 	// Caller is who's asking.
 	Caller access.Caller
-	// Opened is what opening the store found; Check reports it first.
+	// StoreFindings are what opening the store found; Check reports it first.
 	StoreFindings []rota.Finding
 	// Workers carry out requests. Defaults to workers of the operation's own.
 	Workers Workers
@@ -49,7 +49,7 @@ type Local struct {
 	Anchors []anchor.Destination
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
-	// Patience is how long to wait for another worker's lease. Defaults to 65
+	// LeaseWait is how long to wait for another worker's lease. Defaults to 65
 	// seconds.
 	LeaseWait time.Duration
 	// Tell, if set, gets messages for the person along the way.

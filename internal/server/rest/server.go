@@ -34,7 +34,7 @@ type Options struct {
 	Feed *Feed
 	// Version is the program's.
 	Version string
-	// Longest is how long an operation may take. Defaults to an hour.
+	// Timeout is how long an operation may take. Defaults to an hour.
 	Timeout time.Duration
 	// Log gets internal errors. Defaults to nothing.
 	Log *slog.Logger
