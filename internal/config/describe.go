@@ -147,6 +147,8 @@ func undo(t rota.Traits, reversible bool) string {
 		return "reactivates the previous one"
 	case !t.IssuerChooses:
 		return "sets the previous value again"
+	case t.Overlap():
+		return "back to the previous one until it is deleted"
 	}
 	return "none"
 }
