@@ -15,18 +15,17 @@ import (
 	"time"
 )
 
-// motoReady is how long moto may take to answer, on a busy machine too.
+// motoReady is how long moto has to become ready, even on a busy machine.
 const motoReady = 60 * time.Second
 
-// MotoServer is a running moto, an imitation of AWS by other people. Its
-// account is 123456789012, and whoever calls may do everything until
-// EnforceIAM.
+// MotoServer is a running moto, a third-party imitation of AWS. Its account is
+// 123456789012. Until EnforceIAM, any caller can do anything.
 type MotoServer struct {
 	// URL is the endpoint of every service, without a trailing slash.
 	URL string
 }
 
-// Moto starts an empty moto_server and stops it at the test's end.
+// Moto starts an empty moto_server and stops it when the test ends.
 func Moto(t testing.TB) *MotoServer {
 	t.Helper()
 	return moto(t, nil, VenvProgram(t, "moto_server"))
@@ -35,9 +34,10 @@ func Moto(t testing.TB) *MotoServer {
 //go:embed moto_functions.py
 var motoFunctions string
 
-// MotoWithFunctions is [Moto] whose Lambda functions, whatever they are called,
-// are this one. It gets an event and gives the answer, which is an error's
-// unless ok, on another goroutine than the test's.
+// MotoWithFunctions is [Moto] with Lambda functions: invoke handles calls to
+// all of them, whatever their name. It receives an event and returns the
+// answer, which is an error's unless ok. It doesn't run on the test's
+// goroutine.
 func MotoWithFunctions(t testing.TB, invoke func(event []byte) (answer []byte, ok bool)) *MotoServer {
 	t.Helper()
 	functions := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -56,10 +56,10 @@ func MotoWithFunctions(t testing.TB, invoke func(event []byte) (answer []byte, o
 	return moto(t, []string{"ROTA_TEST_FUNCTIONS=" + functions.URL}, VenvProgram(t, "python"), "-c", motoFunctions)
 }
 
-// moto starts the server that a command is, with more of the environment.
+// moto starts the server with a command and additional environment variables.
 func moto(t testing.TB, env []string, command ...string) *MotoServer {
 	t.Helper()
-	for attempt := range 3 { // somebody else may take the port first
+	for attempt := range 3 { // another process can take the port first
 		if m, ok := startMoto(t, env, command); ok {
 			return m
 		}
@@ -76,7 +76,7 @@ func startMoto(t testing.TB, env, command []string) (*MotoServer, bool) {
 	var output bytes.Buffer
 	cmd := exec.Command(command[0], slices.Concat(command[1:], []string{"-H", "127.0.0.1", "-p", fmt.Sprint(port)})...)
 	cmd.Dir = t.TempDir()
-	ours := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "AWS_") }) // moto reads them too
+	ours := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "AWS_") }) // moto would read them too
 	cmd.Env = slices.Concat(ours, env)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
@@ -84,7 +84,7 @@ func startMoto(t testing.TB, env, command []string) (*MotoServer, bool) {
 	}
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // killed at the end; an early end shows in the output
+		_ = cmd.Wait() // it is killed at the end; if it exits early, the output says why
 		close(ended)
 	}()
 	stop := func() {
@@ -121,14 +121,14 @@ func (m *MotoServer) answers() bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// EnforceIAM makes moto check keys, signatures and policies from now on. An
-// administrator to work with has to exist by then.
+// EnforceIAM makes moto check keys, signatures and policies from now on. Create
+// an administrator to work with before calling it.
 func (m *MotoServer) EnforceIAM(t testing.TB) {
 	t.Helper()
 	m.post(t, "/moto-api/reset-auth", "0")
 }
 
-// Reset empties the account and lets everybody in again.
+// Reset empties the account and stops enforcing IAM.
 func (m *MotoServer) Reset(t testing.TB) {
 	t.Helper()
 	m.post(t, "/moto-api/reset", "")

@@ -25,21 +25,20 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// PostgresOptions say how a test's PostgreSQL runs. The zero value is ready
-// for use.
+// PostgresOptions configure a test's PostgreSQL. The zero value is ready to
+// use.
 type PostgresOptions struct {
-	// LogStatements writes every statement to the log file, for tests that
-	// look for what must not be in there.
+	// LogStatements logs every statement, for tests that check that something
+	// is never logged.
 	LogStatements bool
 	// Fsync makes commits durable, as on a real server. Defaults to off.
 	Fsync bool
-	// CertFile and KeyFile, if any, make the server speak TLS.
+	// CertFile and KeyFile, if set, make the server use TLS.
 	CertFile, KeyFile string
-	// HBA are lines that go before the standing ones of pg_hba.conf, which
-	// trust the superuser and ask everybody else for a password by
-	// scram-sha-256.
+	// HBA are lines that precede the default ones in pg_hba.conf, which trust
+	// the superuser and require a scram-sha-256 password from everyone else.
 	HBA []string
-	// Settings are further settings, such as max_connections.
+	// Settings are additional settings, such as max_connections.
 	Settings map[string]string
 }
 
@@ -52,17 +51,17 @@ type PostgresServer struct {
 	options PostgresOptions
 	bin     string
 	dir     string
-	owner   *syscall.Credential // nil where the server runs as the tests' own user
+	owner   *syscall.Credential // nil if the server runs as the tests' own user
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd
-	input  io.Closer // ends the server when closed
+	input  io.Closer // closing it stops the server
 	paused []int
 }
 
 const postgresSuperuser = "postgres"
 
-// Postgres starts a private PostgreSQL and stops it at the test's end.
+// Postgres starts a private PostgreSQL and stops it when the test ends.
 func Postgres(t testing.TB, o PostgresOptions) *PostgresServer {
 	t.Helper()
 	if findPostgres() == "" {
@@ -76,8 +75,8 @@ func Postgres(t testing.TB, o PostgresOptions) *PostgresServer {
 	return s
 }
 
-// SharedPostgres is one server for all tests of a package, started by the
-// first that asks. TestMain stops it:
+// SharedPostgres is one server for all tests of a package, started by the first
+// test that needs it. TestMain stops it:
 //
 //	var shared testenv.SharedPostgres
 //
@@ -94,7 +93,7 @@ type SharedPostgres struct {
 	err    error
 }
 
-// Get gives the server.
+// Get returns the server, starting it if necessary.
 func (s *SharedPostgres) Get(t testing.TB) *PostgresServer {
 	t.Helper()
 	if findPostgres() == "" {
@@ -107,14 +106,14 @@ func (s *SharedPostgres) Get(t testing.TB) *PostgresServer {
 	return s.server
 }
 
-// Stop stops the server if it was started.
+// Stop stops the server if it is running.
 func (s *SharedPostgres) Stop() {
 	if s.server != nil {
 		s.server.Stop()
 	}
 }
 
-// StartPostgres starts a private PostgreSQL for whoever stops it.
+// StartPostgres starts a private PostgreSQL. The caller must stop it.
 func StartPostgres(o PostgresOptions) (*PostgresServer, error) {
 	s := &PostgresServer{Host: "127.0.0.1", options: o, bin: findPostgres()}
 	if s.bin == "" {
@@ -147,7 +146,7 @@ func StartPostgres(o PostgresOptions) (*PostgresServer, error) {
 	return s, nil
 }
 
-// prepare fills the server's folder.
+// prepare populates the server's folder.
 func (s *PostgresServer) prepare(template string) error {
 	if err := s.run("cp", "-a", template, filepath.Join(s.dir, "data")); err != nil {
 		return err
@@ -177,7 +176,7 @@ func (s *PostgresServer) prepare(template string) error {
 	return nil
 }
 
-// write makes a file that the server's user owns.
+// write creates a file owned by the server's user.
 func (s *PostgresServer) write(name, content string) error {
 	path := filepath.Join(s.dir, name)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -186,9 +185,9 @@ func (s *PostgresServer) write(name, content string) error {
 	return s.chown(path)
 }
 
-// start runs the server and waits until it takes connections. A shell stands
-// between: its standard input closes when the tests end in any way, killed or
-// not, and then it ends the server.
+// start runs the server and waits until it accepts connections. A shell runs in
+// between: its standard input closes when the tests end, even if they're
+// killed, and it then stops the server.
 func (s *PostgresServer) start() error {
 	settings := map[string]string{
 		"port": strconv.Itoa(s.Port), "listen_addresses": "localhost", "unix_socket_directories": s.Socket,
@@ -234,7 +233,7 @@ func onOff(on bool) string {
 	return "off"
 }
 
-// waitReady waits until the server answers the superuser.
+// waitReady waits until the superuser can query the server.
 func (s *PostgresServer) waitReady() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -254,15 +253,15 @@ func (s *PostgresServer) waitReady() error {
 	}
 }
 
-// Stop ends the server and removes its folder.
+// Stop stops the server and removes its folder.
 func (s *PostgresServer) Stop() {
 	s.Resume()
 	s.end()
 	_ = os.RemoveAll(s.dir)
 }
 
-// Restart ends the server, all its sessions with it, and starts it again on
-// the same port.
+// Restart stops the server, ending all sessions, and starts it again on the
+// same port.
 func (s *PostgresServer) Restart(t testing.TB) {
 	t.Helper()
 	s.end()
@@ -282,7 +281,8 @@ func (s *PostgresServer) end() {
 	s.cmd = nil
 }
 
-// PID is the server's first process, whose children are all others.
+// PID returns the process ID of the postmaster, the parent of all other server
+// processes.
 func (s *PostgresServer) PID(t testing.TB) int {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
@@ -297,8 +297,8 @@ func (s *PostgresServer) PID(t testing.TB) int {
 	return pid
 }
 
-// Pause stops every process of the server, so that it hangs: connections are
-// taken, and nothing is ever answered, until Resume.
+// Pause stops every process of the server, so that it hangs: it accepts
+// connections, but answers nothing until Resume.
 func (s *PostgresServer) Pause(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -336,21 +336,21 @@ func (s *PostgresServer) Resume() {
 	s.paused = nil
 }
 
-// DSN is the superuser's, who needs no password.
+// DSN returns the superuser's DSN, which needs no password.
 func (s *PostgresServer) DSN() string { return s.DatabaseDSN("postgres") }
 
-// DatabaseDSN is the superuser's for another database.
+// DatabaseDSN returns the superuser's DSN for another database.
 func (s *PostgresServer) DatabaseDSN(database string) string {
 	return fmt.Sprintf("postgres://%s@%s:%d/%s?sslmode=disable", postgresSuperuser, s.Host, s.Port, url.PathEscape(database))
 }
 
-// Superuser is the superuser's name.
+// Superuser returns the superuser's name.
 func (s *PostgresServer) Superuser() string { return postgresSuperuser }
 
-// Psql is the path of the server's own command line.
+// Psql returns the path of the server's own psql.
 func (s *PostgresServer) Psql() string { return filepath.Join(s.bin, "psql") }
 
-// LogFile is where the server logs.
+// LogFile returns the path of the server's log.
 func (s *PostgresServer) LogFile() string { return filepath.Join(s.dir, "log") }
 
 // Exec runs statements as the superuser.
@@ -376,8 +376,8 @@ func (s *PostgresServer) ExecIn(t testing.TB, database string, statements ...str
 	}
 }
 
-// NewDatabase makes a database for one test and gives the superuser's DSN for
-// it. It is dropped at the test's end.
+// NewDatabase makes a database for one test and returns the superuser's DSN for
+// it. The database is dropped when the test ends.
 func (s *PostgresServer) NewDatabase(t testing.TB) string {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text())

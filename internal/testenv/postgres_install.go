@@ -15,7 +15,7 @@ import (
 	"syscall"
 )
 
-// template gives a fresh data folder to copy, which is made once per machine,
+// template returns a fresh data folder to copy. It is made once per machine,
 // user and version of PostgreSQL.
 func (s *PostgresServer) template() (string, error) {
 	version, err := exec.Command(filepath.Join(s.bin, "postgres"), "--version").Output()
@@ -31,7 +31,7 @@ func (s *PostgresServer) template() (string, error) {
 	if _, err := os.Stat(filepath.Join(path, "PG_VERSION")); err == nil {
 		return path, nil
 	}
-	// Several test processes may be here at once: each makes its own, and the
+	// Several test processes can get here at once: each makes its own, and the
 	// first to rename it wins.
 	mine, err := os.MkdirTemp(base, "initdb-")
 	if err != nil {
@@ -54,8 +54,9 @@ func (s *PostgresServer) template() (string, error) {
 	return path, nil
 }
 
-// cache is the folder of templates: the user's own cache, or where the server
-// runs as another user, who can't look in there, a temporary one.
+// cache returns the folder of templates: in the user's own cache, or in a
+// temporary folder if the server runs as another user, who can't access that
+// cache.
 func (s *PostgresServer) cache() (string, error) {
 	if s.owner == nil {
 		base, err := os.UserCacheDir()
@@ -69,7 +70,7 @@ func (s *PostgresServer) cache() (string, error) {
 	if err := os.Mkdir(base, 0o700); err != nil && !os.IsExist(err) {
 		return "", err
 	}
-	// Somebody else's folder of that name would be somebody else's database.
+	// A folder of that name owned by another user could hold their database.
 	info, err := os.Lstat(base)
 	if err != nil {
 		return "", err
@@ -80,8 +81,8 @@ func (s *PostgresServer) cache() (string, error) {
 	return base, s.chown(base)
 }
 
-// folder makes a folder that the server's user owns. Its path is short: that
-// of a Unix socket may have about 100 characters.
+// folder makes a folder owned by the server's user. Its path is short because a
+// Unix socket's path is limited to about 100 characters.
 func (s *PostgresServer) folder(prefix string) (string, error) {
 	dir, err := os.MkdirTemp("", prefix)
 	if err != nil {
@@ -97,8 +98,8 @@ func (s *PostgresServer) chown(path string) error {
 	return os.Chown(path, int(s.owner.Uid), int(s.owner.Gid))
 }
 
-// command runs as the server's user, in a session of its own so that an
-// interrupt of the tests lets them clean up first.
+// command runs a program as the server's user, in its own session, so that the
+// tests can clean up first when interrupted.
 func (s *PostgresServer) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = os.TempDir()
@@ -114,8 +115,8 @@ func (s *PostgresServer) run(name string, args ...string) error {
 	return nil
 }
 
-// postgresOwner is whom the server runs as: PostgreSQL refuses to run as
-// root.
+// postgresOwner returns the user to run the server as, because PostgreSQL
+// refuses to run as root.
 func postgresOwner() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
@@ -138,7 +139,7 @@ func postgresOwner() (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL doesn't run as root, and there's no user postgres or nobody: run the tests as another user")
 }
 
-// findPostgres gives the folder of the newest server's programs, "" where
+// findPostgres returns the folder with the newest server's programs, or "" if
 // there is none.
 func findPostgres() string {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")

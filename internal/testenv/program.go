@@ -12,10 +12,10 @@ import (
 
 type here struct{}
 
-// module is what go.mod calls this module.
+// module is this module's path in go.mod.
 var module = strings.TrimSuffix(reflect.TypeFor[here]().PkgPath(), "/internal/testenv")
 
-// Program builds rota into a folder and gives its path.
+// Program builds rota into a folder and returns its path.
 func Program(dir string) (string, error) {
 	program := filepath.Join(dir, "rota")
 	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, module+"/cmd/rota").CombinedOutput(); err != nil {
@@ -24,7 +24,7 @@ func Program(dir string) (string, error) {
 	return program, nil
 }
 
-// ProgramForLambda is Program as make lambda builds it.
+// ProgramForLambda is like Program, but builds as make lambda does.
 func ProgramForLambda(dir string) (string, error) {
 	program := filepath.Join(dir, "bootstrap")
 	cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda,lambda.norpc", "-ldflags", "-s -w", "-o", program, module+"/cmd/rota")
@@ -35,8 +35,8 @@ func ProgramForLambda(dir string) (string, error) {
 	return program, nil
 }
 
-// MainWithProgram is a package's TestMain that builds rota first, once for all
-// tests, and tells its path.
+// MainWithProgram is a TestMain that first builds rota once for all tests of a
+// package, and sets program to its path.
 func MainWithProgram(m *testing.M, program *string) int {
 	dir, err := os.MkdirTemp("", "rota-program-")
 	if err == nil {

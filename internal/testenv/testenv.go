@@ -1,6 +1,6 @@
 // Package testenv starts real servers for tests, in temporary folders and on
-// free ports of 127.0.0.1, and stops them at the test's end. It holds no test
-// of its own subject and is imported by tests only.
+// free ports of 127.0.0.1, and stops them when the test ends. It contains no
+// tests of the servers themselves, and only tests import it.
 package testenv
 
 import (
@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Missing skips the test because a server it needs is not installed, or fails
-// it where ROTA_REQUIRE=all says that nothing may be skipped.
+// Missing skips the test because a server it needs isn't installed, or fails it
+// if ROTA_REQUIRE=all forbids skipping.
 func Missing(t testing.TB, what, how string) {
 	t.Helper()
 	if os.Getenv("ROTA_REQUIRE") == "all" {
@@ -19,7 +19,7 @@ func Missing(t testing.TB, what, how string) {
 	t.Skipf("%s is missing: %s", what, how)
 }
 
-// FreePort gives a port of 127.0.0.1 that nobody listens on.
+// FreePort returns a port on 127.0.0.1 that nothing listens on.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

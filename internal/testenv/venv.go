@@ -6,16 +6,16 @@ import (
 	"testing"
 )
 
-// VenvProgram is the path of a program of the Python environment that
-// hack/testenv.sh makes, such as "python", "aws" or "moto_server". It is looked
-// for in ROTA_TEST_VENV, or in rota-test/venv in the user's cache folder.
+// VenvProgram returns the path of a program, such as "python", "aws" or
+// "moto_server", in the Python environment made by hack/testenv.sh. It looks in
+// ROTA_TEST_VENV, or in rota-test/venv in the user's cache folder.
 func VenvProgram(t testing.TB, name string) string {
 	t.Helper()
 	return venvProgram(t, "", name)
 }
 
-// Checkov is the path of checkov, which has an environment of its own beside
-// that of [VenvProgram].
+// Checkov returns the path of checkov, which has its own environment, separate
+// from that of [VenvProgram].
 func Checkov(t testing.TB) string {
 	t.Helper()
 	return venvProgram(t, "-checkov", "checkov")

@@ -13,7 +13,7 @@ import (
 // or the real one. FailBefore with DropReply simulates a lost request.
 type Fault struct {
 	// FailBefore is an AWS error code ("ServiceFailure", "Throttling",
-	// "AccessDenied", "InternalServiceError") that is answered without acting.
+	// "AccessDenied", "InternalServiceError") to return without acting.
 	FailBefore string
 	// FailAfter is an AWS error code to return after acting.
 	FailAfter string

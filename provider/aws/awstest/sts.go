@@ -86,7 +86,7 @@ func (s *Server) assumeRoleWithWebIdentity(x *exchange) (any, *apiError) {
 	return s.newSession(x, r, false)
 }
 
-// newSession checks what a session is asked for with, and makes it.
+// newSession validates a request for a session, and makes the session.
 func (s *Server) newSession(x *exchange, r *role, chained bool) (any, *apiError) {
 	name := x.form.Get("RoleSessionName")
 	if !sessionName.MatchString(name) {
