@@ -7,7 +7,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// ruleFirst issues the first credential where that harms nobody.
+// ruleFirst issues the first credential if that's safe.
 func ruleFirst(v *view) (Decision, bool) {
 	if v.hasCurrent {
 		return Decision{}, false
@@ -40,8 +40,8 @@ func ruleFirst(v *view) (Decision, bool) {
 	return v.hold(HoldNeverIssued, rota.StepCreate, v.now, v.now.Add(holdRecheck), remedies, "the store holds no credential yet, but the issuer may have one that someone uses")
 }
 
-// ruleRotate creates the next credential when the current one is old enough
-// and there is a place for it.
+// ruleRotate creates the next credential once the current one is old enough and
+// the issuer has room for it.
 func ruleRotate(v *view) (Decision, bool) {
 	due, ever := v.rotateAt()
 	forced := v.Force == rota.StepCreate
@@ -77,8 +77,8 @@ func ruleRotate(v *view) (Decision, bool) {
 	return v.create(due, v.old(due))
 }
 
-// holdRolledBack waits for a person after a rollback. What was given up may have
-// to go first.
+// holdRolledBack waits for a person after a rollback. The credential that was
+// given up might have to be retired first.
 func (v *view) holdRolledBack(due time.Time) (Decision, bool) {
 	graceOver := v.Progress.Versions[v.current.ID].ServedAt.Add(v.policy.DeactivatePreviousAfter)
 	if v.retirable() && (v.policy.Retire != RetireBeforeCreate || v.now.Before(graceOver) || !v.previous.Ours()) {
@@ -93,17 +93,17 @@ func (v *view) holdRolledBack(due time.Time) (Decision, bool) {
 		[]rota.Remedy{v.remedy(rota.RemedyRotate, "once the cause is fixed")}, "the last rotation was rolled back")
 }
 
-// full holds where every place at the issuer is taken.
+// full holds because every place at the issuer is taken.
 func (v *view) full(due time.Time) (Decision, bool) {
 	return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck), v.strangers(), "all %d places are taken: %s; what is not in the store is not Rota's to delete",
 		v.Traits.Limit, names(v.Issued))
 }
 
-// maxRejections is how many new credentials may be given up in a row before
-// only a person can start the next.
+// maxRejections is how many new credentials in a row can be given up before only
+// a person can start the next one.
 const maxRejections = 4
 
-// create decides on a new credential, unless the last ones were given up.
+// create decides to create a new credential, unless recent ones were given up.
 func (v *view) create(due time.Time, reason string) (Decision, bool) {
 	if !v.Progress.RolledBackAt.IsZero() && v.Force != rota.StepCreate && v.Traits.Lifetime == 0 {
 		return v.holdRolledBack(due)
@@ -130,7 +130,8 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 	return Decision{Step: rota.StepCreate, Due: due, Reason: reason}, true
 }
 
-// consistentAt is when every call of unknown outcome shows in the issuer's list.
+// consistentAt returns when the issuer's list will show the effect of every call
+// of unknown outcome.
 func (v *view) consistentAt() time.Time {
 	var at time.Time
 	for _, i := range v.Progress.Intents {
@@ -148,8 +149,8 @@ func rejectionBackoff(n int) time.Duration {
 	return min(5*time.Minute<<(2*(n-1)), rota.Day)
 }
 
-// rotateAt is when the current credential grows too old, or must be renewed
-// because it ends by itself.
+// rotateAt returns when the current credential becomes too old, or has to be
+// renewed because it expires.
 func (v *view) rotateAt() (time.Time, bool) {
 	at, ever := v.policy.due(v.Secret, v.issuedAt(), v.Progress.NotBefore)
 	if end, ends := v.endOf(v.current); ends && end.Add(-EndMargin).Before(at) {
@@ -158,8 +159,9 @@ func (v *view) rotateAt() (time.Time, bool) {
 	return at, ever
 }
 
-// issuedAt is since when the current credential exists: the issuer's date
-// where it has one, else the version's, or what its end tells.
+// issuedAt returns when the current credential was issued. That's the issuer's
+// date if it has one, otherwise the version's, or an earlier one that follows
+// from the expiry.
 func (v *view) issuedAt() time.Time {
 	if end, ends := v.endOf(v.current); ends {
 		if issued := end.Add(-v.Traits.Lifetime); issued.Before(v.current.CreatedAt) {
@@ -172,8 +174,8 @@ func (v *view) issuedAt() time.Time {
 	return v.current.CreatedAt
 }
 
-// keepApart waits while a secret that this one is to be kept apart from was just
-// rotated, is being rotated, or is due as well and goes first by its name.
+// keepApart waits if a secret that this one must be kept apart from was just
+// rotated, is being rotated, or is also due and goes first by name.
 func (v *view) keepApart() bool {
 	for _, n := range v.Peers {
 		end := n.IssuedAt.Add(n.By)
@@ -192,8 +194,8 @@ func (v *view) keepApart() bool {
 	return false
 }
 
-// old says why the current credential is rotated now, and that it could not be
-// when it was due.
+// old says why the current credential is rotated now, and mentions a missed
+// window.
 func (v *view) old(due time.Time) string {
 	reason := fmt.Sprintf("it is %s old, the policy says %s", rota.FormatDuration(v.now.Sub(v.issuedAt())), rota.FormatDuration(v.policy.RotateEvery))
 	if v.policy.RotateAt != nil {
@@ -205,14 +207,14 @@ func (v *view) old(due time.Time) string {
 	return reason
 }
 
-// putOff says which blackouts put the rotation off until it is due, and from
-// when; "" where none does.
+// putOff says which blackouts postponed the rotation until due, and from when. It
+// returns "" if none did.
 func (v *view) putOff(due time.Time) string {
 	ripe, ever := v.policy.ripe(v.Secret, v.issuedAt(), v.Progress.NotBefore)
 	free := v.policy
 	free.Blackouts = nil
 	if at, _ := free.due(v.Secret, v.issuedAt(), v.Progress.NotBefore); !ever || !at.Before(due) {
-		return "" // the window alone does
+		return "" // the window alone postponed it
 	}
 	by := v.policy.blackouts(ripe, due)
 	if by == "" {

@@ -7,18 +7,18 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// ruleOwnership stops before anything that Rota neither made nor adopted.
+// ruleOwnership holds if a version isn't one that Rota made or adopted.
 func ruleOwnership(v *view) (Decision, bool) {
 	if v.hasPending && !v.pending.Ours() {
 		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
 			[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbUnlabel, Object: v.pending.ID, Text: "finish it, or take AWSPENDING off that version"}}, "version %s is AWSPENDING and not Rota's: another rotation is under way or was abandoned", v.pending.ID)
 	}
 	if v.hasCurrent && !v.current.Ours() && v.asksReplacement() && v.unlisted() {
-		return observe, true // whether anybody can still be using it
+		return observe, true // to see whether it can still be in use
 	}
 	if v.hasCurrent && !v.current.Ours() && !v.replaceable() {
 		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(rota.LabelCurrent) && vp.Rejected != "" {
-			return v.discard(vp) // it is Rota's own, and in the way of an adoption
+			return v.discard(vp) // it's Rota's own and would block an adoption
 		}
 		if v.hasPrevious && v.previous.Ours() {
 			return v.hold(HoldForeignChange, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
@@ -30,9 +30,8 @@ func ruleOwnership(v *view) (Decision, bool) {
 	return Decision{}, false
 }
 
-// ruleServable looks at the issuer once consumers could not be served: nobody
-// takes up a credential that somebody switched off meanwhile, however often it
-// is tried.
+// ruleServable checks the issuer after serving consumers failed: if the credential
+// has been deactivated in the meantime, retrying won't help.
 func ruleServable(v *view) (Decision, bool) {
 	f := v.Progress.stepFailure()
 	if !v.hasCurrent || v.hasPending || f == nil || f.Step != rota.StepDeliver && f.Step != rota.StepReload {
@@ -41,8 +40,8 @@ func ruleServable(v *view) (Decision, bool) {
 	return ruleCurrentAtIssuer(v)
 }
 
-// ruleCurrentAtIssuer stops when the credential that consumers hold is not
-// valid any more: somebody changed it, and more changes would help nobody.
+// ruleCurrentAtIssuer holds if the credential that consumers use is no longer
+// valid: someone else changed it, and further changes would only make it worse.
 func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 	if v.unlisted() {
 		return observe, true
@@ -80,8 +79,8 @@ func ruleRollback(v *view) (Decision, bool) {
 	return v.do(rota.StepRollback, to, rb.At, "put %s back in the place of the current credential", cmp.Or(to.CredentialID, rb.To))
 }
 
-// ruleOutdated holds everything while what a restored store serves is dead, but
-// for what a person began: to replace it.
+// ruleOutdated holds everything while the current credential of a restored store
+// is dead, except for a replacement that a person started.
 func ruleOutdated(v *view) (Decision, bool) {
 	if v.Outdated.IsZero() || v.Force == rota.StepCreate || v.hasPending {
 		return Decision{}, false
@@ -91,11 +90,11 @@ func ruleOutdated(v *view) (Decision, bool) {
 		stamp(v.Outdated), v.current.CredentialID)
 }
 
-// rolledBack tells that the last rotation was undone: it is remembered, or the
-// current version is older than the previous one.
+// rolledBack reports whether the last rotation was undone. Either the journal
+// remembers that, or the current version is older than the previous one.
 //
-// What ends by itself is renewed all the same: otherwise its consumers would
-// soon be left with nothing.
+// Credentials that expire are renewed anyway. Otherwise their consumers would
+// soon be left without one.
 func (v *view) rolledBack() bool {
 	if v.Traits.Lifetime > 0 {
 		return false

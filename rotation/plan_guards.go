@@ -6,7 +6,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// guardFailure holds back a step that has failed and may not be tried again yet.
+// guardFailure holds back a step that failed and mustn't be retried yet.
 func guardFailure(v *view, d Decision) (Decision, bool) {
 	f := v.Progress.stepFailure()
 	if d.Step == rota.StepNone || f == nil || f.Step != d.Step || v.Force != rota.StepNone {
@@ -27,8 +27,8 @@ func guardFailure(v *view, d Decision) (Decision, bool) {
 	return Decision{}, false
 }
 
-// guardHalts holds back what a person wants held back. What has begun is finished,
-// and what a person asks for is done, unless everything is frozen.
+// guardHalts enforces pauses and freezes. In-flight work is finished either way,
+// and requests from a person are carried out unless everything is frozen.
 func guardHalts(v *view, d Decision) (Decision, bool) {
 	discards := v.hasPending && d.Version == v.pending.ID
 	if discards || d.Step != rota.StepCreate && d.Step != rota.StepDeactivate && d.Step != rota.StepDelete {
@@ -43,8 +43,9 @@ func guardHalts(v *view, d Decision) (Decision, bool) {
 	return Decision{}, false
 }
 
-// guardRequest leaves what is due after a retirement that a person asked for to
-// the next turn. A deactivation that is asked for again deletes nothing.
+// guardRequest ends the turn after a retirement that a person asked for, leaving
+// whatever is due to the next turn. Asking for a deactivation again doesn't
+// delete the credential.
 func guardRequest(v *view, d Decision) (Decision, bool) {
 	retirement := v.Requested == rota.StepDeactivate || v.Requested == rota.StepDelete
 	done := v.Force == rota.StepNone && retirement
@@ -62,8 +63,8 @@ func because(h *Halt) string {
 	return ": " + h.Why
 }
 
-// retryWithin bounds a wait before the next try by a part of the credential's
-// life: what ends in an hour can't wait until tomorrow.
+// retryWithin caps the wait before a retry at a quarter of the credential's
+// lifetime: if it expires in an hour, the retry can't wait until tomorrow.
 func retryWithin(t rota.Traits, wait time.Duration) time.Duration {
 	if t.Lifetime == 0 {
 		return wait

@@ -6,8 +6,9 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// endOf is when a version's credential ends by itself; false where it does not.
-// One that does not say its end is taken for made when it was stored.
+// endOf returns when a version's credential expires, or false if it doesn't. If
+// the credential doesn't contain its expiry, it's assumed to have been issued
+// when it was stored.
 func (v *view) endOf(version rota.Version) (time.Time, bool) {
 	switch {
 	case v.Traits.Lifetime == 0 || version.ID == "":
@@ -18,15 +19,15 @@ func (v *view) endOf(version rota.Version) (time.Time, bool) {
 	return version.ExpiresAt, true
 }
 
-// ended tells that a version's credential has ended by itself, or will before
-// anybody could take it up.
+// ended reports whether a version's credential has expired, or will before
+// consumers could pick it up.
 func (v *view) ended(version rota.Version) bool {
 	end, ends := v.endOf(version)
 	return ends && !v.now.Before(end.Add(-EndMargin))
 }
 
-// mustRenew tells that the current credential ends by itself soon: its
-// successor is more urgent than to hand it to those who do not have it yet.
+// mustRenew reports whether the current credential expires soon, which makes its
+// successor more urgent than delivering it to the remaining targets.
 func (v *view) mustRenew() bool {
 	if v.Traits.Lifetime == 0 || !v.hasCurrent {
 		return false
@@ -35,24 +36,24 @@ func (v *view) mustRenew() bool {
 	return !v.now.Before(at)
 }
 
-// asksReplacement tells that a person asks for another credential in the place of
-// the current one, or asked when the new one was made.
+// asksReplacement reports whether a person is asking to replace the current
+// credential, or did when the pending one was made.
 func (v *view) asksReplacement() bool {
 	asked := v.hasPending && v.pending.Ours() && v.Progress.Versions[v.pending.ID].Base == v.current.ID
 	return v.Force == rota.StepCreate || asked
 }
 
-// replaceable tells that a current credential that is not Rota's may be replaced,
-// since a person asks for it: it can't be adopted once it has ended by itself or
-// is not active at the issuer any more, and nothing is taken from those who hold
-// it.
+// replaceable reports whether a current credential that isn't Rota's can be
+// replaced because a person asks for it. It can't be adopted once it has expired
+// or is no longer active at the issuer, and replacing it then takes nothing away
+// from its consumers.
 func (v *view) replaceable() bool {
 	return v.asksReplacement() && (v.Traits.Lifetime > 0 || v.dead(v.current))
 }
 
-// retireEnded drops the previous version once its credential has ended by
-// itself. Before that there is nothing that could be done: such a credential
-// can be neither switched off nor deleted.
+// retireEnded drops the previous version once its credential has expired. Until
+// then there's nothing to do: a credential like that can't be deactivated or
+// deleted.
 func (v *view) retireEnded() (Decision, bool) {
 	end, _ := v.endOf(v.previous)
 	end = end.Add(EndMargin)

@@ -2,8 +2,8 @@ package rotation
 
 import "github.com/rota-dev/rota"
 
-// ruleManual plans for a secret that no program can rotate: all there is to do
-// is to remind.
+// ruleManual plans for a secret that only a person can rotate. All Rota does is
+// send reminders.
 func ruleManual(v *view) (Decision, bool) {
 	if !v.Traits.Manual {
 		return Decision{}, false

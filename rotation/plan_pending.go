@@ -2,8 +2,8 @@ package rotation
 
 import "github.com/rota-dev/rota"
 
-// rulePending takes a new credential on its way: set, test, promote, or gives
-// it up where it was rejected.
+// rulePending takes a new credential through set, test and promote, or gives it
+// up if it was rejected.
 func rulePending(v *view) (Decision, bool) {
 	if !v.hasPending {
 		return Decision{}, false
@@ -27,10 +27,9 @@ func rulePending(v *view) (Decision, bool) {
 	return v.do(rota.StepPromote, v.pending, v.pending.CreatedAt, "the new credential works")
 }
 
-// discard gives up a pending credential: what was set is put back, what was
-// made at the issuer is switched off and deleted, and the label comes off. Also
-// a current credential that is somebody else's is put back, where setting the
-// pending one killed it.
+// discard gives up a pending credential. It sets the current credential again if
+// setting the pending one invalidated it, even if the current one isn't Rota's;
+// deactivates and deletes what was made at the issuer; and removes the label.
 func (v *view) discard(vp VersionProgress) (Decision, bool) {
 	due := v.pending.CreatedAt
 	touched := vp.touched(v.Traits)
@@ -48,8 +47,8 @@ func (v *view) discard(vp VersionProgress) (Decision, bool) {
 	return v.do(rota.StepDelete, v.pending, due, "give up the new credential: %s", vp.Rejected)
 }
 
-// ruleOrphans removes credentials that a call of Rota's made but whose answer
-// was lost. What somebody else made is left alone.
+// ruleOrphans removes credentials from calls to Create whose response was lost.
+// Credentials that Rota didn't make are left alone.
 func ruleOrphans(v *view) (Decision, bool) {
 	if len(v.Progress.Intents) == 0 || !v.Lists {
 		return Decision{}, false
@@ -78,8 +77,8 @@ func ruleOrphans(v *view) (Decision, bool) {
 	return Decision{}, false
 }
 
-// stored tells whether a version of the store holds the credential, or might:
-// where a version's credential is not known, nothing is an orphan.
+// stored reports whether a version in the store holds the credential or might
+// hold it. While any version's credential is unknown, nothing is an orphan.
 func (v *view) stored(credentialID string) bool {
 	for _, version := range v.Contents.Versions {
 		if version.CredentialID == credentialID || version.CredentialID == "" && !version.Empty {

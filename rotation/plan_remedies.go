@@ -7,17 +7,17 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// The remedies of the holds that have several ways out. Each has to lead on by
-// itself: what is offered must not end in a hold that offers what led there.
+// The remedies of holds that have several ways out. Each one has to lead out by
+// itself: following it must not end in a hold whose remedy leads back.
 
-// remedy is one of Rota's own actions on this secret.
+// remedy returns one of Rota's own actions on this secret.
 func (v *view) remedy(a rota.RemedyAction, text string) rota.Remedy {
 	return rota.Remedy{Action: a, Secret: v.Secret, Text: text}
 }
 
-// takenOver are the remedies for a current credential that Rota did not make.
-// Where the entry holds only half of it, it has to be handed in. A rotation that
-// was under way has to be given up first.
+// takenOver returns the remedies for a current credential that Rota didn't make.
+// If the store's entry holds only part of it, a person has to provide it. A
+// rotation in progress has to be given up first.
 func (v *view) takenOver() []rota.Remedy {
 	if v.hasPending && v.pending.ID != v.current.ID && v.Progress.Versions[v.pending.ID].touched(v.Traits) {
 		return []rota.Remedy{v.remedy(rota.RemedyRollBack, "to give up the one that was on its way")}
@@ -25,8 +25,8 @@ func (v *view) takenOver() []rota.Remedy {
 	return []rota.Remedy{v.remedy(rota.RemedyAdopt, ""), v.remedy(rota.RemedyAdoptGiven, "where the entry does not hold all of it")}
 }
 
-// resumed are the remedies of what was given up: it is tried again once a person
-// says that the cause is gone.
+// resumed returns the remedies for something quarantined: it's retried once a
+// person confirms that the cause is fixed.
 func resumed(secret string, causes []rota.Remedy) []rota.Remedy {
 	if len(causes) == 0 {
 		return []rota.Remedy{{Action: rota.RemedyResume, Secret: secret, Text: "once it's fixed"}}
@@ -40,13 +40,13 @@ func resumed(secret string, causes []rota.Remedy) []rota.Remedy {
 	return out
 }
 
-// handedIn is the remedy where the store does not hold what is to be adopted.
+// handedIn returns the remedy if the store doesn't hold the credential to adopt.
 func handedIn(secret string) []rota.Remedy {
 	return []rota.Remedy{{Action: rota.RemedyAdoptGiven, Secret: secret, Text: "with the one in use"}}
 }
 
-// notInForce are the remedies for a credential of the store that is not Rota's
-// and that the issuer refuses: another one is in use, or none is.
+// notInForce returns the remedies for a stored credential that isn't Rota's and
+// that the issuer refuses: either another one is in use, or none is.
 func (v *view) notInForce(credentialID string) []rota.Remedy {
 	if v.Traits.Lifetime > 0 {
 		return []rota.Remedy{v.remedy(rota.RemedyRotate, "to replace it")}
@@ -65,8 +65,8 @@ func (v *view) notInForce(credentialID string) []rota.Remedy {
 	return out
 }
 
-// workingAgain are the remedies for a current credential that the issuer refuses
-// while the previous one is still there.
+// workingAgain returns the remedies for a current credential that the issuer
+// refuses while the previous one still exists.
 func workingAgain(secret string) []rota.Remedy {
 	return []rota.Remedy{
 		{Action: rota.RemedyRollBack, Secret: secret},
@@ -74,12 +74,12 @@ func workingAgain(secret string) []rota.Remedy {
 	}
 }
 
-// rotateInstead is the remedy where there is no credential to go back to.
+// rotateInstead returns the remedy if there's no credential to go back to.
 func rotateInstead(secret string) []rota.Remedy {
 	return []rota.Remedy{{Action: rota.RemedyRotate, Secret: secret, Text: "instead"}}
 }
 
-// refusedRollback are the remedies where the credential to go back to is refused,
+// refusedRollback returns the remedies if the credential to go back to is refused
 // or gone. A new one needs its place.
 func (v *view) refusedRollback() []rota.Remedy {
 	var out []rota.Remedy
@@ -96,8 +96,8 @@ func (v *view) reactivate(credentialID string) rota.Remedy {
 	return rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbReactivate, Object: credentialID, Text: "reactivate it there"}
 }
 
-// refusedCurrent are the remedies for a current credential that consumers can't
-// take up, since the issuer refuses it.
+// refusedCurrent returns the remedies for a current credential that consumers
+// can't pick up because the issuer refuses it.
 func (v *view) refusedCurrent() []rota.Remedy {
 	given := rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "with the one in force"}
 	if v.Traits.Overlap() && v.Traits.Lifetime == 0 && v.retirable() && v.previous.Ours() && !v.off() {
@@ -106,17 +106,17 @@ func (v *view) refusedCurrent() []rota.Remedy {
 	return []rota.Remedy{v.remedy(rota.RemedyRotate, "to replace it"), given}
 }
 
-// unknownUse are the remedies where the issuer does not say whether the previous
-// credential is used: to let it, or to switch it off in its place.
+// unknownUse returns the remedies if the issuer doesn't say whether the previous
+// credential is in use: enable it to, or deactivate the credential by hand.
 func (v *view) unknownUse(u rota.Use) []rota.Remedy {
 	id := v.previous.CredentialID
 	return append(slices.Clone(u.Remedies),
 		rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbDeactivate, Object: id, Text: "deactivate " + id + " by hand when nobody uses it"})
 }
 
-// currentDead are the remedies for a current credential that is not active at
-// the issuer. A new one needs a place, which an active one never gives up here:
-// it may be what consumers still live on.
+// currentDead returns the remedies for a current credential that isn't active at
+// the issuer. A new one needs a place, but none of these remedies takes an active
+// credential's place, because consumers might still depend on it.
 func (v *view) currentDead() []rota.Remedy {
 	var out []rota.Remedy
 	if _, there := v.issued(v.current.CredentialID); there {
@@ -134,14 +134,14 @@ func (v *view) currentDead() []rota.Remedy {
 	return append(out, v.remedy(rota.RemedyRotate, ""))
 }
 
-// isFull tells that the issuer has no place for another credential.
+// isFull reports whether the issuer has no place for another credential.
 func (v *view) isFull() bool { return v.Lists && v.Traits.Limit > 1 && len(v.Issued) >= v.Traits.Limit }
 
-// strangers are the remedies where credentials that Rota knows nothing of take
-// all places: to switch off or delete one of them, an inactive one first.
+// strangers returns the remedies if credentials that Rota doesn't know take all
+// places: free one of them, starting with the inactive ones.
 func (v *view) strangers() []rota.Remedy {
 	text := "delete "
-	if !v.Traits.IssuerChooses { // the names stay, as those of database roles do
+	if !v.Traits.IssuerChooses { // the names stay, as with database roles
 		text = "take the password and the login off "
 	}
 	var idle, active []rota.Remedy
@@ -158,23 +158,23 @@ func (v *view) strangers() []rota.Remedy {
 	return append(idle, active...)
 }
 
-// knows tells that a version of the store which is in service, or is on its way
-// there or back, holds the credential. One that only a milestone is left on was
-// pushed out by somebody, and Rota retires it no more.
+// knows reports whether a current, pending or previous version holds the
+// credential. A version that only has a milestone label left was displaced by
+// someone else, and Rota won't retire it.
 func (v *view) knows(credentialID string) bool {
 	return slices.ContainsFunc(v.Contents.Versions, func(version rota.Version) bool {
 		return version.CredentialID == credentialID && (version.Has(rota.LabelCurrent) || version.Has(rota.LabelPending) || version.Has(rota.LabelPrevious))
 	})
 }
 
-// makeRoom are the remedies where the previous credential takes the place of the
-// next.
+// makeRoom returns the remedies if the previous credential takes the next one's
+// place.
 func (v *view) makeRoom() []rota.Remedy {
 	if !v.previous.Ours() {
 		return v.byHand()
 	}
 	if f := v.Progress.stepFailure(); f != nil && (f.Step == rota.StepDeactivate || f.Step == rota.StepDelete) {
-		switch { // what fails is not to be waited for
+		switch { // don't suggest waiting for a step that keeps failing
 		case f.Attempts >= v.policy.MaxAttempts:
 			return resumed(v.Secret, f.Remedies)
 		case len(f.Remedies) > 0:
@@ -188,19 +188,19 @@ func (v *view) makeRoom() []rota.Remedy {
 	return []rota.Remedy{wait, {Action: rota.RemedyDeactivate, Secret: v.Secret, Then: rota.RemedyDelete}}
 }
 
-// byHand is the remedy for a previous credential that Rota did not make.
+// byHand returns the remedy for a previous credential that Rota didn't make.
 func (v *view) byHand() []rota.Remedy {
 	return []rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbDelete, Object: v.previous.CredentialID, Text: "delete it by hand when nobody uses it"}}
 }
 
-// gone tells that the previous credential is not at the issuer any more, so that
-// its version only stands in the way of the next.
+// gone reports whether the previous credential no longer exists at the issuer, so
+// that its version only blocks the next one.
 func (v *view) gone() bool {
 	_, there := v.issued(v.previous.CredentialID)
 	return v.Listed && !there && v.previous.Ours() && !v.now.Before(v.consistentAt())
 }
 
-// names are the issuer's names of credentials, for people.
+// names lists the issuer's names of the credentials, for people.
 func names(issued []rota.Issued) string {
 	ids := make([]string, len(issued))
 	for i, c := range issued {

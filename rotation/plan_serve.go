@@ -7,14 +7,14 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// ruleServe hands the current credential to everyone who uses it.
+// ruleServe delivers the current credential to all targets and reloads consumers.
 func ruleServe(v *view) (Decision, bool) {
 	if !v.hasCurrent {
 		return Decision{}, false
 	}
 	f := v.Progress.stepFailure()
 	if v.Force == rota.StepCreate && (!v.Traits.Overlap() || !v.current.Ours() || v.dead(v.current) || f != nil && f.Refused) {
-		return Decision{}, false // a person replaces it, perhaps because consumers can't use it
+		return Decision{}, false // a person is replacing it, perhaps because consumers can't use it
 	}
 	if v.mustRenew() {
 		return Decision{}, false
@@ -33,7 +33,7 @@ func ruleServe(v *view) (Decision, bool) {
 	return Decision{}, false
 }
 
-// lastServing is the step after which a credential counts as served.
+// lastServing returns the step after which a credential counts as served.
 func lastServing(targets, reloaders int) rota.Step {
 	switch {
 	case reloaders > 0:

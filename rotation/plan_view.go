@@ -8,7 +8,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// view is a state seen at one moment, with what all rules ask for.
+// view is a state at one moment, with the values that all rules need.
 type view struct {
 	State
 	policy Policy
@@ -18,7 +18,7 @@ type view struct {
 	current, pending, previous          rota.Version
 	hasCurrent, hasPending, hasPrevious bool
 
-	waits []Decision // what will be due later, and when to look
+	waits []Decision // what will be due later, and when to look again
 }
 
 func newView(st State, p Policy, now time.Time) *view {
@@ -29,8 +29,8 @@ func newView(st State, p Policy, now time.Time) *view {
 	return v
 }
 
-// findCredential gives the version that carries the label, unless it holds no
-// credential: then there is none to plan for.
+// findCredential returns the version that carries the label, unless it holds no
+// credential and there's nothing to plan for.
 func findCredential(versions []rota.Version, l rota.Label) (rota.Version, bool) {
 	v, ok := rota.Find(versions, l)
 	if v.CredentialID == rota.NoCredential {
@@ -39,7 +39,7 @@ func findCredential(versions []rota.Version, l rota.Label) (rota.Version, bool) 
 	return v, ok
 }
 
-// issued is the issuer's entry for a credential.
+// issued returns the issuer's list entry for a credential.
 func (v *view) issued(credentialID string) (rota.Issued, bool) {
 	return findIssued(v.Issued, credentialID)
 }
@@ -52,20 +52,20 @@ func findIssued(issued []rota.Issued, credentialID string) (rota.Issued, bool) {
 	return issued[i], true
 }
 
-// dead tells that the issuer's list, which is not to be doubted any more, has a
-// version's credential no longer, or as inactive.
+// dead reports whether a version's credential is missing from the issuer's list
+// or inactive, and old enough for the list to be trusted.
 func (v *view) dead(version rota.Version) bool {
 	c, there := v.issued(version.CredentialID)
 	return v.Listed && (!there || !c.Active) && !v.now.Before(version.CreatedAt.Add(v.Traits.ConsistencyDelay))
 }
 
-// unlisted tells that the issuer could list but has not been asked yet.
+// unlisted reports whether the issuer can list but hasn't been asked yet.
 func (v *view) unlisted() bool { return v.Lists && !v.Listed }
 
-// wait notes that a step will be due, for when no rule decides.
+// wait records that a step will be due, in case no rule decides.
 func (v *view) wait(next rota.Step, at time.Time, reason string) { v.look(next, at, at, reason) }
 
-// look notes that the state should be looked at again, ahead of what is due.
+// look records when to look again, which can be earlier than the step is due.
 func (v *view) look(next rota.Step, due, at time.Time, reason string) {
 	v.waits = append(v.waits, Decision{Next: next, Due: due, At: at, Reason: reason})
 }
@@ -77,8 +77,8 @@ func (v *view) do(step rota.Step, version rota.Version, due time.Time, format st
 	}, true
 }
 
-// hold says that next is due but may not be done, and what a person can do about
-// it: nil where time alone ends it. Look again at that moment.
+// hold decides that next is due but blocked. remedies are what a person can do
+// about it, nil if it just takes time, and at is when to look again.
 func (v *view) hold(kind HoldKind, next rota.Step, due, at time.Time, remedies []rota.Remedy, format string, args ...any) (Decision, bool) {
 	return Decision{
 		Remedies: remedies, Next: next, Hold: kind, Due: due, At: at, Reason: "hold: " + fmt.Sprintf(format, args...),
@@ -87,7 +87,7 @@ func (v *view) hold(kind HoldKind, next rota.Step, due, at time.Time, remedies [
 
 var observe = Decision{Observe: true, Reason: "the issuer's list is needed"}
 
-// holdRecheck is how long a hold that only a person can lift stays unexamined.
+// holdRecheck is how often a hold that only a person can end is checked again.
 const holdRecheck = time.Hour
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
