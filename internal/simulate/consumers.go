@@ -9,15 +9,15 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// consumer uses the secret: it holds the value that it took up last and logs in
-// with it every so often.
+// consumer uses the secret. It holds the value it last picked up and logs in
+// with it periodically.
 type consumer struct {
 	name     string
-	target   int           // what it reads: a target, -1 for the store
-	reloader int           // who makes it take up a new value, -1 for nobody
-	reread   time.Duration // how often it reads by itself, 0 for never
+	target   int           // the target it reads, -1 for the store
+	reloader int           // the reloader that makes it pick up a new value, -1 for none
+	reread   time.Duration // how often it reads on its own, 0 for never
 	login    time.Duration // how often it logs in
-	session  bool          // holds a session from taking up to taking up
+	session  bool          // keeps a session open until it next picks up a value
 
 	version    string
 	credential rota.Credential
@@ -25,8 +25,9 @@ type consumer struct {
 	connected  string // the role of its open session
 }
 
-// addConsumers makes one to four consumers that are entitled to rule 1: they
-// are reloaded, or read again within the overlap, or use the old one visibly.
+// addConsumers makes one to four consumers that rule 1 protects: they are
+// reloaded, or read again within the overlap, or visibly use the old
+// credential.
 func (s *subject) addConsumers() {
 	reloaders := len(s.secret.Reloaders)
 	for n := range 1 + s.rng.IntN(3) + reloaders {
@@ -38,7 +39,7 @@ func (s *subject) addConsumers() {
 		case n < reloaders:
 			c.reloader = n
 		case s.keys != nil && s.chance(0.2):
-			// A laggard: only its visible use protects it.
+			// A laggard, protected only by its visible use.
 			c.reread, c.login = s.policy.RotateEvery/2, s.during(2*time.Hour, 6*time.Hour)
 		case s.alt != nil && s.chance(0.3):
 			c.reread, c.session = s.policy.RotateEvery/2, true
@@ -53,7 +54,7 @@ func (s *subject) addConsumers() {
 	}
 }
 
-// loginEvery is how often consumers log in at least.
+// loginEvery is the longest interval between a consumer's logins.
 func (s *subject) loginEvery() time.Duration {
 	if life := s.traits.Lifetime; life > 0 {
 		return life / 4
@@ -61,7 +62,7 @@ func (s *subject) loginEvery() time.Duration {
 	return 5 * rota.Day
 }
 
-// overlap is how long a previous credential lives at least.
+// overlap is the shortest time a previous credential stays valid.
 func (s *subject) overlap() time.Duration {
 	if life := s.traits.Lifetime; life > 0 {
 		return life - s.policy.RotateEvery - 2*rotation.EndMargin
@@ -77,7 +78,7 @@ func (s *subject) rereadOf(c *consumer) {
 	s.at(s.now.Add(c.reread), "reread", func(context.Context) { s.rereadOf(c) })
 }
 
-// takeUp reads what is served to the consumer now.
+// takeUp reads the value currently served to the consumer.
 func (s *subject) takeUp(c *consumer) {
 	version, credential, ok := s.store.Read(rota.LabelCurrent)
 	if c.target >= 0 {
@@ -87,7 +88,7 @@ func (s *subject) takeUp(c *consumer) {
 		}
 	}
 	if !ok || s.truth.broken[version] {
-		return // who finds half a credential keeps what it has
+		return // a consumer that finds half a credential keeps its old one
 	}
 	s.checkWhole(version, credential)
 	changed := c.version != version
@@ -112,7 +113,7 @@ func (s *subject) loginOf(c *consumer) {
 	s.at(s.now.Add(c.login), "login", func(context.Context) { s.loginOf(c) })
 }
 
-// probe logs in as the consumer: rule 1.
+// probe logs in as the consumer, checking rule 1.
 func (s *subject) probe(c *consumer) {
 	if c.credential.IsZero() {
 		return
@@ -128,8 +129,8 @@ func (s *subject) probe(c *consumer) {
 		c.name, s.issuer.CredentialID(c.credential), c.version, stamp(c.takenAt))
 }
 
-// excused tells whether the consumer may be locked out: by a person, or, where
-// there is no overlap, between setting and taking up.
+// excused reports whether the consumer can be locked out: because of a person
+// or, if there is no overlap, between setting and picking up.
 func (s *subject) excused(c *consumer) bool {
 	t := &s.truth
 	if t.personBroke || t.forcedOff[proof(c.credential)] {
@@ -144,14 +145,14 @@ func (s *subject) excused(c *consumer) bool {
 	return t.gap || (c.reloader < 0 && c.takenAt.Before(t.servedAt)) || c.takenAt.Before(t.personAt)
 }
 
-// outlived tells whether a credential that ends by itself could not be renewed in
-// time: faults or people were in the way for longer than it lived.
+// outlived reports whether an expiring credential couldn't be renewed in time,
+// because faults or people interfered for longer than its lifetime.
 func (s *subject) outlived(c *consumer) bool {
 	end := c.credential.ExpiresAt()
 	return !s.now.Before(end) && s.w.faultySince(s.now.Add(-patience-s.traits.Lifetime), s.now)
 }
 
-// probeAll lets every consumer log in, after something changed at the issuer.
+// probeAll makes every consumer log in, after a change at the issuer.
 func (s *subject) probeAll() {
 	s.quietly(func() {
 		for _, c := range s.consumers {
@@ -160,7 +161,7 @@ func (s *subject) probeAll() {
 	})
 }
 
-// reload is what the n-th reloader does: its consumers take up the value and
+// reload is what the n-th reloader does: its consumers pick up the value and
 // must be healthy.
 func (s *subject) reload(n int) func(rota.ReloadRequest) error {
 	return func(r rota.ReloadRequest) error {

@@ -11,8 +11,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// startDeadEnds has people do the worst just before each quiet phase: what they
-// leave behind, only the remedies can lead out of.
+// startDeadEnds makes people do their worst just before each quiet phase. Only
+// remedies can get a secret out of the states they leave behind.
 func (s *subject) startDeadEnds() {
 	for _, p := range s.w.phases {
 		if s.chance(0.7) && s.w.options.Faults > 0 {
@@ -21,8 +21,8 @@ func (s *subject) startDeadEnds() {
 	}
 }
 
-// deadEnd is one thing that people do outside of Rota from which a secret does not
-// recover by itself.
+// deadEnd is one thing that people do outside Rota from which a secret doesn't
+// recover on its own.
 func (s *subject) deadEnd() {
 	ends := []func(){s.denySomething, s.halve, s.pause, s.takeLabelOff, s.moveCurrentBack, s.takeForeignAway}
 	if s.keys != nil || s.alt != nil {
@@ -67,7 +67,7 @@ func (s *subject) deletePending() {
 func (s *subject) switchOff(id string) {
 	s.lockOut(id)
 	if off, ok := s.issuer.(rota.Deactivator); ok {
-		_ = off.Deactivate(context.Background(), rota.RetireRequest{CredentialID: id}) // it may not be there
+		_ = off.Deactivate(context.Background(), rota.RetireRequest{CredentialID: id}) // it might not exist
 	}
 }
 
@@ -76,8 +76,8 @@ func (s *subject) remove(id string) {
 	_ = s.issuer.Delete(context.Background(), rota.RetireRequest{CredentialID: id})
 }
 
-// lockOut notes that a person takes a credential away from those who hold it, or
-// are yet to take it up.
+// lockOut records that a person takes a credential away from those who hold it
+// or have yet to pick it up.
 func (s *subject) lockOut(id string) {
 	s.excuse(id)
 	for _, l := range []rota.Label{rota.LabelCurrent, rota.LabelPending, rota.LabelPrevious} {
@@ -92,8 +92,8 @@ func (s *subject) lockOut(id string) {
 	}
 }
 
-// turnOnPeer gives the role that is not the current one a password, by hand: then
-// both of the pair log in, and Rota knows nothing of one of them.
+// turnOnPeer sets a password by hand for the role that isn't current. Both
+// roles can then log in, and Rota doesn't know about one of them.
 func (s *subject) turnOnPeer() {
 	for _, name := range []string{"app_a", "app_b"} {
 		if name != s.idOf(rota.LabelCurrent) && name != s.idOf(rota.LabelPending) {
@@ -119,8 +119,8 @@ func (s *subject) plantRole(name string) {
 	s.people.made = s.alt.Plant(name, fmt.Sprintf("made by hand %s %d", s.name, s.people.versions))
 }
 
-// halve loses a field of the current version, as who edits an entry by hand may:
-// what is left is half a key.
+// halve drops a field of the current version, as a person editing an entry by
+// hand might. Half a key is left.
 func (s *subject) halve() {
 	t := &s.truth
 	_, c, ok := s.store.Read(rota.LabelCurrent)
@@ -142,11 +142,11 @@ func (s *subject) halve() {
 	s.put(id, rota.NewCredential(fields))
 }
 
-// moveCurrentBack puts AWSCURRENT back by hand, without telling Rota.
+// moveCurrentBack moves AWSCURRENT back by hand, without telling Rota.
 func (s *subject) moveCurrentBack() {
 	from, to := s.versionOf(rota.LabelCurrent), s.versionOf(rota.LabelPrevious)
 	if from == "" || to == "" || s.journal.Progress(s.name).Versions[to].ServedAt.IsZero() {
-		return // where the data folder is lost, nothing tells that from a rollback of Rota's
+		return // once the data folder is lost, this looks just like a rollback by Rota
 	}
 	s.did("label moved")
 	s.people.meddled = true
@@ -157,7 +157,7 @@ func (s *subject) moveCurrentBack() {
 	_ = s.store.Move(context.Background(), rota.MoveRequest{Label: rota.LabelCurrent, From: from, To: to})
 }
 
-// takeLabelOff takes a label off by hand that Rota needs.
+// takeLabelOff removes a label that Rota needs, by hand.
 func (s *subject) takeLabelOff() {
 	l := []rota.Label{rota.LabelPending, rota.LabelPrevious, rota.LabelServed}[s.rng.IntN(3)]
 	version, c, ok := s.store.Read(l)
@@ -170,14 +170,14 @@ func (s *subject) takeLabelOff() {
 	s.abandon(s.issuer.CredentialID(c))
 }
 
-// abandon notes that a person took a credential out of Rota's sight.
+// abandon records that a person hid a credential from Rota.
 func (s *subject) abandon(id string) {
 	if id != "" && !s.labelled(id) {
 		s.truth.abandoned[id] = true
 	}
 }
 
-// takeForeignAway rotates by hand, and deletes what it put.
+// takeForeignAway rotates by hand, then deletes the new credential.
 func (s *subject) takeForeignAway() {
 	c := s.newByHand()
 	s.putByHand(c)
@@ -187,17 +187,17 @@ func (s *subject) takeForeignAway() {
 	}
 }
 
-// pause has nothing new begun.
+// pause stops anything new from starting.
 func (s *subject) pause() {
 	s.did("pause")
 	s.journal.Pause(s.name, rotation.Halt{By: "somebody", At: s.now})
 }
 
-// permissions are the calls that a login of Rota's may lose the permission for.
+// permissions are the calls for which Rota's login can lose permission.
 var permissions = []string{"issuer.list", "issuer.create", "issuer.last_used", "issuer.deactivate", "issuer.delete", "issuer.test", "issuer.set",
 	"store.describe", "store.get", "store.put", "store.move", "target.deliver", "check.check"}
 
-// denySomething takes a permission away until a person grants it again.
+// denySomething revokes a permission until a person grants it again.
 func (s *subject) denySomething() {
 	op := permissions[s.rng.IntN(len(permissions))]
 	s.did("denied")
@@ -205,7 +205,7 @@ func (s *subject) denySomething() {
 	s.denied[op] = true
 }
 
-// denial is the answer to a call that Rota may not make.
+// denial returns the error for a call that Rota isn't allowed to make.
 func denial(c memory.Call) error {
 	return &rota.Error{System: c.System, Op: c.Op, Class: rota.ClassStop, Err: errors.New("access denied"),
 		Remedies: []rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbGrant, Object: c.Op}}}

@@ -11,14 +11,14 @@ import (
 	"github.com/rota-dev/rota/provider/memory"
 )
 
-// sickness is a system that fails or hangs at every call for a while.
+// sickness is a system that fails or hangs on every call for a while.
 type sickness struct {
-	op    string // the beginning of the calls' names, such as "issuer."
+	op    string // the prefix of the calls' names, such as "issuer."
 	hangs bool
 	until time.Time
 }
 
-// startSickness lets one of the secret's systems fall ill now and then.
+// startSickness occasionally makes one of the secret's systems unhealthy.
 func (s *subject) startSickness() {
 	s.at(s.now.Add(s.during(rota.Day, 200*rota.Day)), "sick", s.fallSick)
 }
@@ -33,7 +33,7 @@ func (s *subject) fallSick(context.Context) {
 	s.note("sick", op, s.sickness.until.Format(time.DateTime))
 }
 
-// fault decides what goes wrong with a call of a worker's.
+// fault decides what goes wrong with a worker's call.
 func (s *subject) fault(c memory.Call) memory.Fault {
 	k := s.worker
 	if k == nil {
@@ -57,7 +57,7 @@ func (s *subject) fault(c memory.Call) memory.Fault {
 		return s.struck("sick", c, memory.Fault{Before: s.wait503(c)})
 	}
 	if s.mayBeStale(c) && s.chance(5*s.w.options.Faults) {
-		return s.struck("stale", c, memory.Fault{Stale: true}) // seldom possible, so often then
+		return s.struck("stale", c, memory.Fault{Stale: true}) // rarely possible, so likely when it is
 	}
 	if s.rng.Float64() >= s.w.options.Faults {
 		return memory.Fault{}
@@ -73,8 +73,7 @@ func (s *subject) struck(kind string, c memory.Call, f memory.Fault) memory.Faul
 	return f
 }
 
-// wait503 is an error as a server gives it, which may well repeat what it was
-// sent.
+// wait503 is a server's error, which can echo what the server was sent.
 func (s *subject) wait503(c memory.Call) error {
 	text := "503 try again"
 	if secret := s.inHand(c); secret != "" && s.chance(0.3) {
@@ -83,7 +82,7 @@ func (s *subject) wait503(c memory.Call) error {
 	return &rota.Error{System: c.System, Op: c.Op, Class: rota.ClassWait, Err: errors.New(text)}
 }
 
-// inHand is a value that the call may carry, for an answer that repeats it.
+// inHand is a value that the call might carry, for an answer that echoes it.
 func (s *subject) inHand(c memory.Call) string {
 	sent := rota.Credential{}
 	switch c.Op {
@@ -118,7 +117,7 @@ func (s *subject) strike(c memory.Call) memory.Fault {
 		return s.struck("lost reply", c, memory.Fault{After: lost})
 	case n < 54:
 		if c.Op == "issuer.create" || strings.HasPrefix(c.Op, "journal.acquire") {
-			return memory.Fault{} // by contract never sent twice
+			return memory.Fault{} // the contract says it's never sent twice
 		}
 		return s.struck("repeat", c, memory.Fault{Repeat: true})
 	case n < 64:
@@ -144,13 +143,13 @@ func (s *subject) strike(c memory.Call) memory.Fault {
 	}
 }
 
-// mayBeStale tells whether an issuer may still list what was before its last
-// write. A store may not.
+// mayBeStale reports whether an issuer can still list the state before its last
+// write. A store can't.
 func (s *subject) mayBeStale(c memory.Call) bool {
 	return c.Op == "issuer.list" && s.keys != nil && s.now.Sub(s.truth.issuerAt) < 20*time.Second
 }
 
-// late is a call that times out, and takes effect a little later all the same.
+// late is a call that times out but takes effect a little later anyway.
 func (s *subject) late(c memory.Call) memory.Fault {
 	if c.Op == "issuer.create" && s.keys != nil {
 		s.at(s.now.Add(callTimeout+s.during(time.Second, 20*time.Second)), "late create", func(ctx context.Context) {
@@ -164,10 +163,10 @@ func (s *subject) late(c memory.Call) memory.Fault {
 	return memory.Fault{Delay: 2 * callTimeout}
 }
 
-// wait spends a call's delay, until the call's deadline at most. A reload has
-// a deadline of its own.
+// wait spends a call's delay, up to the call's deadline. A reload has its own
+// deadline.
 func (s *subject) wait(ctx context.Context, d time.Duration) error {
-	limit := 4 * time.Hour // what hangs without a deadline
+	limit := 4 * time.Hour // for a call without a deadline
 	if _, ok := ctx.Deadline(); ok {
 		limit = callTimeout
 	} else if s.reloading() {

@@ -9,8 +9,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// hooks are where mutants are planted: around the planner and the systems,
-// never in the heart itself.
+// hooks are the points where mutants are planted: around the planner and the
+// systems, never inside the core itself.
 type hooks struct {
 	plan     planner
 	keys     func(keyIssuer) rota.Issuer
@@ -19,7 +19,7 @@ type hooks struct {
 	journal  func(rotation.Journal) rotation.Journal
 	alert    func(rotation.Journal) rotation.Journal
 	reloader func(rota.Reloader) rota.Reloader
-	answer   func([]rota.Remedy) []rota.Remedy // what a failed command names
+	answer   func([]rota.Remedy) []rota.Remedy // the remedies of a failed command
 }
 
 type planner = func(rotation.State, rotation.Policy, time.Time) rotation.Decision
@@ -37,7 +37,7 @@ func (h *hooks) wrapJournal(j rotation.Journal) rotation.Journal { return wrap(h
 func (h *hooks) wrapAlert(j rotation.Journal) rotation.Journal   { return wrap(h.alert, j) }
 func (h *hooks) wrapReloader(r rota.Reloader) rota.Reloader      { return wrap(h.reloader, r) }
 
-// said are the remedies that a failed command names.
+// said returns the remedies of a failed command.
 func (h *hooks) said(err error) []rota.Remedy { return wrap(h.answer, rota.RemediesOf(err)) }
 
 func wrap[T any](f func(T) T, x T) T {
@@ -47,16 +47,16 @@ func wrap[T any](f func(T) T, x T) T {
 	return f(x)
 }
 
-// Mutant is a bug that can be planted to prove that the rules find it.
+// Mutant is a bug that can be planted to prove that the rules catch it.
 type Mutant struct {
 	Name string
-	Rule int // the rule that finds it
+	Rule int // the rule that catches it
 	What string
 
 	plant func(*hooks)
 }
 
-// Mutants are all of them, by rule.
+// Mutants returns all mutants, by rule.
 func Mutants() []Mutant {
 	return slices.Concat(plannerMutants(), systemMutants(), remedyMutants())
 }
@@ -69,7 +69,7 @@ func findMutant(name string) (Mutant, bool) {
 	return Mutants()[i], true
 }
 
-// believing plants a planner that sees another state than there is.
+// believing plants a planner that sees a different state than the real one.
 func believing(change func(st *rotation.State, p *rotation.Policy, now time.Time)) func(*hooks) {
 	return func(h *hooks) {
 		h.plan = func(st rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
@@ -81,7 +81,7 @@ func believing(change func(st *rotation.State, p *rotation.Policy, now time.Time
 	}
 }
 
-// deciding plants a planner that decides otherwise.
+// deciding plants a planner that decides differently.
 func deciding(change func(st rotation.State, d rotation.Decision) rotation.Decision) func(*hooks) {
 	return func(h *hooks) {
 		h.plan = func(st rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
@@ -96,7 +96,7 @@ func cloneVersions(m map[string]rotation.VersionProgress) map[string]rotation.Ve
 	return out
 }
 
-// note changes what a state remembers of the version with a label.
+// note changes the recorded progress of the version with a label.
 func note(st *rotation.State, l rota.Label, f func(*rotation.VersionProgress)) {
 	if v, ok := rota.Find(st.Contents.Versions, l); ok {
 		vp := st.Progress.Versions[v.ID]
@@ -231,7 +231,7 @@ func plannerMutants() []Mutant {
 	}
 }
 
-// inUse tells whether the store has a version with the credential.
+// inUse reports whether the store has a version with the credential.
 func inUse(st rotation.State, credentialID string) bool {
 	return slices.ContainsFunc(st.Contents.Versions, func(v rota.Version) bool { return v.CredentialID == credentialID })
 }

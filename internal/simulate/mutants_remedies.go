@@ -7,8 +7,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// remedyMutants are dead ends: holds that an obedient operator does not get out
-// of, or that cost somebody a login.
+// remedyMutants are dead ends: holds that an obedient operator can't get out
+// of, or that cost someone a login.
 func remedyMutants() []Mutant {
 	return []Mutant{
 		{"a hold without a remedy", 15, "where the current credential is dead, nothing is named",
@@ -62,7 +62,7 @@ func remedyMutants() []Mutant {
 	}
 }
 
-// naming plants a planner that names other remedies for one kind of hold.
+// naming plants a planner that names different remedies for one kind of hold.
 func naming(kind rotation.HoldKind, change func(rotation.State, []rota.Remedy) []rota.Remedy) func(*hooks) {
 	return deciding(func(st rotation.State, d rotation.Decision) rotation.Decision {
 		if d.Hold == kind {

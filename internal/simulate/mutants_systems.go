@@ -53,7 +53,7 @@ func (j noIntents) Save(ctx context.Context, r rotation.SaveRequest) error {
 
 type hasty struct{ rota.Issuer }
 
-// Set chooses a value of its own.
+// Set chooses its own value.
 func (i hasty) Set(ctx context.Context, r rota.SetRequest) error {
 	fields := r.Credential.Fields()
 	fields[rota.FieldPassword] += "!"
@@ -77,7 +77,7 @@ func (i patient) List(ctx context.Context) ([]rota.Issued, error) {
 
 type torn struct{ rota.Store }
 
-// Put stores half of what it is given: a reader of AWSPENDING sees it.
+// Put stores half of its input, which a reader of AWSPENDING sees.
 func (s torn) Put(ctx context.Context, r rota.PutRequest) error {
 	fields := r.Credential.Fields()
 	delete(fields, rota.FieldSecretAccessKey)

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// mutantSeeds is within how many seeds every planted bug must be found.
+// mutantSeeds is the number of seeds within which every planted bug must be
+// caught.
 const mutantSeeds = 60
 
 func TestEveryPlantedBugIsFoundByItsRule(t *testing.T) {
@@ -26,7 +27,7 @@ func TestEveryPlantedBugIsFoundByItsRule(t *testing.T) {
 					continue
 				}
 				if v.Rule != m.Rule {
-					others[v.Rule]++ // what follows from the bug may be seen first
+					others[v.Rule]++ // a consequence of the bug can be caught first
 					continue
 				}
 				found.Add(1)

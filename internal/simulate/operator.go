@@ -12,47 +12,49 @@ import (
 )
 
 // operator is a person who does exactly what a remedy says, in Rota or at the
-// outside system, and knows nothing else: they see the remedies of a held or
-// failed secret, as values, and never the texts.
+// outside system, and knows nothing else. They see the remedies of a held or
+// failed secret as values, never the messages.
 type operator struct {
-	// choosy ones take any of the alternatives, others what is recommended.
+	// choosy operators follow any of the alternatives, others only the
+	// recommended one.
 	choosy bool
-	// seen are the states at which a remedy was followed, since the last one
-	// that was no hold, and followed how many that took; to wait is none.
+	// seen are the states in which a remedy was followed since the last state
+	// without a hold. followed is how many remedies that took; waiting doesn't
+	// count.
 	seen     []string
 	followed int
-	// answer is what the last command said, where it was refused, and again a
-	// command to give once more, since what its answer said was done outside.
+	// answer is the last command's answer, if it was refused. again is a
+	// command to repeat, because what its answer asked for was done outside.
 	answer *situation
 	again  *situation
-	// atRest tells that the way came by a hold that a person asked for, from where
-	// it is counted anew.
+	// atRest means that the operator came past a hold that a person asked for.
+	// The count restarted there.
 	atRest bool
-	// actedAt is when the last remedy was followed; its effect shows in a turn
-	// that ends after it.
+	// actedAt is when the last remedy was followed. Its effect shows in the
+	// first turn that ends after it.
 	actedAt time.Time
-	// waiting is the state that is being waited out, since waitingSince.
+	// waiting is the state being waited out, since waitingSince.
 	waiting      string
 	waitingSince time.Time
-	restUntil    time.Time // told that time alone ends it
-	began        time.Time // when they began to carry out the last remedy
-	busy         bool      // what is done just now is theirs
+	restUntil    time.Time // they were told that only time ends it
+	began        time.Time // when they started on the last remedy
+	busy         bool      // the current action is theirs
 }
 
-// enough is how many remedies must suffice, from any hold.
+// enough is how many remedies must suffice to get out of any hold.
 const enough = 3
 
-// situation is what a person is told: what is wrong, and what can be done.
+// situation is what a person is told: what is wrong, and what they can do.
 type situation struct {
 	what     string
 	remedies []rota.Remedy
-	// command is what was refused, where this is its answer: it is given again
-	// once what the answer says was done outside.
+	// command is the refused command, if this is its answer. It is repeated
+	// once what the answer asks for has been done outside.
 	command rota.Remedy
 }
 
-// state identifies a situation: the same hold with other remedies is another
-// one, for there something was achieved.
+// state identifies a situation. The same hold with different remedies is a
+// different state, because something has been achieved.
 func (x situation) state() string {
 	state := x.what
 	for _, r := range x.remedies {
@@ -61,11 +63,11 @@ func (x situation) state() string {
 	return state
 }
 
-// look is a person's look at what Rota says, several times a day.
+// look is a person checking on Rota, several times a day.
 func (s *subject) look(ctx context.Context) {
 	next := s.during(6*time.Hour, rota.Day)
 	if len(s.operator.seen) > 0 {
-		next = s.during(time.Hour, 4*time.Hour) // they are at it
+		next = s.during(time.Hour, 4*time.Hour) // they're working on it
 	}
 	s.turnAt(s.now.Add(next), "look", s.look)
 	if s.w.upAt(s.now).After(s.now) || s.w.faulty(s.now) && s.chance(0.3) {
@@ -80,14 +82,15 @@ func (s *subject) look(ctx context.Context) {
 	}
 }
 
-// obey follows one remedy. It tells whether there is an answer to act on at once.
+// obey follows one remedy. It reports whether there is an answer to act on
+// right away.
 func (s *subject) obey(ctx context.Context) (more bool) {
 	o := &s.operator
 	if s.truth.workedAt.Before(o.actedAt) || s.now.Before(o.restUntil) {
-		return false // what was done does not show yet
+		return false // the effect doesn't show yet
 	}
 	if s.disturbedSince(o.began) {
-		o.begin() // what others do is not for the remedies to foresee
+		o.begin() // remedies can't foresee what others do
 	}
 	x, held := s.situation()
 	if !held {
@@ -96,7 +99,7 @@ func (s *subject) obey(ctx context.Context) (more bool) {
 		}
 		o.begin()
 		if !s.disturbedSince(s.truth.workedAt) {
-			s.people.blows = 0 // a turn has seen that all is well
+			s.people.blows = 0 // a turn has found that all is well
 		}
 		return s.mendOwn(ctx)
 	}
@@ -110,7 +113,7 @@ func (s *subject) obey(ctx context.Context) (more bool) {
 		o.seen, o.waiting = append(o.seen, o.waiting), ""
 	}
 	if hold := s.truth.progress.Status.Hold; len(o.seen) > 0 && o.answer == nil && (hold == rotation.HoldRolledBack || hold == rotation.HoldPaused) {
-		if !o.atRest { // what was wrong is over; that this holds was asked for
+		if !o.atRest { // the problem is over, and someone asked for this hold
 			o.followed, o.atRest = 0, true
 		}
 	}
@@ -126,12 +129,13 @@ func (s *subject) obey(ctx context.Context) (more bool) {
 	return s.follow15(ctx, x)
 }
 
-// begin forgets what was tried.
+// begin forgets past attempts.
 func (o *operator) begin() {
 	o.seen, o.followed, o.answer, o.again, o.waiting, o.atRest = nil, 0, nil, nil, "", false
 }
 
-// situation is what the secret's status names, or what the last command did.
+// situation returns what the secret's status says, or what the last command
+// did.
 func (s *subject) situation() (situation, bool) {
 	for _, x := range []*situation{s.operator.answer, s.operator.again} {
 		if x != nil {
@@ -153,8 +157,8 @@ func (s *subject) situation() (situation, bool) {
 	return situation{}, false
 }
 
-// checkRemedied is rule 15 for a hold: where not time alone ends it, it names a
-// remedy.
+// checkRemedied checks rule 15 for a hold: unless time alone ends it, it names
+// a remedy.
 func (s *subject) checkRemedied(d rotation.Decision) {
 	if d.Hold == rotation.HoldNone || d.Hold == rotation.HoldInUse || d.Hold == rotation.HoldRetrying || len(d.Remedies) > 0 {
 		return
@@ -162,11 +166,11 @@ func (s *subject) checkRemedied(d rotation.Decision) {
 	s.violate(15, "a hold names no remedy: %s", d.Reason)
 }
 
-// disturbedSince tells whether a fault struck, or a person did something of their
-// own, since then.
+// disturbedSince reports whether a fault has occurred, or a person has acted on
+// their own, since then.
 func (s *subject) disturbedSince(at time.Time) bool { return !s.truth.disturbedAt.Before(at) }
 
-// waitedTooLong is rule 15 for what is to be waited for.
+// waitedTooLong checks rule 15 for waiting.
 func (s *subject) waitedTooLong(x situation) bool {
 	p := s.policy.WithDefaults()
 	if s.now.Sub(s.operator.waitingSince) > p.RotateEvery+p.DeletePreviousAfter+2*p.UnusedFor+30*rota.Day && !s.disturbedSince(s.operator.waitingSince) {
@@ -175,8 +179,8 @@ func (s *subject) waitedTooLong(x situation) bool {
 	return false
 }
 
-// follow15 follows the recommended remedy, or another one, and checks that
-// nobody who uses the current credential is locked out by it.
+// follow15 follows the recommended remedy, or another one, and checks that this
+// locks out no one who uses the current credential.
 func (s *subject) follow15(ctx context.Context, x situation) (more bool) {
 	o := &s.operator
 	remedies := slices.Clone(x.remedies)
@@ -194,7 +198,7 @@ func (s *subject) follow15(ctx context.Context, x situation) (more bool) {
 		switch done {
 		case impossible:
 			continue
-		case rests: // time alone ends it, and ends what was tried before
+		case rests: // time alone ends it, and ends earlier attempts
 			o.restUntil = s.now.Add(s.during(rota.Day, 3*rota.Day))
 			o.begin()
 			return false
@@ -214,7 +218,7 @@ func (s *subject) follow15(ctx context.Context, x situation) (more bool) {
 			o.again = &situation{what: "again", remedies: []rota.Remedy{x.command}}
 		}
 		if r.Verb == rota.VerbGrant {
-			o.seen, o.followed = nil, 0 // a permission is a fault of its own: what it was in the way of begins now
+			o.seen, o.followed = nil, 0 // a missing permission is its own problem: the one it was hiding starts now
 		}
 		return o.answer != nil
 	}
@@ -229,18 +233,18 @@ func remedyKind(r rota.Remedy) string {
 	return string(r.Action)
 }
 
-// outcome is how it went to do what a remedy says.
+// outcome is the result of trying to do what a remedy says.
 type outcome int
 
 const (
-	impossible outcome = iota // there is nothing that it could mean here
-	waits                     // it says to wait, or has to wait until nobody uses something
-	rests                     // it was refused until some time has passed
+	impossible outcome = iota // it can't mean anything here
+	waits                     // the remedy says to wait, or requires waiting until something is unused
+	rests                     // refused until some time has passed
 	carriedOut
 )
 
-// carryOut does exactly what a remedy says, and gives what was answered where
-// that was a refusal.
+// carryOut does exactly what a remedy says, and returns the answer if it was
+// refused.
 func (s *subject) carryOut(ctx context.Context, r rota.Remedy) (outcome, *situation) {
 	s.note("remedy", r.String(), "")
 	switch r.Action {
@@ -274,7 +278,7 @@ func (s *subject) carryOut(ctx context.Context, r rota.Remedy) (outcome, *situat
 	return s.ordered(r, func() (rotation.Result, error) { return s.command(ctx, string(r.Action), step) })
 }
 
-// ordered gives a command, and reads what it says.
+// ordered runs a command and reads its answer.
 func (s *subject) ordered(r rota.Remedy, command func() (rotation.Result, error)) (outcome, *situation) {
 	res, err := command()
 	what := "refused: " + string(r.Action)
@@ -285,7 +289,7 @@ func (s *subject) ordered(r rota.Remedy, command func() (rotation.Result, error)
 		if remedies := s.w.hooks.said(err); len(remedies) > 0 {
 			return carriedOut, &situation{what: what + ": " + string(last.Step), remedies: remedies}
 		}
-	case len(res.Done) > 0: // what remains is for the next look
+	case len(res.Done) > 0: // the rest is for the next look
 	case len(last.Remedies) > 0:
 		return carriedOut, &situation{what: what + ": " + string(last.Hold), remedies: last.Remedies}
 	default:
@@ -322,7 +326,7 @@ func (s *subject) atOutside(ctx context.Context, r rota.Remedy) outcome {
 		if s.isUsed(r.Object) {
 			return waits
 		}
-		_ = off.Deactivate(ctx, object) // it may be gone already
+		_ = off.Deactivate(ctx, object) // it might already be gone
 		if r.Verb == rota.VerbDelete {
 			_ = s.issuer.Delete(ctx, object)
 		}

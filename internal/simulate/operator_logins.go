@@ -7,8 +7,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// logsIn tells whether a credential lets in, however late that is known
-// everywhere.
+// logsIn reports whether a credential is valid, ignoring propagation delays.
 func (s *subject) logsIn(c rota.Credential) bool {
 	for range 6 {
 		if s.issuer.Login(c) {
@@ -18,7 +17,7 @@ func (s *subject) logsIn(c rota.Credential) bool {
 	return false
 }
 
-// isUsed tells whether a consumer logs in with the credential.
+// isUsed reports whether a consumer logs in with the credential.
 func (s *subject) isUsed(id string) bool {
 	for _, c := range s.consumers {
 		if !c.credential.IsZero() && s.issuer.CredentialID(c.credential) == id && s.logsIn(c.credential) {
@@ -28,8 +27,8 @@ func (s *subject) isUsed(id string) bool {
 	return false
 }
 
-// inUse is the credential that is in use, as a person finds it out: what most
-// consumers log in with, or what somebody made by hand.
+// inUse returns the credential that is in use, as a person would find out: the
+// one most consumers log in with, or one that was made by hand.
 func (s *subject) inUse() (rota.Credential, bool) {
 	var best rota.Credential
 	most := 0
@@ -53,11 +52,12 @@ func (s *subject) inUse() (rota.Credential, bool) {
 	if s.keys != nil || s.temp != nil {
 		return rota.Credential{}, false
 	}
-	return s.newByHand(), true // nobody knows a role's password, so a person sets one
+	return s.newByHand(), true // no one knows a role's password, so a person sets a new one
 }
 
-// adopt is a person's adoption: of the store's current credential, or of one that
-// is handed in. Whoever calls it in use has seen to it that everybody has it.
+// adopt is an adoption by a person, either of the store's current credential or
+// of the one given. A person who says that it's in use has made sure that
+// everyone has it.
 func (s *subject) adopt(ctx context.Context, given rota.Credential) (rotation.Result, error) {
 	s.did("adopt")
 	s.excuse(s.idOf(rota.LabelPrevious))
@@ -72,12 +72,13 @@ func (s *subject) adopt(ctx context.Context, given rota.Credential) (rotation.Re
 	return res, orCrashed("adopt", err, crashed)
 }
 
-// loginState is who can log in with what.
+// loginState maps the consumers that can log in to their credentials.
 type loginState map[*consumer]rota.Credential
 
-// logins are the consumers that a remedy must not lock out, with what they hold:
-// those that use the current credential, or any, where it is not Rota that acts.
-// Where the issuer allows one credential only, Rota's own actions replace it.
+// logins returns the consumers that a remedy must not lock out, with their
+// credentials. If Rota acts, those are the ones using the current credential;
+// if a person acts outside, any. If the issuer allows only one credential,
+// Rota's own actions replace it, so there are none.
 func (s *subject) logins(r rota.Remedy) loginState {
 	current := s.idOf(rota.LabelCurrent)
 	out := loginState{}
@@ -93,7 +94,8 @@ func (s *subject) logins(r rota.Remedy) loginState {
 	return out
 }
 
-// letIn takes back that a credential was taken from those who hold it.
+// letIn clears the record that a credential was taken away, for those who hold
+// it.
 func (s *subject) letIn(id string) {
 	for _, c := range s.consumers {
 		if s.issuer.CredentialID(c.credential) == id && s.logsIn(c.credential) {
@@ -102,7 +104,7 @@ func (s *subject) letIn(id string) {
 	}
 }
 
-// checkLogins is rule 15: a remedy locks nobody out.
+// checkLogins checks rule 15: a remedy locks no one out.
 func (s *subject) checkLogins(r rota.Remedy, before loginState) {
 	if s.disturbedSince(s.operator.began) || s.traits.Lifetime > 0 {
 		return

@@ -12,21 +12,22 @@ import (
 	"time"
 )
 
-// Options say what is simulated.
+// Options configure a simulation.
 type Options struct {
-	// Days is the length of the virtual time. Defaults to 400.
+	// Days is the length of the simulated time. Defaults to 400.
 	Days int
-	// Secrets is how many secrets live at the same time. Defaults to 6.
+	// Secrets is how many secrets are simulated at the same time. Defaults to
+	// 6.
 	Secrets int
-	// Seed decides everything that is random.
+	// Seed determines everything random.
 	Seed uint64
-	// Faults is the probability of a fault in one call. Defaults to 0.02;
-	// negative means none.
+	// Faults is the probability that a call has a fault. Defaults to 0.02;
+	// negative means never.
 	Faults float64
-	// Mutant is the name of a planted bug, "" for none.
+	// Mutant is the name of a planted bug, or "" for none.
 	Mutant string
-	// Report, if any, is called by [RunMany] after each seed, one call at a
-	// time.
+	// Report, if set, is called by [RunMany] after each seed. Calls don't
+	// overlap.
 	Report func(seed uint64, r Result, err error)
 }
 
@@ -37,13 +38,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Result is what happened in a simulation.
+// Result summarizes a simulation.
 type Result struct {
 	Seeds     int            `json:"seeds"`
 	Secrets   int            `json:"secrets"`
 	Days      int            `json:"days"` // of each seed
 	Rotations int            `json:"rotations"`
-	Steps     int            `json:"steps"` // that succeeded
+	Steps     int            `json:"steps"` // successful ones
 	Turns     int            `json:"turns"`
 	Holds     int            `json:"holds"` // turns that ended in a hold
 	Logins    int            `json:"logins"`
@@ -51,9 +52,9 @@ type Result struct {
 	Takeovers int            `json:"takeovers"`
 	RollBacks int            `json:"roll_backs"`
 	Faults    map[string]int `json:"faults"` // by kind
-	People    map[string]int `json:"people"` // what people did, by kind
-	// Remedies are those that the obedient operator followed, by what they are,
-	// and WaysOut how often that ended a hold or a failure.
+	People    map[string]int `json:"people"` // people's actions, by kind
+	// Remedies counts those that the obedient operator followed, by what they
+	// are. WaysOut counts how often they ended a hold or a failure.
 	Remedies map[string]int `json:"remedies"`
 	WaysOut  int            `json:"ways_out"`
 }
@@ -86,7 +87,7 @@ func sum(a, b map[string]int) map[string]int {
 	return a
 }
 
-// String is the result for people, in a few lines.
+// String returns a human-readable summary of a few lines.
 func (r Result) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d rotations of %d secrets in %d runs of %d days\n", r.Rotations, r.Secrets, r.Seeds, r.Days)
@@ -110,24 +111,24 @@ func counts(m map[string]int) string {
 	return strings.Join(out, ", ")
 }
 
-// Violation is a rule that was broken. The same options break it again.
+// Violation is a broken rule. The same options reproduce it.
 type Violation struct {
 	Seed   uint64
-	Rule   int // 1 to 15, as docs/reliability.md numbers them
+	Rule   int // 1 to 15, as numbered in docs/reliability.md
 	Secret string
 	At     time.Time
 	What   string
-	Trace  []string // what happened to the secret just before, the last 30 lines
+	Trace  []string // the last 30 lines of what happened to the secret
 }
 
-// Error tells the violation with its trace.
+// Error returns the violation with its trace.
 func (v *Violation) Error() string {
 	return fmt.Sprintf("seed %d: rule %d broken for %s at %s: %s\n  %s",
 		v.Seed, v.Rule, v.Secret, v.At.Format("2006-01-02 15:04:05"), v.What, strings.Join(v.Trace, "\n  "))
 }
 
-// Run simulates one seed. The error is a [*Violation], a context's error, or a
-// mutant that there is not. The same options give the same result.
+// Run simulates one seed. It returns a [*Violation], a context's error, or an
+// error for an unknown mutant. The same options give the same result.
 func Run(ctx context.Context, o Options) (Result, error) {
 	w, err := newWorld(o.withDefaults())
 	if err != nil {
@@ -136,9 +137,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	return w.run(ctx)
 }
 
-// RunMany simulates that many seeds, from o.Seed upwards, on as many workers
-// at a time, and adds the results up. It goes on to the end; the error joins
-// the violations, the lowest seed first.
+// RunMany simulates that many seeds, starting from o.Seed, on the given number
+// of workers, and adds up the results. It doesn't stop at a violation: the
+// returned error joins all of them, lowest seed first.
 func RunMany(ctx context.Context, o Options, seeds, workers int) (Result, error) {
 	type outcome struct {
 		result Result

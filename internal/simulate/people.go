@@ -10,17 +10,17 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// people are those who have their hands on the systems: they disturb while
-// faults strike, and mend what Rota tells them to mend.
+// people have access to the systems. They interfere while faults occur, and fix
+// what Rota tells them to fix.
 type people struct {
 	versions int
 	resets   int
-	blows    int             // dead ends that they made since the last time that all was well
-	meddled  bool            // they moved labels, so that a version may have been pushed out
-	made     rota.Credential // what was last made by hand
+	blows    int             // dead ends they caused since the last time all was well
+	meddled  bool            // they moved labels, which can push a version out of the store
+	made     rota.Credential // the last credential made by hand
 }
 
-// startPeople puts the first doings of people on the calendar.
+// startPeople schedules people's first actions.
 func (s *subject) startPeople() {
 	if s.chance(0.3) {
 		s.quietly(func() { s.putByHand(s.newByHand()) })
@@ -29,7 +29,7 @@ func (s *subject) startPeople() {
 	s.turnAt(s.now.Add(s.during(time.Hour, 12*time.Hour)), "look", s.look)
 }
 
-// did counts what a person does.
+// did counts an action by a person.
 func (s *subject) did(what string) {
 	s.w.result.People[what]++
 	s.note(what, "", "")
@@ -38,7 +38,7 @@ func (s *subject) did(what string) {
 	}
 }
 
-// disturb is one random thing that people do.
+// disturb is one random act of interference.
 func (s *subject) disturb(context.Context) {
 	s.at(s.now.Add(s.during(time.Hour, 40*rota.Day)), "person", s.disturb)
 	if !s.w.faulty(s.now) {
@@ -46,7 +46,7 @@ func (s *subject) disturb(context.Context) {
 	}
 	command := func(name string, force rota.Step) {
 		s.turnAt(s.now, name, func(ctx context.Context) {
-			_, _ = s.command(ctx, name, force) // what is planned may fail, as any command may
+			_, _ = s.command(ctx, name, force) // like any command, it can fail
 		})
 	}
 	switch n := s.rng.IntN(23); {
@@ -83,18 +83,19 @@ func (s *subject) disturb(context.Context) {
 	}
 }
 
-// command is a person's command, as the command line carries it out.
+// command runs a command for a person, as the command line does.
 func (s *subject) command(ctx context.Context, name string, force rota.Step) (rotation.Result, error) {
 	s.did(name)
 	if force == rota.StepCreate {
 		s.wish()
 	}
 	if force == rota.StepRollback || force == rota.StepCreate {
-		s.truth.fails = 0 // a person asks for what is tried, which begins anew
+		s.truth.fails = 0 // a person's request restarts the retries
 	}
 	if force == rota.StepRollback && s.policy.Retire == rotation.RetireBeforeCreate {
-		// What is rolled back from lives until the next rotation is due, which
-		// may be soon: before_create promises no overlap after a rollback.
+		// The version rolled back from lives until the next rotation is due,
+		// which might be soon: before_create promises no overlap after a
+		// rollback.
 		s.excuse(s.idOf(rota.LabelCurrent))
 	}
 	if force != rota.StepDeliver {
@@ -120,8 +121,8 @@ func orCrashed(name string, err error, crashed bool) error {
 	return err
 }
 
-// ask is a person's wish for a new credential that the daemon's next turns are
-// to fulfil, as RotateSecret notes it.
+// ask records a person's request for a new credential, as RotateSecret does,
+// for the daemon's next turns to fulfill.
 func (s *subject) ask(ctx context.Context) {
 	s.did("ask")
 	s.wish()
@@ -129,20 +130,20 @@ func (s *subject) ask(ctx context.Context) {
 		return rotation.Result{}, r.Request(ctx, s.secret, s.newID(), rotation.Entry{Step: "rotate", Outcome: rotation.OutcomeBegun})
 	})
 	if err == nil || crashed {
-		s.truth.fails = 0 // what stood in the way is tried anew
+		s.truth.fails = 0 // whatever failed before is retried
 	}
 }
 
-// wish is what a person allows who wants a new credential.
+// wish records what a person permits by asking for a new credential.
 func (s *subject) wish() {
-	s.truth.personPassword = false // it may be replaced
+	s.truth.personPassword = false // it can be replaced
 	if s.temp != nil {
 		s.truth.given = s.truth.current
 	}
 }
 
-// excuse notes that a person has a credential retired ahead of its time, so
-// that who still holds it may be locked out.
+// excuse records that a person had a credential retired early, so anyone who
+// still holds it can be locked out.
 func (s *subject) excuse(id string) {
 	for _, c := range s.consumers {
 		if id != "" && s.issuer.CredentialID(c.credential) == id {
@@ -151,7 +152,7 @@ func (s *subject) excuse(id string) {
 	}
 }
 
-// loseFolder is the loss of Rota's data folder: what only it knew is nobody's.
+// loseFolder loses Rota's data folder. What only Rota knew is lost with it.
 func (s *subject) loseFolder(context.Context) {
 	s.did("lost data folder")
 	for _, id := range s.orphans("") {
@@ -163,7 +164,7 @@ func (s *subject) loseFolder(context.Context) {
 	s.truth.progress, s.truth.nextAt, s.truth.fence, s.truth.fails = rotation.Progress{}, time.Time{}, 0, 0
 }
 
-// plantKey makes a key by hand, where there is a place for it.
+// plantKey makes a key by hand, if there is a free slot.
 func (s *subject) plantKey() {
 	if s.keys == nil || len(s.keys.Keys()) >= s.traits.Limit || s.doubtful() {
 		return
@@ -173,8 +174,8 @@ func (s *subject) plantKey() {
 	s.note("made by hand", s.issuer.CredentialID(s.people.made), "")
 }
 
-// doubtful tells whether a lost answer is about: a key that appears then cannot
-// be told from an orphan by anybody.
+// doubtful reports whether a reply has been lost. A key that appears then can't
+// be told apart from an orphan.
 func (s *subject) doubtful() bool {
 	_, c, _ := s.store.Read(rota.LabelPending)
 	for _, i := range s.truth.progress.Intents {
@@ -185,8 +186,8 @@ func (s *subject) doubtful() bool {
 	return !c.IsZero()
 }
 
-// newByHand is a new credential that a person made, zero where there is no
-// place for one.
+// newByHand makes a new credential by hand, or returns zero if there is no free
+// slot.
 func (s *subject) newByHand() rota.Credential {
 	s.people.versions++
 	password := fmt.Sprintf("made by hand %s %d", s.name, s.people.versions)
@@ -204,8 +205,8 @@ func (s *subject) newByHand() rota.Credential {
 	return s.people.made
 }
 
-// putByHand puts a version as AWSCURRENT and hands it to everyone, as a person
-// does who rotates without Rota.
+// putByHand puts a version as AWSCURRENT and gives it to everyone, as a person
+// rotating without Rota does.
 func (s *subject) putByHand(c rota.Credential) {
 	if c.IsZero() {
 		return
@@ -215,7 +216,7 @@ func (s *subject) putByHand(c rota.Credential) {
 	s.put(id, c)
 	t := &s.truth
 	t.promoted[s.issuer.CredentialID(c)] = true
-	s.logsIn(c) // it is known everywhere from now on
+	s.logsIn(c) // it has propagated everywhere from here on
 	s.handOut(id, c)
 	t.served, t.servedAt, t.gap, t.personBroke = id, s.now, false, false
 }
@@ -225,7 +226,7 @@ func (s *subject) personVersion() string {
 	return fmt.Sprintf("person-%d", s.people.versions)
 }
 
-// put stores a version as AWSCURRENT, and tells nobody.
+// put stores a version as AWSCURRENT, and tells no one.
 func (s *subject) put(id string, c rota.Credential) {
 	t := &s.truth
 	pushed := s.idOf(rota.LabelPrevious)
@@ -237,7 +238,7 @@ func (s *subject) put(id string, c rota.Credential) {
 	t.pending, _, _ = s.store.Read(rota.LabelPending)
 }
 
-// handOut gives a credential to everybody who uses the secret.
+// handOut gives a credential to everyone who uses the secret.
 func (s *subject) handOut(id string, c rota.Credential) {
 	t := &s.truth
 	for i, target := range s.targets {
@@ -252,7 +253,7 @@ func (s *subject) handOut(id string, c rota.Credential) {
 	}
 }
 
-// plantPending leaves a rotation of somebody else's half done.
+// plantPending leaves someone else's rotation half done.
 func (s *subject) plantPending() {
 	if t := &s.truth; t.pending == "" && t.current != "" {
 		s.did("foreign pending")
@@ -262,7 +263,7 @@ func (s *subject) plantPending() {
 	}
 }
 
-// changePassword changes a password at the server and tells nobody.
+// changePassword changes a password on the server and tells no one.
 func (s *subject) changePassword() {
 	if s.pass == nil || s.truth.current == "" || s.truth.foreign[s.truth.current] {
 		return
@@ -273,9 +274,9 @@ func (s *subject) changePassword() {
 	s.truth.personPassword, s.truth.personBroke = true, true
 }
 
-// mendOwn is what people mend without being told to by Rota, as those who use the
-// secret complain: a password that was changed outside. It tells whether the
-// answer is to be acted on.
+// mendOwn fixes what people fix without being told by Rota, because users of
+// the secret complain: a password that was changed outside. It reports whether
+// there is an answer to act on.
 func (s *subject) mendOwn(ctx context.Context) bool {
 	if !s.truth.personBroke {
 		return false

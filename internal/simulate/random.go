@@ -53,8 +53,8 @@ func newSubject(w *world, i int, rng *rand.Rand) *subject {
 	return s
 }
 
-// sessionsOneIn is how many secrets there are for each whose credentials end by
-// themselves: those rotate much more often than the others.
+// sessionsOneIn is the number of secrets for each one whose credentials expire
+// on their own. Those rotate much more often than the others.
 const sessionsOneIn = 6
 
 func (s *subject) randomIssuer(o memory.Options) {
@@ -80,7 +80,7 @@ func (s *subject) randomIssuer(o memory.Options) {
 	}
 }
 
-// accept is a server's password policy that dislikes one password in ten.
+// accept is a server's password policy that rejects one password in ten.
 func (s *subject) accept(password string) error {
 	if s.worker != nil && strings.ContainsAny(password[:1], "ABCDEF") {
 		s.truth.disturbedAt = s.now
@@ -89,7 +89,7 @@ func (s *subject) accept(password string) error {
 	return nil
 }
 
-// randomPolicy is one that Validate takes.
+// randomPolicy returns a random policy that passes Validate.
 func (s *subject) randomPolicy() rotation.Policy {
 	if life := s.traits.Lifetime; life > 0 {
 		var p rotation.Policy
@@ -126,7 +126,7 @@ func (s *subject) randomWindow() *rotation.Window {
 	zone := []string{"", "Europe/Berlin"}[s.rng.IntN(2)]
 	w, err := rotation.ParseWindow(spec, s.during(2*time.Hour, 9*time.Hour).Truncate(time.Minute), zone)
 	if err != nil {
-		return nil // the zone is not known on this machine: no window then
+		return nil // this machine doesn't know the time zone, so skip the window
 	}
 	return w
 }

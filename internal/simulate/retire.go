@@ -10,8 +10,8 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// checkDeactivate is rules 3 and 4 for a credential that a worker is about to
-// switch off.
+// checkDeactivate checks rules 3 and 4 for a credential that a worker is about
+// to deactivate.
 func (s *subject) checkDeactivate(id string) {
 	k := s.worker
 	if k == nil || !s.checkMine(id, "deactivate") {
@@ -27,8 +27,8 @@ func (s *subject) checkDeactivate(id string) {
 	}
 }
 
-// checkMine is rule 3: Rota retires only what it made or adopted, and of that
-// only what the store still knows, or what never served anybody.
+// checkMine checks rule 3: Rota only retires credentials that it made or
+// adopted, and only if the store still has them or they were never served.
 func (s *subject) checkMine(id, what string) bool {
 	if s.keys == nil {
 		return true
@@ -44,7 +44,7 @@ func (s *subject) checkMine(id, what string) bool {
 	return true
 }
 
-// labelled tells whether a version that has a label holds the credential.
+// labelled reports whether a version with a label holds the credential.
 func (s *subject) labelled(id string) bool {
 	return slices.ContainsFunc([]rota.Label{rota.LabelCurrent, rota.LabelPending, rota.LabelPrevious},
 		func(l rota.Label) bool { return s.idOf(l) == id })
@@ -58,8 +58,8 @@ func (s *subject) active(id string) bool {
 	return slices.ContainsFunc(s.issuer.Keys(), func(i rota.Issued) bool { return i.ID == id && i.Active })
 }
 
-// checkGrace is rule 4: the successor is served everywhere, and for long
-// enough.
+// checkGrace checks rule 4: the successor has been served everywhere, and for
+// long enough.
 func (s *subject) checkGrace(k *worker, id string) {
 	t := &s.truth
 	if t.served != t.current {
@@ -87,7 +87,8 @@ func (s *subject) checkGrace(k *worker, id string) {
 	}
 }
 
-// checkUnused is rule 4: the issuer has said in this turn that nobody uses it.
+// checkUnused checks rule 4: the issuer has reported in this turn that the
+// credential isn't in use.
 func (s *subject) checkUnused(k *worker, id string) {
 	quiet := s.policy.WithDefaults().UnusedFor - tolerance
 	u, asked := k.answers[id]
@@ -101,7 +102,7 @@ func (s *subject) checkUnused(k *worker, id string) {
 	}
 }
 
-// checkDelete is rules 3 and 4 for a credential that a worker is about to
+// checkDelete checks rules 3 and 4 for a credential that a worker is about to
 // delete.
 func (s *subject) checkDelete(id string) {
 	k := s.worker
@@ -109,10 +110,10 @@ func (s *subject) checkDelete(id string) {
 		return
 	}
 	if s.traits.Lifetime > 0 && id != s.idOf(rota.LabelPrevious) {
-		return // a new one that is given up: there is no call that would end it
+		return // a new credential that is being given up: no call deactivates those
 	}
 	if !s.exists(id) {
-		return // a person was quicker
+		return // a person got there first
 	}
 	if s.active(id) {
 		s.violate(4, "%s would be deleted while it is active", id)
@@ -126,8 +127,8 @@ func (s *subject) checkDelete(id string) {
 	}
 }
 
-// dueAt is when the current credential is to be rotated; false where there is
-// none.
+// dueAt returns when the current credential is due for rotation, or false if
+// there is none.
 func (s *subject) dueAt() (time.Time, bool) {
 	if s.idOf(rota.LabelCurrent) == "" {
 		return time.Time{}, false
@@ -145,7 +146,7 @@ func (s *subject) dueAt() (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// checkIssuer is what must hold for an effect at the issuer.
+// checkIssuer checks what must hold for an effect at the issuer.
 func (s *subject) checkIssuer(k *worker, e memory.Effect) {
 	switch {
 	case e.Op == "issuer.create" && s.traits.IssuerChooses:
@@ -159,8 +160,8 @@ func (s *subject) checkIssuer(k *worker, e memory.Effect) {
 	}
 }
 
-// checkIntent is rule 2 where the issuer chooses: an intent is durable, and
-// no earlier lost answer is still about.
+// checkIntent checks rule 2 if the issuer chooses values: an intent has been
+// saved, and no orphan of an earlier lost reply is left.
 func (s *subject) checkIntent(id string) {
 	if !slices.ContainsFunc(s.truth.progress.Intents, func(i rotation.Intent) bool { return !i.Until.Add(2 * time.Minute).Before(s.rotaClock()) }) {
 		s.violate(2, "%s was made without a durable intent", id)
@@ -170,8 +171,8 @@ func (s *subject) checkIntent(id string) {
 	}
 }
 
-// orphans are the keys that Rota made and that no version with a label holds,
-// without one, and without those that people are to blame for.
+// orphans returns the keys that Rota made but no labeled version holds, except
+// one given key and those that people are to blame for.
 func (s *subject) orphans(but string) []string {
 	if s.keys == nil {
 		return nil
@@ -185,7 +186,7 @@ func (s *subject) orphans(but string) []string {
 	return out
 }
 
-// checkDurable is rule 2 where Rota chooses: the value is in the store.
+// checkDurable checks rule 2 if Rota chooses values: the value is in the store.
 func (s *subject) checkDurable() {
 	for _, l := range []rota.Label{rota.LabelPending, rota.LabelCurrent, rota.LabelPrevious} {
 		if _, c, ok := s.store.Read(l); ok && c.Equal(s.truth.inHand) {
@@ -195,8 +196,8 @@ func (s *subject) checkDurable() {
 	s.violate(2, "a password was set that is not in the store")
 }
 
-// checkDue is rule 7: what was done is not done again, so nothing is created
-// ahead of its time.
+// checkDue checks rule 7: finished work isn't repeated, so nothing is created
+// early.
 func (s *subject) checkDue(k *worker) {
 	if k.made++; k.made > 1 {
 		s.violate(7, "%s made credentials twice in one turn", k.holder)
@@ -206,8 +207,8 @@ func (s *subject) checkDue(k *worker) {
 	}
 }
 
-// checkStore is what must hold for an effect in the store, compared with how
-// it was before.
+// checkStore checks what must hold for an effect in the store, given the state
+// before it.
 func (s *subject) checkStore(k *worker, e memory.Effect) {
 	t := &s.truth
 	switch e.Op {
@@ -227,15 +228,15 @@ func (s *subject) checkStore(k *worker, e memory.Effect) {
 	}
 }
 
-// isDead tells that a person's version holds no credential, or one that is not
-// active at the issuer: to replace it takes nothing from anybody.
+// isDead reports whether a person's version holds no credential, or one that
+// isn't active at the issuer. Replacing it takes nothing away from anyone.
 func (s *subject) isDead(version string) bool {
 	c, err := s.store.Get(context.Background(), rota.GetRequest{Version: version})
 	id := s.issuer.CredentialID(c)
 	return err == nil && (id == "" || s.keys != nil && !s.active(id))
 }
 
-// checkPut is rule 10: a new version does not push another one aside.
+// checkPut checks rule 10: a new version doesn't displace another one.
 func (s *subject) checkPut(k *worker, id string) {
 	t := &s.truth
 	t.createdAt[id] = s.now
@@ -255,8 +256,8 @@ func (s *subject) checkPut(k *worker, id string) {
 	}
 }
 
-// checkLimit is rule 5, after a call ran into the limit: nothing but what came
-// to be a moment ago may have taken the place.
+// checkLimit checks rule 5 after a call has hit the limit: only something that
+// appeared moments ago can have taken the slot.
 func (s *subject) checkLimit() {
 	for _, i := range s.issuer.Keys() {
 		if s.now.Sub(i.CreatedAt) < tolerance && s.keys != nil {

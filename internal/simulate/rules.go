@@ -11,53 +11,54 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// truth is what the simulation knows to be so, whatever Rota believes.
+// truth is the real state of the simulation, whatever Rota believes.
 type truth struct {
 	mine     map[string]bool // credentials that Rota made or adopted
-	promoted map[string]bool // access keys that have been current
-	foreign  map[string]bool // versions that a person put and Rota did not adopt
-	given    string          // the version of those that a person wants replaced
-	streak   map[string]int  // logins in a row that tests did with a value
-	proven   map[string]bool // values that logged in often enough in a row
+	promoted map[string]bool // access keys that have ever been current
+	foreign  map[string]bool // versions that a person put and Rota hasn't adopted
+	given    string          // the one of those that a person wants replaced
+	streak   map[string]int  // consecutive successful test logins, by value
+	proven   map[string]bool // values that have logged in enough times in a row
 	offAt    map[string]time.Time
 	usedAt   map[string]time.Time // when a sample last showed use
-	// createdAt are the versions' dates.
+	// createdAt are the creation dates of versions.
 	createdAt map[string]time.Time
-	// forcedOff are values that a person had retired ahead of their time.
+	// forcedOff are values that a person had retired early.
 	forcedOff map[string]bool
-	// abandoned are keys of Rota's that nothing remembers: the data folder was
-	// lost with the intent, or a person pushed the version out of the store.
+	// abandoned are Rota's keys of which no record is left: the data folder was
+	// lost together with the intent, or a person pushed the version out of the
+	// store.
 	abandoned map[string]bool
 
-	inHand    rota.Credential // that of the call under way
-	current   string          // the version that is AWSCURRENT
-	pending   string          // the version that is AWSPENDING
-	delivered []string        // the version that each target has
-	reloaded  []string        // the version that each reloader's consumers run on
+	inHand    rota.Credential // the credential of the call in flight
+	current   string          // the version with AWSCURRENT
+	pending   string          // the version with AWSPENDING
+	delivered []string        // the version on each target
+	reloaded  []string        // the version each reloader's consumers run on
 	servedAt  time.Time
 	served    string
 	// currentSince is when AWSCURRENT last moved.
 	currentSince time.Time
 	lostAt       time.Time // when the data folder was last lost
-	gap          bool      // without overlap: set, and not yet taken up everywhere
+	gap          bool      // without overlap: set, but not yet picked up everywhere
 	issuerAt     time.Time
 
 	pendingValue   rota.Credential
-	personPassword bool // the password in force is one that a person set
+	personPassword bool // a person set the password in force
 	personBroke    bool // a person locked the consumers out
 	personAt       time.Time
 	broken         map[string]bool // versions that hold half a credential
-	disturbedAt    time.Time       // when a fault last struck, or a person did something of their own
+	disturbedAt    time.Time       // when a fault last occurred, or a person last acted on their own
 	savedAt        time.Time       // when progress was last saved
 	workedAt       time.Time       // when a turn last ended
 
-	progress    rotation.Progress // what is durable; its maps are not to be read
+	progress    rotation.Progress // as saved; don't read its maps
 	nextAt      time.Time
 	hold        rotation.HoldKind // since holdSince
 	holdSince   time.Time
-	hadPrevious bool // at the last save
+	hadPrevious bool // as of the last save
 	fence       int64
-	waiting     time.Time // since when a turn waits for a slot
+	waiting     time.Time // since when a turn has been waiting for a slot
 	failStep    rota.Step
 	failVersion string
 	fails       int
@@ -70,7 +71,7 @@ func newTruth() truth {
 		offAt: map[string]time.Time{}, forcedOff: map[string]bool{}, abandoned: map[string]bool{}}
 }
 
-// tested counts the logins in a row with a value.
+// tested counts consecutive logins with a value.
 func (t *truth) tested(value string, ok bool, need int) {
 	if !ok {
 		delete(t.streak, value)
@@ -87,10 +88,10 @@ func (t *truth) succeeded(d rotation.Decision) {
 	}
 }
 
-// tolerance is what clocks and turns may differ by.
+// tolerance is the allowed difference between clocks and between turns.
 const tolerance = 5 * time.Minute
 
-// effect hears of every change that a call really made, right after it.
+// effect is called right after every change that a call actually made.
 func (s *subject) effect(e memory.Effect) {
 	k := s.worker
 	if e.Op == "journal.save" {
@@ -185,13 +186,14 @@ func (s *subject) followMove(e memory.Effect) {
 	}
 }
 
-// idOf is the issuer's name of the credential whose version has the label.
+// idOf returns the issuer's id of the credential in the version with the label.
 func (s *subject) idOf(l rota.Label) string {
 	_, c, _ := s.store.Read(l)
 	return s.issuer.CredentialID(c)
 }
 
-// checkAlways is what every moment must show: rule 10, and the limit of rule 5.
+// checkAlways checks what must hold at all times: rule 10, and the limit of
+// rule 5.
 func (s *subject) checkAlways() {
 	if err := s.store.Invariant(); err != nil {
 		s.violate(10, "%v", err)
@@ -204,14 +206,14 @@ func (s *subject) checkAlways() {
 	}
 }
 
-// checkWhole is rule 10 for what a consumer reads: no field may be missing.
+// checkWhole checks rule 10 for what a consumer reads: no field is missing.
 func (s *subject) checkWhole(version string, c rota.Credential) {
 	if !s.truth.broken[version] && (s.issuer.CredentialID(c) == "" || proof(c) == "") {
 		s.violate(10, "version %s is read with the fields %v only", version, c.Names())
 	}
 }
 
-// checkAudited is rule 12: what happens was written down before.
+// checkAudited checks rule 12: effects are announced in the audit log first.
 func (s *subject) checkAudited(k *worker, e memory.Effect) {
 	steps, object := auditOf(e)
 	if steps != nil && !k.hasBegun(object, steps...) {
@@ -219,7 +221,7 @@ func (s *subject) checkAudited(k *worker, e memory.Effect) {
 	}
 }
 
-// auditOf tells which steps of the audit an effect may belong to.
+// auditOf returns the audit steps that an effect can belong to.
 func auditOf(e memory.Effect) (steps []string, object string) {
 	switch e.Op {
 	case "issuer.create":
@@ -242,7 +244,7 @@ func auditOf(e memory.Effect) (steps []string, object string) {
 		label, _, _ := strings.Cut(e.ID, "=")
 		return moves[rota.Label(label)], ""
 	}
-	return nil, "" // an event is the trace of what the audit has already
+	return nil, "" // an event reports what is already in the audit log
 }
 
 // moves are the steps that move a label.
@@ -255,7 +257,7 @@ var moves = map[rota.Label][]string{
 	rota.LabelAdopted:     {"adopt", "delete"},
 }
 
-// checkText is rule 11: none of the values at hand stands in it.
+// checkText checks rule 11: a text contains none of the current values.
 func (s *subject) checkText(what, text string) {
 	if text == "" {
 		return
@@ -270,7 +272,7 @@ func (s *subject) checkText(what, text string) {
 	}
 }
 
-// checkTries is rule 9: nothing is tried for ever.
+// checkTries checks rule 9: nothing is retried forever.
 func (s *subject) checkTries(d rotation.Decision, err error) {
 	t := &s.truth
 	if d.Step != t.failStep || d.Version != t.failVersion {
@@ -285,7 +287,7 @@ func (s *subject) checkTries(d rotation.Decision, err error) {
 	}
 }
 
-// checkTurn is what must hold when a turn is over.
+// checkTurn checks what must hold at the end of a turn.
 func (s *subject) checkTurn(k *worker, res rotation.Result, err error) {
 	if err == nil {
 		s.checkRemedied(res.Last)
@@ -306,10 +308,10 @@ func (s *subject) checkTurn(k *worker, res rotation.Result, err error) {
 	}
 }
 
-// maxTurnsADay is more than any schedule of retries needs.
+// maxTurnsADay is more than any retry schedule needs.
 const maxTurnsADay = 200
 
-// checkSpin is rule 9 for the loop: it does not spin.
+// checkSpin checks rule 9 for the loop: it doesn't spin.
 func (s *subject) checkSpin() {
 	t := &s.truth
 	t.turns = append(t.turns, s.now)
@@ -322,7 +324,8 @@ func (s *subject) checkSpin() {
 	t.turns = t.turns[1:]
 }
 
-// checkPunctual is rule 8: a turn does not wait for the sick systems of others.
+// checkPunctual checks rule 8: a turn doesn't wait for other secrets' failing
+// systems.
 func (s *subject) checkPunctual() {
 	if waited := s.now.Sub(s.truth.waiting); waited > maxTurn {
 		s.violate(8, "a turn waited %s for a slot", waited)

@@ -8,19 +8,18 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// startQuietChecks puts the look at the end of each quiet phase on the
-// calendar.
+// startQuietChecks schedules the checks at the end of each quiet phase.
 func (s *subject) startQuietChecks() {
 	for _, p := range s.w.phases {
 		s.turnAt(p.to.AddDate(0, 0, quietDays).Add(-time.Hour), "settled?", func(context.Context) { s.checkSettled(p.to) })
 	}
 }
 
-// patience is how long people may need to see a hold and to mend what it tells.
+// patience is how long people can take to notice a hold and fix its cause.
 const patience = 4 * rota.Day
 
-// checkSettled is rule 7: some time after the last fault every rotation has
-// ended, and whatever still holds has a cause that people planted.
+// checkSettled checks rule 7: some time after the last fault every rotation has
+// ended, and any remaining hold has a cause that people planted.
 func (s *subject) checkSettled(since time.Time) {
 	t := &s.truth
 	if s.w.broken != nil {
@@ -34,7 +33,8 @@ func (s *subject) checkSettled(since time.Time) {
 	}
 	status := t.progress.Status
 	waits := status.Hold == rotation.HoldNone || status.Hold == rotation.HoldInUse ||
-		// The previous one's grace is not over, so people can do nothing.
+		// The previous credential's grace period isn't over, so people can do
+		// nothing.
 		(s.versionOf(rota.LabelPrevious) != "" && (status.Hold == rotation.HoldNoFreeSlot || status.Hold == rotation.HoldRolledBack))
 	if !waits && s.now.Sub(t.holdSince) > patience {
 		s.violate(7, "still held since %s: %s", stamp(t.holdSince), status.Reason)
@@ -52,8 +52,8 @@ func (s *subject) checkSettled(since time.Time) {
 	s.checkServed(since)
 }
 
-// checkServed is rule 7 for consumers: all have, or can have, the current
-// value, and it lets them in.
+// checkServed checks rule 7 for consumers: all of them have the current value,
+// or can get it, and can log in with it.
 func (s *subject) checkServed(since time.Time) {
 	t := &s.truth
 	if t.current == "" {
@@ -72,7 +72,7 @@ func (s *subject) checkServed(since time.Time) {
 	}
 	for _, c := range s.consumers {
 		if c.takenAt.Before(since) && (c.version != t.current || c.reloader < 0) {
-			continue // it has not read again since: rule 1 looks after it
+			continue // it hasn't read again since, so rule 1 covers it
 		}
 		if !s.issuer.Login(c.credential) && (c.reloader >= 0 || !s.excused(c)) {
 			s.violate(1, "%s still cannot log in, %d days after the last fault", c.name, quietDays)
@@ -80,7 +80,7 @@ func (s *subject) checkServed(since time.Time) {
 	}
 }
 
-// alert looks at the secret from outside the loop: rule 13.
+// alert checks the secret from outside the loop: rule 13.
 func (s *subject) alert(ctx context.Context) {
 	s.at(s.now.Add(12*time.Hour), "alert", s.alert)
 	late := false
@@ -95,7 +95,7 @@ func (s *subject) alert(ctx context.Context) {
 	if !ok || late || s.truth.foreign[s.truth.current] {
 		return
 	}
-	for _, known := range []time.Time{s.truth.currentSince, s.truth.lostAt} { // since when Rota could know
+	for _, known := range []time.Time{s.truth.currentSince, s.truth.lostAt} { // when Rota could first know
 		if known.After(due) {
 			due = known
 		}

@@ -10,8 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// seeds is how many seeds the test runs: a few, or as many as SIMULATE_SEEDS
-// says.
+// seeds returns how many seeds the test runs: a few, or SIMULATE_SEEDS.
 func seeds(t *testing.T) int {
 	n, err := strconv.Atoi(os.Getenv("SIMULATE_SEEDS"))
 	if err != nil {
@@ -116,7 +115,7 @@ func TestACancelledRunEnds(t *testing.T) {
 func BenchmarkSimulate(b *testing.B) {
 	rotations := 0
 	for seed := uint64(0); b.Loop(); seed += 8 {
-		// Eight seeds on two processors.
+		// Eight seeds on two workers.
 		r, err := RunMany(b.Context(), Options{Seed: seed}, 8, 2)
 		if err != nil {
 			b.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// authority is a simulated issuer with what only the simulation may ask it.
+// authority is a simulated issuer with extra methods for the simulation only.
 type authority interface {
 	rota.Issuer
 	Login(c rota.Credential) bool
@@ -19,7 +19,7 @@ type authority interface {
 	Invariant() error
 }
 
-// subject is one secret with its systems, consumers, people, and a clock.
+// subject is one secret with its systems, consumers and people, and a clock.
 type subject struct {
 	w    *world
 	i    int
@@ -27,11 +27,11 @@ type subject struct {
 	rng  *rand.Rand
 
 	now   time.Time
-	skew  time.Duration // of Rota's clock against everybody else's
+	skew  time.Duration // of Rota's clock against everyone else's
 	queue []event
 	seq   int
 
-	keys    *memory.AccessKeys // one of these four is the issuer
+	keys    *memory.AccessKeys // exactly one of these four is the issuer
 	pass    *memory.Password
 	alt     *memory.Alternating
 	temp    *memory.Sessions
@@ -47,10 +47,10 @@ type subject struct {
 	consumers []*consumer
 	people    people
 	operator  operator
-	denied    map[string]bool // calls that Rota's login may not make
+	denied    map[string]bool // calls that Rota's login isn't allowed to make
 	sickness  sickness
 
-	worker  *worker // whose call it is; nil: a person's or nobody's
+	worker  *worker // the worker making the current call; nil for a person or no one
 	workers int
 	ids     int
 
@@ -58,28 +58,29 @@ type subject struct {
 	trace trace
 }
 
-// event is something that will happen to a secret.
+// event is a future event for a secret.
 type event struct {
 	at   time.Time
 	seq  int
-	turn bool // is carried out by a worker, so not in the midst of another's turn
+	turn bool // carried out by a worker, so never in the middle of another turn
 	name string
 	do   func(ctx context.Context)
 }
 
-// at puts an event on the secret's calendar.
+// at schedules an event.
 func (s *subject) at(t time.Time, name string, do func(ctx context.Context)) {
 	s.seq++
 	s.queue = append(s.queue, event{at: t, seq: s.seq, name: name, do: do})
 }
 
-// turnAt is at, for what a worker does.
+// turnAt schedules an event that a worker carries out.
 func (s *subject) turnAt(t time.Time, name string, do func(ctx context.Context)) {
 	s.at(t, name, do)
 	s.queue[len(s.queue)-1].turn = true
 }
 
-// first is the index of the earliest event, of those without turns if asked.
+// first returns the index of the earliest event. Without turns, it ignores
+// those that a worker carries out.
 func (s *subject) first(turns bool) int {
 	best := -1
 	for i := range s.queue {
@@ -116,13 +117,13 @@ func (s *subject) nextAt() time.Time {
 	return s.w.end.AddDate(1, 0, 0)
 }
 
-// step lets the earliest event happen.
+// step makes the earliest event happen.
 func (s *subject) step(ctx context.Context) {
 	e := s.take(s.first(true))
 	e.do(ctx)
 }
 
-// spend lets time pass in the midst of a turn: consumers and people go on.
+// spend advances time in the middle of a turn: consumers and people carry on.
 func (s *subject) spend(d time.Duration) {
 	until := s.now.Add(d)
 	worker := s.worker
@@ -141,13 +142,13 @@ func (s *subject) spend(d time.Duration) {
 	}
 }
 
-// clock is the time of everybody but Rota.
+// clock returns the time for everyone except Rota.
 func (s *subject) clock() time.Time { return s.now }
 
-// rotaClock is what Rota takes for the time.
+// rotaClock returns the time according to Rota.
 func (s *subject) rotaClock() time.Time { return s.now.Add(s.skew) }
 
-// note puts a line on the trace.
+// note adds a line to the trace.
 func (s *subject) note(what, a, b string) {
 	who := "people"
 	if s.worker != nil {
@@ -156,7 +157,7 @@ func (s *subject) note(what, a, b string) {
 	s.trace.add(line{at: s.now, who: who, what: what, a: a, b: b})
 }
 
-// violate notes the first broken rule of the simulation.
+// violate records the first broken rule of the simulation.
 func (s *subject) violate(rule int, format string, args ...any) {
 	if s.w.broken != nil {
 		return
@@ -166,7 +167,7 @@ func (s *subject) violate(rule int, format string, args ...any) {
 	s.w.broken = &Violation{Seed: s.w.options.Seed, Rule: rule, Secret: s.name, At: s.now, What: what, Trace: s.trace.last()}
 }
 
-// quietly does something that Rota has no part in, without faults.
+// quietly does something that Rota isn't involved in, without faults.
 func (s *subject) quietly(f func()) {
 	worker := s.worker
 	s.worker = nil
@@ -174,7 +175,7 @@ func (s *subject) quietly(f func()) {
 	s.worker = worker
 }
 
-// during is a random duration between two.
+// during returns a random duration in a range.
 func (s *subject) during(from, to time.Duration) time.Duration {
 	if to <= from {
 		return from

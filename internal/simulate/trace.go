@@ -8,8 +8,7 @@ import (
 // traceLength is how many lines a violation shows.
 const traceLength = 30
 
-// line is one thing that happened. It is put into words only where somebody
-// reads it.
+// line is one thing that happened. It is formatted only when someone reads it.
 type line struct {
 	at   time.Time
 	who  string
@@ -30,11 +29,12 @@ func (l line) String() string {
 
 // trace keeps the last things that happened to a secret.
 //
-// A turn that did nothing, or found the hold of the last one, leaves no line.
+// Turns that did nothing, or ended in the same hold as the last one, leave no
+// line.
 type trace struct {
 	lines [traceLength]line
 	n     int
-	turn  line   // has begun and done nothing yet
+	turn  line   // has started but not done anything yet
 	hold  string // the last one
 }
 

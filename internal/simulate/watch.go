@@ -7,7 +7,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// keyIssuer is an issuer with every optional power.
+// keyIssuer is an issuer with every optional interface.
 type keyIssuer interface {
 	rota.Issuer
 	rota.Lister
@@ -15,8 +15,8 @@ type keyIssuer interface {
 	rota.Deactivator
 }
 
-// watched is the secret's issuer as Rota gets it: with a recorder in front
-// that notes what the effects alone do not tell, and a mutant before that.
+// watched returns the secret's issuer as Rota sees it, wrapped in a recorder
+// for what the effects alone don't show, and then in a mutant.
 func (s *subject) watched() rota.Issuer {
 	switch {
 	case s.keys != nil:
@@ -29,7 +29,8 @@ func (s *subject) watched() rota.Issuer {
 	return s.w.hooks.wrapIssuer(&watchedPlain{s, s.pass})
 }
 
-// watchedPlain records what is set and how logins of tests went.
+// watchedPlain records which credentials are set and the results of test
+// logins.
 type watchedPlain struct {
 	s *subject
 	rota.Issuer
@@ -60,7 +61,7 @@ func (i *watchedPlain) Delete(ctx context.Context, r rota.RetireRequest) error {
 	return i.Issuer.Delete(ctx, r)
 }
 
-// watchedKeys also records what the issuer told about use.
+// watchedKeys also records what the issuer reported about use.
 type watchedKeys struct {
 	watchedPlain
 	full keyIssuer

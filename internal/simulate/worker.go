@@ -18,28 +18,28 @@ const (
 	leaseTTL    = 2 * time.Minute
 )
 
-// worker is one incarnation of a process that works on a secret: a crash ends
-// it, and nothing of it has an effect any more.
+// worker is one run of a process that works on a secret. A crash ends it, after
+// which it has no further effect.
 type worker struct {
 	holder  string
-	command string // "run", or what a person asked for
+	command string // "run", or the command a person gave
 	force   rota.Step
 	began   time.Time
 	dead    bool  // it crashed
-	lost    bool  // another worker took its lease over
+	lost    bool  // another worker has taken over its lease
 	fence   int64 // of its lease
-	pause   bool  // is paused right after the effect of its call
+	pause   bool  // pauses right after its call takes effect
 	begun   []act
-	made    int                 // credentials, since the last was given up
-	answers map[string]rota.Use // what the issuer told it about use
+	made    int                 // the number of credentials made since the last was given up
+	answers map[string]rota.Use // what the issuer reported about use
 	saving  rotation.SaveRequest
 	unsaved bool // the last save failed
 }
 
-// act is an effect that the audit has as begun.
+// act is an effect whose beginning is in the audit log.
 type act struct{ step, object string }
 
-// startTurns puts the first turn and the daily one on the calendar.
+// startTurns schedules the first turn and the daily ones.
 func (s *subject) startTurns() {
 	s.turnAt(s.now.Add(time.Minute), "run", s.turn)
 	s.turnAt(s.now.Add(rota.Day), "daily", s.daily)
@@ -51,8 +51,8 @@ func (s *subject) daily(ctx context.Context) {
 	s.again(ctx)
 }
 
-// again is a turn beside those that the daemon has planned; one that did not
-// come to an end is repeated.
+// again is an extra turn, besides those the daemon has scheduled. It is
+// repeated if it doesn't finish.
 func (s *subject) again(ctx context.Context) {
 	if !s.w.upAt(s.now).Equal(s.now) {
 		return
@@ -62,7 +62,7 @@ func (s *subject) again(ctx context.Context) {
 	}
 }
 
-// turn is one turn of the daemon, as soon as there is a slot.
+// turn is one turn of the daemon, run as soon as a slot is free.
 func (s *subject) turn(ctx context.Context) {
 	if up := s.w.upAt(s.now); up.After(s.now) {
 		s.turnAt(up, "run", s.turn)
@@ -83,11 +83,11 @@ func (s *subject) turn(ctx context.Context) {
 	s.turnAt(next, "run", s.turn)
 }
 
-// maxTurn is how long a turn may take when every call hangs until its deadline.
+// maxTurn is how long a turn can take if every call hangs until its deadline.
 const maxTurn = time.Hour
 
-// advance is a turn; it tells when the next is due, and whether this one came
-// to its end.
+// advance runs a turn. It returns when the next is due, and whether this one
+// finished.
 func (s *subject) advance(ctx context.Context) (next time.Time, ended bool) {
 	if s.chance(0.05) && s.w.faulty(s.now) {
 		s.skew = s.during(-90*time.Second, 90*time.Second)
@@ -114,11 +114,12 @@ func (s *subject) advance(ctx context.Context) (next time.Time, ended bool) {
 	return next, ended
 }
 
-// work lets a new worker do something. crashed tells that it died in it.
+// work makes a new worker do something. crashed reports whether it died doing
+// so.
 func (s *subject) work(ctx context.Context, command string, force rota.Step, f func(*rotation.Rotator) (rotation.Result, error)) (res rotation.Result, err error, crashed bool) {
 	s.workers++
 	if s.truth.progress.Requested != nil && force == rota.StepNone {
-		force = rota.StepCreate // this turn takes up what was asked for
+		force = rota.StepCreate // this turn handles the request
 		s.wish()
 		s.excuse(s.idOf(rota.LabelPrevious))
 	}
@@ -148,8 +149,8 @@ func (s *subject) work(ctx context.Context, command string, force rota.Step, f f
 	return res, err, false
 }
 
-// plan puts the daemon's next turn forward where somebody else's found that
-// there is something to do earlier.
+// plan moves the daemon's next turn forward if someone else's turn found
+// earlier work.
 func (s *subject) plan() {
 	next := s.truth.nextAt.Add(-s.skew)
 	for i := range s.queue {
@@ -164,7 +165,7 @@ func (s *subject) newID() string {
 	return fmt.Sprintf("rota-%08x-0000-4000-8000-%012x", s.i, s.ids)
 }
 
-// report counts steps that were carried out, and those that fail in a row.
+// report counts successful steps and consecutive failures.
 func (s *subject) report(r rotation.Report) {
 	if !r.Done {
 		return
@@ -181,8 +182,8 @@ func (s *subject) report(r rotation.Report) {
 	s.checkTries(r.Decision, r.Err)
 }
 
-// takeover is a pause of the worker that outlasts its lease, in which another
-// worker takes the secret over. Where that happens, the first one is stale.
+// takeover pauses the worker for longer than its lease, so that another worker
+// can take over the secret. If one does, the first worker is stale.
 func (s *subject) takeover() {
 	stale := s.worker
 	if stale == nil || stale.lost || stale.command == "takeover" {
@@ -200,8 +201,8 @@ func (s *subject) takeover() {
 	s.note("wakes up", "", "")
 }
 
-// ledger is the journal as one worker knows it: dead workers write nothing,
-// and what is durable is known to the checks.
+// ledger is a worker's view of the journal. Dead workers write nothing, and the
+// checks learn what has been saved.
 type ledger struct {
 	s *subject
 	k *worker
@@ -234,17 +235,17 @@ func (l *ledger) Save(ctx context.Context, r rotation.SaveRequest) error {
 	return err
 }
 
-// durable is called after something of the worker's was written down.
+// durable is called after a worker has saved something.
 func (s *subject) durable(k *worker, r rotation.SaveRequest) {
 	s.truth.progress, s.truth.nextAt, s.truth.savedAt = r.Progress, r.Progress.NextAt, s.now
-	// Once the previous credential is gone, people can lift what it held.
+	// Once the previous credential is gone, people can lift the hold it caused.
 	hold, previous := r.Progress.Status.Hold, s.versionOf(rota.LabelPrevious) != ""
 	if hold != s.truth.hold || s.truth.hadPrevious && !previous {
 		s.truth.hold, s.truth.holdSince = hold, s.now
 	}
 	s.truth.hadPrevious = previous
 	if k.force == rota.StepDeliver && r.Progress.Failure == nil {
-		s.truth.fails = 0 // a person asked for the delivery and the reload anew
+		s.truth.fails = 0 // a person asked to repeat the delivery and the reload
 	}
 	if k.lost || r.Lease.Fence < s.truth.fence {
 		s.violate(6, "%s saved progress after it had lost its lease", k.holder)

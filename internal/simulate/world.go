@@ -13,31 +13,32 @@ import (
 // start is when every simulation begins.
 var start = time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)
 
-// slots is how many secrets are worked at the same time.
+// slots is how many secrets can be worked on concurrently.
 const slots = 4
 
-// world is one simulation: secrets that share nothing but the workers' slots.
-// Each has a clock of its own, so that what one waits for delays no other.
+// world is one simulation: secrets that share nothing but the worker slots.
+// Each has its own clock, so waiting for one secret never delays another.
 type world struct {
 	options  Options
 	end      time.Time
 	phases   []phase
-	down     []phase // while the daemon does not run
+	down     []phase // when the daemon isn't running
 	subjects []*subject
-	busy     [slots]time.Time // until when a slot is taken
+	busy     [slots]time.Time // until when each slot is taken
 	hooks    hooks
 	result   Result
 	broken   *Violation
 }
 
-// phase is a span of time: of faults and people's doings, or of quiet, at
-// whose end everything must have recovered.
+// phase is a span of time, either of faults and interference by people, or of
+// quiet. By the end of a quiet phase, everything must have recovered.
 type phase struct{ from, to time.Time }
 
 func (p phase) has(t time.Time) bool { return !t.Before(p.from) && t.Before(p.to) }
 
-// quietDays is the length of a quiet phase: the bound of rule 7. People need a
-// day or two to notice, windows open within three, retries wait up to a day.
+// quietDays is the length of a quiet phase, and so the bound in rule 7. People
+// need a day or two to notice, windows open within three days, and retries wait
+// up to a day.
 const quietDays = 16
 
 func newWorld(o Options) (*world, error) {
@@ -74,15 +75,15 @@ func newWorld(o Options) (*world, error) {
 	return w, nil
 }
 
-// faulty tells whether faults and people strike at that moment.
+// faulty reports whether faults and interference occur at that time.
 func (w *world) faulty(t time.Time) bool { return w.faultySince(t, t) }
 
-// faultySince tells whether they struck at any moment from one to another.
+// faultySince reports whether they occurred at any time in between.
 func (w *world) faultySince(from, to time.Time) bool {
 	return w.options.Faults >= 0 && slices.ContainsFunc(w.phases, func(p phase) bool { return !p.from.After(to) && p.to.After(from) })
 }
 
-// upAt is the first moment from t on at which the daemon runs.
+// upAt returns the first time from t on at which the daemon is running.
 func (w *world) upAt(t time.Time) time.Time {
 	for _, p := range w.down {
 		if p.has(t) {
@@ -92,7 +93,7 @@ func (w *world) upAt(t time.Time) time.Time {
 	return t
 }
 
-// run lets the secrets' events happen in the order of time.
+// run processes the secrets' events in chronological order.
 func (w *world) run(ctx context.Context) (Result, error) {
 	for n := 0; w.broken == nil; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
@@ -115,7 +116,7 @@ func (w *world) run(ctx context.Context) (Result, error) {
 	return w.result, nil
 }
 
-// slot takes a free slot; where there is none, it tells when there will be.
+// slot returns a free slot or, if there is none, when there will be.
 func (w *world) slot(now time.Time) (i int, at time.Time) {
 	at = w.busy[0]
 	for i, until := range w.busy {
