@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// maxKeys is how many access keys AWS lets a user have, active or not.
+	// maxKeys is how many access keys, active or not, AWS lets a user have.
 	maxKeys = 2
-	// settle is how long IAM may take to show a new key in lists.
+	// settle is how long IAM can take to show a new key in lists.
 	settle = 10 * time.Second
 )
 
@@ -25,15 +25,15 @@ const (
 type AccessKeysConfig struct {
 	// User is the user's name, without its path.
 	User string
-	// Platforms are where the programs run that get the key. Preflight's advice
-	// on how to do without it goes by them.
+	// Platforms are where the programs that use the key run. Preflight's advice
+	// on how to do without a key depends on them.
 	Platforms []provider.Platform
 	// NoAdvice silences that advice.
 	NoAdvice bool
 }
 
-// accessKeys issues the access keys of one IAM user. Rota does so with its own
-// identity, never with the key that it rotates.
+// accessKeys issues the access keys of one IAM user. It uses Rota's own identity,
+// never the key being rotated.
 type accessKeys struct {
 	connection *Connection
 	user       string
@@ -49,7 +49,7 @@ var (
 	_ rota.Preflighter = (*accessKeys)(nil)
 )
 
-// AccessKeys is the issuer of an IAM user's access keys. The credentials have
+// AccessKeys returns an issuer for an IAM user's access keys. The credentials have
 // the fields access_key_id and secret_access_key.
 func (c *Connection) AccessKeys(cfg AccessKeysConfig) rota.Issuer {
 	return &accessKeys{connection: c, user: cfg.User, platforms: cfg.Platforms, noAdvice: cfg.NoAdvice}
@@ -63,7 +63,7 @@ func (k *accessKeys) Traits() rota.Traits {
 // CredentialID implements [rota.Issuer]: the access key's id.
 func (k *accessKeys) CredentialID(c rota.Credential) string { return c.Field(rota.FieldAccessKeyID) }
 
-// named refuses to work without a user: IAM would take the caller itself.
+// named fails if there's no user name, because IAM would default to the caller.
 func (k *accessKeys) named(op string) error {
 	if k.user == "" {
 		return k.connection.refuse(op, "user: the IAM user's name", errors.New("no user"))
@@ -71,7 +71,7 @@ func (k *accessKeys) named(op string) error {
 	return nil
 }
 
-// namedKey also refuses a call about no key.
+// namedKey also fails if there's no key id.
 func (k *accessKeys) namedKey(op, id string) error {
 	if id == "" {
 		return k.connection.refuse(op, "", errors.New("no access key id"))
@@ -79,8 +79,9 @@ func (k *accessKeys) namedKey(op, id string) error {
 	return k.named(op)
 }
 
-// Create implements [rota.Issuer]. It is sent once: IAM has no idempotency
-// token, and a repetition of a call whose reply was lost makes a second key.
+// Create implements [rota.Issuer]. The request is never retried: IAM has no
+// idempotency token, so retrying a call whose response was lost would create a
+// second key.
 func (k *accessKeys) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
 	op := "create access key for user " + k.user
 	if err := k.named(op); err != nil {
@@ -103,9 +104,9 @@ func (k *accessKeys) Create(ctx context.Context, _ rota.CreateRequest) (rota.Cre
 // Set implements [rota.Issuer]: IAM's keys are valid from the start.
 func (k *accessKeys) Set(context.Context, rota.SetRequest) error { return nil }
 
-// Test implements [rota.Issuer]: STS says whose key it is. That needs no
-// permission. A new key is refused for some seconds, so that a refusal is of
-// class wait; a key of somebody else is of class stop.
+// Test implements [rota.Issuer]. It asks STS whose key it is, which needs no
+// permission. AWS refuses a new key for a few seconds, so a refusal has class
+// wait. A key that belongs to someone else has class stop.
 func (k *accessKeys) Test(ctx context.Context, r rota.TestRequest) error {
 	return rota.Sanitize(k.test(ctx, r.Credential), r.Credential)
 }
@@ -171,7 +172,7 @@ func (k *accessKeys) list(ctx context.Context) ([]rota.Issued, error) {
 			}
 			issued = append(issued, rota.Issued{
 				ID: *key.AccessKeyId,
-				// Whatever is not plainly inactive counts as active.
+				// Anything not explicitly inactive counts as active.
 				Active:    key.Status != types.StatusTypeInactive,
 				CreatedAt: awssdk.ToTime(key.CreateDate).UTC(),
 			})
@@ -180,8 +181,8 @@ func (k *accessKeys) list(ctx context.Context) ([]rota.Issued, error) {
 	return issued, nil
 }
 
-// LastUsed implements [rota.UseReporter]. What IAM records lags by hours. It
-// answers no date for a key that was never used.
+// LastUsed implements [rota.UseReporter]. IAM's records lag by hours. It returns
+// no date for a key that was never used.
 func (k *accessKeys) LastUsed(ctx context.Context, id string) (rota.Use, error) {
 	op := "get last use of access key " + id + " of user " + k.user
 	if err := k.namedKey(op, id); err != nil {
@@ -205,7 +206,8 @@ func (k *accessKeys) LastUsed(ctx context.Context, id string) (rota.Use, error) 
 	return use, nil
 }
 
-// where is "s3 in eu-central-1".
+// where returns the service and region of a key's last use, such as "s3 in
+// eu-central-1".
 func where(use *types.AccessKeyLastUsed) string {
 	service, region := said(use.ServiceName), said(use.Region)
 	if service == "" || region == "" {
@@ -214,7 +216,7 @@ func where(use *types.AccessKeyLastUsed) string {
 	return service + " in " + region
 }
 
-// said is a text of IAM's, which writes N/A for none.
+// said returns a text from IAM, or "" for N/A.
 func said(s *string) string {
 	if text := awssdk.ToString(s); text != "N/A" {
 		return oneLine(text)
@@ -241,8 +243,8 @@ func (k *accessKeys) update(ctx context.Context, verb, id string, status types.S
 	return k.connection.fail(op, err)
 }
 
-// Delete implements [rota.Issuer]. IAM would delete an active key without
-// asking, so that the list is looked at first.
+// Delete implements [rota.Issuer]. It checks the list first, because IAM deletes
+// active keys too.
 func (k *accessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 	op := "delete access key " + r.CredentialID + " of user " + k.user
 	if err := k.namedKey(op, r.CredentialID); err != nil {
@@ -257,7 +259,7 @@ func (k *accessKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 			continue
 		}
 		if key.Active {
-			// Of class wait, because the list may lag behind a deactivation.
+			// The class is wait because the list can lag behind a deactivation.
 			return &rota.Error{System: k.connection.system(), Connection: k.connection.name, Op: op, Class: rota.ClassWait, Remedies: rota.Outside("deactivate it first"),
 				Err: fmt.Errorf("the key is active: %w", rota.ErrConflict)}
 		}

@@ -11,10 +11,11 @@ import (
 // Connection implements [PermissionHolder].
 func (k *accessKeys) Connection() *Connection { return k.connection }
 
-// User is the IAM user whose keys these are.
+// User returns the IAM user who owns the keys.
 func (k *accessKeys) User() string { return k.user }
 
-// Permissions implements [PermissionHolder]. A user may have a path, which only IAM knows.
+// Permissions implements [PermissionHolder]. A user can have a path, which only
+// IAM knows.
 func (k *accessKeys) Permissions(ctx context.Context, at Place) []Permission {
 	arn := at.arn("iam", "user/"+k.user)
 	if at.Ask {
@@ -25,8 +26,8 @@ func (k *accessKeys) Permissions(ctx context.Context, at Place) []Permission {
 	return k.needs(arn)
 }
 
-// needs are the permissions on the user with this ARN. All of them can be
-// bound to a user, GetAccessKeyLastUsed too, though it is asked by key.
+// needs returns the permissions needed on the user with this ARN. All of them can
+// be restricted to a user, even GetAccessKeyLastUsed, which takes a key.
 func (k *accessKeys) needs(user string) []Permission {
 	return slices.Concat(
 		Permission{ID: "RotateAccessKeys", Resource: user}.each(

@@ -26,19 +26,19 @@ func (k *accessKeys) Preflight(ctx context.Context) []rota.Finding {
 	resource, found := k.preflightUser(ctx, me)
 	findings = append(findings, found)
 	if !found.OK && !found.Warning {
-		return findings // the rest would say the same once more
+		return findings // the other checks would fail for the same reason
 	}
 	findings = append(findings, k.preflightKeys(ctx)...)
 	return append(findings, k.connection.permissions(ctx, me, k.needs(resource))...)
 }
 
-// preflightUser checks that the user exists, and gives its ARN.
+// preflightUser checks that the user exists, and returns its ARN.
 func (k *accessKeys) preflightUser(ctx context.Context, me identity) (string, rota.Finding) {
 	check := "user " + k.user
 	guess := k.connection.placeOf(me).arn("iam", "user/"+k.user)
 	out, err := k.connection.iam.GetUser(ctx, &iam.GetUserInput{UserName: &k.user})
 	switch {
-	case isDenied(codeOf(err)): // rotation does without it
+	case isDenied(codeOf(err)): // rotation doesn't need it
 		return guess, rota.Finding{Warning: true, Check: check, Detail: "Rota may not look at it",
 			Remedies: rota.Outside("allow iam:GetUser on " + guess + " to Rota; only this check needs it")}
 	case err != nil:
@@ -54,8 +54,8 @@ func (k *accessKeys) preflightUser(ctx context.Context, me identity) (string, ro
 	return arn, rota.Finding{OK: true, Check: check, Detail: arn}
 }
 
-// failed is the finding that an error makes. Where IAM says that something does
-// not exist, it is the user.
+// failed returns the finding for an error. If IAM says that something doesn't
+// exist, it's the user.
 func (k *accessKeys) failed(check string, err error) rota.Finding {
 	f := failed(check, err)
 	if errors.Is(err, rota.ErrNotFound) {
@@ -64,8 +64,9 @@ func (k *accessKeys) failed(check string, err error) rota.Finding {
 	return f
 }
 
-// preflightKeys checks that the keys can be listed, and says how to do without. Whether there is room for
-// one more depends on whose they are, which only the store can tell.
+// preflightKeys checks that the keys can be listed, and advises on how to do
+// without them. It doesn't check for a free place: that depends on whose keys
+// they are, which only the store knows.
 func (k *accessKeys) preflightKeys(ctx context.Context) []rota.Finding {
 	check := "access keys of user " + k.user
 	issued, err := k.List(ctx)
@@ -91,7 +92,7 @@ func (k *accessKeys) preflightKeys(ctx context.Context) []rota.Finding {
 	return findings
 }
 
-// partition is the part of AWS that an ARN is of: "aws", "aws-cn", "aws-us-gov".
+// partition returns an ARN's AWS partition: "aws", "aws-cn", "aws-us-gov".
 func partition(arn string) string {
 	if parsed, err := awsarn.Parse(arn); err == nil && parsed.Partition != "" {
 		return parsed.Partition

@@ -12,8 +12,8 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// advise says what could take the place of a long-lived key, and how, by where
-// the key goes and what last used it. It is no fault to have one.
+// advise suggests what could replace a long-lived key, and how, depending on where
+// the key goes and what last used it. Having one isn't an error.
 func (k *accessKeys) advise(ctx context.Context, issued []rota.Issued) rota.Finding {
 	detail := k.instead(ctx)
 	for _, key := range issued {
@@ -25,7 +25,7 @@ func (k *accessKeys) advise(ctx context.Context, issued []rota.Issued) rota.Find
 	return rota.Finding{OK: true, Check: "do without the key", Detail: detail + " (advice: off silences this)"}
 }
 
-// The ways to do without a key.
+// The alternatives to a key.
 const (
 	insteadPod = "pods need no key: give their service account a role by EKS Pod Identity " +
 		"(aws eks create-pod-identity-association) or IRSA (the annotation eks.amazonaws.com/role-arn)"
@@ -38,7 +38,7 @@ const (
 		"or let Rota hand out a role's sessions (assume_role)"
 )
 
-// instead is the way that fits where the key goes.
+// instead returns the alternative that fits where the key goes.
 func (k *accessKeys) instead(ctx context.Context) string {
 	for _, platform := range k.platforms {
 		switch platform {
@@ -53,7 +53,7 @@ func (k *accessKeys) instead(ctx context.Context) string {
 	return insteadRole
 }
 
-// insteadHere is the way for programs of this machine.
+// insteadHere returns the alternative for programs on this machine.
 func (k *accessKeys) insteadHere(ctx context.Context) string {
 	own, err := k.connection.login.Retrieve(ctx)
 	switch {
@@ -65,7 +65,7 @@ func (k *accessKeys) insteadHere(ctx context.Context) string {
 	return insteadAnywhere
 }
 
-// vendor is who made this machine, "" where Linux does not say.
+// vendor returns this machine's manufacturer, or "" if Linux doesn't say.
 func vendor() string {
 	text, err := os.ReadFile("/sys/class/dmi/id/sys_vendor")
 	if err != nil {

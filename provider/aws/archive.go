@@ -11,21 +11,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// maxArchived bounds what is read of one object.
+// maxArchived is the most that's read from one object.
 const maxArchived = 4 << 10
 
-// Archive is objects in a bucket that Rota writes and reads.
+// Archive is a set of objects in a bucket that Rota reads and writes.
 type Archive struct {
 	connection     *Connection
 	bucket, prefix string
 }
 
-// Archive keeps objects under a prefix of a bucket. It's a [PermissionHolder].
+// Archive returns an archive of the objects under a prefix of a bucket. It's a
+// [PermissionHolder].
 func (c *Connection) Archive(bucket, prefix string) *Archive {
 	return &Archive{c, bucket, prefix}
 }
 
-// Name names the bucket and the prefix.
+// Name returns the bucket and the prefix.
 func (a *Archive) Name() string { return "s3 " + a.bucket + "/" + a.prefix }
 
 // Put writes an object.
@@ -36,7 +37,7 @@ func (a *Archive) Put(ctx context.Context, name string, content []byte) error {
 	return err
 }
 
-// List gives the names of all objects, without the prefix.
+// List returns the names of all objects, without the prefix.
 func (a *Archive) List(ctx context.Context) ([]string, error) {
 	var names []string
 	pages := s3.NewListObjectsV2Paginator(a.connection.s3, &s3.ListObjectsV2Input{Bucket: &a.bucket, Prefix: &a.prefix})
@@ -52,7 +53,7 @@ func (a *Archive) List(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// Get reads an object, or as much of it as an archive's may have.
+// Get reads an object, up to maxArchived bytes.
 func (a *Archive) Get(ctx context.Context, name string) ([]byte, error) {
 	o, err := a.connection.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &a.bucket, Key: new(a.prefix + name)})
 	if err != nil {

@@ -20,33 +20,34 @@ import (
 type AssumedRoleConfig struct {
 	// RoleARN is the role whose credentials are issued.
 	RoleARN string
-	// Chain are roles to assume on the way, each with the credentials of the one
-	// before: the first with Rota's own identity, RoleARN with the last one's.
+	// Chain lists roles to assume on the way, each with the previous one's
+	// credentials: the first with Rota's own identity, RoleARN with the last
+	// one's.
 	Chain []string
-	// Duration is how long a session lives: 15 minutes to 12 hours, and to one
-	// hour where a role is assumed with another role's credentials. Defaults to
+	// Duration is how long a session lasts: 15 minutes to 12 hours, or at most
+	// one hour if a role is assumed with another role's credentials. Defaults to
 	// an hour.
 	Duration time.Duration
-	// SessionName is how the session is called in CloudTrail. Defaults to "rota".
+	// SessionName is the session's name in CloudTrail. Defaults to "rota".
 	SessionName string
-	// ExternalID goes with RoleARN where the role's trust policy asks for it.
+	// ExternalID is passed with RoleARN, if the role's trust policy requires it.
 	ExternalID string
-	// Policy is a session policy in JSON, and PolicyARNs are managed ones: the
-	// session may do what both they and the role allow.
+	// Policy is a session policy in JSON, and PolicyARNs are managed policies.
+	// The session can only do what both they and the role allow.
 	Policy     string
 	PolicyARNs []string
-	// Tags are session tags; those of TransitiveTagKeys go on to the sessions of
-	// roles that are assumed with this one.
+	// Tags are session tags. Those in TransitiveTagKeys are passed on to the
+	// sessions of roles that are assumed with this one.
 	Tags              map[string]string
 	TransitiveTagKeys []string
 }
 
-// AssumedRoleTraits are those of the issuer with sessions of that length.
+// AssumedRoleTraits returns the issuer's traits for sessions of that length.
 func AssumedRoleTraits(duration time.Duration) rota.Traits {
 	return rota.Traits{Kind: "role session", IssuerChooses: true, TestSuccesses: 3, Lifetime: duration}
 }
 
-// assumedRole issues temporary keys of a role: they end by themselves.
+// assumedRole issues temporary keys of a role, which expire.
 type assumedRole struct {
 	connection *Connection
 	cfg        AssumedRoleConfig
@@ -57,7 +58,7 @@ var (
 	_ rota.Preflighter = (*assumedRole)(nil)
 )
 
-// AssumedRole is the issuer of a role's sessions. The credentials have the
+// AssumedRole returns an issuer of a role's sessions. The credentials have the
 // fields access_key_id, secret_access_key, session_token and expiration.
 func (c *Connection) AssumedRole(cfg AssumedRoleConfig) (rota.Issuer, error) {
 	if cfg.Duration == 0 {
@@ -85,8 +86,8 @@ func (a *assumedRole) Traits() rota.Traits { return AssumedRoleTraits(a.cfg.Dura
 // CredentialID implements [rota.Issuer]: the temporary access key's id.
 func (a *assumedRole) CredentialID(c rota.Credential) string { return c.Field(rota.FieldAccessKeyID) }
 
-// Create implements [rota.Issuer]. Of a session whose answer was lost nothing
-// has to be known: nobody holds it, and it ends.
+// Create implements [rota.Issuer]. If the response is lost, there's nothing to
+// clean up: nothing uses that session, and it expires.
 func (a *assumedRole) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
 	client := a.connection.sts
 	for _, arn := range a.cfg.Chain {
@@ -101,7 +102,7 @@ func (a *assumedRole) Create(ctx context.Context, _ rota.CreateRequest) (rota.Cr
 	return a.issued(a.cfg.RoleARN, out, err)
 }
 
-// input asks for the session that is issued.
+// input returns the request for the session to issue.
 func (a *assumedRole) input() *sts.AssumeRoleInput {
 	in := &sts.AssumeRoleInput{
 		RoleArn: &a.cfg.RoleARN, RoleSessionName: &a.cfg.SessionName, TransitiveTagKeys: a.cfg.TransitiveTagKeys,
@@ -122,7 +123,7 @@ func (a *assumedRole) input() *sts.AssumeRoleInput {
 	return in
 }
 
-// issued is what AssumeRole answered.
+// issued returns the credential in AssumeRole's response.
 func (a *assumedRole) issued(arn string, out *sts.AssumeRoleOutput, err error) (rota.Credential, error) {
 	op := "assume role " + arn
 	if err != nil {
@@ -140,7 +141,7 @@ func (a *assumedRole) issued(arn string, out *sts.AssumeRoleOutput, err error) (
 	}), nil
 }
 
-// refused is fail with what a person can do about a role that can't be assumed.
+// refused is fail with remedies for a role that can't be assumed.
 func (a *assumedRole) refused(op, arn string, err error) error {
 	e := classify(err)
 	e.System, e.Op = a.connection.system(), op
@@ -177,11 +178,12 @@ func (a *assumedRole) test(ctx context.Context, c rota.Credential) error {
 	return nil
 }
 
-// Delete implements [rota.Issuer]: a session can't be ended alone.
+// Delete implements [rota.Issuer]: a single session can't be revoked.
 func (a *assumedRole) Delete(ctx context.Context, _ rota.RetireRequest) error { return ctx.Err() }
 
-// Preflight implements [rota.Preflighter]. It asks for a session and throws it
-// away: whether the role trusts Rota, and for how long, shows no other way.
+// Preflight implements [rota.Preflighter]. It requests a session and discards it,
+// because that's the only way to find out whether the role trusts Rota, and for
+// how long.
 func (a *assumedRole) Preflight(ctx context.Context) []rota.Finding {
 	me, findings := a.connection.preflightIdentity(ctx)
 	if me.arn == "" {

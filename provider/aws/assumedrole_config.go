@@ -15,19 +15,19 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Lengths of sessions.
+// Durations of sessions.
 const (
 	DefaultSession = time.Hour
-	ShortSession   = 15 * time.Minute // the shortest that STS makes
+	ShortSession   = 15 * time.Minute // the shortest that STS allows
 	LongSession    = 12 * time.Hour   // the longest
-	// ChainedSession is the longest where a role is assumed with another role's
+	// ChainedSession is the longest if a role is assumed with another role's
 	// credentials.
 	ChainedSession = time.Hour
 )
 
 const defaultSessionName = "rota"
 
-// What STS takes.
+// STS's limits.
 const (
 	maxSessionPolicy = 2048 // characters
 	maxPolicyARNs    = 10
@@ -43,8 +43,8 @@ var (
 	tagText         = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]*$`) // of any length: a counted repetition of such classes takes megabytes
 )
 
-// Validate says what STS would refuse. What is empty is not looked at. The
-// errors that it joins are of type [*provider.SettingError].
+// Validate returns what STS would refuse. It skips empty fields. The errors that
+// it joins are of type [*provider.SettingError].
 func (c AssumedRoleConfig) Validate() error {
 	var errs []error
 	refuse := func(key, hint, format string, args ...any) { errs = append(errs, wrong(key, hint, format, args...)) }
@@ -73,7 +73,7 @@ func (c AssumedRoleConfig) Validate() error {
 	return errors.Join(append(errs, c.validateRights()...)...)
 }
 
-// wrong is what is wrong with one key.
+// wrong returns an error about one key.
 func wrong(key, hint, format string, args ...any) error {
 	return rota.WithRemedies(&provider.SettingError{Key: key, Message: fmt.Sprintf(format, args...)}, rota.Configure(key, hint))
 }
@@ -124,8 +124,8 @@ func chained(d time.Duration) error {
 		rota.FormatDuration(d), rota.FormatDuration(ChainedSession))
 }
 
-// isTag tells whether a tag's key or value is of the letters and the length that
-// STS takes.
+// isTag reports whether a tag's key or value has the characters and the length
+// that STS accepts.
 func isTag(s string, least, most int) bool {
 	n := utf8.RuneCountInString(s)
 	return n >= least && n <= most && tagText.MatchString(s)

@@ -12,14 +12,14 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// bucketCheck sees whether a credential reaches a bucket.
+// bucketCheck checks that a credential can access a bucket.
 type bucketCheck struct {
 	connection *Connection
 	bucket     string
 }
 
-// Bucket is the check that a new access key reaches an S3 bucket (HeadBucket,
-// which needs s3:ListBucket), in whatever region that is.
+// Bucket returns a check that a new access key can access an S3 bucket, whatever
+// its region. It calls HeadBucket, which needs s3:ListBucket.
 func (c *Connection) Bucket(bucket string) rota.Check {
 	return &bucketCheck{connection: c, bucket: bucket}
 }
@@ -27,8 +27,8 @@ func (c *Connection) Bucket(bucket string) rota.Check {
 // Name implements [rota.Check].
 func (b *bucketCheck) Name() string { return "s3 bucket " + b.bucket }
 
-// Check implements [rota.Check]. A refusal is of class wait: S3 learns of a new
-// key later than STS does.
+// Check implements [rota.Check]. A refusal has class wait, because new keys reach
+// S3 later than STS.
 func (b *bucketCheck) Check(ctx context.Context, c rota.Credential) error {
 	return rota.Sanitize(b.check(ctx, c), c)
 }
@@ -48,7 +48,7 @@ func (b *bucketCheck) check(ctx context.Context, c rota.Credential) error {
 	e := classify(err)
 	e.System, e.Op = b.connection.system(), op
 	status, _ := httpOf(err)
-	if status == http.StatusForbidden || status == http.StatusUnauthorized { // HEAD answers no code
+	if status == http.StatusForbidden || status == http.StatusUnauthorized { // a response to HEAD has no error code
 		e.Class, e.Err = rota.ClassWait, fmt.Errorf("%w: %w", rota.ErrRefused, e.Err)
 		e.Remedies = rota.Outside("allow s3:ListBucket on arn:aws:s3:::" + b.bucket + " to the user, if it is still refused after some minutes")
 	}
@@ -60,8 +60,8 @@ func (b *bucketCheck) head(ctx context.Context, c rota.Credential, region string
 	return err
 }
 
-// bucketRegion is the region that S3 says the bucket is in, "" where it says
-// none.
+// bucketRegion returns the region that S3 says the bucket is in, or "" if it
+// doesn't say.
 func bucketRegion(err error) string {
 	e, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	if !ok || e.Response == nil || e.Response.Response == nil {
@@ -76,8 +76,8 @@ func bucketRegion(err error) string {
 // Connection implements [PermissionHolder].
 func (b *bucketCheck) Connection() *Connection { return b.connection }
 
-// Permissions implements [PermissionHolder]: none of Rota's. Whoever owns the tested key
-// needs them.
+// Permissions implements [PermissionHolder]. Rota itself needs none; the owner of
+// the tested key does.
 func (b *bucketCheck) Permissions(_ context.Context, at Place) []Permission {
 	return []Permission{{ID: "ReachBucket", Action: "s3:ListBucket", Resource: at.bucket(b.bucket), Holder: "the user",
 		Why: "reaches the bucket with the new key, to test it"}}

@@ -14,8 +14,8 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Calls a second that Rota allows itself. AWS's limits hold for the whole
-// account and region, so that everybody else's calls need room as well.
+// How many calls per second Rota makes at most. AWS's limits apply to the whole
+// account and region, so this leaves room for other callers.
 const (
 	secretWritesPerSecond = 15 // of AWS's 50 for PutSecretValue, UpdateSecret and UpdateSecretVersionStage together
 	secretListsPerSecond  = 20 // of AWS's 50 and more
@@ -25,23 +25,23 @@ const (
 	ssmWritesPerSecond    = 2  // of AWS's 3 for PutParameter
 )
 
-// budget is a connection's part in the budget of its account.
+// budget is a connection's share of its account's budget.
 type budget struct {
 	rota.Budget
 	connection  string // its name
 	region      string
-	role        string // the one that is assumed, "" for none
+	role        string // the role that's assumed, "" for none
 	credentials awssdk.CredentialsProvider
 
 	asked atomic.Pointer[string] // the account, once AWS has named it
 }
 
-// learn notes which account AWS says the connection is of.
+// learn records which account AWS says the connection belongs to.
 func (b *budget) learn(account string) { b.asked.Store(&account) }
 
-// owner names whose budget a call draws on: the account, as the role or the SDK
-// has it or AWS has named it. Until it does, connections with one access key
-// share at least. No call is made to find out.
+// owner returns whose budget a call draws on: the account, if it's known from the
+// role, the SDK or a response from AWS. Until then, connections with the same
+// access key share a budget. It makes no call to find out.
 func (b *budget) owner(ctx context.Context) string {
 	if parts := strings.Split(b.role, ":"); len(parts) == 6 && parts[4] != "" {
 		return parts[4]
@@ -50,15 +50,15 @@ func (b *budget) owner(ctx context.Context) string {
 		return *account
 	}
 	if b.credentials != nil {
-		if c, err := b.credentials.Retrieve(ctx); err == nil { // else the call itself says what is wrong
+		if c, err := b.credentials.Retrieve(ctx); err == nil { // otherwise the call itself reports the error
 			return cmp.Or(c.AccountID, c.AccessKeyID, b.connection)
 		}
 	}
 	return b.connection
 }
 
-// limit makes every attempt of every call wait for its turn: no call can
-// forget it, and the SDK's retries count too.
+// limit makes every attempt of every call wait for the budget. As middleware, no
+// call can bypass it, and the SDK's retries count too.
 func (b *budget) limit(stack *middleware.Stack) error {
 	wait := middleware.FinalizeMiddlewareFunc("RotaBudget", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
@@ -73,7 +73,7 @@ func (b *budget) limit(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(wait, "Retry", middleware.After)
 }
 
-// key names what shares one budget: IAM is one for all regions.
+// key returns the budget's key. IAM has one budget for all regions.
 func (b *budget) key(ctx context.Context, what string) string {
 	if what == "iam" {
 		return "aws " + b.owner(ctx) + " iam"
@@ -81,8 +81,8 @@ func (b *budget) key(ctx context.Context, what string) string {
 	return "aws " + b.owner(ctx) + " " + b.region + " " + what
 }
 
-// bucket is what an operation draws on, and how many a second there are; "" for
-// the operations that AWS allows thousands of.
+// bucket returns which limit an operation counts against and its calls per second.
+// It returns "" for operations of which AWS allows thousands.
 func bucket(service, operation string) (what string, perSecond int) {
 	switch service {
 	case "IAM":

@@ -25,56 +25,56 @@ import (
 )
 
 const (
-	attempts       = 3                // of each call that is safe to repeat
+	attempts       = 3                // of each call that's safe to retry
 	maxBackoff     = 5 * time.Second  // between two attempts
-	requestTimeout = 30 * time.Second // of one attempt; the context may be shorter
+	requestTimeout = 30 * time.Second // of one attempt; the context's deadline can be earlier
 )
 
-// Config says who Rota is at AWS and where. Everything is optional but the
-// region, which may also come from the environment or the profile.
+// Config is Rota's identity at AWS, and its region. Everything is optional except
+// the region, which can also come from the environment or the profile.
 type Config struct {
-	// Region is the region of Secrets Manager and of the signatures, such as
-	// "eu-central-1". Defaults to what the SDK finds.
+	// Region is the region to call and to sign for, such as "eu-central-1".
+	// Defaults to what the SDK finds.
 	Region string
 	// Profile is a profile of the shared AWS configuration files.
 	Profile string
-	// RoleARN is a role to assume with the credentials that were found.
+	// RoleARN is a role to assume with the credentials found.
 	RoleARN string
-	// Chain are roles to assume on the way, each with the credentials of the one
-	// before; RoleARN is assumed with the last one's.
+	// Chain lists roles to assume on the way, each with the previous one's
+	// credentials. RoleARN is assumed with the last one's.
 	Chain []string
-	// ExternalID goes with RoleARN where the role's trust policy asks for it.
+	// ExternalID is passed with RoleARN, if the role's trust policy requires it.
 	ExternalID string
-	// SessionName is how the role's session is called in CloudTrail. Defaults
-	// to "rota".
+	// SessionName is the name of the role's session in CloudTrail. Defaults to
+	// "rota".
 	SessionName string
-	// Endpoint is the address of an emulator that plays every service. Defaults
-	// to AWS itself.
+	// Endpoint is the address of an emulator for all services. Defaults to AWS
+	// itself.
 	Endpoint string
 	// AccessKeyID, SecretAccessKey and SessionToken are static credentials.
 	// Defaults to the SDK's usual chain: environment, files, container, instance.
 	AccessKeyID, SecretAccessKey, SessionToken string
-	// Budget holds the calls that the account allows: connections with the same
-	// budget and account share them. Where neither the role nor the SDK names
-	// the account, it is known from the first GetCallerIdentity on; until then
-	// those with one access key share. Defaults to a budget of the connection
-	// alone.
+	// Budget rate-limits the calls to the account. Connections with the same
+	// budget and account share it. If neither the role nor the SDK names the
+	// account, it's known after the first GetCallerIdentity; until then,
+	// connections with the same access key share it. Defaults to a budget for
+	// this connection alone.
 	Budget rota.Budget
 }
 
-// Connection is one identity at AWS. All that is made from it shares a budget of
-// calls. It may be used by several goroutines.
+// Connection is one identity at AWS. Everything made from it shares a call budget.
+// It's safe for concurrent use.
 type Connection struct {
 	name   string
 	region string
 	role   string   // the role that was configured, "" for none
-	chain  []string // the roles that are assumed on the way to it
+	chain  []string // the roles to assume on the way to it
 	budget *budget
 
-	endpoint string // of the emulator that plays AWS, "" for AWS itself
+	endpoint string // of the emulator, "" for AWS itself
 
-	externalID string        // that goes with the role
-	patience   time.Duration // the most to wait between two tries of anything
+	externalID string        // passed with the role
+	patience   time.Duration // the longest wait between two attempts
 
 	iam     *iam.Client
 	sts     *sts.Client
@@ -83,19 +83,19 @@ type Connection struct {
 	sns     *sns.Client
 	ssm     *ssm.Client
 
-	login awssdk.CredentialsProvider // what Rota logs in with, before any role
+	login awssdk.CredentialsProvider // Rota's own credentials, before it assumes any role
 
 	mu sync.Mutex
-	me *identity // who Rota is, once asked
+	me *identity // Rota's identity, once AWS was asked
 }
 
-// New makes a connection under the name that errors show ("aws <name>"). It
-// reads the SDK's configuration files and calls nothing outside.
+// New returns a connection. Errors show its name as "aws <name>". It reads the
+// SDK's configuration files but makes no calls.
 func New(ctx context.Context, name string, cfg Config) (*Connection, error) {
 	return connect(ctx, name, cfg, awshttp.NewBuildableClient().WithTimeout(requestTimeout), maxBackoff)
 }
 
-// connect is New over any HTTP client, and with any patience between attempts.
+// connect is New with a given HTTP client and longest wait between attempts.
 func connect(ctx context.Context, name string, cfg Config, client config.HTTPClient, backoff time.Duration) (*Connection, error) {
 	if (cfg.AccessKeyID == "") != (cfg.SecretAccessKey == "") {
 		return nil, rota.WithRemedies(fmt.Errorf("aws %s: access key id and secret access key go together", name), rota.Configure("", "set both or neither"))
@@ -105,7 +105,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 	}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(client),
-		config.WithLogger(logging.Nop{}), // stderr is not the SDK's; what matters comes back as an error
+		config.WithLogger(logging.Nop{}), // the SDK must not log to stderr; errors are returned
 		config.WithRetryer(func() awssdk.Retryer { return newRetryer(backoff) }),
 	}
 	if cfg.Region != "" {
@@ -117,7 +117,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 	if cfg.Endpoint != "" {
 		options = append(options, config.WithBaseEndpoint(cfg.Endpoint),
 			config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
-				// The SDK makes its client before it knows the endpoint.
+				// The SDK creates its client before it knows the endpoint.
 				o.Client = sts.New(sts.Options{BaseEndpoint: &cfg.Endpoint, Region: cmp.Or(cfg.Region, "us-east-1"), HTTPClient: client, Retryer: newRetryer(backoff)})
 			}))
 	}
@@ -165,7 +165,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 	}, nil
 }
 
-// assume logs in as a role, with the credentials that the configuration has.
+// assume returns credentials for a role, assumed with the configuration's.
 func assume(cfg awssdk.Config, role, sessionName, externalID string) awssdk.CredentialsProvider {
 	return awssdk.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), role, func(o *stscreds.AssumeRoleOptions) {
 		o.RoleSessionName = cmp.Or(sessionName, defaultSessionName)
@@ -182,5 +182,5 @@ func newRetryer(backoff time.Duration) awssdk.Retryer {
 	})
 }
 
-// system is the connection's name in errors.
+// system returns the connection's name in errors.
 func (c *Connection) system() string { return "aws " + c.name }

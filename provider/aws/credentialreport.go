@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	// reportPause is how long IAM is left alone between two questions whether
-	// the report is made.
+	// reportPause is how long to wait before asking IAM again whether the report
+	// is ready.
 	reportPause = 2 * time.Second
-	// reportTries is how often it is asked.
+	// reportTries is how many times to ask.
 	reportTries = 30
 	// rootUser is what the report calls the account's root.
 	rootUser = "<root_account>"
 )
 
-// credentialReport is IAM's list of all users, which it makes once in four
-// hours at most. It has no ids of keys.
+// credentialReport is IAM's list of all users. IAM generates it at most once every
+// four hours. It doesn't contain key ids.
 type credentialReport struct {
 	made  time.Time
 	users map[string]reportRow
@@ -40,7 +40,7 @@ type reportRow struct {
 // reportKey is one key of a user.
 type reportKey struct {
 	active  bool
-	changed time.Time // made, or switched on or off; zero where there is no key
+	changed time.Time // created, activated or deactivated; zero if there is no key
 	use     keyUse
 }
 
@@ -50,7 +50,7 @@ type keyUse struct {
 	service, region string
 }
 
-// hasKeys tells whether the user had a key when the report was made.
+// hasKeys reports whether the user had a key when the report was generated.
 func (r reportRow) hasKeys() bool {
 	for _, k := range r.slots {
 		if k.active || !k.changed.IsZero() {
@@ -60,7 +60,7 @@ func (r reportRow) hasKeys() bool {
 	return false
 }
 
-// useOf finds a key's use by its date and state, where both mean one key only.
+// useOf finds a key's use by its date and state, if only one key matches both.
 func (r reportRow) useOf(key rota.Issued, all []rota.Issued) (use keyUse, ok bool) {
 	fits := func(slot reportKey, k rota.Issued) bool {
 		return slot.active == k.Active && slot.changed.Equal(k.CreatedAt.Truncate(time.Second))
@@ -82,8 +82,8 @@ func (r reportRow) useOf(key rota.Issued, all []rota.Issued) (use keyUse, ok boo
 	return use, ok
 }
 
-// rootKeys tells whether the root had an active key; nil where the report has
-// no root.
+// rootKeys reports whether the root user had an active key; nil if the report has
+// no root user.
 func (r credentialReport) rootKeys() *bool {
 	root, ok := r.users[rootUser]
 	if !ok {
@@ -92,7 +92,7 @@ func (r credentialReport) rootKeys() *bool {
 	return new(root.slots[0].active || root.slots[1].active)
 }
 
-// credentialReport has IAM make a report, or takes the one that it has.
+// credentialReport has IAM generate a report, or uses the existing one.
 func (c *Connection) credentialReport(ctx context.Context) (credentialReport, error) {
 	const op = "get credential report"
 	for range reportTries {
@@ -118,7 +118,7 @@ func (c *Connection) credentialReport(ctx context.Context) (credentialReport, er
 	return credentialReport{}, c.fail(op, errors.New("IAM is still making it"))
 }
 
-// parseReport reads the report by the names of its columns.
+// parseReport parses the report by its column names.
 func parseReport(content []byte) (map[string]reportRow, error) {
 	rows, err := csv.NewReader(bytes.NewReader(content)).ReadAll()
 	if err != nil {
@@ -156,7 +156,7 @@ func parseReport(content []byte) (map[string]reportRow, error) {
 	return users, nil
 }
 
-// reportTime is a date of the report; zero for N/A, no_information and the
+// reportTime parses a date in the report; zero for N/A, no_information and the
 // like.
 func reportTime(text string) time.Time {
 	at, err := time.Parse(time.RFC3339, text)

@@ -5,10 +5,10 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// ConnectionKind is the key of AWS's connections in rota.yaml.
+// ConnectionKind is the key of AWS connections in rota.yaml.
 const ConnectionKind = "aws"
 
-// Provider describes what rota.yaml can name of AWS.
+// Provider describes what rota.yaml can use from AWS.
 func Provider() provider.Provider {
 	return provider.Provider{
 		Name:    "aws",

@@ -70,9 +70,9 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	return New(b.Context(), b.Name, cfg)
 }
 
-// Scope implements [provider.Scoper]: the account of the role, or else who logs
-// in, and how. Two connections without a role that log in alike are of one
-// account, whichever it is.
+// Scope implements [provider.Scoper]. It's the role's account, or else Rota's own
+// login: two connections without a role and with the same login are in the same
+// account, whichever one that is.
 func (c *connectionConfig) Scope(k *provider.Known) string {
 	login := []string{"login"}
 	for _, t := range []provider.Text{c.Endpoint, c.RoleARN, c.Profile, c.AccessKeyID} {
@@ -88,15 +88,14 @@ func (c *connectionConfig) Scope(k *provider.Known) string {
 	return strings.Join(login, "\x00")
 }
 
-// accountScope is an account as claims have it: in one of AWS's partitions,
-// whose accounts have nothing to do with each other, or at the emulator that
-// plays AWS at that address.
+// accountScope identifies an account in claims: in one of AWS's partitions, which
+// share no accounts, or at the emulator with that address.
 func accountScope(partition, account, endpoint string) string {
 	return strings.Join([]string{"account", partition, account, emulator(endpoint)}, "\x00")
 }
 
-// emulator is an address in one spelling. All names of this machine are one as
-// long as the port is the same; which other addresses are, can't be told.
+// emulator normalizes an emulator's address. All names of this machine with the
+// same port are equal; other aliases can't be detected.
 func emulator(endpoint string) string {
 	u, err := url.Parse(strings.ToLower(strings.TrimRight(endpoint, "/")))
 	if err != nil || u.Host == "" {
@@ -108,8 +107,8 @@ func emulator(endpoint string) string {
 	return u.String()
 }
 
-// regionIn is a connection's region: what rota.yaml says, or else what the SDK
-// found, once the connection is open.
+// regionIn returns a connection's region: what rota.yaml says, or else what the
+// SDK found, once the connection is open.
 func regionIn(k *provider.Known, connection string) string {
 	if c, ok := k.Opened(connection).(*Connection); ok {
 		return c.region
@@ -121,7 +120,7 @@ func regionIn(k *provider.Known, connection string) string {
 	return ""
 }
 
-// endpointIn is a connection's endpoint, likewise; "" for AWS itself.
+// endpointIn returns a connection's endpoint in the same way; "" for AWS itself.
 func endpointIn(k *provider.Known, connection string) string {
 	if c, ok := k.Opened(connection).(*Connection); ok {
 		return c.endpoint

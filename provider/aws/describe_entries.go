@@ -17,7 +17,8 @@ type secretsManagerConfig struct {
 	Tags     map[string]provider.Text  `json:"tags,omitzero" empty:"true" jsonschema:"Tags, if Rota creates the entry."`
 }
 
-// leastEvery is how often AWS lets a secret's value change for long.
+// leastEvery is the shortest rotation interval that AWS's quota on a secret's
+// versions sustains.
 const leastEvery = 15 * time.Minute
 
 // LeastEvery implements [provider.Pacer].
@@ -39,9 +40,9 @@ func (c *secretsManagerConfig) Claims(k *provider.Known) []provider.Claim {
 	return []provider.Claim{regional(k, entry, "secretsmanager", "secret:")}
 }
 
-// regional completes the claim on a thing whose name is a region's: with the
-// region, and with the account where the name is an ARN. What stands before the
-// name in the ARN is cut off, and for a secret what AWS puts behind it.
+// regional completes a claim on a regional resource: it adds the region, and the
+// account if the name is an ARN. It reduces an ARN to the name by cutting off
+// before, and for a secret also the suffix that AWS appends.
 func regional(k *provider.Known, c provider.Claim, service, before string) provider.Claim {
 	parts := strings.SplitN(c.Name, ":", 6) // arn:aws:service:region:account:resource
 	if len(parts) != 6 || parts[0] != "arn" || parts[2] != service {
@@ -53,7 +54,7 @@ func regional(k *provider.Known, c provider.Claim, service, before string) provi
 		name = short
 	}
 	if one, ok := strings.CutPrefix(name, "/"); ok && service == "ssm" && !strings.Contains(one, "/") {
-		name = one // only the names of a hierarchy begin with a slash
+		name = one // only hierarchical names begin with a slash
 	}
 	c.Name, c.Scope = parts[3]+"\x00"+name, accountScope(parts[1], parts[4], endpointIn(k, c.Connection))
 	return c

@@ -46,8 +46,8 @@ func (c *accessKeyConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
 	return connection.AccessKeys(cfg), nil
 }
 
-// UserOf is the IAM user whose access key an issuer's configuration names; ""
-// where that's a reference, and false where it names none.
+// UserOf returns the IAM user whose access key an issuer's configuration rotates.
+// The name is "" if it's a reference. ok is false for other issuers.
 func UserOf(config any) (user string, ok bool) {
 	c, ok := config.(*accessKeyConfig)
 	if !ok {
@@ -57,8 +57,7 @@ func UserOf(config any) (user string, ok bool) {
 	return user, true
 }
 
-// assumeRoleConfig is a role whose sessions are issued: keys that end by
-// themselves.
+// assumeRoleConfig is a role whose sessions are issued, as keys that expire.
 type assumeRoleConfig struct {
 	At                provider.Pos             `json:"-"`
 	RoleARN           provider.Text            `json:"role_arn" jsonschema:"The role."`
@@ -83,8 +82,8 @@ func (c *assumeRoleConfig) Fields() provider.Fields {
 	return provider.Fields{All: fields, Login: fields}
 }
 
-// Validate implements [provider.Validator]. It refuses what STS would refuse,
-// as far as it's known already.
+// Validate implements [provider.Validator]. It refuses what STS would refuse, as
+// far as the values are known already.
 func (c *assumeRoleConfig) Validate(v *provider.Validation) {
 	places := map[string]provider.Pos{
 		"role_arn": c.RoleARN.At, "duration": c.Duration.At, "session_name": c.SessionName.At, "external_id": c.ExternalID.At,
@@ -115,7 +114,7 @@ func (c *assumeRoleConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
 	return connection.AssumedRole(cfg)
 }
 
-// settings are the issuer's, with the values that text gives.
+// settings returns the issuer's settings, using text to resolve values.
 func (c *assumeRoleConfig) settings(text func(provider.Text) string) AssumedRoleConfig {
 	cfg := AssumedRoleConfig{
 		RoleARN: text(c.RoleARN), Duration: c.Duration.Length, SessionName: text(c.SessionName), ExternalID: text(c.ExternalID),

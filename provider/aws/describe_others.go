@@ -7,7 +7,8 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// bucketConfig is the name of a bucket that a new access key must reach.
+// bucketConfig is the name of a bucket that a new access key must be able to
+// access.
 type bucketConfig struct{ provider.Text }
 
 // Check implements [provider.CheckConfig].

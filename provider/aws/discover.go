@@ -77,8 +77,8 @@ func (o *discoverOptions) discover(ctx context.Context, r provider.DiscoveryRequ
 	return found, nil
 }
 
-// sources are the connections to search. Those that couldn't be opened are
-// failed accounts.
+// sources returns the connections to search. Those that couldn't be opened are
+// returned as failed accounts.
 func (o *discoverOptions) sources(ctx context.Context, file *provider.DiscoveryFile) ([]*Connection, []account, error) {
 	if len(o.roles) > 0 {
 		connections, err := o.roleConnections(ctx)
@@ -102,7 +102,7 @@ func (o *discoverOptions) sources(ctx context.Context, file *provider.DiscoveryF
 	return connections, accounts, nil
 }
 
-// roleConnections are connections named after their roles' accounts.
+// roleConnections returns connections named after their roles' accounts.
 func (o *discoverOptions) roleConnections(ctx context.Context) ([]*Connection, error) {
 	var connections []*Connection
 	taken := map[string]int{}

@@ -61,8 +61,8 @@ type placed struct {
 	err error
 }
 
-// places asks where the connections lead. A role's account is known without
-// asking, but this finds roles that can't be assumed.
+// places asks AWS which account each connection leads to. A role's account is
+// known without asking, but this finds roles that can't be assumed.
 func places(ctx context.Context, connections []*Connection) []placed {
 	out := make([]placed, len(connections))
 	inParallel(len(connections), func(i int) {
@@ -74,7 +74,7 @@ func places(ctx context.Context, connections []*Connection) []placed {
 	return out
 }
 
-// inParallel does n things, a few at a time.
+// inParallel calls do n times, a few at a time.
 func inParallel(n int, do func(i int)) {
 	var all errgroup.Group
 	all.SetLimit(atOnce)
@@ -124,7 +124,7 @@ func lookAtAccount(ctx context.Context, number string, connections []*Connection
 	return x
 }
 
-// managed are the secrets of rota.yaml that rotate an IAM user's keys, by
+// managed returns the secrets in rota.yaml that rotate an IAM user's keys, by
 // account and user.
 func managed(ctx context.Context, file *provider.DiscoveryFile, accounts []account) map[[2]string]string {
 	out := map[[2]string]string{}
@@ -143,7 +143,7 @@ func managed(ctx context.Context, file *provider.DiscoveryFile, accounts []accou
 			continue
 		}
 		c := keys.Connection()
-		if _, asked := numbers[c.Name()]; !asked { // not one of those to search, but perhaps the same account
+		if _, asked := numbers[c.Name()]; !asked { // not one to search, but it might be the same account
 			at, _ := c.Place(ctx)
 			numbers[c.Name()] = at.Account
 		}
@@ -192,7 +192,7 @@ func (o *discoverOptions) discovered(ctx context.Context, r provider.DiscoveryRe
 	return doc
 }
 
-// doc is the account for people and programs.
+// doc converts the account for output.
 func (x account) doc() discoveredAccount {
 	d := discoveredAccount{
 		Account: x.number, Connections: x.connections, Users: x.inventory.Users, WithoutKeys: x.inventory.WithoutKeys,
@@ -211,7 +211,7 @@ func (x account) doc() discoveredAccount {
 	return d
 }
 
-// problemsOf are what couldn't be found out, for people.
+// problemsOf returns what couldn't be determined, for people.
 func problemsOf(accounts []account) []error {
 	var all []error
 	for _, x := range accounts {
@@ -241,7 +241,7 @@ type discoveredAccount struct {
 	Users       int           `json:"users"`
 	WithoutKeys int           `json:"without_keys"`           // users without an access key
 	ConsoleOnly *int          `json:"console_only,omitempty"` // those of them with a password; missing if unknown
-	RootKeys    *bool         `json:"root_keys,omitempty"`    // missing where not known
+	RootKeys    *bool         `json:"root_keys,omitempty"`    // missing if unknown
 	ReportAt    time.Time     `json:"report_at,omitzero"`     // when IAM generated the credential report; missing if none was used
 	Error       string        `json:"error,omitempty"`
 	Hint        string        `json:"hint,omitempty"`

@@ -10,7 +10,7 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// table is the keys, for people.
+// table returns the keys as a table for people.
 func (doc discoverDoc) table() (header []string, rows [][]provider.Words, summary []provider.Words) {
 	users := map[[2]string]bool{}
 	for _, k := range doc.Keys {
@@ -34,7 +34,7 @@ func (doc discoverDoc) table() (header []string, rows [][]provider.Words, summar
 	return []string{"ACCOUNT", "USER", "KEY", "STATUS", "AGE", "LAST USED", "HELD BY", "MANAGED", "OVERDUE"}, rows, summary
 }
 
-// summary is what there is to say about an account besides its keys.
+// summary describes an account apart from its keys.
 func (x discoveredAccount) summary() string {
 	text := fmt.Sprintf("account %s: %s", x.Account, plural(x.Users, "user"))
 	if x.WithoutKeys > 0 {
@@ -66,7 +66,7 @@ func (k discoveredKey) overdue() string {
 	return ""
 }
 
-// lastUse is "3d ago, s3 in eu-central-1".
+// lastUse returns text such as "3d ago, s3 in eu-central-1".
 func (k discoveredKey) lastUse(now time.Time) string {
 	switch {
 	case !k.UseKnown:
@@ -84,7 +84,7 @@ func (k discoveredKey) lastUse(now time.Time) string {
 	return text
 }
 
-// holders are the secrets that hold the key, with the region where there are
+// holders returns the secrets that hold the key, with the region if there are
 // several.
 func (k discoveredKey) holders() []string {
 	var names []string
@@ -98,7 +98,7 @@ func (k discoveredKey) holders() []string {
 	return names
 }
 
-// csv is the keys, for spreadsheets.
+// csv returns the keys for spreadsheets.
 func (doc discoverDoc) csv() [][]string {
 	rows := [][]string{{"account", "connection", "user", "key_id", "status", "created", "age_days", "last_used", "last_used_service", "last_used_region", "held_by", "managed", "overdue"}}
 	for _, k := range doc.Keys {
@@ -117,7 +117,7 @@ func (doc discoverDoc) csv() [][]string {
 	return rows
 }
 
-// plural is a count of things: "1 key", "3 keys".
+// plural returns a count of things, such as "1 key" or "3 keys".
 func plural(n int, one string) string {
 	if n == 1 {
 		return "1 " + one

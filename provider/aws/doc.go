@@ -1,8 +1,9 @@
-// Package aws is Amazon Web Services in all the roles it plays for Rota: the
-// issuer of IAM access keys (tested with STS), the store Secrets Manager, the
-// check that a credential reaches an S3 bucket, and the notifier SNS. They
-// share one connection: one identity, one region, one budget of calls.
+// Package aws implements Rota's interfaces for Amazon Web Services: issuers of
+// IAM access keys and role sessions (tested with STS), the store Secrets Manager,
+// a target in SSM Parameter Store, a check that a credential can access an S3
+// bucket, and the notifier SNS. They share one connection: one identity, one
+// region, one call budget.
 //
-// What is not here: when anything is rotated, which the planner decides, and
-// copies of a credential elsewhere, which targets of other providers deliver.
+// It doesn't decide when to rotate, which is up to the planner, and doesn't
+// deliver copies outside AWS, which is up to other providers' targets.
 package aws

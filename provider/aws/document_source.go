@@ -9,10 +9,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// maxDocument bounds what is read of an object or a parameter.
+// maxDocument is the most that's read from an object or a parameter.
 const maxDocument = 16 << 20
 
-// Object reads an object of S3, such as a configuration, whole.
+// Object reads a whole S3 object, such as a configuration file.
 func (c *Connection) Object(ctx context.Context, bucket, key string) ([]byte, error) {
 	op := "read s3://" + bucket + "/" + key
 	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
@@ -30,8 +30,8 @@ func (c *Connection) Object(ctx context.Context, bucket, key string) ([]byte, er
 	return data, nil
 }
 
-// ParameterText reads a parameter of Systems Manager, such as a configuration,
-// decrypted where it is encrypted.
+// ParameterText reads a Systems Manager parameter, such as a configuration, and
+// decrypts it if it's encrypted.
 func (c *Connection) ParameterText(ctx context.Context, name string) (string, error) {
 	op := "read parameter " + name
 	out, err := c.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: new(true)})

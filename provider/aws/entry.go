@@ -14,19 +14,19 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Entry is what a secret of Secrets Manager says of itself.
+// Entry is what Secrets Manager says about a secret.
 type Entry struct {
 	Name, ARN string
 	Tags      map[string]string
-	// Rotates tells that Secrets Manager's own rotation is turned on.
+	// Rotates means that Secrets Manager's own rotation is enabled.
 	Rotates bool
-	// Values are the texts, numbers and truths of the current version's JSON
-	// object, all as text; zero where there is no such version or object.
+	// Values are the strings, numbers and booleans in the current version's JSON
+	// object, all as text; zero if there is no current version or no object.
 	Values rota.Credential
 }
 
-// Entry reads a secret by its name or ARN. One that does not exist is
-// [rota.ErrNotFound].
+// Entry reads a secret by its name or ARN. It returns [rota.ErrNotFound] if the
+// secret doesn't exist.
 func (c *Connection) Entry(ctx context.Context, id string) (Entry, error) {
 	s := &secretStore{connection: c, cfg: SecretsManagerConfig{Name: id}}
 	out, err := s.look(ctx)
@@ -57,7 +57,7 @@ func tagsOf(out *secretsmanager.DescribeSecretOutput) map[string]string {
 	return tags
 }
 
-// scalars are the members that are texts, numbers or truths, as text.
+// scalars returns the members that are strings, numbers or booleans, as text.
 func (d document) scalars() map[string]string {
 	values := d.texts()
 	for _, m := range d.members {
@@ -70,8 +70,8 @@ func (d document) scalars() map[string]string {
 	return values
 }
 
-// Holds tells whether a store is the one of that secret of Secrets Manager, by
-// its name or ARN.
+// Holds reports whether a store is the one for a Secrets Manager secret, given by
+// name or ARN.
 func Holds(store rota.Store, id string) bool {
 	s, ok := store.(*secretStore)
 	if !ok {
@@ -87,8 +87,8 @@ func Holds(store rota.Store, id string) bool {
 	return !strings.HasPrefix(mine, "arn:") && nameOf(theirs, s.connection.region) == mine
 }
 
-// nameOf is the name in a secret's ARN, which ends in a hyphen and six
-// characters of AWS's; "" where it is none of that region.
+// nameOf returns the name in a secret's ARN, without the hyphen and six characters
+// that AWS appends; "" if it isn't an ARN in that region.
 func nameOf(arn, region string) string {
 	const suffix = 7
 	parsed, err := awsarn.Parse(arn) // arn:aws:secretsmanager:region:account:secret:name-abc123
@@ -99,15 +99,15 @@ func nameOf(arn, region string) string {
 	return name[:len(name)-suffix]
 }
 
-// Tagger is implemented by the stores of Secrets Manager: a few words beside the
-// versions, for who has no database. They are no secrets.
+// Tagger is implemented by Secrets Manager stores. Tags are a small amount of
+// non-secret state next to the versions, for callers without a database.
 type Tagger interface {
-	// Tags are all tags; none where the secret does not exist.
+	// Tags returns all tags; none if the secret doesn't exist.
 	Tags(ctx context.Context) (map[string]string, error)
-	// SetTag sets one. A secret that does not exist is created, empty. A value
-	// has at most 256 characters: letters, digits, blanks and + - = . _ : / @.
+	// SetTag sets a tag. If the secret doesn't exist, it's created empty. A value
+	// can have up to 256 characters: letters, digits, blanks and + - = . _ : / @.
 	SetTag(ctx context.Context, key, value string) error
-	// RemoveTag removes one; none is no error.
+	// RemoveTag removes a tag. A missing tag isn't an error.
 	RemoveTag(ctx context.Context, key string) error
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Function is what a Lambda function that runs Rota needs beside what its
-// secrets need. Its log is whoever makes the function's.
+// Function is what a Lambda function that runs Rota needs besides what its
+// secrets need. Access to its log is up to whoever creates the function.
 type Function struct {
 	// Config is where its rota.yaml is, as the function's ROTA_CONFIG says it:
 	// s3://bucket/key or ssm:///name. Empty, or a path, for one that is packed
@@ -19,7 +19,7 @@ type Function struct {
 	// Masters are the names or ARNs of the secrets that others name as their
 	// masterarn: the function logs in with them and changes nothing of them.
 	Masters []string
-	// DeadLetters is the ARN of the queue that gets what failed; empty for none.
+	// DeadLetters is the ARN of the dead-letter queue; empty for none.
 	DeadLetters string
 }
 
@@ -59,7 +59,7 @@ func (f Function) Permissions(at Place) ([]Permission, error) {
 	return needs, nil
 }
 
-// serviceOf is the service that an ARN names, "" for any other text.
+// serviceOf returns the service in an ARN, or "" for any other text.
 func serviceOf(arn string) string {
 	parsed, err := awsarn.Parse(arn)
 	if err != nil {
@@ -68,9 +68,9 @@ func serviceOf(arn string) string {
 	return parsed.Service
 }
 
-// FunctionPermissions are what a function needs on the secret of a role beside
-// the role's own: it has no disk, and notes on the secret what it is about to
-// do. They are none for roles that are no secret.
+// FunctionPermissions returns what a function needs on a secret besides r's own
+// permissions: it has no disk, so it records what it's about to do on the secret.
+// It returns none if r isn't a secret.
 func FunctionPermissions(r PermissionHolder, at Place) []Permission {
 	s, ok := r.(*secretStore)
 	if !ok {

@@ -15,17 +15,17 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// maxBatch is how many secrets BatchGetSecretValue takes.
+// maxBatch is how many secrets BatchGetSecretValue accepts.
 const maxBatch = 20
 
-// Holder is a secret in whose current value an access key's id stands.
+// Holder is a secret whose current value contains an access key's id.
 type Holder struct {
 	KeyID  string
 	Secret string // its name
 	Region string
-	// IDField and SecretField are the names that the id and the secret access
-	// key have in the value's JSON object; empty where the value is no object,
-	// or it can't be told.
+	// IDField and SecretField are the names of the id and the secret access key
+	// in the value's JSON object; empty if the value isn't an object, or the
+	// names can't be determined.
 	IDField, SecretField string
 }
 
@@ -34,9 +34,9 @@ var (
 	secretKey = regexp.MustCompile(`^[A-Za-z0-9/+=]{40}$`)
 )
 
-// FindKeys reads the current value of every secret of the region, and gives
-// those that an access key's id stands in. The values are compared here and
-// kept nowhere. Secrets that can't be read are among the problems.
+// FindKeys reads the current value of every secret in the region and returns those
+// that contain an access key's id. Values are compared in memory and never kept.
+// Secrets that can't be read are reported as problems.
 func (c *Connection) FindKeys(ctx context.Context) (found []Holder, problems []error, err error) {
 	secrets, err := c.listSecrets(ctx)
 	if err != nil {

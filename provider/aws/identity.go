@@ -17,8 +17,8 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// maxSkew is how far the clocks may be apart before preflight warns. AWS
-// refuses signatures from five minutes on.
+// maxSkew is how far apart the clocks can be before preflight warns. AWS refuses
+// signatures that are off by five minutes or more.
 const maxSkew = time.Minute
 
 // identity is who a credential belongs to.
@@ -27,7 +27,7 @@ type identity struct {
 	skew         time.Duration // AWS's clock minus ours
 }
 
-// identity is who Rota is at AWS. It never changes, so it is asked once.
+// identity returns Rota's identity at AWS. It never changes, so AWS is asked once.
 func (c *Connection) identity(ctx context.Context) (identity, error) {
 	c.mu.Lock()
 	me := c.me
@@ -48,9 +48,9 @@ func (c *Connection) identity(ctx context.Context) (identity, error) {
 
 var _ provider.Identifier = (*Connection)(nil)
 
-// Identity implements [provider.Identifier]: the account, as STS names it to
-// whoever the connection is at the end of its chain of roles. It takes no
-// permission, and is asked once for the life of the connection.
+// Identity implements [provider.Identifier]. It returns the account that STS
+// reports for the identity at the end of the connection's chain of roles. It
+// needs no permission, and asks once in the connection's lifetime.
 func (c *Connection) Identity(ctx context.Context) (string, error) {
 	me, err := c.identity(ctx)
 	if err != nil {
@@ -76,7 +76,8 @@ func whoIs(ctx context.Context, client *sts.Client) (identity, error) {
 	return who, nil
 }
 
-// skewOf is how far AWS's clock is ahead of ours, by the answer's Date header.
+// skewOf returns how far AWS's clock is ahead of ours, according to the response's
+// Date header.
 func skewOf(metadata middleware.Metadata) time.Duration {
 	theirs, ok := awsmiddleware.GetServerTime(metadata)
 	if !ok {
@@ -89,8 +90,8 @@ func skewOf(metadata middleware.Metadata) time.Duration {
 	return theirs.Sub(ours)
 }
 
-// isUser tells whether the identity is that IAM user of that account. AWS does
-// not tell user names apart by case.
+// isUser reports whether the identity is that IAM user in that account. User names
+// are case-insensitive at AWS.
 func (i identity) isUser(account, user string) bool {
 	// arn:aws:iam::111122223333:user/path/name
 	me, err := awsarn.Parse(i.arn)
@@ -109,7 +110,7 @@ func sessionRole(me awsarn.ARN) (name string, ok bool) {
 	return parts[1], true
 }
 
-// isRole tells whether the identity is a session of that role. A session's ARN
+// isRole reports whether the identity is a session of that role. A session's ARN
 // has the role's name without its path.
 func (i identity) isRole(arn string) bool {
 	// arn:aws:sts::111122223333:assumed-role/name/session

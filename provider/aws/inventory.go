@@ -22,33 +22,32 @@ type UserKey struct {
 	ID        string
 	Active    bool
 	CreatedAt time.Time
-	// UsedAt is the last use, zero for none; UseKnown is false where it could
-	// not be learned. It lags by hours.
+	// UsedAt is the last use, zero for none. It lags by hours. UseKnown is false
+	// if the last use couldn't be determined.
 	UsedAt          time.Time
 	Service, Region string // of the last use
 	UseKnown        bool
 }
 
-// Inventory is the access keys of an account.
+// Inventory lists the access keys in an account.
 type Inventory struct {
 	Keys []UserKey
-	// Users is how many there are; WithoutKeys how many of them have no access
-	// key, and ConsoleOnly how many of those have a password. The last is -1
-	// where it is not known.
+	// Users is the number of users, WithoutKeys how many of them have no access
+	// key, and ConsoleOnly how many of those have a password, -1 if unknown.
 	Users, WithoutKeys, ConsoleOnly int
-	// RootKeys tells whether the account's root has access keys; nil where that
-	// is not known.
+	// RootKeys reports whether the account's root user has access keys; nil if
+	// unknown.
 	RootKeys *bool
-	// ReportAt is when IAM made the credential report that last uses were taken
-	// from, zero where every key was asked for.
+	// ReportAt is when IAM generated the credential report that last uses were
+	// taken from, zero if IAM was asked about every key instead.
 	ReportAt time.Time
-	// Problems are what could not be learned, with what is missing for it.
+	// Problems are what couldn't be determined, with what's missing for it.
 	Problems []error
 }
 
-// Inventory lists the access keys of all IAM users of the account. It changes
-// nothing but that IAM may make a credential report. What can't be learned of
-// one user is a problem, and an error only if there is nothing else.
+// Inventory lists the access keys of all IAM users in the account. It changes
+// nothing, though IAM might generate a credential report. Failing to read one
+// user is a problem, and an error only if nothing else was found.
 func (c *Connection) Inventory(ctx context.Context) (Inventory, error) {
 	inv := Inventory{ConsoleOnly: -1}
 	users, err := c.users(ctx)

@@ -8,10 +8,9 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// stsWith is a client that logs in with a credential that is to be tested. It
-// is a new one each time, with a new signer: the SDK's signer remembers the
-// signing key of an access key id, and with it a wrong secret would pass once
-// the right one had been seen.
+// stsWith returns a client that logs in with a credential under test. Each one has
+// a new signer: the SDK's signer caches the signing key by access key id, so a
+// wrong secret would pass once the right one had been used.
 func (c *Connection) stsWith(credential rota.Credential) *sts.Client {
 	o := c.sts.Options()
 	o.AuthSchemes, o.HTTPSignerV4 = nil, nil

@@ -27,10 +27,11 @@ type ParameterConfig struct {
 	// Tier is Standard, Advanced or Intelligent-Tiering. Defaults to what the
 	// account has set, which is Standard.
 	Tier string
-	// Value is the field, or the template of fields, that is the parameter's
-	// text, under any one name. Without it the text is a JSON object.
+	// Value is the field, or the template of fields, to store as the parameter's
+	// text, under any single name. Defaults to a JSON object.
 	Value rota.FieldMap
-	// Fields are the names in the JSON object. Defaults to the fields' own.
+	// Fields are the names in the JSON object. Defaults to the fields' own
+	// names.
 	Fields rota.FieldMap
 }
 
@@ -42,7 +43,7 @@ const (
 
 var parameterName = regexp.MustCompile(`^(/?[a-zA-Z0-9_.-]+)(/[a-zA-Z0-9_.-]+)*$`)
 
-// ValidateParameterName says what SSM would refuse in a parameter's name.
+// ValidateParameterName returns an error if SSM would refuse a parameter's name.
 func ValidateParameterName(name string) error {
 	const (
 		maxLength = 1011
@@ -60,8 +61,8 @@ func ValidateParameterName(name string) error {
 	return nil
 }
 
-// parameter is a target in SSM Parameter Store. All that is delivered to it is
-// one text, so that readers see a whole credential, old or new.
+// parameter is a target in SSM Parameter Store. The credential is delivered as one
+// text, so readers see either the whole old one or the whole new one.
 type parameter struct {
 	connection *Connection
 	cfg        ParameterConfig
@@ -72,7 +73,7 @@ var (
 	_ rota.Preflighter = (*parameter)(nil)
 )
 
-// Parameter is the target that keeps a copy in SSM Parameter Store.
+// Parameter returns a target that keeps a copy in SSM Parameter Store.
 func (c *Connection) Parameter(cfg ParameterConfig) rota.Target {
 	if cfg.Type == "" {
 		cfg.Type = string(types.ParameterTypeSecureString)
@@ -88,8 +89,8 @@ func (p *parameter) Name() string { return p.cfg.Target }
 
 func (p *parameter) op(verb string) string { return verb + " parameter " + p.cfg.Name }
 
-// Deliver implements [rota.Target]. A parameter that has the text already is not
-// written again; one that was written is read back.
+// Deliver implements [rota.Target]. It skips the write if the parameter already
+// has the text, and reads back what it wrote.
 func (p *parameter) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 	return rota.Sanitize(p.deliver(ctx, r.Credential), r.Credential)
 }

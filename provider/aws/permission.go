@@ -10,25 +10,26 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Permission is an action that somebody must be allowed on a resource, and why.
-// Every role of this package says its own, next to its code: `rota policy aws`
-// prints them, and `rota check` has IAM's policy simulator try them.
+// Permission is an action that Rota or someone else must be allowed on a resource,
+// and why. Each issuer, store and so on in this package declares its own, next to
+// its code. `rota policy aws` prints them, and `rota check` runs them through
+// IAM's policy simulator.
 type Permission struct {
 	// ID names the statement that the permission goes into: letters only.
 	ID string
-	// Action is such as "iam:CreateAccessKey".
+	// Action is the action's name, such as "iam:CreateAccessKey".
 	Action string
-	// Resource is an ARN, in which ? stands for one character, or "*" for
-	// actions that AWS allows for all resources only.
+	// Resource is an ARN, in which ? matches one character, or "*" for actions
+	// that can't be restricted to a resource.
 	Resource string
 	// Condition is a policy's condition block; nil for none.
 	Condition map[string]map[string][]string
-	// Why is a line for people.
+	// Why explains the permission to people in one line.
 	Why string
 	// For is when it is needed. The zero value is every rotation.
 	For provider.Occasion
-	// Holder says who else than Rota needs it: the ARN of a role on the way to
-	// another, or words. Empty means Rota.
+	// Holder is who needs it, if not Rota: the ARN of an intermediate role, or a
+	// description. Empty means Rota.
 	Holder string
 }
 
@@ -55,10 +56,10 @@ func (p Permission) each(reasons ...reason) []Permission {
 // PermissionHolder is an issuer, store, check, target or notifier that needs
 // permissions at AWS and can say which.
 type PermissionHolder interface {
-	// Connection is the connection whose identity needs them.
+	// Connection returns the connection whose identity needs them.
 	Connection() *Connection
-	// Permissions are what it needs at a place. Where the place may be asked,
-	// it looks up what rota.yaml does not say, such as a user's path.
+	// Permissions returns what it needs at a place. If [Place].Ask is set, it
+	// looks up what rota.yaml doesn't say, such as a user's path.
 	Permissions(ctx context.Context, at Place) []Permission
 }
 
@@ -136,26 +137,26 @@ func (p Place) domain() string {
 // bucket is the ARN of an S3 bucket, or of objects in it.
 func (p Place) bucket(name string) string { return "arn:" + p.Partition + ":s3:::" + name }
 
-// Name is the connection's name.
+// Name returns the connection's name.
 func (c *Connection) Name() string { return c.name }
 
-// Region is the region of the connection's calls.
+// Region returns the region of the connection's calls.
 func (c *Connection) Region() string { return c.region }
 
-// RoleARN is the role that the connection assumes, "" for none.
+// RoleARN returns the role that the connection assumes, "" for none.
 func (c *Connection) RoleARN() string { return c.role }
 
-// ExternalID goes with the role, "" for none.
+// ExternalID returns the external id passed with the role, "" for none.
 func (c *Connection) ExternalID() string { return c.externalID }
 
-// LogIn asks AWS who Rota is, and gives the error where it has no answer.
+// LogIn asks AWS who Rota is, and returns an error if that fails.
 func (c *Connection) LogIn(ctx context.Context) error {
 	_, err := c.identity(ctx)
 	return c.fail("get caller identity", err)
 }
 
-// PlaceIn is where the connection's resources are if its account is this one.
-// The account of a role that it assumes goes before. AWS is not asked.
+// PlaceIn returns where the connection's resources are if this is its account. The
+// account of a role that it assumes takes precedence. It doesn't call AWS.
 func (c *Connection) PlaceIn(account string) Place {
 	if own, ok := AccountIn(c.role); ok {
 		return Place{Partition: partition(c.role), Region: c.region, Account: own}
@@ -163,9 +164,9 @@ func (c *Connection) PlaceIn(account string) Place {
 	return PlaceOf(c.region, account)
 }
 
-// Place is where the connection's resources are. AWS is asked, also for a
-// role, whose ARN tells the account by itself: an answer proves that more may
-// be asked.
+// Place returns where the connection's resources are. It calls AWS even for a
+// role, although its ARN contains the account: a response proves that further
+// calls can be made.
 func (c *Connection) Place(ctx context.Context) (Place, error) {
 	me, err := c.identity(ctx)
 	if err != nil {
@@ -184,15 +185,15 @@ func (c *Connection) placeOf(me identity) Place {
 	return Place{Partition: partition(me.arn), Region: c.region, Account: me.account}
 }
 
-// AccountIn is the account that an ARN names.
+// AccountIn returns the account in an ARN.
 func AccountIn(arn string) (string, bool) {
 	parsed, err := awsarn.Parse(arn)
 	return parsed.AccountID, err == nil && parsed.AccountID != ""
 }
 
-// CallerPermissions are what whoever runs Rota needs for the connection
-// itself: to assume its role. Where roles are assumed on the way to it, each
-// needs to assume the next.
+// CallerPermissions returns what the identity that runs Rota needs for the
+// connection itself: to assume its role. Each intermediate role needs to assume
+// the next one.
 func (c *Connection) CallerPermissions() []Permission {
 	if c.role == "" {
 		return nil
@@ -212,8 +213,8 @@ func alongChain(p Permission, chain []string, end string) []Permission {
 	return needs
 }
 
-// CheckPermissions are what rota check needs to find out by itself whether
-// something is missing. Whoever has no fixed role can't be named.
+// CheckPermissions returns what rota check needs to find missing permissions by
+// itself. An identity without a fixed role can't be named.
 func (c *Connection) CheckPermissions() []Permission {
 	if c.role == "" {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// MaxPolicy is how many characters a managed policy may have, white space not
-// counted.
+// MaxPolicy is how many characters a managed policy can have, not counting white
+// space.
 const MaxPolicy = 6144
 
 // Policy is an IAM policy document.
@@ -28,9 +28,9 @@ type Statement struct {
 	Condition map[string]map[string][]string `json:",omitempty"`
 }
 
-// NewPolicy is the policy that allows what Rota needs and nothing else. What
-// is allowed on the same resources shares a statement. The order of the needs does not matter but for that of the
-// statements.
+// NewPolicy returns the policy that allows what Rota needs and nothing else.
+// Actions on the same resources share a statement. The order of the needs only
+// affects the order of the statements.
 func NewPolicy(needs []Permission, statementIDs bool) Policy {
 	p := Policy{Version: "2012-10-17"}
 	for _, need := range needs {
@@ -89,7 +89,7 @@ func sameCondition(a, b map[string]map[string][]string) bool {
 	return maps.EqualFunc(a, b, func(a, b map[string][]string) bool { return maps.EqualFunc(a, b, slices.Equal) })
 }
 
-// JSON is the document as people read it.
+// JSON returns the document, indented for people.
 func (p Policy) JSON() ([]byte, error) { return indented(p) }
 
 func indented(v any) ([]byte, error) {
@@ -103,7 +103,7 @@ func indented(v any) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Size is how many characters of [MaxPolicy] it takes.
+// Size returns how many characters of [MaxPolicy] the policy takes.
 func (p Policy) Size() (int, error) {
 	var out bytes.Buffer
 	text, err := p.JSON()
@@ -116,7 +116,7 @@ func (p Policy) Size() (int, error) {
 	return out.Len(), nil
 }
 
-// Split parts it into policies of at most so many characters each.
+// Split splits the policy into policies of at most limit characters each.
 func (p Policy) Split(limit int) ([]Policy, error) {
 	var parts []Policy
 	part := Policy{Version: p.Version}

@@ -7,9 +7,9 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// survive makes an error of a panic in the SDK's reading of an answer: its
-// JSON reader panics on some broken objects, such as a proxy or an emulator may
-// send, and a daemon that looks after many secrets must not end for one.
+// survive turns a panic while the SDK decodes a response into an error. Its JSON
+// decoder panics on some malformed objects, which a proxy or an emulator might
+// send, and one secret must not crash a daemon that manages many.
 func survive(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RotaSurvive", func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,

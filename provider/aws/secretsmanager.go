@@ -36,9 +36,9 @@ const (
 type SecretsManagerConfig struct {
 	// Name is the secret's name, or its full ARN; only a name can be created.
 	Name string
-	// Fields are the names that the credential's fields have in the secret's
-	// JSON object. With the zero map they have their own names, and every text
-	// in the object is read as a field of the credential.
+	// Fields are the names of the credential's fields in the secret's JSON
+	// object. With the zero map, they keep their own names, and every string in
+	// the object is read as a field of the credential.
 	Fields rota.FieldMap
 	// KMSKeyID encrypts the secret if Rota creates it. Defaults to
 	// aws/secretsmanager.
@@ -47,10 +47,10 @@ type SecretsManagerConfig struct {
 	Tags map[string]string
 }
 
-// secretStore keeps one secret in Secrets Manager. The credential is merged
-// into the JSON object of the current version, and all its other fields stay
-// as they are. A value that is no JSON object is refused, always: a consumer
-// that reads plain text would break on JSON, and the other way round.
+// secretStore keeps one secret in Secrets Manager. The credential is merged into
+// the JSON object of the current version, and all other fields stay as they are.
+// A value that isn't a JSON object is always refused: a consumer that expects
+// plain text would break on JSON, and vice versa.
 type secretStore struct {
 	connection *Connection
 	cfg        SecretsManagerConfig
@@ -64,7 +64,7 @@ var (
 	_ rota.Preflighter = (*secretStore)(nil)
 )
 
-// SecretsManager is the store that keeps one secret in Secrets Manager.
+// SecretsManager returns a store that keeps one secret in Secrets Manager.
 func (c *Connection) SecretsManager(cfg SecretsManagerConfig) rota.Store {
 	cfg.Tags = maps.Clone(cfg.Tags)
 	return &secretStore{connection: c, cfg: cfg, created: map[string]time.Time{}}
