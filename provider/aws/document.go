@@ -14,21 +14,22 @@ import (
 
 var errNotObject = errors.New("the secret's value is not a JSON object")
 
-// member is one name of a JSON object, and where its value stands in the text.
+// member is one name in a JSON object and the position of its value in the text.
 type member struct {
 	name       string
 	start, end int
 }
 
-// document is a JSON object as text, with the places of its members, so that
-// single values can be exchanged and all else stays as it is, byte for byte.
+// document is a JSON object as text, with the positions of its members, so that
+// single values can be replaced while everything else stays the same, byte for
+// byte.
 type document struct {
 	text    string
 	members []member
 	last    int // where the last member ends, or the opening brace
 }
 
-// parseDocument reads a JSON object. Its errors hold nothing of the text.
+// parseDocument parses a JSON object. Its errors quote nothing from the text.
 func parseDocument(text string) (document, error) {
 	doc := document{text: text}
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -58,8 +59,8 @@ func parseDocument(text string) (document, error) {
 	return doc, nil
 }
 
-// texts are the members that are strings. Of a name that stands twice the last
-// one counts, as for most readers of JSON.
+// texts returns the members that are strings. If a name occurs twice, the last one
+// counts, as in most JSON parsers.
 func (d document) texts() map[string]string {
 	texts := map[string]string{}
 	for _, m := range d.members {
@@ -73,7 +74,7 @@ func (d document) texts() map[string]string {
 	return texts
 }
 
-// carries tells whether all these values stand in the document.
+// carries reports whether the document contains all these values.
 func (d document) carries(values map[string]string) bool {
 	texts := d.texts()
 	for name, value := range values {
@@ -84,8 +85,8 @@ func (d document) carries(values map[string]string) bool {
 	return true
 }
 
-// merge is the document's text with these values: in the place of what had
-// their names, else at the end, sorted.
+// merge returns the document's text with these values. They replace members of the
+// same name; new ones are appended, sorted.
 func (d document) merge(values map[string]string) (string, error) {
 	var out strings.Builder
 	missing := maps.Clone(values)
@@ -125,8 +126,8 @@ func (d document) merge(values map[string]string) (string, error) {
 	return out.String(), nil
 }
 
-// quote writes a JSON string, with < > & as they are. Text that is not UTF-8
-// would be changed on the way and is refused.
+// quote returns a JSON string without escaping < > &. It refuses text that isn't
+// UTF-8, because encoding would change it.
 func quote(name, value string) (string, error) {
 	if !utf8.ValidString(value) {
 		return "", fmt.Errorf("field %s is not valid UTF-8 text", name)

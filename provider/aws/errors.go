@@ -16,14 +16,14 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// errUnreadable stands for an answer of AWS that makes no sense. What exactly
-// is wrong with it stays unsaid: the answer may hold a secret's value.
+// errUnreadable stands for a malformed response from AWS. It doesn't say what's
+// wrong with it, because the response might contain a secret's value.
 var errUnreadable = errors.New("the answer could not be read")
 
-// maxMessage bounds what is kept of AWS's own words, in bytes.
+// maxMessage is how much of AWS's own message is kept, in bytes.
 const maxMessage = 400
 
-// fail makes an SDK's error one of Rota's: named, classified, with a hint.
+// fail converts an SDK error to one of Rota's: named, classified, with remedies.
 func (c *Connection) fail(op string, err error) error {
 	if err == nil {
 		return nil
@@ -33,13 +33,13 @@ func (c *Connection) fail(op string, err error) error {
 	return e
 }
 
-// refuse is an error of Rota's own making that only a person can mend.
+// refuse returns an error of Rota's own that only a person can fix.
 func (c *Connection) refuse(op, hint string, err error) error {
 	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: err}
 }
 
-// answer is AWS's refusal in its own words. It keeps nothing of the request
-// or the reply's body, unlike the SDK's errors.
+// answer is AWS's refusal in its own words. Unlike the SDK's errors, it keeps
+// nothing of the request or the response body.
 type answer struct {
 	code, message, requestID string
 	is                       error // the sentinel that callers know it by, if any
@@ -58,7 +58,7 @@ func (a *answer) Error() string {
 
 func (a *answer) Unwrap() error { return a.is }
 
-// codeOf is the error code that AWS answered, "" where it answered none.
+// codeOf returns AWS's error code, or "" if there is none.
 func codeOf(err error) string {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return e.ErrorCode()
@@ -101,8 +101,8 @@ func classify(err error) *rota.Error {
 	return e
 }
 
-// httpOf is the answer's status and AWS's id for the request; zero where there
-// was no answer.
+// httpOf returns the response's status and AWS's request id; zero if there was no
+// response.
 func httpOf(err error) (status int, requestID string) {
 	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		requestID = oneLine(e.ServiceRequestID())
@@ -152,8 +152,7 @@ func chainEnd(err error, status int) (why string, ok bool) {
 	}
 }
 
-// short is the error's text where it comes from this side of the wire, else
-// only what kind it is.
+// short returns the error's text if the error is local, otherwise only its kind.
 func short(err error) string {
 	if e, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
 		return "no answer: " + oneLine(e.Err.Error())
@@ -170,7 +169,7 @@ func short(err error) string {
 	return oneLine(err.Error())
 }
 
-// hintOf is what a person can do where AWS did not answer.
+// hintOf returns what a person can do if AWS didn't respond.
 func hintOf(err error) string {
 	text := err.Error()
 	if strings.Contains(text, "get identity") || strings.Contains(text, "retrieve credentials") || strings.Contains(text, "refresh cached credentials") {
@@ -195,8 +194,8 @@ func isDenied(code string) bool {
 	return false
 }
 
-// isUnknownKey tells the codes for a key that is wrong, inactive, deleted, or
-// not yet known everywhere.
+// isUnknownKey reports whether the code is for a key that's wrong, inactive,
+// deleted, or not yet propagated everywhere.
 func isUnknownKey(code string) bool {
 	switch code {
 	case "InvalidClientTokenId", "InvalidClientTokenIdException", "UnrecognizedClient", "UnrecognizedClientException", "InvalidAccessKeyId",
@@ -206,10 +205,10 @@ func isUnknownKey(code string) bool {
 	return false
 }
 
-// isExpired tells the codes for a session that has ended.
+// isExpired reports whether the code is for an expired session.
 func isExpired(code string) bool { return code == "ExpiredToken" || code == "ExpiredTokenException" }
 
-// isSkew tells a signature that is refused for its time alone.
+// isSkew reports whether a signature was refused only because of its time.
 func isSkew(code, message string) bool {
 	switch code {
 	case "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed":
@@ -226,7 +225,7 @@ func isDeleted(code, message string) bool {
 // services are the prefixes of the actions in policies.
 var services = map[string]string{"IAM": "iam", "STS": "sts", "Secrets Manager": "secretsmanager", "SNS": "sns", "S3": "s3", "SSM": "ssm"}
 
-// actionOf is the action that AWS refused, as a policy names it. It is the
+// actionOf returns the action that AWS refused, as a policy names it. That's the
 // innermost call: a role that can't be assumed fails every other call.
 func actionOf(err error) string {
 	action := "the call"
@@ -247,7 +246,7 @@ func actionOf(err error) string {
 	}
 }
 
-// oneLine makes a foreign text fit for a log line.
+// oneLine makes external text safe for a log line.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -261,7 +260,7 @@ func oneLine(s string) string {
 	return s
 }
 
-// failed is the finding that an error makes.
+// failed returns the finding for an error.
 func failed(check string, err error) rota.Finding {
 	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
 	if e, ok := errors.AsType[*rota.Error](err); ok {
