@@ -126,7 +126,7 @@ func orCrashed(name string, err error, crashed bool) error {
 func (s *subject) ask(ctx context.Context) {
 	s.did("ask")
 	s.wish()
-	_, err, crashed := s.work(ctx, "ask", rota.StepNone, func(r *rotation.Rotator) (rotation.Result, error) { // it may fail, as any command may
+	_, err, crashed := s.work(ctx, "ask", rota.StepNone, func(r *rotation.Rotator) (rotation.Result, error) { // like any command, it can fail
 		return rotation.Result{}, r.Request(ctx, s.secret, s.newID(), rotation.Entry{Step: "rotate", Outcome: rotation.OutcomeBegun})
 	})
 	if err == nil || crashed {
