@@ -9,20 +9,24 @@ import (
 	"strings"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Of says remedies as commands, the recommended one first: "rota resume prod/app,
 // or …". It is "" for none.
-func Of(remedies []rota.Remedy) string { return rota.HintBy(remedies, command) }
+func Of(remedies []rota.Remedy) string { return rota.HintBy(sayable(remedies), command) }
 
 // Add is a text with its hint behind it: "what is wrong (try: …)", or
 // "what is wrong (did you mean …?)".
-func Add(text string, remedies []rota.Remedy) string { return rota.WithHint(text, remedies, command) }
+func Add(text string, remedies []rota.Remedy) string {
+	return rota.WithHint(text, sayable(remedies), command)
+}
 
 // Line is a hint on a line of its own: "try: …", or "did you mean …?". It's ""
 // for none.
 func Line(remedies []rota.Remedy) string {
-	h := Of(remedies)
+	remedies = sayable(remedies)
+	h := rota.HintBy(remedies, command)
 	if h == "" || remedies[0].Action == rota.RemedyCorrect {
 		return h
 	}
@@ -63,19 +67,51 @@ func Attr(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// command says one remedy.
+// sayable leaves out the remedies that nothing can be said about.
+func sayable(remedies []rota.Remedy) []rota.Remedy {
+	var out []rota.Remedy
+	for _, r := range remedies {
+		if command(r) != "" {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// command says one remedy. A remedy may come from a server, so only an action
+// that Rota has, on a name that a secret can have, becomes a command to paste.
+// Of anything else only the text is left.
 func command(r rota.Remedy) string {
 	if next, more := r.Next(); more {
-		return command(r.First()) + ", then " + command(next)
+		first, then := command(r.First()), command(next)
+		if first == "" || then == "" {
+			return first + then
+		}
+		return first + ", then " + then
 	}
 	words := []string{"rota"}
+	named := len(r.Secret) <= provider.MaxName && provider.SecretName.MatchString(r.Secret)
 	switch r.Action {
 	case rota.RemedyCommand, rota.RemedyConfigure, rota.RemedyCorrect, rota.RemedyOutside, rota.RemedyWait:
 		return r.String()
-	case rota.RemedyAdoptGiven:
-		words = append(words, "adopt", r.Secret, "--from", "-")
-	default:
+	case rota.RemedyThaw, rota.RemedyRun:
+		if !named && r.Secret != "" {
+			return r.Text
+		}
 		words = append(words, string(r.Action), r.Secret)
+	case rota.RemedyAdoptGiven:
+		if !named {
+			return r.Text
+		}
+		words = append(words, "adopt", r.Secret, "--from", "-")
+	case rota.RemedyAdopt, rota.RemedyRotate, rota.RemedyRollBack, rota.RemedyDeliver, rota.RemedyDeactivate,
+		rota.RemedyDelete, rota.RemedyResume, rota.RemedyDone:
+		if !named {
+			return r.Text
+		}
+		words = append(words, string(r.Action), r.Secret)
+	default:
+		return r.Text
 	}
 	return strings.Join(strings.Fields(strings.Join(append(words, r.Text), " ")), " ")
 }

@@ -39,6 +39,42 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestOnlyRotasOwnActionsOnSecretsAreCommands(t *testing.T) {
+	const hostile = "x; rm -rf ~"
+	for _, c := range []struct {
+		name   string
+		remedy rota.Remedy
+		want   string
+	}{
+		{"an action", rota.Remedy{Action: rota.RemedyResume, Secret: "prod/app", Text: "once it's fixed"}, "broken (try: rota resume prod/app once it's fixed)"},
+		{"an action on no secret", rota.Remedy{Action: rota.RemedyThaw}, "broken (try: rota thaw)"},
+		{"an unknown action", rota.Remedy{Action: "zzz", Secret: "app"}, "broken"},
+		{"an unknown action with a text", rota.Remedy{Action: "zzz", Secret: hostile, Text: "ask the operator"}, "broken (try: ask the operator)"},
+		{"no action", rota.Remedy{Secret: "app"}, "broken"},
+		{"an invalid name", rota.Remedy{Action: rota.RemedyRotate, Secret: hostile}, "broken"},
+		{"an invalid name of a given credential", rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: hostile}, "broken"},
+		{"an invalid name where none is needed", rota.Remedy{Action: rota.RemedyThaw, Secret: hostile}, "broken"},
+		{"a name that is a flag", rota.Remedy{Action: rota.RemedyRotate, Secret: "--yes"}, "broken"},
+		{"no name", rota.Remedy{Action: rota.RemedyDelete}, "broken"},
+		{"an unknown action that follows", rota.Remedy{Action: rota.RemedyOutside, Text: "allow it", Then: "zzz", Secret: "app"}, "broken (try: allow it)"},
+		{"an action after an unknown one", rota.Remedy{Action: "zzz", Then: rota.RemedyResume, Secret: "app"}, "broken (try: rota resume app)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			remedies := []rota.Remedy{c.remedy}
+			if got := hint.Add("broken", remedies); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if got, want := hint.Line(remedies), strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(c.want, "broken"), " ("), ")"); got != want {
+				t.Errorf("the line is %q, want %q", got, want)
+			}
+		})
+	}
+	typo := append([]rota.Remedy{{Action: "zzz"}}, rota.Correct("shop")...)
+	if got, want := hint.Line(typo), `did you mean "shop"?`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // A hint is a value until it's shown: only what renders remedies spells it out.
 func TestNoTextSpellsOutAHint(t *testing.T) {
 	const root = "../.."
