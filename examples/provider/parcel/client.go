@@ -32,6 +32,9 @@ func NewClient(name, address, token string) (*Client, error) {
 	return &Client{name: name, url: strings.TrimSuffix(address, "/"), token: token, http: &http.Client{Timeout: 30 * time.Second}}, nil
 }
 
+// errAdminRefused is what Parcel says about the connection's own token.
+var errAdminRefused = errors.New("the administrator's token is not valid")
+
 // maxAnswer is the largest answer that is read, in bytes.
 const maxAnswer = 1 << 20
 
@@ -65,15 +68,21 @@ func (c *Client) do(ctx context.Context, op, token, method, path string, body, a
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch {
-	case resp.StatusCode == http.StatusUnauthorized:
+	case resp.StatusCode == http.StatusUnauthorized && token != c.token:
 		return c.fail(op, rota.ClassStop, rota.ErrRefused)
+	case resp.StatusCode == http.StatusUnauthorized:
+		// This isn't ErrRefused: the secret's own credential may well be good.
+		return rota.WithRemedies(c.fail(op, rota.ClassStop, errAdminRefused), rota.Outside("give connection "+c.name+" a valid administrator's token"))
 	case resp.StatusCode == http.StatusNotFound:
 		return c.fail(op, rota.ClassStop, rota.ErrNotFound)
 	case resp.StatusCode == http.StatusConflict:
 		return c.fail(op, rota.ClassStop, rota.ErrConflict)
 	case resp.StatusCode/100 != 2:
-		// ClassOfStatus knows which answers are worth a retry.
-		return c.fail(op, rota.ClassOfStatus(resp.StatusCode), fmt.Errorf("it answered %s", resp.Status))
+		// ClassOfStatus knows which answers are worth a retry, and RetryAfter when.
+		return &rota.Error{
+			System: "parcel " + c.name, Connection: c.name, Op: op, Class: rota.ClassOfStatus(resp.StatusCode),
+			RetryAfter: rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now()), Err: fmt.Errorf("it answered %s", resp.Status),
+		}
 	}
 	if answer == nil {
 		return nil

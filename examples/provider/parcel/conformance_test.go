@@ -57,8 +57,12 @@ func TestTheIssuerConforms(t *testing.T) {
 func TestTheTargetConforms(t *testing.T) {
 	providertest.Target(t, func(t *testing.T) providertest.TargetFixture {
 		server, client := start(t)
+		value, err := rota.ParseFieldMap(map[string]string{"api_token": parcel.FieldToken}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		return providertest.TargetFixture{
-			Target: &parcel.Setting{Target: "settings", Client: client, Account: "shop", Setting: "api_token", Field: parcel.FieldToken},
+			Target: &parcel.Setting{Target: "settings", Client: client, Account: "shop", Setting: "api_token", Value: value},
 			Inject: inject(server, map[string]string{"deliver": http.MethodPut}),
 			Credential: func(n int) rota.Credential {
 				return rota.NewCredential(map[string]string{parcel.FieldToken: "token-number-" + string(rune('a'+n))})

@@ -77,8 +77,9 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	return NewClient(b.Name, address, token)
 }
 
-// Scope implements [provider.Scoper]. The same host is the same Parcel; that
-// two hosts are, only Parcel knows: see Identity.
+// Scope implements [provider.Scoper]. The same host is the same Parcel; whether
+// two hosts are, only Parcel knows. A Scope is compared with Scopes, never with
+// an Identity, so the two need not be spelled alike.
 func (c *connectionConfig) Scope(k *provider.Known) string {
 	text, known := k.Text(c.URL)
 	u, err := url.Parse(text)
@@ -134,12 +135,17 @@ type settingConfig struct {
 	Connection provider.ConnectionName `json:"connection" kind:"parcel" jsonschema:"The name of a parcel connection."`
 	Account    provider.Text           `json:"account" jsonschema:"The account's name."`
 	Setting    provider.Plain          `json:"setting" jsonschema:"The setting's name."`
-	Field      provider.Plain          `json:"field" jsonschema:"The credential's field that it gets."`
+	Field      provider.Plain          `json:"field" jsonschema:"What it gets: a field of the credential, or a template such as Bearer {token}."`
 }
 
 // Validate implements [provider.Validator].
 func (c *settingConfig) Validate(v *provider.Validation) {
-	v.FieldMap("field", map[string]provider.Plain{c.Setting.Text: c.Field})
+	v.FieldMap("field", c.value())
+}
+
+// value is the field map of the one setting.
+func (c *settingConfig) value() map[string]provider.Plain {
+	return map[string]provider.Plain{c.Setting.Text: c.Field}
 }
 
 // Claims implements [provider.Claimer].
@@ -149,17 +155,18 @@ func (c *settingConfig) Claims(k *provider.Known) []provider.Claim {
 		return nil
 	}
 	setting.Connection = c.Connection.Text
-	setting.Name += "/" + c.Setting.Text
+	// Each is escaped, so that "a/b" and "c" aren't "a" and "b/c".
+	setting.Name = url.PathEscape(setting.Name) + "/" + url.PathEscape(c.Setting.Text)
 	return []provider.Claim{setting}
 }
 
 // Target implements [provider.TargetConfig].
 func (c *settingConfig) Target(b *provider.Build) (rota.Target, error) {
-	client, account := provider.Open[*Client](b, c.Connection.Text), b.Text(c.Account)
+	client, account, value := provider.Open[*Client](b, c.Connection.Text), b.Text(c.Account), b.Fields(c.value())
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
-	return &Setting{Target: b.Name, Client: client, Account: account, Setting: c.Setting.Text, Field: c.Field.Text}, nil
+	return &Setting{Target: b.Name, Client: client, Account: account, Setting: c.Setting.Text, Value: value}, nil
 }
 
 // appConfig is the reloader's part of rota.yaml.

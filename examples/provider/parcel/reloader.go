@@ -23,7 +23,9 @@ var _ rota.Reloader = (*App)(nil)
 // Name implements [rota.Reloader].
 func (a *App) Name() string { return a.Reloader }
 
-// Reload implements [rota.Reloader]: it returns once the app is healthy.
+// Reload implements [rota.Reloader]: it returns once the app is healthy and runs
+// with the version. Right after a restart, it's still the old process that
+// answers "healthy".
 func (a *App) Reload(ctx context.Context, r rota.ReloadRequest) error {
 	timeout := a.Timeout
 	if timeout == 0 {
@@ -36,14 +38,14 @@ func (a *App) Reload(ctx context.Context, r rota.ReloadRequest) error {
 		return err
 	}
 	for {
-		var app struct{ State string }
+		var app struct{ State, Version string }
 		if err := a.Client.do(ctx, op, a.Client.token, http.MethodGet, path("apps", a.App), nil, &app); err != nil {
 			return err
 		}
-		switch app.State {
-		case "healthy":
+		switch {
+		case app.State == "healthy" && app.Version == r.Version:
 			return nil
-		case "crashed":
+		case app.State == "crashed":
 			return a.Client.fail(op, rota.ClassWait, errors.New("it crashed"))
 		}
 		if err := rota.Sleep(ctx, 500*time.Millisecond); err != nil {

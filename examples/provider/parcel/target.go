@@ -15,7 +15,7 @@ type Setting struct {
 	Client  *Client
 	Account string
 	Setting string
-	Field   string // the credential's field that it gets
+	Value   rota.FieldMap // what it gets: the credential's fields, by the setting's name
 }
 
 var _ rota.Target = (*Setting)(nil)
@@ -27,13 +27,14 @@ func (s *Setting) Name() string { return s.Target }
 // readers see the old value or the new one.
 func (s *Setting) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 	op := "write setting " + s.Setting + " of account " + s.Account
-	value := r.Credential.Field(s.Field)
-	if value == "" {
-		return s.Client.fail(op, rota.ClassStop, rota.ErrNotFound)
+	values, err := s.Value.Render(r.Credential)
+	if err != nil {
+		return s.Client.fail(op, rota.ClassStop, err)
 	}
+	value := values[s.Setting]
 	at := path("accounts", s.Account, "settings", s.Setting)
 	var there struct{ Value string }
-	err := s.Client.do(ctx, op, s.Client.token, http.MethodGet, at, nil, &there)
+	err = s.Client.do(ctx, op, s.Client.token, http.MethodGet, at, nil, &there)
 	if err != nil && !errors.Is(err, rota.ErrNotFound) {
 		return err
 	}

@@ -46,6 +46,7 @@ type Server struct {
 	tokens   map[string][]Token // by account
 	settings map[string]string  // by "account/setting"
 	apps     map[string]string  // the version that an app runs on
+	next     map[string]string  // the version that an app is being restarted with
 	crashing bool
 	writes   int
 	fault    Fault
@@ -54,7 +55,7 @@ type Server struct {
 
 // New starts one. Close must be called.
 func New() *Server {
-	s := &Server{tokens: map[string][]Token{}, settings: map[string]string{}, apps: map[string]string{}}
+	s := &Server{tokens: map[string][]Token{}, settings: map[string]string{}, apps: map[string]string{}, next: map[string]string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /service", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]string{"id": "parcel-1"}) })
 	mux.HandleFunc("GET /whoami", s.whoami)
@@ -263,16 +264,22 @@ func (s *Server) restart(_ http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.crashing {
-		s.apps[r.PathValue("app")] = body.Version
+		s.next[r.PathValue("app")] = body.Version
 	}
 }
 
-func (s *Server) app(w http.ResponseWriter, _ *http.Request) {
+// app answers once more for the old process after a restart, which is healthy,
+// and then for the new one.
+func (s *Server) app(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state := "healthy"
+	app, state := r.PathValue("app"), "healthy"
 	if s.crashing {
 		state = "crashed"
 	}
-	answer(w, map[string]string{"state": state})
+	answer(w, map[string]string{"state": state, "version": s.apps[app]})
+	if next, ok := s.next[app]; ok {
+		s.apps[app] = next
+		delete(s.next, app)
+	}
 }
