@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -140,16 +141,16 @@ func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
 		text = fmt.Sprintf("%s (SQLSTATE %s)", answer.Message, answer.Code)
 	}
-	text = strings.Join(strings.Fields(text), " ")
-	secrets := []string{c.cfg.Password}
-	for _, cred := range used {
-		secrets = append(secrets, cred.Field(rota.FieldPassword))
-	}
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "[redacted]")
+	// Before any blank is folded, or a value with two in a row would stay.
+	own := rota.NewCredential(map[string]string{rota.FieldPassword: c.cfg.Password})
+	secrets := append(slices.Clone(used), own)
+	text = rota.Sanitize(errors.New(text), secrets...).Error()
+	for _, secret := range secrets { // Sanitize leaves very short values
+		if password := secret.Field(rota.FieldPassword); password != "" {
+			text = strings.ReplaceAll(text, password, "[redacted]")
 		}
 	}
+	text = strings.Join(strings.Fields(text), " ")
 	if sentinel != nil {
 		return fmt.Errorf("%w: %s", sentinel, text)
 	}
