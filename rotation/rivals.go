@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/rota-dev/rota"
 )
@@ -19,10 +20,20 @@ type Rivals struct {
 // Rival is one of them.
 type Rival struct {
 	Secret string
-	// Reason says what both change, where rota.yaml says so, and how that's
-	// known; for people.
+	// Reason says what both change, and where rota.yaml says so. It goes into
+	// holds, errors and the audit, and so doesn't name the other secret or its
+	// connection: whoever may work on one of the two may not be allowed to know of
+	// the other.
 	Reason   string
 	Remedies []rota.Remedy
+	// Finding is what check says, with both names and how it's known.
+	Finding rota.Finding
+}
+
+// Anonymous is the rival without the other secret's name.
+func (r Rival) Anonymous() Rival {
+	r.Secret, r.Finding.Detail, r.Finding.Remedies = "", r.Reason, r.Remedies
+	return r
 }
 
 // guardRivals holds back what another secret would undo. What has begun is
@@ -66,11 +77,9 @@ func (t *turn) refuseRivals() error {
 func preflightRivals(r Rivals) []rota.Finding {
 	const check = "no other secret changes the same"
 	var out []rota.Finding
-	for _, x := range r.Found {
-		out = append(out, rota.Finding{Check: check, Detail: x.Reason, Remedies: x.Remedies})
-	}
-	for _, x := range r.Unknown {
-		out = append(out, rota.Finding{Warning: true, Check: check, Detail: x.Reason, Remedies: x.Remedies})
+	for _, x := range slices.Concat(r.Found, r.Unknown) {
+		x.Finding.Check = check
+		out = append(out, x.Finding)
 	}
 	if len(out) == 0 {
 		out = append(out, rota.Finding{OK: true, Check: check})

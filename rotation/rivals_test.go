@@ -13,7 +13,11 @@ import (
 // rival has the bench's secret turn out to change the same as another one.
 func (b *bench) rival(found bool) {
 	b.secret.Rivals = func(context.Context) rotation.Rivals {
-		r := []rotation.Rival{{Secret: "prod/other", Reason: "user ci is that of prod/other too", Remedies: rota.Configure("secrets", "keep one of them")}}
+		keepOne := rota.Configure("secrets", "keep one of them")
+		r := []rotation.Rival{{
+			Secret: "prod/other", Reason: "another secret changes user ci too", Remedies: keepOne,
+			Finding: rota.Finding{Warning: !found, Detail: "user ci is that of prod/other too", Remedies: keepOne},
+		}}
 		if found {
 			return rotation.Rivals{Found: r}
 		}
@@ -26,7 +30,7 @@ func TestNothingIsBegunForWhatAnotherSecretChangesToo(t *testing.T) {
 	b.advance(t, rotation.Options{})
 	held := func(what string, d rotation.Decision) {
 		t.Helper()
-		if d.Hold != rotation.HoldRival || !strings.Contains(d.Reason, "prod/other") || rota.Hint(d.Remedies) != "keep one of them" {
+		if d.Hold != rotation.HoldRival || !strings.Contains(d.Reason, "changes user ci too") || rota.Hint(d.Remedies) != "keep one of them" {
 			t.Errorf("%s: %+v", what, d)
 		}
 	}
@@ -130,7 +134,7 @@ func TestADriverIsRefusedWhatAnotherSecretChangesToo(t *testing.T) {
 	b.rival(true)
 	b.secret.Store = &announcing{b.store}
 	_, err := b.rotator.Drive(t.Context(), b.secret, rotation.DriveRequest{Step: rota.StepCreate, Version: "v1"})
-	if err == nil || rota.ClassOf(err) != rota.ClassStop || !strings.Contains(err.Error(), "prod/other") || len(b.keys.Keys()) > 0 {
+	if err == nil || rota.ClassOf(err) != rota.ClassStop || !strings.Contains(err.Error(), "changes user ci too") || len(b.keys.Keys()) > 0 {
 		t.Errorf("%v, keys %v", err, b.keys.Keys())
 	}
 }

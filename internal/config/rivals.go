@@ -137,19 +137,25 @@ func (r *rivalry) compare(pairs []pair) rotation.Rivals {
 		}
 		switch ids := p.mine.ids; {
 		case slices.ContainsFunc(ids, shared), mine.scope != "" && shared(p.mine.within(mine.scope)):
-			rival.Reason = fmt.Sprintf("%s (%s) is that of secret %s too (%s)%s: connections %s and %s reach the same %s",
-				p.mine.Shown, r.at(p.mine), p.theirs.secret, r.at(p.theirs), p.how, p.mine.Connection, p.theirs.Connection, "account or server")
-			rival.Remedies = rota.Configure("secrets", fmt.Sprintf("keep one secret for it: remove %s (%s) or %s (%s)", p.mine.secret, r.at(p.mine), p.theirs.secret, r.at(p.theirs)))
+			rival.Reason = fmt.Sprintf("another secret changes %s (%s) too%s", p.mine.Shown, r.at(p.mine), p.how)
+			rival.Remedies = rota.Configure("secrets", "keep one secret for it; rota check names both")
+			rival.Finding.Detail = fmt.Sprintf("%s (%s) is that of secret %s too (%s)%s: connections %s and %s reach the same account or server",
+				p.mine.Shown, r.at(p.mine), p.theirs.secret, r.at(p.theirs), p.how, p.mine.Connection, p.theirs.Connection)
+			rival.Finding.Remedies = rota.Configure("secrets", fmt.Sprintf("keep one secret for it: remove %s (%s) or %s (%s)", p.mine.secret, r.at(p.mine), p.theirs.secret, r.at(p.theirs)))
 			out.Found = append(out.Found, rival)
 		case mine.scope == "" || theirs.scope == "":
 			unknown, err := p.mine, mine.err
 			if mine.scope != "" {
 				unknown, err = p.theirs, theirs.err
 			}
-			rival.Reason = fmt.Sprintf("whether %s (%s) is that of secret %s too (%s) isn't known: %s", p.mine.Shown, r.at(p.mine), p.theirs.secret, r.at(p.theirs), err)
-			rival.Remedies = rota.RemediesOf(err)
-			if len(rival.Remedies) == 0 {
-				rival.Remedies = rota.Outside(fmt.Sprintf("make sure that %s and %s are two accounts or servers, or let connection %s log in", p.mine.Connection, p.theirs.Connection, unknown.Connection))
+			rival.Reason = fmt.Sprintf("whether another secret changes %s (%s) too isn't known", p.mine.Shown, r.at(p.mine))
+			rival.Finding = rota.Finding{
+				Warning:  true,
+				Detail:   fmt.Sprintf("whether %s (%s) is that of secret %s too (%s) isn't known: %s", p.mine.Shown, r.at(p.mine), p.theirs.secret, r.at(p.theirs), err),
+				Remedies: rota.RemediesOf(err),
+			}
+			if len(rival.Finding.Remedies) == 0 {
+				rival.Finding.Remedies = rota.Outside(fmt.Sprintf("make sure that %s and %s are two accounts or servers, or let connection %s log in", p.mine.Connection, p.theirs.Connection, unknown.Connection))
 			}
 			out.Unknown = append(out.Unknown, rival)
 		}

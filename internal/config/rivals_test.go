@@ -170,10 +170,13 @@ func TestSecretsThatReachTheSameThingByTwoConnectionsAreFound(t *testing.T) {
 	}
 	r := w.ByName["a"].Rivals(t.Context()).Found[0]
 	const want = `drawer "top" (rota.yaml:8) is that of secret b too (rota.yaml:9): connections c0 and c1 reach the same account or server`
-	if r.Reason != want {
-		t.Errorf("it says\n%s, want\n%s", r.Reason, want)
+	if r.Finding.Detail != want {
+		t.Errorf("check says\n%s, want\n%s", r.Finding.Detail, want)
 	}
-	if hint := rota.Hint(r.Remedies); hint != "keep one secret for it: remove a (rota.yaml:8) or b (rota.yaml:9)" {
+	if r.Reason != `another secret changes drawer "top" (rota.yaml:8) too` || strings.Contains(rota.Hint(r.Remedies), "rota.yaml:9") {
+		t.Errorf("whoever may not see the other secret reads\n%s: %s", r.Reason, rota.Hint(r.Remedies))
+	}
+	if hint := rota.Hint(r.Finding.Remedies); hint != "keep one secret for it: remove a (rota.yaml:8) or b (rota.yaml:9)" {
 		t.Errorf("the remedy is %q", hint)
 	}
 }

@@ -34,7 +34,7 @@ func (l *Local) Check(ctx context.Context, names []string) (api.CheckDoc, error)
 			Warning: true, Check: fmt.Sprintf("%s:%d", w.File, w.Line), Detail: w.Text(), Remedies: w.Remedies,
 		}})
 	}
-	doc := api.CheckDoc{Findings: append(findings, preflight(ctx, list)...)}
+	doc := api.CheckDoc{Findings: append(findings, l.preflight(ctx, list)...)}
 	for i, f := range doc.Findings {
 		doc.Findings[i].Hint = hint.Of(f.Remedies)
 		switch {
@@ -51,12 +51,12 @@ func (l *Local) Check(ctx context.Context, names []string) (api.CheckDoc, error)
 
 // preflight runs the checks of all secrets, several at once, and returns
 // the findings in the order of the secrets.
-func preflight(ctx context.Context, list []chosen) []api.FindingDoc {
+func (l *Local) preflight(ctx context.Context, list []chosen) []api.FindingDoc {
 	found := make([][]rota.Finding, len(list))
 	errs := readEach(ctx, list, func(ctx context.Context, i int, s *rotation.Secret) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
-		found[i] = rotation.Preflight(ctx, s)
+		found[i] = rotation.Preflight(ctx, l.forCaller(s))
 		return ctx.Err()
 	})
 	var out []api.FindingDoc
@@ -74,6 +74,27 @@ func preflight(ctx context.Context, list []chosen) []api.FindingDoc {
 		}
 	}
 	return out
+}
+
+// forCaller is the secret without the names of those that the caller may not
+// see.
+func (l *Local) forCaller(s *rotation.Secret) *rotation.Secret {
+	if s.Rivals == nil {
+		return s
+	}
+	seen := *s
+	seen.Rivals = func(ctx context.Context) rotation.Rivals {
+		r := s.Rivals(ctx)
+		for _, rivals := range [][]rotation.Rival{r.Found, r.Unknown} {
+			for i := range rivals {
+				if !l.Caller.Allows(access.List, rivals[i].Secret) {
+					rivals[i] = rivals[i].Anonymous()
+				}
+			}
+		}
+		return r
+	}
+	return &seen
 }
 
 // checkStore checks Rota's own store.

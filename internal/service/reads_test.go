@@ -1,11 +1,14 @@
 package service
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -59,5 +62,21 @@ func TestTheStatesOfVersionsOfOneRole(t *testing.T) {
 				t.Errorf("states (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestCheckNamesNoSecretThatTheCallerMayNotSee(t *testing.T) {
+	s := &rotation.Secret{Name: "t1/a", Rivals: func(context.Context) rotation.Rivals {
+		return rotation.Rivals{Found: []rotation.Rival{{
+			Secret: "t2/b", Reason: "another secret changes role app too",
+			Finding: rota.Finding{Detail: "role app is that of secret t2/b too", Remedies: rota.Outside("remove t2/b")},
+		}}}
+	}}
+	for pattern, want := range map[string]bool{"t1/*": false, "*": true} {
+		l := &Local{Caller: access.Caller{Principal: "p", Rules: []access.Rule{{Action: access.List, Pattern: pattern}}}}
+		r := l.forCaller(s).Rivals(t.Context()).Found[0]
+		if text := r.Secret + r.Finding.Detail + rota.Hint(r.Finding.Remedies); strings.Contains(text, "t2/b") != want {
+			t.Errorf("who may list %s reads %q", pattern, text)
+		}
 	}
 }
