@@ -22,7 +22,7 @@ func (a *app) confirm(ctx context.Context, explanation, question string) error {
 	if !a.asks() {
 		return rota.WithRemedies(usage("there's no terminal to ask on: %q", question), rota.Command("--yes"))
 	}
-	fmt.Fprint(a.Stderr, explanation)
+	fmt.Fprint(a.Stderr, escapeLines(explanation))
 	fmt.Fprintf(a.Stderr, "%s [y/N] ", question)
 	answer, err := untilInterrupted(ctx, func() (string, error) { return readLine(a.Stdin) })
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -58,15 +58,15 @@ func (a *app) reportFinding(f api.FindingDoc) {
 	default:
 		mark, c = a.outStyle.symbol("✗", "FAIL"), red
 	}
-	line := a.paint(a.outStyle, c, mark) + " "
+	line := ""
 	if f.Secret != "" {
-		line += f.Secret + ": "
+		line = f.Secret + ": "
 	}
 	line += f.Check
 	if f.Detail != "" {
 		line += ": " + f.Detail
 	}
-	a.printf("%s", line)
+	a.printf("%s %s", a.paint(a.outStyle, c, mark), line)
 	if !f.OK {
 		a.tryLine("     ", f.Remedies)
 	}

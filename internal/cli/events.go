@@ -42,11 +42,11 @@ func (a *app) events(ctx context.Context, secret string, after int64) error {
 				line += " " + more
 			}
 		}
-		line += "  " + a.paint(a.outStyle, outcomeColors[e.Outcome], string(e.Outcome)) + "  " + e.Actor
+		by := e.Actor
 		if e.Detail != "" {
-			line += "  " + e.Detail
+			by += "  " + e.Detail
 		}
-		a.printf("%s", line)
+		a.printf("%s  %s  %s", line, a.paint(a.outStyle, outcomeColors[e.Outcome], string(e.Outcome)), by)
 		return nil
 	})
 }

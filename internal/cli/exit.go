@@ -112,7 +112,7 @@ func (a *app) exit(err error) int {
 		fmt.Fprintln(a.Stderr, string(text))
 		return code
 	}
-	fmt.Fprintln(a.Stderr, a.paint(a.errStyle, red, "rota:")+" "+hint.Text(err))
+	a.note("%s %s", a.paint(a.errStyle, red, "rota:"), painted(hint.TextBy(err, escape)))
 	return code
 }
 

@@ -129,7 +129,13 @@ func connectionsOf(pieces []provider.Piece) []string {
 }
 
 // noteError says something on stderr that isn't the command's own error.
-func (a *app) noteError(err error) { a.note("rota: %s", hint.Text(err)) }
+func (a *app) noteError(err error) {
+	if a.json() {
+		a.note("rota: %s", hint.Text(err))
+		return
+	}
+	a.note("rota: %s", painted(hint.TextBy(err, escape)))
+}
 
 // known rejects a name that doesn't exist.
 func known(what string, given, all []string) error {

@@ -56,11 +56,13 @@ const (
 	faint  color = "2"
 )
 
-func (a *app) paint(s style, c color, text string) string {
+// paint escapes a value and gives it a color.
+func (a *app) paint(s style, c color, text string) painted {
+	text = escape(text)
 	if !s.color || c == plain || text == "" {
-		return text
+		return painted(text)
 	}
-	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
+	return painted("\x1b[" + string(c) + "m" + text + "\x1b[0m")
 }
 
 // symbol is a mark at the start of a line.
@@ -81,6 +83,7 @@ func (a *app) document(v any) error {
 
 // printf prints a line of the result.
 func (a *app) printf(format string, args ...any) {
+	escapeAll(args)
 	fmt.Fprintf(a.Stdout, format+"\n", args...)
 }
 
@@ -102,6 +105,11 @@ func cells(texts ...string) []cell {
 // columns are left out. (Unlike text/tabwriter, it doesn't count color codes
 // as width.)
 func (a *app) table(header []string, rows [][]cell) {
+	for _, row := range rows {
+		for i := range row {
+			row[i].text = escape(row[i].text) // before its width is taken
+		}
+	}
 	head := make([]cell, len(header))
 	for i, h := range header {
 		head[i] = cell{h, bold}
@@ -122,12 +130,12 @@ func (a *app) table(header []string, rows [][]cell) {
 			n := utf8.RuneCountInString(c.text)
 			if n > 0 {
 				line.WriteString(strings.Repeat(" ", blanks))
-				line.WriteString(a.paint(a.outStyle, c.color, c.text))
+				line.WriteString(string(a.paint(a.outStyle, c.color, c.text)))
 				blanks = 0
 			}
 			blanks += max(width[i], utf8.RuneCountInString(header[i])) - n + 2
 		}
-		a.printf("%s", line.String())
+		a.printf("%s", painted(line.String()))
 	}
 }
 

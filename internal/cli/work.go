@@ -59,6 +59,7 @@ func (a *app) note(format string, args ...any) {
 		a.log.InfoContext(context.Background(), fmt.Sprintf(format, args...))
 		return
 	}
+	escapeAll(args)
 	fmt.Fprintf(a.Stderr, format+"\n", args...)
 }
 
@@ -114,7 +115,7 @@ func (a *app) reportSecret(d api.WorkSecretDoc) {
 		if step.Credential != "" {
 			line += " " + step.Credential
 		}
-		a.printf("%s", line+a.paint(a.outStyle, faint, "  "+step.Reason))
+		a.printf("%s%s", line, a.paint(a.outStyle, faint, "  "+step.Reason))
 	}
 	switch {
 	case d.Error != "":
@@ -139,11 +140,11 @@ func (a *app) progress() func(rotation.Report) {
 	return func(r rotation.Report) {
 		switch {
 		case !r.Done:
-			fmt.Fprintf(a.Stderr, "%s %s %s\n", a.paint(a.errStyle, faint, a.errStyle.symbol("…", "...")), r.Secret, r.Decision.Step)
+			a.note("%s %s %s", a.paint(a.errStyle, faint, a.errStyle.symbol("…", "...")), r.Secret, r.Decision.Step)
 		case r.Err != nil:
-			fmt.Fprintf(a.Stderr, "%s %s %s\n", a.paint(a.errStyle, red, a.errStyle.symbol("✗", "x")), r.Secret, r.Decision.Step)
+			a.note("%s %s %s", a.paint(a.errStyle, red, a.errStyle.symbol("✗", "x")), r.Secret, r.Decision.Step)
 		default:
-			fmt.Fprintf(a.Stderr, "%s %s %s\n", a.paint(a.errStyle, green, a.errStyle.symbol("✓", "+")), r.Secret, r.Decision.Step)
+			a.note("%s %s %s", a.paint(a.errStyle, green, a.errStyle.symbol("✓", "+")), r.Secret, r.Decision.Step)
 		}
 	}
 }

@@ -36,22 +36,48 @@ func Line(remedies []rota.Remedy) string {
 // Text is an error's text with its hint. Errors that were joined are each
 // followed by their own.
 func Text(err error) string {
+	return TextBy(err, func(said string) string { return said })
+}
+
+// TextBy is [Text] with clean applied to whatever errors and remedies say, but
+// not to the line breaks between errors that were joined.
+func TextBy(err error, clean func(string) string) string {
 	for inner := errors.Unwrap(err); inner != nil && same(err, inner); inner = errors.Unwrap(inner) {
 		err = inner
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var lines []string
-		for _, one := range joined.Unwrap() {
-			lines = append(lines, one.Error())
-		}
-		if strings.Join(lines, "\n") == err.Error() {
-			for i, one := range joined.Unwrap() {
-				lines[i] = Text(one)
-			}
-			return strings.Join(lines, "\n")
+	each := func(one error) string { return TextBy(one, clean) }
+	if before, lines, ok := joined(err, err.Error(), each); ok && before == "" {
+		return lines
+	}
+	text := plain(err, clean)
+	return text + clean(strings.TrimPrefix(Add(text, rota.RemediesOf(err)), text))
+}
+
+// plain is an error's text without hints, cleaned line by line.
+func plain(err error, clean func(string) string) string {
+	text := err.Error()
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		each := func(one error) string { return plain(one, clean) }
+		if before, lines, ok := joined(inner, text, each); ok {
+			return clean(before) + lines
 		}
 	}
-	return Add(err.Error(), rota.RemediesOf(err))
+	return clean(text)
+}
+
+// joined splits a text that ends with the lines of joined errors: what comes
+// before them, and the lines as say has them.
+func joined(err error, text string, say func(error) string) (before, lines string, ok bool) {
+	join, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return "", "", false
+	}
+	var raw, said []string
+	for _, one := range join.Unwrap() {
+		raw, said = append(raw, one.Error()), append(said, say(one))
+	}
+	before, ok = strings.CutSuffix(text, strings.Join(raw, "\n"))
+	return before, strings.Join(said, "\n"), ok
 }
 
 // same reports whether an error only passes on the one that it wraps.
