@@ -40,7 +40,7 @@ type Issuer interface {
 
 	// Delete removes a credential for good. Deleting one that's already gone
 	// isn't an error. Deleting one that's still active is [ErrConflict] if the
-	// issuer distinguishes active from inactive.
+	// issuer implements [Deactivator] and distinguishes active from inactive.
 	Delete(ctx context.Context, r RetireRequest) error
 }
 
@@ -157,7 +157,8 @@ type Completer interface {
 }
 
 // Deactivator is implemented by issuers whose credentials can be deactivated
-// and reactivated.
+// and reactivated. Without it, the previous credential stays active until it's
+// deleted, for which the issuer must report that it's unused.
 type Deactivator interface {
 	// Deactivate makes logins with the credential fail. Deactivating one that's
 	// already inactive isn't an error; if it's gone, that's [ErrNotFound].

@@ -121,7 +121,8 @@ func (t *turn) conclude(err error) {
 	d, now, p := t.result.Last, t.Now(), &t.ledger.progress
 	t.settleRequest(d, err)
 	s := statusOf(d, t.basis, p.Status)
-	s.PreviousOff = !t.ledger.version(t.basis.previous.ID).DeactivatedAt.IsZero()
+	_, canDeactivate := t.s.Issuer.(rota.Deactivator)
+	s.PreviousOff = canDeactivate && !t.ledger.version(t.basis.previous.ID).DeactivatedAt.IsZero()
 	if err != nil {
 		s = s.afterFailure(p.Failure, p.Status, now)
 	}

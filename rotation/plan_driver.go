@@ -172,14 +172,14 @@ func ruleRoom(v *view) (Decision, bool) {
 // retireNow retires the previous credential just before the next one is created.
 func (v *view) retireNow() (Decision, bool) {
 	if !v.previous.Ours() {
-		return v.foreignPrevious(rota.StepDeactivate, v.now)
+		return v.foreignPrevious(v.retirement(), v.now)
 	}
 	c, listed := v.issued(v.previous.CredentialID)
-	if !listed || !c.Active {
+	if inactive := !listed || !c.Active; inactive && (v.Lists || v.CanDeactivate) {
 		return v.do(rota.StepDelete, v.previous, v.now, "the next is due, and it is inactive")
 	}
 	if d, held := v.proveUnused(c.Use, v.now); held {
 		return d, true
 	}
-	return v.do(rota.StepDeactivate, v.previous, v.now, "the next is due, and nobody uses it")
+	return v.do(v.retirement(), v.previous, v.now, "the next is due, and nobody uses it")
 }

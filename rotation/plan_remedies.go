@@ -110,6 +110,9 @@ func (v *view) refusedCurrent() []rota.Remedy {
 // credential is in use: enable it to, or deactivate the credential by hand.
 func (v *view) unknownUse(u rota.Use) []rota.Remedy {
 	id := v.previous.CredentialID
+	if v.deletesActive() {
+		return append(slices.Clone(u.Remedies), v.byHand()...)
+	}
 	return append(slices.Clone(u.Remedies),
 		rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbDeactivate, Object: id, Text: "deactivate " + id + " by hand when nobody uses it"})
 }
@@ -182,7 +185,7 @@ func (v *view) makeRoom() []rota.Remedy {
 		}
 	}
 	wait := rota.Remedy{Action: rota.RemedyWait, Secret: v.Secret, Text: "wait for its grace"}
-	if v.off() {
+	if v.off() || v.deletesActive() {
 		return []rota.Remedy{wait, v.remedy(rota.RemedyDelete, "")}
 	}
 	return []rota.Remedy{wait, {Action: rota.RemedyDeactivate, Secret: v.Secret, Then: rota.RemedyDelete}}

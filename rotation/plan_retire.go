@@ -19,16 +19,36 @@ func (v *view) retirable() bool {
 	return there || !v.Listed || v.previous.Ours()
 }
 
+// deletesActive tells that the issuer can't switch a credential off: the previous
+// one stays active until it is deleted.
+func (v *view) deletesActive() bool {
+	return !v.CanDeactivate && v.Traits.Overlap() && v.Traits.Lifetime == 0
+}
+
+// retirement is the step that ends logins with the previous credential.
+func (v *view) retirement() rota.Step {
+	if v.deletesActive() {
+		return rota.StepDelete
+	}
+	return rota.StepDeactivate
+}
+
 // off tells that the previous credential is switched off, as far as is known.
+// Where Rota can't have done that, only the issuer's list can tell: what is
+// remembered may be from a version that took every credential for one that can
+// be deactivated.
 func (v *view) off() bool {
 	c, there := v.issued(v.previous.CredentialID)
+	if v.deletesActive() {
+		return v.Listed && !(there && c.Active)
+	}
 	on := there && c.Active && v.CanDeactivate
 	return !v.Progress.Versions[v.previous.ID].DeactivatedAt.IsZero() && !on
 }
 
 // ruleRetire deactivates the previous credential after its grace and only when
 // the issuer reports that nobody uses it, and deletes it after the second
-// grace.
+// grace. Where the issuer can't deactivate it, the deletion needs that proof.
 func ruleRetire(v *view) (Decision, bool) {
 	if !v.hasCurrent || !v.retirable() {
 		return Decision{}, false
@@ -41,6 +61,9 @@ func ruleRetire(v *view) (Decision, bool) {
 	}
 	if v.Force == rota.StepCreate && v.gone() {
 		return v.do(rota.StepDelete, v.previous, v.now, "the next is asked for, and it is not at the issuer any more")
+	}
+	if v.deletesActive() {
+		return v.deleteActive()
 	}
 	if !v.off() {
 		c, listed := v.issued(v.previous.CredentialID)
@@ -57,8 +80,65 @@ func ruleRetire(v *view) (Decision, bool) {
 	return v.do(rota.StepDelete, v.previous, deleteAt, "inactive since %s, and its second grace period is over", stamp(v.offSince()))
 }
 
-// offAt is when the previous credential is to be deactivated, whatever the
-// window and the blackouts say.
+// deleteActive decides on the previous credential of an issuer that can't
+// deactivate it.
+func (v *view) deleteActive() (Decision, bool) {
+	at, off, forced := v.deleteAt(), v.off(), v.Force == rota.StepDelete
+	if v.Force == rota.StepDeactivate && !off {
+		return v.hold(HoldStillActive, rota.StepDeactivate, v.now, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyDelete, "when nobody uses it")},
+			"the previous credential %s can't be deactivated: the issuer can only delete it", v.previous.CredentialID)
+	}
+	c, _ := v.issued(v.previous.CredentialID)
+	if v.now.Before(at) && !forced {
+		when := "its grace periods are over"
+		if v.policy.Retire == RetireBeforeCreate {
+			when = "the next rotation is due"
+		}
+		v.wait(rota.StepDelete, at, "delete the previous credential "+v.previous.CredentialID+" when "+when)
+		v.sampleUse(c, at)
+		return Decision{}, false
+	}
+	if v.waitsForWindow(at) {
+		return Decision{}, false
+	}
+	if !v.previous.Ours() {
+		return v.foreignPrevious(rota.StepDelete, at)
+	}
+	if off {
+		return v.do(rota.StepDelete, v.previous, at, "the issuer no longer lists it as active")
+	}
+	if byOrder := forced && !v.Lists; !byOrder {
+		if d, held := v.proveUnused(c.Use, at); held {
+			return d, true
+		}
+	}
+	if forced {
+		return v.do(rota.StepDelete, v.previous, at, "asked for by a person")
+	}
+	return v.do(rota.StepDelete, v.previous, at, "its grace periods are over and nobody uses it")
+}
+
+// sampleUse has the issuer asked between now and a retirement, where it only
+// shows who is logged in right now.
+func (v *view) sampleUse(c rota.Issued, at time.Time) {
+	if c.Use.Evidence == rota.EvidenceSampled {
+		v.look(v.retirement(), at, v.now.Add(v.policy.UnusedFor/4), "look whether the previous credential is in use")
+	}
+}
+
+// waitsForWindow notes that a retirement that is due waits for the window, unless
+// a person asks for it.
+func (v *view) waitsForWindow(due time.Time) bool {
+	open := v.policy.open(v.now)
+	if !open.After(v.now) || v.Force != rota.StepNone {
+		return false
+	}
+	v.wait(v.retirement(), open, "due since "+stamp(due)+", waiting until "+v.policy.closed(v.now, open))
+	return true
+}
+
+// offAt is when the previous credential's first grace is over and it is to be
+// deactivated, whatever the window and the blackouts say.
 func (v *view) offAt() time.Time {
 	at := v.Progress.Versions[v.current.ID].ServedAt.Add(v.policy.DeactivatePreviousAfter)
 	if v.policy.Retire != RetireBeforeCreate {
@@ -78,14 +158,19 @@ func (v *view) offAt() time.Time {
 // offSince is when the previous credential was deactivated.
 func (v *view) offSince() time.Time { return v.Progress.Versions[v.previous.ID].DeactivatedAt }
 
-// deleteAt is when the previous credential, which is off, is to be deleted. The
-// second grace counts from the deactivation, which lies a grace after the
-// successor was served, unless a person was quicker.
+// deleteAt is when the previous credential is to be deleted. The second grace
+// counts from the deactivation, which lies a grace after the successor was served,
+// unless a person was quicker. Where nothing can be deactivated, it counts from
+// the end of the first.
 func (v *view) deleteAt() time.Time {
-	if v.policy.Retire == RetireBeforeCreate {
-		return v.offSince()
+	since := v.offSince()
+	if v.deletesActive() {
+		since = v.offAt()
 	}
-	return v.offSince().Add(v.policy.DeletePreviousAfter - v.policy.DeactivatePreviousAfter)
+	if v.policy.Retire == RetireBeforeCreate {
+		return since
+	}
+	return since.Add(v.policy.DeletePreviousAfter - v.policy.DeactivatePreviousAfter)
 }
 
 func (v *view) foreignPrevious(next rota.Step, due time.Time) (Decision, bool) {
@@ -105,13 +190,10 @@ func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, b
 			when = "the next rotation is due"
 		}
 		v.wait(rota.StepDeactivate, at, "deactivate the previous credential "+v.previous.CredentialID+" when "+when)
-		if listed && c.Use.Evidence == rota.EvidenceSampled {
-			v.look(rota.StepDeactivate, at, v.now.Add(v.policy.UnusedFor/4), "look whether the previous credential is in use")
-		}
+		v.sampleUse(c, at)
 		return Decision{}, false
 	}
-	if open := v.policy.open(v.now); open.After(v.now) && v.Force == rota.StepNone {
-		v.wait(rota.StepDeactivate, open, "due since "+stamp(at)+", waiting until "+v.policy.closed(v.now, open))
+	if v.waitsForWindow(at) {
 		return Decision{}, false
 	}
 	if !v.previous.Ours() {

@@ -11,20 +11,25 @@ import (
 const minSamples = 3
 
 // proveUnused holds unless the issuer reports that the previous credential is
-// not used. Not knowing means in use.
+// not used. Not knowing means in use; where the issuer doesn't even list what
+// exists, and so could never know, a person's order is what ends it.
 func (v *view) proveUnused(u rota.Use, due time.Time) (Decision, bool) {
 	quiet := v.policy.UnusedFor
+	if !v.Lists {
+		return v.hold(HoldStillActive, v.retirement(), due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyDelete, "when nobody uses it")},
+			"the previous credential %s is active, and the issuer can't say whether it is used", v.previous.CredentialID)
+	}
 	switch u.Evidence {
 	case rota.EvidenceRecorded:
 		if u.At.IsZero() || v.now.Sub(u.At) >= quiet {
 			return Decision{}, false
 		}
-		return v.hold(HoldInUse, rota.StepDeactivate, due, u.At.Add(quiet), nil, "the previous credential %s was used %s ago%s; it must be unused for %s",
-			v.previous.CredentialID, rota.FormatDuration(max(v.now.Sub(u.At), 0)), by(u), rota.FormatDuration(quiet))
+		return v.hold(HoldInUse, v.retirement(), due, u.At.Add(quiet), nil, "the previous credential %s was used %s ago%s; it must be unused for %s",
+			v.previous.CredentialID, span(max(v.now.Sub(u.At), 0)), by(u), rota.FormatDuration(quiet))
 	case rota.EvidenceSampled:
 		return v.idle(v, u, due)
 	default:
-		return v.hold(HoldInUse, rota.StepDeactivate, due, v.now.Add(holdRecheck), v.unknownUse(u), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
+		return v.hold(HoldInUse, v.retirement(), due, v.now.Add(holdRecheck), v.unknownUse(u), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
 	}
 }
 
@@ -35,14 +40,14 @@ func idleOverTime(v *view, u rota.Use, due time.Time) (Decision, bool) {
 	vp := v.Progress.Versions[v.previous.ID]
 	again := v.now.Add(quiet / 4)
 	if !u.At.IsZero() {
-		return v.hold(HoldInUse, rota.StepDeactivate, due, again, nil, "the previous credential %s is in use now%s", v.previous.CredentialID, by(u))
+		return v.hold(HoldInUse, v.retirement(), due, again, nil, "the previous credential %s is in use now%s", v.previous.CredentialID, by(u))
 	}
 	if vp.QuietSince.IsZero() || vp.QuietSamples < minSamples || v.now.Sub(vp.QuietSince) < quiet {
 		since := v.now
 		if !vp.QuietSince.IsZero() {
 			since = vp.QuietSince
 		}
-		return v.hold(HoldInUse, rota.StepDeactivate, due, again, nil, "no use of the previous credential %s was seen in %s over %s; at least %d looks over %s are needed",
+		return v.hold(HoldInUse, v.retirement(), due, again, nil, "no use of the previous credential %s was seen in %s over %s; at least %d looks over %s are needed",
 			v.previous.CredentialID, looks(vp.QuietSamples), span(v.now.Sub(since)), minSamples, rota.FormatDuration(quiet))
 	}
 	return Decision{}, false
@@ -60,12 +65,12 @@ func idleNow(v *view, u rota.Use, due time.Time) (Decision, bool) {
 	replaced := v.current.CreatedAt.Add(quiet)
 	switch {
 	case v.now.Before(replaced):
-		return v.hold(HoldInUse, rota.StepDeactivate, due, replaced, nil, "the previous credential %s was replaced only %s ago; that must be %s",
+		return v.hold(HoldInUse, v.retirement(), due, replaced, nil, "the previous credential %s was replaced only %s ago; that must be %s",
 			v.previous.CredentialID, rota.FormatDuration(v.now.Sub(v.current.CreatedAt).Truncate(time.Second)), rota.FormatDuration(quiet))
 	case !u.At.IsZero():
-		return v.hold(HoldInUse, rota.StepDeactivate, due, v.now.Add(holdRecheck), nil, "the previous credential %s is in use now%s", v.previous.CredentialID, by(u))
+		return v.hold(HoldInUse, v.retirement(), due, v.now.Add(holdRecheck), nil, "the previous credential %s is in use now%s", v.previous.CredentialID, by(u))
 	case v.IdleLooks < minSamples:
-		return Decision{Next: rota.StepDeactivate, Due: due, At: v.now.Add(sampleInterval), Reason: "look again whether the previous credential is in use"}, true
+		return Decision{Next: v.retirement(), Due: due, At: v.now.Add(sampleInterval), Reason: "look again whether the previous credential is in use"}, true
 	}
 	return Decision{}, false
 }

@@ -67,7 +67,8 @@ func (l *ledger) rebuild(contents rota.Contents, requested rota.Step) {
 			vp.Reloaded = allAt(l.s.reloaderNames(), contents.ChangedAt)
 		})
 	}
-	if v, ok := rota.Find(contents.Versions, rota.LabelDeactivated); ok && versions[v.ID].DeactivatedAt.IsZero() {
+	_, canDeactivate := l.s.Issuer.(rota.Deactivator) // else the label is an older Rota's, and says nothing
+	if v, ok := rota.Find(contents.Versions, rota.LabelDeactivated); ok && canDeactivate && versions[v.ID].DeactivatedAt.IsZero() {
 		if versions[v.ID].inFlight() {
 			l.event(rota.EventDeactivated, v.ID, v.CredentialID, "its grace period is over and nobody uses it")
 		}

@@ -11,26 +11,24 @@ import (
 // deactivate switches a credential off: the previous one, a rejected new one,
 // or an orphan. Before the previous one goes, the current one must log in.
 func (t *turn) deactivate(ctx context.Context, d Decision) error {
+	issuer, ok := t.s.Issuer.(rota.Deactivator)
+	if !ok {
+		return &rota.Error{Op: "deactivate " + d.Credential, Class: rota.ClassStop, Err: errors.New("the issuer can only delete credentials")}
+	}
 	previous, hasPrevious := t.seen.find(rota.LabelPrevious)
 	isPrevious := hasPrevious && d.Version == previous.ID
 	if isPrevious {
-		if err := t.currentLogsIn(ctx); err != nil {
-			if errors.Is(err, rota.ErrRefused) {
-				err = rota.WithRemedies(err, workingAgain(t.s.Name))
-			}
-			return fmt.Errorf("the current credential must log in before the previous one is deactivated: %w", err)
+		if err := t.successorLogsIn(ctx, "deactivated"); err != nil {
+			return err
 		}
 	}
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
 	}
-	if off, ok := t.s.Issuer.(rota.Deactivator); ok {
-		err := t.retireAtIssuer(ctx, d, off.Deactivate)
-		if err != nil {
-			return err
-		}
-		t.seen.noteIssued(d.Credential, func(i *rota.Issued) { i.Active = false })
+	if err := t.retireAtIssuer(ctx, d, issuer.Deactivate); err != nil {
+		return err
 	}
+	t.seen.noteIssued(d.Credential, func(i *rota.Issued) { i.Active = false })
 	if !isPrevious {
 		t.ledger.noteOutcome(d, "", nil)
 		return nil
@@ -57,6 +55,19 @@ func (t *turn) retireAtIssuer(ctx context.Context, d Decision, f func(context.Co
 	return err
 }
 
+// successorLogsIn logs in with the current credential, before the previous one
+// stops working.
+func (t *turn) successorLogsIn(ctx context.Context, retired string) error {
+	err := t.currentLogsIn(ctx)
+	if errors.Is(err, rota.ErrRefused) {
+		err = rota.WithRemedies(err, workingAgain(t.s.Name))
+	}
+	if err != nil {
+		return fmt.Errorf("the current credential must log in before the previous one is %s: %w", retired, err)
+	}
+	return nil
+}
+
 // currentLogsIn logs in with the current credential once more.
 func (t *turn) currentLogsIn(ctx context.Context) error {
 	c, err := t.outside.get(ctx, t.seen.holder(rota.LabelCurrent))
@@ -66,10 +77,16 @@ func (t *turn) currentLogsIn(ctx context.Context) error {
 	return t.outside.logIn(ctx, 3, c)
 }
 
-// delete removes an inactive credential at the issuer, then its version's
-// labels: as long as AWSPREVIOUS or AWSPENDING is there, the step is found
-// again after a crash.
+// delete removes a credential at the issuer, then its version's labels: as long
+// as AWSPREVIOUS or AWSPENDING is there, the step is found again after a crash.
+// The credential is inactive, unless the issuer can't deactivate any: then the
+// current one must log in before the previous one goes.
 func (t *turn) delete(ctx context.Context, d Decision) error {
+	if v := t.view(); v.deletesActive() && v.hasPrevious && d.Version == v.previous.ID && !v.off() {
+		if err := t.successorLogsIn(ctx, "deleted"); err != nil {
+			return err
+		}
+	}
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
 	}

@@ -35,7 +35,8 @@ func (a *app) deleteCommand() *cobra.Command {
 		Use:   "delete NAME",
 		Short: "Delete the previous credential before its second grace period ends",
 		Long: `Deletes the previous credential before its second grace period ends. It must
-already be inactive, by policy or by rota deactivate. This can't be undone.`,
+already be inactive, by policy or by rota deactivate. If the issuer can't deactivate
+credentials, it must be unused. This can't be undone.`,
 		Args:              argCount(1, 1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -159,7 +159,7 @@ func (s secretState) state(p rotation.Policy, now time.Time) (api.SecretState, s
 	case st.Hold == rotation.HoldQuarantined:
 		return api.StateQuarantined, st.Reason, st.Remedies
 	case s.Failure != nil:
-		return api.StateFailed, fmt.Sprintf("%s failed (%d times, last %s): %s", s.Failure.Step, s.Failure.Attempts, localTime(s.Failure.At), s.Failure.Error), s.Failure.Remedies
+		return api.StateFailed, failedSince(s.Failure), s.Failure.Remedies
 	case late && !since.IsZero():
 		return api.StateLate, "since " + localTime(since) + ": " + st.Reason, st.Remedies
 	case s.paused != nil:
@@ -205,3 +205,12 @@ func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04")
 
 // lookAgain is the remedy for a secret that only waits to be looked at.
 var lookAgain = []rota.Remedy{{Action: rota.RemedyRun}}
+
+// failedSince says which step fails, how often and with what.
+func failedSince(f *rotation.Failure) string {
+	times := "once"
+	if f.Attempts > 1 {
+		times = fmt.Sprintf("%d times, last", f.Attempts)
+	}
+	return fmt.Sprintf("%s failed (%s at %s): %s", f.Step, times, localTime(f.At), f.Error)
+}

@@ -84,6 +84,25 @@ func TestAccessKeysKeepTheContract(t *testing.T) {
 	}
 }
 
+func TestTokensKeepTheContract(t *testing.T) {
+	if _, ok := any((*memory.Tokens)(nil)).(rota.Deactivator); ok {
+		t.Error("tokens can be deactivated")
+	}
+	providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+		options, clock, inject := faulty("issuer")
+		tokens := memory.NewTokens(memory.AccessKeysOptions{Options: options})
+		return providertest.IssuerFixture{
+			Issuer: tokens, Inject: inject, UnknownID: "AKIAUNKNOWN",
+			Polling: providertest.Polling{Tick: clock.Tick},
+			Use: func(t *testing.T, c rota.Credential) {
+				if !tokens.All.Login(c) {
+					t.Error("a consumer can't log in")
+				}
+			},
+		}
+	})
+}
+
 func TestSessionsKeepTheContract(t *testing.T) {
 	providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
 		options, clock, inject := faulty("issuer")
