@@ -40,7 +40,7 @@ func (v *view) retirement() rota.Step {
 func (v *view) off() bool {
 	c, there := v.issued(v.previous.CredentialID)
 	if v.deletesActive() {
-		return v.Listed && !(there && c.Active)
+		return v.Listed && (!there || !c.Active)
 	}
 	on := there && c.Active && v.CanDeactivate
 	return !v.Progress.Versions[v.previous.ID].DeactivatedAt.IsZero() && !on
