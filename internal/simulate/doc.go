@@ -21,7 +21,8 @@
 //	    one isn't current, its successor is served, delivered and reloaded, its
 //	    grace period is over, and the issuer has reported in this turn that it
 //	    isn't in use. A deleted one is inactive and past its second grace period.
-//	    (retire.go)
+//	    If Rota can't deactivate it, its deletion needs all that a deactivation
+//	    needs, at the end of both grace periods. (retire.go)
 //	 5  There are never more credentials than the limit, and a call hits it only
 //	    if something appeared moments ago. (retire.go)
 //	 6  After a takeover the stale worker saves nothing and changes nothing, and a

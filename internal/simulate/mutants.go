@@ -137,6 +137,15 @@ func plannerMutants() []Mutant {
 				}
 				return d
 			})},
+		{"pretended deactivation", 4, "what the issuer can't deactivate counts as inactive all the same",
+			believing(func(st *rotation.State, _ *rotation.Policy, _ time.Time) {
+				previous, ok := rota.Find(st.Contents.Versions, rota.LabelPrevious)
+				for i := range st.Issued {
+					if ok && !st.CanDeactivate && st.Traits.Overlap() && st.Issued[i].ID == previous.CredentialID {
+						st.Issued[i].Active = false
+					}
+				}
+			})},
 		{"deliver skipped", 4, "targets count as written to",
 			believing(func(st *rotation.State, _ *rotation.Policy, now time.Time) {
 				note(st, rota.LabelCurrent, func(vp *rotation.VersionProgress) {

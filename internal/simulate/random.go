@@ -57,6 +57,10 @@ func newSubject(w *world, i int, rng *rand.Rand) *subject {
 // on their own. Those rotate much more often than the others.
 const sessionsOneIn = 6
 
+// tokensOneIn is how many secrets with keys there are for each whose keys Rota
+// can't deactivate.
+const tokensOneIn = 4
+
 func (s *subject) randomIssuer(o memory.Options) {
 	o.System = "issuer"
 	refused := s.rng.IntN(5)
@@ -74,8 +78,13 @@ func (s *subject) randomIssuer(o memory.Options) {
 		s.issuer = s.alt
 	default:
 		s.useLag = s.during(0, 4*time.Hour)
-		s.keys = memory.NewAccessKeys(memory.AccessKeysOptions{Options: o, RefusedLogins: refused, UseLag: s.useLag,
-			Settle: time.Minute, ListLag: time.Duration(s.rng.IntN(20)) * time.Second})
+		options := memory.AccessKeysOptions{Options: o, RefusedLogins: refused, UseLag: s.useLag,
+			Settle: time.Minute, ListLag: time.Duration(s.rng.IntN(20)) * time.Second}
+		if s.tokens = (s.w.options.Seed+uint64(s.i))%tokensOneIn == 0; s.tokens {
+			s.keys = memory.NewTokens(options).All
+		} else {
+			s.keys = memory.NewAccessKeys(options)
+		}
 		s.issuer = s.keys
 	}
 }

@@ -63,27 +63,30 @@ func (s *subject) active(id string) bool {
 func (s *subject) checkGrace(k *worker, id string) {
 	t := &s.truth
 	if t.served != t.current {
-		s.violate(4, "%s would be deactivated, but its successor %s is not served", id, t.current)
+		s.violate(4, "%s would be retired, but its successor %s is not served", id, t.current)
 	}
 	for i, version := range t.delivered {
 		if version != t.current {
-			s.violate(4, "%s would be deactivated, but target %d has version %q", id, i, version)
+			s.violate(4, "%s would be retired, but target %d has version %q", id, i, version)
 		}
 	}
 	for i, version := range t.reloaded {
 		if version != t.current {
-			s.violate(4, "%s would be deactivated, but the consumers of reloader %d run on version %q", id, i, version)
+			s.violate(4, "%s would be retired, but the consumers of reloader %d run on version %q", id, i, version)
 		}
 	}
-	if k.force == rota.StepDeactivate || k.force == rota.StepCreate {
+	if k.force == rota.StepDeactivate || k.force == rota.StepDelete || k.force == rota.StepCreate {
 		return
 	}
 	due := t.servedAt.Add(s.policy.DeactivatePreviousAfter)
+	if s.tokens {
+		due = t.servedAt.Add(s.policy.DeletePreviousAfter)
+	}
 	if s.policy.Retire == rotation.RetireBeforeCreate {
 		due, _ = s.dueAt()
 	}
 	if s.now.Before(due.Add(-tolerance)) {
-		s.violate(4, "%s would be deactivated before its grace is over at %s", id, stamp(due))
+		s.violate(4, "%s would be retired before its grace is over at %s", id, stamp(due))
 	}
 }
 
@@ -94,11 +97,11 @@ func (s *subject) checkUnused(k *worker, id string) {
 	u, asked := k.answers[id]
 	switch {
 	case !asked || u.Evidence == rota.EvidenceUnknown:
-		s.violate(4, "%s would be deactivated, but the issuer has not said whether it is used", id)
+		s.violate(4, "%s would be retired, but the issuer has not said whether it is used", id)
 	case u.Evidence == rota.EvidenceRecorded && !u.At.IsZero() && s.now.Sub(u.At) < quiet:
-		s.violate(4, "%s would be deactivated, but it was used at %s", id, stamp(u.At))
+		s.violate(4, "%s would be retired, but it was used at %s", id, stamp(u.At))
 	case u.Evidence == rota.EvidenceSampled && s.now.Sub(s.truth.usedAt[id]) < quiet:
-		s.violate(4, "%s would be deactivated, but it was seen in use at %s", id, stamp(s.truth.usedAt[id]))
+		s.violate(4, "%s would be retired, but it was seen in use at %s", id, stamp(s.truth.usedAt[id]))
 	}
 }
 
@@ -115,6 +118,10 @@ func (s *subject) checkDelete(id string) {
 	if !s.exists(id) {
 		return // a person got there first
 	}
+	if s.active(id) && s.tokens {
+		s.checkDeleteActive(k, id)
+		return
+	}
 	if s.active(id) {
 		s.violate(4, "%s would be deleted while it is active", id)
 		return
@@ -124,6 +131,18 @@ func (s *subject) checkDelete(id string) {
 	if id == s.idOf(rota.LabelPrevious) && known && s.policy.Retire != rotation.RetireBeforeCreate && k.force != rota.StepDelete &&
 		s.now.Before(off.Add(second-tolerance)) {
 		s.violate(4, "%s would be deleted before its second grace, which began at %s, is over", id, stamp(off))
+	}
+}
+
+// checkDeleteActive is rule 4 for a credential that could not be deactivated: its
+// deletion needs what a deactivation needs.
+func (s *subject) checkDeleteActive(k *worker, id string) {
+	switch id {
+	case s.idOf(rota.LabelCurrent):
+		s.violate(4, "%s would be deleted while it is current", id)
+	case s.idOf(rota.LabelPrevious):
+		s.checkGrace(k, id)
+		s.checkUnused(k, id)
 	}
 }
 

@@ -32,6 +32,7 @@ type subject struct {
 	seq   int
 
 	keys    *memory.AccessKeys // exactly one of these four is the issuer
+	tokens  bool               // Rota can't deactivate the keys; people can
 	pass    *memory.Password
 	alt     *memory.Alternating
 	temp    *memory.Sessions

@@ -19,6 +19,9 @@ type keyIssuer interface {
 // for what the effects alone don't show, and then in a mutant.
 func (s *subject) watched() rota.Issuer {
 	switch {
+	case s.tokens:
+		keys := &watchedKeys{watchedPlain{s, s.keys}, s.keys}
+		return &watchedTokens{keys.watchedPlain, keys, keys}
 	case s.keys != nil:
 		return s.w.hooks.wrapKeys(&watchedKeys{watchedPlain{s, s.keys}, s.keys})
 	case s.alt != nil:
@@ -90,4 +93,11 @@ func (i *watchedKeys) Deactivate(ctx context.Context, r rota.RetireRequest) erro
 
 func (i *watchedKeys) Reactivate(ctx context.Context, r rota.RetireRequest) error {
 	return i.full.Reactivate(ctx, r)
+}
+
+// watchedTokens are watchedKeys that can't be deactivated.
+type watchedTokens struct {
+	watchedPlain
+	rota.Lister
+	rota.UseReporter
 }
