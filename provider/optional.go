@@ -24,7 +24,9 @@ type Claimer interface {
 // server can be told from rota.yaml: two connections with the same scope reach
 // the same one.
 type Scoper interface {
-	// Scope names the account or the server; "" where the text doesn't say.
+	// Scope names the account or the server; "" where the text doesn't say. It's
+	// compared with other connections' scopes and with a [Claim]'s Scope, never
+	// with what [Identifier] returns.
 	Scope(k *Known) string
 }
 
@@ -32,8 +34,9 @@ type Scoper interface {
 // account or server they reach. Rota asks only if another secret claims
 // something of the same name through another connection.
 type Identifier interface {
-	// Identity names the account or server, spelled as in a [Claim]'s Scope. It's
-	// the same for every connection that reaches the same one, and differs for
+	// Identity names the account or server, spelled as in a [Claim]'s Scope if
+	// the provider's claims set one, and otherwise in any spelling. It's the same
+	// for every connection that reaches the same one, and differs for
 	// two that merely look alike, such as a server and a copy of it. What can
 	// change while the account or server stays the same, such as the time a
 	// server was started, may be part of it: two answers that differ count only

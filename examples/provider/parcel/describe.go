@@ -78,8 +78,8 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 }
 
 // Scope implements [provider.Scoper]. The same host is the same Parcel; whether
-// two hosts are, only Parcel knows. A Scope is compared with Scopes, never with
-// an Identity, so the two need not be spelled alike.
+// two hosts are, only Parcel knows. It's compared with other Scopes, and never with
+// what Identity returns, so the two need not be spelled alike.
 func (c *connectionConfig) Scope(k *provider.Known) string {
 	text, known := k.Text(c.URL)
 	u, err := url.Parse(text)

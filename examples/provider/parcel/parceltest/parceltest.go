@@ -47,6 +47,7 @@ type Server struct {
 	settings map[string]string  // by "account/setting"
 	apps     map[string]string  // the version that an app runs on
 	next     map[string]string  // the version that an app is being restarted with
+	asked    map[string]bool    // whether the old process has answered since the restart
 	crashing bool
 	writes   int
 	fault    Fault
@@ -55,7 +56,7 @@ type Server struct {
 
 // New starts one. Close must be called.
 func New() *Server {
-	s := &Server{tokens: map[string][]Token{}, settings: map[string]string{}, apps: map[string]string{}, next: map[string]string{}}
+	s := &Server{tokens: map[string][]Token{}, settings: map[string]string{}, apps: map[string]string{}, next: map[string]string{}, asked: map[string]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /service", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]string{"id": "parcel-1"}) })
 	mux.HandleFunc("GET /whoami", s.whoami)
@@ -277,9 +278,12 @@ func (s *Server) app(w http.ResponseWriter, r *http.Request) {
 	if s.crashing {
 		state = "crashed"
 	}
-	answer(w, map[string]string{"state": state, "version": s.apps[app]})
-	if next, ok := s.next[app]; ok {
+	if next, ok := s.next[app]; ok && s.asked[app] {
 		s.apps[app] = next
 		delete(s.next, app)
+		delete(s.asked, app)
+	} else if ok {
+		s.asked[app] = true
 	}
+	answer(w, map[string]string{"state": state, "version": s.apps[app]})
 }
