@@ -198,7 +198,7 @@ func (s *subject) orphans(but string) []string {
 	}
 	var out []string
 	for _, i := range s.issuer.Keys() {
-		if i.ID != but && s.truth.mine[i.ID] && !s.truth.abandoned[i.ID] && !s.labelled(i.ID) && !(s.people.meddled && s.truth.promoted[i.ID]) {
+		if i.ID != but && s.truth.mine[i.ID] && !s.truth.abandoned[i.ID] && !s.labelled(i.ID) && (!s.people.meddled || !s.truth.promoted[i.ID]) {
 			out = append(out, i.ID)
 		}
 	}
