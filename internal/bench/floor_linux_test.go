@@ -36,7 +36,7 @@ const floorRoles = 64
 //
 // A ratio is rotations a second over passwords a second. The server makes its
 // commits durable. rota-ms and server-ms are processor time for one rotation,
-// bare-ms for one password of the first loop.
+// bare-ms for one password of the first loop, with-login-ms for one with a login.
 func BenchmarkPostgresAgainstFloor(b *testing.B) {
 	for _, concurrency := range []int{1, 8} {
 		b.Run(fmt.Sprintf("concurrency %d", concurrency), func(b *testing.B) { postgresAgainstFloor(b, concurrency) })
