@@ -88,7 +88,11 @@ func (c Config) validate() error {
 	if c.Host == "" {
 		refuse("db.example.org", "host is empty")
 	}
-	if strings.Contains(c.Host, ",") {
+	switch {
+	case strings.ContainsAny(c.Host, "@?") || strings.Contains(c.Host, "://"):
+		// It isn't repeated: it may hold a password.
+		refuse("db.example.org, with port, username and password in keys of their own", "host is a URL or has a login in it")
+	case strings.Contains(c.Host, ","):
 		refuse("one name that follows the primary", "host %q names several hosts", c.Host)
 	}
 	if c.Port < 1 || c.Port > 65535 {

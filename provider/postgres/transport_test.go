@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/rota-dev/rota"
@@ -45,4 +46,13 @@ func TestPreflightTellsThatNoRoleIsFree(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFinding(t, i, "is free for the next password", true, "")
+}
+
+func TestAHostThatHoldsALoginIsRefusedUnseen(t *testing.T) {
+	for _, host := range []string{"postgres://u:hunter2secret@db.example.org/app", "u:hunter2secret@db.example.org"} {
+		_, err := New("db", Config{Host: host, Username: "rota"})
+		if err == nil || !strings.Contains(err.Error(), "has a login in it") || strings.Contains(err.Error()+rota.Hint(rota.RemediesOf(err)), "hunter2") {
+			t.Errorf("%v", err)
+		}
+	}
 }
