@@ -115,28 +115,21 @@ func command(r rota.Remedy) string {
 		}
 		return first + ", then " + then
 	}
-	words := []string{"rota"}
+	words := []string{"rota", string(r.Action), r.Secret}
 	named := len(r.Secret) <= provider.MaxName && provider.SecretName.MatchString(r.Secret)
 	switch r.Action {
 	case rota.RemedyCommand, rota.RemedyConfigure, rota.RemedyCorrect, rota.RemedyOutside, rota.RemedyWait:
 		return r.String()
 	case rota.RemedyThaw, rota.RemedyRun:
-		if !named && r.Secret != "" {
-			return r.Text
-		}
-		words = append(words, string(r.Action), r.Secret)
+		named = named || r.Secret == ""
 	case rota.RemedyAdoptGiven:
-		if !named {
-			return r.Text
-		}
-		words = append(words, "adopt", r.Secret, "--from", "-")
+		words = []string{"rota", "adopt", r.Secret, "--from", "-"}
 	case rota.RemedyAdopt, rota.RemedyRotate, rota.RemedyRollBack, rota.RemedyDeliver, rota.RemedyDeactivate,
 		rota.RemedyDelete, rota.RemedyResume, rota.RemedyDone:
-		if !named {
-			return r.Text
-		}
-		words = append(words, string(r.Action), r.Secret)
 	default:
+		return r.Text
+	}
+	if !named {
 		return r.Text
 	}
 	return strings.Join(strings.Fields(strings.Join(append(words, r.Text), " ")), " ")
