@@ -11,11 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
@@ -161,6 +164,39 @@ func TestTheLeaseOfAKilledProcessIsFreeAtOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A secret that a killed process left half done may not log in until its turn is
+// finished, so it can't wait until the lease expires.
+func TestWhatAKilledProcessWasWorkingOnIsDueAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, newDir func(testing.TB) string) {
+		dir := newDir(t)
+		db := openAt(t, dir, nil)
+		if s, ok := db.liveness.(*session); ok {
+			s.grace = 0 // the server was only just started
+		}
+		enroll(t, db, "a", "s", "z")
+		acquire(t, db, "a", "alive")
+		h := startHolder(t, dir)
+		for _, page := range []int{1, 2, 10} {
+			if diff := cmp.Diff([]string{"z"}, due(t, db, time.Now(), page)); diff != "" {
+				t.Errorf("due in pages of %d while both are being worked on (-want +got):\n%s", page, diff)
+			}
+		}
+		h.signal(t, syscall.SIGKILL)
+		_ = h.cmd.Wait()
+		want := []string{"s", "z"}
+		for deadline := time.Now().Add(30 * time.Second); !slices.Equal(due(t, db, time.Now(), 10), want); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("due: %v, want %v", due(t, db, time.Now(), 10), want)
+			}
+		}
+		for _, page := range []int{1, 2} {
+			if diff := cmp.Diff(want, due(t, db, time.Now(), page)); diff != "" {
+				t.Errorf("due in pages of %d (-want +got):\n%s", page, diff)
+			}
+		}
+	})
 }
 
 func TestAStoppedProcessKeepsItsLeaseUntilItExpiresAndIsThenFenced(t *testing.T) {

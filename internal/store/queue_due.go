@@ -9,32 +9,68 @@ import (
 )
 
 // Due lists the enrolled secrets whose time has come, longest overdue first. It
-// leaves out paused secrets, and secrets with an unexpired lease, whether its
-// holder is dead or alive. While everything is frozen there are none.
+// leaves out paused secrets, and secrets with an unexpired lease, unless the
+// lease's holder is certainly dead: what a killed process left half done is due
+// immediately. While everything is frozen there are none.
 func (db Queue) Due(ctx context.Context, q rotation.DueQuery) ([]rotation.Due, error) {
-	fail := func(err error) ([]rotation.Due, error) {
-		return nil, fmt.Errorf("secrets that are due: %w", explain(err))
+	dead := map[string]bool{}
+	after := q.After
+	var due []rotation.Due
+	for {
+		page, err := db.duePage(ctx, q.Now, after, q.Limit)
+		if err != nil {
+			return nil, fmt.Errorf("secrets that are due: %w", explain(err))
+		}
+		for _, d := range page {
+			after = d.Due
+			if d.leasedBy == nil || db.isDead(*d.leasedBy, dead) {
+				if due = append(due, d.Due); len(due) == q.Limit {
+					return due, nil
+				}
+			}
+		}
+		if len(page) < q.Limit {
+			return due, nil
+		}
 	}
-	now := micros(q.Now)
-	rows, err := db.reader.QueryContext(ctx, sqlDue, now, now, micros(q.After.NextAt), q.After.Secret, q.Limit)
+}
+
+// dueRow is a secret that is due, and the instance that has an unexpired lease
+// of it, if any.
+type dueRow struct {
+	rotation.Due
+	leasedBy *string
+}
+
+// duePage reads up to limit of them, leased or not. Few are: those being worked
+// on right now.
+func (db Queue) duePage(ctx context.Context, now time.Time, after rotation.Due, limit int) ([]dueRow, error) {
+	rows, err := db.reader.QueryContext(ctx, sqlDue, micros(now), micros(now), micros(after.NextAt), after.Secret, limit)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var due []rotation.Due
+	var page []dueRow
 	for rows.Next() {
-		var d rotation.Due
+		var d dueRow
 		var next int64
-		if err := rows.Scan(&d.Secret, &next, &d.Fence); err != nil {
-			return fail(err)
+		if err := rows.Scan(&d.Secret, &next, &d.Fence, &d.leasedBy); err != nil {
+			return nil, err
 		}
 		d.NextAt = fromMicros(next)
-		due = append(due, d)
+		page = append(page, d)
 	}
-	if err := rows.Err(); err != nil {
-		return fail(err)
+	return page, rows.Err()
+}
+
+// isDead asks once about each instance.
+func (db Queue) isDead(instance string, known map[string]bool) bool {
+	dead, asked := known[instance]
+	if !asked {
+		dead = db.liveness.dead(instance)
+		known[instance] = dead
 	}
-	return due, nil
+	return dead
 }
 
 // NextDue is the next time after now at which an enrolled, unpaused secret

@@ -3,8 +3,8 @@ package store
 // SQL for the engine's queries. The conditions of the first two match those of
 // partial indexes, word for word.
 const (
-	sqlDue = `SELECT secret, next_at, fence FROM progress
-		WHERE enrolled = 1 AND paused = '' AND next_at <= $1 AND expires_at <= $2 AND (next_at, secret) > ($3, $4)
+	sqlDue = `SELECT secret, next_at, fence, CASE WHEN expires_at > $2 THEN instance END FROM progress
+		WHERE enrolled = 1 AND paused = '' AND next_at <= $1 AND (next_at, secret) > ($3, $4)
 		AND NOT EXISTS (SELECT 1 FROM halts WHERE name = 'all')
 		ORDER BY next_at, secret LIMIT $5`
 	sqlNextDue = `SELECT next_at FROM progress
