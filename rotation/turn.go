@@ -3,7 +3,6 @@ package rotation
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/rota-dev/rota"
 )
@@ -47,7 +46,7 @@ func (r *Rotator) withTurn(ctx context.Context, s *Secret, asked request, f func
 
 func (t *turn) run(ctx context.Context, f func(context.Context, *turn) error) error {
 	if err := t.ledger.acquire(ctx, t.asked.due); err != nil {
-		return fmt.Errorf("%s: %w", t.s.Name, err)
+		return t.named(err)
 	}
 	defer t.ledger.release(ctx)
 	if err := t.ledger.load(ctx); err != nil {
@@ -68,7 +67,7 @@ func (t *turn) named(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", t.s.Name, t.ledger.clean(err))
+	return &SecretError{Secret: t.s.Name, Err: t.ledger.clean(err)}
 }
 
 // state is everything the planner may know, as of the last look.

@@ -101,7 +101,7 @@ func (f *File) Wire(ctx context.Context, env Environment) (*Wired, error) {
 	for _, s := range f.Document.Secrets {
 		secret, err := w.secret(ctx, s)
 		if err != nil {
-			out.Broken[s.Name.Text] = fmt.Errorf("secret %s: %w", s.Name.Text, err)
+			out.Broken[s.Name.Text] = &rotation.SecretError{Secret: s.Name.Text, Err: err}
 		}
 		out.ByName[s.Name.Text] = secret
 	}

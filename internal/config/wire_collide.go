@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // collisions finds secrets whose resolved references turn out to name the same
@@ -28,7 +29,8 @@ func (w *wiring) collisions(ctx context.Context, out *Wired) {
 			}
 			for _, pair := range [][2]string{{c.secret, other.secret}, {other.secret, c.secret}} {
 				if _, known := out.Broken[pair[0]]; !known {
-					out.Broken[pair[0]] = rota.WithRemedies(fmt.Errorf("secret %s: %s is that of secret %s too%s", pair[0], c.Shown, pair[1], how), rota.Configure("", "one secret for both"))
+					err := rota.WithRemedies(fmt.Errorf("%s is that of secret %s too%s", c.Shown, pair[1], how), rota.Configure("", "one secret for both"))
+					out.Broken[pair[0]] = &rotation.SecretError{Secret: pair[0], Err: err}
 				}
 			}
 		}

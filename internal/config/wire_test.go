@@ -226,7 +226,7 @@ func TestOneBrokenSecretStopsNoOther(t *testing.T) {
 			}
 			for name, part := range c.want {
 				text := hint.Text(wired.Broken[name])
-				if !strings.Contains(text, part) || !strings.HasPrefix(text, "secret "+name+": ") || strings.Contains(text, "hunter2") {
+				if !strings.Contains(text, part) || !strings.HasPrefix(text, name+": ") || strings.Contains(text, "hunter2") {
 					t.Errorf("%s: error %q, want one with %q", name, text, part)
 				}
 				if wired.ByName[name] != nil {
@@ -263,7 +263,7 @@ secrets:
 	if len(wired.Secrets) != 1 || wired.Secrets[0].Name != "z" {
 		t.Errorf("wired %v", wired.Secrets)
 	}
-	for name, want := range map[string]string{"x": "secret x: IAM user \"Robot\" is that of secret y too", "y": "secret y: IAM user \"Robot\" is that of secret x too"} {
+	for name, want := range map[string]string{"x": "x: IAM user \"Robot\" is that of secret y too", "y": "y: IAM user \"Robot\" is that of secret x too"} {
 		if got := fmt.Sprint(wired.Broken[name]); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q", name, got)
 		}

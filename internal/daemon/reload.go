@@ -7,13 +7,11 @@ import (
 	"maps"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"time"
 
 	"github.com/rota-dev/rota/api"
 	"github.com/rota-dev/rota/internal/hint"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/service"
@@ -197,7 +195,7 @@ func (d *Daemon) recordReload(ctx context.Context, by access.Caller, why string,
 	}
 	if went != nil {
 		outcome = rotation.OutcomeFailed
-		detail, _, _ = strings.Cut(hint.Text(rota.Sanitize(went)), "\n")
+		detail = hint.First(went)
 	}
 	entry := by.Entry(d.DB.Now(), string(api.ControlReload), service.Configuration, outcome, detail)
 	if path, err := filepath.Abs(current.file.Path); err == nil {

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -26,7 +25,7 @@ func (d *Daemon) rotate(ctx context.Context, c access.Caller, name, token string
 	secret, done := d.secrets.Borrow(name)
 	defer done()
 	if secret == nil {
-		return fmt.Errorf("%s: %w", name, engine.ErrUnknown)
+		return &rotation.SecretError{Secret: name, Err: engine.ErrUnknown}
 	}
 	// The request and its audit entry were written atomically. The journal forgets
 	// a version when the store does; the audit never does.

@@ -37,16 +37,15 @@ func (l Limits) withDefaults() Limits {
 
 // SkippedError means that a turn didn't start, and why.
 type SkippedError struct {
-	Secret string
 	System string // the system whose circuit is open; "" if the run ended
 	Err    error  // its last timeout, or why the run ended
 }
 
 func (e *SkippedError) Error() string {
 	if e.System == "" {
-		return fmt.Sprintf("%s: skipped: %v", e.Secret, e.Err)
+		return fmt.Sprintf("skipped: %v", e.Err)
 	}
-	return fmt.Sprintf("%s: skipped: %s timed out too often, the last time: %v", e.Secret, e.System, e.Err)
+	return fmt.Sprintf("skipped: %s timed out too often, the last time: %v", e.System, e.Err)
 }
 
 func (e *SkippedError) Unwrap() error { return e.Err }

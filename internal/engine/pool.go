@@ -114,7 +114,7 @@ func (p *Pool) enqueue(t *turn) {
 
 // refuse ends a turn that didn't start. The lock is held.
 func (p *Pool) refuse(t *turn, system string, why error) {
-	t.err = &SkippedError{Secret: t.secret.Name, System: system, Err: why}
+	t.err = &rotation.SecretError{Secret: t.secret.Name, Err: &SkippedError{System: system, Err: why}}
 	p.refused = append(p.refused, t)
 }
 
@@ -247,13 +247,12 @@ func (p *Pool) Load() Load {
 
 // NoRoomError means that there is no room at a secret's systems now.
 type NoRoomError struct {
-	Secret string
 	System string
 	After  time.Duration // how long to wait before asking again, at least
 }
 
 func (e *NoRoomError) Error() string {
-	return fmt.Sprintf("%s: no room at %s", e.Secret, e.System)
+	return fmt.Sprintf("no room at %s", e.System)
 }
 
 // Do calls do in this goroutine once there is room. It waits for a worker slot
@@ -277,7 +276,7 @@ func (p *Pool) Do(ctx context.Context, s *rotation.Secret, do func(context.Conte
 			return err
 		case <-ctx.Done():
 			if p.withdraw(t) {
-				return fmt.Errorf("%s: %w", s.Name, context.Cause(ctx))
+				return &rotation.SecretError{Secret: s.Name, Err: context.Cause(ctx)}
 			}
 			ctx = context.WithoutCancel(ctx) // it was granted or refused just now
 		case <-patience.C:
@@ -293,7 +292,7 @@ func (p *Pool) request(t *turn) error {
 	p.mu.Lock()
 	defer p.unlock()
 	if s := p.firstOpen(p.groupOf(t.secret).systems); s != nil {
-		return &NoRoomError{Secret: t.secret.Name, System: s.name, After: s.retryAfter()}
+		return &rotation.SecretError{Secret: t.secret.Name, Err: &NoRoomError{System: s.name, After: s.retryAfter()}}
 	}
 	p.enqueue(t)
 	p.dispatch()
@@ -309,7 +308,7 @@ func (p *Pool) giveUp(t *turn) error {
 	if full == nil || !p.remove(t) {
 		return nil
 	}
-	return &NoRoomError{Secret: t.secret.Name, System: full.name, After: full.retryAfter()}
+	return &rotation.SecretError{Secret: t.secret.Name, Err: &NoRoomError{System: full.name, After: full.retryAfter()}}
 }
 
 // withdraw takes a turn off the queue, and reports whether it was still waiting.

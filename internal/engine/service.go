@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -202,7 +201,7 @@ func (w *Worker) enqueue(ctx context.Context, s *rotation.Secret, interactive bo
 		secret, done := w.secrets.Borrow(s.Name)
 		defer done()
 		if secret == nil {
-			return fmt.Errorf("%s: %w", s.Name, ErrUnknown)
+			return unknownSecret(s.Name)
 		}
 		var err error
 		result, err = w.rotator.Advance(ctx, secret, rotation.Options{Due: true})

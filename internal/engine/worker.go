@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -134,7 +133,7 @@ func (w *Worker) Advance(ctx context.Context, name string, due time.Time) (rotat
 }
 
 func unknownSecret(name string) error {
-	return rota.WithRemedies(fmt.Errorf("%s: %w", name, ErrUnknown), rota.Command("rota validate"))
+	return &rotation.SecretError{Secret: name, Err: rota.WithRemedies(ErrUnknown, rota.Command("rota validate"))}
 }
 
 // reportTurn reports a turn. One that never started, or that ran into another

@@ -3,6 +3,7 @@ package function
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -72,7 +73,9 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 			return false
 		}
 		delete(inv.wired.ByName, s.Name)
-		inv.wired.Broken[s.Name] = rota.WithRemedies(fmt.Errorf("%s: apart_from needs a database in which rotations see each other", s.Name), rota.Command("rota serve, or blackouts"))
+		inv.wired.Broken[s.Name] = &rotation.SecretError{
+			Secret: s.Name, Err: rota.WithRemedies(errors.New("apart_from needs a database in which rotations see each other"), rota.Outside("run it with rota serve, or use blackouts instead")),
+		}
 		return true
 	})
 	for _, s := range inv.wired.Secrets {

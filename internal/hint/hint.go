@@ -53,6 +53,20 @@ func TextBy(err error, clean func(string) string) string {
 	return text + clean(strings.TrimPrefix(Add(text, rota.RemediesOf(err)), text))
 }
 
+// First is [Text] of the first of joined errors, for where there's room for one.
+func First(err error) string {
+	for {
+		join, ok := err.(interface{ Unwrap() []error })
+		if !ok || len(join.Unwrap()) == 0 {
+			return Text(err)
+		}
+		if before, _, lines := joined(err, err.Error(), error.Error); !lines || before != "" {
+			return Text(err)
+		}
+		err = join.Unwrap()[0]
+	}
+}
+
 // plain is an error's text without hints, cleaned line by line.
 func plain(err error, clean func(string) string) string {
 	text := err.Error()

@@ -39,6 +39,23 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestFirstIsTheFirstOfJoinedErrors(t *testing.T) {
+	denied := rota.WithRemedies(errors.New("denied"), rota.Outside("allow it"))
+	for _, err := range []error{
+		denied,
+		errors.Join(denied, errors.New("gone")),
+		errors.Join(errors.Join(denied), errors.New("gone")),
+	} {
+		if got, want := hint.First(err), "denied (try: allow it)"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	one := fmt.Errorf("%w; and then %w", denied, errors.New("gone"))
+	if got, want := hint.First(one), "denied; and then gone (try: allow it)"; got != want {
+		t.Errorf("one error of two causes: got %q, want %q", got, want)
+	}
+}
+
 func TestOnlyRotasOwnActionsOnSecretsAreCommands(t *testing.T) {
 	const hostile = "x; rm -rf ~"
 	for _, c := range []struct {

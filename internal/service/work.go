@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -251,9 +250,11 @@ func (w outcome) doc(wanted rota.Step) api.WorkSecretDoc {
 	}
 	if w.err != nil {
 		doc.Error, doc.Hint, doc.Remedies = Describe(w.err)
-		doc.Error = strings.TrimPrefix(strings.TrimPrefix(doc.Error, "secret "), w.name+": ")
+		if own, ok := errors.AsType[*rotation.SecretError](w.err); ok {
+			doc.Error = own.Err.Error()
+		}
 		if doc.State == api.WorkNothing {
-			doc.Reason, doc.Error = strings.TrimPrefix(doc.Error, "adopt: "), ""
+			doc.Reason, doc.Error = doc.Error, ""
 		}
 		return doc
 	}
