@@ -11,7 +11,8 @@ import (
 // A Remedy is one thing a person can do to end a hold or a failure. If there are
 // several, they're alternatives, with the recommended one first. Each one
 // suffices by itself: once it's done, either the hold is over or a new remedy
-// says what's left to do.
+// says what's left to do. If several things are wrong at once, [Remedy.Also]
+// marks where the alternatives for the next one begin.
 //
 // A remedy says what to do, never how. The command line turns it into a command,
 // the API exposes it as a value, and a web page can show it as a button.
@@ -32,6 +33,9 @@ type Remedy struct {
 	// alone doesn't end the hold. For example, a quarantined step isn't retried
 	// until a person resumes it. "" if nothing has to follow.
 	Then RemedyAction `json:"then,omitempty"`
+	// Also begins the next requirement: one of the remedies from here on is
+	// needed in addition to one of those before, not instead. See [Requirements].
+	Also bool `json:"also,omitempty"`
 	// Text is for people. With RemedyConfigure, RemedyCommand and RemedyOutside
 	// it's the complete instruction. With Rota's own actions it adds when or why
 	// ("once it's fixed", "to keep it"), and can be empty.
@@ -114,26 +118,72 @@ func phrase(words ...string) string {
 // "" if there are none.
 func Hint(remedies []Remedy) string { return HintBy(remedies, Remedy.String) }
 
-// HintBy is Hint with say to describe each remedy.
+// HintBy is Hint with say to describe each remedy. One that say has no words for
+// is left out. Alternatives read "this, or that", and further requirements
+// "; and also this, or that".
 func HintBy(remedies []Remedy, say func(Remedy) string) string {
-	texts := make([]string, len(remedies))
-	for i, r := range remedies {
-		texts[i] = say(r)
+	var all []string
+	for _, alternatives := range Requirements(remedies) {
+		var texts []string
+		for _, r := range alternatives {
+			if text := say(r); text != "" {
+				texts = append(texts, text)
+			}
+		}
+		if len(texts) > 0 {
+			all = append(all, strings.Join(texts, ", or "))
+		}
 	}
-	return strings.Join(texts, ", or ")
+	return strings.Join(all, "; and also ")
+}
+
+// Requirements splits remedies into those that have to be met, all of them. Each
+// one is a list of alternatives, the recommended one first.
+func Requirements(remedies []Remedy) [][]Remedy {
+	var out [][]Remedy
+	for i, r := range remedies {
+		if i == 0 || r.Also {
+			out = append(out, nil)
+		}
+		r.Also = false
+		out[len(out)-1] = append(out[len(out)-1], r)
+	}
+	return out
+}
+
+// AllOf returns the remedies that meet all of the requirements, the reverse of
+// [Requirements]. A requirement that repeats an earlier one is left out.
+func AllOf(requirements ...[]Remedy) []Remedy {
+	var out []Remedy
+	for i, alternatives := range requirements {
+		if len(alternatives) == 0 || slices.ContainsFunc(requirements[:i], func(r []Remedy) bool { return slices.Equal(r, alternatives) }) {
+			continue
+		}
+		begin := len(out)
+		out = append(out, alternatives...)
+		out[begin].Also = begin > 0
+	}
+	return out
 }
 
 // WithHint appends the remedies to a text, using say to describe each one: "what
 // is wrong (try: …)", or "what is wrong (did you mean …?)".
 func WithHint(text string, remedies []Remedy, say func(Remedy) string) string {
-	hint := HintBy(remedies, say)
-	switch {
-	case hint == "":
-		return text
-	case remedies[0].Action == RemedyCorrect:
-		return text + " (" + hint + ")"
+	if line := HintLine(remedies, say); line != "" {
+		text += " (" + line + ")"
 	}
-	return text + " (try: " + hint + ")"
+	return text
+}
+
+// HintLine is a hint that stands by itself: "try: …", or "did you mean …?". It's
+// "" if nothing can be said.
+func HintLine(remedies []Remedy, say func(Remedy) string) string {
+	hint := HintBy(remedies, say)
+	first := slices.IndexFunc(remedies, func(r Remedy) bool { return say(r) != "" })
+	if hint == "" || remedies[first].Action == RemedyCorrect {
+		return hint
+	}
+	return "try: " + hint
 }
 
 // Outside returns the remedy to do what the text says at the outside system or on
@@ -184,12 +234,13 @@ func WithRemedies(err error, remedies []Remedy) error {
 }
 
 // RemediesOf returns the remedies that an error carries: the outermost ones in
-// its chain, and those of every branch if errors are joined. An error type can
-// carry its own by having a method Remedies() []Remedy.
+// its chain. If errors are joined, the remedies of every one of them are required
+// ([Remedy.Also]), because each of the errors has to be dealt with. An error type
+// can carry its own by having a method Remedies() []Remedy.
 func RemediesOf(err error) []Remedy {
-	var out []Remedy
 	switch e := err.(type) { //nolint:errorlint // it walks the chain itself, branch by branch
 	case nil:
+		return nil
 	case *remedied:
 		return e.remedies
 	case *Error:
@@ -205,15 +256,12 @@ func RemediesOf(err error) []Remedy {
 		}
 		return RemediesOf(errors.Unwrap(err))
 	case interface{ Unwrap() []error }:
+		var requirements [][]Remedy
 		for _, branch := range e.Unwrap() {
-			for _, r := range RemediesOf(branch) {
-				if !slices.Contains(out, r) {
-					out = append(out, r)
-				}
-			}
+			requirements = append(requirements, Requirements(RemediesOf(branch))...)
 		}
+		return AllOf(requirements...)
 	default:
 		return RemediesOf(errors.Unwrap(err))
 	}
-	return out
 }

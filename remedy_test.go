@@ -35,7 +35,7 @@ func TestTheOutermostRemediesOfAChainCount(t *testing.T) {
 		{"an error's own", fmt.Errorf("x: %w", inner), "allow it"},
 		{"what an outer one says", rota.WithRemedies(fmt.Errorf("x: %w", inner), rota.Command("rota check")), "rota check"},
 		{"an outer one that says nothing", &rota.Error{Op: "look", Err: inner}, "allow it"},
-		{"all of joined ones, each once", errors.Join(inner, rota.WithRemedies(errors.New("y"), rota.Outside("put it back")), inner), "allow it, or put it back"},
+		{"all of joined ones, each once", errors.Join(inner, rota.WithRemedies(errors.New("y"), rota.Outside("put it back")), inner), "allow it; and also put it back"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := rota.Hint(rota.RemediesOf(test.err)); got != test.want {
@@ -54,6 +54,44 @@ func TestSanitizeCutsValuesOutOfRemediesToo(t *testing.T) {
 	}
 	if as, ok := errors.AsType[*rota.Error](clean); !ok || as.Class != rota.ClassStop || len(as.Remedies) != 1 {
 		t.Errorf("the class or the remedies were lost: %+v", as)
+	}
+}
+
+func TestEveryJoinedErrorHasToBeDealtWith(t *testing.T) {
+	lost := rota.WithRemedies(errors.New("lost"), []rota.Remedy{{Action: rota.RemedyAdopt, Secret: "app"}, {Action: rota.RemedyRotate, Secret: "app"}})
+	full := rota.WithRemedies(errors.New("full"), rota.Outside("free some space"))
+	for _, test := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"alternatives for each", errors.Join(full, lost), "free some space; and also adopt app, or rotate app"},
+		{"one that says nothing", errors.Join(errors.New("x"), lost), "adopt app, or rotate app"},
+		{"the same twice", errors.Join(lost, full, lost), "adopt app, or rotate app; and also free some space"},
+		{"joined in turn", errors.Join(errors.Join(full, lost), rota.WithRemedies(errors.New("x"), rota.Command("rota check"))), "free some space; and also adopt app, or rotate app; and also rota check"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			remedies := rota.RemediesOf(fmt.Errorf("app: %w", test.err))
+			if got := rota.Hint(remedies); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			if diff := cmp.Diff(remedies, rota.AllOf(rota.Requirements(remedies)...)); diff != "" {
+				t.Errorf("taken apart and put together (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestARequirementStaysOneIfNothingCanBeSaidAboutItsFirstRemedy(t *testing.T) {
+	remedies := rota.AllOf(rota.Outside("allow it"), []rota.Remedy{{Action: rota.RemedyRotate}, {Action: rota.RemedyThaw}})
+	say := func(r rota.Remedy) string {
+		if r.Action == rota.RemedyRotate {
+			return ""
+		}
+		return r.String()
+	}
+	if got, want := rota.HintBy(remedies, say), "allow it; and also thaw"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -12,7 +12,7 @@ type Problem struct {
 	Detail string `json:"detail,omitempty" doc:"What is wrong."`
 	Hint   string `json:"hint,omitempty" doc:"What to do about it."`
 	// Remedies are the same as values, the recommended one first.
-	Remedies []rota.Remedy `json:"remedies,omitempty" doc:"What to do about it, as values: the recommended one first."`
+	Remedies []rota.Remedy `json:"remedies,omitempty" doc:"What to do about it, as values: alternatives, the recommended one first. One with also begins what is needed in addition."`
 	// Errors are what is wrong with single fields. They hold no values.
 	Errors []FieldError `json:"errors,omitempty" doc:"What is wrong with single fields."`
 }

@@ -26,18 +26,20 @@ func (v *view) takenOver() []rota.Remedy {
 }
 
 // resumed returns the remedies for something quarantined: it's retried once a
-// person confirms that the cause is fixed.
+// person confirms that the cause is fixed. If there are several causes, that's
+// after the last one.
 func resumed(secret string, causes []rota.Remedy) []rota.Remedy {
 	if len(causes) == 0 {
 		return []rota.Remedy{{Action: rota.RemedyResume, Secret: secret, Text: "once it's fixed"}}
 	}
-	out := slices.Clone(causes)
-	for i, r := range out {
+	requirements := rota.Requirements(causes)
+	last := requirements[len(requirements)-1]
+	for i, r := range last {
 		if r.Action == rota.RemedyOutside || r.Action == rota.RemedyConfigure || r.Action == rota.RemedyCommand {
-			out[i].Secret, out[i].Then = secret, rota.RemedyResume
+			last[i].Secret, last[i].Then = secret, rota.RemedyResume
 		}
 	}
-	return out
+	return rota.AllOf(requirements...)
 }
 
 // handedIn returns the remedy if the store doesn't hold the credential to adopt.

@@ -64,3 +64,13 @@ func TestAForeignEntryCanBeHandedIn(t *testing.T) {
 		t.Errorf("where the entry holds half a key, nothing leads out: %+v", d)
 	}
 }
+
+func TestAQuarantineWithSeveralCausesIsLiftedAfterTheLast(t *testing.T) {
+	st := served()
+	st.Progress.Failure = &rotation.Failure{Step: rota.StepCreate, Attempts: 100, At: at(90), Error: "denied",
+		Remedies: rota.AllOf(rota.Outside("allow the one"), rota.Outside("allow the other"))}
+	d := rotation.Plan(st, policy90, at(91))
+	if got, want := rota.Hint(d.Remedies), "allow the one; and also allow the other, then resume "+st.Secret; d.Hold != rotation.HoldQuarantined || got != want {
+		t.Errorf("%s: got %q, want %q", d.Hold, got, want)
+	}
+}

@@ -25,13 +25,17 @@ func (e *heldError) Error() string {
 // withoutCommands leaves out Rota's own actions: whoever sends events has no
 // command line and no rota.yaml, and each event says what to do.
 func withoutCommands(remedies []rota.Remedy) []rota.Remedy {
-	var out []rota.Remedy
-	for _, r := range remedies {
-		if r.Action == rota.RemedyOutside || r.Action == rota.RemedyWait {
-			out = append(out, r.First())
+	requirements := rota.Requirements(remedies)
+	for i, alternatives := range requirements {
+		var out []rota.Remedy
+		for _, r := range alternatives {
+			if r.Action == rota.RemedyOutside || r.Action == rota.RemedyWait {
+				out = append(out, r.First())
+			}
 		}
+		requirements[i] = out
 	}
-	return out
+	return rota.AllOf(requirements...)
 }
 
 // lifecycle carries out one step for a user's access keys.

@@ -14,23 +14,18 @@ import (
 
 // Of says remedies as commands, the recommended one first: "rota resume prod/app,
 // or …". It is "" for none.
-func Of(remedies []rota.Remedy) string { return rota.HintBy(sayable(remedies), command) }
+func Of(remedies []rota.Remedy) string { return rota.HintBy(remedies, command) }
 
 // Add is a text with its hint behind it: "what is wrong (try: …)", or
 // "what is wrong (did you mean …?)".
 func Add(text string, remedies []rota.Remedy) string {
-	return rota.WithHint(text, sayable(remedies), command)
+	return rota.WithHint(text, remedies, command)
 }
 
 // Line is a hint on a line of its own: "try: …", or "did you mean …?". It's ""
 // for none.
 func Line(remedies []rota.Remedy) string {
-	remedies = sayable(remedies)
-	h := rota.HintBy(remedies, command)
-	if h == "" || remedies[0].Action == rota.RemedyCorrect {
-		return h
-	}
-	return "try: " + h
+	return rota.HintLine(remedies, command)
 }
 
 // Text is an error's text with its hint. Errors that were joined are each
@@ -50,7 +45,10 @@ func TextBy(err error, clean func(string) string) string {
 		return lines
 	}
 	text := plain(err, clean)
-	return text + clean(strings.TrimPrefix(Add(text, rota.RemediesOf(err)), text))
+	if line := Line(rota.RemediesOf(err)); line != "" {
+		text += clean(" (" + line + ")")
+	}
+	return text
 }
 
 // First is [Text] of the first of joined errors, for where there's room for one.
@@ -105,17 +103,6 @@ func Attr(_ []string, a slog.Attr) slog.Attr {
 		a.Value = slog.StringValue(Text(err))
 	}
 	return a
-}
-
-// sayable leaves out the remedies that nothing can be said about.
-func sayable(remedies []rota.Remedy) []rota.Remedy {
-	var out []rota.Remedy
-	for _, r := range remedies {
-		if command(r) != "" {
-			out = append(out, r)
-		}
-	}
-	return out
 }
 
 // command says one remedy. A remedy may come from a server, so only an action

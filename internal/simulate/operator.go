@@ -183,7 +183,12 @@ func (s *subject) waitedTooLong(x situation) bool {
 // locks out no one who uses the current credential.
 func (s *subject) follow15(ctx context.Context, x situation) (more bool) {
 	o := &s.operator
-	remedies := slices.Clone(x.remedies)
+	requirements := rota.Requirements(x.remedies)
+	last := len(requirements) - 1
+	for _, alternatives := range requirements[:last] {
+		s.meet(ctx, alternatives)
+	}
+	remedies := requirements[last]
 	if o.choosy {
 		s.rng.Shuffle(len(remedies), func(i, j int) { remedies[i], remedies[j] = remedies[j], remedies[i] })
 	}
@@ -224,6 +229,17 @@ func (s *subject) follow15(ctx context.Context, x situation) (more bool) {
 	}
 	s.violate(15, "none of the remedies can be carried out: %s", x.state())
 	return false
+}
+
+// meet carries out the first of the alternatives that means anything here.
+func (s *subject) meet(ctx context.Context, alternatives []rota.Remedy) {
+	for _, r := range alternatives {
+		logins := s.logins(r)
+		if done, _ := s.carryOut(ctx, r.First()); done != impossible {
+			s.checkLogins(r, logins)
+			return
+		}
+	}
 }
 
 func remedyKind(r rota.Remedy) string {
