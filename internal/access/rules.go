@@ -101,8 +101,13 @@ func notFound(what, name string, known []string) error {
 }
 
 // Nearest returns the known word that a mistyped one was probably meant to be,
-// "" if none is close.
+// "" if none is close. A name can be meant without its folder.
 func Nearest(word string, known []string) string {
+	for _, k := range known {
+		if strings.HasSuffix(k, "/"+word) || strings.EqualFold(k, word) {
+			return k
+		}
+	}
 	best, nearest := len(word)/3+2, ""
 	for _, k := range known {
 		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < best {

@@ -117,3 +117,16 @@ func TestFillingATemplateAddsNoStars(t *testing.T) {
 		}
 	})
 }
+func TestAMistypedNameIsRecognized(t *testing.T) {
+	all := []string{"prod/orders-db", "prod/cms-s3", "dev/cms-s3"}
+	for _, c := range []struct{ name, want string }{
+		{"orders-db", "prod/orders-db"},
+		{"PROD/CMS-S3", "prod/cms-s3"},
+		{"prod/order-db", "prod/orders-db"},
+		{"something else entirely", ""},
+	} {
+		if got := access.Nearest(c.name, all); got != c.want {
+			t.Errorf("%q is taken for %q, want %q", c.name, got, c.want)
+		}
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rota-dev/rota/api"
@@ -114,7 +113,7 @@ func (l *Local) resolveNames(names []string) ([]string, error) {
 			continue
 		}
 		remedies := rota.Command("rota status")
-		if near := Nearest(name, l.visible(all)); near != "" {
+		if near := access.Nearest(name, l.visible(all)); near != "" {
 			remedies = rota.Correct(near)
 		}
 		return nil, &UsageError{Err: rota.WithRemedies(fmt.Errorf("%s has no secret %q", l.File.Path, name), remedies), NoSecret: true}
@@ -127,16 +126,6 @@ func (l *Local) resolveNames(names []string) ([]string, error) {
 
 func (l *Local) visible(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !l.Caller.Allows(access.List, n) })
-}
-
-// Nearest is the name a typo was probably meant to be, "" for none.
-func Nearest(name string, all []string) string {
-	for _, n := range all {
-		if strings.HasSuffix(n, "/"+name) || strings.EqualFold(n, name) {
-			return n
-		}
-	}
-	return access.Nearest(name, all)
 }
 
 // choose picks and authorizes secrets and returns them wired; if none is

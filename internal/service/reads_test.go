@@ -12,20 +12,6 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-func TestAMistypedNameIsRecognized(t *testing.T) {
-	all := []string{"prod/orders-db", "prod/cms-s3", "dev/cms-s3"}
-	for _, c := range []struct{ name, want string }{
-		{"orders-db", "prod/orders-db"},
-		{"PROD/CMS-S3", "prod/cms-s3"},
-		{"prod/order-db", "prod/orders-db"},
-		{"something else entirely", ""},
-	} {
-		if got := Nearest(c.name, all); got != c.want {
-			t.Errorf("%q is taken for %q, want %q", c.name, got, c.want)
-		}
-	}
-}
-
 // Only one version of a password is valid, whatever the issuer says about the
 // role.
 func TestTheStatesOfVersionsOfOneRole(t *testing.T) {
