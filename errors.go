@@ -119,7 +119,8 @@ func (s *sanitized) As(target any) bool {
 
 // Sanitize returns err with every value of the credentials removed from its
 // text, whether plain or in a common encoding. Values shorter than four
-// characters stay: they aren't secrets.
+// characters stay: they aren't secrets. Only a password that short is removed,
+// where it stands alone. Cutting it out of longer words would give it away.
 func Sanitize(err error, credentials ...Credential) error {
 	if err == nil {
 		return nil
@@ -127,10 +128,13 @@ func Sanitize(err error, credentials ...Credential) error {
 	cut := func(text string) string {
 		for _, c := range credentials {
 			for name, value := range c.fields() {
-				if len(value) < 4 || publicError(name) {
-					continue
+				switch {
+				case publicError(name):
+				case len(value) >= minRedacted:
+					text = redactValue(text, value)
+				case name == FieldPassword:
+					text = redactWord(text, value)
 				}
-				text = redactValue(text, value)
 			}
 		}
 		return text

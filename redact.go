@@ -7,19 +7,51 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
+
+// minRedacted is the length in bytes from which a value is taken for a secret. A
+// shorter one is likely to appear by chance.
+const minRedacted = 4
 
 // redactValue removes a value from a text, in every form that programs commonly
 // print. For example, a reload command that fails might print the file it reads.
 func redactValue(text, value string) string {
-	if len(value) < 4 {
-		return text // not a secret, and likely to appear by chance
-	}
 	for _, form := range renderings(value) {
 		text = strings.ReplaceAll(text, form, redacted)
 	}
 	return text
 }
+
+// redactWord removes a short value from a text where it isn't part of a longer
+// word.
+func redactWord(text, value string) string {
+	if value == "" {
+		return text
+	}
+	first, _ := utf8.DecodeRuneInString(value)
+	last, _ := utf8.DecodeLastRuneInString(value)
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(text, value)
+		if !found {
+			out.WriteString(text)
+			return out.String()
+		}
+		out.WriteString(before)
+		left, _ := utf8.DecodeLastRuneInString(out.String())
+		right, _ := utf8.DecodeRuneInString(after)
+		if isWord(left) && isWord(first) || isWord(last) && isWord(right) {
+			out.WriteString(value)
+		} else {
+			out.WriteString(redacted)
+		}
+		text = after
+	}
+}
+
+func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // renderings returns the usual ways to print a value. Base64 and hexadecimal are
 // included only for values long enough not to appear by chance.

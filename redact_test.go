@@ -53,3 +53,26 @@ func TestSanitizeLeavesOtherErrorsAlone(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+func TestSanitizeCutsAShortPasswordWhereItStandsAlone(t *testing.T) {
+	for _, test := range []struct{ name, password, text, want string }{
+		{"in quotes", "red", `near "red": denied`, `near "[redacted]": denied`},
+		{"at both ends", "red", "red is not red", "[redacted] is not [redacted]"},
+		{"in a longer word", "red", "refused: shared credentials, redis", "refused: shared credentials, redis"},
+		{"in a URL", "red", "postgres://app:red@db", "postgres://app:[redacted]@db"},
+		{"beside a letter that isn't ASCII", "red", "ä red, äred", "ä [redacted], äred"},
+		{"one sign", "!", "wow! wow!!", "wow[redacted] wow[redacted][redacted]"},
+		{"a value that is none", "", "denied", "denied"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := NewCredential(map[string]string{FieldUsername: "db", FieldPassword: test.password})
+			if got := Sanitize(errors.New(test.text), c).Error(); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+	other := NewCredential(map[string]string{"color": "red"})
+	if got := Sanitize(errors.New("red"), other).Error(); got != "red" {
+		t.Errorf("a short field that is no password: %q", got)
+	}
+}

@@ -143,13 +143,7 @@ func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
 	}
 	// Before any blank is folded, or a value with two in a row would stay.
 	own := rota.NewCredential(map[string]string{rota.FieldPassword: c.cfg.Password})
-	secrets := append(slices.Clone(used), own)
-	text = rota.Sanitize(errors.New(text), secrets...).Error()
-	for _, secret := range secrets { // Sanitize leaves very short values
-		if password := secret.Field(rota.FieldPassword); password != "" {
-			text = strings.ReplaceAll(text, password, "[redacted]")
-		}
-	}
+	text = rota.Sanitize(errors.New(text), append(slices.Clone(used), own)...).Error()
 	text = strings.Join(strings.Fields(text), " ")
 	if sentinel != nil {
 		return fmt.Errorf("%w: %s", sentinel, text)
