@@ -36,6 +36,8 @@ func (r *Rotator) Drive(ctx context.Context, s *Secret, step DriveRequest) (Resu
 func (t *turn) notDriven(d Decision) error {
 	var err error
 	switch {
+	case d.Hold == HoldNotReady:
+		err = &rota.Error{Class: rota.ClassStop, Err: errors.New(d.Reason), Remedies: d.Remedies}
 	case d.Hold != HoldNone:
 		err = &rota.Error{Op: "make room for the next credential", Class: rota.ClassWait, Err: fmt.Errorf("%s: %w", d.Reason, rota.ErrLimit)}
 	case !d.At.IsZero():

@@ -109,6 +109,8 @@ type Progress struct {
 	RejectedAt time.Time `json:"rejected_at,omitzero"`
 	// RejectedFor are the remedies for the reason the last one was given up.
 	RejectedFor []rota.Remedy `json:"rejected_for,omitempty"`
+	// RejectedWhy is that reason.
+	RejectedWhy string `json:"rejected_why,omitempty"`
 	// RolledBackAt is when the last rotation was undone. Nothing rotates by itself
 	// until a person starts the next one.
 	RolledBackAt time.Time `json:"rolled_back_at,omitzero"`
@@ -147,7 +149,7 @@ type Progress struct {
 
 // liftRejections clears the record of new credentials given up.
 func (p *Progress) liftRejections() {
-	p.Rejections, p.RejectedAt, p.RejectedFor = 0, time.Time{}, nil
+	p.Rejections, p.RejectedAt, p.RejectedFor, p.RejectedWhy = 0, time.Time{}, nil, ""
 }
 
 // stepFailure returns the failure of the current step, nil if there is none.
@@ -164,6 +166,7 @@ type VersionProgress struct {
 	CredentialID  string               `json:"credential_id,omitempty"`
 	ExpiresAt     time.Time            `json:"expires_at,omitzero"` // when it expires
 	Base          string               `json:"base,omitempty"`      // the version that was current when this one was put
+	Asked         bool                 `json:"asked,omitempty"`     // a person asked for it
 	SetBegunAt    time.Time            `json:"set_begun_at,omitzero"`
 	SetAt         time.Time            `json:"set_at,omitzero"`
 	TestedAt      time.Time            `json:"tested_at,omitzero"`

@@ -21,6 +21,7 @@ const forever = time.Duration(math.MaxInt64)
 // loop that does: the daemon, a driver and an event differ in the chain they
 // plan by, and in whether they can wait.
 func (t *turn) act(ctx context.Context) error {
+	t.proves = true
 	var rejected error // why a new credential was given up in this turn
 	for range maxSteps {
 		if err := ctx.Err(); err != nil {
@@ -75,6 +76,13 @@ func (t *turn) decide(ctx context.Context) (Decision, error) {
 	if d.Observe {
 		if err := t.list(ctx); err != nil {
 			return d, t.failed(d, err)
+		}
+		d = t.plan()
+	}
+	if d.Prove {
+		t.result.Last = d
+		if err := t.askReady(ctx); err != nil {
+			return d, t.failed(Decision{Step: d.Next, Version: d.Version, Credential: d.Credential}, err)
 		}
 		d = t.plan()
 	}

@@ -29,6 +29,7 @@ type observation struct {
 	outdatedSince time.Time
 	refused       string
 	rivals        []Rival
+	ready         readiness
 }
 
 // find is the version that carries the label.

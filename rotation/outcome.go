@@ -27,15 +27,20 @@ func (t *turn) failed(d Decision, err error) error {
 	}
 	f := failureAfter(p.Failure, step, t.ledger.clean(err), traits, t.Now())
 	p.Failure = f
+	policy := t.s.Policy.WithDefaults()
+	putsBack := t.view().putsBack(d)
+	if putsBack {
+		f.RetryAt = retryPutBack(f, policy)
+	}
 	switch {
-	case step != StepObserve && f.Attempts == t.s.Policy.WithDefaults().MaxAttempts: // a look changes nothing, and is never given up
+	case step != StepObserve && !putsBack && f.Attempts == policy.MaxAttempts: // a look changes nothing, and is never given up
 		t.ledger.event(rota.EventQuarantined, d.Version, d.Credential,
 			fmt.Sprintf("%s failed %d times and won't be retried; the last error: %s", step, f.Attempts, f.Error), resumed(t.s.Name, f.Remedies)...)
 		p.Held = HoldQuarantined // so it isn't notified again
 	case f.Attempts == 1:
 		t.ledger.event(rota.EventFailed, d.Version, d.Credential, string(step)+" failed: "+f.Error, f.Remedies...)
 	}
-	if t.seen.holder(rota.LabelPending) == d.Version && d.Version != "" && f.rejects(traits) {
+	if t.seen.holder(rota.LabelPending) == d.Version && d.Version != "" && t.givesUp(d.Version, f) {
 		t.ledger.reject(d.Version, f)
 	}
 	return err
@@ -81,7 +86,7 @@ func (f *Failure) rejects(traits rota.Traits) bool {
 func (l *ledger) reject(version string, f *Failure) {
 	l.update(version, func(vp *VersionProgress) { vp.Rejected = string(f.Step) + " failed: " + f.Error })
 	l.progress.Rejections++
-	l.progress.RejectedAt, l.progress.RejectedFor = f.At, f.Remedies
+	l.progress.RejectedAt, l.progress.RejectedFor, l.progress.RejectedWhy = f.At, f.Remedies, string(f.Step)+" failed: "+f.Error
 	if f.Class == rota.ClassRegenerate {
 		l.progress.RejectedAt = time.Time{} // another value may work at once
 	}

@@ -111,10 +111,10 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 	if n := v.Progress.Rejections; n > 0 && v.Force != rota.StepCreate {
 		retry := v.Progress.RejectedAt.Add(retryWithin(v.Traits, rejectionBackoff(n)))
 		if n >= maxRejections {
-			return v.hold(HoldQuarantined, rota.StepCreate, due, v.now.Add(holdRecheck), resumed(v.Secret, v.Progress.RejectedFor), "%d new credentials in a row did not work", n)
+			return v.hold(HoldQuarantined, rota.StepCreate, due, v.now.Add(holdRecheck), resumed(v.Secret, v.Progress.RejectedFor), "%d new credentials in a row did not work%s", n, because(v.Progress.RejectedWhy))
 		}
 		if v.now.Before(retry) {
-			return v.hold(HoldRetrying, rota.StepCreate, due, retry, nil, "the last new credential did not work")
+			return v.hold(HoldRetrying, rota.StepCreate, due, retry, v.Progress.RejectedFor, "the last new credential did not work%s", because(v.Progress.RejectedWhy))
 		}
 	}
 	if at := v.consistentAt(); v.now.Before(at) {
@@ -125,7 +125,8 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 		return observe, true
 	}
 	if !v.Traits.Overlap() && v.hasCurrent {
-		reason += "; the old one stops working when the new one is set, so consumers can't log in until they pick it up"
+		reason += "; the old one stops working when the new one is set, so consumers can't log in until they pick it up; if the new one doesn't pass its test within " +
+			rota.FormatDuration(v.policy.TestWithin) + ", the old one is put back"
 	}
 	return Decision{Step: rota.StepCreate, Due: due, Reason: reason}, true
 }

@@ -31,6 +31,9 @@ type Decision struct {
 	Hold HoldKind `json:"hold,omitempty"`
 	// Observe asks for the issuer's list, which is needed to decide.
 	Observe bool `json:"observe,omitempty"`
+	// Prove asks whether the steps after Next, which can't be undone, would
+	// succeed. That's needed to decide.
+	Prove bool `json:"-"`
 }
 
 // HoldKind is why something that is due is blocked.
@@ -54,4 +57,5 @@ const (
 	HoldManual        HoldKind = "to be rotated by a person"
 	HoldOutdated      HoldKind = "restored from an old backup"
 	HoldRival         HoldKind = "claimed by another secret"
+	HoldNotReady      HoldKind = "not ready"
 )

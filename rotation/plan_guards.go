@@ -17,7 +17,7 @@ func guardFailure(v *view, d Decision) (Decision, bool) {
 		due = f.At
 	}
 	switch {
-	case f.Attempts >= v.policy.MaxAttempts:
+	case f.Attempts >= v.policy.MaxAttempts && !v.putsBack(d):
 		return v.hold(HoldQuarantined, d.Step, due, v.now.Add(holdRecheck), resumed(v.Secret, f.Remedies), "%s failed %d times; the last error: %s",
 			d.Step, f.Attempts, f.Error)
 	case v.now.Before(f.RetryAt):
@@ -36,9 +36,9 @@ func guardHalts(v *view, d Decision) (Decision, bool) {
 	}
 	switch h := v.Halts; {
 	case h.Frozen != nil:
-		return v.hold(HoldFrozen, d.Step, d.Due, v.now.Add(holdRecheck), []rota.Remedy{{Action: rota.RemedyThaw}}, "frozen by %s since %s%s", h.Frozen.By, stamp(h.Frozen.At), because(h.Frozen))
+		return v.hold(HoldFrozen, d.Step, d.Due, v.now.Add(holdRecheck), []rota.Remedy{{Action: rota.RemedyThaw}}, "frozen by %s since %s%s", h.Frozen.By, stamp(h.Frozen.At), because(h.Frozen.Why))
 	case h.Paused != nil && v.Force == rota.StepNone:
-		return v.hold(HoldPaused, d.Step, d.Due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyResume, "")}, "paused by %s since %s%s", h.Paused.By, stamp(h.Paused.At), because(h.Paused))
+		return v.hold(HoldPaused, d.Step, d.Due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyResume, "")}, "paused by %s since %s%s", h.Paused.By, stamp(h.Paused.At), because(h.Paused.Why))
 	}
 	return Decision{}, false
 }
@@ -56,11 +56,11 @@ func guardRequest(v *view, d Decision) (Decision, bool) {
 	return Decision{Next: d.Step, Due: d.Due, At: v.now, Reason: d.Reason}, true
 }
 
-func because(h *Halt) string {
-	if h.Why == "" {
+func because(why string) string {
+	if why == "" {
 		return ""
 	}
-	return ": " + h.Why
+	return ": " + why
 }
 
 // retryWithin caps the wait before a retry at a quarter of the credential's

@@ -28,6 +28,7 @@ const maxPlanned = 10_000
 func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
 	return func(yield func(Planned) bool) {
 		st.Progress.Versions = maps.Clone(st.Progress.Versions)
+		st.Proven = true // as far as it has been asked
 		now, n := from, 0
 		tell := func(d Decision) bool {
 			n++

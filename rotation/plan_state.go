@@ -35,6 +35,12 @@ type State struct {
 	// Rivals are the other secrets that change the same credentials outside.
 	Rivals []Rival
 
+	// Proves means that whoever plans can ask whether the steps after one that
+	// can't be undone would succeed, and Proven that this was asked. Unready is
+	// why they wouldn't.
+	Proves, Proven bool
+	Unready        []Unready
+
 	// Outdated is when the store was restored from a backup, if its current
 	// credential has been replaced since the backup; zero otherwise.
 	Outdated time.Time

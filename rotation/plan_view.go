@@ -90,4 +90,8 @@ var observe = Decision{Observe: true, Reason: "the issuer's list is needed"}
 // holdRecheck is how often a hold that only a person can end is checked again.
 const holdRecheck = time.Hour
 
+// readyRecheck is how often it's checked whether what follows an irreversible
+// step would succeed by now.
+const readyRecheck = 5 * time.Minute
+
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -58,6 +58,10 @@ type Policy struct {
 	// until a person acts. Defaults to 20, which is more than two days of
 	// retries.
 	MaxAttempts int
+	// TestWithin is how long a new credential may take to pass its test if
+	// setting it invalidated the one in use, which is then put back. Defaults to
+	// 30 seconds.
+	TestWithin time.Duration
 	// LateAfter is how long something can be overdue before it counts as late.
 	// Defaults to 24 hours.
 	LateAfter time.Duration
@@ -76,6 +80,9 @@ func (p Policy) WithDefaults() Policy {
 	}
 	if p.MaxAttempts == 0 {
 		p.MaxAttempts = 20
+	}
+	if p.TestWithin == 0 {
+		p.TestWithin = 30 * time.Second
 	}
 	if p.LateAfter == 0 {
 		p.LateAfter = rota.Day
@@ -110,6 +117,7 @@ func (p Policy) Validate(t rota.Traits) error {
 		{"deactivate_previous_after", p.DeactivatePreviousAfter},
 		{"delete_previous_after", p.DeletePreviousAfter},
 		{"unused_for", p.UnusedFor},
+		{"test_within", p.TestWithin},
 		{"late_after", p.LateAfter},
 		{"jitter", p.Jitter},
 		{"warn_before", p.WarnBefore},

@@ -147,15 +147,15 @@ func TestPolicyDefaults(t *testing.T) {
 		give, want rotation.Policy
 	}{
 		"everything": {rotation.Policy{DeactivatePreviousAfter: 10 * rota.Day},
-			rotation.Policy{DeactivatePreviousAfter: 10 * rota.Day, Retire: rotation.RetireAfterGrace, UnusedFor: 7 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
+			rotation.Policy{DeactivatePreviousAfter: 10 * rota.Day, Retire: rotation.RetireAfterGrace, UnusedFor: 7 * rota.Day, MaxAttempts: 20, TestWithin: 30 * time.Second, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
 		"the quiet time is no longer than the grace": {rotation.Policy{DeactivatePreviousAfter: 3 * rota.Day},
-			rotation.Policy{DeactivatePreviousAfter: 3 * rota.Day, Retire: rotation.RetireAfterGrace, UnusedFor: 3 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
+			rotation.Policy{DeactivatePreviousAfter: 3 * rota.Day, Retire: rotation.RetireAfterGrace, UnusedFor: 3 * rota.Day, MaxAttempts: 20, TestWithin: 30 * time.Second, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
 		"the quiet time is a day at least": {rotation.Policy{DeactivatePreviousAfter: time.Hour},
-			rotation.Policy{DeactivatePreviousAfter: time.Hour, Retire: rotation.RetireAfterGrace, UnusedFor: rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
+			rotation.Policy{DeactivatePreviousAfter: time.Hour, Retire: rotation.RetireAfterGrace, UnusedFor: rota.Day, MaxAttempts: 20, TestWithin: 30 * time.Second, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
 		"there is no grace before the next is made": {rotation.Policy{Retire: rotation.RetireBeforeCreate},
-			rotation.Policy{Retire: rotation.RetireBeforeCreate, UnusedFor: 7 * rota.Day, MaxAttempts: 20, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
-		"what is set stays": {rotation.Policy{Retire: rotation.RetireBeforeCreate, UnusedFor: 1, MaxAttempts: 2, LateAfter: 3, WarnBefore: 4},
-			rotation.Policy{Retire: rotation.RetireBeforeCreate, UnusedFor: 1, MaxAttempts: 2, LateAfter: 3, WarnBefore: 4}},
+			rotation.Policy{Retire: rotation.RetireBeforeCreate, UnusedFor: 7 * rota.Day, MaxAttempts: 20, TestWithin: 30 * time.Second, LateAfter: rota.Day, WarnBefore: 14 * rota.Day}},
+		"what is set stays": {rotation.Policy{Retire: rotation.RetireBeforeCreate, UnusedFor: 1, MaxAttempts: 2, TestWithin: 5, LateAfter: 3, WarnBefore: 4},
+			rotation.Policy{Retire: rotation.RetireBeforeCreate, UnusedFor: 1, MaxAttempts: 2, TestWithin: 5, LateAfter: 3, WarnBefore: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, c.give.WithDefaults()); diff != "" {

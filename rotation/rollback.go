@@ -104,7 +104,7 @@ func (t *turn) reinstate(ctx context.Context, c rota.Credential, credentialID st
 			return fmt.Errorf("set %s: %w", credentialID, err)
 		}
 	}
-	return t.outside.prove(ctx, c)
+	return t.outside.prove(ctx, c, time.Time{})
 }
 
 // moveBack makes the version current again.

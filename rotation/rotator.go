@@ -188,5 +188,13 @@ func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, erro
 	if err != nil {
 		return State{}, Decision{}, err
 	}
-	return t.state(), t.plan(), nil
+	t.proves = true
+	d := t.plan()
+	if d.Prove {
+		if err := t.askReady(ctx); err != nil {
+			t.seen.ready = readiness{asked: true, unready: []Unready{{Reason: t.ledger.clean(err).Error(), Remedies: rota.RemediesOf(err)}}}
+		}
+		d = t.plan()
+	}
+	return t.state(), d, nil
 }

@@ -18,7 +18,7 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 	current, _ := t.seen.find(rota.LabelCurrent)
 	undo := t.ledger.mark()
 	d.Version = cmp.Or(d.Version, t.ledger.progress.requestedVersion(), t.NewID())
-	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Base = current.ID })
+	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Base, vp.Asked = current.ID, t.asked.step == rota.StepCreate })
 	if err := t.beginCreate(ctx, d); err != nil {
 		if errors.Is(err, rota.ErrPeer) {
 			undo() // nothing was begun
@@ -37,6 +37,7 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 		return err
 	}
 	t.ledger.redact(c)
+	t.seen.ready.asked = t.seen.ready.login // else the new one is the first to log in with
 	d.Credential = t.s.Issuer.CredentialID(c)
 	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.CredentialID = d.Credential })
 	return t.change(ctx, d, func() {}, putChange(d.Version, c, newLabels(d.Version)...))
@@ -77,45 +78,20 @@ func (t *turn) set(ctx context.Context, d Decision) error {
 	if err != nil {
 		return err
 	}
-	if err := t.probe(ctx, d, c); err != nil {
-		return err
-	}
 	first := t.ledger.version(d.Version).SetBegunAt.IsZero()
 	if first {
 		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt = t.Now() })
 	}
 	if err := t.setAtIssuer(ctx, d, c); err != nil {
-		if first && rota.ClassOf(err) == rota.ClassRegenerate {
-			// The issuer refused the value: there is nothing to put back.
+		if first && rota.ClassOf(err) != rota.ClassWait {
+			// The issuer refused it: there is nothing to put back.
 			t.ledger.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt = time.Time{} })
+			return err
 		}
+		t.lockedOut = t.killsCurrent() && !t.currentInForce(ctx)
 		return err
 	}
 	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.SetAt = t.Now() })
-	return nil
-}
-
-// putBack sets the current credential again, which setting the rejected one
-// killed. If somebody else made it current since, it was only Rota that killed
-// it if the rejected one is in force: giving up the only credential that works
-// would lock everybody out.
-func (t *turn) putBack(ctx context.Context, d Decision, rejected rota.Version) error {
-	c, err := t.outside.get(ctx, d.Version)
-	if err != nil {
-		return err
-	}
-	killed := true
-	if current, _ := t.seen.version(d.Version); !current.Ours() {
-		if killed, err = t.outside.isAccepted(ctx, rejected.ID, 8); err != nil {
-			return fmt.Errorf("see which credential is in force: %w", err)
-		}
-	}
-	if killed {
-		if err := t.setAtIssuer(ctx, d, c); err != nil {
-			return err
-		}
-	}
-	t.ledger.update(rejected.ID, func(vp *VersionProgress) { vp.RestoredAt = t.Now() })
 	return nil
 }
 
@@ -142,9 +118,13 @@ func (t *turn) test(ctx context.Context, d Decision) error {
 	}
 	c, err := t.outside.get(ctx, d.Version)
 	if err == nil {
-		err = t.outside.prove(ctx, c)
+		err = t.outside.prove(ctx, c, t.testBy(d.Version))
+		err = t.settle(ctx, c, err)
 	}
 	t.ledger.noteOutcome(d, "", err)
+	if err != nil && t.asked.driver != nil {
+		err = errors.Join(err, t.putBackForDriver(ctx, d))
+	}
 	if err != nil {
 		return err
 	}

@@ -320,17 +320,17 @@ func TestAFailedTestWithoutOverlapPutsTheOldPasswordBackAtOnce(t *testing.T) {
 	b := newBench(t)
 	o := memory.Options{Now: func() time.Time { return b.now }}
 	app := memory.NewPassword("app", memory.RolesOptions{Options: o})
-	broken := false
+	var old rota.Credential
 	b.secret.Issuer = app
-	b.secret.Checks = []rota.Check{memory.NewCheck("query", func(rota.Credential) error {
-		if broken {
+	b.secret.Checks = []rota.Check{memory.NewCheck("query", func(c rota.Credential) error {
+		if !old.IsZero() && !c.Equal(old) {
 			return &rota.Error{Class: rota.ClassStop, Err: errors.New("no such table")}
 		}
 		return nil
 	}, o)}
 	b.advance(t, rotation.Options{Force: rota.StepCreate})
 	held, _ := b.target.Current()
-	broken = true
+	old = held.Credential
 	b.days(90)
 	if _, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{}); err == nil {
 		t.Fatal("the failed test went unnoticed")

@@ -25,6 +25,10 @@ type turn struct {
 	outside *outside
 	basis   basis // of the last decision
 	result  Result
+	// lockedOut says that setting the new credential failed in a way that may have
+	// killed the current one.
+	lockedOut bool
+	proves    bool // it asks whether the next steps would succeed before one that can't be undone
 }
 
 func (r *Rotator) newTurn(s *Secret, asked request) *turn {
@@ -79,6 +83,7 @@ func (t *turn) state() State {
 		Targets: t.s.targetNames(), Reloaders: t.s.reloaderNames(),
 		Contents: t.seen.contents, Lists: lists, Listed: t.seen.listed, Issued: t.seen.issued,
 		CanDeactivate: canDeactivate, Outdated: t.seen.outdatedSince, IdleLooks: t.seen.idleLooks,
+		Proves: t.proves, Proven: t.seen.ready.asked, Unready: t.seen.ready.unready,
 		Progress: t.ledger.progress, Halts: t.ledger.constraints.halts, Peers: t.ledger.constraints.peers, Rivals: t.seen.rivals,
 		Force: t.asked.force, Requested: t.asked.step, Chain: t.asked.chain, Driver: t.asked.driver,
 	}

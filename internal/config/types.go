@@ -47,6 +47,7 @@ type Policy struct {
 	ApartFrom               []*Apart    `json:"apart_from,omitzero" jsonschema:"Secrets that must not be rotated at about the same time."`
 	WarnBefore              Duration    `json:"warn_before,omitzero" jsonschema:"How long before a credential expires, or a person has to rotate it, that is told. Defaults to 14d."`
 	MaxAttempts             Int         `json:"max_attempts,omitzero" min:"1" max:"1000" jsonschema:"How often a failing step is tried. Defaults to 20."`
+	TestWithin              Duration    `json:"test_within,omitzero" jsonschema:"How long a new password may take to pass its test where setting it invalidates the old one, which is then put back. Defaults to 30s."`
 	LateAfter               Duration    `json:"late_after,omitzero" jsonschema:"How long what is due may wait before it counts as late. Defaults to 24h."`
 }
 

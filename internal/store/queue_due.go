@@ -136,5 +136,5 @@ func overdueFrom(p rotation.Progress) int64 {
 func clearFailures(p *rotation.Progress) {
 	p.NextAt = time.Time{}
 	p.Failure = nil
-	p.Rejections, p.RejectedAt, p.RejectedFor = 0, time.Time{}, nil
+	p.Rejections, p.RejectedAt, p.RejectedFor, p.RejectedWhy = 0, time.Time{}, nil, ""
 }

@@ -161,7 +161,7 @@ func (j *Journal) Resume(secret string) {
 	if s := j.secrets[secret]; s != nil {
 		p := &s.progress
 		s.halts.Paused, p.Failure, p.NextAt = nil, nil, time.Time{}
-		p.Rejections, p.RejectedAt, p.RejectedFor = 0, time.Time{}, nil
+		p.Rejections, p.RejectedAt, p.RejectedFor, p.RejectedWhy = 0, time.Time{}, nil, ""
 	}
 }
 

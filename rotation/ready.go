@@ -1,0 +1,221 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rota-dev/rota"
+)
+
+// readiness is what a turn found out about the steps that follow one that can't
+// be undone: whether targets and reloaders would take the new credential and,
+// where setting it kills the old one, whether the login that will test it works.
+type readiness struct {
+	asked bool
+	// login says that the login path was tried. It can't be before there is any
+	// credential to log in with.
+	login   bool
+	unready []Unready
+}
+
+// Unready is one reason why a step after an irreversible one would fail.
+type Unready struct {
+	Reason   string
+	Remedies []rota.Remedy
+}
+
+// guardReady holds back what can't be undone until everything that follows is
+// known to work. Credentials that expire by themselves are made anyway: waiting
+// would keep nobody from being locked out.
+func guardReady(v *view, d Decision) (Decision, bool) {
+	if !v.Proves || v.Traits.Lifetime > 0 || !v.isIrreversible(d) {
+		return Decision{}, false
+	}
+	if !v.Proven {
+		return Decision{Prove: true, Next: d.Step, Version: d.Version, Credential: d.Credential, Due: d.Due, Reason: d.Reason}, true
+	}
+	if len(v.Unready) == 0 {
+		return Decision{}, false
+	}
+	u := v.Unready[0]
+	reason := u.Reason
+	if more := len(v.Unready) - 1; more > 0 {
+		reason += fmt.Sprintf(" (and %d more)", more)
+	}
+	due := d.Due
+	if due.IsZero() {
+		due = v.now
+	}
+	return v.hold(HoldNotReady, d.Step, due, v.now.Add(readyRecheck), u.Remedies, "the new credential couldn't be put to use, so the old one is left alone: %s", reason)
+}
+
+// isIrreversible reports whether a step makes a credential, or kills the one
+// that's in use.
+func (v *view) isIrreversible(d Decision) bool {
+	switch d.Step {
+	case rota.StepCreate:
+		return true
+	case rota.StepSet:
+		return v.hasPending && d.Version == v.pending.ID && !v.Traits.IssuerChooses && !v.Traits.Overlap() &&
+			v.Progress.Versions[d.Version].SetBegunAt.IsZero()
+	}
+	return false
+}
+
+// askReady asks everything that [guardReady] needs to know. It changes nothing
+// outside. The error is one that may pass, such as of a system that can't be
+// reached.
+func (t *turn) askReady(ctx context.Context) error {
+	var unready []Unready
+	for _, target := range t.s.Targets {
+		found, err := t.unready(ctx, "target", target.Name(), target)
+		if err != nil {
+			return err
+		}
+		unready = append(unready, found...)
+	}
+	for _, r := range t.s.Reloaders {
+		found, err := t.unready(ctx, "reloader", r.Name(), r)
+		if err != nil {
+			return err
+		}
+		unready = append(unready, found...)
+	}
+	found, tried, err := t.unreadyLogin(ctx)
+	if err != nil {
+		return err
+	}
+	t.seen.ready = readiness{asked: true, login: tried, unready: append(unready, found...)}
+	return nil
+}
+
+// unready asks one target or reloader what rota check asks.
+func (t *turn) unready(ctx context.Context, role, name string, part any) ([]Unready, error) {
+	p, ok := part.(rota.Preflighter)
+	if !ok {
+		return nil, nil
+	}
+	var out []Unready
+	err := t.outside.call(ctx, role+".preflight", name, func(ctx context.Context) error {
+		for _, f := range p.Preflight(ctx) {
+			if !f.OK && !f.Warning {
+				out = append(out, Unready{Reason: fmt.Sprintf("%s %s: %s: %s", role, name, f.Check, f.Detail), Remedies: f.Remedies})
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// unreadyLogin logs in the way the test will, where setting the new credential
+// kills the old one. With the credential in force that must work, including the
+// user's own tests. If the store doesn't hold it, a wrong one has to be refused,
+// or the right one would prove nothing.
+func (t *turn) unreadyLogin(ctx context.Context) (unready []Unready, tried bool, err error) {
+	if t.s.Issuer.Traits().Overlap() {
+		return nil, true, nil
+	}
+	for _, v := range t.mayBeInForce() {
+		c, err := t.outside.get(ctx, v.ID)
+		if err != nil {
+			return nil, false, err
+		}
+		tried = true
+		switch err := t.tryLogin(ctx, c); {
+		case err == nil:
+			unready, err := t.unreadyChecks(ctx, c)
+			return unready, true, err
+		case errors.Is(err, rota.ErrRefused):
+		case rota.ClassOf(err) == rota.ClassWait:
+			return nil, false, fmt.Errorf("try the login that will test the new credential: %w", err)
+		default:
+			return []Unready{{Reason: "the login that would test it: " + t.ledger.clean(err).Error(), Remedies: rota.RemediesOf(err)}}, true, nil
+		}
+	}
+	if _, ok := t.seen.credential(rota.LabelCurrent); ok && !t.wasAsked() {
+		return nil, false, t.changedOutside()
+	}
+	return nil, tried, nil
+}
+
+// mayBeInForce are the versions whose credential may be in force, the likeliest
+// first.
+func (t *turn) mayBeInForce() []rota.Version {
+	var out []rota.Version
+	for _, l := range []rota.Label{rota.LabelCurrent, rota.LabelPending, rota.LabelPrevious} {
+		v, ok := t.seen.credential(l)
+		if ok && !v.Empty && (len(out) == 0 || out[0].ID != v.ID) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// tryLogin logs in with a credential. Being refused is an answer, and not
+// repeated. If the issuer can tell which credential it keeps, its answer to the
+// login has to follow from that: a server that asks somebody else would be set a
+// new one in vain.
+func (t *turn) tryLogin(ctx context.Context, c rota.Credential) error {
+	id := t.s.Issuer.CredentialID(c)
+	err := t.outside.retry(ctx, 3, "issuer.test", id, func(ctx context.Context) error {
+		err := t.s.Issuer.Test(ctx, rota.TestRequest{Credential: c})
+		if errors.Is(err, rota.ErrRefused) {
+			return &rota.Error{Class: rota.ClassStop, Err: err}
+		}
+		return err
+	})
+	refused := errors.Is(err, rota.ErrRefused)
+	if err != nil && !refused {
+		return err
+	}
+	inForce, known, tellErr := t.outside.tell(ctx, c)
+	stop := func(format string) error {
+		return &rota.Error{Class: rota.ClassStop, Err: fmt.Errorf(format, id), Remedies: rota.Outside("see how that system checks its logins, and whether it lets this one in")}
+	}
+	switch {
+	case tellErr != nil:
+		return tellErr
+	case known && !inForce && !refused:
+		return stop("%s is let in with a credential other than the one that the system keeps, so setting a new one would change nothing")
+	case known && inForce && refused && !t.wasAsked():
+		return stop("%s is refused, although the system keeps just this credential")
+	}
+	return err
+}
+
+// unreadyChecks runs the user's own tests with the credential in force: one that
+// fails it would fail the new one too.
+func (t *turn) unreadyChecks(ctx context.Context, c rota.Credential) ([]Unready, error) {
+	var out []Unready
+	for _, check := range t.s.Checks {
+		err := t.outside.retry(ctx, 3, "check", check.Name(), func(ctx context.Context) error { return check.Check(ctx, c) })
+		switch {
+		case err == nil:
+		case rota.ClassOf(err) == rota.ClassWait && !errors.Is(err, rota.ErrRefused):
+			return nil, fmt.Errorf("check %s with the current credential: %w", check.Name(), err)
+		default:
+			out = append(out, Unready{Reason: fmt.Sprintf("check %s fails with the current credential: %s", check.Name(), t.ledger.clean(err)), Remedies: rota.RemediesOf(err)})
+		}
+	}
+	return out, nil
+}
+
+// wasAsked reports whether a person asked for the new credential, who may do so
+// because nobody knows the one in force.
+func (t *turn) wasAsked() bool {
+	pending, ok := t.seen.find(rota.LabelPending)
+	return t.asked.step == rota.StepCreate || ok && t.ledger.version(pending.ID).Asked
+}
+
+// changedOutside is the error if none of the credentials in the store is in
+// force: whoever uses the one that is would be locked out.
+func (t *turn) changedOutside() error {
+	return &rota.Error{
+		Op: "see which credential is in force", Class: rota.ClassStop, Err: fmt.Errorf("none of the credentials in the store logs in: someone changed it outside Rota: %w", rota.ErrConflict),
+		Remedies: []rota.Remedy{
+			{Action: rota.RemedyAdoptGiven, Secret: t.s.Name, Text: "to keep the one in force"},
+			{Action: rota.RemedyRotate, Secret: t.s.Name, Text: "to replace it"},
+		},
+	}
+}
