@@ -45,7 +45,7 @@ rule was broken.`,
 		},
 	}
 	f := c.Flags()
-	f.IntVar(&o.Days, "days", o.Days, "how many days of virtual time")
+	f.IntVar(&o.Days, "days", o.Days, "how many days of virtual time, the last 16 of them without faults")
 	f.IntVar(&seeds, "seeds", seeds, "how many seeds, each a separate world")
 	f.IntVar(&o.Secrets, "secrets", o.Secrets, "how many secrets in each world")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "the first seed; without --seeds, replays only this one")

@@ -55,6 +55,18 @@ func TestWithoutFaultsNothingHolds(t *testing.T) {
 	}
 }
 
+func TestAShortRunHasNoFaults(t *testing.T) {
+	for days := 1; days <= quietDays; days++ {
+		r, err := RunMany(t.Context(), Options{Seed: 1, Days: days}, 6, 2)
+		if err != nil {
+			t.Fatalf("%d days: %v", days, err)
+		}
+		if len(r.Faults) > 0 {
+			t.Errorf("in %d days, which leave no time to settle, there were faults: %v", days, r.Faults)
+		}
+	}
+}
+
 func TestTheSameSeedReplaysExactly(t *testing.T) {
 	run := func() (Result, *Violation) {
 		r, err := Run(t.Context(), Options{Seed: 7, Mutant: "retry for ever"})

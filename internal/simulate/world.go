@@ -58,6 +58,9 @@ func newWorld(o Options) (*world, error) {
 		if last := w.end.AddDate(0, 0, -quietDays); p.to.After(last) {
 			p.to = last
 		}
+		if !p.to.After(p.from) {
+			break // the whole run is quiet
+		}
 		w.phases = append(w.phases, p)
 		if at = p.to.AddDate(0, 0, quietDays); !at.AddDate(0, 0, quietDays).Before(w.end) {
 			break
