@@ -13,6 +13,10 @@ func ruleOwnership(v *view) (Decision, bool) {
 		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
 			[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbUnlabel, Object: v.pending.ID, Text: "finish it, or take AWSPENDING off that version"}}, "version %s is AWSPENDING and not Rota's: another rotation is under way or was abandoned", v.pending.ID)
 	}
+	if v.hasPending && v.replaced(v.pending) {
+		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
+			[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbUnlabel, Object: v.pending.ID, Text: "take AWSPENDING off that version"}}, "version %s is AWSPENDING, but it was current before: a credential that was replaced isn't taken for a new one", v.pending.ID)
+	}
 	if v.hasCurrent && !v.current.Ours() && v.asksReplacement() && v.unlisted() {
 		return observe, true // to see whether it can still be in use
 	}
@@ -28,6 +32,12 @@ func ruleOwnership(v *view) (Decision, bool) {
 			v.takenOver(), "the current credential was not made by Rota")
 	}
 	return Decision{}, false
+}
+
+// replaced reports whether a version was current before and isn't now.
+func (v *view) replaced(version rota.Version) bool {
+	before := version.Has(rota.LabelPrevious) || !v.Progress.Versions[version.ID].PromotedAt.IsZero()
+	return before && !version.Has(rota.LabelCurrent)
 }
 
 // ruleServable checks the issuer after serving consumers failed: if the credential

@@ -31,7 +31,7 @@ type secretEntry struct {
 func (s *Server) entry(r record.Record, managed map[string]Managed) secretEntry {
 	e := secretEntry{
 		ARN: s.ARN(r), Name: r.Name, Type: r.Type, Description: r.Description, KMSKeyID: r.KMSKeyID,
-		CreatedDate: epoch{r.CreatedAt}, LastChangedDate: epoch{r.ChangedAt}, LastRotatedDate: epoch{r.Rotation.RotatedAt},
+		CreatedDate: epoch{r.CreatedAt}, LastChangedDate: epoch{r.ChangedAt},
 		LastAccessedDate: epoch{r.AccessedAt}, DeletedDate: epoch{r.DeletedAt},
 	}
 	for _, t := range r.Tags {
@@ -48,8 +48,12 @@ func (s *Server) entry(r record.Record, managed map[string]Managed) secretEntry 
 	if rules := rulesOf(r.Rotation); rules != (rotationRules{}) {
 		e.RotationRules = &rules
 	}
-	if r.Rotation.Enabled && !r.Rotation.NextAt.IsZero() {
-		e.NextRotationDate = epoch{windowEnd(r.Rotation)}
+	if !r.Rotation.Enabled {
+		return e
+	}
+	e.LastRotatedDate = epoch{r.Rotation.RotatedAt}
+	if at := nextByRules(r); !at.IsZero() {
+		e.NextRotationDate = epoch{windowEnd(r.Rotation, at)}
 	}
 	return e
 }

@@ -49,28 +49,37 @@ func (s *Server) startDue(ctx context.Context, g *record.Guarded, name string) e
 	}
 	token := s.newUUID()
 	var j job
+	var refused string
 	err := g.Update(ctx, name, record.Operation{Action: access.Rotate, Op: rotation.OpRotate, Detail: "due"}, func(c *record.Change) error {
 		if !c.Exists || c.Rotation.NextAt.IsZero() || c.Rotation.NextAt.After(c.Now) || !c.DeleteAt.IsZero() {
 			return errNotDue
 		}
-		if s.opts.Functions[c.Rotation.FunctionARN] == "" {
+		j, refused = job{}, ""
+		former, incomplete := s.underway(c.Record)
+		switch p := pending(&c.Record); {
+		case c.Rotation.Underway.Rehearsal:
+			endRehearsal(c)
+			refused = "the test of its rotation function was interrupted"
+		case s.opts.Functions[c.Rotation.FunctionARN] == "":
 			c.Rotation.NextAt = c.Now.Add(retryAfter)
-			j = job{}
-			return nil
-		}
-		if p := pending(&c.Record); p != nil {
-			j = s.newJob(c.Record, p.ID)
+			refused = "its rotation function is not in the configuration"
+		case incomplete:
+			j = former
 			c.Rotation.NextAt = c.Now.Add(jobLease)
-			return nil
+		case p != nil:
+			c.Rotation.NextAt = c.Now.Add(retryAfter)
+			refused = notAnnounced(p.ID)
+		default:
+			j = s.newJob(c.Record, token)
+			return j.begin(c)
 		}
-		j = s.newJob(c.Record, token)
-		return j.begin(c)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if j.name == "" {
-		return g.Audit(ctx, rotation.OpRotate, name, rotation.OutcomeFailed, "", "its rotation function is not in the configuration")
+	if refused != "" {
+		return g.Audit(ctx, rotation.OpRotate, name, rotation.OutcomeFailed, "", refused)
 	}
 	s.rotations.start(s, g, j)
 	return nil
@@ -87,6 +96,7 @@ func (s *Server) cancelManaged(ctx context.Context, g *record.Guarded, name stri
 		case !c.DeleteAt.IsZero() || c.Rotation.NextAt.IsZero():
 			return errNotDue
 		}
+		endRehearsal(c)
 		c.Rotation = record.Rotation{RotatedAt: c.Rotation.RotatedAt}
 		return nil
 	})

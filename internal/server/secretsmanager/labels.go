@@ -16,9 +16,11 @@ const (
 // maxLabels is how many labels all of a secret's versions can have together.
 const maxLabels = 20
 
-// attach moves a label to an existing version. AWSPREVIOUS moves to the version
-// that AWSCURRENT is taken from. If rotation is enabled, that counts as a
-// rotation, whoever did it.
+// attach moves a label to an existing version. When AWSCURRENT is taken from a
+// version, AWSPREVIOUS moves there and AWSPENDING leaves it: otherwise the next
+// rotation would resume with a value that has been replaced. If rotation is
+// enabled, the move counts as a rotation, whoever did it; the date of one that
+// is underway stays, so that it's looked after.
 func attach(c *record.Change, label, id string) {
 	from := c.Holder(label)
 	if from != nil && from.ID == id {
@@ -27,13 +29,24 @@ func attach(c *record.Change, label, id string) {
 	detach(c, label)
 	to := c.Version(id)
 	to.Labels = append(to.Labels, label)
-	if label != labelCurrent || from == nil {
+	if label != labelCurrent {
 		return
+	}
+	if c.Rotation.Underway.Version == id {
+		c.Rotation.Underway = record.Underway{}
+	}
+	if from == nil {
+		return
+	}
+	if slices.Contains(from.Labels, labelPending) {
+		detach(c, labelPending)
 	}
 	attach(c, labelPrevious, from.ID)
 	if c.Rotation.Enabled {
 		c.Rotation.RotatedAt = c.Now
-		c.Rotation.NextAt = next(c.Rotation, c.Now)
+		if c.Rotation.Underway.Version == "" {
+			c.Rotation.NextAt = next(c.Rotation, c.Now)
+		}
 	}
 }
 

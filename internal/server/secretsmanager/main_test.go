@@ -96,6 +96,11 @@ func (e *env) serve(o secretsmanager.Options, records record.Records, rules ...a
 	return e
 }
 
+// restart serves the same records with another server.
+func (e *env) restart(o secretsmanager.Options) *env {
+	return (&env{t: e.t, clock: e.clock, records: e.records}).serve(o, e.records)
+}
+
 func (e *env) as(id, secret, token string) *sm.Client {
 	return sm.NewFromConfig(aws.Config{
 		Region: region, BaseEndpoint: &e.url, Credentials: credentials.NewStaticCredentialsProvider(id, secret, token),

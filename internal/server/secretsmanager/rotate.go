@@ -55,20 +55,24 @@ func rotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *rotateS
 		out = s.output(c.Record)
 		out.VersionID = in.ClientRequestToken
 		j = s.newJob(c.Record, in.ClientRequestToken)
-		if v := c.Version(in.ClientRequestToken); v != nil && (slices.Contains(v.Labels, labelPending) || slices.Contains(v.Labels, labelCurrent)) {
-			if slices.Contains(v.Labels, labelCurrent) {
-				j = job{}
-			}
+		if v := c.Version(in.ClientRequestToken); v != nil && slices.Contains(v.Labels, labelCurrent) {
+			j = job{}
 			return nil // the same request again
 		}
-		if p := pending(&c.Record); p != nil {
-			former := s.newJob(c.Record, p.ID)
+		former, incomplete := s.underway(c.Record)
+		switch p := pending(&c.Record); {
+		case incomplete && former.token == in.ClientRequestToken:
+			j = former
+			return nil // the same request again
+		case incomplete && former.rehearsal:
+			endRehearsal(c) // there's nothing in it to lose
+		case incomplete:
 			again = &former
 			return errIncomplete()
+		case p != nil:
+			return errInvalidRequest("A previous rotation isn't complete. " + notAnnounced(p.ID))
 		}
-		if j.test = !in.immediately(); j.test {
-			c.Rotation.NextAt = next(c.Rotation, c.Now)
-		}
+		j.rehearsal = !in.immediately()
 		return j.begin(c)
 	})
 	if again != nil {
@@ -122,10 +126,10 @@ func (r *rotateSecretRequest) configure(c *record.Change, s *Server) error {
 		c.Rotation.FunctionARN = *r.RotationLambdaARN
 	}
 	if c.Rotation.FunctionARN == "" {
-		return errInvalidRequest("No Lambda rotation function ARN is associated with this secret, and the request has none.")
+		return errInvalidRequest("No Lambda rotation function ARN is associated with this secret.")
 	}
 	if s.opts.Functions[c.Rotation.FunctionARN] == "" {
-		return errNotFound("Secrets Manager can't find the rotation function " + c.Rotation.FunctionARN + " in Rota's configuration.")
+		return newError("AccessDeniedException", "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the principal secretsmanager.amazonaws.com.")
 	}
 	if r.RotationRules != nil {
 		c.Rotation.AfterDays, c.Rotation.Duration, c.Rotation.Schedule = r.RotationRules.AutomaticallyAfterDays, r.RotationRules.Duration, r.RotationRules.ScheduleExpression
@@ -135,7 +139,14 @@ func (r *rotateSecretRequest) configure(c *record.Change, s *Server) error {
 	return nil
 }
 
-// pending returns the version of an incomplete rotation, nil for none.
+// notAnnounced says why a rotation can't begin or resume: AWSPENDING was put on
+// a version by hand.
+func notAnnounced(version string) string {
+	return "Version " + version + " has AWSPENDING, but no rotation created it, so it isn't resumed. Take the label off it with UpdateSecretVersionStage."
+}
+
+// pending returns the version that AWSPENDING announces, nil if there is none or
+// it's current already.
 func pending(r *record.Record) *record.Version {
 	v := r.Holder(labelPending)
 	if v == nil || slices.Contains(v.Labels, labelCurrent) {
@@ -161,6 +172,7 @@ func cancelRotateSecret(ctx context.Context, s *Server, g *record.Guarded, in *s
 		if v := pending(&c.Record); v != nil {
 			out.VersionID = v.ID
 		}
+		endRehearsal(c)
 		c.Rotation.Enabled, c.Rotation.NextAt, c.ChangedAt = false, noTime, c.Now
 		return nil
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -33,27 +32,58 @@ var stepNames = []string{"createSecret", "setSecret", "testSecret", "finishSecre
 // job is one rotation by a function.
 type job struct {
 	name, arn, token, url string
-	test                  bool // call only testSecret, then remove the version
+	rehearsal             bool // call only testSecret, then remove the version
 }
 
 func (s *Server) newJob(r record.Record, token string) job {
 	return job{name: r.Name, arn: s.ARN(r), token: token, url: s.opts.Functions[r.Rotation.FunctionARN]}
 }
 
-// begin announces the new version, without a value.
+// begin announces the new version: without a value, or, for a rehearsal, with a
+// copy of the current one.
 func (j job) begin(c *record.Change) error {
 	if c.Version(j.token) != nil {
-		return newError("ResourceExistsException", "You can't use ClientRequestToken "+j.token+" because that value is already in use for a version of the secret.")
+		return errInvalidRequest("You can't use ClientRequestToken " + j.token + " because that value is already in use for a version of secret " + j.arn + ".")
 	}
 	if err := announce(c, j.token); err != nil {
 		return err
 	}
-	attach(c, labelPending, j.token)
-	if !j.test {
-		c.Rotation.NextAt = c.Now.Add(jobLease)
+	if current := c.Holder(labelCurrent); j.rehearsal && current != nil {
+		value, err := c.Value(current.ID)
+		if err != nil {
+			return err
+		}
+		c.Version(j.token).Empty = false
+		c.Put(j.token, value)
 	}
+	attach(c, labelPending, j.token)
+	c.Rotation.Underway = record.Underway{Version: j.token, Rehearsal: j.rehearsal}
+	c.Rotation.NextAt = c.Now.Add(jobLease)
 	c.ChangedAt = c.Now
 	return checkLabelQuota(c.Record)
+}
+
+// underway returns the rotation in progress, if AWSPENDING is still on the
+// version it announced. Only such a version is ever resumed: any other could
+// hold a value that has been replaced.
+func (s *Server) underway(r record.Record) (job, bool) {
+	p := pending(&r)
+	if p == nil || p.ID != r.Rotation.Underway.Version {
+		return job{}, false
+	}
+	j := s.newJob(r, p.ID)
+	j.rehearsal = r.Rotation.Underway.Rehearsal
+	return j, true
+}
+
+// endRehearsal removes a rehearsal's version, if there is one.
+func endRehearsal(c *record.Change) {
+	if !c.Rotation.Underway.Rehearsal {
+		return
+	}
+	c.Rotation.NextAt = nextByRules(c.Record)
+	c.Drop(c.Rotation.Underway.Version)
+	c.Rotation.Underway = record.Underway{}
 }
 
 // rotations are those in progress in this process, at most one per secret.
@@ -62,36 +92,52 @@ type rotations struct {
 	stop context.CancelFunc
 
 	mu      sync.Mutex
-	running map[string]context.CancelFunc // by the secret's name
+	running map[string]*runningJob // by the secret's name
 	all     sync.WaitGroup
 }
 
-// start runs a job in the background, unless the secret already has one.
+type runningJob struct {
+	job
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// start runs a job in the background, unless the secret already has one. Another
+// job takes the place of a rehearsal.
 func (r *rotations) start(s *Server, g *record.Guarded, j job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running[j.name] != nil || r.ctx.Err() != nil {
+	former := r.running[j.name]
+	if former != nil && (!former.rehearsal || former.token == j.token) || r.ctx.Err() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, jobLease)
 	if r.running == nil {
-		r.running = map[string]context.CancelFunc{}
+		r.running = map[string]*runningJob{}
 	}
-	r.running[j.name] = cancel
+	ctx, cancel := context.WithTimeout(r.ctx, jobLease)
+	this := &runningJob{j, cancel, make(chan struct{})}
+	r.running[j.name] = this
 	r.all.Go(func() {
+		defer close(this.done)
+		if former != nil {
+			former.cancel()
+			<-former.done
+		}
 		s.run(ctx, g, j)
 		cancel()
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.running, j.name)
+		if r.running[j.name] == this {
+			delete(r.running, j.name)
+		}
 	})
 }
 
 func (r *rotations) cancel(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if cancel := r.running[name]; cancel != nil {
-		cancel()
+	if this := r.running[name]; this != nil {
+		this.cancel()
 	}
 }
 
@@ -114,10 +160,13 @@ func (s *Server) run(ctx context.Context, g *record.Guarded, j job) {
 	// The result is recorded even if the job ran out of time.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if err == nil && !j.test {
+	if err == nil && !j.rehearsal {
 		err = j.checkPromoted(ctx, g)
 	}
 	act := record.Operation{Action: access.Rotate, Op: rotation.OpRotate, Version: j.token}
+	if j.rehearsal {
+		act.Detail = "testSecret only, with a copy of the current value"
+	}
 	if err != nil {
 		act.Outcome, act.Detail = rotation.OutcomeFailed, hint.Text(err)
 		s.opts.Log.Warn("rotation failed", "secret", j.name, "version", j.token, "error", err)
@@ -146,9 +195,9 @@ func (j job) end(c *record.Change, failed error) error {
 	switch {
 	case !c.Exists:
 		return record.ErrNotFound
-	case j.test:
-		if v := c.Version(j.token); v != nil && !slices.Contains(v.Labels, labelCurrent) {
-			c.Versions = slices.DeleteFunc(c.Versions, func(v record.Version) bool { return v.ID == j.token })
+	case j.rehearsal:
+		if c.Rotation.Underway.Version == j.token {
+			endRehearsal(c)
 		}
 	case failed != nil:
 		c.Rotation.NextAt = c.Now.Add(retryAfter)
@@ -162,7 +211,7 @@ func (j job) end(c *record.Change, failed error) error {
 // runSteps calls the function with each step until it succeeds.
 func (s *Server) runSteps(ctx context.Context, j job) error {
 	todo := stepNames
-	if j.test {
+	if j.rehearsal {
 		todo = stepNames[2:3]
 	}
 	for _, step := range todo {

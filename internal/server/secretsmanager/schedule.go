@@ -142,14 +142,29 @@ func next(r record.Rotation, last time.Time) time.Time {
 	return last.Add(e.every).Truncate(time.Hour)
 }
 
-// windowEnd is when the next rotation is done at the latest: the end of the
-// window, which defaults to that day, or to an hour for a rate in hours.
-func windowEnd(r record.Rotation) time.Time {
+// nextByRules is when the next rotation is due. During a rehearsal, NextAt is
+// when to look after that, and the schedule counts from when it began.
+func nextByRules(r record.Record) time.Time {
+	v := r.Version(r.Rotation.Underway.Version)
+	if v == nil || !r.Rotation.Underway.Rehearsal {
+		return r.Rotation.NextAt
+	}
+	last := r.Rotation.RotatedAt
+	if last.Before(v.CreatedAt) {
+		last = v.CreatedAt
+	}
+	return next(r.Rotation, last)
+}
+
+// windowEnd is when a rotation that's due at a time is done at the latest: the
+// end of the window, which defaults to that day, or to an hour for a rate in
+// hours.
+func windowEnd(r record.Rotation, at time.Time) time.Time {
 	if hours, _ := rulesOf(r).hours(); hours > 0 {
-		return r.NextAt.Add(time.Duration(hours) * time.Hour)
+		return at.Add(time.Duration(hours) * time.Hour)
 	}
 	if e, err := parseSchedule(r.Schedule); err == nil && e.every > 0 && e.every%day != 0 {
-		return r.NextAt.Add(time.Hour)
+		return at.Add(time.Hour)
 	}
-	return record.Day(r.NextAt).Add(day - time.Second)
+	return record.Day(at).Add(day - time.Second)
 }

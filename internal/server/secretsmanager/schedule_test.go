@@ -51,7 +51,7 @@ func TestSchedules(t *testing.T) {
 			r := record.Rotation{AfterDays: test.rules.AutomaticallyAfterDays, Duration: test.rules.Duration, Schedule: test.rules.ScheduleExpression}
 			r.NextAt = next(r, last)
 			const form = "2006-01-02T15:04"
-			if got, end := r.NextAt.Format(form), windowEnd(r).Format(form); got != test.next || end != test.end {
+			if got, end := r.NextAt.Format(form), windowEnd(r, r.NextAt).Format(form); got != test.next || end != test.end {
 				t.Errorf("%s to %s, want %s to %s", got, end, test.next, test.end)
 			}
 		})

@@ -47,6 +47,14 @@ type Rotation struct {
 	Schedule    string
 	RotatedAt   time.Time
 	NextAt      time.Time
+	// Underway is the rotation that has begun and isn't complete.
+	Underway Underway `json:",omitzero"`
+}
+
+// Underway is a rotation in progress.
+type Underway struct {
+	Version   string // the one it announced; "" if there's no such rotation
+	Rehearsal bool   // it only tests: the version holds a copy of the current value
 }
 
 // Version is one version without its value.
@@ -185,6 +193,11 @@ func (r *Record) Version(id string) *Version {
 		return nil
 	}
 	return &r.Versions[i]
+}
+
+// Drop removes a version with its labels.
+func (r *Record) Drop(id string) {
+	r.Versions = slices.DeleteFunc(r.Versions, func(v Version) bool { return v.ID == id })
 }
 
 // Holder finds the version that carries a label; nil if there's none.
