@@ -66,6 +66,27 @@ func (t *turn) takeOver(ctx context.Context, d Decision) error {
 	return nil
 }
 
+// recognizeRehearsal compares the announced version with the current one, if the
+// test is asked for and someone else put a value there.
+func (t *turn) recognizeRehearsal(ctx context.Context) error {
+	driver := t.asked.driver
+	version, _ := t.seen.version(driver.Version)
+	current, ok := t.seen.find(rota.LabelCurrent)
+	if driver.Step != rota.StepTest || !ok || version.ID == "" || version.Empty || version.Ours() || version.ID == current.ID {
+		return nil
+	}
+	announced, err := t.outside.get(ctx, version.ID)
+	if err != nil {
+		return err
+	}
+	credential, err := t.outside.get(ctx, current.ID)
+	if err != nil {
+		return err
+	}
+	driver.Rehearsal = announced.Equal(credential)
+	return nil
+}
+
 // rehearse is a test before anything is made: the current credential must log
 // in, and the issuer's preflight must find no problem.
 func (t *turn) rehearse(ctx context.Context, d Decision) error {

@@ -67,6 +67,9 @@ func (t *turn) decide(ctx context.Context) (Decision, error) {
 		return Decision{}, t.failed(Decision{}, err)
 	}
 	if driver := t.asked.driver; driver != nil {
+		if err := t.recognizeRehearsal(ctx); err != nil {
+			return Decision{}, t.failed(Decision{Step: driver.Step, Version: driver.Version}, err)
+		}
 		if err := newView(t.state(), t.s.Policy, t.Now()).refuseDriver(); err != nil {
 			return Decision{}, t.failed(Decision{Step: driver.Step, Version: driver.Version}, err)
 		}
@@ -185,6 +188,9 @@ func (t *turn) step(ctx context.Context, d Decision) error {
 	case rota.StepSet:
 		return t.set(ctx, d)
 	case rota.StepTest:
+		if driver := t.asked.driver; driver != nil && driver.Rehearsal {
+			return t.rehearse(ctx, d)
+		}
 		return t.test(ctx, d)
 	case rota.StepPromote:
 		return t.promote(ctx, d)

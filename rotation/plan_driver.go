@@ -26,6 +26,9 @@ type DriveRequest struct {
 type Driving struct {
 	DriveRequest
 	Taken []rota.Step // by this turn, in order
+	// Rehearsal means that the announced version holds a copy of the current
+	// credential, which Secrets Manager makes to have only the test called.
+	Rehearsal bool
 }
 
 func (d *Driving) chain() Chain {
@@ -70,7 +73,7 @@ func (v *view) refuseDriver() error {
 		return stop(fresh, "version %s does not carry AWSPENDING", version.ID)
 	case version.Empty && (r.Step == rota.StepSet || r.Step == rota.StepPromote):
 		return stop("the step create first", "version %s has no value yet", version.ID)
-	case !version.Empty && !version.Ours():
+	case !version.Empty && !version.Ours() && !r.Rehearsal:
 		return stop(fresh, "the value of version %s was not put there by Rota", version.ID)
 	case len(v.Rivals) > 0 && (version.Empty || r.Step != rota.StepCreate) && v.begins(Decision{Step: r.Step, Version: r.Version}):
 		return &rota.Error{Op: string(r.Step), Class: rota.ClassStop, Err: errors.New(v.Rivals[0].Reason), Remedies: v.Rivals[0].Remedies}
@@ -126,11 +129,12 @@ func ruleTakeOver(v *view) (Decision, bool) {
 	return Decision{Step: StepAdopt, Version: v.current.ID, Credential: v.current.CredentialID, Reason: "a rotation was begun for the secret that holds it"}, true
 }
 
-// ruleRehearse tests the current credential if there's nothing new to test yet.
-// Secrets Manager asks for that when rotation is configured but not started.
+// ruleRehearse tests the current credential if there's nothing new to test: no
+// value yet, or a copy of the current one. Secrets Manager asks for that when
+// rotation is configured but not started.
 func ruleRehearse(v *view) (Decision, bool) {
 	version := v.announced()
-	if !version.Empty {
+	if !version.Empty && !v.Driver.Rehearsal {
 		return Decision{}, false
 	}
 	return Decision{Step: rota.StepTest, Version: version.ID, Reason: "nothing is created yet: a rehearsal with the current credential"}, true

@@ -121,7 +121,7 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 	for _, name := range r.names {
 		i := slices.IndexFunc(found, func(f roleFacts) bool { return f.Name == name })
 		if i < 0 {
-			findings = append(findings, rota.Finding{Check: "find role " + name, Detail: "it does not exist", Remedies: rota.Outside("CREATE ROLE " + quote(name) + " NOLOGIN")})
+			findings = append(findings, rota.Finding{Check: findRole(name), Detail: "it does not exist", Remedies: rota.Outside("CREATE ROLE " + quote(name) + " NOLOGIN")})
 			continue
 		}
 		exist = append(exist, name)
@@ -129,6 +129,9 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 	}
 	return findings, exist
 }
+
+// findRole is the check that reports a missing role.
+func findRole(name string) string { return "find role " + name }
 
 // mayAlter applies PostgreSQL's rules on which role may alter which, which
 // became stricter in version 16.

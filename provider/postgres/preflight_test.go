@@ -74,6 +74,13 @@ func TestPreflightNamesWhatIsWrong(t *testing.T) {
 	t.Run("a role that does not exist", func(t *testing.T) {
 		wantFinding(t, must(c.Password(PasswordConfig{Role: "nobody_here"})), "find role nobody_here", false, "does not exist")
 	})
+	t.Run("a role that Rota will create", func(t *testing.T) {
+		first := role(t, s)
+		for name, roles := range map[string][2]string{"clone": {first, "clone_of_" + first}, "first": {"no_" + first, first}} {
+			i := must(c.Alternating(AlternatingConfig{Roles: roles, Clone: true}))
+			wantFinding(t, i, "find role "+map[string]string{"clone": roles[1], "first": roles[0]}[name], name == "clone", "exist")
+		}
+	})
 	t.Run("a superuser", func(t *testing.T) {
 		name := role(t, s)
 		s.Exec(t, "ALTER ROLE "+name+" SUPERUSER")

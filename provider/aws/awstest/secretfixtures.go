@@ -36,6 +36,17 @@ func (s *Server) CreateSecret(name, text string) (arn, versionID string, err err
 // token is the version's id. As on AWS, it's an error if a version other than
 // the current one has AWSPENDING.
 func (s *Server) AnnounceVersion(name string) (token string, err error) {
+	return s.announce(name, false)
+}
+
+// AnnounceRehearsal is AnnounceVersion for RotateSecret with RotateImmediately
+// set to false: the version holds a copy of the current value, and AWS calls only
+// testSecret.
+func (s *Server) AnnounceRehearsal(name string) (token string, err error) {
+	return s.announce(name, true)
+}
+
+func (s *Server) announce(name string, rehearsal bool) (token string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	token = s.newUUID()
@@ -51,6 +62,13 @@ func (s *Server) AnnounceVersion(name string) (token string, err error) {
 		}
 		c.Rotation.Enabled, c.ChangedAt = true, c.Now
 		c.Versions = append(c.Versions, record.Version{ID: token, CreatedAt: c.Now, Labels: []string{labelPending}})
+		if current := c.Holder(labelCurrent); rehearsal && current != nil {
+			value, err := c.Value(current.ID)
+			if err != nil {
+				return err
+			}
+			c.Put(token, value)
+		}
 		return nil
 	})
 	if err != nil {
