@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,6 +24,10 @@ var errFolder = errors.New("not a folder")
 
 // errTimeout distinguishes the program's own timeout from the end of its caller's context.
 var errTimeout = errors.New("timeout")
+
+// markVariable is an environment variable that is different in each run. It
+// tells the program's children from all other processes.
+const markVariable = "ROTA_RUN"
 
 // runner runs one program, several times at once if asked to.
 type runner struct {
@@ -50,7 +55,8 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 	cmd := exec.CommandContext(ctx, path, r.config.Command[1:]...)
 	cmd.Args[0] = r.config.Command[0]
 	cmd.Dir = r.config.Dir
-	cmd.Env = r.environment(variables)
+	mark := markVariable + "=" + rand.Text()
+	cmd.Env = append(r.environment(variables), mark)
 	if input != nil {
 		cmd.Stdin = bytes.NewReader(input)
 	}
@@ -59,8 +65,8 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 	ownGroup(cmd)
 	var kill *time.Timer
 	cmd.Cancel = func() error {
-		kill = time.AfterFunc(r.grace, func() { _ = signalGroup(cmd.Process, true) })
-		return signalGroup(cmd.Process, false)
+		kill = time.AfterFunc(r.grace, func() { _ = signalFamily(cmd.Process, mark, true) })
+		return signalFamily(cmd.Process, mark, false)
 	}
 	// A child that outlives the program may keep its output open: don't wait
 	// longer than this.
@@ -70,7 +76,7 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 	err = cmd.Run()
 	if kill != nil { // set before Run returned, by its own goroutine that it waited for
 		kill.Stop()
-		_ = signalGroup(cmd.Process, true) // children that SIGTERM didn't end
+		_ = signalFamily(cmd.Process, mark, true) // children that SIGTERM didn't end
 	}
 	switch {
 	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil:
@@ -97,7 +103,7 @@ func (r *runner) hidden() rota.Credential {
 	return rota.NewCredential(fields)
 }
 
-// environment is what the program sees, the same on every run.
+// environment is what the program sees, apart from the mark.
 func (r *runner) environment(variables map[string]string) []string {
 	env := map[string]string{}
 	for _, name := range slices.Concat(inherited, r.config.Inherit) {

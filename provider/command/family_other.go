@@ -11,4 +11,4 @@ import (
 
 func ownGroup(*exec.Cmd) {}
 
-func signalGroup(p *os.Process, _ bool) error { return p.Kill() }
+func signalFamily(p *os.Process, _ string, _ bool) error { return p.Kill() }
