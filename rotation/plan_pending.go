@@ -19,12 +19,39 @@ func rulePending(v *view) (Decision, bool) {
 		return v.do(rota.StepDelete, v.pending, v.pending.CreatedAt, "give up the new credential: it expired, or nearly did, before it was in use")
 	}
 	if vp.SetAt.IsZero() && !v.Traits.IssuerChooses {
+		if d, held := v.unadopted(vp); held {
+			return d, true
+		}
 		return v.do(rota.StepSet, v.pending, v.pending.CreatedAt, "make the new credential valid at the issuer")
 	}
 	if vp.TestedAt.IsZero() {
 		return v.do(rota.StepTest, v.pending, v.pending.CreatedAt, "log in with the new credential")
 	}
 	return v.do(rota.StepPromote, v.pending, v.pending.CreatedAt, "the new credential works")
+}
+
+// unadopted holds if setting the pending credential would replace one that Rota
+// neither made nor adopted: when it was created the issuer had none for that
+// name, and since then somebody else has made one.
+func (v *view) unadopted(vp VersionProgress) (Decision, bool) {
+	if !v.Lists || vp.Asked || v.Force == rota.StepCreate || !vp.SetBegunAt.IsZero() || v.inService(v.pending.CredentialID) {
+		return Decision{}, false
+	}
+	if v.unlisted() {
+		return observe, true
+	}
+	if _, there := v.issued(v.pending.CredentialID); !there {
+		return Decision{}, false
+	}
+	return v.hold(HoldNeverIssued, rota.StepSet, v.pending.CreatedAt, v.now.Add(holdRecheck),
+		[]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "to keep it"), v.remedy(rota.RemedyRotate, "to replace it")},
+		"the issuer has a credential for %s that Rota neither made nor adopted, and that someone may use", v.pending.CredentialID)
+}
+
+// inService reports whether the current or the previous version holds the
+// credential.
+func (v *view) inService(credentialID string) bool {
+	return v.hasCurrent && v.current.CredentialID == credentialID || v.hasPrevious && v.previous.CredentialID == credentialID
 }
 
 // discard gives up a pending credential. It sets the current credential again if

@@ -98,7 +98,10 @@ func problem(check string, err error) rota.Finding {
 // Preflight checks that the role's password can be changed and tested. It
 // changes nothing; each role sees one rejected login.
 func (p *password) Preflight(ctx context.Context) []rota.Finding {
-	findings, _ := p.preflight(ctx)
+	findings, exist := p.preflight(ctx)
+	if len(exist) > 0 {
+		findings = append(findings, p.noGroup(ctx))
+	}
 	return findings
 }
 
