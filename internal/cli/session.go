@@ -147,6 +147,9 @@ func (a *app) storeOptions(ctx context.Context) (store.Options, error) {
 	if err != nil {
 		return store.Options{}, err
 	}
+	if err := a.claimFolder(dir); err != nil {
+		return store.Options{}, err
+	}
 	o := store.Options{Dir: dir, DSN: a.databaseURL(), Actor: a.actor()}
 	if o.DSN == "" {
 		o.Now = a.Now
