@@ -25,8 +25,8 @@ const awsSessionToken = "aws_session_token"
 func mergeAWS(existing []byte, profile string, values map[string]string) ([]byte, error) {
 	lower := make(map[string]string, len(values))
 	for name, value := range values {
-		if name == "" || strings.ContainsAny(name, " \t\r\n=[]#;") {
-			return nil, rota.WithRemedies(fmt.Errorf("%q can't be a setting of an AWS credentials file", name), rota.Outside("aws_access_key_id, aws_secret_access_key"))
+		if err := checkName(AWSCredentials, name); err != nil {
+			return nil, err
 		}
 		if value == "" || strings.ContainsRune(`#;"'`, rune(value[0])) ||
 			strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {

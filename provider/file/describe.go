@@ -42,7 +42,13 @@ type targetConfig struct {
 
 // Validate implements [provider.Validator].
 func (c *targetConfig) Validate(v *provider.Validation) {
-	v.FieldMap("fields", c.Fields)
+	if v.FieldMap("fields", c.Fields) {
+		for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+			if err := checkName(c.Format.Text, name); err != nil {
+				v.Error(c.Fields[name].At, "fields", err)
+			}
+		}
+	}
 	if place, plain := c.Path.Literal(); plain && place != "" && !filepath.IsAbs(place) {
 		v.Problem(c.Path.At, "path", "/etc/app/credentials.env", "must be absolute")
 	}

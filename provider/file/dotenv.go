@@ -38,8 +38,8 @@ func mergeDotenv(existing []byte, values map[string]string) ([]byte, error) {
 	}
 	quoted := make(map[string]string, len(values))
 	for key, value := range values {
-		if !dotenvKey.MatchString(key) {
-			return nil, rota.WithRemedies(fmt.Errorf("%q can't be a variable's name", key), rota.Outside("fields with names such as DB_PASSWORD"))
+		if err := checkName(Dotenv, key); err != nil {
+			return nil, err
 		}
 		if quoted[key], err = quoteDotenv(value); err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)

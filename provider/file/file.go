@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/rota-dev/rota"
 )
@@ -78,6 +79,11 @@ func New(c Config) (rota.Target, error) {
 	if c.Profile != "" && c.Format != AWSCredentials {
 		return refuse("", "profile %q is for the format %s only", c.Profile, AWSCredentials)
 	}
+	for _, name := range c.Fields.Names() {
+		if err := checkName(c.Format, name); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
+		}
+	}
 	t := &target{config: c}
 	switch c.Format {
 	case JSON:
@@ -99,6 +105,19 @@ func New(c Config) (rota.Target, error) {
 		return refuse(fmt.Sprintf("%s, %s, %s", JSON, Dotenv, AWSCredentials), "format %q is not known", c.Format)
 	}
 	return t, nil
+}
+
+// checkName rejects a name that no file of the format can hold.
+func checkName(format, name string) error {
+	switch {
+	case format == Dotenv && !dotenvKey.MatchString(name):
+		return rota.WithRemedies(fmt.Errorf("%q can't be a variable's name", name), rota.Configure("", "names such as DB_PASSWORD"))
+	case format == AWSCredentials && (name == "" || strings.ContainsAny(name, " \t\r\n=[]#;")):
+		return rota.WithRemedies(fmt.Errorf("%q can't be a setting of an AWS credentials file", name), rota.Configure("", "aws_access_key_id, aws_secret_access_key"))
+	case format == JSON && !utf8.ValidString(name):
+		return rota.WithRemedies(fmt.Errorf("%q is not UTF-8, which JSON can't hold", name), rota.Configure("", "a name in UTF-8"))
+	}
+	return nil
 }
 
 // Name is the target's name.

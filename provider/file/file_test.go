@@ -282,6 +282,8 @@ func TestAnOrdinaryUser(t *testing.T) {
 		os.Chmod(dir, 0o755),
 		os.WriteFile(dir+"/test", program, 0o755),
 		os.Mkdir(dir+"/closed", 0o555),
+		os.Mkdir(dir+"/sticky", 0o755), os.Chmod(dir+"/sticky", 0o777|fs.ModeSticky),
+		os.WriteFile(dir+"/sticky/c.json", []byte("{}"), 0o666), os.Chmod(dir+"/sticky/c.json", 0o666), os.Chown(dir+"/sticky/c.json", -1, 65534),
 		os.Mkdir(dir+"/open", 0o700), os.Chmod(dir+"/open", 0o777),
 		os.WriteFile(dir+"/open/sealed.json", []byte("{}"), 0),
 	} {
@@ -310,6 +312,7 @@ func refusals(t *testing.T, dir string) {
 		{file.Config{Path: dir + "/closed/c.json", Format: file.JSON}, "run it as the file's owner"},
 		{file.Config{Path: dir + "/open/sealed.json", Format: file.JSON}, "permission denied"},
 		{file.Config{Path: dir + "/open/new.json", Format: file.JSON, Owner: "0"}, "user 0"},
+		{file.Config{Path: dir + "/sticky/c.json", Format: file.JSON, Owner: "65534"}, "operation not permitted"},
 	} {
 		if err := deliver(t, c.config); err == nil || !strings.Contains(hint.Text(err), c.want) {
 			t.Errorf("%s: want an error with %q, got %v", c.config.Path, c.want, err)

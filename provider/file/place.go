@@ -113,9 +113,51 @@ func (p *place) inOrder() bool {
 // replace replaces the file. Before the rename readers see all of the old file,
 // after it all of the new one, even after a crash: file and folder are on disk
 // when it returns.
-func (p *place) replace(content []byte) (err error) {
-	// The lock makes the name ours: an existing file was left by a crash.
-	temp := "." + p.base + ".rota-new"
+func (p *place) replace(content []byte) error {
+	if err := p.write(content); err != nil {
+		return err
+	}
+	if err := p.root.Rename(p.temp(), p.base); err != nil {
+		_ = p.root.Remove(p.temp())
+		return err
+	}
+	return p.folder.Sync()
+}
+
+// rehearse does all that replace does but for the rename: it writes a file of
+// the same size, owner and mode, without any value in it, and removes it. What
+// would forbid the rename is looked up.
+func (p *place) rehearse(size int) error {
+	if err := p.irreplaceable(); err != nil {
+		return err
+	}
+	if err := p.write(make([]byte, size)); err != nil {
+		return err
+	}
+	return p.root.Remove(p.temp())
+}
+
+// irreplaceable says why no other file may take the place of the one that's
+// there, although files can be created in its folder.
+func (p *place) irreplaceable() error {
+	folder, err := p.folder.Stat()
+	if err != nil {
+		return err
+	}
+	if p.found != nil && isStickyFor(folder, p.found) {
+		return rota.WithRemedies(fmt.Errorf("%s belongs to another user, and the folder's sticky bit lets only its owner replace it", p.config.Path),
+			rota.Outside("a folder of the user that Rota runs as, or run Rota as the file's owner"))
+	}
+	return p.hindrance()
+}
+
+// temp is the name of the file to be. The lock makes it ours: an existing one
+// was left by a crash.
+func (p *place) temp() string { return "." + p.base + ".rota-new" }
+
+// write writes the file to be, with its owner and mode, to disk.
+func (p *place) write(content []byte) (err error) {
+	temp := p.temp()
 	if err := p.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -144,11 +186,5 @@ func (p *place) replace(content []byte) (err error) {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := p.root.Rename(temp, p.base); err != nil {
-		return err
-	}
-	return p.folder.Sync()
+	return f.Close()
 }

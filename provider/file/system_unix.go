@@ -45,6 +45,13 @@ func ownerOf(f fs.FileInfo) owner {
 	return owner{-1, -1}
 }
 
+// isStickyFor reports whether the folder's sticky bit keeps this process from
+// replacing a file in it.
+func isStickyFor(folder, file fs.FileInfo) bool {
+	me := os.Geteuid()
+	return folder.Mode()&fs.ModeSticky != 0 && me != 0 && ownerOf(file).uid != me && ownerOf(folder).uid != me
+}
+
 // writable reports, without writing, whether this process may create files in
 // the folder.
 func writable(folder string) error {
