@@ -15,7 +15,7 @@ type details struct {
 	Description string          `json:"description,omitempty"`
 	KMSKeyID    string          `json:"kms_key_id,omitempty"`
 	Type        string          `json:"type,omitempty"`
-	Tags        []record.Tag    `json:"tags,omitempty"`
+	Tags        []record.Tag    `json:"tags,omitzero"`
 	Policy      string          `json:"policy,omitempty"`
 	Rotation    record.Rotation `json:"rotation,omitzero"`
 	DeletedAt   time.Time       `json:"deleted_at,omitzero"`

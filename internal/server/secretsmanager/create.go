@@ -57,7 +57,7 @@ func createSecret(ctx context.Context, s *Server, g *record.Guarded, in *createS
 	}
 	err := g.Update(ctx, in.Name, act, func(c *record.Change) error {
 		if c.Exists {
-			if err := in.checkRepeated(c); err != nil {
+			if err := in.checkRepeated(c, s); err != nil {
 				return err
 			}
 		} else {
@@ -84,13 +84,16 @@ func createSecret(ctx context.Context, s *Server, g *record.Guarded, in *createS
 
 // checkRepeated returns nil if the creation of an existing secret repeats the
 // same request: the same token with the same value.
-func (r *createSecretRequest) checkRepeated(c *record.Change) error {
+func (r *createSecretRequest) checkRepeated(c *record.Change, s *Server) error {
 	if !c.DeleteAt.IsZero() {
 		return errInvalidRequest("You can't create this secret because a secret with this name is already scheduled for deletion.")
 	}
 	if r.hasValue() {
 		if same, err := repeated(c, &r.content); same || err != nil {
 			return err
+		}
+		if c.Version(r.ClientRequestToken) != nil {
+			return s.errTokenInUse(c.Record, r.ClientRequestToken)
 		}
 	}
 	return newError("ResourceExistsException", "The operation failed because the secret "+c.Name+" already exists.")
@@ -130,6 +133,9 @@ func updateSecret(ctx context.Context, s *Server, g *record.Guarded, in *updateS
 			return nil
 		}
 		out.VersionID = in.ClientRequestToken
+		if again, err := repeated(c, &in.content); again || err != nil {
+			return err // a late retry doesn't move labels back
+		}
 		if err := in.addVersion(c, s); err != nil {
 			return err
 		}

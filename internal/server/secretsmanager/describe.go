@@ -1,7 +1,9 @@
 package secretsmanager
 
 import (
+	"cmp"
 	"context"
+	"strings"
 
 	"github.com/rota-dev/rota/internal/store/record"
 )
@@ -23,16 +25,19 @@ type secretEntry struct {
 	LastAccessedDate  epoch          `json:",omitzero"`
 	DeletedDate       epoch          `json:",omitzero"`
 	NextRotationDate  epoch          `json:",omitzero"`
-	Tags              []tag          `json:",omitempty"`
+	Tags              []tag          `json:",omitzero"`
 }
 
 // entry shows a record. managed has the secrets that Rota itself rotates, by
 // name.
 func (s *Server) entry(r record.Record, managed map[string]Managed) secretEntry {
 	e := secretEntry{
-		ARN: s.ARN(r), Name: r.Name, Type: r.Type, Description: r.Description, KMSKeyID: r.KMSKeyID,
+		ARN: s.ARN(r), Name: r.Name, Type: r.Type, Description: r.Description, KMSKeyID: ownKey(r),
 		CreatedDate: epoch{r.CreatedAt}, LastChangedDate: epoch{r.ChangedAt},
 		LastAccessedDate: epoch{r.AccessedAt}, DeletedDate: epoch{r.DeletedAt},
+	}
+	if r.Tags != nil { // even if they are all gone
+		e.Tags = make([]tag, 0, len(r.Tags))
 	}
 	for _, t := range r.Tags {
 		e.Tags = append(e.Tags, tag(t))
@@ -56,6 +61,15 @@ func (s *Server) entry(r record.Record, managed map[string]Managed) secretEntry 
 		e.NextRotationDate = epoch{windowEnd(r.Rotation, at)}
 	}
 	return e
+}
+
+// ownKey is the secret's KMS key, "" for the one that's used by default.
+func ownKey(r record.Record) string {
+	const standard = "alias/aws/secretsmanager"
+	if r.KMSKeyID == standard || strings.HasPrefix(r.KMSKeyID, "arn:") && strings.HasSuffix(r.KMSKeyID, ":"+standard) {
+		return ""
+	}
+	return r.KMSKeyID
 }
 
 type description struct {
@@ -126,10 +140,7 @@ func listSecretVersionIDs(ctx context.Context, s *Server, g *record.Guarded, in 
 			return nil, err
 		}
 	}
-	key := r.KMSKeyID
-	if key == "" {
-		key = "DefaultEncryptionKey"
-	}
+	key := cmp.Or(ownKey(r), "DefaultEncryptionKey")
 	out := &versionList{ARN: s.ARN(r), Name: r.Name, Versions: []versionEntry{}}
 	for i, v := range r.Versions {
 		if i < from || v.Empty || (len(v.Labels) == 0 && !in.IncludeDeprecated) {

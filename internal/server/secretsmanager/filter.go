@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/rota-dev/rota/internal/store/record"
 )
@@ -48,15 +49,15 @@ func (s *Server) matchesAll(r record.Record, filters []filter) bool {
 	})
 }
 
-// matches compares by prefix, and descriptions case-insensitively. "all"
-// searches for each word anywhere, case-insensitively.
+// matches compares by prefix. In descriptions, and in everything for "all", each
+// word of the filter must begin one of the words, in any case.
 func (s *Server) matches(r record.Record, key, want string) bool {
 	hasTag := func(match func(t record.Tag) bool) bool { return slices.ContainsFunc(r.Tags, match) }
 	switch key {
 	case "name":
 		return strings.HasPrefix(r.Name, want)
 	case "description":
-		return strings.HasPrefix(strings.ToLower(r.Description), strings.ToLower(want))
+		return beginWords(want, r.Description)
 	case "tag-key":
 		return hasTag(func(t record.Tag) bool { return strings.HasPrefix(t.Key, want) })
 	case "tag-value":
@@ -66,11 +67,43 @@ func (s *Server) matches(r record.Record, key, want string) bool {
 	case "owning-service": // no secret belongs to another service
 		return want == ""
 	}
-	for word := range strings.FieldsSeq(strings.ToLower(want)) {
-		has := func(s string) bool { return strings.Contains(strings.ToLower(s), word) }
-		if !has(r.Name) && !has(r.Description) && !hasTag(func(t record.Tag) bool { return has(t.Key) || has(t.Value) }) {
-			return false
+	texts := []string{r.Name, r.Description}
+	for _, t := range r.Tags {
+		texts = append(texts, t.Key, t.Value)
+	}
+	return slices.ContainsFunc(texts, func(text string) bool { return beginWords(want, text) })
+}
+
+// beginWords reports whether each word of the filter begins a word of the text.
+// A filter without a word matches nothing.
+func beginWords(filter, text string) bool {
+	wanted, words := splitWords(filter), splitWords(text)
+	return len(wanted) > 0 && !slices.ContainsFunc(wanted, func(want string) bool {
+		return !slices.ContainsFunc(words, func(word string) bool { return strings.HasPrefix(word, want) })
+	})
+}
+
+// camel is where AWS splits a word further: before any character that isn't a
+// lowercase letter and is followed by one, so that COMPANYthings is COMPAN and
+// Ythings.
+var camel = regexp.MustCompile(`[^a-z][a-z]+`)
+
+// splitWords returns a text's words in lowercase.
+func splitWords(text string) []string {
+	var words []string
+	for part := range strings.FieldsFuncSeq(text, func(c rune) bool { return unicode.IsSpace(c) || strings.ContainsRune("/_+=.@-", c) }) {
+		from := 0
+		for _, at := range camel.FindAllStringIndex(part, -1) {
+			for _, cut := range at {
+				if cut > from {
+					words = append(words, strings.ToLower(part[from:cut]))
+					from = cut
+				}
+			}
+		}
+		if from < len(part) {
+			words = append(words, strings.ToLower(part[from:]))
 		}
 	}
-	return true
+	return words
 }

@@ -89,6 +89,7 @@ func (m Managed) apply(e *secretEntry) {
 	e.RotationEnabled, e.RotationLambdaARN, e.RotationRules = &enabled, "", nil
 	e.LastRotatedDate, e.NextRotationDate = epoch{m.RotatedAt}, epoch{m.NextAt}
 	if m.Every >= day && m.Every <= maxAfterDays*day && m.Every%day == 0 {
-		e.RotationRules = &rotationRules{AutomaticallyAfterDays: int64(m.Every / day)}
+		days := int64(m.Every / day)
+		e.RotationRules = &rotationRules{AutomaticallyAfterDays: &days}
 	}
 }

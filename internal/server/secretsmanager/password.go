@@ -28,30 +28,42 @@ func (r *getRandomPasswordRequest) check() error {
 	return firstError(checkRange("passwordLength", r.PasswordLength, 1, maxPassword), checkLength("excludeCharacters", r.ExcludeCharacters, 0, maxPassword))
 }
 
-// types returns the character sets to pick from, without excluded characters.
-func (r *getRandomPasswordRequest) types() []string {
-	var types []string
+// alphabet returns the characters to pick from, and the types of which each must
+// occur. A space may occur, but never has to.
+func (r *getRandomPasswordRequest) alphabet() (all string, required []string, err error) {
+	each := r.RequireEachIncludedType == nil || *r.RequireEachIncludedType
 	for _, t := range []struct {
-		out   bool
-		chars string
+		out, optional bool
+		chars         string
 	}{
-		{r.ExcludeLowercase, alphanumeric[26:52]},
-		{r.ExcludeUppercase, alphanumeric[:26]},
-		{r.ExcludeNumbers, alphanumeric[52:]},
-		{r.ExcludePunctuation, punctuation},
-		{!r.IncludeSpace, " "},
+		{r.ExcludeLowercase, false, alphanumeric[26:52]},
+		{r.ExcludeUppercase, false, alphanumeric[:26]},
+		{r.ExcludeNumbers, false, alphanumeric[52:]},
+		{r.ExcludePunctuation, false, punctuation},
+		{!r.IncludeSpace, true, " "},
 	} {
+		if t.out {
+			continue
+		}
 		left := strings.Map(func(c rune) rune {
-			if t.out || strings.ContainsRune(r.ExcludeCharacters, c) {
+			if strings.ContainsRune(r.ExcludeCharacters, c) {
 				return -1
 			}
 			return c
 		}, t.chars)
-		if left != "" {
-			types = append(types, left)
+		all += left
+		switch {
+		case !each || t.optional:
+		case left == "":
+			return "", nil, errInvalidParameter("All characters of the desired type have been excluded.")
+		default:
+			required = append(required, left)
 		}
 	}
-	return types
+	if all == "" {
+		return "", nil, errInvalidParameter("All characters have been excluded from selection.")
+	}
+	return all, required, nil
 }
 
 type randomPassword struct{ RandomPassword string }
@@ -61,20 +73,18 @@ func getRandomPassword(_ context.Context, s *Server, _ *record.Guarded, in *getR
 	if in.PasswordLength != nil {
 		n = int(*in.PasswordLength)
 	}
-	types := in.types()
-	if len(types) == 0 {
-		return nil, errInvalidParameter("The excluded characters leave nothing to generate a password from.")
+	alphabet, types, err := in.alphabet()
+	if err != nil {
+		return nil, err
 	}
-	each := in.RequireEachIncludedType == nil || *in.RequireEachIncludedType
-	if each && n < len(types) {
+	if n < len(types) {
 		return nil, errInvalidParameter("Password length is too short based on the required types.")
 	}
-	alphabet := strings.Join(types, "")
 	password := []byte(s.randomString(alphabet, n))
 	// A password that lacks a type is regenerated rather than patched, so that
 	// all passwords with every type are equally likely. Only a short one can
 	// take many attempts, and is patched in the end.
-	for tries := 0; each && !hasEach(password, types); tries++ {
+	for tries := 0; !hasEach(password, types); tries++ {
 		if password = []byte(s.randomString(alphabet, n)); tries == 1000 {
 			s.forceEach(password, types)
 		}

@@ -44,6 +44,9 @@ func (c *content) check() error {
 	if size > maxValue {
 		return violation("secretString", "Member must have length less than or equal to 65536")
 	}
+	if c.ClientRequestToken == "" {
+		return errInvalidRequest(noToken)
+	}
 	return checkRequestToken(c.ClientRequestToken)
 }
 
@@ -57,7 +60,7 @@ func (c *content) addVersion(change *record.Change, s *Server) error {
 	}
 	if old := change.Version(c.ClientRequestToken); old != nil {
 		if !old.Empty {
-			return newError("ResourceExistsException", "You can't use ClientRequestToken "+old.ID+" because that value is already in use for a version of secret "+s.ARN(change.Record)+".")
+			return s.errTokenInUse(change.Record, old.ID)
 		}
 		old.Empty = false
 	} else if err := announce(change, c.ClientRequestToken); err != nil {
@@ -65,6 +68,14 @@ func (c *content) addVersion(change *record.Change, s *Server) error {
 	}
 	change.Put(c.ClientRequestToken, c.value())
 	return nil
+}
+
+func (s *Server) errTokenInUse(r record.Record, token string) *Error {
+	return newError("ResourceExistsException", tokenInUse(s.ARN(r), token))
+}
+
+func tokenInUse(arn, token string) string {
+	return "You can't use ClientRequestToken " + token + " because that value is already in use for a version of secret " + arn + "."
 }
 
 // announce adds a version without a value. If the quota leaves no room, it

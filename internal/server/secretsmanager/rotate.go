@@ -132,7 +132,7 @@ func (r *rotateSecretRequest) configure(c *record.Change, s *Server) error {
 		return newError("AccessDeniedException", "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the principal secretsmanager.amazonaws.com.")
 	}
 	if r.RotationRules != nil {
-		c.Rotation.AfterDays, c.Rotation.Duration, c.Rotation.Schedule = r.RotationRules.AutomaticallyAfterDays, r.RotationRules.Duration, r.RotationRules.ScheduleExpression
+		c.Rotation.AfterDays, c.Rotation.Duration, c.Rotation.Schedule = r.RotationRules.days(), r.RotationRules.Duration, r.RotationRules.ScheduleExpression
 	}
 	c.Rotation.Enabled = true
 	c.ChangedAt = c.Now

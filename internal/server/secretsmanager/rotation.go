@@ -43,7 +43,7 @@ func (s *Server) newJob(r record.Record, token string) job {
 // copy of the current one.
 func (j job) begin(c *record.Change) error {
 	if c.Version(j.token) != nil {
-		return errInvalidRequest("You can't use ClientRequestToken " + j.token + " because that value is already in use for a version of secret " + j.arn + ".")
+		return errInvalidRequest(tokenInUse(j.arn, j.token))
 	}
 	if err := announce(c, j.token); err != nil {
 		return err

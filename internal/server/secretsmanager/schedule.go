@@ -14,13 +14,17 @@ import (
 
 // rotationRules say when a secret is rotated automatically.
 type rotationRules struct {
-	AutomaticallyAfterDays int64  `json:",omitempty"`
+	AutomaticallyAfterDays *int64 `json:",omitempty"`
 	Duration               string `json:",omitempty"`
 	ScheduleExpression     string `json:",omitempty"`
 }
 
 func rulesOf(r record.Rotation) rotationRules {
-	return rotationRules{AutomaticallyAfterDays: r.AfterDays, Duration: r.Duration, ScheduleExpression: r.Schedule}
+	rules := rotationRules{Duration: r.Duration, ScheduleExpression: r.Schedule}
+	if r.AfterDays > 0 {
+		rules.AutomaticallyAfterDays = &r.AfterDays
+	}
+	return rules
 }
 
 const (
@@ -31,11 +35,11 @@ const (
 )
 
 func (r rotationRules) check() error {
-	if r.AutomaticallyAfterDays != 0 && r.ScheduleExpression != "" {
+	if r.AutomaticallyAfterDays != nil && r.ScheduleExpression != "" {
 		return errInvalidParameter("You can set AutomaticallyAfterDays or ScheduleExpression, but not both.")
 	}
-	if r.AutomaticallyAfterDays < 0 || r.AutomaticallyAfterDays > maxAfterDays {
-		return violation("rotationRules.automaticallyAfterDays", "Member must have value between 1 and 1000")
+	if err := checkRange("rotationRules.automaticallyAfterDays", r.AutomaticallyAfterDays, 1, maxAfterDays); err != nil {
+		return err
 	}
 	hours, ok := r.hours()
 	if !ok {
@@ -52,6 +56,14 @@ func (r rotationRules) check() error {
 		return errInvalidParameter("The rotation window must not extend into the next one.")
 	}
 	return nil
+}
+
+// days is AutomaticallyAfterDays, 0 if it isn't set.
+func (r rotationRules) days() int64 {
+	if r.AutomaticallyAfterDays == nil {
+		return 0
+	}
+	return *r.AutomaticallyAfterDays
 }
 
 // hours is the window's length, 0 if none is set.

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
@@ -15,8 +17,8 @@ func TestSchedules(t *testing.T) {
 		next  string // "" if the rules are refused
 		end   string
 	}{
-		{"after days", rotationRules{AutomaticallyAfterDays: 30}, "2026-04-03T00:00", "2026-04-03T23:59"},
-		{"after days, in a window", rotationRules{AutomaticallyAfterDays: 1, Duration: "3h"}, "2026-03-05T00:00", "2026-03-05T03:00"},
+		{"after days", rotationRules{AutomaticallyAfterDays: aws.Int64(30)}, "2026-04-03T00:00", "2026-04-03T23:59"},
+		{"after days, in a window", rotationRules{AutomaticallyAfterDays: aws.Int64(1), Duration: "3h"}, "2026-03-05T00:00", "2026-03-05T03:00"},
 		{"every few hours", rotationRules{ScheduleExpression: "rate(4 hours)"}, "2026-03-04T14:00", "2026-03-04T15:00"},
 		{"every few days", rotationRules{ScheduleExpression: "rate(10 days)"}, "2026-03-14T00:00", "2026-03-14T23:59"},
 		{"daily", rotationRules{ScheduleExpression: "rate(1 day)", Duration: "24h"}, "2026-03-05T00:00", "2026-03-06T00:00"},
@@ -27,18 +29,20 @@ func TestSchedules(t *testing.T) {
 		{"on the third Monday", rotationRules{ScheduleExpression: "cron(0 16 ? * 2#3 *)"}, "2026-03-16T16:00", "2026-03-16T23:59"},
 		{"on the last Friday", rotationRules{ScheduleExpression: "cron(0 16 ? * 6L *)"}, "2026-03-27T16:00", "2026-03-27T23:59"},
 		{"on named days", rotationRules{ScheduleExpression: "cron(0 0 ? * SAT,SUN *)"}, "2026-03-07T00:00", "2026-03-07T23:59"},
-		{"both", rotationRules{AutomaticallyAfterDays: 1, ScheduleExpression: "rate(1 day)"}, "", ""},
+		{"both", rotationRules{AutomaticallyAfterDays: aws.Int64(1), ScheduleExpression: "rate(1 day)"}, "", ""},
 		{"too often", rotationRules{ScheduleExpression: "rate(3 hours)"}, "", ""},
 		{"too seldom", rotationRules{ScheduleExpression: "rate(1000 days)"}, "", ""},
-		{"too seldom in days", rotationRules{AutomaticallyAfterDays: 1001}, "", ""},
+		{"after no days", rotationRules{AutomaticallyAfterDays: aws.Int64(0)}, "", ""},
+		{"after a thousand days", rotationRules{AutomaticallyAfterDays: aws.Int64(1000)}, "2028-11-28T00:00", "2028-11-28T23:59"},
+		{"too seldom in days", rotationRules{AutomaticallyAfterDays: aws.Int64(1001)}, "", ""},
 		{"not on the hour", rotationRules{ScheduleExpression: "cron(5 8 * * ? *)"}, "", ""},
 		{"in one year", rotationRules{ScheduleExpression: "cron(0 8 * * ? 2027)"}, "", ""},
 		{"of five fields", rotationRules{ScheduleExpression: "cron(0 8 * * *)"}, "", ""},
 		{"at no hour", rotationRules{ScheduleExpression: "cron(0 25 * * ? *)"}, "", ""},
 		{"of another kind", rotationRules{ScheduleExpression: "at(2027-01-01)"}, "", ""},
 		{"a window into the next", rotationRules{ScheduleExpression: "rate(4 hours)", Duration: "5h"}, "", ""},
-		{"a window longer than a day", rotationRules{AutomaticallyAfterDays: 2, Duration: "25h"}, "", ""},
-		{"a window of minutes", rotationRules{AutomaticallyAfterDays: 2, Duration: "30m"}, "", ""},
+		{"a window longer than a day", rotationRules{AutomaticallyAfterDays: aws.Int64(2), Duration: "25h"}, "", ""},
+		{"a window of minutes", rotationRules{AutomaticallyAfterDays: aws.Int64(2), Duration: "30m"}, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := test.rules.check()
@@ -48,7 +52,7 @@ func TestSchedules(t *testing.T) {
 			if err != nil {
 				return
 			}
-			r := record.Rotation{AfterDays: test.rules.AutomaticallyAfterDays, Duration: test.rules.Duration, Schedule: test.rules.ScheduleExpression}
+			r := record.Rotation{AfterDays: test.rules.days(), Duration: test.rules.Duration, Schedule: test.rules.ScheduleExpression}
 			r.NextAt = next(r, last)
 			const form = "2006-01-02T15:04"
 			if got, end := r.NextAt.Format(form), windowEnd(r, r.NextAt).Format(form); got != test.next || end != test.end {

@@ -58,16 +58,23 @@ func checkRange(name string, value *int64, low, high int64) error {
 		return nil
 	}
 	if *value < low {
-		return violation(name, fmt.Sprintf("Member must have value greater than or equal to %d", low))
+		return violationOf(strconv.FormatInt(*value, 10), name, fmt.Sprintf("Member must have value greater than or equal to %d", low))
 	}
 	if *value > high {
-		return violation(name, fmt.Sprintf("Member must have value less than or equal to %d", high))
+		return violationOf(strconv.FormatInt(*value, 10), name, fmt.Sprintf("Member must have value less than or equal to %d", high))
 	}
 	return nil
 }
 
+// violation says which parameter is invalid, but not its value, which could be a
+// secret.
 func violation(name, constraint string) error {
 	return errValidation("1 validation error detected: Value at '" + name + "' failed to satisfy constraint: " + constraint)
+}
+
+// violationOf also says the value, as AWS does.
+func violationOf(value, name, constraint string) error {
+	return errValidation("1 validation error detected: Value '" + value + "' at '" + name + "' failed to satisfy constraint: " + constraint)
 }
 
 // firstError returns the first error.
@@ -118,10 +125,17 @@ func checkCharacters(name string) error {
 	return nil
 }
 
+// noToken is AWS's message for a missing ClientRequestToken. Its code depends on
+// the operation.
+const noToken = "You must provide a ClientRequestToken value. We recommend a UUID-type value."
+
 // checkRequestToken checks a ClientRequestToken, which becomes a version's id.
 func checkRequestToken(token string) error {
+	if token == "" {
+		return errInvalidParameter(noToken)
+	}
 	if n := len(token); n < 32 || n > 64 {
-		return errInvalidParameter("You must provide a ClientRequestToken value, and it must be 32-64 characters long.")
+		return errInvalidParameter("ClientRequestToken must be 32-64 characters long.")
 	}
 	return checkPrintable("clientRequestToken", token)
 }

@@ -24,7 +24,7 @@ type Record struct {
 	Description string
 	KMSKeyID    string
 	Type        string // as given to CreateSecret; usually ""
-	Tags        []Tag
+	Tags        []Tag  // nil until there is one; empty, but not nil, once all are gone
 	Policy      string // the resource policy, JSON; "" for none
 	Rotation    Rotation
 	CreatedAt   time.Time

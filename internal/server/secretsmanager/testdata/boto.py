@@ -63,7 +63,7 @@ except errors.ResourceNotFoundException as e:
 client.update_secret(SecretId="app/login", Description="new")
 client.untag_resource(SecretId="app/login", TagKeys=["team"])
 described = client.describe_secret(SecretId="app/login")
-assert described["Description"] == "new" and "Tags" not in described
+assert described["Description"] == "new" and described["Tags"] == []
 assert described["LastAccessedDate"].hour == 0 or described["LastAccessedDate"].utcoffset()
 
 names = [

@@ -103,6 +103,7 @@ func roundTrip(t *testing.T, f Fixture) {
 		Rotation: record.Rotation{
 			Enabled: true, FunctionARN: "arn:f", AfterDays: 7, Duration: "2h", Schedule: "rate(7 days)",
 			RotatedAt: Start.Add(time.Minute), NextAt: Start.Add(time.Hour),
+			Underway: record.Underway{Version: "second", Rehearsal: true},
 		},
 		Versions: []record.Version{
 			{ID: "second", CreatedAt: Start, Labels: []string{"AWSCURRENT", "mine"}},
@@ -124,6 +125,19 @@ func roundTrip(t *testing.T, f Fixture) {
 	}
 	same(t, want, view(t, f, "prod/app"))
 	same(t, []rotation.Entry{entry}, f.Entries("prod/app"))
+
+	// An empty list of tags isn't the same as none.
+	for _, tags := range [][]record.Tag{{}, nil} {
+		if err := f.Records.Update(t.Context(), "prod/app", func(c *record.Change) error {
+			c.Tags = tags
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got := view(t, f, "prod/app").Tags; len(got) != 0 || (got == nil) != (tags == nil) {
+			t.Errorf("tags %#v, want %#v", got, tags)
+		}
+	}
 
 	// All of it can also be changed and removed.
 	want.Description, want.Tags, want.Policy, want.Rotation = "", nil, "", record.Rotation{}
