@@ -200,7 +200,7 @@ func (d *Daemon) newEndpoints() {
 	d.endpoint = secretsmanager.New(secretsmanager.Options{
 		Records: record.Guard(d.DB.Records(), d.DB.Now), Authenticate: d.auth.Authenticate,
 		Account: d.settings.Account, Region: d.settings.Region, Functions: d.settings.Functions,
-		Managed: d.managed, Rotate: d.rotate, Rotations: d.rotations, Log: d.Log,
+		Managed: d.managed, Rotate: d.rotate, Rotations: d.rotations, Tokens: d.DB.PageTokens(), Log: d.Log,
 	})
 }
 

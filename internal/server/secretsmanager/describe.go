@@ -136,7 +136,7 @@ func listSecretVersionIDs(ctx context.Context, s *Server, g *record.Guarded, in 
 	}
 	from := 0
 	if in.NextToken != "" {
-		if from, err = decodePosition(in.NextToken); err != nil {
+		if err := s.openToken(ctx, in.NextToken, &from); err != nil {
 			return nil, err
 		}
 	}
@@ -147,7 +147,9 @@ func listSecretVersionIDs(ctx context.Context, s *Server, g *record.Guarded, in 
 			continue
 		}
 		if len(out.Versions) == limit {
-			out.NextToken = encodePosition(i)
+			if out.NextToken, err = s.sealToken(ctx, i); err != nil {
+				return nil, err
+			}
 			break
 		}
 		out.Versions = append(out.Versions, versionEntry{v.ID, v.Labels, epoch{v.CreatedAt}, epoch{v.AccessedAt}, []string{key}})

@@ -2,8 +2,6 @@ package secretsmanager
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"time"
 
 	"github.com/rota-dev/rota/internal/store/record"
@@ -91,7 +89,7 @@ type search struct {
 func scan(ctx context.Context, s *Server, g *record.Guarded, q search) (found []record.Record, token string, err error) {
 	p := record.Page{By: q.by, Descending: q.descending, Limit: maxPage}
 	if q.token != "" {
-		if p.After, err = q.readToken(); err != nil {
+		if p.After, err = q.readToken(ctx, s); err != nil {
 			return nil, "", err
 		}
 	}
@@ -105,7 +103,8 @@ func scan(ctx context.Context, s *Server, g *record.Guarded, q search) (found []
 				continue
 			}
 			if len(found) == q.limit {
-				return found, q.nextToken(q.by.Cursor(found[len(found)-1])), nil
+				token, err := q.nextToken(ctx, s, q.by.Cursor(found[len(found)-1]))
+				return found, token, err
 			}
 			found = append(found, r)
 		}
@@ -113,7 +112,8 @@ func scan(ctx context.Context, s *Server, g *record.Guarded, q search) (found []
 			return found, "", nil
 		}
 		if p.After = next; scanned >= maxScan {
-			return found, q.nextToken(next), nil
+			token, err := q.nextToken(ctx, s, next)
+			return found, token, err
 		}
 	}
 }
@@ -126,19 +126,20 @@ type listToken struct {
 	Name       string       `json:"n"`
 }
 
-func (q search) nextToken(m record.Cursor) string {
+func (q search) nextToken(ctx context.Context, s *Server, m record.Cursor) (string, error) {
 	t := listToken{By: q.by, Descending: q.descending, Name: m.Name}
 	if !m.At.IsZero() {
 		t.At = m.At.UnixNano()
 	}
-	text, _ := json.Marshal(t) // numbers and a string always marshal
-	return base64.RawURLEncoding.EncodeToString(text)
+	return s.sealToken(ctx, t)
 }
 
-func (q search) readToken() (record.Cursor, error) {
+func (q search) readToken(ctx context.Context, s *Server) (record.Cursor, error) {
 	var t listToken
-	text, err := base64.RawURLEncoding.DecodeString(q.token)
-	if err != nil || json.Unmarshal(text, &t) != nil || t.Name == "" || t.By != q.by || t.Descending != q.descending {
+	if err := s.openToken(ctx, q.token, &t); err != nil {
+		return record.Cursor{}, err
+	}
+	if t.Name == "" || t.By != q.by || t.Descending != q.descending {
 		return record.Cursor{}, errBadToken()
 	}
 	m := record.Cursor{Name: t.Name}
@@ -146,21 +147,6 @@ func (q search) readToken() (record.Cursor, error) {
 		m.At = time.Unix(0, t.At).UTC()
 	}
 	return m, nil
-}
-
-// encodePosition and decodePosition handle the token of a list with indexes.
-func encodePosition(i int) string {
-	text, _ := json.Marshal(i) // a number always marshals
-	return base64.RawURLEncoding.EncodeToString(text)
-}
-
-func decodePosition(token string) (int, error) {
-	var i int
-	text, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || json.Unmarshal(text, &i) != nil || i < 0 {
-		return 0, errBadToken()
-	}
-	return i, nil
 }
 
 func errBadToken() *Error {

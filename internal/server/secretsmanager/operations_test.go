@@ -1,6 +1,8 @@
 package secretsmanager_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
+	"github.com/rota-dev/rota/internal/store/record"
 )
 
 func TestManyValuesAreReadAtOnce(t *testing.T) {
@@ -211,6 +214,46 @@ func TestALongListIsReadInPages(t *testing.T) {
 	} {
 		if a := e.do("ListSecrets", body); a.Code != want {
 			t.Errorf("%s: %s, want %q", body, a.Body, want)
+		}
+	}
+}
+
+// TestTokensNameNothing decodes the token of a page that ends at a secret the
+// caller may not see.
+func TestTokensNameNothing(t *testing.T) {
+	e := start(t, secretsmanager.Options{}, access.Rule{Action: access.List, Pattern: "seen*"}, access.Rule{Action: access.Write, Pattern: "*"})
+	for i := range 5200 {
+		if err := e.records.Update(t.Context(), fmt.Sprintf("hidden%05d", i), func(*record.Change) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.create("seen1", "x")
+	e.create("seen2", "x")
+	first := must[*sm.ListSecretsOutput](t)(e.client.ListSecrets(t.Context(), &sm.ListSecretsInput{SortBy: types.SortByTypeName}))
+	if len(first.SecretList) != 0 || first.NextToken == nil {
+		t.Fatalf("the first page has %d secrets and the token %v", len(first.SecretList), first.NextToken)
+	}
+	second := must[*sm.ListSecretsOutput](t)(e.client.ListSecrets(t.Context(), &sm.ListSecretsInput{SortBy: types.SortByTypeName, NextToken: first.NextToken, MaxResults: aws.Int32(1)}))
+	if len(second.SecretList) != 1 || second.NextToken == nil {
+		t.Fatalf("the second page has %d secrets and the token %v", len(second.SecretList), second.NextToken)
+	}
+	for _, token := range []string{*first.NextToken, *second.NextToken} {
+		text, err := base64.RawURLEncoding.DecodeString(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(text, []byte("hidden")) || bytes.Contains(text, []byte("seen")) {
+			t.Errorf("the token is %q", text)
+		}
+		text[len(text)/2] ^= 1
+		if a := e.do("ListSecrets", `{"SortBy":"name","NextToken":"`+base64.RawURLEncoding.EncodeToString(text)+`"}`); a.Code != "InvalidNextTokenException" {
+			t.Errorf("a changed token: %s", a.Body)
+		}
+	}
+	for _, other := range []string{"BatchGetSecretValue", "ListSecretVersionIds"} {
+		body := map[string]string{"BatchGetSecretValue": `{"Filters":[{"Key":"name","Values":["s"]}],`, "ListSecretVersionIds": `{"SecretId":"seen1",`}[other]
+		if a := e.do(other, body+`"NextToken":"`+*first.NextToken+`"}`); a.Code != "InvalidNextTokenException" {
+			t.Errorf("another list's token for %s: %s", other, a.Body)
 		}
 	}
 }

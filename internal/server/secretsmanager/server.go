@@ -60,6 +60,10 @@ type Options struct {
 	// attempt. Defaults to two seconds.
 	Retry time.Duration
 
+	// Tokens seals the NextTokens of lists. Replicas must share its key. Defaults
+	// to a key of this process.
+	Tokens TokenSealer
+
 	// Now is the clock for what isn't dated by a record. Defaults to time.Now.
 	Now func() time.Time
 	// Random is the source of ids and passwords. Defaults to crypto/rand.
@@ -88,6 +92,9 @@ func New(o Options) *Server {
 	}
 	if o.Random == nil {
 		o.Random = rand.Reader
+	}
+	if o.Tokens == nil {
+		o.Tokens = ProcessTokens()
 	}
 	if o.Client == nil {
 		o.Client = http.DefaultClient

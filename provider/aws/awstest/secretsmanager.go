@@ -23,7 +23,7 @@ type secrets struct {
 
 func newSecrets(s *Server) secrets {
 	records := &record.Memory{Now: s.now}
-	options := secretsmanager.Options{Account: s.account, Region: s.region, Now: s.now, Random: seeded{s}}
+	options := secretsmanager.Options{Account: s.account, Region: s.region, Now: s.now, Random: seeded{s}, Tokens: secretsmanager.ProcessTokens()}
 	options.Records = record.Guard(records, s.now)
 	fresh := secretsmanager.New(options)
 	options.Records = record.Guard(records.Stale(), s.now)

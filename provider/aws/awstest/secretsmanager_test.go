@@ -126,7 +126,9 @@ func TestATokenIsTheVersion(t *testing.T) {
 	wantCode(t, v.put(uuid.NewString(), ""), "InvalidParameterException")
 	wantCode(t, v.put(uuid.NewString(), strings.Repeat("x", 65536)), "")
 	_, err := v.client.UpdateSecret(t.Context(), &sm.UpdateSecretInput{SecretId: &v.id, ClientRequestToken: &token, SecretString: aws.String("second")})
-	wantCode(t, err, "ResourceExistsException") // UpdateSecret is not idempotent
+	wantCode(t, err, "")
+	_, err = v.client.UpdateSecret(t.Context(), &sm.UpdateSecretInput{SecretId: &v.id, ClientRequestToken: &token, SecretString: aws.String("other")})
+	wantCode(t, err, "ResourceExistsException")
 }
 
 func TestASecretHasAtMostTwentyLabels(t *testing.T) {
