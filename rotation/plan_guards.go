@@ -45,12 +45,13 @@ func guardHalts(v *view, d Decision) (Decision, bool) {
 
 // guardRequest ends the turn after a retirement that a person asked for, leaving
 // whatever is due to the next turn. Asking for a deactivation again doesn't
-// delete the credential.
+// delete the credential, and no retirement makes one.
 func guardRequest(v *view, d Decision) (Decision, bool) {
 	retirement := v.Requested == rota.StepDeactivate || v.Requested == rota.StepDelete
 	done := v.Force == rota.StepNone && retirement
 	repeated := v.Requested == rota.StepDeactivate && d.Step == rota.StepDelete && v.hasPrevious && d.Version == v.previous.ID
-	if d.Step == rota.StepNone || !done && !repeated {
+	makes := retirement && d.Step == rota.StepCreate
+	if d.Step == rota.StepNone || !done && !repeated && !makes {
 		return Decision{}, false
 	}
 	return Decision{Next: d.Step, Due: d.Due, At: v.now, Reason: d.Reason}, true

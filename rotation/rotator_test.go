@@ -133,6 +133,23 @@ func TestAWholeLifeOfAnAccessKey(t *testing.T) {
 	}
 }
 
+func TestARetirementNeverMakesAKey(t *testing.T) {
+	for _, step := range []rota.Step{rota.StepDeactivate, rota.StepDelete} {
+		b := newBench(t)
+		if r := b.advance(t, rotation.Options{Force: step}); steps(r) != "" || len(b.keys.Keys()) != 0 {
+			t.Errorf("%s with nothing there did %q", step, steps(r))
+		}
+		b.advance(t, rotation.Options{})
+		b.days(90)
+		if r := b.advance(t, rotation.Options{Force: step}); steps(r) != "" || len(b.keys.Keys()) != 1 {
+			t.Errorf("%s with nothing to retire did %q", step, steps(r))
+		}
+		if r := b.advance(t, rotation.Options{}); !strings.HasPrefix(steps(r), "create") {
+			t.Errorf("after %s, what was due did %q", step, steps(r))
+		}
+	}
+}
+
 func TestAPreviousKeyInUseIsHeld(t *testing.T) {
 	b := newBench(t)
 	b.advance(t, rotation.Options{})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rota-dev/rota"
@@ -52,7 +53,13 @@ func (inv *invocation) secretOfEntry(ctx context.Context, id string) (*rotation.
 // accessKeys describes the access key of an IAM user, who is named by a tag,
 // the environment, or the entry's field username.
 func (inv *invocation) accessKeys(s *rotation.Secret, entry aws.Entry) error {
-	user := cmp.Or(entry.Tags[userTag], inv.settings.user, entry.Values.Field(rota.FieldUsername))
+	if err := refuseDatabase(entry); err != nil {
+		return err
+	}
+	user := cmp.Or(entry.Tags[userTag], inv.settings.user)
+	if user == "" && databaseField(entry) == "" {
+		user = entry.Values.Field(rota.FieldUsername)
+	}
 	if user == "" {
 		return &configError{rota.WithRemedies(fmt.Errorf("secret %s says neither whose access key it contains nor which database it is for", entry.Name), rota.Outside(fmt.Sprintf("the tag %s with the IAM user's name, a field engine, or an entry in rota.yaml", userTag)))}
 	}
@@ -63,6 +70,39 @@ func (inv *invocation) accessKeys(s *rotation.Secret, entry aws.Entry) error {
 	s.Issuer = inv.aws.AccessKeys(aws.AccessKeysConfig{User: user})
 	s.Store = inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields})
 	return nil
+}
+
+// refuseDatabase rejects an entry that looks like a database's, unless it says
+// that it's for an access key: by its tags, or because it holds one. Otherwise
+// an access key would be made for whichever IAM user has the database user's
+// name, and written next to the password.
+func refuseDatabase(entry aws.Entry) error {
+	field := databaseField(entry)
+	if field == "" || entry.Tags[userTag] != "" || entry.Tags[accessKeyTag] != "" || holdsAccessKey(entry) {
+		return nil
+	}
+	return &configError{rota.WithRemedies(fmt.Errorf("secret %s has a field %s, so it looks like a database's, and no access key is written to it", entry.Name, field),
+		rota.Outside(fmt.Sprintf("a field engine with the value postgres, or, if it is for an access key, the tag %s with the IAM user's name", userTag)))}
+}
+
+// databaseFields are the fields, in lower case, that AWS's database secrets and
+// those of its examples have, and access keys don't.
+var databaseFields = []string{"engine", "host", "dbname", "password", "masterarn", "dbinstanceidentifier", "dbclusteridentifier"}
+
+// databaseField is the entry's first field that a database's has; "" for none.
+func databaseField(entry aws.Entry) string {
+	for _, name := range entry.Values.Names() {
+		if slices.Contains(databaseFields, strings.ToLower(name)) {
+			return name
+		}
+	}
+	return ""
+}
+
+func holdsAccessKey(entry aws.Entry) bool {
+	return slices.ContainsFunc(accessKeyFieldPairs, func(p [2]string) bool {
+		return entry.Values.Field(p[0]) != "" && entry.Values.Field(p[1]) != ""
+	})
 }
 
 // accessKeyFieldPairs are common names for the two fields of an access key.

@@ -71,6 +71,9 @@ func (inv *invocation) secretOfUser(ctx context.Context, user, id string, policy
 	if tagged := entry.Tags[userTag]; tagged != "" && tagged != user {
 		return nil, &configError{fmt.Errorf("secret %s is for user %s, according to its tag %s, and not for %s", entry.Name, tagged, userTag, user)}
 	}
+	if err := refuseDatabase(entry); err != nil {
+		return nil, err
+	}
 	fields, err := inv.fields(entry)
 	if err != nil {
 		return nil, err

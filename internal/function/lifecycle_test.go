@@ -57,6 +57,49 @@ func TestLifecycleEvents(t *testing.T) {
 	}
 }
 
+func TestOnlyCreateMakesAKey(t *testing.T) {
+	c := newCloud(t, accessKeyOf(user, user, told))
+	f := c.deploy()
+	for _, event := range []string{
+		`{"action": "deactivate", "username": "cms"}`,
+		`{"action": "deactivate", "username": "cms", "after_days": 100}`,
+		`{"action": "delete", "username": "cms"}`,
+		`{"action": "delete", "username": "cms", "after_days": 110}`,
+	} {
+		succeed(t, f, event)
+		if n := len(c.Keys(user)); n != 0 {
+			t.Fatalf("%s made %d keys", event, n)
+		}
+	}
+}
+
+// The secret is a database's, though it doesn't say which engine.
+func TestNoAccessKeyIsWrittenToADatabasesSecret(t *testing.T) {
+	for _, value := range []string{
+		`{"username": "cms", "password": "hush-hush", "host": "db.internal"}`,
+		`{"username": "cms", "dbname": "app"}`,
+		`{"Username": "cms", "Password": "hush-hush", "username": "cms"}`,
+	} {
+		t.Run(value, func(t *testing.T) {
+			c := newCloud(t, accessKeyOf(user, user, told))
+			if _, _, err := c.CreateSecret(user, value); err != nil {
+				t.Fatal(err)
+			}
+			f := c.deploy()
+			token, err := c.AnnounceVersion(user)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refuse(t, f, stepEvent(user, token, "createSecret"), "InvalidConfiguration", "engine")
+			refuse(t, f, `{"action": "create", "username": "cms"}`, "InvalidConfiguration", "engine")
+			refuse(t, c.deploy("IAM_USER_NAME="+user), `{}`, "InvalidConfiguration", "engine")
+			if n := len(c.Keys(user)); n != 0 {
+				t.Errorf("%d keys were made", n)
+			}
+		})
+	}
+}
+
 func TestOneUserAtOnce(t *testing.T) {
 	c := newCloud(t, accessKeyOf(user, "prod/cms", ""))
 	c.given("prod/cms")
