@@ -48,6 +48,9 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 	if untrusted(err) {
 		return rota.ClassStop, "sslrootcert with the authority of the server's certificate, and the host name that it is made for", nil
 	}
+	if withoutTLS(err) {
+		return rota.ClassWait, fmt.Sprintf("turn on TLS at the server (ssl = on), with a certificate; connection %s asks for it with sslmode: %s", c.name, c.cfg.SSLMode), nil
+	}
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return rota.ClassWait, c.unreached(err), nil
@@ -58,8 +61,8 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 	case code == codeInvalidParameter || strings.HasPrefix(code, "28"):
 		// What passwordcheck and similar modules return for a rejected password.
 		return rota.ClassRegenerate, "", nil
-	case code == codeInsufficientRights:
-		return rota.ClassStop, fmt.Sprintf("give %s CREATEROLE, and from PostgreSQL 16 on the role WITH ADMIN OPTION", c.cfg.Username), nil
+	case code == codeInsufficientRights: // why, only the server's catalog says: see explained
+		return rota.ClassStop, "", nil
 	case code == codeUndefinedObject:
 		return rota.ClassStop, "create the role", rota.ErrNotFound
 	case code == codeUndefinedDatabase:
@@ -134,11 +137,29 @@ func unasked(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "server did not complete authentication")
 }
 
+// withoutTLS reports whether the server speaks PostgreSQL but no TLS. pgx has no
+// type for it.
+func withoutTLS(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "server refused TLS connection")
+}
+
+// answered is an error that the server returned, with its SQLSTATE code.
+type answered struct{ text, code string }
+
+func (e *answered) Error() string { return e.text }
+
+// denied reports whether Rota's login lacks a right.
+func denied(err error) bool {
+	a, ok := errors.AsType[*answered](err)
+	return ok && a.code == codeInsufficientRights
+}
+
 // plain returns an error with only the text. Its chain contains only the
-// context's error and the sentinel.
+// context's error, the sentinel or the server's code.
 func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
 	text := err.Error()
-	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if ok {
 		text = fmt.Sprintf("%s (SQLSTATE %s)", answer.Message, answer.Code)
 	}
 	// Before any blank is folded, or a value with two in a row would stay.
@@ -152,6 +173,9 @@ func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
 		if errors.Is(err, end) {
 			return &ended{text: text, cause: end}
 		}
+	}
+	if ok {
+		return &answered{text, answer.Code}
 	}
 	return errors.New(text)
 }

@@ -31,6 +31,7 @@ type roleFacts struct {
 	Name        string
 	Login       bool
 	Super       bool
+	Bootstrap   bool // made by initdb: it has to stay a superuser
 	Replication bool
 	Admin       bool // Rota's login has ADMIN OPTION on it
 	Connect     bool // it may connect to the connection's database
@@ -45,17 +46,10 @@ func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 
 func (c *Connection) preflight(ctx context.Context) ([]rota.Finding, adminFacts, bool) {
 	login := rota.Finding{OK: true, Check: fmt.Sprintf("log in to %s as %s", c.system(), c.cfg.Username)}
-	found, err := ask(ctx, c, login.Check, pgx.RowToStructByPos[adminFacts], `
-		SELECT rolname, current_setting('server_version_num')::int, current_setting('server_version'),
-			pg_is_in_recovery(), rolsuper, rolcreaterole
-		FROM pg_catalog.pg_roles WHERE rolname = current_user`)
-	if err == nil && len(found) == 0 {
-		err = errors.New("the server does not show Rota's own role")
-	}
+	admin, err := c.admin(ctx)
 	if err != nil {
 		return []rota.Finding{problem(login.Check, err)}, adminFacts{}, false
 	}
-	admin := found[0]
 	login.Detail = "PostgreSQL " + admin.Shown
 	server := rota.Finding{OK: true, Check: "take changes of roles", Detail: "a primary that knows SCRAM-SHA-256"}
 	switch {
@@ -65,6 +59,21 @@ func (c *Connection) preflight(ctx context.Context) ([]rota.Finding, adminFacts,
 		server = rota.Finding{Check: server.Check, Detail: "this server is a standby and can't be written to", Remedies: rota.Outside("the primary's host")}
 	}
 	return []rota.Finding{login, c.cfg.transport(), server}, admin, true
+}
+
+// admin asks the server about Rota's own login.
+func (c *Connection) admin(ctx context.Context) (adminFacts, error) {
+	found, err := ask(ctx, c, fmt.Sprintf("log in to %s as %s", c.system(), c.cfg.Username), pgx.RowToStructByPos[adminFacts], `
+		SELECT rolname, current_setting('server_version_num')::int, current_setting('server_version'),
+			pg_is_in_recovery(), rolsuper, rolcreaterole
+		FROM pg_catalog.pg_roles WHERE rolname = current_user`)
+	if err == nil && len(found) == 0 {
+		err = errors.New("the server does not show Rota's own role")
+	}
+	if err != nil {
+		return adminFacts{}, err
+	}
+	return found[0], nil
 }
 
 // transport reports whether anyone on the network path could eavesdrop or
@@ -112,11 +121,7 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 	if !ok {
 		return findings, nil
 	}
-	found, err := ask(ctx, r.conn, "read roles", pgx.RowToStructByPos[roleFacts], `
-		SELECT rolname, rolcanlogin, rolsuper, rolreplication,
-			pg_has_role(current_user, oid, 'MEMBER WITH ADMIN OPTION'),
-			has_database_privilege(oid, current_database(), 'CONNECT')
-		FROM pg_catalog.pg_roles WHERE rolname = ANY ($1::text[])`, r.names)
+	found, err := r.facts(ctx)
 	if err != nil {
 		return append(findings, problem("read roles", err)), nil
 	}
@@ -136,6 +141,32 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 // findRole is the check that reports a missing role.
 func findRole(name string) string { return "find role " + name }
 
+// facts asks the server about the roles that exist.
+func (r *roles) facts(ctx context.Context) ([]roleFacts, error) {
+	return ask(ctx, r.conn, "read roles", pgx.RowToStructByPos[roleFacts], `
+		SELECT rolname, rolcanlogin, rolsuper, oid = 10, rolreplication,
+			pg_has_role(current_user, oid, 'MEMBER WITH ADMIN OPTION'),
+			has_database_privilege(oid, current_database(), 'CONNECT')
+		FROM pg_catalog.pg_roles WHERE rolname = ANY ($1::text[])`, r.names)
+}
+
+// explained adds to the error of a change that was denied what would permit it.
+// The server's code is the same for every cause, so this looks at the roles.
+func (r *roles) explained(ctx context.Context, role string, err error) error {
+	if !denied(err) {
+		return err
+	}
+	if admin, askErr := r.conn.admin(ctx); askErr == nil {
+		if found, askErr := r.facts(ctx); askErr == nil {
+			i := slices.IndexFunc(found, func(f roleFacts) bool { return f.Name == role })
+			if i >= 0 && !mayAlter(admin, found[i]).OK {
+				return rota.WithRemedies(err, mayAlter(admin, found[i]).Remedies)
+			}
+		}
+	}
+	return rota.WithRemedies(err, rota.Outside(fmt.Sprintf("give %s CREATEROLE, and from PostgreSQL 16 on the role WITH ADMIN OPTION", r.conn.cfg.Username)))
+}
+
 // mayAlter applies PostgreSQL's rules on which role may alter which, which
 // became stricter in version 16.
 func mayAlter(admin adminFacts, role roleFacts) rota.Finding {
@@ -144,7 +175,10 @@ func mayAlter(admin adminFacts, role roleFacts) rota.Finding {
 	case admin.Super:
 		f.OK, f.Detail = true, admin.Name+" is superuser"
 	case role.Super:
-		f.Detail, f.Remedies = role.Name+" is superuser, whom only a superuser may alter", rota.Outside("ALTER ROLE "+quote(role.Name)+" NOSUPERUSER")
+		f.Detail, f.Remedies = role.Name+" is superuser, whom only a superuser may alter", rota.Outside("use a connection that logs in as another superuser")
+		if !role.Bootstrap {
+			f.Remedies = append(f.Remedies, rota.Outside("ALTER ROLE "+quote(role.Name)+" NOSUPERUSER, if it doesn't need to be one")...)
+		}
 	case !admin.CreateRole:
 		f.Detail, f.Remedies = admin.Name+" doesn't have CREATEROLE", rota.Outside("ALTER ROLE "+quote(admin.Name)+" CREATEROLE")
 	case admin.Version < 160000 && role.Replication:

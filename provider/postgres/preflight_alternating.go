@@ -149,7 +149,7 @@ func (a *alternating) oneFree(ctx context.Context) rota.Finding {
 		return problem(f.Check, err)
 	case len(issued) == len(a.names):
 		f.Warning, f.Detail = true, "both can log in. That's fine while the previous credential awaits retirement. Otherwise someone else set one of the passwords, and Rota won't use either role for the next one"
-		f.Remedies = rota.Outside("rota status says whether a previous one waits; if none does, and nobody uses the role that is not current: ALTER ROLE … NOLOGIN PASSWORD NULL")
+		f.Remedies = rota.Outside("if no previous credential awaits retirement, and nobody uses the role that isn't current: ALTER ROLE … NOLOGIN PASSWORD NULL")
 	default:
 		f.OK = true
 	}

@@ -100,7 +100,8 @@ func (r *roles) Set(ctx context.Context, s rota.SetRequest) error {
 		return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassRegenerate, Err: err}
 	}
 	r.conn.pairs.Store(role, pairOf(hash, password))
-	return r.conn.run(ctx, op, lockRole(role)+"ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL 'infinity'", s.Credential)
+	err = r.conn.run(ctx, op, lockRole(role)+"ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL 'infinity'", s.Credential)
+	return r.explained(ctx, role, err)
 }
 
 // lockRole serializes changes to one role until the end of the transaction:

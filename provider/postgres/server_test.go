@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/providertest"
 )
@@ -148,7 +149,7 @@ func TestWhatIsWrongWithTheConnectionIsSaid(t *testing.T) {
 		{"a wrong password", change(func(c *Config) { c.Password = "wrong-" + adminPassword }), rota.ClassStop, []string{"password authentication failed", "try: "}},
 		{"no such role", change(func(c *Config) { c.Username = "nobody_here" }), rota.ClassStop, []string{"nobody_here", "try: "}},
 		{"no such database", change(func(c *Config) { c.Database = "no_such_db" }), rota.ClassStop, []string{"no_such_db", "try: "}},
-		{"TLS where the server has none", change(func(c *Config) { c.SSLMode = "require" }), rota.ClassWait, []string{"TLS"}},
+		{"TLS where the server has none", change(func(c *Config) { c.SSLMode = "require" }), rota.ClassWait, []string{"TLS", "try: turn on TLS at the server"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			i := must(connect(t, test.cfg).Password(PasswordConfig{Role: name}))
@@ -178,7 +179,24 @@ func TestARoleThatIsMissingOrOutOfReachIsSaid(t *testing.T) {
 		name := role(t, s)
 		s.Exec(t, "ALTER ROLE "+name+" SUPERUSER")
 		i := must(admin(t, s).Password(PasswordConfig{Role: name}))
-		wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: must(i.Create(t.Context(), rota.CreateRequest{}))}), rota.ClassStop, nil, name, "try: ")
+		wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: must(i.Create(t.Context(), rota.CreateRequest{}))}), rota.ClassStop, nil, name, "logs in as another superuser, or ALTER ROLE", "NOSUPERUSER")
+	})
+	t.Run("nor may the first superuser stop being one", func(t *testing.T) {
+		s := shared.Get(t)
+		i := must(admin(t, s).Password(PasswordConfig{Role: s.Superuser()}))
+		err := i.Set(t.Context(), rota.SetRequest{Credential: must(i.Create(t.Context(), rota.CreateRequest{}))})
+		wantError(t, err, rota.ClassStop, nil, s.Superuser(), "try: use a connection that logs in as another superuser")
+		if strings.Contains(hint.Text(err), "NOSUPERUSER") {
+			t.Errorf("following it would leave the server without a superuser: %s", hint.Text(err))
+		}
+	})
+	t.Run("a login without CREATEROLE", func(t *testing.T) {
+		s := shared.Get(t)
+		weak, name := role(t, s), role(t, s)
+		s.Exec(t, "ALTER ROLE "+weak+" LOGIN PASSWORD '"+must(verifier(adminPassword))+"'")
+		i := must(connect(t, Config{Host: s.Host, Port: s.Port, Username: weak, Password: adminPassword}).Password(PasswordConfig{Role: name}))
+		err := i.Set(t.Context(), rota.SetRequest{Credential: must(i.Create(t.Context(), rota.CreateRequest{}))})
+		wantError(t, err, rota.ClassStop, nil, name, `try: ALTER ROLE "`+weak+`" CREATEROLE`)
 	})
 }
 
