@@ -207,6 +207,8 @@ type VersionsDoc struct {
 	ChangedAt time.Time    `json:"changed_at,omitzero"`
 	Versions  []VersionDoc `json:"versions"`
 	Elsewhere []IssuedDoc  `json:"elsewhere"`
+	// Remedies are what leads to the first version, if there is none.
+	Remedies []rota.Remedy `json:"remedies,omitempty"`
 }
 
 // VersionDoc is one version.

@@ -136,7 +136,7 @@ func (p Policy) Validate(t rota.Traits) error {
 		refuse("window", "rotate_every: 90d", "a window without rotate_every never opens for anything")
 	}
 	if p.RotateEvery > 0 && p.Jitter >= p.RotateEvery {
-		refuse("jitter", "", "jitter (%s) must be shorter than rotate_every (%s)", rota.FormatDuration(p.Jitter), rota.FormatDuration(p.RotateEvery))
+		refuse("jitter", "less than "+rota.FormatDuration(p.RotateEvery), "jitter (%s) must be shorter than rotate_every (%s)", rota.FormatDuration(p.Jitter), rota.FormatDuration(p.RotateEvery))
 	}
 	if t.Lifetime > 0 {
 		return errors.Join(append(errs, p.validateLifetime(t)...)...)

@@ -99,7 +99,7 @@ func (d *decoder) isList(n *yaml.Node, path Path) bool {
 	if n.Kind == yaml.SequenceNode && n.ShortTag() == "!!seq" {
 		return true
 	}
-	d.problem(n, path, "", "expected a list, found %s", describe(n))
+	d.problem(n, path, "[…], or a line with - for each item", "expected a list, found %s", describe(n))
 	return false
 }
 
@@ -123,9 +123,13 @@ func label(n *yaml.Node, i int) string {
 
 // pairs iterates over a mapping, rejecting keys that aren't texts or are
 // duplicates.
-func (d *decoder) pairs(n *yaml.Node, path Path, do func(key, value *yaml.Node)) bool {
+func (d *decoder) pairs(n *yaml.Node, path Path, fields []field, do func(key, value *yaml.Node)) bool {
 	if n.Kind != yaml.MappingNode || n.ShortTag() != "!!map" {
-		d.problem(n, orTop(path), "", "expected a mapping, found %s", describe(n))
+		hint := "NAME: …"
+		if len(fields) > 0 {
+			hint = "a mapping with " + strings.Join(keysOf(fields), ", ")
+		}
+		d.problem(n, orTop(path), hint, "expected a mapping, found %s", describe(n))
 		return false
 	}
 	lines := map[string]int{}
@@ -151,7 +155,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path Path) {
 	}
 	fields := d.catalog.fields(v.Type())
 	given := map[string]bool{}
-	if !d.pairs(n, path, func(key, value *yaml.Node) {
+	if !d.pairs(n, path, fields, func(key, value *yaml.Node) {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key.Value })
 		if i < 0 {
 			d.unknown(key, path, fields)
@@ -213,21 +217,25 @@ func oneOf(keys []string) string {
 }
 
 func (d *decoder) unknown(key *yaml.Node, path Path, fields []field) {
-	var known []string
-	for _, f := range fields {
-		known = append(known, f.key)
-	}
-	remedies := suggest(key.Value, known)
+	remedies := suggest(key.Value, keysOf(fields))
 	if strings.Contains(key.Value, ":") {
 		remedies = rota.Configure("", "a blank after the colon")
 	}
 	d.suggest(at(key), orTop(path), remedies, "unknown key %s", showKey(key.Value))
 }
 
+func keysOf(fields []field) []string {
+	var keys []string
+	for _, f := range fields {
+		keys = append(keys, f.key)
+	}
+	return keys
+}
+
 // table decodes into a map from names to values.
 func (d *decoder) table(n *yaml.Node, v reflect.Value, path Path, tag reflect.StructTag) {
 	v.Set(reflect.MakeMap(v.Type()))
-	d.pairs(n, path, func(key, value *yaml.Node) {
+	d.pairs(n, path, nil, func(key, value *yaml.Node) {
 		if key.ShortTag() != "!!str" || key.Value == "" {
 			d.problem(key, path, "quotes around it", "a name must be a text, found %s", describe(key))
 			return

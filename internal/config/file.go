@@ -111,7 +111,7 @@ var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 // syntax turns the parser's error into a problem with a position. It omits
 // anchor names, which might be passwords that start with an asterisk.
 func (d *decoder) syntax(err error, data []byte) {
-	place, message, hint := Pos{Line: 1, Column: 1}, err.Error(), ""
+	place, message, hint := Pos{Line: 1, Column: 1}, err.Error(), "check the indentation and the brackets, and quote texts with a colon or # in them"
 	if m := syntaxError.FindStringSubmatch(message); m != nil {
 		message = m[2]
 		if n, err := strconv.Atoi(m[1]); err == nil {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Resolve implements [provider.Source].
@@ -46,9 +48,9 @@ func (w *wiring) lookUpPlain(ref provider.Reference, t Text) (string, error) {
 func notEmpty(value string) (string, error) {
 	switch {
 	case value == "":
-		return "", errors.New("is empty")
+		return "", rota.WithRemedies(errors.New("is empty"), rota.Outside("give it a value"))
 	case strings.ContainsRune(value, 0):
-		return "", errors.New("has a zero byte in it")
+		return "", rota.WithRemedies(errors.New("has a zero byte in it"), rota.Outside("give it a value that is text"))
 	}
 	return value, nil
 }
@@ -64,12 +66,23 @@ func (w *wiring) lookUpFile(ref provider.Reference, t Text) (string, error) {
 	data, mode, err := w.env.ReadFile(path)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("can't be read: %w", err)
+		return "", rota.WithRemedies(fmt.Errorf("can't be read: %w", err), rota.Outside(unreadable(err)))
 	case mode&0o077 != 0:
 		w.warnings.suggest(t.At, t.Path, rota.Outside("chmod 600 on the file; mode 0400 for a container's secret"), "%s is open to others: mode %#o", ref, mode.Perm())
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	return notEmpty(text)
+}
+
+// unreadable is what to do about a file that can't be read.
+func unreadable(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "create it, or correct the path: a relative one starts at the configuration's folder"
+	case errors.Is(err, fs.ErrPermission):
+		return "let the user that Rota runs as read it"
+	}
+	return "make it a file that Rota can read"
 }
 
 // lookUpSecret reads a field of another secret's current version.
@@ -102,7 +115,7 @@ func (w *wiring) current(ctx context.Context, name string) (rota.Credential, err
 			}
 			version, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 			if !ok {
-				return rota.Credential{}, rota.WithRemedies(fmt.Errorf("%s %w", name, errNoCurrent), rota.Command(fmt.Sprintf("rota adopt %s, or rota rotate %s", name, name)))
+				return rota.Credential{}, rota.WithRemedies(fmt.Errorf("%s %w", name, errNoCurrent), rotation.FirstCredential(name))
 			}
 			return store.Get(ctx, rota.GetRequest{Version: version.ID})
 		}

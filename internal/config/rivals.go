@@ -138,7 +138,7 @@ func (r *rivalry) compare(pairs []pair) rotation.Rivals {
 		switch ids := p.mine.ids; {
 		case slices.ContainsFunc(ids, shared), mine.scope != "" && shared(p.mine.within(mine.scope)):
 			rival.Reason = fmt.Sprintf("another secret changes %s (%s) too%s", p.mine.Shown, r.at(p.mine), p.how)
-			rival.Remedies = rota.Configure("secrets", "keep one secret for it; rota check names both")
+			rival.Remedies = rota.Configure("secrets", "keep one secret for it")
 			rival.Finding.Detail = fmt.Sprintf("%s (%s) is that of secret %s too (%s)%s: connections %s and %s reach the same account or server",
 				p.mine.Shown, r.at(p.mine), p.theirs.secret, r.at(p.theirs), p.how, p.mine.Connection, p.theirs.Connection)
 			rival.Finding.Remedies = rota.Configure("secrets", fmt.Sprintf("keep one secret for it: remove %s (%s) or %s (%s)", p.mine.secret, r.at(p.mine), p.theirs.secret, r.at(p.theirs)))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -91,7 +92,7 @@ func (v *validator) reference(name Plain, path Path, kinds ...string) {
 	}
 	c, ok := v.doc.Connections[name.Text]
 	if !ok && !v.isBad(Path{"connections", name.Text}) {
-		v.suggest(name.At, path, suggest(name.Text, v.ofKind(kinds)), "no connection %q", name.Text)
+		v.suggest(name.At, path, v.suggestConnection(name.Text, kinds), "no connection %q", name.Text)
 	}
 	if c == nil || c.Kind.kind == nil {
 		return
@@ -103,6 +104,15 @@ func (v *validator) reference(name Plain, path Path, kinds ...string) {
 		}
 		v.add(name.At, path, hint, "connection %q is of kind %s, not %s", name.Text, c.Kind.Key(), strings.Join(kinds, " or "))
 	}
+}
+
+// suggestConnection makes the remedies for a connection that's missing: one of
+// the right kind that there is, or else to add one.
+func (v *validator) suggestConnection(name string, kinds []string) []rota.Remedy {
+	if fitting := v.ofKind(kinds); len(fitting) > 0 {
+		return suggest(name, fitting)
+	}
+	return rota.Configure("connections", "add one of kind "+strings.Join(kinds, " or ")+" to connections")
 }
 
 // ofKind returns the names of the connections of these kinds.

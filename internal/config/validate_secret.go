@@ -17,7 +17,7 @@ func (v *validator) secret(s *Secret) {
 	at := path.Key("issuer")
 	switch needed, given := facts.Connection, s.Issuer.Connection; {
 	case needed != "" && !given.IsSet():
-		v.suggest(s.Issuer.At, at, suggest("", v.ofKind([]string{needed})), "connection is missing")
+		v.suggest(s.Issuer.At, at, v.suggestConnection("", []string{needed}), "connection is missing")
 	case needed == "" && given.IsSet():
 		v.add(given.At, at.Key("connection"), "", "%s needs none", s.Issuer.Kind.Key())
 	case needed != "":

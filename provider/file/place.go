@@ -84,9 +84,9 @@ func (p *place) read() error {
 	case found.Mode()&fs.ModeSymlink != 0:
 		return rota.WithRemedies(fmt.Errorf("%s is a symbolic link, which is not followed", p.config.Path), rota.Outside("the path that it points to"))
 	case !found.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file", p.config.Path)
+		return rota.WithRemedies(fmt.Errorf("%s is not a regular file", p.config.Path), rota.Outside("the path of a file, or of one that doesn't exist yet"))
 	case found.Size() > maxSize:
-		return fmt.Errorf("%s has %d bytes: too large for a credentials file", p.config.Path, found.Size())
+		return rota.WithRemedies(fmt.Errorf("%s has %d bytes: too large for a credentials file", p.config.Path, found.Size()), rota.Outside("move it away, or use another path"))
 	}
 	f, err := p.root.Open(p.base)
 	if err != nil {

@@ -9,14 +9,18 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/server/tracing"
 	"github.com/rota-dev/rota/internal/service"
 )
@@ -75,7 +79,7 @@ func New(o Options) http.Handler {
 	a.controlRoutes()
 	a.eventRoutes()
 	a.accessRoutes()
-	return a.authenticate(a.responses.once(unmatchedAsProblem(mux, tracing.Routes(mux))))
+	return a.authenticate(a.responses.once(unmatchedAsProblem(mux, jsonOnly(tracing.Routes(mux)))))
 }
 
 // unmatchedAsProblem answers requests that match no operation in the same form as the operations do.
@@ -91,8 +95,26 @@ func unmatchedAsProblem(mux *http.ServeMux, next http.Handler) http.Handler {
 		if allow := none.header.Get("Allow"); allow != "" {
 			w.Header().Set("Allow", allow)
 		}
-		writeProblem(w, problemOf(api.Problem{Status: none.status, Detail: r.Method + " isn't allowed on this path", Hint: "/v1/openapi.json"}))
+		writeProblem(w, hinted(none.status, r.Method+" isn't allowed on this path", "see /v1/openapi.json for what is"))
 	})
+}
+
+// jsonOnly refuses a body that doesn't claim to be JSON, before it's decoded.
+func jsonOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if r.ContentLength != 0 && r.Header.Get("Content-Type") != "" && (err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json")) {
+			writeProblem(w, hinted(http.StatusUnprocessableEntity, "the body's Content-Type isn't JSON", "send it with Content-Type: application/json"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hinted is a problem with the request itself, and what to do about it.
+func hinted(status int, detail, instead string) *Problem {
+	remedies := rota.Outside(instead)
+	return problemOf(api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Hint: hint.Of(remedies), Remedies: remedies})
 }
 
 // unrouted captures the multiplexer's response to such a request.

@@ -211,6 +211,29 @@ func TestInvalidBodiesAreNotEchoed(t *testing.T) {
 	}
 }
 
+func TestABodyThatIsNotJSONSaysWhatToSend(t *testing.T) {
+	h := handler(t, operations{})
+	for _, test := range []struct {
+		kind    string
+		refused bool
+	}{
+		{"application/x-www-form-urlencoded", true}, {"text/plain; charset=utf-8", true}, {"a/b/c", true},
+		{"", false}, {"application/json", false}, {"application/json; charset=utf-8", false}, {"application/merge-patch+json", false},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/v1/secrets/s/adopt", strings.NewReader(`{"no_such_key": 1}`))
+		r.Header.Set("X-Who", "ann")
+		if test.kind != "" {
+			r.Header.Set("Content-Type", test.kind)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		said := strings.Contains(w.Body.String(), `"hint":"send it with Content-Type: application/json"`)
+		if w.Code != http.StatusUnprocessableEntity || said != test.refused {
+			t.Errorf("%q: %d %s", test.kind, w.Code, w.Body)
+		}
+	}
+}
+
 func TestAnETagHoldsUntilSomethingChanges(t *testing.T) {
 	doc := api.StatusDoc{At: time.Now(), Secrets: []api.StatusSecretDoc{{Secret: "s", State: api.StateOK, AgeSeconds: 5}}}
 	h := handler(t, operations{status: func() (api.StatusDoc, error) { return doc, nil }})
