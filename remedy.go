@@ -190,9 +190,16 @@ func HintLine(remedies []Remedy, say func(Remedy) string) string {
 // the machine, or nil for "".
 func Outside(text string) []Remedy { return said(RemedyOutside, text) }
 
-// Command returns the remedy to run the command, or the same command again with
-// the arguments in the text. It returns nil for "".
-func Command(text string) []Remedy { return said(RemedyCommand, text) }
+// Command returns the remedies to run one of these commands, or the same command
+// again with one of these arguments, and nothing else that isn't to be typed. It
+// leaves out "".
+func Command(alternatives ...string) []Remedy {
+	var out []Remedy
+	for _, text := range alternatives {
+		out = append(out, said(RemedyCommand, text)...)
+	}
+	return out
+}
 
 // Configure returns the remedy to change a key in rota.yaml as the text says, or
 // nil if the text is "". A caller that doesn't know the key's name passes "", and

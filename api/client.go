@@ -112,17 +112,17 @@ func New(o Options) (*Client, error) {
 // parser's errors are left out: they quote what may hold a password.
 func parseURL(text string) (*url.URL, error) {
 	refuse := func(why, hint string) (*url.URL, error) {
-		return nil, rota.WithRemedies(errors.New(why), rota.Command(hint))
+		return nil, rota.WithRemedies(errors.New(why), rota.Outside(hint))
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return refuse("the server's address is no URL", "https://rota.example.com")
+		return refuse("the server's address is no URL", "give one such as https://rota.example.com")
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return refuse("the server's address has more than a host and a path", "https://rota.example.com")
+		return refuse("the server's address has more than a host and a path", "give one such as https://rota.example.com")
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		return refuse(u.Host+" is another machine: without TLS anybody between could read the token and what is answered", "https")
+		return refuse(u.Host+" is another machine: without TLS anybody between could read the token and what is answered", "use https")
 	}
 	return u, nil
 }
@@ -221,7 +221,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 			err = inner.Err // without the address, which holds secrets' names
 		}
 		err = rota.Sanitize(err, rota.NewCredential(map[string]string{"token": token}))
-		return nil, rota.WithRemedies(fmt.Errorf("ask %s: %w", c.base.Host, err), rota.Outside("is rota serve up there, and the address right?"))
+		return nil, rota.WithRemedies(fmt.Errorf("ask %s: %w", c.base.Host, err), rota.Outside("check that the server is running there, and that the address is right"))
 	}
 	return resp, nil
 }

@@ -24,6 +24,9 @@ type AdoptOptions struct {
 // that is Rota's already is left as it is, with [rota.ErrAdopted].
 func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result, error) {
 	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
+		if err := t.refuseManual(); err != nil {
+			return err
+		}
 		a := &adoption{turn: t, AdoptOptions: o}
 		err := a.adopt(ctx)
 		if errors.Is(err, rota.ErrAdopted) {

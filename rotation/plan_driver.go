@@ -56,15 +56,16 @@ func (v *view) announced() rota.Version {
 // person can rotate.
 func (v *view) refuseDriver() error {
 	r := v.Driver
-	stop := func(hint, format string, args ...any) error {
-		return &rota.Error{Op: string(r.Step), Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: fmt.Errorf(format, args...)}
+	refuse := func(remedies []rota.Remedy, format string, args ...any) error {
+		return &rota.Error{Op: string(r.Step), Class: rota.ClassStop, Remedies: remedies, Err: fmt.Errorf(format, args...)}
 	}
+	stop := func(hint, format string, args ...any) error { return refuse(rota.Outside(hint), format, args...) }
 	const fresh = "start a new rotation; its own version then carries AWSPENDING"
 	switch version := v.announced(); {
 	case !slices.Contains([]rota.Step{rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote}, r.Step):
 		return stop("create, set, test, promote", "no such step of a driven rotation: %q", r.Step)
 	case v.Traits.Manual:
-		return stop("rotate it by hand, then rota done "+v.Secret, "only a person can rotate it")
+		return refuse([]rota.Remedy{{Action: rota.RemedyOutside, Text: "rotate it by hand", Secret: v.Secret, Then: rota.RemedyDone}}, "only a person can rotate it")
 	case version.ID == "":
 		return stop(fresh, "the store has no version %s that carries a label", r.Version)
 	case version.Has(rota.LabelCurrent):
@@ -78,7 +79,7 @@ func (v *view) refuseDriver() error {
 	case len(v.Rivals) > 0 && (version.Empty || r.Step != rota.StepCreate) && v.begins(Decision{Step: r.Step, Version: r.Version}):
 		return &rota.Error{Op: string(r.Step), Class: rota.ClassStop, Err: errors.New(v.Rivals[0].Reason), Remedies: v.Rivals[0].Remedies}
 	case version.Empty && r.Step == rota.StepCreate && v.foreignCurrent() && !r.Adopt:
-		return stop("rota adopt "+v.Secret, "the current credential %s was not made by Rota", v.current.CredentialID)
+		return refuse([]rota.Remedy{v.remedy(rota.RemedyAdopt, "")}, "the current credential %s was not made by Rota", v.current.CredentialID)
 	case r.Step == rota.StepPromote && v.overtaken(version):
 		current, _ := rota.Find(v.Contents.Versions, rota.LabelCurrent)
 		return stop("start a new rotation", "AWSCURRENT was moved to version %s meanwhile: %w", current.ID, rota.ErrConflict)

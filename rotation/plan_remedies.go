@@ -47,6 +47,12 @@ func handedIn(secret string) []rota.Remedy {
 	return []rota.Remedy{{Action: rota.RemedyAdoptGiven, Secret: secret, Text: "with the one in use"}}
 }
 
+// FirstCredential returns the remedies for a secret whose store holds no current
+// credential: have one made, or hand in the one in use.
+func FirstCredential(secret string) []rota.Remedy {
+	return append([]rota.Remedy{{Action: rota.RemedyRotate, Secret: secret}}, handedIn(secret)...)
+}
+
 // notInForce returns the remedies for a stored credential that isn't Rota's and
 // that the issuer refuses: either another one is in use, or none is.
 func (v *view) notInForce(credentialID string) []rota.Remedy {

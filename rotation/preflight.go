@@ -44,16 +44,16 @@ func Preflight(ctx context.Context, s *Secret) []rota.Finding {
 	if err := s.Policy.Validate(s.Issuer.Traits()); err != nil {
 		out = append(out, rota.Finding{Check: "policy", Detail: err.Error(), Remedies: rota.RemediesOf(err)})
 	}
-	if !s.Issuer.Traits().Overlap() {
+	if traits := s.Issuer.Traits(); !traits.Overlap() && !traits.Manual {
 		out = append(out, rota.Finding{
 			OK: false, Warning: true, Check: "overlap",
-			Detail:   fmt.Sprintf("a %s has no overlap: from set until consumers have taken up the new one, new logins with the old one fail", s.Issuer.Traits().Kind),
+			Detail:   fmt.Sprintf("a %s has no overlap: from set until consumers have taken up the new one, new logins with the old one fail", traits.Kind),
 			Remedies: rota.Outside("alternate between two users, so that the other one stays valid"),
 		})
 	}
 	for i := range out {
 		if !out[i].OK && len(out[i].Remedies) == 0 {
-			out[i].Remedies = rota.Outside("rota check again in some minutes; if it stays so, look into that system's own log")
+			out[i].Remedies = rota.Outside("check again in a few minutes; if it still fails, look at that system's own log")
 		}
 	}
 	return out

@@ -105,9 +105,9 @@ func (s *Secret) preflightPlaces(ctx context.Context, h held) []rota.Finding {
 	case known > 0 && len(foreign) == 1 && slices.Contains(h.ours, h.id):
 		f.Remedies = rota.Outside("delete it by hand when nobody uses it")
 	case inStore && !slices.Contains(h.ours, h.id):
-		f.Remedies = rota.Outside(fmt.Sprintf("rota adopt %s for %s, which the store holds, and %s", s.Name, h.id, unused))
+		f.Remedies = rota.AllOf([]rota.Remedy{{Action: rota.RemedyAdopt, Secret: s.Name, Text: "for " + h.id + ", which the store holds"}}, rota.Outside(unused))
 	default:
-		f.Remedies = rota.Outside(fmt.Sprintf("rota adopt %s --from - for the one in use, and %s", s.Name, unused))
+		f.Remedies = rota.AllOf([]rota.Remedy{{Action: rota.RemedyAdoptGiven, Secret: s.Name, Text: "for the one in use"}}, rota.Outside(unused))
 	}
 	return []rota.Finding{f}
 }

@@ -47,14 +47,14 @@ func TestPreflightSaysWhoseKeysTakeThePlaces(t *testing.T) {
 			b.keys.Plant()
 			b.keys.Use(b.keys.Keys()[0].ID)
 			b.keys.Plant()
-		}, false, []string{"all 2 are taken", "active, last used 2026-01-01 09:00 UTC", "active, no use seen"}, "rota adopt prod/cms --from - for the one in use, and delete by hand"},
+		}, false, []string{"all 2 are taken", "active, last used 2026-01-01 09:00 UTC", "active, no use seen"}, "adopt prod/cms for the one in use; and also delete by hand"},
 		{"two, one of which is in the store", func(t *testing.T, b *bench) {
 			c := b.keys.Plant()
 			b.keys.Plant()
 			if err := b.store.Put(t.Context(), rota.PutRequest{Version: "9e1f3b1a-foreign", Credential: c, Labels: []rota.Label{rota.LabelCurrent}}); err != nil {
 				t.Fatal(err)
 			}
-		}, false, nil, "rota adopt prod/cms for "},
+		}, false, nil, "adopt prod/cms for AKIA"},
 		{"one beside Rota's", func(t *testing.T, b *bench) {
 			adopt(t, b, rotation.AdoptOptions{Credential: b.keys.Plant()})
 			b.keys.Plant()

@@ -3,7 +3,6 @@ package rotation
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -146,6 +145,9 @@ func (r *Rotator) Advance(ctx context.Context, s *Secret, o Options) (Result, er
 // longer there.
 func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
 	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
+		if err := t.refuseManual(); err != nil {
+			return err
+		}
 		t.ledger.progress.Requested = nil // a person wants the old one instead
 		if err := t.beginRollback(ctx); err != nil {
 			return err
@@ -158,6 +160,9 @@ func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
 // consumers again.
 func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
 	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
+		if err := t.refuseManual(); err != nil {
+			return err
+		}
 		if err := t.observe(ctx); err != nil {
 			return err
 		}
@@ -166,7 +171,7 @@ func (r *Rotator) Redeliver(ctx context.Context, s *Secret) (Result, error) {
 		}
 		current, ok := t.seen.credential(rota.LabelCurrent)
 		if !ok {
-			return rota.WithRemedies(errors.New("there is no current credential to deliver"), rota.Command(fmt.Sprintf("rota rotate %s", s.Name)))
+			return rota.WithRemedies(errors.New("there is no current credential to deliver"), FirstCredential(s.Name))
 		}
 		t.ledger.update(current.ID, func(vp *VersionProgress) { vp.Delivered, vp.Reloaded = nil, nil })
 		if f := t.ledger.progress.stepFailure(); f != nil && (f.Step == rota.StepDeliver || f.Step == rota.StepReload) {

@@ -2,9 +2,11 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"github.com/rota-dev/rota"
 	"time"
+
+	"github.com/rota-dev/rota"
 )
 
 // remindAgain is how often to repeat the reminder for an overdue rotation.
@@ -40,11 +42,21 @@ func (l *ledger) remind(s Status, now time.Time, before time.Duration) {
 	}
 }
 
+// refuseManual refuses what needs the value of a credential that only a person
+// can rotate: Rota never has it.
+func (t *turn) refuseManual() error {
+	if !t.s.Issuer.Traits().Manual {
+		return nil
+	}
+	return &rota.Error{Class: rota.ClassStop, Err: errors.New("only a person can rotate it, and Rota doesn't hold its value"),
+		Remedies: []rota.Remedy{{Action: rota.RemedyDone, Secret: t.s.Name, Text: "once a person has rotated it"}}}
+}
+
 // Done records that a person has rotated a secret that only a person can rotate.
 func (r *Rotator) Done(ctx context.Context, s *Secret) (Result, error) {
 	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
 		if !s.Issuer.Traits().Manual {
-			return &rota.Error{Op: "done", Class: rota.ClassStop, Remedies: rota.Outside("rota rotate " + s.Name), Err: fmt.Errorf("there is nothing for a person to do, because Rota rotates it itself: %w", rota.ErrConflict)}
+			return &rota.Error{Op: "done", Class: rota.ClassStop, Remedies: []rota.Remedy{{Action: rota.RemedyRotate, Secret: s.Name}}, Err: fmt.Errorf("there is nothing for a person to do, because Rota rotates it itself: %w", rota.ErrConflict)}
 		}
 		d := Decision{Step: StepDone, Reason: "a person has rotated it"}
 		p := &t.ledger.progress

@@ -188,3 +188,30 @@ func TestALookThatFailsIsNeverGivenUp(t *testing.T) {
 		t.Errorf("notified %v, want failed and recovered, and no quarantine", kinds)
 	}
 }
+
+func TestWhatNeedsTheValueOfAManualSecretIsRefused(t *testing.T) {
+	b := newBench(t)
+	b.secret.Issuer = manual.Issuer{What: "licence key"}
+	b.secret.Targets, b.secret.Reloaders = nil, nil
+	want := rota.Remedy{Action: rota.RemedyDone, Secret: b.secret.Name, Text: "once a person has rotated it"}
+	for name, do := range map[string]func() (rotation.Result, error){
+		"adopt": func() (rotation.Result, error) {
+			return b.rotator.Adopt(t.Context(), b.secret, rotation.AdoptOptions{})
+		},
+		"rollback": func() (rotation.Result, error) { return b.rotator.Rollback(t.Context(), b.secret) },
+		"deliver":  func() (rotation.Result, error) { return b.rotator.Redeliver(t.Context(), b.secret) },
+	} {
+		_, err := do()
+		if remedies := rota.RemediesOf(err); err == nil || rota.ClassOf(err) != rota.ClassStop || len(remedies) != 1 || remedies[0] != want {
+			t.Errorf("%s: %v, with %+v", name, err, remedies)
+		}
+	}
+	for _, f := range rotation.Preflight(t.Context(), b.secret) {
+		if f.Check == "overlap" {
+			t.Errorf("nothing that Rota could do about it: %+v", f)
+		}
+	}
+	if _, err := b.rotator.Done(t.Context(), b.secret); err != nil {
+		t.Errorf("the remedy leads nowhere: %v", err)
+	}
+}

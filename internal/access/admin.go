@@ -52,7 +52,7 @@ func (a *Administration) Bootstrap(ctx context.Context) (Issued, error) {
 	issued := newIssued(FirstAdministrator, now, time.Time{})
 	err := a.directory.Update(ctx, func(c *Change) error {
 		if len(c.Principals) > 0 {
-			return rota.WithRemedies(fmt.Errorf("the first administrator: a principal %w", ErrExists), rota.Outside("a key of an administrator; or on Rota's machine, rota access create-key"))
+			return rota.WithRemedies(fmt.Errorf("the first administrator: a principal %w", ErrExists), append(rota.Outside("use an administrator's key"), rota.Command("rota access create-key "+FirstAdministrator)...))
 		}
 		c.Principals = []Principal{{Name: FirstAdministrator, Rules: Local("").Rules, CreatedAt: now.UTC()}}
 		c.AddKey(&c.Principals[0], issued.Key, issued.Secret)
@@ -99,7 +99,7 @@ func (a *Administration) Create(ctx context.Context, caller Caller, name string,
 	}
 	return a.change(ctx, caller, rotation.OpCreatePrincipal, name, "", joinRules(rules), func(c *Change) error {
 		if _, err := c.Find(name); err == nil {
-			return rota.WithRemedies(fmt.Errorf("principal %q %w", name, ErrExists), rota.Command("rota access grant"))
+			return rota.WithRemedies(fmt.Errorf("principal %q %w", name, ErrExists), rota.Command("rota access grant "+name))
 		}
 		c.Principals = append(c.Principals, Principal{Name: name, Rules: rules, CreatedAt: a.now().UTC()})
 		return nil
@@ -125,7 +125,7 @@ func (a *Administration) Grant(ctx context.Context, caller Caller, name string, 
 // them, the error is [rota.ErrNotFound] and nothing changes.
 func (a *Administration) Revoke(ctx context.Context, caller Caller, name string, rules ...Rule) error {
 	if len(rules) == 0 {
-		return rota.WithRemedies(errors.New("no rule given"), rota.Command("rota access show lists the principal's rules"))
+		return rota.WithRemedies(errors.New("no rule given"), rota.Command("rota access list"))
 	}
 	return a.change(ctx, caller, rotation.OpRevoke, name, "", joinRules(rules), func(c *Change) error {
 		p, err := c.Find(name)

@@ -78,7 +78,7 @@ func (a *Administration) DeleteKey(ctx context.Context, caller Caller, id string
 // audit and of errors.
 func checkKeyID(id string) error {
 	if !IsKeyID(id) {
-		return rota.WithRemedies(errors.New("that isn't a key id"), rota.Outside("the 20 characters that begin with ROTA; rota access list shows them"))
+		return rota.WithRemedies(errors.New("that isn't a key id, which is 20 characters long and begins with ROTA"), rota.Command("rota access list"))
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (a *app) adoptRequest(ctx context.Context, name, from, notBefore string) (a
 	var err error
 	if notBefore != "" {
 		if r.NotBefore, err = time.ParseInLocation(time.DateOnly, notBefore, time.Local); err != nil {
-			return r, rota.WithRemedies(usage("--not-before %s: not a day", notBefore), rota.Command("2027-03-31"))
+			return r, rota.WithRemedies(usage("--not-before %s: not a day", notBefore), rota.Command("--not-before 2027-03-31"))
 		}
 	}
 	if from != "" {

@@ -119,7 +119,7 @@ func (a *app) start() error {
 	if a.output != "table" && a.output != "json" {
 		given := a.output
 		a.output = "table"
-		return rota.WithRemedies(usage("--output %s: no such output", given), rota.Command("table, json"))
+		return rota.WithRemedies(usage("--output %s: no such output", given), rota.Command("--output table", "--output json"))
 	}
 	if err := a.startLog(); err != nil {
 		return err
@@ -153,7 +153,7 @@ func (a *app) dataDir() (string, error) {
 	if home := a.environment["HOME"]; home != "" {
 		return filepath.Join(home, ".local", "state", "rota"), nil
 	}
-	return "", rota.WithRemedies(usage("no folder for Rota's own store"), rota.Command("--data-dir, or ROTA_DATA_DIR"))
+	return "", rota.WithRemedies(usage("no folder for Rota's own store"), append(rota.Command("--data-dir FOLDER"), rota.Outside("set ROTA_DATA_DIR")...))
 }
 
 // actor is the name the audit records.
@@ -188,7 +188,7 @@ func noArgs(c *cobra.Command, args []string) error {
 			for i := range near {
 				near[i] = c.CommandPath() + " " + near[i]
 			}
-			return rota.WithRemedies(usage("%s", text), rota.Command(strings.Join(near, ", ")))
+			return rota.WithRemedies(usage("%s", text), rota.Command(near...))
 		}
 		return rota.WithRemedies(usage("%s", text), rota.Command(fmt.Sprintf("%s --help", c.CommandPath())))
 	}
@@ -202,7 +202,7 @@ func flagError(c *cobra.Command, err error) error {
 		c.Flags().VisitAll(func(f *pflag.Flag) { all = append(all, f.Name) })
 		name, _, _ := strings.Cut(unknown.GetSpecifiedName(), "=")
 		if near := access.Nearest(name, all); near != "" && unknown.GetSpecifiedShortnames() == "" {
-			return rota.WithRemedies(usage("%w", err), rota.Command(fmt.Sprintf("--%s, or %s --help", near, c.CommandPath())))
+			return rota.WithRemedies(usage("%w", err), rota.Command("--"+near, c.CommandPath()+" --help"))
 		}
 	}
 	return rota.WithRemedies(usage("%w", err), rota.Command(fmt.Sprintf("%s --help", c.CommandPath())))

@@ -77,7 +77,7 @@ func (a *app) verifyAudit(ctx context.Context, heads []string) error {
 			return err
 		}
 	} else if len(heads) > 0 {
-		return rota.WithRemedies(usage("--heads compares with the store on this machine; a server compares with the heads kept according to its rota.yaml"), rota.Command("on the server's machine, or without --heads"))
+		return rota.WithRemedies(usage("--heads compares with the store on this machine; a server compares with the heads kept according to its rota.yaml"), rota.Outside("run it on the server's machine, or leave out --heads"))
 	}
 	return a.withOperations(ctx, toRead, func(o service.Operations) error {
 		if local, ok := o.(*service.Local); ok {

@@ -22,7 +22,7 @@ func (a *app) checkDatabase() error {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return rota.WithRemedies(usage("the database's address isn't a PostgreSQL URL"), rota.Command("postgres://rota@db.example:5432/rota?sslmode=verify-full"))
+		return rota.WithRemedies(usage("the database's address isn't a PostgreSQL URL"), rota.Command("--database postgres://rota@db.example:5432/rota?sslmode=verify-full"))
 	}
 	if a.databaseFlag == "" {
 		return nil
@@ -32,7 +32,7 @@ func (a *app) checkDatabase() error {
 		inUser = inUser || strings.HasSuffix(strings.ToLower(name), "password")
 	}
 	if inUser {
-		return rota.WithRemedies(usage("--database: other users on this machine can read a password there"), rota.Command("the environment, ROTA_DATABASE or PGPASSWORD; or a file, PGPASSFILE"))
+		return rota.WithRemedies(usage("--database: other users on this machine can read a password there"), rota.Outside("set ROTA_DATABASE or PGPASSWORD in the environment, or PGPASSFILE to a file"))
 	}
 	return nil
 }

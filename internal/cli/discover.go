@@ -59,7 +59,7 @@ func (a *app) discoverIn(key string, d provider.Discovery) *cobra.Command {
 
 func (a *app) discover(ctx context.Context, key string, d provider.Discovery, o discoverOptions) error {
 	if !slices.Contains([]string{"table", "json", "csv"}, o.output) {
-		return rota.WithRemedies(usage("--output %s: no such output", o.output), rota.Command("table, json, csv"))
+		return rota.WithRemedies(usage("--output %s: no such output", o.output), rota.Command("--output table", "--output json", "--output csv"))
 	}
 	if o.output == "json" {
 		a.output = o.output // errors too
@@ -186,7 +186,7 @@ func harmless(text string) string {
 }
 
 func neverOverwritten(path string) error {
-	return rota.WithRemedies(usage("%s already exists and is never overwritten", path), rota.Command("another name, and copy what you want"))
+	return rota.WithRemedies(usage("%s already exists and is never overwritten", path), rota.Outside("give another name, and copy what you want"))
 }
 
 // propose writes a rota.yaml for what nothing manages.

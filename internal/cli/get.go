@@ -26,7 +26,7 @@ only on a terminal.`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(c *cobra.Command, args []string) error {
 			if r.Version != "" && c.Flags().Changed("version-label") {
-				return rota.WithRemedies(usage("--version and --version-label both name a version"), rota.Command("one of them"))
+				return rota.WithRemedies(usage("--version and --version-label both name a version"), rota.Outside("give only one of them"))
 			}
 			r.Secret = args[0]
 			return a.get(c.Context(), r)

@@ -18,7 +18,7 @@ func (a *app) startLog() error {
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(given)); err != nil {
-		return rota.WithRemedies(usage("%s %s: no such level", name, given), rota.Command("debug, info, warn, error"))
+		return rota.WithRemedies(usage("%s %s: no such level", name, given), rota.Outside("use debug, info, warn or error"))
 	}
 	given = a.logFormat
 	if text := a.environment["ROTA_LOG_FORMAT"]; given == "" && text != "" {
@@ -32,7 +32,7 @@ func (a *app) startLog() error {
 	case given == "text" || given == "":
 		h, a.logJSON = slog.NewTextHandler(a.Stderr, options), false
 	default:
-		return rota.WithRemedies(usage("%s %s: no such format", format, given), rota.Command("text, json"))
+		return rota.WithRemedies(usage("%s %s: no such format", format, given), rota.Outside("use text or json"))
 	}
 	a.log = slog.New(tracing.LogHandler(h))
 	return nil

@@ -46,7 +46,7 @@ func (a *app) claimFolder(dir string) error {
 		}
 		return rota.WithRemedies(
 			usage("the data folder %s is that of %s, and this configuration is %s; secrets of the same name would share one record", dir, owner, path),
-			slices.Concat(rota.Command("--data-dir, or ROTA_DATA_DIR, with a folder for each"),
+			slices.Concat(rota.Outside("use --data-dir, or ROTA_DATA_DIR, with a folder for each"),
 				rota.Outside("remove "+marker+" if this configuration replaces the other")))
 	}
 	// There is no other configuration, or it was moved or deleted.

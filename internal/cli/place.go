@@ -30,14 +30,14 @@ func (a *app) checkPlace(c *cobra.Command) error {
 	server := a.serverURL()
 	switch {
 	case where == placeServer && server == "":
-		return rota.WithRemedies(usage("%s needs a running server", c.CommandPath()), rota.Command("--server https://rota.example.com, or ROTA_SERVER"))
+		return rota.WithRemedies(usage("%s needs a running server", c.CommandPath()), append(rota.Command("--server https://rota.example.com"), rota.Outside("set ROTA_SERVER")...))
 	case server == "" || where == "" || where == placeServer:
 		return nil
 	case where == placeNowhere && a.serverFlag == "":
 		return nil
 	case where == placeNowhere:
-		return rota.WithRemedies(usage("%s doesn't use a server", c.CommandPath()), rota.Command("without --server"))
+		return rota.WithRemedies(usage("%s doesn't use a server", c.CommandPath()), rota.Outside("leave out --server, and unset ROTA_SERVER"))
 	default:
-		return rota.WithRemedies(usage("%s only works on the machine with Rota's own store, not over the network", c.CommandPath()), rota.Command("there, without --server and ROTA_SERVER"))
+		return rota.WithRemedies(usage("%s only works on the machine with Rota's own store, not over the network", c.CommandPath()), rota.Outside("run it there, without --server and ROTA_SERVER"))
 	}
 }

@@ -44,7 +44,7 @@ func (a *app) horizon(until, length string) (time.Time, error) {
 	now := a.Now()
 	switch {
 	case length != "" && until != "":
-		return time.Time{}, rota.WithRemedies(usage("--until and --for can't be combined"), rota.Command("one of them"))
+		return time.Time{}, rota.WithRemedies(usage("--until and --for can't be combined"), rota.Outside("give only one of them"))
 	case length != "":
 		d, err := rota.ParseDuration(length)
 		if err != nil {
@@ -54,7 +54,7 @@ func (a *app) horizon(until, length string) (time.Time, error) {
 	case until != "":
 		day, err := time.ParseInLocation(time.DateOnly, until, time.Local)
 		if err != nil {
-			return time.Time{}, rota.WithRemedies(usage("--until %s: not a day", until), rota.Command("2027-03-31"))
+			return time.Time{}, rota.WithRemedies(usage("--until %s: not a day", until), rota.Command("--until 2027-03-31"))
 		}
 		if end := day.AddDate(0, 0, 1).Add(-time.Second); end.After(now) {
 			return end, nil

@@ -59,7 +59,7 @@ func (a *app) policyOf(key string, p provider.Policy) *cobra.Command {
 
 func (a *app) policy(ctx context.Context, key string, p provider.Policy, o policyOptions) error {
 	if o.output != p.Format && o.output != "text" {
-		return rota.WithRemedies(usage("--output %s: no such output", o.output), rota.Command(p.Format+", text"))
+		return rota.WithRemedies(usage("--output %s: no such output", o.output), rota.Command("--output "+p.Format, "--output text"))
 	}
 	if p.Validate != nil {
 		if err := p.Validate(); err != nil {
@@ -143,7 +143,7 @@ func known(what string, given, all []string) error {
 		if slices.Contains(all, name) {
 			continue
 		}
-		remedies := rota.Command(strings.Join(all, ", "))
+		remedies := rota.Outside("use one of " + strings.Join(all, ", "))
 		if near := access.Nearest(name, all); near != "" {
 			remedies = rota.Correct(near)
 		}

@@ -89,7 +89,7 @@ func (a *app) provider(ctx context.Context, name string) error {
 		}
 		names = append(names, p.Name)
 	}
-	remedies := rota.Command(strings.Join(names, ", "))
+	remedies := rota.Outside("use one of " + strings.Join(names, ", "))
 	if near := access.Nearest(name, names); near != "" {
 		remedies = rota.Correct(near)
 	}

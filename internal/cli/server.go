@@ -17,7 +17,7 @@ func (a *app) serverURL() string { return cmp.Or(a.serverFlag, a.environment["RO
 func (a *app) client(ctx context.Context) (*api.Client, error) {
 	o := api.Options{URL: a.serverURL(), Token: a.token(), UserAgent: "rota/" + Version}
 	if o.Token == nil {
-		return nil, rota.WithRemedies(usage("the server needs a token"), rota.Command("a key's token in ROTA_TOKEN, or --token-file"))
+		return nil, rota.WithRemedies(usage("the server needs a token"), append(rota.Outside("set ROTA_TOKEN to a key's token"), rota.Command("--token-file FILE")...))
 	}
 	if _, err := o.Token(ctx); err != nil {
 		return nil, refused(err)

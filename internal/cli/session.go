@@ -183,7 +183,7 @@ func (a *app) peekStore(ctx context.Context) (*store.DB, error) {
 			return a.openStore(ctx)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "rota.key")); errors.Is(err, fs.ErrNotExist) {
-			return nil, rota.WithRemedies(usage("%s has no rota.key, without which the database can't be read", dir), rota.Command("put it there; for a database that is new, rota migrate makes one"))
+			return nil, rota.WithRemedies(usage("%s has no rota.key, without which the database can't be read", dir), append(rota.Outside("copy it there if the database isn't new"), rota.Command("rota migrate")...))
 		}
 		return a.openStore(ctx)
 	}

@@ -38,7 +38,7 @@ rule was broken.`,
 			}
 			names := mutantNames()
 			if mutant != "" && !slices.Contains(names, mutant) {
-				return rota.WithRemedies(usage("--mutant %s: no such bug", mutant), rota.Command(strings.Join(names, ", ")))
+				return rota.WithRemedies(usage("--mutant %s: no such bug", mutant), rota.Outside("use one of "+strings.Join(names, ", ")))
 			}
 			o.Mutant = mutant
 			return a.simulate(c.Context(), o, seeds)

@@ -54,7 +54,7 @@ func (a *app) printVersions(doc api.VersionsDoc) {
 		rows = append(rows, cells("(none)", "", when(i.CreatedAt, now), i.Credential, i.State, i.Use, "somebody else"))
 	}
 	if len(rows) == 0 {
-		a.printf("%s", hint.Add(doc.Secret+" has no versions yet", []rota.Remedy{{Action: rota.RemedyRotate, Secret: doc.Secret}, {Action: rota.RemedyAdopt, Secret: doc.Secret}}))
+		a.printf("%s", hint.Add(doc.Secret+" has no versions yet", doc.Remedies))
 		return
 	}
 	a.table([]string{"VERSION", "LABELS", "CREATED", "CREDENTIAL", "STATE", "USE", "MADE BY"}, rows)

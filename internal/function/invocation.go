@@ -74,7 +74,7 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 		}
 		delete(inv.wired.ByName, s.Name)
 		inv.wired.Broken[s.Name] = &rotation.SecretError{
-			Secret: s.Name, Err: rota.WithRemedies(errors.New("apart_from needs a database in which rotations see each other"), rota.Outside("run it with rota serve, or use blackouts instead")),
+			Secret: s.Name, Err: rota.WithRemedies(errors.New("apart_from needs a database in which rotations see each other"), rota.Outside("run it with the daemon, or use blackouts instead")),
 		}
 		return true
 	})

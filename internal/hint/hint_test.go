@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -92,8 +93,65 @@ func TestOnlyRotasOwnActionsOnSecretsAreCommands(t *testing.T) {
 	}
 }
 
+// What can be typed is a remedy of its own: an action of Rota's, or a command and
+// nothing else, which can be copied as it stands.
+func TestNoRemedySpellsOutACommandInProse(t *testing.T) {
+	command := regexp.MustCompile(`\brota (access|adopt|audit|check|deactivate|delete|deliver|discover|done|get|history|init|migrate|plan|policy|resume|rollback|rotate|run|serve|status|thaw|validate|versions)\b`)
+	prose := regexp.MustCompile(`[;,]|\b(or|and|then|one of|without|instead)\b`)
+	eachFile(t, func(files *token.FileSet, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			f, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if pkg, ok := f.X.(*ast.Ident); !ok || pkg.Name != "rota" || f.Sel.Name != "Outside" && f.Sel.Name != "Configure" && f.Sel.Name != "Command" {
+				return true
+			}
+			for _, arg := range call.Args {
+				ast.Inspect(arg, func(n ast.Node) bool {
+					lit, ok := n.(*ast.BasicLit)
+					if !ok || lit.Kind != token.STRING {
+						return true
+					}
+					switch text, _ := strconv.Unquote(lit.Value); {
+					case f.Sel.Name == "Command" && prose.MatchString(text):
+						t.Errorf("%s: %s can't be typed as it stands: use rota.Outside, or several commands", files.Position(lit.Pos()), lit.Value)
+					case f.Sel.Name != "Command" && command.MatchString(text):
+						t.Errorf("%s: %s has a command in it: use a remedy with one of Rota's actions, or rota.Command", files.Position(lit.Pos()), lit.Value)
+					}
+					return true
+				})
+			}
+			return true
+		})
+	})
+}
+
 // A hint is a value until it's shown: only what renders remedies spells it out.
 func TestNoTextSpellsOutAHint(t *testing.T) {
+	eachFile(t, func(files *token.FileSet, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			text, _ := strconv.Unquote(lit.Value)
+			if strings.Contains(text, "(try: ") || strings.HasPrefix(text, "try: ") || strings.Contains(text, "(did you mean") {
+				t.Errorf("%s: %s spells out a hint: use rota.WithRemedies", files.Position(lit.Pos()), lit.Value)
+			}
+			return true
+		})
+	})
+}
+
+// eachFile parses every file of the module, except for tests and what renders
+// remedies.
+func eachFile(t *testing.T, look func(*token.FileSet, *ast.File)) {
+	t.Helper()
 	const root = "../.."
 	rendering := map[string]bool{"remedy.go": true, "internal/hint/hint.go": true}
 	seen := 0
@@ -116,17 +174,7 @@ func TestNoTextSpellsOutAHint(t *testing.T) {
 			return err
 		}
 		seen++
-		ast.Inspect(file, func(n ast.Node) bool {
-			lit, ok := n.(*ast.BasicLit)
-			if !ok || lit.Kind != token.STRING {
-				return true
-			}
-			text, _ := strconv.Unquote(lit.Value)
-			if strings.Contains(text, "(try: ") || strings.HasPrefix(text, "try: ") || strings.Contains(text, "(did you mean") {
-				t.Errorf("%s: %s spells out a hint: use rota.WithRemedies", files.Position(lit.Pos()), lit.Value)
-			}
-			return true
-		})
+		look(files, file)
 		return nil
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,11 @@ func (l *Local) Versions(ctx context.Context, name string) (api.VersionsDoc, err
 	if err != nil {
 		return api.VersionsDoc{}, err
 	}
-	return describeVersions(state), nil
+	doc := describeVersions(state)
+	if len(doc.Versions) == 0 && !state.Traits.Manual {
+		doc.Remedies = rotation.FirstCredential(name)
+	}
+	return doc, nil
 }
 
 func describeVersions(state rotation.State) api.VersionsDoc {
@@ -116,7 +121,7 @@ func (l *Local) Current(ctx context.Context, name string) (api.CurrentDoc, error
 	}
 	v, ok := rota.Find(contents.Versions, rota.LabelCurrent)
 	if !ok {
-		return api.CurrentDoc{}, rota.WithRemedies(fmt.Errorf("%s: there is no current version yet: %w", name, rota.ErrNotFound), rota.Command(fmt.Sprintf("rota rotate %s, or rota adopt %s", name, name)))
+		return api.CurrentDoc{}, rota.WithRemedies(fmt.Errorf("%s: there is no current version yet: %w", name, rota.ErrNotFound), firstCredential(secret))
 	}
 	return api.CurrentDoc{Secret: name, Version: v.ID, ChangedAt: contents.ChangedAt}, nil
 }
@@ -180,10 +185,23 @@ func findVersion(ctx context.Context, secret *rotation.Secret, label rota.Label,
 		}
 		return rota.Version{}, rota.WithRemedies(fmt.Errorf("%s: no version %s: %w", secret.Name, id, rota.ErrNotFound), rota.Command(fmt.Sprintf("rota versions %s", secret.Name)))
 	}
-	if v, ok := rota.Find(contents.Versions, label); ok {
+	v, ok := rota.Find(contents.Versions, label)
+	switch {
+	case ok:
 		return v, nil
+	case label == rota.LabelCurrent:
+		return rota.Version{}, rota.WithRemedies(fmt.Errorf("%s: there is no current version yet: %w", secret.Name, rota.ErrNotFound), firstCredential(secret))
 	}
 	return rota.Version{}, rota.WithRemedies(fmt.Errorf("%s: no version has the label %s: %w", secret.Name, label, rota.ErrNotFound), rota.Command(fmt.Sprintf("rota versions %s", secret.Name)))
+}
+
+// firstCredential is what leads to a current version of a secret that has none.
+// One that only a person can rotate never gets one: its owner has the value.
+func firstCredential(s *rotation.Secret) []rota.Remedy {
+	if s.Issuer.Traits().Manual {
+		return rota.Outside("ask " + cmp.Or(s.Owner, "whoever rotates it") + ": only a person can rotate it, and Rota doesn't hold its value")
+	}
+	return rotation.FirstCredential(s.Name)
 }
 
 // History returns entries of the audit. A secret that's no longer configured
@@ -261,7 +279,7 @@ func verifyWithoutStore(_ context.Context, heads []anchor.Head) error {
 // errNoHeads: a place that should hold signed heads has none. Whoever cut
 // entries off may have removed them.
 var errNoHeads = rota.WithRemedies(errors.New("there are none, so nothing shows whether entries were cut off"),
-	rota.Outside("if `rota serve` has run since this place was configured, find out who removed them; if not, start it, and verify again after its first head"))
+	rota.Outside("if the server has run since this place was configured, find out who removed them; if not, start it, and verify again after its first head"))
 
 // Verify recomputes the audit's chain.
 func (l *Local) Verify(ctx context.Context) (api.VerifyDoc, error) {

@@ -85,5 +85,5 @@ func (s StoreControls) Thaw(ctx context.Context, by access.Caller) error {
 // Reload implements [Controls]: nothing on this machine caches the
 // configuration.
 func (s StoreControls) Reload(context.Context, access.Caller, string) error {
-	return &UsageError{Err: rota.WithRemedies(errors.New("every command reads the configuration itself: there is nothing to reload"), rota.Command("--server"))}
+	return &UsageError{Err: rota.WithRemedies(errors.New("every command reads the configuration itself: there is nothing to reload"), rota.Command("--server URL"))}
 }

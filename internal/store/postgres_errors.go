@@ -69,7 +69,7 @@ func explain(err error) error {
 	case c == "3D000":
 		return rota.WithRemedies(err, rota.Outside("createdb"))
 	case c == "42501":
-		return rota.WithRemedies(err, rota.Outside("run rota migrate as a role that can create tables, and grant this one SELECT, INSERT, UPDATE and DELETE"))
+		return rota.WithRemedies(err, rota.Outside("migrate as a role that can create tables, and grant this one SELECT, INSERT, UPDATE and DELETE"))
 	case c == "25006":
 		return transient(err, "use the primary's address, or target_session_attrs=read-write: this server is a standby")
 	case c == "53100":

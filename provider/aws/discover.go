@@ -57,7 +57,7 @@ func (o *discoverOptions) validate() error {
 	}
 	var err error
 	if o.limit, err = rota.ParseDuration(o.maxAge); err != nil || o.limit <= 0 {
-		return rota.WithRemedies(fmt.Errorf("--max-age %s: not an age", o.maxAge), rota.Command("90d"))
+		return rota.WithRemedies(fmt.Errorf("--max-age %s: not an age", o.maxAge), rota.Command("--max-age 90d"))
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func (o *discoverOptions) sources(ctx context.Context, file *provider.DiscoveryF
 		return []*Connection{c}, nil, err
 	}
 	if o.region != "" {
-		return nil, nil, rota.WithRemedies(fmt.Errorf("--region: the connections of %s have their own", file.Path), rota.Command("--role-arn, or --connection"))
+		return nil, nil, rota.WithRemedies(fmt.Errorf("--region: the connections of %s have their own", file.Path), rota.Command("--role-arn", "--connection"))
 	}
 	var connections []*Connection
 	for _, c := range file.Connections {
@@ -109,7 +109,7 @@ func (o *discoverOptions) roleConnections(ctx context.Context) ([]*Connection, e
 	for _, arn := range o.roles {
 		number, ok := AccountIn(arn)
 		if !ok || !strings.Contains(arn, ":role/") {
-			return nil, rota.WithRemedies(fmt.Errorf("--role-arn %s: not the ARN of a role", arn), rota.Command("arn:aws:iam::111122223333:role/rota"))
+			return nil, rota.WithRemedies(fmt.Errorf("--role-arn %s: not the ARN of a role", arn), rota.Command("--role-arn arn:aws:iam::111122223333:role/rota"))
 		}
 		name := "account-" + number
 		if taken[name]++; taken[name] > 1 {

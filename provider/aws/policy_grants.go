@@ -67,7 +67,7 @@ looked up. --output text says why each action is needed.`,
 
 func (o *policyOptions) validate() error {
 	if o.account != "" && !accountNumber.MatchString(o.account) {
-		return rota.WithRemedies(fmt.Errorf("--account %s: not an account number", o.account), rota.Command("its twelve digits"))
+		return rota.WithRemedies(fmt.Errorf("--account %s: not an account number", o.account), rota.Command("--account 111122223333"))
 	}
 	if !o.function && (o.duty.Config != "" || o.duty.DeadLetters != "" || len(o.duty.Masters) > 0) {
 		return rota.WithRemedies(errors.New("--function-config, --master-secret and --dead-letter-queue only apply to a function"), rota.Command("--function"))
@@ -205,7 +205,7 @@ func (o *policyOptions) document(grants []provider.Grant, note func(error)) ([]b
 				return nil, err
 			}
 		case size > MaxPolicy:
-			note(rota.WithRemedies(fmt.Errorf("the policy for %s has %d characters, but a managed policy allows %d", g.Title, size, MaxPolicy), rota.Command("--split, or --secret for a part")))
+			note(rota.WithRemedies(fmt.Errorf("the policy for %s has %d characters, but a managed policy allows %d", g.Title, size, MaxPolicy), rota.Command("--split", "--secret NAME")))
 		}
 		for i, part := range parts {
 			name := g.Name

@@ -91,7 +91,7 @@ func found(s Statement, source string, result types.EvaluationResult) rota.Findi
 	}
 	f := rota.Finding{
 		Check: "may " + action, Detail: "IAM's policy simulator says " + string(result.EvalDecision),
-		Remedies: rota.Outside("allow " + action + " on " + strings.Join(s.Resource, ", ") + " to " + source + "; rota policy aws prints it all"),
+		Remedies: append(rota.Outside("allow "+action+" on "+strings.Join(s.Resource, ", ")+" to "+source), rota.Command("rota policy aws")...),
 	}
 	if strings.HasPrefix(action, "kms:") {
 		f.Warning = true

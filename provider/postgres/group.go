@@ -79,7 +79,7 @@ func (p *password) noGroup(ctx context.Context) rota.Finding {
 		return problem(f.Check, err)
 	case d.any():
 		f.Warning, f.Detail = true, d.String()+". Rota doesn't turn what may be a group into a login role unless a person asks for it"
-		f.Remedies = rota.Outside("name a login role that is a member of it; or rota rotate, if it is the role to log in as")
+		f.Remedies = rota.Outside("name a login role that is a member of it; or rotate the secret by hand, if it is the role to log in as")
 	default:
 		f.OK = true
 	}
