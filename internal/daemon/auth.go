@@ -49,7 +49,8 @@ func (d *Daemon) newAuthenticator(s config.ServerSettings) (*authn.Authenticator
 	if d.auth.current.Load() != nil && reflect.DeepEqual(s.Certificates, by.Certificates) && reflect.DeepEqual(s.Issuers, by.Issuers) && s.Limits == by.Limits {
 		return nil, nil
 	}
-	verifier := &sigv4.Verifier{}
+	// The service is checked because S3's bodies may be unsigned.
+	verifier := &sigv4.Verifier{Service: "secretsmanager"}
 	o := authn.Options{
 		Directory: d.directory, Certs: s.Certificates, Proxies: d.settings.Proxies, Limits: s.Limits, Log: d.Log, Audit: d.DB.Audit(),
 		SigV4: func(r *http.Request, body []byte, lookup func(context.Context, string) (string, error)) (string, error) {

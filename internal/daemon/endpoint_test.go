@@ -122,6 +122,7 @@ func TestAuthenticationErrorsUseAWSsCodes(t *testing.T) {
 		{"one of AWS's keys", "AKIDEXAMPLE", secret, 0, "UnrecognizedClientException"},
 		{"a key that there is not", "ROTA" + strings.Repeat("A", len(id)-4), secret, 0, "InvalidSignatureException"},
 		{"no key", "", "", 0, "MissingAuthenticationTokenException"},
+		{"a body that isn't signed", id, secret, 0, "InvalidSignatureException"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url, strings.NewReader("{}"))
@@ -131,7 +132,12 @@ func TestAuthenticationErrorsUseAWSsCodes(t *testing.T) {
 			r.Header.Set("X-Amz-Target", "secretsmanager.ListSecrets")
 			if test.id != "" {
 				sum := sha256.Sum256([]byte("{}"))
-				err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: test.id, SecretAccessKey: test.secret}, r, hex.EncodeToString(sum[:]), "secretsmanager", "eu-central-1", w.db.Now().Add(test.off))
+				service, payload := "secretsmanager", hex.EncodeToString(sum[:])
+				if test.name == "a body that isn't signed" {
+					service, payload = "s3", "UNSIGNED-PAYLOAD"
+					r.Header.Set("X-Amz-Content-Sha256", payload)
+				}
+				err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: test.id, SecretAccessKey: test.secret}, r, payload, service, "eu-central-1", w.db.Now().Add(test.off))
 				if err != nil {
 					t.Fatal(err)
 				}

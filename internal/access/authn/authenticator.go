@@ -93,8 +93,8 @@ func New(o Options) (*Authenticator, error) {
 // that answer with AWS's codes; an unknown key and a wrong secret look the same
 // there.
 func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Caller, error) {
-	from := a.ClientAddress(r)
-	if err := a.limits.address(from); err != nil {
+	from, credential := a.ClientAddress(r), presentedBy(r)
+	if err := a.limits.address(from, credential); err != nil {
 		return access.Caller{}, err
 	}
 	caller, err := a.authenticate(r, body)
@@ -106,8 +106,9 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 		a.opts.Log.ErrorContext(r.Context(), "callers can't be authenticated", "from", from, "error", err)
 		return access.Caller{}, access.ErrUnavailable
 	default:
+		var limited error
 		if !errors.Is(err, errNoCredentials) { // that isn't a guess
-			a.limits.failed(from)
+			limited = a.limits.failed(from, claimedKey(r))
 		}
 		a.opts.Log.InfoContext(r.Context(), "authentication failed", "from", from, "reason", err)
 		claimed := unknownPrincipal
@@ -115,8 +116,12 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 			claimed = c.claimed
 		}
 		a.failures.record(r, from, claimed, err)
+		if limited != nil {
+			return access.Caller{}, limited
+		}
 		return access.Caller{}, &failure{err}
 	}
+	a.limits.prove(from, credential)
 	if from.IsValid() {
 		caller.From = from.String()
 	}

@@ -22,9 +22,10 @@ type Rate struct {
 type Limits struct {
 	Principal Rate // requests of one principal. Defaults to 200/s, 1,000 at once
 	Address   Rate // requests from one address. Defaults to 500/s, 2,000 at once
-	// Failures are failed authentications from one address. Beyond the limit
-	// the address is refused for a while, whatever it sends. Defaults to 0.2/s,
-	// 20 at once.
+	// Failures are failed authentications from one address with one key id, or
+	// without any. Beyond the limit they are answered as too many requests.
+	// Valid credentials are never refused because others failed. Defaults to
+	// 0.2/s, 20 at once.
 	Failures Rate
 	// Tracked is how many addresses and principals are tracked; the least
 	// recently seen are dropped. Defaults to 20,000 of each.
@@ -33,11 +34,21 @@ type Limits struct {
 
 // limiter enforces rate limits. An IPv6 /64 counts as one address, because
 // anyone who has one can use all of its addresses.
+//
+// A credential that was proven at an address has its own share there from then
+// on, so that nobody else at that address can use it up.
 type limiter struct {
 	now        func() time.Time
 	principals *bucketTable[string]
 	addresses  *bucketTable[netip.Prefix]
-	failures   *bucketTable[netip.Prefix]
+	proven     *bucketTable[provenAt]
+	failures   *bucketTable[claimant]
+}
+
+// provenAt is a credential with an address where it was proven.
+type provenAt struct {
+	network netip.Prefix
+	presented
 }
 
 func newLimiter(l Limits, now func() time.Time) (*limiter, error) {
@@ -52,26 +63,47 @@ func newLimiter(l Limits, now func() time.Time) (*limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	failures, err := newBucketTable[netip.Prefix]("failures", l.Failures, Rate{0.2, 20}, l.Tracked)
+	proven, err := newBucketTable[provenAt]("address", l.Address, Rate{500, 2000}, l.Tracked)
 	if err != nil {
 		return nil, err
 	}
-	return &limiter{now: now, principals: principals, addresses: addresses, failures: failures}, nil
+	failures, err := newBucketTable[claimant]("failures", l.Failures, Rate{0.2, 20}, l.Tracked)
+	if err != nil {
+		return nil, err
+	}
+	return &limiter{now: now, principals: principals, addresses: addresses, proven: proven, failures: failures}, nil
 }
 
 func (l *limiter) principal(name string) error { return take(l.principals.bucket(name), l.now()) }
 
-// address takes one token for an address, unless it failed too often lately.
-func (l *limiter) address(from netip.Addr) error {
-	now, network := l.now(), network(from)
-	if b := l.failures.bucket(network); b.TokensAt(now) < 1 {
-		missing := (1 - b.TokensAt(now)) / float64(b.Limit())
-		return &access.LimitError{RetryAfter: time.Duration(missing * float64(time.Second))}
+// address takes one token: the credential's own if it was proven at the address,
+// else the address's.
+func (l *limiter) address(from netip.Addr, p presented) error {
+	network := network(from)
+	if own, ok := l.proven.buckets.Get(provenAt{network, p}); ok {
+		return take(own, l.now())
 	}
-	return take(l.addresses.bucket(network), now)
+	return take(l.addresses.bucket(network), l.now())
 }
 
-func (l *limiter) failed(from netip.Addr) { l.failures.bucket(network(from)).AllowN(l.now(), 1) }
+// prove gives the credential its own tokens at the address.
+func (l *limiter) prove(from netip.Addr, p presented) {
+	at := provenAt{network(from), p}
+	if !l.proven.buckets.Contains(at) {
+		l.proven.bucket(at).AllowN(l.now(), 1) // for this request
+	}
+}
+
+// failed counts a failure. The error is [access.LimitError] if there were too
+// many.
+func (l *limiter) failed(from netip.Addr, keyID string) error {
+	now, b := l.now(), l.failures.bucket(claimant{network(from), keyID})
+	if b.AllowN(now, 1) {
+		return nil
+	}
+	missing := (1 - b.TokensAt(now)) / float64(b.Limit())
+	return &access.LimitError{RetryAfter: time.Duration(missing * float64(time.Second))}
+}
 
 func take(b *rate.Limiter, now time.Time) error {
 	r := b.ReserveN(now, 1)

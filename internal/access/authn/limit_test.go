@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,20 +56,60 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestAGuesserIsLockedOutEvenWithTheRightKey(t *testing.T) {
+// TestFailuresOfOthersLockNobodyOut has one address fail in every way, as a
+// process on the same machine or behind the same proxy can.
+func TestFailuresOfOthersLockNobodyOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *authn.Options) { o.Limits.Failures = authn.Rate{PerSecond: 1, Burst: 3} })
-	for n := range 3 {
-		if _, err := w.Authenticate(request(fmt.Sprintf("Bearer rota_%d", n)), nil); !errors.Is(err, access.ErrUnauthenticated) {
-			t.Fatal(err)
+	ask := func(authorization string) error { _, err := w.Authenticate(request(authorization), nil); return err }
+	for name, bad := range map[string]string{
+		"tokens of nobody":          "Bearer rota_wrong",
+		"the key with a bad secret": "Bearer " + w.key.Token()[:len(w.key.Token())-1] + "x",
+		"signatures of nobody":      "AWS4-HMAC-SHA256 Credential=AKIA/x",
+	} {
+		for range 10 {
+			if err := ask(bad); err == nil {
+				t.Fatalf("%s are accepted", name)
+			}
+		}
+		limited(t, ask(bad))
+		if err := ask("Bearer " + w.key.Token()); err != nil {
+			t.Errorf("after %s, the valid key: %v", name, err)
 		}
 	}
-	r := request("Bearer " + w.key.Token())
-	_, err := w.Authenticate(r, nil)
-	limited(t, err)
-	r.RemoteAddr = "192.0.2.2:1"
-	if _, err := w.Authenticate(r, nil); err != nil {
-		t.Errorf("from another address: %v", err)
+}
+
+// TestFailuresAreCountedByKey counts those of two keys apart, and tells no one
+// which of them exists.
+func TestFailuresAreCountedByKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *authn.Options) { o.Limits.Failures = authn.Rate{PerSecond: 1, Burst: 3} })
+	id := w.key.Key.ID
+	for _, key := range []string{id, id[:len(id)-4] + "AAAA"} {
+		for n := range 6 {
+			_, err := w.Authenticate(request("Bearer rota_"+key+"_"+strings.Repeat("x", 40)), nil)
+			if n < 3 && !errors.Is(err, access.ErrUnauthenticated) || n >= 3 && !errors.Is(err, access.ErrLimited) {
+				t.Errorf("failure %d of key %s: %v", n, key, err)
+			}
+		}
+	}
+}
+
+// TestAFloodLeavesProvenCredentialsTheirShare floods an address that a key was
+// used at.
+func TestAFloodLeavesProvenCredentialsTheirShare(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *authn.Options) { o.Limits.Address = authn.Rate{PerSecond: 1, Burst: 3} })
+	ask := func(authorization string) error { _, err := w.Authenticate(request(authorization), nil); return err }
+	if err := ask("Bearer " + w.key.Token()); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		_ = ask("Bearer rota_wrong")
+	}
+	limited(t, ask("Bearer rota_wrong"))
+	if err := ask("Bearer " + w.key.Token()); err != nil {
+		t.Errorf("the proven key: %v", err)
 	}
 }
 
