@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
@@ -136,7 +136,9 @@ func (d *decoder) pairs(n *yaml.Node, path Path, fields []field, do func(key, va
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		switch line, twice := lines[key.Value]; {
-		case key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge":
+		case key.ShortTag() == "!!merge":
+			d.problem(key, orTop(path), "write the keys out, or set them for all secrets in defaults", "merge keys are not taken")
+		case key.Kind != yaml.ScalarNode:
 			d.problem(key, orTop(path), "", "a key must be a text, found %s", describe(key))
 		case twice:
 			d.problem(key, orTop(path), "", "%s is already on line %d", showKey(key.Value), line)

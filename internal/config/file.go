@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
-	"strconv"
 	"strings"
+	"unicode/utf8"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
@@ -104,30 +104,46 @@ func (d *decoder) document(data []byte) *yaml.Node {
 	return n.Content[0]
 }
 
-var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-
 var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 
 // syntax turns the parser's error into a problem with a position. It omits
 // anchor names, which might be passwords that start with an asterisk.
 func (d *decoder) syntax(err error, data []byte) {
 	place, message, hint := Pos{Line: 1, Column: 1}, err.Error(), "check the indentation and the brackets, and quote texts with a colon or # in them"
-	if m := syntaxError.FindStringSubmatch(message); m != nil {
-		message = m[2]
-		if n, err := strconv.Atoi(m[1]); err == nil {
-			place.Line = max(n, 1)
+	if e, ok := errors.AsType[*yaml.LoadError](err); ok {
+		message = e.Message
+		if e.Mark.Line > 0 {
+			place = Pos{Line: e.Mark.Line, Column: max(e.Mark.Column, 1)}
 		}
 	}
-	if m := unknownAnchor.FindStringSubmatch(message); m != nil {
+	switch anchor := unknownAnchor.FindStringSubmatch(message); {
+	case anchor != nil:
 		message, hint = "an alias of nothing", "quote a text that begins with *"
-		before, _, _ := bytes.Cut(data, []byte("*"+m[1]))
+	case !utf8.Valid(data):
+		before := data[:validPrefix(data)]
+		message, hint = "this byte is not UTF-8 text", "save the file as UTF-8"
 		place.Line = 1 + bytes.Count(before, []byte("\n"))
 		place.Column = len(before) - bytes.LastIndexByte(before, '\n')
-	}
-	if strings.Contains(message, "cannot start any token") {
+	case strings.Contains(message, "cannot start any token"), strings.Contains(message, "tab character"):
 		hint = "blanks in place of tabs; quotes around a text that begins with @, % or a backtick"
+	case strings.Contains(message, "did not find expected"):
+		hint = "indent this line like the ones of the same list or mapping, and close quotes and brackets above it"
+	case strings.Contains(message, "unexpected end of stream"):
+		hint = "close the quote or bracket that is still open"
 	}
 	d.add(place, nil, hint, "not YAML: %s", message)
+}
+
+// validPrefix is the length of the text before the first byte that isn't UTF-8.
+func validPrefix(data []byte) int {
+	for at := 0; at < len(data); {
+		r, size := utf8.DecodeRune(data[at:])
+		if r == utf8.RuneError && size <= 1 {
+			return at
+		}
+		at += size
+	}
+	return len(data)
 }
 
 // Warnings returns possible mistakes and risks that aren't errors.

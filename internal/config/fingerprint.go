@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // Fingerprints returns a short text for each secret, by name, that changes

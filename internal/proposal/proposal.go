@@ -3,12 +3,11 @@
 package proposal
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"unicode"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/provider"
@@ -34,16 +33,14 @@ func YAML(catalog *config.Catalog, kind string, p provider.Proposal) ([]byte, er
 		"Proposed by rota discover " + kind + ". Review it, then run rota validate, rota check,",
 		"and rota adopt NAME for each secret, as its comment says. Nothing is rotated before that.",
 	})
-	var out bytes.Buffer
-	e := yaml.NewEncoder(&out)
-	e.SetIndent(2)
-	if err := e.Encode(document); err != nil {
+	out, err := yaml.Dump(document, yaml.WithV3Defaults(), yaml.WithIndent(2), yaml.WithLineWidth(-1))
+	if err != nil {
 		return nil, err
 	}
-	if _, err := catalog.Parse("the proposal", out.Bytes()); err != nil {
+	if _, err := catalog.Parse("the proposal", out); err != nil {
 		return nil, fmt.Errorf("the proposal is not a valid rota.yaml: %w", err)
 	}
-	return out.Bytes(), nil
+	return out, nil
 }
 
 func node(s provider.ProposedSecret) *yaml.Node {
