@@ -40,6 +40,8 @@ type Build struct {
 	// Platforms are where the programs run that read the secret's targets, in
 	// their order.
 	Platforms []Platform
+	// Own are the files and folders of Rota's own, which no target may write to.
+	Own []OwnPath
 
 	ctx  context.Context
 	from Source

@@ -54,3 +54,11 @@ type Pacer interface {
 	// why, as a clause that goes on after "a new one every 5m is more than".
 	LeastEvery() (d time.Duration, why string)
 }
+
+// FileWriter is implemented by configurations of targets that write a file on
+// this machine.
+type FileWriter interface {
+	// File is the file's path. A configuration in which it's one of Rota's own
+	// is refused, as far as the text says.
+	File() Text
+}

@@ -42,7 +42,7 @@ func (a *app) places(ctx context.Context, files []string) ([]anchor.Destination,
 		}
 		places = append(places, anchor.File{Path: path})
 	}
-	file, err := a.catalog.Load(a.configPath())
+	file, err := a.load()
 	if errors.Is(err, os.ErrNotExist) {
 		return places, nil
 	}

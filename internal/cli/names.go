@@ -26,7 +26,7 @@ func (a *app) completeNames(c *cobra.Command, args []string, _ string) ([]string
 
 func (a *app) secretNames(ctx context.Context) ([]string, error) {
 	if a.serverURL() == "" {
-		file, err := a.catalog.Load(a.configPath())
+		file, err := a.load()
 		if err != nil {
 			return nil, err
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/memory"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -131,9 +132,22 @@ func (a *app) closeLocal(ctx context.Context, l *service.Local) {
 	}
 }
 
+// load reads rota.yaml, of which no target may write into the data folder.
+func (a *app) load() (*config.File, error) {
+	catalog := a.catalog
+	if dir, err := a.dataDir(); err == nil { // without one, there's no store of Rota's own
+		catalog = catalog.WithOwn(
+			provider.OwnPath{Path: dir, What: "Rota's data folder"},
+			provider.OwnPath{Path: filepath.Join(dir, "rota.key"), What: "the key of Rota's own store"},
+			provider.OwnPath{Path: filepath.Join(dir, "rota.db"), What: "Rota's own store"},
+		)
+	}
+	return catalog.Load(a.configPath())
+}
+
 // loadConfig reads rota.yaml.
 func (a *app) loadConfig() (*config.File, error) {
-	file, err := a.catalog.Load(a.configPath())
+	file, err := a.load()
 	if err != nil {
 		return nil, refused(err)
 	}

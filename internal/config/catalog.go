@@ -12,6 +12,7 @@ import (
 type Catalog struct {
 	providers []provider.Provider
 	kinds     map[role][]*kind
+	own       []provider.OwnPath // what no target may write to
 }
 
 // role is where a kind can appear in the file.

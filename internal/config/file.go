@@ -64,6 +64,7 @@ func (c *Catalog) Parse(path string, data []byte) (*File, error) {
 		v.document()
 		keepApart(v.policies)
 		f.policies, f.references = v.policies, distinct(textsOf(&f.Document))
+		d.ownTargets(f)
 	}
 	if len(d.list) > 0 {
 		return nil, Errors(d.sorted())

@@ -52,6 +52,7 @@ func (w *Wired) Close() error {
 type wiring struct {
 	file        *File
 	env         Environment
+	own         []provider.OwnPath
 	warnings    problems
 	opened      map[string]memo[any] // connections, by name
 	notifiers   map[string]memo[rota.Notifier]
@@ -80,6 +81,7 @@ func newWiring(f *File, env Environment) *wiring {
 	return &wiring{
 		file:        f,
 		env:         env.withDefaults(),
+		own:         f.ownPaths(),
 		warnings:    problems{file: f.Path},
 		opened:      map[string]memo[any]{},
 		notifiers:   map[string]memo[rota.Notifier]{},
@@ -185,6 +187,7 @@ func (w *wiring) build(ctx context.Context, s *Secret, p piece) *provider.Build 
 	b.Name, b.Connection = p.name, p.connection.Text
 	b.Passwords = w.file.Document.Defaults.Password
 	b.Advice = cmp.Or(s.Advice.Text, w.file.Document.Defaults.Advice.Text) != "off"
+	b.Own = w.own
 	for _, t := range s.Target {
 		b.Platforms = append(b.Platforms, t.Kind.kind.platform)
 	}

@@ -87,6 +87,9 @@ func (c *targetConfig) Claims(k *provider.Known) []provider.Claim {
 	return []provider.Claim{file}
 }
 
+// File implements [provider.FileWriter].
+func (c *targetConfig) File() provider.Text { return c.Path }
+
 // Target implements [provider.TargetConfig].
 func (c *targetConfig) Target(b *provider.Build) (rota.Target, error) {
 	cfg := Config{
@@ -98,6 +101,7 @@ func (c *targetConfig) Target(b *provider.Build) (rota.Target, error) {
 		Mode:    fs.FileMode(c.Mode.Perm()),
 		Owner:   c.Owner.Text,
 		Group:   c.Group.Text,
+		Own:     b.Own,
 	}
 	if err := b.Err(); err != nil {
 		return nil, err

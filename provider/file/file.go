@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // The formats of a file.
@@ -42,6 +43,8 @@ type Config struct {
 	// Owner and Group are names or numbers. They default to those of the file
 	// being replaced, or of this process if there is none.
 	Owner, Group string
+	// Own are the files and folders of Rota's own, which are never written to.
+	Own []provider.OwnPath
 }
 
 // target is the file.

@@ -35,6 +35,11 @@ func openPlace(ctx context.Context, c Config) (*place, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	for _, own := range c.Own {
+		if own.HoldsFile(c.Path) {
+			return nil, rota.WithRemedies(fmt.Errorf("%s is, or is in, %s, which no target may write to", c.Path, own.What), rota.Configure("", "a file of its own, such as /etc/app/credentials.env"))
+		}
+	}
 	p := &place{config: c, base: filepath.Base(c.Path)}
 	dir := filepath.Dir(c.Path)
 	var err error

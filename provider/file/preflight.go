@@ -13,7 +13,7 @@ import (
 // Preflight reports whether Deliver could replace the file. It tries all of that
 // but for the rename, with a file of zeros next to it, and leaves nothing behind.
 func (t *target) Preflight(ctx context.Context) []rota.Finding {
-	write := rota.Finding{Check: "replace " + t.config.Path}
+	write := rota.Finding{Check: "write " + t.config.Path}
 	failed := func(f rota.Finding, err error, otherwise string) rota.Finding {
 		f.OK, f.Detail, f.Remedies = false, err.Error(), rota.RemediesOf(err)
 		if text := cmp.Or(hint(err), otherwise); len(f.Remedies) == 0 {
