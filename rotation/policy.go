@@ -141,12 +141,25 @@ func (p Policy) Validate(t rota.Traits) error {
 	if t.Lifetime > 0 {
 		return errors.Join(append(errs, p.validateLifetime(t)...)...)
 	}
+	if p.RotateEvery > 0 && p.RotateEvery < leastEvery {
+		refuse("rotate_every", rota.FormatDuration(leastEvery)+" or more", "rotate_every (%s) is shorter than a rotation may take", rota.FormatDuration(p.RotateEvery))
+	}
 	for _, a := range p.ApartFrom {
-		if a.By <= 0 {
+		switch {
+		case a.By <= 0:
 			refuse("apart_from", "by: 12h", "apart_from %s: by is missing", a.Secret)
+		case p.RotateEvery > 0 && a.By >= p.RotateEvery:
+			refuse("apart_from", "a shorter by", "apart_from %s: %s apart is impossible with a rotation every %s", a.Secret, rota.FormatDuration(a.By), rota.FormatDuration(p.RotateEvery))
 		}
 	}
-	if !t.Overlap() || p.Retire == RetireBeforeCreate {
+	if !t.Overlap() {
+		return errors.Join(errs...)
+	}
+	if every := p.RotateEvery - p.Jitter; every > 0 && p.UnusedFor > 0 && p.retiredAfter() >= every {
+		refuse("unused_for", "a shorter unused_for, or a longer rotate_every", "with unused_for (%s), the previous %s takes its place for at least %s after a rotation, and the next is due after %s",
+			rota.FormatDuration(p.UnusedFor), t.Kind, rota.FormatDuration(p.retiredAfter()), rota.FormatDuration(every))
+	}
+	if p.Retire == RetireBeforeCreate {
 		return errors.Join(errs...)
 	}
 	if p.DeletePreviousAfter < p.DeactivatePreviousAfter {
@@ -162,6 +175,19 @@ func (p Policy) Validate(t rota.Traits) error {
 			rota.FormatDuration(p.DeletePreviousAfter), rota.FormatDuration(p.RotateEvery), jitter, t.Kind)
 	}
 	return errors.Join(errs...)
+}
+
+// leastEvery is the shortest period: a new access key alone can take half a
+// minute until it works everywhere.
+const leastEvery = time.Minute
+
+// retiredAfter is how soon after a rotation the previous credential can be gone,
+// if it's last used at that moment.
+func (p Policy) retiredAfter() time.Duration {
+	if p.Retire == RetireBeforeCreate {
+		return p.UnusedFor
+	}
+	return max(p.UnusedFor, p.DeactivatePreviousAfter) + max(p.DeletePreviousAfter-p.DeactivatePreviousAfter, 0)
 }
 
 // Rotates reports whether the policy rotates anything by itself.
