@@ -141,8 +141,8 @@ func (p Policy) Validate(t rota.Traits) error {
 	if t.Lifetime > 0 {
 		return errors.Join(append(errs, p.validateLifetime(t)...)...)
 	}
-	if p.RotateEvery > 0 && p.RotateEvery < leastEvery {
-		refuse("rotate_every", rota.FormatDuration(leastEvery)+" or more", "rotate_every (%s) is shorter than a rotation may take", rota.FormatDuration(p.RotateEvery))
+	if least := max(leastEvery, t.ConsistencyDelay); p.RotateEvery > 0 && p.RotateEvery < least {
+		refuse("rotate_every", rota.FormatDuration(least)+" or more", "rotate_every (%s) is shorter than a rotation may take", rota.FormatDuration(p.RotateEvery))
 	}
 	for _, a := range p.ApartFrom {
 		switch {
@@ -177,9 +177,9 @@ func (p Policy) Validate(t rota.Traits) error {
 	return errors.Join(errs...)
 }
 
-// leastEvery is the shortest period: a new access key alone can take half a
-// minute until it works everywhere.
-const leastEvery = time.Minute
+// leastEvery is the shortest period, unless the issuer's consistency delay is
+// longer.
+const leastEvery = 2 * time.Second
 
 // retiredAfter is how soon after a rotation the previous credential can be gone,
 // if it's last used at that moment.

@@ -199,7 +199,7 @@ func TestWatchingAndStreaming(t *testing.T) {
 }
 
 func TestPausedAndFrozenSecretsWait(t *testing.T) {
-	text := roleConfig(t, "paused", "1s")
+	text := roleConfig(t, "paused", "2s")
 	w := start(t, "", text)
 	w.do(http.MethodPost, "/v1/secrets/app%2Fpaused/pause", nil)
 	w.do(http.MethodPost, "/v1/secrets/app%2Fpaused/rotate", nil) // a person may
