@@ -39,6 +39,8 @@ var (
 	// ErrExists: a principal of that name exists, or, for a bootstrap, any
 	// principal at all.
 	ErrExists = errors.New("exists already")
+	// ErrInvalid: the request itself is wrong, such as a rule or a name.
+	ErrInvalid = errors.New("invalid request")
 	// ErrLastAdministrator: nobody could administer Rota any more.
 	ErrLastAdministrator = rota.WithRemedies(errors.New("no administrator would be left"), rota.Outside("create another administrator with a key first"))
 )
@@ -90,28 +92,22 @@ func (a *Administration) Principal(ctx context.Context, caller Caller, name stri
 
 // Create creates a principal, with or without rules. It doesn't have a key yet.
 func (a *Administration) Create(ctx context.Context, caller Caller, name string, rules ...Rule) error {
-	if err := CheckName(name); err != nil {
-		return err
+	normal, err := normalizeRules(rules)
+	if wrong := CheckName(name); wrong != nil {
+		name, err = "", wrong // which could be anything, including a secret
 	}
-	rules, err := normalizeRules(rules)
-	if err != nil {
-		return err
-	}
-	return a.change(ctx, caller, rotation.OpCreatePrincipal, name, "", joinRules(rules), func(c *Change) error {
+	return a.change(ctx, caller, rotation.OpCreatePrincipal, name, "", joinRules(normal), err, func(c *Change) error {
 		if _, err := c.Find(name); err == nil {
 			return rota.WithRemedies(fmt.Errorf("principal %q %w", name, ErrExists), rota.Command("rota access grant "+name))
 		}
-		c.Principals = append(c.Principals, Principal{Name: name, Rules: rules, CreatedAt: a.now().UTC()})
+		c.Principals = append(c.Principals, Principal{Name: name, Rules: normal, CreatedAt: a.now().UTC()})
 		return nil
 	})
 }
 
 // Grant adds rules to a principal. It keeps existing ones.
 func (a *Administration) Grant(ctx context.Context, caller Caller, name string, rules ...Rule) error {
-	if err := ValidateRules(rules); err != nil {
-		return err
-	}
-	return a.change(ctx, caller, rotation.OpGrant, name, "", joinRules(rules), func(c *Change) error {
+	return a.change(ctx, caller, rotation.OpGrant, name, "", joinRules(rules), ValidateRules(rules), func(c *Change) error {
 		p, err := c.Find(name)
 		if err != nil {
 			return err
@@ -124,10 +120,11 @@ func (a *Administration) Grant(ctx context.Context, caller Caller, name string, 
 // Revoke removes rules from a principal. If the principal doesn't have one of
 // them, the error is [rota.ErrNotFound] and nothing changes.
 func (a *Administration) Revoke(ctx context.Context, caller Caller, name string, rules ...Rule) error {
+	var wrong error
 	if len(rules) == 0 {
-		return rota.WithRemedies(errors.New("no rule given"), rota.Command("rota access list"))
+		wrong = rota.WithRemedies(errors.New("no rule given"), rota.Command("rota access list"))
 	}
-	return a.change(ctx, caller, rotation.OpRevoke, name, "", joinRules(rules), func(c *Change) error {
+	return a.change(ctx, caller, rotation.OpRevoke, name, "", joinRules(rules), wrong, func(c *Change) error {
 		p, err := c.Find(name)
 		if err != nil {
 			return err
@@ -155,7 +152,7 @@ func (a *Administration) Enable(ctx context.Context, caller Caller, name string)
 }
 
 func (a *Administration) setDisabled(ctx context.Context, caller Caller, op, name string, disabled bool) error {
-	return a.change(ctx, caller, op, name, "", "", func(c *Change) error {
+	return a.change(ctx, caller, op, name, "", "", nil, func(c *Change) error {
 		p, err := c.Find(name)
 		if err == nil {
 			p.Disabled = disabled
@@ -166,7 +163,7 @@ func (a *Administration) setDisabled(ctx context.Context, caller Caller, op, nam
 
 // Delete deletes a principal and all its keys.
 func (a *Administration) Delete(ctx context.Context, caller Caller, name string) error {
-	return a.change(ctx, caller, rotation.OpDeletePrincipal, name, "", "", func(c *Change) error {
+	return a.change(ctx, caller, rotation.OpDeletePrincipal, name, "", "", nil, func(c *Change) error {
 		if _, err := c.Find(name); err != nil {
 			return err
 		}

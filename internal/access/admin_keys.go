@@ -16,15 +16,16 @@ import (
 // and never shown again. The key expires at the given time; zero means never.
 func (a *Administration) CreateKey(ctx context.Context, caller Caller, principal string, expires time.Time) (Issued, error) {
 	now := a.now()
+	var wrong error
 	if !expires.IsZero() && !expires.After(now) {
-		return Issued{}, rota.WithRemedies(fmt.Errorf("the expiry date %s is in the past", expires.UTC().Format(time.RFC3339)), rota.Outside("a later time"))
+		wrong = rota.WithRemedies(fmt.Errorf("the expiry date %s is in the past", expires.UTC().Format(time.RFC3339)), rota.Outside("a later time"))
 	}
 	issued := newIssued(principal, now, expires)
 	var detail string
 	if !expires.IsZero() {
 		detail = "expires " + expires.UTC().Format(time.RFC3339)
 	}
-	err := a.change(ctx, caller, rotation.OpCreateKey, principal, issued.Key.ID, detail, func(c *Change) error {
+	err := a.change(ctx, caller, rotation.OpCreateKey, principal, issued.Key.ID, detail, wrong, func(c *Change) error {
 		p, err := c.Find(principal)
 		if err == nil {
 			c.AddKey(p, issued.Key, issued.Secret)
@@ -48,10 +49,7 @@ func (a *Administration) EnableKey(ctx context.Context, caller Caller, id string
 }
 
 func (a *Administration) setKeyDisabled(ctx context.Context, caller Caller, op, id string, disabled bool) error {
-	if err := checkKeyID(id); err != nil {
-		return err
-	}
-	return a.change(ctx, caller, op, "", id, "", func(c *Change) error {
+	return a.change(ctx, caller, op, "", id, "", checkKeyID(id), func(c *Change) error {
 		_, k, err := c.FindKey(id)
 		if err == nil {
 			k.Disabled = disabled
@@ -62,10 +60,7 @@ func (a *Administration) setKeyDisabled(ctx context.Context, caller Caller, op, 
 
 // DeleteKey deletes a key.
 func (a *Administration) DeleteKey(ctx context.Context, caller Caller, id string) error {
-	if err := checkKeyID(id); err != nil {
-		return err
-	}
-	return a.change(ctx, caller, rotation.OpDeleteKey, "", id, "", func(c *Change) error {
+	return a.change(ctx, caller, rotation.OpDeleteKey, "", id, "", checkKeyID(id), func(c *Change) error {
 		p, _, err := c.FindKey(id)
 		if err == nil {
 			p.Keys = slices.DeleteFunc(p.Keys, func(k Key) bool { return k.ID == id })
@@ -92,10 +87,14 @@ func newIssued(principal string, now, expires time.Time) Issued {
 }
 
 // change carries out an administrator's change, unless it removes the last
-// administrator.
-func (a *Administration) change(ctx context.Context, caller Caller, op, principal, key, detail string, change func(*Change) error) error {
+// administrator. wrong is what's wrong with the request, which only
+// administrators are told.
+func (a *Administration) change(ctx context.Context, caller Caller, op, principal, key, detail string, wrong error, change func(*Change) error) error {
 	if err := a.authorize(ctx, caller, op, principal); err != nil {
 		return err
+	}
+	if wrong != nil {
+		return Invalid(wrong)
 	}
 	now := a.now()
 	return a.directory.Update(ctx, func(c *Change) error {
@@ -108,6 +107,23 @@ func (a *Administration) change(ctx context.Context, caller Caller, op, principa
 		}
 		return nil
 	}, entry(caller, now, op, principal, key, rotation.OutcomeSucceeded, detail))
+}
+
+// invalid is an error that also is ErrInvalid, with the same text.
+type invalid struct{ error }
+
+func (i invalid) Unwrap() []error { return []error{i.error, ErrInvalid} }
+
+// Invalid makes an error one that is [ErrInvalid].
+func Invalid(err error) error { return invalid{err} }
+
+// Authorize denies everyone but administrators: for servers, before they read a
+// request any further. op is the operation's name in the audit.
+func (a *Administration) Authorize(ctx context.Context, caller Caller, op, principal string) error {
+	if CheckName(principal) != nil {
+		principal = "" // it could be anything, including a secret
+	}
+	return a.authorize(ctx, caller, op, principal)
 }
 
 // authorize denies everyone but administrators, as [Authorize] does.

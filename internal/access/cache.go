@@ -15,8 +15,9 @@ import (
 
 // CacheTTL is how long a replica trusts what it knows about a key. A key that
 // was disabled on one replica works on the others for at most this long; on the
-// replica that disabled it, it stops working immediately.
-const CacheTTL = 5 * time.Second
+// replica that disabled it, it stops working immediately. Together with the
+// second between two looks at an open stream, that's five seconds.
+const CacheTTL = 4 * time.Second
 
 // maxCachedLogins bounds memory, at a few hundred bytes each.
 const maxCachedLogins = 10_000

@@ -26,6 +26,9 @@ func (a *auth) Authenticate(r *http.Request, body []byte) (access.Caller, error)
 	return a.current.Load().Authenticate(r, body)
 }
 
+// Recheck returns who an open request is from by now.
+func (a *auth) Recheck(r *http.Request) (access.Caller, error) { return a.current.Load().Recheck(r) }
+
 // run records when keys were last used, until ctx ends.
 func (a *auth) run(ctx context.Context) {
 	for ctx.Err() == nil {

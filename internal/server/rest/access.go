@@ -3,14 +3,17 @@ package rest
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/rota-dev/rota/api"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/service"
+	"github.com/rota-dev/rota/rotation"
 )
 
 type rulesBody struct {
@@ -42,10 +45,10 @@ func (a *server) accessRoutes() {
 			Body rulesBody
 		}) (api.Principal, error) {
 			rules, err := parseRules(in.Body.Rules)
-			if err == nil {
-				err = f(ctx, c, in.Name, rules...)
-			}
 			if err != nil {
+				return api.Principal{}, access.Invalid(err)
+			}
+			if err := f(ctx, c, in.Name, rules...); err != nil {
 				return api.Principal{}, err
 			}
 			p, err := a.Access.Principal(ctx, c, in.Name)
@@ -98,12 +101,25 @@ func (a *server) accessRoutes() {
 	}
 }
 
-// administer registers an operation for administrators; package access
-// checks that the caller is one.
+// administer registers an operation for administrators; package access checks
+// that the caller is one, before anything else in the request is looked at.
 func administer[I, D any](a *server, method, id, path, summary string, f func(ctx context.Context, c access.Caller, in *I) (D, error)) {
+	op := strings.ReplaceAll(id, "-", " ") // as in the audit
+	if id == "get-principal" {
+		op = rotation.OpShowPrincipal
+	}
+	authorize := func(ctx huma.Context, next func(huma.Context)) {
+		err := a.Access.Authorize(ctx.Context(), caller(ctx.Context()), op, ctx.Param("name"))
+		if err == nil {
+			next(ctx)
+			return
+		}
+		_, w := humago.Unwrap(ctx)
+		writeProblem(w, a.problem(ctx.Context(), err))
+	}
 	huma.Register(a.huma, huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"access"},
-		MaxBodyBytes: maxBody, Errors: []int{401, 403, 404, 409, 422, 429, 500}, DefaultStatus: http.StatusOK,
+		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"access"}, Middlewares: huma.Middlewares{authorize},
+		MaxBodyBytes: maxBody, Errors: []int{400, 401, 403, 404, 409, 422, 429, 500}, DefaultStatus: http.StatusOK,
 	}, func(ctx context.Context, in *I) (*output[D], error) {
 		doc, err := f(ctx, caller(ctx), in)
 		if err != nil {

@@ -89,6 +89,10 @@ func (a *server) problem(ctx context.Context, err error) *Problem {
 	case isUsage:
 		p.Type, p.Status = api.TypeUsage, http.StatusUnprocessableEntity
 		p.Detail, p.Hint, p.Remedies = service.Describe(usage)
+	case errors.Is(err, access.ErrInvalid):
+		p.Type, p.Status = api.TypeUsage, http.StatusUnprocessableEntity
+	case errors.Is(err, access.ErrExists), errors.Is(err, access.ErrLastAdministrator):
+		p.Type, p.Status = api.TypeConflict, http.StatusConflict
 	case errors.Is(err, rota.ErrNotFound):
 		p.Type, p.Status = api.TypeNotFound, http.StatusNotFound
 	case errors.Is(err, rota.ErrBusy), errors.Is(err, rota.ErrFenced):

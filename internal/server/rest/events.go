@@ -29,12 +29,12 @@ func (a *server) eventRoutes() {
 	a.watchRoute()
 	sse.Register(a.huma, huma.Operation{
 		OperationID: "stream-events", Method: "GET", Path: "/v1/events", Tags: []string{"audit"},
-		Summary: "Events as they happen, as server-sent events without values",
+		Summary: "Events as they happen, as server-sent events without values", Errors: []int{400, 401, 422, 429, 500},
 	}, map[string]any{"entry": api.Event{}, "heartbeat": api.Heartbeat{}}, a.stream)
 }
 
-// stream sends what the caller may know, until the client leaves or is too
-// slow.
+// stream sends what the caller may know, until the client leaves or is too slow,
+// or the caller has other rules or none: the client then has to come back.
 func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 	wait := a.Feed.Watch(in.Secret)
 	defer wait.Stop()
@@ -48,6 +48,8 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 			return
 		}
 	}
+	open := a.openRequest(ctx)
+	defer open.stop()
 	alive := time.NewTicker(heartbeatInterval)
 	defer alive.Stop()
 	if send.Data(api.Heartbeat{At: a.Now().UTC()}) != nil {
@@ -60,7 +62,10 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 		}
 		for _, e := range entries {
 			after = e.Seq
-			if !maySee(caller(ctx), e.Entry) || in.Secret != "" && e.Entry.Secret != in.Secret {
+			if open.check() != nil {
+				return
+			}
+			if !maySee(open.caller, e.Entry) || in.Secret != "" && e.Entry.Secret != in.Secret {
 				continue
 			}
 			event := api.Event{
@@ -71,6 +76,9 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 				return
 			}
 		}
+		if open.check() != nil {
+			return
+		}
 		if len(entries) == 500 {
 			continue
 		}
@@ -80,6 +88,7 @@ func (a *server) stream(ctx context.Context, in *eventsInput, send sse.Sender) {
 		case <-a.Feed.Done():
 			return // the client reconnects, perhaps to another replica
 		case <-wait.Changed():
+		case <-open.tick.C:
 		case <-alive.C:
 			if send.Data(api.Heartbeat{At: a.Now().UTC()}) != nil {
 				return

@@ -5,10 +5,13 @@ import (
 	"crypto/sha256"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/rota-dev/rota/api"
+
+	"github.com/rota-dev/rota/internal/access"
 )
 
 // How long responses to requests with an Idempotency-Key are kept, and how
@@ -31,6 +34,7 @@ type responseCache struct {
 // cachedResponse is one request's response, once done is closed.
 type cachedResponse struct {
 	request [sha256.Size]byte
+	rules   []access.Rule // of the caller
 	at      time.Time
 	done    chan struct{}
 	status  int // 0 if there is none: its handler panicked
@@ -61,7 +65,8 @@ func (s *responseCache) once(next http.Handler) http.Handler {
 		}
 		r.Body = bodyOf(body)
 		request := sha256.Sum256([]byte(r.Method + " " + r.URL.RequestURI() + "\n" + string(body)))
-		a, first := s.claim(caller(r.Context()).Principal+"\n"+key, request)
+		c := caller(r.Context())
+		a, first := s.claim(c.Principal+"\n"+key, request, c.Rules)
 		if !first {
 			a.replay(w, r, request)
 			return
@@ -74,7 +79,7 @@ func (s *responseCache) once(next http.Handler) http.Handler {
 }
 
 // claim returns a key's answer, and whether the caller has to provide it.
-func (s *responseCache) claim(id string, request [sha256.Size]byte) (*cachedResponse, bool) {
+func (s *responseCache) claim(id string, request [sha256.Size]byte, rules []access.Rule) (*cachedResponse, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -87,15 +92,26 @@ func (s *responseCache) claim(id string, request [sha256.Size]byte) (*cachedResp
 		}
 		delete(s.byKey, other)
 	}
-	a := &cachedResponse{request: request, at: now, done: make(chan struct{})}
+	a := &cachedResponse{request: request, rules: rules, at: now, done: make(chan struct{})}
 	s.byKey[id] = a
 	return a, true
+}
+
+// allowedTo reports whether the caller still has all the rules that the first
+// request was allowed by. If not, its response could be more than they may see;
+// with a new key, the request is authorized again.
+func (a *cachedResponse) allowedTo(c access.Caller) bool {
+	return !slices.ContainsFunc(a.rules, func(r access.Rule) bool { return !slices.Contains(c.Rules, r) })
 }
 
 // replay repeats the first request's response, once there is one.
 func (a *cachedResponse) replay(w http.ResponseWriter, r *http.Request, request [sha256.Size]byte) {
 	if request != a.request {
 		writeProblem(w, problemOf(api.Problem{Type: api.TypeUsage, Status: http.StatusUnprocessableEntity, Detail: "this Idempotency-Key was used for another request", Hint: "a new key"}))
+		return
+	}
+	if !a.allowedTo(caller(r.Context())) {
+		writeProblem(w, problemOf(api.Problem{Type: api.TypeConflict, Status: http.StatusConflict, Detail: "rules of the caller were revoked since the first request with this Idempotency-Key", Hint: "a new key"}))
 		return
 	}
 	select {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -125,7 +126,8 @@ type changesInput struct {
 func (a *server) watchRoute() {
 	op := huma.Operation{
 		OperationID: "watch-secret", Method: http.MethodGet, Path: "/v1/secrets/{name}/changes", Tags: []string{"values"},
-		Summary: "Wait until a secret's current version changes", Errors: []int{401, 403, 404, 429, 500},
+		Summary: "Wait until a secret's current version changes", Errors: []int{400, 401, 403, 404, 422, 429, 500},
+		Responses: unchanged("The current version is still the one given, after timeout seconds."),
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *changesInput) (*output[versionChange], error) {
 		// Before the first look, so that no change between the two is missed.
@@ -133,6 +135,8 @@ func (a *server) watchRoute() {
 		defer wait.Stop()
 		end := time.NewTimer(time.Duration(in.Timeout) * time.Second)
 		defer end.Stop()
+		open := a.openRequest(ctx)
+		defer open.stop()
 		for {
 			now, err := a.current(ctx, in.Name)
 			if err != nil {
@@ -141,14 +145,24 @@ func (a *server) watchRoute() {
 			if now.Version != in.Version || in.Version == "" {
 				return &output[versionChange]{Body: now}, nil
 			}
-			select {
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			case <-end.C:
-				return nil, notModified("")
-			case <-a.Feed.Done():
-				return nil, notModified("")
-			case <-wait.Changed():
+			for waiting := true; waiting; {
+				select {
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				case <-end.C:
+					return nil, notModified("")
+				case <-a.Feed.Done():
+					return nil, notModified("")
+				case <-wait.Changed():
+					waiting = false
+				case <-open.tick.C:
+				}
+				switch err := open.check(); {
+				case errors.Is(err, errRulesChanged): // look again, with the rules of now
+					ctx, waiting = context.WithValue(ctx, callerKey{}, open.caller), false
+				case err != nil:
+					return nil, a.failed(ctx, op, err)
+				}
 			}
 		}
 	})

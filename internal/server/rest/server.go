@@ -32,6 +32,11 @@ type Options struct {
 	Open func(ctx context.Context, c access.Caller) (service.Operations, func(), error)
 	// Authenticate says who sent a request whose body has been read.
 	Authenticate func(r *http.Request, body []byte) (access.Caller, error)
+	// Recheck says who sent an open request that Authenticate accepted, as they
+	// are by now. Streams and long polls end with an error. Defaults to never.
+	Recheck func(r *http.Request) (access.Caller, error)
+	// RecheckEvery is how often open requests are rechecked. Defaults to a second.
+	RecheckEvery time.Duration
 	// Access manages principals and keys.
 	Access *access.Administration
 	// Feed reports events. Its Run must be running.
@@ -62,6 +67,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.RecheckEvery == 0 {
+		o.RecheckEvery = time.Second
 	}
 	if o.Timeout == 0 {
 		o.Timeout = time.Hour
@@ -170,7 +178,11 @@ func (a *server) authenticate(next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+		ctx := context.WithValue(r.Context(), callerKey{}, c)
+		if a.Recheck != nil {
+			ctx = context.WithValue(ctx, recheckKey{}, func() (access.Caller, error) { return a.Recheck(r) })
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
@@ -183,7 +195,10 @@ type output[D any] struct {
 // read registers a read-only operation.
 func read[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o service.Operations, in *I) (D, error)) {
 	op.Method = http.MethodGet
-	op.Errors = []int{401, 403, 404, 422, 429, 500}
+	op.Errors = []int{400, 401, 403, 404, 422, 429, 500}
+	if _, ok := any(new(I)).(interface{ matches(string) bool }); ok {
+		op.Responses = unchanged("Nothing has changed since the response whose ETag is in If-None-Match.")
+	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*output[D], error) {
 		operations, done, err := a.Open(ctx, caller(ctx))
 		if err != nil {
@@ -202,6 +217,11 @@ func read[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o 
 	})
 }
 
+// unchanged describes a 304.
+func unchanged(description string) map[string]*huma.Response {
+	return map[string]*huma.Response{"304": {Description: description}}
+}
+
 // notModified is a response without a body.
 func notModified(tag string) error {
 	return huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {tag}})
@@ -214,7 +234,7 @@ func write[I, D any](a *server, op huma.Operation, f func(ctx context.Context, o
 		op.Method = http.MethodPost
 	}
 	op.MaxBodyBytes = maxBody
-	op.Errors = []int{401, 403, 404, 409, 422, 429, 500}
+	op.Errors = []int{400, 401, 403, 404, 409, 422, 429, 500}
 	op.Parameters = append(op.Parameters, &huma.Param{
 		Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: "string", MaxLength: new(255)},
 		Description: "Repeating a request with the same key, from the same principal within a day, returns the first response again and does nothing.",
