@@ -6,7 +6,7 @@ import "github.com/rota-dev/rota"
 // them in their configuration.
 type PasswordRules struct {
 	At       Pos   `json:"-"`
-	Length   Int   `json:"length,omitzero" min:"8" max:"1024" default:"32" jsonschema:"How many characters."`
+	Length   Int   `json:"length,omitzero" min:"8" max:"1024" default:"32" jsonschema:"The number of characters."`
 	Alphabet Plain `json:"alphabet,omitzero" default:"letters, digits and a few symbols that are safe in URLs and shells" jsonschema:"The characters to choose from."`
 	Exclude  Plain `json:"exclude,omitzero" empty:"true" jsonschema:"Characters to leave out of the alphabet."`
 }

@@ -2,7 +2,6 @@ package rotation
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -24,7 +23,7 @@ func (r *Rotator) snapshot(ctx context.Context, s *Secret) (Snapshot, error) {
 	}
 	snapshot, err := r.Journal.Load(ctx, s.Name, peers...)
 	if err != nil {
-		return Snapshot{}, fmt.Errorf("%s: %w", s.Name, err)
+		return Snapshot{}, &SecretError{Secret: s.Name, Err: err}
 	}
 	return snapshot, nil
 }

@@ -19,10 +19,10 @@ type Notice struct {
 // NoticeParts say who receives which events.
 type NoticeParts struct {
 	At         Pos      `json:"-"`
-	Connection Plain    `json:"connection" jsonschema:"The connection that hears of it."`
+	Connection Plain    `json:"connection" jsonschema:"The connection to notify."`
 	Events     []Plain  `json:"events,omitzero" enum:"rotated,adopted,deactivated,deleted,discarded,held,failed,quarantined,recovered,rolled back,late,expiring soon,reminder" jsonschema:"Only these events. Defaults to all."`
 	Secrets    []Plain  `json:"secrets,omitzero" jsonschema:"Only secrets whose names match one of these patterns; * stands for any characters. Defaults to all."`
-	Digest     Duration `json:"digest,omitzero" jsonschema:"Gathers events for so long and sends them in one message, such as 24h."`
+	Digest     Duration `json:"digest,omitzero" jsonschema:"Collects events for this long and sends them in one message, such as 24h."`
 }
 
 func (x *Notice) read(d *decoder, n *yaml.Node, path Path, tag reflect.StructTag) {

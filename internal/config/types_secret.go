@@ -4,15 +4,15 @@ package config
 type Secret struct {
 	At     Pos       `json:"-"`
 	Name   Name      `json:"name" jsonschema:"The secret's name: letters, digits and / _ + = . @ -"`
-	Owner  Plain     `json:"owner,omitzero" jsonschema:"Who has to act where no program can: a name or an address."`
-	Issuer Issuer    `json:"issuer" jsonschema:"Where the credential is valid and is made."`
-	Store  *Store    `json:"store,omitzero" jsonschema:"Where the credential is kept. Without it, in Rota's own store."`
+	Owner  Plain     `json:"owner,omitzero" jsonschema:"Who acts when no program can: a name or an address."`
+	Issuer Issuer    `json:"issuer" jsonschema:"Where the credential is valid and gets created."`
+	Store  *Store    `json:"store,omitzero" jsonschema:"Where to keep the credential. Defaults to Rota's own store."`
 	Test   Checks    `json:"test,omitzero" jsonschema:"Your own test of a new credential, or a list of them."`
-	Target []*Target `json:"targets,omitzero" jsonschema:"The places that get a copy of the current credential."`
-	Reload []*Reload `json:"reload,omitzero" jsonschema:"What makes consumers take up the new credential, in this order."`
-	Notify []Notice  `json:"notify,omitzero" jsonschema:"The connections that hear what happened, in place of the defaults."`
-	Policy *Policy   `json:"policy,omitzero" jsonschema:"When it is rotated. Merged over the defaults, key by key."`
-	Advice Plain     `json:"advice,omitzero" enum:"on,off" jsonschema:"Whether rota check says how the targets could do without a key. Defaults to on."`
+	Target []*Target `json:"targets,omitzero" jsonschema:"Where to deliver copies of the current credential."`
+	Reload []*Reload `json:"reload,omitzero" jsonschema:"What makes consumers pick up the new credential, in this order."`
+	Notify []Notice  `json:"notify,omitzero" jsonschema:"The connections to notify of events, instead of the defaults."`
+	Policy *Policy   `json:"policy,omitzero" jsonschema:"When to rotate it. Merged over the defaults, key by key."`
+	Advice Plain     `json:"advice,omitzero" enum:"on,off" jsonschema:"Whether rota check suggests how the targets could do without a key. Defaults to on."`
 }
 
 // Issuer is the system that issues the credential and accepts it.
@@ -38,13 +38,13 @@ type Check struct {
 // Target is a place that receives a copy of the current credential.
 type Target struct {
 	At   Pos    `json:"-"`
-	Name Plain  `json:"name" jsonschema:"A name of your choice, for the progress and the log."`
+	Name Plain  `json:"name" jsonschema:"A name of your choice, used in progress and logs."`
 	Kind Choice `json:"-" kinds:"target"`
 }
 
 // Reload makes consumers pick up the new credential.
 type Reload struct {
 	At   Pos    `json:"-"`
-	Name Plain  `json:"name" jsonschema:"A name of your choice, for the progress and the log."`
+	Name Plain  `json:"name" jsonschema:"A name of your choice, used in progress and logs."`
 	Kind Choice `json:"-" kinds:"reloader"`
 }

@@ -133,5 +133,9 @@ func command(r rota.Remedy) string {
 	if !named {
 		return r.Text
 	}
-	return strings.Join(strings.Fields(strings.Join(append(words, r.Text), " ")), " ")
+	said := strings.Join(strings.Fields(strings.Join(words, " ")), " ")
+	if r.Text != "" {
+		return "`" + said + "` " + r.Text // so that it's plain what to copy
+	}
+	return said
 }

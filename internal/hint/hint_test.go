@@ -64,7 +64,7 @@ func TestOnlyRotasOwnActionsOnSecretsAreCommands(t *testing.T) {
 		remedy rota.Remedy
 		want   string
 	}{
-		{"an action", rota.Remedy{Action: rota.RemedyResume, Secret: "prod/app", Text: "once it's fixed"}, "broken (try: rota resume prod/app once it's fixed)"},
+		{"an action", rota.Remedy{Action: rota.RemedyResume, Secret: "prod/app", Text: "once it's fixed"}, "broken (try: `rota resume prod/app` once it's fixed)"},
 		{"an action on no secret", rota.Remedy{Action: rota.RemedyThaw}, "broken (try: rota thaw)"},
 		{"an unknown action", rota.Remedy{Action: "zzz", Secret: "app"}, "broken"},
 		{"an unknown action with a text", rota.Remedy{Action: "zzz", Secret: hostile, Text: "ask the operator"}, "broken (try: ask the operator)"},

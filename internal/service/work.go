@@ -13,6 +13,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/engine"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -122,7 +123,7 @@ func (l *Local) rewireWave(ctx context.Context, list []chosen, wave []string, pl
 	}
 	wired, err := l.Rewire(ctx)
 	if err != nil {
-		l.message("the new values can't be read: %v", err)
+		l.message("the new values can't be read: %s", hint.Text(err))
 		return func() {}
 	}
 	for _, name := range wave {
@@ -260,5 +261,8 @@ func (w outcome) doc(wanted rota.Step) api.WorkSecretDoc {
 	}
 	doc.Next, doc.NextAt, doc.Reason = last.Next, last.Due, last.Reason
 	doc.Remedies = last.Remedies
+	if last.Hold == rotation.HoldInUse && len(last.Remedies) == 0 {
+		doc.Remedies = []rota.Remedy{{Action: rota.RemedyWait, Secret: w.name, Text: "wait: each run looks again, and retires it once it's unused"}}
+	}
 	return doc
 }

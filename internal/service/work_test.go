@@ -36,3 +36,15 @@ func TestWorkShowsTheNameOfASecretSeparately(t *testing.T) {
 		})
 	}
 }
+
+func TestWhoeverRetiresACredentialInUseHearsThatRotaLooksAgain(t *testing.T) {
+	held := rotation.Result{Last: rotation.Decision{Hold: rotation.HoldInUse, Next: rota.StepDeactivate, Reason: "no use was seen in 1 look"}}
+	doc := outcome{name: "app", result: held}.doc(rota.StepDeactivate)
+	if doc.State != api.WorkHeld || len(doc.Remedies) != 1 || doc.Remedies[0].Action != rota.RemedyWait {
+		t.Errorf("%+v", doc)
+	}
+	held.Last.Remedies = rota.Outside("enable it")
+	if doc := (outcome{name: "app", result: held}).doc(rota.StepDeactivate); rota.Hint(doc.Remedies) != "enable it" {
+		t.Errorf("its own remedies: %+v", doc.Remedies)
+	}
+}

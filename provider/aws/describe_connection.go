@@ -14,14 +14,14 @@ import (
 type connectionConfig struct {
 	At              provider.Pos    `json:"-"`
 	Region          provider.Text   `json:"region,omitzero" jsonschema:"The region, such as eu-central-1."`
-	Profile         provider.Text   `json:"profile,omitzero" jsonschema:"A profile of the shared AWS configuration files."`
+	Profile         provider.Text   `json:"profile,omitzero" jsonschema:"A profile in the shared AWS configuration files."`
 	RoleARN         provider.Text   `json:"role_arn,omitzero" jsonschema:"A role to assume."`
-	Chain           []provider.Text `json:"chain,omitzero" jsonschema:"Roles to assume along the way to role_arn, each with the credentials of the one before."`
+	Chain           []provider.Text `json:"chain,omitzero" jsonschema:"Roles to assume on the way to role_arn, each with the previous one's credentials."`
 	ExternalID      provider.Text   `json:"external_id,omitzero" jsonschema:"The external ID that the role's trust policy requires."`
-	SessionName     provider.Text   `json:"session_name,omitzero" jsonschema:"The name of the assumed role's session, as CloudTrail shows it."`
-	Endpoint        provider.Text   `json:"endpoint,omitzero" jsonschema:"Another address for all AWS services, for emulators."`
-	AccessKeyID     provider.Text   `json:"access_key_id,omitzero" jsonschema:"A fixed access key's ID, in place of the credential chain."`
-	SecretAccessKey provider.Text   `json:"secret_access_key,omitzero" secret:"true" jsonschema:"The access key's secret: a reference such as ${file:/run/secrets/aws}."`
+	SessionName     provider.Text   `json:"session_name,omitzero" jsonschema:"The assumed role's session name, as shown in CloudTrail."`
+	Endpoint        provider.Text   `json:"endpoint,omitzero" jsonschema:"A different endpoint for all AWS services, for emulators."`
+	AccessKeyID     provider.Text   `json:"access_key_id,omitzero" jsonschema:"The ID of a fixed access key, instead of the credential chain."`
+	SecretAccessKey provider.Text   `json:"secret_access_key,omitzero" secret:"true" jsonschema:"The secret access key: a reference such as ${file:/run/secrets/aws}."`
 	SessionToken    provider.Text   `json:"session_token,omitzero" secret:"true" jsonschema:"The session token that belongs to the access key, if any."`
 }
 

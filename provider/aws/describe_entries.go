@@ -12,7 +12,7 @@ import (
 type secretsManagerConfig struct {
 	At       provider.Pos              `json:"-"`
 	Name     provider.Text             `json:"name" jsonschema:"The entry's name or ARN."`
-	Fields   map[string]provider.Plain `json:"fields,omitzero" jsonschema:"The entry's JSON keys, each with the credential's field or a template such as postgres://{username}:{password|url}@db/app. Other keys of the entry are kept."`
+	Fields   map[string]provider.Plain `json:"fields,omitzero" jsonschema:"The entry's JSON keys, each with a field of the credential or a template such as postgres://{username}:{password|url}@db/app. Other keys in the entry are kept."`
 	KMSKeyID provider.Text             `json:"kms_key_id,omitzero" jsonschema:"The KMS key to encrypt it with, if Rota creates the entry."`
 	Tags     map[string]provider.Text  `json:"tags,omitzero" empty:"true" jsonschema:"Tags, if Rota creates the entry."`
 }
@@ -77,9 +77,9 @@ type parameterConfig struct {
 	Name       provider.Text             `json:"name" jsonschema:"The parameter's name, such as /prod/app/db."`
 	Type       provider.Plain            `json:"type,omitzero" enum:"SecureString,String" default:"SecureString" jsonschema:"The parameter's type."`
 	KeyID      provider.Text             `json:"key_id,omitzero" default:"aws/ssm" jsonschema:"The KMS key that encrypts it."`
-	Tier       provider.Plain            `json:"tier,omitzero" enum:"Standard,Advanced,Intelligent-Tiering" default:"the account's" jsonschema:"Standard takes 4 KB, Advanced 8 KB."`
-	Field      provider.Plain            `json:"field,omitzero" jsonschema:"The one field, or the template of fields, that the parameter holds. Without it, a JSON object."`
-	Fields     map[string]provider.Plain `json:"fields,omitzero" jsonschema:"The names in the JSON object, each with the credential's field or a template."`
+	Tier       provider.Plain            `json:"tier,omitzero" enum:"Standard,Advanced,Intelligent-Tiering" default:"the account's" jsonschema:"Standard holds up to 4 KB, Advanced up to 8 KB."`
+	Field      provider.Plain            `json:"field,omitzero" jsonschema:"The field or template to store as the parameter's value. Defaults to a JSON object with all fields."`
+	Fields     map[string]provider.Plain `json:"fields,omitzero" jsonschema:"The names in the JSON object, each with a field of the credential or a template."`
 }
 
 // Validate implements [provider.Validator].

@@ -62,13 +62,13 @@ type assumeRoleConfig struct {
 	At                provider.Pos             `json:"-"`
 	RoleARN           provider.Text            `json:"role_arn" jsonschema:"The role."`
 	Duration          provider.Duration        `json:"duration,omitzero" default:"1h" jsonschema:"How long a session lives, 15m to 12h. At most 1h with a chain, or if the connection itself assumes a role."`
-	SessionName       provider.Text            `json:"session_name,omitzero" default:"rota" jsonschema:"The session's name, as CloudTrail shows it."`
+	SessionName       provider.Text            `json:"session_name,omitzero" default:"rota" jsonschema:"The session name, as shown in CloudTrail."`
 	ExternalID        provider.Text            `json:"external_id,omitzero" jsonschema:"The external ID that the role's trust policy requires."`
 	Policy            provider.Plain           `json:"policy,omitzero" jsonschema:"A session policy in JSON. The session can do what both it and the role allow."`
 	PolicyARNs        []provider.Text          `json:"policy_arns,omitzero" jsonschema:"Managed policies, as session policies."`
 	Tags              map[string]provider.Text `json:"tags,omitzero" empty:"true" jsonschema:"Session tags."`
-	TransitiveTagKeys []provider.Plain         `json:"transitive_tag_keys,omitzero" jsonschema:"The tags that are passed on to sessions of roles assumed with this one."`
-	Chain             []provider.Text          `json:"chain,omitzero" jsonschema:"Roles to assume along the way, each with the credentials of the one before."`
+	TransitiveTagKeys []provider.Plain         `json:"transitive_tag_keys,omitzero" jsonschema:"The tags to pass on to sessions of roles that are assumed from this one."`
+	Chain             []provider.Text          `json:"chain,omitzero" jsonschema:"Roles to assume on the way, each with the previous one's credentials."`
 }
 
 // Traits implements [provider.IssuerConfig].

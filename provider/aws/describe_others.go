@@ -50,7 +50,7 @@ type archiveConfig struct {
 	At         provider.Pos            `json:"-"`
 	Connection provider.ConnectionName `json:"connection" kind:"aws" jsonschema:"The aws connection to write with."`
 	Bucket     provider.Plain          `json:"bucket" jsonschema:"The bucket."`
-	Prefix     provider.Plain          `json:"prefix,omitzero" default:"rota-audit/" jsonschema:"The prefix of the objects' names."`
+	Prefix     provider.Plain          `json:"prefix,omitzero" default:"rota-audit/" jsonschema:"The prefix for the objects' names."`
 }
 
 // Archive implements [provider.ArchiveConfig].

@@ -38,7 +38,7 @@ func Provider() provider.Provider {
 type programConfig struct {
 	At      provider.Pos             `json:"-"`
 	Run     []provider.Plain         `json:"run" jsonschema:"The program and its arguments. No shell is involved, and they can't contain ${…} references."`
-	Timeout provider.Duration        `json:"timeout,omitzero" default:"10m" jsonschema:"How long it can run."`
+	Timeout provider.Duration        `json:"timeout,omitzero" default:"10m" jsonschema:"How long it may run."`
 	Dir     provider.Text            `json:"dir,omitzero" jsonschema:"The folder to run it in."`
 	Env     map[string]provider.Text `json:"env,omitzero" empty:"true" jsonschema:"Additional environment variables."`
 }

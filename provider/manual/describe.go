@@ -25,7 +25,7 @@ func Provider() provider.Provider {
 // issuerConfig is what no program can rotate.
 type issuerConfig struct {
 	At   provider.Pos   `json:"-"`
-	What provider.Plain `json:"what" jsonschema:"What it is, in words for people, such as a licence key."`
+	What provider.Plain `json:"what" jsonschema:"A description for people, such as licence key."`
 }
 
 // Traits implements [provider.IssuerConfig].

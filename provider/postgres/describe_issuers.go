@@ -48,7 +48,7 @@ func (c *passwordConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
 type alternatingConfig struct {
 	provider.PasswordRules
 	Roles [2]provider.Text `json:"roles" jsonschema:"The two roles, with the same privileges."`
-	Group provider.Text    `json:"group,omitzero" jsonschema:"The role that both are members of, and that owns what they create."`
+	Group provider.Text    `json:"group,omitzero" jsonschema:"The role that both are members of and that owns whatever they create."`
 }
 
 // Traits implements [provider.IssuerConfig].
