@@ -84,7 +84,7 @@ func (a *alternating) Set(ctx context.Context, s rota.SetRequest) error {
 // existing one is left alone.
 func (a *alternating) ensure(ctx context.Context, role string) error {
 	op := "make role " + role + " with the rights of " + a.names[0]
-	err := a.conn.within(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
+	err := a.conn.change(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Conn().PgConn().Exec(ctx, lockRole(role)).ReadAll(); err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (a *alternating) Delete(ctx context.Context, r rota.RetireRequest) error {
 func (a *alternating) change(ctx context.Context, verb string, r rota.RetireRequest, decide func(*state) (string, error)) error {
 	role := r.CredentialID
 	op := verb + " role " + role
-	err := a.conn.within(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
+	err := a.conn.change(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Conn().PgConn().Exec(ctx, lockRole(role)).ReadAll(); err != nil {
 			return err
 		}

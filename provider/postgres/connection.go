@@ -94,10 +94,20 @@ func limits(ctx context.Context) string {
 		"; SET LOCAL lock_timeout = " + strconv.FormatInt(lock, 10) + ";"
 }
 
-// catalogOnly makes names in Rota's own statements refer to the server's own
-// functions and operators, whatever is in schema public or the role's
-// search_path.
-const catalogOnly = "SET LOCAL search_path = pg_catalog, pg_temp;"
+// Rota's own statements mean the same whatever a database's or a role's settings
+// are. These settings apply to one transaction, so that they don't stay behind
+// in a pooler's session.
+const (
+	// neutral: names refer to the server's own functions and operators,
+	// whatever is in schema public or in search_path.
+	neutral = "SET LOCAL search_path = pg_catalog, pg_temp;"
+	// writable lifts default_transaction_read_only. It must come first. A
+	// standby refuses it with codeNotSupported.
+	writable = "SET LOCAL transaction_read_only = off;"
+	// asItself undoes a role's own default for SET ROLE, with which a login
+	// couldn't change its own password.
+	asItself = "SET LOCAL ROLE NONE;"
+)
 
 // run sends statements without parameters as one transaction, in one round
 // trip. They must be idempotent: if the session turns out to be dead (because
@@ -106,19 +116,39 @@ func (c *Connection) run(ctx context.Context, op, statements string, used ...rot
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := c.fresh(ctx, func(conn *pgxpool.Conn) error {
-		_, err := conn.Conn().PgConn().Exec(ctx, limits(ctx)+catalogOnly+statements).ReadAll()
-		return err
+		return write(ctx, conn.Conn().PgConn(), statements)
 	})
 	return c.failed(op, err, used...)
 }
 
-// within runs several statements as one transaction.
+// write runs statements that change something as one transaction.
+func write(ctx context.Context, conn *pgconn.PgConn, statements string) error {
+	results, err := conn.Exec(ctx, writable+limits(ctx)+neutral+statements).ReadAll()
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && len(results) == 0 && e.Code == codeNotSupported {
+		e.Code = codeReadOnly
+	}
+	return err
+}
+
+// within runs several statements that change nothing as one transaction.
 func (c *Connection) within(ctx context.Context, op string, do func(context.Context, pgx.Tx) error) error {
+	return c.transaction(ctx, op, func(ctx context.Context, conn *pgconn.PgConn) error {
+		_, err := conn.Exec(ctx, limits(ctx)+neutral).ReadAll()
+		return err
+	}, do)
+}
+
+// change runs several statements as one transaction.
+func (c *Connection) change(ctx context.Context, op string, do func(context.Context, pgx.Tx) error) error {
+	return c.transaction(ctx, op, func(ctx context.Context, conn *pgconn.PgConn) error { return write(ctx, conn, "") }, do)
+}
+
+func (c *Connection) transaction(ctx context.Context, op string, begin func(context.Context, *pgconn.PgConn) error, do func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := c.fresh(ctx, func(conn *pgxpool.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			if _, err := tx.Conn().PgConn().Exec(ctx, limits(ctx)+catalogOnly).ReadAll(); err != nil {
+			if err := begin(ctx, tx.Conn().PgConn()); err != nil {
 				return err
 			}
 			return do(ctx, tx)

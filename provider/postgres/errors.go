@@ -23,6 +23,7 @@ const (
 	codeUndefinedObject      = "42704"
 	codeUndefinedDatabase    = "3D000"
 	codeReadOnly             = "25006"
+	codeNotSupported         = "0A000"
 	codeSyntax               = "42601"
 	codeTooManyConnections   = "53300"
 	codeLockNotAvailable     = "55P03"

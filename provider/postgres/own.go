@@ -86,8 +86,7 @@ func (o *own) Set(ctx context.Context, s rota.SetRequest) error {
 			continue
 		}
 		err := o.roles.conn.login(ctx, c, func(ctx context.Context, conn *pgconn.PgConn) error {
-			_, err := conn.Exec(ctx, limits(ctx)+catalogOnly+lockRole(role)+"ALTER ROLE "+quote(role)+" PASSWORD '"+hash+"'").ReadAll()
-			return err
+			return write(ctx, conn, asItself+lockRole(role)+"ALTER ROLE "+quote(role)+" PASSWORD '"+hash+"'")
 		})
 		if err == nil {
 			return nil

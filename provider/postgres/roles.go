@@ -114,9 +114,9 @@ func lockRole(role string) string {
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
 // literal quotes a text as an escape string, which means the same whatever
-// standard_conforming_strings is.
+// standard_conforming_strings and backslash_quote are.
 func literal(text string) string {
-	return " E'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
+	return " E'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(text) + "'"
 }
 
 // Test logs in with the credential, on its own connection, and checks that the
@@ -132,7 +132,7 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 		if alone := len(r.names) == 1 && r.group == ""; alone && conn.ParameterStatus("session_authorization") == role {
 			return nil // the server said whom it let in, and there's no other role to compare privileges with
 		}
-		results, err := conn.Exec(ctx, limits(ctx)+catalogOnly+"SELECT session_user, "+r.membership()+", "+r.missing(role)).ReadAll()
+		results, err := conn.Exec(ctx, limits(ctx)+neutral+"SELECT session_user, "+r.membership()+", "+r.missing(role)).ReadAll()
 		if err != nil {
 			return err
 		}
