@@ -30,28 +30,23 @@ func rulePending(v *view) (Decision, bool) {
 	return v.do(rota.StepPromote, v.pending, v.pending.CreatedAt, "the new credential works")
 }
 
-// unadopted holds if setting the pending credential would replace one that Rota
-// neither made nor adopted: when it was created the issuer had none for that
-// name, and since then somebody else has made one.
+// unadopted holds if setting the first credential would replace one that Rota
+// neither made nor adopted: when it was created the issuer had none, and since
+// then somebody else has made one.
 func (v *view) unadopted(vp VersionProgress) (Decision, bool) {
-	if !v.Lists || vp.Asked || v.Force == rota.StepCreate || !vp.SetBegunAt.IsZero() || v.inService(v.pending.CredentialID) {
+	_, there := rota.Find(v.Contents.Versions, rota.LabelCurrent)
+	if there || v.hasPrevious || !v.Lists || v.Traits.Overlap() || vp.Asked || v.Force == rota.StepCreate || !vp.SetBegunAt.IsZero() {
 		return Decision{}, false
 	}
 	if v.unlisted() {
 		return observe, true
 	}
-	if _, there := v.issued(v.pending.CredentialID); !there {
+	if _, exists := v.issued(v.pending.CredentialID); !exists {
 		return Decision{}, false
 	}
 	return v.hold(HoldNeverIssued, rota.StepSet, v.pending.CreatedAt, v.now.Add(holdRecheck),
 		[]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "to keep it"), v.remedy(rota.RemedyRotate, "to replace it")},
 		"the issuer has a credential for %s that Rota neither made nor adopted, and that someone may use", v.pending.CredentialID)
-}
-
-// inService reports whether the current or the previous version holds the
-// credential.
-func (v *view) inService(credentialID string) bool {
-	return v.hasCurrent && v.current.CredentialID == credentialID || v.hasPrevious && v.previous.CredentialID == credentialID
 }
 
 // discard gives up a pending credential. It sets the current credential again if
