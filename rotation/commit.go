@@ -18,16 +18,36 @@ type StoreChange struct {
 
 // StoreKeeper is implemented by journals that keep the secrets' stores as well.
 // What a step changes there commits together with its audit entries and its
-// progress, in [SaveRequest].Changes, rather than one after the other.
+// progress, and the store is read together with the journal.
 type StoreKeeper interface {
-	// KeepsStore says whether Save carries out changes of this store of the
-	// secret's.
+	// KeepsStore says whether this store of the secret's is the one that Commit
+	// changes and that [Snapshot].Contents describes.
 	KeepsStore(secret string, s rota.Store) bool
+	// Commit is Save together with changes of the secret's store, in order, and
+	// returns what the store holds after them, nothing if the lease was given
+	// back as well. If one is refused, for example with [rota.ErrConflict],
+	// nothing is written.
+	Commit(ctx context.Context, r SaveRequest, changes []StoreChange) (rota.Contents, error)
 }
 
-func (l *ledger) keepsStore() bool {
-	keeper, ok := l.Journal.(StoreKeeper)
-	return ok && keeper.KeepsStore(l.s.Name, l.s.Store)
+// storeKeeper returns the journal if it keeps the secret's store, or nil.
+func (l *ledger) storeKeeper() StoreKeeper {
+	if keeper, ok := l.Journal.(StoreKeeper); ok && keeper.KeepsStore(l.s.Name, l.s.Store) {
+		return keeper
+	}
+	return nil
+}
+
+// takeContents returns what the store held at the last read or commit of the
+// journal, if no call has been made outside since: then nothing can have
+// happened that the turn should know about. They are taken once.
+func (l *ledger) takeContents() (rota.Contents, bool) {
+	c := l.contents
+	l.contents = nil
+	if c == nil {
+		return rota.Contents{}, false
+	}
+	return *c, true
 }
 
 func putChange(version string, c rota.Credential, labels ...rota.Label) StoreChange {
@@ -41,7 +61,7 @@ func moveChange(l rota.Label, from, to string) StoreChange {
 // begin writes down a step whose only effect is in the secret's store. If that
 // store commits with the journal, the entry waits for the effect's commit.
 func (l *ledger) begin(ctx context.Context, d Decision) error {
-	if !l.keepsStore() || l.peersAtSave != nil {
+	if l.storeKeeper() == nil || l.peersAtSave != nil {
 		return l.writeAhead(ctx, d)
 	}
 	l.enter(d, "", OutcomeBegun, d.Reason)
@@ -60,7 +80,7 @@ func (l *ledger) mark() (undo func()) {
 // succeeded notes what to remember if it went well. If the store commits with
 // the journal, all of that is one commit: where it fails, nothing happened.
 func (t *turn) change(ctx context.Context, d Decision, succeeded func(), changes ...StoreChange) error {
-	if !t.ledger.keepsStore() {
+	if t.ledger.storeKeeper() == nil {
 		err := t.outside.changeStore(ctx, changes...)
 		t.ledger.noteOutcome(d, "", err)
 		if err == nil {

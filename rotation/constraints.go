@@ -36,6 +36,9 @@ func (l *ledger) load(ctx context.Context) error {
 	}
 	l.progress = snapshot.Progress
 	l.constraints = constraints{halts: snapshot.Halts, restoredAt: snapshot.RestoredAt, peers: l.s.peersIn(snapshot)}
+	if l.storeKeeper() != nil {
+		l.contents = &snapshot.Contents
+	}
 	return nil
 }
 

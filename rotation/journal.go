@@ -46,6 +46,9 @@ type Snapshot struct {
 	// Peers is the status of each secret that was asked for, by name. A peer
 	// that was never saved is missing.
 	Peers map[string]Status
+	// Contents is what the secret's store holds, if the journal is a
+	// [StoreKeeper] and keeps it.
+	Contents rota.Contents
 }
 
 // AcquireRequest asks for a lease.
@@ -75,10 +78,6 @@ type SaveRequest struct {
 	Lease    Lease
 	Progress Progress
 	Entries  []Entry
-	// Changes are applied to the secret's store in the same commit, in order, if
-	// the journal is a [StoreKeeper]; other journals get none. If one is
-	// refused, for example with [rota.ErrConflict], nothing is written.
-	Changes []StoreChange
 	// Release gives the lease back in the same commit: a turn's last Save.
 	Release bool
 	// Peers are other secrets as they were when this was decided. If one of them

@@ -24,9 +24,10 @@ type ledger struct {
 	leasedAt    time.Time // when the lease was last renewed, by our clock
 	constraints constraints
 	progress    Progress
-	entries     []Entry       // not yet in the journal
-	deferred    []StoreChange // label moves left to the next save
-	peersAtSave []Peer        // peers that must not have changed when the next save commits
+	entries     []Entry        // not yet in the journal
+	deferred    []StoreChange  // label moves left to the next save
+	contents    *rota.Contents // see takeContents
+	peersAtSave []Peer         // peers that must not have changed when the next save commits
 }
 
 // acquire takes the secret's lease.
@@ -110,19 +111,31 @@ func (l *ledger) write(ctx context.Context, release bool, changes ...StoreChange
 	progress := l.progress
 	progress.NextAt = progress.wakeAt(at)
 	request := SaveRequest{Lease: l.lease, Progress: progress, Entries: l.entries, Release: release, Peers: l.peersAtSave}
-	request.Changes = slices.Concat(l.deferred, changes)
-	err := l.Journal.Save(ctx, request)
+	contents, err := l.commit(ctx, request, slices.Concat(l.deferred, changes))
 	if err != nil && len(changes) == 0 && l.overtaken(err) {
-		request.Changes = nil
-		err = l.Journal.Save(ctx, request)
+		contents, err = l.commit(ctx, request, nil)
 	}
 	if err == nil {
 		l.entries, l.peersAtSave, l.deferred, l.leasedAt = nil, nil, nil, at
+		l.contents = contents
 		if release {
 			l.lease = Lease{}
 		}
 	}
 	return err
+}
+
+// commit saves, with changes of the secret's store if there are any. It returns
+// what the store then holds, nil if that wasn't read.
+func (l *ledger) commit(ctx context.Context, r SaveRequest, changes []StoreChange) (*rota.Contents, error) {
+	if len(changes) == 0 {
+		return nil, l.Journal.Save(ctx, r)
+	}
+	contents, err := l.storeKeeper().Commit(ctx, r, changes)
+	if err != nil {
+		return nil, err
+	}
+	return &contents, nil
 }
 
 // guardPeers makes the next save fail with [rota.ErrPeer] if a peer was touched

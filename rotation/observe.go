@@ -77,13 +77,15 @@ func (o *observation) invalidateList() { o.listed, o.issued = false, nil }
 
 // observe looks at the store, and brings what is remembered in line with it.
 func (t *turn) observe(ctx context.Context) error {
-	var contents rota.Contents
-	err := t.outside.retry(ctx, 3, "store.describe", "", func(ctx context.Context) (err error) {
-		contents, err = t.s.Store.Describe(ctx)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("describe the store: %w", err)
+	contents, known := t.ledger.takeContents()
+	if !known {
+		err := t.outside.retry(ctx, 3, "store.describe", "", func(ctx context.Context) (err error) {
+			contents, err = t.s.Store.Describe(ctx)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("describe the store: %w", err)
+		}
 	}
 	t.ledger.foresee(contents.Versions)
 	if err := t.identify(ctx, contents.Versions); err != nil {

@@ -15,6 +15,7 @@ type outside struct {
 	*Rotator
 	s      *Secret
 	ledger *ledger
+	values map[string]rota.Credential // by version; a version's value never changes
 }
 
 // call runs f with the deadline of one call. The name and the object are those
@@ -23,6 +24,7 @@ func (o *outside) call(ctx context.Context, name, object string, f func(context.
 	if err := o.ledger.keep(ctx); err != nil {
 		return err
 	}
+	o.ledger.contents = nil
 	ctx, cancel := context.WithTimeout(ctx, o.CallTimeout)
 	defer cancel()
 	return o.traced(ctx, Span{Name: name, Object: object}, f)
@@ -57,15 +59,26 @@ func (o *outside) traced(ctx context.Context, s Span, f func(context.Context) er
 	return err
 }
 
-// get reads a version's credential and remembers the value for the redactor.
+// get reads a version's credential, once per turn, and remembers the value for
+// the redactor.
 func (o *outside) get(ctx context.Context, version string) (rota.Credential, error) {
+	if c, ok := o.values[version]; ok {
+		return c, nil
+	}
 	var c rota.Credential
 	err := o.retry(ctx, 3, "store.get", version, func(ctx context.Context) (err error) {
 		c, err = o.s.Store.Get(ctx, rota.GetRequest{Version: version})
 		return err
 	})
+	if err != nil {
+		return rota.Credential{}, err
+	}
 	o.ledger.redact(c)
-	return c, err
+	if o.values == nil {
+		o.values = map[string]rota.Credential{}
+	}
+	o.values[version] = c
+	return c, nil
 }
 
 func (o *outside) put(ctx context.Context, tries int, version string, c rota.Credential) error {

@@ -215,7 +215,7 @@ func (t *turn) markServed(ctx context.Context, version string) error {
 	holder := t.seen.holder(rota.LabelServed)
 	switch {
 	case holder == version:
-	case t.ledger.keepsStore():
+	case t.ledger.storeKeeper() != nil:
 		t.ledger.moveLater(rota.LabelServed, holder, version)
 	default:
 		if err := t.outside.move(ctx, rota.LabelServed, holder, version); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/engine"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/memory"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -29,7 +30,13 @@ func (c *clock) move(by time.Duration) { c.at.Add(int64(by / time.Second)) }
 
 func open(b *testing.B, c *clock) *store.DB {
 	b.Helper()
-	db, err := store.Open(b.Context(), store.Options{Dir: filepath.Join(b.TempDir(), "state"), Now: c.Now})
+	return openAt(b, c, "")
+}
+
+// openAt opens a store in a PostgreSQL database, or in SQLite for "".
+func openAt(b *testing.B, c *clock, dsn string) *store.DB {
+	b.Helper()
+	db, err := store.Open(b.Context(), store.Options{Dir: filepath.Join(b.TempDir(), "state"), DSN: dsn, Now: c.Now})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -50,11 +57,18 @@ func round(b *testing.B, r *rotation.Rotator, secrets []*rotation.Secret, limits
 	}
 }
 
-// BenchmarkRotationsSQLite rotates 1,000 secrets on in-memory issuers, with
-// values, progress and audit in Rota's own store.
-func BenchmarkRotationsSQLite(b *testing.B) {
+// BenchmarkRotations rotates 1,000 secrets on in-memory issuers, with values,
+// progress and audit in Rota's own store.
+func BenchmarkRotations(b *testing.B) {
+	b.Run("SQLite", func(b *testing.B) { rotations(b, "") })
+	b.Run("PostgreSQL", func(b *testing.B) {
+		rotations(b, testenv.Postgres(b, testenv.PostgresOptions{Fsync: true}).DSN())
+	})
+}
+
+func rotations(b *testing.B, dsn string) {
 	c := newClock()
-	db := open(b, c)
+	db := openAt(b, c, dsn)
 	const count = 1000
 	var secrets []*rotation.Secret
 	for i := range count {

@@ -41,9 +41,21 @@ func (j *wrappedJournal) Save(ctx context.Context, r rotation.SaveRequest) error
 			return err
 		}
 		j.noteBegun(r.Entries)
-		j.changed(r.Changes)
 		return nil
 	})
+}
+
+// Commit fails as a save does.
+func (j *wrappedJournal) Commit(ctx context.Context, r rotation.SaveRequest, changes []rotation.StoreChange) (contents rota.Contents, err error) {
+	err = j.p.do(ctx, call{"journal", "save", ""}, func(ctx context.Context, _ effect) error {
+		if contents, err = j.inner.(rotation.StoreKeeper).Commit(ctx, r, changes); err != nil {
+			return err
+		}
+		j.noteBegun(r.Entries)
+		j.changed(changes)
+		return nil
+	})
+	return contents, err
 }
 
 func (j *wrappedJournal) noteBegun(entries []rotation.Entry) {

@@ -36,6 +36,7 @@ type operator struct {
 	// waiting is the state being waited out, since waitingSince.
 	waiting      string
 	waitingSince time.Time
+	retries      bool      // what they wait for is to be able to follow the remedy
 	restUntil    time.Time // they were told that only time ends it
 	began        time.Time // when they started on the last remedy
 	busy         bool      // the current action is theirs
@@ -106,7 +107,7 @@ func (s *subject) obey(ctx context.Context) (more bool) {
 	state := x.state()
 	switch {
 	case state == o.waiting && !s.waitedTooLong(x):
-		if !o.choosy || s.chance(0.7) {
+		if !o.retries && (!o.choosy || s.chance(0.7)) {
 			return false
 		}
 	case state != o.waiting && o.waiting != "":
@@ -211,6 +212,7 @@ func (s *subject) follow15(ctx context.Context, x situation) (more bool) {
 			if o.waiting != x.state() {
 				o.waiting, o.waitingSince = x.state(), s.now
 			}
+			o.retries = r.Action != rota.RemedyWait
 			return false
 		}
 		if o.answer != nil {
@@ -299,7 +301,9 @@ func (s *subject) ordered(r rota.Remedy, command func() (rotation.Result, error)
 	res, err := command()
 	what := "refused: " + string(r.Action)
 	switch last := res.Last; {
-	case errors.Is(err, rota.ErrBusy), errors.Is(err, rota.ErrFenced), err == nil && last.Hold == rotation.HoldNone:
+	case errors.Is(err, rota.ErrBusy):
+		return waits, nil // nothing was done: they repeat it
+	case errors.Is(err, rota.ErrFenced), err == nil && last.Hold == rotation.HoldNone:
 		return carriedOut, nil
 	case err != nil:
 		if remedies := s.w.hooks.said(err); len(remedies) > 0 {

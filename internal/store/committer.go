@@ -21,6 +21,9 @@ type committer struct {
 	conn     *sql.Conn  // nil while there is no connection
 	deferred []*request // start the next batch with these: their locks were taken
 	hasTurn  bool       // holds the process's turn at the end of the audit
+
+	lastSize   int           // how many requests shared the last commit
+	lastCommit time.Duration // how long that took
 }
 
 func (c *committer) loop() {
@@ -60,9 +63,11 @@ func (c *committer) batch(first *request) {
 		return
 	}
 	batch, err := c.run(t, first)
+	begun := time.Now()
 	if err == nil {
 		err = t.commit()
 	}
+	c.lastSize, c.lastCommit = len(batch), time.Since(begun)
 	if err == nil {
 		for _, d := range batch {
 			d.r.result <- d.refusal
@@ -100,13 +105,30 @@ func (c *committer) run(t *tx, first *request) ([]outcome, error) {
 		if turn, err = c.admit(t, maxBatch-len(batch)); err != nil {
 			return batch, err
 		}
-		if len(turn) > 0 {
+		if len(turn) > 0 || len(batch) < c.lastSize && len(c.committers) == 1 && c.linger() {
 			continue
 		}
 		if len(t.entries) == 0 || c.acquireTurn(maxBatch-len(batch)) {
 			return batch, nil
 		}
 	}
+}
+
+// linger waits for another request, which then waits in deferred, half as long
+// as a commit takes. Those who shared the last commit were all answered at the
+// same moment, so they come back one shortly after the other. Without the wait,
+// the first of them would get a commit to themselves.
+func (c *committer) linger() bool {
+	wait := time.NewTimer(c.lastCommit / 2)
+	defer wait.Stop()
+	select {
+	case r := <-c.queue:
+		c.deferred = append(c.deferred, r)
+		return true
+	case <-wait.C:
+	case <-c.closing:
+	}
+	return false
 }
 
 // acquireTurn waits for the turn at the end of the audit. It returns false if a

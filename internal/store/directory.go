@@ -85,12 +85,18 @@ func (d directory) principals(ctx context.Context) ([]access.Principal, error) {
 // Update reads all principals under the write lock, and writes the ones that
 // change altered.
 func (d directory) Update(ctx context.Context, change func(*access.Change) error, entries ...rotation.Entry) error {
-	// Creating the key is a commit of its own, so it comes first.
-	key, err := d.db.keys.ensure(ctx, d.db.core, accessKeysID)
+	known, err := d.db.keys.find(ctx, d.db.reader, accessKeysID)
 	if err != nil {
 		return fmt.Errorf("access keys: %w", err)
 	}
 	return d.db.writer.do(ctx, accessLock, func(t *tx) error {
+		key := known
+		if key == nil {
+			var err error
+			if key, err = d.db.keys.dataKey(t, accessKeysID, true); err != nil {
+				return fmt.Errorf("access keys: %w", err)
+			}
+		}
 		before, err := t.principals()
 		if err != nil {
 			return err

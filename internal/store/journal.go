@@ -84,6 +84,34 @@ func (db Journal) Release(ctx context.Context, l rotation.Lease) error {
 // or before a person lifted a quarantine, leaves the secret due immediately, so
 // that it's decided again.
 func (db Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
+	return db.save(ctx, r, nil)
+}
+
+// Commit is Save with changes of the secret's store.
+func (db Journal) Commit(ctx context.Context, r rotation.SaveRequest, changes []rotation.StoreChange) (rota.Contents, error) {
+	if len(r.Peers) > 0 {
+		return rota.Contents{}, errors.New("a save that compares peers can't change the store, which needs the secret's own lock")
+	}
+	own := &secretStore{db: db.core, name: r.Lease.Secret}
+	prepared, err := own.prepare(ctx, changes)
+	if err != nil {
+		return rota.Contents{}, err
+	}
+	var contents rota.Contents
+	err = db.save(ctx, r, func(t *tx) (err error) {
+		if err := own.change(t, prepared...); err != nil {
+			return err
+		}
+		if !r.Release { // nobody asks any more
+			contents, err = own.describe(t.rows)
+		}
+		return err
+	})
+	return contents, err
+}
+
+// save saves, and runs also in the same transaction if it isn't nil.
+func (db Journal) save(ctx context.Context, r rotation.SaveRequest, also func(*tx) error) error {
 	fail := func(err error) error { return fmt.Errorf("save progress of secret %s: %w", r.Lease.Secret, err) }
 	progress, err := json.Marshal(r.Progress)
 	if err != nil {
@@ -102,10 +130,6 @@ func (db Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 	next := micros(r.Progress.NextAt)
 	if next != 0 && r.Progress.NextAt.After(fromMicros(next)) {
 		next++ // rounded up, so that it isn't due too early
-	}
-	changes, err := db.changes(ctx, r)
-	if err != nil {
-		return fail(err)
 	}
 	lock := secretLock(r.Lease.Secret)
 	if len(r.Peers) > 0 {
@@ -127,8 +151,8 @@ func (db Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 		if n == 0 {
 			return rota.ErrFenced
 		}
-		for _, change := range changes {
-			if err := change(t); err != nil {
+		if also != nil {
+			if err := also(t); err != nil {
 				return err
 			}
 		}
@@ -145,25 +169,4 @@ func (db Journal) Save(ctx context.Context, r rotation.SaveRequest) error {
 func (db Journal) KeepsStore(secret string, s rota.Store) bool {
 	own, ok := s.(*secretStore)
 	return ok && own.db == db.core && own.name == secret
-}
-
-// changes prepares what a Save changes in the secret's store.
-func (db Journal) changes(ctx context.Context, r rotation.SaveRequest) ([]func(*tx) error, error) {
-	if len(r.Changes) > 0 && len(r.Peers) > 0 {
-		return nil, errors.New("a save that compares peers can't change the store, which needs the secret's own lock")
-	}
-	own := &secretStore{db: db.core, name: r.Lease.Secret}
-	all := make([]func(*tx) error, len(r.Changes))
-	for i, c := range r.Changes {
-		var err error
-		if c.Put != nil {
-			all[i], err = own.put(ctx, *c.Put)
-		} else {
-			_, all[i], err = own.move(*c.Move)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// Load reads everything kept about a secret, and the status of its peers, in
-// one statement, so that the parts are consistent even while others write.
+// Load reads everything kept about a secret, what its store holds, and the
+// status of its peers, in one statement, so that the parts are consistent even
+// while others write.
 func (db Journal) Load(ctx context.Context, secret string, peers ...string) (rotation.Snapshot, error) {
 	args := []any{secret}
 	for _, peer := range peers {
@@ -28,11 +29,11 @@ func (db Journal) Load(ctx context.Context, secret string, peers ...string) (rot
 	if err != nil {
 		return rotation.Snapshot{}, fmt.Errorf("progress of secret %s: %w", secret, explain(err))
 	}
+	sortVersions(&s.Contents)
 	return s, nil
 }
 
-// loadQuery reads a secret and that many peers. The first row applies to all
-// secrets; then comes one row for each of these secrets that the store knows.
+// loadQuery reads a secret and that many peers.
 func loadQuery(peers int) string {
 	var names strings.Builder
 	for i := range peers {
@@ -41,24 +42,39 @@ func loadQuery(peers int) string {
 	return fmt.Sprintf(sqlLoad, names.String())
 }
 
+// What a [snapshotRow] is about.
+const (
+	rowOfAll     = iota // applies to every secret
+	rowOfSecret         // one of those asked for
+	rowOfVersion        // the secret's store
+)
+
 // snapshotRow is one row of [sqlLoad].
 type snapshotRow struct {
-	secret           string // "" in the first row
+	kind             int
+	secret           string // of rowOfSecret
 	progress, status []byte // JSON; progress for the secret itself only
 	lifted           int64
 	paused, frozen   []byte // JSON; empty if neither
 	restoredAt       int64
+	contents         contentsRow
 }
 
 func (r *snapshotRow) scan(row scanner) error {
-	return row.Scan(&r.secret, &r.progress, &r.status, &r.lifted, &r.paused, &r.frozen, &r.restoredAt)
+	c := &r.contents
+	return row.Scan(&r.kind, &r.secret, &r.progress, &r.status, &r.lifted, &r.paused, &r.frozen, &r.restoredAt,
+		&c.changed, &c.version, &c.created, &c.label)
 }
 
 // addTo adds the row to the snapshot of a secret.
 func (r *snapshotRow) addTo(s *rotation.Snapshot, secret string, isPeer bool) error {
-	if r.secret == "" {
+	switch r.kind {
+	case rowOfAll:
 		s.RestoredAt = fromMicros(r.restoredAt)
 		return decode(r.frozen, &s.Halts.Frozen)
+	case rowOfVersion:
+		r.contents.addTo(&s.Contents)
+		return nil
 	}
 	if isPeer {
 		var status rotation.Status

@@ -231,38 +231,29 @@ func (k *keys) read(ctx context.Context, pool *sql.DB, secret string) (*keyset.H
 	return k.open(row, wrapped, dataKeyID(secret))
 }
 
-// ensure creates a secret's data key if there is none. Only committed keys are
-// cached, so that no value is ever encrypted with a key that a rollback has
-// undone.
-func (k *keys) ensure(ctx context.Context, db *core, secret string) (tink.AEAD, error) {
-	key, err := k.find(ctx, db.reader, secret)
-	if key != nil || err != nil {
-		return key, err
-	}
-	err = db.writer.do(ctx, secretLock(secret), func(t *tx) error {
-		var wrapped []byte
-		found, err := t.row(sqlDataKey, []any{dataKeyID(secret)}, &wrapped)
-		if found || err != nil {
-			return err
-		}
-		var one int
-		if found, err = t.row(sqlHasSecret, []any{secret}, &one); err != nil {
-			return err
-		}
-		if found {
-			return errNoDataKey
-		}
-		_, err = k.create(t, dataKeyID(secret), aead.AES256GCMKeyTemplate())
-		return err
-	})
+// dataKey returns a secret's data key inside the transaction. A missing one is
+// created together with the secret. It isn't cached, because the transaction
+// may be rolled back, and no value must ever be encrypted with a key that is
+// gone.
+func (k *keys) dataKey(t *tx, secret string, make bool) (tink.AEAD, error) {
+	var wrapped []byte
+	found, err := t.row(sqlDataKey, []any{dataKeyID(secret)}, &wrapped)
 	if err != nil {
 		return nil, err
 	}
-	key, err = k.find(ctx, db.reader, secret)
-	if key == nil && err == nil {
-		err = errNoDataKey
+	if !found {
+		if !make {
+			return nil, errNoDataKey
+		}
+		if wrapped, err = k.create(t, dataKeyID(secret), aead.AES256GCMKeyTemplate()); err != nil {
+			return nil, err
+		}
 	}
-	return key, err
+	handle, err := k.open(t.row, wrapped, dataKeyID(secret))
+	if err != nil {
+		return nil, err
+	}
+	return aead.New(handle)
 }
 
 var errNoDataKey = rota.WithRemedies(errors.New("its data key is missing: the database is damaged"), rota.Outside("restore a backup"))

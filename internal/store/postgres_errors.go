@@ -45,6 +45,10 @@ func isTransient(err error) bool {
 	return false
 }
 
+// endedWithServer reports whether a connection was closed by a server that was
+// shutting down or restarting.
+func endedWithServer(err error) bool { return strings.HasPrefix(pgCode(err), "57P") }
+
 // explain adds what a person can do to the database's errors, and classifies
 // transient ones.
 func explain(err error) error {

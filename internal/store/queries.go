@@ -6,11 +6,11 @@ package store
 //
 //nolint:gosec // SQL, no credentials
 const (
-	sqlDescribe = `SELECT s.changed_at, v.id, v.created_at, l.label
-		FROM secrets s
-		LEFT JOIN labels l ON l.secret = s.name
-		LEFT JOIN versions v ON v.secret = s.name AND v.id = l.version
-		WHERE s.name = $1 ORDER BY v.created_at, v.id, l.label`
+	sqlDescribe = `SELECT ` + sqlContents
+	// Versions without a label aren't shown.
+	sqlContents = `s.changed_at, coalesce(v.id, ''), coalesce(v.created_at, 0), coalesce(l.label, '')
+		FROM secrets s LEFT JOIN labels l ON l.secret = s.name LEFT JOIN versions v ON v.secret = l.secret AND v.id = l.version
+		WHERE s.name = $1`
 	sqlValue         = `SELECT value FROM versions WHERE secret = $1 AND id = $2`
 	sqlHasSecret     = `SELECT 1 FROM secrets WHERE name = $1`
 	sqlTouchSecret   = `INSERT INTO secrets (name, changed_at, created_at, suffix) VALUES ($1, $2, $2, $3) ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at`
@@ -45,9 +45,11 @@ const (
 	sqlRelease            = `UPDATE progress SET holder = '', expires_at = 0 WHERE secret = $1 AND fence = $2 AND holder = $3`
 	sqlSave               = `UPDATE progress SET holder = $10, expires_at = $4, next_at = CASE WHEN fence > lifted THEN CAST($5 AS BIGINT) ELSE 0 END, status = $6, failure = $7, progress = $8, overdue_from = $9, unsent = $11, lifted = CASE WHEN fence > lifted THEN 0 ELSE lifted END WHERE secret = $1 AND fence = $2 AND holder = $3`
 	// %s is ", $2" and so on, for more secrets.
-	sqlLoad = `SELECT '', '', '', 0, '', coalesce((SELECT halt FROM halts WHERE name = 'all'), ''), coalesce((SELECT at FROM restored WHERE id = 1), 0)
+	sqlLoad = `SELECT 0, '', '', '', 0, '', coalesce((SELECT halt FROM halts WHERE name = 'all'), ''), coalesce((SELECT at FROM restored WHERE id = 1), 0), 0, '', 0, ''
 		UNION ALL
-		SELECT secret, CASE WHEN secret = $1 THEN progress ELSE '' END, status, lifted, paused, '', 0 FROM progress WHERE secret IN ($1%s)`
+		SELECT 1, secret, CASE WHEN secret = $1 THEN progress ELSE '' END, status, lifted, paused, '', 0, 0, '', 0, '' FROM progress WHERE secret IN ($1%s)
+		UNION ALL
+		SELECT 2, '', '', '', 0, '', '', 0, ` + sqlContents + ``
 	sqlStatus           = `SELECT status FROM progress WHERE secret = $1`
 	sqlStatuses         = `SELECT secret, holder, expires_at, instance, next_at, status, failure FROM progress ORDER BY secret`
 	sqlEnrolledStatuses = `SELECT secret, holder, expires_at, instance, next_at, status, failure, paused, unsent > 0 FROM progress WHERE enrolled = 1 AND secret > $1 ORDER BY secret LIMIT $2`

@@ -7,9 +7,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/tink"
-
 	"github.com/rota-dev/rota/internal/store/record"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -169,28 +166,4 @@ func (r records) Update(ctx context.Context, name string, change func(*record.Ch
 // Record adds entries to the audit.
 func (r records) Record(ctx context.Context, entries ...rotation.Entry) error {
 	return r.db.Audit().Record(ctx, entries...)
-}
-
-// dataKey returns a secret's data key inside the transaction. A missing one is
-// created together with the secret. It isn't cached, because the transaction
-// may be rolled back.
-func (k *keys) dataKey(t *tx, secret string, make bool) (tink.AEAD, error) {
-	var wrapped []byte
-	found, err := t.row(sqlDataKey, []any{dataKeyID(secret)}, &wrapped)
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		if !make {
-			return nil, errNoDataKey
-		}
-		if wrapped, err = k.create(t, dataKeyID(secret), aead.AES256GCMKeyTemplate()); err != nil {
-			return nil, err
-		}
-	}
-	handle, err := k.open(t.row, wrapped, dataKeyID(secret))
-	if err != nil {
-		return nil, err
-	}
-	return aead.New(handle)
 }

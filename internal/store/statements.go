@@ -20,7 +20,7 @@ func (s *statements) prepare(ctx context.Context, pool *sql.DB, query string) (*
 	if stmt, ok := s.prepared[query]; ok {
 		return stmt, nil
 	}
-	stmt, err := pool.PrepareContext(ctx, query) //nolint:sqlclosecheck // it is kept for the next call
+	stmt, err := pool.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -33,19 +33,40 @@ func (s *statements) prepare(ctx context.Context, pool *sql.DB, query string) (*
 
 // row reads one row into dest.
 func (s *statements) row(ctx context.Context, pool *sql.DB, query string, args []any, dest ...any) error {
-	stmt, err := s.prepare(ctx, pool, query) //nolint:sqlclosecheck // it is kept for the next call
-	if err != nil {
-		return err
+	found := false
+	err := s.rows(ctx, pool, query, args, func(row scanner) error {
+		if found {
+			return nil
+		}
+		found = true
+		return row.Scan(dest...)
+	})
+	if err == nil && !found {
+		return sql.ErrNoRows
 	}
-	return stmt.QueryRowContext(ctx, args...).Scan(dest...)
+	return err
 }
 
-// rows passes each row to scan.
+// rows passes each row to scan. A pool may still have connections that ended
+// with a server that has restarted since: each is good for one failure.
 func (s *statements) rows(ctx context.Context, pool *sql.DB, query string, args []any, scan func(scanner) error) error {
-	stmt, err := s.prepare(ctx, pool, query) //nolint:sqlclosecheck // it is kept for the next call
+	stmt, err := s.prepare(ctx, pool, query)
 	if err != nil {
 		return err
 	}
+	for attempt := 1; ; attempt++ {
+		seen := false
+		err := readRows(ctx, stmt, args, func(row scanner) error {
+			seen = true
+			return scan(row)
+		})
+		if err == nil || seen || attempt > pool.Stats().MaxOpenConnections || !endedWithServer(err) {
+			return err
+		}
+	}
+}
+
+func readRows(ctx context.Context, stmt *sql.Stmt, args []any, scan func(scanner) error) error {
 	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
 		return err

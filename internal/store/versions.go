@@ -1,14 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
 	"unicode/utf8"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // system is this store's name in errors.
@@ -45,42 +46,56 @@ func (s *secretStore) fail(op string, err error) error {
 
 // Describe lists the labeled versions, oldest first.
 func (s *secretStore) Describe(ctx context.Context) (rota.Contents, error) {
-	c, err := s.describe(ctx)
+	c, err := s.describe(func(query string, args []any, scan func(scanner) error) error {
+		return explain(s.db.reads.rows(ctx, s.db.reader, query, args, scan))
+	})
 	return c, s.fail("describe versions", err)
 }
 
-func (s *secretStore) describe(ctx context.Context) (rota.Contents, error) {
-	stmt, err := s.db.reads.prepare(ctx, s.db.reader, sqlDescribe) //nolint:sqlclosecheck // it is kept for the next call
-	if err != nil {
-		return rota.Contents{}, explain(err)
-	}
-	rows, err := stmt.QueryContext(ctx, s.name)
-	if err != nil {
-		return rota.Contents{}, explain(err)
-	}
-	defer func() { _ = rows.Close() }()
+func (s *secretStore) describe(rows rowsReader) (rota.Contents, error) {
 	var c rota.Contents
-	for rows.Next() {
-		var changed int64
-		var created sql.NullInt64
-		var id, label sql.NullString
-		if err := rows.Scan(&changed, &id, &created, &label); err != nil {
-			return rota.Contents{}, explain(err)
+	err := rows(sqlDescribe, []any{s.name}, func(row scanner) error {
+		var r contentsRow
+		if err := row.Scan(&r.changed, &r.version, &r.created, &r.label); err != nil {
+			return err
 		}
-		c.ChangedAt = fromMicros(changed)
-		if !id.Valid {
-			continue
-		}
-		if n := len(c.Versions); n == 0 || c.Versions[n-1].ID != id.String {
-			c.Versions = append(c.Versions, rota.Version{ID: id.String, CreatedAt: fromMicros(created.Int64)})
-		}
-		v := &c.Versions[len(c.Versions)-1]
-		v.Labels = append(v.Labels, rota.Label(label.String))
+		r.addTo(&c)
+		return nil
+	})
+	sortVersions(&c)
+	return c, err
+}
+
+// contentsRow is a row of [sqlContents]: a secret's version with one of its
+// labels, or an empty version if there is none.
+type contentsRow struct {
+	changed, created int64
+	version, label   string
+}
+
+func (r contentsRow) addTo(c *rota.Contents) {
+	c.ChangedAt = fromMicros(r.changed)
+	if r.version == "" {
+		return
 	}
-	if err := rows.Err(); err != nil {
-		return rota.Contents{}, explain(err)
+	at := slices.IndexFunc(c.Versions, func(v rota.Version) bool { return v.ID == r.version })
+	if at < 0 {
+		at = len(c.Versions)
+		c.Versions = append(c.Versions, rota.Version{ID: r.version, CreatedAt: fromMicros(r.created)})
 	}
-	return c, nil
+	v := &c.Versions[at]
+	v.Labels = append(v.Labels, rota.Label(r.label))
+}
+
+// sortVersions sorts them by age, and labels by name. In the query it would
+// cost more.
+func sortVersions(c *rota.Contents) {
+	slices.SortFunc(c.Versions, func(a, b rota.Version) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	for _, v := range c.Versions {
+		slices.Sort(v.Labels)
+	}
 }
 
 // Get reads and decrypts one version.
@@ -114,11 +129,57 @@ func (s *secretStore) Put(ctx context.Context, r rota.PutRequest) error {
 	if err != nil {
 		return err
 	}
-	return s.fail("put version "+r.Version, s.db.writer.do(ctx, secretLock(s.name), put))
+	err = s.db.writer.do(ctx, secretLock(s.name), func(t *tx) error { return s.change(t, put) })
+	return s.fail("put version "+r.Version, err)
 }
 
-// put prepares storing a version, for a transaction that has the secret's lock.
-func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (func(*tx) error, error) {
+// change is a prepared change of a secret's versions. It reads in a transaction
+// that has the secret's lock, and returns what to write there, nothing if
+// everything is as requested.
+type change func(*tx) ([]*statement, error)
+
+// change carries out changes in order. Only after the last one do versions
+// without a label go.
+func (s *secretStore) change(t *tx, changes ...change) error {
+	wrote := false
+	for _, c := range changes {
+		writes, err := c(t)
+		if err != nil {
+			return err
+		}
+		if len(writes) > 0 && !wrote {
+			t.enqueue(sqlTouchSecret, s.name, micros(t.now), newSuffix())
+			wrote = true
+		}
+		for _, w := range writes {
+			t.enqueue(w.query, w.args...)
+		}
+	}
+	if wrote {
+		t.enqueue(sqlDropUnlabeled, s.name)
+	}
+	return nil
+}
+
+// prepare prepares changes.
+func (s *secretStore) prepare(ctx context.Context, changes []rotation.StoreChange) ([]change, error) {
+	all := make([]change, len(changes))
+	for i, c := range changes {
+		var err error
+		if c.Put != nil {
+			all[i], err = s.put(ctx, *c.Put)
+		} else {
+			_, all[i], err = s.move(*c.Move)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// put prepares storing a version.
+func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (change, error) {
 	op := "put version " + r.Version
 	if s.name == "" || r.Version == "" || r.Credential.IsZero() || len(r.Labels) == 0 || slices.Contains(r.Labels, "") {
 		return nil, s.refuse(op, errors.New("a version needs a secret's name, an id, a credential and a label"))
@@ -128,51 +189,66 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (func(*tx) err
 			return nil, s.refuse(op, rota.WithRemedies(fmt.Errorf("field %q is not UTF-8 text", name), rota.Outside("encode it in base64")))
 		}
 	}
-	key, err := s.db.keys.ensure(ctx, s.db, s.name)
+	// A new secret gets its key in the transaction. All others are encrypted
+	// here, where it holds nobody up.
+	known, err := s.db.keys.find(ctx, s.db.reader, s.name)
 	if err != nil {
 		return nil, s.fail(op, err)
 	}
-	value, err := encrypt(key, s.name, r.Version, r.Credential)
-	if err != nil {
-		return nil, s.fail(op, err)
+	var sealed []byte
+	if known != nil {
+		if sealed, err = encrypt(known, s.name, r.Version, r.Credential); err != nil {
+			return nil, s.fail(op, err)
+		}
 	}
 	// Current first: it moves Previous, which may also have been requested.
 	labels := slices.Clone(r.Labels)
 	slices.SortStableFunc(labels, func(a, b rota.Label) int { return isCurrent(b) - isCurrent(a) })
 
-	return func(t *tx) error {
+	return func(t *tx) ([]*statement, error) {
+		key, value := known, sealed
+		if key == nil {
+			var one int
+			exists, err := t.row(sqlHasSecret, []any{s.name}, &one)
+			if err != nil {
+				return nil, err
+			}
+			if key, err = s.db.keys.dataKey(t, s.name, !exists); err != nil {
+				return nil, err
+			}
+			if value, err = encrypt(key, s.name, r.Version, r.Credential); err != nil {
+				return nil, err
+			}
+		}
 		var stored []byte
 		found, err := t.row(sqlValue, []any{s.name, r.Version}, &stored)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(stored) > 0 {
 			c, err := decrypt(key, s.name, r.Version, stored)
 			if err != nil {
-				return s.refuse(op, err)
+				return nil, s.refuse(op, err)
 			}
 			if !c.Equal(r.Credential) {
-				return s.refuse(op, fmt.Errorf("it already exists with a different credential: %w", rota.ErrConflict))
+				return nil, s.refuse(op, fmt.Errorf("it already exists with a different credential: %w", rota.ErrConflict))
 			}
-			return nil
+			return nil, nil
 		}
-		t.enqueue(sqlTouchSecret, s.name, micros(t.now), newSuffix())
+		writes := []*statement{{query: sqlInsertVersion, args: []any{s.name, r.Version, value, micros(t.now)}}}
 		if found { // announced through the endpoint, without a value
-			t.enqueue(sqlUpdateVersion, s.name, r.Version, value)
-		} else {
-			t.enqueue(sqlInsertVersion, s.name, r.Version, value, micros(t.now))
+			writes = []*statement{{query: sqlUpdateVersion, args: []any{s.name, r.Version, value}}}
 		}
 		for _, l := range labels {
 			holder := ""
 			if l == rota.LabelCurrent { // because Previous follows it
 				if holder, err = t.holder(s.name, l); err != nil {
-					return err
+					return nil, err
 				}
 			}
-			t.label(s.name, l, holder, r.Version)
+			writes = append(writes, s.label(l, holder, r.Version)...)
 		}
-		t.enqueue(sqlDropUnlabeled, s.name)
-		return nil
+		return writes, nil
 	}, nil
 }
 
@@ -189,37 +265,35 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 	if err != nil {
 		return err
 	}
-	return s.fail(op, s.db.writer.do(ctx, secretLock(s.name), move))
+	err = s.db.writer.do(ctx, secretLock(s.name), func(t *tx) error { return s.change(t, move) })
+	return s.fail(op, err)
 }
 
-// move prepares moving a label, for a transaction that has the secret's lock.
-func (s *secretStore) move(r rota.MoveRequest) (op string, run func(*tx) error, err error) {
+// move prepares moving a label.
+func (s *secretStore) move(r rota.MoveRequest) (op string, run change, err error) {
 	op = fmt.Sprintf("move %s from %q to %q", r.Label, r.From, r.To)
 	if s.name == "" || r.Label == "" {
 		return op, nil, s.refuse(op, errors.New("a move needs a secret's name and a label"))
 	}
-	return op, func(t *tx) error {
+	return op, func(t *tx) ([]*statement, error) {
 		var holder string
 		var found int
 		if _, err := t.row(sqlBeforeMove, []any{s.name, string(r.Label), r.To}, &holder, &found); err != nil {
-			return err
+			return nil, err
 		}
 		if holder == r.To {
-			return nil
+			return nil, nil
 		}
 		if holder != r.From {
-			return s.refuse(op, fmt.Errorf("%q has it: %w", holder, rota.ErrConflict))
+			return nil, s.refuse(op, fmt.Errorf("%q has it: %w", holder, rota.ErrConflict))
 		}
 		if r.To == "" && r.Label == rota.LabelCurrent {
-			return s.refuse(op, fmt.Errorf("a secret always has a current version: %w", rota.ErrConflict))
+			return nil, s.refuse(op, fmt.Errorf("a secret always has a current version: %w", rota.ErrConflict))
 		}
 		if r.To != "" && found == 0 {
-			return s.refuse(op, rota.ErrNotFound)
+			return nil, s.refuse(op, rota.ErrNotFound)
 		}
-		t.enqueue(sqlTouchSecret, s.name, micros(t.now), newSuffix())
-		t.label(s.name, r.Label, holder, r.To)
-		t.enqueue(sqlDropUnlabeled, s.name)
-		return nil
+		return s.label(r.Label, holder, r.To), nil
 	}, nil
 }
 
@@ -232,13 +306,16 @@ func (t *tx) holder(secret string, l rota.Label) (string, error) {
 
 // label moves a label from holder to another version, "" for none. Previous
 // follows Current.
-func (t *tx) label(secret string, l rota.Label, holder, to string) {
+func (s *secretStore) label(l rota.Label, holder, to string) []*statement {
+	set := func(l rota.Label, version string) *statement {
+		return &statement{query: sqlSetLabel, args: []any{s.name, string(l), version}}
+	}
+	moved := set(l, to)
 	if to == "" {
-		t.enqueue(sqlDropLabel, secret, string(l))
-	} else {
-		t.enqueue(sqlSetLabel, secret, string(l), to)
+		moved = &statement{query: sqlDropLabel, args: []any{s.name, string(l)}}
 	}
 	if l == rota.LabelCurrent && holder != "" && holder != to {
-		t.enqueue(sqlSetLabel, secret, string(rota.LabelPrevious), holder)
+		return []*statement{moved, set(rota.LabelPrevious, holder)}
 	}
+	return []*statement{moved}
 }

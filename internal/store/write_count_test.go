@@ -32,12 +32,21 @@ func (c *counted) Release(ctx context.Context, l rotation.Lease) error {
 }
 
 func (c *counted) Save(ctx context.Context, r rotation.SaveRequest) error {
+	c.saved(r)
+	return c.Journal.Save(ctx, r)
+}
+
+func (c *counted) Commit(ctx context.Context, r rotation.SaveRequest, changes []rotation.StoreChange) (rota.Contents, error) {
+	c.saved(r)
+	return c.Journal.Commit(ctx, r, changes)
+}
+
+func (c *counted) saved(r rotation.SaveRequest) {
 	what := "save"
 	for _, e := range r.Entries {
 		what += " " + e.Step + ":" + string(e.Outcome)
 	}
 	c.writes = append(c.writes, what)
-	return c.Journal.Save(ctx, r)
 }
 
 func (c *counted) KeepsStore(secret string, s rota.Store) bool {
@@ -131,7 +140,7 @@ type early struct {
 
 func (e *early) Save(ctx context.Context, r rotation.SaveRequest) error {
 	for _, entry := range r.Entries {
-		if entry.Step == string(rota.StepCreate) && entry.Outcome == rotation.OutcomeSucceeded && len(r.Changes) == 0 {
+		if entry.Step == string(rota.StepCreate) && entry.Outcome == rotation.OutcomeSucceeded {
 			e.found = append(e.found, entry)
 		}
 	}
