@@ -91,7 +91,7 @@ var observe = Decision{Observe: true, Reason: "the issuer's list is needed"}
 const holdRecheck = time.Hour
 
 // readyRecheck is how often it's checked whether what follows an irreversible
-// step would succeed by now.
-const readyRecheck = 5 * time.Minute
+// step would succeed by now. That logs in each time.
+const readyRecheck = 10 * time.Minute
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
