@@ -70,7 +70,7 @@ func (s *subject) disturb(context.Context) {
 		s.turnAt(s.now, "foreign rotation", func(context.Context) { s.putByHand(s.newByHand()) })
 	case n < 18:
 		s.turnAt(s.now, "edit", func(context.Context) {
-			if _, c, ok := s.store.Read(rota.LabelCurrent); ok && !s.truth.personBroke {
+			if version, c, ok := s.store.Read(rota.LabelCurrent); ok && !s.truth.personBroke && !s.truth.broken[version] {
 				s.putByHand(c)
 			}
 		})

@@ -52,17 +52,19 @@ type truth struct {
 	savedAt        time.Time       // when progress was last saved
 	workedAt       time.Time       // when a turn last ended
 
-	progress    rotation.Progress // as saved; don't read its maps
-	nextAt      time.Time
-	hold        rotation.HoldKind // since holdSince
-	holdSince   time.Time
-	hadPrevious bool // as of the last save
-	fence       int64
-	waiting     time.Time // since when a turn has been waiting for a slot
-	failStep    rota.Step
-	failVersion string
-	fails       int
-	turns       []time.Time
+	progress  rotation.Progress // as saved; don't read its maps
+	nextAt    time.Time
+	hold      rotation.HoldKind // since holdSince
+	holdSince time.Time
+	// failingSince is the first save since which each one has had a failure.
+	failingSince time.Time
+	hadPrevious  bool // as of the last save
+	fence        int64
+	waiting      time.Time // since when a turn has been waiting for a slot
+	failStep     rota.Step
+	failVersion  string
+	fails        int
+	turns        []time.Time
 }
 
 func newTruth() truth {

@@ -28,6 +28,9 @@ func (s *subject) checkSettled(since time.Time) {
 	if t.pending != "" && s.now.Sub(t.createdAt[t.pending]) > patience {
 		s.violate(7, "version %s is still AWSPENDING, %d days after the last fault", t.pending, quietDays)
 	}
+	if f := t.progress.Failure; f != nil && len(f.Remedies) > 0 && s.now.Sub(t.failingSince) <= patience {
+		return // a permission that was taken away long ago was first needed now
+	}
 	if f := t.progress.Failure; f != nil && f.Attempts > 3 {
 		s.violate(7, "%s still fails, %d days after the last fault: %s", f.Step, quietDays, f.Error)
 	}
@@ -95,8 +98,8 @@ func (s *subject) alert(ctx context.Context) {
 	if !ok || late || s.truth.foreign[s.truth.current] {
 		return
 	}
-	for _, known := range []time.Time{s.truth.currentSince, s.truth.lostAt} { // when Rota could first know
-		if known.After(due) {
+	for _, changed := range []time.Time{s.truth.currentSince, s.truth.lostAt} {
+		if known := s.w.upAt(changed); known.After(due) { // when Rota could first know
 			due = known
 		}
 	}

@@ -244,6 +244,12 @@ func (s *subject) durable(k *worker, r rotation.SaveRequest) {
 		s.truth.hold, s.truth.holdSince = hold, s.now
 	}
 	s.truth.hadPrevious = previous
+	switch {
+	case r.Progress.Failure == nil:
+		s.truth.failingSince = time.Time{}
+	case s.truth.failingSince.IsZero():
+		s.truth.failingSince = s.now
+	}
 	if k.force == rota.StepDeliver && r.Progress.Failure == nil {
 		s.truth.fails = 0 // a person asked to repeat the delivery and the reload
 	}
