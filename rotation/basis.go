@@ -57,6 +57,7 @@ func (v *view) overtakesFailure(d Decision) bool {
 	case rota.StepCreate:
 		at, ever := v.rotateAt()
 		over = !ever || at.After(v.now)
+		early = over
 	case rota.StepDeactivate:
 		over = !v.hasPending && (!v.retirable() || v.off() || v.deletesActive())
 		early = !over && v.offAt().After(v.now)

@@ -15,9 +15,11 @@ func ruleFirst(v *view) (Decision, bool) {
 	if v.unlisted() {
 		return observe, true
 	}
-	full := v.Traits.Limit > 0 && len(v.Issued) >= v.Traits.Limit
+	// The password of a lone role is replaced in place, but one of two roles that
+	// can log in may be in use.
+	full := v.Traits.Limit > 0 && len(v.Issued) >= v.Traits.Limit && (v.Traits.IssuerChooses || v.Traits.Overlap())
 	switch {
-	case v.Force == rota.StepCreate && (!full || !v.Traits.IssuerChooses):
+	case v.Force == rota.StepCreate && !full:
 		return v.create(v.now, "the first credential, asked for by a person")
 	case v.Force == rota.StepCreate:
 		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), append([]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}, v.strangers()...), "all %d places are taken, and Rota created none of these: %s",
@@ -26,7 +28,7 @@ func ruleFirst(v *view) (Decision, bool) {
 		return v.create(v.now, "the first credential")
 	}
 	remedies := []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "to keep it")}
-	if full && v.Traits.IssuerChooses {
+	if full {
 		remedies = append(remedies, v.strangers()...)
 	} else {
 		remedies = append(remedies, v.remedy(rota.RemedyRotate, "to issue the first"))
@@ -85,7 +87,7 @@ func (v *view) holdRolledBack(due time.Time) (Decision, bool) {
 		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck), v.makeRoom(),
 			"the last rotation was rolled back, and %s, which was given up, is not yet retired", v.previous.CredentialID)
 	}
-	if !v.retirable() && v.isFull() {
+	if v.isFull() && (!v.retirable() || v.gone()) {
 		return v.hold(HoldRolledBack, rota.StepCreate, due, v.now.Add(holdRecheck), v.strangers(),
 			"the last rotation was rolled back, and all %d places are taken: %s", v.Traits.Limit, names(v.Issued))
 	}

@@ -63,9 +63,19 @@ func (v *view) notInForce(credentialID string) []rota.Remedy {
 	if !v.Lists || there && c.Active {
 		return handedIn(v.Secret)
 	}
-	out := append(handedIn(v.Secret), v.remedy(rota.RemedyRotate, "to replace it"))
-	if previous, there := v.issued(v.previous.CredentialID); v.hasPrevious && v.previous.Ours() && there && previous.Active {
-		out = append(handedIn(v.Secret), v.remedy(rota.RemedyRollBack, "to the previous one, which is active"))
+	previous, kept := v.issued(v.previous.CredentialID)
+	kept = kept && v.retirable() && v.previous.Ours()
+	out := handedIn(v.Secret)
+	switch {
+	case kept && previous.Active:
+		out = append(out, v.remedy(rota.RemedyRollBack, "to the previous one, which is active"))
+	case !kept && v.isFull():
+		for _, r := range v.strangers() {
+			r.Secret, r.Then = v.Secret, rota.RemedyRotate
+			out = append(out, r)
+		}
+	default:
+		out = append(out, v.remedy(rota.RemedyRotate, "to replace it"))
 	}
 	if there {
 		out = append([]rota.Remedy{v.reactivate(credentialID)}, out...)

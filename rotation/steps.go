@@ -27,7 +27,7 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 	}
 	var c rota.Credential
 	err := t.outside.call(ctx, "issuer.create", "", func(ctx context.Context) (err error) {
-		c, err = t.s.Issuer.Create(ctx, rota.CreateRequest{Taken: t.seen.taken()})
+		c, err = t.s.Issuer.Create(ctx, rota.CreateRequest{Taken: t.view().taken()})
 		return err
 	})
 	t.seen.invalidateList()
@@ -57,12 +57,13 @@ func (t *turn) beginCreate(ctx context.Context, d Decision) error {
 }
 
 // taken are the credentials that the versions in service hold. A version that
-// only a milestone is left on isn't one of them.
-func (o *observation) taken() []string {
+// only a milestone is left on isn't one of them, nor is a previous one of which
+// nothing is left to retire.
+func (v *view) taken() []string {
 	var taken []string
-	for _, v := range o.contents.Versions {
-		if v.CredentialID != "" && (v.Has(rota.LabelCurrent) || v.Has(rota.LabelPending) || v.Has(rota.LabelPrevious)) {
-			taken = append(taken, v.CredentialID)
+	for _, version := range v.Contents.Versions {
+		if version.CredentialID != "" && (version.Has(rota.LabelCurrent) || version.Has(rota.LabelPending) || version.Has(rota.LabelPrevious) && v.retirable()) {
+			taken = append(taken, version.CredentialID)
 		}
 	}
 	return taken

@@ -215,6 +215,18 @@ func plannerMutants() []Mutant {
 			})},
 		{"retry for ever", 9, "failures are not counted",
 			believing(func(st *rotation.State, p *rotation.Policy, _ time.Time) { p.MaxAttempts = 1 << 30 })},
+		{"a role in use overwritten", 1, "the first credential of a pair goes to a role that can log in",
+			deciding(func(st rotation.State, d rotation.Decision) rotation.Decision {
+				_, has := rota.Find(st.Contents.Versions, rota.LabelCurrent)
+				switch {
+				case !has || st.Traits.IssuerChooses || d.Hold != rotation.HoldNeverIssued && d.Hold != rotation.HoldNoFreeSlot:
+				case st.Force != rota.StepCreate:
+					d.Remedies = []rota.Remedy{{Action: rota.RemedyRotate, Secret: st.Secret}}
+				case d.Next == rota.StepCreate && !hasCredential(st):
+					return rotation.Decision{Step: rota.StepCreate, Reason: "the first credential"}
+				}
+				return d
+			})},
 		{"the end not seen", 1, "a credential that ends by itself is renewed as if it did not",
 			believing(func(st *rotation.State, p *rotation.Policy, _ time.Time) {
 				if st.Traits.Lifetime > 0 {
@@ -238,6 +250,12 @@ func plannerMutants() []Mutant {
 				return d
 			})},
 	}
+}
+
+// hasCredential reports whether the current version says which credential it is.
+func hasCredential(st rotation.State) bool {
+	current, _ := rota.Find(st.Contents.Versions, rota.LabelCurrent)
+	return current.CredentialID != "" && current.CredentialID != rota.NoCredential
 }
 
 // inUse reports whether the store has a version with the credential.

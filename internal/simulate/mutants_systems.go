@@ -24,6 +24,9 @@ func systemMutants() []Mutant {
 		{"no deadline", 8, "the issuer's list is asked for without a deadline", func(h *hooks) {
 			h.keys = func(i keyIssuer) rota.Issuer { return patient{i} }
 		}},
+		{"a role that's gone stays taken", 5, "a role that the store has ever held gets no new password", func(h *hooks) {
+			h.keys = func(i keyIssuer) rota.Issuer { return &hoarding{keyIssuer: i} }
+		}},
 		{"torn value", 10, "the store takes half of a credential, and lets readers see it", func(h *hooks) {
 			h.store = func(s rota.Store) rota.Store { return torn{s} }
 		}},
@@ -73,6 +76,16 @@ type patient struct{ keyIssuer }
 
 func (i patient) List(ctx context.Context) ([]rota.Issued, error) {
 	return i.keyIssuer.List(context.WithoutCancel(ctx))
+}
+
+type hoarding struct {
+	keyIssuer
+	taken []string
+}
+
+func (i *hoarding) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	i.taken = append(i.taken, r.Taken...)
+	return i.keyIssuer.Create(ctx, rota.CreateRequest{Taken: i.taken})
 }
 
 type torn struct{ rota.Store }
