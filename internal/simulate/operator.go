@@ -184,6 +184,7 @@ func (s *subject) waitedTooLong(x situation) bool {
 // locks out no one who uses the current credential.
 func (s *subject) follow15(ctx context.Context, x situation) (more bool) {
 	o := &s.operator
+	answer, again := o.answer, o.again
 	requirements := rota.Requirements(x.remedies)
 	last := len(requirements) - 1
 	for _, alternatives := range requirements[:last] {
@@ -199,6 +200,7 @@ func (s *subject) follow15(ctx context.Context, x situation) (more bool) {
 		var done outcome
 		done, o.answer = s.carryOut(ctx, r.First())
 		if next, then := r.Next(); then && done == carriedOut && o.answer == nil {
+			s.spend(s.during(time.Minute, 5*time.Minute)) // the issuer's list lags for less than a person needs
 			done, o.answer = s.carryOut(ctx, next)
 		}
 		switch done {
@@ -209,6 +211,12 @@ func (s *subject) follow15(ctx context.Context, x situation) (more bool) {
 			o.begin()
 			return false
 		case waits:
+			if answer != nil && r.Action == rota.RemedyWait { // they repeat the command another day
+				o.restUntil = s.now.Add(s.during(rota.Day, 3*rota.Day))
+				o.begin()
+				return false
+			}
+			o.answer, o.again = answer, again
 			if o.waiting != x.state() {
 				o.waiting, o.waitingSince = x.state(), s.now
 			}

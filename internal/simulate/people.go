@@ -232,6 +232,7 @@ func (s *subject) put(id string, c rota.Credential) {
 	pushed := s.idOf(rota.LabelPrevious)
 	t.foreign[id], t.createdAt[id], t.personAt = true, s.now, s.now
 	s.store.Plant(id, c, rota.LabelCurrent)
+	s.noteValue(id)
 	s.note("put by hand", id, s.issuer.CredentialID(c))
 	s.abandon(pushed)
 	t.current, _, _ = s.store.Read(rota.LabelCurrent)
@@ -281,7 +282,11 @@ func (s *subject) mendOwn(ctx context.Context) bool {
 	if !s.truth.personBroke {
 		return false
 	}
-	_, s.operator.answer = s.carryOut(ctx, rota.Remedy{Action: rota.RemedyRotate, Secret: s.name})
+	done, answer := s.carryOut(ctx, rota.Remedy{Action: rota.RemedyRotate, Secret: s.name})
+	if done == rests { // users can't wait, and there is a credential that works
+		_, answer = s.carryOut(ctx, rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: s.name})
+	}
+	s.operator.answer = answer
 	s.operator.began, s.operator.actedAt = s.now, s.now
 	return s.operator.answer != nil
 }

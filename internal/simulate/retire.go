@@ -126,6 +126,10 @@ func (s *subject) checkDelete(id string) {
 		s.violate(4, "%s would be deleted while it is active", id)
 		return
 	}
+	if s.tokens && id == s.idOf(rota.LabelPrevious) {
+		s.checkGrace(k, id) // a person deactivated it, which changes none of the dates
+		return
+	}
 	off, known := s.truth.offAt[id]
 	second := s.policy.DeletePreviousAfter - s.policy.DeactivatePreviousAfter
 	if id == s.idOf(rota.LabelPrevious) && known && s.policy.Retire != rotation.RetireBeforeCreate && k.force != rota.StepDelete &&
@@ -250,7 +254,9 @@ func (s *subject) checkStore(k *worker, e memory.Effect) {
 // isDead reports whether a person's version holds no credential, or one that
 // isn't active at the issuer. Replacing it takes nothing away from anyone.
 func (s *subject) isDead(version string) bool {
-	c, err := s.store.Get(context.Background(), rota.GetRequest{Version: version})
+	var c rota.Credential
+	var err error
+	s.quietly(func() { c, err = s.store.Get(context.Background(), rota.GetRequest{Version: version}) })
 	id := s.issuer.CredentialID(c)
 	return err == nil && (id == "" || s.keys != nil && !s.active(id))
 }
@@ -259,6 +265,7 @@ func (s *subject) isDead(version string) bool {
 func (s *subject) checkPut(k *worker, id string) {
 	t := &s.truth
 	t.createdAt[id] = s.now
+	s.noteValue(id)
 	_, c, _ := s.store.Read(rota.LabelPending)
 	if t.pending == "" || t.pending == id || t.pending == t.current || k.command == "adopt" {
 		t.pendingValue = c

@@ -23,6 +23,8 @@ type truth struct {
 	usedAt   map[string]time.Time // when a sample last showed use
 	// createdAt are the creation dates of versions.
 	createdAt map[string]time.Time
+	// values are the versions' values. A person can put one twice.
+	values map[string]string
 	// forcedOff are values that a person had retired early.
 	forcedOff map[string]bool
 	// abandoned are Rota's keys of which no record is left: the data folder was
@@ -69,7 +71,7 @@ type truth struct {
 
 func newTruth() truth {
 	return truth{broken: map[string]bool{}, mine: map[string]bool{}, promoted: map[string]bool{}, foreign: map[string]bool{}, streak: map[string]int{},
-		proven: map[string]bool{}, usedAt: map[string]time.Time{}, createdAt: map[string]time.Time{},
+		proven: map[string]bool{}, usedAt: map[string]time.Time{}, createdAt: map[string]time.Time{}, values: map[string]string{},
 		offAt: map[string]time.Time{}, forcedOff: map[string]bool{}, abandoned: map[string]bool{}}
 }
 

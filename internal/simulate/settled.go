@@ -64,12 +64,12 @@ func (s *subject) checkServed(since time.Time) {
 		return
 	}
 	for i, version := range t.delivered {
-		if version != t.current {
+		if !t.isCurrent(version) {
 			s.violate(7, "target %d still has version %q and not %s", i, version, t.current)
 		}
 	}
 	for i, version := range t.reloaded {
-		if version != t.current {
+		if !t.isCurrent(version) {
 			s.violate(7, "the consumers of reloader %d still run on version %q and not %s", i, version, t.current)
 		}
 	}
@@ -81,6 +81,19 @@ func (s *subject) checkServed(since time.Time) {
 			s.violate(1, "%s still cannot log in, %d days after the last fault", c.name, quietDays)
 		}
 	}
+}
+
+// noteValue remembers a version's value.
+func (s *subject) noteValue(version string) {
+	s.quietly(func() {
+		c, _ := s.store.Get(context.Background(), rota.GetRequest{Version: version})
+		s.truth.values[version] = proof(c)
+	})
+}
+
+// isCurrent reports whether the version is current, or holds the same value.
+func (t *truth) isCurrent(version string) bool {
+	return version == t.current || t.values[version] != "" && t.values[version] == t.values[t.current]
 }
 
 // alert checks the secret from outside the loop: rule 13.

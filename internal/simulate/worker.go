@@ -106,8 +106,8 @@ func (s *subject) advance(ctx context.Context) (next time.Time, ended bool) {
 		return s.now.Add(s.during(time.Second, 3*time.Minute)), false
 	case errors.Is(err, rota.ErrBusy) || errors.Is(err, rota.ErrFenced):
 		return s.now.Add(time.Minute), false
-	case s.truth.nextAt.IsZero():
-		return s.now.Add(rota.Day), ended
+	case s.truth.nextAt.IsZero(): // something is half done, or asked for
+		return s.now.Add(time.Minute), ended
 	case next.Before(s.now.Add(time.Second)):
 		return s.now.Add(time.Second), ended
 	}
