@@ -10,7 +10,7 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// proposalOf is an entry for each user who has an active key and no secret.
+// proposalOf returns an entry for each user with an active key and no secret.
 func proposalOf(file *provider.DiscoveryFile, connections []*Connection, doc discoverDoc) provider.Proposal {
 	p := provider.Proposal{Policy: []provider.ProposedKey{
 		{Key: "rotate_every", Value: "90d"}, {Key: "deactivate_previous_after", Value: "10d"}, {Key: "delete_previous_after", Value: "20d"},
@@ -90,10 +90,12 @@ func connectionKeys(file *provider.DiscoveryFile, c *Connection) []provider.Prop
 	return keys
 }
 
-// literal tells whether the file takes a text as it is, and not as a reference.
+// literal reports whether the file takes a text literally rather than as a
+// reference.
 func literal(text string) bool { return text != "" && !strings.Contains(text, "${") }
 
-// entryOf is the Secrets Manager entry of a proposed secret, "" for none.
+// entryOf returns the Secrets Manager entry of a proposed secret, "" if there's
+// none.
 func entryOf(s provider.ProposedSecret) string {
 	if len(s.Store.Keys) == 0 {
 		return ""
@@ -101,7 +103,7 @@ func entryOf(s provider.ProposedSecret) string {
 	return s.Store.Keys[0].Value.(string)
 }
 
-// proposedSecret is the entry for one user with the given keys. It uses each
+// proposedSecret returns the entry for one user with the given keys. It uses each
 // Secrets Manager entry only once.
 func proposedSecret(keys []discoveredKey, entries map[string]bool, doc discoverDoc) provider.ProposedSecret {
 	s := provider.ProposedSecret{Issuer: provider.ProposedPart{
@@ -136,7 +138,7 @@ func proposedSecret(keys []discoveredKey, entries map[string]bool, doc discoverD
 	return s
 }
 
-// freeName is a valid secret name that isn't taken yet.
+// freeName returns a valid secret name that isn't taken yet.
 func freeName(wish string, taken map[string]bool) string {
 	clean := strings.Map(func(r rune) rune {
 		if strings.ContainsRune("/_+=.@-", r) || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {

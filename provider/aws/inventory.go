@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
-// reportFrom is from how many users on a credential report, which takes IAM
-// some seconds, saves calls.
+// reportFrom is the number of users from which a credential report saves calls.
+// IAM takes a few seconds to generate one.
 const reportFrom = 20
 
 // UserKey is an access key of an IAM user, and what IAM records of its use.
@@ -101,7 +101,7 @@ func (i *Inventory) without(row reportRow, known bool) {
 	}
 }
 
-// users are all IAM users of the account.
+// users returns all IAM users in the account.
 func (c *Connection) users(ctx context.Context) ([]types.User, error) {
 	var users []types.User
 	pages := iam.NewListUsersPaginator(c.iam, &iam.ListUsersInput{MaxItems: awssdk.Int32(1000)},
@@ -121,7 +121,7 @@ func (c *Connection) users(ctx context.Context) ([]types.User, error) {
 	return users, nil
 }
 
-// keysOf are the keys of a user, with the uses that the report tells.
+// keysOf returns a user's keys, with the last uses from the report.
 func (c *Connection) keysOf(ctx context.Context, user types.User, row reportRow) ([]UserKey, error) {
 	var keys []UserKey
 	issued, err := c.AccessKeys(AccessKeysConfig{User: *user.UserName}).(*accessKeys).list(ctx)
@@ -138,8 +138,8 @@ func (c *Connection) keysOf(ctx context.Context, user types.User, row reportRow)
 	return keys, nil
 }
 
-// lastUses asks for the last uses that are not known yet. After a denial it
-// asks no more: the next would be denied too.
+// lastUses looks up the last uses that aren't known yet. It stops after a denial,
+// because the next call would be denied too.
 func (c *Connection) lastUses(ctx context.Context, keys []UserKey) error {
 	var first error
 	failed := 0
@@ -172,8 +172,8 @@ func (c *Connection) lastUses(ctx context.Context, keys []UserKey) error {
 	return c.fail(fmt.Sprintf("get last use of %d access keys", failed), first)
 }
 
-// rootKeys asks whether the account's root has access keys. Who may not ask
-// does without.
+// rootKeys asks whether the account's root user has access keys. If that's
+// denied, it's left unknown.
 func (c *Connection) rootKeys(ctx context.Context) *bool {
 	out, err := c.iam.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
 	if err != nil {

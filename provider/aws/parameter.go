@@ -35,7 +35,7 @@ type ParameterConfig struct {
 	Fields rota.FieldMap
 }
 
-// What the tiers take, in bytes.
+// The size limits of the tiers, in bytes.
 const (
 	maxStandard = 4096
 	maxAdvanced = 8192
@@ -131,7 +131,7 @@ func (p *parameter) deliver(ctx context.Context, c rota.Credential) error {
 	return nil
 }
 
-// text is the parameter's text for a credential.
+// text returns the parameter's text for a credential.
 func (p *parameter) text(c rota.Credential) (string, error) {
 	if names := p.cfg.Value.Names(); len(names) == 1 {
 		values, err := p.cfg.Value.Render(c)
@@ -147,8 +147,8 @@ func (p *parameter) text(c rota.Credential) (string, error) {
 	return document{text: emptyValue, last: 1}.merge(values)
 }
 
-// limit is how long the text may be. What a tier of the account's choice takes,
-// only AWS knows.
+// limit returns the text's maximum length. If the tier is left to the account,
+// only AWS knows the limit.
 func (p *parameter) limit() int {
 	if tier := types.ParameterTier(p.cfg.Tier); tier == types.ParameterTierStandard || tier == "" {
 		return maxStandard
@@ -156,7 +156,7 @@ func (p *parameter) limit() int {
 	return maxAdvanced
 }
 
-// read is the parameter as it is, nil where there is none.
+// read returns the existing parameter, nil if there's none.
 func (p *parameter) read(ctx context.Context) (*types.Parameter, error) {
 	out, err := p.connection.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: &p.cfg.Name, WithDecryption: new(true)})
 	if _, missing := errors.AsType[*types.ParameterNotFound](err); missing {

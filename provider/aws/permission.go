@@ -40,10 +40,10 @@ const (
 	ToCheck = provider.OccasionCheck
 )
 
-// reason is an action and why it is needed, in words that go on after "Rota".
+// reason is an action and why it's needed, phrased to follow "Rota".
 type reason struct{ action, why string }
 
-// each is a permission for each of the actions, all on the same resource.
+// each returns a permission for each of the actions, all on the same resource.
 func (p Permission) each(reasons ...reason) []Permission {
 	all := make([]Permission, len(reasons))
 	for i, r := range reasons {
@@ -78,7 +78,7 @@ type Place struct {
 	Ask bool
 }
 
-// PlaceOf is the place of an account: in the region's part of AWS.
+// PlaceOf returns the place of an account, in the region's partition.
 func PlaceOf(region, account string) Place {
 	p := Place{Partition: "aws", Region: region, Account: account}
 	for prefix, partition := range map[string]string{"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"} {
@@ -89,8 +89,8 @@ func PlaceOf(region, account string) Place {
 	return p
 }
 
-// arn is the ARN of a resource of a regional service, or of the account where
-// the service is "iam".
+// arn returns the ARN of a regional service's resource. For "iam" it has no
+// region.
 func (p Place) arn(service, resource string) string {
 	region := p.Region
 	if service == "iam" {
@@ -123,7 +123,7 @@ func (p Place) useOfKey(id, service string) Permission {
 	return need
 }
 
-// domain is what host names of the partition end in.
+// domain returns the suffix of the partition's host names.
 func (p Place) domain() string {
 	switch p.Partition {
 	case "aws-cn":
@@ -134,7 +134,7 @@ func (p Place) domain() string {
 	return "amazonaws.com"
 }
 
-// bucket is the ARN of an S3 bucket, or of objects in it.
+// bucket returns the ARN of an S3 bucket, or of objects in it.
 func (p Place) bucket(name string) string { return "arn:" + p.Partition + ":s3:::" + name }
 
 // Name returns the connection's name.
@@ -180,7 +180,7 @@ func (c *Connection) Place(ctx context.Context) (Place, error) {
 	return at, nil
 }
 
-// placeOf is the place of an identity's resources.
+// placeOf returns the place of an identity's resources.
 func (c *Connection) placeOf(me identity) Place {
 	return Place{Partition: partition(me.arn), Region: c.region, Account: me.account}
 }

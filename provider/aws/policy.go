@@ -19,7 +19,7 @@ type Policy struct {
 	Statement []Statement
 }
 
-// Statement is one of a policy's.
+// Statement is one statement of a policy.
 type Statement struct {
 	Sid       string `json:",omitempty"`
 	Effect    string
@@ -54,7 +54,7 @@ func NewPolicy(needs []Permission, statementIDs bool) Policy {
 	return p
 }
 
-// merge joins statements that are about the same resources.
+// merge combines statements about the same resources.
 func (p *Policy) merge() {
 	var merged []Statement
 	for _, s := range p.Statement {
@@ -70,7 +70,7 @@ func (p *Policy) merge() {
 	p.Statement = merged
 }
 
-// name makes the statements' ids unique, or takes them off.
+// name makes the statements' ids unique, or removes them.
 func (p *Policy) name(ids bool) {
 	taken := map[string]int{}
 	for i := range p.Statement {
@@ -142,7 +142,7 @@ func (p Policy) Split(limit int) ([]Policy, error) {
 	return append(parts, part), nil
 }
 
-// with is a copy of the policy that a statement allows one more resource.
+// with returns a copy of the policy in which a statement allows one more resource.
 func (p Policy) with(s Statement, resource string) Policy {
 	p.Statement = slices.Clone(p.Statement)
 	if n := len(p.Statement); n > 0 {

@@ -15,8 +15,8 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// permissions asks IAM's policy simulator whether Rota has what a rotation
-// needs. Where it may not ask that, one warning says so.
+// permissions asks IAM's policy simulator whether Rota has the permissions that a
+// rotation needs. If it isn't allowed to ask, it returns a single warning.
 func (c *Connection) permissions(ctx context.Context, me identity, needs []Permission) []rota.Finding {
 	needs = slices.DeleteFunc(slices.Clone(needs), func(p Permission) bool { return p.For == ToCheck || p.Holder != "" })
 	if strings.HasSuffix(me.arn, ":root") {
@@ -56,7 +56,7 @@ func (c *Connection) permissions(ctx context.Context, me identity, needs []Permi
 	return findings
 }
 
-// simulate asks about one statement, in the context that its condition names.
+// simulate asks about one statement, with the context keys from its condition.
 func (c *Connection) simulate(ctx context.Context, source string, s Statement) ([]types.EvaluationResult, error) {
 	in := &iam.SimulatePrincipalPolicyInput{
 		PolicySourceArn: &source,
@@ -82,8 +82,8 @@ func (c *Connection) simulate(ctx context.Context, source string, s Statement) (
 	return out.EvaluationResults, nil
 }
 
-// found is what the simulator's answer about one action means. A KMS key's own
-// policy, which it does not see, may allow what the identity's does not.
+// found interprets the simulator's answer about one action. A KMS key's own
+// policy, which the simulator doesn't see, may allow what the identity's doesn't.
 func found(s Statement, source string, result types.EvaluationResult) rota.Finding {
 	action := awssdk.ToString(result.EvalActionName)
 	if result.EvalDecision == types.PolicyEvaluationDecisionTypeAllowed {
@@ -100,8 +100,8 @@ func found(s Statement, source string, result types.EvaluationResult) rota.Findi
 	return f
 }
 
-// principal is the user or role whose policies hold for the identity, as an
-// ARN; "" for others. A role's path is not to be had from its session.
+// principal returns the ARN of the user or role whose policies apply to the
+// identity, "" for others. A session's ARN doesn't contain the role's path.
 func (i identity) principal() string {
 	me, err := awsarn.Parse(i.arn)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// sources say in words what the SDK's names for the sources of credentials mean.
+// sources describes the SDK's names for the sources of credentials.
 var sources = map[string]string{
 	credentials.StaticCredentialsName: "the access key of the connection in rota.yaml",
 	config.CredentialsSourceName:      "the access key in the environment",
@@ -28,7 +28,7 @@ var sources = map[string]string{
 	processcreds.ProviderName:         "a credential process",
 }
 
-// source says in words where credentials come from.
+// source describes where credentials come from.
 func source(c awssdk.Credentials) string {
 	if words, ok := sources[c.Source]; ok {
 		return words
@@ -39,7 +39,7 @@ func source(c awssdk.Credentials) string {
 	return oneLine(c.Source)
 }
 
-// loggedIn says by what Rota logged in, "" where that can't be told.
+// loggedIn describes what Rota logged in with, "" if that's unknown.
 func (c *Connection) loggedIn(ctx context.Context) string {
 	own, err := c.login.Retrieve(ctx)
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *Connection) loggedIn(ctx context.Context) string {
 	return by
 }
 
-// preflightLogin warns where Rota itself lives on a key that never ends.
+// preflightLogin warns if Rota itself logs in with a key that never expires.
 func (c *Connection) preflightLogin(ctx context.Context) []rota.Finding {
 	own, err := c.login.Retrieve(ctx)
 	if err != nil || own.SessionToken != "" || !strings.HasPrefix(own.AccessKeyID, "AKIA") {

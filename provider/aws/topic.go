@@ -16,10 +16,10 @@ const (
 	maxText    = 200 << 10 // SNS takes 256 KiB, attributes included
 )
 
-// topic publishes events to an SNS topic: a subject and a plain text for the
-// people who get them by mail, and the event's parts as message attributes
-// (kind, secret, version, credential, event_id), for subscriptions that filter
-// and for programs. There is no JSON: who wants that takes a webhook.
+// topic publishes events to an SNS topic: a subject and plain text for people who
+// get them by mail, and the event's fields as message attributes (kind, secret,
+// version, credential, event_id) for filtering subscriptions and programs. It
+// doesn't send JSON: that's what webhooks are for.
 type topic struct {
 	connection *Connection
 	arn        string
@@ -53,8 +53,8 @@ func (t *topic) Permissions(context.Context, Place) []Permission {
 // Name implements [rota.Notifier].
 func (t *topic) Name() string { return "sns " + t.arn }
 
-// Notify implements [rota.Notifier]. A FIFO topic delivers an event that is
-// sent again within five minutes once; any other delivers it twice.
+// Notify implements [rota.Notifier]. If an event is sent again within five
+// minutes, a FIFO topic delivers it once, and any other topic twice.
 func (t *topic) Notify(ctx context.Context, e rota.Event) error {
 	subject, message := subjectOf(e), rota.Clip(e.Text(), maxText)
 	in := &sns.PublishInput{TopicArn: &t.arn, Subject: &subject, Message: &message, MessageAttributes: map[string]types.MessageAttributeValue{}}
@@ -104,7 +104,8 @@ func (t *topic) inRegion(o *sns.Options) {
 	}
 }
 
-// subjectOf fits SNS's rules: at most 100 printable ASCII characters.
+// subjectOf returns a subject that SNS accepts: at most 100 printable ASCII
+// characters.
 func subjectOf(e rota.Event) string {
 	subject := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
