@@ -39,7 +39,8 @@ type Store interface {
 	// returns [ErrConflict] unless From carries the label ("" if no version
 	// does). It's not an error if To already carries it. If To is "", the label
 	// is removed. Moving [LabelCurrent] also moves [LabelPrevious] to the
-	// version that was current.
+	// version that was current, and takes [LabelPending] off it: what has been
+	// replaced must not be taken for a new credential.
 	Move(ctx context.Context, r MoveRequest) error
 }
 

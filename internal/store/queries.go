@@ -21,6 +21,7 @@ const (
 	sqlBeforeMove    = `SELECT coalesce((SELECT version FROM labels WHERE secret = $1 AND label = $2), ''), (SELECT count(*) FROM versions WHERE secret = $1 AND id = $3)`
 	sqlSetLabel      = `INSERT INTO labels (secret, label, version) VALUES ($1, $2, $3) ON CONFLICT (secret, label) DO UPDATE SET version = excluded.version`
 	sqlDropLabel     = `DELETE FROM labels WHERE secret = $1 AND label = $2`
+	sqlDropLabelOf   = `DELETE FROM labels WHERE secret = $1 AND label = $2 AND version = $3`
 	sqlDropUnlabeled = `DELETE FROM versions WHERE secret = $1 AND NOT EXISTS (SELECT 1 FROM labels WHERE labels.secret = versions.secret AND labels.version = versions.id)`
 
 	sqlMasterKey     = `SELECT wrapped FROM master_key WHERE id = 1`

@@ -265,6 +265,9 @@ func (m model) set(l rota.Label, to string) {
 	}
 	if l == rota.LabelCurrent && from != "" && from != to {
 		m[rota.LabelPrevious] = from
+		if m[rota.LabelPending] == from {
+			delete(m, rota.LabelPending)
+		}
 	}
 }
 

@@ -305,7 +305,7 @@ func (t *tx) holder(secret string, l rota.Label) (string, error) {
 }
 
 // label moves a label from holder to another version, "" for none. Previous
-// follows Current.
+// follows Current, and Pending leaves the version that was current.
 func (s *secretStore) label(l rota.Label, holder, to string) []*statement {
 	set := func(l rota.Label, version string) *statement {
 		return &statement{query: sqlSetLabel, args: []any{s.name, string(l), version}}
@@ -315,7 +315,8 @@ func (s *secretStore) label(l rota.Label, holder, to string) []*statement {
 		moved = &statement{query: sqlDropLabel, args: []any{s.name, string(l)}}
 	}
 	if l == rota.LabelCurrent && holder != "" && holder != to {
-		return []*statement{moved, set(rota.LabelPrevious, holder)}
+		pending := &statement{query: sqlDropLabelOf, args: []any{s.name, string(rota.LabelPending), holder}}
+		return []*statement{moved, set(rota.LabelPrevious, holder), pending}
 	}
 	return []*statement{moved}
 }

@@ -125,9 +125,9 @@ func TestStoreConformance(t *testing.T) {
 	})
 }
 
-// motoStore makes up for two of moto's differences: of two writers of the same
-// version the second wins, and a label that is moved to a version that does
-// not exist is lost.
+// motoStore makes up for three of moto's differences: of two writers of the same
+// version the second wins, a label that is moved to a version that does not
+// exist is lost, and AWSPENDING stays on the version that AWSCURRENT leaves.
 type motoStore struct {
 	*secretStore
 	one sync.Mutex
@@ -145,5 +145,13 @@ func (m *motoStore) Move(ctx context.Context, r rota.MoveRequest) error {
 			return err
 		}
 	}
-	return m.secretStore.Move(ctx, r)
+	before, err := m.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	err = m.secretStore.Move(ctx, r)
+	if pending, _ := rota.Find(before.Versions, rota.LabelPending); err == nil && r.Label == rota.LabelCurrent && r.From != "" && pending.ID == r.From {
+		err = m.secretStore.Move(ctx, rota.MoveRequest{Label: rota.LabelPending, From: r.From})
+	}
+	return err
 }

@@ -183,6 +183,9 @@ func (s *Store) label(l rota.Label, to *storedVersion) {
 		s.holders[l] = to
 	}
 	if l == rota.LabelCurrent && from != nil {
+		if s.holders[rota.LabelPending] == from {
+			s.label(rota.LabelPending, nil)
+		}
 		s.label(rota.LabelPrevious, from)
 	}
 }

@@ -117,6 +117,16 @@ var broken = []struct {
 			return s.Store.Move(ctx, r)
 		}
 	})},
+	{"pending stays behind", "pending leaves the version that was current", store(func(s *brokenStore) {
+		s.move = func(ctx context.Context, r rota.MoveRequest) error {
+			before, _, _ := s.Read(rota.LabelPending)
+			err := s.Store.Move(ctx, r)
+			if err == nil && r.Label == rota.LabelCurrent && before != "" && before == r.From {
+				_ = s.Store.Move(ctx, rota.MoveRequest{Label: rota.LabelPending, To: before})
+			}
+			return err
+		}
+	})},
 	{"previous stays behind", "moving current moves previous", store(func(s *brokenStore) {
 		s.move = func(ctx context.Context, r rota.MoveRequest) error {
 			before, _, _ := s.Read(rota.LabelPrevious)

@@ -56,6 +56,7 @@ func Store(t *testing.T, fixture func(t *testing.T) StoreFixture) {
 		{"put does not promote", testPutDoesNotPromote, nil},
 		{"a version without labels is not described", testUnlabelled, nil},
 		{"moving current moves previous", testPromote, nil},
+		{"pending leaves the version that was current", testPendingLeaves, nil},
 		{"a move is a compare-and-swap", testMoveConflict, nil},
 		{"milestones move like any label", testMilestones, nil},
 		{"any row of writes leaves the labels of the model", testStoreModel, nil},
@@ -297,6 +298,20 @@ func testPromote(t *testing.T, s *store) {
 	s.reads(t, second, c2)
 	s.reads(t, third, c3)
 	_ = c1
+}
+
+// testPendingLeaves replaces a version before AWSPENDING was taken off it.
+func testPendingLeaves(t *testing.T, s *store) {
+	first, _ := s.promoted(t)
+	second, _ := s.put(t, rota.LabelPending, rota.LabelAdopted)
+	s.mustMove(t, rota.LabelCurrent, first, second)
+	s.mustMove(t, rota.LabelCurrent, second, first)
+	s.has(t, map[rota.Label]string{rota.LabelCurrent: first, rota.LabelPrevious: second, rota.LabelPending: "", rota.LabelAdopted: second})
+
+	// One that isn't on that version stays.
+	third, _ := s.put(t, rota.LabelPending)
+	s.mustMove(t, rota.LabelCurrent, first, second)
+	s.has(t, map[rota.Label]string{rota.LabelCurrent: second, rota.LabelPrevious: first, rota.LabelPending: third})
 }
 
 func testMoveConflict(t *testing.T, s *store) {

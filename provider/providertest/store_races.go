@@ -70,6 +70,9 @@ func testStoreModel(t *testing.T, s *store) {
 				set(l, to)
 				if l == rota.LabelCurrent {
 					set(rota.LabelPrevious, from)
+					if from != "" && model[rota.LabelPending] == from {
+						set(rota.LabelPending, "")
+					}
 				}
 			}
 			if err := s.move(t, l, from, to); !errors.Is(err, want) {
