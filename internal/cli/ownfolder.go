@@ -39,7 +39,7 @@ func (a *app) claimFolder(dir string) error {
 	if owner == path {
 		return nil
 	}
-	if other, err := os.Stat(owner); owner != "" && err == nil {
+	if other, err := os.Stat(owner); owner != "" && err == nil { //nolint:gosec // from a file in a folder of ours
 		this, err := os.Stat(path)
 		if err == nil && os.SameFile(this, other) {
 			return nil
