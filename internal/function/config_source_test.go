@@ -80,5 +80,5 @@ func TestNoPlaceOfAConfiguration(t *testing.T) {
 		refuse(t, c.deploy("ROTA_CONFIG="+place), `{"action": "run"}`, "InvalidConfiguration", part)
 	}
 	refuse(t, c.deploy("ROTA_CONFIG=a.yaml", "ROTA_CONFIG_YAML=secrets: []"), `{"action": "run"}`, "InvalidConfiguration", "both set")
-	refuse(t, c.deploy("ROTA_CONFIG_YAML=secrets: ["), `{"action": "run"}`, "InvalidConfiguration", "ROTA_CONFIG_YAML:1:")
+	refuse(t, c.deploy("ROTA_CONFIG_YAML=secrets: ["), `{"action": "run"}`, "InvalidConfiguration", "ROTA_CONFIG_YAML:2:")
 }
