@@ -150,7 +150,8 @@ func (m *motoStore) Move(ctx context.Context, r rota.MoveRequest) error {
 		return err
 	}
 	err = m.secretStore.Move(ctx, r)
-	if pending, _ := rota.Find(before.Versions, rota.LabelPending); err == nil && r.Label == rota.LabelCurrent && r.From != "" && pending.ID == r.From {
+	current, _ := rota.Find(before.Versions, rota.LabelCurrent)
+	if pending, _ := rota.Find(before.Versions, rota.LabelPending); err == nil && r.Label == rota.LabelCurrent && r.From != "" && current.ID == r.From && r.From != r.To && pending.ID == r.From {
 		err = m.secretStore.Move(ctx, rota.MoveRequest{Label: rota.LabelPending, From: r.From})
 	}
 	return err
