@@ -91,13 +91,14 @@ func refuseAdoption(remedies []rota.Remedy, format string, args ...any) error {
 func (a *adoption) checkNoRivals(context.Context) error { return a.refuseRivals() }
 
 // checkNoRotation refuses while a rotation is under way. A new credential that
-// was never set is known to nobody but the store, and is dropped instead.
+// was never set is known to nobody but the store, and is dropped instead, as is
+// what an adoption that was interrupted left behind.
 func (a *adoption) checkNoRotation(ctx context.Context) error {
 	pending, ok := a.seen.find(rota.LabelPending)
 	if !ok || pending.ID == a.seen.holder(rota.LabelCurrent) {
 		return nil
 	}
-	if !pending.Ours() || a.ledger.version(pending.ID).touched(a.s.Issuer.Traits()) {
+	if !pending.Ours() || a.view().undoes() {
 		return refuseAdoption([]rota.Remedy{{Action: rota.RemedyRollBack, Secret: a.s.Name}, {Action: rota.RemedyRun}}, "a rotation is under way: version %s is AWSPENDING", pending.ID)
 	}
 	drop := Decision{Step: rota.StepDelete, Version: pending.ID, Credential: pending.CredentialID, Reason: "another credential is adopted"}
@@ -190,7 +191,8 @@ func (a *adoption) checkActive(ctx context.Context) error {
 }
 
 // store puts a credential that was handed in, unless the current version holds
-// it already.
+// it already. The label says from the beginning that Rota didn't make it: it must
+// not be retired if the adoption is never finished.
 func (a *adoption) store(ctx context.Context) error {
 	if a.Credential.IsZero() {
 		return nil
@@ -203,7 +205,7 @@ func (a *adoption) store(ctx context.Context) error {
 	if err := a.ledger.writeAhead(ctx, a.decision()); err != nil {
 		return err
 	}
-	return a.outside.put(ctx, 3, a.version, a.credential)
+	return a.outside.put(ctx, 3, a.version, a.credential, rota.LabelAdopted)
 }
 
 // label marks the version as Rota's from now on, current and served.

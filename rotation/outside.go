@@ -81,9 +81,10 @@ func (o *outside) get(ctx context.Context, version string) (rota.Credential, err
 	return c, nil
 }
 
-func (o *outside) put(ctx context.Context, tries int, version string, c rota.Credential) error {
+// put stores a version as AWSPENDING, with more labels if there are any.
+func (o *outside) put(ctx context.Context, tries int, version string, c rota.Credential, more ...rota.Label) error {
 	return o.retry(ctx, tries, "store.put", version, func(ctx context.Context) error {
-		return o.s.Store.Put(ctx, rota.PutRequest{Version: version, Credential: c, Labels: []rota.Label{rota.LabelPending}})
+		return o.s.Store.Put(ctx, rota.PutRequest{Version: version, Credential: c, Labels: append([]rota.Label{rota.LabelPending}, more...)})
 	})
 }
 

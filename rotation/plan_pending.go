@@ -18,7 +18,7 @@ func rulePending(v *view) (Decision, bool) {
 	if v.ended(v.pending) {
 		return v.do(rota.StepDelete, v.pending, v.pending.CreatedAt, "give up the new credential: it expired, or nearly did, before it was in use")
 	}
-	if vp.SetAt.IsZero() && !v.Traits.IssuerChooses {
+	if vp.SetAt.IsZero() && !v.Traits.IssuerChooses && !v.pending.Has(rota.LabelAdopted) {
 		if d, held := v.unadopted(vp); held {
 			return d, true
 		}
@@ -49,16 +49,24 @@ func (v *view) unadopted(vp VersionProgress) (Decision, bool) {
 		"the issuer has a credential for %s that Rota neither made nor adopted, and that someone may use", v.pending.CredentialID)
 }
 
+// undoes reports whether giving up the pending credential means undoing something
+// at the issuer, because Rota made or set it. One that's being adopted was in use
+// before, and one that the current version holds as well still is.
+func (v *view) undoes() bool {
+	shared := v.Traits.Overlap() && v.pending.CredentialID == v.current.CredentialID
+	return v.hasPending && !shared && !v.pending.Has(rota.LabelAdopted) && v.Progress.Versions[v.pending.ID].touched(v.Traits)
+}
+
 // discard gives up a pending credential. It sets the current credential again if
 // setting the pending one invalidated it, even if the current one isn't Rota's;
 // deactivates and deletes what was made at the issuer; and removes the label.
 func (v *view) discard(vp VersionProgress) (Decision, bool) {
 	due := v.pending.CreatedAt
-	touched := vp.touched(v.Traits)
-	if touched && !v.Traits.Overlap() && v.hasCurrent && vp.RestoredAt.IsZero() {
+	undoes := v.undoes()
+	if undoes && !v.Traits.Overlap() && v.hasCurrent && vp.RestoredAt.IsZero() {
 		return v.do(rota.StepSet, v.current, due, "put the current credential back: %s", vp.Rejected)
 	}
-	if touched && v.Traits.Overlap() && v.Lists {
+	if undoes && v.Traits.Overlap() && v.Lists {
 		if v.unlisted() {
 			return observe, true
 		}

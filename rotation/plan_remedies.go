@@ -19,7 +19,7 @@ func (v *view) remedy(a rota.RemedyAction, text string) rota.Remedy {
 // If the store's entry holds only part of it, a person has to provide it. A
 // rotation in progress has to be given up first.
 func (v *view) takenOver() []rota.Remedy {
-	if v.hasPending && v.pending.ID != v.current.ID && v.Progress.Versions[v.pending.ID].touched(v.Traits) {
+	if v.pending.ID != v.current.ID && v.undoes() {
 		return []rota.Remedy{v.remedy(rota.RemedyRollBack, "to give up the one that was on its way")}
 	}
 	return []rota.Remedy{v.remedy(rota.RemedyAdopt, ""), v.remedy(rota.RemedyAdoptGiven, "where the entry does not hold all of it")}

@@ -92,8 +92,8 @@ func (t *turn) delete(ctx context.Context, d Decision) error {
 	}
 	v, _ := t.seen.version(d.Version)
 	traits := t.s.Issuer.Traits()
-	untouched := v.Has(rota.LabelPending) && !t.ledger.version(d.Version).touched(traits)
-	if traits.Overlap() && !untouched {
+	onlyDropped := v.Has(rota.LabelPending) && !t.view().undoes()
+	if traits.Overlap() && !onlyDropped {
 		if err := t.retireAtIssuer(ctx, d, t.s.Issuer.Delete); err != nil {
 			return err
 		}

@@ -173,12 +173,10 @@ func (s *subject) followMove(e memory.Effect) {
 		}
 		t.served, t.gap, t.personBroke = version, false, t.personPassword
 	}
-	if version, ok := isLabel(e.ID, rota.LabelAdopted); ok && version != "" {
+	if version, c, ok := s.store.Read(rota.LabelAdopted); ok && version == t.current {
 		delete(t.foreign, version)
 		t.personPassword = false
-		if _, c, _ := s.store.Read(rota.LabelAdopted); !c.IsZero() {
-			t.mine[s.issuer.CredentialID(c)] = true
-		}
+		t.mine[s.issuer.CredentialID(c)] = true
 	}
 	if _, ok := isLabel(e.ID, rota.LabelCurrent); ok {
 		t.currentSince = s.now
