@@ -78,8 +78,9 @@ func (t Traits) Overlap() bool { return t.Limit != 1 }
 
 // CreateRequest is the input of [Issuer].Create.
 type CreateRequest struct {
-	// Taken lists the ids of the credentials in the store's versions. An issuer
-	// with a fixed set of names picks one that isn't taken.
+	// Taken lists the ids of the credentials that the issuer has or, if it can't
+	// list them, of those in the store's versions. An issuer with a fixed set of
+	// names picks one that isn't taken.
 	Taken []string
 }
 

@@ -198,3 +198,33 @@ func TestATokenIsDeletedOnlyWhileItsSuccessorLogsIn(t *testing.T) {
 		t.Errorf("%d tokens are left, want both", n)
 	}
 }
+
+// The first deactivation left a date and a label, which a second one that's cut
+// short must not go by.
+func TestAReactivatedKeyGetsItsSecondGraceAnew(t *testing.T) {
+	b := newBench(t)
+	b.advance(t, rotation.Options{})
+	b.days(90)
+	b.advance(t, rotation.Options{})
+	_, old, _ := b.store.Read(rota.LabelPrevious)
+	b.days(10)
+	if got := steps(b.advance(t, rotation.Options{})); got != "deactivate" {
+		t.Fatalf("it did %q", got)
+	}
+	b.days(9)
+	if err := b.keys.Reactivate(t.Context(), rota.RetireRequest{CredentialID: b.keys.CredentialID(old)}); err != nil {
+		t.Fatal(err)
+	}
+	b.faults.Next("issuer.deactivate", memory.Fault{Crash: true})
+	crash(t, func() { b.advance(t, rotation.Options{}) })
+	for range 9 { // the policy's second grace is ten days
+		b.days(1)
+		if got := steps(b.advance(t, rotation.Options{})); strings.Contains(got, "delete") {
+			t.Fatalf("it was deleted at %s", b.now)
+		}
+	}
+	b.days(2)
+	if got := steps(b.advance(t, rotation.Options{})); got != "delete" {
+		t.Errorf("at the end of its second grace, it did %q", got)
+	}
+}

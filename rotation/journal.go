@@ -195,7 +195,7 @@ func (vp VersionProgress) inFlight() bool { return !vp.TestedAt.IsZero() || !vp.
 type Intent struct {
 	Version string    `json:"version"`
 	At      time.Time `json:"at"`
-	Until   time.Time `json:"until"` // the call's deadline
+	Until   time.Time `json:"until"` // when the call returned, or its deadline if that isn't known
 	Known   []string  `json:"known"` // the ids that the issuer listed before the call
 }
 

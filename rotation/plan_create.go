@@ -141,7 +141,7 @@ func (v *view) consistentAt() time.Time {
 		if hasValue(v.Contents.Versions, i.Version) {
 			continue
 		}
-		if end := i.At.Add(v.Traits.ConsistencyDelay); end.After(at) && v.now.Before(i.Until.Add(rota.Day)) {
+		if end := i.Until.Add(v.Traits.ConsistencyDelay); end.After(at) && v.now.Before(i.Until.Add(rota.Day)) {
 			at = end
 		}
 	}

@@ -94,7 +94,7 @@ func ruleOrphans(v *view) (Decision, bool) {
 		if !ours {
 			continue
 		}
-		if settled := intent.At.Add(v.Traits.ConsistencyDelay); v.now.Before(settled) {
+		if settled := intent.Until.Add(v.Traits.ConsistencyDelay); v.now.Before(settled) {
 			v.look(rota.StepDelete, intent.At, settled, "waiting before "+c.ID+" is taken for an orphan")
 			return v.waits[len(v.waits)-1], true
 		}

@@ -122,7 +122,7 @@ func TestPlan(t *testing.T) {
 		{name: "an orphan waits until the list has settled", state: with(served(), func(s *rotation.State) {
 			s.Issued = append(s.Issued, rota.Issued{ID: "O", Active: true, CreatedAt: at(90), Use: never})
 			s.Progress.Intents = []rotation.Intent{{Version: "rota-2", At: at(90), Until: at(90).Add(30 * time.Second), Known: []string{"A"}}}
-		}), policy: policy90, now: at(90).Add(5 * time.Second), next: rota.StepDelete, at: at(90).Add(10 * time.Second)},
+		}), policy: policy90, now: at(90).Add(5 * time.Second), next: rota.StepDelete, at: at(90).Add(40 * time.Second)},
 		{name: "an orphan of an intent is deactivated first", state: with(served(), func(s *rotation.State) {
 			s.Issued = append(s.Issued, rota.Issued{ID: "O", Active: true, CreatedAt: at(90), Use: never})
 			s.Progress.Intents = []rotation.Intent{{Version: "rota-2", At: at(90), Until: at(90).Add(30 * time.Second), Known: []string{"A"}}}

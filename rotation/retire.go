@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rota-dev/rota"
 )
@@ -22,8 +23,20 @@ func (t *turn) deactivate(ctx context.Context, d Decision) error {
 			return err
 		}
 	}
+	marked := t.seen.holder(rota.LabelDeactivated)
+	reactivated := isPrevious && marked == previous.ID
+	if reactivated { // by a person: the date that's remembered is of an earlier time
+		t.ledger.update(previous.ID, func(vp *VersionProgress) { vp.DeactivatedAt = time.Time{} })
+	}
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
+	}
+	if reactivated {
+		if err := t.outside.move(ctx, rota.LabelDeactivated, marked, ""); err != nil {
+			t.ledger.noteOutcome(d, "", err)
+			return err
+		}
+		marked = ""
 	}
 	if err := t.retireAtIssuer(ctx, d, issuer.Deactivate); err != nil {
 		return err
@@ -37,7 +50,7 @@ func (t *turn) deactivate(ctx context.Context, d Decision) error {
 		t.ledger.update(previous.ID, func(vp *VersionProgress) { vp.DeactivatedAt = t.Now() })
 		t.ledger.event(rota.EventDeactivated, previous.ID, d.Credential, d.Reason)
 	}
-	return t.change(ctx, d, deactivated, moveChange(rota.LabelDeactivated, t.seen.holder(rota.LabelDeactivated), previous.ID))
+	return t.change(ctx, d, deactivated, moveChange(rota.LabelDeactivated, marked, previous.ID))
 }
 
 // retireAtIssuer makes the call that deactivates or deletes a credential. One

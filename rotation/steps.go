@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -32,6 +33,7 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 	})
 	t.seen.invalidateList()
 	if err != nil {
+		t.ledger.endIntent(d.Version)
 		err = fmt.Errorf("create: %w", err)
 		t.ledger.noteOutcome(d, "", err)
 		return err
@@ -56,13 +58,32 @@ func (t *turn) beginCreate(ctx context.Context, d Decision) error {
 	return t.ledger.writeAhead(ctx, d)
 }
 
-// taken are the credentials that the versions in service hold. A version that
-// only a milestone is left on isn't one of them, nor is a previous one of which
-// nothing is left to retire.
+// endIntent notes that the call to create a version returned, without an answer:
+// the issuer's list can be trusted a while after that.
+func (l *ledger) endIntent(version string) {
+	intents := slices.Clone(l.progress.Intents) // they're shared with what was saved
+	for i := range intents {
+		if now := l.Now(); intents[i].Version == version && now.Before(intents[i].Until) {
+			intents[i].Until = now
+		}
+	}
+	l.progress.Intents = intents
+}
+
+// taken are the credentials that can't be given out again, counted as the planner
+// counts places: those that the issuer lists, which may be in use even if the
+// store doesn't know them. If it can't list, those that the versions in service
+// hold. A version that only a milestone is left on isn't one of them.
 func (v *view) taken() []string {
 	var taken []string
+	if v.Listed && v.Traits.Overlap() {
+		for _, c := range v.Issued {
+			taken = append(taken, c.ID)
+		}
+		return taken
+	}
 	for _, version := range v.Contents.Versions {
-		if version.CredentialID != "" && (version.Has(rota.LabelCurrent) || version.Has(rota.LabelPending) || version.Has(rota.LabelPrevious) && v.retirable()) {
+		if version.CredentialID != "" && (version.Has(rota.LabelCurrent) || version.Has(rota.LabelPending) || version.Has(rota.LabelPrevious)) {
 			taken = append(taken, version.CredentialID)
 		}
 	}
