@@ -65,7 +65,7 @@ func (v *view) overtakesFailure(d Decision) bool {
 		over = !v.hasPending && (!v.retirable() || !v.off() && !v.deletesActive())
 		early = !over && v.deleteAt().After(v.now)
 	case rota.StepDeliver, rota.StepReload:
-		over = !v.hasPending && (!v.hasCurrent || !v.Progress.Versions[v.current.ID].ServedAt.IsZero())
+		over = !v.hasPending && (!v.hasCurrent || v.isServed())
 	default:
 		over = !v.hasPending
 	}

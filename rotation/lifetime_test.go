@@ -197,3 +197,26 @@ func TestProjectForWhatEndsByItself(t *testing.T) {
 		t.Errorf("created after %v, want %v", creates, want)
 	}
 }
+
+// Nothing could ever end it, and the renewal would wait for it.
+func TestARollbackIsAbandonedWhenWhatItGoesBackToHasEnded(t *testing.T) {
+	b, _ := newSessions(t)
+	b.advance(t, rotation.Options{})
+	b.now = b.now.Add(40 * time.Minute)
+	b.advance(t, rotation.Options{})
+	b.faults.Next("issuer.test", memory.Fault{Before: &rota.Error{Class: rota.ClassStop, Err: rota.ErrRefused}})
+	_, err := b.rotator.Rollback(t.Context(), b.secret)
+	if !slices.ContainsFunc(rota.RemediesOf(err), func(r rota.Remedy) bool { return r.Action == rota.RemedyRotate }) {
+		t.Errorf("%v, try: %s", err, rota.Hint(rota.RemediesOf(err)))
+	}
+	if b.progress(t).Rollback == nil {
+		t.Fatal("the rollback isn't tried again")
+	}
+	b.now = b.now.Add(40 * time.Minute)
+	if got := steps(b.advance(t, rotation.Options{})); !strings.Contains(got, "create test promote") {
+		t.Errorf("it did %q", got)
+	}
+	if p := b.progress(t); p.Rollback != nil || p.Failure != nil {
+		t.Errorf("the rollback is still wanted: %+v, %+v", p.Rollback, p.Failure)
+	}
+}

@@ -109,6 +109,11 @@ func (c Chain) plan(v *view) Decision {
 	if len(v.waits) == 0 {
 		return Decision{Reason: "nothing to do: the policy has no rotate_every"}
 	}
+	for _, wait := range v.waits {
+		if held, holds := failing(v, wait); holds {
+			return held
+		}
+	}
 	return v.waits[0]
 }
 

@@ -27,6 +27,25 @@ func guardFailure(v *view, d Decision) (Decision, bool) {
 	return Decision{}, false
 }
 
+// failing shows the failure of a step that's overdue and waits for the window:
+// what a person can do about it has to be known before that opens.
+func failing(v *view, wait Decision) (Decision, bool) {
+	f := v.Progress.stepFailure()
+	if f == nil || f.Step != wait.Next || v.overtakesFailure(wait) {
+		return Decision{}, false
+	}
+	wait.Step = wait.Next
+	held, holds := guardFailure(v, wait)
+	switch next := v.waits[0].At; {
+	case !holds:
+		return v.hold(HoldRetrying, wait.Next, wait.Due, next, f.Remedies, "%s failed (%d of %d), %s: %s",
+			f.Step, f.Attempts, v.policy.MaxAttempts, wait.Reason, f.Error)
+	case next.Before(held.At):
+		held.At = next
+	}
+	return held, true
+}
+
 // guardHalts enforces pauses and freezes. In-flight work is finished either way,
 // and requests from a person are carried out unless everything is frozen.
 func guardHalts(v *view, d Decision) (Decision, bool) {

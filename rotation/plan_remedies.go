@@ -102,9 +102,11 @@ func rotateInstead(secret string) []rota.Remedy {
 func (v *view) refusedRollback() []rota.Remedy {
 	var out []rota.Remedy
 	if c, there := v.issued(v.current.CredentialID); there && !c.Active {
-		out = append(out, v.reactivate(c.ID))
+		r := v.reactivate(c.ID)
+		r.Secret, r.Then = v.Secret, rota.RemedyAdopt // which ends the rollback: it would go on failing
+		out = append(out, r)
 	}
-	if !v.retirable() || v.gone() {
+	if !v.retirable() || v.gone() || v.Traits.Lifetime > 0 {
 		out = append(out, rotateInstead(v.Secret)...)
 	}
 	return append(out, rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "with the one in force"})

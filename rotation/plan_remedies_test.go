@@ -2,6 +2,7 @@ package rotation_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
@@ -72,5 +73,29 @@ func TestAQuarantineWithSeveralCausesIsLiftedAfterTheLast(t *testing.T) {
 	d := rotation.Plan(st, policy90, at(91))
 	if got, want := rota.Hint(d.Remedies), "allow the one; and also allow the other, then resume "+st.Secret; d.Hold != rotation.HoldQuarantined || got != want {
 		t.Errorf("%s: got %q, want %q", d.Hold, got, want)
+	}
+}
+
+// People look when they're at work, not when the window is open.
+func TestAFailureIsShownWhileItsRetryWaitsForTheWindow(t *testing.T) {
+	window, err := rotation.ParseWindow("0 2 * * *", time.Hour, "UTC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := policy90
+	policy.Window = window
+	grant := []rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbGrant, Object: "create keys"}}
+	for attempts, want := range map[int]rotation.HoldKind{3: rotation.HoldRetrying, policy.WithDefaults().MaxAttempts: rotation.HoldQuarantined} {
+		st := served()
+		failed := at(91).Add(-7 * time.Hour) // at two in the morning
+		st.Progress.Failure = &rotation.Failure{Step: rota.StepCreate, Attempts: attempts, At: failed, RetryAt: failed.Add(time.Hour), Error: "denied", Remedies: grant}
+		d := rotation.Plan(st, policy, at(91))
+		if d.Hold != want || first(t, d).Object != "create keys" || d.Next != rota.StepCreate || d.At.After(at(92).Add(-7*time.Hour)) {
+			t.Errorf("after %d attempts: %+v, want %q", attempts, d, want)
+		}
+		st.Progress.Failure.Step = rota.StepDelete
+		if d := rotation.Plan(st, policy, at(91)); d.Hold != rotation.HoldNone {
+			t.Errorf("the failure of another step: %+v", d)
+		}
 	}
 }

@@ -45,6 +45,13 @@ func lastServing(targets, reloaders int) rota.Step {
 	}
 }
 
+// isServed reports whether every consumer has the current credential. After a
+// person asked to deliver it again, they may not, although it was served before.
+func (v *view) isServed() bool {
+	vp := v.Progress.Versions[v.current.ID]
+	return !vp.ServedAt.IsZero() && len(missing(v.Targets, vp.Delivered)) == 0 && len(missing(v.Reloaders, vp.Reloaded)) == 0
+}
+
 func missing(names []string, done map[string]time.Time) []string {
 	var out []string
 	for _, n := range names {

@@ -31,11 +31,21 @@ func (l *ledger) forget(contents rota.Contents) {
 	}
 	p.Intents = intents
 	if rb := p.Rollback; rb != nil {
-		if _, kept := rota.FindID(contents.Versions, rb.To); !kept {
-			p.Rollback = nil
-			l.event(rota.EventFailed, rb.To, "", "the rollback was abandoned: the version to go back to is gone")
+		v := &view{State: State{Traits: l.s.Issuer.Traits()}, now: now}
+		to, kept := rota.FindID(contents.Versions, rb.To)
+		switch {
+		case !kept:
+			l.abandonRollback("the version to go back to is gone")
+		case v.ended(to):
+			l.abandonRollback("the credential to go back to has expired, or is about to")
 		}
 	}
+}
+
+func (l *ledger) abandonRollback(why string) {
+	p := &l.progress
+	l.event(rota.EventFailed, p.Rollback.To, "", "the rollback was abandoned: "+why)
+	p.Rollback = nil
 }
 
 // rebuild fills in, from the store's labels and dates, what isn't remembered:

@@ -1,7 +1,9 @@
 package rotation_test
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,5 +119,85 @@ func TestAFailureAheadOfItsDateIsForgotten(t *testing.T) {
 	recovered := func(e rota.Event) bool { return e.Kind == rota.EventRecovered }
 	if !slices.ContainsFunc(b.notifier.Events()[before:], recovered) {
 		t.Error("nobody heard that it's over")
+	}
+}
+
+// As above, for a role of which the store knows nothing, and one that the current
+// version holds in vain.
+func TestTheNextRoleIsTheOneThatCannotLogIn(t *testing.T) {
+	b := newBench(t)
+	pair := memory.NewAlternating("app_a", "app_b", memory.RolesOptions{Options: memory.Options{Now: func() time.Time { return b.now }}})
+	b.secret.Issuer = pair
+	current := pair.Plant("app_b", "dropped")
+	if _, err := b.rotator.Adopt(t.Context(), b.secret, rotation.AdoptOptions{Credential: current}); err != nil {
+		t.Fatal(err)
+	}
+	used := pair.Plant("app_a", "in use")
+	gone := rota.RetireRequest{CredentialID: "app_b"}
+	if err := errors.Join(pair.Deactivate(t.Context(), gone), pair.Delete(t.Context(), gone)); err != nil {
+		t.Fatal(err)
+	}
+	b.days(1)
+	if got := steps(b.advance(t, rotation.Options{Force: rota.StepCreate})); got != "create set test promote deliver reload" {
+		t.Errorf("it did %q", got)
+	}
+	if !pair.Login(used) {
+		t.Error("the role in use has another password")
+	}
+}
+
+// The effect of a call can come at its very end, and the list lags behind it.
+func TestTheListIsTrustedAWhileAfterALostAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault memory.Fault
+		after time.Duration // until the list shows what the call did
+	}{
+		"the answer is lost at once":     {memory.Fault{After: errors.New("reset by peer")}, 10 * time.Second},
+		"the process dies, so who knows": {memory.Fault{Crash: true}, 40 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.advance(t, rotation.Options{})
+			b.days(90)
+			began := b.now
+			b.faults.Next("issuer.create", test.fault)
+			func() {
+				defer func() { _ = recover() }()
+				_, _ = b.rotator.Advance(t.Context(), b.secret, rotation.Options{}) // fails either way
+			}()
+			_, d, err := b.rotator.Observe(t.Context(), b.secret)
+			if err != nil || !d.At.Equal(began.Add(test.after)) {
+				t.Errorf("it goes on at %s, want after %s (%q, %v)", d.At, test.after, d.Reason, err)
+			}
+		})
+	}
+}
+
+func TestARefusedRollbackEndsOnceTheCurrentCredentialIsBack(t *testing.T) {
+	b := newBench(t)
+	pair := memory.NewAlternating("app_a", "app_b", memory.RolesOptions{Options: memory.Options{Now: func() time.Time { return b.now }}})
+	b.secret.Issuer = pair
+	b.advance(t, rotation.Options{Force: rota.StepCreate})
+	b.days(90)
+	b.advance(t, rotation.Options{})
+	_, current, _ := b.store.Read(rota.LabelCurrent)
+	_, previous, _ := b.store.Read(rota.LabelPrevious)
+	pair.Plant(pair.CredentialID(previous), "someone else's")
+	object := rota.RetireRequest{CredentialID: pair.CredentialID(current)}
+	if err := pair.Deactivate(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.rotator.Rollback(t.Context(), b.secret)
+	if got := rota.Hint(rota.RemediesOf(err)); !strings.HasPrefix(got, "reactivate it there, then adopt prod/cms") {
+		t.Fatalf("%v, try: %s", err, got)
+	}
+	if err := pair.Reactivate(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.rotator.Adopt(t.Context(), b.secret, rotation.AdoptOptions{}); !errors.Is(err, rota.ErrAdopted) {
+		t.Error(err)
+	}
+	if r := b.advance(t, rotation.Options{}); len(r.Done) > 0 || r.Last.Hold != rotation.HoldNone {
+		t.Errorf("it did %q, held %q", steps(r), r.Last.Reason)
 	}
 }

@@ -96,8 +96,11 @@ func (t *turn) refusedToo(ctx context.Context, failed error) error {
 		return failed
 	}
 	err := t.currentLogsIn(ctx)
-	if !errors.Is(err, rota.ErrRefused) {
+	switch {
+	case err == nil || rota.ClassOf(err) == rota.ClassWait && !errors.Is(err, rota.ErrRefused):
 		return failed
+	case !errors.Is(err, rota.ErrRefused): // what keeps Rota from seeing the cause has to be mended as well
+		return fmt.Errorf("%w; and whether the current credential is refused can't be seen: %w", failed, err)
 	}
 	return rota.WithRemedies(fmt.Errorf("%w; and the current credential is refused: %w", failed, err), t.view().refusedCurrent())
 }

@@ -346,3 +346,36 @@ func TestAFailedTestWithoutOverlapPutsTheOldPasswordBackAtOnce(t *testing.T) {
 		t.Errorf("version %s is still AWSPENDING", v.ID)
 	}
 }
+
+// While the current credential is dead, no reload can help: it must not be
+// repeated each time that the hold is looked at.
+func TestAReloadThatCannotHelpIsNotRepeated(t *testing.T) {
+	b := newBench(t)
+	b.advance(t, rotation.Options{})
+	_, current, _ := b.store.Read(rota.LabelCurrent)
+	b.days(1)
+	if err := b.keys.Deactivate(t.Context(), rota.RetireRequest{CredentialID: b.keys.CredentialID(current)}); err != nil {
+		t.Fatal(err)
+	}
+	b.faults.Next("reloader.reload", memory.Fault{Before: errors.New("not healthy")})
+	if _, err := b.rotator.Redeliver(t.Context(), b.secret); err == nil {
+		t.Fatal("the reload worked")
+	}
+	for range 4 {
+		b.now = b.now.Add(time.Hour)
+		if r := b.advance(t, rotation.Options{}); len(r.Done) > 0 || r.Last.Hold != rotation.HoldNotAtIssuer {
+			t.Fatalf("it did %q, held %q", steps(r), r.Last.Hold)
+		}
+	}
+}
+
+func TestAFailedReloadNamesWhatHidesItsCause(t *testing.T) {
+	b := newBench(t)
+	b.advance(t, rotation.Options{})
+	b.faults.Next("reloader.reload", memory.Fault{Before: errors.New("not healthy")})
+	b.faults.Next("issuer.test", memory.Fault{Before: &rota.Error{Class: rota.ClassStop, Err: errors.New("denied"), Remedies: rota.Outside("allow it to log in")}})
+	_, err := b.rotator.Redeliver(t.Context(), b.secret)
+	if got := rota.Hint(rota.RemediesOf(err)); got != "allow it to log in" {
+		t.Errorf("%v, try: %s", err, got)
+	}
+}
