@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"slices"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
@@ -54,6 +55,15 @@ func remedyMutants() []Mutant {
 				}
 				return remedies
 			})},
+		{"failures hidden until the window opens", 7, "outside the window, a failed step only waits for it", func(h *hooks) {
+			h.plan = func(st rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
+				d := rotation.Plan(st, p, now)
+				if open := p.Window.Open(now); open.After(now) && (d.Hold == rotation.HoldRetrying || d.Hold == rotation.HoldQuarantined) {
+					return rotation.Decision{Next: d.Next, Due: d.Due, At: open, Reason: "waiting for the window"}
+				}
+				return d
+			}
+		}},
 		{"half a key, adopted again", 15, "an adoption that fails names nothing but to adopt again", func(h *hooks) {
 			h.answer = func(remedies []rota.Remedy) []rota.Remedy {
 				return slices.DeleteFunc(slices.Clone(remedies), func(r rota.Remedy) bool { return r.Action == rota.RemedyAdoptGiven })

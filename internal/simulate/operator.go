@@ -39,6 +39,7 @@ type operator struct {
 	retries      bool      // what they wait for is to be able to follow the remedy
 	restUntil    time.Time // they were told that only time ends it
 	began        time.Time // when they started on the last remedy
+	complained   bool      // users did, who can't log in
 	busy         bool      // the current action is theirs
 }
 
@@ -76,6 +77,11 @@ func (s *subject) look(ctx context.Context) {
 	}
 	s.operator.busy = true
 	defer func() { s.operator.busy = false }()
+	if s.truth.personBroke && s.operator.complained { // users can't wait, and there is a credential that works
+		_, _ = s.carryOut(ctx, rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: s.name})
+		s.operator.begin()
+	}
+	s.operator.complained = s.truth.personBroke
 	for range enough + 1 {
 		if !s.obey(ctx) || s.w.broken != nil {
 			return
@@ -111,11 +117,11 @@ func (s *subject) obey(ctx context.Context) (more bool) {
 			return false
 		}
 	case state != o.waiting && o.waiting != "":
-		o.seen, o.waiting = append(o.seen, o.waiting), ""
+		o.waiting = "" // it may come back, as to wait is to follow nothing
 	}
 	if hold := s.truth.progress.Status.Hold; len(o.seen) > 0 && o.answer == nil && (hold == rotation.HoldRolledBack || hold == rotation.HoldPaused) {
 		if !o.atRest { // the problem is over, and someone asked for this hold
-			o.followed, o.atRest = 0, true
+			o.seen, o.followed, o.atRest = nil, 0, true
 		}
 	}
 	switch {
@@ -138,6 +144,9 @@ func (o *operator) begin() {
 // situation returns what the secret's status says, or what the last command
 // did.
 func (s *subject) situation() (situation, bool) {
+	if p := s.truth.progress; p.Status.Hold == rotation.HoldNone && p.Failure == nil {
+		s.operator.again = nil // meanwhile all is well
+	}
 	for _, x := range []*situation{s.operator.answer, s.operator.again} {
 		if x != nil {
 			return *x, true
@@ -281,7 +290,7 @@ func (s *subject) carryOut(ctx context.Context, r rota.Remedy) (outcome, *situat
 		return carriedOut, nil
 	case rota.RemedyResume:
 		s.journal.Resume(s.name)
-		s.truth.progress, s.truth.fails = s.journal.Progress(s.name), 0
+		s.truth.progress, s.truth.fails, s.truth.turns = s.journal.Progress(s.name), 0, nil
 		s.turnAt(s.now.Add(time.Second), "again", s.again)
 		return carriedOut, nil
 	case rota.RemedyAdoptGiven:

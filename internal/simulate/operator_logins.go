@@ -60,14 +60,13 @@ func (s *subject) inUse() (rota.Credential, bool) {
 // everyone has it.
 func (s *subject) adopt(ctx context.Context, given rota.Credential) (rotation.Result, error) {
 	s.did("adopt")
+	s.truth.fails = 0 // what failed before is over
 	s.excuse(s.idOf(rota.LabelPrevious))
 	res, err, crashed := s.work(ctx, "adopt", rota.StepNone, func(r *rotation.Rotator) (rotation.Result, error) {
 		return r.Adopt(ctx, s.secret, rotation.AdoptOptions{Credential: given})
 	})
-	if !given.IsZero() && s.truth.current != "" {
-		if _, c, _ := s.store.Read(rota.LabelCurrent); c.Equal(given) {
-			s.handOut(s.truth.current, c)
-		}
+	if version, c, ok := s.store.Read(rota.LabelCurrent); ok && (c.Equal(given) || given.IsZero() && err == nil && !crashed) {
+		s.handOut(version, c)
 	}
 	return res, orCrashed("adopt", err, crashed)
 }

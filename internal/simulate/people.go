@@ -15,7 +15,7 @@ import (
 type people struct {
 	versions int
 	resets   int
-	blows    int             // dead ends they caused since the last time all was well
+	blows    int             // what they did since the last time all was well that doesn't end on its own
 	meddled  bool            // they moved labels, which can push a version out of the store
 	made     rota.Credential // the last credential made by hand
 }
@@ -65,7 +65,7 @@ func (s *subject) disturb(context.Context) {
 	case n < 12:
 		command("redeliver", rota.StepDeliver)
 	case n < 15:
-		s.turnAt(s.now, "foreign key", func(context.Context) { s.plantKey() })
+		s.turnAt(s.now, "foreign key", func(context.Context) { s.people.blows++; s.plantKey() })
 	case n < 17:
 		s.turnAt(s.now, "foreign rotation", func(context.Context) { s.putByHand(s.newByHand()) })
 	case n < 18:
@@ -212,6 +212,7 @@ func (s *subject) putByHand(c rota.Credential) {
 		return
 	}
 	s.did("foreign version")
+	s.people.blows++ // it isn't Rota's, and what was AWSPREVIOUS isn't any more
 	id := s.personVersion()
 	s.put(id, c)
 	t := &s.truth
@@ -282,11 +283,7 @@ func (s *subject) mendOwn(ctx context.Context) bool {
 	if !s.truth.personBroke {
 		return false
 	}
-	done, answer := s.carryOut(ctx, rota.Remedy{Action: rota.RemedyRotate, Secret: s.name})
-	if done == rests { // users can't wait, and there is a credential that works
-		_, answer = s.carryOut(ctx, rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: s.name})
-	}
-	s.operator.answer = answer
+	_, s.operator.answer = s.carryOut(ctx, rota.Remedy{Action: rota.RemedyRotate, Secret: s.name})
 	s.operator.began, s.operator.actedAt = s.now, s.now
 	return s.operator.answer != nil
 }

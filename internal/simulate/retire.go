@@ -126,7 +126,7 @@ func (s *subject) checkDelete(id string) {
 		s.violate(4, "%s would be deleted while it is active", id)
 		return
 	}
-	if s.tokens && id == s.idOf(rota.LabelPrevious) {
+	if s.tokens && id == s.idOf(rota.LabelPrevious) && k.force == rota.StepNone {
 		s.checkGrace(k, id) // a person deactivated it, which changes none of the dates
 		return
 	}

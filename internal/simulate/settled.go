@@ -31,11 +31,13 @@ func (s *subject) checkSettled(since time.Time) {
 	if f := t.progress.Failure; f != nil && len(f.Remedies) > 0 && s.now.Sub(t.failingSince) <= patience {
 		return // a permission that was taken away long ago was first needed now
 	}
-	if f := t.progress.Failure; f != nil && f.Attempts > 3 {
+	if f := t.progress.Failure; f != nil && f.Attempts > 3 && !s.operator.actedAt.After(t.savedAt) {
 		s.violate(7, "%s still fails, %d days after the last fault: %s", f.Step, quietDays, f.Error)
 	}
 	status := t.progress.Status
 	waits := status.Hold == rotation.HoldNone || status.Hold == rotation.HoldInUse ||
+		// People wait for nobody to use a credential.
+		s.operator.retries && s.operator.waiting != "" ||
 		// The previous credential's grace period isn't over, so people can do
 		// nothing.
 		(s.versionOf(rota.LabelPrevious) != "" && (status.Hold == rotation.HoldNoFreeSlot || status.Hold == rotation.HoldRolledBack))
@@ -112,7 +114,7 @@ func (s *subject) alert(ctx context.Context) {
 		return
 	}
 	for _, changed := range []time.Time{s.truth.currentSince, s.truth.lostAt} {
-		if known := s.w.upAt(changed); known.After(due) { // when Rota could first know
+		if known := s.w.awake(changed); known.After(due) { // when Rota could first know
 			due = known
 		}
 	}

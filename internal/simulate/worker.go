@@ -57,7 +57,8 @@ func (s *subject) again(ctx context.Context) {
 	if !s.w.upAt(s.now).Equal(s.now) {
 		return
 	}
-	if next, ok := s.advance(ctx); !ok {
+	repeats := slices.ContainsFunc(s.queue, func(e event) bool { return e.name == "again" })
+	if next, ok := s.advance(ctx); !ok && !repeats {
 		s.turnAt(next, "again", s.again)
 	}
 }
@@ -105,6 +106,8 @@ func (s *subject) advance(ctx context.Context) (next time.Time, ended bool) {
 	case crashed:
 		return s.now.Add(s.during(time.Second, 3*time.Minute)), false
 	case errors.Is(err, rota.ErrBusy) || errors.Is(err, rota.ErrFenced):
+		return s.now.Add(time.Minute), false
+	case err != nil && s.truth.savedAt.Before(began): // as if it had never begun
 		return s.now.Add(time.Minute), false
 	case s.truth.nextAt.IsZero(): // something is half done, or asked for
 		return s.now.Add(time.Minute), ended

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -90,6 +91,17 @@ func (w *world) faultySince(from, to time.Time) bool {
 func (w *world) upAt(t time.Time) time.Time {
 	for _, p := range w.down {
 		if p.has(t) {
+			return p.to
+		}
+	}
+	return t
+}
+
+// awake returns t, or the end of the downtime at t or within a day of it: it may
+// have prevented the look that happens once a day.
+func (w *world) awake(t time.Time) time.Time {
+	for _, p := range w.down {
+		if p.from.Before(t.Add(rota.Day)) && p.to.After(t) {
 			return p.to
 		}
 	}
