@@ -180,7 +180,7 @@ func plannerMutants() []Mutant {
 			})},
 		{"every stranger an orphan", 3, "orphans are recognised without the list of what was there before",
 			believing(func(st *rotation.State, _ *rotation.Policy, now time.Time) {
-				st.Progress.Intents = []rotation.Intent{{Version: "any", At: now.AddDate(-10, 0, 0), Until: now}}
+				st.Progress.Intents = []rotation.Intent{{Version: "any", At: now.AddDate(-10, 0, 0), Until: now.Add(-st.Traits.ConsistencyDelay)}}
 			})},
 		{"foreign version overwritten", 3, "whatever is in the store is taken for Rota's own",
 			believing(func(st *rotation.State, _ *rotation.Policy, _ time.Time) {
@@ -215,7 +215,8 @@ func plannerMutants() []Mutant {
 			})},
 		{"retry for ever", 9, "failures are not counted",
 			believing(func(st *rotation.State, p *rotation.Policy, _ time.Time) { p.MaxAttempts = 1 << 30 })},
-		{"a role in use overwritten", 1, "the first credential of a pair goes to a role that can log in",
+		{"a role in use overwritten", 1, "the first credential of a pair goes to a role that can log in", func(h *hooks) {
+			h.keys = func(i keyIssuer) rota.Issuer { return careless{i} }
 			deciding(func(st rotation.State, d rotation.Decision) rotation.Decision {
 				_, has := rota.Find(st.Contents.Versions, rota.LabelCurrent)
 				switch {
@@ -226,7 +227,8 @@ func plannerMutants() []Mutant {
 					return rotation.Decision{Step: rota.StepCreate, Reason: "the first credential"}
 				}
 				return d
-			})},
+			})(h)
+		}},
 		{"the end not seen", 1, "a credential that ends by itself is renewed as if it did not",
 			believing(func(st *rotation.State, p *rotation.Policy, _ time.Time) {
 				if st.Traits.Lifetime > 0 {
