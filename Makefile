@@ -52,6 +52,13 @@ race: setup ## every test under the race detector (needs a C compiler)
 simulate: build ## the long simulation: 800 days, many seeds
 	bin/rota simulate --days 800 --seeds 400
 
+PKG ?=
+FILES ?=
+LIMIT ?= 20m
+.PHONY: mutate
+mutate: ## plant small bugs in PKG=, FILES= or what has changed, and show those no test notices
+	@hack/mutate.sh $(LIMIT) $(PKG) $(FILES)
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for ten seconds
 	@hack/fuzz.sh 10s
