@@ -37,9 +37,18 @@ demo: build ## play the whole life of two credentials, on embedded parts only
 setup: ## install what the tests need (as root on Debian), or say what is missing
 	@hack/setup.sh
 
+# The tests of what differs between PostgreSQL's releases run twice: on the
+# machine's own, and on the newest.
+TEST := $(GO) test $(GOFLAGS_ROTA) -timeout 25m -json
+TEST_NEWEST := ROTA_TEST_POSTGRES=newest $(TEST)
 .PHONY: test
 test: setup ## every test, the servers they need included
-	@$(GO) test $(GOFLAGS_ROTA) -timeout 25m -json ./... | $(GO) run $(GOFLAGS_ROTA) ./internal/tools/testreport
+	@{ \
+		$(TEST) ./...; \
+		echo 'again, on the newest PostgreSQL:'; \
+		$(TEST_NEWEST) ./provider/postgres; \
+		$(TEST_NEWEST) -run 'PostgresUser|AMasterChanges|OnPostgreSQL' ./internal/function ./internal/cli ./internal/store; \
+	} | $(GO) run $(GOFLAGS_ROTA) ./internal/tools/testreport
 	@cd deploy/check && $(GO) test $(GOFLAGS_ROTA) ./... # the alert rules and the dashboard, with Prometheus' own engine
 	@cd examples/provider && $(GO) vet ./... && $(GO) test $(GOFLAGS_ROTA) ./... # a provider outside this module
 	@cd deploy/opentofu && $(GO) test $(GOFLAGS_ROTA) ./... # the Terraform modules, with OpenTofu

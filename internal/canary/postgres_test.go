@@ -84,7 +84,8 @@ func playPostgres(t *testing.T, l *ledger) {
 		"CREATE ROLE legacy LOGIN PASSWORD E'legacy+canary/4Mw\\\\\"n\\'2Vb'",
 		"CREATE ROLE relay LOGIN CREATEROLE", "CREATE ROLE app NOLOGIN", "CREATE ROLE leaf NOLOGIN",
 		"CREATE ROLE wrong_role NOLOGIN", "CREATE ROLE weak_role NOLOGIN", "CREATE ROLE nobody_role NOLOGIN", "CREATE ROLE badcheck NOLOGIN", "CREATE ROLE torn NOLOGIN",
-		"CREATE ROLE pairs NOLOGIN", "CREATE ROLE pair_a NOLOGIN IN ROLE pairs", "CREATE ROLE pair_b NOLOGIN IN ROLE pairs")
+		"CREATE ROLE pairs NOLOGIN", "CREATE ROLE pair_a NOLOGIN IN ROLE pairs", "CREATE ROLE pair_b NOLOGIN IN ROLE pairs",
+		"GRANT legacy, relay, app, badcheck, torn, nobody_role, pair_a, pair_b TO rota_admin WITH ADMIN OPTION", "GRANT leaf TO relay WITH ADMIN OPTION")
 	configure := func(query string) {
 		w.file("rota.yaml", fmt.Sprintf(postgresConfig, server.Host, server.Port, w.dir, query), 0o600)
 	}

@@ -71,6 +71,7 @@ func newWorld(t *testing.T) *world {
 		"GRANT SELECT ON pg_authid TO rota_admin",
 		"CREATE ROLE app NOLOGIN", "CREATE ROLE orders NOLOGIN",
 		"CREATE ROLE orders_a NOLOGIN IN ROLE orders", "CREATE ROLE orders_b NOLOGIN IN ROLE orders",
+		"GRANT app, orders_a, orders_b TO rota_admin WITH ADMIN OPTION",
 		"CREATE TABLE line (n int)", "ALTER TABLE line OWNER TO orders")
 	text := fmt.Sprintf(configuration, w.server.Host, w.server.Port, w.dir, rota.FormatDuration(singleAge))
 	if err := os.WriteFile(filepath.Join(w.dir, "rota.yaml"), []byte(text), 0o600); err != nil {

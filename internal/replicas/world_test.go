@@ -156,7 +156,7 @@ func newWorld(t *testing.T, secrets int, delay time.Duration) *world {
 		"GRANT SELECT ON pg_authid TO rota_admin")
 	roles, fingerprints := make([]string, secrets), map[string]string{}
 	for i := range secrets {
-		roles[i] = "CREATE ROLE " + name(i) + " NOLOGIN"
+		roles[i] = "CREATE ROLE " + name(i) + " NOLOGIN; GRANT " + name(i) + " TO rota_admin WITH ADMIN OPTION"
 		fingerprints[name(i)] = ""
 	}
 	server.Exec(t, strings.Join(roles, ";"))

@@ -5,7 +5,6 @@ package testenv
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -61,12 +60,17 @@ type PostgresServer struct {
 
 const postgresSuperuser = "postgres"
 
+func needPostgres(t testing.TB, o PostgresOptions) {
+	t.Helper()
+	if bin, how := findPostgres(o.CertFile != ""); bin == "" {
+		Missing(t, "PostgreSQL", how)
+	}
+}
+
 // Postgres starts a private PostgreSQL and stops it when the test ends.
 func Postgres(t testing.TB, o PostgresOptions) *PostgresServer {
 	t.Helper()
-	if findPostgres() == "" {
-		Missing(t, "PostgreSQL", "apt-get install postgresql")
-	}
+	needPostgres(t, o)
 	s, err := StartPostgres(o)
 	if err != nil {
 		t.Fatal(err)
@@ -96,9 +100,7 @@ type SharedPostgres struct {
 // Get returns the server, starting it if necessary.
 func (s *SharedPostgres) Get(t testing.TB) *PostgresServer {
 	t.Helper()
-	if findPostgres() == "" {
-		Missing(t, "PostgreSQL", "apt-get install postgresql")
-	}
+	needPostgres(t, s.Options)
 	s.once.Do(func() { s.server, s.err = StartPostgres(s.Options) })
 	if s.err != nil {
 		t.Fatal(s.err)
@@ -115,13 +117,17 @@ func (s *SharedPostgres) Stop() {
 
 // StartPostgres starts a private PostgreSQL. The caller must stop it.
 func StartPostgres(o PostgresOptions) (*PostgresServer, error) {
-	s := &PostgresServer{Host: "127.0.0.1", options: o, bin: findPostgres()}
-	if s.bin == "" {
-		return nil, errors.New("no PostgreSQL here; apt-get install postgresql installs it")
+	bin, how := findPostgres(o.CertFile != "")
+	if bin == "" {
+		return nil, fmt.Errorf("no PostgreSQL here; %s installs it", how)
 	}
+	s := &PostgresServer{Host: "127.0.0.1", options: o, bin: bin}
 	var err error
 	if s.owner, err = postgresOwner(); err != nil {
 		return nil, err
+	}
+	if s.bin, err = s.copyPrograms(); err != nil {
+		return nil, fmt.Errorf("copy PostgreSQL's programs: %w", err)
 	}
 	template, err := s.template()
 	if err != nil {
@@ -349,6 +355,21 @@ func (s *PostgresServer) Superuser() string { return postgresSuperuser }
 
 // Psql returns the path of the server's own psql.
 func (s *PostgresServer) Psql() string { return filepath.Join(s.bin, "psql") }
+
+// Version returns the server's version as a number, such as 180006 for 18.6.
+func (s *PostgresServer) Version(t testing.TB) int {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	var version int
+	if err := conn.QueryRow(t.Context(), "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
 
 // LogFile returns the path of the server's log.
 func (s *PostgresServer) LogFile() string { return filepath.Join(s.dir, "log") }

@@ -23,17 +23,25 @@ func Checkov(t testing.TB) string {
 
 func venvProgram(t testing.TB, suffix, name string) string {
 	t.Helper()
-	venv := os.Getenv("ROTA_TEST_VENV")
-	if venv == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		venv = filepath.Join(cache, "rota-test", "venv")
+	venv, err := venvFolder(suffix)
+	if err != nil {
+		t.Fatal(err)
 	}
-	program := filepath.Join(venv+suffix, "bin", name)
+	program := filepath.Join(venv, "bin", name)
 	if _, err := os.Stat(program); err != nil {
 		Missing(t, name, "hack/testenv.sh")
 	}
 	return program
+}
+
+// venvFolder returns the folder of one of the Python environments.
+func venvFolder(suffix string) (string, error) {
+	if venv := os.Getenv("ROTA_TEST_VENV"); venv != "" {
+		return venv + suffix, nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cache, "rota-test", "venv"+suffix), nil
 }

@@ -92,13 +92,18 @@ func (a *alternating) ensure(ctx context.Context, role string) error {
 		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", role).Scan(&there); err != nil || there {
 			return err
 		}
+		// From PostgreSQL 16 on, a setting of Rota's own role could make it a member
+		// of what it creates.
+		if _, err := tx.Exec(ctx, "SELECT set_config('createrole_self_grant', '', true) WHERE current_setting('server_version_num')::int >= 160000"); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "CREATE ROLE "+quote(role)+" NOLOGIN"); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, "GRANT "+quote(a.names[0])+" TO "+quote(role))
 		return err
 	})
-	return a.explained(ctx, role, err)
+	return a.explained(ctx, err, a.names...)
 }
 
 // Deactivate ends the validity of the role's password, which can be undone.
@@ -167,5 +172,5 @@ func (a *alternating) change(ctx context.Context, verb string, r rota.RetireRequ
 		_, err = tx.Exec(ctx, "ALTER ROLE "+quote(role)+" "+clause)
 		return err
 	})
-	return a.explained(ctx, role, err)
+	return a.explained(ctx, err, role)
 }

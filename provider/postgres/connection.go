@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -214,6 +215,15 @@ func (c *Connection) login(ctx context.Context, cred rota.Credential, do func(co
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	return do(ctx, conn)
+}
+
+// serverVersion is the version of the server that a session is on, such as
+// 180000 for any 18, or 0 if whatever is in between doesn't say.
+func serverVersion(conn *pgconn.PgConn) int {
+	text := conn.ParameterStatus("server_version") // 15.18 (Debian 15.18-0+deb12u1), 19devel
+	end := strings.IndexFunc(text+".", func(r rune) bool { return r < '0' || r > '9' })
+	major, _ := strconv.Atoi(text[:end])
+	return major * 10000
 }
 
 // loginError marks an error in connecting, as opposed to one in a statement.

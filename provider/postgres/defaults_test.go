@@ -21,7 +21,7 @@ func TestSessionDefaultsChangeNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := testenv.Postgres(t, testenv.PostgresOptions{})
 			const hostile = `o'clock \ "app"`
-			s.Exec(t, "CREATE ROLE "+quote(hostile)+" NOLOGIN")
+			createRole(t, s, hostile, "NOLOGIN")
 			c := admin(t, s)
 			second := pair(t, s)
 			s.Exec(t, settings...)

@@ -30,10 +30,16 @@ func count(n int, what string) string {
 }
 
 // dependentsQuery leaves out a membership that only allows its member to
-// administer the role, as a role's creator has from PostgreSQL 16 on.
+// administer the role, as a role's creator has from PostgreSQL 16 on, and
+// Rota's own. It also leaves out what createrole_self_grant gives the creator in
+// addition: the creator is who has ADMIN OPTION from the first superuser, and
+// nothing else.
 const dependentsQuery = `
 	SELECT (SELECT count(*)::int FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid
-			AND (coalesce((to_jsonb(m) ->> 'inherit_option')::bool, true) OR coalesce((to_jsonb(m) ->> 'set_option')::bool, true))),
+			AND (coalesce((to_jsonb(m) ->> 'inherit_option')::bool, true) OR coalesce((to_jsonb(m) ->> 'set_option')::bool, true))
+			AND m.member <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user)
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members c WHERE c.roleid = m.roleid AND c.member = m.member AND c.grantor = 10 AND m.grantor = m.member
+				AND c.admin_option AND NOT (to_jsonb(c) ->> 'inherit_option')::bool AND NOT (to_jsonb(c) ->> 'set_option')::bool)),
 		(SELECT count(*)::int FROM pg_catalog.pg_shdepend d
 			WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'o')
 	FROM pg_catalog.pg_roles r WHERE r.rolname = $1`
@@ -85,3 +91,16 @@ func (p *password) noGroup(ctx context.Context) rota.Finding {
 	}
 	return f
 }
+
+// inherit is the statement that gives a role the privileges of a group, whatever
+// is in the way. From PostgreSQL 16 on, an existing membership keeps its options
+// unless they're named.
+func inherit(version int, group, role string) string {
+	if version >= strictVersion {
+		return "GRANT " + quote(group) + " TO " + quote(role) + " WITH INHERIT TRUE"
+	}
+	return "GRANT " + quote(group) + " TO " + quote(role) + "; ALTER ROLE " + quote(role) + " INHERIT"
+}
+
+// mayBecome is the privilege, for pg_has_role, to SET ROLE to a role.
+const mayBecome = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"

@@ -71,9 +71,17 @@ var by = map[string]func(testing.TB, *testenv.PostgresServer) *Connection{"super
 
 const wholeRotation = "create set test promote deliver"
 
-func TestAPasswordIsNotReplacedByOneThatCannotBeTested(t *testing.T) {
-	s := testenv.Postgres(t, testenv.PostgresOptions{HBA: []string{"host all +trusted all trust", "host all +rejected all reject"}})
+// trusting is a server that trusts and rejects the members of two groups. An
+// admin with ADMIN OPTION on a role counts as a member of that role's groups.
+func trusting(t *testing.T) *testenv.PostgresServer {
+	t.Helper()
+	s := testenv.Postgres(t, testenv.PostgresOptions{HBA: []string{"host all +admins all scram-sha-256", "host all +trusted all trust", "host all +rejected all reject"}})
 	s.Exec(t, "CREATE ROLE trusted NOLOGIN", "CREATE ROLE rejected NOLOGIN")
+	return s
+}
+
+func TestAPasswordIsNotReplacedByOneThatCannotBeTested(t *testing.T) {
+	s := trusting(t)
 	for _, method := range []string{"trusted", "rejected"} {
 		for _, known := range []bool{false, true} {
 			for who, connect := range by {
@@ -128,8 +136,7 @@ func TestARoleWhoseConnectionsAreUsedUpKeepsItsPassword(t *testing.T) {
 
 // Whatever is in the way comes up just after the new password was set.
 func TestAPasswordThatCannotBeTestedAnyMoreDoesNotLockOut(t *testing.T) {
-	s := testenv.Postgres(t, testenv.PostgresOptions{HBA: []string{"host all +trusted all trust", "host all +rejected all reject"}})
-	s.Exec(t, "CREATE ROLE trusted NOLOGIN", "CREATE ROLE rejected NOLOGIN")
+	s := trusting(t)
 	full := func(t *testing.T, name string) func() {
 		s.Exec(t, "ALTER ROLE "+name+" CONNECTION LIMIT 1")
 		return func() { s.Exec(t, "ALTER ROLE "+name+" CONNECTION LIMIT -1") }
@@ -190,7 +197,7 @@ func TestARoleThatSomeoneCreatedMeanwhileIsNotTakenOver(t *testing.T) {
 			if done, says := r.steps(t, rota.StepNone); done != "create" || !strings.Contains(says, "does not exist") {
 				t.Fatalf("without the role it did %q: %s", done, says)
 			}
-			s.Exec(t, "CREATE ROLE "+name+" LOGIN PASSWORD 'of-the-dba'")
+			createRole(t, s, name, "LOGIN PASSWORD 'of-the-dba'")
 			before := verifierOf(t, s, name)
 			r.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // when it would be tried again
 			done, says := r.steps(t, rota.StepNone)
@@ -223,6 +230,22 @@ func TestAGroupIsNotTurnedIntoALoginRole(t *testing.T) {
 			wantFinding(t, r.secret.Issuer, "is one to log in as", true, "")
 		})
 	}
+	t.Run("Rota itself is no member of a group", func(t *testing.T) {
+		by, name := admin(t, s), role(t, s)
+		s.Exec(t, "GRANT "+name+" TO "+by.cfg.Username+" WITH ADMIN OPTION")
+		wantFinding(t, must(by.Password(PasswordConfig{Role: name})), "is one to log in as", true, "")
+	})
+	t.Run("a role's creator is no member of a group", func(t *testing.T) {
+		by := admin(t, s)
+		name := unique("app")
+		s.Exec(t, "SET ROLE "+quote(by.cfg.Username)+"; "+map[bool]string{true: "SET createrole_self_grant = 'set, inherit'; "}[needsAdminOption(t, s)]+
+			"CREATE ROLE "+name)
+		r := newRotating(by, name)
+		wantFinding(t, r.secret.Issuer, "is one to log in as", true, "")
+		if done, says := r.steps(t, rota.StepNone); done != wholeRotation {
+			t.Errorf("it did %q: %s", done, says)
+		}
+	})
 	t.Run("a role that nothing depends on gets its first password", func(t *testing.T) {
 		r := newRotating(admin(t, s), role(t, s))
 		wantFinding(t, r.secret.Issuer, "is one to log in as", true, "")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -29,12 +30,45 @@ func TestMain(m *testing.M) {
 const adminPassword = "admin-canary-5Rz8"
 
 // admin makes a role as Rota should have it, CREATEROLE and no superuser, and
-// a connection that uses it.
+// a connection that uses it. It may alter the roles that createRole makes.
 func admin(t testing.TB, s *testenv.PostgresServer) *Connection {
 	t.Helper()
 	name := unique("admin")
 	s.Exec(t, "CREATE ROLE "+quote(name)+" LOGIN CREATEROLE PASSWORD '"+must(verifier(adminPassword))+"'")
+	if needsAdminOption(t, s) {
+		s.Exec(t, makeAdmins, "GRANT admins TO "+quote(name))
+	}
 	return connect(t, Config{Host: s.Host, Port: s.Port, Username: name, Password: adminPassword})
+}
+
+// needsAdminOption reports whether CREATEROLE alone doesn't let a role alter
+// others.
+func needsAdminOption(t testing.TB, s *testenv.PostgresServer) bool {
+	t.Helper()
+	return s.Version(t) >= strictVersion
+}
+
+// inherits makes a member inherit a group's privileges, or not: an option of the
+// membership from PostgreSQL 16 on, and of the member before.
+func inherits(t testing.TB, s *testenv.PostgresServer, group, member string, yes bool) {
+	t.Helper()
+	statement := "ALTER ROLE " + quote(member) + map[bool]string{true: " INHERIT", false: " NOINHERIT"}[yes]
+	if needsAdminOption(t, s) {
+		statement = fmt.Sprintf("GRANT %s TO %s WITH INHERIT %t", quote(group), quote(member), yes)
+	}
+	s.Exec(t, statement)
+}
+
+// makeAdmins makes the group of all admins.
+const makeAdmins = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'admins') THEN CREATE ROLE admins; END IF; END $$"
+
+// createRole makes a role that every admin may alter.
+func createRole(t testing.TB, s *testenv.PostgresServer, name, options string) {
+	t.Helper()
+	s.Exec(t, "CREATE ROLE "+quote(name)+" "+options)
+	if needsAdminOption(t, s) {
+		s.Exec(t, makeAdmins, "GRANT "+quote(name)+" TO admins WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+	}
 }
 
 // superuser is a connection that may read pg_authid.
@@ -66,7 +100,7 @@ func must[T any](v T, err error) T {
 func role(t testing.TB, s *testenv.PostgresServer) string {
 	t.Helper()
 	name := unique("app")
-	s.Exec(t, "CREATE ROLE "+quote(name)+" NOLOGIN")
+	createRole(t, s, name, "NOLOGIN")
 	return name
 }
 

@@ -24,7 +24,7 @@ func TestThePrintedGrantsAreEnough(t *testing.T) {
 	_, admin, _ := conn.preflight(t.Context())
 	printed := string(must(document(grants, nil)))
 	for statement := range strings.Lines(printed) {
-		if !strings.HasPrefix(statement, "--") && (admin.Version >= 160000 || !strings.HasSuffix(statement, "16 and later\n")) {
+		if !strings.HasPrefix(statement, "--") && (admin.Version >= strictVersion || !strings.HasSuffix(statement, "16 and later\n")) {
 			s.Exec(t, statement)
 		}
 	}
@@ -37,6 +37,44 @@ func TestThePrintedGrantsAreEnough(t *testing.T) {
 	rotate(t, issuer, first.Field(rota.FieldUsername))
 	if !slices.ContainsFunc(strings.Split(printed, "\n"), func(line string) bool { return strings.HasPrefix(line, "-- optional: GRANT SELECT") }) {
 		t.Errorf("what Rota can do without is not commented out:\n%s", printed)
+	}
+}
+
+// What a denied change names as its remedy is enough, however many it takes.
+func TestTheRemediesOfADeniedChangeAreEnough(t *testing.T) {
+	s := shared.Get(t)
+	name, first, cloned := unique("rota"), unique("app"), unique("app")
+	s.Exec(t, "CREATE ROLE "+name+" LOGIN PASSWORD '"+must(verifier(adminPassword))+"'", "CREATE ROLE "+first, "CREATE ROLE "+cloned)
+	conn := connect(t, Config{Host: s.Host, Port: s.Port, Username: name, Password: adminPassword})
+	for _, test := range []struct {
+		what           string
+		issuer         rota.Issuer
+		taken          []string
+		before, strict int // how many remedies it takes
+	}{
+		{"a role", must(conn.Password(PasswordConfig{Role: first})), nil, 1, 2},
+		{"a clone", must(conn.Alternating(AlternatingConfig{Roles: [2]string{cloned, cloned + "_clone"}, Clone: true})), []string{cloned}, 0, 1},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			credential := must(test.issuer.Create(t.Context(), rota.CreateRequest{Taken: test.taken}))
+			followed := 0
+			for {
+				err := test.issuer.Set(t.Context(), rota.SetRequest{Credential: credential})
+				if err == nil {
+					break
+				}
+				if followed++; followed > 3 {
+					t.Fatal(err)
+				}
+				s.Exec(t, rota.RemediesOf(err)[0].Text)
+			}
+			if err := test.issuer.Test(t.Context(), rota.TestRequest{Credential: credential}); err != nil {
+				t.Error(err)
+			}
+			if want := map[bool]int{false: test.before, true: test.strict}[needsAdminOption(t, s)]; followed != want {
+				t.Errorf("%d remedies were followed, want %d", followed, want)
+			}
+		})
 	}
 }
 

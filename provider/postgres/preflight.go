@@ -13,8 +13,13 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// minVersion is the first PostgreSQL that knows SCRAM-SHA-256.
-const minVersion = 100000
+const (
+	// minVersion is the first PostgreSQL that knows SCRAM-SHA-256.
+	minVersion = 100000
+	// strictVersion is the first in which CREATEROLE alone doesn't let a role
+	// alter others, and in which each membership has options of its own.
+	strictVersion = 160000
+)
 
 // adminFacts is what the server says about Rota's own login.
 type adminFacts struct {
@@ -121,7 +126,7 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 	if !ok {
 		return findings, nil
 	}
-	found, err := r.facts(ctx)
+	found, err := r.facts(ctx, r.names...)
 	if err != nil {
 		return append(findings, problem("read roles", err)), nil
 	}
@@ -141,26 +146,28 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 // findRole is the check that reports a missing role.
 func findRole(name string) string { return "find role " + name }
 
-// facts asks the server about the roles that exist.
-func (r *roles) facts(ctx context.Context) ([]roleFacts, error) {
+// facts asks the server about those of the roles that exist.
+func (r *roles) facts(ctx context.Context, names ...string) ([]roleFacts, error) {
 	return ask(ctx, r.conn, "read roles", pgx.RowToStructByPos[roleFacts], `
 		SELECT rolname, rolcanlogin, rolsuper, oid = 10, rolreplication,
 			pg_has_role(current_user, oid, 'MEMBER WITH ADMIN OPTION'),
 			has_database_privilege(oid, current_database(), 'CONNECT')
-		FROM pg_catalog.pg_roles WHERE rolname = ANY ($1::text[])`, r.names)
+		FROM pg_catalog.pg_roles WHERE rolname = ANY ($1::text[])`, names)
 }
 
 // explained adds to the error of a change that was denied what would permit it.
-// The server's code is the same for every cause, so this looks at the roles.
-func (r *roles) explained(ctx context.Context, role string, err error) error {
+// The server's code is the same for every cause, so this looks at the roles that
+// the change was about.
+func (r *roles) explained(ctx context.Context, err error, among ...string) error {
 	if !denied(err) {
 		return err
 	}
 	if admin, askErr := r.conn.admin(ctx); askErr == nil {
-		if found, askErr := r.facts(ctx); askErr == nil {
-			i := slices.IndexFunc(found, func(f roleFacts) bool { return f.Name == role })
-			if i >= 0 && !mayAlter(admin, found[i]).OK {
-				return rota.WithRemedies(err, mayAlter(admin, found[i]).Remedies)
+		if found, askErr := r.facts(ctx, among...); askErr == nil {
+			for _, f := range found {
+				if f := mayAlter(admin, f); !f.OK {
+					return rota.WithRemedies(err, f.Remedies)
+				}
 			}
 		}
 	}
@@ -181,9 +188,9 @@ func mayAlter(admin adminFacts, role roleFacts) rota.Finding {
 		}
 	case !admin.CreateRole:
 		f.Detail, f.Remedies = admin.Name+" doesn't have CREATEROLE", rota.Outside("ALTER ROLE "+quote(admin.Name)+" CREATEROLE")
-	case admin.Version < 160000 && role.Replication:
+	case admin.Version < strictVersion && role.Replication:
 		f.Detail, f.Remedies = role.Name+" has REPLICATION, and only a superuser may alter it before PostgreSQL 16", rota.Outside("ALTER ROLE "+quote(role.Name)+" NOREPLICATION")
-	case admin.Version >= 160000 && !role.Admin:
+	case admin.Version >= strictVersion && !role.Admin:
 		f.Detail, f.Remedies = admin.Name+" doesn't have ADMIN OPTION on "+role.Name, rota.Outside("GRANT "+quote(role.Name)+" TO "+quote(admin.Name)+" WITH ADMIN OPTION, INHERIT FALSE, SET FALSE")
 	default:
 		f.OK, f.Detail = true, admin.Name+" has CREATEROLE"

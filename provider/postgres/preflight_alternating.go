@@ -37,21 +37,27 @@ func (a *alternating) Preflight(ctx context.Context) []rota.Finding {
 }
 
 // inGroup checks for the group's privileges: through inheritance, or through
-// a SET ROLE at the start of the session, which needs membership too.
+// a SET ROLE at the start of the session, which the membership has to permit.
 func (a *alternating) inGroup(ctx context.Context, role string) rota.Finding {
 	f := rota.Finding{Check: "role " + role + " has the privileges of group " + a.group}
-	has, err := ask(ctx, a.conn, f.Check, pgx.RowTo[bool], `
-		SELECT pg_has_role(r.oid, g.oid, 'USAGE') OR pg_has_role(r.oid, g.oid, 'MEMBER') AND EXISTS (
-			SELECT FROM pg_catalog.pg_db_role_setting s
-			WHERE s.setrole = r.oid AND 'role=' || g.rolname = ANY (s.setconfig))
+	type membership struct {
+		Version int
+		Has     bool
+	}
+	found, err := ask(ctx, a.conn, f.Check, pgx.RowToStructByPos[membership], `
+		SELECT current_setting('server_version_num')::int,
+			pg_has_role(r.oid, g.oid, 'USAGE') OR pg_has_role(r.oid, g.oid, `+mayBecome+`) AND EXISTS (
+				SELECT FROM pg_catalog.pg_db_role_setting s
+				WHERE s.setrole = r.oid AND 'role=' || g.rolname = ANY (s.setconfig)
+					AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())))
 		FROM pg_catalog.pg_roles r, pg_catalog.pg_roles g WHERE r.rolname = $1 AND g.rolname = $2`, role, a.group)
 	switch {
 	case err != nil:
 		return problem(f.Check, err)
-	case len(has) == 0:
+	case len(found) == 0:
 		f.Detail, f.Remedies = "the group does not exist", rota.Outside("CREATE ROLE "+quote(a.group)+" NOLOGIN")
-	case !has[0]:
-		f.Detail, f.Remedies = "it is not a member that inherits them", rota.Outside("GRANT "+quote(a.group)+" TO "+quote(role))
+	case !found[0].Has:
+		f.Detail, f.Remedies = "it is not a member that inherits them", rota.Outside(inherit(found[0].Version, a.group, role))
 	default:
 		f.OK = true
 	}

@@ -101,7 +101,7 @@ func (r *roles) Set(ctx context.Context, s rota.SetRequest) error {
 	}
 	r.conn.pairs.Store(role, pairOf(hash, password))
 	err = r.conn.run(ctx, op, lockRole(role)+"ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL 'infinity'", s.Credential)
-	return r.explained(ctx, role, err)
+	return r.explained(ctx, err, role)
 }
 
 // lockRole serializes changes to one role until the end of the transaction:
@@ -144,7 +144,7 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 		if string(row[1]) != "t" {
 			return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassStop,
 				Err:      fmt.Errorf("it logs in but has not the privileges of group %s", r.group),
-				Remedies: rota.Outside("GRANT " + quote(r.group) + " TO " + quote(role))}
+				Remedies: rota.Outside(inherit(serverVersion(conn), r.group, role))}
 		}
 		if missing := string(row[2]); missing != "" {
 			return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassStop,

@@ -47,7 +47,8 @@ func TestHostileRoleNamesAreQuoted(t *testing.T) {
 	for _, name := range []string{`we"ird role; --`, `o'clock`, `back\slash`, `"; DROP ROLE x; --`, "ünï", "Upper Case", "$1", "a'; SELECT 1; --", strings.Repeat("x", 63), "current_user"} {
 		t.Run(name, func(t *testing.T) {
 			group := `g"'\ ` + unique("")
-			s.Exec(t, "CREATE ROLE "+quote(name)+" NOLOGIN", "CREATE ROLE "+quote(group)+" NOLOGIN", "GRANT "+quote(group)+" TO "+quote(name))
+			createRole(t, s, name, "NOLOGIN")
+			s.Exec(t, "CREATE ROLE "+quote(group)+" NOLOGIN", "GRANT "+quote(group)+" TO "+quote(name))
 			t.Cleanup(func() { s.Exec(t, "DROP ROLE "+quote(name)) })
 			i := must(c.Password(PasswordConfig{Role: name}))
 			made := rotate(t, i)
@@ -295,16 +296,41 @@ func TestATestLooksForTheGroupsPrivileges(t *testing.T) {
 	check := func() error { return i.Test(t.Context(), rota.TestRequest{Credential: made}) }
 	name := cfg.Roles[0]
 
-	s.Exec(t, "ALTER ROLE "+name+" NOINHERIT")
-	wantError(t, check(), rota.ClassStop, nil, "has not the privileges of group "+cfg.Group, "GRANT")
+	inherits(t, s, cfg.Group, name, false)
+	err := check()
+	wantError(t, err, rota.ClassStop, nil, "has not the privileges of group "+cfg.Group, "GRANT")
+	wantFinding(t, i, "role "+name+" has the privileges of group", false, "not a member")
 	s.Exec(t, "ALTER ROLE "+name+" SET ROLE "+cfg.Group)
 	if err := check(); err != nil {
 		t.Errorf("a session that begins as the group: %v", err)
 	}
-	s.Exec(t, "ALTER ROLE "+name+" RESET ROLE", "ALTER ROLE "+name+" INHERIT", "REVOKE "+cfg.Group+" FROM "+name)
+	wantFinding(t, i, "role "+name+" has the privileges of group", true, "")
+	s.Exec(t, "ALTER ROLE "+name+" RESET ROLE", rota.RemediesOf(err)[0].Text)
+	if err := check(); err != nil {
+		t.Errorf("after its remedy: %v", err)
+	}
+	s.Exec(t, "REVOKE "+cfg.Group+" FROM "+name)
 	wantError(t, check(), rota.ClassStop, nil, "has not the privileges")
 	s.Exec(t, "DROP ROLE "+cfg.Group)
 	wantError(t, check(), rota.ClassStop, nil, "has not the privileges")
+}
+
+// A session can only begin as a role that the membership lets it become.
+func TestADefaultRoleThatTheMembershipForbidsIsNotCounted(t *testing.T) {
+	s := shared.Get(t)
+	cfg := pair(t, s)
+	i := must(admin(t, s).Alternating(cfg))
+	name := cfg.Roles[0]
+	made := rotate(t, i)
+	inherits(t, s, cfg.Group, name, false)
+	s.Exec(t, "ALTER ROLE "+name+" SET ROLE "+cfg.Group)
+	if needsAdminOption(t, s) {
+		s.Exec(t, "GRANT "+cfg.Group+" TO "+name+" WITH SET FALSE")
+	} else {
+		s.Exec(t, "REVOKE "+cfg.Group+" FROM "+name)
+	}
+	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassStop, nil, "has not the privileges")
+	wantFinding(t, i, "role "+name+" has the privileges of group", false, "not a member")
 }
 
 func TestATestNamesWhatTheOtherRoleMayDoAndThisOneMayNot(t *testing.T) {
@@ -356,7 +382,8 @@ func TestATestNeedsTheDatabase(t *testing.T) {
 
 func TestAServerThatAsksForNoPasswordProvesNothing(t *testing.T) {
 	s := testenv.Postgres(t, testenv.PostgresOptions{HBA: []string{"host all trusted 127.0.0.1/32 trust", "host all rejected 127.0.0.1/32 reject"}})
-	s.Exec(t, "CREATE ROLE trusted LOGIN", "CREATE ROLE rejected LOGIN")
+	createRole(t, s, "trusted", "LOGIN")
+	createRole(t, s, "rejected", "LOGIN")
 	c := admin(t, s)
 	i := must(c.Password(PasswordConfig{Role: "trusted"}))
 	made := must(i.Create(t.Context(), rota.CreateRequest{}))

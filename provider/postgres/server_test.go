@@ -238,7 +238,7 @@ func TestNoErrorHoldsAPassword(t *testing.T) {
 		}
 	}
 	// The role's name is the password of this one: passwordcheck rejects it.
-	s.Exec(t, `CREATE ROLE "`+canary+`" NOLOGIN`)
+	createRole(t, s, canary, "NOLOGIN")
 	named := must(connect(t, good).Password(PasswordConfig{Role: canary}))
 	rejected := named.Set(t.Context(), rota.SetRequest{Credential: with(c, rota.FieldUsername, canary)})
 	if rota.ClassOf(rejected) != rota.ClassRegenerate {

@@ -102,7 +102,7 @@ func TestWithoutTLSAServerThatAsksForItIsNotTalkedTo(t *testing.T) {
 	ca := newAuthority(t)
 	cert, key := ca.server(t)
 	s := testenv.Postgres(t, testenv.PostgresOptions{CertFile: cert, KeyFile: key, HBA: []string{"hostnossl all app 127.0.0.1/32 reject"}})
-	s.Exec(t, "CREATE ROLE app NOLOGIN")
+	createRole(t, s, "app", "NOLOGIN")
 	i := must(admin(t, s).Password(PasswordConfig{Role: "app"}))
 	made := must(i.Create(t.Context(), rota.CreateRequest{}))
 	err := i.Set(t.Context(), rota.SetRequest{Credential: made})
