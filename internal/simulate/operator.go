@@ -127,13 +127,18 @@ func (s *subject) obey(ctx context.Context) (more bool) {
 	switch {
 	case slices.Contains(o.seen, state):
 		s.violate(15, "following the remedies led back to where they began: %s", state)
-	case o.followed >= enough*max(s.people.blows, 1):
+	case o.followed >= enough*max(s.people.blows, 1) && !asksForPermission(x): // which is a fault of its own
 		s.violate(15, "%d remedies did not lead out: %s", o.followed, state)
 	}
 	if s.w.broken != nil {
 		return false
 	}
 	return s.follow15(ctx, x)
+}
+
+// asksForPermission reports whether a permission has to be granted.
+func asksForPermission(x situation) bool {
+	return slices.ContainsFunc(x.remedies, func(r rota.Remedy) bool { return r.Verb == rota.VerbGrant })
 }
 
 // begin forgets past attempts.
