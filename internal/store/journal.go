@@ -99,12 +99,7 @@ func (db Journal) Commit(ctx context.Context, r rotation.SaveRequest, changes []
 	}
 	var contents rota.Contents
 	err = db.save(ctx, r, func(t *tx) (err error) {
-		if err := own.change(t, prepared...); err != nil {
-			return err
-		}
-		if !r.Release { // nobody asks any more
-			contents, err = own.describe(t.rows)
-		}
+		contents, err = own.change(t, prepared...)
 		return err
 	})
 	return contents, err

@@ -48,9 +48,6 @@ type keysetStorage interface {
 // there was one.
 type rowReader func(query string, args []any, dest ...any) (bool, error)
 
-// rowsReader passes each row to scan.
-type rowsReader func(query string, args []any, scan func(scanner) error) error
-
 // readFrom reads outside any transaction.
 func readFrom(ctx context.Context, pool *sql.DB) rowReader {
 	return func(query string, args []any, dest ...any) (bool, error) {

@@ -11,18 +11,16 @@ const (
 	sqlContents = `s.changed_at, coalesce(v.id, ''), coalesce(v.created_at, 0), coalesce(l.label, '')
 		FROM secrets s LEFT JOIN labels l ON l.secret = s.name LEFT JOIN versions v ON v.secret = l.secret AND v.id = l.version
 		WHERE s.name = $1`
+	// All versions, with their labels.
+	sqlBeforeEdit = `SELECT s.changed_at, coalesce(v.id, ''), coalesce(v.created_at, 0), coalesce(l.label, '')
+		FROM secrets s LEFT JOIN versions v ON v.secret = s.name LEFT JOIN labels l ON l.secret = v.secret AND l.version = v.id
+		WHERE s.name = $1`
+	// %s is more rows, ", ($1, $4, $5)" and so on.
+	sqlSetLabels     = `INSERT INTO labels (secret, label, version) VALUES ($1, $2, $3)%s ON CONFLICT (secret, label) DO UPDATE SET version = excluded.version`
 	sqlValue         = `SELECT value FROM versions WHERE secret = $1 AND id = $2`
-	sqlHasSecret     = `SELECT 1 FROM secrets WHERE name = $1`
 	sqlTouchSecret   = `INSERT INTO secrets (name, changed_at, created_at, suffix) VALUES ($1, $2, $2, $3) ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at`
 	sqlInsertVersion = `INSERT INTO versions (secret, id, value, created_at) VALUES ($1, $2, $3, $4)`
-	sqlLabelHolder   = `SELECT version FROM labels WHERE secret = $1 AND label = $2`
-	// The label's current holder, and whether the version that will carry it
-	// exists.
-	sqlBeforeMove    = `SELECT coalesce((SELECT version FROM labels WHERE secret = $1 AND label = $2), ''), (SELECT count(*) FROM versions WHERE secret = $1 AND id = $3)`
-	sqlSetLabel      = `INSERT INTO labels (secret, label, version) VALUES ($1, $2, $3) ON CONFLICT (secret, label) DO UPDATE SET version = excluded.version`
 	sqlDropLabel     = `DELETE FROM labels WHERE secret = $1 AND label = $2`
-	sqlDropLabelOf   = `DELETE FROM labels WHERE secret = $1 AND label = $2 AND version = $3`
-	sqlDropUnlabeled = `DELETE FROM versions WHERE secret = $1 AND NOT EXISTS (SELECT 1 FROM labels WHERE labels.secret = versions.secret AND labels.version = versions.id)`
 
 	sqlMasterKey     = `SELECT wrapped FROM master_key WHERE id = 1`
 	sqlPutMasterKey  = `INSERT INTO master_key (id, wrapped) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET wrapped = excluded.wrapped`

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"slices"
-
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/rota-dev/rota"
@@ -129,24 +127,14 @@ func (u *recordUpdate) writeVersion(v record.Version, put map[string]record.Valu
 // writeLabels reports whether a label that tracks a rotation was moved.
 func (u *recordUpdate) writeLabels(c *record.Change) (stands bool) {
 	had, has := holders(u.before), holders(c.Record)
-	for label := range had {
-		if has[label] == "" {
-			u.tx.enqueue(sqlDropLabel, u.name, label)
-			stands = stands || isStagingLabel(label)
-		}
-	}
-	for label, version := range has {
-		if had[label] != version {
-			u.tx.enqueue(sqlSetLabel, u.name, label, version)
-			stands = stands || isStagingLabel(label)
-		}
+	u.tx.writeLabels(u.name, had, has)
+	for _, label := range stagingLabels {
+		stands = stands || had[string(label)] != has[string(label)]
 	}
 	return stands
 }
 
-func isStagingLabel(label string) bool {
-	return slices.Contains([]rota.Label{rota.LabelCurrent, rota.LabelPrevious, rota.LabelPending}, rota.Label(label))
-}
+var stagingLabels = []rota.Label{rota.LabelCurrent, rota.LabelPrevious, rota.LabelPending}
 
 // holders maps labels to the versions that carry them.
 func holders(r record.Record) map[string]string {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/tink-crypto/tink-go/v2/tink"
+
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -46,15 +48,8 @@ func (s *secretStore) fail(op string, err error) error {
 
 // Describe lists the labeled versions, oldest first.
 func (s *secretStore) Describe(ctx context.Context) (rota.Contents, error) {
-	c, err := s.describe(func(query string, args []any, scan func(scanner) error) error {
-		return explain(s.db.reads.rows(ctx, s.db.reader, query, args, scan))
-	})
-	return c, s.fail("describe versions", err)
-}
-
-func (s *secretStore) describe(rows rowsReader) (rota.Contents, error) {
 	var c rota.Contents
-	err := rows(sqlDescribe, []any{s.name}, func(row scanner) error {
+	err := s.db.reads.rows(ctx, s.db.reader, sqlDescribe, []any{s.name}, func(row scanner) error {
 		var r contentsRow
 		if err := row.Scan(&r.changed, &r.version, &r.created, &r.label); err != nil {
 			return err
@@ -63,7 +58,7 @@ func (s *secretStore) describe(rows rowsReader) (rota.Contents, error) {
 		return nil
 	})
 	sortVersions(&c)
-	return c, err
+	return c, s.fail("describe versions", explain(err))
 }
 
 // contentsRow is a row of [sqlContents]: a secret's version with one of its
@@ -129,36 +124,8 @@ func (s *secretStore) Put(ctx context.Context, r rota.PutRequest) error {
 	if err != nil {
 		return err
 	}
-	err = s.db.writer.do(ctx, secretLock(s.name), func(t *tx) error { return s.change(t, put) })
+	err = s.db.writer.do(ctx, secretLock(s.name), func(t *tx) error { _, err := s.change(t, put); return err })
 	return s.fail("put version "+r.Version, err)
-}
-
-// change is a prepared change of a secret's versions. It reads in a transaction
-// that has the secret's lock, and returns what to write there, nothing if
-// everything is as requested.
-type change func(*tx) ([]*statement, error)
-
-// change carries out changes in order. Only after the last one do versions
-// without a label go.
-func (s *secretStore) change(t *tx, changes ...change) error {
-	wrote := false
-	for _, c := range changes {
-		writes, err := c(t)
-		if err != nil {
-			return err
-		}
-		if len(writes) > 0 && !wrote {
-			t.enqueue(sqlTouchSecret, s.name, micros(t.now), newSuffix())
-			wrote = true
-		}
-		for _, w := range writes {
-			t.enqueue(w.query, w.args...)
-		}
-	}
-	if wrote {
-		t.enqueue(sqlDropUnlabeled, s.name)
-	}
-	return nil
 }
 
 // prepare prepares changes.
@@ -205,51 +172,44 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) (change, error
 	labels := slices.Clone(r.Labels)
 	slices.SortStableFunc(labels, func(a, b rota.Label) int { return isCurrent(b) - isCurrent(a) })
 
-	return func(t *tx) ([]*statement, error) {
+	return func(t *tx, e *edit) error {
 		key, value := known, sealed
 		if key == nil {
-			var one int
-			exists, err := t.row(sqlHasSecret, []any{s.name}, &one)
-			if err != nil {
-				return nil, err
-			}
-			if key, err = s.db.keys.dataKey(t, s.name, !exists); err != nil {
-				return nil, err
+			var err error
+			if key, err = s.db.keys.dataKey(t, s.name, !e.exists); err != nil {
+				return err
 			}
 			if value, err = encrypt(key, s.name, r.Version, r.Credential); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		var stored []byte
-		found, err := t.row(sqlValue, []any{s.name, r.Version}, &stored)
-		if err != nil {
-			return nil, err
-		}
-		if len(stored) > 0 {
-			c, err := decrypt(key, s.name, r.Version, stored)
-			if err != nil {
-				return nil, s.refuse(op, err)
+		if _, found := e.created[r.Version]; found {
+			var stored []byte
+			if _, err := t.row(sqlValue, []any{s.name, r.Version}, &stored); err != nil {
+				return err
 			}
-			if !c.Equal(r.Credential) {
-				return nil, s.refuse(op, fmt.Errorf("it already exists with a different credential: %w", rota.ErrConflict))
+			if len(stored) > 0 { // otherwise it was announced through the endpoint, without a value
+				return s.compare(op, key, r, stored)
 			}
-			return nil, nil
 		}
-		writes := []*statement{{query: sqlInsertVersion, args: []any{s.name, r.Version, value, micros(t.now)}}}
-		if found { // announced through the endpoint, without a value
-			writes = []*statement{{query: sqlUpdateVersion, args: []any{s.name, r.Version, value}}}
-		}
+		e.values[r.Version] = value
 		for _, l := range labels {
-			holder := ""
-			if l == rota.LabelCurrent { // because Previous follows it
-				if holder, err = t.holder(s.name, l); err != nil {
-					return nil, err
-				}
-			}
-			writes = append(writes, s.label(l, holder, r.Version)...)
+			e.move(l, r.Version)
 		}
-		return writes, nil
+		return nil
 	}, nil
+}
+
+// compare refuses to put another credential than the one that's stored.
+func (s *secretStore) compare(op string, key tink.AEAD, r rota.PutRequest, stored []byte) error {
+	c, err := decrypt(key, s.name, r.Version, stored)
+	if err == nil && !c.Equal(r.Credential) {
+		err = fmt.Errorf("it already exists with a different credential: %w", rota.ErrConflict)
+	}
+	if err != nil {
+		return s.refuse(op, err)
+	}
+	return nil
 }
 
 func isCurrent(l rota.Label) int {
@@ -265,7 +225,7 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 	if err != nil {
 		return err
 	}
-	err = s.db.writer.do(ctx, secretLock(s.name), func(t *tx) error { return s.change(t, move) })
+	err = s.db.writer.do(ctx, secretLock(s.name), func(t *tx) error { _, err := s.change(t, move); return err })
 	return s.fail(op, err)
 }
 
@@ -275,48 +235,19 @@ func (s *secretStore) move(r rota.MoveRequest) (op string, run change, err error
 	if s.name == "" || r.Label == "" {
 		return op, nil, s.refuse(op, errors.New("a move needs a secret's name and a label"))
 	}
-	return op, func(t *tx) ([]*statement, error) {
-		var holder string
-		var found int
-		if _, err := t.row(sqlBeforeMove, []any{s.name, string(r.Label), r.To}, &holder, &found); err != nil {
-			return nil, err
+	return op, func(_ *tx, e *edit) error {
+		holder := e.labels[string(r.Label)]
+		switch {
+		case holder == r.To:
+			return nil
+		case holder != r.From:
+			return s.refuse(op, fmt.Errorf("%q has it: %w", holder, rota.ErrConflict))
+		case r.To == "" && r.Label == rota.LabelCurrent:
+			return s.refuse(op, fmt.Errorf("a secret always has a current version: %w", rota.ErrConflict))
+		case r.To != "" && !e.has(r.To):
+			return s.refuse(op, rota.ErrNotFound)
 		}
-		if holder == r.To {
-			return nil, nil
-		}
-		if holder != r.From {
-			return nil, s.refuse(op, fmt.Errorf("%q has it: %w", holder, rota.ErrConflict))
-		}
-		if r.To == "" && r.Label == rota.LabelCurrent {
-			return nil, s.refuse(op, fmt.Errorf("a secret always has a current version: %w", rota.ErrConflict))
-		}
-		if r.To != "" && found == 0 {
-			return nil, s.refuse(op, rota.ErrNotFound)
-		}
-		return s.label(r.Label, holder, r.To), nil
+		e.move(r.Label, r.To)
+		return nil
 	}, nil
-}
-
-// holder is the version that carries the label, "" for none.
-func (t *tx) holder(secret string, l rota.Label) (string, error) {
-	var version string
-	_, err := t.row(sqlLabelHolder, []any{secret, string(l)}, &version)
-	return version, err
-}
-
-// label moves a label from holder to another version, "" for none. Previous
-// follows Current, and Pending leaves the version that was current.
-func (s *secretStore) label(l rota.Label, holder, to string) []*statement {
-	set := func(l rota.Label, version string) *statement {
-		return &statement{query: sqlSetLabel, args: []any{s.name, string(l), version}}
-	}
-	moved := set(l, to)
-	if to == "" {
-		moved = &statement{query: sqlDropLabel, args: []any{s.name, string(l)}}
-	}
-	if l == rota.LabelCurrent && holder != "" && holder != to {
-		pending := &statement{query: sqlDropLabelOf, args: []any{s.name, string(rota.LabelPending), holder}}
-		return []*statement{moved, set(rota.LabelPrevious, holder), pending}
-	}
-	return []*statement{moved}
 }
