@@ -35,9 +35,9 @@ type targetConfig struct {
 	Format  provider.Plain            `json:"format" enum:"dotenv,json,aws_credentials" jsonschema:"The file's format."`
 	Profile provider.Plain            `json:"profile,omitzero" default:"default" jsonschema:"The profile in an AWS credentials file."`
 	Fields  map[string]provider.Plain `json:"fields,omitzero" jsonschema:"The names in the file, each with a field of the credential or a template."`
-	Mode    provider.Mode             `json:"mode,omitzero" default:"\"0600\"" jsonschema:"The file's permissions, in quotes."`
-	Owner   provider.Plain            `json:"owner,omitzero" jsonschema:"The file's owner, by name or number in quotes."`
-	Group   provider.Plain            `json:"group,omitzero" jsonschema:"The file's group, by name or number in quotes."`
+	Mode    provider.Mode             `json:"mode,omitzero" default:"\"0600\" for a new file" jsonschema:"The permissions of a new file, in quotes, and the most that an existing one keeps."`
+	Owner   provider.Plain            `json:"owner,omitzero" default:"the existing file's" jsonschema:"The file's owner, by name or number in quotes."`
+	Group   provider.Plain            `json:"group,omitzero" default:"the existing file's" jsonschema:"The file's group, by name or number in quotes."`
 }
 
 // Validate implements [provider.Validator].

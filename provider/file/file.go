@@ -28,7 +28,9 @@ type Config struct {
 	Name string
 	// Path is the file's absolute path. Its folder must exist. A symbolic link
 	// in place of the file is rejected: anyone who could create it would
-	// decide where the secret goes. Links among the folders are followed.
+	// decide where the secret goes. Links among the folders are followed. A
+	// folder, link or file that a stranger may have created, because others can
+	// write to the folder around it, is refused unless it belongs to Owner.
 	Path string
 	// Format is [JSON], [Dotenv] or [AWSCredentials].
 	Format string
@@ -38,10 +40,14 @@ type Config struct {
 	// Fields names the values. Defaults to the fields' own names, in an AWS
 	// credentials file to aws_access_key_id and aws_secret_access_key.
 	Fields rota.FieldMap
-	// Mode defaults to 0600.
+	// Mode is that of a new file, or of one that gets another owner or group,
+	// and the widest that an existing file keeps: what it grants beyond this is
+	// taken away. Defaults to 0600 for a new file; an existing one then keeps
+	// its mode, except for what that grants to everyone on the machine.
 	Mode fs.FileMode
 	// Owner and Group are names or numbers. They default to those of the file
-	// being replaced, or of this process if there is none.
+	// being replaced, or of this process if there is none. Where others may
+	// have put that file there, it's refused; see [Config.Path].
 	Owner, Group string
 	// Own are the files and folders of Rota's own, which are never written to.
 	Own []provider.OwnPath
@@ -70,9 +76,6 @@ func New(c Config) (rota.Target, error) {
 		return refuse("/etc/app/credentials.json", "path %q is not the absolute path of a file", c.Path)
 	}
 	c.Path = filepath.Clean(c.Path)
-	if c.Mode == 0 {
-		c.Mode = 0o600
-	}
 	if c.Mode&^fs.ModePerm != 0 {
 		return refuse("0600, 0640", "mode %#o has more than permission bits", uint32(c.Mode))
 	}

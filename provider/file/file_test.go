@@ -21,13 +21,15 @@ import (
 
 var key = rota.NewCredential(map[string]string{rota.FieldAccessKeyID: "AKIAIOSFODNN7EXAMPLE", rota.FieldSecretAccessKey: "wJalrXUtnFEMI/K7MDENG"})
 
+var request = rota.DeliverRequest{Secret: "test/secret", Version: "rota-1", Credential: key}
+
 func deliver(t *testing.T, c file.Config) error {
 	t.Helper()
 	target, err := file.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return target.Deliver(t.Context(), rota.DeliverRequest{Secret: "test/secret", Version: "rota-1", Credential: key})
+	return target.Deliver(t.Context(), request)
 }
 
 func TestTheTargetKeepsTheContract(t *testing.T) {
@@ -140,8 +142,11 @@ func TestModeAndOwnerAreSet(t *testing.T) {
 		}
 	}
 	expect("a new file", 0o600, os.Geteuid(), os.Getegid())
+	if err := os.Chmod(path, 0o660); err != nil {
+		t.Fatal(err)
+	}
 	config.Mode = 0o640
-	expect("the same content with another mode", 0o640, os.Geteuid(), os.Getegid())
+	expect("the same content with a narrower mode", 0o640, os.Geteuid(), os.Getegid())
 	if os.Geteuid() == 0 {
 		config.Owner, config.Group = "65534", "1"
 		expect("another owner by number", 0o640, 65534, 1)

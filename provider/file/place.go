@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,19 +19,22 @@ const maxSize = 1 << 20
 // errNoFolder: the file's folder does not exist.
 var errNoFolder = errors.New("the folder does not exist")
 
-// place is a file in its folder, which is held open and locked: changes to
-// the path in the meantime can't redirect a write.
+// place is a file in its folder, which is held open: changes to the path in the
+// meantime can't redirect a write.
 type place struct {
 	config  Config
 	root    *os.Root
-	folder  *os.File // holds the lock
+	folder  *os.File
+	held    *os.File // the lock; see lock.go
 	base    string
 	found   fs.FileInfo // nil if there is no file yet
 	content []byte
-	owner   owner // wanted
+	acl     []byte // of the file that was found; nil without one
+	owner   owner  // wanted
 }
 
-// openPlace opens and locks the folder, and reads the file.
+// openPlace opens the folder, locks the file's place in it, and reads the file.
+// It refuses a place that a stranger may have prepared.
 func openPlace(ctx context.Context, c Config) (*place, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -41,39 +45,58 @@ func openPlace(ctx context.Context, c Config) (*place, error) {
 		}
 	}
 	p := &place{config: c, base: filepath.Base(c.Path)}
-	dir := filepath.Dir(c.Path)
-	var err error
-	if p.root, err = os.OpenRoot(dir); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s: %w", dir, errNoFolder)
-		}
-		return nil, err
-	}
-	if p.folder, err = p.root.Open("."); err != nil {
-		p.close()
-		return nil, err
-	}
-	if err := lock(ctx, p.folder); err != nil {
-		p.close()
-		return nil, fmt.Errorf("%s: lock the folder: %w", dir, err)
-	}
-	if err := p.read(); err != nil {
-		p.close()
-		return nil, err
-	}
-	if p.owner, err = wantedOwner(c, p.found); err != nil {
+	if err := p.open(ctx); err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
 }
 
-// close releases the folder and its lock.
+func (p *place) open(ctx context.Context) (err error) {
+	dir := filepath.Dir(p.config.Path)
+	trust, err := walk(dir, p.config)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", dir, errNoFolder)
+	} else if err != nil {
+		return err
+	}
+	if p.root, err = os.OpenRoot(dir); err != nil {
+		return err
+	}
+	if p.folder, err = p.root.Open("."); err != nil {
+		return err
+	}
+	folder, err := p.folder.Stat()
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(folder, trust.folder) {
+		return fmt.Errorf("%s was replaced while it was opened", dir)
+	}
+	if err := p.appendOnly(); err != nil {
+		return err // not even the lock could be removed
+	}
+	if err := p.lock(ctx); err != nil {
+		return err
+	}
+	if err := p.read(); err != nil {
+		return err
+	}
+	if p.owner, err = wantedOwner(p.config, p.found); err != nil || p.found == nil {
+		return err
+	}
+	return trust.file(p)
+}
+
+// close releases the lock and the folder.
 func (p *place) close() {
+	p.unlock()
 	if p.folder != nil {
 		_ = p.folder.Close()
 	}
-	_ = p.root.Close()
+	if p.root != nil {
+		_ = p.root.Close()
+	}
 }
 
 // read reads the file, if there is one.
@@ -93,7 +116,7 @@ func (p *place) read() error {
 	case found.Size() > maxSize:
 		return rota.WithRemedies(fmt.Errorf("%s has %d bytes: too large for a credentials file", p.config.Path, found.Size()), rota.Outside("move it away, or use another path"))
 	}
-	f, err := p.root.Open(p.base)
+	f, err := p.root.OpenFile(p.base, os.O_RDONLY|noWait, 0)
 	if err != nil {
 		return err
 	}
@@ -106,13 +129,36 @@ func (p *place) read() error {
 		return fmt.Errorf("%s was replaced while it was read", p.config.Path)
 	}
 	p.found = opened
+	if p.acl, err = readACL(f); err != nil {
+		return fmt.Errorf("%s: read its access control list: %w", p.config.Path, err)
+	}
 	p.content, err = io.ReadAll(io.LimitReader(f, maxSize+1))
 	return err
 }
 
+// The modes if the configuration names none: of a new file, and the widest that
+// an existing one keeps, which is the widest that can be configured.
+const (
+	newMode    = 0o600
+	widestMode = 0o770
+)
+
+// mode is the mode that the file gets. A file keeps its own as far as the
+// configured one allows: whoever reads it still can, and what its owner closed
+// stays closed. One that gets another owner or group gets the configured mode,
+// because its own was meant for others.
+func (p *place) mode() fs.FileMode {
+	switch {
+	case p.found == nil || p.config.Mode != 0 && !p.owner.has(p.found):
+		return cmp.Or(p.config.Mode, newMode)
+	default:
+		return p.found.Mode().Perm() & cmp.Or(p.config.Mode, widestMode)
+	}
+}
+
 // inOrder reports whether the file exists with the right mode and owner.
 func (p *place) inOrder() bool {
-	return p.found != nil && p.found.Mode().Perm() == p.config.Mode && p.owner.has(p.found)
+	return p.found != nil && p.found.Mode().Perm() == p.mode() && p.owner.has(p.found)
 }
 
 // replace replaces the file. Before the rename readers see all of the old file,
@@ -163,7 +209,7 @@ func (p *place) temp() string { return "." + p.base + ".rota-new" }
 // write writes the file to be, with its owner and mode, to disk.
 func (p *place) write(content []byte) (err error) {
 	temp := p.temp()
-	if err := p.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := p.remove(temp); err != nil {
 		return err
 	}
 	f, err := p.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -176,13 +222,18 @@ func (p *place) write(content []byte) (err error) {
 			_ = p.root.Remove(temp)
 		}
 	}()
-	// The owner before the mode, and both before the first byte, so that it's
+	// The owner before the mode, and all of it before the first byte, so that it's
 	// never readable to anyone who can't read the final file. Changing the
 	// owner may clear mode bits.
 	if err := p.owner.give(f); err != nil {
 		return fmt.Errorf("change the owner to %s: %w", p.owner, err)
 	}
-	if err := f.Chmod(p.config.Mode); err != nil {
+	if p.found != nil { // a new file keeps what its folder passes on
+		if err := writeACL(f, p.acl); err != nil {
+			return fmt.Errorf("carry over the access control list: %w", err)
+		}
+	}
+	if err := f.Chmod(p.mode()); err != nil {
 		return err
 	}
 	if _, err := f.Write(content); err != nil {

@@ -55,6 +55,12 @@ func (t *target) Preflight(ctx context.Context) []rota.Finding {
 	write.OK, write.Detail = true, "a new file"
 	if p.found != nil {
 		write.Detail = fmt.Sprintf("replaces a file of %d bytes, mode %#o", len(p.content), p.found.Mode().Perm())
+		switch mode, is := p.mode(), p.found.Mode().Perm(); {
+		case mode != is:
+			write.Detail += fmt.Sprintf(", which becomes %#o", mode)
+		case p.config.Mode&^mode != 0:
+			write.Detail += fmt.Sprintf(", which it keeps: chmod it to grant all of %#o", p.config.Mode)
+		}
 	}
 	if err := p.rehearse(len(merged)); err != nil {
 		write = failed(write, err, "correct what the file system says")

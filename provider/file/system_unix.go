@@ -12,10 +12,14 @@ import (
 	"time"
 )
 
-// lock waits until no other target or process has the folder locked. Closing
-// the file releases it. If the file system has no locks on folders (NFS), it
-// does without.
-func lock(ctx context.Context, folder *os.File) error {
+const (
+	haveLocks = true
+	noWait    = syscall.O_NONBLOCK // opening a FIFO doesn't wait for its writer
+)
+
+// flock waits until no other target or process has the file locked. Closing it
+// releases it. If the file system has no locks, it does without.
+func flock(ctx context.Context, file *os.File) error {
 	const between = 5 * time.Millisecond
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -25,7 +29,7 @@ func lock(ctx context.Context, folder *os.File) error {
 			return ctx.Err()
 		case <-timer.C:
 		}
-		err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
 		case err == nil:
 			return nil
@@ -43,6 +47,14 @@ func ownerOf(f fs.FileInfo) owner {
 		return owner{int(s.Uid), int(s.Gid)}
 	}
 	return owner{-1, -1}
+}
+
+// links is how many names the file has.
+func links(f fs.FileInfo) int {
+	if s, ok := f.Sys().(*syscall.Stat_t); ok {
+		return int(s.Nlink)
+	}
+	return 1
 }
 
 // isStickyFor reports whether the folder's sticky bit keeps this process from
