@@ -55,6 +55,10 @@ func (l *ledger) abandonRollback(why string) {
 // It also finds labels moved by a process that died before it could write that
 // down. What nobody was notified of yet becomes an event now.
 func (l *ledger) rebuild(contents rota.Contents, requested rota.Step) {
+	if v, ok := rota.Find(contents.Versions, rota.LabelCurrent); ok && l.version(v.ID).PromotedAt.IsZero() && !l.version(v.ID).TestedAt.IsZero() {
+		previous, hasPrevious := rota.Find(contents.Versions, rota.LabelPrevious)
+		l.promoted(v.ID, previous.ID, hasPrevious)
+	}
 	versions := l.progress.Versions
 	if v, ok := rota.Find(contents.Versions, rota.LabelCurrent); ok && l.isPutBack(contents, v) {
 		// What is remembered is of its earlier life; consumers may hold its

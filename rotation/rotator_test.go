@@ -31,7 +31,13 @@ var policy90 = rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAft
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{now: time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)}
-	o := memory.Options{Now: func() time.Time { return b.now }, Faults: b.faults.Fault}
+	b.build(b.faults.Fault)
+	return b
+}
+
+// build makes the bench's systems.
+func (b *bench) build(faults memory.Faults) {
+	o := memory.Options{Now: func() time.Time { return b.now }, Faults: faults}
 	b.keys = memory.NewAccessKeys(memory.AccessKeysOptions{Options: o, Settle: 10 * time.Second})
 	b.store = memory.NewStore(o)
 	b.journal = memory.NewJournal(o)
@@ -46,7 +52,6 @@ func newBench(t *testing.T) *bench {
 		Journal: b.journal, Now: func() time.Time { return b.now },
 		Sleep: func(_ context.Context, d time.Duration) error { b.now = b.now.Add(d); return nil },
 	}
-	return b
 }
 
 // advance runs what is due and fails the test on an error.

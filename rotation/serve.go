@@ -40,10 +40,14 @@ func (t *turn) deliver(ctx context.Context, d Decision) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if t.s.lastServing() == rota.StepDeliver {
-		return t.markServed(ctx, d.Version)
+	if t.s.lastServing() != rota.StepDeliver {
+		return nil
 	}
-	return nil
+	err = t.markServed(ctx, d.Version)
+	if len(due) == 0 {
+		t.ledger.noteOutcome(d, "", err) // only the label was missing, which was begun as an effect of its own
+	}
+	return err
 }
 
 // reload makes the consumers pick up the current credential, one reloader after
@@ -55,8 +59,8 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 	if _, err := t.outside.get(ctx, d.Version); err != nil {
 		return err
 	}
-	if len(missing(t.s.reloaderNames(), t.ledger.version(d.Version).Reloaded)) == 0 {
-		// Only the label is missing, which is an effect of its own.
+	onlyLabel := len(missing(t.s.reloaderNames(), t.ledger.version(d.Version).Reloaded)) == 0
+	if onlyLabel { // which is an effect of its own
 		if err := t.ledger.writeAhead(ctx, d); err != nil {
 			return err
 		}
@@ -86,7 +90,11 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 		}
 		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Reloaded = noted(vp.Reloaded, name, t.Now()) })
 	}
-	return t.markServed(ctx, d.Version)
+	err := t.markServed(ctx, d.Version)
+	if onlyLabel {
+		t.ledger.noteOutcome(d, "", err)
+	}
+	return err
 }
 
 // refusedToo adds to a failed reload that the issuer refuses the current
