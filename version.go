@@ -27,6 +27,10 @@ const (
 	// LabelAdopted is on a version whose credential Rota didn't create but was
 	// asked to take over.
 	LabelAdopted Label = "ROTA_ADOPTED"
+	// LabelAdoptedPrevious is on the version whose credential was taken over
+	// together with its successor, or before it: a label can only be on one
+	// version.
+	LabelAdoptedPrevious Label = "ROTA_ADOPTED_PREVIOUS"
 )
 
 // madePrefix is the prefix of the labels that mark versions whose credential Rota
@@ -39,7 +43,7 @@ func LabelMade(version string) Label { return Label(madePrefix + version) }
 
 // Labels returns every label that Rota moves, except those from [LabelMade].
 func Labels() []Label {
-	return []Label{LabelPending, LabelCurrent, LabelPrevious, LabelServed, LabelDeactivated, LabelAdopted}
+	return []Label{LabelPending, LabelCurrent, LabelPrevious, LabelServed, LabelDeactivated, LabelAdopted, LabelAdoptedPrevious}
 }
 
 // Version is one version of a secret in a store, without its value.
@@ -77,7 +81,7 @@ func (v Version) Has(l Label) bool { return slices.Contains(v.Labels, l) }
 // Ours reports whether Rota created or adopted the version's credential. Rota
 // never changes or deletes any other.
 func (v Version) Ours() bool {
-	return strings.HasPrefix(v.ID, VersionPrefix) || v.Has(LabelAdopted) || v.Has(LabelMade(v.ID))
+	return strings.HasPrefix(v.ID, VersionPrefix) || v.Has(LabelAdopted) || v.Has(LabelAdoptedPrevious) || v.Has(LabelMade(v.ID))
 }
 
 // Find returns the version that carries the label.

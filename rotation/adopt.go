@@ -22,6 +22,10 @@ type AdoptOptions struct {
 // and be active at the issuer if that can list. From then on Rota plans for it as
 // for one that it made. Nothing is delivered and nothing reloaded. A credential
 // that is Rota's already is left as it is, with [rota.ErrAdopted].
+//
+// The previous credential is taken over as well, if the store has one that isn't
+// Rota's and that proves itself: it logs in, or the issuer lists it. Otherwise it's
+// left alone, which is an error only if there's nothing else to take over.
 func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result, error) {
 	return r.withTurn(ctx, s, request{}, func(ctx context.Context, t *turn) error {
 		if err := t.refuseManual(); err != nil {
@@ -30,11 +34,7 @@ func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result,
 		a := &adoption{turn: t, AdoptOptions: o}
 		err := a.adopt(ctx)
 		if errors.Is(err, rota.ErrAdopted) {
-			if p := &t.ledger.progress; p.Rejections > 0 || p.Rollback != nil { // a person says which one is in force
-				p.liftRejections()
-				p.Rollback, p.Failure, p.NextAt = nil, nil, time.Time{}
-			}
-			return err
+			return a.adoptRest(ctx, err)
 		}
 		d := a.decision()
 		t.ledger.noteOutcome(d, "", err)
@@ -46,6 +46,9 @@ func (r *Rotator) Adopt(ctx context.Context, s *Secret, o AdoptOptions) (Result,
 		p.NotBefore, p.Failure, p.Held, p.RolledBackAt, p.Rollback = o.NotBefore, nil, HoldNone, time.Time{}, nil
 		t.ledger.event(rota.EventAdopted, d.Version, d.Credential, "an existing credential was taken over, without rotating it")
 		t.result.Done = append(t.result.Done, d)
+		if err := a.adoptPrevious(ctx); err != nil && !errors.Is(err, errUnproven) {
+			return fmt.Errorf("adopt: %w", err)
+		}
 		return t.lookAgain(ctx)
 	})
 }
@@ -56,7 +59,8 @@ type adoption struct {
 	AdoptOptions
 	credential   rota.Credential // to be taken over
 	credentialID string
-	version      string // the one that holds it, or will
+	version      string    // the one that holds it, or will
+	since        time.Time // when consumers have had it, at the latest
 }
 
 // adopt checks everything first, then stores and labels.
@@ -163,7 +167,7 @@ func (a *adoption) isHeldBy(ctx context.Context, v rota.Version) (bool, error) {
 }
 
 func (a *adoption) checkNamed(context.Context) error {
-	a.version = a.seen.holder(rota.LabelCurrent)
+	a.version, a.since = a.seen.holder(rota.LabelCurrent), a.seen.contents.ChangedAt
 	if a.credentialID = a.s.Issuer.CredentialID(a.credential); a.credentialID == "" {
 		return refuseAdoption(handedIn(a.s.Name), "the credential has only the fields %v, which do not name it", a.credential.Names())
 	}
@@ -201,7 +205,7 @@ func (a *adoption) store(ctx context.Context) error {
 	if held, err := a.isHeldBy(ctx, current); held || err != nil {
 		return err
 	}
-	a.version = a.NewID()
+	a.version, a.since = a.NewID(), a.Now()
 	if err := a.ledger.writeAhead(ctx, a.decision()); err != nil {
 		return err
 	}
@@ -210,10 +214,14 @@ func (a *adoption) store(ctx context.Context) error {
 
 // label marks the version as Rota's from now on, current and served.
 func (a *adoption) label(ctx context.Context) error {
+	a.ledger.progress.NotBefore = a.NotBefore // also if this is interrupted after the first label
 	if err := a.ledger.writeAhead(ctx, a.decision()); err != nil {
 		return err
 	}
 	if err := a.observe(ctx); err != nil {
+		return err
+	}
+	if err := a.keepAdopted(ctx, a.version); err != nil {
 		return err
 	}
 	for _, l := range []rota.Label{rota.LabelAdopted, rota.LabelCurrent, rota.LabelServed} {
@@ -229,8 +237,11 @@ func (a *adoption) label(ctx context.Context) error {
 		}
 	}
 	now := a.Now()
+	if a.since.IsZero() || a.since.After(now) { // the store's clock may be ahead of ours
+		a.since = now
+	}
 	a.ledger.update(a.version, func(vp *VersionProgress) {
-		vp.CredentialID, vp.PromotedAt, vp.ServedAt = a.credentialID, now, now
+		vp.CredentialID, vp.PromotedAt, vp.ServedAt = a.credentialID, a.since, a.since
 		vp.Delivered, vp.Reloaded = allAt(a.s.targetNames(), now), allAt(a.s.reloaderNames(), now)
 	})
 	return nil

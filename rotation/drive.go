@@ -49,15 +49,30 @@ func (t *turn) notDriven(d Decision) error {
 	return t.failed(Decision{Step: driver.Step, Version: driver.Version}, err)
 }
 
-// takeOver adopts the current credential, which must log in.
+// takeOver adopts the current credential, which must log in, or the previous one,
+// which must prove itself.
 func (t *turn) takeOver(ctx context.Context, d Decision) error {
-	if err := t.currentLogsIn(ctx); err != nil {
-		return fmt.Errorf("adopt: log in with the current credential: %w", err)
+	label := rota.LabelAdopted
+	if d.Version == t.seen.holder(rota.LabelCurrent) {
+		if err := t.currentLogsIn(ctx); err != nil {
+			return fmt.Errorf("adopt: log in with the current credential: %w", err)
+		}
+	} else {
+		label = rota.LabelAdoptedPrevious
+		if err := t.provesPrevious(ctx); err != nil {
+			return err
+		}
 	}
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
 	}
-	err := t.outside.move(ctx, rota.LabelAdopted, t.seen.holder(rota.LabelAdopted), d.Version)
+	var err error
+	if label == rota.LabelAdopted {
+		err = t.keepAdopted(ctx, d.Version)
+	}
+	if err == nil {
+		err = t.outside.move(ctx, label, t.seen.holder(label), d.Version)
+	}
 	t.ledger.noteOutcome(d, "", err)
 	if err != nil {
 		return fmt.Errorf("adopt: %w", err)

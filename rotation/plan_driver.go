@@ -17,8 +17,9 @@ type DriveRequest struct {
 	// carries AWSPENDING and might have no value yet.
 	Version string
 	// Adopt takes over the current credential before the first create if Rota
-	// didn't make it. The credential must be able to log in. Without Adopt, a
-	// credential that Rota didn't make is an error.
+	// didn't make it, and the previous one if it's in the way. The current one must
+	// be able to log in, and the previous one must prove itself, as for
+	// [Rotator.Adopt]. Without Adopt, a credential that Rota didn't make is an error.
 	Adopt bool
 }
 
@@ -176,6 +177,9 @@ func ruleRoom(v *view) (Decision, bool) {
 
 // retireNow retires the previous credential just before the next one is created.
 func (v *view) retireNow() (Decision, bool) {
+	if v.adoptsPrevious() && v.Driver.Adopt {
+		return v.do(StepAdopt, v.previous, v.now, previousReason)
+	}
 	if !v.previous.Ours() {
 		return v.foreignPrevious(v.retirement(), v.now)
 	}

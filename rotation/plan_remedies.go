@@ -194,7 +194,7 @@ func (v *view) knows(credentialID string) bool {
 // place.
 func (v *view) makeRoom() []rota.Remedy {
 	if !v.previous.Ours() {
-		return v.byHand()
+		return v.takenOverToo()
 	}
 	if f := v.Progress.stepFailure(); f != nil && (f.Step == rota.StepDeactivate || f.Step == rota.StepDelete) {
 		switch { // don't suggest waiting for a step that keeps failing
@@ -211,7 +211,17 @@ func (v *view) makeRoom() []rota.Remedy {
 	return []rota.Remedy{wait, {Action: rota.RemedyDeactivate, Secret: v.Secret, Then: rota.RemedyDelete}}
 }
 
-// byHand returns the remedy for a previous credential that Rota didn't make.
+// takenOverToo returns the remedies for a previous credential that isn't Rota's: it
+// can be taken over, or retired by hand.
+func (v *view) takenOverToo() []rota.Remedy {
+	if !v.adoptsPrevious() {
+		return v.byHand()
+	}
+	return append([]rota.Remedy{v.remedy(rota.RemedyAdopt, "to take it over too")}, v.byHand()...)
+}
+
+// byHand returns the remedy for a previous credential that only a person can
+// retire.
 func (v *view) byHand() []rota.Remedy {
 	return []rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbDelete, Object: v.previous.CredentialID, Text: "delete it by hand when nobody uses it"}}
 }

@@ -175,12 +175,15 @@ func (v *view) deleteAt() time.Time {
 
 func (v *view) foreignPrevious(next rota.Step, due time.Time) (Decision, bool) {
 	return v.hold(HoldNotAdopted, next, due, v.now.Add(holdRecheck),
-		v.byHand(), "the previous credential %s was not made by Rota, so Rota does not retire it", v.previous.CredentialID)
+		v.takenOverToo(), "the previous credential %s was not made by Rota, so Rota does not retire it", v.previous.CredentialID)
 }
 
 // deactivate decides on the previous credential, which is active as far as is
 // known.
 func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, bool) {
+	if v.Force == rota.StepDelete && listed && !c.Active && v.previous.Ours() {
+		return v.do(rota.StepDeactivate, v.previous, at, "it's to be deleted, and is inactive already")
+	}
 	if v.Force == rota.StepDelete {
 		return v.hold(HoldStillActive, rota.StepDelete, at, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyDeactivate, "first")}, "the previous credential %s is still active", v.previous.CredentialID)
 	}

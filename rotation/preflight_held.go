@@ -14,6 +14,7 @@ type held struct {
 	current rota.Credential // zero if there is none
 	id      string          // the issuer's name for the current one
 	ours    []string        // the names of the ones that Rota made or adopted
+	before  string          // the issuer's name for the previous one
 	err     error           // why the store couldn't be read
 }
 
@@ -34,6 +35,9 @@ func readHeld(ctx context.Context, s *Secret) held {
 		id := s.Issuer.CredentialID(c)
 		if id != "" && v.Has(rota.LabelCurrent) {
 			h.current, h.id = c, id
+		}
+		if v.Has(rota.LabelPrevious) {
+			h.before = id
 		}
 		if v.Ours() {
 			h.ours = append(h.ours, id)
@@ -102,6 +106,8 @@ func (s *Secret) preflightPlaces(ctx context.Context, h held) []rota.Finding {
 	f.Detail = fmt.Sprintf("all %d are taken, and Rota neither made nor adopted %s", traits.Limit, strings.Join(foreign, ", "))
 	const unused = "delete by hand the one that nobody uses"
 	switch inStore := slices.ContainsFunc(issued, func(i rota.Issued) bool { return i.ID == h.id }); {
+	case inStore && !slices.ContainsFunc(issued, h.isStranger):
+		f.Remedies = []rota.Remedy{{Action: rota.RemedyAdopt, Secret: s.Name, Text: "for what the store holds"}}
 	case known > 0 && len(foreign) == 1 && slices.Contains(h.ours, h.id):
 		f.Remedies = rota.Outside("delete it by hand when nobody uses it")
 	case inStore && !slices.Contains(h.ours, h.id):
@@ -110,6 +116,11 @@ func (s *Secret) preflightPlaces(ctx context.Context, h held) []rota.Finding {
 		f.Remedies = rota.AllOf([]rota.Remedy{{Action: rota.RemedyAdoptGiven, Secret: s.Name, Text: "for the one in use"}}, rota.Outside(unused))
 	}
 	return []rota.Finding{f}
+}
+
+// isStranger reports whether a credential is neither Rota's nor in service.
+func (h held) isStranger(i rota.Issued) bool {
+	return i.ID != h.id && i.ID != h.before && !slices.Contains(h.ours, i.ID)
 }
 
 // described describes a credential and what's known about its use.

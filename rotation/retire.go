@@ -133,7 +133,7 @@ func (t *turn) delete(ctx context.Context, d Decision) error {
 // it would be somebody else's, and not found again.
 func unlabeling(v rota.Version) []StoreChange {
 	var changes []StoreChange
-	for _, l := range []rota.Label{rota.LabelDeactivated, rota.LabelServed, rota.LabelPrevious, rota.LabelPending, rota.LabelAdopted, rota.LabelMade(v.ID)} {
+	for _, l := range []rota.Label{rota.LabelDeactivated, rota.LabelServed, rota.LabelPrevious, rota.LabelPending, rota.LabelAdopted, rota.LabelAdoptedPrevious, rota.LabelMade(v.ID)} {
 		if v.Has(l) {
 			changes = append(changes, moveChange(l, v.ID, ""))
 		}

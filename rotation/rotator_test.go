@@ -24,6 +24,7 @@ type bench struct {
 	secret   *rotation.Secret
 	rotator  *rotation.Rotator
 	faults   memory.Injector
+	strike   memory.Faults // instead of faults, if set
 }
 
 var policy90 = rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day}
@@ -31,7 +32,7 @@ var policy90 = rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAft
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{now: time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)}
-	b.build(b.faults.Fault)
+	b.build(b.fault)
 	return b
 }
 
@@ -52,6 +53,13 @@ func (b *bench) build(faults memory.Faults) {
 		Journal: b.journal, Now: func() time.Time { return b.now },
 		Sleep: func(_ context.Context, d time.Duration) error { b.now = b.now.Add(d); return nil },
 	}
+}
+
+func (b *bench) fault(c memory.Call) memory.Fault {
+	if b.strike != nil {
+		return b.strike(c)
+	}
+	return b.faults.Fault(c)
 }
 
 // advance runs what is due and fails the test on an error.

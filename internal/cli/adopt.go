@@ -30,9 +30,11 @@ func (a *app) adoptCommand() *cobra.Command {
 for it as if it had issued it. Nothing is delivered or reloaded. If Rota already
 manages the credential, it says so and changes nothing.
 
-Without --from, it takes over the store's AWSCURRENT. If the store doesn't hold
-the credential yet, pass its fields as a JSON object in a file or on standard
-input. On a terminal, --from - prompts for them without echoing:
+Without --from, it takes over the store's AWSCURRENT. A credential under
+AWSPREVIOUS is taken over too, if the issuer lists it or it logs in. If the
+store doesn't hold the credential yet, pass its fields as a JSON object in a
+file or on standard input. On a terminal, --from - prompts for them without
+echoing:
 
   {"access_key_id": "AKIA...", "secret_access_key": "..."}
   {"username": "orders_app", "password": "..."}`,

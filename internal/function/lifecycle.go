@@ -99,7 +99,7 @@ func (inv *invocation) checkUser(s *rotation.Secret, user string) error {
 // done or held. With afterDays, it's a no-op until that many days have passed.
 func (inv *invocation) forceStep(ctx context.Context, s *rotation.Secret, step rota.Step, afterDays *int) (any, error) {
 	rotator := inv.rotator()
-	state, seen, err := rotator.Observe(ctx, s)
+	state, _, err := rotator.Observe(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (inv *invocation) forceStep(ctx context.Context, s *rotation.Secret, step r
 	if made, ok := rota.FindID(state.Contents.Versions, inv.version()); ok && step == rota.StepCreate && !made.Has(rota.LabelPending) {
 		return output{Secret: s.Name, Version: made.ID, Reason: "this event already created it"}, nil
 	}
-	if step == rota.StepCreate && seen.Hold == rotation.HoldNotAdopted && inv.settings.adopt {
+	if inv.settings.adopt && state.Adoptable() {
 		if _, err := rotator.Adopt(ctx, s, rotation.AdoptOptions{}); err != nil {
 			return nil, err
 		}

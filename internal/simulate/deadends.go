@@ -32,7 +32,11 @@ func (s *subject) deadEnd() {
 		ends = append(ends, s.turnOnPeer, s.turnOnPeer, s.turnOnPeer, s.changeRole)
 	}
 	s.people.blows++
-	ends[s.rng.IntN(len(ends))]()
+	end := ends[s.rng.IntN(len(ends))]
+	if (s.keys != nil || s.alt != nil) && s.rare.Float64() < 0.1 {
+		end = s.replaceAll
+	}
+	end()
 }
 
 func (s *subject) deactivateAll() {
@@ -46,6 +50,28 @@ func (s *subject) deleteAll() {
 	s.did("deleted all")
 	for _, i := range s.issuer.Keys() {
 		s.remove(i.ID)
+	}
+}
+
+// replaceAll leaves two credentials behind that aren't Rota's, as a person who
+// started over does.
+func (s *subject) replaceAll() {
+	s.deleteAll()
+	s.rotateByHand()
+}
+
+// rotateByHand is a person's rotation without Rota: what was current stays, as
+// AWSPREVIOUS.
+func (s *subject) rotateByHand() {
+	for _, role := range []string{"app_b", "app_a"} {
+		c := rota.Credential{}
+		if s.alt != nil {
+			s.plantRole(role)
+			c = s.people.made
+		} else if s.keys != nil {
+			c = s.newByHand()
+		}
+		s.putByHand(c)
 	}
 }
 

@@ -25,6 +25,9 @@ func (s *subject) startPeople() {
 	if s.chance(0.3) {
 		s.quietly(func() { s.putByHand(s.newByHand()) })
 	}
+	if s.rare.Float64() < 0.2 {
+		s.quietly(s.rotateByHand)
+	}
 	s.at(s.now.Add(s.during(rota.Day, 40*rota.Day)), "person", s.disturb)
 	s.turnAt(s.now.Add(s.during(time.Hour, 12*time.Hour)), "look", s.look)
 }

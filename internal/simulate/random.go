@@ -16,6 +16,7 @@ import (
 // consumers.
 func newSubject(w *world, i int, rng *rand.Rand) *subject {
 	s := &subject{w: w, i: i, name: fmt.Sprintf("secret-%d", i), rng: rng, now: start.Add(time.Duration(i) * time.Second)}
+	s.rare = rand.New(rand.NewPCG(w.options.Seed, 1<<32+uint64(i)))
 	s.truth, s.denied = newTruth(), map[string]bool{}
 	s.operator.choosy = s.chance(0.5)
 	o := memory.Options{Now: s.clock, Faults: s.fault, Wait: s.wait, Observe: s.effect}

@@ -178,6 +178,14 @@ func (s *subject) followMove(e memory.Effect) {
 		t.personPassword = false
 		t.mine[s.issuer.CredentialID(c)] = true
 	}
+	if version, ok := isLabel(e.ID, rota.LabelAdoptedPrevious); ok && version != "" {
+		_, c, _ := s.store.Read(rota.LabelAdoptedPrevious)
+		if !s.labelled(s.issuer.CredentialID(c)) || s.keys != nil && !s.exists(s.issuer.CredentialID(c)) {
+			s.violate(3, "version %s was adopted as the previous one, and nobody knows what it holds", version)
+		}
+		delete(t.foreign, version)
+		t.mine[s.issuer.CredentialID(c)] = true
+	}
 	if _, ok := isLabel(e.ID, rota.LabelCurrent); ok {
 		t.currentSince = s.now
 		_, c, _ := s.store.Read(rota.LabelCurrent)
@@ -257,6 +265,8 @@ var moves = map[rota.Label][]string{
 	rota.LabelServed:      {"promote", "deliver", "reload", "rollback", "delete", "adopt"},
 	rota.LabelDeactivated: {"deactivate", "rollback", "delete"},
 	rota.LabelAdopted:     {"adopt", "delete"},
+
+	rota.LabelAdoptedPrevious: {"adopt", "delete"},
 }
 
 // checkText checks rule 11: a text contains none of the current values.

@@ -25,6 +25,7 @@ type subject struct {
 	i    int
 	name string
 	rng  *rand.Rand
+	rare *rand.Rand // for what few secrets meet, so that the others stay as they were
 
 	now   time.Time
 	skew  time.Duration // of Rota's clock against everyone else's

@@ -32,7 +32,7 @@ func errManagedDeletion() *Error {
 // version that Rota created or adopted. Labels can be removed from any other
 // version: that's how a person cleans up.
 func checkManagedLabel(r *record.Record, label string) error {
-	if label == string(rota.LabelAdopted) || strings.HasPrefix(label, string(rota.LabelMade(""))) {
+	if label == string(rota.LabelAdopted) || label == string(rota.LabelAdoptedPrevious) || strings.HasPrefix(label, string(rota.LabelMade(""))) {
 		return errInvalidRequest("While Rota's configuration rotates the secret, only Rota itself sets the staging label " + label + ".")
 	}
 	if !isStagingLabel(label) {
