@@ -142,7 +142,10 @@ func (s *subject) excused(c *consumer) bool {
 	if s.traits.Overlap() {
 		return false
 	}
-	return t.gap || (c.reloader < 0 && c.takenAt.Before(t.servedAt)) || c.takenAt.Before(t.personAt)
+	// One that read just as the next one was served, and read the one before it,
+	// has it until it reads again.
+	late := c.takenAt.Before(t.servedAt) || c.takenAt.Equal(t.servedAt) && !t.isCurrent(c.version)
+	return t.gap || (c.reloader < 0 && late) || c.takenAt.Before(t.personAt)
 }
 
 // outlived reports whether an expiring credential couldn't be renewed in time,
