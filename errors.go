@@ -118,24 +118,30 @@ func (s *sanitized) As(target any) bool {
 }
 
 // Sanitize returns err with every value of the credentials removed from its
-// text, whether plain or in a common encoding. Values shorter than four
+// text, whether plain, escaped or quoted as in JSON, HTML, SQL, URLs and shells,
+// in base64 or in hexadecimal, up to three of these on top of each other. Values shorter than four
 // characters stay: they aren't secrets. Only a password that short is removed,
 // where it stands alone. Cutting it out of longer words would give it away.
 func Sanitize(err error, credentials ...Credential) error {
 	if err == nil {
 		return nil
 	}
-	cut := func(text string) string {
-		for _, c := range credentials {
-			for name, value := range c.fields() {
-				switch {
-				case publicError(name):
-				case len(value) >= minRedacted:
-					text = redactValue(text, value)
-				case name == FieldPassword:
-					text = redactWord(text, value)
-				}
+	var values, words []string
+	for _, c := range credentials {
+		for name, value := range c.fields() {
+			switch {
+			case publicError(name):
+			case len(value) >= minRedacted:
+				values = append(values, value)
+			case name == FieldPassword:
+				words = append(words, value)
 			}
+		}
+	}
+	cut := func(text string) string {
+		text = redactValues(text, values)
+		for _, word := range words {
+			text = redactWord(text, word)
 		}
 		return text
 	}
@@ -148,6 +154,29 @@ func Sanitize(err error, credentials ...Credential) error {
 		return err
 	}
 	return &sanitized{text: text, err: err, remedies: remedies}
+}
+
+// Omission stands for the part of a program's output or of a document that an
+// error leaves out.
+const Omission = "…"
+
+// The most that [Brief] shows of a text: its beginning, which says what failed,
+// and its end, where programs usually say why.
+const (
+	briefHead = 1 << 10
+	briefTail = 3 << 10
+)
+
+// Brief shortens the text of an error for people to read: the middle of a long
+// one is left out. Use it after [Sanitize], because half a value isn't
+// recognized. If the text has an [Omission] early on, what follows it might
+// begin in the middle of a value, so that is left out too.
+func Brief(text string) string {
+	if len(text) <= briefHead+briefTail {
+		return text
+	}
+	head, _, _ := strings.Cut(text[:briefHead], Omission)
+	return strings.ToValidUTF8(head+Omission+text[len(text)-briefTail:], "")
 }
 
 // publicError reports whether a field only identifies a credential or says where

@@ -1,11 +1,8 @@
 package rota
 
 import (
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"net/url"
-	"strconv"
+	"bytes"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,13 +12,58 @@ import (
 // shorter one is likely to appear by chance.
 const minRedacted = 4
 
-// redactValue removes a value from a text, in every form that programs commonly
-// print. For example, a reload command that fails might print the file it reads.
-func redactValue(text, value string) string {
-	for _, form := range renderings(value) {
-		text = strings.ReplaceAll(text, form, redacted)
+// minLine is the length in bytes from which a single line of a value with
+// several lines, such as a private key, is removed by itself.
+const minLine = 16
+
+// redactValues removes values from a text wherever a reading of the text shows
+// them. For example, a reload command that fails might print the file it reads,
+// and that might be a Kubernetes Secret with values in base64.
+func redactValues(text string, values []string) string {
+	var wanted [][]byte
+	for _, value := range values {
+		wanted = append(wanted, []byte(value))
+		if trimmed := strings.TrimSpace(value); len(trimmed) >= minRedacted && len(trimmed) < len(value) {
+			wanted = append(wanted, []byte(trimmed))
+		}
+		for line := range strings.Lines(value) {
+			if line = strings.TrimSpace(line); len(line) >= minLine && len(line) < len(value) {
+				wanted = append(wanted, []byte(line))
+			}
+		}
 	}
-	return text
+	if len(wanted) == 0 {
+		return text
+	}
+	shortest := len(slices.MinFunc(wanted, func(a, b []byte) int { return len(a) - len(b) }))
+	secret := make([]bool, len(text)) // by byte of the text
+	starts := make([]bool, len(text))
+	for _, r := range readings(text, shortest) {
+		for _, value := range wanted {
+			for at := 0; ; {
+				i := bytes.Index(r.text[at:], value)
+				if i < 0 {
+					break
+				}
+				from, to := r.place(at+i, at+i+len(value))
+				starts[from] = starts[from] || !secret[from]
+				for ; from < to; from++ {
+					secret[from] = true
+				}
+				at += i + len(value)
+			}
+		}
+	}
+	var out strings.Builder
+	for i := range len(text) {
+		switch {
+		case !secret[i]:
+			out.WriteByte(text[i])
+		case i == 0 || !secret[i-1] || starts[i]:
+			out.WriteString(redacted)
+		}
+	}
+	return out.String()
 }
 
 // redactWord removes a short value from a text where it isn't part of a longer
@@ -52,27 +94,3 @@ func redactWord(text, value string) string {
 }
 
 func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
-
-// renderings returns the usual ways to print a value. Base64 and hexadecimal are
-// included only for values long enough not to appear by chance.
-func renderings(value string) []string {
-	inner := func(quoted string) string { return quoted[1 : len(quoted)-1] }
-	asJSON, _ := json.Marshal(value) // a string: it can't fail
-	forms := []string{value, inner(strconv.Quote(value)), inner(string(asJSON)), url.QueryEscape(value), url.PathEscape(value)}
-	if len(value) < 8 {
-		return forms
-	}
-	asHex := hex.EncodeToString([]byte(value))
-	forms = append(forms, asHex, strings.ToUpper(asHex))
-	// If the value is part of a longer encoded text, its base64 depends on
-	// which of three offsets it starts at. The characters at either end that
-	// also encode neighboring bytes stay.
-	for offset := range 3 {
-		bits := 8 * (offset + len(value))
-		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			text := encoding.EncodeToString(append(make([]byte, offset), value...))
-			forms = append(forms, text[(8*offset+5)/6:bits/6])
-		}
-	}
-	return forms
-}

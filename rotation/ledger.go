@@ -211,8 +211,21 @@ func (r *redactor) redact(c rota.Credential) {
 	}
 }
 
-// clean is the error without any of the values.
-func (r *redactor) clean(err error) error { return rota.Sanitize(err, r.values...) }
+// clean is the error without any of the values, and short enough to read.
+func (r *redactor) clean(err error) error {
+	err = rota.Sanitize(err, r.values...)
+	if err == nil || len(rota.Brief(err.Error())) == len(err.Error()) {
+		return err
+	}
+	return briefError{err}
+}
+
+// briefError is an error with a text that was too long.
+type briefError struct{ error }
+
+func (e briefError) Error() string { return rota.Brief(e.error.Error()) }
+
+func (e briefError) Unwrap() error { return e.error }
 
 // explain is an error as the audit has it: without values, and with what a
 // person can do about it.

@@ -82,6 +82,7 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 			})
 		})
 		if err != nil {
+			t.learnValues(ctx)
 			err = t.refusedToo(ctx, err)
 		}
 		t.ledger.noteOutcome(d, name, err)
@@ -95,6 +96,17 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 		t.ledger.noteOutcome(d, "", err)
 	}
 	return err
+}
+
+// learnValues reads every value of the secret that may still be valid, so that
+// the redactor knows them: a program that failed may have printed what it found,
+// such as the difference between the old and the new file.
+func (t *turn) learnValues(ctx context.Context) {
+	for _, label := range []rota.Label{rota.LabelCurrent, rota.LabelPrevious, rota.LabelPending} {
+		if v, ok := t.seen.find(label); ok && !v.Empty {
+			_, _ = t.outside.get(ctx, v.ID) // what can't be read now is left as it is
+		}
+	}
 }
 
 // refusedToo adds to a failed reload that the issuer refuses the current

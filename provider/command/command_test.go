@@ -319,6 +319,13 @@ func TestPreflightFindsWhatCannotRun(t *testing.T) {
 	}
 }
 
+func TestAFailureShowsNoSequencesForATerminal(t *testing.T) {
+	err := reload(t, shell(t, `printf '\033]0;title\007\033[1;31mbad\033[0m \033(Bluck\033[2J\033P1q\033\\\r\nagain'; exit 1`))
+	if err == nil || !strings.HasSuffix(err.Error(), ": bad luck\nagain") {
+		t.Errorf("error: %q", err)
+	}
+}
+
 func TestAFailureShowsNoHiddenValue(t *testing.T) {
 	const token = "tok+en/with=odd&characters"
 	c := shell(t, `echo "bad luck with $TOKEN"; printf %s "$TOKEN" | base64; exit 1`)
@@ -334,7 +341,7 @@ func TestAFailureShowsNoHiddenValue(t *testing.T) {
 		t.Errorf("class %q", rota.ClassOf(err))
 	}
 	// What is left of a line that was cut off at the beginning is not shown.
-	c = shell(t, `i=0; while [ $i -lt 400 ]; do printf '%s' "$TOKEN"; i=$((i+1)); done; echo; echo the end; exit 1`)
+	c = shell(t, `i=0; while [ $i -lt 1000 ]; do printf '%s' "$TOKEN"; i=$((i+1)); done; echo; echo the end; exit 1`)
 	c.Env["TOKEN"], c.Hidden = token, []string{token}
 	if err := reload(t, c); err == nil || !strings.HasSuffix(err.Error(), ": …the end") {
 		t.Errorf("error: %v", err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,8 +153,10 @@ func (r *runner) folder() error {
 	return nil
 }
 
-// kept is how much of a program's output an error shows.
-const kept = 4 << 10
+// kept is how much of a program's output an error has. It's more than anyone
+// wants to read, because whoever shows the error first removes values from it
+// and then shortens it: half a value wouldn't be recognized.
+const kept = 16 << 10
 
 // tail keeps the end of what is written to it.
 type tail struct {
@@ -179,14 +182,18 @@ func (t *tail) String() string {
 	defer t.mu.Unlock()
 	text := string(t.end)
 	if _, whole, cut := strings.Cut(text, "\n"); cut && t.dropped {
-		text = whole // half a line may contain half a value, which wouldn't be recognized
+		text = whole // half a line may contain half a value
 	}
-	text = strings.TrimSpace(strings.ToValidUTF8(text, "�"))
+	text = terminal.ReplaceAllString(text, "")
+	text = strings.TrimSpace(strings.ToValidUTF8(strings.ReplaceAll(text, "\r\n", "\n"), "�"))
 	if text == "" {
 		return ""
 	}
 	if t.dropped {
-		text = "…" + text
+		text = rota.Omission + text
 	}
 	return ": " + text
 }
+
+// terminal are the sequences that programs use for colors, titles and the like.
+var terminal = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])")

@@ -1,0 +1,307 @@
+package rota
+
+import (
+	"bytes"
+	"html"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// reading is what a text says once some encoding is undone, and from which bytes
+// of the text each of its own bytes comes.
+type reading struct {
+	text     []byte
+	from, to []int32
+}
+
+func (r *reading) add(of reading, from, to int, decoded ...byte) {
+	for _, b := range decoded {
+		r.text = append(r.text, b)
+		r.from = append(r.from, of.from[from])
+		r.to = append(r.to, of.to[to-1])
+	}
+}
+
+// place returns where in the text a part of the reading comes from.
+func (r *reading) place(from, to int) (start, end int) {
+	return int(slices.Min(r.from[from:to])), int(slices.Max(r.to[from:to]))
+}
+
+const (
+	// maxDepth is how many encodings on top of each other are undone, such as
+	// JSON in a URL in base64.
+	maxDepth = 3
+	// maxRead bounds the size of all readings of one text together.
+	maxRead = 4 << 20
+)
+
+// decoders undo one encoding each, where that may show a value of the given
+// length or longer. Each returns false if there was none. In hex
+// and base64, what a digit means depends on where in the text the encoded value
+// starts, which may be anywhere within something longer.
+var decoders = []func(r reading, shortest int) (reading, bool){
+	unescape, unquote, unpercent(false), unpercent(true), unentity,
+	undigit(hexDigits, 0), undigit(hexDigits, 1),
+	undigit(base64Digits, 0), undigit(base64Digits, 1), undigit(base64Digits, 2), undigit(base64Digits, 3),
+}
+
+// readings returns every way to read a text that may show a value of the given
+// length or longer, starting with the text itself.
+func readings(text string, shortest int) []reading {
+	plain := reading{text: []byte(text), from: make([]int32, len(text)), to: make([]int32, len(text))}
+	for i := range len(text) {
+		plain.from[i], plain.to[i] = int32(i), int32(i+1)
+	}
+	all, known, size := []reading{plain}, map[string]bool{text: true}, len(text)
+	last := all
+	for range maxDepth {
+		var next []reading
+		for _, r := range last {
+			for _, decode := range decoders {
+				d, changed := decode(r, shortest)
+				if !changed || len(d.text) < shortest || known[string(d.text)] || size+len(d.text) > maxRead {
+					continue
+				}
+				known[string(d.text)] = true
+				size += len(d.text)
+				next = append(next, d)
+			}
+		}
+		all, last = append(all, next...), next
+	}
+	return all
+}
+
+// unescape undoes backslashes, as in JSON, most programming languages and shells.
+func unescape(r reading, _ int) (reading, bool) {
+	if bytes.IndexByte(r.text, '\\') < 0 {
+		return r, false
+	}
+	var out reading
+	changed := false
+	for i := 0; i < len(r.text); {
+		rest := r.text[i:]
+		n, decoded := 1, []byte{rest[0]}
+		if rest[0] == '\\' && len(rest) > 1 {
+			n, decoded = escapeSequence(rest)
+		}
+		changed = changed || n > 1
+		out.add(r, i, i+n, decoded...)
+		i += n
+	}
+	return out, changed
+}
+
+// escapes are the letters that stand for a control character.
+var escapes = map[byte]byte{'a': 7, 'b': 8, 't': 9, 'n': 10, 'v': 11, 'f': 12, 'r': 13, 'e': 27}
+
+// escapeSequence returns what a backslash and what follows it stand for, and how
+// long that is.
+func escapeSequence(text []byte) (n int, decoded []byte) {
+	c := text[1]
+	digits := map[byte]int{'x': 2, 'u': 4, 'U': 8}[c]
+	switch {
+	case c == '\n': // a line that goes on
+		return 2, nil
+	case '0' <= c && c <= '7':
+		n = 1
+		for n < 4 && n < len(text) && '0' <= text[n] && text[n] <= '7' {
+			n++
+		}
+		code, _ := strconv.ParseUint(string(text[1:n]), 8, 16)
+		return n, []byte{byte(code)}
+	case digits > 0 && len(text) >= 2+digits:
+		code, err := strconv.ParseUint(string(text[2:2+digits]), 16, 32)
+		if err == nil && c == 'x' {
+			return 2 + digits, []byte{byte(code)}
+		}
+		if err == nil {
+			return surrogates(text, 2+digits, rune(code))
+		}
+	}
+	if control, ok := escapes[c]; ok {
+		return 2, []byte{control}
+	}
+	return 2, []byte{c}
+}
+
+// surrogates completes a character that JSON writes as two halves of UTF-16.
+func surrogates(text []byte, n int, code rune) (int, []byte) {
+	if 0xd800 <= code && code < 0xdc00 && len(text) >= n+6 && text[n] == '\\' && text[n+1] == 'u' {
+		if low, err := strconv.ParseUint(string(text[n+2:n+6]), 16, 32); err == nil && 0xdc00 <= low && low < 0xe000 {
+			return n + 6, utf8.AppendRune(nil, 0x10000+(code-0xd800)<<10+rune(low)-0xdc00)
+		}
+	}
+	return n, utf8.AppendRune(nil, code)
+}
+
+// quoted are the ways of SQL, YAML, CSV and shells to write a quotation mark
+// between quotation marks.
+var quoted = []string{`'\''`, `'"'"'`, `''`, `""`}
+
+// unquote undoes quotation marks between quotation marks.
+func unquote(r reading, _ int) (reading, bool) {
+	if !bytes.ContainsAny(r.text, `'"`) {
+		return r, false
+	}
+	var out reading
+	changed := false
+	for i := 0; i < len(r.text); {
+		n := 1
+		for _, q := range quoted {
+			if n == 1 && bytes.HasPrefix(r.text[i:], []byte(q)) {
+				n, changed = len(q), true
+			}
+		}
+		out.add(r, i, i+n, r.text[i])
+		i += n
+	}
+	return out, changed
+}
+
+// unpercent undoes the encoding of URLs, in forms with a plus for a blank.
+func unpercent(plus bool) func(reading, int) (reading, bool) {
+	return func(r reading, _ int) (reading, bool) {
+		if bytes.IndexByte(r.text, '%') < 0 && (!plus || bytes.IndexByte(r.text, '+') < 0) {
+			return r, false
+		}
+		var out reading
+		changed := false
+		for i := 0; i < len(r.text); {
+			n, decoded := 1, r.text[i]
+			switch {
+			case plus && decoded == '+':
+				decoded, changed = ' ', true
+			case decoded == '%' && i+2 < len(r.text) && hexDigits.value(r.text[i+1]) >= 0 && hexDigits.value(r.text[i+2]) >= 0:
+				n, decoded, changed = 3, byte(hexDigits.value(r.text[i+1])<<4|hexDigits.value(r.text[i+2])), true
+			}
+			out.add(r, i, i+n, decoded)
+			i += n
+		}
+		return out, changed
+	}
+}
+
+// unentity undoes the entities of HTML and XML.
+func unentity(r reading, _ int) (reading, bool) {
+	if bytes.IndexByte(r.text, '&') < 0 {
+		return r, false
+	}
+	var out reading
+	changed := false
+	for i := 0; i < len(r.text); {
+		if r.text[i] == '&' {
+			const longest = 12 // of those that stand for what a password may have
+			end := bytes.IndexByte(r.text[i:min(len(r.text), i+longest)], ';')
+			if end > 0 {
+				entity := string(r.text[i : i+end+1])
+				if decoded := html.UnescapeString(entity); decoded != entity {
+					out.add(r, i, i+end+1, []byte(decoded)...)
+					i, changed = i+end+1, true
+					continue
+				}
+			}
+		}
+		out.add(r, i, i+1, r.text[i])
+		i++
+	}
+	return out, changed
+}
+
+// digits are those of an encoding.
+type digits struct {
+	bits      int // each stands for
+	value     func(byte) int
+	separator string // what may stand between two
+	wrapped   int    // a line is at least this long if the next one goes on with it
+}
+
+var (
+	hexDigits = digits{bits: 4, separator: " :-\r\n", value: func(c byte) int {
+		switch {
+		case '0' <= c && c <= '9':
+			return int(c - '0')
+		case 'a' <= c && c <= 'f':
+			return int(c-'a') + 10
+		case 'A' <= c && c <= 'F':
+			return int(c-'A') + 10
+		}
+		return -1
+	}}
+	// base64Digits are those of both alphabets.
+	base64Digits = digits{bits: 6, separator: " \t\r\n", wrapped: 40, value: func(c byte) int {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			return int(c - 'A')
+		case 'a' <= c && c <= 'z':
+			return int(c-'a') + 26
+		case '0' <= c && c <= '9':
+			return int(c-'0') + 52
+		case c == '+', c == '-':
+			return 62
+		case c == '/', c == '_':
+			return 63
+		}
+		return -1
+	}}
+)
+
+// undigit undoes an encoding of bytes as digits, wherever there are several in a
+// row. It skips the first ones.
+func undigit(d digits, skip int) func(reading, int) (reading, bool) {
+	return func(r reading, shortest int) (reading, bool) {
+		var out reading
+		for i := 0; i < len(r.text); {
+			start, run := i, d.run(r.text, i)
+			if i++; len(run) > 0 {
+				i = run[len(run)-1] + 1
+			}
+			if (len(run)-skip)*d.bits < 8*shortest {
+				continue
+			}
+			bits, held := 0, 0
+			first := 0 // the first digit of the byte to come
+			for k := skip; k < len(run); k++ {
+				held, bits = held<<d.bits|d.value(r.text[run[k]]), bits+d.bits
+				if bits < 8 {
+					continue
+				}
+				bits -= 8
+				out.add(r, run[max(first, skip)], run[k]+1, byte(held>>bits))
+				held &= 1<<bits - 1
+				if first = k; bits == 0 {
+					first = k + 1
+				}
+			}
+			out.add(r, start, i, 0) // so that nothing spans two runs
+		}
+		return out, len(out.text) > 0
+	}
+}
+
+// run returns the places of the digits that belong together, from the given one
+// on. Lines that were wrapped belong together.
+func (d digits) run(text []byte, at int) []int {
+	if d.value(text[at]) < 0 {
+		return nil
+	}
+	var run []int
+	line := 0
+	for i := at; i < len(text); {
+		if d.value(text[i]) >= 0 {
+			run, line, i = append(run, i), line+1, i+1
+			continue
+		}
+		next := i
+		for next < len(text) && strings.IndexByte(d.separator, text[next]) >= 0 {
+			next++
+		}
+		if next == i || next == len(text) || line < d.wrapped || d.value(text[next]) < 0 {
+			break
+		}
+		line, i = 0, next
+	}
+	return run
+}
