@@ -129,8 +129,17 @@ type StatusDoc struct {
 	Unknown []string `json:"unknown"`
 	// Frozen tells that nothing new begins, and why.
 	Frozen string `json:"frozen,omitempty"`
+	// Refused is why the newest edit of the configuration isn't in force.
+	Refused *RefusedDoc `json:"refused,omitempty"`
 	// Next is where the next page begins, as After; "" for the last page.
 	Next string `json:"next,omitempty"`
+}
+
+// RefusedDoc is an edit of the configuration that was refused: the one before it
+// is still in force.
+type RefusedDoc struct {
+	Since time.Time `json:"since"`
+	Error string    `json:"error"` // one line for each mistake
 }
 
 // StatusSecretDoc tells how one secret stands.
@@ -223,6 +232,8 @@ type VersionDoc struct {
 	State string `json:"state"`
 	Use   string `json:"use,omitempty"`
 	Ours  bool   `json:"ours"` // made or adopted by Rota
+	// Adopted means that Rota took the credential over, and didn't make it.
+	Adopted bool `json:"adopted,omitempty"`
 }
 
 // IssuedDoc is a credential at the issuer.

@@ -84,7 +84,7 @@ func (a *adoption) adopt(ctx context.Context) error {
 }
 
 func (a *adoption) decision() Decision {
-	return Decision{Step: StepAdopt, Version: a.version, Credential: a.credentialID, Reason: "asked for by a person"}
+	return Decision{Step: StepAdopt, Version: a.version, Credential: a.credentialID, Reason: "asked for by " + a.Actor}
 }
 
 // refuseAdoption is the error of an adoption that must not be.
@@ -109,7 +109,9 @@ func (a *adoption) checkNoRotation(ctx context.Context) error {
 	if err := a.ledger.writeAhead(ctx, drop); err != nil {
 		return err
 	}
-	if err := a.outside.changeStore(ctx, unlabeling(pending)...); err != nil {
+	err := a.outside.changeStore(ctx, unlabeling(pending)...)
+	a.ledger.noteOutcome(drop, "", err)
+	if err != nil {
 		return err
 	}
 	return a.observe(ctx)

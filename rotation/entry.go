@@ -10,11 +10,14 @@ import (
 type Outcome string
 
 // The outcomes of an audit entry. OutcomeBegun is written before the operation.
+// OutcomeInterrupted is written by whoever goes on after the process that began
+// it died: whether it took effect follows from what is done next.
 const (
-	OutcomeBegun     Outcome = "begun"
-	OutcomeSucceeded Outcome = "ok"
-	OutcomeFailed    Outcome = "failed"
-	OutcomeDenied    Outcome = "denied"
+	OutcomeBegun       Outcome = "begun"
+	OutcomeSucceeded   Outcome = "ok"
+	OutcomeFailed      Outcome = "failed"
+	OutcomeDenied      Outcome = "denied"
+	OutcomeInterrupted Outcome = "interrupted"
 )
 
 // Entry is one entry of the audit log: who did what to which secret, and with

@@ -142,8 +142,19 @@ type Progress struct {
 	// zero means that time won't change the decision. An outside change might,
 	// so Rota looks once a day.)
 	NextAt time.Time `json:"next_at,omitzero"`
+	// InFlight are the effects whose outcome isn't known yet. A turn that finds
+	// any follows one that died.
+	InFlight []Effect `json:"in_flight,omitempty"`
 	// Status is a copy of what the last look found, for tables.
 	Status Status `json:"status,omitzero"`
+}
+
+// Effect is one thing that a step does outside.
+type Effect struct {
+	Step       rota.Step `json:"step"`
+	Object     string    `json:"object,omitempty"` // the target or reloader concerned
+	Version    string    `json:"version,omitempty"`
+	Credential string    `json:"credential,omitempty"`
 }
 
 // liftRejections clears the record of new credentials given up.

@@ -158,6 +158,8 @@ func (l *ledger) writeAhead(ctx context.Context, d Decision, objects ...string) 
 	}
 	for _, object := range objects {
 		l.enter(d, object, OutcomeBegun, d.Reason)
+		l.landed(d, object)
+		l.progress.InFlight = append(l.progress.InFlight, Effect{Step: d.Step, Object: object, Version: d.Version, Credential: d.Credential})
 	}
 	l.markInFlight()
 	return l.save(ctx)
@@ -174,11 +176,37 @@ func (l *ledger) markInFlight() {
 
 // noteOutcome notes how an effect went, for the next save.
 func (l *ledger) noteOutcome(d Decision, object string, err error) {
+	l.landed(d, object)
 	if err != nil {
 		l.enter(d, object, OutcomeFailed, l.explain(err))
 		return
 	}
 	l.enter(d, object, OutcomeSucceeded, "")
+}
+
+// landed notes that an effect isn't in flight any more.
+func (l *ledger) landed(d Decision, object string) {
+	l.progress.InFlight = slices.DeleteFunc(slices.Clone(l.progress.InFlight), func(e Effect) bool {
+		return e.Step == d.Step && e.Object == object && e.Version == d.Version
+	})
+}
+
+// noteInterrupted ends, in the audit, what a turn had in flight whose process
+// died. next is what Rota does now that it has looked outside.
+func (l *ledger) noteInterrupted(next Decision) {
+	for _, e := range l.progress.InFlight {
+		detail := "the process was stopped before it could record how this ended; "
+		switch step := next.Step; {
+		case step == e.Step && next.Version == e.Version:
+			detail += "it is done again"
+		case step != rota.StepNone:
+			detail += "next: " + string(step) + ", " + next.Reason
+		default:
+			detail += "now: " + next.Reason
+		}
+		l.enter(Decision{Step: e.Step, Version: e.Version, Credential: e.Credential}, e.Object, OutcomeInterrupted, detail)
+	}
+	l.progress.InFlight = nil
 }
 
 func (l *ledger) enter(d Decision, object string, o Outcome, detail string) {

@@ -90,6 +90,9 @@ func (t *turn) decide(ctx context.Context) (Decision, error) {
 		d = t.plan()
 	}
 	t.forgetOvertakenFailure()
+	if len(t.result.Done) == 0 {
+		t.ledger.noteInterrupted(d)
+	}
 	return d, nil
 }
 

@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -20,7 +21,7 @@ func ruleFirst(v *view) (Decision, bool) {
 	full := v.Traits.Limit > 0 && len(v.Issued) >= v.Traits.Limit && (v.Traits.IssuerChooses || v.Traits.Overlap())
 	switch {
 	case v.Force == rota.StepCreate && !full:
-		return v.create(v.now, "the first credential, asked for by a person")
+		return v.create(v.now, "the first credential, "+v.askedFor())
 	case v.Force == rota.StepCreate:
 		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), append([]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}, v.strangers()...), "all %d places are taken, and Rota created none of these: %s",
 			v.Traits.Limit, names(v.Issued))
@@ -71,7 +72,7 @@ func ruleRotate(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	if forced {
-		return v.create(due, "asked for by a person")
+		return v.create(due, v.askedFor())
 	}
 	if v.keepApart() {
 		return Decision{}, false
@@ -97,8 +98,47 @@ func (v *view) holdRolledBack(due time.Time) (Decision, bool) {
 
 // full holds because every place at the issuer is taken.
 func (v *view) full(due time.Time) (Decision, bool) {
-	return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck), v.strangers(), "all %d places are taken: %s; what is not in the store is not Rota's to delete",
-		v.Traits.Limit, names(v.Issued))
+	return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck), v.strangers(), "all %d places are taken: %s%s",
+		v.Traits.Limit, names(v.Issued), v.unretired())
+}
+
+// unretired says why Rota doesn't retire those credentials at the issuer that
+// aren't current, pending or previous.
+func (v *view) unretired() string {
+	var foreign, displaced []rota.Issued
+	for _, c := range v.Issued {
+		switch {
+		case v.knows(c.ID):
+		case v.made(c.ID):
+			displaced = append(displaced, c)
+		default:
+			foreign = append(foreign, c)
+		}
+	}
+	why := ""
+	if len(foreign) > 0 {
+		why += "; Rota neither made nor adopted " + names(foreign)
+	}
+	if len(displaced) > 0 {
+		why += "; the rotation that made " + names(displaced) + " was canceled, so Rota can't know who uses it"
+	}
+	return why
+}
+
+// made reports whether a version that's Rota's holds the credential.
+func (v *view) made(credentialID string) bool {
+	return slices.ContainsFunc(v.Contents.Versions, func(version rota.Version) bool {
+		return version.CredentialID == credentialID && version.Ours()
+	})
+}
+
+// askedFor says who asked for a step ahead of the policy's date: a person, or
+// something that acts for one, such as a schedule or an application.
+func (v *view) askedFor() string {
+	if v.By == "" {
+		return "asked for"
+	}
+	return "asked for by " + v.By
 }
 
 // maxRejections is how many new credentials in a row can be given up before only

@@ -66,7 +66,7 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 		return v.waits[len(v.waits)-1], true
 	}
 	if previous, there := v.issued(v.previous.CredentialID); v.Force == rota.StepDelete && (!ok || !c.Active) && v.hasPrevious && v.previous.Ours() && there && !previous.Active {
-		return v.do(rota.StepDelete, v.previous, v.now, "asked for by a person: neither it nor the current one is active")
+		return v.do(rota.StepDelete, v.previous, v.now, "%s: neither it nor the current one is active", v.askedFor())
 	}
 	if !ok || !c.Active {
 		what := "is not at the issuer any more"

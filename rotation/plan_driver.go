@@ -190,5 +190,5 @@ func (v *view) retireNow() (Decision, bool) {
 	if d, held := v.proveUnused(c.Use, v.now); held {
 		return d, true
 	}
-	return v.do(v.retirement(), v.previous, v.now, "the next is due, and nobody uses it")
+	return v.do(v.retirement(), v.previous, v.now, "the next is due%s", nobody(v.Lists))
 }

@@ -77,6 +77,9 @@ func ruleRetire(v *view) (Decision, bool) {
 	if !v.previous.Ours() {
 		return v.foreignPrevious(rota.StepDelete, deleteAt)
 	}
+	if v.Force == rota.StepDelete {
+		return v.do(rota.StepDelete, v.previous, deleteAt, "%s; inactive since %s", v.forcedBefore(deleteAt, "second grace period was over"), stamp(v.offSince()))
+	}
 	return v.do(rota.StepDelete, v.previous, deleteAt, "inactive since %s, and its second grace period is over", stamp(v.offSince()))
 }
 
@@ -113,9 +116,9 @@ func (v *view) deleteActive() (Decision, bool) {
 		}
 	}
 	if forced {
-		return v.do(rota.StepDelete, v.previous, at, "asked for by a person")
+		return v.do(rota.StepDelete, v.previous, at, "%s%s", v.forcedBefore(at, "grace periods were over"), nobody(v.Lists))
 	}
-	return v.do(rota.StepDelete, v.previous, at, "its grace periods are over and nobody uses it")
+	return v.do(rota.StepDelete, v.previous, at, "its grace periods are over%s", nobody(v.Lists))
 }
 
 // sampleUse has the issuer asked between now and a retirement, where it only
@@ -207,5 +210,33 @@ func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, b
 			return d, true
 		}
 	}
-	return v.do(rota.StepDeactivate, v.previous, at, "its grace period is over and nobody uses it")
+	why := "its grace period is over"
+	if v.Force == rota.StepDeactivate {
+		why = v.forcedBefore(at, "grace period was over")
+	}
+	switch {
+	case listed && !c.Active:
+		why += ", and it is inactive at the issuer already"
+	case v.Listed && !listed:
+		why += ", and it is not at the issuer any more"
+	default:
+		why += nobody(listed)
+	}
+	return v.do(rota.StepDeactivate, v.previous, at, "%s", why)
+}
+
+// forcedBefore says who asked for a retirement, and whether its date hadn't come.
+func (v *view) forcedBefore(at time.Time, over string) string {
+	if v.now.Before(at) {
+		return v.askedFor() + " before its " + over
+	}
+	return v.askedFor()
+}
+
+// nobody says that the issuer proved the previous credential unused, if it could.
+func nobody(proven bool) string {
+	if proven {
+		return ", and nobody uses it"
+	}
+	return ", and the issuer can't say whether it is used"
 }

@@ -45,11 +45,13 @@ type State struct {
 	// credential has been replaced since the backup; zero otherwise.
 	Outdated time.Time
 
-	// Force is the step that a person asked for: create, deactivate or delete.
+	// Force is the step that someone asked for: create, deactivate or delete.
 	// It skips the policy's dates, but never the proof that a credential is
 	// unused. Requested is the same step, but stays set once the turn has taken
 	// it.
 	Force, Requested rota.Step
+	// By is who asked for it, "" if that isn't known.
+	By string
 
 	// Chain is the one that the turn began with; the zero value is [Scheduled].
 	// Driver is what a rotation's driver asks for, nil if there is none; its own

@@ -76,7 +76,7 @@ func TestPlan(t *testing.T) {
 		{name: "the window is waited for", state: served(), policy: withPolicy(func(p *rotation.Policy) { p.Window = window() }), now: at(90),
 			next: rota.StepCreate, at: time.Date(2026, 4, 6, 9, 0, 0, 0, time.UTC)},
 		{name: "a person does not wait for the window", state: with(served(), func(s *rotation.State) { s.Force = rota.StepCreate }),
-			policy: withPolicy(func(p *rotation.Policy) { p.Window = window() }), now: at(1), step: rota.StepCreate, reason: "asked for by a person"},
+			policy: withPolicy(func(p *rotation.Policy) { p.Window = window() }), now: at(1), step: rota.StepCreate, reason: "asked for"},
 		{name: "without the issuer's list it asks for it", state: with(served(), func(s *rotation.State) { s.Listed = false }), policy: policy90, now: at(90), reason: "list is needed"},
 		{name: "what is not Rota's is held", state: with(served(), func(s *rotation.State) { s.Contents.Versions[0].ID = "9e1f3b1a-foreign" }), policy: policy90, now: at(90),
 			hold: rotation.HoldNotAdopted, next: rota.StepCreate, at: at(90).Add(time.Hour), reason: "rota adopt s"},

@@ -84,7 +84,7 @@ func (l *ledger) rebuild(contents rota.Contents, requested rota.Step) {
 	_, canDeactivate := l.s.Issuer.(rota.Deactivator) // else the label is an older Rota's, and says nothing
 	if v, ok := rota.Find(contents.Versions, rota.LabelDeactivated); ok && canDeactivate && versions[v.ID].DeactivatedAt.IsZero() {
 		if versions[v.ID].inFlight() {
-			l.event(rota.EventDeactivated, v.ID, v.CredentialID, "its grace period is over and nobody uses it")
+			l.event(rota.EventDeactivated, v.ID, v.CredentialID, "it was deactivated before an interruption, which kept that from being recorded")
 		}
 		l.update(v.ID, func(vp *VersionProgress) { vp.DeactivatedAt = contents.ChangedAt })
 	}

@@ -36,6 +36,7 @@ func (q *request) taken(step rota.Step) {
 type RotationRequest struct {
 	Version string    `json:"version"` // the id of the version to be made
 	At      time.Time `json:"at"`
+	By      string    `json:"by,omitempty"` // who asked
 }
 
 // Request records a request for a new credential durably, in one commit with the
@@ -67,7 +68,7 @@ func (r *Rotator) Request(ctx context.Context, s *Secret, version string, by Ent
 		if underWay && !other.Has(rota.LabelCurrent) {
 			return fmt.Errorf("the rotation to version %s is not complete: %w", other.ID, rota.ErrConflict)
 		}
-		p.Requested = &RotationRequest{Version: version, At: t.Now()}
+		p.Requested = &RotationRequest{Version: version, At: t.Now(), By: by.Actor}
 		p.Rollback = nil // a person wants a new one instead
 		p.NextAt = time.Time{}
 		t.ledger.entries = append(t.ledger.entries, by)

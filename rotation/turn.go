@@ -57,6 +57,7 @@ func (t *turn) run(ctx context.Context, f func(context.Context, *turn) error) er
 		return err
 	}
 	err := f(ctx, t)
+	t.ledger.progress.InFlight = nil // the turn ended by itself
 	// What was done must be written down even if ctx has ended. Sending events
 	// still needs the lease.
 	if saveErr := t.ledger.write(context.WithoutCancel(ctx), len(t.ledger.progress.Unsent) == 0); saveErr != nil {
@@ -85,8 +86,16 @@ func (t *turn) state() State {
 		CanDeactivate: canDeactivate, Outdated: t.seen.outdatedSince, IdleLooks: t.seen.idleLooks,
 		Proves: t.proves, Proven: t.seen.ready.asked, Unready: t.seen.ready.unready,
 		Progress: t.ledger.progress, Halts: t.ledger.constraints.halts, Peers: t.ledger.constraints.peers, Rivals: t.seen.rivals,
-		Force: t.asked.force, Requested: t.asked.step, Chain: t.asked.chain, Driver: t.asked.driver,
+		Force: t.asked.force, Requested: t.asked.step, By: t.askedBy(), Chain: t.asked.chain, Driver: t.asked.driver,
 	}
+}
+
+// askedBy is who wants the step that was asked for.
+func (t *turn) askedBy() string {
+	if r := t.ledger.progress.Requested; r != nil && t.asked.recorded {
+		return r.By
+	}
+	return t.Actor
 }
 
 // view is what was seen last, as the planner sees it.

@@ -109,7 +109,7 @@ func effects(records []api.EntryDoc) []effect {
 		} else {
 			ended.Detail = ""
 		}
-		if e.Outcome == rotation.OutcomeFailed {
+		if e.Outcome == rotation.OutcomeFailed || e.Outcome == rotation.OutcomeInterrupted {
 			ended.failure = e.Detail
 		} else if begun < 0 {
 			ended.Detail = e.Detail
@@ -123,7 +123,7 @@ func effects(records []api.EntryDoc) []effect {
 	return out
 }
 
-var outcomeColors = map[rotation.Outcome]color{rotation.OutcomeSucceeded: green, rotation.OutcomeFailed: red, rotation.OutcomeDenied: red, rotation.OutcomeBegun: yellow}
+var outcomeColors = map[rotation.Outcome]color{rotation.OutcomeSucceeded: green, rotation.OutcomeFailed: red, rotation.OutcomeDenied: red, rotation.OutcomeBegun: yellow, rotation.OutcomeInterrupted: yellow}
 
 func (a *app) printHistory(list []effect) {
 	for len(list) > 0 {

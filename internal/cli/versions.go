@@ -45,7 +45,10 @@ func (a *app) printVersions(doc api.VersionsDoc) {
 	var rows [][]cell
 	for _, v := range doc.Versions {
 		whose := "rota"
-		if !v.Ours {
+		switch {
+		case v.Adopted:
+			whose = "somebody else (adopted)"
+		case !v.Ours:
 			whose = "somebody else"
 		}
 		rows = append(rows, cells(v.Version, labelList(v.Labels), when(v.CreatedAt, now), v.Credential, v.State, v.Use, whose))
