@@ -20,6 +20,7 @@ type Leaf interface {
 // Node is one value of rota.yaml on its way into a [Leaf].
 type Node struct {
 	YAML *yaml.Node
+	File string // that of [Pos]
 	Path Path
 	Tag  reflect.StructTag // of the field that the value goes into
 	Sink Sink
@@ -34,7 +35,9 @@ type Sink interface {
 }
 
 // Pos is where the value stands.
-func (n Node) Pos() Pos { return Pos{Line: max(n.YAML.Line, 1), Column: max(n.YAML.Column, 1)} }
+func (n Node) Pos() Pos {
+	return Pos{File: n.File, Line: max(n.YAML.Line, 1), Column: max(n.YAML.Column, 1)}
+}
 
 // Problem reports what's wrong with the value. hint is what to write instead,
 // such as "90d", or "".

@@ -6,9 +6,12 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Pos is a place in rota.yaml; lines and columns count from 1. The zero Pos is
-// that of a value that the file does not give.
-type Pos struct{ Line, Column int }
+// Pos is a place in rota.yaml, or in a file that it includes; lines and columns
+// count from 1. The zero Pos is that of a value that no file gives.
+type Pos struct {
+	File         string // the included file's path, "" for rota.yaml itself
+	Line, Column int
+}
 
 // IsSet reports whether the file gives the value.
 func (p Pos) IsSet() bool { return p.Line > 0 }

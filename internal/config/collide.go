@@ -126,9 +126,9 @@ func (v *validator) collisions() {
 			switch {
 			case other == nil:
 			case c.Form != "":
-				v.add(c.At, c.path, "another "+c.Kind+", or another part of it", "%s is that of secret %q on line %d%s", c.Shown, other.secret, other.At.Line, how)
+				v.add(c.At, c.path, "another "+c.Kind+", or another part of it", "%s is that of secret %q %s%s", c.Shown, other.secret, v.place(other.At, c.At), how)
 			default:
-				v.add(c.At, c.path, "one secret for both", "%s is that of secret %q on line %d", c.Shown, other.secret, other.At.Line)
+				v.add(c.At, c.path, "one secret for both", "%s is that of secret %q %s", c.Shown, other.secret, v.place(other.At, c.At))
 			}
 		}
 	}

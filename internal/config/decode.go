@@ -28,6 +28,7 @@ type decoder struct {
 	problems
 	warnings problems
 	catalog  *Catalog
+	in       string // the included file that is being decoded, "" for the main one
 }
 
 // part is a value that can be written in more than one shape. It decodes
@@ -36,12 +37,12 @@ type part interface {
 	read(d *decoder, n *yaml.Node, path Path, tag reflect.StructTag)
 }
 
-func at(n *yaml.Node) Pos { return provider.Node{YAML: n}.Pos() }
+func (d *decoder) at(n *yaml.Node) Pos { return provider.Node{YAML: n, File: d.in}.Pos() }
 
 func describe(n *yaml.Node) string { return provider.Node{YAML: n}.Describe() }
 
 func (d *decoder) problem(n *yaml.Node, path Path, hint, format string, args ...any) {
-	d.add(at(n), path, hint, format, args...)
+	d.add(d.at(n), path, hint, format, args...)
 }
 
 // sink is the leaves' view of the decoder.
@@ -53,7 +54,7 @@ func (s sink) Suggest(word string, known []string) []rota.Remedy { return sugges
 
 // node returns the input a leaf decodes itself from.
 func (d *decoder) node(n *yaml.Node, path Path, tag reflect.StructTag) provider.Node {
-	return provider.Node{YAML: n, Path: path, Tag: tag, Sink: sink{d}}
+	return provider.Node{YAML: n, File: d.in, Path: path, Tag: tag, Sink: sink{d}}
 }
 
 // value decodes a node into v.
@@ -143,7 +144,7 @@ func (d *decoder) pairs(n *yaml.Node, path Path, fields []field, do func(key, va
 		case twice:
 			d.problem(key, orTop(path), "", "%s is already on line %d", showKey(key.Value), line)
 		default:
-			lines[key.Value] = at(key).Line
+			lines[key.Value] = d.at(key).Line
 			do(key, n.Content[i+1])
 		}
 	}
@@ -153,7 +154,7 @@ func (d *decoder) pairs(n *yaml.Node, path Path, fields []field, do func(key, va
 // mapping decodes into a struct.
 func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path Path) {
 	if place := v.FieldByName("At"); place.IsValid() {
-		place.Set(reflect.ValueOf(at(n)))
+		place.Set(reflect.ValueOf(d.at(n)))
 	}
 	fields := d.catalog.fields(v.Type())
 	given := map[string]bool{}
@@ -207,7 +208,7 @@ func (d *decoder) choose(c *Choice, k *kind, n *yaml.Node, path Path) {
 	config := k.make()
 	d.value(n, reflect.ValueOf(config).Elem(), path, "")
 	if c.kind == nil {
-		*c = Choice{kind: k, config: config, at: at(n), path: path}
+		*c = Choice{kind: k, config: config, at: d.at(n), path: path}
 	}
 }
 
@@ -223,7 +224,7 @@ func (d *decoder) unknown(key *yaml.Node, path Path, fields []field) {
 	if strings.Contains(key.Value, ":") {
 		remedies = rota.Configure("", "a blank after the colon")
 	}
-	d.suggest(at(key), orTop(path), remedies, "unknown key %s", showKey(key.Value))
+	d.suggest(d.at(key), orTop(path), remedies, "unknown key %s", showKey(key.Value))
 }
 
 func keysOf(fields []field) []string {
@@ -248,7 +249,7 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, path Path, tag reflect.St
 			if named == nil {
 				return // already reported
 			}
-			named.At = at(key)
+			named.At = d.at(key)
 		}
 		v.SetMapIndex(reflect.ValueOf(key.Value), element)
 	})

@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -28,10 +27,11 @@ type File struct {
 	Path     string
 	Document Document
 
-	data       []byte
+	sources    []source    // the file itself and what it includes, as they were read
+	included   []inclusion // the patterns of all files
 	warnings   []Problem
 	policies   map[string]rotation.Policy // by secret name, merged with the defaults
-	references []provider.Reference       // of all texts, deduplicated
+	references []located                  // of all texts, deduplicated
 	catalog    *Catalog
 }
 
@@ -57,9 +57,13 @@ func (c *Catalog) Load(path string) (*File, error) {
 // paths in ${file:…} are relative to its folder.
 func (c *Catalog) Parse(path string, data []byte) (*File, error) {
 	d := &decoder{catalog: c, problems: problems{file: path}, warnings: problems{file: path}}
-	f := &File{Path: path, data: data, catalog: c}
-	if n := d.document(data); n != nil {
+	f := &File{Path: path, sources: []source{{path, data}}, catalog: c}
+	if n := d.parse(data); n != nil {
 		d.value(n, reflect.ValueOf(&f.Document).Elem(), nil, "")
+		d.include(f)
+		if n.Kind == yaml.MappingNode && !slices.ContainsFunc(n.Content, func(key *yaml.Node) bool { return key.Value == "secrets" || key.Value == "include" }) {
+			d.problem(n, top, "", "secrets is missing")
+		}
 		v := &validator{decoder: d, doc: &f.Document, bad: d.bad(), policies: map[string]rotation.Policy{}}
 		v.document()
 		keepApart(v.policies)
@@ -73,9 +77,19 @@ func (c *Catalog) Parse(path string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// document returns the root node of the only document.
-func (d *decoder) document(data []byte) *yaml.Node {
-	start := Pos{Line: 1, Column: 1}
+// include adds to a file what it includes.
+func (d *decoder) include(f *File) {
+	if len(f.Document.Include) == 0 {
+		return
+	}
+	x := &includer{decoder: d, document: &f.Document, sources: f.sources, size: len(f.sources[0].data)}
+	x.include(f.Path, f.Document.Include)
+	f.sources, f.included = x.sources, x.patterns
+}
+
+// parse returns the root node of the only document.
+func (d *decoder) parse(data []byte) *yaml.Node {
+	start := Pos{File: d.in, Line: 1, Column: 1}
 	if len(data) > maxSize {
 		d.add(start, nil, "several files, each with a data folder of its own", "the file is larger than %d MiB", maxSize>>20)
 		return nil
@@ -110,11 +124,11 @@ var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 // syntax turns the parser's error into a problem with a position. It omits
 // anchor names, which might be passwords that start with an asterisk.
 func (d *decoder) syntax(err error, data []byte) {
-	place, message, hint := Pos{Line: 1, Column: 1}, err.Error(), "check the indentation and the brackets, and quote texts with a colon or # in them"
+	place, message, hint := Pos{File: d.in, Line: 1, Column: 1}, err.Error(), "check the indentation and the brackets, and quote texts with a colon or # in them"
 	if e, ok := errors.AsType[*yaml.LoadError](err); ok {
 		message = e.Message
 		if e.Mark.Line > 0 {
-			place = Pos{Line: e.Mark.Line, Column: max(e.Mark.Column, 1)}
+			place = Pos{File: d.in, Line: e.Mark.Line, Column: max(e.Mark.Column, 1)}
 		}
 	}
 	switch anchor := unknownAnchor.FindStringSubmatch(message); {
@@ -184,6 +198,3 @@ func (f *File) IssuerFields(name string) []string {
 	}
 	return nil
 }
-
-// folder is the base of relative paths.
-func (f *File) folder() string { return filepath.Dir(f.Path) }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -12,13 +13,21 @@ import (
 // whenever the file's settings for it change: its own, those of its
 // connections, or the defaults. References count as written, not by value.
 func (f *File) Fingerprints() (map[string]string, error) {
-	var d struct {
+	type parts struct {
 		Connections map[string]yaml.Node
 		Defaults    yaml.Node
 		Secrets     []yaml.Node
 	}
-	if err := yaml.Unmarshal(f.data, &d); err != nil {
-		return nil, fmt.Errorf("config %s: %w", f.Path, err)
+	d := parts{Connections: map[string]yaml.Node{}}
+	for _, source := range f.sources {
+		var p parts
+		if err := yaml.Unmarshal(source.data, &p); err != nil {
+			return nil, fmt.Errorf("config %s: %w", source.path, err)
+		}
+		maps.Copy(d.Connections, p.Connections)
+		if d.Secrets = append(d.Secrets, p.Secrets...); source.path == f.Path {
+			d.Defaults = p.Defaults
+		}
 	}
 	text := func(n yaml.Node) string {
 		out, _ := yaml.Marshal(&n) // it was just parsed

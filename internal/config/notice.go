@@ -26,7 +26,7 @@ type NoticeParts struct {
 }
 
 func (x *Notice) read(d *decoder, n *yaml.Node, path Path, tag reflect.StructTag) {
-	x.At = at(n)
+	x.At = d.at(n)
 	if n.Kind != yaml.ScalarNode {
 		d.value(n, reflect.ValueOf(&x.Parts).Elem(), path, "")
 		return

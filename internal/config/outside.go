@@ -117,12 +117,15 @@ func (f *File) Written(connection string) map[string]string {
 	var document struct {
 		Connections map[string]map[string]map[string]yaml.Node `yaml:"connections"`
 	}
-	_ = yaml.Unmarshal(f.data, &document) // it was decoded before
 	written := map[string]string{}
-	for _, keys := range document.Connections[connection] {
-		for key, value := range keys {
-			if value.Kind == yaml.ScalarNode {
-				written[key] = value.Value
+	for _, source := range f.sources {
+		clear(document.Connections)
+		_ = yaml.Unmarshal(source.data, &document) // it was decoded before
+		for _, keys := range document.Connections[connection] {
+			for key, value := range keys {
+				if value.Kind == yaml.ScalarNode {
+					written[key] = value.Value
+				}
 			}
 		}
 	}

@@ -19,12 +19,12 @@ func (c *Catalog) WithOwn(own ...provider.OwnPath) *Catalog {
 // catalog's, the file itself, and those that it reads.
 func (f *File) ownPaths() []provider.OwnPath {
 	var own []provider.OwnPath
-	add := func(path, what string) {
+	add := func(at Pos, path, what string) {
 		if path == "" {
 			return
 		}
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(f.folder(), path)
+			path = filepath.Join(f.folder(at), path)
 		}
 		if path, err := filepath.Abs(path); err == nil {
 			own = append(own, provider.OwnPath{Path: path, What: what})
@@ -35,16 +35,18 @@ func (f *File) ownPaths() []provider.OwnPath {
 			own = append(own, provider.OwnPath{Path: path, What: o.What})
 		}
 	}
-	add(filepath.Base(f.Path), "the configuration itself")
+	for _, path := range f.Files() {
+		add(Pos{File: path}, filepath.Base(path), "the configuration itself")
+	}
 	for _, ref := range f.references {
 		if ref.Kind == provider.RefFile {
-			add(ref.Name, "the file of "+ref.String())
+			add(Pos{File: ref.file}, ref.Name, "the file of "+ref.String())
 		}
 	}
 	if tls := f.Document.Server.TLS; tls != nil {
 		for _, t := range []Text{tls.Cert, tls.Key, tls.ClientCA} {
 			if path, plain := t.Literal(); plain {
-				add(path, "a file of the server's certificate")
+				add(t.At, path, "a file of the server's certificate")
 			}
 		}
 	}

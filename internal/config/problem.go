@@ -83,7 +83,7 @@ func (p *problems) suggest(at Pos, path Path, remedies []rota.Remedy, format str
 			remedies[i].Key = path.String()
 		}
 	}
-	problem := Problem{File: p.file, Pos: at, Path: path, Message: fmt.Sprintf(format, args...), Remedies: remedies}
+	problem := Problem{File: cmp.Or(at.File, p.file), Pos: at, Path: path, Message: fmt.Sprintf(format, args...), Remedies: remedies}
 	text := problem.Error()
 	if p.said[text] {
 		return
@@ -109,10 +109,11 @@ func (p *problems) bad() map[string]bool {
 	return bad
 }
 
-// sorted returns the problems by line and column.
+// sorted returns the problems by file, line and column, those of the main file
+// first.
 func (p *problems) sorted() []Problem {
 	slices.SortStableFunc(p.list, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Text(), b.Text()))
+		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Text(), b.Text()))
 	})
 	return p.list
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,10 +19,15 @@ func (w *wiring) Resolve(ctx context.Context, t Text) (string, error) {
 	return t.Expand(func(ref provider.Reference) (string, error) {
 		value, err := w.lookUp(ctx, ref, t)
 		if err != nil {
-			return "", fmt.Errorf("%s:%d:%d: %s: %s %w", w.file.Path, t.At.Line, t.At.Column, t.Path, ref, err)
+			return "", w.unresolved(ref, t, err)
 		}
 		return value, nil
 	})
+}
+
+// unresolved says where the reference is that has no value, and why.
+func (w *wiring) unresolved(ref provider.Reference, t Text, err error) error {
+	return fmt.Errorf("%s:%d:%d: %s: %s %w", cmp.Or(t.At.File, w.file.Path), t.At.Line, t.At.Column, t.Path, ref, err)
 }
 
 // lookUp returns the value of one reference. Its error's text continues after
@@ -61,7 +67,7 @@ func notEmpty(value string) (string, error) {
 func (w *wiring) lookUpFile(ref provider.Reference, t Text) (string, error) {
 	path := ref.Name
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(w.file.folder(), path)
+		path = filepath.Join(w.file.folder(t.At), path)
 	}
 	data, mode, err := w.env.ReadFile(path)
 	switch {

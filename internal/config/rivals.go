@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -164,4 +165,6 @@ func (r *rivalry) compare(pairs []pair) rotation.Rivals {
 }
 
 // at returns the claim's position in the file.
-func (r *rivalry) at(c contender) string { return fmt.Sprintf("%s:%d", r.wiring.file.Path, c.At.Line) }
+func (r *rivalry) at(c contender) string {
+	return fmt.Sprintf("%s:%d", cmp.Or(c.At.File, r.wiring.file.Path), c.At.Line)
+}

@@ -27,6 +27,7 @@ func (c *Catalog) Schema() ([]byte, error) {
 	s.Schema = "https://json-schema.org/draft/2020-12/schema"
 	s.Title = "rota.yaml"
 	s.Description = "What Rota rotates, where, and when."
+	s.AnyOf = []*jsonschema.Schema{{Required: []string{"secrets"}}, {Required: []string{"include"}}}
 	s.Properties["connections"].PropertyNames = &jsonschema.Schema{Pattern: connectionName.String()}
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {

@@ -9,11 +9,12 @@ import (
 // Document is the whole of rota.yaml.
 type Document struct {
 	At          Pos                    `json:"-"`
+	Include     []Plain                `json:"include,omitzero" jsonschema:"More files with connections and secrets, such as teams/*.yaml. Relative paths start at this file's folder."`
 	Connections map[string]*Connection `json:"connections,omitzero" jsonschema:"How to log in to outside systems, by names of your choice."`
 	Defaults    Defaults               `json:"defaults,omitzero" jsonschema:"Settings for every secret that doesn't override them."`
 	Server      Server                 `json:"server,omitzero" jsonschema:"How rota serve listens."`
 	Access      Access                 `json:"access,omitzero" jsonschema:"Who may do what, in addition to the principals in Rota's own store."`
-	Secrets     []*Secret              `json:"secrets" jsonschema:"The secrets that Rota manages."`
+	Secrets     []*Secret              `json:"secrets,omitzero" jsonschema:"The secrets that Rota manages."`
 }
 
 // Connection is how to log in to one outside system, or a notifier.

@@ -35,7 +35,7 @@ func (v *validator) document() {
 	names := map[string]Pos{}
 	for _, s := range v.doc.Secrets {
 		if first, twice := names[s.Name.Text]; twice {
-			v.add(s.Name.At, s.path(), "", "the name is already on line %d", first.Line)
+			v.add(s.Name.At, s.path(), "", "the name is already %s", v.place(first, s.Name.At))
 			continue
 		}
 		names[s.Name.Text] = s.Name.At

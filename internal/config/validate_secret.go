@@ -106,7 +106,7 @@ func article(noun string) string {
 // once records where a name first appears, and rejects duplicates.
 func (v *validator) once(lines map[string]Pos, name Plain, path Path) {
 	if first, twice := lines[name.Text]; twice {
-		v.add(name.At, path, "", "the name %q is already on line %d", name.Text, first.Line)
+		v.add(name.At, path, "", "the name %q is already %s", name.Text, v.place(first, name.At))
 	}
 	lines[name.Text] = name.At
 }
