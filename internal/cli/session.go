@@ -72,6 +72,7 @@ func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func()
 			return nil, nil, err
 		}
 	}
+	l.Environment = &config.Environment{LookupEnv: a.lookupEnv}
 	switch n {
 	case toRead, toLook:
 		l.DB, err = a.peekStore(ctx)

@@ -70,6 +70,10 @@ func (a *app) printStatus(doc api.StatusDoc) {
 		rows = append(rows, row)
 	}
 	a.table([]string{"SECRET", "STATE", "CREDENTIAL", "AGE", "PREVIOUS", "NEXT", "WHEN", "WHY"}, rows)
+	if doc.Refused != nil {
+		a.printf("")
+		a.printf("%s %s", a.paint(a.outStyle, red, "the newest rota.yaml is refused since "+when(doc.Refused.Since, doc.At)+", and an earlier one is in force:"), escapeLines(doc.Refused.Error))
+	}
 	if doc.Frozen != "" {
 		a.printf("")
 		a.printf("%s %s", a.paint(a.outStyle, yellow, "frozen, nothing new starts:"), hint.Add(doc.Frozen, []rota.Remedy{{Action: rota.RemedyThaw}}))

@@ -10,12 +10,14 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/api"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/engine"
@@ -83,7 +85,8 @@ type Daemon struct {
 	reloadMu       sync.Mutex // held while another configuration is put in place
 	behind         bool       // another replica's configuration is active; guarded by reloadMu
 	configurations engine.Generations[*configuration]
-	secrets        *engine.Secrets // of the current one
+	refused        atomic.Pointer[api.RefusedDoc] // why the newest configuration isn't in force
+	secrets        *engine.Secrets                // of the current one
 	rotator        *rotation.Rotator
 	worker         *engine.Worker
 	schedule       scheduler
@@ -314,6 +317,6 @@ func (d *Daemon) operations(_ context.Context, c access.Caller) (service.Operati
 		return d.wire(ctx, current.file, current.fingerprints)
 	}
 	return &service.Local{
-		Rewire: rewire, File: current.file, Wired: current.wired, DB: d.DB, Rotator: d.rotator, Workers: d.worker, Caller: c, Controls: controls{d}, Anchors: d.anchors.places, Now: d.DB.Now,
+		Refused: d.refused.Load(), Rewire: rewire, File: current.file, Wired: current.wired, DB: d.DB, Rotator: d.rotator, Workers: d.worker, Caller: c, Controls: controls{d}, Anchors: d.anchors.places, Now: d.DB.Now,
 	}, release, nil
 }

@@ -53,10 +53,12 @@ func (d *Daemon) apply(ctx context.Context, file *config.File) error {
 	defer d.reloadMu.Unlock()
 	settings, err := d.serverSettings(ctx, file)
 	if err != nil {
+		d.noteRefused(ctx, err)
 		return err
 	}
 	authenticator, err := d.newAuthenticator(settings)
 	if err != nil {
+		d.noteRefused(ctx, err)
 		return err
 	}
 	fingerprints, err := file.Fingerprints()
@@ -98,6 +100,7 @@ func (d *Daemon) apply(ctx context.Context, file *config.File) error {
 		d.schedule.Poke()
 	}
 	d.Log.InfoContext(ctx, "configuration", "file", file.Path, "secrets", len(fingerprints), "enrolled", enrolled)
+	d.noteRefused(ctx, nil)
 	d.logBehind(ctx, enrolled)
 	return nil
 }
@@ -160,6 +163,7 @@ func (d *Daemon) follow(ctx context.Context, fingerprints map[string]string) err
 func (d *Daemon) reload(ctx context.Context) error {
 	file, err := d.Load()
 	if err != nil {
+		d.noteRefused(ctx, err)
 		return err
 	}
 	return d.apply(ctx, file)
@@ -175,6 +179,25 @@ func (d *Daemon) Reload(ctx context.Context) {
 }
 
 const unchangedMessage = "the configuration is unchanged"
+
+// noteRefused keeps why the newest configuration isn't in force, for status and
+// metrics, until one is; err is nil if it is.
+func (d *Daemon) noteRefused(ctx context.Context, err error) {
+	before := d.refused.Load()
+	if err != nil {
+		now := &api.RefusedDoc{Since: d.DB.Now(), Error: hint.Text(err)}
+		if before != nil {
+			now.Since = before.Since
+		}
+		d.refused.Store(now)
+		d.metrics.ConfigurationRefused(true)
+		return
+	}
+	if before != nil && d.refused.CompareAndSwap(before, nil) {
+		d.metrics.ConfigurationRefused(false)
+		d.Log.InfoContext(ctx, "the configuration is accepted again", "refused_since", before.Since)
+	}
+}
 
 // auditReload audits the result of a reload that wasn't requested over the
 // network.

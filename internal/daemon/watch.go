@@ -54,6 +54,7 @@ func (d *Daemon) refresh(ctx context.Context) (reread bool, err error) {
 	if values != current.values || len(current.wired.Broken) > 0 && time.Since(current.since) > rewireEvery {
 		return false, d.apply(ctx, current.file)
 	}
+	d.noteRefused(ctx, nil) // the file on disk is the one in force
 	return false, d.follow(ctx, current.fingerprints)
 }
 

@@ -27,6 +27,11 @@ type Local struct {
 	// Wired is the same, connected to its systems. Operations that only read
 	// the store don't need it.
 	Wired *config.Wired
+	// Refused is why the configuration's newest edit isn't in force, nil if it is.
+	Refused *api.RefusedDoc
+	// Environment has the values of references, to find those that are missing
+	// where nothing is wired. Optional.
+	Environment *config.Environment
 	// Rewire binds the configuration to its systems again, with the current
 	// values of its references. Without it, secrets that log in with another
 	// secret of the same operation do so with its old value.

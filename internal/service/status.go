@@ -28,16 +28,34 @@ func (l *Local) Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc,
 	if err != nil {
 		return api.StatusDoc{}, err
 	}
+	if doc.Refused = l.Refused; doc.Refused != nil && !l.Caller.Allows(access.List, "") {
+		// What's wrong with it may name secrets that the caller can't see.
+		doc.Refused = &api.RefusedDoc{Since: l.Refused.Since, Error: "the log says why"}
+	}
 	wanted, doc.Next = page(wanted, r.After, r.Limit)
+	broken := l.unresolved()
 	for _, name := range wanted {
 		one := statusOf(name, known[name], l.File.Policy(name), doc.At)
 		if l.Wired != nil && l.Wired.Broken[name] != nil {
 			one.State, one.Reason = api.StateFailed, "it can't be worked on: "+l.Wired.Broken[name].Error()
 			one.Remedies = rota.RemediesOf(l.Wired.Broken[name])
 		}
+		if err := broken[name]; err != nil && one.LookedAt.IsZero() && one.BegunAt.IsZero() {
+			one.State, one.Reason = api.StateFailed, "it has never been looked at, and can't be worked on from here: "+err.Error()
+			one.Remedies = rota.RemediesOf(err)
+		}
 		doc.Secrets = append(doc.Secrets, one)
 	}
 	return doc, nil
+}
+
+// unresolved says for each secret which of its references have no value here. If
+// the secrets are wired, that knows better.
+func (l *Local) unresolved() map[string]error {
+	if l.Wired != nil || l.Environment == nil {
+		return nil
+	}
+	return l.File.Unresolved(*l.Environment)
 }
 
 // secretStates reads the store, by secret name, and adds what applies to all
@@ -212,5 +230,9 @@ func failedSince(f *rotation.Failure) string {
 	if f.Attempts > 1 {
 		times = fmt.Sprintf("%d times, last", f.Attempts)
 	}
-	return fmt.Sprintf("%s failed (%s at %s): %s", f.Step, times, localTime(f.At), f.Error)
+	next := ""
+	if !f.RetryAt.IsZero() {
+		next = "; next attempt at " + localTime(f.RetryAt)
+	}
+	return fmt.Sprintf("%s failed (%s at %s): %s%s", f.Step, times, localTime(f.At), f.Error, next)
 }

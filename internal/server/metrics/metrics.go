@@ -17,6 +17,7 @@ import (
 // happen; a survey updates the state of the secrets from time to time.
 type Metrics struct {
 	registry *prometheus.Registry
+	refused  prometheus.Gauge
 	work     *work
 	audit    *audit
 	http     *requests
@@ -30,8 +31,19 @@ func New(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return &Metrics{registry: registry, work: newWork(registry), audit: newAudit(registry), http: newRequests(registry)}
+	refused := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "rota_configuration_refused", Help: "1 while the newest rota.yaml is refused and an earlier one is in force.",
+	})
+	registry.MustRegister(build, refused, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return &Metrics{registry: registry, refused: refused, work: newWork(registry), audit: newAudit(registry), http: newRequests(registry)}
+}
+
+// ConfigurationRefused records whether the newest configuration is refused.
+func (m *Metrics) ConfigurationRefused(is bool) {
+	m.refused.Set(0)
+	if is {
+		m.refused.Set(1)
+	}
 }
 
 // Handler answers a scrape from memory, without querying anything.
