@@ -100,7 +100,7 @@ func (inv *invocation) loginAsMaster(ctx context.Context, cfg *postgres.Config, 
 	if err := requireFields(master, "username", "password"); err != nil {
 		return fmt.Errorf("the master's secret: %w", err)
 	}
-	if host := master.Values.Field("host"); host != "" && host != cfg.Host {
+	if host := master.Values.Field("host"); host != "" && !postgres.SameHost(host, cfg.Host) {
 		return &configError{fmt.Errorf("the master's secret %s is for host %s, and this one for %s", master.Name, host, cfg.Host)}
 	}
 	cfg.Username, cfg.Password = master.Values.Field("username"), master.Values.Field("password")

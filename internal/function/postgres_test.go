@@ -109,7 +109,7 @@ func TestAPostgresUserChangesItsOwnPassword(t *testing.T) {
 
 func TestAMasterChangesAPostgresPassword(t *testing.T) {
 	d := newDatabase(t, "--master-secret", "db/master")
-	master := d.secret("db/master", "master", "master-password", "")
+	master := d.secret("db/master", "master", "master-password", `,"host":"LocalHost"`) // the same host, written otherwise
 	arn := d.secret("db/app", "app", "first-password", fmt.Sprintf(`,"masterarn":%q`, master))
 	d.tag("db/app", "rota:users", "single")
 	d.rotate(d.deploy(), "db/app", arn)

@@ -82,6 +82,7 @@ func (c *connectionConfig) Scope(k *provider.Known) string {
 		}
 		login = append(login, text)
 	}
+	login[1] = emulator(login[1])
 	if role, err := awsarn.Parse(login[2]); err == nil && role.AccountID != "" {
 		return accountScope(role.Partition, role.AccountID, login[1])
 	}

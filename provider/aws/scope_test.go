@@ -98,6 +98,12 @@ func TestTheTextAndTheAnswerSpellAnAccountAlike(t *testing.T) {
 	if c := byName.Claims(on); len(c) != 1 || c[0].Name != "eu-central-1\x00ci" {
 		t.Errorf("its region comes from the environment, and its claim is %+v", c)
 	}
+	login := func(endpoint string) string {
+		return (&connectionConfig{AccessKeyID: text("AKIA"), Endpoint: text(endpoint)}).Scope(known)
+	}
+	if one, other := login("http://aws.test:5000"), login("http://AWS.Test:5000/"); one != other {
+		t.Errorf("one host, written in two ways: %q and %q", one, other)
+	}
 	if got := accountScope("aws-cn", "111122223333", e.endpoint); got == want {
 		t.Error("two partitions are one")
 	}

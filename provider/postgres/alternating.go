@@ -109,7 +109,7 @@ func (a *alternating) ensure(ctx context.Context, role string) error {
 // Deactivate ends the validity of the role's password, which can be undone.
 // Open sessions continue.
 func (a *alternating) Deactivate(ctx context.Context, r rota.RetireRequest) error {
-	return a.change(ctx, "deactivate", r, func(s *state) (string, error) {
+	return a.change(ctx, "deactivate", r, func(_ pgx.Tx, s *state) (string, error) {
 		if s == nil || s.gone() {
 			return "", rota.ErrNotFound
 		}
@@ -117,20 +117,23 @@ func (a *alternating) Deactivate(ctx context.Context, r rota.RetireRequest) erro
 	})
 }
 
-// Reactivate undoes Deactivate.
+// Reactivate undoes Deactivate. When the role would have ended by itself isn't
+// known any more, so it ends when the other one does, if that one does.
 func (a *alternating) Reactivate(ctx context.Context, r rota.RetireRequest) error {
-	return a.change(ctx, "reactivate", r, func(s *state) (string, error) {
+	return a.change(ctx, "reactivate", r, func(tx pgx.Tx, s *state) (string, error) {
 		if s == nil || s.gone() {
 			return "", rota.ErrNotFound
 		}
-		return "VALID UNTIL 'infinity'", nil
+		var end string
+		err := tx.QueryRow(ctx, "SELECT set_config('DateStyle', 'ISO', true) <> '', ("+a.until(r.CredentialID)+")").Scan(new(bool), &end)
+		return "VALID UNTIL" + literal(end), err
 	})
 }
 
 // Delete removes the role's password and its LOGIN attribute. The role
 // itself stays: the next rotation gives it a new password.
 func (a *alternating) Delete(ctx context.Context, r rota.RetireRequest) error {
-	return a.change(ctx, "delete password of", r, func(s *state) (string, error) {
+	return a.change(ctx, "delete password of", r, func(_ pgx.Tx, s *state) (string, error) {
 		switch {
 		case s == nil || !s.Login:
 			return "", nil
@@ -144,7 +147,7 @@ func (a *alternating) Delete(ctx context.Context, r rota.RetireRequest) error {
 // change reads the role (nil if there is none) and alters it as decided, both
 // under the role's lock; "" leaves it alone. It never alters a role outside
 // the pair.
-func (a *alternating) change(ctx context.Context, verb string, r rota.RetireRequest, decide func(*state) (string, error)) error {
+func (a *alternating) change(ctx context.Context, verb string, r rota.RetireRequest, decide func(pgx.Tx, *state) (string, error)) error {
 	role := r.CredentialID
 	op := verb + " role " + role
 	err := a.conn.change(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
@@ -162,7 +165,7 @@ func (a *alternating) change(ctx context.Context, verb string, r rota.RetireRequ
 			}
 			now = &found[0]
 		}
-		clause, err := decide(now)
+		clause, err := decide(tx, now)
 		if err != nil {
 			return &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: err}
 		}

@@ -76,8 +76,7 @@ func (c Config) withDefaults() Config {
 
 // loopback reports whether traffic stays on this machine.
 func (c Config) loopback() bool {
-	ip := net.ParseIP(c.Host)
-	return filepath.IsAbs(c.Host) || c.Host == "localhost" || ip != nil && ip.IsLoopback()
+	return filepath.IsAbs(c.Host) || hostKey(c.Host) == "localhost"
 }
 
 func (c Config) validate() error {

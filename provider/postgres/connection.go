@@ -124,11 +124,18 @@ func (c *Connection) run(ctx context.Context, op, statements string, used ...rot
 
 // write runs statements that change something as one transaction.
 func write(ctx context.Context, conn *pgconn.PgConn, statements string) error {
-	results, err := conn.Exec(ctx, writable+limits(ctx)+neutral+statements).ReadAll()
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && len(results) == 0 && e.Code == codeNotSupported {
+	_, err := writing(ctx, conn, "", statements)
+	return err
+}
+
+// writing runs statements that begin a transaction, "" for one of their own, and
+// then others that may change something. It returns the results of all.
+func writing(ctx context.Context, conn *pgconn.PgConn, begin, statements string) ([]*pgconn.Result, error) {
+	results, err := conn.Exec(ctx, begin+writable+limits(ctx)+neutral+statements).ReadAll()
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && len(results) == strings.Count(begin, ";") && e.Code == codeNotSupported {
 		e.Code = codeReadOnly
 	}
-	return err
+	return results, err
 }
 
 // within runs several statements that change nothing as one transaction.

@@ -66,15 +66,24 @@ func (c *connectionConfig) Scope(k *provider.Known) string {
 	if port == 0 {
 		port = defaultPort
 	}
+	return "server\x00" + hostKey(host) + "\x00" + strconv.Itoa(port)
+}
+
+// SameHost reports whether two names are evidently the same host's: whatever the
+// case, a dot at the end, or how an address is written.
+func SameHost(a, b string) bool { return hostKey(a) == hostKey(b) }
+
+// hostKey is equal for names that are evidently the same host's. All names of this
+// machine are.
+func hostKey(host string) string {
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	switch ip := net.ParseIP(host); {
-	case strings.EqualFold(host, "localhost"), ip != nil && ip.IsLoopback():
-		host = "localhost"
+	case name == "localhost", ip != nil && ip.IsLoopback():
+		return "localhost"
 	case ip != nil:
-		host = ip.String()
+		return ip.String()
 	case filepath.IsAbs(host):
-		host = filepath.Clean(host)
-	default:
-		host = strings.ToLower(strings.TrimSuffix(host, "."))
+		return filepath.Clean(host)
 	}
-	return "server\x00" + host + "\x00" + strconv.Itoa(port)
+	return name
 }

@@ -40,6 +40,10 @@ type roleFacts struct {
 	Replication bool
 	Admin       bool // Rota's login has ADMIN OPTION on it
 	Connect     bool // it may connect to the connection's database
+	// The role's and the database's CONNECTION LIMIT, negative for none, and how
+	// many sessions they have.
+	Limit, Sessions                 int
+	DatabaseLimit, DatabaseSessions int
 }
 
 // Preflight checks that Rota can log in, and that roles can be altered
@@ -138,7 +142,7 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 			continue
 		}
 		exist = append(exist, name)
-		findings = append(findings, mayAlter(admin, found[i]), mayConnect(r.conn.cfg.Database, found[i]), r.asked(ctx, name))
+		findings = append(findings, mayAlter(admin, found[i]), mayConnect(r.conn.cfg.Database, found[i]), hasRoom(r.conn.cfg.Database, found[i], len(r.names) == 1), r.asked(ctx, name))
 	}
 	return findings, exist
 }
@@ -149,10 +153,12 @@ func findRole(name string) string { return "find role " + name }
 // facts asks the server about those of the roles that exist.
 func (r *roles) facts(ctx context.Context, names ...string) ([]roleFacts, error) {
 	return ask(ctx, r.conn, "read roles", pgx.RowToStructByPos[roleFacts], `
-		SELECT rolname, rolcanlogin, rolsuper, oid = 10, rolreplication,
-			pg_has_role(current_user, oid, 'MEMBER WITH ADMIN OPTION'),
-			has_database_privilege(oid, current_database(), 'CONNECT')
-		FROM pg_catalog.pg_roles WHERE rolname = ANY ($1::text[])`, names)
+		SELECT rolname, rolcanlogin, rolsuper, r.oid = 10, rolreplication,
+			pg_has_role(current_user, r.oid, 'MEMBER WITH ADMIN OPTION'),
+			has_database_privilege(r.oid, current_database(), 'CONNECT'), rolconnlimit,
+			(SELECT count(*)::int FROM pg_catalog.pg_stat_activity s WHERE s.usesysid = r.oid), d.datconnlimit,
+			(SELECT count(*)::int FROM pg_catalog.pg_stat_activity s WHERE s.datid = d.oid AND s.usesysid IS NOT NULL)
+		FROM pg_catalog.pg_roles r, pg_catalog.pg_database d WHERE d.datname = current_database() AND rolname = ANY ($1::text[])`, names)
 }
 
 // explained adds to the error of a change that was denied what would permit it.
@@ -202,6 +208,34 @@ func mayConnect(database string, role roleFacts) rota.Finding {
 	f := rota.Finding{OK: role.Connect, Check: "role " + role.Name + " may connect to database " + database}
 	if !f.OK {
 		f.Detail, f.Remedies = "it doesn't have CONNECT", rota.Outside("GRANT CONNECT ON DATABASE "+quote(database)+" TO "+quote(role.Name))
+	}
+	return f
+}
+
+// hasRoom checks that the login which tests a new password isn't one too many. A
+// single role's consumers stay connected meanwhile; the next role of a pair has
+// none yet. Superusers aren't limited.
+func hasRoom(database string, role roleFacts, single bool) rota.Finding {
+	f := rota.Finding{Check: "role " + role.Name + " has a connection left for the test"}
+	limit := func(of string, n int) []rota.Remedy {
+		return rota.Outside(fmt.Sprintf("ALTER %s CONNECTION LIMIT %d", of, n))
+	}
+	switch {
+	case role.Super || role.Limit < 0 && role.DatabaseLimit < 0:
+		f.OK = true
+	case role.Limit == 0:
+		f.Detail, f.Remedies = "its CONNECTION LIMIT is 0, so it can't log in", limit("ROLE "+quote(role.Name), 2)
+	case single && role.Limit == 1:
+		f.Warning, f.Detail = true, "its CONNECTION LIMIT is 1: while a consumer is connected, a new password can't be tested, and no rotation begins"
+		f.Remedies = limit("ROLE "+quote(role.Name), 2)
+	case single && role.Limit > 0 && role.Sessions >= role.Limit:
+		f.Warning, f.Detail = true, fmt.Sprintf("it has %d of the %d that its CONNECTION LIMIT allows: until one is closed, no rotation begins", role.Sessions, role.Limit)
+		f.Remedies = limit("ROLE "+quote(role.Name), role.Sessions+1)
+	case role.DatabaseLimit >= 0 && role.DatabaseSessions >= role.DatabaseLimit:
+		f.Warning, f.Detail = true, fmt.Sprintf("database %s has %d of the %d that its CONNECTION LIMIT allows", database, role.DatabaseSessions, role.DatabaseLimit)
+		f.Remedies = limit("DATABASE "+quote(database), role.DatabaseSessions+1)
+	default:
+		f.OK = true
 	}
 	return f
 }

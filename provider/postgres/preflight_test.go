@@ -184,3 +184,45 @@ func TestWhoMayAlterWhomDependsOnTheVersion(t *testing.T) {
 		})
 	}
 }
+
+func TestAConnectionLimitThatLeavesNoneForTheTestIsSaid(t *testing.T) {
+	s := shared.Get(t)
+	c := admin(t, s)
+	const check = "has a connection left"
+	name := role(t, s)
+	i := must(c.Password(PasswordConfig{Role: name}))
+	made := rotate(t, i)
+	wantFinding(t, i, check, true, "")
+	// Each remedy is followed.
+	for _, test := range []struct {
+		limit, open int
+		warning     bool
+		detail      string
+	}{
+		{0, 0, false, "it can't log in"}, {1, 0, true, "while a consumer is connected"}, {2, 2, true, "2 of the 2"},
+	} {
+		s.Exec(t, "ALTER ROLE "+name+" CONNECTION LIMIT "+itoa(test.limit))
+		for range test.open {
+			session(t, made, "app")
+		}
+		f := wantFinding(t, i, check, false, test.detail)
+		if f.Warning != test.warning {
+			t.Errorf("%+v, want a warning %t", f, test.warning)
+		}
+		s.Exec(t, f.Remedies[0].Text)
+		wantFinding(t, i, check, true, "")
+	}
+	database := unique("db")
+	s.Exec(t, "CREATE DATABASE "+database+" CONNECTION LIMIT 1")
+	cfg := c.cfg
+	cfg.Database = database
+	full := must(connect(t, cfg).Password(PasswordConfig{Role: name})) // Rota's own session is the one
+	f := wantFinding(t, full, check, false, "database "+database)
+	s.Exec(t, f.Remedies[0].Text)
+	wantFinding(t, full, check, true, "")
+	pair := must(c.Alternating(AlternatingConfig{Roles: [2]string{role(t, s), name}}))
+	s.Exec(t, "ALTER ROLE "+name+" CONNECTION LIMIT 1")
+	if f := wantFinding(t, pair, "role "+name+" "+check, true, ""); f.Warning {
+		t.Errorf("the next role of a pair has no consumer yet: %+v", f)
+	}
+}

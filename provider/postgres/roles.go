@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rota-dev/rota"
 )
@@ -86,8 +88,9 @@ func (r *roles) ours(op, role string) error {
 		Remedies: rota.Outside("a stored credential whose username is one of them")}
 }
 
-// Set sets the role's password, lets it log in, and removes any earlier end of
-// its validity.
+// Set sets the role's password and lets it log in. If the role is valid until a
+// time to come, that's kept: an account that's meant to end must not live on
+// because its password changes.
 func (r *roles) Set(ctx context.Context, s rota.SetRequest) error {
 	role := r.CredentialID(s.Credential)
 	op := "set password of role " + role
@@ -100,8 +103,39 @@ func (r *roles) Set(ctx context.Context, s rota.SetRequest) error {
 		return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassRegenerate, Err: err}
 	}
 	r.conn.pairs.Store(role, pairOf(hash, password))
-	err = r.conn.run(ctx, op, lockRole(role)+"ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL 'infinity'", s.Credential)
-	return r.explained(ctx, err, role)
+	return r.explained(ctx, r.conn.setPassword(ctx, op, role, hash, r.until(role), s.Credential), role)
+}
+
+// setPassword sets a verifier, and the end of the role's validity that a query
+// returns. It's idempotent, so it's repeated if the session turns out to be dead.
+func (c *Connection) setPassword(ctx context.Context, op, role, hash, until string, used rota.Credential) error {
+	ctx, cancel := deadline(ctx)
+	defer cancel()
+	err := c.fresh(ctx, func(session *pgxpool.Conn) error {
+		conn := session.Conn().PgConn() // after an error, the pool drops it together with its transaction
+		results, err := writing(ctx, conn, "BEGIN;", lockRole(role)+"SET LOCAL DateStyle = ISO;"+until)
+		if err != nil {
+			return err
+		}
+		end := string(results[len(results)-1].Rows[0][0])
+		_, err = conn.Exec(ctx, "ALTER ROLE "+quote(role)+" LOGIN PASSWORD '"+hash+"' VALID UNTIL"+literal(end)+"; COMMIT").ReadAll()
+		return err
+	})
+	return c.failed(op, err, used)
+}
+
+// until is a query for when the role's next password should end: when the role
+// ends, if that's still to come, or else when another of the secret's roles ends,
+// or never.
+func (r *roles) until(role string) string {
+	others := []string{"NULL"}
+	for _, name := range r.names {
+		if name != role {
+			others = append(others, literal(name))
+		}
+	}
+	const ends = "(SELECT min(rolvaliduntil) FROM pg_catalog.pg_roles WHERE rolvaliduntil > clock_timestamp() AND rolname IN ("
+	return "SELECT coalesce(" + ends + literal(role) + ")), " + ends + strings.Join(others, ", ") + ")), 'infinity')::text"
 }
 
 // lockRole serializes changes to one role until the end of the transaction:
@@ -214,6 +248,21 @@ type state struct {
 	Expired bool
 	// NoPassword is only known if Rota may read pg_authid.
 	NoPassword bool
+	// Until is when the role's validity ends, in microseconds since 1970; 0 if it
+	// doesn't, or already has.
+	Until int64
+}
+
+// stateColumns are the columns of a state, without the password's.
+const stateColumns = `rolname, rolcanlogin, coalesce(rolvaliduntil < clock_timestamp(), false), %s,
+	CASE WHEN rolvaliduntil > clock_timestamp() AND isfinite(rolvaliduntil) THEN (extract(epoch FROM rolvaliduntil) * 1000000)::bigint ELSE 0 END`
+
+// ends is when the role's validity ends, zero for never.
+func (s state) ends() time.Time {
+	if s.Until == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(s.Until).UTC()
 }
 
 // gone reports whether the role has no credential that could ever log in again.
@@ -221,19 +270,19 @@ func (s state) gone() bool { return !s.Login || s.NoPassword }
 
 // states reads the roles; those that don't exist are left out.
 func (r *roles) states(ctx context.Context, op string) ([]state, error) {
-	const columns = "SELECT rolname, rolcanlogin, coalesce(rolvaliduntil < clock_timestamp(), false), "
 	names := make([]string, len(r.names))
 	for i, name := range r.names {
 		names[i] = literal(name)
 	}
 	where := " WHERE rolname IN (" + strings.Join(names, ", ") + ") ORDER BY rolname"
-	rows, allowed, err := r.conn.authid(ctx, op, columns+"rolpassword IS NULL FROM pg_catalog.pg_authid"+where)
+	rows, allowed, err := r.conn.authid(ctx, op, fmt.Sprintf("SELECT "+stateColumns+" FROM pg_catalog.pg_authid", "rolpassword IS NULL")+where)
 	if err == nil && !allowed {
-		rows, err = r.conn.rows(ctx, op, columns+"false FROM pg_catalog.pg_roles"+where)
+		rows, err = r.conn.rows(ctx, op, fmt.Sprintf("SELECT "+stateColumns+" FROM pg_catalog.pg_roles", "false")+where)
 	}
 	var found []state
 	for _, row := range rows {
-		found = append(found, state{Name: string(row[0]), Login: isTrue(row[1]), Expired: isTrue(row[2]), NoPassword: isTrue(row[3])})
+		until, _ := strconv.ParseInt(string(row[4]), 10, 64)
+		found = append(found, state{Name: string(row[0]), Login: isTrue(row[1]), Expired: isTrue(row[2]), NoPassword: isTrue(row[3]), Until: until})
 	}
 	return found, err
 }
@@ -253,8 +302,7 @@ func readStates(ctx context.Context, tx pgx.Tx, names []string) ([]state, error)
 		//nolint:gosec // SQL, no credential
 		noPassword, from = "rolpassword IS NULL", "pg_catalog.pg_authid"
 	}
-	rows, err := tx.Query(ctx, "SELECT rolname, rolcanlogin, coalesce(rolvaliduntil < clock_timestamp(), false), "+noPassword+
-		" FROM "+from+" WHERE rolname = ANY ($1::text[]) ORDER BY rolname", names)
+	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT "+stateColumns+" FROM ", noPassword)+from+" WHERE rolname = ANY ($1::text[]) ORDER BY rolname", names)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +320,7 @@ func (r *roles) List(ctx context.Context) ([]rota.Issued, error) {
 	var issued []rota.Issued
 	for _, s := range found {
 		if !s.gone() {
-			issued = append(issued, rota.Issued{ID: s.Name, Active: !s.Expired})
+			issued = append(issued, rota.Issued{ID: s.Name, Active: !s.Expired, ExpiresAt: s.ends()})
 		}
 	}
 	return issued, nil
