@@ -17,8 +17,8 @@ type AlternatingConfig struct {
 	Group string
 	Rules rota.PasswordRules
 	// Clone creates the second role, if it doesn't exist yet, as a member of
-	// the first, which gives it the same privileges. What it creates belongs
-	// to it alone, so use a Group if the roles create objects.
+	// the first that acts as it by default: it has the same privileges, and what
+	// it creates belongs to the first. Its settings are kept the same.
 	Clone bool
 }
 
@@ -78,32 +78,6 @@ func (a *alternating) Set(ctx context.Context, s rota.SetRequest) error {
 		}
 	}
 	return a.roles.Set(ctx, s)
-}
-
-// ensure creates a role that can't log in yet, as a member of the first. An
-// existing one is left alone.
-func (a *alternating) ensure(ctx context.Context, role string) error {
-	op := "make role " + role + " with the rights of " + a.names[0]
-	err := a.conn.change(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Conn().PgConn().Exec(ctx, lockRole(role)).ReadAll(); err != nil {
-			return err
-		}
-		var there bool
-		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", role).Scan(&there); err != nil || there {
-			return err
-		}
-		// From PostgreSQL 16 on, a setting of Rota's own role could make it a member
-		// of what it creates.
-		if _, err := tx.Exec(ctx, "SELECT set_config('createrole_self_grant', '', true) WHERE current_setting('server_version_num')::int >= 160000"); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "CREATE ROLE "+quote(role)+" NOLOGIN"); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, "GRANT "+quote(a.names[0])+" TO "+quote(role))
-		return err
-	})
-	return a.explained(ctx, err, a.names...)
 }
 
 // Deactivate ends the validity of the role's password, which can be undone.

@@ -101,6 +101,3 @@ func inherit(version int, group, role string) string {
 	}
 	return "GRANT " + quote(group) + " TO " + quote(role) + "; ALTER ROLE " + quote(role) + " INHERIT"
 }
-
-// mayBecome is the privilege, for pg_has_role, to SET ROLE to a role.
-const mayBecome = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -18,7 +17,7 @@ func (a *alternating) Preflight(ctx context.Context) []rota.Finding {
 	findings, exist := a.preflight(ctx)
 	for i, f := range findings {
 		if a.clone && f.Check == findRole(a.names[1]) {
-			findings[i] = rota.Finding{OK: true, Check: f.Check, Detail: "it doesn't exist yet; the first rotation creates it as a member of " + a.names[0]}
+			findings[i] = rota.Finding{OK: true, Check: f.Check, Detail: "it doesn't exist yet; the first rotation creates it as a member of " + a.names[0] + " that acts as it"}
 		}
 	}
 	for _, role := range exist {
@@ -84,15 +83,21 @@ func (a *alternating) ownsNothing(ctx context.Context, role string) rota.Finding
 		FROM pg_catalog.pg_shdepend d
 		JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_authid'::regclass
 		LEFT JOIN pg_catalog.pg_database b ON b.oid = d.dbid
-		WHERE r.rolname = $1 AND d.deptype = 'o' ORDER BY 1`, role)
+		WHERE r.rolname = $1 AND d.deptype = 'o' AND NOT EXISTS (
+			SELECT FROM pg_catalog.pg_roles other WHERE other.rolname = ANY ($2::text[]) AND other.oid <> r.oid AND pg_has_role(other.oid, r.oid, 'USAGE'))
+		ORDER BY 1`, role, a.names)
 	switch {
 	case err != nil:
 		return problem(f.Check, err)
 	case len(owned) > 0:
 		f.Warning, f.Detail = true, "it owns "+list(owned)+", which the other role can't alter"
 		f.Remedies = rota.Outside("make a group role that both are members of and that owns it, and name it as group")
-		if a.group != "" {
-			f.Remedies = rota.Outside(fmt.Sprintf("REASSIGN OWNED BY %s TO %s; ALTER ROLE %[1]s SET ROLE %[2]s", quote(role), quote(a.group)))
+		owner := a.group
+		if owner == "" && a.clone && role == a.names[1] {
+			owner = a.names[0]
+		}
+		if owner != "" {
+			f.Remedies = rota.Outside(fmt.Sprintf("REASSIGN OWNED BY %s TO %s; ALTER ROLE %[1]s SET ROLE %[2]s", quote(role), quote(owner)))
 		}
 	default:
 		f.OK = true
@@ -100,24 +105,18 @@ func (a *alternating) ownsNothing(ctx context.Context, role string) rota.Finding
 	return f
 }
 
-// sameRights compares attributes, memberships and grants. Grants on columns,
-// functions and objects in other databases are compared by object only.
+// sameRights compares all that the two have, as the test before a promotion does.
 func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 	f := rota.Finding{Check: "roles " + a.names[0] + " and " + a.names[1] + " have the same rights"}
-	var rights [2][]string
-	for i, role := range a.names {
-		var err error
-		if rights[i], err = ask(ctx, a.conn, f.Check, pgx.RowTo[string], rightsQuery, role); err != nil {
-			return problem(f.Check, err)
-		}
+	admin, err := a.conn.admin(ctx)
+	if err != nil {
+		return problem(f.Check, err)
 	}
 	var differences []string
 	for i, role := range a.names {
-		var only []string
-		for _, right := range rights[i] {
-			if !slices.Contains(rights[1-i], right) {
-				only = append(only, right)
-			}
+		only, err := ask(ctx, a.conn, f.Check, pgx.RowTo[string], lacking(admin.Version, a.names[1-i], role))
+		if err != nil {
+			return problem(f.Check, err)
 		}
 		if len(only) > 0 {
 			differences = append(differences, "only "+role+": "+list(only))
@@ -125,25 +124,18 @@ func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 	}
 	f.OK, f.Detail = len(differences) == 0, strings.Join(differences, "; ")
 	if !f.OK {
-		f.Remedies = rota.Outside("grant to a group that both are members of what both need, and revoke it from the roles")
+		f.Remedies = a.level()
 	}
 	return f
 }
 
-const rightsQuery = `
-	WITH me AS (SELECT * FROM pg_catalog.pg_roles WHERE rolname = $1)
-	SELECT name FROM me, LATERAL (VALUES ('SUPERUSER', rolsuper), ('INHERIT', rolinherit), ('CREATEROLE', rolcreaterole),
-			('CREATEDB', rolcreatedb), ('REPLICATION', rolreplication), ('BYPASSRLS', rolbypassrls),
-			('CONNECTION LIMIT ' || rolconnlimit, true)) AS attribute (name, has) WHERE has
-	UNION SELECT 'member of ' || g.rolname FROM me JOIN pg_catalog.pg_auth_members m ON m.member = me.oid
-		JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
-	UNION SELECT 'setting ' || setting FROM me JOIN pg_catalog.pg_db_role_setting s ON s.setrole = me.oid, unnest(s.setconfig) AS setting
-	UNION SELECT acl.privilege_type || ' on ' || c.oid::regclass
-		FROM me, pg_catalog.pg_class c, aclexplode(c.relacl) AS acl WHERE acl.grantee = me.oid
-	UNION SELECT 'grants on ' || coalesce(CASE WHEN d.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
-			THEN pg_describe_object(d.classid, d.objid, d.objsubid) END, d.classid || '/' || d.objid || ' of database ' || d.dbid)
-		FROM me JOIN pg_catalog.pg_shdepend d ON d.refobjid = me.oid AND d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'a'
-	ORDER BY 1`
+// level is how two roles get the same rights.
+func (r *roles) level() []rota.Remedy {
+	if r.group == "" {
+		return rota.Outside("give both roles the same attributes, settings and memberships, and grant privileges to a group that both are members of, which also owns what they create")
+	}
+	return rota.Outside("grant to group " + r.group + " what both need, make the group the owner, and give both roles the same attributes, settings and memberships")
+}
 
 // oneFree reports when both roles can log in: then one of them has a
 // password that something may be using, and no rotation starts.

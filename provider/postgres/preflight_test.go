@@ -104,7 +104,7 @@ func TestPreflightNamesWhatIsWrong(t *testing.T) {
 		if f := wantFinding(t, i, "role "+one+" owns nothing", false, "table public."+table); !f.Warning {
 			t.Errorf("it is no warning: %+v", f)
 		}
-		s.Exec(t, "ALTER TABLE "+table+" OWNER TO "+cfg.Group, "GRANT SELECT ON "+table+" TO "+one, "GRANT INSERT ON "+table+" TO "+two)
+		s.Exec(t, "ALTER TABLE "+table+" OWNER TO "+quote(s.Superuser()), "GRANT SELECT ON "+table+" TO "+one, "GRANT INSERT ON "+table+" TO "+two)
 		wantFinding(t, i, "owns nothing", true, "")
 		wantFinding(t, i, "have the same rights", false, "only "+one+": SELECT on public."+table+"; only "+two+": INSERT on public."+table)
 		s.Exec(t, "REVOKE ALL ON "+table+" FROM "+one+", "+two, "ALTER ROLE "+two+" CREATEDB")

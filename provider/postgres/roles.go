@@ -154,8 +154,8 @@ func literal(text string) string {
 }
 
 // Test logs in with the credential, on its own connection, and checks that the
-// role has what it needs: the database, the group's privileges, and the tables
-// that the other role of a pair may use.
+// role has what it needs: the database, the group's privileges, and all that the
+// other role of a pair has.
 func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 	role := r.CredentialID(t.Credential)
 	op := "log in as role " + role
@@ -166,7 +166,7 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 		if alone := len(r.names) == 1 && r.group == ""; alone && conn.ParameterStatus("session_authorization") == role {
 			return nil // the server said whom it let in, and there's no other role to compare privileges with
 		}
-		results, err := conn.Exec(ctx, limits(ctx)+neutral+"SELECT session_user, "+r.membership()+", "+r.missing(role)).ReadAll()
+		results, err := conn.Exec(ctx, limits(ctx)+neutral+"SELECT session_user, "+r.membership()).ReadAll()
 		if err != nil {
 			return err
 		}
@@ -180,10 +180,14 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 				Err:      fmt.Errorf("it logs in but has not the privileges of group %s", r.group),
 				Remedies: rota.Outside(inherit(serverVersion(conn), r.group, role))}
 		}
-		if missing := string(row[2]); missing != "" {
+		missing, err := r.lacks(ctx, conn, role)
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
 			return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassStop,
-				Err:      fmt.Errorf("it logs in but lacks what the other role has: %s", missing),
-				Remedies: rota.Outside("grant it to group " + r.group + ", and make the group the owner")}
+				Err:      fmt.Errorf("it logs in but lacks what the other role has: %s", list(missing)),
+				Remedies: r.level()}
 		}
 		return nil
 	})
@@ -200,46 +204,25 @@ func (r *roles) membership() string {
 		" AND pg_has_role(session_user, oid, 'USAGE'))"
 }
 
-// missing is an expression that names what another of the roles may read or
-// write but the session may not, which would break a consumer; "" for nothing.
-// The other roles' dependencies are found through an index, however many
-// tables there are.
-func (r *roles) missing(role string) string {
-	var others []string
-	for _, name := range r.names {
-		if name != role {
-			others = append(others, literal(name))
+// lacks names what another of the roles has and this one, which the session has
+// logged in as, doesn't: a consumer would miss it. The other roles' privileges are
+// found through an index, however many tables there are.
+func (r *roles) lacks(ctx context.Context, conn *pgconn.PgConn, role string) ([]string, error) {
+	var all []string
+	for _, other := range r.names {
+		if other == role {
+			continue
+		}
+		results, err := conn.Exec(ctx, limits(ctx)+neutral+lacking(serverVersion(conn), role, other)).ReadAll()
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range results[len(results)-1].Rows {
+			all = append(all, string(row[0]))
 		}
 	}
-	if len(others) == 0 {
-		return "''"
-	}
-	return "(" + fmt.Sprintf(missingQuery, strings.Join(others, ", ")) + ")"
+	return all, nil
 }
-
-const missingQuery = `
-	WITH theirs AS (
-		SELECT o.oid AS role, d.classid, d.objid
-		FROM pg_catalog.pg_roles o JOIN pg_catalog.pg_shdepend d ON d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = o.oid
-		WHERE o.rolname IN (%s) AND d.deptype IN ('a', 'o')
-			AND d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-	), lacks AS (
-		SELECT acl.privilege_type || ' on ' || c.oid::regclass AS lack
-		FROM theirs t JOIN pg_catalog.pg_class c ON t.classid = 'pg_catalog.pg_class'::regclass AND c.oid = t.objid,
-		aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r'::"char" END, c.relowner))) AS acl
-		WHERE acl.grantee = t.role AND CASE
-			WHEN c.relkind IN ('r', 'p', 'v', 'm', 'f') AND acl.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-				THEN NOT has_table_privilege(c.oid, acl.privilege_type)
-			WHEN c.relkind = 'S' AND acl.privilege_type = 'USAGE' THEN NOT has_sequence_privilege(c.oid, 'USAGE')
-			ELSE false END
-		UNION
-		SELECT 'USAGE on schema ' || n.nspname
-		FROM theirs t JOIN pg_catalog.pg_namespace n ON t.classid = 'pg_catalog.pg_namespace'::regclass AND n.oid = t.objid,
-		aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS acl
-		WHERE acl.grantee = t.role AND acl.privilege_type = 'USAGE' AND NOT has_schema_privilege(n.oid, 'USAGE')
-		LIMIT 10
-	)
-	SELECT coalesce(string_agg(lack, ', ' ORDER BY lack), '') FROM lacks`
 
 // state is one role as the catalog shows it.
 type state struct {

@@ -436,7 +436,7 @@ func TestFunctionsThatOthersMadeAreNotCalled(t *testing.T) {
 	s.Exec(t, "GRANT CREATE ON SCHEMA public TO "+cfg.Roles[0],
 		"CREATE FUNCTION public.hashtextextended(text, int) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE 'somebody else''s function'; END $$",
 		"CREATE FUNCTION public.pg_has_role(name, oid, text) RETURNS boolean LANGUAGE sql AS 'SELECT false'",
-		"ALTER ROLE "+cfg.Roles[0]+" SET search_path = public, pg_catalog",
+		"ALTER ROLE "+cfg.Roles[0]+" SET search_path = public, pg_catalog", "ALTER ROLE "+cfg.Roles[1]+" SET search_path = public, pg_catalog",
 		"ALTER ROLE "+quote(c.cfg.Username)+" SET search_path = public, pg_catalog")
 	i := must(c.Alternating(cfg))
 	made := rotate(t, i)
