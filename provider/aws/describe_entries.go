@@ -28,6 +28,11 @@ func (c *secretsManagerConfig) LeastEvery() (time.Duration, string) {
 
 // Validate implements [provider.Validator].
 func (c *secretsManagerConfig) Validate(v *provider.Validation) {
+	if name, plain := c.Name.Literal(); plain && name != "" {
+		if err := ValidateSecretName(name); err != nil {
+			v.Error(c.Name.At, "name", err)
+		}
+	}
 	v.KeepsLogin(c.At, "fields", c.Fields)
 }
 

@@ -17,6 +17,15 @@ type accessKeyConfig struct {
 	User provider.Text `json:"user" jsonschema:"The IAM user's name."`
 }
 
+// Validate implements [provider.Validator].
+func (c *accessKeyConfig) Validate(v *provider.Validation) {
+	if user, plain := c.User.Literal(); plain && user != "" {
+		if err := ValidateUserName(user); err != nil {
+			v.Error(c.User.At, "user", err)
+		}
+	}
+}
+
 // Traits implements [provider.IssuerConfig].
 func (c *accessKeyConfig) Traits() rota.Traits { return (&accessKeys{}).Traits() }
 

@@ -45,9 +45,11 @@ func (f Function) Permissions(at Place) ([]Permission, error) {
 		if service := serviceOf(id); service != "secretsmanager" && (service != "" || master.exists()) {
 			return nil, rota.WithRemedies(fmt.Errorf("%s: no secret", id), rota.Outside("a secret's name, or its ARN arn:aws:secretsmanager:…"))
 		}
-		needs = append(needs, Permission{ID: "ReadMasters", Resource: master.resource(at)}.each(
-			reason{"secretsmanager:DescribeSecret", "sees which version of the master's secret is current"},
-			reason{"secretsmanager:GetSecretValue", "logs in as the master that a database's secret names (masterarn)"})...)
+		for _, resource := range master.resources(at) {
+			needs = append(needs, Permission{ID: "ReadMasters", Resource: resource}.each(
+				reason{"secretsmanager:DescribeSecret", "sees which version of the master's secret is current"},
+				reason{"secretsmanager:GetSecretValue", "logs in as the master that a database's secret names (masterarn)"})...)
+		}
 	}
 	if f.DeadLetters != "" {
 		if serviceOf(f.DeadLetters) != "sqs" {
@@ -76,7 +78,11 @@ func FunctionPermissions(r PermissionHolder, at Place) []Permission {
 	if !ok {
 		return nil
 	}
-	return Permission{ID: "NoteIntents", Resource: s.resource(at)}.each(
-		reason{"secretsmanager:TagResource", "notes on the secret what the function is about to do"},
-		reason{"secretsmanager:UntagResource", "takes the note off when it is done"})
+	var needs []Permission
+	for _, resource := range s.resources(at) {
+		needs = append(needs, Permission{ID: "NoteIntents", Resource: resource}.each(
+			reason{"secretsmanager:TagResource", "notes on the secret what the function is about to do"},
+			reason{"secretsmanager:UntagResource", "takes the note off when it is done"})...)
+	}
+	return needs
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/rota-dev/rota/provider"
 )
@@ -80,13 +81,19 @@ type Place struct {
 
 // PlaceOf returns the place of an account, in the region's partition.
 func PlaceOf(region, account string) Place {
-	p := Place{Partition: "aws", Region: region, Account: account}
-	for prefix, partition := range map[string]string{"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"} {
-		if strings.HasPrefix(region, prefix) {
-			p.Partition = partition
-		}
+	partition, _ := partitionOf(region)
+	return Place{Partition: partition, Region: region, Account: account}
+}
+
+// partitionOf returns a region's partition and the suffix of its host names, as
+// the SDK knows them. The suffixes can't be told from a partition's name.
+func partitionOf(region string) (partition, domain string) {
+	e, err := secretsmanager.NewDefaultEndpointResolver().ResolveEndpoint(region, secretsmanager.EndpointResolverOptions{})
+	if err != nil || e.PartitionID == "" {
+		return "aws", "amazonaws.com"
 	}
-	return p
+	host := strings.TrimPrefix(e.URL, "https://")
+	return e.PartitionID, strings.TrimPrefix(host, "secretsmanager."+region+".")
 }
 
 // arn returns the ARN of a regional service's resource. For "iam" it has no
@@ -103,9 +110,10 @@ func (p Place) arn(service, resource string) string {
 // service only. An alias is no resource of the actions that need it: all keys
 // are, on the condition that they have it.
 func (p Place) useOfKey(id, service string) Permission {
+	_, domain := partitionOf(p.Region)
 	need := Permission{
 		ID:        "UseKeys",
-		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {service + "." + p.Region + "." + p.domain()}}},
+		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {service + "." + p.Region + "." + domain}}},
 	}
 	_, name, isARN := strings.Cut(id, ":alias/")
 	if !isARN {
@@ -121,17 +129,6 @@ func (p Place) useOfKey(id, service string) Permission {
 		need.Resource = p.arn("kms", "key/"+id)
 	}
 	return need
-}
-
-// domain returns the suffix of the partition's host names.
-func (p Place) domain() string {
-	switch p.Partition {
-	case "aws-cn":
-		return "amazonaws.com.cn"
-	case "aws-eusc":
-		return "amazonaws.eu"
-	}
-	return "amazonaws.com"
 }
 
 // bucket returns the ARN of an S3 bucket, or of objects in it.

@@ -93,6 +93,11 @@ func TestPlaceOfARegion(t *testing.T) {
 		"eu-central-1":   "arn:aws:kms:eu-central-1:111122223333:key/1",
 		"cn-north-1":     "arn:aws-cn:kms:cn-north-1:111122223333:key/1",
 		"us-gov-west-1":  "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/1",
+		"us-iso-east-1":  "arn:aws-iso:kms:us-iso-east-1:111122223333:key/1",
+		"us-isob-east-1": "arn:aws-iso-b:kms:us-isob-east-1:111122223333:key/1",
+		"eu-isoe-west-1": "arn:aws-iso-e:kms:eu-isoe-west-1:111122223333:key/1",
+		"us-isof-east-1": "arn:aws-iso-f:kms:us-isof-east-1:111122223333:key/1",
+		"xx-new-7":       "arn:aws:kms:xx-new-7:111122223333:key/1",
 		"eusc-de-east-1": "arn:aws-eusc:kms:eusc-de-east-1:111122223333:key/1",
 	} {
 		if got := PlaceOf(region, "111122223333").arn("kms", "key/1"); got != want {

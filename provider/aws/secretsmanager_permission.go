@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"regexp"
 	"strings"
 )
 
@@ -10,25 +11,41 @@ func (s *secretStore) Connection() *Connection { return s.connection }
 
 // Permissions implements [PermissionHolder].
 func (s *secretStore) Permissions(_ context.Context, at Place) []Permission {
-	resource := s.resource(at)
-	needs := s.needs(resource, at)
-	if s.exists() {
-		return needs
+	var needs []Permission
+	for _, resource := range s.resources(at) {
+		needs = append(needs, s.needs(resource, at)...)
+		if !s.exists() {
+			needs = append(needs, s.needsToCreate(resource)...)
+		}
 	}
-	return append(needs, s.needsToCreate(resource)...)
+	return needs
 }
 
 // exists tells whether the secret is given by an ARN, which can't be created.
 func (s *secretStore) exists() bool { return strings.HasPrefix(s.cfg.Name, "arn:") }
 
-// resource is the secret in a policy: its ARN, which AWS ends in six random
-// characters.
-func (s *secretStore) resource(at Place) string {
-	if s.exists() {
-		return s.cfg.Name
+// resources are the secret in a policy: its ARN, which AWS ends in a hyphen and
+// six random characters. Secrets Manager accepts an ARN without these, but a
+// policy with it would allow nothing. A name's last word may look like them, such
+// as that of my-secret; as six small letters or digits are hardly ever random,
+// both are allowed then.
+func (s *secretStore) resources(at Place) []string {
+	const suffix = "-??????"
+	switch end := randomEnd.FindStringSubmatch(s.cfg.Name); {
+	case !s.exists():
+		return []string{at.arn("secretsmanager", "secret:"+s.cfg.Name+suffix)}
+	case end == nil:
+		return []string{s.cfg.Name + suffix}
+	case wordOrNumber.MatchString(end[1]):
+		return []string{s.cfg.Name, s.cfg.Name + suffix}
 	}
-	return at.arn("secretsmanager", "secret:"+s.cfg.Name+"-??????")
+	return []string{s.cfg.Name}
 }
+
+var (
+	randomEnd    = regexp.MustCompile(`-([A-Za-z0-9]{6})$`)
+	wordOrNumber = regexp.MustCompile(`^([a-z]+|[0-9]+)$`)
+)
 
 // needs are the permissions on the secret with this ARN.
 func (s *secretStore) needs(secret string, at Place) []Permission {
