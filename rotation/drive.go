@@ -31,15 +31,27 @@ func (r *Rotator) Drive(ctx context.Context, s *Secret, step DriveRequest) (Resu
 	})
 }
 
+// HeldError is why a driver didn't get its step although nothing failed: it must
+// not happen now.
+type HeldError struct {
+	Hold HoldKind
+	Err  error
+}
+
+// Error returns the reason.
+func (e *HeldError) Error() string { return e.Err.Error() }
+
+func (e *HeldError) Unwrap() error { return e.Err }
+
 // notDriven is why a driver didn't get its step: it must hear of a hold or a
 // wait as an error, or it would go on to the next step.
 func (t *turn) notDriven(d Decision) error {
 	var err error
 	switch {
 	case d.Hold == HoldNotReady:
-		err = &rota.Error{Class: rota.ClassStop, Err: errors.New(d.Reason), Remedies: d.Remedies}
-	case d.Hold != HoldNone:
-		err = &rota.Error{Op: "make room for the next credential", Class: rota.ClassWait, Err: fmt.Errorf("%s: %w", d.Reason, rota.ErrLimit)}
+		err = &HeldError{d.Hold, &rota.Error{Class: rota.ClassStop, Err: errors.New(d.Reason), Remedies: d.Remedies}}
+	case d.Hold != HoldNone && d.Hold != HoldRetrying:
+		err = &HeldError{d.Hold, &rota.Error{Op: "make room for the next credential", Class: rota.ClassWait, Err: fmt.Errorf("%s: %w", d.Reason, rota.ErrLimit), Remedies: d.Remedies}}
 	case !d.At.IsZero():
 		err = &rota.Error{Op: "wait", Class: rota.ClassWait, Err: fmt.Errorf("%s, and there isn't enough time for that now", d.Reason)}
 	default:

@@ -78,9 +78,9 @@ func (v *view) refuseDriver() error {
 	case !version.Empty && !version.Ours() && !r.Rehearsal:
 		return stop(fresh, "the value of version %s was not put there by Rota", version.ID)
 	case len(v.Rivals) > 0 && (version.Empty || r.Step != rota.StepCreate) && v.begins(Decision{Step: r.Step, Version: r.Version}):
-		return &rota.Error{Op: string(r.Step), Class: rota.ClassStop, Err: errors.New(v.Rivals[0].Reason), Remedies: v.Rivals[0].Remedies}
+		return &HeldError{HoldRival, &rota.Error{Op: string(r.Step), Class: rota.ClassStop, Err: errors.New(v.Rivals[0].Reason), Remedies: v.Rivals[0].Remedies}}
 	case version.Empty && r.Step == rota.StepCreate && v.foreignCurrent() && !r.Adopt:
-		return refuse([]rota.Remedy{v.remedy(rota.RemedyAdopt, "")}, "the current credential %s was not made by Rota", v.current.CredentialID)
+		return &HeldError{HoldNotAdopted, refuse([]rota.Remedy{v.remedy(rota.RemedyAdopt, "")}, "the current credential %s was not made by Rota", v.current.CredentialID)}
 	case r.Step == rota.StepPromote && v.overtaken(version):
 		current, _ := rota.Find(v.Contents.Versions, rota.LabelCurrent)
 		return stop("start a new rotation", "AWSCURRENT was moved to version %s meanwhile: %w", current.ID, rota.ErrConflict)

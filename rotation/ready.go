@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rota-dev/rota"
 )
@@ -149,7 +150,13 @@ func (t *turn) mayBeInForce() []rota.Version {
 			out = append(out, v)
 		}
 	}
-	return out
+	// Whoever calls a rotation off takes AWSPENDING from its version, which may
+	// have been set by then. Only the mark that Rota made it is left.
+	made := slices.DeleteFunc(slices.Clone(t.seen.contents.Versions), func(v rota.Version) bool {
+		return v.Empty || !v.Has(rota.LabelMade(v.ID)) || slices.ContainsFunc(out, func(o rota.Version) bool { return o.ID == v.ID })
+	})
+	slices.SortStableFunc(made, func(a, b rota.Version) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return append(out, made...)
 }
 
 // tryLogin logs in with a credential. Being refused is an answer, and not

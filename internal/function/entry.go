@@ -61,7 +61,7 @@ func (inv *invocation) accessKeys(s *rotation.Secret, entry aws.Entry) error {
 		user = entry.Values.Field(rota.FieldUsername)
 	}
 	if user == "" {
-		return &configError{rota.WithRemedies(fmt.Errorf("secret %s says neither whose access key it contains nor which database it is for", entry.Name), rota.Outside(fmt.Sprintf("the tag %s with the IAM user's name, a field engine, or an entry in rota.yaml", userTag)))}
+		return &configError{rota.WithRemedies(fmt.Errorf("secret %s says neither whose access key it contains nor which database it is for", entry.Name), rota.Outside(fmt.Sprintf("the tag %s with the IAM user's name, or a field engine with the value postgres", userTag)))}
 	}
 	fields, err := inv.fields(entry)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -115,12 +116,20 @@ func storedCredentials(store rota.Store) func(context.Context) ([]rota.Credentia
 		if err != nil {
 			return nil, err
 		}
-		var all []rota.Credential
+		var versions []rota.Version
 		for _, label := range []rota.Label{rota.LabelCurrent, rota.LabelPending, rota.LabelPrevious} {
-			v, ok := rota.Find(contents.Versions, label)
-			if !ok {
-				continue
+			if v, ok := rota.Find(contents.Versions, label); ok {
+				versions = append(versions, v)
 			}
+		}
+		// A rotation that was called off may have set its password by then.
+		for _, v := range slices.SortedFunc(slices.Values(contents.Versions), func(a, b rota.Version) int { return b.CreatedAt.Compare(a.CreatedAt) }) {
+			if v.Has(rota.LabelMade(v.ID)) && !slices.ContainsFunc(versions, func(o rota.Version) bool { return o.ID == v.ID }) {
+				versions = append(versions, v)
+			}
+		}
+		var all []rota.Credential
+		for _, v := range versions {
 			c, err := store.Get(ctx, rota.GetRequest{Version: v.ID})
 			if errors.Is(err, rota.ErrNotFound) {
 				continue

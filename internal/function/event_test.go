@@ -146,3 +146,22 @@ func TestSettings(t *testing.T) {
 		})
 	}
 }
+
+// A grace period shorter than a week shortens what is asked of the previous
+// key's use, as in rota.yaml: otherwise nothing could happen on the day.
+func TestUnusedForFollowsTheGracePeriod(t *testing.T) {
+	for text, want := range map[string]string{"": "7d", "0": "1d", "1": "1d", "3": "3d", "7": "7d", "90": "7d"} {
+		e := lifecycleEvent{}
+		if text != "" {
+			if err := json.Unmarshal([]byte(text), &e.AfterDays); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := rota.FormatDuration((settings{}).eventPolicy(e.AfterDays).UnusedFor); got != want {
+			t.Errorf("after_days %q: unused for %s, want %s", text, got, want)
+		}
+		if got := (settings{unusedFor: 2 * rota.Day}).eventPolicy(e.AfterDays).UnusedFor; got != 2*rota.Day {
+			t.Errorf("after_days %q with ROTA_UNUSED_FOR=2d: %s", text, got)
+		}
+	}
+}

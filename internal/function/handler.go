@@ -17,6 +17,7 @@ import (
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/providers"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // Options connect a handler to the outside world.
@@ -82,7 +83,7 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (any, error) 
 	defer cancel()
 	out, err := h.handle(ctx, raw)
 	if err != nil {
-		typed := messages.InvokeResponse_Error{Type: typeOf(err), Message: rota.WithHint(err.Error(), rota.RemediesOf(err), rota.Remedy.String)}
+		typed := messages.InvokeResponse_Error{Type: typeOf(err), Message: rota.WithHint(err.Error(), h.settings.readable(rota.RemediesOf(err)), rota.Remedy.String)}
 		h.Log.ErrorContext(ctx, "failed", "type", typed.Type, "error", typed.Message)
 		return nil, typed
 	}
@@ -105,7 +106,7 @@ func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) 
 	if s, ok := e.(sweepEvent); ok && s.ID != "" {
 		id = s.ID // the same for every delivery of the event
 	}
-	inv, err := h.begin(ctx, id)
+	inv, err := h.begin(ctx, id, eventID(e, id))
 	if err != nil {
 		return nil, err
 	}
@@ -126,12 +127,24 @@ func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) 
 	return inv.notifying(ctx, cmp.Or(h.settings.secret, h.settings.user), func() (any, error) { return inv.rotateSingle(ctx) })
 }
 
+// eventID is the same for every delivery of an event: Secrets Manager repeats a
+// step as a request of its own.
+func eventID(e event, request string) string {
+	if r, ok := e.(rotationEvent); ok {
+		return r.Step + " " + r.ClientRequestToken
+	}
+	return request
+}
+
 // typeOf is the error's type for Lambda, by which alarms and logs can filter.
 func typeOf(err error) string {
 	if _, ok := errors.AsType[*eventError](err); ok {
 		return "InvalidEvent"
 	}
 	if _, ok := errors.AsType[*heldError](err); ok {
+		return "Held"
+	}
+	if _, ok := errors.AsType[*rotation.HeldError](err); ok {
 		return "Held"
 	}
 	if _, ok := errors.AsType[*configError](err); ok {

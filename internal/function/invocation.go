@@ -3,9 +3,11 @@ package function
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +23,8 @@ import (
 type invocation struct {
 	*Handler
 	id      string // names what this invocation creates; the same when it's repeated
+	event   string // the same for every delivery of the event
+	attempt string // differs for each
 	aws     *aws.Connection
 	file    *config.File
 	wired   *config.Wired
@@ -39,11 +43,13 @@ type Handler struct {
 	connection  *aws.Connection // the function's own, once created
 	settingsErr error           // what is wrong with the settings
 	cursor      string          // where the next sweep starts: the first secret that was skipped
+	reporting   sync.Mutex      // a sweep's secrets report concurrently
+	reports     reports
 }
 
 // begin sets up an invocation, including the configuration.
-func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
-	inv := &invocation{Handler: h, id: id}
+func (h *Handler) begin(ctx context.Context, id, event string) (*invocation, error) {
+	inv := &invocation{Handler: h, id: id, event: cmp.Or(event, rand.Text()), attempt: rand.Text()}
 	inv.metrics = newMetrics(h.settings.namespace, h.Metrics, h.Now)
 	inv.journal = &journal{now: h.Now, log: h.Log, onEntry: inv.metrics.entry, secrets: map[string]*secretProgress{}}
 	if h.connection == nil {
@@ -55,7 +61,7 @@ func (h *Handler) begin(ctx context.Context, id string) (*invocation, error) {
 	}
 	inv.aws = h.connection
 	if h.settings.topic != "" {
-		inv.topics = append(inv.topics, inv.aws.Topic(h.settings.topic))
+		inv.topics = append(inv.topics, notifier{inv.aws.Topic(h.settings.topic), inv})
 	}
 	if !h.settings.hasConfig() {
 		return inv, nil
@@ -96,7 +102,12 @@ func (inv *invocation) end() {
 // topic belongs to the only secret of the invocation.
 func (inv *invocation) register(s *rotation.Secret, own string) {
 	if own != "" && own != inv.settings.topic {
-		inv.topics = append(inv.topics, inv.aws.Topic(own))
+		inv.topics = append(inv.topics, notifier{inv.aws.Topic(own), inv})
+	}
+	configured := s.Notifiers // which other secrets may share
+	s.Notifiers = nil
+	for _, n := range configured {
+		s.Notifiers = append(s.Notifiers, notifier{n, inv})
 	}
 	for _, topic := range inv.topics {
 		if !slices.ContainsFunc(s.Notifiers, func(n rota.Notifier) bool { return n.Name() == topic.Name() }) {
@@ -179,10 +190,16 @@ func firstBroken(w *config.Wired) error {
 }
 
 // eventPolicy is a policy under which nothing happens by itself: events say
-// when.
-func (s settings) eventPolicy() rotation.Policy {
+// when. A grace period shorter than a week shortens what's asked of the previous
+// credential's use, as in rota.yaml; otherwise nothing could happen on the day.
+func (s settings) eventPolicy(afterDays *int) rotation.Policy {
 	const never = 100 * 365 * rota.Day
-	return rotation.Policy{DeactivatePreviousAfter: never, DeletePreviousAfter: 2 * never, UnusedFor: cmp.Or(s.unusedFor, 7*rota.Day)}
+	p := rotation.Policy{DeactivatePreviousAfter: never}
+	if afterDays != nil {
+		p.DeactivatePreviousAfter = time.Duration(*afterDays) * rota.Day
+	}
+	unused := cmp.Or(s.unusedFor, p.WithDefaults().UnusedFor)
+	return rotation.Policy{DeactivatePreviousAfter: never, DeletePreviousAfter: 2 * never, UnusedFor: unused}
 }
 
 // retireFirstPolicy is a policy under which the previous credential stays until

@@ -22,29 +22,13 @@ func (e *heldError) Error() string {
 	return e.secret + ": " + e.d.Reason
 }
 
-// withoutCommands leaves out Rota's own actions: whoever sends events has no
-// command line and no rota.yaml, and each event says what to do.
-func withoutCommands(remedies []rota.Remedy) []rota.Remedy {
-	requirements := rota.Requirements(remedies)
-	for i, alternatives := range requirements {
-		var out []rota.Remedy
-		for _, r := range alternatives {
-			if r.Action == rota.RemedyOutside || r.Action == rota.RemedyWait {
-				out = append(out, r.First())
-			}
-		}
-		requirements[i] = out
-	}
-	return rota.AllOf(requirements...)
-}
-
 // lifecycle carries out one step for a user's access keys.
 func (inv *invocation) lifecycle(ctx context.Context, e lifecycleEvent) (any, error) {
 	id := e.Secret
 	if id == "" && e.Username == inv.settings.user {
 		id = inv.settings.secret
 	}
-	s, err := inv.secretOfUser(ctx, e.Username, cmp.Or(id, e.Username), inv.settings.eventPolicy())
+	s, err := inv.secretOfUser(ctx, e.Username, cmp.Or(id, e.Username), inv.settings.eventPolicy(e.AfterDays))
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +106,7 @@ func (inv *invocation) forceStep(ctx context.Context, s *rotation.Secret, step r
 	case err != nil:
 		return nil, err
 	case last.Hold != rotation.HoldNone && !result.Fulfilled(step):
-		return nil, rota.WithRemedies(&heldError{s.Name, last}, withoutCommands(last.Remedies))
+		return nil, rota.WithRemedies(&heldError{s.Name, last}, last.Remedies)
 	case len(result.Done) == 0 && step != rota.StepCreate:
 		return output{Secret: s.Name, Reason: "there is no previous key to " + string(step)}, nil
 	case step == rota.StepCreate && !result.Fulfilled(step):

@@ -380,7 +380,7 @@ func TestMotosLeftOverRotation(t *testing.T) {
 	m.Kill()
 	m.rotate("prod/cms", function) // moto removes the label
 	token := m.labels("prod/cms")["AWSPENDING"]
-	refuse(t, m.Function, stepEvent(arn, token, "createSecret"), "RotationRetryable", "all 2 places are taken")
+	refuse(t, m.Function, stepEvent(arn, token, "createSecret"), "Held", "all 2 places are taken")
 	if current := m.serves("prod/cms", user); current != first {
 		t.Errorf("the current key is %s, want %s", current, first)
 	}

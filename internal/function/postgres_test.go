@@ -136,7 +136,7 @@ func TestTwoPostgresUsersAlternate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse(t, f, stepEvent(arn, token, "createSecret"), "RotationRetryable", "was replaced only")
+	refuse(t, f, stepEvent(arn, token, "createSecret"), "Held", "was replaced only")
 	quick := d.deploy("ROTA_UNUSED_FOR=1ms")
 	for _, step := range protocol {
 		succeed(t, quick, stepEvent(arn, token, step))
@@ -164,7 +164,7 @@ func TestAPostgresUserInUseIsNotReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse(t, f, stepEvent(arn, token, "createSecret"), "RotationRetryable", "is in use now")
+	refuse(t, f, stepEvent(arn, token, "createSecret"), "Held", "is in use now")
 	if _, err := d.login("db/app", "AWSCURRENT"); err != nil {
 		t.Error(err)
 	}

@@ -28,7 +28,7 @@ func TestCredentialsOfTwoSecretsAreLeftAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse(t, f, stepEvent(arn, token, "createSecret"), "RotationStopped", "another secret changes ")
+	refuse(t, f, stepEvent(arn, token, "createSecret"), "Held", "another secret changes ")
 	if keys := c.Keys(user); len(keys) != 1 || keys[0].ID != first {
 		t.Errorf("the user's keys are %v", keys)
 	}

@@ -74,7 +74,7 @@ func TestTheNextRotationRetiresThePrevious(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse(t, f, stepEvent(arn, token, "createSecret"), "RotationRetryable", "it must be unused for 7d")
+	refuse(t, f, stepEvent(arn, token, "createSecret"), "Held", "it must be unused for 7d")
 	c.serves("prod/cms", "AWSPREVIOUS")
 	c.idle()
 	for _, step := range protocol {
@@ -130,9 +130,9 @@ func TestAnotherRotationsVersionIsLeftAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse(t, f, stepEvent(arn, token, "createSecret"), "RotationStopped", first+" was not made by Rota")
+	refuse(t, f, stepEvent(arn, token, "createSecret"), "Held", first+" was not made by Rota")
 	adopting := c.deploy("IAM_USER_NAME=" + user)
-	refuse(t, adopting, stepEvent(arn, token, "createSecret"), "RotationRetryable", "all 2 places are taken")
+	refuse(t, adopting, stepEvent(arn, token, "createSecret"), "Held", "all 2 places are taken")
 	if n := len(c.Keys(user)); n != 2 {
 		t.Errorf("%d keys, want 2: nothing was deleted", n)
 	}
