@@ -61,33 +61,47 @@ func mergeAWS(existing []byte, profile string, values map[string]string) ([]byte
 	var section []string
 	done := map[string]bool{}
 	inOurs := false
-	for _, line := range lines[begin:end] {
+	indent, above := -1, "" // of the setting above: how far it's indented, and its value
+	for i, line := range lines[begin:end] {
+		depth := len(line) - len(strings.TrimLeft(line, " \t"))
 		name, rest, isSetting := setting(line)
-		if !isSetting {
-			// Indented lines belong to the setting above them.
-			if !inOurs || !indented(line) {
+		switch {
+		case !isContent(line):
+			section = append(section, line)
+			continue
+		case indent >= 0 && depth > indent: // it belongs to the setting above
+			if isSetting && above != "" {
+				return nil, refuseLine(begin+i, "indented further than the setting above it, which AWS's tools read differently")
+			}
+			if !inOurs {
 				section = append(section, line)
 			}
 			continue
+		case !isSetting:
+			return nil, refuseLine(begin+i, "not name = value")
+		case depth > 0 && rest == "":
+			return nil, refuseLine(begin+i, "an indented setting without a value, which AWS's tools read differently")
 		}
+		indent, above = depth, rest
 		value, ours := values[name]
 		inOurs = ours || (name == awsSessionToken && values[awsSessionToken] == "")
 		if inOurs && (!ours || done[name]) {
 			continue // a second one, or a token of the previous key
 		}
 		if ours {
-			line = name + " = " + value + comment(rest) + lineEnd(line)
+			line = line[:depth] + name + " = " + value + comment(rest) + lineEnd(line)
 			done[name] = true
 		}
 		section = append(section, line)
 	}
+	margin := strings.Repeat(" ", max(indent, 0)) // any deeper, and it would belong to the last setting
 	last := len(section)
 	for last > 0 && strings.TrimSpace(section[last-1]) == "" {
 		last-- // blank lines before the next profile stay before it
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !done[name] {
-			section = slices.Insert(section, last, name+" = "+values[name]+newline)
+			section = slices.Insert(section, last, margin+name+" = "+values[name]+newline)
 			last++
 		}
 	}
@@ -98,15 +112,13 @@ func mergeAWS(existing []byte, profile string, values map[string]string) ([]byte
 // if there is no such profile. It checks every line: a file that the AWS SDKs
 // can't read is rejected.
 func findProfile(lines []string, profile string) (begin, end int, err error) {
-	refuse := func(i int, why string) (int, int, error) {
-		return -1, -1, rota.WithRemedies(fmt.Errorf("line %d: %s, and so not overwritten", i+1, why), rota.Outside("correct the file, or move it away"))
-	}
+	refuse := func(i int, why string) (int, int, error) { return -1, -1, refuseLine(i, why) }
 	begin, end = -1, -1
 	inSection := false
 	for i, line := range lines {
 		trimmed := strings.TrimSpace(line)
 		switch {
-		case trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';':
+		case !isContent(line):
 		case trimmed[0] == '[':
 			name, tail, closed := strings.Cut(trimmed[1:], "]")
 			tail = strings.TrimSpace(tail)
@@ -125,7 +137,7 @@ func findProfile(lines []string, profile string) (begin, end int, err error) {
 			}
 		case !inSection:
 			return refuse(i, "a setting before the first [profile]")
-		case !strings.Contains(trimmed, "=") && !indented(line):
+		case !strings.ContainsAny(trimmed, "=:") && !indented(line):
 			return refuse(i, "not name = value")
 		}
 	}
@@ -133,6 +145,16 @@ func findProfile(lines []string, profile string) (begin, end int, err error) {
 		end = len(lines)
 	}
 	return begin, end, nil
+}
+
+func refuseLine(i int, why string) error {
+	return rota.WithRemedies(fmt.Errorf("line %d: %s, and so not overwritten", i+1, why), rota.Outside("correct the file, or move it away"))
+}
+
+// isContent reports whether a line is neither blank nor a comment.
+func isContent(line string) bool {
+	trimmed := strings.TrimSpace(line)
+	return trimmed != "" && trimmed[0] != '#' && trimmed[0] != ';'
 }
 
 func indented(line string) bool {
@@ -147,14 +169,14 @@ func lineEnd(line string) string {
 	return "\n"
 }
 
-// setting splits "name = value", with the name in lower case.
+// setting splits "name = value" or "name: value", with the name in lower case.
 func setting(line string) (name, rest string, ok bool) {
 	trimmed := strings.TrimSpace(line)
-	if trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';' || indented(line) {
+	i := strings.IndexAny(trimmed, "=:")
+	if i < 0 || !isContent(line) {
 		return "", "", false
 	}
-	name, rest, ok = strings.Cut(trimmed, "=")
-	return strings.ToLower(strings.TrimSpace(name)), rest, ok
+	return strings.ToLower(strings.TrimSpace(trimmed[:i])), trimmed[i+1:], true
 }
 
 // comment is what follows a value on its line.

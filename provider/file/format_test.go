@@ -43,6 +43,12 @@ func TestMergeKeepsWhatElseIsInTheFile(t *testing.T) {
 		{"AWS: other profiles and settings", aws, keys,
 			"# mine\n[default]\naws_access_key_id = AKIADEFAULT\n\n[app] # prod\nregion = eu-central-1\nAWS_ACCESS_KEY_ID=AKIAOLD # key\naws_session_token = stale\ns3 =\n  max = 2\n\n[z]\naws_secret_access_key=z\n",
 			"# mine\n[default]\naws_access_key_id = AKIADEFAULT\n\n[app] # prod\nregion = eu-central-1\naws_access_key_id = AKIANEW # key\ns3 =\n  max = 2\naws_secret_access_key = new/secret+=\n\n[z]\naws_secret_access_key=z\n"},
+		{"AWS: an indented profile", aws, keys,
+			"[app]\n  # ours\n  aws_access_key_id = AKIAOLD\n  aws_session_token = stale\n  region = x\n\n[z]\n",
+			"[app]\n  # ours\n  aws_access_key_id = AKIANEW\n  region = x\n  aws_secret_access_key = new/secret+=\n\n[z]\n"},
+		{"AWS: colons", aws, keys,
+			"[app]\naws_access_key_id: AKIAOLD\naws_session_token: stale==\naws_secret_access_key: old=\n",
+			"[app]\naws_access_key_id = AKIANEW\naws_secret_access_key = new/secret+=\n"},
 		{"AWS: a new profile", aws, keys, "[default]\nregion=x", "[default]\nregion=x\n\n[app]\naws_access_key_id = AKIANEW\naws_secret_access_key = new/secret+=\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -90,6 +96,9 @@ func TestMergeRefusesWhatItCannotRead(t *testing.T) {
 		{"dotenv: a value with CR", mergeDotenv, map[string]string{"KEY": "hush\r\n"}, "", "NUL, CR"},
 		{"AWS: a setting before any profile", aws, one, "hush = 1\n", "line 1: a setting before"},
 		{"AWS: no setting", aws, one, "[app]\nhush\n", "line 2: not name = value"},
+		{"AWS: no setting, indented", aws, one, "[app]\n  hush\n", "line 2: not name = value"},
+		{"AWS: ever further in", aws, one, "[app]\na = 1\n  b = hush\n", "line 3: indented further"},
+		{"AWS: nested in an indented profile", aws, one, "[app]\n  s3 =\n    max = 2\n  k = hush\n", "line 2: an indented setting without a value"},
 		{"AWS: an open header", aws, one, "[app\nhush=1\n", "line 1: not a [profile]"},
 		{"AWS: a profile twice", aws, one, "[app]\na=hush\n[app]\n", "line 3: the profile app appears twice"},
 		{"AWS: a value with a newline", aws, map[string]string{"k": "hush\n[default]"}, "", "can't hold"},
