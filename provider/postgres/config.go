@@ -128,14 +128,19 @@ func (c Config) pool() (*pgxpool.Config, error) {
 		{"host", c.Host}, {"port", strconv.Itoa(c.Port)}, {"dbname", c.Database}, {"user", c.Username},
 		{"sslmode", c.SSLMode}, {"sslrootcert", c.SSLRootCert}, {"sslcert", c.SSLCert}, {"sslkey", c.SSLKey},
 		{"sslnegotiation", "postgres"}, {"sslcertmode", "allow"}, {"passfile", os.DevNull}, {"password", ""},
-		{"target_session_attrs", "any"}, {"require_auth", ""},
+		{"target_session_attrs", "any"}, {"require_auth", ""}, {"channel_binding", "prefer"},
+		{"min_protocol_version", "3.0"}, {"max_protocol_version", "3.0"}, {"connect_timeout", "0"},
 	} {
 		fmt.Fprintf(&b, "%s='%s' ", setting[0], strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(setting[1]))
 	}
 	p, err := pgxpool.ParseConfig(b.String())
 	if err != nil {
 		// The parser's own text repeats the whole connection string.
-		return nil, fmt.Errorf("connection settings: %w", parserReason(err))
+		err = fmt.Errorf("connection settings: %w", parserReason(err))
+		if os.Getenv("PGSERVICE") != "" { // the parser reads that service, whatever the settings are
+			err = rota.WithRemedies(err, rota.Outside("unset PGSERVICE in Rota's environment"))
+		}
+		return nil, err
 	}
 	p.ConnConfig.Password = c.Password
 	p.ConnConfig.ConnectTimeout = c.ConnectTimeout
