@@ -193,6 +193,20 @@ func TestCronAcrossClockChanges(t *testing.T) {
 	}
 }
 
+func TestCronTakesADayOfOneKind(t *testing.T) {
+	for spec, want := range map[string]string{
+		"0 9 1-7 * *":   "2026-01-01 09:00:00Z",
+		"0 9 * * SUN":   "2026-01-04 09:00:00Z",
+		"0 9 ? * SUN#2": "2026-01-11 09:00:00Z",
+		"0 9 */2 * FRI": "2026-01-09 09:00:00Z", // a field that begins with * restricts together with the other
+	} {
+		got, ok := cronAt(t, spec, "UTC").Next(moment(t, "2025-12-31 12:00:00Z"))
+		if want := moment(t, want); !ok || !got.Equal(want) {
+			t.Errorf("%s first comes %s, want %s", spec, got, want)
+		}
+	}
+}
+
 // Whatever the policy, what is due by it is never in a blackout or outside the
 // window.
 func TestDueIsOpen(t *testing.T) {

@@ -104,6 +104,7 @@ func TestParseWindowRefusesWhatNeverOpens(t *testing.T) {
 		"the machine's own zone":   {"0 9 * * *", time.Hour, "Local", "time zone"},
 		"nothing long":             {"0 9 * * *", 0, "", "more than nothing"},
 		"longer than a month":      {"0 9 * * *", 32 * rota.Day, "", "at most 31d"},
+		"days of both kinds":       {"0 2 1-7 * SUN", time.Hour, "", "either or both"},
 		"an interval, not a time":  {"@every 90m", time.Hour, "", "cron"},
 		"a time zone of the field": {"TZ=Asia/Tokyo 0 9 * * *", time.Hour, "Europe/Berlin", "cron"},
 	} {

@@ -30,8 +30,14 @@ func impossible(key, hint, format string, args ...any) error {
 	return rota.WithRemedies(&PolicyError{Key: key, Text: fmt.Sprintf(format, args...)}, rota.Configure(key, hint))
 }
 
-// ParseCron parses five cron fields and an IANA time zone ("" for UTC). If a
-// daylight saving change skips a scheduled time, the schedule fires right after
+// cronReader takes five fields, and SUN#1 or FRI#L for the first or last such day
+// of a month.
+var cronReader = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowNth | cron.DowLast)
+
+// ParseCron parses five cron fields and an IANA time zone ("" for UTC). Only one
+// of the two fields for days can be restricted: POSIX's cron takes a day that
+// matches either of them, others one that matches both. If a daylight saving
+// change skips a scheduled time, the schedule fires right after
 // the change; if a time occurs twice, it fires once. Errors are of type
 // [*PolicyError].
 func ParseCron(spec, zone string) (*Cron, error) {
@@ -42,9 +48,12 @@ func ParseCron(spec, zone string) (*Cron, error) {
 	if strings.ContainsAny(spec, "@=") {
 		return nil, impossible("cron", "0 9 * * MON-FRI", "cron %q: five fields are needed, without a zone or an interval", spec)
 	}
-	schedule, err := cron.ParseStandard(spec)
+	schedule, err := cronReader.Parse(spec)
 	if err != nil {
 		return nil, impossible("cron", "0 9 * * MON-FRI", "cron %q: %v", spec, err)
+	}
+	if fields := strings.Fields(spec); restricted(fields[2]) && restricted(fields[4]) {
+		return nil, impossible("cron", "one of the two; 0 9 * * SUN#1 is the first Sunday of each month", "cron %q: both a day of the month and a day of the week, which may mean either or both", spec)
 	}
 	c := &Cron{schedule: schedule, Zone: location, Spec: spec}
 	if _, ok := c.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); !ok {
@@ -52,6 +61,9 @@ func ParseCron(spec, zone string) (*Cron, error) {
 	}
 	return c, nil
 }
+
+// restricted reports whether a cron field for days leaves some out by itself.
+func restricted(field string) bool { return field[0] != '*' && field[0] != '?' }
 
 // Next returns the first scheduled time after t, or false if there is none. The
 // cron library only searches a few years ahead, but leap days can be eight years
