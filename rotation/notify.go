@@ -191,7 +191,6 @@ func (t *turn) sent(ctx context.Context, m *delivery) {
 	left := m.events[m.accepted:]
 	if m.err != nil && ctx.Err() == nil { // an interrupted turn isn't the notifier's fault
 		first := &left[0]
-		t.learnValues(ctx)
 		note(*first, m.err)
 		first.Attempts++
 		first.RetryAt = t.Now().Add(notifyBackoff(m.err, first.Attempts))
