@@ -31,6 +31,7 @@ const (
 	// On Rota's own store.
 	OpAudit           = "audit" // read the audit
 	OpVerify          = "verify"
+	OpWritable        = "writable again"
 	OpBackup          = "backup"
 	OpRotateMasterKey = "rotate master key"
 

@@ -85,24 +85,29 @@ type Daemon struct {
 	reloadMu       sync.Mutex // held while another configuration is put in place
 	behind         bool       // another replica's configuration is active; guarded by reloadMu
 	configurations engine.Generations[*configuration]
-	refused        atomic.Pointer[api.RefusedDoc] // why the newest configuration isn't in force
-	secrets        *engine.Secrets                // of the current one
-	rotator        *rotation.Rotator
-	worker         *engine.Worker
-	schedule       scheduler
-	watchdog       *engine.Watchdog
-	directory      *access.Cache
-	auth           auth
-	admin          *access.Administration
-	endpoint       *secretsmanager.Server
-	feed           *rest.Feed
-	anchors        *anchors
-	metrics        *metrics.Metrics
-	survey         *metrics.Survey
-	replica        *river.Service // the schedule if replicas share a database; nil otherwise
-	jobs           *pgxpool.Pool  // of the queue; nil without one
-	queue          http.Handler   // its page
-	endQueue       func()
+	writes         struct { // the last check of whether the store takes writes
+		mu  sync.Mutex
+		at  time.Time
+		err error
+	}
+	refused   atomic.Pointer[api.RefusedDoc] // why the newest configuration isn't in force
+	secrets   *engine.Secrets                // of the current one
+	rotator   *rotation.Rotator
+	worker    *engine.Worker
+	schedule  scheduler
+	watchdog  *engine.Watchdog
+	directory *access.Cache
+	auth      auth
+	admin     *access.Administration
+	endpoint  *secretsmanager.Server
+	feed      *rest.Feed
+	anchors   *anchors
+	metrics   *metrics.Metrics
+	survey    *metrics.Survey
+	replica   *river.Service // the schedule if replicas share a database; nil otherwise
+	jobs      *pgxpool.Pool  // of the queue; nil without one
+	queue     http.Handler   // its page
+	endQueue  func()
 }
 
 // New sets up a daemon, and enrolls the configured secrets. Run starts it.

@@ -75,8 +75,27 @@ func (d *Daemon) requirePermission(may access.Action, page string, next func(htt
 // before this replica counts as not ready.
 const staleAfter = 2 * time.Minute
 
-// ready reports whether this replica can work: its store responds and can be
-// decrypted, and its schedule is alive.
+// retryWrites is how often a probe tries to write after a write has failed. Anyone
+// can send probes.
+const retryWrites = time.Second
+
+// checkWrites is the store's, asked once per interval at most.
+func (d *Daemon) checkWrites(ctx context.Context) error {
+	d.writes.mu.Lock()
+	defer d.writes.mu.Unlock()
+	if d.writes.err != nil && time.Since(d.writes.at) < retryWrites {
+		return d.writes.err
+	}
+	before := d.writes.err
+	d.writes.at, d.writes.err = time.Now(), d.DB.CheckWrites(ctx)
+	if now := d.writes.err; now != nil && before == nil {
+		d.Log.ErrorContext(ctx, "the store can't be written to", "error", now)
+	}
+	return d.writes.err
+}
+
+// ready reports whether this replica can work: its store responds, takes writes
+// and can be decrypted, and its schedule is alive.
 func (d *Daemon) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
@@ -88,6 +107,8 @@ func (d *Daemon) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	if _, err := d.DB.Queue().Frozen(ctx); err != nil {
 		fail("the store does not answer")
+	} else if err := d.checkWrites(ctx); err != nil {
+		fail("the store can't be written to, and no value is read without an entry in the audit")
 	} else if err := d.DB.CheckMasterKey(ctx); err != nil {
 		fail("the master key of this replica does not open the store")
 	} else if health.Stale(d.DB.Now(), staleAfter) {

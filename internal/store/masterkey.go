@@ -14,6 +14,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // master is the master key: a Tink keyset whose primary key encrypts the data
@@ -170,6 +171,20 @@ func (m *master) unwrap(row rowReader, wrapped []byte, id string) ([]byte, error
 		return nil, rota.WithRemedies(fmt.Errorf("%s doesn't decrypt the data key %q", m.storage.name(), id), rota.Outside(m.storage.hint()))
 	}
 	return plain, nil
+}
+
+// CheckWrites checks whether the store can be written to, if the last write
+// failed. Without an entry in the audit no value is read, so that a full disk
+// keeps everything from being read. Once a write succeeds again, the audit has an
+// entry about it.
+func (db *DB) CheckWrites(ctx context.Context) error {
+	failed := db.writer.failed.Load()
+	if failed == nil {
+		return nil
+	}
+	return db.Audit().Record(ctx, rotation.Entry{
+		At: db.Now(), Actor: db.actor, Step: rotation.OpWritable, Outcome: rotation.OutcomeSucceeded, Detail: "the store takes writes again after: " + failed.Error(),
+	})
 }
 
 // CheckMasterKey checks that the master key still opens the store. Another

@@ -23,9 +23,10 @@ type writer struct {
 	queue      chan *request // unbuffered: a request that wasn't received still belongs to its caller
 	closing    chan struct{}
 	committers []*committer
-	auditTurn  chan struct{}   // held by the committer whose turn it is at the end of the audit
-	ended      sync.WaitGroup  // the committers
-	ctx        context.Context // ends with the writer; limits waiting for the server
+	auditTurn  chan struct{}           // held by the committer whose turn it is at the end of the audit
+	ended      sync.WaitGroup          // the committers
+	failed     atomic.Pointer[dbError] // why the last write failed; nil if it didn't
+	ctx        context.Context         // ends with the writer; limits waiting for the server
 	stop       context.CancelFunc
 }
 
@@ -81,15 +82,22 @@ func (w *writer) do(ctx context.Context, lock string, run func(*tx) error) error
 	}
 	select {
 	case err := <-r.result:
-		return err
+		return w.noted(err)
 	case <-ctx.Done():
 		if r.taken.CompareAndSwap(false, true) {
 			return ctx.Err()
 		}
 		// It's being carried out: wait for the commit rather than leave the
 		// caller in doubt.
-		return <-r.result
+		return w.noted(<-r.result)
 	}
+}
+
+// noted remembers whether the database took the last write.
+func (w *writer) noted(err error) error {
+	failed, _ := errors.AsType[*dbError](err)
+	w.failed.Store(failed)
+	return err
 }
 
 // close finishes in-flight transactions and refuses further ones. It is called
