@@ -33,7 +33,7 @@ actions are list, read, write, rotate, retire, remove, audit and admin.`,
 		action           api.AccessAction
 		use, short, said string
 	}{
-		{api.AccessCreatePrincipal, "create NAME [RULE...]", "Create a principal, without a key yet", "made"},
+		{api.AccessCreatePrincipal, "create NAME [RULE...]", "Create a principal, without a key yet", "created"},
 		{api.AccessGrant, "grant NAME RULE...", "Add rules to a principal", "granted"},
 		{api.AccessRevoke, "revoke NAME RULE...", "Remove rules from a principal", "revoked"},
 		{api.AccessDisablePrincipal, "disable NAME", "Disable a principal and all of its keys", "disabled"},

@@ -115,15 +115,15 @@ func parseCredential(text []byte) (map[string]string, error) {
 	var values map[string]any
 	if err := json.Unmarshal(text, &values); err != nil {
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return refuse("the credential is no JSON, from byte %d on", syntax.Offset)
+			return refuse("the credential is not valid JSON: byte %d", syntax.Offset)
 		}
-		return refuse("the credential is no JSON object")
+		return refuse("the credential is not a JSON object")
 	}
 	fields := map[string]string{}
 	for name, value := range values {
 		text, ok := value.(string)
 		if !ok || text == "" || name == "" {
-			return refuse("the credential's field %q is no text, or empty", name)
+			return refuse("the credential's field %q is not a text, or is empty", name)
 		}
 		fields[name] = text
 	}
