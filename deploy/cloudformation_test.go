@@ -150,31 +150,6 @@ func TestTheTemplatesDeploy(t *testing.T) {
 	c.run(nil, "s3api", "create-bucket", "--bucket", "packages", "--create-bucket-configuration", "LocationConstraint=eu-central-1")
 	function := c.deploy("rota", templates[0])
 	account := c.deploy("cms", templates[1], "UserName=cms", "Email=cms@example.org")
-	const key, boundary = "arn:aws:kms:eu-central-1:123456789012:key/1234", "arn:aws:iam::123456789012:policy/boundary"
-	c.run(nil, "iam", "create-policy", "--policy-name", "boundary", "--policy-document", `{"Version": "2012-10-17", "Statement": []}`)
-	c.deploy("all", templates[0], "Name=all", "Config=ssm:///rota", "Schedule=rate(1 hour)", "UnusedFor=3d", "ReservedConcurrency=-1",
-		"SubnetIds=subnet-1", "SecurityGroupIds=sg-1", "KmsKeyArn="+key, "PermissionsBoundary="+boundary)
-	c.deploy("bounded", templates[1], "FunctionStack=all", "UserName=bounded", "KmsKeyArn="+key, "PermissionsBoundary="+boundary)
-	var bounded struct {
-		User struct {
-			PermissionsBoundary struct{ PermissionsBoundaryArn string }
-		}
-	}
-	c.run(&bounded, "iam", "get-user", "--user-name", "bounded")
-	if got := bounded.User.PermissionsBoundary.PermissionsBoundaryArn; got != boundary {
-		t.Errorf("the user's boundary is %q", got)
-	}
-	var whole struct {
-		Configuration struct {
-			KMSKeyArn   string
-			Environment struct{ Variables map[string]string }
-		}
-		Concurrency struct{ ReservedConcurrentExecutions int }
-	}
-	c.run(&whole, "lambda", "get-function", "--function-name", "all")
-	if got := whole.Configuration; got.KMSKeyArn != key || got.Environment.Variables["ROTA_UNUSED_FOR"] != "3d" || whole.Concurrency.ReservedConcurrentExecutions != 0 {
-		t.Errorf("the function is %+v", whole)
-	}
 
 	var made struct {
 		Configuration struct{ Runtime, Handler, Role string }
