@@ -240,8 +240,9 @@ func day(at time.Time) string {
 	if at.IsZero() {
 		return "never"
 	}
-	n := at.Sub(day0) / rota.Day
-	if rest := at.Sub(day0) - n*rota.Day; rest != 0 {
+	since := at.Sub(day0)
+	n := int(since / rota.Day)
+	if rest := since % rota.Day; rest != 0 {
 		return fmt.Sprintf("day %d and %s", n, rest)
 	}
 	return fmt.Sprintf("day %d", n)

@@ -158,13 +158,13 @@ const elsewherePart = `
 
 // kind is a kind of object with privileges.
 type kind struct {
-	catalog, acl, owner string
-	standard            string // acldefault of an object without ACL; "" for no one
-	has                 string // the function that looks for a privilege
-	object              string // its argument
-	name                string // what to call the object
-	where               string
-	since               int // the version of PostgreSQL that introduced it
+	catalog, acl string
+	standard     string // acldefault of an object without ACL; "" for no one
+	has          string // the function that looks for a privilege
+	object       string // its argument
+	name         string // what to call the object
+	where        string
+	since        int // the version of PostgreSQL that introduced it
 }
 
 // kinds are all kinds of objects with privileges, except large objects.

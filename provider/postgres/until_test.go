@@ -23,11 +23,11 @@ func validUntil(t *testing.T, s *testenv.PostgresServer, role string) string {
 func TestAnEndToComeSurvivesARotation(t *testing.T) {
 	s := shared.Get(t)
 	for _, test := range []struct{ before, after string }{
-		{"2999-01-02", "2999-01-02"}, {"infinity", "infinity"}, {"2001-01-01", "infinity"},
+		{"2999-01-02 UTC", "2999-01-02"}, {"infinity", "infinity"}, {"2001-01-01", "infinity"},
 	} {
 		name := role(t, s)
 		// However the server writes a date.
-		s.Exec(t, "ALTER ROLE "+name+" VALID UNTIL '"+test.before+" UTC'", "ALTER DATABASE postgres SET DateStyle = 'German'", "ALTER DATABASE postgres SET TimeZone = 'Asia/Kathmandu'")
+		s.Exec(t, "ALTER ROLE "+name+" VALID UNTIL '"+test.before+"'", "ALTER DATABASE postgres SET DateStyle = 'German'", "ALTER DATABASE postgres SET TimeZone = 'Asia/Kathmandu'")
 		i := must(admin(t, s).Password(PasswordConfig{Role: name}))
 		rotate(t, i)
 		rotate(t, i)
