@@ -39,7 +39,7 @@ func TestTheFirstRotationTakesOverBothKeysOfAnotherFunction(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.SetLastUsed(previous, time.Now(), "s3", "eu-central-1")
-	refuse(t, f, stepEvent(arn, token, "createSecret"), "RotationRetryable", "it must be unused for 7d")
+	refuse(t, f, stepEvent(arn, token, "createSecret"), "Held", "it must be unused for 7d")
 	c.idle()
 	for _, step := range protocol {
 		succeed(t, f, stepEvent(arn, token, step))

@@ -110,18 +110,6 @@ const (
 	asItself = "SET LOCAL ROLE NONE;"
 )
 
-// run sends statements without parameters as one transaction, in one round
-// trip. They must be idempotent: if the session turns out to be dead (because
-// the server was restarted), they're sent again.
-func (c *Connection) run(ctx context.Context, op, statements string, used ...rota.Credential) error {
-	ctx, cancel := deadline(ctx)
-	defer cancel()
-	err := c.fresh(ctx, func(conn *pgxpool.Conn) error {
-		return write(ctx, conn.Conn().PgConn(), statements)
-	})
-	return c.failed(op, err, used...)
-}
-
 // write runs statements that change something as one transaction.
 func write(ctx context.Context, conn *pgconn.PgConn, statements string) error {
 	_, err := writing(ctx, conn, "", statements)
