@@ -201,6 +201,7 @@ func clone(p rotation.Progress) rotation.Progress {
 		r := *p.Rollback
 		p.Rollback = &r
 	}
+	p.InFlight = slices.Clone(p.InFlight)
 	p.Unsent = slices.Clone(p.Unsent)
 	for i := range p.Unsent {
 		p.Unsent[i].Event = cloneEvent(p.Unsent[i].Event)
