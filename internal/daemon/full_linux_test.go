@@ -10,6 +10,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 func TestAFullDiskIsNotReady(t *testing.T) {
@@ -19,7 +20,7 @@ func TestAFullDiskIsNotReady(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=8m,mode=0700"); err != nil {
-		t.Skip("mount: ", err)
+		testenv.Missing(t, "a small file system", "mount: "+err.Error())
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(data, syscall.MNT_DETACH) })
 	w := &world{t: t, file: filepath.Join(dir, "rota.yaml")}

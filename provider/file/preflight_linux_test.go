@@ -10,6 +10,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/hint"
+	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/file"
 )
 
@@ -19,7 +20,7 @@ func TestPreflightTriesTheReplacementItself(t *testing.T) {
 		return func(t *testing.T, path string) {
 			run := func(sign string) error { return exec.Command("chattr", sign+flag, of(path)).Run() }
 			if err := run("+"); err != nil {
-				t.Skipf("chattr: %v: not as root, or not on this file system", err)
+				testenv.Missing(t, "chattr", err.Error()+": not as root, or not on this file system")
 			}
 			t.Cleanup(func() { _ = run("-") })
 		}
@@ -35,7 +36,7 @@ func TestPreflightTriesTheReplacementItself(t *testing.T) {
 		"an immutable folder":   {chattr("i", filepath.Dir), "not permitted"},
 		"a file that is mounted by itself": {func(t *testing.T, path string) {
 			if err := syscall.Mount(path, path, "", syscall.MS_BIND, ""); err != nil {
-				t.Skip("mount: ", err)
+				testenv.Missing(t, "mount", err.Error())
 			}
 			t.Cleanup(func() { _ = syscall.Unmount(path, 0) })
 		}, "is mounted by itself, so no other file can take its place (try: mount its folder"},
@@ -82,7 +83,7 @@ func problems(t *testing.T, target rota.Target) string {
 func TestAFullDiskIsFoundBeforehand(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		t.Skip("mount: ", err)
+		testenv.Missing(t, "mount", err.Error())
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
 	path := filepath.Join(dir, "c.json")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/hint"
+	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/file"
 )
 
@@ -82,7 +83,7 @@ func TestAFileThatChangesHandsGetsTheConfiguredMode(t *testing.T) {
 func asRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root gives files to others")
+		testenv.Missing(t, "root", "only root gives files to others")
 	}
 }
 
@@ -255,7 +256,7 @@ func setACL(t *testing.T, path string, uid uint16) {
 		[]byte{16, 0, 4, 0}, none,
 		[]byte{32, 0, 0, 0}, none)
 	if err := syscall.Setxattr(path, "system.posix_acl_access", list, 0); err != nil {
-		t.Skip("this file system has no access control lists: ", err)
+		testenv.Missing(t, "a file system with access control lists", err.Error())
 	}
 }
 
