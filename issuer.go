@@ -135,7 +135,7 @@ type Use struct {
 }
 
 // UseReporter is implemented by issuers that can say when a credential was
-// last used.
+// last used. Without it, only a person can have an active credential retired.
 type UseReporter interface {
 	// LastUsed reports when one credential was last used. An error counts as
 	// "in use".
@@ -159,7 +159,7 @@ type Completer interface {
 
 // Deactivator is implemented by issuers whose credentials can be deactivated
 // and reactivated. Without it, the previous credential stays active until it's
-// deleted, for which the issuer must report that it's unused.
+// deleted, for which the issuer must report that it's unused, or a person ask.
 type Deactivator interface {
 	// Deactivate makes logins with the credential fail. Deactivating one that's
 	// already inactive isn't an error; if it's gone, that's [ErrNotFound].

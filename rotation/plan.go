@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -83,7 +84,8 @@ var (
 // Plan decides what to do for a secret now, using the state's [Chain]. It's pure:
 // the same state, policy and time give the same decision.
 func Plan(st State, p Policy, now time.Time) Decision {
-	return st.chain().plan(newView(st, p, now))
+	v := newView(st, p, now)
+	return st.chain().foresee(v, st.chain().plan(v))
 }
 
 // chain returns the chain of the driver's step, or else the one that the turn
@@ -115,6 +117,27 @@ func (c Chain) plan(v *view) Decision {
 		}
 	}
 	return v.waits[0]
+}
+
+// foresee adds to a wait that what it waits for will be held, if that's what the
+// same rules will say when it's due and only a person can change it. Nobody is
+// promised a date on which nothing happens.
+func (c Chain) foresee(v *view, wait Decision) Decision {
+	if len(v.waits) == 0 || wait.Step != rota.StepNone || wait.Hold != HoldNone || !wait.Due.After(v.now) {
+		return wait
+	}
+	later := *v
+	later.now, later.waits = maxTime(wait.At, wait.Due), nil
+	later.State = unused(later.State)
+	later.Halts = Halts{} // status shows those themselves
+	later.Progress.Failure = nil
+	later.Proves = false // targets and logins may be fine by then
+	d := c.plan(&later)
+	if d.Hold == HoldNone || d.Next != wait.Next || len(d.Remedies) == 0 || d.Hold == HoldRetrying {
+		return wait
+	}
+	wait.Reason, wait.Remedies = "it will be held then: "+strings.TrimPrefix(d.Reason, holdPrefix), d.Remedies
+	return wait
 }
 
 // guarded returns the hold of the first guard that objects, or else the decision.

@@ -35,7 +35,7 @@ func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
 			return yield(Planned{At: now, Decision: d}) && n < maxPlanned
 		}
 		for {
-			d := Plan(st, p, now)
+			d := st.chain().plan(newView(st, p, now))
 			if d.Step != rota.StepNone {
 				if !tell(d) {
 					return
@@ -71,6 +71,18 @@ func liftUse(st State) State {
 		st.Issued[i].Use = rota.Use{Evidence: rota.EvidenceRecorded}
 	}
 	st.Progress.Failure = nil
+	return st
+}
+
+// unused marks the credentials as unused whose use the issuer can report. Those
+// go out of use in time.
+func unused(st State) State {
+	st.Issued = slices.Clone(st.Issued)
+	for i := range st.Issued {
+		if st.Issued[i].Use.Evidence != rota.EvidenceUnknown {
+			st.Issued[i].Use = rota.Use{Evidence: rota.EvidenceRecorded}
+		}
+	}
 	return st
 }
 

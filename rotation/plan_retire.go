@@ -110,15 +110,13 @@ func (v *view) deleteActive() (Decision, bool) {
 	if off {
 		return v.do(rota.StepDelete, v.previous, at, "the issuer no longer lists it as active")
 	}
-	if byOrder := forced && !v.Lists; !byOrder {
-		if d, held := v.proveUnused(c.Use, at); held {
-			return d, true
-		}
+	if d, held := v.proveUnused(c.Use, at); held {
+		return d, true
 	}
 	if forced {
-		return v.do(rota.StepDelete, v.previous, at, "%s%s", v.forcedBefore(at, "grace periods were over"), nobody(v.Lists))
+		return v.do(rota.StepDelete, v.previous, at, "%s%s", v.forcedBefore(at, "grace periods were over"), nobody(!v.neverKnows()))
 	}
-	return v.do(rota.StepDelete, v.previous, at, "its grace periods are over%s", nobody(v.Lists))
+	return v.do(rota.StepDelete, v.previous, at, "its grace periods are over%s", nobody(!v.neverKnows()))
 }
 
 // sampleUse has the issuer asked between now and a retirement, where it only
@@ -220,7 +218,7 @@ func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, b
 	case v.Listed && !listed:
 		why += ", and it is not at the issuer any more"
 	default:
-		why += nobody(listed)
+		why += nobody(listed && !v.ReportsNoUse)
 	}
 	return v.do(rota.StepDeactivate, v.previous, at, "%s", why)
 }
@@ -238,5 +236,5 @@ func nobody(proven bool) string {
 	if proven {
 		return ", and nobody uses it"
 	}
-	return ", and the issuer can't say whether it is used"
+	return ", and the issuer can't say whether it's used"
 }

@@ -25,6 +25,9 @@ type State struct {
 	Issued        []rota.Issued
 	// CanDeactivate means that the issuer's credentials can be deactivated.
 	CanDeactivate bool
+	// ReportsNoUse means that the issuer can never say whether a credential is in
+	// use. Only a person can then know that nobody uses it.
+	ReportsNoUse bool
 
 	Progress Progress
 

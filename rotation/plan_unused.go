@@ -10,14 +10,21 @@ import (
 // minSamples is how many looks without use make sampled evidence.
 const minSamples = 3
 
-// proveUnused holds unless the issuer reports that the previous credential is
-// not used. Not knowing means in use; where the issuer doesn't even list what
-// exists, and so could never know, a person's order is what ends it.
+// proveUnused holds unless the issuer reports that the previous credential isn't
+// used. Not knowing means in use. If the issuer can never know, a person's order
+// ends that.
 func (v *view) proveUnused(u rota.Use, due time.Time) (Decision, bool) {
 	quiet := v.policy.UnusedFor
-	if !v.Lists {
-		return v.hold(HoldStillActive, v.retirement(), due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(rota.RemedyDelete, "when nobody uses it")},
-			"the previous credential %s is active, and the issuer can't say whether it is used", v.previous.CredentialID)
+	switch forced := v.Force == v.retirement(); {
+	case v.neverKnows() && forced:
+		return Decision{}, false
+	case v.neverKnows():
+		action := rota.RemedyDeactivate
+		if v.deletesActive() {
+			action = rota.RemedyDelete
+		}
+		return v.hold(HoldStillActive, v.retirement(), due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(action, "when nobody uses it")},
+			"the previous credential %s is active, and the issuer can't say whether it's used", v.previous.CredentialID)
 	}
 	switch u.Evidence {
 	case rota.EvidenceRecorded:
@@ -32,6 +39,10 @@ func (v *view) proveUnused(u rota.Use, due time.Time) (Decision, bool) {
 		return v.hold(HoldInUse, v.retirement(), due, v.now.Add(holdRecheck), v.unknownUse(u), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
 	}
 }
+
+// neverKnows reports whether the issuer could never say whether a credential is
+// in use.
+func (v *view) neverKnows() bool { return !v.Lists || v.ReportsNoUse }
 
 // idleOverTime is the proof by whoever remembers earlier looks: several found
 // the previous credential idle, over the policy's UnusedFor.

@@ -81,9 +81,12 @@ func (v *view) do(step rota.Step, version rota.Version, due time.Time, format st
 // about it, nil if it just takes time, and at is when to look again.
 func (v *view) hold(kind HoldKind, next rota.Step, due, at time.Time, remedies []rota.Remedy, format string, args ...any) (Decision, bool) {
 	return Decision{
-		Remedies: remedies, Next: next, Hold: kind, Due: due, At: at, Reason: "hold: " + fmt.Sprintf(format, args...),
+		Remedies: remedies, Next: next, Hold: kind, Due: due, At: at, Reason: holdPrefix + fmt.Sprintf(format, args...),
 	}, true
 }
+
+// holdPrefix begins the reason of each hold.
+const holdPrefix = "hold: "
 
 var observe = Decision{Observe: true, Reason: "the issuer's list is needed"}
 

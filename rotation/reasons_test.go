@@ -38,7 +38,7 @@ func TestReasonsSayWhoAskedAndWhatIsKnown(t *testing.T) {
 		{"deactivated by someone else", with(rotated(never), func(s *rotation.State) { s.Issued[0].Active = false }), at(100), "its grace period is over, and it is inactive at the issuer already"},
 		{"deleted by someone else", with(rotated(never), func(s *rotation.State) { s.Issued = s.Issued[1:] }), at(100), "its grace period is over, and it is not at the issuer any more"},
 		{"deactivated where nothing can be listed", with(rotated(never), func(s *rotation.State) { s.Lists, s.Listed, s.Issued = false, false, nil }), at(100),
-			"its grace period is over, and the issuer can't say whether it is used"},
+			"its grace period is over, and the issuer can't say whether it's used"},
 		{"deleted early", asked(off(rotated(never)), rota.StepDelete), at(93), "asked for by ann@example before its second grace period was over; inactive since 2026-04-03 09:00 UTC"},
 		{"deleted by the policy", off(rotated(never)), at(110), "inactive since 2026-04-03 09:00 UTC, and its second grace period is over"},
 		{"an active one deleted early", asked(with(rotated(never), func(s *rotation.State) { s.CanDeactivate = false }), rota.StepDelete), at(93),

@@ -79,11 +79,12 @@ func (t *turn) named(err error) error {
 func (t *turn) state() State {
 	_, lists := t.s.Issuer.(rota.Lister)
 	_, canDeactivate := t.s.Issuer.(rota.Deactivator)
+	_, reportsUse := t.s.Issuer.(rota.UseReporter)
 	return State{
 		Secret: t.s.Name, Owner: t.s.Owner, Traits: t.s.Issuer.Traits(),
 		Targets: t.s.targetNames(), Reloaders: t.s.reloaderNames(),
 		Contents: t.seen.contents, Lists: lists, Listed: t.seen.listed, Issued: t.seen.issued,
-		CanDeactivate: canDeactivate, Outdated: t.seen.outdatedSince, IdleLooks: t.seen.idleLooks,
+		CanDeactivate: canDeactivate, ReportsNoUse: !reportsUse, Outdated: t.seen.outdatedSince, IdleLooks: t.seen.idleLooks,
 		Proves: t.proves, Proven: t.seen.ready.asked, Unready: t.seen.ready.unready,
 		Progress: t.ledger.progress, Halts: t.ledger.constraints.halts, Peers: t.ledger.constraints.peers, Rivals: t.seen.rivals,
 		Force: t.asked.force, Requested: t.asked.step, By: t.askedBy(), Chain: t.asked.chain, Driver: t.asked.driver,

@@ -133,7 +133,7 @@ func (a *app) printPlan(doc api.PlanDoc) {
 	}
 	for _, s := range doc.Secrets {
 		if s.Next != nil {
-			a.printf("%s: nothing until %s; next after that: %s %s, %s", s.Secret, at(doc.Until), s.Next.Step, when(s.Next.At, doc.From), because(s.Next.Step, s.Next.Reason))
+			a.printf("%s: nothing until %s; next after that: %s %s, %s", s.Secret, at(doc.Until), s.Next.Step, when(s.Next.At, doc.From), hint.Add(because(s.Next.Step, s.Next.Reason), s.Next.Remedies))
 		}
 	}
 }

@@ -124,9 +124,9 @@ func (a *app) reportSecret(d api.WorkSecretDoc) {
 	case d.Hold != rotation.HoldNone:
 		a.printf("  %s", hint.Add(d.Reason, d.Remedies))
 	case !d.NextAt.IsZero():
-		a.printf("  next: %s %s, %s", d.Next, when(d.NextAt, a.Now()), because(d.Next, d.Reason))
+		a.printf("  next: %s %s, %s", d.Next, when(d.NextAt, a.Now()), hint.Add(because(d.Next, d.Reason), d.Remedies))
 	case d.Next != rota.StepNone:
-		a.printf("  next: %s, %s", d.Next, because(d.Next, d.Reason))
+		a.printf("  next: %s, %s", d.Next, hint.Add(because(d.Next, d.Reason), d.Remedies))
 	case d.Reason != "":
 		a.printf("  %s", d.Reason)
 	}
