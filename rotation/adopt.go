@@ -73,6 +73,7 @@ func (a *adoption) adopt(ctx context.Context) error {
 		a.checkNamed,
 		a.checkLogin,
 		a.checkActive,
+		a.dropPending,
 		a.store,
 		a.label,
 	} {
@@ -94,16 +95,40 @@ func refuseAdoption(remedies []rota.Remedy, format string, args ...any) error {
 
 func (a *adoption) checkNoRivals(context.Context) error { return a.refuseRivals() }
 
-// checkNoRotation refuses while a rotation is under way. A new credential that
-// was never set is known to nobody but the store, and is dropped instead, as is
-// what an adoption that was interrupted left behind.
-func (a *adoption) checkNoRotation(ctx context.Context) error {
-	pending, ok := a.seen.find(rota.LabelPending)
-	if !ok || pending.ID == a.seen.holder(rota.LabelCurrent) {
+// checkNoRotation refuses while a rotation is under way that would have to be
+// undone at the issuer.
+func (a *adoption) checkNoRotation(context.Context) error {
+	pending, ok := a.pending()
+	switch v := a.view(); {
+	case !ok:
 		return nil
+	case !pending.Ours():
+		return v.refuseForeignPending()
+	case v.undoes() && !a.supersedes():
+		return refuseAdoption([]rota.Remedy{v.remedy(rota.RemedyRollBack, ""), {Action: rota.RemedyRun}}, "a rotation is under way: version %s is AWSPENDING", pending.ID)
 	}
-	if !pending.Ours() || a.view().undoes() {
-		return refuseAdoption([]rota.Remedy{{Action: rota.RemedyRollBack, Secret: a.s.Name}, {Action: rota.RemedyRun}}, "a rotation is under way: version %s is AWSPENDING", pending.ID)
+	return nil
+}
+
+// pending is the version of a rotation under way.
+func (a *adoption) pending() (rota.Version, bool) {
+	pending, ok := a.seen.find(rota.LabelPending)
+	return pending, ok && pending.ID != a.seen.holder(rota.LabelCurrent)
+}
+
+// supersedes reports whether the credential that was handed in, once it has
+// logged in, proves that the pending one isn't in force: the issuer keeps only
+// one. Somebody set it while a rotation was interrupted.
+func (a *adoption) supersedes() bool {
+	return !a.Credential.IsZero() && !a.s.Issuer.Traits().Overlap()
+}
+
+// dropPending drops a new credential that isn't in force, and what an adoption
+// that was interrupted left behind. It's known to nobody but the store.
+func (a *adoption) dropPending(ctx context.Context) error {
+	pending, ok := a.pending()
+	if !ok {
+		return nil
 	}
 	drop := Decision{Step: rota.StepDelete, Version: pending.ID, Credential: pending.CredentialID, Reason: "another credential is adopted"}
 	if err := a.ledger.writeAhead(ctx, drop); err != nil {

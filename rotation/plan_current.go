@@ -11,7 +11,7 @@ import (
 func ruleOwnership(v *view) (Decision, bool) {
 	if v.hasPending && !v.pending.Ours() {
 		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
-			[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbUnlabel, Object: v.pending.ID, Text: "finish it, or take AWSPENDING off that version"}}, "version %s is AWSPENDING and not Rota's: another rotation is under way or was abandoned", v.pending.ID)
+			v.finishPending(), "version %s is AWSPENDING and not Rota's: another rotation is under way or was abandoned", v.pending.ID)
 	}
 	if v.hasPending && v.replaced(v.pending) {
 		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),

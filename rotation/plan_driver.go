@@ -142,10 +142,11 @@ func ruleRehearse(v *view) (Decision, bool) {
 	return Decision{Step: rota.StepTest, Version: version.ID, Reason: "nothing is created yet: a rehearsal with the current credential"}, true
 }
 
-// ruleProveFirst tests a version again if this journal has no record of a test.
+// ruleProveFirst tests a version again if this journal has no record of a recent
+// test.
 func ruleProveFirst(v *view) (Decision, bool) {
 	version := v.announced()
-	if version.Has(rota.LabelCurrent) || v.Driver.took(rota.StepPromote) || !v.Progress.Versions[version.ID].TestedAt.IsZero() {
+	if version.Has(rota.LabelCurrent) || v.Driver.took(rota.StepPromote) || v.tested(v.Progress.Versions[version.ID]) {
 		return Decision{}, false
 	}
 	return Decision{Step: rota.StepTest, Version: version.ID, Credential: version.CredentialID, Reason: "asked for by the rotation's driver"}, true

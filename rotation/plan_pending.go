@@ -1,6 +1,10 @@
 package rotation
 
-import "github.com/rota-dev/rota"
+import (
+	"time"
+
+	"github.com/rota-dev/rota"
+)
 
 // rulePending takes a new credential through set, test and promote, or gives it
 // up if it was rejected.
@@ -24,10 +28,20 @@ func rulePending(v *view) (Decision, bool) {
 		}
 		return v.do(rota.StepSet, v.pending, v.pending.CreatedAt, "make the new credential valid at the issuer")
 	}
-	if vp.TestedAt.IsZero() {
+	if !v.tested(vp) {
 		return v.do(rota.StepTest, v.pending, v.pending.CreatedAt, "log in with the new credential")
 	}
 	return v.do(rota.StepPromote, v.pending, v.pending.CreatedAt, "the new credential works")
+}
+
+// testHolds is for how long a test counts. If the promotion comes later than that,
+// because the rotation was interrupted, the credential is tested again: someone
+// may have changed it meanwhile.
+const testHolds = 5 * time.Minute
+
+// tested reports whether a version passed its test just now.
+func (v *view) tested(vp VersionProgress) bool {
+	return !vp.TestedAt.IsZero() && v.now.Before(vp.TestedAt.Add(testHolds))
 }
 
 // unadopted holds if setting the first credential would replace one that Rota

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -188,6 +189,17 @@ func (v *view) knows(credentialID string) bool {
 	return slices.ContainsFunc(v.Contents.Versions, func(version rota.Version) bool {
 		return version.CredentialID == credentialID && (version.Has(rota.LabelCurrent) || version.Has(rota.LabelPending) || version.Has(rota.LabelPrevious))
 	})
+}
+
+// finishPending returns the remedy if somebody else's rotation is under way.
+func (v *view) finishPending() []rota.Remedy {
+	return []rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbUnlabel, Object: v.pending.ID, Text: "finish it, or take AWSPENDING off that version"}}
+}
+
+// refuseForeignPending is the error of a command that can't be carried out while
+// somebody else's rotation is under way.
+func (v *view) refuseForeignPending() error {
+	return &rota.Error{Class: rota.ClassStop, Remedies: v.finishPending(), Err: fmt.Errorf("version %s is AWSPENDING and not Rota's", v.pending.ID)}
 }
 
 // makeRoom returns the remedies if the previous credential takes the next one's

@@ -65,6 +65,17 @@ func (t *turn) currentInForce(ctx context.Context) bool {
 	return t.outside.logIn(ctx, 1, c) == nil
 }
 
+// isReplaced reports whether the pending credential was in force and isn't any
+// more: where there's no overlap, someone has set another one since. Then nothing
+// is put back, which would lock out whoever uses that one.
+func (t *turn) isReplaced(ctx context.Context, version string) bool {
+	if t.ledger.version(version).TestedAt.IsZero() || t.s.Issuer.Traits().Overlap() {
+		return false
+	}
+	accepted, err := t.outside.isAccepted(ctx, version, 3)
+	return err == nil && !accepted
+}
+
 // putBack sets the current credential again, which setting the rejected one
 // killed.
 func (t *turn) putBack(ctx context.Context, d Decision, rejected rota.Version) error {
@@ -75,9 +86,11 @@ func (t *turn) putBack(ctx context.Context, d Decision, rejected rota.Version) e
 	return nil
 }
 
-// restoreCurrent makes sure that the current credential is in force. If somebody
-// else made it current since, it was only Rota that killed it if the rejected one
-// is in force: giving up the only credential that works would lock everybody out.
+// restoreCurrent makes sure that the current credential is in force. It was only
+// Rota that killed it if the rejected one is in force: otherwise someone has set
+// another one since, which would be killed in turn. Where the issuer can't tell,
+// being refused says so only if somebody else made the current version current: it
+// may be why the credential was rejected.
 func (t *turn) restoreCurrent(ctx context.Context, d Decision, rejected rota.Version) error {
 	if t.currentInForce(ctx) {
 		return nil
@@ -86,7 +99,7 @@ func (t *turn) restoreCurrent(ctx context.Context, d Decision, rejected rota.Ver
 	if err != nil {
 		return err
 	}
-	killed := true
+	killed := t.mayBeRejected(ctx, rejected)
 	if current, _ := t.seen.version(d.Version); !current.Ours() {
 		if killed, err = t.outside.isAccepted(ctx, rejected.ID, 8); err != nil {
 			return fmt.Errorf("see which credential is in force: %w", err)
@@ -96,6 +109,17 @@ func (t *turn) restoreCurrent(ctx context.Context, d Decision, rejected rota.Ver
 		return nil
 	}
 	return t.setAtIssuer(ctx, d, c)
+}
+
+// mayBeRejected reports whether the rejected credential is in force, as far as
+// the issuer can tell.
+func (t *turn) mayBeRejected(ctx context.Context, rejected rota.Version) bool {
+	c, err := t.outside.get(ctx, rejected.ID)
+	if err != nil {
+		return true
+	}
+	inForce, known, err := t.outside.tell(ctx, c)
+	return err != nil || !known || inForce
 }
 
 // putBackForDriver puts the current credential back after a failed test. The

@@ -22,7 +22,7 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	current, hasCurrent := t.seen.find(rota.LabelCurrent)
 	if pending, ok := t.seen.find(rota.LabelPending); ok && pending.ID != current.ID {
 		if !pending.Ours() {
-			return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("version %s is AWSPENDING and not Rota's", pending.ID)}
+			return fmt.Errorf("rollback: %w", t.view().refuseForeignPending())
 		}
 		t.ledger.update(pending.ID, func(vp *VersionProgress) { vp.Rejected = "rolled back by a person" })
 		p.RolledBackAt, p.Failure = t.Now(), nil

@@ -144,6 +144,10 @@ func (t *turn) test(ctx context.Context, d Decision) error {
 		err = t.settle(ctx, c, err)
 	}
 	t.ledger.noteOutcome(d, "", err)
+	if err != nil && t.isReplaced(ctx, d.Version) {
+		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt = time.Time{} })
+		return fmt.Errorf("it worked before, so someone has changed it outside Rota since: %w", err)
+	}
 	if err != nil && t.asked.driver != nil {
 		err = errors.Join(err, t.putBackForDriver(ctx, d))
 	}

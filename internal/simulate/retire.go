@@ -177,11 +177,15 @@ func (s *subject) checkIssuer(k *worker, e memory.Effect) {
 		s.checkDue(k)
 	case e.Op == "issuer.set":
 		s.checkDurable()
-		if s.truth.personPassword && k.force != rota.StepCreate && !k.hasBegun("", "rollback") {
+		if s.truth.personPassword && k.force != rota.StepCreate && !k.hasBegun("", "rollback") && !s.isAsked() {
 			s.violate(3, "the password of %s is set, but a person has changed it", e.ID)
 		}
 	}
 }
+
+// isAsked reports whether the set under way is of a rotation that a person asked
+// for. What is set by hand meanwhile is replaced, as the one before was to be.
+func (s *subject) isAsked() bool { return s.truth.progress.Versions[s.truth.pending].Asked }
 
 // checkIntent checks rule 2 if the issuer chooses values: an intent has been
 // saved, and no orphan of an earlier lost reply is left.

@@ -162,6 +162,18 @@ func (s *subject) follow(e memory.Effect) {
 	case "store.move":
 		s.followMove(e)
 	}
+	s.followServed()
+}
+
+// followServed notes that everyone has a version again that has been served
+// before, as after a person moved AWSCURRENT back to it.
+func (s *subject) followServed() {
+	t := &s.truth
+	other := func(version string) bool { return version != t.current }
+	if t.served == t.current || s.versionOf(rota.LabelServed) != t.current || slices.ContainsFunc(t.delivered, other) || slices.ContainsFunc(t.reloaded, other) {
+		return
+	}
+	t.served, t.servedAt = t.current, s.now
 }
 
 func (s *subject) followMove(e memory.Effect) {
@@ -292,6 +304,9 @@ func (s *subject) checkTries(d rotation.Decision, err error) {
 	}
 	if s.worker == nil || s.worker.force != rota.StepNone || errors.Is(err, rota.ErrFenced) {
 		return
+	}
+	if d.Step == rota.StepSet && d.Version == t.current {
+		return // what puts the current credential back isn't given up: until it succeeds, nobody can log in
 	}
 	t.fails++
 	if limit := s.policy.WithDefaults().MaxAttempts + 8; t.fails > limit {
