@@ -33,10 +33,14 @@ type Signature struct {
 }
 
 // Parse reads the Authorization header, or a presigned request's query. If
-// there is an error, it still returns what it could parse, for the log.
+// there is an error, it still returns what it could parse, for the log. A
+// request that repeats any part of its signature is refused.
 func Parse(r *http.Request) (Signature, error) {
-	if header := r.Header.Get("Authorization"); header != "" {
-		return parseHeader(r, header)
+	switch headers := r.Header.Values("Authorization"); {
+	case len(headers) > 1:
+		return Signature{}, incompleteError()
+	case len(headers) == 1 && headers[0] != "":
+		return parseHeader(r, headers[0])
 	}
 	if strings.Contains(r.URL.RawQuery, "X-Amz-Signature=") {
 		return parseQuery(r)
@@ -50,19 +54,17 @@ func parseHeader(r *http.Request, header string) (Signature, error) {
 	if !ok {
 		return s, incompleteError()
 	}
-	var scope, headers, signature string
+	// As at AWS, each component is there once, and nothing else is: whatever
+	// else reads the header can't take one where this takes another.
+	components := map[string]string{"Credential": "", "SignedHeaders": "", "Signature": ""}
 	for part := range strings.SplitSeq(rest, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		switch name {
-		case "Credential":
-			scope = value
-		case "SignedHeaders":
-			headers = value
-		case "Signature":
-			signature = value
+		if before, known := components[name]; !known || before != "" || value == "" {
+			return s, incompleteError()
 		}
+		components[name] = value
 	}
-	return s, s.fill(scope, headers, signature)
+	return s, s.fill(components["Credential"], components["SignedHeaders"], components["Signature"])
 }
 
 func parseQuery(r *http.Request) (Signature, error) {
@@ -73,6 +75,11 @@ func parseQuery(r *http.Request) (Signature, error) {
 	}
 	if err != nil || query.Get("X-Amz-Algorithm") != algorithm {
 		return s, incompleteError()
+	}
+	for name, values := range query {
+		if len(values) > 1 && strings.HasPrefix(name, "X-Amz-") {
+			return s, incompleteError()
+		}
 	}
 	return s, s.fill(query.Get("X-Amz-Credential"), query.Get("X-Amz-SignedHeaders"), query.Get("X-Amz-Signature"))
 }

@@ -49,11 +49,8 @@ type Verifier struct {
 // [*Error] if the request is invalid. find's error is returned unchanged; it
 // should be [UnknownKey] for a key that doesn't exist.
 func (v *Verifier) Verify(r *http.Request, body []byte, find func(ctx context.Context, keyID string) (Key, error)) (string, error) {
-	s, err := Parse(r)
+	s, err := v.Read(r)
 	if err != nil {
-		return s.KeyID, err
-	}
-	if err := v.CheckForm(r, s); err != nil {
 		return s.KeyID, err
 	}
 	key, err := find(r.Context(), s.KeyID)
@@ -61,6 +58,16 @@ func (v *Verifier) Verify(r *http.Request, body []byte, find func(ctx context.Co
 		return s.KeyID, err
 	}
 	return s.KeyID, v.Check(r, body, s, key)
+}
+
+// Read reads a request's signature and checks everything that doesn't need the
+// key. Even with an error, it returns what it could parse.
+func (v *Verifier) Read(r *http.Request) (Signature, error) {
+	s, err := Parse(r)
+	if err == nil {
+		err = v.CheckForm(r, s)
+	}
+	return s, err
 }
 
 // CheckForm checks everything that doesn't need the key: the time, the service,

@@ -44,6 +44,13 @@ func signed(t testing.TB, c aws.Credentials, body string, at time.Time) *http.Re
 	return r
 }
 
+// inHeader replaces part of the Authorization header.
+func inHeader(old, with string) func(*http.Request) {
+	return func(r *http.Request) {
+		r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), old, with, 1))
+	}
+}
+
 func TestOnlyWhatWasSignedIsAccepted(t *testing.T) {
 	const body = `{"SecretId":"prod/app"}`
 	session := credentials
@@ -74,6 +81,13 @@ func TestOnlyWhatWasSignedIsAccepted(t *testing.T) {
 		{"a short signature", credentials, 0, func(r *http.Request) {
 			r.Header.Set("Authorization", strings.TrimRight(r.Header.Get("Authorization"), "0123456789abcdef"))
 		}, body, sigv4.ErrIncomplete},
+		{"a second credential", credentials, 0, inHeader("Credential=", "Credential=ROTAOTHER/x/y/z/w, Credential="), body, sigv4.ErrIncomplete},
+		{"the same credential twice", credentials, 0, inHeader(" SignedHeaders=", " Credential=ROTAEXAMPLE/20260504/eu-central-1/secretsmanager/aws4_request, SignedHeaders="), body, sigv4.ErrIncomplete},
+		{"an empty credential first", credentials, 0, inHeader("Credential=", "Credential=, Credential="), body, sigv4.ErrIncomplete},
+		{"the signed headers twice", credentials, 0, inHeader("SignedHeaders=", "SignedHeaders=host, SignedHeaders="), body, sigv4.ErrIncomplete},
+		{"a second signature", credentials, 0, inHeader("Signature=", "Signature="+strings.Repeat("0", 64)+", Signature="), body, sigv4.ErrIncomplete},
+		{"another component", credentials, 0, inHeader("Credential=", "credential=ROTAOTHER/x/y/z/w, Credential="), body, sigv4.ErrIncomplete},
+		{"a second header", credentials, 0, func(r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }, body, sigv4.ErrIncomplete},
 		{"another host", credentials, 0, func(r *http.Request) { r.Host = "evil.example" }, body, sigv4.ErrMismatch},
 		{"another path", credentials, 0, func(r *http.Request) { r.URL.Path = "/x" }, body, sigv4.ErrMismatch},
 		{"another query", credentials, 0, func(r *http.Request) { r.URL.RawQuery = "x=1" }, body, sigv4.ErrMismatch},
@@ -164,6 +178,9 @@ func TestPresignedRequestsAreAcceptedIfEnabled(t *testing.T) {
 	}
 	check("as signed", v, body, nil)
 	check("another body", v, "{}", sigv4.ErrMismatch)
+	r.URL.RawQuery = "X-Amz-Credential=ROTAOTHER&" + r.URL.RawQuery
+	check("a repeated parameter", v, body, sigv4.ErrIncomplete)
+	r.URL.RawQuery = strings.TrimPrefix(r.URL.RawQuery, "X-Amz-Credential=ROTAOTHER&")
 	check("not wanted", &sigv4.Verifier{Now: v.Now}, body, sigv4.ErrMissing)
 	at = noon.Add(time.Minute)
 	check("at its end", v, body, nil)

@@ -19,10 +19,7 @@ var verifier = sigv4.Verifier{Skew: maxSkew}
 // Even with an error, it returns what it could parse (the key id, the service)
 // for the call's record.
 func parseSignature(r *http.Request) (sigv4.Signature, *apiError) {
-	s, err := sigv4.Parse(r)
-	if err == nil {
-		err = verifier.CheckForm(r, s)
-	}
+	s, err := verifier.Read(r)
 	return s, signatureError(s.Service, err)
 }
 
