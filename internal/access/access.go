@@ -47,6 +47,9 @@ type Caller struct {
 	// Method is how the caller authenticated: "sigv4", "token", "oidc", "mtls",
 	// "local".
 	Method string
+	// Key is the id of the access key that they proved to have; "" for the
+	// methods without one.
+	Key string
 	// From is the client's address, without a port; "" on the same machine.
 	From string
 }

@@ -27,7 +27,9 @@ func (a *auth) Authenticate(r *http.Request, body []byte) (access.Caller, error)
 }
 
 // Recheck returns who an open request is from by now.
-func (a *auth) Recheck(r *http.Request) (access.Caller, error) { return a.current.Load().Recheck(r) }
+func (a *auth) Recheck(r *http.Request, accepted access.Caller) (access.Caller, error) {
+	return a.current.Load().Recheck(r, accepted)
+}
 
 // run records when keys were last used, until ctx ends.
 func (a *auth) run(ctx context.Context) {
@@ -56,14 +58,14 @@ func (d *Daemon) newAuthenticator(s config.ServerSettings) (*authn.Authenticator
 	verifier := &sigv4.Verifier{Service: "secretsmanager"}
 	o := authn.Options{
 		Directory: d.directory, Certs: s.Certificates, Proxies: d.settings.Proxies, Limits: s.Limits, Log: d.Log, Audit: d.DB.Audit(),
-		SigV4: func(r *http.Request, body []byte, lookup func(context.Context, string) (string, error)) (string, error) {
-			return verifier.Verify(r, body, func(ctx context.Context, id string) (sigv4.Key, error) {
-				if !access.IsKeyID(id) { // usually one of AWS's
-					return sigv4.Key{}, sigv4.UnknownKey()
-				}
-				secret, err := lookup(ctx, id)
-				return sigv4.Key{Secret: secret}, err
-			})
+		SigV4: func(r *http.Request) (string, func([]byte, string) error, error) {
+			signature, err := verifier.Read(r)
+			if err == nil && !access.IsKeyID(signature.KeyID) { // usually one of AWS's
+				err = sigv4.UnknownKey()
+			}
+			return signature.KeyID, func(body []byte, secret string) error {
+				return verifier.Check(r, body, signature, sigv4.Key{Secret: secret})
+			}, err
 		},
 	}
 	if len(s.Issuers) > 0 {

@@ -7,18 +7,20 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// SigV4 verifies a request's AWS signature, given the body, and returns the id
-// of the key that signed it. Once it knows the id, it calls lookup for the
-// key's secret, and returns lookup's error. It handles the clock, the headers
-// that must be signed and how long a signature is valid.
-type SigV4 func(r *http.Request, body []byte, lookup func(ctx context.Context, keyID string) (secret string, err error)) (keyID string, err error)
+// SigV4 reads a request's AWS signature. It returns the id of the key that the
+// signature claims to be made with, and a function that verifies the claim,
+// given the body and the key's secret. It handles the clock, the headers that
+// must be signed and how long a signature is valid. The id is as sent, and known
+// even with some errors.
+type SigV4 func(r *http.Request) (keyID string, verify func(body []byte, secret string) error, err error)
 
 // TokenVerifier verifies ID tokens. An error wraps [access.ErrUnavailable] if a
 // token can't be verified at the moment.
@@ -38,7 +40,7 @@ type Options struct {
 	Limits  Limits           // zero fields have their defaults
 	Now     func() time.Time // defaults to time.Now
 	// Audit, if any, gets entries for failed authentications: at most one a
-	// minute per address and key, with an overall limit.
+	// minute per address and key, with an overall limit. So does Log.
 	Audit access.Recorder
 	Log   *slog.Logger // defaults to slog.Default
 }
@@ -49,6 +51,7 @@ type Authenticator struct {
 	limits   *limiter
 	failures *failureLog
 	uses     keyUses
+	outages  rate.Sometimes // when to log that nobody can be authenticated
 	// dummySecret replaces the secret of an unknown key, so that refusing it
 	// takes as long.
 	dummySecret access.Secret
@@ -79,7 +82,7 @@ func New(o Options) (*Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Authenticator{opts: o, limits: limits, failures: refusals, dummySecret: access.GenerateSecret()}, nil
+	return &Authenticator{opts: o, limits: limits, failures: refusals, dummySecret: access.GenerateSecret(), outages: rate.Sometimes{Interval: outageInterval}}, nil
 }
 
 // Authenticate returns who sent the request. body is the request's body, which
@@ -93,35 +96,26 @@ func New(o Options) (*Authenticator, error) {
 // that answer with AWS's codes; an unknown key and a wrong secret look the same
 // there.
 func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Caller, error) {
-	from, credential := a.ClientAddress(r), presentedBy(r)
-	if err := a.limits.address(from, credential); err != nil {
+	from, presented := a.ClientAddress(r), a.credential(r)
+	proven := a.limits.isProven(from, presented.share)
+	if !proven {
+		if err := a.limits.address(from); err != nil {
+			return access.Caller{}, err
+		}
+	}
+	caller, err := presented.verify(r.Context(), body)
+	if err != nil {
+		err = a.refused(r, from, presented, err)
+		if proven { // earlier, by another request: this one is like any other of its address
+			if limited := a.limits.address(from); limited != nil {
+				err = limited
+			}
+		}
 		return access.Caller{}, err
 	}
-	caller, err := a.authenticate(r, body)
-	switch {
-	case err == nil:
-	case r.Context().Err() != nil:
-		return access.Caller{}, r.Context().Err()
-	case errors.Is(err, access.ErrUnavailable):
-		a.opts.Log.ErrorContext(r.Context(), "callers can't be authenticated", "from", from, "error", err)
-		return access.Caller{}, access.ErrUnavailable
-	default:
-		var limited error
-		if !errors.Is(err, errNoCredentials) { // that isn't a guess
-			limited = a.limits.failed(from, claimedKey(r))
-		}
-		a.opts.Log.InfoContext(r.Context(), "authentication failed", "from", from, "reason", err)
-		claimed := unknownPrincipal
-		if c, ok := errors.AsType[*claimError](err); ok {
-			claimed = c.claimed
-		}
-		a.failures.record(r, from, claimed, err)
-		if limited != nil {
-			return access.Caller{}, limited
-		}
-		return access.Caller{}, &failure{err}
+	if err := a.limits.prove(from, presented.share); err != nil {
+		return access.Caller{}, err
 	}
-	a.limits.prove(from, credential)
 	if from.IsValid() {
 		caller.From = from.String()
 	}
@@ -131,6 +125,35 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 	return caller, nil
 }
 
+// outageInterval is how often the log says that nobody can be authenticated:
+// anyone can send requests.
+const outageInterval = 10 * time.Second
+
+// refused is the error to answer with if a credential couldn't be verified, once
+// it's counted and noted.
+func (a *Authenticator) refused(r *http.Request, from netip.Addr, presented credential, err error) error {
+	switch {
+	case r.Context().Err() != nil:
+		return r.Context().Err()
+	case errors.Is(err, access.ErrUnavailable):
+		a.outages.Do(func() {
+			a.opts.Log.ErrorContext(r.Context(), "callers can't be authenticated", "from", from, "error", err)
+		})
+		return access.ErrUnavailable
+	}
+	claimed := unknownPrincipal
+	if c, ok := errors.AsType[*claimError](err); ok {
+		claimed = c.claimed
+	}
+	a.failures.record(r, from, claimed, err)
+	if !errors.Is(err, errNoCredentials) { // that isn't a guess
+		if limited := a.limits.failed(from, presented.keyID); limited != nil {
+			return limited
+		}
+	}
+	return &failure{err}
+}
+
 // failure is why authentication failed. Its text doesn't say.
 type failure struct{ reason error }
 
@@ -138,67 +161,6 @@ func (r *failure) Error() string   { return access.ErrUnauthenticated.Error() }
 func (r *failure) Unwrap() []error { return []error{access.ErrUnauthenticated, r.reason} }
 
 var errNoCredentials = errors.New("neither an Authorization header nor a verified client certificate")
-
-// authenticate uses the one method that the request chose: a certificate
-// doesn't make up for an invalid Authorization header.
-func (a *Authenticator) authenticate(r *http.Request, body []byte) (access.Caller, error) {
-	switch headers := r.Header.Values("Authorization"); len(headers) {
-	case 0:
-		return a.certificate(r.TLS)
-	case 1:
-		scheme, rest, _ := strings.Cut(headers[0], " ")
-		switch {
-		case scheme == "AWS4-HMAC-SHA256":
-			return a.signature(r, body)
-		case strings.EqualFold(scheme, "Bearer"):
-			return a.bearer(r.Context(), strings.TrimSpace(rest))
-		}
-		return access.Caller{}, errors.New("the Authorization scheme is neither AWS4-HMAC-SHA256 nor Bearer")
-	default:
-		return access.Caller{}, errors.New("several Authorization headers")
-	}
-}
-
-func (a *Authenticator) signature(r *http.Request, body []byte) (access.Caller, error) {
-	if a.opts.SigV4 == nil {
-		return access.Caller{}, errors.New("signatures are not accepted")
-	}
-	var login *access.Login
-	id, err := a.opts.SigV4(r, body, func(ctx context.Context, id string) (string, error) {
-		var secret access.Secret
-		var err error
-		login, secret, err = a.login(ctx, id)
-		return secret.Reveal(), err
-	})
-	if err != nil {
-		return access.Caller{}, withClaim(id, fmt.Errorf("signature: %w", err))
-	}
-	if login == nil || login.Key.ID != id {
-		return access.Caller{}, withClaim(id, errors.New("signature: no such key"))
-	}
-	return a.keyCaller(*login, "sigv4")
-}
-
-func (a *Authenticator) bearer(ctx context.Context, token string) (access.Caller, error) {
-	if !access.IsToken(token) {
-		if a.opts.Tokens == nil {
-			return access.Caller{}, errors.New("ID tokens are not accepted")
-		}
-		return a.opts.Tokens.Verify(ctx, token)
-	}
-	id, given, ok := access.ParseToken(token)
-	if !ok {
-		return access.Caller{}, errors.New("a truncated or mistyped Rota token")
-	}
-	login, secret, err := a.login(ctx, id)
-	if err != nil {
-		return access.Caller{}, err
-	}
-	if same := secret.Equal(given); login == nil || !same {
-		return access.Caller{}, withClaim(id, fmt.Errorf("key %s: no such key, or a different secret", id))
-	}
-	return a.keyCaller(*login, "token")
-}
 
 // login returns a key with its secret. For an unknown key, it returns nil and a
 // secret that nobody has.
@@ -233,5 +195,5 @@ func (a *Authenticator) keyCaller(l access.Login, method string) (access.Caller,
 		return access.Caller{}, withClaim(l.Key.ID, refused)
 	}
 	a.uses.record(l.Key, now)
-	return access.Caller{Principal: l.Principal.Name, Rules: l.Principal.Rules, Method: method}, nil
+	return access.Caller{Principal: l.Principal.Name, Rules: l.Principal.Rules, Method: method, Key: l.Key.ID}, nil
 }

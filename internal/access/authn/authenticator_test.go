@@ -74,11 +74,9 @@ func newWorld(t *testing.T, change func(*authn.Options)) *world {
 	o := authn.Options{
 		Directory: cache, Tokens: tokens, Now: w.now,
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
-		SigV4: func(r *http.Request, body []byte, lookup func(context.Context, string) (string, error)) (string, error) {
-			return signatures.Verify(r, body, func(ctx context.Context, id string) (sigv4.Key, error) {
-				secret, err := lookup(ctx, id)
-				return sigv4.Key{Secret: secret}, err
-			})
+		SigV4: func(r *http.Request) (string, func([]byte, string) error, error) {
+			s, err := signatures.Read(r)
+			return s.KeyID, func(body []byte, secret string) error { return signatures.Check(r, body, s, sigv4.Key{Secret: secret}) }, err
 		},
 	}
 	if change != nil {
@@ -123,7 +121,7 @@ func (w *world) idToken(t *testing.T, subject string) string {
 func TestWaysIn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	app := access.Caller{Principal: "app/orders", From: "192.0.2.1", Rules: []access.Rule{{Action: access.Read, Pattern: "shop/*"}}}
+	app := access.Caller{Principal: "app/orders", From: "192.0.2.1", Rules: []access.Rule{{Action: access.Read, Pattern: "shop/*"}}, Key: w.key.Key.ID}
 	for _, c := range []struct {
 		name    string
 		request *http.Request
@@ -155,6 +153,11 @@ func TestWhoIsRefused(t *testing.T) {
 	wrong := strings.Repeat("A", 40)
 	twice := request("Bearer " + w.key.Token())
 	twice.Header.Add("Authorization", "Bearer "+w.key.Token())
+	twoKeys := w.signed(t, id, secret)
+	signature := twoKeys.Header.Get("Authorization")
+	twoKeys.Header.Set("Authorization", strings.Replace(signature, "Credential=", "Credential="+unknown+"/x/y/z/w, Credential=", 1))
+	twoHeaders := w.signed(t, id, secret)
+	twoHeaders.Header.Add("Authorization", signature)
 	altered := w.signed(t, id, secret)
 	altered.Header.Set("X-Amz-Target", "secretsmanager.DeleteSecret")
 	for name, r := range map[string]*http.Request{
@@ -173,6 +176,8 @@ func TestWhoIsRefused(t *testing.T) {
 		"a signature of an unknown key":   w.signed(t, unknown, secret),
 		"a signature of no key":           w.signed(t, "AKIDEXAMPLE", secret),
 		"a signature of another request":  altered,
+		"a signature with two keys":       twoKeys,
+		"two signatures":                  twoHeaders,
 		"a signature cut off":             request("AWS4-HMAC-SHA256 Credential=" + id),
 		"a signature for a key as header": request("AWS4-HMAC-SHA256 " + w.key.Token()),
 	} {
@@ -251,6 +256,9 @@ func TestAnOutageIsNotARefusal(t *testing.T) {
 				t.Errorf("%s: %v, want ErrUnavailable and no inner text", name, err)
 			}
 		}
+	}
+	if n := strings.Count(w.log.String(), "level=ERROR"); n != 1 {
+		t.Errorf("%d lines in the log, want 1 for all of them:\n%s", n, &w.log)
 	}
 }
 

@@ -1,7 +1,6 @@
 package authn
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -97,11 +96,7 @@ func (b CertBinding) principalTemplate() access.Template {
 // certificate returns the caller of a certificate that the TLS handshake
 // verified. A connection may outlive its certificate, so the expiry is checked
 // again.
-func (a *Authenticator) certificate(state *tls.ConnectionState) (access.Caller, error) {
-	if state == nil || len(state.VerifiedChains) == 0 || len(state.VerifiedChains[0]) == 0 {
-		return access.Caller{}, errNoCredentials
-	}
-	cert := state.VerifiedChains[0][0]
+func (a *Authenticator) certificate(cert *x509.Certificate) (access.Caller, error) {
 	if now := a.opts.Now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
 		return access.Caller{}, errors.New("the client certificate is not valid at this time")
 	}

@@ -16,8 +16,9 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// How many failed authentications are audited: at most one per claimant and
-// interval, and overall a burst and then one per interval, whoever is trying.
+// How many failed authentications are audited and logged: at most one per
+// claimant and interval, and overall a burst and then one per interval, whoever
+// is trying.
 const (
 	claimantInterval = time.Minute
 	auditBurst       = 100
@@ -57,10 +58,10 @@ type lastEntry struct {
 	suppressed int // how many have been suppressed since
 }
 
-// failureLog writes failed authentications to the audit, few enough that a
-// flood doesn't fill it. The next entry says how many were suppressed.
+// failureLog writes failed authentications to the audit and the log, few enough
+// that a flood fills neither. The next entry says how many were suppressed.
 type failureLog struct {
-	audit access.Recorder // nil: none are written
+	audit access.Recorder // nil: they're only logged
 	now   func() time.Time
 	log   *slog.Logger
 
@@ -78,14 +79,16 @@ func newFailureLog(o Options) (*failureLog, error) {
 	return &failureLog{audit: o.Audit, now: o.Now, log: o.Log, limit: rate.NewLimiter(rate.Every(auditInterval), auditBurst), recent: kept}, nil
 }
 
-// record audits a failure unless it's over the limit. The request fails either
-// way.
+// record audits and logs a failure unless it's over the limit; then it appears
+// in the debug log only. The request fails either way.
 func (r *failureLog) record(req *http.Request, from netip.Addr, claimed string, reason error) {
-	if r.audit == nil {
-		return
-	}
 	detail, ok := r.detail(claimant{network(from), claimed}, reason)
 	if !ok {
+		r.log.DebugContext(req.Context(), "authentication failed", "from", from, "claimed", claimed, "reason", reason)
+		return
+	}
+	r.log.InfoContext(req.Context(), "authentication failed", "from", from, "claimed", claimed, "reason", detail)
+	if r.audit == nil {
 		return
 	}
 	who := access.Caller{Principal: claimed}

@@ -104,8 +104,8 @@ func TestAFloodOfFailuresDoesNotFillTheAudit(t *testing.T) {
 		}
 		w.later(59 * time.Second)
 		w.refused(t, request("Bearer rota_wrong"))
-		if len(audit.entries) != 1 {
-			t.Fatalf("%d entries within a minute, want 1", len(audit.entries))
+		if logged := strings.Count(w.log.String(), "authentication failed"); len(audit.entries) != 1 || logged != 1 {
+			t.Fatalf("%d entries and %d lines in the log within a minute, want 1", len(audit.entries), logged)
 		}
 		w.refused(t, request("Bearer rota_"+w.key.Key.ID+"_"+strings.Repeat("A", 40)))
 		if len(audit.entries) != 2 || audit.entries[1].Actor != w.key.Key.ID {
@@ -130,6 +130,9 @@ func TestAFloodOfFailuresDoesNotFillTheAudit(t *testing.T) {
 		}
 		w.later(6 * time.Second)
 		w.refused(t, request("Bearer rota_wrong"))
+		if n := strings.Count(w.log.String(), "authentication failed"); n != 101 {
+			t.Errorf("%d lines in the log, want 101", n)
+		}
 		if n := len(audit.entries); n != 101 || !strings.HasSuffix(audit.entries[100].Detail, "; 900 from all addresses were suppressed") {
 			t.Errorf("later there are %d: %+v", n, audit.entries[100:])
 		}

@@ -36,7 +36,8 @@ type Limits struct {
 // anyone who has one can use all of its addresses.
 //
 // A credential that was proven at an address has its own share there from then
-// on, so that nobody else at that address can use it up.
+// on. Only requests that prove it again take from that share: a key's id is no
+// secret, so whatever merely names it counts for the address.
 type limiter struct {
 	now        func() time.Time
 	principals *bucketTable[string]
@@ -48,7 +49,7 @@ type limiter struct {
 // provenAt is a credential with an address where it was proven.
 type provenAt struct {
 	network netip.Prefix
-	presented
+	share
 }
 
 func newLimiter(l Limits, now func() time.Time) (*limiter, error) {
@@ -76,22 +77,20 @@ func newLimiter(l Limits, now func() time.Time) (*limiter, error) {
 
 func (l *limiter) principal(name string) error { return take(l.principals.bucket(name), l.now()) }
 
-// address takes one token: the credential's own if it was proven at the address,
-// else the address's.
-func (l *limiter) address(from netip.Addr, p presented) error {
-	network := network(from)
-	if own, ok := l.proven.buckets.Get(provenAt{network, p}); ok {
-		return take(own, l.now())
-	}
-	return take(l.addresses.bucket(network), l.now())
+// address takes one of the address's tokens.
+func (l *limiter) address(from netip.Addr) error {
+	return take(l.addresses.bucket(network(from)), l.now())
 }
 
-// prove gives the credential its own tokens at the address.
-func (l *limiter) prove(from netip.Addr, p presented) {
-	at := provenAt{network(from), p}
-	if !l.proven.buckets.Contains(at) {
-		l.proven.bucket(at).AllowN(l.now(), 1) // for this request
-	}
+// isProven reports whether the credential has its own share at the address.
+func (l *limiter) isProven(from netip.Addr, s share) bool {
+	return l.proven.buckets.Contains(provenAt{network(from), s})
+}
+
+// prove takes one token of the credential's own share at the address, for a
+// request that has proven it. The first one creates that share.
+func (l *limiter) prove(from netip.Addr, s share) error {
+	return take(l.proven.bucket(provenAt{network(from), s}), l.now())
 }
 
 // failed counts a failure. The error is [access.LimitError] if there were too

@@ -3,6 +3,7 @@ package authn_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -95,21 +96,55 @@ func TestFailuresAreCountedByKey(t *testing.T) {
 	}
 }
 
-// TestAFloodLeavesProvenCredentialsTheirShare floods an address that a key was
-// used at.
+// TestAFloodLeavesProvenCredentialsTheirShare floods an address that credentials
+// were used at, also with requests that name the victim's key, whose id anyone
+// may know.
 func TestAFloodLeavesProvenCredentialsTheirShare(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *authn.Options) { o.Limits.Address = authn.Rate{PerSecond: 1, Burst: 3} })
-	ask := func(authorization string) error { _, err := w.Authenticate(request(authorization), nil); return err }
-	if err := ask("Bearer " + w.key.Token()); err != nil {
-		t.Fatal(err)
-	}
-	for range 10 {
-		_ = ask("Bearer rota_wrong")
-	}
-	limited(t, ask("Bearer rota_wrong"))
-	if err := ask("Bearer " + w.key.Token()); err != nil {
-		t.Errorf("the proven key: %v", err)
+	for name, flood := range map[string]func(w *world) string{
+		"with the tokens of nobody": func(*world) string { return "Bearer rota_wrong" },
+		"with the victim's key id in a token": func(w *world) string {
+			return "Bearer rota_" + w.key.Key.ID + "_" + strings.Repeat("x", 40)
+		},
+		"with the victim's key id in a signature": func(w *world) string {
+			return "AWS4-HMAC-SHA256 Credential=" + w.key.Key.ID + "/20260301/eu-central-1/secretsmanager/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + strings.Repeat("0", 64)
+		},
+		"with signatures that can't be parsed": func(w *world) string {
+			return "AWS4-HMAC-SHA256 Credential=" + w.key.Key.ID + "/20260301/eu-central-1/secretsmanager/aws4_request"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(o *authn.Options) {
+				o.Limits.Address, o.Limits.Failures = authn.Rate{PerSecond: 1, Burst: 3}, authn.Rate{PerSecond: 1e6, Burst: 1e6}
+			})
+			attack := request(flood(w))
+			attack.Header.Set("X-Amz-Date", w.now().Format("20060102T150405Z"))
+			victims := map[string]*http.Request{
+				"a token":     request("Bearer " + w.key.Token()),
+				"a signature": w.signed(t, w.key.Key.ID, w.key.Secret.Reveal()),
+			}
+			if _, err := w.Authenticate(victims["a token"], nil); err != nil {
+				t.Fatal(err)
+			}
+			for range 10 {
+				_, _ = w.Authenticate(attack, []byte(body))
+			}
+			if _, err := w.Authenticate(attack, []byte(body)); !errors.Is(err, access.ErrLimited) {
+				t.Errorf("the flood costs its address nothing: %v", err)
+			}
+			for name, r := range victims {
+				if _, err := w.Authenticate(r, []byte(body)); err != nil {
+					t.Errorf("the proven key, as %s: %v", name, err)
+				}
+			}
+			w.later(time.Second) // a key's share is one, however it's used
+			if _, err := w.Authenticate(victims["a token"], nil); err != nil {
+				t.Error(err)
+			}
+			_, err := w.Authenticate(victims["a signature"], []byte(body))
+			limited(t, err)
+		})
 	}
 }
 

@@ -63,7 +63,7 @@ func TestOpenRequestsAreRechecked(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.later(c.later)
-			now, err := w.Recheck(r)
+			now, err := w.Recheck(r, before)
 			switch {
 			case c.ends && !errors.Is(err, access.ErrUnauthenticated):
 				t.Errorf("it's still from %+v, %v", now, err)
@@ -78,13 +78,38 @@ func TestARecheckSeesChangedRules(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	r := w.signed(t, w.key.Key.ID, w.key.Secret.Reveal())
-	if _, err := w.Authenticate(r, []byte(body)); err != nil {
+	accepted, err := w.Authenticate(r, []byte(body))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := w.admin.Revoke(t.Context(), root, "app/orders", access.Rule{Action: access.Read, Pattern: "shop/*"}); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := w.Recheck(r); err != nil || len(c.Rules) != 0 {
+	if c, err := w.Recheck(r, accepted); err != nil || len(c.Rules) != 0 {
 		t.Errorf("the rules are %v, %v", c.Rules, err)
+	}
+}
+
+// TestTheVerifiedKeyIsRechecked has the header name another key by the time of
+// the recheck, as one that two parsers understand differently would.
+func TestTheVerifiedKeyIsRechecked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	other, err := w.admin.CreateKey(t.Context(), root, "admin", time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range map[string]*http.Request{
+		"a signature": w.signed(t, w.key.Key.ID, w.key.Secret.Reveal()),
+		"a token":     request("Bearer " + w.key.Token()),
+	} {
+		accepted, err := w.Authenticate(r, []byte(body))
+		if err != nil || accepted.Key != w.key.Key.ID {
+			t.Fatalf("%s: %+v, %v", name, accepted, err)
+		}
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+other.Key.ID+"/20260301/eu-central-1/secretsmanager/aws4_request")
+		if now, err := w.Recheck(r, accepted); err != nil || now.Principal != "app/orders" {
+			t.Errorf("%s is from %+v, %v by now", name, now, err)
+		}
 	}
 }

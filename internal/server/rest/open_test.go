@@ -49,7 +49,7 @@ func startOpen(t *testing.T) *openWorld {
 			return current{caller: c}, func() {}, nil
 		},
 		Authenticate: func(*http.Request, []byte) (access.Caller, error) { return *w.now.Load(), nil },
-		Recheck: func(*http.Request) (access.Caller, error) {
+		Recheck: func(*http.Request, access.Caller) (access.Caller, error) {
 			select {
 			case w.rechecked <- struct{}{}:
 			default:

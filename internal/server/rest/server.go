@@ -33,8 +33,9 @@ type Options struct {
 	// Authenticate says who sent a request whose body has been read.
 	Authenticate func(r *http.Request, body []byte) (access.Caller, error)
 	// Recheck says who sent an open request that Authenticate accepted, as they
-	// are by now. Streams and long polls end with an error. Defaults to never.
-	Recheck func(r *http.Request) (access.Caller, error)
+	// are by now; accepted is what Authenticate returned. Streams and long polls
+	// end with an error. Defaults to never.
+	Recheck func(r *http.Request, accepted access.Caller) (access.Caller, error)
 	// RecheckEvery is how often open requests are rechecked. Defaults to a second.
 	RecheckEvery time.Duration
 	// Access manages principals and keys.
@@ -180,7 +181,7 @@ func (a *server) authenticate(next http.Handler) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		ctx := context.WithValue(r.Context(), callerKey{}, c)
 		if a.Recheck != nil {
-			ctx = context.WithValue(ctx, recheckKey{}, func() (access.Caller, error) { return a.Recheck(r) })
+			ctx = context.WithValue(ctx, recheckKey{}, func() (access.Caller, error) { return a.Recheck(r, c) })
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
