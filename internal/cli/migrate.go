@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
@@ -69,9 +69,13 @@ func (a *app) markRestored(ctx context.Context) error {
 
 // migrateQueue creates the tables for rota serve's queue.
 func migrateQueue(ctx context.Context, database string) error {
-	pool, err := pgxpool.New(ctx, database)
+	config, err := store.PoolConfig(database)
 	if err != nil {
-		return errors.New("queue: the database's address is invalid")
+		return fmt.Errorf("queue: %w", err)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
 	}
 	defer pool.Close()
 	return river.Migrate(ctx, pool)

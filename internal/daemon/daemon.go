@@ -168,9 +168,12 @@ func (d *Daemon) newBudget(ctx context.Context) error {
 		d.Environment.Budget = rota.NewLocalBudget()
 		return nil
 	}
-	var err error
-	if d.jobs, err = pgxpool.New(ctx, d.Database); err != nil {
-		return errors.New("queue: the database's address is invalid")
+	pool, err := store.PoolConfig(d.Database)
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	if d.jobs, err = pgxpool.NewWithConfig(ctx, pool); err != nil {
+		return fmt.Errorf("queue: %w", err)
 	}
 	d.Environment.Budget = store.NewSharedBudget(d.jobs)
 	return nil

@@ -78,6 +78,7 @@ func (inv *invocation) connectionConfig(entry aws.Entry) (postgres.Config, error
 	cfg := postgres.Config{
 		Host: v.Field("host"), Database: v.Field("dbname"),
 		SSLMode: inv.settings.sslMode, SSLRootCert: inv.settings.sslRootCert,
+		RequireAuth: inv.settings.requireAuth,
 	}
 	if text := v.Field("port"); text != "" {
 		port, err := strconv.Atoi(text)

@@ -101,13 +101,23 @@ func (s settings) readable(remedies []rota.Remedy) []rota.Remedy {
 	return rota.AllOf(requirements...)
 }
 
+// settingFor says by which setting of the function to do what a key of rota.yaml
+// does.
+var settingFor = map[string]string{
+	"sslmode":      "set PGSSLMODE=verify-full for the function",
+	"require_auth": "set PGREQUIREAUTH for the function, to password if the server can only take passwords in cleartext and everyone up to it is trusted",
+}
+
 func (s settings) reworded(r rota.Remedy) (rota.Remedy, bool) {
 	text := ""
 	switch r.Action {
 	case rota.RemedyOutside, rota.RemedyWait, rota.RemedyCorrect:
 		return r.First(), true // a function tries again by itself
 	case rota.RemedyConfigure:
-		return r.First(), s.hasConfig()
+		if s.hasConfig() {
+			return r.First(), true
+		}
+		text = settingFor[r.Key]
 	case rota.RemedyAdopt:
 		if !s.adopt {
 			text = "set ROTA_ADOPT=true for the function, which then takes over the credential in the secret"

@@ -27,6 +27,7 @@ type settings struct {
 	rules       rota.PasswordRules // as AWS's own rotation functions name them
 	sslMode     string             // PGSSLMODE
 	sslRootCert string             // PGSSLROOTCERT
+	requireAuth string             // PGREQUIREAUTH
 
 	namespace string // ROTA_METRICS_NAMESPACE
 	endpoint  string // AWS_ENDPOINT_URL, for emulators
@@ -46,7 +47,7 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 		accessKeyField: get("ROTA_ACCESS_KEY_FIELD"), secretKeyField: get("ROTA_SECRET_KEY_FIELD"),
 		adopt:   true,
 		rules:   rota.PasswordRules{Exclude: get("EXCLUDE_CHARACTERS")},
-		sslMode: get("PGSSLMODE"), sslRootCert: get("PGSSLROOTCERT"),
+		sslMode: get("PGSSLMODE"), sslRootCert: get("PGSSLROOTCERT"), requireAuth: get("PGREQUIREAUTH"),
 		namespace: get("ROTA_METRICS_NAMESPACE"), endpoint: get("AWS_ENDPOINT_URL"),
 	}
 	if s.namespace == "" {

@@ -2,13 +2,17 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
@@ -72,8 +76,9 @@ func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
 func parseDSN(dsn string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, rota.WithRemedies(errors.New("the database's URL can't be parsed"), rota.Outside("postgres://user@host:5432/database?sslmode=verify-full"))
+		return nil, errDSN
 	}
+	withholdPassword(&config.Config)
 	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectTimeout {
 		config.ConnectTimeout = connectTimeout / 2
 	}
@@ -85,6 +90,41 @@ func parseDSN(dsn string) (*pgx.ConnConfig, error) {
 		config.RuntimeParams["application_name"] = "rota"
 	}
 	return config, nil
+}
+
+var errDSN = rota.WithRemedies(errors.New("the database's URL can't be parsed"), rota.Outside("postgres://user@host:5432/database?sslmode=verify-full"))
+
+// PoolConfig parses a DSN for a pool of other connections to the same database,
+// with what all of Rota's connections to it have in common.
+func PoolConfig(dsn string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, errDSN
+	}
+	withholdPassword(&config.ConnConfig.Config)
+	return config, nil
+}
+
+// withholdPassword has the password never sent in cleartext to a server that may
+// be another one, unless the DSN or the environment says how the server may ask
+// for it. Over a Unix socket, and with a verified certificate, it's known which
+// one it is.
+func withholdPassword(c *pgconn.Config) {
+	if c.RequireAuth != "" {
+		return
+	}
+	known := knownServer(c.Host, c.TLSConfig)
+	for _, other := range c.Fallbacks {
+		known = known && knownServer(other.Host, other.TLSConfig)
+	}
+	if !known {
+		c.RequireAuth = "!password"
+	}
+}
+
+func knownServer(host string, c *tls.Config) bool {
+	verified := c != nil && (!c.InsecureSkipVerify || c.VerifyPeerCertificate != nil)
+	return verified || filepath.IsAbs(host)
 }
 
 // serverName says where the database is, without a password.

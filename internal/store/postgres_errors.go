@@ -38,11 +38,18 @@ func isTransient(err error) bool {
 	c := pgCode(err)
 	switch {
 	case c == "":
-		return !errors.Is(err, context.Canceled)
+		return !errors.Is(err, context.Canceled) && !askedForCleartext(err)
 	case strings.HasPrefix(c, "57P"), strings.HasPrefix(c, "08"), c == "53300":
 		return true // shutting down or starting, connection trouble, too many connections
 	}
 	return false
+}
+
+// askedForCleartext reports whether a login was broken off because the server
+// asked for the password itself. pgx has no type for it; the words are libpq's.
+func askedForCleartext(err error) bool {
+	_, ok := errors.AsType[*pgconn.ConnectError](err)
+	return ok && pgCode(err) == "" && strings.Contains(err.Error(), "server requested password authentication")
 }
 
 // endedWithServer reports whether a connection was closed by a server that was
@@ -57,6 +64,10 @@ func explain(err error) error {
 	}
 	if e, ok := errors.AsType[*rota.Error](err); ok && e != nil {
 		return err
+	}
+	if askedForCleartext(err) {
+		return rota.WithRemedies(errors.New("the database's server asks for the password in cleartext, and it wasn't sent"),
+			rota.Outside("scram-sha-256 in the server's pg_hba.conf, or sslmode=verify-full in the database's URL, or, if the network up to the server is trusted, require_auth=password in it"))
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok && pgCode(err) == "" {
 		return transient(err, "check that the server is running and reachable from here")

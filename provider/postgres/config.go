@@ -38,6 +38,12 @@ type Config struct {
 	SSLRootCert string
 	// SSLCert and SSLKey are files with the client's certificate and key.
 	SSLCert, SSLKey string
+	// RequireAuth lists how the server may ask for a password, in libpq's words:
+	// "scram-sha-256", "md5,scram-sha-256" or "!password". It applies to Rota's
+	// own role and to the roles whose passwords are tested. Defaults to any way
+	// over a Unix socket or if the server's certificate is verified, and else to
+	// any but password, which sends it in cleartext.
+	RequireAuth string
 	// ConnectTimeout limits one login. Defaults to 10 s.
 	ConnectTimeout time.Duration
 }
@@ -111,6 +117,9 @@ func (c Config) validate() error {
 	if (c.SSLCert == "") != (c.SSLKey == "") {
 		refuse("", "sslcert and sslkey must be set together")
 	}
+	if _, err := testableMethods(c.RequireAuth); err != nil {
+		errs = append(errs, fmt.Errorf("require_auth: %w", err))
+	}
 	for _, text := range []string{c.Host, c.Database, c.Username, c.Password} {
 		if strings.ContainsRune(text, 0) {
 			refuse("", "a setting contains a NUL character")
@@ -128,7 +137,7 @@ func (c Config) pool() (*pgxpool.Config, error) {
 		{"host", c.Host}, {"port", strconv.Itoa(c.Port)}, {"dbname", c.Database}, {"user", c.Username},
 		{"sslmode", c.SSLMode}, {"sslrootcert", c.SSLRootCert}, {"sslcert", c.SSLCert}, {"sslkey", c.SSLKey},
 		{"sslnegotiation", "postgres"}, {"sslcertmode", "allow"}, {"passfile", os.DevNull}, {"password", ""},
-		{"target_session_attrs", "any"}, {"require_auth", ""}, {"channel_binding", "prefer"},
+		{"target_session_attrs", "any"}, {"require_auth", c.RequireAuth}, {"channel_binding", "prefer"},
 		{"min_protocol_version", "3.0"}, {"max_protocol_version", "3.0"}, {"connect_timeout", "0"},
 	} {
 		fmt.Fprintf(&b, "%s='%s' ", setting[0], strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(setting[1]))
@@ -141,6 +150,9 @@ func (c Config) pool() (*pgxpool.Config, error) {
 			err = rota.WithRemedies(err, rota.Outside("unset PGSERVICE in Rota's environment"))
 		}
 		return nil, err
+	}
+	if c.RequireAuth == "" {
+		p.ConnConfig.RequireAuth = defaultRequireAuth(&p.ConnConfig.Config)
 	}
 	p.ConnConfig.Password = c.Password
 	p.ConnConfig.ConnectTimeout = c.ConnectTimeout

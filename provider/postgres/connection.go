@@ -197,7 +197,11 @@ func (c *Connection) login(ctx context.Context, cred rota.Credential, do func(co
 	settings := c.pool.Config().ConnConfig.Config.Copy()
 	settings.User = cred.Field(rota.FieldUsername)
 	settings.Password = cred.Field(rota.FieldPassword)
-	settings.RequireAuth = "password,md5,scram-sha-256"
+	methods, err := testableMethods(settings.RequireAuth)
+	if err != nil {
+		return err
+	}
+	settings.RequireAuth = strings.Join(methods, ",")
 	conn, err := pgconn.ConnectConfig(ctx, settings)
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	if prepared := prepare(settings.Password); answered && answer.Code == codeInvalidPassword && prepared != settings.Password {

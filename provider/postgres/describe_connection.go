@@ -21,6 +21,7 @@ type connectionConfig struct {
 	SSLRootCert    provider.Text     `json:"sslrootcert,omitzero" jsonschema:"The file with the certificates to trust."`
 	SSLCert        provider.Text     `json:"sslcert,omitzero" jsonschema:"The file with the client's certificate."`
 	SSLKey         provider.Text     `json:"sslkey,omitzero" jsonschema:"The file with the client's key."`
+	RequireAuth    provider.Plain    `json:"require_auth,omitzero" default:"any over a Unix socket or with a verified certificate, and otherwise any but password" jsonschema:"How the server may ask for a password, as in libpq's require_auth: a list such as md5,scram-sha-256 or !password. password is in cleartext."`
 	ConnectTimeout provider.Duration `json:"connect_timeout,omitzero" default:"10s" jsonschema:"The timeout for logging in."`
 }
 
@@ -31,6 +32,9 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 	}
 	if c.SSLMode.Text == "disable" && (c.SSLRootCert.IsSet() || c.SSLCert.IsSet()) {
 		v.Problem(c.SSLMode.At, "sslmode", "sslmode: verify-full", "disable makes no use of certificates")
+	}
+	if _, err := testableMethods(c.RequireAuth.Text); err != nil {
+		v.Error(c.RequireAuth.At, "require_auth", err)
 	}
 }
 
@@ -46,6 +50,7 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 		SSLRootCert:    b.Text(c.SSLRootCert),
 		SSLCert:        b.Text(c.SSLCert),
 		SSLKey:         b.Text(c.SSLKey),
+		RequireAuth:    c.RequireAuth.Text,
 		ConnectTimeout: c.ConnectTimeout.Length,
 	}
 	if err := b.Err(); err != nil {

@@ -40,7 +40,11 @@ func (c *Connection) failed(op string, err error, used ...rota.Credential) error
 		return err
 	}
 	class, hint, sentinel := c.classify(err)
-	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: class, Remedies: rota.Outside(hint), Err: c.plain(err, sentinel, used...)}
+	remedies := rota.Outside(hint)
+	if e, ok := disallowed(err); ok {
+		remedies = e.remedies(c.name)
+	}
+	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: class, Remedies: remedies, Err: c.plain(err, sentinel, used...)}
 }
 
 // classify says what can be done about an error in a statement, or in logging
@@ -52,7 +56,13 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 	if withoutTLS(err) {
 		return rota.ClassWait, fmt.Sprintf("turn on TLS at the server (ssl = on), with a certificate; connection %s asks for it with sslmode: %s", c.name, c.cfg.SSLMode), nil
 	}
+	if _, ok := disallowed(err); ok {
+		return rota.ClassStop, "", nil // see [methodError]
+	}
 	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if unasked(err) {
+		return rota.ClassStop, fmt.Sprintf("scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf, or require_auth with none for connection %s", c.name), nil
+	}
 	if !ok {
 		return rota.ClassWait, c.unreached(err), nil
 	}
@@ -82,7 +92,7 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 
 // unreached is what a person can do about a login that got no response.
 func (c *Connection) unreached(err error) string {
-	if !isLogin(err) || errors.Is(err, context.Canceled) || unasked(err) {
+	if !isLogin(err) || errors.Is(err, context.Canceled) {
 		return ""
 	}
 	return fmt.Sprintf("check host and port of connection %s, that PostgreSQL runs there, and that no firewall is on the way", c.name)
@@ -110,6 +120,9 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 	e := &rota.Error{System: c.system(), Connection: c.name, Op: op, Err: c.plain(err, nil, cred)}
 	class, hint, _ := c.classify(err)
 	e.Class, e.Remedies = class, rota.Outside(hint)
+	if m, ok := disallowed(err); ok {
+		e.Remedies = m.remedies(c.name)
+	}
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case answered && isLogin(err) && answer.Code == codeInvalidAuthorization && answer.Routine == "ClientAuthentication":
@@ -135,7 +148,8 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 // unasked reports whether pgx gave up because the server asked for no
 // password. pgx has no type for it; the words are libpq's.
 func unasked(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "server did not complete authentication")
+	_, answered := errors.AsType[*pgconn.PgError](err)
+	return err != nil && !answered && strings.Contains(err.Error(), "server did not complete authentication")
 }
 
 // withoutTLS reports whether the server speaks PostgreSQL but no TLS. pgx has no
@@ -159,6 +173,9 @@ func denied(err error) bool {
 // context's error, the sentinel or the server's code.
 func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
 	text := err.Error()
+	if e, ok := disallowed(err); ok {
+		text = e.Error()
+	}
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if ok {
 		text = fmt.Sprintf("%s (SQLSTATE %s)", answer.Message, answer.Code)
