@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -202,13 +203,20 @@ func (a *adoption) checkNamed(context.Context) error {
 }
 
 func (a *adoption) checkLogin(ctx context.Context) error {
-	if err := a.outside.logIn(ctx, 1, a.credential); err != nil {
-		if errors.Is(err, rota.ErrRefused) && a.list(ctx) == nil {
-			err = rota.WithRemedies(err, a.view().notInForce(a.credentialID))
-		}
-		return fmt.Errorf("log in with it: %w", err)
+	err := a.outside.logIn(ctx, 1, a.credential)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if a.list(ctx) == nil {
+		_, there := a.seen.issuedAs(a.credentialID)
+		switch v := a.view(); {
+		case errors.Is(err, rota.ErrRefused):
+			err = rota.WithRemedies(err, v.notInForce(a.credentialID))
+		case rota.ClassOf(err) == rota.ClassStop && a.seen.listed && !there && a.Credential.IsZero(): // a placeholder, or somebody else's
+			err = rota.WithRemedies(err, append(slices.Clone(rota.RemediesOf(err)), v.remedy(rota.RemedyRotate, "to replace it")))
+		}
+	}
+	return fmt.Errorf("log in with it: %w", err)
 }
 
 func (a *adoption) checkActive(ctx context.Context) error {

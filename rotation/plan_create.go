@@ -23,7 +23,7 @@ func ruleFirst(v *view) (Decision, bool) {
 	case v.Force == rota.StepCreate && !full:
 		return v.create(v.now, "the first credential, "+v.askedFor())
 	case v.Force == rota.StepCreate:
-		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), append([]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}, v.strangers()...), "all %d places are taken, and Rota created none of these: %s",
+		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), append([]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}, v.strangers()...), "all %d places are taken, and the store holds none of these: %s",
 			v.Traits.Limit, names(v.Issued))
 	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0:
 		return v.create(v.now, "the first credential")

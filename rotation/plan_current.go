@@ -20,6 +20,9 @@ func ruleOwnership(v *view) (Decision, bool) {
 	if v.hasCurrent && !v.current.Ours() && v.asksReplacement() && v.unlisted() {
 		return observe, true // to see whether it can still be in use
 	}
+	if _, there := v.issued(v.current.CredentialID); v.hasCurrent && !v.current.Ours() && v.asksReplacement() && v.Listed && !there && v.now.Before(v.shows(v.current)) {
+		return v.waitToShow()
+	}
 	if v.hasCurrent && !v.current.Ours() && !v.replaceable() {
 		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(rota.LabelCurrent) && vp.Rejected != "" {
 			return v.discard(vp) // it's Rota's own and would block an adoption
@@ -60,10 +63,8 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 		return Decision{}, false
 	}
 	c, ok := v.issued(v.current.CredentialID)
-	shows := maxTime(v.current.CreatedAt, v.Progress.Versions[v.current.ID].PromotedAt).Add(v.Traits.ConsistencyDelay)
-	if (!ok || !c.Active) && v.now.Before(shows) {
-		v.look(rota.StepCreate, v.now, shows, "waiting until the issuer's list shows the current credential "+v.current.CredentialID)
-		return v.waits[len(v.waits)-1], true
+	if (!ok || !c.Active) && v.now.Before(v.shows(v.current)) {
+		return v.waitToShow()
 	}
 	if previous, there := v.issued(v.previous.CredentialID); v.Force == rota.StepDelete && (!ok || !c.Active) && v.hasPrevious && v.previous.Ours() && there && !previous.Active {
 		return v.do(rota.StepDelete, v.previous, v.now, "%s: neither it nor the current one is active", v.askedFor())

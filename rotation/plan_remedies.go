@@ -155,7 +155,11 @@ func (v *view) currentDead() []rota.Remedy {
 	case v.isFull():
 		return append(out, v.strangers()...)
 	}
-	return append(out, v.remedy(rota.RemedyRotate, ""))
+	out = append(out, v.remedy(rota.RemedyRotate, ""))
+	if len(out) == 1 { // it isn't the issuer's any more, and another one may be
+		out = append(out, rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "for the one in use"})
+	}
+	return out
 }
 
 // isFull reports whether the issuer has no place for another credential.

@@ -56,7 +56,18 @@ func findIssued(issued []rota.Issued, credentialID string) (rota.Issued, bool) {
 // or inactive, and old enough for the list to be trusted.
 func (v *view) dead(version rota.Version) bool {
 	c, there := v.issued(version.CredentialID)
-	return v.Listed && (!there || !c.Active) && !v.now.Before(version.CreatedAt.Add(v.Traits.ConsistencyDelay))
+	return v.Listed && (there && !c.Active || !there && !v.now.Before(v.shows(version)))
+}
+
+// shows is when the issuer's list shows a version's credential, if there is one.
+func (v *view) shows(version rota.Version) time.Time {
+	return maxTime(version.CreatedAt, v.Progress.Versions[version.ID].PromotedAt).Add(v.Traits.ConsistencyDelay)
+}
+
+// waitToShow waits until the issuer's list shows the current credential.
+func (v *view) waitToShow() (Decision, bool) {
+	v.look(rota.StepCreate, v.now, v.shows(v.current), "waiting until the issuer's list shows the current credential "+v.current.CredentialID)
+	return v.waits[len(v.waits)-1], true
 }
 
 // unlisted reports whether the issuer can list but hasn't been asked yet.

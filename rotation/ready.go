@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rota-dev/rota"
 )
@@ -12,6 +13,8 @@ import (
 // readiness is what a turn found out about the steps that follow one that can't
 // be undone: whether targets and reloaders would take the new credential and,
 // where setting it kills the old one, whether the login that will test it works.
+// If nobody knows a credential to log in with, the issuer and the user's own tests
+// are asked what rota check asks them.
 type readiness struct {
 	asked bool
 	// login says that the login path was tried. It can't be before there is any
@@ -91,7 +94,7 @@ func (t *turn) askReady(ctx context.Context) error {
 	return nil
 }
 
-// unready asks one target or reloader what rota check asks.
+// unready asks one of the secret's systems what rota check asks.
 func (t *turn) unready(ctx context.Context, role, name string, part any) ([]Unready, error) {
 	p, ok := part.(rota.Preflighter)
 	if !ok {
@@ -101,7 +104,7 @@ func (t *turn) unready(ctx context.Context, role, name string, part any) ([]Unre
 	err := t.outside.call(ctx, role+".preflight", name, func(ctx context.Context) error {
 		for _, f := range p.Preflight(ctx) {
 			if !f.OK && !f.Warning {
-				out = append(out, Unready{Reason: fmt.Sprintf("%s %s: %s: %s", role, name, f.Check, f.Detail), Remedies: f.Remedies})
+				out = append(out, Unready{Reason: fmt.Sprintf("%s: %s: %s", strings.TrimSpace(role+" "+name), f.Check, f.Detail), Remedies: f.Remedies})
 			}
 		}
 		return nil
@@ -111,8 +114,9 @@ func (t *turn) unready(ctx context.Context, role, name string, part any) ([]Unre
 
 // unreadyLogin logs in the way the test will, where setting the new credential
 // kills the old one. With the credential in force that must work, including the
-// user's own tests. If the store doesn't hold it, a wrong one has to be refused,
-// or the right one would prove nothing.
+// user's own tests. If the store doesn't hold it, what can be seen without it has
+// to be in order: among other things, a wrong one has to be refused, or the right
+// one would prove nothing.
 func (t *turn) unreadyLogin(ctx context.Context) (unready []Unready, tried bool, err error) {
 	if t.s.Issuer.Traits().Overlap() {
 		return nil, true, nil
@@ -128,6 +132,7 @@ func (t *turn) unreadyLogin(ctx context.Context) (unready []Unready, tried bool,
 			unready, err := t.unreadyChecks(ctx, c)
 			return unready, true, err
 		case errors.Is(err, rota.ErrRefused):
+		case t.isNoneOfIssuer(ctx, v):
 		case rota.ClassOf(err) == rota.ClassWait:
 			return nil, false, fmt.Errorf("try the login that will test the new credential: %w", err)
 		default:
@@ -137,7 +142,26 @@ func (t *turn) unreadyLogin(ctx context.Context) (unready []Unready, tried bool,
 	if _, ok := t.seen.credential(rota.LabelCurrent); ok && !t.wasAsked() {
 		return nil, false, t.changedOutside()
 	}
-	return nil, tried, nil
+	unready, err = t.unready(ctx, "issuer", "", t.s.Issuer)
+	for _, c := range t.s.Checks {
+		if err != nil {
+			break
+		}
+		var found []Unready
+		found, err = t.unready(ctx, "check", c.Name(), c)
+		unready = append(unready, found...)
+	}
+	return unready, tried, err
+}
+
+// isNoneOfIssuer reports whether the issuer doesn't list a version's credential,
+// such as that of a role that rota.yaml doesn't name any more.
+func (t *turn) isNoneOfIssuer(ctx context.Context, v rota.Version) bool {
+	if !t.seen.listed && t.list(ctx) != nil {
+		return false
+	}
+	_, there := t.seen.issuedAs(v.CredentialID)
+	return t.seen.listed && !there
 }
 
 // mayBeInForce are the versions whose credential may be in force, the likeliest

@@ -320,3 +320,51 @@ func TestAFirstPasswordThatWasSetIsKept(t *testing.T) {
 		t.Error("nobody has the password in force")
 	}
 }
+
+// strict is a database that says what it finds wrong with the role.
+type strict struct {
+	*login
+	finding rota.Finding
+}
+
+func (s *strict) Preflight(context.Context) []rota.Finding { return []rota.Finding{s.finding} }
+
+// readable is a user's own test that says what it finds wrong with itself.
+type readable struct {
+	test    rota.Check
+	finding rota.Finding
+}
+
+func (c *readable) Name() string { return c.test.Name() }
+func (c *readable) Check(ctx context.Context, held rota.Credential) error {
+	return c.test.Check(ctx, held)
+}
+
+func (c *readable) Preflight(context.Context) []rota.Finding { return []rota.Finding{c.finding} }
+
+// Nobody knows the password in force, so logging in with it shows nothing.
+func TestAnUnknownPasswordIsReplacedOnlyIfAllThatCanBeSeenIsInOrder(t *testing.T) {
+	wrong := rota.Finding{Check: "connect", Detail: "it may not", Remedies: rota.Outside("let it")}
+	for _, part := range []string{"issuer", "check"} {
+		t.Run(part, func(t *testing.T) {
+			b := newBench(t)
+			l, _ := newLogin(t, b)
+			unknown := l.Plant("app", "of the DBA")
+			s, c := &strict{login: l, finding: rota.Finding{OK: true}}, &readable{test: memory.NewCheck("query", nil, memory.Options{}), finding: rota.Finding{OK: true}}
+			b.secret.Issuer, b.secret.Checks = s, []rota.Check{c}
+			found := map[string]*rota.Finding{"issuer": &s.finding, "check": &c.finding}[part]
+			*found = wrong
+			r := b.advance(t, rotation.Options{Force: rota.StepCreate})
+			if r.Last.Hold != rotation.HoldNotReady || !strings.Contains(r.Last.Reason, part) || !strings.Contains(r.Last.Reason, "connect: it may not") || rota.Hint(r.Last.Remedies) != "let it" {
+				t.Errorf("held %q: %s, remedies %q", r.Last.Hold, r.Last.Reason, rota.Hint(r.Last.Remedies))
+			}
+			if !l.Login(unknown) {
+				t.Error("the password was replaced")
+			}
+			found.OK = true
+			if got := steps(b.advance(t, rotation.Options{Force: rota.StepCreate})); got != "create set test promote deliver reload" {
+				t.Errorf("once all is in order, it did %q", got)
+			}
+		})
+	}
+}

@@ -49,9 +49,35 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	if _, there := v.issued(previous.CredentialID); v.Lists && v.retirable() && !there {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
 	}
+	if err := t.refuseUnknown(ctx); err != nil {
+		return err
+	}
 	p.Rollback = &RollbackIntent{From: current.ID, To: previous.ID, At: t.Now()}
 	t.ledger.markInFlight()
 	return t.ledger.save(ctx)
+}
+
+// refuseUnknown refuses a rollback that would replace a password somebody set
+// outside: without overlap, whoever uses it would be locked out. If it can't be
+// seen which one is in force, the rollback may be what mends that.
+func (t *turn) refuseUnknown(ctx context.Context) error {
+	if t.s.Issuer.Traits().Overlap() {
+		return nil
+	}
+	for _, v := range t.mayBeInForce() {
+		c, err := t.outside.get(ctx, v.ID)
+		if err != nil {
+			return err
+		}
+		inForce, known, err := t.outside.tell(ctx, c)
+		if err == nil && !known {
+			err = t.outside.logIn(ctx, 3, c)
+		}
+		if inForce || err != nil && !errors.Is(err, rota.ErrRefused) || err == nil && !known {
+			return nil
+		}
+	}
+	return t.changedOutside()
 }
 
 // rollback reactivates the previous credential, proves it, and moves the
@@ -103,6 +129,7 @@ func (t *turn) reinstate(ctx context.Context, c rota.Credential, credentialID st
 		}); err != nil {
 			return fmt.Errorf("set %s: %w", credentialID, err)
 		}
+		t.seen.invalidateList()
 	}
 	return t.outside.prove(ctx, c, time.Time{})
 }

@@ -125,8 +125,9 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 	}
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	switch {
-	case answered && isLogin(err) && answer.Code == codeInvalidAuthorization && answer.Routine == "ClientAuthentication":
-		// No line in pg_hba.conf matches: that says nothing about the password.
+	case answered && isLogin(err) && answer.Code == codeInvalidAuthorization && slices.Contains([]string{"ClientAuthentication", "auth_failed"}, answer.Routine):
+		// No line in pg_hba.conf matches, or the one that does asks somebody else,
+		// as with ldap or ident: that says nothing about the password.
 		e.Class, e.Remedies = rota.ClassStop, rota.Outside("a line for the role with scram-sha-256 in the server's pg_hba.conf")
 	case answered && isLogin(err) && (answer.Code == codeInvalidPassword || answer.Code == codeInvalidAuthorization):
 		e.Class, e.Remedies = rota.ClassWait, nil

@@ -99,7 +99,7 @@ func TestAPasswordIsNotReplacedByOneThatCannotBeTested(t *testing.T) {
 					done, says := r.steps(t, rota.StepCreate)
 					wantAlone(t, s, name, before, done, says, map[string]string{"trusted": "a login proves nothing", "rejected": "pg_hba.conf rejects"}[method])
 					s.Exec(t, "REVOKE "+method+" FROM "+name)
-					if done, says := r.steps(t, rota.StepNone); !strings.HasSuffix(done, "set test promote deliver") && !known {
+					if done, says := r.steps(t, rota.StepCreate); done != wholeRotation {
 						t.Errorf("once it can be tested, it did %q: %s", done, says)
 					}
 				})
@@ -194,15 +194,15 @@ func TestARoleThatSomeoneCreatedMeanwhileIsNotTakenOver(t *testing.T) {
 		t.Run("by "+who, func(t *testing.T) {
 			name := unique("later")
 			r := newRotating(connect(t, s), name)
-			if done, says := r.steps(t, rota.StepNone); done != "create" || !strings.Contains(says, "does not exist") {
+			if done, says := r.steps(t, rota.StepNone); done != "" || !strings.Contains(says, "does not exist") {
 				t.Fatalf("without the role it did %q: %s", done, says)
 			}
 			createRole(t, s, name, "LOGIN PASSWORD 'of-the-dba'")
 			before := verifierOf(t, s, name)
 			r.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // when it would be tried again
 			done, says := r.steps(t, rota.StepNone)
-			wantAlone(t, s, name, before, done, says, "neither made nor adopted")
-			if done, says := r.steps(t, rota.StepCreate); done != "set test promote deliver" {
+			wantAlone(t, s, name, before, done, says, "may have one that someone uses")
+			if done, says := r.steps(t, rota.StepCreate); done != wholeRotation {
 				t.Errorf("asked by a person, it did %q: %s", done, says)
 			}
 		})
@@ -253,4 +253,74 @@ func TestAGroupIsNotTurnedIntoALoginRole(t *testing.T) {
 			t.Errorf("it did %q: %s", done, says)
 		}
 	})
+}
+
+// Nobody knows the password in force, so what keeps a new one from being tested
+// can't be seen by logging in with it.
+func TestAnUnknownPasswordIsNotReplacedWhileCheckFails(t *testing.T) {
+	s := testenv.Postgres(t, testenv.PostgresOptions{HBA: []string{"host all +admins all scram-sha-256", "host all +elsewhere all ldap ldapserver=127.0.0.1 ldapport=1 ldapprefix=x"}})
+	s.Exec(t, "CREATE ROLE elsewhere NOLOGIN", "CREATE DATABASE closed", "REVOKE CONNECT ON DATABASE closed FROM public")
+	for _, test := range []struct {
+		name, want string
+		prepare    func(t *testing.T, c *Connection, r *rotating, role string)
+	}{
+		{"it may not connect", "it doesn't have CONNECT", func(t *testing.T, c *Connection, r *rotating, role string) {
+			s.Exec(t, "GRANT CONNECT ON DATABASE closed TO "+c.cfg.Username)
+			cfg := c.cfg
+			cfg.Database = "closed"
+			r.secret.Issuer = must(connect(t, cfg).Password(PasswordConfig{Role: role}))
+		}},
+		{"its connections are used up", "CONNECTION LIMIT", func(t *testing.T, c *Connection, _ *rotating, role string) {
+			s.Exec(t, "ALTER ROLE "+role+" CONNECTION LIMIT 1")
+			session(t, rota.NewCredential(map[string]string{FieldHost: c.cfg.Host, FieldPort: fmt.Sprint(c.cfg.Port), FieldDatabase: c.cfg.Database,
+				rota.FieldUsername: role, rota.FieldPassword: "of-the-dba"}), "app")
+		}},
+		{"it may never connect", "CONNECTION LIMIT is 0", func(t *testing.T, _ *Connection, _ *rotating, role string) {
+			s.Exec(t, "ALTER ROLE "+role+" CONNECTION LIMIT 0")
+		}},
+		{"the test is wrong", "syntax error", func(_ *testing.T, c *Connection, r *rotating, _ string) {
+			r.secret.Checks = []rota.Check{c.Query("query", "SELEC 1")}
+		}},
+		{"the server asks somebody else", "LDAP authentication failed", func(t *testing.T, _ *Connection, _ *rotating, role string) {
+			s.Exec(t, "GRANT elsewhere TO "+role)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			name := role(t, s)
+			s.Exec(t, "ALTER ROLE "+name+" LOGIN PASSWORD 'of-the-dba'")
+			c := admin(t, s)
+			r := newRotating(c, name)
+			test.prepare(t, c, r, name)
+			before := verifierOf(t, s, name)
+			done, says := r.steps(t, rota.StepCreate)
+			wantAlone(t, s, name, before, done, says, test.want)
+			if done != "" {
+				t.Errorf("it did %q", done)
+			}
+		})
+	}
+}
+
+// Somebody names another role in rota.yaml. The store's credential says nothing
+// about that one.
+func TestAnotherRoleInTheConfigurationIsTakenOverOnRequest(t *testing.T) {
+	s := shared.Get(t)
+	for who, connect := range by {
+		t.Run("by "+who, func(t *testing.T) {
+			before, after := role(t, s), role(t, s)
+			s.Exec(t, "ALTER ROLE "+after+" LOGIN PASSWORD 'of-the-dba'")
+			c := connect(t, s)
+			r := newRotating(c, before)
+			if done, says := r.steps(t, rota.StepCreate); done != wholeRotation {
+				t.Fatalf("it did %q: %s", done, says)
+			}
+			r.secret.Issuer = must(c.Password(PasswordConfig{Role: after}))
+			if done, says := r.steps(t, rota.StepNone); done != "" || !strings.Contains(says, before) {
+				t.Errorf("unasked it did %q: %s", done, says)
+			}
+			if done, says := r.steps(t, rota.StepCreate); done != wholeRotation {
+				t.Errorf("asked it did %q: %s", done, says)
+			}
+		})
+	}
 }

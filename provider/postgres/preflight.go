@@ -225,15 +225,15 @@ func hasRoom(database string, role roleFacts, single bool) rota.Finding {
 		f.OK = true
 	case role.Limit == 0:
 		f.Detail, f.Remedies = "its CONNECTION LIMIT is 0, so it can't log in", limit("ROLE "+quote(role.Name), 2)
+	case single && role.Limit > 0 && role.Sessions >= role.Limit:
+		f.Detail = fmt.Sprintf("it has %d of the %d that its CONNECTION LIMIT allows: until one is closed, no rotation begins", role.Sessions, role.Limit)
+		f.Remedies = limit("ROLE "+quote(role.Name), role.Sessions+1)
+	case role.DatabaseLimit >= 0 && role.DatabaseSessions >= role.DatabaseLimit:
+		f.Detail = fmt.Sprintf("database %s has %d of the %d that its CONNECTION LIMIT allows", database, role.DatabaseSessions, role.DatabaseLimit)
+		f.Remedies = limit("DATABASE "+quote(database), role.DatabaseSessions+1)
 	case single && role.Limit == 1:
 		f.Warning, f.Detail = true, "its CONNECTION LIMIT is 1: while a consumer is connected, a new password can't be tested, and no rotation begins"
 		f.Remedies = limit("ROLE "+quote(role.Name), 2)
-	case single && role.Limit > 0 && role.Sessions >= role.Limit:
-		f.Warning, f.Detail = true, fmt.Sprintf("it has %d of the %d that its CONNECTION LIMIT allows: until one is closed, no rotation begins", role.Sessions, role.Limit)
-		f.Remedies = limit("ROLE "+quote(role.Name), role.Sessions+1)
-	case role.DatabaseLimit >= 0 && role.DatabaseSessions >= role.DatabaseLimit:
-		f.Warning, f.Detail = true, fmt.Sprintf("database %s has %d of the %d that its CONNECTION LIMIT allows", database, role.DatabaseSessions, role.DatabaseLimit)
-		f.Remedies = limit("DATABASE "+quote(database), role.DatabaseSessions+1)
 	default:
 		f.OK = true
 	}

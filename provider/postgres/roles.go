@@ -232,13 +232,13 @@ type state struct {
 	// NoPassword is only known if Rota may read pg_authid.
 	NoPassword bool
 	// Until is when the role's validity ends, in microseconds since 1970; 0 if it
-	// doesn't, or already has.
+	// doesn't before the year 9999, or already has.
 	Until int64
 }
 
 // stateColumns are the columns of a state, without the password's.
 const stateColumns = `rolname, rolcanlogin, coalesce(rolvaliduntil < clock_timestamp(), false), %s,
-	CASE WHEN rolvaliduntil > clock_timestamp() AND isfinite(rolvaliduntil) THEN (extract(epoch FROM rolvaliduntil) * 1000000)::bigint ELSE 0 END`
+	CASE WHEN rolvaliduntil > clock_timestamp() AND rolvaliduntil < '9999-12-31' THEN (extract(epoch FROM rolvaliduntil) * 1000000)::bigint ELSE 0 END`
 
 // ends is when the role's validity ends, zero for never.
 func (s state) ends() time.Time {

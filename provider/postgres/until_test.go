@@ -96,3 +96,13 @@ type whole struct{ secret *rotation.Secret }
 func (w whole) Preflight(ctx context.Context) []rota.Finding {
 	return rotation.Preflight(ctx, w.secret)
 }
+
+func TestAValidityThatEndsWithTheCalendarIsNone(t *testing.T) {
+	s := shared.Get(t)
+	name := role(t, s)
+	s.Exec(t, "ALTER ROLE "+name+" LOGIN PASSWORD 'x' VALID UNTIL '294276-12-31'")
+	listed, err := must(admin(t, s).Password(PasswordConfig{Role: name})).(rota.Lister).List(t.Context())
+	if err != nil || len(listed) != 1 || !listed[0].Active {
+		t.Errorf("listed %+v, %v", listed, err)
+	}
+}
