@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -19,10 +20,16 @@ var (
 )
 
 // LimitError is [ErrLimited] with the time after which to retry.
-type LimitError struct{ RetryAfter time.Duration }
+type LimitError struct {
+	RetryAfter time.Duration
+	Of         string // what there are too many of; defaults to requests
+}
+
+// What says what there are too many of.
+func (e *LimitError) What() string { return cmp.Or(e.Of, "requests") }
 
 func (e *LimitError) Error() string {
-	return ErrLimited.Error() + ": the next is let in after " + e.RetryAfter.Round(time.Millisecond).String()
+	return "too many " + e.What() + ": the next is let in after " + e.RetryAfter.Round(time.Millisecond).String()
 }
 
 func (e *LimitError) Unwrap() error { return ErrLimited }

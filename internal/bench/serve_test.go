@@ -20,7 +20,7 @@ import (
 )
 
 // generous lets one client ask as often as it can.
-const generous = "access: {limits: {principal: {per_second: 1000000, burst: 1000000}, address: {per_second: 1000000, burst: 1000000}}}\n"
+const generous = "access: {limits: {principal: {per_second: 1000000, burst: 1000000, open: 1000000}, address: {per_second: 1000000, burst: 1000000, open: 1000000}}}\n"
 
 // served is a running rota serve, and an administrator's key.
 type served struct {

@@ -75,7 +75,10 @@ func (f *File) Server(ctx context.Context, env Environment) (ServerSettings, err
 		s.Certificates = append(s.Certificates, c.binding())
 	}
 	if l := d.Access.Limits; l != nil {
-		s.Limits = authn.Limits{Principal: l.Principal.rate(), Address: l.Address.rate()}
+		s.Limits = authn.Limits{
+			Principal: l.Principal.rate(), Address: l.Address.rate(),
+			Open: authn.OpenLimits{Principal: l.Principal.open(), Address: l.Address.open()},
+		}
 	}
 	return s, r.Err()
 }
@@ -85,6 +88,14 @@ func (r *Rate) rate() authn.Rate {
 		return authn.Rate{}
 	}
 	return authn.Rate{PerSecond: float64(r.PerSecond.Number), Burst: r.Burst.Number}
+}
+
+// open is how many requests may stay open; 0 for the default.
+func (r *Rate) open() int {
+	if r == nil {
+		return 0
+	}
+	return r.Open.Number
 }
 
 // rules parses the texts as rules. It skips invalid ones, which validation

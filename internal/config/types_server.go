@@ -39,15 +39,17 @@ type Access struct {
 // Limits are the rate limits on requests.
 type Limits struct {
 	At        Pos   `json:"-"`
-	Principal *Rate `json:"principal,omitzero" jsonschema:"Requests from one principal. Defaults to 200 per second with bursts of 1000."`
-	Address   *Rate `json:"address,omitzero" jsonschema:"Requests from one address. Defaults to 500 per second with bursts of 2000."`
+	Principal *Rate `json:"principal,omitzero" jsonschema:"Requests from one principal. Defaults to 200 per second with bursts of 1000, and 500 open at once."`
+	Address   *Rate `json:"address,omitzero" jsonschema:"Requests from one address. Defaults to 500 per second with bursts of 2000, and 1000 open at once."`
 }
 
-// Rate is a sustained number of requests per second, and a burst size.
+// Rate is a sustained number of requests per second, a burst size, and how many
+// may stay open.
 type Rate struct {
 	At        Pos `json:"-"`
 	PerSecond Int `json:"per_second" min:"1" max:"1000000" jsonschema:"The sustained rate per second."`
 	Burst     Int `json:"burst" min:"1" max:"1000000" jsonschema:"The burst size."`
+	Open      Int `json:"open,omitzero" min:"1" max:"1000000" jsonschema:"How many streams and long polls may be open at once."`
 }
 
 // OIDCIssuer is an identity provider.

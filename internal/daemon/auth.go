@@ -19,6 +19,7 @@ type auth struct {
 	current  atomic.Pointer[authn.Authenticator]
 	settings config.ServerSettings // what current was built from
 	changed  chan struct{}
+	open     authn.OpenRequests // outlive an authenticator
 }
 
 // Authenticate returns who sent a request.
@@ -30,6 +31,9 @@ func (a *auth) Authenticate(r *http.Request, body []byte) (access.Caller, error)
 func (a *auth) Recheck(r *http.Request, accepted access.Caller) (access.Caller, error) {
 	return a.current.Load().Recheck(r, accepted)
 }
+
+// Hold counts a request that stays open.
+func (a *auth) Hold(c access.Caller) (func(), error) { return a.current.Load().Hold(c) }
 
 // run records when keys were last used, until ctx ends.
 func (a *auth) run(ctx context.Context) {
@@ -57,7 +61,7 @@ func (d *Daemon) newAuthenticator(s config.ServerSettings) (*authn.Authenticator
 	// The service is checked because S3's bodies may be unsigned.
 	verifier := &sigv4.Verifier{Service: "secretsmanager"}
 	o := authn.Options{
-		Directory: d.directory, Certs: s.Certificates, Proxies: d.settings.Proxies, Limits: s.Limits, Log: d.Log, Audit: d.DB.Audit(),
+		Directory: d.directory, Certs: s.Certificates, Proxies: d.settings.Proxies, Limits: s.Limits, Open: &d.auth.open, Log: d.Log, Audit: d.DB.Audit(),
 		SigV4: func(r *http.Request) (string, func([]byte, string) error, error) {
 			signature, err := verifier.Read(r)
 			if err == nil && !access.IsKeyID(signature.KeyID) { // usually one of AWS's

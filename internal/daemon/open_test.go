@@ -41,3 +41,46 @@ func TestAStreamEndsSoonAfterItsKey(t *testing.T) {
 		t.Errorf("it didn't end by itself: %v", lines.Err())
 	}
 }
+
+// TestOpenStreamsAreLimited opens as many as rota.yaml allows, and one more,
+// also after the limits were reloaded.
+func TestOpenStreamsAreLimited(t *testing.T) {
+	limits := func(perSecond string) string {
+		return "secrets: []\naccess: {limits: {principal: {per_second: " + perSecond + ", burst: 1000, open: 2}}}\n"
+	}
+	w := start(t, "", limits("200"))
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	open := func(ctx context.Context) *http.Response {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/v1/events", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+w.key.Token())
+		stream, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = stream.Body.Close() })
+		return stream
+	}
+	for range 2 {
+		if stream := open(ctx); stream.StatusCode != http.StatusOK {
+			t.Fatal(stream.Status)
+		}
+	}
+	if stream := open(t.Context()); stream.StatusCode != http.StatusTooManyRequests || stream.Header.Get("Retry-After") == "" {
+		t.Errorf("a third stream: %s %v", stream.Status, stream.Header)
+	}
+	w.configure(limits("300"))
+	w.do(http.MethodPost, "/v1/reload", nil)
+	if stream := open(t.Context()); stream.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("a third stream after a reload: %s", stream.Status)
+	}
+	leave()
+	eventually(t, "streams that ended count no more", func() bool {
+		ctx, done := context.WithCancel(t.Context())
+		defer done()
+		return open(ctx).StatusCode == http.StatusOK
+	})
+}

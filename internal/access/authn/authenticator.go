@@ -38,6 +38,7 @@ type Options struct {
 	// Proxies are the ones whose X-Forwarded-For is trusted. Defaults to none.
 	Proxies []netip.Prefix
 	Limits  Limits           // zero fields have their defaults
+	Open    *OpenRequests    // defaults to its own
 	Now     func() time.Time // defaults to time.Now
 	// Audit, if any, gets entries for failed authentications: at most one a
 	// minute per address and key, with an overall limit. So does Log.
@@ -67,6 +68,9 @@ func New(o Options) (*Authenticator, error) {
 		if err := b.Validate(); err != nil {
 			return nil, fmt.Errorf("certificate binding %d: %w", n+1, err)
 		}
+	}
+	if o.Open == nil {
+		o.Open = &OpenRequests{}
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -27,9 +28,18 @@ type Limits struct {
 	// Valid credentials are never refused because others failed. Defaults to
 	// 0.2/s, 20 at once.
 	Failures Rate
+	// Open are requests that stay open, such as streams, at any one time.
+	Open OpenLimits
 	// Tracked is how many addresses and principals are tracked; the least
 	// recently seen are dropped. Defaults to 20,000 of each.
 	Tracked int
+}
+
+// OpenLimits are limits on requests that stay open. Each costs memory, and work
+// for every event.
+type OpenLimits struct {
+	Principal int // of one principal. Defaults to 500
+	Address   int // from one address. Defaults to 1,000
 }
 
 // limiter enforces rate limits. An IPv6 /64 counts as one address, because
@@ -40,6 +50,7 @@ type Limits struct {
 // secret, so whatever merely names it counts for the address.
 type limiter struct {
 	now        func() time.Time
+	open       OpenLimits
 	principals *bucketTable[string]
 	addresses  *bucketTable[netip.Prefix]
 	proven     *bucketTable[provenAt]
@@ -56,6 +67,7 @@ func newLimiter(l Limits, now func() time.Time) (*limiter, error) {
 	if l.Tracked == 0 {
 		l.Tracked = 20_000
 	}
+	open := OpenLimits{cmp.Or(l.Open.Principal, 500), cmp.Or(l.Open.Address, 1000)}
 	principals, err := newBucketTable[string]("principal", l.Principal, Rate{200, 1000}, l.Tracked)
 	if err != nil {
 		return nil, err
@@ -72,7 +84,7 @@ func newLimiter(l Limits, now func() time.Time) (*limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &limiter{now: now, principals: principals, addresses: addresses, proven: proven, failures: failures}, nil
+	return &limiter{now: now, open: open, principals: principals, addresses: addresses, proven: proven, failures: failures}, nil
 }
 
 func (l *limiter) principal(name string) error { return take(l.principals.bucket(name), l.now()) }

@@ -79,7 +79,7 @@ func (a *server) problem(ctx context.Context, err error) *Problem {
 		p = problemOf(api.Problem{Type: "about:blank", Status: http.StatusUnauthorized})
 		p.Detail, p.Hint, p.Remedies = service.Describe(access.ErrUnauthenticated)
 	case isLimited:
-		p = problemOf(api.Problem{Type: api.TypeLimited, Status: http.StatusTooManyRequests, Detail: "too many requests"})
+		p = problemOf(api.Problem{Type: api.TypeLimited, Status: http.StatusTooManyRequests, Detail: "too many " + limited.What()})
 		p.retryAfter = int(math.Ceil(limited.RetryAfter.Seconds()))
 	case errors.Is(err, access.ErrDenied):
 		p.Type, p.Status = api.TypeDenied, http.StatusForbidden

@@ -30,6 +30,7 @@ func (a *server) eventRoutes() {
 	sse.Register(a.huma, huma.Operation{
 		OperationID: "stream-events", Method: "GET", Path: "/v1/events", Tags: []string{"audit"},
 		Summary: "Events as they happen, as server-sent events without values", Errors: []int{400, 401, 422, 429, 500},
+		Middlewares: huma.Middlewares{a.limitOpen},
 	}, map[string]any{"entry": api.Event{}, "heartbeat": api.Heartbeat{}}, a.stream)
 }
 

@@ -1,12 +1,15 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/rota-dev/rota/internal/store"
+	"github.com/rota-dev/rota/rotation"
 )
 
 // AuditLog is where the feed gets events. Package store implements it.
@@ -15,19 +18,32 @@ type AuditLog interface {
 }
 
 // Feed wakes everyone who waits when something happens on any replica: it
-// follows the audit. One periodic query serves them all.
+// follows the audit. One periodic query serves them all, because it keeps what
+// it read: only those who are behind read the log themselves.
 type Feed struct {
-	log    AuditLog
-	every  time.Duration
-	logger *slog.Logger
-	poke   chan struct{}
-	done   chan struct{} // closed when Run ends
+	log     AuditLog
+	every   time.Duration
+	logger  *slog.Logger
+	poke    chan struct{}
+	done    chan struct{} // closed when Run ends
+	catchUp chan struct{} // as many places as may read the log themselves at once
 
 	mu       sync.Mutex
-	last     int64 // the newest entry's number; unknown while nobody waits
+	last     int64               // the newest entry's number; unknown while nobody waits
+	recent   []store.AuditRecord // all entries after floor up to last; never written to in place
+	floor    int64
 	waiting  map[string]map[*Waiter]bool
 	everyone map[*Waiter]bool
 }
+
+const (
+	// keptEntries is how many entries the feed keeps at least, once it has read
+	// them. Those who wait have seen them within moments.
+	keptEntries = 1000
+	// maxCatchUp leaves the rest of the store's connections to everyone else,
+	// however many streams begin far back.
+	maxCatchUp = 2
+)
 
 // unknown isn't any entry's number.
 const unknown = -1
@@ -36,7 +52,7 @@ const unknown = -1
 // waits. Run follows it.
 func NewFeed(log AuditLog, every time.Duration, l *slog.Logger) *Feed {
 	return &Feed{
-		log: log, every: every, logger: l, poke: make(chan struct{}, 1), done: make(chan struct{}), last: unknown,
+		log: log, every: every, logger: l, poke: make(chan struct{}, 1), done: make(chan struct{}), catchUp: make(chan struct{}, maxCatchUp), last: unknown,
 		waiting: map[string]map[*Waiter]bool{}, everyone: map[*Waiter]bool{},
 	}
 }
@@ -45,12 +61,23 @@ func NewFeed(log AuditLog, every time.Duration, l *slog.Logger) *Feed {
 type Waiter struct {
 	feed    *Feed
 	secret  string // "" for all
+	changes bool   // only wake for what may have changed the secret
 	changed chan struct{}
 }
 
 // Watch waits for events of one secret, "" for all. Stop must be called.
 func (f *Feed) Watch(secret string) *Waiter {
-	w := &Waiter{feed: f, secret: secret, changed: make(chan struct{}, 1)}
+	return f.add(&Waiter{feed: f, secret: secret, changed: make(chan struct{}, 1)})
+}
+
+// WatchChanges waits for events that may have changed a secret. Stop must be
+// called.
+func (f *Feed) WatchChanges(secret string) *Waiter {
+	return f.add(&Waiter{feed: f, secret: secret, changes: true, changed: make(chan struct{}, 1)})
+}
+
+func (f *Feed) add(w *Waiter) *Waiter {
+	secret := w.secret
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.last == unknown {
@@ -128,7 +155,7 @@ func (f *Feed) start(ctx context.Context) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.last = last
+	f.last, f.floor, f.recent = last, last, nil
 	f.wakeAll()
 }
 
@@ -145,7 +172,7 @@ func (f *Feed) poll(ctx context.Context) {
 		f.mu.Lock()
 		idle := len(f.everyone)+len(f.waiting) == 0
 		if idle {
-			f.last = unknown
+			f.last, f.recent = unknown, nil
 		}
 		after := f.last
 		f.mu.Unlock()
@@ -188,10 +215,12 @@ func (f *Feed) wakeEveryone() {
 func (f *Feed) notify(entries []store.AuditRecord) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.keep(entries)
 	for _, e := range entries {
-		f.last = max(f.last, e.Seq)
 		for w := range f.waiting[e.Entry.Secret] {
-			w.wake()
+			if !w.changes || mayChange(e.Entry) {
+				w.wake()
+			}
 		}
 	}
 	if len(entries) > 0 {
@@ -199,9 +228,53 @@ func (f *Feed) notify(entries []store.AuditRecord) {
 	}
 }
 
+// keep keeps entries that follow the last. The feed is locked.
+func (f *Feed) keep(entries []store.AuditRecord) {
+	for _, e := range entries {
+		if e.Seq > f.last {
+			f.last = e.Seq
+			f.recent = append(f.recent, e)
+		}
+	}
+	if surplus := len(f.recent) - keptEntries; surplus > keptEntries {
+		f.floor = f.recent[surplus-1].Seq
+		f.recent = slices.Clone(f.recent[surplus:])
+	}
+}
+
+// mayChange reports whether an entry may be about another current version.
+// Anyone can cause reads and refusals, as often as their limits allow.
+func mayChange(e rotation.Entry) bool {
+	switch e.Step {
+	case rotation.OpGet, rotation.OpCurrent, rotation.OpStatus, rotation.OpVersions, rotation.OpList, rotation.OpPlan, rotation.OpCheck, rotation.OpAudit, rotation.OpVerify:
+		return false
+	}
+	return e.Outcome != rotation.OutcomeDenied
+}
+
 // Since returns entries with a higher number, in order.
 func (f *Feed) Since(ctx context.Context, seq int64, limit int) ([]store.AuditRecord, error) {
+	if entries, ok := f.kept(seq, limit); ok {
+		return entries, nil
+	}
+	select {
+	case f.catchUp <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-f.catchUp }()
 	return f.log.Read(ctx, store.AuditQuery{After: seq, Limit: limit})
+}
+
+// kept returns entries with a higher number, if the feed has them all.
+func (f *Feed) kept(seq int64, limit int) ([]store.AuditRecord, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last == unknown || seq < f.floor {
+		return nil, false
+	}
+	next, _ := slices.BinarySearchFunc(f.recent, seq+1, func(e store.AuditRecord, seq int64) int { return cmp.Compare(e.Seq, seq) })
+	return slices.Clip(f.recent[next:min(len(f.recent), next+limit)]), true
 }
 
 // Last is the newest known entry's number.

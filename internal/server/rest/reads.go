@@ -127,11 +127,11 @@ func (a *server) watchRoute() {
 	op := huma.Operation{
 		OperationID: "watch-secret", Method: http.MethodGet, Path: "/v1/secrets/{name}/changes", Tags: []string{"values"},
 		Summary: "Wait until a secret's current version changes", Errors: []int{400, 401, 403, 404, 422, 429, 500},
-		Responses: unchanged("The current version is still the one given, after timeout seconds."),
+		Responses: unchanged("The current version is still the one given, after timeout seconds."), Middlewares: huma.Middlewares{a.limitOpen},
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *changesInput) (*output[versionChange], error) {
 		// Before the first look, so that no change between the two is missed.
-		wait := a.Feed.Watch(in.Name)
+		wait := a.Feed.WatchChanges(in.Name)
 		defer wait.Stop()
 		end := time.NewTimer(time.Duration(in.Timeout) * time.Second)
 		defer end.Stop()

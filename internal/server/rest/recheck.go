@@ -6,6 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
 	"github.com/rota-dev/rota/internal/access"
 )
 
@@ -46,4 +49,19 @@ func (o *openRequest) check() error {
 		return errRulesChanged
 	}
 	return nil
+}
+
+// limitOpen counts a request that may stay open while it does, and answers if
+// there are too many.
+func (a *server) limitOpen(ctx huma.Context, next func(huma.Context)) {
+	if a.Hold != nil {
+		release, err := a.Hold(caller(ctx.Context()))
+		if err != nil {
+			_, w := humago.Unwrap(ctx)
+			writeProblem(w, a.problem(ctx.Context(), err))
+			return
+		}
+		defer release()
+	}
+	next(ctx)
 }

@@ -36,6 +36,9 @@ type Options struct {
 	// are by now; accepted is what Authenticate returned. Streams and long polls
 	// end with an error. Defaults to never.
 	Recheck func(r *http.Request, accepted access.Caller) (access.Caller, error)
+	// Hold counts a stream or a long poll of a caller until release is called, or
+	// returns an [access.LimitError] if they have too many. Defaults to no limit.
+	Hold func(c access.Caller) (release func(), err error)
 	// RecheckEvery is how often open requests are rechecked. Defaults to a second.
 	RecheckEvery time.Duration
 	// Access manages principals and keys.
