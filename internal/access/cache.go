@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
@@ -22,12 +24,17 @@ const CacheTTL = 4 * time.Second
 // maxCachedLogins bounds memory, at a few hundred bytes each.
 const maxCachedLogins = 10_000
 
+// queryTimeout bounds a query, which outlives the request that caused it.
+const queryTimeout = 10 * time.Second
+
 // Cache is a [Directory] that caches logins for [CacheTTL], so that a busy
-// caller costs no queries. Unknown keys are not cached.
+// caller costs no queries, and many requests at once cost one. Unknown keys are
+// not cached.
 type Cache struct {
 	Directory
 	now        func() time.Time
 	logins     *lru.Cache[string, cached]
+	queries    singleflight.Group
 	generation atomic.Int64 // of the principals: a result from before a change is not cached
 }
 
@@ -51,10 +58,28 @@ func NewCache(d Directory, now func() time.Time) (*Cache, error) {
 // Login returns a key from the cache or the directory.
 func (c *Cache) Login(ctx context.Context, keyID string) (Login, error) {
 	generation := c.generation.Load()
-	asked := c.now()
-	if known, ok := c.logins.Get(keyID); ok && asked.Before(known.until) {
+	if known, ok := c.logins.Get(keyID); ok && c.now().Before(known.until) {
 		return known.login, nil
 	}
+	// Nobody joins a query from before a change that has been made.
+	query := c.queries.DoChan(strconv.FormatInt(generation, 10)+" "+keyID, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queryTimeout)
+		defer cancel()
+		return c.query(ctx, keyID, generation)
+	})
+	select {
+	case <-ctx.Done():
+		return Login{}, ctx.Err()
+	case result := <-query:
+		login, _ := result.Val.(Login)
+		return login, result.Err
+	}
+}
+
+// query asks the directory and caches the answer, unless the principals have
+// changed since the generation.
+func (c *Cache) query(ctx context.Context, keyID string, generation int64) (Login, error) {
+	asked := c.now()
 	login, err := c.Directory.Login(ctx, keyID)
 	if errors.Is(err, rota.ErrNotFound) {
 		c.logins.Remove(keyID)

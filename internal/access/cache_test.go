@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rota-dev/rota/internal/access"
@@ -121,4 +122,54 @@ func TestCacheDoesNotHideADatabaseOutage(t *testing.T) {
 	if _, err := here.Login(t.Context(), issued.Key.ID); !errors.Is(err, below.failing) {
 		t.Errorf("after CacheLife: %v", err)
 	}
+}
+
+// TestManyLoginsAtOnceAreOneQuery has many requests with one key while a query is
+// on its way. The one that caused it leaves, and a change is made in between.
+func TestManyLoginsAtOnceAreOneQuery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, d, issued := administration(t)
+		below := &counting{Directory: d}
+		here, err := access.NewCache(below, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers, before, after := make(chan struct{}), make(chan access.Login), make(chan access.Login)
+		below.meddle = func() { <-answers }
+		login := func(ctx context.Context, to chan access.Login) {
+			l, err := here.Login(ctx, issued.Key.ID)
+			if err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+			to <- l
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		go login(ctx, before)
+		synctest.Wait()
+		for range 20 {
+			go login(t.Context(), before)
+		}
+		synctest.Wait()
+		leave()
+		<-before
+		if err := here.Update(t.Context(), func(c *access.Change) error { c.Principals[0].Disabled = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			go login(t.Context(), after)
+		}
+		synctest.Wait()
+		close(answers)
+		for range 20 {
+			if l := <-before; l.Key.ID != issued.Key.ID {
+				t.Errorf("a login got %+v", l)
+			}
+			if l := <-after; !l.Principal.Disabled {
+				t.Error("a login after the change got the answer from before it")
+			}
+		}
+		if n := below.logins.Load(); n != 2 {
+			t.Errorf("%d queries, want one before the change and one after it", n)
+		}
+	})
 }

@@ -38,32 +38,48 @@ type keySet struct {
 }
 
 // find returns the keys that may have signed a token: those with that id, or
-// all if the token names none. An empty result isn't an error: the provider has
-// no such key. The error is [access.ErrUnavailable] if the provider's keys
-// can't be fetched.
-func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
-	keys, age := s.lookup(id)
-	if len(keys) > 0 && age < maxKeyAge {
+// all if the token names none; and when they were fetched. An empty result isn't
+// an error: the provider has no such key. The error is [access.ErrUnavailable]
+// if the provider's keys can't be fetched.
+func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, time.Time, error) {
+	keys, fetchedAt := s.lookup(id)
+	if age := s.age(fetchedAt); len(keys) > 0 && age < maxKeyAge {
 		if age >= refreshAfter {
 			s.refresh(ctx)
 		}
-		return keys, nil
+		return keys, fetchedAt, nil
 	}
 	if running := s.refresh(ctx); running != nil {
 		select {
 		case <-running:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, time.Time{}, ctx.Err()
 		}
 	}
-	keys, age = s.lookup(id)
-	if age >= maxKeyAge {
-		return nil, fmt.Errorf("the keys of issuer %q are unavailable: %w", s.issuer, access.ErrUnavailable)
+	keys, fetchedAt = s.lookup(id)
+	if s.age(fetchedAt) >= maxKeyAge {
+		return nil, time.Time{}, fmt.Errorf("the keys of issuer %q are unavailable: %w", s.issuer, access.ErrUnavailable)
 	}
-	return keys, nil
+	return keys, fetchedAt, nil
 }
 
-func (s *keySet) lookup(id string) (found []jose.JSONWebKey, age time.Duration) {
+// upToDate reports whether keys fetched at a time are the newest, and needn't be
+// fetched again yet.
+func (s *keySet) upToDate(fetchedAt time.Time) bool {
+	s.mu.Lock()
+	newest := s.fetchedAt
+	s.mu.Unlock()
+	return fetchedAt.Equal(newest) && s.age(fetchedAt) < refreshAfter
+}
+
+func (s *keySet) age(fetchedAt time.Time) time.Duration {
+	if fetchedAt.IsZero() {
+		return maxKeyAge
+	}
+	return s.now().Sub(fetchedAt)
+}
+
+func (s *keySet) lookup(id string) (found []jose.JSONWebKey, fetchedAt time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.keys {
@@ -71,10 +87,7 @@ func (s *keySet) lookup(id string) (found []jose.JSONWebKey, age time.Duration) 
 			found = append(found, k)
 		}
 	}
-	if s.fetchedAt.IsZero() {
-		return nil, maxKeyAge
-	}
-	return found, s.now().Sub(s.fetchedAt)
+	return found, s.fetchedAt
 }
 
 // refresh starts a fetch, or joins the one in flight; nil if the last one was

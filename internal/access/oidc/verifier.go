@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
@@ -20,6 +22,8 @@ const (
 	clockSkew = 30 * time.Second
 	// maxToken is a token's maximum size, in bytes.
 	maxToken = 16 << 10
+	// maxProofs bounds the remembered proofs, a few kilobytes each.
+	maxProofs = 2000
 )
 
 // algorithms are the asymmetric ones. "none" isn't among them, nor are
@@ -32,7 +36,19 @@ var algorithms = []jose.SignatureAlgorithm{
 // concurrent use.
 type Verifier struct {
 	issuers map[string]*trustedIssuer // by URL
+	proofs  *lru.Cache[[sha256.Size]byte, *proof]
 	now     func() time.Time
+}
+
+// proof is a token whose signature was verified. Callers send a token over and
+// over, and open requests are rechecked with theirs every second, so the
+// signature isn't verified again as long as the issuer's keys are the same.
+// Everything else about the token is.
+type proof struct {
+	issuer    *trustedIssuer
+	fetchedAt time.Time // the keys that verified it
+	standard  jwt.Claims
+	claims    claims
 }
 
 type trustedIssuer struct {
@@ -56,7 +72,11 @@ func NewVerifier(issuers []Issuer, o Options) (*Verifier, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	v := &Verifier{issuers: map[string]*trustedIssuer{}, now: o.Now}
+	proofs, err := lru.New[[sha256.Size]byte, *proof](maxProofs)
+	if err != nil {
+		return nil, fmt.Errorf("proofs: %w", err)
+	}
+	v := &Verifier{issuers: map[string]*trustedIssuer{}, proofs: proofs, now: o.Now}
 	var names []string
 	for _, i := range issuers {
 		if err := i.Validate(); err != nil {
@@ -83,6 +103,10 @@ func (v *Verifier) Verify(ctx context.Context, token string) (access.Caller, err
 	if len(token) > maxToken {
 		return access.Caller{}, errors.New("the token is too long")
 	}
+	sum := sha256.Sum256([]byte(token))
+	if known, ok := v.proofs.Get(sum); ok && known.issuer.keys.upToDate(known.fetchedAt) {
+		return known.caller(v.now())
+	}
 	parsed, err := jwt.ParseSigned(token, algorithms)
 	if err != nil || len(parsed.Headers) != 1 {
 		return access.Caller{}, errors.New("the token is not a JWT with an accepted algorithm")
@@ -97,17 +121,21 @@ func (v *Verifier) Verify(ctx context.Context, token string) (access.Caller, err
 	if i == nil {
 		return access.Caller{}, fmt.Errorf("no issuer with url %.200q is configured", unproven.Issuer)
 	}
-	c, err := i.verify(ctx, parsed, v.now())
+	p, err := i.verify(ctx, parsed)
 	if err != nil {
 		return access.Caller{}, fmt.Errorf("token of issuer %q: %w", i.Name, err)
 	}
-	return i.bind(c)
+	caller, err := p.caller(v.now())
+	if err == nil { // so that only those who may use Rota fill the memory
+		v.proofs.Add(sum, p)
+	}
+	return caller, err
 }
 
-// verify checks the signature first, then the claims.
-func (t *trustedIssuer) verify(ctx context.Context, token *jwt.JSONWebToken, now time.Time) (claims, error) {
+// verify checks the signature.
+func (t *trustedIssuer) verify(ctx context.Context, token *jwt.JSONWebToken) (*proof, error) {
 	header := token.Headers[0]
-	keys, err := t.keys.find(ctx, header.KeyID)
+	keys, fetchedAt, err := t.keys.find(ctx, header.KeyID)
 	if err != nil {
 		return nil, err
 	}
@@ -115,19 +143,25 @@ func (t *trustedIssuer) verify(ctx context.Context, token *jwt.JSONWebToken, now
 		if k.Algorithm != "" && k.Algorithm != header.Algorithm {
 			continue
 		}
-		var standard jwt.Claims
-		var all claims
-		if err := token.Claims(k.Key, &standard, &all); err != nil {
-			continue
+		p := &proof{issuer: t, fetchedAt: fetchedAt}
+		if err := token.Claims(k.Key, &p.standard, &p.claims); err == nil {
+			return p, nil
 		}
-		if standard.Expiry == nil {
-			return nil, errors.New("it has no expiry")
-		}
-		expected := jwt.Expected{Issuer: t.URL, AnyAudience: jwt.Audience{t.Audience}, Time: now}
-		if err := standard.ValidateWithLeeway(expected, clockSkew); err != nil {
-			return nil, err
-		}
-		return all, nil
 	}
 	return nil, errors.New("none of the issuer's keys verifies its signature")
+}
+
+// caller is who the token proves at a time.
+func (p *proof) caller(now time.Time) (access.Caller, error) {
+	if err := p.validate(now); err != nil {
+		return access.Caller{}, fmt.Errorf("token of issuer %q: %w", p.issuer.Name, err)
+	}
+	return p.issuer.bind(p.claims)
+}
+
+func (p *proof) validate(now time.Time) error {
+	if p.standard.Expiry == nil {
+		return errors.New("it has no expiry")
+	}
+	return p.standard.ValidateWithLeeway(jwt.Expected{Issuer: p.issuer.URL, AnyAudience: jwt.Audience{p.issuer.Audience}, Time: now}, clockSkew)
 }

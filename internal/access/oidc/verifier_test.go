@@ -267,3 +267,45 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// TestAKnownTokenIsCheckedAgain repeats a token after everything that ends it.
+// What costs most, its signature, is verified once for each set of keys.
+func TestAKnownTokenIsCheckedAgain(t *testing.T) {
+	p := oidctest.New(t)
+	p.SetKeys(oidctest.NewKey(t, "k", jose.ES256))
+	c := &clock{}
+	v := verifier(t, c, trusting(p))
+	token := p.Sign(t, good(map[string]any{"exp": start.Add(time.Hour).Unix()}))
+	verify := func() {
+		if _, err := v.Verify(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verify()
+	known := testing.AllocsPerRun(10, verify)
+	altered := token[:len(token)-8] + strings.Repeat("A", 8)
+	unknown := testing.AllocsPerRun(10, func() {
+		if _, err := v.Verify(t.Context(), altered); err == nil {
+			t.Fatal("an altered token is accepted")
+		}
+	})
+	if known > unknown/4 {
+		t.Errorf("a known token takes %.0f allocations, an unknown one %.0f", known, unknown)
+	}
+
+	c.set(time.Hour + 31*time.Second)
+	if _, err := v.Verify(t.Context(), token); err == nil {
+		t.Error("it's accepted after its end")
+	}
+	c.set(0)
+	verify()
+	p.SetKeys(oidctest.NewKey(t, "k", jose.ES256)) // the old one is revoked
+	deadline := time.Now().Add(20 * time.Second)
+	c.set(10 * time.Minute)
+	for time.Now().Before(deadline) { // until the keys have been fetched in the background
+		if _, err := v.Verify(t.Context(), token); err != nil {
+			return
+		}
+	}
+	t.Error("it's accepted after its issuer's key was revoked")
+}
