@@ -219,6 +219,27 @@ func TestEventsAreFollowedOverALostConnection(t *testing.T) {
 	}
 }
 
+// A stream that's one too many is asked for again when the server says.
+func TestFollowingWaitsAsLongAsTheServerSays(t *testing.T) {
+	var refused, accepted time.Time
+	asked := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		if refused.IsZero() {
+			refused = time.Now()
+			w.Header().Set("Retry-After", "3")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_ = json.NewEncoder(w).Encode(api.Problem{Type: api.TypeLimited, Status: http.StatusTooManyRequests, Detail: "too many open streams and long polls"})
+			return
+		}
+		accepted = time.Now()
+		fmt.Fprint(w, "id: 1\nevent: entry\ndata: {\"secret\":\"cms\",\"step\":\"promote\",\"outcome\":\"ok\"}\n\n")
+	})
+	enough := errors.New("enough")
+	err := asked.Follow(t.Context(), "", 0, func(api.NumberedEvent) error { return enough })
+	if wait := accepted.Sub(refused); !errors.Is(err, enough) || wait < 3*time.Second {
+		t.Errorf("%v, after %s", err, wait)
+	}
+}
+
 func TestFollowingEndsWhereNobodyMayListen(t *testing.T) {
 	asked := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)

@@ -49,8 +49,8 @@ const silence = time.Minute
 
 // Follow calls each for every event from now on, or after the event with a
 // given number, until ctx ends or each fails, whose error it returns. It
-// reconnects with backoff if the connection is lost, and continues where it
-// was. Secret "" means all secrets.
+// reconnects with backoff if the connection is lost or there are too many
+// streams, and continues where it was. Secret "" means all secrets.
 //
 // It returns nil when ctx ends, and an error at once if the server refuses the
 // request or there is no token.
@@ -70,7 +70,11 @@ func (c *Client) Follow(ctx context.Context, secret string, after int64, each fu
 		if time.Since(began) > silence {
 			pause.Reset()
 		}
-		if rota.Sleep(ctx, pause.NextBackOff()) != nil {
+		wait := pause.NextBackOff()
+		if refused, ok := errors.AsType[*Error](err); ok {
+			wait = max(wait, refused.RetryAfter)
+		}
+		if rota.Sleep(ctx, wait) != nil {
 			return nil //nolint:nilerr // only the context ends a pause early, and the caller ended it
 		}
 	}

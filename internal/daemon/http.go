@@ -8,14 +8,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/server/rest"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
 )
@@ -52,7 +55,7 @@ func (d *Daemon) handler() http.Handler {
 // accepted from Rota's own pages.
 func (d *Daemon) requirePermission(may access.Action, page string, next func(http.ResponseWriter, *http.Request, access.Caller)) http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if id, secret, ok := r.BasicAuth(); ok {
+		if id, secret, ok := r.BasicAuth(); ok && len(r.Header.Values("Authorization")) == 1 {
 			r.Header.Set("Authorization", "Bearer rota_"+id+"_"+secret)
 		}
 		c, err := d.auth.Authenticate(r, nil)
@@ -61,6 +64,15 @@ func (d *Daemon) requirePermission(may access.Action, page string, next func(htt
 			if errors.Is(err, access.ErrUnrecorded) {
 				d.Log.ErrorContext(r.Context(), "audit", "error", err)
 			}
+		}
+		if limited, ok := errors.AsType[*access.LimitError](err); ok {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(limited.RetryAfter.Seconds()))))
+			writeJSON(w, http.StatusTooManyRequests, map[string]string{"status": "too many " + limited.What()})
+			return
+		}
+		if errors.Is(err, access.ErrUnavailable) {
+			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": hint.Text(err)})
+			return
 		}
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Basic realm="rota", charset="UTF-8"`)

@@ -84,3 +84,24 @@ func TestOpenStreamsAreLimited(t *testing.T) {
 		return open(ctx).StatusCode == http.StatusOK
 	})
 }
+
+// TestPagesForAdministratorsSayWhenToRetry asks for one too often.
+func TestPagesForAdministratorsSayWhenToRetry(t *testing.T) {
+	w := start(t, "", "secrets: []\nserver: {metrics: admin}\naccess: {limits: {principal: {per_second: 1, burst: 2}}}\n")
+	eventually(t, "too many requests are answered as such", func() bool {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/metrics", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+w.key.Token())
+		page, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = page.Body.Close() }()
+		if page.StatusCode == http.StatusUnauthorized {
+			t.Fatal("a valid key is refused")
+		}
+		return page.StatusCode == http.StatusTooManyRequests && page.Header.Get("Retry-After") == "1"
+	})
+}

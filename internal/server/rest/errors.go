@@ -28,6 +28,10 @@ type Problem struct {
 	err        error
 }
 
+// retryUnavailable is how many seconds to wait for a store or an identity
+// provider that doesn't respond.
+const retryUnavailable = 5
+
 func problemOf(p api.Problem) *Problem { return &Problem{Problem: p} }
 
 // Error is the problem's detail.
@@ -81,6 +85,8 @@ func (a *server) problem(ctx context.Context, err error) *Problem {
 	case isLimited:
 		p = problemOf(api.Problem{Type: api.TypeLimited, Status: http.StatusTooManyRequests, Detail: "too many " + limited.What()})
 		p.retryAfter = int(math.Ceil(limited.RetryAfter.Seconds()))
+	case errors.Is(err, access.ErrUnavailable): // whoever found that out has logged it
+		p.Status, p.retryAfter = http.StatusServiceUnavailable, retryUnavailable
 	case errors.Is(err, access.ErrDenied):
 		p.Type, p.Status = api.TypeDenied, http.StatusForbidden
 		if errors.Is(err, access.ErrUnrecorded) {

@@ -84,6 +84,8 @@ func handler(t testing.TB, o operations) http.Handler {
 				return access.Caller{}, access.ErrUnauthenticated
 			case "hasty":
 				return access.Caller{}, &access.LimitError{RetryAfter: 1500 * time.Millisecond}
+			case "unlucky":
+				return access.Caller{}, access.ErrUnavailable
 			default:
 				return access.Caller{Principal: who, Rules: []access.Rule{{Action: access.Admin, Pattern: "*"}}}, nil
 			}
@@ -189,6 +191,10 @@ func TestProblems(t *testing.T) {
 	w = ask(handler(t, operations{}), http.MethodGet, "/v1/secrets", "", "X-Who", "hasty")
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "2" {
 		t.Errorf("too hasty: %d %v", w.Code, w.Header())
+	}
+	w = ask(handler(t, operations{}), http.MethodGet, "/v1/secrets", "", "X-Who", "unlucky")
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), api.TypeFailed) {
+		t.Errorf("during an outage: %d %v %s", w.Code, w.Header(), w.Body)
 	}
 }
 
