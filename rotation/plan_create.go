@@ -62,7 +62,7 @@ func ruleRotate(v *view) (Decision, bool) {
 	}
 	if v.retirable() && v.Traits.Lifetime == 0 {
 		return v.hold(HoldNoFreeSlot, rota.StepCreate, due, v.now.Add(holdRecheck),
-			v.makeRoom(), "the previous credential %s is not yet retired", v.previous.CredentialID)
+			v.makeRoomForNext(), "the previous credential %s is not yet retired", v.previous.CredentialID)
 	}
 	if v.isFull() {
 		return v.full(due)

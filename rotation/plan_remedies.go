@@ -227,6 +227,16 @@ func (v *view) makeRoom() []rota.Remedy {
 	return []rota.Remedy{wait, {Action: rota.RemedyDeactivate, Secret: v.Secret, Then: rota.RemedyDelete}}
 }
 
+// makeRoomForNext returns the remedies if the previous credential takes the place
+// of one that's asked for. If the current one is dead, the previous one may be all
+// that works.
+func (v *view) makeRoomForNext() []rota.Remedy {
+	if v.dead(v.current) && v.previous.Ours() {
+		return v.currentDead()
+	}
+	return v.makeRoom()
+}
+
 // takenOverToo returns the remedies for a previous credential that isn't Rota's: it
 // can be taken over, or retired by hand.
 func (v *view) takenOverToo() []rota.Remedy {

@@ -50,7 +50,8 @@ func (t *turn) settle(ctx context.Context, c rota.Credential, err error) error {
 	return nil
 }
 
-// currentInForce reports whether the current credential certainly still works.
+// currentInForce reports whether the current credential still works, as far as a
+// login shows: a pooler may let it in without asking the server.
 func (t *turn) currentInForce(ctx context.Context) bool {
 	if t.s.Issuer.Traits().ConsistencyDelay > 0 {
 		return false // a login may still reach what doesn't know the new one yet
@@ -92,12 +93,12 @@ func (t *turn) putBack(ctx context.Context, d Decision, rejected rota.Version) e
 // being refused says so only if somebody else made the current version current: it
 // may be why the credential was rejected.
 func (t *turn) restoreCurrent(ctx context.Context, d Decision, rejected rota.Version) error {
-	if t.currentInForce(ctx) {
-		return nil
-	}
 	c, err := t.outside.get(ctx, d.Version)
 	if err != nil {
 		return err
+	}
+	if inForce, _, err := t.outside.tell(ctx, c); err == nil && inForce {
+		return nil
 	}
 	killed := t.mayBeRejected(ctx, rejected)
 	if current, _ := t.seen.version(d.Version); !current.Ours() {

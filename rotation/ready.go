@@ -39,19 +39,27 @@ func guardReady(v *view, d Decision) (Decision, bool) {
 	if !v.Proven {
 		return Decision{Prove: true, Next: d.Step, Version: d.Version, Credential: d.Credential, Due: d.Due, Reason: d.Reason}, true
 	}
-	if len(v.Unready) == 0 {
+	reason, remedies := firstUnready(v.Unready)
+	if reason == "" {
 		return Decision{}, false
-	}
-	u := v.Unready[0]
-	reason := u.Reason
-	if more := len(v.Unready) - 1; more > 0 {
-		reason += fmt.Sprintf(" (and %d more)", more)
 	}
 	due := d.Due
 	if due.IsZero() {
 		due = v.now
 	}
-	return v.hold(HoldNotReady, d.Step, due, v.now.Add(readyRecheck), u.Remedies, "the new credential couldn't be put to use, so the old one is left alone: %s", reason)
+	return v.hold(HoldNotReady, d.Step, due, v.now.Add(readyRecheck), remedies, "the new credential couldn't be put to use, so the old one is left alone: %s", reason)
+}
+
+// firstUnready is the first reason, and how many more there are; "" for none.
+func firstUnready(all []Unready) (reason string, remedies []rota.Remedy) {
+	if len(all) == 0 {
+		return "", nil
+	}
+	reason = all[0].Reason
+	if more := len(all) - 1; more > 0 {
+		reason += fmt.Sprintf(" (and %d more)", more)
+	}
+	return reason, all[0].Remedies
 }
 
 // isIrreversible reports whether a step makes a credential, or kills the one

@@ -49,7 +49,7 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	if _, there := v.issued(previous.CredentialID); v.Lists && v.retirable() && !there {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
 	}
-	if err := t.refuseUnknown(ctx); err != nil {
+	if err := t.refuseUnready(ctx); err != nil {
 		return err
 	}
 	p.Rollback = &RollbackIntent{From: current.ID, To: previous.ID, At: t.Now()}
@@ -57,27 +57,21 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	return t.ledger.save(ctx)
 }
 
-// refuseUnknown refuses a rollback that would replace a password somebody set
-// outside: without overlap, whoever uses it would be locked out. If it can't be
-// seen which one is in force, the rollback may be what mends that.
-func (t *turn) refuseUnknown(ctx context.Context) error {
+// refuseUnready refuses a rollback unless everything that follows is known to
+// work, as before a rotation: where there's no overlap, it ends the credential in
+// use.
+func (t *turn) refuseUnready(ctx context.Context) error {
 	if t.s.Issuer.Traits().Overlap() {
 		return nil
 	}
-	for _, v := range t.mayBeInForce() {
-		c, err := t.outside.get(ctx, v.ID)
-		if err != nil {
-			return err
-		}
-		inForce, known, err := t.outside.tell(ctx, c)
-		if err == nil && !known {
-			err = t.outside.logIn(ctx, 3, c)
-		}
-		if inForce || err != nil && !errors.Is(err, rota.ErrRefused) || err == nil && !known {
-			return nil
-		}
+	if err := t.askReady(ctx); err != nil {
+		return err
 	}
-	return t.changedOutside()
+	reason, remedies := firstUnready(t.seen.ready.unready)
+	if reason == "" {
+		return nil
+	}
+	return &rota.Error{Op: "rollback", Class: rota.ClassStop, Remedies: remedies, Err: fmt.Errorf("the previous credential couldn't be put to use, so the current one is left alone: %s", reason)}
 }
 
 // rollback reactivates the previous credential, proves it, and moves the
@@ -130,8 +124,34 @@ func (t *turn) reinstate(ctx context.Context, c rota.Credential, credentialID st
 			return fmt.Errorf("set %s: %w", credentialID, err)
 		}
 		t.seen.invalidateList()
+		return t.proveOrPutBack(ctx, c)
 	}
 	return t.outside.prove(ctx, c, time.Time{})
+}
+
+// proveOrPutBack proves the previous credential, which has just been set. Within
+// the policy's TestWithin, either it passes or the current one is put back, and
+// the rollback is over.
+func (t *turn) proveOrPutBack(ctx context.Context, c rota.Credential) error {
+	err := t.outside.prove(ctx, c, t.Now().Add(t.s.Policy.WithDefaults().TestWithin))
+	if err = t.settle(ctx, c, err); err == nil || errors.Is(err, rota.ErrFenced) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	current, ok := t.seen.credential(rota.LabelCurrent)
+	if !ok || current.ID == t.ledger.progress.Rollback.To {
+		return err
+	}
+	before, getErr := t.outside.get(ctx, current.ID)
+	if getErr != nil {
+		return errors.Join(err, getErr)
+	}
+	if setErr := t.outside.retry(ctx, 3, "issuer.set", current.CredentialID, func(ctx context.Context) error {
+		return t.s.Issuer.Set(ctx, rota.SetRequest{Credential: before})
+	}); setErr != nil {
+		return errors.Join(err, fmt.Errorf("put the current credential back: %w", setErr))
+	}
+	t.ledger.abandonRollback("the previous credential didn't pass its test, so the current one was put back")
+	return fmt.Errorf("the previous credential didn't pass its test, so the current one was put back: %w", err)
 }
 
 // moveBack makes the version current again.

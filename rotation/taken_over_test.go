@@ -77,21 +77,91 @@ func TestARollbackLeavesAPasswordThatSomebodySetAlone(t *testing.T) {
 	}
 }
 
-// What can't be seen is no reason to refuse a rollback: it may mend just that.
-func TestARollbackWhoseLoginFailsOtherwiseIsCarriedOut(t *testing.T) {
+// Rolling back where there's no overlap ends the credential in use, so that
+// everything that follows is asked first.
+func TestARollbackWithoutOverlapAsksFirst(t *testing.T) {
+	for name, test := range map[string]struct {
+		obstacle func(b *bench, l *login, p *picky)
+		over     func(b *bench, l *login, p *picky)
+	}{
+		"a target that can't be written": {
+			func(_ *bench, _ *login, p *picky) { p.finding.OK = false },
+			func(_ *bench, _ *login, p *picky) { p.finding.OK = true },
+		},
+		"a login that can't be tried": {
+			func(_ *bench, l *login, _ *picky) {
+				l.test = func(rota.Credential) error { return errors.New("too many connections") }
+			},
+			func(_ *bench, l *login, _ *picky) { l.test = nil },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			l, old := newLogin(t, b)
+			p := &picky{Target: b.target, finding: rota.Finding{Check: "write", OK: true}}
+			b.secret.Targets = append(b.secret.Targets, p)
+			b.advance(t, rotation.Options{})
+			now, _ := b.target.Current()
+			test.obstacle(b, l, p)
+			if _, err := b.rotator.Rollback(t.Context(), b.secret); err == nil {
+				t.Error("it was carried out")
+			}
+			b.alone(t, l, now.Credential)
+			if b.progress(t).Rollback != nil {
+				t.Error("the rollback goes on")
+			}
+			test.over(b, l, p)
+			if _, err := b.rotator.Rollback(t.Context(), b.secret); err != nil {
+				t.Fatal(err)
+			}
+			if !l.Login(old) {
+				t.Error("the old password doesn't log in")
+			}
+		})
+	}
+}
+
+func TestARolledBackPasswordThatCannotBeTestedIsPutBack(t *testing.T) {
 	b := newBench(t)
 	l, old := newLogin(t, b)
 	b.advance(t, rotation.Options{})
+	now, _ := b.target.Current()
 	l.test = func(c rota.Credential) error {
 		if c.Equal(old) {
-			return l.Password.Test(t.Context(), rota.TestRequest{Credential: c})
+			return errors.New("the server is too slow")
 		}
-		return &rota.Error{Class: rota.ClassStop, Err: errors.New("this password breaks the login")}
+		return l.Password.Test(t.Context(), rota.TestRequest{Credential: c})
 	}
-	if _, err := b.rotator.Rollback(t.Context(), b.secret); err != nil {
-		t.Fatal(err)
+	began := b.now
+	if _, err := b.rotator.Rollback(t.Context(), b.secret); err == nil {
+		t.Error("the rollback succeeded")
 	}
-	if !l.Login(old) {
-		t.Error("the old password doesn't log in")
+	if took := b.now.Sub(began); took > time.Minute {
+		t.Errorf("it took %s", took)
 	}
+	b.alone(t, l, now.Credential)
+	if r := b.advance(t, rotation.Options{}); steps(r) != "" || !l.Login(now.Credential) {
+		t.Errorf("the next turn did %q: %s", steps(r), r.Last.Reason)
+	}
+}
+
+// A pooler with a list of its own lets the old password in after the server got
+// another one, and refuses that one.
+func TestWhatWasSetIsPutBackWhateverAPoolerSays(t *testing.T) {
+	b := newBench(t)
+	l, old := newLogin(t, b)
+	l.test = func(c rota.Credential) error {
+		if !c.Equal(old) {
+			return rota.ErrRefused
+		}
+		return nil
+	}
+	if _, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{}); err == nil {
+		t.Error("the rotation succeeded")
+	}
+	for range 3 {
+		b.now = b.now.Add(time.Minute)
+		_, _ = b.rotator.Advance(t.Context(), b.secret, rotation.Options{}) // held, or failed
+	}
+	b.alone(t, l, old)
 }
