@@ -125,29 +125,33 @@ func (a *alternating) change(ctx context.Context, verb string, r rota.RetireRequ
 	role := r.CredentialID
 	op := verb + " role " + role
 	err := a.conn.change(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Conn().PgConn().Exec(ctx, lockRole(role)).ReadAll(); err != nil {
-			return err
-		}
-		found, err := readStates(ctx, tx, []string{role})
-		if err != nil {
-			return err
-		}
-		var now *state
-		if len(found) > 0 {
-			if err := a.ours(op, role); err != nil {
+		for locked := false; ; locked = true {
+			found, err := readStates(ctx, tx, []string{role})
+			if err != nil {
 				return err
 			}
-			now = &found[0]
+			var now *state
+			if len(found) > 0 {
+				if err := a.ours(op, role); err != nil {
+					return err
+				}
+				now = &found[0]
+			}
+			clause, err := decide(tx, now)
+			if err != nil {
+				return &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: err}
+			}
+			if clause == "" {
+				return nil
+			}
+			change := lockRole(role) // then look again; what needs no change needs no privileges
+			if locked {
+				change = "ALTER ROLE " + quote(role) + " " + clause
+			}
+			if _, err := tx.Exec(ctx, change); err != nil || locked {
+				return err
+			}
 		}
-		clause, err := decide(tx, now)
-		if err != nil {
-			return &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: err}
-		}
-		if clause == "" {
-			return nil
-		}
-		_, err = tx.Exec(ctx, "ALTER ROLE "+quote(role)+" "+clause)
-		return err
 	})
 	return a.explained(ctx, err, role)
 }

@@ -27,7 +27,7 @@ func (q *query) Name() string { return q.name }
 // [rota.ClassStop], a rejected login is [rota.ErrRefused].
 func (q *query) Check(ctx context.Context, c rota.Credential) error {
 	err := q.conn.login(ctx, c, func(ctx context.Context, conn *pgconn.PgConn) error {
-		if _, err := conn.Exec(ctx, "BEGIN READ ONLY;"+limits(ctx)).ReadAll(); err != nil {
+		if _, err := conn.Exec(ctx, "BEGIN READ ONLY;"+limits(ctx, conn)).ReadAll(); err != nil {
 			return err
 		}
 		// With the parameter protocol, even without parameters, the server only accepts one statement.
@@ -47,10 +47,8 @@ func (q *query) Preflight(ctx context.Context) []rota.Finding {
 	defer cancel()
 	f := rota.Finding{Check: "the server understands the statement"}
 	err := q.conn.fresh(ctx, func(conn *pgxpool.Conn) error {
-		return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-			if _, err := tx.Conn().PgConn().Exec(ctx, limits(ctx)).ReadAll(); err != nil {
-				return err
-			}
+		begin := "BEGIN READ ONLY;" + limits(ctx, conn.Conn().PgConn())
+		return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) error {
 			_, err := tx.Conn().PgConn().Prepare(ctx, "", q.sql, nil)
 			return err
 		})

@@ -19,19 +19,19 @@ import (
 func (a *alternating) ensure(ctx context.Context, role string) error {
 	op := "make role " + role + " with the rights of " + a.names[0]
 	err := a.conn.change(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Conn().PgConn().Exec(ctx, lockRole(role)).ReadAll(); err != nil {
-			return err
-		}
 		var there, clone bool
 		err := tx.QueryRow(ctx, `SELECT count(*) > 0, coalesce(bool_or(`+actsAs+` = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $2)), false)
 			FROM pg_catalog.pg_roles r WHERE rolname = $1`, role, a.names[0]).Scan(&there, &clone)
 		if err != nil || there && !clone {
 			return err
 		}
-		if !there {
-			if err := a.create(ctx, tx, role); err != nil {
-				return err
-			}
+		if there {
+			_, err = tx.Exec(ctx, lockRole(role))
+		} else {
+			err = a.create(ctx, tx, role)
+		}
+		if err != nil {
+			return err
 		}
 		return a.copySettings(ctx, tx, role)
 	})

@@ -40,8 +40,9 @@ type Connection struct {
 	cfg  Config
 	pool *pgxpool.Pool
 
-	noAuthid atomic.Bool // Rota may not read pg_authid
-	pairs    sync.Map    // by role, the last pairOf a verifier and its password
+	noAuthid  atomic.Bool // Rota may not read pg_authid
+	noStartup atomic.Bool // the server or a pooler refuses startupSetting
+	pairs     sync.Map    // by role, the last pairOf a verifier and its password
 }
 
 // New checks the settings and reads the certificates they name. name is the
@@ -55,6 +56,10 @@ func New(name string, cfg Config) (*Connection, error) {
 	settings, err := cfg.pool()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
+	}
+	settings.BeforeConnect = func(_ context.Context, one *pgx.ConnConfig) error {
+		c.startup(&one.Config)
+		return nil
 	}
 	if c.pool, err = pgxpool.NewWithConfig(context.Background(), settings); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
@@ -81,35 +86,6 @@ func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, defaultTimeout)
 }
 
-// limits are statements that make the server itself give up by the context's
-// deadline, and on locks a little earlier, so that nothing changes after the
-// caller has stopped waiting. They apply to one transaction.
-func limits(ctx context.Context) string {
-	left := defaultTimeout
-	if d, ok := ctx.Deadline(); ok {
-		left = max(time.Until(d), time.Millisecond)
-	}
-	statement := max(left.Milliseconds(), 1)
-	lock := max(left.Milliseconds()*9/10, 1)
-	return "SET LOCAL statement_timeout = " + strconv.FormatInt(statement, 10) +
-		"; SET LOCAL lock_timeout = " + strconv.FormatInt(lock, 10) + ";"
-}
-
-// Rota's own statements mean the same whatever a database's or a role's settings
-// are. These settings apply to one transaction, so that they don't stay behind
-// in a pooler's session.
-const (
-	// neutral: names refer to the server's own functions and operators,
-	// whatever is in schema public or in search_path.
-	neutral = "SET LOCAL search_path = pg_catalog, pg_temp;"
-	// writable lifts default_transaction_read_only. It must come first. A
-	// standby refuses it with codeNotSupported.
-	writable = "SET LOCAL transaction_read_only = off;"
-	// asItself undoes a role's own default for SET ROLE, with which a login
-	// couldn't change its own password.
-	asItself = "SET LOCAL ROLE NONE;"
-)
-
 // write runs statements that change something as one transaction.
 func write(ctx context.Context, conn *pgconn.PgConn, statements string) error {
 	_, err := writing(ctx, conn, "", statements)
@@ -119,7 +95,7 @@ func write(ctx context.Context, conn *pgconn.PgConn, statements string) error {
 // writing runs statements that begin a transaction, "" for one of their own, and
 // then others that may change something. It returns the results of all.
 func writing(ctx context.Context, conn *pgconn.PgConn, begin, statements string) ([]*pgconn.Result, error) {
-	results, err := conn.Exec(ctx, begin+writable+limits(ctx)+neutral+statements).ReadAll()
+	results, err := conn.Exec(ctx, begin+writable+limits(ctx, conn)+neutral+statements).ReadAll()
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && len(results) == strings.Count(begin, ";") && e.Code == codeNotSupported {
 		e.Code = codeReadOnly
 	}
@@ -128,27 +104,30 @@ func writing(ctx context.Context, conn *pgconn.PgConn, begin, statements string)
 
 // within runs several statements that change nothing as one transaction.
 func (c *Connection) within(ctx context.Context, op string, do func(context.Context, pgx.Tx) error) error {
-	return c.transaction(ctx, op, func(ctx context.Context, conn *pgconn.PgConn) error {
-		_, err := conn.Exec(ctx, limits(ctx)+neutral).ReadAll()
-		return err
-	}, do)
+	return c.transaction(ctx, op, "", do)
 }
 
 // change runs several statements as one transaction.
 func (c *Connection) change(ctx context.Context, op string, do func(context.Context, pgx.Tx) error) error {
-	return c.transaction(ctx, op, func(ctx context.Context, conn *pgconn.PgConn) error { return write(ctx, conn, "") }, do)
+	return c.transaction(ctx, op, writable, do)
 }
 
-func (c *Connection) transaction(ctx context.Context, op string, begin func(context.Context, *pgconn.PgConn) error, do func(context.Context, pgx.Tx) error) error {
+// transaction begins with all settings in one round trip: a session that waits
+// inside a transaction for the next statement must have them.
+func (c *Connection) transaction(ctx context.Context, op, first string, do func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err := c.fresh(ctx, func(conn *pgxpool.Conn) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			if err := begin(ctx, tx.Conn().PgConn()); err != nil {
-				return err
-			}
+		begun := false
+		begin := "BEGIN;" + first + limits(ctx, conn.Conn().PgConn()) + neutral
+		err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) error {
+			begun = true
 			return do(ctx, tx)
 		})
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && !begun && e.Code == codeNotSupported {
+			e.Code = codeReadOnly
+		}
+		return err
 	})
 	return c.failed(op, err)
 }
@@ -171,20 +150,33 @@ func ask[T any](ctx context.Context, c *Connection, op string, to pgx.RowToFunc[
 }
 
 // fresh runs do with a session from the pool, and again if that session
-// turns out to be dead.
+// turns out to be dead, or another one was faster.
 func (c *Connection) fresh(ctx context.Context, do func(*pgxpool.Conn) error) error {
-	for try := 0; ; try++ {
+	restarted := false
+	for try := 1; ; try++ {
 		conn, err := c.pool.Acquire(ctx)
+		if c.refusesStartup(err) {
+			continue
+		}
 		if err != nil {
 			return &loginError{err}
 		}
 		err = do(conn)
-		dead := conn.Conn().IsClosed()
+		dead, outrun := conn.Conn().IsClosed(), wasOutrun(err)
+		if outrun && conn.Conn().PgConn().TxStatus() != 'I' {
+			_, _ = conn.Exec(ctx, "ROLLBACK") // or the pool would log in again
+		}
 		conn.Release()
-		if err == nil || !dead || try > 0 || ctx.Err() != nil {
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
+		case outrun && try < maxOutrun:
+		case dead && !restarted:
+			restarted = true
+			c.pool.Reset()
+		default:
 			return err
 		}
-		c.pool.Reset()
 	}
 }
 
@@ -202,12 +194,12 @@ func (c *Connection) login(ctx context.Context, cred rota.Credential, do func(co
 		return err
 	}
 	settings.RequireAuth = strings.Join(methods, ",")
-	conn, err := pgconn.ConnectConfig(ctx, settings)
+	conn, err := c.open(ctx, settings)
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	if prepared := prepare(settings.Password); answered && answer.Code == codeInvalidPassword && prepared != settings.Password {
 		// pgx prepares a password slightly differently from PostgreSQL and libpq.
 		settings.Password = prepared
-		conn, err = pgconn.ConnectConfig(ctx, settings)
+		conn, err = c.open(ctx, settings)
 	}
 	if err != nil {
 		return &loginError{err}

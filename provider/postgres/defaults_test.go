@@ -12,11 +12,16 @@ import (
 // A database's and a role's settings change nothing about what Rota's own
 // statements do.
 func TestSessionDefaultsChangeNothing(t *testing.T) {
+	timeouts := []string{"ALTER DATABASE postgres SET idle_session_timeout = '1ms'", "ALTER DATABASE postgres SET idle_in_transaction_session_timeout = '1ms'"}
+	if shared.Get(t).Version(t) >= transactionTimeoutVersion {
+		timeouts = append(timeouts, "ALTER DATABASE postgres SET transaction_timeout = '1ms'")
+	}
 	for name, settings := range map[string][]string{
-		"nothing": nil,
-		"writes":  {"ALTER DATABASE postgres SET default_transaction_read_only = on"},
-		"quoting": {"ALTER DATABASE postgres SET standard_conforming_strings = off", "ALTER DATABASE postgres SET backslash_quote = off"},
-		"names":   {"ALTER DATABASE postgres SET search_path = public"},
+		"timeouts": timeouts,
+		"nothing":  nil,
+		"writes":   {"ALTER DATABASE postgres SET default_transaction_read_only = on"},
+		"quoting":  {"ALTER DATABASE postgres SET standard_conforming_strings = off", "ALTER DATABASE postgres SET backslash_quote = off"},
+		"names":    {"ALTER DATABASE postgres SET search_path = public"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := testenv.Postgres(t, testenv.PostgresOptions{})

@@ -27,6 +27,8 @@ const (
 	codeSyntax               = "42601"
 	codeTooManyConnections   = "53300"
 	codeLockNotAvailable     = "55P03"
+	codeUniqueViolation      = "23505"
+	codeInternal             = "XX000"
 )
 
 // failed turns an error into a classified one whose text contains no

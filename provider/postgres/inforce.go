@@ -79,7 +79,7 @@ func (c *Connection) exec(ctx context.Context, query string) (rows [][][]byte, e
 	ctx, cancel := deadline(ctx)
 	defer cancel()
 	err = c.fresh(ctx, func(conn *pgxpool.Conn) error {
-		results, err := conn.Conn().PgConn().Exec(ctx, limits(ctx)+neutral+query).ReadAll()
+		results, err := conn.Conn().PgConn().Exec(ctx, limits(ctx, conn.Conn().PgConn())+neutral+query).ReadAll()
 		if err == nil {
 			rows = results[len(results)-1].Rows
 		}

@@ -86,7 +86,12 @@ func (o *own) Set(ctx context.Context, s rota.SetRequest) error {
 			continue
 		}
 		err := o.roles.conn.login(ctx, c, func(ctx context.Context, conn *pgconn.PgConn) error {
-			return write(ctx, conn, asItself+lockRole(role)+"ALTER ROLE "+quote(role)+" PASSWORD '"+hash+"'")
+			for try := 1; ; try++ {
+				err := write(ctx, conn, asItself+"ALTER ROLE "+quote(role)+" PASSWORD '"+hash+"'")
+				if !wasOutrun(err) || try == maxOutrun {
+					return err
+				}
+			}
 		})
 		if err == nil {
 			return nil

@@ -138,13 +138,6 @@ func (r *roles) until(role string) string {
 	return "SELECT coalesce(" + ends + literal(role) + ")), " + ends + strings.Join(others, ", ") + ")), 'infinity')::text"
 }
 
-// lockRole serializes changes to one role until the end of the transaction:
-// PostgreSQL itself would answer "tuple concurrently updated". The server
-// derives the key; roles that share one only wait for each other.
-func lockRole(role string) string {
-	return "SELECT pg_advisory_xact_lock(hashtextextended('rota role ' || " + literal(role) + ", 0));"
-}
-
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
 // literal quotes a text as an escape string, which means the same whatever
@@ -166,7 +159,7 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 		if alone := len(r.names) == 1 && r.group == ""; alone && conn.ParameterStatus("session_authorization") == role {
 			return nil // the server said whom it let in, and there's no other role to compare privileges with
 		}
-		results, err := conn.Exec(ctx, limits(ctx)+neutral+"SELECT session_user, "+r.membership()).ReadAll()
+		results, err := conn.Exec(ctx, limits(ctx, conn)+neutral+"SELECT session_user, "+r.membership()).ReadAll()
 		if err != nil {
 			return err
 		}
@@ -213,7 +206,7 @@ func (r *roles) lacks(ctx context.Context, conn *pgconn.PgConn, role string) ([]
 		if other == role {
 			continue
 		}
-		results, err := conn.Exec(ctx, limits(ctx)+neutral+lacking(serverVersion(conn), role, other)).ReadAll()
+		results, err := conn.Exec(ctx, limits(ctx, conn)+neutral+lacking(serverVersion(conn), role, other)).ReadAll()
 		if err != nil {
 			return nil, err
 		}
