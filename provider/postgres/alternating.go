@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -45,6 +46,9 @@ func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
 	r, err := c.newRoles(cfg.Rules, cfg.Group, cfg.Roles[:]...)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Clone {
+		r.owner = cmp.Or(r.owner, cfg.Roles[0])
 	}
 	return &alternating{roles: r, clone: cfg.Clone}, nil
 }

@@ -79,12 +79,14 @@ func TestNothingThatTheOtherRoleHasMayBeMissing(t *testing.T) {
 	}
 	t.Run("a connection limit", func(t *testing.T) {
 		s.Exec(t, "ALTER ROLE "+a+" CONNECTION LIMIT 5", "ALTER ROLE "+b+" CONNECTION LIMIT 9")
-		wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: first}), rota.ClassStop, nil, "CONNECTION LIMIT 9")
+		wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: first}), rota.ClassStop, nil, "CONNECTION LIMIT 9 (its own is 5)")
 		s.Exec(t, "ALTER ROLE "+a+" CONNECTION LIMIT 10")
 		if err := i.Test(t.Context(), rota.TestRequest{Credential: first}); err != nil {
 			t.Errorf("with more: %v", err)
 		}
-		s.Exec(t, "ALTER ROLE "+a+" CONNECTION LIMIT -1", "ALTER ROLE "+b+" CONNECTION LIMIT -1")
+		s.Exec(t, "ALTER ROLE "+b+" CONNECTION LIMIT -1")
+		wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: first}), rota.ClassStop, nil, "has: no CONNECTION LIMIT (its own is 10)")
+		s.Exec(t, "ALTER ROLE "+a+" CONNECTION LIMIT -1")
 	})
 	t.Run("a table in another database", func(t *testing.T) {
 		s.ExecIn(t, other, "GRANT SELECT ON there TO "+b)

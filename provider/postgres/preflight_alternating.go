@@ -24,10 +24,9 @@ func (a *alternating) Preflight(ctx context.Context) []rota.Finding {
 		if a.group != "" {
 			findings = append(findings, a.inGroup(ctx, role))
 		}
-		findings = append(findings, a.ownsNothing(ctx, role))
 	}
 	if len(exist) == len(a.names) {
-		findings = append(findings, a.sameRights(ctx), a.oneFree(ctx))
+		findings = append(findings, a.ownsNothing(ctx, a.names[0], a.names[1]), a.ownsNothing(ctx, a.names[1], a.names[0]), a.sameRights(ctx), a.oneFree(ctx))
 	}
 	if len(exist) > 0 {
 		findings = append(findings, a.noStandbys(ctx))
@@ -73,32 +72,16 @@ func list(things []string) string {
 	return strings.Join(things, ", ")
 }
 
-// ownsNothing warns about objects that only one of the pair may alter or drop.
-func (a *alternating) ownsNothing(ctx context.Context, role string) rota.Finding {
-	f := rota.Finding{Check: "role " + role + " owns nothing itself"}
-	owned, err := ask(ctx, a.conn, f.Check, pgx.RowTo[string], `
-		SELECT coalesce(CASE WHEN d.dbid IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
-			THEN pg_describe_object(d.classid, d.objid, d.objsubid)
-			ELSE 'an object in database ' || b.datname END, 'an object')
-		FROM pg_catalog.pg_shdepend d
-		JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_authid'::regclass
-		LEFT JOIN pg_catalog.pg_database b ON b.oid = d.dbid
-		WHERE r.rolname = $1 AND d.deptype = 'o' AND NOT EXISTS (
-			SELECT FROM pg_catalog.pg_roles other WHERE other.rolname = ANY ($2::text[]) AND other.oid <> r.oid AND pg_has_role(other.oid, r.oid, 'USAGE'))
-		ORDER BY 1`, role, a.names)
+// ownsNothing checks that the role owns no objects that the other may not alter or
+// drop: as long as it does, the other isn't promoted.
+func (a *alternating) ownsNothing(ctx context.Context, role, other string) rota.Finding {
+	f := rota.Finding{Check: "role " + role + " owns nothing that role " + other + " can't alter"}
+	owned, err := ask(ctx, a.conn, f.Check, pgx.RowTo[string], compare(other, role, ownershipParts))
 	switch {
 	case err != nil:
 		return problem(f.Check, err)
 	case len(owned) > 0:
-		f.Warning, f.Detail = true, "it owns "+list(owned)+", which the other role can't alter"
-		f.Remedies = rota.Outside("make a group role that both are members of and that owns it, and name it as group")
-		owner := a.group
-		if owner == "" && a.clone && role == a.names[1] {
-			owner = a.names[0]
-		}
-		if owner != "" {
-			f.Remedies = rota.Outside(fmt.Sprintf("REASSIGN OWNED BY %s TO %s; ALTER ROLE %[1]s SET ROLE %[2]s", quote(role), quote(owner)))
-		}
+		f.Detail, f.Remedies = "role "+other+" lacks "+list(owned), a.level(owned)
 	default:
 		f.OK = true
 	}
@@ -112,29 +95,22 @@ func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 	if err != nil {
 		return problem(f.Check, err)
 	}
-	var differences []string
+	var differences, all []string
 	for i, role := range a.names {
-		only, err := ask(ctx, a.conn, f.Check, pgx.RowTo[string], lacking(admin.Version, a.names[1-i], role))
+		only, err := ask(ctx, a.conn, f.Check, pgx.RowTo[string], compare(a.names[1-i], role, rights(admin.Version)))
 		if err != nil {
 			return problem(f.Check, err)
 		}
 		if len(only) > 0 {
 			differences = append(differences, "only "+role+": "+list(only))
+			all = append(all, only...)
 		}
 	}
 	f.OK, f.Detail = len(differences) == 0, strings.Join(differences, "; ")
 	if !f.OK {
-		f.Remedies = a.level()
+		f.Remedies = a.level(all)
 	}
 	return f
-}
-
-// level is how two roles get the same rights.
-func (r *roles) level() []rota.Remedy {
-	if r.group == "" {
-		return rota.Outside("give both roles the same attributes, settings and memberships, and grant privileges to a group that both are members of, which also owns what they create")
-	}
-	return rota.Outside("grant to group " + r.group + " what both need, make the group the owner, and give both roles the same attributes, settings and memberships")
 }
 
 // oneFree reports when both roles can log in: then one of them has a

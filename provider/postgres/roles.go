@@ -22,6 +22,7 @@ type roles struct {
 	conn  *Connection
 	names []string
 	group string // the role they must be members of; "" for none
+	owner string // the role that owns what they share; "" if rota.yaml doesn't say
 	rules rota.PasswordRules
 }
 
@@ -38,7 +39,7 @@ func (c *Connection) newRoles(rules rota.PasswordRules, group string, names ...s
 	if err := rules.Validate(); err != nil {
 		return roles{}, fmt.Errorf("%s: role %s: password: %w", c.system(), names[0], err)
 	}
-	return roles{conn: c, names: names, group: group, rules: rules}, nil
+	return roles{conn: c, names: names, group: group, owner: group, rules: rules}, nil
 }
 
 // maxNameLength is PostgreSQL's NAMEDATALEN - 1: it would truncate a longer
@@ -180,7 +181,7 @@ func (r *roles) Test(ctx context.Context, t rota.TestRequest) error {
 		if len(missing) > 0 {
 			return &rota.Error{System: r.conn.system(), Connection: r.conn.name, Op: op, Class: rota.ClassStop,
 				Err:      fmt.Errorf("it logs in but lacks what the other role has: %s", list(missing)),
-				Remedies: r.level()}
+				Remedies: r.level(missing)}
 		}
 		return nil
 	})
