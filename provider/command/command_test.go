@@ -289,6 +289,36 @@ func TestADaemonThatIsLeftBehindIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// Its timeout may pass, and its caller may leave, while the output is waited for that
+// a child keeps open: the program itself has succeeded.
+func TestAProgramThatExitedWith0HasSucceeded(t *testing.T) {
+	for name, child := range map[string]string{"a child": "sleep 600 & echo $! > $DIR/pid", "one in a session of its own": "setsid sh -c 'echo $$ > $DIR/pid; exec sleep 600' & until [ -s $DIR/pid ]; do :; done"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := shell(t, child+"\nexit 0")
+			c.Timeout = grace // after which the output is waited for a second longer
+			started := time.Now()
+			if err := reload(t, c); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(started); took < c.Timeout {
+				t.Fatalf("the output was waited for only %s", took)
+			}
+			content, err := os.ReadFile(filepath.Join(c.Env["DIR"], "pid"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pid int
+			if err := json.Unmarshal(content, &pid); err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Errorf("the child was ended: %v", err)
+			}
+		})
+	}
+}
+
 func TestPreflightFindsWhatCannotRun(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "plain"), []byte("#!/bin/sh\n"), 0o600); err != nil {

@@ -80,7 +80,9 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 		_ = signalFamily(cmd.Process, mark, true) // children that SIGTERM didn't end
 	}
 	switch {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil:
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+		// It exited with 0, whatever ended while its output was waited for. What it
+		// left behind may be the service that it restarted.
 		return nil
 	case ctx.Err() != nil:
 		hint := "" // something else ended it
