@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -29,6 +30,7 @@ const (
 	codeLockNotAvailable     = "55P03"
 	codeUniqueViolation      = "23505"
 	codeInternal             = "XX000"
+	codeProtocolViolation    = "08P01"
 )
 
 // failed turns an error into a classified one whose text contains no
@@ -69,7 +71,7 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 		return rota.ClassWait, c.unreached(err), nil
 	}
 	switch code := answer.Code; {
-	case strings.HasPrefix(code, "28") && isLogin(err):
+	case strings.HasPrefix(code, "28") && isLogin(err), rejected(err):
 		return rota.ClassStop, fmt.Sprintf("check username and password of connection %s, and the server's pg_hba.conf", c.name), nil
 	case code == codeInvalidParameter || strings.HasPrefix(code, "28"):
 		// What passwordcheck and similar modules return for a rejected password.
@@ -97,7 +99,18 @@ func (c *Connection) unreached(err error) string {
 	if !isLogin(err) || errors.Is(err, context.Canceled) {
 		return ""
 	}
+	if late(err) {
+		return fmt.Sprintf("a longer connect_timeout for connection %s, which is %s, if the server answers logins late, as auth_delay makes it; or else see why it hangs", c.name, c.cfg.ConnectTimeout)
+	}
 	return fmt.Sprintf("check host and port of connection %s, that PostgreSQL runs there, and that no firewall is on the way", c.name)
+}
+
+// late reports whether the other end took the connection, and then didn't answer
+// in time. pgx has no type for it.
+func late(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return (ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)) &&
+		(strings.Contains(err.Error(), "failed to receive message") || strings.Contains(err.Error(), "failed SASL auth"))
 }
 
 // untrusted reports whether the server's certificate was rejected, by
@@ -131,7 +144,7 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 		// No line in pg_hba.conf matches, or the one that does asks somebody else,
 		// as with ldap or ident: that says nothing about the password.
 		e.Class, e.Remedies = rota.ClassStop, rota.Outside("a line for the role with scram-sha-256 in the server's pg_hba.conf")
-	case answered && isLogin(err) && (answer.Code == codeInvalidPassword || answer.Code == codeInvalidAuthorization):
+	case rejected(err), answered && isLogin(err) && answer.Code == codeInvalidAuthorization:
 		e.Class, e.Remedies = rota.ClassWait, nil
 		e.Err = c.plain(err, rota.ErrRefused, cred)
 	case answered && isLogin(err) && answer.Code == codeInsufficientRights:
@@ -146,6 +159,18 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 		e.Class, e.Remedies = rota.ClassStop, nil
 	}
 	return e
+}
+
+// rejected reports whether a login was refused because of its password. PgBouncer
+// has one code for all it refuses, so its words decide: those of a server that it
+// can't reach, or of a database that it doesn't know, say nothing about a password.
+func rejected(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || !isLogin(err) {
+		return false
+	}
+	return answer.Code == codeInvalidPassword || answer.Code == codeProtocolViolation &&
+		slices.Contains([]string{"SASL authentication failed", "password authentication failed", "auth failed", "Auth failed"}, answer.Message)
 }
 
 // unasked reports whether pgx gave up because the server asked for no

@@ -249,7 +249,7 @@ func (r *roles) asked(ctx context.Context, role string) rota.Finding {
 	}), func(context.Context, *pgconn.PgConn) error { return nil })
 	answer, answered := errors.AsType[*pgconn.PgError](err)
 	switch {
-	case answered && answer.Code == codeInvalidPassword:
+	case rejected(err):
 		f.OK, f.Detail = true, "it rejects a wrong one"
 	case err == nil || unasked(err):
 		f.Detail = "it accepts any password, so a login proves nothing"
