@@ -354,7 +354,7 @@ func TestATestNamesWhatTheOtherRoleMayDoAndThisOneMayNot(t *testing.T) {
 	s.Exec(t, "CREATE SEQUENCE "+sequence, "GRANT USAGE ON SEQUENCE "+sequence+" TO "+other)
 	wantError(t, check(), rota.ClassStop, nil, "USAGE on public."+sequence)
 	s.Exec(t, "DROP SEQUENCE "+sequence, "CREATE TABLE "+owned+" (id int)", "ALTER TABLE "+owned+" OWNER TO "+other)
-	wantError(t, check(), rota.ClassStop, nil, "SELECT on public."+owned)
+	wantError(t, check(), rota.ClassStop, nil, "lacks what the other role has: ownership of table public."+owned)
 	s.Exec(t, "ALTER TABLE "+owned+" OWNER TO "+cfg.Group)
 	if err := check(); err != nil {
 		t.Errorf("the group owns the table: %v", err)
