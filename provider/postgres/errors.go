@@ -79,7 +79,7 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 	case code == codeInsufficientRights: // why, only the server's catalog says: see explained
 		return rota.ClassStop, "", nil
 	case code == codeUndefinedObject:
-		return rota.ClassStop, "create the role", rota.ErrNotFound
+		return rota.ClassStop, "the role's new name in rota.yaml, if it was renamed; or else create the role", rota.ErrNotFound
 	case code == codeUndefinedDatabase:
 		return rota.ClassStop, "check the connection's database", nil
 	case code == codeReadOnly:

@@ -138,7 +138,7 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 	for _, name := range r.names {
 		i := slices.IndexFunc(found, func(f roleFacts) bool { return f.Name == name })
 		if i < 0 {
-			findings = append(findings, rota.Finding{Check: findRole(name), Detail: "it does not exist", Remedies: rota.Outside("CREATE ROLE " + quote(name) + " NOLOGIN")})
+			findings = append(findings, rota.Finding{Check: findRole(name), Detail: "it does not exist", Remedies: rota.Outside("the role's new name in rota.yaml, if it was renamed; or else CREATE ROLE " + quote(name) + " NOLOGIN, with the privileges its consumers need")})
 			continue
 		}
 		exist = append(exist, name)

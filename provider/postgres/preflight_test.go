@@ -72,7 +72,10 @@ func TestPreflightNamesWhatIsWrong(t *testing.T) {
 		wantFinding(t, must(bad.Password(PasswordConfig{Role: "x"})), "log in", false, "password authentication failed")
 	})
 	t.Run("a role that does not exist", func(t *testing.T) {
-		wantFinding(t, must(c.Password(PasswordConfig{Role: "nobody_here"})), "find role nobody_here", false, "does not exist")
+		f := wantFinding(t, must(c.Password(PasswordConfig{Role: "nobody_here"})), "find role nobody_here", false, "does not exist")
+		if got := rota.Hint(f.Remedies); !strings.HasPrefix(got, "the role's new name in rota.yaml, if it was renamed; or else CREATE ROLE") {
+			t.Errorf("a renamed role: %q", got)
+		}
 	})
 	t.Run("a role that Rota will create", func(t *testing.T) {
 		first := role(t, s)
