@@ -207,6 +207,17 @@ type VerifyDoc struct {
 	// and Places where they are kept; those that give none back are left out.
 	Anchored int      `json:"anchored,omitempty"`
 	Places   []string `json:"places,omitempty"`
+	// Breaks are the places where the chain was changed behind Rota's back, once
+	// a person has acknowledged them. Others make the verification fail.
+	Breaks []BreakDoc `json:"breaks,omitempty"`
+}
+
+// BreakDoc is a place where the audit was changed behind Rota's back.
+type BreakDoc struct {
+	Seq    int64     `json:"seq"` // of the first entry that's wrong
+	Reason string    `json:"reason"`
+	Actor  string    `json:"actor"` // who acknowledged it, and when
+	At     time.Time `json:"at"`
 }
 
 // VersionsDoc has the versions of a secret, and the issuer's credentials that

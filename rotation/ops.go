@@ -31,6 +31,8 @@ const (
 	// On Rota's own store.
 	OpAudit           = "audit" // read the audit
 	OpVerify          = "verify"
+	OpAuditBroken     = "audit broken"      // Rota found the audit's end changed by someone else
+	OpAcknowledge     = "acknowledge break" // a person knows of that, and the audit goes on from there
 	OpWritable        = "writable again"
 	OpBackup          = "backup"
 	OpRotateMasterKey = "rotate master key"

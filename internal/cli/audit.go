@@ -35,7 +35,7 @@ nothing can detect that all of it was reset to an older state.`,
 	c.Flags().StringVar(&r.Secret, "secret", "", "only the entries of this secret")
 	c.Flags().IntVar(&r.Limit, "limit", r.Limit, "show at most this many entries, the newest")
 	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
-	c.AddCommand(a.auditVerifyCommand(), a.auditExportCommand())
+	c.AddCommand(a.auditVerifyCommand(), a.auditAcknowledgeCommand(), a.auditExportCommand())
 	return c
 }
 
@@ -94,7 +94,12 @@ func (a *app) verifyAudit(ctx context.Context, heads []string) error {
 			a.printf("the audit is empty")
 			return nil
 		}
-		a.printf("the chain of %d entries is whole; its head is %s", doc.Entries, doc.Head)
+		if len(doc.Breaks) == 0 {
+			a.printf("the chain of %d entries is whole; its head is %s", doc.Entries, doc.Head)
+		} else {
+			a.printf("the chain of %d entries is whole except for %s; its head is %s", doc.Entries, plural(len(doc.Breaks), "acknowledged break"), doc.Head)
+			a.printBreaks(doc.Breaks)
+		}
 		if len(doc.Places) > 0 {
 			a.printf("the chain contains %s kept in %s", plural(doc.Anchored, "signed head"), strings.Join(doc.Places, " and "))
 		}

@@ -2,11 +2,13 @@ package cli_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -39,6 +41,7 @@ import (
 //	serve [FLAG...]      starts rota serve, and puts its address into ADDRESS
 //	token FILE NAME      puts the token in the last stdout into a file and a variable
 //	json PATH VALUE      the last stdout is one JSON document, with this value
+//	tamper STATEMENT     changes the audit in the data folder behind Rota's back
 //	sql STATEMENT        runs a statement as PostgreSQL's superuser
 //	copysql STATEMENT    the same on a copy of that server
 //	login ROLE FILE      logs in to PostgreSQL with the password in the file
@@ -81,7 +84,7 @@ func params(dir string) testscript.Params {
 		UpdateScripts: os.Getenv("ROTA_UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"clock": clockCommand, "aws": awsCommand, "json": jsonCommand, "exits": exitsCommand, "lease": leaseCommand, "fill": fillCommand,
-			"serve": serveCommand, "token": tokenCommand,
+			"serve": serveCommand, "token": tokenCommand, "tamper": tamperCommand,
 		},
 	}
 }
@@ -208,6 +211,17 @@ func leaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 	// A worker that ends gives its leases up: this one lives as long as the
 	// script.
 	ts.Defer(func() { _ = db.Close() })
+}
+
+// tamperCommand changes the audit in the data folder: tamper 'DELETE FROM audit'.
+func tamperCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: tamper STATEMENT")
+	}
+	db, err := sql.Open("sqlite", filepath.Join(ts.Getenv("ROTA_DATA_DIR"), "rota.db"))
+	ts.Check(err)
+	_, err = db.Exec("DROP TRIGGER IF EXISTS audit_no_update; DROP TRIGGER IF EXISTS audit_no_delete; " + args[0])
+	ts.Check(errors.Join(err, db.Close()))
 }
 
 var placeholder = regexp.MustCompile(`@[A-Z_]+@`)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/api"
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/simulate"
@@ -57,6 +58,12 @@ type validateDoc struct {
 // keyDoc is what key rotate did.
 type keyDoc struct {
 	DataKeys int `json:"data_keys"` // re-encrypted
+}
+
+// acknowledgeDoc is what audit acknowledge covers, and what was acknowledged
+// before.
+type acknowledgeDoc struct {
+	Breaks []api.BreakDoc `json:"breaks"`
 }
 
 // buildDoc is what version shows.

@@ -110,7 +110,11 @@ func (l *Local) checkStore(ctx context.Context) []api.FindingDoc {
 		return api.FindingDoc{Finding: f}
 	}
 	chain, err := l.DB.Audit().Verify(ctx)
-	out := []api.FindingDoc{finding("audit", fmt.Sprintf("the chain of %d entries is whole", chain.Entries), err)}
+	detail := fmt.Sprintf("the chain of %d entries is whole", chain.Entries)
+	if n := len(chain.Breaks); n > 0 {
+		detail += fmt.Sprintf(", except for breaks that were acknowledged: %d", n)
+	}
+	out := []api.FindingDoc{finding("audit", detail, err)}
 	statuses, err := l.DB.Overview().Statuses(ctx)
 	if err != nil {
 		return append(out, finding("progress", "", err))

@@ -293,6 +293,9 @@ func (l *Local) Verify(ctx context.Context) (api.VerifyDoc, error) {
 			return api.VerifyDoc{}, err
 		}
 		doc.Entries, doc.Head, compare = chain.Entries, chain.Head, l.DB.Audit().VerifyHeads
+		for _, b := range chain.Breaks {
+			doc.Breaks = append(doc.Breaks, api.BreakDoc(b))
+		}
 	}
 	for _, p := range l.Anchors {
 		heads, err := p.Heads(ctx)

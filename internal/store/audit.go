@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -72,15 +70,28 @@ func (t *tx) append(entries []rotation.Entry) error {
 // chain, all in the same round trip as the commit. The end is the one row that
 // every process writes, so its lock is taken last and held only for the
 // duration of the commit.
+//
+// An end that Rota didn't seal is never sealed over: the next entry says what
+// was wrong, and [Audit.Verify] fails at that entry from then on. Refusing the
+// write instead would stop every rotation and every read.
 func (t *tx) writeAudit() error {
 	if len(t.entries) == 0 {
 		return nil
 	}
-	h, err := t.readHead(t.committer.dialect.forUpdate)
+	last, end, err := t.readEnd()
 	if err != nil {
 		return err
 	}
-	for rest := t.entries; len(rest) > 0; {
+	entries := t.entries
+	if broken := end.check(t.committer.seals, last); broken != nil {
+		first, err := breakEntry(t.now, broken)
+		if err != nil {
+			return err
+		}
+		entries = slices.Concat([][]byte{first}, entries)
+	}
+	h := last
+	for rest := entries; len(rest) > 0; {
 		n := insertSize(len(rest))
 		query := strings.Builder{}
 		query.WriteString(sqlInsertAudit)
@@ -96,11 +107,15 @@ func (t *tx) writeAudit() error {
 		t.enqueue(query.String(), args...)
 		rest = rest[n:]
 	}
-	seal, err := t.committer.seal(h)
+	seal, err := t.committer.seals.seal(h)
 	if err != nil {
 		return err
 	}
-	t.enqueue(sqlUpdateHead, h.seq, h.hash[:], seal)
+	update := sqlUpdateHead
+	if !end.found {
+		update = sqlInsertHead
+	}
+	t.enqueue(update, h.seq, h.hash[:], seal)
 	return nil
 }
 
@@ -114,22 +129,6 @@ func insertSize(entries int) int {
 		}
 	}
 	return 1
-}
-
-// readHead reads the end of the chain. lock is a locking clause in the
-// database's dialect, "" for none.
-func (t *tx) readHead(lock string) (head, error) {
-	var h head
-	var hash, seal []byte
-	found, err := t.row(sqlHead+lock, nil, &h.seq, &hash, &seal)
-	if err != nil {
-		return h, err
-	}
-	if !found || len(hash) != len(h.hash) {
-		return h, &TamperError{Seq: h.seq, Reason: "the record of the chain's end is missing"}
-	}
-	copy(h.hash[:], hash)
-	return h, nil
 }
 
 // AuditQuery selects audit entries.
@@ -189,95 +188,4 @@ func (db Audit) Read(ctx context.Context, q AuditQuery) ([]AuditRecord, error) {
 		return nil, fmt.Errorf("audit: %w", explain(err))
 	}
 	return out, nil
-}
-
-// TamperError means that the audit was changed behind Rota's back.
-type TamperError struct {
-	Seq    int64 // the first number that is wrong; one past the last if only the seal is
-	Reason string
-}
-
-func (e *TamperError) Error() string {
-	return fmt.Sprintf("audit entry %d: %s: the audit was tampered with", e.Seq, e.Reason)
-}
-
-// Remedies are what a person can do about it.
-func (e *TamperError) Remedies() []rota.Remedy { return rota.Outside("compare with a backup") }
-
-// VerifyResult is what an intact chain ends with. Someone who records it
-// elsewhere can later tell whether the whole database was replaced by an older
-// state, which nothing inside the database can show.
-type VerifyResult struct {
-	Entries int    `json:"entries"`
-	Head    string `json:"head"` // the last entry's hash, hexadecimal
-}
-
-// Verify recomputes the whole chain from the first entry and compares its end
-// with the sealed one. A mismatch is a [*TamperError].
-func (db Audit) Verify(ctx context.Context) (VerifyResult, error) {
-	return verify(ctx, db.reader, db.dialect.snapshot, db.keys)
-}
-
-// verify reads in one transaction, so that entries being added don't look like
-// tampering.
-func verify(ctx context.Context, pool *sql.DB, snapshot *sql.TxOptions, keys *keys) (VerifyResult, error) {
-	fail := func(err error) (VerifyResult, error) {
-		if _, ok := errors.AsType[*TamperError](err); !ok {
-			err = fmt.Errorf("verify the audit: %w", explain(err))
-		}
-		return VerifyResult{}, err
-	}
-	state, err := pool.BeginTx(ctx, snapshot)
-	if err != nil {
-		return fail(err)
-	}
-	defer func() { _ = state.Rollback() }()
-	rows, err := state.QueryContext(ctx, sqlAuditAll)
-	if err != nil {
-		return fail(err)
-	}
-	defer func() { _ = rows.Close() }()
-	var h head
-	for rows.Next() {
-		var seq int64
-		var text, hash []byte
-		if err := rows.Scan(&seq, &text, &hash); err != nil {
-			return fail(err)
-		}
-		next := h.next(text)
-		if seq != next.seq {
-			return fail(&TamperError{Seq: next.seq, Reason: "the entry is missing"})
-		}
-		if !bytes.Equal(hash, next.hash[:]) {
-			return fail(&TamperError{Seq: seq, Reason: "its hash doesn't follow from the entry and its predecessor"})
-		}
-		h = next
-	}
-	if err := rows.Err(); err != nil {
-		return fail(err)
-	}
-
-	var end head
-	var hash, seal []byte
-	err = state.QueryRowContext(ctx, sqlHead).Scan(&end.seq, &hash, &seal)
-	if isNoRows(err) || (err == nil && len(hash) != len(end.hash)) {
-		return fail(&TamperError{Seq: h.seq + 1, Reason: "the record of the chain's end is missing"})
-	}
-	if err != nil {
-		return fail(err)
-	}
-	copy(end.hash[:], hash)
-	if err := keys.checkSeal(end, seal); err != nil {
-		return fail(&TamperError{Seq: min(h.seq, end.seq) + 1, Reason: "the seal on the chain's end is wrong"})
-	}
-	if end.seq > h.seq {
-		return fail(&TamperError{Seq: h.seq + 1, Reason: "this entry and everything after it were cut off"})
-	}
-	if end.seq < h.seq {
-		return fail(&TamperError{Seq: end.seq + 1, Reason: "the entry is beyond the sealed end"})
-	}
-	if end.hash != h.hash {
-		return fail(&TamperError{Seq: h.seq, Reason: "its hash differs from the sealed one"})
-	}
-	return VerifyResult{Entries: int(h.seq), Head: hex.EncodeToString(h.hash[:])}, nil
 }

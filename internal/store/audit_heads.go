@@ -31,9 +31,12 @@ func (db Audit) SignedHead(ctx context.Context) (anchor.Head, error) {
 			return err
 		}
 		// Not locked: someone waiting for the turn at the end must not hold it.
-		end, err := t.readHead("")
-		if err != nil {
+		var end sealedEnd
+		if err := t.rows(sqlHead, nil, end.scan); err != nil {
 			return err
+		}
+		if broken := end.check(db.keys, end.head); broken != nil {
+			return broken
 		}
 		signer, err := signature.NewSigner(handle)
 		if err != nil {

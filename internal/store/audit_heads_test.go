@@ -84,7 +84,7 @@ func resealAt(t *tx, seq int64) error {
 	}
 	h := head{seq: seq}
 	copy(h.hash[:], hash)
-	seal, err := t.committer.seal(h)
+	seal, err := t.committer.seals.seal(h)
 	if err != nil {
 		return err
 	}

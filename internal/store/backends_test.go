@@ -44,10 +44,10 @@ func inWordsOf(db *DB, statement string) string {
 }
 
 var postgresWords = strings.NewReplacer(
-	"DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_update ON audit",
-	"DROP TRIGGER audit_no_delete", "DROP TRIGGER audit_no_delete ON audit",
-	"DROP TRIGGER audit_in_order", "DROP TRIGGER audit_in_order ON audit",
-	"zeroblob(32)", `decode(repeat('00', 32), 'hex')`,
+	"DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_update ON audit", "EXISTS audit_no_update", "EXISTS audit_no_update ON audit",
+	"DROP TRIGGER audit_no_delete", "DROP TRIGGER audit_no_delete ON audit", "EXISTS audit_no_delete", "EXISTS audit_no_delete ON audit",
+	"DROP TRIGGER audit_in_order", "DROP TRIGGER audit_in_order ON audit", "EXISTS audit_in_order", "EXISTS audit_in_order ON audit",
+	"zeroblob(0)", `decode('', 'hex')`, "zeroblob(32)", `decode(repeat('00', 32), 'hex')`,
 	"zeroblob(length(mac))", `decode(repeat('00', length(mac)), 'hex')`,
 	"x'0102'", `decode('0102', 'hex')`, "x'00'", `decode('00', 'hex')`, " AS BLOB", " AS BYTEA",
 	"INSERT OR REPLACE INTO audit (seq, entry, hash) VALUES (2, '{}', x'00')",

@@ -126,7 +126,7 @@ func open(ctx context.Context, o Options) (_ *DB, err error) {
 		return nil, err
 	}
 	db := &DB{&core{database: d, actor: o.Actor, keys: &keys{master: o.master()}}}
-	if db.writer, err = newWriter(ctx, d, db.keys.seal); err != nil {
+	if db.writer, err = newWriter(ctx, d, db.keys); err != nil {
 		return nil, errors.Join(err, d.connection.close(), d.close())
 	}
 	if err := db.writer.do(ctx, keysLock, db.keys.setUp); err != nil {

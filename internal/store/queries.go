@@ -64,6 +64,7 @@ const (
 	sqlClaimEvent       = `UPDATE outbox SET taken_until = $3 WHERE notifier = $1 AND id = $2`
 	sqlDropEvent        = `DELETE FROM outbox WHERE notifier = $1 AND id = $2`
 	sqlAuditHash        = `SELECT hash FROM audit WHERE seq = $1`
+	sqlAuditLast        = `SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1`
 	sqlAuditCount       = `SELECT count(*) FROM audit`
 	sqlAuditUp          = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq LIMIT $3`
 	sqlAuditDown        = `SELECT seq, entry, hash FROM audit WHERE seq > $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`

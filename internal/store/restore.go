@@ -113,7 +113,7 @@ func markBackup(ctx context.Context, path string, k *keys, o Options) error {
 	if err != nil {
 		return err
 	}
-	w, err := newWriter(ctx, &database{connection: connection}, k.seal)
+	w, err := newWriter(ctx, &database{connection: connection}, k)
 	if err != nil {
 		return errors.Join(err, connection.close())
 	}

@@ -17,8 +17,8 @@ var ErrClosed = errors.New("the store is closed")
 type writer struct {
 	connection       connection
 	dialect          dialect
-	statementTimeout time.Duration              // per statement, 0 for no limit
-	seal             func(head) ([]byte, error) // seals the end of the audit
+	statementTimeout time.Duration // per statement, 0 for no limit
+	seals            sealer        // of the end of the audit
 
 	queue      chan *request // unbuffered: a request that wasn't received still belongs to its caller
 	closing    chan struct{}
@@ -39,9 +39,9 @@ type request struct {
 	result chan error
 }
 
-func newWriter(ctx context.Context, d *database, seal func(head) ([]byte, error)) (*writer, error) {
+func newWriter(ctx context.Context, d *database, seals sealer) (*writer, error) {
 	w := &writer{
-		connection: d.connection, dialect: d.dialect, statementTimeout: d.statementTimeout, seal: seal,
+		connection: d.connection, dialect: d.dialect, statementTimeout: d.statementTimeout, seals: seals,
 		queue: make(chan *request), closing: make(chan struct{}), auditTurn: make(chan struct{}, 1),
 	}
 	for range max(d.committers, 1) {

@@ -107,7 +107,7 @@ func (db *DB) replaceWriter(b *testing.B, dsn string, conns int, loop func(*comm
 	}
 	writerConn := &postgresConnection{pool: openPostgres(config, conns, sqlWriterSettings), clock: db.clock}
 	w := &writer{
-		connection: writerConn, dialect: db.dialect, statementTimeout: statementTimeout, seal: db.keys.seal,
+		connection: writerConn, dialect: db.dialect, statementTimeout: statementTimeout, seals: db.keys,
 		queue: make(chan *request), closing: make(chan struct{}), auditTurn: make(chan struct{}, 1),
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
