@@ -271,6 +271,7 @@ func (a *adoption) label(ctx context.Context) error {
 			return err
 		}
 	}
+	a.noteInForce(a.version, true)
 	now := a.Now()
 	if a.since.IsZero() || a.since.After(now) { // the store's clock may be ahead of ours
 		a.since = now

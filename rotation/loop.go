@@ -21,7 +21,7 @@ const forever = time.Duration(math.MaxInt64)
 // loop that does: the daemon, a driver and an event differ in the chain they
 // plan by, and in whether they can wait.
 func (t *turn) act(ctx context.Context) error {
-	t.proves = true
+	t.proves, t.tells = true, true
 	var rejected error // why a new credential was given up in this turn
 	for range maxSteps {
 		if err := ctx.Err(); err != nil {
@@ -75,23 +75,38 @@ func (t *turn) decide(ctx context.Context) (Decision, error) {
 		}
 	}
 	t.endFulfilledRequest()
-	d := t.plan()
-	if d.Observe {
-		if err := t.list(ctx); err != nil {
-			return d, t.failed(d, err)
-		}
-		d = t.plan()
-	}
-	if d.Prove {
-		t.result.Last = d
-		if err := t.askReady(ctx); err != nil {
-			return d, t.failed(Decision{Step: d.Next, Version: d.Version, Credential: d.Credential}, err)
-		}
-		d = t.plan()
+	d, err := t.planKnowing(ctx)
+	if err != nil {
+		return d, err
 	}
 	t.forgetOvertakenFailure()
 	if len(t.result.Done) == 0 {
 		t.ledger.noteInterrupted(d)
+	}
+	return d, nil
+}
+
+// planKnowing plans, and asks what the planner needs to know for that.
+func (t *turn) planKnowing(ctx context.Context) (Decision, error) {
+	d := t.plan()
+	for range 3 { // there are as many questions, and each is asked once
+		about := Decision{}
+		var err error
+		switch {
+		case d.Observe:
+			err = t.list(ctx)
+		case d.Tell:
+			err = t.askInForce(ctx)
+		case d.Prove:
+			about, t.result.Last = Decision{Step: d.Next, Version: d.Version, Credential: d.Credential}, d
+			err = t.askReady(ctx)
+		default:
+			return d, nil
+		}
+		if err != nil {
+			return d, t.failed(about, err)
+		}
+		d = t.plan()
 	}
 	return d, nil
 }

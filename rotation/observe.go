@@ -30,6 +30,7 @@ type observation struct {
 	refused       string
 	rivals        []Rival
 	ready         readiness
+	told          told
 }
 
 // find is the version that carries the label.

@@ -25,7 +25,8 @@ type Chain struct {
 	rules []Rule
 	// idle judges evidence that only covers this moment.
 	idle proof
-	// guards can hold back what a rule decided.
+	// guards can hold back what a rule decided. Each one gets what the one before
+	// left of it.
 	guards []guard
 }
 
@@ -33,7 +34,8 @@ type Chain struct {
 // is unused.
 type proof func(v *view, u rota.Use, due time.Time) (Decision, bool)
 
-// guard replaces a step that must not be taken now with a hold.
+// guard replaces a step that must not be taken now, or a wait that isn't all there
+// is to say, with a hold.
 type guard func(v *view, d Decision) (Decision, bool)
 
 // Scheduled is the chain for callers that come back later: the daemon, a sweep,
@@ -56,7 +58,7 @@ var Scheduled = Chain{
 		ruleRotate,
 	},
 	idle:   idleOverTime,
-	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest, guardReady},
+	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest, guardReady, guardDrift},
 }
 
 // Lifecycle is the chain for an event that asks for one action and keeps no state
@@ -102,9 +104,21 @@ func (st State) chain() Chain {
 
 func (c Chain) plan(v *view) Decision {
 	v.idle = c.idle
+	d := c.decide(v)
+	for _, guard := range c.guards {
+		if held, holds := guard(v, d); holds {
+			d = held
+		}
+	}
+	return d
+}
+
+// decide returns the decision of the first rule that applies, or else the first
+// wait.
+func (c Chain) decide(v *view) Decision {
 	for _, rule := range c.rules {
 		if d, decided := rule(v); decided {
-			return c.guarded(v, d)
+			return d
 		}
 	}
 	slices.SortStableFunc(v.waits, func(a, b Decision) int { return a.At.Compare(b.At) })
@@ -138,14 +152,4 @@ func (c Chain) foresee(v *view, wait Decision) Decision {
 	}
 	wait.Reason, wait.Remedies = "it will be held then: "+strings.TrimPrefix(d.Reason, holdPrefix), d.Remedies
 	return wait
-}
-
-// guarded returns the hold of the first guard that objects, or else the decision.
-func (c Chain) guarded(v *view, d Decision) Decision {
-	for _, guard := range c.guards {
-		if held, holds := guard(v, d); holds {
-			return held
-		}
-	}
-	return d
 }

@@ -34,6 +34,9 @@ type Decision struct {
 	// Prove asks whether the steps after Next, which can't be undone, would
 	// succeed. That's needed to decide.
 	Prove bool `json:"-"`
+	// Tell asks whether the current credential is in force. That's needed to
+	// decide.
+	Tell bool `json:"-"`
 }
 
 // HoldKind is why something that is due is blocked.
@@ -58,4 +61,5 @@ const (
 	HoldOutdated      HoldKind = "restored from an old backup"
 	HoldRival         HoldKind = "claimed by another secret"
 	HoldNotReady      HoldKind = "not ready"
+	HoldDrifted       HoldKind = "current not in force"
 )

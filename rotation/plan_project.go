@@ -28,7 +28,7 @@ const maxPlanned = 10_000
 func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
 	return func(yield func(Planned) bool) {
 		st.Progress.Versions = maps.Clone(st.Progress.Versions)
-		st.Proven = true // as far as it has been asked
+		st.Proven, st.Told = true, true // as far as it has been asked
 		now, n := from, 0
 		tell := func(d Decision) bool {
 			n++
@@ -133,6 +133,7 @@ func assume(st State, d Decision, now time.Time, n int) State {
 				}
 			}
 		}
+		st.Drifted = false
 		relabel(st.Contents.Versions, rota.LabelPending, "")
 		st.Progress.Rollback, st.Progress.RolledBackAt = nil, time.Time{}
 	case rota.StepDeliver:

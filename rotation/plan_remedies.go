@@ -117,6 +117,15 @@ func (v *view) reactivate(credentialID string) rota.Remedy {
 	return rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbReactivate, Object: credentialID, Text: "reactivate it there"}
 }
 
+// keepOrReplace returns the remedies if someone set another credential than the one
+// in the store, and there's no place for both.
+func keepOrReplace(secret string) []rota.Remedy {
+	return []rota.Remedy{
+		{Action: rota.RemedyAdoptGiven, Secret: secret, Text: "to keep the one in force"},
+		{Action: rota.RemedyRotate, Secret: secret, Text: "to replace it"},
+	}
+}
+
 // refusedCurrent returns the remedies for a current credential that consumers
 // can't pick up because the issuer refuses it.
 func (v *view) refusedCurrent() []rota.Remedy {

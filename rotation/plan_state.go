@@ -44,6 +44,11 @@ type State struct {
 	Proves, Proven bool
 	Unready        []Unready
 
+	// Tells means that whoever plans can ask whether the current credential is in
+	// force, Told that there's an answer, or none to be had, and Drifted that it
+	// isn't.
+	Tells, Told, Drifted bool
+
 	// Outdated is when the store was restored from a backup, if its current
 	// credential has been replaced since the backup; zero otherwise.
 	Outdated time.Time

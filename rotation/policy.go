@@ -62,6 +62,9 @@ type Policy struct {
 	// setting it invalidated the one in use, which is then put back. Defaults to
 	// 30 seconds.
 	TestWithin time.Duration
+	// DriftCheck is how to find out whether the current credential is in force.
+	// Defaults to [DriftLogin].
+	DriftCheck DriftCheck
 	// LateAfter is how long something can be overdue before it counts as late.
 	// Defaults to 24 hours.
 	LateAfter time.Duration

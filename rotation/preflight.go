@@ -26,6 +26,7 @@ func Preflight(ctx context.Context, s *Secret) []rota.Finding {
 	h := readHeld(ctx, s)
 	add("issuer", s.preflightPlaces(ctx, h)...)
 	add("issuer", s.preflightExpiry(ctx, h)...)
+	add("issuer", s.preflightInForce(ctx, h)...)
 	if s.Rivals != nil {
 		add("claims", preflightRivals(s.Rivals(ctx))...)
 	}

@@ -16,6 +16,8 @@ type held struct {
 	id      string          // the issuer's name for the current one
 	since   time.Time       // when the current one's version was made
 	ours    []string        // the names of the ones that Rota made or adopted
+	adopted bool            // Rota made or adopted the current one
+	pending bool            // there's a new one on its way
 	before  string          // the issuer's name for the previous one
 	err     error           // why the store couldn't be read
 }
@@ -36,8 +38,9 @@ func readHeld(ctx context.Context, s *Secret) held {
 		}
 		id := s.Issuer.CredentialID(c)
 		if id != "" && v.Has(rota.LabelCurrent) {
-			h.current, h.id, h.since = c, id, v.CreatedAt
+			h.current, h.id, h.since, h.adopted = c, id, v.CreatedAt, v.Ours()
 		}
+		h.pending = h.pending || v.Has(rota.LabelPending)
 		if v.Has(rota.LabelPrevious) {
 			h.before = id
 		}

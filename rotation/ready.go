@@ -252,9 +252,6 @@ func (t *turn) wasAsked() bool {
 func (t *turn) changedOutside() error {
 	return &rota.Error{
 		Op: "see which credential is in force", Class: rota.ClassStop, Err: fmt.Errorf("none of the credentials in the store logs in: someone changed it outside Rota: %w", rota.ErrConflict),
-		Remedies: []rota.Remedy{
-			{Action: rota.RemedyAdoptGiven, Secret: t.s.Name, Text: "to keep the one in force"},
-			{Action: rota.RemedyRotate, Secret: t.s.Name, Text: "to replace it"},
-		},
+		Remedies: keepOrReplace(t.s.Name),
 	}
 }

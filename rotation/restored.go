@@ -22,11 +22,7 @@ func (t *turn) compareRestored(ctx context.Context) error {
 		return nil // the pending one may be in force: its test will show
 	}
 	if t.seen.refused != current.ID {
-		refusals := 8
-		if traits.ConsistencyDelay == 0 { // the issuer knows at once, and a wrong no only holds until the next look
-			refusals = 3
-		}
-		accepted, err := t.outside.isAccepted(ctx, current.ID, refusals)
+		accepted, err := t.outside.isAccepted(ctx, current.ID, t.sureRefusals())
 		if err != nil {
 			return fmt.Errorf("compare the restored store with the issuer: %w", err)
 		}
@@ -38,4 +34,12 @@ func (t *turn) compareRestored(ctx context.Context) error {
 	}
 	t.seen.outdatedSince = restoredAt
 	return nil
+}
+
+// sureRefusals is how many refusals in a row mean that a credential isn't in force.
+func (t *turn) sureRefusals() int {
+	if t.s.Issuer.Traits().ConsistencyDelay == 0 { // the issuer knows at once, and a wrong no only holds until the next look
+		return 3
+	}
+	return 8
 }

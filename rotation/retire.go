@@ -83,11 +83,16 @@ func (t *turn) successorLogsIn(ctx context.Context, retired string) error {
 
 // currentLogsIn logs in with the current credential once more.
 func (t *turn) currentLogsIn(ctx context.Context) error {
-	c, err := t.outside.get(ctx, t.seen.holder(rota.LabelCurrent))
+	current := t.seen.holder(rota.LabelCurrent)
+	c, err := t.outside.get(ctx, current)
 	if err != nil {
 		return err
 	}
-	return t.outside.logIn(ctx, 3, c)
+	if err := t.outside.logIn(ctx, 3, c); err != nil {
+		return err
+	}
+	t.noteInForce(current, true)
+	return nil
 }
 
 // delete removes a credential at the issuer, then its version's labels: as long

@@ -101,6 +101,7 @@ func (t *turn) rollback(ctx context.Context, d Decision) error {
 		vp.Delivered, vp.Reloaded = nil, nil
 		vp.QuietSince, vp.QuietSamples = time.Time{}, 0
 	})
+	t.noteInForce(to, true)
 	p := &t.ledger.progress
 	p.Rollback, p.Failure, p.RolledBackAt = nil, nil, t.Now()
 	t.ledger.event(rota.EventRolledBack, to, d.Credential, "the previous credential is current again")

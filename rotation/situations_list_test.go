@@ -10,7 +10,7 @@ import (
 )
 
 func situations() []situation {
-	return slices.Concat(firsts(), currents(), underWay(), retirements(), schedules(), failures(), driven(), expiries())
+	return slices.Concat(firsts(), currents(), underWay(), retirements(), schedules(), failures(), drifts(), driven(), expiries())
 }
 
 // firsts are those in which nothing is current yet.
@@ -196,5 +196,36 @@ func TestSituationsHaveNamesOfTheirOwn(t *testing.T) {
 			t.Errorf("two are %q", s.name)
 		}
 		seen[s.name] = true
+	}
+}
+
+// drifts are those in which the current credential isn't in force any more, or may
+// not be.
+func drifts() []situation {
+	asks := state(func(s *rotation.State) { s.Tells = true })
+	drifted := state(func(s *rotation.State) { s.Tells, s.Told, s.Drifted = true, true, true })
+	paused := state(func(s *rotation.State) { s.Halts.Paused = &rotation.Halt{By: "ana", At: at(9)} })
+	unready := state(func(s *rotation.State) {
+		s.Proves, s.Proven, s.Unready = true, true, []rotation.Unready{{Reason: "no disk"}}
+	})
+	return []situation{
+		sit("not asked whether a password is in force", served(), at(10), single, asks),
+		sit("not asked whether a password is in force, and the next one is due", served(), at(90), single, asks, state(func(s *rotation.State) { s.Proves = true })),
+		sit("not asked whether a role's password is in force, and the other's is due", served(), at(90), pair, asks),
+		sit("a key in the list is in force", served(), at(10), asks),
+		sit("a password that's on its way may be in force", served(), at(10), single, asks, pending("A", 10, func(vp *rotation.VersionProgress) { vp.SetBegunAt = at(10) })),
+		sit("a password isn't in force", served(), at(10), single, drifted),
+		sit("a password isn't in force, and the next one is due", served(), at(90), single, drifted),
+		sit("a role's password isn't in force", served(), at(10), pair, drifted),
+		sit("a role's password isn't in force, and the other's is due", served(), at(90), pair, drifted),
+		sit("a role's password isn't in force, and the previous role is in use", rotated(rota.Use{Evidence: rota.EvidenceRecorded, At: at(99)}), at(100), pair, drifted),
+		sit("a role's password isn't in force, and the previous role isn't Rota's", rotated(never), at(100), pair, drifted, version(rota.LabelPrevious, foreign)),
+		sit("a role's password isn't in force, and it's paused", served(), at(90), pair, drifted, paused),
+		sit("a role's password isn't in force, and the next steps would fail", served(), at(90), pair, drifted, unready),
+		sit("a role's password isn't in force, and its login is off", served(), at(10), pair, drifted, issued("A", inactive)),
+		sit("a password isn't in force, because a rival changes it too", served(), at(90), single, drifted, state(func(s *rotation.State) {
+			s.Rivals = []rotation.Rival{{Reason: "other claims it too", Remedies: rota.Outside("remove one")}}
+		})),
+		sit("a password isn't in force, and somebody else made it", served(), at(10), single, drifted, version(rota.LabelCurrent, foreign)),
 	}
 }

@@ -254,6 +254,8 @@ func said(d rotation.Decision, now time.Time) string {
 	switch {
 	case d.Observe:
 		return "look at what the issuer has"
+	case d.Tell:
+		s = "ask whether the current credential is in force"
 	case d.Prove:
 		s = "ask whether everything is ready to " + string(d.Next)
 	case d.Hold != rotation.HoldNone:

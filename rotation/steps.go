@@ -155,6 +155,7 @@ func (t *turn) test(ctx context.Context, d Decision) error {
 		return err
 	}
 	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.TestedAt = t.Now() })
+	t.noteInForce(d.Version, true)
 	return nil
 }
 

@@ -29,6 +29,7 @@ type turn struct {
 	// killed the current one.
 	lockedOut bool
 	proves    bool // it asks whether the next steps would succeed before one that can't be undone
+	tells     bool // it asks whether the current credential is in force
 }
 
 func (r *Rotator) newTurn(s *Secret, asked request) *turn {
@@ -80,12 +81,14 @@ func (t *turn) state() State {
 	_, lists := t.s.Issuer.(rota.Lister)
 	_, canDeactivate := t.s.Issuer.(rota.Deactivator)
 	_, reportsUse := t.s.Issuer.(rota.UseReporter)
+	told, drifted := t.inForce()
 	return State{
 		Secret: t.s.Name, Owner: t.s.Owner, Traits: t.s.Issuer.Traits(),
 		Targets: t.s.targetNames(), Reloaders: t.s.reloaderNames(),
 		Contents: t.seen.contents, Lists: lists, Listed: t.seen.listed, Issued: t.seen.issued,
 		CanDeactivate: canDeactivate, ReportsNoUse: !reportsUse, Outdated: t.seen.outdatedSince, IdleLooks: t.seen.idleLooks,
 		Proves: t.proves, Proven: t.seen.ready.asked, Unready: t.seen.ready.unready,
+		Tells: t.tells, Told: told, Drifted: drifted,
 		Progress: t.ledger.progress, Halts: t.ledger.constraints.halts, Peers: t.ledger.constraints.peers, Rivals: t.seen.rivals,
 		Force: t.asked.force, Requested: t.asked.step, By: t.askedBy(), Chain: t.asked.chain, Driver: t.asked.driver,
 	}

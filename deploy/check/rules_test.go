@@ -68,6 +68,18 @@ var alerts = map[string]struct {
 		fires: map[string]string{"one": `rota_secrets{job="rota",state="quarantined"} 1x120`},
 		quiet: map[string]string{"none": "rota_secrets{job=\"rota\",state=\"quarantined\"} 0x120\nrota_secrets{job=\"rota\",state=\"ok\"} 9x120"},
 	},
+	"RotaDrifted": {
+		fires: map[string]string{
+			"a password was changed":        `rota_held_secrets{job="rota",hold="current not in force"} 1x120`,
+			"a key was deactivated by hand": `rota_held_secrets{job="rota",hold="current not active at the issuer"} 1x120`,
+			"one of two replicas has seen it": "rota_held_secrets{job=\"rota\",instance=\"a\",hold=\"current not in force\"} 0x120\n" +
+				"rota_held_secrets{job=\"rota\",instance=\"b\",hold=\"current not in force\"} 1x120",
+		},
+		quiet: map[string]string{
+			"none":         `rota_held_secrets{job="rota",hold="current not in force"} 0x120`,
+			"another hold": `rota_held_secrets{job="rota",hold="previous in use"} 2x120`,
+		},
+	},
 	"RotaHeldLong": {
 		fires: map[string]string{"in use for four days": `rota_held_longest_seconds{job="rota",hold="previous in use"} 345600x120`},
 		quiet: map[string]string{
@@ -117,6 +129,10 @@ var alerts = map[string]struct {
 		at:    10 * 24 * time.Hour,
 		fires: map[string]string{"for ten days": `rota_outbox_oldest_timestamp_seconds{job="rota",notifier="ops"} 0x14400`},
 		quiet: map[string]string{"for a day": `rota_outbox_oldest_timestamp_seconds{job="rota",notifier="ops"} 777600x14400`},
+	},
+	"RotaConfigurationRefused": {
+		fires: map[string]string{"on one of two replicas": "rota_configuration_refused{job=\"rota\",instance=\"a\"} 0x120\nrota_configuration_refused{job=\"rota\",instance=\"b\"} 1x120"},
+		quiet: map[string]string{"on none": `rota_configuration_refused{job="rota",instance="a"} 0x120`},
 	},
 	"RotaAnchorFailing": {
 		fires: map[string]string{"one place of two": "rota_audit_anchor_failing{job=\"rota\",place=\"a\"} 0x120\nrota_audit_anchor_failing{job=\"rota\",place=\"b\"} 1x120"},

@@ -31,6 +31,9 @@ func (p Policy) merge(over *Policy) Policy {
 	if over.RetirePrevious.IsSet() {
 		p.RetirePrevious = over.RetirePrevious
 	}
+	if over.DriftCheck.IsSet() {
+		p.DriftCheck = over.DriftCheck
+	}
 	if over.MaxAttempts.IsSet() {
 		p.MaxAttempts = over.MaxAttempts
 	}
@@ -69,6 +72,7 @@ func (v *validator) policy(s *Secret, traits rota.Traits) {
 		MaxAttempts: merged.MaxAttempts.Number,
 		TestWithin:  merged.TestWithin.Length,
 		LateAfter:   merged.LateAfter.Length,
+		DriftCheck:  rotation.DriftCheck(merged.DriftCheck.Text),
 		Jitter:      merged.jitter(),
 		WarnBefore:  merged.WarnBefore.Length,
 	}

@@ -49,6 +49,7 @@ type Policy struct {
 	WarnBefore              Duration    `json:"warn_before,omitzero" jsonschema:"How far ahead to warn of an expiry or a manual rotation. Defaults to 14d."`
 	MaxAttempts             Int         `json:"max_attempts,omitzero" min:"1" max:"1000" jsonschema:"How many times to try a failing step. Defaults to 20."`
 	TestWithin              Duration    `json:"test_within,omitzero" jsonschema:"How long a new password has to pass its test if setting it invalidates the old one. After that, the old one is put back. Defaults to 30s."`
+	DriftCheck              Plain       `json:"drift_check,omitzero" enum:"login,passive" jsonschema:"How to see whether the current credential is still in force: login logs in with it where the issuer can't tell otherwise, at least once a day; passive never does. Defaults to login."`
 	LateAfter               Duration    `json:"late_after,omitzero" jsonschema:"How long something may be overdue before it counts as late. Defaults to 24h."`
 }
 

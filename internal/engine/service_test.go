@@ -123,7 +123,7 @@ func TestTheServiceDoesWhatIsDueWhenItIsDue(t *testing.T) {
 		time.Sleep(time.Hour + time.Second)
 		d.want("a", "b") // a check whether the outside is still as it was left
 		time.Sleep(29 * rota.Day)
-		d.want()
+		d.want(slices.Concat(slices.Repeat([]string{"a"}, 29), slices.Repeat([]string{"b"}, 29))...) // a look a day
 		time.Sleep(23*time.Hour - time.Second)
 		d.want("a", "b")
 		for _, name := range []string{"a", "b"} {

@@ -33,6 +33,9 @@ func (s *subject) deadEnd() {
 	}
 	s.people.blows++
 	end := ends[s.rng.IntN(len(ends))]
+	if s.pass != nil && s.rare.Float64() < 0.3 {
+		end = s.changePassword
+	}
 	if (s.keys != nil || s.alt != nil) && s.rare.Float64() < 0.1 {
 		end = s.replaceAll
 	}
@@ -134,7 +137,7 @@ func (s *subject) turnOnPeer() {
 func (s *subject) changeRole() {
 	if id := s.idOf(rota.LabelCurrent); id != "" {
 		s.did("changed a role's password")
-		s.truth.personBroke = true
+		s.truth.personBroke, s.truth.brokeAt = true, s.now
 		s.plantRole(id)
 	}
 }

@@ -41,7 +41,9 @@
 //	    Logs are tested with the core.
 //	12  Each change is preceded, in the same turn, by an audit entry that says it
 //	    begins. (rules.go) The hash chain is tested with the store.
-//	13  An alert from outside reports every overdue secret. (settled.go)
+//	13  An alert from outside reports every overdue secret, and a secret whose
+//	    current credential isn't in force doesn't look fine for longer than a day.
+//	    (settled.go)
 //	14  Not tested here: bad input is tested in config and in the commands.
 //	15  Every hold that time alone doesn't end names a remedy. An obedient
 //	    operator, who sees nothing else, gets out after at most three, never

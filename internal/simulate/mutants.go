@@ -20,6 +20,7 @@ type hooks struct {
 	alert    func(rotation.Journal) rotation.Journal
 	reloader func(rota.Reloader) rota.Reloader
 	answer   func([]rota.Remedy) []rota.Remedy // the remedies of a failed command
+	policy   func(rotation.Policy) rotation.Policy
 }
 
 type planner = func(rotation.State, rotation.Policy, time.Time) rotation.Decision
@@ -35,6 +36,7 @@ func (h *hooks) wrapIssuer(i rota.Issuer) rota.Issuer            { return wrap(h
 func (h *hooks) wrapStore(s rota.Store) rota.Store               { return wrap(h.store, s) }
 func (h *hooks) wrapJournal(j rotation.Journal) rotation.Journal { return wrap(h.journal, j) }
 func (h *hooks) wrapAlert(j rotation.Journal) rotation.Journal   { return wrap(h.alert, j) }
+func (h *hooks) wrapPolicy(p rotation.Policy) rotation.Policy    { return wrap(h.policy, p) }
 func (h *hooks) wrapReloader(r rota.Reloader) rota.Reloader      { return wrap(h.reloader, r) }
 
 // said returns the remedies of a failed command.

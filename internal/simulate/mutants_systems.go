@@ -38,6 +38,12 @@ func systemMutants() []Mutant {
 		{"effect without audit", 12, "what is begun is not written down", func(h *hooks) {
 			h.journal = func(j rotation.Journal) rotation.Journal { return silent{j} }
 		}},
+		{"drift not noticed", 13, "the current credential counts as in force", func(h *hooks) {
+			h.plan = func(st rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
+				st.Told, st.Drifted = true, false
+				return rotation.Plan(st, p, now)
+			}
+		}},
 		{"nobody alerted", 13, "what is late counts as looked at just now", func(h *hooks) {
 			h.alert = func(j rotation.Journal) rotation.Journal { return rosy{j} }
 		}},

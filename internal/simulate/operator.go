@@ -77,11 +77,11 @@ func (s *subject) look(ctx context.Context) {
 	}
 	s.operator.busy = true
 	defer func() { s.operator.busy = false }()
-	if s.truth.personBroke && s.operator.complained { // users can't wait, and there is a credential that works
+	if s.complain() && s.operator.complained { // users can't wait, and there is a credential that works
 		_, _ = s.carryOut(ctx, rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: s.name})
 		s.operator.begin()
 	}
-	s.operator.complained = s.truth.personBroke
+	s.operator.complained = s.complain()
 	for range enough + 1 {
 		if !s.obey(ctx) || s.w.broken != nil {
 			return

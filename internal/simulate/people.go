@@ -276,14 +276,20 @@ func (s *subject) changePassword() {
 	s.did("foreign password")
 	s.people.versions++
 	s.people.made = s.pass.Plant("app", fmt.Sprintf("made by hand %s %d", s.name, s.people.versions))
-	s.truth.personPassword, s.truth.personBroke = true, true
+	s.truth.personPassword, s.truth.personBroke, s.truth.brokeAt = true, true, s.now
+}
+
+// complain reports whether users complain that they can't log in. They give Rota
+// time to notice.
+func (s *subject) complain() bool {
+	return s.truth.personBroke && s.now.Sub(s.truth.brokeAt) > driftKnown
 }
 
 // mendOwn fixes what people fix without being told by Rota, because users of
 // the secret complain: a password that was changed outside. It reports whether
 // there is an answer to act on.
 func (s *subject) mendOwn(ctx context.Context) bool {
-	if !s.truth.personBroke {
+	if !s.complain() {
 		return false
 	}
 	_, s.operator.answer = s.carryOut(ctx, rota.Remedy{Action: rota.RemedyRotate, Secret: s.name})

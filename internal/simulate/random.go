@@ -24,7 +24,7 @@ func newSubject(w *world, i int, rng *rand.Rand) *subject {
 	s.store = memory.NewStore(o)
 	s.randomIssuer(o)
 	s.traits = s.issuer.Traits()
-	s.policy = s.randomPolicy()
+	s.policy = w.hooks.wrapPolicy(s.randomPolicy())
 	s.secret = &rotation.Secret{Name: s.name, Issuer: s.watched(), Store: w.hooks.wrapStore(s.store), Policy: s.policy}
 	for n := range rng.IntN(3) {
 		o.System = fmt.Sprintf("target-%d", n)

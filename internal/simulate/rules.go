@@ -46,8 +46,10 @@ type truth struct {
 	issuerAt     time.Time
 
 	pendingValue   rota.Credential
-	personPassword bool // a person set the password in force
-	personBroke    bool // a person locked the consumers out
+	personPassword bool      // a person set the password in force
+	personBroke    bool      // a person locked the consumers out
+	brokeAt        time.Time // when
+	driftSince     time.Time // since when the current credential hasn't been in force, as far as anyone looked
 	personAt       time.Time
 	broken         map[string]bool // versions that hold half a credential
 	disturbedAt    time.Time       // when a fault last occurred, or a person last acted on their own

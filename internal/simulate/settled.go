@@ -101,6 +101,7 @@ func (t *truth) isCurrent(version string) bool {
 // alert checks the secret from outside the loop: rule 13.
 func (s *subject) alert(ctx context.Context) {
 	s.at(s.now.Add(12*time.Hour), "alert", s.alert)
+	s.checkDrift()
 	late := false
 	s.quietly(func() {
 		var err error
@@ -120,5 +121,32 @@ func (s *subject) alert(ctx context.Context) {
 	}
 	if after := due.Add(s.policy.WithDefaults().LateAfter + rota.Day); s.now.After(after) {
 		s.violate(13, "it is due since %s and nobody was alerted", stamp(due))
+	}
+}
+
+// driftKnown is how long it may take until drift is reported: the look that there is
+// once a day, and a turn.
+const driftKnown = rota.Day + time.Hour
+
+// checkDrift checks rule 13 for a current credential that a person replaced at the
+// issuer: the secret doesn't look fine for longer than a day.
+func (s *subject) checkDrift() {
+	t := &s.truth
+	version, c, ok := s.store.Read(rota.LabelCurrent)
+	if !ok || s.pass == nil && s.alt == nil || t.foreign[version] || t.broken[version] || t.pending != "" || s.logsIn(c) {
+		t.driftSince = time.Time{}
+		return
+	}
+	if t.driftSince.IsZero() {
+		t.driftSince = s.now
+	}
+	fine := t.progress.Status.Hold == rotation.HoldNone && t.progress.Failure == nil
+	for _, at := range []time.Time{t.disturbedAt, t.lostAt, t.currentSince, s.w.awake(t.driftSince)} {
+		if at.After(t.driftSince) {
+			t.driftSince = at
+		}
+	}
+	if fine && s.now.Sub(t.driftSince) > driftKnown {
+		s.violate(13, "the current credential hasn't been in force since %s, and nobody was told", stamp(t.driftSince))
 	}
 }

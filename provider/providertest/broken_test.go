@@ -89,6 +89,14 @@ var broken = []struct {
 		}
 	})},
 
+	{"a replaced password counts as in force", "what is in force", func(t *testing.T) {
+		providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
+			options, advance, _ := parts("issuer")
+			p := &credulous{memory.NewPassword("app", memory.RolesOptions{Options: options}), map[string]bool{}}
+			return providertest.IssuerFixture{Issuer: p, Polling: patient(advance)}
+		})
+	}},
+
 	{"put with other content overwrites", "the same id takes the same credential only", store(func(s *brokenStore) {
 		s.put = func(ctx context.Context, r rota.PutRequest) error {
 			if err := s.Store.Put(ctx, r); !errors.Is(err, rota.ErrConflict) {
@@ -273,6 +281,21 @@ func (i *brokenIssuer) Deactivate(ctx context.Context, r rota.RetireRequest) err
 }
 func (i *brokenIssuer) Delete(ctx context.Context, r rota.RetireRequest) error {
 	return i.delete(ctx, r)
+}
+
+// credulous takes every password that it ever had for the one in force.
+type credulous struct {
+	*memory.Password
+	had map[string]bool
+}
+
+func (c *credulous) Set(ctx context.Context, r rota.SetRequest) error {
+	c.had[r.Credential.Field(rota.FieldPassword)] = true
+	return c.Password.Set(ctx, r)
+}
+
+func (c *credulous) InForce(_ context.Context, x rota.Credential) (inForce, known bool, err error) {
+	return c.had[x.Field(rota.FieldPassword)], true, nil
 }
 
 func exists(a *memory.AccessKeys, id string) bool {

@@ -55,6 +55,7 @@ func Issuer(t *testing.T, fixture func(t *testing.T) IssuerFixture) {
 		{"set twice is as good as once", testSetTwice, nil},
 		{"create touches nothing outside where Rota chooses", testCreateTouchesNothing, (*issuer).rotaChooses},
 		{"a wrong credential is refused", testWrongRefused, nil},
+		{"what is in force is told as a login would show it", testInForce, (*issuer).teller},
 		{"with overlap the previous stays valid, without it dies", testOverlap, nil},
 		{"no more than the limit are created", testLimit, (*issuer).limited},
 		{"a value that the rules reject is to be regenerated", testRejected, (*issuer).rejects},
@@ -81,6 +82,7 @@ func (i *issuer) retires() bool     { return i.Issuer.Traits().Overlap() && !i.e
 func (i *issuer) ends() bool        { return i.Issuer.Traits().Lifetime > 0 }
 func (i *issuer) deactivator() bool { return is[rota.Deactivator](i.Issuer) }
 func (i *issuer) unknown() bool     { return i.UnknownID != "" }
+func (i *issuer) teller() bool      { return is[rota.Teller](i.Issuer) }
 func (i *issuer) lister() bool      { return is[rota.Lister](i.Issuer) }
 func (i *issuer) reporter() bool    { return is[rota.UseReporter](i.Issuer) }
 func (i *issuer) preflight() bool   { return is[rota.Preflighter](i.Issuer) }

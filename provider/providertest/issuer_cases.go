@@ -77,6 +77,30 @@ func testWrongRefused(t *testing.T, i *issuer) {
 	i.works(t, c)
 }
 
+func testInForce(t *testing.T, i *issuer) {
+	teller := i.Issuer.(rota.Teller)
+	c := i.valid(t)
+	wrong := i.wrong(c)
+	says := func(what string, asked rota.Credential, want bool) {
+		t.Helper()
+		inForce, known, err := teller.InForce(t.Context(), asked)
+		if i.seen(t, err, wrong) != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if known && inForce != want {
+			t.Errorf("%s: in force %t, want %t", what, inForce, want)
+		}
+	}
+	says("what logs in", c, true)
+	says("what was never issued", wrong, false)
+	i.works(t, c) // asking changed nothing
+	if !i.Issuer.Traits().Overlap() {
+		next := i.valid(t)
+		says("what was replaced", c, false)
+		says("what replaced it", next, true)
+	}
+}
+
 func testOverlap(t *testing.T, i *issuer) {
 	first := i.valid(t)
 	second := i.valid(t)

@@ -1,0 +1,61 @@
+package rotation
+
+import (
+	"context"
+	"slices"
+
+	"github.com/rota-dev/rota"
+)
+
+// preflightInForce checks whether the current credential is in force, by the means
+// of a look: the issuer's list or what else it can tell, or a login if the policy
+// allows that. A new password that's on its way may have replaced it.
+func (s *Secret) preflightInForce(ctx context.Context, h held) []rota.Finding {
+	traits := s.Issuer.Traits()
+	if h.err != nil || h.id == "" || traits.Manual || traits.Lifetime > 0 || h.pending && !traits.Overlap() {
+		return nil
+	}
+	f := rota.Finding{Check: "the current credential " + h.id + " is in force"}
+	inForce, known, err := s.isInForce(ctx, h)
+	switch err = rota.Sanitize(err, h.current); {
+	case known && !inForce:
+		f.Detail, f.Remedies = "it was changed, deactivated or deleted outside Rota", h.notInForce(s)
+	case err != nil:
+		f.Detail, f.Remedies = err.Error(), rota.RemediesOf(err)
+	case !known:
+		f.OK, f.Detail = true, "not tried: the policy rules out a login"
+	default:
+		f.OK = true
+	}
+	return []rota.Finding{f}
+}
+
+func (s *Secret) isInForce(ctx context.Context, h held) (inForce, known bool, err error) {
+	traits := s.Issuer.Traits()
+	if lister, lists := s.Issuer.(rota.Lister); lists && traits.IssuerChooses {
+		issued, err := lister.List(ctx)
+		if err != nil {
+			return false, false, err
+		}
+		i := slices.IndexFunc(issued, func(i rota.Issued) bool { return i.ID == h.id })
+		if i >= 0 {
+			return issued[i].Active, true, nil
+		}
+	}
+	return s.Policy.DriftCheck.inForce(
+		func() (inForce, known bool, err error) {
+			if teller, ok := s.Issuer.(rota.Teller); ok {
+				return teller.InForce(ctx, h.current)
+			}
+			return false, false, nil
+		},
+		func() error { return s.Issuer.Test(ctx, rota.TestRequest{Credential: h.current}) })
+}
+
+// notInForce returns the remedies.
+func (h held) notInForce(s *Secret) []rota.Remedy {
+	if !h.adopted {
+		return []rota.Remedy{{Action: rota.RemedyAdoptGiven, Secret: s.Name, Text: "with the one in force"}}
+	}
+	return keepOrReplace(s.Name)
+}
