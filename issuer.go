@@ -151,7 +151,7 @@ type Teller interface {
 }
 
 // Completer is implemented by issuers whose credentials have fields that a person
-// doesn't have to supply, such as a database's host.
+// doesn't have to supply, such as a database's host or a lone role's name.
 type Completer interface {
 	// Complete adds the fields that c lacks and changes none that it has.
 	Complete(c Credential) Credential

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -32,7 +33,7 @@ func (t *turn) deliver(ctx context.Context, d Decision) error {
 		})
 		t.ledger.noteOutcome(d, name, err)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("deliver to %s: %w", name, err))
+			errs = append(errs, naming("deliver to", name, err))
 			continue
 		}
 		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Delivered = noted(vp.Delivered, name, t.Now()) })
@@ -87,7 +88,7 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 		}
 		t.ledger.noteOutcome(d, name, err)
 		if err != nil {
-			return fmt.Errorf("reload %s: %w", name, err)
+			return naming("reload", name, err)
 		}
 		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.Reloaded = noted(vp.Reloaded, name, t.Now()) })
 	}
@@ -96,6 +97,15 @@ func (t *turn) reload(ctx context.Context, d Decision) error {
 		t.ledger.noteOutcome(d, "", err)
 	}
 	return err
+}
+
+// naming says what was being done to a target or reloader, which may have named
+// itself already.
+func naming(doing, name string, err error) error {
+	if strings.HasPrefix(err.Error(), name+": ") {
+		return fmt.Errorf("%s %w", doing, err)
+	}
+	return fmt.Errorf("%s %s: %w", doing, name, err)
 }
 
 // learnValues reads every value of the secret that may still be valid, so that

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -79,7 +80,15 @@ func (c Caller) Check(a Action, secret string) error {
 	if c.Allows(a, secret) {
 		return nil
 	}
-	return fmt.Errorf("%s may not %s %q: %w", c.Principal, a, secret, ErrDenied)
+	if secret == "" {
+		return rota.WithRemedies(fmt.Errorf("%s doesn't have the permission %s: %w", c.Principal, a, ErrDenied), askForRule(a, "*"))
+	}
+	return rota.WithRemedies(fmt.Errorf("%s may not %s %s: %w", c.Principal, a, secret, ErrDenied), askForRule(a, secret))
+}
+
+// askForRule returns what a caller can do who lacks a rule.
+func askForRule(a Action, pattern string) []rota.Remedy {
+	return rota.Outside("ask an administrator for the rule " + Rule{Action: a, Pattern: pattern}.String())
 }
 
 // Entry is the audit entry for what the caller did or was denied.

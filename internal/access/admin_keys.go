@@ -131,7 +131,7 @@ func (a *Administration) authorize(ctx context.Context, caller Caller, op, princ
 	if caller.Allows(Admin, "") {
 		return nil
 	}
-	denied := rota.WithRemedies(fmt.Errorf("%s may not administer access: %w", caller.Principal, ErrDenied), rota.Outside("as an administrator"))
+	denied := rota.WithRemedies(fmt.Errorf("%s may not administer access: %w", caller.Principal, ErrDenied), askForRule(Admin, "*"))
 	return refuse(ctx, denied, a.recorder, entry(caller, a.now(), op, principal, "", rotation.OutcomeDenied, ""))
 }
 

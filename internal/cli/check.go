@@ -66,7 +66,7 @@ func (a *app) reportFinding(f api.FindingDoc) {
 	if f.Detail != "" {
 		line += ": " + f.Detail
 	}
-	a.printf("%s %s", a.paint(a.outStyle, c, mark), line)
+	a.printf("%s %s", a.paint(a.outStyle, c, mark), indented(line, "     "))
 	if !f.OK {
 		a.tryLine("     ", f.Remedies)
 	}

@@ -22,7 +22,7 @@ import (
 // credentials can be listed.
 func (a *app) discoverCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "discover", Short: "List the credentials in a system", Args: noArgs, Annotations: inPlace(placeNowhere),
+		Use: "discover", Short: "List the credentials in a system", Args: oneOfThese("nothing to discover in"), Annotations: inPlace(placeNowhere),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	for _, p := range a.catalog.Providers() {

@@ -96,7 +96,7 @@ func (a *app) printPlan(doc api.PlanDoc) {
 	var lines []line
 	for _, s := range doc.Secrets {
 		if s.Error != "" {
-			a.printf("%s %s", a.paint(a.outStyle, red, "failed:"), s.Error)
+			a.printf("%s %s", a.paint(a.outStyle, red, "failed:"), indented(s.Error, "  "))
 			a.tryLine("  ", s.Remedies)
 		}
 		for _, step := range s.Steps {

@@ -18,7 +18,7 @@ import (
 // express permissions.
 func (a *app) policyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "policy", Short: "Print the permissions Rota needs in a system", Args: noArgs, Annotations: inPlace(placeNowhere),
+		Use: "policy", Short: "Print the permissions Rota needs in a system", Args: oneOfThese("no policy for"), Annotations: inPlace(placeNowhere),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	for _, p := range a.catalog.Providers() {
@@ -29,6 +29,23 @@ func (a *app) policyCommand() *cobra.Command {
 		}
 	}
 	return c
+}
+
+// oneOfThese rejects an argument that's none of the subcommands, which are named
+// after kinds of connection, and lists them.
+func oneOfThese(none string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var these []string
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() {
+				these = append(these, sub.CommandPath())
+			}
+		}
+		return rota.WithRemedies(usage("%s %q", none, args[0]), rota.Command(these...))
+	}
 }
 
 // policyOptions are the flags that every rota policy has.

@@ -142,13 +142,13 @@ func undo(t rota.Traits, reversible bool) string {
 	case t.Manual:
 		return "none"
 	case t.Lifetime > 0:
-		return "back to the previous one until it expires"
+		return "back to the previous one, until it expires"
 	case reversible:
-		return "reactivates the previous one"
+		return "reactivates the previous one, until it's deleted"
+	case t.Overlap():
+		return "back to the previous one, until it's deleted"
 	case !t.IssuerChooses:
 		return "sets the previous value again"
-	case t.Overlap():
-		return "back to the previous one until it is deleted"
 	}
 	return "none"
 }

@@ -14,9 +14,10 @@ func TestAnIssuerSaysWhatARollbackDoes(t *testing.T) {
 	}{
 		{"none", rota.Traits{Manual: true}, false},
 		{"none", rota.Traits{IssuerChooses: true, Limit: 1}, false},
-		{"back to the previous one until it expires", rota.Traits{IssuerChooses: true, Lifetime: rota.Day}, false},
-		{"back to the previous one until it is deleted", rota.Traits{IssuerChooses: true, Limit: 2}, false},
-		{"reactivates the previous one", rota.Traits{IssuerChooses: true, Limit: 2}, true},
+		{"back to the previous one, until it expires", rota.Traits{IssuerChooses: true, Lifetime: rota.Day}, false},
+		{"back to the previous one, until it's deleted", rota.Traits{IssuerChooses: true, Limit: 2}, false},
+		{"back to the previous one, until it's deleted", rota.Traits{Limit: 2}, false},
+		{"reactivates the previous one, until it's deleted", rota.Traits{IssuerChooses: true, Limit: 2}, true},
 		{"sets the previous value again", rota.Traits{Limit: 1}, false},
 	} {
 		if got := undo(test.traits, test.reversible); got != test.want {

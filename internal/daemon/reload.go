@@ -99,7 +99,7 @@ func (d *Daemon) apply(ctx context.Context, file *config.File) error {
 	if d.schedule != nil {
 		d.schedule.Poke()
 	}
-	d.Log.InfoContext(ctx, "configuration", "file", file.Path, "secrets", len(fingerprints), "enrolled", enrolled)
+	d.Log.InfoContext(ctx, "configuration", "file", file.Path, "secrets", len(fingerprints), "changed", enrolled.Changed, "removed", enrolled.Removed)
 	d.noteRefused(ctx, nil)
 	d.logBehind(ctx, enrolled)
 	return nil
@@ -153,7 +153,7 @@ func (d *Daemon) follow(ctx context.Context, fingerprints map[string]string) err
 	}
 	d.logBehind(ctx, enrolled)
 	if enrolled.Changed > 0 {
-		d.Log.InfoContext(ctx, "no replica has the configuration in force any more: this replica's is now in force", "enrolled", enrolled)
+		d.Log.InfoContext(ctx, "no replica has the configuration in force any more: this replica's is now in force", "changed", enrolled.Changed, "removed", enrolled.Removed)
 		d.schedule.Poke()
 	}
 	return nil

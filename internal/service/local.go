@@ -215,6 +215,7 @@ func (l *Local) Secrets(ctx context.Context, names []string) (api.SecretsDoc, er
 			doc.Secrets = append(doc.Secrets, d)
 			continue
 		}
+		d.Fields = unknownFields(d.Fields, c.secret.Issuer)
 		traits := c.secret.Issuer.Traits()
 		d.Kind, d.Overlap = traits.Kind, traits.Overlap()
 		d.Targets, d.Reloaders = len(c.secret.Targets), len(c.secret.Reloaders)
@@ -224,6 +225,17 @@ func (l *Local) Secrets(ctx context.Context, names []string) (api.SecretsDoc, er
 		doc.Secrets = append(doc.Secrets, d)
 	}
 	return doc, nil
+}
+
+// unknownFields are the fields of a credential to adopt that the issuer doesn't
+// fill in by itself.
+func unknownFields(fields []string, issuer rota.Issuer) []string {
+	completer, ok := issuer.(rota.Completer)
+	if !ok {
+		return fields
+	}
+	known := completer.Complete(rota.NewCredential(nil))
+	return slices.DeleteFunc(slices.Clone(fields), func(name string) bool { return known.Field(name) != "" })
 }
 
 // errNoStore is the error of operations that need a store.

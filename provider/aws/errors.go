@@ -92,13 +92,26 @@ func classify(err error) *rota.Error {
 	case isUnknownKey(code):
 		e.Remedies = rota.Outside("check the credentials that Rota itself uses at AWS: " + action + " was called with a key that is wrong, inactive or deleted")
 	case code == "NoSuchEntity", code == "ResourceNotFoundException", code == "NotFound", code == "NotFoundException", code == "NoSuchBucket", code == "ParameterNotFound":
-		a.is = rota.ErrNotFound
+		a.is, e.Remedies = rota.ErrNotFound, rota.Outside(missingHint(code, action))
 	case code == "DecryptionFailure", code == "EncryptionFailure":
 		e.Remedies = rota.Outside("check that the KMS key exists and is enabled, and that Rota may use it (kms:Decrypt, kms:GenerateDataKey)")
 	case isDeleted(code, a.message):
 		e.Remedies = rota.Outside("aws secretsmanager restore-secret, or another secret: this one is scheduled for deletion")
 	}
 	return e
+}
+
+// missingHint returns what a person can do about something that they named and
+// AWS doesn't have. What Rota itself looks for may be missing without anything
+// being wrong.
+func missingHint(code, action string) string {
+	switch {
+	case code == "NoSuchEntity" && strings.HasPrefix(action, "iam:"):
+		return "create the IAM user, or correct its name or the connection's account"
+	case code == "NoSuchBucket", action == "s3:ListBucket":
+		return "create the bucket, or correct its name"
+	}
+	return ""
 }
 
 // httpOf returns the response's status and AWS's request id; zero if there was no

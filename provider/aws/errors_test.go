@@ -34,7 +34,7 @@ func TestErrorsAreClassified(t *testing.T) {
 		{"ServiceFailure", "ListAccessKeys", list, rota.ClassWait, nil, ""},
 		{"ServiceUnavailable", "ListAccessKeys", list, rota.ClassWait, nil, ""},
 		{"ConcurrentModification", "ListAccessKeys", list, rota.ClassWait, nil, ""},
-		{"NoSuchEntity", "ListAccessKeys", list, rota.ClassStop, rota.ErrNotFound, ""},
+		{"NoSuchEntity", "ListAccessKeys", list, rota.ClassStop, rota.ErrNotFound, "create the IAM user"},
 		{"LimitExceeded", "ListAccessKeys", list, rota.ClassStop, rota.ErrLimit, ""},
 		{"AccessDenied", "ListAccessKeys", list, rota.ClassStop, nil, "iam:ListAccessKeys"},
 		{"ExpiredToken", "ListAccessKeys", list, rota.ClassStop, nil, "expired"},

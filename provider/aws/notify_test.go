@@ -94,6 +94,20 @@ func TestBucketIsReachedOrNot(t *testing.T) {
 	}
 }
 
+func TestBucketConformance(t *testing.T) {
+	providertest.Check(t, func(t *testing.T) providertest.CheckFixture {
+		e := startAWSTest(t, awstest.Options{})
+		k, other := e.issuer(t), e.issuer(t)
+		e.server.CreateBucket("mine", k.user)
+		warm(t, e)
+		good := create(t, k)
+		return providertest.CheckFixture{
+			Check: e.Bucket("mine"), Inject: injector(e, map[string]string{"check": "HeadBucket"}), Good: good, Unfit: create(t, other),
+			Wrong: rota.NewCredential(map[string]string{rota.FieldAccessKeyID: k.CredentialID(good), rota.FieldSecretAccessKey: "wr0ng-value"}),
+		}
+	})
+}
+
 func TestNotifierConformance(t *testing.T) {
 	providertest.Notifier(t, func(t *testing.T) providertest.NotifierFixture {
 		e := startAWSTest(t, awstest.Options{})

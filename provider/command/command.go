@@ -116,7 +116,7 @@ type reloader struct{ *runner }
 
 // Reload runs the program and waits for it.
 func (r *reloader) Reload(ctx context.Context, q rota.ReloadRequest) error {
-	return r.run(ctx, "reload "+q.Secret, map[string]string{"ROTA_SECRET": q.Secret, "ROTA_VERSION": q.Version}, nil)
+	return r.run(ctx, "", map[string]string{"ROTA_SECRET": q.Secret, "ROTA_VERSION": q.Version}, nil)
 }
 
 type notifier struct{ *runner }

@@ -177,7 +177,7 @@ func TestAFailureShowsTheEndOfTheOutput(t *testing.T) {
 		t.Fatal("exit code 7 is taken for success")
 	}
 	text := err.Error()
-	if !strings.Contains(text, "exit status 7") || !strings.HasSuffix(text, "line 2999\npod is ill") || !strings.Contains(text, "prod/db") {
+	if !strings.Contains(text, "exit status 7") || !strings.HasSuffix(text, "line 2999\npod is ill") || rota.Hint(rota.RemediesOf(err)) == "" {
 		t.Errorf("error: %.200s … %s", text, text[max(0, len(text)-60):])
 	}
 	if len(text) > kept+200 {
@@ -237,7 +237,7 @@ func TestAtTheDeadlineTheWholeGroupIsEnded(t *testing.T) {
 }
 
 func TestOnlyItsOwnTimeoutMayBeTooShort(t *testing.T) {
-	const hint = "a longer timeout"
+	const hint = "set a longer timeout"
 	c := shell(t, `echo > "$DIR/started"; exec sleep 600`)
 	fifo := filepath.Join(c.Env["DIR"], "started")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {

@@ -87,11 +87,11 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 	case ctx.Err() != nil:
 		hint := "" // something else ended it
 		if errors.Is(context.Cause(ctx), errTimeout) {
-			hint = "a longer timeout, if it needs more time"
+			hint = "set a longer timeout if it needs more time"
 		}
 		return fail(rota.ClassWait, hint, fmt.Errorf("ended after %s: %w%s", time.Since(started).Round(time.Millisecond), ctx.Err(), out))
 	case errors.As(err, new(*exec.ExitError)):
-		return fail(rota.ClassWait, "", fmt.Errorf("%w%s", err, out))
+		return fail(rota.ClassWait, "fix what the program reports, which Rota then runs again by itself", fmt.Errorf("%w%s", err, out))
 	default: // it didn't start, or its input or output broke
 		return fail(rota.ClassWait, "", err)
 	}

@@ -137,7 +137,7 @@ func (t *target) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			class = rota.ClassWait
 		}
-		return rota.Sanitize(&rota.Error{System: t.config.Name, Op: "deliver " + r.Secret, Class: class, Err: err, Remedies: rota.Outside(hint(err))}, r.Credential)
+		return rota.Sanitize(&rota.Error{System: t.config.Name, Class: class, Err: err, Remedies: rota.Outside(hint(err))}, r.Credential)
 	}
 	return nil
 }

@@ -53,6 +53,22 @@ func TestPasswordKeepsTheContract(t *testing.T) {
 	})
 }
 
+func TestQueryKeepsTheContract(t *testing.T) {
+	providertest.Check(t, func(t *testing.T) providertest.CheckFixture {
+		s := shared.Get(t)
+		c, p := through(t, s, admin(t, s).cfg)
+		table := unique("orders")
+		made := func() rota.Credential { return rotate(t, must(c.Password(PasswordConfig{Role: role(t, s)}))) }
+		good, unfit := made(), made()
+		s.Exec(t, "CREATE TABLE "+table+" (id int)", "GRANT SELECT ON "+table+" TO "+good.Field(rota.FieldUsername), "GRANT SELECT ON "+table+" TO "+quote(c.cfg.Username))
+		return providertest.CheckFixture{
+			Check: c.Query("orders", "SELECT count(*) FROM "+table), Good: good, Unfit: unfit, Wrong: with(good, rota.FieldPassword, "wr0ng-value"),
+			Inject:       func(_ string, kind providertest.FaultKind) bool { return p.inject("test", kind) },
+			PublicFields: []string{FieldHost, FieldPort, FieldDatabase},
+		}
+	})
+}
+
 func TestAlternatingKeepsTheContract(t *testing.T) {
 	eachAdmin(t, func(t *testing.T, cfg Config, s *testenv.PostgresServer) {
 		providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {

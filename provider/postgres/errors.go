@@ -31,6 +31,7 @@ const (
 	codeUniqueViolation      = "23505"
 	codeInternal             = "XX000"
 	codeProtocolViolation    = "08P01"
+	codeCanceled             = "57014"
 )
 
 // failed turns an error into a classified one whose text contains no
@@ -88,6 +89,8 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 		return rota.ClassWait, "raise the limit of connections, or close some", nil
 	case code == codeLockNotAvailable:
 		return rota.ClassWait, "see in pg_locks who holds the lock", nil
+	case code == codeCanceled:
+		return rota.ClassWait, "see in pg_stat_activity what the server is busy with", nil
 	case strings.HasPrefix(code, "42"), strings.HasPrefix(code, "0A"), strings.HasPrefix(code, "22"):
 		return rota.ClassStop, "", nil
 	}
@@ -152,6 +155,8 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 	case unasked(err):
 		e.Class, e.Remedies = rota.ClassStop, rota.Outside("scram-sha-256 in place of trust, peer or cert in the server's pg_hba.conf")
 		e.Err = errors.New("the server let the role in without asking for its password, so a login proves nothing")
+	case !isLogin(err) && (answered && answer.Code == codeCanceled || !answered && errors.Is(err, context.DeadlineExceeded)):
+		e.Remedies = rota.Outside("use a statement that's quicker, or see in pg_locks what it waits for")
 	case answered && answer.Code == codeReadOnly:
 		e.Remedies = rota.Outside("a statement that only reads")
 	case answered && !isLogin(err) && e.Class != rota.ClassWait:

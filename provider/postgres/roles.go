@@ -72,9 +72,13 @@ func (r *roles) generate(role string) (rota.Credential, error) {
 	return r.Complete(rota.NewCredential(map[string]string{rota.FieldUsername: role, rota.FieldPassword: password})), nil
 }
 
-// Complete implements [rota.Completer]: it adds where the database is.
+// Complete implements [rota.Completer]: it adds where the database is, and the
+// role if there's only one.
 func (r *roles) Complete(c rota.Credential) rota.Credential {
 	all := map[string]string{FieldHost: r.conn.cfg.Host, FieldPort: fmt.Sprint(r.conn.cfg.Port), FieldDatabase: r.conn.cfg.Database}
+	if len(r.names) == 1 {
+		all[rota.FieldUsername] = r.names[0]
+	}
 	maps.Copy(all, c.Fields())
 	return rota.NewCredential(all)
 }

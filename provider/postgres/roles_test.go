@@ -428,7 +428,7 @@ func TestACheckRunsWithTheNewLoginAndCanOnlyRead(t *testing.T) {
 	wantError(t, check("SELECT 1/0", made), rota.ClassStop, nil, "division by zero")
 	wantError(t, check("SELECT 1", with(made, "password", "wrong")), rota.ClassWait, rota.ErrRefused)
 	ctx := soon(t, 300*time.Millisecond)
-	wantError(t, c.Query("slow", "SELECT pg_sleep(60)").Check(ctx, made), rota.ClassWait, nil)
+	wantError(t, c.Query("slow", "SELECT pg_sleep(60)").Check(ctx, made), rota.ClassWait, nil, "try: use a statement that's quicker")
 }
 
 func TestFunctionsThatOthersMadeAreNotCalled(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,7 +211,80 @@ var broken = []struct {
 		}
 		return nil
 	})},
+	{"a check passes a wrong credential", "a wrong credential is refused", checkOf(func(u *user, c rota.Credential) error {
+		if u.down {
+			return errors.New("unavailable")
+		}
+		return nil
+	})},
+	{"a check's error shows the value", "a wrong credential is refused", checkOf(func(u *user, c rota.Credential) error {
+		if err := u.logIn(c); err != nil {
+			return fmt.Errorf("login with %s: %w", c.Field(rota.FieldPassword), err)
+		}
+		return nil
+	})},
+	{"a check that can't reach its system refuses", "an outage refuses no credential", checkOf(func(u *user, c rota.Credential) error {
+		if u.logIn(c) != nil {
+			return rota.ErrRefused
+		}
+		return nil
+	})},
 }
+
+// user is an outside system with one login.
+type user struct {
+	mu   sync.Mutex
+	down bool
+}
+
+func (u *user) logIn(c rota.Credential) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.down:
+		u.down = false
+		return errors.New("unavailable")
+	case c.Field(rota.FieldPassword) != "right-password":
+		return rota.ErrRefused
+	}
+	return nil
+}
+
+type brokenCheck struct {
+	user  *user
+	check func(*user, rota.Credential) error
+}
+
+func (c brokenCheck) Name() string { return "login" }
+
+func (c brokenCheck) Check(ctx context.Context, credential rota.Credential) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return c.check(c.user, credential)
+}
+
+func checkOf(f func(*user, rota.Credential) error) func(*testing.T) {
+	return func(t *testing.T) {
+		providertest.Check(t, func(*testing.T) providertest.CheckFixture {
+			u := &user{}
+			password := func(value string) rota.Credential {
+				return rota.NewCredential(map[string]string{rota.FieldPassword: value})
+			}
+			return providertest.CheckFixture{
+				Check: brokenCheck{u, f}, Polling: patient(func(time.Duration) {}), Good: password("right-password"), Wrong: password("wr0ng-password"),
+				Inject: func(_ string, kind providertest.FaultKind) bool {
+					u.mu.Lock()
+					defer u.mu.Unlock()
+					u.down = kind == providertest.FailBefore
+					return u.down
+				},
+			}
+		})
+	}
+}
+
+func TestASoundCheckPassesTheSuite(t *testing.T) { checkOf((*user).logIn)(t) }
 
 // TestTheSuitesFindWhatIsBroken runs this test binary again for each broken
 // implementation, because a suite that finds a problem fails its test.

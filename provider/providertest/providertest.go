@@ -30,8 +30,8 @@ const (
 
 // Inject makes the next call of a method fail. op is the method's name in lower
 // case: "create", "set", "test", "delete", "list", "deactivate", "reactivate",
-// "describe", "get", "put", "move", "acquire", "save", "deliver", "reload",
-// "notify". It returns false if the fixture can't do that; the case is then
+// "describe", "get", "put", "move", "acquire", "save", "check", "deliver",
+// "reload", "notify". It returns false if the fixture can't do that; the case is then
 // left out.
 type Inject func(op string, kind FaultKind) bool
 

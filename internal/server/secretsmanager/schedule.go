@@ -105,7 +105,7 @@ func parseSchedule(text string) (expression, error) {
 		return expression{}, bad
 	}
 	fields := strings.Fields(m[1])
-	if len(fields) != 6 || fields[0] != "0" || fields[5] != "*" {
+	if len(fields) != 6 || fields[0] != "0" || fields[5] != "*" || (fields[2] == "?") == (fields[4] == "?") { // one of the two days, and not both
 		return expression{}, bad
 	}
 	fields[4] = weekdays(fields[4])
