@@ -18,10 +18,10 @@ func (a *app) keyCommand() *cobra.Command {
 		Use:   "rotate",
 		Short: "Create a new master key and re-encrypt all data keys with it",
 		Long: `Creates a new master key, re-encrypts every data key of Rota's own store with it,
-and removes the old one from the key file. If it's interrupted, the store still
-works; run it again to finish. Keep the old key file with the backups from its
-time: they need it. With a key file and replicas on PostgreSQL, stop the replicas
-first.`,
+opens each one with it, and only then removes the old key from the key file. A
+copy of the old key file stays beside it: earlier backups need it. If it's
+interrupted, the store still works; run it again to finish. With a key file and
+replicas on PostgreSQL, stop the replicas first.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.rotateKey(c.Context()) },
 	})
@@ -29,7 +29,7 @@ first.`,
 }
 
 func (a *app) rotateKey(ctx context.Context) error {
-	const told = "Earlier backups need the key file from their time: make sure a copy of it is kept.\n"
+	const told = "Earlier backups need the key file from their time. A copy of it is kept in the data folder.\n"
 	if err := a.confirm(ctx, told, "Rotate the master key?"); err != nil {
 		return err
 	}
@@ -51,9 +51,13 @@ func (a *app) rotateKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	doc.OldKey = db.OldKeyFile()
 	if a.json() {
 		return a.document(doc)
 	}
 	a.printf("created a new master key; %s re-encrypted", plural(doc.DataKeys, "data key"))
+	if doc.OldKey != "" {
+		a.printf("the new key opens all of them; the old key file is kept as %s: move it to the backups from its time, which need it", doc.OldKey)
+	}
 	return nil
 }

@@ -57,7 +57,8 @@ type validateDoc struct {
 
 // keyDoc is what key rotate did.
 type keyDoc struct {
-	DataKeys int `json:"data_keys"` // re-encrypted
+	DataKeys int    `json:"data_keys"`         // re-encrypted
+	OldKey   string `json:"old_key,omitempty"` // the file that earlier backups need
 }
 
 // acknowledgeDoc is what audit acknowledge covers, and what was acknowledged

@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/keyset"
 
@@ -52,6 +55,41 @@ func (p keyFileStorage) save(_ *tx, handle *keyset.Handle) ([]byte, error) {
 		return nil, fmt.Errorf("master key %s: %w", string(p), err)
 	}
 	return bytes.Clone(plain), nil
+}
+
+// keptForm is how the name of an old key file continues: until when its key was
+// in force.
+const keptForm = ".until-20060102T150405Z"
+
+// keep copies the file beside itself before it's replaced.
+func (p keyFileStorage) keep(now time.Time) error {
+	raw, err := os.ReadFile(string(p))
+	if err == nil {
+		err = replaceFile(string(p)+now.UTC().Format(keptForm), raw)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the old key file: %w", err)
+	}
+	return nil
+}
+
+// OldKeyFile is where the last rotation of the master key left the old key file,
+// "" if there is none.
+func (db *core) OldKeyFile() string {
+	file, ok := db.keys.master.storage.(keyFileStorage)
+	if !ok {
+		return ""
+	}
+	kept, _ := filepath.Glob(escapeGlob(string(file)) + ".until-*Z") // the pattern is valid
+	if len(kept) == 0 {
+		return ""
+	}
+	return slices.Max(kept)
+}
+
+// escapeGlob is a path as a pattern that matches nothing else.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
 func replaceFile(path string, content []byte) error {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,13 +10,15 @@ import (
 	"github.com/rota-dev/rota/rotation"
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
 // rewrapBatch is how many data keys are re-encrypted in one transaction.
 const rewrapBatch = 200
 
-// RotateMasterKey creates a new master key, re-encrypts every data key with it
-// and removes the old one. Values stay as they are. If interrupted, the store
+// RotateMasterKey creates a new master key, re-encrypts every data key with it,
+// opens each one with it, and only then removes the old one. An old key file is
+// kept beside the new one ([DB.OldKeyFile]). Values stay as they are. If interrupted, the store
 // keeps working with both keys, and the next call finishes the job. Other
 // processes that can read the new key pick it up by themselves. Earlier backups
 // need the key file from their time.
@@ -68,6 +71,9 @@ func (db *core) rotateMasterKey(ctx context.Context, report func(done, total int
 			if done += n; n > 0 {
 				report(min(done, total), total)
 			}
+		}
+		if err := db.proveMasterKey(ctx); err != nil {
+			return err
 		}
 		err = db.writer.do(ctx, keysLock, func(t *tx) (err error) {
 			finished, err = db.dropOldMasterKeys(t)
@@ -126,6 +132,11 @@ func (db *core) addMasterKey(t *tx) error {
 	if handle, err = manager.Handle(); err != nil {
 		return err
 	}
+	if file, ok := m.storage.(keyFileStorage); ok {
+		if err := file.keep(t.now); err != nil {
+			return err
+		}
+	}
 	if err := m.write(t, handle); err != nil {
 		return err
 	}
@@ -178,6 +189,68 @@ func (db *core) rewrap(t *tx, from string) (last string, n int, err error) {
 	return last, len(batch), nil
 }
 
+// proveMasterKey opens every data key that's encrypted with the new master key
+// with that one alone.
+func (db *core) proveMasterKey(ctx context.Context) error {
+	var alone tink.AEAD
+	var begins []byte
+	err := db.writer.do(ctx, keysLock, func(t *tx) error {
+		if err := db.keys.master.reload(t.row); err != nil {
+			return err
+		}
+		handle, _ := db.keys.master.current()
+		handle, err := primaryAlone(handle)
+		if err != nil {
+			return err
+		}
+		if begins, err = keyPrefix(handle); err != nil {
+			return err
+		}
+		alone, err = aead.New(handle)
+		return err
+	})
+	for last, n := "", rewrapBatch; err == nil && n == rewrapBatch; {
+		var batch []wrappedKey
+		err = db.writer.do(ctx, keysLock, func(t *tx) (err error) {
+			batch, err = t.dataKeys(sqlSelectKeys, last, rewrapBatch)
+			return err
+		})
+		n = len(batch)
+		for _, k := range batch {
+			last = k.id
+			if !bytes.HasPrefix(k.wrapped, begins) {
+				continue // made by another process meanwhile: the next round re-encrypts it
+			}
+			if _, err := alone.Decrypt(k.wrapped, associated("data key", k.id)); err != nil {
+				return fmt.Errorf("the new master key doesn't open the data key %q, so the old one is kept", k.id)
+			}
+		}
+	}
+	return err
+}
+
+// primaryAlone is the keyset without all but its primary key.
+func primaryAlone(handle *keyset.Handle) (*keyset.Handle, error) {
+	primary, err := handle.Primary()
+	if err != nil {
+		return nil, err
+	}
+	manager := keyset.NewManagerFromHandle(handle)
+	for i := range handle.Len() {
+		entry, err := handle.Entry(i)
+		if err != nil {
+			return nil, err
+		}
+		if entry.KeyID() == primary.KeyID() {
+			continue
+		}
+		if err := manager.Delete(entry.KeyID()); err != nil {
+			return nil, err
+		}
+	}
+	return manager.Handle()
+}
+
 // dropOldMasterKeys removes all but the new key, unless something is still
 // encrypted with an old one.
 func (db *core) dropOldMasterKeys(t *tx) (bool, error) {
@@ -190,24 +263,7 @@ func (db *core) dropOldMasterKeys(t *tx) (bool, error) {
 		return false, err
 	}
 	handle, _ := m.current()
-	primary, err := handle.Primary()
-	if err != nil {
-		return false, err
-	}
-	manager := keyset.NewManagerFromHandle(handle)
-	for i := range handle.Len() {
-		entry, err := handle.Entry(i)
-		if err != nil {
-			return false, err
-		}
-		if entry.KeyID() == primary.KeyID() {
-			continue
-		}
-		if err := manager.Delete(entry.KeyID()); err != nil {
-			return false, err
-		}
-	}
-	if handle, err = manager.Handle(); err != nil {
+	if handle, err = primaryAlone(handle); err != nil {
 		return false, err
 	}
 	if err := t.append([]rotation.Entry{{At: t.now, Actor: db.actor, Step: rotation.OpRotateMasterKey, Outcome: rotation.OutcomeSucceeded}}); err != nil {

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rota-dev/rota"
@@ -78,6 +80,12 @@ func TestMasterKeyRotationSurvivesAKillAnywhere(t *testing.T) {
 		t.Error("the key is the old one")
 	}
 
+	kept, err := os.ReadFile(db.OldKeyFile())
+	must(t, err)
+	if string(kept) != string(before) {
+		t.Error("the file that's kept isn't the old one")
+	}
+
 	// The old key file no longer decrypts anything.
 	now := copyFiles(t, dir, allFiles...)
 	raw, err := os.ReadFile(filepath.Join(old, keyFile))
@@ -109,6 +117,47 @@ func TestMasterKeyRotationSurvivesAKillAnywhere(t *testing.T) {
 				t.Error("a half-written key file is left")
 			}
 		})
+	}
+}
+
+func TestTheOldMasterKeyStaysUntilTheNewOneHasOpenedEverything(t *testing.T) {
+	dir := newDir(t)
+	db := openAt(t, dir, nil)
+	const secrets = rewrapBatch + 10
+	putMany(t, db, secrets)
+	var right []byte
+	write := func(wrapped []byte) {
+		must(t, db.writer.do(t.Context(), keysLock, func(tx *tx) error {
+			_, err := tx.exec(sqlUpdateDataKey, auditKeyID, wrapped)
+			return err
+		}))
+	}
+	err := db.RotateMasterKey(t.Context(), func(done, total int) {
+		if done < total {
+			return
+		}
+		must(t, db.writer.do(t.Context(), keysLock, func(tx *tx) error {
+			_, err := tx.row(sqlDataKey, []any{auditKeyID}, &right)
+			return err
+		}))
+		damaged := bytes.Clone(right)
+		damaged[len(damaged)-1] ^= 1
+		write(damaged)
+	})
+	if err == nil || !strings.Contains(err.Error(), "doesn't open the data key") {
+		t.Errorf("a data key is damaged: %v", err)
+	}
+	if masterKeys(t, dir) != 2 {
+		t.Error("the old key left the key file")
+	}
+	if db.OldKeyFile() == "" {
+		t.Error("the old key file isn't kept")
+	}
+	write(right)
+	must(t, db.RotateMasterKey(t.Context(), nil))
+	checkMany(t, db, secrets)
+	if masterKeys(t, dir) != 1 {
+		t.Error("the old key is still in the file")
 	}
 }
 

@@ -32,6 +32,7 @@ const (
 	sqlUpdateDataKey = `UPDATE data_keys SET wrapped = $2 WHERE id = $1`
 	sqlCountDataKeys = `SELECT count(*) FROM data_keys`
 	sqlCountOldKeys  = `SELECT count(*) FROM data_keys WHERE substr(wrapped, 1, 5) <> $1`
+	sqlSelectKeys    = `SELECT id, wrapped FROM data_keys WHERE id > $1 ORDER BY id LIMIT $2`
 	sqlSelectOldKeys = `SELECT id, wrapped FROM data_keys WHERE id > $1 AND substr(wrapped, 1, 5) <> $2 ORDER BY id LIMIT $3`
 	sqlAcquire       = sqlTakeLease + ` RETURNING fence`
 	sqlAcquireFree   = sqlTakeLease + sqlWhereFree + ` RETURNING fence`
