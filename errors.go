@@ -179,6 +179,24 @@ func Brief(text string) string {
 	return strings.ToValidUTF8(head+Omission+text[len(text)-briefTail:], "")
 }
 
+// OneLine is a text without line breaks, as tables, reasons and the audit have it:
+// the lines that a command printed, or of several errors, one after the other.
+func OneLine(text string) string {
+	out := ""
+	for line := range strings.Lines(text) {
+		switch line = strings.TrimSpace(line); {
+		case line == "":
+			continue
+		case strings.HasSuffix(out, ":"):
+			out += " "
+		case out != "":
+			out += "; "
+		}
+		out += line
+	}
+	return out
+}
+
 // publicError reports whether a field only identifies a credential or says where
 // it's valid, so that an error can show it.
 func publicError(field string) bool {

@@ -150,6 +150,13 @@ type Teller interface {
 	InForce(ctx context.Context, c Credential) (inForce, known bool, err error)
 }
 
+// Namer is implemented by issuers whose credentials have fixed names, such as the
+// roles of a database, so that a plan can name the next one.
+type Namer interface {
+	// Names returns the issuer's ids of all credentials that it can have.
+	Names() []string
+}
+
 // Completer is implemented by issuers whose credentials have fields that a person
 // doesn't have to supply, such as a database's host or a lone role's name.
 type Completer interface {

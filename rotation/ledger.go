@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -260,23 +259,5 @@ func (e briefError) Unwrap() error { return e.error }
 // person can do about it.
 func (r *redactor) explain(err error) string {
 	err = r.clean(err)
-	return rota.WithHint(oneLine(err), rota.RemediesOf(err), rota.Remedy.String)
-}
-
-// oneLine is an error's text as status, reasons and the audit have it: the lines
-// that a command printed, or of several errors, one after the other.
-func oneLine(err error) string {
-	text := ""
-	for line := range strings.Lines(err.Error()) {
-		switch line = strings.TrimSpace(line); {
-		case line == "":
-			continue
-		case strings.HasSuffix(text, ":"):
-			text += " "
-		case text != "":
-			text += "; "
-		}
-		text += line
-	}
-	return text
+	return rota.WithHint(rota.OneLine(err.Error()), rota.RemediesOf(err), rota.Remedy.String)
 }

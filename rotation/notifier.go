@@ -139,7 +139,7 @@ func (d *Digester) Flush(ctx context.Context) error {
 		d.attempts++
 		d.retryAt = d.now().Add(notifyBackoff(err, d.attempts))
 		err = fmt.Errorf("digest to %s: %w", d.Notifier.Name(), err)
-		return errors.Join(err, d.settle(ctx, digest, nil, OutcomeFailed, rota.WithHint(oneLine(err), rota.RemediesOf(err), rota.Remedy.String)))
+		return errors.Join(err, d.settle(ctx, digest, nil, OutcomeFailed, rota.WithHint(rota.OneLine(err.Error()), rota.RemediesOf(err), rota.Remedy.String)))
 	}
 	d.attempts, d.retryAt = 0, time.Time{}
 	ids := make([]string, len(taken.Events))

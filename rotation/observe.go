@@ -165,7 +165,7 @@ func (t *turn) use(ctx context.Context, reporter rota.UseReporter, id string) ro
 	})
 	if err != nil {
 		err = t.ledger.clean(err)
-		return rota.Use{Detail: "the issuer (its answer: " + oneLine(err) + ")", Remedies: rota.RemediesOf(err)}
+		return rota.Use{Detail: "the issuer (its answer: " + rota.OneLine(err.Error()) + ")", Remedies: rota.RemediesOf(err)}
 	}
 	return u
 }

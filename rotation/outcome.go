@@ -49,7 +49,7 @@ func (t *turn) failed(d Decision, err error) error {
 // failureAfter is the failure to remember, which counts on from the one before
 // if it was of the same step.
 func failureAfter(before *Failure, step rota.Step, err error, traits rota.Traits, now time.Time) *Failure {
-	f := &Failure{Step: step, Class: rota.ClassOf(err), Error: oneLine(err), Remedies: rota.RemediesOf(err), At: now, Attempts: 1}
+	f := &Failure{Step: step, Class: rota.ClassOf(err), Error: rota.OneLine(err.Error()), Remedies: rota.RemediesOf(err), At: now, Attempts: 1}
 	f.Refused = step == rota.StepReload && errors.Is(err, rota.ErrRefused)
 	if before != nil && before.Step == step {
 		f.Attempts = before.Attempts + 1

@@ -240,9 +240,13 @@ func (v *view) keepApart() bool {
 // old says why the current credential is rotated now, and mentions a missed
 // window.
 func (v *view) old(due time.Time) string {
-	reason := fmt.Sprintf("it is %s old, the policy says %s", rota.FormatDuration(v.now.Sub(v.issuedAt())), rota.FormatDuration(v.policy.RotateEvery))
-	if v.policy.RotateAt != nil {
+	age := v.now.Sub(v.issuedAt())
+	reason := fmt.Sprintf("it is %s old, the policy says %s", rota.FormatDuration(age), rota.FormatDuration(v.policy.RotateEvery))
+	switch {
+	case v.policy.RotateAt != nil:
 		reason = "it is due by the schedule " + v.policy.RotateAt.Spec
+	case age < v.policy.RotateEvery:
+		reason += " less its jitter"
 	}
 	if w := v.policy.Window; w != nil && w.missed(due, v.now) {
 		reason += "; the window of " + stamp(due) + " was missed, so this one catches up"

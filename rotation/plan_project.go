@@ -29,18 +29,22 @@ func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
 	return func(yield func(Planned) bool) {
 		st.Progress.Versions = maps.Clone(st.Progress.Versions)
 		st.Proven, st.Told = true, true // as far as it has been asked
-		now, n := from, 0
+		now, n, made := from, 0, 0
 		tell := func(d Decision) bool {
 			n++
 			return yield(Planned{At: now, Decision: d}) && n < maxPlanned
 		}
 		for {
 			d := st.chain().plan(newView(st, p, now))
+			if d.Step == rota.StepCreate {
+				made++
+				d.Credential = nextCredential(st, made)
+			}
 			if d.Step != rota.StepNone {
 				if !tell(d) {
 					return
 				}
-				st = assume(st, d, now, n)
+				st = assume(st, d, now)
 				continue
 			}
 			if d.Hold != HoldNone {
@@ -87,7 +91,7 @@ func unused(st State) State {
 }
 
 // assume returns the state after a step, assuming that it succeeded.
-func assume(st State, d Decision, now time.Time, n int) State {
+func assume(st State, d Decision, now time.Time) State {
 	st.Force, st.Progress.Failure = rota.StepNone, nil
 	st.Contents.Versions = slices.Clone(st.Contents.Versions)
 	st.Issued = slices.Clone(st.Issued)
@@ -106,7 +110,7 @@ func assume(st State, d Decision, now time.Time, n int) State {
 	switch d.Step {
 	case rota.StepCreate:
 		id := nextPrefix + stamp(now)
-		credential := nextCredential(st, n)
+		credential := d.Credential
 		var ends time.Time
 		if life := st.Traits.Lifetime; life > 0 {
 			ends = now.Add(life)
@@ -186,13 +190,17 @@ func issue(st *State, credential string, now time.Time) {
 	st.Issued = append(st.Issued, rota.Issued{ID: credential, Active: true, CreatedAt: now, Use: rota.Use{Evidence: rota.EvidenceRecorded}})
 }
 
-// nextCredential returns the next credential's name: an existing role, or a
-// placeholder for a key that doesn't exist yet.
+// nextCredential returns the next credential's name: that of a role, or a number
+// for a key that doesn't exist yet.
 func nextCredential(st State, n int) string {
-	if !st.Traits.Overlap() {
-		if current, ok := rota.Find(st.Contents.Versions, rota.LabelCurrent); ok {
-			return current.CredentialID
+	current, hasCurrent := rota.Find(st.Contents.Versions, rota.LabelCurrent)
+	for _, name := range st.Names {
+		if name != current.CredentialID || len(st.Names) == 1 {
+			return name
 		}
+	}
+	if !st.Traits.Overlap() && hasCurrent {
+		return current.CredentialID
 	}
 	return fmt.Sprintf("(new %d)", n)
 }

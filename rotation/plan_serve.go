@@ -2,6 +2,8 @@ package rotation
 
 import (
 	"cmp"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -22,15 +24,24 @@ func ruleServe(v *view) (Decision, bool) {
 	vp := v.Progress.Versions[v.current.ID]
 	since := cmp.Or(vp.PromotedAt, v.current.CreatedAt)
 	if missing := missing(v.Targets, vp.Delivered); len(missing) > 0 {
-		return v.do(rota.StepDeliver, v.current, since, "%d of %d targets do not have it yet", len(missing), len(v.Targets))
+		return v.do(rota.StepDeliver, v.current, since, "bring %s up to date", some(missing, "target"))
 	}
 	if missing := missing(v.Reloaders, vp.Reloaded); len(missing) > 0 {
-		return v.do(rota.StepReload, v.current, since, "%d of %d consumers haven't picked it up yet", len(missing), len(v.Reloaders))
+		return v.do(rota.StepReload, v.current, since, "make %s pick it up", some(missing, "reloader"))
 	}
 	if vp.ServedAt.IsZero() || !v.current.Has(rota.LabelServed) {
 		return v.do(lastServing(len(v.Targets), len(v.Reloaders)), v.current, since, "mark the current credential as served")
 	}
 	return Decision{}, false
+}
+
+// some names the targets or reloaders that a step is for, or counts them if there
+// are many.
+func some(names []string, one string) string {
+	if n := len(names); n > 3 {
+		return fmt.Sprintf("%d %ss", n, one)
+	}
+	return strings.Join(names, ", ")
 }
 
 // lastServing returns the step after which a credential counts as served.

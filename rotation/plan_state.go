@@ -23,6 +23,8 @@ type State struct {
 	// Issued is its answer.
 	Lists, Listed bool
 	Issued        []rota.Issued
+	// Names are the issuer's names for its credentials, if those are fixed.
+	Names []string
 	// CanDeactivate means that the issuer's credentials can be deactivated.
 	CanDeactivate bool
 	// ReportsNoUse means that the issuer can never say whether a credential is in

@@ -144,7 +144,7 @@ func (t *turn) unreadyLogin(ctx context.Context) (unready []Unready, tried bool,
 		case rota.ClassOf(err) == rota.ClassWait:
 			return nil, false, fmt.Errorf("try the login that will test the new credential: %w", err)
 		default:
-			return []Unready{{Reason: "the login that would test it: " + oneLine(t.ledger.clean(err)), Remedies: rota.RemediesOf(err)}}, true, nil
+			return []Unready{{Reason: "the login that would test it: " + rota.OneLine(t.ledger.clean(err).Error()), Remedies: rota.RemediesOf(err)}}, true, nil
 		}
 	}
 	if _, ok := t.seen.credential(rota.LabelCurrent); ok && !t.wasAsked() {

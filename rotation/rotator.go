@@ -197,7 +197,7 @@ func (r *Rotator) Observe(ctx context.Context, s *Secret) (State, Decision, erro
 	d := t.plan()
 	if d.Prove {
 		if err := t.askReady(ctx); err != nil {
-			t.seen.ready = readiness{asked: true, unready: []Unready{{Reason: oneLine(t.ledger.clean(err)), Remedies: rota.RemediesOf(err)}}}
+			t.seen.ready = readiness{asked: true, unready: []Unready{{Reason: rota.OneLine(t.ledger.clean(err).Error()), Remedies: rota.RemediesOf(err)}}}
 		}
 		d = t.plan()
 	}

@@ -82,10 +82,14 @@ func (t *turn) state() State {
 	_, canDeactivate := t.s.Issuer.(rota.Deactivator)
 	_, reportsUse := t.s.Issuer.(rota.UseReporter)
 	told, drifted := t.inForce()
+	var names []string
+	if namer, ok := t.s.Issuer.(rota.Namer); ok {
+		names = namer.Names()
+	}
 	return State{
 		Secret: t.s.Name, Owner: t.s.Owner, Traits: t.s.Issuer.Traits(),
 		Targets: t.s.targetNames(), Reloaders: t.s.reloaderNames(),
-		Contents: t.seen.contents, Lists: lists, Listed: t.seen.listed, Issued: t.seen.issued,
+		Contents: t.seen.contents, Lists: lists, Listed: t.seen.listed, Issued: t.seen.issued, Names: names,
 		CanDeactivate: canDeactivate, ReportsNoUse: !reportsUse, Outdated: t.seen.outdatedSince, IdleLooks: t.seen.idleLooks,
 		Proves: t.proves, Proven: t.seen.ready.asked, Unready: t.seen.ready.unready,
 		Tells: t.tells, Told: told, Drifted: drifted,

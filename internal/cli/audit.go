@@ -47,6 +47,11 @@ func (a *app) audit(ctx context.Context, r api.HistoryRequest) error {
 	if a.json() {
 		return a.document(doc)
 	}
+	a.printAudit(doc)
+	return nil
+}
+
+func (a *app) printAudit(doc api.HistoryDoc) {
 	var rows [][]cell
 	for _, e := range doc.Entries {
 		row := cells(at(e.At), e.Actor, e.Secret, e.Step, e.Object, e.Credential, string(e.Outcome), e.Detail)
@@ -54,7 +59,6 @@ func (a *app) audit(ctx context.Context, r api.HistoryRequest) error {
 		rows = append(rows, row)
 	}
 	a.table([]string{"TIME", "BY", "SECRET", "STEP", "AT", "CREDENTIAL", "OUTCOME", "WHY"}, rows)
-	return nil
 }
 
 // entries gets the newest entries of the audit, in chain order.

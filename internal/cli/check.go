@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/api"
 
 	"github.com/spf13/cobra"
@@ -66,7 +67,7 @@ func (a *app) reportFinding(f api.FindingDoc) {
 	if f.Detail != "" {
 		line += ": " + f.Detail
 	}
-	a.printf("%s %s", a.paint(a.outStyle, c, mark), indented(line, "     "))
+	a.printf("%s %s", a.paint(a.outStyle, c, mark), rota.OneLine(line))
 	if !f.OK {
 		a.tryLine("     ", f.Remedies)
 	}

@@ -63,16 +63,6 @@ func escapeAll(args []any) {
 	}
 }
 
-// indented is escape for what may have several lines, such as a command's output.
-// All but the first are indented, so that none passes for a line of this program.
-func indented(text, indent string) painted {
-	var lines []string
-	for line := range strings.Lines(text) {
-		lines = append(lines, escape(strings.TrimRight(line, "\r\n")))
-	}
-	return painted(strings.Join(lines, "\n"+indent))
-}
-
 // escapeLines is escape for text that has several lines of its own.
 func escapeLines(text string) painted {
 	lines := strings.Split(text, "\n")

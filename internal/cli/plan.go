@@ -87,7 +87,7 @@ func (a *app) plan(ctx context.Context, r api.PlanRequest) error {
 	})
 }
 
-// printPlan prints the steps by day, and within a day by secret.
+// printPlan prints the steps under their day and secret.
 func (a *app) printPlan(doc api.PlanDoc) {
 	type line struct {
 		day, secret string
@@ -96,7 +96,7 @@ func (a *app) printPlan(doc api.PlanDoc) {
 	var lines []line
 	for _, s := range doc.Secrets {
 		if s.Error != "" {
-			a.printf("%s %s", a.paint(a.outStyle, red, "failed:"), indented(s.Error, "  "))
+			a.printf("%s %s", a.paint(a.outStyle, red, "failed:"), rota.OneLine(s.Error))
 			a.tryLine("  ", s.Remedies)
 		}
 		for _, step := range s.Steps {
@@ -109,27 +109,29 @@ func (a *app) printPlan(doc api.PlanDoc) {
 	}
 	// Stable, so that a secret's steps on a day stay together and in order.
 	slices.SortStableFunc(lines, func(x, y line) int { return startOfDay(x.At).Compare(startOfDay(y.At)) })
-	var rows [][]cell
+	var parts []section
 	var last line
 	for _, l := range lines {
-		row := cells(l.day, l.secret, "", string(l.Step), l.Credential, hint.Add(because(l.Step, l.Reason), l.Remedies))
+		same := len(parts) > 0 && l.day == last.day
+		if !same {
+			parts = append(parts, section{title: cell{l.day, bold}})
+		}
+		if !same || l.secret != last.secret {
+			parts = append(parts, section{title: cell{"  " + l.secret, plain}})
+		}
+		row := cells("    ", string(l.Step), l.Credential, hint.Add(because(l.Step, l.Reason), l.Remedies))
 		if !l.At.IsZero() {
-			row[2].text = l.At.Local().Format("15:04")
+			row[0].text += l.At.Local().Format("15:04")
 		}
 		if l.Hold != rotation.HoldNone {
-			row[3] = cell{row[3].text + " (held)", yellow}
+			row[1] = cell{row[1].text + " (held)", yellow}
 		}
-		if startOfDay(l.At).Equal(startOfDay(last.At)) && last.day != "" {
-			row[0].text = ""
-			if l.secret == last.secret {
-				row[1].text = ""
-			}
-		}
+		of := &parts[len(parts)-1]
+		of.rows = append(of.rows, row)
 		last = l
-		rows = append(rows, row)
 	}
-	if len(rows) > 0 {
-		a.table([]string{"DAY", "SECRET", "TIME", "STEP", "CREDENTIAL", "WHY"}, rows)
+	if len(parts) > 0 {
+		a.sections([]string{"    TIME", "STEP", "CREDENTIAL", "WHY"}, parts)
 	}
 	for _, s := range doc.Secrets {
 		if s.Next != nil {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -18,17 +18,35 @@ import (
 // --output json. Questions, progress and errors go to stderr. Colors and
 // non-ASCII symbols are for terminals only.
 
-// style is what a stream can display.
-type style struct{ terminal, color, unicode bool }
+// style is what a stream can display, and how many columns its tables may have.
+type style struct {
+	terminal, color, unicode bool
+	width                    int
+}
+
+// The number of columns of a terminal that doesn't say, and the fewest that
+// tables are laid out for.
+const (
+	usualWidth = 80
+	leastWidth = 40
+)
 
 func (a *app) styleOf(w io.Writer) style {
+	width, err := strconv.Atoi(a.environment["COLUMNS"])
+	if err != nil {
+		width = usualWidth
+	}
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return style{}
+		return style{width: max(width, leastWidth)}
+	}
+	if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+		width = columns
 	}
 	dumb := a.environment["TERM"] == "dumb"
 	return style{
 		terminal: true,
+		width:    max(width, leastWidth),
 		color:    !a.noColor && a.environment["NO_COLOR"] == "" && !dumb,
 		unicode:  !dumb && a.utf8Locale(),
 	}
@@ -85,58 +103,6 @@ func (a *app) document(v any) error {
 func (a *app) printf(format string, args ...any) {
 	escapeAll(args)
 	fmt.Fprintf(a.Stdout, format+"\n", args...)
-}
-
-// cell is text in a table, with its color.
-type cell struct {
-	text  string
-	color color
-}
-
-func cells(texts ...string) []cell {
-	row := make([]cell, len(texts))
-	for i, t := range texts {
-		row[i] = cell{text: t}
-	}
-	return row
-}
-
-// table prints rows under a header, in columns two spaces apart. Empty
-// columns are left out. (Unlike text/tabwriter, it doesn't count color codes
-// as width.)
-func (a *app) table(header []string, rows [][]cell) {
-	for _, row := range rows {
-		for i := range row {
-			row[i].text = escape(row[i].text) // before its width is taken
-		}
-	}
-	head := make([]cell, len(header))
-	for i, h := range header {
-		head[i] = cell{h, bold}
-	}
-	width := make([]int, len(header))
-	for _, row := range rows {
-		for i, c := range row {
-			width[i] = max(width[i], utf8.RuneCountInString(c.text))
-		}
-	}
-	for _, row := range append([][]cell{head}, rows...) {
-		var line strings.Builder
-		blanks := 0
-		for i, c := range row {
-			if width[i] == 0 {
-				continue
-			}
-			n := utf8.RuneCountInString(c.text)
-			if n > 0 {
-				line.WriteString(strings.Repeat(" ", blanks))
-				line.WriteString(string(a.paint(a.outStyle, c.color, c.text)))
-				blanks = 0
-			}
-			blanks += max(width[i], utf8.RuneCountInString(header[i])) - n + 2
-		}
-		a.printf("%s", painted(line.String()))
-	}
 }
 
 // at is a time in the terminal's time zone.

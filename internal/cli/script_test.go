@@ -68,7 +68,8 @@ const clockVariable = "ROTA_TEST_CLOCK"
 // setUp gives a script a home of its own and nothing of this machine's AWS.
 func setUp(e *testscript.Env) error {
 	for _, pair := range []string{
-		"HOME=" + e.WorkDir, "XDG_STATE_HOME=", "XDG_CONFIG_HOME=", "ROTA_ACTOR=ann@example", "TZ=UTC", "LANG=C.UTF-8",
+		"HOME=" + e.WorkDir, "XDG_STATE_HOME=", "XDG_CONFIG_HOME=", "ROTA_ACTOR=ann@example", "TZ=UTC", "LANG=C.UTF-8", "COLUMNS=400", // so that a pattern matches a whole row
+
 		"ROTA_DATA_DIR=" + e.WorkDir + "/data", "AWS_EC2_METADATA_DISABLED=true", "AWS_REGION=eu-central-1",
 		"AWS_CONFIG_FILE=" + e.WorkDir + "/none", "AWS_SHARED_CREDENTIALS_FILE=" + e.WorkDir + "/none",
 	} {

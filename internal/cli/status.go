@@ -52,10 +52,10 @@ func (a *app) printStatus(doc api.StatusDoc) {
 	for _, s := range doc.Secrets {
 		age := ""
 		if !s.IssuedAt.IsZero() {
-			age = rota.FormatDuration(max(doc.At.Sub(s.IssuedAt), 0).Truncate(time.Minute))
+			age = minutes(doc.At.Sub(s.IssuedAt))
 		}
 		if left := s.ExpiresAt.Sub(doc.At); !s.ExpiresAt.IsZero() {
-			age += ", ends in " + rota.FormatDuration(max(left, 0).Truncate(time.Minute))
+			age += ", ends in " + minutes(left)
 		}
 		previous := s.Previous
 		if s.PreviousInactive {
@@ -82,4 +82,12 @@ func (a *app) printStatus(doc api.StatusDoc) {
 		a.printf("")
 		a.printf("known from earlier, but no longer in rota.yaml: %s", strings.Join(doc.Unknown, ", "))
 	}
+}
+
+// minutes is a duration without seconds.
+func minutes(d time.Duration) string {
+	if d < time.Minute {
+		return "<1m"
+	}
+	return rota.FormatDuration(d.Truncate(time.Minute))
 }

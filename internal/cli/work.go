@@ -119,7 +119,7 @@ func (a *app) reportSecret(d api.WorkSecretDoc) {
 	}
 	switch {
 	case d.Error != "":
-		a.printf("  %s", indented(d.Error, "    "))
+		a.printf("  %s", rota.OneLine(d.Error))
 		a.tryLine("  ", d.Remedies)
 	case d.Hold != rotation.HoldNone:
 		a.printf("  %s", hint.Add(d.Reason, d.Remedies))

@@ -63,6 +63,9 @@ func checkRole(name string) error {
 // CredentialID is the role's name.
 func (r *roles) CredentialID(c rota.Credential) string { return c.Field(rota.FieldUsername) }
 
+// Names implements [rota.Namer].
+func (r *roles) Names() []string { return slices.Clone(r.names) }
+
 // generate generates a new password for a role, and touches nothing.
 func (r *roles) generate(role string) (rota.Credential, error) {
 	password, err := r.rules.Generate(nil)
