@@ -26,6 +26,12 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 		}
 		return err
 	}
+	if err := t.outside.changeStore(ctx, t.view().droppedMarks()...); err != nil {
+		t.ledger.endIntent(d.Version)
+		err = fmt.Errorf("create: %w", err)
+		t.ledger.noteOutcome(d, "", err)
+		return err
+	}
 	var c rota.Credential
 	err := t.outside.call(ctx, "issuer.create", "", func(ctx context.Context) (err error) {
 		c, err = t.s.Issuer.Create(ctx, rota.CreateRequest{Taken: t.view().taken()})
