@@ -101,4 +101,3 @@ func TestAnOrdinaryUser(t *testing.T) {
 		t.Errorf("as nobody: %v\n%s", err, out)
 	}
 }
-
