@@ -69,9 +69,9 @@ func TestWhatOthersSayIsPrintedEscaped(t *testing.T) {
 		}, 6},
 		{"the plan", func(a *app) {
 			a.printPlan(api.PlanDoc{Secrets: []api.PlanSecretDoc{{Secret: hostile, Error: hostile, Remedies: remedies, Steps: step}}})
-		}, 4},
+		}, 6},
 	} {
-		for name, s := range map[string]style{"without color": {}, "in color": {terminal: true, color: true}} {
+		for name, s := range map[string]style{"without color": {width: 1000}, "in color": {terminal: true, color: true, width: 1000}} {
 			t.Run(c.name+" "+name, func(t *testing.T) {
 				var out bytes.Buffer
 				a := newApp(Program{Stdout: &out, Stderr: &out, Stdin: strings.NewReader("")})
