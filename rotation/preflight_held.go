@@ -111,7 +111,8 @@ func (s *Secret) preflightPlaces(ctx context.Context, h held) []rota.Finding {
 	f.Detail = fmt.Sprintf("all %d are taken, and Rota neither made nor adopted %s", traits.Limit, strings.Join(foreign, ", "))
 	const unused = "delete by hand the one that nobody uses"
 	switch inStore := slices.ContainsFunc(issued, func(i rota.Issued) bool { return i.ID == h.id }); {
-	case inStore && !slices.ContainsFunc(issued, h.isStranger):
+	case inStore && !slices.ContainsFunc(issued, h.isStranger): // as whoever rotated it before leaves it: nothing is wrong
+		f.Warning, f.Detail = true, fmt.Sprintf("all %d are taken, by what the store holds and Rota hasn't adopted yet: %s", traits.Limit, strings.Join(foreign, ", "))
 		f.Remedies = []rota.Remedy{{Action: rota.RemedyAdopt, Secret: s.Name, Text: "for what the store holds"}}
 	case known > 0 && len(foreign) == 1 && slices.Contains(h.ours, h.id):
 		f.Remedies = rota.Outside("delete it by hand when nobody uses it")
