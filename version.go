@@ -81,8 +81,12 @@ func (v Version) Has(l Label) bool { return slices.Contains(v.Labels, l) }
 // Ours reports whether Rota created or adopted the version's credential. Rota
 // never changes or deletes any other.
 func (v Version) Ours() bool {
-	return strings.HasPrefix(v.ID, VersionPrefix) || v.Has(LabelAdopted) || v.Has(LabelAdoptedPrevious) || v.Has(LabelMade(v.ID))
+	return strings.HasPrefix(v.ID, VersionPrefix) || v.Adopted() || v.Has(LabelMade(v.ID))
 }
+
+// Adopted reports whether Rota took the version's credential over instead of
+// creating it, while it was the current or the previous one.
+func (v Version) Adopted() bool { return v.Has(LabelAdopted) || v.Has(LabelAdoptedPrevious) }
 
 // Find returns the version that carries the label.
 func Find(versions []Version, l Label) (Version, bool) {

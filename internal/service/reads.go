@@ -57,7 +57,7 @@ func describeVersions(state rotation.State) api.VersionsDoc {
 }
 
 func describeVersion(v rota.Version) api.VersionDoc {
-	return api.VersionDoc{Version: v.ID, Labels: v.Labels, CreatedAt: v.CreatedAt, Credential: v.CredentialID, Ours: v.Ours(), Adopted: v.Has(rota.LabelAdopted)}
+	return api.VersionDoc{Version: v.ID, Labels: v.Labels, CreatedAt: v.CreatedAt, Credential: v.CredentialID, Ours: v.Ours(), Adopted: v.Adopted()}
 }
 
 // versionState is what the issuer says about a version's credential. A password

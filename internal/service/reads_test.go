@@ -51,6 +51,19 @@ func TestTheStatesOfVersionsOfOneRole(t *testing.T) {
 	}
 }
 
+func TestBothAdoptedCredentialsAreShownAsAdopted(t *testing.T) {
+	state := rotation.State{Contents: rota.Contents{Versions: []rota.Version{
+		{ID: "current", CredentialID: "AKIA2", Labels: []rota.Label{rota.LabelCurrent, rota.LabelAdopted}},
+		{ID: "previous", CredentialID: "AKIA1", Labels: []rota.Label{rota.LabelPrevious, rota.LabelAdoptedPrevious}},
+		{ID: "rota-1", CredentialID: "AKIA3", Labels: []rota.Label{rota.LabelPending}},
+	}}}
+	for _, v := range describeVersions(state).Versions {
+		if want := v.Version != "rota-1"; v.Adopted != want || !v.Ours {
+			t.Errorf("%s: adopted %t, ours %t, want adopted %t and ours", v.Version, v.Adopted, v.Ours, want)
+		}
+	}
+}
+
 func TestCheckNamesNoSecretThatTheCallerMayNotSee(t *testing.T) {
 	s := &rotation.Secret{Name: "t1/a", Rivals: func(context.Context) rotation.Rivals {
 		return rotation.Rivals{Found: []rotation.Rival{{
