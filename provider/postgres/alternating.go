@@ -27,7 +27,6 @@ type AlternatingConfig struct {
 // stays valid.
 type alternating struct {
 	roles
-	clone bool
 }
 
 // Alternating returns the issuer for a pair of roles.

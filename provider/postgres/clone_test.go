@@ -111,3 +111,21 @@ func TestARoleThatIsNoCloneOfRotasIsLeftAlone(t *testing.T) {
 	}
 	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: made}), rota.ClassStop, nil, "the same setting lock_timeout")
 }
+
+// AWS's own function makes a clone that is a member of the first, and owns what it
+// creates.
+func TestACloneThatOwnsTablesSaysHowItActsAsTheFirst(t *testing.T) {
+	s := shared.Get(t)
+	first, theirs, table := role(t, s), role(t, s), unique("t")
+	s.Exec(t, "GRANT "+first+" TO "+theirs, "ALTER ROLE "+first+" LOGIN PASSWORD '"+must(verifier(adminPassword))+"'",
+		"CREATE TABLE "+table+" (id int)", "ALTER TABLE "+table+" OWNER TO "+theirs)
+	t.Cleanup(func() { s.Exec(t, "DROP TABLE "+table) })
+	i := must(admin(t, s).Alternating(AlternatingConfig{Roles: [2]string{first, theirs}, Clone: true}))
+	given := rota.NewCredential(map[string]string{rota.FieldUsername: first, rota.FieldPassword: adminPassword})
+	test := func() error { return i.Test(t.Context(), rota.TestRequest{Credential: given}) }
+	wantError(t, test(), rota.ClassStop, nil, "lacks what the other role has", "REASSIGN OWNED BY "+quote(theirs)+" TO "+quote(first), "SET ROLE "+quote(first))
+	s.Exec(t, "REASSIGN OWNED BY "+theirs+" TO "+first, "ALTER ROLE "+theirs+" SET ROLE "+first)
+	if err := test(); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+}
