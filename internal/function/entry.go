@@ -116,6 +116,7 @@ var accessKeyFieldPairs = [][2]string{
 	{"access-id", "secret-key"},
 	{"access_key", "secret_key"},
 	{"accessKeyId", "secretAccessKey"},
+	{"accesskey", "secretkey"},
 }
 
 // fields returns the names of the access key's fields: those from a tag or the

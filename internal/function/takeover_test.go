@@ -1,6 +1,7 @@
 package function_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -135,5 +136,32 @@ func TestBothPostgresUsersAreTakenOver(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// AWS's sample function for IAM users logs in with the key in masterarn.
+func TestTheSecretOfAWSsSampleForIAMUsersIsTakenOver(t *testing.T) {
+	c := newCloud(t, accessKeyOf(user, "prod/cms", ""))
+	arn, first := c.given("prod/cms")
+	_, secret := c.pair("prod/cms", "AWSCURRENT")
+	c.put("prod/cms", fmt.Sprintf(`{"username": "cms", "masterarn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:master-abcdef", "accesskey": %q, "secretkey": %q}`, first, secret))
+	f := c.deploy()
+	token, err := c.AnnounceVersion("prod/cms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, f, stepEvent(arn, token, "createSecret"), "InvalidConfiguration", "says neither whose access key")
+	c.tag("prod/cms", "rota:iam-user", user)
+	for _, step := range protocol {
+		succeed(t, f, stepEvent(arn, token, step))
+		f.Kill()
+	}
+	text, _ := c.SecretText("prod/cms", "AWSCURRENT")
+	var v map[string]string
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	if v["accesskey"] == first || !c.Valid(v["accesskey"], v["secretkey"]) || v["username"] != user || len(v) != 4 {
+		t.Errorf("the value has the fields %d, with the key %s", len(v), v["accesskey"])
 	}
 }
