@@ -150,7 +150,6 @@ func TestTheTemplatesDeploy(t *testing.T) {
 	c.run(nil, "s3api", "create-bucket", "--bucket", "packages", "--create-bucket-configuration", "LocationConstraint=eu-central-1")
 	function := c.deploy("rota", templates[0])
 	account := c.deploy("cms", templates[1], "UserName=cms", "Email=cms@example.org")
-
 	var made struct {
 		Configuration struct{ Runtime, Handler, Role string }
 	}
@@ -190,5 +189,39 @@ func TestTheTemplatesDeploy(t *testing.T) {
 	}
 	if got := policy.PolicyDocument.Statement[0].Resource; got != account["UserArn"] {
 		t.Errorf("keys can be created for %s, not only for %s", got, account["UserArn"])
+	}
+}
+
+// moto drops boundaries, reserved concurrency and the function's key when it creates
+// a stack: what the templates say about these is read in internal/function.
+func TestTheTemplatesDeployWithAllTheirParameters(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.run(nil, "s3api", "create-bucket", "--bucket", "packages", "--create-bucket-configuration", "LocationConstraint=eu-central-1")
+	const key, boundary = "arn:aws:kms:eu-central-1:123456789012:key/1234", "arn:aws:iam::123456789012:policy/boundary"
+	c.run(nil, "iam", "create-policy", "--policy-name", "boundary", "--policy-document",
+		`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}`)
+	function := c.deploy("all", templates[0], "Name=all", "Config=ssm:///rota", "Schedule=rate(1 hour)", "UnusedFor=3d", "ReservedConcurrency=-1",
+		"SubnetIds=subnet-1", "SecurityGroupIds=sg-1", "KmsKeyArn="+key, "PermissionsBoundary="+boundary)
+	c.deploy("bounded", templates[1], "FunctionStack=all", "UserName=bounded", "KmsKeyArn="+key, "PermissionsBoundary="+boundary)
+	var made struct {
+		Configuration struct {
+			Environment struct{ Variables map[string]string }
+			VpcConfig   struct{ SubnetIds, SecurityGroupIds []string }
+		}
+	}
+	c.run(&made, "lambda", "get-function", "--function-name", "all")
+	got := made.Configuration
+	if got.Environment.Variables["ROTA_UNUSED_FOR"] != "3d" || got.Environment.Variables["ROTA_CONFIG"] != "ssm:///rota" {
+		t.Errorf("the function is %+v", got)
+	}
+	if !slices.Equal(got.VpcConfig.SubnetIds, []string{"subnet-1"}) || !slices.Equal(got.VpcConfig.SecurityGroupIds, []string{"sg-1"}) {
+		t.Errorf("the function's network is %+v", got.VpcConfig)
+	}
+	var policies struct{ PolicyNames []string }
+	c.run(&policies, "iam", "list-role-policies", "--role-name", function["FunctionRole"])
+	slices.Sort(policies.PolicyNames)
+	if !slices.Equal(policies.PolicyNames, []string{"function", "key", "network", "service-account-bounded", "service-account-key-bounded"}) {
+		t.Errorf("the function's role has %v", policies.PolicyNames)
 	}
 }

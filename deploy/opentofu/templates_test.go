@@ -206,13 +206,49 @@ func TestTheModulesArguments(t *testing.T) {
 	}
 }
 
+// A function without variables loses its key and the block of variables at AWS,
+// so every plan would want them back.
+func TestAFunctionWithoutVariablesHasNoKey(t *testing.T) {
+	for more, want := range map[string]bool{"": false, `unused_for = "3d"`: true, `environment = { A = "b" }`: true, `config_location = "s3://bucket/rota.yaml"`: true} {
+		all := open(t, "test", root(key+"\n"+more, "")).apply()
+		var function struct {
+			Key         string `json:"kms_key_arn"`
+			Environment []any
+			Reserved    int `json:"reserved_concurrent_executions"`
+		}
+		all.read(t, "module.rota.aws_lambda_function.this", &function)
+		if got := function.Key != ""; got != want || len(function.Environment) == 1 != want {
+			t.Errorf("with %q: key %q, environment %v", more, function.Key, function.Environment)
+		}
+		if function.Reserved != 1 {
+			t.Errorf("%d invocations at once", function.Reserved)
+		}
+	}
+}
+
+func TestAUserWhoseNameTheTopicDoesNotAccept(t *testing.T) {
+	config := strings.Replace(root("reserved_concurrency = -1", `label = "cms"`), `name     = "cms"`, `name     = "cms@example.org"`, 1)
+	all := open(t, "test", config).apply()
+	var topic, user struct{ Name string }
+	all.read(t, "module.cms.aws_sns_topic.this", &topic)
+	all.read(t, "module.cms.aws_iam_user.this", &user)
+	if topic.Name != "cms-key" || user.Name != "cms@example.org" {
+		t.Errorf("the topic is %s, the user %s", topic.Name, user.Name)
+	}
+}
+
 func TestBadArguments(t *testing.T) {
 	for name, c := range map[string]struct{ function, account, want string }{
-		"another architecture":        {`architecture = "i386"`, "", "arm64 or x86_64"},
-		"rotated by nobody known":     {"", `rotate_by = "cron"`, "schedules, secrets_manager or none"},
-		"every second of a day":       {"", `rotate_every_days = 0.5`, "1 to 1000"},
-		"deleted after the next":      {"", `rotate_every_days = 20`, "before the next rotation"},
-		"a network without its parts": {`vpc = { subnet_ids = [] }`, "", "security_group_ids"},
+		"another architecture":              {`architecture = "i386"`, "", "arm64 or x86_64"},
+		"rotated by nobody known":           {"", `rotate_by = "cron"`, "schedules, secrets_manager or none"},
+		"every second of a day":             {"", `rotate_every_days = 0.5`, "1 to 1000"},
+		"deleted after the next":            {"", `rotate_every_days = 20`, "before the next rotation"},
+		"a dot in the function's name":      {`name = "rota.prod"`, "", "letters, digits, underscores and hyphens"},
+		"a name the role has no room for":   {`name = "` + strings.Repeat("x", 51) + `"`, "", "1 to 50"},
+		"a label the topic does not accept": {"", `label = "cms@example.org"`, "the topic and the schedules are named after it"},
+		"a secret's name with a comma":      {"", `secret_name = "a,b"`, "characters of /_+=.@-"},
+		"two at once":                       {`reserved_concurrency = 2`, "", "must be 1, or -1"},
+		"a network without its parts":       {`vpc = { subnet_ids = [] }`, "", "security_group_ids"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stdout, stderr, code := open(t, "test", root(c.function, c.account)).tofu("plan", "-input=false")

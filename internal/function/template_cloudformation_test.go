@@ -145,6 +145,15 @@ func (s *stack) value(n *yaml.Node) any {
 		return s.value(n.Content[2])
 	case "!Not":
 		return s.value(n.Content[0]) == false
+	case "!And", "!Or":
+		for _, c := range n.Content {
+			if s.value(c) == (n.Tag == "!Or") {
+				return n.Tag == "!Or"
+			}
+		}
+		return n.Tag == "!And"
+	case "!Condition":
+		return s.holds(n.Value)
 	case "!Equals":
 		return s.value(n.Content[0]) == s.value(n.Content[1])
 	case "!Join":

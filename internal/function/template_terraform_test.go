@@ -222,6 +222,7 @@ func (p *plan) attributes(body *hclsyntax.Body, scope *hcl.EvalContext) map[stri
 func (p *plan) scope() *hcl.EvalContext {
 	c := &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: map[string]function.Function{
 		"jsonencode": stdlib.JSONEncodeFunc, "merge": stdlib.MergeFunc, "coalesce": stdlib.CoalesceFunc, "timeadd": stdlib.TimeAddFunc,
+		"length": lengthFunc,
 	}}
 	for root, values := range p.known {
 		c.Variables[root] = cty.ObjectVal(values)
@@ -234,6 +235,18 @@ func (p *plan) scope() *hcl.EvalContext {
 	c.Variables["path"] = cty.ObjectVal(map[string]cty.Value{"module": cty.StringVal(p.folder)})
 	return c
 }
+
+// lengthFunc also counts an object's attributes, as Terraform's does.
+var lengthFunc = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType}},
+	Type:   function.StaticReturnType(cty.Number),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		if t := args[0].Type(); t.IsObjectType() {
+			return cty.NumberIntVal(int64(len(t.AttributeTypes()))), nil
+		}
+		return stdlib.Length(args[0])
+	},
+})
 
 // computed are a resource's attributes that AWS sets, once what they derive
 // from is known.

@@ -194,6 +194,9 @@ func modules(function, account *plan) installed {
 }
 
 func (p *plan) environment() map[string]string {
+	if this := p.find("aws_lambda_function.this"); !this.Type().HasAttribute("environment") {
+		return nil // the block is left out if there are no variables
+	}
 	return p.texts("aws_lambda_function.this.environment.variables")
 }
 

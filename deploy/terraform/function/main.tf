@@ -10,6 +10,11 @@ locals {
   function_arn = "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${var.name}"
   own_config   = var.config != null
   location     = local.own_config ? "ssm://${aws_ssm_parameter.config[0].name}" : var.config_location
+  variables = merge(
+    local.location == null ? {} : { ROTA_CONFIG = local.location },
+    var.unused_for == null ? {} : { ROTA_UNUSED_FOR = var.unused_for },
+    var.environment,
+  )
 }
 
 resource "aws_ssm_parameter" "config" {
@@ -41,8 +46,6 @@ resource "aws_sqs_queue" "dead_letters" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_272:Users build the package themselves and can add a code signing configuration.
-  #checkov:skip=CKV_AWS_117:Only databases need your VPC; see vpc.
   function_name    = var.name
   description      = "Rota: rotates credentials end to end"
   role             = aws_iam_role.function.arn
@@ -53,13 +56,19 @@ resource "aws_lambda_function" "this" {
   source_code_hash = filebase64sha256(var.package)
   timeout          = var.timeout
   memory_size      = var.memory
-  kms_key_arn      = var.kms_key_arn
+
+  # AWS drops the key and the block of a function without variables, and every
+  # plan would want them back.
+  kms_key_arn = length(local.variables) == 0 ? null : var.kms_key_arn
 
   # One at a time: there is no database for two to coordinate in.
-  reserved_concurrent_executions = 1
+  reserved_concurrent_executions = var.reserved_concurrency
 
-  environment {
-    variables = merge(local.location == null ? {} : { ROTA_CONFIG = local.location }, var.environment)
+  dynamic "environment" {
+    for_each = length(local.variables) == 0 ? [] : [local.variables]
+    content {
+      variables = environment.value
+    }
   }
 
   dead_letter_config {
@@ -98,7 +107,6 @@ resource "aws_lambda_permission" "secrets_manager" {
 }
 
 resource "aws_scheduler_schedule" "sweep" {
-  #checkov:skip=CKV_AWS_297:The event contains only an action; the key is the user's choice.
   count = var.schedule == null ? 0 : 1
 
   name                = "${var.name}-run"

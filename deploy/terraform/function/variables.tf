@@ -2,6 +2,10 @@ variable "name" {
   description = "The function's name; its role, log group and queue are named after it."
   type        = string
   default     = "rota"
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,50}$", var.name))
+    error_message = "The name must be 1 to 50 letters, digits, underscores and hyphens: the function, its roles, log group, queue and schedule are named after it."
+  }
 }
 
 variable "package" {
@@ -49,6 +53,22 @@ variable "environment" {
   default     = {}
 }
 
+variable "unused_for" {
+  description = "How long nobody must have used a previous credential before it's retired, such as 7d. Null for 7 days, or the event's after_days if that's shorter."
+  type        = string
+  default     = null
+}
+
+variable "reserved_concurrency" {
+  description = "1 for one invocation at a time, which is what Rota is made for. -1 for no limit of its own, in accounts whose quota leaves none to reserve."
+  type        = number
+  default     = 1
+  validation {
+    condition     = contains([1, -1], var.reserved_concurrency)
+    error_message = "reserved_concurrency must be 1, or -1 for none."
+  }
+}
+
 variable "vpc" {
   description = "The VPC from which to reach databases; without it the function isn't attached to one."
   type = object({
@@ -77,7 +97,7 @@ variable "log_retention_days" {
 }
 
 variable "kms_key_arn" {
-  description = "The key for the log, the queue and the parameter. Null for AWS-owned keys."
+  description = "The key for the log, the queue, the schedule, the parameter and the environment. Null for AWS-owned keys. Its policy has to let CloudWatch Logs use it."
   type        = string
   default     = null
 }

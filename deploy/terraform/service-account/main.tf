@@ -1,5 +1,6 @@
 locals {
   secret_name = coalesce(var.secret_name, var.name)
+  label       = coalesce(var.label, var.name)
   # The daily events, and after how many days they do something.
   schedules = var.rotate_by != "schedules" ? {} : {
     create     = { after = var.rotate_every_days, says = "a new key" }
@@ -10,7 +11,6 @@ locals {
 }
 
 resource "aws_iam_user" "this" {
-  #checkov:skip=CKV_AWS_273:This module is for programs that can't use anything better than a key.
   name                 = var.name
   path                 = var.path
   permissions_boundary = var.permissions_boundary
@@ -26,7 +26,6 @@ resource "aws_iam_user" "this" {
 }
 
 resource "aws_iam_user_policy_attachment" "this" {
-  #checkov:skip=CKV_AWS_40:A service account for one program: a group of one adds nothing.
   for_each = var.policy_arns
 
   user       = aws_iam_user.this.name
@@ -34,7 +33,6 @@ resource "aws_iam_user_policy_attachment" "this" {
 }
 
 resource "aws_iam_user_policy" "this" {
-  #checkov:skip=CKV_AWS_40:A service account for one program: a group of one adds nothing.
   count = var.policy == null ? 0 : 1
 
   name   = "service-account"
@@ -57,7 +55,7 @@ resource "aws_secretsmanager_secret" "this" {
 }
 
 resource "aws_sns_topic" "this" {
-  name              = "${var.name}-key"
+  name              = "${local.label}-key"
   kms_master_key_id = coalesce(var.kms_key_arn, "alias/aws/sns")
   tags              = var.tags
 }

@@ -2,10 +2,9 @@
 # do. So whatever failed, or was held because the old key is still in use, is done
 # on a later day. Lambda itself retries a failed event only for some minutes.
 resource "aws_scheduler_schedule" "this" {
-  #checkov:skip=CKV_AWS_297:The event contains only names; the key is the user's choice.
   for_each = local.schedules
 
-  name                = "${var.name}-${each.key}"
+  name                = "${local.label}-${each.key}"
   description         = "${var.name}, after ${each.value.after} days: ${each.value.says}"
   schedule_expression = "rate(1 day)"
   kms_key_arn         = var.kms_key_arn

@@ -1,6 +1,20 @@
 variable "name" {
-  description = "The IAM user's name, and the secret's unless secret_name is set."
+  description = "The IAM user's name; also the secret's and the label unless those are set."
   type        = string
+  validation {
+    condition     = can(regex("^[A-Za-z0-9+=,.@_-]{1,64}$", var.name))
+    error_message = "An IAM user's name has 1 to 64 letters, digits and characters of +=,.@_-"
+  }
+}
+
+variable "label" {
+  description = "What the topic and the schedules are named after, which accept fewer names than IAM. The user's name if null."
+  type        = string
+  default     = null
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,53}$", coalesce(var.label, var.name)))
+    error_message = "The label, which is the user's name unless set, must be 1 to 53 letters, digits, underscores and hyphens: the topic and the schedules are named after it."
+  }
 }
 
 variable "function" {
@@ -39,13 +53,17 @@ variable "permissions_boundary" {
 }
 
 variable "secret_name" {
-  description = "The secret's name."
+  description = "The secret's name. The user's name if null."
   type        = string
   default     = null
+  validation {
+    condition     = can(regex("^[A-Za-z0-9/_+=.@-]{1,512}$", coalesce(var.secret_name, var.name)))
+    error_message = "The secret's name, which is the user's name unless set, must be 1 to 512 letters, digits and characters of /_+=.@-"
+  }
 }
 
 variable "kms_key_arn" {
-  description = "The key for the secret and the topic. Null for the AWS managed key for the secret."
+  description = "The key for the secret, the topic and the schedules. Null for AWS's own keys."
   type        = string
   default     = null
 }

@@ -57,10 +57,6 @@ resource "aws_db_subnet_group" "orders" {
 }
 
 resource "aws_db_instance" "orders" {
-  #checkov:skip=CKV_AWS_353:This example is about rotation, not insights.
-  #checkov:skip=CKV_AWS_118:This example is about rotation, not monitoring.
-  #checkov:skip=CKV_AWS_161:IAM logins need no password, and no rotation.
-  #checkov:skip=CKV2_AWS_30:This example is about rotation, not logging.
   identifier                      = "orders"
   engine                          = "postgres"
   engine_version                  = "17"
@@ -82,7 +78,6 @@ resource "aws_db_instance" "orders" {
 }
 
 resource "aws_secretsmanager_secret" "orders" {
-  #checkov:skip=CKV_AWS_149:The AWS managed key will do.
   name = "prod/orders-db"
 }
 
