@@ -172,7 +172,10 @@ func TestTheModulesArguments(t *testing.T) {
 	}{
 		"as they are": {
 			there:  []string{"module.rota.aws_scheduler_schedule.sweep[0]", "module.rota.aws_cloudwatch_metric_alarm.silence[0]", "module.rota.aws_lambda_permission.secrets_manager"},
-			absent: []string{"module.rota.aws_ssm_parameter.config[0]", "module.cms.aws_secretsmanager_secret_rotation.this[0]"},
+			absent: []string{"module.rota.aws_ssm_parameter.config[0]", "module.cms.aws_secretsmanager_secret_rotation.this[0]", "module.cms.aws_iam_role_policy.schedules[0]"},
+		},
+		"a service account's own key": {
+			account: key, there: []string{"module.cms.aws_iam_role_policy.schedules[0]", `module.cms.aws_scheduler_schedule.this["create"]`},
 		},
 		"a rota.yaml, keys, a network": {
 			function: key + "\n" + `config = "secrets: []"` + "\n" + `vpc = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }` + "\n" +

@@ -14,7 +14,7 @@ type settled map[string]map[string]any
 func settings(t *testing.T, template string, parameters map[string]string, want settled) settled {
 	t.Helper()
 	s := newStack(t, "stack", template, parameters, map[string]string{
-		"rota-FunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:rota", "rota-FunctionRole": "role", "rota-SchedulerRoleArn": "arn:aws:iam::123456789012:role/scheduler",
+		"rota-FunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:rota", "rota-FunctionRole": "role", "rota-SchedulerRole": "scheduler", "rota-SchedulerRoleArn": "arn:aws:iam::123456789012:role/scheduler",
 		"rota-DeadLettersArn": "arn:aws:sqs:eu-central-1:123456789012:rota-dead-letters",
 	})
 	got := settled{}
@@ -84,7 +84,7 @@ func TestTheTemplatesOptionalParameters(t *testing.T) {
 			"Day90":     {"KmsKeyArn": key},
 			"Day100":    {"KmsKeyArn": key},
 			"Day110":    {"KmsKeyArn": key},
-			"KeyPolicy": {"PolicyName": "service-account-key-cms", "Roles": []any{"role"}},
+			"KeyPolicy": {"PolicyName": "service-account-key-cms", "Roles": []any{"role", "scheduler"}},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

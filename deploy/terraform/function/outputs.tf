@@ -18,6 +18,11 @@ output "scheduler_role_arn" {
   value       = aws_iam_role.scheduler.arn
 }
 
+output "scheduler_role_name" {
+  description = "The same role's name, for letting it use a service account's key."
+  value       = aws_iam_role.scheduler.name
+}
+
 output "dead_letter_queue_arn" {
   description = "The queue of invocations that failed permanently."
   value       = aws_sqs_queue.dead_letters.arn

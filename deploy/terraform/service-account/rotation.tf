@@ -1,3 +1,21 @@
+# The schedules' role reads what they send with the key.
+data "aws_iam_policy_document" "schedules" {
+  count = length(local.schedules) == 0 || var.kms_key_arn == null ? 0 : 1
+
+  statement {
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [var.kms_key_arn]
+  }
+}
+
+resource "aws_iam_role_policy" "schedules" {
+  count = length(data.aws_iam_policy_document.schedules)
+
+  name   = "service-account-key-${var.name}"
+  role   = var.function.scheduler_role_name
+  policy = data.aws_iam_policy_document.schedules[0].json
+}
+
 # Each sends an event every day, which says from which day on there's something to
 # do. So whatever failed, or was held because the old key is still in use, is done
 # on a later day. Lambda itself retries a failed event only for some minutes.
@@ -8,7 +26,7 @@ resource "aws_scheduler_schedule" "this" {
   description         = "${var.name}, after ${each.value.after} days: ${each.value.says}"
   schedule_expression = "rate(1 day)"
   kms_key_arn         = var.kms_key_arn
-  depends_on          = [aws_iam_role_policy.function]
+  depends_on          = [aws_iam_role_policy.function, aws_iam_role_policy.schedules]
 
   flexible_time_window {
     mode                      = "FLEXIBLE"

@@ -24,6 +24,7 @@ variable "function" {
     function_arn          = string
     role_name             = string
     scheduler_role_arn    = string
+    scheduler_role_name   = string
     dead_letter_queue_arn = string
   })
 }
