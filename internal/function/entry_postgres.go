@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rota-dev/rota"
@@ -45,7 +44,7 @@ func (inv *invocation) postgres(ctx context.Context, s *rotation.Secret, entry a
 		s.Issuer, err = postgres.Own(entry.Name, cfg, postgres.OwnConfig{Role: user, Rules: inv.settings.rules, Known: storedCredentials(s.Store)})
 		return asConfigError(err)
 	}
-	if err := inv.loginAsMaster(ctx, &cfg, master); err != nil {
+	if err := inv.loginAsMaster(ctx, entry.Name, &cfg, master); err != nil {
 		return err
 	}
 	c, err := postgres.New(entry.Name, cfg)
@@ -77,36 +76,21 @@ func (inv *invocation) connectionConfig(entry aws.Entry) (postgres.Config, error
 	v := entry.Values
 	cfg := postgres.Config{
 		Host: v.Field("host"), Database: v.Field("dbname"),
-		SSLMode: inv.settings.sslMode, SSLRootCert: inv.settings.sslRootCert,
+		SSLMode: inv.sslMode(entry), SSLRootCert: inv.settings.sslRootCert,
 		RequireAuth: inv.settings.requireAuth,
 	}
-	if text := v.Field("port"); text != "" {
-		port, err := strconv.Atoi(text)
-		if err != nil {
-			return cfg, &configError{fmt.Errorf("secret %s: its port is not a number", entry.Name)}
-		}
-		cfg.Port = port
-	}
-	if v.Field("ssl") == "false" && cfg.SSLMode == "" {
-		cfg.SSLMode = "disable"
-	}
-	return cfg, nil
+	var err error
+	cfg.Port, err = portOf(entry)
+	return cfg, err
 }
 
-// loginAsMaster makes Rota log in with the master's secret.
-func (inv *invocation) loginAsMaster(ctx context.Context, cfg *postgres.Config, id string) error {
-	master, err := inv.aws.Entry(ctx, id)
-	if err != nil {
-		return fmt.Errorf("the master's secret: %w", err)
+// sslMode is how to log in with an entry's password: without TLS only if that
+// entry itself says so, and the function's settings don't.
+func (inv *invocation) sslMode(entry aws.Entry) string {
+	if inv.settings.sslMode == "" && entry.Values.Field("ssl") == "false" {
+		return "disable"
 	}
-	if err := requireFields(master, "username", "password"); err != nil {
-		return fmt.Errorf("the master's secret: %w", err)
-	}
-	if host := master.Values.Field("host"); host != "" && !postgres.SameHost(host, cfg.Host) {
-		return &configError{fmt.Errorf("the master's secret %s is for host %s, and this one for %s", master.Name, host, cfg.Host)}
-	}
-	cfg.Username, cfg.Password = master.Values.Field("username"), master.Values.Field("password")
-	return nil
+	return inv.settings.sslMode
 }
 
 // storedCredentials returns the credentials in a store, likeliest to be valid

@@ -1,17 +1,15 @@
 package store
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 func TestThePasswordIsOnlySentInCleartextToAKnownServer(t *testing.T) {
@@ -46,30 +44,9 @@ func TestThePasswordIsOnlySentInCleartextToAKnownServer(t *testing.T) {
 // The server is no PostgreSQL: it only asks for the password and counts what it
 // gets.
 func TestAnImpostorDoesNotGetTheStoresPassword(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	var got atomic.Int32
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			b := pgproto3.NewBackend(conn, conn)
-			if _, err := b.ReceiveStartupMessage(); err == nil {
-				b.Send(&pgproto3.AuthenticationCleartextPassword{})
-				if err := errors.Join(b.Flush(), b.SetAuthType(pgproto3.AuthTypeCleartextPassword)); err == nil {
-					if _, err := b.Receive(); err == nil {
-						got.Add(1)
-					}
-				}
-			}
-			_ = conn.Close()
-		}
-	}()
-	dsn := fmt.Sprintf("postgres://rota:store-canary@%s/rota?sslmode=disable", l.Addr())
-	_, err = Open(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "data"), DSN: dsn})
+	addr, got := testenv.PostgresImpostor(t, "tcp", "127.0.0.1:0", &pgproto3.AuthenticationCleartextPassword{})
+	dsn := fmt.Sprintf("postgres://rota:store-canary@%s/rota?sslmode=disable", addr)
+	_, err := Open(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "data"), DSN: dsn})
 	if err == nil || !strings.Contains(err.Error(), "in cleartext") || strings.Contains(err.Error(), "canary") || !strings.Contains(rota.Hint(rota.RemediesOf(err)), "require_auth=password") {
 		t.Errorf("%v, try: %s", err, rota.Hint(rota.RemediesOf(err)))
 	}

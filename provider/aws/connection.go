@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -82,6 +83,7 @@ type Connection struct {
 	s3      *s3.Client
 	sns     *sns.Client
 	ssm     *ssm.Client
+	rds     *rds.Client
 
 	login awssdk.CredentialsProvider // Rota's own credentials, before it assumes any role
 
@@ -159,6 +161,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 		secrets: secretsmanager.NewFromConfig(loaded),
 		sns:     sns.NewFromConfig(loaded),
 		ssm:     ssm.NewFromConfig(loaded),
+		rds:     rds.NewFromConfig(loaded),
 		login:   login,
 		// An emulator has one host name for all buckets.
 		s3: s3.NewFromConfig(loaded, func(o *s3.Options) { o.UsePathStyle = cfg.Endpoint != "" }),

@@ -50,6 +50,9 @@ func (f Function) Permissions(at Place) ([]Permission, error) {
 				reason{"secretsmanager:DescribeSecret", "sees which version of the master's secret is current"},
 				reason{"secretsmanager:GetSecretValue", "logs in as the master that a database's secret names (masterarn)"})...)
 		}
+		if rdsManages(id) {
+			needs = append(needs, at.databasePermissions()...)
+		}
 	}
 	if f.DeadLetters != "" {
 		if serviceOf(f.DeadLetters) != "sqs" {

@@ -168,6 +168,19 @@ func TestMastersOfAFunction(t *testing.T) {
 			t.Error(diff)
 		}
 	}
+	for _, id := range []string{"rds!db-0123", "arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds!cluster-0123-AbC123"} {
+		needs, err := Function{Masters: []string{id}}.Permissions(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, n := range needs[2:] {
+			got = append(got, n.Action+" "+n.Resource)
+		}
+		if diff := cmp.Diff([]string{"rds:DescribeDBInstances arn:aws:rds:eu-central-1:111122223333:db:*", "rds:DescribeDBClusters arn:aws:rds:eu-central-1:111122223333:cluster:*"}, got); diff != "" {
+			t.Error(diff)
+		}
+	}
 	if needs, err := (Function{Masters: []string{"arn:aws:sqs:eu-west-1:1:x"}}).Permissions(at); err == nil {
 		t.Errorf("a queue: %+v", needs)
 	}

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,43 +14,6 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/testenv"
 )
-
-// impostor is no PostgreSQL: it only speaks as much of the protocol as it takes
-// to ask whoever connects for the password, and counts those it gets.
-func impostor(t *testing.T, network, address string, ask pgproto3.BackendMessage) (net.Addr, *atomic.Int32) {
-	t.Helper()
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	var got atomic.Int32
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				b := pgproto3.NewBackend(conn, conn)
-				if _, err := b.ReceiveStartupMessage(); err != nil {
-					return
-				}
-				b.Send(ask)
-				if b.Flush() != nil || b.SetAuthType(pgproto3.AuthTypeCleartextPassword) != nil {
-					return
-				}
-				if _, err := b.Receive(); err == nil {
-					got.Add(1)
-				}
-				b.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: codeInvalidPassword, Message: "no"})
-				_ = b.Flush()
-			}()
-		}
-	}()
-	return l.Addr(), &got
-}
 
 // logins are all calls that log in: as Rota's own role, with a rotated password,
 // and as a role that changes its own.
@@ -86,7 +48,7 @@ func TestAnImpostorThatAsksForTheCleartextPasswordGetsNone(t *testing.T) {
 		{"md5 by default", "", md5, true, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			addr, got := impostor(t, "tcp", "127.0.0.1:0", test.ask)
+			addr, got := testenv.PostgresImpostor(t, "tcp", "127.0.0.1:0", test.ask)
 			cfg := Config{Host: "127.0.0.1", Port: addr.(*net.TCPAddr).Port, Username: "rota", Password: adminPassword, RequireAuth: test.requireAuth}
 			for name, err := range logins(t, cfg) {
 				if test.gets {
@@ -106,7 +68,7 @@ func TestAnImpostorThatAsksForTheCleartextPasswordGetsNone(t *testing.T) {
 
 func TestOverASocketThePasswordMayBeSentInCleartext(t *testing.T) {
 	dir := t.TempDir()
-	_, got := impostor(t, "unix", filepath.Join(dir, ".s.PGSQL.5432"), &pgproto3.AuthenticationCleartextPassword{})
+	_, got := testenv.PostgresImpostor(t, "unix", filepath.Join(dir, ".s.PGSQL.5432"), &pgproto3.AuthenticationCleartextPassword{})
 	logins(t, Config{Host: dir, Username: "rota", Password: adminPassword})
 	if got.Load() == 0 {
 		t.Error("no password was sent")

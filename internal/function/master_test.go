@@ -1,0 +1,116 @@
+package function_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/rota-dev/rota/internal/function/runtimetest"
+	"github.com/rota-dev/rota/internal/testenv"
+)
+
+// managed is a master's secret as RDS makes it: it says for no server.
+func (d *database) managed(name string) string {
+	d.t.Helper()
+	arn, _, err := d.CreateSecret(name, `{"username":"master","password":"master-password"}`)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return arn
+}
+
+// Whoever may write an app's secret names a host, a port and a master there. The
+// server at that host is no PostgreSQL: it asks for the password, and counts what
+// it gets.
+func TestAMastersPasswordGoesToTheMastersServerOnly(t *testing.T) {
+	for name, test := range map[string]struct{ master, tag, says string }{
+		"its secret names no server":         {`{"username":"master","password":"master-password"}`, "", "doesn't say for which server it is"},
+		"its secret names another host":      {`{"username":"master","password":"master-password","host":"db.example.org"}`, "", "is for the server db.example.org:5432, and this one for 127.0.0.1:"},
+		"its secret names another port":      {`{"username":"master","password":"master-password","host":"127.0.0.1","port":1}`, "", "is for the server 127.0.0.1:1, and"},
+		"its secret names the default port":  {`{"username":"master","password":"master-password","host":"127.0.0.1"}`, "", "is for the server 127.0.0.1:5432, and"},
+		"its tag names another host":         {`{"username":"master","password":"master-password"}`, "db.example.org:5432", "is for the server db.example.org:5432, and"},
+		"its tag names another port":         {`{"username":"master","password":"master-password"}`, "127.0.0.1:1", "is for the server 127.0.0.1:1, and"},
+		"its tag names the default port":     {`{"username":"master","password":"master-password"}`, "127.0.0.1", "is for the server 127.0.0.1:5432, and"},
+		"the value counts more than the tag": {`{"username":"master","password":"master-password","host":"db.example.org"}`, "IMPOSTOR", "is for the server db.example.org:5432, and"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Cleartext is allowed here, so that nothing but the host is in the way.
+			addr, got := testenv.PostgresImpostor(t, "tcp", "127.0.0.1:0", &pgproto3.AuthenticationCleartextPassword{})
+			c := newCloudWith(t, policyWith(t, []string{passwordOf("db/app")}, "--master-secret", "db/master")...)
+			master, _, err := c.CreateSecret("db/master", test.master)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.tag != "" {
+				c.tag("db/master", "rota:host", strings.Replace(test.tag, "IMPOSTOR", addr.String(), 1))
+			}
+			arn, _, err := c.CreateSecret("db/app", fmt.Sprintf(`{"engine":"postgres","host":"127.0.0.1","port":%d,"username":"app","password":"app-password","masterarn":%q,"ssl":"false"}`,
+				addr.(*net.TCPAddr).Port, master))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := c.deploy("PGREQUIREAUTH=password")
+			token, err := c.AnnounceVersion("db/app")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, step := range protocol {
+				refuse(t, f, stepEvent(arn, token, step), "Held", test.says)
+			}
+			if n := got.Load(); n != 0 {
+				t.Errorf("the impostor got the password %d times", n)
+			}
+		})
+	}
+}
+
+func TestATagNamesTheServerOfAMasterWhoseSecretDoesNot(t *testing.T) {
+	d := newDatabase(t, "--master-secret", "db/master")
+	master := d.managed("db/master")
+	arn := d.secret("db/app", "app", "first-password", fmt.Sprintf(`,"masterarn":%q`, master))
+	d.tag("db/master", "rota:host", fmt.Sprintf("LOCALHOST:%d", d.server.Port))
+	d.rotate(d.deploy(), "db/app", arn)
+	if who, err := d.login("db/app", "AWSCURRENT"); err != nil || who != "app_clone" {
+		t.Errorf("log in as %s: %v", who, err)
+	}
+}
+
+// RDS keeps a master's password in a secret that says for no server, and puts a
+// tag on it by which the server is found.
+func TestMotosRDSSaysForWhichServerAMasterIs(t *testing.T) {
+	m := onMoto(t, nil)
+	databases := rds.NewFromConfig(m.as(m.admin[2][len("AWS_ACCESS_KEY_ID="):], m.admin[3][len("AWS_SECRET_ACCESS_KEY="):]))
+	made, err := databases.CreateDBInstance(t.Context(), &rds.CreateDBInstanceInput{
+		DBInstanceIdentifier: aws.String("orders"), DBInstanceClass: aws.String("db.t4g.micro"), Engine: aws.String("postgres"), AllocatedStorage: aws.Int32(20),
+		Port: aws.Int32(6432), MasterUsername: aws.String("postgres"), ManageMasterUserPassword: aws.Bool(true),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := made.DBInstance.MasterUserSecret
+	if master == nil {
+		t.Fatal("no secret with the master's password")
+	}
+	found, err := databases.DescribeDBInstances(t.Context(), &rds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String("orders")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := found.DBInstances[0].Endpoint
+	id, secret := motoUser(t, m.users, "database-function", policyWith(t, []string{passwordOf("db/app")}, "--master-secret", *master.SecretArn)...)
+	f := runtimetest.Deploy(t, m.login(id, secret), program)
+	m.quiet = true
+	function := m.function()
+	begin := func(name, host string, port int32) string {
+		arn := m.put(name, map[string]any{"engine": "postgres", "host": host, "port": port, "username": "app", "password": "app-password", "masterarn": *master.SecretArn})
+		m.rotate(name, function)
+		return stepEvent(arn, m.labels(name)["AWSPENDING"], "createSecret")
+	}
+	refuse(t, f, begin("db/app", "127.0.0.1", 6432), "Held", fmt.Sprintf("is for the server %s:%d, and this one for 127.0.0.1:6432", *at.Address, *at.Port))
+	// The address is right, and belongs to nobody here.
+	refuse(t, f, begin("db/right", strings.ToUpper(*at.Address), *at.Port), "RotationRetryable", "check host and port")
+}
