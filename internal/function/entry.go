@@ -41,7 +41,7 @@ func (inv *invocation) secretOfEntry(ctx context.Context, id string) (*rotation.
 	case engine != "":
 		err = &configError{rota.WithRemedies(fmt.Errorf("secret %s: unknown engine", entry.Name), rota.Outside("postgres"))}
 	default:
-		err = inv.accessKeys(s, entry)
+		err = inv.accessKeys(ctx, s, entry)
 	}
 	if err != nil {
 		return nil, err
@@ -50,25 +50,27 @@ func (inv *invocation) secretOfEntry(ctx context.Context, id string) (*rotation.
 	return s, nil
 }
 
-// accessKeys describes the access key of an IAM user, who is named by a tag,
-// the environment, or the entry's field username.
-func (inv *invocation) accessKeys(s *rotation.Secret, entry aws.Entry) error {
+// accessKeys describes the access key of an IAM user.
+func (inv *invocation) accessKeys(ctx context.Context, s *rotation.Secret, entry aws.Entry) error {
 	if err := refuseDatabase(entry); err != nil {
 		return err
 	}
-	user := cmp.Or(entry.Tags[userTag], inv.settings.user)
-	if user == "" && databaseField(entry) == "" {
-		user = entry.Values.Field(rota.FieldUsername)
+	c, err := inv.rotatedUser(ctx, entry)
+	if err != nil {
+		return err
 	}
-	if user == "" {
-		return &configError{rota.WithRemedies(fmt.Errorf("secret %s says neither whose access key it contains nor which database it is for", entry.Name), rota.Outside(fmt.Sprintf("the tag %s with the IAM user's name, or a field engine with the value postgres", userTag)))}
-	}
+	return inv.describeKeys(s, entry, c)
+}
+
+// describeKeys describes the access key of the user for whom an entry is.
+func (inv *invocation) describeKeys(s *rotation.Secret, entry aws.Entry, c claim) error {
 	fields, err := inv.fields(entry)
 	if err != nil {
 		return err
 	}
-	s.Issuer = inv.aws.AccessKeys(aws.AccessKeysConfig{User: user})
-	s.Store = inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields})
+	s.Issuer = inv.aws.AccessKeys(aws.AccessKeysConfig{User: c.user})
+	s.Store = inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields, Tags: tagsFor(c.user)})
+	inv.claim = c
 	return nil
 }
 

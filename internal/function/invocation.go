@@ -30,6 +30,7 @@ type invocation struct {
 	wired   *config.Wired
 	journal *journal
 	metrics *metrics
+	claim   claim           // whose the access key is in the secret that an event names
 	topics  []rota.Notifier // notified about failures that no turn reports
 	closers []func()
 }

@@ -52,19 +52,16 @@ func (inv *invocation) secretOfUser(ctx context.Context, user, id string, policy
 	if err != nil {
 		return nil, err
 	}
-	if tagged := entry.Tags[userTag]; tagged != "" && tagged != user {
-		return nil, &configError{fmt.Errorf("secret %s is for user %s, according to its tag %s, and not for %s", entry.Name, tagged, userTag, user)}
-	}
 	if err := refuseDatabase(entry); err != nil {
 		return nil, err
 	}
-	fields, err := inv.fields(entry)
+	c, err := inv.requestedUser(ctx, entry, user)
 	if err != nil {
 		return nil, err
 	}
-	s = &rotation.Secret{
-		Name: entry.Name, Policy: policy, Issuer: inv.aws.AccessKeys(aws.AccessKeysConfig{User: user}),
-		Store: inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields}),
+	s = &rotation.Secret{Name: entry.Name, Policy: policy}
+	if err := inv.describeKeys(s, entry, c); err != nil {
+		return nil, err
 	}
 	inv.register(s, entry.Tags[topicTag])
 	return s, nil
@@ -82,6 +79,9 @@ func (inv *invocation) checkUser(s *rotation.Secret, user string) error {
 // forceStep takes a step ahead of the policy's dates, and returns once it is
 // done or held. With afterDays, it's a no-op until that many days have passed.
 func (inv *invocation) forceStep(ctx context.Context, s *rotation.Secret, step rota.Step, afterDays *int) (any, error) {
+	if err := inv.claim.record(ctx, s.Store); err != nil {
+		return nil, err
+	}
 	rotator := inv.rotator()
 	state, _, err := rotator.Observe(ctx, s)
 	if err != nil {

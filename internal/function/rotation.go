@@ -48,6 +48,11 @@ func (inv *invocation) rotate(ctx context.Context, e rotationEvent) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	if steps[e.Step] == rota.StepCreate { // a test alone changes nothing
+		if err := inv.claim.record(ctx, s.Store); err != nil {
+			return nil, err
+		}
+	}
 	result, err := inv.rotator().Drive(ctx, s, rotation.DriveRequest{Step: steps[e.Step], Version: e.ClientRequestToken, Adopt: inv.settings.adopt})
 	inv.metrics.result(result, inv.Now())
 	return output{Secret: result.Secret, Version: result.Last.Version, Done: stepOutputs(result.Done), Reason: result.Last.Reason}, err

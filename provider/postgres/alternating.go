@@ -27,6 +27,7 @@ type AlternatingConfig struct {
 // stays valid.
 type alternating struct {
 	roles
+	clone bool
 }
 
 // Alternating returns the issuer for a pair of roles.
