@@ -17,7 +17,7 @@ import (
 // answering is a connection to a server that answers each login with an error.
 func answering(t *testing.T, code, message string) *Connection {
 	t.Helper()
-	at, _ := impostor(t, "tcp", "127.0.0.1:0", &pgproto3.ErrorResponse{Severity: "FATAL", Code: code, Message: message})
+	at, _ := testenv.PostgresImpostor(t, "tcp", "127.0.0.1:0", &pgproto3.ErrorResponse{Severity: "FATAL", Code: code, Message: message})
 	host, port, _ := net.SplitHostPort(at.String())
 	return connect(t, Config{Host: host, Port: must(strconv.Atoi(port)), Username: "rota", Password: adminPassword})
 }
