@@ -36,12 +36,12 @@ func (inv *invocation) postgres(ctx context.Context, s *rotation.Secret, entry a
 		return err
 	}
 	s.Store = inv.aws.SecretsManager(aws.SecretsManagerConfig{Name: cmp.Or(entry.ARN, entry.Name), Fields: fields})
-	user, master := entry.Values.Field("username"), entry.Values.Field("masterarn")
+	master := entry.Values.Field("masterarn")
 	if master == "" {
 		if err := requireFields(entry, "password"); err != nil {
 			return err
 		}
-		s.Issuer, err = postgres.Own(entry.Name, cfg, postgres.OwnConfig{Role: user, Rules: inv.settings.rules, Known: storedCredentials(s.Store)})
+		s.Issuer, err = postgres.Own(entry.Name, cfg, postgres.OwnConfig{Role: entry.Values.Field("username"), Rules: inv.settings.rules, Known: storedCredentials(s.Store)})
 		return asConfigError(err)
 	}
 	if err := inv.loginAsMaster(ctx, entry.Name, &cfg, master); err != nil {
@@ -52,6 +52,15 @@ func (inv *invocation) postgres(ctx context.Context, s *rotation.Secret, entry a
 		return &configError{err}
 	}
 	inv.closers = append(inv.closers, c.Close)
+	if err := inv.issueAsMaster(s, c, entry); err != nil {
+		return err
+	}
+	return inv.refuseUnproven(ctx, s, entry)
+}
+
+// issueAsMaster makes the issuer for the user of an entry that names a master.
+func (inv *invocation) issueAsMaster(s *rotation.Secret, c *postgres.Connection, entry aws.Entry) (err error) {
+	user := entry.Values.Field("username")
 	switch way := entry.Tags[rolesTag]; way {
 	case "single":
 		s.Issuer, err = c.Password(postgres.PasswordConfig{Role: user, Rules: inv.settings.rules})
@@ -62,6 +71,39 @@ func (inv *invocation) postgres(ctx context.Context, s *rotation.Secret, entry a
 		err = fmt.Errorf("secret %s: the tag %s is neither single nor alternating", entry.Name, rolesTag)
 	}
 	return asConfigError(err)
+}
+
+// refuseUnproven refuses to work on a user as the master unless a password in the
+// entry logs in as that user. Whoever may write values chooses the user's name, the
+// versions' ids and their labels: that Rota made what is in the entry can't be told
+// by them. What isn't said to be Rota's is proven when it's adopted.
+func (inv *invocation) refuseUnproven(ctx context.Context, s *rotation.Secret, entry aws.Entry) error {
+	contents, err := s.Store.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	if current, ok := rota.Find(contents.Versions, rota.LabelCurrent); !ok || !current.Ours() {
+		return nil
+	}
+	known, err := storedCredentials(s.Store)(ctx)
+	if err != nil {
+		return err
+	}
+	var unclear error
+	for _, c := range known {
+		err := s.Issuer.Test(ctx, rota.TestRequest{Credential: c})
+		switch {
+		case err == nil:
+			return nil
+		case rota.ClassOf(err) == rota.ClassWait && !errors.Is(err, rota.ErrRefused):
+			unclear = err
+		}
+	}
+	if unclear != nil {
+		return unclear
+	}
+	return held(entry.Name, rota.Outside("put the user's working password into "+entry.Name),
+		"no password in %s logs in as the user %s, so nothing is done for that user", entry.Name, entry.Values.Field("username"))
 }
 
 func asConfigError(err error) error {

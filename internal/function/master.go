@@ -57,8 +57,8 @@ func (inv *invocation) serverOf(ctx context.Context, secret string, master aws.E
 	}
 	if tag := master.Tags[hostTag]; tag != "" {
 		host, text, err := net.SplitHostPort(tag)
-		if err != nil {
-			return tag, defaultPostgresPort, nil
+		if err != nil { // the host alone
+			host, text = tag, strconv.Itoa(defaultPostgresPort)
 		}
 		port, err := strconv.Atoi(text)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/rota-dev/rota/internal/function/runtimetest"
@@ -113,4 +114,45 @@ func TestMotosRDSSaysForWhichServerAMasterIs(t *testing.T) {
 	refuse(t, f, begin("db/app", "127.0.0.1", 6432), "Held", fmt.Sprintf("is for the server %s:%d, and this one for 127.0.0.1:6432", *at.Address, *at.Port))
 	// The address is right, and belongs to nobody here.
 	refuse(t, f, begin("db/right", strings.ToUpper(*at.Address), *at.Port), "RotationRetryable", "check host and port")
+}
+
+// Whoever may write an entry's value chooses the user, the version's id and its
+// labels, and so makes it look as if Rota had made what is in it.
+func TestAnEntrysLabelsAreNoProofOfWhoseItIs(t *testing.T) {
+	for _, single := range []bool{false, true} {
+		t.Run(fmt.Sprintf("single %t", single), func(t *testing.T) {
+			d := newDatabase(t, "--master-secret", "db/master")
+			d.server.Exec(t, "CREATE ROLE payroll LOGIN PASSWORD 'of-the-dba'", "GRANT payroll TO master WITH ADMIN OPTION")
+			master := d.secret("db/master", "master", "master-password", "")
+			arn := d.secret("db/app", "app", "first-password", fmt.Sprintf(`,"masterarn":%q`, master))
+			if single {
+				d.tag("db/app", "rota:users", "single")
+			}
+			forge := func(id, value string, labels ...string) {
+				if _, err := d.secrets().PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{
+					SecretId: aws.String("db/app"), ClientRequestToken: &id, SecretString: &value, VersionStages: labels,
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			value := func(password string) string {
+				return fmt.Sprintf(`{"engine":"postgres","host":%q,"port":%d,"username":"payroll","password":%q,"dbname":%q,"note":"kept","masterarn":%q}`, d.server.Host, d.server.Port, password, d.dbname, master)
+			}
+			forge("rota-00000000-0000-4000-8000-000000000001", value("guessed"), "AWSCURRENT", "ROTA_ADOPTED", "ROTA_SERVED")
+			f := d.deploy()
+			token, err := d.AnnounceVersion("db/app")
+			if err != nil {
+				t.Fatal(err)
+			}
+			refuse(t, f, stepEvent(arn, token, "createSecret"), "Held", "no password in db/app logs in as the user payroll")
+			forge("rota-00000000-0000-4000-8000-000000000002", value("chosen"), "AWSPENDING")
+			for _, step := range protocol {
+				refuse(t, f, stepEvent(arn, "rota-00000000-0000-4000-8000-000000000002", step), "Held", "no password in db/app logs in as the user payroll")
+			}
+			forge("rota-00000000-0000-4000-8000-000000000003", value("of-the-dba"), "AWSCURRENT", "ROTA_ADOPTED", "ROTA_SERVED")
+			if _, err := d.login("db/app", "AWSCURRENT"); err != nil && !strings.Contains(err.Error(), "permission denied") {
+				t.Errorf("payroll's password was replaced: %v", err)
+			}
+		})
+	}
 }

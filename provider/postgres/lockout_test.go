@@ -258,7 +258,7 @@ func TestAGroupIsNotTurnedIntoALoginRole(t *testing.T) {
 // Nobody knows the password in force, so what keeps a new one from being tested
 // can't be seen by logging in with it.
 func TestAnUnknownPasswordIsNotReplacedWhileCheckFails(t *testing.T) {
-	s := testenv.Postgres(t, testenv.PostgresOptions{HBA: []string{"host all +admins all scram-sha-256", "host all +elsewhere all ldap ldapserver=127.0.0.1 ldapport=1 ldapprefix=x"}})
+	s := testenv.Postgres(t, testenv.PostgresOptions{HBA: []string{"host all +admins all scram-sha-256", "host all +elsewhere all ident"}})
 	s.Exec(t, "CREATE ROLE elsewhere NOLOGIN", "CREATE DATABASE closed", "REVOKE CONNECT ON DATABASE closed FROM public")
 	for _, test := range []struct {
 		name, want string

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -85,7 +85,7 @@ func pooler(t *testing.T, s *testenv.PostgresServer) (port int, refused *atomic.
 			return
 		}
 		for name := range startup.Parameters {
-			if !strings.Contains(" user database application_name ", " "+name+" ") {
+			if !slices.Contains([]string{"user", "database", "application_name"}, name) {
 				refused.Add(1)
 				b.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: "08P01", Message: "unsupported startup parameter: " + name})
 				_ = b.Flush()
