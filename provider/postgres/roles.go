@@ -207,18 +207,23 @@ func (r *roles) membership() string {
 
 // lacks names what another of the roles has and this one, which the session has
 // logged in as, doesn't: a consumer would miss it. The other roles' privileges are
-// found through an index, however many tables there are.
+// found through an index, however many tables there are. The limits are sent ahead
+// of that query: until they apply, a database's own transaction_timeout does, and
+// the server may need more than a millisecond to read so long a query.
 func (r *roles) lacks(ctx context.Context, conn *pgconn.PgConn, role string) ([]string, error) {
 	var all []string
 	for _, other := range r.names {
 		if other == role {
 			continue
 		}
-		results, err := conn.Exec(ctx, limits(ctx, conn)+neutral+lacking(serverVersion(conn), role, other)).ReadAll()
+		if _, err := conn.Exec(ctx, "BEGIN;"+limits(ctx, conn)+neutral).ReadAll(); err != nil {
+			return nil, err
+		}
+		results, err := conn.Exec(ctx, lacking(serverVersion(conn), role, other)+"; COMMIT").ReadAll()
 		if err != nil {
 			return nil, err
 		}
-		for _, row := range results[len(results)-1].Rows {
+		for _, row := range results[0].Rows {
 			all = append(all, string(row[0]))
 		}
 	}
