@@ -281,7 +281,7 @@ func TestAnUnknownPasswordIsNotReplacedWhileCheckFails(t *testing.T) {
 		{"the test is wrong", "syntax error", func(_ *testing.T, c *Connection, r *rotating, _ string) {
 			r.secret.Checks = []rota.Check{c.Query("query", "SELEC 1")}
 		}},
-		{"the server asks somebody else", "asks for the password in cleartext", func(t *testing.T, _ *Connection, _ *rotating, role string) {
+		{"the server asks somebody else", "Ident authentication failed", func(t *testing.T, _ *Connection, _ *rotating, role string) {
 			s.Exec(t, "GRANT elsewhere TO "+role)
 		}},
 	} {
