@@ -31,12 +31,15 @@ const floorRoles = 64
 //     (ratio),
 //   - in that loop with as many sessions as Rota rotates at once
 //     (same-concurrency-ratio),
-//   - and so that each new password also logs in once, without which no rotation
-//     may be promoted (with-login-ratio).
+//   - so that each role also logs in once with its new password, without which
+//     no rotation may be promoted (with-login-ratio),
+//   - and so that it logs in twice, as Rota does: it also proves that a login can
+//     succeed before it replaces a role's only password (with-logins-ratio).
 //
 // A ratio is rotations a second over passwords a second. The server makes its
 // commits durable. rota-ms and server-ms are processor time for one rotation,
-// bare-ms for one password of the first loop, with-login-ms for one with a login.
+// bare-ms for one password of the first loop, with-login-ms and with-logins-ms
+// for one with its logins.
 func BenchmarkPostgresAgainstFloor(b *testing.B) {
 	for _, concurrency := range []int{1, 8} {
 		b.Run(fmt.Sprintf("concurrency %d", concurrency), func(b *testing.B) { postgresAgainstFloor(b, concurrency) })
@@ -60,11 +63,12 @@ func postgresAgainstFloor(b *testing.B, concurrency int) {
 	sequential, concurrent := newFloor(b, server, 1), newFloor(b, server, concurrency)
 	password := func() string { return fmt.Sprintf("a-clear-password-%d", c.at.Load()) }
 	ours := &phase{run: func() { round(b, r, secrets, limits) }}
-	loop := &phase{run: func() { sequential.round(b, password(), false) }}
+	loop := &phase{run: func() { sequential.round(b, password(), 0) }}
 	script := &phase{run: func() { psqlRound(b, server, password()) }}
-	bare := &phase{run: func() { concurrent.round(b, password(), false) }}
-	proven := &phase{run: func() { concurrent.round(b, password(), true) }}
-	phases := []*phase{ours, script, loop, bare, proven}
+	bare := &phase{run: func() { concurrent.round(b, password(), 0) }}
+	proven := &phase{run: func() { concurrent.round(b, password(), 1) }}
+	guarded := &phase{run: func() { concurrent.round(b, password(), 2) }}
+	phases := []*phase{ours, script, loop, bare, proven, guarded}
 	for _, p := range phases { // the first time makes sessions and data keys
 		p.run()
 	}
@@ -87,14 +91,17 @@ func postgresAgainstFloor(b *testing.B, concurrency int) {
 	b.ReportMetric(count/loop.took.Seconds(), "loop/s")
 	b.ReportMetric(count/bare.took.Seconds(), "ALTER-ROLE/s")
 	b.ReportMetric(count/proven.took.Seconds(), "with-login/s")
+	b.ReportMetric(count/guarded.took.Seconds(), "with-logins/s")
 	b.ReportMetric(script.took.Seconds()/ours.took.Seconds(), "script-ratio")
 	b.ReportMetric(loop.took.Seconds()/ours.took.Seconds(), "ratio")
 	b.ReportMetric(bare.took.Seconds()/ours.took.Seconds(), "same-concurrency-ratio")
 	b.ReportMetric(proven.took.Seconds()/ours.took.Seconds(), "with-login-ratio")
+	b.ReportMetric(guarded.took.Seconds()/ours.took.Seconds(), "with-logins-ratio")
 	b.ReportMetric(each(ours.cpu.own), "rota-ms")
 	b.ReportMetric(each(ours.cpu.server), "server-ms")
 	b.ReportMetric(each(loop.cpu.own+loop.cpu.server), "bare-ms")
 	b.ReportMetric(each(proven.cpu.own+proven.cpu.server), "with-login-ms")
+	b.ReportMetric(each(guarded.cpu.own+guarded.cpu.server), "with-logins-ms")
 }
 
 // BenchmarkPostgresParts is the processor time of what a rotation asks of the
@@ -113,8 +120,8 @@ func BenchmarkPostgresParts(b *testing.B) {
 		name string
 		do   func() error
 	}{
-		{"bare", func() error { return bare.alter(ctx, "floor_bench_00", "a-clear-password", false) }},
-		{"bare with a login", func() error { return bare.alter(ctx, "floor_bench_00", "a-clear-password", true) }},
+		{"bare", func() error { return bare.alter(ctx, "floor_bench_00", "a-clear-password", 0) }},
+		{"bare with a login", func() error { return bare.alter(ctx, "floor_bench_00", "a-clear-password", 1) }},
 		{"set", func() error { return issuer.Set(ctx, rota.SetRequest{Credential: cred}) }},
 		{"test", func() error { return issuer.Test(ctx, rota.TestRequest{Credential: cred}) }},
 		{"list", func() error { _, err := issuer.(rota.Lister).List(ctx); return err }},
@@ -175,15 +182,15 @@ func newFloor(b *testing.B, server *testenv.PostgresServer, sessions int) *floor
 	return &floor{pool: pool, sessions: sessions}
 }
 
-// round sets one password of each role, and logs in with it if asked.
-func (f *floor) round(b *testing.B, password string, login bool) {
+// round sets one password of each role, and logs in with it so many times.
+func (f *floor) round(b *testing.B, password string, logins int) {
 	b.Helper()
 	jobs := make(chan int)
 	var wg sync.WaitGroup
 	for range f.sessions {
 		wg.Go(func() {
 			for i := range jobs {
-				if err := f.alter(b.Context(), fmt.Sprintf("floor_bench_%02d", i), password, login); err != nil {
+				if err := f.alter(b.Context(), fmt.Sprintf("floor_bench_%02d", i), password, logins); err != nil {
 					b.Error(err)
 				}
 			}
@@ -208,15 +215,20 @@ func psqlRound(b *testing.B, server *testenv.PostgresServer, password string) {
 	}
 }
 
-func (f *floor) alter(ctx context.Context, role, password string, login bool) error {
-	if _, err := f.pool.Exec(ctx, fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'", role, password)); err != nil || !login {
+func (f *floor) alter(ctx context.Context, role, password string, logins int) error {
+	if _, err := f.pool.Exec(ctx, fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'", role, password)); err != nil {
 		return err
 	}
 	cfg := f.pool.Config().ConnConfig.Copy()
 	cfg.User, cfg.Password = role, password
-	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err != nil {
-		return err
+	for range logins {
+		conn, err := pgx.ConnectConfig(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		if err := conn.Close(ctx); err != nil {
+			return err
+		}
 	}
-	return conn.Close(ctx)
+	return nil
 }
