@@ -115,6 +115,14 @@ func (l *Local) checkStore(ctx context.Context) []api.FindingDoc {
 		detail += fmt.Sprintf(", except for breaks that were acknowledged: %d", n)
 	}
 	out := []api.FindingDoc{finding("audit", detail, err)}
+	switch open, err := l.DB.IsOpen(ctx); {
+	case err != nil:
+		out = append(out, finding("access", "", err))
+	case open:
+		f := finding("access", "every role of the server may connect to the database, and so hold up Rota's writes with locks", nil)
+		f.OK, f.Warning, f.Remedies = false, true, rota.Outside("REVOKE CONNECT ON DATABASE … FROM PUBLIC")
+		out = append(out, f)
+	}
 	statuses, err := l.DB.Overview().Statuses(ctx)
 	if err != nil {
 		return append(out, finding("progress", "", err))

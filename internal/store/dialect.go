@@ -33,6 +33,7 @@ type dialect struct {
 	array     string         // the table, with a column "value", of the JSON array $1
 	forUpdate string         // suffix of a SELECT that locks the row it reads
 	snapshot  *sql.TxOptions // of a transaction that sees one snapshot throughout
+	isOpen    string         // a query for whether any role may connect; "" without roles
 }
 
 // connection is how the writer talks to the database. Its methods are called by

@@ -187,6 +187,17 @@ func (db *DB) CheckWrites(ctx context.Context) error {
 	})
 }
 
+// IsOpen reports whether every role of the server may connect to the database, as
+// PostgreSQL lets them by default. None of them can read anything, but any of them
+// can hold up all writes by taking the store's advisory locks.
+func (db *DB) IsOpen(ctx context.Context) (is bool, err error) {
+	if db.dialect.isOpen == "" {
+		return false, nil
+	}
+	_, err = readFrom(ctx, db.reader)(db.dialect.isOpen, nil, &is)
+	return is, err
+}
+
 // CheckMasterKey checks that the master key still opens the store. Another
 // process may have rotated it and left this one with the old key.
 func (db *DB) CheckMasterKey(ctx context.Context) error {

@@ -63,6 +63,7 @@ func connectPostgres(ctx context.Context, o Options) (_ *database, err error) {
 		dialect: dialect{
 			array: "json_array_elements(CAST($1 AS json))", forUpdate: " FOR UPDATE",
 			snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+			isOpen:   "SELECT has_database_privilege('public', current_database(), 'CONNECT')",
 		},
 		reader: openPostgres(config, postgresReaders, sqlReaderSettings),
 	}
@@ -132,10 +133,15 @@ func serverName(c *pgx.ConnConfig) string {
 	return fmt.Sprintf("postgres %s:%d/%s", c.Host, c.Port, c.Database)
 }
 
+// sqlNoTimeouts lifts the limits that the server, the database or the role set by
+// default. Each connection then sets those that it needs.
+const sqlNoTimeouts = `SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings
+	WHERE name IN ('idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'statement_timeout', 'lock_timeout');`
+
 // openPostgres opens a pool of at most conns connections with these settings.
 func openPostgres(config *pgx.ConnConfig, conns int, settings string) *sql.DB {
 	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.PgConn().Exec(ctx, settings).ReadAll()
+		_, err := c.PgConn().Exec(ctx, sqlNoTimeouts+settings).ReadAll()
 		return err
 	}))
 	pool.SetMaxOpenConns(conns)

@@ -66,7 +66,7 @@ func (s *session) connect(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	take := fmt.Sprintf("%s; SELECT pg_advisory_lock(%d)", sqlSessionSettings, lockNumber("instance", s.name))
+	take := fmt.Sprintf("%s%s; SELECT pg_advisory_lock(%d)", sqlNoTimeouts, sqlSessionSettings, lockNumber("instance", s.name))
 	if _, err := conn.PgConn().Exec(ctx, take).ReadAll(); err != nil {
 		return nil, errors.Join(err, conn.Close(ctx))
 	}
