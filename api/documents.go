@@ -145,6 +145,7 @@ type RefusedDoc struct {
 // StatusSecretDoc tells how one secret stands.
 type StatusSecretDoc struct {
 	Secret string      `json:"secret"`
+	Owner  string      `json:"owner,omitempty"` // who acts when no program can, as in rota.yaml
 	State  SecretState `json:"state"`
 	Reason string      `json:"reason,omitempty"`
 	// Remedies are what a person can do about a hold or failure, the recommended

@@ -89,7 +89,7 @@ func (c *Client) Work(ctx context.Context, r WorkRequest) (WorkDoc, error) {
 
 // Run does everything that is due, once.
 func (c *Client) Run(ctx context.Context, r RunRequest) (WorkDoc, error) {
-	q := query{}.flag("all", r.All)
+	q := named(r.Secrets).flag("all", r.All)
 	return post[WorkDoc](ctx, c, path("run"), url.Values(q), nil)
 }
 

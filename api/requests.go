@@ -29,6 +29,9 @@ type WorkRequest struct {
 
 // RunRequest asks for everything that is due.
 type RunRequest struct {
+	// Secrets limits it to these; all of them if none is named.
+	Secrets []string `json:"secrets,omitempty"`
+
 	All bool `json:"all,omitempty"` // look at every secret, due or not
 }
 

@@ -23,8 +23,9 @@ const maxCredential = 64 << 10
 func (a *app) adoptCommand() *cobra.Command {
 	var from, notBefore string
 	var noWait bool
+	var s selection
 	c := &cobra.Command{
-		Use:   "adopt NAME",
+		Use:   "adopt NAME...",
 		Short: "Take over an existing credential without rotating it",
 		Long: `Takes over an existing credential without rotating it: from then on, Rota plans
 for it as if it had issued it. Nothing is delivered or reloaded. If Rota already
@@ -38,41 +39,88 @@ echoing:
 
   {"access_key_id": "AKIA...", "secret_access_key": "..."}
   {"username": "orders_app", "password": "..."}`,
-		Args:              argCount(1, 1),
-		ValidArgsFunction: a.completeNames,
-		RunE: func(c *cobra.Command, args []string) error {
-			r, err := a.adoptRequest(c.Context(), args[0], from, notBefore)
+		RunE: func(c *cobra.Command, _ []string) error {
+			first, err := parseDay("--not-before", notBefore)
 			if err != nil {
 				return err
 			}
-			r.NoWait = noWait
-			return a.withOperations(c.Context(), toWork, func(o service.Operations) error {
-				doc, err := o.Adopt(c.Context(), r)
-				if err != nil {
-					return err
-				}
-				return a.report(doc)
-			})
+			return a.adopt(c.Context(), s, from, api.AdoptRequest{NotBefore: first, NoWait: noWait})
 		},
 	}
+	a.selects(c, &s, true)
 	c.Flags().StringVar(&from, "from", "", "the `file` with the credential's fields as JSON; - for standard input")
 	c.Flags().StringVar(&notBefore, "not-before", "", "the first `day` it may be rotated, such as 2027-03-31")
 	noWaitFlag(c, &noWait)
 	return c
 }
 
-func (a *app) adoptRequest(ctx context.Context, name, from, notBefore string) (api.AdoptRequest, error) {
-	r := api.AdoptRequest{Secret: name}
-	var err error
-	if notBefore != "" {
-		if r.NotBefore, err = time.ParseInLocation(time.DateOnly, notBefore, time.Local); err != nil {
-			return r, rota.WithRemedies(usage("--not-before %s: not a day", notBefore), rota.Command("--not-before 2027-03-31"))
-		}
+// parseDay is the day that a flag gives, zero if it isn't set.
+func parseDay(flag, text string) (day time.Time, err error) {
+	if text == "" {
+		return day, nil
 	}
+	if day, err = time.ParseInLocation(time.DateOnly, text, time.Local); err != nil {
+		return day, rota.WithRemedies(usage("%s %s: not a day", flag, text), rota.Command(flag+" 2027-03-31"))
+	}
+	return day, nil
+}
+
+// adopt takes over the credential of each selected secret. A credential that's
+// passed belongs to one secret.
+func (a *app) adopt(ctx context.Context, s selection, from string, r api.AdoptRequest) (err error) {
 	if from != "" {
-		r.Fields, err = a.readCredential(ctx, name, from)
+		// Read before the store is opened: the question may take its time.
+		if r.Secret, err = a.adoptsOne(ctx, s); err != nil {
+			return err
+		}
+		if r.Fields, err = a.readCredential(ctx, r.Secret, from); err != nil {
+			return err
+		}
+		s = selection{names: []string{r.Secret}}
 	}
-	return r, err
+	return a.withOperations(ctx, toWork, func(o service.Operations) error {
+		names, err := s.resolve(ctx, o)
+		if err != nil {
+			return err
+		}
+		if err := a.confirmEach(ctx, o, names, adoptQuestion); err != nil {
+			return err
+		}
+		all := api.WorkDoc{Secrets: []api.WorkSecretDoc{}}
+		for _, name := range names {
+			r.Secret = name
+			doc, err := o.Adopt(ctx, r)
+			if err != nil && len(names) == 1 {
+				return err
+			}
+			if err != nil {
+				failed := api.WorkSecretDoc{Secret: name, State: api.WorkFailed, Done: []api.StepDoc{}}
+				failed.Error, failed.Hint, failed.Remedies = service.DescribeIn(err)
+				doc.Secrets = append(doc.Secrets, failed)
+			}
+			all.Secrets = append(all.Secrets, doc.Secrets...)
+		}
+		return a.report(all)
+	})
+}
+
+var adoptQuestion = question{
+	tell: func(s api.SecretDoc) string {
+		return s.Secret + ": Rota takes over its current credential, and rotates it by policy from then on\n"
+	},
+	askMany: "Adopt all %d?", onlyMany: true,
+}
+
+// adoptsOne is the one secret that a credential is passed for.
+func (a *app) adoptsOne(ctx context.Context, s selection) (name string, err error) {
+	if s.named() && len(s.names) == 1 {
+		return s.names[0], nil
+	}
+	err = a.withOperations(ctx, toLook, func(o service.Operations) error {
+		name, err = s.resolveOne(ctx, o)
+		return err
+	})
+	return name, err
 }
 
 // readCredential reads the fields of a credential. Its errors never contain

@@ -42,7 +42,7 @@ func (a *app) alert(ctx context.Context) error {
 			a.printf("%s %s", a.paint(a.outStyle, red, "late:"), name)
 		}
 		for _, e := range doc.Errors {
-			a.note("%s %s", a.paint(a.errStyle, red, "rota:"), hint.Add(e.Error, e.Remedies))
+			a.note("%s %s", a.paint(a.errStyle, red, "rota:"), hint.Add(e.Secret+": "+e.Error, e.Remedies))
 		}
 		a.printf("%s, %d late", plural(doc.Secrets, "secret"), len(doc.Late))
 		return silently(code)

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/rota-dev/rota"
@@ -15,7 +17,8 @@ import (
 
 func (a *app) auditCommand() *cobra.Command {
 	var verify bool
-	r := api.HistoryRequest{Limit: 100}
+	var secrets []string
+	limit := 100
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "Show the audit: every effect, in order",
@@ -28,19 +31,24 @@ nothing can detect that all of it was reset to an older state.`,
 			if verify {
 				return a.verifyAudit(c.Context(), nil)
 			}
-			return a.audit(c.Context(), r)
+			return a.audit(c.Context(), secrets, limit)
 		},
 	}
 	c.Flags().BoolVar(&verify, "verify", false, "recompute the chain of all entries")
-	c.Flags().StringVar(&r.Secret, "secret", "", "only the entries of this secret")
-	c.Flags().IntVar(&r.Limit, "limit", r.Limit, "show at most this many entries, the newest")
+	secretFlag(c, &secrets, "only the entries of this `secret`, or of those that match a pattern; repeatable")
+	c.Flags().IntVar(&limit, "limit", limit, "show at most this many entries, the newest")
 	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
 	c.AddCommand(a.auditVerifyCommand(), a.auditAcknowledgeCommand(), a.auditExportCommand())
 	return c
 }
 
-func (a *app) audit(ctx context.Context, r api.HistoryRequest) error {
-	doc, err := a.entries(ctx, toRead, r)
+// secretFlag adds --secret, which takes names and patterns.
+func secretFlag(c *cobra.Command, secrets *[]string, usage string) {
+	c.Flags().StringSliceVar(secrets, "secret", nil, usage)
+}
+
+func (a *app) audit(ctx context.Context, secrets []string, limit int) error {
+	doc, err := a.auditOf(ctx, secrets, limit)
 	if err != nil {
 		return err
 	}
@@ -49,6 +57,57 @@ func (a *app) audit(ctx context.Context, r api.HistoryRequest) error {
 	}
 	a.printAudit(doc)
 	return nil
+}
+
+func (a *app) auditOf(ctx context.Context, secrets []string, limit int) (api.HistoryDoc, error) {
+	if len(secrets) == 0 {
+		return a.entries(ctx, toRead, api.HistoryRequest{Limit: limit})
+	}
+	names, n, err := a.auditedNames(ctx, secrets)
+	if err != nil {
+		return api.HistoryDoc{}, err
+	}
+	doc, err := a.entriesOf(ctx, n, names, limit)
+	if extra := len(doc.Entries) - limit; extra > 0 {
+		doc.Entries = doc.Entries[extra:]
+	}
+	return doc, err
+}
+
+// auditedNames are the secrets that names and patterns stand for, and what it
+// takes to read about them. A pattern matches secrets of rota.yaml and those
+// that the store knows from earlier.
+func (a *app) auditedNames(ctx context.Context, secrets []string) ([]string, need, error) {
+	s := selection{names: secrets}
+	if err := s.validate(); err != nil {
+		return nil, 0, err
+	}
+	if s.named() {
+		return secrets, toRead, nil
+	}
+	var names []string
+	err := a.withOperations(ctx, toLook, func(o service.Operations) error {
+		doc, err := o.Status(ctx, api.StatusRequest{})
+		if err == nil {
+			names, err = matching(secrets, append(namesOf(doc.Secrets), doc.Unknown...))
+		}
+		return err
+	})
+	return names, toLook, err
+}
+
+// entriesOf gets the newest entries of each secret, in chain order.
+func (a *app) entriesOf(ctx context.Context, n need, names []string, limit int) (api.HistoryDoc, error) {
+	all := api.HistoryDoc{Entries: []api.EntryDoc{}}
+	for _, name := range names {
+		doc, err := a.entries(ctx, n, api.HistoryRequest{Secret: name, Limit: limit})
+		if err != nil {
+			return all, err
+		}
+		all.Entries = append(all.Entries, doc.Entries...)
+	}
+	slices.SortFunc(all.Entries, func(x, y api.EntryDoc) int { return cmp.Compare(x.Seq, y.Seq) })
+	return all, nil
 }
 
 func (a *app) printAudit(doc api.HistoryDoc) {

@@ -55,37 +55,48 @@ func (a *app) places(ctx context.Context, files []string) ([]anchor.Destination,
 
 func (a *app) auditExportCommand() *cobra.Command {
 	var r api.HistoryRequest
+	var secrets []string
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "All entries of the audit, in order, as JSON lines",
 		Long: `Writes all entries of the audit to standard output, in order, one JSON document
 per line. To continue later, pass the number of the last entry to --after.`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.exportAudit(c.Context(), r) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.exportAudit(c.Context(), secrets, r) },
 	}
 	c.Flags().Int64Var(&r.After, "after", 0, "only entries with a higher `number`")
-	c.Flags().StringVar(&r.Secret, "secret", "", "only the entries of this secret")
+	secretFlag(c, &secrets, "only the entries of this `secret`, or of those that match a pattern; repeatable")
 	_ = c.RegisterFlagCompletionFunc("secret", a.completeNames)
 	return c
 }
 
 // exportAudit reads page by page, starting with the oldest.
-func (a *app) exportAudit(ctx context.Context, r api.HistoryRequest) error {
+func (a *app) exportAudit(ctx context.Context, secrets []string, r api.HistoryRequest) error {
 	const page = 1000
+	names, n, err := a.auditedNames(ctx, secrets)
+	if err != nil {
+		return err
+	}
+	if len(names) == 1 {
+		r.Secret = names[0] // of several, the order is the audit's: they're picked out of all
+	}
 	r.Limit, r.Oldest = page, true
 	lines := json.NewEncoder(a.Stdout)
 	lines.SetEscapeHTML(false)
-	return a.withOperations(ctx, toRead, func(o service.Operations) error {
+	return a.withOperations(ctx, n, func(o service.Operations) error {
 		for {
 			doc, err := o.History(ctx, r)
 			if err != nil {
 				return err
 			}
 			for _, e := range doc.Entries {
+				r.After = e.Seq
+				if !oneOf(names, e.Secret) {
+					continue
+				}
 				if err := lines.Encode(e); err != nil {
 					return err
 				}
-				r.After = e.Seq
 			}
 			if len(doc.Entries) < page {
 				return nil

@@ -8,16 +8,21 @@ import (
 
 func (a *app) deliverCommand() *cobra.Command {
 	r := api.WorkRequest{Operation: api.OpDeliver}
+	var s selection
 	c := &cobra.Command{
-		Use:   "deliver NAME",
+		Use:   "deliver NAME...",
 		Short: "Deliver the current credential again",
 		Long:  "Delivers the current credential to every target again, and reloads the consumers.",
-		Args:  argCount(1, 1), ValidArgsFunction: a.completeNames,
-		RunE: func(c *cobra.Command, args []string) error {
-			r.Secrets = args
-			return a.work(c.Context(), r, nil)
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.work(c.Context(), s, r, question{
+				tell: func(s api.SecretDoc) string {
+					return s.Secret + ": delivered to " + plural(s.Targets, "target") + " again, reloaded by " + plural(s.Reloaders, "reloader") + "\n"
+				},
+				askMany: "Deliver all %d again?", onlyMany: true,
+			})
 		},
 	}
+	a.selects(c, &s, true)
 	noWaitFlag(c, &r.NoWait)
 	return c
 }

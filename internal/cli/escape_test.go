@@ -56,8 +56,12 @@ func TestWhatOthersSayIsPrintedEscaped(t *testing.T) {
 		{"a message", func(a *app) { a.note("%s", hostile) }, 1},
 		{"a format's error and named string", func(a *app) { a.printf("%v %s", errors.New(hostile), api.WorkState(hostile)) }, 1},
 		{"a check", func(a *app) {
-			a.reportFinding(api.FindingDoc{Secret: hostile, Finding: rota.Finding{Check: hostile, Detail: hostile, Remedies: remedies}})
+			a.reportGroup(groups([]api.FindingDoc{{Secret: hostile, Finding: rota.Finding{Check: hostile, Detail: hostile, Remedies: remedies}}})[0])
 		}, 2},
+		{"a check that fails in several places", func(a *app) {
+			f := rota.Finding{Check: hostile, Detail: hostile, Remedies: remedies}
+			a.reportGroup(groups([]api.FindingDoc{{Secret: hostile, Finding: f}, {Secret: hostile + "2", Finding: f}})[0])
+		}, 3},
 		{"a failed secret", func(a *app) {
 			a.reportSecret(api.WorkSecretDoc{Secret: hostile, State: hostile, Error: hostile, Remedies: remedies})
 		}, 3},

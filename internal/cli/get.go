@@ -15,6 +15,7 @@ import (
 
 func (a *app) getCommand() *cobra.Command {
 	var r api.GetRequest
+	var s selection
 	c := &cobra.Command{
 		Use:   "get NAME",
 		Short: "Show a credential (the only command that does)",
@@ -22,24 +23,25 @@ func (a *app) getCommand() *cobra.Command {
 shows values. The read is audited before anything is shown. Without --field, all
 fields are shown as a JSON object. With --field, the value ends with a newline
 only on a terminal.`,
-		Args:              argCount(1, 1),
-		ValidArgsFunction: a.completeNames,
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			if r.Version != "" && c.Flags().Changed("version-label") {
 				return rota.WithRemedies(usage("--version and --version-label both name a version"), rota.Outside("give only one of them"))
 			}
-			r.Secret = args[0]
-			return a.get(c.Context(), r)
+			return a.get(c.Context(), s, r)
 		},
 	}
+	a.selects(c, &s, true)
 	c.Flags().StringVar(&r.Field, "field", "", "show only this `field`, such as password")
 	c.Flags().StringVar((*string)(&r.Label), "version-label", string(rota.LabelCurrent), "the version with this `label`")
 	c.Flags().StringVar(&r.Version, "version", "", "the version with this `id`")
 	return c
 }
 
-func (a *app) get(ctx context.Context, r api.GetRequest) error {
+func (a *app) get(ctx context.Context, s selection, r api.GetRequest) (err error) {
 	return a.withOperations(ctx, toWork, func(o service.Operations) error {
+		if r.Secret, err = s.resolveOne(ctx, o); err != nil {
+			return err
+		}
 		doc, err := o.Get(ctx, r)
 		if err != nil {
 			return err

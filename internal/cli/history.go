@@ -11,22 +11,57 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rota-dev/rota/internal/service"
 	"github.com/rota-dev/rota/rotation"
 )
 
 func (a *app) historyCommand() *cobra.Command {
 	limit := 200
+	var s selection
 	c := &cobra.Command{
-		Use:   "history NAME",
+		Use:   "history NAME...",
 		Short: "Show what was done to a secret, by whom and how it went",
 		Long: `Shows what was done to a secret, by whom, and how it went: its audit entries
 grouped by day, with the start and end of each effect on one line.`,
-		Args:              argCount(1, 1),
-		ValidArgsFunction: a.completeNames,
-		RunE:              func(c *cobra.Command, args []string) error { return a.history(c.Context(), args[0], limit) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.histories(c.Context(), s, limit) },
 	}
-	c.Flags().IntVar(&limit, "limit", limit, "show at most this many entries, the newest")
+	a.selects(c, &s, true)
+	c.Flags().IntVar(&limit, "limit", limit, "show at most this many entries of each secret, the newest")
 	return c
+}
+
+// histories shows the history of each selected secret; as JSON, all entries in
+// one document, in the order of the audit.
+func (a *app) histories(ctx context.Context, s selection, limit int) error {
+	names := s.names
+	if !s.named() {
+		if err := a.withOperations(ctx, toLook, func(o service.Operations) (err error) {
+			names, err = s.resolve(ctx, o)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	if len(names) == 1 {
+		return a.history(ctx, names[0], limit)
+	}
+	if a.json() {
+		doc, err := a.entriesOf(ctx, toLook, names, limit)
+		if err != nil {
+			return err
+		}
+		return a.document(doc)
+	}
+	for i, name := range names {
+		if i > 0 {
+			a.printf("")
+		}
+		a.printf("%s", a.paint(a.outStyle, bold, name))
+		if err := a.history(ctx, name, limit); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *app) history(ctx context.Context, name string, limit int) error {

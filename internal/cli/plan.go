@@ -18,6 +18,7 @@ import (
 
 func (a *app) planCommand() *cobra.Command {
 	var until, length string
+	var s selection
 	c := &cobra.Command{
 		Use:   "plan [NAME...]",
 		Short: "Show what will happen, when and why",
@@ -25,15 +26,15 @@ func (a *app) planCommand() *cobra.Command {
 what's due now and the next step after it, or everything until a given day. The
 forecast assumes that every step succeeds and that nothing uses the previous
 credentials by the time they're retired.`,
-		ValidArgsFunction: a.completeNames,
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			end, err := a.horizon(until, length)
 			if err != nil {
 				return err
 			}
-			return a.plan(c.Context(), api.PlanRequest{Names: args, Until: end})
+			return a.plan(c.Context(), s, end)
 		},
 	}
+	a.selects(c, &s, false)
 	c.Flags().StringVar(&until, "until", "", "plan until the end of this `day`, such as 2027-03-31")
 	c.Flags().StringVar(&length, "for", "", "plan for this `long`, such as 400d")
 	return c
@@ -64,9 +65,13 @@ func (a *app) horizon(until, length string) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-func (a *app) plan(ctx context.Context, r api.PlanRequest) error {
+func (a *app) plan(ctx context.Context, s selection, until time.Time) error {
 	return a.withOperations(ctx, toWork, func(o service.Operations) error {
-		doc, err := o.Plan(ctx, r)
+		names, err := s.resolve(ctx, o)
+		if err != nil {
+			return err
+		}
+		doc, err := o.Plan(ctx, api.PlanRequest{Names: names, Until: until})
 		if err != nil {
 			return err
 		}
@@ -96,7 +101,7 @@ func (a *app) printPlan(doc api.PlanDoc) {
 	var lines []line
 	for _, s := range doc.Secrets {
 		if s.Error != "" {
-			a.printf("%s %s", a.paint(a.outStyle, red, "failed:"), rota.OneLine(s.Error))
+			a.printf("%s %s", a.paint(a.outStyle, red, "failed:"), rota.OneLine(s.Secret+": "+s.Error))
 			a.tryLine("  ", s.Remedies)
 		}
 		for _, step := range s.Steps {

@@ -64,7 +64,7 @@ func (a *app) policyOf(key string, p provider.Policy) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringSliceVar(&o.connections, "connection", nil, "only what these "+key+" `connections` need")
-	f.StringSliceVar(&o.secrets, "secret", nil, "only what these `secrets` need")
+	f.StringSliceVar(&o.secrets, "secret", nil, "only what these `secrets` need; patterns work too")
 	f.BoolVar(&o.noCreate, "no-create", false, "leave out what's only needed to create a secret that doesn't exist yet")
 	f.BoolVar(&o.noCheck, "no-check", false, "leave out what only rota check needs")
 	f.StringVarP(&o.output, "output", "o", p.Format, "output format: "+p.Format+", or text with the reasons")
@@ -87,8 +87,13 @@ func (a *app) policy(ctx context.Context, key string, p provider.Policy, o polic
 	if err != nil {
 		return err
 	}
-	if err := known("secret", o.secrets, file.Names()); err != nil {
+	if err := (selection{names: o.secrets}).validate(); err != nil {
 		return err
+	}
+	if len(o.secrets) > 0 {
+		if o.secrets, err = matching(o.secrets, file.Names()); err != nil {
+			return err
+		}
 	}
 	pieces, err := file.Pieces(ctx, config.Environment{LookupEnv: a.lookupEnv}, key, o.secrets)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 func (a *app) rotateCommand() *cobra.Command {
 	r := api.WorkRequest{Operation: api.OpRotate}
+	var s selection
 	c := &cobra.Command{
 		Use:   "rotate NAME...",
 		Short: "Rotate secrets now, regardless of dates and windows",
@@ -21,13 +22,11 @@ func (a *app) rotateCommand() *cobra.Command {
 tests it, promotes it, delivers it and reloads the consumers. The previous one is
 retired by policy, as always. Exit code 3 if a rotation must not happen now; the
 reason is in the output.`,
-		Args:              argCount(1, -1),
-		ValidArgsFunction: a.completeNames,
-		RunE: func(c *cobra.Command, args []string) error {
-			r.Secrets = args
-			return a.work(c.Context(), r, &question{tell: tellRotation, ask: "Rotate now?"})
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.work(c.Context(), s, r, question{tell: tellRotation, ask: "Rotate now?", askMany: "Rotate all %d now?"})
 		},
 	}
+	a.selects(c, &s, true)
 	noWaitFlag(c, &r.NoWait)
 	return c
 }

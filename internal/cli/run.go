@@ -15,24 +15,28 @@ import (
 
 func (a *app) runCommand() *cobra.Command {
 	var r api.RunRequest
+	var s selection
 	c := &cobra.Command{
-		Use:   "run",
+		Use:   "run [NAME...]",
 		Short: "Do everything that's due, once",
 		Long: `Does everything that's due, once: for cron, a timer or a pipeline. One failure
 never stops the others. Skips secrets that aren't due yet, unless rota.yaml has
 changed. Exit code 1 if something failed, 3 if something is due but held; a
 failure that's waiting for a retry counts as held.`,
-		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.traced(c.Context(), "rota run", func(ctx context.Context) error { return a.run(ctx, r) })
+			return a.traced(c.Context(), "rota run", func(ctx context.Context) error { return a.run(ctx, s, r) })
 		},
 	}
-	c.Flags().BoolVar(&r.All, "all", false, "look at every secret, due or not")
+	a.selects(c, &s, false)
+	c.Flags().BoolVar(&r.All, "all", false, "look at every selected secret, due or not")
 	return c
 }
 
-func (a *app) run(ctx context.Context, r api.RunRequest) error {
+func (a *app) run(ctx context.Context, s selection, r api.RunRequest) (err error) {
 	return a.withOperations(ctx, toWork, func(o service.Operations) error {
+		if r.Secrets, err = s.resolve(ctx, o); err != nil {
+			return err
+		}
 		doc, err := o.Run(ctx, r)
 		if err != nil {
 			return err

@@ -55,6 +55,12 @@ type validateDoc struct {
 	Warnings    []problemDoc `json:"warnings"`
 }
 
+// versionsDoc has the versions of several secrets.
+type versionsDoc struct {
+	Secrets []api.VersionsDoc  `json:"secrets"`
+	Errors  []api.AlertFailure `json:"errors"` // those whose versions couldn't be read
+}
+
 // keyDoc is what key rotate did.
 type keyDoc struct {
 	DataKeys int    `json:"data_keys"`         // re-encrypted

@@ -15,7 +15,8 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var s selection
+	c := &cobra.Command{
 		Use:   "status [NAME...]",
 		Short: "Show the state of every secret",
 		Long: `Shows the state of every secret as of the last look: ok, due, late (due for longer
@@ -23,16 +24,26 @@ than the policy's late_after), held (due, but must not be done), paused, failed,
 or quarantined (given up after the last retry, until rota resume). A secret whose
 worker was stopped midway is due. Reads rota.yaml and Rota's own store, and
 contacts no other system; use rota plan for that.`,
-		ValidArgsFunction: a.completeNames,
-		RunE:              func(c *cobra.Command, args []string) error { return a.status(c.Context(), args) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.status(c.Context(), s) },
 	}
+	a.selects(c, &s, false)
+	return c
 }
 
-func (a *app) status(ctx context.Context, names []string) error {
+func (a *app) status(ctx context.Context, s selection) error {
 	return a.withOperations(ctx, toLook, func(o service.Operations) error {
-		doc, err := o.Status(ctx, api.StatusRequest{Names: names})
+		var r api.StatusRequest
+		if s.named() {
+			r.Names = s.names
+		}
+		doc, err := o.Status(ctx, r)
 		if err != nil {
 			return err
+		}
+		if !s.named() {
+			if doc.Secrets, err = s.from(doc.Secrets); err != nil {
+				return err
+			}
 		}
 		if a.json() {
 			return a.document(doc)

@@ -18,32 +18,19 @@ func noWaitFlag(c *cobra.Command, noWait *bool) {
 	c.Flags().BoolVar(noWait, "no-wait", false, "exit with code 4 if another worker holds the secret, instead of waiting for it")
 }
 
-// question is what a person is asked beforehand.
-type question struct {
-	tell func(api.SecretDoc) string // what it will do to a secret
-	ask  string
+// work does one thing to the selected secrets, once a person has agreed, and
+// reports how it went.
+func (a *app) work(ctx context.Context, s selection, r api.WorkRequest, q question) error {
+	return a.traced(ctx, "rota "+string(r.Operation), func(ctx context.Context) error { return a.workOn(ctx, s, r, q) })
 }
 
-// work does one thing to the named secrets and reports how it went. It asks
-// nothing if there's no question.
-func (a *app) work(ctx context.Context, r api.WorkRequest, q *question) error {
-	return a.traced(ctx, "rota "+string(r.Operation), func(ctx context.Context) error { return a.workOn(ctx, r, q) })
-}
-
-func (a *app) workOn(ctx context.Context, r api.WorkRequest, q *question) error {
+func (a *app) workOn(ctx context.Context, s selection, r api.WorkRequest, q question) (err error) {
 	return a.withOperations(ctx, toWork, func(o service.Operations) error {
-		if q != nil && !a.yes {
-			doc, err := o.Secrets(ctx, r.Secrets)
-			if err != nil {
-				return err
-			}
-			told := ""
-			for _, s := range doc.Secrets {
-				told += q.tell(s)
-			}
-			if err := a.confirm(ctx, told, q.ask); err != nil {
-				return err
-			}
+		if r.Secrets, err = s.resolve(ctx, o); err != nil {
+			return err
+		}
+		if err := a.confirmEach(ctx, o, r.Secrets, q); err != nil {
+			return err
 		}
 		doc, err := o.Work(ctx, r)
 		if err != nil {

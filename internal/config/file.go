@@ -173,6 +173,17 @@ func (f *File) Names() []string {
 	return names
 }
 
+// Owners returns the owner of each secret that has one.
+func (f *File) Owners() map[string]string {
+	owners := map[string]string{}
+	for _, s := range f.Document.Secrets {
+		if s.Owner.Text != "" {
+			owners[s.Name.Text] = s.Owner.Text
+		}
+	}
+	return owners
+}
+
 // Policy returns a secret's policy, merged over the defaults, or the zero
 // Policy if the file has no such secret.
 func (f *File) Policy(name string) rotation.Policy { return f.policies[name] }

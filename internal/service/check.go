@@ -66,7 +66,7 @@ func (l *Local) preflight(ctx context.Context, list []chosen) []api.FindingDoc {
 			if c.err != nil {
 				f.Check = "configuration"
 			}
-			f.Detail, f.Remedies = errs[i].Error(), rota.RemediesOf(errs[i])
+			f.Detail, _, f.Remedies = DescribeIn(errs[i])
 			found[i] = []rota.Finding{f}
 		}
 		for _, f := range found[i] {

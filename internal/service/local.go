@@ -201,6 +201,15 @@ func Describe(err error) (text, said string, remedies []rota.Remedy) {
 	return err.Error(), hint.Of(remedies), remedies
 }
 
+// DescribeIn is Describe for a document that names the secret itself.
+func DescribeIn(err error) (text, said string, remedies []rota.Remedy) {
+	text, said, remedies = Describe(err)
+	if own, ok := errors.AsType[*rotation.SecretError](err); ok {
+		text = own.Err.Error()
+	}
+	return text, said, remedies
+}
+
 // Secrets says what rotating the named secrets would do.
 func (l *Local) Secrets(ctx context.Context, names []string) (api.SecretsDoc, error) {
 	list, err := l.choose(ctx, access.List, rotation.OpList, names)
@@ -211,7 +220,7 @@ func (l *Local) Secrets(ctx context.Context, names []string) (api.SecretsDoc, er
 	for _, c := range list {
 		d := api.SecretDoc{Secret: c.name, Fields: l.File.IssuerFields(c.name)}
 		if c.err != nil {
-			d.Error, d.Hint, d.Remedies = Describe(c.err)
+			d.Error, d.Hint, d.Remedies = DescribeIn(c.err)
 			doc.Secrets = append(doc.Secrets, d)
 			continue
 		}

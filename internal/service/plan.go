@@ -40,7 +40,7 @@ func (l *Local) Plan(ctx context.Context, r api.PlanRequest) (api.PlanDoc, error
 		p := &doc.Secrets[i]
 		p.Secret = c.name
 		if errs[i] != nil {
-			p.Error, p.Hint, p.Remedies = Describe(errs[i])
+			p.Error, p.Hint, p.Remedies = DescribeIn(errs[i])
 		}
 		if p.Steps == nil {
 			p.Steps = []api.StepDoc{}

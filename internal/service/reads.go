@@ -241,7 +241,7 @@ func (l *Local) History(ctx context.Context, r api.HistoryRequest) (api.HistoryD
 	}
 	versions, err := l.storedVersions(ctx, r.Secret)
 	if err != nil {
-		doc.VersionsError, doc.Remedies = err.Error(), rota.RemediesOf(err)
+		doc.VersionsError, _, doc.Remedies = DescribeIn(err)
 	}
 	for _, v := range versions {
 		d := describeVersion(v)

@@ -16,7 +16,7 @@ import (
 
 // Run does everything that's due, once.
 func (l *Local) Run(ctx context.Context, r api.RunRequest) (api.WorkDoc, error) {
-	list, err := l.choose(ctx, access.Rotate, rotation.OpRun, nil)
+	list, err := l.choose(ctx, access.Rotate, rotation.OpRun, r.Secrets)
 	if err != nil {
 		return api.WorkDoc{}, err
 	}
@@ -108,7 +108,9 @@ func (l *Local) Alert(ctx context.Context) (api.AlertDoc, error) {
 			doc.Late = append(doc.Late, c.name)
 		}
 		if errs[i] != nil {
-			doc.Errors = append(doc.Errors, api.AlertFailure{Secret: c.name, Error: errs[i].Error(), Remedies: rota.RemediesOf(errs[i])})
+			failure := api.AlertFailure{Secret: c.name}
+			failure.Error, _, failure.Remedies = DescribeIn(errs[i])
+			doc.Errors = append(doc.Errors, failure)
 		}
 	}
 	return doc, nil

@@ -33,12 +33,14 @@ func (l *Local) Status(ctx context.Context, r api.StatusRequest) (api.StatusDoc,
 		doc.Refused = &api.RefusedDoc{Since: l.Refused.Since, Error: "the log says why"}
 	}
 	wanted, doc.Next = page(wanted, r.After, r.Limit)
-	broken := l.unresolved()
+	broken, owners := l.unresolved(), l.File.Owners()
 	for _, name := range wanted {
 		one := statusOf(name, known[name], l.File.Policy(name), doc.At)
+		one.Owner = owners[name]
 		if l.Wired != nil && l.Wired.Broken[name] != nil {
-			one.State, one.Reason = api.StateFailed, "it can't be worked on: "+l.Wired.Broken[name].Error()
-			one.Remedies = rota.RemediesOf(l.Wired.Broken[name])
+			one.State = api.StateFailed
+			one.Reason, _, one.Remedies = DescribeIn(l.Wired.Broken[name])
+			one.Reason = "it can't be worked on: " + one.Reason
 		}
 		if err := broken[name]; err != nil && one.LookedAt.IsZero() && one.BegunAt.IsZero() {
 			one.State, one.Reason = api.StateFailed, "it has never been looked at, and can't be worked on from here: "+err.Error()

@@ -250,10 +250,7 @@ func (w outcome) doc(wanted rota.Step) api.WorkSecretDoc {
 		doc.Done = append(doc.Done, api.StepDoc{Step: d.Step, Version: d.Version, Credential: d.Credential, Reason: d.Reason})
 	}
 	if w.err != nil {
-		doc.Error, doc.Hint, doc.Remedies = Describe(w.err)
-		if own, ok := errors.AsType[*rotation.SecretError](w.err); ok {
-			doc.Error = own.Err.Error()
-		}
+		doc.Error, doc.Hint, doc.Remedies = DescribeIn(w.err)
 		if doc.State == api.WorkNothing {
 			doc.Reason, doc.Error = doc.Error, ""
 		}

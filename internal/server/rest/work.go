@@ -39,9 +39,10 @@ func (a *server) workRoutes() {
 		})
 	write(a, huma.Operation{OperationID: "run", Path: "/v1/run", Summary: "Do everything that's due, once", Tags: []string{"work"}},
 		func(ctx context.Context, o service.Operations, in *struct {
-			All bool `query:"all" doc:"Look at every secret, due or not."`
+			Name []string `query:"name,explode" maxItems:"1000" doc:"Only these secrets."`
+			All  bool     `query:"all" doc:"Look at every secret, due or not."`
 		}) (api.WorkDoc, error) {
-			return o.Run(ctx, api.RunRequest{All: in.All})
+			return o.Run(ctx, api.RunRequest{Secrets: in.Name, All: in.All})
 		})
 	write(a, huma.Operation{OperationID: "adopt-secret", Path: "/v1/secrets/{name}/adopt", Summary: "Take over an existing credential without rotating it", Tags: []string{"work"}},
 		func(ctx context.Context, o service.Operations, in *struct {
