@@ -67,6 +67,9 @@ type Traits struct {
 	// that, so the issuer's Delete is a no-op. 0 means that credentials last
 	// until they're deleted.
 	Lifetime time.Duration `json:"lifetime,omitzero"`
+	// FromCurrent means that a new credential is made from the current one, which
+	// Create is then given.
+	FromCurrent bool `json:"from_current,omitempty"`
 	// Manual means that only a person can rotate the credential. Rota sends
 	// reminders.
 	Manual bool `json:"manual,omitempty"`
@@ -82,6 +85,9 @@ type CreateRequest struct {
 	// list them, of those in the store's versions. An issuer with a fixed set of
 	// names picks one that isn't taken.
 	Taken []string
+	// Current is the credential in use if the issuer's [Traits] ask for it and
+	// there's one.
+	Current Credential
 }
 
 // SetRequest names the credential to make valid.

@@ -33,10 +33,13 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 		return err
 	}
 	var c rota.Credential
-	err := t.outside.call(ctx, "issuer.create", "", func(ctx context.Context) (err error) {
-		c, err = t.s.Issuer.Create(ctx, rota.CreateRequest{Taken: t.view().taken()})
-		return err
-	})
+	request, err := t.createRequest(ctx)
+	if err == nil {
+		err = t.outside.call(ctx, "issuer.create", "", func(ctx context.Context) (err error) {
+			c, err = t.s.Issuer.Create(ctx, request)
+			return err
+		})
+	}
 	t.seen.invalidateList()
 	if err != nil {
 		t.ledger.endIntent(d.Version)
@@ -49,6 +52,20 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 	d.Credential = t.s.Issuer.CredentialID(c)
 	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.CredentialID = d.Credential })
 	return t.change(ctx, d, func() {}, putChange(d.Version, c, newLabels(d.Version)...))
+}
+
+// createRequest is what the issuer is told about what there is.
+func (t *turn) createRequest(ctx context.Context) (rota.CreateRequest, error) {
+	r := rota.CreateRequest{Taken: t.view().taken()}
+	current, ok := t.seen.credential(rota.LabelCurrent)
+	if !ok || !t.s.Issuer.Traits().FromCurrent {
+		return r, nil
+	}
+	var err error
+	if r.Current, err = t.outside.get(ctx, current.ID); err != nil {
+		return r, fmt.Errorf("read version %s: %w", current.ID, err)
+	}
+	return r, nil
 }
 
 // beginCreate writes down that a credential is about to be made.

@@ -10,6 +10,7 @@ import (
 	"github.com/rota-dev/rota/provider/file"
 	"github.com/rota-dev/rota/provider/manual"
 	"github.com/rota-dev/rota/provider/postgres"
+	"github.com/rota-dev/rota/provider/random"
 	"github.com/rota-dev/rota/provider/smtp"
 	"github.com/rota-dev/rota/provider/webhook"
 )
@@ -21,6 +22,7 @@ func List() []provider.Provider {
 		file.Provider(),
 		aws.Provider(),
 		postgres.Provider(),
+		random.Provider(),
 		webhook.Provider(),
 		smtp.Provider(),
 		chat.Provider(),

@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,13 @@ const (
 	JSON           = "json"            // one object, with a key for each value
 	Dotenv         = "dotenv"          // KEY=value lines, as a shell and dotenv libraries read them
 	AWSCredentials = "aws_credentials" // ~/.aws/credentials, one profile of it
+	Text           = "text"            // nothing but one value, such as a key in PEM
+	Htpasswd       = "htpasswd"        // name:hash lines, as Apache and nginx read them
+	DockerConfig   = "docker_config"   // ~/.docker/config.json, the login for one registry
 )
+
+// formats are all of them.
+var formats = []string{JSON, Dotenv, AWSCredentials, Text, Htpasswd, DockerConfig}
 
 // Config describes a file that gets the current credential.
 type Config struct {
@@ -32,13 +39,21 @@ type Config struct {
 	// folder, link or file that a stranger may have created, because others can
 	// write to the folder around it, is refused unless it belongs to Owner.
 	Path string
-	// Format is [JSON], [Dotenv] or [AWSCredentials].
+	// Format is one of the formats.
 	Format string
 	// Profile is the profile in an AWS credentials file. Defaults to
 	// "default"; for other formats it stays empty.
 	Profile string
+	// Registry is the registry in a Docker config.json, as Docker writes it there:
+	// registry.example.org, or https://index.docker.io/v1/.
+	Registry string
+	// User is the user's name in an htpasswd file. Defaults to the credential's
+	// username.
+	User string
 	// Fields names the values. Defaults to the fields' own names, in an AWS
-	// credentials file to aws_access_key_id and aws_secret_access_key.
+	// credentials file to aws_access_key_id and aws_secret_access_key. A text file
+	// has one, called content; htpasswd and Docker's config have username and
+	// password.
 	Fields rota.FieldMap
 	// Mode is that of a new file, or of one that gets another owner or group,
 	// and the widest that an existing file keeps: what it grants beyond this is
@@ -85,6 +100,15 @@ func New(c Config) (rota.Target, error) {
 	if c.Profile != "" && c.Format != AWSCredentials {
 		return refuse("", "profile %q is for the format %s only", c.Profile, AWSCredentials)
 	}
+	if (c.Registry != "") != (c.Format == DockerConfig) {
+		return refuse("registry.example.org", "the format %s, and no other, needs a registry", DockerConfig)
+	}
+	if c.User != "" && c.Format != Htpasswd {
+		return refuse("", "user %q is for the format %s only", c.User, Htpasswd)
+	}
+	if c.Format == Text && len(c.Fields.Names()) == 0 {
+		return refuse("fields: {content: password}", "the format %s needs to know its content", Text)
+	}
 	for _, name := range c.Fields.Names() {
 		if err := checkName(c.Format, name); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
@@ -107,8 +131,18 @@ func New(c Config) (rota.Target, error) {
 		t.format = func(existing []byte, values map[string]string) ([]byte, error) {
 			return mergeAWS(existing, profile, values)
 		}
+	case Text:
+		t.format = wholeFile
+	case Htpasswd:
+		t.format = func(existing []byte, values map[string]string) ([]byte, error) {
+			return mergeHtpasswd(existing, cmp.Or(c.User, values[userName]), values[passwordName])
+		}
+	case DockerConfig:
+		t.format = func(existing []byte, values map[string]string) ([]byte, error) {
+			return mergeDockerConfig(existing, c.Registry, values)
+		}
 	default:
-		return refuse(fmt.Sprintf("%s, %s, %s", JSON, Dotenv, AWSCredentials), "format %q is not known", c.Format)
+		return refuse(strings.Join(formats, ", "), "format %q is not known", c.Format)
 	}
 	return t, nil
 }
@@ -120,6 +154,10 @@ func checkName(format, name string) error {
 		return rota.WithRemedies(fmt.Errorf("%q can't be a variable's name", name), rota.Configure("", "names such as DB_PASSWORD"))
 	case format == AWSCredentials && (name == "" || strings.ContainsAny(name, " \t\r\n=[]#;")):
 		return rota.WithRemedies(fmt.Errorf("%q can't be a setting of an AWS credentials file", name), rota.Configure("", "aws_access_key_id, aws_secret_access_key"))
+	case format == Text && name != contentName:
+		return rota.WithRemedies(fmt.Errorf("%q: a text file has nothing but its %s", name, contentName), rota.Configure("", "fields: {content: password}"))
+	case (format == Htpasswd || format == DockerConfig) && name != userName && name != passwordName:
+		return rota.WithRemedies(fmt.Errorf("%q isn't part of a login", name), rota.Configure("", "fields: {username: username, password: password}"))
 	case format == JSON && !utf8.ValidString(name):
 		return rota.WithRemedies(fmt.Errorf("%q is not UTF-8, which JSON can't hold", name), rota.Configure("", "a name in UTF-8"))
 	}

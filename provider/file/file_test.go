@@ -30,44 +30,66 @@ func deliver(t *testing.T, c file.Config) error {
 	return target.Deliver(t.Context(), request)
 }
 
+// conforming are the formats whose values can be read back, each with how.
+var conforming = []struct {
+	config file.Config
+	fields map[string]string
+	read   func([]byte) (map[string]string, error)
+}{
+	{file.Config{Format: file.JSON}, map[string]string{"ID": rota.FieldAccessKeyID, "SECRET": rota.FieldSecretAccessKey}, func(content []byte) (map[string]string, error) {
+		values := map[string]string{}
+		return values, json.Unmarshal(content, &values)
+	}},
+	{file.Config{Format: file.Dotenv}, map[string]string{"ID": rota.FieldAccessKeyID, "SECRET": rota.FieldSecretAccessKey}, func(content []byte) (map[string]string, error) { return pairs(content, "=") }},
+	{file.Config{Format: file.AWSCredentials}, map[string]string{"id": rota.FieldAccessKeyID, "secret": rota.FieldSecretAccessKey}, func(content []byte) (map[string]string, error) { return pairs(content, " = ") }},
+	{file.Config{Format: file.Text}, map[string]string{"content": rota.FieldSecretAccessKey}, func(content []byte) (map[string]string, error) {
+		return map[string]string{"content": string(content)}, nil
+	}},
+	{file.Config{Format: file.DockerConfig, Registry: "registry.example.org"}, map[string]string{"username": rota.FieldAccessKeyID, "password": rota.FieldSecretAccessKey}, func(content []byte) (map[string]string, error) {
+		var all struct {
+			Auths map[string]struct{ Auth []byte }
+		}
+		err := json.Unmarshal(content, &all)
+		user, password, _ := strings.Cut(string(all.Auths["registry.example.org"].Auth), ":")
+		return map[string]string{"username": user, "password": password}, err
+	}},
+}
+
 func TestTheTargetKeepsTheContract(t *testing.T) {
-	fields, err := rota.ParseFieldMap(map[string]string{"ID": rota.FieldAccessKeyID, "SECRET": rota.FieldSecretAccessKey}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for format, read := range map[string]func([]byte) (map[string]string, error){
-		file.JSON: func(content []byte) (map[string]string, error) {
-			values := map[string]string{}
-			return values, json.Unmarshal(content, &values)
-		},
-		file.Dotenv:         func(content []byte) (map[string]string, error) { return pairs(content, "=") },
-		file.AWSCredentials: func(content []byte) (map[string]string, error) { return pairs(content, " = ") },
-	} {
-		t.Run(format, func(t *testing.T) {
+	for _, c := range conforming {
+		var err error
+		if c.config.Fields, err = rota.ParseFieldMap(c.fields, nil); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(c.config.Format, func(t *testing.T) {
 			providertest.Target(t, func(t *testing.T) providertest.TargetFixture {
-				path := filepath.Join(t.TempDir(), "credentials")
-				target, err := file.New(file.Config{Path: path, Format: format, Fields: fields})
+				config := c.config
+				config.Path = filepath.Join(t.TempDir(), "credentials")
+				target, err := file.New(config)
 				if err != nil {
 					t.Fatal(err)
 				}
 				return providertest.TargetFixture{
 					Target: target,
+					Credential: func(n int) rota.Credential {
+						values := map[string]string{}
+						for _, field := range c.fields {
+							values[field] = fmt.Sprintf("value-%d-of-%s", n, field)
+						}
+						return rota.NewCredential(values)
+					},
 					Read: func() (rota.Credential, bool, error) {
-						content, err := os.ReadFile(path)
+						content, err := os.ReadFile(config.Path)
 						if errors.Is(err, fs.ErrNotExist) {
 							return rota.Credential{}, false, nil
 						}
 						if err != nil {
 							return rota.Credential{}, false, err
 						}
-						values, err := read(content)
-						for name, value := range values { // the SDKs' names have no case
-							delete(values, name)
-							values[strings.ToUpper(name)] = value
-						}
-						return fields.Read(values), true, err
+						values, err := c.read(content)
+						return config.Fields.Read(values), true, err
 					},
-					Writes: writes(t, path),
+					Writes: writes(t, config.Path),
 				}
 			})
 		})
@@ -104,15 +126,19 @@ func writes(t *testing.T, path string) func() int {
 
 func TestNewRefusesABadConfig(t *testing.T) {
 	for name, c := range map[string]file.Config{
-		"a relative path":                {Path: "x/credentials", Format: file.JSON},
-		"no path":                        {Format: file.JSON},
-		"a folder":                       {Path: "/etc/", Format: file.JSON},
-		"an unknown format":              {Path: "/x", Format: "toml"},
-		"no format":                      {Path: "/x"},
-		"a profile outside AWS's format": {Path: "/x", Format: file.JSON, Profile: "app"},
-		"a profile that breaks out":      {Path: "/x", Format: file.AWSCredentials, Profile: "a]\n[b"},
-		"a mode that all may write":      {Path: "/x", Format: file.JSON, Mode: 0o666},
-		"a mode with more than rights":   {Path: "/x", Format: file.JSON, Mode: fs.ModeSetuid | 0o600},
+		"a relative path":                 {Path: "x/credentials", Format: file.JSON},
+		"no path":                         {Format: file.JSON},
+		"a folder":                        {Path: "/etc/", Format: file.JSON},
+		"an unknown format":               {Path: "/x", Format: "toml"},
+		"no format":                       {Path: "/x"},
+		"a profile outside AWS's format":  {Path: "/x", Format: file.JSON, Profile: "app"},
+		"a profile that breaks out":       {Path: "/x", Format: file.AWSCredentials, Profile: "a]\n[b"},
+		"a text without content":          {Path: "/x", Format: file.Text},
+		"a Docker config for no registry": {Path: "/x", Format: file.DockerConfig},
+		"a registry outside its format":   {Path: "/x", Format: file.JSON, Registry: "r"},
+		"a user outside htpasswd":         {Path: "/x", Format: file.JSON, User: "app"},
+		"a mode that all may write":       {Path: "/x", Format: file.JSON, Mode: 0o666},
+		"a mode with more than rights":    {Path: "/x", Format: file.JSON, Mode: fs.ModeSetuid | 0o600},
 	} {
 		if _, err := file.New(c); err == nil {
 			t.Errorf("%s is taken", name)

@@ -42,6 +42,11 @@ func mergeJSON(existing []byte, values map[string]string) ([]byte, error) {
 		members[i].value = value
 	}
 
+	return writeObject(members)
+}
+
+// writeObject writes an object, indented.
+func writeObject(members []member) ([]byte, error) {
 	var flat bytes.Buffer
 	flat.WriteByte('{')
 	for i, m := range members {

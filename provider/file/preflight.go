@@ -71,7 +71,10 @@ func (t *target) Preflight(ctx context.Context) []rota.Finding {
 // sample are values for the names in the file, as far as they're known before
 // there's a credential.
 func (t *target) sample() map[string]string {
-	values := map[string]string{}
+	values := map[string]string{userName: "rota-check", passwordName: "rota-check", contentName: "rota-check"}
+	if t.config.Format == JSON || t.config.Format == Dotenv || t.config.Format == AWSCredentials {
+		clear(values)
+	}
 	for _, name := range t.config.Fields.Names() {
 		if own, ok := awsNames[name]; ok && t.config.Format == AWSCredentials {
 			name = own
