@@ -60,6 +60,13 @@ func (c Credential) Fields() map[string]string { return maps.Clone(c.fields()) }
 // Names returns the field names, sorted.
 func (c Credential) Names() []string { return slices.Sorted(maps.Keys(c.fields())) }
 
+// Only returns the credential without the fields that aren't named.
+func (c Credential) Only(names ...string) Credential {
+	fields := c.Fields()
+	maps.DeleteFunc(fields, func(name, _ string) bool { return !slices.Contains(names, name) })
+	return NewCredential(fields)
+}
+
 // IsZero reports whether the credential has no fields.
 func (c Credential) IsZero() bool { return len(c.fields()) == 0 }
 

@@ -33,6 +33,9 @@ const (
 	LabelAdoptedPrevious Label = "ROTA_ADOPTED_PREVIOUS"
 )
 
+// LabelPrefix is the prefix of the labels that only Rota gives.
+const LabelPrefix = "ROTA_"
+
 // madePrefix is the prefix of the labels that mark versions whose credential Rota
 // created but whose id came from elsewhere, as in a rotation by Secrets Manager.
 const madePrefix = "ROTA_MADE_"

@@ -73,6 +73,7 @@ func (a *adoption) adopt(ctx context.Context) error {
 		a.choose,
 		a.checkNamed,
 		a.checkLogin,
+		a.checkPlace,
 		a.checkActive,
 		a.dropPending,
 		a.store,
@@ -154,6 +155,7 @@ func (a *adoption) choose(ctx context.Context) error {
 	switch {
 	case !a.credential.IsZero():
 		a.ledger.redact(a.credential)
+		a.credential = a.s.issued(a.credential)
 		return a.checkNew(ctx, current)
 	case !stored:
 		return refuseAdoption(handedIn(a.s.Name), "the store holds no current credential")

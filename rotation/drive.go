@@ -75,6 +75,9 @@ func (t *turn) takeOver(ctx context.Context, d Decision) error {
 			return err
 		}
 	}
+	if err := t.checkStored(ctx, d.Version); err != nil {
+		return fmt.Errorf("adopt: %w", err)
+	}
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (o *outside) traced(ctx context.Context, s Span, f func(context.Context) er
 }
 
 // get reads a version's credential, once per turn, and remembers the value for
-// the redactor.
+// the redactor. It leaves out fields that aren't the issuer's.
 func (o *outside) get(ctx context.Context, version string) (rota.Credential, error) {
 	if c, ok := o.values[version]; ok {
 		return c, nil
@@ -74,6 +74,7 @@ func (o *outside) get(ctx context.Context, version string) (rota.Credential, err
 		return rota.Credential{}, err
 	}
 	o.ledger.redact(c)
+	c = o.s.issued(c)
 	if o.values == nil {
 		o.values = map[string]rota.Credential{}
 	}

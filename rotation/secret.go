@@ -15,8 +15,12 @@ type Secret struct {
 	Owner string
 	// Systems are the names of the outside systems that the secret's steps call.
 	// If one of them is slow, secrets that don't use it must not be delayed.
-	Systems   []string
-	Issuer    rota.Issuer
+	Systems []string
+	Issuer  rota.Issuer
+	// Fields are the names of the fields that the issuer's credentials have. Any
+	// others that the store holds are ignored: whoever may write to the store must
+	// not choose what targets and checks get. Defaults to all of them.
+	Fields    []string
 	Store     rota.Store
 	Checks    []rota.Check
 	Targets   []rota.Target
@@ -31,6 +35,14 @@ type Secret struct {
 	// called at every observation, so it must be cheap. If a system doesn't
 	// answer, it returns what it already knows.
 	Rivals func(ctx context.Context) Rivals
+}
+
+// issued is a credential without what isn't the issuer's.
+func (s *Secret) issued(c rota.Credential) rota.Credential {
+	if len(s.Fields) == 0 {
+		return c
+	}
+	return c.Only(s.Fields...)
 }
 
 // targetNames returns the names of its targets, in order of delivery.

@@ -151,6 +151,7 @@ func (w *wiring) secret(ctx context.Context, s *Secret) (*rotation.Secret, error
 		switch cfg := p.config.(type) {
 		case provider.IssuerConfig:
 			out.Issuer, err = cfg.Issuer(b)
+			out.Fields = cfg.Fields().All
 			keep(err)
 			keep(storeErr)
 		case provider.CheckConfig:

@@ -52,8 +52,14 @@ func createSecret(ctx context.Context, s *Server, g *record.Guarded, in *createS
 	suffix := s.randomString(alphanumeric, 6)
 	var out secretOutput
 	act := record.Operation{Action: access.Write, Op: rotation.OpCreateSecret}
+	if err := s.checkReservedTags(ctx, g, act.Op, in.Name, tagKeys(in.Tags)...); err != nil {
+		return nil, err
+	}
 	if in.hasValue() {
 		act.Version = in.ClientRequestToken
+		if err := s.checkReserved(ctx, g, act.Op, in.Name, act.Version); err != nil {
+			return nil, err
+		}
 	}
 	err := g.Update(ctx, in.Name, act, func(c *record.Change) error {
 		if c.Exists {
@@ -121,6 +127,9 @@ func updateSecret(ctx context.Context, s *Server, g *record.Guarded, in *updateS
 	act := record.Operation{Action: access.Write, Op: rotation.OpUpdate}
 	if in.hasValue() {
 		act.Version = in.ClientRequestToken
+		if err := s.checkReserved(ctx, g, act.Op, t.name, act.Version); err != nil {
+			return nil, err
+		}
 	}
 	err := g.Update(ctx, t.name, act, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {

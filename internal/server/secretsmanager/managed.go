@@ -2,11 +2,13 @@ package secretsmanager
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/store/record"
 )
 
@@ -28,13 +30,52 @@ func errManagedDeletion() *Error {
 	return errInvalidRequest("This secret can't be deleted because Rota's configuration rotates it. Take it out of rota.yaml first.")
 }
 
+// checkReserved refuses what would make Rota take a version for its own, or a
+// step for done: labels and ids that it gives itself. Where no configuration
+// rotates the secret, a rotation function may need them, so whoever may rotate
+// the secret may use them.
+func (s *Server) checkReserved(ctx context.Context, g *record.Guarded, op, name, token string, labels ...string) error {
+	i := slices.IndexFunc(labels, isReservedLabel)
+	if !s.isManaged(name) {
+		if i >= 0 || strings.HasPrefix(token, rota.VersionPrefix) {
+			return g.Check(ctx, access.Rotate, op, name)
+		}
+		return nil
+	}
+	err := checkManagedToken(token)
+	if i >= 0 {
+		err = errInvalidRequest("While Rota's configuration rotates the secret, only Rota itself moves the staging label " + labels[i] + ".")
+	}
+	if err == nil {
+		return nil
+	}
+	return firstError(g.Check(ctx, access.Write, op, name), err) // what a secret is, is nothing for strangers
+}
+
+// checkReservedTags refuses tags that tell Rota's rotation function whose
+// credentials the secret may get, unless the caller may rotate it.
+func (s *Server) checkReservedTags(ctx context.Context, g *record.Guarded, op, name string, keys ...string) error {
+	if slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(strings.ToLower(key), "rota:") }) {
+		return g.Check(ctx, access.Rotate, op, name)
+	}
+	return nil
+}
+
+func tagKeys(tags []tag) (keys []string) {
+	for _, t := range tags {
+		keys = append(keys, t.Key)
+	}
+	return keys
+}
+
+// isReservedLabel reports whether a label is one of Rota's own. All of those, and
+// any to come, have a prefix of their own.
+func isReservedLabel(label string) bool { return strings.HasPrefix(label, rota.LabelPrefix) }
+
 // checkManagedLabel refuses to remove labels that track a rotation from a
 // version that Rota created or adopted. Labels can be removed from any other
 // version: that's how a person cleans up.
 func checkManagedLabel(r *record.Record, label string) error {
-	if label == string(rota.LabelAdopted) || label == string(rota.LabelAdoptedPrevious) || strings.HasPrefix(label, string(rota.LabelMade(""))) {
-		return errInvalidRequest("While Rota's configuration rotates the secret, only Rota itself sets the staging label " + label + ".")
-	}
 	if !isStagingLabel(label) {
 		return nil
 	}
@@ -44,11 +85,17 @@ func checkManagedLabel(r *record.Record, label string) error {
 	return nil
 }
 
+// managedToken is what reload commands and logs can be expected to deal with.
+var managedToken = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
 // checkManagedToken refuses an id that would make Rota mistake a version for
-// its own.
+// its own, or that a reload command would stumble over.
 func checkManagedToken(token string) error {
 	if isOwnVersion(record.Version{ID: token}) {
 		return errInvalidParameter("The ClientRequestToken looks like the ids of Rota's own versions of this secret. Use a different one.")
+	}
+	if token != "" && !managedToken.MatchString(token) {
+		return errInvalidParameter("While Rota's configuration rotates the secret, a ClientRequestToken must contain only letters, digits and the characters . _ -")
 	}
 	return nil
 }

@@ -53,11 +53,6 @@ func (c *content) check() error {
 // addVersion adds a version with the value, or fills the one that a rotation
 // announced.
 func (c *content) addVersion(change *record.Change, s *Server) error {
-	if s.isManaged(change.Name) {
-		if err := checkManagedToken(c.ClientRequestToken); err != nil {
-			return err
-		}
-	}
 	if old := change.Version(c.ClientRequestToken); old != nil {
 		if !old.Empty {
 			return s.errTokenInUse(change.Record, old.ID)
@@ -122,6 +117,9 @@ func (r *putSecretValueRequest) check() error {
 func putSecretValue(ctx context.Context, s *Server, g *record.Guarded, in *putSecretValueRequest) (*secretOutput, error) {
 	t := s.parseID(in.SecretID)
 	var out secretOutput
+	if err := s.checkReserved(ctx, g, rotation.OpPut, t.name, in.ClientRequestToken, in.VersionStages...); err != nil {
+		return nil, err
+	}
 	act := record.Operation{Action: access.Write, Op: rotation.OpPut, Version: in.ClientRequestToken}
 	err := g.Update(ctx, t.name, act, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {

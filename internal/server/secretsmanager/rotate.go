@@ -100,6 +100,9 @@ func (s *Server) rotateManaged(ctx context.Context, g *record.Guarded, t secretR
 	if in.RotationLambdaARN != nil || in.RotationRules != nil || !in.immediately() {
 		return nil, errManaged()
 	}
+	if err := checkManagedToken(in.ClientRequestToken); err != nil {
+		return nil, err
+	}
 	if err := g.Audit(ctx, rotation.OpRotate, t.name, rotation.OutcomeBegun, "", "requested by RotateSecret"); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,9 @@ func updateSecretVersionStage(ctx context.Context, s *Server, g *record.Guarded,
 	t := s.parseID(in.SecretID)
 	var out secretOutput
 	act := record.Operation{Action: access.Write, Op: rotation.OpLabel, Version: in.MoveToVersionID, Detail: in.VersionStage}
+	if err := s.checkReserved(ctx, g, act.Op, t.name, "", in.VersionStage); err != nil {
+		return nil, err
+	}
 	err := g.Update(ctx, t.name, act, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {
 			return err

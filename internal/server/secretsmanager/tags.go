@@ -55,6 +55,9 @@ func (r *tagResourceRequest) check() error {
 
 func tagResource(ctx context.Context, s *Server, g *record.Guarded, in *tagResourceRequest) (emptyOutput, error) {
 	t := s.parseID(in.SecretID)
+	if err := s.checkReservedTags(ctx, g, rotation.OpTag, t.name, tagKeys(in.Tags)...); err != nil {
+		return emptyOutput{}, err
+	}
 	return emptyOutput{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: rotation.OpTag}, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {
 			return err
@@ -83,6 +86,9 @@ func (r *untagResourceRequest) check() error {
 
 func untagResource(ctx context.Context, s *Server, g *record.Guarded, in *untagResourceRequest) (emptyOutput, error) {
 	t := s.parseID(in.SecretID)
+	if err := s.checkReservedTags(ctx, g, rotation.OpUntag, t.name, in.TagKeys...); err != nil {
+		return emptyOutput{}, err
+	}
 	return emptyOutput{}, g.Update(ctx, t.name, record.Operation{Action: access.Write, Op: rotation.OpUntag}, func(c *record.Change) error {
 		if err := t.checkChangeable(c); err != nil {
 			return err
