@@ -35,6 +35,12 @@ func (a *auth) Recheck(r *http.Request, accepted access.Caller) (access.Caller, 
 // Hold counts a request that stays open.
 func (a *auth) Hold(c access.Caller) (func(), error) { return a.current.Load().Hold(c) }
 
+// Admit counts a request that needs no credential.
+func (a *auth) Admit(r *http.Request, as int) error { return a.current.Load().Admit(r, as) }
+
+// maxConnections is how many connections one address may have.
+func (a *auth) maxConnections() int { return a.current.Load().MaxConnections() }
+
 // run records when keys were last used, until ctx ends.
 func (a *auth) run(ctx context.Context) {
 	for ctx.Err() == nil {

@@ -33,7 +33,10 @@ func (d *Daemon) handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", d.ready)
+	mux.Handle("GET /readyz", d.limited(5, http.HandlerFunc(d.ready)))
+	for _, path := range rest.OpenPaths() {
+		mux.Handle("GET "+path, d.limited(5, routes))
+	}
 	mux.Handle("GET /metrics", d.metricsPage())
 	if d.queue != nil {
 		mux.Handle(queuePage+"/", d.requirePermission(access.Admin, queuePage, d.serveQueue))
@@ -43,9 +46,36 @@ func (d *Daemon) handler() http.Handler {
 			d.endpoint.ServeHTTP(w, r)
 			return
 		}
-		writeJSON(w, http.StatusOK, map[string]string{"service": "rota", "version": d.Version, "api": "/v1/openapi.json"})
+		d.limited(1, http.HandlerFunc(d.about)).ServeHTTP(w, r)
 	})
-	return d.metrics.HTTP(d.traced(mux))
+	return endSlow(responseWithin, d.metrics.HTTP(d.traced(mux)))
+}
+
+// about is the page at /.
+func (d *Daemon) about(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"service": "rota", "version": d.Version, "api": "/v1/openapi.json"})
+}
+
+// limited counts requests that need no credential against their address, as that
+// many of the authenticated ones, which are cheaper. Only /healthz is answered
+// always: whoever restarts Rota when it's silent must not be misled by others at
+// the same address.
+func (d *Daemon) limited(as int, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := d.auth.Admit(r, as); !refusedByLimit(w, err) {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// refusedByLimit answers a request beyond a limit.
+func refusedByLimit(w http.ResponseWriter, err error) bool {
+	limited, ok := errors.AsType[*access.LimitError](err)
+	if ok {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(limited.RetryAfter.Seconds()))))
+		writeJSON(w, http.StatusTooManyRequests, map[string]string{"status": "too many " + limited.What()})
+	}
+	return ok
 }
 
 // requirePermission admits callers who may do something with all secrets. A browser prompts
@@ -65,9 +95,7 @@ func (d *Daemon) requirePermission(may access.Action, page string, next func(htt
 				d.Log.ErrorContext(r.Context(), "audit", "error", err)
 			}
 		}
-		if limited, ok := errors.AsType[*access.LimitError](err); ok {
-			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(limited.RetryAfter.Seconds()))))
-			writeJSON(w, http.StatusTooManyRequests, map[string]string{"status": "too many " + limited.What()})
+		if refusedByLimit(w, err) {
 			return
 		}
 		if errors.Is(err, access.ErrUnavailable) {
@@ -142,12 +170,14 @@ func (d *Daemon) listen(ctx context.Context) (*http.Server, net.Listener, error)
 	if err != nil {
 		return nil, nil, rota.WithRemedies(fmt.Errorf("listen: %w", err), rota.Outside("another address, server: {listen: ...}"))
 	}
+	listener = &guardedListener{Listener: listener, each: d.auth.maxConnections, most: mostConnections(), exempt: d.settings.Proxies, within: writeWithin}
 	server := &http.Server{
 		Handler:           d.handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		HTTP2:             &http.HTTP2Config{SendPingTimeout: writeWithin, PingTimeout: writeWithin},
 		ErrorLog:          slog.NewLogLogger(httpLog{d.Log.Handler()}, slog.LevelWarn),
 		// In-flight requests are still answered at shutdown, within drain.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },

@@ -3,7 +3,12 @@ package daemon_test
 import (
 	"bufio"
 	"context"
+	"errors"
+	"io"
+	"net"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,4 +109,64 @@ func TestPagesForAdministratorsSayWhenToRetry(t *testing.T) {
 		}
 		return page.StatusCode == http.StatusTooManyRequests && page.Header.Get("Retry-After") == "1"
 	})
+}
+
+// TestOpenPagesAreLimited asks for pages that need no key.
+func TestOpenPagesAreLimited(t *testing.T) {
+	w := start(t, "", "secrets: []\naccess: {limits: {address: {per_second: 1, burst: 50, open: 2}}}\n")
+	get := func(path string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = page.Body.Close()
+		return page
+	}
+	for range 2 {
+		if page := get("/metrics"); page.StatusCode != http.StatusOK {
+			t.Fatal(page.Status)
+		}
+	}
+	for _, path := range []string{"/metrics", "/readyz", "/v1/openapi.json", "/v1/openapi.yaml"} {
+		if page := get(path); page.StatusCode != http.StatusTooManyRequests || page.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %s %v", path, page.Status, page.Header)
+		}
+	}
+	if page := get("/healthz"); page.StatusCode != http.StatusOK {
+		t.Errorf("/healthz: %s", page.Status)
+	}
+}
+
+// TestConnectionsOfAnAddressAreLimited opens twice as many as streams are allowed,
+// and one more.
+func TestConnectionsOfAnAddressAreLimited(t *testing.T) {
+	w := start(t, "", "secrets: []\naccess: {limits: {address: {per_second: 100, burst: 100, open: 2}}}\n")
+	answered := func() bool {
+		t.Helper()
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
+		_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, err = conn.Read(make([]byte, 1))
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	for n := range 4 {
+		if !answered() {
+			t.Errorf("connection %d wasn't answered", n+1)
+		}
+	}
+	if answered() {
+		t.Error("a fifth connection was answered")
+	}
 }

@@ -103,7 +103,7 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 	from, presented := a.ClientAddress(r), a.credential(r)
 	proven := a.limits.isProven(from, presented.share)
 	if !proven {
-		if err := a.limits.address(from); err != nil {
+		if err := a.limits.address(from, 1); err != nil {
 			return access.Caller{}, err
 		}
 	}
@@ -111,7 +111,7 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 	if err != nil {
 		err = a.refused(r, from, presented, err)
 		if proven { // earlier, by another request: this one is like any other of its address
-			if limited := a.limits.address(from); limited != nil {
+			if limited := a.limits.address(from, 1); limited != nil {
 				err = limited
 			}
 		}
@@ -127,6 +127,13 @@ func (a *Authenticator) Authenticate(r *http.Request, body []byte) (access.Calle
 		return access.Caller{}, err
 	}
 	return caller, nil
+}
+
+// Admit counts a request that needs no credential against its address's share, as
+// that many ordinary ones. The error is an [access.LimitError] if there were too
+// many.
+func (a *Authenticator) Admit(r *http.Request, as int) error {
+	return a.limits.address(a.ClientAddress(r), as)
 }
 
 // outageInterval is how often the log says that nobody can be authenticated:

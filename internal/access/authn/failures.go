@@ -82,7 +82,7 @@ func newFailureLog(o Options) (*failureLog, error) {
 // record audits and logs a failure unless it's over the limit; then it appears
 // in the debug log only. The request fails either way.
 func (r *failureLog) record(req *http.Request, from netip.Addr, claimed string, reason error) {
-	detail, ok := r.detail(claimant{network(from), claimed}, reason)
+	detail, ok := r.detail(claimant{Network(from), claimed}, reason)
 	if !ok {
 		r.log.DebugContext(req.Context(), "authentication failed", "from", from, "claimed", claimed, "reason", reason)
 		return

@@ -39,7 +39,9 @@ type Limits struct {
 // for every event.
 type OpenLimits struct {
 	Principal int // of one principal. Defaults to 500
-	Address   int // from one address. Defaults to 1,000
+	// Address is how many from one address, which may have twice as many
+	// connections. Defaults to 1,000.
+	Address int
 }
 
 // limiter enforces rate limits. An IPv6 /64 counts as one address, because
@@ -87,28 +89,28 @@ func newLimiter(l Limits, now func() time.Time) (*limiter, error) {
 	return &limiter{now: now, open: open, principals: principals, addresses: addresses, proven: proven, failures: failures}, nil
 }
 
-func (l *limiter) principal(name string) error { return take(l.principals.bucket(name), l.now()) }
+func (l *limiter) principal(name string) error { return take(l.principals.bucket(name), l.now(), 1) }
 
-// address takes one of the address's tokens.
-func (l *limiter) address(from netip.Addr) error {
-	return take(l.addresses.bucket(network(from)), l.now())
+// address takes some of the address's tokens.
+func (l *limiter) address(from netip.Addr, tokens int) error {
+	return take(l.addresses.bucket(Network(from)), l.now(), tokens)
 }
 
 // isProven reports whether the credential has its own share at the address.
 func (l *limiter) isProven(from netip.Addr, s share) bool {
-	return l.proven.buckets.Contains(provenAt{network(from), s})
+	return l.proven.buckets.Contains(provenAt{Network(from), s})
 }
 
 // prove takes one token of the credential's own share at the address, for a
 // request that has proven it. The first one creates that share.
 func (l *limiter) prove(from netip.Addr, s share) error {
-	return take(l.proven.bucket(provenAt{network(from), s}), l.now())
+	return take(l.proven.bucket(provenAt{Network(from), s}), l.now(), 1)
 }
 
 // failed counts a failure. The error is [access.LimitError] if there were too
 // many.
 func (l *limiter) failed(from netip.Addr, keyID string) error {
-	now, b := l.now(), l.failures.bucket(claimant{network(from), keyID})
+	now, b := l.now(), l.failures.bucket(claimant{Network(from), keyID})
 	if b.AllowN(now, 1) {
 		return nil
 	}
@@ -116,8 +118,8 @@ func (l *limiter) failed(from netip.Addr, keyID string) error {
 	return &access.LimitError{RetryAfter: time.Duration(missing * float64(time.Second))}
 }
 
-func take(b *rate.Limiter, now time.Time) error {
-	r := b.ReserveN(now, 1)
+func take(b *rate.Limiter, now time.Time, tokens int) error {
+	r := b.ReserveN(now, min(tokens, b.Burst()))
 	wait := r.DelayFrom(now)
 	if wait == 0 {
 		return nil
@@ -126,7 +128,8 @@ func take(b *rate.Limiter, now time.Time) error {
 	return &access.LimitError{RetryAfter: wait}
 }
 
-func network(a netip.Addr) netip.Prefix {
+// Network is what counts as one address for limits.
+func Network(a netip.Addr) netip.Prefix {
 	bits := a.BitLen()
 	if a.Is6() {
 		bits = 64

@@ -25,7 +25,7 @@ type OpenRequests struct {
 // principal or address has as many open as allowed.
 func (a *Authenticator) Hold(c access.Caller) (release func(), err error) {
 	from, _ := netip.ParseAddr(c.From) // invalid without an address, which is one network too
-	at, o := network(from), a.opts.Open
+	at, o := Network(from), a.opts.Open
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.principals[c.Principal] >= a.limits.open.Principal || o.networks[at] >= a.limits.open.Address {
@@ -43,6 +43,9 @@ func (a *Authenticator) Hold(c access.Caller) (release func(), err error) {
 		decrement(o.networks, at)
 	}, nil
 }
+
+// MaxConnections is how many connections one address may have.
+func (a *Authenticator) MaxConnections() int { return 2 * a.limits.open.Address }
 
 // decrement keeps no zeros, so that the table is as large as what's open.
 func decrement[K comparable](counts map[K]int, key K) {

@@ -11,7 +11,9 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -91,6 +93,7 @@ func New(o Options) http.Handler {
 	a.controlRoutes()
 	a.eventRoutes()
 	a.accessRoutes()
+	a.descriptionRoutes(mux)
 	return a.authenticate(a.responses.once(unmatchedAsProblem(mux, jsonOnly(tracing.Routes(mux)))))
 }
 
@@ -142,7 +145,7 @@ func (u *unrouted) Write(text []byte) (int, error) { return len(text), nil }
 // describe is the head of the OpenAPI description.
 func describe(version string) huma.Config {
 	c := huma.DefaultConfig("Rota", version)
-	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/v1/openapi", "", ""
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.CreateHooks = nil // no "$schema" in responses
 	c.RejectUnknownQueryParameters = true
 	c.Info.Description = "Rota rotates credentials end to end. This API and the command line can do the same things. A secret's name is one segment of the path: prod/orders-db is prod%2Forders-db."
@@ -153,6 +156,29 @@ func describe(version string) huma.Config {
 	}
 	c.Security = []map[string][]string{{"bearer": {}}, {"mtls": {}}}
 	return c
+}
+
+// OpenPaths are the ones that need no credential: the description's.
+func OpenPaths() []string { return []string{descriptionJSON, descriptionYAML} }
+
+const descriptionJSON, descriptionYAML = "/v1/openapi.json", "/v1/openapi.yaml"
+
+// descriptionRoutes serves the description, which is rendered once.
+func (a *server) descriptionRoutes(mux *http.ServeMux) {
+	page := func(path, kind string, render func() ([]byte, error)) {
+		text := sync.OnceValues(render)
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			body, err := text()
+			if err != nil {
+				writeProblem(w, a.problem(r.Context(), err))
+				return
+			}
+			w.Header().Set("Content-Type", kind)
+			_, _ = w.Write(body) // a client that's gone doesn't concern the server
+		})
+	}
+	page(descriptionJSON, "application/openapi+json", func() ([]byte, error) { return json.Marshal(a.huma.OpenAPI()) })
+	page(descriptionYAML, "application/openapi+yaml", a.huma.OpenAPI().YAML)
 }
 
 type callerKey struct{}
@@ -167,7 +193,7 @@ func caller(ctx context.Context) access.Caller {
 // is public.
 func (a *server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && (r.URL.Path == "/v1/openapi.json" || r.URL.Path == "/v1/openapi.yaml") {
+		if r.Method == http.MethodGet && slices.Contains(OpenPaths(), r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
