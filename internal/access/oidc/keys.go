@@ -13,10 +13,14 @@ import (
 )
 
 const (
-	// refreshAfter is the age at which keys are refetched in the background:
-	// after that, a key that the provider revoked is refused.
+	// refetchAfter is the age at which keys are refetched in the background, so
+	// that under load nobody waits for the provider.
+	refetchAfter = 8 * time.Minute
+	// refreshAfter is the age at which a request waits for newer keys: after that,
+	// a key that the provider revoked is refused.
 	refreshAfter = 10 * time.Minute
-	// maxKeyAge is how long known keys keep working while the provider is down.
+	// maxKeyAge is how long known keys keep working while the provider can't be
+	// reached.
 	maxKeyAge = 24 * time.Hour
 	// minFetchInterval is the minimum time between fetches, so that forged
 	// tokens can't cause endless requests to the provider.
@@ -39,12 +43,13 @@ type keySet struct {
 
 // find returns the keys that may have signed a token: those with that id, or
 // all if the token names none; and when they were fetched. An empty result isn't
-// an error: the provider has no such key. The error is [access.ErrUnavailable]
-// if the provider's keys can't be fetched.
+// an error: the provider has no such key. Keys older than refreshAfter are only
+// used if newer ones can't be fetched. The error is [access.ErrUnavailable] if
+// there are none younger than maxKeyAge.
 func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, time.Time, error) {
 	keys, fetchedAt := s.lookup(id)
-	if age := s.age(fetchedAt); len(keys) > 0 && age < maxKeyAge {
-		if age >= refreshAfter {
+	if age := s.age(fetchedAt); len(keys) > 0 && age < refreshAfter {
+		if age >= refetchAfter {
 			s.refresh(ctx)
 		}
 		return keys, fetchedAt, nil
@@ -69,7 +74,7 @@ func (s *keySet) upToDate(fetchedAt time.Time) bool {
 	s.mu.Lock()
 	newest := s.fetchedAt
 	s.mu.Unlock()
-	return fetchedAt.Equal(newest) && s.age(fetchedAt) < refreshAfter
+	return fetchedAt.Equal(newest) && s.age(fetchedAt) < refetchAfter
 }
 
 func (s *keySet) age(fetchedAt time.Time) time.Duration {

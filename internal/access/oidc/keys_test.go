@@ -75,8 +75,25 @@ func TestARevokedKeyStopsWorking(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.SetKeys(oidctest.NewKey(t, "second", jose.ES256))
-	c.set(11 * time.Minute)
-	eventually(t, "the old key is refused", func() bool { _, err := v.Verify(t.Context(), old); return err != nil })
+	c.set(11 * time.Minute) // nobody has asked meanwhile
+	if _, err := v.Verify(t.Context(), old); err == nil || errors.Is(err, access.ErrUnavailable) {
+		t.Errorf("the old key: %v, want a refusal", err)
+	}
+}
+
+func TestKeysAreFetchedBeforeAnyoneHasToWait(t *testing.T) {
+	t.Parallel()
+	p := oidctest.New(t)
+	c := &clock{}
+	v := verifier(t, c, trusting(p))
+	token := p.Sign(t, forever(good(nil)))
+	for n, after := range []time.Duration{0, 9 * time.Minute, 18 * time.Minute} {
+		c.set(after)
+		if _, err := v.Verify(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "keys are fetched", func() bool { return asked(p) == n+1 })
+	}
 }
 
 func TestForgedKeysRarelyCauseFetches(t *testing.T) {
