@@ -14,11 +14,12 @@ import (
 	"github.com/rota-dev/rota/internal/access"
 )
 
-// How long responses to requests with an Idempotency-Key are kept, and how
-// many.
+// How long responses to requests with an Idempotency-Key are kept, and how many
+// of each principal: more push out the principal's own oldest.
 const (
-	responseTTL  = 24 * time.Hour
-	maxResponses = 10_000
+	responseTTL       = 24 * time.Hour
+	maxResponses      = 2000
+	maxResponseMemory = 16 << 20 // bytes, of the bodies
 )
 
 // responseCache remembers the responses to requests with an Idempotency-Key, for
@@ -27,12 +28,21 @@ const (
 type responseCache struct {
 	now func() time.Time
 
-	mu    sync.Mutex
+	mu     sync.Mutex
+	owners map[string]*responses // by principal
+	swept  time.Time
+}
+
+// responses are those of one principal.
+type responses struct {
 	byKey map[string]*cachedResponse
+	order []*cachedResponse // the oldest first
+	size  int               // bytes of the bodies
 }
 
 // cachedResponse is one request's response, once done is closed.
 type cachedResponse struct {
+	key     string
 	request [sha256.Size]byte
 	rules   []access.Rule // of the caller
 	at      time.Time
@@ -43,7 +53,7 @@ type cachedResponse struct {
 }
 
 func newResponseCache(now func() time.Time) *responseCache {
-	return &responseCache{now: now, byKey: map[string]*cachedResponse{}}
+	return &responseCache{now: now, owners: map[string]*responses{}}
 }
 
 // once carries out a request with a key only once.
@@ -66,35 +76,109 @@ func (s *responseCache) once(next http.Handler) http.Handler {
 		r.Body = bodyOf(body)
 		request := sha256.Sum256([]byte(r.Method + " " + r.URL.RequestURI() + "\n" + string(body)))
 		c := caller(r.Context())
-		a, first := s.claim(c.Principal+"\n"+key, request, c.Rules)
-		if !first {
+		a, first := s.claim(c.Principal, key, request, c.Rules)
+		switch {
+		case a == nil:
+			w.Header().Set("Retry-After", "1")
+			writeProblem(w, problemOf(api.Problem{Type: api.TypeLimited, Status: http.StatusTooManyRequests, Detail: "too many requests with an Idempotency-Key are in flight"}))
+			return
+		case !first:
 			a.replay(w, r, request)
 			return
 		}
-		defer close(a.done)
+		defer s.complete(c.Principal, a)
 		recorder := &recorder{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(recorder, r)
 		a.header, a.body, a.status = maps.Clone(w.Header()), recorder.body.Bytes(), recorder.status
 	})
 }
 
-// claim returns a key's answer, and whether the caller has to provide it.
-func (s *responseCache) claim(id string, request [sha256.Size]byte, rules []access.Rule) (*cachedResponse, bool) {
+// claim returns a key's answer, and whether the caller has to provide it. It's nil
+// if the principal has too many requests in flight.
+func (s *responseCache) claim(principal, key string, request [sha256.Size]byte, rules []access.Rule) (*cachedResponse, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	if a, ok := s.byKey[id]; ok && now.Sub(a.at) < responseTTL {
+	s.sweep(now)
+	own := s.owners[principal]
+	if own == nil {
+		own = &responses{byKey: map[string]*cachedResponse{}}
+		s.owners[principal] = own
+	}
+	own.expire(now)
+	if a, ok := own.byKey[key]; ok {
 		return a, false
 	}
-	for other, a := range s.byKey {
-		if len(s.byKey) < maxResponses && now.Sub(a.at) < responseTTL {
-			break // the map's order is random: over time all expired ones go
-		}
-		delete(s.byKey, other)
+	if len(own.order) >= maxResponses && !own.dropOldest() {
+		return nil, false
 	}
-	a := &cachedResponse{request: request, rules: rules, at: now, done: make(chan struct{})}
-	s.byKey[id] = a
+	a := &cachedResponse{key: key, request: request, rules: rules, at: now, done: make(chan struct{})}
+	own.byKey[key] = a
+	own.order = append(own.order, a)
 	return a, true
+}
+
+// complete ends a request that claim gave to the caller.
+func (s *responseCache) complete(principal string, a *cachedResponse) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(a.done)
+	own := s.owners[principal]
+	if own == nil || own.byKey[a.key] != a {
+		return // it took longer than responses are kept
+	}
+	own.size += len(a.body)
+	for own.size > maxResponseMemory && own.dropOldest() {
+	}
+}
+
+// sweep forgets what has expired, once a minute at most.
+func (s *responseCache) sweep(now time.Time) {
+	if age := now.Sub(s.swept); age >= 0 && age < time.Minute {
+		return
+	}
+	s.swept = now
+	for principal, own := range s.owners {
+		if own.expire(now); len(own.order) == 0 {
+			delete(s.owners, principal)
+		}
+	}
+}
+
+// expire drops what's too old.
+func (r *responses) expire(now time.Time) {
+	for len(r.order) > 0 && now.Sub(r.order[0].at) >= responseTTL {
+		r.drop(0)
+	}
+}
+
+// dropOldest drops the oldest response that's complete: a request in flight would
+// be carried out again. It reports false if there is none.
+func (r *responses) dropOldest() bool {
+	i := slices.IndexFunc(r.order, (*cachedResponse).complete)
+	if i < 0 {
+		return false
+	}
+	r.drop(i)
+	return true
+}
+
+func (r *responses) drop(i int) {
+	a := r.order[i]
+	if a.complete() {
+		r.size -= len(a.body)
+	}
+	delete(r.byKey, a.key)
+	r.order = slices.Delete(r.order, i, i+1)
+}
+
+func (a *cachedResponse) complete() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // allowedTo reports whether the caller still has all the rules that the first
