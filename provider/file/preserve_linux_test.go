@@ -2,6 +2,7 @@ package file_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -202,6 +203,36 @@ func TestAPlaceThatAStrangerMayHavePreparedIsRefused(t *testing.T) {
 				}
 			}
 		}, file.Config{Path: "absolute/c"}, ""},
+		{"the application's link out of its own folder", func(t *testing.T, at string) {
+			put(t, at, folder|0o755, app, app)
+			put(t, at+"-real", folder|0o700, 0, 0)
+			put(t, at+"-real/c", 0o600, 0, 0)
+			linkOf(t, at+"-real", at+"/conf")
+		}, file.Config{Path: "conf/c"}, "conf is a symbolic link of user 1235, and leads to a folder of user 0"},
+		{"the same with the owner named", func(t *testing.T, at string) {
+			put(t, at, folder|0o755, app, app)
+			put(t, at+"-real", folder|0o700, 0, 0)
+			linkOf(t, at+"-real", at+"/conf")
+		}, file.Config{Path: "conf/c", Owner: "1235"}, "conf is a symbolic link of user 1235"},
+		{"the application's link to a folder above another's", func(t *testing.T, at string) {
+			put(t, at, folder|0o755, app, app)
+			put(t, at+"-real", folder|0o755, app, app)
+			put(t, at+"-real/eve", folder|0o755, eve, eve)
+			linkOf(t, at+"-real", at+"/conf")
+		}, file.Config{Path: "conf/eve/c"}, "conf is a symbolic link of user 1235, and leads to a folder of user 1234"},
+		{"the application's link to another folder of its own", func(t *testing.T, at string) {
+			put(t, at, folder|0o755, app, app)
+			put(t, at+"-real", folder|0o755, app, app)
+			put(t, at+"-real/c", 0o600, app, app)
+			linkOf(t, at+"-real", at+"/conf")
+		}, file.Config{Path: "conf/c"}, ""},
+		{"root's link from the application's folder", func(t *testing.T, at string) {
+			put(t, at, folder|0o755, app, app)
+			put(t, at+"-real", folder|0o755, 0, 0)
+			if err := os.Symlink(at+"-real", at+"/conf"); err != nil {
+				t.Fatal(err)
+			}
+		}, file.Config{Path: "conf/c"}, ""},
 		{"links in a circle", func(t *testing.T, at string) {
 			put(t, at, folder|0o755, 0, 0)
 			if err := os.Symlink("app", at+"/app"); err != nil {
@@ -236,6 +267,14 @@ func TestAPlaceThatAStrangerMayHavePreparedIsRefused(t *testing.T) {
 				t.Error("the file was replaced all the same")
 			}
 		})
+	}
+}
+
+// linkOf makes a symbolic link of the application's.
+func linkOf(t *testing.T, to, path string) {
+	t.Helper()
+	if err := errors.Join(os.Symlink(to, path), os.Lchown(path, app, app)); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -21,6 +21,15 @@ type trust struct {
 	uids   []int
 	loose  bool        // others can replace a folder on the way
 	folder fs.FileInfo // the last of the way
+	links  []link      // those that lead only where their owner could write anyway
+}
+
+// link is a symbolic link of someone who is neither root nor this user. Its owner
+// chooses where it leads at any time, so it may only lead to a folder of their
+// own: this user can write to many more.
+type link struct {
+	path string
+	uid  int
 }
 
 // maxLinks is how many links on the way are followed.
@@ -64,6 +73,9 @@ func walk(dir string, c Config) (*trust, error) {
 			at, t.folder = entry, info
 			continue
 		}
+		if uid := ownerOf(info).uid; uid > 0 && uid != os.Geteuid() {
+			t.links = append(t.links, link{entry, uid})
+		}
 		if links++; links > maxLinks {
 			return nil, fmt.Errorf("%s: too many symbolic links", dir)
 		}
@@ -79,7 +91,19 @@ func walk(dir string, c Config) (*trust, error) {
 			}
 		}
 	}
-	return t, nil
+	return t, t.checkLinks(dir)
+}
+
+// checkLinks refuses links that lead to what isn't their owner's.
+func (t *trust) checkLinks(dir string) error {
+	for _, l := range t.links {
+		if uid := ownerOf(t.folder).uid; uid != l.uid {
+			return rota.WithRemedies(
+				fmt.Errorf("%s is a symbolic link of user %d, and leads to a folder of user %d: with it, they could have any folder written to", l.path, l.uid, uid),
+				rota.Configure("path", "the folder that "+dir+" leads to"))
+		}
+	}
+	return nil
 }
 
 // steps are the names on a path.
