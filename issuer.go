@@ -136,6 +136,10 @@ type Use struct {
 	Evidence Evidence  `json:"evidence,omitempty"`
 	At       time.Time `json:"at,omitzero"`      // last use; zero means never seen
 	Detail   string    `json:"detail,omitempty"` // such as "s3 in eu-central-1"
+	// Ambiguous means that the issuer can't tell this credential's use from that of
+	// others, such as of one user's several passwords. While any of them is used,
+	// only a person can have this one retired.
+	Ambiguous bool `json:"ambiguous,omitempty"`
 	// Remedies are what a person can do to make the use known.
 	Remedies []Remedy `json:"remedies,omitempty"`
 }

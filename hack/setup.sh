@@ -11,6 +11,7 @@ if ! command -v go >/dev/null 2>&1; then
 	exit 1
 fi
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null 2>&1 || need postgresql
+command -v redis-server >/dev/null 2>&1 || need redis-server
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need python3-venv
 
 if [ -n "$missing" ]; then

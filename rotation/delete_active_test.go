@@ -42,6 +42,7 @@ func TestPlanToDeleteWhatCannotBeDeactivated(t *testing.T) {
 	}
 	used := rota.Use{Evidence: rota.EvidenceRecorded, At: at(110).Add(-9692 * time.Millisecond)}
 	sampled := rota.Use{Evidence: rota.EvidenceSampled}
+	shared := rota.Use{Evidence: rota.EvidenceSampled, Ambiguous: true, At: at(110), Detail: "1 connection"}
 	beforeCreate := policy90
 	beforeCreate.Retire = rotation.RetireBeforeCreate
 	blackout := policy90
@@ -74,6 +75,10 @@ func TestPlanToDeleteWhatCannotBeDeactivated(t *testing.T) {
 		{name: "but not while it is in use", state: undeactivatable(used, force(rota.StepDelete)), now: at(110), hold: rotation.HoldInUse, next: rota.StepDelete, at: used.At.Add(7 * rota.Day)},
 		{name: "without a list only a person has it deleted", state: undeactivatable(never, unlisting), now: at(110), hold: rotation.HoldStillActive, next: rota.StepDelete, at: at(110).Add(time.Hour), reason: "rota delete s` when nobody uses it"},
 		{name: "who then has it deleted", state: undeactivatable(never, unlisting, force(rota.StepDelete)), now: at(110), step: rota.StepDelete},
+		{name: "where it can't be told from others in use, only a person has it deleted", state: undeactivatable(shared), now: at(110), hold: rotation.HoldStillActive, next: rota.StepDelete, at: at(110).Add(7 * rota.Day / 4),
+			reason: "can't say whether it's the one in use from 1 connection (try: `rota delete s` when nobody uses it"},
+		{name: "who then does, and nobody claims that it's unused", state: undeactivatable(shared, force(rota.StepDelete)), now: at(110), step: rota.StepDelete, reason: "can't say whether it's used"},
+		{name: "without any in use, looks are proof", state: undeactivatable(rota.Use{Evidence: rota.EvidenceSampled, Ambiguous: true}, quiet), now: at(110), step: rota.StepDelete, reason: "nobody uses it"},
 		{name: "a blackout is waited for", state: undeactivatable(never), policy: blackout, now: at(110), next: rota.StepDelete, at: at(115), reason: "year's end"},
 		{name: "with before_create it stays until the next is due", state: undeactivatable(never), policy: beforeCreate, now: at(179), next: rota.StepDelete, at: at(180)},
 		{name: "with before_create it is deleted just before", state: undeactivatable(never), policy: beforeCreate, now: at(180), step: rota.StepDelete},

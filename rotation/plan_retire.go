@@ -114,7 +114,7 @@ func (v *view) deleteActive() (Decision, bool) {
 		return d, true
 	}
 	if forced {
-		return v.do(rota.StepDelete, v.previous, at, "%s%s", v.forcedBefore(at, "grace periods were over"), nobody(!v.neverKnows()))
+		return v.do(rota.StepDelete, v.previous, at, "%s%s", v.forcedBefore(at, "grace periods were over"), nobody(!v.neverKnows() && !c.Use.Ambiguous))
 	}
 	return v.do(rota.StepDelete, v.previous, at, "its grace periods are over%s", nobody(!v.neverKnows()))
 }
@@ -218,7 +218,7 @@ func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, b
 	case v.Listed && !listed:
 		why += ", and it is not at the issuer any more"
 	default:
-		why += nobody(listed && !v.ReportsNoUse)
+		why += nobody(listed && !v.ReportsNoUse && (v.Force != rota.StepDeactivate || !c.Use.Ambiguous))
 	}
 	return v.do(rota.StepDeactivate, v.previous, at, "%s", why)
 }

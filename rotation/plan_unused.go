@@ -19,12 +19,13 @@ func (v *view) proveUnused(u rota.Use, due time.Time) (Decision, bool) {
 	case v.neverKnows() && forced:
 		return Decision{}, false
 	case v.neverKnows():
-		action := rota.RemedyDeactivate
-		if v.deletesActive() {
-			action = rota.RemedyDelete
-		}
-		return v.hold(HoldStillActive, v.retirement(), due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(action, "when nobody uses it")},
+		return v.hold(HoldStillActive, v.retirement(), due, v.now.Add(holdRecheck), []rota.Remedy{v.remedy(v.retiring(), "when nobody uses it")},
 			"the previous credential %s is active, and the issuer can't say whether it's used", v.previous.CredentialID)
+	case u.Ambiguous && forced:
+		return Decision{}, false
+	case u.Ambiguous && !u.At.IsZero():
+		return v.hold(HoldStillActive, v.retirement(), due, v.now.Add(max(quiet/4, time.Minute)), []rota.Remedy{v.remedy(v.retiring(), "when nobody uses it")},
+			"the previous credential %s is active, and the issuer can't say whether it's the one in use%s", v.previous.CredentialID, by(u))
 	}
 	switch u.Evidence {
 	case rota.EvidenceRecorded:
@@ -38,6 +39,14 @@ func (v *view) proveUnused(u rota.Use, due time.Time) (Decision, bool) {
 	default:
 		return v.hold(HoldInUse, v.retirement(), due, v.now.Add(holdRecheck), v.unknownUse(u), "the issuer does not say whether the previous credential %s is used%s", v.previous.CredentialID, by(u))
 	}
+}
+
+// retiring is how a person asks for the retirement.
+func (v *view) retiring() rota.RemedyAction {
+	if v.deletesActive() {
+		return rota.RemedyDelete
+	}
+	return rota.RemedyDeactivate
 }
 
 // neverKnows reports whether the issuer could never say whether a credential is

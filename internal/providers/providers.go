@@ -11,6 +11,7 @@ import (
 	"github.com/rota-dev/rota/provider/manual"
 	"github.com/rota-dev/rota/provider/postgres"
 	"github.com/rota-dev/rota/provider/random"
+	"github.com/rota-dev/rota/provider/redis"
 	"github.com/rota-dev/rota/provider/smtp"
 	"github.com/rota-dev/rota/provider/webhook"
 )
@@ -23,6 +24,7 @@ func List() []provider.Provider {
 		aws.Provider(),
 		postgres.Provider(),
 		random.Provider(),
+		redis.Provider(),
 		webhook.Provider(),
 		smtp.Provider(),
 		chat.Provider(),
