@@ -75,7 +75,7 @@ func comment(lines []string) string {
 	clean := make([]string, len(lines))
 	for i, line := range lines {
 		clean[i] = "# " + strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar {
+			if isSpecial(r) {
 				return ' '
 			}
 			return r
@@ -84,9 +84,18 @@ func comment(lines []string) string {
 	return strings.Join(clean, "\n")
 }
 
+// isSpecial reports whether a character may end a line, or is none of a text's.
+func isSpecial(r rune) bool {
+	return !unicode.IsPrint(r) || r == '\ufeff' || r == unicode.ReplacementChar
+}
+
+// text is a string in quotes where it needs them.
 func text(s string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(s)
+	if strings.ContainsFunc(s, isSpecial) {
+		n.Style = yaml.DoubleQuotedStyle // the only one that escapes them
+	}
 	return n
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/providers"
@@ -64,5 +65,25 @@ func TestProposalThatWouldBeNoGoodFileIsAnError(t *testing.T) {
 	}})
 	if err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestOddNamesAreReadBack(t *testing.T) {
+	for _, odd := range []string{"\u2028", "\u2029", "\u0085", "\ufeff", "\u00a0", "\t", "\n", "\u200b", "\u202e", "\U0010fffd", "'\u2028\"", " \u2028 "} {
+		for _, name := range []string{odd, "a" + odd, odd + "b", "a" + odd + "b: #"} {
+			document := mapping(text(name), flow(mapping(text(name), text(name))))
+			out, err := yaml.Dump(document, yaml.WithV3Defaults(), yaml.WithIndent(2), yaml.WithLineWidth(-1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var back map[string]map[string]string
+			if err := yaml.Load(out, &back); err != nil {
+				t.Errorf("%q: %v\n%s", name, err, out)
+				continue
+			}
+			if diff := cmp.Diff(map[string]map[string]string{name: {name: name}}, back); diff != "" {
+				t.Errorf("%q: %s", name, diff)
+			}
+		}
 	}
 }
