@@ -134,6 +134,10 @@ var alerts = map[string]struct {
 		fires: map[string]string{"on one of two replicas": "rota_configuration_refused{job=\"rota\",instance=\"a\"} 0x120\nrota_configuration_refused{job=\"rota\",instance=\"b\"} 1x120"},
 		quiet: map[string]string{"on none": `rota_configuration_refused{job="rota",instance="a"} 0x120`},
 	},
+	"RotaAuditBroken": {
+		fires: map[string]string{"on one of two replicas": "rota_audit_broken{job=\"rota\",instance=\"a\"} 0x120\nrota_audit_broken{job=\"rota\",instance=\"b\"} 1x120"},
+		quiet: map[string]string{"on none": `rota_audit_broken{job="rota",instance="a"} 0x120`},
+	},
 	"RotaAnchorFailing": {
 		fires: map[string]string{"one place of two": "rota_audit_anchor_failing{job=\"rota\",place=\"a\"} 0x120\nrota_audit_anchor_failing{job=\"rota\",place=\"b\"} 1x120"},
 		quiet: map[string]string{"none": `rota_audit_anchor_failing{job="rota",place="a"} 0x120`},

@@ -1,14 +1,19 @@
 package daemon_test
 
 import (
+	"database/sql"
 	"io"
+	"log/slog"
 	"net/http"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rota-dev/rota/internal/daemon"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -202,3 +207,38 @@ func TestFailedAuthenticationsAreAuditedOnEveryEndpoint(t *testing.T) {
 		}
 	}
 }
+
+// TestABrokenAuditRaisesAnAlert changes the audit's end in the database.
+func TestABrokenAuditRaisesAnAlert(t *testing.T) {
+	var mu sync.Mutex
+	var said strings.Builder
+	w := start(t, "", "secrets: []\n", func(o *daemon.Options) {
+		o.VerifyEvery, o.Log = 20*time.Millisecond, slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return said.Write(p)
+		}), nil))
+	})
+	eventually(t, "a whole audit is verified", func() bool {
+		series := w.scrape()
+		return series["rota_audit_broken"] == 0 && series["rota_audit_verified_timestamp_seconds"] > 0
+	})
+	direct, err := sql.Open("sqlite", filepath.Join(filepath.Dir(w.file), "data", "rota.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = direct.Close() }()
+	if _, err := direct.ExecContext(t.Context(), "UPDATE audit_head SET mac = zeroblob(length(mac))"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a broken one shows", func() bool { return w.scrape()["rota_audit_broken"] == 1 })
+	mu.Lock()
+	defer mu.Unlock()
+	if !strings.Contains(said.String(), "the audit was tampered with") {
+		t.Error("the log doesn't say so")
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -61,6 +61,8 @@ type Options struct {
 	// SurveyEvery is how often the secrets are counted for the metrics, at most.
 	// Defaults to 15 seconds.
 	SurveyEvery time.Duration
+	// VerifyEvery is how often the audit's chain is verified. Defaults to an hour.
+	VerifyEvery time.Duration
 	// Limits bound concurrent work.
 	Limits engine.Limits
 }
@@ -114,6 +116,9 @@ type Daemon struct {
 func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	if o.WatchEvery == 0 {
 		o.WatchEvery = 5 * time.Second
+	}
+	if o.VerifyEvery == 0 {
+		o.VerifyEvery = time.Hour
 	}
 	o.Environment.OwnStore, o.Environment.Outbox = o.DB.Secret, o.DB.Outbox()
 	d := &Daemon{Options: o, secrets: &engine.Secrets{}, metrics: metrics.New(o.Version), auth: auth{changed: make(chan struct{}, 1)}}
@@ -245,6 +250,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { return d.feed.Run(ctx) })
 	group.Go(func() error { d.auth.run(ctx); return nil })
 	group.Go(func() error { return d.anchors.run(ctx) })
+	group.Go(func() error { return d.watchAudit(ctx) })
 	group.Go(func() error { return d.survey.Run(ctx) })
 	group.Go(func() error { return d.watch(ctx) })
 	group.Go(func() error { return d.export(ctx) })

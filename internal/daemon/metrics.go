@@ -33,7 +33,7 @@ func (d *Daemon) policy(secret string) rotation.Policy {
 func (d *Daemon) metricsPage() http.Handler {
 	page := d.metrics.Handler(d.Log)
 	if d.settings.MetricsOpen {
-		return d.limited(25, page) // with metrics for each secret, it takes longest
+		return d.limited(8, page) // with metrics for each secret, it takes longest
 	}
 	return d.requirePermission(access.Audit, "/metrics", func(w http.ResponseWriter, r *http.Request, _ access.Caller) { page.ServeHTTP(w, r) })
 }

@@ -127,7 +127,7 @@ func TestOpenPagesAreLimited(t *testing.T) {
 		_ = page.Body.Close()
 		return page
 	}
-	for range 2 {
+	for range 6 {
 		if page := get("/metrics"); page.StatusCode != http.StatusOK {
 			t.Fatal(page.Status)
 		}
