@@ -209,14 +209,25 @@ func prepareFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return checkPrivate(dir)
+	return checkFolder(dir)
 }
 
-// checkPrivate refuses a file or folder that anyone but its owner has
-// permissions on.
+// checkFolder refuses a folder that others can read or replace.
+func checkFolder(dir string) error {
+	if err := checkPrivate(dir); err != nil {
+		return err
+	}
+	return checkWay(dir)
+}
+
+// checkPrivate refuses a file or folder that belongs to someone else, or that
+// anyone but its owner has permissions on.
 func checkPrivate(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
+		return err
+	}
+	if err := checkOwner(path, info); err != nil {
 		return err
 	}
 	// Windows keeps permissions elsewhere; the mode means nothing there.

@@ -15,10 +15,12 @@ import (
 // parent, must be writable for this process.
 func CheckCreatable(dir string) error {
 	const hint = "another data folder, or make this one writable for this user"
-	err := checkPrivate(dir)
+	err := checkFolder(dir)
 	for err != nil && errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
 		dir = filepath.Dir(dir)
-		_, err = os.Stat(dir)
+		if _, err = os.Stat(dir); err == nil {
+			err = checkWay(dir)
+		}
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return rota.WithRemedies(err, rota.Outside(hint))
