@@ -81,6 +81,10 @@ func (t Traits) Overlap() bool { return t.Limit != 1 }
 
 // CreateRequest is the input of [Issuer].Create.
 type CreateRequest struct {
+	// Version is the id of the version that the credential is for. An issuer that
+	// chooses the value and lets a credential have a name puts the id into it, and
+	// returns it as [Issued].Mark.
+	Version string
 	// Taken lists the ids of the credentials that the issuer has or, if it can't
 	// list them, of those in the store's versions. An issuer with a fixed set of
 	// names picks one that isn't taken.
@@ -105,7 +109,10 @@ type Issued struct {
 	Active    bool      `json:"active"`
 	CreatedAt time.Time `json:"created_at,omitzero"` // zero if the issuer doesn't say
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero if it doesn't expire
-	Use       Use       `json:"use,omitzero"`
+	// Mark is the version that the credential was created for, from its name; "" if
+	// the name doesn't say. It tells what became of a call whose answer was lost.
+	Mark string `json:"mark,omitempty"`
+	Use  Use    `json:"use,omitzero"`
 }
 
 // Lister is implemented by issuers that can list what they issued.

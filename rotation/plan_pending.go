@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -101,10 +102,13 @@ func ruleOrphans(v *view) (Decision, bool) {
 		return observe, true
 	}
 	for _, c := range v.Issued {
-		if v.stored(c.ID) || c.Use.Evidence != rota.EvidenceRecorded || !c.Use.At.IsZero() {
+		if v.stored(c.ID) {
 			continue
 		}
-		intent, ours := v.intentOf(c)
+		intent, ours := v.markedBy(c)
+		if !ours && c.Use.Evidence == rota.EvidenceRecorded && c.Use.At.IsZero() {
+			intent, ours = v.intentOf(c)
+		}
 		if !ours {
 			continue
 		}
@@ -130,6 +134,17 @@ func (v *view) stored(credentialID string) bool {
 		}
 	}
 	return false
+}
+
+// markedBy returns the intent that a credential's own name says it's from. Nobody
+// else knows the version's id, and nobody ever got the value.
+func (v *view) markedBy(c rota.Issued) (Intent, bool) {
+	for _, i := range v.Progress.Intents {
+		if c.Mark != "" && c.Mark == i.Version && !slices.Contains(i.Known, c.ID) {
+			return i, true
+		}
+	}
+	return Intent{}, false
 }
 
 func (v *view) intentOf(c rota.Issued) (Intent, bool) {

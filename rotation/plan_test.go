@@ -127,6 +127,14 @@ func TestPlan(t *testing.T) {
 			s.Issued = append(s.Issued, rota.Issued{ID: "O", Active: true, CreatedAt: at(90), Use: never})
 			s.Progress.Intents = []rotation.Intent{{Version: "rota-2", At: at(90), Until: at(90).Add(30 * time.Second), Known: []string{"A"}}}
 		}), policy: policy90, now: at(90).Add(time.Minute), step: rota.StepDeactivate, reason: "orphan"},
+		{name: "an orphan that its name gives away is one whatever is known of its use and date", state: with(served(), func(s *rotation.State) {
+			s.Issued = append(s.Issued, rota.Issued{ID: "O", Active: true, Mark: "rota-2"})
+			s.Progress.Intents = []rotation.Intent{{Version: "rota-2", At: at(90), Until: at(90).Add(30 * time.Second), Known: []string{"A"}}}
+		}), policy: policy90, now: at(90).Add(time.Minute), step: rota.StepDeactivate, reason: "orphan"},
+		{name: "the name of another version proves nothing", state: with(served(), func(s *rotation.State) {
+			s.Issued = append(s.Issued, rota.Issued{ID: "O", Active: true, Mark: "rota-9"})
+			s.Progress.Intents = []rotation.Intent{{Version: "rota-2", At: at(90), Until: at(90).Add(30 * time.Second), Known: []string{"A"}}}
+		}), policy: policy90, now: at(90).Add(time.Minute), hold: rotation.HoldNoFreeSlot, next: rota.StepCreate, at: at(90).Add(time.Hour + time.Minute)},
 		{name: "a used key is no orphan", state: with(served(), func(s *rotation.State) {
 			s.Issued = append(s.Issued, rota.Issued{ID: "O", Active: true, CreatedAt: at(90), Use: rota.Use{Evidence: rota.EvidenceRecorded, At: at(90)}})
 			s.Progress.Intents = []rotation.Intent{{Version: "rota-2", At: at(90), Until: at(90).Add(30 * time.Second), Known: []string{"A"}}}

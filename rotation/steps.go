@@ -33,7 +33,7 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 		return err
 	}
 	var c rota.Credential
-	request, err := t.createRequest(ctx)
+	request, err := t.createRequest(ctx, d.Version)
 	if err == nil {
 		err = t.outside.call(ctx, "issuer.create", "", func(ctx context.Context) (err error) {
 			c, err = t.s.Issuer.Create(ctx, request)
@@ -54,9 +54,10 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 	return t.change(ctx, d, func() {}, putChange(d.Version, c, newLabels(d.Version)...))
 }
 
-// createRequest is what the issuer is told about what there is.
-func (t *turn) createRequest(ctx context.Context) (rota.CreateRequest, error) {
-	r := rota.CreateRequest{Taken: t.view().taken()}
+// createRequest is what the issuer is told about what there is, and about the
+// version that the credential is for.
+func (t *turn) createRequest(ctx context.Context, version string) (rota.CreateRequest, error) {
+	r := rota.CreateRequest{Version: version, Taken: t.view().taken()}
 	current, ok := t.seen.credential(rota.LabelCurrent)
 	if !ok || !t.s.Issuer.Traits().FromCurrent {
 		return r, nil

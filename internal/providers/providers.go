@@ -8,6 +8,7 @@ import (
 	"github.com/rota-dev/rota/provider/chat"
 	"github.com/rota-dev/rota/provider/command"
 	"github.com/rota-dev/rota/provider/file"
+	"github.com/rota-dev/rota/provider/http"
 	"github.com/rota-dev/rota/provider/manual"
 	"github.com/rota-dev/rota/provider/postgres"
 	"github.com/rota-dev/rota/provider/random"
@@ -25,6 +26,7 @@ func List() []provider.Provider {
 		postgres.Provider(),
 		random.Provider(),
 		redis.Provider(),
+		http.Provider(),
 		webhook.Provider(),
 		smtp.Provider(),
 		chat.Provider(),
