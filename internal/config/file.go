@@ -36,7 +36,8 @@ type File struct {
 }
 
 // Load reads and validates a file that uses this catalog's kinds. It looks at
-// nothing outside the file. It returns all problems at once, as [Errors].
+// nothing outside the file. It returns all problems at once, as [Errors], up to
+// maxProblems.
 func (c *Catalog) Load(path string) (*File, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -64,6 +64,10 @@ func (x *includer) include(path string, patterns []provider.Plain) {
 		if !filepath.IsAbs(pattern) {
 			pattern = filepath.Join(filepath.Dir(path), pattern)
 		}
+		if n := wildcards(p.Text); n > maxWildcards {
+			x.add(p.At, Path{"include"}, "teams/*.yaml, or teams/*/rota.yaml", "%q has %d parts with *, ? or [, and so would search too much of the disk whenever Rota looks for changes", p.Text, n)
+			continue
+		}
 		files, err := matching(pattern)
 		if err != nil {
 			x.add(p.At, Path{"include"}, "teams/*.yaml", "%q is not a pattern: *, ? and [a-z] stand for characters of a name", p.Text)
@@ -149,6 +153,18 @@ func (x *includer) onlyParts(n *yaml.Node) {
 		x.problem(key, Path{key.Value}, "move it to "+filepath.Base(x.problems.file)+"; it's for all files", "an included file can't have this")
 		n.Content = slices.Delete(n.Content, i, i+2)
 	}
+}
+
+// maxWildcards is how many parts of a pattern may have special characters.
+const maxWildcards = 2
+
+func wildcards(pattern string) (n int) {
+	for part := range strings.SplitSeq(filepath.ToSlash(pattern), "/") {
+		if strings.ContainsAny(part, "*?[") {
+			n++
+		}
+	}
+	return n
 }
 
 // matching returns the files that match a pattern, sorted. Names that begin with

@@ -56,11 +56,17 @@ func (e Errors) Unwrap() []error {
 	return errs
 }
 
-// problems collects everything wrong with one file.
+// maxProblems is how many problems are reported: a person corrects the first ones
+// and looks again. Without an end, a file full of them would keep the parser, and
+// whoever prints them, busy for minutes.
+const maxProblems = 200
+
+// problems collects what's wrong with one file.
 type problems struct {
 	file string
 	list []Problem
 	said map[string]bool
+	more bool // there are more than maxProblems
 }
 
 // add reports a problem with a value. hint says what to write instead, or is ""
@@ -77,6 +83,10 @@ func (p *problems) fail(at Pos, path Path, err error) {
 // suggest is add with remedies. A remedy that changes the configuration applies
 // to the value itself, unless it names another key.
 func (p *problems) suggest(at Pos, path Path, remedies []rota.Remedy, format string, args ...any) {
+	if len(p.list) >= maxProblems {
+		p.more = true
+		return
+	}
 	remedies = slices.Clone(remedies)
 	for i, r := range remedies {
 		if r.Key == "" && (r.Action == rota.RemedyConfigure || r.Action == rota.RemedyCorrect) {
@@ -110,10 +120,14 @@ func (p *problems) bad() map[string]bool {
 }
 
 // sorted returns the problems by file, line and column, those of the main file
-// first.
+// first. If there are more than it returns, the last one says so.
 func (p *problems) sorted() []Problem {
 	slices.SortStableFunc(p.list, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Text(), b.Text()))
 	})
-	return p.list
+	if !p.more {
+		return p.list
+	}
+	last := p.list[len(p.list)-1]
+	return append(slices.Clip(p.list), Problem{File: last.File, Pos: last.Pos, Message: fmt.Sprintf("there are more problems than these %d", maxProblems)})
 }
