@@ -12,6 +12,7 @@ if ! command -v go >/dev/null 2>&1; then
 fi
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null 2>&1 || need postgresql
 command -v redis-server >/dev/null 2>&1 || need redis-server
+command -v mariadbd >/dev/null 2>&1 || need mariadb-server
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need python3-venv
 
 if [ -n "$missing" ]; then

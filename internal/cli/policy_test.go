@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota/internal/cli"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/aws"
+	"github.com/rota-dev/rota/provider/mysql"
 	"github.com/rota-dev/rota/provider/postgres"
 )
 
@@ -39,24 +41,28 @@ secrets:
 	}
 }
 
-// TestGrantsInTheDocumentsAreTheCommandsOutput holds docs/providers/postgres.md to
-// what rota prints for the provider's example.
+// TestGrantsInTheDocumentsAreTheCommandsOutput holds the pages of databases to what
+// rota prints for each provider's example.
 func TestGrantsInTheDocumentsAreTheCommandsOutput(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "rota.yaml")
-	example := strings.ReplaceAll(postgres.Provider().Example, "${file:/run/secrets/db}", "${env:DB}")
-	if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var stdout, stderr bytes.Buffer
-	if code := cli.Run(t.Context(), []string{"policy", "postgres", "-c", path}, []string{"DB=x"}, strings.NewReader(""), &stdout, &stderr); code != 0 {
-		t.Fatalf("exit code %d: %s", code, stderr.String())
-	}
-	document, err := os.ReadFile("../../docs/providers/postgres.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "<!-- rota policy postgres -->\n```sql\n" + stdout.String() + "```\n"; !strings.Contains(string(document), want) {
-		t.Errorf("docs/providers/postgres.md does not hold what the command prints now:\n%s", want)
+	for _, p := range []provider.Provider{postgres.Provider(), mysql.Provider()} {
+		t.Run(p.System, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "rota.yaml")
+			example := strings.ReplaceAll(p.Example, "${file:/run/secrets/db}", "${env:DB}")
+			if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var stdout, stderr bytes.Buffer
+			if code := cli.Run(t.Context(), []string{"policy", p.Name, "-c", path}, []string{"DB=x"}, strings.NewReader(""), &stdout, &stderr); code != 0 {
+				t.Fatalf("exit code %d: %s", code, stderr.String())
+			}
+			document, err := os.ReadFile("../../docs/providers/" + p.Page() + ".md")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := "<!-- rota policy " + p.Name + " -->\n```sql\n" + stdout.String() + "```\n"; !strings.Contains(string(document), want) {
+				t.Errorf("docs/providers/%s.md does not hold what the command prints now:\n%s", p.Page(), want)
+			}
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/rota-dev/rota/provider/file"
 	"github.com/rota-dev/rota/provider/http"
 	"github.com/rota-dev/rota/provider/manual"
+	"github.com/rota-dev/rota/provider/mysql"
 	"github.com/rota-dev/rota/provider/postgres"
 	"github.com/rota-dev/rota/provider/random"
 	"github.com/rota-dev/rota/provider/redis"
@@ -24,6 +25,7 @@ func List() []provider.Provider {
 		file.Provider(),
 		aws.Provider(),
 		postgres.Provider(),
+		mysql.Provider(),
 		random.Provider(),
 		redis.Provider(),
 		http.Provider(),

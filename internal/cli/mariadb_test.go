@@ -1,0 +1,113 @@
+package cli_test
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	driver "github.com/go-sql-driver/mysql"
+
+	"github.com/rota-dev/rota/internal/cli"
+	"github.com/rota-dev/rota/internal/testenv"
+)
+
+// TestMariaDBsPageRunsAsWritten does what docs/providers/mysql.md says, with its
+// own rota.yaml and statements. Only the server's address differs.
+func TestMariaDBsPageRunsAsWritten(t *testing.T) {
+	server := testenv.MariaDB(t, testenv.MariaDBOptions{})
+	page, err := os.ReadFile("../../docs/providers/mysql.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(kind, with string) string {
+		for _, m := range regexp.MustCompile("(?s)```"+kind+"\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+			if strings.Contains(m[1], with) {
+				return m[1]
+			}
+		}
+		t.Fatalf("the page has no block of %s with %q", kind, with)
+		return ""
+	}
+	run := func(statements string) {
+		for line := range strings.Lines(statements) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "--") {
+				server.Exec(t, line)
+			}
+		}
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "rota.yaml")
+	example := strings.NewReplacer("host: db.internal", fmt.Sprintf("host: 127.0.0.1, port: %d", server.Port), "/run/secrets/db", dir+"/db").Replace(block("yaml", "mysql:"))
+	for path, content := range map[string]string{file: example, dir + "/db": "admin-canary-5Rz8"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rota := func(want int, args ...string) string {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		if code := cli.Run(t.Context(), append(args, "-c", file, "--data-dir", dir+"/data"), nil, strings.NewReader(""), &stdout, &stderr); code != want {
+			t.Fatalf("rota %s: exit code %d\n%s%s", strings.Join(args, " "), code, stdout.String(), stderr.String())
+		}
+		return stdout.String()
+	}
+	logsIn := func(c map[string]string) error {
+		cfg := driver.NewConfig()
+		cfg.User, cfg.Passwd, cfg.Net, cfg.Addr, cfg.Logger = c["username"], c["password"], "tcp", net.JoinHostPort(c["host"], c["port"]), &driver.NopLogger{}
+		connector, err := driver.NewConnector(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		db := sql.OpenDB(connector)
+		defer func() { _ = db.Close() }()
+		return db.PingContext(t.Context())
+	}
+	get := func(secret string) map[string]string {
+		t.Helper()
+		c := map[string]string{}
+		for _, field := range []string{"username", "password", "host", "port"} {
+			c[field] = strings.TrimSuffix(rota(0, "get", secret, "--field", field), "\n")
+		}
+		return c
+	}
+
+	admin := regexp.MustCompile(`mariadb -e "(CREATE USER rota_admin .*)"`).FindStringSubmatch(string(page))
+	server.Exec(t, strings.ReplaceAll(admin[1], "…", "admin-canary-5Rz8"), "CREATE DATABASE shop", "CREATE TABLE shop.orders (id int)", "CREATE USER reports ACCOUNT LOCK", "GRANT SELECT ON shop.* TO reports")
+	run(block("sql", "CREATE ROLE orders"))
+	run(rota(0, "policy", "mysql"))
+
+	rota(0, "check")
+	rota(0, "run")
+	reports, orders := get("prod/reports-db"), get("prod/orders-db")
+	for _, c := range []map[string]string{reports, orders} {
+		if err := logsIn(c); err != nil {
+			t.Errorf("%s after the first rotation: %v", c["username"], err)
+		}
+	}
+	rota(0, "rotate", "prod/reports-db", "prod/orders-db", "--yes")
+	newReports, newOrders := get("prod/reports-db"), get("prod/orders-db")
+	if newOrders["username"] == orders["username"] || newReports["password"] == reports["password"] {
+		t.Fatal("nothing was rotated")
+	}
+	for _, c := range []map[string]string{newReports, newOrders, orders} {
+		if err := logsIn(c); err != nil {
+			t.Errorf("%s after the second rotation: %v", c["username"], err)
+		}
+	}
+	if err := logsIn(reports); err == nil {
+		t.Error("the single account's old password still logs in")
+	}
+	if plan := rota(0, "plan", "prod/orders-db"); !strings.Contains(plan, "deactivate") {
+		t.Errorf("the previous account isn't going to be locked:\n%s", plan)
+	}
+	rota(0, "rollback", "prod/orders-db", "--yes")
+	if c := get("prod/orders-db"); c["username"] != orders["username"] || logsIn(c) != nil {
+		t.Error("the rollback leads to no login")
+	}
+}

@@ -1,0 +1,137 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// account is what MariaDB knows a login by: the user's name, and where the client
+// may be.
+type account struct{ user, host string }
+
+// newAccount checks a name. "" as the host is "%".
+func newAccount(user, host string) (account, error) {
+	if host == "" {
+		host = "%"
+	}
+	switch {
+	case user == "":
+		return account{}, errors.New("the user's name is empty")
+	case utf8.RuneCountInString(user) > 128:
+		return account{}, fmt.Errorf("user %s: a name has at most 128 characters", user)
+	case len(host) > 255:
+		return account{}, fmt.Errorf("user %s: its host has at most 255 characters", user)
+	case strings.ContainsRune(user+host, 0):
+		return account{}, errors.New("the account's name contains a NUL character")
+	case strings.HasSuffix(user, " "):
+		return account{}, fmt.Errorf("user %q: MariaDB drops spaces at the end of a name", user)
+	case strings.EqualFold(user, "public"):
+		return account{}, fmt.Errorf("user %s: MariaDB reserves that name", user)
+	}
+	return account{user, strings.ToLower(host)}, nil // as the server does
+}
+
+// String is the account as statements have it.
+func (a account) String() string { return literal(a.user) + "@" + literal(a.host) }
+
+// literal quotes a text. Backslashes mean themselves in Rota's own sessions.
+func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+// where is a condition for the account's rows in one of the tables of grants.
+func (a account) where() string {
+	return " WHERE User = " + literal(a.user) + " AND Host = " + literal(a.host)
+}
+
+// state is one account as mysql.global_priv shows it.
+type state struct {
+	account account
+	raw     map[string]json.RawMessage
+
+	Plugin  string            `json:"plugin"`
+	Stored  string            `json:"authentication_string"`
+	Or      []json.RawMessage `json:"auth_or"`
+	Locked  bool              `json:"account_locked"`
+	Role    bool              `json:"is_role"`
+	Changed *int64            `json:"password_last_changed"` // 0 if it was made to expire
+	Days    *int64            `json:"password_lifetime"`     // nil and negative: the server's default
+	TLS     int               `json:"ssl_type"`              // 0 for none, 1 for any, or a client's certificate
+	Most    int               `json:"max_user_connections"`
+	Access  uint64            `json:"access"`
+
+	defaultDays int64
+}
+
+// gone reports whether the account has no credential that could ever log in again:
+// it has no password, or Delete has replaced that by one that nobody knows.
+func (s state) gone() bool {
+	form := storedForms[s.Plugin]
+	return form != nil && !form.MatchString(s.Stored) || s.Locked && s.expired()
+}
+
+// expired reports whether the password was made to expire.
+func (s state) expired() bool { return s.Changed != nil && *s.Changed == 0 }
+
+// unsettable says why the account's password can't be set, "" if it can.
+func (s state) unsettable() string {
+	switch {
+	case s.Role:
+		return "it's a role, which nobody logs in as"
+	case len(s.Or) > 0:
+		return "it has several ways to log in, and setting a password would drop the others"
+	case storedForms[s.Plugin] == nil:
+		return "its plugin " + s.Plugin + " has no password that Rota could set"
+	}
+	return ""
+}
+
+// ends is when the password expires by itself, zero for never.
+func (s state) ends() time.Time {
+	days := s.defaultDays
+	if s.Days != nil && *s.Days >= 0 {
+		days = *s.Days
+	}
+	if days == 0 || s.Changed == nil || *s.Changed == 0 {
+		return time.Time{}
+	}
+	return time.Unix(*s.Changed, 0).UTC().AddDate(0, 0, int(days))
+}
+
+// errOtherServer is a server that isn't MariaDB, or one before 10.4.
+var errOtherServer = errors.New("the server isn't MariaDB 10.4 or later")
+
+// readStates reads accounts by their users' names: those named, and others of the
+// same names at other hosts.
+func readStates(ctx context.Context, conn *sql.Conn, accounts []account) ([]state, error) {
+	names := make([]string, len(accounts))
+	for i, a := range accounts {
+		names[i] = literal(a.user)
+	}
+	found, err := rows(ctx, conn, "SELECT User, Host, Priv, @@default_password_lifetime AS days FROM mysql.global_priv WHERE User IN ("+strings.Join(names, ", ")+") ORDER BY User, Host")
+	if code(err) == codeNoSuchTable || code(err) == codeUnknownVariable {
+		return nil, errOtherServer
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []state
+	for _, r := range found {
+		s := state{account: account{r["User"], strings.ToLower(r["Host"])}}
+		priv := []byte(r["Priv"])
+		if json.Unmarshal(priv, &s) != nil || json.Unmarshal(priv, &s.raw) != nil {
+			return nil, fmt.Errorf("what the server says about account %s can't be read", s.account) // not repeated: it has hashes
+		}
+		if s.Plugin == "" && !s.Role {
+			s.Plugin = pluginNative
+		}
+		s.defaultDays, _ = strconv.ParseInt(r["days"], 10, 64)
+		all = append(all, s)
+	}
+	return all, nil
+}

@@ -1,0 +1,275 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	driver "github.com/go-sql-driver/mysql"
+
+	"github.com/rota-dev/rota"
+)
+
+// accounts are those of one secret: what both ways of rotating share.
+type accounts struct {
+	conn  *Connection
+	all   []account
+	rules rota.PasswordRules
+}
+
+// newAccounts checks names before using them.
+func (c *Connection) newAccounts(rules rota.PasswordRules, host string, users ...string) (accounts, error) {
+	a := accounts{conn: c, rules: rules}
+	for _, user := range users {
+		one, err := newAccount(user, host)
+		if err != nil {
+			return accounts{}, fmt.Errorf("%s: %w", c.system(), err)
+		}
+		if user == c.cfg.Username {
+			return accounts{}, rota.WithRemedies(fmt.Errorf("%s: user %s is the one Rota logs in as, so Rota would lock itself out", c.system(), user), rota.Configure("", "a connection with an account of its own"))
+		}
+		a.all = append(a.all, one)
+	}
+	if err := rules.Validate(); err != nil {
+		return accounts{}, fmt.Errorf("%s: user %s: password: %w", c.system(), users[0], err)
+	}
+	return a, nil
+}
+
+// CredentialID is the user's name.
+func (a *accounts) CredentialID(c rota.Credential) string { return c.Field(rota.FieldUsername) }
+
+// Names implements [rota.Namer].
+func (a *accounts) Names() []string {
+	var names []string
+	for _, one := range a.all {
+		names = append(names, one.user)
+	}
+	return names
+}
+
+// generate generates a new password for an account, and touches nothing.
+func (a *accounts) generate(user string) (rota.Credential, error) {
+	password, err := a.rules.Generate(nil)
+	if err != nil {
+		return rota.Credential{}, fmt.Errorf("%s: user %s: %w", a.conn.system(), user, err)
+	}
+	return a.Complete(rota.NewCredential(map[string]string{rota.FieldUsername: user, rota.FieldPassword: password})), nil
+}
+
+// Complete implements [rota.Completer]: it adds where the server is, and the user
+// if there's only one.
+func (a *accounts) Complete(c rota.Credential) rota.Credential {
+	all := map[string]string{FieldHost: a.conn.cfg.Host, FieldPort: strconv.Itoa(a.conn.cfg.Port)}
+	if len(a.all) == 1 {
+		all[rota.FieldUsername] = a.all[0].user
+	}
+	maps.Copy(all, c.Fields())
+	return rota.NewCredential(all)
+}
+
+// named returns one of the secret's accounts by the user's name, and rejects
+// others.
+func (a *accounts) named(op, user string) (account, error) {
+	i := slices.IndexFunc(a.all, func(one account) bool { return one.user == user })
+	if i >= 0 {
+		return a.all[i], nil
+	}
+	return account{}, a.stop(op, fmt.Errorf("user %q isn't one of this secret's: %s", user, strings.Join(a.Names(), ", ")),
+		"a stored credential whose username is one of them")
+}
+
+// stop is an error that only a person can end.
+func (a *accounts) stop(op string, err error, hint string) error {
+	return &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: err, Remedies: rota.Outside(hint)}
+}
+
+// Set sets the account's password and unlocks it.
+func (a *accounts) Set(ctx context.Context, s rota.SetRequest) error {
+	user := a.CredentialID(s.Credential)
+	op := "set password of user " + user
+	return a.change(ctx, op, user, func(found *state) (string, error) {
+		if found == nil {
+			return "", a.stop(op, fmt.Errorf("%w: there is no such account", rota.ErrNotFound),
+				"the account's new name in rota.yaml, if it was renamed; or else CREATE USER")
+		}
+		method, err := a.method(op, *found, s.Credential.Field(rota.FieldPassword))
+		return method + " ACCOUNT UNLOCK", err
+	}, s.Credential)
+}
+
+// method is the clause that gives an account a password, by the plugin it has.
+func (a *accounts) method(op string, s state, password string) (string, error) {
+	if why := s.unsettable(); why != "" {
+		return "", a.stop(op, errors.New(why), "ALTER USER "+s.account.String()+" IDENTIFIED VIA ed25519 or mysql_native_password alone")
+	}
+	value, err := stored(s.Plugin, password)
+	if err != nil {
+		return "", &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassRegenerate, Err: err}
+	}
+	if a.conn.cfg.SendPasswords {
+		return "IDENTIFIED VIA " + s.Plugin + " USING PASSWORD(" + literal(password) + ")", nil
+	}
+	return "IDENTIFIED VIA " + s.Plugin + " USING '" + value + "'", nil
+}
+
+// change reads an account (nil if there is none) and alters it as decided; ""
+// leaves it alone. It never alters an account that isn't the secret's.
+func (a *accounts) change(ctx context.Context, op, user string, decide func(*state) (string, error), used ...rota.Credential) error {
+	one, err := a.named(op, user)
+	if err != nil {
+		return err
+	}
+	err = a.conn.within(ctx, op, func(ctx context.Context, conn *sql.Conn) error {
+		found, err := readStates(ctx, conn, []account{one})
+		if err != nil {
+			return err
+		}
+		var now *state
+		if i := slices.IndexFunc(found, func(s state) bool { return s.account == one }); i >= 0 {
+			now = &found[i]
+		}
+		clause, err := decide(now)
+		if err != nil || clause == "" {
+			return err
+		}
+		err = limited(ctx, conn, "ALTER USER "+one.String()+" "+clause)
+		if code(err) == codeCannotUser {
+			err = reason(ctx, conn, err)
+		}
+		return a.conn.failed(op, err, used...)
+	})
+	return err
+}
+
+// limited runs a statement that the server itself gives up before the caller stops
+// waiting for the answer, so that nothing changes afterwards. The limit is the
+// session's, because one in the statement would go on to the replicas with it.
+// Waiting for a lock counts: lock_wait_timeout doesn't apply to all of them.
+func limited(ctx context.Context, conn *sql.Conn, statement string) error {
+	left := defaultTimeout
+	if end, ok := ctx.Deadline(); ok {
+		left = time.Until(end)
+	}
+	seconds := max(left.Seconds()*0.9, 0.001)
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf("SET SESSION max_statement_time = %.3f", seconds)); err != nil {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, statement); err != nil {
+		return err
+	}
+	_, err := conn.ExecContext(ctx, "SET SESSION max_statement_time = 0")
+	return err
+}
+
+// reason finds out why an account can't be altered: the error's code is the same
+// for an account that isn't there and a password that's rejected.
+func reason(ctx context.Context, conn *sql.Conn, err error) error {
+	found, askErr := rows(ctx, conn, "SHOW WARNINGS")
+	if askErr != nil {
+		return err
+	}
+	for _, r := range found {
+		n, _ := strconv.ParseUint(r["Code"], 10, 16)
+		if n == codeInvalidPassword || n == codeOptionPrevents {
+			return &driver.MySQLError{Number: uint16(n), Message: r["Message"]}
+		}
+	}
+	return err
+}
+
+// Test logs in with the credential, on its own connection, and checks that the
+// server took it for the secret's account, and that it has all that the other one
+// of a pair has.
+func (a *accounts) Test(ctx context.Context, t rota.TestRequest) error {
+	user := a.CredentialID(t.Credential)
+	op := "log in as user " + user
+	one, err := a.named(op, user)
+	if err != nil {
+		return err
+	}
+	err = a.conn.login(ctx, t.Credential, "", neutral, func(ctx context.Context, conn *sql.Conn) error {
+		found, err := rows(ctx, conn, "SELECT CURRENT_USER() AS account")
+		if err != nil {
+			return err
+		}
+		if got := found[0]["account"]; got != one.user+"@"+one.host {
+			return a.stop(op, fmt.Errorf("the server took the login for account %s", got),
+				"host with the account's own host, or DROP USER for the other account, if nobody needs it")
+		}
+		return nil
+	})
+	if err != nil {
+		return a.untestable(ctx, op, one, a.conn.refused(op, err, t.Credential))
+	}
+	missing, err := a.lacks(ctx, op, one)
+	if err == nil && len(missing) > 0 {
+		err = a.stop(op, fmt.Errorf("it logs in but lacks what the other account has: %s", list(missing)), level)
+	}
+	return err
+}
+
+// untestable replaces a refusal that says nothing about the password: the server
+// has one code for all its reasons.
+func (a *accounts) untestable(ctx context.Context, op string, one account, err error) error {
+	if !errors.Is(err, rota.ErrRefused) {
+		return err
+	}
+	found, askErr := a.states(ctx, op)
+	i := slices.IndexFunc(found, func(s state) bool { return s.account == one })
+	if askErr != nil || i < 0 {
+		return err
+	}
+	if f := a.conn.mayLogin(found[i]); !f.OK {
+		return &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassStop, Err: errors.New(f.Detail), Remedies: f.Remedies}
+	}
+	return err
+}
+
+// states reads the accounts, and others of the same names at other hosts.
+func (a *accounts) states(ctx context.Context, op string) (found []state, err error) {
+	err = a.conn.within(ctx, op, func(ctx context.Context, conn *sql.Conn) error {
+		var err error
+		found, err = readStates(ctx, conn, a.all)
+		return err
+	})
+	return found, err
+}
+
+// InForce implements [rota.Teller] by comparing what the server stores with the
+// credential's password. It doesn't say whether the account may log in: that's
+// what Test is for.
+func (a *accounts) InForce(ctx context.Context, c rota.Credential) (inForce, known bool, err error) {
+	op := "look which password user " + a.CredentialID(c) + " has"
+	one, err := a.named(op, a.CredentialID(c))
+	if err != nil {
+		return false, false, err
+	}
+	found, err := a.states(ctx, op)
+	i := slices.IndexFunc(found, func(s state) bool { return s.account == one })
+	if err != nil || i < 0 || found[i].unsettable() != "" {
+		return false, false, err
+	}
+	return matches(found[i].Plugin, found[i].Stored, c.Field(rota.FieldPassword)), true, nil
+}
+
+// List returns the accounts that can log in, or could if they were unlocked.
+func (a *accounts) List(ctx context.Context) ([]rota.Issued, error) {
+	found, err := a.states(ctx, "list accounts "+strings.Join(a.Names(), ", "))
+	if err != nil {
+		return nil, err
+	}
+	var issued []rota.Issued
+	for _, s := range found {
+		if slices.Contains(a.all, s.account) && !s.Role && !s.gone() {
+			issued = append(issued, rota.Issued{ID: s.account.user, Active: !s.Locked, ExpiresAt: s.ends()})
+		}
+	}
+	return issued, nil
+}

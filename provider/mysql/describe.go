@@ -1,0 +1,67 @@
+package mysql
+
+import (
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// kindMySQL is the key of this package's connections.
+const kindMySQL = "mysql"
+
+// Provider describes what rota.yaml can name of MariaDB.
+func Provider() provider.Provider {
+	return provider.Provider{
+		Name:    "mysql",
+		System:  "MariaDB",
+		Example: example,
+		Connections: []provider.Connection{{
+			Kind: provider.Kind{
+				Key: kindMySQL, Summary: "A MariaDB server, and an account that can change other accounts' passwords.",
+				Example: `{host: db.internal, username: rota, password: "${file:/run/secrets/db}"}`,
+			},
+			New:    func() provider.ConnectionConfig { return new(connectionConfig) },
+			Policy: policy,
+		}},
+		Issuers: []provider.Issuer{
+			{
+				Kind: provider.Kind{
+					Key: "mysql_password", Summary: "The password of one MariaDB account (connection: mysql). The old one stops working as soon as the new one is set.",
+					Example: "{user: orders}",
+				},
+				Connection: kindMySQL, Evidence: rota.EvidenceSampled,
+				New: func() provider.IssuerConfig { return new(passwordConfig) },
+			},
+			{
+				Kind: provider.Kind{
+					Key: "mysql_alternating", Summary: "The passwords of two MariaDB accounts in turn (connection: mysql), so that one always stays valid.",
+					Example: "{users: [orders_a, orders_b]}",
+				},
+				Connection: kindMySQL, Evidence: rota.EvidenceSampled, Reversible: true,
+				New: func() provider.IssuerConfig { return new(alternatingConfig) },
+			},
+		},
+		Checks: []provider.Check{{
+			Kind: provider.Kind{
+				Key: "mysql_query", Summary: "A statement that must run with the new MariaDB password, such as SELECT 1.",
+				Example: `"SELECT 1"`,
+			},
+			Connection: kindMySQL, Needs: "a MariaDB password",
+			New: func() provider.CheckConfig { return new(queryConfig) },
+		}},
+	}
+}
+
+// example is a rota.yaml for rota providers and the docs.
+const example = `connections:
+  app-db:
+    mysql: {host: db.internal, database: shop, username: rota_admin, password: "${file:/run/secrets/db}"}
+secrets:
+  - name: prod/reports-db
+    issuer: {connection: app-db, mysql_password: {user: reports}}
+    test: {mysql_query: "SELECT 1"}
+    policy: {rotate_every: 30d}
+  - name: prod/orders-db
+    issuer: {connection: app-db, mysql_alternating: {users: [orders_a, orders_b]}}
+    test: {mysql_query: "SELECT COUNT(*) FROM orders"}
+    policy: {rotate_every: 30d, deactivate_previous_after: 7d, delete_previous_after: 14d}
+`

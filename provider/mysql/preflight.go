@@ -1,0 +1,206 @@
+package mysql
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rota-dev/rota"
+)
+
+// Preflight checks that Rota can log in, and that accounts can be altered there.
+// It changes nothing.
+func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
+	login := rota.Finding{OK: true, Check: fmt.Sprintf("log in to %s as %s", c.system(), c.cfg.Username)}
+	server := rota.Finding{OK: true, Check: "take changes of accounts", Detail: "a primary"}
+	change := rota.Finding{OK: true, Check: "user " + c.cfg.Username + " may change other accounts"}
+	sees := rota.Finding{OK: true, Check: "user " + c.cfg.Username + " sees others' sessions"}
+	err := c.within(ctx, login.Check, func(ctx context.Context, conn *sql.Conn) error {
+		found, err := rows(ctx, conn, "SELECT VERSION() AS version, @@global.read_only AS read_only")
+		if err != nil {
+			return err
+		}
+		login.Detail = "MariaDB " + found[0]["version"]
+		if _, err := readStates(ctx, conn, []account{{user: c.cfg.Username}}); errors.Is(err, errOtherServer) {
+			return err
+		}
+		grants, err := rows(ctx, conn, "SHOW GRANTS")
+		if err != nil {
+			return err
+		}
+		if found[0]["read_only"] != "0" && !global(grants, "READ_ONLY ADMIN") {
+			server = rota.Finding{Check: server.Check, Detail: "this server is read-only", Remedies: rota.Outside("the primary's host")}
+		}
+		if !global(grants, "CREATE USER") {
+			change = rota.Finding{Check: change.Check, Detail: "it doesn't have CREATE USER", Remedies: rota.Outside("GRANT CREATE USER ON *.* TO " + literal(c.cfg.Username))}
+		}
+		ok, err := seesSessions(ctx, conn)
+		if err == nil && !ok {
+			sees = rota.Finding{Warning: true, Check: sees.Check, Detail: "it doesn't have PROCESS, so nothing is retired unless a person asks", Remedies: rota.Outside(c.grantProcess())}
+		}
+		return err
+	})
+	if err != nil {
+		return []rota.Finding{problem(login.Check, err)}
+	}
+	return []rota.Finding{login, c.cfg.transport(), server, change, sees}
+}
+
+// global reports whether a privilege is among those on everything.
+func global(grants []row, privilege string) bool {
+	for _, r := range grants {
+		for _, line := range r { // the one column's name has the account in it
+			privileges, _, everything := strings.Cut(line, " ON *.* TO ")
+			privileges, isGrant := strings.CutPrefix(privileges, "GRANT ")
+			all := strings.Split(privileges, ", ")
+			if everything && isGrant && (slices.Contains(all, privilege) || slices.Contains(all, "ALL PRIVILEGES")) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// transport reports whether anyone on the network path could eavesdrop.
+func (c Config) transport() rota.Finding {
+	f := rota.Finding{Check: "talk to " + c.Host + " over TLS"}
+	switch {
+	case c.SSLMode != sslDisabled:
+		f.OK, f.Detail = true, "the server's certificate is checked"
+	case c.loopback():
+		f.OK, f.Detail = true, "not needed: it is on this machine"
+	default:
+		f.Warning, f.Detail = true, "not encrypted: anyone on the network can read hashes of passwords and the results of checks"
+		f.Remedies = rota.Outside("ssl_mode: verify_identity")
+	}
+	return f
+}
+
+// problem is a finding that failed with an error.
+func problem(check string, err error) rota.Finding {
+	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
+	if e, ok := errors.AsType[*rota.Error](err); ok {
+		f.Detail = e.Err.Error()
+	}
+	return f
+}
+
+// Preflight checks that the account's password can be changed and tested. It
+// changes nothing; the account sees one rejected login.
+func (p *password) Preflight(ctx context.Context) []rota.Finding {
+	findings, _ := p.preflight(ctx)
+	return findings
+}
+
+// preflight checks what both ways of rotating need, and returns the accounts that
+// exist.
+func (a *accounts) preflight(ctx context.Context) ([]rota.Finding, []state) {
+	findings := a.conn.Preflight(ctx)
+	if len(findings) == 1 {
+		return findings, nil
+	}
+	found, err := a.states(ctx, "read accounts")
+	if err != nil {
+		return append(findings, problem("read accounts", err)), nil
+	}
+	var exist []state
+	for _, one := range a.all {
+		i := slices.IndexFunc(found, func(s state) bool { return s.account == one })
+		if i < 0 {
+			findings = append(findings, rota.Finding{Check: "find account " + one.String(), Detail: "it does not exist",
+				Remedies: rota.Outside("the account's new name in rota.yaml, if it was renamed; or else CREATE USER " + one.String() + " ACCOUNT LOCK, with the privileges its consumers need")})
+			continue
+		}
+		exist = append(exist, found[i])
+		findings = append(findings, a.maySet(found[i]), a.conn.mayLogin(found[i]), a.hasRoom(ctx, found[i]), a.asked(ctx, one), alone(found, one))
+	}
+	return findings, exist
+}
+
+// maySet checks that the account has a password that Rota can set.
+func (a *accounts) maySet(s state) rota.Finding {
+	f := rota.Finding{OK: true, Check: "account " + s.account.String() + " has a password to set", Detail: "by the plugin " + s.Plugin}
+	if why := s.unsettable(); why != "" {
+		return rota.Finding{Check: f.Check, Detail: why, Remedies: rota.Outside("ALTER USER " + s.account.String() + " IDENTIFIED VIA ed25519 or mysql_native_password alone")}
+	}
+	return f
+}
+
+// mayLogin checks what the server demands of a login besides the password. It
+// refuses one without it as if the password were wrong.
+func (c *Connection) mayLogin(s state) rota.Finding {
+	f := rota.Finding{OK: true, Check: "account " + s.account.String() + " can be tested from here"}
+	switch {
+	case s.TLS > 0 && c.tls == nil && !c.cfg.socket():
+		f = rota.Finding{Check: f.Check, Detail: "it may only log in over TLS, which this connection doesn't use", Remedies: rota.Configure("ssl_mode", "ssl_mode: verify_identity for connection "+c.name)}
+	case s.TLS > 1 && (c.tls == nil || len(c.tls.Certificates) == 0):
+		f = rota.Finding{Check: f.Check, Detail: "it may only log in with a client's certificate, and this connection has none", Remedies: rota.Configure("ssl_cert", "ssl_cert and ssl_key for connection "+c.name)}
+	}
+	return f
+}
+
+// hasRoom checks that the login which tests a new password isn't one too many.
+func (a *accounts) hasRoom(ctx context.Context, s state) rota.Finding {
+	f := rota.Finding{OK: true, Check: "account " + s.account.String() + " has a connection left for the test"}
+	if s.Most == 0 {
+		return f
+	}
+	raise := func(n int) []rota.Remedy {
+		return rota.Outside(fmt.Sprintf("ALTER USER %s WITH MAX_USER_CONNECTIONS %d", s.account, n))
+	}
+	found, err := a.conn.ask(ctx, f.Check, "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE BINARY USER = "+literal(s.account.user))
+	if err != nil {
+		return problem(f.Check, err)
+	}
+	open, _ := strconv.Atoi(found[0]["n"])
+	switch {
+	case s.Most < 0:
+		f = rota.Finding{Check: f.Check, Detail: "its MAX_USER_CONNECTIONS lets nobody log in", Remedies: raise(2)}
+	case len(a.all) == 1 && open >= s.Most:
+		f = rota.Finding{Check: f.Check, Detail: fmt.Sprintf("it has %d of the %d that its MAX_USER_CONNECTIONS allows: until one is closed, no rotation begins", open, s.Most), Remedies: raise(open + 1)}
+	case len(a.all) == 1 && s.Most == 1:
+		f = rota.Finding{Warning: true, Check: f.Check, Detail: "its MAX_USER_CONNECTIONS is 1: while a consumer is connected, a new password can't be tested, and no rotation begins", Remedies: raise(2)}
+	}
+	return f
+}
+
+// asked tries to log in with a random password: the server must reject it because
+// of the password, or testing the right one would prove nothing.
+func (a *accounts) asked(ctx context.Context, one account) rota.Finding {
+	f := rota.Finding{Check: "the server asks account " + one.String() + " for its password"}
+	err := a.conn.login(ctx, rota.NewCredential(map[string]string{
+		rota.FieldUsername: one.user, rota.FieldPassword: rand.Text(),
+	}), "", nil, func(context.Context, *sql.Conn) error { return nil })
+	switch {
+	case rejected(err):
+		f.OK, f.Detail = true, "it rejects a wrong one"
+	case err == nil:
+		f.Detail = "it accepts any password, so a login proves nothing"
+		f.Remedies = rota.Outside("a server without skip_grant_tables, and no other account of that name that matches Rota's host first")
+	default:
+		return problem(f.Check, a.conn.refused(f.Check, err, rota.Credential{}))
+	}
+	return f
+}
+
+// alone warns about accounts of the same name at other hosts, whose passwords
+// stay as they are.
+func alone(found []state, one account) rota.Finding {
+	f := rota.Finding{OK: true, Check: "no other account is named " + one.user}
+	var others []string
+	for _, s := range found {
+		if s.account.user == one.user && s.account != one && !s.Role {
+			others = append(others, s.account.String())
+		}
+	}
+	if len(others) > 0 {
+		f = rota.Finding{Warning: true, Check: f.Check, Detail: list(others) + " matches other clients, and keeps its own password",
+			Remedies: rota.Outside("a secret for each account, or DROP USER for those that nobody needs")}
+	}
+	return f
+}
