@@ -113,6 +113,10 @@ type Issued struct {
 	// the name doesn't say. It tells what became of a call whose answer was lost.
 	Mark string `json:"mark,omitempty"`
 	Use  Use    `json:"use,omitzero"`
+	// Unlock is how a person ends the lock that somebody put on the account as a
+	// whole, such as a statement; "" if there's no lock. Rota never ends one: it
+	// gives a locked account no new credential.
+	Unlock string `json:"unlock,omitempty"`
 }
 
 // Lister is implemented by issuers that can list what they issued.
@@ -120,6 +124,14 @@ type Lister interface {
 	// List returns every credential that exists for the user or role, whoever
 	// created it. It may lag behind by [Traits].ConsistencyDelay. Use is left empty.
 	List(ctx context.Context) ([]Issued, error)
+}
+
+// Locker is implemented by issuers that can't always see whether a locked account
+// has a credential, so that their list leaves it out.
+type Locker interface {
+	// Locked returns [Issued].Unlock for the account of a credential, "" if it isn't
+	// locked or doesn't exist. It may also be an account without a credential.
+	Locked(ctx context.Context, credentialID string) (unlock string, err error)
 }
 
 // Evidence is how much an issuer knows about a credential's use.

@@ -145,6 +145,14 @@ func (t *turn) list(ctx context.Context) error {
 		return fmt.Errorf("list what the issuer has: %w", err)
 	}
 	current, _ := t.seen.find(rota.LabelCurrent)
+	if hidesLock(t.s.Issuer, issued, current.CredentialID) {
+		if err := t.outside.retry(ctx, 3, "issuer.locked", current.CredentialID, func(ctx context.Context) (err error) {
+			issued, err = withLock(ctx, t.s.Issuer, issued, current.CredentialID)
+			return err
+		}); err != nil {
+			return fmt.Errorf("see whether %s is locked: %w", current.CredentialID, err)
+		}
+	}
 	if reporter, ok := t.s.Issuer.(rota.UseReporter); ok {
 		for i := range issued {
 			if issued[i].ID != current.CredentialID {
@@ -155,6 +163,32 @@ func (t *turn) list(ctx context.Context) error {
 	t.seen.issued, t.seen.listed = issued, true
 	t.sample()
 	return nil
+}
+
+// hidesLock reports whether somebody may have locked the account of the current
+// credential without the issuer's list showing it.
+func hidesLock(issuer rota.Issuer, issued []rota.Issued, current string) bool {
+	_, ok := issuer.(rota.Locker)
+	c, there := findIssued(issued, current)
+	return ok && current != "" && current != rota.NoCredential && (!there || !c.Active && c.Unlock == "")
+}
+
+// withLock adds to the issuer's list whether somebody locked the account of the
+// current credential, if the list may hide that.
+func withLock(ctx context.Context, issuer rota.Issuer, issued []rota.Issued, current string) ([]rota.Issued, error) {
+	if !hidesLock(issuer, issued, current) {
+		return issued, nil
+	}
+	unlock, err := issuer.(rota.Locker).Locked(ctx, current)
+	i := slices.IndexFunc(issued, func(c rota.Issued) bool { return c.ID == current })
+	switch {
+	case err != nil || unlock == "":
+		return issued, err
+	case i >= 0:
+		issued[i].Unlock = unlock
+		return issued, nil
+	}
+	return append(issued, rota.Issued{ID: current, Unlock: unlock}), nil
 }
 
 func (t *turn) use(ctx context.Context, reporter rota.UseReporter, id string) rota.Use {

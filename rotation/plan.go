@@ -58,7 +58,7 @@ var Scheduled = Chain{
 		ruleRotate,
 	},
 	idle:   idleOverTime,
-	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest, guardReady, guardDrift},
+	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest, guardLocked, guardReady, guardDrift},
 }
 
 // Lifecycle is the chain for an event that asks for one action and keeps no state
@@ -73,9 +73,9 @@ var (
 	// DriverCreate makes room at the issuer, then makes the announced version.
 	DriverCreate = Chain{Name: "driver: create", idle: idleNow, rules: []Rule{
 		ruleDriverDone, ruleTakeOver, ruleOrphans, ruleConsistent, ruleRoom, ruleDriver,
-	}, guards: []guard{guardReady}}
+	}, guards: []guard{guardLocked, guardReady}}
 	// DriverSet makes the announced version valid.
-	DriverSet = Chain{Name: "driver: set", idle: idleNow, rules: []Rule{ruleDriverDone, ruleDriver}, guards: []guard{guardReady}}
+	DriverSet = Chain{Name: "driver: set", idle: idleNow, rules: []Rule{ruleDriverDone, ruleDriver}, guards: []guard{guardLocked, guardReady}}
 	// DriverTest logs in with the announced version, or rehearses with the
 	// current one if nothing has been created yet.
 	DriverTest = Chain{Name: "driver: test", idle: idleNow, rules: []Rule{ruleDriverDone, ruleRehearse, ruleDriver}}

@@ -62,6 +62,9 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 	if !v.Lists || v.Force == rota.StepCreate {
 		return Decision{}, false
 	}
+	if c, locked := v.locked(); locked {
+		return v.holdLocked(c, rota.StepCreate)
+	}
 	c, ok := v.issued(v.current.CredentialID)
 	if (!ok || !c.Active) && v.now.Before(v.shows(v.current)) {
 		return v.waitToShow()
@@ -76,6 +79,34 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 		}
 		return v.hold(HoldNotAtIssuer, rota.StepCreate, v.now, v.now.Add(10*time.Minute),
 			v.currentDead(), "the current credential %s %s", v.current.CredentialID, what)
+	}
+	return Decision{}, false
+}
+
+// locked returns the current credential if somebody locked its account.
+func (v *view) locked() (rota.Issued, bool) {
+	c, there := v.issued(v.current.CredentialID)
+	return c, there && v.hasCurrent && c.Unlock != ""
+}
+
+// holdLocked waits until a person ends the lock: only they know what it's for.
+func (v *view) holdLocked(c rota.Issued, next rota.Step) (Decision, bool) {
+	return v.hold(HoldNotAtIssuer, next, v.now, v.now.Add(10*time.Minute), v.currentDead(),
+		"somebody locked %s at the issuer, and Rota doesn't unlock it", c.ID)
+}
+
+// guardLocked holds what would unlock the account of the current credential, even
+// if a person asked for a rotation: where there's no overlap, the new credential is
+// the same account's.
+func guardLocked(v *view, d Decision) (Decision, bool) {
+	if v.Traits.Overlap() || !v.Lists || !v.hasCurrent || d.Step != rota.StepCreate && d.Step != rota.StepSet {
+		return Decision{}, false
+	}
+	if v.unlisted() {
+		return observe, true
+	}
+	if c, locked := v.locked(); locked {
+		return v.holdLocked(c, d.Step)
 	}
 	return Decision{}, false
 }

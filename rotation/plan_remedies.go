@@ -78,7 +78,12 @@ func (v *view) notInForce(credentialID string) []rota.Remedy {
 	default:
 		out = append(out, v.remedy(rota.RemedyRotate, "to replace it"))
 	}
-	if there {
+	switch {
+	case there && c.Unlock != "" && !v.Traits.Overlap():
+		return []rota.Remedy{unlock(c)}
+	case there && c.Unlock != "":
+		out = append([]rota.Remedy{unlock(c)}, out...)
+	case there:
 		out = append([]rota.Remedy{v.reactivate(credentialID)}, out...)
 	}
 	return out
@@ -117,6 +122,11 @@ func (v *view) reactivate(credentialID string) rota.Remedy {
 	return rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbReactivate, Object: credentialID, Text: "reactivate it there"}
 }
 
+// unlock returns the remedy for an account that somebody locked.
+func unlock(c rota.Issued) rota.Remedy {
+	return rota.Remedy{Action: rota.RemedyOutside, Verb: rota.VerbReactivate, Object: c.ID, Text: c.Unlock + ", if it's meant to log in again"}
+}
+
 // keepOrReplace returns the remedies if someone set another credential than the one
 // in the store, and there's no place for both.
 func keepOrReplace(secret string) []rota.Remedy {
@@ -152,7 +162,12 @@ func (v *view) unknownUse(u rota.Use) []rota.Remedy {
 // credential's place, because consumers might still depend on it.
 func (v *view) currentDead() []rota.Remedy {
 	var out []rota.Remedy
-	if _, there := v.issued(v.current.CredentialID); there {
+	if c, locked := v.locked(); locked {
+		out = append(out, unlock(c))
+		if !v.Traits.Overlap() {
+			return out
+		}
+	} else if _, there := v.issued(v.current.CredentialID); there {
 		out = append(out, v.reactivate(v.current.CredentialID))
 	}
 	previous, there := v.issued(v.previous.CredentialID)

@@ -16,6 +16,10 @@ func (s *Secret) preflightInForce(ctx context.Context, h held) []rota.Finding {
 		return nil
 	}
 	f := rota.Finding{Check: "the current credential " + h.id + " is in force"}
+	if c, locked := s.locked(ctx, h.id); locked {
+		f.Detail, f.Remedies = "somebody locked "+c.ID+" at the issuer, and Rota doesn't unlock it", []rota.Remedy{unlock(c)}
+		return []rota.Finding{f}
+	}
 	inForce, known, err := s.isInForce(ctx, h)
 	switch err = rota.Sanitize(err, h.current); {
 	case known && !inForce:
@@ -28,6 +32,21 @@ func (s *Secret) preflightInForce(ctx context.Context, h held) []rota.Finding {
 		f.OK = true
 	}
 	return []rota.Finding{f}
+}
+
+// locked returns a credential's entry in the issuer's list if somebody locked its
+// account. Errors are the issuer's own checks' to report.
+func (s *Secret) locked(ctx context.Context, id string) (rota.Issued, bool) {
+	lister, lists := s.Issuer.(rota.Lister)
+	if !lists {
+		return rota.Issued{}, false
+	}
+	issued, err := lister.List(ctx)
+	if err == nil {
+		issued, err = withLock(ctx, s.Issuer, issued, id)
+	}
+	c, there := findIssued(issued, id)
+	return c, err == nil && there && c.Unlock != ""
 }
 
 func (s *Secret) isInForce(ctx context.Context, h held) (inForce, known bool, err error) {

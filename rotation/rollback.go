@@ -49,6 +49,12 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	if _, there := v.issued(previous.CredentialID); v.Lists && v.retirable() && !there {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
 	}
+	if c, locked := v.locked(); locked && !v.Traits.Overlap() {
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("somebody locked %s at the issuer, and Rota doesn't unlock it", c.ID), Remedies: []rota.Remedy{unlock(c)}}
+	}
+	if c, there := v.issued(previous.CredentialID); there && c.Unlock != "" {
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("somebody locked the previous credential's %s at the issuer, and Rota doesn't unlock it", c.ID), Remedies: []rota.Remedy{unlock(c)}}
+	}
 	if err := t.refuseUnready(ctx); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -101,6 +102,9 @@ func (a *alternating) Reactivate(ctx context.Context, r rota.RetireRequest) erro
 	return a.change(ctx, "reactivate", r, func(tx pgx.Tx, s *state) (string, error) {
 		if s == nil || s.gone() {
 			return "", rota.ErrNotFound
+		}
+		if s.locked() {
+			return "", rota.WithRemedies(errors.New("somebody took its login away and left its password: Rota doesn't unlock it"), rota.Outside(s.unlock()+", if it's meant to log in again"))
 		}
 		var end string
 		err := tx.QueryRow(ctx, "SELECT set_config('DateStyle', 'ISO', true) <> '', ("+a.until(r.CredentialID)+")").Scan(new(bool), &end)

@@ -70,7 +70,7 @@ func (p *password) List(ctx context.Context) ([]rota.Issued, error) {
 
 // noGroup warns about a role that looks like a group.
 func (p *password) noGroup(ctx context.Context) rota.Finding {
-	f := rota.Finding{Check: "role " + p.names[0] + " is one to log in as"}
+	f := rota.Finding{Check: "role " + p.names[0] + " is a login role"}
 	found, err := p.states(ctx, f.Check)
 	if err != nil {
 		return problem(f.Check, err)
@@ -85,7 +85,7 @@ func (p *password) noGroup(ctx context.Context) rota.Finding {
 		return problem(f.Check, err)
 	case d.any():
 		f.Warning, f.Detail = true, d.String()+". Rota doesn't turn what may be a group into a login role unless a person asks for it"
-		f.Remedies = rota.Outside("name a login role that is a member of it; or rotate the secret by hand, if it is the role to log in as")
+		f.Remedies = rota.Outside("name a login role that's a member of it; or rotate the secret by hand, if consumers log in as this role itself")
 	default:
 		f.OK = true
 	}

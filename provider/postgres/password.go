@@ -55,7 +55,7 @@ func (p *password) Delete(ctx context.Context, r rota.RetireRequest) error {
 		found, err = readStates(ctx, tx, []string{r.CredentialID})
 		return err
 	})
-	if err != nil || len(found) == 0 || found[0].gone() {
+	if err != nil || len(found) == 0 || found[0].gone() || found[0].locked() {
 		return err
 	}
 	return &rota.Error{System: p.conn.system(), Connection: p.conn.name, Op: op, Class: rota.ClassStop,

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -118,9 +119,14 @@ func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 func (a *alternating) oneFree(ctx context.Context) rota.Finding {
 	f := rota.Finding{Check: "one of roles " + a.names[0] + " and " + a.names[1] + " is free for the next password"}
 	issued, err := a.List(ctx)
+	locked := slices.IndexFunc(issued, func(i rota.Issued) bool { return i.Unlock != "" })
 	switch {
 	case err != nil:
 		return problem(f.Check, err)
+	case len(issued) == len(a.names) && locked >= 0:
+		name := issued[locked].ID
+		f.Warning, f.Detail = true, "role "+name+" can't log in, but it has a password: somebody locked it, and Rota neither unlocks it nor gives it another password"
+		f.Remedies = append(rota.Outside(issued[locked].Unlock+", if it's meant to log in again"), rota.Outside("ALTER ROLE "+quote(name)+" PASSWORD NULL, if Rota may use it for the next password")...)
 	case len(issued) == len(a.names):
 		f.Warning, f.Detail = true, "both can log in. That's fine while the previous credential awaits retirement. Otherwise someone else set one of the passwords, and Rota won't use either role for the next one"
 		f.Remedies = rota.Outside("if no previous credential awaits retirement, and nobody uses the role that isn't current: ALTER ROLE … NOLOGIN PASSWORD NULL")

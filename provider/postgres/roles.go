@@ -235,8 +235,9 @@ type state struct {
 	Name    string
 	Login   bool
 	Expired bool
-	// NoPassword is only known if Rota may read pg_authid.
-	NoPassword bool
+	// NoPassword and HasPassword are only known if Rota may read pg_authid.
+	NoPassword  bool
+	HasPassword bool
 	// Until is when the role's validity ends, in microseconds since 1970; 0 if it
 	// doesn't before the year 9999, or already has.
 	Until int64
@@ -254,8 +255,21 @@ func (s state) ends() time.Time {
 	return time.UnixMicro(s.Until).UTC()
 }
 
+// The columns for whether a role has a password, if Rota may read that or not.
+const (
+	passwordColumns = "rolpassword IS NULL, rolpassword IS NOT NULL" //nolint:gosec // SQL, no credential
+	unknownColumns  = "false, false"
+)
+
+// locked reports whether somebody took the role's login away and left its
+// password. Rota takes away both, or neither.
+func (s state) locked() bool { return !s.Login && s.HasPassword }
+
 // gone reports whether the role has no credential that could ever log in again.
-func (s state) gone() bool { return !s.Login || s.NoPassword }
+func (s state) gone() bool { return s.NoPassword || !s.Login && !s.HasPassword }
+
+// unlock is the statement that lets a role log in again.
+func (s state) unlock() string { return "ALTER ROLE " + quote(s.Name) + " LOGIN" }
 
 // states reads the roles; those that don't exist are left out.
 func (r *roles) states(ctx context.Context, op string) ([]state, error) {
@@ -264,14 +278,14 @@ func (r *roles) states(ctx context.Context, op string) ([]state, error) {
 		names[i] = literal(name)
 	}
 	where := " WHERE rolname IN (" + strings.Join(names, ", ") + ") ORDER BY rolname"
-	rows, allowed, err := r.conn.authid(ctx, op, fmt.Sprintf("SELECT "+stateColumns+" FROM pg_catalog.pg_authid", "rolpassword IS NULL")+where)
+	rows, allowed, err := r.conn.authid(ctx, op, fmt.Sprintf("SELECT "+stateColumns+" FROM pg_catalog.pg_authid", passwordColumns)+where)
 	if err == nil && !allowed {
-		rows, err = r.conn.rows(ctx, op, fmt.Sprintf("SELECT "+stateColumns+" FROM pg_catalog.pg_roles", "false")+where)
+		rows, err = r.conn.rows(ctx, op, fmt.Sprintf("SELECT "+stateColumns+" FROM pg_catalog.pg_roles", unknownColumns)+where)
 	}
 	var found []state
 	for _, row := range rows {
-		until, _ := strconv.ParseInt(string(row[4]), 10, 64)
-		found = append(found, state{Name: string(row[0]), Login: isTrue(row[1]), Expired: isTrue(row[2]), NoPassword: isTrue(row[3]), Until: until})
+		until, _ := strconv.ParseInt(string(row[5]), 10, 64)
+		found = append(found, state{Name: string(row[0]), Login: isTrue(row[1]), Expired: isTrue(row[2]), NoPassword: isTrue(row[3]), HasPassword: isTrue(row[4]), Until: until})
 	}
 	return found, err
 }
@@ -285,22 +299,21 @@ func readStates(ctx context.Context, tx pgx.Tx, names []string) ([]state, error)
 	if err := tx.QueryRow(ctx, "SELECT has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT')").Scan(&visible); err != nil {
 		return nil, err
 	}
-	//nolint:gosec // SQL, no credential
-	noPassword, from := "false", "pg_catalog.pg_roles"
+	columns, from := unknownColumns, "pg_catalog.pg_roles"
 	if visible {
-		//nolint:gosec // SQL, no credential
-		noPassword, from = "rolpassword IS NULL", "pg_catalog.pg_authid"
+		columns, from = passwordColumns, "pg_catalog.pg_authid"
 	}
-	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT "+stateColumns+" FROM ", noPassword)+from+" WHERE rolname = ANY ($1::text[]) ORDER BY rolname", names)
+	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT "+stateColumns+" FROM ", columns)+from+" WHERE rolname = ANY ($1::text[]) ORDER BY rolname", names)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[state])
 }
 
-// List returns the roles that can log in, or could if reactivated. If Rota may
-// not read pg_authid, a role with LOGIN counts even if it never got a
-// password: create the spare one of a pair with NOLOGIN.
+// List returns the roles that can log in, or could if reactivated, and as locked
+// those that can't log in although they have a password. If Rota may not read
+// pg_authid, a role with LOGIN counts even if it never got a password: create the
+// spare one of a pair with NOLOGIN. Locked roles are then left out.
 func (r *roles) List(ctx context.Context) ([]rota.Issued, error) {
 	found, err := r.states(ctx, "list roles "+strings.Join(r.names, ", "))
 	if err != nil {
@@ -308,11 +321,26 @@ func (r *roles) List(ctx context.Context) ([]rota.Issued, error) {
 	}
 	var issued []rota.Issued
 	for _, s := range found {
-		if !s.gone() {
+		switch {
+		case s.locked():
+			issued = append(issued, rota.Issued{ID: s.Name, Unlock: s.unlock()})
+		case !s.gone():
 			issued = append(issued, rota.Issued{ID: s.Name, Active: !s.Expired, ExpiresAt: s.ends()})
 		}
 	}
 	return issued, nil
+}
+
+// Locked implements [rota.Locker]: a role that can't log in may have a password that
+// Rota can't see.
+func (r *roles) Locked(ctx context.Context, credentialID string) (string, error) {
+	found, err := r.states(ctx, "see whether role "+credentialID+" can log in")
+	for _, s := range found {
+		if s.Name == credentialID && !s.Login && !s.NoPassword {
+			return s.unlock(), nil
+		}
+	}
+	return "", err
 }
 
 // sessions is a group of similar open sessions of a role. Only members of

@@ -179,7 +179,8 @@ func TestTheListTellsWhatCanLogIn(t *testing.T) {
 		want, wantHi []rota.Issued
 	}{
 		{"a role that does not exist", "", nil, nil},
-		{"a role that may not log in", "NOLOGIN PASSWORD 'x'", nil, nil},
+		{"a role that may not log in counts as locked if it is seen to have a password", "NOLOGIN PASSWORD 'x'", nil, []rota.Issued{{Unlock: "ALTER ROLE %s LOGIN"}}},
+		{"a role that may not log in and has no password", "NOLOGIN PASSWORD NULL", nil, nil},
 		{"a role without password counts unless it is seen to have none", "LOGIN PASSWORD NULL", []rota.Issued{{Active: true}}, nil},
 		{"a role with a password", "LOGIN PASSWORD 'x'", []rota.Issued{{Active: true}}, []rota.Issued{{Active: true}}},
 		{"a role that is valid for ever", "LOGIN PASSWORD 'x' VALID UNTIL 'infinity'", []rota.Issued{{Active: true}}, []rota.Issued{{Active: true}}},
@@ -196,6 +197,7 @@ func TestTheListTellsWhatCanLogIn(t *testing.T) {
 			for c, want := range map[*Connection][]rota.Issued{low: test.want, high: test.wantHi} {
 				for i := range want {
 					want[i].ID = name
+					want[i].Unlock = strings.Replace(want[i].Unlock, "%s", quote(name), 1)
 				}
 				wantList(t, must(c.Password(PasswordConfig{Role: name})), want)
 			}
