@@ -18,6 +18,7 @@ type database struct {
 	reader     *sql.DB    // read-only
 	connection connection // the writer's
 	liveness   liveness
+	reserve    reserve // of disk space
 	dialect    dialect
 	clock      *timeSource
 	committers int // how many connections write; 0 means one

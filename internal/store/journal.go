@@ -130,7 +130,7 @@ func (db Journal) save(ctx context.Context, r rotation.SaveRequest, also func(*t
 	if len(r.Peers) > 0 {
 		lock = peersLock
 	}
-	err = db.writer.do(ctx, lock, func(t *tx) error {
+	write := func(t *tx) error {
 		if err := t.checkPeers(r.Peers); err != nil {
 			return err
 		}
@@ -152,7 +152,8 @@ func (db Journal) save(ctx context.Context, r rotation.SaveRequest, also func(*t
 			}
 		}
 		return t.append(r.Entries)
-	})
+	}
+	err = db.reserve.spend(r.Entries, func() error { return db.writer.do(ctx, lock, write) })
 	if err != nil {
 		return fail(err)
 	}

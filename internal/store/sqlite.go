@@ -41,6 +41,7 @@ func connectSQLite(ctx context.Context, o Options) (_ *database, err error) {
 		return nil, err
 	}
 	d := &database{name: o.Dir, path: path, dialect: dialect{array: "json_each($1)"}, clock: &timeSource{override: o.Now}}
+	d.reserve.path = filepath.Join(o.Dir, reserveFile)
 	if d.liveness, err = newInstance(o.Dir); err != nil {
 		return nil, err
 	}
