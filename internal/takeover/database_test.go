@@ -253,6 +253,26 @@ func walkAlternatingUsers(t *testing.T, r *road) {
 		d.current("AWSCURRENT", "SELECT * FROM orders", "SELECT * FROM invoices")
 		d.current("AWSPREVIOUS", "SELECT * FROM orders", "SELECT * FROM invoices")
 	})
+	t.Run("with a rota.yaml", func(t *testing.T) {
+		d := start(t)
+		d.config("roles: [app, app_clone]")
+		d.run("psql")
+		d.wants(d.run("cancel-rotate-secret"), "adopt app_clone", " 0 failed")
+		d.wants(d.shell("rota versions app-db"), "app_clone", "AWSPREVIOUS", "somebody else (adopted)")
+		d.wants(d.run("rota plan"), "deactivate")
+		for _, days := range []int{4, 6, 8, 10, 12, 21, 31} {
+			d.after(timeOf(days))
+			_, _ = d.try("rota run") // exit code 3 while the previous user is held
+		}
+		user, password := d.current("AWSCURRENT", "SELECT * FROM orders", "CREATE TABLE invoices (n int)")
+		if user != "app" || password == "first-password" {
+			t.Errorf("the current user is %s, want app with a new password", user)
+		}
+		d.current("AWSPREVIOUS", "SELECT * FROM orders", "SELECT * FROM invoices")
+		if v := d.value("db/app", "AWSCURRENT"); v["engine"] != "postgres" || v["masterarn"] != d.master {
+			t.Errorf("the other fields are %v", v)
+		}
+	})
 	t.Run("with a clone that owns tables", func(t *testing.T) {
 		d := start(t)
 		d.deploy("ROTA_UNUSED_FOR=1ms")
