@@ -60,7 +60,15 @@ func (d *decoder) node(n *yaml.Node, path Path, tag reflect.StructTag) provider.
 // value decodes a node into v.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path Path, tag reflect.StructTag) {
 	if n.Kind == yaml.AliasNode {
-		d.problem(n, orTop(path), "write the value out, or quote a text that begins with *", "aliases are not taken")
+		d.problem(n, orTop(path), "write the value out, or quote a text that begins with *", "aliases aren't supported")
+		return
+	}
+	if tag := foreignTag(n); tag != "" {
+		hint := "leave the tag out; ${env:NAME} and ${file:/path} stand for values from elsewhere"
+		if tag == "!!binary" {
+			hint = "the text itself, or ${file:/path} for a file that holds it"
+		}
+		d.problem(n, orTop(path), hint, "the tag %s isn't supported", tag)
 		return
 	}
 	switch l := v.Addr().Interface().(type) {
@@ -122,8 +130,19 @@ func label(n *yaml.Node, i int) string {
 	return fmt.Sprint(i)
 }
 
+// foreignTag returns a node's tag if it isn't one of YAML's own for the kinds of
+// value that a file can have.
+func foreignTag(n *yaml.Node) string {
+	switch tag := n.ShortTag(); tag {
+	case "", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!seq", "!!map", "!!merge":
+		return ""
+	default:
+		return tag[:min(len(tag), 64)]
+	}
+}
+
 // pairs iterates over a mapping, rejecting keys that aren't texts or are
-// duplicates.
+// duplicates. It returns false if the mapping can't be judged as a whole.
 func (d *decoder) pairs(n *yaml.Node, path Path, fields []field, do func(key, value *yaml.Node)) bool {
 	if n.Kind != yaml.MappingNode || n.ShortTag() != "!!map" {
 		hint := "NAME: …"
@@ -133,12 +152,13 @@ func (d *decoder) pairs(n *yaml.Node, path Path, fields []field, do func(key, va
 		d.problem(n, orTop(path), hint, "expected a mapping, found %s", describe(n))
 		return false
 	}
-	lines := map[string]int{}
+	lines, merged := map[string]int{}, false
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		switch line, twice := lines[key.Value]; {
 		case key.ShortTag() == "!!merge":
-			d.problem(key, orTop(path), "write the keys out, or set them for all secrets in defaults", "merge keys are not taken")
+			d.problem(key, orTop(path), "write the keys out, or set them for all secrets in defaults", "merge keys aren't supported")
+			merged = true
 		case key.Kind != yaml.ScalarNode:
 			d.problem(key, orTop(path), "", "a key must be a text, found %s", describe(key))
 		case twice:
@@ -148,7 +168,7 @@ func (d *decoder) pairs(n *yaml.Node, path Path, fields []field, do func(key, va
 			do(key, n.Content[i+1])
 		}
 	}
-	return true
+	return !merged // otherwise what's missing may only be elsewhere
 }
 
 // mapping decodes into a struct.

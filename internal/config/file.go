@@ -107,7 +107,7 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 	}
 	switch err := decoder.Decode(&more); {
 	case err == nil:
-		d.problem(&more, nil, "one file a document", "a second document begins here")
+		d.problem(&more, nil, "one document per file; include puts files together", "a second document begins here")
 		return nil
 	case !errors.Is(err, io.EOF):
 		d.syntax(err, data)
@@ -134,14 +134,16 @@ func (d *decoder) syntax(err error, data []byte) {
 	}
 	switch anchor := unknownAnchor.FindStringSubmatch(message); {
 	case anchor != nil:
-		message, hint = "an alias of nothing", "quote a text that begins with *"
+		message, hint = "an alias without an anchor", "quote a text that begins with *"
 	case !utf8.Valid(data):
 		before := data[:validPrefix(data)]
-		message, hint = "this byte is not UTF-8 text", "save the file as UTF-8"
+		message, hint = "this byte isn't UTF-8", "save the file as UTF-8"
 		place.Line = 1 + bytes.Count(before, []byte("\n"))
 		place.Column = len(before) - bytes.LastIndexByte(before, '\n')
 	case strings.Contains(message, "cannot start any token"), strings.Contains(message, "tab character"):
-		hint = "blanks in place of tabs; quotes around a text that begins with @, % or a backtick"
+		hint = "spaces instead of tabs; quotes around a text that begins with @, % or a backtick"
+	case strings.Contains(message, "incompatible YAML document"):
+		message, hint = "this %YAML version isn't supported", "leave the %YAML line out"
 	case strings.Contains(message, "did not find expected"):
 		hint = "indent this line like the ones of the same list or mapping, and close quotes and brackets above it"
 	case strings.Contains(message, "unexpected end of stream"):
