@@ -199,7 +199,7 @@ type EntryDoc struct {
 	Hash string `json:"hash"`
 }
 
-// VerifyDoc is what a verification found of a chain that is whole.
+// VerifyDoc is what a verification found of an intact chain.
 type VerifyDoc struct {
 	Verified bool   `json:"verified"`
 	Entries  int    `json:"entries"`

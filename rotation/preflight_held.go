@@ -57,7 +57,7 @@ func (h held) preflightTest(ctx context.Context, c rota.Check) []rota.Finding {
 	f := rota.Finding{Check: "with the current credential"}
 	switch {
 	case h.err != nil:
-		f.Warning, f.Detail, f.Remedies = true, "not tried: the store could not be read", rota.Outside("mend what the check of the store says")
+		f.Warning, f.Detail, f.Remedies = true, "not tried: the store could not be read", rota.Outside("fix what the check of the store reports")
 		return []rota.Finding{f}
 	case h.current.IsZero():
 		var findings []rota.Finding

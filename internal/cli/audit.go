@@ -158,9 +158,9 @@ func (a *app) verifyAudit(ctx context.Context, heads []string) error {
 			return nil
 		}
 		if len(doc.Breaks) == 0 {
-			a.printf("the chain of %d entries is whole; its head is %s", doc.Entries, doc.Head)
+			a.printf("the chain of %d entries is intact; its head is %s", doc.Entries, doc.Head)
 		} else {
-			a.printf("the chain of %d entries is whole except for %s; its head is %s", doc.Entries, plural(len(doc.Breaks), "acknowledged break"), doc.Head)
+			a.printf("the chain of %d entries is intact except for %s; its head is %s", doc.Entries, plural(len(doc.Breaks), "acknowledged break"), doc.Head)
 			a.printBreaks(doc.Breaks)
 		}
 		if len(doc.Places) > 0 {

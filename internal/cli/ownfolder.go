@@ -45,7 +45,7 @@ func (a *app) claimFolder(dir string) error {
 			return nil
 		}
 		return rota.WithRemedies(
-			usage("the data folder %s is that of %s, and this configuration is %s; secrets of the same name would share one record", dir, owner, path),
+			usage("the data folder %s belongs to %s, and this configuration is %s; secrets with the same name would share one record", dir, owner, path),
 			slices.Concat(rota.Outside("use --data-dir, or ROTA_DATA_DIR, with a folder for each"),
 				rota.Outside("remove "+marker+" if this configuration replaces the other")))
 	}

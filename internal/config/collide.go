@@ -126,9 +126,9 @@ func (v *validator) collisions() {
 			switch {
 			case other == nil:
 			case c.Form != "":
-				v.add(c.At, c.path, "another "+c.Kind+", or another part of it", "%s is that of secret %q %s%s", c.Shown, other.secret, v.place(other.At, c.At), how)
+				v.add(c.At, c.path, "another "+c.Kind+", or another part of it", "%s is also used by secret %q %s%s", c.Shown, other.secret, v.place(other.At, c.At), how)
 			default:
-				v.add(c.At, c.path, "one secret for both", "%s is that of secret %q %s", c.Shown, other.secret, v.place(other.At, c.At))
+				v.add(c.At, c.path, "one secret for both", "%s is also used by secret %q %s", c.Shown, other.secret, v.place(other.At, c.At))
 			}
 		}
 	}

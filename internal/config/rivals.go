@@ -140,7 +140,7 @@ func (r *rivalry) compare(pairs []pair) rotation.Rivals {
 		case slices.ContainsFunc(ids, shared), mine.scope != "" && shared(p.mine.within(mine.scope)):
 			rival.Reason = fmt.Sprintf("another secret changes %s (%s) too%s", p.mine.Shown, r.at(p.mine), p.how)
 			rival.Remedies = rota.Configure("secrets", "keep one secret for it")
-			rival.Finding.Detail = fmt.Sprintf("%s (%s) is that of secret %s too (%s)%s: connections %s and %s reach the same account or server",
+			rival.Finding.Detail = fmt.Sprintf("%s (%s) is also used by secret %s (%s)%s: connections %s and %s reach the same account or server",
 				p.mine.Shown, r.at(p.mine), p.theirs.secret, r.at(p.theirs), p.how, p.mine.Connection, p.theirs.Connection)
 			rival.Finding.Remedies = rota.Configure("secrets", fmt.Sprintf("keep one secret for it: remove %s (%s) or %s (%s)", p.mine.secret, r.at(p.mine), p.theirs.secret, r.at(p.theirs)))
 			out.Found = append(out.Found, rival)
@@ -152,7 +152,7 @@ func (r *rivalry) compare(pairs []pair) rotation.Rivals {
 			rival.Reason = fmt.Sprintf("whether another secret changes %s (%s) too isn't known", p.mine.Shown, r.at(p.mine))
 			rival.Finding = rota.Finding{
 				Warning:  true,
-				Detail:   fmt.Sprintf("whether %s (%s) is that of secret %s too (%s) isn't known: %s", p.mine.Shown, r.at(p.mine), p.theirs.secret, r.at(p.theirs), err),
+				Detail:   fmt.Sprintf("it isn't known whether %s (%s) is also used by secret %s (%s): %s", p.mine.Shown, r.at(p.mine), p.theirs.secret, r.at(p.theirs), err),
 				Remedies: rota.RemediesOf(err),
 			}
 			if len(rival.Finding.Remedies) == 0 {

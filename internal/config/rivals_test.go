@@ -169,7 +169,7 @@ func TestSecretsThatReachTheSameThingByTwoConnectionsAreFound(t *testing.T) {
 		}
 	}
 	r := w.ByName["a"].Rivals(t.Context()).Found[0]
-	const want = `drawer "top" (rota.yaml:8) is that of secret b too (rota.yaml:9): connections c0 and c1 reach the same account or server`
+	const want = `drawer "top" (rota.yaml:8) is also used by secret b (rota.yaml:9): connections c0 and c1 reach the same account or server`
 	if r.Finding.Detail != want {
 		t.Errorf("check says\n%s, want\n%s", r.Finding.Detail, want)
 	}

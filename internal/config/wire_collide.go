@@ -29,7 +29,7 @@ func (w *wiring) collisions(ctx context.Context, out *Wired) {
 			}
 			for _, pair := range [][2]string{{c.secret, other.secret}, {other.secret, c.secret}} {
 				if _, known := out.Broken[pair[0]]; !known {
-					err := rota.WithRemedies(fmt.Errorf("%s is that of secret %s too%s", c.Shown, pair[1], how), rota.Configure("", "one secret for both"))
+					err := rota.WithRemedies(fmt.Errorf("%s is also used by secret %s%s", c.Shown, pair[1], how), rota.Configure("", "one secret for both"))
 					out.Broken[pair[0]] = &rotation.SecretError{Secret: pair[0], Err: err}
 				}
 			}

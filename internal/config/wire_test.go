@@ -263,7 +263,7 @@ secrets:
 	if len(wired.Secrets) != 1 || wired.Secrets[0].Name != "z" {
 		t.Errorf("wired %v", wired.Secrets)
 	}
-	for name, want := range map[string]string{"x": "x: IAM user \"Robot\" is that of secret y too", "y": "y: IAM user \"Robot\" is that of secret x too"} {
+	for name, want := range map[string]string{"x": "x: IAM user \"Robot\" is also used by secret y", "y": "y: IAM user \"Robot\" is also used by secret x"} {
 		if got := fmt.Sprint(wired.Broken[name]); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q", name, got)
 		}

@@ -110,7 +110,7 @@ func (l *Local) checkStore(ctx context.Context) []api.FindingDoc {
 		return api.FindingDoc{Finding: f}
 	}
 	chain, err := l.DB.Audit().Verify(ctx)
-	detail := fmt.Sprintf("the chain of %d entries is whole", chain.Entries)
+	detail := fmt.Sprintf("the chain of %d entries is intact", chain.Entries)
 	if n := len(chain.Breaks); n > 0 {
 		detail += fmt.Sprintf(", except for breaks that were acknowledged: %d", n)
 	}

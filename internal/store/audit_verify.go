@@ -57,7 +57,7 @@ func verify(ctx context.Context, pool *sql.DB, snapshot *sql.TxOptions, keys *ke
 }
 
 // ErrNoBreak is returned for an acknowledgment of nothing.
-var ErrNoBreak = errors.New("the audit's chain is whole: there's nothing to acknowledge")
+var ErrNoBreak = errors.New("the audit's chain is intact: there's nothing to acknowledge")
 
 // Acknowledge records that whoever made the entry knows of every break that the
 // chain has now, and why. From then on, Verify succeeds again and lists them.

@@ -219,7 +219,7 @@ func TestAGroupIsNotTurnedIntoALoginRole(t *testing.T) {
 			group, member := role(t, s), role(t, s)
 			s.Exec(t, fmt.Sprintf(statement, group, member))
 			r := newRotating(admin(t, s), group)
-			if f := wantFinding(t, r.secret.Issuer, "is one to log in as", false, "it can't log in, has"); !f.Warning {
+			if f := wantFinding(t, r.secret.Issuer, "is a login role", false, "it can't log in, has"); !f.Warning {
 				t.Errorf("it is no warning: %+v", f)
 			}
 			done, says := r.steps(t, rota.StepNone)
@@ -227,13 +227,13 @@ func TestAGroupIsNotTurnedIntoALoginRole(t *testing.T) {
 			if done, says := r.steps(t, rota.StepCreate); done != wholeRotation {
 				t.Errorf("asked by a person, it did %q: %s", done, says)
 			}
-			wantFinding(t, r.secret.Issuer, "is one to log in as", true, "")
+			wantFinding(t, r.secret.Issuer, "is a login role", true, "")
 		})
 	}
 	t.Run("Rota itself is no member of a group", func(t *testing.T) {
 		by, name := admin(t, s), role(t, s)
 		s.Exec(t, "GRANT "+name+" TO "+by.cfg.Username+" WITH ADMIN OPTION")
-		wantFinding(t, must(by.Password(PasswordConfig{Role: name})), "is one to log in as", true, "")
+		wantFinding(t, must(by.Password(PasswordConfig{Role: name})), "is a login role", true, "")
 	})
 	t.Run("a role's creator is no member of a group", func(t *testing.T) {
 		by := admin(t, s)
@@ -241,14 +241,14 @@ func TestAGroupIsNotTurnedIntoALoginRole(t *testing.T) {
 		s.Exec(t, "SET ROLE "+quote(by.cfg.Username)+"; "+map[bool]string{true: "SET createrole_self_grant = 'set, inherit'; "}[needsAdminOption(t, s)]+
 			"CREATE ROLE "+name)
 		r := newRotating(by, name)
-		wantFinding(t, r.secret.Issuer, "is one to log in as", true, "")
+		wantFinding(t, r.secret.Issuer, "is a login role", true, "")
 		if done, says := r.steps(t, rota.StepNone); done != wholeRotation {
 			t.Errorf("it did %q: %s", done, says)
 		}
 	})
 	t.Run("a role that nothing depends on gets its first password", func(t *testing.T) {
 		r := newRotating(admin(t, s), role(t, s))
-		wantFinding(t, r.secret.Issuer, "is one to log in as", true, "")
+		wantFinding(t, r.secret.Issuer, "is a login role", true, "")
 		if done, says := r.steps(t, rota.StepNone); done != wholeRotation {
 			t.Errorf("it did %q: %s", done, says)
 		}

@@ -60,7 +60,7 @@ func (c *Connection) preflight(ctx context.Context) ([]rota.Finding, adminFacts,
 		return []rota.Finding{problem(login.Check, err)}, adminFacts{}, false
 	}
 	login.Detail = "PostgreSQL " + admin.Shown
-	server := rota.Finding{OK: true, Check: "take changes of roles", Detail: "a primary that knows SCRAM-SHA-256"}
+	server := rota.Finding{OK: true, Check: "accepts role changes", Detail: "a primary that knows SCRAM-SHA-256"}
 	switch {
 	case admin.Version < minVersion:
 		server = rota.Finding{Check: server.Check, Detail: "PostgreSQL " + admin.Shown + " does not know SCRAM-SHA-256", Remedies: rota.Outside("PostgreSQL 10 or newer")}

@@ -24,7 +24,7 @@ var broken = []struct {
 	found string // the case that fails
 	suite func(t *testing.T)
 }{
-	{"delete fails where the key is gone", "a credential lives", issuer(func(i *brokenIssuer) {
+	{"delete fails where the key is gone", "a credential goes through", issuer(func(i *brokenIssuer) {
 		i.delete = func(ctx context.Context, r rota.RetireRequest) error {
 			if !exists(i.AccessKeys, r.CredentialID) {
 				return rota.ErrNotFound
@@ -32,7 +32,7 @@ var broken = []struct {
 			return i.AccessKeys.Delete(ctx, r)
 		}
 	})},
-	{"delete takes an active key", "the active one is not deleted", issuer(func(i *brokenIssuer) {
+	{"delete takes an active key", "an active credential isn't deleted", issuer(func(i *brokenIssuer) {
 		i.delete = func(ctx context.Context, r rota.RetireRequest) error {
 			if exists(i.AccessKeys, r.CredentialID) {
 				_ = i.AccessKeys.Deactivate(ctx, r)
@@ -40,10 +40,10 @@ var broken = []struct {
 			return i.AccessKeys.Delete(ctx, r)
 		}
 	})},
-	{"deactivate does nothing", "a credential lives", issuer(func(i *brokenIssuer) {
+	{"deactivate does nothing", "a credential goes through", issuer(func(i *brokenIssuer) {
 		i.deactivate = func(context.Context, rota.RetireRequest) error { return nil }
 	})},
-	{"deactivate of what is gone is no error", "a credential lives", issuer(func(i *brokenIssuer) {
+	{"deactivate of what is gone is no error", "a credential goes through", issuer(func(i *brokenIssuer) {
 		i.deactivate = func(ctx context.Context, r rota.RetireRequest) error {
 			if !exists(i.AccessKeys, r.CredentialID) {
 				return nil
@@ -67,7 +67,7 @@ var broken = []struct {
 			return nil
 		}
 	})},
-	{"an issuer that can't be reached refuses", "fails before it acts", issuer(func(i *brokenIssuer) {
+	{"an issuer that can't be reached refuses", "fails before it takes effect", issuer(func(i *brokenIssuer) {
 		i.test = func(ctx context.Context, r rota.TestRequest) error {
 			if err := i.AccessKeys.Test(ctx, r); err != nil {
 				return rota.ErrRefused
@@ -75,7 +75,7 @@ var broken = []struct {
 			return nil
 		}
 	})},
-	{"create is retried", "fails before it acts", issuer(func(i *brokenIssuer) {
+	{"create is retried", "fails before it takes effect", issuer(func(i *brokenIssuer) {
 		i.create = func(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
 			c, err := i.AccessKeys.Create(ctx, r)
 			if err != nil {
@@ -84,13 +84,13 @@ var broken = []struct {
 			return c, nil
 		}
 	})},
-	{"calls go on without their context", "calls end with their context", issuer(func(i *brokenIssuer) {
+	{"calls go on without their context", "calls return when their context ends", issuer(func(i *brokenIssuer) {
 		i.deactivate = func(_ context.Context, r rota.RetireRequest) error {
 			return i.AccessKeys.Deactivate(context.Background(), r)
 		}
 	})},
 
-	{"a replaced password counts as in force", "what is in force", func(t *testing.T) {
+	{"a replaced password counts as in force", "reported as in force", func(t *testing.T) {
 		providertest.Issuer(t, func(*testing.T) providertest.IssuerFixture {
 			options, advance, _ := parts("issuer")
 			p := &credulous{memory.NewPassword("app", memory.RolesOptions{Options: options}), map[string]bool{}}
@@ -98,7 +98,7 @@ var broken = []struct {
 		})
 	}},
 
-	{"put with other content overwrites", "the same id takes the same credential only", store(func(s *brokenStore) {
+	{"put with other content overwrites", "an id can only be put again with the same credential", store(func(s *brokenStore) {
 		s.put = func(ctx context.Context, r rota.PutRequest) error {
 			if err := s.Store.Put(ctx, r); !errors.Is(err, rota.ErrConflict) {
 				return err
@@ -106,7 +106,7 @@ var broken = []struct {
 			return nil
 		}
 	})},
-	{"put promotes", "put does not promote", store(func(s *brokenStore) {
+	{"put promotes", "put doesn't promote", store(func(s *brokenStore) {
 		s.put = func(ctx context.Context, r rota.PutRequest) error {
 			r.Labels = append(r.Labels, rota.LabelCurrent)
 			return s.Store.Put(ctx, r)
@@ -146,7 +146,7 @@ var broken = []struct {
 			return err
 		}
 	})},
-	{"a version that never was has a value", "a secret that does not exist", store(func(s *brokenStore) {
+	{"a version that never was has a value", "a secret that doesn't exist", store(func(s *brokenStore) {
 		s.get = func(ctx context.Context, r rota.GetRequest) (rota.Credential, error) {
 			c, err := s.Store.Get(ctx, r)
 			if errors.Is(err, rota.ErrNotFound) {
@@ -164,7 +164,7 @@ var broken = []struct {
 			return nil
 		}
 	})},
-	{"fences come again", "fences only rise", journal(func(j *brokenJournal) {
+	{"fences come again", "fences only increase", journal(func(j *brokenJournal) {
 		j.acquire = func(ctx context.Context, r rotation.AcquireRequest) (rotation.Lease, error) {
 			l, err := j.Journal.Acquire(ctx, r)
 			l.Fence = 1
@@ -177,13 +177,13 @@ var broken = []struct {
 			return j.Journal.Save(ctx, r)
 		}
 	})},
-	{"a last save keeps the lease", "a last save gives the lease back", journal(func(j *brokenJournal) {
+	{"a last save keeps the lease", "a final save releases the lease", journal(func(j *brokenJournal) {
 		j.save = func(ctx context.Context, r rotation.SaveRequest) error {
 			r.Release = false
 			return j.Journal.Save(ctx, r)
 		}
 	})},
-	{"neighbors are not looked at", "of several to be kept apart one begins", journal(func(j *brokenJournal) {
+	{"neighbors are not looked at", "only one of several secrets kept apart begins", journal(func(j *brokenJournal) {
 		j.save = func(ctx context.Context, r rotation.SaveRequest) error {
 			r.Peers = nil
 			return j.Journal.Save(ctx, r)
@@ -196,8 +196,8 @@ var broken = []struct {
 		}
 	})},
 
-	{"a target that writes nothing", "what is delivered is read", target(func(context.Context, *memory.Target, rota.DeliverRequest) error { return nil })},
-	{"a target that keeps the first", "an older one may be delivered again", target(func(ctx context.Context, x *memory.Target, r rota.DeliverRequest) error {
+	{"a target that writes nothing", "a delivered credential can be read", target(func(context.Context, *memory.Target, rota.DeliverRequest) error { return nil })},
+	{"a target that keeps the first", "an older credential can be delivered again", target(func(ctx context.Context, x *memory.Target, r rota.DeliverRequest) error {
 		for _, old := range x.History() {
 			if old.Version == r.Version {
 				return nil
@@ -205,7 +205,7 @@ var broken = []struct {
 		}
 		return x.Deliver(ctx, r)
 	})},
-	{"a target whose error shows the secret", "fails before it acts", target(func(ctx context.Context, x *memory.Target, r rota.DeliverRequest) error {
+	{"a target whose error shows the secret", "fails before it takes effect", target(func(ctx context.Context, x *memory.Target, r rota.DeliverRequest) error {
 		if err := x.Deliver(ctx, r); err != nil {
 			return fmt.Errorf("PUT %s: %w", r.Credential.Field(rota.FieldSecretAccessKey), err)
 		}
@@ -223,7 +223,7 @@ var broken = []struct {
 		}
 		return nil
 	})},
-	{"a check that can't reach its system refuses", "an outage refuses no credential", checkOf(func(u *user, c rota.Credential) error {
+	{"a check that can't reach its system refuses", "an outage isn't a refusal", checkOf(func(u *user, c rota.Credential) error {
 		if u.logIn(c) != nil {
 			return rota.ErrRefused
 		}

@@ -36,12 +36,12 @@ func Check(t *testing.T, fixture func(t *testing.T) CheckFixture) {
 		{"a good credential passes, however often it's tried", testGood, nil},
 		{"a wrong credential is refused", testCheckWrong, nil},
 		{"a credential that lacks permission fails", testUnfit, func(c *check) bool { return !c.Unfit.IsZero() }},
-		{"methods may run at the same time", testCheckTogether, nil},
-		{"calls end with their context", func(t *testing.T, c *check) {
+		{"methods can run concurrently", testCheckTogether, nil},
+		{"calls return when their context ends", func(t *testing.T, c *check) {
 			honours(t, "check", c.Inject, "check", c.with(c.Good), rota.ErrRefused)
 		}, nil},
-		{"preflight finds all in order", func(t *testing.T, c *check) { preflight(t, c.Check) }, func(c *check) bool { return is[rota.Preflighter](c.Check) }},
-		{"faults: an outage refuses no credential", testCheckOutage, func(c *check) bool { return c.Inject.can(FailBefore, "check") }},
+		{"preflight finds no problems", func(t *testing.T, c *check) { preflight(t, c.Check) }, func(c *check) bool { return is[rota.Preflighter](c.Check) }},
+		{"faults: an outage isn't a refusal", testCheckOutage, func(c *check) bool { return c.Inject.can(FailBefore, "check") }},
 	})
 }
 

@@ -38,11 +38,11 @@ func Reloader(t *testing.T, fixture func(t *testing.T) ReloaderFixture) {
 	cases := []conformance[*reloader]{
 		{"the name is stable", func(t *testing.T, r *reloader) { named(t, r.Reloader.Name) }, nil},
 		{"consumers run on the version when it returns", testReload, (*reloader).readable},
-		{"the same version may be reloaded again", testReloadAgain, nil},
-		{"methods may run at the same time", testReloadTogether, nil},
-		{"sick consumers are an error", testSick, (*reloader).sickens},
-		{"calls end with their context", func(t *testing.T, r *reloader) { honours(t, "reload", r.Inject, "reload", r.reload(older)) }, nil},
-		{"preflight finds all in order", func(t *testing.T, r *reloader) { preflight(t, r.Reloader) }, (*reloader).preflight},
+		{"the same version can be reloaded again", testReloadAgain, nil},
+		{"methods can run concurrently", testReloadTogether, nil},
+		{"unhealthy consumers cause an error", testSick, (*reloader).sickens},
+		{"calls return when their context ends", func(t *testing.T, r *reloader) { honours(t, "reload", r.Inject, "reload", r.reload(older)) }, nil},
+		{"preflight finds no problems", func(t *testing.T, r *reloader) { preflight(t, r.Reloader) }, (*reloader).preflight},
 	}
 	for _, kind := range []FaultKind{FailBefore, LoseReply, Repeat} {
 		cases = append(cases, faulty("faults: a call that "+string(kind)+" can be made again", kind, testReloadFaults))
@@ -149,14 +149,14 @@ type notifier struct{ NotifierFixture }
 func Notifier(t *testing.T, fixture func(t *testing.T) NotifierFixture) {
 	cases := []conformance[*notifier]{
 		{"the name is stable", func(t *testing.T, n *notifier) { named(t, n.Notifier.Name) }, nil},
-		{"every kind of event is heard", testKinds, (*notifier).hears},
-		{"an event without a version is heard", testNoVersion, (*notifier).hears},
-		{"the same event may be sent again", testNotifyAgain, nil},
-		{"methods may run at the same time", testNotifyTogether, nil},
-		{"calls end with their context", func(t *testing.T, n *notifier) {
+		{"every kind of event arrives", testKinds, (*notifier).hears},
+		{"an event without a version arrives", testNoVersion, (*notifier).hears},
+		{"the same event can be sent again", testNotifyAgain, nil},
+		{"methods can run concurrently", testNotifyTogether, nil},
+		{"calls return when their context ends", func(t *testing.T, n *notifier) {
 			honours(t, "notify", n.Inject, "notify", n.notify(event(1, rota.EventFailed)))
 		}, nil},
-		{"preflight finds all in order", func(t *testing.T, n *notifier) { preflight(t, n.Notifier) }, (*notifier).preflight},
+		{"preflight finds no problems", func(t *testing.T, n *notifier) { preflight(t, n.Notifier) }, (*notifier).preflight},
 	}
 	for _, kind := range []FaultKind{FailBefore, LoseReply, Repeat} {
 		cases = append(cases, faulty("faults: a call that "+string(kind)+" can be made again", kind, testNotifyFaults))

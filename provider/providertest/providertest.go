@@ -18,7 +18,7 @@ type FaultKind string
 const (
 	// FailBefore: the outside system returns an error (throttled, 5xx,
 	// connection refused) and does nothing.
-	FailBefore FaultKind = "fails before it acts"
+	FailBefore FaultKind = "fails before it takes effect"
 	// LoseReply: the outside system acts, but the caller gets an error.
 	LoseReply FaultKind = "acts, and its reply is lost"
 	// Repeat: the outside system gets the request twice, as when a client

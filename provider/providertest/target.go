@@ -40,16 +40,16 @@ func Target(t *testing.T, fixture func(t *testing.T) TargetFixture) {
 		return &target{f}
 	}, []conformance[*target]{
 		{"the name is stable", func(t *testing.T, x *target) { named(t, x.Target.Name) }, nil},
-		{"what is delivered is read", testDeliver, (*target).readable},
-		{"the same is delivered once", testDeliverAgain, nil},
-		{"an older one may be delivered again, as a rollback does", testDeliverOlder, nil},
-		{"readers see the whole old one or the whole new one", testDeliverWhole, (*target).readable},
-		{"methods may run at the same time", testDeliverTogether, nil},
-		{"calls end with their context", testTargetContext, nil},
-		{"preflight finds all in order and changes nothing", testTargetPreflight, (*target).preflight},
-		faulty("faults: a call that fails before it acts can be made again", FailBefore, testTargetFaults),
+		{"a delivered credential can be read", testDeliver, (*target).readable},
+		{"a repeated delivery changes nothing", testDeliverAgain, nil},
+		{"an older credential can be delivered again, as in a rollback", testDeliverOlder, nil},
+		{"readers see all of the old credential or all of the new one", testDeliverWhole, (*target).readable},
+		{"methods can run concurrently", testDeliverTogether, nil},
+		{"calls return when their context ends", testTargetContext, nil},
+		{"preflight finds no problems and changes nothing", testTargetPreflight, (*target).preflight},
+		faulty("faults: a call that fails before it takes effect can be repeated", FailBefore, testTargetFaults),
 		faulty("faults: a call whose reply was lost can be made again", LoseReply, testTargetFaults),
-		faulty("faults: a call that is sent twice does no harm", Repeat, testTargetFaults),
+		faulty("faults: a call that's sent twice does no harm", Repeat, testTargetFaults),
 	})
 }
 
