@@ -59,7 +59,8 @@ func guardDrift(v *view, d Decision) (Decision, bool) {
 // the issuer's list showing it. If the issuer chose it, the list shows it.
 func (v *view) canDrift() bool {
 	shown := v.Lists && v.Traits.IssuerChooses
-	return v.hasCurrent && v.current.Ours() && !v.hasPending && !shown && !v.Traits.Manual && v.Traits.Lifetime == 0
+	settled := !v.hasPending && v.Progress.Rollback == nil // else the one on its way may be in force
+	return v.hasCurrent && v.current.Ours() && settled && !shown && !v.Traits.Manual && v.Traits.Lifetime == 0
 }
 
 // leavesDrift reports whether a decision would leave drift as it is, unnoticed, or

@@ -226,6 +226,12 @@ type RollbackIntent struct {
 	From string    `json:"from"` // the version that was current
 	To   string    `json:"to"`   // the version to be current again
 	At   time.Time `json:"at"`
+	// SetBegunAt is when the credential of To may have taken the place of the one
+	// in use, where there's no overlap.
+	SetBegunAt time.Time `json:"set_begun_at,omitzero"`
+	// Rejected is why it can't, "" as long as it may. The current credential is put
+	// back then.
+	Rejected string `json:"rejected,omitempty"`
 }
 
 // Failure is a step that failed, and when it may be tried again.

@@ -162,9 +162,12 @@ func (t *turn) doPatiently(ctx context.Context, d Decision) error {
 	}
 }
 
-// mustPutBack reports whether the step that failed gave up a new credential whose
-// setting killed the old one: the turn goes on to put that one back at once.
+// mustPutBack reports whether the step that failed gave up a credential whose
+// setting killed the one in use: the turn goes on to put that one back at once.
 func (t *turn) mustPutBack(d Decision) bool {
+	if rb := t.ledger.progress.Rollback; rb != nil {
+		return rb.Rejected != "" && d.Step == rota.StepRollback
+	}
 	return t.asked.driver == nil && t.ledger.version(d.Version).Rejected != "" && !t.s.Issuer.Traits().Overlap()
 }
 

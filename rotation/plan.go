@@ -137,7 +137,7 @@ func (c Chain) decide(v *view) Decision {
 // same rules will say when it's due and only a person can change it. Nobody is
 // promised a date on which nothing happens.
 func (c Chain) foresee(v *view, wait Decision) Decision {
-	if len(v.waits) == 0 || wait.Step != rota.StepNone || wait.Hold != HoldNone || !wait.Due.After(v.now) {
+	if len(v.waits) == 0 || wait.Hold != HoldNone || !wait.Due.After(v.now) {
 		return wait
 	}
 	later := *v
@@ -147,7 +147,7 @@ func (c Chain) foresee(v *view, wait Decision) Decision {
 	later.Progress.Failure = nil
 	later.Proves = false // targets and logins may be fine by then
 	d := c.plan(&later)
-	if d.Hold == HoldNone || d.Next != wait.Next || len(d.Remedies) == 0 || d.Hold == HoldRetrying {
+	if d.Next != wait.Next || len(d.Remedies) == 0 || d.Hold == HoldRetrying {
 		return wait
 	}
 	wait.Reason, wait.Remedies = "it will be held then: "+strings.TrimPrefix(d.Reason, holdPrefix), d.Remedies

@@ -13,9 +13,6 @@ func ruleFirst(v *view) (Decision, bool) {
 	if v.hasCurrent {
 		return Decision{}, false
 	}
-	if v.unlisted() {
-		return observe, true
-	}
 	// The password of a lone role is replaced in place, but one of two roles that
 	// can log in may be in use.
 	full := v.Traits.Limit > 0 && len(v.Issued) >= v.Traits.Limit && (v.Traits.IssuerChooses || v.Traits.Overlap())
@@ -35,7 +32,7 @@ func ruleFirst(v *view) (Decision, bool) {
 		remedies = append(remedies, v.remedy(rota.RemedyRotate, "to issue the first"))
 	}
 	if broken, there := rota.Find(v.Contents.Versions, rota.LabelCurrent); there {
-		if v.hasPrevious && v.previous.Ours() {
+		if v.previous.Ours() {
 			remedies = append([]rota.Remedy{v.remedy(rota.RemedyRollBack, "to the previous one")}, remedies...)
 		}
 		return v.hold(HoldNeverIssued, rota.StepCreate, v.now, v.now.Add(holdRecheck), remedies, "version %s, which is AWSCURRENT, does not say which credential it is", broken.ID)
@@ -147,6 +144,9 @@ const maxRejections = 4
 
 // create decides to create a new credential, unless recent ones were given up.
 func (v *view) create(due time.Time, reason string) (Decision, bool) {
+	if v.unlisted() {
+		return observe, true
+	}
 	if !v.Progress.RolledBackAt.IsZero() && v.Force != rota.StepCreate && v.Traits.Lifetime == 0 {
 		return v.holdRolledBack(due)
 	}
@@ -163,9 +163,6 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 		v.look(rota.StepCreate, due, at, "waiting until the issuer's list shows what the last call did")
 		return v.waits[len(v.waits)-1], true
 	}
-	if v.unlisted() {
-		return observe, true
-	}
 	if !v.Traits.Overlap() && v.hasCurrent {
 		reason += "; the old one stops working when the new one is set, so consumers can't log in until they pick it up; if the new one doesn't pass its test within " +
 			rota.FormatDuration(v.policy.TestWithin) + ", the old one is put back"
@@ -181,7 +178,7 @@ func (v *view) consistentAt() time.Time {
 		if hasValue(v.Contents.Versions, i.Version) {
 			continue
 		}
-		if end := i.Until.Add(v.Traits.ConsistencyDelay); end.After(at) && v.now.Before(i.Until.Add(rota.Day)) {
+		if end := i.Until.Add(v.Traits.ConsistencyDelay); end.After(at) {
 			at = end
 		}
 	}
@@ -211,7 +208,7 @@ func (v *view) issuedAt() time.Time {
 			return issued
 		}
 	}
-	if c, ok := v.issued(v.current.CredentialID); ok && !c.CreatedAt.IsZero() && v.Traits.IssuerChooses {
+	if c, _ := v.issued(v.current.CredentialID); !c.CreatedAt.IsZero() && v.Traits.IssuerChooses {
 		return c.CreatedAt
 	}
 	return v.current.CreatedAt
@@ -225,9 +222,9 @@ func (v *view) keepApart() bool {
 		switch {
 		case !n.BegunAt.IsZero():
 			v.wait(rota.StepCreate, v.now.Add(5*time.Minute), n.Secret+" is being rotated, and the two must be "+rota.FormatDuration(n.By)+" apart")
-		case !n.IssuedAt.IsZero() && v.now.Before(end):
+		case v.now.Before(end):
 			v.wait(rota.StepCreate, v.policy.open(end), n.Secret+" was rotated at "+stamp(n.IssuedAt)+", and the two must be "+rota.FormatDuration(n.By)+" apart")
-		case !n.RotateAt.IsZero() && !v.now.Before(n.RotateAt) && v.now.Before(n.RotateAt.Add(n.By)) && n.Secret < v.Secret:
+		case !v.now.Before(n.RotateAt) && v.now.Before(n.RotateAt.Add(n.By)) && n.Secret < v.Secret:
 			v.wait(rota.StepCreate, v.now.Add(5*time.Minute), n.Secret+" is due as well and goes first, and the two must be "+rota.FormatDuration(n.By)+" apart")
 		default:
 			continue
@@ -257,15 +254,11 @@ func (v *view) old(due time.Time) string {
 // putOff says which blackouts postponed the rotation until due, and from when. It
 // returns "" if none did.
 func (v *view) putOff(due time.Time) string {
-	ripe, ever := v.policy.ripe(v.Secret, v.issuedAt(), v.Progress.NotBefore)
+	ripe, _ := v.policy.ripe(v.Secret, v.issuedAt(), v.Progress.NotBefore)
 	free := v.policy
 	free.Blackouts = nil
-	if at, _ := free.due(v.Secret, v.issuedAt(), v.Progress.NotBefore); !ever || !at.Before(due) {
+	if at, _ := free.due(v.Secret, v.issuedAt(), v.Progress.NotBefore); !at.Before(due) {
 		return "" // the window alone postponed it
 	}
-	by := v.policy.blackouts(ripe, due)
-	if by == "" {
-		return ""
-	}
-	return ", postponed from " + stamp(ripe) + " by " + by
+	return ", postponed from " + stamp(ripe) + " by " + v.policy.blackouts(ripe, due)
 }

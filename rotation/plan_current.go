@@ -13,28 +13,32 @@ func ruleOwnership(v *view) (Decision, bool) {
 		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
 			v.finishPending(), "version %s is AWSPENDING and not Rota's: another rotation is under way or was abandoned", v.pending.ID)
 	}
-	if v.hasPending && v.replaced(v.pending) {
+	if v.replaced(v.pending) {
 		return v.hold(HoldForeignChange, rota.StepCreate, v.pending.CreatedAt, v.now.Add(holdRecheck),
 			[]rota.Remedy{{Action: rota.RemedyOutside, Verb: rota.VerbUnlabel, Object: v.pending.ID, Text: "take AWSPENDING off that version"}}, "version %s is AWSPENDING, but it was current before: a credential that was replaced isn't taken for a new one", v.pending.ID)
 	}
-	if v.hasCurrent && !v.current.Ours() && v.asksReplacement() && v.unlisted() {
-		return observe, true // to see whether it can still be in use
+	if !v.foreignCurrent() {
+		return Decision{}, false
 	}
-	if _, there := v.issued(v.current.CredentialID); v.hasCurrent && !v.current.Ours() && v.asksReplacement() && v.Listed && !there && v.now.Before(v.shows(v.current)) {
-		return v.waitToShow()
-	}
-	if v.hasCurrent && !v.current.Ours() && !v.replaceable() {
-		if vp := v.Progress.Versions[v.pending.ID]; v.hasPending && !v.pending.Has(rota.LabelCurrent) && vp.Rejected != "" {
-			return v.discard(vp) // it's Rota's own and would block an adoption
+	if v.asksReplacement() {
+		switch {
+		case v.unlisted():
+			return observe, true // to see whether it can still be in use
+		case v.mayYetShow(v.current):
+			return v.waitToShow()
+		case v.replaceable():
+			return Decision{}, false
 		}
-		if v.hasPrevious && v.previous.Ours() {
-			return v.hold(HoldForeignChange, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
-				v.takenOver(), "AWSCURRENT was changed by someone else: version %s is not Rota's", v.current.ID)
-		}
-		return v.hold(HoldNotAdopted, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
-			v.takenOver(), "the current credential was not made by Rota")
 	}
-	return Decision{}, false
+	if vp := v.Progress.Versions[v.pending.ID]; vp.Rejected != "" {
+		return v.discard(vp) // it's Rota's own and would block an adoption
+	}
+	if v.previous.Ours() {
+		return v.hold(HoldForeignChange, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
+			v.takenOver(), "AWSCURRENT was changed by someone else: version %s is not Rota's", v.current.ID)
+	}
+	return v.hold(HoldNotAdopted, rota.StepCreate, v.current.CreatedAt, v.now.Add(holdRecheck),
+		v.takenOver(), "the current credential was not made by Rota")
 }
 
 // replaced reports whether a version was current before and isn't now.
@@ -47,7 +51,7 @@ func (v *view) replaced(version rota.Version) bool {
 // has been deactivated in the meantime, retrying won't help.
 func ruleServable(v *view) (Decision, bool) {
 	f := v.Progress.stepFailure()
-	if !v.hasCurrent || v.hasPending || f == nil || f.Step != rota.StepDeliver && f.Step != rota.StepReload {
+	if !v.hasCurrent || f == nil || f.Step != rota.StepDeliver && f.Step != rota.StepReload {
 		return Decision{}, false
 	}
 	return ruleCurrentAtIssuer(v)
@@ -66,13 +70,13 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 		return v.holdLocked(c, rota.StepCreate)
 	}
 	c, ok := v.issued(v.current.CredentialID)
-	if (!ok || !c.Active) && v.now.Before(v.shows(v.current)) {
+	if !c.Active && v.now.Before(v.shows(v.current)) {
 		return v.waitToShow()
 	}
-	if previous, there := v.issued(v.previous.CredentialID); v.Force == rota.StepDelete && (!ok || !c.Active) && v.hasPrevious && v.previous.Ours() && there && !previous.Active {
+	if previous, there := v.issued(v.previous.CredentialID); v.Force == rota.StepDelete && !c.Active && v.previous.Ours() && there && !previous.Active {
 		return v.do(rota.StepDelete, v.previous, v.now, "%s: neither it nor the current one is active", v.askedFor())
 	}
-	if !ok || !c.Active {
+	if !c.Active {
 		what := "is not at the issuer any more"
 		if ok {
 			what = "is inactive at the issuer"
@@ -111,11 +115,15 @@ func guardLocked(v *view, d Decision) (Decision, bool) {
 	return Decision{}, false
 }
 
-// ruleRollback finishes a rollback that has begun.
+// ruleRollback finishes a rollback that has begun. If the credential that it went
+// back to doesn't work, the one it killed is put back.
 func ruleRollback(v *view) (Decision, bool) {
 	rb := v.Progress.Rollback
 	if rb == nil {
 		return Decision{}, false
+	}
+	if rb.Rejected != "" {
+		return v.do(rota.StepSet, v.current, rb.At, "put the current credential back: %s", rb.Rejected)
 	}
 	to, _ := rota.FindID(v.Contents.Versions, rb.To)
 	return v.do(rota.StepRollback, to, rb.At, "put %s back in the place of the current credential", cmp.Or(to.CredentialID, rb.To))
@@ -141,5 +149,5 @@ func (v *view) rolledBack() bool {
 	if v.Traits.Lifetime > 0 {
 		return false
 	}
-	return !v.Progress.RolledBackAt.IsZero() || v.hasPrevious && v.previous.CreatedAt.After(v.current.CreatedAt)
+	return !v.Progress.RolledBackAt.IsZero() || v.previous.CreatedAt.After(v.current.CreatedAt)
 }

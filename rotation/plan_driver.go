@@ -107,8 +107,6 @@ func ruleDriverDone(v *view) (Decision, bool) {
 		done = done || !version.Empty
 	case rota.StepSet:
 		done = done || v.Traits.IssuerChooses // it was valid from the start
-	case rota.StepPromote:
-		done = true // the last rule of its chain
 	}
 	return Decision{Version: version.ID, Reason: string(v.Driver.Step) + " is done"}, done
 }
@@ -165,8 +163,8 @@ func ruleRoom(v *view) (Decision, bool) {
 	if v.unlisted() {
 		return observe, true
 	}
-	full := v.Lists && v.Traits.Limit > 1 && len(v.Issued) >= v.Traits.Limit
-	named := !v.Traits.IssuerChooses && v.Traits.Limit > 1
+	full := v.isFull()
+	named := !v.Traits.IssuerChooses && v.Traits.Limit != 0
 	switch {
 	case v.retirable() && (full || named):
 		return v.retireNow()
@@ -184,8 +182,8 @@ func (v *view) retireNow() (Decision, bool) {
 	if !v.previous.Ours() {
 		return v.foreignPrevious(v.retirement(), v.now)
 	}
-	c, listed := v.issued(v.previous.CredentialID)
-	if inactive := !listed || !c.Active; inactive && (v.Lists || v.CanDeactivate) {
+	c, _ := v.issued(v.previous.CredentialID)
+	if !c.Active && (v.Lists || v.CanDeactivate) {
 		return v.do(rota.StepDelete, v.previous, v.now, "the next is due, and it is inactive")
 	}
 	if d, held := v.proveUnused(c.Use, v.now); held {

@@ -9,19 +9,15 @@ import (
 // guardFailure holds back a step that failed and mustn't be retried yet.
 func guardFailure(v *view, d Decision) (Decision, bool) {
 	f := v.Progress.stepFailure()
-	if d.Step == rota.StepNone || f == nil || f.Step != d.Step || v.Force != rota.StepNone {
+	if f == nil || f.Step != d.Step || v.Force != rota.StepNone {
 		return Decision{}, false
-	}
-	due := d.Due
-	if due.IsZero() {
-		due = f.At
 	}
 	switch {
 	case f.Attempts >= v.policy.MaxAttempts && !v.putsBack(d):
-		return v.hold(HoldQuarantined, d.Step, due, v.now.Add(holdRecheck), resumed(v.Secret, f.Remedies), "%s failed %d times; the last error: %s",
+		return v.hold(HoldQuarantined, d.Step, d.Due, v.now.Add(holdRecheck), resumed(v.Secret, f.Remedies), "%s failed %d times; the last error: %s",
 			d.Step, f.Attempts, f.Error)
 	case v.now.Before(f.RetryAt):
-		return v.hold(HoldRetrying, d.Step, due, f.RetryAt, f.Remedies, "%s failed (%d of %d) and will be retried at %s: %s",
+		return v.hold(HoldRetrying, d.Step, d.Due, f.RetryAt, f.Remedies, "%s failed (%d of %d) and will be retried at %s: %s",
 			d.Step, f.Attempts, v.policy.MaxAttempts, stamp(f.RetryAt), f.Error)
 	}
 	return Decision{}, false
@@ -49,8 +45,7 @@ func failing(v *view, wait Decision) (Decision, bool) {
 // guardHalts enforces pauses and freezes. In-flight work is finished either way,
 // and requests from a person are carried out unless everything is frozen.
 func guardHalts(v *view, d Decision) (Decision, bool) {
-	discards := v.hasPending && d.Version == v.pending.ID
-	if discards || d.Step != rota.StepCreate && d.Step != rota.StepDeactivate && d.Step != rota.StepDelete {
+	if v.hasPending || d.Step != rota.StepCreate && d.Step != rota.StepDeactivate && d.Step != rota.StepDelete {
 		return Decision{}, false
 	}
 	switch h := v.Halts; {

@@ -11,7 +11,7 @@ import (
 // when it was stored.
 func (v *view) endOf(version rota.Version) (time.Time, bool) {
 	switch {
-	case v.Traits.Lifetime == 0 || version.ID == "":
+	case v.Traits.Lifetime == 0:
 		return time.Time{}, false
 	case version.ExpiresAt.IsZero():
 		return version.CreatedAt.Add(v.Traits.Lifetime), true
@@ -29,7 +29,7 @@ func (v *view) ended(version rota.Version) bool {
 // mustRenew reports whether the current credential expires soon, which makes its
 // successor more urgent than delivering it to the remaining targets.
 func (v *view) mustRenew() bool {
-	if v.Traits.Lifetime == 0 || !v.hasCurrent {
+	if v.Traits.Lifetime == 0 {
 		return false
 	}
 	at, _ := v.rotateAt()
@@ -39,17 +39,14 @@ func (v *view) mustRenew() bool {
 // asksReplacement reports whether a person is asking to replace the current
 // credential, or did when the pending one was made.
 func (v *view) asksReplacement() bool {
-	asked := v.hasPending && v.pending.Ours() && v.Progress.Versions[v.pending.ID].Base == v.current.ID
-	return v.Force == rota.StepCreate || asked
+	return v.Force == rota.StepCreate || v.Progress.Versions[v.pending.ID].Base == v.current.ID
 }
 
 // replaceable reports whether a current credential that isn't Rota's can be
-// replaced because a person asks for it. It can't be adopted once it has expired
-// or is no longer active at the issuer, and replacing it then takes nothing away
-// from its consumers.
-func (v *view) replaceable() bool {
-	return v.asksReplacement() && (v.Traits.Lifetime > 0 || v.dead(v.current))
-}
+// replaced when a person asks for it. It can't be adopted once it has expired or
+// is no longer active at the issuer, and replacing it then takes nothing away from
+// its consumers.
+func (v *view) replaceable() bool { return v.Traits.Lifetime > 0 || v.dead(v.current) }
 
 // retireEnded drops the previous version once its credential has expired. Until
 // then there's nothing to do: a credential like that can't be deactivated or

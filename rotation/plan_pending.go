@@ -42,7 +42,7 @@ const testHolds = 5 * time.Minute
 
 // tested reports whether a version passed its test just now.
 func (v *view) tested(vp VersionProgress) bool {
-	return !vp.TestedAt.IsZero() && v.now.Before(vp.TestedAt.Add(testHolds))
+	return v.now.Before(vp.TestedAt.Add(testHolds))
 }
 
 // unadopted holds if setting the first credential would replace one that Rota
@@ -50,7 +50,7 @@ func (v *view) tested(vp VersionProgress) bool {
 // then somebody else has made one.
 func (v *view) unadopted(vp VersionProgress) (Decision, bool) {
 	_, there := rota.Find(v.Contents.Versions, rota.LabelCurrent)
-	if there || v.hasPrevious || !v.Lists || v.Traits.Overlap() || vp.Asked || v.Force == rota.StepCreate || !vp.SetBegunAt.IsZero() {
+	if there || v.hasPrevious || v.Traits.Overlap() || vp.Asked || v.Force == rota.StepCreate || !vp.SetBegunAt.IsZero() {
 		return Decision{}, false
 	}
 	if v.unlisted() {
@@ -81,11 +81,11 @@ func (v *view) discard(vp VersionProgress) (Decision, bool) {
 	if undoes && !v.Traits.Overlap() && v.hasCurrent && vp.RestoredAt.IsZero() {
 		return v.do(rota.StepSet, v.current, due, "put the current credential back: %s", vp.Rejected)
 	}
-	if undoes && v.Traits.Overlap() && v.Lists {
+	if undoes && v.Traits.Overlap() {
 		if v.unlisted() {
 			return observe, true
 		}
-		if c, ok := v.issued(v.pending.CredentialID); ok && c.Active && v.CanDeactivate {
+		if c, _ := v.issued(v.pending.CredentialID); c.Active && v.CanDeactivate {
 			return v.do(rota.StepDeactivate, v.pending, due, "give up the new credential: %s", vp.Rejected)
 		}
 	}
@@ -95,12 +95,6 @@ func (v *view) discard(vp VersionProgress) (Decision, bool) {
 // ruleOrphans removes credentials from calls to Create whose response was lost.
 // Credentials that Rota didn't make are left alone.
 func ruleOrphans(v *view) (Decision, bool) {
-	if len(v.Progress.Intents) == 0 || !v.Lists {
-		return Decision{}, false
-	}
-	if v.unlisted() {
-		return observe, true
-	}
 	for _, c := range v.Issued {
 		if v.stored(c.ID) {
 			continue

@@ -119,6 +119,7 @@ func assume(st State, d Decision, now time.Time) State {
 		st.Contents.Versions = append(st.Contents.Versions, rota.Version{ID: id, Labels: []rota.Label{rota.LabelPending}, CreatedAt: now, CredentialID: credential, ExpiresAt: ends})
 		issue(&st, credential, now)
 	case rota.StepSet:
+		st.Progress.Rollback = nil // one that didn't work is over once the current one is back
 		note(d.Version, func(vp *VersionProgress) { vp.SetBegunAt, vp.SetAt, vp.RestoredAt = now, now, now })
 		if pending, ok := rota.Find(st.Contents.Versions, rota.LabelPending); ok && pending.ID != d.Version {
 			note(pending.ID, func(vp *VersionProgress) { vp.RestoredAt = now })

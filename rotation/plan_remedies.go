@@ -171,7 +171,7 @@ func (v *view) currentDead() []rota.Remedy {
 		out = append(out, v.reactivate(v.current.CredentialID))
 	}
 	previous, there := v.issued(v.previous.CredentialID)
-	switch kept := v.hasPrevious && v.previous.Ours() && there && v.retirable(); {
+	switch kept := v.previous.Ours() && there && v.retirable(); {
 	case kept && previous.Active:
 		return append(out, v.remedy(rota.RemedyRollBack, ""))
 	case kept:
@@ -187,7 +187,7 @@ func (v *view) currentDead() []rota.Remedy {
 }
 
 // isFull reports whether the issuer has no place for another credential.
-func (v *view) isFull() bool { return v.Lists && v.Traits.Limit > 1 && len(v.Issued) >= v.Traits.Limit }
+func (v *view) isFull() bool { return v.Traits.Limit > 1 && len(v.Issued) >= v.Traits.Limit }
 
 // strangers returns the remedies if credentials that Rota doesn't know take all
 // places: free one of them, starting with the inactive ones.

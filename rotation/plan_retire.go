@@ -50,14 +50,11 @@ func (v *view) off() bool {
 // the issuer reports that nobody uses it, and deletes it after the second
 // grace. Where the issuer can't deactivate it, the deletion needs that proof.
 func ruleRetire(v *view) (Decision, bool) {
-	if !v.hasCurrent || !v.retirable() {
+	if !v.retirable() {
 		return Decision{}, false
 	}
 	if v.Traits.Lifetime > 0 {
 		return v.retireEnded()
-	}
-	if v.unlisted() {
-		return observe, true
 	}
 	if v.Force == rota.StepCreate && v.gone() {
 		return v.do(rota.StepDelete, v.previous, v.now, "the next is asked for, and it is not at the issuer any more")

@@ -29,7 +29,7 @@ func (v *view) proveUnused(u rota.Use, due time.Time) (Decision, bool) {
 	}
 	switch u.Evidence {
 	case rota.EvidenceRecorded:
-		if u.At.IsZero() || v.now.Sub(u.At) >= quiet {
+		if v.now.Sub(u.At) >= quiet { // or it was never used
 			return Decision{}, false
 		}
 		return v.hold(HoldInUse, v.retirement(), due, u.At.Add(quiet), nil, "the previous credential %s was used %s ago%s; it must be unused for %s",

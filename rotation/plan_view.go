@@ -55,8 +55,15 @@ func findIssued(issued []rota.Issued, credentialID string) (rota.Issued, bool) {
 // dead reports whether a version's credential is missing from the issuer's list
 // or inactive, and old enough for the list to be trusted.
 func (v *view) dead(version rota.Version) bool {
-	c, there := v.issued(version.CredentialID)
-	return v.Listed && (there && !c.Active || !there && !v.now.Before(v.shows(version)))
+	c, _ := v.issued(version.CredentialID)
+	return v.Listed && !c.Active && !v.mayYetShow(version)
+}
+
+// mayYetShow reports whether a version's credential is missing from the issuer's
+// list, which may be too old to have it.
+func (v *view) mayYetShow(version rota.Version) bool {
+	_, there := v.issued(version.CredentialID)
+	return v.Listed && !there && v.now.Before(v.shows(version))
 }
 
 // shows is when the issuer's list shows a version's credential, if there is one.

@@ -42,28 +42,43 @@ func (t *turn) settle(ctx context.Context, c rota.Credential, err error) error {
 		errors.Is(err, rota.ErrRefused) || errors.Is(err, rota.ErrFenced) || errors.Is(err, context.Canceled) || rota.ClassOf(err) != rota.ClassWait {
 		return err
 	}
-	inForce, known, tellErr := t.outside.tell(ctx, c)
-	if tellErr != nil || !known || !inForce {
+	if !t.keeps(ctx, c) {
 		return err
 	}
 	t.Log.WarnContext(ctx, "the new credential counts as tested, because the issuer keeps just this one", "secret", t.s.Name, "error", t.ledger.clean(err))
 	return nil
 }
 
-// currentInForce reports whether the current credential still works, as far as a
-// login shows: a pooler may let it in without asking the server.
-func (t *turn) currentInForce(ctx context.Context) bool {
-	if t.s.Issuer.Traits().ConsistencyDelay > 0 {
-		return false // a login may still reach what doesn't know the new one yet
+// endInUse sets a credential, which kills the one in use where there's no overlap.
+// begun is when that began in an earlier turn, and note remembers that it did.
+// lockedOut means that the call failed and may have killed the one in use all the
+// same.
+func (t *turn) endInUse(ctx context.Context, d Decision, tries int, c rota.Credential, begun time.Time, note func(time.Time)) (lockedOut bool, err error) {
+	if begun.IsZero() {
+		note(t.Now())
 	}
+	if err = t.setAtIssuer(ctx, d, tries, c); err == nil {
+		return false, nil
+	}
+	if begun.IsZero() && rota.ClassOf(err) != rota.ClassWait {
+		note(time.Time{}) // the issuer refused it: there is nothing to put back
+		return false, err
+	}
+	return t.killsCurrent() && !t.keepsCurrent(ctx), err
+}
+
+// keepsCurrent reports whether the issuer says that it keeps the current
+// credential. A login wouldn't show that: a pooler may let in one that's dead, and
+// so may a replica that hasn't heard of the new one yet.
+func (t *turn) keepsCurrent(ctx context.Context) bool {
 	c, err := t.outside.get(ctx, t.seen.holder(rota.LabelCurrent))
-	if err != nil {
-		return false
-	}
-	if inForce, known, err := t.outside.tell(ctx, c); err != nil || known {
-		return err == nil && inForce
-	}
-	return t.outside.logIn(ctx, 1, c) == nil
+	return err == nil && t.keeps(ctx, c)
+}
+
+// keeps reports whether the issuer says that it keeps just this credential.
+func (t *turn) keeps(ctx context.Context, c rota.Credential) bool {
+	inForce, _, err := t.outside.tell(ctx, c)
+	return err == nil && inForce
 }
 
 // isReplaced reports whether the pending credential was in force and isn't any
@@ -78,38 +93,47 @@ func (t *turn) isReplaced(ctx context.Context, version string) bool {
 }
 
 // putBack sets the current credential again, which setting the rejected one
-// killed.
+// killed: a new one, or the one that a rollback went back to.
 func (t *turn) putBack(ctx context.Context, d Decision, rejected rota.Version) error {
-	if err := t.restoreCurrent(ctx, d, rejected); err != nil {
+	inForce, err := t.restoreCurrent(ctx, d, rejected)
+	if err != nil {
 		return err
+	}
+	if rb := t.ledger.progress.Rollback; rb != nil {
+		outcome := "; the current one was put back"
+		if !inForce {
+			outcome = "; the current one wasn't put back, because someone has set another one since"
+		}
+		t.ledger.abandonRollback(rb.Rejected + outcome)
+		return nil
 	}
 	t.ledger.update(rejected.ID, func(vp *VersionProgress) { vp.RestoredAt = t.Now() })
 	return nil
 }
 
-// restoreCurrent makes sure that the current credential is in force. It was only
-// Rota that killed it if the rejected one is in force: otherwise someone has set
-// another one since, which would be killed in turn. Where the issuer can't tell,
+// restoreCurrent makes sure that the current credential is in force, or reports
+// that someone has set another one since, which would be killed in turn. It was
+// only Rota that killed it if the rejected one is in force. Where the issuer can't tell,
 // being refused says so only if somebody else made the current version current: it
 // may be why the credential was rejected.
-func (t *turn) restoreCurrent(ctx context.Context, d Decision, rejected rota.Version) error {
+func (t *turn) restoreCurrent(ctx context.Context, d Decision, rejected rota.Version) (inForce bool, err error) {
 	c, err := t.outside.get(ctx, d.Version)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if inForce, _, err := t.outside.tell(ctx, c); err == nil && inForce {
-		return nil
+	if t.keeps(ctx, c) {
+		return true, nil
 	}
-	killed := t.mayBeRejected(ctx, rejected)
-	if current, _ := t.seen.version(d.Version); !current.Ours() {
-		if killed, err = t.outside.isAccepted(ctx, rejected.ID, 8); err != nil {
-			return fmt.Errorf("see which credential is in force: %w", err)
-		}
+	killed := false
+	if current, _ := t.seen.version(d.Version); current.Ours() {
+		killed = t.mayBeRejected(ctx, rejected)
+	} else if killed, err = t.outside.isAccepted(ctx, rejected.ID, 8); err != nil {
+		return false, fmt.Errorf("see which credential is in force: %w", err)
 	}
 	if !killed {
-		return nil
+		return false, nil
 	}
-	return t.setAtIssuer(ctx, d, c)
+	return true, t.setAtIssuer(ctx, d, 3, c)
 }
 
 // mayBeRejected reports whether the rejected credential is in force, as far as
@@ -133,17 +157,31 @@ func (t *turn) putBackForDriver(ctx context.Context, d Decision) error {
 	current, _ := t.seen.credential(rota.LabelCurrent)
 	rejected, _ := t.seen.version(d.Version)
 	back := Decision{Step: rota.StepSet, Version: current.ID, Credential: current.CredentialID, Reason: "put the current credential back: the new one didn't pass its test"}
-	if err := t.restoreCurrent(ctx, back, rejected); err != nil {
+	if _, err := t.restoreCurrent(ctx, back, rejected); err != nil {
 		return fmt.Errorf("put the current credential back: %w", err)
 	}
 	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt, vp.SetAt = time.Time{}, time.Time{} })
 	return nil
 }
 
+// killer returns the version whose credential killed the current one, if a step
+// sets that one again: the one that a rollback went back to, or else the pending
+// one.
+func (v *view) killer(d Decision) (rota.Version, bool) {
+	switch rb := v.Progress.Rollback; {
+	case d.Step != rota.StepSet:
+		return rota.Version{}, false
+	case rb != nil:
+		return rota.FindID(v.Contents.Versions, rb.To)
+	}
+	return v.pending, v.hasPending && d.Version != v.pending.ID
+}
+
 // putsBack reports whether a step sets the current credential again, which a
 // rejected one killed.
 func (v *view) putsBack(d Decision) bool {
-	return d.Step == rota.StepSet && v.hasPending && d.Version != v.pending.ID
+	_, back := v.killer(d)
+	return back
 }
 
 // retryPutBack is when to try again to put the current credential back. It isn't

@@ -69,7 +69,7 @@ func (v *view) isIrreversible(d Decision) bool {
 	case rota.StepCreate:
 		return true
 	case rota.StepSet:
-		return v.hasPending && d.Version == v.pending.ID && !v.Traits.IssuerChooses && !v.Traits.Overlap() &&
+		return !v.putsBack(d) && !v.Traits.IssuerChooses && !v.Traits.Overlap() &&
 			v.Progress.Versions[d.Version].SetBegunAt.IsZero()
 	}
 	return false

@@ -38,8 +38,16 @@ func (l *ledger) forget(contents rota.Contents) {
 			l.abandonRollback("the version to go back to is gone")
 		case v.ended(to):
 			l.abandonRollback("the credential to go back to has expired, or is about to")
+		case rb.Rejected != "" && !isCurrent(contents, rb.From):
+			l.abandonRollback(rb.Rejected + "; another version is current by now")
 		}
 	}
+}
+
+// isCurrent reports whether the version holds the current credential.
+func isCurrent(contents rota.Contents, version string) bool {
+	current, ok := findCredential(contents.Versions, rota.LabelCurrent)
+	return ok && current.ID == version
 }
 
 func (l *ledger) abandonRollback(why string) {

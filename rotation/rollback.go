@@ -91,7 +91,7 @@ func (t *turn) rollback(ctx context.Context, d Decision) error {
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
 	}
-	err = t.reinstate(ctx, c, d.Credential)
+	err = t.reinstate(ctx, c, to, d.Credential)
 	if err == nil {
 		err = t.moveBack(ctx, to)
 	}
@@ -114,8 +114,11 @@ func (t *turn) rollback(ctx context.Context, d Decision) error {
 	return nil
 }
 
-// reinstate makes the credential valid again at the issuer, and proves it.
-func (t *turn) reinstate(ctx context.Context, c rota.Credential, credentialID string) error {
+// reinstate makes the version's credential valid again at the issuer, and proves
+// it. Where that kills the current one, the same holds as for a new one: it passes
+// its test within the policy's TestWithin, or the current one is put back and the
+// rollback is over.
+func (t *turn) reinstate(ctx context.Context, c rota.Credential, version, credentialID string) error {
 	if on, ok := t.s.Issuer.(rota.Deactivator); ok {
 		if err := t.outside.retry(ctx, 3, "issuer.reactivate", credentialID, func(ctx context.Context) error {
 			return on.Reactivate(ctx, rota.RetireRequest{CredentialID: credentialID})
@@ -124,41 +127,31 @@ func (t *turn) reinstate(ctx context.Context, c rota.Credential, credentialID st
 		}
 		t.seen.invalidateList()
 	}
-	if !t.s.Issuer.Traits().Overlap() {
-		if err := t.outside.retry(ctx, 3, "issuer.set", credentialID, func(ctx context.Context) error {
-			return t.s.Issuer.Set(ctx, rota.SetRequest{Credential: c})
-		}); err != nil {
-			return fmt.Errorf("set %s: %w", credentialID, err)
-		}
-		t.seen.invalidateList()
-		return t.proveOrPutBack(ctx, c)
+	if t.s.Issuer.Traits().Overlap() {
+		return t.outside.prove(ctx, c, time.Time{})
 	}
-	return t.outside.prove(ctx, c, time.Time{})
+	set := Decision{Step: rota.StepSet, Version: version, Credential: credentialID, Reason: "make the previous credential valid again at the issuer"}
+	dies, err := t.endInUse(ctx, set, 3, c, t.ledger.progress.Rollback.SetBegunAt, func(at time.Time) {
+		t.ledger.changeRollback(func(rb *RollbackIntent) { rb.SetBegunAt = at })
+	})
+	if err == nil {
+		err = t.outside.prove(ctx, c, t.Now().Add(t.s.Policy.WithDefaults().TestWithin))
+		if err = t.settle(ctx, c, err); err != nil {
+			err = fmt.Errorf("the previous credential didn't pass its test: %w", err)
+			dies = t.killsCurrent()
+		}
+	}
+	if dies && !errors.Is(err, rota.ErrFenced) && !errors.Is(err, context.Canceled) && t.seen.holder(rota.LabelCurrent) != version {
+		t.ledger.changeRollback(func(rb *RollbackIntent) { rb.Rejected = rota.OneLine(t.ledger.clean(err).Error()) })
+	}
+	return err
 }
 
-// proveOrPutBack proves the previous credential, which has just been set. Within
-// the policy's TestWithin, either it passes or the current one is put back, and
-// the rollback is over.
-func (t *turn) proveOrPutBack(ctx context.Context, c rota.Credential) error {
-	err := t.outside.prove(ctx, c, t.Now().Add(t.s.Policy.WithDefaults().TestWithin))
-	if err = t.settle(ctx, c, err); err == nil || errors.Is(err, rota.ErrFenced) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	current, ok := t.seen.credential(rota.LabelCurrent)
-	if !ok || current.ID == t.ledger.progress.Rollback.To {
-		return err
-	}
-	before, getErr := t.outside.get(ctx, current.ID)
-	if getErr != nil {
-		return errors.Join(err, getErr)
-	}
-	if setErr := t.outside.retry(ctx, 3, "issuer.set", current.CredentialID, func(ctx context.Context) error {
-		return t.s.Issuer.Set(ctx, rota.SetRequest{Credential: before})
-	}); setErr != nil {
-		return errors.Join(err, fmt.Errorf("put the current credential back: %w", setErr))
-	}
-	t.ledger.abandonRollback("the previous credential didn't pass its test, so the current one was put back")
-	return fmt.Errorf("the previous credential didn't pass its test, so the current one was put back: %w", err)
+// changeRollback changes what is remembered of the rollback under way.
+func (l *ledger) changeRollback(change func(*RollbackIntent)) {
+	rb := *l.progress.Rollback // it's shared with what was saved
+	change(&rb)
+	l.progress.Rollback = &rb
 }
 
 // moveBack makes the version current again.

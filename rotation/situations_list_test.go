@@ -10,7 +10,7 @@ import (
 )
 
 func situations() []situation {
-	return slices.Concat(firsts(), currents(), underWay(), retirements(), schedules(), failures(), drifts(), driven(), expiries())
+	return slices.Concat(firsts(), currents(), underWay(), retirements(), schedules(), failures(), drifts(), driven(), expiries(), rare())
 }
 
 // firsts are those in which nothing is current yet.
@@ -225,6 +225,9 @@ func drifts() []situation {
 		sit("a role's password isn't in force, and its login is off", served(), at(10), pair, drifted, issued("A", inactive)),
 		sit("a password isn't in force, because a rival changes it too", served(), at(90), single, drifted, state(func(s *rotation.State) {
 			s.Rivals = []rotation.Rival{{Reason: "other claims it too", Remedies: rota.Outside("remove one")}}
+		})),
+		sit("a password isn't in force, because a rollback set the one before and failed then", rotated(never), at(95), single, drifted, failure(rota.StepRollback, 20, at(95)), progress(func(p *rotation.Progress) {
+			p.Rollback = &rotation.RollbackIntent{From: "rota-2", To: "rota-1", At: at(94), SetBegunAt: at(94)}
 		})),
 		sit("a password isn't in force, and somebody else made it", served(), at(10), single, drifted, version(rota.LabelCurrent, foreign)),
 	}

@@ -117,35 +117,28 @@ func (v *view) taken() []string {
 // set makes a credential valid at the issuer: the pending one, or the current
 // one again if the pending one was rejected.
 func (t *turn) set(ctx context.Context, d Decision) error {
-	if pending, _ := t.seen.find(rota.LabelPending); pending.ID != d.Version {
-		return t.putBack(ctx, d, pending)
+	if rejected, back := t.view().killer(d); back {
+		return t.putBack(ctx, d, rejected)
 	}
 	c, err := t.outside.get(ctx, d.Version)
 	if err != nil {
 		return err
 	}
-	first := t.ledger.version(d.Version).SetBegunAt.IsZero()
-	if first {
-		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt = t.Now() })
-	}
-	if err := t.setAtIssuer(ctx, d, c); err != nil {
-		if first && rota.ClassOf(err) != rota.ClassWait {
-			// The issuer refused it: there is nothing to put back.
-			t.ledger.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt = time.Time{} })
-			return err
-		}
-		t.lockedOut = t.killsCurrent() && !t.currentInForce(ctx)
+	t.lockedOut, err = t.endInUse(ctx, d, 1, c, t.ledger.version(d.Version).SetBegunAt, func(at time.Time) {
+		t.ledger.update(d.Version, func(vp *VersionProgress) { vp.SetBegunAt = at })
+	})
+	if err != nil {
 		return err
 	}
 	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.SetAt = t.Now() })
 	return nil
 }
 
-func (t *turn) setAtIssuer(ctx context.Context, d Decision, c rota.Credential) error {
+func (t *turn) setAtIssuer(ctx context.Context, d Decision, tries int, c rota.Credential) error {
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
 		return err
 	}
-	err := t.outside.call(ctx, "issuer.set", d.Credential, func(ctx context.Context) error {
+	err := t.outside.retry(ctx, tries, "issuer.set", d.Credential, func(ctx context.Context) error {
 		return t.s.Issuer.Set(ctx, rota.SetRequest{Credential: c})
 	})
 	t.seen.invalidateList()

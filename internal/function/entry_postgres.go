@@ -75,16 +75,8 @@ func (inv *invocation) issueAsMaster(s *rotation.Secret, c *postgres.Connection,
 
 // refuseUnproven refuses to work on a user as the master unless a password in the
 // entry logs in as that user. Whoever may write values chooses the user's name, the
-// versions' ids and their labels: that Rota made what is in the entry can't be told
-// by them. What isn't said to be Rota's is proven when it's adopted.
+// versions' ids and their labels: they prove nothing about whose user it is.
 func (inv *invocation) refuseUnproven(ctx context.Context, s *rotation.Secret, entry aws.Entry) error {
-	contents, err := s.Store.Describe(ctx)
-	if err != nil {
-		return err
-	}
-	if current, ok := rota.Find(contents.Versions, rota.LabelCurrent); !ok || !current.Ours() {
-		return nil
-	}
 	known, err := storedCredentials(s.Store)(ctx)
 	if err != nil {
 		return err

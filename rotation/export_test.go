@@ -1,0 +1,23 @@
+package rotation
+
+import (
+	"time"
+
+	"github.com/rota-dev/rota"
+)
+
+// What commands and drivers ask of a view, besides a plan.
+
+func RefuseDriver(st State, p Policy, now time.Time) error { return newView(st, p, now).refuseDriver() }
+
+func TakenIn(st State) []string { return newView(st, Policy{}, time.Time{}).taken() }
+
+// WaysOut are the remedies of errors, by what went wrong.
+func WaysOut(st State, p Policy, now time.Time) map[string][]rota.Remedy {
+	v := newView(st, p, now)
+	return map[string][]rota.Remedy{
+		"the current one isn't in force": v.notInForce(v.current.CredentialID),
+		"the current one is refused":     v.refusedCurrent(),
+		"the rollback is refused":        v.refusedRollback(),
+	}
+}
