@@ -31,6 +31,10 @@ type observation struct {
 	rivals        []Rival
 	ready         readiness
 	told          told
+	// holdings are the consumers that may hold the previous credential, if
+	// holdersKnown.
+	holdings     []Holding
+	holdersKnown bool
 }
 
 // find is the version that carries the label.
@@ -73,8 +77,11 @@ func (o *observation) noteIssued(credentialID string, change func(*rota.Issued))
 }
 
 // invalidateList says that an effect changed what the issuer has, so it must be
-// listed again.
-func (o *observation) invalidateList() { o.listed, o.issued = false, nil }
+// listed again. Who holds the previous credential is asked again, too.
+func (o *observation) invalidateList() {
+	o.listed, o.issued = false, nil
+	o.holdings, o.holdersKnown = nil, false
+}
 
 // observe looks at the store, and brings what is remembered in line with it.
 func (t *turn) observe(ctx context.Context) error {

@@ -58,7 +58,7 @@ var Scheduled = Chain{
 		ruleRotate,
 	},
 	idle:   idleOverTime,
-	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest, guardLocked, guardReady, guardDrift},
+	guards: []guard{guardHalts, guardRivals, guardFailure, guardRequest, guardHolders, guardLocked, guardReady, guardDrift},
 }
 
 // Lifecycle is the chain for an event that asks for one action and keeps no state
@@ -73,7 +73,7 @@ var (
 	// DriverCreate makes room at the issuer, then makes the announced version.
 	DriverCreate = Chain{Name: "driver: create", idle: idleNow, rules: []Rule{
 		ruleDriverDone, ruleTakeOver, ruleOrphans, ruleConsistent, ruleRoom, ruleDriver,
-	}, guards: []guard{guardLocked, guardReady}}
+	}, guards: []guard{guardHolders, guardLocked, guardReady}}
 	// DriverSet makes the announced version valid.
 	DriverSet = Chain{Name: "driver: set", idle: idleNow, rules: []Rule{ruleDriverDone, ruleDriver}, guards: []guard{guardLocked, guardReady}}
 	// DriverTest logs in with the announced version, or rehearses with the
@@ -146,6 +146,7 @@ func (c Chain) foresee(v *view, wait Decision) Decision {
 	later.Halts = Halts{} // status shows those themselves
 	later.Progress.Failure = nil
 	later.Proves = false // targets and logins may be fine by then
+	later.AsksHolders = false
 	d := c.plan(&later)
 	if d.Next != wait.Next || len(d.Remedies) == 0 || d.Hold == HoldRetrying {
 		return wait

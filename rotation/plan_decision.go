@@ -37,6 +37,9 @@ type Decision struct {
 	// Tell asks whether the current credential is in force. That's needed to
 	// decide.
 	Tell bool `json:"-"`
+	// FindHolders asks who still holds the previous credential. That's needed to
+	// decide.
+	FindHolders bool `json:"-"`
 }
 
 // HoldKind is why something that is due is blocked.

@@ -28,7 +28,7 @@ const maxPlanned = 10_000
 func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
 	return func(yield func(Planned) bool) {
 		st.Progress.Versions = maps.Clone(st.Progress.Versions)
-		st.Proven, st.Told = true, true // as far as it has been asked
+		st.Proven, st.Told, st.HoldersKnown = true, true, true // as far as it has been asked
 		now, n, made := from, 0, 0
 		tell := func(d Decision) bool {
 			n++
@@ -74,7 +74,7 @@ func liftUse(st State) State {
 	for i := range st.Issued {
 		st.Issued[i].Use = rota.Use{Evidence: rota.EvidenceRecorded}
 	}
-	st.Progress.Failure = nil
+	st.Progress.Failure, st.Holdings = nil, nil
 	return st
 }
 

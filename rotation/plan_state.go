@@ -51,6 +51,12 @@ type State struct {
 	// isn't.
 	Tells, Told, Drifted bool
 
+	// AsksHolders means that whoever plans can ask targets and reloaders who still
+	// holds the previous credential, HoldersKnown that this was asked. Holdings is
+	// what they said.
+	AsksHolders, HoldersKnown bool
+	Holdings                  []Holding
+
 	// Outdated is when the store was restored from a backup, if its current
 	// credential has been replaced since the backup; zero otherwise.
 	Outdated time.Time

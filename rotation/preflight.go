@@ -37,6 +37,7 @@ func Preflight(ctx context.Context, s *Secret) []rota.Finding {
 	for _, t := range s.Targets {
 		look("target "+t.Name(), t)
 	}
+	add("targets", s.preflightAcceptable(ctx, h)...)
 	for _, r := range s.Reloaders {
 		look("reload "+r.Name(), r)
 	}

@@ -94,6 +94,7 @@ func (t *turn) askReady(ctx context.Context) error {
 		}
 		unready = append(unready, found...)
 	}
+	unready = append(unready, t.unacceptable(ctx)...)
 	found, tried, err := t.unreadyLogin(ctx)
 	if err != nil {
 		return err

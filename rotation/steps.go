@@ -40,6 +40,11 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 			return err
 		})
 	}
+	if err == nil && !t.s.Issuer.Traits().IssuerChooses {
+		// Nothing knows it yet, and the next try generates another.
+		t.ledger.redact(c)
+		err = t.s.acceptable(c)
+	}
 	t.seen.invalidateList()
 	if err != nil {
 		t.ledger.endIntent(d.Version)

@@ -30,6 +30,8 @@ type turn struct {
 	lockedOut bool
 	proves    bool // it asks whether the next steps would succeed before one that can't be undone
 	tells     bool // it asks whether the current credential is in force
+	// asksHolders says that it asks who still holds the previous credential.
+	asksHolders bool
 }
 
 func (r *Rotator) newTurn(s *Secret, asked request) *turn {
@@ -93,6 +95,7 @@ func (t *turn) state() State {
 		CanDeactivate: canDeactivate, ReportsNoUse: !reportsUse, Outdated: t.seen.outdatedSince, IdleLooks: t.seen.idleLooks,
 		Proves: t.proves, Proven: t.seen.ready.asked, Unready: t.seen.ready.unready,
 		Tells: t.tells, Told: told, Drifted: drifted,
+		AsksHolders: t.asksHolders && len(t.s.reporters()) > 0, HoldersKnown: t.seen.holdersKnown, Holdings: t.seen.holdings,
 		Progress: t.ledger.progress, Halts: t.ledger.constraints.halts, Peers: t.ledger.constraints.peers, Rivals: t.seen.rivals,
 		Force: t.asked.force, Requested: t.asked.step, By: t.askedBy(), Chain: t.asked.chain, Driver: t.asked.driver,
 	}
