@@ -8,6 +8,7 @@ import (
 	"github.com/rota-dev/rota/provider/chat"
 	"github.com/rota-dev/rota/provider/command"
 	"github.com/rota-dev/rota/provider/file"
+	"github.com/rota-dev/rota/provider/gitlab"
 	"github.com/rota-dev/rota/provider/http"
 	"github.com/rota-dev/rota/provider/manual"
 	"github.com/rota-dev/rota/provider/mysql"
@@ -28,6 +29,7 @@ func List() []provider.Provider {
 		mysql.Provider(),
 		random.Provider(),
 		redis.Provider(),
+		gitlab.Provider(),
 		http.Provider(),
 		webhook.Provider(),
 		smtp.Provider(),

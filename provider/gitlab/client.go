@@ -1,0 +1,170 @@
+package gitlab
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	api "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"github.com/rota-dev/rota"
+)
+
+const (
+	// DefaultURL is GitLab's own instance.
+	DefaultURL = "https://gitlab.com"
+
+	requestTimeout = 30 * time.Second // the context's deadline can be earlier
+
+	// maxAnswer is the longest answer that is read, in bytes.
+	maxAnswer = 32 << 20
+)
+
+// calls is well below the least that GitLab.com allows an authenticated user.
+var calls = rota.Rate{PerSecond: 10, Burst: 20}
+
+// Config is a GitLab instance, and Rota's token for it.
+type Config struct {
+	// URL is the instance's, such as "https://gitlab.example.com". Defaults to
+	// [DefaultURL].
+	URL string
+	// Token is a personal, project or group access token with the scope api.
+	Token string
+	// CAFile is a PEM file with the certificates to trust besides the system's.
+	// Defaults to the system's alone.
+	CAFile string
+	// Budget rate-limits the calls to the instance. Defaults to a budget for this
+	// connection alone.
+	Budget rota.Budget
+}
+
+// Connection is one login at a GitLab instance. It's safe for concurrent use.
+type Connection struct {
+	name   string
+	url    *url.URL
+	http   *http.Client
+	budget rota.Budget
+	api    *api.Client
+}
+
+// New returns a connection. Errors show its name as "gitlab <name>". It makes no
+// calls.
+func New(name string, cfg Config) (*Connection, error) {
+	text := strings.TrimSuffix(cmp.Or(cfg.URL, DefaultURL), "/")
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, rota.WithRemedies(fmt.Errorf("gitlab %s: its url is not the address of a GitLab", name), rota.Configure("", "https://gitlab.example.com"))
+	}
+	if cfg.Token == "" {
+		return nil, rota.WithRemedies(fmt.Errorf("gitlab %s: the token is empty", name), rota.Outside("give the connection an access token with the scope api"))
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.CAFile != "" {
+		if transport.TLSClientConfig.RootCAs, err = pool(cfg.CAFile); err != nil {
+			return nil, fmt.Errorf("gitlab %s: ca_file: %w", name, err)
+		}
+	}
+	c := &Connection{name: name, url: u, budget: cfg.Budget, http: &http.Client{
+		Transport: bounded{transport}, Timeout: requestTimeout,
+		// A redirect would take the token to another host: Go only keeps back the
+		// headers that it knows.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	if c.budget == nil {
+		c.budget = rota.NewLocalBudget()
+	}
+	c.api, err = c.as(cfg.Token)
+	return c, err
+}
+
+// as returns a client that logs in with a token.
+func (c *Connection) as(token string) (*api.Client, error) {
+	client, err := api.NewClient(token,
+		api.WithBaseURL(c.url.String()), api.WithHTTPClient(c.http), api.WithoutRetries(), api.WithCustomRetryMax(0),
+		api.WithCustomLimiter(limiter{c}), api.WithUserAgent("rota"), api.WithURLWarningLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return nil, c.refuse("make a client", "correct the connection's url", errors.New("the address can't be used"))
+	}
+	return client, nil
+}
+
+// limiter makes the client wait for the instance's budget. Without one, the client
+// would configure its own from the first answer, which isn't safe for concurrent
+// use.
+type limiter struct{ c *Connection }
+
+func (l limiter) Wait(ctx context.Context) error {
+	return l.c.budget.Take(ctx, "gitlab "+strings.ToLower(l.c.url.Host), calls)
+}
+
+// bounded cuts off answers that are too long to be GitLab's.
+type bounded struct{ http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.RoundTripper.RoundTrip(r)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	}
+	return resp, err
+}
+
+// pool reads certificates to trust besides the system's.
+func pool(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	certificates, err := x509.SystemCertPool()
+	if err != nil {
+		certificates = x509.NewCertPool()
+	}
+	if !certificates.AppendCertsFromPEM(text) {
+		return nil, rota.WithRemedies(fmt.Errorf("%s holds no certificate", file), rota.Outside("write the certificate of the authority that signed GitLab's into it, in PEM"))
+	}
+	return certificates, nil
+}
+
+// system is the connection's name in errors.
+func (c *Connection) system() string { return "gitlab " + c.name }
+
+// with makes a request end with its context.
+func with(ctx context.Context) api.RequestOptionFunc { return api.WithContext(ctx) }
+
+// pages calls list for each page until there is none, at most maxPages times.
+func pages[T any](list func(page int64) ([]T, *api.Response, error)) ([]T, error) {
+	var all []T
+	for page := int64(1); page <= maxPages; {
+		part, resp, err := list(page)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, part...)
+		if resp.NextPage <= page {
+			return all, nil
+		}
+		page = resp.NextPage
+	}
+	return nil, errTooMany
+}
+
+// The pages that are read of a list, and the entries of each.
+const (
+	maxPages = 50
+	perPage  = 100
+)
+
+var errTooMany = fmt.Errorf("GitLab lists more than %d entries", maxPages*perPage)

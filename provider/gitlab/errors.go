@@ -1,0 +1,220 @@
+package gitlab
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	api "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"github.com/rota-dev/rota"
+)
+
+// maxMessage is how much of GitLab's own message is kept, in bytes.
+const maxMessage = 400
+
+// need is what Rota's token must be allowed for a call, for people.
+type need string
+
+// The needs.
+const (
+	needProject  need = "give the connection's token the scope api and the role Maintainer in the project"
+	needGroup    need = "give the connection's token the scope api and the role Owner of the group"
+	needAdmin    need = "make the connection's token an administrator's, with the scope api"
+	needPipeline need = "give the connection's token the scope api and a role that may run pipelines for this ref"
+)
+
+// fail converts an error of GitLab's client to one of Rota's: named, classified,
+// with remedies. n is what the token needs for the call.
+func (c *Connection) fail(op string, n need, resp *api.Response, err error) error {
+	if err == nil {
+		return nil
+	}
+	if inner, ok := errors.AsType[*rota.Error](err); ok && inner.System == "" {
+		return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: inner.Class, Err: err}
+	}
+	e := &rota.Error{System: c.system(), Connection: c.name, Op: op}
+	if refused, ok := errors.AsType[*api.ErrorResponse](err); ok {
+		resp = &api.Response{Response: refused.Response}
+		c.answered(e, refused.StatusCode, messageOf(refused.Body), n, resp.Response)
+		return e
+	}
+	switch {
+	case errors.Is(err, api.ErrNotFound):
+		c.answered(e, http.StatusNotFound, "", n, nil)
+	case errors.Is(err, errTooMany):
+		e.Class, e.Err = rota.ClassStop, err
+	case resp != nil && resp.Response != nil:
+		// GitLab answered, but not as documented. What it said isn't shown: it may
+		// hold a value.
+		e.Class, e.Err = rota.ClassWait, errUnreadable
+		if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+			e.Err = fmt.Errorf("%w in time", errUnreadable)
+		}
+		e.Remedies = rota.Outside("check that the connection's url leads to GitLab and not to a proxy or a login page")
+	default:
+		c.unanswered(e, err)
+	}
+	return e
+}
+
+// errUnreadable stands for an answer that isn't GitLab's.
+var errUnreadable = errors.New("the answer could not be read")
+
+// errToken is what GitLab says about the connection's own token. It isn't
+// [rota.ErrRefused]: the secret's own credential may well be good.
+var errToken = errors.New("the connection's token is not valid")
+
+// answered classifies an answer that isn't a success.
+func (c *Connection) answered(e *rota.Error, status int, message string, n need, resp *http.Response) {
+	e.Class = rota.ClassOfStatus(status)
+	e.Err = &answer{status: status, message: message}
+	switch {
+	case status == http.StatusUnauthorized:
+		e.Err = fmt.Errorf("%w: %w", errToken, e.Err)
+		e.Remedies = rota.Outside("give connection " + c.name + " a valid access token: this one is wrong, expired or revoked")
+	case status == http.StatusForbidden:
+		e.Remedies = rota.Outside(string(n))
+	case status == http.StatusNotFound:
+		e.Err = &answer{status: status, message: message, is: rota.ErrNotFound}
+		// GitLab says so too of what the token may not see.
+		e.Remedies = rota.Outside("correct the name, or let the connection's token see it")
+	case status == http.StatusConflict:
+		e.Err = &answer{status: status, message: message, is: rota.ErrConflict}
+	case status == http.StatusTooManyRequests:
+		if resp != nil {
+			e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
+		}
+	case status >= 300 && status < 400:
+		e.Remedies = rota.Outside("write the url and the project's path as they are now: GitLab redirects to another")
+	}
+}
+
+// unanswered classifies an error without an answer.
+func (c *Connection) unanswered(e *rota.Error, err error) {
+	if inner, ok := errors.AsType[*url.Error](err); ok {
+		err = inner.Err // without the address
+	}
+	e.Class, e.Err = rota.ClassWait, fmt.Errorf("no answer: %w", err)
+	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+	case badCertificate:
+		e.Class, e.Remedies = rota.ClassStop, rota.Outside("set ca_file on connection "+c.name+" to the authority that signed GitLab's certificate, or correct the url's host name")
+	case noTLS, errors.Is(err, http.ErrSchemeMismatch):
+		e.Class, e.Remedies = rota.ClassStop, rota.Outside("correct the url of connection "+c.name+": what answers there doesn't speak TLS")
+	default:
+		e.Remedies = rota.Outside("check that this machine reaches " + c.url.Host + ": the network, the name service, a proxy, the url of connection " + c.name)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		e.Err = errors.New("no answer: the connection was closed")
+	}
+}
+
+// refuse returns an error of Rota's own that only a person can fix.
+func (c *Connection) refuse(op, hint string, err error) error {
+	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: err}
+}
+
+// answer is GitLab's refusal in its own words.
+type answer struct {
+	status  int
+	message string
+	is      error // the sentinel that callers know it by, if any
+}
+
+func (a *answer) Error() string {
+	text := fmt.Sprintf("%d %s", a.status, http.StatusText(a.status))
+	if a.message != "" {
+		text += ": " + a.message
+	}
+	return text
+}
+
+func (a *answer) Unwrap() error { return a.is }
+
+// statusOf is the status of GitLab's answer that an error of [Connection.fail]
+// stands for, 0 if there was none.
+func statusOf(err error) int {
+	if a, ok := errors.AsType[*answer](err); ok {
+		return a.status
+	}
+	return 0
+}
+
+// messageOf returns what a refusal says, "" if it isn't in one of GitLab's forms.
+func messageOf(body []byte) string {
+	var raw any
+	if json.Unmarshal(body, &raw) != nil {
+		return ""
+	}
+	return oneLine(strings.TrimPrefix(words(raw), "message: "))
+}
+
+// words flattens GitLab's messages, which are texts, lists, or lists by name.
+func words(raw any) string {
+	switch raw := raw.(type) {
+	case string:
+		return raw
+	case []any:
+		var all []string
+		for _, one := range raw {
+			all = append(all, words(one))
+		}
+		return strings.Join(all, ", ")
+	case map[string]any:
+		for _, key := range []string{"message", "error_description", "error"} {
+			if one, ok := raw[key]; ok {
+				return words(one)
+			}
+		}
+		var all []string
+		for key, one := range raw {
+			if key == "base" { // of nothing in particular
+				return words(one)
+			}
+			all = append(all, key+": "+words(one))
+		}
+		if len(all) == 1 {
+			return all[0]
+		}
+		return ""
+	}
+	return ""
+}
+
+// oneLine makes external text safe for a log line.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > maxMessage {
+		s = strings.ToValidUTF8(s[:maxMessage], "") + rota.Omission
+	}
+	return s
+}
+
+// found returns the finding of a check.
+func found(check, detail string, err error) rota.Finding {
+	if err == nil {
+		return rota.Finding{OK: true, Check: check, Detail: detail}
+	}
+	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
+	if e, ok := errors.AsType[*rota.Error](err); ok {
+		f.Detail = fmt.Sprint(e.Err)
+	}
+	return f
+}

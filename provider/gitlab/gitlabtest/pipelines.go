@@ -1,0 +1,355 @@
+package gitlabtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Job is one of a pipeline's jobs, or of a project's definition.
+type Job struct {
+	ID          int64
+	Name        string
+	Environment string
+	Manual      bool // it waits for a person
+	Stuck       bool // it runs until Finish
+	Status      string
+	Reason      string            // why it failed
+	Variables   map[string]string // what it got when it started
+}
+
+// Pipeline is one of a project's.
+type Pipeline struct {
+	ID        int64
+	Ref       string
+	Source    string
+	User      string
+	Created   time.Time
+	Jobs      []Job
+	Variables map[string]string // given when it was made
+	YAMLError string
+	canceled  bool
+	project   *project
+}
+
+// RunJobs sets what every job does with its variables; an error fails it.
+func (s *Server) RunJobs(run func(variables map[string]string) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.job = run
+}
+
+// Start starts a pipeline as a push would. Its first job has begun, and its last
+// one is stuck until [Server.Finish].
+func (s *Server) Start(path, ref string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.begin(s.byPath(path), ref, "push", "ann", nil)
+	p.Jobs[len(p.Jobs)-1].Stuck = true
+	s.tick(p)
+	return p.ID
+}
+
+// Finish lets stuck jobs end.
+func (s *Server) Finish(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pipeline(id)
+	for i := range p.Jobs {
+		p.Jobs[i].Stuck = false
+	}
+	for range 3 * len(p.Jobs) {
+		s.tick(p)
+	}
+}
+
+// Cancel cancels a pipeline, as a person would.
+func (s *Server) Cancel(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pipeline(id).canceled = true
+}
+
+// Pipelines are those of a project, the oldest first.
+func (s *Server) Pipelines(path string) []Pipeline {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Pipeline
+	for _, p := range s.byPath(path).pipelines {
+		one := *p
+		one.Jobs = slices.Clone(p.Jobs)
+		list = append(list, one)
+	}
+	return list
+}
+
+// SetJobs changes the jobs of pipelines to come.
+func (s *Server) SetJobs(path string, jobs ...Job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byPath(path).jobs = jobs
+}
+
+func (s *Server) byPath(path string) *project {
+	for _, p := range s.projects {
+		if p.path == path {
+			return p
+		}
+	}
+	panic("no project " + path)
+}
+
+func (s *Server) pipeline(id int64) *Pipeline {
+	for _, project := range s.projects {
+		for _, p := range project.pipelines {
+			if p.ID == id {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Server) begin(project *project, ref, source, user string, variables map[string]string) *Pipeline {
+	p := &Pipeline{ID: s.number(), Ref: ref, Source: source, User: user, Created: s.now(), Variables: variables, project: project}
+	for _, job := range project.jobs {
+		job.ID, job.Status = s.number(), "created"
+		if job.Manual {
+			job.Status = "manual"
+		}
+		p.Jobs = append(p.Jobs, job)
+	}
+	project.pipelines = append(project.pipelines, p)
+	return p
+}
+
+// tick moves a pipeline on by one state of one job.
+func (s *Server) tick(p *Pipeline) {
+	if p.canceled {
+		return
+	}
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		switch {
+		case j.Status == "failed":
+			return
+		case j.Status == "created":
+			j.Status, j.Variables = "running", s.jobVariables(p.project.path, j.Environment)
+			maps.Copy(j.Variables, p.Variables)
+			return
+		case j.Status == "running" && j.Stuck:
+			return
+		case j.Status == "running":
+			j.Status = "success"
+			if s.job != nil {
+				if err := s.job(j.Variables); err != nil {
+					j.Status, j.Reason = "failed", "script_failure"
+				}
+			}
+			return
+		}
+	}
+}
+
+func (p *Pipeline) status() string {
+	status := "success"
+	if p.canceled {
+		return "canceled"
+	}
+	if p.YAMLError != "" {
+		return "failed"
+	}
+	for _, j := range p.Jobs {
+		switch j.Status {
+		case "failed":
+			return "failed"
+		case "created", "running":
+			status = "running"
+		case "manual":
+			if status == "success" {
+				status = "manual"
+			}
+		}
+	}
+	return status
+}
+
+func (s *Server) pipelineJSON(p *Pipeline) map[string]any {
+	return map[string]any{"id": p.ID, "iid": p.ID, "project_id": p.project.id, "status": p.status(), "source": p.Source, "ref": p.Ref,
+		"web_url": fmt.Sprintf("%s/%s/-/pipelines/%d", s.URL, p.project.path, p.ID), "created_at": p.Created, "updated_at": p.Created, "yaml_errors": p.YAMLError,
+		"user": map[string]any{"username": p.User}}
+}
+
+func (s *Server) jobJSON(p *Pipeline, j Job) map[string]any {
+	return map[string]any{"id": j.ID, "name": j.Name, "status": j.Status, "failure_reason": j.Reason, "ref": p.Ref, "allow_failure": false,
+		"web_url": fmt.Sprintf("%s/%s/-/jobs/%d", s.URL, p.project.path, j.ID), "pipeline": map[string]any{"id": p.ID, "project_id": p.project.id, "status": p.status(), "ref": p.Ref}}
+}
+
+// onPipeline registers what concerns one pipeline.
+func (s *Server) onPipeline(mux *http.ServeMux, pattern string, f func(*call, *Pipeline)) {
+	s.onProject(mux, pattern, "read_api", Developer, func(c *call, project *project) {
+		id, _ := strconv.ParseInt(c.PathValue("pipeline"), 10, 64)
+		for _, p := range project.pipelines {
+			if p.ID == id {
+				f(c, p)
+				return
+			}
+		}
+		c.fail(http.StatusNotFound, "404 Not found")
+	})
+}
+
+func (s *Server) onProject(mux *http.ServeMux, pattern, scope string, level int, f func(*call, *project)) {
+	s.handle(mux, pattern, func(c *call) {
+		if p := s.project(c); p != nil && c.may(scope, level) {
+			f(c, p)
+		}
+	})
+}
+
+func (s *Server) routePipelines(mux *http.ServeMux) {
+	s.onProject(mux, "GET /api/v4/projects/{id}/pipelines", "read_api", Developer, s.listPipelines)
+	s.onProject(mux, "POST /api/v4/projects/{id}/pipeline", "", Developer, func(c *call, project *project) {
+		s.answerStarted(c, project, c.text("ref"), "api", c.who.Name, c.variables())
+	})
+	s.onPipeline(mux, "GET /api/v4/projects/{id}/pipelines/{pipeline}", func(c *call, p *Pipeline) {
+		s.tick(p)
+		c.answer(http.StatusOK, s.pipelineJSON(p))
+	})
+	s.onProject(mux, "GET /api/v4/projects/{id}/pipelines/latest", "read_api", Developer, func(c *call, project *project) {
+		for _, p := range slices.Backward(project.pipelines) {
+			if p.Ref == c.URL.Query().Get("ref") {
+				c.answer(http.StatusOK, s.pipelineJSON(p))
+				return
+			}
+		}
+		c.fail(http.StatusForbidden, "403 Forbidden") // as GitLab has it
+	})
+	s.onProject(mux, "GET /api/v4/projects/{id}/repository/commits/{ref}", "read_api", Developer, func(c *call, _ *project) {
+		if c.PathValue("ref") != "main" {
+			c.fail(http.StatusNotFound, "404 Commit Not Found")
+			return
+		}
+		c.answer(http.StatusOK, map[string]string{"id": "6104942438c14ec7bd21c6cd5bd995272b3faff6"})
+	})
+	s.onPipeline(mux, "GET /api/v4/projects/{id}/pipelines/{pipeline}/variables", func(c *call, p *Pipeline) {
+		list := []map[string]string{}
+		for key, value := range p.Variables {
+			list = append(list, map[string]string{"key": key, "value": value})
+		}
+		c.answer(http.StatusOK, list)
+	})
+	s.onPipeline(mux, "GET /api/v4/projects/{id}/pipelines/{pipeline}/jobs", func(c *call, p *Pipeline) {
+		s.tick(p)
+		var list []any
+		for _, j := range p.Jobs {
+			list = append(list, s.jobJSON(p, j))
+		}
+		page(c, list)
+	})
+	s.onProject(mux, "GET /api/v4/projects/{id}/jobs/{job}", "read_api", Developer, func(c *call, project *project) {
+		if p, j := s.findJob(c, project); j != nil {
+			s.tick(p)
+			c.answer(http.StatusOK, s.jobJSON(p, *j))
+		}
+	})
+	s.onProject(mux, "POST /api/v4/projects/{id}/jobs/{job}/{verb}", "", Developer, s.runJob)
+	s.onProject(mux, "GET /api/v4/projects/{id}/deployments", "read_api", Developer, s.listDeployments)
+	mux.HandleFunc("POST /api/v4/projects/{id}/trigger/pipeline", s.trigger)
+	s.handle(mux, "GET /api/v4/groups/{id}/projects", func(c *call) {
+		var list []any
+		for _, p := range s.projects {
+			if group := c.PathValue("id") + "/"; len(p.path) > len(group) && p.path[:len(group)] == group {
+				list = append(list, map[string]any{"id": p.id, "path_with_namespace": p.path})
+			}
+		}
+		page(c, list)
+	})
+}
+
+// variables are those in the body of a request for a pipeline.
+func (c *call) variables() map[string]string {
+	var list []struct{ Key, Value string }
+	_ = json.Unmarshal(c.body["variables"], &list)
+	values := map[string]string{}
+	for _, v := range list {
+		values[v.Key] = v.Value
+	}
+	return values
+}
+
+func (s *Server) answerStarted(c *call, project *project, ref, source, user string, variables map[string]string) {
+	if ref != "main" {
+		c.fail(http.StatusBadRequest, map[string][]string{"base": {"Reference not found"}})
+		return
+	}
+	c.answer(http.StatusCreated, s.pipelineJSON(s.begin(project, ref, source, user, variables)))
+}
+
+func (s *Server) listPipelines(c *call, project *project) {
+	q := c.URL.Query()
+	var list []any
+	for _, p := range slices.Backward(project.pipelines) {
+		before, beforeErr := time.Parse(time.RFC3339, q.Get("created_before"))
+		after, afterErr := time.Parse(time.RFC3339, q.Get("created_after"))
+		if q.Has("status") && p.status() != q.Get("status") || q.Has("ref") && p.Ref != q.Get("ref") || q.Has("source") && p.Source != q.Get("source") ||
+			q.Has("username") && p.User != q.Get("username") || beforeErr == nil && p.Created.After(before) || afterErr == nil && p.Created.Before(after) {
+			continue
+		}
+		list = append(list, s.pipelineJSON(p))
+	}
+	page(c, list)
+}
+
+func (s *Server) findJob(c *call, project *project) (*Pipeline, *Job) {
+	id, _ := strconv.ParseInt(c.PathValue("job"), 10, 64)
+	for _, p := range project.pipelines {
+		for i := range p.Jobs {
+			if p.Jobs[i].ID == id {
+				return p, &p.Jobs[i]
+			}
+		}
+	}
+	c.fail(http.StatusNotFound, "404 Not found")
+	return nil, nil
+}
+
+// runJob plays a manual job, or retries one that has ended: GitLab makes a new job
+// for that.
+func (s *Server) runJob(c *call, project *project) {
+	p, j := s.findJob(c, project)
+	if j == nil {
+		return
+	}
+	switch verb := c.PathValue("verb"); {
+	case verb == "play" && j.Status == "manual":
+		j.Status = "created"
+	case verb == "retry" && (j.Status == "success" || j.Status == "failed"):
+		j.ID, j.Status, j.Reason, j.Variables = s.number(), "created", "", nil
+	case verb == "play":
+		c.fail(http.StatusBadRequest, "400 Bad request - Unplayable Job")
+		return
+	default:
+		c.fail(http.StatusForbidden, "403 Forbidden - Job is not retryable")
+		return
+	}
+	c.answer(http.StatusCreated, s.jobJSON(p, *j))
+}
+
+func (s *Server) listDeployments(c *call, project *project) {
+	var list []any
+	for _, p := range slices.Backward(project.pipelines) {
+		for _, j := range p.Jobs {
+			if j.Environment == "" || j.Environment != c.URL.Query().Get("environment") || j.Status == "created" || j.Status == "manual" {
+				continue
+			}
+			list = append(list, map[string]any{"id": j.ID, "ref": p.Ref, "status": j.Status, "created_at": p.Created,
+				"deployable": map[string]any{"id": j.ID, "name": j.Name, "status": j.Status, "pipeline": map[string]any{"id": p.ID, "status": p.status()}}})
+		}
+	}
+	page(c, list)
+}

@@ -1,0 +1,106 @@
+package gitlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	api "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"github.com/rota-dev/rota"
+)
+
+// unfinished are the states of pipelines with jobs that run or will run by
+// themselves. One that waits for a person gets the new values with its next job.
+var unfinished = []api.BuildStateValue{api.Running, api.Pending, api.Preparing, api.WaitingForResource, "canceling", "waiting_for_callback"}
+
+const (
+	// skew is how far GitLab's clock may be from Rota's.
+	skew = 2 * time.Minute
+	// maxProjects is how many projects of a group are asked about.
+	maxProjects = 500
+)
+
+// Holders implements [rota.HolderReporter]. A job gets the variables when it starts
+// and keeps them until it ends, and hands them on to later jobs of its pipeline if
+// it likes: a pipeline that began before the new values were in place may hold the
+// old ones.
+func (t *Variables) Holders(ctx context.Context, r rota.HoldersRequest) ([]rota.Holder, error) {
+	if t.NoWait {
+		return nil, nil
+	}
+	projects := t.WaitFor
+	switch {
+	case len(projects) > 0:
+	case t.Place.Level == LevelProject:
+		projects = []string{t.Place.ID}
+	case t.Place.Level == LevelGroup:
+		var err error
+		if projects, err = t.Connection.projectsOf(ctx, t.Place.ID); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, t.Connection.refuse("find running pipelines", "list the projects that use the variables under wait_for, or set no_wait: true",
+			errors.New("GitLab doesn't list the pipelines of a whole instance"))
+	}
+	for _, project := range projects {
+		holders, err := t.Connection.pipelinesBefore(ctx, project, r.Since)
+		if err != nil || len(holders) > 0 {
+			return holders, err
+		}
+	}
+	return nil, nil
+}
+
+// pipelinesBefore are the project's unfinished pipelines that began before a time.
+func (c *Connection) pipelinesBefore(ctx context.Context, project string, since time.Time) ([]rota.Holder, error) {
+	before := since.Add(skew)
+	var holders []rota.Holder
+	for _, state := range unfinished {
+		list, err := pages(func(page int64) ([]*api.PipelineInfo, *api.Response, error) {
+			return c.api.Pipelines.ListProjectPipelines(project, &api.ListProjectPipelinesOptions{
+				ListOptions: api.ListOptions{Page: page, PerPage: perPage}, Status: &state, CreatedBefore: &before}, with(ctx))
+		})
+		if err != nil {
+			return nil, c.fail("list running pipelines of project "+project, needPipeline, nil, err)
+		}
+		for _, p := range list {
+			// GitLab before 17.11 doesn't know created_before and lists all.
+			if p.CreatedAt != nil && p.CreatedAt.After(before) {
+				continue
+			}
+			began := ""
+			if p.CreatedAt != nil {
+				began = " on " + p.Ref + ", begun " + p.CreatedAt.UTC().Format("2006-01-02 15:04 UTC")
+			}
+			holders = append(holders, rota.Holder{
+				Name:     fmt.Sprintf("pipeline %d of %s%s", p.ID, project, oneLine(began)),
+				Remedies: rota.Outside("wait until it has finished; if nobody needs it, cancel it: " + oneLine(p.WebURL)),
+			})
+		}
+	}
+	return holders, nil
+}
+
+// projectsOf are the projects that get a group's variables.
+func (c *Connection) projectsOf(ctx context.Context, group string) ([]string, error) {
+	op := "list the projects of group " + group
+	yes, no := true, false
+	list, err := pages(func(page int64) ([]*api.Project, *api.Response, error) {
+		return c.api.Groups.ListGroupProjects(group, &api.ListGroupProjectsOptions{
+			ListOptions: api.ListOptions{Page: page, PerPage: perPage}, IncludeSubGroups: &yes, WithShared: &no, Archived: &no, Simple: &yes}, with(ctx))
+	})
+	if err != nil {
+		return nil, c.fail(op, needGroup, nil, err)
+	}
+	if len(list) > maxProjects {
+		return nil, c.refuse(op, "list the projects that use the variables under wait_for, or set no_wait: true", fmt.Errorf("it has %d projects, too many to look at", len(list)))
+	}
+	var paths []string
+	for _, p := range list {
+		paths = append(paths, strings.TrimSpace(p.PathWithNamespace))
+	}
+	return paths, nil
+}
