@@ -138,7 +138,7 @@ func connect(ctx context.Context, name string, cfg Config, client config.HTTPCli
 	if cfg.Budget == nil {
 		calls.Budget = rota.NewLocalBudget()
 	}
-	loaded.APIOptions = append(loaded.APIOptions, calls.limit, survive)
+	loaded.APIOptions = append(loaded.APIOptions, calls.limit, survive, bound)
 	login := loaded.Credentials
 	for _, role := range cfg.Chain {
 		loaded.Credentials = assume(loaded, role, cfg.SessionName, "")
