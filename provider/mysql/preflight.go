@@ -17,7 +17,7 @@ import (
 // It changes nothing.
 func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 	login := rota.Finding{OK: true, Check: fmt.Sprintf("log in to %s as %s", c.system(), c.cfg.Username)}
-	server := rota.Finding{OK: true, Check: "take changes of accounts", Detail: "a primary"}
+	server := rota.Finding{OK: true, Check: "accepts account changes", Detail: "a primary"}
 	change := rota.Finding{OK: true, Check: "user " + c.cfg.Username + " may change other accounts"}
 	sees := rota.Finding{OK: true, Check: "user " + c.cfg.Username + " sees others' sessions"}
 	err := c.within(ctx, login.Check, func(ctx context.Context, conn *sql.Conn) error {

@@ -174,7 +174,7 @@ func TestAReadOnlyServerIsWaitedFor(t *testing.T) {
 	made := rotate(t, i)
 	s.Exec(t, "SET GLOBAL read_only = 1")
 	wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: made}), rota.ClassWait, nil, "read-only", "try: connect to the primary")
-	wantFinding(t, i, "take changes of accounts", false, "read-only")
+	wantFinding(t, i, "accepts account changes", false, "read-only")
 }
 
 func TestWithoutProcessNothingIsKnownAboutUse(t *testing.T) {

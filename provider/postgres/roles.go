@@ -257,7 +257,7 @@ func (s state) ends() time.Time {
 
 // The columns for whether a role has a password, if Rota may read that or not.
 const (
-	passwordColumns = "rolpassword IS NULL, rolpassword IS NOT NULL" //nolint:gosec // SQL, no credential
+	passwordColumns = "rolpassword IS NULL, rolpassword IS NOT NULL"
 	unknownColumns  = "false, false"
 )
 
