@@ -124,7 +124,7 @@ func (t *turn) restoreCurrent(ctx context.Context, d Decision, rejected rota.Ver
 	if t.keeps(ctx, c) {
 		return true, nil
 	}
-	killed := false
+	var killed bool
 	if current, _ := t.seen.version(d.Version); current.Ours() {
 		killed = t.mayBeRejected(ctx, rejected)
 	} else if killed, err = t.outside.isAccepted(ctx, rejected.ID, 8); err != nil {

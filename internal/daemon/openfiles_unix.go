@@ -14,5 +14,5 @@ func maxOpenFiles() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 1024
 	}
-	return int(min(uint64(limit.Cur), math.MaxInt32)) //nolint:unconvert,gosec // signed on some systems
+	return int(min(uint64(limit.Cur), math.MaxInt32)) //nolint:unconvert // signed on some systems
 }

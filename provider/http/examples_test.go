@@ -100,7 +100,7 @@ func TestTheExamplesRotate(t *testing.T) {
 					t.Fatal(err)
 				}
 				_ = resp.Body.Close()
-				return resp.StatusCode == 200
+				return resp.StatusCode == http.StatusOK
 			}
 			must("validate")
 			must("check")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -370,6 +369,3 @@ func seconds(t time.Time) int64 {
 	}
 	return t.Unix()
 }
-
-// urlOf is where a stand-in's API begins.
-func urlOf(s *standIn, path string) string { return fmt.Sprintf("%s%s", s.URL, path) }

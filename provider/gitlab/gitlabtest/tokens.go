@@ -20,7 +20,6 @@ type Token struct {
 	Expires time.Time // midnight UTC of the day; zero for never
 	Used    time.Time
 	Revoked bool
-	family  int64
 }
 
 // Trigger is a pipeline trigger token.
