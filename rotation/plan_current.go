@@ -25,7 +25,7 @@ func ruleOwnership(v *view) (Decision, bool) {
 		case v.unlisted():
 			return observe, true // to see whether it can still be in use
 		case v.mayYetShow(v.current):
-			return v.waitToShow()
+			return v.waitToShow(v.current)
 		case v.replaceable():
 			return Decision{}, false
 		}
@@ -71,7 +71,7 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 	}
 	c, ok := v.issued(v.current.CredentialID)
 	if !c.Active && v.now.Before(v.shows(v.current)) {
-		return v.waitToShow()
+		return v.waitToShow(v.current)
 	}
 	if previous, there := v.issued(v.previous.CredentialID); v.Force == rota.StepDelete && !c.Active && v.previous.Ours() && there && !previous.Active {
 		return v.do(rota.StepDelete, v.previous, v.now, "%s: neither it nor the current one is active", v.askedFor())

@@ -182,6 +182,9 @@ func (v *view) retireNow() (Decision, bool) {
 	if !v.previous.Ours() {
 		return v.foreignPrevious(v.retirement(), v.now)
 	}
+	if v.mayYetShow(v.previous) {
+		return v.waitToShow(v.previous)
+	}
 	c, _ := v.issued(v.previous.CredentialID)
 	if !c.Active && (v.Lists || v.CanDeactivate) {
 		return v.do(rota.StepDelete, v.previous, v.now, "the next is due, and it is inactive")

@@ -112,7 +112,7 @@ func (v *view) refusedRollback() []rota.Remedy {
 		r.Secret, r.Then = v.Secret, rota.RemedyAdopt // which ends the rollback: it would go on failing
 		out = append(out, r)
 	}
-	if !v.retirable() || v.gone() || v.Traits.Lifetime > 0 {
+	if !v.retirable() || v.spent() || v.Traits.Lifetime > 0 {
 		out = append(out, rotateInstead(v.Secret)...)
 	}
 	return append(out, rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "with the one in force"})
@@ -280,7 +280,13 @@ func (v *view) byHand() []rota.Remedy {
 // that its version only blocks the next one.
 func (v *view) gone() bool {
 	_, there := v.issued(v.previous.CredentialID)
-	return v.Listed && !there && v.previous.Ours() && !v.now.Before(v.consistentAt())
+	return v.Listed && !there && !v.mayYetShow(v.previous) && v.previous.Ours() && !v.now.Before(v.consistentAt())
+}
+
+// spent reports whether nothing can make the previous credential work again: it's
+// gone, or it's inactive at an issuer that can't reactivate it.
+func (v *view) spent() bool {
+	return v.gone() || v.deletesActive() && v.previous.Ours() && v.dead(v.previous)
 }
 
 // names lists the issuer's names of the credentials, for people.

@@ -40,7 +40,7 @@ func (v *view) retirement() rota.Step {
 func (v *view) off() bool {
 	c, there := v.issued(v.previous.CredentialID)
 	if v.deletesActive() {
-		return v.Listed && (!there || !c.Active)
+		return v.dead(v.previous)
 	}
 	on := there && c.Active && v.CanDeactivate
 	return !v.Progress.Versions[v.previous.ID].DeactivatedAt.IsZero() && !on
@@ -56,8 +56,15 @@ func ruleRetire(v *view) (Decision, bool) {
 	if v.Traits.Lifetime > 0 {
 		return v.retireEnded()
 	}
-	if v.Force == rota.StepCreate && v.gone() {
-		return v.do(rota.StepDelete, v.previous, v.now, "the next is asked for, and it is not at the issuer any more")
+	if v.mayYetShow(v.previous) { // it may be in use
+		return v.waitToShow(v.previous)
+	}
+	if v.Force == rota.StepCreate && v.spent() {
+		why := "inactive for good"
+		if v.gone() {
+			why = "not at the issuer any more"
+		}
+		return v.do(rota.StepDelete, v.previous, v.now, "the next is asked for, and it is %s", why)
 	}
 	if v.deletesActive() {
 		return v.deleteActive()

@@ -71,9 +71,13 @@ func (v *view) shows(version rota.Version) time.Time {
 	return maxTime(version.CreatedAt, v.Progress.Versions[version.ID].PromotedAt).Add(v.Traits.ConsistencyDelay)
 }
 
-// waitToShow waits until the issuer's list shows the current credential.
-func (v *view) waitToShow() (Decision, bool) {
-	v.look(rota.StepCreate, v.now, v.shows(v.current), "waiting until the issuer's list shows the current credential "+v.current.CredentialID)
+// waitToShow waits until the issuer's list shows the version's credential.
+func (v *view) waitToShow(version rota.Version) (Decision, bool) {
+	which := "current"
+	if version.ID == v.previous.ID {
+		which = "previous"
+	}
+	v.look(rota.StepCreate, v.now, v.shows(version), "waiting until the issuer's list shows the "+which+" credential "+version.CredentialID)
 	return v.waits[len(v.waits)-1], true
 }
 

@@ -46,8 +46,12 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	if v.ended(previous) {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s has expired, or is about to", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
 	}
-	if _, there := v.issued(previous.CredentialID); v.Lists && v.retirable() && !there {
+	switch c, there := v.issued(previous.CredentialID); {
+	case !v.Lists || !v.retirable() || c.Active:
+	case !there:
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
+	case v.spent():
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is inactive, and the issuer can't reactivate it", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
 	}
 	if c, locked := v.locked(); locked && !v.Traits.Overlap() {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("somebody locked %s at the issuer, and Rota doesn't unlock it", c.ID), Remedies: []rota.Remedy{unlock(c)}}

@@ -78,6 +78,7 @@ func retirements() []situation {
 		sit("not deactivatable, and nobody says whether it's used", rotated(rota.Use{}), at(110), state(undeactivating)),
 		sit("not deactivatable, and a look finds it idle", rotated(sampled), at(100), state(undeactivating)),
 		sit("not deactivatable, but inactive", rotated(used(at(109))), at(110), state(undeactivating), issued("A", inactive)),
+		sit("not deactivatable, but inactive, in the grace", rotated(used(at(94))), at(95), state(undeactivating), issued("A", inactive)),
 		sit("not deactivatable, and the issuer can't list", rotated(never), at(110), state(undeactivating), state(unlisting)),
 		sit("not deactivatable, before_create", rotated(never), at(170), state(undeactivating), before),
 		sit("not deactivatable, the next is due", rotated(never), at(95), state(undeactivating), policy(func(p *rotation.Policy) { p.RotateEvery = 5 * rota.Day })),

@@ -126,9 +126,11 @@ func (s *subject) checkDelete(id string) {
 		s.violate(4, "%s would be deleted while it is active", id)
 		return
 	}
-	if s.tokens && id == s.idOf(rota.LabelPrevious) && k.force == rota.StepNone {
-		s.checkGrace(k, id) // a person deactivated it, which changes none of the dates
-		return
+	if s.tokens && id == s.idOf(rota.LabelPrevious) {
+		if k.force == rota.StepNone {
+			s.checkGrace(k, id) // a person deactivated it, which changes none of the dates
+		}
+		return // there's no second grace: nothing can reactivate it
 	}
 	off, known := s.truth.offAt[id]
 	second := s.policy.DeletePreviousAfter - s.policy.DeactivatePreviousAfter
