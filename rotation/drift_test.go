@@ -189,6 +189,15 @@ func TestTheWaysOutOfDrift(t *testing.T) {
 			d.days(15)
 			return d
 		},
+		"a pair whose previous role is off": func(t *testing.T) *database {
+			d := newDatabase(t, 2)
+			d.days(30)
+			d.advance(t, rotation.Options{Force: rota.StepCreate})
+			for !strings.Contains(steps(d.advance(t, rotation.Options{})), "deactivate") {
+				d.days(1)
+			}
+			return d
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ways := 0

@@ -136,11 +136,14 @@ func keepOrReplace(secret string) []rota.Remedy {
 	}
 }
 
-// refusedCurrent returns the remedies for a current credential that consumers
-// can't pick up because the issuer refuses it.
+// refusedCurrent returns the remedies for a current credential that the issuer
+// refuses. A new one needs the place of a previous one that's off.
 func (v *view) refusedCurrent() []rota.Remedy {
 	given := rota.Remedy{Action: rota.RemedyAdoptGiven, Secret: v.Secret, Text: "with the one in force"}
-	if v.Traits.Overlap() && v.Traits.Lifetime == 0 && v.retirable() && v.previous.Ours() && !v.off() {
+	switch kept := v.Traits.Lifetime == 0 && v.retirable() && v.previous.Ours() && !v.spent(); {
+	case kept && v.off():
+		return []rota.Remedy{v.remedy(rota.RemedyDelete, "for a place, and rotate then"), given}
+	case kept:
 		return []rota.Remedy{v.remedy(rota.RemedyRollBack, ""), given}
 	}
 	return []rota.Remedy{v.remedy(rota.RemedyRotate, "to replace it"), given}
