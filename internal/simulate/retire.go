@@ -264,7 +264,7 @@ func (s *subject) isDead(version string) bool {
 	var err error
 	s.quietly(func() { c, err = s.store.Get(context.Background(), rota.GetRequest{Version: version}) })
 	id := s.issuer.CredentialID(c)
-	return err == nil && (id == "" || s.keys != nil && !s.active(id))
+	return err == nil && (id == "" || (s.keys != nil || s.alt != nil) && !s.active(id))
 }
 
 // checkPut checks rule 10: a new version doesn't displace another one.

@@ -25,6 +25,21 @@ func subjectWith(t *testing.T, has func(*subject) bool) *subject {
 	return nil
 }
 
+func TestARoleThatAPersonTurnedOffIsDead(t *testing.T) {
+	s := subjectWith(t, func(s *subject) bool { return s.alt != nil })
+	s.quietly(func() {
+		s.plantRole("app_b")
+		s.putByHand(s.people.made)
+	})
+	if version := s.truth.current; s.isDead(version) {
+		t.Error("it's dead while it can log in")
+	}
+	s.quietly(func() { s.switchOff("app_b") })
+	if version := s.truth.current; !s.isDead(version) {
+		t.Error("it isn't dead, though it can't log in any more")
+	}
+}
+
 func TestOnlyWhatCanBeReactivatedHasASecondGrace(t *testing.T) {
 	for name, tokens := range map[string]bool{"a token": true, "a key": false} {
 		t.Run(name, func(t *testing.T) {
