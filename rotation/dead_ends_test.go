@@ -3,6 +3,7 @@ package rotation_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/rota-dev/rota"
@@ -99,6 +100,29 @@ func TestEveryWayOutOfADeadEndLeadsOut(t *testing.T) {
 			}
 			w.days(1)
 			return w, rota.Credential{}
+		}, 2},
+		{"consumers of a pair can't pick up a password that was changed, and the other role is off", func(t *testing.T) (world, rota.Credential) {
+			w, alt := pair(t)
+			w.days(30)
+			w.advance(t, rotation.Options{Force: rota.StepCreate})
+			for !strings.Contains(steps(w.advance(t, rotation.Options{})), "deactivate") {
+				w.days(1)
+			}
+			w.secret.Reloaders = []rota.Reloader{memory.NewReloader("app", func(rota.ReloadRequest) error {
+				if !w.login(current(w.bench)) {
+					return errors.New("the consumer can't log in")
+				}
+				return nil
+			}, memory.Options{})}
+			inUse := alt.Plant(alt.CredentialID(current(w.bench)), "made by hand 1")
+			if _, err := w.rotator.Redeliver(t.Context(), w.secret); err == nil {
+				t.Fatal("it was picked up")
+			}
+			w.days(1)
+			if err := w.target.Deliver(t.Context(), rota.DeliverRequest{Secret: w.secret.Name, Version: "by-hand", Credential: inUse}); err != nil {
+				t.Fatal(err)
+			}
+			return w, inUse
 		}, 2},
 		{"a rollback can't succeed", func(t *testing.T) (world, rota.Credential) {
 			w := access(t)

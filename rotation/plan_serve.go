@@ -18,6 +18,9 @@ func ruleServe(v *view) (Decision, bool) {
 	if v.Force == rota.StepCreate && (!v.Traits.Overlap() || !v.current.Ours() || v.dead(v.current) || f != nil && f.Refused) {
 		return Decision{}, false // a person is replacing it, perhaps because consumers can't use it
 	}
+	if v.Force == rota.StepDelete && f != nil && f.Refused && v.hasPrevious && v.off() {
+		return Decision{}, false // a person makes room for its replacement
+	}
 	if v.mustRenew() {
 		return Decision{}, false
 	}
