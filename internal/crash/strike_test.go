@@ -170,7 +170,9 @@ func (w *world) audited(p *process, c call) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if p.dead || w.wrong != nil || (len(p.begun) > 0 && slices.Contains(steps, p.begun[len(p.begun)-1])) {
+	audited := len(p.begun) > 0 && slices.Contains(steps, p.begun[len(p.begun)-1]) ||
+		slices.ContainsFunc(p.under, func(step string) bool { return slices.Contains(steps, step) })
+	if p.dead || w.wrong != nil || audited {
 		return
 	}
 	w.wrong = fmt.Errorf("%s came without an audit entry before it; begun were %v", c, p.begun)

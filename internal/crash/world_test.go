@@ -82,6 +82,7 @@ type process struct {
 	cancel context.CancelFunc
 	dead   bool     // guarded by world.mu
 	begun  []string // the steps that, according to the audit, this process started
+	under  []string // those of them that haven't ended
 }
 
 func newWorld(t testing.TB, l life, p plan) *world {

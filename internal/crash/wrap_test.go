@@ -58,13 +58,17 @@ func (j *wrappedJournal) Commit(ctx context.Context, r rotation.SaveRequest, cha
 	return contents, err
 }
 
+// noteBegun notes which steps began, and which of them are still under way: a
+// rollback sets a credential in its midst.
 func (j *wrappedJournal) noteBegun(entries []rotation.Entry) {
 	w := j.p.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range entries {
 		if e.Outcome == rotation.OutcomeBegun {
-			j.p.begun = append(j.p.begun, e.Step)
+			j.p.begun, j.p.under = append(j.p.begun, e.Step), append(j.p.under, e.Step)
+		} else if i := slices.Index(j.p.under, e.Step); i >= 0 {
+			j.p.under = slices.Delete(j.p.under, i, i+1)
 		}
 	}
 }
