@@ -32,7 +32,7 @@ type Fault string
 
 // The faults.
 const (
-	FailBefore Fault = "fails before it acts"
+	FailBefore Fault = "fails before it takes effect"
 	LoseReply  Fault = "acts, and its reply is lost"
 	Repeat     Fault = "acts twice"
 	Hang       Fault = "hangs"
