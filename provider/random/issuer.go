@@ -2,7 +2,6 @@ package random
 
 import (
 	"context"
-	"crypto"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -251,10 +250,4 @@ func (k secretKeys) works(current entry, c rota.Credential) bool {
 		}
 	}
 	return false
-}
-
-// thumbprint is a public key's id (RFC 7638).
-func thumbprint(k jose.JSONWebKey) (string, error) {
-	sum, err := k.Thumbprint(crypto.SHA256)
-	return base64.RawURLEncoding.EncodeToString(sum), err
 }

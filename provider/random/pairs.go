@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -70,6 +71,12 @@ func (k keyPairs) generate() (jose.JSONWebKey, error) {
 	key := jose.JSONWebKey{Key: private, Algorithm: k.algorithm, Use: "sig"}
 	key.KeyID, err = thumbprint(key.Public())
 	return key, err
+}
+
+// thumbprint is a public key's id (RFC 7638).
+func thumbprint(k jose.JSONWebKey) (string, error) {
+	sum, err := k.Thumbprint(crypto.SHA256)
+	return base64.RawURLEncoding.EncodeToString(sum), err
 }
 
 // read returns the ring's public keys, with the private halves of the next and

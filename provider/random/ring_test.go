@@ -14,7 +14,7 @@ import (
 	"github.com/rota-dev/rota/provider/random"
 )
 
-// make is the credential after another one.
+// after is the credential that follows another one.
 func after(t *testing.T, i *random.Issuer, current rota.Credential) rota.Credential {
 	t.Helper()
 	c := must(i.Create(t.Context(), rota.CreateRequest{Current: current}))(t)
@@ -36,7 +36,7 @@ func rings(t *testing.T, c *clock, i *random.Issuer, n int) (all []rota.Credenti
 	return all
 }
 
-func TestEachKeyIsKnownARotationAheadAndAccepedAfterwards(t *testing.T) {
+func TestEachKeyIsKnownARotationAheadAndAcceptedAfterwards(t *testing.T) {
 	c := newClock()
 	i := must(random.NewSecretKeys(random.SecretKeysConfig{Config: c.config()}))(t)
 	all := rings(t, c, i, 4)
