@@ -44,13 +44,19 @@ func fields(t *testing.T, m map[string]string) rota.FieldMap {
 // pair are the variables of an access key.
 var pair = map[string]string{"AWS_ACCESS_KEY_ID": rota.FieldAccessKeyID, "AWS_SECRET_ACCESS_KEY": rota.FieldSecretAccessKey}
 
+// faults are the stand-in's, by the suites' kinds.
+var faults = map[providertest.FaultKind]gitlabtest.Fault{
+	providertest.FailBefore: gitlabtest.FailBefore, providertest.LoseReply: gitlabtest.LoseReply,
+	providertest.Repeat: gitlabtest.Repeat, providertest.Hang: gitlabtest.Hang,
+}
+
 // inject plants faults for the next request with a method, by operation.
 func inject(server *gitlabtest.Server, requests map[string]string) providertest.Inject {
 	return func(op string, kind providertest.FaultKind) bool {
 		request, ok := requests[op]
 		if ok {
 			method, part, _ := strings.Cut(request, " ")
-			server.Next(method, part, gitlabtest.Fault(kind))
+			server.Next(method, part, faults[kind])
 		}
 		return ok
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // AdminToken is the administrator's.
@@ -32,10 +34,10 @@ type Fault string
 
 // The faults.
 const (
-	FailBefore Fault = "fails before it takes effect"
-	LoseReply  Fault = "acts, and its reply is lost"
-	Repeat     Fault = "acts twice"
-	Hang       Fault = "hangs"
+	FailBefore = Fault(providertest.FailBefore)
+	LoseReply  = Fault(providertest.LoseReply)
+	Repeat     = Fault(providertest.Repeat)
+	Hang       = Fault(providertest.Hang)
 )
 
 // Server is a Parcel.
