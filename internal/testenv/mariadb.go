@@ -7,13 +7,12 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,13 +34,9 @@ type MariaDBServer struct {
 	Port   int
 	Socket string // the path of the Unix socket
 
+	child
 	options MariaDBOptions
 	dir     string
-
-	mu     sync.Mutex
-	cmd    *exec.Cmd
-	input  io.Closer // closing it stops the server
-	paused int
 }
 
 // NeedMariaDB skips a test where there's no MariaDB.
@@ -162,11 +157,8 @@ func asRoot() []string {
 	return nil
 }
 
-// start runs the server below a shell: its standard input closes when the tests
-// end, even if they're killed, and it then stops the server.
 func (s *MariaDBServer) start() error {
-	args := append([]string{"-c", `"$@" & pid=$!; cat >/dev/null; kill -CONT $pid 2>/dev/null; kill $pid 2>/dev/null; wait $pid`,
-		"sh", "mariadbd", "--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"),
+	args := append([]string{"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"),
 		"--port=" + strconv.Itoa(s.Port), "--socket=" + s.Socket, "--bind-address=127.0.0.1", "--pid-file=" + filepath.Join(s.dir, "mariadb.pid"),
 		"--general-log", "--general-log-file=" + s.LogFile(), "--log-bin=" + filepath.Join(s.dir, "binlog"), "--server-id=1",
 		"--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--plugin-load-add=auth_ed25519", "--plugin-maturity=unknown",
@@ -174,49 +166,13 @@ func (s *MariaDBServer) start() error {
 	if s.options.CertFile != "" {
 		args = append(args, "--ssl-cert="+s.options.CertFile, "--ssl-key="+s.options.KeyFile)
 	}
-	log, err := os.OpenFile(filepath.Join(s.dir, "errors"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = log.Close() }()
-	cmd := exec.Command("sh", append(args, s.options.Args...)...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	input, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.cmd, s.input = cmd, input
-	s.mu.Unlock()
-	return s.waitReady()
-}
-
-func (s *MariaDBServer) waitReady() error {
 	db, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := db.PingContext(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			log, _ := os.ReadFile(filepath.Join(s.dir, "errors"))
-			return fmt.Errorf("MariaDB did not start: %w\n%s", err, log)
-		case <-tick.C:
-		}
-	}
+	return s.child.start(launch{Name: "MariaDB", Program: "mariadbd", Args: append(args, s.options.Args...),
+		Log: filepath.Join(s.dir, "errors"), Stop: "TERM", Ready: db.PingContext})
 }
 
 // open is a pool of the superuser's sessions.
@@ -285,18 +241,6 @@ func (s *MariaDBServer) Restart(t testing.TB) {
 	}
 }
 
-func (s *MariaDBServer) end() {
-	s.Resume()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cmd == nil {
-		return
-	}
-	_ = s.input.Close()
-	_ = s.cmd.Wait()
-	s.cmd = nil
-}
-
 // Pause stops the server's process, so that it hangs: it accepts connections, but
 // answers nothing until Resume.
 func (s *MariaDBServer) Pause(t testing.TB) {
@@ -305,22 +249,11 @@ func (s *MariaDBServer) Pause(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var pid int
-	if _, err := fmt.Sscan(string(text), &pid); err != nil {
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err == nil {
+		err = s.pause(pid)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.paused = pid
-	_ = syscall.Kill(pid, syscall.SIGSTOP)
-}
-
-// Resume undoes Pause.
-func (s *MariaDBServer) Resume() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.paused != 0 {
-		_ = syscall.Kill(s.paused, syscall.SIGCONT)
-	}
-	s.paused = 0
 }

@@ -6,12 +6,10 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -47,15 +45,11 @@ type PostgresServer struct {
 	Port   int
 	Socket string // the folder of the Unix socket
 
+	child
 	options PostgresOptions
 	bin     string
 	dir     string
 	owner   *syscall.Credential // nil if the server runs as the tests' own user
-
-	mu     sync.Mutex
-	cmd    *exec.Cmd
-	input  io.Closer // closing it stops the server
-	paused []int
 }
 
 const postgresSuperuser = "postgres"
@@ -191,9 +185,6 @@ func (s *PostgresServer) write(name, content string) error {
 	return s.chown(path)
 }
 
-// start runs the server and waits until it accepts connections. A shell runs in
-// between: its standard input closes when the tests end, even if they're
-// killed, and it then stops the server.
 func (s *PostgresServer) start() error {
 	settings := map[string]string{
 		"port": strconv.Itoa(s.Port), "listen_addresses": "localhost", "unix_socket_directories": s.Socket,
@@ -207,29 +198,12 @@ func (s *PostgresServer) start() error {
 		settings["log_min_error_statement"] = "error"
 	}
 	maps.Copy(settings, s.options.Settings)
-	args := []string{"-c", `"$@" & pid=$!; cat >/dev/null; kill -INT $pid 2>/dev/null; kill -CONT $pid 2>/dev/null; wait $pid`,
-		"sh", filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data")}
+	args := []string{"-D", filepath.Join(s.dir, "data")}
 	for name, value := range settings {
 		args = append(args, "-c", name+"="+value)
 	}
-	log, err := os.OpenFile(s.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = log.Close() }()
-	cmd := s.command("sh", args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	input, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.cmd, s.input = cmd, input
-	s.mu.Unlock()
-	return s.waitReady()
+	return s.child.start(launch{Name: "PostgreSQL", Program: filepath.Join(s.bin, "postgres"), Args: args,
+		Log: s.LogFile(), Stop: "INT", Owner: s.owner, Ready: s.ready})
 }
 
 func onOff(on bool) string {
@@ -239,29 +213,17 @@ func onOff(on bool) string {
 	return "off"
 }
 
-// waitReady waits until the superuser can query the server.
-func (s *PostgresServer) waitReady() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		conn, err := pgx.Connect(ctx, s.DSN())
-		if err == nil {
-			return conn.Close(ctx)
-		}
-		select {
-		case <-ctx.Done():
-			log, _ := os.ReadFile(s.LogFile())
-			return fmt.Errorf("PostgreSQL did not start: %w\n%s", err, log)
-		case <-tick.C:
-		}
+// ready asks whether the superuser can log in.
+func (s *PostgresServer) ready(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, s.DSN())
+	if err != nil {
+		return err
 	}
+	return conn.Close(ctx)
 }
 
 // Stop stops the server and removes its folder.
 func (s *PostgresServer) Stop() {
-	s.Resume()
 	s.end()
 	_ = os.RemoveAll(s.dir)
 }
@@ -274,17 +236,6 @@ func (s *PostgresServer) Restart(t testing.TB) {
 	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (s *PostgresServer) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cmd == nil {
-		return
-	}
-	_ = s.input.Close()
-	_ = s.cmd.Wait()
-	s.cmd = nil
 }
 
 // PID returns the process ID of the postmaster, the parent of all other server
@@ -322,24 +273,9 @@ func (s *PostgresServer) Pause(t testing.TB) {
 		t.Fatal(err)
 	}
 	_ = conn.Close(ctx)
-	postmaster := s.PID(t)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	pids = append(pids, postmaster)
-	s.paused = pids
-	for _, pid := range s.paused {
-		_ = syscall.Kill(pid, syscall.SIGSTOP)
+	if err := s.pause(append(pids, s.PID(t))...); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// Resume undoes Pause.
-func (s *PostgresServer) Resume() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, pid := range s.paused {
-		_ = syscall.Kill(pid, syscall.SIGCONT)
-	}
-	s.paused = nil
 }
 
 // DSN returns the superuser's DSN, which needs no password.

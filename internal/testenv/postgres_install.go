@@ -107,14 +107,8 @@ func (s *PostgresServer) chown(path string) error {
 	return os.Chown(path, int(s.owner.Uid), int(s.owner.Gid))
 }
 
-// command runs a program as the server's user, in its own session, so that the
-// tests can clean up first when interrupted.
 func (s *PostgresServer) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = os.TempDir()
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: s.owner}
-	return cmd
+	return asOwner(s.owner, name, args...)
 }
 
 func (s *PostgresServer) run(name string, args ...string) error {

@@ -5,12 +5,10 @@ package testenv
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -36,10 +34,9 @@ type RedisServer struct {
 	Socket string // the path of the Unix socket
 	Dir    string // holds users.acl and redis.conf
 
+	child
 	options RedisOptions
 	port    int
-	cmd     *exec.Cmd
-	input   io.Closer // closing it stops the server
 }
 
 // Redis starts a private Redis and stops it when the test ends.
@@ -62,7 +59,7 @@ func Redis(t testing.TB, o RedisOptions) *RedisServer {
 		t.Fatal(err)
 	}
 	s.start(t)
-	t.Cleanup(s.stop)
+	t.Cleanup(s.end)
 	return s
 }
 
@@ -82,67 +79,34 @@ func (s *RedisServer) config() string {
 	return text
 }
 
-// start runs the server below a shell, which stops it when the tests end, even if
-// they're killed.
 func (s *RedisServer) start(t testing.TB) {
 	t.Helper()
-	args := []string{"-c", `"$@" & pid=$!; cat >/dev/null; kill -KILL $pid 2>/dev/null; wait $pid`, "sh", "redis-server"}
-	cmd := exec.Command("sh", args...)
-	if s.options.NoFile {
-		// Read from standard input, a configuration is in no file.
-		cmd.Args[2] = `exec 3<&0; redis-server - <` + filepath.Join(s.Dir, "redis.conf") + ` & pid=$!; cat <&3 >/dev/null; kill -KILL $pid 2>/dev/null; wait $pid`
-	} else {
-		cmd.Args = append(cmd.Args, filepath.Join(s.Dir, "redis.conf"))
-	}
-	log, err := os.OpenFile(s.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = log.Close() }()
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if s.input, err = cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s.cmd = cmd
 	logging.Disable()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
-		client := s.client()
-		err := client.Ping(context.Background()).Err()
-		_ = client.Close()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			text, _ := os.ReadFile(s.LogFile())
-			t.Fatalf("Redis did not start: %v\n%s", err, text)
-		}
+	file := filepath.Join(s.Dir, "redis.conf")
+	l := launch{Name: "Redis", Program: "redis-server", Args: []string{file}, Log: s.LogFile(), Stop: "KILL", Ready: s.ping}
+	if s.options.NoFile { // read from standard input, a configuration is in no file
+		l.Args, l.Stdin = []string{"-"}, file
+	}
+	if err := s.child.start(l); err != nil {
+		t.Fatal(err)
 	}
 }
 
-func (s *RedisServer) stop() {
-	if s.cmd == nil {
-		return
-	}
-	_ = s.input.Close()
-	_ = s.cmd.Wait()
-	s.cmd = nil
+func (s *RedisServer) ping(ctx context.Context) error {
+	client := s.client()
+	defer func() { _ = client.Close() }()
+	return client.Ping(ctx).Err()
 }
 
 // Restart kills the server and starts it again on the same port.
 func (s *RedisServer) Restart(t testing.TB) {
 	t.Helper()
-	s.stop()
+	s.end()
 	s.start(t)
 }
 
 // Stop kills the server.
-func (s *RedisServer) Stop() { s.stop() }
+func (s *RedisServer) Stop() { s.end() }
 
 // LogFile returns the path of the server's log.
 func (s *RedisServer) LogFile() string { return filepath.Join(s.Dir, "log") }
