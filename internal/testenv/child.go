@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -147,7 +148,7 @@ func (c *child) Resume() {
 // doesn't wait for that, and a thread that still ran would answer.
 func stopped(pid int) error {
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		running, err := threads(pid, func(state string) bool { return !strings.Contains("TtZX", state) })
+		running, err := threads(pid, func(state string) bool { return !slices.Contains([]string{"T", "t", "Z", "X"}, state) })
 		if err != nil || running == 0 {
 			return err
 		}
