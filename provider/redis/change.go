@@ -79,6 +79,18 @@ func (n *node) change(ctx context.Context, op, user, modifier, undo string, used
 	return failed
 }
 
+// save has the server write down what users it has.
+func (n *node) save(ctx context.Context, op string) error {
+	persist, err := n.persistence(ctx)
+	if errors.Is(err, errForgets) {
+		return nil // there's nothing to write to
+	}
+	if command := persist.command(); err == nil && command != nil {
+		err = n.client.Do(ctx, command...).Err()
+	}
+	return n.c.failed(ctx, op+", and write that to the server's file", err)
+}
+
 // removed reports whether a password can't be removed because it's gone already.
 func removed(err error) bool {
 	return strings.Contains(answer(err), "password you are trying to remove from the user does not exist")

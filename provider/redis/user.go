@@ -165,7 +165,8 @@ func (u *user) Test(ctx context.Context, r rota.TestRequest) error {
 }
 
 // Delete implements [rota.Issuer]: it removes the password on every server that
-// has it. Connections that logged in with it stay open.
+// has it, and has each write down that it's gone. Connections that logged in with
+// it stay open.
 func (u *user) Delete(ctx context.Context, r rota.RetireRequest) error {
 	op := "remove password " + r.CredentialID
 	return u.conn.each(ctx, func(ctx context.Context, n *node) error {
@@ -179,7 +180,7 @@ func (u *user) Delete(ctx context.Context, r rota.RetireRequest) error {
 		found := slices.DeleteFunc(slices.Clone(a.hashes), func(hash string) bool { return u.conn.ids.of(u.name, hash) != r.CredentialID })
 		switch len(found) {
 		case 0:
-			return nil
+			return n.save(ctx, n.at(op)) // a removal before may have been interrupted
 		case 1:
 			return n.change(ctx, n.at(op), u.name, "!"+found[0], "#"+found[0])
 		}

@@ -239,3 +239,32 @@ func TestAPasswordThatIsAdoptedKeepsItsPlace(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A removal that was interrupted before the server wrote it down looks complete: the
+// server no longer has the password, until it's restarted.
+func TestARemovalThatWasInterruptedIsWrittenDownTheNextTime(t *testing.T) {
+	for name, o := range map[string]testenv.RedisOptions{"with an ACL file": {}, "with a configuration file": {NoACLFile: true}} {
+		t.Run(name, func(t *testing.T) {
+			first, second := testenv.Redis(t, o), testenv.Redis(t, o)
+			u := issuerOf(t, admin(t, first, second), app(t, first, second))
+			old, current := rotate(t, u), rotate(t, u)
+			for _, s := range []*testenv.RedisServer{first, second} {
+				s.Do(t, "acl", "setuser", u.name, "!"+hashOf(old.Field(rota.FieldPassword)))
+			}
+			for range 2 {
+				if err := u.Delete(t.Context(), rota.RetireRequest{CredentialID: u.CredentialID(old)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, s := range []*testenv.RedisServer{first, second} {
+				s.Restart(t)
+				if logsIn(t, s, old) {
+					t.Errorf("server %d: the password that was deleted is back", i+1)
+				}
+				if !logsIn(t, s, current) {
+					t.Errorf("server %d: the current password is gone", i+1)
+				}
+			}
+		})
+	}
+}
