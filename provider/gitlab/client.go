@@ -3,21 +3,19 @@ package gitlab
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 const (
@@ -40,9 +38,8 @@ type Config struct {
 	URL string
 	// Token is a personal, project or group access token with the scope api.
 	Token string
-	// CAFile is a PEM file with the certificates to trust besides the system's.
-	// Defaults to the system's alone.
-	CAFile string
+	// Certificates are the authorities to trust, and the client's own certificate.
+	Certificates provider.Certificates
 	// Budget rate-limits the calls to the instance. Defaults to a budget for this
 	// connection alone.
 	Budget rota.Budget
@@ -69,11 +66,8 @@ func New(name string, cfg Config) (*Connection, error) {
 		return nil, rota.WithRemedies(fmt.Errorf("gitlab %s: the token is empty", name), rota.Outside("give the connection an access token with the scope api"))
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if cfg.CAFile != "" {
-		if transport.TLSClientConfig.RootCAs, err = pool(cfg.CAFile); err != nil {
-			return nil, fmt.Errorf("gitlab %s: ca_file: %w", name, err)
-		}
+	if transport.TLSClientConfig, err = cfg.Certificates.TLS(); err != nil {
+		return nil, fmt.Errorf("gitlab %s: %w", name, err)
 	}
 	c := &Connection{name: name, url: u, budget: cfg.Budget, http: &http.Client{
 		Transport: bounded{transport}, Timeout: requestTimeout,
@@ -120,22 +114,6 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
 	}
 	return resp, err
-}
-
-// pool reads certificates to trust besides the system's.
-func pool(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	certificates, err := x509.SystemCertPool()
-	if err != nil {
-		certificates = x509.NewCertPool()
-	}
-	if !certificates.AppendCertsFromPEM(text) {
-		return nil, rota.WithRemedies(fmt.Errorf("%s holds no certificate", file), rota.Outside("write the certificate of the authority that signed GitLab's into it, in PEM"))
-	}
-	return certificates, nil
 }
 
 // system is the connection's name in errors.

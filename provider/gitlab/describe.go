@@ -50,14 +50,15 @@ func Provider() provider.Provider {
 
 // connectionConfig is an instance and the token to call it with.
 type connectionConfig struct {
-	At     provider.Pos  `json:"-"`
-	URL    provider.Text `json:"url,omitzero" default:"https://gitlab.com" jsonschema:"The instance's URL, such as https://gitlab.example.com."`
-	Token  provider.Text `json:"token" secret:"true" jsonschema:"A personal, project or group access token with the scope api: a reference such as ${file:/run/secrets/gitlab}."`
-	CAFile provider.Text `json:"ca_file,omitzero" default:"the system's certificates alone" jsonschema:"A PEM file with the certificates to trust besides the system's."`
+	At    provider.Pos  `json:"-"`
+	URL   provider.Text `json:"url,omitzero" default:"https://gitlab.com" jsonschema:"The instance's URL, such as https://gitlab.example.com."`
+	Token provider.Text `json:"token" secret:"true" jsonschema:"A personal, project or group access token with the scope api: a reference such as ${file:/run/secrets/gitlab}."`
+	provider.TLSFiles
 }
 
 // Validate implements [provider.Validator].
 func (c *connectionConfig) Validate(v *provider.Validation) {
+	c.TLSFiles.Check(v, c.At)
 	text, plain := c.URL.Literal()
 	if !plain || text == "" {
 		return
@@ -79,7 +80,7 @@ func isLoopback(host string) bool {
 
 // Open implements [provider.ConnectionConfig].
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
-	cfg := Config{URL: b.Text(c.URL), Token: b.Text(c.Token), CAFile: b.Text(c.CAFile), Budget: b.Budget()}
+	cfg := Config{URL: b.Text(c.URL), Token: b.Text(c.Token), Certificates: c.TLSFiles.Certificates(b), Budget: b.Budget()}
 	if err := b.Err(); err != nil {
 		return nil, err
 	}

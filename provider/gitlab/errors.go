@@ -2,12 +2,10 @@ package gitlab
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,6 +15,7 @@ import (
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // maxMessage is how much of GitLab's own message is kept, in bytes.
@@ -57,7 +56,7 @@ func (c *Connection) fail(op string, n need, resp *api.Response, err error) erro
 		// GitLab answered, but not as documented. What it said isn't shown: it may
 		// hold a value.
 		e.Class, e.Err = rota.ClassWait, errUnreadable
-		if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+		if provider.TimedOut(err) {
 			e.Err = fmt.Errorf("%w in time", errUnreadable)
 		}
 		e.Remedies = rota.Outside("check that the connection's url leads to GitLab and not to a proxy or a login page")
@@ -105,13 +104,11 @@ func (c *Connection) unanswered(e *rota.Error, err error) {
 		err = inner.Err // without the address
 	}
 	e.Class, e.Err = rota.ClassWait, fmt.Errorf("no answer: %w", err)
-	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
-	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
 	switch {
 	case errors.Is(err, context.Canceled):
-	case badCertificate:
-		e.Class, e.Remedies = rota.ClassStop, rota.Outside("set ca_file on connection "+c.name+" to the authority that signed GitLab's certificate, or correct the url's host name")
-	case noTLS, errors.Is(err, http.ErrSchemeMismatch):
+	case provider.Untrusted(err):
+		e.Class, e.Remedies = rota.ClassStop, rota.Outside("set tls_ca on connection "+c.name+" to the authority that signed GitLab's certificate, or correct the url's host name")
+	case provider.Plaintext(err):
 		e.Class, e.Remedies = rota.ClassStop, rota.Outside("correct the url of connection "+c.name+": what answers there doesn't speak TLS")
 	default:
 		e.Remedies = rota.Outside("check that this machine reaches " + c.url.Host + ": the network, the name service, a proxy, the url of connection " + c.name)

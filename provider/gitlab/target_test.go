@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/gitlab"
 	"github.com/rota-dev/rota/provider/gitlab/gitlabtest"
 )
@@ -235,7 +236,7 @@ func TestErrorsNameTheSystemAndARemedy(t *testing.T) {
 		{"the instance, without an administrator's", server.URL, developer, gitlab.Place{Level: gitlab.LevelInstance}, rota.ClassStop, "403", "an administrator's"},
 		{"no such project", server.URL, gitlabtest.AdminToken, gitlab.Place{Level: gitlab.LevelProject, ID: "shop/none", Environment: "*"}, rota.ClassStop, "404", "correct the name"},
 		{"nobody listens", closed.URL, gitlabtest.AdminToken, shopAPI, rota.ClassWait, "no answer", "check that this machine reaches 127.0.0.1"},
-		{"a wrong certificate", secure.URL, gitlabtest.AdminToken, shopAPI, rota.ClassStop, "certificate", "set ca_file on connection test"},
+		{"a wrong certificate", secure.URL, gitlabtest.AdminToken, shopAPI, rota.ClassStop, "certificate", "set tls_ca on connection test"},
 		{"no TLS", strings.Replace(server.URL, "http:", "https:", 1), gitlabtest.AdminToken, shopAPI, rota.ClassStop, "no answer", "doesn't speak TLS"},
 		{"a redirect", moved.URL, gitlabtest.AdminToken, shopAPI, rota.ClassStop, "301", "GitLab redirects"},
 		{"a login page", page.URL, gitlabtest.AdminToken, shopAPI, rota.ClassWait, "could not be read", "leads to GitLab"},
@@ -276,7 +277,7 @@ func TestErrorsNameTheSystemAndARemedy(t *testing.T) {
 		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		connection, err := gitlab.New("test", gitlab.Config{URL: secure.URL, Token: gitlabtest.AdminToken, CAFile: file})
+		connection, err := gitlab.New("test", gitlab.Config{URL: secure.URL, Token: gitlabtest.AdminToken, Certificates: provider.Certificates{CA: file}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,8 +3,6 @@ package http
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +12,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -34,9 +31,8 @@ type Config struct {
 	// AllowPrivate allows addresses of private networks and of this machine, and
 	// requests without TLS.
 	AllowPrivate bool
-	// TLSCA is a file with the certificate authorities to trust. Defaults to the
-	// system's. TLSCert and TLSKey are files with the client's certificate and key.
-	TLSCA, TLSCert, TLSKey string
+	// Certificates are the authorities to trust, and the client's own certificate.
+	Certificates provider.Certificates
 	// Timeout limits one request. Defaults to 30 s.
 	Timeout time.Duration
 }
@@ -71,7 +67,7 @@ func New(name string, cfg Config) (*Connection, error) {
 	if cfg.Timeout == 0 {
 		c.cfg.Timeout = defaultTimeout
 	}
-	trust, err := cfg.trust()
+	trust, err := cfg.Certificates.TLS()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
 	}
@@ -109,31 +105,6 @@ func base(text string, plain bool) (*url.URL, error) {
 		return nil, rota.WithRemedies(errors.New("without TLS anyone on the network path can read credentials"), rota.Configure("", "https, or allow_private: true inside of a network of your own"))
 	}
 	return u, nil
-}
-
-func (c Config) trust() (*tls.Config, error) {
-	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.TLSCA != "" {
-		text, err := os.ReadFile(c.TLSCA)
-		if err != nil {
-			return nil, fmt.Errorf("tls_ca: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return nil, rota.WithRemedies(errors.New("tls_ca: the file has no certificate"), rota.Configure("", "a file in PEM"))
-		}
-	}
-	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return nil, errors.New("tls_cert and tls_key must be set together")
-	}
-	if c.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-		if err != nil {
-			return nil, fmt.Errorf("tls_cert, tls_key: %w", err)
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
-	return t, nil
 }
 
 // goodHeader reports whether a header can be sent as it stands.

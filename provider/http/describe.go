@@ -53,10 +53,8 @@ type connectionConfig struct {
 	URL          provider.Text            `json:"url" jsonschema:"Where all paths begin, such as https://api.example.com/v3."`
 	Headers      map[string]provider.Text `json:"headers,omitzero" secret:"true" jsonschema:"Headers of every request but the test of a new credential, with a reference in place of the login: Authorization: Bearer ${file:/run/secrets/api}."`
 	AllowPrivate provider.Bool            `json:"allow_private,omitzero" jsonschema:"Allows addresses of private networks and of this machine, and requests without TLS."`
-	TLSCA        provider.Text            `json:"tls_ca,omitzero" jsonschema:"The file with the certificates to trust."`
-	TLSCert      provider.Text            `json:"tls_cert,omitzero" jsonschema:"The file with the client's certificate."`
-	TLSKey       provider.Text            `json:"tls_key,omitzero" jsonschema:"The file with the client's key."`
-	Timeout      provider.Duration        `json:"timeout,omitzero" default:"30s" jsonschema:"The timeout of a request."`
+	provider.TLSFiles
+	Timeout provider.Duration `json:"timeout,omitzero" default:"30s" jsonschema:"The timeout of a request."`
 }
 
 // Validate implements [provider.Validator].
@@ -71,16 +69,14 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 			v.Problem(value.At, "headers", "letters, digits and - in its name, and one line", "a header that can't be sent")
 		}
 	}
-	if c.TLSCert.IsSet() != c.TLSKey.IsSet() {
-		v.Problem(c.At, "", "", "tls_cert and tls_key must be set together")
-	}
+	c.TLSFiles.Check(v, c.At)
 }
 
 // Open implements [provider.ConnectionConfig].
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	cfg := Config{
 		URL: b.Text(c.URL), Headers: b.TextMap(c.Headers), AllowPrivate: c.AllowPrivate.Yes,
-		TLSCA: b.Text(c.TLSCA), TLSCert: b.Text(c.TLSCert), TLSKey: b.Text(c.TLSKey), Timeout: c.Timeout.Length,
+		Certificates: c.TLSFiles.Certificates(b), Timeout: c.Timeout.Length,
 	}
 	if err := b.Err(); err != nil {
 		return nil, err

@@ -2,8 +2,6 @@ package http
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // errPrivate means that an address isn't on the public internet.
@@ -46,9 +45,6 @@ func (c *Connection) unreached(ctx context.Context, k call, err error) error {
 		err = e.Err // without the address
 	}
 	class, text, remedies := rota.ClassWait, "it can't be reached", rota.Outside(fmt.Sprintf("check the url of connection %s, and that nothing on the way is in between", c.name))
-	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
-	timeout, timed := errors.AsType[net.Error](err)
 	_, dns := errors.AsType[*net.DNSError](err)
 	operation, dial := errors.AsType[*net.OpError](err)
 	switch {
@@ -56,9 +52,11 @@ func (c *Connection) unreached(ctx context.Context, k call, err error) error {
 		class, text, remedies = rota.ClassStop, errPrivate.Error(), rota.Outside("allow_private: true for connection "+c.name+", if that is meant")
 	case ctx.Err() != nil:
 		return c.fail(k.op, class, fmt.Errorf("no response in time: %w", ctx.Err()), remedies)
-	case untrusted || authority:
+	case provider.Untrusted(err):
 		class, text, remedies = rota.ClassStop, c.clean(err, k.secrets).Error(), rota.Outside("tls_ca with the authority of the server's certificate, and the host that it is made for")
-	case timed && timeout.Timeout():
+	case provider.Plaintext(err):
+		class, text, remedies = rota.ClassStop, "what answers there doesn't speak TLS", rota.Outside("correct the url of connection "+c.name)
+	case provider.TimedOut(err):
 		return c.fail(k.op, class, fmt.Errorf("no response in time: %w", context.DeadlineExceeded), rota.Outside("a longer timeout for connection "+c.name+", or see why the API is slow"))
 	case dns:
 		text = "its name can't be looked up"

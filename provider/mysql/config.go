@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	driver "github.com/go-sql-driver/mysql"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Config says how Rota logs in to change accounts.
@@ -125,24 +125,11 @@ func (c Config) tls() (*tls.Config, error) {
 	if c.SSLMode == sslDisabled {
 		return nil, nil
 	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.Host}
-	if c.SSLCA != "" {
-		pem, err := os.ReadFile(c.SSLCA)
-		if err != nil {
-			return nil, fmt.Errorf("ssl_ca: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ssl_ca: %s holds no certificate", c.SSLCA)
-		}
+	t, err := provider.Certificates{CA: c.SSLCA, Cert: c.SSLCert, Key: c.SSLKey, Prefix: "ssl_"}.TLS()
+	if err != nil {
+		return nil, err
 	}
-	if c.SSLCert != "" {
-		pair, err := tls.LoadX509KeyPair(c.SSLCert, c.SSLKey)
-		if err != nil {
-			return nil, fmt.Errorf("ssl_cert: %w", err)
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
+	t.ServerName = c.Host
 	if c.SSLMode == sslVerifyCA {
 		t.InsecureSkipVerify = true // the name isn't looked at; VerifyConnection looks at the rest
 		t.VerifyConnection = func(state tls.ConnectionState) error {

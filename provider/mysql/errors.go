@@ -2,17 +2,15 @@ package mysql
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 
 	driver "github.com/go-sql-driver/mysql"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Error codes, from MariaDB's documentation.
@@ -68,7 +66,7 @@ func (c *Connection) failed(op string, err error, used ...rota.Credential) error
 // as Rota's own account.
 func (c *Connection) classify(err error) (class rota.Class, hint string, sentinel error) {
 	switch {
-	case untrusted(err):
+	case provider.Untrusted(err):
 		return rota.ClassStop, "ssl_ca with the authority of the server's certificate, and the host name that it is made for", nil
 	case errors.Is(err, driver.ErrNoTLS):
 		return rota.ClassStop, fmt.Sprintf("turn on TLS at the server (ssl_cert and ssl_key); connection %s asks for it with ssl_mode: %s", c.name, c.cfg.SSLMode), nil
@@ -128,19 +126,10 @@ func (c *Connection) unreached(err error) string {
 	if !isLogin(err) || errors.Is(err, context.Canceled) {
 		return ""
 	}
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+	if provider.TimedOut(err) {
 		return fmt.Sprintf("a longer connect_timeout for connection %s, which is %s, if the server answers logins late; or else see why it hangs", c.name, c.cfg.ConnectTimeout)
 	}
 	return fmt.Sprintf("check host and port of connection %s, that MariaDB runs there, and that no firewall is on the way", c.name)
-}
-
-// untrusted reports whether the server's certificate was rejected.
-func untrusted(err error) bool {
-	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
-	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
-	_, host := errors.AsType[x509.HostnameError](err)
-	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
-	return verification || authority || host || invalid
 }
 
 // refused classifies an error of a session that logged in, or tried to, with a
@@ -191,22 +180,5 @@ func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
 	own := rota.NewCredential(map[string]string{rota.FieldPassword: c.cfg.Password})
 	text = rota.Sanitize(errors.New(text), append(slices.Clone(used), own)...).Error()
 	text = strings.Join(strings.Fields(text), " ")
-	if sentinel != nil {
-		return fmt.Errorf("%w: %s", sentinel, text)
-	}
-	for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, end) {
-			return &ended{text: text, cause: end}
-		}
-	}
-	return errors.New(text)
+	return provider.Opaque(text, err, sentinel)
 }
-
-// ended is the text for a call that the context ended.
-type ended struct {
-	text  string
-	cause error
-}
-
-func (e *ended) Error() string { return e.text }
-func (e *ended) Unwrap() error { return e.cause }

@@ -2,17 +2,15 @@ package postgres
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // SQLSTATE codes, from appendix A of PostgreSQL's documentation.
@@ -55,7 +53,7 @@ func (c *Connection) failed(op string, err error, used ...rota.Credential) error
 // classify says what can be done about an error in a statement, or in logging
 // in as Rota's own role.
 func (c *Connection) classify(err error) (class rota.Class, hint string, sentinel error) {
-	if untrusted(err) {
+	if provider.Untrusted(err) {
 		return rota.ClassStop, "sslrootcert with the authority of the server's certificate, and the host name that it is made for", nil
 	}
 	if withoutTLS(err) {
@@ -111,19 +109,8 @@ func (c *Connection) unreached(err error) string {
 // late reports whether the other end took the connection, and then didn't answer
 // in time. pgx has no type for it.
 func late(err error) bool {
-	timeout, ok := errors.AsType[net.Error](err)
-	return (ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded)) &&
+	return provider.TimedOut(err) &&
 		(strings.Contains(err.Error(), "failed to receive message") || strings.Contains(err.Error(), "failed SASL auth"))
-}
-
-// untrusted reports whether the server's certificate was rejected, by
-// crypto/tls or, for verify-ca, by pgx itself.
-func untrusted(err error) bool {
-	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
-	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
-	_, host := errors.AsType[x509.HostnameError](err)
-	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
-	return verification || authority || host || invalid
 }
 
 // refused classifies an error of a session that logged in, or tried to, with a
@@ -217,25 +204,8 @@ func (c *Connection) plain(err, sentinel error, used ...rota.Credential) error {
 	own := rota.NewCredential(map[string]string{rota.FieldPassword: c.cfg.Password})
 	text = rota.Sanitize(errors.New(text), append(slices.Clone(used), own)...).Error()
 	text = strings.Join(strings.Fields(text), " ")
-	if sentinel != nil {
-		return fmt.Errorf("%w: %s", sentinel, text)
-	}
-	for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, end) {
-			return &ended{text: text, cause: end}
-		}
-	}
-	if ok {
+	if ok && sentinel == nil {
 		return &answered{text, answer.Code}
 	}
-	return errors.New(text)
+	return provider.Opaque(text, err, sentinel)
 }
-
-// ended is the text for a call that the context ended.
-type ended struct {
-	text  string
-	cause error
-}
-
-func (e *ended) Error() string { return e.text }
-func (e *ended) Unwrap() error { return e.cause }

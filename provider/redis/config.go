@@ -3,11 +3,9 @@ package redis
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Config says how Rota logs in to change users.
@@ -30,11 +29,8 @@ type Config struct {
 	// TLS encrypts connections and verifies the server's certificate. nil means
 	// yes, and no for loopback addresses and sockets.
 	TLS *bool
-	// TLSCA is a file with the certificate authorities to trust. Defaults to the
-	// system's.
-	TLSCA string
-	// TLSCert and TLSKey are files with the client's certificate and key.
-	TLSCert, TLSKey string
+	// Certificates are the authorities to trust, and the client's own certificate.
+	Certificates provider.Certificates
 	// Persist is how a change outlasts a restart of the server. Defaults to
 	// asking the server.
 	Persist Persist
@@ -77,9 +73,6 @@ func (c Config) validate() error {
 	if c.Username == "" {
 		refuse("a user for Rota itself", "username is empty")
 	}
-	if (c.TLSCert == "") != (c.TLSKey == "") {
-		refuse("", "tls_cert and tls_key must be set together")
-	}
 	if c.Timeout < 0 {
 		refuse("", "timeout %s is negative", c.Timeout)
 	}
@@ -120,29 +113,6 @@ func (c Config) encrypted(network, addr string) bool {
 		return *c.TLS && network != "unix"
 	}
 	return !loopback(network, addr)
-}
-
-// trust reads the certificates that the settings name.
-func (c Config) trust() (*tls.Config, error) {
-	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.TLSCA != "" {
-		text, err := os.ReadFile(c.TLSCA)
-		if err != nil {
-			return nil, fmt.Errorf("tls_ca: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return nil, rota.WithRemedies(errors.New("tls_ca: the file has no certificate"), rota.Configure("", "a file in PEM"))
-		}
-	}
-	if c.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-		if err != nil {
-			return nil, fmt.Errorf("tls_cert, tls_key: %w", err)
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
-	return t, nil
 }
 
 // options are go-redis's settings for one endpoint and login. Nothing is retried

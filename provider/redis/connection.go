@@ -43,7 +43,7 @@ func New(name string, cfg Config) (*Connection, error) {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
 	}
 	var err error
-	if c.trust, err = cfg.trust(); err != nil {
+	if c.trust, err = cfg.Certificates.TLS(); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
 	}
 	logging.Disable() // go-redis's own log would repeat errors that are returned

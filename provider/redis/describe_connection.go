@@ -9,16 +9,14 @@ import (
 
 // connectionConfig is the servers and the user to log in as.
 type connectionConfig struct {
-	At        provider.Pos      `json:"-"`
-	Addresses []provider.Text   `json:"addresses" jsonschema:"The servers, the primary first: host:port, or the path of a Unix socket. ACL users aren't replicated, so each replica and each node of a cluster is listed."`
-	Username  provider.Text     `json:"username" jsonschema:"The user that Rota logs in as."`
-	Password  provider.Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/redis}."`
-	TLS       provider.Bool     `json:"tls,omitzero" default:"true, and false on loopback addresses and sockets" jsonschema:"Encrypts connections and verifies the server's certificate."`
-	TLSCA     provider.Text     `json:"tls_ca,omitzero" jsonschema:"The file with the certificates to trust."`
-	TLSCert   provider.Text     `json:"tls_cert,omitzero" jsonschema:"The file with the client's certificate."`
-	TLSKey    provider.Text     `json:"tls_key,omitzero" jsonschema:"The file with the client's key."`
-	Persist   provider.Plain    `json:"persist,omitzero" enum:"acl_file,config_file,none" default:"acl_file if the server has one, and otherwise config_file" jsonschema:"What keeps a new password across a restart of the server: ACL SAVE, CONFIG REWRITE, or whatever starts it."`
-	Timeout   provider.Duration `json:"timeout,omitzero" default:"10s" jsonschema:"The timeout for logging in, and for each command."`
+	At        provider.Pos    `json:"-"`
+	Addresses []provider.Text `json:"addresses" jsonschema:"The servers, the primary first: host:port, or the path of a Unix socket. ACL users aren't replicated, so each replica and each node of a cluster is listed."`
+	Username  provider.Text   `json:"username" jsonschema:"The user that Rota logs in as."`
+	Password  provider.Text   `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/redis}."`
+	TLS       provider.Bool   `json:"tls,omitzero" default:"true, and false on loopback addresses and sockets" jsonschema:"Encrypts connections and verifies the server's certificate."`
+	provider.TLSFiles
+	Persist provider.Plain    `json:"persist,omitzero" enum:"acl_file,config_file,none" default:"acl_file if the server has one, and otherwise config_file" jsonschema:"What keeps a new password across a restart of the server: ACL SAVE, CONFIG REWRITE, or whatever starts it."`
+	Timeout provider.Duration `json:"timeout,omitzero" default:"10s" jsonschema:"The timeout for logging in, and for each command."`
 }
 
 // Validate implements [provider.Validator].
@@ -33,9 +31,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 			}
 		}
 	}
-	if c.TLSCert.IsSet() != c.TLSKey.IsSet() {
-		v.Problem(c.At, "", "", "tls_cert and tls_key must be set together")
-	}
+	c.TLSFiles.Check(v, c.At)
 	if c.TLS.At.IsSet() && !c.TLS.Yes && (c.TLSCA.IsSet() || c.TLSCert.IsSet()) {
 		v.Problem(c.TLS.At, "tls", "true", "false makes no use of certificates")
 	}
@@ -44,14 +40,12 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 // Open implements [provider.ConnectionConfig].
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	cfg := Config{
-		Addresses: b.Texts(c.Addresses),
-		Username:  b.Text(c.Username),
-		Password:  b.Text(c.Password),
-		TLSCA:     b.Text(c.TLSCA),
-		TLSCert:   b.Text(c.TLSCert),
-		TLSKey:    b.Text(c.TLSKey),
-		Persist:   Persist(c.Persist.Text),
-		Timeout:   c.Timeout.Length,
+		Addresses:    b.Texts(c.Addresses),
+		Username:     b.Text(c.Username),
+		Password:     b.Text(c.Password),
+		Certificates: c.TLSFiles.Certificates(b),
+		Persist:      Persist(c.Persist.Text),
+		Timeout:      c.Timeout.Length,
 	}
 	if c.TLS.At.IsSet() {
 		cfg.TLS = &c.TLS.Yes

@@ -2,12 +2,9 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // answer is the text of an error that the server returned, "" for any other.
@@ -83,9 +81,9 @@ func (c *Connection) classify(ctx context.Context, err error) (rota.Class, []rot
 			return rota.ClassWait, nil
 		}
 		return rota.ClassWait, c.unreached()
-	case untrusted(err):
+	case provider.Untrusted(err):
 		return rota.ClassStop, rota.Outside("tls_ca with the authority of the server's certificate, and the host name that it is made for")
-	case strings.Contains(err.Error(), "first record does not look like a TLS handshake"):
+	case provider.Plaintext(err):
 		return rota.ClassStop, rota.Outside("the server's tls-port, or tls: false where nobody can listen in")
 	case text == "":
 		return rota.ClassWait, c.unreached()
@@ -112,23 +110,14 @@ func (c *Connection) unreached() []rota.Remedy {
 	return rota.Outside(fmt.Sprintf("check the addresses and tls of connection %s, that the server runs there, and that no firewall is on the way", c.name))
 }
 
-// untrusted reports whether the server's certificate was rejected.
-func untrusted(err error) bool {
-	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
-	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
-	_, host := errors.AsType[x509.HostnameError](err)
-	return verification || authority || host
-}
-
 // plain returns an error with only the text. Its chain contains only the context's
 // error or the sentinel.
 func (c *Connection) plain(ctx context.Context, err, sentinel error, used ...rota.Credential) error {
 	text := err.Error()
-	timeout, timed := errors.AsType[net.Error](err)
 	switch {
 	case answer(err) != "":
 		text = answer(err)
-	case timed && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded):
+	case provider.TimedOut(err):
 		text = "no response in time"
 	case errors.Is(err, io.EOF):
 		text = "the server closed the connection"
@@ -142,25 +131,8 @@ func (c *Connection) plain(ctx context.Context, err, sentinel error, used ...rot
 	}
 	text = rota.Sanitize(errors.New(text), all...).Error()
 	text = strings.Join(strings.Fields(text), " ")
-	if sentinel != nil {
-		return fmt.Errorf("%w: %s", sentinel, text)
+	if ctx.Err() != nil {
+		err = ctx.Err() // go-redis may name another reason
 	}
-	for _, end := range []error{context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, end) || errors.Is(ctx.Err(), end) {
-			return &ended{text: text, cause: end}
-		}
-	}
-	if timed && timeout.Timeout() {
-		return &ended{text: text, cause: context.DeadlineExceeded}
-	}
-	return errors.New(text)
+	return provider.Opaque(text, err, sentinel)
 }
-
-// ended is the text for a call that ran out of time.
-type ended struct {
-	text  string
-	cause error
-}
-
-func (e *ended) Error() string { return e.text }
-func (e *ended) Unwrap() error { return e.cause }

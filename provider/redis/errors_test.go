@@ -180,7 +180,7 @@ func TestTheServersCertificateIsChecked(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg := cfg
-			cfg.TLSCA, cfg.Addresses = test.ca, []string{net.JoinHostPort(test.host, port)}
+			cfg.Certificates.CA, cfg.Addresses = test.ca, []string{net.JoinHostPort(test.host, port)}
 			u := issuerOf(t, connect(t, cfg), app(t, s))
 			if test.refused == "" {
 				rotate(t, u)
