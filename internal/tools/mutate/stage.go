@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -213,11 +214,17 @@ func (s *stage) test(ctx context.Context, names []string, limit time.Duration, e
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = errHangs
+	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out.Bytes())
 	}
 	return nil
 }
+
+// errHangs is the error of tests that took longer than their patience.
+var errHangs = errors.New("the tests hang")
 
 // patience is how long the tests may take before a mutant counts as noticed
 // because they hang.
@@ -293,12 +300,20 @@ func (s *stage) try(ctx context.Context, m *mutant) {
 		return
 	}
 	m.reached = true
-	slices.SortFunc(names, func(a, b string) int { return int(s.takes[a] - s.takes[b]) })
-	var usual time.Duration
-	for _, n := range names {
-		usual += s.takes[n]
+	var err error
+	for _, batch := range s.batches(names) {
+		var usual time.Duration
+		for _, n := range batch {
+			usual += s.takes[n]
+		}
+		on := mutantVariable + "=" + strconv.Itoa(m.id)
+		if err = s.test(ctx, batch, patience(usual), on); errors.Is(err, errHangs) {
+			err = s.test(ctx, batch, 2*patience(usual), on) // perhaps the machine was busy
+		}
+		if err != nil {
+			break
+		}
 	}
-	err := s.test(ctx, names, patience(usual), mutantVariable+"="+strconv.Itoa(m.id))
 	if ctx.Err() != nil {
 		return
 	}
@@ -306,4 +321,21 @@ func (s *stage) try(ctx context.Context, m *mutant) {
 	if err != nil {
 		m.killedBy, m.own = s.name, s.own != ""
 	}
+}
+
+// batches splits tests in those that take half of the time together, quickest
+// first, and the others. Most mutants are noticed by the former: go test itself
+// would run them in the order of the source.
+func (s *stage) batches(names []string) [][]string {
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(s.takes[a], s.takes[b]) })
+	var all, sum time.Duration
+	for _, n := range names {
+		all += s.takes[n]
+	}
+	for i, n := range names {
+		if sum += s.takes[n]; sum > all/2 && i > 0 {
+			return [][]string{names[:i], names[i:]}
+		}
+	}
+	return [][]string{names}
 }
