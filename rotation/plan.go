@@ -148,7 +148,7 @@ func (c Chain) foresee(v *view, wait Decision) Decision {
 	later.Proves = false // targets and logins may be fine by then
 	later.AsksHolders = false
 	d := c.plan(&later)
-	if d.Next != wait.Next || len(d.Remedies) == 0 || d.Hold == HoldRetrying {
+	if len(d.Remedies) == 0 || d.Hold == HoldRetrying {
 		return wait
 	}
 	wait.Reason, wait.Remedies = "it will be held then: "+strings.TrimPrefix(d.Reason, holdPrefix), d.Remedies

@@ -175,11 +175,8 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 func (v *view) consistentAt() time.Time {
 	var at time.Time
 	for _, i := range v.Progress.Intents {
-		if hasValue(v.Contents.Versions, i.Version) {
-			continue
-		}
-		if end := i.Until.Add(v.Traits.ConsistencyDelay); end.After(at) {
-			at = end
+		if !hasValue(v.Contents.Versions, i.Version) {
+			at = maxTime(at, i.Until.Add(v.Traits.ConsistencyDelay))
 		}
 	}
 	return at
@@ -204,9 +201,7 @@ func (v *view) rotateAt() (time.Time, bool) {
 // from the expiry.
 func (v *view) issuedAt() time.Time {
 	if end, ends := v.endOf(v.current); ends {
-		if issued := end.Add(-v.Traits.Lifetime); issued.Before(v.current.CreatedAt) {
-			return issued
-		}
+		return earlier(end.Add(-v.Traits.Lifetime), v.current.CreatedAt)
 	}
 	if c, _ := v.issued(v.current.CredentialID); !c.CreatedAt.IsZero() && v.Traits.IssuerChooses {
 		return c.CreatedAt

@@ -89,8 +89,8 @@ func ruleCurrentAtIssuer(v *view) (Decision, bool) {
 
 // locked returns the current credential if somebody locked its account.
 func (v *view) locked() (rota.Issued, bool) {
-	c, there := v.issued(v.current.CredentialID)
-	return c, there && v.hasCurrent && c.Unlock != ""
+	c, _ := v.issued(v.current.CredentialID)
+	return c, c.Unlock != ""
 }
 
 // holdLocked waits until a person ends the lock: only they know what it's for.
@@ -103,7 +103,7 @@ func (v *view) holdLocked(c rota.Issued, next rota.Step) (Decision, bool) {
 // if a person asked for a rotation: where there's no overlap, the new credential is
 // the same account's.
 func guardLocked(v *view, d Decision) (Decision, bool) {
-	if v.Traits.Overlap() || !v.Lists || !v.hasCurrent || d.Step != rota.StepCreate && d.Step != rota.StepSet {
+	if v.Traits.Overlap() || !v.hasCurrent || d.Step != rota.StepCreate && d.Step != rota.StepSet {
 		return Decision{}, false
 	}
 	if v.unlisted() {

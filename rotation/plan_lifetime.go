@@ -64,6 +64,8 @@ func (v *view) retireEnded() (Decision, bool) {
 		return v.hold(HoldStillActive, v.Force, v.now, end, rota.Outside("revoke all sessions of its role at the issuer"), "the previous credential %s can't be deactivated: it expires by itself at %s",
 			v.previous.CredentialID, stamp(end))
 	}
-	v.wait(rota.StepDelete, end, "drop the previous credential "+v.previous.CredentialID+", which expires by itself")
+	if v.previous.Ours() {
+		v.wait(rota.StepDelete, end, "drop the previous credential "+v.previous.CredentialID+", which expires by itself")
+	}
 	return Decision{}, false
 }

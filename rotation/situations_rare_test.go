@@ -55,6 +55,10 @@ func rare() []situation {
 		sit("a rejection's backoff ends after the date", served(), at(90).Add(-30*time.Minute), progress(func(p *rotation.Progress) {
 			p.Rejections, p.RejectedAt, p.RejectedFor = 3, at(90).Add(-30*time.Minute), rota.Outside("mend it")
 		})),
+		sit("the previous one ends by itself, and isn't Rota's", rotated(never), at(91), expiring, version(rota.LabelPrevious, foreign), version(rota.LabelPrevious, func(v *rota.Version) { v.ExpiresAt = at(95) })),
+		sit("a consumer still holds the previous one in its grace", rotated(never), at(95), state(func(s *rotation.State) {
+			s.AsksHolders, s.HoldersKnown, s.Holdings = true, true, []rotation.Holding{{Reason: "by pod-1", Remedies: rota.Outside("restart it")}}
+		})),
 		// The first credential.
 		sit("nothing was ever issued, but the only place is taken", empty(), day0, stranger, traits(func(t *rota.Traits) { t.Limit = 1 })),
 		sit("nothing is current, and the last first one was rolled back", empty(), day0, progress(func(p *rotation.Progress) { p.RolledBackAt = day0 })),
@@ -79,6 +83,8 @@ func rare() []situation {
 		sit("the current one isn't Rota's, and is inactive before the list may be trusted", served(), day0.Add(5*time.Second), version(rota.LabelCurrent, foreign), issued("A", inactive)),
 		sit("the current one isn't Rota's, and an issuer that can't list made it", served(), at(10), version(rota.LabelCurrent, foreign), state(unlisting)),
 		sit("a replacement that was asked for goes on over an inactive one that isn't Rota's", served(), at(10), version(rota.LabelCurrent, foreign), issued("A", inactive),
+			pending("C", 10, func(vp *rotation.VersionProgress) { vp.Base = "foreign-A" })),
+		sit("a replacement that was asked for goes on over one that isn't Rota's, and the list isn't known", served(), at(10), version(rota.LabelCurrent, foreign), state(unasked),
 			pending("C", 10, func(vp *rotation.VersionProgress) { vp.Base = "foreign-A" })),
 		sit("somebody's password is current, and Rota's that was set is to be given up first", rotated(never), at(95), single, version(rota.LabelCurrent, func(v *rota.Version) { v.ID = "theirs" }),
 			pending("A", 94, func(vp *rotation.VersionProgress) { vp.SetBegunAt = at(94) })),
@@ -148,5 +154,21 @@ func rare() []situation {
 		sit("a failure was to be mended by a command", served(), at(90), progress(func(p *rotation.Progress) {
 			p.Rejections, p.RejectedAt, p.RejectedFor = 4, at(89), []rota.Remedy{{Action: rota.RemedyCommand, Text: "ls"}}
 		})),
+	}
+}
+
+// lockedOut are those in which somebody locked the account of the current
+// credential.
+func lockedOut() []situation {
+	locked := issued("A", func(i *rota.Issued) { i.Active, i.Unlock = false, "unlock it" })
+	fresh := func(*rotation.VersionProgress) {}
+	return []situation{
+		sit("a role is locked", served(), at(10), single, locked),
+		sit("a role is locked, and the next password is due", served(), at(90), single, locked),
+		sit("a role is locked, and its next password has to be set", served(), at(90), single, locked, pending("A", 90, fresh)),
+		sit("a role was locked after its next password was set", served(), at(90), single, locked, pending("A", 90, func(vp *rotation.VersionProgress) { vp.SetAt = at(90) })),
+		sit("a new password has to be set, and the list isn't known", served(), at(90), single, pending("A", 90, fresh), state(unasked)),
+		sit("a role of a pair is locked", served(), at(10), pair, locked),
+		sit("a role of a pair is locked, and the other's password is due", served(), at(90), pair, locked),
 	}
 }
