@@ -31,14 +31,13 @@ func failing(v *view, wait Decision) (Decision, bool) {
 		return Decision{}, false
 	}
 	wait.Step = wait.Next
+	next := v.waits[0].At
 	held, holds := guardFailure(v, wait)
-	switch next := v.waits[0].At; {
-	case !holds:
+	if !holds {
 		return v.hold(HoldRetrying, wait.Next, wait.Due, next, f.Remedies, "%s failed (%d of %d), %s: %s",
 			f.Step, f.Attempts, v.policy.MaxAttempts, wait.Reason, f.Error)
-	case next.Before(held.At):
-		held.At = next
 	}
+	held.At = earlier(held.At, next)
 	return held, true
 }
 

@@ -134,7 +134,7 @@ func (v *view) stored(credentialID string) bool {
 // else knows the version's id, and nobody ever got the value.
 func (v *view) markedBy(c rota.Issued) (Intent, bool) {
 	for _, i := range v.Progress.Intents {
-		if c.Mark != "" && c.Mark == i.Version && !slices.Contains(i.Known, c.ID) {
+		if c.Mark == i.Version && !slices.Contains(i.Known, c.ID) {
 			return i, true
 		}
 	}

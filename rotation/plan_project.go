@@ -3,7 +3,6 @@ package rotation
 import (
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +26,6 @@ const maxPlanned = 10_000
 // it's pure. It plans lazily, only as far as the caller iterates.
 func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
 	return func(yield func(Planned) bool) {
-		st.Progress.Versions = maps.Clone(st.Progress.Versions)
 		st.Proven, st.Told, st.HoldersKnown = true, true, true // as far as it has been asked
 		now, n, made := from, 0, 0
 		tell := func(d Decision) bool {
@@ -93,14 +91,13 @@ func unused(st State) State {
 // assume returns the state after a step, assuming that it succeeded.
 func assume(st State, d Decision, now time.Time) State {
 	st.Force, st.Progress.Failure = rota.StepNone, nil
-	st.Contents.Versions = slices.Clone(st.Contents.Versions)
 	st.Issued = slices.Clone(st.Issued)
-	for i := range st.Contents.Versions {
-		st.Contents.Versions[i].Labels = slices.Clone(st.Contents.Versions[i].Labels)
-	}
-	st.Progress.Versions = maps.Clone(st.Progress.Versions)
-	if st.Progress.Versions == nil {
-		st.Progress.Versions = map[string]VersionProgress{}
+	st.Contents.Versions = slices.Clone(st.Contents.Versions)
+	progress := st.Progress.Versions
+	st.Progress.Versions = map[string]VersionProgress{}
+	for i, v := range st.Contents.Versions {
+		st.Contents.Versions[i].Labels = slices.Clone(v.Labels)
+		st.Progress.Versions[v.ID] = progress[v.ID]
 	}
 	note := func(id string, f func(*VersionProgress)) {
 		vp := st.Progress.Versions[id]
@@ -110,18 +107,12 @@ func assume(st State, d Decision, now time.Time) State {
 	switch d.Step {
 	case rota.StepCreate:
 		id := nextPrefix + stamp(now)
-		credential := d.Credential
-		var ends time.Time
-		if life := st.Traits.Lifetime; life > 0 {
-			ends = now.Add(life)
-		}
-		relabel(st.Contents.Versions, rota.LabelPending, "")
-		st.Contents.Versions = append(st.Contents.Versions, rota.Version{ID: id, Labels: []rota.Label{rota.LabelPending}, CreatedAt: now, CredentialID: credential, ExpiresAt: ends})
-		issue(&st, credential, now)
+		st.Contents.Versions = append(st.Contents.Versions, rota.Version{ID: id, Labels: []rota.Label{rota.LabelPending}, CreatedAt: now, CredentialID: d.Credential})
+		issue(&st, d.Credential, now)
 	case rota.StepSet:
 		st.Progress.Rollback = nil // one that didn't work is over once the current one is back
-		note(d.Version, func(vp *VersionProgress) { vp.SetBegunAt, vp.SetAt, vp.RestoredAt = now, now, now })
-		if pending, ok := rota.Find(st.Contents.Versions, rota.LabelPending); ok && pending.ID != d.Version {
+		note(d.Version, func(vp *VersionProgress) { vp.SetBegunAt, vp.SetAt = now, now })
+		if pending, ok := rota.Find(st.Contents.Versions, rota.LabelPending); ok {
 			note(pending.ID, func(vp *VersionProgress) { vp.RestoredAt = now })
 		}
 	case rota.StepTest:
@@ -132,11 +123,7 @@ func assume(st State, d Decision, now time.Time) State {
 			relabel(st.Contents.Versions, rota.LabelPrevious, old.ID)
 			relabel(st.Contents.Versions, rota.LabelCurrent, d.Version)
 			note(d.Version, func(vp *VersionProgress) { vp.PromotedAt = now })
-			for i := range st.Issued {
-				if st.Issued[i].ID == old.CredentialID {
-					st.Issued[i].Use = rota.Use{Evidence: rota.EvidenceRecorded}
-				}
-			}
+			st = liftUse(st)
 		}
 		st.Drifted = false
 		relabel(st.Contents.Versions, rota.LabelPending, "")
@@ -155,7 +142,6 @@ func assume(st State, d Decision, now time.Time) State {
 	case rota.StepDelete:
 		st.Issued = slices.DeleteFunc(st.Issued, func(c rota.Issued) bool { return c.ID == d.Credential })
 		st.Contents.Versions = slices.DeleteFunc(st.Contents.Versions, func(v rota.Version) bool { return v.ID == d.Version })
-		delete(st.Progress.Versions, d.Version)
 	}
 	if d.Step == lastServing(len(st.Targets), len(st.Reloaders)) {
 		relabel(st.Contents.Versions, rota.LabelServed, d.Version)
@@ -172,11 +158,7 @@ const nextPrefix = rota.VersionPrefix + "next-"
 // projecting years ahead would be slow.
 func forget(st *State) {
 	st.Contents.Versions = slices.DeleteFunc(st.Contents.Versions, func(v rota.Version) bool {
-		gone := len(v.Labels) == 0 && strings.HasPrefix(v.ID, nextPrefix)
-		if gone {
-			delete(st.Progress.Versions, v.ID)
-		}
-		return gone
+		return len(v.Labels) == 0 && strings.HasPrefix(v.ID, nextPrefix)
 	})
 }
 
@@ -196,7 +178,7 @@ func issue(st *State, credential string, now time.Time) {
 func nextCredential(st State, n int) string {
 	current, hasCurrent := rota.Find(st.Contents.Versions, rota.LabelCurrent)
 	for _, name := range st.Names {
-		if name != current.CredentialID || len(st.Names) == 1 {
+		if name != current.CredentialID {
 			return name
 		}
 	}

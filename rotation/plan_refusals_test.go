@@ -77,6 +77,7 @@ func nothing() rotation.State { return empty() }
 // What a person can do about errors that no plan is made for.
 func TestWaysOut(t *testing.T) {
 	full := issued("X", func(*rota.Issued) {})
+	locked := issued("A", func(i *rota.Issued) { i.Active, i.Unlock = false, "unlock it" })
 	off := func(s *situation) {
 		issued("A", inactive)(s)
 		done(rota.LabelPrevious, func(vp *rotation.VersionProgress) { vp.DeactivatedAt = at(100) })(s)
@@ -93,12 +94,16 @@ func TestWaysOut(t *testing.T) {
 		sit("a single role", served(), at(10), single),
 		sit("a single role without a password", served(), at(10), single, gone("A")),
 		sit("a single role, with a previous password", rotated(never), at(95), single),
+		sit("a single role, locked", served(), at(10), single, locked),
+		sit("a role of a pair, locked", served(), at(10), pair, locked),
 		sit("two keys", rotated(never), at(95)),
 		sit("two keys, the current one inactive", rotated(never), at(95), issued("B", inactive)),
 		sit("two keys, the current one gone", rotated(never), at(95), gone("B")),
 		sit("two keys, the current one gone, the previous inactive", rotated(never), at(105), gone("B"), off),
 		sit("two keys, the previous one inactive", rotated(never), at(105), off),
 		sit("two keys, the previous one gone", rotated(never), at(95), gone("A")),
+		sit("two keys, both gone, strangers in their places", rotated(never), at(95), gone("A"), gone("B"), full, issued("Y", func(*rota.Issued) {})),
+		sit("two keys, the current one gone, a stranger in its place, and the previous one inactive", rotated(never), at(105), gone("B"), off, full),
 		sit("two keys, both gone", rotated(never), at(95), gone("A"), gone("B")),
 		sit("two keys, the current one gone, the previous one not Rota's", rotated(never), at(95), gone("B"), version(rota.LabelPrevious, foreign)),
 		sit("two keys, neither Rota's, the current one gone", rotated(never), at(95), gone("B"), version(rota.LabelPrevious, foreign), version(rota.LabelCurrent, foreign)),
@@ -171,6 +176,10 @@ func TestProjections(t *testing.T) {
 		sit("given up", served(), at(90), failure(rota.StepCreate, 20, at(91))),
 		sit("the promoted one still carries AWSPENDING", served(), at(89), version(rota.LabelCurrent, func(v *rota.Version) { v.Labels = append(v.Labels, rota.LabelPending) })),
 		sit("nothing is remembered", served(), at(90), progress(func(p *rotation.Progress) { p.Versions = nil })),
+		sit("a key, held by a consumer", rotated(never), at(100), state(func(s *rotation.State) {
+			s.AsksHolders, s.Holdings = true, []rotation.Holding{{Reason: "by pod-1"}}
+		})),
+		sit("not in force any more, and the next is due", served(), at(90), pair, state(func(s *rotation.State) { s.Tells, s.Drifted = true, true })),
 		sit("not in force any more", served(), at(10), pair, state(func(s *rotation.State) { s.Tells, s.Drifted = true, true })),
 	} {
 		out.WriteString(s.name + "\n")

@@ -20,7 +20,7 @@ func (v *view) remedy(a rota.RemedyAction, text string) rota.Remedy {
 // If the store's entry holds only part of it, a person has to provide it. A
 // rotation in progress has to be given up first.
 func (v *view) takenOver() []rota.Remedy {
-	if v.pending.ID != v.current.ID && v.undoes() {
+	if v.undoes() {
 		return []rota.Remedy{v.remedy(rota.RemedyRollBack, "to give up the one that was on its way")}
 	}
 	return []rota.Remedy{v.remedy(rota.RemedyAdopt, ""), v.remedy(rota.RemedyAdoptGiven, "where the entry does not hold all of it")}
@@ -61,7 +61,7 @@ func (v *view) notInForce(credentialID string) []rota.Remedy {
 		return []rota.Remedy{v.remedy(rota.RemedyRotate, "to replace it")}
 	}
 	c, there := v.issued(credentialID)
-	if !v.Lists || there && c.Active {
+	if !v.Lists || c.Active {
 		return handedIn(v.Secret)
 	}
 	previous, kept := v.issued(v.previous.CredentialID)
@@ -79,9 +79,9 @@ func (v *view) notInForce(credentialID string) []rota.Remedy {
 		out = append(out, v.remedy(rota.RemedyRotate, "to replace it"))
 	}
 	switch {
-	case there && c.Unlock != "" && !v.Traits.Overlap():
+	case c.Unlock != "" && !v.Traits.Overlap():
 		return []rota.Remedy{unlock(c)}
-	case there && c.Unlock != "":
+	case c.Unlock != "":
 		out = append([]rota.Remedy{unlock(c)}, out...)
 	case there:
 		out = append([]rota.Remedy{v.reactivate(credentialID)}, out...)
@@ -283,7 +283,7 @@ func (v *view) byHand() []rota.Remedy {
 // that its version only blocks the next one.
 func (v *view) gone() bool {
 	_, there := v.issued(v.previous.CredentialID)
-	return v.Listed && !there && !v.mayYetShow(v.previous) && v.previous.Ours() && !v.now.Before(v.consistentAt())
+	return v.Listed && !there && !v.mayYetShow(v.previous) && !v.now.Before(v.consistentAt())
 }
 
 // spent reports whether nothing can make the previous credential work again: it's

@@ -223,6 +223,9 @@ func drifts() []situation {
 		sit("a role's password isn't in force, and it's paused", served(), at(90), pair, drifted, paused),
 		sit("a role's password isn't in force, and the next steps would fail", served(), at(90), pair, drifted, unready),
 		sit("a role's password isn't in force, and its login is off", served(), at(10), pair, drifted, issued("A", inactive)),
+		sit("a role's password isn't in force, and the previous role is off for good", rotated(never), at(95), pair, drifted, state(undeactivating), issued("A", inactive)),
+		sit("a role's password isn't in force, and the list may not show the previous role yet", rotated(never), at(90).Add(5*time.Second), pair, drifted, gone("A"),
+			traits(func(t *rota.Traits) { t.ConsistencyDelay = 10 * time.Second }), done(rota.LabelPrevious, func(vp *rotation.VersionProgress) { vp.PromotedAt = at(90) })),
 		sit("a password isn't in force, because a rival changes it too", served(), at(90), single, drifted, state(func(s *rotation.State) {
 			s.Rivals = []rotation.Rival{{Reason: "other claims it too", Remedies: rota.Outside("remove one")}}
 		})),

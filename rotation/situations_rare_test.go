@@ -106,6 +106,11 @@ func rare() []situation {
 		sit("a rollback that didn't work puts the current one back, whatever failed before", rotated(never), at(95), single, failure(rota.StepSet, 25, at(95)), progress(func(p *rotation.Progress) {
 			p.Rollback = &rotation.RollbackIntent{From: "rota-2", To: "rota-1", At: at(94), SetBegunAt: at(94), Rejected: "it was refused"}
 		}), unready),
+		sit("a call's key has its mark, but not its date", served(), at(90).Add(time.Minute), lost("rota-lost", at(90)), issued("O", func(i *rota.Issued) { i.Mark, i.CreatedAt = "rota-lost", at(3) })),
+		sit("a key was there before the call whose mark it has", served(), at(90).Add(time.Minute), issued("O", func(i *rota.Issued) { i.Mark, i.CreatedAt = "rota-lost", at(90) }),
+			progress(func(p *rotation.Progress) {
+				p.Intents = []rotation.Intent{{Version: "rota-lost", At: at(90), Until: at(90), Known: []string{"A", "O"}}}
+			})),
 		// Drivers.
 		sit("a driver asks to promote, that's done, and the store doesn't show it yet", served(), at(90), drive(rota.StepPromote, promoted), tested),
 		sit("a driver asks to promote what wasn't tested, that's done, and the store doesn't show it yet", served(), at(90), drive(rota.StepPromote, promoted)),
@@ -132,6 +137,7 @@ func rare() []situation {
 		sit("the grace is over, and an issuer that never says lists it", rotated(rota.Use{}), at(100), state(func(s *rotation.State) { s.ReportsNoUse = true })),
 		sit("not deactivatable, and the issuer never says", rotated(rota.Use{}), at(110), state(undeactivating), state(func(s *rotation.State) { s.ReportsNoUse = true })),
 		sit("the grace is over, the previous one is inactive and isn't Rota's", rotated(never), at(100), issued("A", inactive), version(rota.LabelPrevious, foreign)),
+		sit("not deactivatable, inactive, and not Rota's", rotated(never), at(95), state(undeactivating), issued("A", inactive), version(rota.LabelPrevious, foreign)),
 		// Serving.
 		sit("three targets are behind", served(), at(1), state(func(s *rotation.State) { s.Targets = []string{"t1", "t2", "t3"} })),
 		sit("four targets are behind", served(), at(1), state(func(s *rotation.State) { s.Targets = []string{"t1", "t2", "t3", "t4"} })),
