@@ -1,9 +1,14 @@
 package http_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
 	api "github.com/rota-dev/rota/provider/http"
@@ -95,4 +100,50 @@ func TestTheReloaderKeepsTheContract(t *testing.T) {
 			},
 		}
 	})
+}
+
+func TestTemplatesJoinAndEncodeValues(t *testing.T) {
+	s := newStandIn(t, func(s *standIn, mux *http.ServeMux) {
+		mux.HandleFunc("PUT /settings/{name}", func(_ http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.last["body"] = string(body)
+			for _, name := range []string{"Authorization", "X-Key"} {
+				s.last[name] = r.Header.Get(name)
+			}
+		})
+	})
+	target := connect(t, s.URL, nil).Target("settings", api.Request{
+		Method: "PUT", Path: "/settings/token",
+		Headers: map[string]string{"Authorization": "Basic {user:key|base64}", "X-Key": "{key:|base64} {:key} {{key}}"},
+		Body:    `{"url": "db://{user}:{key|url}@db", "value": "{key|base64}", "entry": "{{\"key\": \"{key|json}\"}}", "plain": "{key}"}`,
+	})
+	key := `a"b/c d\e<f>`
+	err := target.Deliver(t.Context(), rota.DeliverRequest{Secret: "s", Version: "v", Credential: rota.NewCredential(map[string]string{"user": "rota", "key": key})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded := base64.StdEncoding.EncodeToString
+	if got, want := s.last["Authorization"], "Basic "+encoded([]byte("rota:"+key)); got != want {
+		t.Errorf("Authorization is %q, want %q", got, want)
+	}
+	if got, want := s.last["X-Key"], encoded([]byte(key+":"))+" :"+key+" {key}"; got != want {
+		t.Errorf("X-Key is %q, want %q", got, want)
+	}
+	var body, entry map[string]string
+	if err := json.Unmarshal([]byte(s.last["body"]), &body); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(body["entry"]), &entry); err != nil {
+		t.Fatalf("the JSON within the body: %v: %s", err, body["entry"])
+	}
+	delete(body, "entry")
+	want := map[string]string{"url": "db://rota:a%22b%2Fc%20d%5Ce%3Cf%3E@db", "value": encoded([]byte(key)), "plain": key}
+	if diff := cmp.Diff(want, body); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]string{"key": key}, entry); diff != "" {
+		t.Error(diff)
+	}
 }

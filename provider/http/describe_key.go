@@ -1,6 +1,7 @@
 package http
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -157,38 +158,32 @@ func (c *requestConfig) validate(v *provider.Validation, key string, public, kno
 		v.Problem(c.Path.At, key, "/keys", "a path that doesn't begin with one / and lead on from there")
 	}
 	if err := checkTemplate(c.Path.Text, public); err != nil {
-		v.Problem(c.Path.At, key, braced(public), "path: %v, as a path holds nothing that's secret", err)
+		v.Error(c.Path.At, key, fmt.Errorf("path: %w, as a path holds nothing that's secret", err))
 	}
 	for name, h := range c.Headers {
 		if err := checkTemplate(h.Text, known); err != nil {
-			v.Problem(h.At, key, braced(known), "header %s: %v", name, err)
+			v.Error(h.At, key, fmt.Errorf("header %s: %w", name, err))
 		}
 		if !goodHeader(name, h.Text) {
 			v.Problem(h.At, key, "letters, digits and - in its name, and one line", "header %s can't be sent", name)
 		}
 	}
-	if c.Body.IsSet() {
-		d, err := parseDocument(c.Body.Text)
-		if err == nil {
-			err = d.check(known)
-		}
-		if err != nil {
-			v.Problem(c.Body.At, key, `JSON in single quotes, such as '{"name": "{name}"}'; double a brace that's meant as one`, "body: %v", err)
-		}
+	if !c.Body.IsSet() {
+		return
 	}
-}
-
-// braced are names as templates have them.
-func braced(names []string) string {
-	var out []string
-	for _, n := range names {
-		out = append(out, "{"+n+"}")
+	d, err := parseDocument(c.Body.Text)
+	if err == nil {
+		err = d.check(known)
 	}
-	return strings.Join(out, ", ")
+	if err != nil {
+		v.Error(c.Body.At, key, fmt.Errorf("body: %w", err))
+	}
 }
 
 // mentions reports whether a request names something.
 func (c *requestConfig) mentions(name string) bool {
-	in := func(s string) bool { return strings.Contains(s, "{"+name+"}") }
-	return in(c.Path.Text) || in(c.Body.Text) || slices.ContainsFunc(slices.Collect(maps.Values(c.Headers)), func(h provider.Plain) bool { return in(h.Text) })
+	in := func(h provider.Plain) bool { return mentions(h.Text, name) }
+	body, err := parseDocument(c.Body.Text)
+	inBody := body.mentions(name) || err != nil && strings.Contains(c.Body.Text, name)
+	return in(c.Path) || inBody || slices.ContainsFunc(slices.Collect(maps.Values(c.Headers)), in)
 }

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/rota-dev/rota"
@@ -61,7 +62,7 @@ func (c *reloaderConfig) Validate(v *provider.Validation) {
 	if c.Until != nil {
 		c.Until.validate(v, "until", public, public)
 		if err := checkTemplate(c.Until.Is.Text, public); err != nil {
-			v.Problem(c.Until.Is.At, "until", braced(public), "is: %v", err)
+			v.Error(c.Until.Is.At, "until", fmt.Errorf("is: %w", err))
 		}
 	}
 }
