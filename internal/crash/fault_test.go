@@ -25,16 +25,17 @@ func (c call) local() bool {
 	return slices.Contains([]string{"journal", "store", "target", "reloader"}, c.system)
 }
 
-// reads reports the calls whose results may be older than the last write.
-func (c call) reads() bool {
+// lists reports the calls whose results may be older than the last write.
+func (c call) lists() bool {
 	switch c.system {
-	case "postgres":
-		return c.op == "list"
 	case "iam", "secretsmanager":
 		return strings.HasPrefix(c.op, "List") || strings.HasPrefix(c.op, "Describe") || strings.HasPrefix(c.op, "Get")
 	}
-	return false
+	return c.op == "list"
 }
+
+// creates reports the calls that make a credential whose value the issuer chooses.
+func (c call) creates() bool { return c.op == "CreateAccessKey" || c.op == "create" }
 
 // kind is how a call fails.
 type kind string
@@ -51,8 +52,8 @@ const (
 	stale       kind = "answers stale"
 )
 
-// kinds are the ways in which a call can fail.
-func kinds(c call) []kind {
+// everyKind is all the ways in which a call can fail.
+func everyKind(c call) []kind {
 	all := []kind{failsBefore, replyLost, dies, slow, repeated}
 	if !c.local() {
 		all = append(all, downBefore, lostDown)
@@ -60,10 +61,27 @@ func kinds(c call) []kind {
 	if !c.local() && c.system != "postgres" {
 		all = append(all, throttled)
 	}
-	if c.reads() {
+	if c.lists() {
 		all = append(all, stale)
 	}
 	return all
+}
+
+// fewKinds are those that say most, for a provider whose store, journal and target
+// are others' too. After a call without an effect, nothing is worth dying for.
+func fewKinds(c call) []kind {
+	effect := begins[c.op] != nil
+	switch {
+	case c.lists():
+		return []kind{downBefore, stale}
+	case c.local() && (effect || c.op == "save"):
+		return []kind{dies}
+	case c.local():
+		return nil
+	case effect:
+		return []kind{failsBefore, replyLost, lostDown, dies, repeated}
+	}
+	return []kind{downBefore}
 }
 
 // plan is the one fault of a cell.

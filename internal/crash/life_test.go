@@ -11,10 +11,13 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
+var policy = rotation.Policy{RotateEvery: 90 * rota.Day, DeactivatePreviousAfter: 10 * rota.Day, DeletePreviousAfter: 20 * rota.Day}
+
 // life is what happens to one secret, step by step.
 type life struct {
 	name  string
-	build func(t testing.TB, w *world) scene
+	build func(t testing.TB, w *world) *scene
+	kinds func(call) []kind // in which a call fails
 	steps []step
 	// loses means that the store isn't in the data folder, which can then be
 	// lost.
@@ -39,10 +42,11 @@ type step struct {
 
 // moment is what the store and the issuer have, in the form that goals need.
 type moment struct {
-	current, previous string // the issuer's names or the versions' ids, "" for none
+	current, previous string // names of credentials, "" for none
+	previousID        string // at the issuer
 	previousState     string // "active", "inactive" or "gone"
-	previousRole      string // the previous version's role
-	previousForeign   bool   // AWSPREVIOUS is on a version that isn't Rota's
+	currentForeign    bool   // AWSCURRENT is on a version that isn't Rota's
+	previousForeign   bool   // and AWSPREVIOUS
 	before            string // the current one when the step started
 	prior             string // the previous one when the step started
 	priorGone         bool   // that one is no longer at the issuer
@@ -63,6 +67,13 @@ func adopt(ctx context.Context, r *rotation.Rotator, s *rotation.Secret) (rotati
 func isIssued(m moment) error {
 	if m.current == "" {
 		return errors.New("nothing is current")
+	}
+	return nil
+}
+
+func isOurs(m moment) error {
+	if m.currentForeign {
+		return errors.New("the key is not adopted")
 	}
 	return nil
 }
@@ -94,6 +105,51 @@ func isRolledBack(m moment) error {
 	}
 	return nil
 }
+
+// lifeOfPassword is the life of an account's only password.
+var lifeOfPassword = []step{
+	{name: "day 0", ask: rotateNow, done: isIssued},
+	{name: "day 90", after: 90 * rota.Day, done: isRotated},
+	{name: "day 180", after: 90 * rota.Day, done: isRotated},
+	{name: "day 182, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
+}
+
+// lifeOfPair is the life of credentials that can be switched off, and whose use is
+// only seen while they're used.
+var lifeOfPair = []step{
+	{name: "day 0", ask: rotateNow, done: isIssued},
+	{name: "day 90", after: 90 * rota.Day, done: isRotated},
+	aLook, aLook,
+	{name: "day 100", after: 4 * rota.Day, grace: true, done: isDeactivated},
+	{name: "day 110", after: 10 * rota.Day, grace: true, done: isDeleted},
+	{name: "day 180", after: 70 * rota.Day, done: isRotated},
+	aLook, aLook,
+	{name: "day 190", after: 4 * rota.Day, grace: true, done: isDeactivated},
+	{name: "day 192, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
+}
+
+// lifeOfKey is the life of credentials that can be switched off, and whose last use
+// is recorded.
+var lifeOfKey = []step{
+	{name: "day 0", done: isIssued},
+	{name: "day 90", after: 90 * rota.Day, done: isRotated},
+	{name: "day 100", after: 10 * rota.Day, grace: true, done: isDeactivated},
+	{name: "day 110", after: 10 * rota.Day, grace: true, done: isDeleted},
+	{name: "day 180", after: 70 * rota.Day, done: isRotated},
+	{name: "day 190", after: 10 * rota.Day, grace: true, done: isDeactivated},
+	{name: "day 192, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
+}
+
+// lifeOfToken is the life of credentials that can only be deleted.
+var lifeOfToken = []step{
+	{name: "day 0", done: isIssued},
+	{name: "day 90", after: 90 * rota.Day, done: isRotated},
+	{name: "day 110", after: 20 * rota.Day, grace: true, done: isDeleted},
+	{name: "day 180", after: 70 * rota.Day, done: isRotated},
+	{name: "day 182, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
+}
+
+var aLook = step{name: "a look at the sessions of the previous one", after: 3 * rota.Day, done: func(moment) error { return nil }}
 
 // play plays the life until the fault happens, then the runs that follow.
 func (w *world) play() verdict {

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	shared.Stop()
+	sharedMariaDB.Stop()
 	os.Exit(code)
 }
 
@@ -66,7 +67,7 @@ func matrix(t *testing.T, name string, atOnce int, lives ...life) {
 		recorded, stepOf := record(t, l)
 		calls += len(recorded)
 		for at, c := range recorded {
-			for _, k := range kinds(c) {
+			for _, k := range l.kinds(c) {
 				p := plan{at: at, step: stepOf[at], call: c, kind: k, timeout: slowTimeout}
 				cells = append(cells, cell{l, p})
 				if p.lose = l.loses; p.lose {
@@ -79,7 +80,7 @@ func matrix(t *testing.T, name string, atOnce int, lives ...life) {
 		cells = slices.DeleteFunc(cells, func(c cell) bool { return !strings.Contains(c.String(), *only) })
 	}
 	held, later := map[string]int{}, 0
-	kinds := map[string]bool{}
+	used := map[string]bool{}
 	var mu sync.Mutex
 	var next, on atomic.Int64
 	var workers sync.WaitGroup
@@ -92,7 +93,7 @@ func matrix(t *testing.T, name string, atOnce int, lives ...life) {
 				}
 				v := playSafely(t, cells[i])
 				mu.Lock()
-				kinds[fmt.Sprint(cells[i].plan.kind, cells[i].plan.lose)] = true
+				used[fmt.Sprint(cells[i].plan.kind, cells[i].plan.lose)] = true
 				switch {
 				case v.err != nil:
 					t.Errorf("%s:\n\t%v", cells[i], v.err)
@@ -114,7 +115,7 @@ func matrix(t *testing.T, name string, atOnce int, lives ...life) {
 		t.Logf("held: %d × %s", held[reason], reason)
 		total += held[reason]
 	}
-	t.Logf("count: crash matrix, %s: %d calls × up to %d kinds = %d cells, %d rotated on (%d of them a grace later), %d held", name, calls, len(kinds), len(cells), on.Load(), later, total)
+	t.Logf("count: crash matrix, %s: %d calls × up to %d kinds = %d cells, %d rotated on (%d of them a grace later), %d held", name, calls, len(used), len(cells), on.Load(), later, total)
 }
 
 // playSafely turns a panic into a failed cell with its name.

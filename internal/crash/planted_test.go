@@ -30,33 +30,44 @@ func TestTheMatrixFindsPlantedBugs(t *testing.T) {
 			}
 		}
 	}
-	first := life{name: "a key's first issue", build: newIAM, loses: true, steps: []step{
+	first := life{name: "a key's first issue", build: newIAM, kinds: everyKind, loses: true, steps: []step{
 		{name: "day 0", done: isIssued}, {name: "day 90", after: 90 * rota.Day, done: isRotated},
 	}}
-	calls, stepOf := record(t, first)
+	tooEarly := func(r *rotation.Rotator) {
+		r.Plan = func(s rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
+			previous, ok := rota.Find(s.Contents.Versions, rota.LabelPrevious)
+			if !ok || previous.Has(rota.LabelDeactivated) {
+				return rotation.Plan(s, p, now)
+			}
+			retire := rota.StepDelete
+			if s.CanDeactivate {
+				retire = rota.StepDeactivate
+			}
+			return rotation.Decision{Step: retire, Version: previous.ID, Credential: previous.CredentialID}
+		}
+	}
+	token := lifeOf("project access token", "project shop/api", projectTokens)
+	token.steps = token.steps[:2]
 	for _, bug := range []struct {
 		name string
+		life life
 		call call // the last of its kind
 		kind kind
 		bug  func(*rotation.Rotator)
 	}{
-		{"orphans are not looked for", call{"iam", "CreateAccessKey", ""}, replyLost, planner(func(s *rotation.State) { s.Progress.Intents = nil })},
-		{"a pending version is left lying", call{"secretsmanager", "PutSecretValue", "AWSPENDING"}, dies, without(rota.StepTest)},
-		{"what is promoted is not delivered", call{"secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"}, dies, without(rota.StepDeliver)},
-		{"AWSPENDING is left on the promoted version", call{"secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"}, dies, without(rota.StepPromote)},
-		{"consumers are not reloaded", call{"target", "deliver", ""}, dies, without(rota.StepReload)},
-		{"the previous key is retired too early", call{"reloader", "reload", ""}, dies, func(r *rotation.Rotator) {
-			r.Plan = func(s rotation.State, p rotation.Policy, now time.Time) rotation.Decision {
-				previous, ok := rota.Find(s.Contents.Versions, rota.LabelPrevious)
-				if !ok || previous.Has(rota.LabelDeactivated) {
-					return rotation.Plan(s, p, now)
-				}
-				return rotation.Decision{Step: rota.StepDeactivate, Version: previous.ID, Credential: previous.CredentialID}
-			}
-		}},
+		{"orphans are not looked for", first, call{"iam", "CreateAccessKey", ""}, replyLost, planner(func(s *rotation.State) { s.Progress.Intents = nil })},
+		{"a pending version is left lying", first, call{"secretsmanager", "PutSecretValue", "AWSPENDING"}, dies, without(rota.StepTest)},
+		{"what is promoted is not delivered", first, call{"secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"}, dies, without(rota.StepDeliver)},
+		{"AWSPENDING is left on the promoted version", first, call{"secretsmanager", "UpdateSecretVersionStage", "AWSCURRENT"}, dies, without(rota.StepPromote)},
+		{"consumers are not reloaded", first, call{"target", "deliver", ""}, dies, without(rota.StepReload)},
+		{"the previous key is retired too early", first, call{"reloader", "reload", ""}, dies, tooEarly},
+		{"the token of a lost answer is not looked for", token, call{"gitlab", "create", ""}, replyLost, planner(func(s *rotation.State) { s.Progress.Intents = nil })},
+		{"a token is left pending", token, call{"gitlab", "create", ""}, dies, without(rota.StepTest)},
+		{"the previous token is retired too early", token, call{"reloader", "reload", ""}, dies, tooEarly},
 	} {
 		t.Run(bug.name, func(t *testing.T) {
 			t.Parallel()
+			calls, stepOf := record(t, bug.life)
 			at := -1
 			for i, c := range calls {
 				if c == bug.call {
@@ -66,7 +77,7 @@ func TestTheMatrixFindsPlantedBugs(t *testing.T) {
 			if at < 0 {
 				t.Fatalf("the life has no call %s", bug.call)
 			}
-			c := cell{first, plan{at: at, step: stepOf[at], call: bug.call, kind: bug.kind}}
+			c := cell{bug.life, plan{at: at, step: stepOf[at], call: bug.call, kind: bug.kind}}
 			if v := playSafely(t, c); v.err != nil {
 				t.Fatalf("%s without the bug: %v", c, v.err)
 			}

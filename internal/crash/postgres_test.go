@@ -6,11 +6,7 @@ import (
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,11 +18,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/testenv"
-	"github.com/rota-dev/rota/provider/file"
 	"github.com/rota-dev/rota/provider/postgres"
-	"github.com/rota-dev/rota/rotation"
 )
 
 var shared = testenv.SharedPostgres{Options: testenv.PostgresOptions{Settings: map[string]string{"max_connections": "300"}}}
@@ -34,29 +27,13 @@ var shared = testenv.SharedPostgres{Options: testenv.PostgresOptions{Settings: m
 func TestPostgresPasswordThroughEveryFault(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t)
-	matrix(t, "PostgreSQL password", 32, life{name: "a role's password", build: d.password, steps: []step{
-		{name: "day 0", ask: rotateNow, done: isIssued},
-		{name: "day 90", after: 90 * rota.Day, done: isRotated},
-		{name: "day 180", after: 90 * rota.Day, done: isRotated},
-		{name: "day 182, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
-	}})
+	matrix(t, "PostgreSQL password", 32, life{name: "a role's password", build: inOwnStore(d.password), kinds: everyKind, steps: lifeOfPassword})
 }
 
 func TestPostgresAlternatingThroughEveryFault(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t)
-	look := step{name: "a look at the sessions of the previous role", after: 3 * rota.Day, done: func(moment) error { return nil }}
-	matrix(t, "PostgreSQL alternating roles", 32, life{name: "a pair of roles", build: d.alternating, steps: []step{
-		{name: "day 0", ask: rotateNow, done: isIssued},
-		{name: "day 90", after: 90 * rota.Day, done: isRotated},
-		look, look,
-		{name: "day 100", after: 4 * rota.Day, grace: true, done: isDeactivated},
-		{name: "day 110", after: 10 * rota.Day, grace: true, done: isDeleted},
-		{name: "day 180", after: 70 * rota.Day, done: isRotated},
-		look, look,
-		{name: "day 190", after: 4 * rota.Day, grace: true, done: isDeactivated},
-		{name: "day 192, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
-	}})
+	matrix(t, "PostgreSQL alternating roles", 32, life{name: "a pair of roles", build: inOwnStore(d.alternating), kinds: everyKind, steps: lifeOfPair})
 }
 
 // scenes numbers the roles of all scenes.
@@ -114,194 +91,91 @@ func (d *database) verifier(role string) (verifier string, open bool, err error)
 	return verifier, open, err
 }
 
-// pgScene is a role or a pair, Rota's own store, a file and consumers.
-type pgScene struct {
-	w      *world
+// roles are one cell's.
+type pgRoles struct {
 	d      *database
-	issuer issuer
-	roles  []string
-	pair   bool
-	dir    string
-	path   string
-	past   past
-
-	mu     sync.Mutex
-	db     *store.DB
-	served login           // what the consumers hold
-	before login           // what consumers hold that haven't picked up the last one
-	until  time.Time       // how long that must work, if there is an overlap
-	gap    bool            // a password was set and isn't served yet
-	proven map[string]bool // by verifier and password
+	names  []string
+	proven sync.Map // by verifier and password
 }
 
-// login is a name and a password.
-type login struct {
-	Username string `json:"username"`
-	Password string `json:"password"`
-}
-
-func (d *database) password(t testing.TB, w *world) scene {
-	s := d.scene(t, w, "app")
-	i, err := d.rota.Password(postgres.PasswordConfig{Role: s.roles[0]})
+func (d *database) password(t testing.TB, s *scene) fixture {
+	r := d.roles(t, "app")
+	i, err := d.rota.Password(postgres.PasswordConfig{Role: r.names[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.issuer = i.(issuer)
-	return s
+	return r.fixture(s, i)
 }
 
-func (d *database) alternating(t testing.TB, w *world) scene {
-	s := d.scene(t, w, "a", "b", "group")
-	s.pair = true
-	d.exec(t, fmt.Sprintf("GRANT %s TO %s, %s", s.roles[2], s.roles[0], s.roles[1]))
-	i, err := d.rota.Alternating(postgres.AlternatingConfig{Roles: [2]string{s.roles[0], s.roles[1]}, Group: s.roles[2]})
+func (d *database) alternating(t testing.TB, s *scene) fixture {
+	r := d.roles(t, "a", "b", "group")
+	d.exec(t, fmt.Sprintf("GRANT %s TO %s, %s", r.names[2], r.names[0], r.names[1]))
+	i, err := d.rota.Alternating(postgres.AlternatingConfig{Roles: [2]string{r.names[0], r.names[1]}, Group: r.names[2]})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.issuer = i.(issuer)
-	return s
+	return r.fixture(s, i)
 }
 
-func (d *database) scene(t testing.TB, w *world, names ...string) *pgScene {
-	dir, err := os.MkdirTemp(memoryDisk(), "rota-crash-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &pgScene{w: w, d: d, dir: dir, path: filepath.Join(dir, "app.json"), proven: map[string]bool{}}
+func (d *database) roles(t testing.TB, names ...string) *pgRoles {
+	r := &pgRoles{d: d}
 	n := scenes.Add(1)
 	for _, name := range names {
 		role := name + "_" + strconv.FormatInt(n, 10)
 		d.exec(t, "DROP ROLE IF EXISTS "+role, "CREATE ROLE "+role+" NOLOGIN")
-		s.roles = append(s.roles, role)
+		r.names = append(r.names, role)
 	}
-	return s
+	return r
 }
 
-func (s *pgScene) secret(p *process) (*rotation.Secret, error) {
-	db, err := s.open()
-	if err != nil {
-		return nil, err
+func (r *pgRoles) fixture(s *scene, i rota.Issuer) fixture {
+	made := &calls{system: "postgres", inner: i.(issuer), scene: s}
+	return fixture{
+		connect: made.connect, traits: i.Traits(), id: i.CredentialID,
+		works: r.works, logIn: r.logIn, exists: r.exists, intact: r.intact, close: r.drop,
 	}
-	target, err := file.New(file.Config{Path: s.path, Format: file.JSON})
-	if err != nil {
-		return nil, err
-	}
-	wrapped := &wrappedIssuer{p, s.issuer, &s.past, s.mayGap}
-	secret := &rotation.Secret{
-		Name: secretName, Policy: policy, Issuer: wrapped,
-		Store:     &wrappedStore{p, db.Secret(secretName)},
-		Targets:   []rota.Target{&wrappedTarget{p, target}},
-		Reloaders: []rota.Reloader{&reloader{p, s.reload}},
-	}
-	if off, ok := s.issuer.(rota.Deactivator); ok {
-		secret.Issuer = &wrappedDeactivator{wrapped, off}
-	}
-	return secret, nil
 }
 
-// open reopens the store if the process that had it open has died.
-func (s *pgScene) open() (*store.DB, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.db != nil && s.w.died() {
-		if err := s.db.Close(); err != nil {
-			return nil, err
-		}
-		s.db = nil
-	}
-	if s.db == nil {
-		db, err := store.Open(context.Background(), store.Options{Dir: filepath.Join(s.dir, "data"), Now: s.w.clock})
+func (r *pgRoles) exists() (map[string]bool, error) {
+	exist := map[string]bool{}
+	for _, role := range r.names {
+		verifier, open, err := r.d.verifier(role)
 		if err != nil {
 			return nil, err
 		}
-		s.db = db
-	}
-	return s.db, nil
-}
-
-func (s *pgScene) journal() (rotation.Journal, error) {
-	db, err := s.open()
-	if err != nil {
-		return nil, err
-	}
-	return db.Journal(), nil
-}
-
-func (s *pgScene) lose() {}
-
-func (s *pgScene) mayHold(rotation.HoldKind, error) (string, bool) { return "", false }
-
-// mayGap records that a password was set, which invalidates the role's old one.
-func (s *pgScene) mayGap() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.gap = !s.pair
-}
-
-func (s *pgScene) reload() error {
-	l, err := s.file()
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l != s.served {
-		s.before, s.until = s.served, s.w.clock().Add(policy.DeactivatePreviousAfter)
-	}
-	s.served, s.gap = l, false
-	return nil
-}
-
-func (s *pgScene) file() (l login, err error) {
-	text, err := os.ReadFile(s.path)
-	if errors.Is(err, os.ErrNotExist) {
-		return l, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &l)
-	}
-	return l, err
-}
-
-// stored are the logins of the store's versions by label.
-func (s *pgScene) stored() (map[rota.Label]login, map[rota.Label]rota.Version, error) {
-	db, err := s.open()
-	if err != nil {
-		return nil, nil, err
-	}
-	contents, err := db.Secret(secretName).Describe(context.Background())
-	if err != nil {
-		return nil, nil, err
-	}
-	logins, versions := map[rota.Label]login{}, map[rota.Label]rota.Version{}
-	for _, v := range contents.Versions {
-		c, err := db.Secret(secretName).Get(context.Background(), rota.GetRequest{Version: v.ID})
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, l := range v.Labels {
-			logins[l], versions[l] = login{c.Field(rota.FieldUsername), c.Field(rota.FieldPassword)}, v
+		if verifier != "" {
+			exist[role] = open
 		}
 	}
-	return logins, versions, nil
+	return exist, nil
 }
 
-// valid reports whether the server would accept a login, according to its
-// catalog.
-func (s *pgScene) valid(l login) (bool, error) {
-	verifier, open, err := s.d.verifier(l.Username)
+// works compares the password with the server's catalog.
+func (r *pgRoles) works(c rota.Credential) (bool, error) {
+	verifier, open, err := r.d.verifier(c.Field(rota.FieldUsername))
 	if err != nil || !open || verifier == "" {
 		return false, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := verifier + l.Password
-	proven, known := s.proven[key]
-	if !known {
-		proven = fits(verifier, l.Password)
-		s.proven[key] = proven
+	key := verifier + c.Field(rota.FieldPassword)
+	if proven, known := r.proven.Load(key); known {
+		return proven.(bool), nil
 	}
+	proven := fits(verifier, c.Field(rota.FieldPassword))
+	r.proven.Store(key, proven)
 	return proven, nil
+}
+
+func (r *pgRoles) intact() error {
+	if now, open, err := r.d.verifier("other"); err != nil || now != r.d.other || !open {
+		return fmt.Errorf("a foreign role was touched (%w)", err)
+	}
+	return nil
+}
+
+func (r *pgRoles) drop() {
+	for _, role := range r.names {
+		_, _ = r.d.super.Exec(context.Background(), "DROP ROLE IF EXISTS "+role)
+	}
 }
 
 // fits reports whether a password matches a verifier of the form
@@ -326,152 +200,18 @@ func fits(verifier, password string) bool {
 	return base64.StdEncoding.EncodeToString(storedKey[:]) == parts[3]
 }
 
-func (s *pgScene) instant() error {
-	logins, _, err := s.stored()
-	if err != nil {
-		return err
-	}
-	target, err := s.file()
-	if err != nil {
-		return fmt.Errorf("the target can't be read: %w", err)
-	}
-	s.mu.Lock()
-	served, gap, before := s.served, s.gap, s.before
-	if !s.pair || !s.w.clock().Before(s.until) {
-		before = login{}
-	}
-	s.mu.Unlock()
-	works := map[string]bool{}
-	for name, l := range map[string]login{"AWSCURRENT": logins[rota.LabelCurrent], "AWSPENDING": logins[rota.LabelPending],
-		"AWSPREVIOUS": logins[rota.LabelPrevious], "the target": target, "consumers": served, "late consumers": before} {
-		if l.Username == "" {
-			continue
-		}
-		if works[name], err = s.valid(l); err != nil {
-			return err
-		}
-		if must := name != "AWSPENDING" && name != "AWSPREVIOUS"; must && !gap && !works[name] {
-			return fmt.Errorf("%s holds a login of %s that does not work", name, l.Username)
-		}
-	}
-	// Whatever happens, the valid password is in the store.
-	if served.Username != "" && !works["AWSCURRENT"] && !works["AWSPENDING"] && !works["AWSPREVIOUS"] {
-		return errors.New("none of the store's versions logs in")
-	}
-	return nil
-}
-
-func (s *pgScene) look() (moment, error) {
-	logins, versions, err := s.stored()
-	if err != nil {
-		return moment{}, err
-	}
-	m := moment{current: versions[rota.LabelCurrent].ID, previous: versions[rota.LabelPrevious].ID, previousRole: logins[rota.LabelPrevious].Username}
-	if m.previousState, err = s.state(m.previousRole); err != nil {
-		return m, err
-	}
-	state, err := s.state(s.w.start.previousRole)
-	m.priorGone = state == "gone"
-	return m, err
-}
-
-func (s *pgScene) state(role string) (string, error) {
-	if role == "" {
-		return "gone", nil
-	}
-	verifier, open, err := s.d.verifier(role)
-	switch {
-	case err != nil:
-		return "", err
-	case verifier == "":
-		return "gone", nil
-	case open:
-		return "active", nil
-	}
-	return "inactive", nil
-}
-
-func (s *pgScene) safe() error {
-	if now, open, err := s.d.verifier("other"); err != nil || now != s.d.other || !open {
-		return fmt.Errorf("a foreign role was touched (%w)", err)
-	}
-	db, err := s.open()
-	if err != nil {
-		return err
-	}
-	if _, err := db.Audit().Verify(context.Background()); err != nil {
-		return fmt.Errorf("the audit does not verify: %w", err)
-	}
-	logins, _, err := s.stored()
-	if err != nil || logins[rota.LabelCurrent].Username == "" || !s.w.struck {
-		return err
-	}
-	if err := s.logIn(logins[rota.LabelCurrent]); err != nil {
-		return fmt.Errorf("AWSCURRENT can't log in: %w", err)
-	}
-	return nil
-}
-
 // logIn is a real login.
-func (s *pgScene) logIn(l login) error {
+func (r *pgRoles) logIn(c rota.Credential) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	cfg, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d dbname=postgres sslmode=disable", s.d.server.Host, s.d.server.Port))
+	cfg, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d dbname=postgres sslmode=disable", r.d.server.Host, r.d.server.Port))
 	if err != nil {
 		return err
 	}
-	cfg.User, cfg.Password = l.Username, l.Password
+	cfg.User, cfg.Password = c.Field(rota.FieldUsername), c.Field(rota.FieldPassword)
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	return conn.Close(ctx)
-}
-
-func (s *pgScene) settled() error {
-	if err := s.safe(); err != nil {
-		return err
-	}
-	logins, versions, err := s.stored()
-	if err != nil {
-		return err
-	}
-	if v, ok := versions[rota.LabelPending]; ok {
-		return fmt.Errorf("AWSPENDING is left on %s", v.ID)
-	}
-	target, err := s.file()
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	served := s.served
-	s.mu.Unlock()
-	if current := logins[rota.LabelCurrent]; target != current || served != current {
-		return fmt.Errorf("%s is current; the target has it: %t, consumers: %t", versions[rota.LabelCurrent].ID, target == current, served == current)
-	}
-	if versions[rota.LabelServed].ID != versions[rota.LabelCurrent].ID {
-		return fmt.Errorf("ROTA_SERVED is on %q, not on the current version", versions[rota.LabelServed].ID)
-	}
-	for _, role := range s.roles {
-		state, err := s.state(role)
-		if err != nil {
-			return err
-		}
-		if state == "active" && logins[rota.LabelCurrent].Username != role && logins[rota.LabelPrevious].Username != role {
-			return fmt.Errorf("role %s can log in, and no version of the store holds it", role)
-		}
-	}
-	return nil
-}
-
-func (s *pgScene) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.db != nil {
-		_ = s.db.Close()
-	}
-	_ = os.RemoveAll(s.dir)
-	for _, role := range s.roles {
-		_, _ = s.d.super.Exec(context.Background(), "DROP ROLE IF EXISTS "+role)
-	}
 }

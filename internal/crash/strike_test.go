@@ -170,12 +170,11 @@ func (w *world) audited(p *process, c call) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	audited := len(p.begun) > 0 && slices.Contains(steps, p.begun[len(p.begun)-1]) ||
-		slices.ContainsFunc(p.under, func(step string) bool { return slices.Contains(steps, step) })
+	audited := slices.ContainsFunc(p.steps, func(u underway) bool { return slices.Contains(steps, u.step) })
 	if p.dead || w.wrong != nil || audited {
 		return
 	}
-	w.wrong = fmt.Errorf("%s came without an audit entry before it; begun were %v", c, p.begun)
+	w.wrong = fmt.Errorf("%s came without an audit entry before it; under way were %v", c, p.steps)
 }
 
 // do is the effect on a call through a wrapper.

@@ -15,29 +15,6 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// scene is the outside world of one life: its systems, and what must be true of
-// them.
-type scene interface {
-	// secret reconnects to the systems, as a new process does.
-	secret(p *process) (*rotation.Secret, error)
-	// journal is the data folder's, reopened.
-	journal() (rotation.Journal, error)
-	// lose loses the data folder.
-	lose()
-	// instant is what must be true after every single call.
-	instant() error
-	// safe is what must be true even if a hold ends the life.
-	safe() error
-	// settled is what must be true whenever nothing is in flight.
-	settled() error
-	// look is what the goals of the steps are about.
-	look() (moment, error)
-	// mayHold says how a life may end whose data folder was lost: held, or with
-	// something missing that can't be known any more.
-	mayHold(k rotation.HoldKind, missing error) (string, bool)
-	close()
-}
-
 // secretName is Rota's name for the secret of every life.
 const secretName = "prod/cms"
 
@@ -55,7 +32,7 @@ func memoryDisk() string {
 type world struct {
 	life  life
 	plan  plan
-	scene scene
+	scene *scene
 
 	late sync.WaitGroup // calls that act after their callers have gone
 
@@ -80,10 +57,17 @@ type world struct {
 type process struct {
 	w      *world
 	cancel context.CancelFunc
-	dead   bool     // guarded by world.mu
-	begun  []string // the steps that, according to the audit, this process started
-	under  []string // those of them that haven't ended
+	dead   bool       // guarded by world.mu, as is
+	steps  []underway // what this process is at, according to the audit
 }
+
+// underway is a step that has begun, and may have ended.
+type underway struct {
+	step  string
+	ended bool
+}
+
+func (u underway) over() bool { return u.ended }
 
 func newWorld(t testing.TB, l life, p plan) *world {
 	w := &world{life: l, plan: p, now: time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC)}

@@ -40,7 +40,7 @@ func (j *wrappedJournal) Save(ctx context.Context, r rotation.SaveRequest) error
 		if err := j.inner.Save(ctx, r); err != nil {
 			return err
 		}
-		j.noteBegun(r.Entries)
+		j.note(r.Entries)
 		return nil
 	})
 }
@@ -51,24 +51,24 @@ func (j *wrappedJournal) Commit(ctx context.Context, r rotation.SaveRequest, cha
 		if contents, err = j.inner.(rotation.StoreKeeper).Commit(ctx, r, changes); err != nil {
 			return err
 		}
-		j.noteBegun(r.Entries)
+		j.note(r.Entries)
 		j.changed(changes)
 		return nil
 	})
 	return contents, err
 }
 
-// noteBegun notes which steps began, and which of them are still under way: a
-// rollback sets a credential in its midst.
-func (j *wrappedJournal) noteBegun(entries []rotation.Entry) {
+// note notes which steps are under way. One that has ended stays until the next
+// begins: its last labels may come with that.
+func (j *wrappedJournal) note(entries []rotation.Entry) {
 	w := j.p.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range entries {
 		if e.Outcome == rotation.OutcomeBegun {
-			j.p.begun, j.p.under = append(j.p.begun, e.Step), append(j.p.under, e.Step)
-		} else if i := slices.Index(j.p.under, e.Step); i >= 0 {
-			j.p.under = slices.Delete(j.p.under, i, i+1)
+			j.p.steps = append(slices.DeleteFunc(j.p.steps, underway.over), underway{step: e.Step})
+		} else if i := slices.Index(j.p.steps, underway{step: e.Step}); i >= 0 {
+			j.p.steps[i].ended = true
 		}
 	}
 }
@@ -144,90 +144,4 @@ func (s *wrappedStore) Put(ctx context.Context, r rota.PutRequest) error {
 
 func (s *wrappedStore) Move(ctx context.Context, r rota.MoveRequest) error {
 	return s.p.do(ctx, call{"store", "move", string(r.Label)}, func(ctx context.Context, _ effect) error { return s.inner.Move(ctx, r) })
-}
-
-// issuer is what both of PostgreSQL's issuers can do.
-type issuer interface {
-	rota.Issuer
-	rota.Lister
-	rota.UseReporter
-}
-
-// wrappedIssuer makes an issuer's calls fail.
-type wrappedIssuer struct {
-	p     *process
-	inner issuer
-	past  *past
-	gap   func() // gets every password that is set
-}
-
-// past is the issuer's list before the last write.
-type past struct{ issued []rota.Issued }
-
-func (i *wrappedIssuer) Traits() rota.Traits                   { return i.inner.Traits() }
-func (i *wrappedIssuer) CredentialID(c rota.Credential) string { return i.inner.CredentialID(c) }
-
-// Create doesn't touch the outside.
-func (i *wrappedIssuer) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
-	return i.inner.Create(ctx, r)
-}
-
-func (i *wrappedIssuer) write(ctx context.Context, op string, act func(context.Context) error) error {
-	return i.p.do(ctx, call{"postgres", op, ""}, func(ctx context.Context, _ effect) error {
-		before, err := i.inner.List(ctx)
-		if err != nil {
-			return err
-		}
-		i.past.issued = slices.Clone(before)
-		return act(ctx)
-	})
-}
-
-func (i *wrappedIssuer) Set(ctx context.Context, r rota.SetRequest) error {
-	return i.write(ctx, "set", func(ctx context.Context) error {
-		i.gap()
-		return i.inner.Set(ctx, r)
-	})
-}
-
-func (i *wrappedIssuer) Test(ctx context.Context, r rota.TestRequest) error {
-	return i.p.do(ctx, call{"postgres", "test", ""}, func(ctx context.Context, _ effect) error { return i.inner.Test(ctx, r) })
-}
-
-func (i *wrappedIssuer) Delete(ctx context.Context, r rota.RetireRequest) error {
-	return i.write(ctx, "delete", func(ctx context.Context) error { return i.inner.Delete(ctx, r) })
-}
-
-func (i *wrappedIssuer) List(ctx context.Context) (issued []rota.Issued, err error) {
-	err = i.p.do(ctx, call{"postgres", "list", ""}, func(ctx context.Context, e effect) error {
-		if e.stale {
-			issued = slices.Clone(i.past.issued)
-			return nil
-		}
-		issued, err = i.inner.List(ctx)
-		return err
-	})
-	return issued, err
-}
-
-func (i *wrappedIssuer) LastUsed(ctx context.Context, id string) (u rota.Use, err error) {
-	err = i.p.do(ctx, call{"postgres", "last used", ""}, func(ctx context.Context, _ effect) error {
-		u, err = i.inner.LastUsed(ctx, id)
-		return err
-	})
-	return u, err
-}
-
-// wrappedDeactivator is a wrappedIssuer that can deactivate credentials.
-type wrappedDeactivator struct {
-	*wrappedIssuer
-	off rota.Deactivator
-}
-
-func (i *wrappedDeactivator) Deactivate(ctx context.Context, r rota.RetireRequest) error {
-	return i.write(ctx, "deactivate", func(ctx context.Context) error { return i.off.Deactivate(ctx, r) })
-}
-
-func (i *wrappedDeactivator) Reactivate(ctx context.Context, r rota.RetireRequest) error {
-	return i.write(ctx, "reactivate", func(ctx context.Context) error { return i.off.Reactivate(ctx, r) })
 }

@@ -3,6 +3,7 @@ package gitlabtest
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -117,4 +118,12 @@ func (s *Server) AddTrigger(path, description string) string {
 	t := &Trigger{ID: s.number(), Description: description, Value: secret("glptt-"), Path: path, Created: s.now()}
 	s.triggers = append(s.triggers, t)
 	return t.Value
+}
+
+// Accepts reports whether a value is that of a valid token. It doesn't count as a
+// use.
+func (s *Server) Accepts(value string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bearer(value) != nil || slices.ContainsFunc(s.triggers, func(t *Trigger) bool { return t.Value == value })
 }
