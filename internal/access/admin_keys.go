@@ -79,10 +79,7 @@ func checkKeyID(id string) error {
 }
 
 func newIssued(principal string, now, expires time.Time) Issued {
-	k := Key{ID: newKeyID(), CreatedAt: now.UTC()}
-	if !expires.IsZero() {
-		k.ExpiresAt = expires.UTC()
-	}
+	k := Key{ID: newKeyID(), CreatedAt: now.UTC(), ExpiresAt: expires.UTC()}
 	return Issued{Principal: principal, Key: k, Secret: GenerateSecret()}
 }
 

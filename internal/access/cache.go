@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync/atomic"
@@ -11,7 +10,6 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
-	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -58,7 +56,7 @@ func NewCache(d Directory, now func() time.Time) (*Cache, error) {
 // Login returns a key from the cache or the directory.
 func (c *Cache) Login(ctx context.Context, keyID string) (Login, error) {
 	generation := c.generation.Load()
-	if known, ok := c.logins.Get(keyID); ok && c.now().Before(known.until) {
+	if known, _ := c.logins.Get(keyID); c.now().Before(known.until) {
 		return known.login, nil
 	}
 	// Nobody joins a query from before a change that has been made.
@@ -81,9 +79,6 @@ func (c *Cache) Login(ctx context.Context, keyID string) (Login, error) {
 func (c *Cache) query(ctx context.Context, keyID string, generation int64) (Login, error) {
 	asked := c.now()
 	login, err := c.Directory.Login(ctx, keyID)
-	if errors.Is(err, rota.ErrNotFound) {
-		c.logins.Remove(keyID)
-	}
 	if err != nil {
 		return Login{}, err
 	}

@@ -38,7 +38,7 @@ func (s Signature) canonical(r *http.Request, payload string) []byte {
 func canonicalPath(u *url.URL, service string) string {
 	path := u.EscapedPath()
 	switch {
-	case path == "" || path == "/":
+	case path == "":
 		return "/"
 	case service == "s3":
 		return path

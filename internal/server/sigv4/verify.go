@@ -83,8 +83,9 @@ func (v *Verifier) CheckForm(r *http.Request, s Signature) error {
 		return newError(ErrMismatch, "'Host' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	for name := range r.Header {
-		if len(name) > 6 && strings.EqualFold(name[:6], "x-amz-") && !s.isSigned(strings.ToLower(name)) {
-			return newError(ErrMismatch, "There were headers present in the request which were not signed: "+strings.ToLower(name))
+		name = strings.ToLower(name)
+		if strings.HasPrefix(name, "x-amz-") && !s.isSigned(name) {
+			return newError(ErrMismatch, "There were headers present in the request which were not signed: "+name)
 		}
 	}
 	return v.checkTime(s)
