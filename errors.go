@@ -118,9 +118,10 @@ func (s *sanitized) As(target any) bool {
 }
 
 // Sanitize returns err with every value of the credentials removed from its
-// text, whether plain, escaped or quoted as in JSON, HTML, SQL, URLs and shells,
-// in base64 or in hexadecimal, up to three of these on top of each other. Values shorter than four
-// characters stay: they aren't secrets. Only a password that short is removed,
+// text, whether plain, in UTF-16, escaped or quoted as in JSON, HTML, SQL, URLs
+// and shells, wrapped into lines, in base64, base32 or hexadecimal, as a list of
+// bytes or as a dump with offsets, up to three of these on top of each other.
+// Values shorter than four characters stay: they aren't secrets. Only a password that short is removed,
 // where it stands alone. Cutting it out of longer words would give it away.
 func Sanitize(err error, credentials ...Credential) error {
 	if err == nil {

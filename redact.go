@@ -2,9 +2,11 @@ package rota
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -36,6 +38,9 @@ func redactValues(text string, values []string) string {
 		return text
 	}
 	shortest := len(slices.MinFunc(wanted, func(a, b []byte) int { return len(a) - len(b) }))
+	for _, value := range wanted[:len(wanted):len(wanted)] {
+		wanted = append(wanted, utf16Forms(value)...)
+	}
 	secret := make([]bool, len(text)) // by byte of the text
 	starts := make([]bool, len(text))
 	for _, r := range readings(text, shortest) {
@@ -64,6 +69,23 @@ func redactValues(text string, values []string) string {
 		}
 	}
 	return out.String()
+}
+
+// utf16Forms returns a value in UTF-16 with the low byte first and with the high
+// one first, also as they look once a program's output was made valid UTF-8.
+func utf16Forms(value []byte) [][]byte {
+	var little, big []byte
+	for _, unit := range utf16.Encode([]rune(string(value))) {
+		little = binary.LittleEndian.AppendUint16(little, unit)
+		big = binary.BigEndian.AppendUint16(big, unit)
+	}
+	forms := [][]byte{little, big}
+	for _, form := range forms {
+		if !utf8.Valid(form) {
+			forms = append(forms, bytes.ToValidUTF8(form, []byte(string(utf8.RuneError))))
+		}
+	}
+	return forms
 }
 
 // redactWord removes a short value from a text where it isn't part of a longer

@@ -5,7 +5,6 @@ import (
 	"html"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -14,7 +13,12 @@ import (
 type reading struct {
 	text     []byte
 	from, to []int32
+	lines    bool // a program wrote its line breaks: they aren't decoded bytes
 }
+
+// between stands between the parts of a reading that don't belong together: a byte
+// that no text in UTF-8 has, nor, unlike 0, its characters in UTF-16.
+const between = 0xff
 
 func (r *reading) add(of reading, from, to int, decoded ...byte) {
 	for _, b := range decoded {
@@ -37,20 +41,28 @@ const (
 	maxRead = 4 << 20
 )
 
-// decoders undo one encoding each, where that may show a value of the given
-// length or longer. Each returns false if there was none. In hex
-// and base64, what a digit means depends on where in the text the encoded value
-// starts, which may be anywhere within something longer.
-var decoders = []func(r reading, shortest int) (reading, bool){
+// A decoder undoes one encoding where that may show a value of the given length or
+// longer. It returns every way to do so, none if the encoding isn't there.
+type decoder func(r reading, shortest int) []reading
+
+var decoders = []decoder{
 	unescape, unquote, unpercent(false), unpercent(true), unentity,
-	undigit(hexDigits, 0), undigit(hexDigits, 1),
-	undigit(base64Digits, 0), undigit(base64Digits, 1), undigit(base64Digits, 2), undigit(base64Digits, 3),
+	unwrap, undump(false), undump(true), unlist,
+	undigit(hexDigits), undigit(base64Digits), undigit(base32Digits),
+}
+
+// some returns the reading if there's something to it.
+func some(r reading, changed bool) []reading {
+	if !changed {
+		return nil
+	}
+	return []reading{r}
 }
 
 // readings returns every way to read a text that may show a value of the given
 // length or longer, starting with the text itself.
 func readings(text string, shortest int) []reading {
-	plain := reading{text: []byte(text), from: make([]int32, len(text)), to: make([]int32, len(text))}
+	plain := reading{text: []byte(text), from: make([]int32, len(text)), to: make([]int32, len(text)), lines: true}
 	for i := range len(text) {
 		plain.from[i], plain.to[i] = int32(i), int32(i+1)
 	}
@@ -60,13 +72,14 @@ func readings(text string, shortest int) []reading {
 		var next []reading
 		for _, r := range last {
 			for _, decode := range decoders {
-				d, changed := decode(r, shortest)
-				if !changed || len(d.text) < shortest || known[string(d.text)] || size+len(d.text) > maxRead {
-					continue
+				for _, d := range decode(r, shortest) {
+					if len(d.text) < shortest || known[string(d.text)] || size+len(d.text) > maxRead {
+						continue
+					}
+					known[string(d.text)] = true
+					size += len(d.text)
+					next = append(next, d)
 				}
-				known[string(d.text)] = true
-				size += len(d.text)
-				next = append(next, d)
 			}
 		}
 		all, last = append(all, next...), next
@@ -75,11 +88,11 @@ func readings(text string, shortest int) []reading {
 }
 
 // unescape undoes backslashes, as in JSON, most programming languages and shells.
-func unescape(r reading, _ int) (reading, bool) {
+func unescape(r reading, _ int) []reading {
 	if bytes.IndexByte(r.text, '\\') < 0 {
-		return r, false
+		return nil
 	}
-	var out reading
+	out := reading{lines: r.lines}
 	changed := false
 	for i := 0; i < len(r.text); {
 		rest := r.text[i:]
@@ -91,7 +104,7 @@ func unescape(r reading, _ int) (reading, bool) {
 		out.add(r, i, i+n, decoded...)
 		i += n
 	}
-	return out, changed
+	return some(out, changed)
 }
 
 // escapes are the letters that stand for a control character.
@@ -142,11 +155,11 @@ func surrogates(text []byte, n int, code rune) (int, []byte) {
 var quoted = []string{`'\''`, `'"'"'`, `''`, `""`}
 
 // unquote undoes quotation marks between quotation marks.
-func unquote(r reading, _ int) (reading, bool) {
+func unquote(r reading, _ int) []reading {
 	if !bytes.ContainsAny(r.text, `'"`) {
-		return r, false
+		return nil
 	}
-	var out reading
+	out := reading{lines: r.lines}
 	changed := false
 	for i := 0; i < len(r.text); {
 		n := 1
@@ -158,16 +171,16 @@ func unquote(r reading, _ int) (reading, bool) {
 		out.add(r, i, i+n, r.text[i])
 		i += n
 	}
-	return out, changed
+	return some(out, changed)
 }
 
 // unpercent undoes the encoding of URLs, in forms with a plus for a blank.
-func unpercent(plus bool) func(reading, int) (reading, bool) {
-	return func(r reading, _ int) (reading, bool) {
+func unpercent(plus bool) decoder {
+	return func(r reading, _ int) []reading {
 		if bytes.IndexByte(r.text, '%') < 0 && (!plus || bytes.IndexByte(r.text, '+') < 0) {
-			return r, false
+			return nil
 		}
-		var out reading
+		out := reading{lines: r.lines}
 		changed := false
 		for i := 0; i < len(r.text); {
 			n, decoded := 1, r.text[i]
@@ -180,16 +193,16 @@ func unpercent(plus bool) func(reading, int) (reading, bool) {
 			out.add(r, i, i+n, decoded)
 			i += n
 		}
-		return out, changed
+		return some(out, changed)
 	}
 }
 
 // unentity undoes the entities of HTML and XML.
-func unentity(r reading, _ int) (reading, bool) {
+func unentity(r reading, _ int) []reading {
 	if bytes.IndexByte(r.text, '&') < 0 {
-		return r, false
+		return nil
 	}
-	var out reading
+	out := reading{lines: r.lines}
 	changed := false
 	for i := 0; i < len(r.text); {
 		if r.text[i] == '&' {
@@ -207,101 +220,5 @@ func unentity(r reading, _ int) (reading, bool) {
 		out.add(r, i, i+1, r.text[i])
 		i++
 	}
-	return out, changed
-}
-
-// digits are those of an encoding.
-type digits struct {
-	bits      int // each stands for
-	value     func(byte) int
-	separator string // what may stand between two
-	wrapped   int    // a line is at least this long if the next one goes on with it
-}
-
-var (
-	hexDigits = digits{bits: 4, separator: " :-\r\n", value: func(c byte) int {
-		switch {
-		case '0' <= c && c <= '9':
-			return int(c - '0')
-		case 'a' <= c && c <= 'f':
-			return int(c-'a') + 10
-		case 'A' <= c && c <= 'F':
-			return int(c-'A') + 10
-		}
-		return -1
-	}}
-	// base64Digits are those of both alphabets.
-	base64Digits = digits{bits: 6, separator: " \t\r\n", wrapped: 40, value: func(c byte) int {
-		switch {
-		case 'A' <= c && c <= 'Z':
-			return int(c - 'A')
-		case 'a' <= c && c <= 'z':
-			return int(c-'a') + 26
-		case '0' <= c && c <= '9':
-			return int(c-'0') + 52
-		case c == '+', c == '-':
-			return 62
-		case c == '/', c == '_':
-			return 63
-		}
-		return -1
-	}}
-)
-
-// undigit undoes an encoding of bytes as digits, wherever there are several in a
-// row. It skips the first ones.
-func undigit(d digits, skip int) func(reading, int) (reading, bool) {
-	return func(r reading, shortest int) (reading, bool) {
-		var out reading
-		for i := 0; i < len(r.text); {
-			start, run := i, d.run(r.text, i)
-			if i++; len(run) > 0 {
-				i = run[len(run)-1] + 1
-			}
-			if (len(run)-skip)*d.bits < 8*shortest {
-				continue
-			}
-			bits, held := 0, 0
-			first := 0 // the first digit of the byte to come
-			for k := skip; k < len(run); k++ {
-				held, bits = held<<d.bits|d.value(r.text[run[k]]), bits+d.bits
-				if bits < 8 {
-					continue
-				}
-				bits -= 8
-				out.add(r, run[max(first, skip)], run[k]+1, byte(held>>bits))
-				held &= 1<<bits - 1
-				if first = k; bits == 0 {
-					first = k + 1
-				}
-			}
-			out.add(r, start, i, 0) // so that nothing spans two runs
-		}
-		return out, len(out.text) > 0
-	}
-}
-
-// run returns the places of the digits that belong together, from the given one
-// on. Lines that were wrapped belong together.
-func (d digits) run(text []byte, at int) []int {
-	if d.value(text[at]) < 0 {
-		return nil
-	}
-	var run []int
-	line := 0
-	for i := at; i < len(text); {
-		if d.value(text[i]) >= 0 {
-			run, line, i = append(run, i), line+1, i+1
-			continue
-		}
-		next := i
-		for next < len(text) && strings.IndexByte(d.separator, text[next]) >= 0 {
-			next++
-		}
-		if next == i || next == len(text) || line < d.wrapped || d.value(text[next]) < 0 {
-			break
-		}
-		line, i = 0, next
-	}
-	return run
+	return some(out, changed)
 }

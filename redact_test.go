@@ -121,7 +121,7 @@ func FuzzReadings(f *testing.F) {
 	f.Add(`\ud83d\u`, "QUJD")
 	f.Fuzz(func(t *testing.T, text, value string) {
 		got := redactValues(text, []string{value + "12345678"})
-		if !strings.Contains(text, value+"12345678") && len(readings(text, minRedacted)) == 1 && got != text {
+		if !strings.Contains(text, value+"12345678") && !strings.Contains(text, "\x00") && len(readings(text, minRedacted)) == 1 && got != text {
 			t.Errorf("%q became %q", text, got)
 		}
 		_ = redactValues(base64.StdEncoding.EncodeToString([]byte(text)), []string{value + "12345678"})

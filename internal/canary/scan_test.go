@@ -4,16 +4,21 @@ package canary
 
 import (
 	"bytes"
+	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // forms are the ways in which a value may appear, by name. Duplicates are left
@@ -37,6 +42,17 @@ func forms(value string) map[string]string {
 			add(fmt.Sprintf("%s at offset %d", alphabet.name, offset), text[(8*offset+5)/6:bits/6])
 		}
 	}
+	for offset := range 5 {
+		bits := 8 * (offset + len(value))
+		text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(append(make([]byte, offset), value...))
+		add(fmt.Sprintf("base32 at offset %d", offset), text[(8*offset+4)/5:bits/5])
+	}
+	var little, big []byte
+	for _, unit := range utf16.Encode([]rune(value)) {
+		little, big = binary.LittleEndian.AppendUint16(little, unit), binary.BigEndian.AppendUint16(big, unit)
+	}
+	add("UTF-16LE", string(little))
+	add("UTF-16BE", string(big))
 	add("hex", hex.EncodeToString([]byte(value)))
 	add("HEX", strings.ToUpper(hex.EncodeToString([]byte(value))))
 	add("URL query", url.QueryEscape(value))
@@ -77,6 +93,8 @@ type output struct {
 	name    string
 	content []byte
 	meant   string // a value that is meant to be in there
+
+	unwrapped []byte // the content without line breaks, also as a table writes them; nil if it's not a text
 }
 
 func newLedger() *ledger { return &ledger{values: map[string]string{}} }
@@ -88,8 +106,14 @@ func (l *ledger) secret(what, value string) {
 	}
 }
 
+var lineBreaks = strings.NewReplacer("\n", "", "; ", "", `\n`, "")
+
 func (l *ledger) wrote(name string, content []byte) {
-	l.outputs = append(l.outputs, output{name: name, content: content})
+	o := output{name: name, content: content}
+	if utf8.Valid(content) {
+		o.unwrapped = []byte(lineBreaks.Replace(string(content)))
+	}
+	l.outputs = append(l.outputs, o)
 }
 
 // add merges another ledger.
@@ -119,9 +143,12 @@ func (l *ledger) scanIn(outputs []output) (hits []hit, formCount, size int) {
 				continue
 			}
 			for form, text := range all {
-				if i := bytes.Index(o.content, []byte(text)); i >= 0 {
-					before := bytes.ReplaceAll(o.content[max(0, i-150):i], []byte(value), []byte("***"))
-					hits = append(hits, hit{l.values[value], form, fmt.Sprintf("%s, byte %d, after %q", o.name, i, before)})
+				for how, content := range map[string][]byte{form: o.content, form + " in lines": o.unwrapped} {
+					if i := bytes.Index(content, []byte(text)); i >= 0 {
+						before := bytes.ReplaceAll(content[max(0, i-150):i], []byte(value), []byte("***"))
+						hits = append(hits, hit{l.values[value], how, fmt.Sprintf("%s, byte %d, after %q", o.name, i, before)})
+						break
+					}
 				}
 			}
 		}
@@ -132,7 +159,7 @@ func (l *ledger) scanIn(outputs []output) (hits []hit, formCount, size int) {
 func TestTheScannerFindsAPlantedValue(t *testing.T) {
 	const value = `p+A/s<S>&w"o'r\d=%100~`
 	plants := forms(value)
-	for _, want := range []string{"as it is", "base64 at offset 0", "base64 at offset 1", "base64 at offset 2", "hex", "HEX", "URL query", "url query", "URL path", "JSON", "Go", "SQL", "shell", "XML"} {
+	for _, want := range []string{"as it is", "base64 at offset 0", "base64 at offset 1", "base64 at offset 2", "base32 at offset 0", "base32 at offset 4", "UTF-16LE", "UTF-16BE", "hex", "HEX", "URL query", "url query", "URL path", "JSON", "Go", "SQL", "shell", "XML"} {
 		if plants[want] == "" {
 			t.Errorf("there is no form %q", want)
 		}
@@ -142,6 +169,8 @@ func TestTheScannerFindsAPlantedValue(t *testing.T) {
 		neighbours := strings.Repeat("x", i) + value + "tail"
 		plants["std base64 "+fmt.Sprint(i)] = base64.StdEncoding.EncodeToString([]byte(neighbours))
 		plants["URL base64 "+fmt.Sprint(i)] = base64.URLEncoding.EncodeToString([]byte(neighbours))
+		plants["base32 "+fmt.Sprint(i)] = base32.StdEncoding.EncodeToString([]byte(neighbours))
+		plants["wrapped "+fmt.Sprint(i)] = regexp.MustCompile(".{12}").ReplaceAllString(base64.StdEncoding.EncodeToString([]byte(neighbours)), "$0\n")
 		plants["hex "+fmt.Sprint(i)] = fmt.Sprintf("%x", neighbours)
 		plants["query "+fmt.Sprint(i)] = url.Values{"password": {neighbours}}.Encode()
 		plants["userinfo "+fmt.Sprint(i)] = url.UserPassword("user", neighbours).String()
@@ -151,7 +180,11 @@ func TestTheScannerFindsAPlantedValue(t *testing.T) {
 		l.secret("the value", value)
 		l.secret("another", "never-written-anywhere")
 		l.wrote("clean", []byte("level=INFO msg=set secret=prod/db reason=\"the new password\""))
-		l.wrote("dirty", []byte("\x00\xff before "+text+" after"))
+		noise := "\xff"
+		if strings.HasPrefix(name, "wrapped") {
+			noise = "" // only a text is looked at without its line breaks
+		}
+		l.wrote("dirty", []byte("\x00"+noise+" before "+text+" after"))
 		hits, _, _ := l.scan()
 		if len(hits) == 0 || hits[0].what != "the value" || !strings.HasPrefix(hits[0].where, "dirty") {
 			t.Errorf("%s: hits %v, want one in the dirty output", name, hits)

@@ -48,14 +48,14 @@ func newWorld(t *testing.T, l *ledger, secrets ...string) *world {
 // spyScript is reloader and notifier. It records everything it can see of
 // itself and of Rota. While the file spy/fail-NAME exists it fails, after
 // printing its environment, its arguments and, as careless consumers do, the
-// file that they read.
+// file that they read, also as tools show and encode it.
 const spyScript = `#!/bin/sh
 name=$1 delivered=$2
 out=%[1]s/spy/$name.$$
 { tr '\0' '\n' </proc/$$/cmdline; tr '\0' '\n' </proc/$$/environ; tr '\0' '\n' </proc/$PPID/cmdline; tr '\0' '\n' </proc/$PPID/environ; cat; } >"$out" 2>&1
 if [ -e "%[1]s/in/fail-$name" ]; then
 	echo "bad luck"; env; tr '\0' ' ' </proc/$$/cmdline; tr '\0' ' ' </proc/$PPID/cmdline
-	[ -z "$delivered" ] || cat "$delivered" >&2
+	[ -z "$delivered" ] || for show in cat 'base64 -w 20' 'base32 -w 76' 'fold -w 9' 'od -A x -t x1z' 'od -x' 'iconv -f UTF-8 -t UTF-16LE'; do $show <"$delivered" >&2; done
 	exit 7
 fi
 `
