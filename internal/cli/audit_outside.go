@@ -42,7 +42,7 @@ func (a *app) places(ctx context.Context, files []string) ([]anchor.Destination,
 		}
 		places = append(places, anchor.File{Path: path})
 	}
-	file, err := a.load()
+	file, err := a.load(ctx)
 	if errors.Is(err, os.ErrNotExist) {
 		return places, nil
 	}

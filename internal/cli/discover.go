@@ -113,7 +113,7 @@ func (a *app) discover(ctx context.Context, key string, d provider.Discovery, o 
 // discoveryFile is what rota.yaml says; nil if there is none and nothing asks
 // for it.
 func (a *app) discoveryFile(ctx context.Context, key string, o discoverOptions) (*provider.DiscoveryFile, error) {
-	file, err := a.load()
+	file, err := a.load(ctx)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && a.configFlag == "" && len(o.connections) == 0:
 		return nil, nil

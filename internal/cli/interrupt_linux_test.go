@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -132,5 +133,37 @@ func TestAHiddenPromptCanBeInterrupted(t *testing.T) {
 	<-done
 	if !echoes(t, tty) {
 		t.Error("the terminal hides what is typed")
+	}
+}
+
+// A pipe that nobody writes to stands for a rota.yaml that takes long to read.
+func TestReadingTheConfigurationCanBeInterrupted(t *testing.T) {
+	for _, command := range []string{"validate", "check", "plan", "run", "serve"} {
+		t.Run(command, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "rota.yaml")
+			if err := unix.Mkfifo(path, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var stdout, stderr bytes.Buffer
+			ended := make(chan int, 1)
+			go func() {
+				ended <- Program{Stdout: &stdout, Stderr: &stderr}.Run(ctx, []string{command, "-c", path, "--data-dir", filepath.Join(dir, "data")})
+			}()
+			var writer *os.File
+			for deadline := time.Now().Add(time.Minute); writer == nil; runtime.Gosched() {
+				if time.Now().After(deadline) {
+					t.Fatal("nothing reads the file")
+				}
+				writer, _ = os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+			}
+			defer func() { _ = writer.Close() }() // so that the reader that was left behind ends too
+			cancel()
+			if code := <-ended; code != exitUsage || stdout.Len() > 0 || !strings.HasSuffix(stderr.String(), "rota: interrupted: nothing was done\n") {
+				t.Errorf("exit code %d, %q and %q", code, stdout.String(), stderr.String())
+			}
+		})
 	}
 }

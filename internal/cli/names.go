@@ -37,7 +37,7 @@ func (a *app) completeOwners(c *cobra.Command, _ []string, _ string) ([]string, 
 // them, and no store is opened.
 func (a *app) knownSecrets(ctx context.Context) ([]api.StatusSecretDoc, error) {
 	if a.serverURL() == "" {
-		file, err := a.load()
+		file, err := a.load(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -83,7 +83,7 @@ func (a *app) policy(ctx context.Context, key string, p provider.Policy, o polic
 			return refused(err)
 		}
 	}
-	file, err := a.loadConfig()
+	file, err := a.loadConfig(ctx)
 	if err != nil {
 		return err
 	}

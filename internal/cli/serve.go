@@ -56,7 +56,7 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	}
 	defer func() { _ = db.Close() }()
 	d, err := daemon.New(ctx, daemon.Options{
-		Load: func() (*config.File, error) { return a.load() }, Environment: config.Environment{LookupEnv: a.lookupEnv},
+		Load: a.load, Environment: config.Environment{LookupEnv: a.lookupEnv},
 		DB: db, Database: a.databaseURL(), Listen: listen, Version: Version, Log: a.log, Tracing: a.tracing,
 		Ready: func(address net.Addr) { a.listening(ctx, address) },
 	})

@@ -68,7 +68,7 @@ func (a *app) openLocal(ctx context.Context, n need) (_ *service.Local, _ func()
 		}
 	}()
 	if n != toRead {
-		if l.File, err = a.loadConfig(); err != nil {
+		if l.File, err = a.loadConfig(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -134,7 +134,7 @@ func (a *app) closeLocal(ctx context.Context, l *service.Local) {
 }
 
 // load reads rota.yaml, of which no target may write into the data folder.
-func (a *app) load() (*config.File, error) {
+func (a *app) load(ctx context.Context) (*config.File, error) {
 	catalog := a.catalog
 	if dir, err := a.dataDir(); err == nil { // without one, there's no store of Rota's own
 		catalog = catalog.WithOwn(
@@ -143,12 +143,16 @@ func (a *app) load() (*config.File, error) {
 			provider.OwnPath{Path: filepath.Join(dir, "rota.db"), What: "Rota's own store"},
 		)
 	}
-	return catalog.Load(a.configPath())
+	file, err := catalog.Load(ctx, a.configPath())
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil, errInterrupted
+	}
+	return file, err
 }
 
 // loadConfig reads rota.yaml.
-func (a *app) loadConfig() (*config.File, error) {
-	file, err := a.load()
+func (a *app) loadConfig(ctx context.Context) (*config.File, error) {
+	file, err := a.load(ctx)
 	if err != nil {
 		return nil, refused(err)
 	}

@@ -12,8 +12,8 @@ func (a *app) validateCommand() *cobra.Command {
 		Short: "Check rota.yaml on its own",
 		Long:  "Checks rota.yaml on its own, without looking at any system, store or environment. Use rota check for that.",
 		Args:  noArgs, Annotations: inPlace(placeNowhere),
-		RunE: func(*cobra.Command, []string) error {
-			file, err := a.loadConfig()
+		RunE: func(c *cobra.Command, _ []string) error {
+			file, err := a.loadConfig(c.Context())
 			if err != nil {
 				return err
 			}

@@ -75,7 +75,7 @@ func withoutKinds(text string) string {
 }
 
 func TestTheBaseOfTheBadFilesIsGood(t *testing.T) {
-	f, err := builtin.Load("testdata/base.yaml")
+	f, err := builtin.Load(t.Context(), "testdata/base.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

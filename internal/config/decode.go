@@ -29,6 +29,7 @@ type decoder struct {
 	warnings problems
 	catalog  *Catalog
 	in       string // the included file that is being decoded, "" for the main one
+	parts    int    // lines and values of all files so far
 }
 
 // part is a value that can be written in more than one shape. It decodes
@@ -57,8 +58,12 @@ func (d *decoder) node(n *yaml.Node, path Path, tag reflect.StructTag) provider.
 	return provider.Node{YAML: n, File: d.in, Path: path, Tag: tag, Sink: sink{d}}
 }
 
-// value decodes a node into v.
+// value decodes a node into v. Once more problems are found than are reported,
+// it does nothing.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path Path, tag reflect.StructTag) {
+	if d.more {
+		return
+	}
 	if n.Kind == yaml.AliasNode {
 		d.problem(n, orTop(path), "write the value out, or quote a text that begins with *", "aliases aren't supported")
 		return
@@ -114,6 +119,9 @@ func (d *decoder) isList(n *yaml.Node, path Path) bool {
 
 func (d *decoder) elements(n *yaml.Node, v reflect.Value, path Path, tag reflect.StructTag) {
 	for i, element := range n.Content {
+		if d.more {
+			return
+		}
 		d.value(element, v.Index(i), path.Item(label(element, i)), tag)
 	}
 }
@@ -153,7 +161,7 @@ func (d *decoder) pairs(n *yaml.Node, path Path, fields []field, do func(key, va
 		return false
 	}
 	lines, merged := map[string]int{}, false
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && !d.more; i += 2 {
 		key := n.Content[i]
 		switch line, twice := lines[key.Value]; {
 		case key.ShortTag() == "!!merge":

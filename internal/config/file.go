@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,9 +19,14 @@ import (
 	"github.com/rota-dev/rota/rotation"
 )
 
-// maxSize is the largest file accepted, enough for several hundred thousand
-// secrets. Anything larger is probably a mistake, or an attack on the parser.
-const maxSize = 16 << 20
+// The largest file accepted, and the most lines and values in it, with all that
+// it includes: enough for several hundred thousand secrets. Anything larger is
+// probably a mistake, or an attack on the parser, which needs some hundred bytes
+// for each value.
+const (
+	maxSize  = 16 << 20
+	maxParts = 2_000_000
+)
 
 // File is a rota.yaml that has been read and validated.
 type File struct {
@@ -37,8 +43,27 @@ type File struct {
 
 // Load reads and validates a file that uses this catalog's kinds. It looks at
 // nothing outside the file. It returns all problems at once, as [Errors], up to
-// maxProblems.
-func (c *Catalog) Load(path string) (*File, error) {
+// maxProblems. When the context ends, it returns at once. What kept it busy, such as
+// a pipe that nobody writes to, may then go on for a while.
+func (c *Catalog) Load(ctx context.Context, path string) (*File, error) {
+	type result struct {
+		file *File
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		file, err := c.load(path)
+		done <- result{file, err}
+	}()
+	select {
+	case r := <-done:
+		return r.file, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("config %s: reading it was interrupted: %w", path, ctx.Err())
+	}
+}
+
+func (c *Catalog) load(path string) (*File, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, rota.WithRemedies(fmt.Errorf("config %s: %w", path, os.ErrNotExist), rota.Command("rota init"))
@@ -54,14 +79,17 @@ func (c *Catalog) Load(path string) (*File, error) {
 	return c.Parse(path, data)
 }
 
-// Parse is Load for a file's content. The path appears in errors, and relative
+// Parse is [Catalog.Load] for a file's content. The path appears in errors, and relative
 // paths in ${file:…} are relative to its folder.
 func (c *Catalog) Parse(path string, data []byte) (*File, error) {
 	d := &decoder{catalog: c, problems: problems{file: path}, warnings: problems{file: path}}
 	f := &File{Path: path, sources: []source{{path, data}}, catalog: c}
-	if n := d.parse(data); n != nil {
+	n := d.parse(data)
+	if n != nil {
 		d.value(n, reflect.ValueOf(&f.Document).Elem(), nil, "")
 		d.include(f)
+	}
+	if n != nil && !d.more { // otherwise there's enough to correct first
 		if n.Kind == yaml.MappingNode && !slices.ContainsFunc(n.Content, func(key *yaml.Node) bool { return key.Value == "secrets" || key.Value == "include" }) {
 			d.problem(n, top, "", "secrets is missing")
 		}
@@ -95,6 +123,10 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 		d.add(start, nil, "several files, each with a data folder of its own", "the file is larger than %d MiB", maxSize>>20)
 		return nil
 	}
+	if d.parts += parts(data); d.parts > maxParts {
+		d.add(start, nil, "several files, each with a data folder of its own", "it and what it includes have more than %d lines and values", maxParts)
+		return nil
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var n, more yaml.Node
 	switch err := decoder.Decode(&n); {
@@ -118,6 +150,15 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 		return nil
 	}
 	return n.Content[0]
+}
+
+// parts returns how many lines and values a file has, or a few more: each but the
+// first follows one of these characters.
+func parts(data []byte) (n int) {
+	for _, mark := range []string{"\n", ",", ":", "[", "{", "- ", "? "} {
+		n += bytes.Count(data, []byte(mark))
+	}
+	return n
 }
 
 var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)

@@ -63,7 +63,7 @@ func TestADocumentNeverPrintsItsTexts(t *testing.T) {
 }
 
 func TestAMissingFileSaysHowToMakeOne(t *testing.T) {
-	_, err := builtin.Load(filepath.Join(t.TempDir(), "rota.yaml"))
+	_, err := builtin.Load(t.Context(), filepath.Join(t.TempDir(), "rota.yaml"))
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(hint.Text(err), "(try: rota init)") {
 		t.Errorf("error %v", err)
 	}

@@ -60,6 +60,9 @@ func (x *includer) include(path string, patterns []provider.Plain) {
 		if p.Text == "" {
 			continue // already reported
 		}
+		if x.more {
+			return
+		}
 		pattern := p.Text
 		if !filepath.IsAbs(pattern) {
 			pattern = filepath.Join(filepath.Dir(path), pattern)
@@ -78,6 +81,9 @@ func (x *includer) include(path string, patterns []provider.Plain) {
 			x.warnings.add(p.At, Path{"include"}, "correct the pattern, or remove it", "no file matches %q in %s", p.Text, filepath.Dir(path))
 		}
 		for _, file := range files {
+			if x.more {
+				return
+			}
 			x.file(p, file)
 		}
 	}
@@ -181,7 +187,8 @@ func matching(pattern string) ([]string, error) {
 
 var errLarge = fmt.Errorf("all files together are larger than %d MiB", maxSize>>20)
 
-// readIncluded reads a regular file: opening a pipe would block.
+// readIncluded reads a regular file of the given length or shorter: opening a pipe
+// would block.
 func readIncluded(path string, most int) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -225,7 +232,7 @@ func realPath(path string) string {
 // Unchanged reports whether the files on disk are still those that were read.
 func (f *File) Unchanged() bool {
 	for _, s := range f.sources {
-		data, err := os.ReadFile(s.path)
+		data, err := readIncluded(s.path, len(s.data))
 		if err != nil || !bytes.Equal(data, s.data) {
 			return false
 		}

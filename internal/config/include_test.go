@@ -60,7 +60,7 @@ team-password
 
 func TestAConfigurationIncludesOthers(t *testing.T) {
 	dir := extract(t, teams)
-	f, err := builtin.Load(filepath.Join(dir, "rota.yaml"))
+	f, err := builtin.Load(t.Context(), filepath.Join(dir, "rota.yaml"))
 	if err != nil {
 		t.Fatal(hint.Text(err))
 	}
@@ -111,7 +111,7 @@ func TestChangesInEveryIncludedFileAreNoticed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := extract(t, teams)
-			f, err := builtin.Load(filepath.Join(dir, "rota.yaml"))
+			f, err := builtin.Load(t.Context(), filepath.Join(dir, "rota.yaml"))
 			if err != nil {
 				t.Fatal(hint.Text(err))
 			}
@@ -125,7 +125,7 @@ func TestChangesInEveryIncludedFileAreNoticed(t *testing.T) {
 			if f.Unchanged() {
 				t.Error("the change is not noticed")
 			}
-			if f, err = builtin.Load(filepath.Join(dir, "rota.yaml")); err != nil || f.Sum() == before {
+			if f, err = builtin.Load(t.Context(), filepath.Join(dir, "rota.yaml")); err != nil || f.Sum() == before {
 				t.Errorf("its sum is the same: %v", err)
 			}
 		})
@@ -161,7 +161,7 @@ func TestMistakesInIncludedFilesNameTheRightFile(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := extract(t, test.files)
-			_, err := builtin.Load(filepath.Join(dir, "rota.yaml"))
+			_, err := builtin.Load(t.Context(), filepath.Join(dir, "rota.yaml"))
 			if err == nil {
 				t.Fatal("taken")
 			}
@@ -174,7 +174,7 @@ func TestMistakesInIncludedFilesNameTheRightFile(t *testing.T) {
 
 func TestAPatternWithoutFilesIsAWarning(t *testing.T) {
 	dir := extract(t, "-- rota.yaml --\ninclude: [team/*.yaml]\nsecrets: []\n-- teams/a.yaml --\nsecrets: []\n")
-	f, err := builtin.Load(filepath.Join(dir, "rota.yaml"))
+	f, err := builtin.Load(t.Context(), filepath.Join(dir, "rota.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestAPatternWithoutFilesIsAWarning(t *testing.T) {
 
 func TestAFileThatSeveralIncludeIsReadOnce(t *testing.T) {
 	dir := extract(t, "-- rota.yaml --\ninclude: [a.yaml, b.yaml, \"?.yaml\"]\n-- a.yaml --\ninclude: [c.yaml]\n-- b.yaml --\ninclude: [./c.yaml]\n-- c.yaml --\nsecrets: [{name: c, issuer: {manual: {what: a}}}]\n")
-	if f, err := builtin.Load(filepath.Join(dir, "rota.yaml")); err != nil || len(f.Names()) != 1 {
+	if f, err := builtin.Load(t.Context(), filepath.Join(dir, "rota.yaml")); err != nil || len(f.Names()) != 1 {
 		t.Errorf("%v", err)
 	}
 }
@@ -197,7 +197,7 @@ func TestAPipeIsNotIncluded(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.yaml"), 0o600); err != nil {
 		testenv.Missing(t, "a named pipe", err.Error())
 	}
-	if _, err := builtin.Load(filepath.Join(dir, "rota.yaml")); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := builtin.Load(t.Context(), filepath.Join(dir, "rota.yaml")); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("%v", err)
 	}
 }
@@ -210,7 +210,7 @@ func TestNoTargetWritesToAnIncludedFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := builtin.Load(filepath.Join(dir, "rota.yaml")); err == nil || !strings.Contains(err.Error(), "the configuration itself") {
+	if _, err := builtin.Load(t.Context(), filepath.Join(dir, "rota.yaml")); err == nil || !strings.Contains(err.Error(), "the configuration itself") {
 		t.Errorf("%v", err)
 	}
 }
@@ -220,7 +220,7 @@ func TestUnresolvedReferencesAreNamedBySecret(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "teams/a/db.pw")); err != nil {
 		t.Fatal(err)
 	}
-	f, err := builtin.Load(filepath.Join(dir, "rota.yaml"))
+	f, err := builtin.Load(t.Context(), filepath.Join(dir, "rota.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func awsFiles(t *testing.T) {
 func wireEverything(t *testing.T, w *world) *Wired {
 	t.Helper()
 	awsFiles(t)
-	f, err := builtin.Load("testdata/good/everything.yaml")
+	f, err := builtin.Load(t.Context(), "testdata/good/everything.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestAllPartsOfASecretAreWired(t *testing.T) {
 }
 
 func TestPoliciesAreMergedKeyByKey(t *testing.T) {
-	f, err := builtin.Load("testdata/good/everything.yaml")
+	f, err := builtin.Load(t.Context(), "testdata/good/everything.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestPasswordsAreAsLongAsTheFileSays(t *testing.T) {
 func TestReferencesAreResolved(t *testing.T) {
 	w := goodWorld()
 	awsFiles(t)
-	f, err := builtin.Load("testdata/good/everything.yaml")
+	f, err := builtin.Load(t.Context(), "testdata/good/everything.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestAFileOpenToOthersIsWarnedOf(t *testing.T) {
 
 func TestWithoutRotasOwnStoreOnlyItsSecretsAreBroken(t *testing.T) {
 	awsFiles(t)
-	f, err := builtin.Load("testdata/good/everything.yaml")
+	f, err := builtin.Load(t.Context(), "testdata/good/everything.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func TestAnotherSecretIsReadOnce(t *testing.T) {
 }
 
 func TestACancelledWiringIsAnError(t *testing.T) {
-	f, err := builtin.Load("testdata/base.yaml")
+	f, err := builtin.Load(t.Context(), "testdata/base.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

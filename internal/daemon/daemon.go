@@ -35,8 +35,8 @@ import (
 
 // Options configure a daemon.
 type Options struct {
-	// Load reads the configuration. Required.
-	Load func() (*config.File, error)
+	// Load reads the configuration, and returns when the context ends. Required.
+	Load func(context.Context) (*config.File, error)
 	// Environment resolves the configuration's references. Its OwnStore and
 	// Budget are the daemon's.
 	Environment config.Environment
@@ -131,7 +131,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		return nil, err
 	}
 	d.Environment.Budget = d.metrics.Budget(d.Environment.Budget)
-	file, err := o.Load()
+	file, err := o.Load(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -161,9 +161,11 @@ func (d *Daemon) follow(ctx context.Context, fingerprints map[string]string) err
 
 // reload reads the configuration again. An invalid one changes nothing.
 func (d *Daemon) reload(ctx context.Context) error {
-	file, err := d.Load()
+	file, err := d.Load(ctx)
 	if err != nil {
-		d.noteRefused(ctx, err)
+		if ctx.Err() == nil { // otherwise reading it was interrupted
+			d.noteRefused(ctx, err)
+		}
 		return err
 	}
 	return d.apply(ctx, file)

@@ -2,12 +2,16 @@ package daemon_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
+	"github.com/rota-dev/rota/internal/config"
 	"github.com/rota-dev/rota/internal/daemon"
 )
 
@@ -49,4 +53,34 @@ func TestOnlyChangesThatNeedARestartAreReported(t *testing.T) {
 	if !strings.Contains(said.String(), warning) {
 		t.Errorf("the metrics were closed:\n%s", said)
 	}
+}
+
+// A pipe that nobody writes to stands for a file that takes long to read.
+func TestADaemonStopsWhileItReadsItsConfiguration(t *testing.T) {
+	const licence = "secrets: [{name: app/licence, issuer: {manual: {what: a licence}}}]\n"
+	said := &lines{}
+	t.Cleanup(func() { // after the daemon's end, which it waits for
+		if strings.Contains(said.String(), "the configuration is unchanged") {
+			t.Errorf("a reload that was interrupted is reported:\n%s", said)
+		}
+	})
+	reading := make(chan struct{}, 100)
+	w, stop := startStoppable(t, "", licence, func(o *daemon.Options) {
+		o.Log = slog.New(slog.NewJSONHandler(said, nil))
+		load := o.Load
+		o.Load = func(ctx context.Context) (*config.File, error) {
+			reading <- struct{}{}
+			return load(ctx)
+		}
+	})
+	<-reading // at its start
+	next := w.file + ".next"
+	if err := syscall.Mkfifo(next, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, w.file); err != nil {
+		t.Fatal(err)
+	}
+	<-reading
+	stop()
 }

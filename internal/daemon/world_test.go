@@ -105,7 +105,7 @@ func (w *world) serve(database string, change ...func(*daemon.Options)) (stop fu
 	t.Helper()
 	ready := make(chan net.Addr, 1)
 	o := daemon.Options{
-		Load: func() (*config.File, error) { return catalog.Load(w.file) }, DB: w.db, Database: database,
+		Load: func(ctx context.Context) (*config.File, error) { return catalog.Load(ctx, w.file) }, DB: w.db, Database: database,
 		Listen: "127.0.0.1:0", Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Ready: func(a net.Addr) { ready <- a }, WatchEvery: 50 * time.Millisecond, SurveyEvery: 50 * time.Millisecond,
 	}

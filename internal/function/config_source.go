@@ -34,7 +34,7 @@ func readConfig(ctx context.Context, known *config.Catalog, s settings, c *aws.C
 	}
 	scheme, place, remote := strings.Cut(s.config, "://")
 	if !remote {
-		return known.Load(s.config)
+		return known.Load(ctx, s.config)
 	}
 	switch scheme {
 	case "s3":
