@@ -50,7 +50,7 @@ const (
 	HoldNone          HoldKind = ""
 	HoldNotAdopted    HoldKind = "not adopted"
 	HoldNeverIssued   HoldKind = "never issued"
-	HoldForeignChange HoldKind = "changed by somebody else"
+	HoldForeignChange HoldKind = "changed by someone else"
 	HoldInUse         HoldKind = "previous in use"
 	HoldStillActive   HoldKind = "previous still active"
 	HoldNoFreeSlot    HoldKind = "no free place"
