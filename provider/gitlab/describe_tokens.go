@@ -25,7 +25,7 @@ func issuers() []provider.Issuer {
 
 // accessToken is what project, group and personal access tokens have in common.
 type accessToken struct {
-	Name         provider.Plain    `json:"name" jsonschema:"The tokens' name, by which Rota tells them from others."`
+	Name         provider.Plain    `json:"name" jsonschema:"The tokens' name. It's how Rota recognizes them."`
 	Scopes       []provider.Plain  `json:"scopes" jsonschema:"What a token may do, such as read_api."`
 	ExpiresAfter provider.Duration `json:"expires_after,omitzero" default:"364d" jsonschema:"How long a token is valid, in days: longer than rotate_every and delete_previous_after together."`
 }
@@ -167,7 +167,7 @@ func (c *personalTokenConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
 type triggerTokenConfig struct {
 	At      provider.Pos   `json:"-"`
 	Project provider.Text  `json:"project" jsonschema:"The project's path, such as shop/api, or its number in quotes."`
-	Name    provider.Plain `json:"name" jsonschema:"The tokens' description, by which Rota tells them from others."`
+	Name    provider.Plain `json:"name" jsonschema:"The tokens' description. It's how Rota recognizes them."`
 }
 
 // Validate implements [provider.Validator].
