@@ -9,12 +9,12 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// maxAnswer is the most that's read of one answer. The largest that AWS gives is
-// a document in S3 or a credential report.
+// maxAnswer is how much of an answer is read. AWS's largest are documents in S3 and
+// credential reports.
 const maxAnswer = 2 * maxDocument
 
 // bound is a middleware that stops reading an answer that's far too large. The SDK
-// reads any answer into memory, however long it goes on.
+// would read all of it into memory, however large it is.
 func bound(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RotaBound", func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,

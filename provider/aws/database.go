@@ -19,8 +19,8 @@ const (
 	clusterTag  = "aws:rds:primarydbclusterarn"
 )
 
-// ManagedDatabase asks RDS for the address of the database whose master's
-// password RDS manages in this secret: for a cluster, that of its writer. It
+// ManagedDatabase asks RDS for the address of the database whose master password
+// RDS manages in this secret. For a cluster, that's its writer's address. It
 // returns [rota.ErrNotFound] if RDS doesn't manage the secret.
 func (c *Connection) ManagedDatabase(ctx context.Context, e Entry) (host string, port int, err error) {
 	for key, arn := range e.Tags {
@@ -67,13 +67,13 @@ func (c *Connection) address(op string, host *string, port *int32) (string, int,
 	return *host, int(*port), nil
 }
 
-// unaddressed is for a database that's only being created, or deleted.
+// unaddressed is the error for a database that's still being created, or deleted.
 func (c *Connection) unaddressed(op string) error {
 	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassWait, Err: errors.New("RDS names no address for it")}
 }
 
-// databasePermissions are those to look up the databases of a secret that RDS
-// manages.
+// databasePermissions returns what's needed to look up the database of a secret
+// that RDS manages.
 func (p Place) databasePermissions() []Permission {
 	const why = "asks RDS at which address the database is whose master's password it manages"
 	return []Permission{

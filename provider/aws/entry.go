@@ -14,7 +14,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Entry is what Secrets Manager says about a secret.
+// Entry describes a secret in Secrets Manager.
 type Entry struct {
 	Name, ARN string
 	Tags      map[string]string
@@ -151,8 +151,8 @@ func (s *secretStore) RemoveTag(ctx context.Context, key string) error {
 
 type rotationTokenKey struct{}
 
-// WithRotationToken has values put with the token that Secrets Manager gave to
-// the rotation, for secrets of other accounts: it proves there whose they are.
+// WithRotationToken returns a store that puts values with the token that Secrets
+// Manager gave to the rotation. Secrets in other accounts require it as proof.
 func WithRotationToken(ctx context.Context, token string) context.Context {
 	return context.WithValue(ctx, rotationTokenKey{}, token)
 }

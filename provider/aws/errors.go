@@ -101,9 +101,8 @@ func classify(err error) *rota.Error {
 	return e
 }
 
-// missingHint returns what a person can do about something that they named and
-// AWS doesn't have. What Rota itself looks for may be missing without anything
-// being wrong.
+// missingHint returns what a person can do if AWS doesn't have what they named.
+// Something that only Rota looks for can be missing without anything being wrong.
 func missingHint(code, action string) string {
 	switch {
 	case code == "NoSuchEntity" && strings.HasPrefix(action, "iam:"):
@@ -126,8 +125,9 @@ func httpOf(err error) (status int, requestID string) {
 	return status, requestID
 }
 
-// withoutBody is an error without an answer of AWS: no connection, a deadline,
-// no credentials, or an answer that can't be read, whose text is left out.
+// withoutBody describes an error for which there's no answer from AWS: no
+// connection, a deadline, no credentials, or a malformed answer, which it doesn't
+// quote.
 func withoutBody(err error, status int, requestID string) error {
 	for _, known := range []error{context.DeadlineExceeded, context.Canceled, errUnreadable} {
 		if errors.Is(err, known) {
@@ -146,8 +146,8 @@ func withoutBody(err error, status int, requestID string) error {
 // metadataService is the SDK's name for the instance's metadata service.
 const metadataService = "ec2imds"
 
-// chainEnd tells an error of the metadata service, the last of the
-// SDK's credential chain: nothing before it had credentials. It gives what the
+// chainEnd reports whether an error came from the metadata service, the last link
+// of the SDK's credential chain: nothing before it had credentials. why is what the
 // service answered.
 func chainEnd(err error, status int) (why string, ok bool) {
 	for {

@@ -12,19 +12,19 @@ import (
 // Function is what a Lambda function that runs Rota needs besides what its
 // secrets need. Access to its log is up to whoever creates the function.
 type Function struct {
-	// Config is where its rota.yaml is, as the function's ROTA_CONFIG says it:
-	// s3://bucket/key or ssm:///name. Empty, or a path, for one that is packed
+	// Config is where its rota.yaml is, as in the function's ROTA_CONFIG:
+	// s3://bucket/key or ssm:///name. It's empty or a path if the file is packed
 	// with the function.
 	Config string
 	// Masters are the names or ARNs of the secrets that others name as their
-	// masterarn: the function logs in with them and changes nothing of them.
+	// masterarn. The function logs in with them and doesn't change them.
 	Masters []string
 	// DeadLetters is the ARN of the dead-letter queue; empty for none.
 	DeadLetters string
 }
 
-// Permissions are those that concern the function itself, at the place where
-// it runs. An address, a secret or a queue that is none is an error.
+// Permissions returns those that concern the function itself, at the place where
+// it runs. It returns an error for a malformed address, secret or queue.
 func (f Function) Permissions(at Place) ([]Permission, error) {
 	var needs []Permission
 	if scheme, place, remote := strings.Cut(f.Config, "://"); remote { // else it is packed with the function

@@ -65,7 +65,7 @@ func (c *Connection) FindKeys(ctx context.Context) (found []Holder, problems []e
 	return found, unread.problems(), nil
 }
 
-// listSecrets lists the secrets that are not scheduled for deletion.
+// listSecrets lists the secrets that aren't scheduled for deletion.
 func (c *Connection) listSecrets(ctx context.Context) ([]types.SecretListEntry, error) {
 	var secrets []types.SecretListEntry
 	pages := secretsmanager.NewListSecretsPaginator(c.secrets, &secretsmanager.ListSecretsInput{MaxResults: awssdk.Int32(100)},
@@ -106,7 +106,7 @@ func (c *Connection) batchRead(ctx context.Context, secrets []types.SecretListEn
 	}
 }
 
-// readEach reads the current values of some secrets with a call for each.
+// readEach reads the current values of some secrets, one call at a time.
 func (c *Connection) readEach(ctx context.Context, secrets []types.SecretListEntry, values map[string]string, unread *unread) {
 	for _, s := range secrets {
 		out, err := c.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: s.ARN, VersionStage: awssdk.String("AWSCURRENT")})
@@ -119,7 +119,7 @@ func (c *Connection) readEach(ctx context.Context, secrets []types.SecretListEnt
 	}
 }
 
-// holders are the access keys whose ids stand in a secret's value.
+// holders returns the access keys whose ids are in a secret's value.
 func holders(name, region, value string) []Holder {
 	ids := slices.Compact(slices.Sorted(slices.Values(keyID.FindAllString(value, -1))))
 	if len(ids) == 0 {
@@ -145,8 +145,8 @@ func holders(name, region, value string) []Holder {
 	return found
 }
 
-// secretField is the one field that looks like a secret access key; of several
-// the one whose name says so, "" where that is not one either.
+// secretField returns the one field that looks like a secret access key. If there
+// are several, it's the one with a telling name; "" if there isn't exactly one.
 func secretField(texts map[string]string) string {
 	var like, named []string
 	for _, field := range slices.Sorted(maps.Keys(texts)) {
@@ -166,7 +166,7 @@ func secretField(texts map[string]string) string {
 	return ""
 }
 
-// unread gathers the secrets that could not be read, by reason.
+// unread collects the secrets that couldn't be read, by reason.
 type unread struct {
 	c       *Connection
 	reasons map[string][]string
@@ -179,7 +179,7 @@ func (u *unread) add(secret, why string) {
 	u.reasons[why] = append(u.reasons[why], secret)
 }
 
-// problems is an error for each reason, with the first secret's name.
+// problems returns an error for each reason, with the first secret's name.
 func (u *unread) problems() []error {
 	var all []error
 	for _, why := range slices.Sorted(maps.Keys(u.reasons)) {

@@ -186,9 +186,8 @@ func (c *Connection) rootKeys(ctx context.Context) *bool {
 	return new(present > 0)
 }
 
-// DiscoverPermissions are what listing an account's keys needs, with those for
-// a search of its secrets' values. None of the listing actions can be bound to
-// a resource.
+// DiscoverPermissions returns what's needed to list an account's keys and to search
+// its secrets' values. None of the listing actions can be restricted to a resource.
 func DiscoverPermissions(at Place, searchSecrets bool) []Permission {
 	needs := Permission{ID: "ListUsers", Resource: "*"}.each(
 		reason{"iam:ListUsers", "lists the users"},

@@ -86,7 +86,7 @@ func PlaceOf(region, account string) Place {
 }
 
 // partitionOf returns a region's partition and the suffix of its host names, as
-// the SDK knows them. The suffixes can't be told from a partition's name.
+// the SDK knows them. The suffix doesn't follow from the partition's name.
 func partitionOf(region string) (partition, domain string) {
 	e, err := secretsmanager.NewDefaultEndpointResolver().ResolveEndpoint(region, secretsmanager.EndpointResolverOptions{})
 	if err != nil || e.PartitionID == "" {
@@ -106,9 +106,9 @@ func (p Place) arn(service, resource string) string {
 	return strings.Join([]string{"arn", p.Partition, service, region, p.Account, resource}, ":")
 }
 
-// useOfKey is a permission on a KMS key, by its id, ARN or alias, through a
-// service only. An alias is no resource of the actions that need it: all keys
-// are, on the condition that they have it.
+// useOfKey is a permission to use a KMS key, given by id, ARN or alias, through one
+// service only. An alias can't be the resource of these actions, so the permission
+// covers all keys on condition that they have the alias.
 func (p Place) useOfKey(id, service string) Permission {
 	_, domain := partitionOf(p.Region)
 	need := Permission{

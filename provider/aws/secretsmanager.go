@@ -27,7 +27,7 @@ const (
 	// that was never tested must not be current. Its value is an empty JSON
 	// object. Rota's versions don't include it: to Rota nothing is current then.
 	emptyVersion = "rota-empty-00000000000000000000000000"
-	// emptyLabel tells people what that version is.
+	// emptyLabel shows people what that version is for.
 	emptyLabel = "ROTA_EMPTY"
 	emptyValue = "{}"
 )
@@ -70,12 +70,12 @@ func (c *Connection) SecretsManager(cfg SecretsManagerConfig) rota.Store {
 	return &secretStore{connection: c, cfg: cfg, created: map[string]time.Time{}}
 }
 
-// op names what is tried, in errors.
+// op names the operation in errors.
 func (s *secretStore) op(verb string) string { return verb + " secret " + s.cfg.Name }
 
 func (s *secretStore) fail(verb string, err error) error { return s.connection.fail(s.op(verb), err) }
 
-// look is DescribeSecret; nil for a secret that does not exist.
+// look calls DescribeSecret. It returns nil if the secret doesn't exist.
 func (s *secretStore) look(ctx context.Context) (*secretsmanager.DescribeSecretOutput, error) {
 	out, err := s.connection.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &s.cfg.Name})
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {
@@ -91,7 +91,7 @@ func (s *secretStore) look(ctx context.Context) (*secretsmanager.DescribeSecretO
 	return out, nil
 }
 
-// holder is the version that carries a label, "" for none.
+// holder returns the version that carries a label, "" if none does.
 func holder(out *secretsmanager.DescribeSecretOutput, label rota.Label) string {
 	if out != nil {
 		for id, labels := range out.VersionIdsToStages {
@@ -138,9 +138,9 @@ func (s *secretStore) Describe(ctx context.Context) (rota.Contents, error) {
 	return contents, nil
 }
 
-// dates are when the versions were made. AWS is asked only for versions that
-// were never seen before. One that is only announced, as at the beginning of
-// Secrets Manager's own rotation, has no value yet and may not be listed.
+// dates returns when the versions were created. It asks AWS only about versions
+// that it hasn't seen before. A version that's merely announced, as when Secrets
+// Manager starts its own rotation, has no value yet and might not be listed.
 func (s *secretStore) dates(ctx context.Context, ids []string, announced string) (map[string]time.Time, error) {
 	s.mu.Lock()
 	known := make(map[string]time.Time, len(ids))
@@ -182,10 +182,10 @@ func (s *secretStore) dates(ctx context.Context, ids []string, announced string)
 	return known, nil
 }
 
-// errNoValue: the version does not exist, or has no value yet.
+// errNoValue means that the version doesn't exist, or has no value yet.
 var errNoValue = fmt.Errorf("no such version, or no value in it yet: %w", rota.ErrNotFound)
 
-// read gets the JSON object of a version.
+// read returns the JSON object in a version.
 func (s *secretStore) read(ctx context.Context, version string) (document, error) {
 	if len(version) < minVersion || len(version) > maxVersion { // no id that Secrets Manager could know
 		return document{}, s.connection.refuse(s.op("read version "+version+" of"), "", errNoValue)

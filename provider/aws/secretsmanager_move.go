@@ -11,8 +11,8 @@ import (
 )
 
 // Move implements [rota.Store]. UpdateSecretVersionStage is itself the
-// compare-and-swap; the secret is looked at only to say why it was refused,
-// or where no version is expected to carry the label.
+// compare-and-swap. The secret is described only to explain a refusal, or if no
+// version is expected to carry the label.
 func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 	op := s.op("move " + string(r.Label) + " of")
 	if r.Label == "" {
@@ -46,8 +46,8 @@ func (s *secretStore) Move(ctx context.Context, r rota.MoveRequest) error {
 	return s.connection.fail(op, err)
 }
 
-// whyNotMoved finds out what a refusal means. A repeated call whose first
-// reply was lost is refused too, and is done all the same.
+// whyNotMoved finds out what a refusal means. A call that's repeated because its
+// first response was lost is refused too, although it succeeded.
 func (s *secretStore) whyNotMoved(ctx context.Context, op string, r rota.MoveRequest, refusal error) error {
 	if _, done, err := s.compare(ctx, op, r); done || err != nil {
 		return err
@@ -55,8 +55,9 @@ func (s *secretStore) whyNotMoved(ctx context.Context, op string, r rota.MoveReq
 	return s.connection.fail(op, refusal)
 }
 
-// compare looks where the label is now: done, where it should be; an error,
-// where neither there nor where the request expects it.
+// compare finds out where the label is now. It's done if the label is where it
+// should be. It's an error if the label is neither there nor where the request
+// expects it.
 func (s *secretStore) compare(ctx context.Context, op string, r rota.MoveRequest) (now string, done bool, err error) {
 	now, err = s.carrier(ctx, r.Label)
 	switch {
@@ -70,13 +71,13 @@ func (s *secretStore) compare(ctx context.Context, op string, r rota.MoveRequest
 	return now, false, nil
 }
 
-// carrier is the version that carries the label now, "" for none.
+// carrier returns the version that carries the label now, "" if none does.
 func (s *secretStore) carrier(ctx context.Context, label rota.Label) (string, error) {
 	out, err := s.look(ctx)
 	return holder(out, label), err
 }
 
-// visible is a version as Rota sees it: the empty one is none.
+// visible returns the version as Rota sees it: "" for the empty one.
 func visible(version string) string {
 	if version == emptyVersion {
 		return ""

@@ -21,14 +21,14 @@ func (s *secretStore) Permissions(_ context.Context, at Place) []Permission {
 	return needs
 }
 
-// exists tells whether the secret is given by an ARN, which can't be created.
+// exists reports whether the secret is given by an ARN, which can't be created.
 func (s *secretStore) exists() bool { return strings.HasPrefix(s.cfg.Name, "arn:") }
 
-// resources are the secret in a policy: its ARN, which AWS ends in a hyphen and
-// six random characters. Secrets Manager accepts an ARN without these, but a
-// policy with it would allow nothing. A name's last word may look like them, such
-// as that of my-secret; as six small letters or digits are hardly ever random,
-// both are allowed then.
+// resources returns the secret's ARNs for a policy. AWS appends a hyphen and six
+// random characters to the name. Secrets Manager accepts an ARN without them, but a
+// policy with such an ARN allows nothing. The end of a name can look like them, as
+// in my-secret. Six lowercase letters or digits are hardly ever random, so in that
+// case both ARNs are allowed.
 func (s *secretStore) resources(at Place) []string {
 	const suffix = "-??????"
 	switch end := randomEnd.FindStringSubmatch(s.cfg.Name); {

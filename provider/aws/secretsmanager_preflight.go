@@ -43,7 +43,7 @@ func (s *secretStore) Preflight(ctx context.Context) []rota.Finding {
 	return append(findings, s.connection.permissions(ctx, me, s.needs(awssdk.ToString(out.ARN), at))...)
 }
 
-// preflightOwner finds who else changes the secret.
+// preflightOwner finds out who else changes the secret.
 func (s *secretStore) preflightOwner(out *secretsmanager.DescribeSecretOutput) []rota.Finding {
 	var findings []rota.Finding
 	if awssdk.ToBool(out.RotationEnabled) {
@@ -65,7 +65,7 @@ func (s *secretStore) preflightOwner(out *secretsmanager.DescribeSecretOutput) [
 	return findings
 }
 
-// preflightLabels finds an AWSPENDING that Rota did not leave.
+// preflightLabels finds an AWSPENDING that isn't Rota's.
 func (s *secretStore) preflightLabels(ctx context.Context, out *secretsmanager.DescribeSecretOutput) rota.Finding {
 	check := "labels of secret " + s.cfg.Name
 	contents, err := s.Describe(ctx)

@@ -14,7 +14,7 @@ import (
 	"github.com/rota-dev/rota"
 )
 
-// Put implements [rota.Store]. It creates the secret where there is none.
+// Put implements [rota.Store]. It creates the secret if it doesn't exist.
 func (s *secretStore) Put(ctx context.Context, r rota.PutRequest) error {
 	return rota.Sanitize(s.put(ctx, r), r.Credential)
 }
@@ -28,8 +28,8 @@ func (s *secretStore) put(ctx context.Context, r rota.PutRequest) error {
 	if err != nil {
 		return s.connection.refuse(op, "fields that the issuer's credentials have", err)
 	}
-	// A repeated Put must not look at AWSCURRENT: that may hold other fields by
-	// now, and the merged text would differ from what was stored.
+	// A repeated Put must not look at AWSCURRENT, which might hold other fields by
+	// now: the merged text would differ from what was stored.
 	if known, err := s.sameAs(ctx, r.Version, values); known || err != nil {
 		return err
 	}
@@ -82,8 +82,8 @@ func checkPut(r rota.PutRequest) error {
 	return nil
 }
 
-// sameAs tells whether the version exists with these values already. With
-// others it is [rota.ErrConflict].
+// sameAs reports whether the version already exists with these values. If it has
+// others, it returns [rota.ErrConflict].
 func (s *secretStore) sameAs(ctx context.Context, version string, values map[string]string) (bool, error) {
 	doc, err := s.read(ctx, version)
 	switch {
@@ -98,8 +98,8 @@ func (s *secretStore) sameAs(ctx context.Context, version string, values map[str
 	return true, nil
 }
 
-// base is the object to merge into: the current version's. A secret that does
-// not exist, or has nothing current, is given an empty version first.
+// base returns the object to merge into: the current version's. A secret that
+// doesn't exist, or has no current version, gets an empty one first.
 func (s *secretStore) base(ctx context.Context) (document, error) {
 	out, err := s.look(ctx)
 	if err != nil {
@@ -123,8 +123,8 @@ func (s *secretStore) putEmpty(ctx context.Context, create bool) error {
 			return s.fail("create", err)
 		}
 	}
-	// Not AWSCURRENT: where the look was stale, this would take it off a good
-	// version. Where this is the first version, AWS adds AWSCURRENT.
+	// Not AWSCURRENT: if the description was stale, this would take it off a good
+	// version. If this is the first version, AWS adds AWSCURRENT.
 	_, err := s.connection.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
 		SecretId:           &s.cfg.Name,
 		ClientRequestToken: awssdk.String(emptyVersion),
