@@ -12,6 +12,11 @@ func RefuseDriver(st State, p Policy, now time.Time) error { return newView(st, 
 
 func TakenIn(st State) []string { return newView(st, Policy{}, time.Time{}).taken() }
 
+// FailureOver reports whether what failed last is done or isn't due any more.
+func FailureOver(st State, p Policy, now time.Time) bool {
+	return newView(st, p, now).overtakesFailure(Plan(st, p, now))
+}
+
 // WaysOut are the remedies of errors, by what went wrong.
 func WaysOut(st State, p Policy, now time.Time) map[string][]rota.Remedy {
 	v := newView(st, p, now)

@@ -255,11 +255,16 @@ func (v *view) makeRoom() []rota.Remedy {
 }
 
 // makeRoomForNext returns the remedies if the previous credential takes the place
-// of one that's asked for. If the current one is dead, the previous one may be all
-// that works.
+// of one that's asked for. If the current one is dead or consumers don't have it,
+// the previous one may be all that works for them.
 func (v *view) makeRoomForNext() []rota.Remedy {
-	if v.dead(v.current) && v.previous.Ours() {
+	switch {
+	case !v.previous.Ours():
+		return v.makeRoom()
+	case v.dead(v.current):
 		return v.currentDead()
+	case v.Progress.Versions[v.current.ID].ServedAt.IsZero() && !v.off():
+		return []rota.Remedy{v.remedy(rota.RemedyRollBack, "to the previous one, which consumers may still have")}
 	}
 	return v.makeRoom()
 }

@@ -38,12 +38,11 @@ func (v *view) retirement() rota.Step {
 // remembered may be from a version that took every credential for one that can
 // be deactivated.
 func (v *view) off() bool {
-	c, there := v.issued(v.previous.CredentialID)
 	if v.deletesActive() {
 		return v.dead(v.previous)
 	}
-	on := there && c.Active && v.CanDeactivate
-	return !v.Progress.Versions[v.previous.ID].DeactivatedAt.IsZero() && !on
+	c, _ := v.issued(v.previous.CredentialID)
+	return !v.Progress.Versions[v.previous.ID].DeactivatedAt.IsZero() && !c.Active
 }
 
 // ruleRetire deactivates the previous credential after its grace and only when
@@ -120,7 +119,7 @@ func (v *view) deleteActive() (Decision, bool) {
 	if forced {
 		return v.do(rota.StepDelete, v.previous, at, "%s%s", v.forcedBefore(at, "grace periods were over"), nobody(!v.neverKnows() && !c.Use.Ambiguous))
 	}
-	return v.do(rota.StepDelete, v.previous, at, "its grace periods are over%s", nobody(!v.neverKnows()))
+	return v.do(rota.StepDelete, v.previous, at, "its grace periods are over, and nobody uses it")
 }
 
 // sampleUse has the issuer asked between now and a retirement, where it only
@@ -145,7 +144,11 @@ func (v *view) waitsForWindow(due time.Time) bool {
 // offAt is when the previous credential's first grace is over and it is to be
 // deactivated, whatever the window and the blackouts say.
 func (v *view) offAt() time.Time {
-	at := v.Progress.Versions[v.current.ID].ServedAt.Add(v.policy.DeactivatePreviousAfter)
+	served := v.Progress.Versions[v.current.ID].ServedAt
+	if served.IsZero() {
+		return v.someday() // the previous one may be all that consumers have
+	}
+	at := served.Add(v.policy.DeactivatePreviousAfter)
 	if v.policy.Retire != RetireBeforeCreate {
 		return at
 	}
@@ -155,10 +158,13 @@ func (v *view) offAt() time.Time {
 		rotate = v.now
 	case !ever, v.rolledBack():
 		// After a rollback nothing is created until a person says so.
-		rotate = v.now.AddDate(100, 0, 0)
+		rotate = v.someday()
 	}
 	return maxTime(at, rotate)
 }
+
+// someday is later than anything that's planned.
+func (v *view) someday() time.Time { return v.now.AddDate(100, 0, 0) }
 
 // offSince is when the previous credential was deactivated.
 func (v *view) offSince() time.Time { return v.Progress.Versions[v.previous.ID].DeactivatedAt }
@@ -207,7 +213,7 @@ func (v *view) deactivate(c rota.Issued, listed bool, at time.Time) (Decision, b
 	if !v.previous.Ours() {
 		return v.foreignPrevious(rota.StepDeactivate, at)
 	}
-	if listed && c.Active {
+	if c.Active {
 		if d, held := v.proveUnused(c.Use, at); held {
 			return d, true
 		}

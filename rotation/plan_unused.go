@@ -62,7 +62,7 @@ func idleOverTime(v *view, u rota.Use, due time.Time) (Decision, bool) {
 	if !u.At.IsZero() {
 		return v.hold(HoldInUse, v.retirement(), due, again, nil, "the previous credential %s is in use now%s", v.previous.CredentialID, by(u))
 	}
-	if vp.QuietSince.IsZero() || vp.QuietSamples < minSamples || v.now.Sub(vp.QuietSince) < quiet {
+	if vp.QuietSamples < minSamples || v.now.Sub(vp.QuietSince) < quiet {
 		since := v.now
 		if !vp.QuietSince.IsZero() {
 			since = vp.QuietSince

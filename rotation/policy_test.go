@@ -171,6 +171,10 @@ func TestPolicyValidateRefusesWhatIsImpossible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	schedule, err := rotation.ParseCron("0 9 1 * *", "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	pair := rota.Traits{Kind: "IAM access key", Limit: 2}
 	single := rota.Traits{Kind: "PostgreSQL password", Limit: 1}
 	days := func(every, deactivate, remove int) rotation.Policy {
@@ -209,6 +213,20 @@ func TestPolicyValidateRefusesWhatIsImpossible(t *testing.T) {
 		"unused for a period before the next": {with(days(30, 0, 0), func(p *rotation.Policy) {
 			p.Retire, p.UnusedFor = rotation.RetireBeforeCreate, 30*rota.Day
 		}), pair, []string{"with unused_for (30d)"}},
+		"two ways to say when":             {with(days(90, 10, 20), func(p *rotation.Policy) { p.RotateAt = schedule }), pair, []string{"rotate_at and rotate_every both say when"}},
+		"a window and a schedule":          {rotation.Policy{RotateAt: schedule, Window: window}, single, nil},
+		"spread over the whole period":     {with(days(10, 0, 0), func(p *rotation.Policy) { p.Jitter = 10 * rota.Day }), single, []string{"jitter (10d) must be shorter than rotate_every (10d)"}},
+		"spread over nearly all of it":     {with(days(10, 0, 0), func(p *rotation.Policy) { p.Jitter = 9 * rota.Day }), single, nil},
+		"apart for no time":                {with(days(10, 0, 0), func(p *rotation.Policy) { p.ApartFrom = []rotation.Apart{{Secret: "b"}} }), single, []string{"apart_from b: by is missing"}},
+		"apart, and never by itself":       {with(days(0, 0, 0), func(p *rotation.Policy) { p.ApartFrom = []rotation.Apart{{Secret: "b", By: rota.Day}} }), single, nil},
+		"unused for long, never by itself": {with(days(0, 10, 20), func(p *rotation.Policy) { p.UnusedFor = 80 * rota.Day }), pair, nil},
+		"unused until the next, less its jitter": {with(days(90, 10, 20), func(p *rotation.Policy) { p.UnusedFor, p.Jitter = 75*rota.Day, 5*rota.Day }), pair,
+			[]string{"takes its place for at least 85d", "the next is due after 85d"}},
+		"deletion as late as the next, less its jitter": {with(days(25, 10, 20), func(p *rotation.Policy) { p.Jitter = 5 * rota.Day }), pair,
+			[]string{"delete_previous_after (20d) must be shorter than rotate_every (25d) less its jitter"}},
+		"deletion that's late only before_create": {with(days(10, 0, 20), func(p *rotation.Policy) {
+			p.Retire, p.UnusedFor = rotation.RetireBeforeCreate, 5*rota.Day
+		}), pair, nil},
 		"no limit still holds the plan of it": {days(20, 10, 30), rota.Traits{Kind: "token"}, []string{"token"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -221,7 +239,26 @@ func TestPolicyValidateRefusesWhatIsImpossible(t *testing.T) {
 					t.Errorf("error %q, want one with %q", err, part)
 				}
 			}
+			if strings.Contains(name, "as late as") && (strings.Count(err.Error(), "\n") > 0 || strings.Contains(err.Error(), "jitter") != (c.policy.Jitter > 0)) {
+				t.Errorf("it says more: %v", err)
+			}
 		})
+	}
+}
+
+func TestAWindowIsOpenForAMonthAtMost(t *testing.T) {
+	if _, err := rotation.ParseWindow("0 9 1 * *", 31*rota.Day, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhetherAPeerIsTheSame(t *testing.T) {
+	p := rotation.Peer{IssuedAt: at(1), RotateAt: at(91), BegunAt: at(2)}
+	same := rotation.Status{IssuedAt: at(1), RotateAt: at(91), BegunAt: at(2)}
+	issued, due, begun := same, same, same
+	issued.IssuedAt, due.RotateAt, begun.BegunAt = at(3), at(3), at(3)
+	if !p.SameAs(same) || p.SameAs(issued) || p.SameAs(due) || p.SameAs(begun) {
+		t.Errorf("the same: %t, issued anew: %t, due at another time: %t, begun: %t", p.SameAs(same), p.SameAs(issued), p.SameAs(due), p.SameAs(begun))
 	}
 }
 

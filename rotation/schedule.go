@@ -101,17 +101,14 @@ func (w *Window) Open(t time.Time) time.Time {
 	if !ok {
 		return t.AddDate(100, 0, 0)
 	}
-	if opening.After(t) {
-		return opening
-	}
-	return t
+	return maxTime(opening, t)
 }
 
-// missed reports whether the window that was open at due has closed and a later
-// one is open now.
+// missed reports whether the window that's open now opened after due: the one that
+// was open then has closed.
 func (w *Window) missed(due, now time.Time) bool {
-	opening, ok := w.Next(now.Add(-w.For))
-	return ok && opening.After(due) && !opening.After(now)
+	opening, _ := w.Next(now.Add(-w.For))
+	return opening.After(due)
 }
 
 // String describes the window for people.
@@ -161,8 +158,8 @@ func (p Policy) open(t time.Time) time.Time {
 	for range 1000 {
 		at := p.Window.Open(t)
 		for _, b := range p.Blackouts {
-			if !at.Before(b.From) && at.Before(b.Until) {
-				at = b.Until
+			if !at.Before(b.From) {
+				at = maxTime(at, b.Until)
 			}
 		}
 		if at.Equal(t) {
@@ -230,9 +227,6 @@ func (p Policy) due(secret string, since, notBefore time.Time) (time.Time, bool)
 // spread returns a secret's own part of a duration, always the same one for the
 // same secret.
 func spread(secret string, of time.Duration) time.Duration {
-	if of <= 0 {
-		return 0
-	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(secret)) // never fails
 	return time.Duration(float64(of) * (float64(h.Sum64()>>11) / (1 << 53)))

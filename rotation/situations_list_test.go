@@ -10,7 +10,7 @@ import (
 )
 
 func situations() []situation {
-	return slices.Concat(firsts(), currents(), underWay(), retirements(), schedules(), failures(), drifts(), driven(), expiries(), rare(), lockedOut())
+	return slices.Concat(firsts(), currents(), underWay(), retirements(), schedules(), failures(), drifts(), driven(), expiries(), rare(), lockedOut(), held())
 }
 
 // firsts are those in which nothing is current yet.
@@ -68,6 +68,7 @@ func currents() []situation {
 		sit("the current one is gone", served(), at(10), gone("A")),
 		sit("the current one is inactive and a stranger has the second place", served(), at(10), issued("A", inactive), issued("X", func(*rota.Issued) {})),
 		sit("the current one is gone, and strangers have both places", served(), at(10), gone("A"), issued("X", func(*rota.Issued) {}), issued("Y", inactive)),
+		sit("the list may not show the current one yet, and a target is behind", served(), day0.Add(5*time.Second), gone("A"), state(func(s *rotation.State) { s.Targets = []string{"t"} })),
 		sit("the list may not show the current one yet", served(), day0.Add(5*time.Second), gone("A")),
 		sit("the list may not show that it was reactivated for a rollback", served(), at(10).Add(5*time.Second), issued("A", inactive), done(rota.LabelCurrent, func(vp *rotation.VersionProgress) { vp.PromotedAt = at(10) })),
 		sit("the current one is gone, but the previous one is active", rotated(never), at(95), gone("B")),
@@ -212,6 +213,11 @@ func drifts() []situation {
 		sit("not asked whether a password is in force", served(), at(10), single, asks),
 		sit("not asked whether a password is in force, and the next one is due", served(), at(90), single, asks, state(func(s *rotation.State) { s.Proves = true })),
 		sit("not asked whether a role's password is in force, and the other's is due", served(), at(90), pair, asks),
+		sit("not asked whether a role's password is in force, nor whether the next steps would work", served(), at(90), pair, asks, state(func(s *rotation.State) { s.Proves = true })),
+		sit("not asked whether a key that can't be listed is in force", served(), at(10), asks, state(unlisting)),
+		sit("not asked whether what expires is in force", served(), at(10), expiring, asks),
+		sit("not asked whether what only a person rotates is in force", served(), at(10), single, asks, traits(func(t *rota.Traits) { t.Manual = true }), progress(func(p *rotation.Progress) { p.DoneAt = at(5) })),
+		sit("not asked whether a restored store's password is in force", served(), at(10), single, asks, state(func(s *rotation.State) { s.Outdated = at(9) })),
 		sit("a key in the list is in force", served(), at(10), asks),
 		sit("a password that's on its way may be in force", served(), at(10), single, asks, pending("A", 10, func(vp *rotation.VersionProgress) { vp.SetBegunAt = at(10) })),
 		sit("a password isn't in force", served(), at(10), single, drifted),

@@ -43,6 +43,10 @@ func rare() []situation {
 	tested := func(s *situation) {
 		s.state.Progress.Versions["driven"] = rotation.VersionProgress{TestedAt: s.now}
 	}
+	unserved := done(rota.LabelCurrent, func(vp *rotation.VersionProgress) { vp.ServedAt = time.Time{} })
+	refused := progress(func(p *rotation.Progress) {
+		p.Failure = &rotation.Failure{Step: rota.StepDeliver, Error: "no", At: at(91), Attempts: 3, RetryAt: at(92), Refused: true}
+	})
 	manual := traits(func(t *rota.Traits) { t.Manual = true })
 	return []situation{
 		// What a wait says ahead of its date.
@@ -91,6 +95,7 @@ func rare() []situation {
 		sit("the current one is inactive, a target is behind, and another step failed", served(), at(10), targets, issued("A", inactive), failure(rota.StepDeactivate, 1, at(10))),
 		sit("the current one is inactive, and delivering it failed", served(), at(10), targets, issued("A", inactive), failure(rota.StepDeliver, 1, at(10))),
 		sit("the current one is inactive, and reloading failed", served(), at(10), state(func(s *rotation.State) { s.Reloaders = []string{"r"} }), issued("A", inactive), failure(rota.StepReload, 1, at(10))),
+		sit("an inactive one that isn't Rota's is current, and the previous one isn't Rota's either", rotated(never), at(100), issued("B", inactive), version(rota.LabelCurrent, foreign), version(rota.LabelPrevious, foreign)),
 		sit("both are inactive, and the previous one isn't Rota's", rotated(never), at(95), issued("A", inactive), issued("B", inactive), version(rota.LabelPrevious, foreign)),
 		sit("the current one is gone, and the previous one can't be switched off by itself", rotated(never), at(95), gone("B"), single, issued("A", inactive)),
 		// On its way.
@@ -138,6 +143,14 @@ func rare() []situation {
 		sit("not deactivatable, and the issuer never says", rotated(rota.Use{}), at(110), state(undeactivating), state(func(s *rotation.State) { s.ReportsNoUse = true })),
 		sit("the grace is over, the previous one is inactive and isn't Rota's", rotated(never), at(100), issued("A", inactive), version(rota.LabelPrevious, foreign)),
 		sit("not deactivatable, inactive, and not Rota's", rotated(never), at(95), state(undeactivating), issued("A", inactive), version(rota.LabelPrevious, foreign)),
+		sit("consumers refuse the current one, and nobody was seen to use the previous one", rotated(never), at(95), targets, unserved, refused),
+		sit("consumers refuse the current role, and the previous one is off", rotated(never), at(105), pair, targets, unserved, refused, issued("A", inactive), done(rota.LabelPrevious, func(vp *rotation.VersionProgress) { vp.DeactivatedAt = at(100) })),
+		sit("consumers never had the current one, which is dead", rotated(never), at(95), targets, unserved, issued("B", inactive)),
+		sit("what expires has ended, and nobody has been asked who holds it", rotated(never), at(91), expiring, version(rota.LabelPrevious, func(v *rota.Version) { v.ExpiresAt = at(80) }),
+			state(func(s *rotation.State) { s.AsksHolders = true })),
+		sit("delivering fails, but consumers don't refuse it, and the previous one is off", rotated(never), at(105), targets, unserved, failure(rota.StepDeliver, 3, at(106)), issued("A", inactive),
+			done(rota.LabelPrevious, func(vp *rotation.VersionProgress) { vp.DeactivatedAt = at(100) })),
+		sit("consumers refuse the current one, there's no previous one, and nothing can be deactivated", served(), at(10), targets, refused, state(undeactivating)),
 		// Serving.
 		sit("three targets are behind", served(), at(1), state(func(s *rotation.State) { s.Targets = []string{"t1", "t2", "t3"} })),
 		sit("four targets are behind", served(), at(1), state(func(s *rotation.State) { s.Targets = []string{"t1", "t2", "t3", "t4"} })),
@@ -160,6 +173,34 @@ func rare() []situation {
 		sit("a failure was to be mended by a command", served(), at(90), progress(func(p *rotation.Progress) {
 			p.Rejections, p.RejectedAt, p.RejectedFor = 4, at(89), []rota.Remedy{{Action: rota.RemedyCommand, Text: "ls"}}
 		})),
+	}
+}
+
+// held are those in which consumers may tell that they hold the previous credential.
+func held() []situation {
+	asks := state(func(s *rotation.State) { s.AsksHolders = true })
+	by := func(names ...string) change {
+		return state(func(s *rotation.State) {
+			s.AsksHolders, s.HoldersKnown = true, true
+			for _, n := range names {
+				s.Holdings = append(s.Holdings, rotation.Holding{Reason: "by " + n, Remedies: rota.Outside("restart " + n)})
+			}
+		})
+	}
+	rejected := func(vp *rotation.VersionProgress) { vp.SetBegunAt, vp.Rejected = at(100), "no" }
+	return []situation{
+		sit("the grace is over, and nobody has been asked who holds it", rotated(never), at(100), asks),
+		sit("the grace is over, and nobody holds it", rotated(never), at(100), by()),
+		sit("the grace is over, and one consumer holds it", rotated(never), at(100), by("pod-1")),
+		sit("the grace is over, and two consumers hold it", rotated(never), at(100), by("pod-1", "pod-2")),
+		sit("the grace is over, nobody has been asked who holds it, and it's inactive", rotated(never), at(100), asks, issued("A", inactive)),
+		sit("the grace is over, nobody has been asked who holds it, and it's gone", rotated(never), at(100), asks, gone("A")),
+		sit("the grace is over, nobody has been asked who holds it, and the issuer can't list", rotated(never), at(100), asks, state(unlisting)),
+		sit("not deactivatable, its grace periods are over, and nobody has been asked who holds it", rotated(never), at(110), asks, state(undeactivating)),
+		sit("the second grace is over, and nobody has been asked who holds it", rotated(never), at(110), asks, issued("A", inactive),
+			done(rota.LabelPrevious, func(vp *rotation.VersionProgress) { vp.DeactivatedAt = at(100) })),
+		sit("a rejected key is given up, and nobody has been asked who holds the previous one", rotated(never), at(100), asks, traits(func(t *rota.Traits) { t.Limit = 3 }),
+			pending("C", 100, rejected), issued("C", func(*rota.Issued) {})),
 	}
 }
 

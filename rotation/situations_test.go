@@ -256,6 +256,8 @@ func said(d rotation.Decision, now time.Time) string {
 		return "look at what the issuer has"
 	case d.Tell:
 		s = "ask whether the current credential is in force"
+	case d.FindHolders:
+		s = "ask who holds the previous credential before " + string(d.Next)
 	case d.Prove:
 		s = "ask whether everything is ready to " + string(d.Next)
 	case d.Hold != rotation.HoldNone:
