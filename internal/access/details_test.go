@@ -81,6 +81,9 @@ func TestOnePrincipalIsShown(t *testing.T) {
 	if _, err := a.Principal(t.Context(), root, "admni"); !errors.Is(err, rota.ErrNotFound) || !strings.Contains(hint.Text(err), `"admin"`) {
 		t.Errorf("a mistyped one: %v", err)
 	}
+	if _, err := a.Principal(t.Context(), root, "someone/else/entirely"); !errors.Is(err, rota.ErrNotFound) || !strings.Contains(hint.Text(err), "rota access list") {
+		t.Errorf("one that's like none: %v", err)
+	}
 	down := errors.New("down")
 	if _, err := access.NewAdministration(broken{d, down}, d, nil).Principal(t.Context(), root, "admin"); !errors.Is(err, down) {
 		t.Errorf("of a directory that's down: %v", err)
@@ -196,7 +199,7 @@ func TestAServersRefusalNamesNoOddPrincipal(t *testing.T) {
 
 func TestWhatIsNoToken(t *testing.T) {
 	id, secret := "ROTA"+strings.Repeat("A", 16), strings.Repeat("S", 40)
-	for _, token := range []string{"", "rota_", "Rota_" + id + "_" + secret, "rota_" + id + "-" + secret, "rota_XOTA" + id[4:] + "_" + secret, "rota_" + id + "_" + secret[1:], "rota_" + id + "_" + secret + "S"} {
+	for _, token := range []string{"", "rota_", "Rota_" + id + "_" + secret, "rota_" + id + "-" + secret, "rota_XOTA" + id[4:] + "_" + secret, id + "_" + secret + "SSSSS", "rota_" + id + "_" + secret[1:], "rota_" + id + "_" + secret + "S"} {
 		if _, _, ok := access.ParseToken(token); ok {
 			t.Errorf("%q is taken for a token", token)
 		}
@@ -213,8 +216,11 @@ func TestLongPatternsAndWords(t *testing.T) {
 	if err := access.ValidateRules([]access.Rule{{Action: access.Read, Pattern: "*"}}); err != nil {
 		t.Error(err)
 	}
-	if err := access.ValidateRules([]access.Rule{{Action: "raed", Pattern: "*"}}); err == nil {
+	if err := access.ValidateRules([]access.Rule{{Action: access.Read, Pattern: "*"}, {Action: "raed", Pattern: "*"}}); err == nil {
 		t.Error("an unknown action is a rule")
+	}
+	if err := (access.Rule{Action: "GET", Pattern: "*"}).Validate(); err == nil || !strings.Contains(hint.Text(err), `did you mean "read"?`) {
+		t.Errorf("what others call it, in capitals: %v", err)
 	}
 	if err := (access.Rule{Action: " READ ", Pattern: "*"}).Validate(); err == nil || !strings.Contains(hint.Text(err), `did you mean "read"?`) {
 		t.Errorf("capitals and blanks: %v", err)
@@ -223,7 +229,9 @@ func TestLongPatternsAndWords(t *testing.T) {
 	for _, test := range []struct{ word, known, want string }{
 		{"PROD/DB", "prod/db", "prod/db"},
 		{a, b, b},
-		{a + "a", b + "b", ""}, // too long to compare
+		{a + "a", b, ""}, // too long to compare
+		{a, b + "b", ""},
+		{"bc", "xxxxbc", ""},
 		{"abc", "bc", "bc"},
 		{"xyz", "bc", ""},
 	} {

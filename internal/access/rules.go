@@ -104,7 +104,7 @@ func notFound(what, name string, known []string) error {
 // "" if none is close. A name can be meant without its folder.
 func Nearest(word string, known []string) string {
 	for _, k := range known {
-		if strings.HasSuffix(k, "/"+word) || strings.EqualFold(k, word) {
+		if strings.HasSuffix(k, "/"+word) {
 			return k
 		}
 	}

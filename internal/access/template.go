@@ -57,7 +57,7 @@ func (t Template) Fill(value func(name string) (string, bool)) (string, error) {
 		}
 		return v, nil
 	})
-	if err == nil && len(filled) > maxFilled {
+	if len(filled) > maxFilled {
 		return "", fmt.Errorf("template %q is longer than %d bytes once filled in", t, maxFilled)
 	}
 	return filled, err

@@ -20,7 +20,7 @@ type keyCache struct {
 type scopedKey struct{ id, day, region, service string }
 
 type signingKey struct {
-	secret [sha256.Size]byte // a hash: the key is valid for this secret only
+	secret [sha256.Size]byte // a hash, which is never zero: the key is valid for this secret only
 	key    []byte
 }
 
@@ -29,9 +29,9 @@ func (c *keyCache) derive(s Signature, secret string) []byte {
 	at := scopedKey{s.KeyID, s.Day, s.Region, s.Service}
 	sum := sha256.Sum256([]byte(secret))
 	c.mu.Lock()
-	found, ok := c.keys[at]
+	found := c.keys[at]
 	c.mu.Unlock()
-	if ok && subtle.ConstantTimeCompare(found.secret[:], sum[:]) == 1 {
+	if subtle.ConstantTimeCompare(found.secret[:], sum[:]) == 1 {
 		return found.key
 	}
 	key := []byte("AWS4" + secret)

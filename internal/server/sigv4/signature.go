@@ -95,8 +95,8 @@ func (s *Signature) fill(credential, headers, signature string) error {
 		return incompleteError()
 	}
 	s.headers = strings.Split(headers, ";")
-	n, err := hex.Decode(s.signature[:], []byte(signature[:min(len(signature), 2*len(s.signature))]))
-	if s.KeyID == "" || headers == "" || err != nil || n != len(s.signature) || len(signature) != 2*n {
+	n, _ := hex.Decode(s.signature[:], []byte(signature[:min(len(signature), 2*len(s.signature))]))
+	if s.KeyID == "" || headers == "" || n != len(s.signature) || len(signature) != 2*n {
 		return incompleteError()
 	}
 	return nil

@@ -105,9 +105,9 @@ func (v *Verifier) checkTime(s Signature) error {
 	}
 	age, limit := now().Sub(stamp), skew
 	if s.presigned {
-		seconds, err := strconv.Atoi(s.expires)
+		seconds, _ := strconv.Atoi(s.expires) // 0 if it isn't a number
 		limit = time.Duration(seconds) * time.Second
-		if err != nil || seconds < 1 || seconds > int(maxExpires/time.Second) {
+		if seconds < 1 || seconds > int(maxExpires/time.Second) {
 			return newError(ErrIncomplete, "X-Amz-Expires must be from 1 to 604800 seconds.")
 		}
 	}
