@@ -31,6 +31,8 @@ type InForce struct {
 	Version string    `json:"version,omitempty"`
 	At      time.Time `json:"at,omitzero"`
 	Drifted bool      `json:"drifted,omitempty"`
+	// Unverified is why the looks after that got no answer; nil if they did.
+	Unverified *Unverified `json:"unverified,omitempty"`
 }
 
 // refuses reports whether the last answer was that this version isn't in force.
@@ -49,7 +51,7 @@ func guardDrift(v *view, d Decision) (Decision, bool) {
 		return Decision{Tell: true, Next: d.Next, Reason: "it has to be known whether the current credential is in force"}, v.Tells
 	}
 	if !v.Drifted {
-		return Decision{}, false
+		return v.unverified(d)
 	}
 	return v.hold(HoldDrifted, rota.StepCreate, earlier(d.Due, v.now), earlier(d.At, v.now.Add(holdRecheck)), v.drifted(),
 		"the current credential %s isn't in force any more: someone changed it outside Rota", v.current.CredentialID)
@@ -88,8 +90,8 @@ func (v *view) drifted() []rota.Remedy {
 
 // askInForce asks whether the current credential is in force: the issuer, if it
 // can tell without a login, or else by logging in, if the policy allows that. An
-// answer is remembered with its date. A system that's down changes nothing about
-// the last one, and the next look asks again.
+// answer is remembered with its date. A system that gives none changes nothing
+// about the last one.
 func (t *turn) askInForce(ctx context.Context) error {
 	current, _ := t.seen.credential(rota.LabelCurrent)
 	c, err := t.outside.get(ctx, current.ID)
@@ -110,7 +112,7 @@ func (t *turn) askInForce(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		t.seen.told = told{version: current.ID, drifted: before}
+		t.noteUnverified(current.ID, before, err)
 		t.Log.InfoContext(ctx, "see whether the current credential is in force", "secret", t.s.Name, "version", current.ID, "credential", current.CredentialID, "error", t.ledger.clean(err))
 	case !known:
 		t.seen.told, t.ledger.progress.InForce = told{version: current.ID}, InForce{}
@@ -155,12 +157,15 @@ type told struct {
 
 // inForce returns what the planner knows about the current version. If nobody asks
 // in this turn, it's the last answer.
-func (t *turn) inForce() (asked, drifted bool) {
-	current := t.seen.holder(rota.LabelCurrent)
-	if t.seen.told.version != "" && t.seen.told.version == current {
-		return true, t.seen.told.drifted
+func (t *turn) inForce() (asked, drifted bool, unverified *Unverified) {
+	current, last := t.seen.holder(rota.LabelCurrent), t.ledger.progress.InForce
+	if last.Version == current {
+		unverified = last.Unverified
 	}
-	return !t.tells, t.ledger.progress.InForce.refuses(current)
+	if t.seen.told.version != "" && t.seen.told.version == current {
+		return true, t.seen.told.drifted, unverified
+	}
+	return !t.tells, last.refuses(current), unverified
 }
 
 // looksDaily reports whether the secret's current credential can drift or be taken

@@ -324,16 +324,16 @@ func TestALookCombinesWhatTheIssuerKeepsWithALogin(t *testing.T) {
 		inForce func(rota.Credential) (bool, bool)
 		test    func(rota.Credential) error
 		passive bool
-		drifted bool
+		hold    rotation.HoldKind
 	}{
 		"it keeps this one":                                   {inForce: kept(true, true), test: refused},
-		"it keeps another":                                    {inForce: kept(false, true), test: refused, drifted: true},
-		"it keeps another, and no login may be tried":         {inForce: kept(false, true), test: accepted, passive: true, drifted: true},
-		"it keeps another, and trusts everyone":               {inForce: kept(false, true), test: trusted, drifted: true},
+		"it keeps another":                                    {inForce: kept(false, true), test: refused, hold: rotation.HoldDrifted},
+		"it keeps another, and no login may be tried":         {inForce: kept(false, true), test: accepted, passive: true, hold: rotation.HoldDrifted},
+		"it keeps another, and trusts everyone":               {inForce: kept(false, true), test: trusted, hold: rotation.HoldDrifted},
 		"it keeps another, and lets this one in nevertheless": {inForce: kept(false, true), test: accepted},
 		"it can't tell, and lets this one in":                 {inForce: kept(false, false), test: accepted},
-		"it can't tell, and refuses this one":                 {inForce: kept(false, false), test: refused, drifted: true},
-		"it can't tell, and trusts everyone":                  {inForce: kept(false, false), test: trusted},
+		"it can't tell, and refuses this one":                 {inForce: kept(false, false), test: refused, hold: rotation.HoldDrifted},
+		"it can't tell, and trusts everyone":                  {inForce: kept(false, false), test: trusted, hold: rotation.HoldUnverified},
 		"it can't tell, and no login may be tried":            {inForce: kept(false, false), test: refused, passive: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -344,11 +344,11 @@ func TestALookCombinesWhatTheIssuerKeepsWithALogin(t *testing.T) {
 			if test.passive {
 				b.secret.Policy.DriftCheck = rotation.DriftPassive
 			}
-			if got := b.advance(t, rotation.Options{}).Last.Hold == rotation.HoldDrifted; got != test.drifted {
-				t.Errorf("drifted %t, want %t", got, test.drifted)
+			if got := b.advance(t, rotation.Options{}).Last.Hold; got != test.hold {
+				t.Errorf("held as %q, want %q", got, test.hold)
 			}
 			f := finding(t, b.secret, "issuer: the current credential app is in force")
-			if unsure := name == "it can't tell, and trusts everyone"; f.OK != (!test.drifted && !unsure) || f.Warning {
+			if f.OK != (test.hold == rotation.HoldNone) || f.Warning {
 				t.Errorf("check says %+v", f)
 			}
 		})

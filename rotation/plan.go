@@ -145,7 +145,7 @@ func (c Chain) foresee(v *view, wait Decision) Decision {
 	later.State = unused(later.State)
 	later.Halts = Halts{} // status shows those themselves
 	later.Progress.Failure = nil
-	later.Proves = false // targets and logins may be fine by then
+	later.Proves, later.Unverified = false, nil // targets and logins may be fine by then
 	later.AsksHolders = false
 	d := c.plan(&later)
 	if len(d.Remedies) == 0 || d.Hold == HoldRetrying {

@@ -65,4 +65,5 @@ const (
 	HoldRival         HoldKind = "claimed by another secret"
 	HoldNotReady      HoldKind = "not ready"
 	HoldDrifted       HoldKind = "current not in force"
+	HoldUnverified    HoldKind = "current not verified" // nobody would hear that it isn't in force
 )

@@ -48,8 +48,9 @@ type State struct {
 
 	// Tells means that whoever plans can ask whether the current credential is in
 	// force, Told that there's an answer, or none to be had, and Drifted that it
-	// isn't.
+	// isn't. Unverified is why there's no answer, nil if there's one.
 	Tells, Told, Drifted bool
+	Unverified           *Unverified
 
 	// AsksHolders means that whoever plans can ask targets and reloaders who still
 	// holds the previous credential, HoldersKnown that this was asked. Holdings is

@@ -205,6 +205,11 @@ func TestSituationsHaveNamesOfTheirOwn(t *testing.T) {
 func drifts() []situation {
 	asks := state(func(s *rotation.State) { s.Tells = true })
 	drifted := state(func(s *rotation.State) { s.Tells, s.Told, s.Drifted = true, true, true })
+	unverified := func(stops bool, since time.Time) func(*situation) {
+		return state(func(s *rotation.State) {
+			s.Tells, s.Told, s.Unverified = true, true, &rotation.Unverified{Since: since, Stops: stops, Reason: "no login"}
+		})
+	}
 	paused := state(func(s *rotation.State) { s.Halts.Paused = &rotation.Halt{By: "ana", At: at(9)} })
 	unready := state(func(s *rotation.State) {
 		s.Proves, s.Proven, s.Unready = true, true, []rotation.Unready{{Reason: "no disk"}}
@@ -238,6 +243,13 @@ func drifts() []situation {
 		sit("a password isn't in force, because a rollback set the one before and failed then", rotated(never), at(95), single, drifted, failure(rota.StepRollback, 20, at(95)), progress(func(p *rotation.Progress) {
 			p.Rollback = &rotation.RollbackIntent{From: "rota-2", To: "rota-1", At: at(94), SetBegunAt: at(94)}
 		})),
+		sit("a password isn't verified, because the login is denied", served(), at(10), single, unverified(true, at(9))),
+		sit("a password isn't verified, and the next one is due", served(), at(90), single, unverified(true, at(9))),
+		sit("a password hasn't been verified for an hour", served(), at(10), single, unverified(false, at(10).Add(-time.Hour))),
+		sit("a password hasn't been verified for a day", served(), at(10), single, unverified(false, at(9))),
+		sit("a role's password isn't verified, and the previous role is in use", rotated(rota.Use{Evidence: rota.EvidenceRecorded, At: at(99)}), at(100), pair, unverified(true, at(99))),
+		sit("a role's password isn't verified, and it's paused", served(), at(90), pair, unverified(true, at(99)), paused),
+		sit("a password isn't verified, which is known not to be in force", served(), at(10), single, drifted, unverified(true, at(9))),
 		sit("a password isn't in force, and somebody else made it", served(), at(10), single, drifted, version(rota.LabelCurrent, foreign)),
 	}
 }

@@ -83,7 +83,7 @@ func (t *turn) state() State {
 	_, lists := t.s.Issuer.(rota.Lister)
 	_, canDeactivate := t.s.Issuer.(rota.Deactivator)
 	_, reportsUse := t.s.Issuer.(rota.UseReporter)
-	told, drifted := t.inForce()
+	told, drifted, unverified := t.inForce()
 	var names []string
 	if namer, ok := t.s.Issuer.(rota.Namer); ok {
 		names = namer.Names()
@@ -94,7 +94,7 @@ func (t *turn) state() State {
 		Contents: t.seen.contents, Lists: lists, Listed: t.seen.listed, Issued: t.seen.issued, Names: names,
 		CanDeactivate: canDeactivate, ReportsNoUse: !reportsUse, Outdated: t.seen.outdatedSince, IdleLooks: t.seen.idleLooks,
 		Proves: t.proves, Proven: t.seen.ready.asked, Unready: t.seen.ready.unready,
-		Tells: t.tells, Told: told, Drifted: drifted,
+		Tells: t.tells, Told: told, Drifted: drifted, Unverified: unverified,
 		AsksHolders: t.asksHolders && len(t.s.reporters()) > 0, HoldersKnown: t.seen.holdersKnown, Holdings: t.seen.holdings,
 		Progress: t.ledger.progress, Halts: t.ledger.constraints.halts, Peers: t.ledger.constraints.peers, Rivals: t.seen.rivals,
 		Force: t.asked.force, Requested: t.asked.step, By: t.askedBy(), Chain: t.asked.chain, Driver: t.asked.driver,

@@ -197,6 +197,11 @@ func clone(p rotation.Progress) rotation.Progress {
 			*f = &failure
 		}
 	}
+	if p.InForce.Unverified != nil {
+		u := *p.InForce.Unverified
+		u.Remedies = slices.Clone(u.Remedies)
+		p.InForce.Unverified = &u
+	}
 	if p.Rollback != nil {
 		r := *p.Rollback
 		p.Rollback = &r

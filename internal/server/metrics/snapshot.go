@@ -63,7 +63,7 @@ var (
 	}
 	holds = []rotation.HoldKind{
 		rotation.HoldNotAdopted, rotation.HoldNeverIssued, rotation.HoldForeignChange, rotation.HoldInUse, rotation.HoldStillActive, rotation.HoldNoFreeSlot, rotation.HoldNotAtIssuer,
-		rotation.HoldRolledBack, rotation.HoldRetrying, rotation.HoldQuarantined, rotation.HoldPaused, rotation.HoldFrozen, rotation.HoldManual, rotation.HoldOutdated, rotation.HoldRival, rotation.HoldNotReady, rotation.HoldDrifted,
+		rotation.HoldRolledBack, rotation.HoldRetrying, rotation.HoldQuarantined, rotation.HoldPaused, rotation.HoldFrozen, rotation.HoldManual, rotation.HoldOutdated, rotation.HoldRival, rotation.HoldNotReady, rotation.HoldDrifted, rotation.HoldUnverified,
 	}
 )
 
