@@ -57,11 +57,12 @@ func (t *turn) endInUse(ctx context.Context, d Decision, tries int, c rota.Crede
 	if begun.IsZero() {
 		note(t.Now())
 	}
-	if err = t.setAtIssuer(ctx, d, tries, c); err == nil {
+	sent, err := t.setAtIssuer(ctx, d, tries, c)
+	if err == nil {
 		return false, nil
 	}
-	if begun.IsZero() && rota.ClassOf(err) != rota.ClassWait {
-		note(time.Time{}) // the issuer refused it: there is nothing to put back
+	if begun.IsZero() && (!sent || rota.ClassOf(err) != rota.ClassWait) {
+		note(time.Time{}) // the issuer refused it, or never heard of it: there is nothing to put back
 		return false, err
 	}
 	return t.killsCurrent() && !t.keepsCurrent(ctx), err
@@ -133,7 +134,8 @@ func (t *turn) restoreCurrent(ctx context.Context, d Decision, rejected rota.Ver
 	if !killed {
 		return false, nil
 	}
-	return true, t.setAtIssuer(ctx, d, 3, c)
+	_, err = t.setAtIssuer(ctx, d, 3, c)
+	return true, err
 }
 
 // mayBeRejected reports whether the rejected credential is in force, as far as

@@ -62,6 +62,37 @@ func TestARollbackToAPasswordThatDoesNotWorkPutsTheCurrentOneBack(t *testing.T) 
 	}
 }
 
+// Nothing was sent to the issuer yet, so the password in use still works and the
+// rollback goes on later.
+func TestAJournalThatIsDownDoesNotEndARollback(t *testing.T) {
+	b, l, before, current := replacedLogin(t)
+	l.test = nil
+	failed := false
+	b.strike = func(c memory.Call) memory.Fault {
+		entries := b.journal.Entries()
+		if last := entries[len(entries)-1]; !failed && c.Op == "journal.save" && last.Step == "rollback" && last.Outcome == rotation.OutcomeBegun {
+			failed = true
+			return memory.Fault{Before: &rota.Error{Class: rota.ClassWait, Err: errors.New("503")}}
+		}
+		return memory.Fault{}
+	}
+	audited := len(b.journal.Entries())
+	if _, err := b.rotator.Rollback(t.Context(), b.secret); err == nil || !failed {
+		t.Fatalf("error %v, and a save failed: %t", err, failed)
+	}
+	if !l.Login(current) || b.progress(t).Rollback == nil {
+		t.Errorf("the password in use works: %t; the rollback: %+v", l.Login(current), b.progress(t).Rollback)
+	}
+	b.now = b.progress(t).NextAt
+	b.advance(t, rotation.Options{})
+	if _, c, _ := b.store.Read(rota.LabelCurrent); !c.Equal(before) || !l.Login(before) {
+		t.Error("the previous password isn't current and in force")
+	}
+	if got := b.since(audited); strings.Count(got, "set ok") != 1 {
+		t.Errorf("the audit has %s", got)
+	}
+}
+
 func TestPuttingTheCurrentPasswordBackAfterARollbackIsNeverGivenUp(t *testing.T) {
 	b, l, _, current := replacedLogin(t)
 	denied := &rota.Error{Class: rota.ClassStop, Err: errors.New("permission denied")}

@@ -139,19 +139,21 @@ func (t *turn) set(ctx context.Context, d Decision) error {
 	return nil
 }
 
-func (t *turn) setAtIssuer(ctx context.Context, d Decision, tries int, c rota.Credential) error {
+// setAtIssuer makes a credential valid at the issuer. sent reports whether the
+// issuer was asked to.
+func (t *turn) setAtIssuer(ctx context.Context, d Decision, tries int, c rota.Credential) (sent bool, err error) {
 	if err := t.ledger.writeAhead(ctx, d); err != nil {
-		return err
+		return false, err
 	}
-	err := t.outside.retry(ctx, tries, "issuer.set", d.Credential, func(ctx context.Context) error {
+	err = t.outside.retry(ctx, tries, "issuer.set", d.Credential, func(ctx context.Context) error {
 		return t.s.Issuer.Set(ctx, rota.SetRequest{Credential: c})
 	})
 	t.seen.invalidateList()
 	t.ledger.noteOutcome(d, "", err)
 	if err != nil {
-		return fmt.Errorf("set: %w", err)
+		return true, fmt.Errorf("set: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // test logs in with the pending credential several times in a row, and runs

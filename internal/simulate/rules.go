@@ -332,7 +332,9 @@ func (s *subject) checkTurn(k *worker, res rotation.Result, err error) {
 	if k.command != "run" || k.unsaved || k.fence != s.truth.fence || errors.Is(err, rota.ErrFenced) || errors.Is(err, rota.ErrBusy) {
 		return
 	}
-	if p := s.truth.progress; k.begun != nil && p.Failure == nil && p.Rejections == 0 {
+	p := s.truth.progress
+	abandoned := k.hasBegun("", "rollback") && p.Rollback == nil && p.Trouble == rota.EventFailed // nothing's left to be tried again
+	if k.begun != nil && p.Failure == nil && p.Rejections == 0 && !abandoned {
 		s.violate(9, "a failure was not remembered: %s", text)
 	}
 }
