@@ -26,3 +26,9 @@ func WaysOut(st State, p Policy, now time.Time) map[string][]rota.Remedy {
 		"the rollback is refused":        v.refusedRollback(),
 	}
 }
+
+// Turns is how often a projection plans, and what it says.
+func Turns(st State, p Policy, from, until time.Time) (turns int, planned []Planned) {
+	turns = project(st, p, from, until, func(p Planned) bool { planned = append(planned, p); return true })
+	return turns, planned
+}

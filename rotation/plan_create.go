@@ -209,18 +209,21 @@ func (v *view) issuedAt() time.Time {
 	return v.current.CreatedAt
 }
 
+// peerRecheck is how often it's checked whether another secret is rotated by now.
+const peerRecheck = 5 * time.Minute
+
 // keepApart waits if a secret that this one must be kept apart from was just
 // rotated, is being rotated, or is also due and goes first by name.
 func (v *view) keepApart() bool {
 	for _, n := range v.Peers {
 		end := n.IssuedAt.Add(n.By)
 		switch {
-		case !n.BegunAt.IsZero():
-			v.wait(rota.StepCreate, v.now.Add(5*time.Minute), n.Secret+" is being rotated, and the two must be "+rota.FormatDuration(n.By)+" apart")
+		case n.isBeingRotated():
+			v.wait(rota.StepCreate, v.now.Add(peerRecheck), n.Secret+" is being rotated, and the two must be "+rota.FormatDuration(n.By)+" apart")
 		case v.now.Before(end):
 			v.wait(rota.StepCreate, v.policy.open(end), n.Secret+" was rotated at "+stamp(n.IssuedAt)+", and the two must be "+rota.FormatDuration(n.By)+" apart")
-		case !v.now.Before(n.RotateAt) && v.now.Before(n.RotateAt.Add(n.By)) && n.Secret < v.Secret:
-			v.wait(rota.StepCreate, v.now.Add(5*time.Minute), n.Secret+" is due as well and goes first, and the two must be "+rota.FormatDuration(n.By)+" apart")
+		case n.goesFirst(v.Secret, v.now):
+			v.wait(rota.StepCreate, v.now.Add(peerRecheck), n.Secret+" is due as well and goes first, and the two must be "+rota.FormatDuration(n.By)+" apart")
 		default:
 			continue
 		}

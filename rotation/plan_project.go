@@ -16,47 +16,82 @@ type Planned struct {
 	Decision Decision  `json:"decision"`
 }
 
-// maxPlanned bounds a projection.
-const maxPlanned = 10_000
+// maxPlanned bounds what a projection says, and maxTurns how often it plans for
+// that.
+const (
+	maxPlanned = 10_000
+	maxTurns   = 4 * maxPlanned
+)
 
 // Project returns what will be done until a given time, assuming that every step
-// succeeds, previous credentials go out of use in time and nothing else changes.
-// It includes each hold when the hold begins. It assumes that a hold that ends
-// with time has ended, and stops at one that only a person can end. Like [Plan],
-// it's pure. It plans lazily, only as far as the caller iterates.
+// succeeds, previous credentials go out of use in time, other secrets are rotated
+// when they're due and nothing else changes. It includes each hold when the hold
+// begins. It assumes that a hold that ends with time has ended, and stops at one
+// that only a person can end. What a rotation's driver asks for isn't part of it.
+// Like [Plan], it's pure. It plans lazily, only as far as the caller iterates.
 func Project(st State, p Policy, from, until time.Time) iter.Seq[Planned] {
-	return func(yield func(Planned) bool) {
-		st.Proven, st.Told, st.HoldersKnown = true, true, true // as far as it has been asked
-		now, n, made := from, 0, 0
-		tell := func(d Decision) bool {
-			n++
-			return yield(Planned{At: now, Decision: d}) && n < maxPlanned
+	return func(yield func(Planned) bool) { project(st, p, from, until, yield) }
+}
+
+// project returns how many times it planned.
+func project(st State, p Policy, from, until time.Time, yield func(Planned) bool) (turns int) {
+	st.Proven, st.Told, st.HoldersKnown = true, true, true // as far as it has been asked
+	st.Driver = nil
+	if st.Force == rota.StepNone {
+		st.Requested = rota.StepNone // it's done
+	}
+	now, n, made := from, 0, 0
+	tell := func(d Decision) bool {
+		n++
+		return yield(Planned{At: now, Decision: d}) && n < maxPlanned
+	}
+	for turns < maxTurns {
+		turns++
+		v := newView(st, p, now)
+		d := st.chain().plan(v)
+		if d.Step == rota.StepCreate {
+			made++
+			d.Credential = nextCredential(st, made)
 		}
-		for {
-			d := st.chain().plan(newView(st, p, now))
-			if d.Step == rota.StepCreate {
-				made++
-				d.Credential = nextCredential(st, made)
+		if d.Step != rota.StepNone {
+			if !tell(d) {
+				return turns
 			}
-			if d.Step != rota.StepNone {
-				if !tell(d) {
-					return
-				}
-				st = assume(st, d, now)
-				continue
+			st = assume(st, d, now)
+			continue
+		}
+		next := v.changesAt(d)
+		if d.Hold != HoldNone {
+			if !tell(d) || !st.endsWithTime(d.Hold) {
+				return turns
 			}
-			if d.Hold != HoldNone {
-				if !tell(d) || d.Hold != HoldInUse && d.Hold != HoldRetrying {
-					return
-				}
-				st = liftUse(st)
-			}
-			if d.At.IsZero() || d.At.After(until) {
-				return
-			}
-			now = maxTime(d.At, now.Add(time.Second))
+			next, st = maxTime(d.At, now), lift(st)
+		} else if !next.After(now) {
+			return turns // time changes nothing
+		}
+		if next.IsZero() || next.After(until) {
+			return turns
+		}
+		st, now = meanwhile(st, now), next
+	}
+	return turns
+}
+
+// changesAt returns when the decision may be another one, if nothing changes but
+// the time. It passes over looks at what might have changed: at whether somebody
+// uses the previous credential, for example.
+func (v *view) changesAt(d Decision) time.Time {
+	var first time.Time
+	for _, wait := range append(slices.Clone(v.waits), d) {
+		at := wait.At
+		if wait.Due.After(v.now) {
+			at = wait.Due
+		}
+		if first.IsZero() || !at.IsZero() && at.Before(first) {
+			first = at
 		}
 	}
+	return first
 }
 
 func maxTime(a, b time.Time) time.Time {
@@ -66,13 +101,35 @@ func maxTime(a, b time.Time) time.Time {
 	return b
 }
 
-// liftUse marks all credentials as unused from now on.
-func liftUse(st State) State {
+// endsWithTime reports whether a hold needs no person to end.
+func (st State) endsWithTime(hold HoldKind) bool {
+	return hold == HoldInUse || hold == HoldRetrying || hold == HoldUnverified && !st.Unverified.Stops
+}
+
+// lift returns the state after a hold that ended with time: no credential is used
+// from now on, what failed works, and the issuer answers.
+func lift(st State) State {
 	st.Issued = slices.Clone(st.Issued)
 	for i := range st.Issued {
 		st.Issued[i].Use = rota.Use{Evidence: rota.EvidenceRecorded}
 	}
-	st.Progress.Failure, st.Holdings = nil, nil
+	st.Progress.Failure, st.Holdings, st.Unverified = nil, nil, nil
+	return st
+}
+
+// meanwhile returns the state after some time has passed: whatever is under way
+// now is over.
+func meanwhile(st State, now time.Time) State {
+	st.IdleLooks++
+	if u := st.Unverified; u != nil && !u.Stops {
+		st.Unverified = nil
+	}
+	st.Peers = slices.Clone(st.Peers)
+	for i, peer := range st.Peers {
+		if peer.isBeingRotated() || peer.goesFirst(st.Secret, now) {
+			st.Peers[i].BegunAt, st.Peers[i].IssuedAt, st.Peers[i].RotateAt = time.Time{}, now, time.Time{}
+		}
+	}
 	return st
 }
 
@@ -90,7 +147,7 @@ func unused(st State) State {
 
 // assume returns the state after a step, assuming that it succeeded.
 func assume(st State, d Decision, now time.Time) State {
-	st.Force, st.Progress.Failure = rota.StepNone, nil
+	st.Force, st.Requested, st.Progress.Failure = rota.StepNone, rota.StepNone, nil
 	st.Issued = slices.Clone(st.Issued)
 	st.Contents.Versions = slices.Clone(st.Contents.Versions)
 	progress := st.Progress.Versions
@@ -123,9 +180,9 @@ func assume(st State, d Decision, now time.Time) State {
 			relabel(st.Contents.Versions, rota.LabelPrevious, old.ID)
 			relabel(st.Contents.Versions, rota.LabelCurrent, d.Version)
 			note(d.Version, func(vp *VersionProgress) { vp.PromotedAt = now })
-			st = liftUse(st)
+			st = lift(st)
 		}
-		st.Drifted = false
+		st.Drifted, st.Unverified = false, nil
 		relabel(st.Contents.Versions, rota.LabelPending, "")
 		st.Progress.Rollback, st.Progress.RolledBackAt = nil, time.Time{}
 	case rota.StepDeliver:

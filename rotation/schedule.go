@@ -152,6 +152,14 @@ func (p Peer) SameAs(s Status) bool {
 	return p.IssuedAt.Equal(s.IssuedAt) && p.RotateAt.Equal(s.RotateAt) && p.BegunAt.Equal(s.BegunAt)
 }
 
+func (p Peer) isBeingRotated() bool { return !p.BegunAt.IsZero() }
+
+// goesFirst reports whether the peer is due as well as a secret, and is to be
+// rotated first.
+func (p Peer) goesFirst(secret string, now time.Time) bool {
+	return !now.Before(p.RotateAt) && now.Before(p.RotateAt.Add(p.By)) && p.Secret < secret
+}
+
 // open returns the first time at or after t at which the window is open and there
 // is no blackout.
 func (p Policy) open(t time.Time) time.Time {
