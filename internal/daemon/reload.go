@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/rota-dev/rota/api"
@@ -83,6 +84,7 @@ func (d *Daemon) apply(ctx context.Context, file *config.File) error {
 	if err != nil {
 		return errors.Join(err, wired.Close())
 	}
+	edited := d.edited(fingerprints)
 	if authenticator != nil {
 		d.auth.replace(authenticator, settings)
 	}
@@ -97,6 +99,7 @@ func (d *Daemon) apply(ctx context.Context, file *config.File) error {
 	_, release := d.acquire() // by turns that use its secrets
 	d.secrets.Replace(wired.Secrets, release)
 	if d.schedule != nil {
+		d.startEdited(ctx, edited, enrolled)
 		d.schedule.Poke()
 	}
 	d.Log.InfoContext(ctx, "configuration", "file", file.Path, "secrets", len(fingerprints), "changed", enrolled.Changed, "removed", enrolled.Removed)
@@ -130,6 +133,39 @@ func (d *Daemon) enroll(ctx context.Context, fingerprints map[string]string) (st
 		return d.DB.Replicas().Follow(ctx, fingerprints)
 	default:
 		return d.DB.Queue().Enroll(ctx, fingerprints)
+	}
+}
+
+// maxStarted is how many turns an edit starts by itself. The rest wait for the
+// schedule.
+const maxStarted = 1000
+
+// edited lists the secrets whose configuration isn't the one that this replica
+// has.
+func (d *Daemon) edited(fingerprints map[string]string) []string {
+	before, release := d.acquire()
+	defer release()
+	if before == nil {
+		return nil
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(fingerprints)) {
+		if before.fingerprints[name] != fingerprints[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// startEdited starts the turns that an edit made due, if this replica is the one
+// that put it in force. Any other replica could take their jobs from the queue, and
+// would have to put them back until one that has read the edit takes them.
+func (d *Daemon) startEdited(ctx context.Context, edited []string, e store.Enrollment) {
+	if e.Changed == 0 {
+		return
+	}
+	for _, name := range edited[:min(len(edited), maxStarted)] {
+		d.worker.StartTurn(ctx, name)
 	}
 }
 

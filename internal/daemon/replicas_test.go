@@ -19,6 +19,47 @@ import (
 // lagging never notices by itself that its rota.yaml was edited.
 func lagging(o *daemon.Options) { o.WatchEvery = time.Hour }
 
+// planned waits until the last look at a secret used this policy.
+func (w *world) planned(secret string, days time.Duration) {
+	w.t.Helper()
+	eventually(w.t, "planned by "+days.String(), func() bool {
+		snapshot, err := w.db.Journal().Load(w.t.Context(), secret)
+		p := snapshot.Progress
+		return err == nil && !p.NextAt.IsZero() && p.Status.RotateAt.Equal(p.Status.IssuedAt.Add(days))
+	})
+}
+
+func (w *world) ask(path string) {
+	w.t.Helper()
+	if a := w.do(http.MethodPost, path, nil); a.StatusCode >= 300 {
+		w.t.Fatalf("%s: %s", path, a.Status)
+	}
+}
+
+// Another replica could take an edited secret's job from the queue, which would
+// have to leave it to the one that read the edit.
+func TestAnEditStartsItsTurnsWithoutTheQueue(t *testing.T) {
+	database := server.Get(t).NewDatabase(t)
+	text := roleConfig(t, "prompt", "90d")
+	w := start(t, database, text, lagging)
+	w.ask("/v1/secrets/app%2Fprompt/rotate")
+	w.planned("app/prompt", 90*rota.Day)
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	const noJobs = `CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS
+		$$BEGIN NEW.state := 'scheduled'; NEW.scheduled_at := now() + interval '1 day'; RETURN NEW; END$$;
+		CREATE TRIGGER put_off BEFORE INSERT ON river_job FOR EACH ROW EXECUTE FUNCTION put_off()`
+	if _, err := conn.Exec(t.Context(), noJobs); err != nil {
+		t.Fatal(err)
+	}
+	w.configure(strings.Replace(text, "rotate_every: 90d", "rotate_every: 80d", 1))
+	w.ask("/v1/reload")
+	w.planned("app/prompt", 80*rota.Day)
+}
+
 func TestAnEditReadByOneOfThreeReplicasIsNotLost(t *testing.T) {
 	database := server.Get(t).NewDatabase(t)
 	text := roleConfig(t, "spread", "90d")
@@ -26,36 +67,21 @@ func TestAnEditReadByOneOfThreeReplicasIsNotLost(t *testing.T) {
 	first := start(t, database, text, lagging)
 	second := first.replica(database, text, lagging)
 	first.replica(database, text, lagging)
-	// planned waits until the last look used this policy.
-	planned := func(days time.Duration) {
-		t.Helper()
-		eventually(t, "planned by "+days.String(), func() bool {
-			snapshot, err := first.db.Journal().Load(t.Context(), "app/spread")
-			p := snapshot.Progress
-			return err == nil && !p.NextAt.IsZero() && p.Status.RotateAt.Equal(p.Status.IssuedAt.Add(days))
-		})
-	}
-	ask := func(w *world, path string) {
-		t.Helper()
-		if a := w.do(http.MethodPost, path, nil); a.StatusCode >= 300 {
-			t.Fatalf("%s: %s", path, a.Status)
-		}
-	}
-	ask(first, "/v1/secrets/app%2Fspread/rotate")
-	planned(90 * rota.Day)
+	first.ask("/v1/secrets/app%2Fspread/rotate")
+	first.planned("app/spread", 90*rota.Day)
 	for i, days := range []string{"80d", "70d", "60d"} {
 		first.configure(every(days))
-		ask(first, "/v1/reload")
-		planned(time.Duration(80-10*i) * rota.Day)
+		first.ask("/v1/reload")
+		first.planned("app/spread", time.Duration(80-10*i)*rota.Day)
 	}
 	// Whichever replica gets a person's request carries it out; what follows is
-	// decided by the active policy.
-	ask(second, "/v1/secrets/app%2Fspread/rotate")
-	planned(60 * rota.Day)
+	// decided by the active policy, once a replica that has it takes the job.
+	second.ask("/v1/secrets/app%2Fspread/rotate")
+	first.planned("app/spread", 60*rota.Day)
 	// The others have already read the active configuration: nothing changes.
 	second.configure(every("60d"))
-	ask(second, "/v1/reload")
-	planned(60 * rota.Day)
+	second.ask("/v1/reload")
+	first.planned("app/spread", 60*rota.Day)
 }
 
 func TestAReplicaWithAnOutdatedMasterKey(t *testing.T) {

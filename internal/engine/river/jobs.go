@@ -67,7 +67,7 @@ func (t *turnWorker) Work(ctx context.Context, job *river.Job[turnArgs]) error {
 		return river.JobSnooze(0) // this replica is stopping
 	}
 	if n := snoozes(job.JobRow); errors.Is(err, rota.ErrOtherConfiguration) || errors.Is(err, engine.ErrUnknown) && n < maxUnknownSnoozes {
-		return river.JobSnooze(snoozeDelay(n)) // for a replica with the active configuration
+		return river.JobSnooze(snoozeDelay(min(n, maxConfigurationDelay))) // for a replica with the active configuration
 	}
 	switch {
 	case errors.Is(err, engine.ErrUnknown), errors.Is(err, rota.ErrBusy), errors.Is(err, rota.ErrFenced), errors.Is(err, context.Canceled):
@@ -77,6 +77,11 @@ func (t *turnWorker) Work(ctx context.Context, job *river.Job[turnArgs]) error {
 	}
 	return nil
 }
+
+// maxConfigurationDelay bounds how long a job waits for a replica with the active
+// configuration before any replica may take it again: two seconds. River is slow to
+// notice the end of a snooze of five seconds or more.
+const maxConfigurationDelay = 3
 
 // maxUnknownSnoozes is how often a job is snoozed because no replica knew its
 // secret: some of them may not have read the new configuration yet. After that
