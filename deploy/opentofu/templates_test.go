@@ -185,6 +185,12 @@ func TestTheModulesArguments(t *testing.T) {
 				`module.cms.aws_sns_topic_subscription.this["cms@example.org"]`},
 			absent: []string{"module.cms.aws_lambda_invocation.first_key[0]", `module.cms.aws_scheduler_schedule.this["create"]`},
 		},
+		"deployed by GitLab": {
+			function: `gitlab = { url = "https://gitlab.example.com", token_secret_arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:gitlab" }`,
+			account:  `gitlab_project_id = "shop/api"`,
+			there:    []string{`module.cms.aws_scheduler_schedule.this["gitlab"]`, "module.cms.aws_lambda_invocation.first_key[0]"},
+			absent:   []string{`module.cms.aws_scheduler_schedule.this["create"]`},
+		},
 		"led by Secrets Manager": {
 			function: "schedule = null", account: `rotate_by = "secrets_manager"`,
 			there:  []string{"module.cms.aws_secretsmanager_secret_rotation.this[0]", "module.cms.aws_lambda_invocation.first_key[0]"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,26 @@ type lifecycleEvent struct {
 	AfterDays *int `json:"after_days"`
 }
 
+// serviceAccountEvent requests a new access key for a user that a GitLab project
+// deploys with, or to go on with it.
+type serviceAccountEvent struct {
+	Username  string  `json:"username"`
+	Secret    string  `json:"secret"` // defaults to Username
+	Project   project `json:"gitlab_project_id"`
+	AfterDays *int    `json:"after_days"` // without it, at once
+}
+
+// project is a GitLab project's number or path.
+type project string
+
+var projectID = regexp.MustCompile(`^([1-9][0-9]{0,18}|[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+)$`)
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (p *project) UnmarshalJSON(raw []byte) error {
+	*p = project(strings.Trim(string(raw), `"`))
+	return nil
+}
+
 // sweepEvent requests everything that's due, for one secret or all.
 type sweepEvent struct {
 	Action string    `json:"action"`
@@ -46,10 +67,11 @@ type sweepEvent struct {
 // emptyEvent requests what the environment says.
 type emptyEvent struct{}
 
-func (rotationEvent) kind() string  { return "rotation" }
-func (lifecycleEvent) kind() string { return "lifecycle" }
-func (sweepEvent) kind() string     { return "sweep" }
-func (emptyEvent) kind() string     { return "empty" }
+func (rotationEvent) kind() string       { return "rotation" }
+func (lifecycleEvent) kind() string      { return "lifecycle" }
+func (serviceAccountEvent) kind() string { return "service account" }
+func (sweepEvent) kind() string          { return "sweep" }
+func (emptyEvent) kind() string          { return "empty" }
 
 // steps are the steps of Secrets Manager's protocol.
 var steps = map[string]rota.Step{
@@ -63,7 +85,7 @@ var steps = map[string]rota.Step{
 var actions = map[string]rota.Step{"create": rota.StepCreate, "deactivate": rota.StepDeactivate, "delete": rota.StepDelete}
 
 const eventForms = `known are a step of Secrets Manager's rotation (SecretId, ClientRequestToken, Step), {"action": "create", "deactivate" or "delete", "username": …} with "secret" and "after_days" where wanted, ` +
-	`{"action": "run"}, a schedule's event, and none at all where IAM_USER_NAME is set`
+	`{"username": …, "gitlab_project_id": …} with "secret" and "after_days" where wanted, {"action": "run"}, a schedule's event, and none at all where IAM_USER_NAME is set`
 
 // eventError is an unrecognized event. It names the event's keys, never its
 // values.
@@ -98,6 +120,8 @@ func parseEvent(raw []byte) (event, error) {
 		return r.rotation()
 	case r.has("action"):
 		return r.action()
+	case r.has("gitlab_project_id"):
+		return r.serviceAccount()
 	case r.has("source", "detail-type"):
 		return r.schedule()
 	}
@@ -177,6 +201,25 @@ func (r eventReader) action() (event, error) {
 	}
 	if e.AfterDays != nil && *e.AfterDays < 0 {
 		return nil, r.refuse("after_days is negative")
+	}
+	return e, nil
+}
+
+func (r eventReader) serviceAccount() (event, error) {
+	e, err := decodeInto[serviceAccountEvent](r)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.allowOnly("username", "gitlab_project_id", "secret", "after_days"); err != nil {
+		return nil, err
+	}
+	switch {
+	case e.Username == "":
+		return nil, r.refuse("it lacks a username")
+	case !projectID.MatchString(string(e.Project)):
+		return nil, r.refuse("gitlab_project_id is neither a number nor a path")
+	case e.AfterDays != nil && *e.AfterDays < 1:
+		return nil, r.refuse("after_days is less than 1")
 	}
 	return e, nil
 }

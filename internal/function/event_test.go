@@ -29,6 +29,7 @@ func TestEventShapes(t *testing.T) {
 		"create":             lifecycleEvent{Action: "create", Username: "cms"},
 		"deactivate":         lifecycleEvent{Action: "deactivate", Username: "cms", Secret: "prod/cms"},
 		"delete":             lifecycleEvent{Action: "delete", Username: "cms"},
+		"service_account":    serviceAccountEvent{Username: "cms", Project: "42"},
 		"run":                sweepEvent{Action: "run"},
 		"run_one":            sweepEvent{Action: "run", Secret: "cms"},
 		"empty":              emptyEvent{},

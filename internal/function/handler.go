@@ -116,6 +116,8 @@ func (h *Handler) handle(ctx context.Context, raw json.RawMessage) (any, error) 
 		return inv.notifying(ctx, e.SecretID, func() (any, error) { return inv.rotate(ctx, e) })
 	case lifecycleEvent:
 		return inv.notifying(ctx, cmp.Or(e.Secret, e.Username), func() (any, error) { return inv.lifecycle(ctx, e) })
+	case serviceAccountEvent:
+		return inv.notifying(ctx, cmp.Or(e.Secret, e.Username), func() (any, error) { return inv.serviceAccount(ctx, e) })
 	case sweepEvent:
 		if h.settings.user == "" || e.Action != "" {
 			return inv.sweep(ctx, e)

@@ -124,7 +124,6 @@ func TestOneUserAtOnce(t *testing.T) {
 func TestUnrecognizedEvents(t *testing.T) {
 	c := newCloud(t, passwordOf("db"))
 	refuse(t, c.deploy(), `{}`, "InvalidEvent", "the environment names no user")
-	refuse(t, c.deploy(), `{"username": "cms", "gitlab_project_id": 1}`, "InvalidEvent", "gitlab_project_id")
 	refuse(t, c.deploy(), `{"action": "run"}`, "InvalidConfiguration", "ROTA_CONFIG")
 	refuse(t, c.deploy("ROTA_ADOPT=perhaps"), `{}`, "InvalidConfiguration", "ROTA_ADOPT")
 	refuse(t, c.deploy("ROTA_CONFIG=missing.yaml"), `{"action": "run"}`, "InvalidConfiguration", "missing.yaml")

@@ -45,7 +45,13 @@ func newCloud(t *testing.T, entries ...string) *cloud {
 // newCloudWith is a cloud whose function has these policies.
 func newCloudWith(t *testing.T, policies ...string) *cloud {
 	t.Helper()
-	s, err := awstest.New(awstest.Options{Account: awsAccount, Region: awsRegion})
+	return newCloudAt(t, time.Now, policies...)
+}
+
+// newCloudAt is newCloudWith by another clock.
+func newCloudAt(t *testing.T, now func() time.Time, policies ...string) *cloud {
+	t.Helper()
+	s, err := awstest.New(awstest.Options{Account: awsAccount, Region: awsRegion, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ type output struct {
 	Version string       `json:"version,omitempty"`
 	Done    []stepOutput `json:"done,omitempty"`
 	Reason  string       `json:"reason,omitempty"`
+	// Complete means that nothing is left of a rotation that takes several events.
+	Complete bool `json:"complete,omitempty"`
 }
 
 // stepOutput is a step that was taken.

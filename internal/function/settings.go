@@ -29,6 +29,8 @@ type settings struct {
 	sslRootCert string             // PGSSLROOTCERT
 	requireAuth string             // PGREQUIREAUTH
 
+	gitlab gitlabSettings
+
 	namespace string // ROTA_METRICS_NAMESPACE
 	endpoint  string // AWS_ENDPOINT_URL, for emulators
 }
@@ -47,6 +49,7 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 		accessKeyField: get("ROTA_ACCESS_KEY_FIELD"), secretKeyField: get("ROTA_SECRET_KEY_FIELD"),
 		adopt:   true,
 		rules:   rota.PasswordRules{Exclude: get("EXCLUDE_CHARACTERS")},
+		gitlab:  readGitLab(get),
 		sslMode: get("PGSSLMODE"), sslRootCert: get("PGSSLROOTCERT"), requireAuth: get("PGREQUIREAUTH"),
 		namespace: get("ROTA_METRICS_NAMESPACE"), endpoint: get("AWS_ENDPOINT_URL"),
 	}

@@ -48,7 +48,7 @@ func TestTheTemplatesOptionalParameters(t *testing.T) {
 			"SchedulerRole": {"PermissionsBoundary": nil},
 			"Log":           {"KmsKeyId": nil},
 			"DeadLetters":   {"KmsMasterKeyId": nil, "SqsManagedSseEnabled": "true"},
-			"KeyPolicy":     nil, "NetworkPolicy": nil,
+			"KeyPolicy":     nil, "NetworkPolicy": nil, "GitLabPolicy": nil,
 		}},
 		{"the function, with everything", "function.yaml", map[string]string{
 			"Config": "ssm:///rota", "Schedule": "rate(1 hour)", "UnusedFor": "3d", "ReservedConcurrency": "-1", "SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1",
@@ -70,12 +70,20 @@ func TestTheTemplatesOptionalParameters(t *testing.T) {
 		{"a key without variables, which AWS would drop", "function.yaml", map[string]string{"KmsKeyArn": key}, settled{
 			"Function": {"KmsKeyArn": nil, "Environment": nil}, "Log": {"KmsKeyId": key},
 		}},
+		{"a function that writes to GitLab", "function.yaml", map[string]string{"GitLabUrl": "https://gitlab.example.com", "GitLabTokenSecret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:gitlab"}, settled{
+			"Function":     {"Environment": map[string]any{"Variables": map[string]any{"GITLAB_URL": "https://gitlab.example.com", "GITLAB_TOKEN_SECRET": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:gitlab"}}},
+			"GitLabPolicy": {"PolicyName": "gitlab"},
+		}},
+		{"a service account of GitLab", "service-account.yaml", map[string]string{"UserName": "cms", "GitLabProject": "shop/api"}, settled{
+			"Day90": nil, "Day100": nil, "Day110": nil,
+			"GitLab": {"ScheduleExpression": "rate(15 minutes)"},
+		}},
 		{"a service account, as it is", "service-account.yaml", map[string]string{"UserName": "cms"}, settled{
 			"User":      {"PermissionsBoundary": nil},
 			"Secret":    {"KmsKeyId": nil},
 			"Topic":     {"KmsMasterKeyId": "alias/aws/sns"},
 			"Day90":     {"KmsKeyArn": nil},
-			"KeyPolicy": nil,
+			"KeyPolicy": nil, "GitLab": nil,
 		}},
 		{"a service account, with everything", "service-account.yaml", map[string]string{"UserName": "cms", "KmsKeyArn": key, "PermissionsBoundary": boundary}, settled{
 			"User":      {"PermissionsBoundary": boundary},

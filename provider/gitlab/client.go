@@ -146,3 +146,15 @@ const (
 )
 
 var errTooMany = fmt.Errorf("GitLab lists more than %d entries", maxPages*perPage)
+
+// DefaultBranch is that of a project, given by its path or number.
+func (c *Connection) DefaultBranch(ctx context.Context, project string) (string, error) {
+	one, resp, err := c.api.Projects.GetProject(project, nil, with(ctx))
+	if err := c.fail("find the default branch of project "+project, needPipeline, resp, err); err != nil {
+		return "", err
+	}
+	if one.DefaultBranch == "" {
+		return "", c.refuse("find the default branch of project "+project, "push a branch with a .gitlab-ci.yml that deploys", errors.New("it has none"))
+	}
+	return one.DefaultBranch, nil
+}

@@ -78,16 +78,17 @@ func (p *Pipeline) Reload(ctx context.Context, r rota.ReloadRequest) error {
 		}
 		return p.waitForJob(ctx, job)
 	}
-	id, err := p.begin(ctx, r.Version)
+	id, err := p.Begin(ctx, r.Version)
 	if err != nil {
 		return err
 	}
 	return p.wait(ctx, id)
 }
 
-// begin makes a pipeline. If the answer is lost, one that has come into being since
-// is taken for it: it's as new as the values that it deploys.
-func (p *Pipeline) begin(ctx context.Context, version string) (int64, error) {
+// Begin makes a pipeline, waits for nothing and returns the pipeline's number. If the
+// answer is lost, one that has come into being since is taken for it: it's as new as
+// the values that it deploys.
+func (p *Pipeline) Begin(ctx context.Context, version string) (int64, error) {
 	if p.VersionVariable != "" {
 		id, err := p.begunFor(ctx, version)
 		if err != nil || id != 0 {

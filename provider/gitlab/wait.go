@@ -60,22 +60,49 @@ func (p *Pipeline) late(ctx context.Context, op string, err error) error {
 func (p *Pipeline) wait(ctx context.Context, id int64) error {
 	op := fmt.Sprintf("wait for pipeline %d of %s", id, p.Project)
 	return p.until(ctx, op, func() (bool, error) {
-		one, resp, err := p.Connection.api.Pipelines.GetPipeline(p.Project, id, with(ctx))
-		if err := p.Connection.fail(op, needPipeline, resp, err); err != nil {
-			return false, err
-		}
-		switch done, good := ended(one.Status); {
-		case p.Job != "":
-			return p.jobDone(ctx, one)
-		case p.Environment != "":
-			return p.deployed(ctx, one)
-		case good:
-			return true, nil
-		case done:
-			return true, p.failedPipeline(ctx, op, one)
-		}
-		return false, nil
+		return p.look(ctx, op, id)
 	})
+}
+
+// look asks once how far a pipeline is.
+func (p *Pipeline) look(ctx context.Context, op string, id int64) (done bool, err error) {
+	one, resp, err := p.Connection.api.Pipelines.GetPipeline(p.Project, id, with(ctx))
+	if err := p.Connection.fail(op, needPipeline, resp, err); err != nil {
+		return false, err
+	}
+	switch done, good := ended(one.Status); {
+	case p.Job != "":
+		return p.jobDone(ctx, one)
+	case p.Environment != "":
+		return p.deployed(ctx, one)
+	case good:
+		return true, nil
+	case done:
+		return true, p.failedPipeline(ctx, op, one)
+	}
+	return false, nil
+}
+
+// Deployed asks once whether a pipeline that [Pipeline.Begin] made has succeeded, or
+// a later one of the same branch or tag that somebody ran in its place. The error
+// says why it hasn't.
+func (p *Pipeline) Deployed(ctx context.Context, id int64) (bool, error) {
+	done, failure := p.look(ctx, fmt.Sprintf("see whether pipeline %d of %s has succeeded", id, p.Project), id)
+	if failure == nil {
+		return done, nil
+	}
+	list, resp, err := p.Connection.api.Pipelines.ListProjectPipelines(p.Project, &api.ListProjectPipelinesOptions{
+		ListOptions: api.ListOptions{PerPage: 1}, Ref: &p.Ref, Status: new(api.Success)}, with(ctx))
+	if err := p.Connection.fail("list the pipelines of "+p.Project, needPipeline, resp, err); err != nil {
+		return false, err
+	}
+	if len(list) == 0 || list[0].ID <= id {
+		return false, failure
+	}
+	if p.Job == "" && p.Environment == "" {
+		return true, nil
+	}
+	return p.look(ctx, fmt.Sprintf("see whether pipeline %d of %s has succeeded", list[0].ID, p.Project), list[0].ID)
 }
 
 // jobDone looks at the one job that's waited for.

@@ -12,6 +12,7 @@ locals {
   location     = local.own_config ? "ssm://${aws_ssm_parameter.config[0].name}" : var.config_location
   variables = merge(
     local.location == null ? {} : { ROTA_CONFIG = local.location },
+    var.gitlab == null ? {} : { GITLAB_URL = var.gitlab.url, GITLAB_TOKEN_SECRET = var.gitlab.token_secret_arn },
     var.unused_for == null ? {} : { ROTA_UNUSED_FOR = var.unused_for },
     var.environment,
   )

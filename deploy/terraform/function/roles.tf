@@ -36,6 +36,14 @@ data "aws_iam_policy_document" "function" {
     }
   }
   dynamic "statement" {
+    for_each = var.gitlab == null ? [] : [var.gitlab.token_secret_arn]
+    content {
+      sid       = "GitLab"
+      actions   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+      resources = [statement.value]
+    }
+  }
+  dynamic "statement" {
     for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
     content {
       sid       = "Key"

@@ -53,6 +53,15 @@ variable "environment" {
   default     = {}
 }
 
+variable "gitlab" {
+  description = "The GitLab whose projects get access keys: its URL, and the ARN of the Secrets Manager secret whose field token has an access token of scope api. Null for none."
+  type = object({
+    url              = string
+    token_secret_arn = string
+  })
+  default = null
+}
+
 variable "unused_for" {
   description = "How long nobody must have used a previous credential before it's retired, such as 7d. Null for 7 days, or the event's after_days if that's shorter."
   type        = string

@@ -1,12 +1,19 @@
 locals {
   secret_name = coalesce(var.secret_name, var.name)
   label       = coalesce(var.label, var.name)
-  # The daily events, and after how many days they do something.
-  schedules = var.rotate_by != "schedules" ? {} : {
-    create     = { after = var.rotate_every_days, says = "a new key" }
-    deactivate = { after = var.deactivate_previous_after_days, says = "the previous key is deactivated if nobody uses it" }
-    delete     = { after = var.delete_previous_after_days, says = "the previous key is deleted" }
-  }
+  by_gitlab   = var.rotate_by == "schedules" && var.gitlab_project_id != null
+  # The events, how often they're sent, and after how many days they do something.
+  schedules = merge(
+    var.rotate_by != "schedules" || local.by_gitlab ? {} : {
+      create     = { every = "1 day", window = 60, after = var.rotate_every_days, says = "a new key", what = { action = "create" } }
+      deactivate = { every = "1 day", window = 60, after = var.deactivate_previous_after_days, says = "the previous key is deactivated if nobody uses it", what = { action = "deactivate" } }
+      delete     = { every = "1 day", window = 60, after = var.delete_previous_after_days, says = "the previous key is deleted", what = { action = "delete" } }
+    },
+    # Each event goes as far as it can without waiting for a pipeline.
+    !local.by_gitlab ? {} : {
+      gitlab = { every = "15 minutes", window = 5, after = var.rotate_every_days, says = "a new key, deployed by GitLab", what = { gitlab_project_id = var.gitlab_project_id } }
+    },
+  )
   event = { username = aws_iam_user.this.name, secret = aws_secretsmanager_secret.this.name }
 }
 
@@ -19,7 +26,7 @@ resource "aws_iam_user" "this" {
 
   lifecycle {
     precondition {
-      condition     = var.rotate_by != "schedules" || var.deactivate_previous_after_days + var.delete_previous_after_days < var.rotate_every_days
+      condition     = var.rotate_by != "schedules" || var.gitlab_project_id != null || var.deactivate_previous_after_days + var.delete_previous_after_days < var.rotate_every_days
       error_message = "The previous key must be deleted before the next rotation: a user can have at most two keys."
     }
   }
@@ -50,7 +57,8 @@ resource "aws_secretsmanager_secret" "this" {
   tags                    = merge(var.tags, { "rota:iam-user" = var.name, "rota:topic" = aws_sns_topic.this.arn })
 
   lifecycle {
-    ignore_changes = [tags["rota:intent"]] # Rota's record of a key that it's creating
+    # Rota's records of a key that it's creating, and of its deployment.
+    ignore_changes = [tags["rota:intent"], tags["rota:gitlab-project"], tags["rota:gitlab-pipeline"]]
   }
 }
 

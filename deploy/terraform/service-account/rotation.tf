@@ -16,7 +16,7 @@ resource "aws_iam_role_policy" "schedules" {
   policy = data.aws_iam_policy_document.schedules[0].json
 }
 
-# Each sends an event every day, which says from which day on there's something to
+# Each sends an event regularly, which says from which day on there's something to
 # do. So whatever failed, or was held because the old key is still in use, is done
 # on a later day. Lambda itself retries a failed event only for some minutes.
 resource "aws_scheduler_schedule" "this" {
@@ -24,19 +24,19 @@ resource "aws_scheduler_schedule" "this" {
 
   name                = "${local.label}-${each.key}"
   description         = "${var.name}, after ${each.value.after} days: ${each.value.says}"
-  schedule_expression = "rate(1 day)"
+  schedule_expression = "rate(${each.value.every})"
   kms_key_arn         = var.kms_key_arn
   depends_on          = [aws_iam_role_policy.function, aws_iam_role_policy.schedules]
 
   flexible_time_window {
     mode                      = "FLEXIBLE"
-    maximum_window_in_minutes = 60
+    maximum_window_in_minutes = each.value.window
   }
 
   target {
     arn      = var.function.function_arn
     role_arn = var.function.scheduler_role_arn
-    input    = jsonencode(merge({ action = each.key, after_days = each.value.after }, local.event))
+    input    = jsonencode(merge({ after_days = each.value.after }, each.value.what, local.event))
     dead_letter_config {
       arn = var.function.dead_letter_queue_arn
     }
@@ -48,7 +48,7 @@ resource "aws_lambda_invocation" "first_key" {
   count = var.first_key && var.rotate_by != "none" ? 1 : 0
 
   function_name = var.function.function_name
-  input         = jsonencode(merge({ action = "create", after_days = var.rotate_every_days }, local.event))
+  input         = jsonencode(merge({ after_days = var.rotate_every_days }, local.by_gitlab ? { gitlab_project_id = var.gitlab_project_id } : { action = "create" }, local.event))
   depends_on    = [aws_iam_role_policy.function]
 
   lifecycle {

@@ -76,7 +76,7 @@ variable "recovery_window_days" {
 }
 
 variable "rotate_by" {
-  description = "schedules: a new key every rotate_every_days; the previous one is deactivated, and deleted later. secrets_manager: Secrets Manager invokes the function, which retires the previous key before it creates the next. none: a rota.yaml names this user."
+  description = "schedules: a new key every rotate_every_days; the previous one is deactivated, and deleted later. With gitlab_project_id, what happens when is up to its deployments. secrets_manager: Secrets Manager invokes the function, which retires the previous key before it creates the next. none: a rota.yaml names this user."
   type        = string
   default     = "schedules"
   validation {
@@ -105,6 +105,16 @@ variable "delete_previous_after_days" {
   description = "How long after that to delete it, with schedules."
   type        = number
   default     = 10
+}
+
+variable "gitlab_project_id" {
+  description = "The number or path of the GitLab project that deploys with the key. Its variables get each new key, its pipeline deploys it, and the previous one is retired only then. The function needs its variable gitlab. Null for none."
+  type        = string
+  default     = null
+  validation {
+    condition     = can(regex("^([1-9][0-9]*|[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+)$", coalesce(var.gitlab_project_id, "1")))
+    error_message = "gitlab_project_id must be a project's number, or its path such as shop/api."
+  }
 }
 
 variable "first_key" {

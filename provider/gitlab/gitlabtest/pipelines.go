@@ -212,6 +212,9 @@ func (s *Server) onProject(mux *http.ServeMux, pattern, scope string, level int,
 }
 
 func (s *Server) routePipelines(mux *http.ServeMux) {
+	s.onProject(mux, "GET /api/v4/projects/{id}", "read_api", Developer, func(c *call, project *project) {
+		c.answer(http.StatusOK, map[string]any{"id": project.id, "path_with_namespace": project.path, "default_branch": "main"})
+	})
 	s.onProject(mux, "GET /api/v4/projects/{id}/pipelines", "read_api", Developer, s.listPipelines)
 	s.onProject(mux, "POST /api/v4/projects/{id}/pipeline", "", Developer, func(c *call, project *project) {
 		s.answerStarted(c, project, c.text("ref"), "api", c.who.Name, c.variables())
