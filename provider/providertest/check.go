@@ -31,16 +31,16 @@ type check struct{ CheckFixture }
 // Check runs the suite for [rota.Check]. fixture is called once per case, and
 // once before all of them to find out which cases apply.
 func Check(t *testing.T, fixture func(t *testing.T) CheckFixture) {
-	suite(t, func(t *testing.T) *check { return &check{fixture(t)} }, []conformance[*check]{
-		{"the name is stable", func(t *testing.T, c *check) { named(t, c.Check.Name) }, nil},
+	suite(std{t}, func(t T) *check { return &check{fixture(goTest(t))} }, []conformance[*check]{
+		{"the name is stable", func(t T, c *check) { named(t, c.Check.Name) }, nil},
 		{"a good credential passes, however often it's tried", testGood, nil},
 		{"a wrong credential is refused", testCheckWrong, nil},
 		{"a credential that lacks permission fails", testUnfit, func(c *check) bool { return !c.Unfit.IsZero() }},
 		{"methods can run concurrently", testCheckTogether, nil},
-		{"calls return when their context ends", func(t *testing.T, c *check) {
+		{"calls return when their context ends", func(t T, c *check) {
 			honours(t, "check", c.Inject, "check", c.with(c.Good), rota.ErrRefused)
 		}, nil},
-		{"preflight finds no problems", func(t *testing.T, c *check) { preflight(t, c.Check) }, func(c *check) bool { return is[rota.Preflighter](c.Check) }},
+		{"preflight finds no problems", func(t T, c *check) { preflight(t, c.Check) }, func(c *check) bool { return is[rota.Preflighter](c.Check) }},
 		{"faults: an outage isn't a refusal", testCheckOutage, func(c *check) bool { return c.Inject.can(FailBefore, "check") }},
 	})
 }
@@ -51,24 +51,24 @@ func (c *check) with(credential rota.Credential) func(context.Context) error {
 }
 
 // seen passes on an error that shows no value.
-func (c *check) seen(t *testing.T, err error) error {
+func (c *check) seen(t T, err error) error {
 	t.Helper()
 	safe(t, err, append([]string{rota.FieldAccessKeyID, rota.FieldUsername}, c.PublicFields...), c.Good, c.Wrong, c.Unfit)
 	return err
 }
 
-func (c *check) passes(t *testing.T) {
+func (c *check) passes(t T) {
 	t.Helper()
 	c.until(t, "checking a good credential", func() error { return c.seen(t, c.with(c.Good)(t.Context())) })
 }
 
-func testGood(t *testing.T, c *check) {
+func testGood(t T, c *check) {
 	for range 3 {
 		c.passes(t)
 	}
 }
 
-func testCheckWrong(t *testing.T, c *check) {
+func testCheckWrong(t T, c *check) {
 	c.passes(t)
 	if err := c.seen(t, c.with(c.Wrong)(t.Context())); !errors.Is(err, rota.ErrRefused) {
 		t.Errorf("a wrong credential gives %v, want %v", err, rota.ErrRefused)
@@ -76,14 +76,14 @@ func testCheckWrong(t *testing.T, c *check) {
 	c.passes(t)
 }
 
-func testUnfit(t *testing.T, c *check) {
+func testUnfit(t T, c *check) {
 	c.passes(t)
 	if err := c.seen(t, c.with(c.Unfit)(t.Context())); err == nil {
 		t.Error("a credential that can't do what the check asks passes it")
 	}
 }
 
-func testCheckTogether(t *testing.T, c *check) {
+func testCheckTogether(t T, c *check) {
 	c.passes(t)
 	for _, err := range together(crowd, func(int) error {
 		c.Check.Name()
@@ -95,7 +95,7 @@ func testCheckTogether(t *testing.T, c *check) {
 	}
 }
 
-func testCheckOutage(t *testing.T, c *check) {
+func testCheckOutage(t T, c *check) {
 	c.passes(t)
 	if !c.Inject.can(FailBefore, "check") {
 		t.Fatal("the fixture can't do what it could before")

@@ -36,18 +36,18 @@ const (
 // and once before all of them to find out which cases apply.
 func Reloader(t *testing.T, fixture func(t *testing.T) ReloaderFixture) {
 	cases := []conformance[*reloader]{
-		{"the name is stable", func(t *testing.T, r *reloader) { named(t, r.Reloader.Name) }, nil},
+		{"the name is stable", func(t T, r *reloader) { named(t, r.Reloader.Name) }, nil},
 		{"consumers run on the version when it returns", testReload, (*reloader).readable},
 		{"the same version can be reloaded again", testReloadAgain, nil},
 		{"methods can run concurrently", testReloadTogether, nil},
 		{"unhealthy consumers cause an error", testSick, (*reloader).sickens},
-		{"calls return when their context ends", func(t *testing.T, r *reloader) { honours(t, "reload", r.Inject, "reload", r.reload(older)) }, nil},
-		{"preflight finds no problems", func(t *testing.T, r *reloader) { preflight(t, r.Reloader) }, (*reloader).preflight},
+		{"calls return when their context ends", func(t T, r *reloader) { honours(t, "reload", r.Inject, "reload", r.reload(older)) }, nil},
+		{"preflight finds no problems", func(t T, r *reloader) { preflight(t, r.Reloader) }, (*reloader).preflight},
 	}
 	for _, kind := range []FaultKind{FailBefore, LoseReply, Repeat} {
 		cases = append(cases, faulty("faults: a call that "+string(kind)+" can be made again", kind, testReloadFaults))
 	}
-	suite(t, func(t *testing.T) *reloader { return &reloader{fixture(t)} }, cases)
+	suite(std{t}, func(t T) *reloader { return &reloader{fixture(goTest(t))} }, cases)
 }
 
 func (r *reloader) readable() bool  { return r.Running != nil }
@@ -65,7 +65,7 @@ func (r *reloader) reload(version string) func(context.Context) error {
 
 // runs checks which version the consumers run on. It doesn't wait, because
 // Reload returns only once they run on it.
-func (r *reloader) runs(t *testing.T, version string) {
+func (r *reloader) runs(t T, version string) {
 	t.Helper()
 	if r.Running == nil {
 		return
@@ -75,7 +75,7 @@ func (r *reloader) runs(t *testing.T, version string) {
 	}
 }
 
-func testReload(t *testing.T, r *reloader) {
+func testReload(t T, r *reloader) {
 	for _, version := range []string{older, newer} {
 		if err := r.reload(version)(t.Context()); err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func testReload(t *testing.T, r *reloader) {
 	}
 }
 
-func testReloadAgain(t *testing.T, r *reloader) {
+func testReloadAgain(t T, r *reloader) {
 	for range 3 {
 		if err := r.reload(older)(t.Context()); err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func testReloadAgain(t *testing.T, r *reloader) {
 	r.runs(t, older)
 }
 
-func testReloadTogether(t *testing.T, r *reloader) {
+func testReloadTogether(t T, r *reloader) {
 	for _, err := range together(4, func(int) error {
 		r.Reloader.Name()
 		return r.reload(older)(t.Context())
@@ -105,20 +105,20 @@ func testReloadTogether(t *testing.T, r *reloader) {
 	r.runs(t, older)
 }
 
-func testSick(t *testing.T, r *reloader) {
+func testSick(t T, r *reloader) {
 	r.Sicken()
 	if err := r.reload(older)(t.Context()); err == nil {
 		t.Error("reload succeeded although its consumers are ill")
 	}
 }
 
-func testReloadFaults(t *testing.T, r *reloader, kind FaultKind) {
+func testReloadFaults(t T, r *reloader, kind FaultKind) {
 	again(t, "reload", r.Inject, kind, r.reload(older))
 	r.runs(t, older)
 }
 
 // again makes a call that fails, and then repeats it.
-func again(t *testing.T, op string, inject Inject, kind FaultKind, call func(context.Context) error) {
+func again(t T, op string, inject Inject, kind FaultKind, call func(context.Context) error) {
 	t.Helper()
 	if !inject.can(kind, op) {
 		t.Fatal("the fixture can't do what it could before")
@@ -148,20 +148,20 @@ type notifier struct{ NotifierFixture }
 // and once before all of them to find out which cases apply.
 func Notifier(t *testing.T, fixture func(t *testing.T) NotifierFixture) {
 	cases := []conformance[*notifier]{
-		{"the name is stable", func(t *testing.T, n *notifier) { named(t, n.Notifier.Name) }, nil},
+		{"the name is stable", func(t T, n *notifier) { named(t, n.Notifier.Name) }, nil},
 		{"every kind of event arrives", testKinds, (*notifier).hears},
 		{"an event without a version arrives", testNoVersion, (*notifier).hears},
 		{"the same event can be sent again", testNotifyAgain, nil},
 		{"methods can run concurrently", testNotifyTogether, nil},
-		{"calls return when their context ends", func(t *testing.T, n *notifier) {
+		{"calls return when their context ends", func(t T, n *notifier) {
 			honours(t, "notify", n.Inject, "notify", n.notify(event(1, rota.EventFailed)))
 		}, nil},
-		{"preflight finds no problems", func(t *testing.T, n *notifier) { preflight(t, n.Notifier) }, (*notifier).preflight},
+		{"preflight finds no problems", func(t T, n *notifier) { preflight(t, n.Notifier) }, (*notifier).preflight},
 	}
 	for _, kind := range []FaultKind{FailBefore, LoseReply, Repeat} {
 		cases = append(cases, faulty("faults: a call that "+string(kind)+" can be made again", kind, testNotifyFaults))
 	}
-	suite(t, func(t *testing.T) *notifier { return &notifier{fixture(t)} }, cases)
+	suite(std{t}, func(t T) *notifier { return &notifier{fixture(goTest(t))} }, cases)
 }
 
 func (n *notifier) hears() bool     { return n.Heard != nil }
@@ -181,7 +181,7 @@ func (n *notifier) notify(e rota.Event) func(context.Context) error {
 	return func(ctx context.Context) error { return n.Notifier.Notify(ctx, e) }
 }
 
-func (n *notifier) mustNotify(t *testing.T, e rota.Event) {
+func (n *notifier) mustNotify(t T, e rota.Event) {
 	t.Helper()
 	if err := n.Notifier.Notify(t.Context(), e); err != nil {
 		t.Fatalf("notify of %s: %v", e.Kind, err)
@@ -189,7 +189,7 @@ func (n *notifier) mustNotify(t *testing.T, e rota.Event) {
 }
 
 // heard waits until the event arrives at the other end.
-func (n *notifier) heard(t *testing.T, e rota.Event) {
+func (n *notifier) heard(t T, e rota.Event) {
 	t.Helper()
 	if n.Heard == nil {
 		return
@@ -203,7 +203,7 @@ func (n *notifier) heard(t *testing.T, e rota.Event) {
 	})
 }
 
-func testKinds(t *testing.T, n *notifier) {
+func testKinds(t T, n *notifier) {
 	for k, kind := range []rota.EventKind{rota.EventRotated, rota.EventAdopted, rota.EventDeactivated, rota.EventDeleted,
 		rota.EventDiscarded, rota.EventHeld, rota.EventFailed, rota.EventRolledBack, rota.EventLate} {
 		n.mustNotify(t, event(k, kind))
@@ -211,21 +211,21 @@ func testKinds(t *testing.T, n *notifier) {
 	}
 }
 
-func testNoVersion(t *testing.T, n *notifier) {
+func testNoVersion(t T, n *notifier) {
 	e := rota.Event{ID: "0190a000-0000-7000-8000-000000000099", Kind: rota.EventHeld, Secret: "test/secret",
 		At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Reason: "It is not adopted."}
 	n.mustNotify(t, e)
 	n.heard(t, e)
 }
 
-func testNotifyAgain(t *testing.T, n *notifier) {
+func testNotifyAgain(t T, n *notifier) {
 	for range 2 {
 		n.mustNotify(t, event(1, rota.EventRotated))
 	}
 	n.heard(t, event(1, rota.EventRotated))
 }
 
-func testNotifyTogether(t *testing.T, n *notifier) {
+func testNotifyTogether(t T, n *notifier) {
 	for _, err := range together(crowd, func(k int) error {
 		n.Notifier.Name()
 		return n.Notifier.Notify(t.Context(), event(k, rota.EventRotated))
@@ -239,7 +239,7 @@ func testNotifyTogether(t *testing.T, n *notifier) {
 	}
 }
 
-func testNotifyFaults(t *testing.T, n *notifier, kind FaultKind) {
+func testNotifyFaults(t T, n *notifier, kind FaultKind) {
 	e := event(1, rota.EventFailed)
 	again(t, "notify", n.Inject, kind, n.notify(e))
 	n.heard(t, e)

@@ -48,7 +48,13 @@ type issuer struct {
 // that the fixture's issuer has. fixture is called once per case, and once
 // before all of them to find out which cases apply.
 func Issuer(t *testing.T, fixture func(t *testing.T) IssuerFixture) {
-	suite(t, func(t *testing.T) *issuer { return &issuer{IssuerFixture: fixture(t)} }, []conformance[*issuer]{
+	RunIssuer(std{t}, func(t T) IssuerFixture { return fixture(goTest(t)) })
+}
+
+// RunIssuer is [Issuer] for programs that run the suite outside of go test. Their
+// fixtures have neither Use nor Expire, which take go test's own.
+func RunIssuer(t T, fixture func(t T) IssuerFixture) {
+	suite(t, func(t T) *issuer { return &issuer{IssuerFixture: fixture(t)} }, []conformance[*issuer]{
 		{"traits are complete and never change", testTraits, nil},
 		{"a credential has an id", testCredentialID, nil},
 		{"a credential that was created and set logs in", testCreateSetTest, nil},
@@ -93,7 +99,7 @@ func (i *issuer) canFail(kind FaultKind) bool {
 }
 
 // seen checks that an error contains no value of any of the case's credentials.
-func (i *issuer) seen(t *testing.T, err error, also ...rota.Credential) error {
+func (i *issuer) seen(t T, err error, also ...rota.Credential) error {
 	t.Helper()
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -123,7 +129,7 @@ func (i *issuer) taken() []string {
 }
 
 // create makes a credential that isn't set yet.
-func (i *issuer) create(t *testing.T) rota.Credential {
+func (i *issuer) create(t T) rota.Credential {
 	t.Helper()
 	c, err := i.Issuer.Create(t.Context(), rota.CreateRequest{Taken: i.taken()})
 	if i.seen(t, err) != nil {
@@ -134,7 +140,7 @@ func (i *issuer) create(t *testing.T) rota.Credential {
 }
 
 // valid makes a credential that logs in.
-func (i *issuer) valid(t *testing.T) rota.Credential {
+func (i *issuer) valid(t T) rota.Credential {
 	t.Helper()
 	c := i.create(t)
 	i.set(t, c)
@@ -142,21 +148,21 @@ func (i *issuer) valid(t *testing.T) rota.Credential {
 	return c
 }
 
-func (i *issuer) set(t *testing.T, c rota.Credential) {
+func (i *issuer) set(t T, c rota.Credential) {
 	t.Helper()
 	if err := i.seen(t, i.Issuer.Set(t.Context(), rota.SetRequest{Credential: c}), c); err != nil {
 		t.Fatalf("set: %v", err)
 	}
 }
 
-func (i *issuer) test(t *testing.T, c rota.Credential) error {
+func (i *issuer) test(t T, c rota.Credential) error {
 	t.Helper()
 	return i.seen(t, i.Issuer.Test(t.Context(), rota.TestRequest{Credential: c}), c)
 }
 
 // works waits until the credential logs in as many times in a row as the traits
 // require.
-func (i *issuer) works(t *testing.T, c rota.Credential) {
+func (i *issuer) works(t T, c rota.Credential) {
 	t.Helper()
 	wanted := i.Issuer.Traits().TestSuccesses
 	if wanted == 0 {
@@ -173,7 +179,7 @@ func (i *issuer) works(t *testing.T, c rota.Credential) {
 }
 
 // refused waits until the credential is refused with the right error.
-func (i *issuer) refused(t *testing.T, c rota.Credential) {
+func (i *issuer) refused(t T, c rota.Credential) {
 	t.Helper()
 	i.until(t, "being refused with "+i.Issuer.CredentialID(c), func() error {
 		err := i.test(t, c)
@@ -189,7 +195,7 @@ func (i *issuer) refused(t *testing.T, c rota.Credential) {
 
 // listed waits until the list shows the credential in the wanted state; "gone"
 // means that it isn't listed.
-func (i *issuer) listed(t *testing.T, id, wanted string) {
+func (i *issuer) listed(t T, id, wanted string) {
 	t.Helper()
 	lister, ok := i.Issuer.(rota.Lister)
 	if !ok {

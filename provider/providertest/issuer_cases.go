@@ -2,14 +2,13 @@ package providertest
 
 import (
 	"errors"
-	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rota-dev/rota"
 )
 
-func testTraits(t *testing.T, i *issuer) {
+func testTraits(t T, i *issuer) {
 	traits := i.Issuer.Traits()
 	if traits.Kind == "" {
 		t.Error("the kind is empty")
@@ -23,7 +22,7 @@ func testTraits(t *testing.T, i *issuer) {
 	}
 }
 
-func testCredentialID(t *testing.T, i *issuer) {
+func testCredentialID(t T, i *issuer) {
 	if id := i.Issuer.CredentialID(rota.Credential{}); id != "" {
 		t.Errorf("a credential without fields has the id %q", id)
 	}
@@ -45,18 +44,18 @@ func testCredentialID(t *testing.T, i *issuer) {
 	}
 }
 
-func testCreateSetTest(t *testing.T, i *issuer) {
+func testCreateSetTest(t T, i *issuer) {
 	i.valid(t)
 }
 
-func testSetTwice(t *testing.T, i *issuer) {
+func testSetTwice(t T, i *issuer) {
 	c := i.valid(t)
 	i.set(t, c)
 	i.set(t, c)
 	i.works(t, c)
 }
 
-func testCreateTouchesNothing(t *testing.T, i *issuer) {
+func testCreateTouchesNothing(t T, i *issuer) {
 	inUse := i.valid(t)
 	next := i.create(t)
 	if next.Equal(inUse) {
@@ -67,7 +66,7 @@ func testCreateTouchesNothing(t *testing.T, i *issuer) {
 	i.listed(t, i.Issuer.CredentialID(inUse), "active")
 }
 
-func testWrongRefused(t *testing.T, i *issuer) {
+func testWrongRefused(t T, i *issuer) {
 	c := i.valid(t)
 	wrong := i.wrong(c)
 	if wrong.Equal(c) {
@@ -77,7 +76,7 @@ func testWrongRefused(t *testing.T, i *issuer) {
 	i.works(t, c)
 }
 
-func testInForce(t *testing.T, i *issuer) {
+func testInForce(t T, i *issuer) {
 	teller := i.Issuer.(rota.Teller)
 	c := i.valid(t)
 	wrong := i.wrong(c)
@@ -101,7 +100,7 @@ func testInForce(t *testing.T, i *issuer) {
 	}
 }
 
-func testOverlap(t *testing.T, i *issuer) {
+func testOverlap(t T, i *issuer) {
 	first := i.valid(t)
 	second := i.valid(t)
 	if first.Equal(second) {
@@ -119,7 +118,7 @@ func testOverlap(t *testing.T, i *issuer) {
 	i.works(t, second)
 }
 
-func testLimit(t *testing.T, i *issuer) {
+func testLimit(t T, i *issuer) {
 	limit := i.Issuer.Traits().Limit
 	for range limit {
 		i.valid(t)
@@ -136,7 +135,7 @@ func testLimit(t *testing.T, i *issuer) {
 	}
 }
 
-func testRejected(t *testing.T, i *issuer) {
+func testRejected(t T, i *issuer) {
 	c := i.create(t)
 	bad := i.Rejected(c)
 	err := i.seen(t, i.Issuer.Set(t.Context(), rota.SetRequest{Credential: bad}), bad)
@@ -154,7 +153,7 @@ func testRejected(t *testing.T, i *issuer) {
 // testLife takes one credential through its whole life, next to another that
 // must stay untouched. If only one credential can exist, setting its successor
 // ends its life.
-func testLife(t *testing.T, i *issuer) {
+func testLife(t T, i *issuer) {
 	other := i.valid(t)
 	c := i.valid(t)
 	id := i.Issuer.CredentialID(c)
@@ -194,7 +193,7 @@ func testLife(t *testing.T, i *issuer) {
 	i.listed(t, i.Issuer.CredentialID(other), "active")
 }
 
-func testLifetime(t *testing.T, i *issuer) {
+func testLifetime(t T, i *issuer) {
 	c := i.valid(t)
 	if c.ExpiresAt().IsZero() {
 		t.Errorf("the credential has no %s in RFC 3339: its fields are %v", rota.FieldExpiration, c.Names())
@@ -208,15 +207,15 @@ func testLifetime(t *testing.T, i *issuer) {
 	}
 }
 
-func testExpiry(t *testing.T, i *issuer) {
+func testExpiry(t T, i *issuer) {
 	c := i.valid(t)
-	i.Expire(t)
+	i.Expire(goTest(t))
 	i.refused(t, c)
 	i.valid(t)
 }
 
 // notFound checks that a deleted credential can't be switched.
-func (i *issuer) notFound(t *testing.T, id string) {
+func (i *issuer) notFound(t T, id string) {
 	t.Helper()
 	d, ok := i.Issuer.(rota.Deactivator)
 	if !ok {
@@ -230,7 +229,7 @@ func (i *issuer) notFound(t *testing.T, id string) {
 	}
 }
 
-func testDeleteActive(t *testing.T, i *issuer) {
+func testDeleteActive(t T, i *issuer) {
 	c := i.valid(t)
 	id := i.Issuer.CredentialID(c)
 	i.listed(t, id, "active")
@@ -241,14 +240,14 @@ func testDeleteActive(t *testing.T, i *issuer) {
 	i.listed(t, id, "active")
 }
 
-func testUnknown(t *testing.T, i *issuer) {
+func testUnknown(t T, i *issuer) {
 	if err := i.seen(t, i.delete(t.Context(), i.UnknownID)); err != nil {
 		t.Errorf("delete what never was: %v", err)
 	}
 	i.notFound(t, i.UnknownID)
 }
 
-func testList(t *testing.T, i *issuer) {
+func testList(t T, i *issuer) {
 	c := i.valid(t)
 	i.listed(t, i.Issuer.CredentialID(c), "active")
 	list, err := i.Issuer.(rota.Lister).List(t.Context())
@@ -265,7 +264,7 @@ func testList(t *testing.T, i *issuer) {
 	}
 }
 
-func testUse(t *testing.T, i *issuer) {
+func testUse(t T, i *issuer) {
 	reporter := i.Issuer.(rota.UseReporter)
 	c := i.valid(t)
 	id := i.Issuer.CredentialID(c)
@@ -290,7 +289,7 @@ func testUse(t *testing.T, i *issuer) {
 	if i.Use == nil {
 		return
 	}
-	i.Use(t, c)
+	i.Use(goTest(t), c)
 	i.until(t, "reporting the use", func() error {
 		use, err := reporter.LastUsed(t.Context(), id)
 		if i.seen(t, err) != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -32,7 +31,7 @@ func together(n int, do func(n int) error) []error {
 	return errs
 }
 
-func testIssuerConcurrency(t *testing.T, i *issuer) {
+func testIssuerConcurrency(t T, i *issuer) {
 	c := i.valid(t)
 	id := i.Issuer.CredentialID(c)
 	for _, err := range together(crowd, func(int) error {
@@ -82,7 +81,7 @@ func testIssuerConcurrency(t *testing.T, i *issuer) {
 	i.listed(t, id, "gone")
 }
 
-func testIssuerContext(t *testing.T, i *issuer) {
+func testIssuerContext(t T, i *issuer) {
 	c := i.valid(t)
 	id := i.Issuer.CredentialID(c)
 	retire := rota.RetireRequest{CredentialID: id}
@@ -113,7 +112,7 @@ func testIssuerContext(t *testing.T, i *issuer) {
 		})
 	}
 	if u, ok := i.Issuer.(rota.UseReporter); ok {
-		t.Run("last use", func(t *testing.T) {
+		t.Run("last use", func(t T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			if use, err := u.LastUsed(ctx, id); i.seen(t, err) == nil && use.Evidence != rota.EvidenceUnknown {
@@ -134,7 +133,7 @@ func testIssuerContext(t *testing.T, i *issuer) {
 	}
 }
 
-func testIssuerPreflight(t *testing.T, i *issuer) {
+func testIssuerPreflight(t T, i *issuer) {
 	c := i.valid(t)
 	before := i.ids(t)
 	preflight(t, i.Issuer)
@@ -145,7 +144,7 @@ func testIssuerPreflight(t *testing.T, i *issuer) {
 }
 
 // ids returns the ids that the issuer lists, or nil if it can't list.
-func (i *issuer) ids(t *testing.T) []string {
+func (i *issuer) ids(t T) []string {
 	t.Helper()
 	lister, ok := i.Issuer.(rota.Lister)
 	if !ok {
@@ -165,7 +164,7 @@ func (i *issuer) ids(t *testing.T) []string {
 
 // steps takes a credential through its life, calling try for each step with the
 // method's name.
-func (i *issuer) steps(t *testing.T, try func(op string, call func() error)) {
+func (i *issuer) steps(t T, try func(op string, call func() error)) {
 	t.Helper()
 	i.valid(t)
 	c := i.create(t)
@@ -202,7 +201,7 @@ func (i *issuer) steps(t *testing.T, try func(op string, call func() error)) {
 	i.works(t, i.made[0])
 }
 
-func testIssuerFailBefore(t *testing.T, i *issuer) {
+func testIssuerFailBefore(t T, i *issuer) {
 	if i.Inject("test", FailBefore) {
 		c := i.create(t)
 		if err := i.test(t, c); err == nil || errors.Is(err, rota.ErrRefused) {
@@ -239,7 +238,7 @@ func testIssuerFailBefore(t *testing.T, i *issuer) {
 }
 
 // discard deletes a credential, and deactivates it first where that can be done.
-func (i *issuer) discard(t *testing.T, c rota.Credential) {
+func (i *issuer) discard(t T, c rota.Credential) {
 	t.Helper()
 	id := i.Issuer.CredentialID(c)
 	if d, ok := i.Issuer.(rota.Deactivator); ok {
@@ -253,7 +252,7 @@ func (i *issuer) discard(t *testing.T, c rota.Credential) {
 	i.listed(t, id, "gone")
 }
 
-func testIssuerLostReply(t *testing.T, i *issuer) {
+func testIssuerLostReply(t T, i *issuer) {
 	i.steps(t, func(op string, call func() error) {
 		t.Helper()
 		// An implementation can check on its own and find that the call succeeded.
@@ -279,7 +278,7 @@ func testIssuerLostReply(t *testing.T, i *issuer) {
 	})
 }
 
-func testIssuerRepeat(t *testing.T, i *issuer) {
+func testIssuerRepeat(t T, i *issuer) {
 	i.steps(t, func(op string, call func() error) {
 		t.Helper()
 		i.Inject(op, Repeat)

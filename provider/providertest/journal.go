@@ -36,7 +36,7 @@ type journal struct{ JournalFixture }
 // Journal runs the suite for [rotation.Journal]. fixture is called once per
 // case, and once before all of them to find out which cases apply.
 func Journal(t *testing.T, fixture func(t *testing.T) JournalFixture) {
-	suite(t, func(t *testing.T) *journal { return &journal{fixture(t)} }, []conformance[*journal]{
+	suite(std{t}, func(t T) *journal { return &journal{fixture(goTest(t))} }, []conformance[*journal]{
 		{"a secret without progress loads as zero", testLoadZero, nil},
 		{"every field of progress is kept", testProgressKept, nil},
 		{"a load returns a copy", testLoadCopies, nil},
@@ -69,7 +69,7 @@ func (j *journal) canFail(kind FaultKind) bool {
 
 const ttl = time.Minute
 
-func (j *journal) acquire(t *testing.T, secret, holder string, ttl time.Duration) rotation.Lease {
+func (j *journal) acquire(t T, secret, holder string, ttl time.Duration) rotation.Lease {
 	t.Helper()
 	l, err := j.Journal.Acquire(t.Context(), rotation.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl})
 	if err != nil {
@@ -81,28 +81,28 @@ func (j *journal) acquire(t *testing.T, secret, holder string, ttl time.Duration
 	return l
 }
 
-func (j *journal) busy(t *testing.T, secret, holder string) {
+func (j *journal) busy(t T, secret, holder string) {
 	t.Helper()
 	if _, err := j.Journal.Acquire(t.Context(), rotation.AcquireRequest{Secret: secret, Holder: holder, TTL: ttl}); !errors.Is(err, rota.ErrBusy) {
 		t.Fatalf("%s acquires %s: want %q, got %v", holder, secret, rota.ErrBusy, err)
 	}
 }
 
-func (j *journal) release(t *testing.T, l rotation.Lease) {
+func (j *journal) release(t T, l rotation.Lease) {
 	t.Helper()
 	if err := j.Journal.Release(t.Context(), l); err != nil {
 		t.Fatalf("release %+v: %v", l, err)
 	}
 }
 
-func (j *journal) save(t *testing.T, l rotation.Lease, p rotation.Progress, entries ...rotation.Entry) {
+func (j *journal) save(t T, l rotation.Lease, p rotation.Progress, entries ...rotation.Entry) {
 	t.Helper()
 	if err := j.Journal.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: p, Entries: entries}); err != nil {
 		t.Fatalf("save: %v", err)
 	}
 }
 
-func (j *journal) load(t *testing.T, secret string) rotation.Progress {
+func (j *journal) load(t T, secret string) rotation.Progress {
 	t.Helper()
 	snapshot, err := j.Journal.Load(t.Context(), secret)
 	if err != nil {
@@ -112,7 +112,7 @@ func (j *journal) load(t *testing.T, secret string) rotation.Progress {
 }
 
 // loads compares progress. Empty maps and lists count as nil.
-func (j *journal) loads(t *testing.T, secret string, want rotation.Progress) {
+func (j *journal) loads(t T, secret string, want rotation.Progress) {
 	t.Helper()
 	if diff := cmp.Diff(want, j.load(t, secret), cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("progress of %s (-want +got):\n%s", secret, diff)
@@ -121,7 +121,7 @@ func (j *journal) loads(t *testing.T, secret string, want rotation.Progress) {
 
 // testLoadPeers asks for peers in every relevant combination: some, one that
 // was never saved, the secret itself, and none.
-func testLoadPeers(t *testing.T, j *journal) {
+func testLoadPeers(t T, j *journal) {
 	day := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	want := map[string]rotation.Status{}
 	for n, name := range []string{"peer/a", "peer/b", "peer/c"} {
@@ -170,23 +170,23 @@ func entry(secret string, n int) rotation.Entry {
 }
 
 // audited checks the audit log of the secrets that the case used.
-func (j *journal) audited(t *testing.T, want ...rotation.Entry) {
+func (j *journal) audited(t T, want ...rotation.Entry) {
 	t.Helper()
 	if j.Entries == nil {
 		return
 	}
-	if diff := cmp.Diff(want, j.Entries(t), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(want, j.Entries(goTest(t)), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)
 	}
 }
 
-func testLoadZero(t *testing.T, j *journal) {
+func testLoadZero(t T, j *journal) {
 	j.loads(t, "never/seen", rotation.Progress{})
 	j.release(t, j.acquire(t, "just/leased", "a", ttl))
 	j.loads(t, "just/leased", rotation.Progress{})
 }
 
-func testProgressKept(t *testing.T, j *journal) {
+func testProgressKept(t T, j *journal) {
 	var full rotation.Progress
 	fill(&full)
 	l := j.acquire(t, "full", "a", ttl)
@@ -196,7 +196,7 @@ func testProgressKept(t *testing.T, j *journal) {
 	j.loads(t, "full", rotation.Progress{})
 }
 
-func testLoadCopies(t *testing.T, j *journal) {
+func testLoadCopies(t T, j *journal) {
 	var saved, want rotation.Progress
 	fill(&saved)
 	fill(&want)
@@ -208,7 +208,7 @@ func testLoadCopies(t *testing.T, j *journal) {
 	j.loads(t, "copy", want)
 }
 
-func testLease(t *testing.T, j *journal) {
+func testLease(t T, j *journal) {
 	first := j.acquire(t, "s", "a", ttl)
 	j.busy(t, "s", "b")
 	again := j.acquire(t, "s", "a", ttl)
@@ -224,7 +224,7 @@ func testLease(t *testing.T, j *journal) {
 	j.save(t, other, rotation.Progress{})
 }
 
-func testLeaseExpires(t *testing.T, j *journal) {
+func testLeaseExpires(t T, j *journal) {
 	short := 300 * time.Millisecond
 	lost := j.acquire(t, "s", "a", short)
 	j.busy(t, "s", "b")
@@ -248,7 +248,7 @@ func testLeaseExpires(t *testing.T, j *journal) {
 	j.audited(t)
 }
 
-func testFences(t *testing.T, j *journal) {
+func testFences(t T, j *journal) {
 	last := int64(0)
 	for n := range 10 {
 		l := j.acquire(t, "s", fmt.Sprintf("holder %d", n), ttl)
@@ -260,7 +260,7 @@ func testFences(t *testing.T, j *journal) {
 	}
 }
 
-func testFenced(t *testing.T, j *journal) {
+func testFenced(t T, j *journal) {
 	kept := rotation.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
 	first := j.acquire(t, "s", "a", ttl)
 	j.save(t, first, kept, entry("s", 1))
@@ -288,7 +288,7 @@ func testFenced(t *testing.T, j *journal) {
 	j.audited(t, entry("s", 1), entry("s", 3))
 }
 
-func testSaveProlongs(t *testing.T, j *journal) {
+func testSaveProlongs(t T, j *journal) {
 	l := j.acquire(t, "s", "a", ttl)
 	for range 5 {
 		j.Advance(ttl * 2 / 3)
@@ -299,7 +299,7 @@ func testSaveProlongs(t *testing.T, j *journal) {
 	j.acquire(t, "s", "b", ttl)
 }
 
-func testSaveReleases(t *testing.T, j *journal) {
+func testSaveReleases(t T, j *journal) {
 	last := func(l rotation.Lease, p rotation.Progress) error {
 		return j.Journal.Save(t.Context(), rotation.SaveRequest{Lease: l, Progress: p, Release: true})
 	}
@@ -318,7 +318,7 @@ func testSaveReleases(t *testing.T, j *journal) {
 	j.save(t, other, rotation.Progress{})
 }
 
-func testEntries(t *testing.T, j *journal) {
+func testEntries(t T, j *journal) {
 	l := j.acquire(t, "s", "a", ttl)
 	var want []rotation.Entry
 	for n := range 5 {
@@ -330,7 +330,7 @@ func testEntries(t *testing.T, j *journal) {
 	j.audited(t, want...)
 }
 
-func testSecretsApart(t *testing.T, j *journal) {
+func testSecretsApart(t T, j *journal) {
 	a, b := j.acquire(t, "a", "one", ttl), j.acquire(t, "b", "two", ttl)
 	var full rotation.Progress
 	fill(&full)
@@ -342,7 +342,7 @@ func testSecretsApart(t *testing.T, j *journal) {
 	j.busy(t, "b", "one")
 }
 
-func testAcquireRace(t *testing.T, j *journal) {
+func testAcquireRace(t T, j *journal) {
 	leases := make([]rotation.Lease, crowd)
 	won := -1
 	for n, err := range together(crowd, func(n int) (err error) {
@@ -368,18 +368,18 @@ func testAcquireRace(t *testing.T, j *journal) {
 		t.Errorf("save at the same time: %v", err)
 	}
 	if j.Entries != nil {
-		if got := len(j.Entries(t)); got != crowd {
+		if got := len(j.Entries(goTest(t))); got != crowd {
 			t.Errorf("%d entries of %d saves", got, crowd)
 		}
 	}
 }
 
-func testJournalDurable(t *testing.T, j *journal) {
+func testJournalDurable(t T, j *journal) {
 	var full rotation.Progress
 	fill(&full)
 	l := j.acquire(t, "s", "a", ttl)
 	j.save(t, l, full, entry("s", 1))
-	j.Journal = j.Reopen(t)
+	j.Journal = j.Reopen(goTest(t))
 	j.loads(t, "s", full)
 	j.busy(t, "s", "b")
 	j.save(t, l, full, entry("s", 2))
@@ -390,7 +390,7 @@ func testJournalDurable(t *testing.T, j *journal) {
 	j.audited(t, entry("s", 1), entry("s", 2))
 }
 
-func testJournalContext(t *testing.T, j *journal) {
+func testJournalContext(t T, j *journal) {
 	l := j.acquire(t, "s", "a", ttl)
 	kept := rotation.Progress{NotBefore: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
 	j.save(t, l, kept, entry("s", 1))
@@ -410,7 +410,7 @@ func testJournalContext(t *testing.T, j *journal) {
 	j.acquire(t, "free", "c", ttl) // the canceled call acquired nothing
 }
 
-func testJournalFaults(t *testing.T, j *journal, kind FaultKind) {
+func testJournalFaults(t T, j *journal, kind FaultKind) {
 	try := func(op string, call func() error) {
 		t.Helper()
 		if j.Inject(op, kind) {
@@ -439,7 +439,7 @@ func testJournalFaults(t *testing.T, j *journal, kind FaultKind) {
 	j.loads(t, "s", full)
 	if j.Entries != nil {
 		// After a lost reply the entry can be there twice, but never partially.
-		got := j.Entries(t)
+		got := j.Entries(goTest(t))
 		if n := len(slices.Compact(slices.Clone(got))); n != 1 {
 			t.Errorf("%d different entries, want 1: %v", n, got)
 		}

@@ -3,7 +3,6 @@ package providertest
 import (
 	"errors"
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -12,11 +11,11 @@ import (
 
 // testNeighbors starts several secrets at once that must be kept apart: each
 // start was decided on before any of the others had begun.
-func testNeighbors(t *testing.T, j *journal) {
+func testNeighbors(t T, j *journal) {
 	const all = 4
 	journals := []rotation.Journal{j.Journal}
 	if j.Reopen != nil {
-		journals = append(journals, j.Reopen(t)) // as opened by another process
+		journals = append(journals, j.Reopen(goTest(t))) // as opened by another process
 	}
 	var names []string
 	for i := range all {

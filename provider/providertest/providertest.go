@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -44,23 +43,23 @@ func (f Inject) can(kind FaultKind, ops ...string) bool {
 // conformance is one case of a suite. S is what the suite's cases test.
 type conformance[S any] struct {
 	name string
-	run  func(*testing.T, S)
+	run  func(T, S)
 	// needs reports whether the case applies to an implementation and whether
 	// its fixture supports it; nil means always. It can damage the fixture.
 	needs func(S) bool
 }
 
 // faulty makes a case whose calls fail in one way.
-func faulty[S interface{ canFail(kind FaultKind) bool }](name string, kind FaultKind, run func(*testing.T, S, FaultKind)) conformance[S] {
+func faulty[S interface{ canFail(kind FaultKind) bool }](name string, kind FaultKind, run func(T, S, FaultKind)) conformance[S] {
 	return conformance[S]{name,
-		func(t *testing.T, s S) { run(t, s, kind) },
+		func(t T, s S) { run(t, s, kind) },
 		func(s S) bool { return s.canFail(kind) }}
 }
 
 // suite runs the cases, each on its own fixture. It makes one extra fixture
 // first, only to find out which cases apply. A case that doesn't apply is left
 // out entirely: it is neither skipped nor passed.
-func suite[S any](t *testing.T, fixture func(*testing.T) S, cases []conformance[S]) {
+func suite[S any](t T, fixture func(T) S, cases []conformance[S]) {
 	t.Helper()
 	probe := fixture(t)
 	for _, c := range cases {
@@ -68,7 +67,7 @@ func suite[S any](t *testing.T, fixture func(*testing.T) S, cases []conformance[
 			t.Logf("does not apply: %s", c.name)
 			continue
 		}
-		t.Run(c.name, func(t *testing.T) { c.run(t, fixture(t)) })
+		t.Run(c.name, func(t T) { c.run(t, fixture(t)) })
 	}
 }
 
@@ -86,7 +85,7 @@ type Polling struct {
 const looks = 1000
 
 // until retries until ok returns nil.
-func (p Polling) until(t *testing.T, what string, ok func() error) {
+func (p Polling) until(t T, what string, ok func() error) {
 	t.Helper()
 	timeout := p.Timeout
 	if timeout == 0 {
@@ -119,9 +118,9 @@ const patience = 5 * time.Second
 // honours checks that a call gives up when its context ends. Its error must not
 // be any of the wrong ones: a call that gave up can't claim to have found
 // anything out.
-func honours(t *testing.T, what string, inject Inject, op string, call func(context.Context) error, wrong ...error) {
+func honours(t T, what string, inject Inject, op string, call func(context.Context) error, wrong ...error) {
 	t.Helper()
-	check := func(t *testing.T, ctx context.Context) {
+	check := func(t T, ctx context.Context) {
 		t.Helper()
 		answer := make(chan error, 1)
 		go func() { answer <- call(ctx) }()
@@ -139,12 +138,12 @@ func honours(t *testing.T, what string, inject Inject, op string, call func(cont
 			t.Fatalf("%s is still at it %s after its context ended", what, patience)
 		}
 	}
-	t.Run(what+" with a cancelled context", func(t *testing.T) {
+	t.Run(what+" with a cancelled context", func(t T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		check(t, ctx)
 	})
-	t.Run(what+" past its deadline", func(t *testing.T) {
+	t.Run(what+" past its deadline", func(t T) {
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 		defer cancel()
 		check(t, ctx)
@@ -161,7 +160,7 @@ func honours(t *testing.T, what string, inject Inject, op string, call func(cont
 
 // safe fails the test if the error's text contains a value of the credentials.
 // public are the fields that it can show.
-func safe(t testing.TB, err error, public []string, credentials ...rota.Credential) {
+func safe(t T, err error, public []string, credentials ...rota.Credential) {
 	t.Helper()
 	if err == nil {
 		return
@@ -178,7 +177,7 @@ func safe(t testing.TB, err error, public []string, credentials ...rota.Credenti
 }
 
 // named checks the contract of Name, which all parts share.
-func named(t *testing.T, name func() string) {
+func named(t T, name func() string) {
 	t.Helper()
 	first := name()
 	if first == "" {
@@ -197,7 +196,7 @@ func is[Optional any](part any) bool {
 
 // preflight checks that the preflight of a part, if it has one, finds no
 // problem in a healthy system.
-func preflight(t *testing.T, part any) {
+func preflight(t T, part any) {
 	t.Helper()
 	p := part.(rota.Preflighter)
 	findings := p.Preflight(t.Context())

@@ -39,8 +39,8 @@ type store struct {
 // Store runs the suite for [rota.Store]. fixture is called once per case, and
 // once before all of them to find out which cases apply.
 func Store(t *testing.T, fixture func(t *testing.T) StoreFixture) {
-	suite(t, func(t *testing.T) *store {
-		f := fixture(t)
+	suite(std{t}, func(t T) *store {
+		f := fixture(goTest(t))
 		if f.Credential == nil {
 			f.Credential = sample
 		}
@@ -80,7 +80,7 @@ func (s *store) canFail(kind FaultKind) bool {
 	return s.Inject.can(kind, "put", "get", "move", "describe")
 }
 
-func (s *store) seen(t testing.TB, err error, also ...rota.Credential) error {
+func (s *store) seen(t T, err error, also ...rota.Credential) error {
 	t.Helper()
 	safe(t, err, []string{rota.FieldAccessKeyID, rota.FieldUsername}, slices.Concat(s.made, also)...)
 	return err
@@ -93,7 +93,7 @@ func (s *store) credential() rota.Credential {
 }
 
 // put stores a new version with the labels and returns its id.
-func (s *store) put(t *testing.T, labels ...rota.Label) (string, rota.Credential) {
+func (s *store) put(t T, labels ...rota.Label) (string, rota.Credential) {
 	t.Helper()
 	id, c := rota.NewVersionID(), s.credential()
 	err := s.Store.Put(t.Context(), rota.PutRequest{Version: id, Credential: c, Labels: labels})
@@ -103,12 +103,12 @@ func (s *store) put(t *testing.T, labels ...rota.Label) (string, rota.Credential
 	return id, c
 }
 
-func (s *store) move(t *testing.T, l rota.Label, from, to string) error {
+func (s *store) move(t T, l rota.Label, from, to string) error {
 	t.Helper()
 	return s.seen(t, s.Store.Move(t.Context(), rota.MoveRequest{Label: l, From: from, To: to}))
 }
 
-func (s *store) mustMove(t *testing.T, l rota.Label, from, to string) {
+func (s *store) mustMove(t T, l rota.Label, from, to string) {
 	t.Helper()
 	if err := s.move(t, l, from, to); err != nil {
 		t.Fatalf("move %s from %q to %q: %v", l, from, to, err)
@@ -116,7 +116,7 @@ func (s *store) mustMove(t *testing.T, l rota.Label, from, to string) {
 }
 
 // promoted puts a version and makes it current, as a rotation does.
-func (s *store) promoted(t *testing.T) (string, rota.Credential) {
+func (s *store) promoted(t T) (string, rota.Credential) {
 	t.Helper()
 	id, c := s.put(t, rota.LabelPending)
 	s.mustMove(t, rota.LabelCurrent, s.holder(t, rota.LabelCurrent), id)
@@ -124,7 +124,7 @@ func (s *store) promoted(t *testing.T) (string, rota.Credential) {
 	return id, c
 }
 
-func (s *store) describe(t *testing.T) rota.Contents {
+func (s *store) describe(t T) rota.Contents {
 	t.Helper()
 	c, err := s.Store.Describe(t.Context())
 	if s.seen(t, err) != nil {
@@ -151,12 +151,12 @@ func (s *store) describe(t *testing.T) rota.Contents {
 
 // holder returns the version that has the label, or "" if none does. The test
 // fails if there's more than one.
-func (s *store) holder(t *testing.T, l rota.Label) string {
+func (s *store) holder(t T, l rota.Label) string {
 	t.Helper()
 	return s.holders(t)[l]
 }
 
-func (s *store) holders(t *testing.T) map[rota.Label]string {
+func (s *store) holders(t T) map[rota.Label]string {
 	t.Helper()
 	holders := map[rota.Label]string{}
 	for _, v := range s.describe(t).Versions {
@@ -172,7 +172,7 @@ func (s *store) holders(t *testing.T) map[rota.Label]string {
 
 // has waits until the labels are on the versions wanted, "" for none. Other
 // labels can be anywhere.
-func (s *store) has(t *testing.T, want map[rota.Label]string) {
+func (s *store) has(t T, want map[rota.Label]string) {
 	t.Helper()
 	s.until(t, "the labels", func() error {
 		holders := s.holders(t)
@@ -186,7 +186,7 @@ func (s *store) has(t *testing.T, want map[rota.Label]string) {
 }
 
 // reads checks the value of a version.
-func (s *store) reads(t *testing.T, id string, want rota.Credential) {
+func (s *store) reads(t T, id string, want rota.Credential) {
 	t.Helper()
 	got, err := s.Store.Get(t.Context(), rota.GetRequest{Version: id})
 	if s.seen(t, err) != nil {
@@ -197,7 +197,7 @@ func (s *store) reads(t *testing.T, id string, want rota.Credential) {
 	}
 }
 
-func testStoreEmpty(t *testing.T, s *store) {
+func testStoreEmpty(t T, s *store) {
 	contents := s.describe(t)
 	if len(contents.Versions) == 0 && !contents.ChangedAt.IsZero() {
 		t.Errorf("there is nothing, but it changed at %s", contents.ChangedAt)
@@ -208,7 +208,7 @@ func testStoreEmpty(t *testing.T, s *store) {
 	}
 }
 
-func testPut(t *testing.T, s *store) {
+func testPut(t T, s *store) {
 	s.promoted(t)
 	id, c := s.put(t, rota.LabelPending, rota.LabelAdopted)
 	s.has(t, map[rota.Label]string{rota.LabelPending: id, rota.LabelAdopted: id})
@@ -228,7 +228,7 @@ func testPut(t *testing.T, s *store) {
 	}
 }
 
-func testPutAgain(t *testing.T, s *store) {
+func testPutAgain(t T, s *store) {
 	s.promoted(t)
 	id, c := s.put(t, rota.LabelPending)
 	again := rota.PutRequest{Version: id, Credential: c, Labels: []rota.Label{rota.LabelPending}}
@@ -245,7 +245,7 @@ func testPutAgain(t *testing.T, s *store) {
 	s.has(t, map[rota.Label]string{rota.LabelPending: id})
 }
 
-func testPutTakesLabel(t *testing.T, s *store) {
+func testPutTakesLabel(t T, s *store) {
 	s.promoted(t)
 	first, _ := s.put(t, rota.LabelPending)
 	second, c := s.put(t, rota.LabelPending)
@@ -256,7 +256,7 @@ func testPutTakesLabel(t *testing.T, s *store) {
 	s.reads(t, second, c)
 }
 
-func testPutDoesNotPromote(t *testing.T, s *store) {
+func testPutDoesNotPromote(t T, s *store) {
 	current, c := s.promoted(t)
 	previous := s.holder(t, rota.LabelPrevious)
 	for _, labels := range [][]rota.Label{{rota.LabelPending}, {rota.LabelAdopted}, {rota.LabelPending, rota.LabelServed}} {
@@ -266,7 +266,7 @@ func testPutDoesNotPromote(t *testing.T, s *store) {
 	s.reads(t, current, c)
 }
 
-func testUnlabelled(t *testing.T, s *store) {
+func testUnlabelled(t T, s *store) {
 	current, _ := s.promoted(t)
 	id, _ := s.put(t, rota.LabelPending)
 	s.mustMove(t, rota.LabelPending, id, "")
@@ -277,7 +277,7 @@ func testUnlabelled(t *testing.T, s *store) {
 	s.mustMove(t, rota.LabelPending, id, "") // "" is the right from-version if no version has the label
 }
 
-func testPromote(t *testing.T, s *store) {
+func testPromote(t T, s *store) {
 	first, c1 := s.promoted(t)
 	second, c2 := s.put(t, rota.LabelPending)
 	changed := s.describe(t).ChangedAt
@@ -301,7 +301,7 @@ func testPromote(t *testing.T, s *store) {
 }
 
 // testPendingLeaves replaces a version before AWSPENDING was taken off it.
-func testPendingLeaves(t *testing.T, s *store) {
+func testPendingLeaves(t T, s *store) {
 	first, _ := s.promoted(t)
 	second, _ := s.put(t, rota.LabelPending, rota.LabelAdopted)
 	s.mustMove(t, rota.LabelCurrent, first, second)
@@ -314,7 +314,7 @@ func testPendingLeaves(t *testing.T, s *store) {
 	s.has(t, map[rota.Label]string{rota.LabelCurrent: second, rota.LabelPrevious: first, rota.LabelPending: third})
 }
 
-func testMoveConflict(t *testing.T, s *store) {
+func testMoveConflict(t T, s *store) {
 	first, _ := s.promoted(t)
 	second, _ := s.promoted(t)
 	third, _ := s.put(t, rota.LabelPending)
@@ -352,7 +352,7 @@ func testMoveConflict(t *testing.T, s *store) {
 	}
 }
 
-func testMilestones(t *testing.T, s *store) {
+func testMilestones(t T, s *store) {
 	first, _ := s.promoted(t)
 	second, _ := s.promoted(t)
 	for _, l := range []rota.Label{rota.LabelServed, rota.LabelDeactivated, rota.LabelAdopted} {
@@ -365,7 +365,7 @@ func testMilestones(t *testing.T, s *store) {
 	}
 }
 
-func testStoreContext(t *testing.T, s *store) {
+func testStoreContext(t T, s *store) {
 	current, c := s.promoted(t)
 	next, _ := s.put(t, rota.LabelPending)
 	honours(t, "describe", s.Inject, "describe", func(ctx context.Context) error {
@@ -387,7 +387,7 @@ func testStoreContext(t *testing.T, s *store) {
 	s.reads(t, current, c)
 }
 
-func testStorePreflight(t *testing.T, s *store) {
+func testStorePreflight(t T, s *store) {
 	s.promoted(t)
 	before := s.holders(t)
 	preflight(t, s.Store)
@@ -396,11 +396,11 @@ func testStorePreflight(t *testing.T, s *store) {
 	}
 }
 
-func testStoreDurable(t *testing.T, s *store) {
+func testStoreDurable(t T, s *store) {
 	first, c1 := s.promoted(t)
 	second, c2 := s.promoted(t)
 	before := s.describe(t)
-	s.Store = s.Reopen(t)
+	s.Store = s.Reopen(goTest(t))
 	s.has(t, map[rota.Label]string{rota.LabelCurrent: second, rota.LabelPrevious: first})
 	s.reads(t, first, c1)
 	s.reads(t, second, c2)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,7 +13,7 @@ import (
 
 // testStoreModel makes random writes and compares the labels with the simplest
 // possible model: a map.
-func testStoreModel(t *testing.T, s *store) {
+func testStoreModel(t T, s *store) {
 	s.promoted(t)
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -90,7 +89,7 @@ func testStoreModel(t *testing.T, s *store) {
 	}
 }
 
-func testMoveRace(t *testing.T, s *store) {
+func testMoveRace(t T, s *store) {
 	current, _ := s.promoted(t)
 	// Each candidate needs its own label to be sure to exist.
 	var candidates []string
@@ -118,7 +117,7 @@ func testMoveRace(t *testing.T, s *store) {
 	s.has(t, map[rota.Label]string{rota.LabelCurrent: winner, rota.LabelPrevious: current})
 }
 
-func testPutRace(t *testing.T, s *store) {
+func testPutRace(t T, s *store) {
 	s.promoted(t)
 	id, c := rota.NewVersionID(), s.credential()
 	for _, err := range together(crowd, func(int) error {
@@ -155,7 +154,7 @@ func testPutRace(t *testing.T, s *store) {
 	s.reads(t, id, candidates[won])
 }
 
-func testStoreReaders(t *testing.T, s *store) {
+func testStoreReaders(t T, s *store) {
 	first, c1 := s.promoted(t)
 	second, c2 := s.promoted(t)
 	const rounds = 20
@@ -197,7 +196,7 @@ func testStoreReaders(t *testing.T, s *store) {
 }
 
 // testStoreFaults makes a rotation's calls, each of which fails once.
-func testStoreFaults(t *testing.T, s *store, kind FaultKind) {
+func testStoreFaults(t T, s *store, kind FaultKind) {
 	first, c1 := s.promoted(t)
 	try := func(op string, call func() error) {
 		t.Helper()

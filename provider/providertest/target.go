@@ -32,14 +32,14 @@ type target struct{ TargetFixture }
 // Target runs the suite for [rota.Target]. fixture is called once per case, and
 // once before all of them to find out which cases apply.
 func Target(t *testing.T, fixture func(t *testing.T) TargetFixture) {
-	suite(t, func(t *testing.T) *target {
-		f := fixture(t)
+	suite(std{t}, func(t T) *target {
+		f := fixture(goTest(t))
 		if f.Credential == nil {
 			f.Credential = sample
 		}
 		return &target{f}
 	}, []conformance[*target]{
-		{"the name is stable", func(t *testing.T, x *target) { named(t, x.Target.Name) }, nil},
+		{"the name is stable", func(t T, x *target) { named(t, x.Target.Name) }, nil},
 		{"a delivered credential can be read", testDeliver, (*target).readable},
 		{"a repeated delivery changes nothing", testDeliverAgain, nil},
 		{"an older credential can be delivered again, as in a rollback", testDeliverOlder, nil},
@@ -63,14 +63,14 @@ func (x *target) request(n int) rota.DeliverRequest {
 	return rota.DeliverRequest{Secret: "test/secret", Version: fmt.Sprintf("rota-00000000-0000-4000-8000-00000000%04d", n), Credential: x.Credential(n)}
 }
 
-func (x *target) deliver(ctx context.Context, t testing.TB, n int) error {
+func (x *target) deliver(ctx context.Context, t T, n int) error {
 	t.Helper()
 	err := x.Target.Deliver(ctx, x.request(n))
 	safe(t, err, []string{rota.FieldAccessKeyID, rota.FieldUsername}, x.Credential(n))
 	return err
 }
 
-func (x *target) mustDeliver(t *testing.T, n int) {
+func (x *target) mustDeliver(t T, n int) {
 	t.Helper()
 	if err := x.deliver(t.Context(), t, n); err != nil {
 		t.Fatalf("deliver: %v", err)
@@ -78,7 +78,7 @@ func (x *target) mustDeliver(t *testing.T, n int) {
 }
 
 // holds waits until readers see the n-th credential.
-func (x *target) holds(t *testing.T, n int) {
+func (x *target) holds(t T, n int) {
 	t.Helper()
 	if x.Read == nil {
 		return
@@ -97,14 +97,14 @@ func (x *target) holds(t *testing.T, n int) {
 	})
 }
 
-func testDeliver(t *testing.T, x *target) {
+func testDeliver(t T, x *target) {
 	for n := range 3 {
 		x.mustDeliver(t, n)
 		x.holds(t, n)
 	}
 }
 
-func testDeliverAgain(t *testing.T, x *target) {
+func testDeliverAgain(t T, x *target) {
 	x.mustDeliver(t, 1)
 	writes := 0
 	if x.Writes != nil {
@@ -118,14 +118,14 @@ func testDeliverAgain(t *testing.T, x *target) {
 	}
 }
 
-func testDeliverOlder(t *testing.T, x *target) {
+func testDeliverOlder(t T, x *target) {
 	x.mustDeliver(t, 1)
 	x.mustDeliver(t, 2)
 	x.mustDeliver(t, 1)
 	x.holds(t, 1)
 }
 
-func testDeliverWhole(t *testing.T, x *target) {
+func testDeliverWhole(t T, x *target) {
 	x.mustDeliver(t, 0)
 	x.holds(t, 0)
 	const rounds = 20
@@ -153,7 +153,7 @@ func testDeliverWhole(t *testing.T, x *target) {
 	}
 }
 
-func testDeliverTogether(t *testing.T, x *target) {
+func testDeliverTogether(t T, x *target) {
 	for _, err := range together(crowd, func(int) error {
 		x.Target.Name()
 		return x.deliver(t.Context(), t, 3)
@@ -165,7 +165,7 @@ func testDeliverTogether(t *testing.T, x *target) {
 	x.holds(t, 3)
 }
 
-func testTargetContext(t *testing.T, x *target) {
+func testTargetContext(t T, x *target) {
 	x.mustDeliver(t, 1)
 	honours(t, "deliver", x.Inject, "deliver", func(ctx context.Context) error {
 		return x.deliver(ctx, t, 2)
@@ -173,13 +173,13 @@ func testTargetContext(t *testing.T, x *target) {
 	x.holds(t, 1)
 }
 
-func testTargetPreflight(t *testing.T, x *target) {
+func testTargetPreflight(t T, x *target) {
 	x.mustDeliver(t, 1)
 	preflight(t, x.Target)
 	x.holds(t, 1)
 }
 
-func testTargetFaults(t *testing.T, x *target, kind FaultKind) {
+func testTargetFaults(t T, x *target, kind FaultKind) {
 	x.mustDeliver(t, 1)
 	if !x.canFail(kind) {
 		t.Fatal("the fixture can't do what it could before")
