@@ -112,6 +112,67 @@ func newRunner(c Config) (*runner, error) {
 	return &runner{config: c, grace: grace}, nil
 }
 
+// ReloaderConfig describes a reloader that speaks the protocol.
+type ReloaderConfig struct {
+	Config
+	// Settings are handed to the program with each request.
+	Settings map[string]string
+}
+
+// NewProtocolReloader checks the config and returns a reloader that sends the
+// program a request with the verb reload, instead of looking only at its exit code.
+func NewProtocolReloader(c ReloaderConfig) (rota.Reloader, error) {
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	p, err := newProgram(c.Config, c.Settings, "")
+	if err != nil {
+		return nil, err
+	}
+	return &protocolReloader{p}, nil
+}
+
+type protocolReloader struct{ *program }
+
+// Reload asks the program to reload, and waits for its answer.
+func (r *protocolReloader) Reload(ctx context.Context, q rota.ReloadRequest) error {
+	_, err := r.exchange(ctx, "reload for "+q.Secret, request{Verb: VerbReload, Secret: q.Secret, Version: q.Version})
+	return err
+}
+
+// TargetConfig describes a program that takes credentials.
+type TargetConfig struct {
+	Config
+	// Settings are handed to the program with each request.
+	Settings map[string]string
+	// Fields choose and rename the credential's fields. Defaults to all of them.
+	Fields rota.FieldMap
+}
+
+// NewTarget checks the config and returns the target, which sends the program a
+// request with the verb deliver.
+func NewTarget(c TargetConfig) (rota.Target, error) {
+	p, err := newProgram(c.Config, c.Settings, "")
+	if err != nil {
+		return nil, err
+	}
+	return &target{p, c.Fields}, nil
+}
+
+type target struct {
+	*program
+	fields rota.FieldMap
+}
+
+// Deliver hands the credential to the program, and waits for its answer.
+func (t *target) Deliver(ctx context.Context, q rota.DeliverRequest) error {
+	op := "deliver " + q.Secret
+	fields, err := t.fields.Render(q.Credential)
+	if err != nil {
+		return t.fail(op, rota.ClassStop, "", err)
+	}
+	_, err = t.exchange(ctx, op, request{Verb: VerbDeliver, Secret: q.Secret, Version: q.Version, Credential: fields, hidden: q.Credential.Fields()})
+	return err
+}
+
 type reloader struct{ *runner }
 
 // Reload runs the program and waits for it.

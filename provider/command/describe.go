@@ -2,9 +2,7 @@ package command
 
 import (
 	"maps"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
@@ -16,12 +14,28 @@ func Provider() provider.Provider {
 		Name:    "command",
 		System:  "Commands",
 		Example: example,
+		Issuers: []provider.Issuer{{
+			Kind: provider.Kind{
+				Key: "command", Summary: "A program of yours that issues credentials: JSON on its standard input and output.",
+				Example: "{run: [/usr/local/lib/rota/parcel], fields: [id, token], issuer_chooses: true, verbs: [list]}",
+			},
+			Evidence: rota.EvidenceRecorded,
+			Varies:   "all of it is as the program says, and rota.yaml with it; use is recorded or sampled with last_used, and otherwise nothing is known about it; with deactivate and reactivate, a credential can be switched off and on",
+			New:      func() provider.IssuerConfig { return new(issuerConfig) },
+		}},
+		Targets: []provider.Target{{
+			Kind: provider.Kind{
+				Key: "command", Summary: "A program of yours that takes the credential: JSON on its standard input and output.",
+				Example: "{run: [/usr/local/lib/rota/vault-put], settings: {path: shop/token}}",
+			},
+			New: func() provider.TargetConfig { return new(targetConfig) },
+		}},
 		Reloaders: []provider.Reloader{{
 			Kind: provider.Kind{
 				Key: "command", Summary: "A command on this machine that exits with 0 once the consumers are healthy.",
 				Example: "{run: [systemctl, reload, app]}",
 			},
-			New: func() provider.ReloaderConfig { return new(programConfig) },
+			New: func() provider.ReloaderConfig { return new(reloaderConfig) },
 		}},
 		Notifiers: []provider.Notifier{{
 			Kind: provider.Kind{
@@ -45,31 +59,12 @@ type programConfig struct {
 
 // Validate implements [provider.Validator].
 func (c *programConfig) Validate(v *provider.Validation) {
-	if len(c.Run) == 0 {
-		v.Problem(c.At, "run", "run: [systemctl, reload, app]", "is empty")
-	} else if program := c.Run[0]; strings.Contains(program.Text, "/") && !filepath.IsAbs(program.Text) {
-		v.Problem(program.At, "run", "/usr/local/bin/reload", "the program is neither a name nor an absolute path")
-	}
-	if c.Timeout.IsSet() && c.Timeout.Length == 0 {
-		v.Problem(c.Timeout.At, "timeout", "5m", "must be more than nothing")
-	}
-	if dir, plain := c.Dir.Literal(); plain && dir != "" && !filepath.IsAbs(dir) {
-		v.Problem(c.Dir.At, "dir", "/srv/app", "must be absolute")
-	}
+	checkRun(v, c.At, c.Run)
+	checkTimeout(v, c.Timeout)
+	checkDir(v, c.Dir)
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
-		if !variable.MatchString(name) || strings.HasPrefix(name, "ROTA_") {
-			v.Problem(c.Env[name].At, "env", "letters, digits and _; names with ROTA_ are Rota's own", "not a variable's name")
-		}
+		checkVariable(v, c.Env[name].At, name)
 	}
-}
-
-// Reloader implements [provider.ReloaderConfig].
-func (c *programConfig) Reloader(b *provider.Build) (rota.Reloader, error) {
-	cfg, err := c.settings(b)
-	if err != nil {
-		return nil, err
-	}
-	return NewReloader(cfg)
 }
 
 // Notifier implements [provider.NotifierConfig].
@@ -83,11 +78,7 @@ func (c *programConfig) Notifier(b *provider.Build) (rota.Notifier, error) {
 
 func (c *programConfig) settings(b *provider.Build) (Config, error) {
 	cfg := Config{Name: b.Name, Timeout: c.Timeout.Length, Dir: b.Text(c.Dir), Env: b.TextMap(c.Env)}
-	for name, text := range c.Env {
-		if _, plain := text.Literal(); !plain {
-			cfg.Hidden = append(cfg.Hidden, cfg.Env[name])
-		}
-	}
+	cfg.Hidden = hidden(c.Env, cfg.Env)
 	for _, argument := range c.Run {
 		cfg.Command = append(cfg.Command, argument.Text)
 	}
@@ -99,6 +90,19 @@ const example = `connections:
   app-db: {postgres: {host: db.internal, username: rota_admin, password: "${file:/run/secrets/db}"}}
   pager: {command: {run: [/usr/local/bin/page-on-call], timeout: 30s}}
 secrets:
+  - name: prod/parcel-token
+    issuer:
+      command:
+        run: [/usr/local/lib/rota/parcel]
+        settings: {url: https://parcel.example.com, account: shop, token: "${file:/run/secrets/parcel}"}
+        kind: Parcel token
+        fields: [id, token]
+        issuer_chooses: true
+        limit: 2
+        verbs: [list, last_used]
+    targets:
+      - {name: kiosks, command: {run: [/usr/local/lib/rota/kiosks], fields: {PARCEL_TOKEN: token}}}
+    policy: {rotate_every: 90d, deactivate_previous_after: 7d, delete_previous_after: 14d}
   - name: prod/orders-db
     issuer: {connection: app-db, password: {role: orders}}
     targets:

@@ -1,5 +1,8 @@
-// Package command is a reloader and a notifier that run a program on this
-// machine. The program never gets a secret's value: not in its arguments,
-// which are fixed in the configuration, nor in its environment, nor on its
-// standard input. If it needs the value, it reads a target.
+// Package command runs programs on this machine: as issuers and targets, which
+// speak a protocol of JSON on standard input and output, and as reloaders and
+// notifiers.
+//
+// A value reaches an issuer or a target on its standard input alone: not in its
+// arguments, which are fixed in the configuration, and not in its environment.
+// Reloaders and notifiers never get one. If they need it, they read a target.
 package command

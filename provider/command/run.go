@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -36,20 +37,30 @@ type runner struct {
 	grace  time.Duration
 }
 
-// run runs the program with the variables added to its environment, and waits
-// until it ends. At the deadline it and its children get SIGTERM, and SIGKILL
-// after the grace.
-func (r *runner) run(ctx context.Context, op string, variables map[string]string, input []byte) error {
-	fail := func(class rota.Class, hint string, err error) error {
-		return rota.Sanitize(&rota.Error{System: r.config.Name, Op: op, Class: class, Remedies: rota.Outside(hint), Err: err}, r.hidden())
-	}
-	path, err := r.find()
-	if err != nil {
-		return fail(rota.ClassStop, "install the program where Rota runs, or correct its path", err)
-	}
-	if err := r.folder(); err != nil {
-		return fail(rota.ClassStop, "create the working folder, or correct its path", err)
-	}
+// execution is one run of the program.
+type execution struct {
+	variables      map[string]string // added to its environment
+	input          []byte
+	stdout, stderr io.Writer // may be the same one
+	// tidy ends what a program leaves running that failed, or whose output that
+	// holds open.
+	tidy bool
+}
+
+// outcome is how a run ended.
+type outcome struct {
+	err     error // nil if it exited with 0
+	started bool
+	late    bool // its own timeout was up
+	ended   bool // its caller's context was over
+	// lingered: something that it left running kept its output open.
+	lingered bool
+	took     time.Duration
+}
+
+// execute runs the program and waits until it ends. At the deadline it and its
+// children get SIGTERM, and SIGKILL after the grace.
+func (r *runner) execute(ctx context.Context, path string, e execution) outcome {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.config.Timeout, errTimeout)
 	defer cancel()
 
@@ -57,12 +68,11 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 	cmd.Args[0] = r.config.Command[0]
 	cmd.Dir = r.config.Dir
 	mark := markVariable + "=" + rand.Text()
-	cmd.Env = append(r.environment(variables), mark)
-	if input != nil {
-		cmd.Stdin = bytes.NewReader(input)
+	cmd.Env = append(r.environment(e.variables), mark)
+	if e.input != nil {
+		cmd.Stdin = bytes.NewReader(e.input)
 	}
-	out := &tail{}
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout, cmd.Stderr = e.stdout, e.stderr
 	ownGroup(cmd)
 	var kill *time.Timer
 	cmd.Cancel = func() error {
@@ -74,27 +84,64 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 	cmd.WaitDelay = r.grace + time.Second
 
 	started := time.Now()
-	err = cmd.Run()
+	err := cmd.Run()
+	o := outcome{err: err, started: cmd.Process != nil, took: time.Since(started), lingered: errors.Is(err, exec.ErrWaitDelay)}
 	if kill != nil { // set before Run returned, by its own goroutine that it waited for
 		kill.Stop()
+	}
+	if kill != nil || e.tidy && o.started && err != nil {
 		_ = signalFamily(cmd.Process, mark, true) // children that SIGTERM didn't end
 	}
+	if err != nil && ctx.Err() != nil && !o.lingered {
+		o.err, o.ended, o.late = ctx.Err(), true, errors.Is(context.Cause(ctx), errTimeout)
+	}
+	return o
+}
+
+// run runs the program with the variables added to its environment, and shows its
+// output if it fails.
+func (r *runner) run(ctx context.Context, op string, variables map[string]string, input []byte) error {
+	path, err := r.ready(op)
+	if err != nil {
+		return err
+	}
+	out := &tail{}
+	o := r.execute(ctx, path, execution{variables: variables, input: input, stdout: out, stderr: out})
 	switch {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+	case o.err == nil, o.lingered:
 		// It exited with 0, whatever ended while its output was waited for. What it
 		// left behind may be the service that it restarted.
 		return nil
-	case ctx.Err() != nil:
+	case o.ended:
 		hint := "" // something else ended it
-		if errors.Is(context.Cause(ctx), errTimeout) {
-			hint = "set a longer timeout if it needs more time"
+		if o.late {
+			hint = hintTimeout
 		}
-		return fail(rota.ClassWait, hint, fmt.Errorf("ended after %s: %w%s", time.Since(started).Round(time.Millisecond), ctx.Err(), out))
-	case errors.As(err, new(*exec.ExitError)):
-		return fail(rota.ClassWait, "fix what the program reports, which Rota then runs again by itself", fmt.Errorf("%w%s", err, out))
+		return r.fail(op, rota.ClassWait, hint, fmt.Errorf("ended after %s: %w%s", o.took.Round(time.Millisecond), o.err, out))
+	case errors.As(o.err, new(*exec.ExitError)):
+		return r.fail(op, rota.ClassWait, "fix what the program reports, which Rota then runs again by itself", fmt.Errorf("%w%s", o.err, out))
 	default: // it didn't start, or its input or output broke
-		return fail(rota.ClassWait, "", err)
+		return r.fail(op, rota.ClassWait, "", o.err)
 	}
+}
+
+const hintTimeout = "set a longer timeout if it needs more time"
+
+// ready finds the program and checks its working folder.
+func (r *runner) ready(op string) (path string, err error) {
+	if path, err = r.find(); err != nil {
+		return "", r.fail(op, rota.ClassStop, "install the program where Rota runs, or correct its path", err)
+	}
+	if err := r.folder(); err != nil {
+		return "", r.fail(op, rota.ClassStop, "create the working folder, or correct its path", err)
+	}
+	return path, nil
+}
+
+// fail is an error without the values that have to be hidden.
+func (r *runner) fail(op string, class rota.Class, hint string, err error, also ...rota.Credential) error {
+	e := &rota.Error{System: r.config.Name, Op: op, Class: class, Remedies: rota.Outside(hint), Err: err}
+	return rota.Sanitize(e, append(also, r.hidden())...)
 }
 
 // hidden is what no error may show, in the form the sanitizer takes.
@@ -165,6 +212,7 @@ type tail struct {
 	mu      sync.Mutex
 	end     []byte
 	dropped bool
+	hidden  rota.Credential // what String leaves out
 }
 
 func (t *tail) Write(p []byte) (int, error) {
@@ -186,16 +234,21 @@ func (t *tail) String() string {
 	if _, whole, cut := strings.Cut(text, "\n"); cut && t.dropped {
 		text = whole // half a line may contain half a value
 	}
-	text = terminal.ReplaceAllString(text, "")
-	text = strings.TrimSpace(strings.ToValidUTF8(strings.ReplaceAll(text, "\r\n", "\n"), "�"))
+	text = clean(text)
 	if text == "" {
 		return ""
 	}
 	if t.dropped {
 		text = rota.Omission + text
 	}
-	return ": " + text
+	return ": " + rota.Sanitize(errors.New(text), t.hidden).Error()
 }
 
 // terminal are the sequences that programs use for colors, titles and the like.
 var terminal = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])")
+
+// clean is a text without control sequences and what isn't UTF-8.
+func clean(text string) string {
+	text = terminal.ReplaceAllString(text, "")
+	return strings.TrimSpace(strings.ToValidUTF8(strings.ReplaceAll(text, "\r\n", "\n"), "�"))
+}
