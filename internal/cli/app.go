@@ -98,7 +98,7 @@ have switched over, and only then retires the old one.
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.DisableDescriptions = false
 	for _, add := range []func() *cobra.Command{
-		a.initCommand, a.validateCommand, a.schemaCommand, a.providersCommand, a.checkCommand, a.policyCommand, a.discoverCommand, a.planCommand,
+		a.initCommand, a.validateCommand, a.schemaCommand, a.providersCommand, a.providerCommand, a.checkCommand, a.policyCommand, a.discoverCommand, a.planCommand,
 		a.rotateCommand, a.runCommand, a.serveCommand, a.statusCommand, a.historyCommand, a.versionsCommand,
 		a.rollbackCommand, a.adoptCommand, a.deliverCommand, a.deactivateCommand, a.deleteCommand,
 		a.pauseCommand, a.resumeCommand, a.freezeCommand, a.thawCommand, a.doneCommand,
