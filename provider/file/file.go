@@ -2,7 +2,6 @@ package file
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,24 +9,21 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
+	"github.com/rota-dev/rota/provider/fileformat"
 )
 
 // The formats of a file.
 const (
-	JSON           = "json"            // one object, with a key for each value
-	Dotenv         = "dotenv"          // KEY=value lines, as a shell and dotenv libraries read them
-	AWSCredentials = "aws_credentials" // ~/.aws/credentials, one profile of it
-	Text           = "text"            // nothing but one value, such as a key in PEM
-	Htpasswd       = "htpasswd"        // name:hash lines, as Apache and nginx read them
-	DockerConfig   = "docker_config"   // ~/.docker/config.json, the login for one registry
+	JSON           = fileformat.JSON
+	Dotenv         = fileformat.Dotenv
+	AWSCredentials = fileformat.AWSCredentials
+	Text           = fileformat.Text
+	Htpasswd       = fileformat.Htpasswd
+	DockerConfig   = fileformat.DockerConfig
 )
-
-// formats are all of them.
-var formats = []string{JSON, Dotenv, AWSCredentials, Text, Htpasswd, DockerConfig}
 
 // Config describes a file that gets the current credential.
 type Config struct {
@@ -71,13 +67,9 @@ type Config struct {
 // target is the file.
 type target struct {
 	config Config
-	format format
+	writer *fileformat.Writer
 	mu     sync.Mutex // one delivery at a time, if the system has no locks
 }
-
-// format merges values into a file's content and keeps everything else. Its
-// errors name lines and keys, never their content.
-type format func(existing []byte, values map[string]string) ([]byte, error)
 
 // New checks the config and returns the target. It touches no file.
 func New(c Config) (rota.Target, error) {
@@ -97,71 +89,11 @@ func New(c Config) (rota.Target, error) {
 	if c.Mode&0o002 != 0 {
 		return refuse("0600, 0640", "mode %#o lets everyone write the file", uint32(c.Mode))
 	}
-	if c.Profile != "" && c.Format != AWSCredentials {
-		return refuse("", "profile %q is for the format %s only", c.Profile, AWSCredentials)
+	writer, err := fileformat.New(fileformat.Settings{Format: c.Format, Profile: c.Profile, Registry: c.Registry, User: c.User, Fields: c.Fields})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
-	if (c.Registry != "") != (c.Format == DockerConfig) {
-		return refuse("registry.example.org", "the format %s, and no other, needs a registry", DockerConfig)
-	}
-	if c.User != "" && c.Format != Htpasswd {
-		return refuse("", "user %q is for the format %s only", c.User, Htpasswd)
-	}
-	if c.Format == Text && len(c.Fields.Names()) == 0 {
-		return refuse("fields: {content: password}", "the format %s needs to know its content", Text)
-	}
-	for _, name := range c.Fields.Names() {
-		if err := checkName(c.Format, name); err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Name, err)
-		}
-	}
-	t := &target{config: c}
-	switch c.Format {
-	case JSON:
-		t.format = mergeJSON
-	case Dotenv:
-		t.format = mergeDotenv
-	case AWSCredentials:
-		profile := c.Profile
-		if profile == "" {
-			profile = "default"
-		}
-		if strings.ContainsAny(profile, "[]\r\n") || strings.TrimSpace(profile) != profile {
-			return refuse("", "profile %q can't be written in an AWS credentials file", profile)
-		}
-		t.format = func(existing []byte, values map[string]string) ([]byte, error) {
-			return mergeAWS(existing, profile, values)
-		}
-	case Text:
-		t.format = wholeFile
-	case Htpasswd:
-		t.format = func(existing []byte, values map[string]string) ([]byte, error) {
-			return mergeHtpasswd(existing, cmp.Or(c.User, values[userName]), values[passwordName])
-		}
-	case DockerConfig:
-		t.format = func(existing []byte, values map[string]string) ([]byte, error) {
-			return mergeDockerConfig(existing, c.Registry, values)
-		}
-	default:
-		return refuse(strings.Join(formats, ", "), "format %q is not known", c.Format)
-	}
-	return t, nil
-}
-
-// checkName rejects a name that no file of the format can hold.
-func checkName(format, name string) error {
-	switch {
-	case format == Dotenv && !dotenvKey.MatchString(name):
-		return rota.WithRemedies(fmt.Errorf("%q can't be a variable's name", name), rota.Configure("", "names such as DB_PASSWORD"))
-	case format == AWSCredentials && (name == "" || strings.ContainsAny(name, " \t\r\n=[]#;")):
-		return rota.WithRemedies(fmt.Errorf("%q can't be a setting of an AWS credentials file", name), rota.Configure("", "aws_access_key_id, aws_secret_access_key"))
-	case format == Text && name != contentName:
-		return rota.WithRemedies(fmt.Errorf("%q: a text file has nothing but its %s", name, contentName), rota.Configure("", "fields: {content: password}"))
-	case (format == Htpasswd || format == DockerConfig) && name != userName && name != passwordName:
-		return rota.WithRemedies(fmt.Errorf("%q isn't part of a login", name), rota.Configure("", "fields: {username: username, password: password}"))
-	case format == JSON && !utf8.ValidString(name):
-		return rota.WithRemedies(fmt.Errorf("%q is not UTF-8, which JSON can't hold", name), rota.Configure("", "a name in UTF-8"))
-	}
-	return nil
+	return &target{config: c, writer: writer}, nil
 }
 
 // Name is the target's name.
@@ -181,7 +113,7 @@ func (t *target) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 }
 
 func (t *target) deliver(ctx context.Context, c rota.Credential) error {
-	values, err := t.values(c)
+	values, err := t.writer.Values(c)
 	if err != nil {
 		return err
 	}
@@ -192,7 +124,7 @@ func (t *target) deliver(ctx context.Context, c rota.Credential) error {
 		return err
 	}
 	defer p.close()
-	merged, err := t.format(p.content, values)
+	merged, err := t.writer.Merge(p.content, values)
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.config.Path, err)
 	}
@@ -200,28 +132,6 @@ func (t *target) deliver(ctx context.Context, c rota.Credential) error {
 		return nil
 	}
 	return p.replace(merged)
-}
-
-// values are the credential's values under the file's names for them.
-func (t *target) values(c rota.Credential) (map[string]string, error) {
-	values, err := t.config.Fields.Render(c)
-	if err != nil {
-		return nil, err
-	}
-	if len(values) == 0 {
-		return nil, errors.New("the credential has no fields")
-	}
-	if t.config.Format != AWSCredentials {
-		return values, nil
-	}
-	named := make(map[string]string, len(values))
-	for name, value := range values {
-		if own, ok := awsNames[name]; ok {
-			name = own
-		}
-		named[name] = value
-	}
-	return named, nil
 }
 
 // hint is what a person can do about a file system error.

@@ -11,10 +11,8 @@ import (
 	"path/filepath"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/fileformat"
 )
-
-// maxSize is more than any credentials file needs.
-const maxSize = 1 << 20
 
 // errNoFolder: the file's folder does not exist.
 var errNoFolder = errors.New("the folder does not exist")
@@ -113,7 +111,7 @@ func (p *place) read() error {
 		return rota.WithRemedies(fmt.Errorf("%s is a symbolic link, which is not followed", p.config.Path), rota.Outside("the path that it points to"))
 	case !found.Mode().IsRegular():
 		return rota.WithRemedies(fmt.Errorf("%s is not a regular file", p.config.Path), rota.Outside("the path of a file, or of one that doesn't exist yet"))
-	case found.Size() > maxSize:
+	case found.Size() > fileformat.MaxSize:
 		return rota.WithRemedies(fmt.Errorf("%s has %d bytes: too large for a credentials file", p.config.Path, found.Size()), rota.Outside("move it away, or use another path"))
 	}
 	f, err := p.root.OpenFile(p.base, os.O_RDONLY|noWait, 0)
@@ -132,7 +130,7 @@ func (p *place) read() error {
 	if p.acl, err = readACL(f); err != nil {
 		return fmt.Errorf("%s: read its access control list: %w", p.config.Path, err)
 	}
-	p.content, err = io.ReadAll(io.LimitReader(f, maxSize+1))
+	p.content, err = io.ReadAll(io.LimitReader(f, fileformat.MaxSize+1))
 	return err
 }
 

@@ -39,7 +39,7 @@ func (t *target) Preflight(ctx context.Context) []rota.Finding {
 		}
 		findings = append(findings, give)
 	}
-	merged, err := t.format(p.content, t.sample())
+	merged, err := t.writer.Merge(p.content, t.writer.Sample())
 	if p.found != nil || err != nil {
 		keep := rota.Finding{OK: true, Check: "keep what else is in " + t.config.Path}
 		if err != nil {
@@ -66,20 +66,4 @@ func (t *target) Preflight(ctx context.Context) []rota.Finding {
 		write = failed(write, err, "correct what the file system says")
 	}
 	return append([]rota.Finding{write}, findings...)
-}
-
-// sample are values for the names in the file, as far as they're known before
-// there's a credential.
-func (t *target) sample() map[string]string {
-	values := map[string]string{userName: "rota-check", passwordName: "rota-check", contentName: "rota-check"}
-	if t.config.Format == JSON || t.config.Format == Dotenv || t.config.Format == AWSCredentials {
-		clear(values)
-	}
-	for _, name := range t.config.Fields.Names() {
-		if own, ok := awsNames[name]; ok && t.config.Format == AWSCredentials {
-			name = own
-		}
-		values[name] = "rota-check"
-	}
-	return values
 }
