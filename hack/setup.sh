@@ -13,6 +13,7 @@ fi
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null 2>&1 || need postgresql
 command -v redis-server >/dev/null 2>&1 || need redis-server
 command -v mariadbd >/dev/null 2>&1 || need mariadb-server
+command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || need openssh-server
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need python3-venv
 
 if [ -n "$missing" ]; then
