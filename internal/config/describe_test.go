@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // wiredExample parses and wires a provider's example, with a value substituted
@@ -23,10 +25,15 @@ func wiredExample(t *testing.T, d ProviderDescription) (*File, *Wired) {
 	for _, w := range file.Warnings() {
 		t.Errorf("the example is warned of: %v", w)
 	}
+	host, login := testenv.SSHKey(t)
 	wired, err := file.Wire(t.Context(), Environment{
 		LookupEnv: func(string) (string, bool) { return "value", true },
 		ReadFile: func(path string) ([]byte, fs.FileMode, error) {
 			switch {
+			case strings.HasSuffix(path, "known_hosts"):
+				return append([]byte("* "), ssh.MarshalAuthorizedKey(host.PublicKey())...), 0o600, nil
+			case strings.HasSuffix(path, "ssh"):
+				return []byte(login), 0o600, nil
 			case strings.HasSuffix(path, "slack"):
 				return []byte("slack://hook:AAAAAAAAA-BBBBBBBBB-123456789123456789123456@webhook"), 0o600, nil
 			case strings.HasSuffix(path, "hook"):

@@ -16,6 +16,7 @@ import (
 	"github.com/rota-dev/rota/provider/random"
 	"github.com/rota-dev/rota/provider/redis"
 	"github.com/rota-dev/rota/provider/smtp"
+	"github.com/rota-dev/rota/provider/ssh"
 	"github.com/rota-dev/rota/provider/webhook"
 )
 
@@ -30,6 +31,7 @@ func List() []provider.Provider {
 		random.Provider(),
 		redis.Provider(),
 		gitlab.Provider(),
+		ssh.Provider(),
 		http.Provider(),
 		webhook.Provider(),
 		smtp.Provider(),

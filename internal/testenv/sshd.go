@@ -133,7 +133,7 @@ case $(head -n 1 "$in") in
 "# rota: reload"*) ;; # its standard input stays open
 *) cat >>"$in" ;;
 esac
-read -r word kind <DIR/fault
+read -r kind word <DIR/fault
 case $(head -n 1 "$in") in
 "# rota: $word"*) mv DIR/fault DIR/fault.$$ 2>/dev/null || kind= ;;
 *) kind= ;;
@@ -152,7 +152,7 @@ sh -c "$SSH_ORIGINAL_COMMAND" <"$in"
 // ("repeat"), or never answers ("hang").
 func (s *SSHServer) Fault(t testing.TB, word, kind string) {
 	t.Helper()
-	s.write(t, "fault.new", word+" "+kind+"\n", 0o600)
+	s.write(t, "fault.new", kind+" "+word+"\n", 0o600)
 	if err := os.Rename(filepath.Join(s.Dir, "fault.new"), filepath.Join(s.Dir, "fault")); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,303 @@
+package ssh
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/fileformat"
+)
+
+var (
+	//go:embed read.sh
+	readScript string
+	//go:embed write.sh
+	writeScript string
+)
+
+// place is where a file is, or will be, on every host of a connection.
+type place struct {
+	path string
+	home string // the user below whose home folder the path begins; "" for /
+	as   string // the user to work as, through sudo; "" for the login's
+	// keepMode keeps an existing file's mode, whatever that grants.
+	keepMode bool
+	// mode, owner and group are those of the configuration, as in provider/file.
+	mode         fs.FileMode
+	owner, group string
+}
+
+// checkPath refuses paths that scripts can't have.
+func checkPath(p string) error {
+	switch {
+	case p == "" || !path.IsAbs(p) || strings.HasSuffix(p, "/") || path.Clean(p) != p:
+		return rota.WithRemedies(fmt.Errorf("path %q is not the absolute path of a file", p), rota.Configure("path", "/etc/app/credentials.env"))
+	case strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return rota.WithRemedies(errors.New("the path has control characters"), rota.Configure("path", "/etc/app/credentials.env"))
+	}
+	return nil
+}
+
+// found is what is at a place.
+type found struct {
+	exists  bool
+	content []byte
+	perm    fs.FileMode
+	uid     string
+	gid     string
+	// user and groups are the owner's names, where ls has them.
+	user, groupName string
+}
+
+// errChanged: somebody else has changed the file since it was read.
+var errChanged = errors.New("somebody else changed the file while it was replaced")
+
+// read looks at the place. It refuses one that a stranger may have prepared.
+func (p place) read(ctx context.Context, n *node) (*found, error) {
+	ctx, cancel := n.c.limited(ctx)
+	defer cancel()
+	out, err := n.run(ctx, script{op: "read " + strconv.Quote(p.path), as: p.as, text: readScript, vars: []variable{
+		{"home", p.home}, {"path", p.path}, {"max", strconv.Itoa(fileformat.MaxSize)},
+	}})
+	if err != nil {
+		return nil, p.explain(err)
+	}
+	return p.parse(out)
+}
+
+// parse reads what the script printed.
+func (p place) parse(out []byte) (*found, error) {
+	f := &found{}
+	var me, dir string
+	var folders []entry
+	for {
+		line, rest, whole := bytes.Cut(out, []byte("\n"))
+		key, value, _ := strings.Cut(string(line), " ")
+		if !whole && key != "content" {
+			return nil, errCutOff
+		}
+		out = rest
+		switch key {
+		case "uid":
+			me = value
+		case "at":
+			dir = value
+		case "folder":
+			e, err := readEntry(value)
+			if err != nil {
+				return nil, err
+			}
+			folders = append(folders, e)
+		case "kind":
+			switch value {
+			case "link":
+				return nil, rota.WithRemedies(fmt.Errorf("%s is a symbolic link, which is not followed", p.path), rota.Outside("the path that it points to"))
+			case "other":
+				return nil, rota.WithRemedies(fmt.Errorf("%s is not a regular file", p.path), rota.Outside("the path of a file, or of one that doesn't exist yet"))
+			}
+			f.exists = value == "file"
+		case "file":
+			e, err := readEntry(value)
+			if err != nil {
+				return nil, err
+			}
+			f.perm, f.uid, f.gid = e.mode.Perm(), e.uid, e.gid
+			if e.links > 1 {
+				return nil, rota.WithRemedies(fmt.Errorf("%s is one of %d names of the same file", p.path, e.links), rota.Outside("remove the file's other names"))
+			}
+		case "names":
+			if e, err := readEntry(value); err == nil {
+				f.user, f.groupName = e.uid, e.gid
+			}
+		case "large":
+			return nil, rota.WithRemedies(fmt.Errorf("%s has %s bytes: too large for a credentials file", p.path, value), rota.Outside("move it away, or use another path"))
+		case "content":
+			if size, err := strconv.Atoi(value); err != nil || size != len(out) {
+				return nil, errChanged // it was written to while it was read
+			}
+			f.content = slices.Clone(out)
+			return f, trusted(me, dir, folders)
+		}
+	}
+}
+
+// trusted refuses a place to which others could lead a file: one below a folder
+// that others can write to, or that belongs to somebody else. Scripts name files,
+// so that a folder's owner could swap them while Rota works there.
+func trusted(me, dir string, folders []entry) error {
+	for i, e := range folders {
+		at := dir
+		for range i {
+			at = path.Dir(at)
+		}
+		switch {
+		case e.uid != me && e.uid != "0":
+			return rota.WithRemedies(fmt.Errorf("folder %s belongs to user %s, who could lead the file anywhere", at, e.uid),
+				rota.Configure("run_as", "the user who owns "+at))
+		case e.mode&0o022 != 0 && (i == 0 || !e.sticky):
+			return rota.WithRemedies(fmt.Errorf("others than its owner can write to folder %s, and could lead the file anywhere", at),
+				rota.Outside("chmod go-w "+at+" on the host"))
+		}
+	}
+	return nil
+}
+
+// entry is what ls -ld says about a file or a folder.
+type entry struct {
+	mode     fs.FileMode
+	sticky   bool
+	links    int
+	uid, gid string
+}
+
+func readEntry(line string) (entry, error) {
+	fields := strings.Fields(line)
+	if len(fields) < 5 || len(fields[0]) < 10 {
+		return entry{}, errors.New("what ls prints on the host can't be read")
+	}
+	var e entry
+	for i, letter := range fields[0][1:10] {
+		if letter != '-' && letter != 'S' && letter != 'T' {
+			e.mode |= 1 << (8 - i)
+		}
+	}
+	e.sticky = fields[0][9] == 't' || fields[0][9] == 'T'
+	e.links, _ = strconv.Atoi(fields[1])
+	e.uid, e.gid = fields[2], fields[3]
+	return e, nil
+}
+
+// perm is the mode that the file gets; see provider/file, which does the same.
+func (p place) perm(f *found) fs.FileMode {
+	const newMode, widest = 0o600, 0o770
+	if f.exists && p.keepMode {
+		return f.perm
+	}
+	if !f.exists || p.mode != 0 && !p.owned(f) {
+		return cmp.Or(p.mode, newMode)
+	}
+	return f.perm & cmp.Or(p.mode, widest)
+}
+
+// owned reports whether the file already belongs to whom the configuration names.
+func (p place) owned(f *found) bool {
+	is := func(wanted, id, name string) bool { return wanted == "" || wanted == id || wanted == name }
+	return f.exists && is(p.owner, f.uid, f.user) && is(p.group, f.gid, f.groupName)
+}
+
+// chown is what chown is told, "" for nothing: the file keeps whom it belongs to.
+func (p place) chown(f *found) string {
+	owner, group := p.owner, p.group
+	if f.exists {
+		owner, group = cmp.Or(owner, f.uid), cmp.Or(group, f.gid)
+	}
+	if owner == "" && group == "" {
+		return ""
+	}
+	if group == "" {
+		return owner
+	}
+	return owner + ":" + group
+}
+
+// inOrder reports whether a content is what the file has, with the right mode and
+// owner.
+func (p place) inOrder(f *found, content []byte) bool {
+	if !f.exists {
+		return p.keepMode && len(content) == 0 // nobody made it, and nobody needs it
+	}
+	return bytes.Equal(f.content, content) && f.perm == p.perm(f) && p.owned(f)
+}
+
+// write replaces the file, or only rehearses that, with zeros.
+func (p place) write(ctx context.Context, n *node, f *found, content []byte, rehearse bool) error {
+	ctx, cancel := n.c.limited(ctx)
+	defer cancel()
+	was, what, dry := "none", "replace ", ""
+	if f.exists {
+		was = checksum(f.content)
+	}
+	if rehearse {
+		what, dry, content = "rehearse ", "yes", make([]byte, len(content))
+	}
+	_, err := n.run(ctx, script{op: what + strconv.Quote(p.path), as: p.as, text: writeScript, input: content, vars: []variable{
+		{"home", p.home}, {"path", p.path}, {"was", was}, {"sum", checksum(content)}, {"mode", fmt.Sprintf("%o", p.perm(f))}, {"owner", p.chown(f)}, {"rehearse", dry},
+	}})
+	return p.explain(err)
+}
+
+// tries is how often a file is read again that others change at the same time.
+const tries = 3
+
+// change reads the file, has it changed and replaces it if that changes anything.
+func (p place) change(ctx context.Context, n *node, edit func(*found) ([]byte, error)) error {
+	unlock, err := n.lock(ctx, p.path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for range tries {
+		f, readErr := p.read(ctx, n)
+		if errors.Is(readErr, errChanged) {
+			err = readErr
+			continue
+		}
+		if readErr != nil {
+			return readErr
+		}
+		content, editErr := edit(f)
+		if editErr != nil {
+			return fmt.Errorf("%s: %w", p.path, editErr)
+		}
+		if p.inOrder(f, content) {
+			return nil
+		}
+		if err = p.write(ctx, n, f, content, false); !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+	return err
+}
+
+// explain turns the scripts' exit codes into words.
+func (p place) explain(err error) error {
+	exit, ok := errors.AsType[*exitError](err)
+	if !ok {
+		return err
+	}
+	say := func(remedy, format string, args ...any) error {
+		err := fmt.Errorf(format, args...)
+		return rota.WithRemedies(err, rota.Outside(remedy))
+	}
+	dir := path.Dir(p.path)
+	switch exit.status {
+	case 10:
+		return say("create the folder on the host, for the user who writes to it", "the folder %s does not exist, or can't be seen", dir)
+	case 22:
+		return say("create user "+p.home+" on the host, with a home folder", "user %s has no home folder on the host, or it can't be entered", p.home)
+	case 13:
+		return rota.WithRemedies(fmt.Errorf("a symbolic link is on the way to %s, and isn't followed", p.path), rota.Configure("path", "the same file below "+cmp.Or(exit.said, "the folder that it leads to")))
+	case 16:
+		return errCutOff
+	case 17:
+		return errChanged
+	case 19:
+		return say("wait until process "+exit.said+" on the host ends, or remove ."+path.Base(p.path)+".rota-lock next to the file", "another process on the host is replacing %s", p.path)
+	case 20:
+		return say("install getfacl and setfacl on the host, or remove the file's access control list", "%s has an access control list that can't be carried over", p.path)
+	case 18:
+		return say("log in as root or name it in run_as, or leave out owner and group", "change owner or mode of %s: %s", p.path, exit.Error())
+	case 11, 12:
+		return say("log in as the file's owner, or name them in run_as", "%s can't be read: %s", p.path, exit.Error())
+	}
+	return err
+}
