@@ -53,6 +53,12 @@ test: setup ## every test, the servers they need included
 	@cd examples/provider && $(GO) vet ./... && $(GO) test $(GOFLAGS_ROTA) ./... # a provider outside this module
 	@cd deploy/opentofu && $(GO) test $(GOFLAGS_ROTA) ./... # the Terraform modules, with OpenTofu
 
+# A module of its own: compiling Vault takes about eight minutes of processor time,
+# once, which is most of what CI has left. Run it after a change to provider/vault.
+.PHONY: vault
+vault: ## provider/vault against HashiCorp Vault's own core
+	@cd provider/vault/realtest && $(GO) vet ./... && $(GO) test $(GOFLAGS_ROTA) ./...
+
 .PHONY: race
 race: setup ## every test under the race detector (needs a C compiler)
 	$(GO) test $(GOFLAGS_ROTA) -race -timeout 60m ./...

@@ -17,6 +17,7 @@ import (
 	"github.com/rota-dev/rota/provider/redis"
 	"github.com/rota-dev/rota/provider/smtp"
 	"github.com/rota-dev/rota/provider/ssh"
+	"github.com/rota-dev/rota/provider/vault"
 	"github.com/rota-dev/rota/provider/webhook"
 )
 
@@ -32,6 +33,7 @@ func List() []provider.Provider {
 		redis.Provider(),
 		gitlab.Provider(),
 		ssh.Provider(),
+		vault.Provider(),
 		http.Provider(),
 		webhook.Provider(),
 		smtp.Provider(),

@@ -383,7 +383,7 @@ func TestTheExchangesOfTheDocument(t *testing.T) {
 		VerbReactivate: func(i rota.Issuer, _ Config) error { return i.(rota.Deactivator).Reactivate(ctx, retire) },
 		VerbInForce: func(i rota.Issuer, _ Config) error {
 			inForce, known, err := i.(rota.Teller).InForce(ctx, held)
-			if err == nil && !(inForce && known) {
+			if err == nil && (!inForce || !known) {
 				err = errors.New("not in force")
 			}
 			return err

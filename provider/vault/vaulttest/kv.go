@@ -1,0 +1,121 @@
+package vaulttest
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// entry is one of a KV engine.
+type entry struct {
+	versions []version
+	required bool // cas_required
+	custom   map[string]any
+}
+
+type version struct {
+	data      map[string]any // nil if it's deleted or destroyed
+	deleted   string
+	destroyed bool
+}
+
+// isNew reports whether a write creates an entry.
+func (s *Server) isNew(path string) bool {
+	name, m := s.mountAt(path)
+	if m == nil || m.kind != "kv" {
+		return false
+	}
+	rest := strings.TrimPrefix(path, name+"/")
+	if m.version == "2" {
+		inner, ok := strings.CutPrefix(rest, "data/")
+		e := s.entries[name+"/"+inner]
+		return ok && (e == nil || len(e.versions) == 0)
+	}
+	return s.entries[name+"/"+rest] == nil
+}
+
+func (s *Server) kv(name string, m *mount, rest string, r request) reply {
+	if m.version != "2" {
+		return s.kv1(name+"/"+rest, r)
+	}
+	part, path, _ := strings.Cut(rest, "/")
+	key := name + "/" + path
+	e := s.entries[key]
+	switch part + " " + r.method {
+	case "data GET":
+		if e == nil || len(e.versions) == 0 {
+			return refuse(404)
+		}
+		last := e.versions[len(e.versions)-1]
+		out := map[string]any{"data": last.data, "metadata": map[string]any{"version": len(e.versions), "deletion_time": last.deleted, "destroyed": last.destroyed}}
+		if last.data == nil {
+			out["data"] = nil
+			return reply{404, map[string]any{"data": out}}
+		}
+		return data(out)
+	case "data POST", "data PUT":
+		if e == nil {
+			e = &entry{}
+		}
+		options, _ := r.body["options"].(map[string]any)
+		cas, given := options["cas"].(json.Number)
+		if !given && e.required {
+			return refuse(400, "check-and-set parameter required for this call")
+		}
+		if n, _ := cas.Int64(); given && int(n) != len(e.versions) {
+			return refuse(400, "check-and-set parameter did not match the current version")
+		}
+		content, ok := r.body["data"].(map[string]any)
+		if !ok {
+			return refuse(400, "no data provided")
+		}
+		e.versions = append(e.versions, version{data: content})
+		s.entries[key] = e
+		return data(map[string]any{"version": len(e.versions)})
+	case "data DELETE":
+		if e != nil && len(e.versions) > 0 {
+			last := &e.versions[len(e.versions)-1]
+			last.data, last.deleted = nil, time.Now().UTC().Format(time.RFC3339)
+		}
+		return nothing
+	case "destroy PUT", "destroy POST":
+		if e != nil {
+			for i := range e.versions {
+				e.versions[i] = version{destroyed: true}
+			}
+		}
+		return nothing
+	case "metadata POST", "metadata PUT":
+		if e == nil {
+			e = &entry{}
+			s.entries[key] = e
+		}
+		e.required, _ = r.body["cas_required"].(bool)
+		e.custom, _ = r.body["custom_metadata"].(map[string]any)
+		return nothing
+	case "metadata GET":
+		if e == nil {
+			return refuse(404)
+		}
+		return data(map[string]any{"cas_required": e.required, "custom_metadata": e.custom, "current_version": len(e.versions)})
+	case "metadata DELETE":
+		delete(s.entries, key)
+		return nothing
+	}
+	return refuse(405, "unsupported operation")
+}
+
+func (s *Server) kv1(key string, r request) reply {
+	switch e := s.entries[key]; r.method {
+	case "GET":
+		if e == nil {
+			return refuse(404)
+		}
+		return data(e.versions[0].data)
+	case "POST", "PUT":
+		s.entries[key] = &entry{versions: []version{{data: r.body}}}
+	case "DELETE":
+		delete(s.entries, key)
+	}
+	return nothing
+}

@@ -1,0 +1,120 @@
+package vaulttest
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/providertest"
+	"github.com/rota-dev/rota/provider/vault"
+)
+
+// newRole makes a role of AppRole and returns its name.
+func (b Backend) newRole(t testing.TB, mount string) string {
+	t.Helper()
+	role := fmt.Sprintf("role-%d", mounts.Add(1))
+	b.Do(t, http.MethodPost, "auth/"+mount+"/role/"+role, map[string]any{"token_policies": []string{"default"}, "token_ttl": "10m"})
+	return role
+}
+
+// login logs in with a secret id as a consumer does.
+func (b Backend) login(t testing.TB, mount string, c rota.Credential) {
+	t.Helper()
+	b.Do(t, http.MethodPost, "auth/"+mount+"/login", map[string]any{"role_id": c.Field(vault.FieldRoleID), "secret_id": c.Field(vault.FieldSecretID)})
+}
+
+func suiteSecretIDs(t *testing.T, b Backend) {
+	mount := b.Mount(t, "auth/approle", "")
+	providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {
+		connection, proxy := b.Connect(t, vault.Token(b.Token))
+		return providertest.IssuerFixture{
+			Issuer:    &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount), NumUses: 100000, TTL: time.Hour},
+			UnknownID: "00000000-0000-0000-0000-000000000000", PublicFields: []string{vault.FieldRoleID},
+			Inject: proxy.Inject(map[string]string{"create": "POST /secret-id$", "test": "POST /login", "delete": "POST /destroy", "list": "LIST /secret-id$"}),
+			Use:    func(t *testing.T, c rota.Credential) { b.login(t, mount, c) },
+		}
+	})
+	t.Run("a lost answer is recognized, and others' secret ids are told apart", func(t *testing.T) {
+		connection, proxy := b.Connect(t, vault.Token(b.Token))
+		s := &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount)}
+		proxy.Next(http.MethodPost, "/secret-id$", providertest.LoseReply)
+		if c, err := s.Create(t.Context(), rota.CreateRequest{Version: "rota-lost"}); err == nil || !c.IsZero() {
+			t.Error("the answer wasn't lost")
+		}
+		b.Do(t, http.MethodPost, "auth/"+mount+"/role/"+s.Role+"/secret-id", map[string]any{})
+		b.Do(t, http.MethodPost, "auth/"+mount+"/role/"+s.Role+"/secret-id", map[string]any{"ttl": "1s"})
+		var marks []string
+		for deadline := time.Now().Add(20 * time.Second); len(marks) != 2 && time.Now().Before(deadline); {
+			list, err := s.List(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			marks = nil
+			for _, x := range list {
+				marks = append(marks, x.Mark)
+			}
+		}
+		slices.Sort(marks)
+		if want := []string{"", "rota-lost"}; !slices.Equal(marks, want) {
+			t.Errorf("marks %q, want %q without the expired one", marks, want)
+		}
+	})
+	t.Run("use is known only of what Vault counts", func(t *testing.T) {
+		connection, _ := b.Connect(t, vault.Token(b.Token))
+		s := &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount)}
+		c, err := s.Create(t.Context(), rota.CreateRequest{Version: "rota-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.login(t, mount, c)
+		use, err := s.LastUsed(t.Context(), s.CredentialID(c))
+		if err != nil || use.Evidence != rota.EvidenceUnknown || len(use.Remedies) == 0 {
+			t.Errorf("%+v, %v", use, err)
+		}
+	})
+	t.Run("a secret id of another role", func(t *testing.T) {
+		connection, _ := b.Connect(t, vault.Token(b.Token))
+		one, two := &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount)}, &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount)}
+		c, err := one.Create(t.Context(), rota.CreateRequest{Version: "rota-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		Wrong(t, two.Test(t.Context(), rota.TestRequest{Credential: c}), rota.ClassStop, one.Role)
+	})
+	t.Run("no such role", func(t *testing.T) {
+		connection, _ := b.Connect(t, vault.Token(b.Token))
+		s := &vault.SecretIDs{Connection: connection, Mount: mount, Role: "nobody"}
+		_, err := s.Create(t.Context(), rota.CreateRequest{})
+		Wrong(t, err, rota.ClassStop, "role nobody")
+		if _, err := s.List(t.Context()); err == nil || !strings.Contains(err.Error(), "nobody") {
+			t.Errorf("list: %v", err)
+		}
+	})
+	t.Run("no more than rota policy vault prints", func(t *testing.T) {
+		role := b.newRole(t, mount)
+		connection, _ := b.Connect(t, vault.Token(b.Policy(t, HCL((&vault.SecretIDs{Mount: mount, Role: role}).Permissions()))))
+		s := &vault.SecretIDs{Connection: connection, Mount: mount, Role: role, NumUses: 1000}
+		c, err := s.Create(t.Context(), rota.CreateRequest{Version: "rota-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range s.Preflight(t.Context()) {
+			if !f.OK {
+				t.Errorf("preflight says %+v", f)
+			}
+		}
+		if list, err := s.List(t.Context()); err != nil || len(list) != 1 {
+			t.Errorf("%v, %v", list, err)
+		}
+		if err := s.Delete(t.Context(), rota.RetireRequest{CredentialID: s.CredentialID(c)}); err != nil {
+			t.Error(err)
+		}
+		missing := &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount)}
+		_, err = missing.List(t.Context())
+		Wrong(t, err, rota.ClassStop, "allow list on auth/"+mount+"/role/"+missing.Role+"/secret-id")
+	})
+}
