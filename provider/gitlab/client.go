@@ -70,7 +70,7 @@ func New(name string, cfg Config) (*Connection, error) {
 		return nil, fmt.Errorf("gitlab %s: %w", name, err)
 	}
 	c := &Connection{name: name, url: u, budget: cfg.Budget, http: &http.Client{
-		Transport: discreet{bounded{transport}}, Timeout: requestTimeout,
+		Transport: provider.Discreet{RoundTripper: bounded{transport}, Secrets: sent}, Timeout: requestTimeout,
 		// A redirect would take the token to another host: Go only keeps back the
 		// headers that it knows.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
