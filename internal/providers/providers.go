@@ -8,6 +8,7 @@ import (
 	"github.com/rota-dev/rota/provider/chat"
 	"github.com/rota-dev/rota/provider/command"
 	"github.com/rota-dev/rota/provider/file"
+	"github.com/rota-dev/rota/provider/github"
 	"github.com/rota-dev/rota/provider/gitlab"
 	"github.com/rota-dev/rota/provider/http"
 	"github.com/rota-dev/rota/provider/manual"
@@ -32,6 +33,7 @@ func List() []provider.Provider {
 		random.Provider(),
 		redis.Provider(),
 		gitlab.Provider(),
+		github.Provider(),
 		ssh.Provider(),
 		vault.Provider(),
 		http.Provider(),

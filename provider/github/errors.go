@@ -1,0 +1,273 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	api "github.com/google/go-github/v93/github"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+const (
+	// maxMessage is how much of GitHub's own message is kept, in bytes.
+	maxMessage = 400
+	// clockOff is how far apart two clocks are when a person should hear of it.
+	clockOff = 30 * time.Second
+	// limitPause is how long GitHub asks for after its secondary limits if its answer
+	// doesn't say.
+	limitPause = time.Minute
+)
+
+// fail converts an error of GitHub's client to one of Rota's: named, classified,
+// with remedies. a is what the call was for.
+func (c *Connection) fail(op string, a access, resp *api.Response, err error) error {
+	if err == nil {
+		return nil
+	}
+	if inner, ok := errors.AsType[*rota.Error](err); ok {
+		if inner.System == "" {
+			return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: inner.Class, Err: err}
+		}
+		e := *inner // of the login that the call needed
+		e.Remedies = rota.RemediesOf(err)
+		return &e
+	}
+	e := &rota.Error{System: c.system(), Connection: c.name, Op: op}
+	refused, isRefused := errors.AsType[*api.ErrorResponse](err)
+	limit, isLimit := errors.AsType[*api.RateLimitError](err)
+	abuse, isAbuse := errors.AsType[*api.AbuseRateLimitError](err)
+	moved, isMoved := errors.AsType[*api.RedirectionError](err)
+	factor, isFactor := errors.AsType[*api.TwoFactorAuthError](err)
+	switch {
+	case isRefused:
+		c.answered(e, refused.Response, messageOf(refused), a)
+	case isFactor:
+		c.answered(e, factor.Response, oneLine(factor.Message), a)
+	case isLimit:
+		c.limited(e, limit.Response, "the hour's calls are used up", limit.Rate.Reset.Sub(c.now()))
+	case isAbuse:
+		c.limited(e, abuse.Response, "too many calls at a time", abuse.GetRetryAfter())
+	case isMoved:
+		e.Class, e.Err = rota.ClassStop, &answer{status: moved.StatusCode}
+		e.Remedies = rota.Outside("write the url, the owner and the repository as they are now: GitHub redirects to another")
+	case errors.Is(err, errTooMany):
+		e.Class, e.Err = rota.ClassStop, err
+	case errors.Is(err, errUnreadable), resp != nil && resp.Response != nil && !errors.Is(err, context.Canceled):
+		// GitHub answered, but not as documented. What it said isn't shown: it may
+		// hold a value.
+		e.Class, e.Err = rota.ClassWait, errUnreadable
+		if provider.TimedOut(err) {
+			e.Err = fmt.Errorf("%w in time: %w", errUnreadable, context.DeadlineExceeded)
+		}
+		e.Remedies = rota.Outside("check that the connection's url leads to GitHub's API and not to a proxy or a web page")
+	default:
+		c.unanswered(e, err)
+	}
+	return e
+}
+
+// errUnreadable stands for an answer that isn't GitHub's.
+var errUnreadable = errors.New("the answer could not be read")
+
+// errLogin is what GitHub says about the connection's own login. It isn't
+// [rota.ErrRefused]: the secret's own credential may well be good.
+var errLogin = errors.New("the connection's login is not valid")
+
+// limited is about an answer that asks for a pause.
+func (c *Connection) limited(e *rota.Error, resp *http.Response, why string, pause time.Duration) {
+	if pause <= 0 {
+		pause = limitPause
+	}
+	e.Class, e.RetryAfter = rota.ClassWait, pause
+	e.Err = &answer{status: statusIn(resp), message: "GitHub's rate limit: " + why}
+	e.Remedies = []rota.Remedy{{Action: rota.RemedyWait, Text: "wait: Rota tries again once GitHub allows it"}}
+}
+
+// answered classifies an answer that isn't a success.
+func (c *Connection) answered(e *rota.Error, resp *http.Response, message string, a access) {
+	status := statusIn(resp)
+	said := &answer{status: status, message: message}
+	e.Class, e.Err = rota.ClassOfStatus(status), said
+	switch {
+	case status == http.StatusUnauthorized:
+		e.Err = fmt.Errorf("%w: %w", errLogin, said)
+		e.Remedies = c.relogin(resp)
+	case status == http.StatusForbidden && ssoOf(resp) != "":
+		e.Remedies = rota.Outside("authorize the token of connection " + c.name + " for single sign-on, in the token's settings at GitHub: " + ssoOf(resp))
+	case status == http.StatusForbidden && resp.Header.Get("Retry-After") != "":
+		c.limited(e, resp, "too many calls at a time", rota.RetryAfter(resp.Header.Get("Retry-After"), c.now()))
+	case status == http.StatusForbidden:
+		e.Remedies = rota.Outside(c.permit(resp, a))
+	case status == http.StatusNotFound:
+		said.is = rota.ErrNotFound
+		// GitHub says so too of what the login may not see.
+		e.Remedies = rota.Outside("correct the name, or let the login see it: " + c.permit(resp, a))
+	case status == http.StatusConflict:
+		said.is = rota.ErrConflict
+	case status == http.StatusTooManyRequests:
+		c.limited(e, resp, "too many calls at a time", rota.RetryAfter(resp.Header.Get("Retry-After"), c.now()))
+	case status >= 300 && status < 400:
+		e.Remedies = rota.Outside("write the url, the owner and the repository as they are now: GitHub redirects to another")
+	}
+}
+
+// relogin is what to do about a login that GitHub doesn't take.
+func (c *Connection) relogin(resp *http.Response) []rota.Remedy {
+	if c.app == nil {
+		return rota.Outside("give connection " + c.name + " a valid access token: this one is wrong, expired or revoked")
+	}
+	hint := "check the id and the private key of the App of connection " + c.name
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		if off := c.now().Sub(at); off.Abs() > clockOff {
+			return rota.Outside(fmt.Sprintf("set this machine's clock, which is %s from GitHub's; if that doesn't help, %s", rota.FormatDuration(off.Abs().Round(time.Second)), hint))
+		}
+	}
+	return rota.Outside(hint)
+}
+
+// permit is what the login lacks for a call, as GitHub says it, or else as
+// documented.
+func (c *Connection) permit(resp *http.Response, a access) string {
+	needs := accepted(resp.Header.Get("X-Accepted-GitHub-Permissions"))
+	for i, p := range needs {
+		if slices.Contains(a.needs, permission{p.name, write}) {
+			needs[i].level = write // this call reads, the next one writes
+		}
+	}
+	if needs == nil {
+		needs = a.needs
+	}
+	switch {
+	case len(needs) == 0:
+		return "check what the login of connection " + c.name + " may do"
+	case c.app != nil:
+		return "give the App of connection " + c.name + " the permission " + names(needs) + ", and have the owner accept it"
+	}
+	hint := "give the token of connection " + c.name + " the permission " + names(needs)
+	if scope := resp.Header.Get("X-Accepted-OAuth-Scopes"); scope != "" && resp.Header.Get("X-OAuth-Scopes") != "" {
+		hint = "give the token of connection " + c.name + " one of the scopes " + oneLine(scope)
+	}
+	return hint + ", for " + a.String() + "; its user must be allowed that too"
+}
+
+// ssoOf is where a token is authorized for an organization's single sign-on, ""
+// if that isn't what's missing. The address's query is left out.
+func ssoOf(resp *http.Response) string {
+	header := resp.Header.Get("X-GitHub-SSO")
+	if !strings.HasPrefix(header, "required") {
+		return ""
+	}
+	_, address, _ := strings.Cut(header, "url=")
+	if u, err := url.Parse(strings.TrimSpace(address)); err == nil && u.Host != "" {
+		return oneLine("https://" + u.Host + u.Path)
+	}
+	return "its organization asks for it"
+}
+
+// unanswered classifies an error without an answer.
+func (c *Connection) unanswered(e *rota.Error, err error) {
+	if inner, ok := errors.AsType[*url.Error](err); ok {
+		err = inner.Err // without the address
+	}
+	e.Class, e.Err = rota.ClassWait, fmt.Errorf("no answer: %w", err)
+	switch {
+	case errors.Is(err, context.Canceled):
+	case provider.Untrusted(err):
+		e.Class, e.Remedies = rota.ClassStop, rota.Outside("set tls_ca on connection "+c.name+" to the authority that signed GitHub's certificate, or correct the url's host name")
+	case provider.Plaintext(err):
+		e.Class, e.Remedies = rota.ClassStop, rota.Outside("correct the url of connection "+c.name+": what answers there doesn't speak TLS")
+	default:
+		e.Remedies = rota.Outside("check that this machine reaches " + c.url.Host + ": the network, the name service, a proxy, the url of connection " + c.name)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		e.Err = errors.New("no answer: the connection was closed")
+	}
+}
+
+// refuse returns an error of Rota's own that only a person can fix.
+func (c *Connection) refuse(op, hint string, err error) error {
+	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: err}
+}
+
+// answer is GitHub's refusal in its own words.
+type answer struct {
+	status  int
+	message string
+	is      error // the sentinel that callers know it by, if any
+}
+
+func (a *answer) Error() string {
+	text := fmt.Sprintf("%d %s", a.status, http.StatusText(a.status))
+	if a.message != "" {
+		text += ": " + a.message
+	}
+	return text
+}
+
+func (a *answer) Unwrap() error { return a.is }
+
+// statusOf is the status of GitHub's answer that an error of [Connection.fail]
+// stands for, 0 if there was none.
+func statusOf(err error) int {
+	if a, ok := errors.AsType[*answer](err); ok {
+		return a.status
+	}
+	return 0
+}
+
+func statusIn(resp *http.Response) int {
+	if resp == nil {
+		return 0
+	}
+	return resp.StatusCode
+}
+
+// messageOf is what a refusal says.
+func messageOf(r *api.ErrorResponse) string {
+	parts := []string{r.Message}
+	for _, e := range r.Errors {
+		switch {
+		case e.Message != "":
+			parts = append(parts, e.Message)
+		case e.Field != "":
+			parts = append(parts, e.Field+": "+e.Code)
+		}
+	}
+	return oneLine(strings.Trim(strings.Join(parts, ": "), ": "))
+}
+
+// oneLine makes external text safe for a log line.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > maxMessage {
+		s = strings.ToValidUTF8(s[:maxMessage], "") + rota.Omission
+	}
+	return s
+}
+
+// found returns the finding of a check.
+func found(check, detail string, err error) rota.Finding {
+	if err == nil {
+		return rota.Finding{OK: true, Check: check, Detail: detail}
+	}
+	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
+	if e, ok := errors.AsType[*rota.Error](err); ok {
+		f.Detail = fmt.Sprint(e.Err)
+	}
+	return f
+}
