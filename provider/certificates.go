@@ -18,8 +18,8 @@ type TLSFiles struct {
 	TLSKey  Text `json:"tls_key,omitzero" jsonschema:"The file with the client's key."`
 }
 
-// Check reports half a client certificate of the connection at a position.
-func (f TLSFiles) Check(v *Validation, at Pos) {
+// CheckTLS reports half a client certificate of the connection at a position.
+func (f TLSFiles) CheckTLS(v *Validation, at Pos) {
 	if f.TLSCert.IsSet() != f.TLSKey.IsSet() {
 		v.Problem(at, "", "", "tls_cert and tls_key must be set together")
 	}

@@ -72,7 +72,7 @@ type connectionConfig struct {
 
 // Validate implements [provider.Validator].
 func (c *connectionConfig) Validate(v *provider.Validation) {
-	c.TLSFiles.Check(v, c.At)
+	c.CheckTLS(v, c.At)
 	switch {
 	case c.Token.IsSet() && (c.AppID.IsSet() || c.AppPrivateKey.IsSet()):
 		v.Problem(c.Token.At, "token", "one of them", "a token and an App both say how to log in")
@@ -109,7 +109,7 @@ func isLoopback(host string) bool {
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	cfg := Config{
 		URL: b.Text(c.URL), Token: b.Text(c.Token), App: App{ID: b.Text(c.AppID), PrivateKey: b.Text(c.AppPrivateKey)},
-		Certificates: c.TLSFiles.Certificates(b), Budget: b.Budget(),
+		Certificates: c.Certificates(b), Budget: b.Budget(),
 	}
 	if text := b.Text(c.InstallationID); text != "" {
 		cfg.App.Installation, _ = strconv.ParseInt(text, 10, 64) // 0, which finds it, if it's no number

@@ -58,7 +58,7 @@ type connectionConfig struct {
 
 // Validate implements [provider.Validator].
 func (c *connectionConfig) Validate(v *provider.Validation) {
-	c.TLSFiles.Check(v, c.At)
+	c.CheckTLS(v, c.At)
 	text, plain := c.URL.Literal()
 	if !plain || text == "" {
 		return
@@ -80,7 +80,7 @@ func isLoopback(host string) bool {
 
 // Open implements [provider.ConnectionConfig].
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
-	cfg := Config{URL: b.Text(c.URL), Token: b.Text(c.Token), Certificates: c.TLSFiles.Certificates(b), Budget: b.Budget()}
+	cfg := Config{URL: b.Text(c.URL), Token: b.Text(c.Token), Certificates: c.Certificates(b), Budget: b.Budget()}
 	if err := b.Err(); err != nil {
 		return nil, err
 	}

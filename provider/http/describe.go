@@ -69,14 +69,14 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 			v.Problem(value.At, "headers", "letters, digits and - in its name, and one line", "a header that can't be sent")
 		}
 	}
-	c.TLSFiles.Check(v, c.At)
+	c.CheckTLS(v, c.At)
 }
 
 // Open implements [provider.ConnectionConfig].
 func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	cfg := Config{
 		URL: b.Text(c.URL), Headers: b.TextMap(c.Headers), AllowPrivate: c.AllowPrivate.Yes,
-		Certificates: c.TLSFiles.Certificates(b), Timeout: c.Timeout.Length,
+		Certificates: c.Certificates(b), Timeout: c.Timeout.Length,
 	}
 	if err := b.Err(); err != nil {
 		return nil, err

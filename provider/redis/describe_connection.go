@@ -31,7 +31,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 			}
 		}
 	}
-	c.TLSFiles.Check(v, c.At)
+	c.CheckTLS(v, c.At)
 	if c.TLS.At.IsSet() && !c.TLS.Yes && (c.TLSCA.IsSet() || c.TLSCert.IsSet()) {
 		v.Problem(c.TLS.At, "tls", "true", "false makes no use of certificates")
 	}
@@ -43,7 +43,7 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 		Addresses:    b.Texts(c.Addresses),
 		Username:     b.Text(c.Username),
 		Password:     b.Text(c.Password),
-		Certificates: c.TLSFiles.Certificates(b),
+		Certificates: c.Certificates(b),
 		Persist:      Persist(c.Persist.Text),
 		Timeout:      c.Timeout.Length,
 	}

@@ -46,7 +46,7 @@ type awsLogin struct {
 }
 
 // serviceAccountToken is where Kubernetes mounts a pod's token.
-const serviceAccountToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+const serviceAccountToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // a path
 
 // Validate implements [provider.Validator].
 func (c *connectionConfig) Validate(v *provider.Validation) {
@@ -73,7 +73,7 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 		"aws_iam": mountOf(c.AWSIAM, func(l *awsLogin) provider.Plain { return l.Mount })} {
 		checkPath(v, mount.At, key, mount.Text, "mount: "+key+", without auth/")
 	}
-	c.Check(v, c.At)
+	c.CheckTLS(v, c.At)
 }
 
 // mountOf is a login's mount, zero for a login that isn't given.

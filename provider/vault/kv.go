@@ -33,9 +33,6 @@ func (e Entry) data() string {
 	return path.Join(e.Mount, "data", e.Path)
 }
 
-// metadata is the path of what a KV v2 engine keeps about the entry.
-func (e Entry) metadata() string { return path.Join(e.Mount, "metadata", e.Path) }
-
 // values are an entry's keys. Those that aren't Rota's can be anything.
 type values map[string]json.RawMessage
 

@@ -94,13 +94,6 @@ func (s *session) valid() (string, bool) {
 	return s.value, s.value != "" && (s.next.IsZero() || s.c.cfg.Now().Before(s.next))
 }
 
-// ends is when the current token ends; zero if it never does.
-func (s *session) ends() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.end
-}
-
 // learn notes a token that lives for a while; 0 means for ever.
 func (s *session) learn(value string, seconds int64, renews bool) {
 	s.mu.Lock()

@@ -3,8 +3,7 @@ package vaulttest
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -15,7 +14,7 @@ import (
 )
 
 // RootToken may do anything.
-const RootToken = "hvs.root-canary-7Qm2"
+const RootToken = "hvs.root-canary-7Qm2" //nolint:gosec // of the stand-in
 
 // Server is the stand-in.
 type Server struct {
@@ -60,7 +59,7 @@ func start(begin func(*httptest.Server)) *Server {
 	s := &Server{tokens: map[string]*token{RootToken: {policies: []string{"root"}, kind: "service"}}, policies: map[string][]rule{}, mounts: map[string]*mount{},
 		entries: map[string]*entry{}, roles: map[string]*role{}, now: time.Now}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that don't trust its certificate
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // clients that don't trust its certificate
 	begin(s.Server)
 	return s
 }
