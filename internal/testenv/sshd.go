@@ -91,7 +91,7 @@ func SSHD(t testing.TB, o SSHOptions) *SSHServer {
 		program = o.Wrap[0]
 	}
 	s.launch = launch{Name: "sshd", Program: program, Args: args, Log: s.LogFile(), Stop: "TERM", Ready: s.ready}
-	if err := s.child.start(s.launch); err != nil {
+	if err := s.start(s.launch); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.end)
@@ -227,7 +227,7 @@ func (s *SSHServer) Stop() { s.end() }
 func (s *SSHServer) Restart(t testing.TB) {
 	t.Helper()
 	s.end()
-	if err := s.child.start(s.launch); err != nil {
+	if err := s.start(s.launch); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -31,7 +31,7 @@ const (
 )
 
 // permissionNames are the permissions' names in GitHub's settings.
-var permissionNames = map[string]string{
+var permissionNames = map[string]string{ //nolint:gosec // names of permissions
 	"actions":                         "Actions",
 	"actions_variables":               "Variables",
 	"administration":                  "Administration",

@@ -126,7 +126,7 @@ func (l login) RoundTrip(r *http.Request) (*http.Response, error) {
 	again := r.Clone(r.Context())
 	if r.GetBody != nil {
 		if again.Body, err = r.GetBody(); err != nil {
-			return resp, nil
+			return resp, nil //nolint:nilerr // the answer that there is
 		}
 	}
 	_ = resp.Body.Close()

@@ -218,8 +218,11 @@ func (n *node) tryLogin(ctx context.Context, op string, l login, used rota.Crede
 func (k *keys) InForce(ctx context.Context, c rota.Credential) (inForce, known bool, err error) {
 	op := "look which keys " + k.cfg.User + " has"
 	signer, err := signerOf(c)
-	if err != nil || c.Field(rota.FieldUsername) != k.cfg.User {
-		return false, err != nil, nil // it can't log in anywhere, or isn't this user's
+	if err != nil {
+		return false, true, nil //nolint:nilerr // it can't log in anywhere
+	}
+	if c.Field(rota.FieldUsername) != k.cfg.User {
+		return false, false, nil
 	}
 	var mu sync.Mutex
 	inForce = true
