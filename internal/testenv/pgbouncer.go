@@ -84,12 +84,18 @@ func (b *PgBouncer) chown(t testing.TB, path string) {
 	}
 }
 
+// write replaces a file by a new one. PgBouncer doesn't read a list of users again
+// that's the same file with the same size from the same second.
 func (b *PgBouncer) write(t testing.TB, name, text string) {
 	t.Helper()
-	if err := os.WriteFile(b.path(name), []byte(text), 0o600); err != nil {
+	next := b.path(name + ".next")
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b.chown(t, b.path(name))
+	b.chown(t, next)
+	if err := os.Rename(next, b.path(name)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (b *PgBouncer) writeUsers(t testing.TB, users map[string]string) {
@@ -137,6 +143,16 @@ func (b *PgBouncer) start(t testing.TB, program string) {
 			t.Fatalf("PgBouncer did not start: %v\n%s", err, text)
 		}
 	}
+}
+
+// Log returns what the pooler has logged.
+func (b *PgBouncer) Log(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(b.path("log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // Reload replaces the auth_file and has the pooler read it again, which it does

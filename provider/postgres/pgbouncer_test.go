@@ -91,13 +91,14 @@ func TestAdoptionThroughPgBouncerThatAsksTheServer(t *testing.T) {
 
 // A consumer that logged in before a rotation may need another connection to the
 // server, which PgBouncer then opens with the old password. Until it tries again
-// (server_login_retry), it lets nobody in as that role. That isn't a refused
-// password, and ends by itself.
-func TestPgBouncerLetsNobodyInForAWhileAfterAnOldPasswordFailed(t *testing.T) {
+// (server_login_retry), it answers no query of that role, though it lets the new
+// password in. That isn't a refused password, and ends by itself.
+func TestPgBouncerAnswersNoQueryForAWhileAfterAnOldPasswordFailed(t *testing.T) {
 	s := shared.Get(t)
-	b := testenv.StartPgBouncer(t, testenv.PgBouncerOptions{Server: s, Mode: "transaction", Settings: []string{"server_login_retry = 2"}})
+	b := testenv.StartPgBouncer(t, testenv.PgBouncerOptions{Server: s, Mode: "transaction", Settings: []string{"server_login_retry = 3"}})
 	name := role(t, s)
-	i := must(viaPooler(t, b, admin(t, s)).Password(PasswordConfig{Role: name}))
+	c := viaPooler(t, b, admin(t, s))
+	i := must(c.Password(PasswordConfig{Role: name}))
 	first := rotate(t, i)
 	old := consumer(t, first)
 	second := must(i.Create(t.Context(), rota.CreateRequest{}))
@@ -105,19 +106,23 @@ func TestPgBouncerLetsNobodyInForAWhileAfterAnOldPasswordFailed(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = "+literal(name))
+	eventually(t, func() bool { return strings.Contains(b.Log(t), "server conn crashed") }) // the pooler knows
 	waits := make(chan error, 1)
 	go func() {
 		_, err := old.Exec(context.Background(), "SELECT 1", pgx.QueryExecModeSimpleProtocol)
 		waits <- err
 	}()
-	eventually(t, func() bool {
-		err := i.Test(t.Context(), rota.TestRequest{Credential: second})
-		if errors.Is(err, rota.ErrRefused) {
-			t.Fatalf("the new password is refused: %v", err)
-		}
-		return err != nil && strings.Contains(err.Error(), "server_login_retry")
-	})
-	eventually(t, func() bool { return i.Test(t.Context(), rota.TestRequest{Credential: second}) == nil })
+	eventually(t, func() bool { return strings.Contains(b.Log(t), "S: login failed") })
+	if err := i.Test(t.Context(), rota.TestRequest{Credential: second}); err != nil {
+		t.Errorf("the new password: %v", err)
+	}
+	query := c.Query("one", "SELECT 1")
+	err := query.Check(t.Context(), second)
+	wantError(t, err, rota.ClassWait, nil, "server_login_retry")
+	if errors.Is(err, rota.ErrRefused) {
+		t.Errorf("it's taken for a refused password: %v", err)
+	}
+	eventually(t, func() bool { return query.Check(t.Context(), second) == nil })
 	<-waits
 }
 
@@ -133,7 +138,7 @@ func TestPgBouncerWithAListOfPasswordsHoldsOnToTheOldOne(t *testing.T) {
 			server := must(direct.Password(PasswordConfig{Role: name}))
 			first := rotate(t, server)
 			users := map[string]string{direct.cfg.Username: adminPassword, name: first.Field(rota.FieldPassword)}
-			b := testenv.StartPgBouncer(t, testenv.PgBouncerOptions{Server: s, Mode: mode, Users: users})
+			b := testenv.StartPgBouncer(t, testenv.PgBouncerOptions{Server: s, Mode: mode, Users: users, Settings: []string{"server_login_retry = 1"}})
 			pooled := must(viaPooler(t, b, direct).Password(PasswordConfig{Role: name}))
 			if err := pooled.Test(t.Context(), rota.TestRequest{Credential: first}); err != nil {
 				t.Fatal(err)
