@@ -61,8 +61,21 @@ type found struct {
 // errChanged: somebody else has changed the file since it was read.
 var errChanged = errors.New("somebody else changed the file while it was replaced")
 
-// read looks at the place. It refuses one that a stranger may have prepared.
-func (p place) read(ctx context.Context, n *node) (*found, error) {
+// tries is how often a file is read again that others change at the same time.
+const tries = 3
+
+// read looks at the place, and again if the file was replaced meanwhile. It refuses
+// one that a stranger may have prepared.
+func (p place) read(ctx context.Context, n *node) (f *found, err error) {
+	for range tries {
+		if f, err = p.look(ctx, n); !errors.Is(err, errChanged) {
+			return f, err
+		}
+	}
+	return nil, err
+}
+
+func (p place) look(ctx context.Context, n *node) (*found, error) {
 	ctx, cancel := n.c.limited(ctx)
 	defer cancel()
 	out, err := n.run(ctx, script{op: "read " + strconv.Quote(p.path), as: p.as, text: readScript, vars: []variable{
@@ -235,9 +248,6 @@ func (p place) write(ctx context.Context, n *node, f *found, content []byte, reh
 	return p.explain(err)
 }
 
-// tries is how often a file is read again that others change at the same time.
-const tries = 3
-
 // change reads the file, has it changed and replaces it if that changes anything.
 func (p place) change(ctx context.Context, n *node, edit func(*found) ([]byte, error)) error {
 	unlock, err := n.lock(ctx, p.path)
@@ -247,10 +257,6 @@ func (p place) change(ctx context.Context, n *node, edit func(*found) ([]byte, e
 	defer unlock()
 	for range tries {
 		f, readErr := p.read(ctx, n)
-		if errors.Is(readErr, errChanged) {
-			err = readErr
-			continue
-		}
 		if readErr != nil {
 			return readErr
 		}
