@@ -40,6 +40,8 @@ func (l *ledger) forget(contents rota.Contents) {
 			l.abandonRollback("the credential to go back to has expired, or is about to")
 		case rb.Rejected != "" && !isCurrent(contents, rb.From):
 			l.abandonRollback(rb.Rejected + "; another version is current by now")
+		case isOthers(contents, rb):
+			l.abandonRollback("somebody made another version current meanwhile")
 		}
 	}
 }
@@ -48,6 +50,13 @@ func (l *ledger) forget(contents rota.Contents) {
 func isCurrent(contents rota.Contents, version string) bool {
 	current, ok := findCredential(contents.Versions, rota.LabelCurrent)
 	return ok && current.ID == version
+}
+
+// isOthers reports whether neither of a rollback's two versions is current anymore.
+// Going on would end the credential that is.
+func isOthers(contents rota.Contents, rb *RollbackIntent) bool {
+	current, ok := findCredential(contents.Versions, rota.LabelCurrent)
+	return ok && current.ID != rb.From && current.ID != rb.To
 }
 
 func (l *ledger) abandonRollback(why string) {

@@ -203,6 +203,30 @@ func TestARollbackThatFailedIsOverOnceAnotherVersionIsCurrent(t *testing.T) {
 	}
 }
 
+// The rollback's last call fails, and before it's tried again somebody makes another
+// version current: going on would end the password in use.
+func TestAnUnfinishedRollbackIsOverOnceAnotherVersionIsCurrent(t *testing.T) {
+	b, l, _, _ := replacedLogin(t)
+	l.test = nil
+	for range 4 {
+		b.faults.Next("store.move", memory.Fault{Before: &rota.Error{Class: rota.ClassWait, Err: errors.New("503")}})
+	}
+	if _, err := b.rotator.Rollback(t.Context(), b.secret); err == nil || b.progress(t).Rollback == nil {
+		t.Fatalf("the rollback isn't under way: %v", err)
+	}
+	to := b.progress(t).Rollback.To // with a label, it stays in the store
+	if err := b.store.Move(t.Context(), rota.MoveRequest{Label: rota.LabelAdopted, To: to}); err != nil {
+		t.Fatal(err)
+	}
+	theirs := l.Plant("app", "theirs")
+	b.store.Plant("theirs", theirs, rota.LabelCurrent)
+	b.now = b.now.Add(time.Hour)
+	r := b.advance(t, rotation.Options{})
+	if b.progress(t).Rollback != nil || !l.Login(theirs) || r.Last.Hold != rotation.HoldForeignChange {
+		t.Errorf("it did %q, held %q: %s", steps(r), r.Last.Hold, r.Last.Reason)
+	}
+}
+
 // A pooler goes on letting the current password in after the call that may have
 // replaced it.
 func TestALoginDoesNotShowThatALostSetHadNoEffect(t *testing.T) {
