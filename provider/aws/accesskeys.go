@@ -127,7 +127,7 @@ func (k *accessKeys) test(ctx context.Context, c rota.Credential) error {
 	}
 	if !who.isUser(mine.account, k.user) {
 		return k.connection.refuse(op, "the right user, or another credential in the store",
-			fmt.Errorf("the key is not the user's: it belongs to %s", oneLine(who.arn)))
+			fmt.Errorf("the key is not the user's: it belongs to %s", provider.Said(who.arn)))
 	}
 	return nil
 }
@@ -196,7 +196,7 @@ func (k *accessKeys) LastUsed(ctx context.Context, id string) (rota.Use, error) 
 		return rota.Use{}, k.connection.fail(op, errUnreadable)
 	}
 	if out.UserName != nil && *out.UserName != "" && !(identity{arn: "arn:aws:iam:::user/" + *out.UserName}).isUser("", k.user) {
-		return rota.Use{}, k.connection.refuse(op, "", fmt.Errorf("the key belongs to user %s", oneLine(*out.UserName)))
+		return rota.Use{}, k.connection.refuse(op, "", fmt.Errorf("the key belongs to user %s", provider.Said(*out.UserName)))
 	}
 	use := rota.Use{Evidence: rota.EvidenceRecorded}
 	if out.AccessKeyLastUsed.LastUsedDate != nil {
@@ -219,7 +219,7 @@ func where(use *types.AccessKeyLastUsed) string {
 // said returns a text from IAM, or "" for N/A.
 func said(s *string) string {
 	if text := awssdk.ToString(s); text != "N/A" {
-		return oneLine(text)
+		return provider.Said(text)
 	}
 	return ""
 }

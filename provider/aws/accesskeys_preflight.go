@@ -11,12 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Preflight implements [rota.Preflighter].
 func (k *accessKeys) Preflight(ctx context.Context) []rota.Finding {
 	if err := k.named("preflight"); err != nil {
-		return []rota.Finding{failed("IAM user", err)}
+		return []rota.Finding{provider.Failed("IAM user", err)}
 	}
 	me, findings := k.connection.preflightIdentity(ctx)
 	if me.arn == "" {
@@ -57,7 +58,7 @@ func (k *accessKeys) preflightUser(ctx context.Context, me identity) (string, ro
 // failed returns the finding for an error. If IAM says that something doesn't
 // exist, it's the user.
 func (k *accessKeys) failed(check string, err error) rota.Finding {
-	f := failed(check, err)
+	f := provider.Failed(check, err)
 	if errors.Is(err, rota.ErrNotFound) {
 		f.Remedies = rota.Outside("aws iam create-user --user-name " + k.user + ", or the right user in rota.yaml")
 	}

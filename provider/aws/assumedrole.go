@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // AssumedRoleConfig says which role's sessions are issued.
@@ -173,7 +174,7 @@ func (a *assumedRole) test(ctx context.Context, c rota.Credential) error {
 	}
 	if !who.isRole(a.cfg.RoleARN) {
 		return a.connection.refuse(op, "the right role_arn, or another credential in the store",
-			fmt.Errorf("the session is not the role's: it belongs to %s", oneLine(who.arn)))
+			fmt.Errorf("the session is not the role's: it belongs to %s", provider.Said(who.arn)))
 	}
 	return nil
 }
@@ -193,7 +194,7 @@ func (a *assumedRole) Preflight(ctx context.Context) []rota.Finding {
 	check := "assume role " + a.cfg.RoleARN
 	c, err := a.Create(ctx, rota.CreateRequest{})
 	if err != nil {
-		return append(findings, failed(check, err))
+		return append(findings, provider.Failed(check, err))
 	}
 	return append(findings, rota.Finding{OK: true, Check: check, Detail: "for " + rota.FormatDuration(a.cfg.Duration) + "; the session of this check is thrown away, and ends at " + c.Field(rota.FieldExpiration)})
 }

@@ -104,15 +104,15 @@ func (c AssumedRoleConfig) validateRights() []error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
 		if !isTag(key, 1, 128) || strings.HasPrefix(strings.ToLower(key), "aws:") {
-			refuse("tags", "", "%q can't be a tag's key: 1 to 128 letters, digits, blanks and _.:/=+@-, not beginning with aws:", oneLine(key))
+			refuse("tags", "", "%q can't be a tag's key: 1 to 128 letters, digits, blanks and _.:/=+@-, not beginning with aws:", provider.Said(key))
 		}
 		if !isTag(c.Tags[key], 0, 256) {
-			refuse("tags", "", "the value of %q must be at most 256 letters, digits, blanks and _.:/=+@-", oneLine(key))
+			refuse("tags", "", "the value of %q must be at most 256 letters, digits, blanks and _.:/=+@-", provider.Said(key))
 		}
 	}
 	for _, key := range c.TransitiveTagKeys {
 		if _, tagged := c.Tags[key]; !tagged {
-			refuse("transitive_tag_keys", "", "%q is none of the tags", oneLine(key))
+			refuse("transitive_tag_keys", "", "%q is none of the tags", provider.Said(key))
 		}
 	}
 	return errs

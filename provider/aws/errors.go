@@ -5,23 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // errUnreadable stands for a malformed response from AWS. It doesn't say what's
 // wrong with it, because the response might contain a secret's value.
 var errUnreadable = errors.New("the answer could not be read")
-
-// maxMessage is how much of AWS's own message is kept, in bytes.
-const maxMessage = 400
 
 // fail converts an SDK error to one of Rota's: named, classified, with remedies.
 func (c *Connection) fail(op string, err error) error {
@@ -72,7 +69,7 @@ func classify(err error) *rota.Error {
 	if !isAPI {
 		return &rota.Error{Class: rota.ClassWait, Remedies: rota.Outside(hintOf(err)), Err: withoutBody(err, status, requestID)}
 	}
-	a := &answer{code: oneLine(api.ErrorCode()), message: oneLine(api.ErrorMessage()), requestID: requestID}
+	a := &answer{code: provider.Said(api.ErrorCode()), message: provider.Said(api.ErrorMessage()), requestID: requestID}
 	e := &rota.Error{Class: rota.ClassStop, Err: a}
 	action := actionOf(err)
 	switch code := a.code; {
@@ -117,7 +114,7 @@ func missingHint(code, action string) string {
 // response.
 func httpOf(err error) (status int, requestID string) {
 	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok {
-		requestID = oneLine(e.ServiceRequestID())
+		requestID = provider.Said(e.ServiceRequestID())
 	}
 	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.Response != nil && e.Response.Response != nil {
 		status = e.HTTPStatusCode()
@@ -168,18 +165,18 @@ func chainEnd(err error, status int) (why string, ok bool) {
 // short returns the error's text if the error is local, otherwise only its kind.
 func short(err error) string {
 	if e, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
-		return "no answer: " + oneLine(e.Err.Error())
+		return "no answer: " + provider.Said(e.Err.Error())
 	}
 	if e, ok := errors.AsType[*v4.SigningError](err); ok {
-		return "no credentials: " + oneLine(e.Err.Error())
+		return "no credentials: " + provider.Said(e.Err.Error())
 	}
 	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
 		return errUnreadable.Error()
 	}
 	if e, ok := errors.AsType[*smithy.OperationError](err); ok {
-		return oneLine(e.Err.Error())
+		return provider.Said(e.Err.Error())
 	}
-	return oneLine(err.Error())
+	return provider.Said(err.Error())
 }
 
 // hintOf returns what a person can do if AWS didn't respond.
@@ -257,27 +254,4 @@ func actionOf(err error) string {
 		}
 		err = op.Err
 	}
-}
-
-// oneLine makes external text safe for a log line.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > maxMessage {
-		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
-	}
-	return s
-}
-
-// failed returns the finding for an error.
-func failed(check string, err error) rota.Finding {
-	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail = fmt.Sprint(e.Err)
-	}
-	return f
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // maxBatch is how many secrets BatchGetSecretValue accepts.
@@ -96,7 +97,7 @@ func (c *Connection) batchRead(ctx context.Context, secrets []types.SecretListEn
 		}
 		for _, e := range out.Errors {
 			if code := awssdk.ToString(e.ErrorCode); code != "ResourceNotFoundException" { // no value yet
-				unread.add(awssdk.ToString(e.SecretId), oneLine(code))
+				unread.add(awssdk.ToString(e.SecretId), provider.Said(code))
 			}
 		}
 		if next := awssdk.ToString(out.NextToken); next == "" || next == awssdk.ToString(in.NextToken) {
@@ -184,7 +185,7 @@ func (u *unread) problems() []error {
 	var all []error
 	for _, why := range slices.Sorted(maps.Keys(u.reasons)) {
 		secrets := u.reasons[why]
-		what := "secret " + oneLine(secrets[0])
+		what := "secret " + provider.Said(secrets[0])
 		if n := len(secrets) - 1; n > 0 {
 			what += fmt.Sprintf(" and %d more", n)
 		}

@@ -128,7 +128,7 @@ func (c *Connection) preflightIdentity(ctx context.Context) (identity, []rota.Fi
 	check := "who Rota is at AWS"
 	me, err := whoIs(ctx, c.sts)
 	if err != nil {
-		return identity{}, []rota.Finding{failed(check, c.fail("get caller identity", err))}
+		return identity{}, []rota.Finding{provider.Failed(check, c.fail("get caller identity", err))}
 	}
 	findings := []rota.Finding{{OK: true, Check: check, Detail: me.arn + c.loggedIn(ctx)}}
 	if me.skew.Abs() > maxSkew {

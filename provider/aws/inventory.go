@@ -9,6 +9,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/rota-dev/rota/provider"
 )
 
 // reportFrom is the number of users from which a credential report saves calls.
@@ -79,7 +81,7 @@ func (c *Connection) Inventory(ctx context.Context) (Inventory, error) {
 		case ctx.Err() != nil, err != nil && read == 0:
 			return inv, c.fail("list access keys", cmp.Or(ctx.Err(), err))
 		case err != nil:
-			inv.Problems = append(inv.Problems, c.fail("list access keys of user "+oneLine(awssdk.ToString(user.UserName)), err))
+			inv.Problems = append(inv.Problems, c.fail("list access keys of user "+provider.Said(awssdk.ToString(user.UserName)), err))
 			continue
 		case len(keys) == 0:
 			inv.without(row, known)

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // ParameterConfig names a parameter of SSM Parameter Store.
@@ -184,7 +185,7 @@ func (p *parameter) Preflight(ctx context.Context) []rota.Finding {
 	f := rota.Finding{OK: true, Check: "parameter " + p.cfg.Name, Detail: "does not exist yet; the first delivery makes it"}
 	switch now, err := p.read(ctx); {
 	case err != nil:
-		return append(findings, failed(f.Check, err))
+		return append(findings, provider.Failed(f.Check, err))
 	case now != nil && string(now.Type) != p.cfg.Type:
 		f = rota.Finding{Warning: true, Check: f.Check, Detail: fmt.Sprintf("is a %s and becomes a %s", now.Type, p.cfg.Type), Remedies: rota.Outside("type: " + string(now.Type) + ", if its readers need that")}
 	case now != nil:

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Preflight implements [rota.Preflighter].
@@ -23,7 +24,7 @@ func (s *secretStore) Preflight(ctx context.Context) []rota.Finding {
 	check := "secret " + s.cfg.Name
 	out, err := s.look(ctx)
 	if err != nil {
-		return append(findings, failed(check, err))
+		return append(findings, provider.Failed(check, err))
 	}
 	at := s.connection.placeOf(me)
 	if out == nil {
@@ -70,7 +71,7 @@ func (s *secretStore) preflightLabels(ctx context.Context, out *secretsmanager.D
 	check := "labels of secret " + s.cfg.Name
 	contents, err := s.Describe(ctx)
 	if err != nil {
-		return failed(check, err)
+		return provider.Failed(check, err)
 	}
 	pending, found := rota.Find(contents.Versions, rota.LabelPending)
 	if found && !pending.Ours() && !pending.Has(rota.LabelCurrent) {
@@ -100,7 +101,7 @@ func (s *secretStore) preflightValue(ctx context.Context, current string) rota.F
 		return rota.Finding{Warning: true, Check: check, Detail: "the current version has no value"}
 	}
 	if err != nil {
-		return failed(check, err)
+		return provider.Failed(check, err)
 	}
 	has := s.cfg.Fields.Read(doc.texts()).Names()
 	var lacks []string

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // sources describes the SDK's names for the sources of credentials.
@@ -34,9 +35,9 @@ func source(c awssdk.Credentials) string {
 		return words
 	}
 	if file, ok := strings.CutPrefix(c.Source, "SharedConfigCredentials: "); ok {
-		return "the access key in " + oneLine(file)
+		return "the access key in " + provider.Said(file)
 	}
-	return oneLine(c.Source)
+	return provider.Said(c.Source)
 }
 
 // loggedIn describes what Rota logged in with, "" if that's unknown.

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 const (
@@ -77,7 +78,7 @@ func (t *topic) Preflight(ctx context.Context) []rota.Finding {
 	check := "topic " + t.arn
 	me, err := t.connection.identity(ctx)
 	if err != nil {
-		return []rota.Finding{failed(check, t.connection.fail("get caller identity", err))}
+		return []rota.Finding{provider.Failed(check, t.connection.fail("get caller identity", err))}
 	}
 	var findings []rota.Finding
 	_, err = t.connection.sns.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &t.arn}, t.inRegion)
@@ -86,7 +87,7 @@ func (t *topic) Preflight(ctx context.Context) []rota.Finding {
 		findings = append(findings, rota.Finding{Warning: true, Check: check, Detail: "Rota may not look at it",
 			Remedies: rota.Outside("allow sns:GetTopicAttributes to Rota for this check")})
 	case err != nil:
-		f := failed(check, t.connection.fail("look at topic "+t.arn, err))
+		f := provider.Failed(check, t.connection.fail("look at topic "+t.arn, err))
 		if rota.Hint(f.Remedies) == "" {
 			f.Remedies = rota.Outside("the right topic_arn in rota.yaml, or: aws sns create-topic --name " + t.arn[strings.LastIndexByte(t.arn, ':')+1:])
 		}

@@ -19,6 +19,7 @@ import (
 	api "github.com/google/go-github/v93/github"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // App is a GitHub App that Rota logs in as.
@@ -145,7 +146,7 @@ func (c *Connection) installationToken(ctx context.Context, a access) (token, er
 	}
 	made, resp, err := c.api.Apps.CreateInstallationToken(access{asApp: true}.in(ctx), id, options)
 	err = c.fail("log in as App "+c.app.ID+" for "+a.String(), access{asApp: true}, resp, err)
-	switch statusOf(err) {
+	switch provider.StatusOf(err) {
 	case 422:
 		// One of the repositories isn't the installation's, or it has no such permission.
 		return token{}, rota.WithRemedies(err, rota.Outside("give the App the permission "+names(a.needs)+", have the owner of "+a.owner+" accept it, and add "+a.String()+" to the installation"))
@@ -183,7 +184,7 @@ func (c *Connection) installation(ctx context.Context, a access) (int64, error) 
 	}
 	found, resp, err := ask(access{asApp: true}.in(ctx), a.owner)
 	if err := c.fail("find the installation of App "+c.app.ID+" for "+a.String(), access{asApp: true}, resp, err); err != nil {
-		if statusOf(err) == 404 {
+		if provider.StatusOf(err) == 404 {
 			err = rota.WithRemedies(err, rota.Outside("install the App at "+a.owner+" and let it reach "+a.String()))
 		}
 		return 0, err

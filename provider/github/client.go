@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,8 +23,7 @@ const (
 
 	requestTimeout = 30 * time.Second // the context's deadline can be earlier
 
-	// maxAnswer is the longest answer that is read, in bytes.
-	maxAnswer = 32 << 20
+	exampleURL = "https://github.example.com/api/v3"
 )
 
 // calls stays below the 5000 an hour that GitHub allows a token.
@@ -65,9 +63,9 @@ type Connection struct {
 // New returns a connection. Errors show its name as "github <name>". It makes no
 // calls.
 func New(name string, cfg Config) (*Connection, error) {
-	u, err := url.Parse(strings.TrimSuffix(cmp.Or(cfg.URL, DefaultURL), "/") + "/")
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, rota.WithRemedies(fmt.Errorf("github %s: its url is not the address of GitHub's API", name), rota.Configure("", "https://github.example.com/api/v3"))
+	u, err := provider.ParseAddress(strings.TrimSuffix(cmp.Or(cfg.URL, DefaultURL), "/")+"/", exampleURL)
+	if err != nil {
+		return nil, fmt.Errorf("github %s: url: %w", name, err)
 	}
 	c := &Connection{name: name, url: u, token: cfg.Token, budget: cfg.Budget, now: cfg.Now, installations: map[string]int64{}, tokens: map[string]token{}}
 	if (cfg.Token == "") == (cfg.App == App{}) {
@@ -84,16 +82,13 @@ func New(name string, cfg Config) (*Connection, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if transport.TLSClientConfig, err = cfg.Certificates.TLS(); err != nil {
+	client, err := provider.NewHTTPClient(cfg.Certificates, requestTimeout, sent)
+	if err != nil {
 		return nil, fmt.Errorf("github %s: %w", name, err)
 	}
+	client.Transport = login{c, client.Transport}
 	address := u.String()
-	c.api, err = api.NewClient(api.WithURLs(&address, &address), api.WithUserAgent("rota"), api.WithHTTPClient(&http.Client{
-		Transport: login{c, provider.Discreet{RoundTripper: bounded{transport}, Secrets: sent}}, Timeout: requestTimeout,
-		// A redirect would take the token along.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}))
+	c.api, err = api.NewClient(api.WithURLs(&address, &address), api.WithUserAgent("rota"), api.WithHTTPClient(client))
 	if err != nil {
 		return nil, c.refuse("make a client", "correct the connection's url", errors.New("the address can't be used"))
 	}
@@ -148,20 +143,6 @@ func authorized(r *http.Request, bearer string) *http.Request {
 func sent(r *http.Request, body []byte) rota.Credential {
 	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	return provider.Sent(bearer, body, func(key string) bool { return key == "value" })
-}
-
-// bounded cuts off answers that are too long to be GitHub's.
-type bounded struct{ http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	}
-	return resp, err
 }
 
 // call makes one request. A path is relative to the API's address; out is nil or

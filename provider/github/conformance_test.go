@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -51,24 +50,6 @@ func fields(t *testing.T, m map[string]string) rota.FieldMap {
 // pair are the secrets of an access key.
 var pair = map[string]string{"AWS_ACCESS_KEY_ID": rota.FieldAccessKeyID, "AWS_SECRET_ACCESS_KEY": rota.FieldSecretAccessKey}
 
-// faults are the stand-in's, by the suites' kinds.
-var faults = map[providertest.FaultKind]githubtest.Fault{
-	providertest.FailBefore: githubtest.FailBefore, providertest.LoseReply: githubtest.LoseReply,
-	providertest.Repeat: githubtest.Repeat, providertest.Hang: githubtest.Hang,
-}
-
-// inject plants faults for the next request with a method, by operation.
-func inject(server *githubtest.Server, requests map[string]string) providertest.Inject {
-	return func(op string, kind providertest.FaultKind) bool {
-		request, ok := requests[op]
-		if ok {
-			method, part, _ := strings.Cut(request, " ")
-			server.Next(method, part, faults[kind])
-		}
-		return ok
-	}
-}
-
 var (
 	shopAPI    = github.Place{Owner: "shop", Repository: "api"}
 	production = github.Place{Owner: "shop", Repository: "api", Environment: "production"}
@@ -101,7 +82,7 @@ func TestTheTargetConforms(t *testing.T) {
 				target.Target, target.Connection, target.Pause = "ci", connection, time.Millisecond
 				between := &between{Secrets: target}
 				return providertest.TargetFixture{
-					Target: between, Inject: inject(server, map[string]string{"deliver": http.MethodPut + " /secrets/"}),
+					Target: between, Inject: server.Inject(map[string]string{"deliver": http.MethodPut + " /secrets/"}),
 					Read: func() (rota.Credential, bool, error) {
 						between.mu.Lock()
 						defer between.mu.Unlock()

@@ -17,6 +17,7 @@ import (
 	api "github.com/google/go-github/v93/github"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // The fields of a deploy key's credential.
@@ -199,7 +200,7 @@ func (d *DeployKeys) set(ctx context.Context, c rota.Credential) error {
 	if !ok {
 		body := map[string]any{"title": d.title(), "key": line(public), "read_only": !d.Writable}
 		_, err := d.Connection.call(ctx, d.access(write), op, http.MethodPost, d.path(), body, nil)
-		if statusOf(err) != http.StatusUnprocessableEntity {
+		if provider.StatusOf(err) != http.StatusUnprocessableEntity {
 			return err
 		}
 		// "key is already in use": the same request sent twice, or in another repository.
@@ -260,7 +261,7 @@ func (d *DeployKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 		return err
 	}
 	_, err = d.Connection.call(ctx, d.access(write), "delete "+d.what(), http.MethodDelete, fmt.Sprintf("%s/%d", d.path(), k.ID), nil, nil)
-	if statusOf(err) == http.StatusNotFound {
+	if provider.StatusOf(err) == http.StatusNotFound {
 		return nil // gone already, as it should be
 	}
 	return err
@@ -303,5 +304,5 @@ func (d *DeployKeys) LastUsed(ctx context.Context, credentialID string) (rota.Us
 // Preflight implements [rota.Preflighter].
 func (d *DeployKeys) Preflight(ctx context.Context) []rota.Finding {
 	_, err := d.list(ctx, write)
-	return []rota.Finding{found("list the deploy keys of "+d.Owner+"/"+d.Repository, "", err)}
+	return []rota.Finding{provider.Found("list the deploy keys of "+d.Owner+"/"+d.Repository, "", err)}
 }

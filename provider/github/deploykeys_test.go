@@ -24,7 +24,7 @@ func TestTheIssuerConforms(t *testing.T) {
 		issuer := deployKeys(connection)
 		return providertest.IssuerFixture{
 			Issuer: issuer, UnknownID: "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU", PublicFields: []string{github.FieldPublicKey},
-			Inject: inject(server, map[string]string{"set": "POST /keys", "test": "GET /keys", "list": "GET /keys", "delete": "DELETE /keys/"}),
+			Inject: server.Inject(map[string]string{"set": "POST /keys", "test": "GET /keys", "list": "GET /keys", "delete": "DELETE /keys/"}),
 			Wrong: func(c rota.Credential) rota.Credential {
 				other, err := issuer.Create(t.Context(), rota.CreateRequest{})
 				if err != nil {

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 	"strings"
@@ -88,21 +89,15 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 	if !plain || text == "" {
 		return
 	}
-	u, err := url.Parse(text)
+	u, err := provider.ParseAddress(text, exampleURL)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		v.Problem(c.URL.At, "url", "https://github.example.com/api/v3", "not a URL")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		v.Problem(c.URL.At, "url", "https://"+u.Host+u.Path, "without TLS anyone on the network path can read the token")
+	case err != nil:
+		v.Error(c.URL.At, "url", err)
 	case strings.EqualFold(u.Hostname(), "github.com"):
 		v.Problem(c.URL.At, "url", DefaultURL+", which is the default", "GitHub's web page, not its API")
 	case strings.Trim(u.Path, "/") == "" && !strings.HasPrefix(u.Hostname(), "api."):
 		v.Problem(c.URL.At, "url", "https://"+u.Host+"/api/v3", "not the address of an API")
 	}
-}
-
-func isLoopback(host string) bool {
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
 }
 
 // Open implements [provider.ConnectionConfig].
@@ -123,18 +118,11 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 // Scope implements [provider.Scoper]: a GitHub is known by its host.
 func (c *connectionConfig) Scope(k *provider.Known) string {
 	text, known := k.Text(c.URL)
-	if text == "" {
-		text = DefaultURL
-	}
-	u, err := url.Parse(text)
-	if !known || err != nil {
+	place := provider.ScopeOf(cmp.Or(text, DefaultURL))
+	if !known || place == "" {
 		return ""
 	}
-	host := strings.ToLower(u.Host)
-	if u.Scheme == "https" {
-		host = strings.TrimSuffix(host, ":443")
-	}
-	return "github\x00" + host
+	return "github\x00" + place
 }
 
 // checkRepository reports what can't be a repository.

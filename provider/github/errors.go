@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	api "github.com/google/go-github/v93/github"
 
@@ -19,8 +17,6 @@ import (
 )
 
 const (
-	// maxMessage is how much of GitHub's own message is kept, in bytes.
-	maxMessage = 400
 	// clockOff is how far apart two clocks are when a person should hear of it.
 	clockOff = 30 * time.Second
 	// limitPause is how long GitHub asks for after its secondary limits if its answer
@@ -52,13 +48,13 @@ func (c *Connection) fail(op string, a access, resp *api.Response, err error) er
 	case isRefused:
 		c.answered(e, refused.Response, messageOf(refused), a)
 	case isFactor:
-		c.answered(e, factor.Response, oneLine(factor.Message), a)
+		c.answered(e, factor.Response, provider.Said(factor.Message), a)
 	case isLimit:
 		c.limited(e, limit.Response, "the hour's calls are used up", limit.Rate.Reset.Sub(c.now()))
 	case isAbuse:
 		c.limited(e, abuse.Response, "too many calls at a time", abuse.GetRetryAfter())
 	case isMoved:
-		e.Class, e.Err = rota.ClassStop, &answer{status: moved.StatusCode}
+		e.Class, e.Err = rota.ClassStop, &provider.Answer{Status: moved.StatusCode}
 		e.Remedies = rota.Outside("write the url, the owner and the repository as they are now: GitHub redirects to another")
 	case errors.Is(err, errTooMany):
 		e.Class, e.Err = rota.ClassStop, err
@@ -71,7 +67,7 @@ func (c *Connection) fail(op string, a access, resp *api.Response, err error) er
 		}
 		e.Remedies = rota.Outside("check that the connection's url leads to GitHub's API and not to a proxy or a web page")
 	default:
-		c.unanswered(e, err)
+		provider.Unanswered(e, err, "GitHub", c.url.Host, "url")
 	}
 	return e
 }
@@ -89,14 +85,14 @@ func (c *Connection) limited(e *rota.Error, resp *http.Response, why string, pau
 		pause = limitPause
 	}
 	e.Class, e.RetryAfter = rota.ClassWait, pause
-	e.Err = &answer{status: statusIn(resp), message: "GitHub's rate limit: " + why}
+	e.Err = &provider.Answer{Status: statusIn(resp), Message: "GitHub's rate limit: " + why}
 	e.Remedies = []rota.Remedy{{Action: rota.RemedyWait, Text: "wait: Rota tries again once GitHub allows it"}}
 }
 
 // answered classifies an answer that isn't a success.
 func (c *Connection) answered(e *rota.Error, resp *http.Response, message string, a access) {
 	status := statusIn(resp)
-	said := &answer{status: status, message: message}
+	said := &provider.Answer{Status: status, Message: message}
 	e.Class, e.Err = rota.ClassOfStatus(status), said
 	switch {
 	case status == http.StatusUnauthorized:
@@ -109,11 +105,11 @@ func (c *Connection) answered(e *rota.Error, resp *http.Response, message string
 	case status == http.StatusForbidden:
 		e.Remedies = rota.Outside(c.permit(resp, a))
 	case status == http.StatusNotFound:
-		said.is = rota.ErrNotFound
+		said.Is = rota.ErrNotFound
 		// GitHub says so too of what the login may not see.
 		e.Remedies = rota.Outside("correct the name, or let the login see it: " + c.permit(resp, a))
 	case status == http.StatusConflict:
-		said.is = rota.ErrConflict
+		said.Is = rota.ErrConflict
 	case status == http.StatusTooManyRequests:
 		c.limited(e, resp, "too many calls at a time", rota.RetryAfter(resp.Header.Get("Retry-After"), c.now()))
 	case status >= 300 && status < 400:
@@ -155,7 +151,7 @@ func (c *Connection) permit(resp *http.Response, a access) string {
 	}
 	hint := "give the token of connection " + c.name + " the permission " + names(needs)
 	if scope := resp.Header.Get("X-Accepted-OAuth-Scopes"); scope != "" && resp.Header.Get("X-OAuth-Scopes") != "" {
-		hint = "give the token of connection " + c.name + " one of the scopes " + oneLine(scope)
+		hint = "give the token of connection " + c.name + " one of the scopes " + provider.Said(scope)
 	}
 	return hint + ", for " + a.String() + "; its user must be allowed that too"
 }
@@ -169,60 +165,14 @@ func ssoOf(resp *http.Response) string {
 	}
 	_, address, _ := strings.Cut(header, "url=")
 	if u, err := url.Parse(strings.TrimSpace(address)); err == nil && u.Host != "" {
-		return oneLine("https://" + u.Host + u.Path)
+		return provider.Said("https://" + u.Host + u.Path)
 	}
 	return "its organization asks for it"
-}
-
-// unanswered classifies an error without an answer.
-func (c *Connection) unanswered(e *rota.Error, err error) {
-	if inner, ok := errors.AsType[*url.Error](err); ok {
-		err = inner.Err // without the address
-	}
-	e.Class, e.Err = rota.ClassWait, fmt.Errorf("no answer: %w", err)
-	switch {
-	case errors.Is(err, context.Canceled):
-	case provider.Untrusted(err):
-		e.Class, e.Remedies = rota.ClassStop, rota.Outside("set tls_ca on connection "+c.name+" to the authority that signed GitHub's certificate, or correct the url's host name")
-	case provider.Plaintext(err):
-		e.Class, e.Remedies = rota.ClassStop, rota.Outside("correct the url of connection "+c.name+": what answers there doesn't speak TLS")
-	default:
-		e.Remedies = rota.Outside("check that this machine reaches " + c.url.Host + ": the network, the name service, a proxy, the url of connection " + c.name)
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		e.Err = errors.New("no answer: the connection was closed")
-	}
 }
 
 // refuse returns an error of Rota's own that only a person can fix.
 func (c *Connection) refuse(op, hint string, err error) error {
 	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: err}
-}
-
-// answer is GitHub's refusal in its own words.
-type answer struct {
-	status  int
-	message string
-	is      error // the sentinel that callers know it by, if any
-}
-
-func (a *answer) Error() string {
-	text := fmt.Sprintf("%d %s", a.status, http.StatusText(a.status))
-	if a.message != "" {
-		text += ": " + a.message
-	}
-	return text
-}
-
-func (a *answer) Unwrap() error { return a.is }
-
-// statusOf is the status of GitHub's answer that an error of [Connection.fail]
-// stands for, 0 if there was none.
-func statusOf(err error) int {
-	if a, ok := errors.AsType[*answer](err); ok {
-		return a.status
-	}
-	return 0
 }
 
 func statusIn(resp *http.Response) int {
@@ -243,31 +193,5 @@ func messageOf(r *api.ErrorResponse) string {
 			parts = append(parts, e.Field+": "+e.Code)
 		}
 	}
-	return oneLine(strings.Trim(strings.Join(parts, ": "), ": "))
-}
-
-// oneLine makes external text safe for a log line.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > maxMessage {
-		s = strings.ToValidUTF8(s[:maxMessage], "") + rota.Omission
-	}
-	return s
-}
-
-// found returns the finding of a check.
-func found(check, detail string, err error) rota.Finding {
-	if err == nil {
-		return rota.Finding{OK: true, Check: check, Detail: detail}
-	}
-	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail = fmt.Sprint(e.Err)
-	}
-	return f
+	return provider.Said(strings.Trim(strings.Join(parts, ": "), ": "))
 }

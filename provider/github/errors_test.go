@@ -21,6 +21,7 @@ import (
 	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/github"
 	"github.com/rota-dev/rota/provider/github/githubtest"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // Each kind of trouble has an error of its own, which names the system and a
@@ -82,7 +83,7 @@ func TestErrorsNameTheSystemAndARemedy(t *testing.T) {
 		})
 	}
 	t.Run("a slow GitHub", func(t *testing.T) {
-		server.Next("GET", "/secrets/", githubtest.Hang)
+		server.Next("GET", "/secrets/", providertest.Hang)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		err := deliver(ctx, secrets(t, connect(t, server, github.Config{Token: githubtest.AdminToken}), shopAPI), key(1))

@@ -10,6 +10,7 @@ import (
 	api "github.com/google/go-github/v93/github"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // unfinished are the states of workflow runs that have jobs left. GitHub reads the
@@ -146,8 +147,8 @@ func (c *Connection) runsOf(ctx context.Context, owner, repository string, since
 				hint = "approve or reject what it waits for, or cancel it: "
 			}
 			holders = append(holders, rota.Holder{
-				Name:     fmt.Sprintf("run %d of %s (%s), queued %s", r.GetID(), a, oneLine(r.GetName()), r.GetCreatedAt().UTC().Format("2006-01-02 15:04 UTC")),
-				Remedies: rota.Outside(hint + oneLine(r.GetHTMLURL())),
+				Name:     fmt.Sprintf("run %d of %s (%s), queued %s", r.GetID(), a, provider.Said(r.GetName()), r.GetCreatedAt().UTC().Format("2006-01-02 15:04 UTC")),
+				Remedies: rota.Outside(hint + provider.Said(r.GetHTMLURL())),
 			})
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	api "github.com/google/go-github/v93/github"
+
+	"github.com/rota-dev/rota/provider"
 )
 
 // UsedBy is what at GitHub reads a secret.
@@ -126,7 +128,7 @@ type shown = api.Secret
 // getSecret looks at a secret; exists is false if there's none.
 func (c *Connection) getSecret(ctx context.Context, p place, name string) (s shown, exists bool, err error) {
 	_, err = c.call(ctx, p.access(write), "look at secret "+name+" of "+p.String(), http.MethodGet, p.secrets()+"/"+name, nil, &s)
-	if statusOf(err) == http.StatusNotFound {
+	if provider.StatusOf(err) == http.StatusNotFound {
 		return shown{}, false, nil
 	}
 	return s, err == nil, err

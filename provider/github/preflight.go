@@ -10,6 +10,7 @@ import (
 	api "github.com/google/go-github/v93/github"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Preflight implements [rota.Preflighter]. It reads what a delivery reads. For an
@@ -21,7 +22,7 @@ func (t *Secrets) Preflight(ctx context.Context) []rota.Finding {
 	var key api.PublicKey
 	resp, err := t.Connection.call(ctx, p.access(write), "read the public key of "+p.String(), http.MethodGet, p.secrets()+"/public-key", nil, &key)
 	if err != nil {
-		return []rota.Finding{found(check, "", missing(t.Place, err))}
+		return []rota.Finding{provider.Found(check, "", missing(t.Place, err))}
 	}
 	findings := t.Connection.expiry(resp.TokenExpiration.Time)
 	had, err := t.Connection.count(ctx, p)
@@ -42,7 +43,7 @@ func (t *Secrets) Preflight(ctx context.Context) []rota.Finding {
 	if err == nil {
 		err = room("secrets", had, lacking, most)
 	}
-	return append(findings, found(check, t.mixing(), err))
+	return append(findings, provider.Found(check, t.mixing(), err))
 }
 
 // room is the error if a place has none for more.
@@ -71,9 +72,9 @@ func (c *Connection) expiry(end time.Time) []rota.Finding {
 	}
 	check, day := "the token of connection "+c.name, end.UTC().Format(time.DateOnly)
 	if end.Sub(c.now()) >= warnExpiry {
-		return []rota.Finding{found(check, "expires on "+day, nil)}
+		return []rota.Finding{provider.Found(check, "expires on "+day, nil)}
 	}
-	f := found(check, "", rota.WithRemedies(errors.New("it expires on "+day), rota.Outside("make a new token for connection "+c.name+" before that day")))
+	f := provider.Found(check, "", rota.WithRemedies(errors.New("it expires on "+day), rota.Outside("make a new token for connection "+c.name+" before that day")))
 	f.Warning = true
 	return []rota.Finding{f}
 }

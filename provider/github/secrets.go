@@ -194,7 +194,7 @@ func (t *Secrets) write(ctx context.Context, key publicKey, s secret) (publicKey
 		}
 		body.KeyID = key.id
 		_, err = t.Connection.putSecret(ctx, p, s.name, body)
-		if statusOf(err) != http.StatusUnprocessableEntity || renewed {
+		if provider.StatusOf(err) != http.StatusUnprocessableEntity || renewed {
 			return key, err
 		}
 		now, keyErr := t.Connection.sealingKey(ctx, p)
@@ -239,7 +239,7 @@ func (t *Secrets) prove(ctx context.Context, s secret) error {
 
 // missing adds what a person can do about a place that isn't there.
 func missing(p Place, err error) error {
-	if statusOf(err) == http.StatusNotFound && p.Environment != "" {
+	if provider.StatusOf(err) == http.StatusNotFound && p.Environment != "" {
 		return rota.WithRemedies(err, slices.Concat(rota.Outside("create environment "+p.Environment+" in "+p.Owner+"/"+p.Repository), rota.RemediesOf(err)))
 	}
 	return err

@@ -13,6 +13,7 @@ import (
 	"github.com/rota-dev/rota/provider/github"
 	"github.com/rota-dev/rota/provider/github/githubtest"
 	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/provider/providertest"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -130,7 +131,7 @@ func jobSecrets(server *githubtest.Server) map[string]string {
 // Deploy keys live through rotations whose every request may go wrong. After every
 // step, the key that consumers have is let in, and there's one in the end.
 func TestDeployKeysLiveThroughFaults(t *testing.T) {
-	for _, fault := range []githubtest.Fault{"", githubtest.FailBefore, githubtest.LoseReply, githubtest.Repeat} {
+	for _, fault := range []providertest.FaultKind{"", providertest.FailBefore, providertest.LoseReply, providertest.Repeat} {
 		for n := 0; n < 16; n++ {
 			server, connection := start(t)
 			now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)

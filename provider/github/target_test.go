@@ -13,6 +13,7 @@ import (
 	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/github"
 	"github.com/rota-dev/rota/provider/github/githubtest"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 func key(n int) rota.Credential {
@@ -34,7 +35,7 @@ func secrets(t *testing.T, connection *github.Connection, place github.Place) *g
 // Whatever request goes wrong, and however: what jobs get is whole, and the next
 // delivery succeeds.
 func TestAFaultAtAnyRequestLeavesAWholePair(t *testing.T) {
-	for _, fault := range []githubtest.Fault{githubtest.FailBefore, githubtest.LoseReply, githubtest.Repeat, githubtest.Hang} {
+	for _, fault := range []providertest.FaultKind{providertest.FailBefore, providertest.LoseReply, providertest.Repeat, providertest.Hang} {
 		for _, existing := range []bool{true, false} {
 			for n := 0; ; n++ {
 				server, connection := start(t)
@@ -47,7 +48,7 @@ func TestAFaultAtAnyRequestLeavesAWholePair(t *testing.T) {
 				before := len(server.Requests())
 				server.Nth(n, "", "/", fault)
 				ctx, cancel := t.Context(), func() {}
-				if fault == githubtest.Hang {
+				if fault == providertest.Hang {
 					ctx, cancel = context.WithTimeout(ctx, 80*time.Millisecond)
 				}
 				err := deliver(ctx, target, key(2))
@@ -80,7 +81,7 @@ func TestHalvesThatDoNotFitAreNamed(t *testing.T) {
 	server, connection := start(t)
 	target := secrets(t, connection, shopAPI)
 	for range 3 {
-		server.Next(http.MethodPut, "/AWS_SECRET_ACCESS_KEY", githubtest.FailBefore)
+		server.Next(http.MethodPut, "/AWS_SECRET_ACCESS_KEY", providertest.FailBefore)
 	}
 	err := deliver(t.Context(), target, key(1))
 	if want := "a new value in AWS_ACCESS_KEY_ID beside an old one in AWS_SECRET_ACCESS_KEY"; err == nil || !strings.Contains(err.Error(), want) || rota.ClassOf(err) != rota.ClassWait {

@@ -12,6 +12,7 @@ import (
 	api "github.com/google/go-github/v93/github"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Variables is a target: configuration variables of one place, which everyone who
@@ -100,7 +101,7 @@ func (t *Variables) deliver(ctx context.Context, c rota.Credential) error {
 // get reads a variable; exists is false if there's none.
 func (t *Variables) get(ctx context.Context, name string) (v api.ActionsVariable, exists bool, err error) {
 	_, err = t.Connection.call(ctx, t.access(), "read variable "+name+" of "+t.Place.String(), http.MethodGet, t.path()+"/"+name, nil, &v)
-	if statusOf(err) == http.StatusNotFound {
+	if provider.StatusOf(err) == http.StatusNotFound {
 		return api.ActionsVariable{}, false, nil // of a place that isn't there, the write says so
 	}
 	return v, err == nil, err
@@ -118,7 +119,7 @@ func (t *Variables) write(ctx context.Context, v variable) error {
 		}
 	}
 	_, err := t.Connection.call(ctx, t.access(), "create variable "+v.name+" of "+t.Place.String(), http.MethodPost, t.path(), body, nil)
-	if status := statusOf(err); status == http.StatusConflict || status == http.StatusUnprocessableEntity {
+	if status := provider.StatusOf(err); status == http.StatusConflict || status == http.StatusUnprocessableEntity {
 		// It may have come into being since: another process of Rota's, or the same
 		// request sent twice.
 		if _, exists, lookErr := t.get(ctx, v.name); lookErr == nil && exists {
@@ -149,7 +150,7 @@ func (t *Variables) takeBack(ctx context.Context, done []variable, failed error)
 		} else {
 			_, err = t.Connection.call(ctx, t.access(), "remove variable "+v.name+" of "+t.Place.String(), http.MethodDelete, t.path()+"/"+v.name, nil, nil)
 		}
-		if err != nil && (v.exists || statusOf(err) != http.StatusNotFound) {
+		if err != nil && (v.exists || provider.StatusOf(err) != http.StatusNotFound) {
 			mixed = append(mixed, v.name)
 		}
 	}
@@ -191,7 +192,7 @@ func (t *Variables) Preflight(ctx context.Context) []rota.Finding {
 	var list api.ActionsVariables
 	resp, err := t.Connection.call(ctx, t.access(), "list the variables of "+t.Place.String(), http.MethodGet, t.path()+"?per_page=1", nil, &list)
 	if err != nil {
-		return []rota.Finding{found(check, "", missing(t.Place, err))}
+		return []rota.Finding{provider.Found(check, "", missing(t.Place, err))}
 	}
 	findings := t.Connection.expiry(resp.TokenExpiration.Time)
 	lacking := 0
@@ -214,7 +215,7 @@ func (t *Variables) Preflight(ctx context.Context) []rota.Finding {
 	if err == nil {
 		err = room("variables", list.TotalCount, lacking, most)
 	}
-	return append(findings, found(check, "", err))
+	return append(findings, provider.Found(check, "", err))
 }
 
 // Holders implements [rota.HolderReporter]: workflow runs that were queued before
@@ -254,7 +255,7 @@ func (t *Variables) repositories(ctx context.Context, all bool) ([]string, error
 	var selected []string
 	for _, name := range t.Fields.Names() {
 		_, some, err := t.Connection.selected(ctx, t.access(), t.path()+"/"+name, "variable "+name+" of "+t.Place.String(), false)
-		if err != nil && statusOf(err) != http.StatusNotFound {
+		if err != nil && provider.StatusOf(err) != http.StatusNotFound {
 			return nil, err
 		}
 		selected = append(selected, some...)

@@ -31,7 +31,7 @@ func TestTheVariablesConform(t *testing.T) {
 				server, connection := start(t)
 				target := &oneByOne{&github.Variables{Target: "ci", Connection: connection, Place: at, Fields: fields(t, pair)}, make(chan struct{}, 1)}
 				return providertest.TargetFixture{
-					Target: target, Inject: inject(server, map[string]string{"deliver": http.MethodPatch + " /variables/"}), Writes: server.Writes,
+					Target: target, Inject: server.Inject(map[string]string{"deliver": http.MethodPatch + " /variables/"}), Writes: server.Writes,
 					Read: func() (rota.Credential, bool, error) {
 						target.lock <- struct{}{}
 						defer func() { <-target.lock }()
@@ -58,7 +58,7 @@ func (o *oneByOne) Deliver(ctx context.Context, r rota.DeliverRequest) error {
 // Whatever request goes wrong: what jobs get is whole, and the next delivery
 // succeeds.
 func TestAFaultAtAnyRequestLeavesWholeVariables(t *testing.T) {
-	for _, fault := range []githubtest.Fault{githubtest.FailBefore, githubtest.LoseReply, githubtest.Repeat} {
+	for _, fault := range []providertest.FaultKind{providertest.FailBefore, providertest.LoseReply, providertest.Repeat} {
 		for _, existing := range []bool{true, false} {
 			for n := 0; ; n++ {
 				server, connection := start(t)

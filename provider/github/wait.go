@@ -10,6 +10,7 @@ import (
 	api "github.com/google/go-github/v93/github"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // maxMisses is how many looks in a row may fail.
@@ -33,7 +34,7 @@ func (w *Workflow) wait(ctx context.Context, id int64) error {
 		case err == nil:
 			misses = 0
 			if run.GetStatus() == "waiting" {
-				waitsFor = cmp.Or(w.approval(ctx, run), waitsFor, "an approval: "+oneLine(run.GetHTMLURL()))
+				waitsFor = cmp.Or(w.approval(ctx, run), waitsFor, "an approval: "+provider.Said(run.GetHTMLURL()))
 			} else {
 				waitsFor = ""
 			}
@@ -114,7 +115,7 @@ func (w *Workflow) job(ctx context.Context, run *api.WorkflowRun, name string) (
 		names = append(names, j.GetName())
 	}
 	return nil, &rota.Error{System: w.Connection.system(), Connection: w.Connection.name, Op: fmt.Sprintf("find job %s in run %d of %s", name, run.GetID(), w.what()), Class: rota.ClassWait,
-		Remedies: rota.Outside("correct the job's name, or what leaves it out of the run"), Err: fmt.Errorf("%w: it only has %s", errNoJob, oneLine(strings.Join(names, ", ")))}
+		Remedies: rota.Outside("correct the job's name, or what leaves it out of the run"), Err: fmt.Errorf("%w: it only has %s", errNoJob, provider.Said(strings.Join(names, ", ")))}
 }
 
 // failure is why a job didn't succeed: the step, if one failed. Its log may hold
@@ -127,13 +128,13 @@ func failure(j *api.WorkflowJob) error {
 			break
 		}
 	}
-	return errors.New(oneLine(why))
+	return errors.New(provider.Said(why))
 }
 
 // failedRun is the error of a run that didn't succeed, with the jobs that are to
 // blame.
 func (w *Workflow) failedRun(ctx context.Context, op string, run *api.WorkflowRun) error {
-	why := "it ended with " + oneLine(run.GetConclusion())
+	why := "it ended with " + provider.Said(run.GetConclusion())
 	if run.GetConclusion() == "cancelled" {
 		why = "someone cancelled it"
 	}
@@ -147,7 +148,7 @@ func (w *Workflow) failedRun(ctx context.Context, op string, run *api.WorkflowRu
 	if err == nil && len(blamed) > 0 {
 		why += ": " + strings.Join(blamed, ", ")
 	}
-	return w.ended(op, errors.New(oneLine(why)), run.GetHTMLURL())
+	return w.ended(op, errors.New(provider.Said(why)), run.GetHTMLURL())
 }
 
 func (w *Workflow) ended(op string, err error, address string) error {
@@ -155,7 +156,7 @@ func (w *Workflow) ended(op string, err error, address string) error {
 	if w.VersionInput != "" {
 		hint = "see its log, and mend what keeps it from deploying; Rota starts it anew, unless you run it again first: "
 	}
-	return &rota.Error{System: w.Connection.system(), Connection: w.Connection.name, Op: op, Class: rota.ClassWait, Err: err, Remedies: rota.Outside(hint + oneLine(address))}
+	return &rota.Error{System: w.Connection.system(), Connection: w.Connection.name, Op: op, Class: rota.ClassWait, Err: err, Remedies: rota.Outside(hint + provider.Said(address))}
 }
 
 // approval is what a run waits for, for people; "" if GitHub doesn't say.
@@ -168,7 +169,7 @@ func (w *Workflow) approval(ctx context.Context, run *api.WorkflowRun) string {
 	if err != nil || len(environments) == 0 {
 		return ""
 	}
-	return oneLine("the approval of environment " + strings.Join(environments, ", ") + ": " + run.GetHTMLURL())
+	return provider.Said("the approval of environment " + strings.Join(environments, ", ") + ": " + run.GetHTMLURL())
 }
 
 // late says that the wait is over, where that's why a look failed.

@@ -12,6 +12,7 @@ import (
 	api "github.com/google/go-github/v93/github"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 const (
@@ -123,7 +124,7 @@ func (w *Workflow) dispatch(ctx context.Context, version string) (int64, error) 
 	for {
 		made, resp, err := w.Connection.api.Actions.CreateWorkflowDispatchEventByFileName(w.access(write).in(ctx), w.Owner, w.Repository, w.File, body)
 		err = w.Connection.fail("start "+w.what(), w.access(write), resp, err)
-		status := statusOf(err)
+		status := provider.StatusOf(err)
 		if (status == http.StatusBadRequest || status == http.StatusUnprocessableEntity) && body.ReturnRunDetails != nil && strings.Contains(err.Error(), "return_run_details") {
 			body.ReturnRunDetails = nil // an older Enterprise Server
 			continue
@@ -160,7 +161,7 @@ func (w *Workflow) look(ctx context.Context, version string, newest int64, asked
 			return fresh[0].GetID(), nil
 		}
 		if len(fresh) > 1 {
-			return 0, w.Connection.refuse(op, "let run-name show an input with the version, and name it in version_input; see at GitHub whether the deployment ran: "+oneLine(fresh[0].GetHTMLURL()),
+			return 0, w.Connection.refuse(op, "let run-name show an input with the version, and name it in version_input; see at GitHub whether the deployment ran: "+provider.Said(fresh[0].GetHTMLURL()),
 				fmt.Errorf("%d runs were started at the same time, and GitHub doesn't say which is Rota's", len(fresh)))
 		}
 		if err := rota.Sleep(ctx, cmp.Or(w.Poll, defaultPoll)); err != nil {
@@ -203,22 +204,22 @@ func (w *Workflow) Preflight(ctx context.Context) []rota.Finding {
 	check := "run " + w.what()
 	one, resp, err := w.Connection.api.Actions.GetWorkflowByFileName(w.access(write).in(ctx), w.Owner, w.Repository, w.File)
 	if err := w.Connection.fail("look at "+w.what(), w.access(write), resp, err); err != nil {
-		return []rota.Finding{found(check, "", err)}
+		return []rota.Finding{provider.Found(check, "", err)}
 	}
 	findings := w.Connection.expiry(resp.TokenExpiration.Time)
 	if state := one.GetState(); state != "active" {
-		return append(findings, found(check, "", rota.WithRemedies(errors.New("it's turned off: "+oneLine(state)), rota.Outside("turn the workflow on at GitHub"))))
+		return append(findings, provider.Found(check, "", rota.WithRemedies(errors.New("it's turned off: "+provider.Said(state)), rota.Outside("turn the workflow on at GitHub"))))
 	}
 	if _, err := w.recent(ctx); err != nil {
-		return append(findings, found(check, "", err))
+		return append(findings, provider.Found(check, "", err))
 	}
 	a := w.access(read).with(permission{"contents", read})
 	_, err = w.Connection.call(ctx, a, "look at "+w.Ref+" of "+a.String(), http.MethodGet, "repos/"+w.Owner+"/"+w.Repository+"/commits/"+escape(w.Ref), nil, nil)
-	if status := statusOf(err); status == http.StatusNotFound || status == http.StatusUnprocessableEntity && !strings.Contains(err.Error(), "log in as App") {
+	if status := provider.StatusOf(err); status == http.StatusNotFound || status == http.StatusUnprocessableEntity && !strings.Contains(err.Error(), "log in as App") {
 		err = rota.WithRemedies(err, rota.Outside("correct the reloader's ref, or make it at GitHub"))
 	}
-	f := found(check, "", err)
-	if status := statusOf(err); status == http.StatusForbidden || status == http.StatusUnprocessableEntity && w.Connection.app != nil && strings.Contains(err.Error(), "log in as App") {
+	f := provider.Found(check, "", err)
+	if status := provider.StatusOf(err); status == http.StatusForbidden || status == http.StatusUnprocessableEntity && w.Connection.app != nil && strings.Contains(err.Error(), "log in as App") {
 		f.Warning = true // whether the ref exists isn't known
 	}
 	return append(findings, f)

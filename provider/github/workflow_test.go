@@ -73,7 +73,7 @@ func TestTheReloaderConforms(t *testing.T) {
 			providertest.Reloader(t, func(t *testing.T) providertest.ReloaderFixture {
 				d := deploys(t, c.workflow, c.definition)
 				return providertest.ReloaderFixture{
-					Reloader: d, Inject: inject(d.server, map[string]string{"reload": "POST /dispatches"}),
+					Reloader: d, Inject: d.server.Inject(map[string]string{"reload": "POST /dispatches"}),
 					Running: func() (string, error) { d.mu.Lock(); defer d.mu.Unlock(); return d.running, nil },
 					Sicken:  func() { d.mu.Lock(); defer d.mu.Unlock(); d.ill = true },
 				}
@@ -87,7 +87,7 @@ func TestTheReloaderConforms(t *testing.T) {
 // name the run it makes.
 func TestAFaultAtAnyRequestOfAReloadStartsNoSecondRun(t *testing.T) {
 	for _, old := range []bool{false, true} {
-		for _, fault := range []githubtest.Fault{"", githubtest.FailBefore, githubtest.LoseReply} {
+		for _, fault := range []providertest.FaultKind{"", providertest.FailBefore, providertest.LoseReply} {
 			for n := 0; ; n++ {
 				c := deploys(t, github.Workflow{}, githubtest.Workflow{Hidden: 1})
 				if old {
@@ -326,7 +326,7 @@ func TestRunsHoldWhatTheyWereQueuedWith(t *testing.T) {
 			t.Errorf("one that has ended holds it: %+v", h)
 		}
 	}
-	server.Next("GET", "/actions/runs", githubtest.FailBefore)
+	server.Next("GET", "/actions/runs", providertest.FailBefore)
 	if _, err := target(shopAPI, nil).Holders(t.Context(), rota.HoldersRequest{Since: now}); err == nil {
 		t.Error("where GitHub fails, nobody holds it")
 	}

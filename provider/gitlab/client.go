@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -24,8 +23,7 @@ const (
 
 	requestTimeout = 30 * time.Second // the context's deadline can be earlier
 
-	// maxAnswer is the longest answer that is read, in bytes.
-	maxAnswer = 32 << 20
+	exampleURL = "https://gitlab.example.com"
 )
 
 // calls is well below the least that GitLab.com allows an authenticated user.
@@ -57,24 +55,17 @@ type Connection struct {
 // New returns a connection. Errors show its name as "gitlab <name>". It makes no
 // calls.
 func New(name string, cfg Config) (*Connection, error) {
-	text := strings.TrimSuffix(cmp.Or(cfg.URL, DefaultURL), "/")
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, rota.WithRemedies(fmt.Errorf("gitlab %s: its url is not the address of a GitLab", name), rota.Configure("", "https://gitlab.example.com"))
+	u, err := provider.ParseAddress(strings.TrimSuffix(cmp.Or(cfg.URL, DefaultURL), "/"), exampleURL)
+	if err != nil {
+		return nil, fmt.Errorf("gitlab %s: url: %w", name, err)
 	}
 	if cfg.Token == "" {
 		return nil, rota.WithRemedies(fmt.Errorf("gitlab %s: the token is empty", name), rota.Outside("give the connection an access token with the scope api"))
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if transport.TLSClientConfig, err = cfg.Certificates.TLS(); err != nil {
+	c := &Connection{name: name, url: u, budget: cfg.Budget}
+	if c.http, err = provider.NewHTTPClient(cfg.Certificates, requestTimeout, sent); err != nil {
 		return nil, fmt.Errorf("gitlab %s: %w", name, err)
 	}
-	c := &Connection{name: name, url: u, budget: cfg.Budget, http: &http.Client{
-		Transport: provider.Discreet{RoundTripper: bounded{transport}, Secrets: sent}, Timeout: requestTimeout,
-		// A redirect would take the token to another host: Go only keeps back the
-		// headers that it knows.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
 	if c.budget == nil {
 		c.budget = rota.NewLocalBudget()
 	}
@@ -100,20 +91,6 @@ type limiter struct{ c *Connection }
 
 func (l limiter) Wait(ctx context.Context) error {
 	return l.c.budget.Take(ctx, "gitlab "+strings.ToLower(l.c.url.Host), calls)
-}
-
-// bounded cuts off answers that are too long to be GitLab's.
-type bounded struct{ http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	}
-	return resp, err
 }
 
 // system is the connection's name in errors.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 
@@ -44,24 +43,6 @@ func fields(t *testing.T, m map[string]string) rota.FieldMap {
 // pair are the variables of an access key.
 var pair = map[string]string{"AWS_ACCESS_KEY_ID": rota.FieldAccessKeyID, "AWS_SECRET_ACCESS_KEY": rota.FieldSecretAccessKey}
 
-// faults are the stand-in's, by the suites' kinds.
-var faults = map[providertest.FaultKind]gitlabtest.Fault{
-	providertest.FailBefore: gitlabtest.FailBefore, providertest.LoseReply: gitlabtest.LoseReply,
-	providertest.Repeat: gitlabtest.Repeat, providertest.Hang: gitlabtest.Hang,
-}
-
-// inject plants faults for the next request with a method, by operation.
-func inject(server *gitlabtest.Server, requests map[string]string) providertest.Inject {
-	return func(op string, kind providertest.FaultKind) bool {
-		request, ok := requests[op]
-		if ok {
-			method, part, _ := strings.Cut(request, " ")
-			server.Next(method, part, faults[kind])
-		}
-		return ok
-	}
-}
-
 func TestTheTargetConforms(t *testing.T) {
 	project := gitlab.Place{Level: gitlab.LevelProject, ID: "shop/api", Environment: "*"}
 	for _, c := range []struct {
@@ -91,7 +72,7 @@ func TestTheTargetConforms(t *testing.T) {
 				target := c.make(t)
 				target.Target, target.Connection = "ci", connection
 				between := &between{Variables: target}
-				f := providertest.TargetFixture{Target: between, Inject: inject(server, map[string]string{"deliver": http.MethodPut + " /variables/"}), Writes: server.Writes}
+				f := providertest.TargetFixture{Target: between, Inject: server.Inject(map[string]string{"deliver": http.MethodPut + " /variables/"}), Writes: server.Writes}
 				if c.place == "instance" {
 					target.NoWait = true
 				}

@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 
@@ -63,19 +64,13 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 	if !plain || text == "" {
 		return
 	}
-	u, err := url.Parse(text)
+	u, err := provider.ParseAddress(text, exampleURL)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		v.Problem(c.URL.At, "url", "https://gitlab.example.com", "not a URL")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		v.Problem(c.URL.At, "url", "https://"+u.Host, "without TLS anyone on the network path can read the token")
+	case err != nil:
+		v.Error(c.URL.At, "url", err)
 	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api/v4"):
 		v.Problem(c.URL.At, "url", "https://"+u.Host, "the instance's own URL, without /api/v4")
 	}
-}
-
-func isLoopback(host string) bool {
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
 }
 
 // Open implements [provider.ConnectionConfig].
@@ -90,18 +85,11 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 // Scope implements [provider.Scoper]: an instance is known by its host and path.
 func (c *connectionConfig) Scope(k *provider.Known) string {
 	text, known := k.Text(c.URL)
-	if text == "" {
-		text = DefaultURL
-	}
-	u, err := url.Parse(text)
-	if !known || err != nil {
+	place := provider.ScopeOf(cmp.Or(text, DefaultURL))
+	if !known || place == "" {
 		return ""
 	}
-	host := strings.ToLower(u.Host)
-	if u.Scheme == "https" {
-		host = strings.TrimSuffix(host, ":443")
-	}
-	return "gitlab\x00" + host + strings.TrimSuffix(u.Path, "/")
+	return "gitlab\x00" + place
 }
 
 // pathOf is a project's or group's path in one spelling: GitLab doesn't distinguish

@@ -60,7 +60,7 @@ func (c *variablesConfig) Validate(v *provider.Validation) {
 	if c.FileFormat.IsSet() && !c.File.IsSet() {
 		v.Problem(c.FileFormat.At, "file_format", "file: AWS_SHARED_CREDENTIALS_FILE", "belongs to a file")
 	}
-	if c.FileFormat.Text == string(AWSFile) && !slices.Contains(v.Issuer.Fields.All, rota.FieldAccessKeyID) {
+	if c.FileFormat.Text == string(provider.DocumentAWS) && !slices.Contains(v.Issuer.Fields.All, rota.FieldAccessKeyID) {
 		v.Problem(c.FileFormat.At, "file_format", "json", "aws_credentials needs an access key, and the issuer makes a %s", v.Issuer.Traits.Kind)
 	}
 	c.validateNames(v)
@@ -135,7 +135,7 @@ func (c *variablesConfig) Claims(k *provider.Known) []provider.Claim {
 func (c *variablesConfig) Target(b *provider.Build) (rota.Target, error) {
 	t := &Variables{
 		Target: b.Name, Connection: provider.Open[*Connection](b, c.Connection.Text),
-		File: c.File.Text, FileFormat: FileFormat(c.FileFormat.Text), Visibility: Visibility(c.Visibility.Text),
+		File: c.File.Text, FileFormat: provider.DocumentFormat(c.FileFormat.Text), Visibility: Visibility(c.Visibility.Text),
 		WaitFor: b.Texts(c.WaitFor), NoWait: c.NoWait.Yes,
 	}
 	switch project, group := b.Text(c.Project), b.Text(c.Group); {

@@ -1,25 +1,18 @@
 package gitlab
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
 )
-
-// maxMessage is how much of GitLab's own message is kept, in bytes.
-const maxMessage = 400
 
 // need is what Rota's token must be allowed for a call, for people.
 type need string
@@ -61,7 +54,7 @@ func (c *Connection) fail(op string, n need, resp *api.Response, err error) erro
 		}
 		e.Remedies = rota.Outside("check that the connection's url leads to GitLab and not to a proxy or a login page")
 	default:
-		c.unanswered(e, err)
+		provider.Unanswered(e, err, "GitLab", c.url.Host, "url")
 	}
 	return e
 }
@@ -76,7 +69,7 @@ var errToken = errors.New("the connection's token is not valid")
 // answered classifies an answer that isn't a success.
 func (c *Connection) answered(e *rota.Error, status int, message string, n need, resp *http.Response) {
 	e.Class = rota.ClassOfStatus(status)
-	e.Err = &answer{status: status, message: message}
+	e.Err = &provider.Answer{Status: status, Message: message}
 	switch {
 	case status == http.StatusUnauthorized:
 		e.Err = fmt.Errorf("%w: %w", errToken, e.Err)
@@ -84,11 +77,11 @@ func (c *Connection) answered(e *rota.Error, status int, message string, n need,
 	case status == http.StatusForbidden:
 		e.Remedies = rota.Outside(string(n))
 	case status == http.StatusNotFound:
-		e.Err = &answer{status: status, message: message, is: rota.ErrNotFound}
+		e.Err = &provider.Answer{Status: status, Message: message, Is: rota.ErrNotFound}
 		// GitLab says so too of what the token may not see.
 		e.Remedies = rota.Outside("correct the name, or let the connection's token see it")
 	case status == http.StatusConflict:
-		e.Err = &answer{status: status, message: message, is: rota.ErrConflict}
+		e.Err = &provider.Answer{Status: status, Message: message, Is: rota.ErrConflict}
 	case status == http.StatusTooManyRequests:
 		if resp != nil {
 			e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
@@ -98,55 +91,9 @@ func (c *Connection) answered(e *rota.Error, status int, message string, n need,
 	}
 }
 
-// unanswered classifies an error without an answer.
-func (c *Connection) unanswered(e *rota.Error, err error) {
-	if inner, ok := errors.AsType[*url.Error](err); ok {
-		err = inner.Err // without the address
-	}
-	e.Class, e.Err = rota.ClassWait, fmt.Errorf("no answer: %w", err)
-	switch {
-	case errors.Is(err, context.Canceled):
-	case provider.Untrusted(err):
-		e.Class, e.Remedies = rota.ClassStop, rota.Outside("set tls_ca on connection "+c.name+" to the authority that signed GitLab's certificate, or correct the url's host name")
-	case provider.Plaintext(err):
-		e.Class, e.Remedies = rota.ClassStop, rota.Outside("correct the url of connection "+c.name+": what answers there doesn't speak TLS")
-	default:
-		e.Remedies = rota.Outside("check that this machine reaches " + c.url.Host + ": the network, the name service, a proxy, the url of connection " + c.name)
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		e.Err = errors.New("no answer: the connection was closed")
-	}
-}
-
 // refuse returns an error of Rota's own that only a person can fix.
 func (c *Connection) refuse(op, hint string, err error) error {
 	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassStop, Remedies: rota.Outside(hint), Err: err}
-}
-
-// answer is GitLab's refusal in its own words.
-type answer struct {
-	status  int
-	message string
-	is      error // the sentinel that callers know it by, if any
-}
-
-func (a *answer) Error() string {
-	text := fmt.Sprintf("%d %s", a.status, http.StatusText(a.status))
-	if a.message != "" {
-		text += ": " + a.message
-	}
-	return text
-}
-
-func (a *answer) Unwrap() error { return a.is }
-
-// statusOf is the status of GitLab's answer that an error of [Connection.fail]
-// stands for, 0 if there was none.
-func statusOf(err error) int {
-	if a, ok := errors.AsType[*answer](err); ok {
-		return a.status
-	}
-	return 0
 }
 
 // messageOf returns what a refusal says, "" if it isn't in one of GitLab's forms.
@@ -155,7 +102,7 @@ func messageOf(body []byte) string {
 	if json.Unmarshal(body, &raw) != nil {
 		return ""
 	}
-	return oneLine(strings.TrimPrefix(words(raw), "message: "))
+	return provider.Said(strings.TrimPrefix(words(raw), "message: "))
 }
 
 // words flattens GitLab's messages, which are texts, lists, or lists by name.
@@ -188,30 +135,4 @@ func words(raw any) string {
 		return ""
 	}
 	return ""
-}
-
-// oneLine makes external text safe for a log line.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > maxMessage {
-		s = strings.ToValidUTF8(s[:maxMessage], "") + rota.Omission
-	}
-	return s
-}
-
-// found returns the finding of a check.
-func found(check, detail string, err error) rota.Finding {
-	if err == nil {
-		return rota.Finding{OK: true, Check: check, Detail: detail}
-	}
-	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail = fmt.Sprint(e.Err)
-	}
-	return f
 }

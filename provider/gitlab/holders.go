@@ -10,6 +10,7 @@ import (
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // unfinished are the states of pipelines with jobs that run or will run by
@@ -73,11 +74,11 @@ func (c *Connection) pipelinesBefore(ctx context.Context, project string, since 
 			}
 			began := ""
 			if p.CreatedAt != nil {
-				began = " on " + p.Ref + ", begun " + p.CreatedAt.UTC().Format("2006-01-02 15:04 UTC")
+				began = " on " + provider.Said(p.Ref) + ", begun " + p.CreatedAt.UTC().Format("2006-01-02 15:04 UTC")
 			}
 			holders = append(holders, rota.Holder{
-				Name:     fmt.Sprintf("pipeline %d of %s%s", p.ID, project, oneLine(began)),
-				Remedies: rota.Outside("wait until it has finished; if nobody needs it, cancel it: " + oneLine(p.WebURL)),
+				Name:     fmt.Sprintf("pipeline %d of %s%s", p.ID, project, began),
+				Remedies: rota.Outside("wait until it has finished; if nobody needs it, cancel it: " + provider.Said(p.WebURL)),
 			})
 		}
 	}

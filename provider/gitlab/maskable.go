@@ -1,8 +1,6 @@
 package gitlab
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode"
@@ -58,45 +56,4 @@ func (t *Variables) refused(wanted []write) error {
 // unacceptable is an error that another value might not have.
 func (c *Connection) unacceptable(op string, err error, remedies []rota.Remedy) error {
 	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassRegenerate, Remedies: remedies, Err: err}
-}
-
-// FileFormat is what's in a file variable.
-type FileFormat string
-
-// The formats.
-const (
-	// JSONFile is an object of the credential's fields, on one line.
-	JSONFile FileFormat = "json"
-	// AWSFile is a shared credentials file, for AWS_SHARED_CREDENTIALS_FILE.
-	AWSFile FileFormat = "aws_credentials"
-)
-
-// oneLine reports whether the file has a single line, so that GitLab can mask it.
-func (f FileFormat) oneLine() bool { return f != AWSFile }
-
-func (f FileFormat) render(c rota.Credential) (string, error) {
-	if f != AWSFile {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		err := e.Encode(c.Fields())
-		return strings.TrimSuffix(b.String(), "\n"), err
-	}
-	var b strings.Builder
-	b.WriteString("[default]\n")
-	for _, entry := range []struct{ name, field string }{
-		{"aws_access_key_id", rota.FieldAccessKeyID},
-		{"aws_secret_access_key", rota.FieldSecretAccessKey},
-		{"aws_session_token", rota.FieldSessionToken},
-	} {
-		value := c.Field(entry.field)
-		if value == "" && entry.field == rota.FieldSessionToken {
-			continue
-		}
-		if value == "" || strings.ContainsAny(value, "\r\n") {
-			return "", fmt.Errorf("the credential has no %s for an AWS credentials file", entry.field)
-		}
-		b.WriteString(entry.name + " = " + value + "\n")
-	}
-	return b.String(), nil
 }

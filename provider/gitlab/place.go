@@ -4,6 +4,8 @@ import (
 	"context"
 
 	api "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"github.com/rota-dev/rota/provider"
 )
 
 // Level is what a place of variables or tokens belongs to.
@@ -83,7 +85,7 @@ func (c *Connection) getVariable(ctx context.Context, p Place, key string) (v va
 		}
 	}
 	err = c.fail("read variable "+key+" of "+p.String(), p.needs(), resp, err)
-	if statusOf(err) == 404 {
+	if provider.StatusOf(err) == 404 {
 		return variable{}, false, nil // of a project that isn't there, the write says so
 	}
 	return v, err == nil, err
@@ -143,7 +145,7 @@ func (c *Connection) removeVariable(ctx context.Context, p Place, key string) er
 	default:
 		resp, err = c.api.InstanceVariables.RemoveVariable(key, with(ctx))
 	}
-	if err = c.fail("remove variable "+key+" of "+p.String(), p.needs(), resp, err); statusOf(err) == 404 {
+	if err = c.fail("remove variable "+key+" of "+p.String(), p.needs(), resp, err); provider.StatusOf(err) == 404 {
 		return nil
 	}
 	return err

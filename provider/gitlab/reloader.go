@@ -11,6 +11,7 @@ import (
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 const (
@@ -132,7 +133,7 @@ func (p *Pipeline) create(ctx context.Context, version string) (*api.Pipeline, e
 	if p.TriggerToken != "" {
 		made, resp, err := p.Connection.api.PipelineTriggers.RunPipelineTrigger(p.Project, &api.RunPipelineTriggerOptions{Ref: &p.Ref, Token: &p.TriggerToken, Variables: variables}, with(ctx))
 		err = p.Connection.fail(op, needPipeline, resp, err)
-		if statusOf(err) == 404 {
+		if provider.StatusOf(err) == 404 {
 			err = rota.WithRemedies(err, rota.Outside("check the trigger token, or the project's name: GitLab finds no such pair"))
 		}
 		return made, p.refusedRef(err)
@@ -151,7 +152,7 @@ func (p *Pipeline) create(ctx context.Context, version string) (*api.Pipeline, e
 
 // refusedRef adds what a person can do about a pipeline that GitLab won't make.
 func (p *Pipeline) refusedRef(err error) error {
-	if statusOf(err) != 400 {
+	if provider.StatusOf(err) != 400 {
 		return err
 	}
 	hint := "check that the ref exists, that its .gitlab-ci.yml is valid, and that its rules leave jobs in a pipeline made over the API"
@@ -258,5 +259,5 @@ func (p *Pipeline) jobOf(ctx context.Context, pipeline int64, name string) (*api
 		}
 		names = append(names, j.Name)
 	}
-	return nil, p.Connection.refuse(op, "correct the job's name, or the rules that leave it out of the pipeline", errors.New("it only has "+oneLine(strings.Join(names, ", "))))
+	return nil, p.Connection.refuse(op, "correct the job's name, or the rules that leave it out of the pipeline", errors.New("it only has "+provider.Said(strings.Join(names, ", "))))
 }

@@ -71,7 +71,7 @@ func TestTheReloaderConforms(t *testing.T) {
 					c.TriggerToken = c.server.AddTrigger("shop/api", "rota")
 				}
 				f := providertest.ReloaderFixture{
-					Reloader: c, Inject: inject(c.server, map[string]string{"reload": "POST /"}),
+					Reloader: c, Inject: c.server.Inject(map[string]string{"reload": "POST /"}),
 					Running: func() (string, error) { c.mu.Lock(); defer c.mu.Unlock(); return c.running, nil },
 					Sicken:  func() { c.mu.Lock(); defer c.mu.Unlock(); c.ill = true },
 				}
@@ -98,7 +98,7 @@ func (o oneAtATime) Reload(ctx context.Context, r rota.ReloadRequest) error {
 // A fault at any request but the one that starts it is waited out, and no request
 // that went wrong makes a second pipeline.
 func TestAFaultAtAnyRequestOfAReloadStartsNoSecondPipeline(t *testing.T) {
-	for _, fault := range []gitlabtest.Fault{gitlabtest.FailBefore, gitlabtest.LoseReply} {
+	for _, fault := range []providertest.FaultKind{providertest.FailBefore, providertest.LoseReply} {
 		for n := 0; ; n++ {
 			c := deploys(t, gitlab.Pipeline{})
 			c.server.Nth(n, "", "/", fault)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Visibility is who can see a variable's value, in GitLab's words.
@@ -34,7 +35,7 @@ type Variables struct {
 	Fields rota.FieldMap
 	// File, if set, is a variable of type file with the whole credential.
 	File       string
-	FileFormat FileFormat
+	FileFormat provider.DocumentFormat
 	// Visibility is that of all variables but those in Unmasked, which are visible.
 	// Defaults to Masked.
 	Visibility Visibility
@@ -143,7 +144,7 @@ func (t *Variables) write(ctx context.Context, w write, description string) erro
 		return t.Connection.updateVariable(ctx, t.Place, w.key, w.want)
 	}
 	err := t.Connection.createVariable(ctx, t.Place, w.key, description, w.want)
-	if status := statusOf(err); status == 400 || status == 409 {
+	if status := provider.StatusOf(err); status == 400 || status == 409 {
 		// It may have come into being since: another process of Rota's, or the same
 		// request sent twice.
 		if _, exists, readErr := t.Connection.getVariable(ctx, t.Place, w.key); readErr == nil && exists {
@@ -193,7 +194,7 @@ func (t *Variables) takeBack(ctx context.Context, writes []write, failed error) 
 func (t *Variables) values(c rota.Credential) ([]write, error) {
 	var writes []write
 	if t.File != "" {
-		text, err := t.FileFormat.render(c)
+		text, err := t.FileFormat.Render(c)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t.File, err)
 		}
@@ -215,7 +216,7 @@ func (t *Variables) values(c rota.Credential) ([]write, error) {
 // what follows a $.
 func (t *Variables) variable(key, value string, file bool) variable {
 	visibility := cmp.Or(t.Visibility, Masked)
-	if slices.Contains(t.Unmasked, key) || file && !t.FileFormat.oneLine() {
+	if slices.Contains(t.Unmasked, key) || file && !t.FileFormat.OneLine() {
 		visibility = Visible
 	}
 	return variable{

@@ -19,6 +19,7 @@ import (
 	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/gitlab"
 	"github.com/rota-dev/rota/provider/gitlab/gitlabtest"
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 var shopAPI = gitlab.Place{Level: gitlab.LevelProject, ID: "shop/api", Environment: "*"}
@@ -37,7 +38,7 @@ func deliver(ctx context.Context, v *gitlab.Variables, c rota.Credential) error 
 // Whatever request goes wrong, and however: what jobs get is whole, and the next
 // delivery succeeds.
 func TestAFaultAtAnyRequestLeavesAWholePair(t *testing.T) {
-	for _, fault := range []gitlabtest.Fault{gitlabtest.FailBefore, gitlabtest.LoseReply, gitlabtest.Repeat, gitlabtest.Hang} {
+	for _, fault := range []providertest.FaultKind{providertest.FailBefore, providertest.LoseReply, providertest.Repeat, providertest.Hang} {
 		for _, existing := range []bool{true, false} {
 			for n := 0; ; n++ {
 				server, connection := start(t)
@@ -145,7 +146,7 @@ func TestOtherEnvironmentsAreLeftAlone(t *testing.T) {
 
 func TestAnAWSCredentialsFile(t *testing.T) {
 	server, connection := start(t)
-	target := &gitlab.Variables{Target: "ci", Connection: connection, Place: shopAPI, File: "AWS_SHARED_CREDENTIALS_FILE", FileFormat: gitlab.AWSFile}
+	target := &gitlab.Variables{Target: "ci", Connection: connection, Place: shopAPI, File: "AWS_SHARED_CREDENTIALS_FILE", FileFormat: provider.DocumentAWS}
 	if err := deliver(t.Context(), target, key(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +265,7 @@ func TestErrorsNameTheSystemAndARemedy(t *testing.T) {
 		})
 	}
 	t.Run("a slow GitLab", func(t *testing.T) {
-		server.Next("GET", "/variables/", gitlabtest.Hang)
+		server.Next("GET", "/variables/", providertest.Hang)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		err := deliver(ctx, &gitlab.Variables{Target: "ci", Connection: connect(t, server, gitlabtest.AdminToken), Place: shopAPI, Fields: fields(t, pair)}, key(1))
@@ -347,7 +348,7 @@ func TestPipelinesHoldWhatTheyBeganWith(t *testing.T) {
 	if _, err := (&gitlab.Variables{Connection: connection, Place: gitlab.Place{Level: gitlab.LevelInstance}}).Holders(t.Context(), rota.HoldersRequest{Since: now}); err == nil || len(rota.RemediesOf(err)) == 0 {
 		t.Errorf("of the instance: %v", err)
 	}
-	server.Next("GET", "/pipelines", gitlabtest.FailBefore)
+	server.Next("GET", "/pipelines", providertest.FailBefore)
 	if _, err := project.Holders(t.Context(), rota.HoldersRequest{Since: now}); err == nil {
 		t.Error("where GitLab fails, nobody holds it")
 	}

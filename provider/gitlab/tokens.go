@@ -10,6 +10,7 @@ import (
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // The fields of a token's credential.
@@ -132,7 +133,7 @@ func (t *Tokens) test(ctx context.Context, c rota.Credential) error {
 	}
 	// Every token may look at itself, whatever its scopes.
 	self, resp, err := client.PersonalAccessTokens.GetSinglePersonalAccessToken(with(ctx))
-	if err := t.Connection.fail(op, t.needs(), resp, err); statusOf(err) == 401 {
+	if err := t.Connection.fail(op, t.needs(), resp, err); provider.StatusOf(err) == 401 {
 		return refused(fmt.Errorf("GitLab doesn't know it, or it's expired or revoked: %w", rota.ErrRefused))
 	} else if err != nil {
 		return err
@@ -151,9 +152,9 @@ func (t *Tokens) testTrigger(ctx context.Context, op, value string) error {
 	switch err := t.Connection.fail(op, needPipeline, resp, err); {
 	case err == nil:
 		return t.Connection.refuse(op, "look at the project's latest pipeline", errors.New("GitLab made a pipeline for a ref that can't exist"))
-	case statusOf(err) == 400:
+	case provider.StatusOf(err) == 400:
 		return nil // the token is good, and the ref isn't there
-	case statusOf(err) == 404, statusOf(err) == 401:
+	case provider.StatusOf(err) == 404, provider.StatusOf(err) == 401:
 		return &rota.Error{System: t.Connection.system(), Connection: t.Connection.name, Op: op, Class: rota.ClassWait, Err: rota.ErrRefused}
 	default:
 		return err
@@ -167,10 +168,10 @@ func (t *Tokens) Delete(ctx context.Context, r rota.RetireRequest) error {
 		return err
 	}
 	err = t.revoke(ctx, id)
-	if statusOf(err) == 404 {
+	if provider.StatusOf(err) == 404 {
 		return nil // gone already, as it should be
 	}
-	if statusOf(err) == 400 {
+	if provider.StatusOf(err) == 400 {
 		if now, getErr := t.get(ctx, id); getErr == nil && !now.active {
 			return nil
 		}
@@ -216,7 +217,7 @@ func (t *Tokens) LastUsed(ctx context.Context, credentialID string) (rota.Use, e
 func (t *Tokens) Preflight(ctx context.Context) []rota.Finding {
 	findings := t.Connection.preflightToken(ctx)
 	_, err := t.list(ctx)
-	return append(findings, found("list each "+t.what(), "", err))
+	return append(findings, provider.Found("list each "+t.what(), "", err))
 }
 
 func (t *Tokens) needs() need {

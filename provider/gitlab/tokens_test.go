@@ -47,7 +47,7 @@ func TestTheIssuersConform(t *testing.T) {
 				}
 				return providertest.IssuerFixture{
 					Issuer: &issuer, UnknownID: "4711",
-					Inject: inject(server, map[string]string{"create": "POST " + route, "test": test, "list": "GET " + route, "delete": "DELETE " + route}),
+					Inject: server.Inject(map[string]string{"create": "POST " + route, "test": test, "list": "GET " + route, "delete": "DELETE " + route}),
 					Use: func(t *testing.T, c rota.Credential) {
 						if name != "trigger" {
 							if err := issuer.Test(t.Context(), rota.TestRequest{Credential: c}); err != nil {
@@ -70,7 +70,7 @@ func TestTheIssuersConform(t *testing.T) {
 // than before exists, the other ones stay valid, and the life goes on.
 func TestAFaultAtAnyRequestOfATokensLife(t *testing.T) {
 	for name, kind := range issuers {
-		for _, fault := range []gitlabtest.Fault{gitlabtest.FailBefore, gitlabtest.LoseReply} {
+		for _, fault := range []providertest.FaultKind{providertest.FailBefore, providertest.LoseReply} {
 			for n := 0; ; n++ {
 				server, connection := start(t)
 				issuer := kind.Tokens

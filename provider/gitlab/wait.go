@@ -10,6 +10,7 @@ import (
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // ended says how a state of a pipeline or job ends the wait for it.
@@ -173,7 +174,7 @@ func (p *Pipeline) failedJob(op string, j *api.Job) error {
 	if j.FailureReason != "" {
 		why += " (" + j.FailureReason + ")"
 	}
-	return p.ended(op, errors.New("it "+oneLine(why)), j.WebURL)
+	return p.ended(op, errors.New("it "+provider.Said(why)), j.WebURL)
 }
 
 // failedPipeline is the error of a pipeline that didn't succeed, with the jobs that
@@ -198,12 +199,12 @@ func (p *Pipeline) failedPipeline(ctx context.Context, op string, one *api.Pipel
 	if err == nil && len(blamed) > 0 {
 		why += ": " + strings.Join(blamed, ", ")
 	}
-	return p.ended(op, errors.New(oneLine(why)), one.WebURL)
+	return p.ended(op, errors.New(provider.Said(why)), one.WebURL)
 }
 
 func (p *Pipeline) ended(op string, err error, address string) error {
 	return &rota.Error{System: p.Connection.system(), Connection: p.Connection.name, Op: op, Class: rota.ClassWait, Err: err,
-		Remedies: rota.Outside("see its log, and mend what keeps it from deploying; Rota starts it anew: " + oneLine(address))}
+		Remedies: rota.Outside("see its log, and mend what keeps it from deploying; Rota starts it anew: " + provider.Said(address))}
 }
 
 // Preflight implements [rota.Preflighter].
@@ -215,10 +216,10 @@ func (p *Pipeline) Preflight(ctx context.Context) []rota.Finding {
 		if err == nil {
 			_, err = p.jobOf(ctx, latest, p.Play)
 		}
-		return append(findings, found(check, "", err))
+		return append(findings, provider.Found(check, "", err))
 	}
 	resp, err := p.Connection.refExists(ctx, p.Project, p.Ref)
-	return append(findings, found(check, "", p.Connection.fail(check, needPipeline, resp, err)))
+	return append(findings, provider.Found(check, "", p.Connection.fail(check, needPipeline, resp, err)))
 }
 
 // refExists looks for a branch or tag.

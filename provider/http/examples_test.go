@@ -118,7 +118,7 @@ func TestTheExamplesRotate(t *testing.T) {
 			if test.vendor == "Grafana" && (other.last["token"] != keys[1].value || other.last["running"] == "") {
 				t.Error("the token wasn't delivered, or the app not restarted")
 			}
-			for _, url := range s.calls {
+			for _, url := range s.Requests() {
 				for _, k := range keys {
 					if strings.Contains(url, k.value) {
 						t.Error("a value is in a URL")

@@ -1,7 +1,6 @@
 package http_test
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"io"
@@ -30,16 +29,13 @@ type made struct {
 // It isn't the vendor's: see each vendor's constructor.
 type standIn struct {
 	*httptest.Server
+	providertest.HTTPFaults
 	mu    sync.Mutex
 	keys  []*made
 	count int
-	// fault goes wrong at the next request that matches.
-	fault   providertest.FaultKind
-	matches func(*http.Request) bool
 	// last is the body of each resource that was written, by its path.
 	last   map[string]string
 	writes int
-	calls  []string
 }
 
 func newStandIn(t testing.TB, routes func(s *standIn, mux *http.ServeMux)) *standIn {
@@ -47,46 +43,9 @@ func newStandIn(t testing.TB, routes func(s *standIn, mux *http.ServeMux)) *stan
 	s := &standIn{last: map[string]string{}}
 	mux := http.NewServeMux()
 	routes(s, mux)
-	s.Server = httptest.NewServer(s.faulty(mux))
+	s.Server = httptest.NewServer(s.Wrap(mux))
 	t.Cleanup(s.Close)
 	return s
-}
-
-func (s *standIn) faulty(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
-		again := func() *http.Request {
-			c := r.Clone(r.Context())
-			c.Body = io.NopCloser(bytes.NewReader(body))
-			return c
-		}
-		s.mu.Lock()
-		s.calls = append(s.calls, r.Method+" "+r.URL.String())
-		fault := s.fault
-		if fault != "" && s.matches(r) {
-			s.fault = ""
-		} else {
-			fault = ""
-		}
-		s.mu.Unlock()
-		switch fault {
-		case providertest.FailBefore:
-			w.WriteHeader(http.StatusServiceUnavailable)
-		case providertest.LoseReply:
-			next.ServeHTTP(httptest.NewRecorder(), again())
-			w.WriteHeader(http.StatusBadGateway)
-		case providertest.Repeat:
-			next.ServeHTTP(httptest.NewRecorder(), again())
-			next.ServeHTTP(w, again())
-		case providertest.Hang:
-			<-r.Context().Done()
-		default:
-			next.ServeHTTP(w, again())
-		}
-	})
 }
 
 // inject plants a fault for a method of the issuer.
@@ -109,9 +68,7 @@ func (s *standIn) inject(op string, kind providertest.FaultKind) bool {
 	if op == "delete" && kind == providertest.Hang { // what it asks first
 		matches = isAdmin
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault, s.matches = kind, matches
+	s.When(matches, kind)
 	return true
 }
 

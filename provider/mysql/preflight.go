@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Preflight checks that Rota can log in, and that accounts can be altered there.
@@ -46,7 +47,7 @@ func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 		return err
 	})
 	if err != nil {
-		return []rota.Finding{problem(login.Check, err)}
+		return []rota.Finding{provider.Failed(login.Check, err)}
 	}
 	return []rota.Finding{login, c.cfg.transport(), server, change, sees}
 }
@@ -81,15 +82,6 @@ func (c Config) transport() rota.Finding {
 	return f
 }
 
-// problem is a finding that failed with an error.
-func problem(check string, err error) rota.Finding {
-	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail = e.Err.Error()
-	}
-	return f
-}
-
 // Preflight checks that the account's password can be changed and tested. It
 // changes nothing; the account sees one rejected login.
 func (p *password) Preflight(ctx context.Context) []rota.Finding {
@@ -106,7 +98,7 @@ func (a *accounts) preflight(ctx context.Context) ([]rota.Finding, []state) {
 	}
 	found, err := a.states(ctx, "read accounts")
 	if err != nil {
-		return append(findings, problem("read accounts", err)), nil
+		return append(findings, provider.Failed("read accounts", err)), nil
 	}
 	var exist []state
 	for _, one := range a.all {
@@ -155,7 +147,7 @@ func (a *accounts) hasRoom(ctx context.Context, s state) rota.Finding {
 	}
 	found, err := a.conn.ask(ctx, f.Check, "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE BINARY USER = "+literal(s.account.user))
 	if err != nil {
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	}
 	open, _ := strconv.Atoi(found[0]["n"])
 	switch {
@@ -183,7 +175,7 @@ func (a *accounts) asked(ctx context.Context, one account) rota.Finding {
 		f.Detail = "it accepts any password, so a login proves nothing"
 		f.Remedies = rota.Outside("a server without skip_grant_tables, and no other account of that name that matches Rota's host first")
 	default:
-		return problem(f.Check, a.conn.refused(f.Check, err, rota.Credential{}))
+		return provider.Failed(f.Check, a.conn.refused(f.Check, err, rota.Credential{}))
 	}
 	return f
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Preflight checks that both accounts' passwords can be changed and tested, and
@@ -23,7 +24,7 @@ func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 	f := rota.Finding{Check: "users " + a.all[0].user + " and " + a.all[1].user + " have the same rights"}
 	secondOnly, firstOnly, err := a.compare(ctx, f.Check, a.all[0], a.all[1])
 	if err != nil {
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	}
 	var differences []string
 	for i, only := range [][]string{firstOnly, secondOnly} {

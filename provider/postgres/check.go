@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // query is a user's own check of a new credential.
@@ -64,7 +65,7 @@ func (q *query) Preflight(ctx context.Context) []rota.Finding {
 			f.Remedies = rota.Outside("correct the query, unless the new credential's role finds there what " + q.conn.cfg.Username + " does not")
 		}
 	default:
-		return []rota.Finding{problem(f.Check, q.conn.failed(f.Check, err))}
+		return []rota.Finding{provider.Failed(f.Check, q.conn.failed(f.Check, err))}
 	}
 	return []rota.Finding{f}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // dependents is what depends on a role that can't log in: one with members, or
@@ -73,7 +74,7 @@ func (p *password) noGroup(ctx context.Context) rota.Finding {
 	f := rota.Finding{Check: "role " + p.names[0] + " is a login role"}
 	found, err := p.states(ctx, f.Check)
 	if err != nil {
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	}
 	if len(found) == 0 || !found[0].gone() {
 		f.OK = true
@@ -82,7 +83,7 @@ func (p *password) noGroup(ctx context.Context) rota.Finding {
 	d, err := p.dependents(ctx, f.Check)
 	switch {
 	case err != nil:
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	case d.any():
 		f.Warning, f.Detail = true, d.String()+". Rota doesn't turn what may be a group into a login role unless a person asks for it"
 		f.Remedies = rota.Outside("name a login role that's a member of it; or rotate the secret by hand, if consumers log in as this role itself")

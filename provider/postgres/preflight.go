@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 const (
@@ -57,7 +58,7 @@ func (c *Connection) preflight(ctx context.Context) ([]rota.Finding, adminFacts,
 	login := rota.Finding{OK: true, Check: fmt.Sprintf("log in to %s as %s", c.system(), c.cfg.Username)}
 	admin, err := c.admin(ctx)
 	if err != nil {
-		return []rota.Finding{problem(login.Check, err)}, adminFacts{}, false
+		return []rota.Finding{provider.Failed(login.Check, err)}, adminFacts{}, false
 	}
 	login.Detail = "PostgreSQL " + admin.Shown
 	server := rota.Finding{OK: true, Check: "accepts role changes", Detail: "a primary that knows SCRAM-SHA-256"}
@@ -104,15 +105,6 @@ func (c Config) transport() rota.Finding {
 	return f
 }
 
-// problem is a finding that failed with an error.
-func problem(check string, err error) rota.Finding {
-	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail = e.Err.Error()
-	}
-	return f
-}
-
 // Preflight checks that the role's password can be changed and tested. It
 // changes nothing; each role sees one rejected login.
 func (p *password) Preflight(ctx context.Context) []rota.Finding {
@@ -132,7 +124,7 @@ func (r *roles) preflight(ctx context.Context) ([]rota.Finding, []string) {
 	}
 	found, err := r.facts(ctx, r.names...)
 	if err != nil {
-		return append(findings, problem("read roles", err)), nil
+		return append(findings, provider.Failed("read roles", err)), nil
 	}
 	var exist []string
 	for _, name := range r.names {
@@ -258,7 +250,7 @@ func (r *roles) asked(ctx context.Context, role string) rota.Finding {
 		f.Detail = r.conn.plain(err, nil).Error()
 		f.Remedies = rota.Outside("a line for the role with scram-sha-256 in the server's pg_hba.conf")
 	default:
-		return problem(f.Check, r.conn.failed(f.Check, err))
+		return provider.Failed(f.Check, r.conn.failed(f.Check, err))
 	}
 	return f
 }

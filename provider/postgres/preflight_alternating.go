@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Preflight checks that both roles' passwords can be changed and tested, and
@@ -52,7 +53,7 @@ func (a *alternating) inGroup(ctx context.Context, role string) rota.Finding {
 		FROM pg_catalog.pg_roles r, pg_catalog.pg_roles g WHERE r.rolname = $1 AND g.rolname = $2`, role, a.group)
 	switch {
 	case err != nil:
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	case len(found) == 0:
 		f.Detail, f.Remedies = "the group does not exist", rota.Outside("CREATE ROLE "+quote(a.group)+" NOLOGIN")
 	case !found[0].Has:
@@ -80,7 +81,7 @@ func (a *alternating) ownsNothing(ctx context.Context, role, other string) rota.
 	owned, err := ask(ctx, a.conn, f.Check, pgx.RowTo[string], compare(other, role, ownershipParts))
 	switch {
 	case err != nil:
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	case len(owned) > 0:
 		f.Detail, f.Remedies = "role "+other+" lacks "+list(owned), a.level(owned)
 	default:
@@ -94,13 +95,13 @@ func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 	f := rota.Finding{Check: "roles " + a.names[0] + " and " + a.names[1] + " have the same rights"}
 	admin, err := a.conn.admin(ctx)
 	if err != nil {
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	}
 	var differences, all []string
 	for i, role := range a.names {
 		only, err := ask(ctx, a.conn, f.Check, pgx.RowTo[string], compare(a.names[1-i], role, rights(admin.Version)))
 		if err != nil {
-			return problem(f.Check, err)
+			return provider.Failed(f.Check, err)
 		}
 		if len(only) > 0 {
 			differences = append(differences, "only "+role+": "+list(only))
@@ -122,7 +123,7 @@ func (a *alternating) oneFree(ctx context.Context) rota.Finding {
 	locked := slices.IndexFunc(issued, func(i rota.Issued) bool { return i.Unlock != "" })
 	switch {
 	case err != nil:
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	case len(issued) == len(a.names) && locked >= 0:
 		name := issued[locked].ID
 		f.Warning, f.Detail = true, "role "+name+" can't log in, but it has a password: somebody locked it, and Rota neither unlocks it nor gives it another password"
@@ -142,7 +143,7 @@ func (a *alternating) noStandbys(ctx context.Context) rota.Finding {
 	standbys, err := ask(ctx, a.conn, f.Check, pgx.RowTo[int], "SELECT count(*)::int FROM pg_catalog.pg_stat_replication")
 	switch {
 	case err != nil:
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	case standbys[0] > 0:
 		f.Warning, f.Detail = true, fmt.Sprintf("%d replication connections: sessions on standbys aren't visible", standbys[0])
 		f.Remedies = rota.Outside("a grace that is longer than any consumer keeps its old password")

@@ -2,12 +2,12 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Preflight implements [rota.Preflighter]. It changes nothing.
@@ -19,7 +19,7 @@ func (u *user) Preflight(ctx context.Context) []rota.Finding {
 		f, err := n.info(ctx)
 		login := rota.Finding{OK: true, Check: fmt.Sprintf("log in to %s as %s", n.addr, u.conn.cfg.Username)}
 		if err != nil {
-			findings = append(findings, problem(login.Check, u.conn.failed(ctx, login.Check, err)))
+			findings = append(findings, provider.Failed(login.Check, u.conn.failed(ctx, login.Check, err)))
 			continue
 		}
 		login.Detail = f.shown()
@@ -30,15 +30,6 @@ func (u *user) Preflight(ctx context.Context) []rota.Finding {
 		findings = append(findings, u.account(ctx, n)...)
 	}
 	return append(findings, u.connections(ctx))
-}
-
-// problem is a finding that failed with an error.
-func problem(check string, err error) rota.Finding {
-	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail = e.Err.Error()
-	}
-	return f
 }
 
 // transport reports whether anyone on the network path could read passwords.
@@ -76,10 +67,10 @@ func (u *user) account(ctx context.Context, n *node) []rota.Finding {
 	find := rota.Finding{OK: true, Check: n.at("find user " + u.name)}
 	a, err := n.account(ctx, u.name)
 	if err != nil {
-		return []rota.Finding{problem(find.Check, u.conn.failed(ctx, find.Check, err))}
+		return []rota.Finding{provider.Failed(find.Check, u.conn.failed(ctx, find.Check, err))}
 	}
 	if err := u.usable(find.Check, a); err != nil {
-		return []rota.Finding{problem(find.Check, err)}
+		return []rota.Finding{provider.Failed(find.Check, err)}
 	}
 	find.Detail = fmt.Sprintf("it is on and has %d passwords", len(a.hashes))
 	if len(a.hashes) == 1 {
@@ -90,19 +81,19 @@ func (u *user) account(ctx context.Context, n *node) []rota.Finding {
 	// remove one, and changes nothing.
 	none := strings.Repeat("0", len(hashOf("")))
 	if err := n.client.Do(ctx, "acl", "setuser", u.name, "!"+none).Err(); err != nil && !removed(err) {
-		may = problem(may.Check, u.conn.failed(ctx, may.Check, err))
+		may = provider.Failed(may.Check, u.conn.failed(ctx, may.Check, err))
 	}
 	keep := rota.Finding{OK: true, Check: n.at("keep passwords across a restart")}
 	persist, err := n.persistence(ctx)
 	keep.Detail = persist.describe()
 	switch {
 	case err != nil:
-		keep = problem(keep.Check, u.conn.failed(ctx, keep.Check, err))
+		keep = provider.Failed(keep.Check, u.conn.failed(ctx, keep.Check, err))
 	case persist == PersistNone:
 		keep.OK, keep.Warning = false, true
 	default:
 		if err := n.dryRun(ctx, persist.command()); err != nil {
-			keep = problem(keep.Check, u.conn.failed(ctx, keep.Check, err))
+			keep = provider.Failed(keep.Check, u.conn.failed(ctx, keep.Check, err))
 		}
 	}
 	return []rota.Finding{find, may, keep}
@@ -134,7 +125,7 @@ func (u *user) connections(ctx context.Context) rota.Finding {
 		return u.conn.failed(ctx, n.at(f.Check), n.client.Do(ctx, "client", "list").Err())
 	})
 	if err != nil {
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	}
 	return f
 }

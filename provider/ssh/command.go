@@ -156,7 +156,7 @@ func (r *remoteCommand) Preflight(ctx context.Context) []rota.Finding {
 			return []rota.Finding{login, {Check: f.Check, Detail: "it isn't there, or may not be run: " + err.Error(), Remedies: remedies}}
 		}
 		if err != nil {
-			return []rota.Finding{login, problem(f.Check, n.c.failed(ctx, f.Check, err))}
+			return []rota.Finding{login, provider.Failed(f.Check, n.c.failed(ctx, f.Check, err))}
 		}
 		f.Detail = lastLines(string(out))
 		return []rota.Finding{login, f}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Connection is some hosts, and the user that Rota logs in as. Creating it doesn't
@@ -107,7 +108,7 @@ func (n *node) reachable(ctx context.Context, as string) rota.Finding {
 	ctx, cancel := n.c.limited(ctx)
 	defer cancel()
 	if _, err := n.run(ctx, script{op: "look whether sh runs", as: as, text: ":"}); err != nil {
-		return problem(f.Check, n.c.failed(ctx, f.Check, err))
+		return provider.Failed(f.Check, n.c.failed(ctx, f.Check, err))
 	}
 	return f
 }

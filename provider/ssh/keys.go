@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // KeysConfig describes the keys of a user on a connection's hosts.
@@ -331,7 +332,7 @@ func (k *keys) Preflight(ctx context.Context) []rota.Finding {
 		}
 		edit := rota.Finding{OK: true, Check: n.at("edit the keys of " + k.cfg.User)}
 		fail := func(err error) []rota.Finding {
-			return []rota.Finding{login, problem(edit.Check, k.c.failed(ctx, edit.Check, err))}
+			return []rota.Finding{login, provider.Failed(edit.Check, k.c.failed(ctx, edit.Check, err))}
 		}
 		f, err := k.place.read(ctx, n)
 		if err != nil {
@@ -357,11 +358,11 @@ func (n *node) asks(ctx context.Context, user string) rota.Finding {
 	f := rota.Finding{Check: n.at("the host asks " + user + " for a key")}
 	stranger, err := generate(AlgorithmEd25519)
 	if err != nil {
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	}
 	signer, err := ssh.NewSignerFromKey(stranger)
 	if err != nil {
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	}
 	client, err := n.c.connect(ctx, n.addr, login{user: user, signers: []ssh.Signer{signer}})
 	switch {
@@ -373,7 +374,7 @@ func (n *node) asks(ctx context.Context, user string) rota.Finding {
 	case rejected(err):
 		f.Detail, f.Remedies = "it takes no keys for this user", rota.Outside("PubkeyAuthentication yes and "+user+" among AllowUsers in the host's sshd_config")
 	default:
-		return problem(f.Check, n.c.failed(ctx, f.Check, err))
+		return provider.Failed(f.Check, n.c.failed(ctx, f.Check, err))
 	}
 	return f
 }

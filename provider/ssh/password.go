@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // PasswordConfig names a Unix user whose password is rotated on a connection's
@@ -222,7 +223,7 @@ func (p *password) Preflight(ctx context.Context) []rota.Finding {
 			f := rota.Finding{OK: true, Check: n.at(check)}
 			if _, err := n.run(ctx, script{op: "look", text: sbin + text + " </dev/null >/dev/null"}); err != nil {
 				err = p.c.failed(ctx, f.Check, err)
-				f = problem(f.Check, err)
+				f = provider.Failed(f.Check, err)
 				if len(f.Remedies) == 0 {
 					f.Remedies = rota.Outside(remedy)
 				}
@@ -250,7 +251,7 @@ func (p *password) asked(ctx context.Context, n *node) rota.Finding {
 	case errors.Is(err, rota.ErrRefused):
 		f.OK, f.Detail = true, "it refuses a wrong one"
 	default:
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	}
 	return f
 }

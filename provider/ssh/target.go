@@ -2,11 +2,11 @@ package ssh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/fileformat"
 )
 
@@ -120,7 +120,7 @@ func (t *file) Preflight(ctx context.Context) []rota.Finding {
 		}
 		write := rota.Finding{OK: true, Check: n.at("write " + t.place.path), Detail: "a new file"}
 		fail := func(err error) []rota.Finding {
-			return []rota.Finding{login, problem(write.Check, n.c.failed(ctx, write.Check, err))}
+			return []rota.Finding{login, provider.Failed(write.Check, n.c.failed(ctx, write.Check, err))}
 		}
 		f, err := t.place.read(ctx, n)
 		if err != nil {
@@ -155,20 +155,11 @@ func (c *Connection) findings(ctx context.Context, look func(context.Context, *n
 		return nil
 	})
 	if err != nil {
-		return []rota.Finding{problem("look at the hosts", err)}
+		return []rota.Finding{provider.Failed("look at the hosts", err)}
 	}
 	var findings []rota.Finding
 	for _, some := range all {
 		findings = append(findings, some...)
 	}
 	return findings
-}
-
-// problem is a finding that failed with an error.
-func problem(check string, err error) rota.Finding {
-	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail = e.Err.Error()
-	}
-	return f
 }

@@ -136,21 +136,21 @@ func (s *SecretIDs) test(ctx context.Context, c rota.Credential) error {
 	// Best effort: it ends by itself, and batch tokens can't be given back.
 	_, _ = s.Connection.do(ctx, call{op: "give back the token of a test", method: http.MethodPost, path: "auth/token/revoke-self", token: &r.Auth.ClientToken}, nil)
 	if name := r.Auth.Metadata["role_name"]; name != "" && !strings.EqualFold(name, s.Role) {
-		return s.Connection.refuse(op, "the role in rota.yaml that the store's credential is for, or another credential in the store", fmt.Errorf("it's one of role %s", oneLine(name)))
+		return s.Connection.refuse(op, "the role in rota.yaml that the store's credential is for, or another credential in the store", fmt.Errorf("it's one of role %s", provider.Said(name)))
 	}
 	return nil
 }
 
 // refused is the error for a login that failed.
 func (s *SecretIDs) refused(op string, err error) error {
-	a, ok := errors.AsType[*answer](err)
+	a, ok := errors.AsType[*provider.Answer](err)
 	if !ok {
 		return err
 	}
-	switch text := strings.ToLower(a.message); {
+	switch text := strings.ToLower(a.Message); {
 	case strings.Contains(text, "cidr"):
 		return s.Connection.refuse(op, "let Rota's own machine log in, too: add it to the role's or the issuer's networks", a)
-	case a.status == http.StatusBadRequest && strings.Contains(text, "invalid"), a.status == http.StatusForbidden && !strings.Contains(text, "quota"):
+	case a.Status == http.StatusBadRequest && strings.Contains(text, "invalid"), a.Status == http.StatusForbidden && !strings.Contains(text, "quota"):
 		return s.Connection.refused(op, a.Error())
 	}
 	return err
@@ -230,7 +230,7 @@ func (s *SecretIDs) LastUsed(ctx context.Context, accessor string) (rota.Use, er
 func (s *SecretIDs) Delete(ctx context.Context, r rota.RetireRequest) error {
 	k := call{op: "destroy secret id " + r.CredentialID + " of " + s.role(), method: http.MethodPost, path: s.at("secret-id-accessor", "destroy"), body: map[string]any{FieldAccessor: r.CredentialID}}
 	_, err := s.Connection.do(ctx, k, nil)
-	if statusOf(err) == 0 || isInvalid(err) {
+	if provider.StatusOf(err) == 0 || isInvalid(err) {
 		return err
 	}
 	// Vault answers 500 if it's gone already.
@@ -254,7 +254,7 @@ func (s *SecretIDs) Preflight(ctx context.Context) []rota.Finding {
 	}
 	_, err := s.Connection.do(ctx, call{op: "read " + s.role(), method: http.MethodGet, path: s.at()}, &role)
 	switch {
-	case statusOf(err) == http.StatusForbidden && !isInvalid(err):
+	case provider.StatusOf(err) == http.StatusForbidden && !isInvalid(err):
 		return findings // said already: it isn't needed for a rotation
 	case err != nil:
 	case !role.Bind:
@@ -264,11 +264,11 @@ func (s *SecretIDs) Preflight(ctx context.Context) []rota.Finding {
 	case role.Uses > 0 && s.NumUses > role.Uses:
 		err = rota.WithRemedies(fmt.Errorf("the role's secret_id_num_uses allows %d at most", role.Uses), rota.Configure("num_uses", fmt.Sprint(role.Uses)))
 	case s.NumUses == 0 && role.Uses == 0:
-		f := warned(check, "Vault notes no use of its secret ids, so only a person can have the previous one destroyed before it expires", "")
+		f := provider.Warned(check, "Vault notes no use of its secret ids, so only a person can have the previous one destroyed before it expires", "")
 		f.Remedies = rota.Configure("num_uses", "1000000")
 		return append(findings, f)
 	}
-	return append(findings, found(check, "", err))
+	return append(findings, provider.Found(check, "", err))
 }
 
 // needs are the permissions for the role.

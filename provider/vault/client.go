@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -21,10 +20,6 @@ import (
 
 const (
 	defaultTimeout = 30 * time.Second // the context's deadline can be earlier
-
-	// maxAnswer is the longest answer that is read, in bytes. Vault takes requests
-	// of up to 32 MiB.
-	maxAnswer = 32 << 20
 )
 
 // Config is a Vault or OpenBao, and how Rota logs in to it.
@@ -88,7 +83,7 @@ func New(name string, cfg Config) (*Connection, error) {
 	transport := settings.HttpClient.Transport.(*http.Transport)
 	trust.ServerName = cfg.TLSServerName
 	transport.TLSClientConfig = trust
-	settings.HttpClient.Transport = bounded{transport}
+	settings.HttpClient.Transport = provider.Bounded{RoundTripper: transport}
 	if c.root, err = api.NewClient(settings); err != nil {
 		return nil, fmt.Errorf("%s: address: can't be used", c.system())
 	}
@@ -110,36 +105,11 @@ func (c *Connection) Close() { c.session.close() }
 
 // parseAddress reads an address that holds nothing but a place.
 func parseAddress(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, rota.WithRemedies(errors.New("not an address"), rota.Configure("", "https://vault.internal:8200"))
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, rota.WithRemedies(errors.New("holds more than a place"), rota.Configure("", "the address alone, with the login in keys of its own"))
-	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/v1"):
+	u, err := provider.ParseAddress(text, "https://vault.internal:8200")
+	if err == nil && strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/v1") {
 		return nil, rota.WithRemedies(errors.New("holds the API's own /v1"), rota.Configure("", u.Scheme+"://"+u.Host))
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return nil, rota.WithRemedies(errors.New("without TLS anyone on the network path can read the token"), rota.Configure("", "https://"+u.Host))
 	}
-	return u, nil
-}
-
-func loopback(host string) bool {
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
-}
-
-// bounded cuts off answers that are too long to be Vault's.
-type bounded struct{ http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	}
-	return resp, err
+	return u, err
 }
 
 // system is the connection's name in errors.
@@ -210,7 +180,7 @@ func (c *Connection) do(ctx context.Context, k call, out any) (result, error) {
 		return result{}, err
 	}
 	r, err := c.send(ctx, k, token, out)
-	if statusOf(err) != http.StatusForbidden {
+	if provider.StatusOf(err) != http.StatusForbidden {
 		return r, err
 	}
 	// A token may be revoked at any time: if Rota can log in again, it does so before

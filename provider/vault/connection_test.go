@@ -87,7 +87,7 @@ func TestServersThatCantAnswerAreNamed(t *testing.T) {
 	secure := vaulttest.NewTLS()
 	t.Cleanup(secure.Close)
 	t.Run("with a certificate that nobody trusts", func(t *testing.T) {
-		vaulttest.Wrong(t, deliver(t.Context(), target(vault.Config{Address: secure.URL})), rota.ClassStop, "certificate", "tls_ca of connection main")
+		vaulttest.Wrong(t, deliver(t.Context(), target(vault.Config{Address: secure.URL})), rota.ClassStop, "certificate", "tls_ca on connection main")
 	})
 	t.Run("with a certificate for another host", func(t *testing.T) {
 		x := target(vault.Config{Address: secure.URL, TLSServerName: "vault.elsewhere", Certificates: provider.Certificates{CA: authority(t, secure)}})

@@ -6,15 +6,12 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	api "github.com/openbao/openbao/api/v2"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
-
-// maxMessage is how much of Vault's own message is kept, in bytes.
-const maxMessage = 400
 
 var (
 	// errUnreadable stands for an answer that isn't Vault's. What it said isn't
@@ -44,13 +41,13 @@ func (c *Connection) fail(k call, resp *api.Response, err error) error {
 	case errors.Is(err, errUnreadable), isAnswer && refused.RawError:
 		e.Class, e.Err = rota.ClassWait, errUnreadable
 		if isAnswer {
-			e.Class, e.Err = rota.ClassOfStatus(refused.StatusCode), &answer{status: refused.StatusCode, message: "not one of Vault's answers"}
+			e.Class, e.Err = rota.ClassOfStatus(refused.StatusCode), &provider.Answer{Status: refused.StatusCode, Message: "not one of Vault's answers"}
 		}
 		e.Remedies = rota.Outside("check that the address of connection " + c.name + " leads to Vault and not to a proxy or a login page")
 	case isAnswer:
 		c.answered(e, k, refused, resp)
 	default:
-		c.unanswered(e, err)
+		provider.Unanswered(e, err, "the server", c.host, "address")
 	}
 	return e
 }
@@ -58,32 +55,32 @@ func (c *Connection) fail(k call, resp *api.Response, err error) error {
 // answered classifies an answer that isn't a success.
 func (c *Connection) answered(e *rota.Error, k call, refused *api.ResponseError, resp *api.Response) {
 	text := rota.Sanitize(errors.New(strings.Join(refused.Errors, ", ")), k.used...).Error()
-	a := &answer{status: refused.StatusCode, message: oneLine(text)}
-	e.Class, e.Err = rota.ClassOfStatus(a.status), a
-	switch text := strings.ToLower(a.message); {
-	case a.status == http.StatusForbidden && k.token != nil:
-	case a.status == http.StatusForbidden && (strings.Contains(text, "invalid token") || strings.Contains(text, "bad token")):
+	a := &provider.Answer{Status: refused.StatusCode, Message: provider.Said(text)}
+	e.Class, e.Err = rota.ClassOfStatus(a.Status), a
+	switch text := strings.ToLower(a.Message); {
+	case a.Status == http.StatusForbidden && k.token != nil:
+	case a.Status == http.StatusForbidden && (strings.Contains(text, "invalid token") || strings.Contains(text, "bad token")):
 		e.Err = fmt.Errorf("%w: %w", errLogin, a)
 		e.Remedies = rota.Outside("give connection " + c.name + " a valid token: this one is wrong, expired or revoked")
-	case a.status == http.StatusForbidden:
+	case a.Status == http.StatusForbidden:
 		e.Remedies = c.allow(k.capability(), k.path)
-	case a.status == http.StatusNotFound && strings.Contains(text, "no handler for route"):
-		a.is = rota.ErrNotFound
+	case a.Status == http.StatusNotFound && strings.Contains(text, "no handler for route"):
+		a.Is = rota.ErrNotFound
 		e.Remedies = rota.Outside("correct the mount or the namespace: nothing is mounted at " + k.path + "; if it's right, enable the engine there")
-	case a.status == http.StatusNotFound:
-		a.is = rota.ErrNotFound
+	case a.Status == http.StatusNotFound:
+		a.Is = rota.ErrNotFound
 		e.Remedies = rota.Outside("correct the name or the mount in rota.yaml, or create it in Vault")
-	case a.status == http.StatusBadRequest && strings.Contains(text, "check-and-set"):
-		a.is, e.Class = rota.ErrConflict, rota.ClassWait
-	case a.status == http.StatusTooManyRequests:
+	case a.Status == http.StatusBadRequest && strings.Contains(text, "check-and-set"):
+		a.Is, e.Class = rota.ErrConflict, rota.ClassWait
+	case a.Status == http.StatusTooManyRequests:
 		if resp != nil {
 			e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
 		}
 		e.Remedies = rota.Outside("raise the rate limit quota that applies, or wait")
-	case a.status == http.StatusServiceUnavailable && strings.Contains(text, "sealed"):
+	case a.Status == http.StatusServiceUnavailable && strings.Contains(text, "sealed"):
 		e.Err = fmt.Errorf("it's sealed: %w", a)
 		e.Remedies = rota.Outside("unseal the server at " + c.host)
-	case a.status == http.StatusBadRequest && strings.Contains(text, "not initialized"), a.status == http.StatusNotImplemented:
+	case a.Status == http.StatusBadRequest && strings.Contains(text, "not initialized"), a.Status == http.StatusNotImplemented:
 		e.Class, e.Remedies = rota.ClassWait, rota.Outside("initialize and unseal the server at "+c.host)
 	}
 }
@@ -108,60 +105,8 @@ func (c *Connection) refused(op, why string) error {
 	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassWait, Err: fmt.Errorf("%w: %s", rota.ErrRefused, why)}
 }
 
-// answer is Vault's refusal in its own words.
-type answer struct {
-	status  int
-	message string
-	is      error // the sentinel that callers know it by, if any
-}
-
-func (a *answer) Error() string {
-	text := strings.TrimSpace(fmt.Sprintf("%d %s", a.status, http.StatusText(a.status)))
-	if a.message != "" {
-		text += ": " + a.message
-	}
-	return text
-}
-
-func (a *answer) Unwrap() error { return a.is }
-
 // isInvalid reports whether it's the connection's login that was refused, and not
 // what it wanted to do.
 func isInvalid(err error) bool { return errors.Is(err, errLogin) }
-
-// statusOf is the status of Vault's answer that an error of [Connection.fail]
-// stands for, 0 if there was none.
-func statusOf(err error) int {
-	if a, ok := errors.AsType[*answer](err); ok {
-		return a.status
-	}
-	return 0
-}
-
-// oneLine makes external text safe for a log line.
-func oneLine(s string) string {
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }), " ")
-	if len(s) > maxMessage {
-		s = strings.ToValidUTF8(s[:maxMessage], "") + rota.Omission
-	}
-	return s
-}
-
-// found returns the finding of a check.
-func found(check, detail string, err error) rota.Finding {
-	if err == nil {
-		return rota.Finding{OK: true, Check: check, Detail: detail}
-	}
-	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail = fmt.Sprint(e.Err)
-	}
-	return f
-}
-
-// warned is a finding about what works nevertheless.
-func warned(check, detail, hint string) rota.Finding {
-	return rota.Finding{Warning: true, Check: check, Detail: detail, Remedies: rota.Outside(hint)}
-}
 
 var errBadPath = errors.New("it isn't a path in Vault")

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Entry is a place in a KV engine.
@@ -77,8 +78,8 @@ func (c *Connection) read(ctx context.Context, e Entry) (snapshot, error) {
 // isAbsent reports whether Vault says that there's nothing at a path. That nothing
 // is mounted there is something else.
 func isAbsent(err error) bool {
-	a, ok := errors.AsType[*answer](err)
-	return ok && a.status == http.StatusNotFound && a.message == ""
+	a, ok := errors.AsType[*provider.Answer](err)
+	return ok && a.Status == http.StatusNotFound && a.Message == ""
 }
 
 // write writes an entry's values. On KV v2 it's [rota.ErrConflict] if the entry's
@@ -167,14 +168,14 @@ func (c *Connection) checkEngine(ctx context.Context, e Entry) error {
 		// may ask.
 		k := call{op: op, method: http.MethodGet, path: path.Join("sys/internal/ui/mounts", e.Mount, e.Path)}
 		if _, err := c.do(ctx, k, &mount); err != nil {
-			if failed, ok := errors.AsType[*rota.Error](err); ok && statusOf(err) == http.StatusForbidden && !errors.Is(err, errLogin) {
+			if failed, ok := errors.AsType[*rota.Error](err); ok && provider.StatusOf(err) == http.StatusForbidden && !errors.Is(err, errLogin) {
 				failed.Remedies = c.allow("read", e.data())
 				failed.Err = fmt.Errorf("it isn't there, or the connection's login may do nothing in it: %w", failed.Err)
 			}
 			return err
 		}
 		if mount.Type != "kv" && mount.Type != "generic" {
-			return c.refuse(op, "the mount of a KV engine in rota.yaml", fmt.Errorf("it's an engine of type %s", oneLine(mount.Type)))
+			return c.refuse(op, "the mount of a KV engine in rota.yaml", fmt.Errorf("it's an engine of type %s", provider.Said(mount.Type)))
 		}
 		if version = 1; mount.Options["version"] == "2" {
 			version = 2

@@ -138,17 +138,17 @@ func (c *Connection) preflightHealth(ctx context.Context) rota.Finding {
 	h, err := c.health(ctx)
 	switch {
 	case err != nil:
-		return found(check, "", err)
+		return provider.Found(check, "", err)
 	case !h.Initialized:
-		return found(check, "", rota.WithRemedies(fmt.Errorf("it isn't initialized"), rota.Outside("initialize and unseal it")))
+		return provider.Found(check, "", rota.WithRemedies(fmt.Errorf("it isn't initialized"), rota.Outside("initialize and unseal it")))
 	case h.Sealed:
-		return found(check, "", rota.WithRemedies(fmt.Errorf("it's sealed"), rota.Outside("unseal it")))
+		return provider.Found(check, "", rota.WithRemedies(fmt.Errorf("it's sealed"), rota.Outside("unseal it")))
 	}
-	detail := "version " + oneLine(h.Version)
+	detail := "version " + provider.Said(h.Version)
 	if h.Standby {
 		detail += ", on standby"
 	}
-	return found(check, detail, nil)
+	return provider.Found(check, detail, nil)
 }
 
 // warnExpiry is how far ahead preflight warns that Rota's own token ends.
@@ -159,28 +159,28 @@ func (c *Connection) preflightLogin(ctx context.Context) ([]rota.Finding, bool) 
 	_, given := c.session.given()
 	token, err := c.session.token(ctx, given) // a given one is renewed, to see whether that works
 	if err != nil {
-		return []rota.Finding{found(check, "", err)}, false
+		return []rota.Finding{provider.Found(check, "", err)}, false
 	}
 	a, err := c.lookUp(ctx, token)
-	if statusOf(err) == http.StatusForbidden && rota.ClassOf(err) == rota.ClassStop && !isInvalid(err) {
-		return []rota.Finding{warned(check, "its token may not look at itself, so Rota can't see how long it lives", "allow read on auth/token/lookup-self, as Vault's default policy does")}, true
+	if provider.StatusOf(err) == http.StatusForbidden && rota.ClassOf(err) == rota.ClassStop && !isInvalid(err) {
+		return []rota.Finding{provider.Warned(check, "its token may not look at itself, so Rota can't see how long it lives", "allow read on auth/token/lookup-self, as Vault's default policy does")}, true
 	}
 	if err != nil {
-		return []rota.Finding{found(check, "", err)}, false
+		return []rota.Finding{provider.Found(check, "", err)}, false
 	}
 	if !given || a.TTL == 0 {
-		return []rota.Finding{found(check, "", nil)}, true
+		return []rota.Finding{provider.Found(check, "", nil)}, true
 	}
 	end := c.cfg.Now().Add(secondsOf(a.TTL)).UTC().Format("2006-01-02 15:04 UTC")
 	switch {
 	case a.Type == "batch":
-		return []rota.Finding{warned(check, "it's a batch token, which can't be renewed, and ends at "+end, "give the connection a service token with a period, or another login")}, true
+		return []rota.Finding{provider.Warned(check, "it's a batch token, which can't be renewed, and ends at "+end, "give the connection a service token with a period, or another login")}, true
 	case !a.Renewable:
-		return []rota.Finding{warned(check, "it can't be renewed, and ends at "+end, "give the connection a token with a period, or another login")}, true
+		return []rota.Finding{provider.Warned(check, "it can't be renewed, and ends at "+end, "give the connection a token with a period, or another login")}, true
 	case secondsOf(a.TTL) < warnExpiry && a.Period == 0 && a.TTL < a.FullTTL*9/10:
-		return []rota.Finding{warned(check, "it can't be renewed beyond its greatest age, and ends at "+end, "give the connection a token with a period, or another login")}, true
+		return []rota.Finding{provider.Warned(check, "it can't be renewed beyond its greatest age, and ends at "+end, "give the connection a token with a period, or another login")}, true
 	}
-	return []rota.Finding{found(check, "renewed until "+end, nil)}, true
+	return []rota.Finding{provider.Found(check, "renewed until "+end, nil)}, true
 }
 
 // preflightCapabilities asks what Rota's login may do on each path.
@@ -195,10 +195,10 @@ func (c *Connection) preflightCapabilities(ctx context.Context, needs []need) []
 	var may map[string][]string
 	raw := map[string]any{}
 	if _, err := c.do(ctx, call{op: "see what the connection's login may do", method: http.MethodPost, path: "sys/capabilities-self", body: map[string]any{"paths": paths}}, &raw); err != nil {
-		if statusOf(err) == http.StatusForbidden && !isInvalid(err) {
-			return []rota.Finding{warned("what the connection's login may do", "it may not ask", "allow update on sys/capabilities-self, as Vault's default policy does")}
+		if provider.StatusOf(err) == http.StatusForbidden && !isInvalid(err) {
+			return []rota.Finding{provider.Warned("what the connection's login may do", "it may not ask", "allow update on sys/capabilities-self, as Vault's default policy does")}
 		}
-		return []rota.Finding{found("what the connection's login may do", "", err)}
+		return []rota.Finding{provider.Found("what the connection's login may do", "", err)}
 	}
 	may = capabilitiesIn(raw)
 	var findings []rota.Finding
@@ -213,7 +213,7 @@ func (c *Connection) preflightCapabilities(ctx context.Context, needs []need) []
 		check := strings.Join(n.capabilities, ", ") + " on " + n.path
 		switch {
 		case len(missing) == 0:
-			findings = append(findings, found(check, "", nil))
+			findings = append(findings, provider.Found(check, "", nil))
 		case n.occasion != provider.OccasionRotate:
 			findings = append(findings, rota.Finding{Warning: true, Check: check, Detail: "a policy doesn't allow " + strings.Join(missing, ", "), Remedies: c.allow(strings.Join(missing, " and "), n.path)})
 		default:

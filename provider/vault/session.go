@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // session is the token that Rota currently has.
@@ -142,7 +143,7 @@ func (c *Connection) cannotLogIn(err error, path string) error {
 	if !ok {
 		return err
 	}
-	switch statusOf(err) {
+	switch provider.StatusOf(err) {
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusUnauthorized, http.StatusNotFound:
 		e.Class, e.Err = rota.ClassStop, fmt.Errorf("%w: %w", errLogin, e.Err)
 		e.Remedies = rota.Outside("correct the login of connection " + c.name + ", or the role that Vault has for it at " + path)
@@ -175,7 +176,7 @@ func (s *session) renew(ctx context.Context) error {
 	switch {
 	case isInvalid(err):
 		return err
-	case statusOf(err) == http.StatusForbidden:
+	case provider.StatusOf(err) == http.StatusForbidden:
 		s.learn(token, 0, false) // it may not look at itself, and may well be good for the rest
 		return nil
 	case err != nil:

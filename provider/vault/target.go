@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // KV is a target: an entry of a KV engine.
@@ -77,11 +78,11 @@ func (t *KV) Preflight(ctx context.Context) []rota.Finding {
 	}
 	check := "write " + t.Entry.String()
 	if err := t.Connection.checkEngine(ctx, t.Entry); err != nil {
-		return append(findings, found(check, "", err))
+		return append(findings, provider.Found(check, "", err))
 	}
 	was, err := t.Connection.read(ctx, t.Entry)
 	if err != nil {
-		return append(findings, found(check, "", err))
+		return append(findings, provider.Found(check, "", err))
 	}
 	names := map[string]string{}
 	for _, name := range t.Fields.Names() {
@@ -90,11 +91,11 @@ func (t *KV) Preflight(ctx context.Context) []rota.Finding {
 	others := was.values.strangers(names)
 	switch {
 	case len(names) == 0 || len(others) == 0:
-		return append(findings, found(check, "", nil))
+		return append(findings, provider.Found(check, "", nil))
 	case t.Whole:
-		return append(findings, warned(check, "it holds keys that the next delivery removes: "+strings.Join(others, ", "), "whole: false, if they belong to others; or remove them"))
+		return append(findings, provider.Warned(check, "it holds keys that the next delivery removes: "+strings.Join(others, ", "), "whole: false, if they belong to others; or remove them"))
 	}
-	return append(findings, found(check, fmt.Sprintf("it keeps %d keys of others", len(others)), nil))
+	return append(findings, provider.Found(check, fmt.Sprintf("it keeps %d keys of others", len(others)), nil))
 }
 
 // needs are the permissions for the entry.

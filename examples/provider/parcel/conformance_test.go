@@ -23,24 +23,13 @@ func start(t *testing.T) (*parceltest.Server, *parcel.Client) {
 	return server, client
 }
 
-// inject plants faults for the requests that methods send.
-func inject(server *parceltest.Server, methods map[string]string) providertest.Inject {
-	return func(op string, kind providertest.FaultKind) bool {
-		method, ok := methods[op]
-		if ok {
-			server.Next(method, parceltest.Fault(kind))
-		}
-		return ok
-	}
-}
-
 func TestTheIssuerConforms(t *testing.T) {
 	providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {
 		server, client := start(t)
 		issuer := &parcel.Tokens{Client: client, Account: "shop"}
 		return providertest.IssuerFixture{
 			Issuer: issuer,
-			Inject: inject(server, map[string]string{
+			Inject: server.Inject(map[string]string{
 				"create": http.MethodPost, "test": http.MethodGet, "list": http.MethodGet,
 				"deactivate": http.MethodPatch, "reactivate": http.MethodPatch, "delete": http.MethodDelete,
 			}),
@@ -63,7 +52,7 @@ func TestTheTargetConforms(t *testing.T) {
 		}
 		return providertest.TargetFixture{
 			Target: &parcel.Setting{Target: "settings", Client: client, Account: "shop", Setting: "api_token", Value: value},
-			Inject: inject(server, map[string]string{"deliver": http.MethodPut}),
+			Inject: server.Inject(map[string]string{"deliver": http.MethodPut}),
 			Credential: func(n int) rota.Credential {
 				return rota.NewCredential(map[string]string{parcel.FieldToken: "token-number-" + string(rune('a'+n))})
 			},
@@ -81,7 +70,7 @@ func TestTheReloaderConforms(t *testing.T) {
 		server, client := start(t)
 		return providertest.ReloaderFixture{
 			Reloader: &parcel.App{Reloader: "storefront", Client: client, App: "storefront"},
-			Inject:   inject(server, map[string]string{"reload": http.MethodPost}),
+			Inject:   server.Inject(map[string]string{"reload": http.MethodPost}),
 			Running:  func() (string, error) { return server.Running("storefront"), nil },
 			Sicken:   server.Crash,
 		}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // AdminToken is the value of a token that may do everything.
@@ -21,6 +23,7 @@ const AdminToken = "github_pat_administrator_0000" //nolint:gosec // of no real 
 // Enterprise Server.
 type Server struct {
 	*httptest.Server
+	providertest.HTTPFaults
 
 	mu           sync.Mutex
 	now          func() time.Time
@@ -36,8 +39,6 @@ type Server struct {
 	runs         []*Run
 	hidden       map[int64]int // looks that don't show a run yet
 	deployKeys   []*DeployKey
-	plans        []plan
-	requests     []string
 	writes       int
 	job          func(secrets, inputs map[string]string) error
 	old          bool // see SetOld
@@ -79,7 +80,7 @@ func New() *Server {
 	s.routeRuns(mux)
 	s.routeKeys(mux)
 	s.routeApps(mux)
-	s.Server = httptest.NewServer(s.faulty(mux))
+	s.Server = httptest.NewServer(s.Wrap(mux))
 	return s
 }
 
@@ -115,13 +116,6 @@ func (s *Server) AddToken(t Token) string {
 	value := "github_pat_" + strings.ToLower(rand.Text())
 	s.tokens[value] = &t
 	return value
-}
-
-// Requests are the methods and paths of the requests so far.
-func (s *Server) Requests() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.requests)
 }
 
 // Writes is how often a secret or variable was written.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rota-dev/rota/provider/providertest"
 )
 
 // AdminToken is the value of an administrator's token, which may do everything.
@@ -25,6 +27,7 @@ const (
 // Server is a GitLab.
 type Server struct {
 	*httptest.Server
+	providertest.HTTPFaults
 
 	mu        sync.Mutex
 	now       func() time.Time
@@ -33,8 +36,6 @@ type Server struct {
 	projects  []*project
 	variables map[string][]Variable // by place
 	triggers  []*Trigger
-	plans     []plan
-	requests  []string
 	writes    int
 	job       func(map[string]string) error
 }
@@ -56,7 +57,7 @@ func New() *Server {
 	s.routeVariables(mux)
 	s.routePipelines(mux)
 	s.routeTokens(mux)
-	s.Server = httptest.NewServer(s.faulty(mux))
+	s.Server = httptest.NewServer(s.Wrap(mux))
 	return s
 }
 
@@ -72,13 +73,6 @@ func (s *Server) AddProject(path string, jobs ...Job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.projects = append(s.projects, &project{id: int64(len(s.projects) + 1), path: path, jobs: jobs})
-}
-
-// Requests are the methods and paths of the requests so far.
-func (s *Server) Requests() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.requests)
 }
 
 // Writes is how often a variable was written.

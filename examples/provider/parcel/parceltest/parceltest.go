@@ -3,10 +3,8 @@
 package parceltest
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -29,20 +27,10 @@ type Token struct {
 	UsedAt    time.Time `json:"used_at,omitzero"`
 }
 
-// Fault is how the next request goes wrong.
-type Fault string
-
-// The faults.
-const (
-	FailBefore = Fault(providertest.FailBefore)
-	LoseReply  = Fault(providertest.LoseReply)
-	Repeat     = Fault(providertest.Repeat)
-	Hang       = Fault(providertest.Hang)
-)
-
 // Server is a Parcel.
 type Server struct {
 	*httptest.Server
+	providertest.HTTPFaults
 
 	mu       sync.Mutex
 	tokens   map[string][]Token // by account
@@ -52,8 +40,6 @@ type Server struct {
 	asked    map[string]bool    // whether the old process has answered since the restart
 	crashing bool
 	writes   int
-	fault    Fault
-	method   string // of the request that the fault is for
 }
 
 // New starts one. Close must be called.
@@ -80,52 +66,8 @@ func New() *Server {
 			handle(w, r)
 		})
 	}
-	s.Server = httptest.NewServer(s.faulty(mux))
+	s.Server = httptest.NewServer(s.Wrap(mux))
 	return s
-}
-
-// faulty makes the request that a fault was planted for go wrong.
-func (s *Server) faulty(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The body is read first: a handler that doesn't read it never learns
-		// that the client has gone, and it can be read only once.
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		s.mu.Lock()
-		fault := s.fault
-		if r.Method != s.method {
-			fault = ""
-		} else {
-			s.fault, s.method = "", ""
-		}
-		s.mu.Unlock()
-		switch fault {
-		case FailBefore:
-			w.WriteHeader(http.StatusServiceUnavailable)
-		case LoseReply:
-			next.ServeHTTP(httptest.NewRecorder(), r)
-			w.WriteHeader(http.StatusBadGateway)
-		case Repeat:
-			first := r.Clone(r.Context())
-			first.Body = io.NopCloser(bytes.NewReader(body))
-			next.ServeHTTP(httptest.NewRecorder(), first)
-			next.ServeHTTP(w, r)
-		case Hang:
-			<-r.Context().Done()
-		default:
-			next.ServeHTTP(w, r)
-		}
-	})
-}
-
-// Next makes the next request with a method go wrong.
-func (s *Server) Next(method string, f Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.method, s.fault = method, f
 }
 
 // Tokens are the account's tokens, without their values.
