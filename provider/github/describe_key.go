@@ -11,7 +11,7 @@ import (
 type deployKeyConfig struct {
 	At         provider.Pos   `json:"-"`
 	Repository provider.Text  `json:"repository" jsonschema:"The repository with its owner, such as shop/api."`
-	Title      provider.Plain `json:"title,omitzero" default:"rota" jsonschema:"The keys' title, by which Rota tells them from others."`
+	Title      provider.Plain `json:"title,omitzero" default:"rota" jsonschema:"The title of Rota's keys, which tells them apart from others."`
 	Writable   provider.Bool  `json:"writable,omitzero" jsonschema:"true for keys that may push."`
 }
 

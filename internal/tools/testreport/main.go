@@ -45,7 +45,7 @@ func report(in io.Reader, out io.Writer, requireAll bool) int {
 		switch e.Action {
 		case "output":
 			output[key] = append(output[key], e.Output)
-			if _, count, ok := strings.Cut(e.Output, "count: "); ok {
+			if _, count, ok := strings.Cut(e.Output, ": count: "); ok {
 				counts = append(counts, strings.TrimSpace(count))
 			}
 		case "build-output":
