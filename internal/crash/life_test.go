@@ -64,6 +64,11 @@ func adopt(ctx context.Context, r *rotation.Rotator, s *rotation.Secret) (rotati
 	return r.Adopt(ctx, s, rotation.AdoptOptions{})
 }
 
+// deletePrevious is a person's word that nobody uses the previous one anymore.
+func deletePrevious(ctx context.Context, r *rotation.Rotator, s *rotation.Secret) (rotation.Result, error) {
+	return r.Advance(ctx, s, rotation.Options{Force: rota.StepDelete})
+}
+
 func isIssued(m moment) error {
 	if m.current == "" {
 		return errors.New("nothing is current")
@@ -145,6 +150,16 @@ var lifeOfToken = []step{
 	{name: "day 0", done: isIssued},
 	{name: "day 90", after: 90 * rota.Day, done: isRotated},
 	{name: "day 110", after: 20 * rota.Day, grace: true, done: isDeleted},
+	{name: "day 180", after: 70 * rota.Day, done: isRotated},
+	{name: "day 182, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
+}
+
+// lifeOfUnseen is the life of credentials that can only be deleted, and whose use
+// nobody records.
+var lifeOfUnseen = []step{
+	{name: "day 0", done: isIssued},
+	{name: "day 90", after: 90 * rota.Day, done: isRotated},
+	{name: "day 110, deleted by a person", after: 20 * rota.Day, ask: deletePrevious, done: isDeleted},
 	{name: "day 180", after: 70 * rota.Day, done: isRotated},
 	{name: "day 182, rolled back", after: 2 * rota.Day, ask: rollBack, done: isRolledBack},
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/rota-dev/rota/provider/aws"
 	"github.com/rota-dev/rota/provider/chat"
 	"github.com/rota-dev/rota/provider/command"
+	"github.com/rota-dev/rota/provider/elasticsearch"
 	"github.com/rota-dev/rota/provider/file"
 	"github.com/rota-dev/rota/provider/github"
 	"github.com/rota-dev/rota/provider/gitlab"
@@ -32,6 +33,7 @@ func List() []provider.Provider {
 		mysql.Provider(),
 		random.Provider(),
 		redis.Provider(),
+		elasticsearch.Provider(),
 		gitlab.Provider(),
 		github.Provider(),
 		ssh.Provider(),

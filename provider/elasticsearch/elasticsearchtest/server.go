@@ -1,0 +1,334 @@
+// Package elasticsearchtest is a stand-in for Elasticsearch's and OpenSearch's API
+// keys, in memory. It isn't either of them: it answers as their documentation says
+// (elastic.co/docs/api, docs.opensearch.org/latest/security/api/api-keys), and the
+// part of Elasticsearch is tested with Elastic's own client.
+package elasticsearchtest
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rota-dev/rota/provider/providertest"
+)
+
+// The administrator.
+const (
+	Username = "rota"
+	Password = "admin-canary-7Ke2" //nolint:gosec // of no real cluster
+)
+
+// Key is an API key.
+type Key struct {
+	ID, Name, Value  string
+	Owner            string
+	Created, Expires time.Time // Expires is zero if it never does
+	Invalid          time.Time // zero while it's valid
+	Permissions      json.RawMessage
+}
+
+// Server is a cluster of both products.
+type Server struct {
+	*httptest.Server
+	providertest.HTTPFaults
+
+	mu        sync.Mutex
+	now       func() time.Time
+	keys      []*Key
+	anonymous bool          // lets in whoever isn't known
+	denied    string        // what nobody may do: a part of a path
+	longest   time.Duration // how long a key of OpenSearch can be valid
+}
+
+// New starts a cluster. Close must be called. openSearch says which product it is.
+func New(openSearch bool) *Server {
+	s := &Server{now: time.Now, longest: 90 * 24 * time.Hour}
+	cluster, mux := rand.Text(), http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		if s.who(w, r) == "" {
+			return
+		}
+		version := map[string]string{"number": "9.2.1"}
+		if openSearch {
+			version = map[string]string{"number": "3.7.0", "distribution": "opensearch"}
+		}
+		answer(w, http.StatusOK, map[string]any{"name": "node-1", "cluster_uuid": cluster, "version": version})
+	})
+	if openSearch {
+		mux.HandleFunc("POST /_plugins/_security/api/apitokens", s.admin(s.createToken))
+		mux.HandleFunc("GET /_plugins/_security/api/apitokens", s.admin(s.listTokens))
+		mux.HandleFunc("DELETE /_plugins/_security/api/apitokens/{id}", s.admin(s.revokeToken))
+	} else {
+		mux.HandleFunc("POST /_security/api_key", s.admin(s.createKey))
+		mux.HandleFunc("PUT /_security/api_key", s.admin(s.createKey)) // as Elastic's client sends it
+		mux.HandleFunc("GET /_security/api_key", s.admin(s.listKeys))
+		mux.HandleFunc("DELETE /_security/api_key", s.admin(s.invalidateKeys))
+		mux.HandleFunc("GET /_security/_authenticate", s.authenticate)
+		mux.HandleFunc("POST /_security/user/_has_privileges", s.admin(func(w http.ResponseWriter, _ *http.Request, _ string) {
+			answer(w, http.StatusOK, map[string]any{"username": Username, "has_all_requested": s.denied == ""})
+		}))
+	}
+	s.Server = httptest.NewServer(s.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !openSearch {
+			w.Header().Set("X-Elastic-Product", "Elasticsearch")
+		}
+		mux.ServeHTTP(w, r)
+	})))
+	return s
+}
+
+// SetNow sets the cluster's clock.
+func (s *Server) SetNow(now func() time.Time) { s.set(func() { s.now = now }) }
+
+// SetAnonymous lets in whoever isn't known, or doesn't.
+func (s *Server) SetAnonymous(on bool) { s.set(func() { s.anonymous = on }) }
+
+// Deny forbids everybody whatever has a part in its path; "" nothing.
+func (s *Server) Deny(part string) { s.set(func() { s.denied = part }) }
+
+// SetLongest sets how long a key of OpenSearch can be valid, which is how long it is if
+// nobody says otherwise.
+func (s *Server) SetLongest(d time.Duration) { s.set(func() { s.longest = d }) }
+
+func (s *Server) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// Add makes a key of somebody's.
+func (s *Server) Add(name, owner string) Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *s.add(name, owner)
+}
+
+func (s *Server) add(name, owner string) *Key {
+	k := &Key{ID: rand.Text()[:20], Name: name, Value: rand.Text()[:22], Owner: owner, Created: s.now().UTC().Truncate(time.Millisecond)}
+	s.keys = append(s.keys, k)
+	return k
+}
+
+// Keys are all keys, valid or not.
+func (s *Server) Keys() []Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Key
+	for _, k := range s.keys {
+		all = append(all, *k)
+	}
+	return all
+}
+
+// Accepts reports whether a key is let in.
+func (s *Server) Accepts(id, value string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.keys, func(k *Key) bool { return k.ID == id && k.Value == value && s.valid(k) })
+}
+
+func (s *Server) valid(k *Key) bool {
+	return k.Invalid.IsZero() && (k.Expires.IsZero() || s.now().Before(k.Expires))
+}
+
+// who is the user or the key that a request is from. It answers those it doesn't know.
+func (s *Server) who(w http.ResponseWriter, r *http.Request) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if user, password, ok := r.BasicAuth(); ok && user == Username && password == Password {
+		return user
+	}
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "ApiKey") {
+		text, _ := base64.StdEncoding.DecodeString(token)
+		for _, k := range s.keys {
+			if s.valid(k) && (token == k.Value || string(text) == k.ID+":"+k.Value) {
+				return "key " + k.ID
+			}
+		}
+	}
+	if s.anonymous {
+		return "anonymous"
+	}
+	// An unkind proxy repeats what it was sent.
+	refuse(w, http.StatusUnauthorized, "security_exception", "unable to authenticate "+r.Header.Get("Authorization"))
+	return ""
+}
+
+// admin lets the administrator alone through.
+func (s *Server) admin(handle func(w http.ResponseWriter, r *http.Request, who string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		who := s.who(w, r)
+		if who == "" {
+			return
+		}
+		s.mu.Lock()
+		denied := who != Username || s.denied != "" && strings.Contains(r.URL.Path, s.denied)
+		s.mu.Unlock()
+		if denied {
+			refuse(w, http.StatusForbidden, "security_exception", "action [cluster:admin/xpack/security/api_key] is unauthorized for user ["+who+"]")
+			return
+		}
+		handle(w, r, who)
+	}
+}
+
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) {
+	who := s.who(w, r)
+	if who == "" {
+		return
+	}
+	if id, isKey := strings.CutPrefix(who, "key "); isKey {
+		answer(w, http.StatusOK, map[string]any{"username": Username, "authentication_type": "api_key", "api_key": map[string]string{"id": id, "name": "a key"}})
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"username": who, "authentication_type": map[bool]string{true: "realm", false: "anonymous"}[who == Username]})
+}
+
+func (s *Server) createKey(w http.ResponseWriter, r *http.Request, who string) {
+	var body struct {
+		Name, Expiration string
+		Roles            json.RawMessage `json:"role_descriptors"`
+	}
+	if json.NewDecoder(r.Body).Decode(&body) != nil || body.Name == "" || strings.HasPrefix(body.Name, "_") {
+		refuse(w, http.StatusBadRequest, "action_request_validation_exception", "api key name is required")
+		return
+	}
+	length := time.Duration(0)
+	if body.Expiration != "" {
+		var err error
+		if length, err = time.ParseDuration(body.Expiration); err != nil {
+			refuse(w, http.StatusBadRequest, "illegal_argument_exception", "failed to parse setting [expiration]")
+			return
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.add(body.Name, who)
+	k.Permissions = body.Roles
+	made := map[string]any{"id": k.ID, "name": k.Name, "api_key": k.Value, "encoded": base64.StdEncoding.EncodeToString([]byte(k.ID + ":" + k.Value))}
+	if length > 0 {
+		k.Expires = k.Created.Add(length)
+		made["expiration"] = k.Expires.UnixMilli()
+	}
+	answer(w, http.StatusOK, made)
+}
+
+func (s *Server) listKeys(w http.ResponseWriter, r *http.Request, who string) {
+	q := r.URL.Query()
+	prefix, isPrefix := strings.CutSuffix(q.Get("name"), "*")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []any{}
+	for _, k := range s.keys {
+		if q.Get("owner") == "true" && k.Owner != who || q.Get("id") != "" && k.ID != q.Get("id") ||
+			isPrefix && !strings.HasPrefix(k.Name, prefix) || !isPrefix && prefix != "" && k.Name != prefix {
+			continue
+		}
+		one := map[string]any{"id": k.ID, "name": k.Name, "creation": k.Created.UnixMilli(), "invalidated": !k.Invalid.IsZero(), "username": k.Owner, "realm": "native1"}
+		if !k.Expires.IsZero() {
+			one["expiration"] = k.Expires.UnixMilli()
+		}
+		list = append(list, one)
+	}
+	answer(w, http.StatusOK, map[string]any{"api_keys": list})
+}
+
+func (s *Server) invalidateKeys(w http.ResponseWriter, r *http.Request, who string) {
+	var body struct {
+		IDs   []string
+		Owner bool
+	}
+	if json.NewDecoder(r.Body).Decode(&body) != nil || len(body.IDs) == 0 {
+		refuse(w, http.StatusBadRequest, "action_request_validation_exception", "one of [api key id(s), api key name, username, realm name] must be specified")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, before := []string{}, []string{}
+	for _, k := range s.keys {
+		switch {
+		case !slices.Contains(body.IDs, k.ID) || body.Owner && k.Owner != who:
+		case !k.Invalid.IsZero():
+			before = append(before, k.ID)
+		default:
+			k.Invalid = s.now()
+			now = append(now, k.ID)
+		}
+	}
+	answer(w, http.StatusOK, map[string]any{"invalidated_api_keys": now, "previously_invalidated_api_keys": before, "error_count": 0})
+}
+
+func (s *Server) createToken(w http.ResponseWriter, r *http.Request, who string) {
+	var body struct {
+		Name     string
+		Duration int64           `json:"duration_seconds"`
+		Indexes  json.RawMessage `json:"index_permissions"`
+	}
+	if json.NewDecoder(r.Body).Decode(&body) != nil || body.Name == "" {
+		answer(w, http.StatusBadRequest, map[string]string{"status": "error", "reason": "missing name"})
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.ContainsFunc(s.keys, func(k *Key) bool { return k.Name == body.Name }) {
+		answer(w, http.StatusBadRequest, map[string]string{"error": "a token with this name already exists"})
+		return
+	}
+	length := time.Duration(body.Duration) * time.Second
+	if length == 0 {
+		length = s.longest
+	}
+	if length > s.longest {
+		answer(w, http.StatusBadRequest, map[string]string{"error": "duration_seconds must not exceed max_duration_seconds"})
+		return
+	}
+	k := s.add(body.Name, who)
+	k.Value, k.Expires, k.Permissions = "os_"+k.Value, k.Created.Add(length), body.Indexes
+	answer(w, http.StatusOK, map[string]string{"id": k.ID, "token": k.Value})
+}
+
+func (s *Server) listTokens(w http.ResponseWriter, _ *http.Request, _ string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []any{}
+	for _, k := range s.keys {
+		one := map[string]any{"id": k.ID, "name": k.Name, "iat": k.Created.UnixMilli(), "created_by": k.Owner, "cluster_permissions": []string{}}
+		if !k.Expires.IsZero() {
+			one["expires_at"] = k.Expires.UnixMilli()
+		}
+		if !k.Invalid.IsZero() {
+			one["revoked_at"] = k.Invalid.UnixMilli()
+		}
+		list = append(list, one)
+	}
+	answer(w, http.StatusOK, list)
+}
+
+func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request, _ string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.keys {
+		if k.ID == r.PathValue("id") && k.Invalid.IsZero() {
+			k.Invalid = s.now()
+			answer(w, http.StatusOK, map[string]string{"message": "Token " + k.ID + " revoked successfully."})
+			return
+		}
+	}
+	answer(w, http.StatusNotFound, map[string]string{"error": "Token not found"})
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func refuse(w http.ResponseWriter, status int, kind, reason string) {
+	answer(w, status, map[string]any{"error": map[string]any{"type": kind, "reason": reason, "root_cause": []any{}}, "status": status})
+}

@@ -1,0 +1,212 @@
+package elasticsearch
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// The fields of a key's credential.
+const (
+	FieldID     = "id"
+	FieldAPIKey = "api_key" // for OpenSearch the token
+	// FieldEncoded is what Elasticsearch's header takes: both, in base64.
+	FieldEncoded = "encoded"
+)
+
+// IndexPermission is what a key of OpenSearch may do with some indexes.
+type IndexPermission struct {
+	Patterns []string `json:"index_pattern"`
+	Actions  []string `json:"allowed_actions"`
+}
+
+// APIKeys issues the API keys of one name. Each rotation makes a second one, so the
+// previous one stays valid meanwhile.
+type APIKeys struct {
+	Connection *Connection
+	// KeyName is what the keys' names begin with; the version's id follows.
+	KeyName string
+	// ExpiresAfter is how long a key is valid. 0 leaves it to the cluster: keys of
+	// Elasticsearch are valid until they're invalidated, those of OpenSearch as long
+	// as its max_duration_seconds says.
+	ExpiresAfter time.Duration
+	// RoleDescriptors limit what a key of Elasticsearch may do, in JSON. "" is all
+	// that Rota's user may.
+	RoleDescriptors string
+	// ClusterPermissions and IndexPermissions are what a key of OpenSearch may do.
+	ClusterPermissions []string
+	IndexPermissions   []IndexPermission
+}
+
+var (
+	_ rota.Issuer      = (*APIKeys)(nil)
+	_ rota.Lister      = (*APIKeys)(nil)
+	_ rota.Completer   = (*APIKeys)(nil)
+	_ rota.Preflighter = (*APIKeys)(nil)
+)
+
+func (p Product) traits() rota.Traits {
+	// A list is read from an index, which is refreshed once a second.
+	return rota.Traits{Kind: string(p) + " API key", IssuerChooses: true, ConsistencyDelay: 5 * time.Second}
+}
+
+// Traits implements [rota.Issuer].
+func (k *APIKeys) Traits() rota.Traits { return k.Connection.product.traits() }
+
+// CredentialID implements [rota.Issuer]: the key's id.
+func (k *APIKeys) CredentialID(c rota.Credential) string { return c.Field(FieldID) }
+
+func (k *APIKeys) what() string { return "API key " + k.KeyName }
+
+// credential is a key with its value.
+func (p Product) credential(id, value string) rota.Credential {
+	fields := map[string]string{FieldID: id, FieldAPIKey: value}
+	if p == Elasticsearch {
+		fields[FieldEncoded] = base64.StdEncoding.EncodeToString([]byte(id + ":" + value))
+	}
+	return rota.NewCredential(fields)
+}
+
+// Complete implements [rota.Completer]: id and value make the encoded key, and the
+// other way round.
+func (k *APIKeys) Complete(c rota.Credential) rota.Credential {
+	if k.Connection.product != Elasticsearch {
+		return c
+	}
+	fields := c.Fields()
+	if text, err := base64.StdEncoding.DecodeString(fields[FieldEncoded]); err == nil {
+		if id, value, both := strings.Cut(string(text), ":"); both && fields[FieldID] == "" && fields[FieldAPIKey] == "" {
+			fields[FieldID], fields[FieldAPIKey] = id, value
+		}
+	}
+	if fields[FieldEncoded] == "" && fields[FieldID] != "" && fields[FieldAPIKey] != "" {
+		fields[FieldEncoded] = k.Connection.product.credential(fields[FieldID], fields[FieldAPIKey]).Field(FieldEncoded)
+	}
+	return rota.NewCredential(fields)
+}
+
+// marked is the end of a key's name: a version's id, or what makes the name unique,
+// which OpenSearch wants it to be.
+var marked = regexp.MustCompile(`^-(?:((?:rota-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})|[A-Z2-7]{26})$`)
+
+// Create implements [rota.Issuer]. The version's id is in the new key's name: should
+// the answer be lost, the list tells whose it is.
+func (k *APIKeys) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	made, err := k.Connection.create(ctx, "create "+k.what(), k.KeyName+"-"+cmp.Or(r.Version, rand.Text()), k)
+	if err != nil {
+		return rota.Credential{}, err
+	}
+	if made.id == "" || made.value == "" {
+		return rota.Credential{}, k.Connection.refuse("create "+k.what(), "check what's in front of the cluster", errUnreadable)
+	}
+	return k.Connection.product.credential(made.id, made.value), nil
+}
+
+// Set implements [rota.Issuer]: a key is valid once it's created.
+func (k *APIKeys) Set(ctx context.Context, _ rota.SetRequest) error { return ctx.Err() }
+
+// Test implements [rota.Issuer].
+func (k *APIKeys) Test(ctx context.Context, r rota.TestRequest) error {
+	id, value := r.Credential.Field(FieldID), r.Credential.Field(FieldAPIKey)
+	op := "log in with API key " + id
+	if id == "" || value == "" {
+		return k.Connection.refuse(op, "give the key's id and value", errors.New("the credential isn't an API key"))
+	}
+	return rota.Sanitize(k.Connection.logIn(ctx, op, id, value), r.Credential)
+}
+
+// Delete implements [rota.Issuer]: it invalidates the key. The cluster goes on showing
+// it for a while.
+func (k *APIKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
+	return k.Connection.invalidate(ctx, "invalidate API key "+r.CredentialID, r.CredentialID)
+}
+
+// List implements [rota.Lister]: the valid keys of that name.
+func (k *APIKeys) List(ctx context.Context) ([]rota.Issued, error) {
+	keys, err := k.Connection.list(ctx, "list each "+k.what(), k.KeyName)
+	if err != nil {
+		return nil, err
+	}
+	var issued []rota.Issued
+	for _, x := range keys {
+		end, ours := strings.CutPrefix(x.name, k.KeyName)
+		mark := marked.FindStringSubmatch(end)
+		if !ours || end != "" && mark == nil || x.off || !x.expires.IsZero() && !k.Connection.now().Before(x.expires) {
+			continue
+		}
+		i := rota.Issued{ID: x.id, Active: true, CreatedAt: x.created, ExpiresAt: x.expires}
+		if mark != nil {
+			i.Mark = mark[1]
+		}
+		issued = append(issued, i)
+	}
+	return issued, nil
+}
+
+// Preflight implements [rota.Preflighter].
+func (k *APIKeys) Preflight(ctx context.Context) []rota.Finding {
+	c := k.Connection
+	r, err := c.root(ctx)
+	if err == nil && (r.Version.Distribution == "opensearch") != (c.product == OpenSearch) {
+		other := map[Product]string{Elasticsearch: "opensearch_api_key, over a connection of the kind opensearch", OpenSearch: "elasticsearch_api_key, over a connection of the kind elasticsearch"}[c.product]
+		err = c.refuse("look at the cluster", "use "+other, fmt.Errorf("it isn't %s", c.product))
+	}
+	findings := []rota.Finding{provider.Found("log in to "+string(c.product), strings.TrimSpace(string(c.product)+" "+provider.Said(r.Version.Number)), err)}
+	if err != nil {
+		return findings
+	}
+	_, err = k.List(ctx)
+	findings = append(findings, provider.Found("list each "+k.what(), "", err))
+	if err != nil {
+		return findings
+	}
+	if c.product == Elasticsearch {
+		findings = append(findings, c.mayCreate(ctx))
+	}
+	return append(findings, c.refusesWrong(ctx))
+}
+
+// mayCreate is whether Rota's user may make keys that may do something.
+func (c *Connection) mayCreate(ctx context.Context) rota.Finding {
+	const check = "create and invalidate API keys"
+	var me struct {
+		Type string `json:"authentication_type"`
+	}
+	var has struct {
+		All bool `json:"has_all_requested"`
+	}
+	err := c.do(ctx, request{op: check, method: "GET", path: "/_security/_authenticate"}, &me)
+	if err == nil && me.Type == "api_key" {
+		err = c.refuse(check, "a user's name and password: a key that another key makes may do nothing", errors.New("the connection logs in with an API key"))
+	}
+	if err == nil {
+		err = c.do(ctx, request{op: check, method: "POST", path: "/_security/user/_has_privileges", body: map[string]any{"cluster": []string{"manage_own_api_key"}}}, &has)
+	}
+	if err == nil && !has.All {
+		err = c.refuse(check, fmt.Sprintf("give the user of connection %s %s", c.name, needOwnKeys), errors.New("it isn't allowed"))
+	}
+	return provider.Found(check, "", err)
+}
+
+// refusesWrong is whether a wrong key is refused. Where everybody is let in, logging in
+// proves nothing.
+func (c *Connection) refusesWrong(ctx context.Context) rota.Finding {
+	const check = "a wrong key is refused"
+	err := c.logIn(ctx, check, "rota-no-such-key", "none")
+	switch {
+	case err == nil:
+		err = c.refuse(check, "turn anonymous access off, or see what's in front of the cluster", errors.New("it was let in"))
+	case errors.Is(err, rota.ErrRefused):
+		err = nil
+	}
+	return provider.Found(check, "", err)
+}

@@ -1,0 +1,281 @@
+package elasticsearch_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	es "github.com/elastic/go-elasticsearch/v8"
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/app"
+	"github.com/rota-dev/rota/provider/elasticsearch"
+	"github.com/rota-dev/rota/provider/elasticsearch/elasticsearchtest"
+)
+
+const version = "rota-0f8fad5b-d9cb-469f-a165-70867728950e"
+
+// The stand-in answers Elastic's own client, and what that makes is what Rota sees.
+func TestElasticsOwnClientGetsAlongWithTheStandIn(t *testing.T) {
+	server, keys := start(t, elasticsearch.Elasticsearch)
+	client, err := elasticClient(server.URL, "", elasticsearchtest.Username, elasticsearchtest.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made struct {
+		ID, Encoded string
+		APIKey      string `json:"api_key"`
+	}
+	read(t, &made)(esapi.SecurityCreateAPIKeyRequest{Body: strings.NewReader(`{"name": "orders", "expiration": "24h", "role_descriptors": {}}`)}.Do(t.Context(), client))
+	listed, err := keys.List(t.Context())
+	if err != nil || len(listed) != 1 || listed[0].ID != made.ID || listed[0].Mark != "" || listed[0].ExpiresAt.Sub(listed[0].CreatedAt) != 24*time.Hour {
+		t.Fatalf("Rota sees %+v, %v", listed, err)
+	}
+	c := keys.Complete(rota.NewCredential(map[string]string{"encoded": made.Encoded}))
+	if c.Field("id") != made.ID || c.Field("api_key") != made.APIKey {
+		t.Errorf("the encoded key is read as that of %q", c.Field("id"))
+	}
+	if err := keys.Test(t.Context(), rota.TestRequest{Credential: c}); err != nil {
+		t.Error(err)
+	}
+	// And the other way round: what Rota makes logs in with Elastic's client.
+	mine := create(t, keys, version)
+	other, err := elasticClient(server.URL, mine.Field("encoded"), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var me struct {
+		Key struct{ ID string } `json:"api_key"`
+	}
+	read(t, &me)(esapi.SecurityAuthenticateRequest{}.Do(t.Context(), other))
+	if me.Key.ID != mine.Field("id") {
+		t.Errorf("logged in as %q", me.Key.ID)
+	}
+	var list struct {
+		Keys []struct{ Name string } `json:"api_keys"`
+	}
+	owner := true
+	read(t, &list)(esapi.SecurityGetAPIKeyRequest{Owner: &owner, Name: "orders-rota*"}.Do(t.Context(), client))
+	if len(list.Keys) != 1 || list.Keys[0].Name != "orders-"+version {
+		t.Errorf("the list is %+v", list)
+	}
+	var done struct {
+		Invalidated []string `json:"invalidated_api_keys"`
+	}
+	read(t, &done)(esapi.SecurityInvalidateAPIKeyRequest{Body: strings.NewReader(fmt.Sprintf(`{"ids": [%q], "owner": true}`, made.ID))}.Do(t.Context(), client))
+	if len(done.Invalidated) != 1 || server.Accepts(made.ID, made.APIKey) {
+		t.Errorf("invalidated %v", done.Invalidated)
+	}
+}
+
+func elasticClient(url, key, user, password string) (*es.Client, error) {
+	return es.NewClient(es.Config{Addresses: []string{url}, APIKey: key, Username: user, Password: password, DisableRetry: true})
+}
+
+// read takes an answer of Elastic's client apart.
+func read(t *testing.T, out any) func(*esapi.Response, error) {
+	return func(resp *esapi.Response, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil || resp.IsError() || json.Unmarshal(text, out) != nil {
+			t.Fatalf("%d %s: %v", resp.StatusCode, text, err)
+		}
+	}
+}
+
+// Keys of other names and owners, and those that are over, aren't the issuer's.
+func TestOnlyItsOwnValidKeysAreListed(t *testing.T) {
+	for _, product := range products {
+		t.Run(string(product), func(t *testing.T) {
+			server, keys := start(t, product)
+			now := time.Now().Add(-time.Hour)
+			server.SetNow(func() time.Time { return now })
+			keys.ExpiresAfter = 30 * time.Minute
+			create(t, keys, strings.Replace(version, "0f8", "1f8", 1)) // over by now
+			keys.ExpiresAfter = 24 * time.Hour
+			gone := create(t, keys, strings.Replace(version, "0f8", "2f8", 1))
+			if err := keys.Delete(t.Context(), rota.RetireRequest{CredentialID: gone.Field("id")}); err != nil {
+				t.Fatal(err)
+			}
+			mine := create(t, keys, version)
+			server.Add("orders-eu", elasticsearchtest.Username)
+			server.Add("orders2", elasticsearchtest.Username)
+			if product == elasticsearch.Elasticsearch {
+				server.Add("orders", "somebody")
+			}
+			listed, err := keys.List(t.Context())
+			if err != nil || len(listed) != 1 || listed[0].ID != mine.Field("id") || listed[0].Mark != version || listed[0].ExpiresAt.Sub(listed[0].CreatedAt) != 24*time.Hour {
+				t.Errorf("listed %+v, %v", listed, err)
+			}
+			// Invalidating it again is no error.
+			if err := keys.Delete(t.Context(), rota.RetireRequest{CredentialID: gone.Field("id")}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestWhatGoesWrongIsNamed(t *testing.T) {
+	for _, product := range products {
+		for _, c := range []struct {
+			name  string
+			spoil func(t *testing.T, server *elasticsearchtest.Server, cfg *elasticsearch.Config)
+			want  string // in the error and its remedies
+		}{
+			{"wrong password", func(_ *testing.T, _ *elasticsearchtest.Server, cfg *elasticsearch.Config) {
+				cfg.Password = "wrong-canary-3Mz8"
+			}, "valid username and password"},
+			{"no permission", func(_ *testing.T, s *elasticsearchtest.Server, _ *elasticsearch.Config) { s.Deny("/api") }, map[elasticsearch.Product]string{elasticsearch.Elasticsearch: "manage_own_api_key", elasticsearch.OpenSearch: "security/api_token"}[product]},
+			{"unreachable", func(_ *testing.T, s *elasticsearchtest.Server, _ *elasticsearch.Config) { s.Close() }, "check that this machine reaches 127.0.0.1"},
+			{"overloaded", func(_ *testing.T, s *elasticsearchtest.Server, _ *elasticsearch.Config) {
+				s.Answer("", "/api", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+			}, "429 Too Many Requests"},
+			{"a login page", func(_ *testing.T, s *elasticsearchtest.Server, _ *elasticsearch.Config) {
+				s.Answer("", "/api", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>Log in</html>")) })
+			}, "not to a proxy or a login page"},
+			{"a redirect", func(_ *testing.T, s *elasticsearchtest.Server, _ *elasticsearch.Config) {
+				s.Answer("", "/api", func(w http.ResponseWriter, r *http.Request) {
+					http.Redirect(w, r, "https://elsewhere.example", http.StatusFound)
+				})
+			}, "follows no redirect"},
+			{"a certificate that nobody trusts", func(t *testing.T, _ *elasticsearchtest.Server, cfg *elasticsearch.Config) {
+				tls := httptest.NewTLSServer(http.NotFoundHandler())
+				t.Cleanup(tls.Close)
+				cfg.URL = tls.URL
+			}, "set tls_ca on connection main"},
+		} {
+			t.Run(string(product)+" "+c.name, func(t *testing.T) {
+				server, _ := start(t, product)
+				cfg := elasticsearch.Config{Product: product, URL: server.URL, Username: elasticsearchtest.Username, Password: elasticsearchtest.Password}
+				c.spoil(t, server, &cfg)
+				connection, err := elasticsearch.New("main", cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				keys := &elasticsearch.APIKeys{Connection: connection, KeyName: "orders"}
+				_, err = keys.List(t.Context())
+				text := fmt.Sprint(err, " | ", rota.RemediesOf(err))
+				if err == nil || !strings.Contains(text, c.want) || !strings.HasPrefix(text, strings.ToLower(string(product))+" main: list each API key orders") {
+					t.Errorf("%s\nwant %q", text, c.want)
+				}
+				if strings.Contains(text, "canary") {
+					t.Errorf("%s holds the password", text)
+				}
+			})
+		}
+	}
+}
+
+func TestCheckSeesWhatWouldFail(t *testing.T) {
+	for _, product := range products {
+		for _, c := range []struct {
+			name  string
+			spoil func(*elasticsearchtest.Server)
+			want  string // "" if all is well
+		}{
+			{"all is well", func(*elasticsearchtest.Server) {}, ""},
+			{"anonymous access", func(s *elasticsearchtest.Server) { s.SetAnonymous(true) }, "anonymous"},
+			{"no permission", func(s *elasticsearchtest.Server) { s.Deny("/api") }, "unauthorized"},
+		} {
+			t.Run(string(product)+" "+c.name, func(t *testing.T) {
+				server, keys := start(t, product)
+				c.spoil(server)
+				failed := ""
+				for _, f := range keys.Preflight(t.Context()) {
+					if !f.OK {
+						failed += fmt.Sprint(f.Check, ": ", f.Detail, " | ", f.Remedies, "\n")
+					}
+				}
+				if (failed == "") != (c.want == "") || !strings.Contains(failed, c.want) {
+					t.Errorf("failed:\n%s\nwant %q", failed, c.want)
+				}
+				if n := len(server.Keys()); n > 0 {
+					t.Errorf("%d keys were made", n)
+				}
+			})
+		}
+		t.Run("the other product than "+string(product), func(t *testing.T) {
+			server := elasticsearchtest.New(product != elasticsearch.OpenSearch)
+			t.Cleanup(server.Close)
+			connection, err := elasticsearch.New("main", elasticsearch.Config{Product: product, URL: server.URL, Username: elasticsearchtest.Username, Password: elasticsearchtest.Password})
+			if err != nil {
+				t.Fatal(err)
+			}
+			findings := (&elasticsearch.APIKeys{Connection: connection, KeyName: "orders"}).Preflight(t.Context())
+			if len(findings) != 1 || findings[0].OK || !strings.Contains(findings[0].Detail, "it isn't "+string(product)) {
+				t.Errorf("%+v", findings)
+			}
+		})
+	}
+}
+
+// OpenSearch takes as the value of a key what may have any permission; one that may not
+// look at the cluster is still a key.
+func TestAKeyThatMayDoLittleIsAKey(t *testing.T) {
+	server, keys := start(t, elasticsearch.OpenSearch)
+	c := create(t, keys, version)
+	server.Answer("GET", "/$", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(`{"error":{"type":"security_exception","reason":"no permissions for [cluster:monitor/main]"},"status":403}`))
+	})
+	if err := keys.Test(t.Context(), rota.TestRequest{Credential: c}); err != nil {
+		t.Error(err)
+	}
+}
+
+// The example on the provider's page rotates as it stands there; only the clusters'
+// addresses and the folders are the test's.
+func TestTheExampleRotates(t *testing.T) {
+	search, logs := elasticsearchtest.New(false), elasticsearchtest.New(true)
+	t.Cleanup(search.Close)
+	t.Cleanup(logs.Close)
+	dir := t.TempDir()
+	text := strings.NewReplacer("https://search.internal:9200", search.URL, "https://logs.internal:9200", logs.URL,
+		"/run/secrets", dir, "/etc/orders", dir).Replace(elasticsearch.Provider().Example)
+	config := filepath.Join(dir, "rota.yaml")
+	for path, text := range map[string]string{config: text, filepath.Join(dir, "elastic"): elasticsearchtest.Password, filepath.Join(dir, "opensearch"): elasticsearchtest.Password} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"check"}, {"run", "--all"}, {"rotate", "prod/orders-search", "prod/orders-logs", "--yes"}, {"status"}} {
+		var out bytes.Buffer
+		if code := app.Run(t.Context(), app.Options{}, append(args, "-c", config), []string{"ROTA_DATA_DIR=" + filepath.Join(dir, "data")}, strings.NewReader(""), &out, &out); code != 0 {
+			t.Fatalf("rota %s: code %d\n%s", strings.Join(args, " "), code, out.String())
+		}
+	}
+	for file, server := range map[string]*elasticsearchtest.Server{"search.env": search, "logs.env": logs} {
+		delivered, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := server.Keys()
+		if len(all) != 2 || !strings.Contains(string(all[1].Permissions), "orders-*") || all[1].Expires.IsZero() {
+			t.Fatalf("the cluster has %+v", all)
+		}
+		mine := credentialOf(t, all[1])
+		if !strings.Contains(string(delivered), mine.Field("encoded")) && !strings.Contains(string(delivered), mine.Field("api_key")) {
+			t.Errorf("%s isn't the new key", file)
+		}
+	}
+}
+
+// credentialOf is a key's credential.
+func credentialOf(t *testing.T, k elasticsearchtest.Key) rota.Credential {
+	t.Helper()
+	_, issuer := start(t, elasticsearch.Elasticsearch)
+	return issuer.Complete(rota.NewCredential(map[string]string{"id": k.ID, "api_key": k.Value}))
+}
