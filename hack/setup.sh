@@ -15,6 +15,7 @@ command -v redis-server >/dev/null 2>&1 || need redis-server
 command -v mariadbd >/dev/null 2>&1 || need mariadb-server
 command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || need openssh-server
 { command -v pgbouncer || [ -x /usr/sbin/pgbouncer ]; } >/dev/null 2>&1 || need pgbouncer
+[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || need rabbitmq-server
 command -v jq >/dev/null 2>&1 || need jq
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need python3-venv
 

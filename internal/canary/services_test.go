@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -23,8 +25,10 @@ connections:
   cache: {redis: {addresses: [%[4]s], username: rota, password: "${file:%[3]s/in/admin}"}}
   lab: {gitlab: {url: "%[5]s", token: "${file:%[3]s/in/lab}"}}
   api: {http: {url: "%[6]s", headers: {Authorization: "Bearer ${file:%[3]s/in/api}"}, allow_private: true}}
+  mq: {rabbitmq: {url: "%[10]s", amqp: "%[11]s", username: rota, password: "${file:%[3]s/in/admin}", send_passwords: %[8]t}}
   wrong-db: {mysql: {host: %[1]s, port: %[2]d, username: rota_admin, password: "${file:%[3]s/in/wrong}"}}
   wrong-cache: {redis: {addresses: [%[4]s], username: rota, password: "${file:%[3]s/in/wrong}"}}
+  wrong-mq: {rabbitmq: {url: "%[12]s", username: rota, password: "${file:%[3]s/in/wrong}"}}
   wrong-lab: {gitlab: {url: "%[5]s", token: "${file:%[3]s/in/wrong}"}}
   wrong-api: {http: {url: "%[9]s", headers: {Authorization: "Bearer ${file:%[3]s/in/wrong}"}, allow_private: true}}
   page: {command: {run: [%[3]s/in/spy.sh, page]}}
@@ -51,6 +55,11 @@ secrets:
     test: {redis_command: "GET carts:health"}
     targets: [{name: json, file: {path: %[3]s/targets/carts.json, format: json}}]
     reload: [{name: carts, command: {run: [%[3]s/in/spy.sh, carts, %[3]s/targets/carts.json]}}]
+  - name: queue
+    issuer: {connection: mq, rabbitmq_user: {user: queue}}
+    reload: [{name: carts, command: {run: [%[3]s/in/spy.sh, carts]}}]
+  - name: queues
+    issuer: {connection: mq, rabbitmq_alternating: {users: [queue_a, queue_b]}}
   - name: bot
     issuer: {connection: lab, gitlab_project_token: {project: shop/api, name: bot, scopes: [read_api], role: developer}}
     targets: [{name: settings, http_request: {connection: api, path: /settings/bot, body: '{"token": "{token}"}'}}]
@@ -69,6 +78,7 @@ secrets:
     targets: [{name: ci, gitlab_variables: {connection: lab, project: shop/api, variables: {API_KEY: key}}}]
   - {name: wrong-db, issuer: {connection: wrong-db, mysql_password: {user: orders2}}}
   - {name: wrong-cache, issuer: {connection: wrong-cache, redis_password: {user: carts2}}}
+  - {name: wrong-mq, issuer: {connection: wrong-mq, rabbitmq_user: {user: queue2}}}
   - {name: wrong-lab, issuer: {connection: wrong-lab, gitlab_trigger_token: {project: shop/api, name: other}}}
   - name: wrong-api
     issuer:
@@ -116,12 +126,12 @@ func (l *line) fail(what string) {
 	l.fails = what
 }
 
-// playServices plays the lives of what MariaDB, Redis, GitLab and an HTTP API issue,
-// which is handed to the latter two.
+// playServices plays the lives of what MariaDB, Redis, RabbitMQ, GitLab and an HTTP API
+// issue, which is handed to the latter two.
 func playServices(t *testing.T, l *ledger) {
 	db := testenv.MariaDB(t, testenv.MariaDBOptions{})
 	cache := testenv.Redis(t, testenv.RedisOptions{})
-	w := newWorld(t, l, "orders", "pair", "carts", "bot", "nightly", "key")
+	w := newWorld(t, l, "orders", "pair", "carts", "queue", "queues", "bot", "nightly", "key")
 	known := func(what, value string) string {
 		w.secret(what, value)
 		return value
@@ -139,6 +149,14 @@ func playServices(t *testing.T, l *ledger) {
 		"CREATE USER orders ACCOUNT LOCK", "CREATE USER pair_a ACCOUNT LOCK", "CREATE USER pair_b ACCOUNT LOCK", "CREATE USER orders2 ACCOUNT LOCK", "SET GLOBAL general_log = 1")
 	cache.Do(t, "acl", "setuser", "rota", "on", "+@all", "~*", ">"+admin)
 	cache.Do(t, "acl", "setuser", "carts", "on", "~carts:*", "+get")
+	rabbit := testenv.RabbitMQ(t, testenv.RabbitMQOptions{})
+	rabbit.Do(t, http.MethodPut, "/users/rota", map[string]any{"password": admin, "tags": "administrator"}, nil)
+	for _, name := range []string{"queue", "queue_a", "queue_b", "queue2"} {
+		rabbit.Do(t, http.MethodPut, "/users/"+name, map[string]any{"password_hash": "", "tags": ""}, nil)
+	}
+	management, err := url.Parse(rabbit.API)
+	w.must(err)
+	mq := &line{next: httputil.NewSingleHostReverseProxy(management), done: func(*http.Request) {}}
 	server := gitlabtest.New()
 	t.Cleanup(server.Close)
 	server.SetJobs("shop/api", gitlabtest.Job{Name: "deploy", Environment: "production"})
@@ -151,16 +169,17 @@ func playServices(t *testing.T, l *ledger) {
 	}}
 	api := &line{next: testenv.NewKeyAPI(apiAdmin, time.Now), done: func(*http.Request) {}}
 	var addresses []string
-	for _, one := range []*line{git, api} {
+	for _, one := range []*line{git, api, mq} {
 		listener := httptest.NewServer(one)
 		t.Cleanup(listener.Close)
 		addresses = append(addresses, listener.URL)
 	}
 	configure := func(query string, send bool) {
-		w.file("rota.yaml", fmt.Sprintf(servicesConfig, db.Host, db.Port, w.dir, cache.Addr, addresses[0], addresses[1], query, send, strings.Replace(addresses[1], "127.0.0.1", "localhost", 1)), 0o600)
+		w.file("rota.yaml", fmt.Sprintf(servicesConfig, db.Host, db.Port, w.dir, cache.Addr, addresses[0], addresses[1], query, send,
+			strings.Replace(addresses[1], "127.0.0.1", "localhost", 1), addresses[2], rabbit.AMQP, strings.Replace(addresses[2], "127.0.0.1", "localhost", 1)), 0o600)
 	}
 	configure("SELECT 1", false)
-	all := []string{"rotate", "orders", "pair", "carts", "bot", "nightly", "key"}
+	all := []string{"rotate", "orders", "pair", "carts", "queue", "queues", "bot", "nightly", "key"}
 
 	// Every kind of failure, and then the same with the cause gone.
 	w.step("013", "check")
@@ -182,6 +201,7 @@ func playServices(t *testing.T, l *ledger) {
 		{git, "/self", []string{"bot"}}, {git, "/triggers", []string{"nightly"}},
 		{api, "/settings/", []string{"orders", "bot"}}, {api, "/deploys", []string{"orders"}}, {api, "POST /keys", []string{"key"}},
 		{api, "GET /keys", []string{"key"}}, {api, "/me", []string{"key"}}, {api, "DELETE ", []string{"key"}},
+		{mq, "PUT /api/users", []string{"queue", "queues"}}, {mq, "GET /api/users", []string{"queue", "queues"}}, {mq, "/permissions", []string{"queues"}}, {mq, "/connections", []string{"queues"}},
 	} {
 		fault.at.fail(fault.what)
 		w.stepOnce("013", append([]string{"rotate"}, fault.secrets...)...)
@@ -193,9 +213,14 @@ func playServices(t *testing.T, l *ledger) {
 	w.step("013", "rotate", "orders")
 	configure("SELECT 1", false)
 	w.step("013", "rotate", "orders")
+	configure("SELECT 1", true)
+	w.step("013", "rotate", "queue", "queues")
+	configure("SELECT 1", false)
 	db.Exec(t, "REVOKE CREATE USER ON *.* FROM rota_admin")
 	cache.Do(t, "acl", "setuser", "rota", "-acl|setuser")
-	w.step("013", "rotate", "orders", "pair", "carts")
+	rabbit.Do(t, http.MethodPut, "/users/rota", map[string]any{"password": admin, "tags": "monitoring"}, nil)
+	w.step("013", "rotate", "orders", "pair", "carts", "queue", "queues")
+	rabbit.Do(t, http.MethodPut, "/users/rota", map[string]any{"password": admin, "tags": "administrator"}, nil)
 	db.Exec(t, "GRANT CREATE USER ON *.* TO rota_admin")
 	cache.Do(t, "acl", "setuser", "rota", "+acl|setuser")
 	for _, name := range all[1:] {
@@ -206,7 +231,7 @@ func playServices(t *testing.T, l *ledger) {
 		w.stepOnce("013", "deactivate", name)
 		w.stepOnce("013", "delete", name)
 	}
-	for _, name := range []string{"wrong-db", "wrong-cache", "wrong-lab", "wrong-api"} {
+	for _, name := range []string{"wrong-db", "wrong-cache", "wrong-mq", "wrong-lab", "wrong-api"} {
 		w.step("013", "rotate", name)
 		w.stepOnce("01", "check", name)
 	}
@@ -223,7 +248,8 @@ func playServices(t *testing.T, l *ledger) {
 		command := map[string][]any{"acl": {"acl", "log"}, "slowlog": {"slowlog", "get", "-1"}}[name]
 		w.wrote("Redis's "+name, fmt.Append(nil, cache.Do(t, command...)))
 	}
-	for name, one := range map[string]*line{"GitLab": git, "the API": api} {
+	w.wrote("RabbitMQ's log", rabbit.Logs(t))
+	for name, one := range map[string]*line{"GitLab": git, "the API": api, "RabbitMQ": mq} {
 		one.mu.Lock()
 		w.wrote("the addresses at "+name, one.seen.Bytes())
 		one.mu.Unlock()
@@ -231,6 +257,7 @@ func playServices(t *testing.T, l *ledger) {
 	for want, in := range map[string][]byte{
 		"ALTER USER": db.Logs(t), "/variables/DB_PASSWORD": git.seen.Bytes(), "/pipeline": git.seen.Bytes(), "/trigger/pipeline": git.seen.Bytes(),
 		"PUT /settings/orders": api.seen.Bytes(), "GET /deploys/last": api.seen.Bytes(), "/off": api.seen.Bytes(),
+		"PUT /api/users/queue_b": mq.seen.Bytes(), "invalid credentials": rabbit.Logs(t),
 	} {
 		if !bytes.Contains(in, []byte(want)) {
 			t.Errorf("nothing has %q: too little was tried", want)

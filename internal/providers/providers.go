@@ -15,6 +15,7 @@ import (
 	"github.com/rota-dev/rota/provider/manual"
 	"github.com/rota-dev/rota/provider/mysql"
 	"github.com/rota-dev/rota/provider/postgres"
+	"github.com/rota-dev/rota/provider/rabbitmq"
 	"github.com/rota-dev/rota/provider/random"
 	"github.com/rota-dev/rota/provider/redis"
 	"github.com/rota-dev/rota/provider/smtp"
@@ -34,6 +35,7 @@ func List() []provider.Provider {
 		random.Provider(),
 		redis.Provider(),
 		elasticsearch.Provider(),
+		rabbitmq.Provider(),
 		gitlab.Provider(),
 		github.Provider(),
 		ssh.Provider(),

@@ -1,0 +1,105 @@
+package rabbitmq
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// Config is a RabbitMQ server or cluster, and how Rota logs in to it.
+type Config struct {
+	// URL is the management API's, without /api: https://mq.internal:15671.
+	URL string
+	// Username and Password are an administrator's.
+	Username, Password string
+	// AMQP is where new passwords are tested, such as amqps://mq.internal. Without
+	// it they're tested over the management API, which few users may log in to.
+	AMQP string
+	// SendPasswords sends new passwords instead of their hashes, so that the
+	// server's credential validator sees them.
+	SendPasswords bool
+	// Certificates are the authorities to trust, and the client's own certificate.
+	Certificates provider.Certificates
+	// Timeout limits one request or login. Defaults to 10 s.
+	Timeout time.Duration
+}
+
+const defaultTimeout = 10 * time.Second
+
+// Connection is a RabbitMQ server or cluster. It's safe for concurrent use.
+type Connection struct {
+	name string
+	cfg  Config
+	api  string // the URL's, with /api
+	amqp *url.URL
+	tls  *tls.Config
+	http *http.Client
+}
+
+// New checks the settings and reads the certificates they name, without touching
+// the network.
+func New(name string, cfg Config) (*Connection, error) {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	c := &Connection{name: name, cfg: cfg}
+	u, err := place(cfg.URL, "https", "http")
+	if err != nil {
+		return nil, fmt.Errorf("%s: url: %w", c.system(), err)
+	}
+	c.api = strings.TrimSuffix(u.String(), "/") + "/api"
+	if cfg.AMQP != "" {
+		if c.amqp, err = place(cfg.AMQP, "amqps", "amqp"); err != nil {
+			return nil, fmt.Errorf("%s: amqp: %w", c.system(), err)
+		}
+		if c.amqp.Port() == "" {
+			c.amqp.Host = net.JoinHostPort(c.amqp.Hostname(), map[string]string{"amqps": "5671", "amqp": "5672"}[c.amqp.Scheme])
+		}
+	}
+	if c.tls, err = cfg.Certificates.TLS(); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.system(), err)
+	}
+	c.http = &http.Client{
+		Transport: &http.Transport{TLSClientConfig: c.tls.Clone(), MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10},
+		Timeout:   cfg.Timeout,
+		// A redirect would take the login along.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+// place reads an address that holds nothing but a place. The second scheme is the
+// one without TLS, which only HTTP refuses off loopback: it carries the
+// administrator's password.
+func place(text, scheme, plain string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != scheme && u.Scheme != plain:
+		return nil, rota.WithRemedies(errors.New("not an address"), rota.Configure("", scheme+"://mq.internal"))
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || scheme == "amqps" && strings.Trim(u.Path, "/") != "":
+		return nil, rota.WithRemedies(errors.New("holds more than a place"), rota.Configure("", "the address alone, with the login and the virtual host in keys of their own"))
+	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api"):
+		return nil, rota.WithRemedies(errors.New("holds the API's own /api"), rota.Configure("", u.Scheme+"://"+u.Host))
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return nil, rota.WithRemedies(errors.New("without TLS anyone on the network path can read the administrator's password"), rota.Configure("", "https://"+u.Hostname()+":15671"))
+	}
+	return u, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// Close ends idle connections.
+func (c *Connection) Close() { c.http.CloseIdleConnections() }
+
+func (c *Connection) system() string { return "rabbitmq " + c.name }

@@ -1,0 +1,210 @@
+package rabbitmq
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
+)
+
+func TestWhatStandsInTheWayIsNamed(t *testing.T) {
+	s := shared.Get(t)
+	good := admin(t, s)
+	name := app(t, s)
+	cred := rotate(t, one(t, connect(t, good), name))
+	changed := func(change func(*Config)) *single {
+		cfg := good
+		change(&cfg)
+		return one(t, connect(t, cfg), name)
+	}
+	set := func(ctx context.Context, u *single) error {
+		c, err := u.Create(t.Context(), rota.CreateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Set(ctx, rota.SetRequest{Credential: c})
+	}
+	hang, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = hang.Close() })
+	t.Run("a wrong password", func(t *testing.T) {
+		u := changed(func(cfg *Config) { cfg.Password = "wr0ng-canary" })
+		wantError(t, set(t.Context(), u), rota.ClassStop, nil, "Login failed", "username and password of connection mq")
+		if f := finding(t, u, "log in to"); f.OK || len(f.Remedies) == 0 {
+			t.Errorf("check says %+v", f)
+		}
+	})
+	t.Run("no administrator", func(t *testing.T) {
+		s.Do(t, http.MethodPut, "/users/viewer", map[string]any{"password": adminPassword, "tags": "monitoring"}, nil)
+		u := changed(func(cfg *Config) { cfg.Username = "viewer" })
+		wantError(t, set(t.Context(), u), rota.ClassStop, nil, "Not administrator user", "rabbitmqctl set_user_tags viewer administrator")
+		if f := finding(t, u, "may change other users"); f.OK || len(f.Remedies) == 0 {
+			t.Errorf("check says %+v", f)
+		}
+	})
+	t.Run("no server", func(t *testing.T) {
+		wantError(t, set(t.Context(), changed(func(cfg *Config) { cfg.URL = "http://127.0.0.1:1" })), rota.ClassWait, nil, "refused", "check url of connection mq")
+		u := changed(func(cfg *Config) { cfg.AMQP = "amqp://127.0.0.1:1" })
+		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassWait, nil, "refused", "check amqp of connection mq")
+	})
+	t.Run("a server that hangs", func(t *testing.T) {
+		u := changed(func(cfg *Config) { cfg.URL, cfg.AMQP = "http://"+hang.Addr().String(), "amqp://"+hang.Addr().String() })
+		wantError(t, set(soon(t, 100*time.Millisecond), u), rota.ClassWait, context.DeadlineExceeded, "no response in time", "url")
+		wantError(t, u.Test(soon(t, 100*time.Millisecond), rota.TestRequest{Credential: cred}), rota.ClassWait, context.DeadlineExceeded, "no response in time", "amqp")
+		u = changed(func(cfg *Config) {
+			cfg.URL, cfg.AMQP, cfg.Timeout = "http://"+hang.Addr().String(), "amqp://"+hang.Addr().String(), 100*time.Millisecond
+		})
+		wantError(t, set(t.Context(), u), rota.ClassWait, context.DeadlineExceeded, "no response in time", "timeout")
+		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassWait, context.DeadlineExceeded, "no response in time")
+	})
+	t.Run("not the management API", func(t *testing.T) {
+		for what, answer := range map[string]http.HandlerFunc{
+			"a page":    func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+			"not found": http.NotFound,
+			"a redirect": func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "https://elsewhere.test", http.StatusFound)
+			},
+		} {
+			other := httptest.NewServer(answer)
+			defer other.Close()
+			err := set(t.Context(), changed(func(cfg *Config) { cfg.URL = other.URL }))
+			t.Log(what, err)
+			wantError(t, err, rota.ClassStop, nil, "correct the url of connection mq")
+		}
+	})
+	t.Run("not AMQP", func(t *testing.T) {
+		other, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = other.Close() }()
+		go func() {
+			for conn, err := other.Accept(); err == nil; conn, err = other.Accept() {
+				_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n")
+				_ = conn.Close()
+			}
+		}()
+		u := changed(func(cfg *Config) { cfg.AMQP = "amqp://" + other.Addr().String() })
+		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassWait, nil, "amqp of connection mq")
+	})
+	t.Run("a user without a tag, over the management API", func(t *testing.T) {
+		u := changed(func(cfg *Config) { cfg.AMQP = "" })
+		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, "may not log in to the management API", "amqps://mq.internal")
+		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: with(cred, rota.FieldPassword, "something-else")}), rota.ClassWait, rota.ErrRefused)
+		if f := finding(t, u, "for its password"); f.OK || len(f.Remedies) == 0 {
+			t.Errorf("check says %+v", f)
+		}
+	})
+	t.Run("an empty password", func(t *testing.T) {
+		u := one(t, connect(t, good), name)
+		empty := with(cred, rota.FieldPassword, "")
+		wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: empty}), rota.ClassRegenerate, nil)
+		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: empty}), rota.ClassStop, nil)
+	})
+	t.Run("names", func(t *testing.T) {
+		c := connect(t, good)
+		for _, bad := range []string{"", "rota"} {
+			if _, err := c.User(UserConfig{User: bad}); err == nil {
+				t.Errorf("user %q is taken", bad)
+			}
+		}
+		if _, err := c.Alternating(AlternatingConfig{Users: [2]string{"a", "a"}}); err == nil {
+			t.Error("one user is a pair")
+		}
+	})
+}
+
+func TestAddressesHoldAPlaceAndNoMore(t *testing.T) {
+	for _, bad := range []string{"", "mq.internal", "http://mq.internal:15672", "https://u:p@mq.internal", "https://mq.internal/api/", "https://mq.internal/?a=b", "amqp://mq.internal"} {
+		if _, err := New("mq", Config{URL: bad}); err == nil {
+			t.Errorf("url %q is taken", bad)
+		}
+	}
+	for _, bad := range []string{"mq.internal", "amqps://u:p@mq.internal", "amqps://mq.internal/shop", "https://mq.internal"} {
+		if _, err := New("mq", Config{URL: "https://mq.internal", AMQP: bad}); err == nil {
+			t.Errorf("amqp %q is taken", bad)
+		}
+	}
+	c, err := New("mq", Config{URL: "https://mq.internal/rabbit/", AMQP: "amqps://mq.internal"})
+	if err != nil || c.api != "https://mq.internal/rabbit/api" || c.amqp.Host != "mq.internal:5671" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// certificate makes a certificate for 127.0.0.1 that is its own authority.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mq.test"}, IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, own.Public(), own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "crt"), filepath.Join(dir, "key")
+	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+func TestTheServersCertificateIsChecked(t *testing.T) {
+	cert, key := certificate(t)
+	other, _ := certificate(t)
+	s := testenv.RabbitMQ(t, testenv.RabbitMQOptions{CertFile: cert, KeyFile: key})
+	good := admin(t, s)
+	good.Certificates.CA = cert
+	name := app(t, s)
+	cred := rotate(t, one(t, connect(t, good), name))
+	for _, test := range []struct{ name, host, ca, refused string }{
+		{"another authority", "127.0.0.1", other, "certificate"},
+		{"the system's authorities", "127.0.0.1", "", "unknown authority"},
+		{"a host that the certificate isn't for", "localhost", cert, "localhost"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cfg := good
+			cfg.Certificates.CA = test.ca
+			cfg.URL, cfg.AMQP = strings.Replace(cfg.URL, "127.0.0.1", test.host, 1), strings.Replace(cfg.AMQP, "127.0.0.1", test.host, 1)
+			u := one(t, connect(t, cfg), name)
+			wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: cred}), rota.ClassStop, nil, test.refused, "tls_ca")
+			wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, test.refused, "tls_ca")
+		})
+	}
+	t.Run("a server without TLS", func(t *testing.T) {
+		plain := shared.Get(t)
+		cfg := admin(t, plain)
+		cfg.URL, cfg.AMQP, cfg.Timeout = strings.Replace(cfg.URL, "http", "https", 1), strings.Replace(cfg.AMQP, "amqp", "amqps", 1), 2*time.Second
+		u := one(t, connect(t, cfg), name)
+		wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: cred}), rota.ClassStop, nil, "doesn't speak TLS")
+		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, "doesn't speak TLS")
+	})
+}
