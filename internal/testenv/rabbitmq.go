@@ -154,7 +154,7 @@ func (s *RabbitMQServer) launch(o RabbitMQOptions) error {
 		}
 	}
 	in := func(name string) string { return filepath.Join(s.dir, name) }
-	return s.child.start(launch{
+	return s.start(launch{
 		Name: "RabbitMQ", Program: "env", Log: in("output"), Stop: "TERM", Owner: s.owner, Ready: s.ready,
 		Args: []string{
 			"HOME=" + s.dir, "RUNNING_UNDER_SYSTEMD=1", // it's not, but this makes the script's process the server's
