@@ -16,6 +16,7 @@ command -v mariadbd >/dev/null 2>&1 || need mariadb-server
 command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || need openssh-server
 { command -v pgbouncer || [ -x /usr/sbin/pgbouncer ]; } >/dev/null 2>&1 || need pgbouncer
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || need rabbitmq-server
+{ command -v slapd || [ -x /usr/sbin/slapd ]; } >/dev/null 2>&1 || need slapd
 command -v jq >/dev/null 2>&1 || need jq
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || need python3-venv
 

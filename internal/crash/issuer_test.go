@@ -14,7 +14,6 @@ type issuer interface {
 	rota.Lister
 	rota.UseReporter
 	rota.Teller
-	rota.Namer
 	rota.Completer
 }
 
@@ -30,8 +29,12 @@ type calls struct {
 func (c *calls) connect(p *process, s *rotation.Secret) error {
 	wrapped := &wrappedIssuer{c, p}
 	s.Issuer = wrapped
-	if off, ok := c.inner.(rota.Deactivator); ok {
-		s.Issuer = &wrappedDeactivator{wrapped, off}
+	if namer, ok := c.inner.(rota.Namer); ok {
+		named := &wrappedNamer{wrapped, namer}
+		s.Issuer = named
+		if off, ok := c.inner.(rota.Deactivator); ok {
+			s.Issuer = &wrappedDeactivator{named, off}
+		}
 	}
 	return nil
 }
@@ -44,8 +47,6 @@ type wrappedIssuer struct {
 
 func (i *wrappedIssuer) Traits() rota.Traits                   { return i.inner.Traits() }
 func (i *wrappedIssuer) CredentialID(c rota.Credential) string { return i.inner.CredentialID(c) }
-
-func (i *wrappedIssuer) Names() []string { return i.inner.Names() }
 
 func (i *wrappedIssuer) Complete(c rota.Credential) rota.Credential { return i.inner.Complete(c) }
 
@@ -110,9 +111,17 @@ func (i *wrappedIssuer) InForce(ctx context.Context, c rota.Credential) (inForce
 	return inForce, known, err
 }
 
-// wrappedDeactivator is a wrappedIssuer that can deactivate credentials.
-type wrappedDeactivator struct {
+// wrappedNamer is a wrappedIssuer whose credentials have fixed names.
+type wrappedNamer struct {
 	*wrappedIssuer
+	namer rota.Namer
+}
+
+func (i *wrappedNamer) Names() []string { return i.namer.Names() }
+
+// wrappedDeactivator is a wrappedNamer that can deactivate credentials.
+type wrappedDeactivator struct {
+	*wrappedNamer
 	off rota.Deactivator
 }
 

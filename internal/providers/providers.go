@@ -12,6 +12,7 @@ import (
 	"github.com/rota-dev/rota/provider/github"
 	"github.com/rota-dev/rota/provider/gitlab"
 	"github.com/rota-dev/rota/provider/http"
+	"github.com/rota-dev/rota/provider/ldap"
 	"github.com/rota-dev/rota/provider/manual"
 	"github.com/rota-dev/rota/provider/mysql"
 	"github.com/rota-dev/rota/provider/postgres"
@@ -36,6 +37,7 @@ func List() []provider.Provider {
 		redis.Provider(),
 		elasticsearch.Provider(),
 		rabbitmq.Provider(),
+		ldap.Provider(),
 		gitlab.Provider(),
 		github.Provider(),
 		ssh.Provider(),

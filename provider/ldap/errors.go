@@ -1,0 +1,134 @@
+package ldap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// stop is an error that only a person can end.
+func (c *Connection) stop(op string, err error, remedies []rota.Remedy) error {
+	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassStop, Err: err, Remedies: remedies}
+}
+
+// code is the result that the server answered with.
+func code(err error) uint16 {
+	if e, ok := errors.AsType[*ldap.Error](err); ok {
+		return e.ResultCode
+	}
+	return 0
+}
+
+// failed turns an error into a classified one whose text contains no secret.
+func (c *Connection) failed(ctx context.Context, op string, err error, used ...rota.Credential) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*rota.Error](err); ok {
+		return err
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	class, sentinel, remedies := c.classify(err)
+	own := rota.NewCredential(map[string]string{rota.FieldPassword: c.cfg.Password})
+	text := rota.Sanitize(errors.New(describe(err)), append(slices.Clone(used), own)...).Error()
+	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: class, Remedies: remedies,
+		Err: provider.Opaque(rota.Brief(rota.OneLine(text)), err, sentinel)}
+}
+
+// startTLS begins the text of an error of StartTLS.
+const startTLS = "StartTLS: "
+
+// describe is what happened, in words.
+func describe(err error) string {
+	e, ok := errors.AsType[*ldap.Error](err)
+	switch {
+	case provider.TimedOut(err):
+		return "no response in time"
+	case !ok:
+		return err.Error()
+	case e.ResultCode == ldap.ErrorNetwork || e.ResultCode >= ldap.ErrorFilterCompile && e.ResultCode <= ldap.ErrorMalformedPacket:
+		return "it can't be reached: " + e.Err.Error()
+	}
+	text := ""
+	if strings.HasPrefix(err.Error(), startTLS) {
+		text = startTLS
+	}
+	text += fmt.Sprintf("it answered %s (%d)", ldap.LDAPResultCodeMap[e.ResultCode], e.ResultCode)
+	if e.Err != nil && e.Err.Error() != "" {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// classify says what can be done about an error of Rota's own session, or of a login
+// that failed for another reason than its password.
+func (c *Connection) classify(err error) (rota.Class, error, []rota.Remedy) {
+	text := err.Error()
+	_, login := errors.AsType[*ownLogin](err)
+	switch n := code(err); {
+	case provider.Untrusted(err), strings.Contains(text, "failed to verify certificate"): // StartTLS gives the text alone
+		return rota.ClassStop, nil, rota.Outside("tls_ca with the authority of the server's certificate, and the host that it is made for")
+	case provider.Plaintext(err), strings.Contains(text, "does not look like a TLS handshake"):
+		return rota.ClassStop, nil, rota.Outside("ldap:// in url of connection " + c.name + ", for StartTLS, or the port of ldaps")
+	case strings.HasPrefix(text, startTLS) && n != ldap.ErrorNetwork:
+		return rota.ClassStop, nil, rota.Outside("set up TLS at the server, or ldaps:// in url of connection " + c.name)
+	case provider.TimedOut(err):
+		return rota.ClassWait, nil, rota.Outside("check url of connection " + c.name + ", see why the server is slow, or set a longer timeout")
+	case errors.Is(err, context.Canceled):
+		return rota.ClassWait, nil, nil
+	case n == 0 || n >= ldap.ErrorNetwork && n < 300:
+		return rota.ClassWait, nil, rota.Outside("check url of connection " + c.name + ", that the server runs there, and that no firewall is on the way")
+	case n == ldap.LDAPResultInvalidCredentials:
+		return rota.ClassStop, nil, rota.Outside("check bind_dn and password of connection " + c.name)
+	case n == ldap.LDAPResultInsufficientAccessRights:
+		return rota.ClassStop, nil, rota.Outside(`access to attrs=userPassword by dn.exact="` + c.cfg.BindDN + `" write`)
+	case n == ldap.LDAPResultNoSuchObject && !login:
+		return rota.ClassStop, rota.ErrNotFound, rota.Outside("the entry's new dn in rota.yaml, if it was moved; and let " + c.cfg.BindDN + " read it")
+	case n == ldap.LDAPResultReferral:
+		return rota.ClassStop, nil, rota.Outside("the address of the server that accepts changes, in url of connection " + c.name + referrals(err))
+	case n == ldap.LDAPResultConfidentialityRequired, n == ldap.LDAPResultStrongAuthRequired:
+		return rota.ClassStop, nil, rota.Outside("start_tls: true, or ldaps:// in url of connection " + c.name)
+	case n == ldap.LDAPResultConstraintViolation && strings.Contains(text, "too young"):
+		return rota.ClassWait, nil, rota.Outside("a shorter pwdMinAge in the entry's password policy")
+	case n == ldap.LDAPResultConstraintViolation && strings.Contains(text, "only allows one password"):
+		return rota.ClassStop, nil, rota.Configure("passwords", "passwords: 1")
+	case n == ldap.LDAPResultConstraintViolation:
+		return rota.ClassRegenerate, nil, rota.Outside("length, alphabet and exclude that satisfy the entry's password policy; or no hash in rota.yaml, so that the server sees the password")
+	case n == ldap.LDAPResultUnwillingToPerform && strings.Contains(text, "restrict"), n == ldap.LDAPResultAttributeOrValueExists,
+		n == ldap.LDAPResultBusy, n == ldap.LDAPResultUnavailable, n == ldap.LDAPResultTimeLimitExceeded, n == ldap.LDAPResultOther:
+		return rota.ClassWait, nil, rota.Outside("see the server's log")
+	}
+	return rota.ClassStop, nil, rota.Outside("see the server's log")
+}
+
+// referrals are the servers that a referral names, for a remedy.
+func referrals(err error) string {
+	e, _ := errors.AsType[*ldap.Error](err)
+	if e == nil || e.Packet == nil || len(e.Packet.Children) < 2 {
+		return ""
+	}
+	var all []string
+	for _, part := range e.Packet.Children[1].Children {
+		if part.ClassType != ber.ClassContext || part.Tag != 3 {
+			continue
+		}
+		for _, uri := range part.Children {
+			place, _, _ := strings.Cut(uri.Data.String(), "?")
+			all = append(all, place)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return ": it refers to " + strings.Join(all, ", ")
+}
