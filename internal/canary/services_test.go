@@ -26,6 +26,8 @@ connections:
   lab: {gitlab: {url: "%[5]s", token: "${file:%[3]s/in/lab}"}}
   api: {http: {url: "%[6]s", headers: {Authorization: "Bearer ${file:%[3]s/in/api}"}, allow_private: true}}
   mq: {rabbitmq: {url: "%[10]s", amqp: "%[11]s", username: rota, password: "${file:%[3]s/in/admin}", send_passwords: %[8]t}}
+  directory: {ldap: {url: "%[13]s", bind_dn: "cn=rota,dc=example,dc=com", password: "${file:%[3]s/in/admin}"}}
+  wrong-directory: {ldap: {url: "%[14]s", bind_dn: "cn=rota,dc=example,dc=com", password: "${file:%[3]s/in/wrong}"}}
   wrong-db: {mysql: {host: %[1]s, port: %[2]d, username: rota_admin, password: "${file:%[3]s/in/wrong}"}}
   wrong-cache: {redis: {addresses: [%[4]s], username: rota, password: "${file:%[3]s/in/wrong}"}}
   wrong-mq: {rabbitmq: {url: "%[12]s", username: rota, password: "${file:%[3]s/in/wrong}"}}
@@ -60,6 +62,11 @@ secrets:
     reload: [{name: carts, command: {run: [%[3]s/in/spy.sh, carts]}}]
   - name: queues
     issuer: {connection: mq, rabbitmq_alternating: {users: [queue_a, queue_b]}}
+  - name: entry
+    issuer: {connection: directory, ldap_password: {dn: "cn=entry,ou=apps,dc=example,dc=com"}}
+    reload: [{name: carts, command: {run: [%[3]s/in/spy.sh, carts]}}]
+  - name: entries
+    issuer: {connection: directory, ldap_password: {dn: "cn=entries,ou=apps,dc=example,dc=com", passwords: 2}}
   - name: bot
     issuer: {connection: lab, gitlab_project_token: {project: shop/api, name: bot, scopes: [read_api], role: developer}}
     targets: [{name: settings, http_request: {connection: api, path: /settings/bot, body: '{"token": "{token}"}'}}]
@@ -79,6 +86,7 @@ secrets:
   - {name: wrong-db, issuer: {connection: wrong-db, mysql_password: {user: orders2}}}
   - {name: wrong-cache, issuer: {connection: wrong-cache, redis_password: {user: carts2}}}
   - {name: wrong-mq, issuer: {connection: wrong-mq, rabbitmq_user: {user: queue2}}}
+  - {name: wrong-directory, issuer: {connection: wrong-directory, ldap_password: {dn: "cn=entry2,ou=apps,dc=example,dc=com"}}}
   - {name: wrong-lab, issuer: {connection: wrong-lab, gitlab_trigger_token: {project: shop/api, name: other}}}
   - name: wrong-api
     issuer:
@@ -126,12 +134,12 @@ func (l *line) fail(what string) {
 	l.fails = what
 }
 
-// playServices plays the lives of what MariaDB, Redis, RabbitMQ, GitLab and an HTTP API
-// issue, which is handed to the latter two.
+// playServices plays the lives of what MariaDB, Redis, RabbitMQ, LDAP, GitLab and an HTTP
+// API issue, which is handed to the latter two.
 func playServices(t *testing.T, l *ledger) {
 	db := testenv.MariaDB(t, testenv.MariaDBOptions{})
 	cache := testenv.Redis(t, testenv.RedisOptions{})
-	w := newWorld(t, l, "orders", "pair", "carts", "queue", "queues", "bot", "nightly", "key")
+	w := newWorld(t, l, "orders", "pair", "carts", "queue", "queues", "entry", "entries", "bot", "nightly", "key")
 	known := func(what, value string) string {
 		w.secret(what, value)
 		return value
@@ -153,6 +161,11 @@ func playServices(t *testing.T, l *ledger) {
 	rabbit.Do(t, http.MethodPut, "/users/rota", map[string]any{"password": admin, "tags": "administrator"}, nil)
 	for _, name := range []string{"queue", "queue_a", "queue_b", "queue2"} {
 		rabbit.Do(t, http.MethodPut, "/users/"+name, map[string]any{"password_hash": "", "tags": ""}, nil)
+	}
+	slapd := testenv.StartSlapd(t, testenv.SlapdOptions{Modules: []string{"ppolicy"}, Lines: "overlay ppolicy\nppolicy_default cn=policy,dc=example,dc=com\n"})
+	slapd.AddAccount(t, "cn=rota,dc=example,dc=com", admin)
+	for _, name := range []string{"entry", "entries", "entry2"} {
+		slapd.AddAccount(t, "cn="+name+",ou=apps,dc=example,dc=com", "")
 	}
 	management, err := url.Parse(rabbit.API)
 	w.must(err)
@@ -176,10 +189,11 @@ func playServices(t *testing.T, l *ledger) {
 	}
 	configure := func(query string, send bool) {
 		w.file("rota.yaml", fmt.Sprintf(servicesConfig, db.Host, db.Port, w.dir, cache.Addr, addresses[0], addresses[1], query, send,
-			strings.Replace(addresses[1], "127.0.0.1", "localhost", 1), addresses[2], rabbit.AMQP, strings.Replace(addresses[2], "127.0.0.1", "localhost", 1)), 0o600)
+			strings.Replace(addresses[1], "127.0.0.1", "localhost", 1), addresses[2], rabbit.AMQP, strings.Replace(addresses[2], "127.0.0.1", "localhost", 1),
+			slapd.URL, strings.Replace(slapd.URL, "127.0.0.1", "localhost", 1)), 0o600)
 	}
 	configure("SELECT 1", false)
-	all := []string{"rotate", "orders", "pair", "carts", "queue", "queues", "bot", "nightly", "key"}
+	all := []string{"rotate", "orders", "pair", "carts", "queue", "queues", "entry", "entries", "bot", "nightly", "key"}
 
 	// Every kind of failure, and then the same with the cause gone.
 	w.step("013", "check")
@@ -220,6 +234,9 @@ func playServices(t *testing.T, l *ledger) {
 	cache.Do(t, "acl", "setuser", "rota", "-acl|setuser")
 	rabbit.Do(t, http.MethodPut, "/users/rota", map[string]any{"password": admin, "tags": "monitoring"}, nil)
 	w.step("013", "rotate", "orders", "pair", "carts", "queue", "queues")
+	slapd.Set(t, "cn=rota,dc=example,dc=com", "userPassword", "another-canary")
+	w.step("013", "rotate", "entry", "entries")
+	slapd.Set(t, "cn=rota,dc=example,dc=com", "userPassword", admin)
 	rabbit.Do(t, http.MethodPut, "/users/rota", map[string]any{"password": admin, "tags": "administrator"}, nil)
 	db.Exec(t, "GRANT CREATE USER ON *.* TO rota_admin")
 	cache.Do(t, "acl", "setuser", "rota", "+acl|setuser")
@@ -231,7 +248,7 @@ func playServices(t *testing.T, l *ledger) {
 		w.stepOnce("013", "deactivate", name)
 		w.stepOnce("013", "delete", name)
 	}
-	for _, name := range []string{"wrong-db", "wrong-cache", "wrong-mq", "wrong-lab", "wrong-api"} {
+	for _, name := range []string{"wrong-db", "wrong-cache", "wrong-mq", "wrong-directory", "wrong-lab", "wrong-api"} {
 		w.step("013", "rotate", name)
 		w.stepOnce("01", "check", name)
 	}
@@ -249,6 +266,9 @@ func playServices(t *testing.T, l *ledger) {
 		w.wrote("Redis's "+name, fmt.Append(nil, cache.Do(t, command...)))
 	}
 	w.wrote("RabbitMQ's log", rabbit.Logs(t))
+	operations, err := os.ReadFile(slapd.LogFile())
+	w.must(err)
+	w.wrote("OpenLDAP's log", operations)
 	for name, one := range map[string]*line{"GitLab": git, "the API": api, "RabbitMQ": mq} {
 		one.mu.Lock()
 		w.wrote("the addresses at "+name, one.seen.Bytes())
@@ -257,7 +277,7 @@ func playServices(t *testing.T, l *ledger) {
 	for want, in := range map[string][]byte{
 		"ALTER USER": db.Logs(t), "/variables/DB_PASSWORD": git.seen.Bytes(), "/pipeline": git.seen.Bytes(), "/trigger/pipeline": git.seen.Bytes(),
 		"PUT /settings/orders": api.seen.Bytes(), "GET /deploys/last": api.seen.Bytes(), "/off": api.seen.Bytes(),
-		"PUT /api/users/queue_b": mq.seen.Bytes(), "invalid credentials": rabbit.Logs(t),
+		"PUT /api/users/queue_b": mq.seen.Bytes(), "invalid credentials": rabbit.Logs(t), "PASSMOD": operations, "MOD attr=userPassword": operations,
 	} {
 		if !bytes.Contains(in, []byte(want)) {
 			t.Errorf("nothing has %q: too little was tried", want)

@@ -146,8 +146,16 @@ func (s *Slapd) Add(t testing.TB, dn string, attributes map[string]string) {
 	s.Do(t, func(conn *ldap.Conn) error { return conn.Add(r) })
 }
 
-// Set replaces an attribute's values. The server's own checks of that are left out, as
-// for replication, where an attribute takes that.
+// AddAccount adds an entry below a cn that can log in; "" for no password yet.
+func (s *Slapd) AddAccount(t testing.TB, dn, password string) {
+	t.Helper()
+	s.Add(t, dn, map[string]string{"objectClass": "person", "sn": "application"})
+	if password != "" {
+		s.Set(t, dn, "userPassword", password)
+	}
+}
+
+// Set replaces an attribute's values.
 func (s *Slapd) Set(t testing.TB, dn, name string, values ...string) {
 	t.Helper()
 	r := ldap.NewModifyRequest(dn, nil)
