@@ -5,8 +5,6 @@ package testenv
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,7 +21,7 @@ import (
 
 // RabbitMQOptions configure a test's RabbitMQ. The zero value is ready to use.
 type RabbitMQOptions struct {
-	// CertFile and KeyFile, if set, make the server use TLS, on its only ports.
+	// CertFile and KeyFile, if set, make the server listen with TLS, too.
 	CertFile, KeyFile string
 	// Lines are added to rabbitmq.conf.
 	Lines string
@@ -32,13 +30,13 @@ type RabbitMQOptions struct {
 // RabbitMQServer is a private RabbitMQ on 127.0.0.1. Its administrator is guest, with a
 // password that's long enough for every validator.
 type RabbitMQServer struct {
-	API  string // the management plugin's address: http://127.0.0.1:1234
-	AMQP string // amqp://127.0.0.1:1234
+	API, AMQP string // http://127.0.0.1:1234 of the management plugin, amqp://127.0.0.1:1235
+	// The same with TLS; "" without a certificate.
+	APIS, AMQPS string
 
 	child
 	dir   string
 	owner *syscall.Credential
-	http  *http.Client
 }
 
 const rabbitmqGuest = "guest-of-this-test-alone"
@@ -93,7 +91,7 @@ func RabbitMQ(t testing.TB, o RabbitMQOptions) *RabbitMQServer {
 }
 
 func startRabbitMQ(o RabbitMQOptions) (*RabbitMQServer, error) {
-	s := &RabbitMQServer{http: &http.Client{}}
+	s := &RabbitMQServer{}
 	var err error
 	if s.owner, err = postgresOwner(); err != nil {
 		return nil, err
@@ -109,7 +107,7 @@ func startRabbitMQ(o RabbitMQOptions) (*RabbitMQServer, error) {
 }
 
 func (s *RabbitMQServer) launch(o RabbitMQOptions) error {
-	var ports [4]int
+	var ports [6]int
 	for i := range ports {
 		port, err := freePort()
 		if err != nil {
@@ -117,32 +115,23 @@ func (s *RabbitMQServer) launch(o RabbitMQOptions) error {
 		}
 		ports[i] = port
 	}
-	scheme, listeners := "", "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = %[2]d\nlisteners.tcp.1 = 127.0.0.1:%[1]d\n"
+	in := func(name string) string { return filepath.Join(s.dir, name) }
+	s.AMQP, s.API = fmt.Sprintf("amqp://127.0.0.1:%d", ports[0]), fmt.Sprintf("http://127.0.0.1:%d", ports[1])
+	config := fmt.Sprintf("log.console = false\ndefault_pass = %s\nlisteners.tcp.1 = 127.0.0.1:%d\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = %d\n", rabbitmqGuest, ports[0], ports[1])
+	files := map[string]string{"plugins": "[rabbitmq_management]."}
 	if o.CertFile != "" {
-		scheme = "s"
-		listeners = "listeners.tcp = none\nlisteners.ssl.1 = 127.0.0.1:%[1]d\nssl_options.certfile = %[3]s\nssl_options.keyfile = %[4]s\n" +
-			"management.ssl.ip = 127.0.0.1\nmanagement.ssl.port = %[2]d\nmanagement.ssl.certfile = %[3]s\nmanagement.ssl.keyfile = %[4]s\n"
-		listeners = fmt.Sprintf(listeners, ports[0], ports[1], filepath.Join(s.dir, "cert"), filepath.Join(s.dir, "key"))
-	} else {
-		listeners = fmt.Sprintf(listeners, ports[0], ports[1])
-	}
-	s.AMQP, s.API = fmt.Sprintf("amqp%s://127.0.0.1:%d", scheme, ports[0]), fmt.Sprintf("http%s://127.0.0.1:%d", scheme, ports[1])
-	files := map[string]string{"plugins": "[rabbitmq_management].", "rabbitmq.conf": "log.console = false\ndefault_pass = " + rabbitmqGuest + "\n" + listeners + o.Lines}
-	for name, from := range map[string]string{"cert": o.CertFile, "key": o.KeyFile} {
-		if from == "" {
-			continue
-		}
-		text, err := os.ReadFile(from)
-		if err != nil {
-			return err
-		}
-		files[name] = string(text)
-		if name == "cert" { // its own authority
-			roots := x509.NewCertPool()
-			roots.AppendCertsFromPEM(text)
-			s.http.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+		s.AMQPS, s.APIS = fmt.Sprintf("amqps://127.0.0.1:%d", ports[4]), fmt.Sprintf("https://127.0.0.1:%d", ports[5])
+		config += fmt.Sprintf("listeners.ssl.1 = 127.0.0.1:%[1]d\nssl_options.certfile = %[3]s\nssl_options.keyfile = %[4]s\n"+
+			"management.ssl.ip = 127.0.0.1\nmanagement.ssl.port = %[2]d\nmanagement.ssl.certfile = %[3]s\nmanagement.ssl.keyfile = %[4]s\n", ports[4], ports[5], in("cert"), in("key"))
+		for name, from := range map[string]string{"cert": o.CertFile, "key": o.KeyFile} {
+			text, err := os.ReadFile(from)
+			if err != nil {
+				return err
+			}
+			files[name] = string(text)
 		}
 	}
+	files["rabbitmq.conf"] = config + o.Lines
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 			return err
@@ -153,7 +142,6 @@ func (s *RabbitMQServer) launch(o RabbitMQOptions) error {
 			return err
 		}
 	}
-	in := func(name string) string { return filepath.Join(s.dir, name) }
 	return s.start(launch{
 		Name: "RabbitMQ", Program: "env", Log: in("output"), Stop: "TERM", Owner: s.owner, Ready: s.ready,
 		Args: []string{
@@ -204,7 +192,7 @@ func (s *RabbitMQServer) request(ctx context.Context, method, path string, body,
 	}
 	r.SetBasicAuth("guest", rabbitmqGuest)
 	r.Header.Set("Content-Type", "application/json")
-	resp, err := s.http.Do(r)
+	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func TestIssuersKeepTheContract(t *testing.T) {
-	s := shared.Get(t)
+	s := Shared.Get(t)
 	makers := map[string]func(t *testing.T, c *Connection) rota.Issuer{
 		"one user": func(t *testing.T, c *Connection) rota.Issuer { return one(t, c, app(t, s)) },
 		"a pair":   func(t *testing.T, c *Connection) rota.Issuer { return pair(t, c, app(t, s), app(t, s)) },
@@ -41,7 +41,7 @@ func TestIssuersKeepTheContract(t *testing.T) {
 }
 
 func TestWhatTheValidatorRejectsIsRegenerated(t *testing.T) {
-	s := validating.Get(t)
+	s := Shared.Get(t)
 	providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {
 		cfg := admin(t, s)
 		cfg.SendPasswords = true

@@ -20,11 +20,10 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/testenv"
 )
 
 func TestWhatStandsInTheWayIsNamed(t *testing.T) {
-	s := shared.Get(t)
+	s := Shared.Get(t)
 	good := admin(t, s)
 	name := app(t, s)
 	cred := rotate(t, one(t, connect(t, good), name))
@@ -150,39 +149,38 @@ func TestAddressesHoldAPlaceAndNoMore(t *testing.T) {
 }
 
 // certificate makes a certificate for 127.0.0.1 that is its own authority.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
+func certificate(dir string) (cert, key string, err error) {
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mq.test"}, IsCA: true, BasicConstraintsValid: true,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, own.Public(), own)
 	if err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
 	secret, err := x509.MarshalPKCS8PrivateKey(own)
 	if err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
-	dir := t.TempDir()
 	cert, key = filepath.Join(dir, "crt"), filepath.Join(dir, "key")
-	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		return "", "", err
 	}
-	return cert, key
+	return cert, key, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600)
 }
 
 func TestTheServersCertificateIsChecked(t *testing.T) {
-	cert, key := certificate(t)
-	other, _ := certificate(t)
-	s := testenv.RabbitMQ(t, testenv.RabbitMQOptions{CertFile: cert, KeyFile: key})
+	s := Shared.Get(t)
+	cert := Shared.Options.CertFile
+	other, _, err := certificate(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	good := admin(t, s)
-	good.Certificates.CA = cert
+	good.URL, good.AMQP, good.Certificates.CA = s.APIS, s.AMQPS, cert
 	name := app(t, s)
 	cred := rotate(t, one(t, connect(t, good), name))
 	for _, test := range []struct{ name, host, ca, refused string }{
@@ -200,8 +198,7 @@ func TestTheServersCertificateIsChecked(t *testing.T) {
 		})
 	}
 	t.Run("a server without TLS", func(t *testing.T) {
-		plain := shared.Get(t)
-		cfg := admin(t, plain)
+		cfg := admin(t, s)
 		cfg.URL, cfg.AMQP, cfg.Timeout = strings.Replace(cfg.URL, "http", "https", 1), strings.Replace(cfg.AMQP, "amqp", "amqps", 1), 2*time.Second
 		u := one(t, connect(t, cfg), name)
 		wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: cred}), rota.ClassStop, nil, "doesn't speak TLS")

@@ -9,25 +9,24 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota/app"
-	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/rabbitmq"
 )
 
 // The example on the provider's page rotates as it stands there; only the server's
 // addresses, the folders and the unit's restart are the test's.
 func TestTheExampleRotates(t *testing.T) {
-	s := testenv.RabbitMQ(t, testenv.RabbitMQOptions{})
+	s := rabbitmq.Shared.Get(t)
 	dir := t.TempDir()
 	file := strings.NewReplacer("https://mq.internal:15671", s.API, "amqps://mq.internal", s.AMQP,
 		"/run/secrets", dir, "/etc/orders", dir, "[systemctl, restart, orders]", `["true"]`).Replace(rabbitmq.Provider().Example)
 	config := filepath.Join(dir, "rota.yaml")
-	for path, text := range map[string]string{config: file, filepath.Join(dir, "mq"): "admin-canary-3Xw9"} {
+	for path, text := range map[string]string{config: file, filepath.Join(dir, "mq"): "admin-canary-3Xw9Lm5Tz"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s.Do(t, http.MethodPut, "/vhosts/shop", nil, nil)
-	s.Do(t, http.MethodPut, "/users/rota", map[string]any{"password": "admin-canary-3Xw9", "tags": "administrator"}, nil)
+	s.Do(t, http.MethodPut, "/users/rota", map[string]any{"password": "admin-canary-3Xw9Lm5Tz", "tags": "administrator"}, nil)
 	for _, name := range []string{"reports", "orders_a", "orders_b"} {
 		s.Do(t, http.MethodPut, "/users/"+name, map[string]any{"password_hash": "", "tags": ""}, nil)
 		s.Do(t, http.MethodPut, "/permissions/shop/"+name, map[string]any{"configure": "", "write": "^orders", "read": "^orders"}, nil)

@@ -29,19 +29,28 @@ import (
 
 const adminPassword = "admin-canary-7Kq2Vn4Xp9Lm"
 
-var (
-	shared testenv.SharedRabbitMQ
-	// validating is one with a credential validator, and without statistics.
-	validating = testenv.SharedRabbitMQ{Options: testenv.RabbitMQOptions{Lines: "credential_validator.validation_backend = rabbit_credential_validator_min_password_length\n" +
-		"credential_validator.min_length = 20\nmanagement_agent.disable_metrics_collector = true\n"}}
-	names atomic.Int64
-)
+// Shared is the server of all tests of the package: it takes seconds to start. It has a
+// credential validator, which sees no hash, and TLS beside its plain listeners.
+var Shared = testenv.SharedRabbitMQ{Options: testenv.RabbitMQOptions{
+	Lines: "credential_validator.validation_backend = rabbit_credential_validator_min_password_length\ncredential_validator.min_length = 20\n",
+}}
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	shared.Stop()
-	validating.Stop()
-	os.Exit(code)
+var names atomic.Int64
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "rota-rabbit-tls-")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		Shared.Options.CertFile, Shared.Options.KeyFile, err = certificate(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer Shared.Stop()
+	return m.Run()
 }
 
 // admin makes Rota's user as the page says, and the settings of a connection.
@@ -172,7 +181,7 @@ type front struct {
 	sent bytes.Buffer // the bodies
 	stop chan struct{}
 
-	nodes string // what's answered instead of the server's own nodes
+	answers map[string]string // what's answered instead of what the server would, by path
 }
 
 // through is a connection by way of a front.
@@ -237,8 +246,8 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		ops = []string{f.op} // whatever it asks first
 	}
 	f.mu.Unlock()
-	if f.nodes != "" && r.URL.Path == "/api/nodes" {
-		_, _ = io.WriteString(w, f.nodes)
+	if answer := f.answers[r.URL.Path]; answer != "" {
+		_, _ = io.WriteString(w, answer)
 		return
 	}
 	kind := f.fault(ops...)
