@@ -38,7 +38,7 @@ func (c *Connection) failed(ctx context.Context, op string, err error, used ...r
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	class, sentinel, remedies := c.classify(err)
+	class, remedies, sentinel := c.classify(err)
 	own := rota.NewCredential(map[string]string{rota.FieldPassword: c.cfg.Password})
 	text := rota.Sanitize(errors.New(describe(err)), append(slices.Clone(used), own)...).Error()
 	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: class, Remedies: remedies,
@@ -72,43 +72,43 @@ func describe(err error) string {
 
 // classify says what can be done about an error of Rota's own session, or of a login
 // that failed for another reason than its password.
-func (c *Connection) classify(err error) (rota.Class, error, []rota.Remedy) {
+func (c *Connection) classify(err error) (rota.Class, []rota.Remedy, error) {
 	text := err.Error()
 	_, login := errors.AsType[*ownLogin](err)
 	switch n := code(err); {
 	case provider.Untrusted(err), strings.Contains(text, "failed to verify certificate"): // StartTLS gives the text alone
-		return rota.ClassStop, nil, rota.Outside("tls_ca with the authority of the server's certificate, and the host that it is made for")
+		return rota.ClassStop, rota.Outside("tls_ca with the authority of the server's certificate, and the host that it is made for"), nil
 	case provider.Plaintext(err), strings.Contains(text, "does not look like a TLS handshake"):
-		return rota.ClassStop, nil, rota.Outside("ldap:// in url of connection " + c.name + ", for StartTLS, or the port of ldaps")
+		return rota.ClassStop, rota.Outside("ldap:// in url of connection " + c.name + ", for StartTLS, or the port of ldaps"), nil
 	case strings.HasPrefix(text, startTLS) && n != ldap.ErrorNetwork:
-		return rota.ClassStop, nil, rota.Outside("set up TLS at the server, or ldaps:// in url of connection " + c.name)
+		return rota.ClassStop, rota.Outside("set up TLS at the server, or ldaps:// in url of connection " + c.name), nil
 	case provider.TimedOut(err):
-		return rota.ClassWait, nil, rota.Outside("check url of connection " + c.name + ", see why the server is slow, or set a longer timeout")
+		return rota.ClassWait, rota.Outside("check url of connection " + c.name + ", see why the server is slow, or set a longer timeout"), nil
 	case errors.Is(err, context.Canceled):
 		return rota.ClassWait, nil, nil
 	case n == 0 || n >= ldap.ErrorNetwork && n < 300:
-		return rota.ClassWait, nil, rota.Outside("check url of connection " + c.name + ", that the server runs there, and that no firewall is on the way")
+		return rota.ClassWait, rota.Outside("check url of connection " + c.name + ", that the server runs there, and that no firewall is on the way"), nil
 	case n == ldap.LDAPResultInvalidCredentials:
-		return rota.ClassStop, nil, rota.Outside("check bind_dn and password of connection " + c.name)
+		return rota.ClassStop, rota.Outside("check bind_dn and password of connection " + c.name), nil
 	case n == ldap.LDAPResultInsufficientAccessRights:
-		return rota.ClassStop, nil, rota.Outside(`access to attrs=userPassword by dn.exact="` + c.cfg.BindDN + `" write`)
+		return rota.ClassStop, rota.Outside(`access to attrs=userPassword by dn.exact="` + c.cfg.BindDN + `" write`), nil
 	case n == ldap.LDAPResultNoSuchObject && !login:
-		return rota.ClassStop, rota.ErrNotFound, rota.Outside("the entry's new dn in rota.yaml, if it was moved; and let " + c.cfg.BindDN + " read it")
+		return rota.ClassStop, rota.Outside("the entry's new dn in rota.yaml, if it was moved; and let " + c.cfg.BindDN + " read it"), rota.ErrNotFound
 	case n == ldap.LDAPResultReferral:
-		return rota.ClassStop, nil, rota.Outside("the address of the server that accepts changes, in url of connection " + c.name + referrals(err))
+		return rota.ClassStop, rota.Outside("the address of the server that accepts changes, in url of connection " + c.name + referrals(err)), nil
 	case n == ldap.LDAPResultConfidentialityRequired, n == ldap.LDAPResultStrongAuthRequired:
-		return rota.ClassStop, nil, rota.Outside("start_tls: true, or ldaps:// in url of connection " + c.name)
+		return rota.ClassStop, rota.Outside("start_tls: true, or ldaps:// in url of connection " + c.name), nil
 	case n == ldap.LDAPResultConstraintViolation && strings.Contains(text, "too young"):
-		return rota.ClassWait, nil, rota.Outside("a shorter pwdMinAge in the entry's password policy")
+		return rota.ClassWait, rota.Outside("a shorter pwdMinAge in the entry's password policy"), nil
 	case n == ldap.LDAPResultConstraintViolation && strings.Contains(text, "only allows one password"):
-		return rota.ClassStop, nil, rota.Configure("passwords", "passwords: 1")
+		return rota.ClassStop, rota.Configure("passwords", "passwords: 1"), nil
 	case n == ldap.LDAPResultConstraintViolation:
-		return rota.ClassRegenerate, nil, rota.Outside("length, alphabet and exclude that satisfy the entry's password policy; or no hash in rota.yaml, so that the server sees the password")
+		return rota.ClassRegenerate, rota.Outside("length, alphabet and exclude that satisfy the entry's password policy; or no hash in rota.yaml, so that the server sees the password"), nil
 	case n == ldap.LDAPResultUnwillingToPerform && strings.Contains(text, "restrict"), n == ldap.LDAPResultAttributeOrValueExists,
 		n == ldap.LDAPResultBusy, n == ldap.LDAPResultUnavailable, n == ldap.LDAPResultTimeLimitExceeded, n == ldap.LDAPResultOther:
-		return rota.ClassWait, nil, rota.Outside("see the server's log")
+		return rota.ClassWait, rota.Outside("see the server's log"), nil
 	}
-	return rota.ClassStop, nil, rota.Outside("see the server's log")
+	return rota.ClassStop, rota.Outside("see the server's log"), nil
 }
 
 // referrals are the servers that a referral names, for a remedy.

@@ -68,7 +68,7 @@ func (s *single) Set(ctx context.Context, r rota.SetRequest) error {
 		change.Replace("userPassword", []string{scheme.value(password, s.salts.of(s.dn, password))})
 		return conn.Modify(change)
 	}, r.Credential)
-	if rota.ClassOf(err) == rota.ClassRegenerate && s.Test(ctx, rota.TestRequest{Credential: r.Credential}) == nil {
+	if rota.ClassOf(err) == rota.ClassRegenerate && s.Test(ctx, rota.TestRequest(r)) == nil {
 		return nil // refused, because it's the one in force
 	}
 	return err
