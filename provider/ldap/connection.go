@@ -54,7 +54,7 @@ func New(name string, cfg Config) (*Connection, error) {
 	if c.url, err = place(cfg.URL); err != nil {
 		return nil, fmt.Errorf("%s: url: %w", c.system(), err)
 	}
-	if cfg.Plain && (c.url.Scheme == "ldaps" || !loopback(c.url.Hostname())) {
+	if cfg.Plain && (c.url.Scheme == "ldaps" || !provider.Loopback(c.url.Hostname())) {
 		return nil, rota.WithRemedies(fmt.Errorf("%s: start_tls: only ldap on a loopback address goes without TLS: anyone on the network path could read passwords", c.system()), rota.Configure("start_tls", "start_tls: true"))
 	}
 	if c.bindDN, err = normalize(cfg.BindDN); err != nil {
@@ -82,11 +82,6 @@ func place(text string) (*url.URL, error) {
 		u.Host = net.JoinHostPort(u.Hostname(), map[string]string{"ldaps": "636", "ldap": "389"}[u.Scheme])
 	}
 	return u, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // normalize spells a DN in one way: without case, with single spaces, and escaped

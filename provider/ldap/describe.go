@@ -71,7 +71,7 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 		return nil, err
 	}
 	if u, err := place(cfg.URL); err == nil && u.Scheme == "ldap" {
-		cfg.Plain = loopback(u.Hostname())
+		cfg.Plain = provider.Loopback(u.Hostname())
 		if c.StartTLS.At.IsSet() {
 			cfg.Plain = !c.StartTLS.Yes
 		}
@@ -88,7 +88,7 @@ func (c *connectionConfig) Scope(k *provider.Known) string {
 		return ""
 	}
 	host := strings.ToLower(u.Hostname())
-	if loopback(host) {
+	if provider.Loopback(host) {
 		host = "localhost"
 	}
 	return host + ":" + u.Port()

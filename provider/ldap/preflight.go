@@ -2,21 +2,12 @@ package ldap
 
 import (
 	"context"
-	"errors"
 
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
-
-// problem is a finding that failed with an error.
-func problem(check string, err error) rota.Finding {
-	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail = e.Err.Error()
-	}
-	return f
-}
 
 // Preflight implements [rota.Preflighter]. It changes nothing, and never tries a wrong
 // password: a password policy might lock the entry.
@@ -36,7 +27,7 @@ func (s *single) Preflight(ctx context.Context) []rota.Finding {
 			return err
 		})
 		if err != nil {
-			how = problem(how.Check, err)
+			how = provider.Failed(how.Check, err)
 		}
 	}
 	lone := rota.Finding{OK: true, Check: "no other password of " + s.cfg.DN + " is lost"}
@@ -68,12 +59,12 @@ func (e *entry) preflight(ctx context.Context) ([]rota.Finding, *state) {
 		login.Detail = "TLS isn't needed: it is on this machine"
 	}
 	if err := e.conn.session(ctx, login.Check, func(*ldap.Conn) error { return nil }); err != nil {
-		return []rota.Finding{problem(login.Check, err)}, nil
+		return []rota.Finding{provider.Failed(login.Check, err)}, nil
 	}
 	find := rota.Finding{OK: true, Check: "find entry " + e.cfg.DN}
 	now, err := e.look(ctx, find.Check)
 	if err != nil {
-		return []rota.Finding{login, problem(find.Check, err)}, nil
+		return []rota.Finding{login, provider.Failed(find.Check, err)}, nil
 	}
 	reads := rota.Finding{OK: true, Check: "read which passwords " + e.cfg.DN + " has"}
 	if len(now.passwords) == 0 {

@@ -88,15 +88,10 @@ func place(text, scheme, plain string) (*url.URL, error) {
 		return nil, rota.WithRemedies(errors.New("holds more than a place"), rota.Configure("", "the address alone, with the login and the virtual host in keys of their own"))
 	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api"):
 		return nil, rota.WithRemedies(errors.New("holds the API's own /api"), rota.Configure("", u.Scheme+"://"+u.Host))
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !provider.Loopback(u.Hostname()):
 		return nil, rota.WithRemedies(errors.New("without TLS anyone on the network path can read the administrator's password"), rota.Configure("", "https://"+u.Hostname()+":15671"))
 	}
 	return u, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // Close ends idle connections.

@@ -93,7 +93,7 @@ func (c *connectionConfig) Scope(k *provider.Known) string {
 		return ""
 	}
 	host := strings.ToLower(u.Hostname())
-	if loopback(host) {
+	if provider.Loopback(host) {
 		host = "localhost"
 	}
 	return host + ":" + u.Port() + strings.TrimSuffix(u.Path, "/")

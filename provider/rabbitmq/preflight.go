@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // Preflight checks that Rota can log in and may change users. It changes nothing.
@@ -18,13 +19,13 @@ func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 		Version string `json:"rabbitmq_version"`
 	}
 	if err := c.get(ctx, login.Check, "/overview?columns=rabbitmq_version", &overview); err != nil {
-		return []rota.Finding{problem(login.Check, err)}
+		return []rota.Finding{provider.Failed(login.Check, err)}
 	}
 	login.Detail = "RabbitMQ " + overview.Version
 	change := rota.Finding{OK: true, Check: "user " + c.cfg.Username + " may change other users"}
 	var own account
 	if err := c.get(ctx, change.Check, "/whoami", &own); err != nil {
-		change = problem(change.Check, err)
+		change = provider.Failed(change.Check, err)
 	} else if !slices.Contains(own.tags(), "administrator") {
 		change = rota.Finding{Check: change.Check, Detail: "it doesn't have the tag administrator", Remedies: rota.Outside("rabbitmqctl set_user_tags " + c.cfg.Username + " administrator")}
 	}
@@ -38,19 +39,10 @@ func (c *Connection) transport() rota.Finding {
 	case c.amqp == nil:
 		f.Detail = "over the management API"
 	case c.amqp.Scheme == "amqps":
-	case loopback(c.amqp.Hostname()):
+	case provider.Loopback(c.amqp.Hostname()):
 		f.Detail = "not needed: it is on this machine"
 	default:
 		f = rota.Finding{Warning: true, Check: f.Check, Detail: "not encrypted: a login over AMQP shows the password to anyone on the network path", Remedies: rota.Configure("amqp", "amqps://"+c.amqp.Hostname())}
-	}
-	return f
-}
-
-// problem is a finding that failed with an error.
-func problem(check string, err error) rota.Finding {
-	f := rota.Finding{Check: check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-	if e, ok := errors.AsType[*rota.Error](err); ok {
-		f.Detail = e.Err.Error()
 	}
 	return f
 }
@@ -79,7 +71,7 @@ func (u *users) preflight(ctx context.Context) ([]rota.Finding, []account) {
 				Remedies: rota.Outside("the user's new name in rota.yaml, if it was renamed; or else rabbitmqctl add_user " + name + ", with the permissions its consumers need")})
 			continue
 		case err != nil:
-			findings = append(findings, problem(check, err))
+			findings = append(findings, provider.Failed(check, err))
 			continue
 		}
 		exist = append(exist, a)
@@ -93,7 +85,7 @@ func (u *users) sees(ctx context.Context) rota.Finding {
 	f := rota.Finding{OK: true, Check: "see connections of user " + u.names[0]}
 	use, err := u.LastUsed(ctx, u.names[0])
 	if err != nil {
-		f = problem(f.Check, err)
+		f = provider.Failed(f.Check, err)
 		f.Detail += ", so nothing is retired unless a person asks"
 		f.Warning = true
 	} else if use.Remedies != nil {
@@ -120,7 +112,7 @@ func (u *users) asked(ctx context.Context, a account) rota.Finding {
 	case err == nil:
 		f.Detail, f.Remedies = "it accepts any password, so a login proves nothing", rota.Outside("an auth_backends in rabbitmq.conf that checks passwords")
 	default:
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	}
 	return f
 }
@@ -141,7 +133,7 @@ func (a *alternating) sameRights(ctx context.Context) rota.Finding {
 	f := rota.Finding{Check: "users " + a.names[0] + " and " + a.names[1] + " have the same rights"}
 	secondOnly, firstOnly, err := a.compare(ctx, f.Check, a.names[0], a.names[1])
 	if err != nil {
-		return problem(f.Check, err)
+		return provider.Failed(f.Check, err)
 	}
 	var differences []string
 	for i, only := range [][]string{firstOnly, secondOnly} {
