@@ -153,18 +153,25 @@ func (a *accounts) change(ctx context.Context, op, user string, decide func(*sta
 // session's, because one in the statement would go on to the replicas with it.
 // Waiting for a lock counts: lock_wait_timeout doesn't apply to all of them.
 func limited(ctx context.Context, conn *sql.Conn, statement string) error {
-	left := defaultTimeout
-	if end, ok := ctx.Deadline(); ok {
-		left = time.Until(end)
-	}
-	seconds := max(left.Seconds()*0.9, 0.001)
-	if _, err := conn.ExecContext(ctx, fmt.Sprintf("SET SESSION max_statement_time = %.3f", seconds)); err != nil {
+	if err := limit(ctx, conn); err != nil {
 		return err
 	}
 	if _, err := conn.ExecContext(ctx, statement); err != nil {
 		return err
 	}
 	_, err := conn.ExecContext(ctx, "SET SESSION max_statement_time = 0")
+	return err
+}
+
+// limit has the server give up each of a session's statements before the caller
+// stops waiting.
+func limit(ctx context.Context, conn *sql.Conn) error {
+	left := defaultTimeout
+	if end, ok := ctx.Deadline(); ok {
+		left = time.Until(end)
+	}
+	seconds := max(left.Seconds()*0.9, 0.001)
+	_, err := conn.ExecContext(ctx, fmt.Sprintf("SET SESSION max_statement_time = %.3f", seconds))
 	return err
 }
 

@@ -23,7 +23,8 @@ type Config struct {
 	Host string
 	// Port defaults to 3306.
 	Port int
-	// Database is the database that checks run in; "" for none.
+	// Database is the database that checks run in, and the one of tables that rows
+	// name without a database; "" for none.
 	Database string
 	// Username is Rota's own account, and Password its password.
 	Username, Password string

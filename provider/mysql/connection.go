@@ -32,6 +32,7 @@ type Connection struct {
 	cfg  Config
 	tls  *tls.Config
 	db   *sql.DB
+	rows *sql.DB // for users' statements, in the connection's database
 }
 
 // New checks the settings and reads the certificates they name. name is the
@@ -45,19 +46,34 @@ func New(name string, cfg Config) (*Connection, error) {
 	if c.tls, err = c.cfg.tls(); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
 	}
-	connect, err := mysql.NewConnector(c.cfg.login(c.cfg.Username, c.cfg.Password, c.tls))
+	settings := c.cfg.login(c.cfg.Username, c.cfg.Password, c.tls)
+	if c.db, err = c.open(settings, neutral); err != nil {
+		return nil, err
+	}
+	forRows := settings.Clone()
+	forRows.DBName, forRows.ClientFoundRows = c.cfg.Database, true
+	c.rows, err = c.open(forRows, pinned)
+	return c, err
+}
+
+// open makes a pool of sessions that begin with setup.
+func (c *Connection) open(settings *mysql.Config, setup []string) (*sql.DB, error) {
+	connect, err := mysql.NewConnector(settings)
 	if err != nil {
 		return nil, fmt.Errorf("%s: connection settings: %w", c.system(), err)
 	}
-	c.db = sql.OpenDB(&connector{Connector: connect, setup: neutral})
-	c.db.SetMaxOpenConns(maxConns)
-	c.db.SetMaxIdleConns(maxConns)
-	c.db.SetConnMaxIdleTime(time.Minute)
-	return c, nil
+	db := sql.OpenDB(&connector{Connector: connect, setup: setup})
+	db.SetMaxOpenConns(maxConns)
+	db.SetMaxIdleConns(maxConns)
+	db.SetConnMaxIdleTime(time.Minute)
+	return db, nil
 }
 
 // Close ends Rota's sessions. Call nothing afterwards.
-func (c *Connection) Close() { _ = c.db.Close() }
+func (c *Connection) Close() {
+	_ = c.db.Close()
+	_ = c.rows.Close()
+}
 
 func (c *Connection) system() string { return "mysql " + c.name }
 
@@ -71,21 +87,24 @@ func deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // within runs statements in one of Rota's own sessions.
 func (c *Connection) within(ctx context.Context, op string, do func(context.Context, *sql.Conn) error) error {
+	return c.failed(op, inSession(ctx, c.db, do))
+}
+
+// inSession runs statements in one session of a pool.
+func inSession(ctx context.Context, pool *sql.DB, do func(context.Context, *sql.Conn) error) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	return c.failed(op, func() error {
-		conn, err := c.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = conn.Close() }()
-		err = do(ctx, conn)
-		if err != nil {
-			// The pool drops it, with whatever limits it has by now.
-			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
-		}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
 		return err
-	}())
+	}
+	defer func() { _ = conn.Close() }()
+	err = do(ctx, conn)
+	if err != nil {
+		// The pool drops it, with whatever limits it has by now.
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	return err
 }
 
 // row is one row of a result, by the names of its columns. NULL is "".

@@ -48,6 +48,13 @@ func Provider() provider.Provider {
 			Connection: kindMySQL, Needs: "a MariaDB password",
 			New: func() provider.CheckConfig { return new(queryConfig) },
 		}},
+		Targets: []provider.Target{{
+			Kind: provider.Kind{
+				Key: "mysql_row", Summary: "A row of a MariaDB table, which a statement of yours writes.",
+				Example: "{connection: shop-db, statement: \"UPDATE shop.api_keys SET secret = :secret_access_key WHERE name = 'mail'\"}",
+			},
+			New: func() provider.TargetConfig { return new(rowConfig) },
+		}},
 	}
 }
 
@@ -55,6 +62,8 @@ func Provider() provider.Provider {
 const example = `connections:
   app-db:
     mysql: {host: db.internal, database: shop, username: rota_admin, password: "${file:/run/secrets/db}"}
+  shop-db:
+    mysql: {host: shop.internal, username: rota_settings, password: "${file:/run/secrets/shop-db}"}
 secrets:
   - name: prod/reports-db
     issuer: {connection: app-db, mysql_password: {user: reports}}
@@ -63,5 +72,11 @@ secrets:
   - name: prod/orders-db
     issuer: {connection: app-db, mysql_alternating: {users: [orders_a, orders_b]}}
     test: {mysql_query: "SELECT COUNT(*) FROM orders"}
+    targets:
+      - name: settings
+        mysql_row:
+          connection: shop-db
+          statement: "UPDATE shop.settings SET db_user = :username, db_password = :password WHERE service = 'orders'"
+          read: "SELECT db_user AS username, db_password AS password FROM shop.settings WHERE service = 'orders'"
     policy: {rotate_every: 30d, deactivate_previous_after: 7d, delete_previous_after: 14d}
 `

@@ -11,7 +11,7 @@ type connectionConfig struct {
 	At             provider.Pos      `json:"-"`
 	Host           provider.Text     `json:"host" jsonschema:"A host name, an address, or the path of a Unix socket."`
 	Port           provider.Int      `json:"port,omitzero" min:"1" max:"65535" default:"3306" jsonschema:"The port."`
-	Database       provider.Text     `json:"database,omitzero" jsonschema:"The database that checks run in."`
+	Database       provider.Text     `json:"database,omitzero" jsonschema:"The database that checks run in, and in which rows are whose tables are named without one."`
 	Username       provider.Text     `json:"username" jsonschema:"The user that Rota logs in as."`
 	Password       provider.Text     `json:"password,omitzero" secret:"true" jsonschema:"Its password: a reference such as ${file:/run/secrets/db}."`
 	SSLMode        provider.Plain    `json:"ssl_mode,omitzero" enum:"disabled,verify_ca,verify_identity" default:"verify_identity, and disabled on loopback addresses and sockets" jsonschema:"How TLS is used, as in MySQL's ssl-mode."`

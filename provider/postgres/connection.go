@@ -104,22 +104,23 @@ func writing(ctx context.Context, conn *pgconn.PgConn, begin, statements string)
 
 // within runs several statements that change nothing as one transaction.
 func (c *Connection) within(ctx context.Context, op string, do func(context.Context, pgx.Tx) error) error {
-	return c.transaction(ctx, op, "", do)
+	return c.failed(op, c.transaction(ctx, "BEGIN;", "", do))
 }
 
 // change runs several statements as one transaction.
 func (c *Connection) change(ctx context.Context, op string, do func(context.Context, pgx.Tx) error) error {
-	return c.transaction(ctx, op, writable, do)
+	return c.failed(op, c.transaction(ctx, "BEGIN;"+writable, "", do))
 }
 
 // transaction begins with all settings in one round trip: a session that waits
-// inside a transaction for the next statement must have them.
-func (c *Connection) transaction(ctx context.Context, op, first string, do func(context.Context, pgx.Tx) error) error {
+// inside a transaction for the next statement must have them. first begins it, more
+// comes after the settings that all transactions have.
+func (c *Connection) transaction(ctx context.Context, first, more string, do func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := deadline(ctx)
 	defer cancel()
-	err := c.fresh(ctx, func(conn *pgxpool.Conn) error {
+	return c.fresh(ctx, func(conn *pgxpool.Conn) error {
 		begun := false
-		begin := "BEGIN;" + first + limits(ctx, conn.Conn().PgConn()) + neutral
+		begin := first + limits(ctx, conn.Conn().PgConn()) + neutral + more
 		err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) error {
 			begun = true
 			return do(ctx, tx)
@@ -129,7 +130,6 @@ func (c *Connection) transaction(ctx context.Context, op, first string, do func(
 		}
 		return err
 	})
-	return c.failed(op, err)
 }
 
 // ask runs one query that changes nothing.

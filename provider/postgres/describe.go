@@ -48,6 +48,13 @@ func Provider() provider.Provider {
 			Connection: kindPostgres, Needs: "a database password",
 			New: func() provider.CheckConfig { return new(queryConfig) },
 		}},
+		Targets: []provider.Target{{
+			Kind: provider.Kind{
+				Key: "postgres_row", Summary: "A row of a PostgreSQL table, which a statement of yours writes.",
+				Example: "{connection: shop-db, statement: \"UPDATE public.api_keys SET secret = :secret_access_key WHERE name = 'mail'\"}",
+			},
+			New: func() provider.TargetConfig { return new(rowConfig) },
+		}},
 	}
 }
 
@@ -55,6 +62,8 @@ func Provider() provider.Provider {
 const example = `connections:
   app-db:
     postgres: {host: db.internal, database: app, username: rota_admin, password: "${file:/run/secrets/db}"}
+  shop-db:
+    postgres: {host: shop.internal, database: shop, username: rota_settings, password: "${file:/run/secrets/shop-db}"}
 secrets:
   - name: prod/reports-db
     issuer: {connection: app-db, password: {role: reports}}
@@ -63,5 +72,11 @@ secrets:
   - name: prod/orders-db
     issuer: {connection: app-db, alternating: {roles: [orders_a, orders_b], group: orders}}
     test: {query: "SELECT count(*) FROM orders"}
+    targets:
+      - name: settings
+        postgres_row:
+          connection: shop-db
+          statement: "UPDATE public.settings SET db_user = :username, db_password = :password WHERE service = 'orders'"
+          read: "SELECT db_user AS username, db_password AS password FROM public.settings WHERE service = 'orders'"
     policy: {rotate_every: 30d, deactivate_previous_after: 7d, delete_previous_after: 14d}
 `

@@ -17,6 +17,7 @@ type proxy struct {
 	server string
 	mu     sync.Mutex
 	kind   providertest.FaultKind
+	skip   int // calls that go well before one that doesn't
 	left   int
 	ends   []net.Conn
 	close  func() // may be called again
@@ -73,6 +74,10 @@ func (p *proxy) fault(sent []byte) providertest.FaultKind {
 	terminate := bytes.HasPrefix(sent, []byte("X"))
 	cancel := len(sent) >= 8 && bytes.Equal(sent[4:8], []byte{4, 210, 22, 46})
 	if p.left == 0 || terminate || cancel { // neither is a call
+		return ""
+	}
+	if p.skip > 0 {
+		p.skip--
 		return ""
 	}
 	p.left--
