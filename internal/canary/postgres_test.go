@@ -29,6 +29,13 @@ secrets:
     targets:
       - {name: json, file: {path: %[3]s/targets/app.json, format: json, fields: {pw: password, url: "postgres://{username}:{password|url}@db/app"}}}
       - {name: env, file: {path: %[3]s/targets/new/app.env, format: dotenv, fields: {PW: password}}}
+      - name: row
+        postgres_row:
+          connection: db
+          statement: "UPDATE public.settings SET login = :username, password = :password, url = :url, doc = :doc WHERE name = 'app'"
+          read: "SELECT login AS username, password, url, doc FROM public.settings WHERE name = 'app'"
+          fields: {username: username, password: password, url: "postgres://{username}:{password|url}@db/app"}
+          document: doc
     reload: [{name: app, command: {run: [%[3]s/in/spy.sh, app, %[3]s/targets/app.json], env: {TOKEN: "${file:%[3]s/in/token}"}}}]
   - name: pair
     issuer: {connection: db, alternating: {roles: [pair_a, pair_b], group: pairs}}
@@ -41,6 +48,10 @@ secrets:
   - {name: wrong, issuer: {connection: wrong, password: {role: wrong_role}}}
   - {name: weak, issuer: {connection: weak, password: {role: weak_role}}}
   - {name: nobody, issuer: {connection: nobody, password: {role: nobody_role}}}
+  - name: badrow
+    issuer: {connection: db, password: {role: badrow}}
+    targets:
+      - {name: taken, postgres_row: {connection: db, statement: "INSERT INTO public.settings (name, password) VALUES ('badrow', :password) ON CONFLICT (name) DO UPDATE SET short = excluded.password"}}
   - {name: badcheck, issuer: {connection: db, password: {role: badcheck}}, test: {query: "SELECT 1/0"}}
   - name: torn
     issuer: {connection: db, password: {role: torn}}
@@ -56,7 +67,7 @@ func playPostgres(t *testing.T, l *ledger) {
 		"log_min_messages": "debug1", "log_min_error_statement": "debug1", "log_error_verbosity": "verbose", "log_parameter_max_length": "-1",
 		"log_parameter_max_length_on_error": "-1", "log_min_duration_statement": "0",
 	}})
-	w := newWorld(t, l, "app", "pair", "relay", "leaf", "legacy", "badcheck", "torn")
+	w := newWorld(t, l, "app", "pair", "relay", "leaf", "legacy", "badrow", "badcheck", "torn")
 	known := func(what, value string) string {
 		w.secret(what, value)
 		return value
@@ -83,9 +94,11 @@ func playPostgres(t *testing.T, l *ledger) {
 		"CREATE ROLE weak_admin LOGIN PASSWORD '"+weak+"'",
 		"CREATE ROLE legacy LOGIN PASSWORD E'legacy+canary/4Mw\\\\\"n\\'2Vb'",
 		"CREATE ROLE relay LOGIN CREATEROLE", "CREATE ROLE app NOLOGIN", "CREATE ROLE leaf NOLOGIN",
-		"CREATE ROLE wrong_role NOLOGIN", "CREATE ROLE weak_role NOLOGIN", "CREATE ROLE nobody_role NOLOGIN", "CREATE ROLE badcheck NOLOGIN", "CREATE ROLE torn NOLOGIN",
+		"CREATE ROLE wrong_role NOLOGIN", "CREATE ROLE weak_role NOLOGIN", "CREATE ROLE nobody_role NOLOGIN", "CREATE ROLE badcheck NOLOGIN", "CREATE ROLE torn NOLOGIN", "CREATE ROLE badrow NOLOGIN",
+		"CREATE TABLE public.settings (name text PRIMARY KEY, login text, password text, url text, doc jsonb, short varchar(5))", "INSERT INTO public.settings VALUES ('app'), ('badrow')",
+		"GRANT SELECT, INSERT, UPDATE ON public.settings TO rota_admin", "GRANT SET ON PARAMETER log_parameter_max_length, log_error_verbosity TO rota_admin",
 		"CREATE ROLE pairs NOLOGIN", "CREATE ROLE pair_a NOLOGIN IN ROLE pairs", "CREATE ROLE pair_b NOLOGIN IN ROLE pairs",
-		"GRANT legacy, relay, app, badcheck, torn, nobody_role, pair_a, pair_b TO rota_admin WITH ADMIN OPTION", "GRANT leaf TO relay WITH ADMIN OPTION")
+		"GRANT legacy, relay, app, badrow, badcheck, torn, nobody_role, pair_a, pair_b TO rota_admin WITH ADMIN OPTION", "GRANT leaf TO relay WITH ADMIN OPTION")
 	configure := func(query string) {
 		w.file("rota.yaml", fmt.Sprintf(postgresConfig, server.Host, server.Port, w.dir, query), 0o600)
 	}
@@ -141,7 +154,7 @@ func playPostgres(t *testing.T, l *ledger) {
 	w.step("013", "rotate", "leaf")
 
 	// What can't work.
-	for _, name := range []string{"wrong", "weak", "nobody", "badcheck", "torn"} {
+	for _, name := range []string{"wrong", "weak", "nobody", "badrow", "badcheck", "torn"} {
 		w.step("013", "rotate", name)
 		w.step("013", "rollback", name)
 		w.step("01", "check", name)

@@ -199,9 +199,7 @@ func (r *tableRow) failed(op string, err error, values map[string]string, used .
 		return nil
 	}
 	if known, ok := errors.AsType[remedied](err); ok {
-		stopped := r.conn.stop(op, errors.New(known.Error())).(*rota.Error)
-		stopped.Remedies = known.Remedies()
-		return stopped
+		return r.conn.stop(op, rota.WithRemedies(errors.New(known.Error()), known.Remedies()))
 	}
 	if errors.Is(err, sqlrow.ErrRead) {
 		return r.conn.stop(op, rota.WithRemedies(err, rota.Configure("read", "a query whose columns are named like the statement's parameters and show what it wrote")))

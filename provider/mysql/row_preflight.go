@@ -63,9 +63,7 @@ func (r *tableRow) prepare(ctx context.Context, conn *sql.Conn) (rota.Finding, e
 	if err != nil {
 		return f, err
 	}
-	if err := prepared.Close(); err != nil {
-		return f, err
-	}
+	defer func() { _ = prepared.Close() }()
 	return f, r.undoable(ctx, rowSession{conn})
 }
 

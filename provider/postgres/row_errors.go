@@ -2,7 +2,7 @@ package postgres
 
 import (
 	"errors"
-	"strings"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -28,9 +28,7 @@ func (r *row) failed(op string, err error, values map[string]string, used ...rot
 		return nil
 	}
 	if known, ok := errors.AsType[remedied](err); ok {
-		stopped := r.conn.stop(op, errors.New(known.Error())).(*rota.Error)
-		stopped.Remedies = known.Remedies()
-		return stopped
+		return r.conn.stop(op, rota.WithRemedies(errors.New(known.Error()), known.Remedies()))
 	}
 	if errors.Is(err, sqlrow.ErrRead) {
 		return r.conn.stop(op, rota.WithRemedies(err, rota.Configure("read", "a query whose columns are named like the statement's parameters and show what it wrote")))
@@ -56,6 +54,10 @@ func rewrapped(err error, answer *pgconn.PgError) error {
 	return answer
 }
 
+// hopeless are the classes of SQLSTATE codes with which the same statement, or
+// another value, would fail again.
+var hopeless = []string{"0A", "0L", "0P", "21", "22", "23", "2F", "38", "39", "3F", "42", "44", "P0"}
+
 // classify says what can be done about what the server answered to a user's
 // statement. Another value of the credential would be refused for the same reason.
 func (r *row) classify(e *rota.Error, code string) {
@@ -64,7 +66,7 @@ func (r *row) classify(e *rota.Error, code string) {
 		e.Class, e.Remedies = rota.ClassStop, rota.Outside("run what rota policy postgres prints, as the table's owner")
 	case code == codeUndefinedTable, code == codeUndefinedSchema:
 		e.Class, e.Remedies = rota.ClassStop, rota.Outside("create the table, or correct its name in the statement, with its schema, and the connection's database")
-	case strings.Contains(" 0A 0L 0P 21 22 23 2F 38 39 3F 42 44 P0 ", " "+class+" "):
+	case slices.Contains(hopeless, class):
 		e.Class = rota.ClassStop
 		if len(e.Remedies) == 0 || class == "22" {
 			e.Remedies = rota.Outside("correct the statement, or what the table takes")

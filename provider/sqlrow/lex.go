@@ -1,6 +1,7 @@
 package sqlrow
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -172,7 +173,7 @@ func (l *lexer) word() error {
 	}
 	text := strings.ToLower(l.rest()[:n])
 	next := l.rest()[n:]
-	if l.dialect == Postgres && strings.HasPrefix(next, "'") && strings.Contains(" e b x n ", " "+text+" ") {
+	if l.dialect == Postgres && strings.HasPrefix(next, "'") && slices.Contains([]string{"e", "b", "x", "n"}, text) {
 		return l.quoted(literal, n, text == "e")
 	}
 	if l.dialect == Postgres && text == "u" && (strings.HasPrefix(next, "&'") || strings.HasPrefix(next, "&\"")) {

@@ -74,7 +74,7 @@ func (r *Read) shape() {
 	}
 	where := Write{Statement: r.Statement, sources: []string{}}
 	if where.condition(i+1, len(r.tokens)) {
-		r.Columns = append(columns, where.sources...)
+		r.Columns = slices.Concat(columns, where.sources)
 	}
 }
 

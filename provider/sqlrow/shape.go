@@ -83,7 +83,7 @@ func (w *Write) assignments(from, to int) {
 			return
 		}
 		w.Columns = append(w.Columns, column.text)
-		for i += 2; i < to && !(w.at(i).depth == 0 && w.at(i).isMark(",")); i++ {
+		for i += 2; i < to && (w.at(i).depth > 0 || !w.at(i).isMark(",")); i++ {
 			t := w.at(i)
 			reads := t.kind == name || t.kind == word && !slices.Contains([]string{"default", "null", "true", "false"}, t.text) &&
 				!w.at(i+1).isMark("(") && !w.at(i-1).isMark("::") && !w.at(i+1).isMark(".")
