@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/sqlrow"
 )
 
@@ -37,7 +38,7 @@ func (r *tableRow) Preflight(ctx context.Context) []rota.Finding {
 		for _, look := range []func(context.Context, *sql.Conn) (rota.Finding, error){r.prepare, r.look, r.reads} {
 			f, err := look(ctx, conn)
 			if err != nil {
-				findings = append(findings, problem(f.Check, r.failed(f.Check, err, nil)))
+				findings = append(findings, provider.Failed(f.Check, r.failed(f.Check, err, nil)))
 				break // what follows would fail for the same reason
 			}
 			if f.Check != "" {
@@ -48,7 +49,7 @@ func (r *tableRow) Preflight(ctx context.Context) []rota.Finding {
 		return nil
 	})
 	if err != nil {
-		return []rota.Finding{problem(login.Check, r.failed(login.Check, err, nil))}
+		return []rota.Finding{provider.Failed(login.Check, r.failed(login.Check, err, nil))}
 	}
 	return append([]rota.Finding{login, r.conn.cfg.transport(), server}, findings...)
 }

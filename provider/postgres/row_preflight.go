@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/provider/sqlrow"
 )
 
@@ -25,7 +26,7 @@ func (r *row) Preflight(ctx context.Context) []rota.Finding {
 	login := rota.Finding{OK: true, Check: fmt.Sprintf("log in to %s as %s", r.conn.system(), r.conn.cfg.Username)}
 	admin, err := r.conn.admin(ctx)
 	if err != nil {
-		return []rota.Finding{problem(login.Check, err)}
+		return []rota.Finding{provider.Failed(login.Check, err)}
 	}
 	login.Detail = "PostgreSQL " + admin.Shown
 	server := rota.Finding{OK: true, Check: "accepts writes", Detail: "a primary"}
@@ -46,7 +47,7 @@ func (r *row) Preflight(ctx context.Context) []rota.Finding {
 		for _, look := range []func(context.Context, rowSession) (rota.Finding, error){r.plan, looksForRow, r.reads, r.logs} {
 			f, err := look(ctx, s)
 			if err != nil {
-				findings = append(findings, problem(f.Check, r.failed(f.Check, err, nil)))
+				findings = append(findings, provider.Failed(f.Check, r.failed(f.Check, err, nil)))
 				return errRollBack // the transaction can't go on
 			}
 			if f.Check != "" {
@@ -59,7 +60,7 @@ func (r *row) Preflight(ctx context.Context) []rota.Finding {
 		findings[guarded] = r.lock(ctx, findings[guarded])
 	}
 	if err != nil && !errors.Is(err, errRollBack) {
-		findings = append(findings, problem(r.op(), r.failed(r.op(), err, nil)))
+		findings = append(findings, provider.Failed(r.op(), r.failed(r.op(), err, nil)))
 	}
 	return findings
 }
@@ -154,7 +155,7 @@ func (r *row) lock(ctx context.Context, f rota.Finding) rota.Finding {
 		return errRollBack
 	})
 	if !errors.Is(err, errRollBack) {
-		return problem(f.Check, r.failed(f.Check, err, nil))
+		return provider.Failed(f.Check, r.failed(f.Check, err, nil))
 	}
 	return r.found(f, n, true)
 }
