@@ -46,6 +46,7 @@ type SSHServer struct {
 	HostKey   ssh.PublicKey
 
 	options SSHOptions
+	etc     string // "" for the machine's
 	port    int
 	launch  launch
 	child

@@ -132,3 +132,13 @@ func has(lines []keyLine, id string) (exists, active bool) {
 	}
 	return exists, active
 }
+
+// find is the key with this id; nil if the file doesn't have it.
+func find(lines []keyLine, id string) ssh.PublicKey {
+	for _, l := range lines {
+		if l.id() == id {
+			return l.key
+		}
+	}
+	return nil
+}

@@ -115,7 +115,7 @@ func (r *remoteCommand) run(ctx context.Context, n *node, q rota.ReloadRequest) 
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
 	started := time.Now()
-	out, err := n.run(ctx, script{op: "reload", text: fmt.Sprintf(watchScript, r.line()), lifeline: true,
+	out, err := n.run(ctx, script{op: "reload", text: fmt.Sprintf(watchScript, r.line()), lifeline: true, chatty: true,
 		vars: []variable{{"ROTA_SECRET", q.Secret}, {"ROTA_VERSION", q.Version}}})
 	if exit, ok := errors.AsType[*exitError](err); ok {
 		said := lastLines(string(out) + "\n" + exit.said)

@@ -3,7 +3,10 @@ package ssh
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
@@ -80,6 +83,24 @@ func (c *Connection) each(ctx context.Context, op string, do func(context.Contex
 	}
 	all.Wait()
 	return c.join(op, errs)
+}
+
+// reaches reports whether two connections have a host in common.
+func (c *Connection) reaches(other *Connection) bool {
+	return slices.ContainsFunc(c.nodes, func(n *node) bool {
+		return slices.ContainsFunc(other.nodes, func(o *node) bool { return o.addr == n.addr })
+	})
+}
+
+// logsInWith reports whether Rota itself logs in to one of the hosts as this user
+// with the key: over this connection, or over a jump host's.
+func (c *Connection) logsInWith(user, id string) bool {
+	for at := c; at != nil; at = at.cfg.Via {
+		if at.cfg.User == user && at.reaches(c) && slices.ContainsFunc(at.login.signers, func(s ssh.Signer) bool { return ssh.FingerprintSHA256(s.PublicKey()) == id }) {
+			return true
+		}
+	}
+	return false
 }
 
 // limited gives a call its own deadline.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/crypto/ssh"
 
@@ -38,9 +39,20 @@ func (c *Connection) own() rota.Credential {
 	return rota.NewCredential(map[string]string{rota.FieldPassword: c.cfg.Password, "private_key": c.cfg.PrivateKey, "passphrase": c.cfg.Passphrase})
 }
 
+// refused is the error of a credential that a host doesn't accept.
+func (c *Connection) refused(op, user, remedy string) error {
+	return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassWait, Remedies: rota.Outside(remedy),
+		Err: fmt.Errorf("%w: the host refuses the login of %s", rota.ErrRefused, user)}
+}
+
 // rejected reports whether a host refused a login.
 func rejected(err error) bool {
-	return errors.Is(err, errHandshake) && (strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(err.Error(), "too many authentication failures"))
+	return errors.Is(err, errHandshake) && (strings.Contains(err.Error(), "unable to authenticate") || tooMany(err))
+}
+
+// tooMany reports whether a host refused a login after as many tries as it allows.
+func tooMany(err error) bool {
+	return strings.Contains(strings.ToLower(err.Error()), "too many authentication failures")
 }
 
 // signs are what sudo and file systems say, and what that means.
@@ -49,6 +61,7 @@ var signs = []struct {
 	class  rota.Class
 	remedy string
 }{
+	{"Password change required", rota.ClassStop, "change USER's password on the host, or have it never expire (chage -M -1 USER)"},
 	{"a password is required", rota.ClassStop, "a line in sudoers with NOPASSWD for the connection's user"},
 	{"you must have a tty", rota.ClassStop, "Defaults:USER !requiretty in sudoers, with the connection's user: Rota uses no terminal, which would print the values"},
 	{"is not in the sudoers file", rota.ClassStop, "a line in sudoers for the connection's user"},
@@ -81,6 +94,15 @@ func (c *Connection) classify(ctx context.Context, err error) (rota.Class, []rot
 	if _, ok := errors.AsType[*agentError](err); ok {
 		return rota.ClassWait, rota.Outside("start the agent that SSH_AUTH_SOCK names, and add the key to it")
 	}
+	if e, ok := errors.AsType[*hungUpError](err); ok {
+		return rota.ClassWait, rota.Outside(e.remedy())
+	}
+	if e, ok := errors.AsType[*ssh.AlgorithmNegotiationError](err); ok {
+		return rota.ClassStop, rota.Outside(noCommon(e))
+	}
+	if rejected(err) && tooMany(err) && c.cfg.AgentSocket != "" {
+		return rota.ClassStop, rota.Outside("fewer keys in the agent that SSH_AUTH_SOCK names, or a higher MaxAuthTries in the host's sshd_config")
+	}
 	if rejected(err) {
 		return rota.ClassStop, rota.Outside(fmt.Sprintf("put the public key of connection %s into %s's authorized_keys on the host, or correct user, private_key and password", c.name, c.cfg.User))
 	}
@@ -100,6 +122,19 @@ func (c *Connection) classify(ctx context.Context, err error) (rota.Class, []rot
 		return rota.ClassWait, nil
 	}
 	return rota.ClassWait, c.unreached()
+}
+
+// remedy is what a person can do about a host that doesn't say why.
+func (e *hungUpError) remedy() string {
+	return "look for " + e.user + " in sshd's log on the host: the account may have expired (chage -l " + e.user + "), PAM may not let it in, or too many logins may be in progress (MaxStartups, LoginGraceTime)"
+}
+
+// noCommon is what a person can do about a host that speaks another cryptography.
+func noCommon(e *ssh.AlgorithmNegotiationError) string {
+	if strings.Contains(e.Error(), "for host key") {
+		return "put the host's key of one of the kinds that it offers into known_hosts; ssh-rsa with SHA-1 isn't accepted"
+	}
+	return "allow one of the algorithms that Rota offers in the host's sshd_config (KexAlgorithms, Ciphers, MACs), or update its sshd"
 }
 
 // said looks for what a host's programs are known to say.
@@ -123,9 +158,12 @@ func (c *Connection) plain(ctx context.Context, err error) error {
 	switch {
 	case rejected(err):
 		text = "the host refuses the login of " + c.cfg.User
+		if tooMany(err) {
+			text += ", after as many tries as it allows"
+		}
 	case provider.TimedOut(err):
 		text = "no response in time"
-	case errors.Is(err, errHandshake) && (errors.Is(err, io.EOF) || strings.Contains(text, "connection reset")):
+	case errors.Is(err, errHandshake) && hungUp(err):
 		text = "the host closed the connection before the login"
 	case errors.Is(err, io.EOF):
 		text = "the host closed the connection"
@@ -143,7 +181,10 @@ var terminal = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]PX^_][^\x07\x
 func clean(text string) string {
 	text = terminal.ReplaceAllString(strings.ToValidUTF8(text, "�"), "")
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
+		switch {
+		case r == '\n', r == '\t':
+			return r
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == '\u2028', r == '\u2029': // C1 too, and what turns text around
 			return -1
 		}
 		return r

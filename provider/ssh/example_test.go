@@ -35,11 +35,7 @@ func TestTheExampleRotates(t *testing.T) {
 	put(filepath.Join(bin, "systemctl"), "#!/bin/sh\necho \"$*\" >>"+dir+"/systemctl.log\n", 0o755)
 	o := testenv.SSHOptions{Path: bin}
 	example := ssh.Provider().Example
-	s := ssh.OwnEtc(t, "reports", o)
-	if s == nil { // without a place where a password may be changed
-		example, _, _ = strings.Cut(example, "  - name: prod/reports-login")
-		s = testenv.SSHD(t, o)
-	}
+	s := testenv.SSHDWithUsers(t, o, "reports")
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)

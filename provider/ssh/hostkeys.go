@@ -47,7 +47,7 @@ func readKnownHosts(text string) (*hostKeys, error) {
 		return nil, err
 	}
 	defer func() { _ = os.Remove(file.Name()) }()
-	_, err = file.WriteString(text)
+	_, err = file.WriteString(lowerHosts(text))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, err
 	}
@@ -62,10 +62,41 @@ func readKnownHosts(text string) (*hostKeys, error) {
 	return h, err
 }
 
+// lowerHosts writes the names of a known_hosts text in lower case, which Rota asks
+// for and OpenSSH doesn't mind. Hashed names are left alone.
+func lowerHosts(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		at := 0
+		if len(fields) > 0 && strings.HasPrefix(fields[0], "@") {
+			at = 1
+		}
+		if len(fields) > at && !strings.HasPrefix(fields[0], "#") && !strings.HasPrefix(fields[at], "|") {
+			line = strings.Replace(line, fields[at], strings.ToLower(fields[at]), 1)
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// entry is the name that known_hosts has a host under. As in OpenSSH, a host on a
+// port of its own that isn't listed with it may be listed without, such as under *.
+func (h *hostKeys) entry(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port == defaultPort {
+		return addr
+	}
+	if unknown, ok := errors.AsType[*knownhosts.KeyError](h.verify(addr, &net.TCPAddr{}, h.stranger)); ok && len(unknown.Want) == 0 {
+		return net.JoinHostPort(host, defaultPort)
+	}
+	return addr
+}
+
 // algorithms are those of the keys that a host may show: without them it might
 // show a key of another kind, which isn't known. nil if no key is known.
 func (h *hostKeys) algorithms(addr string) []string {
-	unknown, ok := errors.AsType[*knownhosts.KeyError](h.verify(addr, &net.TCPAddr{}, h.stranger))
+	unknown, ok := errors.AsType[*knownhosts.KeyError](h.verify(h.entry(addr), &net.TCPAddr{}, h.stranger))
 	if !ok {
 		return nil
 	}
@@ -96,11 +127,18 @@ func (e *hostKeyError) Error() string {
 	return fmt.Sprintf("host key %s of %s: %s", e.fingerprint, shown(e.addr), e.reason)
 }
 
-// check verifies a host's key, and remembers why it wasn't accepted.
-func (h *hostKeys) check(addr string, rejected **hostKeyError) ssh.HostKeyCallback {
+// hostCheck is how the check of a host's key ended.
+type hostCheck struct {
+	verified bool
+	rejected *hostKeyError
+}
+
+// check verifies a host's key, and remembers how that ended.
+func (h *hostKeys) check(addr string, result *hostCheck) ssh.HostKeyCallback {
 	return func(name string, remote net.Addr, key ssh.PublicKey) error {
-		err := h.verify(name, remote, key)
+		err := h.verify(h.entry(name), remote, key)
 		if err == nil {
+			result.verified = true
 			return nil
 		}
 		e := &hostKeyError{addr: addr, fingerprint: ssh.FingerprintSHA256(key), reason: strings.TrimPrefix(err.Error(), "ssh: ")}
@@ -116,7 +154,7 @@ func (h *hostKeys) check(addr string, rejected **hostKeyError) ssh.HostKeyCallba
 		if _, revoked := errors.AsType[*knownhosts.RevokedError](err); revoked {
 			e.reason = "known_hosts says that it was revoked"
 		}
-		*rejected = e
+		result.rejected = e
 		return e
 	}
 }

@@ -195,18 +195,25 @@ func (k *keys) Test(ctx context.Context, r rota.TestRequest) error {
 		return err
 	}
 	return k.c.each(ctx, op, func(ctx context.Context, n *node) error {
-		return n.tryLogin(ctx, n.at(op), login{user: k.cfg.User, signers: []ssh.Signer{signer}}, r.Credential)
+		return n.tryLogin(ctx, n.at(op), login{user: k.cfg.User, signers: []ssh.Signer{signer}}, k.whyRefused(), r.Credential)
 	})
 }
 
+// whyRefused is what a person can look for if a host refuses a key that's in the
+// file.
+func (k *keys) whyRefused() string {
+	return fmt.Sprintf("if the key is in %s, look for %s in sshd's log on the host: sshd may read other files (AuthorizedKeysFile, for which there's path), take no keys of this algorithm (PubkeyAcceptedAlgorithms) or ask for a password as well (AuthenticationMethods), the line's options may not allow it (from, expiry-time), or the account may be locked or expired",
+		k.place.shown(), k.cfg.User)
+}
+
 // tryLogin logs in with a rotated credential and out again.
-func (n *node) tryLogin(ctx context.Context, op string, l login, used rota.Credential) error {
+func (n *node) tryLogin(ctx context.Context, op string, l login, remedy string, used rota.Credential) error {
 	if err := ctx.Err(); err != nil {
 		return n.c.failed(ctx, op, err)
 	}
 	client, err := n.c.connect(ctx, n.addr, l)
 	if rejected(err) {
-		return &rota.Error{System: n.c.system(), Connection: n.c.name, Op: op, Class: rota.ClassWait, Err: fmt.Errorf("%w: the host refuses the login of %s", rota.ErrRefused, l.user)}
+		return n.c.refused(op, l.user, remedy)
 	}
 	if err != nil {
 		return n.c.failed(ctx, op, err, used)
@@ -282,38 +289,84 @@ func (k *keys) Reactivate(ctx context.Context, r rota.RetireRequest) error {
 }
 
 func (k *keys) turn(ctx context.Context, op, id string, off bool) error {
+	if off {
+		if err := k.checkOwn(op, id); err != nil {
+			return err
+		}
+	}
 	var mu sync.Mutex
-	anywhere := false
+	var key ssh.PublicKey
 	err := k.edit(ctx, op, rota.Credential{}, func(_ *node, lines []keyLine) ([]keyLine, error) {
-		exists, _ := has(lines, id)
 		mu.Lock()
 		defer mu.Unlock()
-		anywhere = anywhere || exists
+		if found := find(lines, id); found != nil {
+			key = found
+		}
 		return turn(lines, id, off), nil
 	})
-	if err == nil && !anywhere {
+	switch {
+	case err != nil:
+		return err
+	case key == nil:
 		return &rota.Error{System: k.c.system(), Connection: k.c.name, Op: op, Class: rota.ClassStop, Err: fmt.Errorf("%w: no host has it", rota.ErrNotFound)}
+	case off:
+		return k.letsNobodyIn(ctx, op, key)
 	}
-	return err
+	return nil
+}
+
+// checkOwn refuses to turn off the key that Rota itself logs in with.
+func (k *keys) checkOwn(op, id string) error {
+	if !k.c.logsInWith(k.cfg.User, id) {
+		return nil
+	}
+	return k.c.stop(op, fmt.Errorf("connection %s logs in as %s with this key, so Rota would lock itself out", k.c.name, k.cfg.User),
+		rota.Configure("private_key", "a private_key of its own for the connection, or the file that gets the current key"))
+}
+
+// letsNobodyIn makes sure that a key that was turned off doesn't log in: sshd may
+// read more files, and a program may print keys as well.
+func (k *keys) letsNobodyIn(ctx context.Context, op string, key ssh.PublicKey) error {
+	return k.c.each(ctx, op, func(ctx context.Context, n *node) error {
+		in, err := n.accepts(ctx, k.cfg.User, key)
+		if err != nil {
+			return k.c.failed(ctx, n.at(op), err)
+		}
+		if len(in) > 0 {
+			return k.c.stop(n.at(op), fmt.Errorf("the key is off in %s, but the host still accepts it", k.place.shown()),
+				rota.Outside("remove the key from the other file that sshd reads (AuthorizedKeysFile), or from what AuthorizedKeysCommand prints: sshd -T -C user="+k.cfg.User+" on the host names them"))
+		}
+		return nil
+	})
 }
 
 // Delete implements [rota.Issuer]: it removes the key's line on every host. One
 // that's active on any of them is left alone.
 func (k *keys) Delete(ctx context.Context, r rota.RetireRequest) error {
 	op := "remove key " + r.CredentialID
+	if err := k.checkOwn(op, r.CredentialID); err != nil {
+		return err
+	}
 	var mu sync.Mutex
-	active, exists := false, false
+	var key ssh.PublicKey
+	active := false
 	if err := k.look(ctx, op, func(_ *node, lines []keyLine) {
-		is, on := has(lines, r.CredentialID)
+		_, on := has(lines, r.CredentialID)
 		mu.Lock()
 		defer mu.Unlock()
-		exists, active = exists || is, active || on
-	}); err != nil || !exists {
+		active = active || on
+		if found := find(lines, r.CredentialID); found != nil {
+			key = found
+		}
+	}); err != nil || key == nil {
 		return err
 	}
 	stillActive := &rota.Error{System: k.c.system(), Connection: k.c.name, Op: op, Class: rota.ClassStop, Err: fmt.Errorf("%w: it's active", rota.ErrConflict)}
 	if active {
 		return stillActive
+	}
+	if err := k.letsNobodyIn(ctx, op, key); err != nil {
+		return err
 	}
 	return k.edit(ctx, op, rota.Credential{}, func(n *node, lines []keyLine) ([]keyLine, error) {
 		if _, active := has(lines, r.CredentialID); active {
@@ -348,8 +401,33 @@ func (k *keys) Preflight(ctx context.Context) []rota.Finding {
 		if err := k.place.write(ctx, n, f, f.content, true); err != nil {
 			return fail(err)
 		}
-		return []rota.Finding{login, edit, n.asks(ctx, k.cfg.User)}
+		return append([]rota.Finding{login, edit, n.asks(ctx, k.cfg.User)}, k.isRead(ctx, n, lines)...)
 	})
+}
+
+// isRead makes sure that the host lets in a key of the file, if it has one that no
+// option restricts: sshd may read other files.
+func (k *keys) isRead(ctx context.Context, n *node, lines []keyLine) []rota.Finding {
+	const most = 3 // a host counts them (MaxAuthTries)
+	var some []ssh.PublicKey
+	for _, l := range slices.Backward(lines) { // Rota's own, and new ones, are at the end
+		if l.key != nil && !l.off && l.options == "" && len(some) < most {
+			some = append(some, l.key)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	f := rota.Finding{OK: true, Check: n.at("the host accepts the keys in " + k.place.shown())}
+	in, err := n.accepts(ctx, k.cfg.User, some...)
+	switch {
+	case err != nil:
+		return []rota.Finding{problem(f.Check, k.c.failed(ctx, f.Check, err))}
+	case len(in) == 0:
+		f.OK, f.Warning = false, true
+		f.Detail, f.Remedies = "it refuses the last ones of them, so a new one may not log in either", rota.Outside(k.whyRefused())
+	}
+	return []rota.Finding{f}
 }
 
 // asks tries to log in with a key that nobody has: the host must ask for keys and
@@ -369,7 +447,7 @@ func (n *node) asks(ctx context.Context, user string) rota.Finding {
 	case err == nil:
 		_ = client.Close()
 		f.Detail, f.Remedies = "it lets in any key, so a login proves nothing", rota.Outside("PermitEmptyPasswords no in the host's sshd_config")
-	case rejected(err) && strings.Contains(err.Error(), "publickey"):
+	case rejected(err) && (tried(err, "publickey") || tooMany(err)):
 		f.OK, f.Detail = true, "it refuses one that it doesn't know"
 	case rejected(err):
 		f.Detail, f.Remedies = "it takes no keys for this user", rota.Outside("PubkeyAuthentication yes and "+user+" among AllowUsers in the host's sshd_config")

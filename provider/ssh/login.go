@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
@@ -18,7 +20,16 @@ type login struct {
 	signers  []ssh.Signer
 	agent    string // its socket
 	password string
+	// only is how the password is given: [methodPassword] or [methodQuestions]. ""
+	// means in any way, one after the other.
+	only string
 }
+
+// The methods of a login with a password, as SSH calls them.
+const (
+	methodPassword  = "password"
+	methodQuestions = "keyboard-interactive"
+)
 
 // methods are those that the login can use. They end with close.
 func (l login) methods(ctx context.Context) (all []ssh.AuthMethod, done func(), err error) {
@@ -41,8 +52,11 @@ func (l login) methods(ctx context.Context) (all []ssh.AuthMethod, done func(), 
 	if len(signers) > 0 {
 		all = append(all, ssh.PublicKeys(signers...))
 	}
-	if l.password != "" {
-		all = append(all, ssh.Password(l.password), ssh.KeyboardInteractive(func(_, _ string, questions []string, echos []bool) ([]string, error) {
+	if l.password != "" && l.only != methodQuestions {
+		all = append(all, ssh.Password(l.password))
+	}
+	if l.password != "" && l.only != methodPassword {
+		all = append(all, ssh.KeyboardInteractive(func(_, _ string, questions []string, echos []bool) ([]string, error) {
 			if len(questions) == 0 {
 				return nil, nil
 			}
@@ -53,6 +67,24 @@ func (l login) methods(ctx context.Context) (all []ssh.AuthMethod, done func(), 
 		}))
 	}
 	return all, done, nil
+}
+
+// connectWithPassword logs in with a password, which is given once: a host that
+// takes it as a password and as an answer to questions would count two failures for
+// a wrong one, and may lock the user out after three (pam_faillock, fail2ban).
+func (c *Connection) connectWithPassword(ctx context.Context, addr, user, password string) (*ssh.Client, error) {
+	client, err := c.connect(ctx, addr, login{user: user, password: password, only: methodPassword})
+	if !rejected(err) || tried(err, methodPassword) {
+		return client, err
+	}
+	return c.connect(ctx, addr, login{user: user, password: password, only: methodQuestions})
+}
+
+// tried reports whether a host that refused a login was asked with a method.
+func tried(err error, method string) bool {
+	_, methods, _ := strings.Cut(err.Error(), "attempted methods [")
+	methods, _, _ = strings.Cut(methods, "]")
+	return slices.Contains(strings.Fields(methods), method)
 }
 
 // agentError is an agent that can't be asked.
@@ -75,18 +107,23 @@ func (c *Connection) connect(ctx context.Context, addr string, l login) (*ssh.Cl
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	var rejected *hostKeyError
+	var shown hostCheck
+	banner := newOutput("", true)
 	sshConn, channels, requests, err := ssh.NewClientConn(conn, addr, &ssh.ClientConfig{
-		User: l.user, Auth: methods, HostKeyCallback: c.known.check(addr, &rejected), HostKeyAlgorithms: c.known.algorithms(addr),
-		ClientVersion: "SSH-2.0-Rota",
+		User: l.user, Auth: methods, HostKeyCallback: c.known.check(addr, &shown), HostKeyAlgorithms: c.known.algorithms(addr),
+		ClientVersion:  "SSH-2.0-Rota",
+		BannerCallback: func(text string) error { _, err := banner.Write([]byte(text)); return err },
 	})
 	if !stop() || err != nil {
 		_ = conn.Close()
 		switch {
-		case rejected != nil:
-			return nil, rejected
+		case shown.rejected != nil:
+			return nil, shown.rejected
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
+		case shown.verified && hungUp(err):
+			said, _ := banner.all()
+			return nil, &hungUpError{user: l.user, said: lastLines(string(said))}
 		}
 		return nil, fmt.Errorf("%w: %w", errHandshake, err)
 	}
@@ -95,6 +132,23 @@ func (c *Connection) connect(ctx context.Context, addr string, l login) (*ssh.Cl
 
 // errHandshake: a host was reached, and the login failed.
 var errHandshake = errors.New("handshake")
+
+// hungUp reports whether a host just closed the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || strings.Contains(err.Error(), "connection reset")
+}
+
+// hungUpError is a host that closed the connection while somebody logged in. sshd
+// does that without a reason if PAM doesn't let an account in that has expired.
+type hungUpError struct{ user, said string }
+
+func (e *hungUpError) Error() string {
+	text := "the host closed the connection while " + e.user + " logged in"
+	if e.said != "" {
+		text += ", after it said: " + e.said
+	}
+	return text
+}
 
 // reach opens a connection to an address, through the jump host if there's one.
 func (c *Connection) reach(ctx context.Context, addr string) (net.Conn, error) {

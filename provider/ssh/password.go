@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -52,8 +53,10 @@ func (c *Connection) Password(cfg PasswordConfig) (rota.Issuer, error) {
 			return fail(err)
 		}
 	}
-	if err := checkOther(cfg.User, c.cfg.User, c.cfg.Password != ""); err != nil {
-		return fail(err)
+	for at := c; at != nil; at = at.cfg.Via {
+		if err := checkOther(cfg.User, at.cfg.User, at.cfg.Password != "" && (at == c || at.reaches(c))); err != nil {
+			return fail(err)
+		}
 	}
 	if err := cfg.Rules.Validate(); err != nil {
 		return fail(fmt.Errorf("user %s: password: %w", cfg.User, err))
@@ -122,6 +125,33 @@ func (p *password) asRoot(line string) string {
 	return sbin + line
 }
 
+// entry reads the user's entry in /etc/shadow into $entry; it's empty if Rota may
+// not.
+func (p *password) entry() string {
+	return "entry=$(" + p.asRoot("getent shadow "+p.cfg.User) + " </dev/null 2>/dev/null)\n"
+}
+
+// statusLocked is the exit status for an account that somebody has locked.
+const statusLocked = 41
+
+// refuseLocked ends a script if somebody has locked the account, which puts a ! in
+// front of the hash: a new hash would unlock it. Just a ! or * is an account that
+// never had a password.
+const refuseLocked = `hash=${entry#*:}; hash=${hash%%:*}; bare=$hash
+while :; do
+	case $bare in '!'*) bare=${bare#?} ;; *) break ;; esac
+done
+case $bare in "$hash" | '' | '*'*) ;; *) exit 41 ;; esac
+`
+
+func (p *password) locked() error {
+	return fmt.Errorf("somebody locked the account of user %s, and a new password would unlock it", p.cfg.User)
+}
+
+func (p *password) unlock() string {
+	return "passwd -u " + p.cfg.User + " on the host, if the user is meant to log in again"
+}
+
 // Set implements [rota.Issuer]: it sets the password on every host. Only a hash of
 // it is sent, which is what the host keeps.
 func (p *password) Set(ctx context.Context, r rota.SetRequest) error {
@@ -133,7 +163,10 @@ func (p *password) Set(ctx context.Context, r rota.SetRequest) error {
 		ctx, cancel := n.c.limited(ctx)
 		defer cancel()
 		hash := hashPassword(r.Credential.Field(rota.FieldPassword))
-		_, err := n.run(ctx, script{op: "set password", text: p.asRoot("chpasswd -e"), input: []byte(p.cfg.User + ":" + hash + "\n")})
+		_, err := n.run(ctx, script{op: "set password", text: p.entry() + refuseLocked + p.asRoot("chpasswd -e"), input: []byte(p.cfg.User + ":" + hash + "\n")})
+		if exit, ok := errors.AsType[*exitError](err); ok && exit.status == statusLocked {
+			return p.c.stop(n.at(op), p.locked(), rota.Outside(p.unlock()))
+		}
 		return p.c.failed(ctx, n.at(op), err, r.Credential, rota.NewCredential(map[string]string{"hash": hash}))
 	})
 }
@@ -154,15 +187,17 @@ func (n *node) tryPassword(ctx context.Context, op string, c rota.Credential) er
 	if err := ctx.Err(); err != nil {
 		return n.c.failed(ctx, op, err)
 	}
-	client, err := n.c.connect(ctx, n.addr, login{user: c.Field(rota.FieldUsername), password: c.Field(rota.FieldPassword)})
+	user := c.Field(rota.FieldUsername)
+	client, err := n.c.connectWithPassword(ctx, n.addr, user, c.Field(rota.FieldPassword))
 	switch {
 	case err == nil:
 		_ = client.Close()
 		return nil
-	case rejected(err) && !strings.Contains(err.Error(), "password") && !strings.Contains(err.Error(), "keyboard-interactive"):
-		return n.c.stop(op, errors.New("the host takes no passwords, so none can be tested"), rota.Outside("PasswordAuthentication yes in the host's sshd_config, below Match User "+c.Field(rota.FieldUsername)))
+	case rejected(err) && !tooMany(err) && !tried(err, methodPassword) && !tried(err, methodQuestions):
+		return n.c.stop(op, errors.New("the host takes no passwords, so none can be tested"),
+			rota.Outside("PasswordAuthentication yes in the host's sshd_config, below Match User "+user+"; and no AuthenticationMethods that ask for a key as well"))
 	case rejected(err):
-		return &rota.Error{System: n.c.system(), Connection: n.c.name, Op: op, Class: rota.ClassWait, Err: fmt.Errorf("%w: the host refuses the login of %s", rota.ErrRefused, c.Field(rota.FieldUsername))}
+		return n.c.refused(op, user, "if it's the right password, look for "+user+" in sshd's log on the host: the account may be locked or expired (passwd -S, chage -l), or locked out for a while after wrong passwords (faillock)")
 	}
 	return n.c.failed(ctx, op, err, c)
 }
@@ -231,13 +266,37 @@ func (p *password) Preflight(ctx context.Context) []rota.Finding {
 			return f
 		}
 		exists := look("find user "+p.cfg.User, "id -u "+p.cfg.User, "create the user on the host, or correct its name")
-		may := "command -v chpasswd"
-		if p.as != "" {
-			may = "sudo -n -l -u " + p.as + " -- chpasswd -e"
-		}
-		set := look("may set passwords", may, "in sudoers: "+p.c.cfg.User+" ALL=("+cmp.Or(p.as, "root")+") NOPASSWD: /usr/sbin/chpasswd -e")
-		return []rota.Finding{login, exists, set, p.asked(ctx, n)}
+		// Without input, it sets none. sudo -l would also allow what needs a password.
+		set := look("may set passwords", p.asRoot("chpasswd -e"), "in sudoers: "+p.c.cfg.User+" ALL=("+cmp.Or(p.as, "root")+") NOPASSWD: /usr/sbin/chpasswd -e")
+		return []rota.Finding{login, exists, set, p.open(ctx, n), p.asked(ctx, n)}
 	})
+}
+
+// open looks whether somebody has locked the account, or it has expired.
+func (p *password) open(ctx context.Context, n *node) rota.Finding {
+	f := rota.Finding{OK: true, Check: n.at("the account of user " + p.cfg.User + " is neither locked nor expired")}
+	ctx, cancel := n.c.limited(ctx)
+	defer cancel()
+	out, err := n.run(ctx, script{op: "look", text: p.entry() + refuseLocked +
+		"printf '%s\\n' \"${entry:+seen}\" \"$(($(date +%s) / 86400))\" \"$(printf %s \"$entry\" | cut -d: -f8)\""})
+	if exit, ok := errors.AsType[*exitError](err); ok && exit.status == statusLocked {
+		return rota.Finding{Check: f.Check, Detail: p.locked().Error(), Remedies: rota.Outside(p.unlock())}
+	}
+	if err != nil {
+		return problem(f.Check, p.c.failed(ctx, f.Check, err))
+	}
+	lines := strings.Split(string(out), "\n")
+	if len(lines) < 3 || lines[0] == "" {
+		f.Detail = "not known, as sudo doesn't let " + p.c.cfg.User + " run getent shadow " + p.cfg.User
+		return f
+	}
+	today, todayErr := strconv.Atoi(lines[1])
+	ends, endsErr := strconv.Atoi(lines[2])
+	if todayErr == nil && endsErr == nil && ends >= 0 && today >= ends {
+		f.OK, f.Detail = false, "it has expired, so that no password logs in"
+		f.Remedies = rota.Outside("chage -E -1 " + p.cfg.User + " on the host, if the user is meant to log in again")
+	}
+	return f
 }
 
 // asked tries a random password: the host must refuse it, or testing the right one

@@ -1,8 +1,6 @@
 package ssh
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,47 +22,8 @@ func passwordWith(t testing.TB, c *Connection, cfg PasswordConfig) *password {
 // unixUser is the user of the tests' own hosts whose password is rotated.
 const unixUser = "rotatest"
 
-// ownEtc starts an sshd that sees another /etc than the machine: a copy, with one
-// more user. So the real chpasswd and sshd can be tested, and no password of the
-// machine's users is ever changed. It takes root and a mount of its own; without
-// them it returns nil, and only the tests with stand-ins run.
-func ownEtc(t testing.TB, user string, o testenv.SSHOptions) *testenv.SSHServer {
-	t.Helper()
-	if os.Geteuid() != 0 || exec.Command("unshare", "-m", "true").Run() != nil {
-		t.Log("not run: it takes root and a mount namespace")
-		return nil
-	}
-	o.Config = append(o.Config, "PasswordAuthentication yes")
-	etc := filepath.Join(t.TempDir(), "etc")
-	if out, err := exec.Command("cp", "-a", "/etc", etc).CombinedOutput(); err != nil {
-		t.Fatalf("copy /etc: %v: %s", err, out)
-	}
-	appendTo(t, filepath.Join(etc, "passwd"), user+":x:4321:4321::/:/bin/sh\n")
-	appendTo(t, filepath.Join(etc, "shadow"), user+":!:19000:0:99999:7:::\n")
-	o.Wrap = []string{"unshare", "-m", "--propagation", "private", "sh", "-c", `mount --bind "$1" /etc && shift && exec "$@"`, "sh", etc}
-	return testenv.SSHD(t, o)
-}
-
-// OwnEtc is ownEtc for the tests outside the package.
-var OwnEtc = ownEtc
-
-func appendTo(t testing.TB, path, text string) {
-	t.Helper()
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
-	if err == nil {
-		_, err = f.WriteString(text)
-		_ = f.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestThePasswordKeepsTheContract(t *testing.T) {
-	s := ownEtc(t, unixUser, testenv.SSHOptions{Gate: true})
-	if s == nil {
-		return
-	}
+	s := testenv.SSHDWithUsers(t, testenv.SSHOptions{Gate: true}, unixUser)
 	before := read(t, "/etc/shadow")
 	providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {
 		w := newWire(t, s.Addr)
@@ -89,10 +48,7 @@ func TestThePasswordKeepsTheContract(t *testing.T) {
 }
 
 func TestThePasswordBeforeCanBePutBack(t *testing.T) {
-	s := ownEtc(t, unixUser, testenv.SSHOptions{Gate: true})
-	if s == nil {
-		return
-	}
+	s := testenv.SSHDWithUsers(t, testenv.SSHOptions{Gate: true}, unixUser)
 	p := passwordWith(t, to(t, s), PasswordConfig{User: unixUser})
 	set := func(c rota.Credential) {
 		t.Helper()
@@ -131,7 +87,7 @@ func TestThePasswordBeforeCanBePutBack(t *testing.T) {
 // password is changed.
 func TestOnlyAHashIsSentToSetAPassword(t *testing.T) {
 	bin, seen := t.TempDir(), filepath.Join(t.TempDir(), "seen")
-	write(t, filepath.Join(bin, "sudo"), "#!/bin/sh\necho \"$*\" >>"+seen+"\ncat >>"+seen+"\nenv >>"+seen+"\n", 0o755)
+	write(t, filepath.Join(bin, "sudo"), "#!/bin/sh\ncase $* in *getent*) exit 1 ;; esac\necho \"$*\" >>"+seen+"\ncat >>"+seen+"\nenv >>"+seen+"\n", 0o755)
 	s := testenv.SSHD(t, testenv.SSHOptions{Path: bin})
 	p := passwordWith(t, to(t, s), PasswordConfig{User: "backup", RunAs: "admin"})
 	c, err := p.Create(t.Context(), rota.CreateRequest{})

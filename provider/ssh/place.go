@@ -47,6 +47,24 @@ func checkPath(p string) error {
 	return nil
 }
 
+// shown is the path as people write it.
+func (p place) shown() string {
+	if p.home == "" {
+		return p.path
+	}
+	return "~" + p.home + "/" + p.path
+}
+
+// instead names another path. Below a home folder it's the user's own, so that they
+// have to go on editing the file.
+func (p place) instead(to string) []rota.Remedy {
+	to = cmp.Or(to, "the file that it leads to")
+	if p.home != "" {
+		to += ", with run_as: " + p.home
+	}
+	return rota.Configure("path", to)
+}
+
 // found is what is at a place.
 type found struct {
 	exists  bool
@@ -111,11 +129,13 @@ func (p place) parse(out []byte) (*found, error) {
 			}
 			folders = append(folders, e)
 		case "kind":
+			var to string
+			value, to, _ = strings.Cut(value, " ")
 			switch value {
 			case "link":
-				return nil, rota.WithRemedies(fmt.Errorf("%s is a symbolic link, which is not followed", p.path), rota.Outside("the path that it points to"))
+				return nil, rota.WithRemedies(fmt.Errorf("%s is a symbolic link, which is not followed", p.shown()), p.instead(to))
 			case "other":
-				return nil, rota.WithRemedies(fmt.Errorf("%s is not a regular file", p.path), rota.Outside("the path of a file, or of one that doesn't exist yet"))
+				return nil, rota.WithRemedies(fmt.Errorf("%s is not a regular file", p.shown()), rota.Outside("the path of a file, or of one that doesn't exist yet"))
 			}
 			f.exists = value == "file"
 		case "file":
@@ -125,14 +145,14 @@ func (p place) parse(out []byte) (*found, error) {
 			}
 			f.perm, f.uid, f.gid = e.mode.Perm(), e.uid, e.gid
 			if e.links > 1 {
-				return nil, rota.WithRemedies(fmt.Errorf("%s is one of %d names of the same file", p.path, e.links), rota.Outside("remove the file's other names"))
+				return nil, rota.WithRemedies(fmt.Errorf("%s is one of %d names of the same file", p.shown(), e.links), rota.Outside("remove the file's other names"))
 			}
 		case "names":
 			if e, err := readEntry(value); err == nil {
 				f.user, f.groupName = e.uid, e.gid
 			}
 		case "large":
-			return nil, rota.WithRemedies(fmt.Errorf("%s has %s bytes: too large for a credentials file", p.path, value), rota.Outside("move it away, or use another path"))
+			return nil, rota.WithRemedies(fmt.Errorf("%s has %s bytes: too large for a credentials file", p.shown(), value), rota.Outside("move it away, or use another path"))
 		case "content":
 			if size, err := strconv.Atoi(value); err != nil || size != len(out) {
 				return nil, errChanged // it was written to while it was read
@@ -262,7 +282,7 @@ func (p place) change(ctx context.Context, n *node, edit func(*found) ([]byte, e
 		}
 		content, editErr := edit(f)
 		if editErr != nil {
-			return fmt.Errorf("%s: %w", p.path, editErr)
+			return fmt.Errorf("%s: %w", p.shown(), editErr)
 		}
 		if p.inOrder(f, content) {
 			return nil
@@ -284,26 +304,36 @@ func (p place) explain(err error) error {
 		err := fmt.Errorf(format, args...)
 		return rota.WithRemedies(err, rota.Outside(remedy))
 	}
-	dir := path.Dir(p.path)
+	dir := path.Dir(p.shown())
 	switch exit.status {
 	case 10:
 		return say("create the folder on the host, for the user who writes to it", "the folder %s does not exist, or can't be seen", dir)
 	case 22:
 		return say("create user "+p.home+" on the host, with a home folder", "user %s has no home folder on the host, or it can't be entered", p.home)
 	case 13:
-		return rota.WithRemedies(fmt.Errorf("a symbolic link is on the way to %s, and isn't followed", p.path), rota.Configure("path", "the same file below "+cmp.Or(exit.said, "the folder that it leads to")))
+		to := ""
+		if exit.said != "" {
+			to = path.Join(exit.said, path.Base(p.path))
+		}
+		return rota.WithRemedies(fmt.Errorf("a symbolic link is on the way to %s, and isn't followed", p.shown()), p.instead(to))
 	case 16:
 		return errCutOff
 	case 17:
 		return errChanged
 	case 19:
-		return say("wait until process "+exit.said+" on the host ends, or remove ."+path.Base(p.path)+".rota-lock next to the file", "another process on the host is replacing %s", p.path)
+		return say("wait until process "+exit.said+" on the host ends, or remove ."+path.Base(p.path)+".rota-lock next to the file", "another process on the host is replacing %s", p.shown())
 	case 20:
-		return say("install getfacl and setfacl on the host, or remove the file's access control list", "%s has an access control list that can't be carried over", p.path)
+		return say("install getfacl and setfacl on the host, or remove the file's access control list", "%s has an access control list that can't be carried over", p.shown())
+	case 23:
+		return say("chattr -i -a "+cmp.Or(exit.said, p.shown())+" on the host, unless it's meant to stay as it is", "%s has the attribute i or a, so that it can't be replaced", cmp.Or(exit.said, p.shown()))
 	case 18:
-		return say("log in as root or name it in run_as, or leave out owner and group", "change owner or mode of %s: %s", p.path, exit.Error())
+		if p.keepMode {
+			return say("have the user who edits it own the file, or move it to a folder of root's that sshd reads (AuthorizedKeysFile), and name it in path and root in run_as",
+				"keep the owner and mode of %s: %s", p.shown(), exit.Error())
+		}
+		return say("log in as root or name it in run_as, or leave out owner and group", "change owner or mode of %s: %s", p.shown(), exit.Error())
 	case 11, 12:
-		return say("log in as the file's owner, or name them in run_as", "%s can't be read: %s", p.path, exit.Error())
+		return say("log in as the file's owner, or name them in run_as", "%s can't be read: %s", p.shown(), exit.Error())
 	}
 	return err
 }

@@ -27,7 +27,7 @@ done
 if [ -n "$missing" ]; then
 	printf 'kind none\ncontent 0\n'
 elif [ -h "./$base" ]; then
-	printf 'kind link\ncontent 0\n'
+	printf 'kind link %s\ncontent 0\n' "$(readlink -f "./$base" 2>/dev/null | head -n 1)"
 elif [ ! -e "./$base" ]; then
 	printf 'kind none\ncontent 0\n'
 elif [ ! -f "./$base" ]; then

@@ -27,6 +27,8 @@ type script struct {
 	// lifeline leaves standard input open until the script ends: that it ends tells
 	// the script that nobody waits for it any more.
 	lifeline bool
+	// chatty scripts may print any amount, of which the middle is dropped.
+	chatty bool
 }
 
 type variable struct{ name, value string }
@@ -96,7 +98,7 @@ func (n *node) run(ctx context.Context, s script) (out []byte, err error) {
 	defer func() { l.release(ctx.Err() != nil) }()
 	mark := "rota-" + rand.Text()
 	text := s.write(mark)
-	stdout, stderr := newOutput(endOf(mark)), newOutput("")
+	stdout, stderr := newOutput(endOf(mark), s.chatty), newOutput("", true)
 	session.Stdout, session.Stderr = stdout, stderr
 	stdin, err := session.StdinPipe()
 	if err != nil {
@@ -148,8 +150,8 @@ func endOf(mark string) string { return "\n" + mark + " end " }
 // answer finds what the script printed between its marks.
 func answer(mark string, stdout, stderr *output, err error) ([]byte, error) {
 	printed, over := stdout.all()
-	said, overToo := stderr.all()
-	if over || overToo {
+	said, _ := stderr.all()
+	if over {
 		return nil, errOutput
 	}
 	_, after, begun := bytes.Cut(printed, []byte("\n"+mark+" begin\n"))
@@ -181,32 +183,53 @@ func isExit(err error) bool {
 
 // output keeps what a script prints.
 type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	over bool
-	wait string        // what to look for; "" for nothing
-	seen chan struct{} // closed once it was printed, with the rest of its line
+	mu    sync.Mutex
+	text  bytes.Buffer
+	over  bool
+	lossy bool          // the middle of too long an output is dropped
+	wait  string        // what to look for; "" for nothing
+	seen  chan struct{} // closed once it was printed, with the rest of its line
 }
 
-func newOutput(wait string) *output { return &output{wait: wait, seen: make(chan struct{})} }
+func newOutput(wait string, lossy bool) *output {
+	return &output{wait: wait, lossy: lossy, seen: make(chan struct{})}
+}
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.text.Len()+len(p) > maxOutput && o.lossy {
+		o.shorten()
+	}
 	if o.text.Len()+len(p) > maxOutput {
 		o.over = true
 		return len(p), nil // and it goes on: the script may be doing something
 	}
+	looked := o.text.Len() // a host that sends single bytes must not have all of it looked through each time
 	o.text.Write(p)
 	if o.wait == "" {
 		return len(p), nil
 	}
 	// It's at the very end, give or take what a login shell says.
-	if at := bytes.LastIndex(o.text.Bytes(), []byte(o.wait)); at >= 0 && bytes.IndexByte(o.text.Bytes()[at+len(o.wait):], '\n') >= 0 {
+	const rest = len("255\n")
+	recent := o.text.Bytes()[max(0, looked-len(o.wait)-rest):]
+	if at := bytes.LastIndex(recent, []byte(o.wait)); at >= 0 && bytes.IndexByte(recent[at+len(o.wait):], '\n') >= 0 {
 		o.wait = ""
 		close(o.seen)
 	}
 	return len(p), nil
+}
+
+// shorten keeps both ends of an output.
+func (o *output) shorten() {
+	const each = 64 << 10
+	text := o.text.Bytes()
+	if len(text) <= 2*each {
+		return
+	}
+	kept := append(bytes.Clone(text[:each]), text[len(text)-each:]...)
+	o.text.Reset()
+	o.text.Write(kept)
 }
 
 func (o *output) all() (text []byte, over bool) {

@@ -57,7 +57,7 @@ func TestNothingButTheScriptsOutputCounts(t *testing.T) {
 		"an output without LF": {"\nrota-M begin\n\nrota-M end 0\n", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stdout, stderr := newOutput(""), newOutput("")
+			stdout, stderr := newOutput("", false), newOutput("", false)
 			_, _ = stdout.Write([]byte(test.out))
 			got, err := answer(mark, stdout, stderr, nil)
 			if (err != nil) != test.fails && name != "a banner before" {

@@ -19,6 +19,17 @@ if [ -n "$home" ] && [ ! -d "$dir" ]; then
 fi
 cd -P "$dir" || exit 11
 [ "$(pwd -P)" = "$dir" ] || exit 13
+# A folder or a file with these attributes takes a new file next to it, but can't be
+# cleaned up or replaced, not even by root.
+if command -v lsattr >/dev/null 2>&1; then
+	for at in . "./$base"; do
+		[ -e "$at" ] || continue
+		flags=$(lsattr -d "$at" 2>/dev/null) || continue
+		case ${flags%% *} in
+		*[ia]*) [ "$at" = . ] && at=$dir || at=$dir/$base; printf '%s\n' "$at" >&2; exit 23 ;;
+		esac
+	done
+fi
 new=.$base.rota-new.$$
 lock=.$base.rota-lock
 locked=
@@ -48,8 +59,7 @@ until mkdir "./$lock" 2>/dev/null; do
 	holder=$(cat "./$lock/pid" 2>/dev/null)
 	tries=$((tries + 1))
 	if [ -n "$holder" ] && ! alive "$holder" || [ -z "$holder" ] && [ "$tries" -gt 3 ]; then
-		rm -rf "./$lock"
-		continue
+		rm -rf "./$lock" && continue # only if it went: never around for good
 	fi
 	[ "$tries" -lt 8 ] || { printf '%s\n' "$holder" >&2; exit 19; }
 	sleep 1
