@@ -121,6 +121,10 @@ func TestOnlyKnownHostsAreTalkedTo(t *testing.T) {
 		"its authority among others":      "# of ours\n\n" + authority(other) + authority(ca),
 		"its key, and another host's":     knownhosts.Line([]string{"db"}, other.PublicKey()) + "\n" + line(s.HostKey),
 		"a key of a kind it doesn't have": line(s.HostKey) + line(ecdsaKey(t)),
+		"its old key, and the one it has": line(otherEd25519(t)) + line(s.HostKey),
+		"any host's authority":            "@cert-authority * " + string(ssh.MarshalAuthorizedKey(ca.PublicKey())),
+		"its key, without the port":       knownhosts.Line([]string{"127.0.0.1"}, s.HostKey),
+		"lines that end as on Windows":    strings.ReplaceAll(line(s.HostKey), "\n", "\r\n"),
 	} {
 		t.Run(test, func(t *testing.T) {
 			cfg := settings(s)
@@ -132,10 +136,12 @@ func TestOnlyKnownHostsAreTalkedTo(t *testing.T) {
 	}
 	fingerprint := ssh.FingerprintSHA256(s.HostKey)
 	for test, bad := range map[string]struct{ text, words string }{
-		"another key":         {line(other.PublicKey()), "isn't the one in known_hosts"},
-		"another host's key":  {knownhosts.Line([]string{"db"}, s.HostKey), "no authorities for hostname"},
-		"another authority":   {authority(other), ""},
-		"its key was revoked": {line(s.HostKey) + "@revoked * " + string(ssh.MarshalAuthorizedKey(s.HostKey)), "revoked"},
+		"another key":        {line(other.PublicKey()), "isn't the one in known_hosts"},
+		"another host's key": {knownhosts.Line([]string{"db"}, s.HostKey), "no authorities for hostname"},
+		"another authority":  {authority(other), ""},
+		"another key, and its own without the port": {line(other.PublicKey()) + knownhosts.Line([]string{"127.0.0.1"}, s.HostKey), "isn't the one in known_hosts"},
+		"any host's authority, and another one's":   {"@cert-authority db " + string(ssh.MarshalAuthorizedKey(ca.PublicKey())), ""},
+		"its key was revoked":                       {line(s.HostKey) + "@revoked * " + string(ssh.MarshalAuthorizedKey(s.HostKey)), "revoked"},
 	} {
 		t.Run(test, func(t *testing.T) {
 			cfg := settings(s)

@@ -2,7 +2,6 @@ package ssh
 
 import (
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,12 +54,8 @@ func TestThePasswordOfAJumpHostsLoginIsNotRotated(t *testing.T) {
 
 // sshd may read more files than the one that Rota knows.
 func TestAKeyThatIsOffMustNotLogIn(t *testing.T) {
-	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
 	elsewhere := filepath.Join(homeDir(t), "more")
-	s := testenv.SSHD(t, testenv.SSHOptions{Config: []string{"AuthorizedKeysCommand /bin/cat " + elsewhere, "AuthorizedKeysCommandUser " + me.Username}})
+	s := testenv.SSHD(t, testenv.SSHOptions{Config: []string{"AuthorizedKeysCommand /bin/cat " + elsewhere, "AuthorizedKeysCommandUser " + currentUser(t)}})
 	k := keysWith(t, to(t, s), KeysConfig{Path: s.AuthorizedKeys()})
 	c := create(t, k, rota.Credential{})
 	write(t, elsewhere, read(t, s.AuthorizedKeys()), 0o600)

@@ -69,3 +69,47 @@ func TestNothingButTheScriptsOutputCounts(t *testing.T) {
 		})
 	}
 }
+
+// A host that sends an answer byte by byte must not make Rota look through all of it
+// each time, nor one that never ends take its memory.
+func TestOutputsThatDoNotEnd(t *testing.T) {
+	o := newOutput(endOf("rota-M"), false)
+	one := []byte("x")
+	for range maxOutput + 10 {
+		_, _ = o.Write(one)
+	}
+	if text, over := o.all(); !over || len(text) > maxOutput {
+		t.Errorf("%d bytes, over %t", len(text), over)
+	}
+
+	chatty := newOutput(endOf("rota-M"), true)
+	_, _ = chatty.Write([]byte("\nrota-M begin\n"))
+	for range 3 * maxOutput / 1000 {
+		_, _ = chatty.Write(bytes.Repeat(one, 1000))
+	}
+	for _, b := range []byte("the last line\n\nrota-M end 0\n") {
+		_, _ = chatty.Write([]byte{b})
+	}
+	select {
+	case <-chatty.seen:
+	default:
+		t.Error("the end wasn't seen")
+	}
+	out, err := answer("rota-M", chatty, newOutput("", true), nil)
+	if err != nil || !bytes.HasSuffix(out, []byte("the last line\n")) || len(out) > maxOutput {
+		t.Errorf("%d bytes: %v", len(out), err)
+	}
+}
+
+func TestWhatHostsSayIsHarmless(t *testing.T) {
+	for text, want := range map[string]string{
+		"\x1b[31mred\x1b[0m \x1b]0;title\x07x": "red x",
+		"a\u009b2Jb\u0085c\x08d\x7f":           "a2Jbcd",
+		"safe\u202etxt.exe\u2066\u200b":        "safetxt.exe",
+		"\xff ünïcode ✓ \u2028next":            "� ünïcode ✓ next",
+	} {
+		if got := clean(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
