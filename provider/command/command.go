@@ -203,6 +203,12 @@ func (r *runner) Preflight(context.Context) []rota.Finding {
 		f.Detail = path
 		err = r.folder()
 	}
+	if err == nil {
+		if err := r.trusted(path); err != nil {
+			f.OK, f.Detail, f.Remedies = false, err.Error(), rota.RemediesOf(err)
+			return []rota.Finding{f}
+		}
+	}
 	if err != nil {
 		f.OK, f.Detail, f.Remedies = false, err.Error(), rota.Outside("install the program where Rota runs, or correct its path")
 		if errors.Is(err, errFolder) {

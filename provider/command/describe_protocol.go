@@ -204,8 +204,18 @@ func (c *reloaderConfig) Reloader(b *provider.Build) (rota.Reloader, error) {
 func checkRun(v *provider.Validation, at provider.Pos, run []provider.Plain) {
 	if len(run) == 0 {
 		v.Problem(at, "run", "run: [systemctl, reload, app]", "is empty")
-	} else if program := run[0]; strings.Contains(program.Text, "/") && !filepath.IsAbs(program.Text) {
+		return
+	}
+	switch program := run[0]; {
+	case program.Text == "":
+		v.Problem(program.At, "run", "/usr/local/bin/reload", "the program's name is empty")
+	case strings.Contains(program.Text, "/") && !filepath.IsAbs(program.Text):
 		v.Problem(program.At, "run", "/usr/local/bin/reload", "the program is neither a name nor an absolute path")
+	}
+	for _, word := range run {
+		if strings.ContainsRune(word.Text, 0) {
+			v.Problem(word.At, "run", "", "an argument can't have a NUL byte")
+		}
 	}
 }
 

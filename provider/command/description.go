@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rota-dev/rota"
 )
@@ -125,8 +126,20 @@ func (d Description) fits(c rota.Credential) error {
 			return fmt.Errorf("a credential whose field %s is empty", name)
 		}
 	}
+	if !isID(c.Field(d.ID)) {
+		return fmt.Errorf("a credential whose %s has control characters or is longer than %d bytes", d.ID, maxID)
+	}
 	if d.Lifetime > 0 && c.ExpiresAt().IsZero() {
 		return fmt.Errorf("a credential whose %s isn't a time in RFC 3339", rota.FieldExpiration)
 	}
 	return nil
+}
+
+// maxID is how long an id can be.
+const maxID = 1024
+
+// isID reports whether a text can be shown as a credential's id, in a log and on a
+// terminal.
+func isID(text string) bool {
+	return text != "" && len(text) <= maxID && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) })
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -37,19 +38,6 @@ type Run struct {
 	Credentials []rota.Credential
 }
 
-// Preflight reports whether the program could be run. It doesn't run it.
-func (p *program) Preflight(ctx context.Context) []rota.Finding {
-	findings := p.runner.Preflight(ctx)
-	f := &findings[0]
-	if !f.OK {
-		return findings
-	}
-	if err := p.trusted(f.Detail); err != nil {
-		f.OK, f.Detail, f.Remedies = false, err.Error(), rota.RemediesOf(err)
-	}
-	return findings
-}
-
 // exchange runs the program once. The error says what happened, with the end of
 // what the program wrote to its standard error.
 func (p *program) exchange(ctx context.Context, op string, q request) (answer, error) {
@@ -65,9 +53,6 @@ func (p *program) exchange(ctx context.Context, op string, q request) (answer, e
 	if err != nil {
 		return answer{}, err
 	}
-	if err := p.trusted(path); err != nil {
-		return answer{}, p.fail(op, rota.ClassStop, "", err)
-	}
 	q.Protocol, q.Settings = cmp.Or(q.Protocol, Protocol), p.settings
 	input, err := json.Marshal(q)
 	if err != nil {
@@ -76,11 +61,12 @@ func (p *program) exchange(ctx context.Context, op string, q request) (answer, e
 	out, said := &limited{}, &tail{}
 	o := p.execute(ctx, path, execution{input: append(input, '\n'), stdout: out, stderr: said, tidy: true})
 
-	a, wrong := parse(out.text.Bytes(), q.Verb)
+	output, over := out.all()
+	a, wrong := parse(output, q.Verb)
 	if wrong == nil {
 		secrets = append(secrets, p.secret(a.Credential))
 	} else {
-		said.hidden = words(out.text.Bytes())
+		said.hidden = words(output)
 	}
 	if p.inspect != nil {
 		p.inspect(Run{q.Verb, said.String(), []rota.Credential{rota.NewCredential(q.Credential), rota.NewCredential(q.Current), rota.NewCredential(a.Credential)}})
@@ -88,12 +74,8 @@ func (p *program) exchange(ctx context.Context, op string, q request) (answer, e
 	exit, exited := errors.AsType[*exec.ExitError](o.err)
 	switch {
 	case o.ended:
-		hint := "" // something else ended it
-		if o.late {
-			hint = hintTimeout
-		}
-		return fail(rota.ClassWait, hint, fmt.Errorf("no answer after %s, so it was ended: %w%s", o.took.Round(time.Millisecond), o.err, said))
-	case out.over:
+		return fail(rota.ClassWait, o.hint(), fmt.Errorf("no answer after %s, so it was %s: %w%s", o.took.Round(time.Millisecond), o.verb(), o.err, said))
+	case over:
 		return fail(rota.ClassStop, hintProgram, fmt.Errorf("an answer of more than %d bytes%s", maxAnswer, said))
 	case o.lingered:
 		return fail(rota.ClassStop, "redirect the output of what the program starts in the background",
@@ -165,11 +147,20 @@ func words(output []byte) rota.Credential {
 
 // limited keeps what is written to it, up to the longest answer.
 type limited struct {
+	mu   sync.Mutex
 	text bytes.Buffer
 	over bool
 }
 
+func (l *limited) all() (text []byte, over bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.text.Bytes()), l.over
+}
+
 func (l *limited) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.text.Len()+len(p) > maxAnswer {
 		l.over = true
 		return 0, errors.New("too long an answer")

@@ -146,6 +146,10 @@ func (i *issuer) Create(ctx context.Context, r rota.CreateRequest) (rota.Credent
 	if err := i.about.fits(c); err != nil {
 		return rota.Credential{}, i.fail(op, rota.ClassStop, hintProgram, err, i.secret(a.Credential))
 	}
+	if i.about.IssuerChooses && slices.Contains(r.Taken, i.CredentialID(c)) {
+		// Not this one's to test, deliver and later delete.
+		return rota.Credential{}, i.fail(op, rota.ClassStop, hintProgram, errors.New("a credential with the id of one that existed before"), i.secret(a.Credential))
+	}
 	return c, nil
 }
 
@@ -206,8 +210,11 @@ func (l lister) List(ctx context.Context) ([]rota.Issued, error) {
 	}
 	var out []rota.Issued
 	for _, x := range *a.Credentials {
-		if x.ID == "" || slices.ContainsFunc(out, func(o rota.Issued) bool { return o.ID == x.ID }) {
-			return nil, l.i.fail(op, rota.ClassStop, hintProgram, errors.New("a credential without an id of its own"))
+		if !isID(x.ID) {
+			return nil, l.i.fail(op, rota.ClassStop, hintProgram, errors.New("a credential whose id is empty, has control characters or is longer than 1024 bytes"))
+		}
+		if slices.ContainsFunc(out, func(o rota.Issued) bool { return o.ID == x.ID }) {
+			return nil, l.i.fail(op, rota.ClassStop, hintProgram, errors.New("two credentials with one id"))
 		}
 		out = append(out, rota.Issued{ID: x.ID, Active: x.Active == nil || *x.Active, CreatedAt: x.CreatedAt, ExpiresAt: x.ExpiresAt, Mark: x.Version})
 	}
@@ -266,7 +273,7 @@ func (i *issuer) agree(ctx context.Context) error {
 
 // Preflight looks for the program, and asks it to describe itself.
 func (i *issuer) Preflight(ctx context.Context) []rota.Finding {
-	findings := i.program.Preflight(ctx)
+	findings := i.runner.Preflight(ctx)
 	if !findings[0].OK {
 		return findings
 	}

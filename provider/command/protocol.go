@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rota-dev/rota"
 )
@@ -167,6 +168,12 @@ func parse(output []byte, verb Verb) (answer, error) {
 	if len(bytes.TrimSpace(output)) == 0 {
 		return a, errors.New("no answer on its standard output")
 	}
+	if !utf8.Valid(output) {
+		return a, errors.New("an answer that isn't UTF-8")
+	}
+	if err := onceEach(output); err != nil {
+		return a, err
+	}
 	decoder := json.NewDecoder(bytes.NewReader(output))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&a); err != nil {
@@ -184,6 +191,52 @@ func parse(output []byte, verb Verb) (answer, error) {
 		return a, a.Error.check(verb)
 	}
 	return a, a.complete()
+}
+
+// errTwice: which of the two counts depends on who reads them.
+var errTwice = errors.New("an answer with a field that it has twice")
+
+// onceEach refuses an object that has a name twice. What isn't JSON is left to the
+// decoder.
+func onceEach(output []byte) error {
+	type level struct {
+		names map[string]bool // nil for a list
+		last  string
+		value bool // the next token is a value
+		exact bool // upper and lower case make two names, as of a credential's fields
+	}
+	var levels []level
+	decoder := json.NewDecoder(bytes.NewReader(output))
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil //nolint:nilerr // it's the decoder's to report
+		}
+		top := len(levels) - 1
+		if name, ok := token.(string); ok && top >= 0 && levels[top].names != nil && !levels[top].value {
+			if !levels[top].exact {
+				name = strings.ToLower(name) // the protocol's own, which are read in any case
+			}
+			if levels[top].names[name] {
+				return errTwice
+			}
+			levels[top].names[name], levels[top].last, levels[top].value = true, name, true
+			continue
+		}
+		if top >= 0 {
+			levels[top].value = false
+		}
+		switch token {
+		case json.Delim('{'):
+			levels = append(levels, level{names: map[string]bool{}, exact: top == 0 && levels[0].last == "credential"})
+		case json.Delim('['):
+			levels = append(levels, level{})
+		case json.Delim('}'), json.Delim(']'):
+			if levels = levels[:top]; len(levels) == 0 {
+				return nil
+			}
+		}
+	}
 }
 
 // complete checks that an answer has what its verb's must have, and nothing else.

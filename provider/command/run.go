@@ -16,7 +16,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/rota-dev/rota"
 )
@@ -55,7 +57,9 @@ type outcome struct {
 	ended   bool // its caller's context was over
 	// lingered: something that it left running kept its output open.
 	lingered bool
-	took     time.Duration
+	// escaped: it didn't end, since Rota may not end it.
+	escaped bool
+	took    time.Duration
 }
 
 // execute runs the program and waits until it ends. At the deadline it and its
@@ -74,9 +78,9 @@ func (r *runner) execute(ctx context.Context, path string, e execution) outcome 
 	}
 	cmd.Stdout, cmd.Stderr = e.stdout, e.stderr
 	ownGroup(cmd)
-	var kill *time.Timer
+	var kill atomic.Pointer[time.Timer]
 	cmd.Cancel = func() error {
-		kill = time.AfterFunc(r.grace, func() { _ = signalFamily(cmd.Process, mark, true) })
+		kill.Store(time.AfterFunc(r.grace, func() { _ = signalFamily(cmd.Process, mark, true) }))
 		return signalFamily(cmd.Process, mark, false)
 	}
 	// A child that outlives the program may keep its output open: don't wait
@@ -84,18 +88,45 @@ func (r *runner) execute(ctx context.Context, path string, e execution) outcome 
 	cmd.WaitDelay = r.grace + time.Second
 
 	started := time.Now()
-	err := cmd.Run()
-	o := outcome{err: err, started: cmd.Process != nil, took: time.Since(started), lingered: errors.Is(err, exec.ErrWaitDelay)}
-	if kill != nil { // set before Run returned, by its own goroutine that it waited for
-		kill.Stop()
+	err, escaped := wait(ctx, cmd, cmd.WaitDelay+time.Second)
+	o := outcome{err: err, started: cmd.Process != nil, took: time.Since(started), lingered: errors.Is(err, exec.ErrWaitDelay), escaped: escaped}
+	late := kill.Load()
+	if late != nil {
+		late.Stop()
 	}
-	if kill != nil || e.tidy && o.started && err != nil {
+	if late != nil || e.tidy && o.started && err != nil {
 		_ = signalFamily(cmd.Process, mark, true) // children that SIGTERM didn't end
 	}
 	if err != nil && ctx.Err() != nil && !o.lingered {
 		o.err, o.ended, o.late = ctx.Err(), true, errors.Is(context.Cause(ctx), errTimeout)
 	}
 	return o
+}
+
+// errEscaped: the program runs on, and Rota may not end it.
+var errEscaped = errors.New("it can't be ended")
+
+// wait starts the program and waits until it ends. One that became another user, as
+// with sudo, can't be ended by Rota's: it's given up some time after the deadline.
+func wait(ctx context.Context, cmd *exec.Cmd, atMost time.Duration) (err error, escaped bool) {
+	if err := cmd.Start(); err != nil {
+		return err, false
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		return err, false
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err, false
+	case <-timer.C:
+		return errEscaped, true
+	}
 }
 
 // run runs the program with the variables added to its environment, and shows its
@@ -113,16 +144,31 @@ func (r *runner) run(ctx context.Context, op string, variables map[string]string
 		// left behind may be the service that it restarted.
 		return nil
 	case o.ended:
-		hint := "" // something else ended it
-		if o.late {
-			hint = hintTimeout
-		}
-		return r.fail(op, rota.ClassWait, hint, fmt.Errorf("ended after %s: %w%s", o.took.Round(time.Millisecond), o.err, out))
+		return r.fail(op, rota.ClassWait, o.hint(), fmt.Errorf("%s after %s: %w%s", o.verb(), o.took.Round(time.Millisecond), o.err, out))
 	case errors.As(o.err, new(*exec.ExitError)):
 		return r.fail(op, rota.ClassWait, "fix what the program reports, which Rota then runs again by itself", fmt.Errorf("%w%s", o.err, out))
 	default: // it didn't start, or its input or output broke
 		return r.fail(op, rota.ClassWait, "", o.err)
 	}
+}
+
+// verb is what happened to a program that took too long.
+func (o outcome) verb() string {
+	if o.escaped {
+		return "given up, as it can't be ended,"
+	}
+	return "ended"
+}
+
+// hint is what a person can do about a program that was ended.
+func (o outcome) hint() string {
+	switch {
+	case o.escaped:
+		return "end it where it runs: it became another user, whose programs Rota's user may not end"
+	case o.late:
+		return hintTimeout
+	}
+	return "" // something else ended it
 }
 
 const hintTimeout = "set a longer timeout if it needs more time"
@@ -134,6 +180,9 @@ func (r *runner) ready(op string) (path string, err error) {
 	}
 	if err := r.folder(); err != nil {
 		return "", r.fail(op, rota.ClassStop, "create the working folder, or correct its path", err)
+	}
+	if err := r.trusted(path); err != nil {
+		return "", r.fail(op, rota.ClassStop, "", err)
 	}
 	return path, nil
 }
@@ -176,6 +225,11 @@ func (r *runner) find() (string, error) {
 	if filepath.IsAbs(program) {
 		return exec.LookPath(program)
 	}
+	return r.lookUp(program)
+}
+
+// lookUp finds a program in the PATH that this one will see.
+func (r *runner) lookUp(program string) (string, error) {
 	path, own := r.config.Env["PATH"]
 	if !own {
 		path = os.Getenv("PATH")
@@ -249,6 +303,16 @@ var terminal = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]PX^_][^\x07\x
 
 // clean is a text without control sequences and what isn't UTF-8.
 func clean(text string) string {
-	text = terminal.ReplaceAllString(text, "")
-	return strings.TrimSpace(strings.ToValidUTF8(strings.ReplaceAll(text, "\r\n", "\n"), "�"))
+	text = terminal.ReplaceAllString(strings.ToValidUTF8(strings.ReplaceAll(text, "\r\n", "\n"), "�"), "")
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t':
+			return r
+		case r == '\r', r == '\u2028', r == '\u2029':
+			return '\n'
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r): // C1 too, and what turns text around
+			return -1
+		}
+		return r
+	}, text))
 }
