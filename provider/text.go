@@ -11,6 +11,7 @@ import (
 type Text struct {
 	At     Pos
 	Path   Path
+	Public bool     // anybody may know it
 	pieces []*piece // pointers: even a print by reflection shows no value
 }
 
@@ -70,7 +71,7 @@ func (t *Text) Read(n Node) {
 	if !ok {
 		return
 	}
-	t.At, t.Path = n.Pos(), n.Path
+	t.At, t.Path, t.Public = n.Pos(), n.Path, n.Tag.Get("public") == "true"
 	pieces, wrong := parseReferences(s)
 	if wrong != nil {
 		n.Problem(wrong.hint, "%s", wrong.message)

@@ -163,6 +163,10 @@ func (w *world) collect(args []string) {
 			for _, field := range []string{rota.FieldPassword, rota.FieldSecretAccessKey, "token", "key"} {
 				w.secret(string(label)+" of "+name, fields[field])
 			}
+			// Of a private key, the lines in the middle are what nobody may see.
+			if lines := strings.Split(fields["private_key"], "\n"); len(lines) > 4 {
+				w.secret(string(label)+" of "+name, lines[3])
+			}
 		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 //	min, max       the range of allowed numbers
 //	empty:"true"   the text can be empty
 //	secret:"true"  a literal value deserves a warning
+//	public:"true"  anybody may know the value, and read the file it's in
 //	kind:"x"       of a ConnectionName: the kind of connection
 //	kinds:"x"      of a Choice: one of the kinds of this role must be set
 type decoder struct {

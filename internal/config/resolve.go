@@ -73,7 +73,7 @@ func (w *wiring) lookUpFile(ref provider.Reference, t Text) (string, error) {
 	switch {
 	case err != nil:
 		return "", rota.WithRemedies(fmt.Errorf("can't be read: %w", err), rota.Outside(unreadable(err)))
-	case mode&0o077 != 0:
+	case mode&0o077 != 0 && !t.Public:
 		w.warnings.suggest(t.At, t.Path, rota.Outside("chmod 600 on the file; mode 0400 for a container's secret"), "%s is open to others: mode %#o", ref, mode.Perm())
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")

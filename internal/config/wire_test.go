@@ -15,6 +15,7 @@ import (
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/hint"
+	"github.com/rota-dev/rota/provider"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -278,6 +279,20 @@ func TestAFileOpenToOthersIsWarnedOf(t *testing.T) {
 		want := fmt.Sprintf("everything.yaml:10:26: connections.prod-aws.aws.secret_access_key: ${file:aws-secret} is open to others: mode %#o", mode)
 		if len(wired.Broken) > 0 || len(wired.Warnings) != 1 || !strings.Contains(wired.Warnings[0].Error(), want) {
 			t.Errorf("broken %v, warnings %v", wired.Broken, wired.Warnings)
+		}
+	}
+}
+
+// A known_hosts file is nothing that others may not read.
+func TestAPublicFileMayBeOpenToOthers(t *testing.T) {
+	w := &wiring{env: Environment{ReadFile: func(string) ([]byte, fs.FileMode, error) { return []byte("x"), 0o644, nil }}, file: &File{Path: "rota.yaml"}}
+	for public, want := range map[bool]int{true: 0, false: 1} {
+		w.warnings = problems{}
+		if _, err := w.lookUpFile(provider.Reference{Kind: provider.RefFile, Name: "/etc/known_hosts"}, Text{Public: public}); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(w.warnings.list); got != want {
+			t.Errorf("public %t: %d warnings", public, got)
 		}
 	}
 }

@@ -2,6 +2,8 @@ package ssh
 
 import (
 	"errors"
+	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -17,10 +19,10 @@ type connectionConfig struct {
 	User        provider.Text           `json:"user" jsonschema:"The user that Rota logs in as."`
 	PrivateKey  provider.Text           `json:"private_key,omitzero" secret:"true" jsonschema:"The user's private key, in PEM or OpenSSH's format: a reference such as ${file:/run/secrets/ssh}."`
 	Passphrase  provider.Text           `json:"passphrase,omitzero" secret:"true" jsonschema:"What decrypts the private key."`
-	Certificate provider.Text           `json:"certificate,omitzero" jsonschema:"What a certificate authority signed for the private key: a reference such as ${file:/run/secrets/ssh-cert.pub}."`
+	Certificate provider.Text           `json:"certificate,omitzero" public:"true" jsonschema:"What a certificate authority signed for the private key: a reference such as ${file:/run/secrets/ssh-cert.pub}."`
 	Password    provider.Text           `json:"password,omitzero" secret:"true" jsonschema:"The user's password, if the hosts take one."`
 	Agent       provider.Bool           `json:"agent,omitzero" default:"false" jsonschema:"Logs in with the keys of the agent that SSH_AUTH_SOCK names."`
-	KnownHosts  provider.Text           `json:"known_hosts" jsonschema:"The host keys to accept, or the authority that signs them (@cert-authority), as in a known_hosts file: a reference such as ${file:/etc/rota/known_hosts}."`
+	KnownHosts  provider.Text           `json:"known_hosts" public:"true" jsonschema:"The host keys to accept, or the authority that signs them (@cert-authority), as in a known_hosts file: a reference such as ${file:/etc/rota/known_hosts}."`
 	Via         provider.ConnectionName `json:"via,omitzero" kind:"ssh" jsonschema:"The connection to the jump host, which can have one of its own."`
 	Timeout     provider.Duration       `json:"timeout,omitzero" default:"10s" jsonschema:"The timeout for logging in, and for each script on a host."`
 	Keepalive   provider.Duration       `json:"keepalive,omitzero" default:"15s" jsonschema:"How often a host is asked whether it's still there. After three times without an answer, the connection is closed."`
@@ -114,5 +116,18 @@ func hostsOf(k *provider.Known, connection string) []string {
 }
 
 // scope names a host in a claim: two connections to the same host reach the same
-// files and users.
-func scope(addr string) string { return "ssh " + addr }
+// files and users. Of an address there's one spelling, and this machine has one name.
+func scope(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "ssh " + addr
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if host = ip.Unmap().String(); ip.Unmap().IsLoopback() {
+			host = thisMachine
+		}
+	}
+	return "ssh " + net.JoinHostPort(host, port)
+}
+
+const thisMachine = "localhost"

@@ -77,6 +77,11 @@ var signs = []struct {
 	{"This account is currently not available", rota.ClassStop, "a login shell for the connection's user, such as /bin/sh"},
 }
 
+// needsRule reports whether sudo says that sudoers lacks a line.
+func needsRule(text string) bool {
+	return slices.ContainsFunc([]string{"a password is required", "is not in the sudoers file", "is not allowed to execute"}, func(s string) bool { return strings.Contains(text, s) })
+}
+
 // classify says what can be done about an error.
 func (c *Connection) classify(ctx context.Context, err error) (rota.Class, []rota.Remedy) {
 	if remedies := rota.RemediesOf(err); len(remedies) > 0 {
@@ -116,7 +121,7 @@ func (c *Connection) classify(ctx context.Context, err error) (rota.Class, []rot
 		return c.said(err.Error(), rota.ClassWait, nil)
 	}
 	if _, ok := errors.AsType[*otherError](err); ok {
-		return c.said(err.Error(), rota.ClassStop, rota.Outside(fmt.Sprintf("let user %s run sh on the host: no ForceCommand or command= for Rota's key, no restricted shell, and a PATH with sh in it", c.cfg.User)))
+		return c.said(err.Error(), rota.ClassStop, rota.Outside(fmt.Sprintf("let user %s run sh on the host: no ForceCommand or command= for Rota's key, no restricted shell, no exit in the shell's startup files, and a PATH with sh in it", c.cfg.User)))
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return rota.ClassWait, nil

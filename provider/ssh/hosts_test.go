@@ -81,3 +81,22 @@ func currentUser(t testing.TB) string {
 	}
 	return me.Username
 }
+
+func TestOneHostHasOneScope(t *testing.T) {
+	for a, b := range map[string]string{
+		"web-1": "WEB-1.:22", "localhost": "127.0.0.1", "localhost:2222": "[::1]:2222", "10.0.0.7": "::ffff:10.0.0.7", "fd00:0:0::7": "[FD00::7]:22",
+	} {
+		first, errA := endpoint(a)
+		second, errB := endpoint(b)
+		if errA != nil || errB != nil || scope(first) != scope(second) {
+			t.Errorf("%s is %q, and %s %q (%v, %v)", a, scope(first), b, scope(second), errA, errB)
+		}
+	}
+	for a, b := range map[string]string{"web-1": "web-2", "localhost": "localhost:2222", "10.0.0.7": "10.0.0.8"} {
+		first, _ := endpoint(a)
+		second, _ := endpoint(b)
+		if scope(first) == scope(second) {
+			t.Errorf("%s and %s are one host", a, b)
+		}
+	}
+}

@@ -240,3 +240,13 @@ func TestALockThatStaysEndsTheScript(t *testing.T) {
 	c := to(t, testenv.SSHD(t, testenv.SSHOptions{Path: bin}))
 	wantError(t, deliver(t, fileAt(t, c, path)), rota.ClassStop, "another process", "rota-lock")
 }
+
+func TestPreflightNamesTheLineThatSudoersLacks(t *testing.T) {
+	bin := t.TempDir()
+	write(t, filepath.Join(bin, "sudo"), "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n", 0o755)
+	s := testenv.SSHD(t, testenv.SSHOptions{Path: bin})
+	f := fileWith(t, to(t, s), FileConfig{Path: "/srv/f", RunAs: "app"}).Preflight(t.Context())[0]
+	if want := s.User + " ALL=(app) NOPASSWD: /bin/sh"; f.OK || !strings.Contains(rota.Hint(f.Remedies), want) {
+		t.Errorf("want %q, got %+v", want, f)
+	}
+}
