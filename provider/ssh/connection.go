@@ -129,7 +129,7 @@ func (n *node) reachable(ctx context.Context, as string) rota.Finding {
 	ctx, cancel := n.c.limited(ctx)
 	defer cancel()
 	if _, err := n.run(ctx, script{op: "look whether sh runs", as: as, text: ":"}); err != nil {
-		f := problem(f.Check, n.c.failed(ctx, f.Check, err))
+		f := provider.Failed(f.Check, n.c.failed(ctx, f.Check, err))
 		if as != "" && needsRule(f.Detail) {
 			f.Remedies = rota.Outside(fmt.Sprintf("in sudoers: %s ALL=(%s) NOPASSWD: /bin/sh", n.c.cfg.User, as))
 		}

@@ -422,7 +422,7 @@ func (k *keys) isRead(ctx context.Context, n *node, lines []keyLine) []rota.Find
 	in, err := n.accepts(ctx, k.cfg.User, some...)
 	switch {
 	case err != nil:
-		return []rota.Finding{problem(f.Check, k.c.failed(ctx, f.Check, err))}
+		return []rota.Finding{provider.Failed(f.Check, k.c.failed(ctx, f.Check, err))}
 	case len(in) == 0:
 		f.OK, f.Warning = false, true
 		f.Detail, f.Remedies = "it refuses the last ones of them, so a new one may not log in either", rota.Outside(k.whyRefused())

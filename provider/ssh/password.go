@@ -283,7 +283,7 @@ func (p *password) open(ctx context.Context, n *node) rota.Finding {
 		return rota.Finding{Check: f.Check, Detail: p.locked().Error(), Remedies: rota.Outside(p.unlock())}
 	}
 	if err != nil {
-		return problem(f.Check, p.c.failed(ctx, f.Check, err))
+		return provider.Failed(f.Check, p.c.failed(ctx, f.Check, err))
 	}
 	lines := strings.Split(string(out), "\n")
 	if len(lines) < 3 || lines[0] == "" {
