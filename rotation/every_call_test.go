@@ -113,11 +113,11 @@ func (l *aLife) untold(r rotation.Result, err error, entries []rotation.Entry) e
 	}
 	for _, d := range r.Done {
 		if d.Step != rota.StepSet && !has(d.Step, d.Version, rotation.OutcomeSucceeded) { // a set may find that nothing's left to put back
-			return fmt.Errorf("the audit doesn't say that %s %s was done:\n%s", d.Step, d.Version, story(entries))
+			return fmt.Errorf("the audit doesn't say that %s %s was done:\n%s", d.Step, d.Version, audited(entries))
 		}
 	}
 	if d := r.Last; err != nil && d.Step == rota.StepTest && !strings.Contains(err.Error(), "describe the store") && !has(d.Step, d.Version, rotation.OutcomeFailed) { // others have to be begun: see unpaired
-		return fmt.Errorf("the audit doesn't say that %s %s failed (%w):\n%s", d.Step, d.Version, err, story(entries))
+		return fmt.Errorf("the audit doesn't say that %s %s failed (%w):\n%s", d.Step, d.Version, err, audited(entries))
 	}
 	return nil
 }
@@ -158,8 +158,8 @@ func unpaired(entries []rotation.Entry) error {
 	return nil
 }
 
-// story puts the audit in short words.
-func story(entries []rotation.Entry) string {
+// audited puts the audit in short words.
+func audited(entries []rotation.Entry) string {
 	var out []string
 	for _, e := range entries {
 		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s %s: %s %s", e.At.Format("01-02 15:04"), e.Step, e.Version, e.Object, e.Outcome, e.Detail)))
@@ -177,7 +177,7 @@ func TestALifeGoesOnWhicheverCallFails(t *testing.T) {
 			t.Fatalf("%s fails without a fault: %v", kind, failures)
 		}
 		if err := unpaired(plain.journal.Entries()); err != nil {
-			t.Fatalf("%s: %v\n%s", kind, err, story(plain.journal.Entries()))
+			t.Fatalf("%s: %v\n%s", kind, err, audited(plain.journal.Entries()))
 		}
 		want := labels(t, plain.store)
 		for _, op := range slices.Sorted(maps.Keys(plain.calls)) {
@@ -196,7 +196,7 @@ func TestALifeGoesOnWhicheverCallFails(t *testing.T) {
 							return
 						}
 						if err := unpaired(entries); err != nil {
-							t.Errorf("%v\n%s", err, story(entries))
+							t.Errorf("%v\n%s", err, audited(entries))
 						}
 						for _, err := range failures {
 							if !strings.Contains(err.Error(), errPlanted.Error()) {
@@ -239,7 +239,7 @@ func (l *aLife) check(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(issued) != 1 || issued[0].ID != l.secret.Issuer.CredentialID(c) || !issued[0].Active {
-			t.Errorf("the issuer has %v, want %s alone:\n%s", issued, l.secret.Issuer.CredentialID(c), story(l.journal.Entries()))
+			t.Errorf("the issuer has %v, want %s alone:\n%s", issued, l.secret.Issuer.CredentialID(c), audited(l.journal.Entries()))
 		}
 	}
 	delivered := map[string]int{}
@@ -250,7 +250,7 @@ func (l *aLife) check(t *testing.T) {
 	}
 	for what, n := range delivered {
 		if n > 1 {
-			t.Errorf("%s was done %d times:\n%s", what, n, story(l.journal.Entries()))
+			t.Errorf("%s was done %d times:\n%s", what, n, audited(l.journal.Entries()))
 		}
 	}
 }

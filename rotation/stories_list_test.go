@@ -11,11 +11,13 @@ import (
 
 var atOnce = rotation.Options{Force: rota.StepCreate}
 
-// stories are all of them.
-var stories = []struct {
+type story struct {
 	name string
 	play func(*tale)
-}{
+}
+
+// stories are all of them.
+var stories = []story{
 	{"a key", func(s *tale) { s.turns(0, 90, 10, 10) }},
 	{"a password", func(s *tale) { s.password(); s.advance(atOnce); s.turns(90, 10) }},
 	{"a pair of passwords", func(s *tale) { s.pair(); s.advance(atOnce); s.turns(90, 10, 10, 70) }},
@@ -230,7 +232,8 @@ func (s *tale) alert() {
 		late, err = s.rotator.Alert(s.t.Context(), s.secret)
 		return err
 	})
-	fmt.Fprintf(&s.out, "\t\tlate: %t\n", late)
+	last := &s.acts[len(s.acts)-1]
+	last.said = append(last.said, fmt.Sprintf("late: %t", late))
 }
 
 func (s *tale) rotated() {

@@ -1,0 +1,232 @@
+package rotation_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
+)
+
+// setback is what goes wrong with a kind of calls.
+type setback struct {
+	how   string
+	fault memory.Fault
+	ops   []string
+}
+
+var (
+	looks   = []string{"store.describe", "store.get", "issuer.list", "issuer.test", "journal.load"}
+	effects = []string{"issuer.create", "issuer.set", "issuer.deactivate", "issuer.reactivate", "issuer.delete", "store.put", "store.move", "target.deliver", "reloader.reload"}
+	steady  = slices.Concat(effects, []string{"journal.save"})
+)
+
+// everywhere are the calls that are made between any two others: what comes of
+// their setbacks is the same each time, and isn't written down.
+var everywhere = []string{"store.describe", "journal.load", "journal.save"}
+
+func stopping(err error) memory.Fault {
+	return memory.Fault{Before: &rota.Error{Class: rota.ClassStop, Err: err}}
+}
+
+var setbacks = []setback{
+	{"gets no answer", memory.Fault{Before: errPlanted}, slices.Concat(looks, steady)},
+	{"loses its answer", memory.Fault{After: errPlanted}, steady},
+	{"is denied", stopping(errors.New("denied")), []string{"issuer.list", "issuer.test", "issuer.create", "issuer.set", "issuer.deactivate", "issuer.reactivate", "issuer.delete", "target.deliver"}},
+	{"is refused", memory.Fault{Before: &rota.Error{Class: rota.ClassWait, Err: rota.ErrRefused}}, []string{"issuer.test"}},
+	{"conflicts", stopping(rota.ErrConflict), []string{"store.move"}},
+	{"is too late", stopping(rota.ErrFenced), []string{"journal.save"}},
+	{"is its last", memory.Fault{Crash: true}, steady},
+}
+
+// TestSetbacks plays each story again and again, each time with another call that
+// goes wrong until the action is over, and writes down how that differs from what
+// happens without: in testdata/setbacks.txt, one example for each outcome. Read the
+// diff after -update as you'd read a change of what Rota does when something fails.
+//
+// Whichever it is, whoever asked hears of it. And once an intent couldn't be
+// written down, nothing is changed outside.
+func TestSetbacks(t *testing.T) {
+	known, err := os.ReadFile("testdata/setbacks.txt")
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	var order []string
+	examples := map[string][]string{}
+	play := func(one story, b setback, op string, from int) {
+		s := newTale(t)
+		s.op, s.from, s.with = op, from, b.fault
+		one.play(s)
+		name := fmt.Sprintf("%s, %s %d %s", one.name, op, from, b.how)
+		if s.over && s.heard == nil && op != "issuer.test" { // which may be asked whether it refuses
+			t.Fatalf("%s: nobody heard of it", name)
+		}
+		if op == "journal.save" && b.fault.Before != nil && len(s.later) > 0 {
+			t.Fatalf("%s: then it did %v", name, s.later)
+		}
+		text := s.outcome()
+		if text == "" || slices.Contains(everywhere, op) {
+			return
+		}
+		if examples[text] == nil {
+			if !*update && !strings.Contains(string(known), "\n"+text) {
+				t.Fatalf("%s has an outcome that none has in testdata/setbacks.txt (run with -update if that's right, and read the diff):\n%s", name, text)
+			}
+			order = append(order, text)
+		}
+		examples[text] = append(examples[text], name)
+	}
+	for _, one := range stories {
+		plain := newTale(t)
+		one.play(plain)
+		for _, b := range setbacks {
+			for _, op := range b.ops {
+				for from := 1; from <= plain.calls[op]; from++ {
+					play(one, b, op, from)
+				}
+			}
+		}
+	}
+	var out strings.Builder
+	for _, text := range order {
+		names := examples[text]
+		out.WriteString(names[0])
+		if n := len(names) - 1; n > 0 {
+			fmt.Fprintf(&out, " (and %d more)", n)
+		}
+		out.WriteString("\n" + text)
+	}
+	golden(t, "testdata/setbacks.txt", out.String())
+}
+
+// outcome is what was said and remembered of what went wrong, and what was done in
+// the next action. The words are the same for every story: versions and credentials
+// are called by the order in which they're named, times are from the action on.
+func (s *tale) outcome() string {
+	i := slices.IndexFunc(s.acts, func(a act) bool { return a.hit })
+	if i < 0 {
+		return ""
+	}
+	a := s.acts[i]
+	var out strings.Builder
+	if a.err != nil {
+		fmt.Fprintf(&out, "\terror: %s%s\n", strings.TrimPrefix(rota.OneLine(a.err.Error()), s.secret.Name+": "), ways(a.err))
+	}
+	for _, line := range a.said {
+		if !strings.Contains(line, " begun ") && !strings.HasSuffix(line, " ok") && !strings.HasPrefix(line, "event: failed ") {
+			out.WriteString("\t" + line + "\n")
+		}
+	}
+	fmt.Fprintf(&out, "\tremembered: %s\n", a.memory(s.t))
+	if i+1 < len(s.acts) {
+		then := s.acts[i+1]
+		fmt.Fprintf(&out, "\tthen %s: %s\n", then.what, then.did())
+	}
+	return inGeneral(s.readable(out.String()))
+}
+
+func ways(err error) string {
+	var out string
+	for _, r := range rota.RemediesOf(err) {
+		out += fmt.Sprintf(" → %s %q", r.Action, r.Text)
+	}
+	return out
+}
+
+// did is what was done in an action, or failed.
+func (a act) did() string {
+	var out []string
+	for _, line := range a.said {
+		f := strings.Fields(line)
+		switch {
+		case f[0] != "audit:" || slices.Contains(f, "begun"):
+		case strings.HasSuffix(line, " ok"):
+			out = append(out, f[1])
+		default:
+			out = append(out, f[1]+"!")
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// follows are the parts of the memory that follow from what the audit says was done.
+var follows = []string{"status", "in_force", "credential_id", "delivered", "reloaded", "served_at", "promoted_at", "tested_at", "base", "asked", "failure", "next_at", "trouble"}
+
+// memory is what is remembered after an action, without what went well before.
+func (a act) memory(t *testing.T) string {
+	var v map[string]any
+	if err := json.Unmarshal([]byte(a.remembered), &v); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	if f, ok := v["failure"].(map[string]any); ok {
+		again, err := time.Parse(time.RFC3339Nano, fmt.Sprint(f["retry_at"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, fmt.Sprintf("%s failed %v times (%s), again %s", f["step"], f["attempts"], f["class"], since(again.Sub(a.at).Round(time.Minute))))
+	}
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for _, k := range slices.Sorted(maps.Keys(v)) {
+				if !slices.Contains(follows, k) {
+					walk(strings.TrimPrefix(path+"."+k, "."), v[k])
+				}
+			}
+		case []any:
+			for i, v := range v {
+				walk(fmt.Sprintf("%s.%d", path, i), v)
+			}
+		case string:
+			at, err := time.Parse(time.RFC3339Nano, v)
+			if err == nil && at.Before(a.at.Add(-rota.Day)) {
+				return
+			}
+			if err == nil {
+				v = since(at.Sub(a.at).Round(time.Minute))
+			}
+			out = append(out, path+" "+v)
+		case nil:
+		default:
+			out = append(out, path+" "+fmt.Sprint(v))
+		}
+	}
+	walk("", v)
+	return strings.Join(out, ", ")
+}
+
+func since(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "now"
+	case d < 0:
+		return rota.FormatDuration(-d) + " ago"
+	}
+	return "in " + rota.FormatDuration(d)
+}
+
+var named = regexp.MustCompile(`\b(rota-[0-9a-z]+|announced-[0-9]+|KEY[0-9]+|theirs-?[0-9]*)\b`)
+
+func inGeneral(text string) string {
+	names := map[string]string{}
+	return named.ReplaceAllStringFunc(text, func(name string) string {
+		if names[name] == "" {
+			kind := "V"
+			if strings.HasPrefix(name, "KEY") {
+				kind = "K"
+			}
+			names[name] = fmt.Sprintf("%s%d", kind, len(names)+1)
+		}
+		return names[name]
+	})
+}
