@@ -3,6 +3,7 @@ package rotation_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/memory"
@@ -17,7 +18,10 @@ type story struct {
 }
 
 // stories are all of them.
-var stories = []story{
+var stories = slices.Concat(lives, adoptions, endings, rollbacks)
+
+// lives are rotations, and what gets in their way.
+var lives = []story{
 	{"a key", func(s *tale) { s.turns(0, 90, 10, 10) }},
 	{"a password", func(s *tale) { s.password(); s.advance(atOnce); s.turns(90, 10) }},
 	{"a pair of passwords", func(s *tale) { s.pair(); s.advance(atOnce); s.turns(90, 10, 10, 70) }},

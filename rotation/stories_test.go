@@ -114,6 +114,22 @@ func (s *tale) do(what string, f func() error) {
 		a.remembered = s.remembered()
 	}
 	s.acts = append(s.acts, a)
+	if n := len(s.acts); a.hit && s.with.Before != nil || n > 1 && s.acts[n-2].hit {
+		panic(enough{})
+	}
+}
+
+// enough ends a replay once nothing more is asked of it.
+type enough struct{}
+
+// replay plays a story with a setback.
+func (s *tale) replay(one story) {
+	defer func() {
+		if r := recover(); r != nil && r != (enough{}) {
+			panic(r)
+		}
+	}()
+	one.play(s)
 }
 
 // survive does something in a process that may be killed. Its lease ends, and the
@@ -135,7 +151,7 @@ var errDead = errors.New("killed")
 func (s *tale) outside(f func() error) {
 	s.t.Helper()
 	s.outsider = true
-	if err := f(); err != nil {
+	if err := f(); err != nil && s.op == "" { // what a setback kept from being made, nobody can change
 		s.t.Fatal(err)
 	}
 	s.outsider = false
