@@ -54,7 +54,7 @@ func (t *turn) unacceptable(ctx context.Context) []Unready {
 		return nil
 	}
 	var current rota.Credential
-	if v, ok := t.seen.credential(rota.LabelCurrent); ok && !v.Empty {
+	if v, ok := t.seen.credential(rota.LabelCurrent); ok {
 		current, _ = t.outside.get(ctx, v.ID)
 	}
 	like := t.s.likeTheNext(ctx, current, t.view().taken())

@@ -138,10 +138,7 @@ func (a *adoption) dropPending(ctx context.Context) error {
 	}
 	err := a.outside.changeStore(ctx, unlabeling(pending)...)
 	a.ledger.noteOutcome(drop, "", err)
-	if err != nil {
-		return err
-	}
-	return a.observe(ctx)
+	return err
 }
 
 // choose takes the credential that was handed in, or else the store's current
@@ -189,11 +186,11 @@ func (a *adoption) isPutOff() bool {
 
 // isHeldBy reports whether the version holds just this credential.
 func (a *adoption) isHeldBy(ctx context.Context, v rota.Version) (bool, error) {
-	if v.ID == "" || v.CredentialID != a.s.Issuer.CredentialID(a.credential) {
+	if v.CredentialID != a.s.Issuer.CredentialID(a.credential) {
 		return false, nil
 	}
 	held, err := a.outside.get(ctx, v.ID)
-	return err == nil && held.Equal(a.credential), err
+	return held.Equal(a.credential), err
 }
 
 func (a *adoption) checkNamed(context.Context) error {
@@ -225,19 +222,16 @@ func (a *adoption) checkActive(ctx context.Context) error {
 	if err := a.list(ctx); err != nil {
 		return err
 	}
-	if i, ok := a.seen.issuedAs(a.credentialID); a.seen.listed && (!ok || !i.Active) {
+	if i, _ := a.seen.issuedAs(a.credentialID); a.seen.listed && !i.Active {
 		return refuseAdoption(a.view().notInForce(a.credentialID), "%s is not active at the issuer", a.credentialID)
 	}
 	return nil
 }
 
 // store puts a credential that was handed in, unless the current version holds
-// it already. The label says from the beginning that Rota didn't make it: it must
+// it already, as it does if none was. The label says from the beginning that Rota didn't make it: it must
 // not be retired if the adoption is never finished.
 func (a *adoption) store(ctx context.Context) error {
-	if a.Credential.IsZero() {
-		return nil
-	}
 	current, _ := a.seen.find(rota.LabelCurrent)
 	if held, err := a.isHeldBy(ctx, current); held || err != nil {
 		return err
@@ -262,10 +256,8 @@ func (a *adoption) label(ctx context.Context) error {
 		return err
 	}
 	for _, l := range []rota.Label{rota.LabelAdopted, rota.LabelCurrent, rota.LabelServed} {
-		if holder := a.seen.holder(l); holder != a.version {
-			if err := a.outside.move(ctx, l, holder, a.version); err != nil {
-				return err
-			}
+		if err := a.outside.move(ctx, l, a.seen.holder(l), a.version); err != nil {
+			return err
 		}
 	}
 	if a.seen.holder(rota.LabelPending) == a.version {

