@@ -32,3 +32,10 @@ func Turns(st State, p Policy, from, until time.Time) (turns int, planned []Plan
 	turns = project(st, p, from, until, func(p Planned) bool { planned = append(planned, p); return true })
 	return turns, planned
 }
+
+// EndIntent is what is left of intents once the call for a version returned.
+func EndIntent(intents []Intent, version string, at time.Time) []Intent {
+	l := &ledger{Rotator: &Rotator{Now: func() time.Time { return at }}, progress: Progress{Intents: intents}}
+	l.endIntent(version)
+	return l.progress.Intents
+}

@@ -19,6 +19,11 @@ func TestWhenAFailureIsOver(t *testing.T) {
 		issued("A", inactive)(s)
 		done(rota.LabelPrevious, func(vp *rotation.VersionProgress) { vp.DeactivatedAt = at(100) })(s)
 	}
+	closed, err := rotation.ParseWindow("0 9 1 1 *", time.Hour, "UTC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	window := policy(func(p *rotation.Policy) { p.Window = closed })
 	steps := []rota.Step{rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepPromote, rota.StepDeliver, rota.StepReload, rota.StepDeactivate, rota.StepDelete}
 	var out strings.Builder
 	for _, s := range []situation{
@@ -42,6 +47,12 @@ func TestWhenAFailureIsOver(t *testing.T) {
 		sit("active again in the second grace", rotated(never), at(105), off, issued("A", func(i *rota.Issued) { i.Active = true })),
 		sit("not deactivatable, in its grace periods", rotated(never), at(105), state(undeactivating)),
 		sit("not deactivatable, its grace periods are over", rotated(never), at(110), state(undeactivating)),
+		sit("not deactivatable, and the previous one is gone", served(), at(110), state(undeactivating)),
+		sit("the second grace is over just now, and the window is closed", rotated(never), at(110), off, window),
+		sit("the second grace is over since yesterday, and the window is closed", rotated(never), at(111), off, window),
+		sit("the second grace isn't over, and the window is closed", rotated(never), at(109), off, window),
+		sit("the grace is over just now, and the window is closed", rotated(never), at(100), window),
+		sit("the grace isn't over, and the window is closed", rotated(never), at(99), window),
 		sit("a single role, with a previous password", rotated(never), at(100), single),
 	} {
 		var over, still []string

@@ -27,6 +27,7 @@ type login struct {
 	*memory.Password
 	test    func(rota.Credential) error // nil to log in at the database
 	inForce func(rota.Credential) (bool, bool)
+	told    func() // it was asked what's in force
 }
 
 func (l *login) Test(ctx context.Context, r rota.TestRequest) error {
@@ -37,6 +38,9 @@ func (l *login) Test(ctx context.Context, r rota.TestRequest) error {
 }
 
 func (l *login) InForce(_ context.Context, c rota.Credential) (inForce, known bool, err error) {
+	if l.told != nil {
+		l.told()
+	}
 	if l.inForce == nil {
 		return false, false, nil
 	}

@@ -169,6 +169,9 @@ func TestDecisions(t *testing.T) {
 	for _, s := range situations() {
 		out.WriteString(s.name + "\n")
 		plain := rotation.Plan(s.state, s.policy, s.now)
+		if s.state.Adoptable() {
+			out.WriteString("\tthe store holds what can be adopted\n")
+		}
 		out.WriteString("\t" + day(s.now) + ": " + said(plain, s.now) + "\n")
 		for _, asked := range whenAsked(s, plain) {
 			out.WriteString("\t" + asked + "\n")

@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -16,8 +17,9 @@ func unknownKey() rota.Credential {
 // theirs puts keys of somebody else's in the store, a day after each other; the last
 // one is current.
 func (s *tale) theirs(keys ...rota.Credential) {
-	for i, c := range keys {
-		s.store.Plant("theirs-"+string(rune('1'+i)), c, rota.LabelCurrent)
+	for _, c := range keys {
+		s.planted++
+		s.store.Plant(fmt.Sprintf("theirs-%d", s.planted), c, rota.LabelCurrent)
 		s.days(1)
 	}
 }
@@ -93,6 +95,10 @@ var adoptions = []story{
 		s.theirs(rota.NewCredential(map[string]string{rota.FieldUsername: "orders", rota.FieldPassword: "right", "host": "elsewhere"}))
 		s.adopt(rotation.AdoptOptions{})
 		s.adopt(rotation.AdoptOptions{Credential: rota.NewCredential(map[string]string{rota.FieldPassword: "right", "host": "elsewhere"})})
+		s.driven(true, rota.StepCreate)
+		s.rollback()
+		s.theirs(rota.NewCredential(map[string]string{rota.FieldUsername: "orders", rota.FieldPassword: "right"}))
+		s.adopt(rotation.AdoptOptions{})
 		s.adopt(rotation.AdoptOptions{Credential: rota.NewCredential(map[string]string{rota.FieldPassword: "right"})})
 	}},
 	{"an adoption that's put off, again", func(s *tale) {
@@ -108,6 +114,40 @@ var adoptions = []story{
 		s.theirs(c)
 		s.adopt(rotation.AdoptOptions{Credential: c})
 	}},
+	{"an adoption of a key that's current already, and marked as served", func(s *tale) {
+		c := s.keys.Plant()
+		s.store.Plant("theirs", c, rota.LabelCurrent, rota.LabelServed)
+		s.adopt(rotation.AdoptOptions{Credential: c})
+	}},
+	{"an adoption of two keys that were looked at before", func(s *tale) {
+		s.theirs(s.keys.Plant(), s.keys.Plant())
+		s.turns(0)
+		s.adopt(rotation.AdoptOptions{})
+	}},
+	{"an adoption of two passwords whose issuer can't list", func(s *tale) {
+		p := memory.NewAlternating("app_a", "app_b", memory.RolesOptions{Options: s.options()})
+		s.secret.Issuer = struct{ rota.Issuer }{p}
+		s.theirs(rota.NewCredential(map[string]string{rota.FieldUsername: "app_b", rota.FieldPassword: "wrong"}), p.Plant("app_a", "theirs a"))
+		s.adopt(rotation.AdoptOptions{})
+		s.adopt(rotation.AdoptOptions{})
+		s.store.Plant("theirs-3", p.Plant("app_b", "theirs b"), rota.LabelPrevious)
+		s.adopt(rotation.AdoptOptions{})
+		s.turns(10, 10)
+	}},
+	{"an adoption of keys that live for an hour, of somebody else's", func(s *tale) {
+		keys := memory.NewSessions(memory.SessionsOptions{Options: s.options()})
+		s.secret.Issuer, s.secret.Policy = keys, rotation.Policy{}.ForLifetime(time.Hour)
+		for i := range 2 {
+			s.outside(func() error {
+				c, err := keys.Create(s.t.Context(), rota.CreateRequest{})
+				s.store.Plant("theirs-"+string(rune('1'+i)), c, rota.LabelCurrent)
+				return err
+			})
+		}
+		s.adopt(rotation.AdoptOptions{})
+		s.now = s.now.Add(30 * time.Minute)
+		s.turns(0)
+	}},
 	{"an adoption of a key in place of Rota's", func(s *tale) {
 		s.turns(0)
 		s.days(1)
@@ -115,9 +155,10 @@ var adoptions = []story{
 		s.turns(10, 10)
 	}},
 	{"an adoption by a clock that's behind the store's", func(s *tale) {
-		s.days(1)
-		s.theirs(s.keys.Plant())
-		s.days(-2)
+		p := memory.NewPassword("app", memory.RolesOptions{Options: s.options()})
+		s.secret.Issuer = p
+		s.theirs(p.Plant("app", "theirs"))
+		s.now = s.now.Add(-25 * time.Hour)
 		s.adopt(rotation.AdoptOptions{})
 	}},
 	{"an adoption while a key is on its way", func(s *tale) {
@@ -149,9 +190,17 @@ var adoptions = []story{
 	{"an adoption after new keys were given up", func(s *tale) {
 		s.turns(0)
 		s.secret.Checks = []rota.Check{memory.NewCheck("query", func(rota.Credential) error { return errDenied }, memory.Options{})}
-		s.turns(90, 1)
+		s.turns(90, 1, 0)
 		s.secret.Checks = nil
 		s.adopt(rotation.AdoptOptions{})
+		s.turns(0)
+	}},
+	{"an adoption of another key after new ones were given up", func(s *tale) {
+		s.turns(0)
+		s.secret.Checks = []rota.Check{memory.NewCheck("query", func(rota.Credential) error { return errDenied }, memory.Options{})}
+		s.turns(90, 1, 0)
+		s.secret.Checks = nil
+		s.adopt(rotation.AdoptOptions{Credential: s.keys.Plant()})
 		s.turns(0)
 	}},
 	{"an adoption of a key after two adopted ones", func(s *tale) {

@@ -39,9 +39,25 @@ func (k *keeper) Commit(ctx context.Context, r rotation.SaveRequest, changes []r
 			return rota.Contents{}, &rota.Error{Class: rota.ClassStop, Err: rota.ErrConflict}
 		}
 	}
-	if err := k.Save(ctx, r); err != nil {
+	if err := k.commit(ctx, r, changes); err != nil {
 		return rota.Contents{}, err
 	}
+	return k.change(ctx, r, changes)
+}
+
+// commit saves, which may be the process's last call. Then what it was to commit is committed.
+func (k *keeper) commit(ctx context.Context, r rotation.SaveRequest, changes []rotation.StoreChange) (err error) {
+	defer func() {
+		if last := recover(); last != nil {
+			_, _ = k.change(ctx, r, changes)
+			panic(last)
+		}
+	}()
+	return k.Save(ctx, r)
+}
+
+// change makes the changes of a commit.
+func (k *keeper) change(ctx context.Context, r rotation.SaveRequest, changes []rotation.StoreChange) (rota.Contents, error) {
 	var contents rota.Contents
 	k.s.outside(func() (err error) {
 		for _, c := range changes {

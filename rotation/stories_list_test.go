@@ -18,7 +18,7 @@ type story struct {
 }
 
 // stories are all of them.
-var stories = slices.Concat(lives, adoptions, endings, rollbacks)
+var stories = slices.Concat(lives, adoptions, endings, rollbacks, oddities)
 
 // lives are rotations, and what gets in their way.
 var lives = []story{
@@ -68,6 +68,7 @@ var lives = []story{
 		s.days(90)
 		s.faults.Next("issuer.set", memory.Fault{Before: &rota.Error{Class: rota.ClassStop, Err: errors.New("denied")}})
 		s.advance(rotation.Options{})
+		s.adopt(rotation.AdoptOptions{})
 		s.adopt(rotation.AdoptOptions{Credential: inUse})
 		s.turns(1)
 	}},
@@ -236,8 +237,7 @@ func (s *tale) alert() {
 		late, err = s.rotator.Alert(s.t.Context(), s.secret)
 		return err
 	})
-	last := &s.acts[len(s.acts)-1]
-	last.said = append(last.said, fmt.Sprintf("late: %t", late))
+	s.outcomeOf(fmt.Sprintf("late: %t", late))
 }
 
 func (s *tale) rotated() {

@@ -11,6 +11,7 @@ import (
 // login makes the secret's issuer a single role whose logins go as a story says.
 func (s *tale) login() *login {
 	l := &login{Password: memory.NewPassword("app", memory.RolesOptions{Options: memory.Options{Now: s.rotator.Now, Faults: s.fault}})}
+	l.told = func() { s.called = append(s.called, "issuer.tell") }
 	s.secret.Issuer = l
 	return l
 }

@@ -25,9 +25,11 @@ type tale struct {
 	entries int
 	events  int
 	made    int               // versions
+	planted int               // versions of somebody else\'s
 	names   map[string]string // of keys
 
-	outsider bool // calls are somebody else's
+	outsider bool   // calls are somebody else's
+	slow     string // calls of it take a minute
 	keeper   *keeper
 
 	// In a replay, the calls of op go wrong from number from on, until the action
@@ -35,8 +37,10 @@ type tale struct {
 	op     string
 	from   int
 	with   memory.Fault
+	once   bool
 	dead   bool // the process was killed
 	calls  map[string]int
+	called []string // in this action
 	sent   bool     // an event, in this action
 	failed bool     // the fault was planted, in this action
 	over   bool     // and that one is over
@@ -53,6 +57,7 @@ type act struct {
 	hit        bool // the fault was planted in it
 	err        error
 	said       []string // audit and events
+	calls      []string
 	store      []string
 	remembered string
 }
@@ -69,6 +74,10 @@ func (s *tale) fault(c memory.Call) memory.Fault {
 		return memory.Fault{}
 	}
 	s.calls[c.Op]++
+	s.called = append(s.called, c.Op)
+	if c.Op == s.slow {
+		s.now = s.now.Add(time.Minute)
+	}
 	if s.failed && slices.Contains(effects, c.Op) {
 		s.later = append(s.later, c.Op)
 	}
@@ -78,7 +87,7 @@ func (s *tale) fault(c memory.Call) memory.Fault {
 		return memory.Fault{Before: errDead}
 	case c.Op == "journal.save" && s.sent: // it's sent again if that isn't written down
 		return memory.Fault{}
-	case c.Op != s.op || s.calls[c.Op] < s.from || s.over:
+	case c.Op != s.op || s.calls[c.Op] < s.from || s.over || s.once && s.failed:
 		return s.faults.Fault(c)
 	}
 	s.failed = true
@@ -89,9 +98,9 @@ func (s *tale) fault(c memory.Call) memory.Fault {
 // do does something and writes down what came of it.
 func (s *tale) do(what string, f func() error) {
 	s.t.Helper()
-	s.sent = false
+	s.sent, s.called = false, nil
 	a := act{what: what, at: s.now, err: s.survive(f)}
-	a.hit = s.failed
+	a.hit, a.calls = s.failed, s.called
 	if s.failed {
 		s.failed, s.over, s.heard = false, true, a.err
 	}
@@ -130,6 +139,12 @@ func (s *tale) replay(one story) {
 		}
 	}()
 	one.play(s)
+}
+
+// outcomeOf adds what came of the last action.
+func (s *tale) outcomeOf(what string) {
+	last := &s.acts[len(s.acts)-1]
+	last.said = append(last.said, what)
 }
 
 // survive does something in a process that may be killed. Its lease ends, and the
@@ -187,9 +202,26 @@ func (s *tale) told() string {
 		for _, line := range slices.Concat(a.said, a.store) {
 			out.WriteString("\t\t" + line + "\n")
 		}
-		fmt.Fprintf(&out, "\t\tremembered: %s\n", a.remembered)
+		fmt.Fprintf(&out, "\t\tcalls: %s\n\t\tremembered: %s\n", runs(a.calls), a.remembered)
 	}
 	return s.readable(out.String())
+}
+
+// runs is a list in one line.
+func runs(list []string) string {
+	var out []string
+	for i := 0; i < len(list); {
+		n := i
+		for n < len(list) && list[n] == list[i] {
+			n++
+		}
+		one := list[i]
+		if n-i > 1 {
+			one += fmt.Sprintf(" ×%d", n-i)
+		}
+		out, i = append(out, one), n
+	}
+	return strings.Join(out, ", ")
 }
 
 var (

@@ -1,0 +1,47 @@
+package rotation_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/rotation"
+)
+
+// A call to create that returned without an answer may have left something behind
+// until it returned, or until its deadline if it returned later than that.
+func TestTheCallOfAnIntentEndsOnce(t *testing.T) {
+	began := day0.Add(time.Hour)
+	deadline := began.Add(30 * time.Second)
+	intents := []rotation.Intent{{Version: "other", At: began, Until: deadline}, {Version: "v", At: began, Until: deadline}}
+	for _, test := range []struct{ at, until time.Time }{
+		{began.Add(time.Second), began.Add(time.Second)},
+		{deadline, deadline},
+		{deadline.Add(time.Second), deadline},
+	} {
+		got := rotation.EndIntent(intents, "v", test.at)
+		want := []rotation.Intent{intents[0], {Version: "v", At: began, Until: test.until}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("returned after %s: %s", test.at.Sub(began), diff)
+		}
+	}
+	if !intents[1].Until.Equal(deadline) {
+		t.Error("it changed what was saved")
+	}
+}
+
+// Should the planner ever say so, what an issuer can't do is refused, not tried.
+func TestAStepThatCannotBeTakenIsRefused(t *testing.T) {
+	for _, step := range []rota.Step{rota.StepDeactivate, "improvise"} {
+		b := newBench(t)
+		b.secret.Issuer = onlyDeletable{b.keys}
+		b.advance(t, rotation.Options{})
+		b.rotator.Plan = func(rotation.State, rotation.Policy, time.Time) rotation.Decision {
+			return rotation.Decision{Step: step, Version: "v", Credential: b.keys.Keys()[0].ID}
+		}
+		if _, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{}); err == nil || rota.ClassOf(err) != rota.ClassStop && step == rota.StepDeactivate {
+			t.Errorf("%s: %v", step, err)
+		}
+	}
+}
