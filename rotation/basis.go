@@ -58,10 +58,10 @@ func (v *view) overtakesFailure(d Decision) bool {
 		early = over
 	case rota.StepDeactivate:
 		over = !v.hasPending && (!v.retirable() || v.off() || v.deletesActive())
-		early = !over && v.offAt().After(v.now)
+		early = v.offAt().After(v.now)
 	case rota.StepDelete:
 		over = !v.hasPending && (!v.retirable() || !v.off() && !v.deletesActive())
-		early = !over && v.deleteAt().After(v.now)
+		early = v.deleteAt().After(v.now)
 	case rota.StepDeliver, rota.StepReload:
 		over = !v.hasPending && (!v.hasCurrent || v.isServed())
 	default:

@@ -39,7 +39,7 @@ func (t *turn) testBy(version string) time.Time {
 // own tests can't be settled this way.
 func (t *turn) settle(ctx context.Context, c rota.Credential, err error) error {
 	if err == nil || t.s.Issuer.Traits().Overlap() || len(t.s.Checks) > 0 ||
-		errors.Is(err, rota.ErrRefused) || errors.Is(err, rota.ErrFenced) || errors.Is(err, context.Canceled) || rota.ClassOf(err) != rota.ClassWait {
+		errors.Is(err, rota.ErrRefused) || rota.ClassOf(err) != rota.ClassWait {
 		return err
 	}
 	if !t.keeps(ctx, c) {
@@ -176,7 +176,7 @@ func (v *view) killer(d Decision) (rota.Version, bool) {
 	case rb != nil:
 		return rota.FindID(v.Contents.Versions, rb.To)
 	}
-	return v.pending, v.hasPending && d.Version != v.pending.ID
+	return v.pending, d.Version != v.pending.ID
 }
 
 // putsBack reports whether a step sets the current credential again, which a

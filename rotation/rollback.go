@@ -19,7 +19,7 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	if p.Rollback != nil {
 		return nil
 	}
-	current, hasCurrent := t.seen.find(rota.LabelCurrent)
+	current, _ := t.seen.find(rota.LabelCurrent)
 	if pending, ok := t.seen.find(rota.LabelPending); ok && pending.ID != current.ID {
 		if !pending.Ours() {
 			return fmt.Errorf("rollback: %w", t.view().refuseForeignPending())
@@ -29,7 +29,7 @@ func (t *turn) beginRollback(ctx context.Context) error {
 		return nil
 	}
 	previous, hasPrevious := t.seen.credential(rota.LabelPrevious)
-	if !hasCurrent || !hasPrevious {
+	if !hasPrevious {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: errors.New("there is no previous credential: it was deleted, or there never was one"),
 			Remedies: rotateInstead(t.s.Name)}
 	}
@@ -46,17 +46,18 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	if v.ended(previous) {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s has expired, or is about to", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
 	}
-	switch c, there := v.issued(previous.CredentialID); {
-	case !v.Lists || !v.retirable() || c.Active:
+	c, there := v.issued(previous.CredentialID)
+	switch {
+	case !v.Lists || !v.retirable():
 	case !there:
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is no longer at the issuer", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
 	case v.spent():
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("the previous credential %s is inactive, and the issuer can't reactivate it", previous.CredentialID), Remedies: rotateInstead(t.s.Name)}
 	}
-	if c, locked := v.locked(); locked && !v.Traits.Overlap() {
-		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("somebody locked %s at the issuer, and Rota doesn't unlock it", c.ID), Remedies: []rota.Remedy{unlock(c)}}
+	if locked, is := v.locked(); is && !v.Traits.Overlap() {
+		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("somebody locked %s at the issuer, and Rota doesn't unlock it", locked.ID), Remedies: []rota.Remedy{unlock(locked)}}
 	}
-	if c, there := v.issued(previous.CredentialID); there && c.Unlock != "" {
+	if c.Unlock != "" {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("somebody locked the previous credential's %s at the issuer, and Rota doesn't unlock it", c.ID), Remedies: []rota.Remedy{unlock(c)}}
 	}
 	if err := t.refuseUnready(ctx); err != nil {
