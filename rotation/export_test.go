@@ -39,3 +39,5 @@ func EndIntent(intents []Intent, version string, at time.Time) []Intent {
 	l.endIntent(version)
 	return l.progress.Intents
 }
+
+func RetryPutBack(f *Failure, p Policy) time.Time { return retryPutBack(f, p) }

@@ -27,7 +27,7 @@ type login struct {
 	*memory.Password
 	test    func(rota.Credential) error // nil to log in at the database
 	inForce func(rota.Credential) (bool, bool)
-	told    func() // it was asked what's in force
+	told    func() error // it was asked what's in force
 }
 
 func (l *login) Test(ctx context.Context, r rota.TestRequest) error {
@@ -39,13 +39,13 @@ func (l *login) Test(ctx context.Context, r rota.TestRequest) error {
 
 func (l *login) InForce(_ context.Context, c rota.Credential) (inForce, known bool, err error) {
 	if l.told != nil {
-		l.told()
+		err = l.told()
 	}
 	if l.inForce == nil {
-		return false, false, nil
+		return false, false, err
 	}
 	inForce, known = l.inForce(c)
-	return inForce, known, nil
+	return inForce, known, err
 }
 
 // newLogin makes the bench's secret that of a single role, with a password that

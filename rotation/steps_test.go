@@ -45,3 +45,25 @@ func TestAStepThatCannotBeTakenIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// Until the current credential is put back, consumers can't log in: the next try is
+// soon, however often it failed.
+func TestPuttingBackIsTriedAgainSoon(t *testing.T) {
+	p := rotation.Policy{TestWithin: 30 * time.Second, MaxAttempts: 20}
+	for _, test := range []struct {
+		attempts     int
+		planned, due time.Duration
+	}{
+		{1, time.Hour, 30 * time.Second},
+		{19, time.Hour, 30 * time.Second},
+		{20, time.Hour, 10 * time.Minute},
+		{30, time.Hour, 10 * time.Minute},
+		{1, 10 * time.Second, 10 * time.Second},
+		{20, time.Minute, time.Minute},
+	} {
+		f := &rotation.Failure{At: day0, Attempts: test.attempts, RetryAt: day0.Add(test.planned)}
+		if got := rotation.RetryPutBack(f, p).Sub(day0); got != test.due {
+			t.Errorf("after %d attempts, planned in %s: it's tried again in %s, want %s", test.attempts, test.planned, got, test.due)
+		}
+	}
+}

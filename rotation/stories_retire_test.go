@@ -270,6 +270,57 @@ var endings = []story{
 		s.turns(1, 1)
 		s.asked(rota.StepCreate)
 	}},
+	{"a store that was restored, and holds nothing", func(s *tale) {
+		s.rotator.Journal = &restored{Journal: s.journal, at: s.now}
+		s.turns(0, 1)
+	}},
+	{"a store that was restored, with somebody else's key", func(s *tale) {
+		s.theirs(unknownKey())
+		s.rotator.Journal = &restored{Journal: s.journal, at: s.now}
+		s.turns(0, 1)
+	}},
+	{"a store that was restored, of what people rotate", func(s *tale) {
+		s.turns(0)
+		s.secret.Issuer = manualIssuer{s.secret.Issuer}
+		s.rotator.Journal = &restored{Journal: s.journal, at: s.now.Add(time.Hour)}
+		s.turns(1)
+	}},
+	{"a store that was restored, with a key on its way", func(s *tale) {
+		s.turns(0)
+		s.days(90)
+		s.faults.Next("issuer.test", memory.Fault{Before: errDenied})
+		s.advance(rotation.Options{})
+		s.rotator.Journal = &restored{Journal: s.journal, at: s.now}
+		s.switchOff(s.key(0))
+		s.turns(1, 1)
+	}},
+	{"a store that was restored, with a password that was never set", func(s *tale) {
+		p := memory.NewPassword("app", memory.RolesOptions{Options: s.options()})
+		s.secret.Issuer = p
+		s.advance(atOnce)
+		s.days(90)
+		s.faults.Next("issuer.set", memory.Fault{Before: errDenied})
+		s.advance(rotation.Options{})
+		p.Plant("app", "by hand 1")
+		s.rotator.Journal = &restored{Journal: s.journal, at: s.now}
+		s.turns(1, 1)
+	}},
+	{"a store that was restored, with a token that's the only one", func(s *tale) {
+		p := &soleToken{memory.NewPassword("app", memory.RolesOptions{Options: s.options()})}
+		s.secret.Issuer = p
+		s.advance(atOnce)
+		p.Plant("app", "by hand 1")
+		s.rotator.Journal = &restored{Journal: s.journal, at: s.now}
+		s.turns(1, 1)
+	}},
+	{"a token that's the only one, and isn't let in", func(s *tale) {
+		s.secret.Issuer = &soleToken{memory.NewPassword("app", memory.RolesOptions{Options: s.options()})}
+		s.advance(atOnce)
+		s.days(90)
+		s.faults.Next("issuer.test", memory.Fault{})
+		s.faults.Next("issuer.test", memory.Fault{Before: errDown})
+		s.driven(false, rota.StepCreate, rota.StepSet, rota.StepTest, rota.StepTest)
+	}},
 	{"a store that was restored, with a password on its way", func(s *tale) {
 		s.password()
 		s.advance(atOnce)
@@ -282,6 +333,23 @@ var endings = []story{
 		s.rotator.Journal = &restored{Journal: s.journal, at: s.now}
 		s.turns(1)
 	}},
+}
+
+// soleToken is chosen by its issuer, which ends the one before it.
+type soleToken struct{ *memory.Password }
+
+func (s *soleToken) Traits() rota.Traits {
+	t := s.Password.Traits()
+	t.IssuerChooses = true
+	return t
+}
+
+func (s *soleToken) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	c, err := s.Password.Create(ctx, r)
+	if err == nil {
+		s.Plant(c.Field(rota.FieldUsername), c.Field(rota.FieldPassword))
+	}
+	return c, err
 }
 
 // elsewhere is a target that may be away.

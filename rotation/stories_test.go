@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type tale struct {
 
 	outsider bool   // calls are somebody else's
 	slow     string // calls of it take a minute
+	stops    string // calls of it are when the process is asked to stop
+	stop     func()
 	keeper   *keeper
 
 	// In a replay, the calls of op go wrong from number from on, until the action
@@ -75,6 +78,9 @@ func (s *tale) fault(c memory.Call) memory.Fault {
 	}
 	s.calls[c.Op]++
 	s.called = append(s.called, c.Op)
+	if c.Op == s.stops {
+		s.stop()
+	}
 	if c.Op == s.slow {
 		s.now = s.now.Add(time.Minute)
 	}
@@ -251,7 +257,14 @@ func (s *tale) advance(o rotation.Options) {
 	if o.Force != "" {
 		what = "asked to " + string(o.Force)
 	}
-	s.do(what, func() error { _, err := s.rotator.Advance(s.t.Context(), s.secret, o); return err })
+	s.do(what, func() error { _, err := s.rotator.Advance(s.context(), s.secret, o); return err })
+}
+
+// context ends when the process is asked to stop.
+func (s *tale) context() context.Context {
+	ctx, stop := context.WithCancel(s.t.Context())
+	s.stop = stop
+	return ctx
 }
 
 // turns are turns after some days each.
@@ -263,7 +276,7 @@ func (s *tale) turns(after ...int) {
 }
 
 func (s *tale) rollback() {
-	s.do("asked to roll back", func() error { _, err := s.rotator.Rollback(s.t.Context(), s.secret); return err })
+	s.do("asked to roll back", func() error { _, err := s.rotator.Rollback(s.context(), s.secret); return err })
 }
 
 func (s *tale) adopt(o rotation.AdoptOptions) {
