@@ -220,6 +220,25 @@ var oddities = []story{
 			})
 		}
 	}},
+	{"keys that live for an hour", func(s *tale) {
+		keys := memory.NewSessions(memory.SessionsOptions{Options: s.options()})
+		s.secret.Issuer, s.secret.Policy = keys, rotation.Policy{}.ForLifetime(time.Hour)
+		soon := func(o rotation.Options) {
+			s.now = s.now.Add(25 * time.Minute)
+			s.advance(o)
+		}
+		s.advance(rotation.Options{})
+		soon(rotation.Options{})
+		soon(atOnce)
+		s.faults.Next("issuer.create", memory.Fault{Before: errDown})
+		soon(rotation.Options{})
+		soon(rotation.Options{})
+		s.faults.Next("issuer.create", memory.Fault{Before: errDown})
+		soon(rotation.Options{})
+		s.now = s.now.Add(2 * time.Hour)
+		s.advance(rotation.Options{})
+		s.rollback()
+	}},
 	{"a rotation whose call takes longer than it may", func(s *tale) {
 		s.turns(0)
 		s.days(90)
