@@ -124,6 +124,7 @@ func (t *turn) forgetOvertakenFailure() {
 // again, and notifies about it.
 func (t *turn) conclude(err error) {
 	d, now, p := t.result.Last, t.Now(), &t.ledger.progress
+	t.forgetIntents()
 	t.settleRequest(d, err)
 	s := statusOf(d, t.basis, p.Status)
 	_, canDeactivate := t.s.Issuer.(rota.Deactivator)

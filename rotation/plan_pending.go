@@ -96,13 +96,7 @@ func (v *view) discard(vp VersionProgress) (Decision, bool) {
 // Credentials that Rota didn't make are left alone.
 func ruleOrphans(v *view) (Decision, bool) {
 	for _, c := range v.Issued {
-		if v.stored(c.ID) {
-			continue
-		}
-		intent, ours := v.markedBy(c)
-		if !ours && c.Use.Evidence == rota.EvidenceRecorded && c.Use.At.IsZero() {
-			intent, ours = v.intentOf(c)
-		}
+		intent, ours := v.orphanOf(c)
 		if !ours {
 			continue
 		}
@@ -117,6 +111,18 @@ func ruleOrphans(v *view) (Decision, bool) {
 		return v.do(rota.StepDelete, orphan, intent.At, "%s is an orphan: Rota created it, but the response was lost", c.ID)
 	}
 	return Decision{}, false
+}
+
+// orphanOf returns the intent whose call made a credential that isn't in the store.
+func (v *view) orphanOf(c rota.Issued) (Intent, bool) {
+	if v.stored(c.ID) {
+		return Intent{}, false
+	}
+	intent, ours := v.markedBy(c)
+	if !ours && c.Use.Evidence == rota.EvidenceRecorded && c.Use.At.IsZero() {
+		intent, ours = v.intentOf(c)
+	}
+	return intent, ours
 }
 
 // stored reports whether a version in the store holds the credential or might

@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -9,7 +10,7 @@ import (
 
 // forget drops what is remembered of versions that the store no longer has.
 // Intents go once the store has the answer, since whatever is issued after that
-// isn't theirs, and when they are too old to leave traces.
+// isn't theirs. See also [turn.forgetIntents].
 func (l *ledger) forget(contents rota.Contents) {
 	now, p := l.Now(), &l.progress
 	maps.DeleteFunc(p.Versions, func(id string, _ VersionProgress) bool {
@@ -25,7 +26,7 @@ func (l *ledger) forget(contents rota.Contents) {
 	})
 	var intents []Intent
 	for _, i := range p.Intents {
-		if !hasValue(contents.Versions, i.Version) && now.Sub(i.Until) < rota.Day {
+		if !hasValue(contents.Versions, i.Version) {
 			intents = append(intents, i)
 		}
 	}
@@ -44,6 +45,26 @@ func (l *ledger) forget(contents rota.Contents) {
 			l.abandonRollback("somebody made another version current meanwhile")
 		}
 	}
+}
+
+// forgetIntents drops intents that are too old to leave traces that weren't there
+// before. Until a turn has seen the issuer's list without any, an intent stays,
+// however old: whoever runs once a day must still recognize an orphan.
+func (t *turn) forgetIntents() {
+	if _, lists := t.s.Issuer.(rota.Lister); lists && !t.seen.listed {
+		return
+	}
+	traces := map[string]bool{} // of the versions whose calls they're from
+	v := t.view()
+	for _, c := range t.seen.issued {
+		if i, ours := v.orphanOf(c); ours {
+			traces[i.Version] = true
+		}
+	}
+	p := &t.ledger.progress
+	p.Intents = slices.DeleteFunc(slices.Clone(p.Intents), func(i Intent) bool {
+		return t.Now().Sub(i.Until) >= rota.Day && !traces[i.Version]
+	})
 }
 
 // isCurrent reports whether the version holds the current credential.

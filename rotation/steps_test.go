@@ -1,11 +1,13 @@
 package rotation_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
 	"github.com/rota-dev/rota/rotation"
 )
 
@@ -64,6 +66,44 @@ func TestPuttingBackIsTriedAgainSoon(t *testing.T) {
 		f := &rotation.Failure{At: day0, Attempts: test.attempts, RetryAt: day0.Add(test.planned)}
 		if got := rotation.RetryPutBack(f, p).Sub(day0); got != test.due {
 			t.Errorf("after %d attempts, planned in %s: it's tried again in %s, want %s", test.attempts, test.planned, got, test.due)
+		}
+	}
+}
+
+// Whoever runs once a day, or comes back after an outage, still recognizes what a
+// lost call left behind. What left nothing isn't remembered for longer than a day.
+func TestALostCallIsRememberedUntilItsTracesWereLookedFor(t *testing.T) {
+	for _, days := range []int{0, 1, 3, 400} {
+		for name, fault := range map[string]memory.Fault{
+			"it left a key":   {After: errors.New("connection reset")},
+			"it left nothing": {Before: errors.New("connection reset")},
+		} {
+			b := newBench(t)
+			b.advance(t, rotation.Options{})
+			b.faults.Next("issuer.create", fault)
+			if _, err := b.rotator.Advance(t.Context(), b.secret, atOnce); err == nil {
+				t.Fatal("the lost answer went unnoticed")
+			}
+			b.now = b.now.Add(time.Hour)
+			b.days(days)
+			b.secret.Policy.RotateEvery = 0
+			for range 3 { // the list isn't known
+				b.faults.Next("issuer.list", memory.Fault{Before: errors.New("away")})
+			}
+			if _, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{}); err == nil || len(b.progress(t).Intents) != 1 {
+				t.Errorf("%s, after %d days: %v, with %d intents", name, days, err, len(b.progress(t).Intents))
+			}
+			b.faults.Next("issuer.deactivate", memory.Fault{Before: &rota.Error{Class: rota.ClassStop, Err: errors.New("denied")}})
+			_, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{})
+			kept := days == 0 || fault.After != nil
+			if (err != nil) != (fault.After != nil) || (len(b.progress(t).Intents) == 1) != kept {
+				t.Errorf("%s, after %d days: %v, with %d intents", name, days, err, len(b.progress(t).Intents))
+			}
+			b.days(1)
+			b.advance(t, rotation.Options{})
+			if keys := b.keys.Keys(); len(keys) != 1 || len(b.progress(t).Intents) != 0 {
+				t.Errorf("%s, after %d days: %d keys and %d intents are left", name, days, len(keys), len(b.progress(t).Intents))
+			}
 		}
 	}
 }
