@@ -113,6 +113,35 @@ var oddities = []story{
 		s.secret.Checks = nil
 		s.turns(8, 10)
 	}},
+	{"a driven third key that's called off", func(s *tale) {
+		s.keys = memory.NewAccessKeys(memory.AccessKeysOptions{Options: s.options(), Limit: 3})
+		s.secret.Issuer = s.keys
+		s.turns(0, 90)
+		s.driven(false, rota.StepCreate)
+		s.rollback()
+		s.turns(10)
+		s.driven(false, rota.StepCreate)
+		s.rollback()
+		s.turns(10)
+	}},
+	{"a driven third key that's lost", func(s *tale) {
+		s.keys = memory.NewAccessKeys(memory.AccessKeysOptions{Options: s.options(), Limit: 3})
+		s.secret.Issuer = s.keys
+		s.turns(0, 90, 10)
+		s.faults.Next("issuer.create", memory.Fault{After: errors.New("connection reset")})
+		s.driven(false, rota.StepCreate)
+		s.now = s.now.Add(time.Hour)
+		s.driven(false, rota.StepCreate)
+		s.turns(10)
+	}},
+	{"a driven third token that's called off", func(s *tale) {
+		k := memory.NewTokens(memory.AccessKeysOptions{Options: s.options(), Limit: 3})
+		s.keys, s.secret.Issuer = k.All, k
+		s.turns(0, 90)
+		s.driven(false, rota.StepCreate)
+		s.rollback()
+		s.turns(20)
+	}},
 	{"a driven key that's called off and deleted by hand", func(s *tale) {
 		s.turns(0)
 		s.days(90)

@@ -43,12 +43,13 @@ type tale struct {
 	once   bool
 	dead   bool // the process was killed
 	calls  map[string]int
-	called []string // in this action
-	sent   bool     // an event, in this action
-	failed bool     // the fault was planted, in this action
-	over   bool     // and that one is over
-	heard  error    // what it returned
-	later  []string // what it changed outside afterwards
+	called []string     // in this action
+	again  map[int]bool // the logins that follow another one at once
+	sent   bool         // an event, in this action
+	failed bool         // the fault was planted, in this action
+	over   bool         // and that one is over
+	heard  error        // what it returned
+	later  []string     // what it changed outside afterwards
 
 	acts []act
 }
@@ -66,7 +67,7 @@ type act struct {
 }
 
 func newTale(t *testing.T) *tale {
-	s := &tale{t: t, bench: &bench{now: day0}, calls: map[string]int{}, names: map[string]string{}}
+	s := &tale{t: t, bench: &bench{now: day0}, calls: map[string]int{}, names: map[string]string{}, again: map[int]bool{}}
 	s.build(s.fault)
 	s.rotator.NewID = func() string { s.made++; return fmt.Sprintf("rota-%d", s.made) }
 	return s
@@ -77,6 +78,9 @@ func (s *tale) fault(c memory.Call) memory.Fault {
 		return memory.Fault{}
 	}
 	s.calls[c.Op]++
+	if n := len(s.called); c.Op == "issuer.test" && n > 0 && s.called[n-1] == c.Op {
+		s.again[s.calls[c.Op]] = true
+	}
 	s.called = append(s.called, c.Op)
 	if c.Op == s.stops {
 		s.stop()
