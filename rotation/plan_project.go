@@ -69,7 +69,7 @@ func project(st State, p Policy, from, until time.Time, yield func(Planned) bool
 		} else if !next.After(now) {
 			return turns // time changes nothing
 		}
-		if next.IsZero() || next.After(until) {
+		if next.After(until) {
 			return turns
 		}
 		st, now = meanwhile(st, now), next
@@ -147,7 +147,9 @@ func unused(st State) State {
 
 // assume returns the state after a step, assuming that it succeeded.
 func assume(st State, d Decision, now time.Time) State {
-	st.Force, st.Requested, st.Progress.Failure = rota.StepNone, rota.StepNone, nil
+	if st.Progress.Failure = nil; d.Step == st.Force || d.Step == FinalStep(st.Force) { // what makes room for it isn't it
+		st.Force, st.Requested = rota.StepNone, rota.StepNone
+	}
 	st.Issued = slices.Clone(st.Issued)
 	st.Contents.Versions = slices.Clone(st.Contents.Versions)
 	progress := st.Progress.Versions

@@ -19,6 +19,9 @@ const maxIdleTurns = 12
 func turnsBounded(t rapid.TB, st rotation.State, p rotation.Policy, from, until time.Time) {
 	t.Helper()
 	turns, planned := rotation.Turns(st, p, from, until)
+	if turns < len(planned) {
+		t.Errorf("it planned %d times to say %d things", turns, len(planned))
+	}
 	if limit := maxIdleTurns * (len(planned) + 1); turns > limit {
 		t.Errorf("it planned %d times to say %d things", turns, len(planned))
 	}
@@ -57,6 +60,13 @@ func TestAProjectionPassesOverLooks(t *testing.T) {
 				t.Errorf("it says %+v only", planned)
 			}
 		})
+	}
+}
+
+func TestAProjectionEndsAfterTenThousandThings(t *testing.T) {
+	s := sit("", served(), at(10), single, policy(func(p *rotation.Policy) { p.RotateEvery = time.Hour }))
+	if _, planned := rotation.Turns(s.state, s.policy, s.now, at(10000)); len(planned) != 10_000 {
+		t.Errorf("it says %d things", len(planned))
 	}
 }
 

@@ -172,6 +172,10 @@ func TestProjections(t *testing.T) {
 			p.Rollback = &rotation.RollbackIntent{From: "rota-2", To: "rota-1", At: at(94), Rejected: "no"}
 		})),
 		sit("asked for after a rollback", rotated(never), at(180), gone("A"), progress(func(p *rotation.Progress) { p.RolledBackAt = at(92) }), state(func(s *rotation.State) { s.Force = rota.StepCreate })),
+		sit("asked to deactivate", rotated(never), at(95), state(func(s *rotation.State) { s.Force, s.Requested = rota.StepDeactivate, rota.StepDeactivate })),
+		sit("asked to deactivate again, when it's to be deleted", rotated(never), at(110), issued("A", inactive), done(rota.LabelPrevious, func(vp *rotation.VersionProgress) { vp.DeactivatedAt = at(100) }),
+			state(func(s *rotation.State) { s.Force, s.Requested = rota.StepDeactivate, rota.StepDeactivate })),
+		sit("was asked to deactivate", rotated(never), at(95), state(func(s *rotation.State) { s.Requested = rota.StepDeactivate })),
 		sit("a retry", served(), at(90), failure(rota.StepCreate, 3, at(91))),
 		sit("given up", served(), at(90), failure(rota.StepCreate, 20, at(91))),
 		sit("the promoted one still carries AWSPENDING", served(), at(89), version(rota.LabelCurrent, func(v *rota.Version) { v.Labels = append(v.Labels, rota.LabelPending) })),
