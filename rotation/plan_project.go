@@ -87,7 +87,7 @@ func (v *view) changesAt(d Decision) time.Time {
 		if wait.Due.After(v.now) {
 			at = wait.Due
 		}
-		if first.IsZero() || !at.IsZero() && at.Before(first) {
+		if first.IsZero() || at.Before(first) {
 			first = at
 		}
 	}
@@ -171,9 +171,8 @@ func assume(st State, d Decision, now time.Time) State {
 	case rota.StepSet:
 		st.Progress.Rollback = nil // one that didn't work is over once the current one is back
 		note(d.Version, func(vp *VersionProgress) { vp.SetBegunAt, vp.SetAt = now, now })
-		if pending, ok := rota.Find(st.Contents.Versions, rota.LabelPending); ok {
-			note(pending.ID, func(vp *VersionProgress) { vp.RestoredAt = now })
-		}
+		pending, _ := rota.Find(st.Contents.Versions, rota.LabelPending)
+		note(pending.ID, func(vp *VersionProgress) { vp.RestoredAt = now })
 	case rota.StepTest:
 		note(d.Version, func(vp *VersionProgress) { vp.TestedAt = now })
 	case rota.StepPromote, rota.StepRollback:

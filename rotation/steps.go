@@ -40,9 +40,11 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 			return err
 		})
 	}
+	if err == nil {
+		t.ledger.redact(c)
+	}
 	if err == nil && !t.s.Issuer.Traits().IssuerChooses {
 		// Nothing knows it yet, and the next try generates another.
-		t.ledger.redact(c)
 		err = t.s.acceptable(c)
 	}
 	t.seen.invalidateList()
@@ -52,7 +54,6 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 		t.ledger.noteOutcome(d, "", err)
 		return err
 	}
-	t.ledger.redact(c)
 	t.seen.ready.asked = t.seen.ready.login // else the new one is the first to log in with
 	d.Credential = t.s.Issuer.CredentialID(c)
 	t.ledger.update(d.Version, func(vp *VersionProgress) { vp.CredentialID = d.Credential })
