@@ -37,6 +37,7 @@ func TestWhenAFailureIsOver(t *testing.T) {
 		sit("a new one is on its way", served(), at(90), pending("C", 90, fresh)),
 		sit("a new one is on its way, and the previous one is still there", rotated(never), at(95), pending("C", 95, fresh)),
 		sit("targets are behind", served(), at(1), behind),
+		sit("a target is behind, and there's nothing to reload", served(), at(1), state(func(s *rotation.State) { s.Targets = []string{"t"} })),
 		sit("only the reloader is behind", served(), at(1), behind, done(rota.LabelCurrent, func(vp *rotation.VersionProgress) { vp.Delivered = map[string]time.Time{"t": day0} })),
 		sit("it isn't marked as served", served(), at(1), unserved),
 		sit("in the grace", rotated(never), at(95)),

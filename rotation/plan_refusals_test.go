@@ -150,6 +150,19 @@ func TestProjections(t *testing.T) {
 	var out strings.Builder
 	halted := state(func(s *rotation.State) { s.Told = true })
 	serves := state(func(s *rotation.State) { s.Targets, s.Reloaders = []string{"t"}, []string{"r"} })
+	mondays, err := rotation.ParseWindow("0 9 * * MON", 4*time.Hour, "UTC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unverified := func(since time.Time, stops bool) change {
+		return state(func(s *rotation.State) {
+			s.Tells, s.Unverified = true, &rotation.Unverified{Since: since, Stops: stops, Reason: "no answer"}
+		})
+	}
+	neighbor := func(p rotation.Peer) change {
+		p.Apart = rotation.Apart{Secret: "a", By: 12 * time.Hour}
+		return state(func(s *rotation.State) { s.Peers = []rotation.Peer{p} })
+	}
 	rejected := func(vp *rotation.VersionProgress) { vp.SetBegunAt, vp.Rejected = at(90), "no" }
 	for _, s := range []situation{
 		sit("nothing yet", empty(), day0),
@@ -172,6 +185,14 @@ func TestProjections(t *testing.T) {
 			p.Rollback = &rotation.RollbackIntent{From: "rota-2", To: "rota-1", At: at(94), Rejected: "no"}
 		})),
 		sit("asked for after a rollback", rotated(never), at(180), gone("A"), progress(func(p *rotation.Progress) { p.RolledBackAt = at(92) }), state(func(s *rotation.State) { s.Force = rota.StepCreate })),
+		sit("a key whose use is sampled, and the next is due in its grace", rotated(rota.Use{Evidence: rota.EvidenceSampled}), at(91), policy(func(p *rotation.Policy) { p.RotateEvery = 5 * rota.Day })),
+		sit("an old key, and the window is closed", served(), at(90), policy(func(p *rotation.Policy) { p.Window = mondays })),
+		sit("not verified for an hour", served(), at(10), single, unverified(at(10).Add(-time.Hour), false)),
+		sit("not verified for days", served(), at(10), single, unverified(at(5), false)),
+		sit("never verified", served(), at(10), single, unverified(at(5), true)),
+		sit("a neighbor is being rotated", served(), at(90), neighbor(rotation.Peer{BegunAt: at(90)})),
+		sit("a neighbor goes first", served(), at(90), neighbor(rotation.Peer{RotateAt: at(90)})),
+		sit("a neighbor was just rotated", served(), at(90), neighbor(rotation.Peer{IssuedAt: at(90)})),
 		sit("asked to deactivate", rotated(never), at(95), state(func(s *rotation.State) { s.Force, s.Requested = rota.StepDeactivate, rota.StepDeactivate })),
 		sit("asked to deactivate again, when it's to be deleted", rotated(never), at(110), issued("A", inactive), done(rota.LabelPrevious, func(vp *rotation.VersionProgress) { vp.DeactivatedAt = at(100) }),
 			state(func(s *rotation.State) { s.Force, s.Requested = rota.StepDeactivate, rota.StepDeactivate })),
@@ -202,7 +223,7 @@ func TestAProjectionChangesNothing(t *testing.T) {
 	again := situations()
 	for i, s := range situations() {
 		n := 0
-		for range rotation.Project(s.state, s.policy, s.now, s.now.Add(time.Minute)) {
+		for range rotation.Project(s.state, s.policy, s.now, s.now.Add(9*rota.Day)) {
 			if n++; n > 20 {
 				break
 			}

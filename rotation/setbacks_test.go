@@ -197,7 +197,7 @@ func (a act) did() string {
 }
 
 // follows are the parts of the memory that follow from what the audit says was done.
-var follows = []string{"status", "in_force", "credential_id", "delivered", "reloaded", "served_at", "promoted_at", "tested_at", "base", "asked", "failure", "next_at", "trouble"}
+var follows = []string{"status", "in_force", "credential_id", "delivered", "reloaded", "served_at", "tested_at", "base", "asked", "failure", "next_at", "trouble"}
 
 // memory is what is remembered after an action, without what went well before.
 func (a act) memory(t *testing.T) string {

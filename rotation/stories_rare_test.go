@@ -60,6 +60,10 @@ var oddities = []story{
 		_, c, _ := s.store.Read(rota.LabelCurrent)
 		s.outcomeOf("the new one's note: " + c.Field("note"))
 	}},
+	{"a first password that would be made from the current one", func(s *tale) {
+		s.secret.Issuer = derived{s.pair()}
+		s.turns(0)
+	}},
 	{"a password whose role is listed", func(s *tale) {
 		l := listedRole{memory.NewPassword("app", memory.RolesOptions{Options: s.options()})}
 		s.secret.Issuer = l
@@ -112,6 +116,17 @@ var oddities = []story{
 		s.turns(1)
 		s.secret.Checks = nil
 		s.turns(8, 10)
+	}},
+	{"driven keys, none of which is delivered or reloaded", func(s *tale) {
+		s.keys = memory.NewAccessKeys(memory.AccessKeysOptions{Options: s.options(), Limit: 9})
+		s.secret.Issuer = s.keys
+		s.turns(0)
+		for _, op := range []string{"target.deliver", "target.deliver", "reloader.reload", "reloader.reload"} {
+			s.days(10)
+			s.away(op, 0, 3)
+			s.driven(false, rota.StepCreate, rota.StepTest, rota.StepPromote)
+			s.faults = memory.Injector{}
+		}
 	}},
 	{"a driven third key that's called off", func(s *tale) {
 		s.keys = memory.NewAccessKeys(memory.AccessKeysOptions{Options: s.options(), Limit: 3})
