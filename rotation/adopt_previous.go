@@ -49,7 +49,7 @@ func (v *view) adoptsPrevious() bool {
 func (st State) Adoptable() bool {
 	v := newView(st, Policy{}, time.Time{})
 	if v.hasCurrent && !v.current.Ours() {
-		return !v.hasPrevious || !v.previous.Ours()
+		return !v.previous.Ours()
 	}
 	return v.adoptsPrevious()
 }

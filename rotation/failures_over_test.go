@@ -54,6 +54,9 @@ func TestWhenAFailureIsOver(t *testing.T) {
 		sit("the second grace isn't over, and the window is closed", rotated(never), at(109), off, window),
 		sit("the grace is over just now, and the window is closed", rotated(never), at(100), window),
 		sit("the grace isn't over, and the window is closed", rotated(never), at(99), window),
+		sit("the grace is over, and the current one is gone", rotated(never), at(100), gone("B")),
+		sit("the second grace is over, and the current one is gone", rotated(never), at(110), off, gone("B")),
+		sit("not deactivatable, its grace periods are over, and the current one is gone", rotated(never), at(110), state(undeactivating), gone("B")),
 		sit("a single role, with a previous password", rotated(never), at(100), single),
 	} {
 		var over, still []string

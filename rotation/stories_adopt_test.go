@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -39,6 +40,15 @@ func (s *tale) switchOff(id string) {
 func (s *tale) remove(id string) {
 	s.switchOff(id)
 	s.outside(func() error { return s.keys.Delete(s.t.Context(), rota.RetireRequest{CredentialID: id}) })
+}
+
+// undated is a store that doesn't say when it was changed.
+type undated struct{ *memory.Store }
+
+func (u undated) Describe(ctx context.Context) (rota.Contents, error) {
+	c, err := u.Store.Describe(ctx)
+	c.ChangedAt = time.Time{}
+	return c, err
 }
 
 // adoptions are of credentials that Rota didn't make.
@@ -95,11 +105,27 @@ var adoptions = []story{
 		s.theirs(rota.NewCredential(map[string]string{rota.FieldUsername: "orders", rota.FieldPassword: "right", "host": "elsewhere"}))
 		s.adopt(rotation.AdoptOptions{})
 		s.adopt(rotation.AdoptOptions{Credential: rota.NewCredential(map[string]string{rota.FieldPassword: "right", "host": "elsewhere"})})
+		s.adopt(rotation.AdoptOptions{Credential: rota.NewCredential(map[string]string{rota.FieldPassword: "right"})})
+	}},
+	{"a driver's adoption of a password that leads elsewhere", func(s *tale) {
+		role := memory.NewPassword("orders", memory.RolesOptions{Options: s.options()})
+		role.Plant("orders", "right")
+		s.secret.Issuer, s.secret.Fields = placed{role}, []string{rota.FieldUsername, rota.FieldPassword, "host"}
+		s.theirs(rota.NewCredential(map[string]string{rota.FieldUsername: "orders", rota.FieldPassword: "right", "host": "elsewhere"}))
 		s.driven(true, rota.StepCreate)
-		s.rollback()
+	}},
+	{"an adoption of a password that doesn't say where it leads", func(s *tale) {
+		role := memory.NewPassword("orders", memory.RolesOptions{Options: s.options()})
+		role.Plant("orders", "right")
+		s.secret.Issuer, s.secret.Fields = placed{role}, []string{rota.FieldUsername, rota.FieldPassword, "host"}
 		s.theirs(rota.NewCredential(map[string]string{rota.FieldUsername: "orders", rota.FieldPassword: "right"}))
 		s.adopt(rotation.AdoptOptions{})
-		s.adopt(rotation.AdoptOptions{Credential: rota.NewCredential(map[string]string{rota.FieldPassword: "right"})})
+	}},
+	{"an adoption in a store without dates", func(s *tale) {
+		s.secret.Store = undated{s.store}
+		s.theirs(s.keys.Plant())
+		s.adopt(rotation.AdoptOptions{})
+		s.turns(1)
 	}},
 	{"an adoption that's put off, again", func(s *tale) {
 		s.theirs(s.keys.Plant())
@@ -202,6 +228,13 @@ var adoptions = []story{
 		s.secret.Checks = nil
 		s.adopt(rotation.AdoptOptions{Credential: s.keys.Plant()})
 		s.turns(0)
+	}},
+	{"an adoption of a key that's handed in, in place of an adopted one", func(s *tale) {
+		s.theirs(s.keys.Plant())
+		s.adopt(rotation.AdoptOptions{})
+		s.days(1)
+		s.adopt(rotation.AdoptOptions{Credential: s.keys.Plant()})
+		s.turns(10)
 	}},
 	{"an adoption of a key after two adopted ones", func(s *tale) {
 		s.theirs(s.keys.Plant())

@@ -150,6 +150,11 @@ var lives = []story{
 		s.turns(1)
 	}},
 	{"a key in the journal's own store", func(s *tale) { s.keep(); s.turns(0, 90, 10, 10) }},
+	{"a key in the journal's own store that's delivered again", func(s *tale) {
+		s.keep()
+		s.turns(0)
+		s.do("asked to deliver again", func() error { _, err := s.rotator.Redeliver(s.t.Context(), s.secret); return err })
+	}},
 	{"a password in the journal's own store", func(s *tale) {
 		s.keep()
 		s.password()
