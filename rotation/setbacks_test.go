@@ -133,7 +133,8 @@ func (one story) setbacks(t *testing.T, known string) (all []outcome) {
 					t.Fatalf("%s: then it did %v", name, s.later)
 				}
 				text := s.outcome()
-				if text == "" || slices.Contains(everywhere, op) && !b.once && !(b.fault.Crash && (s.keeper != nil || slices.Contains(savesMatter, one.name))) {
+				written := !slices.Contains(everywhere, op) || b.once || b.fault.Crash && (s.keeper != nil || slices.Contains(savesMatter, one.name))
+				if text == "" || !written {
 					continue
 				}
 				if !*update && !strings.Contains(known, "\n"+text) {
