@@ -47,6 +47,9 @@ func ScopeOf(address string) string {
 		return ""
 	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if Loopback(host) {
+		host = "localhost" // whichever of its names
+	}
 	if port := u.Port(); port != "" && (u.Scheme != "https" || port != "443") && (u.Scheme != "http" || port != "80") {
 		host += ":" + port
 	}

@@ -39,6 +39,11 @@ func TestOneScopeHasOneSpelling(t *testing.T) {
 			t.Errorf("%s: %q", text, got)
 		}
 	}
+	for _, text := range []string{"http://127.0.0.1:15672", "http://localhost:15672/", "http://[::1]:15672"} {
+		if got := provider.ScopeOf(text); got != "localhost:15672" {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
 	if got := provider.ScopeOf("https://example.com:8443/gitlab/"); got != "example.com:8443/gitlab" {
 		t.Errorf("%q", got)
 	}

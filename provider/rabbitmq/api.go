@@ -17,10 +17,6 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// maxAnswer is how much of an answer is read, in bytes: enough for the connections
-// of a busy cluster, of which a request asks for a few fields.
-const maxAnswer = 64 << 20
-
 // call is one request to the management API.
 type call struct {
 	op     string // for people: "set password of user orders"
@@ -69,14 +65,12 @@ func (c *Connection) do(ctx context.Context, k call, answer any) error {
 		return c.unreached(ctx, k.op, err, "url")
 	}
 	defer func() { _ = resp.Body.Close() }()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	said, err := io.ReadAll(resp.Body)
 	switch {
 	case err != nil:
 		return c.unreached(ctx, k.op, err, "url")
 	case resp.StatusCode/100 != 2:
 		return c.refused(k, resp, said)
-	case len(said) > maxAnswer:
-		return c.stop(k.op, fmt.Errorf("its answer is larger than %d MiB", maxAnswer>>20), nil)
 	case answer == nil:
 		return nil
 	case json.Unmarshal(said, answer) != nil: // not repeated: it may have hashes

@@ -51,13 +51,13 @@ func New(name string, cfg Config) (*Connection, error) {
 		cfg.Timeout = defaultTimeout
 	}
 	c := &Connection{name: name, cfg: cfg}
-	u, err := place(cfg.URL, "https", "http")
+	u, err := apiAddress(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("%s: url: %w", c.system(), err)
 	}
 	c.api = strings.TrimSuffix(u.String(), "/") + "/api"
 	if cfg.AMQP != "" {
-		if c.amqp, err = place(cfg.AMQP, "amqps", "amqp"); err != nil {
+		if c.amqp, err = amqpAddress(cfg.AMQP); err != nil {
 			return nil, fmt.Errorf("%s: amqp: %w", c.system(), err)
 		}
 		if c.amqp.Port() == "" {
@@ -67,29 +67,35 @@ func New(name string, cfg Config) (*Connection, error) {
 	if c.tls, err = cfg.Certificates.TLS(); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.system(), err)
 	}
-	c.http = &http.Client{
-		Transport: &http.Transport{TLSClientConfig: c.tls.Clone(), MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10},
-		Timeout:   cfg.Timeout,
-		// A redirect would take the login along.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	if c.http, err = provider.NewHTTPClient(cfg.Certificates, cfg.Timeout, c.sent); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.system(), err)
 	}
 	return c, nil
 }
 
-// place reads an address that holds nothing but a place. The second scheme is the
-// one without TLS, which only HTTP refuses off loopback: it carries the
-// administrator's password.
-func place(text, scheme, plain string) (*url.URL, error) {
+// sent is what's secret in a request.
+func (c *Connection) sent(r *http.Request, body []byte) rota.Credential {
+	_, password, _ := r.BasicAuth()
+	return provider.Sent(password, body, func(key string) bool { return strings.HasPrefix(key, "password") })
+}
+
+// apiAddress reads the management plugin's address.
+func apiAddress(text string) (*url.URL, error) {
+	u, err := provider.ParseAddress(text, "https://mq.internal:15671")
+	if err == nil && strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api") {
+		err = rota.WithRemedies(errors.New("holds the API's own /api"), rota.Configure("", u.Scheme+"://"+u.Host))
+	}
+	return u, err
+}
+
+// amqpAddress reads a listener's address.
+func amqpAddress(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != scheme && u.Scheme != plain:
-		return nil, rota.WithRemedies(errors.New("not an address"), rota.Configure("", scheme+"://mq.internal"))
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || scheme == "amqps" && strings.Trim(u.Path, "/") != "":
-		return nil, rota.WithRemedies(errors.New("holds more than a place"), rota.Configure("", "the address alone, with the login and the virtual host in keys of their own"))
-	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/api"):
-		return nil, rota.WithRemedies(errors.New("holds the API's own /api"), rota.Configure("", u.Scheme+"://"+u.Host))
-	case u.Scheme == "http" && !provider.Loopback(u.Hostname()):
-		return nil, rota.WithRemedies(errors.New("without TLS anyone on the network path can read the administrator's password"), rota.Configure("", "https://"+u.Hostname()+":15671"))
+	case err != nil || u.Host == "" || u.Scheme != "amqps" && u.Scheme != "amqp":
+		return nil, rota.WithRemedies(errors.New("not an address"), rota.Configure("", "amqps://mq.internal"))
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		return nil, rota.WithRemedies(errors.New("holds more than a place"), rota.Configure("", "the address alone, with the virtual host in a key of its own"))
 	}
 	return u, nil
 }

@@ -1,9 +1,6 @@
 package rabbitmq
 
 import (
-	"net/url"
-	"strings"
-
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
 )
@@ -60,12 +57,12 @@ type connectionConfig struct {
 // Validate implements [provider.Validator].
 func (c *connectionConfig) Validate(v *provider.Validation) {
 	if text, plain := c.URL.Literal(); plain && text != "" {
-		if _, err := place(text, "https", "http"); err != nil {
+		if _, err := apiAddress(text); err != nil {
 			v.Error(c.URL.At, "url", err)
 		}
 	}
 	if text, plain := c.AMQP.Literal(); plain && text != "" {
-		if _, err := place(text, "amqps", "amqp"); err != nil {
+		if _, err := amqpAddress(text); err != nil {
 			v.Error(c.AMQP.At, "amqp", err)
 		}
 	}
@@ -84,19 +81,13 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	return New(b.Name, cfg)
 }
 
-// Scope implements [provider.Scoper]: all names of this machine are one server as
-// long as the port is the same.
+// Scope implements [provider.Scoper].
 func (c *connectionConfig) Scope(k *provider.Known) string {
 	text, known := k.Text(c.URL)
-	u, err := url.Parse(text)
-	if !known || err != nil || u.Host == "" {
+	if !known {
 		return ""
 	}
-	host := strings.ToLower(u.Hostname())
-	if provider.Loopback(host) {
-		host = "localhost"
-	}
-	return host + ":" + u.Port() + strings.TrimSuffix(u.Path, "/")
+	return provider.ScopeOf(text)
 }
 
 // userConfig is the password of one user.
