@@ -1,6 +1,7 @@
 package story
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -54,9 +55,9 @@ func TestAPasswordGoesFromADatabaseToARowAndAHost(t *testing.T) {
 	t.Run("a host that's down keeps a rotation from beginning", func(t *testing.T) {
 		w := w.in(t)
 		before := w.everywhere("orders_a", "orders_b")
-		w.host.Stop()
+		w.cable.cut()
 		out := w.rota(1, "rotate", "prod/orders-db", "--yes")
-		for _, words := range []string{"prod/orders-db", w.host.Addr, "the old one is left alone"} {
+		for _, words := range []string{"prod/orders-db", w.cable.addr, "the old one is left alone"} {
 			if !strings.Contains(out, words) {
 				t.Errorf("no %q in: %s", words, out)
 			}
@@ -64,8 +65,30 @@ func TestAPasswordGoesFromADatabaseToARowAndAHost(t *testing.T) {
 		if w.everywhere("orders_a", "orders_b") != before {
 			t.Error("something changed before the host was back")
 		}
-		w.host.Restart(t)
+		w.cable.join(t)
 		w.rota(0, "rotate", "prod/orders-db", "--yes")
+		w.retires(before)
+		w.everywhere("orders_a", "orders_b")
+	})
+	t.Run("a host that goes down during a rotation keeps the old password valid", func(t *testing.T) {
+		w := w.in(t)
+		before := w.row()
+		unlock := w.lockRow()
+		finish := w.start("rotate", "prod/orders-db", "--yes")
+		w.until("the statement waits for the row", w.waitsForRow)
+		w.cable.cut()
+		unlock()
+		w.until("the row has the new password", func() bool { return w.row() != before })
+		if code, out := finish(); code == 0 || !strings.Contains(out, w.cable.addr) {
+			t.Errorf("code %d, and it doesn't say which host: %s", code, out)
+		}
+		if w.file() != before {
+			t.Error("the host has the new password although it's down")
+		}
+		w.rota(1, "deactivate", "prod/orders-db", "--yes")
+		w.login(before)
+		w.login(w.row())
+		w.cable.join(t)
 		w.retires(before)
 		w.everywhere("orders_a", "orders_b")
 	})
@@ -74,7 +97,7 @@ func TestAPasswordGoesFromADatabaseToARowAndAHost(t *testing.T) {
 		before := w.file()
 		w.touch("slow")
 		reloads := w.reloads()
-		kill := w.start("rotate", "prod/orders-db", "--yes")
+		kill := w.startToKill("rotate", "prod/orders-db", "--yes")
 		w.until("the reload has begun", func() bool { return w.reloads() > reloads })
 		kill()
 		w.login(before)
@@ -87,7 +110,7 @@ func TestAPasswordGoesFromADatabaseToARowAndAHost(t *testing.T) {
 		w := w.in(t)
 		before := w.row()
 		unlock := w.lockRow()
-		kill := w.start("rotate", "prod/orders-db", "--yes")
+		kill := w.startToKill("rotate", "prod/orders-db", "--yes")
 		w.until("the statement waits for the row", w.waitsForRow)
 		kill()
 		if w.row() != before {
@@ -130,13 +153,20 @@ func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs the program until it's killed.
-func (w *world) start(args ...string) (kill func()) {
+// start runs the program in the background, and returns how to wait for it.
+func (w *world) start(args ...string) (finish func() (int, string)) {
 	w.t.Helper()
-	cmd := w.command(w.t.Context(), args...)
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
+	cmd, out := w.begin(args...)
+	return func() (int, string) {
+		_ = cmd.Wait()
+		return cmd.ProcessState.ExitCode(), out.String()
 	}
+}
+
+// startToKill runs the program until it's killed.
+func (w *world) startToKill(args ...string) (kill func()) {
+	w.t.Helper()
+	cmd, _ := w.begin(args...)
 	return func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -144,6 +174,16 @@ func (w *world) start(args ...string) (kill func()) {
 			w.t.Errorf("it had ended before it was killed: %v", cmd.ProcessState)
 		}
 	}
+}
+
+func (w *world) begin(args ...string) (*exec.Cmd, *bytes.Buffer) {
+	w.t.Helper()
+	cmd, out := w.command(w.t.Context(), args...), new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	return cmd, out
 }
 
 // until waits for something to be so.

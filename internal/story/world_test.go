@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/rota-dev/rota/internal/testenv"
 )
@@ -22,6 +23,7 @@ type world struct {
 	orders *testenv.PostgresServer
 	other  *testenv.PostgresServer // with the settings
 	host   *testenv.SSHServer
+	cable  *cable // to the host
 	last   string // what the program printed
 }
 
@@ -70,6 +72,7 @@ func newWorld(t *testing.T) *world {
 	w.put("bin/sudo", sudo, 0o755)
 	w.put("bin/systemctl", fmt.Sprintf(systemctl, dir, w.orders.Psql(), w.orders.Host, w.orders.Port), 0o755)
 	w.host = testenv.SSHD(t, testenv.SSHOptions{Path: bin})
+	w.cable = newCable(t, w.host.Addr)
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -82,13 +85,13 @@ func newWorld(t *testing.T) *world {
 	}
 	w.put("rota.yaml", strings.NewReplacer(
 		"host: db.internal", "host: 127.0.0.1, port: "+strconv.Itoa(w.orders.Port), "host: settings.internal", "host: 127.0.0.1, port: "+strconv.Itoa(w.other.Port),
-		"web-1.internal", w.host.Addr, "user: rota\n", "user: "+w.host.User+"\n", "group: orders, run_as", "group: \""+me.Gid+"\", run_as",
+		"web-1.internal", w.cable.addr, "user: rota\n", "user: "+w.host.User+"\n", "group: orders, run_as", "group: \""+me.Gid+"\", run_as",
 		"/run/secrets", dir, "/etc/rota", dir, "/etc/orders", dir, "delete_previous_after: 7d}", "delete_previous_after: 7d, unused_for: 1ms}",
 	).Replace(blocks(t, string(page), "yaml", 1)[0]), 0o600)
 	w.put("orders-db", adminPassword, 0o600)
 	w.put("settings-db", adminPassword, 0o600)
 	w.put("ssh", w.host.ClientKey, 0o600)
-	w.put("known_hosts", w.host.KnownHosts(), 0o600)
+	w.put("known_hosts", knownhosts.Line([]string{knownhosts.Normalize(w.cable.addr)}, w.host.HostKey)+"\n", 0o600)
 	for i, s := range []*testenv.PostgresServer{w.orders, w.other} {
 		names := []string{"orders", "settings"}
 		w.grant(s, names[i], w.rota(0, "policy", "postgres", "--connection", names[i]+"-db"))

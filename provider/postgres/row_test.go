@@ -57,6 +57,7 @@ var ways = []struct{ name, write, read string }{
 	{"an update with read", updateMail, readMail},
 	{"an update without read", updateMail, ""},
 	{"an upsert", "INSERT INTO public.TABLE (name, key_id, secret) VALUES ('mail', :access_key_id, :secret_access_key) ON CONFLICT (name) DO UPDATE SET key_id = excluded.key_id, secret = excluded.secret", readMail},
+	{"a merge", "MERGE INTO public.TABLE AS t USING (VALUES ('mail')) AS v (name) ON t.name = v.name WHEN MATCHED THEN UPDATE SET key_id = :access_key_id, secret = :secret_access_key", readMail},
 	{"an insert of a new row each time", "INSERT INTO public.TABLE (name, key_id, secret) VALUES ('mail ' || gen_random_uuid(), :access_key_id, :secret_access_key)",
 		"SELECT key_id AS access_key_id, secret AS secret_access_key FROM public.TABLE WHERE name LIKE 'mail %' ORDER BY xmin::text::bigint DESC, changes LIMIT 1"},
 }
