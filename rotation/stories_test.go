@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,6 +63,7 @@ type act struct {
 	err        error
 	said       []string // audit and events
 	calls      []string
+	counts     map[string]int // of all calls until then
 	store      []string
 	remembered string
 }
@@ -111,6 +113,9 @@ func (s *tale) do(what string, f func() error) {
 	s.sent, s.called = false, nil
 	a := act{what: what, at: s.now, err: s.survive(f)}
 	a.hit, a.calls = s.failed, s.called
+	if s.op == "" {
+		a.counts = maps.Clone(s.calls)
+	}
 	if s.failed {
 		s.failed, s.over, s.heard = false, true, a.err
 	}
