@@ -118,7 +118,7 @@ func (r *remoteCommand) run(ctx context.Context, n *node, q rota.ReloadRequest) 
 	out, err := n.run(ctx, script{op: "reload", text: fmt.Sprintf(watchScript, r.line()), lifeline: true, chatty: true,
 		vars: []variable{{"ROTA_SECRET", q.Secret}, {"ROTA_VERSION", q.Version}}})
 	if exit, ok := errors.AsType[*exitError](err); ok {
-		said := lastLines(string(out) + "\n" + exit.said)
+		said := ending(string(out) + "\n" + exit.said)
 		text := fmt.Sprintf("exit status %d", exit.status)
 		if said != "" {
 			text += ": " + said

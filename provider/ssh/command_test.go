@@ -50,10 +50,20 @@ func TestACommandThatFailsSaysWhy(t *testing.T) {
 	reload := func(run ...string) error {
 		return commandWith(t, c, CommandConfig{Run: run}).Reload(t.Context(), rota.ReloadRequest{Secret: "prod/app", Version: "v1"})
 	}
-	wantError(t, reload("sh", "-c", `echo one; echo "\033[31mtwo\033[0m" >&2; exit 7`), rota.ClassWait, "exit status 7: one; two", "fix what the command reports")
+	wantError(t, reload("sh", "-c", `echo "\033[31mtwo\033[0m" >&2; exit 7`), rota.ClassWait, "exit status 7: two", "fix what the command reports")
+	if err := reload("sh", "-c", "echo one; echo two >&2; exit 7"); !strings.HasSuffix(err.Error(), ": one\ntwo") {
+		t.Errorf("got %v", err)
+	}
 	wantError(t, reload("/no/such/program"), rota.ClassWait, "exit status 127")
-	if err := reload("sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do echo line $i; done; exit 1"); strings.Contains(err.Error(), "line 4") || !strings.Contains(err.Error(), "line 9") {
-		t.Errorf("more than the last lines: %v", err)
+	// A value in several lines is still whole when it's taken out. Half a line isn't shown.
+	err := reload("sh", "-c", "printf 'hush-4Kd91-long-enough-to-fold' | fold -w 5; echo; exit 1")
+	value := rota.NewCredential(map[string]string{rota.FieldPassword: "hush-4Kd91-long-enough-to-fold"})
+	if shown := rota.Sanitize(err, value).Error(); strings.Contains(shown, "hush") || strings.Contains(shown, "fold") {
+		t.Errorf("parts of a value are shown: %s", shown)
+	}
+	err = reload("sh", "-c", "i=0; while [ $i -lt 4000 ]; do echo line $i; i=$((i+1)); done; exit 1")
+	if text := err.Error(); strings.Contains(text, "line 9\n") || !strings.Contains(text, ": …line ") || !strings.HasSuffix(text, "line 3999") {
+		t.Errorf("not the end of the output: %.200s", text)
 	}
 	// Arguments arrive as they are, and standard input is empty.
 	if err := reload("sh", "-c", `[ "$1" = "it's \$HOME * " ] && [ -z "$(cat)" ] && [ "$ROTA_SECRET" = prod/app ] && [ "$ROTA_VERSION" = v1 ]`, "sh", "it's $HOME * "); err != nil {
@@ -63,7 +73,7 @@ func TestACommandThatFailsSaysWhy(t *testing.T) {
 	first := strings.Split(c.cfg.PrivateKey, "\n")[1]
 	cfg := settings(s)
 	cfg.Password = "own-canary-8d2"
-	err := commandWith(t, connectWith(t, cfg), CommandConfig{Run: []string{"sh", "-c", "echo own-canary-8d2; exit 1"}}).Reload(t.Context(), rota.ReloadRequest{})
+	err = commandWith(t, connectWith(t, cfg), CommandConfig{Run: []string{"sh", "-c", "echo own-canary-8d2; exit 1"}}).Reload(t.Context(), rota.ReloadRequest{})
 	if err == nil || strings.Contains(err.Error(), "own-canary") || strings.Contains(err.Error(), first) {
 		t.Errorf("got %v", err)
 	}

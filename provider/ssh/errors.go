@@ -29,6 +29,10 @@ func (c *Connection) failed(ctx context.Context, op string, err error, used ...r
 	if _, ok := errors.AsType[*rota.Error](err); ok {
 		return err
 	}
+	if other, ok := errors.AsType[*otherError](err); ok { // it may repeat what it was sent
+		said := rota.Sanitize(errors.New(other.said), append(slices.Clone(used), c.own())...)
+		err = &otherError{said: lastLines(said.Error())}
+	}
 	class, remedies := c.classify(ctx, err)
 	e := &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: class, Remedies: remedies, Err: c.plain(ctx, err)}
 	return rota.Sanitize(e, append(slices.Clone(used), c.own())...)

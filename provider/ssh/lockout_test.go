@@ -250,3 +250,19 @@ func TestPreflightNamesTheLineThatSudoersLacks(t *testing.T) {
 		t.Errorf("want %q, got %+v", want, f)
 	}
 }
+
+// A host that was changed meanwhile may repeat what it's sent, a private key's lines
+// among it.
+func TestWhatAHostRepeatsIsNotShown(t *testing.T) {
+	c := to(t, testenv.SSHD(t, testenv.SSHOptions{Config: []string{"ForceCommand cat >&2"}}))
+	_, key := testenv.SSHKey(t)
+	used := rota.NewCredential(map[string]string{FieldPrivateKey: key})
+	_, err := c.nodes[0].run(t.Context(), script{op: "replace", text: ":", input: []byte(key)})
+	err = c.failed(t.Context(), "write", err, used)
+	wantError(t, err, rota.ClassStop, "but said", "[redacted]")
+	for _, line := range strings.Split(key, "\n")[1:6] {
+		if strings.Contains(err.Error(), line) {
+			t.Errorf("a line of the key is shown: %v", err)
+		}
+	}
+}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/rota-dev/rota"
 )
 
 // A script runs in a POSIX shell on a host. Whatever the user's login shell is, it
@@ -149,12 +151,12 @@ func endOf(mark string) string { return "\n" + mark + " end " }
 
 // answer finds what the script printed between its marks.
 func answer(mark string, stdout, stderr *output, err error) ([]byte, error) {
-	printed, over := stdout.all()
+	out, over := stdout.all()
 	said, _ := stderr.all()
 	if over {
 		return nil, errOutput
 	}
-	_, after, begun := bytes.Cut(printed, []byte("\n"+mark+" begin\n"))
+	_, after, begun := bytes.Cut(out, []byte("\n"+mark+" begin\n"))
 	end := bytes.LastIndex(after, []byte(endOf(mark)))
 	missing, cut := errors.AsType[*ssh.ExitMissingError](err)
 	switch {
@@ -162,14 +164,14 @@ func answer(mark string, stdout, stderr *output, err error) ([]byte, error) {
 	case cut && missing != nil, begun, err != nil && !isExit(err):
 		return nil, errCutOff
 	default:
-		return nil, &otherError{said: lastLines(string(said) + "\n" + string(printed))}
+		return nil, &otherError{said: ending(string(said) + "\n" + string(out))}
 	}
 	code, _, _ := strings.Cut(string(after[end+len(endOf(mark)):]), "\n")
 	status, convErr := strconv.Atoi(code)
 	if convErr != nil {
 		return nil, errCutOff
 	}
-	out := after[:end]
+	out = after[:end]
 	if status != 0 {
 		return out, &exitError{status: status, said: lastLines(string(said))}
 	}
@@ -236,6 +238,25 @@ func (o *output) all() (text []byte, over bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return bytes.Clone(o.text.Bytes()), o.over
+}
+
+// kept is how much of a command's output an error has. It's more than anyone wants to
+// read, because whoever shows the error first removes the credential's values and then
+// shortens it: half a value, such as the last lines of one that's shown in several,
+// wouldn't be recognized.
+const kept = 16 << 10
+
+// ending is the end of an output. It keeps its lines, by which a value is recognized
+// that stands in several.
+func ending(text string) string {
+	if len(text) <= kept {
+		return strings.TrimSpace(clean(text))
+	}
+	text = text[len(text)-kept:]
+	if _, whole, cut := strings.Cut(text, "\n"); cut {
+		text = whole // half a line may contain half a value
+	}
+	return rota.Omission + strings.TrimSpace(clean(text))
 }
 
 // lastLines is the end of an output, for an error: a few lines, in one.
