@@ -43,7 +43,8 @@ func TestMariaDBsPageRunsAsWritten(t *testing.T) {
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "rota.yaml")
-	example := strings.NewReplacer("host: db.internal", fmt.Sprintf("host: 127.0.0.1, port: %d", server.Port), "/run/secrets/db", dir+"/db").Replace(block("yaml", "mysql:"))
+	address := fmt.Sprintf("host: 127.0.0.1, port: %d", server.Port)
+	example := strings.NewReplacer("host: db.internal", address, "host: shop.internal", address, "/run/secrets/db", dir+"/db", "/run/secrets/shop-db", dir+"/db").Replace(block("yaml", "mysql:"))
 	for path, content := range map[string]string{file: example, dir + "/db": "admin-canary-5Rz8"} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -78,7 +79,9 @@ func TestMariaDBsPageRunsAsWritten(t *testing.T) {
 	}
 
 	admin := regexp.MustCompile(`mariadb -e "(CREATE USER rota_admin .*)"`).FindStringSubmatch(string(page))
-	server.Exec(t, strings.ReplaceAll(admin[1], "…", "admin-canary-5Rz8"), "CREATE DATABASE shop", "CREATE TABLE shop.orders (id int)", "CREATE USER reports ACCOUNT LOCK", "GRANT SELECT ON shop.* TO reports")
+	server.Exec(t, strings.ReplaceAll(admin[1], "…", "admin-canary-5Rz8"), "CREATE DATABASE shop", "CREATE TABLE shop.orders (id int)", "CREATE USER reports ACCOUNT LOCK", "GRANT SELECT ON shop.* TO reports",
+		strings.ReplaceAll(strings.ReplaceAll(admin[1], "…", "admin-canary-5Rz8"), "rota_admin", "rota_settings"),
+		"CREATE TABLE shop.settings (service varchar(20) PRIMARY KEY, db_user varchar(80), db_password varchar(80))", "INSERT INTO shop.settings (service) VALUES ('orders')")
 	run(block("sql", "CREATE ROLE orders"))
 	run(rota(0, "policy", "mysql"))
 
@@ -109,5 +112,19 @@ func TestMariaDBsPageRunsAsWritten(t *testing.T) {
 	rota(0, "rollback", "prod/orders-db", "--yes")
 	if c := get("prod/orders-db"); c["username"] != orders["username"] || logsIn(c) != nil {
 		t.Error("the rollback leads to no login")
+	}
+	root, err := driver.ParseDSN(fmt.Sprintf("root@tcp(127.0.0.1:%d)/shop", server.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	connector, err := driver.NewConnector(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	defer func() { _ = db.Close() }()
+	var user, password string
+	if err := db.QueryRowContext(t.Context(), "SELECT db_user, db_password FROM settings WHERE service = 'orders'").Scan(&user, &password); err != nil || user != orders["username"] || password != orders["password"] {
+		t.Errorf("the row doesn't hold the login of %s, but of %q: %v", orders["username"], user, err)
 	}
 }

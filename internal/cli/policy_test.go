@@ -47,7 +47,7 @@ func TestGrantsInTheDocumentsAreTheCommandsOutput(t *testing.T) {
 	for _, p := range []provider.Provider{postgres.Provider(), mysql.Provider()} {
 		t.Run(p.System, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "rota.yaml")
-			example := strings.ReplaceAll(p.Example, "${file:/run/secrets/db}", "${env:DB}")
+			example := strings.NewReplacer("${file:/run/secrets/db}", "${env:DB}", "${file:/run/secrets/shop-db}", "${env:DB}").Replace(p.Example)
 			if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
 				t.Fatal(err)
 			}
