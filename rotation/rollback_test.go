@@ -227,6 +227,22 @@ func TestAnUnfinishedRollbackIsOverOnceAnotherVersionIsCurrent(t *testing.T) {
 	}
 }
 
+// Asked for again, a rollback that failed is tried at once.
+func TestARollbackThatIsAskedForAgainDoesNotWait(t *testing.T) {
+	b, l, before, _ := replacedLogin(t)
+	l.test = nil
+	for range 4 {
+		b.faults.Next("store.move", memory.Fault{Before: &rota.Error{Class: rota.ClassWait, Err: errors.New("503")}})
+	}
+	if _, err := b.rotator.Rollback(t.Context(), b.secret); err == nil {
+		t.Fatal("the rollback succeeded")
+	}
+	if r, err := b.rotator.Rollback(t.Context(), b.secret); err != nil || b.progress(t).Rollback != nil {
+		t.Errorf("it did %q, held %q: %v", steps(r), r.Last.Hold, err)
+	}
+	b.alone(t, l, before)
+}
+
 // A pooler goes on letting the current password in after the call that may have
 // replaced it.
 func TestALoginDoesNotShowThatALostSetHadNoEffect(t *testing.T) {

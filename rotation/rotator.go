@@ -148,7 +148,11 @@ func (r *Rotator) Rollback(ctx context.Context, s *Secret) (Result, error) {
 		if err := t.refuseManual(); err != nil {
 			return err
 		}
-		t.ledger.progress.Requested = nil // a person wants the old one instead
+		p := &t.ledger.progress
+		p.Requested = nil // a person wants the old one instead
+		if f := p.Failure; f != nil && f.Step == rota.StepRollback {
+			p.Failure = nil // asked for again, it doesn't wait for the next try
+		}
 		if err := t.beginRollback(ctx); err != nil {
 			return err
 		}

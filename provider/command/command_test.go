@@ -202,19 +202,17 @@ func TestAtTheDeadlineTheWholeGroupIsEnded(t *testing.T) {
 			}
 			c := shell(t, script)
 			c.Timeout = 200 * time.Millisecond
-			// All who live have the FIFO open; its end is theirs.
-			fifo := filepath.Join(c.Env["DIR"], "alive")
-			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+			// All who live have the FIFO open; its end is theirs. It's opened at once, or a
+			// child that's ended before it opens the FIFO would leave this test waiting.
+			path := filepath.Join(c.Env["DIR"], "alive")
+			if err := syscall.Mkfifo(path, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			ended := make(chan error, 1)
-			go func() {
-				f, err := os.Open(fifo)
-				if err == nil {
-					_, err = io.ReadAll(f)
-				}
-				ended <- err
-			}()
+			fifo, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = fifo.Close() }()
 			r, err := newRunner(c)
 			if err != nil {
 				t.Fatal(err)
@@ -224,13 +222,11 @@ func TestAtTheDeadlineTheWholeGroupIsEnded(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("error: %v", err)
 			}
-			select {
-			case err := <-ended:
-				if err != nil {
-					t.Error(err)
-				}
-			case <-time.After(10 * time.Second):
-				t.Error("a child lives on")
+			if err := fifo.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadAll(fifo); err != nil {
+				t.Errorf("a child lives on: %v", err)
 			}
 		})
 	}
