@@ -33,7 +33,7 @@ const (
 
 const (
 	pathKeys   = "/_security/api_key"
-	pathTokens = "/_plugins/_security/api/apitokens"
+	pathTokens = "/_plugins/_security/api/apitokens" //nolint:gosec // a path
 )
 
 func (c *Connection) needs() string {
