@@ -45,7 +45,7 @@ func hidden(err error, values map[string]string) error {
 func classifyRow(e *rota.Error, n uint16) {
 	switch {
 	case slices.Contains([]uint16{codeDatabaseDenied, codeTableDenied, codeColumnDenied}, n):
-		e.Class, e.Remedies = rota.ClassStop, rota.Outside("run what rota policy mysql prints, as an administrator")
+		e.Class, e.Remedies = rota.ClassStop, append(rota.Outside("grant it to the connection's user"), rota.Command("rota policy mysql")...)
 	case n == codeNoSuchTable, n == codeNoSuchDatabase, n == codeNoSuchColumn:
 		e.Class, e.Remedies = rota.ClassStop, rota.Outside("create it, or correct its name in the statement, with its database")
 	case slices.Contains(waitsFor, n), n >= codeNetwork && n <= codeNetworkLast:

@@ -63,7 +63,7 @@ var hopeless = []string{"0A", "0L", "0P", "21", "22", "23", "2F", "38", "39", "3
 func (r *row) classify(e *rota.Error, code string) {
 	switch class := code[:2]; {
 	case code == codeInsufficientRights:
-		e.Class, e.Remedies = rota.ClassStop, rota.Outside("run what rota policy postgres prints, as the table's owner")
+		e.Class, e.Remedies = rota.ClassStop, append(rota.Outside("grant it to the connection's role, as the table's owner"), rota.Command("rota policy postgres")...)
 	case code == codeUndefinedTable, code == codeUndefinedSchema:
 		e.Class, e.Remedies = rota.ClassStop, rota.Outside("create the table, or correct its name in the statement, with its schema, and the connection's database")
 	case slices.Contains(hopeless, class):
