@@ -14,7 +14,7 @@ import (
 // maxRefusal is how much of a refusal is read, in bytes. Less of it is shown.
 const maxRefusal = 64 << 10
 
-// Discreet takes out of a refusal what the request held that's secret, before anyone
+// Discreet takes out of a refusal or a redirect what the request held that's secret, before anyone
 // reads it or cuts it short. A system itself seldom repeats any of it, but a proxy in
 // front may, or a page for developers.
 type Discreet struct {
@@ -36,7 +36,7 @@ func (d Discreet) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	resp, err := d.RoundTripper.RoundTrip(r)
-	if err != nil || resp.StatusCode < http.StatusBadRequest {
+	if err != nil || resp.StatusCode < http.StatusMultipleChoices {
 		return resp, err
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))

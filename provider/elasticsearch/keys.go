@@ -1,13 +1,13 @@
 package elasticsearch
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,12 +96,16 @@ func (k *APIKeys) Complete(c rota.Credential) rota.Credential {
 
 // marked is the end of a key's name: a version's id, or what makes the name unique,
 // which OpenSearch wants it to be.
-var marked = regexp.MustCompile(`^-(?:((?:rota-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})|[A-Z2-7]{26})$`)
+var marked = regexp.MustCompile(`^-(?:((?:rota-)?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})|[A-Z2-7]{26})$`)
 
 // Create implements [rota.Issuer]. The version's id is in the new key's name: should
 // the answer be lost, the list tells whose it is.
 func (k *APIKeys) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
-	made, err := k.Connection.create(ctx, "create "+k.what(), k.KeyName+"-"+cmp.Or(r.Version, rand.Text()), k)
+	end := r.Version
+	if !marked.MatchString("-" + end) { // such as a request's own token: the list wouldn't show it
+		end = rand.Text()
+	}
+	made, err := k.Connection.create(ctx, "create "+k.what(), k.KeyName+"-"+end, k)
 	if err != nil {
 		return rota.Credential{}, err
 	}
@@ -121,13 +125,35 @@ func (k *APIKeys) Test(ctx context.Context, r rota.TestRequest) error {
 	if id == "" || value == "" {
 		return k.Connection.refuse(op, "give the key's id and value", errors.New("the credential isn't an API key"))
 	}
+	if encoded := r.Credential.Field(FieldEncoded); encoded != "" && encoded != k.Connection.product.credential(id, value).Field(FieldEncoded) {
+		return &rota.Error{System: k.Connection.system(), Connection: k.Connection.name, Op: op, Class: rota.ClassWait, Err: fmt.Errorf("its encoded form is another key's: %w", rota.ErrRefused)}
+	}
 	return rota.Sanitize(k.Connection.logIn(ctx, op, id, value), r.Credential)
 }
 
 // Delete implements [rota.Issuer]: it invalidates the key. The cluster goes on showing
 // it for a while.
 func (k *APIKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
-	return k.Connection.invalidate(ctx, "invalidate API key "+r.CredentialID, r.CredentialID)
+	op := "invalidate API key " + r.CredentialID
+	keys, err := k.Connection.list(ctx, op, "")
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(keys, func(x apiKey) bool { return x.id == r.CredentialID && !x.off })
+	if i >= 0 && !k.isNamed(keys[i].name) { // the list doesn't show it, so it would be taken for gone
+		return k.Connection.refuse(op, "set name back to what the key is called, or invalidate it once nobody uses it", fmt.Errorf("it's called %q", provider.Said(keys[i].name)))
+	}
+	err = k.Connection.invalidate(ctx, op, r.CredentialID)
+	if errors.Is(err, rota.ErrNotFound) { // what answers so isn't the cluster, so the key isn't gone
+		return k.Connection.refuse(op, "check that the url of connection "+k.Connection.name+" leads to the cluster", errors.New("what answers there knows no API keys"))
+	}
+	return err
+}
+
+// isNamed reports whether a key has the issuer's name.
+func (k *APIKeys) isNamed(name string) bool {
+	end, ours := strings.CutPrefix(name, k.KeyName)
+	return ours && (end == "" || marked.MatchString(end))
 }
 
 // List implements [rota.Lister]: the valid keys of that name.
@@ -138,9 +164,8 @@ func (k *APIKeys) List(ctx context.Context) ([]rota.Issued, error) {
 	}
 	var issued []rota.Issued
 	for _, x := range keys {
-		end, ours := strings.CutPrefix(x.name, k.KeyName)
-		mark := marked.FindStringSubmatch(end)
-		if !ours || end != "" && mark == nil || x.off || !x.expires.IsZero() && !k.Connection.now().Before(x.expires) {
+		mark := marked.FindStringSubmatch(strings.TrimPrefix(x.name, k.KeyName))
+		if !k.isNamed(x.name) || x.off || !x.expires.IsZero() && !k.Connection.now().Before(x.expires) {
 			continue
 		}
 		i := rota.Issued{ID: x.id, Active: true, CreatedAt: x.created, ExpiresAt: x.expires}

@@ -3,6 +3,7 @@ package elasticsearch_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -278,4 +279,42 @@ func credentialOf(t *testing.T, k elasticsearchtest.Key) rota.Credential {
 	t.Helper()
 	_, issuer := start(t, elasticsearch.Elasticsearch)
 	return issuer.Complete(rota.NewCredential(map[string]string{"id": k.ID, "api_key": k.Value}))
+}
+
+// Whatever token a rotation was asked for with, the key that it makes is listed.
+func TestAKeyOfAnyVersionIsListed(t *testing.T) {
+	for _, product := range products {
+		_, issuer := start(t, product)
+		for i, version := range []string{"0F8FAD5B-D9CB-469F-A165-70867728950E", "deploy-2026-11-30-0123456789abcdef", ""} {
+			create(t, issuer, version)
+			if listed, err := issuer.List(t.Context()); err != nil || len(listed) != i+1 {
+				t.Errorf("%s, version %q: %d keys are listed, %v", product, version, len(listed), err)
+			}
+		}
+	}
+}
+
+// After its name was changed in rota.yaml, a key isn't in the list anymore. It isn't
+// gone, and nothing says that it's unused.
+func TestAKeyOfAnotherNameIsNotEnded(t *testing.T) {
+	for _, product := range products {
+		server, issuer := start(t, product)
+		c := create(t, issuer, version)
+		renamed := &elasticsearch.APIKeys{Connection: issuer.Connection, KeyName: "orders2"}
+		if err := renamed.Delete(t.Context(), rota.RetireRequest{CredentialID: c.Field("id")}); rota.ClassOf(err) != rota.ClassStop || !server.Accepts(c.Field("id"), c.Field("api_key")) {
+			t.Errorf("%s: %v", product, err)
+		}
+	}
+}
+
+// A proxy that answers 404 isn't the cluster saying that a key is gone.
+func TestAProxysNotFoundEndsNothing(t *testing.T) {
+	server, issuer := start(t, elasticsearch.Elasticsearch)
+	c := create(t, issuer, version)
+	lost := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
+	server.Answer("DELETE", "", lost)
+	server.Answer("GET", "/_security/_authenticate", lost)
+	if err := issuer.Delete(t.Context(), rota.RetireRequest{CredentialID: c.Field("id")}); err == nil || errors.Is(err, rota.ErrNotFound) {
+		t.Errorf("it says %v", err)
+	}
 }

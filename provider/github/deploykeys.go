@@ -232,6 +232,9 @@ func (d *DeployKeys) test(ctx context.Context, c rota.Credential) error {
 	if public == nil || c.Field(FieldPrivateKey) == "" {
 		return refused("the private key can't be read")
 	}
+	if d.CredentialID(c) != ssh.FingerprintSHA256(public) {
+		return refused("the public key isn't the private key's")
+	}
 	k, ok, err := d.find(ctx, ssh.FingerprintSHA256(public))
 	switch {
 	case err != nil:
@@ -259,6 +262,9 @@ func (d *DeployKeys) Delete(ctx context.Context, r rota.RetireRequest) error {
 	k, ok, err := d.find(ctx, r.CredentialID)
 	if err != nil || !ok {
 		return err
+	}
+	if k.Title != d.title() { // the list doesn't show it, so it would be taken for gone
+		return d.Connection.refuse("delete "+d.what(), "set title back to "+k.Title+", or delete the key at GitHub once nobody uses it", errors.New("the key has another title"))
 	}
 	_, err = d.Connection.call(ctx, d.access(write), "delete "+d.what(), http.MethodDelete, fmt.Sprintf("%s/%d", d.path(), k.ID), nil, nil)
 	if provider.StatusOf(err) == http.StatusNotFound {

@@ -156,3 +156,25 @@ func TestABadConnectionIsNoRefusal(t *testing.T) {
 		}
 	}
 }
+
+// After its title was changed in rota.yaml, a key isn't in the list anymore. It isn't
+// gone, and nothing says that it's unused.
+func TestADeployKeyOfAnotherTitleIsNotEnded(t *testing.T) {
+	_, connection := start(t)
+	keys := &github.DeployKeys{Connection: connection, Owner: "shop", Repository: "api"}
+	c, err := keys.Create(t.Context(), rota.CreateRequest{})
+	if err == nil {
+		err = keys.Set(t.Context(), rota.SetRequest{Credential: c})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed := *keys
+	renamed.Title = "another"
+	if err := renamed.Delete(t.Context(), rota.RetireRequest{CredentialID: keys.CredentialID(c)}); rota.ClassOf(err) != rota.ClassStop {
+		t.Errorf("it says %v", err)
+	}
+	if err := keys.Test(t.Context(), rota.TestRequest{Credential: c}); err != nil {
+		t.Errorf("the key is gone: %v", err)
+	}
+}

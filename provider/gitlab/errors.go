@@ -74,6 +74,9 @@ func (c *Connection) answered(e *rota.Error, status int, message string, n need,
 	case status == http.StatusUnauthorized:
 		e.Err = fmt.Errorf("%w: %w", errToken, e.Err)
 		e.Remedies = rota.Outside("give connection " + c.name + " a valid access token: this one is wrong, expired or revoked")
+		if n == needAdmin { // what GitLab answers others, too
+			e.Remedies = append(e.Remedies, rota.Outside(string(n))...)
+		}
 	case status == http.StatusForbidden:
 		e.Remedies = rota.Outside(string(n))
 	case status == http.StatusNotFound:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 // unfinished are the states of pipelines with jobs that run or will run by
 // themselves. One that waits for a person gets the new values with its next job.
-var unfinished = []api.BuildStateValue{api.Running, api.Pending, api.Preparing, api.WaitingForResource, "canceling", "waiting_for_callback"}
+var unfinished = []api.BuildStateValue{api.Running, api.Pending, api.Preparing, api.WaitingForResource, api.Scheduled, "canceling", "waiting_for_callback"}
 
 const (
 	// skew is how far GitLab's clock may be from Rota's.
@@ -64,6 +65,9 @@ func (c *Connection) pipelinesBefore(ctx context.Context, project string, since 
 			return c.api.Pipelines.ListProjectPipelines(project, &api.ListProjectPipelinesOptions{
 				ListOptions: api.ListOptions{Page: page, PerPage: perPage}, Status: &state, CreatedBefore: &before}, with(ctx))
 		})
+		if e, ok := errors.AsType[*api.ErrorResponse](err); ok && e.StatusCode == http.StatusBadRequest && (state == "canceling" || state == "waiting_for_callback") {
+			continue // GitLab from before 2024 has no such state
+		}
 		if err != nil {
 			return nil, c.fail("list running pipelines of project "+project, needPipeline, nil, err)
 		}

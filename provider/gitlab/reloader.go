@@ -215,6 +215,9 @@ func (p *Pipeline) play(ctx context.Context) (*api.Job, error) {
 	}
 	if done, _ := ended(job.Status); !done {
 		_ = p.waitForJob(ctx, job) // whether it succeeds is no matter
+		if job, err = p.jobOf(ctx, latest, p.Play); err != nil {
+			return nil, err
+		}
 	}
 	op := "run " + p.what()
 	var begun *api.Job

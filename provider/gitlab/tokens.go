@@ -167,6 +167,11 @@ func (t *Tokens) Delete(ctx context.Context, r rota.RetireRequest) error {
 	if err != nil {
 		return err
 	}
+	// Whoever changes the name in rota.yaml hides the tokens of the old one from the
+	// list, and would have them taken for gone.
+	if now, err := t.get(ctx, id); err == nil && now.active && now.name != t.TokenName {
+		return t.Connection.refuse("revoke "+t.what(), "set name back to "+now.name+", or revoke the token at GitLab once nobody uses it", fmt.Errorf("token %d has another name", id))
+	}
 	err = t.revoke(ctx, id)
 	if provider.StatusOf(err) == 404 {
 		return nil // gone already, as it should be

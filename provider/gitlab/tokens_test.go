@@ -179,3 +179,22 @@ func TestABadConnectionIsNoRefusal(t *testing.T) {
 		}
 	}
 }
+
+// After its name was changed in rota.yaml, a token isn't in the list anymore. It isn't
+// gone, and nothing says that it's unused.
+func TestATokenOfAnotherNameIsNotEnded(t *testing.T) {
+	for name, kind := range issuers {
+		server, connection := start(t)
+		issuer := kind.Tokens
+		issuer.Connection = connection
+		c, err := issuer.Create(t.Context(), rota.CreateRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		renamed := issuer
+		renamed.TokenName = "another"
+		if err := renamed.Delete(t.Context(), rota.RetireRequest{CredentialID: issuer.CredentialID(c)}); rota.ClassOf(err) != rota.ClassStop || !server.Accepts(c.Field(gitlab.FieldToken)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

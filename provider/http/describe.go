@@ -87,11 +87,11 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 // Scope implements [provider.Scoper].
 func (c *connectionConfig) Scope(k *provider.Known) string {
 	text, known := k.Text(c.URL)
-	u, err := base(text, true)
-	if !known || err != nil {
+	place := provider.ScopeOf(text)
+	if !known || place == "" {
 		return ""
 	}
-	return u.Scheme + "://" + u.Host + u.Path
+	return "http\x00" + place
 }
 
 // example is a rota.yaml for rota providers and the docs: a service account's tokens

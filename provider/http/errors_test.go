@@ -180,3 +180,55 @@ func TestALostKeyIsRecognizedByItsName(t *testing.T) {
 		t.Errorf("the list is %+v (%v)", issued, err)
 	}
 }
+
+// A wrong path in rota.yaml is answered like a key that's gone: the list tells which,
+// and its pages are found below a URL that ends with a slash, too.
+func TestAWrongPathIsNotAKeyThatIsGone(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/keys" {
+			http.NotFound(w, r)
+			return
+		}
+		if r.URL.Query().Get("p") == "" {
+			w.Header().Set("Link", `</keys?p=2>; rel="next"`)
+			_, _ = w.Write([]byte(`[]`))
+			return
+		}
+		_, _ = w.Write([]byte(`[{"id": "7", "on": "false"}]`))
+	}))
+	t.Cleanup(server.Close)
+	for _, url := range []string{server.URL, server.URL + "/"} {
+		k := connect(t, url, nil).Key(api.KeyConfig{
+			List:   api.ListRequest{Request: api.Request{Method: "GET", Path: "/keys"}, ID: "id", Active: "on", On: "true"},
+			Delete: api.Request{Method: "DELETE", Path: "/wrong/{id}"}, Deactivate: api.Request{Method: "POST", Path: "/wrong/{id}"}, Reactivate: api.Request{Method: "POST", Path: "/wrong/{id}"},
+		})
+		q := rota.RetireRequest{CredentialID: "7"}
+		for name, err := range map[string]error{"delete": k.Delete(t.Context(), q), "deactivate": k.(rota.Deactivator).Deactivate(t.Context(), q)} {
+			if err == nil || errors.Is(err, rota.ErrNotFound) || !strings.Contains(rota.Hint(rota.RemediesOf(err)), "the path of "+name) {
+				t.Errorf("%s at %s: %v", name, url, err)
+			}
+		}
+		q.CredentialID = "8" // really gone
+		if err := k.Delete(t.Context(), q); err != nil {
+			t.Errorf("delete what's gone: %v", err)
+		}
+	}
+}
+
+// A date without a time, or a time without its zone, counts as the last moment that it
+// can mean: a use must never look older than it is.
+func TestACoarseDateOfUseCountsAsItsEnd(t *testing.T) {
+	for used, want := range map[string]string{
+		"2026-03-01": "2026-03-02T12:00:00Z", "2026-03-01 10:00:00": "2026-03-01T22:00:00Z", "2026-03-01T10:00:00Z": "2026-03-01T10:00:00Z",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`[{"id": "7", "used": "` + used + `"}]`))
+		}))
+		t.Cleanup(server.Close)
+		k := connect(t, server.URL, nil).Key(api.KeyConfig{List: api.ListRequest{Request: api.Request{Method: "GET", Path: "/keys"}, ID: "id", Used: "used"}})
+		use, err := k.(rota.UseReporter).LastUsed(t.Context(), "7")
+		if err != nil || use.At.Format(time.RFC3339) != want {
+			t.Errorf("%s is read as %s, %v", used, use.At.Format(time.RFC3339), err)
+		}
+	}
+}

@@ -127,7 +127,7 @@ func mark(r rota.CreateRequest) string {
 }
 
 // marked finds a version's id in a key's name.
-var marked = regexp.MustCompile(`rota-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+var marked = regexp.MustCompile(`(?:rota-)?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`)
 
 // Set implements [rota.Issuer]: a key is valid once it's created.
 func (k *key) Set(ctx context.Context, _ rota.SetRequest) error { return ctx.Err() }
@@ -164,11 +164,18 @@ func (k *key) Delete(ctx context.Context, r rota.RetireRequest) error {
 	if err == nil || !errors.Is(err, rota.ErrNotFound) {
 		return err
 	}
-	// A wrong path looks just the same: the list knows.
-	if _, there, listed := k.find(ctx, r.CredentialID); listed != nil || there {
-		return errors.Join(err, listed)
+	return k.stays(ctx, op, "delete", r.CredentialID)
+}
+
+// stays is the error for a key that the API says it doesn't have, if it's still in the
+// list: a wrong path is answered just so. It's never [rota.ErrNotFound], by which the
+// key would count as gone.
+func (k *key) stays(ctx context.Context, op, request, id string) error {
+	_, there, err := k.find(ctx, id)
+	if err == nil && there {
+		return k.c.fail(op, rota.ClassStop, errors.New("it answered 404, but the list still has the key"), rota.Configure("", "the path of "+request+" as the API's documentation has it"))
 	}
-	return nil
+	return err
 }
 
 // one sends a request about one key.
@@ -181,6 +188,9 @@ func (k *key) one(ctx context.Context, op string, r Request, id string) error {
 // find is one key as the list has it.
 func (k *key) find(ctx context.Context, id string) (rota.Issued, bool, error) {
 	issued, err := k.listed(ctx)
+	if errors.Is(err, rota.ErrNotFound) { // it's about the list, and says nothing about the key
+		err = k.c.fail("list the keys", rota.ClassStop, errors.New(err.Error()), rota.RemediesOf(err))
+	}
 	at := slices.IndexFunc(issued, func(i rota.Issued) bool { return i.ID == id })
 	if err != nil || at < 0 {
 		return rota.Issued{}, false, err
@@ -217,7 +227,14 @@ type reverser struct{ k *key }
 
 // Deactivate implements [rota.Deactivator].
 func (r reverser) Deactivate(ctx context.Context, q rota.RetireRequest) error {
-	return r.k.one(ctx, "deactivate key "+q.CredentialID, r.k.cfg.Deactivate, q.CredentialID)
+	op := "deactivate key " + q.CredentialID
+	err := r.k.one(ctx, op, r.k.cfg.Deactivate, q.CredentialID)
+	if errors.Is(err, rota.ErrNotFound) {
+		if still := r.k.stays(ctx, op, "deactivate", q.CredentialID); still != nil {
+			return still
+		}
+	}
+	return err
 }
 
 // Reactivate implements [rota.Deactivator].

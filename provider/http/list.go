@@ -73,7 +73,7 @@ func (c *Connection) follow(link string) (string, error) {
 	if err != nil || to.Host != c.base.Host || to.Scheme != c.base.Scheme || to.User != nil || !strings.HasPrefix(to.EscapedPath(), prefix+"/") {
 		return "", fmt.Errorf("its next page isn't below the connection's url")
 	}
-	rest := url.URL{Path: strings.TrimPrefix(to.Path, c.base.Path), RawQuery: to.RawQuery}
+	rest := url.URL{Path: strings.TrimPrefix(to.Path, strings.TrimSuffix(c.base.Path, "/")), RawQuery: to.RawQuery}
 	return strings.NewReplacer("{", "{{", "}", "}}").Replace(rest.RequestURI()), nil
 }
 
@@ -105,10 +105,28 @@ func (k *key) issued(sent call, item any) (rota.Issued, error) {
 		}
 		*into = t
 	}
+	if text, _ := textAt(item, l.Used); !i.Use.At.IsZero() {
+		i.Use.At = latest(text, i.Use.At)
+	}
 	if l.Used != "" {
 		i.Use.Evidence = rota.EvidenceRecorded
 	}
 	return i, nil
+}
+
+// latest is the last moment that a text which was read as a time can mean: a day
+// without a time ends a day later, and a time without its zone may be any zone's.
+func latest(text string, t time.Time) time.Time {
+	const ahead = 12 * time.Hour // of the zone that's furthest behind UTC
+	if _, err := time.Parse(time.DateOnly, text); err == nil {
+		return t.Add(24*time.Hour + ahead)
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
+		if _, err := time.Parse(layout, text); err == nil {
+			return t.Add(ahead)
+		}
+	}
+	return t
 }
 
 // timeAt is a time in RFC 3339, or in seconds or milliseconds since 1970. It's zero

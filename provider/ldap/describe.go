@@ -91,7 +91,10 @@ func (c *connectionConfig) Scope(k *provider.Known) string {
 	if provider.Loopback(host) {
 		host = "localhost"
 	}
-	return host + ":" + u.Port()
+	if port := u.Port(); port != "389" && port != "636" { // these two are one server
+		host += ":" + port
+	}
+	return host
 }
 
 // entryConfig is the password of one entry.

@@ -275,3 +275,19 @@ func TestTheServersLogHasNoPassword(t *testing.T) {
 		}
 	}
 }
+
+// A server without a scheme stores its hashes all the same, and lets nobody in with
+// them: neither with the new password nor with the old one, hashed again.
+func TestASchemeThatTheServerLacksLeavesThePasswordAlone(t *testing.T) {
+	s := start(t, testenv.SlapdOptions{})
+	c, dn := connect(t, admin(s)), app(t, s)
+	old := rotate(t, issuerOf(t, c, EntryConfig{DN: dn, Hash: SchemeSSHA}))
+	i := issuerOf(t, c, EntryConfig{DN: dn, Hash: Scheme512})
+	next, err := i.Create(t.Context(), rota.CreateRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Set(t.Context(), rota.SetRequest{Credential: next}); rota.ClassOf(err) != rota.ClassStop || !logsIn(t, s, old) {
+		t.Errorf("set: %v; the old password logs in: %v", err, logsIn(t, s, old))
+	}
+}

@@ -66,7 +66,20 @@ func (s *single) Set(ctx context.Context, r rota.SetRequest) error {
 		}
 		change := ldap.NewModifyRequest(s.cfg.DN, nil)
 		change.Replace("userPassword", []string{scheme.value(password, s.salts.of(s.dn, password))})
-		return conn.Modify(change)
+		if err := conn.Modify(change); err != nil || scheme == SchemeSSHA {
+			return err
+		}
+		// A server without the scheme stores the value all the same, and lets nobody in
+		// with it: neither with this password nor, hashed again, with the one before.
+		if err := s.Test(ctx, rota.TestRequest(r)); !errors.Is(err, rota.ErrRefused) {
+			return nil
+		}
+		back := ldap.NewModifyRequest(s.cfg.DN, nil)
+		back.Replace("userPassword", now.passwords)
+		if err := conn.Modify(back); err != nil {
+			return err
+		}
+		return s.conn.stop(op, fmt.Errorf("the server lets nobody in with a hash by %s, so what was there is back", scheme), rota.Configure("hash", "hash: ssha; or load pw-sha2 at the server"))
 	}, r.Credential)
 	if rota.ClassOf(err) == rota.ClassRegenerate && s.Test(ctx, rota.TestRequest(r)) == nil {
 		return nil // refused, because it's the one in force

@@ -240,6 +240,9 @@ func (s *SecretIDs) Delete(ctx context.Context, r rota.RetireRequest) error {
 	return err
 }
 
+// minUses is how many logins a secret id must allow: as many as num_uses in rota.yaml.
+const minUses = 100
+
 // Preflight implements [rota.Preflighter].
 func (s *SecretIDs) Preflight(ctx context.Context) []rota.Finding {
 	findings, ok := s.Connection.preflight(ctx, s.needs())
@@ -263,6 +266,8 @@ func (s *SecretIDs) Preflight(ctx context.Context) []rota.Finding {
 		err = rota.WithRemedies(fmt.Errorf("the role's secret_id_ttl allows %s at most", rota.FormatDuration(secondsOf(role.TTL))), rota.Configure("ttl", rota.FormatDuration(secondsOf(role.TTL))))
 	case role.Uses > 0 && s.NumUses > role.Uses:
 		err = rota.WithRemedies(fmt.Errorf("the role's secret_id_num_uses allows %d at most", role.Uses), rota.Configure("num_uses", fmt.Sprint(role.Uses)))
+	case s.NumUses == 0 && role.Uses > 0 && role.Uses < minUses:
+		err = rota.WithRemedies(fmt.Errorf("the role's secret_id_num_uses ends a secret id after %d logins, Rota's own among them", role.Uses), rota.Outside("set secret_id_num_uses of the role to 0 or 1000000"))
 	case s.NumUses == 0 && role.Uses == 0:
 		f := provider.Warned(check, "Vault notes no use of its secret ids, so only a person can have the previous one destroyed before it expires", "")
 		f.Remedies = rota.Configure("num_uses", "1000000")

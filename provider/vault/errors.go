@@ -72,6 +72,8 @@ func (c *Connection) answered(e *rota.Error, k call, refused *api.ResponseError,
 		e.Remedies = rota.Outside("correct the name or the mount in rota.yaml, or create it in Vault")
 	case a.Status == http.StatusBadRequest && strings.Contains(text, "check-and-set"):
 		a.Is, e.Class = rota.ErrConflict, rota.ClassWait
+	case a.Status == http.StatusBadRequest && strings.Contains(text, "upgrading from non-versioned"):
+		e.Class = rota.ClassWait // a KV engine that was just mounted or unsealed
 	case a.Status == http.StatusTooManyRequests:
 		if resp != nil {
 			e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
