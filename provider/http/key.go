@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
 )
 
 // FieldID is the field of a credential that holds its id at the API.
@@ -247,11 +248,7 @@ func (k *key) Preflight(ctx context.Context) []rota.Finding {
 	f := rota.Finding{OK: true, Check: "list the keys at " + k.c.base.Host}
 	issued, err := k.List(ctx)
 	if err != nil {
-		f = rota.Finding{Check: f.Check, Detail: err.Error(), Remedies: rota.RemediesOf(err)}
-		if e, ok := errors.AsType[*rota.Error](err); ok {
-			f.Detail = e.Err.Error()
-		}
-		return []rota.Finding{f}
+		return []rota.Finding{provider.Failed(f.Check, err)}
 	}
 	f.Detail = strconv.Itoa(len(issued)) + " exist"
 	return []rota.Finding{f}

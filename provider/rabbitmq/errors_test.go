@@ -2,24 +2,16 @@ package rabbitmq
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 func TestWhatStandsInTheWayIsNamed(t *testing.T) {
@@ -148,34 +140,10 @@ func TestAddressesHoldAPlaceAndNoMore(t *testing.T) {
 	}
 }
 
-// certificate makes a certificate for 127.0.0.1 that is its own authority.
-func certificate(dir string) (cert, key string, err error) {
-	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return "", "", err
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mq.test"}, IsCA: true, BasicConstraintsValid: true,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, own.Public(), own)
-	if err != nil {
-		return "", "", err
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(own)
-	if err != nil {
-		return "", "", err
-	}
-	cert, key = filepath.Join(dir, "crt"), filepath.Join(dir, "key")
-	if err := os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		return "", "", err
-	}
-	return cert, key, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600)
-}
-
 func TestTheServersCertificateIsChecked(t *testing.T) {
 	s := Shared.Get(t)
 	cert := Shared.Options.CertFile
-	other, _, err := certificate(t.TempDir())
+	other, _, err := testenv.Certificate(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "rota-rabbit-tls-")
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()
-		Shared.Options.CertFile, Shared.Options.KeyFile, err = certificate(dir)
+		Shared.Options.CertFile, Shared.Options.KeyFile, err = testenv.Certificate(dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
