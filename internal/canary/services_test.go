@@ -182,14 +182,14 @@ func playServices(t *testing.T, l *ledger) {
 	}}
 	api := &line{next: testenv.NewKeyAPI(apiAdmin, time.Now), done: func(*http.Request) {}}
 	var addresses []string
-	for _, one := range []*line{git, api, mq} {
+	for _, one := range []*line{git, api, mq, api} { // the last for wrong-api, whose list is another one then
 		listener := httptest.NewServer(one)
 		t.Cleanup(listener.Close)
 		addresses = append(addresses, listener.URL)
 	}
 	configure := func(query string, send bool) {
 		w.file("rota.yaml", fmt.Sprintf(servicesConfig, db.Host, db.Port, w.dir, cache.Addr, addresses[0], addresses[1], query, send,
-			strings.Replace(addresses[1], "127.0.0.1", "localhost", 1), addresses[2], rabbit.AMQP, strings.Replace(addresses[2], "127.0.0.1", "localhost", 1),
+			addresses[3], addresses[2], rabbit.AMQP, strings.Replace(addresses[2], "127.0.0.1", "localhost", 1),
 			slapd.URL, strings.Replace(slapd.URL, "127.0.0.1", "localhost", 1)), 0o600)
 	}
 	configure("SELECT 1", false)
