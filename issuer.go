@@ -67,8 +67,8 @@ type Traits struct {
 	// that, so the issuer's Delete is a no-op. 0 means that credentials last
 	// until they're deleted.
 	Lifetime time.Duration `json:"lifetime,omitzero"`
-	// FromCurrent means that a new credential is made from the current one, which
-	// Create is then given.
+	// FromCurrent means that the issuer needs the credential in use: Create, Set,
+	// Delete, Deactivate and Reactivate are then given it.
 	FromCurrent bool `json:"from_current,omitempty"`
 	// Manual means that only a person can rotate the credential. Rota sends
 	// reminders.
@@ -95,13 +95,23 @@ type CreateRequest struct {
 }
 
 // SetRequest names the credential to make valid.
-type SetRequest struct{ Credential Credential }
+type SetRequest struct {
+	Credential Credential
+	// Current is the credential that was valid until now if the issuer's [Traits] ask
+	// for it and there's one. When a credential is put back, that's the new one.
+	Current Credential
+}
 
 // TestRequest names the credential to log in with.
 type TestRequest struct{ Credential Credential }
 
 // RetireRequest names a credential by the issuer's id for it.
-type RetireRequest struct{ CredentialID string }
+type RetireRequest struct {
+	CredentialID string
+	// Current is the credential in use if the issuer's [Traits] ask for it and there's
+	// one.
+	Current Credential
+}
 
 // Issued is one credential as the issuer lists it.
 type Issued struct {

@@ -57,7 +57,7 @@ func (t *turn) endInUse(ctx context.Context, d Decision, tries int, c rota.Crede
 	if begun.IsZero() {
 		note(t.Now())
 	}
-	sent, err := t.setAtIssuer(ctx, d, tries, c)
+	sent, err := t.setAtIssuer(ctx, d, tries, c, t.seen.holder(rota.LabelCurrent))
 	if err == nil {
 		return false, nil
 	}
@@ -134,7 +134,7 @@ func (t *turn) restoreCurrent(ctx context.Context, d Decision, rejected rota.Ver
 	if !killed {
 		return false, nil
 	}
-	_, err = t.setAtIssuer(ctx, d, 3, c)
+	_, err = t.setAtIssuer(ctx, d, 3, c, rejected.ID)
 	return true, err
 }
 

@@ -56,9 +56,12 @@ func (t *turn) deactivate(ctx context.Context, d Decision) error {
 // retireAtIssuer makes the call that deactivates or deletes a credential. One
 // that isn't there anymore is no error.
 func (t *turn) retireAtIssuer(ctx context.Context, d Decision, f func(context.Context, rota.RetireRequest) error) error {
-	err := t.outside.call(ctx, "issuer."+string(d.Step), d.Credential, func(ctx context.Context) error {
-		return f(ctx, rota.RetireRequest{CredentialID: d.Credential})
-	})
+	current, err := t.inUse(ctx, t.seen.holder(rota.LabelCurrent))
+	if err == nil {
+		err = t.outside.call(ctx, "issuer."+string(d.Step), d.Credential, func(ctx context.Context) error {
+			return f(ctx, rota.RetireRequest{CredentialID: d.Credential, Current: current})
+		})
+	}
 	if err == nil || errors.Is(err, rota.ErrNotFound) {
 		return nil
 	}

@@ -125,9 +125,13 @@ func (t *turn) rollback(ctx context.Context, d Decision) error {
 // rollback is over.
 func (t *turn) reinstate(ctx context.Context, c rota.Credential, version, credentialID string) error {
 	if on, ok := t.s.Issuer.(rota.Deactivator); ok {
-		if err := t.outside.retry(ctx, 3, "issuer.reactivate", credentialID, func(ctx context.Context) error {
-			return on.Reactivate(ctx, rota.RetireRequest{CredentialID: credentialID})
-		}); err != nil {
+		current, err := t.inUse(ctx, t.seen.holder(rota.LabelCurrent))
+		if err == nil {
+			err = t.outside.retry(ctx, 3, "issuer.reactivate", credentialID, func(ctx context.Context) error {
+				return on.Reactivate(ctx, rota.RetireRequest{CredentialID: credentialID, Current: current})
+			})
+		}
+		if err != nil {
 			return fmt.Errorf("reactivate %s: %w", credentialID, err)
 		}
 		t.seen.invalidateList()

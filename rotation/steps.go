@@ -64,15 +64,22 @@ func (t *turn) create(ctx context.Context, d Decision) error {
 // version that the credential is for.
 func (t *turn) createRequest(ctx context.Context, version string) (rota.CreateRequest, error) {
 	r := rota.CreateRequest{Version: version, Taken: t.view().taken()}
-	current, ok := t.seen.credential(rota.LabelCurrent)
-	if !ok || !t.s.Issuer.Traits().FromCurrent {
-		return r, nil
-	}
 	var err error
-	if r.Current, err = t.outside.get(ctx, current.ID); err != nil {
-		return r, fmt.Errorf("read version %s: %w", current.ID, err)
+	r.Current, err = t.inUse(ctx, t.seen.holder(rota.LabelCurrent))
+	return r, err
+}
+
+// inUse is a version's credential for an issuer that needs the one in use, and zero
+// for one that doesn't.
+func (t *turn) inUse(ctx context.Context, version string) (rota.Credential, error) {
+	if v, ok := t.seen.version(version); !ok || v.Empty || !t.s.Issuer.Traits().FromCurrent {
+		return rota.Credential{}, nil
 	}
-	return r, nil
+	c, err := t.outside.get(ctx, version)
+	if err != nil {
+		return rota.Credential{}, fmt.Errorf("read version %s: %w", version, err)
+	}
+	return c, nil
 }
 
 // beginCreate writes down that a credential is about to be made.
@@ -140,14 +147,18 @@ func (t *turn) set(ctx context.Context, d Decision) error {
 	return nil
 }
 
-// setAtIssuer makes a credential valid at the issuer. sent reports whether the
-// issuer was asked to.
-func (t *turn) setAtIssuer(ctx context.Context, d Decision, tries int, c rota.Credential) (sent bool, err error) {
-	if err := t.ledger.writeAhead(ctx, d); err != nil {
+// setAtIssuer makes a credential valid at the issuer, in place of that of the version
+// replaced. sent reports whether the issuer was asked to.
+func (t *turn) setAtIssuer(ctx context.Context, d Decision, tries int, c rota.Credential, replaced string) (sent bool, err error) {
+	current, err := t.inUse(ctx, replaced)
+	if err == nil {
+		err = t.ledger.writeAhead(ctx, d)
+	}
+	if err != nil {
 		return false, err
 	}
 	err = t.outside.retry(ctx, tries, "issuer.set", d.Credential, func(ctx context.Context) error {
-		return t.s.Issuer.Set(ctx, rota.SetRequest{Credential: c})
+		return t.s.Issuer.Set(ctx, rota.SetRequest{Credential: c, Current: current})
 	})
 	t.seen.invalidateList()
 	t.ledger.noteOutcome(d, "", err)

@@ -59,7 +59,7 @@ type issuerConfig struct {
 	FieldNames    []provider.Plain  `json:"fields" jsonschema:"The fields of a credential."`
 	ID            provider.Plain    `json:"id,omitzero" default:"id" jsonschema:"The field that identifies a credential. It's shown, so it can't be secret."`
 	IssuerChooses provider.Bool     `json:"issuer_chooses,omitzero" default:"false" jsonschema:"Create makes a credential valid, and its value is answered only then. Otherwise create only thinks of a value, and set makes it valid."`
-	FromCurrent   provider.Bool     `json:"from_current,omitzero" default:"false" jsonschema:"Create needs the current credential."`
+	FromCurrent   provider.Bool     `json:"from_current,omitzero" default:"false" jsonschema:"Create, set and the verbs that retire are given the credential in use."`
 	Limit         provider.Int      `json:"limit,omitzero" min:"1" max:"1000" default:"no limit" jsonschema:"How many credentials can exist at once. With 1, set replaces the current one."`
 	TestSuccesses provider.Int      `json:"test_successes,omitzero" min:"1" max:"20" default:"3" jsonschema:"How many tests in a row prove a new credential."`
 	Settle        provider.Duration `json:"settle,omitzero" default:"0s" jsonschema:"How long the list takes to show a change."`

@@ -134,11 +134,7 @@ func (i *issuer) Create(ctx context.Context, r rota.CreateRequest) (rota.Credent
 	if err := i.agree(ctx); err != nil {
 		return rota.Credential{}, err
 	}
-	q := request{Verb: VerbCreate, Version: r.Version, Taken: r.Taken}
-	if i.about.FromCurrent {
-		q.Current = r.Current.Fields()
-	}
-	a, err := i.call(ctx, op, q)
+	a, err := i.call(ctx, op, request{Verb: VerbCreate, Version: r.Version, Taken: r.Taken, Current: r.Current.Fields()})
 	if err != nil {
 		return rota.Credential{}, err
 	}
@@ -158,7 +154,7 @@ func (i *issuer) Set(ctx context.Context, r rota.SetRequest) error {
 	if i.about.IssuerChooses {
 		return ctx.Err()
 	}
-	_, err := i.call(ctx, "set credential "+i.CredentialID(r.Credential), request{Verb: VerbSet, Credential: r.Credential.Fields()})
+	_, err := i.call(ctx, "set credential "+i.CredentialID(r.Credential), request{Verb: VerbSet, Credential: r.Credential.Fields(), Current: r.Current.Fields()})
 	return err
 }
 
@@ -173,7 +169,7 @@ func (i *issuer) Delete(ctx context.Context, r rota.RetireRequest) error {
 	if i.about.Lifetime > 0 {
 		return ctx.Err()
 	}
-	_, err := i.call(ctx, "delete credential "+r.CredentialID, request{Verb: VerbDelete, CredentialID: r.CredentialID})
+	_, err := i.call(ctx, "delete credential "+r.CredentialID, request{Verb: VerbDelete, CredentialID: r.CredentialID, Current: r.Current.Fields()})
 	return err
 }
 
@@ -246,13 +242,13 @@ type reverser struct{ i *issuer }
 
 // Deactivate implements [rota.Deactivator].
 func (r reverser) Deactivate(ctx context.Context, q rota.RetireRequest) error {
-	_, err := r.i.call(ctx, "deactivate credential "+q.CredentialID, request{Verb: VerbDeactivate, CredentialID: q.CredentialID})
+	_, err := r.i.call(ctx, "deactivate credential "+q.CredentialID, request{Verb: VerbDeactivate, CredentialID: q.CredentialID, Current: q.Current.Fields()})
 	return err
 }
 
 // Reactivate implements [rota.Deactivator].
 func (r reverser) Reactivate(ctx context.Context, q rota.RetireRequest) error {
-	_, err := r.i.call(ctx, "reactivate credential "+q.CredentialID, request{Verb: VerbReactivate, CredentialID: q.CredentialID})
+	_, err := r.i.call(ctx, "reactivate credential "+q.CredentialID, request{Verb: VerbReactivate, CredentialID: q.CredentialID, Current: q.Current.Fields()})
 	return err
 }
 

@@ -57,7 +57,8 @@ type Description struct {
 	// answered only once. Otherwise create only thinks of a value, and set makes it
 	// valid.
 	IssuerChooses bool `json:"issuer_chooses,omitempty"`
-	// FromCurrent: create is given the current credential.
+	// FromCurrent: create, set, delete, deactivate and reactivate are given the
+	// credential in use.
 	FromCurrent bool `json:"from_current,omitempty"`
 	// Limit is how many credentials can exist at once; 0 means no limit.
 	Limit int `json:"limit,omitempty"`

@@ -71,7 +71,7 @@ func (s *single) Set(ctx context.Context, r rota.SetRequest) error {
 		}
 		// A server without the scheme stores the value all the same, and lets nobody in
 		// with it: neither with this password nor, hashed again, with the one before.
-		if err := s.Test(ctx, rota.TestRequest(r)); !errors.Is(err, rota.ErrRefused) {
+		if err := s.Test(ctx, rota.TestRequest{Credential: r.Credential}); !errors.Is(err, rota.ErrRefused) {
 			return nil
 		}
 		back := ldap.NewModifyRequest(s.cfg.DN, nil)
@@ -81,7 +81,7 @@ func (s *single) Set(ctx context.Context, r rota.SetRequest) error {
 		}
 		return s.conn.stop(op, fmt.Errorf("the server lets nobody in with a hash by %s, so what was there is back", scheme), rota.Configure("hash", "hash: ssha; or load pw-sha2 at the server"))
 	}, r.Credential)
-	if rota.ClassOf(err) == rota.ClassRegenerate && s.Test(ctx, rota.TestRequest(r)) == nil {
+	if rota.ClassOf(err) == rota.ClassRegenerate && s.Test(ctx, rota.TestRequest{Credential: r.Credential}) == nil {
 		return nil // refused, because it's the one in force
 	}
 	return err

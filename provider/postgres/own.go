@@ -73,7 +73,7 @@ func (o *own) Set(ctx context.Context, s rota.SetRequest) error {
 	if err != nil {
 		return &rota.Error{System: o.roles.conn.system(), Connection: o.roles.conn.name, Op: op, Class: rota.ClassRegenerate, Err: err}
 	}
-	err = o.roles.Test(ctx, rota.TestRequest(s))
+	err = o.roles.Test(ctx, rota.TestRequest{Credential: s.Credential})
 	if !errors.Is(err, rota.ErrRefused) {
 		return err
 	}
