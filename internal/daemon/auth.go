@@ -11,7 +11,7 @@ import (
 	"github.com/rota-dev/rota/internal/access/authn"
 	"github.com/rota-dev/rota/internal/access/oidc"
 	"github.com/rota-dev/rota/internal/config"
-	"github.com/rota-dev/rota/internal/server/sigv4"
+	"github.com/rota-dev/rota/internal/sigv4"
 )
 
 // auth authenticates callers by the current configuration.

@@ -9,7 +9,7 @@ import (
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
-	"github.com/rota-dev/rota/internal/server/sigv4"
+	"github.com/rota-dev/rota/internal/sigv4"
 	"github.com/rota-dev/rota/internal/store"
 	"github.com/rota-dev/rota/internal/store/record"
 	"github.com/rota-dev/rota/internal/testenv"

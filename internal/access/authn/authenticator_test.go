@@ -25,7 +25,7 @@ import (
 	"github.com/rota-dev/rota/internal/access/memory"
 	"github.com/rota-dev/rota/internal/access/oidc"
 	"github.com/rota-dev/rota/internal/access/oidc/oidctest"
-	"github.com/rota-dev/rota/internal/server/sigv4"
+	"github.com/rota-dev/rota/internal/sigv4"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

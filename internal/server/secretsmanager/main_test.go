@@ -18,7 +18,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/access"
 	"github.com/rota-dev/rota/internal/server/secretsmanager"
-	"github.com/rota-dev/rota/internal/server/sigv4"
+	"github.com/rota-dev/rota/internal/sigv4"
 	"github.com/rota-dev/rota/internal/store/record"
 )
 

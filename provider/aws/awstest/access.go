@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rota-dev/rota/internal/server/sigv4"
+	"github.com/rota-dev/rota/internal/sigv4"
 )
 
 // caller is the principal that signed a request.

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/rota-dev/rota/internal/server/sigv4"
+	"github.com/rota-dev/rota/internal/sigv4"
 )
 
 // maxSkew is how far a signature's time can be from the machine's clock.

@@ -14,7 +14,7 @@ import (
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"github.com/rota-dev/rota/internal/server/sigv4"
+	"github.com/rota-dev/rota/internal/sigv4"
 )
 
 func setHeader(name, value string) func(*http.Request) {
