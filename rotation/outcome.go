@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rota-dev/rota"
@@ -20,6 +21,7 @@ func (t *turn) failed(d Decision, err error) error {
 	if errors.Is(err, rota.ErrFenced) || errors.Is(err, context.Canceled) {
 		return err
 	}
+	err = concerning(err, t.s.Name)
 	p, traits := &t.ledger.progress, t.s.Issuer.Traits()
 	step := cmp.Or(d.Step, StepObserve)
 	if step == StepObserve {
@@ -44,6 +46,23 @@ func (t *turn) failed(d Decision, err error) error {
 		t.ledger.reject(d.Version, f)
 	}
 	return err
+}
+
+// concerning names the secret in an error's remedies that are Rota's own actions: a
+// provider doesn't know what it's called.
+func concerning(err error, secret string) error {
+	remedies := slices.Clone(rota.RemediesOf(err))
+	for i, r := range remedies {
+		switch r.Action {
+		case rota.RemedyCommand, rota.RemedyConfigure, rota.RemedyCorrect, rota.RemedyOutside, rota.RemedyWait, rota.RemedyThaw, rota.RemedyRun:
+		default:
+			remedies[i].Secret = cmp.Or(r.Secret, secret)
+		}
+	}
+	if slices.Equal(remedies, rota.RemediesOf(err)) {
+		return err
+	}
+	return rota.WithRemedies(err, remedies)
 }
 
 // failureAfter is the failure to remember, which counts on from the one before

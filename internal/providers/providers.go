@@ -9,6 +9,7 @@ import (
 	"github.com/rota-dev/rota/provider/command"
 	"github.com/rota-dev/rota/provider/elasticsearch"
 	"github.com/rota-dev/rota/provider/file"
+	"github.com/rota-dev/rota/provider/function"
 	"github.com/rota-dev/rota/provider/github"
 	"github.com/rota-dev/rota/provider/gitlab"
 	"github.com/rota-dev/rota/provider/http"
@@ -43,6 +44,7 @@ func List() []provider.Provider {
 		ssh.Provider(),
 		vault.Provider(),
 		http.Provider(),
+		function.Provider(),
 		webhook.Provider(),
 		smtp.Provider(),
 		chat.Provider(),

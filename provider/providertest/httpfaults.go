@@ -52,7 +52,7 @@ func (f *HTTPFaults) Nth(n int, method, part string, kind FaultKind) {
 	f.add(httpPlan{match: Matching(method, part), skip: n, fault: kind})
 }
 
-// When makes the next request that matches go wrong.
+// When makes the next request that matches go wrong. match may read its body.
 func (f *HTTPFaults) When(match func(*http.Request) bool, kind FaultKind) {
 	f.add(httpPlan{match: match, fault: kind})
 }
@@ -101,14 +101,15 @@ func (f *HTTPFaults) add(p httpPlan) {
 	f.plans = append(f.plans, p)
 }
 
-// planned takes out what was planned for a request.
-func (f *HTTPFaults) planned(r *http.Request) httpPlan {
+// planned takes out what was planned for a request, of which again makes copies.
+func (f *HTTPFaults) planned(again func() *http.Request) httpPlan {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	r := again()
 	f.requests = append(f.requests, r.Method+" "+r.URL.RequestURI())
 	for i := range f.plans {
 		p := &f.plans[i]
-		if !p.match(r) {
+		if !p.match(again()) {
 			continue
 		}
 		if p.skip--; p.skip >= 0 {
@@ -135,7 +136,7 @@ func (f *HTTPFaults) Wrap(next http.Handler) http.Handler {
 			c.Body = io.NopCloser(bytes.NewReader(body))
 			return c
 		}
-		p := f.planned(r)
+		p := f.planned(again)
 		switch {
 		case p.answer != nil:
 			p.answer(w, again(), next)

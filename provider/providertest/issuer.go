@@ -15,6 +15,8 @@ import (
 // the fixture knows about.
 type IssuerFixture struct {
 	Issuer rota.Issuer
+	// Current is the credential in use, for an issuer that makes new ones from it.
+	Current rota.Credential
 	Polling
 	// Inject makes the issuer's system fail; nil if it can't.
 	Inject Inject
@@ -128,10 +130,36 @@ func (i *issuer) taken() []string {
 	return ids
 }
 
+// inUse is the credential in use when another is made, set or retired: the last one
+// with another value and, for one that's retired, with another id.
+func (i *issuer) inUse(c rota.Credential, retired string) rota.Credential {
+	if !i.Issuer.Traits().FromCurrent {
+		return rota.Credential{}
+	}
+	for _, made := range slices.Backward(i.made) {
+		if !made.Equal(c) && (retired == "" || i.Issuer.CredentialID(made) != retired) {
+			return made
+		}
+	}
+	return i.Current
+}
+
+func (i *issuer) createRequest() rota.CreateRequest {
+	return rota.CreateRequest{Taken: i.taken(), Current: i.inUse(rota.Credential{}, "")}
+}
+
+func (i *issuer) setRequest(c rota.Credential) rota.SetRequest {
+	return rota.SetRequest{Credential: c, Current: i.inUse(c, "")}
+}
+
+func (i *issuer) retireRequest(id string) rota.RetireRequest {
+	return rota.RetireRequest{CredentialID: id, Current: i.inUse(rota.Credential{}, id)}
+}
+
 // create makes a credential that isn't set yet.
 func (i *issuer) create(t T) rota.Credential {
 	t.Helper()
-	c, err := i.Issuer.Create(t.Context(), rota.CreateRequest{Taken: i.taken()})
+	c, err := i.Issuer.Create(t.Context(), i.createRequest())
 	if i.seen(t, err) != nil {
 		t.Fatalf("create: %v", err)
 	}
@@ -150,7 +178,7 @@ func (i *issuer) valid(t T) rota.Credential {
 
 func (i *issuer) set(t T, c rota.Credential) {
 	t.Helper()
-	if err := i.seen(t, i.Issuer.Set(t.Context(), rota.SetRequest{Credential: c}), c); err != nil {
+	if err := i.seen(t, i.Issuer.Set(t.Context(), i.setRequest(c)), c); err != nil {
 		t.Fatalf("set: %v", err)
 	}
 }
@@ -244,5 +272,5 @@ func (i *issuer) wrong(c rota.Credential) rota.Credential {
 }
 
 func (i *issuer) delete(ctx context.Context, id string) error {
-	return i.Issuer.Delete(ctx, rota.RetireRequest{CredentialID: id})
+	return i.Issuer.Delete(ctx, i.retireRequest(id))
 }

@@ -123,7 +123,7 @@ func testLimit(t T, i *issuer) {
 	for range limit {
 		i.valid(t)
 	}
-	c, err := i.Issuer.Create(t.Context(), rota.CreateRequest{Taken: i.taken()})
+	c, err := i.Issuer.Create(t.Context(), i.createRequest())
 	if !errors.Is(i.seen(t, err), rota.ErrLimit) {
 		t.Errorf("one more than %d: want %q, got %v", limit, rota.ErrLimit, err)
 	}
@@ -138,7 +138,7 @@ func testLimit(t T, i *issuer) {
 func testRejected(t T, i *issuer) {
 	c := i.create(t)
 	bad := i.Rejected(c)
-	err := i.seen(t, i.Issuer.Set(t.Context(), rota.SetRequest{Credential: bad}), bad)
+	err := i.seen(t, i.Issuer.Set(t.Context(), i.setRequest(bad)), bad)
 	if err == nil {
 		t.Fatal("a value that the rules reject was set")
 	}
@@ -157,7 +157,7 @@ func testLife(t T, i *issuer) {
 	other := i.valid(t)
 	c := i.valid(t)
 	id := i.Issuer.CredentialID(c)
-	retire := rota.RetireRequest{CredentialID: id}
+	retire := i.retireRequest(id)
 	i.listed(t, id, "active")
 
 	if d, ok := i.Issuer.(rota.Deactivator); ok {
@@ -221,10 +221,10 @@ func (i *issuer) notFound(t T, id string) {
 	if !ok {
 		return
 	}
-	if err := i.seen(t, d.Deactivate(t.Context(), rota.RetireRequest{CredentialID: id})); !errors.Is(err, rota.ErrNotFound) {
+	if err := i.seen(t, d.Deactivate(t.Context(), i.retireRequest(id))); !errors.Is(err, rota.ErrNotFound) {
 		t.Errorf("deactivate what is gone: want %q, got %v", rota.ErrNotFound, err)
 	}
-	if err := i.seen(t, d.Reactivate(t.Context(), rota.RetireRequest{CredentialID: id})); !errors.Is(err, rota.ErrNotFound) {
+	if err := i.seen(t, d.Reactivate(t.Context(), i.retireRequest(id))); !errors.Is(err, rota.ErrNotFound) {
 		t.Errorf("reactivate what is gone: want %q, got %v", rota.ErrNotFound, err)
 	}
 }

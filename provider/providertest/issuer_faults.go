@@ -37,7 +37,7 @@ func testIssuerConcurrency(t T, i *issuer) {
 	for _, err := range together(crowd, func(int) error {
 		i.Issuer.Traits()
 		i.Issuer.CredentialID(c)
-		if err := i.Issuer.Set(t.Context(), rota.SetRequest{Credential: c}); err != nil {
+		if err := i.Issuer.Set(t.Context(), i.setRequest(c)); err != nil {
 			return fmt.Errorf("set: %w", err)
 		}
 		if err := i.Issuer.Test(t.Context(), rota.TestRequest{Credential: c}); err != nil && !errors.Is(err, rota.ErrRefused) {
@@ -65,7 +65,7 @@ func testIssuerConcurrency(t T, i *issuer) {
 		return
 	}
 	for _, err := range together(crowd, func(int) error {
-		return d.Deactivate(t.Context(), rota.RetireRequest{CredentialID: id})
+		return d.Deactivate(t.Context(), i.retireRequest(id))
 	}) {
 		if i.seen(t, err) != nil {
 			t.Errorf("deactivate at the same time: %v", err)
@@ -84,17 +84,17 @@ func testIssuerConcurrency(t T, i *issuer) {
 func testIssuerContext(t T, i *issuer) {
 	c := i.valid(t)
 	id := i.Issuer.CredentialID(c)
-	retire := rota.RetireRequest{CredentialID: id}
+	retire := i.retireRequest(id)
 	chooses := i.Issuer.Traits().IssuerChooses
 	if chooses {
 		honours(t, "create", i.Inject, "create", func(ctx context.Context) error {
-			_, err := i.Issuer.Create(ctx, rota.CreateRequest{Taken: i.taken()})
+			_, err := i.Issuer.Create(ctx, i.createRequest())
 			return i.seen(t, err)
 		}, rota.ErrLimit)
 	} else {
 		next := i.wrong(c)
 		honours(t, "set", i.Inject, "set", func(ctx context.Context) error {
-			return i.seen(t, i.Issuer.Set(ctx, rota.SetRequest{Credential: next}), next)
+			return i.seen(t, i.Issuer.Set(ctx, i.setRequest(next)), next)
 		})
 	}
 	honours(t, "test", i.Inject, "test", func(ctx context.Context) error {
@@ -170,7 +170,7 @@ func (i *issuer) steps(t T, try func(op string, call func() error)) {
 	c := i.create(t)
 	id := i.Issuer.CredentialID(c)
 	if !i.Issuer.Traits().IssuerChooses {
-		try("set", func() error { return i.Issuer.Set(t.Context(), rota.SetRequest{Credential: c}) })
+		try("set", func() error { return i.Issuer.Set(t.Context(), i.setRequest(c)) })
 	} else {
 		i.set(t, c)
 	}
@@ -179,7 +179,7 @@ func (i *issuer) steps(t T, try func(op string, call func() error)) {
 		return
 	}
 	if d, ok := i.Issuer.(rota.Deactivator); ok {
-		retire := rota.RetireRequest{CredentialID: id}
+		retire := i.retireRequest(id)
 		i.listed(t, id, "active")
 		try("deactivate", func() error { return d.Deactivate(t.Context(), retire) })
 		i.refused(t, c)
@@ -228,7 +228,7 @@ func testIssuerFailBefore(t T, i *issuer) {
 	})
 	if i.Issuer.Traits().IssuerChooses && i.Inject("create", FailBefore) {
 		before := i.ids(t)
-		if _, err := i.Issuer.Create(t.Context(), rota.CreateRequest{Taken: i.taken()}); i.seen(t, err) == nil {
+		if _, err := i.Issuer.Create(t.Context(), i.createRequest()); i.seen(t, err) == nil {
 			t.Error("create succeeded although the issuer failed")
 		}
 		if diff := cmp.Diff(before, i.ids(t)); diff != "" {
@@ -242,7 +242,7 @@ func (i *issuer) discard(t T, c rota.Credential) {
 	t.Helper()
 	id := i.Issuer.CredentialID(c)
 	if d, ok := i.Issuer.(rota.Deactivator); ok {
-		if err := i.seen(t, d.Deactivate(t.Context(), rota.RetireRequest{CredentialID: id}), c); err != nil {
+		if err := i.seen(t, d.Deactivate(t.Context(), i.retireRequest(id)), c); err != nil {
 			t.Fatalf("deactivate: %v", err)
 		}
 	}
@@ -267,7 +267,7 @@ func testIssuerLostReply(t T, i *issuer) {
 		return
 	}
 	before := i.ids(t)
-	if _, err := i.Issuer.Create(t.Context(), rota.CreateRequest{}); i.seen(t, err) == nil {
+	if _, err := i.Issuer.Create(t.Context(), i.createRequest()); i.seen(t, err) == nil {
 		t.Fatal("create succeeded although its reply was lost")
 	}
 	i.until(t, "listing the credential whose reply was lost", func() error {

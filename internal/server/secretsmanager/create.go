@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/rota-dev/rota/internal/access"
+	"github.com/rota-dev/rota/internal/randompassword"
 	"github.com/rota-dev/rota/internal/store/record"
 	"github.com/rota-dev/rota/rotation"
 )
@@ -49,7 +50,7 @@ func setDetails(r *record.Record, description, key, kind *string) {
 }
 
 func createSecret(ctx context.Context, s *Server, g *record.Guarded, in *createSecretRequest) (*secretOutput, error) {
-	suffix := s.randomString(alphanumeric, 6)
+	suffix := randompassword.String(s.opts.Random, randompassword.Alphanumeric, 6)
 	var out secretOutput
 	act := record.Operation{Action: access.Write, Op: rotation.OpCreateSecret}
 	if err := s.checkReservedTags(ctx, g, act.Op, in.Name, tagKeys(in.Tags)...); err != nil {

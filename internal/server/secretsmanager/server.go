@@ -204,10 +204,13 @@ func (s *Server) Do(ctx context.Context, c access.Caller, operation string, body
 	return Response{Status: http.StatusOK, Body: out}
 }
 
-// newUUID returns a random UUID, version 4.
+// newUUID returns a random UUID, version 4. Like crypto/rand itself, it crashes if
+// there are no random numbers.
 func (s *Server) newUUID() string {
 	var b [16]byte
-	s.readRandom(b[:])
+	if _, err := io.ReadFull(s.opts.Random, b[:]); err != nil {
+		panic("secretsmanager: no random numbers: " + err.Error())
+	}
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	h := hex.EncodeToString(b[:])
