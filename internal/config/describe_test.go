@@ -132,6 +132,9 @@ func TestDescriptionsOfIssuersAreTrue(t *testing.T) {
 					continue // its Create calls an outside system
 				}
 				c, err := issuer.Create(t.Context(), rota.CreateRequest{})
+				if err != nil && issuer.Traits().FromCurrent {
+					continue // there's none to make it from
+				}
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -36,6 +36,7 @@ func (q *requests) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
+	r.Body = io.NopCloser(bytes.NewReader(body)) // op may read it
 	c := call{q.system, q.op(r), ""}
 	e := q.w.strike(c)
 	p := q.w.current()

@@ -3,12 +3,13 @@ package function_test
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/function"
 	"github.com/rota-dev/rota/provider/function/functiontest"
 	"github.com/rota-dev/rota/provider/providertest"
@@ -19,28 +20,17 @@ const (
 	secretKey = "function-canary-7Hd2"
 )
 
-// freeAddress is one that nobody listens at.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // start starts a function, and a connection to it.
 func start(t testing.TB, change func(*function.Config), users ...string) (*functiontest.Function, *function.Connection) {
 	t.Helper()
-	listen := freeAddress(t)
+	listen := testenv.Address(t)
 	f := functiontest.New(t, "http://"+listen, keyID, secretKey, users...)
 	return f, connect(t, f, listen, change)
 }
 
 func connect(t testing.TB, f *functiontest.Function, listen string, change func(*function.Config)) *function.Connection {
 	t.Helper()
-	cfg := function.Config{URL: f.URL + functiontest.Path, Listen: listen, AccessKeyID: keyID, SecretAccessKey: secretKey}
+	cfg := function.Config{URL: f.URL + functiontest.Path, Listen: listen, AccessKeyID: keyID, SecretAccessKey: secretKey, Timeout: 5 * time.Second}
 	if change != nil {
 		change(&cfg)
 	}
@@ -63,6 +53,9 @@ func step(name string) func(*http.Request) bool {
 func inject(f *functiontest.Function) providertest.Inject {
 	return func(op string, kind providertest.FaultKind) bool {
 		name, ok := map[string]string{"set": "setSecret", "test": "testSecret", "delete": "setSecret"}[op]
+		if op == "delete" && kind == providertest.Hang {
+			name = "createSecret" // the first of two calls
+		}
 		if ok {
 			f.When(step(name), kind)
 		}
@@ -79,9 +72,9 @@ func TestIssuersKeepTheContract(t *testing.T) {
 		users []string
 		admin bool
 	}{
-		"one user":                             {},
+		"one user":                              {},
 		"one user, changed by an administrator": {admin: true},
-		"two users":                            {users: []string{"orders", "orders_clone"}, admin: true},
+		"two users":                             {users: []string{"orders", "orders_clone"}, admin: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			providertest.Issuer(t, func(t *testing.T) providertest.IssuerFixture {

@@ -20,12 +20,8 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-const (
-	// DefaultTimeout is how long a step may take.
-	DefaultTimeout = time.Minute
-	// MaxTimeout is the longest that a Lambda function can run.
-	MaxTimeout = 15 * time.Minute
-)
+// DefaultTimeout is how long a step may take. Rota's own limit for a call is no longer.
+const DefaultTimeout = 30 * time.Second
 
 // Config is a rotation function, and what it's given for Secrets Manager.
 type Config struct {

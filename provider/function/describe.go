@@ -42,13 +42,12 @@ type connectionConfig struct {
 	URL provider.Text  `json:"url,omitzero" default:"Lambda's, if arn is given" jsonschema:"What takes Lambda's Invoke call, such as Lambda's runtime emulator."`
 	ARN provider.Plain `json:"arn,omitzero" jsonschema:"A function in AWS Lambda. Rota calls it with the machine's AWS identity."`
 	provider.TLSFiles
-	Listen          provider.Plain    `json:"listen" jsonschema:"The host and port where Rota stands in for Secrets Manager while a step runs. The function's endpoint for Secrets Manager leads there."`
-	ListenCert      provider.Text     `json:"listen_cert,omitzero" jsonschema:"The file with the certificate that Rota shows there."`
-	ListenKey       provider.Text     `json:"listen_key,omitzero" jsonschema:"The file with its key."`
-	AllowPlaintext  provider.Bool     `json:"allow_plaintext,omitzero" default:"false" jsonschema:"Allows plain HTTP beyond this machine, in both directions: for a network that only Rota and the function are on."`
-	AccessKeyID     provider.Text     `json:"access_key_id" public:"true" jsonschema:"What the function has for AWS_ACCESS_KEY_ID. Choose one: it's for these calls alone."`
-	SecretAccessKey provider.Text     `json:"secret_access_key" secret:"true" jsonschema:"What it has for AWS_SECRET_ACCESS_KEY: a reference such as ${file:/run/secrets/function}."`
-	Timeout         provider.Duration `json:"timeout,omitzero" default:"1m" jsonschema:"How long a step of the function may take, at most 15m."`
+	Listen          provider.Plain `json:"listen" jsonschema:"The host and port where Rota stands in for Secrets Manager while a step runs. The function's endpoint for Secrets Manager leads there."`
+	ListenCert      provider.Text  `json:"listen_cert,omitzero" jsonschema:"The file with the certificate that Rota shows there."`
+	ListenKey       provider.Text  `json:"listen_key,omitzero" jsonschema:"The file with its key."`
+	AllowPlaintext  provider.Bool  `json:"allow_plaintext,omitzero" default:"false" jsonschema:"Allows plain HTTP beyond this machine, in both directions: for a network that only Rota and the function are on."`
+	AccessKeyID     provider.Text  `json:"access_key_id" public:"true" jsonschema:"What the function has for AWS_ACCESS_KEY_ID. Choose one: it's for these calls alone."`
+	SecretAccessKey provider.Text  `json:"secret_access_key" secret:"true" jsonschema:"What it has for AWS_SECRET_ACCESS_KEY: a reference such as ${file:/run/secrets/function}."`
 }
 
 // Validate implements [provider.Validator].
@@ -75,9 +74,6 @@ func (c *connectionConfig) Validate(v *provider.Validation) {
 	if id, plain := c.AccessKeyID.Literal(); plain && id != "" && !goodKeyID(id) {
 		v.Problem(c.AccessKeyID.At, "access_key_id", "ROTAFUNCTION00000000", "not 16 to 128 letters and digits")
 	}
-	if c.Timeout.IsSet() && (c.Timeout.Length <= 0 || c.Timeout.Length > MaxTimeout) {
-		v.Problem(c.Timeout.At, "timeout", "1m", "not between 0s and %s", rota.FormatDuration(MaxTimeout))
-	}
 	c.CheckTLS(v, c.At)
 }
 
@@ -91,7 +87,7 @@ func (c *connectionConfig) Open(b *provider.Build) (any, error) {
 	cfg := Config{
 		URL: b.Text(c.URL), ARN: c.ARN.Text, Certificates: c.Certificates(b), Listen: c.Listen.Text,
 		ListenCert: b.Text(c.ListenCert), ListenKey: b.Text(c.ListenKey), AllowPlaintext: c.AllowPlaintext.Yes,
-		AccessKeyID: b.Text(c.AccessKeyID), SecretAccessKey: strings.TrimSpace(b.Text(c.SecretAccessKey)), Timeout: c.Timeout.Length,
+		AccessKeyID: b.Text(c.AccessKeyID), SecretAccessKey: strings.TrimSpace(b.Text(c.SecretAccessKey)),
 	}
 	if err := b.Err(); err != nil {
 		return nil, err
@@ -116,7 +112,7 @@ type credentialConfig struct {
 	At         provider.Pos                        `json:"-"`
 	Name       provider.Plain                      `json:"name" jsonschema:"The secret's name, as the function sees it."`
 	ID         provider.Plain                      `json:"id,omitzero" default:"username" jsonschema:"The field that says whose credential it is. It's shown in status and history."`
-	FieldNames []provider.Plain                    `json:"fields,omitzero" default:"username and password" jsonschema:"The fields that the function writes and consumers need."`
+	FieldNames []provider.Plain                    `json:"fields,omitzero" default:"username and password" jsonschema:"The fields of a credential: those that the function reads and writes. Others are dropped."`
 	Users      []provider.Plain                    `json:"users,omitzero" jsonschema:"The two users that the function takes turns with, if it does."`
 	Secrets    map[string]map[string]provider.Text `json:"secrets,omitzero" secret:"true" jsonschema:"Other secrets that the function reads, by the id that it asks for, such as the administrator's in masterarn. Each is a mapping of its fields."`
 	Refused    []provider.Plain                    `json:"refused,omitzero" jsonschema:"Texts in the error of testSecret that mean that the login was refused, besides what psycopg and PyMySQL say. Without them Rota can't tell a wrong password from a server that's down."`
@@ -214,7 +210,7 @@ secrets:
       connection: rotate-orders
       function_credential:
         name: prod/orders-db
-        fields: [engine, host, username, password]
+        fields: [engine, host, port, dbname, username, password]
     targets:
-      - {name: app, file: {path: /etc/orders/db.env, fields: {DB_HOST: host, DB_USER: username, DB_PASSWORD: password}}}
+      - {name: app, file: {path: /etc/orders/db.env, format: dotenv, fields: {DB_HOST: host, DB_USER: username, DB_PASSWORD: password}}}
 `

@@ -57,7 +57,7 @@ func (c *Connection) step(ctx context.Context, op, step string, e *entry, refuse
 		out := &rota.Error{System: c.system(), Connection: c.name, Op: op}
 		provider.Unanswered(out, err, "the function", r.URL.Host, "url")
 		if errors.Is(err, context.DeadlineExceeded) || provider.TimedOut(err) {
-			out.Remedies = rota.Outside(fmt.Sprintf("see in the function's log where it waits. If it can't reach Secrets Manager, its endpoint must lead to %s; if it needs longer than %s, raise timeout of connection %s", c.cfg.Listen, rota.FormatDuration(c.cfg.Timeout), c.name))
+			out.Remedies = rota.Outside(fmt.Sprintf("see in the function's log where it waits. If it can't reach Secrets Manager, its endpoint must lead to %s. A step has %s", c.cfg.Listen, rota.FormatDuration(c.cfg.Timeout)))
 		}
 		return rota.Sanitize(out, e.values()...)
 	}
@@ -123,7 +123,7 @@ func (c *Connection) notInvoked(fail func(rota.Class, error, []rota.Remedy) erro
 	case http.StatusForbidden, http.StatusUnauthorized:
 		remedies = rota.Outside("permit Rota's AWS identity lambda:InvokeFunction on " + c.named())
 	case http.StatusNotFound:
-		remedies = rota.Configure("connections."+c.name, "the url or arn of a function that exists")
+		remedies = rota.Configure("connections."+c.name, "the url or arn of connection "+c.name+" must be that of a function that exists")
 	case http.StatusTooManyRequests:
 		remedies = rota.Outside("raise the concurrency of " + c.named() + ", if this goes on")
 	default:
