@@ -17,6 +17,9 @@ type Claim struct {
 	// Scope is the account or server it belongs to, as [Identifier] spells it,
 	// where the name itself says so. "" means the connection's.
 	Scope string
+	// Server is the one it's on, of those that a connection reaches, as its
+	// [ServerIdentifier] knows it. Scope is then what the text says about it.
+	Server string
 	// Shown is how people are shown it: Kind, and the name where that's no
 	// secret. Defaults to Kind.
 	Shown string

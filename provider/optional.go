@@ -47,6 +47,13 @@ type Identifier interface {
 	Identity(ctx context.Context) (string, error)
 }
 
+// ServerIdentifier is an [Identifier] for connections that reach several servers.
+// Where one can't say who it is, a claim's Scope is taken.
+type ServerIdentifier interface {
+	// ServerIdentity is [Identifier].Identity for a [Claim]'s Server.
+	ServerIdentity(ctx context.Context, server string) (string, error)
+}
+
 // Pacer is implemented by configurations of stores that bear only so many
 // versions.
 type Pacer interface {

@@ -41,6 +41,38 @@ func (r *rivalry) add(c claim, ids []string) {
 	r.secrets[c.secret] = append(r.secrets[c.secret], x)
 }
 
+// asked is what the connection's answer for a contender is kept under.
+func (c contender) asked() string {
+	if c.Server == "" {
+		return c.Connection
+	}
+	return c.Connection + "\x00" + c.Server
+}
+
+// identifier is what to ask for a contender's account or server; nil if nothing can
+// say, or nothing has to.
+func (r *rivalry) identifier(c contender) provider.Identifier {
+	opened := r.wiring.opened[c.Connection].value
+	if several, ok := opened.(provider.ServerIdentifier); ok && c.Server != "" {
+		return oneServer{several, c.Server}
+	}
+	if one, ok := opened.(provider.Identifier); ok && c.Scope == "" {
+		return one
+	}
+	return nil
+}
+
+// oneServer is one of a connection's servers.
+type oneServer struct {
+	of     provider.ServerIdentifier
+	server string
+}
+
+// Identity implements [provider.Identifier].
+func (s oneServer) Identity(ctx context.Context) (string, error) {
+	return s.of.ServerIdentity(ctx, s.server)
+}
+
 // answers reports whether a connection can say what it reaches, or could if it
 // were open.
 func (r *rivalry) answers(connection string) bool {
@@ -48,6 +80,9 @@ func (r *rivalry) answers(connection string) bool {
 	_, identifies := opened.value.(provider.Identifier)
 	return tried && (identifies || opened.err != nil)
 }
+
+// settled reports whether the file says which account or server a claim is on.
+func (c contender) settled() bool { return c.Scope != "" && c.Server == "" }
 
 // pair is a secret's claim and another that might be on the same resource.
 type pair struct {
@@ -61,7 +96,7 @@ func (r *rivalry) pairs(secret string) []pair {
 	for _, mine := range r.secrets[secret] {
 		for _, theirs := range r.things[mine.thing()] {
 			how, clash := mine.clash(theirs.claim)
-			evident := mine.Scope != "" && theirs.Scope != "" || slices.ContainsFunc(mine.ids, func(id string) bool { return slices.Contains(theirs.ids, id) })
+			evident := mine.settled() && theirs.settled() || slices.ContainsFunc(mine.ids, func(id string) bool { return slices.Contains(theirs.ids, id) })
 			if clash && !evident {
 				out = append(out, pair{mine, theirs, how})
 			}
@@ -80,8 +115,8 @@ func (r *rivalry) of(secret string) func(context.Context) rotation.Rivals {
 		ask := map[string]provider.Identifier{}
 		for _, p := range pairs {
 			for _, c := range []contender{p.mine, p.theirs} {
-				if i, ok := r.wiring.opened[c.Connection].value.(provider.Identifier); ok && c.Scope == "" {
-					ask[c.Connection] = i
+				if i := r.identifier(c); i != nil {
+					ask[c.asked()] = i
 				}
 			}
 		}
@@ -95,13 +130,13 @@ func (r *rivalry) of(secret string) func(context.Context) rotation.Rivals {
 
 // reaches returns what a contender's connection is known to reach.
 func (r *rivalry) reaches(c contender) identity {
-	if c.Scope != "" {
+	known := r.identities.of(c.asked())
+	if c.Scope != "" && (c.Server == "" || known.scope == "") {
 		return identity{scope: c.Scope}
 	}
 	if err := r.wiring.opened[c.Connection].err; err != nil {
 		return identity{err: err}
 	}
-	known := r.identities.of(c.Connection)
 	if known.scope == "" && known.err == nil {
 		known.err = fmt.Errorf("connection %s: no answer in %s: %w", c.Connection, identifyWithin, context.DeadlineExceeded)
 	}

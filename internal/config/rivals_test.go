@@ -64,6 +64,9 @@ func (c *drawerConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
 
 func (c *drawerConfig) Claims(k *provider.Known) []provider.Claim {
 	claim, _ := k.Claim("drawer", c.Drawer)
+	if server, drawer, several := strings.Cut(claim.Name, "/"); several {
+		claim.Name, claim.Scope, claim.Server = drawer, "server "+server, server
+	}
 	return []provider.Claim{claim}
 }
 
@@ -84,9 +87,13 @@ type cabinet struct {
 }
 
 func (c *cabinet) Identity(ctx context.Context) (string, error) {
+	return c.ServerIdentity(ctx, c.address)
+}
+
+func (c *cabinet) ServerIdentity(ctx context.Context, server string) (string, error) {
 	c.all.mu.Lock()
-	c.all.asked[c.address]++
-	says := c.all.says[c.address]
+	c.all.asked[server]++
+	says := c.all.says[server]
 	c.all.mu.Unlock()
 	return says(ctx)
 }
@@ -178,6 +185,27 @@ func TestSecretsThatReachTheSameThingByTwoConnectionsAreFound(t *testing.T) {
 	}
 	if hint := rota.Hint(r.Finding.Remedies); hint != "keep one secret for it: remove a (rota.yaml:8) or b (rota.yaml:9)" {
 		t.Errorf("the remedy is %q", hint)
+	}
+}
+
+// Where a connection reaches several servers, what the file calls them is taken until
+// they say who they are.
+func TestServersOfAConnectionAreAsked(t *testing.T) {
+	all := newCabinets()
+	all.say("room", "")
+	all.say("here", "one")
+	all.say("there", "one")
+	all.say("elsewhere", "two")
+	all.fail("down", errors.New("no answer"))
+	w := wireCabinets(t, all, "a: room here/top", "b: room there/top", "c: room elsewhere/top", "d: room down/top", "e: room down/top2")
+	defer w.Close()
+	for secret, want := range map[string]string{"a": "b", "b": "a", "c": "", "d": "", "e": "none possible"} {
+		if got := found(t, w, secret); got != want {
+			t.Errorf("%s: %q, want %q", secret, got, want)
+		}
+	}
+	if n := all.count("room"); n != 0 {
+		t.Errorf("the connection as a whole was asked %d times", n)
 	}
 }
 

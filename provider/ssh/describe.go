@@ -80,7 +80,7 @@ func (c *fileConfig) Claims(k *provider.Known) []provider.Claim {
 	var claims []provider.Claim
 	for _, addr := range hostsOf(k, c.Connection.Text) {
 		if file, ok := k.Claim("file", c.Path); ok {
-			file.Scope, file.Connection, file.Shown = scope(addr), c.Connection.Text, "the file"
+			file.Scope, file.Server, file.Connection, file.Shown = scope(addr), addr, c.Connection.Text, "the file"
 			claims = append(claims, c.Claim(file))
 		}
 	}

@@ -93,7 +93,7 @@ func claimUser(k *provider.Known, kind string, user provider.Text, more func(pro
 	var claims []provider.Claim
 	for _, addr := range hostsOf(k, k.Connection) {
 		if claim, ok := k.Claim(kind, user); ok {
-			claim.Scope = scope(addr)
+			claim.Scope, claim.Server = scope(addr), addr
 			claims = append(claims, more(claim))
 		}
 	}
