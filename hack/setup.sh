@@ -42,7 +42,7 @@ fi
 
 if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
 	"$(dirname "$0")/testenv.sh" || {
-		echo "setup: moto, checkov or the newest PostgreSQL could not be installed; tests that need them are skipped, and counted at the end" >&2
+		echo "setup: moto, checkov, the newest PostgreSQL or FerretDB could not be installed; tests that need them are skipped, and counted at the end" >&2
 		missing="$missing testenv.sh"
 	}
 fi

@@ -15,6 +15,7 @@ import (
 	"github.com/rota-dev/rota/provider/http"
 	"github.com/rota-dev/rota/provider/ldap"
 	"github.com/rota-dev/rota/provider/manual"
+	"github.com/rota-dev/rota/provider/mongodb"
 	"github.com/rota-dev/rota/provider/mysql"
 	"github.com/rota-dev/rota/provider/postgres"
 	"github.com/rota-dev/rota/provider/rabbitmq"
@@ -34,6 +35,7 @@ func List() []provider.Provider {
 		aws.Provider(),
 		postgres.Provider(),
 		mysql.Provider(),
+		mongodb.Provider(),
 		random.Provider(),
 		redis.Provider(),
 		elasticsearch.Provider(),
