@@ -65,8 +65,9 @@ func (c *Connection) deadline(ctx context.Context) (context.Context, context.Can
 type session struct {
 	client *mongo.Client
 
-	mu     sync.Mutex
-	broken error // why the last look at a server failed; nil if it answered
+	mu       sync.Mutex
+	answered bool  // a server has
+	broken   error // why the last look at a server failed; nil if it answered
 }
 
 func (s *session) close() {
@@ -76,21 +77,26 @@ func (s *session) close() {
 	_ = s.client.Disconnect(ctx)
 }
 
-// why is what a failed selection of a server hides: the reason.
+// why is what a failed selection of a server hides: the reason, nil if it's not known.
 func (s *session) why() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.answered && s.broken == nil {
+		return errNoPrimary
+	}
 	return s.broken
 }
+
+var errNoPrimary = errors.New("none of the servers that answer there is the primary")
 
 // connect makes a client. host is a single server to ask directly, "" for those of
 // the configuration. Without a login nobody is logged in. Nothing is retried here:
 // whoever calls decides about that.
-func (c *Connection) connect(login *options.Credential, host string, conns uint64) (*session, error) {
+func (c *Connection) connect(ctx context.Context, login *options.Credential, host string, conns uint64) (*session, error) {
 	o := options.Client()
 	if c.cfg.SRV != "" && host == "" {
-		o.ApplyURI("mongodb+srv://" + c.cfg.SRV + "/") // this asks DNS
-		if err := o.Validate(); err != nil {
+		var err error
+		if o, err = c.seeds(ctx); err != nil {
 			return nil, fmt.Errorf("the DNS seed list %s: %w", c.cfg.SRV, err)
 		}
 	}
@@ -136,9 +142,23 @@ func (nearby) DialContext(ctx context.Context, network, address string) (net.Con
 
 var errPlain = errors.New("a member of the replica set is on another machine, and connections aren't encrypted")
 
+// seeds asks DNS for the seed list. The driver asks without a deadline.
+func (c *Connection) seeds(ctx context.Context) (*options.ClientOptions, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	found := make(chan *options.ClientOptions, 1)
+	go func() { found <- options.Client().ApplyURI("mongodb+srv://" + c.cfg.SRV + "/") }()
+	select {
+	case o := <-found:
+		return o, o.Validate()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 func (s *session) heard(err error) {
 	s.mu.Lock()
-	s.broken = err
+	s.answered, s.broken = s.answered || err == nil, err
 	s.mu.Unlock()
 }
 
@@ -154,17 +174,25 @@ func (c *Connection) rotas() *options.Credential {
 
 // shared is the client that Rota's own commands go through. It's made when it's first
 // needed.
-func (c *Connection) shared() (*session, error) {
+func (c *Connection) shared(ctx context.Context) (*session, error) {
+	c.mu.Lock()
+	own := c.own
+	c.mu.Unlock()
+	if own != nil {
+		return own, nil
+	}
+	made, err := c.connect(ctx, c.rotas(), "", maxConns)
+	if err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.own == nil {
-		made, err := c.connect(c.rotas(), "", maxConns)
-		if err != nil {
-			return nil, err
-		}
-		c.own = made
+	if c.own != nil { // another call was quicker
+		made.close()
+		return c.own, nil
 	}
-	return c.own, nil
+	c.own = made
+	return made, nil
 }
 
 // run runs a command with Rota's own login, on the primary. used are what no error
@@ -172,7 +200,7 @@ func (c *Connection) shared() (*session, error) {
 func (c *Connection) run(ctx context.Context, op, database string, command bson.D, answer any, used ...rota.Credential) error {
 	ctx, cancel := c.deadline(ctx)
 	defer cancel()
-	s, err := c.shared()
+	s, err := c.shared(ctx)
 	if err != nil {
 		return c.failed(ctx, op, err, nil, used...)
 	}
@@ -191,25 +219,11 @@ func (s *session) run(ctx context.Context, cfg Config, database string, command 
 	if err != nil {
 		return err
 	}
-	var said struct {
-		Concern *concernError `bson:"writeConcernError"`
-	}
-	if err := bson.Unmarshal(raw, &said); err == nil && said.Concern != nil {
-		return said.Concern
-	}
 	if answer == nil {
 		return nil
 	}
 	return bson.Unmarshal(raw, answer)
 }
-
-// concernError is a change that was made, but that not enough servers have confirmed.
-type concernError struct {
-	Code int32  `bson:"code"`
-	Text string `bson:"errmsg"`
-}
-
-func (e *concernError) Error() string { return e.Text }
 
 // as runs do in a session that logs in with a rotated credential.
 func (c *Connection) as(ctx context.Context, op string, cred rota.Credential, source string, do func(context.Context, *session) error) error {
@@ -218,7 +232,7 @@ func (c *Connection) as(ctx context.Context, op string, cred rota.Credential, so
 	if err := ctx.Err(); err != nil {
 		return c.refused(ctx, op, err, nil, cred)
 	}
-	s, err := c.connect(credential(cred.Field(rota.FieldUsername), cred.Field(rota.FieldPassword), source, ""), "", 1)
+	s, err := c.connect(ctx, credential(cred.Field(rota.FieldUsername), cred.Field(rota.FieldPassword), source, ""), "", 1)
 	if err != nil {
 		return c.refused(ctx, op, err, nil, cred)
 	}

@@ -96,18 +96,25 @@ func rejected(err error) bool {
 
 // reason is what a failed selection of a server hides.
 func reason(err error, s *session) error {
-	if s == nil || code(err) != 0 {
+	if s == nil || code(err) != 0 || !strings.Contains(err.Error(), "server selection") {
 		return err
 	}
-	if why := s.why(); why != nil && (provider.TimedOut(err) || strings.Contains(err.Error(), "server selection")) {
+	if why := s.why(); why != nil {
 		return why
 	}
 	return err
 }
 
+// unconfirmed is what a change lacks that was made, but that not enough servers have
+// confirmed; nil for any other error.
+func unconfirmed(err error) *mongo.WriteConcernError {
+	e, _ := errors.AsType[mongo.WriteException](err)
+	return e.WriteConcernError
+}
+
 // classify says what can be done about an error.
 func (c *Connection) classify(ctx context.Context, err error) (rota.Class, []rota.Remedy) {
-	if concern, ok := errors.AsType[*concernError](err); ok {
+	if concern := unconfirmed(err); concern != nil {
 		if concern.Code == codeUnwilling {
 			return rota.ClassStop, rota.Outside("bring back enough members of the replica set for a majority that has the data")
 		}
@@ -142,6 +149,8 @@ func (c *Connection) unanswered(ctx context.Context, err error) (rota.Class, []r
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return rota.ClassWait, nil
+	case errors.Is(err, errNoPrimary):
+		return rota.ClassWait, rota.Outside("check hosts, direct and replica_set of connection " + c.name + ", and see in rs.status() that there's a primary")
 	case errors.Is(err, errPlain):
 		return rota.ClassStop, rota.Configure("tls", "tls: true for connection "+c.name+", with the host's name in its certificate; or direct: true")
 	case provider.Untrusted(err):
@@ -163,7 +172,7 @@ func (c *Connection) unanswered(ctx context.Context, err error) (rota.Class, []r
 func (c *Connection) plain(ctx context.Context, err, sentinel error, used ...rota.Credential) error {
 	text := err.Error()
 	e, said := errors.AsType[mongo.CommandError](err)
-	_, concern := errors.AsType[*concernError](err)
+	concern := unconfirmed(err)
 	switch {
 	case said && e.Code != 0:
 		text = e.Message
@@ -171,8 +180,8 @@ func (c *Connection) plain(ctx context.Context, err, sentinel error, used ...rot
 			text = text[i+len(e.Name)+3:] // without the driver's words before it
 		}
 		text = fmt.Sprintf("%s (error %d)", strings.TrimSuffix(text, "."), e.Code)
-	case concern:
-		text = "it's set on the primary, but a majority of the replica set hasn't confirmed it: " + text
+	case concern != nil:
+		text = "it's set on the primary, but a majority of the replica set hasn't confirmed it: " + concern.Message
 	case ctx.Err() != nil || provider.TimedOut(err):
 		text = "no response in time"
 	case provider.Plaintext(err):

@@ -104,7 +104,7 @@ func (c *Connection) guarded(ctx context.Context) rota.Finding {
 	f := rota.Finding{OK: true, Check: "MongoDB has access control", Detail: "it rejects commands before a login"}
 	ctx, cancel := c.deadline(ctx)
 	defer cancel()
-	s, err := c.connect(nil, "", 1)
+	s, err := c.connect(ctx, nil, "", 1)
 	if err != nil {
 		return provider.Failed(f.Check, c.failed(ctx, f.Check, err, nil))
 	}

@@ -75,7 +75,7 @@ func (c *Connection) on(ctx context.Context, op, member, database string, comman
 	ctx, cancel := c.deadline(ctx)
 	defer cancel()
 	op = fmt.Sprintf("%s on member %s", op, member)
-	s, err := c.connect(c.rotas(), member, 1)
+	s, err := c.connect(ctx, c.rotas(), member, 1)
 	if err != nil {
 		return c.failed(ctx, op, err, nil)
 	}

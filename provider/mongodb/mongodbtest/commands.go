@@ -160,10 +160,7 @@ func (s *Server) hello(c *conn, name string, command bson.D) bson.D {
 		answer = append(answer, bson.E{Key: "msg", Value: "isdbgrid"})
 	}
 	if s.options.ReplicaSet != "" {
-		members := s.options.Members
-		if members == nil {
-			members = []string{s.Addr}
-		}
+		members := append([]string{s.Addr}, s.options.Others...)
 		answer = append(answer, bson.E{Key: "setName", Value: s.options.ReplicaSet}, bson.E{Key: "setVersion", Value: int32(1)},
 			bson.E{Key: "hosts", Value: members}, bson.E{Key: "me", Value: s.Addr}, bson.E{Key: "primary", Value: s.Addr}, bson.E{Key: "electionId", Value: s.process})
 	}

@@ -15,10 +15,10 @@ import (
 type Options struct {
 	// TLS makes the server use TLS.
 	TLS *tls.Config
-	// ReplicaSet is the name of the replica set whose only member the server is.
+	// ReplicaSet is the name of the replica set whose primary the server is.
 	ReplicaSet string
-	// Members are the addresses that the replica set says it has. Defaults to its own.
-	Members []string
+	// Others are the addresses of the replica set's other members.
+	Others []string
 	// Mongos makes it a router of a sharded cluster.
 	Mongos bool
 	// Open means that there's no access control.
@@ -33,7 +33,8 @@ type Server struct {
 	listen  net.Listener
 	process bson.ObjectID
 	running sync.WaitGroup
-	done    chan struct{}
+	end     sync.Once
+	done    chan struct{} // closed at the end
 
 	mu    sync.Mutex
 	users map[id]*User
@@ -57,9 +58,9 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Close ends the server.
+// Close ends the server. Closing it again does nothing.
 func (s *Server) Close() {
-	close(s.done)
+	s.end.Do(func() { close(s.done) })
 	_ = s.listen.Close()
 	s.mu.Lock()
 	for c := range s.conns {
