@@ -89,20 +89,9 @@ const iterations = 4096
 func credentials(user, password string, mechanisms []string) (map[string]Credential, error) {
 	all := map[string]Credential{}
 	for _, mechanism := range mechanisms {
-		var client *scram.Client
-		var err error
-		if mechanism == "SCRAM-SHA-1" {
-			sum := md5.Sum([]byte(user + ":mongo:" + password)) //nolint:gosec // as above
-			client, err = scram.SHA1.NewClientUnprepped(user, hex.EncodeToString(sum[:]), "")
-		} else {
-			client, err = scram.SHA256.NewClient(user, password, "")
-		}
-		if err != nil {
-			return nil, err
-		}
 		salt := make([]byte, 16)
 		_, _ = rand.Read(salt) // never fails
-		made, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: iterations})
+		made, err := derive(mechanism, user, password, scram.KeyFactors{Salt: string(salt), Iters: iterations})
 		if err != nil {
 			return nil, err
 		}
@@ -110,6 +99,19 @@ func credentials(user, password string, mechanisms []string) (map[string]Credent
 		all[mechanism] = Credential{iterations, base(salt), base(made.StoredKey), base(made.ServerKey)}
 	}
 	return all, nil
+}
+
+// derive is what's kept of a password.
+func derive(mechanism, user, password string, factors scram.KeyFactors) (scram.StoredCredentials, error) {
+	client, err := scram.SHA256.NewClient(user, password, "")
+	if mechanism == "SCRAM-SHA-1" {
+		sum := md5.Sum([]byte(user + ":mongo:" + password)) //nolint:gosec // as above
+		client, err = scram.SHA1.NewClientUnprepped(user, hex.EncodeToString(sum[:]), "")
+	}
+	if err != nil {
+		return scram.StoredCredentials{}, err
+	}
+	return client.GetStoredCredentialsWithError(factors)
 }
 
 // meets reports whether a connection fulfills one of the user's restrictions.
@@ -175,4 +177,18 @@ func (s *Server) may(c *conn, action, db string) bool {
 		on := r.Any || db == "" && r.Cluster || db != "" && r.DB != nil && (*r.DB == "" || *r.DB == db)
 		return on && (slices.Contains(p.Actions, action) || slices.Contains(p.Actions, "anyAction"))
 	})
+}
+
+// Accepts reports whether a password is the user's, by what's kept for its first
+// mechanism. It doesn't look at restrictions.
+func (u *User) Accepts(name, password string) bool {
+	for mechanism, kept := range u.Credentials {
+		salt, err := base64.StdEncoding.DecodeString(kept.Salt)
+		if err != nil {
+			return false
+		}
+		made, err := derive(mechanism, name, password, scram.KeyFactors{Salt: string(salt), Iters: kept.Iterations})
+		return err == nil && base64.StdEncoding.EncodeToString(made.StoredKey) == kept.StoredKey
+	}
+	return false
 }
