@@ -27,6 +27,9 @@ connections:
   api: {http: {url: "%[6]s", headers: {Authorization: "Bearer ${file:%[3]s/in/api}"}, allow_private: true}}
   mq: {rabbitmq: {url: "%[10]s", amqp: "%[11]s", username: rota, password: "${file:%[3]s/in/admin}", send_passwords: %[8]t}}
   directory: {ldap: {url: "%[13]s", bind_dn: "cn=rota,dc=example,dc=com", password: "${file:%[3]s/in/admin}"}}
+  docs: {mongodb: {hosts: ["%[15]s"], username: rota, password: "${file:%[3]s/in/admin}"}}
+  shards: {mongodb: {hosts: ["%[16]s"], username: rota, password: "${file:%[3]s/in/admin}"}}
+  wrong-docs: {mongodb: {hosts: ["%[17]s"], username: rota, password: "${file:%[3]s/in/wrong}", timeout: 1s}}
   wrong-directory: {ldap: {url: "%[14]s", bind_dn: "cn=rota,dc=example,dc=com", password: "${file:%[3]s/in/wrong}"}}
   wrong-db: {mysql: {host: %[1]s, port: %[2]d, username: rota_admin, password: "${file:%[3]s/in/wrong}"}}
   wrong-cache: {redis: {addresses: [%[4]s], username: rota, password: "${file:%[3]s/in/wrong}"}}
@@ -67,6 +70,13 @@ secrets:
     reload: [{name: carts, command: {run: [%[3]s/in/spy.sh, carts]}}]
   - name: entries
     issuer: {connection: directory, ldap_password: {dn: "cn=entries,ou=apps,dc=example,dc=com", passwords: 2}}
+  - name: doc
+    issuer: {connection: docs, mongodb_password: {user: doc}}
+    test: {mongodb_command: {command: '{"ping": 1}'}}
+    reload: [{name: carts, command: {run: [%[3]s/in/spy.sh, carts]}}]
+  - name: docs
+    issuer: {connection: shards, mongodb_alternating: {users: [doc_a, doc_b]}}
+    test: {mongodb_command: {command: '{"count": "orders"}', database: shop}}
   - name: bot
     issuer: {connection: lab, gitlab_project_token: {project: shop/api, name: bot, scopes: [read_api], role: developer}}
     targets: [{name: settings, http_request: {connection: api, path: /settings/bot, body: '{"token": "{token}"}'}}]
@@ -86,6 +96,7 @@ secrets:
   - {name: wrong-db, issuer: {connection: wrong-db, mysql_password: {user: orders2}}}
   - {name: wrong-cache, issuer: {connection: wrong-cache, redis_password: {user: carts2}}}
   - {name: wrong-mq, issuer: {connection: wrong-mq, rabbitmq_user: {user: queue2}}}
+  - {name: wrong-docs, issuer: {connection: wrong-docs, mongodb_password: {user: doc2}}}
   - {name: wrong-directory, issuer: {connection: wrong-directory, ldap_password: {dn: "cn=entry2,ou=apps,dc=example,dc=com"}}}
   - {name: wrong-lab, issuer: {connection: wrong-lab, gitlab_trigger_token: {project: shop/api, name: other}}}
   - name: wrong-api
@@ -134,12 +145,12 @@ func (l *line) fail(what string) {
 	l.fails = what
 }
 
-// playServices plays the lives of what MariaDB, Redis, RabbitMQ, LDAP, GitLab and an HTTP
-// API issue, which is handed to the latter two.
+// playServices plays the lives of what MariaDB, Redis, RabbitMQ, LDAP, MongoDB, GitLab
+// and an HTTP API issue, which is handed to the latter two.
 func playServices(t *testing.T, l *ledger) {
 	db := testenv.MariaDB(t, testenv.MariaDBOptions{})
 	cache := testenv.Redis(t, testenv.RedisOptions{})
-	w := newWorld(t, l, "orders", "pair", "carts", "queue", "queues", "entry", "entries", "bot", "nightly", "key")
+	w := newWorld(t, l, "orders", "pair", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "key")
 	known := func(what, value string) string {
 		w.secret(what, value)
 		return value
@@ -167,6 +178,7 @@ func playServices(t *testing.T, l *ledger) {
 	for _, name := range []string{"entry", "entries", "entry2"} {
 		slapd.AddAccount(t, "cn="+name+",ou=apps,dc=example,dc=com", "")
 	}
+	ferret, shards := mongoDBs(t, admin)
 	management, err := url.Parse(rabbit.API)
 	w.must(err)
 	mq := &line{next: httputil.NewSingleHostReverseProxy(management), done: func(*http.Request) {}}
@@ -190,10 +202,11 @@ func playServices(t *testing.T, l *ledger) {
 	configure := func(query string, send bool) {
 		w.file("rota.yaml", fmt.Sprintf(servicesConfig, db.Host, db.Port, w.dir, cache.Addr, addresses[0], addresses[1], query, send,
 			addresses[3], addresses[2], rabbit.AMQP, strings.Replace(addresses[2], "127.0.0.1", "localhost", 1),
-			slapd.URL, strings.Replace(slapd.URL, "127.0.0.1", "localhost", 1)), 0o600)
+			slapd.URL, strings.Replace(slapd.URL, "127.0.0.1", "localhost", 1),
+			ferret.Addr, shards.Addr, strings.Replace(ferret.Addr, "127.0.0.1", "localhost", 1)), 0o600)
 	}
 	configure("SELECT 1", false)
-	all := []string{"rotate", "orders", "pair", "carts", "queue", "queues", "entry", "entries", "bot", "nightly", "key"}
+	all := []string{"rotate", "orders", "pair", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "key"}
 
 	// Every kind of failure, and then the same with the cause gone.
 	w.step("013", "check")
@@ -234,6 +247,13 @@ func playServices(t *testing.T, l *ledger) {
 	cache.Do(t, "acl", "setuser", "rota", "-acl|setuser")
 	rabbit.Do(t, http.MethodPut, "/users/rota", map[string]any{"password": admin, "tags": "monitoring"}, nil)
 	w.step("013", "rotate", "orders", "pair", "carts", "queue", "queues")
+	shards.grant("read")
+	w.step("013", "rotate", "docs")
+	shards.grant("root")
+	for _, command := range []string{"updateUser", "usersInfo", "saslStart", "saslContinue", "count", "aggregate"} {
+		shards.refuse(command)
+		w.stepOnce("013", "rotate", "docs")
+	}
 	slapd.Set(t, "cn=rota,dc=example,dc=com", "userPassword", "another-canary")
 	w.step("013", "rotate", "entry", "entries")
 	slapd.Set(t, "cn=rota,dc=example,dc=com", "userPassword", admin)
@@ -248,7 +268,7 @@ func playServices(t *testing.T, l *ledger) {
 		w.stepOnce("013", "deactivate", name)
 		w.stepOnce("013", "delete", name)
 	}
-	for _, name := range []string{"wrong-db", "wrong-cache", "wrong-mq", "wrong-directory", "wrong-lab", "wrong-api"} {
+	for _, name := range []string{"wrong-db", "wrong-cache", "wrong-mq", "wrong-docs", "wrong-directory", "wrong-lab", "wrong-api"} {
 		w.step("013", "rotate", name)
 		w.stepOnce("01", "check", name)
 	}
@@ -269,6 +289,9 @@ func playServices(t *testing.T, l *ledger) {
 	operations, err := os.ReadFile(slapd.LogFile())
 	w.must(err)
 	w.wrote("OpenLDAP's log", operations)
+	log, err = os.ReadFile(ferret.LogFile())
+	w.must(err)
+	w.wrote("FerretDB's log", log)
 	for name, one := range map[string]*line{"GitLab": git, "the API": api, "RabbitMQ": mq} {
 		one.mu.Lock()
 		w.wrote("the addresses at "+name, one.seen.Bytes())

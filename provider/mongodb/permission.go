@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rota-dev/rota/provider"
 )
@@ -79,25 +80,22 @@ func document(grants []provider.Grant, _ func(error)) ([]byte, error) {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		privileges := privilegesOf(g.Permissions)
+		var privileges []string
+		for _, p := range privilegesOf(g.Permissions) {
+			text, err := json.Marshal(p)
+			if err != nil {
+				return nil, err
+			}
+			privileges = append(privileges, "  "+string(text))
+		}
 		to := g.Permissions[0].Detail.(grant)
-		name := "rota_" + g.Name
-		role, err := json.MarshalIndent(struct {
-			Create     string    `json:"createRole"`
-			Privileges []granted `json:"privileges"`
-			Roles      []string  `json:"roles"`
-		}{name, privileges, []string{}}, "", "  ")
+		role := "rota_" + g.Name
+		_, _ = fmt.Fprintf(&out, "// %s\ndb.getSiblingDB(%q).runCommand({\"createRole\": %q, \"roles\": [], \"privileges\": [\n%s\n]})\n", g.Title, defaultSource, role, strings.Join(privileges, ",\n"))
+		user, err := json.Marshal(to.Username)
 		if err != nil {
 			return nil, err
 		}
-		give, err := json.Marshal(struct {
-			Grant string              `json:"grantRolesToUser"`
-			Roles []map[string]string `json:"roles"`
-		}{to.Username, []map[string]string{{"role": name, "db": defaultSource}}})
-		if err != nil {
-			return nil, err
-		}
-		_, _ = fmt.Fprintf(&out, "// %s\ndb.getSiblingDB(%q).runCommand(%s)\ndb.getSiblingDB(%q).runCommand(%s)\n", g.Title, defaultSource, role, to.Source, give)
+		_, _ = fmt.Fprintf(&out, "db.getSiblingDB(%q).runCommand({\"grantRolesToUser\": %s, \"roles\": [{\"role\": %q, \"db\": %q}]})\n", to.Source, user, role, defaultSource)
 	}
 	return out.Bytes(), nil
 }

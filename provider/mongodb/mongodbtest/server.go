@@ -4,8 +4,10 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -23,6 +25,8 @@ type Options struct {
 	Mongos bool
 	// Open means that there's no access control.
 	Open bool
+	// Echo has every refusal repeat the whole command, as a careless server might.
+	Echo bool
 }
 
 // Server is a stand-in for MongoDB on 127.0.0.1. It's safe for concurrent use.
@@ -132,11 +136,23 @@ func (c *conn) serve() {
 		if err != nil {
 			return
 		}
-		answer, err := bson.Marshal(c.server.answer(c, command))
+		answer, err := bson.Marshal(c.server.echo(command, c.server.answer(c, command)))
 		if err != nil || c.write(request, op, answer) != nil {
 			return
 		}
 	}
+}
+
+// echo adds the command to a refusal.
+func (s *Server) echo(command, answer bson.D) bson.D {
+	for i, field := range answer {
+		if s.options.Echo && field.Key == "errmsg" {
+			text, _ := bson.MarshalExtJSON(command, false, false)
+			answer = slices.Clone(answer)
+			answer[i].Value = fmt.Sprint(field.Value, ": ", string(text))
+		}
+	}
+	return answer
 }
 
 var errProtocol = errors.New("not a message that a driver sends")
