@@ -3,6 +3,7 @@
 package canary
 
 import (
+	"slices"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -49,6 +50,11 @@ func (s careless) grant(role string) {
 // refuse has the next command of a name refused.
 func (s careless) refuse(command string) {
 	s.Fail(command, bson.D{{Key: "ok", Value: 0.0}, {Key: "errmsg", Value: "no"}, {Key: "code", Value: int32(2)}, {Key: "codeName", Value: "BadValue"}})
+}
+
+// tried are the commands that arrived, each once.
+func (s careless) tried() []string {
+	return slices.Compact(slices.Sorted(slices.Values(s.Sent())))
 }
 
 // user is the command that creates a user.

@@ -200,7 +200,7 @@ func TestSettings(t *testing.T) {
 // without TLS.
 func TestNothingLeavesTheMachineWithoutTLS(t *testing.T) {
 	_, err := nearby{}.DialContext(t.Context(), "tcp", "192.0.2.7:27017")
-	if err != errPlain { //nolint:errorlint // it's returned as it is
+	if err != errPlain {
 		t.Errorf("it dials: %v", err)
 	}
 	c := connect(t, Config{Hosts: []string{"localhost"}, Username: "rota"})
