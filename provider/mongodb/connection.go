@@ -212,7 +212,7 @@ func (s *session) run(ctx context.Context, cfg Config, database string, command 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// The time that a server took to be found doesn't count twice.
+	// Once for a server to be found, and once for its answer.
 	ctx, cancel := context.WithTimeout(ctx, 2*cfg.Timeout)
 	defer cancel()
 	raw, err := s.client.Database(database).RunCommand(ctx, command).Raw()
