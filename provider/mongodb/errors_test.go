@@ -21,13 +21,16 @@ import (
 func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	s := standIn(t, mongodbtest.Options{})
 	good := admin(t, s)
-	good.Timeout = 500 * time.Millisecond
 	name := app(t, s)
 	cred := rotate(t, one(t, connect(t, good), name))
 	changed := func(change func(*Config)) *single {
 		cfg := good
 		change(&cfg)
 		return one(t, connect(t, cfg), name)
+	}
+	// For what never answers, it's not waited long.
+	unreached := func(change func(*Config)) *single {
+		return changed(func(cfg *Config) { cfg.Timeout = time.Second; change(cfg) })
 	}
 	set := func(ctx context.Context, u *single) error {
 		return u.Set(ctx, rota.SetRequest{Credential: cred})
@@ -60,18 +63,18 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 		}
 	})
 	t.Run("no server", func(t *testing.T) {
-		u := changed(func(cfg *Config) { cfg.Hosts = []string{"127.0.0.1:1"} })
+		u := unreached(func(cfg *Config) { cfg.Hosts = []string{"127.0.0.1:1"} })
 		wantError(t, set(t.Context(), u), rota.ClassWait, nil, "refused", "check hosts")
 		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassWait, nil, "refused", "check hosts")
 	})
 	t.Run("no such name", func(t *testing.T) {
-		u := changed(func(cfg *Config) { cfg.Hosts = []string{"nowhere.invalid"} })
+		u := unreached(func(cfg *Config) { cfg.Hosts = []string{"nowhere.invalid"} })
 		wantError(t, set(t.Context(), u), rota.ClassWait, nil, "nowhere.invalid", "DNS")
-		u = changed(func(cfg *Config) { cfg.Hosts, cfg.SRV = nil, "nowhere.invalid" })
+		u = unreached(func(cfg *Config) { cfg.Hosts, cfg.SRV = nil, "nowhere.invalid" })
 		wantError(t, set(t.Context(), u), rota.ClassWait, nil, "seed list nowhere.invalid", "srv of connection db")
 	})
 	t.Run("a server that hangs", func(t *testing.T) {
-		u := changed(func(cfg *Config) { cfg.Hosts = []string{hang.Addr().String()} })
+		u := unreached(func(cfg *Config) { cfg.Hosts = []string{hang.Addr().String()} })
 		wantError(t, set(soon(t, 100*time.Millisecond), u), rota.ClassWait, context.DeadlineExceeded, "no response in time", "hosts")
 		wantError(t, u.Test(soon(t, 100*time.Millisecond), rota.TestRequest{Credential: cred}), rota.ClassWait, context.DeadlineExceeded, "no response in time")
 		wantError(t, set(t.Context(), u), rota.ClassWait, context.DeadlineExceeded, "no response in time", "timeout")
@@ -79,11 +82,11 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	t.Run("not MongoDB", func(t *testing.T) {
 		other := httptest.NewServer(http.NotFoundHandler())
 		defer other.Close()
-		u := changed(func(cfg *Config) { cfg.Hosts = []string{strings.TrimPrefix(other.URL, "http://")} })
+		u := unreached(func(cfg *Config) { cfg.Hosts = []string{strings.TrimPrefix(other.URL, "http://")} })
 		wantError(t, set(t.Context(), u), rota.ClassWait, nil, "no response in time", "check that hosts lead to it")
 	})
 	t.Run("another replica set", func(t *testing.T) {
-		u := changed(func(cfg *Config) { cfg.ReplicaSet = "rs9" })
+		u := unreached(func(cfg *Config) { cfg.ReplicaSet = "rs9" })
 		wantError(t, set(t.Context(), u), rota.ClassWait, nil, "the primary", "replica_set of connection db")
 	})
 	t.Run("an empty password", func(t *testing.T) {
@@ -250,7 +253,7 @@ func TestTheServersCertificateIsChecked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg, u := server(t)
 			cred := rotate(t, u)
-			cfg.TLS, cfg.Timeout = &yes, 500*time.Millisecond
+			cfg.TLS, cfg.Timeout = &yes, time.Second
 			for _, test := range []struct{ name, host, ca, refused string }{
 				{"another authority", "127.0.0.1", other, "certificate"},
 				{"the system's authorities", "127.0.0.1", "", "unknown authority"},
@@ -270,7 +273,7 @@ func TestTheServersCertificateIsChecked(t *testing.T) {
 	t.Run("a server without TLS", func(t *testing.T) {
 		s := standIn(t, mongodbtest.Options{})
 		cfg := admin(t, s)
-		cfg.TLS, cfg.Timeout = &yes, 500*time.Millisecond
+		cfg.TLS, cfg.Timeout = &yes, time.Second
 		u := one(t, connect(t, cfg), app(t, s))
 		c, err := u.Create(t.Context(), rota.CreateRequest{})
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota/provider/providertest"
 )
@@ -15,11 +16,12 @@ import (
 type proxy struct {
 	addr, server string
 
-	mu   sync.Mutex
-	kind providertest.FaultKind
-	word []byte // the name of the command that the fault is for
-	ends []net.Conn
-	sent bytes.Buffer
+	mu    sync.Mutex
+	kind  providertest.FaultKind
+	since time.Time
+	word  []byte // the name of the command that the fault is for
+	ends  []net.Conn
+	sent  bytes.Buffer
 }
 
 // heard is all that was sent so far.
@@ -75,7 +77,7 @@ func (p *proxy) inject(op string, kind providertest.FaultKind) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.kind, p.word = kind, append([]byte(word), 0)
+	p.kind, p.since, p.word = kind, time.Now(), append([]byte(word), 0)
 	return true
 }
 
@@ -86,9 +88,18 @@ func (p *proxy) fault(sent []byte) (kind providertest.FaultKind) {
 	if p.kind == "" || !bytes.Contains(sent, p.word) {
 		return ""
 	}
-	kind, p.kind = p.kind, ""
+	if p.kind == providertest.Hang && time.Since(p.since) < hangs {
+		return p.kind // it lasts, because an earlier call's command may still come
+	}
+	if kind = p.kind; kind == providertest.Hang {
+		kind = ""
+	}
+	p.kind = ""
 	return kind
 }
+
+// hangs is how long commands hang once that's asked for.
+const hangs = 500 * time.Millisecond
 
 // message reads one message of MongoDB's protocol: it begins with its own length.
 func message(from io.Reader) ([]byte, error) {
@@ -122,6 +133,7 @@ func (p *proxy) serve(client net.Conn) {
 		case providertest.FailBefore:
 			return
 		case providertest.Hang:
+			_ = client.SetReadDeadline(time.Now().Add(2 * hangs))
 			_, _ = io.Copy(io.Discard, client)
 			return
 		}
