@@ -24,6 +24,62 @@ func TestGitLabTokensThroughEveryFault(t *testing.T) {
 	)
 }
 
+func TestGitLabDeployTokensThroughEveryFault(t *testing.T) {
+	t.Parallel()
+	var lives []life
+	for _, tokens := range []gitlab.DeployTokens{
+		{Level: gitlab.LevelProject, Owner: "shop/api", TokenName: "puller", Scopes: []string{"read_repository", "read_registry"}},
+		{Level: gitlab.LevelGroup, Owner: "shop", TokenName: "puller", Username: "shop-puller", Scopes: []string{"read_package_registry"}},
+	} {
+		lives = append(lives, life{name: "a " + string(tokens.Level) + "'s deploy token", kinds: fewKinds, steps: lifeOfUnseen, build: inOwnStore(func(t testing.TB, s *scene) fixture {
+			return deployTokens(t, s, tokens)
+		})})
+	}
+	matrix(t, "GitLab deploy tokens", 16, lives...)
+}
+
+// deployTokens are those of a project or group at a stand-in for GitLab, where somebody
+// else has one too.
+func deployTokens(t testing.TB, s *scene, tokens gitlab.DeployTokens) fixture {
+	server := gitlabtest.New()
+	server.SetNow(s.w.clock)
+	place := string(tokens.Level) + " " + tokens.Owner
+	other := server.AddDeployToken(gitlabtest.DeployToken{Name: "other", Place: place, Scopes: []string{"read_registry"}})
+	front := s.w.before(server.Config.Handler, "gitlab", gitlabOp)
+	tokens.Now = s.w.clock
+	return fixture{
+		connect: func(_ *process, secret *rotation.Secret) (err error) {
+			mine := tokens
+			mine.Connection, err = gitlab.New("main", gitlab.Config{URL: front.URL, Token: gitlabtest.AdminToken, Budget: unlimited{}})
+			secret.Issuer = &mine
+			return err
+		},
+		traits: tokens.Traits(), id: tokens.CredentialID,
+		works: func(c rota.Credential) (bool, error) {
+			return server.AcceptsDeployToken(c.Field(gitlab.FieldUsername), c.Field(gitlab.FieldToken)), nil
+		},
+		exists: func() (map[string]bool, error) {
+			exist := map[string]bool{}
+			for _, x := range server.DeployTokens(place) {
+				if strings.HasPrefix(x.Name, tokens.TokenName) {
+					exist[strconv.FormatInt(x.ID, 10)] = true
+				}
+			}
+			return exist, nil
+		},
+		intact: func() error {
+			if !server.AcceptsDeployToken(other.Username, other.Value) {
+				return errors.New("somebody else's token was deleted")
+			}
+			return nil
+		},
+		close: func() {
+			front.Close()
+			server.Close()
+		},
+	}
+}
+
 var projectTokens = gitlab.Tokens{Kind: gitlab.ProjectToken, Owner: "shop/api", Scopes: []string{"read_api"}, Role: "developer"}
 
 // lifeOf is the life of one kind of token, where the stand-in keeps those.
@@ -85,7 +141,7 @@ var numbered = regexp.MustCompile(`/\d+$`)
 func gitlabOp(r *http.Request) string {
 	one := numbered.MatchString(r.URL.Path)
 	switch {
-	case strings.HasSuffix(r.URL.Path, "/self"), strings.HasSuffix(r.URL.Path, "/trigger/pipeline"):
+	case strings.HasSuffix(r.URL.Path, "/self"), strings.HasSuffix(r.URL.Path, "/trigger/pipeline"), strings.HasSuffix(r.URL.Path, "/jwt/auth"), strings.HasSuffix(r.URL.Path, "/info/refs"):
 		return "test"
 	case r.Method == http.MethodPost:
 		return "create"

@@ -20,6 +20,13 @@ func issuers() []provider.Issuer {
 		kind("gitlab_group_token", "A group access token at GitLab", "{group: shop, name: deployer, scopes: [read_api], role: developer}", func() provider.IssuerConfig { return new(groupTokenConfig) }),
 		kind("gitlab_personal_token", "A user's personal access token at GitLab, made by an administrator", `{user: "42", name: deployer, scopes: [read_api]}`, func() provider.IssuerConfig { return new(personalTokenConfig) }),
 		kind("gitlab_trigger_token", "A pipeline trigger token at GitLab", "{project: shop/api, name: deployer}", func() provider.IssuerConfig { return new(triggerTokenConfig) }),
+		{
+			Kind: provider.Kind{
+				Key: "gitlab_deploy_token", Summary: "A deploy token of a GitLab project or group, for its registries and repositories (connection: gitlab).",
+				Example: "{project: shop/api, name: puller, scopes: [read_registry]}",
+			},
+			Connection: kindGitLab, New: func() provider.IssuerConfig { return new(deployTokenConfig) },
+		},
 	}
 }
 

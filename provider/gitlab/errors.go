@@ -38,6 +38,9 @@ func (c *Connection) fail(op string, n need, resp *api.Response, err error) erro
 	if refused, ok := errors.AsType[*api.ErrorResponse](err); ok {
 		resp = &api.Response{Response: refused.Response}
 		c.answered(e, refused.StatusCode, messageOf(refused.Body), n, resp.Response)
+		if hint := c.tooNarrow(refused.Body); hint != "" {
+			e.Remedies = rota.Outside(hint)
+		}
 		return e
 	}
 	switch {

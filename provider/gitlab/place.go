@@ -107,7 +107,7 @@ func (c *Connection) updateVariable(ctx context.Context, p Place, key string, v 
 		_, resp, err = c.api.InstanceVariables.UpdateVariable(key, &api.UpdateInstanceVariableOptions{
 			Value: &v.value, Masked: &v.masked, Protected: &v.protected, Raw: &v.raw, VariableType: &kind}, with(ctx))
 	}
-	return c.fail("write variable "+key+" of "+p.String(), p.needs(), resp, err)
+	return refusedVariable(c.fail("write variable "+key+" of "+p.String(), p.needs(), resp, err))
 }
 
 // createVariable makes a variable that doesn't exist yet.
@@ -130,7 +130,7 @@ func (c *Connection) createVariable(ctx context.Context, p Place, key, descripti
 		_, resp, err = c.api.InstanceVariables.CreateVariable(&api.CreateInstanceVariableOptions{Key: &key, Value: &v.value, Description: &description,
 			Masked: &v.masked, Protected: &v.protected, Raw: &v.raw, VariableType: &kind}, with(ctx))
 	}
-	return c.fail("create variable "+key+" of "+p.String(), p.needs(), resp, err)
+	return refusedVariable(c.fail("create variable "+key+" of "+p.String(), p.needs(), resp, err))
 }
 
 // removeVariable undoes createVariable.

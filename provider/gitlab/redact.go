@@ -10,5 +10,9 @@ import (
 // sent is what's secret in a request: the token that it logs in with, the one that
 // makes a pipeline, and the values of variables.
 func sent(r *http.Request, body []byte) rota.Credential {
-	return provider.Sent(r.Header.Get("Private-Token"), body, func(key string) bool { return key == "value" || key == "token" || key == "variables" })
+	login := r.Header.Get("Private-Token")
+	if _, password, ok := r.BasicAuth(); ok { // a deploy token's
+		login = password
+	}
+	return provider.Sent(login, body, func(key string) bool { return key == "value" || key == "token" || key == "variables" })
 }

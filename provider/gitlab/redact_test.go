@@ -24,6 +24,9 @@ func TestARefusalThatRepeatsTheRequestShowsNoValue(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			token := r.Header.Get("Private-Token")
+			if _, password, ok := r.BasicAuth(); ok {
+				token = password
+			}
 			text, _ := json.Marshal(map[string]string{"message": fmt.Sprintf("%s%s %s: %s: %s", strings.Repeat("x", padding),
 				token, base64.StdEncoding.EncodeToString([]byte(token)), body, base64.StdEncoding.EncodeToString(body))})
 			w.Header().Set("Content-Type", "application/json")
@@ -41,11 +44,15 @@ func TestARefusalThatRepeatsTheRequestShowsNoValue(t *testing.T) {
 		trigger := &gitlab.Tokens{Connection: connection, Kind: gitlab.TriggerToken, Owner: "shop/api", TokenName: "deployer"}
 		target := &gitlab.Variables{Target: "ci", Connection: connection, Place: gitlab.Place{Level: gitlab.LevelProject, ID: "shop/api"}, Fields: fields(t, map[string]string{"TOKEN": gitlab.FieldToken})}
 		pipeline := gitlab.Pipeline{Connection: connection, Project: "shop/api", Ref: "main", TriggerToken: value, Variables: map[string]string{"KEY": value}}
+		deploy := &gitlab.DeployTokens{Connection: connection, Level: gitlab.LevelProject, Owner: "shop/api", TokenName: "puller"}
+		pair := rota.NewCredential(map[string]string{gitlab.FieldTokenID: "7", gitlab.FieldUsername: "puller", gitlab.FieldToken: value})
+		_, deployed := deploy.Create(t.Context(), rota.CreateRequest{})
 		_, created := tokens.Create(t.Context(), rota.CreateRequest{})
 		_, listed := trigger.List(t.Context())
 		for what, err := range map[string]error{
 			"create": created, "list": listed, "test": tokens.Test(t.Context(), rota.TestRequest{Credential: token}),
 			"test a trigger": trigger.Test(t.Context(), rota.TestRequest{Credential: token}), "delete": tokens.Delete(t.Context(), rota.RetireRequest{CredentialID: "7"}),
+			"create a deploy token": deployed, "test a deploy token": deploy.Test(t.Context(), rota.TestRequest{Credential: pair}),
 			"deliver": deliver(t.Context(), target, token), "reload": pipeline.Reload(t.Context(), rota.ReloadRequest{Version: "v"}),
 		} {
 			if what == "test a trigger" && err == nil {
@@ -65,7 +72,7 @@ func TestARefusalThatRepeatsTheRequestShowsNoValue(t *testing.T) {
 				}
 			}
 		}
-		if said < 7 {
+		if said < 9 {
 			t.Errorf("%d requests were refused", said)
 		}
 	}

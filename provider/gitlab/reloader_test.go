@@ -22,6 +22,7 @@ type consumer struct {
 	server  *gitlabtest.Server
 	mu      sync.Mutex
 	running string
+	runs    map[string]int // how often it was deployed, by version
 	ill     bool
 }
 
@@ -38,6 +39,10 @@ func (c *consumer) run(variables map[string]string) error {
 		return errors.New("it doesn't come up")
 	}
 	c.running = variables["VERSION"]
+	if c.runs == nil {
+		c.runs = map[string]int{}
+	}
+	c.runs[c.running]++
 	return nil
 }
 
@@ -216,6 +221,40 @@ func TestWhatAReloaderNeedsIsKnownAhead(t *testing.T) {
 			bad := slices.ContainsFunc(d.Preflight(t.Context()), func(f rota.Finding) bool { return !f.OK && !f.Warning && len(f.Remedies) > 0 })
 			if bad == c.ok || len(d.server.Pipelines("shop/api")) != before {
 				t.Errorf("it finds %+v", d.Preflight(t.Context()))
+			}
+		})
+	}
+}
+
+// A job that's already running may have begun with the old value: it's waited for, and
+// runs again. What GitLab says about it is read again after that, since somebody may
+// have started it, and it may have another number.
+func TestAJobIsReadAgainBeforeItRuns(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		state string // before
+		runs  int    // how often it ran after the value was delivered
+		fault providertest.FaultKind
+	}{
+		{"a manual job", "manual", 1, ""},
+		{"a job that has run", "success", 1, ""},
+		{"a job that has failed", "failed", 1, ""},
+		{"a job that waits for its time", "scheduled", 2, ""},
+		{"a job that's running", "running", 1, ""},
+		{"a manual job, and the answer is lost", "manual", 1, providertest.LoseReply},
+		{"a job that has run, and the answer is lost", "success", 1, providertest.LoseReply},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := deploys(t, gitlab.Pipeline{Play: "release"})
+			d.server.SetJobState("shop/api", "release", c.state)
+			if c.fault != "" {
+				d.server.Next("POST", "/jobs/", c.fault)
+			}
+			if err := d.Reload(t.Context(), rota.ReloadRequest{Version: "v2"}); err != nil || d.running != "v2" {
+				t.Errorf("it runs on %q: %v", d.running, err)
+			}
+			if n := d.runs["v2"]; n != c.runs {
+				t.Errorf("it ran %d times with the new value, want %d", n, c.runs)
 			}
 		})
 	}

@@ -74,6 +74,20 @@ func (s *Server) Cancel(id int64) {
 	s.pipeline(id).canceled = true
 }
 
+// SetJobState puts a job of a project's latest pipeline into a state. One that's
+// running got its variables before.
+func (s *Server) SetJobState(path, name, state string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.byPath(path)
+	latest := p.pipelines[len(p.pipelines)-1]
+	for i := range latest.Jobs {
+		if j := &latest.Jobs[i]; j.Name == name {
+			j.Status, j.Variables = state, s.jobVariables(path, j.Environment)
+		}
+	}
+}
+
 // Pipelines are those of a project, the oldest first.
 func (s *Server) Pipelines(path string) []Pipeline {
 	s.mu.Lock()
@@ -137,7 +151,7 @@ func (s *Server) tick(p *Pipeline) {
 		switch {
 		case j.Status == "failed":
 			return
-		case j.Status == "created":
+		case j.Status == "created", j.Status == "scheduled":
 			j.Status, j.Variables = "running", s.jobVariables(p.project.path, j.Environment)
 			maps.Copy(j.Variables, p.Variables)
 			return
@@ -167,7 +181,7 @@ func (p *Pipeline) status() string {
 		switch j.Status {
 		case "failed":
 			return "failed"
-		case "created", "running":
+		case "created", "scheduled", "running":
 			status = "running"
 		case "manual":
 			if status == "success" {
@@ -295,6 +309,14 @@ func (s *Server) answerStarted(c *call, project *project, ref, source, user stri
 
 func (s *Server) listPipelines(c *call, project *project) {
 	q := c.URL.Query()
+	if state := q.Get("status"); s.older && (state == "canceling" || state == "waiting_for_callback") {
+		c.answer(http.StatusBadRequest, map[string]string{"error": "status does not have a valid value"})
+		return
+	}
+	if s.older {
+		q.Del("created_before")
+		q.Del("created_after")
+	}
 	var list []any
 	for _, p := range slices.Backward(project.pipelines) {
 		before, beforeErr := time.Parse(time.RFC3339, q.Get("created_before"))

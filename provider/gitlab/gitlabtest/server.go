@@ -36,8 +36,12 @@ type Server struct {
 	projects  []*project
 	variables map[string][]Variable // by place
 	triggers  []*Trigger
+	deploys   []*DeployToken
 	writes    int
 	job       func(map[string]string) error
+
+	noRegistry bool
+	older      bool
 }
 
 // project is one with its pipelines.
@@ -57,6 +61,7 @@ func New() *Server {
 	s.routeVariables(mux)
 	s.routePipelines(mux)
 	s.routeTokens(mux)
+	s.routeDeployTokens(mux)
 	s.Server = httptest.NewServer(s.Wrap(mux))
 	return s
 }
@@ -66,6 +71,14 @@ func (s *Server) SetNow(now func() time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = now
+}
+
+// BeOlder makes the server a GitLab from before 2024: it refuses pipeline states that
+// came later, and ignores words that narrow a list down.
+func (s *Server) BeOlder() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.older = true
 }
 
 // AddProject adds a project whose pipelines have these jobs.

@@ -124,8 +124,11 @@ func (s *Server) createToken(c *call, at string) {
 
 func (s *Server) listTokens(c *call, at string) {
 	var list []any
+	q := c.URL.Query()
 	for _, t := range s.tokens {
-		if t.at() == at {
+		// As before 17.2, or with a word for the state.
+		shown := s.older || (q.Get("state") != "active" || t.active(s.now())) && strings.Contains(strings.ToLower(t.Name), strings.ToLower(q.Get("search")))
+		if t.at() == at && shown {
 			list = append(list, s.tokenJSON(t))
 		}
 	}
