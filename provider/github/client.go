@@ -53,6 +53,7 @@ type Connection struct {
 	app    *app // nil if it logs in by token
 	budget rota.Budget
 	now    func() time.Time
+	clock  *provider.Clock
 	api    *api.Client
 
 	mu            sync.Mutex
@@ -86,7 +87,8 @@ func New(name string, cfg Config) (*Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("github %s: %w", name, err)
 	}
-	client.Transport = login{c, client.Transport}
+	c.clock = &provider.Clock{RoundTripper: client.Transport, Now: c.now}
+	client.Transport = login{c, c.clock}
 	address := u.String()
 	c.api, err = api.NewClient(api.WithURLs(&address, &address), api.WithUserAgent("rota"), api.WithHTTPClient(client))
 	if err != nil {

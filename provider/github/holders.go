@@ -19,7 +19,7 @@ import (
 var unfinished = []string{"queued", "in_progress", "waiting", "pending", "requested"}
 
 const (
-	// skew is how far GitHub's clock may be from Rota's.
+	// skew is how wrong it may be how far GitHub's clock is from Rota's.
 	skew = 2 * time.Minute
 	// maxRepositories is how many repositories of an organization are asked about,
 	// with a call for each state.
@@ -38,7 +38,7 @@ func (t *Secrets) Holders(ctx context.Context, r rota.HoldersRequest) ([]rota.Ho
 			return nil, err
 		}
 		if exists {
-			holders = append(holders, changedSince("secret "+name+" of "+p.String(), s.UpdatedAt.Time, r)...)
+			holders = append(holders, t.Connection.changedSince("secret "+name+" of "+p.String(), s.UpdatedAt.Time, r)...)
 		}
 	}
 	if len(holders) > 0 || t.NoWait || p.usedBy == Codespaces {
@@ -121,12 +121,15 @@ func (c *Connection) runsBefore(ctx context.Context, repositories []string, sinc
 func (c *Connection) runsOf(ctx context.Context, owner, repository string, since time.Time) ([]rota.Holder, error) {
 	a := access{owner: owner, repository: repository}.with(permission{"actions", read})
 	op := "list workflow runs of " + a.String()
-	before := since.Add(skew).UTC()
 	var holders []rota.Holder
 	for _, state := range unfinished {
+		created := ""
+		if there, known := c.clock.There(since); known {
+			created = "<=" + there.Add(skew).UTC().Format(time.RFC3339)
+		}
 		list, err := pages(func(o api.ListOptions) ([]*api.WorkflowRun, *api.Response, error) {
 			runs, resp, err := c.api.Actions.ListRepositoryWorkflowRuns(a.in(ctx), owner, repository, &api.ListWorkflowRunsOptions{
-				Status: state, Created: "<=" + before.Format(time.RFC3339), ExcludePullRequests: true, ListOptions: o})
+				Status: state, Created: created, ExcludePullRequests: true, ListOptions: o})
 			if err != nil {
 				return nil, resp, err
 			}
@@ -138,8 +141,9 @@ func (c *Connection) runsOf(ctx context.Context, owner, repository string, since
 		if err != nil {
 			return nil, c.fail(op, a, nil, err)
 		}
+		there, _ := c.clock.There(since)
 		for _, r := range list {
-			if r.GetCreatedAt().After(before) {
+			if r.GetCreatedAt().After(there.Add(skew)) {
 				continue
 			}
 			hint := "wait until it has finished; if nobody needs it, cancel it: "

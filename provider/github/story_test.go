@@ -24,8 +24,9 @@ import (
 func TestAKeyGoesFromIAMToGitHubAndTheOldOneGoesLast(t *testing.T) {
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	server, connection := start(t)
+	server, _ := start(t)
 	server.SetNow(clock)
+	connection := connect(t, server, github.Config{Token: githubtest.AdminToken, Now: clock})
 	server.SetWorkflow("shop/api", "deploy.yml", githubtest.Workflow{})
 	keys := memory.NewAccessKeys(memory.AccessKeysOptions{Options: memory.Options{Now: clock}})
 	login := func(variables map[string]string) error {

@@ -179,9 +179,10 @@ func TestWhatGitHubWouldNotTakeIsRefusedAheadAndWithoutARequest(t *testing.T) {
 // GitHub shows of a secret only when it was changed: whoever changes it after a
 // delivery holds the old credential's retirement.
 func TestASecretThatSomeoneChangedSinceHolds(t *testing.T) {
-	server, connection := start(t)
+	server, _ := start(t)
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	server.SetNow(func() time.Time { return now })
+	connection := connect(t, server, github.Config{Token: githubtest.AdminToken, Now: func() time.Time { return now }})
 	target := secrets(t, connection, shopAPI)
 	target.NoWait = true
 	if err := deliver(t.Context(), target, key(1)); err != nil {

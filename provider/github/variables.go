@@ -227,7 +227,7 @@ func (t *Variables) Holders(ctx context.Context, r rota.HoldersRequest) ([]rota.
 		if err != nil {
 			return nil, err
 		}
-		if h := changedSince("variable "+name+" of "+t.Place.String(), v.GetUpdatedAt().Time, r); exists && len(h) > 0 {
+		if h := t.Connection.changedSince("variable "+name+" of "+t.Place.String(), v.GetUpdatedAt().Time, r); exists && len(h) > 0 {
 			return h, nil
 		}
 		all = all || exists && v.GetVisibility() != "selected"
@@ -265,9 +265,11 @@ func (t *Variables) repositories(ctx context.Context, all bool) ([]string, error
 }
 
 // changedSince is the holder of something that was changed after a delivery: nobody
-// knows whether it has the new value.
-func changedSince(what string, changed time.Time, r rota.HoldersRequest) []rota.Holder {
-	if !changed.After(r.Since.Add(skew)) {
+// knows whether it has the new value. The time of a delivery is Rota's, and that of a
+// change GitHub's.
+func (c *Connection) changedSince(what string, changed time.Time, r rota.HoldersRequest) []rota.Holder {
+	there, _ := c.clock.There(r.Since)
+	if !changed.After(there.Add(skew)) {
 		return nil
 	}
 	return []rota.Holder{{

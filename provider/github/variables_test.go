@@ -119,3 +119,36 @@ func TestAVariableThatSomeoneChangedSinceHolds(t *testing.T) {
 		}
 	}
 }
+
+// GitHub's clock and Rota's may be far apart. What Rota has just written isn't taken
+// for somebody else's change, which would hold it again after every delivery, and a run
+// that was queued before isn't taken for one that has the new value.
+func TestClocksThatAreFarApart(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, -3 * time.Minute, 0, 3 * time.Minute, time.Hour} {
+		for _, warm := range []bool{true, false} { // whether GitHub has answered before
+			t.Run(fmt.Sprintf("%s, %v", ahead, warm), func(t *testing.T) {
+				server, connection := start(t)
+				server.SetNow(func() time.Time { return time.Now().Add(ahead) })
+				held := server.Start("shop/api", "in_progress")
+				variable := &github.Variables{Target: "id", Connection: connection, Place: shopAPI, Fields: fields(t, map[string]string{"KEY_ID": rota.FieldAccessKeyID})}
+				secret := secrets(t, connection, shopAPI)
+				workflow := &github.Workflow{Connection: connection, Owner: "shop", Repository: "api"}
+				for _, target := range []rota.Target{variable, secret} {
+					if err := deliver(t.Context(), target, key(1)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if !warm {
+					fresh := connect(t, server, github.Config{Token: githubtest.AdminToken})
+					variable.Connection, secret.Connection, workflow.Connection = fresh, fresh, fresh
+				}
+				for _, r := range []rota.HolderReporter{workflow, variable, secret} {
+					list, err := r.Holders(t.Context(), rota.HoldersRequest{Secret: "prod/shop", Since: time.Now()})
+					if err != nil || len(list) != 1 || !strings.HasPrefix(list[0].Name, fmt.Sprintf("run %d of shop/api", held)) {
+						t.Errorf("%T: %+v (%v)", r, list, err)
+					}
+				}
+			})
+		}
+	}
+}

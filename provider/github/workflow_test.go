@@ -271,9 +271,10 @@ func TestWhatAReloaderNeedsIsKnownAhead(t *testing.T) {
 }
 
 func TestRunsHoldWhatTheyWereQueuedWith(t *testing.T) {
-	server, connection := start(t)
+	server, _ := start(t)
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	server.SetNow(func() time.Time { return now })
+	connection := connect(t, server, github.Config{Token: githubtest.AdminToken, Now: func() time.Time { return now }})
 	target := func(place github.Place, change func(*github.Secrets)) *github.Secrets {
 		s := &github.Secrets{Connection: connection, Place: place, Document: "KEY"}
 		if change != nil {

@@ -41,6 +41,8 @@ type Config struct {
 	// Budget rate-limits the calls to the instance. Defaults to a budget for this
 	// connection alone.
 	Budget rota.Budget
+	// Now is Rota's clock. Defaults to time.Now.
+	Now func() time.Time
 }
 
 // Connection is one login at a GitLab instance. It's safe for concurrent use.
@@ -48,6 +50,7 @@ type Connection struct {
 	name   string
 	url    *url.URL
 	http   *http.Client
+	clock  *provider.Clock
 	budget rota.Budget
 	api    *api.Client
 }
@@ -66,6 +69,8 @@ func New(name string, cfg Config) (*Connection, error) {
 	if c.http, err = provider.NewHTTPClient(cfg.Certificates, requestTimeout, sent); err != nil {
 		return nil, fmt.Errorf("gitlab %s: %w", name, err)
 	}
+	c.clock = &provider.Clock{RoundTripper: c.http.Transport, Now: cfg.Now}
+	c.http.Transport = c.clock
 	if c.budget == nil {
 		c.budget = rota.NewLocalBudget()
 	}

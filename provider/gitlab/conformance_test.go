@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider/gitlab"
@@ -24,7 +25,19 @@ func start(t *testing.T) (*gitlabtest.Server, *gitlab.Connection) {
 
 func connect(t *testing.T, server *gitlabtest.Server, token string) *gitlab.Connection {
 	t.Helper()
-	c, err := gitlab.New("test", gitlab.Config{URL: server.URL, Token: token, Budget: unlimited{}})
+	return dial(t, gitlab.Config{URL: server.URL, Token: token})
+}
+
+// connectAt is the administrator's connection by another clock.
+func connectAt(t *testing.T, server *gitlabtest.Server, now func() time.Time) *gitlab.Connection {
+	t.Helper()
+	return dial(t, gitlab.Config{URL: server.URL, Token: gitlabtest.AdminToken, Now: now})
+}
+
+func dial(t *testing.T, cfg gitlab.Config) *gitlab.Connection {
+	t.Helper()
+	cfg.Budget = unlimited{}
+	c, err := gitlab.New("test", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

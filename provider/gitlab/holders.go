@@ -19,7 +19,7 @@ import (
 var unfinished = []api.BuildStateValue{api.Running, api.Pending, api.Preparing, api.WaitingForResource, api.Scheduled, "canceling", "waiting_for_callback"}
 
 const (
-	// skew is how far GitLab's clock may be from Rota's.
+	// skew is how wrong it may be how far GitLab's clock is from Rota's.
 	skew = 2 * time.Minute
 	// maxProjects is how many projects of a group are asked about.
 	maxProjects = 500
@@ -58,12 +58,15 @@ func (t *Variables) Holders(ctx context.Context, r rota.HoldersRequest) ([]rota.
 
 // pipelinesBefore are the project's unfinished pipelines that began before a time.
 func (c *Connection) pipelinesBefore(ctx context.Context, project string, since time.Time) ([]rota.Holder, error) {
-	before := since.Add(skew)
 	var holders []rota.Holder
 	for _, state := range unfinished {
+		var before *time.Time
+		if there, known := c.clock.There(since); known {
+			before = new(there.Add(skew))
+		}
 		list, err := pages(func(page int64) ([]*api.PipelineInfo, *api.Response, error) {
 			return c.api.Pipelines.ListProjectPipelines(project, &api.ListProjectPipelinesOptions{
-				ListOptions: api.ListOptions{Page: page, PerPage: perPage}, Status: &state, CreatedBefore: &before}, with(ctx))
+				ListOptions: api.ListOptions{Page: page, PerPage: perPage}, Status: &state, CreatedBefore: before}, with(ctx))
 		})
 		if e, ok := errors.AsType[*api.ErrorResponse](err); ok && e.StatusCode == http.StatusBadRequest && (state == "canceling" || state == "waiting_for_callback") {
 			continue // GitLab from before 2024 has no such state
@@ -71,9 +74,10 @@ func (c *Connection) pipelinesBefore(ctx context.Context, project string, since 
 		if err != nil {
 			return nil, c.fail("list running pipelines of project "+project, needPipeline, nil, err)
 		}
+		there, _ := c.clock.There(since)
 		for _, p := range list {
 			// GitLab before 17.11 doesn't know created_before and lists all.
-			if p.CreatedAt != nil && p.CreatedAt.After(before) {
+			if p.CreatedAt != nil && p.CreatedAt.After(there.Add(skew)) {
 				continue
 			}
 			began := ""

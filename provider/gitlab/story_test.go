@@ -22,8 +22,9 @@ import (
 func TestAKeyGoesFromIAMToGitLabAndTheOldOneGoesLast(t *testing.T) {
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	server, connection := start(t)
+	server, _ := start(t)
 	server.SetNow(clock)
+	connection := connectAt(t, server, clock)
 	server.SetJobs("shop/api", gitlabtest.Job{Name: "deploy", Environment: "production"})
 	keys := memory.NewAccessKeys(memory.AccessKeysOptions{Options: memory.Options{Now: clock}})
 	login := func(variables map[string]string) error {

@@ -315,12 +315,13 @@ func TestPipelinesHoldWhatTheyBeganWith(t *testing.T) {
 // testPipelinesHold is the same for a GitLab from before 2024, which refuses to list
 // pipelines in states that it doesn't know, and lists later ones too.
 func testPipelinesHold(t *testing.T, older bool) {
-	server, connection := start(t)
+	server, _ := start(t)
 	if older {
 		server.BeOlder()
 	}
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	server.SetNow(func() time.Time { return now })
+	connection := connectAt(t, server, func() time.Time { return now })
 	server.AddProject("shop/web", gitlabtest.Job{Name: "test"})
 	holders := func(v *gitlab.Variables, since time.Time) []rota.Holder {
 		t.Helper()
@@ -362,5 +363,21 @@ func testPipelinesHold(t *testing.T, older bool) {
 	server.Next("GET", "/pipelines", providertest.FailBefore)
 	if _, err := project.Holders(t.Context(), rota.HoldersRequest{Since: now}); err == nil {
 		t.Error("where GitLab fails, nobody holds it")
+	}
+}
+
+// GitLab's clock and Rota's may be far apart. A pipeline that began before a delivery
+// isn't taken for one that has the new value, nor a later one for one that hasn't.
+func TestClocksThatAreFarApart(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, -3 * time.Minute, 0, 3 * time.Minute, time.Hour} {
+		server, connection := start(t)
+		server.SetNow(func() time.Time { return time.Now().Add(ahead) })
+		server.Start("shop/api", "main")
+		p := &gitlab.Pipeline{Connection: connection, Project: "shop/api"}
+		for since, want := range map[time.Duration]int{0: 1, -3 * time.Minute: 0} {
+			if list, err := p.Holders(t.Context(), rota.HoldersRequest{Since: time.Now().Add(since)}); err != nil || len(list) != want {
+				t.Errorf("%s ahead, delivered %s ago: %+v (%v)", ahead, -since, list, err)
+			}
+		}
 	}
 }

@@ -87,7 +87,7 @@ func New() *Server {
 // API is the address of the API.
 func (s *Server) API() string { return s.URL + "/api/v3" }
 
-// SetNow sets the server's clock.
+// SetNow sets the server's clock, which the dates of its answers show too.
 func (s *Server) SetNow(now func() time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

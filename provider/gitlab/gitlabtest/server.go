@@ -62,15 +62,24 @@ func New() *Server {
 	s.routePipelines(mux)
 	s.routeTokens(mux)
 	s.routeDeployTokens(mux)
-	s.Server = httptest.NewServer(s.Wrap(mux))
+	s.Server = httptest.NewServer(s.dated(s.Wrap(mux)))
 	return s
 }
 
-// SetNow sets the server's clock.
+// SetNow sets the server's clock, which the dates of its answers show too.
 func (s *Server) SetNow(now func() time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = now
+}
+
+func (s *Server) dated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
+		s.mu.Unlock()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // BeOlder makes the server a GitLab from before 2024: it refuses pipeline states that

@@ -1,0 +1,51 @@
+package provider
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Clock is a client's transport that follows how far a system's clock is from Rota's,
+// by the dates of the system's answers. What the system says about when something
+// happened can then be compared with when Rota did something.
+type Clock struct {
+	http.RoundTripper
+	// Now is Rota's clock. Defaults to time.Now.
+	Now func() time.Time
+
+	ahead atomic.Pointer[time.Duration] // of the system's clock
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (c *Clock) RoundTrip(r *http.Request) (*http.Response, error) {
+	sent := c.now()
+	resp, err := c.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		// The answer was written between the two, and its date lacks the fraction.
+		low, high := at.Sub(c.now()), at.Add(time.Second).Sub(sent)
+		ahead := low + (high-low)/2
+		c.ahead.Store(&ahead)
+	}
+	return resp, nil
+}
+
+// There returns a time of Rota's as the system's clock showed it. known is false, and
+// the time the same, until the system has answered once.
+func (c *Clock) There(t time.Time) (there time.Time, known bool) {
+	ahead := c.ahead.Load()
+	if ahead == nil {
+		return t, false
+	}
+	return t.Add(*ahead), true
+}
+
+func (c *Clock) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
