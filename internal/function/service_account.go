@@ -150,7 +150,7 @@ func (inv *invocation) deliverToGitLab(ctx context.Context, s *rotation.Secret, 
 	if token == "" {
 		return nil, &configError{rota.WithRemedies(fmt.Errorf("secret %s, which GITLAB_TOKEN_SECRET names, has no field token", entry.Name), rota.Outside(`{"token": …}, with an access token of scope api`))}
 	}
-	connection, err := gitlab.New("gitlab", gitlab.Config{URL: own.url, Token: token})
+	connection, err := gitlab.New("gitlab", gitlab.Config{URL: own.url, Token: token, Now: inv.Now})
 	if err != nil {
 		return nil, &configError{err}
 	}
