@@ -70,6 +70,9 @@ type Traits struct {
 	// FromCurrent means that the issuer needs the credential in use: Create, Set,
 	// Delete, Deactivate and Reactivate are then given it.
 	FromCurrent bool `json:"from_current,omitempty"`
+	// Replaces means that creating a credential ends the one in use, which nothing can
+	// bring back. The issuer chooses the value, and Limit is 1.
+	Replaces bool `json:"replaces,omitempty"`
 	// Manual means that only a person can rotate the credential. Rota sends
 	// reminders.
 	Manual bool `json:"manual,omitempty"`
@@ -92,6 +95,10 @@ type CreateRequest struct {
 	// Current is the credential in use if the issuer's [Traits] ask for it and
 	// there's one.
 	Current Credential
+	// Replaces is the id of the credential that the new one takes the place of, if
+	// the issuer's [Traits] say so: the current one, or one whose value was lost with
+	// an answer. "" if there's none. Create must change no other.
+	Replaces string
 }
 
 // SetRequest names the credential to make valid.

@@ -20,15 +20,21 @@ func ruleFirst(v *view) (Decision, bool) {
 	case v.Force == rota.StepCreate && !full:
 		return v.create(v.now, "the first credential, "+v.askedFor())
 	case v.Force == rota.StepCreate:
-		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), append([]rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}, v.strangers()...), "all %d places are taken, and the store holds none of these: %s",
+		remedies := []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "for the one in use")}
+		if !v.Traits.Replaces { // else there's no making one from nothing
+			remedies = append(remedies, v.strangers()...)
+		}
+		return v.hold(HoldNoFreeSlot, rota.StepCreate, v.now, v.now.Add(holdRecheck), remedies, "all %d places are taken, and the store holds none of these: %s",
 			v.Traits.Limit, names(v.Issued))
 	case v.Lists && len(v.Issued) == 0, v.Traits.Lifetime > 0:
 		return v.create(v.now, "the first credential")
 	}
 	remedies := []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "to keep it")}
-	if full {
+	switch {
+	case v.Traits.Replaces: // the first one is made by hand
+	case full:
 		remedies = append(remedies, v.strangers()...)
-	} else {
+	default:
 		remedies = append(remedies, v.remedy(rota.RemedyRotate, "to issue the first"))
 	}
 	if broken, there := rota.Find(v.Contents.Versions, rota.LabelCurrent); there {
@@ -163,7 +169,10 @@ func (v *view) create(due time.Time, reason string) (Decision, bool) {
 		v.look(rota.StepCreate, due, at, "waiting until the issuer's list shows what the last call did")
 		return v.waits[len(v.waits)-1], true
 	}
-	if !v.Traits.Overlap() && v.hasCurrent {
+	switch {
+	case v.Traits.Replaces && v.hasCurrent:
+		reason += "; the old one stops working when the new one is made and can't be put back, so consumers can't log in until they pick it up"
+	case !v.Traits.Overlap() && v.hasCurrent:
 		reason += "; the old one stops working when the new one is set, so consumers can't log in until they pick it up; if the new one doesn't pass its test within " +
 			rota.FormatDuration(v.policy.TestWithin) + ", the old one is put back"
 	}

@@ -93,8 +93,13 @@ func (v *view) discard(vp VersionProgress) (Decision, bool) {
 }
 
 // ruleOrphans removes credentials from calls to Create whose response was lost.
-// Credentials that Rota didn't make are left alone.
+// Credentials that Rota didn't make are left alone. Where creating one ended the one
+// in use, the orphan is the only one left: the next takes its place, at once, because
+// consumers can't log in.
 func ruleOrphans(v *view) (Decision, bool) {
+	if v.Traits.Replaces && v.Driver != nil {
+		return Decision{}, false // the driver's own version takes its place
+	}
 	for _, c := range v.Issued {
 		intent, ours := v.orphanOf(c)
 		if !ours {
@@ -104,6 +109,9 @@ func ruleOrphans(v *view) (Decision, bool) {
 			v.look(rota.StepDelete, intent.At, settled, "waiting before "+c.ID+" is taken for an orphan")
 			return v.waits[len(v.waits)-1], true
 		}
+		if v.Traits.Replaces {
+			return Decision{Step: rota.StepCreate, Due: intent.At, Reason: "the response with the value of " + c.ID + " was lost, and creating it ended the one in use, so consumers can't log in until the next one is in its place"}, true
+		}
 		orphan := rota.Version{CredentialID: c.ID}
 		if c.Active && v.CanDeactivate {
 			return v.do(rota.StepDeactivate, orphan, intent.At, "%s is an orphan: Rota created it, but the response was lost", c.ID)
@@ -111,6 +119,29 @@ func ruleOrphans(v *view) (Decision, bool) {
 		return v.do(rota.StepDelete, orphan, intent.At, "%s is an orphan: Rota created it, but the response was lost", c.ID)
 	}
 	return Decision{}, false
+}
+
+// isLost reports whether the only credential is one whose value was lost with a
+// response.
+func (v *view) isLost() bool {
+	return v.Traits.Replaces && slices.ContainsFunc(v.Issued, func(c rota.Issued) bool {
+		_, ours := v.orphanOf(c)
+		return ours
+	})
+}
+
+// replaces returns the id of the credential that a new one takes the place of, ""
+// if that's none.
+func (v *view) replaces() string {
+	if !v.Traits.Replaces {
+		return ""
+	}
+	for _, c := range v.Issued {
+		if _, ours := v.orphanOf(c); ours {
+			return c.ID
+		}
+	}
+	return v.current.CredentialID
 }
 
 // orphanOf returns the intent whose call made a credential that isn't in the store.

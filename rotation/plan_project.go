@@ -167,6 +167,9 @@ func assume(st State, d Decision, now time.Time) State {
 	case rota.StepCreate:
 		id := nextPrefix + stamp(now)
 		st.Contents.Versions = append(st.Contents.Versions, rota.Version{ID: id, Labels: []rota.Label{rota.LabelPending}, CreatedAt: now, CredentialID: d.Credential})
+		if st.Traits.Replaces {
+			st.Issued = nil
+		}
 		issue(&st, d.Credential, now)
 	case rota.StepSet:
 		st.Progress.Rollback = nil // one that didn't work is over once the current one is back
@@ -240,7 +243,7 @@ func nextCredential(st State, n int) string {
 			return name
 		}
 	}
-	if !st.Traits.Overlap() && hasCurrent {
+	if !st.Traits.Overlap() && !st.Traits.Replaces && hasCurrent {
 		return current.CredentialID
 	}
 	return fmt.Sprintf("(new %d)", n)

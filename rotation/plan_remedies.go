@@ -165,6 +165,9 @@ func (v *view) unknownUse(u rota.Use) []rota.Remedy {
 // credential's place, because consumers might still depend on it.
 func (v *view) currentDead() []rota.Remedy {
 	var out []rota.Remedy
+	if v.Traits.Replaces { // the next one would have to be made from it
+		return []rota.Remedy{v.remedy(rota.RemedyAdoptGiven, "with the one in use, or with a new one made by hand")}
+	}
 	if c, locked := v.locked(); locked {
 		out = append(out, unlock(c))
 		if !v.Traits.Overlap() {

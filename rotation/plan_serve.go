@@ -21,7 +21,7 @@ func ruleServe(v *view) (Decision, bool) {
 	if v.Force == rota.StepDelete && f != nil && f.Refused && v.hasPrevious && v.off() {
 		return Decision{}, false // a person makes room for its replacement
 	}
-	if v.mustRenew() {
+	if v.mustRenew() || v.isLost() {
 		return Decision{}, false
 	}
 	vp := v.Progress.Versions[v.current.ID]

@@ -48,10 +48,14 @@ func Preflight(ctx context.Context, s *Secret) []rota.Finding {
 		out = append(out, rota.Finding{Check: "policy", Detail: err.Error(), Remedies: rota.RemediesOf(err)})
 	}
 	if traits := s.Issuer.Traits(); !traits.Overlap() && !traits.Manual {
+		from, instead := rota.StepSet, "alternate between two users, so that the other one stays valid"
+		if traits.Replaces {
+			from, instead = rota.StepCreate, "use a kind of credential of which there may be two, so that the other one stays valid"
+		}
 		out = append(out, rota.Finding{
 			OK: false, Warning: true, Check: "overlap",
-			Detail:   fmt.Sprintf("a %s has no overlap: from set until consumers have taken up the new one, new logins with the old one fail", traits.Kind),
-			Remedies: rota.Outside("alternate between two users, so that the other one stays valid"),
+			Detail:   fmt.Sprintf("a %s has no overlap: from %s until consumers have taken up the new one, new logins with the old one fail", traits.Kind, from),
+			Remedies: rota.Outside(instead),
 		})
 	}
 	for i := range out {

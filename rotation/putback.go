@@ -17,7 +17,8 @@ import (
 // could be put back.
 func (t *turn) killsCurrent() bool {
 	_, ok := t.seen.credential(rota.LabelCurrent)
-	return ok && !t.s.Issuer.Traits().Overlap()
+	traits := t.s.Issuer.Traits()
+	return ok && !traits.Overlap() && !traits.Replaces
 }
 
 // testBy is when the test of a version has to be over; zero for never.
@@ -206,6 +207,8 @@ func (t *turn) givesUp(version string, f *Failure) bool {
 	traits := t.s.Issuer.Traits()
 	set := !traits.IssuerChooses && !traits.Overlap() && !t.ledger.version(version).SetBegunAt.IsZero()
 	switch {
+	case traits.Replaces:
+		return false
 	case !set:
 		return f.rejects(traits)
 	case !t.killsCurrent():

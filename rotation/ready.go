@@ -127,7 +127,7 @@ func (t *turn) unready(ctx context.Context, role, name string, part any) ([]Unre
 // to be in order: among other things, a wrong one has to be refused, or the right
 // one would prove nothing.
 func (t *turn) unreadyLogin(ctx context.Context) (unready []Unready, tried bool, err error) {
-	if t.s.Issuer.Traits().Overlap() {
+	if t.s.Issuer.Traits().Overlap() || t.view().isLost() { // nobody can log in with that
 		return nil, true, nil
 	}
 	for _, v := range t.mayBeInForce() {

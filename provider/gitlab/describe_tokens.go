@@ -27,6 +27,7 @@ func issuers() []provider.Issuer {
 			},
 			Connection: kindGitLab, New: func() provider.IssuerConfig { return new(deployTokenConfig) },
 		},
+		kind("gitlab_rotated_token", "An access token at GitLab that the next one replaces at once, without overlap, where no second one may be made", `{user: "42", name: deployer}`, func() provider.IssuerConfig { return new(rotatedTokenConfig) }),
 	}
 }
 
@@ -46,12 +47,17 @@ func (c accessToken) validate(v *provider.Validation) {
 	if len(c.Scopes) == 0 {
 		v.Problem(v.At, "", "scopes: [read_api]", "no scopes")
 	}
-	if length := c.ExpiresAfter; length.IsSet() && (length.Length < 2*rota.Day || length.Length > 400*rota.Day) {
+	checkLength(v, c.ExpiresAfter)
+}
+
+// checkLength reports how long no token can be valid.
+func checkLength(v *provider.Validation, length provider.Duration) {
+	if length.IsSet() && (length.Length < 2*rota.Day || length.Length > 400*rota.Day) {
 		v.Problem(length.At, "expires_after", "364d", "not between two days and what GitLab allows, which is a year")
 	}
 }
 
-func (c accessToken) tokens(b *provider.Build, kind TokenKind, owner provider.Text, role string) (rota.Issuer, error) {
+func (c accessToken) tokens(b *provider.Build, kind TokenKind, owner provider.Text, role string) (*Tokens, error) {
 	t := &Tokens{Connection: provider.Open[*Connection](b, b.Connection), Kind: kind, Owner: b.Text(owner), TokenName: c.Name.Text, Role: role, ExpiresAfter: c.ExpiresAfter.Length}
 	for _, s := range c.Scopes {
 		t.Scopes = append(t.Scopes, s.Text)
@@ -61,6 +67,14 @@ func (c accessToken) tokens(b *provider.Build, kind TokenKind, owner provider.Te
 	}
 	if kind == PersonalToken && t.user() <= 0 {
 		return nil, t.Connection.refuse("make "+t.what(), "give the user's number", errNoUser)
+	}
+	return t, nil
+}
+
+// issuerOf is no issuer at all if there's an error.
+func issuerOf(t *Tokens, err error) (rota.Issuer, error) {
+	if err != nil {
+		return nil, err
 	}
 	return t, nil
 }
@@ -104,7 +118,7 @@ func (c *projectTokenConfig) Claims(k *provider.Known) []provider.Claim {
 
 // Issuer implements [provider.IssuerConfig].
 func (c *projectTokenConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
-	return c.tokens(b, ProjectToken, c.Project, c.Role.Text)
+	return issuerOf(c.tokens(b, ProjectToken, c.Project, c.Role.Text))
 }
 
 // groupTokenConfig is an issuer's part of rota.yaml.
@@ -134,7 +148,7 @@ func (c *groupTokenConfig) Claims(k *provider.Known) []provider.Claim {
 
 // Issuer implements [provider.IssuerConfig].
 func (c *groupTokenConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
-	return c.tokens(b, GroupToken, c.Group, c.Role.Text)
+	return issuerOf(c.tokens(b, GroupToken, c.Group, c.Role.Text))
 }
 
 // personalTokenConfig is an issuer's part of rota.yaml.
@@ -146,12 +160,17 @@ type personalTokenConfig struct {
 
 // Validate implements [provider.Validator].
 func (c *personalTokenConfig) Validate(v *provider.Validation) {
-	if text, plain := c.User.Literal(); plain && c.User.IsSet() {
+	checkUser(v, c.User)
+	c.validate(v)
+}
+
+// checkUser reports a user who isn't given by number.
+func checkUser(v *provider.Validation, user provider.Text) {
+	if text, plain := user.Literal(); plain && user.IsSet() {
 		if n, err := strconv.ParseInt(text, 10, 64); err != nil || n <= 0 {
-			v.Problem(c.User.At, "user", `"42", as GitLab shows it on the user's page`, "not a user's number")
+			v.Problem(user.At, "user", `"42", as GitLab shows it on the user's page`, "not a user's number")
 		}
 	}
-	c.validate(v)
 }
 
 // Traits implements [provider.IssuerConfig].
@@ -167,7 +186,7 @@ func (c *personalTokenConfig) Claims(k *provider.Known) []provider.Claim {
 
 // Issuer implements [provider.IssuerConfig].
 func (c *personalTokenConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
-	return c.tokens(b, PersonalToken, c.User, "")
+	return issuerOf(c.tokens(b, PersonalToken, c.User, ""))
 }
 
 // triggerTokenConfig is an issuer's part of rota.yaml.

@@ -22,6 +22,7 @@ const (
 	needProject  need = "give the connection's token the scope api and the role Maintainer in the project"
 	needGroup    need = "give the connection's token the scope api and the role Owner of the group"
 	needAdmin    need = "make the connection's token an administrator's, with the scope api"
+	needUser     need = "make the connection's token another one of that user, or an administrator's, with the scope api"
 	needPipeline need = "give the connection's token the scope api and a role that may run pipelines for this ref"
 )
 
@@ -77,7 +78,7 @@ func (c *Connection) answered(e *rota.Error, status int, message string, n need,
 	case status == http.StatusUnauthorized:
 		e.Err = fmt.Errorf("%w: %w", errToken, e.Err)
 		e.Remedies = rota.Outside("give connection " + c.name + " a valid access token: this one is wrong, expired or revoked")
-		if n == needAdmin { // what GitLab answers others, too
+		if n == needAdmin || n == needUser { // what GitLab answers others, too
 			e.Remedies = append(e.Remedies, rota.Outside(string(n))...)
 		}
 	case status == http.StatusForbidden:

@@ -46,6 +46,12 @@ type Tokens struct {
 	// Role is that of a project or group access token: "guest", "reporter",
 	// "developer", "maintainer" or "owner".
 	Role string
+	// Rotated means that there's one token at a time, which GitLab's rotate endpoint
+	// replaces: the previous one is revoked at once. Scopes and Role are then those of
+	// the token that a person made. The connection's own token must be another one of
+	// the same user, or of somebody who manages the project's, the group's or every
+	// user's: it isn't revoked, so an answer that's lost locks nobody out for good.
+	Rotated bool
 	// ExpiresAfter is how long a token is valid. GitLab counts in days, and a token
 	// ends at the beginning of its last one. Defaults to [DefaultExpiry].
 	ExpiresAfter time.Duration
@@ -66,8 +72,21 @@ func (k TokenKind) traits() rota.Traits {
 	return rota.Traits{Kind: "GitLab " + string(k), IssuerChooses: true, TestSuccesses: 2, ConsistencyDelay: 10 * time.Second}
 }
 
+// rotatedTraits are those of a token that's replaced by the next one.
+func (k TokenKind) rotatedTraits() rota.Traits {
+	traits := k.traits()
+	traits.Kind = "rotated " + traits.Kind
+	traits.Limit, traits.Replaces = 1, true
+	return traits
+}
+
 // Traits implements [rota.Issuer].
-func (t *Tokens) Traits() rota.Traits { return t.Kind.traits() }
+func (t *Tokens) Traits() rota.Traits {
+	if t.Rotated {
+		return t.Kind.rotatedTraits()
+	}
+	return t.Kind.traits()
+}
 
 // CredentialID implements [rota.Issuer]: the token's number.
 func (t *Tokens) CredentialID(c rota.Credential) string { return c.Field(FieldTokenID) }
@@ -88,7 +107,7 @@ type token struct {
 
 // Create implements [rota.Issuer]. It's never repeated here: whatever the answer
 // was, the list shows what came of it.
-func (t *Tokens) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
+func (t *Tokens) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
 	now := time.Now
 	if t.Now != nil {
 		now = t.Now
@@ -97,7 +116,14 @@ func (t *Tokens) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credent
 	if length == 0 {
 		length = DefaultExpiry
 	}
-	made, err := t.create(ctx, api.ISOTime(now().UTC().Add(length).Truncate(rota.Day)))
+	expires := api.ISOTime(now().UTC().Add(length).Truncate(rota.Day))
+	var made token
+	var err error
+	if t.Rotated {
+		made, err = t.rotate(ctx, r.Replaces, expires)
+	} else {
+		made, err = t.create(ctx, expires)
+	}
 	if err != nil {
 		return rota.Credential{}, err
 	}
@@ -221,8 +247,12 @@ func (t *Tokens) LastUsed(ctx context.Context, credentialID string) (rota.Use, e
 // Preflight implements [rota.Preflighter].
 func (t *Tokens) Preflight(ctx context.Context) []rota.Finding {
 	findings := t.Connection.preflightToken(ctx)
-	_, err := t.list(ctx)
-	return append(findings, provider.Found("list each "+t.what(), "", err))
+	list, err := t.list(ctx)
+	findings = append(findings, provider.Found("list each "+t.what(), "", err))
+	if t.Rotated && err == nil {
+		findings = append(findings, t.preflightRotated(ctx, list))
+	}
+	return findings
 }
 
 func (t *Tokens) needs() need {
@@ -230,6 +260,9 @@ func (t *Tokens) needs() need {
 	case GroupToken:
 		return needGroup
 	case PersonalToken:
+		if t.Rotated {
+			return needUser
+		}
 		return needAdmin
 	}
 	return needProject

@@ -34,6 +34,9 @@ type IssuerFixture struct {
 	// Use makes a consumer use the credential so that LastUsed will show it
 	// soon, and keeps it in use until the test ends; nil if it can't.
 	Use func(t *testing.T, c rota.Credential)
+	// First makes a credential outside Rota, for an issuer that only replaces one
+	// ([rota.Traits].Replaces).
+	First func() rota.Credential
 	// Expire waits until the credentials made so far have expired on their own;
 	// nil if they never do, or if time can't be advanced.
 	Expire func(t *testing.T)
@@ -144,8 +147,17 @@ func (i *issuer) inUse(c rota.Credential, retired string) rota.Credential {
 	return i.Current
 }
 
+// createRequest is for a credential that replaces the last one, if the traits say so.
 func (i *issuer) createRequest() rota.CreateRequest {
-	return rota.CreateRequest{Taken: i.taken(), Current: i.inUse(rota.Credential{}, "")}
+	r := rota.CreateRequest{Taken: i.taken(), Current: i.inUse(rota.Credential{}, "")}
+	switch n := len(i.made); {
+	case !i.Issuer.Traits().Replaces:
+	case n > 0:
+		r.Replaces = i.Issuer.CredentialID(i.made[n-1])
+	default:
+		r.Replaces = i.Issuer.CredentialID(i.First())
+	}
+	return r
 }
 
 func (i *issuer) setRequest(c rota.Credential) rota.SetRequest {

@@ -16,6 +16,9 @@ func testTraits(t T, i *issuer) {
 	if traits.Limit < 0 || traits.TestSuccesses < 0 || traits.ConsistencyDelay < 0 || traits.Lifetime < 0 {
 		t.Errorf("a trait is negative: %+v", traits)
 	}
+	if traits.Replaces && (!traits.IssuerChooses || traits.Limit != 1) {
+		t.Errorf("what replaces the one in use is chosen by the issuer, and there's only one: %+v", traits)
+	}
 	i.valid(t)
 	if diff := cmp.Diff(traits, i.Issuer.Traits()); diff != "" {
 		t.Errorf("traits changed:\n%s", diff)

@@ -40,6 +40,7 @@ type Server struct {
 	writes    int
 	job       func(map[string]string) error
 
+	reuses     int
 	noRegistry bool
 	older      bool
 }
@@ -125,6 +126,7 @@ func (s *Server) handle(mux *http.ServeMux, pattern string, f func(*call)) {
 			_ = json.NewDecoder(r.Body).Decode(&c.body) // without a body there's nothing in it
 		}
 		if c.who = s.bearer(r.Header.Get("Private-Token")); c.who == nil {
+			s.detectReuse(r)
 			c.fail(http.StatusUnauthorized, "401 Unauthorized")
 			return
 		}

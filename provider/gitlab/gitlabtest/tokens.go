@@ -21,6 +21,7 @@ type Token struct {
 	Expires time.Time // midnight UTC of the day; zero for never
 	Used    time.Time
 	Revoked bool
+	family  int64 // the number of the first one that it was rotated from
 }
 
 // Trigger is a pipeline trigger token.
@@ -44,6 +45,7 @@ func (s *Server) AddToken(t Token) string {
 	if t.UserID == 0 {
 		t.UserID = s.number()
 	}
+	t.family = t.ID
 	s.tokens = append(s.tokens, &t)
 	return t.Value
 }
@@ -84,6 +86,9 @@ func (s *Server) tokenJSON(t *Token) map[string]any {
 }
 
 func (s *Server) routeTokens(mux *http.ServeMux) {
+	for _, prefix := range []string{"/personal_access_tokens", "/projects/{id}/access_tokens", "/groups/{id}/access_tokens"} {
+		s.handle(mux, "POST /api/v4"+prefix+"/{token}/rotate", s.rotateToken)
+	}
 	s.handle(mux, "GET /api/v4/personal_access_tokens/self", func(c *call) { c.answer(http.StatusOK, s.tokenJSON(c.who)) })
 	s.routeAccessTokens(mux)
 }

@@ -79,14 +79,19 @@ func (s *Server) routeAccessTokens(mux *http.ServeMux) {
 		}
 	}
 	s.handle(mux, "GET /api/v4/personal_access_tokens", func(c *call) {
-		if s.isAdmin(c) {
-			s.listTokens(c, "user "+c.URL.Query().Get("user_id"))
+		if user := c.URL.Query().Get("user_id"); user == strconv.FormatInt(c.who.UserID, 10) || s.isAdmin(c) {
+			s.listTokens(c, "user "+user)
 		}
 	})
 	for _, method := range []string{"GET", "DELETE"} {
 		s.handle(mux, method+" /api/v4/personal_access_tokens/{token}", func(c *call) {
-			if s.isAdmin(c) {
+			switch {
+			case s.isOwn(c), c.who.Admin:
 				s.oneToken(c, "")
+			case c.Method == http.MethodGet: // whether there's such a token is nobody else's business
+				c.fail(http.StatusUnauthorized, "401 Unauthorized")
+			default:
+				s.isAdmin(c)
 			}
 		})
 	}
@@ -115,7 +120,7 @@ func (s *Server) createToken(c *call, at string) {
 		c.fail(http.StatusBadRequest, map[string][]string{"expires_at": {"must be before 1 year from now"}})
 		return
 	}
-	t.Expires = day
+	t.Expires, t.family = day, t.ID
 	s.tokens = append(s.tokens, t)
 	shown := s.tokenJSON(t)
 	shown["token"] = t.Value
