@@ -144,7 +144,11 @@ func (s *scene) instant() error {
 		}
 	}
 	if !served.IsZero() && !works["AWSCURRENT"] && !works["AWSPENDING"] && !works["AWSPREVIOUS"] {
-		return errors.New("none of the store's versions logs in")
+		// Where creating one ends the one in use, that's so until the value is stored. One
+		// has to be left that the next can be made from.
+		if exist, err := s.exists(); err != nil || !s.traits.Replaces || !gap || len(exist) != 1 {
+			return errors.Join(errors.New("none of the store's versions logs in"), err)
+		}
 	}
 	if s.traits.Limit > 1 {
 		exist, err := s.exists()

@@ -145,13 +145,14 @@ var begins = map[string][]string{
 	"PutSecretValue":           {"create", "promote", "adopt"},
 	"UpdateSecretVersionStage": {"promote", "deliver", "reload", "deactivate", "delete", "rollback", "adopt"},
 
+	"create":     {"create"},
 	"set":        {"set", "rollback"},
 	"setSecret":  {"set", "rollback", "delete"},
 	"deactivate": {"deactivate"},
 	"reactivate": {"rollback"},
 	"delete":     {"delete"},
-	"put":        {"create", "promote"},
-	"move":       {"promote", "deliver", "reload", "deactivate", "delete", "rollback"},
+	"put":        {"create", "promote", "adopt"},
+	"move":       {"promote", "deliver", "reload", "deactivate", "delete", "rollback", "adopt"},
 	"deliver":    {"deliver"},
 	"reload":     {"reload"},
 }
