@@ -126,6 +126,7 @@ func claim(k *provider.Known, kind, connection string, id provider.Text, parts .
 const example = `connections:
   prod-aws: {aws: {region: eu-central-1}}
   gitlab: {gitlab: {url: https://gitlab.example.com, token: "${file:/run/secrets/gitlab}"}}
+  ann: {gitlab: {url: https://gitlab.example.com, token: "${file:/run/secrets/gitlab-ann}"}}
 secrets:
   - name: prod/shop-s3
     issuer: {connection: prod-aws, iam_access_key: {user: shop}}
@@ -141,8 +142,11 @@ secrets:
       - {name: docs, gitlab_job: {connection: gitlab, project: shop/docs, ref: main, job: publish}}
     policy: {rotate_every: 90d, deactivate_previous_after: 7d, delete_previous_after: 14d}
   - name: prod/shop-registry
-    issuer: {connection: gitlab, gitlab_project_token: {project: shop/api, name: registry, scopes: [read_registry], role: developer, expires_after: 90d}}
+    issuer: {connection: gitlab, gitlab_deploy_token: {project: shop/api, name: registry, scopes: [read_registry], expires_after: 90d}}
     policy: {rotate_every: 30d, deactivate_previous_after: 7d, delete_previous_after: 7d}
+  - name: prod/shop-reporter
+    issuer: {connection: gitlab, gitlab_project_token: {project: shop/api, name: reporter, scopes: [read_api], role: developer}}
+    policy: {rotate_every: 90d, deactivate_previous_after: 7d, delete_previous_after: 7d}
   - name: prod/shop-mirror
     issuer: {connection: gitlab, gitlab_group_token: {group: shop, name: mirror, scopes: [read_repository], role: reporter}}
     policy: {rotate_every: 90d, deactivate_previous_after: 7d, delete_previous_after: 7d}
@@ -152,4 +156,9 @@ secrets:
   - name: prod/shop-nightly
     issuer: {connection: gitlab, gitlab_trigger_token: {project: shop/api, name: nightly}}
     policy: {rotate_every: 90d, deactivate_previous_after: 7d, delete_previous_after: 7d}
+  - name: prod/ann-cli
+    issuer: {connection: ann, gitlab_rotated_token: {user: "7", name: cli, expires_after: 90d}}
+    targets:
+      - {name: ci, gitlab_variables: {connection: gitlab, project: shop/api, variables: {ANN_TOKEN: token}}}
+    policy: {rotate_every: 30d}
 `

@@ -19,7 +19,7 @@ import (
 // the token whose value nobody knows, and that one is rotated in turn.
 
 // byHand is how the first token of a family comes into being.
-const byHand = "make a token of this name at GitLab by hand, with the scopes and the expiry that it needs, and give it to Rota: rota adopt"
+const byHand = "make a token of this name at GitLab by hand, with the scopes and the expiry that it needs, and give it to Rota: rota adopt NAME --from -"
 
 // rotate replaces the token with that number.
 func (t *Tokens) rotate(ctx context.Context, replaces string, expires api.ISOTime) (token, error) {
