@@ -31,7 +31,7 @@ func TestGitLabRotatedTokensThroughEveryFault(t *testing.T) {
 }
 
 // firstToken is what a person made and hands in.
-const firstToken = "glpat-first-0000000000000" //nolint:gosec // of no real GitLab
+const firstToken = "glpat-first-0000000000000"
 
 // lifeOfRotated is the life of a credential that the next one replaces as it's made.
 var lifeOfRotated = []step{

@@ -147,7 +147,7 @@ func TestADeployTokenProvesItself(t *testing.T) {
 // nothing about the token.
 func TestWhatIsNoRegistryLoginIsNoRefusal(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
-		"a login page": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>log in</html>")) },
+		"a login page":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>log in</html>")) },
 		"a proxy's 401": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "who are you?", http.StatusUnauthorized) },
 		"a ban":         func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "Forbidden", http.StatusForbidden) },
 		"a redirect": func(w http.ResponseWriter, r *http.Request) {
