@@ -108,13 +108,26 @@ func (c *Connection) answered(e *rota.Error, resp *http.Response, message string
 		said.Is = rota.ErrNotFound
 		// GitHub says so too of what the login may not see.
 		e.Remedies = rota.Outside("correct the name, or let the login see it: " + c.permit(resp, a))
+	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
+		e.Remedies = rota.Outside(provider.RemedyFor(message, c.name, refusals, "correct in rota.yaml what GitHub refuses"))
 	case status == http.StatusConflict:
 		said.Is = rota.ErrConflict
+		e.Remedies = rota.Outside("see what else changes it at the same time, such as Terraform or another Rota")
 	case status == http.StatusTooManyRequests:
 		c.limited(e, resp, "too many calls at a time", rota.RetryAfter(resp.Header.Get("Retry-After"), c.now()))
 	case status >= 300 && status < 400:
 		e.Remedies = rota.Outside("write the url, the owner and the repository as they are now: GitHub redirects to another")
 	}
+}
+
+// refusals are the causes that GitHub names when it doesn't take a secret, a variable
+// or a key. What else is refused has remedies where it's asked for.
+var refusals = []provider.Cause{
+	{Words: []string{"too large", "too long", "48 kb", "size"}, Text: "shorten the value to 48 KB, or keep it elsewhere and deliver a reference to it"},
+	{Words: []string{"maximum", "exceed", "limit"}, Text: "delete secrets or variables that nobody needs: the place is full"},
+	{Words: []string{"visibility", "selected", "items"}, Text: "correct visibility and the repositories that may read it"},
+	{Words: []string{"key_id", "public key"}, Text: "check that nothing between Rota and GitHub answers in its place, such as a cache: the place's public key is out of date"},
+	{Words: []string{"name"}, Text: "correct the name: letters, digits and _ only, no digit in front, not GITHUB_…"},
 }
 
 // relogin is what to do about a login that GitHub doesn't take.

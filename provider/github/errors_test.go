@@ -187,3 +187,28 @@ func TestARefusalThatRepeatsTheRequestShowsNoValue(t *testing.T) {
 		}
 	}
 }
+
+// GitHub answers 422 to many things. Its own words say which, and each has a remedy.
+func TestEachRefusalHasItsRemedy(t *testing.T) {
+	for said, hint := range map[string]string{
+		"Secret value is too large":                                        "48 KB",
+		"Maximum number of secrets (100) reached":                          "the place is full",
+		"Secret names can only contain alphanumeric characters":            "correct the name",
+		"Invalid request.\n\n\"visibility\" wasn't supplied.":              "correct visibility",
+		"Bad request - check that key_id is that of the public key":        "the place's public key is out of date",
+		"something that nobody has seen yet, and that isn't in the manual": "correct in rota.yaml what GitHub refuses",
+	} {
+		for _, status := range []int{http.StatusBadRequest, http.StatusUnprocessableEntity} {
+			server, connection := start(t)
+			server.Answer("PUT", "/secrets/", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				_ = json.NewEncoder(w).Encode(map[string]string{"message": said})
+			})
+			err := deliver(t.Context(), secrets(t, connection, shopAPI), key(1))
+			if got := rota.Hint(rota.RemediesOf(err)); err == nil || rota.ClassOf(err) != rota.ClassStop || !strings.Contains(got, hint) {
+				t.Errorf("%d %s: %v (%s)", status, said, err, got)
+			}
+		}
+	}
+}

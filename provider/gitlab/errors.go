@@ -89,6 +89,7 @@ func (c *Connection) answered(e *rota.Error, status int, message string, n need,
 		e.Remedies = rota.Outside("correct the name, or let the connection's token see it")
 	case status == http.StatusConflict:
 		e.Err = &provider.Answer{Status: status, Message: message, Is: rota.ErrConflict}
+		e.Remedies = rota.Outside("see what else changes it at the same time, such as Terraform or another Rota")
 	case status == http.StatusTooManyRequests:
 		if resp != nil {
 			e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
