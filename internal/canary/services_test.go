@@ -82,6 +82,9 @@ secrets:
     targets: [{name: settings, http_request: {connection: api, path: /settings/bot, body: '{"token": "{token}"}'}}]
   - name: nightly
     issuer: {connection: lab, gitlab_trigger_token: {project: shop/api, name: nightly}}
+  - name: puller
+    issuer: {connection: lab, gitlab_deploy_token: {project: shop/api, name: puller, scopes: [read_registry, read_repository]}}
+    targets: [{name: settings, http_request: {connection: api, path: /settings/puller, body: '{"user": "{username}", "token": "{token}"}'}}]
   - name: key
     issuer:
       connection: api
@@ -150,7 +153,7 @@ func (l *line) fail(what string) {
 func playServices(t *testing.T, l *ledger) {
 	db := testenv.MariaDB(t, testenv.MariaDBOptions{})
 	cache := testenv.Redis(t, testenv.RedisOptions{})
-	w := newWorld(t, l, "orders", "pair", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "key")
+	w := newWorld(t, l, "orders", "pair", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "puller", "key")
 	known := func(what, value string) string {
 		w.secret(what, value)
 		return value
@@ -206,7 +209,7 @@ func playServices(t *testing.T, l *ledger) {
 			ferret.Addr, shards.Addr, strings.Replace(ferret.Addr, "127.0.0.1", "localhost", 1)), 0o600)
 	}
 	configure("SELECT 1", false)
-	all := []string{"rotate", "orders", "pair", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "key"}
+	all := []string{"rotate", "orders", "pair", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "puller", "key"}
 
 	// Every kind of failure, and then the same with the cause gone.
 	w.step("013", "check")
@@ -226,6 +229,7 @@ func playServices(t *testing.T, l *ledger) {
 	}{
 		{git, "/variables", []string{"orders", "pair", "key"}}, {git, "/pipeline", []string{"orders", "nightly"}}, {git, "/access_tokens", []string{"bot"}},
 		{git, "/self", []string{"bot"}}, {git, "/triggers", []string{"nightly"}},
+		{git, "/deploy_tokens", []string{"puller"}}, {git, "/jwt/auth", []string{"puller"}}, {git, "/info/refs", []string{"puller"}},
 		{api, "/settings/", []string{"orders", "bot"}}, {api, "/deploys", []string{"orders"}}, {api, "POST /keys", []string{"key"}},
 		{api, "GET /keys", []string{"key"}}, {api, "/me", []string{"key"}}, {api, "DELETE ", []string{"key"}},
 		{mq, "PUT /api/users", []string{"queue", "queues"}}, {mq, "GET /api/users", []string{"queue", "queues"}}, {mq, "/permissions", []string{"queues"}}, {mq, "/connections", []string{"queues"}},
