@@ -67,6 +67,10 @@ type Traits struct {
 	// that, so the issuer's Delete is a no-op. 0 means that credentials last
 	// until they're deleted.
 	Lifetime time.Duration `json:"lifetime,omitzero"`
+	// ListsByValue means that the issuer stores a salted hash of a credential and no
+	// name for it, so that List can only tell which credential it lists if
+	// CredentialID was called with it before, in the same process.
+	ListsByValue bool `json:"lists_by_value,omitempty"`
 	// FromCurrent means that the issuer needs the credential in use: Create, Set,
 	// Delete, Deactivate and Reactivate are then given it.
 	FromCurrent bool `json:"from_current,omitempty"`

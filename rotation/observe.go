@@ -109,14 +109,16 @@ func (t *turn) observe(ctx context.Context) error {
 }
 
 // identify fills in the issuer's names of the versions' credentials: from
-// memory, as a version never changes, or by reading the value.
+// memory, as a version never changes, or by reading the value, which an issuer
+// that lists by value has to see in each process.
 func (t *turn) identify(ctx context.Context, versions []rota.Version) error {
-	life := t.s.Issuer.Traits().Lifetime
+	traits := t.s.Issuer.Traits()
+	life := traits.Lifetime
 	for i := range versions {
 		v := &versions[i]
 		known := t.ledger.version(v.ID)
 		v.CredentialID, v.ExpiresAt = known.CredentialID, known.ExpiresAt
-		if v.CredentialID != "" && (life == 0 || !v.ExpiresAt.IsZero() || v.CredentialID == rota.NoCredential) {
+		if v.CredentialID != "" && !traits.ListsByValue && (life == 0 || !v.ExpiresAt.IsZero() || v.CredentialID == rota.NoCredential) {
 			continue
 		}
 		c, err := t.outside.get(ctx, v.ID)

@@ -66,13 +66,18 @@ type state struct {
 	Access  uint64            `json:"access"`
 
 	defaultDays int64
+
+	// MySQL's alone, which has them in columns of mysql.user.
+	isMySQL  bool
+	second   string // what the plugin stores for a second password, "" for none
+	attempts int    // failed logins in a row that lock the account; 0 for any number
 }
 
 // gone reports whether the account has no credential that could ever log in again:
 // it has no password, or Delete has replaced that by one that nobody knows.
 func (s state) gone() bool {
 	form := storedForms[s.Plugin]
-	return form != nil && !form.MatchString(s.Stored) || s.Locked && s.expired()
+	return form != nil && !form.MatchString(s.Stored) || isNobodys(s.Stored) || s.Locked && s.expired()
 }
 
 // expired reports whether the password was made to expire.
@@ -85,10 +90,24 @@ func (s state) unsettable() string {
 		return "it's a role, which nobody logs in as"
 	case len(s.Or) > 0:
 		return "it has several ways to log in, and setting a password would drop the others"
-	case storedForms[s.Plugin] == nil:
+	case storedForms[s.Plugin] == nil, s.isMySQL != (s.Plugin == pluginSHA2) && s.Plugin != pluginNative:
 		return "its plugin " + s.Plugin + " has no password that Rota could set"
 	}
 	return ""
+}
+
+// settable says how the account gets a password that Rota can set.
+func (s state) settable() string {
+	if s.isMySQL {
+		return "ALTER USER " + s.account.String() + " IDENTIFIED WITH " + pluginSHA2 + " BY RANDOM PASSWORD"
+	}
+	return "ALTER USER " + s.account.String() + " IDENTIFIED VIA ed25519 or mysql_native_password alone"
+}
+
+// as is the clause that gives a MySQL account what a plugin stores for a password.
+// Salts may have any character, so it's sent as bytes.
+func (s state) as(stored string) string {
+	return fmt.Sprintf("IDENTIFIED WITH %s AS 0x%X", s.Plugin, stored)
 }
 
 // ends is when the password expires by itself, zero for never.
@@ -103,8 +122,22 @@ func (s state) ends() time.Time {
 	return time.Unix(*s.Changed, 0).UTC().AddDate(0, 0, int(days))
 }
 
-// errOtherServer is a server that isn't MariaDB, or one before 10.4.
-var errOtherServer = errors.New("the server isn't MariaDB 10.4 or later")
+// errOtherServer is a server whose accounts are kept in another way.
+var errOtherServer = errors.New("the server is neither MariaDB 10.4 or later nor MySQL 8.0.14 or later")
+
+// product returns the server's name and version, and whether it's MySQL rather than
+// MariaDB.
+func product(ctx context.Context, conn *sql.Conn) (shown string, isMySQL bool, err error) {
+	found, err := rows(ctx, conn, "SELECT VERSION() AS version")
+	if err != nil {
+		return "", false, err
+	}
+	version := found[0]["version"]
+	if strings.Contains(strings.ToLower(version), "mariadb") {
+		return "MariaDB " + version, false, nil
+	}
+	return "MySQL " + version, true, nil
+}
 
 // readStates reads accounts by their users' names: those named, and others of the
 // same names at other hosts.
@@ -113,7 +146,15 @@ func readStates(ctx context.Context, conn *sql.Conn, accounts []account) ([]stat
 	for i, a := range accounts {
 		names[i] = literal(a.user)
 	}
-	found, err := rows(ctx, conn, "SELECT User, Host, Priv, @@default_password_lifetime AS days FROM mysql.global_priv WHERE User IN ("+strings.Join(names, ", ")+") ORDER BY User, Host")
+	in := "(" + strings.Join(names, ", ") + ")"
+	_, isMySQL, err := product(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	if isMySQL {
+		return readMySQL(ctx, conn, in)
+	}
+	found, err := rows(ctx, conn, "SELECT User, Host, Priv, @@default_password_lifetime AS days FROM mysql.global_priv WHERE User IN "+in+" ORDER BY User, Host")
 	if code(err) == codeNoSuchTable || code(err) == codeUnknownVariable {
 		return nil, errOtherServer
 	}

@@ -94,24 +94,30 @@ func (a *accounts) stop(op string, err error, hint string) error {
 func (a *accounts) Set(ctx context.Context, s rota.SetRequest) error {
 	user := a.CredentialID(s.Credential)
 	op := "set password of user " + user
-	return a.change(ctx, op, user, func(found *state) (string, error) {
+	return a.change(ctx, op, user, func(found *state) ([]string, error) {
 		if found == nil {
-			return "", a.stop(op, fmt.Errorf("%w: there is no such account", rota.ErrNotFound),
+			return nil, a.stop(op, fmt.Errorf("%w: there is no such account", rota.ErrNotFound),
 				"the account's new name in rota.yaml, if it was renamed; or else CREATE USER")
 		}
 		method, err := a.method(op, *found, s.Credential.Field(rota.FieldPassword))
-		return method + " ACCOUNT UNLOCK", err
+		return []string{method + " ACCOUNT UNLOCK"}, err
 	}, s.Credential)
 }
 
 // method is the clause that gives an account a password, by the plugin it has.
 func (a *accounts) method(op string, s state, password string) (string, error) {
 	if why := s.unsettable(); why != "" {
-		return "", a.stop(op, errors.New(why), "ALTER USER "+s.account.String()+" IDENTIFIED VIA ed25519 or mysql_native_password alone")
+		return "", a.stop(op, errors.New(why), s.settable())
 	}
-	value, err := stored(s.Plugin, password)
+	value, err := stored(s.Plugin, s.account.user, password)
 	if err != nil {
 		return "", &rota.Error{System: a.conn.system(), Connection: a.conn.name, Op: op, Class: rota.ClassRegenerate, Err: err}
+	}
+	if s.isMySQL {
+		if a.conn.cfg.SendPasswords {
+			return "IDENTIFIED WITH " + s.Plugin + " BY " + literal(password), nil
+		}
+		return s.as(value), nil
 	}
 	if a.conn.cfg.SendPasswords {
 		return "IDENTIFIED VIA " + s.Plugin + " USING PASSWORD(" + literal(password) + ")", nil
@@ -119,9 +125,10 @@ func (a *accounts) method(op string, s state, password string) (string, error) {
 	return "IDENTIFIED VIA " + s.Plugin + " USING '" + value + "'", nil
 }
 
-// change reads an account (nil if there is none) and alters it as decided; ""
-// leaves it alone. It never alters an account that isn't the secret's.
-func (a *accounts) change(ctx context.Context, op, user string, decide func(*state) (string, error), used ...rota.Credential) error {
+// change reads an account (nil if there is none) and alters it as decided, by one
+// statement for each clause; without any, it's left alone. It never alters an
+// account that isn't the secret's.
+func (a *accounts) change(ctx context.Context, op, user string, decide func(*state) ([]string, error), used ...rota.Credential) error {
 	one, err := a.named(op, user)
 	if err != nil {
 		return err
@@ -135,15 +142,20 @@ func (a *accounts) change(ctx context.Context, op, user string, decide func(*sta
 		if i := slices.IndexFunc(found, func(s state) bool { return s.account == one }); i >= 0 {
 			now = &found[i]
 		}
-		clause, err := decide(now)
-		if err != nil || clause == "" {
+		clauses, err := decide(now)
+		if err != nil {
 			return err
 		}
-		err = limited(ctx, conn, "ALTER USER "+one.String()+" "+clause)
-		if code(err) == codeCannotUser {
-			err = reason(ctx, conn, err)
+		for _, clause := range clauses {
+			err := limited(ctx, conn, "ALTER USER "+one.String()+" "+clause)
+			if code(err) == codeCannotUser {
+				err = reason(ctx, conn, err)
+			}
+			if err != nil {
+				return a.conn.failed(op, err, used...)
+			}
 		}
-		return a.conn.failed(op, err, used...)
+		return nil
 	})
 	return err
 }
@@ -159,19 +171,19 @@ func limited(ctx context.Context, conn *sql.Conn, statement string) error {
 	if _, err := conn.ExecContext(ctx, statement); err != nil {
 		return err
 	}
-	_, err := conn.ExecContext(ctx, "SET SESSION max_statement_time = 0")
+	_, err := conn.ExecContext(ctx, "SET SESSION lock_wait_timeout = 10 /*M!, max_statement_time = 0 */")
 	return err
 }
 
 // limit has the server give up each of a session's statements before the caller
-// stops waiting.
+// stops waiting. MySQL limits only what waits for a lock, to whole seconds.
 func limit(ctx context.Context, conn *sql.Conn) error {
 	left := defaultTimeout
 	if end, ok := ctx.Deadline(); ok {
 		left = time.Until(end)
 	}
 	seconds := max(left.Seconds()*0.9, 0.001)
-	_, err := conn.ExecContext(ctx, fmt.Sprintf("SET SESSION max_statement_time = %.3f", seconds))
+	_, err := conn.ExecContext(ctx, fmt.Sprintf("SET SESSION lock_wait_timeout = %d /*M!, max_statement_time = %.3f */", max(int(seconds), 1), seconds))
 	return err
 }
 
@@ -263,7 +275,7 @@ func (a *accounts) InForce(ctx context.Context, c rota.Credential) (inForce, kno
 	if err != nil || i < 0 || found[i].unsettable() != "" {
 		return false, false, err
 	}
-	return matches(found[i].Plugin, found[i].Stored, c.Field(rota.FieldPassword)), true, nil
+	return matches(found[i].Plugin, one.user, found[i].Stored, c.Field(rota.FieldPassword)), true, nil
 }
 
 // List returns the accounts that can log in, or could if they were unlocked.

@@ -105,5 +105,11 @@ func (a *alternating) retire(ctx context.Context, verb string, r rota.RetireRequ
 		_, err := classified(nil)
 		return err
 	}
-	return a.change(ctx, op, r.CredentialID, classified)
+	return a.change(ctx, op, r.CredentialID, func(s *state) ([]string, error) {
+		clause, err := classified(s)
+		if clause == "" {
+			return nil, err
+		}
+		return []string{clause}, err
+	})
 }

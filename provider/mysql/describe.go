@@ -33,6 +33,14 @@ func Provider() provider.Provider {
 			},
 			{
 				Kind: provider.Kind{
+					Key: "mysql_dual_password", Summary: "The password of one MySQL account (connection: mysql). MySQL keeps the old one valid beside the new one until it's deleted.",
+					Example: "{user: orders}",
+				},
+				Connection: kindMySQL, Evidence: rota.EvidenceSampled,
+				New: func() provider.IssuerConfig { return new(dualConfig) },
+			},
+			{
+				Kind: provider.Kind{
 					Key: "mysql_alternating", Summary: "The passwords of two MariaDB accounts in turn (connection: mysql), so that one always stays valid.",
 					Example: "{users: [orders_a, orders_b]}",
 				},

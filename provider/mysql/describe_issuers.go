@@ -49,6 +49,23 @@ func (c *passwordConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
 	return connection.Password(cfg)
 }
 
+// dualConfig is the two passwords of one MySQL account. MariaDB has no second
+// password, which only the server can say: rota check does, and nothing is set there.
+type dualConfig struct{ passwordConfig }
+
+// Traits implements [provider.IssuerConfig].
+func (c *dualConfig) Traits() rota.Traits { return dualTraits() }
+
+// Issuer implements [provider.IssuerConfig].
+func (c *dualConfig) Issuer(b *provider.Build) (rota.Issuer, error) {
+	connection := provider.Open[*Connection](b, b.Connection)
+	cfg := PasswordConfig{User: b.Text(c.User), Host: b.Text(c.Host), Rules: c.Over(b.Passwords)}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return connection.Dual(cfg)
+}
+
 // alternatingConfig is two accounts whose passwords change in turn.
 type alternatingConfig struct {
 	provider.PasswordRules

@@ -13,7 +13,7 @@ import (
 	"github.com/rota-dev/rota/provider"
 )
 
-// Error codes, from MariaDB's documentation.
+// Error codes, from MariaDB's documentation and MySQL's.
 const (
 	codeTooManyConnections = 1040
 	codeDatabaseDenied     = 1044
@@ -38,6 +38,10 @@ const (
 	codeMustChange         = 1820
 	codeExpired            = 1862
 	codeStatementTime      = 1969
+	codeMySQLLocked        = 3118
+	codeInHistory          = 3638
+	codeMustBeCurrent      = 3894
+	codeFailedTooOften     = 3955
 	codeUserBlocked        = 4150
 	codeLocked             = 4151
 )
@@ -71,11 +75,11 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 	case errors.Is(err, driver.ErrNoTLS):
 		return rota.ClassStop, fmt.Sprintf("turn on TLS at the server (ssl_cert and ssl_key); connection %s asks for it with ssl_mode: %s", c.name, c.cfg.SSLMode), nil
 	case errors.Is(err, errAskedForPassword), errors.Is(err, driver.ErrCleartextPassword):
-		return rota.ClassStop, "ssl_mode: verify_identity for connection " + c.name + ", or the plugin ed25519 or mysql_native_password for the account", nil
+		return rota.ClassStop, "ssl_mode: verify_identity for connection " + c.name + ", or, at MariaDB, the plugin ed25519 or mysql_native_password for the account", nil
 	case errors.Is(err, driver.ErrOldPassword), errors.Is(err, driver.ErrUnknownPlugin):
 		return rota.ClassStop, "the plugin ed25519 or mysql_native_password for the account", nil
 	case errors.Is(err, errOtherServer), code(err) == codeUnknownVariable:
-		return rota.ClassStop, "a connection to MariaDB 10.4 or later", nil
+		return rota.ClassStop, "a connection to MariaDB 10.4 or later, or MySQL 8.0.14 or later", nil
 	}
 	switch n := code(err); n {
 	case 0:
@@ -84,7 +88,9 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 		return rota.ClassStop, "check username and password of connection " + c.name + ", and the host that the account is for", nil
 	case codeHostNotAllowed:
 		return rota.ClassStop, "CREATE USER for " + c.cfg.Username + " at the host that Rota comes from", nil
-	case codeLocked, codeMustChange, codeExpired:
+	case codeFailedTooOften:
+		return rota.ClassWait, "ALTER USER with ACCOUNT UNLOCK for the account, and see who logs in with a wrong password", nil
+	case codeLocked, codeMySQLLocked, codeMustChange, codeExpired:
 		return rota.ClassStop, "ALTER USER with ACCOUNT UNLOCK and PASSWORD EXPIRE NEVER for the account that Rota logs in as", nil
 	case codeHostBlocked:
 		return rota.ClassWait, "FLUSH HOSTS at the server", nil
@@ -98,7 +104,7 @@ func (c *Connection) classify(err error) (class rota.Class, hint string, sentine
 		return rota.ClassWait, "see in SHOW PROCESSLIST what the server is busy with", nil
 	case codeUnknownDatabase:
 		return rota.ClassStop, "check the connection's database", nil
-	case codeInvalidPassword:
+	case codeInvalidPassword, codeInHistory:
 		return rota.ClassRegenerate, "", nil
 	case codeCannotUser:
 		return rota.ClassStop, "the account's new name in rota.yaml, if it was renamed; or else create the account", rota.ErrNotFound
@@ -129,7 +135,7 @@ func (c *Connection) unreached(err error) string {
 	if provider.TimedOut(err) {
 		return fmt.Sprintf("a longer connect_timeout for connection %s, which is %s, if the server answers logins late; or else see why it hangs", c.name, c.cfg.ConnectTimeout)
 	}
-	return fmt.Sprintf("check host and port of connection %s, that MariaDB runs there, and that no firewall is on the way", c.name)
+	return fmt.Sprintf("check host and port of connection %s, that the server runs there, and that no firewall is on the way", c.name)
 }
 
 // refused classifies an error of a session that logged in, or tried to, with a
@@ -167,7 +173,7 @@ func (c *Connection) refused(op string, err error, cred rota.Credential) error {
 // the password or the account's state.
 func rejected(err error) bool {
 	n := code(err)
-	return isLogin(err) && (n == codeAccessDenied || n == codeLocked) || n == codeExpired || n == codeMustChange
+	return isLogin(err) && (n == codeAccessDenied || n == codeLocked || n == codeMySQLLocked) || n == codeExpired || n == codeMustChange
 }
 
 // plain returns an error with only the text. Its chain contains only the

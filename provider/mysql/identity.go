@@ -21,7 +21,7 @@ func (c *Connection) Identity(ctx context.Context) (string, error) {
 	if len(cluster) > 0 && cluster[0]["Value"] != "" {
 		return "cluster\x00" + cluster[0]["Value"], nil
 	}
-	found, err := c.ask(ctx, op, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uid', 'hostname', 'port', 'datadir')")
+	found, err := c.ask(ctx, op, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uid', 'server_uuid', 'group_replication_group_name', 'hostname', 'port', 'datadir')")
 	if err != nil {
 		return "", err
 	}
@@ -29,5 +29,8 @@ func (c *Connection) Identity(ctx context.Context) (string, error) {
 	for _, r := range found {
 		own[r["Variable_name"]] = r["Value"]
 	}
-	return "server\x00" + own["server_uid"] + "\x00" + own["hostname"] + "\x00" + own["port"] + "\x00" + own["datadir"], nil
+	if group := own["group_replication_group_name"]; group != "" {
+		return "cluster\x00" + group, nil
+	}
+	return "server\x00" + own["server_uid"] + own["server_uuid"] + "\x00" + own["hostname"] + "\x00" + own["port"] + "\x00" + own["datadir"], nil
 }

@@ -38,7 +38,7 @@ func admin(t testing.TB, s *testenv.MariaDBServer) *Connection {
 func adminUser(t testing.TB, s *testenv.MariaDBServer) string {
 	t.Helper()
 	name := unique("admin")
-	s.Exec(t, "CREATE USER "+name+" IDENTIFIED VIA mysql_native_password USING '"+must(stored(pluginNative, adminPassword))+"'")
+	s.Exec(t, "CREATE USER "+name+" IDENTIFIED VIA mysql_native_password USING '"+must(stored(pluginNative, "", adminPassword))+"'")
 	c := must(New("app-db", Config{Host: s.Host, Port: s.Port, Username: name}))
 	defer c.Close()
 	i := must(c.Alternating(AlternatingConfig{Users: [2]string{"a", "b"}}))
@@ -73,7 +73,7 @@ func user(t testing.TB, s *testenv.MariaDBServer, plugin string) string {
 	name := unique("app")
 	s.Exec(t, "CREATE USER "+name+" ACCOUNT LOCK")
 	if plugin != pluginNative {
-		s.Exec(t, "ALTER USER "+name+" IDENTIFIED VIA "+plugin+" USING '"+must(stored(plugin, rand.Text()))+"' PASSWORD EXPIRE")
+		s.Exec(t, "ALTER USER "+name+" IDENTIFIED VIA "+plugin+" USING '"+must(stored(plugin, "", rand.Text()))+"' PASSWORD EXPIRE")
 	}
 	return name
 }

@@ -22,11 +22,23 @@ func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 	change := rota.Finding{OK: true, Check: "user " + c.cfg.Username + " may change other accounts"}
 	sees := rota.Finding{OK: true, Check: "user " + c.cfg.Username + " sees others' sessions"}
 	err := c.within(ctx, login.Check, func(ctx context.Context, conn *sql.Conn) error {
-		found, err := rows(ctx, conn, "SELECT VERSION() AS version, @@global.read_only AS read_only")
+		shown, isMySQL, err := product(ctx, conn)
 		if err != nil {
 			return err
 		}
-		login.Detail = "MariaDB " + found[0]["version"]
+		login.Detail = shown
+		bypass := "READ_ONLY ADMIN" // of a read-only server
+		if isMySQL {
+			bypass = "CONNECTION_ADMIN"
+		}
+		found, err := rows(ctx, conn, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only')")
+		if err != nil {
+			return err
+		}
+		set := row{}
+		for _, r := range found {
+			set[r["Variable_name"]] = r["Value"]
+		}
 		if _, err := readStates(ctx, conn, []account{{user: c.cfg.Username}}); errors.Is(err, errOtherServer) {
 			return err
 		}
@@ -34,7 +46,7 @@ func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 		if err != nil {
 			return err
 		}
-		if found[0]["read_only"] != "0" && !global(grants, "READ_ONLY ADMIN") {
+		if set["read_only"] != "OFF" && (set["super_read_only"] == "ON" || !global(grants, bypass)) {
 			server = rota.Finding{Check: server.Check, Detail: "this server is read-only", Remedies: rota.Outside("the primary's host")}
 		}
 		if !global(grants, "CREATE USER") {
@@ -109,7 +121,7 @@ func (a *accounts) preflight(ctx context.Context) ([]rota.Finding, []state) {
 			continue
 		}
 		exist = append(exist, found[i])
-		findings = append(findings, a.maySet(found[i]), a.conn.mayLogin(found[i]), a.hasRoom(ctx, found[i]), a.asked(ctx, one), alone(found, one))
+		findings = append(findings, a.maySet(found[i]), a.conn.mayLogin(found[i]), a.hasRoom(ctx, found[i]), a.asked(ctx, found[i]), alone(found, one))
 	}
 	return findings, exist
 }
@@ -118,7 +130,7 @@ func (a *accounts) preflight(ctx context.Context) ([]rota.Finding, []state) {
 func (a *accounts) maySet(s state) rota.Finding {
 	f := rota.Finding{OK: true, Check: "account " + s.account.String() + " has a password to set", Detail: "by the plugin " + s.Plugin}
 	if why := s.unsettable(); why != "" {
-		return rota.Finding{Check: f.Check, Detail: why, Remedies: rota.Outside("ALTER USER " + s.account.String() + " IDENTIFIED VIA ed25519 or mysql_native_password alone")}
+		return rota.Finding{Check: f.Check, Detail: why, Remedies: rota.Outside(s.settable())}
 	}
 	return f
 }
@@ -128,6 +140,8 @@ func (a *accounts) maySet(s state) rota.Finding {
 func (c *Connection) mayLogin(s state) rota.Finding {
 	f := rota.Finding{OK: true, Check: "account " + s.account.String() + " can be tested from here"}
 	switch {
+	case s.Plugin == pluginSHA2 && c.tls == nil && !c.cfg.socket():
+		f = rota.Finding{Check: f.Check, Detail: "a new password's first login sends the password itself, which Rota does over TLS or a Unix socket alone", Remedies: rota.Configure("ssl_mode", "ssl_mode: verify_identity for connection "+c.name)}
 	case s.TLS > 0 && c.tls == nil && !c.cfg.socket():
 		f = rota.Finding{Check: f.Check, Detail: "it may only log in over TLS, which this connection doesn't use", Remedies: rota.Configure("ssl_mode", "ssl_mode: verify_identity for connection "+c.name)}
 	case s.TLS > 1 && (c.tls == nil || len(c.tls.Certificates) == 0):
@@ -162,9 +176,15 @@ func (a *accounts) hasRoom(ctx context.Context, s state) rota.Finding {
 }
 
 // asked tries to log in with a random password: the server must reject it because
-// of the password, or testing the right one would prove nothing.
-func (a *accounts) asked(ctx context.Context, one account) rota.Finding {
+// of the password, or testing the right one would prove nothing. It isn't tried if
+// a few such logins would lock the account.
+func (a *accounts) asked(ctx context.Context, s state) rota.Finding {
+	one := s.account
 	f := rota.Finding{Check: "the server asks account " + one.String() + " for its password"}
+	if s.attempts > 0 {
+		f.OK, f.Detail = true, fmt.Sprintf("not tried: its FAILED_LOGIN_ATTEMPTS locks it after %d rejected logins", s.attempts)
+		return f
+	}
 	err := a.conn.login(ctx, rota.NewCredential(map[string]string{
 		rota.FieldUsername: one.user, rota.FieldPassword: rand.Text(),
 	}), "", nil, func(context.Context, *sql.Conn) error { return nil })

@@ -87,6 +87,9 @@ func rights(ctx context.Context, conn *sql.Conn, who account, found []state) (ma
 	if i < 0 {
 		return has, nil
 	}
+	if found[i].isMySQL {
+		return mysqlRights(ctx, conn, who)
+	}
 	for rest := found[i].Access; rest != 0; rest &= rest - 1 {
 		has[privilegeName(bits.TrailingZeros64(rest))+" on *.*"] = true
 	}
@@ -145,6 +148,12 @@ func granted(table string, r row) []string {
 		each(r["Proc_priv"], strings.ToLower(r["Routine_type"])+" "+r["Db"]+"."+r["Routine_name"])
 	case "proxies_priv":
 		all = append(all, fmt.Sprintf("PROXY on %s@%s", r["Proxied_user"], r["Proxied_host"])+option(r["With_grant"] == "1", " with grant option"))
+	case "global_grants":
+		all = append(all, r["PRIV"]+" on *.*"+option(r["WITH_GRANT_OPTION"] == "Y", " with grant option"))
+	case "role_edges":
+		all = append(all, "role "+r["FROM_USER"]+"@"+r["FROM_HOST"]+option(r["WITH_ADMIN_OPTION"] == "Y", " with admin option"))
+	case "default_roles":
+		all = append(all, "DEFAULT ROLE "+r["DEFAULT_ROLE_USER"]+"@"+r["DEFAULT_ROLE_HOST"])
 	case "roles_mapping":
 		all = append(all, "role "+r["Role"]+option(r["Admin_option"] == "Y", " with admin option"))
 	}

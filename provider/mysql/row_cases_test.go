@@ -281,7 +281,7 @@ func TestADocumentAndTheConnectionsDatabase(t *testing.T) {
 	s := shared.Get(t)
 	db, login := unique("shop"), unique("settings")
 	s.Exec(t, "CREATE DATABASE "+db, "CREATE TABLE "+db+".other (id int PRIMARY KEY, doc json, port int)", "INSERT INTO "+db+".other (id) VALUES (1)",
-		"CREATE USER "+login+" IDENTIFIED VIA mysql_native_password USING '"+must(stored(pluginNative, adminPassword))+"'")
+		"CREATE USER "+login+" IDENTIFIED VIA mysql_native_password USING '"+must(stored(pluginNative, "", adminPassword))+"'")
 	r := rowOf(t, "other", "UPDATE TABLE SET doc = :doc, port = :port WHERE id = 1", "SELECT doc, port FROM TABLE WHERE id = 1")
 	r.Document, r.Format = "doc", provider.DocumentJSON
 	_, err := connect(t, loginConfig(s, login)).Row("settings", r)

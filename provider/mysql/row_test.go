@@ -22,7 +22,7 @@ func keysTable(t testing.TB, s *testenv.MariaDBServer) (table, login string) {
 	s.Exec(t, "CREATE DATABASE "+db, "CREATE TABLE "+table+" (id int AUTO_INCREMENT PRIMARY KEY, name varchar(40) UNIQUE, key_id varchar(40), secret varchar(60), changes int NOT NULL DEFAULT 0)",
 		"CREATE TRIGGER "+db+".changes BEFORE UPDATE ON "+table+" FOR EACH ROW SET NEW.changes = OLD.changes + 1",
 		"INSERT INTO "+table+" (name) VALUES ('mail'), ('sms')",
-		"CREATE USER "+login+" IDENTIFIED VIA mysql_native_password USING '"+must(stored(pluginNative, adminPassword))+"'")
+		"CREATE USER "+login+" IDENTIFIED VIA mysql_native_password USING '"+must(stored(pluginNative, "", adminPassword))+"'")
 	return table, login
 }
 

@@ -136,7 +136,7 @@ func TestWhatIsWrongWithTheConnectionIsSaid(t *testing.T) {
 	s := shared.Get(t)
 	good := admin(t, s).cfg
 	bare := unique("bare")
-	s.Exec(t, "CREATE USER "+bare+" IDENTIFIED VIA mysql_native_password USING '"+must(stored(pluginNative, adminPassword))+"'", "GRANT SELECT ON mysql.global_priv TO "+bare)
+	s.Exec(t, "CREATE USER "+bare+" IDENTIFIED VIA mysql_native_password USING '"+must(stored(pluginNative, "", adminPassword))+"'", "GRANT SELECT ON mysql.global_priv TO "+bare)
 	name := user(t, s, pluginNative)
 	change := func(do func(*Config)) Config {
 		cfg := good

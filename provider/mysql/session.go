@@ -13,11 +13,12 @@ import (
 
 // neutral makes Rota's own statements mean the same whatever the server's or the
 // account's defaults are, and limits how long they wait for locks. With
-// NO_BACKSLASH_ESCAPES, a quote is all that a literal has to double.
+// NO_BACKSLASH_ESCAPES, a quote is all that a literal has to double. What /*M! has is
+// MariaDB's alone; to MySQL it's a comment.
 var neutral = []string{
 	"SET NAMES utf8mb4",
 	"SET SESSION TRANSACTION READ WRITE",
-	"SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', autocommit = 1, lock_wait_timeout = 10, max_statement_time = 0, sql_select_limit = 18446744073709551615",
+	"SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', autocommit = 1, lock_wait_timeout = 10, sql_select_limit = 18446744073709551615 /*M!, max_statement_time = 0 */",
 }
 
 // pinned is how sessions for users' statements begin: no default of the server's or
@@ -26,9 +27,9 @@ var pinned = []string{
 	"SET NAMES utf8mb4",
 	"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE", // statement-based binary logs take no weaker one
 	"SET SESSION sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'," +
-		" autocommit = 1, lock_wait_timeout = 10, innodb_lock_wait_timeout = 10, max_statement_time = 0, sql_select_limit = 18446744073709551615," +
-		" foreign_key_checks = 1, unique_checks = 1, check_constraint_checks = 1, sql_safe_updates = 0, sql_big_selects = 1, sql_auto_is_null = 0," +
-		" time_zone = '+00:00', slow_query_log = 0",
+		" autocommit = 1, lock_wait_timeout = 10, innodb_lock_wait_timeout = 10, sql_select_limit = 18446744073709551615," +
+		" foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0, sql_big_selects = 1, sql_auto_is_null = 0," +
+		" time_zone = '+00:00' /*M!, max_statement_time = 0, check_constraint_checks = 1, slow_query_log = 0 */",
 }
 
 // connector logs in, and breaks off a login in which the server asks for more
