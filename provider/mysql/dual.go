@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -63,12 +64,22 @@ func (d *dual) CredentialID(c rota.Credential) string {
 // Complete implements [rota.Completer].
 func (d *dual) Complete(c rota.Credential) rota.Credential { return d.accounts.Complete(c) }
 
-// Create implements [rota.Issuer]: it generates a password, and touches nothing.
-func (d *dual) Create(ctx context.Context, _ rota.CreateRequest) (rota.Credential, error) {
-	if err := ctx.Err(); err != nil {
-		return rota.Credential{}, d.accounts.conn.failed("make a password for user "+d.one.user, err)
+// Create implements [rota.Issuer]: it generates a password, and touches nothing. In
+// the rare case that its id is taken, it generates another.
+func (d *dual) Create(ctx context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	op := "make a password for user " + d.one.user
+	if len(r.Taken) >= dualTraits().Limit {
+		return rota.Credential{}, d.accounts.stop(op, fmt.Errorf("%w: the account has two passwords", rota.ErrLimit), "retire the previous credential first")
 	}
-	return d.accounts.generate(d.one.user)
+	for {
+		if err := ctx.Err(); err != nil {
+			return rota.Credential{}, d.accounts.conn.failed(op, err)
+		}
+		c, err := d.accounts.generate(d.one.user)
+		if err != nil || !slices.Contains(r.Taken, d.CredentialID(c)) {
+			return c, err
+		}
+	}
 }
 
 // change alters the account as decided, if it's on a server that has second
@@ -92,6 +103,7 @@ const onMariaDB = "mysql_password, or mysql_alternating with a second account, i
 func (d *dual) Set(ctx context.Context, r rota.SetRequest) error {
 	user := r.Credential.Field(rota.FieldUsername)
 	op := "add a password to user " + user
+	d.CredentialID(r.Credential) // so that List knows it
 	return d.change(ctx, op, user, func(s *state) ([]string, error) {
 		if s == nil {
 			return nil, d.accounts.stop(op, fmt.Errorf("%w: there is no such account", rota.ErrNotFound),

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -14,8 +16,8 @@ import (
 
 // proxy stands between Rota and the server, and lets the next calls go wrong.
 type proxy struct {
-	port   int
-	server string
+	port   int    // 0 at a Unix socket
+	server string // what it leads to, a Unix socket if it's a path
 	mu     sync.Mutex
 	kind   providertest.FaultKind
 	skip   int // calls that go well before one that doesn't
@@ -30,7 +32,13 @@ func newProxy(t testing.TB, server string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{port: l.Addr().(*net.TCPAddr).Port, server: server}
+	p := proxyAt(t, l, server)
+	p.port = l.Addr().(*net.TCPAddr).Port
+	return p
+}
+
+func proxyAt(t testing.TB, l net.Listener, server string) *proxy {
+	p := &proxy{server: server}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -83,7 +91,11 @@ func (p *proxy) fault(sent []byte) providertest.FaultKind {
 }
 
 func (p *proxy) serve(client net.Conn) {
-	server, err := net.Dial("tcp", p.server)
+	network := "tcp"
+	if filepath.IsAbs(p.server) {
+		network = "unix"
+	}
+	server, err := net.Dial(network, p.server)
 	if err != nil {
 		_ = client.Close()
 		return
@@ -139,6 +151,26 @@ func through(t testing.TB, s *testenv.MariaDBServer, cfg Config) (*Connection, *
 	t.Helper()
 	p := newProxy(t, net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
 	cfg.Host, cfg.Port = "127.0.0.1", p.port
+	c := connect(t, cfg)
+	t.Cleanup(p.close) // before the connection, which would wait for those that hang
+	return c, p
+}
+
+// throughSocket is a connection by way of a proxy at a Unix socket, where MySQL
+// takes a password without TLS, which would hide calls from the proxy.
+func throughSocket(t testing.TB, s *testenv.MySQLServer, cfg Config) (*Connection, *proxy) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rota-proxy-") // a socket's path has to be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	cfg.Host = filepath.Join(dir, "socket")
+	l, err := net.Listen("unix", cfg.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := proxyAt(t, l, s.Socket)
 	c := connect(t, cfg)
 	t.Cleanup(p.close) // before the connection, which would wait for those that hang
 	return c, p

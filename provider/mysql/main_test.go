@@ -23,6 +23,7 @@ var shared testenv.SharedMariaDB
 func TestMain(m *testing.M) {
 	code := m.Run()
 	shared.Stop()
+	sharedMySQL.Stop()
 	os.Exit(code)
 }
 

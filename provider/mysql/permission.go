@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/rota-dev/rota/provider"
 )
@@ -19,14 +18,14 @@ func (a *alternating) Permissions() []provider.Permission {
 	needs := a.permissions()
 	const why = "compares the rights of the two accounts"
 	for _, table := range grantTables {
-		if mysqlTables[table] != [2]string{} {
-			needs = append(needs, a.selectOn(table, why))
+		if of, differs := mysqlFor[table]; differs {
+			needs = append(needs, a.selectOnEither(table, of, why))
 		} else {
-			needs = append(needs, onlyOn(mariaDBComment, a.selectOn(table, why)))
+			needs = append(needs, a.selectOn(table, why))
 		}
 	}
-	for _, table := range sortedMySQLTables() {
-		needs = append(needs, onlyOn(mySQLComment, a.selectOn(table, why)))
+	for _, table := range []string{"default_roles", "global_grants"} {
+		needs = append(needs, a.selectOnEither("roles_mapping", table, why))
 	}
 	return needs
 }
@@ -36,23 +35,22 @@ func (d *dual) Permissions() []provider.Permission {
 	return append(d.accounts.global(), d.accounts.selectOn("user", sees))
 }
 
-// Comments whose text one of the two servers runs: MySQL takes /*M! for a comment,
-// and MariaDB takes those for versions of MySQL that it doesn't follow.
-const (
-	mariaDBComment = "/*M! "
-	mySQLComment   = "/*!80014 "
-)
+// mysqlFor are MySQL's names of tables that MariaDB calls otherwise.
+var mysqlFor = map[string]string{"global_priv": "user", "roles_mapping": "role_edges"}
 
-// onlyOn has one of the two servers run the statement.
-func onlyOn(comment string, p provider.Permission) provider.Permission {
-	p.Detail = comment + strings.TrimSuffix(p.Detail.(string), ";") + " */;"
+// selectOnEither names the table in comments whose text one of the two servers
+// takes for a part of the statement: MySQL skips /*M!, and MariaDB those for
+// versions of MySQL that it doesn't follow.
+func (a *accounts) selectOnEither(mariaDB, mySQL, why string) provider.Permission {
+	p := a.selectOn("/*M! "+mariaDB+" */ /*!80014 "+mySQL+" */", why)
+	p.Resource = "mysql." + mariaDB + ", or mysql." + mySQL + " of MySQL"
 	return p
 }
 
 const sees = "sees which accounts have a password, and which one is in force"
 
 func (a *accounts) permissions() []provider.Permission {
-	return append(a.global(), onlyOn(mariaDBComment, a.selectOn("global_priv", sees)), onlyOn(mySQLComment, a.selectOn("user", sees)))
+	return append(a.global(), a.selectOnEither("global_priv", mysqlFor["global_priv"], sees))
 }
 
 func (a *accounts) global() []provider.Permission {

@@ -3,7 +3,6 @@ package mysql
 import (
 	"context"
 	"database/sql"
-	"slices"
 	"strings"
 )
 
@@ -68,16 +67,4 @@ func globalName(column string) string {
 		return other
 	}
 	return name
-}
-
-// sortedMySQLTables are the tables that rota policy grants SELECT on.
-func sortedMySQLTables() []string {
-	var all []string
-	for table := range mysqlTables {
-		if !slices.Contains(grantTables, table) {
-			all = append(all, table)
-		}
-	}
-	slices.Sort(all)
-	return all
 }
