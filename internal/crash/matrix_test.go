@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	shared.Stop()
 	sharedMariaDB.Stop()
+	sharedMySQL.Stop()
 	sharedRabbitMQ.Stop()
 	os.Exit(code)
 }
