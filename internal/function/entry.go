@@ -37,9 +37,9 @@ func (inv *invocation) secretOfEntry(ctx context.Context, id string) (*rotation.
 	case engine == "postgres" || engine == "postgresql" || engine == "aurora-postgresql":
 		err = inv.postgres(ctx, s, entry)
 	case engine == "mysql" || engine == "mariadb" || engine == "aurora-mysql":
-		err = &configError{fmt.Errorf("secret %s: engine %s is not supported yet, only postgres", entry.Name, engine)}
+		err = inv.mysql(ctx, s, entry)
 	case engine != "":
-		err = &configError{rota.WithRemedies(fmt.Errorf("secret %s: unknown engine", entry.Name), rota.Outside("postgres"))}
+		err = &configError{rota.WithRemedies(fmt.Errorf("secret %s: unknown engine", entry.Name), rota.Outside("postgres, mysql or mariadb"))}
 	default:
 		err = inv.accessKeys(ctx, s, entry)
 	}
@@ -84,7 +84,7 @@ func refuseDatabase(entry aws.Entry) error {
 		return nil
 	}
 	return &configError{rota.WithRemedies(fmt.Errorf("secret %s has a field %s, so it looks like a database's, and no access key is written to it", entry.Name, field),
-		rota.Outside(fmt.Sprintf("a field engine with the value postgres, or, if it is for an access key, the tag %s with the IAM user's name", userTag)))}
+		rota.Outside(fmt.Sprintf("a field engine with the value postgres, mysql or mariadb, or, if it is for an access key, the tag %s with the IAM user's name", userTag)))}
 }
 
 // databaseFields are the fields, in lower case, that AWS's database secrets and

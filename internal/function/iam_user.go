@@ -33,7 +33,7 @@ func (inv *invocation) rotatedUser(ctx context.Context, entry aws.Entry) (claim,
 		return claim{user: bound}, agrees(entry, named, bound)
 	}
 	if named == "" {
-		return claim{}, &configError{rota.WithRemedies(fmt.Errorf("secret %s says neither whose access key it contains nor which database it is for", entry.Name), rota.Outside(fmt.Sprintf("the tag %s with the IAM user's name, or a field engine with the value postgres", userTag)))}
+		return claim{}, &configError{rota.WithRemedies(fmt.Errorf("secret %s says neither whose access key it contains nor which database it is for", entry.Name), rota.Outside(fmt.Sprintf("the tag %s with the IAM user's name, or a field engine with the value postgres, mysql or mariadb", userTag)))}
 	}
 	return inv.proven(ctx, entry, named)
 }

@@ -1,6 +1,7 @@
 package function
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,24 +24,17 @@ import (
 // is sent, as host or host:port, if its value doesn't say.
 const hostTag = "rota:host"
 
-const defaultPostgresPort = 5432
+// The ports of servers whose secrets don't say.
+const (
+	defaultPostgresPort = 5432
+	defaultMySQLPort    = 3306
+)
 
 // loginAsMaster makes Rota log in with the master's secret.
 func (inv *invocation) loginAsMaster(ctx context.Context, secret string, cfg *postgres.Config, id string) error {
-	master, err := inv.aws.Entry(ctx, id)
-	if err != nil {
-		return fmt.Errorf("the master's secret: %w", err)
-	}
-	if err := requireFields(master, "username", "password"); err != nil {
-		return fmt.Errorf("the master's secret: %w", err)
-	}
-	host, port, err := inv.serverOf(ctx, secret, master)
+	master, host, port, err := inv.masterOf(ctx, secret, id, cfg.Host, cmp.Or(cfg.Port, defaultPostgresPort), defaultPostgresPort)
 	if err != nil {
 		return err
-	}
-	if asked := portOr(cfg.Port); !postgres.SameHost(host, cfg.Host) || port != asked {
-		return held(secret, rota.Outside(fmt.Sprintf("correct host and port in %s, or, if this is the master's server too, in %s or its tag %s", secret, master.Name, hostTag)),
-			"the master's secret %s is for the server %s, and this one for %s", master.Name, address(host, port), address(cfg.Host, asked))
 	}
 	cfg.Host, cfg.Port = host, port
 	cfg.SSLMode = inv.sslMode(master)
@@ -48,27 +42,49 @@ func (inv *invocation) loginAsMaster(ctx context.Context, secret string, cfg *po
 	return nil
 }
 
+// masterOf returns the master's secret, and the server that it's for, which has to
+// be the one that the app's secret asks for. usual is the port of a server whose
+// secret doesn't say.
+func (inv *invocation) masterOf(ctx context.Context, secret, id, asks string, asked, usual int) (master aws.Entry, host string, port int, err error) {
+	master, err = inv.aws.Entry(ctx, id)
+	if err != nil {
+		return master, "", 0, fmt.Errorf("the master's secret: %w", err)
+	}
+	if err := requireFields(master, "username", "password"); err != nil {
+		return master, "", 0, fmt.Errorf("the master's secret: %w", err)
+	}
+	host, port, err = inv.serverOf(ctx, secret, master, usual)
+	if err != nil {
+		return master, "", 0, err
+	}
+	if !postgres.SameHost(host, asks) || port != asked {
+		return master, "", 0, held(secret, rota.Outside(fmt.Sprintf("correct host and port in %s, or, if this is the master's server too, in %s or its tag %s", secret, master.Name, hostTag)),
+			"the master's secret %s is for the server %s, and this one for %s", master.Name, address(host, port), address(asks, asked))
+	}
+	return master, host, port, nil
+}
+
 // serverOf returns the only server to which a master's password may be sent, as
 // its secret says, or its tag, or RDS.
-func (inv *invocation) serverOf(ctx context.Context, secret string, master aws.Entry) (host string, port int, err error) {
+func (inv *invocation) serverOf(ctx context.Context, secret string, master aws.Entry, usual int) (host string, port int, err error) {
 	if host := master.Values.Field("host"); host != "" {
-		port, err := portOf(master)
+		port, err := portOf(master, usual)
 		return host, port, err
 	}
 	if tag := master.Tags[hostTag]; tag != "" {
 		host, text, err := net.SplitHostPort(tag)
 		if err != nil { // the host alone
-			host, text = tag, strconv.Itoa(defaultPostgresPort)
+			host, text = tag, strconv.Itoa(usual)
 		}
 		port, err := strconv.Atoi(text)
 		if err != nil {
-			return "", 0, &configError{rota.WithRemedies(fmt.Errorf("secret %s: the tag %s is not a host and its port", master.Name, hostTag), rota.Outside("db.example.org:5432"))}
+			return "", 0, &configError{rota.WithRemedies(fmt.Errorf("secret %s: the tag %s is not a host and its port", master.Name, hostTag), rota.Outside(address("db.example.org", usual)))}
 		}
 		return host, port, nil
 	}
 	host, port, err = inv.aws.ManagedDatabase(ctx, master)
 	if errors.Is(err, rota.ErrNotFound) && !isSystems(err) {
-		return "", 0, held(secret, rota.Outside(fmt.Sprintf("host and port in %[1]s, or the tag %[2]s on it, such as %[2]s = db.example.org:5432", master.Name, hostTag)),
+		return "", 0, held(secret, rota.Outside(fmt.Sprintf("host and port in %[1]s, or the tag %[2]s on it, such as %[2]s = db.example.org:%[3]d", master.Name, hostTag, usual)),
 			"the master's secret %s doesn't say for which server it is, so its password is sent to none", master.Name)
 	}
 	return host, port, err
@@ -80,18 +96,11 @@ func isSystems(err error) bool {
 	return ok
 }
 
-func portOr(port int) int {
-	if port == 0 {
-		return defaultPostgresPort
-	}
-	return port
-}
-
-// portOf is the port in an entry's value.
-func portOf(entry aws.Entry) (int, error) {
+// portOf is the port in an entry's value, or the usual one.
+func portOf(entry aws.Entry, usual int) (int, error) {
 	text := entry.Values.Field("port")
 	if text == "" {
-		return defaultPostgresPort, nil
+		return usual, nil
 	}
 	port, err := strconv.Atoi(text)
 	if err != nil {

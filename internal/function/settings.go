@@ -28,6 +28,8 @@ type settings struct {
 	sslMode     string             // PGSSLMODE
 	sslRootCert string             // PGSSLROOTCERT
 	requireAuth string             // PGREQUIREAUTH
+	mysqlMode   string             // MYSQL_SSL_MODE
+	mysqlCA     string             // MYSQL_SSL_CA
 
 	gitlab gitlabSettings
 
@@ -51,6 +53,7 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 		rules:   rota.PasswordRules{Exclude: get("EXCLUDE_CHARACTERS")},
 		gitlab:  readGitLab(get),
 		sslMode: get("PGSSLMODE"), sslRootCert: get("PGSSLROOTCERT"), requireAuth: get("PGREQUIREAUTH"),
+		mysqlMode: get("MYSQL_SSL_MODE"), mysqlCA: get("MYSQL_SSL_CA"),
 		namespace: get("ROTA_METRICS_NAMESPACE"), endpoint: get("AWS_ENDPOINT_URL"),
 	}
 	if s.namespace == "" {

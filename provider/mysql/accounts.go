@@ -21,6 +21,8 @@ type accounts struct {
 	conn  *Connection
 	all   []account
 	rules rota.PasswordRules
+	// mayLack is true if the second account is made when it's needed.
+	mayLack bool
 }
 
 // newAccounts checks names before using them.
@@ -203,17 +205,34 @@ func reason(ctx context.Context, conn *sql.Conn, err error) error {
 	return err
 }
 
-// Test logs in with the credential, on its own connection, and checks that the
-// server took it for the secret's account, and that it has all that the other one
-// of a pair has.
+// Test logs in with the credential, and checks that the account has all that the
+// other one of a pair has.
 func (a *accounts) Test(ctx context.Context, t rota.TestRequest) error {
-	user := a.CredentialID(t.Credential)
+	op := "log in as user " + a.CredentialID(t.Credential)
+	if err := a.LogIn(ctx, t.Credential); err != nil {
+		return err
+	}
+	one, err := a.named(op, a.CredentialID(t.Credential))
+	if err != nil {
+		return err
+	}
+	missing, err := a.lacks(ctx, op, one)
+	if err == nil && len(missing) > 0 {
+		err = a.stop(op, fmt.Errorf("it logs in but lacks what the other account has: %s", list(missing)), level)
+	}
+	return err
+}
+
+// LogIn logs in with the credential, on its own connection, and checks that the
+// server took it for the secret's account.
+func (a *accounts) LogIn(ctx context.Context, c rota.Credential) error {
+	user := a.CredentialID(c)
 	op := "log in as user " + user
 	one, err := a.named(op, user)
 	if err != nil {
 		return err
 	}
-	err = a.conn.login(ctx, t.Credential, "", neutral, func(ctx context.Context, conn *sql.Conn) error {
+	err = a.conn.login(ctx, c, "", neutral, func(ctx context.Context, conn *sql.Conn) error {
 		found, err := rows(ctx, conn, "SELECT CURRENT_USER() AS account")
 		if err != nil {
 			return err
@@ -225,13 +244,9 @@ func (a *accounts) Test(ctx context.Context, t rota.TestRequest) error {
 		return nil
 	})
 	if err != nil {
-		return a.untestable(ctx, op, one, a.conn.refused(op, err, t.Credential))
+		return a.untestable(ctx, op, one, a.conn.refused(op, err, c))
 	}
-	missing, err := a.lacks(ctx, op, one)
-	if err == nil && len(missing) > 0 {
-		err = a.stop(op, fmt.Errorf("it logs in but lacks what the other account has: %s", list(missing)), level)
-	}
-	return err
+	return nil
 }
 
 // untestable replaces a refusal that says nothing about the password: the server

@@ -13,11 +13,17 @@ type AlternatingConfig struct {
 	Users [2]string
 	Host  string // both accounts' host part. Defaults to %
 	Rules rota.PasswordRules
+	// Clone creates the second account if it isn't there, and gives it what the
+	// first is granted.
+	Clone bool
 }
 
 // alternating rotates two accounts in turn: while one is delivered, the other
 // stays valid.
-type alternating struct{ accounts }
+type alternating struct {
+	accounts
+	clone bool
+}
 
 // Alternating returns the issuer for a pair of accounts.
 func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
@@ -28,7 +34,19 @@ func (c *Connection) Alternating(cfg AlternatingConfig) (rota.Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &alternating{accounts: a}, nil
+	a.mayLack = cfg.Clone
+	return &alternating{accounts: a, clone: cfg.Clone}, nil
+}
+
+// Set gives the account a password and unlocks it. A clone gets the first one's
+// rights before.
+func (a *alternating) Set(ctx context.Context, s rota.SetRequest) error {
+	if a.clone && a.CredentialID(s.Credential) == a.all[1].user {
+		if err := a.ensure(ctx); err != nil {
+			return err
+		}
+	}
+	return a.accounts.Set(ctx, s)
 }
 
 // Traits say that two credentials may be valid at once.

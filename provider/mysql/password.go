@@ -33,7 +33,9 @@ func (c *Connection) Password(cfg PasswordConfig) (rota.Issuer, error) {
 }
 
 // Traits say that there is no overlap.
-func (p *password) Traits() rota.Traits {
+func (p *password) Traits() rota.Traits { return passwordTraits() }
+
+func passwordTraits() rota.Traits {
 	return rota.Traits{Kind: "MariaDB password", Limit: 1, TestSuccesses: testSuccesses}
 }
 

@@ -115,6 +115,10 @@ func (a *accounts) preflight(ctx context.Context) ([]rota.Finding, []state) {
 	var exist []state
 	for _, one := range a.all {
 		i := slices.IndexFunc(found, func(s state) bool { return s.account == one })
+		if i < 0 && a.mayLack && one == a.all[1] {
+			findings = append(findings, rota.Finding{OK: true, Check: "find account " + one.String(), Detail: "it will be created"})
+			continue
+		}
 		if i < 0 {
 			findings = append(findings, rota.Finding{Check: "find account " + one.String(), Detail: "it does not exist",
 				Remedies: rota.Outside("the account's new name in rota.yaml, if it was renamed; or else CREATE USER " + one.String() + " ACCOUNT LOCK, with the privileges its consumers need")})
