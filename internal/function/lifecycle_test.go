@@ -127,14 +127,14 @@ func TestUnrecognizedEvents(t *testing.T) {
 	refuse(t, c.deploy(), `{"action": "run"}`, "InvalidConfiguration", "ROTA_CONFIG")
 	refuse(t, c.deploy("ROTA_ADOPT=perhaps"), `{}`, "InvalidConfiguration", "ROTA_ADOPT")
 	refuse(t, c.deploy("ROTA_CONFIG=missing.yaml"), `{"action": "run"}`, "InvalidConfiguration", "missing.yaml")
-	if _, _, err := c.CreateSecret("db", `{"engine": "mysql", "host": "h", "username": "u"}`); err != nil {
+	if _, _, err := c.CreateSecret("db", `{"engine": "oracle", "host": "h", "username": "u"}`); err != nil {
 		t.Fatal(err)
 	}
 	token, err := c.AnnounceVersion("db")
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse(t, c.deploy(), stepEvent("db", token, "createSecret"), "InvalidConfiguration", "mysql")
+	refuse(t, c.deploy(), stepEvent("db", token, "createSecret"), "InvalidConfiguration", "unknown engine")
 }
 
 const sweepConfig = `

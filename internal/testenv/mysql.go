@@ -198,7 +198,7 @@ func (s *MySQLServer) start() error {
 	program, args, err := s.command(append([]string{"--datadir=" + filepath.Join(s.dir, "data"),
 		"--port=" + strconv.Itoa(s.Port), "--socket=" + s.Socket, "--bind-address=127.0.0.1", "--pid-file=" + filepath.Join(s.dir, "pid"),
 		"--general-log", "--general-log-file=" + s.LogFile(), "--log-bin=" + filepath.Join(s.dir, "binlog"), "--server-id=1",
-		"--mysqlx=OFF", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0",
+		"--mysqlx=OFF", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--innodb-flush-method=nosync", "--innodb-fast-shutdown=2",
 	}, smallMySQL...)...)
 	if err != nil {
 		return err

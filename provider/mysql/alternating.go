@@ -51,7 +51,7 @@ func (a *alternating) Set(ctx context.Context, s rota.SetRequest) error {
 
 // Traits say that two credentials may be valid at once.
 func (a *alternating) Traits() rota.Traits {
-	return rota.Traits{Kind: "MariaDB password", Limit: 2, TestSuccesses: testSuccesses}
+	return rota.Traits{Kind: "MariaDB or MySQL password", Limit: 2, TestSuccesses: testSuccesses}
 }
 
 // Create generates a new password for the account that isn't taken, and touches

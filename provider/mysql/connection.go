@@ -24,7 +24,7 @@ const (
 	FieldPort = "port"
 )
 
-// Connection is one MariaDB server and the account Rota logs in as. Creating it
+// Connection is one MariaDB or MySQL server and the account Rota logs in as. Creating it
 // doesn't touch the network. It keeps a few sessions while they're needed, and is
 // safe for concurrent use.
 type Connection struct {

@@ -8,15 +8,15 @@ import (
 // kindMySQL is the key of this package's connections.
 const kindMySQL = "mysql"
 
-// Provider describes what rota.yaml can name of MariaDB.
+// Provider describes what rota.yaml can name of MariaDB and MySQL.
 func Provider() provider.Provider {
 	return provider.Provider{
 		Name:    "mysql",
-		System:  "MariaDB",
+		System:  "MariaDB and MySQL",
 		Example: example,
 		Connections: []provider.Connection{{
 			Kind: provider.Kind{
-				Key: kindMySQL, Summary: "A MariaDB server, and an account that can change other accounts' passwords.",
+				Key: kindMySQL, Summary: "A MariaDB or MySQL server, and an account that can change other accounts' passwords.",
 				Example: `{host: db.internal, username: rota, password: "${file:/run/secrets/db}"}`,
 			},
 			New:    func() provider.ConnectionConfig { return new(connectionConfig) },
@@ -25,7 +25,7 @@ func Provider() provider.Provider {
 		Issuers: []provider.Issuer{
 			{
 				Kind: provider.Kind{
-					Key: "mysql_password", Summary: "The password of one MariaDB account (connection: mysql). The old one stops working as soon as the new one is set.",
+					Key: "mysql_password", Summary: "The password of one MariaDB or MySQL account (connection: mysql). The old one stops working as soon as the new one is set.",
 					Example: "{user: orders}",
 				},
 				Connection: kindMySQL, Evidence: rota.EvidenceSampled,
@@ -41,7 +41,7 @@ func Provider() provider.Provider {
 			},
 			{
 				Kind: provider.Kind{
-					Key: "mysql_alternating", Summary: "The passwords of two MariaDB accounts in turn (connection: mysql), so that one always stays valid.",
+					Key: "mysql_alternating", Summary: "The passwords of two MariaDB or MySQL accounts in turn (connection: mysql), so that one always stays valid.",
 					Example: "{users: [orders_a, orders_b]}",
 				},
 				Connection: kindMySQL, Evidence: rota.EvidenceSampled, Reversible: true,
@@ -50,15 +50,15 @@ func Provider() provider.Provider {
 		},
 		Checks: []provider.Check{{
 			Kind: provider.Kind{
-				Key: "mysql_query", Summary: "A statement that must run with the new MariaDB password, such as SELECT 1.",
+				Key: "mysql_query", Summary: "A statement that must run with the new MariaDB or MySQL password, such as SELECT 1.",
 				Example: `"SELECT 1"`,
 			},
-			Connection: kindMySQL, Needs: "a MariaDB password",
+			Connection: kindMySQL, Needs: "a MariaDB or MySQL password",
 			New: func() provider.CheckConfig { return new(queryConfig) },
 		}},
 		Targets: []provider.Target{{
 			Kind: provider.Kind{
-				Key: "mysql_row", Summary: "A row of a MariaDB table, which a statement of yours writes.",
+				Key: "mysql_row", Summary: "A row of a MariaDB or MySQL table, which a statement of yours writes.",
 				Example: "{connection: shop-db, statement: \"UPDATE shop.api_keys SET secret = :secret_access_key WHERE name = 'mail'\"}",
 			},
 			New: func() provider.TargetConfig { return new(rowConfig) },
@@ -72,6 +72,8 @@ const example = `connections:
     mysql: {host: db.internal, database: shop, username: rota_admin, password: "${file:/run/secrets/db}"}
   shop-db:
     mysql: {host: shop.internal, username: rota_settings, password: "${file:/run/secrets/shop-db}"}
+  crm-db: # a MySQL
+    mysql: {host: crm.internal, database: crm, username: rota_admin, password: "${file:/run/secrets/crm-db}"}
 secrets:
   - name: prod/reports-db
     issuer: {connection: app-db, mysql_password: {user: reports}}
@@ -87,4 +89,8 @@ secrets:
           statement: "UPDATE shop.settings SET db_user = :username, db_password = :password WHERE service = 'orders'"
           read: "SELECT db_user AS username, db_password AS password FROM shop.settings WHERE service = 'orders'"
     policy: {rotate_every: 30d, deactivate_previous_after: 7d, delete_previous_after: 14d}
+  - name: prod/crm-db
+    issuer: {connection: crm-db, mysql_dual_password: {user: crm}}
+    test: {mysql_query: "SELECT COUNT(*) FROM customers"}
+    policy: {rotate_every: 30d, delete_previous_after: 14d}
 `

@@ -36,7 +36,7 @@ func (c *Connection) Password(cfg PasswordConfig) (rota.Issuer, error) {
 func (p *password) Traits() rota.Traits { return passwordTraits() }
 
 func passwordTraits() rota.Traits {
-	return rota.Traits{Kind: "MariaDB password", Limit: 1, TestSuccesses: testSuccesses}
+	return rota.Traits{Kind: "MariaDB or MySQL password", Limit: 1, TestSuccesses: testSuccesses}
 }
 
 // Create generates a new password, and touches nothing.

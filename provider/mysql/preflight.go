@@ -22,23 +22,6 @@ func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 	change := rota.Finding{OK: true, Check: "user " + c.cfg.Username + " may change other accounts"}
 	sees := rota.Finding{OK: true, Check: "user " + c.cfg.Username + " sees others' sessions"}
 	err := c.within(ctx, login.Check, func(ctx context.Context, conn *sql.Conn) error {
-		shown, isMySQL, err := product(ctx, conn)
-		if err != nil {
-			return err
-		}
-		login.Detail = shown
-		bypass := "READ_ONLY ADMIN" // of a read-only server
-		if isMySQL {
-			bypass = "CONNECTION_ADMIN"
-		}
-		found, err := rows(ctx, conn, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only')")
-		if err != nil {
-			return err
-		}
-		set := row{}
-		for _, r := range found {
-			set[r["Variable_name"]] = r["Value"]
-		}
 		if _, err := readStates(ctx, conn, []account{{user: c.cfg.Username}}); errors.Is(err, errOtherServer) {
 			return err
 		}
@@ -46,7 +29,12 @@ func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 		if err != nil {
 			return err
 		}
-		if set["read_only"] != "OFF" && (set["super_read_only"] == "ON" || !global(grants, bypass)) {
+		shown, writes, err := takesWrites(ctx, conn, grants)
+		if err != nil {
+			return err
+		}
+		login.Detail = shown
+		if !writes {
 			server = rota.Finding{Check: server.Check, Detail: "this server is read-only", Remedies: rota.Outside("the primary's host")}
 		}
 		if !global(grants, "CREATE USER") {
@@ -62,6 +50,28 @@ func (c *Connection) Preflight(ctx context.Context) []rota.Finding {
 		return []rota.Finding{provider.Failed(login.Check, err)}
 	}
 	return []rota.Finding{login, c.cfg.transport(), server, change, sees}
+}
+
+// takesWrites reports whether the server takes changes from an account with these
+// grants, and what it is.
+func takesWrites(ctx context.Context, conn *sql.Conn, grants []row) (shown string, writes bool, err error) {
+	shown, isMySQL, err := product(ctx, conn)
+	if err != nil {
+		return "", false, err
+	}
+	found, err := rows(ctx, conn, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only')")
+	if err != nil {
+		return "", false, err
+	}
+	set := row{}
+	for _, r := range found {
+		set[r["Variable_name"]] = r["Value"]
+	}
+	exempt := "READ_ONLY ADMIN"
+	if isMySQL {
+		exempt = "CONNECTION_ADMIN"
+	}
+	return shown, set["read_only"] == "OFF" || set["super_read_only"] != "ON" && global(grants, exempt), nil
 }
 
 // global reports whether a privilege is among those on everything.

@@ -23,16 +23,20 @@ func (r *tableRow) Preflight(ctx context.Context) []rota.Finding {
 		if err := errors.Join(limit(ctx, conn), hush(ctx, conn)); err != nil {
 			return err
 		}
-		found, err := rows(ctx, conn, "SELECT VERSION() AS version, @@global.read_only AS read_only, @@global.general_log AND NOT @@session.sql_log_off AS logs")
+		found, err := rows(ctx, conn, "SELECT @@global.general_log AND NOT @@session.sql_log_off AS logs")
 		if err != nil {
 			return err
 		}
-		login.Detail = "MariaDB " + found[0]["version"]
 		grants, err := rows(ctx, conn, "SHOW GRANTS")
 		if err != nil {
 			return err
 		}
-		if found[0]["read_only"] != "0" && !global(grants, "READ_ONLY ADMIN") {
+		shown, writes, err := takesWrites(ctx, conn, grants)
+		if err != nil {
+			return err
+		}
+		login.Detail = shown
+		if !writes {
 			server = rota.Finding{Check: server.Check, Detail: "this server is read-only", Remedies: rota.Outside("the primary's host")}
 		}
 		for _, look := range []func(context.Context, *sql.Conn) (rota.Finding, error){r.prepare, r.look, r.reads} {

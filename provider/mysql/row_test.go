@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/internal/testenv"
@@ -17,12 +18,17 @@ import (
 // rights, and returns the table's name with its database, and the account's.
 func keysTable(t testing.TB, s *testenv.MariaDBServer) (table, login string) {
 	t.Helper()
+	return keysTableAt(t, s.Exec, "VIA mysql_native_password USING '"+must(stored(pluginNative, "", adminPassword))+"'")
+}
+
+func keysTableAt(t testing.TB, exec func(testing.TB, ...string), identified string) (table, login string) {
+	t.Helper()
 	db := unique("shop")
 	table, login = db+".api_keys", unique("settings")
-	s.Exec(t, "CREATE DATABASE "+db, "CREATE TABLE "+table+" (id int AUTO_INCREMENT PRIMARY KEY, name varchar(40) UNIQUE, key_id varchar(40), secret varchar(60), changes int NOT NULL DEFAULT 0)",
+	exec(t, "CREATE DATABASE "+db, "CREATE TABLE "+table+" (id int AUTO_INCREMENT PRIMARY KEY, name varchar(40) UNIQUE, key_id varchar(40), secret varchar(60), changes int NOT NULL DEFAULT 0)",
 		"CREATE TRIGGER "+db+".changes BEFORE UPDATE ON "+table+" FOR EACH ROW SET NEW.changes = OLD.changes + 1",
 		"INSERT INTO "+table+" (name) VALUES ('mail'), ('sms')",
-		"CREATE USER "+login+" IDENTIFIED VIA mysql_native_password USING '"+must(stored(pluginNative, "", adminPassword))+"'")
+		"CREATE USER "+login+" IDENTIFIED "+identified)
 	return table, login
 }
 
@@ -41,7 +47,9 @@ func rowOf(t testing.TB, table, write, read string) *sqlrow.Row {
 }
 
 // permit grants what the target asks for.
-func permit(t testing.TB, s *testenv.MariaDBServer, target rota.Target) {
+func permit(t testing.TB, s interface {
+	Exec(testing.TB, ...string)
+}, target rota.Target) {
 	t.Helper()
 	for _, p := range target.(*tableRow).Permissions() {
 		s.Exec(t, strings.TrimSuffix(p.Detail.(string), ";"))
@@ -90,28 +98,47 @@ func TestRowsKeepTheContract(t *testing.T) {
 				c, p := through(t, s, loginConfig(s, login))
 				target := must(c.Row("settings", rowOf(t, table, way.write, way.read)))
 				permit(t, s, target)
-				read := way.read
-				if read == "" {
-					read = readMail
-				}
-				see := root(t, s)
-				f := providertest.TargetFixture{
-					Target: target, Inject: p.inject,
-					Read: func() (rota.Credential, bool, error) {
-						rows := look(t, see, strings.ReplaceAll(read, "TABLE", table))
-						if len(rows) == 0 || rows[0]["access_key_id"] == nil {
-							return rota.Credential{}, false, nil
-						}
-						return rota.NewCredential(map[string]string{rota.FieldAccessKeyID: *rows[0]["access_key_id"], rota.FieldSecretAccessKey: *rows[0]["secret_access_key"]}), true, nil
-					},
-				}
-				if way.read != "" {
-					f.Writes = func() int {
-						return must(strconv.Atoi(*look(t, see, "SELECT SUM(changes) + COUNT(*) AS n FROM "+table)[0]["n"]))
-					}
-				}
-				return f
+				return rowFixture(t, target, p, root(t, s), table, way.read)
 			})
 		})
 	}
+}
+
+func TestRowsOfMySQLKeepTheContract(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			providertest.Target(t, func(t *testing.T) providertest.TargetFixture {
+				s := sharedMySQL.Get(t)
+				table, login := keysTableAt(t, s.Exec, "BY '"+adminPassword+"'")
+				c, p := throughSocket(t, s, Config{Username: login, Password: adminPassword, ConnectTimeout: 2 * time.Second})
+				target := must(c.Row("settings", rowOf(t, table, way.write, way.read)))
+				permit(t, s, target)
+				return rowFixture(t, target, p, connect(t, Config{Host: s.Socket, Username: "root"}), table, way.read)
+			})
+		})
+	}
+}
+
+// rowFixture is a row's, as root sees it.
+func rowFixture(t *testing.T, target rota.Target, p *proxy, root *Connection, table, read string) providertest.TargetFixture {
+	seen := read
+	if read == "" {
+		seen = readMail
+	}
+	f := providertest.TargetFixture{
+		Target: target, Inject: p.inject,
+		Read: func() (rota.Credential, bool, error) {
+			rows := look(t, root, strings.ReplaceAll(seen, "TABLE", table))
+			if len(rows) == 0 || rows[0]["access_key_id"] == nil {
+				return rota.Credential{}, false, nil
+			}
+			return rota.NewCredential(map[string]string{rota.FieldAccessKeyID: *rows[0]["access_key_id"], rota.FieldSecretAccessKey: *rows[0]["secret_access_key"]}), true, nil
+		},
+	}
+	if read != "" {
+		f.Writes = func() int {
+			return must(strconv.Atoi(*look(t, root, "SELECT SUM(changes) + COUNT(*) AS n FROM "+table)[0]["n"]))
+		}
+	}
+	return f
 }
