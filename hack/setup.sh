@@ -47,6 +47,11 @@ if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
 	}
 fi
 
+"$(dirname "$0")/mysql.sh" || {
+	echo "setup: MySQL could not be unpacked; tests that need it are skipped, and counted at the end" >&2
+	missing="$missing mysql.sh"
+}
+
 if [ -n "$missing" ] && [ "${ROTA_REQUIRE:-}" = all ]; then
 	echo "setup: ROTA_REQUIRE=all, but missing:$missing" >&2
 	exit 1

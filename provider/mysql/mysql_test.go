@@ -303,3 +303,36 @@ func TestWhatMySQLAccountsDifferInIsFound(t *testing.T) {
 		})
 	}
 }
+
+// What the server's policies say about passwords, and about logins that fail.
+func TestMySQLsPoliciesAreKept(t *testing.T) {
+	s := testenv.MySQL(t, testenv.MySQLOptions{})
+	cfg := dualAdmin(t, s)
+	d := must(connect(t, cfg).Dual(PasswordConfig{User: mysqlUser(t, s)})).(*dual)
+	s.Exec(t, "INSTALL COMPONENT 'file://component_validate_password'")
+	name := d.one.user
+	s.Exec(t, "ALTER USER "+name+" PASSWORD HISTORY 5 PASSWORD REUSE INTERVAL 30 DAY PASSWORD REQUIRE CURRENT FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME 1")
+	weak := d.Complete(rota.NewCredential(map[string]string{rota.FieldPassword: "weak"}))
+	cfg.SendPasswords = true
+	sends := must(connect(t, cfg).Dual(PasswordConfig{User: name})).(*dual)
+	wantError(t, sends.Set(t.Context(), rota.SetRequest{Credential: weak}), rota.ClassRegenerate, nil, "policy")
+	first := rotate(t, d)
+	second := rotate(t, d)
+	if err := d.Delete(t.Context(), rota.RetireRequest{CredentialID: d.CredentialID(second)}); err != nil { // the first one's hash is set again
+		t.Fatal(err)
+	}
+	wantFinding(t, d, "asks account", true, "not tried: its FAILED_LOGIN_ATTEMPTS")
+	if _, err := mysqlSession(t, s, first); err != nil {
+		t.Errorf("after the check: %v", err)
+	}
+	if _, err := mysqlSession(t, s, second); err == nil {
+		t.Error("the newer one still logs in")
+	}
+	wantError(t, d.Test(t.Context(), rota.TestRequest{Credential: first}), rota.ClassWait, nil, "blocked", "ACCOUNT UNLOCK")
+	s.Exec(t, "ALTER USER "+name+" ACCOUNT UNLOCK")
+	if err := d.Test(t.Context(), rota.TestRequest{Credential: first}); err != nil {
+		t.Error(err)
+	}
+	wantError(t, must(connect(t, Config{Host: cfg.Host, Port: cfg.Port, Username: name, Password: first.Field(rota.FieldPassword), SSLMode: cfg.SSLMode, SSLCA: cfg.SSLCA}).Dual(PasswordConfig{User: "other"})).
+		Set(t.Context(), rota.SetRequest{Credential: d.Complete(rota.NewCredential(map[string]string{rota.FieldUsername: "other", rota.FieldPassword: "x"}))}), rota.ClassStop, nil, "rota policy mysql")
+}
