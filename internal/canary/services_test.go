@@ -22,6 +22,7 @@ import (
 const servicesConfig = `
 connections:
   db: {mysql: {host: %[1]s, port: %[2]d, username: rota_admin, password: "${file:%[3]s/in/admin}", send_passwords: %[8]t}}
+  crm: {mysql: {host: %[18]s, username: rota_admin, password: "${file:%[3]s/in/admin}", send_passwords: %[8]t}}
   cache: {redis: {addresses: [%[4]s], username: rota, password: "${file:%[3]s/in/admin}"}}
   lab: {gitlab: {url: "%[5]s", token: "${file:%[3]s/in/lab}"}}
   api: {http: {url: "%[6]s", headers: {Authorization: "Bearer ${file:%[3]s/in/api}"}, allow_private: true}}
@@ -55,6 +56,10 @@ secrets:
     targets: [{name: ci, gitlab_variables: {connection: lab, group: shop, wait_for: [shop/api], file: DB}}]
     reload: [{name: pair, command: {run: [%[3]s/in/spy.sh, pair]}}]
     policy: {rotate_every: 30d}
+  - name: customers
+    issuer: {connection: crm, mysql_dual_password: {user: customers}}
+    test: {mysql_query: "%[7]s"}
+    reload: [{name: carts, command: {run: [%[3]s/in/spy.sh, carts]}}]
   - name: carts
     issuer: {connection: cache, redis_password: {user: carts}}
     test: {redis_command: "GET carts:health"}
@@ -148,12 +153,13 @@ func (l *line) fail(what string) {
 	l.fails = what
 }
 
-// playServices plays the lives of what MariaDB, Redis, RabbitMQ, LDAP, MongoDB, GitLab
-// and an HTTP API issue, which is handed to the latter two.
+// playServices plays the lives of what MariaDB, MySQL, Redis, RabbitMQ, LDAP, MongoDB,
+// GitLab and an HTTP API issue, which is handed to the latter two.
 func playServices(t *testing.T, l *ledger) {
 	db := testenv.MariaDB(t, testenv.MariaDBOptions{})
+	crm := testenv.MySQL(t, testenv.MySQLOptions{})
 	cache := testenv.Redis(t, testenv.RedisOptions{})
-	w := newWorld(t, l, "orders", "pair", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "puller", "key")
+	w := newWorld(t, l, "orders", "pair", "customers", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "puller", "key")
 	known := func(what, value string) string {
 		w.secret(what, value)
 		return value
@@ -169,6 +175,7 @@ func playServices(t *testing.T, l *ledger) {
 	db.Exec(t, "SET GLOBAL general_log = 0", "SET SESSION sql_log_bin = 0", "CREATE USER rota_admin IDENTIFIED BY '"+admin+"'",
 		"SET SESSION sql_log_bin = 1", "GRANT ALL ON *.* TO rota_admin WITH GRANT OPTION",
 		"CREATE USER orders ACCOUNT LOCK", "CREATE USER pair_a ACCOUNT LOCK", "CREATE USER pair_b ACCOUNT LOCK", "CREATE USER orders2 ACCOUNT LOCK", "SET GLOBAL general_log = 1")
+	crm.Exec(t, "CREATE USER rota_admin IDENTIFIED BY '"+admin+"'", "GRANT ALL ON *.* TO rota_admin WITH GRANT OPTION", "CREATE USER customers ACCOUNT LOCK")
 	cache.Do(t, "acl", "setuser", "rota", "on", "+@all", "~*", ">"+admin)
 	cache.Do(t, "acl", "setuser", "carts", "on", "~carts:*", "+get")
 	rabbit := testenv.RabbitMQ(t, testenv.RabbitMQOptions{})
@@ -206,10 +213,10 @@ func playServices(t *testing.T, l *ledger) {
 		w.file("rota.yaml", fmt.Sprintf(servicesConfig, db.Host, db.Port, w.dir, cache.Addr, addresses[0], addresses[1], query, send,
 			addresses[3], addresses[2], rabbit.AMQP, strings.Replace(addresses[2], "127.0.0.1", "localhost", 1),
 			slapd.URL, strings.Replace(slapd.URL, "127.0.0.1", "localhost", 1),
-			ferret.Addr, shards.Addr, strings.Replace(ferret.Addr, "127.0.0.1", "localhost", 1)), 0o600)
+			ferret.Addr, shards.Addr, strings.Replace(ferret.Addr, "127.0.0.1", "localhost", 1), crm.Socket), 0o600)
 	}
 	configure("SELECT 1", false)
-	all := []string{"rotate", "orders", "pair", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "puller", "key"}
+	all := []string{"rotate", "orders", "pair", "customers", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "puller", "key"}
 
 	// Every kind of failure, and then the same with the cause gone.
 	w.step("013", "check")
@@ -241,11 +248,11 @@ func playServices(t *testing.T, l *ledger) {
 	w.stepOnce("013", "run", "--all")
 	w.step("013", all...)
 	configure("SELECT no_such_column FROM no.such_table", false)
-	w.step("013", "rotate", "orders")
+	w.step("013", "rotate", "orders", "customers")
 	configure("SELECT 1", false)
-	w.step("013", "rotate", "orders")
+	w.step("013", "rotate", "orders", "customers")
 	configure("SELECT 1", true)
-	w.step("013", "rotate", "queue", "queues")
+	w.step("013", "rotate", "customers", "queue", "queues")
 	configure("SELECT 1", false)
 	db.Exec(t, "REVOKE CREATE USER ON *.* FROM rota_admin")
 	cache.Do(t, "acl", "setuser", "rota", "-acl|setuser")
@@ -282,6 +289,7 @@ func playServices(t *testing.T, l *ledger) {
 	w.gather("")
 
 	w.wrote("MariaDB's logs", db.Logs(t))
+	w.wrote("MySQL's logs", crm.Logs(t))
 	log, err := os.ReadFile(cache.LogFile())
 	w.must(err)
 	w.wrote("Redis's log", log)
@@ -302,7 +310,7 @@ func playServices(t *testing.T, l *ledger) {
 		one.mu.Unlock()
 	}
 	for want, in := range map[string][]byte{
-		"ALTER USER": db.Logs(t), "/variables/DB_PASSWORD": git.seen.Bytes(), "/pipeline": git.seen.Bytes(), "/trigger/pipeline": git.seen.Bytes(),
+		"ALTER USER": db.Logs(t), "RETAIN CURRENT PASSWORD": crm.Logs(t), "DISCARD OLD PASSWORD": crm.Logs(t), "/variables/DB_PASSWORD": git.seen.Bytes(), "/pipeline": git.seen.Bytes(), "/trigger/pipeline": git.seen.Bytes(),
 		"PUT /settings/orders": api.seen.Bytes(), "GET /deploys/last": api.seen.Bytes(), "/off": api.seen.Bytes(),
 		"PUT /api/users/queue_b": mq.seen.Bytes(), "invalid credentials": rabbit.Logs(t), "PASSMOD": operations, "MOD attr=userPassword": operations,
 		"saslContinue: step failed": log, "saslStart updateUser usersInfo": fmt.Append(nil, shards.tried()),
