@@ -65,7 +65,7 @@ func native(password string) string {
 
 // matches compares what a plugin stores for a user with a password.
 func matches(plugin, user, have, password string) bool {
-	want := ""
+	var want string
 	if plugin == pluginSHA2 {
 		parts := storedForms[pluginSHA2].FindStringSubmatch(have)
 		if parts == nil || password == "" {
