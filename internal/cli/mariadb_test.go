@@ -18,9 +18,10 @@ import (
 )
 
 // TestMariaDBsPageRunsAsWritten does what docs/providers/mysql.md says, with its
-// own rota.yaml and statements. Only the server's address differs.
+// own rota.yaml and statements. Only the servers' addresses differ. What MySQL adds is
+// in provider/mysql's own test of the example.
 func TestMariaDBsPageRunsAsWritten(t *testing.T) {
-	server := testenv.MariaDB(t, testenv.MariaDBOptions{})
+	server, crm := testenv.MariaDB(t, testenv.MariaDBOptions{}), testenv.MySQL(t, testenv.MySQLOptions{})
 	page, err := os.ReadFile("../../docs/providers/mysql.md")
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +45,7 @@ func TestMariaDBsPageRunsAsWritten(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "rota.yaml")
 	address := fmt.Sprintf("host: 127.0.0.1, port: %d", server.Port)
-	example := strings.NewReplacer("host: db.internal", address, "host: shop.internal", address, "/run/secrets/db", dir+"/db", "/run/secrets/shop-db", dir+"/db").Replace(block("yaml", "mysql:"))
+	example := strings.NewReplacer("host: db.internal", address, "host: shop.internal", address, "host: crm.internal", "host: "+crm.Socket, "/run/secrets/crm-db", dir+"/db", "/run/secrets/db", dir+"/db", "/run/secrets/shop-db", dir+"/db").Replace(block("yaml", "mysql:"))
 	for path, content := range map[string]string{file: example, dir + "/db": "admin-canary-5Rz8"} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -83,7 +84,13 @@ func TestMariaDBsPageRunsAsWritten(t *testing.T) {
 		strings.ReplaceAll(strings.ReplaceAll(admin[1], "…", "admin-canary-5Rz8"), "rota_admin", "rota_settings"),
 		"CREATE TABLE shop.settings (service varchar(20) PRIMARY KEY, db_user varchar(80), db_password varchar(80))", "INSERT INTO shop.settings (service) VALUES ('orders')")
 	run(block("sql", "CREATE ROLE orders"))
-	run(rota(0, "policy", "mysql"))
+	run(rota(0, "policy", "mysql", "--connection", "app-db", "--connection", "shop-db"))
+	crm.Exec(t, strings.ReplaceAll(admin[1], "…", "admin-canary-5Rz8"), "CREATE DATABASE crm", "CREATE TABLE crm.customers (id int)", "CREATE USER crm ACCOUNT LOCK", "GRANT SELECT ON crm.* TO crm")
+	for line := range strings.Lines(rota(0, "policy", "mysql", "--connection", "crm-db")) {
+		if !strings.HasPrefix(line, "--") {
+			crm.Exec(t, line)
+		}
+	}
 
 	rota(0, "check")
 	rota(0, "run")
