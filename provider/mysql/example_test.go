@@ -76,3 +76,39 @@ func TestTheExampleRotates(t *testing.T) {
 		t.Error("MySQL still has two passwords")
 	}
 }
+
+// A person's password is adopted, replaced and deleted by processes of which each
+// knows only what the store and the server hold.
+func TestAnAdoptedMySQLPasswordIsRecognizedByEachProcess(t *testing.T) {
+	crm := testenv.MySQL(t, testenv.MySQLOptions{})
+	dir := t.TempDir()
+	config := filepath.Join(dir, "rota.yaml")
+	file := fmt.Sprintf(`connections:
+  crm-db: {mysql: {host: %s, username: root}}
+secrets:
+  - name: crm
+    issuer: {connection: crm-db, mysql_dual_password: {user: crm}}
+    policy: {rotate_every: 30d}
+`, crm.Socket)
+	if err := os.WriteFile(config, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rota := func(in string, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		if code := app.Run(t.Context(), app.Options{}, append(args, "-c", config), []string{"ROTA_DATA_DIR=" + filepath.Join(dir, "data")}, strings.NewReader(in), &out, &out); code != 0 {
+			t.Fatalf("rota %s: code %d\n%s", strings.Join(args, " "), code, out.String())
+		}
+		return out.String()
+	}
+	crm.Exec(t, "CREATE USER crm IDENTIFIED BY 'by-hand-5Tq'")
+	rota(`{"password": "by-hand-5Tq"}`, "adopt", "crm", "--from", "-")
+	rota("", "rotate", "crm", "--yes")
+	if out := rota("", "check"); !strings.Contains(out, "it has two passwords") {
+		t.Errorf("the person's password is gone already:\n%s", out)
+	}
+	rota("", "delete", "crm", "--yes")
+	if out := rota("", "check"); strings.Contains(out, "it has two passwords") {
+		t.Errorf("the person's password wasn't recognized:\n%s", out)
+	}
+}
