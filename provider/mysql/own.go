@@ -109,7 +109,7 @@ func (o *own) Set(ctx context.Context, s rota.SetRequest) error {
 	if err := o.ours(op, user); err != nil {
 		return err
 	}
-	err := o.Test(ctx, rota.TestRequest(s))
+	err := o.Test(ctx, rota.TestRequest{Credential: s.Credential})
 	if !errors.Is(err, rota.ErrRefused) {
 		return err
 	}
