@@ -77,6 +77,13 @@ type Traits struct {
 	// Replaces means that creating a credential ends the one in use, which nothing can
 	// bring back. The issuer chooses the value, and Limit is 1.
 	Replaces bool `json:"replaces,omitempty"`
+	// Readable means that the issuer chooses the value and shows the one in force
+	// whenever it's asked: [Teller] compares with that, and Create, which is given
+	// the current credential (FromCurrent), returns it if it isn't the current one,
+	// and makes a new one only otherwise. So an answer that was lost is found again,
+	// and what was made outside Rota is delivered instead of being held as drift. What it
+	// replaced can't be put back.
+	Readable bool `json:"readable,omitempty"`
 	// Manual means that only a person can rotate the credential. Rota sends
 	// reminders.
 	Manual bool `json:"manual,omitempty"`

@@ -53,8 +53,21 @@ func guardDrift(v *view, d Decision) (Decision, bool) {
 	if !v.Drifted {
 		return v.unverified(d)
 	}
+	if v.Traits.Readable && (d.Step == rota.StepCreate || d.Next == rota.StepCreate) {
+		return Decision{}, false // that takes over the one in force, or says what keeps it from that
+	}
 	return v.hold(HoldDrifted, rota.StepCreate, earlier(d.Due, v.now), earlier(d.At, v.now.Add(holdRecheck)), v.drifted(),
 		"the current credential %s isn't in force any more: someone changed it outside Rota", v.current.CredentialID)
+}
+
+// ruleTakesOver makes the credential in force the current one if the issuer shows
+// it and somebody replaced the current one outside Rota. It waits for no window:
+// consumers can't log in until they have it.
+func ruleTakesOver(v *view) (Decision, bool) {
+	if !v.Traits.Readable || !v.canDrift() || !v.Drifted {
+		return Decision{}, false
+	}
+	return v.create(v.now, "the current credential "+v.current.CredentialID+" was replaced outside Rota: take over the one in force")
 }
 
 // canDrift reports whether the current credential may stop being in force without

@@ -42,7 +42,7 @@ func (t *turn) failed(d Decision, err error) error {
 	case f.Attempts == 1:
 		t.ledger.event(rota.EventFailed, d.Version, d.Credential, string(step)+" failed: "+f.Error, f.Remedies...)
 	}
-	if t.seen.holder(rota.LabelPending) == d.Version && d.Version != "" && t.givesUp(d.Version, f) {
+	if t.seen.holder(rota.LabelPending) == d.Version && d.Version != "" && t.givesUp(d.Version, f, err) {
 		t.ledger.reject(d.Version, f)
 	}
 	return err

@@ -55,6 +55,7 @@ var Scheduled = Chain{
 		ruleFirst,
 		ruleCurrentAtIssuer,
 		ruleRetire,
+		ruleTakesOver,
 		ruleRotate,
 	},
 	idle:   idleOverTime,

@@ -78,7 +78,7 @@ func (v *view) undoes() bool {
 func (v *view) discard(vp VersionProgress) (Decision, bool) {
 	due := v.pending.CreatedAt
 	undoes := v.undoes()
-	if undoes && !v.Traits.Overlap() && v.hasCurrent && vp.RestoredAt.IsZero() {
+	if undoes && !v.Traits.Overlap() && !v.Traits.Readable && v.hasCurrent && vp.RestoredAt.IsZero() {
 		return v.do(rota.StepSet, v.current, due, "put the current credential back: %s", vp.Rejected)
 	}
 	if undoes && v.Traits.Overlap() {

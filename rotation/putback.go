@@ -18,8 +18,11 @@ import (
 func (t *turn) killsCurrent() bool {
 	_, ok := t.seen.credential(rota.LabelCurrent)
 	traits := t.s.Issuer.Traits()
-	return ok && !traits.Overlap() && !traits.Replaces
+	return ok && !traits.Overlap() && !isOneWay(traits)
 }
+
+// isOneWay reports whether nothing brings back a credential once the next one is made.
+func isOneWay(t rota.Traits) bool { return t.Replaces || t.Readable }
 
 // testBy is when the test of a version has to be over; zero for never.
 func (t *turn) testBy(version string) time.Time {
@@ -203,12 +206,16 @@ func retryPutBack(f *Failure, p Policy) time.Time {
 // givesUp reports whether a failure means that the pending credential will never
 // work or, where it killed the one in use, that it doesn't work promptly. One
 // that nothing could be put back for is kept: it may be the only one that works.
-func (t *turn) givesUp(version string, f *Failure) bool {
+// Where the issuer shows the one in force, only its own word that this one isn't
+// counts.
+func (t *turn) givesUp(version string, f *Failure, err error) bool {
 	traits := t.s.Issuer.Traits()
 	set := !traits.IssuerChooses && !traits.Overlap() && !t.ledger.version(version).SetBegunAt.IsZero()
 	switch {
 	case traits.Replaces:
 		return false
+	case traits.Readable:
+		return f.Class == rota.ClassRegenerate && errors.Is(err, rota.ErrRefused)
 	case !set:
 		return f.rejects(traits)
 	case !t.killsCurrent():

@@ -148,7 +148,7 @@ func (t *turn) unreadyLogin(ctx context.Context) (unready []Unready, tried bool,
 			return []Unready{{Reason: "the login that would test it: " + rota.OneLine(t.ledger.clean(err).Error()), Remedies: rota.RemediesOf(err)}}, true, nil
 		}
 	}
-	if _, ok := t.seen.credential(rota.LabelCurrent); ok && !t.wasAsked() {
+	if _, ok := t.seen.credential(rota.LabelCurrent); ok && !t.wasAsked() && !t.s.Issuer.Traits().Readable {
 		return nil, false, t.changedOutside()
 	}
 	unready, err = t.unready(ctx, "issuer", "", t.s.Issuer)

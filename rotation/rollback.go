@@ -19,7 +19,7 @@ func (t *turn) beginRollback(ctx context.Context) error {
 	if p.Rollback != nil {
 		return nil
 	}
-	if traits := t.s.Issuer.Traits(); traits.Replaces {
+	if traits := t.s.Issuer.Traits(); isOneWay(traits) {
 		return &rota.Error{Op: "rollback", Class: rota.ClassStop, Err: fmt.Errorf("nothing brings back a %s once the next one is made", traits.Kind), Remedies: rotateInstead(t.s.Name)}
 	}
 	current, _ := t.seen.find(rota.LabelCurrent)

@@ -74,6 +74,9 @@ func (c *Connection) answered(e *rota.Error, k call, refused *api.ResponseError,
 		a.Is, e.Class = rota.ErrConflict, rota.ClassWait
 	case a.Status == http.StatusBadRequest && strings.Contains(text, "upgrading from non-versioned"):
 		e.Class = rota.ClassWait // a KV engine that was just mounted or unsealed
+	case a.Status == http.StatusBadRequest && (strings.Contains(text, "unknown role") || strings.Contains(text, "no static role found")):
+		a.Is = rota.ErrNotFound
+		e.Remedies = rota.Outside("correct the role or the mount in rota.yaml, or create the role in Vault")
 	case a.Status == http.StatusTooManyRequests:
 		if resp != nil {
 			e.RetryAfter = rota.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
@@ -84,6 +87,8 @@ func (c *Connection) answered(e *rota.Error, k call, refused *api.ResponseError,
 		e.Remedies = rota.Outside("unseal the server at " + c.host)
 	case a.Status == http.StatusBadRequest && strings.Contains(text, "not initialized"), a.Status == http.StatusNotImplemented:
 		e.Class, e.Remedies = rota.ClassWait, rota.Outside("initialize and unseal the server at "+c.host)
+	case a.Status == http.StatusBadRequest, a.Status == http.StatusUnprocessableEntity:
+		e.Remedies = rota.Outside("correct what Vault names, in rota.yaml or in Vault: it understood the request at " + k.path + " and refuses it")
 	}
 }
 

@@ -17,10 +17,20 @@ import (
 type Backend struct {
 	URL, Token string // the root token
 	Client     *http.Client
+	// Database is what its database engine manages. A stand-in has none.
+	Database *Database
+}
+
+// Database is a PostgreSQL server.
+type Database struct {
+	URL, Username, Password string // as Vault's plugin wants them
+	Exec                    func(t testing.TB, statements ...string)
+	// Login logs in as a consumer does.
+	Login func(t testing.TB, username, password string) error
 }
 
 // Of is the stand-in as a backend.
-func Of(s *Server) Backend { return Backend{s.URL, RootToken, s.Client()} }
+func Of(s *Server) Backend { return Backend{URL: s.URL, Token: RootToken, Client: s.Client()} }
 
 // Do makes one request as root and returns the answer's data. It fails the test
 // unless that succeeds.

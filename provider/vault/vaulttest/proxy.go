@@ -2,6 +2,7 @@ package vaulttest
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +22,7 @@ type Proxy struct {
 	to     string
 	client *http.Client
 	writes atomic.Int64
+	last   atomic.Value // the path of the latest request that was passed on
 }
 
 // NewProxy starts a proxy in front of a Vault.
@@ -38,6 +40,7 @@ func NewProxy(t testing.TB, to string, client *http.Client) *Proxy {
 		if r.Method != http.MethodGet && r.Method != methodList && !strings.HasSuffix(r.URL.Path, "/login") && !strings.Contains(r.URL.Path, "-self") {
 			p.writes.Add(1)
 		}
+		r = r.WithContext(context.WithValue(r.Context(), beforeKey{}, p.last.Load()))
 		faulty.ServeHTTP(w, r)
 	}))
 	p.URL = server.URL
@@ -49,6 +52,15 @@ func NewProxy(t testing.TB, to string, client *http.Client) *Proxy {
 }
 
 const methodList = "LIST"
+
+type beforeKey struct{}
+
+// follows reports whether the last request that got through was for a path with
+// that part.
+func follows(r *http.Request, part string) bool {
+	path, _ := r.Context().Value(beforeKey{}).(string)
+	return strings.Contains(path, part)
+}
 
 // Before runs something right before the next request with a method and a part of a
 // path is passed on.
@@ -64,6 +76,7 @@ func (p *Proxy) Writes() int { return int(p.writes.Load()) }
 
 // pass sends a request on.
 func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
+	p.last.Store(r.URL.Path)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return

@@ -23,9 +23,10 @@ type Server struct {
 	mu       sync.Mutex
 	tokens   map[string]*token
 	policies map[string][]rule
-	mounts   map[string]*mount // by path, auth methods below auth/
-	entries  map[string]*entry // of KV engines, by mount and path
-	roles    map[string]*role  // of AppRole, by mount and name
+	mounts   map[string]*mount      // by path, auth methods below auth/
+	entries  map[string]*entry      // of KV engines, by mount and path
+	roles    map[string]*role       // of AppRole, by mount and name
+	statics  map[string]*staticRole // of database engines, by mount and name
 	sealed   bool
 	standby  bool
 	now      func() time.Time
@@ -57,7 +58,7 @@ func NewTLS() *Server { return start((*httptest.Server).StartTLS) }
 
 func start(begin func(*httptest.Server)) *Server {
 	s := &Server{tokens: map[string]*token{RootToken: {policies: []string{"root"}, kind: "service"}}, policies: map[string][]rule{}, mounts: map[string]*mount{},
-		entries: map[string]*entry{}, roles: map[string]*role{}, now: time.Now}
+		entries: map[string]*entry{}, roles: map[string]*role{}, statics: map[string]*staticRole{}, now: time.Now}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // clients that don't trust its certificate
 	begin(s.Server)
@@ -184,6 +185,8 @@ func (s *Server) answer(r request) reply {
 		return s.kv(name, m, rest, r)
 	case "approle":
 		return s.approle(name, rest, r)
+	case "database":
+		return s.database(name, rest, r)
 	}
 	return refuse(404)
 }

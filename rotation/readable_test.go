@@ -1,0 +1,180 @@
+package rotation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider/memory"
+	"github.com/rota-dev/rota/rotation"
+)
+
+// kept is an issuer that chooses a lone password and shows it to whoever asks.
+type kept struct {
+	value, made int
+	lost        error // of the next answer
+	set         int   // calls of Set
+}
+
+func (k *kept) Traits() rota.Traits {
+	return rota.Traits{Kind: "kept password", IssuerChooses: true, Limit: 1, TestSuccesses: 1, FromCurrent: true, Readable: true}
+}
+func (k *kept) CredentialID(c rota.Credential) string { return c.Field(rota.FieldUsername) }
+
+func (k *kept) now() rota.Credential {
+	return rota.NewCredential(map[string]string{rota.FieldUsername: "app", rota.FieldPassword: fmt.Sprintf("password %d", k.value)})
+}
+
+func (k *kept) Create(_ context.Context, r rota.CreateRequest) (rota.Credential, error) {
+	if !r.Current.IsZero() && !r.Current.Equal(k.now()) {
+		return k.now(), nil
+	}
+	k.made++
+	k.value++
+	err := k.lost
+	if k.lost = nil; err != nil {
+		return rota.Credential{}, err
+	}
+	return k.now(), nil
+}
+
+func (k *kept) Set(context.Context, rota.SetRequest) error {
+	k.set++
+	return nil
+}
+
+func (k *kept) Test(_ context.Context, r rota.TestRequest) error {
+	if !r.Credential.Equal(k.now()) {
+		return &rota.Error{System: "kept", Class: rota.ClassRegenerate, Err: rota.ErrRefused}
+	}
+	return nil
+}
+
+func (k *kept) InForce(_ context.Context, c rota.Credential) (inForce, known bool, err error) {
+	return c.Equal(k.now()), true, nil
+}
+
+func (k *kept) Delete(context.Context, rota.RetireRequest) error { return nil }
+
+func newKept(t *testing.T) (*bench, *kept) {
+	b, k := newBench(t), &kept{}
+	b.secret.Issuer = k
+	b.advance(t, rotation.Options{Force: rota.StepCreate})
+	b.inUse(t, k)
+	return b, k
+}
+
+// inUse checks that the password in force is current and at the target.
+func (b *bench) inUse(t *testing.T, k *kept) {
+	t.Helper()
+	_, c, _ := b.store.Read(rota.LabelCurrent)
+	at, _ := b.target.Current()
+	if !c.Equal(k.now()) || !at.Credential.Equal(k.now()) {
+		t.Errorf("in force is %v, current %v, at the target %v", k.now().Fields(), c.Fields(), at.Credential.Fields())
+	}
+}
+
+// next lets time pass until the secret is due for a look.
+func (b *bench) next(t *testing.T) rotation.Result {
+	t.Helper()
+	if at := b.journal.Progress(b.secret.Name).NextAt; at.After(b.now) {
+		b.now = at
+	}
+	return b.advance(t, rotation.Options{})
+}
+
+func TestAValueThatWasReplacedOutsideIsTakenOverWithinADay(t *testing.T) {
+	b, k := newKept(t)
+	b.now = b.now.Add(rota.Day)
+	b.next(t)
+	k.value++
+	before := b.now
+	findings := rotation.Preflight(t.Context(), b.secret)
+	warned := false
+	for _, f := range findings {
+		warned = warned || f.Warning && strings.Contains(f.Detail, "the next run delivers the one in force")
+	}
+	if !warned {
+		t.Errorf("rota check says %+v", findings)
+	}
+	result := b.next(t)
+	b.inUse(t, k)
+	if k.made != 1 || result.Last.Hold != rotation.HoldNone || b.now.Sub(before) > rota.Day {
+		t.Errorf("%d made, after %s: %+v", k.made, b.now.Sub(before), result.Last)
+	}
+	if !strings.Contains(result.Done[0].Reason, "replaced outside Rota") {
+		t.Errorf("the reason is %q", result.Done[0].Reason)
+	}
+	// The policy counts from then.
+	b.now = b.now.Add(89 * rota.Day)
+	if b.next(t); k.made != 1 {
+		t.Error("rotated too early")
+	}
+	b.now = b.now.Add(2 * rota.Day)
+	if b.next(t); k.made != 2 {
+		t.Errorf("%d made once it's due", k.made)
+	}
+	b.inUse(t, k)
+}
+
+func TestALostValueIsReadInsteadOfMadeAgain(t *testing.T) {
+	b, k := newKept(t)
+	k.lost = &rota.Error{Class: rota.ClassWait, Err: errors.New("reset")}
+	_, err := b.rotator.Advance(t.Context(), b.secret, rotation.Options{Force: rota.StepCreate})
+	if err == nil || k.made != 2 {
+		t.Fatalf("%v, %d made", err, k.made)
+	}
+	b.next(t)
+	b.inUse(t, k)
+	if k.made != 2 {
+		t.Errorf("%d made", k.made)
+	}
+}
+
+func TestWhatWasReplacedOutsideWaitsWhileItsPaused(t *testing.T) {
+	b, k := newKept(t)
+	b.journal.Pause(b.secret.Name, rotation.Halt{By: "ana"})
+	k.value++
+	b.now = b.now.Add(rota.Day)
+	if got := b.next(t).Last; got.Hold != rotation.HoldPaused {
+		t.Errorf("%+v", got)
+	}
+	b.journal.Resume(b.secret.Name)
+	b.next(t)
+	b.inUse(t, k)
+}
+
+func TestTheOnlyValueThatWorksIsNeverGivenUp(t *testing.T) {
+	b, k := newKept(t)
+	broken := true
+	b.secret.Checks = []rota.Check{memory.NewCheck("query", func(c rota.Credential) error {
+		if broken && c.Field(rota.FieldPassword) != "password 1" {
+			return &rota.Error{Class: rota.ClassRegenerate, Err: errors.New("no rows")}
+		}
+		return nil
+	}, memory.Options{})}
+	b.now = b.now.Add(91 * rota.Day)
+	for range 12 {
+		_, _ = b.rotator.Advance(t.Context(), b.secret, rotation.Options{})
+		b.now = b.now.Add(rota.Day)
+	}
+	if _, c, _ := b.store.Read(rota.LabelPending); !c.Equal(k.now()) || k.made != 2 || k.set != 0 {
+		t.Errorf("pending is %v, %d made, %d set", c.Fields(), k.made, k.set)
+	}
+	if _, err := b.rotator.Rollback(t.Context(), b.secret); err == nil || !strings.Contains(err.Error(), "can't go back") || len(rota.RemediesOf(err)) == 0 {
+		t.Errorf("rollback: %v", err)
+	}
+	// The issuer replaces it in the middle: then it's over, and the next one is taken.
+	k.value++
+	broken = false
+	b.journal.Resume(b.secret.Name)
+	_, _ = b.rotator.Advance(t.Context(), b.secret, rotation.Options{})
+	b.next(t)
+	b.inUse(t, k)
+	if k.made != 2 || k.set != 0 {
+		t.Errorf("%d made, %d set", k.made, k.set)
+	}
+}
