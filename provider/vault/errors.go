@@ -88,7 +88,7 @@ func (c *Connection) answered(e *rota.Error, k call, refused *api.ResponseError,
 	case a.Status == http.StatusBadRequest && strings.Contains(text, "not initialized"), a.Status == http.StatusNotImplemented:
 		e.Class, e.Remedies = rota.ClassWait, rota.Outside("initialize and unseal the server at "+c.host)
 	case a.Status == http.StatusBadRequest, a.Status == http.StatusUnprocessableEntity:
-		e.Remedies = rota.Outside("correct what Vault names, in rota.yaml or in Vault: it understood the request at " + k.path + " and refuses it")
+		e.Remedies = rota.Outside("correct what Vault objects to, in rota.yaml or in Vault at " + k.path)
 	}
 }
 

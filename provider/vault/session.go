@@ -137,10 +137,26 @@ func (s *session) logIn(ctx context.Context) error {
 	return nil
 }
 
+// unexplained reports whether Vault refuses a login without saying why. Its
+// Kubernetes method does that whatever goes wrong when it asks Kubernetes, even if
+// that can't be reached for a moment.
+func unexplained(err error) bool {
+	a, ok := errors.AsType[*provider.Answer](err)
+	return ok && a.Status == http.StatusForbidden && strings.HasSuffix(strings.ToLower(a.Message), "permission denied")
+}
+
 // cannotLogIn adds what a person can do about a login that's refused.
 func (c *Connection) cannotLogIn(err error, path string) error {
 	e, ok := errors.AsType[*rota.Error](err)
 	if !ok {
+		return err
+	}
+	if e.Class == rota.ClassWait {
+		return err // it isn't the login's fault: the server isn't initialized yet, say
+	}
+	if _, isJWT := c.cfg.Login.(JWTLogin); isJWT && unexplained(err) {
+		e.Class, e.Err = rota.ClassWait, fmt.Errorf("%w: %w", errLogin, e.Err)
+		e.Remedies = rota.Outside("see whether an auth method is mounted at " + strings.TrimSuffix(path, "/login") + ", whether its role takes the service account that connection " + c.name + " has, and, for Kubernetes, whether Vault reaches its API with a valid token_reviewer_jwt: Vault's log says which")
 		return err
 	}
 	switch provider.StatusOf(err) {

@@ -13,6 +13,8 @@ type role struct {
 	id, name string
 	policies []string
 	ttl      time.Duration // of its tokens
+	idTTL    time.Duration // of its secret ids
+	idUses   int64
 	secrets  []*secretID
 }
 
@@ -128,13 +130,15 @@ func (s *Server) approle(mount, rest string, r request) reply {
 				one = &role{id: s.next("role-id"), name: key}
 				s.roles[key] = one
 			}
-			one.policies, one.ttl = texts(r.body["token_policies"]), duration(r.body["token_ttl"])
+			one.policies, one.ttl, one.idTTL = texts(r.body["token_policies"]), duration(r.body["token_ttl"]), duration(r.body["secret_id_ttl"])
+			uses, _ := r.body["secret_id_num_uses"].(json.Number)
+			one.idUses, _ = uses.Int64()
 			return nothing
 		case "GET":
 			if one == nil {
 				return refuse(404)
 			}
-			return data(map[string]any{"bind_secret_id": true, "secret_id_ttl": 0, "secret_id_num_uses": 0})
+			return data(map[string]any{"bind_secret_id": true, "secret_id_ttl": seconds(one.idTTL), "secret_id_num_uses": one.idUses})
 		}
 		return refuse(405, "unsupported operation")
 	}

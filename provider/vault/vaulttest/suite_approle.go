@@ -76,6 +76,48 @@ func suiteSecretIDs(t *testing.T, b Backend) {
 			t.Errorf("%+v, %v", use, err)
 		}
 	})
+	t.Run("what the role allows is compared with what rota.yaml asks for", func(t *testing.T) {
+		connection, _ := b.Connect(t, vault.Token(b.Token))
+		for name, c := range map[string]struct {
+			role       map[string]any
+			uses       int
+			ttl        time.Duration
+			want       string // in the last finding, with its remedies
+			ok, warned bool
+		}{
+			"a role that ends a secret id after a few logins":      {role: map[string]any{"secret_id_num_uses": 10}, want: "after 10 logins, Rota's own among them set secret_id_num_uses"},
+			"a role that allows enough logins":                     {role: map[string]any{"secret_id_num_uses": 100}, ok: true},
+			"more logins than the role allows":                     {role: map[string]any{"secret_id_num_uses": 1000}, uses: 1001, want: "allows 1000 at most"},
+			"as many logins as the role allows":                    {role: map[string]any{"secret_id_num_uses": 1000}, uses: 1000, ok: true},
+			"a longer life than the role allows":                   {role: map[string]any{"secret_id_ttl": "24h"}, uses: 1000, ttl: 48 * time.Hour, want: "allows 1d at most"},
+			"a role and a rota.yaml that don't count":              {role: map[string]any{}, want: "notes no use", warned: true},
+			"a role that doesn't count, and a rota.yaml that does": {role: map[string]any{}, uses: 1000, ok: true},
+		} {
+			s := &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount), NumUses: c.uses, TTL: c.ttl}
+			b.Do(t, http.MethodPost, "auth/"+mount+"/role/"+s.Role, c.role)
+			findings := s.Preflight(t.Context())
+			last := findings[len(findings)-1]
+			if text := last.Detail + " " + rota.Hint(last.Remedies); last.OK != c.ok || last.Warning != c.warned || !strings.Contains(text, c.want) {
+				t.Errorf("%s: preflight says %+v", name, last)
+			}
+		}
+	})
+	t.Run("a secret id is good for as many logins as num_uses says", func(t *testing.T) {
+		connection, _ := b.Connect(t, vault.Token(b.Token))
+		s := &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount), NumUses: 3}
+		c, err := s.Create(t.Context(), rota.CreateRequest{Version: "rota-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 4 {
+			if err := s.Test(t.Context(), rota.TestRequest{Credential: c}); (err == nil) != (n < 3) {
+				t.Errorf("login %d: %v", n+1, err)
+			}
+		}
+		if list, err := s.List(t.Context()); err != nil || len(list) != 0 {
+			t.Errorf("it's listed: %v, %v", list, err)
+		}
+	})
 	t.Run("a secret id of another role", func(t *testing.T) {
 		connection, _ := b.Connect(t, vault.Token(b.Token))
 		one, two := &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount)}, &vault.SecretIDs{Connection: connection, Mount: mount, Role: b.newRole(t, mount)}
