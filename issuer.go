@@ -64,9 +64,13 @@ type Traits struct {
 	ConsistencyDelay time.Duration `json:"settle"`
 	// Lifetime is the longest that a credential lasts. It expires at the time
 	// in its field [FieldExpiration] and can't be deactivated or deleted before
-	// that, so the issuer's Delete is a no-op. 0 means that credentials last
-	// until they're deleted.
+	// that, so the issuer's Delete is a no-op unless it's Revocable. 0 means that
+	// credentials last until they're deleted.
 	Lifetime time.Duration `json:"lifetime,omitzero"`
+	// Revocable means that Delete ends a credential with a Lifetime before it expires.
+	// It's asked to if the credential was given up before it was in use, or if a
+	// person wants the previous one gone.
+	Revocable bool `json:"revocable,omitempty"`
 	// ListsByValue means that the issuer stores a salted hash of a credential and no
 	// name for it, so that List can only tell which credential it lists if
 	// CredentialID was called with it before, in the same process.

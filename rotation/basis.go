@@ -62,6 +62,9 @@ func (v *view) overtakesFailure(d Decision) bool {
 	case rota.StepDelete:
 		over = !v.hasPending && (!v.retirable() || !v.off() && !v.deletesActive())
 		early = v.deleteAt().After(v.now)
+		if end, ends := v.endOf(v.previous); ends {
+			early = !v.hasPending && v.hasPrevious && end.Add(EndMargin).After(v.now)
+		}
 	case rota.StepDeliver, rota.StepReload:
 		over = !v.hasPending && (!v.hasCurrent || v.isServed())
 	default:

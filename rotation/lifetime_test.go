@@ -220,3 +220,28 @@ func TestARollbackIsAbandonedWhenWhatItGoesBackToHasEnded(t *testing.T) {
 		t.Errorf("the rollback is still wanted: %+v, %+v", p.Rollback, p.Failure)
 	}
 }
+
+func TestOnlyAPersonEndsWhatCanBeRevoked(t *testing.T) {
+	revocable := func(st *rotation.State) { st.Traits.Revocable = true }
+	force := func(step rota.Step) func(*rotation.State) {
+		return func(st *rotation.State) { st.Force, st.Requested = step, step }
+	}
+	plan := func(change ...func(*rotation.State)) rotation.Decision {
+		return rotation.Plan(session(append([]func(*rotation.State){renewed, revocable}, change...)...), rotation.Policy{}, day0.Add(45*time.Minute))
+	}
+	if d := plan(); d.Step != rota.StepNone || d.Hold != rotation.HoldNone {
+		t.Errorf("by itself: %+v", d)
+	}
+	if d := plan(force(rota.StepDelete)); d.Step != rota.StepDelete || d.Credential != "A" {
+		t.Errorf("if a person asks: %+v", d)
+	}
+	if d := plan(force(rota.StepDeactivate)); d.Hold != rotation.HoldStillActive || len(d.Remedies) != 1 || d.Remedies[0].Action != rota.RemedyDelete {
+		t.Errorf("if a person asks to deactivate it: %+v", d)
+	}
+	failed := func(st *rotation.State) {
+		st.Progress.Failure = &rotation.Failure{Step: rota.StepDelete, Class: rota.ClassWait, Error: "reset", Attempts: 1, At: day0.Add(44 * time.Minute), RetryAt: day0.Add(46 * time.Minute)}
+	}
+	if d := plan(failed); d.Hold != rotation.HoldNone {
+		t.Errorf("after a person's deletion failed, nobody retries it: %+v", d)
+	}
+}

@@ -26,6 +26,11 @@ func (v *view) ended(version rota.Version) bool {
 	return ends && !v.now.Before(end.Add(-EndMargin))
 }
 
+// revokes reports whether a deletion ends the previous credential before it expires.
+func (v *view) revokes(d Decision) bool {
+	return v.Traits.Revocable && d.Version == v.previous.ID && !v.ended(v.previous)
+}
+
 // mustRenew reports whether the current credential expires soon, which makes its
 // successor more urgent than delivering it to the remaining targets.
 func (v *view) mustRenew() bool {
@@ -49,8 +54,8 @@ func (v *view) asksReplacement() bool {
 func (v *view) replaceable() bool { return v.Traits.Lifetime > 0 || v.dead(v.current) }
 
 // retireEnded drops the previous version once its credential has expired. Until
-// then there's nothing to do: a credential like that can't be deactivated or
-// deleted.
+// then there's nothing to do: a credential like that can't be deactivated, and
+// deleted only if the issuer can revoke it and a person asks.
 func (v *view) retireEnded() (Decision, bool) {
 	end, _ := v.endOf(v.previous)
 	end = end.Add(EndMargin)
@@ -59,6 +64,13 @@ func (v *view) retireEnded() (Decision, bool) {
 		return v.do(rota.StepDelete, v.previous, end, "%s has expired", v.previous.CredentialID)
 	case over:
 		return Decision{}, false
+	}
+	if v.Force == rota.StepDelete && v.Traits.Revocable && v.previous.Ours() {
+		return v.do(rota.StepDelete, v.previous, v.now, "%s, before it expires at %s", v.askedFor(), stamp(end.Add(-EndMargin)))
+	}
+	if v.Force == rota.StepDeactivate && v.Traits.Revocable {
+		return v.hold(HoldStillActive, v.Force, v.now, end, []rota.Remedy{v.remedy(rota.RemedyDelete, "to end it now")}, "the previous credential %s can't be deactivated, only deleted: it expires by itself at %s",
+			v.previous.CredentialID, stamp(end))
 	}
 	if v.Force == rota.StepDeactivate || v.Force == rota.StepDelete {
 		return v.hold(HoldStillActive, v.Force, v.now, end, rota.Outside("revoke all sessions of its role at the issuer"), "the previous credential %s can't be deactivated: it expires by itself at %s",

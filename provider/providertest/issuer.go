@@ -71,7 +71,7 @@ func RunIssuer(t T, fixture func(t T) IssuerFixture) {
 		{"create refuses to exceed the limit", testLimit, (*issuer).limited},
 		{"a value that the rules reject has to be regenerated", testRejected, (*issuer).rejects},
 		{"a credential goes through its whole life", testLife, (*issuer).retires},
-		{"a credential that expires says when, and nothing ends it earlier", testLifetime, (*issuer).ends},
+		{"a credential that expires says when, and only revoking it ends it earlier", testLifetime, (*issuer).ends},
 		{"an expired credential is refused", testExpiry, func(i *issuer) bool { return i.Expire != nil }},
 		{"an active credential isn't deleted", testDeleteActive, (*issuer).deactivator},
 		{"an unknown credential isn't found", testUnknown, (*issuer).unknown},

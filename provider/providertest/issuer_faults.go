@@ -193,7 +193,11 @@ func (i *issuer) steps(t T, try func(op string, call func() error)) {
 	}
 	try("delete", func() error { return i.delete(t.Context(), id) })
 	if i.ends() {
-		i.works(t, c)
+		if i.Issuer.Traits().Revocable {
+			i.refused(t, c)
+		} else {
+			i.works(t, c)
+		}
 		return
 	}
 	i.refused(t, c)

@@ -18,7 +18,7 @@ func issuers() []provider.Issuer {
 		},
 		Connection: kindVault, Evidence: rota.EvidenceRecorded, Varies: "Vault notes the use of a secret id only if num_uses is set",
 		New: func() provider.IssuerConfig { return new(secretIDConfig) },
-	}, staticRoleIssuer()}
+	}, staticRoleIssuer(), leaseIssuer()}
 }
 
 // secretIDConfig is an issuer's part of rota.yaml.

@@ -52,6 +52,6 @@ func core(t *testing.T) vaulttest.Backend {
 // What the stand-in passes in package vault's tests, Vault itself passes here.
 func TestVaultItselfPassesTheSuite(t *testing.T) {
 	b := core(t)
-	b.Database = database(t)
+	b.Database = postgresServer(t)
 	vaulttest.Suite(t, b)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/rota-dev/rota/provider/vault/vaulttest"
 )
 
-// database is a PostgreSQL for Vault's database engine.
-func database(t *testing.T) *vaulttest.Database {
+// postgresServer is a PostgreSQL for Vault's database engine.
+func postgresServer(t *testing.T) *vaulttest.Database {
 	t.Helper()
 	server := testenv.Postgres(t, testenv.PostgresOptions{})
 	server.Exec(t, `CREATE ROLE vault_admin SUPERUSER LOGIN PASSWORD 'vault-admin-canary'`)

@@ -54,6 +54,9 @@ func (s *Server) StaticPassword(at, name string) string {
 func (s *Server) database(mount, rest string, r request) reply {
 	kind, name, _ := strings.Cut(rest, "/")
 	one := s.statics[mount+"/"+name]
+	if kind == "roles" {
+		return s.dynamicRoles(mount+"/"+name, r)
+	}
 	switch kind + " " + r.method {
 	case "config POST", "config PUT":
 		return nothing
@@ -76,6 +79,12 @@ func (s *Server) database(mount, rest string, r request) reply {
 			out["rotation_period"] = seconds(one.period)
 		}
 		return data(out)
+	case "creds GET":
+		role, there := s.dynamic[mount+"/"+name]
+		if !there {
+			return refuse(400, "unknown role: "+name)
+		}
+		return s.newLease(r, mount+"/"+rest, role, 0, true, map[string]string{"username": "v-" + strings.TrimSuffix(s.next(name), "-canary"), "password": s.next("db-password")})
 	case "rotate-role POST", "rotate-role PUT":
 		if one == nil {
 			return refuse(400, "no static role found for role name")

@@ -26,6 +26,8 @@ type Server struct {
 	mounts   map[string]*mount      // by path, auth methods below auth/
 	entries  map[string]*entry      // of KV engines, by mount and path
 	roles    map[string]*role       // of AppRole, by mount and name
+	dynamic  map[string]dynamicRole // of database and AWS engines, by mount and name
+	leases   map[string]*lease
 	statics  map[string]*staticRole // of database engines, by mount and name
 	sealed   bool
 	standby  bool
@@ -58,7 +60,7 @@ func NewTLS() *Server { return start((*httptest.Server).StartTLS) }
 
 func start(begin func(*httptest.Server)) *Server {
 	s := &Server{tokens: map[string]*token{RootToken: {policies: []string{"root"}, kind: "service"}}, policies: map[string][]rule{}, mounts: map[string]*mount{},
-		entries: map[string]*entry{}, roles: map[string]*role{}, statics: map[string]*staticRole{}, now: time.Now}
+		entries: map[string]*entry{}, roles: map[string]*role{}, statics: map[string]*staticRole{}, dynamic: map[string]dynamicRole{}, leases: map[string]*lease{}, now: time.Now}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // clients that don't trust its certificate
 	begin(s.Server)
@@ -187,6 +189,8 @@ func (s *Server) answer(r request) reply {
 		return s.approle(name, rest, r)
 	case "database":
 		return s.database(name, rest, r)
+	case "aws":
+		return s.aws(name, rest, r)
 	}
 	return refuse(404)
 }
@@ -271,6 +275,8 @@ func (s *Server) sys(t *token, r request) reply {
 			rules = append(rules, rule{found[1], capabilities})
 		}
 		s.policies[strings.TrimPrefix(name, "acl/")] = rules
+	case "leases":
+		return s.sysLeases(name, r)
 	case "capabilities-self":
 		out := map[string]any{}
 		paths, _ := r.body["paths"].([]any)

@@ -15,6 +15,7 @@ func Suite(t *testing.T, b Backend) {
 	t.Run("an engine of the other version is refused", func(t *testing.T) { suiteVersions(t, b) })
 	t.Run("what stands in the way is named", func(t *testing.T) { suiteDenied(t, b) })
 	t.Run("secret ids keep the contract", func(t *testing.T) { suiteSecretIDs(t, b) })
+	t.Run("leases keep the contract", func(t *testing.T) { suiteLeases(t, b) })
 	t.Run("static roles keep the contract", func(t *testing.T) { suiteStaticRoles(t, b) })
 }
 
