@@ -96,6 +96,17 @@ secrets:
       - name: login
         file: {path: /etc/orders/vault.json, format: json, fields: {role_id: role_id, secret_id: secret_id}}
     policy: {rotate_every: 30d, delete_previous_after: 7d}
+  - name: prod/orders-db
+    issuer: {connection: vault, vault_static_role: {role: orders}}
+    targets:
+      - name: database
+        file: {path: /etc/orders/database.json, format: json, fields: {user: username, password: password}}
+    policy: {rotate_every: 30d}
+  - name: prod/reports-db
+    issuer: {connection: vault, vault_lease: {role: reports, ttl: 24h}}
+    targets:
+      - name: database
+        file: {path: /etc/reports/database.json, format: json, fields: {user: username, password: password}}
   - name: prod/orders-cookies
     issuer: {secret_key: {bytes: 32}}
     targets:

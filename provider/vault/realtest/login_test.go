@@ -54,13 +54,20 @@ func TestLogins(t *testing.T) {
 					t.Errorf("preflight says %+v", f)
 				}
 			}
-			class := rota.ClassStop
-			if test.name == "Kubernetes" {
-				class = rota.ClassWait // Vault doesn't say why, and it may pass
-			}
-			vaulttest.Wrong(t, deliver(target(test.bad)), class, "login is not valid", "connection test")
+			vaulttest.Wrong(t, deliver(target(test.bad)), rota.ClassStop, "login is not valid", "connection test")
 		})
 	}
+}
+
+// Vault doesn't say that it couldn't ask Kubernetes, and it may pass.
+func TestAKubernetesThatCantBeAskedIsWaitedFor(t *testing.T) {
+	b := core(t)
+	good, _ := kubernetesLogin(t, b)
+	b.Do(t, http.MethodPost, "auth/"+good.(vault.JWTLogin).Mount+"/config", map[string]any{"kubernetes_host": "http://127.0.0.1:1", "disable_local_ca_jwt": true, "token_reviewer_jwt": "x"})
+	connection, _ := b.Connect(t, good)
+	target := &vault.KV{Target: "kv", Connection: connection, Entry: vault.Entry{Mount: b.Mount(t, "kv", "2"), Path: "app", Version: 2}}
+	err := target.Deliver(t.Context(), rota.DeliverRequest{Secret: "prod/app", Credential: rota.NewCredential(map[string]string{"password": "value-canary"})})
+	vaulttest.Wrong(t, err, rota.ClassWait, "permission denied", "token_reviewer_jwt")
 }
 
 func login(name string, of func(*testing.T, vaulttest.Backend) (good, bad vault.Login), t *testing.T, b vaulttest.Backend) struct {
