@@ -158,7 +158,7 @@ func (s *StaticRole) Preflight(ctx context.Context) []rota.Finding {
 func (n staticCreds) schedule(check, role string) rota.Finding {
 	next := ", and next in " + rota.FormatDuration(secondsOf(int64(n.TTL)))
 	const lag = ". What uses the password can't log in until Rota has noticed and delivered the new one, a day later at most"
-	remedy := "vault write " + role + " rotation_period=87600h, so that only Rota decides when"
+	remedy := "vault write " + role + " username=" + provider.Said(n.Username) + " rotation_period=87600h, so that only Rota decides when"
 	switch period := secondsOf(int64(n.Period)); {
 	case n.Schedule != "":
 		return provider.Warned(check, "Vault rotates it by itself at "+provider.Said(n.Schedule)+next+lag, remedy)

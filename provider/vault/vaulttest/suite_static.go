@@ -174,6 +174,16 @@ func suiteStaticRoles(t *testing.T, b Backend) {
 			if !strings.Contains(last.Detail, c.want) || last.Warning != (c.settings != nil) || last.OK == last.Warning {
 				t.Errorf("%s: preflight says %+v", name, last)
 			}
+			// What the remedy says is enough, and doesn't touch the password.
+			c := create(t, s, rota.Credential{})
+			b.Do(t, http.MethodPost, mount+"/static-roles/"+s.Role, map[string]any{"username": s.Role, "rotation_period": "87600h"})
+			findings = s.Preflight(t.Context())
+			if last := findings[len(findings)-1]; !last.OK {
+				t.Errorf("%s, after the remedy: preflight says %+v", name, last)
+			}
+			if inForce, _, err := s.InForce(t.Context(), c); !inForce {
+				t.Errorf("%s: the password changed (%v)", name, err)
+			}
 		}
 	})
 	t.Run("no such role", func(t *testing.T) {
