@@ -17,6 +17,7 @@ import (
 
 	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/gitlab/gitlabtest"
+	"github.com/rota-dev/rota/provider/vault/vaulttest"
 )
 
 const servicesConfig = `
@@ -31,6 +32,8 @@ connections:
   docs: {mongodb: {hosts: ["%[15]s"], username: rota, password: "${file:%[3]s/in/admin}"}}
   shards: {mongodb: {hosts: ["%[16]s"], username: rota, password: "${file:%[3]s/in/admin}"}}
   wrong-docs: {mongodb: {hosts: ["%[17]s"], username: rota, password: "${file:%[3]s/in/wrong}", timeout: 1s}}
+  vault: {vault: {address: "%[19]s", token: "${file:%[3]s/in/vault}"}}
+  wrong-vault: {vault: {address: "%[20]s", token: "${file:%[3]s/in/wrong}"}}
   wrong-directory: {ldap: {url: "%[14]s", bind_dn: "cn=rota,dc=example,dc=com", password: "${file:%[3]s/in/wrong}"}}
   wrong-db: {mysql: {host: %[1]s, port: %[2]d, username: rota_admin, password: "${file:%[3]s/in/wrong}"}}
   wrong-cache: {redis: {addresses: [%[4]s], username: rota, password: "${file:%[3]s/in/wrong}"}}
@@ -82,6 +85,16 @@ secrets:
   - name: docs
     issuer: {connection: shards, mongodb_alternating: {users: [doc_a, doc_b]}}
     test: {mongodb_command: {command: '{"count": "orders"}', database: shop}}
+  - name: approle
+    issuer: {connection: vault, vault_secret_id: {role: orders, num_uses: 100000}}
+    targets: [{name: entry, vault_kv: {connection: vault, mount: secret, path: apps/orders}}]
+  - name: static
+    issuer: {connection: vault, vault_static_role: {role: orders}}
+    targets: [{name: entry, vault_kv: {connection: vault, mount: secret, path: apps/static}}]
+  - name: lease
+    issuer: {connection: vault, vault_lease: {role: orders, ttl: 24h}}
+    policy: {}
+    targets: [{name: entry, vault_kv: {connection: vault, mount: secret, path: apps/lease}}]
   - name: bot
     issuer: {connection: lab, gitlab_project_token: {project: shop/api, name: bot, scopes: [read_api], role: developer}}
     targets: [{name: settings, http_request: {connection: api, path: /settings/bot, body: '{"token": "{token}"}'}}]
@@ -106,6 +119,7 @@ secrets:
   - {name: wrong-mq, issuer: {connection: wrong-mq, rabbitmq_user: {user: queue2}}}
   - {name: wrong-docs, issuer: {connection: wrong-docs, mongodb_password: {user: doc2}}}
   - {name: wrong-directory, issuer: {connection: wrong-directory, ldap_password: {dn: "cn=entry2,ou=apps,dc=example,dc=com"}}}
+  - {name: wrong-vault, issuer: {connection: wrong-vault, vault_static_role: {role: others}}}
   - {name: wrong-lab, issuer: {connection: wrong-lab, gitlab_trigger_token: {project: shop/api, name: other}}}
   - name: wrong-api
     issuer:
@@ -159,7 +173,7 @@ func playServices(t *testing.T, l *ledger) {
 	db := testenv.MariaDB(t, testenv.MariaDBOptions{})
 	crm := testenv.MySQL(t, testenv.MySQLOptions{})
 	cache := testenv.Redis(t, testenv.RedisOptions{})
-	w := newWorld(t, l, "orders", "pair", "customers", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "puller", "key")
+	w := newWorld(t, l, "orders", "pair", "customers", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "approle", "static", "lease", "bot", "nightly", "puller", "key")
 	known := func(what, value string) string {
 		w.secret(what, value)
 		return value
@@ -167,8 +181,9 @@ func playServices(t *testing.T, l *ledger) {
 	admin := known("the administrators' password", "admin+canary/2Bq8<s>Vn4")
 	wrong := known("a wrong administrator's password", "wrong-canary-9Lm3Xp7Tz")
 	lab := known("GitLab's administrator's token", gitlabtest.AdminToken)
+	keeper := known("Vault's root token", vaulttest.RootToken)
 	apiAdmin := known("the API's administrator's token", "api-canary-4Wd6Jr1Fs")
-	for name, value := range map[string]string{"admin": admin, "wrong": wrong, "lab": lab, "api": apiAdmin} {
+	for name, value := range map[string]string{"admin": admin, "wrong": wrong, "lab": lab, "vault": keeper, "api": apiAdmin} {
 		w.file("in/"+name, value, 0o600)
 	}
 	// The superuser's own statements hold passwords, and aren't Rota's.
@@ -203,8 +218,15 @@ func playServices(t *testing.T, l *ledger) {
 		}
 	}}
 	api := &line{next: testenv.NewKeyAPI(apiAdmin, time.Now), done: func(*http.Request) {}}
+	engines := vaulttest.New()
+	t.Cleanup(engines.Close)
+	engines.AddRole("approle", "orders")
+	engines.AddStaticRole("database", "orders", "orders_app")
+	engines.AddDynamicRole("database", "orders", time.Hour, 48*time.Hour)
+	vaulttest.Of(engines).Do(t, http.MethodPost, "sys/mounts/secret", map[string]any{"type": "kv", "options": map[string]string{"version": "2"}})
+	vault := &line{next: engines.Config.Handler, done: func(*http.Request) {}}
 	var addresses []string
-	for _, one := range []*line{git, api, mq, api} { // the last for wrong-api, whose list is another one then
+	for _, one := range []*line{git, api, mq, api, vault, vault} { // the second ones for wrong-api and wrong-vault
 		listener := httptest.NewServer(one)
 		t.Cleanup(listener.Close)
 		addresses = append(addresses, listener.URL)
@@ -213,10 +235,10 @@ func playServices(t *testing.T, l *ledger) {
 		w.file("rota.yaml", fmt.Sprintf(servicesConfig, db.Host, db.Port, w.dir, cache.Addr, addresses[0], addresses[1], query, send,
 			addresses[3], addresses[2], rabbit.AMQP, strings.Replace(addresses[2], "127.0.0.1", "localhost", 1),
 			slapd.URL, strings.Replace(slapd.URL, "127.0.0.1", "localhost", 1),
-			ferret.Addr, shards.Addr, strings.Replace(ferret.Addr, "127.0.0.1", "localhost", 1), crm.Socket), 0o600)
+			ferret.Addr, shards.Addr, strings.Replace(ferret.Addr, "127.0.0.1", "localhost", 1), crm.Socket, addresses[4], addresses[5]), 0o600)
 	}
 	configure("SELECT 1", false)
-	all := []string{"rotate", "orders", "pair", "customers", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "bot", "nightly", "puller", "key"}
+	all := []string{"rotate", "orders", "pair", "customers", "carts", "queue", "queues", "entry", "entries", "doc", "docs", "approle", "static", "lease", "bot", "nightly", "puller", "key"}
 
 	// Every kind of failure, and then the same with the cause gone.
 	w.step("013", "check")
@@ -239,6 +261,8 @@ func playServices(t *testing.T, l *ledger) {
 		{git, "/deploy_tokens", []string{"puller"}}, {git, "/jwt/auth", []string{"puller"}}, {git, "/info/refs", []string{"puller"}},
 		{api, "/settings/", []string{"orders", "bot"}}, {api, "/deploys", []string{"orders"}}, {api, "POST /keys", []string{"key"}},
 		{api, "GET /keys", []string{"key"}}, {api, "/me", []string{"key"}}, {api, "DELETE ", []string{"key"}},
+		{vault, "/secret-id", []string{"approle"}}, {vault, "/login", []string{"approle"}}, {vault, "/data/apps", []string{"approle", "static", "lease"}},
+		{vault, "/rotate-role", []string{"static"}}, {vault, "/static-creds", []string{"static"}}, {vault, "/creds/", []string{"lease"}}, {vault, "/leases/", []string{"lease"}},
 		{mq, "PUT /api/users", []string{"queue", "queues"}}, {mq, "GET /api/users", []string{"queue", "queues"}}, {mq, "/permissions", []string{"queues"}}, {mq, "/connections", []string{"queues"}},
 	} {
 		fault.at.fail(fault.what)
@@ -279,7 +303,7 @@ func playServices(t *testing.T, l *ledger) {
 		w.stepOnce("013", "deactivate", name)
 		w.stepOnce("013", "delete", name)
 	}
-	for _, name := range []string{"wrong-db", "wrong-cache", "wrong-mq", "wrong-docs", "wrong-directory", "wrong-lab", "wrong-api"} {
+	for _, name := range []string{"wrong-db", "wrong-cache", "wrong-mq", "wrong-docs", "wrong-directory", "wrong-vault", "wrong-lab", "wrong-api"} {
 		w.step("013", "rotate", name)
 		w.stepOnce("01", "check", name)
 	}
@@ -304,7 +328,7 @@ func playServices(t *testing.T, l *ledger) {
 	log, err = os.ReadFile(ferret.LogFile())
 	w.must(err)
 	w.wrote("FerretDB's log", log)
-	for name, one := range map[string]*line{"GitLab": git, "the API": api, "RabbitMQ": mq} {
+	for name, one := range map[string]*line{"GitLab": git, "the API": api, "RabbitMQ": mq, "Vault": vault} {
 		one.mu.Lock()
 		w.wrote("the addresses at "+name, one.seen.Bytes())
 		one.mu.Unlock()
@@ -312,6 +336,7 @@ func playServices(t *testing.T, l *ledger) {
 	for want, in := range map[string][]byte{
 		"ALTER USER": db.Logs(t), "RETAIN CURRENT PASSWORD": crm.Logs(t), "DISCARD OLD PASSWORD": crm.Logs(t), "/variables/DB_PASSWORD": git.seen.Bytes(), "/pipeline": git.seen.Bytes(), "/trigger/pipeline": git.seen.Bytes(),
 		"PUT /settings/orders": api.seen.Bytes(), "GET /deploys/last": api.seen.Bytes(), "/off": api.seen.Bytes(),
+		"POST /v1/auth/approle/role/orders/secret-id": vault.seen.Bytes(), "/rotate-role/orders": vault.seen.Bytes(), "/leases/revoke": vault.seen.Bytes(), "/data/apps/lease": vault.seen.Bytes(),
 		"PUT /api/users/queue_b": mq.seen.Bytes(), "invalid credentials": rabbit.Logs(t), "PASSMOD": operations, "MOD attr=userPassword": operations,
 		"saslContinue: step failed": log, "saslStart updateUser usersInfo": fmt.Append(nil, shards.tried()),
 	} {

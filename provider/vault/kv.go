@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rota-dev/rota"
 	"github.com/rota-dev/rota/provider"
@@ -41,13 +42,15 @@ type values map[string]json.RawMessage
 type snapshot struct {
 	values  values // nil if there are none
 	version int64  // of KV v2, 0 if it has none yet
+	created time.Time
 }
 
 // versioned is what a KV v2 engine answers.
 type versioned struct {
 	Data     values `json:"data"`
 	Metadata struct {
-		Version int64 `json:"version"`
+		Version int64     `json:"version"`
+		Created time.Time `json:"created_time"`
 	} `json:"metadata"`
 }
 
@@ -72,7 +75,7 @@ func (c *Connection) read(ctx context.Context, e Entry) (snapshot, error) {
 		}
 		v.Data, err = nil, nil
 	}
-	return snapshot{values: v.Data, version: v.Metadata.Version}, err
+	return snapshot{values: v.Data, version: v.Metadata.Version, created: v.Metadata.Created.UTC()}, err
 }
 
 // isAbsent reports whether Vault says that there's nothing at a path. That nothing
@@ -84,8 +87,8 @@ func isAbsent(err error) bool {
 
 // write writes an entry's values. On KV v2 it's [rota.ErrConflict] if the entry's
 // version isn't the one that was read.
-func (c *Connection) write(ctx context.Context, e Entry, was snapshot, now values, used rota.Credential) error {
-	k := call{op: "write " + e.String(), method: http.MethodPost, path: e.data(), body: now, allow: "create and update", used: []rota.Credential{used}}
+func (c *Connection) write(ctx context.Context, e Entry, was snapshot, now values, used ...rota.Credential) error {
+	k := call{op: "write " + e.String(), method: http.MethodPost, path: e.data(), body: now, allow: "create and update", used: used}
 	if e.Version != 1 {
 		k.body = map[string]any{"data": now, "options": map[string]any{"cas": was.version}}
 	}

@@ -2,6 +2,8 @@ package vaulttest
 
 import (
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -10,6 +12,7 @@ import (
 type entry struct {
 	versions []version
 	required bool // cas_required
+	most     any  // max_versions
 	custom   map[string]any
 }
 
@@ -17,6 +20,7 @@ type version struct {
 	data      map[string]any // nil if it's deleted or destroyed
 	deleted   string
 	destroyed bool
+	created   time.Time
 }
 
 // isNew reports whether a write creates an entry.
@@ -43,12 +47,16 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 	e := s.entries[key]
 	switch part + " " + r.method {
 	case "data GET":
-		if e == nil || len(e.versions) == 0 {
+		n, _ := strconv.Atoi(r.query.Get("version"))
+		if e == nil || len(e.versions) == 0 || n > len(e.versions) {
 			return refuse(404)
 		}
-		last := e.versions[len(e.versions)-1]
-		out := map[string]any{"data": last.data, "metadata": map[string]any{"version": len(e.versions), "deletion_time": last.deleted, "destroyed": last.destroyed}}
-		if last.data == nil {
+		if n == 0 {
+			n = len(e.versions)
+		}
+		one := e.versions[n-1]
+		out := map[string]any{"data": one.data, "metadata": map[string]any{"version": n, "created_time": one.created.UTC().Format(time.RFC3339Nano), "deletion_time": one.deleted, "destroyed": one.destroyed}}
+		if one.data == nil || one.deleted != "" {
 			out["data"] = nil
 			return reply{404, map[string]any{"data": out}}
 		}
@@ -69,19 +77,29 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 		if !ok {
 			return refuse(400, "no data provided")
 		}
-		e.versions = append(e.versions, version{data: content})
+		e.versions = append(e.versions, version{data: content, created: s.now()})
 		s.entries[key] = e
 		return data(map[string]any{"version": len(e.versions)})
 	case "data DELETE":
 		if e != nil && len(e.versions) > 0 {
 			last := &e.versions[len(e.versions)-1]
-			last.data, last.deleted = nil, time.Now().UTC().Format(time.RFC3339)
+			last.deleted = time.Now().UTC().Format(time.RFC3339)
+		}
+		return nothing
+	case "undelete PUT", "undelete POST":
+		if e != nil {
+			for i := range e.versions {
+				e.versions[i].deleted = ""
+			}
 		}
 		return nothing
 	case "destroy PUT", "destroy POST":
 		if e != nil {
-			for i := range e.versions {
-				e.versions[i] = version{destroyed: true}
+			list, _ := r.body["versions"].([]any)
+			for _, x := range list {
+				if n, err := strconv.Atoi(fmt.Sprint(x)); err == nil && n > 0 && n <= len(e.versions) {
+					e.versions[n-1] = version{destroyed: true}
+				}
 			}
 		}
 		return nothing
@@ -91,13 +109,14 @@ func (s *Server) kv(name string, m *mount, rest string, r request) reply {
 			s.entries[key] = e
 		}
 		e.required, _ = r.body["cas_required"].(bool)
+		e.most = r.body["max_versions"]
 		e.custom, _ = r.body["custom_metadata"].(map[string]any)
 		return nothing
 	case "metadata GET":
 		if e == nil {
 			return refuse(404)
 		}
-		return data(map[string]any{"cas_required": e.required, "custom_metadata": e.custom, "current_version": len(e.versions)})
+		return data(map[string]any{"cas_required": e.required, "max_versions": e.most, "custom_metadata": e.custom, "current_version": len(e.versions)})
 	case "metadata DELETE":
 		delete(s.entries, key)
 		return nothing

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -117,6 +118,7 @@ type request struct {
 	method, path string // LIST is a method; the path is below /v1/
 	body         map[string]any
 	token        string
+	query        url.Values
 }
 
 func (r request) text(key string) string {
@@ -125,7 +127,7 @@ func (r request) text(key string) string {
 }
 
 func (s *Server) serve(w http.ResponseWriter, hr *http.Request) {
-	r := request{method: hr.Method, path: strings.TrimPrefix(hr.URL.Path, "/v1/"), token: hr.Header.Get("X-Vault-Token"), body: map[string]any{}}
+	r := request{method: hr.Method, path: strings.TrimPrefix(hr.URL.Path, "/v1/"), token: hr.Header.Get("X-Vault-Token"), body: map[string]any{}, query: hr.URL.Query()}
 	if namespace := hr.Header.Get("X-Vault-Namespace"); namespace != "" {
 		r.path = strings.Trim(namespace, "/") + "/" + r.path
 	}

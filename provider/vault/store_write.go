@@ -1,0 +1,95 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/provider"
+)
+
+// Put implements [rota.Store].
+func (s *Store) Put(ctx context.Context, r rota.PutRequest) error {
+	op := "put version " + r.Version
+	if r.Version == "" || r.Credential.IsZero() {
+		return s.failed(op, errors.New("a version needs an id and a credential"))
+	}
+	err := s.change(ctx, func(b *both) (string, bool, error) {
+		if v, known := b.Versions[r.Version]; known {
+			if !r.Credential.Equal(rota.NewCredential(v.Fields)) {
+				return "", false, s.failed(op, fmt.Errorf("it exists with another credential: %w", rota.ErrConflict))
+			}
+			// Its labels may have moved on, but a promotion may be left to do.
+			if slices.Contains(r.Labels, rota.LabelCurrent) && slices.ContainsFunc(b.Next, func(n promotion) bool { return n.To == r.Version }) {
+				return r.Version, true, nil
+			}
+			return "", false, nil
+		}
+		b.Versions[r.Version] = kept{Fields: r.Credential.Fields(), CreatedAt: s.Connection.cfg.Now().UTC()}
+		promote := ""
+		for _, l := range r.Labels {
+			if l == rota.LabelCurrent {
+				promote = r.Version
+				continue
+			}
+			b.Labels[l] = r.Version
+		}
+		return promote, true, nil
+	})
+	return rota.Sanitize(err, r.Credential)
+}
+
+// Move implements [rota.Store]. AWSCURRENT can't be taken off: applications would find
+// nothing.
+func (s *Store) Move(ctx context.Context, r rota.MoveRequest) error {
+	op := fmt.Sprintf("move %s from %q to %q", r.Label, r.From, r.To)
+	return s.change(ctx, func(b *both) (string, bool, error) {
+		holder := b.holder(r.Label)
+		_, known := b.Versions[r.To]
+		switch {
+		case holder == r.To:
+			return "", false, nil
+		case holder != r.From:
+			return "", false, s.failed(op, fmt.Errorf("it's on %q: %w", holder, rota.ErrConflict))
+		case r.To != "" && !known:
+			return "", false, s.failed(op, fmt.Errorf("version %s: %w", r.To, rota.ErrNotFound))
+		case r.Label == rota.LabelCurrent && r.To == "":
+			return "", false, s.Connection.refuse(op, "make another version current instead", errors.New("a secret can't be left without a current version"))
+		case r.Label == rota.LabelCurrent:
+			return r.To, true, nil
+		case r.To == "":
+			delete(b.Labels, r.Label)
+		default:
+			b.Labels[r.Label] = r.To
+		}
+		return "", true, nil
+	})
+}
+
+// Preflight implements [rota.Preflighter].
+func (s *Store) Preflight(ctx context.Context) []rota.Finding {
+	findings, ok := s.Connection.preflight(ctx, s.needs())
+	if !ok {
+		return findings
+	}
+	err := s.Connection.checkEngine(ctx, s.Entry)
+	if err == nil {
+		_, err = s.load(ctx)
+	}
+	return append(findings, provider.Found("keep versions in "+s.Entry.String()+" and "+s.State.String(), "", err))
+}
+
+// needs are the permissions for both entries.
+func (s *Store) needs() []need {
+	return []need{
+		{path: s.Entry.data(), capabilities: []string{"create", "read", "update"}, why: "writes the current credential, and sees what somebody else wrote"},
+		{path: s.State.data(), capabilities: []string{"create", "read", "update"}, why: "keeps all versions and their labels"},
+		{path: s.metadata(), capabilities: []string{"create", "update"}, why: "has Vault keep no older versions of that"},
+		{path: s.destroyed(), capabilities: []string{"update"}, why: "destroys a retired credential's value"},
+	}
+}
+
+// Permissions implements [provider.Permitter].
+func (s *Store) Permissions() []provider.Permission { return permissions(s.needs()) }
