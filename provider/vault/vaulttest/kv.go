@@ -138,3 +138,16 @@ func (s *Server) kv1(key string, r request) reply {
 	}
 	return nothing
 }
+
+// Shown are the texts that an entry of a KV v2 engine shows to those who read it.
+func (s *Server) Shown(mount, path string) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]string{}
+	if e := s.entries[mount+"/"+path]; e != nil && len(e.versions) > 0 {
+		for name, value := range e.versions[len(e.versions)-1].data {
+			out[name] = fmt.Sprint(value)
+		}
+	}
+	return out
+}
