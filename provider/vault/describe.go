@@ -25,6 +25,14 @@ func Provider() provider.Provider {
 			Policy: policy,
 		}},
 		Issuers: issuers(),
+		Stores: []provider.Store{{
+			Kind: provider.Kind{
+				Key: "vault_kv", Summary: "Two entries of a KV v2 engine in Vault or OpenBao: the current credential, and all versions (connection: vault).",
+				Example: "{mount: secret, path: apps/orders}",
+			},
+			Connection: kindVault,
+			New:        func() provider.StoreConfig { return new(storeConfig) },
+		}},
 		Targets: []provider.Target{{
 			Kind: provider.Kind{
 				Key: "vault_kv", Summary: "An entry of a KV engine in Vault or OpenBao.",
@@ -98,6 +106,7 @@ secrets:
     policy: {rotate_every: 30d, delete_previous_after: 7d}
   - name: prod/orders-db
     issuer: {connection: vault, vault_static_role: {role: orders}}
+    store: {connection: vault, vault_kv: {mount: secret, path: apps/orders-db}}
     targets:
       - name: database
         file: {path: /etc/orders/database.json, format: json, fields: {user: username, password: password}}

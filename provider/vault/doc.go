@@ -1,5 +1,6 @@
 // Package vault is everything that Rota does at HashiCorp Vault and OpenBao: entries
-// of a KV engine that hold a copy of a credential (a target), and secret ids of
+// of a KV engine that hold a copy of a credential (a target) or all versions of it (a
+// store), and secret ids of
 // AppRole, static database roles and leases that Vault issues (issuers).
 //
 // describe*.go says what rota.yaml can name and what it means. The other files do

@@ -107,6 +107,9 @@ func TestTheExampleRuns(t *testing.T) {
 	if got := password(t, filepath.Join(dir, "database.json")); got != s.StaticPassword("database", "orders") {
 		t.Error("the file doesn't hold the static role's password")
 	}
+	if stored, _ := b.Do(t, http.MethodGet, "secret/data/apps/orders-db", nil)["data"].(map[string]any); len(stored) != 2 || stored["password"] != s.StaticPassword("database", "orders") {
+		t.Errorf("the store's entry holds %d keys", len(stored))
+	}
 	if got := password(t, filepath.Join(dir, "reports", "database.json")); !strings.HasPrefix(got, "db-password-") || len(s.Leases()) != 1 {
 		t.Errorf("%d leases", len(s.Leases()))
 	}
