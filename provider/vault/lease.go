@@ -194,8 +194,8 @@ func (l *Leases) outlives(ctx context.Context) error {
 // Set implements [rota.Issuer]: a lease's credential is valid once it's made.
 func (l *Leases) Set(ctx context.Context, _ rota.SetRequest) error { return ctx.Err() }
 
-// Test implements [rota.Issuer]: it asks Vault whether there's still such a lease. Only
-// a check of the user's own logs in with the credential.
+// Test implements [rota.Issuer]: it asks Vault whether there's still such a lease, and
+// doesn't log in with the credential.
 func (l *Leases) Test(ctx context.Context, r rota.TestRequest) error {
 	id := l.CredentialID(r.Credential)
 	op := "look at lease " + id
@@ -223,7 +223,7 @@ func (l *Leases) Preflight(ctx context.Context) []rota.Finding {
 	if !ok {
 		return findings
 	}
-	findings = append(findings, provider.Found("leases outlive the connection's own token no longer than it lasts", "", l.outlives(ctx)))
+	findings = append(findings, provider.Found("the connection's own token lasts as long as a lease", "", l.outlives(ctx)))
 	if l.Engine != EngineDatabase {
 		return findings
 	}

@@ -110,8 +110,8 @@ func (s *StaticRole) Create(ctx context.Context, r rota.CreateRequest) (rota.Cre
 // Set implements [rota.Issuer]: Vault sets the password itself.
 func (s *StaticRole) Set(ctx context.Context, _ rota.SetRequest) error { return ctx.Err() }
 
-// Test implements [rota.Issuer]: it asks Vault whether that's the password. Only a
-// check of the user's own logs in to the database.
+// Test implements [rota.Issuer]: it asks Vault whether that's the password, and
+// doesn't log in to the database.
 func (s *StaticRole) Test(ctx context.Context, r rota.TestRequest) error {
 	now, err := s.read(ctx)
 	if err != nil || now.is(r.Credential) {
