@@ -164,7 +164,7 @@ func TestTheOnlyValueThatWorksIsNeverGivenUp(t *testing.T) {
 	if _, c, _ := b.store.Read(rota.LabelPending); !c.Equal(k.now()) || k.made != 2 || k.set != 0 {
 		t.Errorf("pending is %v, %d made, %d set", c.Fields(), k.made, k.set)
 	}
-	if _, err := b.rotator.Rollback(t.Context(), b.secret); err == nil || !strings.Contains(err.Error(), "can't go back") || len(rota.RemediesOf(err)) == 0 {
+	if _, err := b.rotator.Rollback(t.Context(), b.secret); err == nil || !strings.Contains(err.Error(), "nothing brings back") || len(rota.RemediesOf(err)) == 0 {
 		t.Errorf("rollback: %v", err)
 	}
 	// The issuer replaces it in the middle: then it's over, and the next one is taken.

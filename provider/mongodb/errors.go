@@ -128,7 +128,7 @@ func (c *Connection) classify(ctx context.Context, err error) (rota.Class, []rot
 	case rejected(err), n == codeMechanismUnavailable:
 		return rota.ClassStop, rota.Outside("check username, password, auth_source and auth_mechanism of connection " + c.name)
 	case n == codeUnauthorized:
-		return rota.ClassStop, rota.Outside("run what rota policy mongodb prints, as a user administrator")
+		return rota.ClassStop, append(rota.Outside("give it the role that this prints, as a user administrator"), rota.Command("rota policy mongodb")...)
 	case n == codeUserNotFound:
 		return rota.ClassStop, rota.Outside("the user's new name in rota.yaml, if it was renamed; or else db.createUser, with the roles its consumers need")
 	case n == codeCommandNotFound:

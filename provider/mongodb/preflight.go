@@ -127,7 +127,7 @@ func (c *Connection) may(needs []provider.Permission, granted []privilege) []rot
 		f := rota.Finding{OK: true, Check: fmt.Sprintf("user %s may %s on %s", c.cfg.Username, need.Action, need.Resource)}
 		if !slices.ContainsFunc(granted, func(p privilege) bool { return p.allows(need.Action, database) }) {
 			f.OK, f.Warning = false, need.For == provider.OccasionOption
-			f.Detail, f.Remedies = "it may not: Rota "+need.Why, rota.Outside("run what rota policy mongodb prints, as a user administrator")
+			f.Detail, f.Remedies = "it may not: Rota "+need.Why, append(rota.Outside("give it the role that this prints, as a user administrator"), rota.Command("rota policy mongodb")...)
 		}
 		findings = append(findings, f)
 	}
