@@ -270,8 +270,9 @@ func testIssuerLostReply(t T, i *issuer) {
 	if _, ok := i.Issuer.(rota.Lister); !ok || !i.Issuer.Traits().IssuerChooses || !i.Inject("create", LoseReply) {
 		return
 	}
-	before := i.ids(t)
-	if _, err := i.Issuer.Create(t.Context(), i.createRequest()); i.seen(t, err) == nil {
+	before, request := i.ids(t), i.createRequest()
+	request.Taken = before // not those that were deleted
+	if _, err := i.Issuer.Create(t.Context(), request); i.seen(t, err) == nil {
 		t.Fatal("create succeeded although its reply was lost")
 	}
 	i.until(t, "listing the credential whose reply was lost", func() error {
