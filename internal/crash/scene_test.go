@@ -145,8 +145,8 @@ func (s *scene) instant() error {
 	}
 	if !served.IsZero() && !works["AWSCURRENT"] && !works["AWSPENDING"] && !works["AWSPREVIOUS"] {
 		// Where creating one ends the one in use, that's so until the value is stored. One
-		// has to be left that the next can be made from.
-		if exist, err := s.exists(); err != nil || !s.traits.Replaces || !gap || len(exist) != 1 {
+		// has to be left that the next can be made from, unless the issuer shows it.
+		if exist, err := s.exists(); err != nil || !s.traits.Readable && (!s.traits.Replaces || !gap || len(exist) != 1) {
 			return errors.Join(errors.New("none of the store's versions logs in"), err)
 		}
 	}

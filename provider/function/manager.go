@@ -31,6 +31,7 @@ type manager struct {
 	mu      sync.Mutex
 	entries []*entry // of the steps that run
 	server  *http.Server
+	port    net.Listener // the server's
 }
 
 func newManager(cfg Config) *manager {
@@ -105,7 +106,7 @@ func (m *manager) show(ctx context.Context, e *entry) (hide func(), err error) {
 			return nil, fmt.Errorf("listen for the function's requests: %w", err)
 		}
 		server := &http.Server{Handler: m, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, TLSConfig: certificate, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
-		m.server = server
+		m.server, m.port = server, listener
 		go func() { // ends with Close
 			if certificate != nil {
 				_ = server.ServeTLS(listener, "", "")
@@ -129,7 +130,8 @@ func (m *manager) hide(e *entry) {
 	}
 	if len(m.entries) == 0 && m.server != nil {
 		_ = m.server.Close()
-		m.server = nil
+		_ = m.port.Close() // the server doesn't know it yet if it has only just been started
+		m.server, m.port = nil, nil
 	}
 }
 
