@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/hint"
+	"github.com/rota-dev/rota/internal/testenv"
 	api "github.com/rota-dev/rota/provider/http"
 )
 
@@ -18,23 +18,7 @@ import (
 // names the system and holds no login.
 func wantError(t testing.TB, err error, class rota.Class, sentinel error, words ...string) {
 	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want one of class %s", class)
-	}
-	if got := rota.ClassOf(err); got != class {
-		t.Errorf("class %s, want %s: %v", got, class, err)
-	}
-	if sentinel != nil && !errors.Is(err, sentinel) {
-		t.Errorf("want %q in the chain of: %v", sentinel, err)
-	}
-	for _, word := range append(words, "http api: ") {
-		if !strings.Contains(hint.Text(err), word) {
-			t.Errorf("no %q in: %v", word, hint.Text(err))
-		}
-	}
-	if strings.Contains(hint.Text(err), adminToken) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("the error has a login or several lines: %q", err)
-	}
+	testenv.WantError(t, err, class, sentinel, adminToken, append(words, "http api: ")...)
 }
 
 func TestWhatStandsInTheWayIsNamed(t *testing.T) {

@@ -41,7 +41,7 @@ func TestWhatThePolicyRejectsIsRegenerated(t *testing.T) {
 		c, p := through(t, s)
 		return providertest.IssuerFixture{
 			Issuer: issuerOf(t, c, EntryConfig{DN: bare(t, s)}), Inject: p.inject, PublicFields: []string{rota.FieldUsername},
-			Rejected: func(c rota.Credential) rota.Credential { return with(c, rota.FieldPassword, "short-password") },
+			Rejected: func(c rota.Credential) rota.Credential { return testenv.With(c, rota.FieldPassword, "short-password") },
 		}
 	})
 }

@@ -69,10 +69,10 @@ func TestTwoPasswordsOverlap(t *testing.T) {
 	if logsIn(t, s, first) || !logsIn(t, s, second) {
 		t.Error("the wrong password is gone")
 	}
-	if !logsIn(t, s, with(first, rota.FieldPassword, theirs)) {
+	if !logsIn(t, s, testenv.With(first, rota.FieldPassword, theirs)) {
 		t.Error("somebody else's password is gone")
 	}
-	if f := finding(t, i, "are Rota's"); f.OK || !f.Warning {
+	if f := testenv.FindingOf(t, i, "are Rota's"); f.OK || !f.Warning {
 		t.Errorf("check says %+v", f)
 	}
 	// The last one isn't removed: nobody could log in.
@@ -108,13 +108,13 @@ func TestDNsAreComparedAsTheDirectoryDoes(t *testing.T) {
 	dn := app(t, s)
 	i := issuerOf(t, connect(t, admin(s)), EntryConfig{DN: strings.ToUpper(strings.ReplaceAll(dn, ",ou", " , ou"))})
 	c := rotate(t, i)
-	if !logsIn(t, s, with(c, rota.FieldUsername, dn)) {
+	if !logsIn(t, s, testenv.With(c, rota.FieldUsername, dn)) {
 		t.Error("another entry was changed")
 	}
-	if err := i.Test(t.Context(), rota.TestRequest{Credential: with(c, rota.FieldUsername, dn)}); err != nil {
+	if err := i.Test(t.Context(), rota.TestRequest{Credential: testenv.With(c, rota.FieldUsername, dn)}); err != nil {
 		t.Error(err)
 	}
-	if i.CredentialID(c) != i.CredentialID(with(c, rota.FieldUsername, dn)) {
+	if i.CredentialID(c) != i.CredentialID(testenv.With(c, rota.FieldUsername, dn)) {
 		t.Error("its id depends on how it's spelled")
 	}
 }
@@ -147,7 +147,7 @@ func TestAnEmptyPasswordNeverReachesTheServer(t *testing.T) {
 	for _, two := range []bool{false, true} {
 		dn := app(t, s)
 		i := issuerOf(t, connect(t, admin(s)), EntryConfig{DN: dn, Two: two})
-		empty := with(rotate(t, i), rota.FieldPassword, "")
+		empty := testenv.With(rotate(t, i), rota.FieldPassword, "")
 		before := passwords(t, s, dn)
 		wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: empty}), rota.ClassStop, nil, "anonymous")
 		wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: empty}), rota.ClassStop, nil, "anonymous")
@@ -195,12 +195,12 @@ func TestThePasswordPolicyIsHeard(t *testing.T) {
 		i := issuerOf(t, c, EntryConfig{DN: bare(t, s)})
 		cred := rotate(t, i)
 		for range 2 {
-			if logsIn(t, s, with(cred, rota.FieldPassword, "an-old-one")) {
+			if logsIn(t, s, testenv.With(cred, rota.FieldPassword, "an-old-one")) {
 				t.Fatal("any password logs in")
 			}
 		}
 		wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassWait, nil, "locked", "pwdAccountLockedTime")
-		if f := finding(t, i, "isn't locked"); f.OK || len(f.Remedies) == 0 {
+		if f := testenv.FindingOf(t, i, "isn't locked"); f.OK || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 		if err := i.Test(t.Context(), rota.TestRequest{Credential: rotate(t, i)}); err != nil {
@@ -229,7 +229,7 @@ func TestLoginsThatAreRecordedAreUse(t *testing.T) {
 	if err != nil || none.Evidence != rota.EvidenceUnknown || len(none.Remedies) == 0 {
 		t.Errorf("before any login: %+v, %v", none, err)
 	}
-	if f := finding(t, i, "see when"); f.OK || !f.Warning {
+	if f := testenv.FindingOf(t, i, "see when"); f.OK || !f.Warning {
 		t.Errorf("check says %+v", f)
 	}
 	c := rotate(t, i)

@@ -40,7 +40,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	t.Run("a wrong password", func(t *testing.T) {
 		i := changed(func(cfg *Config) { cfg.Password = "wr0ng-canary" })
 		wantError(t, set(t, t.Context(), i), rota.ClassStop, nil, "Invalid Credentials", "bind_dn and password of connection directory")
-		if f := finding(t, i, "log in to"); f.OK || len(f.Remedies) == 0 {
+		if f := testenv.FindingOf(t, i, "log in to"); f.OK || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 	})
@@ -53,7 +53,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 		i := changed(func(cfg *Config) { cfg.BindDN = "cn=viewer,dc=example,dc=com" })
 		// It isn't even shown.
 		wantError(t, set(t, t.Context(), i), rota.ClassStop, rota.ErrNotFound, "let cn=viewer,dc=example,dc=com read it")
-		if f := finding(t, i, "find entry"); f.OK || len(f.Remedies) == 0 {
+		if f := testenv.FindingOf(t, i, "find entry"); f.OK || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 	})
@@ -65,7 +65,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 			cfg.DN = "cn=x,ou=else,dc=example,dc=com"
 			i := issuerOf(t, connect(t, admin(s)), cfg)
 			wantError(t, set(t, t.Context(), i), rota.ClassStop, nil, "nsufficient", "access to attrs=userPassword by dn.exact=\""+rotaDN+"\" write")
-			if f := finding(t, i, "read which passwords"); f.OK || !f.Warning {
+			if f := testenv.FindingOf(t, i, "read which passwords"); f.OK || !f.Warning {
 				t.Errorf("check says %+v", f)
 			}
 		}
@@ -84,7 +84,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	})
 	t.Run("a server that hangs", func(t *testing.T) {
 		i := changed(func(cfg *Config) { cfg.URL = "ldap://" + hang.Addr().String() })
-		wantError(t, set(t, soon(t, 100*time.Millisecond), i), rota.ClassWait, context.DeadlineExceeded, "no response in time", "url")
+		wantError(t, set(t, testenv.Soon(t, 100*time.Millisecond), i), rota.ClassWait, context.DeadlineExceeded, "no response in time", "url")
 		i = changed(func(cfg *Config) { cfg.URL, cfg.Timeout = "ldap://"+hang.Addr().String(), 100*time.Millisecond })
 		wantError(t, set(t, t.Context(), i), rota.ClassWait, context.DeadlineExceeded, "no response in time", "timeout")
 		wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassWait, context.DeadlineExceeded, "no response in time")

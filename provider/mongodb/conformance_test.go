@@ -6,6 +6,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/mongodb/mongodbtest"
 	"github.com/rota-dev/rota/provider/providertest"
 )
@@ -61,7 +62,7 @@ func TestTheIssuerKeepsTheContractOnFerretDB(t *testing.T) {
 
 // wrong is a credential with another password.
 func wrong(c rota.Credential) rota.Credential {
-	return with(c, rota.FieldPassword, "x"+c.Field(rota.FieldPassword))
+	return testenv.With(c, rota.FieldPassword, "x"+c.Field(rota.FieldPassword))
 }
 
 // through is a connection by way of a proxy.

@@ -61,11 +61,7 @@ func (c *alternatingConfig) Fields() provider.Fields { return fields() }
 
 // Validate implements [provider.Validator].
 func (c *alternatingConfig) Validate(v *provider.Validation) {
-	first, one := c.Users[0].Literal()
-	second, two := c.Users[1].Literal()
-	if one && two && first != "" && first == second {
-		v.Problem(c.Users[1].At, "users", "a second user with the same roles", "both are the same user")
-	}
+	v.Pair("users", "user", "roles", c.Users)
 	checkSource(v, c.AuthSource)
 	notOurs(v, c.AuthSource, c.Users[:]...)
 	v.Password(c.PasswordRules)
@@ -105,23 +101,16 @@ func claims(k *provider.Known, source provider.Text, users ...provider.Text) []p
 	return all
 }
 
-// notOurs refuses to rotate the user that Rota itself logs in as: after a crash
-// between the new password and the connection's, nobody could log in.
+// notOurs refuses to rotate the user that Rota itself logs in as, in its database.
 func notOurs(v *provider.Validation, source provider.Text, users ...provider.Text) {
 	c, ok := v.Connection.(*connectionConfig)
 	if !ok {
 		return
 	}
-	own, plain := c.Username.Literal()
 	ours, first := c.AuthSource.Literal()
 	theirs, second := source.Literal()
-	if !plain || !first || !second || orAdmin(ours) != orAdmin(theirs) {
-		return
-	}
-	for _, user := range users {
-		if name, known := user.Literal(); known && name != "" && name == own {
-			v.Problem(user.At, "", "a user for the connection alone", "%q is the user that Rota itself logs in as", name)
-		}
+	if first && second && orAdmin(ours) == orAdmin(theirs) {
+		v.NotOwn("user", c.Username, users...)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	t.Run("a wrong password", func(t *testing.T) {
 		u := changed(func(cfg *Config) { cfg.Password = "wr0ng-canary" })
 		wantError(t, set(t.Context(), u), rota.ClassStop, nil, "Authentication failed (error 18)", "username, password, auth_source")
-		if f := finding(t, u, "log in to"); f.OK || len(f.Remedies) == 0 {
+		if f := testenv.FindingOf(t, u, "log in to"); f.OK || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 	})
@@ -57,7 +57,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 		u := changed(func(cfg *Config) { cfg.Username = "viewer" })
 		wantError(t, set(t.Context(), u), rota.ClassStop, nil, "not authorized", "rota policy mongodb")
 		for _, check := range []string{"may viewUser", "may changePassword", "find user"} {
-			if f := finding(t, u, check); f.OK || f.Warning || len(f.Remedies) == 0 {
+			if f := testenv.FindingOf(t, u, check); f.OK || f.Warning || len(f.Remedies) == 0 {
 				t.Errorf("check says %+v", f)
 			}
 		}
@@ -75,8 +75,8 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	})
 	t.Run("a server that hangs", func(t *testing.T) {
 		u := unreached(func(cfg *Config) { cfg.Hosts = []string{hang.Addr().String()} })
-		wantError(t, set(soon(t, 100*time.Millisecond), u), rota.ClassWait, context.DeadlineExceeded, "no response in time", "hosts")
-		wantError(t, u.Test(soon(t, 100*time.Millisecond), rota.TestRequest{Credential: cred}), rota.ClassWait, context.DeadlineExceeded, "no response in time")
+		wantError(t, set(testenv.Soon(t, 100*time.Millisecond), u), rota.ClassWait, context.DeadlineExceeded, "no response in time", "hosts")
+		wantError(t, u.Test(testenv.Soon(t, 100*time.Millisecond), rota.TestRequest{Credential: cred}), rota.ClassWait, context.DeadlineExceeded, "no response in time")
 		wantError(t, set(t.Context(), u), rota.ClassWait, context.DeadlineExceeded, "no response in time", "timeout")
 	})
 	t.Run("not MongoDB", func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	})
 	t.Run("an empty password", func(t *testing.T) {
 		u := one(t, connect(t, good), name)
-		empty := with(cred, rota.FieldPassword, "")
+		empty := testenv.With(cred, rota.FieldPassword, "")
 		wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: empty}), rota.ClassRegenerate, nil)
 		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: empty}), rota.ClassStop, nil)
 	})
@@ -151,10 +151,10 @@ func TestWhatTheServerAnswersIsNamed(t *testing.T) {
 func TestAServerWithoutAccessControlIsNoticed(t *testing.T) {
 	s := standIn(t, mongodbtest.Options{Open: true})
 	u := one(t, connect(t, admin(t, s)), app(t, s))
-	if f := finding(t, u, "access control"); f.OK || !f.Warning || len(f.Remedies) == 0 {
+	if f := testenv.FindingOf(t, u, "access control"); f.OK || !f.Warning || len(f.Remedies) == 0 {
 		t.Errorf("check says %+v", f)
 	}
-	if f := finding(t, u, "for its password"); !f.OK {
+	if f := testenv.FindingOf(t, u, "for its password"); !f.OK {
 		t.Errorf("check says %+v", f)
 	}
 }
@@ -168,7 +168,7 @@ func TestAUserWithoutAPasswordIsNotGivenOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: c}), rota.ClassStop, nil, "no SCRAM credentials", "SCRAM-SHA-256")
-	if f := finding(t, u, "find user"); f.OK || len(f.Remedies) == 0 {
+	if f := testenv.FindingOf(t, u, "find user"); f.OK || len(f.Remedies) == 0 {
 		t.Errorf("check says %+v", f)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/mongodb/mongodbtest"
 )
 
@@ -66,7 +67,7 @@ func TestAPairTakesTurns(t *testing.T) {
 	if err := asks(t, open); code(err) != codeUnauthorized {
 		t.Errorf("a client that was logged in as a deactivated user gets %v", err)
 	}
-	if f := finding(t, a, "same rights"); !f.OK {
+	if f := testenv.FindingOf(t, a, "same rights"); !f.OK {
 		t.Errorf("a deactivated user's own restrictions don't count: %+v", f)
 	}
 	state(true, a.Reactivate(t.Context(), retire))
@@ -109,7 +110,7 @@ func TestNoUserIsMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: c}), rota.ClassStop, rota.ErrNotFound, "db.createUser")
-	if f := finding(t, u, "find user"); f.OK || len(f.Remedies) == 0 {
+	if f := testenv.FindingOf(t, u, "find user"); f.OK || len(f.Remedies) == 0 {
 		t.Errorf("check says %+v", f)
 	}
 	if _, known, err := u.InForce(t.Context(), c); known || err != nil {
@@ -164,7 +165,7 @@ func TestWhatCannotBeSeenIsNoProofOfDisuse(t *testing.T) {
 		u := one(t, connect(t, cfg), app(t, s))
 		_, err := u.LastUsed(t.Context(), u.names[0])
 		wantError(t, err, rota.ClassWait, nil, "on member "+down.Addr, "hosts")
-		if f := finding(t, u, "see connections"); f.OK || !f.Warning || len(f.Remedies) == 0 {
+		if f := testenv.FindingOf(t, u, "see connections"); f.OK || !f.Warning || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 	})
@@ -175,7 +176,7 @@ func TestWhatCannotBeSeenIsNoProofOfDisuse(t *testing.T) {
 		if err != nil || used.Evidence != rota.EvidenceUnknown || len(used.Remedies) == 0 {
 			t.Errorf("got %+v, %v", used, err)
 		}
-		if f := finding(t, u, "see connections"); f.OK || !f.Warning || len(f.Remedies) == 0 {
+		if f := testenv.FindingOf(t, u, "see connections"); f.OK || !f.Warning || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 	})
@@ -190,7 +191,7 @@ func TestWhatCannotBeSeenIsNoProofOfDisuse(t *testing.T) {
 		_, err := u.LastUsed(t.Context(), u.names[0])
 		wantError(t, err, rota.ClassStop, nil, "not authorized", "rota policy mongodb")
 		for _, check := range []string{"see connections", "may inprog"} {
-			if f := finding(t, u, check); f.OK || !f.Warning || len(f.Remedies) == 0 {
+			if f := testenv.FindingOf(t, u, check); f.OK || !f.Warning || len(f.Remedies) == 0 {
 				t.Errorf("check says %+v", f)
 			}
 		}
@@ -211,11 +212,11 @@ func TestWhatTheOtherUserHasIsMissed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := pair(t, connect(t, cfg), app(t, s), app(t, s))
-			if f := finding(t, a, "same rights"); !f.OK {
+			if f := testenv.FindingOf(t, a, "same rights"); !f.OK {
 				t.Fatalf("at first: %+v", f)
 			}
 			do(t, s, "admin", bson.D{{Key: "updateUser", Value: a.names[0]}, change.field})
-			if f := finding(t, a, "same rights"); f.OK || !strings.Contains(f.Detail, change.lacks) || strings.Contains(f.Detail, "canary") || len(f.Remedies) == 0 {
+			if f := testenv.FindingOf(t, a, "same rights"); f.OK || !strings.Contains(f.Detail, change.lacks) || strings.Contains(f.Detail, "canary") || len(f.Remedies) == 0 {
 				t.Errorf("check says %+v", f)
 			}
 			c, err := a.Create(t.Context(), rota.CreateRequest{Taken: a.names[:1]})
@@ -230,7 +231,7 @@ func TestWhatTheOtherUserHasIsMissed(t *testing.T) {
 	}
 	t.Run("a mechanism", func(t *testing.T) {
 		a := pair(t, connect(t, cfg), app(t, s), app(t, s, "SCRAM-SHA-256"))
-		if f := finding(t, a, "same rights"); f.OK || !strings.Contains(f.Detail, "mechanism SCRAM-SHA-1") {
+		if f := testenv.FindingOf(t, a, "same rights"); f.OK || !strings.Contains(f.Detail, "mechanism SCRAM-SHA-1") {
 			t.Errorf("check says %+v", f)
 		}
 	})
@@ -239,13 +240,13 @@ func TestWhatTheOtherUserHasIsMissed(t *testing.T) {
 func TestAPairThatSomebodyUsesIsLeftAlone(t *testing.T) {
 	s := standIn(t, mongodbtest.Options{})
 	a := pair(t, connect(t, admin(t, s)), app(t, s), app(t, s))
-	if f := finding(t, a, "is free"); !f.OK {
+	if f := testenv.FindingOf(t, a, "is free"); !f.OK {
 		t.Errorf("check says %+v", f)
 	}
 	for _, name := range a.names {
 		do(t, s, "admin", bson.D{{Key: "updateUser", Value: name}, {Key: "customData", Value: bson.D{{Key: "rota", Value: "something else"}}}})
 	}
-	if f := finding(t, a, "is free"); f.OK || !f.Warning || !strings.Contains(f.Remedies[0].String(), `rota: "free"`) {
+	if f := testenv.FindingOf(t, a, "is free"); f.OK || !f.Warning || !strings.Contains(f.Remedies[0].String(), `rota: "free"`) {
 		t.Errorf("check says %+v", f)
 	}
 	issued, err := a.List(t.Context())

@@ -57,7 +57,7 @@ func TestPasswordsThatTheServerChecksKeepTheContract(t *testing.T) {
 		s.Exec(t, "INSTALL SONAME 'simple_password_check'",
 			"SET GLOBAL simple_password_check_digits = 0, GLOBAL simple_password_check_letters_same_case = 0, GLOBAL simple_password_check_other_characters = 0")
 		once = true
-		f.Rejected = func(c rota.Credential) rota.Credential { return with(c, rota.FieldPassword, "abcdef") }
+		f.Rejected = func(c rota.Credential) rota.Credential { return testenv.With(c, rota.FieldPassword, "abcdef") }
 		return f
 	})
 }
@@ -73,7 +73,7 @@ func TestQueryKeepsTheContract(t *testing.T) {
 		good, unfit := made(), made()
 		s.Exec(t, "CREATE DATABASE "+db, "CREATE TABLE "+db+".orders (id int)", "GRANT SELECT ON "+db+".* TO "+good.Field(rota.FieldUsername))
 		return providertest.CheckFixture{
-			Check: c.Query("orders", "SELECT COUNT(*) FROM "+db+".orders"), Good: good, Unfit: unfit, Wrong: with(good, rota.FieldPassword, "wr0ng-value"),
+			Check: c.Query("orders", "SELECT COUNT(*) FROM "+db+".orders"), Good: good, Unfit: unfit, Wrong: testenv.With(good, rota.FieldPassword, "wr0ng-value"),
 			Inject:       func(_ string, kind providertest.FaultKind) bool { return p.inject("test", kind) },
 			PublicFields: []string{FieldHost, FieldPort},
 		}

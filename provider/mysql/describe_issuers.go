@@ -81,11 +81,7 @@ func (c *alternatingConfig) Fields() provider.Fields { return fields() }
 
 // Validate implements [provider.Validator].
 func (c *alternatingConfig) Validate(v *provider.Validation) {
-	first, one := c.Users[0].Literal()
-	second, two := c.Users[1].Literal()
-	if one && two && first != "" && first == second {
-		v.Problem(c.Users[1].At, "users", "a second account with the same rights", "both are the same user")
-	}
+	v.Pair("users", "user", "rights", c.Users)
 	notOurs(v, c.Users[:]...)
 	v.Password(c.PasswordRules)
 }
@@ -126,21 +122,10 @@ func accountClaims(k *provider.Known, host provider.Text, users ...provider.Text
 	return claims
 }
 
-// notOurs refuses to rotate the account that Rota itself logs in as: after a crash
-// between the new password and the connection's, nobody could log in.
-func notOurs(v *provider.Validation, users ...provider.Text) {
-	c, ok := v.Connection.(*connectionConfig)
-	if !ok {
-		return
-	}
-	own, plain := c.Username.Literal()
-	if !plain {
-		return
-	}
-	for _, user := range users {
-		if name, known := user.Literal(); known && name == own {
-			v.Problem(user.At, "", "an administering account for the connection alone", "%q is the user that Rota itself logs in as", name)
-		}
+// notOurs refuses to rotate the user that Rota itself logs in as.
+func notOurs(v *provider.Validation, accounts ...provider.Text) {
+	if c, ok := v.Connection.(*connectionConfig); ok {
+		v.NotOwn("user", c.Username, accounts...)
 	}
 }
 

@@ -21,7 +21,7 @@ func rotateOwn(t *testing.T, cfg Config, name, first string) rota.Credential {
 		}
 		wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: known[0]}), rota.ClassWait, rota.ErrRefused)
 		// What a store has: a value that was never set, the current and the previous one.
-		known = []rota.Credential{with(next, rota.FieldPassword, "pending-canary-1"), next, known[0]}
+		known = []rota.Credential{testenv.With(next, rota.FieldPassword, "pending-canary-1"), next, known[0]}
 		known[0], known[2] = known[2], known[0]
 	}
 	for _, f := range i.(rota.Preflighter).Preflight(t.Context()) {
@@ -31,7 +31,7 @@ func rotateOwn(t *testing.T, cfg Config, name, first string) rota.Credential {
 	}
 	good := known[1]
 	known = known[2:]
-	wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: with(good, rota.FieldPassword, "never-set-2")}), rota.ClassStop, nil, "none of the stored passwords logs in", "masterarn")
+	wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: testenv.With(good, rota.FieldPassword, "never-set-2")}), rota.ClassStop, nil, "none of the stored passwords logs in", "masterarn")
 	return good
 }
 
@@ -59,7 +59,7 @@ func TestAMariaDBUserWithoutAPasswordOfItsOwnIsLeftAlone(t *testing.T) {
 	s.Exec(t, "CREATE USER "+name+" IDENTIFIED VIA mysql_native_password USING '"+must(stored(pluginNative, name, "first-canary-7"))+"' OR ed25519 USING '"+must(stored(pluginEd25519, name, "other"))+"'")
 	known := rota.NewCredential(map[string]string{rota.FieldUsername: name, rota.FieldPassword: "first-canary-7"})
 	i := must(Own("app-db", Config{Host: s.Host, Port: s.Port}, OwnConfig{User: name, Known: func(context.Context) ([]rota.Credential, error) { return []rota.Credential{known}, nil }}))
-	wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: with(known, rota.FieldPassword, "next-canary")}), rota.ClassStop, nil, "isn't Rota's to set", "IDENTIFIED VIA")
+	wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: testenv.With(known, rota.FieldPassword, "next-canary")}), rota.ClassStop, nil, "isn't Rota's to set", "IDENTIFIED VIA")
 }
 
 func TestAMySQLUserChangesItsOwnPassword(t *testing.T) {

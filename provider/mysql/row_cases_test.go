@@ -48,22 +48,9 @@ func unchanged(t testing.TB, s *testenv.MariaDBServer, table string) {
 	}
 }
 
-// finding is what the check says about something.
-func finding(t testing.TB, target rota.Target, check string) rota.Finding {
-	t.Helper()
-	all := target.(rota.Preflighter).Preflight(t.Context())
-	for _, f := range all {
-		if strings.Contains(f.Check, check) {
-			return f
-		}
-	}
-	t.Fatalf("no check %q among %+v", check, all)
-	return rota.Finding{}
-}
-
 func wrong(t testing.TB, target rota.Target, check, detail string) rota.Finding {
 	t.Helper()
-	f := finding(t, target, check)
+	f := testenv.FindingOf(t, target, check)
 	if f.OK || !strings.Contains(f.Detail, detail) || rota.Hint(f.Remedies) == "" {
 		t.Errorf("want a problem that says %q: %+v", detail, f)
 	}
@@ -263,7 +250,7 @@ func TestValuesStayOutOfTheGeneralLog(t *testing.T) {
 		s.Exec(t, "REVOKE ALL PRIVILEGES ON *.* FROM "+login, "GRANT "+privilege+" ON *.* TO "+login)
 		target = must(connect(t, loginConfig(s, login)).Row("settings", target.(*tableRow).row))
 		deliver(t, target, 2+i)
-		ok := finding(t, target, "the server's general log").OK
+		ok := testenv.FindingOf(t, target, "the server's general log").OK
 		general, err := os.ReadFile(s.LogFile())
 		if err != nil {
 			t.Fatal(err)

@@ -47,7 +47,7 @@ func wantGivenUp(t *testing.T, i rota.Issuer, made rota.Credential) {
 	t.Helper()
 	for op, call := range calls(i, made) {
 		begun := time.Now()
-		err := call(soon(t, 300*time.Millisecond))
+		err := call(testenv.Soon(t, 300*time.Millisecond))
 		if took := time.Since(begun); took > 5*time.Second {
 			t.Errorf("%s took %s, far more than its deadline", op, took)
 		}
@@ -56,7 +56,7 @@ func wantGivenUp(t *testing.T, i rota.Issuer, made rota.Credential) {
 			t.Errorf("%s takes silence for an answer: %v", op, err)
 		}
 	}
-	found := i.(rota.Preflighter).Preflight(soon(t, 300*time.Millisecond))
+	found := i.(rota.Preflighter).Preflight(testenv.Soon(t, 300*time.Millisecond))
 	if len(found) == 0 || found[0].OK || found[0].Detail == "" {
 		t.Errorf("preflight of a server that doesn't answer: %+v", found)
 	}
@@ -120,7 +120,7 @@ func TestALockIsGivenUpInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := must(i.Create(t.Context(), rota.CreateRequest{}))
-	wantError(t, i.Set(soon(t, 3*time.Second), rota.SetRequest{Credential: next}), rota.ClassWait, nil, "mysql app-db", "max_statement_time exceeded", "SHOW PROCESSLIST")
+	wantError(t, i.Set(testenv.Soon(t, 3*time.Second), rota.SetRequest{Credential: next}), rota.ClassWait, nil, "mysql app-db", "max_statement_time exceeded", "SHOW PROCESSLIST")
 	if _, err := holder.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
 		t.Fatal(err)
 	}

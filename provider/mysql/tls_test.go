@@ -161,7 +161,7 @@ func TestNobodyElseGetsThePassword(t *testing.T) {
 			port, got := impostor(t, plugin)
 			c := connect(t, Config{Host: "127.0.0.1", Port: port, Username: "rota", Password: adminPassword, ConnectTimeout: 3 * time.Second})
 			i := must(c.Password(PasswordConfig{User: "app"}))
-			made := with(must(i.Create(t.Context(), rota.CreateRequest{})), rota.FieldPassword, adminPassword)
+			made := testenv.With(must(i.Create(t.Context(), rota.CreateRequest{})), rota.FieldPassword, adminPassword)
 			for op, call := range calls(i, made) {
 				wantError(t, call(t.Context()), rota.ClassStop, nil, "mysql app-db", "try: ssl_mode: verify_identity")
 				if n := got.Load(); n > 0 {

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 // odd are passwords that clients prepare in some way before they hash them.
@@ -40,7 +41,7 @@ func TestAdoptedPasswordsOfAnyCharactersLogInAndCanBePutBack(t *testing.T) {
 	for what, password := range odd {
 		t.Run(what, func(t *testing.T) {
 			i, made, name := i(t)
-			adopted := with(made, rota.FieldPassword, password)
+			adopted := testenv.With(made, rota.FieldPassword, password)
 			s.Exec(t, "ALTER ROLE "+name+" LOGIN PASSWORD "+literal(password))
 			if err := i.Test(t.Context(), rota.TestRequest{Credential: adopted}); err != nil {
 				t.Fatalf("as the server hashed it: %v", err)

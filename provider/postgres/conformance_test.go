@@ -39,7 +39,7 @@ func fixture(t *testing.T, s *testenv.PostgresServer, cfg Config, issuer func(*C
 		Issuer: must(issuer(c)), Inject: p.inject,
 		PublicFields: []string{FieldHost, FieldPort, FieldDatabase}, UnknownID: "nobody_here",
 		Rejected: func(c rota.Credential) rota.Credential {
-			return with(c, rota.FieldPassword, c.Field(rota.FieldUsername))
+			return testenv.With(c, rota.FieldPassword, c.Field(rota.FieldUsername))
 		},
 		Use: func(t *testing.T, c rota.Credential) { session(t, c, "shop") },
 	}
@@ -62,7 +62,7 @@ func TestQueryKeepsTheContract(t *testing.T) {
 		good, unfit := made(), made()
 		s.Exec(t, "CREATE TABLE "+table+" (id int)", "GRANT SELECT ON "+table+" TO "+good.Field(rota.FieldUsername), "GRANT SELECT ON "+table+" TO "+quote(c.cfg.Username))
 		return providertest.CheckFixture{
-			Check: c.Query("orders", "SELECT count(*) FROM "+table), Good: good, Unfit: unfit, Wrong: with(good, rota.FieldPassword, "wr0ng-value"),
+			Check: c.Query("orders", "SELECT count(*) FROM "+table), Good: good, Unfit: unfit, Wrong: testenv.With(good, rota.FieldPassword, "wr0ng-value"),
 			Inject:       func(_ string, kind providertest.FaultKind) bool { return p.inject("test", kind) },
 			PublicFields: []string{FieldHost, FieldPort, FieldDatabase},
 		}

@@ -59,11 +59,7 @@ func (c *alternatingConfig) Fields() provider.Fields { return fields() }
 
 // Validate implements [provider.Validator].
 func (c *alternatingConfig) Validate(v *provider.Validation) {
-	first, one := c.Roles[0].Literal()
-	second, two := c.Roles[1].Literal()
-	if one && two && first != "" && first == second {
-		v.Problem(c.Roles[1].At, "roles", "a second role with the same rights", "both are the same role")
-	}
+	v.Pair("roles", "role", "rights", c.Roles)
 	notOurs(v, c.Roles[:]...)
 	v.Password(c.PasswordRules)
 }
@@ -96,21 +92,10 @@ func roleClaims(k *provider.Known, roles ...provider.Text) []provider.Claim {
 	return claims
 }
 
-// notOurs refuses to rotate the role that Rota itself logs in as: after a
-// crash between the new password and the connection's, nobody could log in.
-func notOurs(v *provider.Validation, roles ...provider.Text) {
-	c, ok := v.Connection.(*connectionConfig)
-	if !ok {
-		return
-	}
-	own, plain := c.Username.Literal()
-	if !plain {
-		return
-	}
-	for _, role := range roles {
-		if name, known := role.Literal(); known && name == own {
-			v.Problem(role.At, "", "an administering role for the connection alone", "%q is the role that Rota itself logs in as", name)
-		}
+// notOurs refuses to rotate the role that Rota itself logs in as.
+func notOurs(v *provider.Validation, accounts ...provider.Text) {
+	if c, ok := v.Connection.(*connectionConfig); ok {
+		v.NotOwn("role", c.Username, accounts...)
 	}
 }
 

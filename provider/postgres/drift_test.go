@@ -57,7 +57,7 @@ func TestAPasswordChangedByHandIsNoticed(t *testing.T) {
 					t.Fatalf("before: %s", d.Reason)
 				}
 				_, current, _ := store.Read(rota.LabelCurrent)
-				byHand := with(current, rota.FieldPassword, "made by hand 1")
+				byHand := testenv.With(current, rota.FieldPassword, "made by hand 1")
 				s.Exec(t, "ALTER ROLE "+quote(current.Field(rota.FieldUsername))+" PASSWORD '"+must(verifier("made by hand 1"))+"'")
 
 				if d := look(rota.StepNone); (d.Hold == rotation.HoldDrifted) != test.noticed {

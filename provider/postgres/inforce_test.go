@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 )
 
 func TestInForceIsToldWithoutALogin(t *testing.T) {
@@ -26,11 +27,11 @@ func TestInForceIsToldWithoutALogin(t *testing.T) {
 		}
 	}
 	check("the password that was set", bySuperuser, current, true, true)
-	check("another password", bySuperuser, with(current, rota.FieldPassword, "something else"), false, true)
+	check("another password", bySuperuser, testenv.With(current, rota.FieldPassword, "something else"), false, true)
 	check("who may not read pg_authid", byAdmin, current, false, false)
 	s.Exec(t, "ALTER ROLE "+quote(name)+" PASSWORD 'set by somebody else'")
 	check("after somebody changed it", bySuperuser, current, false, true)
-	check("and what the server made of it", bySuperuser, with(current, rota.FieldPassword, "set by somebody else"), true, true)
+	check("and what the server made of it", bySuperuser, testenv.With(current, rota.FieldPassword, "set by somebody else"), true, true)
 	s.Exec(t, "SET password_encryption = md5; ALTER ROLE "+quote(name)+" PASSWORD 'old style'")
 	check("an MD5 hash", bySuperuser, current, false, false)
 	s.Exec(t, "ALTER ROLE "+quote(name)+" PASSWORD NULL")

@@ -26,7 +26,7 @@ func TestTheServersLogHoldsNoClearPassword(t *testing.T) {
 	i := must(c.Alternating(cfg))
 	secrets := []string{adminPassword, old}
 
-	adopted := with(must(i.Create(t.Context(), rota.CreateRequest{})), rota.FieldPassword, old)
+	adopted := testenv.With(must(i.Create(t.Context(), rota.CreateRequest{})), rota.FieldPassword, old)
 	if err := i.Test(t.Context(), rota.TestRequest{Credential: adopted}); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestTheServersLogHoldsNoClearPassword(t *testing.T) {
 		}
 	}
 	third := rotate(t, i, cfg.Roles[1])
-	wrong := with(third, rota.FieldPassword, "Wrong-Clear-2Jb6")
+	wrong := testenv.With(third, rota.FieldPassword, "Wrong-Clear-2Jb6")
 	wantError(t, i.Test(t.Context(), rota.TestRequest{Credential: wrong}), rota.ClassWait, rota.ErrRefused)
 	if err := c.Query("one", "SELECT 1").Check(t.Context(), third); err != nil {
 		t.Error(err)

@@ -3,17 +3,14 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/testenv"
 )
 
@@ -145,37 +142,8 @@ func session(t testing.TB, c rota.Credential, application string) *pgx.Conn {
 	return conn
 }
 
-func with(c rota.Credential, name, value string) rota.Credential {
-	fields := c.Fields()
-	fields[name] = value
-	return rota.NewCredential(fields)
-}
-
 // wantError checks an error's class, sentinel (nil for any) and words.
 func wantError(t testing.TB, err error, class rota.Class, sentinel error, words ...string) {
 	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want one of class %s", class)
-	}
-	if got := rota.ClassOf(err); got != class {
-		t.Errorf("class %s, want %s: %v", got, class, err)
-	}
-	if sentinel != nil && !errors.Is(err, sentinel) {
-		t.Errorf("want %q in the chain of: %v", sentinel, err)
-	}
-	for _, word := range words {
-		if !strings.Contains(hint.Text(err), word) {
-			t.Errorf("no %q in: %v", word, err)
-		}
-	}
-	if strings.Contains(err.Error(), adminPassword) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("the error has a password or several lines: %q", err)
-	}
-}
-
-// soon is a context for calls that must give up.
-func soon(t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
+	testenv.WantError(t, err, class, sentinel, adminPassword, words...)
 }

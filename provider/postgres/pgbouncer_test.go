@@ -78,7 +78,7 @@ func TestAdoptionThroughPgBouncerThatAsksTheServer(t *testing.T) {
 			createRole(t, s, name, "LOGIN PASSWORD 'by-hand-canary-9'")
 			i := must(viaPooler(t, b, admin(t, s)).Password(PasswordConfig{Role: name}))
 			made := must(i.Create(t.Context(), rota.CreateRequest{}))
-			adopted, wrong := with(made, rota.FieldPassword, "by-hand-canary-9"), with(made, rota.FieldPassword, "guess-canary-9")
+			adopted, wrong := testenv.With(made, rota.FieldPassword, "by-hand-canary-9"), testenv.With(made, rota.FieldPassword, "guess-canary-9")
 			if err := i.Test(t.Context(), rota.TestRequest{Credential: adopted}); err != nil {
 				t.Fatal(err)
 			}

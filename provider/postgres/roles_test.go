@@ -428,8 +428,8 @@ func TestACheckRunsWithTheNewLoginAndCanOnlyRead(t *testing.T) {
 	wantError(t, check("SELEC", made), rota.ClassStop, nil, "check orders", "syntax error")
 	wantError(t, check("SELECT * FROM pg_authid", made), rota.ClassStop, nil, "permission denied")
 	wantError(t, check("SELECT 1/0", made), rota.ClassStop, nil, "division by zero")
-	wantError(t, check("SELECT 1", with(made, "password", "wrong")), rota.ClassWait, rota.ErrRefused)
-	ctx := soon(t, 300*time.Millisecond)
+	wantError(t, check("SELECT 1", testenv.With(made, "password", "wrong")), rota.ClassWait, rota.ErrRefused)
+	ctx := testenv.Soon(t, 300*time.Millisecond)
 	wantError(t, c.Query("slow", "SELECT pg_sleep(60)").Check(ctx, made), rota.ClassWait, nil, "try: use a statement that's quicker")
 }
 

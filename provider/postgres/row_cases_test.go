@@ -206,7 +206,7 @@ func TestValuesThatNoTextCanHoldAreRefusedBefore(t *testing.T) {
 	s := shared.Get(t)
 	target, table := settled(t, s, updateMail, "")
 	for _, value := range []string{"zero\x00byte", "not \xff UTF-8"} {
-		c := with(key(1), rota.FieldSecretAccessKey, value)
+		c := testenv.With(key(1), rota.FieldSecretAccessKey, value)
 		wantError(t, target.(rota.Accepter).Accept(c), rota.ClassStop, nil, ":secret_access_key: the value ")
 		wantError(t, target.Deliver(t.Context(), rota.DeliverRequest{Credential: c}), rota.ClassStop, nil)
 	}

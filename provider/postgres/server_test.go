@@ -49,7 +49,7 @@ func wantGivenUp(t *testing.T, i rota.Issuer, made rota.Credential) {
 	t.Helper()
 	for op, call := range calls(i, made) {
 		begun := time.Now()
-		err := call(soon(t, 300*time.Millisecond))
+		err := call(testenv.Soon(t, 300*time.Millisecond))
 		if took := time.Since(begun); took > 3*time.Second {
 			t.Errorf("%s took %s, ten times its deadline", op, took)
 		}
@@ -58,7 +58,7 @@ func wantGivenUp(t *testing.T, i rota.Issuer, made rota.Credential) {
 			t.Errorf("%s takes silence for an answer: %v", op, err)
 		}
 	}
-	found := i.(rota.Preflighter).Preflight(soon(t, 300*time.Millisecond))
+	found := i.(rota.Preflighter).Preflight(testenv.Soon(t, 300*time.Millisecond))
 	if len(found) == 0 || found[0].OK || found[0].Detail == "" {
 		t.Errorf("preflight of a server that does not answer: %+v", found)
 	}
@@ -106,7 +106,7 @@ func TestASessionThatHoldsTheRoleIsGivenUpInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	err := i.Set(soon(t, 500*time.Millisecond), rota.SetRequest{Credential: made})
+	err := i.Set(testenv.Soon(t, 500*time.Millisecond), rota.SetRequest{Credential: made})
 	wantError(t, err, rota.ClassWait, nil, name)
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("it took %s", took)
@@ -208,7 +208,7 @@ func TestNoErrorHoldsAPassword(t *testing.T) {
 	cfg := pair(t, s)
 	issuer := func(c Config) (rota.Issuer, rota.Credential) {
 		i := must(connect(t, c).Alternating(cfg))
-		return i, with(must(i.Create(t.Context(), rota.CreateRequest{})), rota.FieldPassword, canary)
+		return i, testenv.With(must(i.Create(t.Context(), rota.CreateRequest{})), rota.FieldPassword, canary)
 	}
 	var errs []error
 	see := func(err error) {
@@ -227,26 +227,26 @@ func TestNoErrorHoldsAPassword(t *testing.T) {
 	}
 	right, c := issuer(good)
 	see(right.Test(t.Context(), rota.TestRequest{Credential: c}))
-	see(right.Set(soon(t, -time.Second), rota.SetRequest{Credential: c}))
+	see(right.Set(testenv.Soon(t, -time.Second), rota.SetRequest{Credential: c}))
 	faulty, p := through(t, s, good)
 	i := must(faulty.Alternating(cfg))
 	for _, kind := range []providertest.FaultKind{providertest.FailBefore, providertest.Hang} {
 		for _, call := range calls(i, c) {
 			p.inject("set", kind)
-			see(call(soon(t, 200*time.Millisecond)))
+			see(call(testenv.Soon(t, 200*time.Millisecond)))
 			p.inject("set", "")
 		}
 	}
 	// The role's name is the password of this one: passwordcheck rejects it.
 	createRole(t, s, canary, "NOLOGIN")
 	named := must(connect(t, good).Password(PasswordConfig{Role: canary}))
-	rejected := named.Set(t.Context(), rota.SetRequest{Credential: with(c, rota.FieldUsername, canary)})
+	rejected := named.Set(t.Context(), rota.SetRequest{Credential: testenv.With(c, rota.FieldUsername, canary)})
 	if rota.ClassOf(rejected) != rota.ClassRegenerate {
 		t.Errorf("not rejected: %v", rejected)
 	}
 	rotateOK := must(connect(t, good).Password(PasswordConfig{Role: role(t, s)}))
 	made := rotate(t, rotateOK)
-	fields := with(made, rota.FieldPassword, canary)
+	fields := testenv.With(made, rota.FieldPassword, canary)
 	see(connect(t, good).Query("q", "SELECT 1").Check(t.Context(), fields))
 	_, err := New("app-db", Config{Host: "h", Username: "u", Password: canary, SSLMode: "verify-full", SSLRootCert: "/no/such/file"})
 	see(err)

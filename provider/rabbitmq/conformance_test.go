@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/rota-dev/rota"
+	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/providertest"
 )
 
@@ -47,7 +48,7 @@ func TestWhatTheValidatorRejectsIsRegenerated(t *testing.T) {
 		cfg.SendPasswords = true
 		return providertest.IssuerFixture{
 			Issuer: one(t, connect(t, cfg), app(t, s)), PublicFields: []string{rota.FieldUsername},
-			Rejected: func(c rota.Credential) rota.Credential { return with(c, rota.FieldPassword, "short-password") },
+			Rejected: func(c rota.Credential) rota.Credential { return testenv.With(c, rota.FieldPassword, "short-password") },
 		}
 	})
 }

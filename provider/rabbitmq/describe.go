@@ -137,11 +137,7 @@ func (c *alternatingConfig) Fields() provider.Fields { return fields() }
 
 // Validate implements [provider.Validator].
 func (c *alternatingConfig) Validate(v *provider.Validation) {
-	first, one := c.Users[0].Literal()
-	second, two := c.Users[1].Literal()
-	if one && two && first != "" && first == second {
-		v.Problem(c.Users[1].At, "users", "a second user with the same permissions", "both are the same user")
-	}
+	v.Pair("users", "user", "permissions", c.Users)
 	notOurs(v, c.Users[:]...)
 	v.Password(c.PasswordRules)
 }
@@ -177,18 +173,10 @@ func claims(k *provider.Known, users ...provider.Text) []provider.Claim {
 	return all
 }
 
-// notOurs refuses to rotate the user that Rota itself logs in as: after a crash
-// between the new password and the connection's, nobody could log in.
-func notOurs(v *provider.Validation, users ...provider.Text) {
-	c, ok := v.Connection.(*connectionConfig)
-	if !ok {
-		return
-	}
-	own, plain := c.Username.Literal()
-	for _, user := range users {
-		if name, known := user.Literal(); plain && known && name != "" && name == own {
-			v.Problem(user.At, "", "an administrator for the connection alone", "%q is the user that Rota itself logs in as", name)
-		}
+// notOurs refuses to rotate the user that Rota itself logs in as.
+func notOurs(v *provider.Validation, accounts ...provider.Text) {
+	if c, ok := v.Connection.(*connectionConfig); ok {
+		v.NotOwn("user", c.Username, accounts...)
 	}
 }
 

@@ -39,7 +39,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	t.Run("a wrong password", func(t *testing.T) {
 		u := changed(func(cfg *Config) { cfg.Password = "wr0ng-canary" })
 		wantError(t, set(t.Context(), u), rota.ClassStop, nil, "Login failed", "username and password of connection mq")
-		if f := finding(t, u, "log in to"); f.OK || len(f.Remedies) == 0 {
+		if f := testenv.FindingOf(t, u, "log in to"); f.OK || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 	})
@@ -47,7 +47,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 		s.Do(t, http.MethodPut, "/users/viewer", map[string]any{"password": adminPassword, "tags": "monitoring"}, nil)
 		u := changed(func(cfg *Config) { cfg.Username = "viewer" })
 		wantError(t, set(t.Context(), u), rota.ClassStop, nil, "Not administrator user", "rabbitmqctl set_user_tags viewer administrator")
-		if f := finding(t, u, "may change other users"); f.OK || len(f.Remedies) == 0 {
+		if f := testenv.FindingOf(t, u, "may change other users"); f.OK || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 	})
@@ -58,8 +58,8 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	})
 	t.Run("a server that hangs", func(t *testing.T) {
 		u := changed(func(cfg *Config) { cfg.URL, cfg.AMQP = "http://"+hang.Addr().String(), "amqp://"+hang.Addr().String() })
-		wantError(t, set(soon(t, 100*time.Millisecond), u), rota.ClassWait, context.DeadlineExceeded, "no response in time", "url")
-		wantError(t, u.Test(soon(t, 100*time.Millisecond), rota.TestRequest{Credential: cred}), rota.ClassWait, context.DeadlineExceeded, "no response in time", "amqp")
+		wantError(t, set(testenv.Soon(t, 100*time.Millisecond), u), rota.ClassWait, context.DeadlineExceeded, "no response in time", "url")
+		wantError(t, u.Test(testenv.Soon(t, 100*time.Millisecond), rota.TestRequest{Credential: cred}), rota.ClassWait, context.DeadlineExceeded, "no response in time", "amqp")
 		u = changed(func(cfg *Config) {
 			cfg.URL, cfg.AMQP, cfg.Timeout = "http://"+hang.Addr().String(), "amqp://"+hang.Addr().String(), 100*time.Millisecond
 		})
@@ -99,14 +99,14 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	t.Run("a user without a tag, over the management API", func(t *testing.T) {
 		u := changed(func(cfg *Config) { cfg.AMQP = "" })
 		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: cred}), rota.ClassStop, nil, "may not log in to the management API", "amqps://mq.internal")
-		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: with(cred, rota.FieldPassword, "something-else")}), rota.ClassWait, rota.ErrRefused)
-		if f := finding(t, u, "for its password"); f.OK || len(f.Remedies) == 0 {
+		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: testenv.With(cred, rota.FieldPassword, "something-else")}), rota.ClassWait, rota.ErrRefused)
+		if f := testenv.FindingOf(t, u, "for its password"); f.OK || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 	})
 	t.Run("an empty password", func(t *testing.T) {
 		u := one(t, connect(t, good), name)
-		empty := with(cred, rota.FieldPassword, "")
+		empty := testenv.With(cred, rota.FieldPassword, "")
 		wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: empty}), rota.ClassRegenerate, nil)
 		wantError(t, u.Test(t.Context(), rota.TestRequest{Credential: empty}), rota.ClassStop, nil)
 	})

@@ -2,8 +2,6 @@ package rabbitmq
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,12 +15,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/testenv"
 	"github.com/rota-dev/rota/provider/providertest"
 )
@@ -135,37 +131,7 @@ func use(t testing.TB, s *testenv.RabbitMQServer, c rota.Credential) *amqp.Conne
 // names the system and holds no password.
 func wantError(t testing.TB, err error, class rota.Class, sentinel error, words ...string) {
 	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want one of class %s", class)
-	}
-	if got := rota.ClassOf(err); got != class {
-		t.Errorf("class %s, want %s: %v", got, class, err)
-	}
-	if sentinel != nil && !errors.Is(err, sentinel) {
-		t.Errorf("want %q in the chain of: %v", sentinel, err)
-	}
-	if sentinel == nil && errors.Is(err, rota.ErrRefused) {
-		t.Errorf("a problem of something else is blamed on the secret: %v", err)
-	}
-	for _, word := range append(words, "rabbitmq mq: ") {
-		if !strings.Contains(hint.Text(err), word) {
-			t.Errorf("no %q in: %v", word, hint.Text(err))
-		}
-	}
-	if strings.Contains(err.Error(), adminPassword) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("the error has a password or several lines: %q", err)
-	}
-}
-
-// finding returns what preflight finds for a check.
-func finding(t testing.TB, p rota.Preflighter, check string) rota.Finding {
-	t.Helper()
-	findings := p.Preflight(t.Context())
-	at := slices.IndexFunc(findings, func(f rota.Finding) bool { return strings.Contains(f.Check, check) })
-	if at < 0 {
-		t.Fatalf("no finding about %q in %+v", check, findings)
-	}
-	return findings[at]
+	testenv.WantError(t, err, class, sentinel, adminPassword, append(words, "rabbitmq mq: ")...)
 }
 
 // front stands before a server and lets the next call of a kind go wrong.
@@ -300,17 +266,4 @@ func (f *front) relay(running *sync.WaitGroup) {
 		running.Go(func() { _, _ = io.Copy(server, client); _ = server.Close() })
 		running.Go(func() { _, _ = io.Copy(client, server); _ = client.Close() })
 	}
-}
-
-// soon is a context for calls that must give up.
-func soon(t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func with(c rota.Credential, name, value string) rota.Credential {
-	fields := c.Fields()
-	fields[name] = value
-	return rota.NewCredential(fields)
 }

@@ -107,7 +107,7 @@ func TestAUserThatIsGoneIsNotMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, u.Set(t.Context(), rota.SetRequest{Credential: c}), rota.ClassStop, rota.ErrNotFound, "rabbitmqctl add_user nobody at all")
-	if f := finding(t, u, "find user"); f.OK || len(f.Remedies) == 0 {
+	if f := testenv.FindingOf(t, u, "find user"); f.OK || len(f.Remedies) == 0 {
 		t.Errorf("check says %+v", f)
 	}
 	if _, known, err := u.InForce(t.Context(), c); known || err != nil {
@@ -172,7 +172,7 @@ func TestWhatCantBeSeenCountsAsUse(t *testing.T) {
 		if err != nil || used.Evidence != rota.EvidenceUnknown || len(used.Remedies) == 0 || !strings.Contains(used.Remedies[0].String(), remedy) {
 			t.Errorf("got %+v, %v", used, err)
 		}
-		if f := finding(t, u, "see connections"); f.OK || !f.Warning || len(f.Remedies) == 0 {
+		if f := testenv.FindingOf(t, u, "see connections"); f.OK || !f.Warning || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 	}
@@ -192,11 +192,11 @@ func TestWhatTheOtherUserHasIsMissed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := pair(t, connect(t, admin(t, s)), app(t, s), app(t, s))
-			if f := finding(t, a, "same rights"); !f.OK {
+			if f := testenv.FindingOf(t, a, "same rights"); !f.OK {
 				t.Fatalf("at first: %+v", f)
 			}
 			s.Do(t, change.method, strings.ReplaceAll(change.path, "%s", url.PathEscape(a.names[0])), change.body, nil)
-			if f := finding(t, a, "same rights"); f.OK || !strings.Contains(f.Detail, change.lacks) || len(f.Remedies) == 0 {
+			if f := testenv.FindingOf(t, a, "same rights"); f.OK || !strings.Contains(f.Detail, change.lacks) || len(f.Remedies) == 0 {
 				t.Errorf("check says %+v", f)
 			}
 			c, err := a.Create(t.Context(), rota.CreateRequest{Taken: a.names[:1]})

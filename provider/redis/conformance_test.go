@@ -168,6 +168,6 @@ func TestTheCheckKeepsTheContract(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return providertest.CheckFixture{Check: k, Good: good, Unfit: unfit, Wrong: with(good, rota.FieldPassword, "wr0ng-value"), Inject: p.inject}
+		return providertest.CheckFixture{Check: k, Good: good, Unfit: unfit, Wrong: testenv.With(good, rota.FieldPassword, "wr0ng-value"), Inject: p.inject}
 	})
 }

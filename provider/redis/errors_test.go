@@ -37,7 +37,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 	t.Run("a wrong password", func(t *testing.T) {
 		u := changed(func(cfg *Config) { cfg.Password = "wr0ng-canary" })
 		wantError(t, set(t, t.Context(), u), rota.ClassStop, nil, "WRONGPASS", "username and password of connection cache")
-		if f := finding(t, u, "log in to"); f.OK || len(f.Remedies) == 0 {
+		if f := testenv.FindingOf(t, u, "log in to"); f.OK || len(f.Remedies) == 0 {
 			t.Errorf("check says %+v", f)
 		}
 	})
@@ -63,7 +63,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 		u := issuerOf(t, c, name)
 		_, err := u.LastUsed(t.Context(), u.CredentialID(rotate(t, u)))
 		wantError(t, err, rota.ClassStop, nil, "ACL SETUSER rota +client|list")
-		if f := finding(t, u, "see connections"); f.OK {
+		if f := testenv.FindingOf(t, u, "see connections"); f.OK {
 			t.Errorf("check says %+v", f)
 		}
 	})
@@ -78,7 +78,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 		}
 		defer func() { _ = l.Close() }()
 		u := changed(func(cfg *Config) { cfg.Addresses = []string{l.Addr().String()} })
-		err = set(t, soon(t, 100*time.Millisecond), u)
+		err = set(t, testenv.Soon(t, 100*time.Millisecond), u)
 		wantError(t, err, rota.ClassWait, context.DeadlineExceeded, "no response in time", "addresses")
 	})
 	t.Run("something that isn't Redis", func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestWhatStandsInTheWayIsNamed(t *testing.T) {
 		s.Do(t, "acl", "setuser", open, "nopass")
 		u := issuerOf(t, c, open)
 		wantError(t, set(t, t.Context(), u), rota.ClassStop, nil, "nopass", "resetpass")
-		if f := finding(t, u, "find user"); f.OK {
+		if f := testenv.FindingOf(t, u, "find user"); f.OK {
 			t.Errorf("check says %+v", f)
 		}
 	})

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rota-dev/rota"
-	"github.com/rota-dev/rota/internal/hint"
 	"github.com/rota-dev/rota/internal/testenv"
 )
 
@@ -117,49 +115,9 @@ func use(t testing.TB, s *testenv.RedisServer, c rota.Credential) *redis.Client 
 	return client
 }
 
-func with(c rota.Credential, name, value string) rota.Credential {
-	fields := c.Fields()
-	fields[name] = value
-	return rota.NewCredential(fields)
-}
-
 // wantError checks an error's class, sentinel (nil for any) and words, and that it
 // names the system and a remedy and holds no password.
 func wantError(t testing.TB, err error, class rota.Class, sentinel error, words ...string) {
 	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want one of class %s", class)
-	}
-	if got := rota.ClassOf(err); got != class {
-		t.Errorf("class %s, want %s: %v", got, class, err)
-	}
-	if sentinel != nil && !errors.Is(err, sentinel) {
-		t.Errorf("want %q in the chain of: %v", sentinel, err)
-	}
-	for _, word := range append(words, "redis cache: ") {
-		if !strings.Contains(hint.Text(err), word) {
-			t.Errorf("no %q in: %v", word, hint.Text(err))
-		}
-	}
-	if strings.Contains(err.Error(), adminPassword) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("the error has a password or several lines: %q", err)
-	}
-}
-
-// finding returns what preflight finds for a check.
-func finding(t testing.TB, u *user, check string) rota.Finding {
-	t.Helper()
-	findings := u.Preflight(t.Context())
-	at := slices.IndexFunc(findings, func(f rota.Finding) bool { return strings.Contains(f.Check, check) })
-	if at < 0 {
-		t.Fatalf("no finding about %q in %+v", check, findings)
-	}
-	return findings[at]
-}
-
-// soon is a context for calls that must give up.
-func soon(t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
+	testenv.WantError(t, err, class, sentinel, adminPassword, append(words, "redis cache: ")...)
 }

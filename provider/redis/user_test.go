@@ -89,14 +89,14 @@ func TestAServerThatForgetsUsersIsNotGivenAPassword(t *testing.T) {
 	if logsIn(t, s, next) {
 		t.Error("the password was added all the same")
 	}
-	if f := finding(t, u, "across a restart"); f.OK || f.Warning {
+	if f := testenv.FindingOf(t, u, "across a restart"); f.OK || f.Warning {
 		t.Errorf("check says %+v", f)
 	}
 	cfg := c.cfg
 	cfg.Persist = PersistNone
 	u = issuerOf(t, connect(t, cfg), u.name)
 	rotate(t, u)
-	if f := finding(t, u, "across a restart"); f.OK || !f.Warning {
+	if f := testenv.FindingOf(t, u, "across a restart"); f.OK || !f.Warning {
 		t.Errorf("with persist: none, check says %+v", f)
 	}
 }
@@ -169,7 +169,7 @@ func TestEveryListedServerTakesThePassword(t *testing.T) {
 		}
 	}
 	alone := issuerOf(t, admin(t, primary), name)
-	if f := finding(t, alone, "every server"); f.OK || !f.Warning || !strings.Contains(f.Detail, "1 replicas") {
+	if f := testenv.FindingOf(t, alone, "every server"); f.OK || !f.Warning || !strings.Contains(f.Detail, "1 replicas") {
 		t.Errorf("with the primary alone, check says %+v", f)
 	}
 }

@@ -291,7 +291,10 @@ func TestAHostThatNoLongerAnswersIsGivenUp(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the connection is still held open")
 	}
-	wantError(t, c.failed(t.Context(), "run sh", func() error { _, err := c.nodes[0].run(soon(t, 200*time.Millisecond), script{text: ":"}); return err }()), rota.ClassWait, "no response in time")
+	wantError(t, c.failed(t.Context(), "run sh", func() error {
+		_, err := c.nodes[0].run(testenv.Soon(t, 200*time.Millisecond), script{text: ":"})
+		return err
+	}()), rota.ClassWait, "no response in time")
 }
 
 // knownHost is a line for a server by another address.

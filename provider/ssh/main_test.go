@@ -1,7 +1,6 @@
 package ssh
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,11 +124,4 @@ func wantError(t testing.TB, err error, class rota.Class, words ...string) {
 	if class == rota.ClassStop && len(rota.RemediesOf(err)) == 0 {
 		t.Errorf("nobody is told what to do: %v", err)
 	}
-}
-
-// soon is a context for calls that must give up.
-func soon(t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
 }
