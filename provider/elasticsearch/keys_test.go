@@ -318,3 +318,21 @@ func TestAProxysNotFoundEndsNothing(t *testing.T) {
 		t.Errorf("it says %v", err)
 	}
 }
+
+// With another user in the connection, Rota neither sees nor may end the keys that the
+// former one made. Not having them isn't their being gone.
+func TestAKeyOfTheFormerUserIsNotGone(t *testing.T) {
+	server, issuer := start(t, elasticsearch.Elasticsearch)
+	c := create(t, issuer, version)
+	gone := rota.RetireRequest{CredentialID: c.Field("id")}
+	server.Disown("former")
+	err := issuer.Delete(t.Context(), gone)
+	if rota.ClassOf(err) != rota.ClassStop || !strings.Contains(err.Error(), `user "former"'s`) || !server.Accepts(c.Field("id"), c.Field("api_key")) {
+		t.Errorf("it says %v", err)
+	}
+	byID := func(r *http.Request) bool { return r.URL.Query().Has("id") }
+	server.Instead(byID, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(http.StatusForbidden) })
+	if err := issuer.Delete(t.Context(), gone); rota.ClassOf(err) != rota.ClassStop || !strings.Contains(rota.Hint(rota.RemediesOf(err)), "read_security") {
+		t.Errorf("it says %v", err)
+	}
+}

@@ -197,5 +197,33 @@ func (c *Connection) invalidate(ctx context.Context, op, id string) error {
 	case len(done.Errors) > 0:
 		return &rota.Error{System: c.system(), Connection: c.name, Op: op, Class: rota.ClassWait, Err: errors.New("a node couldn't do it: " + messageOf(slices.Concat([]byte(`{"error":`), done.Errors[0], []byte(`}`))))}
 	}
-	return nil // there's no such key of Rota's user
+	return c.gone(ctx, op, id)
+}
+
+// gone makes sure that a key that Rota's user doesn't have isn't another user's, such
+// as the one that the connection had before: that one is still valid.
+func (c *Connection) gone(ctx context.Context, op, id string) error {
+	var found struct {
+		Keys []struct {
+			ID, Username string
+			Invalidated  bool
+		} `json:"api_keys"`
+	}
+	q := request{op: op, method: http.MethodGet, path: pathKeys, query: url.Values{"id": {id}}}
+	err := c.do(ctx, q, &found)
+	switch {
+	case errors.Is(err, rota.ErrNotFound) && c.answers(ctx):
+		return nil
+	case provider.StatusOf(err) == http.StatusForbidden:
+		return c.refuse(op, "give the user of connection "+c.name+" the cluster privilege read_security, so that Rota sees whose it is; or the user back that it had when the key was made",
+			errors.New("no key of Rota's user has this id, and Rota may not see whether another user's has"))
+	case err != nil:
+		return err
+	}
+	for _, k := range found.Keys {
+		if k.ID == id && !k.Invalidated {
+			return c.refuse(op, "invalidate it once nobody uses it, or give connection "+c.name+" the user back that made it", fmt.Errorf("the key is user %q's, and still valid", provider.Said(k.Username)))
+		}
+	}
+	return nil
 }

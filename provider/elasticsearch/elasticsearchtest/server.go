@@ -96,6 +96,15 @@ func (s *Server) Deny(part string) { s.set(func() { s.denied = part }) }
 // nobody says otherwise.
 func (s *Server) SetLongest(d time.Duration) { s.set(func() { s.longest = d }) }
 
+// Disown makes all keys somebody else's, as if Rota logged in as another user now.
+func (s *Server) Disown(owner string) {
+	s.set(func() {
+		for _, k := range s.keys {
+			k.Owner = owner
+		}
+	})
+}
+
 func (s *Server) set(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,10 +193,18 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if id, isKey := strings.CutPrefix(who, "key "); isKey {
-		answer(w, http.StatusOK, map[string]any{"username": Username, "authentication_type": "api_key", "api_key": map[string]string{"id": id, "name": "a key"}})
+		answer(w, http.StatusOK, map[string]any{"username": s.owner(id), "authentication_type": "api_key", "api_key": map[string]string{"id": id, "name": "a key"}})
 		return
 	}
 	answer(w, http.StatusOK, map[string]any{"username": who, "authentication_type": map[bool]string{true: "realm", false: "anonymous"}[who == Username]})
+}
+
+// owner is the user that a key is of.
+func (s *Server) owner(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.keys, func(k *Key) bool { return k.ID == id })
+	return s.keys[i].Owner
 }
 
 func (s *Server) createKey(w http.ResponseWriter, r *http.Request, who string) {
