@@ -1,12 +1,14 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,8 +86,16 @@ func place(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// normalize spells a DN in one way: without case, with single spaces, and escaped
-// only where it must be.
+// typeNames are the other names of attributes in DNs, by RFC 4519 and as OIDs.
+var typeNames = map[string]string{
+	"commonname": "cn", "2.5.4.3": "cn", "surname": "sn", "2.5.4.4": "sn", "countryname": "c", "2.5.4.6": "c",
+	"localityname": "l", "2.5.4.7": "l", "stateorprovincename": "st", "2.5.4.8": "st", "streetaddress": "street", "2.5.4.9": "street",
+	"organizationname": "o", "2.5.4.10": "o", "organizationalunitname": "ou", "2.5.4.11": "ou",
+	"userid": "uid", "0.9.2342.19200300.100.1.1": "uid", "domaincomponent": "dc", "0.9.2342.19200300.100.1.25": "dc",
+}
+
+// normalize spells a DN in one way: without case, with single spaces, each attribute
+// by its short name, those of one RDN in order, and escaped only where it must be.
 func normalize(dn string) (string, error) {
 	parsed, err := ldap.ParseDN(dn)
 	if err != nil || len(parsed.RDNs) == 0 {
@@ -93,8 +103,15 @@ func normalize(dn string) (string, error) {
 	}
 	for _, rdn := range parsed.RDNs {
 		for _, a := range rdn.Attributes {
-			a.Value = strings.Join(strings.Fields(a.Value), " ")
+			a.Value = strings.ToLower(strings.Join(strings.Fields(a.Value), " "))
+			a.Type = strings.ToLower(a.Type)
+			if short, ok := typeNames[a.Type]; ok {
+				a.Type = short
+			}
 		}
+		slices.SortFunc(rdn.Attributes, func(a, b *ldap.AttributeTypeAndValue) int {
+			return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Value, b.Value))
+		})
 	}
 	return strings.ToLower(parsed.String()), nil
 }

@@ -36,6 +36,12 @@ func (d *double) Set(ctx context.Context, r rota.SetRequest) error {
 	password := r.Credential.Field(rota.FieldPassword)
 	return d.conn.session(ctx, op, func(conn *ldap.Conn) error {
 		now, err := d.read(conn)
+		if err == nil {
+			err = d.open(op, now)
+		}
+		if err == nil {
+			err = d.conn.knows(conn, op)
+		}
 		if err != nil {
 			return err
 		}
@@ -46,7 +52,7 @@ func (d *double) Set(ctx context.Context, r rota.SetRequest) error {
 		}
 		change := ldap.NewModifyRequest(d.cfg.DN, nil)
 		change.Add("userPassword", []string{d.scheme().value(password, d.salts.of(d.dn, password))})
-		return conn.Modify(change)
+		return refusedHash(conn.Modify(change))
 	}, r.Credential)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -104,8 +105,28 @@ func (e *entry) ours(op string, c rota.Credential) error {
 type state struct {
 	passwords []string  // userPassword's values
 	locked    bool      // by the password policy
+	unlock    string    // how a person ends the lock that somebody put on it; "" if there's none
 	policy    string    // the DN of the password policy, if the entry names one
 	used      time.Time // the last login that was recorded; zero if none was
+}
+
+// The attributes of a locked entry, in OpenLDAP and in 389 Directory Server.
+const (
+	lockedTime  = "pwdAccountLockedTime"
+	accountLock = "nsAccountLock"
+)
+
+// lockedForGood is what an administrator writes into pwdAccountLockedTime. The policy
+// itself writes when it happened.
+const lockedForGood = "000001010000Z"
+
+// open returns why the entry gets no new password: somebody locked it, which OpenLDAP
+// would take back.
+func (e *entry) open(op string, s state) error {
+	if s.unlock == "" {
+		return nil
+	}
+	return e.conn.stop(op, fmt.Errorf("somebody locked %s, and a new password would unlock it", e.cfg.DN), rota.Outside(s.unlock+", if it's to log in again"))
 }
 
 // usedAttributes are where servers record an entry's last login: OpenLDAP from 2.5
@@ -115,7 +136,7 @@ var usedAttributes = []string{"pwdLastSuccess", "authTimestamp", "lastLoginTime"
 // read reads the entry itself, not what an alias leads to.
 func (e *entry) read(conn *ldap.Conn) (state, error) {
 	found, err := conn.Search(ldap.NewSearchRequest(e.cfg.DN, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, false, "(objectClass=*)",
-		append([]string{"userPassword", "pwdAccountLockedTime", "pwdPolicySubentry"}, usedAttributes...), nil))
+		append([]string{"userPassword", lockedTime, accountLock, "pwdPolicySubentry"}, usedAttributes...), nil))
 	if err != nil {
 		return state{}, err
 	}
@@ -123,7 +144,13 @@ func (e *entry) read(conn *ldap.Conn) (state, error) {
 		return state{}, ldap.NewError(ldap.LDAPResultNoSuchObject, errors.New("no entry is shown"))
 	}
 	one := found.Entries[0]
-	s := state{passwords: one.GetEqualFoldAttributeValues("userPassword"), locked: one.GetEqualFoldAttributeValue("pwdAccountLockedTime") != "", policy: one.GetEqualFoldAttributeValue("pwdPolicySubentry")}
+	s := state{passwords: one.GetEqualFoldAttributeValues("userPassword"), locked: one.GetEqualFoldAttributeValue(lockedTime) != "", policy: one.GetEqualFoldAttributeValue("pwdPolicySubentry")}
+	switch {
+	case one.GetEqualFoldAttributeValue(lockedTime) == lockedForGood:
+		s.unlock = "remove " + lockedTime + " from " + e.cfg.DN
+	case strings.EqualFold(one.GetEqualFoldAttributeValue(accountLock), "true"):
+		s.unlock = "remove " + accountLock + " from " + e.cfg.DN
+	}
 	for _, name := range usedAttributes {
 		if at, err := time.Parse("20060102150405Z0700", one.GetEqualFoldAttributeValue(name)); err == nil && at.After(s.used) {
 			s.used = at.UTC()
@@ -230,13 +257,13 @@ func (e *entry) issued(s state) []rota.Issued {
 	var all []rota.Issued
 	if !e.cfg.Two {
 		if len(s.passwords) > 0 {
-			all = append(all, rota.Issued{ID: e.cfg.DN, Active: true})
+			all = append(all, rota.Issued{ID: e.cfg.DN, Active: true, Unlock: s.unlock})
 		}
 		return all
 	}
 	for _, value := range s.passwords {
 		if salt := marked(value); salt != nil {
-			all = append(all, rota.Issued{ID: e.cfg.DN + ":" + shown(salt), Active: true})
+			all = append(all, rota.Issued{ID: e.cfg.DN + ":" + shown(salt), Active: true, Unlock: s.unlock})
 		}
 	}
 	return all

@@ -89,6 +89,8 @@ func TestDNsAreComparedAsTheDirectoryDoes(t *testing.T) {
 	same := [][]string{
 		{"uid=orders,ou=apps,dc=example,dc=com", "UID=Orders, OU=apps,  DC=example,DC=com", "uid=orders , ou=Apps,dc=example,dc=com"},
 		{`cn=Orders\, Inc.,dc=example,dc=com`, `CN=orders\2c  inc.,dc=example,dc=com`},
+		{"cn=orders+uid=1,dc=example,dc=com", "uid=1+cn=Orders,dc=example,dc=com", "userid=1+commonName=orders,domainComponent=example,dc=com"},
+		{"uid=orders,ou=apps,dc=example,dc=com", "0.9.2342.19200300.100.1.1=orders,organizationalUnitName=apps,dc=example,dc=com"},
 	}
 	for _, all := range same {
 		for _, dn := range all {
@@ -171,7 +173,7 @@ func TestThePasswordPolicyIsHeard(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: cred}), rota.ClassRegenerate, nil, "no hash in rota.yaml")
+		wantError(t, i.Set(t.Context(), rota.SetRequest{Credential: cred}), rota.ClassStop, nil, "leave out hash", "pwdCheckQuality: 1")
 	})
 	t.Run("a password that was just set", func(t *testing.T) {
 		dn := bare(t, s)

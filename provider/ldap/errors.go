@@ -45,6 +45,18 @@ func (c *Connection) failed(ctx context.Context, op string, err error, used ...r
 		Err: provider.Opaque(rota.Brief(rota.OneLine(text)), err, sentinel)}
 }
 
+// hashed is added to the text of a quality check's refusal if what was sent is a hash,
+// which the server can't look into: any other password would be refused too.
+const hashed = "it can't check a hash"
+
+// refusedHash is a refusal with that text.
+func refusedHash(err error) error {
+	if code(err) != ldap.LDAPResultConstraintViolation || !strings.Contains(err.Error(), "quality") {
+		return err
+	}
+	return ldap.NewError(ldap.LDAPResultConstraintViolation, fmt.Errorf("%s: %s", "Password fails quality checking policy", hashed))
+}
+
 // startTLS begins the text of an error of StartTLS.
 const startTLS = "StartTLS: "
 
@@ -90,6 +102,8 @@ func (c *Connection) classify(err error) (rota.Class, []rota.Remedy, error) {
 		return rota.ClassWait, rota.Outside("check url of connection " + c.name + ", that the server runs there, and that no firewall is on the way"), nil
 	case n == ldap.LDAPResultInvalidCredentials:
 		return rota.ClassStop, rota.Outside("check bind_dn and password of connection " + c.name), nil
+	case n == ldap.LDAPResultInsufficientAccessRights && strings.Contains(text, "old password"):
+		return rota.ClassStop, rota.Outside("pwdSafeModify: FALSE in the entry's password policy: Rota doesn't give the old password along with the new one"), nil
 	case n == ldap.LDAPResultInsufficientAccessRights:
 		return rota.ClassStop, rota.Outside(`access to attrs=userPassword by dn.exact="` + c.cfg.BindDN + `" write`), nil
 	case n == ldap.LDAPResultNoSuchObject && !login:
@@ -102,8 +116,10 @@ func (c *Connection) classify(err error) (rota.Class, []rota.Remedy, error) {
 		return rota.ClassWait, rota.Outside("a shorter pwdMinAge in the entry's password policy"), nil
 	case n == ldap.LDAPResultConstraintViolation && strings.Contains(text, "only allows one password"):
 		return rota.ClassStop, rota.Configure("passwords", "passwords: 1"), nil
+	case n == ldap.LDAPResultConstraintViolation && (strings.Contains(text, "storage scheme") || strings.Contains(text, hashed)):
+		return rota.ClassStop, rota.Outside("leave out hash and passwords, so that the server sees the password; or a password policy for the entry that accepts hashes (pwdCheckQuality: 1)"), nil
 	case n == ldap.LDAPResultConstraintViolation:
-		return rota.ClassRegenerate, rota.Outside("length, alphabet and exclude that satisfy the entry's password policy; or no hash in rota.yaml, so that the server sees the password"), nil
+		return rota.ClassRegenerate, rota.Outside("length, alphabet and exclude that satisfy the entry's password policy"), nil
 	case n == ldap.LDAPResultUnwillingToPerform && strings.Contains(text, "restrict"), n == ldap.LDAPResultAttributeOrValueExists,
 		n == ldap.LDAPResultBusy, n == ldap.LDAPResultUnavailable, n == ldap.LDAPResultTimeLimitExceeded, n == ldap.LDAPResultOther:
 		return rota.ClassWait, rota.Outside("see the server's log"), nil

@@ -197,6 +197,8 @@ func TestAnswersHaveRemedies(t *testing.T) {
 		{ldap.LDAPResultBusy, "", rota.ClassWait, "server's log"},
 		{ldap.LDAPResultConstraintViolation, "Password is too young to change", rota.ClassWait, "pwdMinAge"},
 		{ldap.LDAPResultConstraintViolation, "Password policy only allows one password value", rota.ClassStop, "passwords: 1"},
+		{ldap.LDAPResultConstraintViolation, "invalid password syntax - passwords with storage scheme are not allowed", rota.ClassStop, "leave out hash and passwords"},
+		{ldap.LDAPResultInsufficientAccessRights, "Must supply old password to be changed as well as new one", rota.ClassStop, "pwdSafeModify: FALSE"},
 		{ldap.LDAPResultConstraintViolation, "Password is in history of old passwords", rota.ClassRegenerate, "password policy"},
 		{ldap.LDAPResultNoSuchObject, "password " + adminPassword, rota.ClassStop, "dn in rota.yaml"},
 		{ldap.LDAPResultReferral, "", rota.ClassStop, "accepts changes"},

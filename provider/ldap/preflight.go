@@ -31,7 +31,10 @@ func (s *single) Preflight(ctx context.Context) []rota.Finding {
 		}
 	}
 	lone := rota.Finding{OK: true, Check: "no other password of " + s.cfg.DN + " is lost"}
-	if len(now.passwords) > 1 {
+	if len(now.passwords) > 1 && s.cfg.Hash == SchemeServer {
+		lone = rota.Finding{Warning: true, Check: lone.Check, Detail: "it has several values, and the next password replaces them all. That's fine if the server's password-hash lists several schemes, which gives one password several values",
+			Remedies: rota.Configure("passwords", "passwords: 2")}
+	} else if len(now.passwords) > 1 {
 		lone = rota.Finding{Warning: true, Check: lone.Check, Detail: "it has several, and the next one replaces them all", Remedies: rota.Configure("passwords", "passwords: 2")}
 	}
 	return append(findings, how, lone)
@@ -72,12 +75,19 @@ func (e *entry) preflight(ctx context.Context) ([]rota.Finding, *state) {
 			Remedies: rota.Outside(`access to attrs=userPassword by dn.exact="` + e.conn.cfg.BindDN + `" write`)}
 	}
 	open := rota.Finding{OK: true, Check: "entry " + e.cfg.DN + " isn't locked"}
-	if now.locked {
+	switch err := e.open(open.Check, now); {
+	case err != nil:
+		open = provider.Failed(open.Check, err)
+	case now.locked:
 		open = rota.Finding{Warning: true, Check: open.Check, Detail: "the password policy has locked it after too many wrong passwords", Remedies: rota.Outside("remove pwdAccountLockedTime from the entry, and see who logs in with an old password")}
 	}
 	sees := rota.Finding{OK: true, Check: "see when " + e.cfg.DN + " logged in"}
 	if now.used.IsZero() {
 		sees = rota.Finding{Warning: true, Check: sees.Check, Detail: "no login is recorded", Remedies: rota.Outside("lastbind on, in the server's configuration of this database; and let " + e.conn.cfg.BindDN + " read pwdLastSuccess")}
 	}
-	return []rota.Finding{login, find, reads, open, sees}, &now
+	takes := rota.Finding{OK: true, Check: "the server takes passwords in userPassword"}
+	if err := e.conn.session(ctx, takes.Check, func(conn *ldap.Conn) error { return e.conn.knows(conn, takes.Check) }); err != nil {
+		takes = provider.Failed(takes.Check, err)
+	}
+	return append([]rota.Finding{login, takes, find, reads, open, sees}, e.policed(ctx, now)...), &now
 }

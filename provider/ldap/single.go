@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -40,6 +39,12 @@ func (s *single) Set(ctx context.Context, r rota.SetRequest) error {
 	password := r.Credential.Field(rota.FieldPassword)
 	err := s.conn.session(ctx, op, func(conn *ldap.Conn) error {
 		now, err := s.read(conn)
+		if err == nil {
+			err = s.open(op, now)
+		}
+		if err == nil {
+			err = s.conn.knows(conn, op)
+		}
 		if err != nil {
 			return err
 		}
@@ -67,7 +72,7 @@ func (s *single) Set(ctx context.Context, r rota.SetRequest) error {
 		change := ldap.NewModifyRequest(s.cfg.DN, nil)
 		change.Replace("userPassword", []string{scheme.value(password, s.salts.of(s.dn, password))})
 		if err := conn.Modify(change); err != nil || scheme == SchemeSSHA {
-			return err
+			return refusedHash(err)
 		}
 		// A server without the scheme stores the value all the same, and lets nobody in
 		// with it: neither with this password nor, hashed again, with the one before.
@@ -81,19 +86,11 @@ func (s *single) Set(ctx context.Context, r rota.SetRequest) error {
 		}
 		return s.conn.stop(op, fmt.Errorf("the server lets nobody in with a hash by %s, so what was there is back", scheme), rota.Configure("hash", "hash: ssha; or load pw-sha2 at the server"))
 	}, r.Credential)
-	if rota.ClassOf(err) == rota.ClassRegenerate && s.Test(ctx, rota.TestRequest{Credential: r.Credential}) == nil {
+	refused := rota.ClassOf(err) == rota.ClassRegenerate || err != nil && strings.Contains(err.Error(), hashed)
+	if refused && s.Test(ctx, rota.TestRequest{Credential: r.Credential}) == nil {
 		return nil // refused, because it's the one in force
 	}
 	return err
-}
-
-// offers reports whether the server has an extended operation.
-func offers(conn *ldap.Conn, oid string) (bool, error) {
-	found, err := conn.Search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, false, "(objectClass=*)", []string{"supportedExtension"}, nil))
-	if err != nil || len(found.Entries) == 0 {
-		return false, err
-	}
-	return slices.Contains(found.Entries[0].GetEqualFoldAttributeValues("supportedExtension"), oid), nil
 }
 
 // Delete is refused if the entry has a password: it has one, which ends when the next
